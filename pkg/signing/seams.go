@@ -207,15 +207,15 @@ type Journal interface {
 	// NoteCall stores the handle of a begun call.
 	NoteCall(ctx context.Context, call, handle string) error
 	// EndCall stores the signature values, in the order of the refs, moves the documents from sent to valued, and forgets the call.
+	// ErrConflict if there is no such call, or one of them is not sent: then nothing is stored.
 	EndCall(ctx context.Context, call string, values [][]byte) error
-	// AbandonCall moves the documents from sent back to prepared, counts the outcome, and forgets the call.
+	// AbandonCall moves the documents from sent back to prepared, counts the outcome for all of the call, and forgets the call.
+	// Documents that have ended meanwhile stay as they are. ErrConflict if there is no such call.
 	AbandonCall(ctx context.Context, call string, outcome Outcome) error
 	// OpenCalls lists calls that have no recorded end.
 	OpenCalls(ctx context.Context) ([]CallRecord, error)
 	// FinishDocuments ends documents: signed from valued, failed from any state that has not ended. Prepared is dropped.
 	FinishDocuments(ctx context.Context, results []DocumentResult) error
-	// ResetDocuments moves documents from prepared back to received and drops Prepared (the certificate changed).
-	ResetDocuments(ctx context.Context, refs []Ref) error
 	// SetStatus moves the operation from one status to another; the rest of change is stored with it.
 	SetStatus(ctx context.Context, id ID, from Status, change StatusChange) error
 	// Counters returns the totals.

@@ -1,0 +1,179 @@
+package signing
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+	"time"
+)
+
+// BatchConfig says when digests that wait for a credential leave as one call.
+type BatchConfig struct {
+	// Quiet is how long nothing may have come before a call that is not full leaves an idle credential. 0 = 5 ms: requests that were
+	// sent together arrive within it, and beside a remote signature of 100 ms and more nobody notices. It is cut to a tenth of what
+	// the credential's calls have taken lately, so that a fast local key is not waited for.
+	Quiet time.Duration
+	// MaxWaitSync and MaxWaitAsync bound the wait of the oldest digest while other calls of the credential are in flight and its own call
+	// is not full. 0 = 500 ms and 1 s.
+	MaxWaitSync, MaxWaitAsync time.Duration
+	// CallTimeout bounds one call. 0 = 2 minutes: services that ask a person or poll an HSM take tens of seconds; after that an answer
+	// is not expected and the outcome is unknown.
+	CallTimeout time.Duration
+}
+
+func (c *BatchConfig) setDefaults() {
+	setDefault(&c.Quiet, 5*time.Millisecond)
+	setDefault(&c.MaxWaitSync, 500*time.Millisecond)
+	setDefault(&c.MaxWaitAsync, time.Second)
+	setDefault(&c.CallTimeout, 2*time.Minute)
+}
+
+// item is one digest on its way to the provider.
+type item struct {
+	ref           Ref
+	digest        []byte
+	clientService string
+	waiting       bool
+
+	since time.Time
+	err   error // set before done is called; nil = the signature value is stored
+	done  func()
+}
+
+// batcher merges digests of independent operations into calls.
+type batcher struct {
+	cfg     Config
+	mu      sync.Mutex
+	queues  map[queueKey]*credentialQueue
+	live    map[string]bool // calls this process has begun and not ended
+	settled sync.Mutex      // one settleCalls at a time
+}
+
+// queueKey tells credentials apart; a renewed certificate is another one, since the digests were made for the old.
+type queueKey struct {
+	name        string
+	certificate [sha256.Size]byte
+}
+
+func newBatcher(cfg Config) *batcher {
+	cfg.Batch.setDefaults()
+	return &batcher{cfg: cfg, queues: make(map[queueKey]*credentialQueue), live: make(map[string]bool)}
+}
+
+// sign hands items to the provider, merged with whatever else waits for the credential, and returns when each has its end. ctx
+// may be cancelled for items that have not left; one that is part of a call is waited for.
+func (b *batcher) sign(ctx context.Context, p Provider, c *Credential, items []*item) {
+	key := queueKey{c.Name, sha256.Sum256(c.Certificate().Raw)}
+	var all sync.WaitGroup
+	all.Add(len(items))
+	now := time.Now()
+	for _, it := range items {
+		it.since, it.done = now, all.Done
+	}
+	b.mu.Lock()
+	q := b.queues[key]
+	if q == nil {
+		q = &credentialQueue{b: b, key: key}
+		b.queues[key] = q
+	}
+	q.provider, q.credential = p, c // the same key; newer settings win
+	q.add(items, now)
+	b.mu.Unlock()
+
+	stop := context.AfterFunc(ctx, func() { b.withdraw(q, items) })
+	defer stop()
+	all.Wait()
+}
+
+// withdraw takes back items that have not left.
+func (b *batcher) withdraw(q *credentialQueue, items []*item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, it := range q.lanes.remove(items) {
+		it.err = Errorf(KindBusy, "the service is stopping").Retryable(0)
+		it.done()
+	}
+	q.pump(time.Now())
+}
+
+// credentialQueue is what waits for one credential. All of it is guarded by batcher.mu.
+type credentialQueue struct {
+	b          *batcher
+	key        queueKey
+	provider   Provider
+	credential *Credential
+	lanes      lanes
+	inFlight   int
+	lastAdded  time.Time
+	lately     time.Duration // moving average of a call's time
+	timer      *time.Timer
+}
+
+func (q *credentialQueue) add(items []*item, now time.Time) {
+	q.lanes.add(items)
+	q.lastAdded = now
+	q.pump(now)
+}
+
+// pump sends what may leave now, and sets the timer for what may leave later.
+func (q *credentialQueue) pump(now time.Time) {
+	for q.lanes.n > 0 && q.inFlight < max(1, q.credential.InFlight) {
+		wait := q.wait(now)
+		if wait > 0 {
+			q.wakeIn(wait)
+			return
+		}
+		items := q.lanes.take(max(1, q.credential.MaxBatch))
+		q.inFlight++
+		go q.send(q.provider, q.credential, items)
+	}
+	if q.lanes.n == 0 && q.inFlight == 0 && q.b.queues[q.key] == q {
+		delete(q.b.queues, q.key)
+	}
+}
+
+// wait is how long the next call has to wait for more digests; 0 = it leaves.
+func (q *credentialQueue) wait(now time.Time) time.Duration {
+	cfg := q.b.cfg.Batch
+	if q.lanes.n >= q.credential.MaxBatch {
+		return 0
+	}
+	wait := q.lanes.oldest(false).Add(cfg.MaxWaitAsync).Sub(now)
+	if sync := q.lanes.oldest(true); !sync.IsZero() {
+		wait = min(wait, sync.Add(cfg.MaxWaitSync).Sub(now))
+	}
+	if q.inFlight == 0 {
+		quiet := cfg.Quiet
+		if q.lately > 0 {
+			quiet = min(quiet, q.lately/10)
+		}
+		wait = min(wait, q.lastAdded.Add(quiet).Sub(now))
+	}
+	return max(0, wait)
+}
+
+func (q *credentialQueue) wakeIn(d time.Duration) {
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+	q.timer = time.AfterFunc(d, func() {
+		q.b.mu.Lock()
+		defer q.b.mu.Unlock()
+		q.pump(time.Now())
+	})
+}
+
+// send makes one call and gives its place free.
+func (q *credentialQueue) send(p Provider, c *Credential, items []*item) {
+	start := time.Now()
+	q.b.call(p, c, items)
+	took := time.Since(start)
+	q.b.mu.Lock()
+	defer q.b.mu.Unlock()
+	q.inFlight--
+	if q.lately == 0 {
+		q.lately = took
+	}
+	q.lately = (7*q.lately + took) / 8
+	q.pump(time.Now())
+}

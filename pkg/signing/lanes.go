@@ -1,0 +1,103 @@
+package signing
+
+import (
+	"slices"
+	"time"
+)
+
+// lanes holds waiting items so that nobody starves: one lane for each client service's waiting clients and one for its other work,
+// served in turn, one item each.
+type lanes struct {
+	n     int
+	turn  int
+	order []laneKey
+	items map[laneKey][]*item
+}
+
+type laneKey struct {
+	clientService string
+	waiting       bool
+}
+
+func (l *lanes) add(items []*item) {
+	if l.items == nil {
+		l.items = make(map[laneKey][]*item)
+	}
+	for _, it := range items {
+		key := laneKey{it.clientService, it.waiting}
+		if len(l.items[key]) == 0 {
+			l.order = append(l.order, key)
+		}
+		l.items[key] = append(l.items[key], it)
+	}
+	l.n += len(items)
+}
+
+// take removes up to n items, one of each lane in turn.
+func (l *lanes) take(n int) []*item {
+	n = min(n, l.n)
+	out := make([]*item, 0, n)
+	for len(out) < n {
+		l.turn %= len(l.order)
+		key := l.order[l.turn]
+		lane := l.items[key]
+		out = append(out, lane[0])
+		l.n--
+		if len(lane) == 1 {
+			l.drop(key) // the next lane moves into this turn
+			continue
+		}
+		l.items[key] = lane[1:]
+		l.turn++
+	}
+	return out
+}
+
+// remove takes the given items out, wherever they are, and returns those that were there.
+func (l *lanes) remove(items []*item) []*item {
+	var found []*item
+	gone := make(map[*item]bool, len(items))
+	for _, it := range items {
+		gone[it] = true
+	}
+	for _, key := range slices.Clone(l.order) {
+		lane := l.items[key]
+		kept := make([]*item, 0, len(lane))
+		for _, it := range lane {
+			if gone[it] {
+				found = append(found, it)
+			} else {
+				kept = append(kept, it)
+			}
+		}
+		l.items[key] = kept
+		if len(kept) == 0 {
+			l.drop(key)
+		}
+	}
+	l.n -= len(found)
+	return found
+}
+
+func (l *lanes) drop(key laneKey) {
+	delete(l.items, key)
+	i := slices.Index(l.order, key)
+	l.order = slices.Delete(l.order, i, i+1)
+	if i < l.turn {
+		l.turn--
+	}
+}
+
+// oldest is when the longest waiting item came: of items with a waiting client only, or of all. Zero = there is none.
+func (l *lanes) oldest(waitingOnly bool) time.Time {
+	var t time.Time
+	for key, lane := range l.items {
+		if waitingOnly && !key.waiting {
+			continue
+		}
+		if since := lane[0].since; t.IsZero() || since.Before(t) {
+			t = since
+		}
+	}
+	return t
+}

@@ -1,0 +1,200 @@
+package signing
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// maxActive is how many operations are worked on at a time, for waiting clients and for the others each. It lets a thousand
+// requests of one document share remote calls; what an active operation holds in memory is a few kilobytes.
+const maxActive = 1024
+
+// busyRetryAfter is what a refused client is told: a few batches have been signed by then.
+const busyRetryAfter = 5 * time.Second
+
+// entry is an operation in the queue.
+type entry struct {
+	id        ID
+	documents int
+	waiting   bool
+	since     time.Time // accepted
+}
+
+// queue holds what was accepted and has not ended, bounded in documents. Operations with a waiting client have a lane of their own,
+// so that they never stand behind a night's batch.
+type queue struct {
+	mu      sync.Mutex
+	max     int
+	open    bool
+	queued  int                // documents reserved and not released
+	lanes   [2][]entry         // 0: somebody waits, 1: nobody does
+	active  [2]int             // running operations of each lane
+	since   map[ID]time.Time   // of all that have not ended
+	timers  map[ID]*time.Timer // of those that wait for their next try
+	changed chan struct{}      // capacity 1: something may be ready to run
+}
+
+func newQueue(maxDocuments int) *queue {
+	return &queue{
+		max:     maxDocuments,
+		since:   make(map[ID]time.Time),
+		timers:  make(map[ID]*time.Timer),
+		changed: make(chan struct{}, 1),
+	}
+}
+
+// admit reports KindBusy when n more documents have no room.
+func (q *queue) admit(n int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.admitLocked(n)
+}
+
+func (q *queue) admitLocked(n int) error {
+	if !q.open {
+		return Errorf(KindBusy, "the service is starting or stopping").Retryable(busyRetryAfter)
+	}
+	// A request that is larger than the whole queue is let in when the queue is empty: its own limits have judged it.
+	if q.queued > 0 && q.queued+n > q.max {
+		return Errorf(KindBusy, "the queue is full").Retryable(busyRetryAfter)
+	}
+	return nil
+}
+
+// reserve takes room for n documents.
+func (q *queue) reserve(n int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.admitLocked(n); err != nil {
+		return err
+	}
+	q.queued += n
+	return nil
+}
+
+// release gives room back.
+func (q *queue) release(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queued -= n
+}
+
+// push adds an operation for which room was reserved.
+func (q *queue) push(e entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.since[e.id] = e.since
+	q.pushLocked(e)
+}
+
+// restore adds an operation found at start, beyond any bound: it was accepted once.
+func (q *queue) restore(e entry, after time.Duration) {
+	q.mu.Lock()
+	q.queued += e.documents
+	q.since[e.id] = e.since
+	q.mu.Unlock()
+	q.later(e, after)
+}
+
+func (q *queue) pushLocked(e entry) {
+	lane := 1
+	if e.waiting {
+		lane = 0
+	}
+	q.lanes[lane] = append(q.lanes[lane], e)
+	q.signal()
+}
+
+// later puts an operation back into its lane after a while. By then nobody waits for it any more.
+func (q *queue) later(e entry, after time.Duration) {
+	e.waiting = false
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if after <= 0 {
+		q.pushLocked(e)
+		return
+	}
+	q.timers[e.id] = time.AfterFunc(after, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.timers, e.id)
+		q.pushLocked(e)
+	})
+}
+
+func (q *queue) signal() {
+	select {
+	case q.changed <- struct{}{}:
+	default:
+	}
+}
+
+// next returns an operation to run; false when ctx is done.
+func (q *queue) next(ctx context.Context) (entry, bool) {
+	for {
+		if ctx.Err() != nil {
+			return entry{}, false
+		}
+		if e, ok := q.take(); ok {
+			return e, true
+		}
+		select {
+		case <-ctx.Done():
+			return entry{}, false
+		case <-q.changed:
+		}
+	}
+}
+
+func (q *queue) take() (entry, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for lane := range q.lanes {
+		if len(q.lanes[lane]) > 0 && q.active[lane] < maxActive {
+			e := q.lanes[lane][0]
+			q.lanes[lane] = q.lanes[lane][1:]
+			q.active[lane]++
+			return e, true
+		}
+	}
+	return entry{}, false
+}
+
+// done says that an operation taken by next is not being worked on any more; ended, that it will not come back.
+func (q *queue) done(e entry, ended bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	lane := 1
+	if e.waiting {
+		lane = 0
+	}
+	q.active[lane]--
+	if ended {
+		q.queued -= e.documents
+		delete(q.since, e.id)
+	}
+	q.signal()
+}
+
+// setOpen lets operations in, or no more.
+func (q *queue) setOpen(open bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.open = open
+	if !open {
+		for _, t := range q.timers {
+			t.Stop()
+		}
+	}
+}
+
+func (q *queue) stats(now time.Time) Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	st := Stats{QueuedDocuments: q.queued, ActiveOperations: q.active[0] + q.active[1]}
+	for _, since := range q.since {
+		st.OldestQueued = max(st.OldestQueued, now.Sub(since))
+	}
+	return st
+}

@@ -1,0 +1,113 @@
+package signing
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// recover settles the calls that an earlier process left open and queues every operation that has not ended.
+func (s *Service) recover(ctx context.Context) error {
+	if err := s.batch.settleCalls(ctx); err != nil {
+		return fmt.Errorf("settle calls: %w", err)
+	}
+	ids, err := s.cfg.Store.Unfinished(ctx)
+	if err != nil {
+		return fmt.Errorf("list unfinished operations: %w", err)
+	}
+	for _, id := range ids {
+		op, err := s.cfg.Store.Operation(ctx, id)
+		if err != nil {
+			return fmt.Errorf("read operation %s: %w", id, err)
+		}
+		s.cfg.Log.Info("operation resumed", "operation", op.ID, "externalReference", op.ExternalReference, "status", string(op.Status))
+		s.queue.restore(entry{id: id, documents: op.DocumentCount, since: op.Created}, time.Until(op.NextTry))
+	}
+	return nil
+}
+
+// settleCalls finds an end for every recorded call that nobody in this process is waiting for: the provider is asked again under
+// the noted handle where it can be, otherwise the outcome is unknown and the policy decides. The error is the store's.
+func (b *batcher) settleCalls(ctx context.Context) error {
+	b.settled.Lock()
+	defer b.settled.Unlock()
+	calls, err := b.cfg.Store.OpenCalls(ctx)
+	if err != nil {
+		return err
+	}
+	for _, call := range calls {
+		b.mu.Lock()
+		live := b.live[call.ID]
+		b.mu.Unlock()
+		if live {
+			continue
+		}
+		if err := b.settle(ctx, call); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batcher) settle(ctx context.Context, call CallRecord) error {
+	if call.Handle != "" {
+		done, err := b.resume(ctx, call)
+		if done || err != nil {
+			return err
+		}
+	}
+	b.cfg.Log.Info("outcome of a call is unknown", "call", call.ID, "credential", call.Credential, "digests", len(call.Refs), "policy", string(b.cfg.UnknownOutcome))
+	if b.cfg.UnknownOutcome == UnknownFail {
+		// First the documents: a crash in between must not leave them to be signed again.
+		results := make([]DocumentResult, len(call.Refs))
+		for i, ref := range call.Refs {
+			results[i] = DocumentResult{Ref: ref, Failure: &Failure{Kind: KindProvider, Detail: "the signing service's answer was lost; the signature may exist"}}
+		}
+		if err := b.cfg.Store.FinishDocuments(ctx, results); err != nil {
+			return err
+		}
+	}
+	return b.cfg.Store.AbandonCall(ctx, call.ID, OutcomeUnknown)
+}
+
+// resume asks for the answer of an earlier call. done = its values are stored.
+func (b *batcher) resume(ctx context.Context, record CallRecord) (done bool, err error) {
+	if len(record.Refs) == 0 {
+		return false, nil
+	}
+	op, err := b.cfg.Store.Operation(ctx, record.Refs[0].Operation)
+	if err != nil {
+		return false, err
+	}
+	p, err := b.cfg.Providers(op.ClientService)
+	if err != nil {
+		return false, nil
+	}
+	r, ok := p.(Resumer)
+	if !ok {
+		return false, nil
+	}
+	call := Call{ID: record.ID, Digests: make([][]byte, len(record.Refs))}
+	for i, ref := range record.Refs {
+		prepared, _, err := b.cfg.Store.Prepared(ctx, ref)
+		if err != nil {
+			return false, err
+		}
+		call.Digests[i] = prepared.Digest
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.Batch.CallTimeout)
+	defer cancel()
+	values, err := r.Resume(ctx, call, record.Handle)
+	if err == nil {
+		var c *Credential
+		if c, err = p.Credential(ctx); err == nil {
+			err = checkValues(c, call.Digests, values)
+		}
+	}
+	if err != nil {
+		b.cfg.Log.Error(err, "answer of an earlier call could not be fetched", "call", record.ID)
+		return false, nil
+	}
+	b.cfg.Log.Info("answer of an earlier call was fetched", "call", record.ID, "digests", len(values))
+	return true, b.cfg.Store.EndCall(ctx, record.ID, values)
+}

@@ -1,0 +1,132 @@
+package signing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+// each runs f(0..n-1), every one holding a slot. It starts no more once ctx is done.
+func (t *try) each(ctx context.Context, slots chan struct{}, n int, f func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			wg.Wait()
+			return
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			f(i)
+		})
+	}
+	wg.Wait()
+}
+
+// recovered turns a panic over somebody's document into an internal error: one hostile file must not take the others down.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = &Error{Err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+	}
+}
+
+// storageError makes err the store's own fault unless it says otherwise.
+func storageError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return (&Error{Kind: KindStorage, Err: err}).Retryable(0)
+}
+
+// failAll ends the documents whose error will not go away, and notes the others as trouble.
+func (t *try) failAll(ctx context.Context, docs []Document, errs []error) {
+	var failed []DocumentResult
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil { // stopping is nobody's fault
+			t.trouble(Errorf(KindBusy, "").Retryable(0))
+			return
+		}
+		e := AsError(err)
+		if e.Retry || e.Kind == KindStorage {
+			t.trouble(e)
+			continue
+		}
+		t.s.cfg.Log.Info("document failed", "operation", t.op.ID, "document", docs[i].Index, "reason", e.Error())
+		failed = append(failed, DocumentResult{Ref: docs[i].Ref, Failure: &Failure{Kind: e.Kind, Detail: e.Detail}})
+	}
+	t.finish(ctx, failed)
+}
+
+// finish stores results.
+func (t *try) finish(ctx context.Context, results []DocumentResult) {
+	if len(results) == 0 {
+		return
+	}
+	if err := t.s.cfg.Store.FinishDocuments(ctx, results); err != nil {
+		t.trouble((&Error{Kind: KindStorage, Err: err}).Retryable(0))
+		return
+	}
+	observe := t.s.cfg.Observer.DocumentEnded
+	if observe == nil {
+		return
+	}
+	for _, r := range results {
+		if r.Failure != nil {
+			observe(r.Failure.Kind, false)
+		} else {
+			observe(KindInternal, true)
+		}
+	}
+}
+
+// giveUp fails every document that has not ended, for the reason that stopped the last try.
+func (t *try) giveUp(ctx context.Context) error {
+	return t.pages(ctx, func(docs []Document) error {
+		var failed []DocumentResult
+		for _, d := range docs {
+			if !d.State.Ended() {
+				failed = append(failed, DocumentResult{Ref: d.Ref, Failure: &Failure{Kind: t.worst.Kind, Detail: t.worst.Detail}})
+			}
+		}
+		if len(failed) > 0 {
+			t.s.cfg.Log.Info("documents given up", "operation", t.op.ID, "documents", len(failed), "reason", t.worst.Error())
+		}
+		t.finish(ctx, failed)
+		return t.disk
+	})
+}
+
+// anySigned reports whether at least one document was signed, and that none is left.
+func (t *try) anySigned(ctx context.Context) (signed bool, err error) {
+	err = t.pages(ctx, func(docs []Document) error {
+		for _, d := range docs {
+			if !d.State.Ended() {
+				return fmt.Errorf("document %d is %s: %w", d.Index, d.State, ErrConflict)
+			}
+			signed = signed || d.State == DocumentSigned
+		}
+		return nil
+	})
+	return signed, err
+}
+
+// pages goes through all documents of the operation, a few at a time.
+func (t *try) pages(ctx context.Context, f func([]Document) error) error {
+	for from := 0; from < t.op.DocumentCount; from += chunkDocuments {
+		docs, err := t.s.cfg.Store.Documents(ctx, t.op.ID, from, chunkDocuments)
+		if err != nil {
+			return err
+		}
+		if err := f(docs); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package signing
+
+import (
+	"context"
+	"sync"
+)
+
+const (
+	// chunkDocuments is how many documents take each step together: one transaction a step, and few enough that a chunk's
+	// prepared values (about 8 KB each) stay small in memory.
+	chunkDocuments = 64
+	// chunksAtOnce is how many chunks of one operation are under way: while some wait for the provider, others are prepared and
+	// embedded. With 64 documents each it fills several calls of the usual multisign (100) in flight.
+	chunksAtOnce = 8
+)
+
+// try is one try of an operation: it takes every document that has not ended as far as it goes.
+type try struct {
+	s          *Service
+	op         Operation
+	waiting    bool
+	provider   Provider
+	credential *Credential
+
+	mu    sync.Mutex
+	worst *Error // why documents are left; nil = none is. A fault worth a retry wins over one that is not.
+	disk  error  // the first fault of our own store
+}
+
+// connect finds the provider and its credential. Without them documents that have their signature value are embedded all the same.
+func (t *try) connect(ctx context.Context) {
+	p, err := t.s.cfg.Providers(t.op.ClientService)
+	if err == nil {
+		t.provider = p
+		t.credential, err = p.Credential(ctx)
+	}
+	if err != nil {
+		t.credential = nil
+		t.trouble(AsError(err))
+	}
+}
+
+// trouble notes a fault that leaves documents unended.
+func (t *try) trouble(err *Error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err.Kind == KindStorage {
+		if t.disk == nil {
+			t.disk = err
+		}
+		return
+	}
+	if t.worst == nil || err.Retry && !t.worst.Retry {
+		t.worst = err
+	} else if err.Retry {
+		t.worst.RetryAfter = max(t.worst.RetryAfter, err.RetryAfter)
+	}
+}
+
+// documents works on all documents, several chunks at a time. The error is the store's.
+func (t *try) documents(ctx context.Context) error {
+	var chunks sync.WaitGroup
+	slots := make(chan struct{}, chunksAtOnce)
+	for from := 0; from < t.op.DocumentCount && ctx.Err() == nil; from += chunkDocuments {
+		slots <- struct{}{}
+		docs, err := t.s.cfg.Store.Documents(ctx, t.op.ID, from, chunkDocuments)
+		if err != nil {
+			chunks.Wait()
+			return err
+		}
+		chunks.Go(func() {
+			defer func() { <-slots }()
+			t.chunk(ctx, docs)
+		})
+	}
+	chunks.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.disk
+}
+
+// chunk takes some documents through every step.
+func (t *try) chunk(ctx context.Context, docs []Document) {
+	var unsigned, valued []Document
+	for _, d := range docs {
+		switch d.State {
+		case DocumentReceived, DocumentPrepared:
+			// Prepared anew even if it was before: the certificate may have been renewed since.
+			if t.credential != nil {
+				unsigned = append(unsigned, d)
+			}
+		case DocumentValued:
+			valued = append(valued, d)
+		case DocumentSent: // a call whose end could not be recorded
+			t.trouble(storageError(t.s.batch.settleCalls(ctx)))
+		}
+	}
+	valued = append(valued, t.sign(ctx, t.prepare(ctx, unsigned))...)
+	t.embed(ctx, valued)
+}
+
+// preparedDoc is a document on its way to the provider.
+type preparedDoc struct {
+	Document
+	digest []byte
+}
+
+// prepare computes and stores what has to be signed, and fails documents that cannot be.
+func (t *try) prepare(ctx context.Context, docs []Document) []preparedDoc {
+	prepared := make([]Prepared, len(docs))
+	errs := make([]error, len(docs))
+	t.each(ctx, t.s.cpu, len(docs), func(i int) { prepared[i], errs[i] = t.prepareOne(ctx, docs[i]) })
+
+	var out []preparedDoc
+	var save []PreparedDocument
+	for i, d := range docs {
+		if errs[i] != nil {
+			continue
+		}
+		out = append(out, preparedDoc{Document: d, digest: prepared[i].Digest})
+		save = append(save, PreparedDocument{Ref: d.Ref, Prepared: prepared[i]})
+	}
+	t.failAll(ctx, docs, errs)
+	if len(save) == 0 {
+		return nil
+	}
+	if err := t.s.cfg.Store.SavePrepared(ctx, save); err != nil {
+		t.trouble(storageError(err))
+		return nil
+	}
+	return out
+}
+
+func (t *try) prepareOne(ctx context.Context, d Document) (p Prepared, err error) {
+	defer recovered(&err)
+	format, in, err := t.open(ctx, d)
+	if err != nil {
+		return p, err
+	}
+	defer in.File.Close()
+	return format.Prepare(ctx, in, t.credential)
+}
+
+// open returns the document's format and input; the caller closes in.File.
+func (t *try) open(ctx context.Context, d Document) (Format, Input, error) {
+	format, ok := t.s.cfg.Formats[d.Signature.Type]
+	if !ok {
+		return nil, Input{}, Errorf(KindUnsupported, "signatureType %s is not supported", d.Signature.Type)
+	}
+	file, err := t.s.cfg.Store.OpenFile(ctx, d.Operation, d.Content)
+	if err != nil {
+		return nil, Input{}, storageError(err)
+	}
+	in := Input{File: file, Midstate: d.Content.Midstate, Signature: d.Signature, Time: t.op.Created}
+	if v := d.Signature.Visible; v != nil && v.Image != nil {
+		in.OpenImage = func() (File, error) { return t.s.cfg.Store.OpenFile(ctx, d.Operation, *v.Image) }
+	}
+	return format, in, nil
+}
+
+// sign hands the digests to the batcher and waits for all; documents whose signature value is stored are returned.
+func (t *try) sign(ctx context.Context, docs []preparedDoc) []Document {
+	if len(docs) == 0 || ctx.Err() != nil {
+		return nil
+	}
+	items := make([]*item, len(docs))
+	for i, d := range docs {
+		items[i] = &item{ref: d.Ref, digest: d.digest, clientService: t.op.ClientService, waiting: t.waiting}
+	}
+	t.s.batch.sign(ctx, t.provider, t.credential, items)
+	var valued []Document
+	all := make([]Document, len(docs))
+	errs := make([]error, len(docs))
+	for i, it := range items {
+		all[i] = docs[i].Document
+		if errs[i] = it.err; it.err == nil {
+			valued = append(valued, docs[i].Document)
+		}
+	}
+	t.failAll(ctx, all, errs)
+	return valued
+}
+
+// embed makes, checks and stores the appended sections.
+func (t *try) embed(ctx context.Context, docs []Document) {
+	if len(docs) == 0 {
+		return
+	}
+	results := make([]DocumentResult, len(docs))
+	errs := make([]error, len(docs))
+	local, remote := t.byLevel(docs)
+	var both sync.WaitGroup
+	for _, part := range []struct {
+		slots chan struct{}
+		index []int
+	}{{t.s.cpu, local}, {t.s.net, remote}} {
+		both.Go(func() {
+			t.each(ctx, part.slots, len(part.index), func(k int) {
+				i := part.index[k]
+				results[i].Ref = docs[i].Ref
+				results[i].Section, errs[i] = t.embedOne(ctx, docs[i])
+			})
+		})
+	}
+	both.Wait()
+	t.failAll(ctx, docs, errs)
+	var done []DocumentResult
+	for i := range results {
+		if errs[i] == nil && results[i].Section != nil {
+			done = append(done, results[i])
+		}
+	}
+	t.finish(ctx, done)
+}
+
+// byLevel tells documents that need a timestamp authority from those that need a core.
+func (t *try) byLevel(docs []Document) (local, remote []int) {
+	for i, d := range docs {
+		if d.Signature.Level == LevelB {
+			local = append(local, i)
+		} else {
+			remote = append(remote, i)
+		}
+	}
+	return local, remote
+}
+
+func (t *try) embedOne(ctx context.Context, d Document) (section []byte, err error) {
+	defer recovered(&err)
+	p, value, err := t.s.cfg.Store.Prepared(ctx, d.Ref)
+	if err != nil {
+		return nil, storageError(err)
+	}
+	format, in, err := t.open(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer in.File.Close()
+	return format.Embed(ctx, in, p, value)
+}

@@ -1,0 +1,121 @@
+package signing
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Start opens the service, resumes what an earlier process left, and works until ctx is done. Then it lets nothing more in,
+// gives running operations Config.Grace to end, and returns; what has not ended by then is resumed by the next Start from disk.
+func (s *Service) Start(ctx context.Context) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if err := s.recover(work); err != nil {
+		return err
+	}
+	s.queue.setOpen(true)
+	var running sync.WaitGroup
+	for {
+		e, ok := s.queue.next(ctx)
+		if !ok {
+			break
+		}
+		running.Go(func() { s.run(work, e) })
+	}
+	s.queue.setOpen(false)
+	cut := time.AfterFunc(s.cfg.Grace, stop)
+	defer cut.Stop()
+	running.Wait()
+	return nil
+}
+
+// run gives an operation one try and decides what comes next.
+func (s *Service) run(ctx context.Context, e entry) {
+	op, ended, after := s.try(ctx, e)
+	switch {
+	case ended:
+		s.queue.done(e, true)
+		s.wake(e.id)
+	case ctx.Err() != nil: // stopping: the next start goes on
+		s.queue.done(e, false)
+	default:
+		s.queue.done(e, false)
+		s.cfg.Log.Info("operation will be tried again", "operation", e.id, "externalReference", op.ExternalReference, "tries", op.Tries, "after", after.String())
+		s.queue.later(e, after)
+	}
+}
+
+// try works on every document that has not ended, once, and stores what became of the operation. If it has not ended, after is
+// how long to wait before the next try.
+func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, after time.Duration) {
+	op, err := s.cfg.Store.Operation(ctx, e.id)
+	if err != nil {
+		return s.storageTrouble(op, e, err)
+	}
+	if op.Status.Ended() {
+		return op, true, 0
+	}
+	t := &try{s: s, op: op, waiting: e.waiting}
+	t.connect(ctx)
+	if err := t.documents(ctx); err != nil {
+		return s.storageTrouble(op, e, err)
+	}
+	if ctx.Err() != nil { // stopping: the next start concludes
+		return op, false, 0
+	}
+	return s.conclude(ctx, t, e)
+}
+
+// storageTrouble puts an operation off because our own disk failed: that is no try, since the fault is not the operation's.
+func (s *Service) storageTrouble(op Operation, e entry, err error) (Operation, bool, time.Duration) {
+	if KindOf(err) == KindNotFound {
+		return op, true, 0 // thrown away by retention or by hand: nothing is left to do
+	}
+	s.cfg.Log.Error(err, "operation is put off", "operation", e.id)
+	return op, false, s.cfg.Backoff
+}
+
+// conclude ends the operation, or plans its next try.
+func (s *Service) conclude(ctx context.Context, t *try, e entry) (Operation, bool, time.Duration) {
+	op := t.op
+	if t.worst != nil {
+		last := !t.worst.Retry || op.Tries >= s.cfg.Tries || time.Since(op.Created) > s.cfg.Deadline
+		if !last {
+			after := max(s.cfg.Backoff, t.worst.RetryAfter)
+			change := StatusChange{Status: StatusRetrying, Tries: op.Tries + 1, NextTry: time.Now().Add(after)}
+			if err := s.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
+				return s.storageTrouble(op, e, err)
+			}
+			op.Tries++
+			return op, false, after
+		}
+		if err := t.giveUp(ctx); err != nil {
+			return s.storageTrouble(op, e, err)
+		}
+	}
+	return s.end(ctx, t, e)
+}
+
+// end stores the final status.
+func (s *Service) end(ctx context.Context, t *try, e entry) (Operation, bool, time.Duration) {
+	op := t.op
+	signed, err := t.anySigned(ctx)
+	if err != nil {
+		return s.storageTrouble(op, e, err)
+	}
+	change := StatusChange{Status: StatusFailed, Tries: op.Tries, Ended: time.Now()}
+	if signed {
+		change.Status = StatusExecuted
+	}
+	if err := s.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
+		return s.storageTrouble(op, e, err)
+	}
+	op.Status, op.Ended = change.Status, change.Ended
+	s.cfg.Log.Info("operation ended", "operation", op.ID, "clientService", op.ClientService, "externalReference", op.ExternalReference,
+		"status", string(op.Status), "took", op.Ended.Sub(op.Created).String())
+	if f := s.cfg.Observer.OperationEnded; f != nil {
+		f(op.ClientService, op.Status)
+	}
+	return op, true, 0
+}
