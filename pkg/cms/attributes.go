@@ -1,0 +1,123 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// Attribute is one attribute of a SignerInfo (RFC 5652 5.3). Values are whole DER elements.
+type Attribute struct {
+	Type   asn1.ObjectIdentifier
+	Values [][]byte
+}
+
+// SignedAttributes returns the signed attributes over messageDigest, made with hash, for the signing certificate: the DER SET OF,
+// tag 0x31, whose digest the key signs (RFC 5652 5.4). They are exactly content-type (id-data), message-digest and
+// signing-certificate-v2, as ETSI EN 319 142-1 6.3 asks for; the claimed time belongs into the signature dictionary.
+func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certificate) ([]byte, error) {
+	alg, ok := writable(hash)
+	if !ok {
+		return nil, fmt.Errorf("build signed attributes: hash %v: %w", hash, ErrUnsupported)
+	}
+	if len(messageDigest) != hash.Size() {
+		return nil, fmt.Errorf("build signed attributes: message digest has %d bytes, want %d", len(messageDigest), hash.Size())
+	}
+	if cert == nil || len(cert.Raw) == 0 {
+		return nil, fmt.Errorf("build signed attributes: no signing certificate")
+	}
+	essCert, err := signingCertificateV2(alg, cert)
+	if err != nil {
+		return nil, err
+	}
+	contentType, err := build(func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(OIDData) })
+	if err != nil {
+		return nil, err
+	}
+	digest, err := build(func(b *cryptobyte.Builder) { b.AddASN1OctetString(messageDigest) })
+	if err != nil {
+		return nil, err
+	}
+	return marshalAttributes(cbasn1.SET, []Attribute{
+		{OIDContentType, [][]byte{contentType}},
+		{OIDMessageDigest, [][]byte{digest}},
+		{OIDSigningCertificateV2, [][]byte{essCert}},
+	})
+}
+
+// signingCertificateV2 is the attribute's value (RFC 5035 3). The hash algorithm is the DER default SHA-256 and then must be left
+// out; any other is named. issuerSerial is there, since widespread validators compare it where they find it.
+func signingCertificateV2(alg hashAlgorithm, cert *x509.Certificate) ([]byte, error) {
+	h := alg.hash.New()
+	h.Write(cert.Raw)
+	return build(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // SigningCertificateV2
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // certs
+				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // ESSCertIDv2
+					if alg.hash != crypto.SHA256 {
+						addDigestAlgorithm(b, alg)
+					}
+					b.AddASN1OctetString(h.Sum(nil))
+					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // IssuerSerial
+						b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // GeneralNames
+							b.AddASN1(cbasn1.Tag(4).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+								b.AddBytes(cert.RawIssuer)
+							})
+						})
+						b.AddASN1BigInt(cert.SerialNumber)
+					})
+				})
+			})
+		})
+	})
+}
+
+// marshalAttributes writes a SET OF Attribute under tag, sorted as DER asks for (X.690 11.6).
+func marshalAttributes(tag cbasn1.Tag, attributes []Attribute) ([]byte, error) {
+	encoded := make([][]byte, 0, len(attributes))
+	for _, a := range attributes {
+		if len(a.Values) == 0 {
+			return nil, fmt.Errorf("build attribute %v: no value", a.Type)
+		}
+		one, err := build(func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(a.Type)
+				b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(bytes.Join(sorted(a.Values), nil)) })
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+		encoded = append(encoded, one)
+	}
+	return build(func(b *cryptobyte.Builder) {
+		b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes(bytes.Join(sorted(encoded), nil)) })
+	})
+}
+
+// sorted returns the elements of a SET OF in DER order. Comparing a shorter one as if padded with zeros (X.690 11.6) is the same
+// as bytes.Compare here: no whole element is a prefix of another.
+func sorted(elements [][]byte) [][]byte {
+	return slices.SortedFunc(slices.Values(elements), bytes.Compare)
+}
+
+func addDigestAlgorithm(b *cryptobyte.Builder, alg hashAlgorithm) {
+	// Parameters are absent: RFC 5754 2.
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(alg.digest) })
+}
+
+func build(f func(b *cryptobyte.Builder)) ([]byte, error) {
+	var b cryptobyte.Builder
+	f(&b)
+	out, err := b.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("encode ASN.1: %w", err)
+	}
+	return out, nil
+}

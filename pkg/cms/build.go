@@ -1,0 +1,189 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// UsualTokenSize is what a timestamp token of a public authority takes, in bytes, with its certificates and room to spare: with
+// three RSA-2048 certificates one has about 3.5 KB, with RSA-4096 about 6 KB.
+const UsualTokenSize = 8 << 10
+
+// SignedDataParams is what Build puts together.
+type SignedDataParams struct {
+	SignedAttributes   []byte // as SignedAttributes returned them
+	SignatureValue     []byte
+	Chain              []*x509.Certificate // signing certificate first; root optional
+	Algorithm          signing.SignatureAlgorithm
+	Hash               crypto.Hash
+	UnsignedAttributes []Attribute // none: the field is left out, since an empty set is wrong
+}
+
+// Build returns the DER ContentInfo with a detached SignedData: version 1, one SignerInfo named by issuer and serial number, all
+// sets in DER order. It does not verify the value: VerifyValue does.
+func Build(p SignedDataParams) ([]byte, error) {
+	alg, ok := writable(p.Hash)
+	if !ok {
+		return nil, fmt.Errorf("build SignedData: hash %v: %w", p.Hash, ErrUnsupported)
+	}
+	if len(p.Chain) == 0 || len(p.SignatureValue) == 0 {
+		return nil, fmt.Errorf("build SignedData: chain or signature value is missing")
+	}
+	var set cryptobyte.String
+	in := cryptobyte.String(p.SignedAttributes)
+	if !in.ReadASN1(&set, cbasn1.SET) || !in.Empty() || set.Empty() {
+		return nil, fmt.Errorf("build SignedData: signed attributes: %w", ErrMalformed)
+	}
+	signer, err := buildSignerInfo(p, alg, set)
+	if err != nil {
+		return nil, err
+	}
+	return build(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // ContentInfo
+			b.AddASN1ObjectIdentifier(OIDSignedData)
+			b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // SignedData
+					b.AddASN1Int64(1)
+					b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { addDigestAlgorithm(b, alg) })
+					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(OIDData) })
+					b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+						b.AddBytes(certificateSet(p.Chain))
+					})
+					b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(signer) })
+				})
+			})
+		})
+	})
+}
+
+// certificateSet is the content of the CertificateSet: each certificate once, in DER order.
+func certificateSet(chain []*x509.Certificate) []byte {
+	raw := make([][]byte, len(chain))
+	for i, c := range chain {
+		raw[i] = c.Raw
+	}
+	return bytes.Join(slices.CompactFunc(sorted(raw), bytes.Equal), nil)
+}
+
+func buildSignerInfo(p SignedDataParams, alg hashAlgorithm, attributes []byte) ([]byte, error) {
+	signatureAlgorithm, err := algorithmIdentifier(p.Algorithm, alg)
+	if err != nil {
+		return nil, err
+	}
+	var unsigned []byte
+	if len(p.UnsignedAttributes) > 0 {
+		unsigned, err = marshalAttributes(cbasn1.Tag(1).ContextSpecific().Constructed(), p.UnsignedAttributes)
+		if err != nil {
+			return nil, err
+		}
+	}
+	cert := p.Chain[0]
+	return build(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1Int64(1)
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // IssuerAndSerialNumber
+				b.AddBytes(cert.RawIssuer)
+				b.AddASN1BigInt(cert.SerialNumber)
+			})
+			addDigestAlgorithm(b, alg)
+			b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { b.AddBytes(attributes) })
+			b.AddBytes(signatureAlgorithm)
+			b.AddASN1OctetString(p.SignatureValue)
+			b.AddBytes(unsigned)
+		})
+	})
+}
+
+// algorithmIdentifier is the signatureAlgorithm of a SignerInfo: RFC 5754 3.2 and 3.3, RFC 4056 3.
+func algorithmIdentifier(algorithm signing.SignatureAlgorithm, alg hashAlgorithm) ([]byte, error) {
+	switch algorithm {
+	case signing.RSAPKCS1:
+		return build(func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(alg.rsa)
+				b.AddASN1NULL()
+			})
+		})
+	case signing.ECDSA:
+		return build(func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(alg.ecdsa) })
+		})
+	case signing.RSAPSS:
+		return pssIdentifier(alg)
+	}
+	return nil, fmt.Errorf("build SignedData: algorithm %q: %w", algorithm, ErrUnsupported)
+}
+
+// pssIdentifier writes RSASSA-PSS-params with MGF1 of the same hash and a salt of its length; the trailer field is the default
+// and left out. The hash identifiers carry NULL, as RFC 4055 2.1 defines them.
+func pssIdentifier(alg hashAlgorithm) ([]byte, error) {
+	hashIdentifier := func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(alg.digest)
+			b.AddASN1NULL()
+		})
+	}
+	explicit := func(n uint8) cbasn1.Tag { return cbasn1.Tag(n).ContextSpecific().Constructed() }
+	return build(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(oidRSASSAPSS)
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1(explicit(0), hashIdentifier)
+				b.AddASN1(explicit(1), func(b *cryptobyte.Builder) {
+					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+						b.AddASN1ObjectIdentifier(oidMGF1)
+						hashIdentifier(b)
+					})
+				})
+				b.AddASN1(explicit(2), func(b *cryptobyte.Builder) { b.AddASN1Int64(int64(alg.hash.Size())) })
+			})
+		})
+	})
+}
+
+// EstimateSize returns an upper bound, in bytes, of what Build makes for the chain, with any of its hashes, and a timestamp token of
+// tokenSize bytes (0: none; UsualTokenSize where the authority is not known). It sizes reserved contents.
+func EstimateSize(chain []*x509.Certificate, algorithm signing.SignatureAlgorithm, tokenSize int) (int, error) {
+	if len(chain) == 0 {
+		return 0, fmt.Errorf("estimate SignedData: no certificate")
+	}
+	attributes, err := SignedAttributes(crypto.SHA512, make([]byte, crypto.SHA512.Size()), chain[0])
+	if err != nil {
+		return 0, err
+	}
+	size, err := maxValueSize(chain[0].PublicKey)
+	if err != nil {
+		return 0, err
+	}
+	p := SignedDataParams{SignedAttributes: attributes, SignatureValue: make([]byte, size), Chain: chain, Algorithm: algorithm, Hash: crypto.SHA512}
+	if tokenSize > 0 {
+		p.UnsignedAttributes = []Attribute{{OIDSignatureTimestamp, [][]byte{make([]byte, tokenSize)}}}
+	}
+	der, err := Build(p)
+	if err != nil {
+		return 0, err
+	}
+	return len(der), nil
+}
+
+// maxValueSize is the greatest length of a signature value by the key, in bytes.
+func maxValueSize(public crypto.PublicKey) (int, error) {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		return key.Size(), nil
+	case *ecdsa.PublicKey:
+		// Two INTEGERs of one byte more than the curve's, each with its header, in a SEQUENCE.
+		return 2*((key.Curve.Params().BitSize+7)/8+1+3) + 4, nil
+	}
+	return 0, fmt.Errorf("estimate SignedData: key of type %T: %w", public, ErrUnsupported)
+}

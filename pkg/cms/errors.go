@@ -1,0 +1,13 @@
+package cms
+
+import "errors"
+
+// ErrMismatch is in the chain of an error that says: this signature is wrong. Digest, value or certificate do not fit together.
+var ErrMismatch = errors.New("signature does not match")
+
+// ErrUnsupported is in the chain of an error that says: this signature cannot be judged, since it uses an algorithm or a form that
+// this package does not know. It may be perfectly good.
+var ErrUnsupported = errors.New("not supported")
+
+// ErrMalformed is in the chain of an error of Parse and ParseTimestamp: the bytes are no such structure, or pass a bound.
+var ErrMalformed = errors.New("malformed")

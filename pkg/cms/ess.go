@@ -1,0 +1,82 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"math/big"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// CheckSigningCertificate holds cert against the attribute signing-certificate-v2 or signing-certificate (RFC 5035, RFC 2634) of s.
+// ErrMismatch where it names another one, where the attribute is not what it should be, or where there is none.
+func (s *SignerInfo) CheckSigningCertificate(cert *x509.Certificate) error {
+	v2, v1 := s.Signed(OIDSigningCertificateV2), s.Signed(OIDSigningCertificate)
+	if len(v2) == 0 && len(v1) == 0 {
+		return fmt.Errorf("check signing certificate: no signing-certificate attribute: %w", ErrMismatch)
+	}
+	for _, a := range []struct {
+		values  [][]byte
+		version int
+	}{{v2, 2}, {v1, 1}} {
+		if len(a.values) == 0 {
+			continue
+		}
+		if len(a.values) != 1 {
+			return fmt.Errorf("check signing certificate: attribute has %d values, want 1: %w", len(a.values), ErrMismatch)
+		}
+		if err := checkESS(a.values[0], a.version, cert); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkESS compares the first ESSCertID or ESSCertIDv2, which is the signer's, with cert.
+func checkESS(value []byte, version int, cert *x509.Certificate) error {
+	wrong := fmt.Errorf("check signing certificate: attribute: %w", ErrMismatch)
+	in := cryptobyte.String(value)
+	var signing, certs, id, digest cryptobyte.String
+	if !in.ReadASN1(&signing, cbasn1.SEQUENCE) || !in.Empty() || !signing.ReadASN1(&certs, cbasn1.SEQUENCE) || !certs.ReadASN1(&id, cbasn1.SEQUENCE) {
+		return wrong
+	}
+	hash := crypto.SHA1
+	if version == 2 {
+		hash = crypto.SHA256
+		if id.PeekASN1Tag(cbasn1.SEQUENCE) {
+			var ok bool
+			if hash, ok = readHash(&id); !ok {
+				return fmt.Errorf("check signing certificate: hash algorithm: %w", ErrUnsupported)
+			}
+		}
+	}
+	if !id.ReadASN1(&digest, cbasn1.OCTET_STRING) {
+		return wrong
+	}
+	h := hash.New()
+	h.Write(cert.Raw)
+	if !bytes.Equal(digest, h.Sum(nil)) {
+		return fmt.Errorf("check signing certificate: it is another certificate: %w", ErrMismatch)
+	}
+	if id.Empty() {
+		return nil
+	}
+	return checkIssuerSerial(id, cert)
+}
+
+// checkIssuerSerial compares an IssuerSerial (RFC 5035 4). Only the serial number decides: the digest has named the certificate
+// already, and encodings of names differ.
+func checkIssuerSerial(id cryptobyte.String, cert *x509.Certificate) error {
+	var issuerSerial, names cryptobyte.String
+	serial := new(big.Int)
+	if !id.ReadASN1(&issuerSerial, cbasn1.SEQUENCE) || !issuerSerial.ReadASN1(&names, cbasn1.SEQUENCE) || !issuerSerial.ReadASN1Integer(serial) {
+		return fmt.Errorf("check signing certificate: issuerSerial: %w", ErrMismatch)
+	}
+	if serial.Cmp(cert.SerialNumber) != 0 {
+		return fmt.Errorf("check signing certificate: serial number differs: %w", ErrMismatch)
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+	"math/big"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// Timestamp is a TimeStampToken (RFC 3161 2.4.2) as ParseTimestamp read it.
+type Timestamp struct {
+	Policy   asn1.ObjectIdentifier
+	Hash     crypto.Hash // 0 = not known
+	Imprint  []byte
+	Serial   *big.Int
+	Time     time.Time
+	Accuracy time.Duration // 0 = not stated
+	Nonce    *big.Int      // nil = none
+	Signed   *SignedData
+}
+
+// ParseTimestamp reads a TimeStampToken; zero padding after it is allowed. It verifies nothing.
+func ParseTimestamp(token []byte) (*Timestamp, error) {
+	d, err := Parse(token)
+	if err != nil {
+		return nil, err
+	}
+	if !d.ContentType.Equal(OIDTSTInfo) || d.Content == nil {
+		return nil, malformed("timestamp: content is not TSTInfo")
+	}
+	t := &Timestamp{Signed: d, Serial: new(big.Int)}
+	in := cryptobyte.String(d.Content)
+	var info cryptobyte.String
+	var version int
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !in.Empty() || !info.ReadASN1Integer(&version) || version != 1 ||
+		!info.ReadASN1ObjectIdentifier(&t.Policy) || !t.readImprint(&info) || !info.ReadASN1Integer(t.Serial) {
+		return nil, malformed("TSTInfo")
+	}
+	if t.Time, err = readTime(&info); err != nil {
+		return nil, err
+	}
+	if !t.readOptional(&info) {
+		return nil, malformed("TSTInfo")
+	}
+	return t, nil
+}
+
+func (t *Timestamp) readImprint(s *cryptobyte.String) bool {
+	var imprint cryptobyte.String
+	if !s.ReadASN1(&imprint, cbasn1.SEQUENCE) {
+		return false
+	}
+	oid, _, ok := readAlgorithm(&imprint)
+	t.Hash = hashByOID(oid)
+	return ok && imprint.ReadASN1Bytes(&t.Imprint, cbasn1.OCTET_STRING) && imprint.Empty()
+}
+
+// readTime reads genTime. RFC 3161 allows fractions of a second, which encoding/asn1 and cryptobyte do not read.
+func readTime(s *cryptobyte.String) (time.Time, error) {
+	var raw cryptobyte.String
+	if !s.ReadASN1(&raw, cbasn1.GeneralizedTime) || len(raw) > 32 {
+		return time.Time{}, malformed("genTime")
+	}
+	at, err := time.Parse("20060102150405Z", string(raw)) // time.Parse accepts a fraction after the seconds
+	if err != nil {
+		return time.Time{}, malformed("genTime")
+	}
+	return at, nil
+}
+
+// readOptional reads what follows genTime: accuracy, ordering, nonce, tsa, extensions.
+func (t *Timestamp) readOptional(s *cryptobyte.String) bool {
+	if s.PeekASN1Tag(cbasn1.SEQUENCE) && !t.readAccuracy(s) {
+		return false
+	}
+	if s.PeekASN1Tag(cbasn1.BOOLEAN) && !s.SkipASN1(cbasn1.BOOLEAN) {
+		return false
+	}
+	if s.PeekASN1Tag(cbasn1.INTEGER) {
+		t.Nonce = new(big.Int)
+		if !s.ReadASN1Integer(t.Nonce) {
+			return false
+		}
+	}
+	return s.SkipOptionalASN1(contextTag(0)) && s.SkipOptionalASN1(contextTag(1)) && s.Empty()
+}
+
+func (t *Timestamp) readAccuracy(s *cryptobyte.String) bool {
+	var accuracy, part cryptobyte.String
+	if !s.ReadASN1(&accuracy, cbasn1.SEQUENCE) {
+		return false
+	}
+	var seconds int64
+	if accuracy.PeekASN1Tag(cbasn1.INTEGER) && !accuracy.ReadASN1Integer(&seconds) {
+		return false
+	}
+	fractions := [2]int64{}
+	for i := range fractions {
+		var has bool
+		if !accuracy.ReadOptionalASN1(&part, &has, cbasn1.Tag(uint8(i)).ContextSpecific()) {
+			return false
+		}
+		if !has {
+			continue
+		}
+		if len(part) == 0 || len(part) > 2 {
+			return false
+		}
+		fractions[i] = new(big.Int).SetBytes(part).Int64()
+	}
+	const day = 24 * 60 * 60 // no authority is a day off
+	if seconds < 0 || seconds > day || fractions[0] > 999 || fractions[1] > 999 || !accuracy.Empty() {
+		return false
+	}
+	t.Accuracy = time.Duration(seconds)*time.Second + time.Duration(fractions[0])*time.Millisecond + time.Duration(fractions[1])*time.Microsecond
+	return true
+}
+
+// Verify checks that the token is over digest, made with hash, and that it is signed as RFC 3161 2.4.2 asks for: one signer, by a
+// certificate that its signing-certificate attribute names, whose only and critical extended key usage is time stamping, and
+// which was valid at the time stated. It returns that certificate; whether it is trusted is the caller's matter. ErrMismatch,
+// ErrUnsupported, ErrMalformed.
+func (t *Timestamp) Verify(digest []byte, hash crypto.Hash, others ...*x509.Certificate) (*x509.Certificate, error) {
+	if t.Hash == 0 {
+		return nil, fmt.Errorf("verify timestamp: imprint algorithm: %w", ErrUnsupported)
+	}
+	if t.Hash != hash || !bytes.Equal(t.Imprint, digest) {
+		return nil, fmt.Errorf("verify timestamp: it is over another digest: %w", ErrMismatch)
+	}
+	s, err := t.Signed.Signer()
+	if err != nil {
+		return nil, err
+	}
+	if s.Hash == 0 {
+		return nil, fmt.Errorf("verify timestamp: digest algorithm %v: %w", s.DigestAlgorithm, ErrUnsupported)
+	}
+	h := s.Hash.New()
+	h.Write(t.Signed.Content)
+	cert, err := t.Signed.Verify(h.Sum(nil), others...)
+	if err != nil {
+		return nil, fmt.Errorf("verify timestamp: %w", err)
+	}
+	if err := s.CheckSigningCertificate(cert); err != nil {
+		return nil, fmt.Errorf("verify timestamp: %w", err)
+	}
+	if err := checkTimestamping(cert); err != nil {
+		return nil, err
+	}
+	if t.Time.Before(cert.NotBefore) || t.Time.After(cert.NotAfter) {
+		return nil, fmt.Errorf("verify timestamp: the certificate was not valid at the time stated: %w", ErrMismatch)
+	}
+	return cert, nil
+}
+
+var oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+
+// checkTimestamping wants the extended key usage of RFC 3161 2.3: time stamping alone, and critical.
+func checkTimestamping(cert *x509.Certificate) error {
+	only := len(cert.ExtKeyUsage) == 1 && cert.ExtKeyUsage[0] == x509.ExtKeyUsageTimeStamping && len(cert.UnknownExtKeyUsage) == 0
+	critical := false
+	for _, e := range cert.Extensions {
+		critical = critical || e.Critical && e.Id.Equal(oidExtKeyUsage)
+	}
+	if !only || !critical {
+		return fmt.Errorf("verify timestamp: the certificate is not one for timestamps alone: %w", ErrMismatch)
+	}
+	return nil
+}

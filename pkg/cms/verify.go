@@ -1,0 +1,133 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// VerifyValue checks a signature value against the digest that was signed (not the message); a PSS salt must have the hash's
+// length, as Build declares it. ErrMismatch when it is wrong, ErrUnsupported when key or hash are of no known kind.
+func VerifyValue(public crypto.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte) error {
+	if hash == 0 || !hash.Available() {
+		return fmt.Errorf("verify signature value: hash %v: %w", hash, ErrUnsupported)
+	}
+	return verifyValue(public, algorithm, hash, digest, value, hash.Size())
+}
+
+// verifyValue is VerifyValue with any salt length.
+func verifyValue(public crypto.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte, salt int) error {
+	if len(digest) != hash.Size() {
+		return fmt.Errorf("verify signature value: digest has %d bytes, want %d: %w", len(digest), hash.Size(), ErrMismatch)
+	}
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		return verifyRSA(key, algorithm, hash, digest, value, salt)
+	case *ecdsa.PublicKey:
+		if algorithm != signing.ECDSA {
+			return fmt.Errorf("verify signature value: algorithm %q with an ECDSA key: %w", algorithm, ErrMismatch)
+		}
+		if !ecdsa.VerifyASN1(key, digest, value) {
+			return fmt.Errorf("verify signature value: ECDSA: %w", ErrMismatch)
+		}
+		return nil
+	}
+	return fmt.Errorf("verify signature value: key of type %T: %w", public, ErrUnsupported)
+}
+
+func verifyRSA(key *rsa.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte, salt int) error {
+	var err error
+	switch algorithm {
+	case signing.RSAPKCS1:
+		err = rsa.VerifyPKCS1v15(key, hash, digest, value)
+	case signing.RSAPSS:
+		if salt == 0 { // 0 means "any length" to crypto/rsa; a salt of no bytes is too rare to judge it otherwise
+			salt = rsa.PSSSaltLengthAuto
+		}
+		err = rsa.VerifyPSS(key, hash, digest, value, &rsa.PSSOptions{SaltLength: salt, Hash: hash})
+	default:
+		return fmt.Errorf("verify signature value: algorithm %q with an RSA key: %w", algorithm, ErrMismatch)
+	}
+	if err != nil {
+		return fmt.Errorf("verify signature value: %w: %w", ErrMismatch, err)
+	}
+	return nil
+}
+
+// Verify checks the only signer of a SignedData over content with that digest, made with Signer().Hash: message-digest and
+// content-type, the signature value under the certificate that the signer names, and that certificate against the
+// signing-certificate attributes, where there are any. others are looked through for the certificate too. It returns the signing
+// certificate; whether that is trusted, valid or fit is the caller's matter. ErrMismatch, ErrUnsupported, ErrMalformed.
+func (d *SignedData) Verify(digest []byte, others ...*x509.Certificate) (*x509.Certificate, error) {
+	s, err := d.Signer()
+	if err != nil {
+		return nil, err
+	}
+	cert := d.Certificate(s, others...)
+	if cert == nil {
+		return nil, fmt.Errorf("verify SignedData: the signing certificate is not there: %w", ErrMismatch)
+	}
+	if err := s.verify(cert, d.ContentType, digest); err != nil {
+		return nil, err
+	}
+	if s.Signed(OIDSigningCertificate) != nil || s.Signed(OIDSigningCertificateV2) != nil {
+		if err := s.CheckSigningCertificate(cert); err != nil {
+			return nil, err
+		}
+	}
+	return cert, nil
+}
+
+func (s *SignerInfo) verify(cert *x509.Certificate, contentType asn1.ObjectIdentifier, digest []byte) error {
+	switch {
+	case s.Hash == 0:
+		return fmt.Errorf("verify SignedData: digest algorithm %v: %w", s.DigestAlgorithm, ErrUnsupported)
+	case s.Algorithm == "":
+		return fmt.Errorf("verify SignedData: signature algorithm %v: %w", s.SignatureAlgorithm, ErrUnsupported)
+	case len(digest) != s.Hash.Size():
+		return fmt.Errorf("verify SignedData: digest has %d bytes, want %d: %w", len(digest), s.Hash.Size(), ErrMismatch)
+	}
+	if s.RawSignedAttributes == nil {
+		// RFC 5652 5.4: without signed attributes the content itself is signed.
+		return s.verifyDigest(cert, s.SignatureHash == s.Hash, digest)
+	}
+	if err := s.checkContent(contentType, digest); err != nil {
+		return err
+	}
+	h := s.SignatureHash.New()
+	h.Write(s.RawSignedAttributes)
+	return s.verifyDigest(cert, true, h.Sum(nil))
+}
+
+func (s *SignerInfo) verifyDigest(cert *x509.Certificate, sameHash bool, digest []byte) error {
+	if !sameHash {
+		return fmt.Errorf("verify SignedData: digest and signature algorithm use different hashes: %w", ErrUnsupported)
+	}
+	return verifyValue(cert.PublicKey, s.Algorithm, s.SignatureHash, digest, s.Value, s.SaltLength)
+}
+
+// checkContent holds content-type and message-digest against the content (RFC 5652 5.3, 5.6).
+func (s *SignerInfo) checkContent(contentType asn1.ObjectIdentifier, digest []byte) error {
+	types, digests := s.Signed(OIDContentType), s.Signed(OIDMessageDigest)
+	if len(types) != 1 || len(digests) != 1 {
+		return fmt.Errorf("verify SignedData: content-type or message-digest is missing or doubled: %w", ErrMismatch)
+	}
+	var oid asn1.ObjectIdentifier
+	if in := cryptobyte.String(types[0]); !in.ReadASN1ObjectIdentifier(&oid) || !oid.Equal(contentType) {
+		return fmt.Errorf("verify SignedData: content-type differs from the content: %w", ErrMismatch)
+	}
+	var value []byte
+	if in := cryptobyte.String(digests[0]); !in.ReadASN1Bytes(&value, cbasn1.OCTET_STRING) || !bytes.Equal(value, digest) {
+		return fmt.Errorf("verify SignedData: the content has another digest: %w", ErrMismatch)
+	}
+	return nil
+}
