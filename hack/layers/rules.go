@@ -1,0 +1,85 @@
+package layers
+
+// module is the import path of this module; paths in the tables are relative to it.
+const module = "github.com/signstash-proxy/signstash-proxy/"
+
+// rule says what a package may import of this module. A path covers itself; a path that ends in /... covers what lies below too.
+// Standard library and third-party imports are the business of owners and bare.
+type rule struct {
+	pkg  string
+	may  []string
+	bare []string // if not nil: the only third-party modules that pkg may import
+}
+
+// rules is searched from top to bottom: the first row that covers a package decides.
+var rules = []rule{
+	// The domain: nothing of this module, and logr alone of others.
+	{pkg: "pkg/signing", bare: []string{"github.com/go-logr/logr"}},
+
+	// Leaves: syntax and standards. CMS takes the domain's algorithms and errors; PDF syntax knows nothing of signing.
+	{pkg: "pkg/pdf", may: []string{"pkg/internal/..."}},
+	{pkg: "pkg/cms", may: []string{"pkg/signing", "pkg/internal/..."}},
+	{pkg: "pkg/internal/...", may: []string{"pkg/internal/..."}},
+
+	// The conformance suites stand beside their seams and see the domain alone.
+	{pkg: "pkg/store/storetest", may: []string{"pkg/signing"}},
+	{pkg: "pkg/provider/providertest", may: []string{"pkg/signing"}},
+
+	// Plugs: the domain and leaves, never each other.
+	{pkg: "pkg/pades/...", may: []string{"pkg/signing", "pkg/pdf", "pkg/cms", "pkg/pades/...", "pkg/internal/..."}},
+	{pkg: "pkg/xades/...", may: []string{"pkg/signing", "pkg/cms", "pkg/xades/...", "pkg/internal/..."}},
+	{pkg: "pkg/cades/...", may: []string{"pkg/signing", "pkg/cms", "pkg/internal/..."}},
+	{pkg: "pkg/timestamp/...", may: []string{"pkg/signing", "pkg/cms", "pkg/internal/..."}},
+	{pkg: "pkg/revocation/...", may: []string{"pkg/signing", "pkg/cms", "pkg/internal/..."}},
+	{pkg: "pkg/provider/csc/...", may: []string{"pkg/signing", "pkg/internal/...", "pkg/provider/csc/..."}},
+	{pkg: "pkg/provider/safe/...", may: []string{"pkg/signing", "pkg/internal/...", "pkg/provider/safe/..."}},
+	{pkg: "pkg/provider/pkcs11/...", may: []string{"pkg/signing", "pkg/internal/...", "pkg/provider/pkcs11/..."}},
+	{pkg: "pkg/provider/software/...", may: []string{"pkg/signing", "pkg/internal/...", "pkg/provider/software/..."}},
+	{pkg: "pkg/store", may: []string{"pkg/signing", "pkg/internal/..."}},
+
+	// The two contracts between the programs.
+	{pkg: "pkg/clientservice", may: []string{"pkg/internal/..."}},
+	{pkg: "pkg/affinity", may: []string{"pkg/signing", "pkg/internal/..."}},
+
+	// The doors.
+	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/api/...", "pkg/internal/..."}},
+	{pkg: "pkg/hotfolder/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/internal/..."}},
+
+	// Around them.
+	{pkg: "pkg/config", may: []string{"pkg/internal/..."}},
+	{pkg: "pkg/client", may: []string{"pkg/internal/..."}, bare: []string{}},
+	{pkg: "pkg/controller/...", may: []string{"pkg/clientservice", "pkg/affinity", "pkg/config", "pkg/controller/...", "pkg/internal/..."}},
+	{pkg: "pkg/e2e/...", may: []string{"pkg/client", "pkg/clientservice", "pkg/affinity", "pkg/e2e/..."}},
+
+	// The programs wire; only they name concrete plugs.
+	{pkg: "cmd/proxy/...", may: []string{"pkg/...", "cmd/proxy/..."}},
+	{pkg: "cmd/controller/...", may: []string{"pkg/controller/...", "pkg/config", "pkg/clientservice", "pkg/affinity", "cmd/controller/..."}},
+	{pkg: "cmd/signctl/...", may: []string{"pkg/client", "pkg/pades/...", "pkg/pdf", "pkg/cms", "cmd/signctl/..."}},
+
+	// What serves the developers may use anything but the programs' insides.
+	{pkg: "hack/...", may: []string{"pkg/...", "hack/..."}},
+}
+
+// owners names the third-party modules that belong to few packages: an import anywhere else is a fault.
+var owners = map[string][]string{
+	"github.com/julienschmidt/httprouter": {"pkg/api/..."},
+	"github.com/swaggest/swgui":           {"pkg/api/..."},
+	"github.com/getkin/kin-openapi":       {"pkg/api/..."},
+	"github.com/golang-jwt/jwt":           {"pkg/api/...", "hack/..."},
+	"modernc.org/sqlite":                  {"pkg/store"},
+	"software.sslmate.com/src/go-pkcs12":  {"pkg/provider/software/..."},
+	"github.com/ThalesGroup/crypto11":     {"pkg/provider/pkcs11/..."},
+	"github.com/miekg/pkcs11":             {"pkg/provider/pkcs11/..."},
+	"github.com/schollz/progressbar":      {"cmd/signctl/..."},
+	"k8s.io":                              {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
+	"sigs.k8s.io":                         {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
+}
+
+// neverLinked says what must not be in a program at all, however it would get there.
+var neverLinked = map[string][]string{
+	"cmd/proxy":   {"k8s.io", "sigs.k8s.io", module + "pkg/controller"},
+	"cmd/signctl": {"k8s.io", "sigs.k8s.io", "modernc.org/sqlite", module + "pkg/api", module + "pkg/store"},
+}
+
+// notInProcess are packages of tests: a program must not link them.
+var notInProcess = []string{module + "pkg/store/storetest", module + "pkg/provider/providertest", module + "hack"}
