@@ -1,0 +1,55 @@
+package outbound
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// maxCredentialsBytes bounds the proxy's credentials file.
+const maxCredentialsBytes = 4 << 10
+
+// proxy returns what http.Transport asks for the proxy of a request; nil = no proxy.
+func (c Config) proxy() func(*http.Request) (*url.URL, error) {
+	if c.ProxyHost == "" {
+		return nil
+	}
+	address := net.JoinHostPort(strings.Trim(c.ProxyHost, "[]"), strconv.Itoa(c.ProxyPort))
+	return func(*http.Request) (*url.URL, error) {
+		u := &url.URL{Scheme: "http", Host: address}
+		if c.ProxyCredentialsFile == "" {
+			return u, nil
+		}
+		user, password, err := readCredentials(c.ProxyCredentialsFile)
+		if err != nil {
+			return nil, fmt.Errorf("read proxy credentials: %w", err)
+		}
+		u.User = url.UserPassword(user, password)
+		return u, nil
+	}
+}
+
+// readCredentials reads user:password from the first line of a file. Its errors hold nothing of the content.
+func readCredentials(file string) (user, password string, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", "", err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxCredentialsBytes))
+	if err != nil {
+		return "", "", err
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	user, password, ok := strings.Cut(strings.TrimSuffix(line, "\r"), ":")
+	if !ok || user == "" {
+		return "", "", errors.New("the first line is not user:password")
+	}
+	return user, password, nil
+}
