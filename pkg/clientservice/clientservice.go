@@ -1,0 +1,112 @@
+package clientservice
+
+import (
+	"iter"
+	"maps"
+	"slices"
+)
+
+// ClientService is one caller of the proxy.
+type ClientService struct {
+	ID             string // the key of its entry, such as PRT.505767457-PRT.123654123-84dd8c
+	Secret         Secret // never zero in a Services
+	PreviousSecret Secret // accepted as well while it is there; zero = none
+
+	// Folders of the hot folder, relative to the work folder, cleaned and with a leading slash; empty = none.
+	InputFolder, BackupFolder, OutputFolder string
+
+	Provider             string                // names the credential that signs; empty = the proxy's default
+	VisibleSignatureInfo *VisibleSignatureInfo // for files of the hot folder; nil = invisible
+	SignatureInfo        *SignatureInfo        // for files of the hot folder; nil = defaults
+}
+
+// SecretMatches reports whether given is the secret or the previous one, in a time that tells nothing of either.
+func (c *ClientService) SecretMatches(given string) bool {
+	current, previous := c.Secret.Matches(given), c.PreviousSecret.Matches(given)
+	return current || previous
+}
+
+// VisibleSignatureInfo has the fields of the API's visibleSignatureInfo, as written.
+type VisibleSignatureInfo struct {
+	LocationType        string `json:"locationType"`
+	LocationValue       string `json:"locationValue"`
+	Area                string `json:"area,omitempty"`
+	AreaBackgroundColor string `json:"areaBackgroundColor,omitempty"`
+	Font                string `json:"font,omitempty"`
+	TemplateType        string `json:"templateType,omitempty"`
+	OneOffTemplate      string `json:"oneOffTemplate,omitempty"`
+	ImageType           string `json:"imageType,omitempty"`
+	ImageValue          string `json:"imageValue,omitempty"` // base64
+}
+
+// SignatureInfo has the fields of the API's signatureInfo that a file of the hot folder can need, as written.
+type SignatureInfo struct {
+	SignatureType         string                 `json:"signatureType,omitempty"`
+	Level                 string                 `json:"level,omitempty"`
+	Reason                string                 `json:"reason,omitempty"`
+	Location              string                 `json:"location,omitempty"`
+	ApplyTimestamp        bool                   `json:"applyTimestamp,omitempty"`
+	AdvancedSignatureInfo *AdvancedSignatureInfo `json:"advancedSignatureInfo,omitempty"`
+}
+
+// AdvancedSignatureInfo has the fields of the API's advancedSignatureInfo (XML only), as written.
+type AdvancedSignatureInfo struct {
+	SignatureLocation  string `json:"signatureLocation,omitempty"`
+	SignatureTransform string `json:"signatureTransform,omitempty"`
+	CanonicalTransform string `json:"canonicalTransform,omitempty"`
+}
+
+// Services are the client services of one version of the file. It is immutable; the zero value holds none.
+type Services struct {
+	byID map[string]*ClientService
+}
+
+// NewServices returns the given client services. The error lists every mistake, as Decode's does.
+func NewServices(services ...ClientService) (*Services, error) {
+	s := &Services{byID: make(map[string]*ClientService, len(services))}
+	var m mistakes
+	for i := range services {
+		c := services[i]
+		if s.byID[c.ID] != nil {
+			m.add(c.ID, "", "is there twice")
+			continue
+		}
+		validate(&c, &m)
+		s.byID[c.ID] = &c
+	}
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Len is the number of client services.
+func (s *Services) Len() int { return len(s.byID) }
+
+// Lookup returns the client service with that id, or nil. Its fields must not be changed.
+func (s *Services) Lookup(id string) *ClientService { return s.byID[id] }
+
+// All yields the client services in the order of their ids.
+func (s *Services) All() iter.Seq[*ClientService] {
+	return func(yield func(*ClientService) bool) {
+		for _, id := range slices.Sorted(maps.Keys(s.byID)) {
+			if !yield(s.byID[id]) {
+				return
+			}
+		}
+	}
+}
+
+// Authenticate returns the client service with that id if secret is its secret or its previous one, else nil. An unknown id takes
+// as long as a wrong secret, so that ids cannot be guessed by the clock.
+func (s *Services) Authenticate(id, secret string) *ClientService {
+	c := s.byID[id]
+	if c == nil {
+		(&ClientService{}).SecretMatches(secret)
+		return nil
+	}
+	if !c.SecretMatches(secret) {
+		return nil
+	}
+	return c
+}

@@ -1,0 +1,130 @@
+package clientservice
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"unicode/utf8"
+)
+
+// MaxFileBytes bounds a client-services file: thousands of clients, some with an image. (A Kubernetes Secret ends at 1 MiB.)
+const MaxFileBytes = 16 << 20
+
+// FileName is the file's usual name, in the work folder or in the mounted Secret.
+const FileName = "client-services-config.json"
+
+// Decode reads a whole client-services file. It refuses unknown and repeated keys, trailing data, and everything Validate refuses;
+// the error is an *InvalidError with every mistake, naming client service and field but never a value that could be a secret.
+func Decode(data []byte) (*Services, error) {
+	var m mistakes
+	// Windows editors put a byte order mark in front; RFC 8259 section 8.1 lets a reader ignore it.
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	switch {
+	case len(data) > MaxFileBytes:
+		m.add("", "", "the file is larger than %d bytes", MaxFileBytes)
+	case !utf8.Valid(data):
+		m.add("", "", "the file is not UTF-8")
+	default:
+		if text := syntaxMistake(data); text != "" {
+			m.add("", "", "%s", text)
+		}
+	}
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	entries, ok := readObject(data)
+	if !ok {
+		m.add("", "", "want a JSON object keyed by client service id")
+		return nil, m.err()
+	}
+	s := &Services{byID: make(map[string]*ClientService, len(entries))}
+	for _, e := range entries {
+		c := decodeEntry(e, &m)
+		if s.byID[e.name] != nil {
+			m.add(e.name, "", "is there twice")
+		}
+		s.byID[e.name] = c
+	}
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ReadFile decodes the file at path. Errors of the file system are wrapped, so errors.Is(err, fs.ErrNotExist) works.
+func ReadFile(path string) (*Services, error) {
+	data, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("read client services from %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// readBounded reads path up to one byte beyond MaxFileBytes, which is enough for Decode to refuse it.
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read client services: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read client services: %w", err)
+	}
+	return data, nil
+}
+
+// syntaxMistake says where data stops being one JSON value; empty if it is one. encoding/json's own text is not used: it quotes the
+// offending character, which may be part of a secret.
+func syntaxMistake(data []byte) string {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return "the file is empty; without clients it is {}"
+	}
+	var any json.RawMessage
+	err := json.Unmarshal(data, &any)
+	if err == nil {
+		return ""
+	}
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return "not JSON"
+	}
+	at := data[:min(max(int(syntax.Offset)-1, 0), len(data))]
+	line := bytes.Count(at, []byte("\n")) + 1
+	column := utf8.RuneCount(at[bytes.LastIndexByte(at, '\n')+1:]) + 1
+	return fmt.Sprintf("not JSON at line %d, column %d", line, column)
+}
+
+// member is one key of an object with its undecoded value.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// readObject returns the members of a JSON object in their order, repeated ones too; false if data, which is valid JSON, is none.
+func readObject(data []byte) ([]member, bool) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, false
+	}
+	var members []member
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, false
+		}
+		m := member{name: name.(string)} // RFC 8259 section 4: the decoder yields nothing else here
+		if err := d.Decode(&m.value); err != nil {
+			return nil, false
+		}
+		members = append(members, m)
+	}
+	return members, true
+}

@@ -1,0 +1,62 @@
+package clientservice
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// entry is how a client service stands in the file; Encode alone uses it.
+type entry struct {
+	Secret               string                `json:"secret"`
+	PreviousSecret       string                `json:"previousSecret,omitempty"`
+	InputFolder          string                `json:"inputFolder,omitempty"`
+	BackupFolder         string                `json:"backupFolder,omitempty"`
+	OutputFolder         string                `json:"outputFolder,omitempty"`
+	Provider             string                `json:"provider,omitempty"`
+	VisibleSignatureInfo *VisibleSignatureInfo `json:"visibleSignatureInfo,omitempty"`
+	SignatureInfo        *SignatureInfo        `json:"signatureInfo,omitempty"`
+}
+
+// Encode returns s as a client-services file: the same bytes for the same client services, in the order of their ids, secrets in
+// the clear. The file needs mode 0600.
+func Encode(s *Services) ([]byte, error) {
+	var out bytes.Buffer
+	out.WriteString("{")
+	separator := "\n  "
+	for c := range s.All() {
+		out.WriteString(separator)
+		if err := writeJSON(&out, c.ID); err != nil {
+			return nil, fmt.Errorf("encode client services: %w", err)
+		}
+		out.WriteString(": ")
+		err := writeJSON(&out, entry{
+			Secret: c.Secret.Reveal(), PreviousSecret: c.PreviousSecret.Reveal(),
+			InputFolder: c.InputFolder, BackupFolder: c.BackupFolder, OutputFolder: c.OutputFolder,
+			Provider: c.Provider, VisibleSignatureInfo: c.VisibleSignatureInfo, SignatureInfo: c.SignatureInfo,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("encode client services: %w", err)
+		}
+		separator = ",\n  "
+	}
+	out.WriteString("\n}\n")
+	if out.Len() > MaxFileBytes {
+		return nil, fmt.Errorf("encode client services: %d bytes are more than the %d a file may have", out.Len(), MaxFileBytes)
+	}
+	return out.Bytes(), nil
+}
+
+// writeJSON appends v as people write it: indented below the first level, with < and & as they are.
+func writeJSON(out *bytes.Buffer, v any) error {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("  ", "  ")
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	out.WriteString(strings.TrimSuffix(b.String(), "\n"))
+	return nil
+}

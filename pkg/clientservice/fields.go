@@ -1,0 +1,153 @@
+package clientservice
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
+// fields binds the JSON names of an object to what takes their values: *string, *Secret, *bool or a nested fields func.
+type fields map[string]any
+
+func (c *ClientService) fields() fields {
+	return fields{
+		"secret":         &c.Secret,
+		"previousSecret": &c.PreviousSecret,
+		"inputFolder":    &c.InputFolder,
+		"backupFolder":   &c.BackupFolder,
+		"outputFolder":   &c.OutputFolder,
+		"provider":       &c.Provider,
+		"visibleSignatureInfo": func() fields {
+			c.VisibleSignatureInfo = &VisibleSignatureInfo{}
+			return c.VisibleSignatureInfo.fields()
+		},
+		"signatureInfo": func() fields {
+			c.SignatureInfo = &SignatureInfo{}
+			return c.SignatureInfo.fields()
+		},
+	}
+}
+
+func (v *VisibleSignatureInfo) fields() fields {
+	return fields{
+		"locationType":        &v.LocationType,
+		"locationValue":       &v.LocationValue,
+		"area":                &v.Area,
+		"areaBackgroundColor": &v.AreaBackgroundColor,
+		"font":                &v.Font,
+		"templateType":        &v.TemplateType,
+		"oneOffTemplate":      &v.OneOffTemplate,
+		"imageType":           &v.ImageType,
+		"imageValue":          &v.ImageValue,
+	}
+}
+
+func (s *SignatureInfo) fields() fields {
+	return fields{
+		"signatureType":  &s.SignatureType,
+		"level":          &s.Level,
+		"reason":         &s.Reason,
+		"location":       &s.Location,
+		"applyTimestamp": &s.ApplyTimestamp,
+		"advancedSignatureInfo": func() fields {
+			s.AdvancedSignatureInfo = &AdvancedSignatureInfo{}
+			return s.AdvancedSignatureInfo.fields()
+		},
+	}
+}
+
+func (a *AdvancedSignatureInfo) fields() fields {
+	return fields{
+		"signatureLocation":  &a.SignatureLocation,
+		"signatureTransform": &a.SignatureTransform,
+		"canonicalTransform": &a.CanonicalTransform,
+	}
+}
+
+// decodeEntry decodes and validates one client service. It returns it even when m got mistakes.
+func decodeEntry(e member, m *mistakes) *ClientService {
+	c := &ClientService{ID: e.name}
+	d := entryDecoder{id: e.name, mistakes: m}
+	before := len(m.list)
+	d.object("", e.value, c.fields())
+	if len(m.list) == before { // a field of the wrong type would be called missing a second time
+		validate(c, m)
+	}
+	return c
+}
+
+// entryDecoder decodes the objects of one client service.
+type entryDecoder struct {
+	id string
+	*mistakes
+}
+
+// object decodes data into known. prefix is the dotted name of the object, with its last dot.
+func (d *entryDecoder) object(prefix string, data json.RawMessage, known fields) {
+	members, ok := readObject(data)
+	if !ok {
+		d.add(d.id, strings.TrimSuffix(prefix, "."), "want an object")
+		return
+	}
+	seen := make(map[string]bool, len(members))
+	for _, f := range members {
+		name := prefix + f.name
+		target, ok := known[f.name]
+		switch {
+		case !ok:
+			d.unknown(name, f.name, known)
+		case seen[f.name]:
+			d.add(d.id, name, "is there twice")
+		default:
+			d.value(name, f.value, target)
+		}
+		seen[f.name] = true
+	}
+}
+
+// unknown adds the mistake of an unknown key, with the known one if only its letters' case differs. Long keys are cut: what stands
+// there may be anything.
+func (d *entryDecoder) unknown(name, key string, known fields) {
+	for k := range known {
+		if strings.EqualFold(k, key) {
+			d.add(d.id, name, "unknown key; do you mean %s?", k)
+			return
+		}
+	}
+	if len(name) > 64 {
+		name = strings.ToValidUTF8(name[:64], "") + "…"
+	}
+	d.add(d.id, name, "unknown key")
+}
+
+func (d *entryDecoder) value(name string, data json.RawMessage, target any) {
+	switch target := target.(type) {
+	case *string:
+		d.text(name, data, target)
+	case *Secret:
+		var text string
+		if d.text(name, data, &text) {
+			*target = NewSecret(text)
+			if text == "" {
+				d.add(d.id, name, "is empty")
+			}
+		}
+	case *bool:
+		if json.Unmarshal(data, target) != nil || isNull(data) {
+			d.add(d.id, name, "want true or false")
+		}
+	case func() fields:
+		d.object(name+".", data, target())
+	}
+}
+
+func (d *entryDecoder) text(name string, data json.RawMessage, target *string) bool {
+	if json.Unmarshal(data, target) != nil || isNull(data) {
+		d.add(d.id, name, "want a string")
+		return false
+	}
+	return true
+}
+
+// isNull reports whether data is null, which json.Unmarshal takes for "leave as it is".
+func isNull(data json.RawMessage) bool { return bytes.Equal(bytes.TrimSpace(data), []byte("null")) }
