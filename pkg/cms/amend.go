@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"encoding/asn1"
 	"fmt"
 
@@ -14,8 +15,8 @@ func AddTimestamp(der, token []byte) ([]byte, error) {
 	return AddUnsignedAttribute(der, OIDSignatureTimestamp, token)
 }
 
-// AddUnsignedAttribute returns der, a SignedData with one signer, with a further unsigned attribute. Nothing else is changed; der
-// must be DER.
+// AddUnsignedAttribute returns der, a SignedData with one signer, with a further unsigned attribute; value is one whole element.
+// Nothing else is changed. der must be DER; zero padding after it is dropped.
 func AddUnsignedAttribute(der []byte, oid asn1.ObjectIdentifier, value []byte) ([]byte, error) {
 	d, err := Parse(der)
 	if err != nil {
@@ -28,64 +29,44 @@ func AddUnsignedAttribute(der []byte, oid asn1.ObjectIdentifier, value []byte) (
 	if !d.DER {
 		return nil, fmt.Errorf("add unsigned attribute: SignedData is not DER: %w", ErrUnsupported)
 	}
+	if one, ok := readElements(value, 1); !ok || len(one) != 1 {
+		return nil, malformed("attribute value is not one element")
+	}
 	attributes, err := marshalAttributes(contextTag(1), append(s.UnsignedAttributes, Attribute{oid, [][]byte{value}}))
 	if err != nil {
 		return nil, err
 	}
-	return replaceUnsigned(der[:d.Size], attributes)
+	return replaceUnsigned(der[:d.Size], pathToSigner, attributes)
 }
 
-// replaceUnsigned puts attributes, a whole element, in the place of the unsigned attributes of the last signer. The path there is
-// the last element of each structure on the way, which Parse has accepted.
-func replaceUnsigned(der, attributes []byte) ([]byte, error) {
-	var in, rest, explicit, body cryptobyte.String = der, nil, nil, nil
-	var signers, signer, oid, value cryptobyte.String
-	ok := in.ReadASN1(&rest, cbasn1.SEQUENCE) && rest.ReadASN1Element(&oid, cbasn1.OBJECT_IDENTIFIER) &&
-		rest.ReadASN1(&explicit, contextTag(0)) && explicit.ReadASN1(&body, cbasn1.SEQUENCE)
-	var before [][]byte // the fields of SignedData before signerInfos
-	for ok && !body.Empty() {
-		var field cryptobyte.String
-		if ok = body.ReadAnyASN1Element(&field, new(cbasn1.Tag)); ok {
-			before = append(before, field)
-		}
-	}
-	if !ok || len(before) == 0 {
+// pathToSigner leads from a ContentInfo to its only SignerInfo, which is the last element of each structure on the way.
+var pathToSigner = []cbasn1.Tag{cbasn1.SEQUENCE, contextTag(0), cbasn1.SEQUENCE, cbasn1.SET, cbasn1.SEQUENCE}
+
+// replaceUnsigned puts attributes, a whole element, in the place of the unsigned attributes of the SignerInfo at the end of path.
+func replaceUnsigned(der []byte, path []cbasn1.Tag, attributes []byte) ([]byte, error) {
+	var content cryptobyte.String
+	in := cryptobyte.String(der)
+	if !in.ReadASN1(&content, path[0]) {
 		return nil, malformed("SignedData")
 	}
-	last := cryptobyte.String(before[len(before)-1])
-	before = before[:len(before)-1]
-	if !last.ReadASN1(&signers, cbasn1.SET) || !signers.ReadASN1(&signer, cbasn1.SEQUENCE) {
-		return nil, malformed("signerInfos")
+	children, ok := readElements(content, maxSigners)
+	if !ok || len(children) == 0 {
+		return nil, malformed("SignedData")
 	}
-	var fields [][]byte // of the SignerInfo, up to the value
-	for !signer.Empty() {
-		if !signer.ReadAnyASN1Element(&value, new(cbasn1.Tag)) {
-			return nil, malformed("SignerInfo")
+	last := len(children) - 1
+	if len(path) > 1 {
+		inner, err := replaceUnsigned(children[last], path[1:], attributes)
+		if err != nil {
+			return nil, err
 		}
-		if v := value; !v.PeekASN1Tag(contextTag(1)) {
-			fields = append(fields, v)
+		children[last] = inner
+	} else {
+		if s := cryptobyte.String(children[last]); s.PeekASN1Tag(contextTag(1)) {
+			children = children[:last]
 		}
+		children = append(children, attributes)
 	}
 	return build(func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddBytes(oid)
-			b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) {
-				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					addAll(b, before)
-					b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) {
-						b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-							addAll(b, fields)
-							b.AddBytes(attributes)
-						})
-					})
-				})
-			})
-		})
+		b.AddASN1(path[0], func(b *cryptobyte.Builder) { b.AddBytes(bytes.Join(children, nil)) })
 	})
-}
-
-func addAll(b *cryptobyte.Builder, elements [][]byte) {
-	for _, e := range elements {
-		b.AddBytes(e)
-	}
 }
