@@ -1,0 +1,156 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Statuses of an operation.
+const (
+	StatusPending  = "PENDING_EXECUTION" // accepted, not ended
+	StatusRetrying = "EXECUTION_ERROR"   // a try failed, another is planned
+	StatusExecuted = "EXECUTED"          // ended, at least one document was signed
+	StatusFailed   = "EXECUTION_FAILED"  // ended, no document was signed
+)
+
+// Signed is the signStatus of a document that was signed.
+const Signed = "SIGNED"
+
+// Operation is one sign request and how far it has come. Documents is empty where only the status was asked for.
+type Operation struct {
+	ID            int64            `json:"id"`
+	Status        string           `json:"status"`
+	Reference     string           `json:"folderExternalReference"`
+	Created       string           `json:"creationDate"`
+	ExecutionTime int64            `json:"executionTime"` // milliseconds
+	Host          string           `json:"host"`
+	Port          int              `json:"port"`
+	Documents     []SignedDocument `json:"documentList"`
+}
+
+// Ended reports whether nothing will change any more.
+func (o *Operation) Ended() bool { return o.Status == StatusExecuted || o.Status == StatusFailed }
+
+// SignedDocument is one document of an Operation.
+type SignedDocument struct {
+	Reference     string `json:"externalReference"`
+	Name          string `json:"name"`
+	ContentType   string `json:"contentType"`
+	SignStatus    string `json:"signStatus"`
+	SignError     string `json:"signError"`
+	ErrorCode     string `json:"signErrorCode"`
+	ErrorCause    string `json:"signErrorCause"`
+	ContentLength int64  `json:"contentLength"` // bytes before signing
+
+	// Content is the number under which the signed content went to the Sink; -1 if there was none.
+	Content int `json:"-"`
+}
+
+// Failure says in one line why the document was not signed; empty if it was.
+func (d *SignedDocument) Failure() string {
+	if d.SignStatus == Signed {
+		return ""
+	}
+	text := d.SignError
+	if text == "" {
+		text = "status " + d.SignStatus
+	}
+	if d.ErrorCode != "" {
+		text += " " + d.ErrorCode
+	}
+	if d.ErrorCause != "" {
+		text += ": " + d.ErrorCause
+	}
+	return text
+}
+
+// UnmarshalJSON implements json.Unmarshaler: the splitter has left the content's number in its place.
+func (d *SignedDocument) UnmarshalJSON(b []byte) error {
+	type plain SignedDocument
+	v := struct {
+		*plain
+		Number *string `json:"signedContent"`
+	}{plain: (*plain)(d)}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	d.Content = -1
+	if v.Number != nil {
+		n, err := strconv.Atoi(*v.Number)
+		if err != nil {
+			return fmt.Errorf("read signed content's number: %w", err)
+		}
+		d.Content = n
+	}
+	return nil
+}
+
+// Accepted is the answer to an asynchronous request: the operation is durable, and its state is asked for at Host and Port.
+type Accepted struct {
+	ID        int64  `json:"id"`
+	Reference string `json:"externalReference"`
+	Status    string `json:"status"`
+	Host      string `json:"host"`
+	Port      int    `json:"port"`
+}
+
+// Error is an answer of the proxy that refuses a call.
+type Error struct {
+	HTTPStatus  int
+	Code        string        // vendor error code, as 0.0.7; may be empty
+	Description string        // of the code
+	Cause       string        // which field of which document, and why
+	RetryAfter  time.Duration // 0 = not said
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("HTTP %d", e.HTTPStatus)
+	if e.Code != "" {
+		text += " " + e.Code
+	}
+	if e.Description != "" {
+		text += " " + e.Description
+	}
+	if e.Cause != "" {
+		text += ": " + e.Cause
+	}
+	return text
+}
+
+// retryable reports whether the same call may succeed later.
+func (e *Error) retryable() bool {
+	return e.HTTPStatus == http.StatusTooManyRequests || e.HTTPStatus == http.StatusServiceUnavailable
+}
+
+// maxErrorBody bounds how much of a refusal is read.
+const maxErrorBody = 64 << 10
+
+// readError makes an Error of an answer that is no success. Bodies that are not the proxy's (a load balancer's page) are left out.
+func readError(resp *http.Response) *Error {
+	e := &Error{HTTPStatus: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	var body struct {
+		Code        string `json:"errorCode"`
+		Description string `json:"errorCodeDescription"`
+		Cause       string `json:"causeMessage"`
+	}
+	if json.NewDecoder(io.LimitReader(resp.Body, maxErrorBody)).Decode(&body) == nil {
+		e.Code, e.Description, e.Cause = body.Code, body.Description, body.Cause
+	}
+	return e
+}
+
+// retryAfter reads a Retry-After header, seconds or a date; 0 where there is none.
+func retryAfter(value string) time.Duration {
+	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
+		return time.Duration(min(seconds, 24*60*60)) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(time.Until(at), 0)
+	}
+	return 0
+}

@@ -1,0 +1,132 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Sign sends a request and waits for its result: signed contents go to sink, or are not asked for where sink is nil. The operation
+// may still be pending when the proxy's own waiting time is over; Wait and Detail go on from there.
+func (c *Client) Sign(ctx context.Context, r *Request, sink Sink) (*Operation, error) {
+	var op Operation
+	err := c.post(ctx, "api/v0/document/sign/base64/", r, sink != nil, func(body io.Reader) error {
+		return readOperation(body, sink, &op)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &op, nil
+}
+
+// SignAsync sends a request and returns as soon as the proxy has it on disk.
+func (c *Client) SignAsync(ctx context.Context, r *Request) (*Accepted, error) {
+	var accepted Accepted
+	err := c.post(ctx, "api/v0/document/sign/async/base64/", r, true, func(body io.Reader) error {
+		return readJSON(body, &accepted)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &accepted, nil
+}
+
+func (c *Client) post(ctx context.Context, path string, r *Request, content bool, read func(io.Reader) error) error {
+	segs, err := r.segments(content)
+	if err != nil {
+		return err
+	}
+	size := length(segs)
+	return c.do(ctx, call{
+		method: http.MethodPost, path: path, key: r.Key, read: read,
+		body: func() (io.ReadCloser, int64, error) { return &body{segs: segs}, size, nil },
+	})
+}
+
+// Status returns the operations of that external reference, newest first.
+func (c *Client) Status(ctx context.Context, reference string) ([]Operation, error) {
+	var ops []Operation
+	path := "api/v0/operation/status/withExternalReference/" + url.PathEscape(reference)
+	err := c.do(ctx, call{method: http.MethodGet, path: path, read: func(body io.Reader) error {
+		ops = nil
+		return readJSON(body, &ops)
+	}})
+	return ops, err
+}
+
+// Detail returns the newest operation of that external reference with its documents; their signed contents go to sink, or are
+// left out where sink is nil.
+func (c *Client) Detail(ctx context.Context, reference string, sink Sink) (*Operation, error) {
+	var op Operation
+	path := "api/v0/operation/sign/detail/withExternalReference/" + url.PathEscape(reference)
+	if sink == nil {
+		path += "?includeContent=false"
+	}
+	err := c.do(ctx, call{method: http.MethodGet, path: path, read: func(body io.Reader) error {
+		return readOperation(body, sink, &op)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return &op, nil
+}
+
+// Times between two questions for the state of an operation.
+const (
+	firstPoll = 200 * time.Millisecond
+	maxPoll   = 2 * time.Second
+)
+
+// Wait asks for the newest operation of that external reference until it has ended.
+func (c *Client) Wait(ctx context.Context, reference string) (*Operation, error) {
+	for pause := firstPoll; ; pause = min(pause*3/2, maxPoll) {
+		ops, err := c.Status(ctx, reference)
+		if err != nil {
+			return nil, err
+		}
+		if len(ops) == 0 {
+			return nil, errors.New("the proxy does not know the operation")
+		}
+		if ops[0].Ended() {
+			return &ops[0], nil
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func readOperation(body io.Reader, sink Sink, op *Operation) error {
+	if sink != nil {
+		if err := sink.Begin(); err != nil {
+			return permanentError{err}
+		}
+	}
+	*op = Operation{}
+	return decode(newSplitter(body, sink), op)
+}
+
+func readJSON(body io.Reader, v any) error {
+	return decode(io.LimitReader(body, maxAnswerText), v)
+}
+
+func decode(body io.Reader, v any) error {
+	if err := json.NewDecoder(body).Decode(v); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		err = fmt.Errorf("read answer: %w", err)
+		var syntax *json.SyntaxError
+		var mismatch *json.UnmarshalTypeError
+		if errors.As(err, &syntax) || errors.As(err, &mismatch) {
+			return permanentError{err} // complete, and not what the API documents
+		}
+		return err
+	}
+	return nil
+}
