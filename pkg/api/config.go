@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// DefaultBasePath is where the original product serves its API.
+const DefaultBasePath = "/signstash/einvoice-integration-client-ws"
+
+// Config is what an API is made of. Zero values of the settings are replaced by the defaults named beside them.
+type Config struct {
+	Service        *signing.Service
+	ClientServices func() *clientservice.Services // those in force; asked once per request
+	Endpoint       func() affinity.Endpoint       // where clients reach this instance; asked once per answer that names it
+	Log            logr.Logger
+	Registerer     prometheus.Registerer // nil = no metrics
+
+	// TokenKey signs and verifies the tokens of the token endpoint (HMAC-SHA256): at least 32 bytes, the same on all instances
+	// that shall accept each other's tokens.
+	TokenKey []byte
+	// TokenLifetime is how long such a token is good. 0 = 1 hour: a token outlives a changed secret by no more than that, and
+	// making a new one costs nothing.
+	TokenLifetime time.Duration
+	// RemoteTokens verifies bearer tokens that this proxy did not issue. Nil = they are refused.
+	RemoteTokens RemoteTokens
+
+	// SignatureTypes are the forms of signature that can be asked for. Nil = PAdES.
+	SignatureTypes []signing.SignatureType
+
+	// BasePath is what stands before api/v0/, without a slash at the end. Empty = DefaultBasePath.
+	BasePath string
+	// SyncWait is how long a sync request waits for its operation. 0 = 60 s.
+	SyncWait time.Duration
+	// IdleTimeout bounds the silence of a client in the middle of a body, sent or received. 0 = 60 s. It replaces ReadTimeout and
+	// WriteTimeout of the http.Server, which must be 0: they would bound a whole upload or download.
+	IdleTimeout time.Duration
+
+	// MaxBodyBytes bounds a request's body, as sent. 0 = 1 GiB: the largest documented request is 25 x 20 MB in base64.
+	MaxBodyBytes int64
+	// MaxDocuments bounds the documents of one request. 0 = 10,000: four times the largest documented number.
+	MaxDocuments int
+	// MaxMetadataBytes bounds what a request says beside the content of documents and images: it is held in memory. 0 = 16 MiB.
+	MaxMetadataBytes int64
+	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 8 MiB.
+	MaxImageBytes int64
+	// MaxUploads bounds the request bodies that are read at a time. 0 = 512. One more is answered 429.
+	MaxUploads int
+
+	// StrictVendorStatus answers with the original's HTTP status where the documented one was chosen to be better.
+	StrictVendorStatus bool
+	// Version of the proxy, for the API documentation. Empty = "dev".
+	Version string
+}
+
+// RemoteTokens verifies bearer tokens issued by the remote signing service. Implementations are safe for concurrent use.
+type RemoteTokens interface {
+	// Verify returns the id of the client service that token was issued to. The error is a *signing.Error:
+	// KindUnauthenticated where the token is not good, KindBusy where the service that would know is out of reach.
+	Verify(ctx context.Context, token string) (clientServiceID string, err error)
+}
+
+// minTokenKeyBytes is the output size of SHA-256: RFC 7518 3.2 wants no shorter key.
+const minTokenKeyBytes = 32
+
+func (c *Config) setDefaults() {
+	setDefault(&c.TokenLifetime, time.Hour)
+	setDefault(&c.BasePath, DefaultBasePath)
+	setDefault(&c.SyncWait, 60*time.Second)
+	setDefault(&c.IdleTimeout, 60*time.Second)
+	setDefault(&c.MaxBodyBytes, 1<<30)
+	setDefault(&c.MaxDocuments, 10_000)
+	setDefault(&c.MaxMetadataBytes, 16<<20)
+	setDefault(&c.MaxImageBytes, 8<<20)
+	setDefault(&c.MaxUploads, 512)
+	setDefault(&c.Version, "dev")
+	c.BasePath = "/" + strings.Trim(c.BasePath, "/")
+	if c.SignatureTypes == nil {
+		c.SignatureTypes = []signing.SignatureType{signing.PAdES}
+	}
+}
+
+// validate returns all mistakes at once.
+func (c *Config) validate() error {
+	var errs []error
+	if c.Service == nil || c.ClientServices == nil || c.Endpoint == nil {
+		errs = append(errs, errors.New("Service, ClientServices and Endpoint must be set"))
+	}
+	if len(c.TokenKey) < minTokenKeyBytes {
+		errs = append(errs, fmt.Errorf("the token key has %d bytes, at least %d are needed", len(c.TokenKey), minTokenKeyBytes))
+	}
+	if strings.ContainsAny(c.BasePath, ":*%?# ") {
+		errs = append(errs, errors.New("the base path holds a character that is special in a URL"))
+	}
+	for name, v := range map[string]int64{
+		"MaxBodyBytes": c.MaxBodyBytes, "MaxDocuments": int64(c.MaxDocuments), "MaxMetadataBytes": c.MaxMetadataBytes,
+		"MaxImageBytes": c.MaxImageBytes, "MaxUploads": int64(c.MaxUploads), "SyncWait": int64(c.SyncWait),
+		"IdleTimeout": int64(c.IdleTimeout), "TokenLifetime": int64(c.TokenLifetime),
+	} {
+		if v < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
