@@ -1,0 +1,134 @@
+package service
+
+import (
+	"io"
+	"maps"
+	"sync"
+	"time"
+)
+
+// Counts is what has happened since the start.
+type Counts struct {
+	// Calls by path without the leading slash (csc/v2/signatures/signHash); refused and rude ones included.
+	Calls map[string]int64 `json:"calls"`
+	// Signatures made, all of which would have been paid for, delivered or not.
+	Signatures int64 `json:"signatures"`
+	// SignaturesBy credential.
+	SignaturesBy map[string]int64 `json:"signaturesBy"`
+	// Tokens issued.
+	Tokens int64 `json:"tokens"`
+	// Held signHash requests that wait for a release.
+	Held int `json:"held"`
+	// LargestBatch of hashes in one signHash.
+	LargestBatch int `json:"largestBatch"`
+}
+
+// counts collects Counts.
+type counts struct {
+	mu   sync.Mutex
+	seen Counts
+}
+
+func (c *counts) change(f func(*Counts)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen.Calls == nil {
+		c.seen.Calls, c.seen.SignaturesBy = make(map[string]int64), make(map[string]int64)
+	}
+	f(&c.seen)
+}
+
+func (c *counts) call(key string) { c.change(func(n *Counts) { n.Calls[key]++ }) }
+
+func (c *counts) token() { c.change(func(n *Counts) { n.Tokens++ }) }
+
+func (c *counts) signatures(credential string, n int) {
+	c.change(func(seen *Counts) {
+		seen.Signatures += int64(n)
+		seen.SignaturesBy[credential] += int64(n)
+		seen.LargestBatch = max(seen.LargestBatch, n)
+	})
+}
+
+func (c *counts) snapshot(held int) (out Counts) {
+	c.change(func(seen *Counts) {
+		out = *seen
+		out.Calls, out.SignaturesBy, out.Held = maps.Clone(seen.Calls), maps.Clone(seen.SignaturesBy), held
+	})
+	return out
+}
+
+// gate lets requests wait.
+type gate struct {
+	mu   sync.Mutex
+	shut chan struct{} // nil = open
+	n    int
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut == nil {
+		g.shut = make(chan struct{})
+	}
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut != nil {
+		close(g.shut)
+		g.shut = nil
+	}
+}
+
+func (g *gate) held() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.n
+}
+
+// pass returns when the gate is open. A client that hangs up stays in the queue: its request has been received.
+func (g *gate) pass(closed <-chan struct{}) {
+	g.mu.Lock()
+	shut := g.shut
+	if shut == nil {
+		g.mu.Unlock()
+		return
+	}
+	g.n++
+	g.mu.Unlock()
+	select {
+	case <-shut:
+	case <-closed:
+	}
+	g.mu.Lock()
+	g.n--
+	g.mu.Unlock()
+}
+
+// limiter allows so many requests in each second of the clock.
+type limiter struct {
+	perSecond int
+	mu        sync.Mutex
+	second    int64
+	n         int
+}
+
+func (l *limiter) allow(now time.Time) bool {
+	if l.perSecond <= 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := now.Unix(); s != l.second {
+		l.second, l.n = s, 0
+	}
+	l.n++
+	return l.n <= l.perSecond
+}
+
+func readLimited(r io.ReadCloser) ([]byte, error) {
+	defer func() { _ = r.Close() }()
+	return io.ReadAll(r)
+}

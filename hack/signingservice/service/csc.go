@@ -1,0 +1,186 @@
+package service
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func (s *Service) routeCSC() {
+	s.handle("POST /csc/v1/info", "info", s.serveInfo1)
+	s.handle("POST /csc/v2/info", "info", s.serveInfo2)
+	s.handle("POST /csc/v1/credentials/list", "credentials/list", s.serveList)
+	s.handle("POST /csc/v2/credentials/list", "credentials/list", s.serveList)
+	s.handle("POST /csc/v1/credentials/info", "credentials/info", s.serveCredential1)
+	s.handle("POST /csc/v2/credentials/info", "credentials/info", s.serveCredential2)
+	s.handle("POST /csc/v1/credentials/authorize", "credentials/authorize", s.serveAuthorize1)
+	s.handle("POST /csc/v2/credentials/authorize", "credentials/authorize", s.serveAuthorize2)
+	s.handle("POST /csc/v2/credentials/authorizeCheck", "credentials/authorizeCheck", s.serveAuthorizeCheck)
+	s.handle("POST /csc/v1/signatures/signHash", "signatures/signHash", s.serveSignHash)
+	s.handle("POST /csc/v2/signatures/signHash", "signatures/signHash", s.serveSignHash)
+	s.handle("POST /csc/v2/signatures/signPolling", "signatures/signPolling", s.servePolling)
+}
+
+// public is the address under which the request's client reached us.
+func (s *Service) public(x *exchange) string {
+	if s.opts.PublicURL != "" {
+		return strings.TrimSuffix(s.opts.PublicURL, "/")
+	}
+	if x.TLS != nil {
+		return "https://" + x.Host
+	}
+	return "http://" + x.Host
+}
+
+func (s *Service) find(id string) *credential {
+	for _, c := range s.credentials {
+		if c.ID == id {
+			return c
+		}
+	}
+	return nil
+}
+
+func (s *Service) serveInfo1(x *exchange) answer {
+	return answer{status: http.StatusOK, body: object{
+		{"name", "SIMULATED remote service (no legal value)"}, {"specs", "1.0.4.0"}, {"region", "XX"}, {"lang", "en-GB"},
+		{"logo", "https://simulated.invalid/logo.png"}, {"description", "A simulation"},
+		// Some services put the whole path of the authorization endpoint here, against the standard.
+		{"oauth2", s.public(x) + "/oauth2/authorize"}, {"authType", []string{"oauth2client", "oauth2code"}},
+		{"methods", []string{"signatures/signHash", "credentials/authorize", "credentials/info", "credentials/list", "oauth2/token"}},
+	}}
+}
+
+func (s *Service) serveInfo2(x *exchange) answer {
+	methods := []string{"credentials/list", "credentials/info", "credentials/authorize", "credentials/authorizeCheck", "signatures/signHash"}
+	if s.opts.Asynchronous {
+		methods = append(methods, "signatures/signPolling")
+	}
+	var algos []string
+	for _, c := range s.credentials {
+		algos = append(algos, c.identifiers()...)
+	}
+	slices.Sort(algos)
+	return answer{status: http.StatusOK, body: object{
+		{"methods", methods}, {"signAlgorithms", object{{"algos", slices.Compact(algos)}}}, {"specs", "2.0.0.2"},
+		{"asynchronousOperationMode", s.opts.Asynchronous}, {"name", "SIMULATED remote service (no legal value)"},
+		{"oauth2", s.public(x)}, {"authType", []string{"oauth2client"}}, {"lang", "en"}, {"region", "XX"},
+		{"logo", "https://simulated.invalid/logo.png"}, {"description", "A simulation"},
+		{"signature_formats", object{{"formats", []string{"P"}}, {"envelope_properties", [][]string{{"Revision"}}}}},
+		{"conformance_levels", []string{"Ades-B-B"}}, {"simulated", true},
+	}}
+}
+
+func (s *Service) serveList(x *exchange) answer {
+	if _, refusal := s.bearer(x); refusal != nil {
+		return *refusal
+	}
+	var ids []string
+	for _, c := range s.credentials {
+		ids = append(ids, c.ID)
+	}
+	return answer{status: http.StatusOK, body: object{{"credentialIDs", ids}}}
+}
+
+func (s *Service) readCredential(x *exchange) (*credential, string, *answer) {
+	if _, refusal := s.bearer(x); refusal != nil {
+		return nil, "", refusal
+	}
+	var req struct {
+		CredentialID string `json:"credentialID"`
+		Certificates string `json:"certificates"`
+	}
+	if err := json.Unmarshal(x.body, &req); err != nil {
+		a := refuse("invalid_request", "Malformed request")
+		return nil, "", &a
+	}
+	c := s.find(req.CredentialID)
+	if c == nil {
+		a := refuse("invalid_request", "Invalid parameter credentialID")
+		return nil, "", &a
+	}
+	return c, req.Certificates, nil
+}
+
+func (c *credential) keyStatus() string {
+	if c.Disabled {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+// certificates are as many as asked for; wrap, like some services, breaks the base64 into lines.
+func (c *credential) certificates(which string, wrap bool) []string {
+	chain := c.chain
+	switch which {
+	case "none":
+		return nil
+	case "", "single":
+		chain = chain[:1]
+	}
+	var out []string
+	for _, cert := range chain {
+		text := base64.StdEncoding.EncodeToString(cert.Raw)
+		for at := 64; wrap && at < len(text); at += 66 {
+			text = text[:at] + "\r\n" + text[at:]
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+func (s *Service) serveCredential1(x *exchange) answer {
+	c, which, refusal := s.readCredential(x)
+	if refusal != nil {
+		return *refusal
+	}
+	key := object{{"len", strconv.Itoa(c.bits())}, {"algo", c.identifiers()}, {"status", c.keyStatus()}}
+	if curve := c.curve(); curve != "" {
+		key = append(key, field{"curve", curve})
+	}
+	body := object{
+		{"authMode", string(c.AuthMode)}, {"multisign", strconv.Itoa(c.Multisign)}, {"SCAL", strconv.Itoa(c.SCAL)},
+		{"cert", object{{"certificates", c.certificates(which, true)}, {"status", "valid"}}}, {"key", key},
+	}
+	if c.AuthMode == Explicit {
+		body = append(body,
+			field{"PIN", object{{"presence", strconv.FormatBool(c.PIN != "")}, {"format", "N"}}},
+			field{"OTP", object{{"presence", strconv.FormatBool(c.OTP != "")}, {"type", "offline"}, {"format", "N"}}})
+	}
+	return answer{status: http.StatusOK, body: body}
+}
+
+func (s *Service) serveCredential2(x *exchange) answer {
+	c, which, refusal := s.readCredential(x)
+	if refusal != nil {
+		return *refusal
+	}
+	key := object{{"algo", c.identifiers()}, {"len", c.bits()}, {"status", c.keyStatus()}}
+	if curve := c.curve(); curve != "" {
+		key = append(key, field{"curve", curve})
+	}
+	auth := object{{"mode", "explicit"}}
+	if c.AuthMode == OAuth2Code {
+		auth = object{{"mode", "oauth2code"}}
+	} else {
+		objects := []object{}
+		if c.OTP != "" && c.AuthMode == Explicit {
+			objects = append(objects, object{{"type", "Password"}, {"generator", "totp"}, {"id", otpObject}, {"label", "one-time password"}})
+		}
+		if c.PIN != "" && c.AuthMode == Explicit {
+			objects = append(objects, object{{"id", pinObject}, {"type", "Password"}, {"format", "N"}, {"label", "secret"}})
+		}
+		auth = append(auth, field{"objects", objects})
+	}
+	body := object{
+		{"multisign", c.Multisign}, {"auth", auth}, {"key", key},
+		{"cert", object{{"certificates", c.certificates(which, false)}}}, {"lang", "en"},
+	}
+	if c.SCAL != 1 { // 1 is the default
+		body = append(body, field{"SCAL", strconv.Itoa(c.SCAL)})
+	}
+	return answer{status: http.StatusOK, body: body}
+}

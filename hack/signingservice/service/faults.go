@@ -1,0 +1,112 @@
+package service
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+)
+
+// Rudeness is one way to misbehave.
+type Rudeness string
+
+const (
+	// Before anything is done: no signature is made.
+
+	TooManyRequests   Rudeness = "429"             // 429 without Retry-After
+	TooManyRetryAfter Rudeness = "429-retry-after" // 429 with Retry-After: 2
+	ErrorBefore       Rudeness = "500-before"      // 500
+	Unavailable       Rudeness = "503"             // 503 with Retry-After: 3
+	Gateway           Rudeness = "502-html"        // 502 with an HTML page, as gateways give
+	CutBefore         Rudeness = "cut-before"      // the connection is cut without an answer
+	Refused           Rudeness = "400"             // 400 invalid_request
+	ExpiredToken      Rudeness = "expired-token"   // the access token counts as expired
+	ExpiredSAD        Rudeness = "expired-sad"     // the SAD counts as expired
+
+	// After it was done: signatures may have been made and counted.
+
+	ErrorAfter Rudeness = "500-after"   // 500
+	CutAfter   Rudeness = "cut-after"   // the connection is cut without an answer
+	HalfAnswer Rudeness = "half-answer" // the answer ends in the middle
+	Stalled    Rudeness = "stalled"     // half of the answer, then nothing until the client gives up
+	NotJSON    Rudeness = "not-json"    // 200 with a text
+	Empty      Rudeness = "empty"       // 200 with {}
+	Huge       Rudeness = "huge"        // 200 with an answer that does not end
+
+	// Wrong values, all of them made and counted.
+
+	WrongOrder    Rudeness = "wrong-order"
+	TooFewValues  Rudeness = "too-few"
+	TooManyValues Rudeness = "too-many"
+	WrongKey      Rudeness = "wrong-key"
+	RawECDSA      Rudeness = "raw-ecdsa" // r‖s instead of DER
+	BadBase64     Rudeness = "bad-base64"
+)
+
+// Rudenesses lists all of them.
+func Rudenesses() []Rudeness {
+	return []Rudeness{TooManyRequests, TooManyRetryAfter, ErrorBefore, Unavailable, Gateway, CutBefore, Refused, ExpiredToken, ExpiredSAD,
+		ErrorAfter, CutAfter, HalfAnswer, Stalled, NotJSON, Empty, Huge, WrongOrder, TooFewValues, TooManyValues, WrongKey, RawECDSA, BadBase64}
+}
+
+// Fault is a rudeness at an endpoint.
+type Fault struct {
+	// Endpoint is token, info, introspect, credentials/list, credentials/info, credentials/authorize, credentials/authorizeCheck,
+	// signatures/signHash, signatures/signPolling, or for SAFE updateToken, authorize/verify, signHash/verify. Empty = all.
+	Endpoint string   `json:"endpoint"`
+	Rudeness Rudeness `json:"rudeness"`
+	// Times is how often; 0 = until faults are cleared.
+	Times int `json:"times"`
+	// Chance of each request to be treated so, between 0 and 1; 0 = 1.
+	Chance float64 `json:"chance"`
+}
+
+func (f Fault) check() error {
+	if !slices.Contains(Rudenesses(), f.Rudeness) {
+		return fmt.Errorf("no such rudeness: %q", f.Rudeness)
+	}
+	if f.Chance < 0 || f.Chance > 1 {
+		return fmt.Errorf("chance %v is not between 0 and 1", f.Chance)
+	}
+	return nil
+}
+
+// faults are the faults in force, first one first.
+type faults struct {
+	mu   sync.Mutex
+	list []Fault
+}
+
+func (f *faults) add(fault Fault) error {
+	if err := fault.check(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = append(f.list, fault)
+	return nil
+}
+
+func (f *faults) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = nil
+}
+
+// next returns the rudeness for a request, "" = be polite, and uses it up.
+func (f *faults) next(endpoint string) Rudeness {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, fault := range f.list {
+		if fault.Endpoint != "" && fault.Endpoint != endpoint || fault.Chance > 0 && rand.Float64() >= fault.Chance {
+			continue
+		}
+		if fault.Times == 1 {
+			f.list = slices.Delete(f.list, i, i+1)
+		} else if fault.Times > 1 {
+			f.list[i].Times--
+		}
+		return fault.Rudeness
+	}
+	return ""
+}
