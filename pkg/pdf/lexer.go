@@ -1,0 +1,353 @@
+package pdf
+
+import (
+	"errors"
+	"io"
+)
+
+// tokenKind is what a token is.
+type tokenKind int
+
+const (
+	tokenEOF tokenKind = iota
+	tokenNumber
+	tokenString
+	tokenName
+	tokenKeyword
+	tokenArrayOpen
+	tokenArrayClose
+	tokenDictOpen
+	tokenDictClose
+)
+
+// token is one lexical token; value is decoded, source is as it was written (strings and numbers only).
+type token struct {
+	kind   tokenKind
+	value  string
+	source string
+}
+
+// lexer cuts bytes into tokens (ISO 32000-2 7.2). It reads ahead as needed and no further than budget.
+type lexer struct {
+	r       io.Reader
+	buf     []byte
+	pos     int
+	base    int64 // place of buf[0] in the file
+	budget  int64 // bytes that may still be read
+	chunk   int   // size of the next read
+	err     error // of the reader; io.EOF at its end
+	scratch []byte
+	source  []byte // collects the token's own text while keep is set
+	keep    bool
+}
+
+const firstChunk, lastChunk = 1024, 32 << 10
+
+// newLexer reads from r, whose first byte lies at base in the file, at most budget bytes.
+func newLexer(r io.Reader, base, budget int64) *lexer {
+	return &lexer{r: r, base: base, budget: budget, chunk: firstChunk}
+}
+
+// offset is the place of the next byte in the file.
+func (l *lexer) offset() int64 { return l.base + int64(l.pos) }
+
+// more reads on; false at the end, with err set.
+func (l *lexer) more() bool {
+	if l.err != nil {
+		return false
+	}
+	if l.budget <= 0 {
+		l.err = tooComplex("one object takes more than %d bytes", maxObjectBytes)
+		return false
+	}
+	n := min(int64(l.chunk), l.budget)
+	l.base += int64(l.pos)
+	l.buf = append(l.buf[:0], l.buf[l.pos:]...)
+	l.pos = 0
+	have := len(l.buf)
+	if cap(l.buf) < have+int(n) {
+		l.buf = append(make([]byte, 0, have+int(n)), l.buf...)
+	}
+	for tries := 0; ; tries++ {
+		read, err := l.r.Read(l.buf[have : have+int(n)])
+		l.buf = l.buf[:have+read]
+		l.budget -= int64(read)
+		if err != nil {
+			l.err = err
+		} else if read == 0 && tries > 100 {
+			l.err = io.ErrNoProgress
+		}
+		if read > 0 || l.err != nil {
+			break
+		}
+	}
+	l.chunk = min(2*l.chunk, lastChunk)
+	return len(l.buf) > have
+}
+
+// peek returns the next byte without taking it, or -1 at the end.
+func (l *lexer) peek() int { return l.peekAt(0) }
+
+func (l *lexer) peekAt(i int) int {
+	for l.pos+i >= len(l.buf) {
+		if !l.more() {
+			return -1
+		}
+	}
+	return int(l.buf[l.pos+i])
+}
+
+// take returns the next byte, or -1 at the end.
+func (l *lexer) take() int {
+	if l.pos >= len(l.buf) && !l.more() {
+		return -1
+	}
+	c := l.buf[l.pos]
+	l.pos++
+	if l.keep {
+		l.source = append(l.source, c)
+	}
+	return int(c)
+}
+
+// fault is the error at the end of the data: nil for a clean end.
+func (l *lexer) fault() error {
+	if l.err == nil || errors.Is(l.err, io.EOF) {
+		return nil
+	}
+	return readError(l.err)
+}
+
+func isSpace(c int) bool {
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == '\f' || c == 0
+}
+
+func isDelimiter(c int) bool {
+	switch c {
+	case '(', ')', '<', '>', '[', ']', '{', '}', '/', '%':
+		return true
+	}
+	return false
+}
+
+func isRegular(c int) bool { return c >= 0 && !isSpace(c) && !isDelimiter(c) }
+
+func isDigit(c int) bool { return c >= '0' && c <= '9' }
+
+// skipSpace steps over white space, and over comments.
+func (l *lexer) skipSpace() {
+	for {
+		c := l.peek()
+		switch {
+		case isSpace(c):
+			l.pos++
+		case c == '%':
+			for c = l.peek(); c >= 0 && c != '\n' && c != '\r'; c = l.peek() {
+				l.pos++
+			}
+		default:
+			return
+		}
+	}
+}
+
+// next returns the next token.
+func (l *lexer) next() (token, error) {
+	l.skipSpace()
+	c := l.take()
+	switch c {
+	case -1:
+		return token{}, l.fault()
+	case '(':
+		return l.literal()
+	case '/':
+		return l.name()
+	case '[':
+		return token{kind: tokenArrayOpen}, nil
+	case ']':
+		return token{kind: tokenArrayClose}, nil
+	case '{', '}':
+		return token{kind: tokenKeyword, value: string(rune(c))}, nil
+	case '<':
+		if l.peek() == '<' {
+			l.pos++
+			return token{kind: tokenDictOpen}, nil
+		}
+		return l.hex()
+	case '>':
+		if l.peek() == '>' {
+			l.pos++
+			return token{kind: tokenDictClose}, nil
+		}
+		return token{}, damaged("a > stands alone")
+	case ')':
+		return token{}, damaged("a ) stands alone")
+	}
+	return l.regular(byte(c))
+}
+
+// regular reads a number or keyword that begins with c.
+func (l *lexer) regular(c byte) (token, error) {
+	l.scratch = append(l.scratch[:0], c)
+	number := isNumeric(int(c))
+	for {
+		c := l.peek()
+		if !isRegular(c) {
+			break
+		}
+		l.pos++
+		number = number && isNumeric(c)
+		if l.scratch = append(l.scratch, byte(c)); len(l.scratch) > maxTokenBytes {
+			return token{}, tooComplex("a token is longer than %d bytes", maxTokenBytes)
+		}
+	}
+	kind := tokenKeyword
+	if number {
+		kind = tokenNumber
+	}
+	return token{kind: kind, value: string(l.scratch)}, l.fault()
+}
+
+func isNumeric(c int) bool { return isDigit(c) || c == '.' || c == '-' || c == '+' }
+
+// name reads a name behind its slash. A # that two hexadecimal digits do not follow stands for itself, as before PDF 1.2.
+func (l *lexer) name() (token, error) {
+	l.scratch = l.scratch[:0]
+	for {
+		c := l.peek()
+		if !isRegular(c) {
+			return token{kind: tokenName, value: string(l.scratch)}, l.fault()
+		}
+		l.pos++
+		if c == '#' {
+			if hi, lo := unhex(l.peek()), unhex(l.peekAt(1)); hi >= 0 && lo >= 0 {
+				l.pos += 2
+				c = hi<<4 | lo
+			}
+		}
+		if l.scratch = append(l.scratch, byte(c)); len(l.scratch) > maxTokenBytes {
+			return token{}, tooComplex("a name is longer than %d bytes", maxTokenBytes)
+		}
+	}
+}
+
+func unhex(c int) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	}
+	return -1
+}
+
+// hex reads a hexadecimal string behind its <.
+func (l *lexer) hex() (token, error) {
+	l.begin('<')
+	defer l.end()
+	l.scratch = l.scratch[:0]
+	high := -1
+	for {
+		c := l.take()
+		switch digit := unhex(c); {
+		case c == '>':
+			if high >= 0 {
+				l.scratch = append(l.scratch, byte(high<<4))
+			}
+			return token{kind: tokenString, value: string(l.scratch), source: string(l.source)}, nil
+		case digit >= 0 && high < 0:
+			high = digit
+		case digit >= 0:
+			l.scratch = append(l.scratch, byte(high<<4|digit))
+			high = -1
+		case isSpace(c):
+		case c < 0:
+			return token{}, l.unterminated()
+		default:
+			return token{}, damaged("a hexadecimal string holds another character")
+		}
+	}
+}
+
+// begin starts to collect the source of a token whose first byte has been taken.
+func (l *lexer) begin(first byte) {
+	l.source, l.keep = append(l.source[:0], first), true
+}
+
+func (l *lexer) end() { l.keep = false }
+
+func (l *lexer) unterminated() error {
+	if err := l.fault(); err != nil {
+		return err
+	}
+	return damaged("a string has no end")
+}
+
+// literal reads a literal string behind its opening parenthesis (ISO 32000-2 7.3.4.2).
+func (l *lexer) literal() (token, error) {
+	l.begin('(')
+	defer l.end()
+	l.scratch = l.scratch[:0]
+	for depth := 1; ; {
+		c := l.take()
+		switch c {
+		case -1:
+			return token{}, l.unterminated()
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return token{kind: tokenString, value: string(l.scratch), source: string(l.source)}, nil
+			}
+		case '\r': // an end of line is one \n
+			if l.peek() == '\n' {
+				l.take()
+			}
+			c = '\n'
+		case '\\':
+			if c = l.escape(); c < 0 {
+				continue
+			}
+		}
+		l.scratch = append(l.scratch, byte(c))
+	}
+}
+
+// escape reads behind a backslash; -1 when it stands for nothing.
+func (l *lexer) escape() int {
+	c := l.take()
+	switch c {
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case '\r':
+		if l.peek() == '\n' {
+			l.take()
+		}
+		return -1
+	case '\n':
+		return -1
+	}
+	if c < '0' || c > '7' {
+		return c
+	}
+	v := c - '0'
+	for range 2 {
+		d := l.peek()
+		if d < '0' || d > '7' {
+			break
+		}
+		l.take()
+		v = v<<3 | (d - '0')
+	}
+	return v & 0xff
+}

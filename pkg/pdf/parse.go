@@ -1,0 +1,229 @@
+package pdf
+
+import (
+	"strconv"
+)
+
+// parser builds objects from tokens (ISO 32000-2 7.3).
+type parser struct {
+	lex *lexer
+}
+
+// object reads one object that ends by itself; a reference is told from two numbers only inside arrays and dictionaries, and by
+// items. It returns the keyword instead where one stands.
+func (p *parser) object(depth int) (Object, string, error) {
+	t, err := p.lex.next()
+	if err != nil {
+		return nil, "", err
+	}
+	switch t.kind {
+	case tokenNumber:
+		return Number(t.value), "", nil
+	case tokenString:
+		return String{Value: t.value, source: t.source}, "", nil
+	case tokenName:
+		return Name(t.value), "", nil
+	case tokenArrayOpen:
+		items, err := p.items(depth+1, tokenArrayClose)
+		return Array(items), "", err
+	case tokenDictOpen:
+		d, err := p.dict(depth + 1)
+		return d, "", err
+	case tokenKeyword:
+		switch t.value {
+		case "true":
+			return true, "", nil
+		case "false":
+			return false, "", nil
+		case "null":
+			return nil, "", nil
+		}
+		return nil, t.value, nil
+	case tokenEOF:
+		return nil, "", damaged("it ends inside an object")
+	}
+	return nil, "", damaged("a bracket is closed that was not opened")
+}
+
+// items reads objects up to the closing token.
+func (p *parser) items(depth int, until tokenKind) ([]Object, error) {
+	if depth > maxDepth {
+		return nil, tooComplex("objects are nested deeper than %d", maxDepth)
+	}
+	items := []Object{}
+	for {
+		p.lex.skipSpace()
+		if p.closes(until) {
+			return items, nil
+		}
+		o, keyword, err := p.object(depth)
+		switch {
+		case err != nil:
+			return nil, err
+		case keyword == "R":
+			if items, err = fold(items); err != nil {
+				return nil, err
+			}
+		case keyword != "":
+			return nil, damaged("an unknown word stands in an object")
+		default:
+			items = append(items, o)
+		}
+	}
+}
+
+// closes takes the closing token if it is next.
+func (p *parser) closes(until tokenKind) bool {
+	switch {
+	case until == tokenArrayClose && p.lex.peek() == ']':
+		p.lex.pos++
+		return true
+	case until == tokenDictClose && p.lex.peek() == '>' && p.lex.peekAt(1) == '>':
+		p.lex.pos += 2
+		return true
+	}
+	return false
+}
+
+// fold turns the last two numbers into a reference.
+func fold(items []Object) ([]Object, error) {
+	if n := len(items); n >= 2 {
+		number, ok1 := small(items[n-2], maxObjects)
+		generation, ok2 := small(items[n-1], 65535)
+		if ok1 && ok2 {
+			return append(items[:n-2], Ref{number, generation}), nil
+		}
+	}
+	return nil, damaged("a reference is not made of two numbers")
+}
+
+// small returns a plain number from 0 to limit.
+func small(o Object, limit int64) (int, bool) {
+	n, ok := o.(Number)
+	if !ok {
+		return 0, false
+	}
+	v, ok := n.Int()
+	return int(v), ok && v >= 0 && v <= limit
+}
+
+func (p *parser) dict(depth int) (*Dict, error) {
+	items, err := p.items(depth, tokenDictClose)
+	if err != nil {
+		return nil, err
+	}
+	if len(items)%2 != 0 {
+		return nil, damaged("a dictionary has a key without a value")
+	}
+	d := &Dict{}
+	for i := 0; i < len(items); i += 2 {
+		key, ok := items[i].(Name)
+		if !ok {
+			return nil, damaged("a dictionary has a key that is no name")
+		}
+		d.add(key, items[i+1])
+	}
+	return d, nil
+}
+
+// top reads the content of an indirect object, up to endobj or stream, and returns that word. An object that ends where another
+// begins, or at the end of the data, is damaged.
+func (p *parser) top() (Object, string, error) {
+	var items []Object
+	for {
+		o, keyword, err := p.object(0)
+		switch {
+		case err != nil:
+			return nil, "", err
+		case keyword == "R":
+			if items, err = fold(items); err != nil {
+				return nil, "", err
+			}
+		case keyword == "endobj" && len(items) == 0:
+			return nil, keyword, nil // an empty object counts as null
+		case keyword == "endobj" || keyword == "stream":
+			if len(items) != 1 {
+				return nil, "", damaged("an object holds more than one value")
+			}
+			return items[0], keyword, nil
+		case keyword != "":
+			return nil, "", damaged("an object has no end")
+		case len(items) == 3:
+			return nil, "", damaged("an object holds more than one value")
+		default:
+			items = append(items, o)
+		}
+	}
+}
+
+// header reads "number generation obj".
+func (p *parser) header() (Ref, error) {
+	var v [2]int
+	for i, limit := range []int64{maxObjects, 65535} {
+		t, err := p.lex.next()
+		if err != nil {
+			return Ref{}, err
+		}
+		n, ok := small(Number(t.value), limit)
+		if t.kind != tokenNumber || !ok {
+			return Ref{}, damaged("no object lies at byte %d", p.lex.offset())
+		}
+		v[i] = n
+	}
+	t, err := p.lex.next()
+	if err != nil {
+		return Ref{}, err
+	}
+	if t.kind != tokenKeyword || t.value != "obj" {
+		return Ref{}, damaged("no object lies at byte %d", p.lex.offset())
+	}
+	return Ref{v[0], v[1]}, nil
+}
+
+// decryptStrings replaces the strings in o, which belongs to the caller alone. The /Contents of a signature dictionary is not
+// encrypted (ISO 32000-2 7.6.2).
+func decryptStrings(o Object, decrypt func(string) (string, error)) (Object, error) {
+	switch v := o.(type) {
+	case String:
+		s, err := decrypt(v.Value)
+		return String{Value: s}, err
+	case Array:
+		for i := range v {
+			n, err := decryptStrings(v[i], decrypt)
+			if err != nil {
+				return nil, err
+			}
+			v[i] = n
+		}
+	case *Dict:
+		for i, k := range v.keys {
+			if k == "Contents" && v.Has("ByteRange") {
+				continue
+			}
+			n, err := decryptStrings(v.values[i], decrypt)
+			if err != nil {
+				return nil, err
+			}
+			v.values[i] = n
+		}
+	}
+	return o, nil
+}
+
+// Version is a PDF version such as 1.7.
+type Version struct{ Major, Minor int }
+
+// Less reports whether v is older than w.
+func (v Version) Less(w Version) bool {
+	return v.Major < w.Major || v.Major == w.Major && v.Minor < w.Minor
+}
+
+func (v Version) String() string { return strconv.Itoa(v.Major) + "." + strconv.Itoa(v.Minor) }
+
+// parseVersion reads 1.7, and no more than that form.
+func parseVersion(s string) (Version, bool) {
+	if len(s) < 3 || !isDigit(int(s[0])) || s[1] != '.' || !isDigit(int(s[2])) {
+		return Version{}, false
+	}
+	return Version{int(s[0] - '0'), int(s[2] - '0')}, true
+}
