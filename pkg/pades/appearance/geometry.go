@@ -1,0 +1,103 @@
+package appearance
+
+import (
+	"math"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Placement is where an appearance goes.
+type Placement struct {
+	Rect   pdf.Rectangle // the annotation's /Rect
+	Matrix [6]float64    // the form's /Matrix: turns the content upright for the reader of the page
+}
+
+// PageSize returns the size of a page in points as its reader sees it: its crop box, rotated, in the page's unit.
+func PageSize(p *pdf.Page) signing.Area {
+	return seenSize(p, p.CropBox)
+}
+
+// seenSize is the size of a rectangle on the page as its reader sees it.
+func seenSize(p *pdf.Page, r pdf.Rectangle) signing.Area {
+	w, h := r.Width()*p.UserUnit, r.Height()*p.UserUnit
+	if p.Rotate%180 != 0 {
+		w, h = h, w
+	}
+	return signing.Area{Width: w, Height: h}
+}
+
+// user turns a place as the reader sees it, in points from the visible page's top left corner, into user space.
+func user(p *pdf.Page, u, v float64) (x, y float64) {
+	b := p.CropBox
+	u, v = u/p.UserUnit, v/p.UserUnit
+	switch p.Rotate {
+	case 90:
+		return b.X0 + v, b.Y0 + u
+	case 180:
+		return b.X1 - u, b.Y0 + v
+	case 270:
+		return b.X1 - v, b.Y1 - u
+	}
+	return b.X0 + u, b.Y1 - v
+}
+
+// Seen turns a place in user space into points from the visible page's top left corner, y downwards, as the reader sees it.
+func Seen(p *pdf.Page, x, y float64) (u, v float64) {
+	b := p.CropBox
+	switch p.Rotate {
+	case 90:
+		u, v = y-b.Y0, x-b.X0
+	case 180:
+		u, v = b.X1-x, y-b.Y0
+	case 270:
+		u, v = b.Y1-y, b.X1-x
+	default:
+		u, v = x-b.X0, b.Y1-y
+	}
+	return u * p.UserUnit, v * p.UserUnit
+}
+
+// Place returns where an area goes whose top left corner lies at u, v, in points from the visible page's top left corner as the
+// reader sees it. KindVisible if no part of it would be seen.
+func Place(p *pdf.Page, u, v float64, area signing.Area) (Placement, error) {
+	if p.CropBox.Width() <= 0 || p.CropBox.Height() <= 0 {
+		return Placement{}, signing.Errorf(signing.KindVisible, "the page has no usable MediaBox")
+	}
+	if size := PageSize(p); !(u < size.Width && v < size.Height && u+area.Width > 0 && v+area.Height > 0) {
+		return Placement{}, signing.Errorf(signing.KindVisible,
+			"the visible signature at x=%g, y=%g lies outside the page of %g x %g points", round2(u), round2(v),
+			round2(size.Width), round2(size.Height))
+	}
+	x0, y0 := user(p, u, v)
+	x1, y1 := user(p, u+area.Width, v+area.Height)
+	rect := pdf.Rectangle{X0: min(x0, x1), Y0: min(y0, y1), X1: max(x0, x1), Y1: max(y0, y1)}
+	return Placement{Rect: rect, Matrix: matrix(p, area)}, nil
+}
+
+// PlaceIn returns where an appearance goes that fills rect, the rectangle of an existing field, and the area that it has as the
+// reader sees it. KindVisible if the rectangle is empty, as that of an invisible field.
+func PlaceIn(p *pdf.Page, rect pdf.Rectangle) (Placement, signing.Area, error) {
+	if rect.Width() <= 0 || rect.Height() <= 0 {
+		return Placement{}, signing.Area{}, signing.Errorf(signing.KindVisible, "the signature field has no area: its rectangle is empty")
+	}
+	area := seenSize(p, rect)
+	return Placement{Rect: rect, Matrix: matrix(p, area)}, area, nil
+}
+
+// matrix turns the form against the page's rotation and moves it so that it begins at the origin; readers then fit it into /Rect
+// (ISO 32000-2 12.5.5, algorithm "appearance streams"), which also takes UserUnit into account.
+func matrix(p *pdf.Page, area signing.Area) [6]float64 {
+	switch p.Rotate {
+	case 90:
+		return [6]float64{0, 1, -1, 0, area.Height, 0}
+	case 180:
+		return [6]float64{-1, 0, 0, -1, area.Width, area.Height}
+	case 270:
+		return [6]float64{0, -1, 1, 0, 0, area.Width}
+	}
+	return [6]float64{1, 0, 0, 1, 0, 0}
+}
+
+// round2 is for messages.
+func round2(f float64) float64 { return math.Round(f*100) / 100 }

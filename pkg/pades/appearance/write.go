@@ -1,0 +1,168 @@
+package appearance
+
+import (
+	"bytes"
+	"compress/zlib"
+	"fmt"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Write hands the appearance's objects to add, which gives each its reference, and returns the form XObject's: the value of the
+// annotation's /AP /N. matrix is the Placement's.
+func (a *Appearance) Write(add func(pdf.Object) pdf.Ref, matrix [6]float64) pdf.Ref {
+	resources := pdf.NewDict()
+	content := a.start()
+	if a.picture != nil {
+		resources.Set("XObject", pdf.NewDict("Im1", a.writePicture(add)))
+		fmt.Fprintf(content, "q %d 0 0 %d %s %s cm /Im1 Do Q\n",
+			a.picture.width, a.picture.height, pdf.Real(a.layout.image.x), pdf.Real(a.layout.image.y))
+	}
+	if len(a.layout.lines) > 0 {
+		subset := a.face.NewSubset()
+		a.writeText(content, subset)
+		resources.Set("Font", pdf.NewDict("F1", writeFont(add, a.face, subset)))
+	}
+	if a.pdfa {
+		resources.Set("ColorSpace", pdf.NewDict("Cs1", calibrated(false)))
+	}
+	form := pdf.NewDict(
+		"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "FormType", pdf.Int(1),
+		"BBox", numbers(0, 0, a.layout.area.w, a.layout.area.h),
+		"Matrix", numbers(matrix[:]...),
+		"Resources", resources,
+	)
+	return add(deflated(form, content.Bytes()))
+}
+
+// start begins the content with the background.
+func (a *Appearance) start() *bytes.Buffer {
+	var b bytes.Buffer
+	if a.background != nil {
+		fmt.Fprintf(&b, "%s0 0 %s %s re f\n", a.setColor(*a.background), pdf.Real(a.layout.area.w), pdf.Real(a.layout.area.h))
+	}
+	return &b
+}
+
+// setColor is the operator that makes c the colour to fill with.
+func (a *Appearance) setColor(c signing.Color) string {
+	part := func(v uint8) pdf.Number { return pdf.Real(float64(v) / 255) }
+	if a.pdfa {
+		return fmt.Sprintf("/Cs1 cs %s %s %s sc ", part(c.R), part(c.G), part(c.B))
+	}
+	return fmt.Sprintf("%s %s %s rg ", part(c.R), part(c.G), part(c.B))
+}
+
+func (a *Appearance) writeText(b *bytes.Buffer, subset *font.Subset) {
+	l := a.layout
+	fmt.Fprintf(b, "BT %s/F1 %s Tf %s TL %s %s Td\n", a.setColor(a.color), pdf.Real(l.fontSize), pdf.Real(l.leading),
+		pdf.Real(l.text.x), pdf.Real(l.text.y))
+	for i, line := range l.lines {
+		if i > 0 {
+			b.WriteString("T* ")
+		}
+		fmt.Fprintf(b, "<%X> Tj\n", subset.Encode(line))
+	}
+	b.WriteString("ET\n")
+}
+
+// calibrated is the colour space of PDF/A documents: CalRGB or CalGray (ISO 32000-2 8.6.5) with the white point and the primaries of
+// sRGB (IEC 61966-2-1), and 2.2 for its transfer curve.
+func calibrated(gray bool) pdf.Array {
+	white := numbers(0.9505, 1, 1.089)
+	if gray {
+		return pdf.Array{pdf.Name("CalGray"), pdf.NewDict("WhitePoint", white, "Gamma", pdf.Real(2.2))}
+	}
+	return pdf.Array{pdf.Name("CalRGB"), pdf.NewDict(
+		"WhitePoint", white,
+		"Gamma", numbers(2.2, 2.2, 2.2),
+		"Matrix", numbers(0.4124, 0.2126, 0.0193, 0.3576, 0.7152, 0.1192, 0.1805, 0.0722, 0.9505),
+	)}
+}
+
+func (a *Appearance) colorSpace(gray bool) pdf.Object {
+	switch {
+	case a.pdfa:
+		return calibrated(gray)
+	case gray:
+		return pdf.Name("DeviceGray")
+	}
+	return pdf.Name("DeviceRGB")
+}
+
+func (a *Appearance) writePicture(add func(pdf.Object) pdf.Ref) pdf.Ref {
+	p := a.picture
+	dict := imageDict(p, a.colorSpace(p.gray), p.gray)
+	if p.alpha != nil {
+		mask := imageDict(p, pdf.Name("DeviceGray"), true) // Table 143 allows no other space
+		dict.Set("SMask", add(pdf.NewStream(mask, p.alpha)))
+	}
+	return add(pdf.NewStream(dict, p.data))
+}
+
+func imageDict(p *picture, space pdf.Object, gray bool) *pdf.Dict {
+	d := pdf.NewDict(
+		"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Image"),
+		"Width", pdf.Int(int64(p.width)), "Height", pdf.Int(int64(p.height)),
+		"ColorSpace", space, "BitsPerComponent", pdf.Int(8), "Filter", pdf.Name(p.filter),
+	)
+	if p.filter == "FlateDecode" {
+		colors := int64(3)
+		if gray {
+			colors = 1
+		}
+		d.Set("DecodeParms", pdf.NewDict("Predictor", pdf.Int(15), "Colors", pdf.Int(colors), "Columns", pdf.Int(int64(p.width))))
+	}
+	return d
+}
+
+// writeFont writes a Type 0 font with the subset embedded (ISO 32000-2 9.7.6, ISO 19005-1 6.3).
+func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subset) pdf.Ref {
+	program := subset.Program()
+	name := pdf.Name(subset.Name())
+	d := face.Descriptor()
+	descriptor := pdf.NewDict(
+		"Type", pdf.Name("FontDescriptor"), "FontName", name, "Flags", pdf.Int(int64(d.Flags)),
+		"FontBBox", pdf.Array{pdf.Int(int64(d.Box[0])), pdf.Int(int64(d.Box[1])), pdf.Int(int64(d.Box[2])), pdf.Int(int64(d.Box[3]))},
+		"ItalicAngle", pdf.Int(0), "Ascent", pdf.Int(int64(d.Ascent)), "Descent", pdf.Int(int64(d.Descent)),
+		"CapHeight", pdf.Int(int64(d.CapHeight)), "StemV", pdf.Int(int64(d.StemV)),
+		"FontFile2", add(deflated(pdf.NewDict("Length1", pdf.Int(int64(len(program)))), program)),
+		"CIDSet", add(deflated(pdf.NewDict(), subset.CIDSet())),
+	)
+	widths := pdf.Array{}
+	for _, w := range subset.Widths() {
+		widths = append(widths, pdf.Int(int64(w)))
+	}
+	cidFont := pdf.NewDict(
+		"Type", pdf.Name("Font"), "Subtype", pdf.Name("CIDFontType2"), "BaseFont", name,
+		"CIDSystemInfo", pdf.NewDict("Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"), "Supplement", pdf.Int(0)),
+		"CIDToGIDMap", pdf.Name("Identity"),
+		"W", pdf.Array{pdf.Int(0), widths},
+		"FontDescriptor", add(descriptor),
+	)
+	return add(pdf.NewDict(
+		"Type", pdf.Name("Font"), "Subtype", pdf.Name("Type0"), "BaseFont", name, "Encoding", pdf.Name("Identity-H"),
+		"DescendantFonts", pdf.Array{add(cidFont)},
+		"ToUnicode", add(deflated(pdf.NewDict(), subset.ToUnicode())),
+	))
+}
+
+// deflated returns a stream with its data compressed.
+func deflated(dict *pdf.Dict, data []byte) *pdf.Stream {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	_, _ = w.Write(data) // a Buffer takes all
+	_ = w.Close()
+	dict.Set("Filter", pdf.Name("FlateDecode"))
+	return pdf.NewStream(dict, b.Bytes())
+}
+
+func numbers(values ...float64) pdf.Array {
+	a := make(pdf.Array, len(values))
+	for i, v := range values {
+		a[i] = pdf.Real(v)
+	}
+	return a
+}
