@@ -77,9 +77,14 @@ func parseRoot(raw string) (string, error) {
 // followPatience is shorter than the patience with the address that the caller gave: that one serves for all instances.
 const followPatience = 5 * time.Second
 
-// At returns a Client of another instance of the same proxy, as an asynchronous answer names it. Scheme and credentials are the
+// Follow returns a Client of another instance of the same proxy, as an asynchronous answer names it. Scheme and credentials are the
 // same; what a reverse proxy put before the path is not. It gives up soon: then c itself answers for the other instance.
-func (c *Client) At(host string, port int) *Client {
+//
+// An empty host is no other instance: then it returns c.
+func (c *Client) Follow(host string, port int) *Client {
+	if host == "" {
+		return c
+	}
 	scheme, _, _ := strings.Cut(c.root, "://")
 	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
 		host = "[" + host + "]"
