@@ -1,0 +1,55 @@
+package config
+
+import "strings"
+
+// asked is what the command line wants instead of a start.
+type asked struct{ help, version bool }
+
+// args reads the command line: --name=value, --name value, and --name alone for TRUE; one dash does as well, and of a repeated flag
+// the last counts, as in package flag.
+func (l *loader) args(args []string) (map[string]given, asked) {
+	values := make(map[string]given)
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		name, isFlag := flagName(arg)
+		if !isFlag {
+			l.mistake("unexpected argument %s; settings are given as --name=value", quote(arg))
+			continue
+		}
+		name, value, hasValue := strings.Cut(name, "=")
+		switch name {
+		case "help", "h":
+			return nil, asked{help: true}
+		case "version":
+			return nil, asked{version: true}
+		}
+		next := i+1 < len(args) && !strings.HasPrefix(args[i+1], "-")
+		s := l.declared.find(name)
+		switch {
+		case s == nil:
+			l.mistake("unknown flag --%s%s", name, l.closest(name))
+			if !hasValue && next {
+				i++ // most likely its value
+			}
+			continue
+		case hasValue:
+		case s.isBoolean():
+			value = "TRUE"
+		case next:
+			i++
+			value = args[i]
+		default:
+			l.mistake("flag --%s needs a value: --%s=%s", name, name, s.Form)
+			continue
+		}
+		values[name] = given{value, "flag --" + name}
+	}
+	return values, asked{}
+}
+
+// flagName returns what follows the dashes of a flag.
+func flagName(arg string) (string, bool) {
+	name, ok := strings.CutPrefix(arg, "-")
+	name = strings.TrimPrefix(name, "-")
+	return name, ok && name != ""
+}

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// containerEnv is set, to anything, by the project's image. The image says so itself because nothing else says it reliably: the
+// file /.dockerenv is Docker's alone (containerd and CRI-O make none), and some hosts have it by accident.
+const containerEnv = "SIGNSTASH_CONTAINER"
+
+// kubernetesEnv is set by the kubelet in every pod.
+const kubernetesEnv = "KUBERNETES_SERVICE_HOST"
+
+// maxOrdinal is the highest instance ordinal: ten bits of every operation id.
+const maxOrdinal = 1023
+
+// defaults returns the configuration of nothing given.
+func defaults(in Input) Config {
+	return Config{
+		WorkFolder:      defaultWorkFolder(in),
+		StateFolder:     "/tmp/signstash",
+		InstanceOrdinal: podOrdinal(in),
+		InstanceName:    in.HostName,
+		ShutdownGrace:   25 * time.Second,
+		Server: Server{
+			Port:          8080,
+			TokenLifetime: time.Hour,
+			SyncWait:      time.Minute,
+		},
+		Management: Management{Port: 8081},
+		Signing: Signing{
+			EmbeddedKey:    RSA2048,
+			Digest:         SHA256,
+			Quiet:          5 * time.Millisecond,
+			MaxWaitSync:    500 * time.Millisecond,
+			MaxWaitAsync:   time.Second,
+			CallTimeout:    2 * time.Minute,
+			Tries:          3,
+			Backoff:        time.Minute,
+			Deadline:       day,
+			UnknownOutcome: UnknownRetry,
+		},
+		Limits: Limits{
+			BodyBytes:           2 << 30,
+			DocumentBytes:       1 << 30,
+			DocumentsPerRequest: 5_000,
+			QueuedDocuments:     20_000,
+			ConcurrentRequests:  256,
+		},
+		Retention: Retention{Age: 7 * day, Bytes: 20 << 30, MinFreeBytes: 256 << 20},
+		HotFolder: HotFolder{Threshold: 1000, Cron: "0 0/5 * * * ?"},
+		Log:       Log{Level: LogInfo, Format: LogJSON},
+	}
+}
+
+func defaultWorkFolder(in Input) string {
+	if in.env(containerEnv) != "" {
+		return "/home"
+	}
+	return "./work"
+}
+
+// podOrdinal reads the ordinal off the name that a StatefulSet gives its pods (NAME-ORDINAL); 0 everywhere else.
+func podOrdinal(in Input) int {
+	if in.env(kubernetesEnv) == "" {
+		return 0
+	}
+	_, digits, _ := cutLast(in.HostName, "-")
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 0 || n > maxOrdinal || strconv.Itoa(n) != digits {
+		return 0
+	}
+	return n
+}
+
+// cutLast is strings.Cut at the last separator.
+func cutLast(s, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(s, separator)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(separator):], true
+}
+
+// complete fills what depends on other settings.
+func (c *Config) complete() {
+	if c.ClientServicesFile == "" {
+		c.ClientServicesFile = filepath.Join(c.WorkFolder, "client-services-config.json")
+	}
+}

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Input is where settings come from. Load looks nowhere else, apart from the files that settings name.
+type Input struct {
+	Args     []string // command line without the program's name
+	Env      []string // NAME=value, as os.Environ gives it
+	HostName string   // as os.Hostname gives it
+}
+
+// env returns the last value of a variable, as the operating system's own look-ups do; empty if there is none.
+func (in Input) env(name string) string {
+	for i := len(in.Env) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(in.Env[i], name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// InvalidError is everything wrong with the configuration.
+type InvalidError struct{ Mistakes []string }
+
+// Error lists the mistakes, one a line if there are several.
+func (e *InvalidError) Error() string {
+	if len(e.Mistakes) == 1 {
+		return e.Mistakes[0]
+	}
+	return fmt.Sprintf("%d mistakes in the configuration:\n  %s", len(e.Mistakes), strings.Join(e.Mistakes, "\n  "))
+}
+
+// given is a value as somewhere given, with the words that name the place: flag --server.port, environment variable SERVER_PORT.
+type given struct{ text, origin string }
+
+// loader gathers values and mistakes.
+type loader struct {
+	declared *declaration
+	mistakes []string
+}
+
+func (l *loader) mistake(format string, args ...any) {
+	l.mistakes = append(l.mistakes, fmt.Sprintf(format, args...))
+}
+
+// Load returns the configuration, or an *InvalidError with every mistake in it. Where the command line asks for help or version,
+// nothing else is looked at.
+func Load(in Input) (Config, error) {
+	c := defaults(in)
+	l := &loader{declared: declare(&c)}
+	flags, ask := l.args(in.Args)
+	if ask.help || ask.version {
+		c.Help, c.Version = ask.help, ask.version
+		return c, nil
+	}
+	env := l.env(in)
+	file := l.file(first(flags["config"], env["config"]).text)
+	for _, s := range l.declared.settings {
+		v := first(flags[s.Name], env[s.Name], file[s.Name])
+		if v.text == "" {
+			continue
+		}
+		if err := s.value.set(v.text); err != nil {
+			l.mistake("%s: %v, not %s", v.origin, err, quote(v.text))
+		}
+	}
+	c.complete()
+	l.check(&c)
+	if len(l.mistakes) > 0 {
+		return Config{}, &InvalidError{Mistakes: l.mistakes}
+	}
+	return c, nil
+}
+
+// first returns the first value that is not empty.
+func first(values ...given) given {
+	for _, v := range values {
+		if v.text != "" {
+			return v
+		}
+	}
+	return given{}
+}
+
+// env reads the settings' environment variables.
+func (l *loader) env(in Input) map[string]given {
+	values := make(map[string]given)
+	for _, s := range l.declared.settings {
+		if v := in.env(s.Env()); v != "" {
+			values[s.Name] = given{v, "environment variable " + s.Env()}
+		}
+	}
+	return values
+}
+
+// quote shows a value in an error, cut where it is long.
+func quote(s string) string {
+	const most = 80
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// FromProcess is this process's environment and host name as an Input with the given arguments.
+func FromProcess(args []string) Input {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "" // then --server.host.port may be needed; affinity.Resolve says so
+	}
+	return Input{Args: args, Env: os.Environ(), HostName: name}
+}

@@ -1,0 +1,59 @@
+package config
+
+import "strings"
+
+// Setting is one setting, for help and reference.
+type Setting struct {
+	Group   string // heading in help and reference
+	Name    string // as a flag without dashes and as a YAML key
+	Form    string // what a value looks like: PORT, FILE, TRUE|FALSE
+	Default string // as a person would give it, or in words; empty = not set
+	Help    string // full sentences, with units and reasons
+
+	value value
+}
+
+// Env is the name of the setting's environment variable.
+func (s *Setting) Env() string {
+	return strings.Map(func(r rune) rune {
+		if r == '.' || r == '-' {
+			return '_'
+		}
+		return r
+	}, strings.ToUpper(s.Name))
+}
+
+// isBoolean reports whether the flag may stand alone for TRUE.
+func (s *Setting) isBoolean() bool {
+	_, ok := s.value.(boolean)
+	return ok
+}
+
+// declaration gathers the settings of a Config, bound to its fields.
+type declaration struct {
+	group    string
+	settings []*Setting
+}
+
+// add declares a setting. Its default is what the field holds now.
+func (d *declaration) add(name, form string, v value, help string) *Setting {
+	s := &Setting{Group: d.group, Name: name, Form: form, Default: v.String(), Help: help, value: v}
+	d.settings = append(d.settings, s)
+	return s
+}
+
+// find returns the setting with that name, or nil.
+func (d *declaration) find(name string) *Setting {
+	for _, s := range d.settings {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// Settings lists every setting in the order of help and reference.
+func Settings() []*Setting {
+	c := defaults(Input{})
+	return declare(&c).settings
+}

@@ -1,0 +1,94 @@
+package config
+
+import "time"
+
+// declare binds every setting to its field of c, whose present values are the defaults.
+func declare(c *Config) *declaration {
+	d := &declaration{}
+	declareInstance(d, c)
+	declareServer(d, c)
+	declareRemote(d, c)
+	declareSigning(d, c)
+	declareLimits(d, c)
+	declareHotFolder(d, c)
+	declareLog(d, c)
+	return d
+}
+
+func declareInstance(d *declaration, c *Config) {
+	d.group = "Instance and folders"
+	d.add("config", "FILE", text{&c.File},
+		"YAML file with settings, its keys the names below, flat (server.port: 8080) or nested. Flags and environment variables go before it.")
+	d.add("work.folder", "FOLDER", text{&c.WorkFolder},
+		"Folder that holds client-services-config.json. The container's image sets "+containerEnv+", which decides the default.").
+		Default = "/home in the container, ./work elsewhere"
+	d.add("state.folder", "FOLDER", text{&c.StateFolder},
+		"Folder for everything that must survive a restart: operations, documents, keys made here. One process at a time may use it. "+
+			"Put it on a disk that is not emptied at boot.")
+	d.add("client.services.config", "FILE", text{&c.ClientServicesFile},
+		"The client file: who may call, with which secret. It is reloaded when it changes. A mounted Secret is mounted as a whole directory "+
+			"and named here, never by subPath, which is never updated.").
+		Default = "client-services-config.json in the work folder"
+	d.add("force.database.recreate", "TRUE|FALSE", boolean{&c.ForceDatabaseRecreate},
+		"TRUE throws the state away at the start, accepted operations and results included, and starts empty.")
+	d.add("instance.ordinal", "0..1023", number{&c.InstanceOrdinal, 0, maxOrdinal},
+		"Number of this instance, different on each: part of every operation id.").
+		Default = "the pod's ordinal on Kubernetes, else 0"
+	d.add("ready.file", "FILE", text{&c.ReadyFile},
+		"Where to write, once both ports listen, a JSON object with their real addresses: {\"rest\":\"127.0.0.1:40123\",\"management\":…}. "+
+			"For scripts that start the proxy on free ports.")
+	d.add("shutdown.grace", "DURATION", duration{&c.ShutdownGrace, 0, time.Hour},
+		"How long running requests and operations may go on after SIGTERM; what has not ended by then is resumed at the next start. "+
+			"Keep it a few seconds below Kubernetes' terminationGracePeriodSeconds (30).")
+}
+
+func declareServer(d *declaration, c *Config) {
+	d.group = "REST and management ports"
+	s := &c.Server
+	d.add("server.address", "HOST", text{&s.Address}, "Address the REST port listens on.").Default = "all addresses"
+	d.add("server.port", "PORT", number{&s.Port, 0, 65535}, "REST port. 0 takes any free one.")
+	d.add("server.host.port", "HOST:PORT", hostPort{&s.HostPort},
+		"Host and port that answers to async requests name: where clients reach this very instance.").
+		Default = "the listen address; the host name where that is unspecified"
+	d.add("server.ssl.certificate", "FILE", text{&s.Certificate},
+		"PEM file with the certificate chain of the REST port, server first. With the next setting it switches TLS on; both are reloaded when they change.")
+	d.add("server.ssl.certificate-private-key", "FILE", text{&s.PrivateKey}, "PEM file with the private key of that certificate, unencrypted.")
+	d.add("token.signing.key", "FILE", text{&s.TokenSigningKey},
+		"Key that signs the tokens of the token endpoint. The same file on all instances lets any of them verify.").
+		Default = "made in the state folder"
+	d.add("token.lifetime", "DURATION", duration{&s.TokenLifetime, time.Minute, 30 * day}, "How long a token is good for.")
+	d.add("sync.wait", "DURATION", duration{&s.SyncWait, 0, day},
+		"How long a sync request waits for its result. It then answers 200 with the status of that moment; the operation goes on and is fetched by reference.")
+	d.add("api.strict-vendor-status", "TRUE|FALSE", boolean{&s.StrictVendorStatus},
+		"TRUE answers errors with the original product's HTTP status where this one's differs (500 for 400 and 413).")
+	d.add("management.server.address", "HOST", text{&c.Management.Address},
+		"Address the management port (/healthz, /readyz, /metrics) listens on. It has no authentication.").Default = "all addresses"
+	d.add("management.server.port", "PORT", number{&c.Management.Port, 0, 65535}, "Management port. 0 takes any free one.")
+}
+
+func declareLimits(d *declaration, c *Config) {
+	d.group = "Limits and retention"
+	l, r := &c.Limits, &c.Retention
+	const most = 1_000_000
+	d.add("limits.request.size", "BYTES", size{&l.BodyBytes, 1 << 10},
+		"Largest body of a request. Base64 makes documents a third larger.")
+	d.add("limits.document.size", "BYTES", size{&l.DocumentBytes, 1 << 10}, "Largest document.")
+	d.add("limits.documents-per-request", "COUNT", number{&l.DocumentsPerRequest, 1, most}, "Most documents of one request.")
+	d.add("limits.queued-documents", "COUNT", number{&l.QueuedDocuments, 1, most},
+		"Most documents accepted and not yet ended; beyond it new requests get 503 with Retry-After.")
+	d.add("limits.concurrent-requests", "COUNT", number{&l.ConcurrentRequests, 1, most},
+		"Most requests at a time, waiting sync requests included; beyond it new ones get 503 with Retry-After.")
+	d.add("retention.age", "DURATION", duration{&r.Age, time.Minute, 3650 * day},
+		"How long ended operations with their documents and results are kept. Their external references become free again.")
+	d.add("retention.size", "BYTES", size{&r.Bytes, 0},
+		"Most bytes of documents and results; the oldest ended operations go first. 0 = no bound but the disk.")
+	d.add("disk.min-free", "BYTES", size{&r.MinFreeBytes, 0},
+		"Free bytes the disk of the state folder must keep; below it new requests get 503 with Retry-After, reads go on.")
+}
+
+func declareLog(d *declaration, c *Config) {
+	d.group = "Log"
+	d.add("log.level", "info|debug", choice[LogLevel]{&c.Log.Level, []LogLevel{LogInfo, LogDebug}},
+		"How much is logged to standard error. No level shows secrets, tokens or contents of documents.")
+	d.add("log.format", "json|text", choice[LogFormat]{&c.Log.Format, []LogFormat{LogJSON, LogText}}, "Form of a log line.")
+}

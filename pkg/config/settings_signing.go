@@ -1,0 +1,53 @@
+package config
+
+import "time"
+
+func declareRemote(d *declaration, c *Config) {
+	d.group = "Remote signing service"
+	r := &c.Remote
+	d.add("einvoice-integration-client.service.domain", "URL", baseURL{&r.Domain},
+		"Base URL of the remote signing service. Without it, and without a PKCS#12 file, documents are signed with an embedded key whose "+
+			"signatures have no legal value.")
+	d.add("einvoice-integration-client.rest.provider.proxy.hostname", "HOST", text{&r.ProxyHost},
+		"HTTP proxy for every outbound call. Proxy variables of the environment are not looked at.")
+	d.add("einvoice-integration-client.rest.provider.proxy.port", "PORT", number{&r.ProxyPort, 1, 65535}, "Port of that HTTP proxy.").
+		Default = ""
+}
+
+func declareSigning(d *declaration, c *Config) {
+	d.group = "Signing"
+	s := &c.Signing
+	d.add("signing.pkcs12.file", "FILE", text{&s.PKCS12File}, "PKCS#12 file with key and certificate chain to sign with, in place of a remote service.")
+	d.add("signing.pkcs12.password-file", "FILE", text{&s.PKCS12PasswordFile}, "File whose first line is the password of the PKCS#12 file.").
+		Default = "an empty password"
+	keys := choice[KeyAlgorithm]{&s.EmbeddedKey, []KeyAlgorithm{RSA2048, RSA3072, RSA4096, ECDSAP256, ECDSAP384, ECDSAP521}}
+	d.add("signing.embedded.algorithm", keys.form("", "|"), keys, "Kind of the embedded key, made at the first start.")
+	digests := choice[Digest]{&s.Digest, []Digest{SHA256, SHA384, SHA512}}
+	d.add("signing.digest.algorithm", digests.form("", "|"), digests, "Digest algorithm of signatures made with a PKCS#12 file or the embedded key.")
+	d.add("signing.batch.quiet", "DURATION", duration{&s.Quiet, time.Microsecond, time.Second},
+		"How long no further digest may have come before a call that is not full leaves for an idle credential.")
+	d.add("signing.batch.max-wait.sync", "DURATION", duration{&s.MaxWaitSync, time.Millisecond, time.Minute},
+		"Longest wait of a digest for others to share a call with, where a client waits.")
+	d.add("signing.batch.max-wait.async", "DURATION", duration{&s.MaxWaitAsync, time.Millisecond, time.Minute}, "The same where nobody waits.")
+	d.add("signing.call.timeout", "DURATION", duration{&s.CallTimeout, time.Second, time.Hour},
+		"Longest wait for the answer of one remote signing call; after it the outcome is unknown.")
+	d.add("signing.tries", "COUNT", number{&s.Tries, 1, 100},
+		"How many times an operation that failed for the remote side's reasons is tried again before it is given up.")
+	d.add("signing.retry.backoff", "DURATION", duration{&s.Backoff, time.Millisecond, day}, "Time between those tries.")
+	unknown := choice[UnknownOutcome]{&s.UnknownOutcome, []UnknownOutcome{UnknownRetry, UnknownFail}}
+	d.add("signing.unknown-outcome", unknown.form("", "|"), unknown,
+		"What happens when the answer of the remote service was lost and cannot be fetched: retry signs again (a signature may be paid for twice, and is "+
+			"counted as unknown), fail gives the document up.")
+	d.add("einvoice-integration-client.scheduler.task.handleSignatureTasks.lock-time", "MINUTES", minutes{&s.Deadline, 1, 60 * 24 * 365},
+		"Upper bound in minutes on an operation, from acceptance to its end, retries included.")
+}
+
+func declareHotFolder(d *declaration, c *Config) {
+	d.group = "Hot folder (not available yet)"
+	h := &c.HotFolder
+	d.add("hot.folder.enabled", "TRUE|FALSE", boolean{&h.Enabled}, "Hot-folder mode. It is not available yet: TRUE stops the start.")
+	d.add("einvoice-integration-client.hot.folder.documents.processing.threshold", "COUNT", number{&h.Threshold, 1, 10_000_000},
+		"Files needed in an input folder before a run starts.")
+	d.add("einvoice-integration-client.scheduler.task.processHotFoldersByDocumentThreshold.cron-expression", "CRON", cron{&h.Cron},
+		"When input folders are counted: second, minute, hour, day, month, weekday.")
+}

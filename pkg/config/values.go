@@ -1,0 +1,241 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+)
+
+// value takes the text of a setting. set's errors say what is wanted, without the setting's name.
+type value interface {
+	set(text string) error
+	String() string // as a person would give it
+}
+
+// text is any string.
+type text struct{ to *string }
+
+func (v text) set(s string) error { *v.to = s; return nil }
+func (v text) String() string     { return *v.to }
+
+// boolean is TRUE or FALSE in any case.
+type boolean struct{ to *bool }
+
+func (v boolean) set(s string) error {
+	switch strings.ToLower(s) {
+	case "true":
+		*v.to = true
+	case "false":
+		*v.to = false
+	default:
+		return fmt.Errorf("want TRUE or FALSE")
+	}
+	return nil
+}
+
+func (v boolean) String() string { return strings.ToUpper(strconv.FormatBool(*v.to)) }
+
+// number is a whole number within bounds, both included.
+type number struct {
+	to       *int
+	min, max int
+}
+
+func (v number) set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < v.min || n > v.max {
+		return fmt.Errorf("want a whole number from %d to %d", v.min, v.max)
+	}
+	*v.to = n
+	return nil
+}
+
+func (v number) String() string { return strconv.Itoa(*v.to) }
+
+// duration is a time.Duration within bounds; days are written 7d.
+type duration struct {
+	to       *time.Duration
+	min, max time.Duration
+}
+
+const day = 24 * time.Hour
+
+func (v duration) set(s string) error {
+	d, err := parseDuration(s)
+	if err != nil || d < v.min || d > v.max {
+		return fmt.Errorf("want a duration from %s to %s, such as 500ms, 30s, 5m, 12h or 7d", formatDuration(v.min), formatDuration(v.max))
+	}
+	*v.to = d
+	return nil
+}
+
+func (v duration) String() string { return formatDuration(*v.to) }
+
+func parseDuration(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseInt(days, 10, 16)
+		return time.Duration(n) * day, err
+	}
+	return time.ParseDuration(s)
+}
+
+// formatDuration writes 7d, 12h, 1m30s: as time.Duration does, without zeros at the end.
+func formatDuration(d time.Duration) string {
+	if d != 0 && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// minutes is a duration given as a whole number of minutes.
+type minutes struct {
+	to       *time.Duration
+	min, max int
+}
+
+func (v minutes) set(s string) error {
+	var n int
+	if err := (number{&n, v.min, v.max}).set(s); err != nil {
+		return fmt.Errorf("%w of minutes", err)
+	}
+	*v.to = time.Duration(n) * time.Minute
+	return nil
+}
+
+func (v minutes) String() string { return strconv.FormatInt(int64(*v.to/time.Minute), 10) }
+
+// size is a number of bytes, at least min.
+type size struct {
+	to  *int64
+	min int64
+}
+
+// units of sizes in the order in which formatSize tries them. Those of two letters are what Kubernetes writes.
+var units = []struct {
+	name  string
+	bytes int64
+}{
+	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
+	{"Ti", 1 << 40}, {"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10},
+	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1},
+}
+
+func (v size) set(s string) error {
+	n, err := parseSize(s)
+	if err != nil || n < v.min {
+		return fmt.Errorf("want a size of at least %s, such as 1048576, 500MB or 2GiB", formatSize(v.min))
+	}
+	*v.to = n
+	return nil
+}
+
+func (v size) String() string { return formatSize(*v.to) }
+
+func parseSize(s string) (int64, error) {
+	unit := int64(1)
+	for _, u := range units {
+		if n := len(s) - len(u.name); n > 0 && strings.EqualFold(s[n:], u.name) {
+			s, unit = strings.TrimSpace(s[:n]), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	if n < 0 || n > (1<<62)/unit {
+		return 0, strconv.ErrRange
+	}
+	return n * unit, nil
+}
+
+func formatSize(n int64) string {
+	for _, u := range units {
+		if n >= u.bytes && n%u.bytes == 0 && len(u.name) != 2 {
+			return strconv.FormatInt(n/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// choice is one of a few words, in any case.
+type choice[T ~string] struct {
+	to    *T
+	words []T
+}
+
+func (v choice[T]) set(s string) error {
+	for _, w := range v.words {
+		if strings.EqualFold(s, string(w)) {
+			*v.to = w
+			return nil
+		}
+	}
+	return fmt.Errorf("want %s", v.form("one of ", ", "))
+}
+
+func (v choice[T]) String() string { return string(*v.to) }
+
+func (v choice[T]) form(prefix, separator string) string {
+	names := make([]string, len(v.words))
+	for i, w := range v.words {
+		names[i] = string(w)
+	}
+	return prefix + strings.Join(names, separator)
+}
+
+// hostPort is HOST:PORT.
+type hostPort struct{ to *string }
+
+func (v hostPort) set(s string) error {
+	if _, _, err := affinity.ParseHostPort(s); err != nil {
+		return fmt.Errorf("want HOST:PORT, such as proxy-0.example.org:8080 or [2001:db8::1]:8080")
+	}
+	*v.to = s
+	return nil
+}
+
+func (v hostPort) String() string { return *v.to }
+
+// baseURL is an absolute http or https URL; slashes at its end are dropped.
+type baseURL struct{ to *string }
+
+func (v baseURL) set(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return fmt.Errorf("want a URL, such as https://signing.example.org")
+	case u.User != nil:
+		return fmt.Errorf("the URL must not hold a user name or password")
+	case u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("the URL must not have a query or a fragment")
+	}
+	*v.to = strings.TrimRight(s, "/")
+	return nil
+}
+
+func (v baseURL) String() string { return *v.to }
+
+// cron is a six-field cron expression; its fields are read where it is used.
+type cron struct{ to *string }
+
+func (v cron) set(s string) error {
+	if len(strings.Fields(s)) != 6 {
+		return fmt.Errorf("want six fields: second minute hour day month weekday, such as 0 0/5 * * * ?")
+	}
+	*v.to = s
+	return nil
+}
+
+func (v cron) String() string { return *v.to }
