@@ -1,0 +1,47 @@
+package providertest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Harness is how the suite gets at a provider.
+type Harness struct {
+	// Open returns a working provider, new or shared; each test calls it once.
+	Open func(t *testing.T) signing.Provider
+	// Spent returns how many signatures the key has made so far. Nil where nobody counts: what depends on it is then not checked.
+	Spent func() int
+}
+
+// check is one rule of the contract. It returns what breaks it.
+type check struct {
+	name string
+	run  func(ctx context.Context, p signing.Provider, spent func() int) error
+}
+
+// checks are the words of signing.Provider, one by one.
+var checks = []check{
+	{"credential", checkCredential},
+	{"one digest", checkOne},
+	{"full batch in order", checkBatch},
+	{"equal digests", checkEqualDigests},
+	{"caller's digests untouched", checkUntouched},
+	{"wrong calls spend nothing", checkWrongCalls},
+	{"cancelled before the call", checkCancelledBefore},
+	{"cancelled during the call", checkCancelledDuring},
+	{"concurrent calls", checkConcurrent},
+	{"resume", checkResume},
+}
+
+// Run runs the suite.
+func Run(t *testing.T, h Harness) {
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.run(t.Context(), h.Open(t), h.Spent); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -1,0 +1,209 @@
+package software
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+)
+
+const (
+	// identityFile holds everything, so that it is replaced in one step and no crash leaves halves that do not fit.
+	identityFile = "embedded-key.pem"
+	// caFile is the CA certificate alone, for people and verifiers to trust.
+	caFile = "development-ca.pem"
+	// renewBefore is how long before its end the certificate is renewed: longer than any operation waits for its signature.
+	renewBefore = 30 * 24 * time.Hour
+)
+
+// EmbeddedOptions is what the operator may choose for the embedded key.
+type EmbeddedOptions struct {
+	Options
+	Key KeyType // of the signing key; default RSA2048. A change makes a new key
+}
+
+// embedded is where an embedded key lives.
+type embedded struct {
+	dir string
+	log logr.Logger
+	o   EmbeddedOptions
+}
+
+// material is the content of the identity file.
+type material struct {
+	caKey, key crypto.Signer
+	ca, leaf   *x509.Certificate
+}
+
+// OpenEmbedded returns a provider that signs with a key of its own in the folder dir, which is made where it is missing. On the
+// first start it makes the key and a development CA; both are durable before it returns, the key in a file of mode 0600. It warns in
+// the log that such signatures have no legal value. Only one process at a time may use the folder.
+func OpenEmbedded(dir string, log logr.Logger, o EmbeddedOptions) (*Provider, error) {
+	if o.Name == "" {
+		o.Name = "embedded"
+	}
+	p := newProvider(o.Options)
+	p.embedded = &embedded{dir, log, o}
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open embedded key: %w", err)
+	}
+	m, err := p.embedded.load()
+	if err != nil {
+		return nil, fmt.Errorf("open embedded key: %w", err)
+	}
+	fresh, err := m.refresh(o.Key)
+	if err != nil {
+		return nil, fmt.Errorf("open embedded key: %w", err)
+	}
+	if fresh {
+		if err := p.embedded.save(m); err != nil {
+			return nil, fmt.Errorf("open embedded key: %w", err)
+		}
+	}
+	if err := p.embedded.export(m.ca); err != nil {
+		return nil, fmt.Errorf("open embedded key: %w", err)
+	}
+	id, err := p.newIdentity(m.key, []*x509.Certificate{m.leaf, m.ca}, o.Options)
+	if err != nil {
+		return nil, fmt.Errorf("open embedded key: %w", err)
+	}
+	p.current.Store(id)
+	log.Info("WARNING: documents are signed with an embedded development key: these signatures have no legal value", "caFile", p.CAFile())
+	return p, nil
+}
+
+// CAFile is the path of the development CA's certificate in PEM; empty for a PKCS#12 file.
+func (p *Provider) CAFile() string {
+	if p.embedded == nil {
+		return ""
+	}
+	return filepath.Join(p.embedded.dir, caFile)
+}
+
+// renew makes a new certificate when the end of the current one is near. The key stays, so what was prepared for the old
+// certificate can still be signed. A failure is logged and tried again by the next call; the old certificate serves until its end.
+func (p *Provider) renew() {
+	if !nearEnd(p.current.Load().credential.Certificate(), time.Now()) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !nearEnd(p.current.Load().credential.Certificate(), time.Now()) {
+		return
+	}
+	if err := p.renewLocked(); err != nil {
+		p.embedded.log.Error(err, "renew embedded certificate")
+	}
+}
+
+func (p *Provider) renewLocked() error {
+	m, err := p.embedded.load()
+	if err != nil {
+		return err
+	}
+	if _, err := m.refresh(p.embedded.o.Key); err != nil {
+		return err
+	}
+	id, err := p.newIdentity(m.key, []*x509.Certificate{m.leaf, m.ca}, p.embedded.o.Options)
+	if err != nil {
+		return err
+	}
+	if err := p.embedded.save(m); err != nil {
+		return err
+	}
+	if err := p.embedded.export(m.ca); err != nil {
+		return err
+	}
+	p.current.Store(id)
+	p.embedded.log.Info("embedded certificate renewed", "notAfter", m.leaf.NotAfter)
+	return nil
+}
+
+// load reads the identity file; a missing one is an empty material. A damaged one is an error, since somebody may trust its CA.
+func (e *embedded) load() (*material, error) {
+	path := filepath.Join(e.dir, identityFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &material{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := parseMaterial(data)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return m, nil
+}
+
+func (e *embedded) save(m *material) error {
+	data, err := m.encode()
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(filepath.Join(e.dir, identityFile), data, 0o600)
+}
+
+// export writes the CA's certificate where it is missing or another one.
+func (e *embedded) export(ca *x509.Certificate) error {
+	path := filepath.Join(e.dir, caFile)
+	want := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})
+	if have, err := os.ReadFile(path); err == nil && string(have) == string(want) {
+		return nil
+	}
+	return durable.WriteFile(path, want, 0o644)
+}
+
+// encode writes CA key, CA certificate, key and certificate, in this order.
+func (m *material) encode() ([]byte, error) {
+	var out []byte
+	for _, part := range []struct {
+		key  crypto.Signer
+		cert *x509.Certificate
+	}{{m.caKey, m.ca}, {m.key, m.leaf}} {
+		der, err := x509.MarshalPKCS8PrivateKey(part.key)
+		if err != nil {
+			return nil, fmt.Errorf("encode key: %w", err)
+		}
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: part.cert.Raw})...)
+	}
+	return out, nil
+}
+
+func parseMaterial(data []byte) (*material, error) {
+	m := &material{}
+	for _, part := range []struct {
+		key  *crypto.Signer
+		cert **x509.Certificate
+	}{{&m.caKey, &m.ca}, {&m.key, &m.leaf}} {
+		keyBlock, rest := pem.Decode(data)
+		certBlock, rest := pem.Decode(rest)
+		if keyBlock == nil || certBlock == nil {
+			return nil, errors.New("a key or a certificate is missing")
+		}
+		data = rest
+		private, err := x509.ParsePKCS8PrivateKey(keyBlock.Bytes)
+		if err != nil {
+			return nil, errors.New("a key is not PKCS#8") // the cause may quote key material
+		}
+		signer, ok := private.(crypto.Signer)
+		if !ok {
+			return nil, errors.New("a key cannot sign")
+		}
+		*part.key = signer
+		if *part.cert, err = x509.ParseCertificate(certBlock.Bytes); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,77 @@
+package software
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"software.sslmate.com/src/go-pkcs12"
+)
+
+// maxPKCS12Bytes bounds a PKCS#12 file: a key with a chain takes a few kilobytes.
+const maxPKCS12Bytes = 1 << 20
+
+// OpenPKCS12 returns a provider that signs with the key in a PKCS#12 file (RFC 7292, DER). The file is read once. It must hold one
+// key, RSA of 2048 to 4096 bits or ECDSA on P-256, P-384 or P-521, with its certificate; further certificates become the chain as
+// far as they link up. An expired certificate is no error here: Credential tells.
+func OpenPKCS12(path, password string, o Options) (*Provider, error) {
+	data, err := readBounded(path)
+	if err != nil {
+		return nil, fmt.Errorf("read PKCS#12 file: %w", err)
+	}
+	private, leaf, others, err := pkcs12.DecodeChain(data, password)
+	if err != nil {
+		if errors.Is(err, pkcs12.ErrIncorrectPassword) {
+			return nil, fmt.Errorf("open PKCS#12 file %s: the password is wrong", path)
+		}
+		return nil, fmt.Errorf("open PKCS#12 file %s: %w", path, err)
+	}
+	key, ok := private.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("open PKCS#12 file %s: a key of type %T cannot sign", path, private)
+	}
+	p := newProvider(o)
+	id, err := p.newIdentity(key, link(leaf, others), o)
+	if err != nil {
+		return nil, fmt.Errorf("open PKCS#12 file %s: %w", path, err)
+	}
+	p.current.Store(id)
+	return p, nil
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxPKCS12Bytes+1))
+	if err == nil && len(data) > maxPKCS12Bytes {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxPKCS12Bytes)
+	}
+	return data, err
+}
+
+// link returns the chain from leaf upwards, as far as others lead. PKCS#12 does not order certificates.
+func link(leaf *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
+	chain := []*x509.Certificate{leaf}
+	for top := leaf; !bytes.Equal(top.RawIssuer, top.RawSubject) && len(chain) <= len(others); {
+		var issuer *x509.Certificate
+		for _, c := range others {
+			if bytes.Equal(c.RawSubject, top.RawIssuer) && top.CheckSignatureFrom(c) == nil {
+				issuer = c
+				break
+			}
+		}
+		if issuer == nil {
+			break
+		}
+		chain = append(chain, issuer)
+		top = issuer
+	}
+	return chain
+}

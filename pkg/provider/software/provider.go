@@ -1,0 +1,141 @@
+package software
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Options is what the operator may choose. The zero value is usable.
+type Options struct {
+	Name      string                     // of the credential; default "software"
+	Algorithm signing.SignatureAlgorithm // default: RSAPKCS1 or ECDSA, as the key is
+	Hash      crypto.Hash                // default: SHA-256; for P-384 and P-521 the hash of the curve's size
+	MaxBatch  int                        // digests in one call; default 100
+	InFlight  int                        // calls at a time; default 2, so that one is gathered while another is signed
+	Parallel  int                        // signatures at a time over all calls; default: one for each processor
+}
+
+// Provider signs with a key in memory. It is safe for concurrent use.
+type Provider struct {
+	name     string
+	maxBatch int
+	inFlight int
+	slots    chan struct{} // one for each signature at a time
+	embedded *embedded     // nil for PKCS#12
+
+	mu      sync.Mutex // guards renewal
+	current atomic.Pointer[identity]
+}
+
+// identity is a key with its certificate as it is now.
+type identity struct {
+	key        crypto.Signer
+	credential *signing.Credential
+}
+
+func newProvider(o Options) *Provider {
+	p := &Provider{name: o.Name, maxBatch: o.MaxBatch, inFlight: o.InFlight}
+	if p.name == "" {
+		p.name = "software"
+	}
+	if p.maxBatch < 1 {
+		p.maxBatch = 100
+	}
+	if p.inFlight < 1 {
+		p.inFlight = 2
+	}
+	if o.Parallel < 1 {
+		o.Parallel = runtime.GOMAXPROCS(0)
+	}
+	p.slots = make(chan struct{}, o.Parallel)
+	return p
+}
+
+// Credential implements signing.Provider. It fails with KindCertificate when the certificate is not valid now. The embedded key's
+// certificate is renewed here when its end is near.
+func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
+	if p.embedded != nil {
+		p.renew()
+	}
+	c := p.current.Load().credential
+	if now := time.Now(); now.After(c.Certificate().NotAfter) {
+		return nil, signing.Errorf(signing.KindCertificate, "the signing certificate expired on %s", c.Certificate().NotAfter.UTC().Format(time.DateOnly))
+	} else if now.Before(c.Certificate().NotBefore) {
+		return nil, signing.Errorf(signing.KindCertificate, "the signing certificate is not valid before %s", c.Certificate().NotBefore.UTC().Format(time.DateOnly))
+	}
+	return c, nil
+}
+
+// Sign implements signing.Provider. A signature that is thrown away costs nothing here, so no outcome is ever unknown.
+func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error) {
+	id := p.current.Load()
+	if err := checkCall(id.credential, call); err != nil {
+		return nil, err
+	}
+	values := make([][]byte, len(call.Digests))
+	failures := make([]error, len(call.Digests))
+	opts := signerOpts(id.credential)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(cap(p.slots), len(values)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(values); i = int(next.Add(1)) - 1 {
+				values[i], failures[i] = p.signOne(ctx, id.key, call.Digests[i], opts)
+				if failures[i] != nil {
+					next.Store(int64(len(values))) // all or nothing: the rest is not worth the time
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for i, err := range failures {
+		if err != nil {
+			return nil, signing.Errorf(signing.KindProvider, "the local key did not sign").Because(fmt.Errorf("sign digest %d: %w", i, err)).Retryable(0)
+		}
+	}
+	return values, nil
+}
+
+func (p *Provider) signOne(ctx context.Context, key crypto.Signer, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if err := ctx.Err(); err != nil { // select would toss a coin
+		return nil, err
+	}
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-p.slots }()
+	return key.Sign(rand.Reader, digest, opts)
+}
+
+// checkCall refuses what the caller promised never to send.
+func checkCall(c *signing.Credential, call signing.Call) error {
+	if n := len(call.Digests); n < 1 || n > c.MaxBatch {
+		return signing.Errorf(signing.KindProvider, "a call of %d digests is not possible", n)
+	}
+	for i, d := range call.Digests {
+		if len(d) != c.Hash.Size() {
+			return signing.Errorf(signing.KindProvider, "digest %d has %d bytes, %v has %d", i, len(d), c.Hash, c.Hash.Size())
+		}
+	}
+	return nil
+}
+
+func signerOpts(c *signing.Credential) crypto.SignerOpts {
+	if c.Algorithm == signing.RSAPSS {
+		return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: c.Hash}
+	}
+	return c.Hash
+}
+
+var _ signing.Provider = (*Provider)(nil)
