@@ -1,0 +1,115 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+// connection is the flags that every command has: where the proxy is, and who asks.
+type connection struct {
+	url, clientID, secretFile, ca string
+	basic                         bool
+	patience                      time.Duration
+}
+
+func (c *connection) register(fs *flag.FlagSet, env func(string) string) {
+	url := env("SIGNSTASH_URL")
+	if url == "" {
+		url = "http://localhost:8080"
+	}
+	fs.StringVar(&c.url, "url", url, "the proxy's `URL`; also SIGNSTASH_URL")
+	fs.StringVar(&c.clientID, "client-id", env("SIGNSTASH_CLIENT_ID"), "`id` of the client service; also SIGNSTASH_CLIENT_ID")
+	fs.StringVar(&c.secretFile, "secret-file", "", "`file` that holds the secret; else SIGNSTASH_SECRET")
+	fs.StringVar(&c.ca, "ca", "", "PEM `file` of certification authorities to trust beside the system's")
+	fs.BoolVar(&c.basic, "basic", false, "send id and secret with each call (HTTP Basic) instead of a token")
+	fs.DurationVar(&c.patience, "patience", time.Minute, "how long to try again while the proxy is busy or out of reach")
+}
+
+// client makes the client; notice is told of calls that are tried again.
+func (c *connection) client(env func(string) string, notice func(format string, args ...any)) (*client.Client, error) {
+	cfg := client.Config{URL: c.url, ClientID: c.clientID, Basic: c.basic, Patience: c.patience, Token: env("SIGNSTASH_TOKEN")}
+	cfg.Retrying = func(err error, wait time.Duration) {
+		notice("%v; trying again in %s", err, wait.Round(100*time.Millisecond))
+	}
+	if cfg.Token == "" {
+		secret, err := c.secret(env)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Secret = secret
+	}
+	httpClient, err := newHTTPClient(c.ca)
+	if err != nil {
+		return nil, err
+	}
+	cfg.HTTP = httpClient
+	cl, err := client.New(cfg)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--url: %w", err)}
+	}
+	return cl, nil
+}
+
+// maxSecret bounds in bytes what is read from a secret file.
+const maxSecret = 4096
+
+func (c *connection) secret(env func(string) string) (string, error) {
+	if c.clientID == "" {
+		return "", usageError{errors.New("no client service: give --client-id or SIGNSTASH_CLIENT_ID")}
+	}
+	if c.secretFile == "" {
+		secret := env("SIGNSTASH_SECRET")
+		if secret == "" {
+			return "", usageError{errors.New("no secret: give --secret-file or SIGNSTASH_SECRET")}
+		}
+		return secret, nil
+	}
+	f, err := os.Open(c.secretFile)
+	if err != nil {
+		return "", usageError{fmt.Errorf("--secret-file: %w", err)}
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSecret))
+	if err != nil {
+		return "", fmt.Errorf("read secret file: %w", err)
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		return "", usageError{errors.New("--secret-file: the file is empty")}
+	}
+	return secret, nil
+}
+
+// answerTimeout is how long the proxy may think before its answer begins: far above the time a synchronous request waits (60 s).
+const answerTimeout = 10 * time.Minute
+
+func newHTTPClient(caFile string) (*http.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = answerTimeout
+	if caFile == "" {
+		return &http.Client{Transport: transport}, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--ca: %w", err)}
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, usageError{fmt.Errorf("--ca: %s holds no PEM certificate", caFile)}
+	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return &http.Client{Transport: transport}, nil
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+const statusHelp = `signctl status REF [flags]
+
+Prints the operations that have the external reference REF, newest first: id, status, time of creation, and the instance that
+holds it.
+`
+
+func runStatus(ctx context.Context, args []string, s streams) error {
+	var conn connection
+	fs := newFlags("status", statusHelp, s)
+	conn.register(fs, s.env)
+	reference, err := oneReference(parse(fs, args))
+	if err != nil {
+		return err
+	}
+	cl, err := conn.client(s.env, newProgress(s, 0).notice)
+	if err != nil {
+		return err
+	}
+	ops, err := cl.Status(ctx, reference)
+	if err != nil {
+		return err
+	}
+	for _, op := range ops {
+		fmt.Fprintf(s.out, "%d\t%s\t%s\t%s\n", op.ID, op.Status, op.Created, net.JoinHostPort(op.Host, strconv.Itoa(op.Port)))
+	}
+	if len(ops) == 0 {
+		return fmt.Errorf("no operation has the reference %s", reference)
+	}
+	return nil
+}
+
+const getHelp = `signctl get REF [--out DIR] [flags]
+
+Fetches the signed documents of the newest operation that has the external reference REF and writes them, under the names that the
+request gave them, to DIR. Documents that were not signed are named with their reason, and the exit code is 1.
+`
+
+func runGet(ctx context.Context, args []string, s streams) error {
+	var conn connection
+	fs := newFlags("get", getHelp, s)
+	conn.register(fs, s.env)
+	out := fs.String("out", "signed", "`folder` for the signed files")
+	wait := fs.Bool("wait", false, "wait until the operation has ended")
+	reference, err := oneReference(parse(fs, args))
+	if err != nil {
+		return err
+	}
+	show := newProgress(s, 0)
+	cl, err := conn.client(s.env, show.notice)
+	if err != nil {
+		return err
+	}
+	if *wait {
+		if _, err := cl.Wait(ctx, reference); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(*out, 0o777); err != nil {
+		return fmt.Errorf("make output folder: %w", err)
+	}
+	files := &folder{dir: *out}
+	defer files.discard()
+	op, err := cl.Detail(ctx, reference, files)
+	if err != nil {
+		return err
+	}
+	if !op.Ended() {
+		return fmt.Errorf("%s is still %s; --wait waits for its end", reference, op.Status)
+	}
+	keepAll(op, files, show)
+	return show.finish()
+}
+
+// keepAll names the contents of an answer as the request named the documents.
+func keepAll(op *client.Operation, files *folder, show *progress) {
+	used := map[string]bool{}
+	for i := range op.Documents {
+		d := &op.Documents[i]
+		name := safeName(d.Name, i, used)
+		if reason := d.Failure(); reason != "" {
+			show.failed(failure{name, reason})
+			continue
+		}
+		path, err := files.keep(d.Content, name)
+		if err != nil {
+			show.failed(failure{name, err.Error()})
+			continue
+		}
+		show.signed(path)
+	}
+}
+
+// safeName makes a file name of what the answer says: no path of it is followed, nothing hidden is made, none comes twice.
+func safeName(name string, i int, used map[string]bool) string {
+	base := strings.TrimLeft(filepath.Base(filepath.Clean("/"+strings.ReplaceAll(name, `\`, "/"))), "./")
+	base = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '_'
+		}
+		return r
+	}, base)
+	for base == "" || used[base] {
+		base = strconv.Itoa(i+1) + "-" + base
+	}
+	used[base] = true
+	return base
+}
+
+func oneReference(args []string, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	if len(args) != 1 || args[0] == "" {
+		return "", usageError{errors.New("exactly one reference is needed")}
+	}
+	return args[0], nil
+}

@@ -1,0 +1,132 @@
+// Command signctl sends documents to a proxy and brings the signed ones back: for people and for scripts.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // something was not signed or not found; stderr names it
+	exitUsage  = 2 // nothing was tried
+)
+
+const usage = `signctl signs documents with a signstash proxy.
+
+  signctl sign FILES... [--out DIR]   sign files; the signed ones are written to DIR
+  signctl status REF                  how far the operations with that reference have come
+  signctl get REF [--out DIR]         fetch the signed documents of an operation
+  signctl version
+
+Each command has --help. The proxy and the credentials are given by flags or by environment variables:
+
+  SIGNSTASH_URL         the proxy, as http://localhost:8080      (--url)
+  SIGNSTASH_CLIENT_ID   id of the client service                 (--client-id)
+  SIGNSTASH_SECRET      its secret; there is no flag for it      (--secret-file)
+  SIGNSTASH_TOKEN       a Bearer token made elsewhere, in place of id and secret
+
+Exit code: 0 all went well, 1 a document was not signed or an operation not found, 2 wrong usage.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr, env: os.Getenv})
+	stop()
+	os.Exit(code)
+}
+
+// streams is what a command may know of the world around it.
+type streams struct {
+	out, err io.Writer
+	env      func(string) string
+}
+
+// run carries out one command and returns the exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	if len(args) == 0 {
+		fmt.Fprint(s.err, usage)
+		return exitUsage
+	}
+	commands := map[string]func(context.Context, []string, streams) error{
+		"sign": runSign, "status": runStatus, "get": runGet,
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(s.out, usage)
+		return exitOK
+	case "version", "-version", "--version":
+		fmt.Fprintln(s.out, "signctl", version)
+		return exitOK
+	}
+	command, ok := commands[args[0]]
+	if !ok {
+		fmt.Fprintf(s.err, "signctl: no command %q\n\n%s", args[0], usage)
+		return exitUsage
+	}
+	return report(command(ctx, args[1:], s), args[0], s.err)
+}
+
+// usageError is a mistake in how signctl was called.
+type usageError struct{ error }
+
+// errNamed ends a command that has already named on stderr what failed.
+var errNamed = errors.New("already reported")
+
+// report prints err, once, and turns it into an exit code.
+func report(err error, command string, stderr io.Writer) int {
+	var wrongUse usageError
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errNamed):
+		return exitFailed
+	case errors.As(err, &wrongUse):
+		fmt.Fprintf(stderr, "signctl %s: %v (see signctl %s --help)\n", command, err, command)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "signctl %s: %v\n", command, err)
+	return exitFailed
+}
+
+// newFlags returns a flag set that prints text as its help.
+func newFlags(name, text string, s streams) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // mistakes are reported once, by report
+	fs.Usage = func() {
+		fs.SetOutput(s.out)
+		fmt.Fprint(s.out, text, "\nFlags:\n")
+		fs.PrintDefaults()
+		fs.SetOutput(io.Discard)
+	}
+	return fs
+}
+
+// parse reads flags and arguments in any order; what follows "--" is arguments only.
+func parse(fs *flag.FlagSet, args []string) ([]string, error) {
+	var rest []string
+	for {
+		if err := fs.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, usageError{err}
+		}
+		left := fs.Args()
+		if consumed := len(args) - len(left); consumed > 0 && args[consumed-1] == "--" || len(left) == 0 {
+			return append(rest, left...), nil
+		}
+		rest = append(rest, left[0])
+		args = left[1:]
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+// file is a file to be signed.
+type file struct {
+	path string
+	name string // what it is called in the request and in the output folder
+	size int64  // bytes
+}
+
+// failure names a file that was not signed, and why.
+type failure struct{ name, reason string }
+
+// batch is the files of one request.
+type batch struct {
+	reference string
+	files     []file
+	async     bool
+}
+
+// inspect looks at paths; what cannot be sent comes back as failures.
+func inspect(paths []string) ([]file, []failure) {
+	var files []file
+	var failed []failure
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			failed = append(failed, failure{path, cause(err)})
+		case !info.Mode().IsRegular():
+			failed = append(failed, failure{path, "is no regular file"})
+		case info.Size() == 0:
+			failed = append(failed, failure{path, "is empty"})
+		default:
+			files = append(files, file{path, filepath.Base(path), info.Size()})
+		}
+	}
+	return files, failed
+}
+
+// cause is the reason of a file error without its path, which is named beside it.
+func cause(err error) string {
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// checkOutput refuses what would write two files to one name, or a signed file over its original.
+func checkOutput(out string, files []file) error {
+	byName := map[string]string{}
+	for _, f := range files {
+		if other, taken := byName[f.name]; taken {
+			return usageError{fmt.Errorf("%s and %s have the same name: sign them into different folders", other, f.path)}
+		}
+		byName[f.name] = f.path
+		if sameFile(filepath.Join(out, f.name), f.path) {
+			return usageError{fmt.Errorf("--out %s would overwrite %s", out, f.path)}
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// Bounds of one request.
+const (
+	maxSyncFiles  = 99        // the product's own line between synchronous and asynchronous
+	maxSyncBytes  = 64 << 20  // above, a synchronous request takes longer than people wait
+	maxBatchBytes = 128 << 20 // of content; a request of this size stays far below the proxy's limits
+)
+
+// plan divides files into requests.
+func plan(files []file, o *signOptions) []batch {
+	var total int64
+	for _, f := range files {
+		total += f.size
+	}
+	async := o.mode == "async" || o.mode == "auto" && (len(files) > maxSyncFiles || total > maxSyncBytes)
+	var batches []batch
+	var bytes int64
+	for _, f := range files {
+		last := len(batches) - 1
+		if last < 0 || len(batches[last].files) == o.chunk || bytes+f.size > maxBatchBytes {
+			batches = append(batches, batch{async: async})
+			last++
+			bytes = 0
+		}
+		batches[last].files = append(batches[last].files, f)
+		bytes += f.size
+	}
+	for i := range batches {
+		batches[i].reference = o.reference
+		if len(batches) > 1 {
+			batches[i].reference = fmt.Sprintf("%s-%d", o.reference, i+1)
+		}
+	}
+	return batches
+}
+
+// request is the sign request of b.
+func (b *batch) request(o *signOptions) *client.Request {
+	r := &client.Request{Reference: b.reference, Key: b.reference, Description: o.description, Signature: o.signature}
+	for _, f := range b.files {
+		r.Documents = append(r.Documents, client.Document{
+			Reference: f.name, Name: f.name, ContentType: contentType(f.name), Size: f.size,
+			Open: func() (io.ReadCloser, error) { return os.Open(f.path) },
+		})
+	}
+	return r
+}
+
+func contentType(name string) string {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".pdf":
+		return "application/pdf"
+	case ".xml":
+		return "application/xml"
+	}
+	return "application/octet-stream"
+}

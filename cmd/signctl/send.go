@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+// inFlight is how many requests are under way at a time: while one is signed, the next is sent.
+const inFlight = 2
+
+// sender signs batches and writes what comes back.
+type sender struct {
+	client  *client.Client
+	out     string
+	options *signOptions
+	show    *progress
+}
+
+func (s *sender) sendAll(ctx context.Context, batches []batch) {
+	queue := make(chan batch)
+	var workers sync.WaitGroup
+	for range min(inFlight, len(batches)) {
+		workers.Go(func() {
+			for b := range queue {
+				s.send(ctx, b)
+			}
+		})
+	}
+	for _, b := range batches {
+		queue <- b
+	}
+	close(queue)
+	workers.Wait()
+}
+
+// send signs one batch and reports on each of its files.
+func (s *sender) send(ctx context.Context, b batch) {
+	files := &folder{dir: s.out}
+	defer files.discard()
+	var op *client.Operation
+	err := ctx.Err()
+	if err == nil {
+		op, err = s.sign(ctx, b, files)
+	}
+	if err == nil && len(op.Documents) != len(b.files) {
+		err = fmt.Errorf("the answer has %d documents, the request had %d", len(op.Documents), len(b.files))
+	}
+	if err != nil {
+		for _, f := range b.files {
+			s.show.failed(failure{f.path, err.Error()})
+		}
+		return
+	}
+	for i, f := range b.files {
+		if reason := s.keep(f, &op.Documents[i], files); reason != "" {
+			s.show.failed(failure{f.path, reason})
+		}
+	}
+}
+
+// sign sends a batch and waits for its end; the signed contents are in files.
+func (s *sender) sign(ctx context.Context, b batch, files *folder) (*client.Operation, error) {
+	request := b.request(s.options)
+	if b.async {
+		accepted, err := s.client.SignAsync(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		s.show.accepted(b, accepted)
+		return s.fetch(ctx, b.reference, accepted.Host, accepted.Port, files)
+	}
+	op, err := s.client.Sign(ctx, request, files)
+	if err != nil || op.Ended() {
+		return op, err
+	}
+	s.show.notice("%s is not signed yet; waiting for it", b.reference)
+	return s.fetch(ctx, b.reference, op.Host, op.Port, files)
+}
+
+// fetch waits for an operation at the instance that holds it, if that can be reached, else at the address that was given to us.
+func (s *sender) fetch(ctx context.Context, reference, host string, port int, files *folder) (*client.Operation, error) {
+	op, err := s.fetchAt(ctx, s.client.Follow(host, port), reference, files)
+	if host != "" && unreachable(err) && ctx.Err() == nil {
+		s.show.notice("%s is out of reach; asking at %s", net.JoinHostPort(host, strconv.Itoa(port)), s.options.url)
+		op, err = s.fetchAt(ctx, s.client, reference, files)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w (accepted as %s: signctl get %s fetches it)", err, reference, reference)
+	}
+	return op, nil
+}
+
+func (s *sender) fetchAt(ctx context.Context, at *client.Client, reference string, files *folder) (*client.Operation, error) {
+	if _, err := at.Wait(ctx, reference); err != nil {
+		return nil, err
+	}
+	return at.Detail(ctx, reference, files)
+}
+
+// unreachable reports whether err came from the network and not from the proxy.
+func unreachable(err error) bool {
+	var network net.Error
+	return errors.As(err, &network)
+}
+
+// keep gives the signed content of f its name in the output folder; it returns why not, or nothing.
+func (s *sender) keep(f file, d *client.SignedDocument, files *folder) string {
+	if reason := d.Failure(); reason != "" {
+		return reason
+	}
+	if d.Reference != f.name || d.Content < 0 {
+		return "the answer holds no signed content for it"
+	}
+	path, err := files.keep(d.Content, f.name)
+	if err != nil {
+		return err.Error()
+	}
+	s.show.signed(path)
+	return ""
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// result is what a command printed and how it ended.
+type result struct {
+	code     int
+	out, err string
+}
+
+// signctl runs a command against a proxy.
+func signctl(t *testing.T, url string, args ...string) result {
+	t.Helper()
+	env := map[string]string{"SIGNSTASH_URL": url, "SIGNSTASH_CLIENT_ID": "PRT.1", "SIGNSTASH_SECRET": "hush-hush"}
+	var out, errOut bytes.Buffer
+	code := run(t.Context(), args, streams{out: &out, err: &errOut, env: func(k string) string { return env[k] }})
+	if strings.Contains(out.String()+errOut.String(), "hush-hush") {
+		t.Errorf("signctl %q printed the secret", args)
+	}
+	return result{code, out.String(), errOut.String()}
+}
+
+// write makes files with the given contents in a new folder and returns their paths.
+func write(t *testing.T, contents map[string]string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	var paths []string
+	for name, content := range contents {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// wantFiles fails unless dir holds exactly these files.
+func wantFiles(t *testing.T, dir string, want map[string]string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if _, ok := want[e.Name()]; !ok {
+			t.Errorf("%s holds %s, which nobody asked for", dir, e.Name())
+		}
+	}
+	for name, content := range want {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || string(got) != content {
+			t.Errorf("%s = %.60q, %v, want %.60q", name, got, err, content)
+		}
+	}
+}
+
+func TestSignFewInOneSyncRequest(t *testing.T) {
+	p := newFakeProxy(t)
+	paths := write(t, map[string]string{"a.pdf": "A", "b.pdf": "B"})
+	out := filepath.Join(t.TempDir(), "new", "signed")
+	r := signctl(t, p.URL, append([]string{"sign", "--reason", "why"}, append(paths, "--out", out)...)...)
+	if r.code != exitOK {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	wantFiles(t, out, map[string]string{"a.pdf": "A" + signedBy, "b.pdf": "B" + signedBy})
+	if p.count("POST document/sign/base64/") != 1 || p.count("GET") != 0 {
+		t.Errorf("calls were %q, want one synchronous request", p.calls)
+	}
+	if want := filepath.Join(out, "a.pdf") + "\n" + filepath.Join(out, "b.pdf") + "\n"; r.out != want {
+		t.Errorf("stdout is %q, want %q", r.out, want)
+	}
+	if !strings.Contains(r.err, "2 signed, 0 failed") {
+		t.Errorf("stderr is %q", r.err)
+	}
+}
+
+func TestSignManyInAsyncChunks(t *testing.T) {
+	p := newFakeProxy(t)
+	p.pending = 1
+	contents, want := map[string]string{}, map[string]string{}
+	for i := range 105 {
+		name := fmt.Sprintf("%03d.pdf", i)
+		contents[name] = "content " + name
+		want[name] = contents[name] + signedBy
+	}
+	out := t.TempDir()
+	args := append([]string{"sign", "--out", out, "--chunk", "40", "--reference", "run 7"}, write(t, contents)...)
+	r := signctl(t, p.URL, args...)
+	if r.code != exitOK {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	wantFiles(t, out, want)
+	if n := p.count("POST document/sign/async/base64/"); n != 3 {
+		t.Errorf("%d asynchronous requests, want 3", n)
+	}
+	if !strings.Contains(r.err, "40 documents accepted as run 7-1 (operation ") {
+		t.Errorf("stderr is %q", r.err)
+	}
+}
+
+func TestSignNamesEachFailure(t *testing.T) {
+	p := newFakeProxy(t)
+	paths := write(t, map[string]string{"good.pdf": "G", "bad.pdf": "broken", "empty.pdf": ""})
+	out := t.TempDir()
+	folder := t.TempDir()
+	args := append([]string{"sign", "--out", out}, append(paths, "missing.pdf", folder)...)
+	r := signctl(t, p.URL, args...)
+	if r.code != exitFailed {
+		t.Errorf("exit code %d, want %d", r.code, exitFailed)
+	}
+	wantFiles(t, out, map[string]string{"good.pdf": "G" + signedBy})
+	for _, want := range []string{
+		"FAILED missing.pdf: no such file or directory",
+		"FAILED " + folder + ": is no regular file",
+		"empty.pdf: is empty",
+		"bad.pdf: SIGN_OPERATION_INTERNAL_ERROR 2.2.3: is damaged",
+		"1 signed, 4 failed",
+	} {
+		if !strings.Contains(r.err, want) {
+			t.Errorf("stderr lacks %q:\n%s", want, r.err)
+		}
+	}
+}
+
+func TestSignFollowsHostAndPort(t *testing.T) {
+	front, holder := newFakeProxy(t), newFakeProxy(t)
+	front.holder = holder
+	out := t.TempDir()
+	r := signctl(t, front.URL, append([]string{"sign", "--mode", "async", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+	if r.code != exitOK {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	wantFiles(t, out, map[string]string{"a.pdf": "A" + signedBy})
+	if front.count("GET") != 0 || holder.count("GET") < 2 {
+		t.Errorf("front was asked %q, holder %q; want status and detail at the holder", front.calls, holder.calls)
+	}
+}
+
+// TestSignFallsBack: the instance named in the answer cannot be reached from here; the address that was given serves all the same.
+func TestSignFallsBack(t *testing.T) {
+	p := newFakeProxy(t)
+	gone := newFakeProxy(t)
+	p.holder = gone
+	gone.Close()
+	p.ops["ref"] = &fakeOperation{ID: 1, Status: "EXECUTED", Documents: []map[string]any{
+		{"externalReference": "a.pdf", "signStatus": "SIGNED", "signedContent": "QQ=="},
+	}}
+	out := t.TempDir()
+	args := []string{"sign", "--mode", "async", "--patience", "1ms", "--reference", "ref", "--out", out}
+	r := signctl(t, p.URL, append(args, write(t, map[string]string{"a.pdf": "A"})...)...)
+	if r.code != exitOK || !strings.Contains(r.err, "out of reach") {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	wantFiles(t, out, map[string]string{"a.pdf": "A"})
+}
+
+func TestSignTriesAgainWhenBusy(t *testing.T) {
+	p := newFakeProxy(t)
+	p.busy = 1
+	out := t.TempDir()
+	r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+	if r.code != exitOK || !strings.Contains(r.err, "trying again in 1s") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+}
+
+// TestSignWaitsAfterSlowSync: the proxy's own waiting time was over before the operation ended.
+func TestSignWaitsAfterSlowSync(t *testing.T) {
+	p := newFakeProxy(t)
+	p.syncSlow, p.pending = true, 1
+	out := t.TempDir()
+	r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+	if r.code != exitOK {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	wantFiles(t, out, map[string]string{"a.pdf": "A" + signedBy})
+}
+
+func TestSignPassesVisibleSignatureOn(t *testing.T) {
+	p := newFakeProxy(t)
+	visible := write(t, map[string]string{"visible.json": `{"locationType":"COORDINATE","locationValue":"page=1,x=1,y=2"}`})[0]
+	args := []string{"sign", "--reference", "r", "--visible", visible, "--level", "B-T", "--timestamp", "--location", "Porto", "--out", t.TempDir()}
+	if r := signctl(t, p.URL, append(args, write(t, map[string]string{"a.pdf": "A"})...)...); r.code != exitOK {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	got := fmt.Sprint(p.ops["r"].Documents[0]["info"])
+	want := "map[applyTimestamp:true level:B-T location:Porto signatureType:PAdES visibleSignatureInfo:map[locationType:COORDINATE locationValue:page=1,x=1,y=2]]"
+	if got != want {
+		t.Errorf("signatureInfo = %s, want %s", got, want)
+	}
+}
+
+func TestGetAndStatus(t *testing.T) {
+	p := newFakeProxy(t)
+	p.ops["r/1"] = &fakeOperation{ID: 9, Status: "EXECUTED", Created: "then", Host: "h", Port: 81, Documents: []map[string]any{
+		{"name": "a.pdf", "signStatus": "SIGNED", "signedContent": "QQ=="},
+		{"name": "../../a.pdf", "signStatus": "SIGNED", "signedContent": "Qg=="},
+		{"name": "..", "signStatus": "SIGNED", "signedContent": "Qw=="},
+		{"name": `c:\x\.hidden`, "signStatus": "SIGNED", "signedContent": "RA=="},
+		{"name": "bad.pdf", "signStatus": "ERROR_SIGNING", "signError": "E"},
+	}}
+	if r := signctl(t, p.URL, "status", "r/1"); r.code != exitOK || r.out != "9\tEXECUTED\tthen\th:81\n" {
+		t.Errorf("status ended with %d and printed %q%s", r.code, r.out, r.err)
+	}
+	out := t.TempDir()
+	r := signctl(t, p.URL, "get", "r/1", "--out", out, "--wait")
+	if r.code != exitFailed || !strings.Contains(r.err, "FAILED bad.pdf: E") {
+		t.Errorf("get ended with %d and printed %s", r.code, r.err)
+	}
+	wantFiles(t, out, map[string]string{"a.pdf": "A", "2-a.pdf": "B", "3-": "C", "hidden": "D"})
+}
+
+func TestNotFound(t *testing.T) {
+	p := newFakeProxy(t)
+	for _, command := range []string{"status", "get"} {
+		if r := signctl(t, p.URL, command, "nothing", "--patience=1s"); r.code != exitFailed || r.err == "" {
+			t.Errorf("%s ended with %d and printed %q, want %d and a reason", command, r.code, r.err, exitFailed)
+		}
+	}
+}
+
+func TestGetOfPendingOperation(t *testing.T) {
+	p := newFakeProxy(t)
+	p.ops["r"] = &fakeOperation{ID: 9, Status: "PENDING_EXECUTION"}
+	out := t.TempDir()
+	if r := signctl(t, p.URL, "get", "r", "--out", out); r.code != exitFailed || !strings.Contains(r.err, "still PENDING_EXECUTION") {
+		t.Errorf("get ended with %d and printed %q", r.code, r.err)
+	}
+	wantFiles(t, out, nil)
+}
+
+func TestUsage(t *testing.T) {
+	files := write(t, map[string]string{"a.pdf": "A", "v.json": "[1]"})
+	other := write(t, map[string]string{"a.pdf": "B"})
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"nothing", nil, "signctl signs documents"},
+		{"unknown command", []string{"sing"}, `no command "sing"`},
+		{"no files", []string{"sign"}, "no files"},
+		{"unknown flag", []string{"sign", files[0], "--secret", "x"}, "flag provided but not defined: -secret"},
+		{"mode", []string{"sign", files[0], "--mode", "fast"}, "--mode is auto, sync or async"},
+		{"chunk", []string{"sign", files[0], "--chunk", "0"}, "--chunk is at least 1"},
+		{"url", []string{"sign", files[0], "--url", "proxy", "--out", "nowhere"}, "--url"},
+		{"visible is no object", []string{"sign", files[0], "--visible", files[1]}, "is no JSON object"},
+		{"visible is missing", []string{"sign", files[0], "--visible", "nowhere.json"}, "--visible"},
+		{"same name twice", []string{"sign", files[0], other[0]}, "have the same name"},
+		{"over the original", []string{"sign", files[0], "--out", filepath.Dir(files[0])}, "would overwrite"},
+		{"secret file", []string{"status", "r", "--secret-file", "nowhere"}, "--secret-file"},
+		{"no certificates", []string{"status", "r", "--ca", files[0]}, "holds no PEM certificate"},
+		{"two references", []string{"status", "r", "s"}, "exactly one reference"},
+		{"no reference", []string{"get"}, "exactly one reference"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := signctl(t, "http://127.0.0.1:1", tt.args...)
+			if r.code != exitUsage || !strings.Contains(r.err, tt.want) {
+				t.Errorf("ended with %d and printed %q, want %d and %q", r.code, r.err, exitUsage, tt.want)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"sign", "--help"}, {"status", "-h"}, {"get", "-help"}, {"version"}} {
+		if r := signctl(t, "", args...); r.code != exitOK || r.out == "" || r.err != "" {
+			t.Errorf("signctl %q ended with %d and printed %q and %q", args, r.code, r.out, r.err)
+		}
+	}
+}
+
+func TestProxyOutOfReach(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + l.Addr().String()
+	l.Close()
+	out := t.TempDir()
+	r := signctl(t, url, append([]string{"sign", "--patience", "1ms", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+	if r.code != exitFailed || !strings.Contains(r.err, "a.pdf: ") || !strings.Contains(r.err, "connection refused") {
+		t.Errorf("ended with %d and printed %q", r.code, r.err)
+	}
+	wantFiles(t, out, nil)
+}
