@@ -1,0 +1,412 @@
+package jsonstream
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// bufferBytes is read at a time: large enough for the bulk search to pay, small enough for hundreds of scanners.
+const bufferBytes = 64 << 10
+
+// Limits bound what a Scanner holds in memory. Zero values are replaced by the defaults named beside them.
+type Limits struct {
+	Depth     int   // nested objects and arrays. 0 = 32
+	Names     int   // in one object. 0 = 256
+	NameBytes int   // of one name. 0 = 256
+	TextBytes int64 // of all values returned by String and Raw together. 0 = 16 MiB
+}
+
+func (l *Limits) setDefaults() {
+	if l.Depth == 0 {
+		l.Depth = 32
+	}
+	if l.Names == 0 {
+		l.Names = 256
+	}
+	if l.NameBytes == 0 {
+		l.NameBytes = 256
+	}
+	if l.TextBytes == 0 {
+		l.TextBytes = 16 << 20
+	}
+}
+
+// Scanner pulls values out of a JSON text. Every method that returns a value consumes it; after an error none may be called.
+// Errors are *Error for faults of the text; errors of the reader are returned as they are. Not for concurrent use.
+type Scanner struct {
+	r        io.Reader
+	limits   Limits
+	buf      []byte
+	pos, end int   // what is in buf and not consumed
+	quote    int   // the first quote at or after pos, or end; to be found anew when less than pos
+	clean    int   // buf[pos:clean] holds neither quote nor backslash; to be found anew when not beyond pos
+	before   int64 // bytes consumed before buf[0]
+	err      error // of r, sticky
+	started  bool
+
+	path    []element
+	text    int64 // bytes of text handed out
+	pending bool  // a member or item whose value is not consumed yet
+
+	raw       []byte // what Raw has gathered
+	recording bool
+	rawMax    int
+}
+
+// element is one step of the path: a name, or an index if name is empty.
+type element struct {
+	name  string
+	index int
+}
+
+// NewScanner returns a scanner of one JSON text.
+func NewScanner(r io.Reader, limits Limits) *Scanner {
+	limits.setDefaults()
+	return &Scanner{r: r, limits: limits, buf: make([]byte, bufferBytes), quote: -1}
+}
+
+// Path names the value that is being read.
+func (s *Scanner) Path() string {
+	var b strings.Builder
+	for _, e := range s.path {
+		if e.name == "" {
+			b.WriteString("[" + strconv.Itoa(e.index) + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(e.name)
+	}
+	return b.String()
+}
+
+// Offset is the number of bytes consumed.
+func (s *Scanner) Offset() int64 { return s.before + int64(s.pos) }
+
+func (s *Scanner) fault(f Fault, reason string) error {
+	return &Error{Fault: f, Path: s.Path(), Offset: s.Offset(), Reason: reason}
+}
+
+// fill makes at least one byte available.
+func (s *Scanner) fill() error {
+	if s.pos < s.end {
+		return nil
+	}
+	if s.err == nil {
+		s.before += int64(s.end)
+		s.pos, s.end, s.quote, s.clean = 0, 0, -1, 0
+		for tries := 0; s.end == 0 && s.err == nil; tries++ {
+			s.end, s.err = s.r.Read(s.buf)
+			if tries == 100 {
+				s.err = io.ErrNoProgress
+			}
+		}
+	}
+	if s.pos < s.end {
+		return nil
+	}
+	if s.err == io.EOF {
+		return s.fault(Truncated, "the JSON text ends too early")
+	}
+	return s.err
+}
+
+// advance consumes n bytes of the buffer.
+func (s *Scanner) advance(n int) {
+	if s.recording {
+		s.raw = append(s.raw, s.buf[s.pos:s.pos+n]...)
+	}
+	s.pos += n
+}
+
+// peek returns the first byte of the next token.
+func (s *Scanner) peek() (byte, error) {
+	if !s.started {
+		s.started = true
+		if err := s.skipByteOrderMark(); err != nil {
+			return 0, err
+		}
+	}
+	for {
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+		switch c := s.buf[s.pos]; c {
+		case ' ', '\t', '\n', '\r':
+			s.pos++ // not recorded: Raw leaves blanks between tokens out
+		default:
+			return c, nil
+		}
+	}
+}
+
+// skipByteOrderMark ignores a UTF-8 byte order mark, as RFC 8259 8.1 allows: writers of some platforms send one.
+func (s *Scanner) skipByteOrderMark() error {
+	for i, want := range []byte("\xEF\xBB\xBF") {
+		if err := s.fill(); err != nil {
+			return err
+		}
+		if s.buf[s.pos] != want {
+			if i > 0 {
+				return s.fault(Malformed, "not JSON")
+			}
+			return nil
+		}
+		s.pos++
+	}
+	return nil
+}
+
+// Object reads an object. For each member it calls member, which reads the value by a method of s, or returns without doing so:
+// then the value is skipped. Members whose value is null are left out, as if they were not there.
+func (s *Scanner) Object(member func(name string) error) error {
+	if err := s.open('{', "must be an object"); err != nil {
+		return err
+	}
+	var names []string
+	for {
+		more, err := s.more('}', len(names) == 0)
+		if err != nil || !more {
+			return err
+		}
+		name, err := s.name(names)
+		if err != nil {
+			return err
+		}
+		names = append(names, name)
+		if err := s.value(func() error { return member(name) }, true); err != nil {
+			return err
+		}
+		s.path = s.path[:len(s.path)-1]
+	}
+}
+
+// Array reads an array. For each item it calls item with its index; see Object. An item that is null is not left out.
+func (s *Scanner) Array(item func(index int) error) error {
+	if err := s.open('[', "must be an array"); err != nil {
+		return err
+	}
+	for i := 0; ; i++ {
+		more, err := s.more(']', i == 0)
+		if err != nil || !more {
+			return err
+		}
+		s.path = append(s.path, element{index: i})
+		if err := s.value(func() error { return item(i) }, false); err != nil {
+			return err
+		}
+		s.path = s.path[:len(s.path)-1]
+	}
+}
+
+// open consumes the bracket that begins an object or array.
+func (s *Scanner) open(bracket byte, reason string) error {
+	c, err := s.peek()
+	if err != nil {
+		return err
+	}
+	if c != bracket {
+		return s.wrongType(reason)
+	}
+	if len(s.path) >= s.limits.Depth {
+		return s.fault(TooLarge, "is nested deeper than "+strconv.Itoa(s.limits.Depth)+" levels")
+	}
+	s.pending = false
+	s.advance(1)
+	return nil
+}
+
+// more consumes what stands between members or items: a comma, or the closing bracket, after which it returns false.
+func (s *Scanner) more(bracket byte, first bool) (bool, error) {
+	c, err := s.peek()
+	switch {
+	case err != nil:
+		return false, err
+	case c == bracket:
+		s.advance(1)
+		return false, nil
+	case first:
+		return true, nil
+	case c != ',':
+		return false, s.fault(Malformed, "not JSON: a comma or a closing bracket is missing")
+	}
+	s.advance(1)
+	if err := s.checkRaw(); err != nil {
+		return false, err
+	}
+	if c, err = s.peek(); err == nil && c == bracket {
+		err = s.fault(Malformed, "not JSON: a comma stands before a closing bracket")
+	}
+	return true, err
+}
+
+// name reads a member's name and the colon behind it, and makes the name part of the path.
+func (s *Scanner) name(seen []string) (string, error) {
+	c, err := s.peek()
+	if err != nil {
+		return "", err
+	}
+	if c != '"' {
+		return "", s.fault(Malformed, "not JSON: a name in double quotes is missing")
+	}
+	name, err := s.utf8Text(s.limits.NameBytes, "has a name longer than "+strconv.Itoa(s.limits.NameBytes)+" bytes")
+	if err != nil {
+		return "", err
+	}
+	s.path = append(s.path, element{name: name})
+	if slices.Contains(seen, name) {
+		return "", s.fault(Duplicate, "is there twice")
+	}
+	if len(seen) >= s.limits.Names {
+		return "", s.fault(TooLarge, "is one name too many; an object may have "+strconv.Itoa(s.limits.Names))
+	}
+	if c, err = s.peek(); err != nil {
+		return "", err
+	}
+	if c != ':' {
+		return "", s.fault(Malformed, "not JSON: a colon is missing")
+	}
+	s.advance(1)
+	return name, nil
+}
+
+// value lets read consume a value, and skips what it leaves.
+func (s *Scanner) value(read func() error, nullIsAbsent bool) error {
+	c, err := s.peek()
+	if err != nil {
+		return err
+	}
+	if c == 'n' && nullIsAbsent && !s.recording {
+		return s.literal("null")
+	}
+	s.pending = true
+	if err := read(); err != nil {
+		return err
+	}
+	if !s.pending {
+		return nil
+	}
+	return s.Skip()
+}
+
+// Bool reads true or false.
+func (s *Scanner) Bool() (bool, error) {
+	c, err := s.peek()
+	if err != nil {
+		return false, err
+	}
+	switch c {
+	case 't':
+		return true, s.literal("true")
+	case 'f':
+		return false, s.literal("false")
+	}
+	return false, s.wrongType("must be true or false")
+}
+
+// literal consumes a word.
+func (s *Scanner) literal(word string) error {
+	s.pending = false
+	for i := range len(word) {
+		if err := s.fill(); err != nil {
+			return err
+		}
+		if s.buf[s.pos] != word[i] {
+			return s.fault(Malformed, "not JSON: an unknown word")
+		}
+		s.advance(1)
+	}
+	return nil
+}
+
+// wrongType is the fault of a value of another type than wanted, or of no value at all.
+func (s *Scanner) wrongType(reason string) error {
+	if bytes.IndexByte([]byte(`{["tfn-0123456789`), s.buf[s.pos]) < 0 {
+		return s.fault(Malformed, "not JSON")
+	}
+	return s.fault(WrongType, reason)
+}
+
+// Skip consumes a value of any type and checks that it is JSON; escapes and encoding of its strings aside.
+func (s *Scanner) Skip() error {
+	c, err := s.peek()
+	if err != nil {
+		return err
+	}
+	s.pending = false
+	switch c {
+	case '{':
+		return s.Object(func(string) error { return s.Skip() })
+	case '[':
+		return s.Array(func(int) error { return s.Skip() })
+	case '"':
+		return s.skipText()
+	case 't':
+		return s.literal("true")
+	case 'f':
+		return s.literal("false")
+	case 'n':
+		return s.literal("null")
+	}
+	return s.number()
+}
+
+// Raw consumes a value of any type and returns its text, without the blanks between tokens; at most limit bytes.
+func (s *Scanner) Raw(limit int) (string, error) {
+	if _, err := s.peek(); err != nil {
+		return "", err
+	}
+	s.raw, s.recording, s.rawMax = nil, true, limit
+	defer func() { s.raw, s.recording = nil, false }()
+	if err := s.Skip(); err != nil {
+		return "", err
+	}
+	if err := s.checkRaw(); err != nil {
+		return "", err
+	}
+	s.text += int64(len(s.raw))
+	return string(s.raw), s.checkText()
+}
+
+// checkRaw bounds what Raw gathers. It is called at least once for each token and each buffer.
+func (s *Scanner) checkRaw() error {
+	if s.recording && len(s.raw) > s.rawMax {
+		return s.fault(TooLarge, "is longer than "+strconv.Itoa(s.rawMax)+" bytes")
+	}
+	return nil
+}
+
+// checkText bounds all text together.
+func (s *Scanner) checkText() error {
+	if s.text > s.limits.TextBytes {
+		return s.fault(TooLarge, "is part of a text that says more than "+strconv.FormatInt(s.limits.TextBytes, 10)+" bytes beside content")
+	}
+	return nil
+}
+
+// End makes sure that nothing follows the value.
+func (s *Scanner) End() error {
+	for {
+		if s.pos == s.end && s.err == nil {
+			if err := s.fill(); err != nil && s.err != io.EOF {
+				return err
+			}
+		}
+		if s.pos == s.end {
+			if s.err == io.EOF {
+				return nil
+			}
+			return s.err
+		}
+		if !isSpace(s.buf[s.pos]) {
+			return s.fault(Malformed, "not JSON: something follows the value")
+		}
+		s.pos++
+	}
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
