@@ -1,0 +1,165 @@
+package csc
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// checkPause is the time between two questions whether somebody has authorised the signatures.
+const checkPause = time.Second
+
+// authorize gets the activation data for all digests of a call. Nothing can have been signed when it fails.
+func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (string, *failure) {
+	if s.mode == "oauth2code" {
+		return p.authorizeByToken(ctx, s, call)
+	}
+	request, f := p.authorization(s, call)
+	if f != nil {
+		return "", f
+	}
+	ctx, cancel := context.WithTimeout(ctx, methodAuthorize.timeout)
+	defer cancel()
+	var a authorizeAnswer
+	status, f := p.authorized(ctx, s.at, methodAuthorize, request, &a)
+	for f == nil && status == http.StatusAccepted && a.Handle != "" { // somebody else has to agree first
+		if err := pause(ctx, checkPause); err != nil {
+			return "", fail(signing.KindProvider, "nobody authorised the signatures in time").because(err).retryable(0)
+		}
+		handle := a.Handle
+		a = authorizeAnswer{}
+		status, f = p.authorized(ctx, s.at, methodCheck, map[string]string{"handle": handle}, &a)
+		if a.Handle == "" {
+			a.Handle = handle
+		}
+	}
+	if f != nil {
+		return "", f
+	}
+	if a.SAD == "" {
+		return "", unreadable(errors.New("answer of credentials/authorize has no SAD"), false)
+	}
+	return a.SAD, nil
+}
+
+// authorization is the request in the service's version, with the secrets it wants.
+func (p *Provider) authorization(s *state, call signing.Call) (authorizeRequest, *failure) {
+	r := authorizeRequest{CredentialID: s.id, NumSignatures: len(call.Digests), ClientData: call.ID}
+	if s.at.v1 {
+		r.Hash = encode(call.Digests)
+		if s.mode == "implicit" {
+			return r, nil
+		}
+		var f *failure
+		if r.PIN, f = p.secret(s.pin, "pinFile", p.pin); f == nil {
+			r.OTP, f = p.secret(s.otp, "otpFile", p.otp)
+		}
+		return r, f
+	}
+	r.Hashes, r.HashAlgorithmOID = encode(call.Digests), s.algorithm.hashOID
+	values := []authValue{}
+	r.AuthData = &values
+	for _, o := range s.objects {
+		setting, read := "pinFile", p.pin
+		if o.Generator != "" || strings.Contains(strings.ToUpper(o.ID), "OTP") {
+			setting, read = "otpFile", p.otp
+		}
+		n := wanted
+		if s.any {
+			n = optional
+		}
+		v, f := p.secret(n, setting, read)
+		if f != nil {
+			return r, f
+		}
+		if v != "" {
+			values = append(values, authValue{ID: o.ID, Value: v})
+		}
+	}
+	return r, nil
+}
+
+// secret returns a PIN or OTP as far as it is needed.
+func (p *Provider) secret(n need, setting string, read func() (string, error)) (string, *failure) {
+	if n == unwanted {
+		return "", nil
+	}
+	v, err := read()
+	switch {
+	case err != nil:
+		return "", fail(signing.KindConfiguration, "%s: cannot be read", setting).because(err)
+	case v == "" && n == wanted:
+		return "", fail(signing.KindConfiguration, "%s: is needed, since the credential asks for it", setting)
+	}
+	return v, nil
+}
+
+func (p *Provider) pin() (string, error) { return readIfSet(p.set.PINFile) }
+
+func (p *Provider) otp() (string, error) {
+	if p.set.TOTPSecretFile == "" {
+		return readIfSet(p.set.OTPFile)
+	}
+	secret, err := secretfile.Read(p.set.TOTPSecretFile)
+	if err != nil {
+		return "", err
+	}
+	return totp(secret, time.Now())
+}
+
+func readIfSet(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	return secretfile.Read(path)
+}
+
+// totp is the time-based one-time password of RFC 6238 with SHA-1, 30 seconds and 6 digits: what authenticator apps compute.
+func totp(secret string, at time.Time) (string, error) {
+	secret = strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "=", "").Replace(secret))
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
+	if err != nil {
+		return "", errors.New("secret of the one-time password is not base32")
+	}
+	mac := hmac.New(sha1.New, key) // RFC 6238 1.2: HMAC-SHA-1 is the default and what services use
+	var counter [8]byte
+	binary.BigEndian.PutUint64(counter[:], uint64(at.Unix()/30))
+	mac.Write(counter[:])
+	sum := mac.Sum(nil)
+	offset := sum[len(sum)-1] & 0x0f // RFC 4226 5.3
+	code := binary.BigEndian.Uint32(sum[offset:offset+4]) & 0x7fffffff
+	return fmt.Sprintf("%06d", code%1_000_000), nil
+}
+
+// authorizeByToken authorises an oauth2code credential from server to server: the token endpoint gives a token with scope
+// credential for these hashes, which stands for the SAD.
+func (p *Provider) authorizeByToken(ctx context.Context, s *state, call signing.Call) (string, *failure) {
+	if s.at.tokens.url == "" || s.at.tokens.login {
+		return "", fail(signing.KindConfiguration, "tokenURL: is needed, since the credential is authorised by OAuth2")
+	}
+	texts := make([]string, len(call.Digests))
+	for i, d := range call.Digests {
+		texts[i] = base64.RawURLEncoding.EncodeToString(d)
+	}
+	form := url.Values{"credentialID": {s.id}, "numSignatures": {strconv.Itoa(len(texts))}, "clientData": {call.ID}}
+	if s.at.v1 {
+		form.Set("hash", strings.Join(texts, ","))
+	} else {
+		form.Set("hashes", strings.Join(texts, ","))
+		form.Set("hashAlgorithmOID", s.algorithm.hashOID)
+	}
+	return p.tokens.credentialToken(ctx, s.at.tokens, form)
+}

@@ -1,0 +1,233 @@
+package csc
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Provider is one credential at a CSC service. It is safe for concurrent use and starts no goroutine.
+type Provider struct {
+	name   string
+	set    Settings
+	http   *http.Client
+	log    logr.Logger
+	tokens *tokens
+
+	reading chan struct{} // holds one value while somebody reads the credential
+
+	mu        sync.Mutex
+	known     *state // nil = not read yet
+	refreshAt time.Time
+}
+
+var (
+	_ signing.Provider = (*Provider)(nil)
+	_ signing.Resumer  = (*Provider)(nil)
+)
+
+// New returns a Provider; it asks the service nothing yet. The error lists every mistake in c.
+func New(c Config) (*Provider, error) {
+	bad := c.Settings.Validate()
+	if c.Name == "" {
+		bad = append(bad, errors.New("name: is needed"))
+	}
+	if c.Identity == nil && c.Settings.ClientID == "" {
+		bad = append(bad, errors.New("clientID: is needed"))
+	}
+	if c.HTTP == nil {
+		bad = append(bad, errors.New("an HTTP client is needed"))
+	}
+	if err := errors.Join(bad...); err != nil {
+		return nil, err
+	}
+	if c.Identity == nil {
+		c.Identity = c.Settings.identity
+	}
+	return &Provider{
+		name: c.Name, set: c.Settings.withDefaults(), http: c.HTTP, log: c.Log,
+		tokens: newTokens(c.HTTP, c.Identity), reading: make(chan struct{}, 1),
+	}, nil
+}
+
+// Credential implements signing.Provider.
+func (p *Provider) Credential(ctx context.Context) (*signing.Credential, error) {
+	s, f := p.state(ctx)
+	if f != nil {
+		return nil, f.Error
+	}
+	return s.Credential, nil
+}
+
+// Sign implements signing.Provider.
+func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error) {
+	s, f := p.state(ctx)
+	if f == nil {
+		f = check(s, call)
+	}
+	if f != nil {
+		return nil, f.Error
+	}
+	for try := 1; ; try++ {
+		values, f := p.signOnce(ctx, s, call)
+		switch {
+		case f == nil:
+			p.inspect(s, call, values)
+			return values, nil
+		case f.hint == readAgain:
+			p.forget()
+		case f.hint == renewSAD && try == 1:
+			continue // refused before anything was signed
+		}
+		return nil, f.Error
+	}
+}
+
+// check refuses calls that cannot be right.
+func check(s *state, call signing.Call) *failure {
+	n := len(call.Digests)
+	if n < 1 || n > s.MaxBatch {
+		return fail(signing.KindConfiguration, "a call of %d digests is not between 1 and %d", n, s.MaxBatch)
+	}
+	for _, d := range call.Digests {
+		if len(d) != s.Hash.Size() {
+			return fail(signing.KindConfiguration, "a digest of %d bytes is not one of the credential's hash", len(d))
+		}
+	}
+	return nil
+}
+
+func (p *Provider) signOnce(ctx context.Context, s *state, call signing.Call) ([][]byte, *failure) {
+	sad, f := p.authorize(ctx, s, call)
+	if f != nil {
+		return nil, f
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.set.SignTimeout)
+	defer cancel()
+	return p.signHash(ctx, s, call, sad)
+}
+
+// signHash makes the one call that costs. Its failures say whether it may have been carried out.
+func (p *Provider) signHash(ctx context.Context, s *state, call signing.Call, sad string) ([][]byte, *failure) {
+	r := signRequest{CredentialID: s.id, SAD: sad, SignAlgo: s.algorithm.oid, SignAlgoParams: s.algorithm.params, ClientData: call.ID}
+	hashOID := s.algorithm.hashOID
+	if s.algorithm.implied {
+		hashOID = ""
+	}
+	if s.at.v1 {
+		r.Hash, r.HashAlgo = encode(call.Digests), hashOID
+	} else {
+		r.Hashes, r.HashAlgorithmOID = encode(call.Digests), hashOID
+		if s.at.asynchronous {
+			r.OperationMode = "A"
+		}
+	}
+	var a signAnswer
+	if _, f := p.authorized(ctx, s.at, methodSign(len(call.Digests)), r, &a); f != nil {
+		return nil, f
+	}
+	if s.at.asynchronous && len(a.Signatures) == 0 {
+		return p.await(ctx, s, call, a.ResponseID)
+	}
+	return p.values(a, s.Certificate().PublicKey)
+}
+
+// values takes the signature values out of an answer. Whether they fit the digests is for the caller to verify; a count that is
+// wrong reaches it as it is.
+func (p *Provider) values(a signAnswer, key crypto.PublicKey) ([][]byte, *failure) {
+	if len(a.Signatures) == 0 {
+		return nil, unreadable(errors.New("answer has no signatures"), true)
+	}
+	values, err := decodeValues(a.Signatures, key)
+	if err != nil {
+		return nil, unreadable(err, true)
+	}
+	return values, nil
+}
+
+// inspect asks for the credential anew when a value is not of its key: the certificate may have been renewed since it was read, and
+// every further call would be paid in vain.
+func (p *Provider) inspect(s *state, call signing.Call, values [][]byte) {
+	if signing.VerifyValue(s.Credential, call.Digests[0], values[0]) != nil {
+		p.forget()
+	}
+}
+
+const (
+	// maxHandle bounds a responseID: it goes into the store.
+	maxHandle = 1 << 10
+	// Polling begins at firstPoll after signHash; each pause is twice the last, up to maxPoll.
+	firstPoll = 250 * time.Millisecond
+	maxPoll   = 2 * time.Second
+)
+
+// await notes the responseID and polls for the values.
+func (p *Provider) await(ctx context.Context, s *state, call signing.Call, handle string) ([][]byte, *failure) {
+	if handle == "" || len(handle) > maxHandle {
+		return nil, unreadable(errors.New("answer has neither signatures nor a usable responseID"), true)
+	}
+	if call.Note != nil {
+		// What was paid for is waited for even if the handle could not be kept.
+		if err := call.Note(ctx, handle); err != nil {
+			p.log.Error(err, "responseID could not be noted", "call", call.ID, "credential", p.name)
+		}
+	}
+	if err := pause(ctx, firstPoll); err != nil {
+		return nil, late(err)
+	}
+	return p.poll(ctx, s, len(call.Digests), handle)
+}
+
+// Resume implements signing.Resumer: the values of an asynchronous signHash under its responseID.
+func (p *Provider) Resume(ctx context.Context, call signing.Call, handle string) ([][]byte, error) {
+	s, f := p.state(ctx)
+	if f != nil {
+		f.Unknown = true
+		return nil, f.Error
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.set.SignTimeout)
+	defer cancel()
+	values, f := p.poll(ctx, s, len(call.Digests), handle)
+	if f != nil {
+		return nil, f.Error
+	}
+	return values, nil
+}
+
+// poll asks signPolling until the values come, the service says that they never will, or ctx ends. Every failure leaves the outcome
+// unknown.
+func (p *Provider) poll(ctx context.Context, s *state, n int, handle string) ([][]byte, *failure) {
+	wait := firstPoll
+	for {
+		var a signAnswer
+		status, f := p.authorized(ctx, s.at, methodPolling(n), map[string]string{"requestID": handle}, &a)
+		if f == nil && status == http.StatusOK {
+			return p.values(a, s.Certificate().PublicKey)
+		}
+		if f != nil && !f.Retry {
+			f.Unknown = true
+			return nil, f
+		}
+		if f != nil {
+			wait = max(wait, f.RetryAfter)
+		}
+		if err := pause(ctx, wait); err != nil {
+			return nil, late(err)
+		}
+		wait = min(2*wait, maxPoll)
+	}
+}
+
+// late is an answer that did not come in time and may still come.
+func late(err error) *failure {
+	f := fail(signing.KindProvider, "the signing service did not finish in time").because(err).retryable(0)
+	f.Unknown = true
+	return f
+}

@@ -1,0 +1,229 @@
+package csc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// place is where and how a service is spoken to: what info said.
+type place struct {
+	base         string // https://host/csc/v2
+	v1           bool
+	asynchronous bool
+	tokens       tokenPlace
+}
+
+// method is one API method with the bounds of its answer.
+type method struct {
+	name    string
+	limit   int64 // bytes
+	timeout time.Duration
+	signs   bool
+}
+
+// The bounds. Descriptions of services and credentials are a few KB, a chain of ten certificates some 30 KB; what exceeds a megabyte
+// is not an answer. Authorising may involve an HSM and a second service, hence a minute.
+const (
+	maxDescription = 1 << 20
+	maxSmall       = 64 << 10
+	maxValueText   = 2 << 10 // an RSA-8192 value in base64, with room
+)
+
+var (
+	methodInfo       = method{name: "info", limit: maxDescription, timeout: 30 * time.Second}
+	methodList       = method{name: "credentials/list", limit: maxDescription, timeout: 30 * time.Second}
+	methodCredential = method{name: "credentials/info", limit: maxDescription, timeout: 30 * time.Second}
+	methodAuthorize  = method{name: "credentials/authorize", limit: maxSmall, timeout: time.Minute}
+	methodCheck      = method{name: "credentials/authorizeCheck", limit: maxSmall, timeout: 30 * time.Second}
+)
+
+// methodSign is signatures/signHash for n digests.
+func methodSign(n int) method {
+	return method{name: "signatures/signHash", limit: maxSmall + int64(n)*maxValueText, timeout: 0, signs: true}
+}
+
+func methodPolling(n int) method {
+	return method{name: "signatures/signPolling", limit: maxSmall + int64(n)*maxValueText, timeout: 30 * time.Second}
+}
+
+// versioned matches a base path that names its version.
+var versioned = regexp.MustCompile(`/v[0-9]+(\.[0-9]+)*$`)
+
+// find asks info until somebody answers: at the configured base path, or at those of the versions, newest first. Only an answer that
+// is no description leads to the next; a service that is out of reach is not asked under its other names.
+func (p *Provider) find(ctx context.Context) (*place, *failure) {
+	bases := []string{p.set.URL}
+	if !versioned.MatchString(p.set.URL) {
+		bases = []string{p.set.URL + "/csc/v2", p.set.URL + "/csc/v1", p.set.URL + "/csc/v0"}
+	}
+	var worst *failure
+	for _, base := range bases {
+		var info infoAnswer
+		status, f := p.post(ctx, base, methodInfo, "", struct{}{}, &info)
+		if f == nil {
+			return p.settle(ctx, base, info)
+		}
+		if worst == nil || worst.hint == askOtherPlace {
+			worst = f
+		}
+		if status == 0 || status == http.StatusTooManyRequests || status >= 500 && f.hint != askOtherPlace {
+			break
+		}
+	}
+	return nil, worst
+}
+
+// settle reads what info said.
+func (p *Provider) settle(ctx context.Context, base string, info infoAnswer) (*place, *failure) {
+	at := &place{base: base, v1: strings.HasPrefix(info.Specs, "1.") || strings.HasPrefix(info.Specs, "0.")}
+	if info.Specs == "" {
+		at.v1 = strings.Contains(base, "/v1") || strings.Contains(base, "/v0")
+	}
+	if !at.v1 {
+		at.asynchronous = info.Asynchronous && slices.Contains(info.Methods, "signatures/signPolling")
+	}
+	switch p.set.OperationMode {
+	case "S":
+		at.asynchronous = false
+	case "A":
+		if !at.asynchronous {
+			return nil, fail(signing.KindConfiguration, "operationMode A: the signing service does not offer it")
+		}
+	}
+	var f *failure
+	at.tokens, f = p.findTokens(ctx, base, info)
+	return at, f
+}
+
+// findTokens decides where access tokens come from.
+func (p *Provider) findTokens(ctx context.Context, base string, info infoAnswer) (tokenPlace, *failure) {
+	has := func(kinds ...string) bool {
+		return slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(info.AuthType, k) })
+	}
+	switch {
+	case p.set.TokenURL != "":
+		return tokenPlace{url: p.set.TokenURL}, nil
+	case info.OAuth2 != "":
+		return p.trusted(oauthBase(info.OAuth2) + "/oauth2/token")
+	case info.OAuth2Issuer != "":
+		return p.issuerTokens(ctx, info.OAuth2Issuer)
+	case has("basic"):
+		return tokenPlace{url: base + "/auth/login", login: true}, nil
+	case has("external", "TLS", "tls"):
+		return tokenPlace{}, nil // whoever connects is known by other means
+	}
+	return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed, since the signing service does not say where its tokens come from")
+}
+
+// oauthBase drops what some services append to the base URI of their authorization server against the standard.
+func oauthBase(v string) string {
+	v = strings.TrimRight(v, "/")
+	for _, suffix := range []string{"/oauth2/authorize", "/oauth2/token", "/oauth2"} {
+		if cut, ok := strings.CutSuffix(v, suffix); ok {
+			return strings.TrimRight(cut, "/")
+		}
+	}
+	return v
+}
+
+// trusted accepts an address that the service named for our secret: never one without TLS where the service itself has it.
+func (p *Provider) trusted(address string) (tokenPlace, *failure) {
+	u, err := url.Parse(address)
+	plain := strings.HasPrefix(p.set.URL, "http://")
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && plain) {
+		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed, since the signing service names a place for our secret that is not https").because(fmt.Errorf("it named %q", remoteText(address)))
+	}
+	return tokenPlace{url: address}, nil
+}
+
+// issuerTokens asks the authorization server's metadata (RFC 8414 3).
+func (p *Provider) issuerTokens(ctx context.Context, issuer string) (tokenPlace, *failure) {
+	if _, f := p.trusted(issuer); f != nil {
+		return tokenPlace{}, f
+	}
+	u, _ := url.Parse(issuer)
+	u.Path = "/.well-known/oauth-authorization-server" + strings.TrimRight(u.Path, "/")
+	ctx, cancel := context.WithTimeout(ctx, methodInfo.timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed").because(err)
+	}
+	var metadata struct {
+		Issuer        string `json:"issuer"`
+		TokenEndpoint string `json:"token_endpoint"`
+	}
+	if _, f := p.exchange(r, methodInfo, &metadata); f != nil {
+		return tokenPlace{}, f
+	}
+	if strings.TrimRight(metadata.Issuer, "/") != strings.TrimRight(issuer, "/") {
+		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed, since the authorization server's metadata is somebody else's")
+	}
+	return p.trusted(metadata.TokenEndpoint)
+}
+
+// post makes one call and reads its answer into out. The status is 200, 202 or 204 where there is no failure.
+func (p *Provider) post(ctx context.Context, base string, m method, token string, in, out any) (int, *failure) {
+	if m.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, m.timeout)
+		defer cancel()
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return 0, fail(signing.KindInternal, "").because(err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/"+m.name, bytes.NewReader(body))
+	if err != nil {
+		return 0, fail(signing.KindConfiguration, "url: cannot be used").because(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return p.exchange(r, m, out)
+}
+
+func (p *Provider) exchange(r *http.Request, m method, out any) (int, *failure) {
+	r.Header.Set("Accept", "application/json")
+	a, err := outbound.Exchange(p.http, r, m.limit)
+	if err != nil {
+		return 0, lost(err, m.signs)
+	}
+	if a.Status >= 300 {
+		return a.Status, refusal(a, m.signs)
+	}
+	if a.Status == http.StatusNoContent {
+		return a.Status, nil
+	}
+	if err := json.Unmarshal(a.Body, out); err != nil {
+		return a.Status, unreadable(fmt.Errorf("read answer of %s: %w", m.name, err), m.signs)
+	}
+	return a.Status, nil
+}
+
+// authorized is post with an access token, and with another one if the first is refused.
+func (p *Provider) authorized(ctx context.Context, at *place, m method, in, out any) (int, *failure) {
+	for try := 1; ; try++ {
+		token, f := p.tokens.get(ctx, at.tokens)
+		if f != nil {
+			return 0, f
+		}
+		status, f := p.post(ctx, at.base, m, token, in, out)
+		if f == nil || f.hint != renewToken || try == 2 {
+			return status, f
+		}
+		p.tokens.drop(token)
+	}
+}

@@ -1,0 +1,144 @@
+package csc
+
+import (
+	"cmp"
+	"crypto"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Settings of one credential, an entry of kind csc under providers in the configuration file. Only url is needed where the service
+// has one credential for the client and asks for no PIN.
+type Settings struct {
+	// URL of the service: its root, to which /csc/v2 and /csc/v1 are added, or the whole base path of the API when it ends in
+	// a version (https://host/some/csc/v1).
+	URL string `yaml:"url"`
+	// CredentialID as in credentials/list. Empty = the only one there.
+	CredentialID string `yaml:"credentialID"`
+	// UserID for credentials/list, where the service wants one.
+	UserID string `yaml:"userID"`
+
+	// TokenURL is the OAuth2 token endpoint. Empty = as the service's info says.
+	TokenURL string `yaml:"tokenURL"`
+	// ClientID and ClientSecretFile authenticate us at the token endpoint (HTTP Basic). The file is read for each token.
+	ClientID         string `yaml:"clientID"`
+	ClientSecretFile string `yaml:"clientSecretFile"`
+
+	// PINFile holds the PIN of a credential with explicit authorisation.
+	PINFile string `yaml:"pinFile"`
+	// OTPFile holds a one-time password that somebody else renews; TOTPSecretFile the secret (base32) from which we compute it
+	// (RFC 6238, SHA-1, 6 digits, 30 s). At most one of the two.
+	OTPFile        string `yaml:"otpFile"`
+	TOTPSecretFile string `yaml:"totpSecretFile"`
+
+	// Hash is sha256, sha384 or sha512. Empty = the first of these that the credential signs.
+	Hash string `yaml:"hash"`
+	// Algorithm is RSA, PSS or ECDSA. Empty = RSA where the credential has it.
+	Algorithm string `yaml:"algorithm"`
+	// OperationMode is S (answers at once) or A (asynchronous, v2 only: an answer that was lost can be fetched again). Empty = A
+	// where the service offers it.
+	OperationMode string `yaml:"operationMode"`
+	// MaxBatch is the most digests in one call. 0 = the credential's multisign, but 100 at most: more saves little, and all of a call
+	// is at stake when its answer is lost. A value here may be above 100, not above multisign.
+	MaxBatch int `yaml:"maxBatch"`
+	// InFlight is how many calls may be under way at a time. 0 = 4.
+	InFlight int `yaml:"inFlight"`
+	// SignTimeout bounds signHash with the polling after it. 0 = 100 s.
+	SignTimeout time.Duration `yaml:"signTimeout"`
+}
+
+const (
+	defaultMaxBatch    = 100
+	defaultInFlight    = 4
+	defaultSignTimeout = 100 * time.Second
+)
+
+// DomainTokenPath is the token endpoint below --einvoice-integration-client.service.domain.
+const DomainTokenPath = "/oauth2/authorization-server/oauth/token"
+
+// ForDomain returns the settings for CSC at the documented service domain, with nothing else configured: the client service's own
+// id and secret come from Config.Identity.
+func ForDomain(domain string) Settings {
+	domain = strings.TrimRight(domain, "/")
+	return Settings{URL: domain, TokenURL: domain + DomainTokenPath}
+}
+
+// Config is what a Provider needs.
+type Config struct {
+	// Name of the credential among all of this proxy (signing.Credential.Name).
+	Name     string
+	Settings Settings
+	// Identity returns the client's id and secret as they are now, for each token. Nil = ClientID and ClientSecretFile of Settings.
+	Identity func() (id, secret string, err error)
+	// HTTP is the client for every call (pkg/outbound).
+	HTTP *http.Client
+	// Log gets what an operator wants to know; no secret, token or hash.
+	Log logr.Logger
+}
+
+// hashes are the names of Settings.Hash.
+var hashes = map[string]crypto.Hash{"": 0, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
+
+// Validate returns every mistake in s, in the words of the configuration file.
+func (s Settings) Validate() []error {
+	var bad []error
+	add := func(format string, args ...any) { bad = append(bad, fmt.Errorf(format, args...)) }
+	checkURL := func(name, v string) {
+		u, err := url.Parse(v)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+			add("%s: %q is not an http or https URL", name, v)
+		} else if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			add("%s: must have no user, query or fragment", name)
+		}
+	}
+	checkURL("url", s.URL)
+	if s.TokenURL != "" {
+		checkURL("tokenURL", s.TokenURL)
+	}
+	if (s.ClientID == "") != (s.ClientSecretFile == "") {
+		add("clientID and clientSecretFile: one is set without the other")
+	}
+	if s.OTPFile != "" && s.TOTPSecretFile != "" {
+		add("otpFile and totpSecretFile: only one of them may be set")
+	}
+	if _, ok := hashes[strings.ToLower(s.Hash)]; !ok {
+		add("hash: %q is not sha256, sha384 or sha512", s.Hash)
+	}
+	switch signing.SignatureAlgorithm(s.Algorithm) {
+	case "", signing.RSAPKCS1, signing.RSAPSS, signing.ECDSA:
+	default:
+		add("algorithm: %q is not RSA, PSS or ECDSA", s.Algorithm)
+	}
+	if m := s.OperationMode; m != "" && m != "S" && m != "A" {
+		add("operationMode: %q is not S or A", m)
+	}
+	if s.MaxBatch < 0 || s.InFlight < 0 || s.SignTimeout < 0 {
+		add("maxBatch, inFlight and signTimeout: must not be negative")
+	}
+	return bad
+}
+
+// identity is the default of Config.Identity.
+func (s Settings) identity() (id, secret string, err error) {
+	if s.ClientID == "" {
+		return "", "", errors.New("clientID is not set")
+	}
+	secret, err = secretfile.Read(s.ClientSecretFile)
+	return s.ClientID, secret, err
+}
+
+func (s Settings) withDefaults() Settings {
+	s.URL = strings.TrimRight(s.URL, "/")
+	s.InFlight = cmp.Or(s.InFlight, defaultInFlight)
+	s.SignTimeout = cmp.Or(s.SignTimeout, defaultSignTimeout)
+	return s
+}

@@ -1,0 +1,269 @@
+package csc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// tokenPlace is where access tokens come from. No url = none are needed.
+type tokenPlace struct {
+	url   string
+	login bool // the CSC's auth/login instead of OAuth2
+}
+
+const (
+	// defaultLifetime of a token that does not say (CSC 8.4.4).
+	defaultLifetime = time.Hour
+	// maxLifetime keeps a token from being believed for ever.
+	maxLifetime = 24 * time.Hour
+	// A token is renewed so long before its end, or at a fifth of its lifetime if that is less.
+	renewBefore = 5 * time.Minute
+	// At most so many token calls go out in a second, whatever happens.
+	tokenCallsPerSecond = 3
+	// A refusal of our id and secret is repeated to everybody for so long, unless these change.
+	refusalKept = time.Second
+	// renewPause is the time between two tries to renew a token that still lasts.
+	renewPause   = 30 * time.Second
+	tokenTimeout = 30 * time.Second
+)
+
+// tokens holds one access token and gets the next. Safe for concurrent use; one call is under way at a time.
+type tokens struct {
+	http     *http.Client
+	identity func() (id, secret string, err error)
+
+	busy chan struct{} // holds one value while somebody fetches
+
+	mu      sync.Mutex
+	current string
+	renew   time.Time // from then on somebody fetches the next one
+	expires time.Time
+	last    [tokenCallsPerSecond]time.Time // when the last calls went out, oldest first
+
+	refusal    *failure // what the service said to
+	refusedID  [sha256.Size]byte
+	refusedTil time.Time
+}
+
+func newTokens(client *http.Client, identity func() (string, string, error)) *tokens {
+	return &tokens{http: client, identity: identity, busy: make(chan struct{}, 1)}
+}
+
+// get returns a token that is good as far as we know.
+func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
+	if from.url == "" {
+		return "", nil
+	}
+	token, due := t.cached()
+	if !due {
+		return token, nil
+	}
+	if token != "" { // still good: one of us renews it, nobody waits
+		select {
+		case t.busy <- struct{}{}:
+		default:
+			return token, nil
+		}
+	} else {
+		select {
+		case t.busy <- struct{}{}:
+		case <-ctx.Done():
+			return "", fail(signing.KindProvider, "the signing service gave no access token in time").because(ctx.Err()).retryable(0)
+		}
+	}
+	defer func() { <-t.busy }()
+	if token, due := t.cached(); !due { // somebody was faster
+		return token, nil
+	}
+	next, f := t.fetch(ctx, from)
+	if f != nil && t.postpone() {
+		return token, nil // it may last longer than the trouble
+	}
+	return next, f
+}
+
+// postpone puts a renewal that failed off, if there is a token that lasts meanwhile.
+func (t *tokens) postpone() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := time.Until(t.expires)
+	if t.current == "" || left <= 0 {
+		return false
+	}
+	t.renew = time.Now().Add(min(left/2, renewPause))
+	return true
+}
+
+// cached returns the token as long as it lasts, and whether another is due.
+func (t *tokens) cached() (token string, due bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if t.current == "" || !now.Before(t.expires) {
+		return "", true
+	}
+	return t.current, !now.Before(t.renew)
+}
+
+// drop forgets a token that was refused, unless it has been replaced already.
+func (t *tokens) drop(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current == token {
+		t.current = ""
+	}
+}
+
+// fetch gets a token. The caller holds busy.
+func (t *tokens) fetch(ctx context.Context, from tokenPlace) (string, *failure) {
+	if f := t.slot(ctx); f != nil {
+		return "", f
+	}
+	answer, f := t.ask(ctx, from, url.Values{})
+	if f != nil {
+		return "", f
+	}
+	t.keep(answer)
+	return answer.AccessToken, nil
+}
+
+// refused returns what was said to the same id and secret a moment ago.
+func (t *tokens) refused(identity [sha256.Size]byte) *failure {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.refusal == nil || t.refusedID != identity || !time.Now().Before(t.refusedTil) {
+		return nil
+	}
+	e := *t.refusal.Error
+	return &failure{Error: &e}
+}
+
+func (t *tokens) keepRefusal(identity [sha256.Size]byte, f *failure) {
+	if f.Kind != signing.KindProviderCredentials {
+		return
+	}
+	e := *f.Error
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refusal, t.refusedID, t.refusedTil = &failure{Error: &e}, identity, time.Now().Add(refusalKept)
+}
+
+// slot waits until another call may go out.
+func (t *tokens) slot(ctx context.Context) *failure {
+	t.mu.Lock()
+	wait := time.Until(t.last[0].Add(time.Second))
+	t.mu.Unlock()
+	if err := pause(ctx, wait); err != nil {
+		return fail(signing.KindProvider, "the signing service gave no access token in time").because(err).retryable(0)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	copy(t.last[:], t.last[1:])
+	t.last[len(t.last)-1] = time.Now()
+	return nil
+}
+
+func (t *tokens) keep(a tokenAnswer) {
+	lifetime := defaultLifetime
+	if a.ExpiresIn != nil && *a.ExpiresIn > 0 {
+		lifetime = min(time.Duration(*a.ExpiresIn)*time.Second, maxLifetime)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	t.current, t.expires = a.AccessToken, now.Add(lifetime)
+	t.renew = t.expires.Add(-min(renewBefore, lifetime/5))
+	t.refusal = nil
+}
+
+// ask makes the call: client_credentials with HTTP Basic (RFC 6749 4.4), or auth/login. A refusal of our id and secret is kept a
+// moment for whoever asks next.
+func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tokenAnswer, *failure) {
+	id, secret, err := t.identity()
+	if err != nil {
+		return tokenAnswer{}, fail(signing.KindConfiguration, "the client id or secret of the signing service cannot be read").because(err)
+	}
+	identity := sha256.Sum256([]byte(from.url + "\x00" + id + "\x00" + secret))
+	if f := t.refused(identity); f != nil {
+		return tokenAnswer{}, f
+	}
+	contentType, body := "application/json", "{}"
+	if !from.login {
+		form.Set("grant_type", "client_credentials")
+		contentType, body = "application/x-www-form-urlencoded", form.Encode()
+	}
+	a, f := t.request(ctx, from.url, contentType, body, id, secret)
+	if f != nil {
+		t.keepRefusal(identity, f)
+	}
+	return a, f
+}
+
+// credentialToken gets a token with scope credential, which stands for the SAD of an oauth2code credential (CSC 8.4.2 and 11.10).
+// It is good once and not kept.
+func (t *tokens) credentialToken(ctx context.Context, from tokenPlace, form url.Values) (string, *failure) {
+	form.Set("scope", "credential")
+	a, f := t.ask(ctx, from, form)
+	return a.AccessToken, f
+}
+
+func (t *tokens) request(ctx context.Context, address, contentType, body, id, secret string) (a tokenAnswer, f *failure) {
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(body))
+	if err != nil {
+		return a, fail(signing.KindConfiguration, "tokenURL: cannot be used").because(err)
+	}
+	r.SetBasicAuth(id, secret)
+	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("Accept", "application/json")
+	answer, err := outbound.Exchange(t.http, r, maxSmall)
+	if err != nil {
+		return a, lost(err, false)
+	}
+	if answer.Status >= 300 {
+		return a, tokenRefusal(answer)
+	}
+	if err := json.Unmarshal(answer.Body, &a); err != nil {
+		return a, unreadable(errors.New("token answer is not the JSON it should be"), false) // the cause might quote the token
+	}
+	if a.AccessToken == "" || strings.ContainsAny(a.AccessToken, "\r\n") {
+		return a, unreadable(errors.New("token answer has no usable access_token"), false)
+	}
+	return a, nil
+}
+
+// tokenRefusal is refusal, but 401 and 400 are about our id and secret here.
+func tokenRefusal(a *outbound.Answer) *failure {
+	f := refusal(a, false)
+	f.hint = nothing
+	if a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || f.Kind == signing.KindProvider && !f.Retry {
+		f.Kind, f.Detail = signing.KindProviderCredentials, "the signing service does not accept our client id or secret"
+	}
+	return f
+}
+
+// pause waits for d, or less if ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil || d <= 0 {
+		return err
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,57 @@
+package csc
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"encoding/asn1"
+	"encoding/base64"
+	"fmt"
+	"math/big"
+	"strings"
+)
+
+// decode reads base64 as services write it: broken into lines, with or without padding, in either alphabet.
+func decode(text string) ([]byte, error) {
+	text = strings.Map(func(r rune) rune {
+		switch r {
+		case ' ', '\t', '\r', '\n', '=':
+			return -1
+		case '-':
+			return '+'
+		case '_':
+			return '/'
+		}
+		return r
+	}, text)
+	return base64.RawStdEncoding.DecodeString(text)
+}
+
+// decodeValues decodes signature values and brings those of ECDSA into DER.
+func decodeValues(texts []string, key crypto.PublicKey) ([][]byte, error) {
+	values := make([][]byte, len(texts))
+	for i, text := range texts {
+		value, err := decode(text)
+		if err != nil {
+			return nil, fmt.Errorf("signature %d is not base64", i)
+		}
+		if ec, ok := key.(*ecdsa.PublicKey); ok {
+			value = derECDSA(value, (ec.Curve.Params().BitSize+7)/8)
+		}
+		values[i] = value
+	}
+	return values, nil
+}
+
+// derECDSA turns r‖s into ECDSA-Sig-Value (RFC 3279 2.2.3) and leaves anything else as it is. size is that of r and of s in bytes.
+func derECDSA(value []byte, size int) []byte {
+	var v struct{ R, S *big.Int }
+	if rest, err := asn1.Unmarshal(value, &v); err == nil && len(rest) == 0 || len(value) != 2*size {
+		return value
+	}
+	v.R, v.S = new(big.Int).SetBytes(value[:size]), new(big.Int).SetBytes(value[size:])
+	der, err := asn1.Marshal(v)
+	if err != nil {
+		return value
+	}
+	return der
+}

@@ -1,0 +1,170 @@
+package csc
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// number is a JSON number, or one in a string, as some services write it. It is bounded to an int32.
+type number int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *number) UnmarshalJSON(text []byte) error {
+	v := strings.Trim(string(text), `"`)
+	if v == "" || v == "null" {
+		return nil
+	}
+	f, err := strconv.ParseFloat(v, 64)
+	if err != nil || math.IsNaN(f) {
+		return fmt.Errorf("not a number")
+	}
+	*n = number(min(max(f, math.MinInt32), math.MaxInt32))
+	return nil
+}
+
+// list is a JSON array of strings, or one string alone.
+type list []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *list) UnmarshalJSON(text []byte) error {
+	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] == '"' {
+		var one string
+		if err := json.Unmarshal(text, &one); err != nil {
+			return err
+		}
+		*l = list{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(l))
+}
+
+// word is a JSON string, number or boolean, as text.
+type word string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *word) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
+	}
+	*w = word(strings.Trim(string(text), `"`))
+	return nil
+}
+
+// infoAnswer is the answer of info (CSC 11.1).
+type infoAnswer struct {
+	Specs        string `json:"specs"`
+	AuthType     list   `json:"authType"`
+	OAuth2       string `json:"oauth2"`
+	OAuth2Issuer string `json:"oauth2Issuer"`
+	Asynchronous bool   `json:"asynchronousOperationMode"`
+	Methods      list   `json:"methods"`
+}
+
+// listAnswer is the answer of credentials/list.
+type listAnswer struct {
+	CredentialIDs list `json:"credentialIDs"`
+}
+
+// presence is v1's description of a PIN or an OTP.
+type presence struct {
+	Presence word `json:"presence"` // true, false, optional
+}
+
+// authObject is v2's description of something that authorises the use of a key.
+type authObject struct {
+	Type      string `json:"type"`
+	ID        string `json:"id"`
+	Generator string `json:"generator"` // set for passwords that change
+}
+
+// credentialAnswer is the answer of credentials/info, of both versions.
+type credentialAnswer struct {
+	Key struct {
+		Status string `json:"status"`
+		Algo   list   `json:"algo"`
+	} `json:"key"`
+	Cert struct {
+		Status       string `json:"status"`
+		Certificates list   `json:"certificates"`
+	} `json:"cert"`
+	AuthMode string   `json:"authMode"` // v1
+	PIN      presence `json:"PIN"`      // v1
+	OTP      presence `json:"OTP"`      // v1
+	Auth     struct {
+		Mode       string          `json:"mode"`
+		Expression string          `json:"expression"`
+		Objects    json.RawMessage `json:"objects"`
+	} `json:"auth"` // v2
+	Multisign number `json:"multisign"`
+}
+
+// authorizeAnswer is the answer of credentials/authorize and authorizeCheck.
+type authorizeAnswer struct {
+	SAD    string `json:"SAD"`
+	Handle string `json:"handle"`
+}
+
+// signAnswer is the answer of signatures/signHash and signPolling.
+type signAnswer struct {
+	Signatures []string `json:"signatures"`
+	ResponseID string   `json:"responseID"`
+}
+
+// errorAnswer is every refusal (CSC 10.2, RFC 6749 5.2).
+type errorAnswer struct {
+	Code        string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// tokenAnswer is RFC 6749 5.1.
+type tokenAnswer struct {
+	AccessToken string  `json:"access_token"`
+	ExpiresIn   *number `json:"expires_in"`
+}
+
+// The requests. Fields of one version only are left out in the other.
+
+type listRequest struct {
+	UserID string `json:"userID,omitempty"`
+}
+
+type credentialRequest struct {
+	CredentialID string `json:"credentialID"`
+	Certificates string `json:"certificates"`
+	CertInfo     bool   `json:"certInfo"`
+	AuthInfo     bool   `json:"authInfo"`
+}
+
+type authValue struct {
+	ID    string `json:"id"`
+	Value string `json:"value"`
+}
+
+type authorizeRequest struct {
+	CredentialID     string       `json:"credentialID"`
+	NumSignatures    int          `json:"numSignatures"`
+	Hash             []string     `json:"hash,omitempty"`             // v1
+	PIN              string       `json:"PIN,omitempty"`              // v1
+	OTP              string       `json:"OTP,omitempty"`              // v1
+	Hashes           []string     `json:"hashes,omitempty"`           // v2
+	HashAlgorithmOID string       `json:"hashAlgorithmOID,omitempty"` // v2
+	AuthData         *[]authValue `json:"authData,omitempty"`         // v2; empty but present where nothing is asked for
+	ClientData       string       `json:"clientData,omitempty"`
+}
+
+type signRequest struct {
+	CredentialID     string   `json:"credentialID"`
+	SAD              string   `json:"SAD"`
+	Hash             []string `json:"hash,omitempty"`             // v1
+	HashAlgo         string   `json:"hashAlgo,omitempty"`         // v1
+	Hashes           []string `json:"hashes,omitempty"`           // v2
+	HashAlgorithmOID string   `json:"hashAlgorithmOID,omitempty"` // v2
+	SignAlgo         string   `json:"signAlgo"`
+	SignAlgoParams   string   `json:"signAlgoParams,omitempty"`
+	OperationMode    string   `json:"operationMode,omitempty"` // v2
+	ClientData       string   `json:"clientData,omitempty"`
+}
