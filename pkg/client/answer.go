@@ -68,27 +68,6 @@ func (d *SignedDocument) Failure() string {
 	return text
 }
 
-// UnmarshalJSON implements json.Unmarshaler: the splitter has left the content's number in its place.
-func (d *SignedDocument) UnmarshalJSON(b []byte) error {
-	type plain SignedDocument
-	v := struct {
-		*plain
-		Number *string `json:"signedContent"`
-	}{plain: (*plain)(d)}
-	if err := json.Unmarshal(b, &v); err != nil {
-		return err
-	}
-	d.Content = -1
-	if v.Number != nil {
-		n, err := strconv.Atoi(*v.Number)
-		if err != nil {
-			return fmt.Errorf("read signed content's number: %w", err)
-		}
-		d.Content = n
-	}
-	return nil
-}
-
 // Accepted is the answer to an asynchronous request: the operation is durable, and its state is asked for at Host and Port.
 type Accepted struct {
 	ID        int64  `json:"id"`

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 )
 
 // Sign sends a request and waits for its result: signed contents go to sink, or are not asked for where sink is nil. The operation
@@ -101,32 +103,15 @@ func (c *Client) Wait(ctx context.Context, reference string) (*Operation, error)
 	}
 }
 
-func readOperation(body io.Reader, sink Sink, op *Operation) error {
-	if sink != nil {
-		if err := sink.Begin(); err != nil {
-			return permanentError{err}
-		}
-	}
-	*op = Operation{}
-	return decode(newSplitter(body, sink), op)
-}
-
+// readJSON reads an answer without signed content into v.
 func readJSON(body io.Reader, v any) error {
-	return decode(io.LimitReader(body, maxAnswerText), v)
-}
-
-func decode(body io.Reader, v any) error {
-	if err := json.NewDecoder(body).Decode(v); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		err = fmt.Errorf("read answer: %w", err)
-		var syntax *json.SyntaxError
-		var mismatch *json.UnmarshalTypeError
-		if errors.As(err, &syntax) || errors.As(err, &mismatch) {
-			return permanentError{err} // complete, and not what the API documents
-		}
-		return err
+	scan := jsonstream.NewScanner(body, jsonstream.Limits{TextBytes: maxAnswerText})
+	raw, err := scan.Raw(maxAnswerText)
+	if err != nil {
+		return answerError(err)
+	}
+	if err := json.Unmarshal([]byte(raw), v); err != nil {
+		return permanentError{fmt.Errorf("read answer: %w", err)}
 	}
 	return nil
 }

@@ -1,14 +1,12 @@
 package client
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"unicode/utf8"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 )
 
 // Sink takes the signed content of an answer. Begin is called once before the first content of an answer, again when the answer
@@ -18,211 +16,116 @@ type Sink interface {
 	Create(i int) (io.WriteCloser, error)
 }
 
-// maxAnswerText bounds what an answer may hold beside signed content: some 60,000 documents of 1 KB.
-const maxAnswerText = 64 << 20
+// Bounds of what an answer may hold beside signed content: some 60,000 documents of 1 KB.
+const (
+	maxAnswerText = 64 << 20
+	maxMember     = 1 << 20
+)
 
-// errNotBase64 is a fault of the answer, which would be the same another time.
-var errNotBase64 = permanentError{errors.New("signed content is not base64")}
-
-// contentKey is the field whose value is diverted.
-const contentKey = "signedContent"
-
-// splitter reads a JSON text and diverts each value of contentKey: it goes, decoded, to a Sink, and its number from 0 stands in
-// its place. So the rest can be given to encoding/json, which would hold all of it.
-type splitter struct {
-	from  *bufio.Reader
-	sink  Sink // nil: contents are skipped
-	count int  // contents so far
-	text  int  // bytes passed on
-	out   []byte
-
-	inString bool
-	escaped  bool
-	last     []byte // the latest string, while it may be the key
-	wasKey   bool   // the latest string was the key, and only blanks came since
-	ripe     bool   // ... and then a colon
+// operationReader reads an Operation: signed contents go to sink, the rest is small and goes to encoding/json.
+type operationReader struct {
+	scan     *jsonstream.Scanner
+	sink     Sink // nil: contents are skipped
+	contents int  // so far
 }
 
-func newSplitter(from io.Reader, sink Sink) *splitter {
-	return &splitter{from: bufio.NewReaderSize(from, 64<<10), sink: sink}
-}
-
-// Read implements io.Reader.
-func (s *splitter) Read(p []byte) (int, error) {
-	for len(s.out) < len(p) {
-		c, err := s.from.ReadByte()
-		if err != nil {
-			if len(s.out) > 0 {
-				break
-			}
-			return 0, err
-		}
-		if s.ripe && c == '"' {
-			s.ripe = false
-			if err := s.divert(); err != nil {
-				return 0, err
-			}
-			s.out = strconv.AppendInt(append(s.out, '"'), int64(s.count-1), 10)
-			s.out = append(s.out, '"')
-			continue
-		}
-		s.note(c)
-		s.out = append(s.out, c)
-	}
-	n := copy(p, s.out)
-	s.out = s.out[:copy(s.out, s.out[n:])]
-	if s.text += n; s.text > maxAnswerText {
-		return 0, permanentError{errors.New("answer is too long")}
-	}
-	return n, nil
-}
-
-// note follows the text just far enough to know when a value of contentKey begins.
-func (s *splitter) note(c byte) {
-	switch {
-	case s.inString && s.escaped:
-		s.escaped = false
-		s.last = append(s.last[:0], 0) // a key with escapes is none that the proxy writes
-	case s.inString && c == '\\':
-		s.escaped = true
-	case s.inString && c == '"':
-		s.inString = false
-		s.wasKey = string(s.last) == contentKey
-	case s.inString:
-		if len(s.last) <= len(contentKey) {
-			s.last = append(s.last, c)
-		}
-	case c == ' ' || c == '\n' || c == '\t' || c == '\r':
-	case c == '"':
-		s.inString, s.wasKey, s.ripe = true, false, false
-		s.last = s.last[:0]
-	case c == ':':
-		s.ripe, s.wasKey = s.wasKey, false
-	default:
-		s.wasKey, s.ripe = false, false
-	}
-}
-
-// divert decodes a string value, up to and with its closing quote, into the sink.
-func (s *splitter) divert() (err error) {
-	var to io.WriteCloser = discard{}
-	if s.sink != nil {
-		if to, err = s.sink.Create(s.count); err != nil {
+// readOperation reads an answer into op.
+func readOperation(body io.Reader, sink Sink, op *Operation) error {
+	if sink != nil {
+		if err := sink.Begin(); err != nil {
 			return permanentError{err}
 		}
 	}
-	s.count++
-	d := decoder{to: to}
-	err = s.copyString(&d)
-	if err == nil {
-		err = d.end()
+	r := operationReader{scan: jsonstream.NewScanner(body, jsonstream.Limits{TextBytes: maxAnswerText}), sink: sink}
+	*op = Operation{}
+	var documents []SignedDocument
+	err := r.object(op, "documentList", func() error {
+		return r.scan.Array(func(int) error {
+			d := SignedDocument{Content: -1}
+			err := r.object(&d, "signedContent", func() (err error) {
+				d.Content, err = r.content()
+				return err
+			})
+			documents = append(documents, d)
+			return err
+		})
+	})
+	op.Documents = documents
+	return answerError(err)
+}
+
+// object reads an object into v, all but the member special, which read consumes.
+func (r *operationReader) object(v any, special string, read func() error) error {
+	members := map[string]json.RawMessage{}
+	err := r.scan.Object(func(name string) error {
+		if name == special {
+			return read()
+		}
+		raw, err := r.scan.Raw(maxMember)
+		members[name] = json.RawMessage(raw)
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		return permanentError{err}
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return permanentError{err}
+	}
+	return nil
+}
+
+// content decodes a content into the sink and returns its number.
+func (r *operationReader) content() (int, error) {
+	from, err := r.scan.Base64()
+	if err != nil {
+		return -1, err
+	}
+	number := r.contents
+	r.contents++
+	if r.sink == nil {
+		return number, from.Close()
+	}
+	to, err := r.sink.Create(number)
+	if err != nil {
+		return -1, permanentError{err}
+	}
+	guarded := &guardedWriter{to: to}
+	_, err = io.Copy(guarded, from)
 	if cerr := to.Close(); err == nil && cerr != nil {
 		err = permanentError{cerr}
 	}
-	return err
-}
-
-func (s *splitter) copyString(d *decoder) error {
-	for {
-		if _, err := s.from.Peek(1); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return err
-		}
-		run, _ := s.from.Peek(s.from.Buffered())
-		stop := bytes.IndexAny(run, `"\\`)
-		if stop < 0 {
-			stop = len(run)
-		}
-		if err := d.add(run[:stop]); err != nil {
-			return err
-		}
-		if _, err := s.from.Discard(stop); err != nil {
-			return err
-		}
-		if stop == len(run) {
-			continue
-		}
-		if c, _ := s.from.ReadByte(); c == '"' {
-			return nil
-		}
-		c, err := s.unescape()
-		if err != nil {
-			return err
-		}
-		if err := d.add([]byte{c}); err != nil {
-			return err
-		}
+	if guarded.err != nil {
+		err = permanentError{fmt.Errorf("write signed content: %w", guarded.err)}
 	}
+	return number, err
 }
 
-// unescape reads what follows a backslash. Base64 has letters of ASCII only; anything else is a fault of the answer.
-func (s *splitter) unescape() (byte, error) {
-	c, err := s.from.ReadByte()
+// guardedWriter remembers that a fault was the writer's, not the reader's.
+type guardedWriter struct {
+	to  io.Writer
+	err error
+}
+
+func (w *guardedWriter) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
 	if err != nil {
-		return 0, fmt.Errorf("read signed content: %w", io.ErrUnexpectedEOF)
+		w.err = err
 	}
-	if c == '/' {
-		return c, nil
-	}
-	if c != 'u' {
-		return 0, errNotBase64
-	}
-	var hex [4]byte
-	if _, err := io.ReadFull(s.from, hex[:]); err != nil {
-		return 0, fmt.Errorf("read signed content: %w", io.ErrUnexpectedEOF)
-	}
-	v, err := strconv.ParseUint(string(hex[:]), 16, 16)
-	if err != nil || v >= utf8.RuneSelf {
-		return 0, errNotBase64
-	}
-	return byte(v), nil
+	return n, err
 }
 
-// decoder turns base64, piece by piece, into what it stands for.
-type decoder struct {
-	to    io.Writer
-	in    [32 << 10]byte // a multiple of four
-	n     int
-	raw   [24 << 10]byte
-	ended bool // padding was seen: nothing may follow
-}
-
-func (d *decoder) add(text []byte) error {
-	for len(text) > 0 {
-		n := copy(d.in[d.n:], text)
-		text = text[n:]
-		if d.n += n; d.n == len(d.in) {
-			if err := d.flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (d *decoder) flush() error {
-	if d.n == 0 {
+// answerError says of a fault in an answer whether another try may bring a better one: only if the answer broke off.
+func answerError(err error) error {
+	if err == nil {
 		return nil
 	}
-	n, err := base64.StdEncoding.Strict().Decode(d.raw[:], d.in[:d.n])
-	if err != nil || d.ended {
-		return errNotBase64
+	var fault *jsonstream.Error
+	if errors.As(err, &fault) && fault.Fault != jsonstream.Truncated {
+		return permanentError{fmt.Errorf("read answer: %w", err)}
 	}
-	d.ended = n < d.n/4*3
-	d.n = 0
-	if _, err := d.to.Write(d.raw[:n]); err != nil {
-		return permanentError{fmt.Errorf("write signed content: %w", err)}
-	}
-	return nil
+	return fmt.Errorf("read answer: %w", err)
 }
-
-func (d *decoder) end() error { return d.flush() }
-
-// discard is a sink's place where nobody wants the content.
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-func (discard) Close() error                { return nil }

@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,10 +15,9 @@ import (
 type memory struct {
 	begun    int
 	contents []*bytes.Buffer
-	fail     error
 }
 
-func (m *memory) Begin() error { m.begun++; m.contents = nil; return m.fail }
+func (m *memory) Begin() error { m.begun++; m.contents = nil; return nil }
 
 func (m *memory) Create(i int) (io.WriteCloser, error) {
 	if i != len(m.contents) {
@@ -33,84 +31,84 @@ type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
-func TestSplitterDiverts(t *testing.T) {
-	big := bytes.Repeat([]byte("0123456789"), 20_001)
-	tests := []struct {
-		name     string
-		in       string
-		want     string
-		contents []string
+func TestReadOperation(t *testing.T) {
+	big := strings.Repeat("0123456789", 20_001)
+	in := `{"documentList":[{"signedContent":"aGk=","name":"a"},{"name":"b","signedContent":null},{"new":{"x":[1]},"name":"c","signedContent":"` +
+		base64.StdEncoding.EncodeToString([]byte(big)) + `"},{"name":"d","signedContent":"\u0061G8="}],"id":9007199254740991,"status":"EXECUTED","folder":{"id":1}}`
+	var sink memory
+	var op Operation
+	if err := readOperation(iotest.HalfReader(strings.NewReader(in)), &sink, &op); err != nil {
+		t.Fatal(err)
+	}
+	if op.ID != 1<<53-1 || op.Status != StatusExecuted || len(op.Documents) != 4 {
+		t.Errorf("operation is %+v", op)
+	}
+	for i, want := range []struct {
+		name    string
+		content int
+	}{{"a", 0}, {"b", -1}, {"c", 1}, {"d", 2}} {
+		if d := op.Documents[i]; d.Name != want.name || d.Content != want.content {
+			t.Errorf("document %d is %s with content %d, want %s with %d", i, d.Name, d.Content, want.name, want.content)
+		}
+	}
+	for i, want := range []string{"hi", big, "ho"} {
+		if got := sink.contents[i].String(); got != want {
+			t.Errorf("content %d = %.50q, want %.50q", i, got, want)
+		}
+	}
+}
+
+func TestReadOperationWithoutSink(t *testing.T) {
+	var op Operation
+	err := readOperation(strings.NewReader(`{"documentList":[{"name":"a","signedContent":"aGk="}]}`), nil, &op)
+	if err != nil || len(op.Documents) != 1 || op.Documents[0].Name != "a" {
+		t.Errorf("readOperation = %+v, %v", op, err)
+	}
+}
+
+// TestReadOperationFaults: an answer that breaks off is asked for again, one that is wrong, or a disk that is full, is not.
+func TestReadOperationFaults(t *testing.T) {
+	tests := map[string]struct {
+		in        string
+		permanent bool
 	}{
-		{"none", `{"a":"b","n":[1,null]}`, `{"a":"b","n":[1,null]}`, nil},
-		{"one", `{"signedContent":"aGk="}`, `{"signedContent":"0"}`, []string{"hi"}},
-		{"blanks", "{\"signedContent\" \n:\t\"aGk=\" }", "{\"signedContent\" \n:\t\"0\" }", []string{"hi"}},
-		{"two", `[{"signedContent":"aGk="},{"x":1,"signedContent":"aG8="}]`, `[{"signedContent":"0"},{"x":1,"signedContent":"1"}]`, []string{"hi", "ho"}},
-		{"null", `{"signedContent":null,"a":"signedContent"}`, `{"signedContent":null,"a":"signedContent"}`, nil},
-		{"value of that name", `{"a":"signedContent","b":"aGk="}`, `{"a":"signedContent","b":"aGk="}`, nil},
-		{"longer key", `{"signedContents":"aGk="}`, `{"signedContents":"aGk="}`, nil},
-		{"escaped quote before", `{"a":"\"signedContent\":\"","signedContent":"aGk="}`, `{"a":"\"signedContent\":\"","signedContent":"0"}`, []string{"hi"}},
-		{"escapes inside", `{"signedContent":"\u0061Gk="}`, `{"signedContent":"0"}`, []string{"hi"}},
-		{"escaped slash", `{"signedContent":"\/\/\/\/"}`, `{"signedContent":"0"}`, []string{"\xff\xff\xff"}},
-		{"empty", `{"signedContent":""}`, `{"signedContent":"0"}`, []string{""}},
-		{"large", `{"signedContent":"` + base64.StdEncoding.EncodeToString(big) + `"}`, `{"signedContent":"0"}`, []string{string(big)}},
+		"empty":          {"", false},
+		"cut in content": {`{"documentList":[{"signedContent":"aGk`, false},
+		"cut at the end": {`{"documentList":[]`, false},
+		"not base64":     {`{"documentList":[{"signedContent":"a-_="}]}`, true},
+		"not JSON":       {`<html>`, true},
+		"wrong type":     {`{"id":"seven"}`, true},
+		"document type":  {`{"documentList":[7]}`, true},
+		"long member":    {`{"a":"` + strings.Repeat("x", maxMember) + `"}`, true},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var sink memory
-			got, err := io.ReadAll(newSplitter(iotest.HalfReader(strings.NewReader(tt.in)), &sink))
-			if err != nil || string(got) != tt.want {
-				t.Fatalf("splitter gave %.100q, %v, want %.100q", got, err, tt.want)
-			}
-			if len(sink.contents) != len(tt.contents) {
-				t.Fatalf("sink got %d contents, want %d", len(sink.contents), len(tt.contents))
-			}
-			for i, want := range tt.contents {
-				if got := sink.contents[i].String(); got != want {
-					t.Errorf("content %d = %.50q, want %.50q", i, got, want)
-				}
-			}
-		})
-	}
-}
-
-func TestSplitterRefuses(t *testing.T) {
-	for name, in := range map[string]string{
-		"cut off":           `{"signedContent":"aGk`,
-		"cut in an escape":  `{"signedContent":"\u00`,
-		"not base64":        `{"signedContent":"a-_="}`,
-		"escaped line end":  `{"signedContent":"aGk=\n"}`,
-		"non-ASCII escape":  `{"signedContent":"\u20ac"}`,
-		"padding inside":    `{"signedContent":"` + strings.Repeat("aGk=", 8192) + "aGk=" + `"}`,
-		"no padding":        `{"signedContent":"aGk"}`,
-		"trailing bits set": `{"signedContent":"aGl="}`,
-	} {
+	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if _, err := io.ReadAll(newSplitter(strings.NewReader(in), &memory{})); err == nil {
-				t.Errorf("splitter took %.40q, want a fault", in)
+			err := readOperation(strings.NewReader(tt.in), &memory{}, new(Operation))
+			if err == nil || errors.As(err, new(permanentError)) != tt.permanent {
+				t.Errorf("readOperation = %v, want a fault, permanent %v", err, tt.permanent)
 			}
 		})
 	}
 }
 
-// TestSplitterCutOffIsTemporary: an answer that breaks off is asked for again, one that is wrong is not.
-func TestSplitterCutOffIsTemporary(t *testing.T) {
-	_, err := io.ReadAll(newSplitter(strings.NewReader(`{"signedContent":"aGk`), &memory{}))
-	if !errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(permanentError)) {
-		t.Errorf("cut off: %v, want unexpected EOF and nothing permanent", err)
-	}
-	_, err = io.ReadAll(newSplitter(strings.NewReader(`{"signedContent":"a-_="}`), &memory{}))
-	if !errors.As(err, new(permanentError)) {
-		t.Errorf("not base64: %v, want a permanent error", err)
+func TestReadOperationFullDisk(t *testing.T) {
+	full := errors.New("no space left on device")
+	in := `{"documentList":[{"signedContent":"aGk="}]}`
+	for _, sink := range []Sink{brokenSink{create: full}, brokenSink{write: full}, brokenSink{shut: full}} {
+		err := readOperation(strings.NewReader(in), sink, new(Operation))
+		if !errors.Is(err, full) || !errors.As(err, new(permanentError)) {
+			t.Errorf("readOperation = %v, want %v, permanent", err, full)
+		}
 	}
 }
 
-func TestSplitterBoundsText(t *testing.T) {
-	endless := io.MultiReader(strings.NewReader(`{"a":"`), iotest.DataErrReader(zeros{}))
-	n, err := io.Copy(io.Discard, newSplitter(endless, &memory{}))
-	if err == nil || n > maxAnswerText {
-		t.Errorf("splitter passed %d bytes on and ended with %v, want an end at %d", n, err, maxAnswerText)
-	}
-}
+// brokenSink fails where it is told to.
+type brokenSink struct{ create, write, shut error }
+
+func (s brokenSink) Begin() error                       { return nil }
+func (s brokenSink) Create(int) (io.WriteCloser, error) { return s, s.create }
+func (s brokenSink) Write(p []byte) (int, error)        { return len(p), s.write }
+func (s brokenSink) Close() error                       { return s.shut }
 
 // zeros is an endless run of the digit 0.
 type zeros struct{}
@@ -120,23 +118,4 @@ func (zeros) Read(p []byte) (int, error) {
 		p[i] = '0'
 	}
 	return len(p), nil
-}
-
-func FuzzSplitter(f *testing.F) {
-	f.Add([]byte(`{"documentList":[{"signedContent":"aGk=","name":"a\"b"}]}`))
-	f.Add([]byte(`{"signedContent":"\u0061\/"}`))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		var sink memory
-		got, err := io.ReadAll(newSplitter(bytes.NewReader(in), &sink))
-		if err != nil {
-			return
-		}
-		// What is JSON before is JSON after, and no content was lost on the way.
-		if json.Valid(in) && !json.Valid(got) {
-			t.Errorf("splitter made %q of %q", got, in)
-		}
-		if n := bytes.Count(in, []byte(`"signedContent"`)); len(sink.contents) > n {
-			t.Errorf("%d contents came from %d keys", len(sink.contents), n)
-		}
-	})
 }
