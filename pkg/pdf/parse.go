@@ -7,7 +7,12 @@ import (
 // parser builds objects from tokens (ISO 32000-2 7.3).
 type parser struct {
 	lex *lexer
+	// spans collects where the items of the outermost dictionary lie; nil where nobody asks.
+	spans *[]span
 }
+
+// span is where an item lies in the file: from its first byte to behind its last one.
+type span struct{ start, end int64 }
 
 // object reads one object that ends by itself; a reference is told from two numbers only inside arrays and dictionaries, and by
 // items. It returns the keyword instead where one stands.
@@ -56,6 +61,7 @@ func (p *parser) items(depth int, until tokenKind) ([]Object, error) {
 		if p.closes(until) {
 			return items, nil
 		}
+		start := p.lex.offset()
 		o, keyword, err := p.object(depth)
 		switch {
 		case err != nil:
@@ -68,6 +74,12 @@ func (p *parser) items(depth int, until tokenKind) ([]Object, error) {
 			return nil, damaged("an unknown word stands in an object")
 		default:
 			items = append(items, o)
+		}
+		if p.spans != nil && depth == 1 {
+			if keyword == "R" { // it began with the first of the two numbers
+				start = (*p.spans)[len(items)-1].start
+			}
+			*p.spans = append((*p.spans)[:len(items)-1], span{start, p.lex.offset()})
 		}
 	}
 }

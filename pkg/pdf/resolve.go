@@ -20,6 +20,9 @@ func (d *Document) Get(o Object) (Object, error) {
 	return nil, tooComplex("references are chained more than %d times", maxRefChain)
 }
 
+// Object returns the object that a reference stands for, which may be a reference again.
+func (d *Document) Object(ref Ref) (Object, error) { return d.load(ref) }
+
 // Dict is Get for a dictionary: nil for null, damage for anything else. A stream's dictionary does not count.
 func (d *Document) Dict(o Object) (*Dict, error) {
 	v, err := d.Get(o)

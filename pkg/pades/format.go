@@ -1,0 +1,144 @@
+package pades
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Revocation gathers validation data for certificates. Errors are signing.KindRevocation.
+type Revocation interface {
+	// Gather returns what is needed to validate the chains of the certificates given, which are the chains of a signer or of a
+	// timestamp authority: further certificates, OCSP responses and CRLs, each DER. Roots need none.
+	Gather(ctx context.Context, chain []*x509.Certificate) (certs, ocsps, crls [][]byte, err error)
+}
+
+// Format signs PDF documents. The zero value signs at level B-B; it is safe for concurrent use and keeps nothing between calls.
+type Format struct {
+	Timestamper signing.Timestamper // nil: levels above B-B are refused with KindTimestamp
+	Revocation  Revocation          // nil: levels above B-T are refused with KindRevocation
+	// TokenSize is what a timestamp token of the Timestamper takes, in bytes; 0 = cms.UsualTokenSize. A token that does not fit
+	// becomes a document timestamp in a revision of its own.
+	TokenSize int
+}
+
+var _ signing.Format = (*Format)(nil)
+
+// Prepare implements signing.Format.
+func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Credential) (signing.Prepared, error) {
+	if err := f.accepts(in.Signature); err != nil {
+		return signing.Prepared{}, err
+	}
+	doc, err := pdf.Open(in.File, in.File.Size())
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	form, err := inspect(doc)
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return signing.Prepared{}, err
+	}
+	size, err := f.contentsSize(in.Signature.Level, c)
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	section, err := signatureSection(doc, form, in, size)
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	after, err := hashOriginal(ctx, in, c.Hash)
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	s := &state{
+		Version: stateVersion, OriginalSize: in.File.Size(), Head: section.head, Tail: section.tail, Hole: section.hole,
+		Signature: section.signature.Number, Hash: uint(c.Hash), Midstate: after, Algorithm: c.Algorithm, Chain: rawChain(c.Chain),
+	}
+	digest, err := s.documentDigest()
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	if s.Attributes, err = cms.SignedAttributes(c.Hash, digest, c.Certificate()); err != nil {
+		return signing.Prepared{}, internal("build signed attributes", err)
+	}
+	encoded, err := s.encode()
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	h := c.Hash.New()
+	h.Write(s.Attributes)
+	return signing.Prepared{Digest: h.Sum(nil), State: encoded}, nil
+}
+
+// Embed implements signing.Format.
+func (f *Format) Embed(ctx context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
+	if err := f.accepts(in.Signature); err != nil {
+		return nil, err
+	}
+	s, err := decodeState(p.State, in.File.Size())
+	if err != nil {
+		return nil, err
+	}
+	chain, err := s.chain()
+	if err != nil {
+		return nil, err
+	}
+	der, err := cms.Build(cms.SignedDataParams{
+		SignedAttributes: s.Attributes, SignatureValue: value, Chain: chain, Algorithm: s.Algorithm, Hash: crypto.Hash(s.Hash),
+	})
+	if err != nil {
+		return nil, internal("build SignedData", err)
+	}
+	section, err := s.fill(der)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.check(in, section); err != nil {
+		return nil, err
+	}
+	return section, nil
+}
+
+// accepts refuses what is not configured or not implemented, before any work.
+func (f *Format) accepts(sig signing.SignatureInfo) error {
+	switch sig.Level {
+	case signing.LevelB:
+	case signing.LevelT, signing.LevelLT, signing.LevelLTA:
+		return signing.Errorf(signing.KindTimestamp, "timestamps are not configured")
+	default:
+		return signing.Errorf(signing.KindInvalid, "level %q is not known", sig.Level)
+	}
+	if sig.Visible != nil {
+		return signing.Errorf(signing.KindVisible, "visible signatures are not available")
+	}
+	return nil
+}
+
+// contentsSize is the room for the SignedData, in bytes: what the chain takes, and a token where the level wants one.
+func (f *Format) contentsSize(level signing.Level, c *signing.Credential) (int, error) {
+	token := 0
+	if level != signing.LevelB {
+		if token = f.TokenSize; token == 0 {
+			token = cms.UsualTokenSize
+		}
+	}
+	size, err := cms.EstimateSize(c.Chain, c.Algorithm, token)
+	if err != nil {
+		return 0, (&signing.Error{Kind: signing.KindCertificate, Detail: "the certificate cannot be used for signing"}).Because(err)
+	}
+	return size, nil
+}
+
+func rawChain(chain []*x509.Certificate) [][]byte {
+	raw := make([][]byte, len(chain))
+	for i, c := range chain {
+		raw[i] = c.Raw
+	}
+	return raw
+}

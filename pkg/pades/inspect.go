@@ -1,0 +1,214 @@
+package pades
+
+import (
+	"fmt"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Permission bits of ISO 32000-2 table 22, counted from 1 there.
+const (
+	mayModify   = 1 << 3 // bit 4
+	mayAnnotate = 1 << 5 // bit 6
+)
+
+// form is what inspect found out about a document's interactive form.
+type form struct {
+	dict  *pdf.Dict // nil: there is none
+	ref   pdf.Ref   // zero: it stands in the catalog itself
+	names map[string]bool
+}
+
+// inspect refuses a document that must not or cannot be signed, and returns its form.
+func inspect(doc *pdf.Document) (*form, error) {
+	catalog, _, err := doc.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	if key, dup := catalog.Duplicate(); dup {
+		return nil, damaged("its catalog has the key /%s twice", string(key))
+	}
+	if p := doc.Permissions(); p&mayModify == 0 || p&mayAnnotate == 0 {
+		return nil, forbidden("its permissions do not allow a new signature field")
+	}
+	if err := checkCertification(doc, catalog); err != nil {
+		return nil, err
+	}
+	f := &form{names: map[string]bool{}}
+	f.ref, _ = catalog.Get("AcroForm").(pdf.Ref)
+	if f.dict, err = doc.Dict(catalog.Get("AcroForm")); err != nil || f.dict == nil {
+		return f, err
+	}
+	if key, dup := f.dict.Duplicate(); dup {
+		return nil, damaged("its form has the key /%s twice", string(key))
+	}
+	if err := f.checkFields(doc); err != nil {
+		return nil, err
+	}
+	return f, f.checkXFA(doc, catalog)
+}
+
+// checkFields looks at every field: its name, and, where it is signed, what the signature forbids.
+func (f *form) checkFields(doc *pdf.Document) error {
+	return walkFields(doc, f.dict, func(fd field) error {
+		f.names[fd.name] = true
+		if fd.kind != "Sig" {
+			return nil
+		}
+		value, err := doc.Dict(fd.dict.Get("V"))
+		if err != nil || value == nil {
+			return err
+		}
+		if err := checkByteRange(doc, value); err != nil {
+			return err
+		}
+		return checkLocks(doc, fd, value)
+	})
+}
+
+// checkXFA refuses a form that lives in XFA alone: readers of XFA would not show a field that stands outside of it.
+func (f *form) checkXFA(doc *pdf.Document, catalog *pdf.Dict) error {
+	xfa, err := doc.Get(f.dict.Get("XFA"))
+	if err != nil || xfa == nil {
+		return err
+	}
+	needs, err := doc.Get(catalog.Get("NeedsRendering"))
+	if err != nil {
+		return err
+	}
+	if needs == true || len(f.names) == 0 {
+		return signing.Errorf(signing.KindUnsupported, "PDF is an XFA form without PDF fields, which cannot be signed")
+	}
+	return nil
+}
+
+// checkCertification honours the document's DocMDP: 1 forbids every change (ISO 32000-2 12.8.2.2).
+func checkCertification(doc *pdf.Document, catalog *pdf.Dict) error {
+	perms, err := doc.Dict(catalog.Get("Perms"))
+	if err != nil {
+		return err
+	}
+	certification, err := doc.Dict(perms.Get("DocMDP"))
+	if err != nil || certification == nil {
+		return err
+	}
+	return eachReference(doc, certification, func(method pdf.Name, params *pdf.Dict) error {
+		if method != "DocMDP" {
+			return nil
+		}
+		p, err := doc.Int(params.Get("P"), 2)
+		if err == nil && p == 1 {
+			return forbidden("its certification allows no changes")
+		}
+		return err
+	})
+}
+
+// eachReference goes through the signature references of a signature (ISO 32000-2 table 256).
+func eachReference(doc *pdf.Document, signature *pdf.Dict, visit func(method pdf.Name, params *pdf.Dict) error) error {
+	references, err := doc.Array(signature.Get("Reference"))
+	if err != nil {
+		return err
+	}
+	if len(references) > 100 {
+		return signing.Errorf(signing.KindTooComplex, "PDF is too complex: a signature has more than 100 references")
+	}
+	for _, o := range references {
+		reference, err := doc.Dict(o)
+		if err != nil {
+			return err
+		}
+		method, err := doc.Name(reference.Get("TransformMethod"))
+		if err != nil {
+			return err
+		}
+		params, err := doc.Dict(reference.Get("TransformParams"))
+		if err != nil {
+			return err
+		}
+		if err := visit(method, params); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkLocks honours what a signed field locks: FieldMDP of the signature, and /Lock of the field, whose /P is as DocMDP's
+// (ISO 32000-2 12.8.2.4 and table 236). A new field is one that /All locks, and one that /Exclude does not name.
+func checkLocks(doc *pdf.Document, fd field, signature *pdf.Dict) error {
+	err := eachReference(doc, signature, func(method pdf.Name, params *pdf.Dict) error {
+		if method != "FieldMDP" {
+			return nil
+		}
+		return checkLock(doc, params)
+	})
+	if err != nil {
+		return err
+	}
+	lock, err := doc.Dict(fd.dict.Get("Lock"))
+	if err != nil || lock == nil {
+		return err
+	}
+	return checkLock(doc, lock)
+}
+
+func checkLock(doc *pdf.Document, lock *pdf.Dict) error {
+	p, err := doc.Int(lock.Get("P"), 0)
+	if err != nil {
+		return err
+	}
+	if p == 1 {
+		return forbidden("an earlier signature allows no changes")
+	}
+	action, err := doc.Name(lock.Get("Action"))
+	if err != nil {
+		return err
+	}
+	if action == "All" || action == "Exclude" {
+		return forbidden("an earlier signature locks its form fields")
+	}
+	return nil
+}
+
+// checkByteRange refuses a document with an earlier signature that cannot be valid: its ByteRange must leave out exactly one
+// hexadecimal string within the file. Digests are not looked at: that would take a reading of the whole file.
+func checkByteRange(doc *pdf.Document, signature *pdf.Dict) error {
+	r, err := readByteRange(doc, signature)
+	if err != nil {
+		return signing.Errorf(signing.KindBroken, "an earlier signature is broken: %v", err)
+	}
+	ends, err := doc.RawBytes(r.gapStart, 1)
+	if err != nil {
+		return err
+	}
+	last, err := doc.RawBytes(r.gapEnd-1, 1)
+	if err != nil {
+		return err
+	}
+	if ends[0] != '<' || last[0] != '>' {
+		return signing.Errorf(signing.KindBroken, "an earlier signature is broken: its ByteRange does not leave out its /Contents")
+	}
+	return nil
+}
+
+// byteRange is a ByteRange of two ranges that begin at 0 (ISO 32000-2 12.8.1): the gap is [gapStart, gapEnd), the end is exclusive.
+type byteRange struct{ gapStart, gapEnd, end int64 }
+
+func readByteRange(doc *pdf.Document, signature *pdf.Dict) (byteRange, error) {
+	a, err := doc.Array(signature.Get("ByteRange"))
+	if err != nil || len(a) != 4 {
+		return byteRange{}, fmt.Errorf("its ByteRange has not four numbers")
+	}
+	var v [4]int64
+	for i := range a {
+		if v[i], err = doc.Int(a[i], -1); err != nil || v[i] < 0 {
+			return byteRange{}, fmt.Errorf("its ByteRange is not made of numbers")
+		}
+	}
+	r := byteRange{gapStart: v[1], gapEnd: v[2], end: v[2] + v[3]}
+	if v[0] != 0 || r.gapEnd < r.gapStart+2 || r.end < r.gapEnd || r.end > doc.Size() {
+		return byteRange{}, fmt.Errorf("its ByteRange does not lie within the file")
+	}
+	return r, nil
+}

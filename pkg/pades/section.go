@@ -1,0 +1,251 @@
+package pades
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+const (
+	// byteRangeDigits is the width of each number in the ByteRange: files up to 100 GB.
+	byteRangeDigits = 11
+	// widgetFlags are Print and Locked (ISO 32000-2 table 167).
+	widgetFlags = 4 | 128
+	// sigFlags are SignaturesExist and AppendOnly (ISO 32000-2 table 225).
+	sigFlags = 1 | 2
+	// extensionSignature is the ESIC extension level of PAdES signatures, extensionDSS of documents with a DSS.
+	extensionSignature = 2
+	extensionDSS       = 5
+)
+
+// hollow is a section with a hole for /Contents.
+type hollow struct {
+	head, tail []byte // up to and with <, and from > on
+	hole       int    // hexadecimal digits
+	signature  pdf.Ref
+	field      pdf.Ref
+}
+
+// fieldSpec is what makes one signature field different from another.
+type fieldSpec struct {
+	value *pdf.Dict // signature dictionary without ByteRange and Contents
+	size  int       // bytes reserved for the content
+	level int64     // ESIC extension level
+}
+
+// signatureSection writes the section that signs doc, with size bytes reserved for the SignedData.
+func signatureSection(doc *pdf.Document, f *form, in signing.Input, size int) (*hollow, error) {
+	value := pdf.NewDict(
+		"Type", pdf.Name("Sig"),
+		"Filter", pdf.Name("Adobe.PPKLite"),
+		"SubFilter", pdf.Name("ETSI.CAdES.detached"),
+		"M", pdf.Text(date(in.Time)),
+	)
+	if in.Signature.Reason != "" {
+		value.Set("Reason", pdf.Text(in.Signature.Reason))
+	}
+	if in.Signature.Location != "" {
+		value.Set("Location", pdf.Text(in.Signature.Location))
+	}
+	return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionSignature})
+}
+
+// fieldSection writes a section with a new, invisible signature field.
+func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
+	u, err := pdf.NewUpdate(doc)
+	if err != nil {
+		return nil, err
+	}
+	ranges := pdf.NewSlot([]byte(strings.Repeat(" ", len("[0    ]")+3*byteRangeDigits)))
+	contents := pdf.NewSlot([]byte("<" + strings.Repeat("0", 2*spec.size) + ">"))
+	spec.value.Set("ByteRange", ranges)
+	spec.value.Set("Contents", contents)
+	signature := u.Add(spec.value)
+	widget, err := addField(u, f, signature)
+	if err != nil {
+		return nil, err
+	}
+	if err := declare(u, spec.level); err != nil {
+		return nil, err
+	}
+	section, err := u.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	base := doc.Size()
+	gapStart := contents.Offset()
+	gapEnd := gapStart + int64(contents.Len())
+	text := fmt.Sprintf("[0 %-*d %-*d %-*d]", byteRangeDigits, gapStart, byteRangeDigits, gapEnd, byteRangeDigits, base+int64(len(section))-gapEnd)
+	if copy(section[ranges.Offset()-base:], text); len(text) > ranges.Len() {
+		return nil, signing.Errorf(signing.KindTooLarge, "the document is too large to be signed")
+	}
+	return &hollow{
+		head: section[:gapStart-base+1], tail: section[gapEnd-base-1:], hole: 2 * spec.size, signature: signature, field: widget,
+	}, nil
+}
+
+// date is a date string in UTC (ISO 32000-2 7.9.4).
+func date(t time.Time) string { return t.UTC().Format("D:20060102150405") + "+00'00'" }
+
+// addField adds the field, which is its own widget on the first page, to the page and to the form.
+func addField(u *pdf.Update, f *form, signature pdf.Ref) (pdf.Ref, error) {
+	page, err := u.Document().Page(0)
+	if err != nil {
+		return pdf.Ref{}, err
+	}
+	// An invisible field has an appearance all the same: PDF/A asks for it (ISO 19005-1 6.9).
+	box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(0), pdf.Int(0)}
+	appearance := u.Add(pdf.NewStream(pdf.NewDict(
+		"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", box, "Resources", pdf.NewDict(),
+	), nil))
+	widget := u.Add(pdf.NewDict(
+		"Type", pdf.Name("Annot"),
+		"Subtype", pdf.Name("Widget"),
+		"FT", pdf.Name("Sig"),
+		"T", pdf.Text(f.freeName()),
+		"V", signature,
+		"F", pdf.Int(widgetFlags),
+		"Rect", box,
+		"P", page.Ref,
+		"AP", pdf.NewDict("N", appearance),
+	))
+	if err := addAnnotation(u, page.Ref, widget); err != nil {
+		return pdf.Ref{}, err
+	}
+	return widget, addToForm(u, f, widget)
+}
+
+// freeName is the first of Signature1, Signature2 … that no field has.
+func (f *form) freeName() string {
+	for i := 1; ; i++ {
+		if name := fmt.Sprintf("Signature%d", i); !f.names[name] {
+			return name
+		}
+	}
+}
+
+// addAnnotation appends the widget to the page's /Annots, which may be missing, direct or an object of its own.
+func addAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
+	dict, err := u.Document().Dict(page)
+	if err != nil {
+		return err
+	}
+	return appendTo(u, dict, "Annots", widget, func() (*pdf.Dict, error) { return u.EditDict(page) })
+}
+
+// appendTo appends to the array under a key of a dictionary. Where the array is an object of its own only that is changed, else the
+// dictionary that edit returns.
+func appendTo(u *pdf.Update, dict *pdf.Dict, key pdf.Name, item pdf.Ref, edit func() (*pdf.Dict, error)) error {
+	list, err := u.Document().Array(dict.Get(key))
+	if err != nil {
+		return err
+	}
+	list = append(list.Clone(), item)
+	if ref, ok := dict.Get(key).(pdf.Ref); ok && len(list) > 1 {
+		return putArray(u, ref, list)
+	}
+	owner, err := edit()
+	if err != nil {
+		return err
+	}
+	owner.Set(key, list)
+	return nil
+}
+
+// putArray replaces the array that ref leads to, over references if there are any.
+func putArray(u *pdf.Update, ref pdf.Ref, list pdf.Array) error {
+	for range 32 {
+		next, err := u.Document().Object(ref)
+		if err != nil {
+			return err
+		}
+		deeper, ok := next.(pdf.Ref)
+		if !ok {
+			break
+		}
+		ref = deeper
+	}
+	u.Put(ref, list)
+	return nil
+}
+
+// addToForm extends the interactive form, or makes one (ISO 32000-2 12.7.3). Nothing that is in it is lost.
+func addToForm(u *pdf.Update, f *form, widget pdf.Ref) error {
+	_, root, err := u.Document().Catalog()
+	if err != nil {
+		return err
+	}
+	if f.dict == nil {
+		catalog, err := u.EditDict(root)
+		if err != nil {
+			return err
+		}
+		catalog.Set("AcroForm", u.Add(pdf.NewDict("Fields", pdf.Array{widget}, "SigFlags", pdf.Int(sigFlags))))
+		return nil
+	}
+	edited, err := editForm(u, f, root)
+	if err != nil {
+		return err
+	}
+	if err := appendTo(u, f.dict, "Fields", widget, func() (*pdf.Dict, error) { return edited, nil }); err != nil {
+		return err
+	}
+	flags, err := u.Document().Int(f.dict.Get("SigFlags"), 0)
+	if err != nil {
+		return err
+	}
+	edited.Set("SigFlags", pdf.Int(flags|sigFlags))
+	return nil
+}
+
+// editForm returns a copy of the form that will be written: as an object, or as part of the catalog.
+func editForm(u *pdf.Update, f *form, root pdf.Ref) (*pdf.Dict, error) {
+	if f.ref.Number != 0 {
+		return u.EditDict(f.ref)
+	}
+	catalog, err := u.EditDict(root)
+	if err != nil {
+		return nil, err
+	}
+	edited := f.dict.Clone()
+	catalog.Set("AcroForm", edited)
+	return edited, nil
+}
+
+// declare enters the ESIC developer extension into the catalog of a document below PDF 2.0 (ISO 32000-2 7.12, ETSI EN 319 142-1
+// 5.6), unless it is there at that level.
+func declare(u *pdf.Update, level int64) error {
+	doc := u.Document()
+	version, err := doc.Version()
+	if err != nil || !version.Less(pdf.Version{Major: 2}) {
+		return err
+	}
+	catalog, root, err := doc.Catalog()
+	if err != nil {
+		return err
+	}
+	extensions, err := doc.Dict(catalog.Get("Extensions"))
+	if err != nil {
+		return err
+	}
+	esic, err := doc.Get(extensions.Get("ESIC"))
+	if err != nil {
+		return err
+	}
+	if old, ok := esic.(*pdf.Dict); ok {
+		if n, err := doc.Int(old.Get("ExtensionLevel"), 0); err != nil || n >= level {
+			return err
+		}
+	}
+	edited, err := u.EditDict(root)
+	if err != nil {
+		return err
+	}
+	extensions = extensions.Clone()
+	extensions.Set("ESIC", pdf.NewDict("BaseVersion", pdf.Name("1.7"), "ExtensionLevel", pdf.Int(level)))
+	edited.Set("Extensions", extensions)
+	return nil
+}
