@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/hostport"
 )
 
 // value takes the text of a setting. set's errors say what is wanted, without the setting's name.
@@ -199,7 +199,7 @@ func (v choice[T]) form(prefix, separator string) string {
 type hostPort struct{ to *string }
 
 func (v hostPort) set(s string) error {
-	if _, _, err := affinity.ParseHostPort(s); err != nil {
+	if _, _, err := hostport.Parse(s); err != nil {
 		return fmt.Errorf("want HOST:PORT, such as proxy-0.example.org:8080 or [2001:db8::1]:8080")
 	}
 	*v.to = s

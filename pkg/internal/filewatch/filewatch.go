@@ -35,24 +35,35 @@ func Run(ctx context.Context, c Config, changed func()) error {
 	w.open()
 	defer w.close()
 
-	poll := time.NewTicker(c.Poll)
+	events := make(chan struct{})
+	forwarding := make(chan struct{})
+	go func() {
+		defer close(forwarding)
+		w.forward(ctx, events)
+	}()
+	loop(ctx, c.Poll, events, w.add, changed)
+	<-forwarding
+	return nil
+}
+
+// loop calls changed at once, since the caller read the files before anybody watched them, then settle after the last of several
+// events, and at every poll, before which it calls rewatch: a folder that was replaced has a new inode.
+func loop(ctx context.Context, every time.Duration, events <-chan struct{}, rewatch, changed func()) {
+	poll := time.NewTicker(every)
 	defer poll.Stop()
 	quiet := time.NewTimer(0)
 	quiet.Stop()
-	// The caller read the files before Run was there: whatever happened in between is seen now.
 	changed()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-w.events():
+			return
+		case <-events:
 			quiet.Reset(settle)
-		case err := <-w.errors():
-			w.log.Error(err, "file notifications were lost; polling goes on")
 		case <-quiet.C:
 			changed()
 		case <-poll.C:
-			w.add() // a folder that was replaced has a new inode
+			rewatch()
 			changed()
 		}
 	}
@@ -105,16 +116,23 @@ func (f *folders) close() {
 	}
 }
 
-func (f *folders) events() <-chan fsnotify.Event {
+// forward turns the system's notifications into events until ctx is done.
+func (f *folders) forward(ctx context.Context, events chan<- struct{}) {
 	if f.watcher == nil {
-		return nil
+		return
 	}
-	return f.watcher.Events
-}
-
-func (f *folders) errors() <-chan error {
-	if f.watcher == nil {
-		return nil
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.watcher.Events:
+			select {
+			case events <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		case err := <-f.watcher.Errors:
+			f.log.Error(err, "file notifications were lost; polling goes on")
+		}
 	}
-	return f.watcher.Errors
 }
