@@ -1,0 +1,53 @@
+package tsa
+
+// Rudeness is one way to misbehave.
+type Rudeness string
+
+const (
+	Polite Rudeness = ""
+
+	// No token.
+
+	Rejection   Rudeness = "rejection"        // PKIStatus rejection with badRequest
+	SystemFail  Rudeness = "system-failure"   // PKIStatus rejection with systemFailure
+	Waiting     Rudeness = "waiting"          // PKIStatus waiting
+	NoToken     Rudeness = "no-token"         // granted, without a token
+	BadRequest  Rudeness = "400"              // HTTP 400, as one national authority says "too many requests"
+	TooMany     Rudeness = "429"              // HTTP 429 with Retry-After: 30
+	Unavailable Rudeness = "503"              // HTTP 503
+	Forbidden   Rudeness = "403"              // HTTP 403
+	HTML        Rudeness = "html"             // HTTP 200 with a page
+	Empty       Rudeness = "empty"            // HTTP 200 with nothing
+	Garbage     Rudeness = "garbage"          // HTTP 200 with bytes of no structure
+	Cut         Rudeness = "cut"              // the connection ends in the middle of the answer
+	Slow        Rudeness = "slow"             // no answer until the client goes away
+	Huge        Rudeness = "huge"             // an answer that does not end
+	Redirect    Rudeness = "redirect"         // HTTP 302 to itself
+	Trailing    Rudeness = "trailing-garbage" // a good answer with bytes behind it
+
+	// A token that must not be used.
+
+	WrongNonce    Rudeness = "wrong-nonce"
+	MissingNonce  Rudeness = "missing-nonce"
+	WrongImprint  Rudeness = "wrong-imprint"
+	WrongHash     Rudeness = "wrong-hash" // another imprint algorithm
+	WrongValue    Rudeness = "wrong-value"
+	WrongPurpose  Rudeness = "wrong-purpose"  // a certificate without the extended key usage
+	ForeignSigner Rudeness = "foreign-signer" // signing-certificate-v2 names another certificate
+	NoSigner      Rudeness = "no-signing-certificate"
+	NoCertificate Rudeness = "no-certificate" // although asked for
+	Stale         Rudeness = "stale"          // a time of an hour ago
+	Future        Rudeness = "future"         // a time in an hour
+	WrongPolicy   Rudeness = "wrong-policy"   // another policy than the one asked for
+
+	// Allowed, if unusual.
+
+	WithMods Rudeness = "granted-with-mods"
+)
+
+// Rudenesses lists all but Polite and WithMods.
+func Rudenesses() []Rudeness {
+	return []Rudeness{Rejection, SystemFail, Waiting, NoToken, BadRequest, TooMany, Unavailable, Forbidden, HTML, Empty, Garbage, Cut, Slow, Huge,
+		Redirect, Trailing, WrongNonce, MissingNonce, WrongImprint, WrongHash, WrongValue, WrongPurpose, ForeignSigner, NoSigner, NoCertificate,
+		Stale, Future, WrongPolicy}
+}
