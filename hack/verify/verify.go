@@ -1,0 +1,238 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Report is what was found out about one signed file.
+type Report struct {
+	Asked  []string // who was asked
+	Faults []string // empty: nobody found fault
+}
+
+func (r *Report) add(who string, fault string) {
+	r.Asked = append(r.Asked, who)
+	if fault != "" {
+		r.Faults = append(r.Faults, who+": "+fault)
+	}
+}
+
+// Err joins the faults; nil if there are none.
+func (r *Report) Err() error {
+	if len(r.Faults) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(r.Faults, "; "))
+}
+
+// tools are the programs that File asks.
+var tools = []string{"qpdf", "pdfsig", "certutil", "openssl"}
+
+// Missing lists the programs that would be asked and are not installed.
+func Missing() []string {
+	var missing []string
+	for _, tool := range tools {
+		if !installed(tool) {
+			missing = append(missing, tool)
+		}
+	}
+	return missing
+}
+
+func installed(tool string) bool {
+	_, err := exec.LookPath(tool)
+	return err == nil
+}
+
+// Verifier checks signatures that chain to one CA. Make it with New and end it with Close.
+type Verifier struct {
+	ca  string // PEM file
+	nss string // folder with a trust database of that CA; empty where certutil is missing
+}
+
+// New prepares to check signatures that chain to the PEM certificate caFile.
+func New(ctx context.Context, caFile string) (*Verifier, error) {
+	v := &Verifier{ca: caFile}
+	if !installed("certutil") || !installed("pdfsig") {
+		return v, nil
+	}
+	dir, err := os.MkdirTemp("", "verify-nss-")
+	if err != nil {
+		return nil, fmt.Errorf("make trust database: %w", err)
+	}
+	v.nss = dir
+	for _, args := range [][]string{
+		{"-N", "-d", "sql:" + dir, "--empty-password"},
+		{"-A", "-d", "sql:" + dir, "-n", "ca", "-t", "CT,C,C", "-i", caFile},
+	} {
+		if out, err := exec.CommandContext(ctx, "certutil", args...).CombinedOutput(); err != nil {
+			v.Close()
+			return nil, fmt.Errorf("make trust database: %w: %s", err, bytes.TrimSpace(out))
+		}
+	}
+	return v, nil
+}
+
+// Close removes the trust database.
+func (v *Verifier) Close() {
+	if v.nss != "" {
+		_ = os.RemoveAll(v.nss)
+	}
+}
+
+// File asks everybody about signed, which was made of original by adding one signature.
+func (v *Verifier) File(ctx context.Context, original, signed string) Report {
+	var r Report
+	r.add("prefix", prefix(original, signed))
+	if installed("qpdf") {
+		r.add("qpdf", qpdf(ctx, original, signed))
+	}
+	if installed("pdfsig") {
+		r.add("pdfsig", v.pdfsig(ctx, signed))
+	}
+	if installed("openssl") {
+		r.add("openssl", v.openssl(ctx, signed))
+	}
+	return r
+}
+
+// prefix holds that signed is original and something more, byte for byte.
+func prefix(original, signed string) string {
+	o, err := os.Open(original)
+	if err != nil {
+		return err.Error()
+	}
+	defer o.Close()
+	s, err := os.Open(signed)
+	if err != nil {
+		return err.Error()
+	}
+	defer s.Close()
+	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(o, a)
+		if m, _ := io.ReadFull(s, b[:n]); m < n || !bytes.Equal(a[:n], b[:n]) {
+			return "the signed file does not begin with the original"
+		}
+		if err != nil {
+			break
+		}
+	}
+	if n, _ := s.Read(b[:1]); n == 0 {
+		return "nothing was added to the original"
+	}
+	return ""
+}
+
+var number = regexp.MustCompile(`\d+`)
+
+// qpdf holds that the signed file has no structural fault that the original did not have. Exit code 2 is errors, 3 warnings.
+func qpdf(ctx context.Context, original, signed string) string {
+	complaints := func(path string) map[string]bool {
+		out, _ := exec.CommandContext(ctx, "qpdf", "--check", path).CombinedOutput()
+		found := map[string]bool{}
+		for line := range strings.Lines(string(out)) {
+			line = strings.ReplaceAll(strings.TrimSpace(line), path, "FILE")
+			if strings.Contains(line, "WARNING") || strings.Contains(line, "rror") && !strings.Contains(line, "No syntax") && !strings.Contains(line, "errors that qpdf cannot") {
+				found[number.ReplaceAllString(line, "N")] = true
+			}
+		}
+		return found
+	}
+	before := complaints(original)
+	for line := range complaints(signed) {
+		if !before[line] {
+			return line
+		}
+	}
+	return ""
+}
+
+// pdfsig reads what poppler says of the last signature. Its exit code is 0 even for a wrong digest: the text decides.
+func (v *Verifier) pdfsig(ctx context.Context, signed string) string {
+	args := []string{signed}
+	if v.nss != "" {
+		args = []string{"-nssdir", v.nss, signed}
+	}
+	cmd := exec.CommandContext(ctx, "pdfsig", args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Sprintf("%v: %s", err, bytes.TrimSpace(text))
+	}
+	parts := strings.Split(string(text), "Signature #")
+	last := parts[len(parts)-1]
+	wanted := []string{"Signature Validation: Signature is Valid.", "Total document signed"}
+	if v.nss != "" {
+		wanted = append(wanted, "Certificate Validation: Certificate is Trusted.")
+	}
+	for _, want := range wanted {
+		if !strings.Contains(last, want) {
+			return fmt.Sprintf("no %q in: %s", want, strings.Join(strings.Fields(last), " "))
+		}
+	}
+	return ""
+}
+
+var byteRange = regexp.MustCompile(`/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]`)
+
+// openssl takes the last signature's CMS and the bytes it covers out of the file and verifies both with OpenSSL.
+func (v *Verifier) openssl(ctx context.Context, signed string) string {
+	dir, err := os.MkdirTemp("", "verify-cms-")
+	if err != nil {
+		return err.Error()
+	}
+	defer os.RemoveAll(dir)
+	content, cms := filepath.Join(dir, "content"), filepath.Join(dir, "cms.der")
+	if err := split(signed, content, cms); err != nil {
+		return err.Error()
+	}
+	cmd := exec.CommandContext(ctx, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", cms, "-content", content,
+		"-CAfile", v.ca, "-purpose", "any", "-out", os.DevNull)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Sprintf("%v: %s", err, strings.Join(strings.Fields(string(out)), " "))
+	}
+	return ""
+}
+
+// split writes what the last ByteRange covers to content and the CMS in its gap to cms. Files are small here: samples and tests.
+func split(signed, content, cms string) error {
+	whole, err := os.ReadFile(signed)
+	if err != nil {
+		return err
+	}
+	matches := byteRange.FindAllSubmatch(whole, -1)
+	if len(matches) == 0 {
+		return errors.New("no ByteRange")
+	}
+	var r [4]int
+	for i := range r {
+		if r[i], err = strconv.Atoi(string(matches[len(matches)-1][i+1])); err != nil {
+			return fmt.Errorf("read ByteRange: %w", err)
+		}
+	}
+	if r[0] != 0 || r[1] < 0 || r[2] < r[1]+2 || r[2]+r[3] != len(whole) {
+		return fmt.Errorf("ByteRange %v does not cover the file of %d bytes but for a gap", r, len(whole))
+	}
+	gap := whole[r[1]:r[2]]
+	if gap[0] != '<' || gap[len(gap)-1] != '>' {
+		return errors.New("the gap of the ByteRange is not exactly Contents")
+	}
+	der, err := hex.DecodeString(string(gap[1 : len(gap)-1]))
+	if err != nil {
+		return fmt.Errorf("read Contents: %w", err)
+	}
+	covered := append(append([]byte{}, whole[:r[1]]...), whole[r[2]:]...)
+	return errors.Join(os.WriteFile(content, covered, 0o600), os.WriteFile(cms, der, 0o600))
+}
