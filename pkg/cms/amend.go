@@ -70,3 +70,21 @@ func replaceUnsigned(der []byte, path []cbasn1.Tag, attributes []byte) ([]byte, 
 		b.AddASN1(path[0], func(b *cryptobyte.Builder) { b.AddBytes(bytes.Join(children, nil)) })
 	})
 }
+
+// CanonicalToken returns a SignedData, usually somebody's timestamp token, in the form in which it may be put into another
+// SignedData or into /Contents: DER, without padding, and without an empty set of unsigned attributes, which validators refuse.
+// Nothing that is signed is changed. A token that is in this form already is returned as it is.
+func CanonicalToken(token []byte) ([]byte, error) {
+	d, err := Parse(token)
+	if err != nil {
+		return nil, err
+	}
+	der, _, _, err := toDER(token)
+	if err != nil {
+		return nil, malformed("SignedData: %v", err)
+	}
+	if len(d.Signers) == 1 && d.Signers[0].HasUnsigned && len(d.Signers[0].UnsignedAttributes) == 0 {
+		return replaceUnsigned(der, pathToSigner, nil)
+	}
+	return der, nil
+}

@@ -233,3 +233,23 @@ func headerSize(der []byte) int {
 	}
 	return e.header
 }
+
+func TestCanonicalToken(t *testing.T) {
+	token := read(t, "testdata/timestamp/token.der")
+	// The token of openssl ends with the signature value: an empty [1] is put behind it, and every length on the way grows by two.
+	empty, err := replaceUnsigned(token, pathToSigner, []byte{0xa1, 0})
+	if err != nil || len(empty) != len(token)+2 {
+		t.Fatalf("replaceUnsigned = %d bytes, %v; want %d", len(empty), err, len(token)+2)
+	}
+	if d, err := Parse(empty); err != nil || !d.Signers[0].HasUnsigned {
+		t.Fatalf("Parse = %v, want an empty set of unsigned attributes", err)
+	}
+	for name, in := range map[string][]byte{"as it is": token, "padded": append(bytes.Clone(token), 0, 0), "BER": toBER(token), "empty set": empty} {
+		if got, err := CanonicalToken(in); err != nil || !bytes.Equal(got, token) {
+			t.Errorf("%s: CanonicalToken differs from the token: %v", name, err)
+		}
+	}
+	if _, err := CanonicalToken([]byte("no token")); !errors.Is(err, ErrMalformed) {
+		t.Errorf("CanonicalToken of garbage = %v, want ErrMalformed", err)
+	}
+}
