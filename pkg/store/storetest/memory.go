@@ -1,0 +1,183 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Memory is a signing.Store that keeps everything in memory, so that nothing it holds survives its process. It starts no
+// goroutine and never sleeps: it can be used in a testing/synctest bubble. Safe for concurrent use.
+type Memory struct {
+	mu       sync.Mutex
+	sequence int64
+	records  map[signing.ID]*record
+	calls    []*call
+	counters signing.Counters
+	fault    func(method string) Fault
+}
+
+// NewMemory returns an empty store of the instance with ordinal 0.
+func NewMemory() *Memory {
+	return &Memory{sequence: 1000, records: make(map[signing.ID]*record)}
+}
+
+var _ signing.Store = (*Memory)(nil)
+
+// record is an operation with everything that belongs to it.
+type record struct {
+	op    signing.Operation
+	files map[string][]byte
+	docs  []*document
+}
+
+type document struct {
+	signing.Document
+	prepared signing.Prepared
+	value    []byte
+	section  []byte
+}
+
+type call struct {
+	signing.CallRecord
+}
+
+// Fault is how a write fails.
+type Fault int
+
+const (
+	NoFault     Fault = iota
+	NotStored         // nothing is stored, and the caller is told so
+	Misreported       // everything is stored, but the caller is told that it failed
+)
+
+// ErrInjected is the hidden cause of every injected failure.
+var ErrInjected = errors.New("injected failure")
+
+// Inject lets f decide, before each write, whether and how it fails. f gets the name of the method (Create, SavePrepared,
+// BeginCall, NoteCall, EndCall, AbandonCall, FinishDocuments, SetStatus, NewUpload, Add) and is called under the store's lock:
+// it must not call the store. Nil ends all faults.
+func (m *Memory) Inject(f func(method string) Fault) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fault = f
+}
+
+// FailNext makes the n-th call from now of a method (1 = the next one) fail, once.
+func (m *Memory) FailNext(method string, n int, how Fault) {
+	m.Inject(func(called string) Fault {
+		if called == method {
+			n--
+			if n == 0 {
+				return how
+			}
+		}
+		return NoFault
+	})
+}
+
+// write runs change under the lock, failing as injected. change must change nothing when it returns an error.
+func (m *Memory) write(method string, change func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	how := NoFault
+	if m.fault != nil {
+		how = m.fault(method)
+	}
+	if how == NotStored {
+		return injected()
+	}
+	if err := change(); err != nil {
+		return err
+	}
+	if how == Misreported {
+		return injected()
+	}
+	return nil
+}
+
+func injected() error {
+	return signing.Errorf(signing.KindStorage, "storage failed").Because(ErrInjected).Retryable(0)
+}
+
+func (m *Memory) document(ref signing.Ref) *document {
+	r := m.records[ref.Operation]
+	if r == nil || ref.Index < 0 || ref.Index >= len(r.docs) {
+		return nil
+	}
+	return r.docs[ref.Index]
+}
+
+// inState returns the documents, or ErrConflict if one does not exist, is named twice or is in none of the states.
+func (m *Memory) inState(refs []signing.Ref, states ...signing.DocumentState) ([]*document, error) {
+	seen := make(map[signing.Ref]bool, len(refs))
+	docs := make([]*document, len(refs))
+	for i, ref := range refs {
+		d := m.document(ref)
+		if d == nil || seen[ref] || !slices.Contains(states, d.State) {
+			return nil, signing.ErrConflict
+		}
+		seen[ref] = true
+		docs[i] = d
+	}
+	return docs, nil
+}
+
+// Create implements signing.Records.
+func (m *Memory) Create(_ context.Context, up signing.Upload, n signing.NewOperation) (op signing.Operation, err error) {
+	u, ok := up.(*upload)
+	if !ok || len(n.Contents) != len(n.Request.Documents) || len(n.Contents) == 0 {
+		return op, errors.New("upload and request do not fit")
+	}
+	err = m.write("Create", func() error {
+		if u.ended {
+			return errors.New("upload has ended")
+		}
+		for _, r := range m.records {
+			if r.op.ClientService != n.ClientService {
+				continue
+			}
+			if r.op.ExternalReference == n.Request.ExternalReference {
+				return signing.Errorf(signing.KindReferenceUsed, "externalReference was used before")
+			}
+			if n.IdempotencyKey != "" && r.op.IdempotencyKey == n.IdempotencyKey {
+				return signing.Errorf(signing.KindKeyReused, "Idempotency-Key was used before")
+			}
+		}
+		op = m.add(u, n)
+		return nil
+	})
+	return op, err
+}
+
+func (m *Memory) add(u *upload, n signing.NewOperation) signing.Operation {
+	id := signing.NewID(m.sequence, 0)
+	m.sequence += 1 + int64(len(n.Contents))
+	created := stamp(n.Created)
+	r := &record{files: u.files, op: signing.Operation{
+		ID: id, ClientService: n.ClientService, ExternalReference: n.Request.ExternalReference, Description: n.Request.Description,
+		Preservation: n.Request.Preservation, ReturnContent: n.Request.ReturnContent, IdempotencyKey: n.IdempotencyKey,
+		Fingerprint: n.Fingerprint, Status: signing.StatusPending, Created: created, DocumentCount: len(n.Contents),
+	}}
+	for i, d := range n.Request.Documents {
+		r.docs = append(r.docs, &document{Document: signing.Document{
+			Ref: signing.Ref{Operation: id, Index: i}, DocumentRequest: d, InternalID: int64(id) + 1 + int64(i), Content: n.Contents[i],
+			State: signing.DocumentReceived, Received: created,
+		}})
+	}
+	m.records[id] = r
+	u.ended = true
+	return r.op
+}
+
+// stamp is a time as a store gives it back: without a monotonic clock, in UTC.
+func stamp(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return time.Unix(0, t.UnixNano()).UTC()
+}

@@ -1,0 +1,212 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Unfinished implements signing.Journal.
+func (m *Memory) Unfinished(context.Context) ([]signing.ID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ids []signing.ID
+	for id, r := range m.records {
+		if !r.op.Status.Ended() {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// SavePrepared implements signing.Journal.
+func (m *Memory) SavePrepared(_ context.Context, docs []signing.PreparedDocument) error {
+	refs := make([]signing.Ref, len(docs))
+	for i, d := range docs {
+		refs[i] = d.Ref
+	}
+	return m.write("SavePrepared", func() error {
+		found, err := m.inState(refs, signing.DocumentReceived, signing.DocumentPrepared)
+		if err != nil {
+			return err
+		}
+		for i, d := range found {
+			d.State = signing.DocumentPrepared
+			d.prepared = signing.Prepared{Digest: slices.Clone(docs[i].Digest), State: slices.Clone(docs[i].State)}
+		}
+		return nil
+	})
+}
+
+// Prepared implements signing.Journal.
+func (m *Memory) Prepared(_ context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.document(ref)
+	if d == nil || d.State == signing.DocumentReceived || d.State.Ended() {
+		return signing.Prepared{}, nil, signing.Errorf(signing.KindNotFound, "document is not prepared")
+	}
+	return d.prepared, d.value, nil
+}
+
+// BeginCall implements signing.Journal.
+func (m *Memory) BeginCall(_ context.Context, id, credential string, refs []signing.Ref) error {
+	return m.write("BeginCall", func() error {
+		docs, err := m.inState(refs, signing.DocumentPrepared)
+		if err != nil || len(refs) == 0 || m.find(id) >= 0 {
+			return signing.ErrConflict
+		}
+		for _, d := range docs {
+			d.State = signing.DocumentSent
+		}
+		m.calls = append(m.calls, &call{signing.CallRecord{ID: id, Credential: credential, Refs: slices.Clone(refs)}})
+		m.counters.Sent += int64(len(refs))
+		return nil
+	})
+}
+
+// find returns the place of a call, or -1.
+func (m *Memory) find(id string) int {
+	return slices.IndexFunc(m.calls, func(c *call) bool { return c.ID == id })
+}
+
+// NoteCall implements signing.Journal.
+func (m *Memory) NoteCall(_ context.Context, id, handle string) error {
+	return m.write("NoteCall", func() error {
+		i := m.find(id)
+		if i < 0 {
+			return signing.ErrConflict
+		}
+		m.calls[i].Handle = handle
+		return nil
+	})
+}
+
+// EndCall implements signing.Journal.
+func (m *Memory) EndCall(_ context.Context, id string, values [][]byte) error {
+	return m.write("EndCall", func() error {
+		i := m.find(id)
+		if i < 0 || len(values) != len(m.calls[i].Refs) {
+			return signing.ErrConflict
+		}
+		docs, err := m.inState(m.calls[i].Refs, signing.DocumentSent)
+		if err != nil {
+			return err
+		}
+		for k, d := range docs {
+			d.State, d.value = signing.DocumentValued, slices.Clone(values[k])
+		}
+		m.calls = slices.Delete(m.calls, i, i+1)
+		m.counters.Returned += int64(len(values))
+		return nil
+	})
+}
+
+// AbandonCall implements signing.Journal.
+func (m *Memory) AbandonCall(_ context.Context, id string, outcome signing.Outcome) error {
+	return m.write("AbandonCall", func() error {
+		i := m.find(id)
+		if i < 0 {
+			return signing.ErrConflict
+		}
+		n := int64(len(m.calls[i].Refs))
+		switch outcome {
+		case signing.OutcomeRefused:
+			m.counters.Refused += n
+		case signing.OutcomeUnknown:
+			m.counters.Unknown += n
+		default:
+			return fmt.Errorf("abandon call: outcome %q", outcome)
+		}
+		for _, ref := range m.calls[i].Refs {
+			if d := m.document(ref); d != nil && d.State == signing.DocumentSent {
+				d.State = signing.DocumentPrepared
+			}
+		}
+		m.calls = slices.Delete(m.calls, i, i+1)
+		return nil
+	})
+}
+
+// OpenCalls implements signing.Journal.
+func (m *Memory) OpenCalls(context.Context) ([]signing.CallRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var open []signing.CallRecord
+	for _, c := range m.calls {
+		r := c.CallRecord
+		r.Refs = slices.Clone(r.Refs)
+		open = append(open, r)
+	}
+	return open, nil
+}
+
+// FinishDocuments implements signing.Journal.
+func (m *Memory) FinishDocuments(_ context.Context, results []signing.DocumentResult) error {
+	var signed, failed []signing.Ref
+	for _, r := range results {
+		switch {
+		case (r.Failure == nil) == (len(r.Section) == 0):
+			return errors.New("finish document: exactly one of section and failure must be set")
+		case r.Failure == nil:
+			signed = append(signed, r.Ref)
+		default:
+			failed = append(failed, r.Ref)
+		}
+	}
+	return m.write("FinishDocuments", func() error {
+		_, errSigned := m.inState(signed, signing.DocumentValued)
+		_, errFailed := m.inState(failed, signing.DocumentReceived, signing.DocumentPrepared, signing.DocumentSent, signing.DocumentValued)
+		_, errTwice := m.inState(append(signed, failed...), signing.DocumentReceived, signing.DocumentPrepared, signing.DocumentSent, signing.DocumentValued)
+		if err := firstError(errSigned, errFailed, errTwice); err != nil {
+			return err
+		}
+		for _, r := range results {
+			m.finish(m.document(r.Ref), r)
+		}
+		return nil
+	})
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Memory) finish(d *document, r signing.DocumentResult) {
+	d.prepared, d.value = signing.Prepared{}, nil
+	if r.Failure != nil {
+		failure := *r.Failure
+		d.State, d.Failure = signing.DocumentFailed, &failure
+		return
+	}
+	d.State, d.section, d.SectionSize = signing.DocumentSigned, slices.Clone(r.Section), int64(len(r.Section))
+}
+
+// SetStatus implements signing.Journal.
+func (m *Memory) SetStatus(_ context.Context, id signing.ID, from signing.Status, change signing.StatusChange) error {
+	return m.write("SetStatus", func() error {
+		r := m.records[id]
+		if r == nil || r.op.Status != from || from.Ended() {
+			return signing.ErrConflict
+		}
+		r.op.Status, r.op.Tries = change.Status, change.Tries
+		r.op.NextTry, r.op.Ended = stamp(change.NextTry), stamp(change.Ended)
+		return nil
+	})
+}
+
+// Counters implements signing.Journal.
+func (m *Memory) Counters(context.Context) (signing.Counters, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counters, nil
+}
