@@ -2,7 +2,6 @@ package pades
 
 import (
 	"context"
-	"crypto"
 	"crypto/x509"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
@@ -89,20 +88,17 @@ func (f *Format) Embed(ctx context.Context, in signing.Input, p signing.Prepared
 	if err != nil {
 		return nil, err
 	}
-	der, err := cms.Build(cms.SignedDataParams{
-		SignedAttributes: s.Attributes, SignatureValue: value, Chain: chain, Algorithm: s.Algorithm, Hash: crypto.Hash(s.Hash),
-	})
-	if err != nil {
-		return nil, internal("build SignedData", err)
-	}
-	section, err := s.fill(der)
-	if err != nil {
+	a := &assembly{Format: f, in: in, state: s, chains: [][]*x509.Certificate{chain}}
+	if err := a.sign(ctx, value, chain, in.Signature.Level); err != nil {
 		return nil, err
 	}
-	if err := s.check(in, section); err != nil {
+	if err := a.raise(ctx, in.Signature.Level); err != nil {
 		return nil, err
 	}
-	return section, nil
+	if err := a.check(in.Signature.Level); err != nil {
+		return nil, err
+	}
+	return a.sections, nil
 }
 
 // accepts refuses what is not configured or not implemented, before any work.
@@ -110,7 +106,12 @@ func (f *Format) accepts(sig signing.SignatureInfo) error {
 	switch sig.Level {
 	case signing.LevelB:
 	case signing.LevelT, signing.LevelLT, signing.LevelLTA:
-		return signing.Errorf(signing.KindTimestamp, "timestamps are not configured")
+		if f.Timestamper == nil {
+			return signing.Errorf(signing.KindTimestamp, "timestamps are not configured")
+		}
+		if f.Revocation == nil && sig.Level != signing.LevelT {
+			return signing.Errorf(signing.KindRevocation, "revocation data is not configured")
+		}
 	default:
 		return signing.Errorf(signing.KindInvalid, "level %q is not known", sig.Level)
 	}

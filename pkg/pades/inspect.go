@@ -29,6 +29,10 @@ func inspect(doc *pdf.Document) (*form, error) {
 	if key, dup := catalog.Duplicate(); dup {
 		return nil, damaged("its catalog has the key /%s twice", string(key))
 	}
+	if n := doc.HeaderOffset(); n > 0 {
+		// Offsets count from the header, a ByteRange from the first byte: readers disagree once both are in one file.
+		return nil, signing.Errorf(signing.KindUnsupported, "PDF has %d bytes before its header, with which it cannot be signed", n)
+	}
 	if p := doc.Permissions(); p&mayModify == 0 || p&mayAnnotate == 0 {
 		return nil, forbidden("its permissions do not allow a new signature field")
 	}

@@ -1,6 +1,8 @@
 package pades
 
 import (
+	"bytes"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -26,7 +28,15 @@ type hollow struct {
 	head, tail []byte // up to and with <, and from > on
 	hole       int    // hexadecimal digits
 	signature  pdf.Ref
-	field      pdf.Ref
+}
+
+// fill returns the section with der in the hole, where there is room for it.
+func (h *hollow) fill(der []byte) []byte {
+	section := make([]byte, 0, len(h.head)+h.hole+len(h.tail))
+	section = append(section, h.head...)
+	section = hex.AppendEncode(section, der)
+	section = append(section, bytes.Repeat([]byte{'0'}, h.hole-2*len(der))...)
+	return append(section, h.tail...)
 }
 
 // fieldSpec is what makes one signature field different from another.
@@ -64,8 +74,7 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 	spec.value.Set("ByteRange", ranges)
 	spec.value.Set("Contents", contents)
 	signature := u.Add(spec.value)
-	widget, err := addField(u, f, signature)
-	if err != nil {
+	if err := addField(u, f, signature); err != nil {
 		return nil, err
 	}
 	if err := declare(u, spec.level); err != nil {
@@ -83,7 +92,7 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 		return nil, signing.Errorf(signing.KindTooLarge, "the document is too large to be signed")
 	}
 	return &hollow{
-		head: section[:gapStart-base+1], tail: section[gapEnd-base-1:], hole: 2 * spec.size, signature: signature, field: widget,
+		head: section[:gapStart-base+1], tail: section[gapEnd-base-1:], hole: 2 * spec.size, signature: signature,
 	}, nil
 }
 
@@ -91,10 +100,10 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 func date(t time.Time) string { return t.UTC().Format("D:20060102150405") + "+00'00'" }
 
 // addField adds the field, which is its own widget on the first page, to the page and to the form.
-func addField(u *pdf.Update, f *form, signature pdf.Ref) (pdf.Ref, error) {
+func addField(u *pdf.Update, f *form, signature pdf.Ref) error {
 	page, err := u.Document().Page(0)
 	if err != nil {
-		return pdf.Ref{}, err
+		return err
 	}
 	// An invisible field has an appearance all the same: PDF/A asks for it (ISO 19005-1 6.9).
 	box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(0), pdf.Int(0)}
@@ -113,9 +122,9 @@ func addField(u *pdf.Update, f *form, signature pdf.Ref) (pdf.Ref, error) {
 		"AP", pdf.NewDict("N", appearance),
 	))
 	if err := addAnnotation(u, page.Ref, widget); err != nil {
-		return pdf.Ref{}, err
+		return err
 	}
-	return widget, addToForm(u, f, widget)
+	return addToForm(u, f, widget)
 }
 
 // freeName is the first of Signature1, Signature2 … that no field has.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -82,9 +81,6 @@ func (s *state) fill(der []byte) ([]byte, error) {
 	if 2*len(der) > s.Hole {
 		return nil, signing.Errorf(signing.KindInternal, "SignedData of %d bytes does not fit into %d", len(der), s.Hole/2)
 	}
-	section := make([]byte, 0, len(s.Head)+s.Hole+len(s.Tail))
-	section = append(section, s.Head...)
-	section = hex.AppendEncode(section, der)
-	section = append(section, bytes.Repeat([]byte{'0'}, s.Hole-2*len(der))...)
-	return append(section, s.Tail...), nil
+	h := &hollow{head: s.Head, tail: s.Tail, hole: s.Hole}
+	return h.fill(der), nil
 }

@@ -1,0 +1,215 @@
+package pades
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"fmt"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// assembly is a document on its way to its level: the original and the sections appended so far.
+type assembly struct {
+	*Format
+	in       signing.Input
+	state    *state
+	sections []byte                // all of them
+	signed   int                   // length of the first, which holds the signature
+	chains   [][]*x509.Certificate // of the signer and of each timestamp authority
+}
+
+// joined is the document as it is so far.
+func (a *assembly) joined() *joinedFile {
+	return &joinedFile{head: a.in.File, split: a.in.File.Size(), tail: a.sections}
+}
+
+func (a *assembly) hash() crypto.Hash { return crypto.Hash(a.state.Hash) }
+
+// sign puts the signature value into the first section, with a timestamp where the level wants one. A token that does not fit is
+// left out: a document timestamp in a revision of its own then gives the level, and no second signature is spent.
+func (a *assembly) sign(ctx context.Context, value []byte, chain []*x509.Certificate, level signing.Level) error {
+	der, err := cms.Build(cms.SignedDataParams{
+		SignedAttributes: a.state.Attributes, SignatureValue: value, Chain: chain, Algorithm: a.state.Algorithm, Hash: a.hash(),
+	})
+	if err != nil {
+		return internal("build SignedData", err)
+	}
+	fits := true
+	if level != signing.LevelB {
+		if der, fits, err = a.addToken(ctx, der, value); err != nil {
+			return err
+		}
+	}
+	if a.sections, err = a.state.fill(der); err != nil {
+		return err
+	}
+	a.signed = len(a.sections)
+	if !fits {
+		return a.timestampDocument(ctx)
+	}
+	return nil
+}
+
+// addToken returns der with a timestamp of the signature value; fits is false, and der as it was, where there is no room for it.
+func (a *assembly) addToken(ctx context.Context, der, value []byte) (with []byte, fits bool, err error) {
+	h := a.hash().New()
+	h.Write(value)
+	token, err := a.token(ctx, h.Sum(nil))
+	if err != nil {
+		return nil, false, err
+	}
+	with, err = cms.AddTimestamp(der, token)
+	if err != nil {
+		return nil, false, signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(err)
+	}
+	if 2*len(with) > a.state.Hole {
+		return der, false, nil
+	}
+	return with, true, a.noteAuthority(token)
+}
+
+// token asks for a timestamp over digest.
+func (a *assembly) token(ctx context.Context, digest []byte) ([]byte, error) {
+	token, err := a.Timestamper.Timestamp(ctx, digest, a.hash())
+	if err != nil {
+		return nil, err
+	}
+	return token, nil
+}
+
+// noteAuthority remembers the authority's chain, whose validation data B-LT needs too.
+func (a *assembly) noteAuthority(token []byte) error {
+	t, err := cms.ParseTimestamp(token)
+	if err != nil {
+		return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(err)
+	}
+	s, err := t.Signed.Signer()
+	if err != nil {
+		return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(err)
+	}
+	cert := t.Signed.Certificate(s)
+	if cert == nil {
+		return signing.Errorf(signing.KindTimestamp, "the timestamp does not hold its authority's certificate")
+	}
+	a.chains = append(a.chains, chainOf(cert, t.Signed.Certificates))
+	return nil
+}
+
+// chainOf orders what leads from cert upwards.
+func chainOf(cert *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
+	chain := []*x509.Certificate{cert}
+	for len(chain) <= len(others) {
+		last := chain[len(chain)-1]
+		var issuer *x509.Certificate
+		for _, c := range others {
+			if !c.Equal(last) && string(c.RawSubject) == string(last.RawIssuer) && last.CheckSignatureFrom(c) == nil {
+				issuer = c
+				break
+			}
+		}
+		if issuer == nil {
+			break
+		}
+		chain = append(chain, issuer)
+	}
+	return chain
+}
+
+const tokenTries = 2 // document timestamps asked for before a size is given up on
+
+// timestampDocument appends a revision with a document timestamp over all before it (ISO 32000-2 12.8.5).
+func (a *assembly) timestampDocument(ctx context.Context) error {
+	size := a.tokenSize()
+	for range tokenTries {
+		section, err := a.prepareTimestamp(size)
+		if err != nil {
+			return err
+		}
+		digest, err := continueHash(a.hash(), a.state.Midstate, a.sections, section.head[:len(section.head)-1], section.tail[1:])
+		if err != nil {
+			return err
+		}
+		token, err := a.token(ctx, digest)
+		if err != nil {
+			return err
+		}
+		if len(token) > size {
+			size = len(token) + len(token)/4
+			continue
+		}
+		if err := a.noteAuthority(token); err != nil {
+			return err
+		}
+		a.sections = append(a.sections, section.fill(token)...)
+		return nil
+	}
+	return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave tokens of different sizes, none of which fits")
+}
+
+func (a *assembly) tokenSize() int {
+	if a.TokenSize > 0 {
+		return a.TokenSize
+	}
+	return cms.UsualTokenSize
+}
+
+func (a *assembly) prepareTimestamp(size int) (*hollow, error) {
+	joined := a.joined()
+	doc, err := pdf.Open(joined, joined.size())
+	if err != nil {
+		return nil, internal("open signed document", err)
+	}
+	f, err := inspect(doc)
+	if err != nil {
+		return nil, internal("inspect signed document", err)
+	}
+	value := pdf.NewDict(
+		"Type", pdf.Name("DocTimeStamp"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", pdf.Name("ETSI.RFC3161"),
+	)
+	return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionDSS})
+}
+
+// storeValidation appends a revision with the validation data of all chains seen so far.
+func (a *assembly) storeValidation(ctx context.Context) error {
+	var data validation
+	for _, chain := range a.chains {
+		certs, ocsps, crls, err := a.Revocation.Gather(ctx, chain)
+		if err != nil {
+			return err
+		}
+		for _, c := range chain {
+			data.certs.add(c.Raw)
+		}
+		data.certs.add(certs...)
+		data.ocsps.add(ocsps...)
+		data.crls.add(crls...)
+	}
+	joined := a.joined()
+	doc, err := pdf.Open(joined, joined.size())
+	if err != nil {
+		return internal("open signed document", err)
+	}
+	section, err := dssSection(doc, &data)
+	if err != nil {
+		return fmt.Errorf("write validation data: %w", err)
+	}
+	a.sections = append(a.sections, section...)
+	return nil
+}
+
+// raise brings the signed document to its level.
+func (a *assembly) raise(ctx context.Context, level signing.Level) error {
+	if level != signing.LevelLT && level != signing.LevelLTA {
+		return nil
+	}
+	if err := a.storeValidation(ctx); err != nil {
+		return err
+	}
+	if level != signing.LevelLTA {
+		return nil
+	}
+	return a.timestampDocument(ctx)
+}

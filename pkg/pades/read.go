@@ -1,0 +1,171 @@
+package pades
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+)
+
+const (
+	subFilterCAdES     = pdf.Name("ETSI.CAdES.detached")
+	subFilterTimestamp = pdf.Name("ETSI.RFC3161")
+	maxContents        = 16 << 20 // bytes of one SignedData; validation data belongs into the DSS
+)
+
+// signature is a signed field of a parsed document.
+type signature struct {
+	field field
+	ref   pdf.Ref // of the signature dictionary; zero if it is no object of its own
+	dict  *pdf.Dict
+}
+
+// readSignatures returns the signed fields of a document in the order of its form.
+func readSignatures(doc *pdf.Document) ([]signature, error) {
+	catalog, _, err := doc.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	form, err := doc.Dict(catalog.Get("AcroForm"))
+	if err != nil || form == nil {
+		return nil, err
+	}
+	var list []signature
+	err = walkFields(doc, form, func(f field) error {
+		if f.kind != "Sig" {
+			return nil
+		}
+		s := signature{field: f}
+		s.ref, _ = f.dict.Get("V").(pdf.Ref)
+		if s.dict, err = doc.Dict(f.dict.Get("V")); err == nil && s.dict != nil {
+			list = append(list, s)
+		}
+		return err
+	})
+	return list, err
+}
+
+func (s *signature) subFilter() pdf.Name {
+	n, _ := s.dict.Get("SubFilter").(pdf.Name)
+	return n
+}
+
+// gap returns the ByteRange, whose gap must be the very place of the /Contents value, and the content, zeros behind it included.
+func (s *signature) gap(doc *pdf.Document) (byteRange, []byte, error) {
+	r, err := readByteRange(doc, s.dict)
+	if err != nil {
+		return r, nil, err
+	}
+	start, end, ok, err := doc.ValueSpan(s.ref, "Contents")
+	if err != nil {
+		return r, nil, fmt.Errorf("/Contents: %w", err)
+	}
+	if !ok || start != r.gapStart || end != r.gapEnd {
+		return r, nil, fmt.Errorf("the gap of its ByteRange is not /Contents")
+	}
+	if end-start > 2*maxContents {
+		return r, nil, fmt.Errorf("/Contents has more than %d bytes", maxContents)
+	}
+	raw, err := doc.RawBytes(start, int(end-start))
+	if err != nil {
+		return r, nil, fmt.Errorf("/Contents: %w", err)
+	}
+	if raw[0] != '<' || raw[len(raw)-1] != '>' {
+		return r, nil, fmt.Errorf("/Contents is no hexadecimal string")
+	}
+	content := make([]byte, hex.DecodedLen(len(raw)-2))
+	if _, err := hex.Decode(content, raw[1:len(raw)-1]); err != nil {
+		return r, nil, fmt.Errorf("/Contents: %w", err)
+	}
+	return r, content, nil
+}
+
+// checkDictionary holds a PAdES signature dictionary against ETSI EN 319 142-1 6.3, and a document timestamp's against 5.4.3.
+func (s *signature) checkDictionary() error {
+	if key, dup := s.dict.Duplicate(); dup {
+		return fmt.Errorf("the signature dictionary has /%s twice", string(key))
+	}
+	filter, _ := s.dict.Get("Filter").(pdf.Name)
+	_, hasTime := s.dict.Get("M").(pdf.String)
+	switch {
+	case filter != "Adobe.PPKLite":
+		return fmt.Errorf("/Filter is %q", string(filter))
+	case s.dict.Has("Cert"):
+		return fmt.Errorf("/Cert is there")
+	case s.subFilter() == subFilterTimestamp:
+		return nil
+	case s.subFilter() != subFilterCAdES:
+		return fmt.Errorf("/SubFilter is %q", string(s.subFilter()))
+	case !hasTime:
+		return fmt.Errorf("/M is missing")
+	}
+	return nil
+}
+
+// checkWidget holds the field's widget against what an invisible or visible signature field must be, and wants it on its page.
+func (s *signature) checkWidget(doc *pdf.Document) error {
+	f := s.field
+	if flags, err := doc.Int(f.dict.Get("F"), 0); err != nil || flags&4 == 0 || flags&(1|2|32) != 0 {
+		return fmt.Errorf("the widget's flags are %d", flags)
+	}
+	appearance, err := doc.Dict(f.dict.Get("AP"))
+	if err != nil || !appearance.Has("N") {
+		return fmt.Errorf("the widget has no appearance")
+	}
+	page, err := doc.Dict(f.dict.Get("P"))
+	if err != nil {
+		return fmt.Errorf("the widget's page: %w", err)
+	}
+	annotations, err := doc.Array(page.Get("Annots"))
+	if err != nil {
+		return fmt.Errorf("the page's annotations: %w", err)
+	}
+	for _, a := range annotations {
+		if a == f.ref {
+			return nil
+		}
+	}
+	return fmt.Errorf("the widget is not on its page")
+}
+
+// verifyBaseline verifies a PAdES signature over digest and returns its SignedData and certificate.
+func verifyBaseline(content, digest []byte) (*cms.SignedData, *x509.Certificate, error) {
+	sd, err := cms.Parse(content)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := sd.CheckBaseline(); err != nil {
+		return sd, nil, err
+	}
+	cert, err := sd.Verify(digest)
+	return sd, cert, err
+}
+
+// signatureTimestamp verifies the timestamps in a SignedData and returns the first; nil where there is none.
+func signatureTimestamp(sd *cms.SignedData) (*cms.Timestamp, error) {
+	signer, err := sd.Signer()
+	if err != nil {
+		return nil, err
+	}
+	var first *cms.Timestamp
+	for _, token := range signer.Unsigned(cms.OIDSignatureTimestamp) {
+		t, err := cms.ParseTimestamp(token)
+		if err != nil {
+			return nil, err
+		}
+		if t.Hash == 0 {
+			return nil, fmt.Errorf("the timestamp's hash: %w", cms.ErrUnsupported)
+		}
+		h := t.Hash.New()
+		h.Write(signer.Value)
+		if _, err := t.Verify(h.Sum(nil), t.Hash); err != nil {
+			return nil, err
+		}
+		if first == nil {
+			first = t
+		}
+	}
+	return first, nil
+}

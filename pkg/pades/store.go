@@ -1,0 +1,120 @@
+package pades
+
+import (
+	"crypto/x509"
+	"fmt"
+
+	"golang.org/x/crypto/ocsp"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+)
+
+// store is a parsed document security store. What cannot be parsed is left out: others may have put it there.
+type store struct {
+	certs []*x509.Certificate
+	ocsps []*ocsp.Response
+	crls  []*x509.RevocationList
+}
+
+// readStore reads the store of a document; it is empty where there is none.
+func readStore(doc *pdf.Document) (*store, error) {
+	catalog, _, err := doc.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	dss, err := doc.Dict(catalog.Get("DSS"))
+	if err != nil {
+		return nil, err
+	}
+	s := &store{}
+	for _, e := range []struct {
+		key pdf.Name
+		add func(der []byte)
+	}{
+		{"Certs", func(der []byte) {
+			if c, err := x509.ParseCertificate(der); err == nil {
+				s.certs = append(s.certs, c)
+			}
+		}},
+		{"OCSPs", func(der []byte) {
+			if r, err := ocsp.ParseResponse(der, nil); err == nil {
+				s.ocsps = append(s.ocsps, r)
+			}
+		}},
+		{"CRLs", func(der []byte) {
+			if l, err := x509.ParseRevocationList(der); err == nil {
+				s.crls = append(s.crls, l)
+			}
+		}},
+	} {
+		list, err := doc.Array(dss.Get(e.key))
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range list[:min(len(list), maxKnown)] {
+			der, err := streamContent(doc, o)
+			if err != nil {
+				return nil, err
+			}
+			e.add(der)
+		}
+	}
+	return s, nil
+}
+
+// covers wants validation data for the first certificate of a chain, and for each above it up to a root, or up to one whose issuer
+// is not known here: what a validator trusts need not be a root.
+func (s *store) covers(chain []*x509.Certificate) error {
+	cert := chain[0]
+	pool := append(chain[1:len(chain):len(chain)], s.certs...)
+	for range len(pool) + 1 {
+		issuer := issuerOf(cert, pool)
+		switch {
+		case isSelfIssued(cert) || issuer == nil && cert != chain[0]:
+			return nil
+		case !s.holds(cert):
+			return fmt.Errorf("a certificate is not in the store")
+		case !s.revocationFor(cert, issuer):
+			return fmt.Errorf("a certificate has no revocation data in the store")
+		case issuer == nil:
+			return nil
+		}
+		cert = issuer
+	}
+	return fmt.Errorf("the certificates form a loop")
+}
+
+func isSelfIssued(c *x509.Certificate) bool { return string(c.RawIssuer) == string(c.RawSubject) }
+
+func issuerOf(cert *x509.Certificate, pool []*x509.Certificate) *x509.Certificate {
+	for _, c := range pool {
+		if string(c.RawSubject) == string(cert.RawIssuer) && cert.CheckSignatureFrom(c) == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+func (s *store) holds(cert *x509.Certificate) bool {
+	for _, c := range s.certs {
+		if c.Equal(cert) {
+			return true
+		}
+	}
+	return false
+}
+
+// revocationFor reports whether an OCSP response or a CRL speaks of cert. Their signatures are not verified here.
+func (s *store) revocationFor(cert, issuer *x509.Certificate) bool {
+	for _, r := range s.ocsps {
+		if r.SerialNumber != nil && r.SerialNumber.Cmp(cert.SerialNumber) == 0 {
+			return true
+		}
+	}
+	for _, l := range s.crls {
+		if string(l.RawIssuer) == string(cert.RawIssuer) && (issuer == nil || l.CheckSignatureFrom(issuer) == nil) {
+			return true
+		}
+	}
+	return false
+}
