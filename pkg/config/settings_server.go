@@ -72,7 +72,7 @@ func declareLimits(d *declaration, c *Config) {
 	const most = 1_000_000
 	d.add("limits.request.size", "BYTES", size{&l.BodyBytes, 1 << 10},
 		"Largest body of a request. Base64 makes documents a third larger.")
-	d.add("limits.document.size", "BYTES", size{&l.DocumentBytes, 1 << 10}, "Largest document.")
+	d.add("limits.document.size", "BYTES", size{&l.DocumentBytes, 1 << 10}, "Largest document, in bytes of its content.")
 	d.add("limits.documents-per-request", "COUNT", number{&l.DocumentsPerRequest, 1, most}, "Most documents of one request.")
 	d.add("limits.queued-documents", "COUNT", number{&l.QueuedDocuments, 1, most},
 		"Most documents accepted and not yet ended; beyond it new requests get 503 with Retry-After.")
@@ -90,5 +90,5 @@ func declareLog(d *declaration, c *Config) {
 	d.group = "Log"
 	d.add("log.level", "info|debug", choice[LogLevel]{&c.Log.Level, []LogLevel{LogInfo, LogDebug}},
 		"How much is logged to standard error. No level shows secrets, tokens or contents of documents.")
-	d.add("log.format", "json|text", choice[LogFormat]{&c.Log.Format, []LogFormat{LogJSON, LogText}}, "Form of a log line.")
+	d.add("log.format", "json|text", choice[LogFormat]{&c.Log.Format, []LogFormat{LogJSON, LogText}}, "Form of the log lines on standard error.")
 }

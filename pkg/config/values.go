@@ -121,14 +121,14 @@ type size struct {
 	min int64
 }
 
-// units of sizes in the order in which formatSize tries them. Those of two letters are what Kubernetes writes.
+// units of sizes. The last four are what Kubernetes writes; formatSize leaves them alone.
 var units = []struct {
 	name  string
 	bytes int64
 }{
 	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
-	{"Ti", 1 << 40}, {"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10},
 	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1},
+	{"Ti", 1 << 40}, {"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10},
 }
 
 func (v size) set(s string) error {
@@ -162,7 +162,7 @@ func parseSize(s string) (int64, error) {
 
 func formatSize(n int64) string {
 	for _, u := range units {
-		if n >= u.bytes && n%u.bytes == 0 && len(u.name) != 2 {
+		if n >= u.bytes && n%u.bytes == 0 {
 			return strconv.FormatInt(n/u.bytes, 10) + u.name
 		}
 	}
