@@ -126,9 +126,6 @@ func (t *tokens) drop(token string) {
 
 // fetch gets a token. The caller holds busy.
 func (t *tokens) fetch(ctx context.Context, from tokenPlace) (string, *failure) {
-	if f := t.slot(ctx); f != nil {
-		return "", f
-	}
 	answer, f := t.ask(ctx, from, url.Values{})
 	if f != nil {
 		return "", f
@@ -158,8 +155,11 @@ func (t *tokens) keepRefusal(identity [sha256.Size]byte, f *failure) {
 	t.refusal, t.refusedID, t.refusedTil = &failure{Error: &e}, identity, time.Now().Add(refusalKept)
 }
 
-// slot waits until another call may go out.
-func (t *tokens) slot(ctx context.Context) *failure {
+// slot waits until another call may go out. One that authorises signatures does not wait: there is one for each signHash.
+func (t *tokens) slot(ctx context.Context, authorises bool) *failure {
+	if authorises {
+		return nil
+	}
 	t.mu.Lock()
 	wait := time.Until(t.last[0].Add(time.Second))
 	t.mu.Unlock()
@@ -195,6 +195,9 @@ func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tok
 	}
 	identity := sha256.Sum256([]byte(from.url + "\x00" + id + "\x00" + secret))
 	if f := t.refused(identity); f != nil {
+		return tokenAnswer{}, f
+	}
+	if f := t.slot(ctx, form.Has("scope")); f != nil {
 		return tokenAnswer{}, f
 	}
 	contentType, body := "application/json", "{}"
@@ -243,11 +246,15 @@ func (t *tokens) request(ctx context.Context, address, contentType, body, id, se
 	return a, nil
 }
 
-// tokenRefusal is refusal, but 401 and 400 are about our id and secret here.
+// tokenRefusal is refusal, but here 401, 403 and what names the client are about our id and secret.
 func tokenRefusal(a *outbound.Answer) *failure {
 	f := refusal(a, false)
 	f.hint = nothing
-	if a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || f.Kind == signing.KindProvider && !f.Retry {
+	var said errorAnswer
+	_ = json.Unmarshal(a.Body, &said)
+	text := strings.ToLower(said.Description)
+	ours := said.Code == "invalid_grant" || strings.Contains(text, "client") || strings.Contains(text, "credentials")
+	if a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || ours && f.Kind == signing.KindProvider && !f.Retry {
 		f.Kind, f.Detail = signing.KindProviderCredentials, "the signing service does not accept our client id or secret"
 	}
 	return f

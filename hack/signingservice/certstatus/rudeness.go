@@ -1,0 +1,42 @@
+package certstatus
+
+// Rudeness is one way to misbehave.
+type Rudeness string
+
+const (
+	Polite Rudeness = ""
+
+	// OCSP and CRL alike.
+
+	NotFound    Rudeness = "404"
+	Unavailable Rudeness = "503"
+	Garbage     Rudeness = "garbage"      // bytes of no structure
+	Empty       Rudeness = "empty"        // nothing
+	Slow        Rudeness = "slow"         // no answer until the client goes away
+	Huge        Rudeness = "huge"         // an answer that does not end
+	Redirect    Rudeness = "redirect"     // HTTP 302 to RedirectTarget
+	Stale       Rudeness = "stale"        // nextUpdate is over
+	Future      Rudeness = "future"       // thisUpdate is yet to come
+	WrongKey    Rudeness = "wrong-key"    // signed by a key that the issuer knows nothing of
+	WrongIssuer Rudeness = "wrong-issuer" // about another issuer's certificates
+
+	// OCSP alone.
+
+	TryLater      Rudeness = "try-later"
+	Malformed     Rudeness = "malformed-request"
+	Unknown       Rudeness = "unknown"        // status unknown
+	OtherSerial   Rudeness = "other-serial"   // an answer about another certificate
+	NoUpdate      Rudeness = "no-next-update" // allowed, if unusual
+	NoPurpose     Rudeness = "no-purpose"     // delegated to a certificate without the extended key usage
+	DelegateEnded Rudeness = "delegate-ended" // delegated to a certificate that has expired
+)
+
+// Rudenesses lists all but Polite and NoUpdate.
+func Rudenesses() []Rudeness {
+	return append([]Rudeness{TryLater, Malformed, Unknown, OtherSerial, NoPurpose, DelegateEnded}, CRLRudenesses()...)
+}
+
+// CRLRudenesses lists those that CRLs know.
+func CRLRudenesses() []Rudeness {
+	return []Rudeness{NotFound, Unavailable, Garbage, Empty, Slow, Huge, Redirect, Stale, Future, WrongKey, WrongIssuer}
+}

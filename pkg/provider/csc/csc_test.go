@@ -1,0 +1,288 @@
+package csc_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/csc"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/providertest"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// authority is shared by all tests: RSA keys take a while to make.
+var authority = sync.OnceValues(service.NewAuthority)
+
+func newService(t *testing.T, opts service.Options) *service.Service {
+	t.Helper()
+	a, err := authority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Authority = a
+	s, err := service.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// startService serves s on loopback.
+func startService(t *testing.T, s *service.Service) string {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.Close()
+		server.Close()
+	})
+	return server.URL
+}
+
+func secretFile(t *testing.T, secret string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func newHTTP(t *testing.T) *http.Client {
+	t.Helper()
+	client, err := outbound.New(outbound.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+// newProvider makes a provider with the simulation's client id, secret and PIN.
+func newProvider(t *testing.T, client *http.Client, set csc.Settings) *csc.Provider {
+	t.Helper()
+	if set.ClientID == "" {
+		set.ClientID, set.ClientSecretFile = service.ClientID, secretFile(t, service.ClientSecret)
+	}
+	if set.PINFile == "" {
+		set.PINFile = secretFile(t, service.PIN)
+	}
+	p, err := csc.New(csc.Config{Name: "test", Settings: set, HTTP: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func randomCall(t *testing.T, c *signing.Credential, n int) signing.Call {
+	t.Helper()
+	call := signing.Call{ID: rand.Text(), Digests: make([][]byte, n)}
+	for i := range call.Digests {
+		call.Digests[i] = make([]byte, c.Hash.Size())
+		_, _ = rand.Read(call.Digests[i])
+	}
+	return call
+}
+
+// valid returns what is wrong with values, as the batcher would find it.
+func valid(c *signing.Credential, call signing.Call, values [][]byte) error {
+	if len(values) != len(call.Digests) {
+		return errors.New("wrong count")
+	}
+	for i := range values {
+		if err := signing.VerifyValue(c, call.Digests[i], values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signOne signs n digests and fails the test if that does not work.
+func signGood(t *testing.T, p signing.Provider, n int) {
+	t.Helper()
+	c, err := p.Credential(t.Context())
+	if err != nil {
+		t.Fatalf("Credential = %v", err)
+	}
+	call := randomCall(t, c, n)
+	values, err := p.Sign(t.Context(), call)
+	if err != nil {
+		t.Fatalf("Sign = %v", err)
+	}
+	if err := valid(c, call, values); err != nil {
+		t.Fatalf("Sign gave values that are not those of the digests: %v", err)
+	}
+}
+
+// profiles are ways in which services differ.
+var profiles = []struct {
+	name       string
+	path       string // "" = the version is found by info
+	async      bool
+	credential service.Credential
+	settings   csc.Settings
+	otp        string
+}{
+	{name: "found by info"},
+	{name: "v1 with PIN", path: "/csc/v1", credential: service.Credential{PIN: service.PIN}},
+	{name: "v1 with PIN and OTP", path: "/csc/v1", credential: service.Credential{PIN: service.PIN, OTP: service.OTP}, otp: service.OTP},
+	{name: "v1 implicit, SCAL 1", path: "/csc/v1", credential: service.Credential{AuthMode: service.Implicit, SCAL: 1}},
+	{name: "v1 oauth2code", path: "/csc/v1", credential: service.Credential{AuthMode: service.OAuth2Code}},
+	{name: "v1 plain RSA", path: "/csc/v1", credential: service.Credential{Key: service.RSAPlain, PIN: service.PIN}},
+	{name: "v1 PSS", path: "/csc/v1", credential: service.Credential{Key: service.RSAPSS, PIN: service.PIN}},
+	{name: "v1 ECDSA", path: "/csc/v1", credential: service.Credential{Key: service.ECDSAP256, PIN: service.PIN}},
+	{name: "v2 with PIN and OTP", path: "/csc/v2", credential: service.Credential{PIN: service.PIN, OTP: service.OTP}, otp: service.OTP},
+	{name: "v2 nothing asked", path: "/csc/v2", credential: service.Credential{AuthMode: service.Implicit}},
+	{name: "v2 oauth2code", path: "/csc/v2", credential: service.Credential{AuthMode: service.OAuth2Code}},
+	{name: "v2 PSS", path: "/csc/v2", credential: service.Credential{Key: service.RSAPSS, PIN: service.PIN}},
+	{name: "v2 raw ECDSA", path: "/csc/v2", credential: service.Credential{Key: service.ECDSAP256, PIN: service.PIN, RawECDSA: true}},
+	{name: "v2 P-384", path: "/csc/v2", credential: service.Credential{Key: service.ECDSAP384, PIN: service.PIN}},
+	{name: "v2 SHA-512", path: "/csc/v2", credential: service.Credential{PIN: service.PIN}, settings: csc.Settings{Hash: "sha512"}},
+	{name: "v2 SHA-384 apart", path: "/csc/v2", credential: service.Credential{Key: service.RSAPlain, PIN: service.PIN}, settings: csc.Settings{Hash: "SHA384"}},
+	{name: "v2 asynchronous", path: "/csc/v2", async: true, credential: service.Credential{PIN: service.PIN}},
+	{name: "v2 asynchronous not wanted", path: "/csc/v2", async: true, credential: service.Credential{PIN: service.PIN}, settings: csc.Settings{OperationMode: "S"}},
+}
+
+func TestConformance(t *testing.T) {
+	for _, c := range profiles {
+		t.Run(c.name, func(t *testing.T) {
+			opts := service.Options{Asynchronous: c.async, PendingPolls: -1}
+			if c.credential != (service.Credential{}) {
+				opts.Credentials = []service.Credential{c.credential}
+			}
+			set := c.settings
+			if c.otp != "" {
+				set.OTPFile = secretFile(t, c.otp)
+			}
+			client := newHTTP(t)
+			var s *service.Service // a new one for each rule: a call that was cancelled may be signed after its rule has ended
+			providertest.Run(t, providertest.Harness{
+				Open: func(t *testing.T) signing.Provider {
+					s = newService(t, opts)
+					set.URL = startService(t, s) + c.path
+					return newProvider(t, client, set)
+				},
+				Spent: func() int { return int(s.Counts().Signatures) },
+			})
+		})
+	}
+}
+
+// TestDomain: nothing is configured but the documented service domain; id and secret are the client service's and may change.
+func TestDomain(t *testing.T) {
+	s := newService(t, service.Options{
+		ClientServices: map[string]string{"PRT.1-2-3": "first", "PRT.1-2-4": "second"},
+		Credentials:    []service.Credential{{AuthMode: service.Implicit}},
+	})
+	id, secret := "PRT.1-2-3", "first"
+	p, err := csc.New(csc.Config{
+		Name: "PRT.1-2-3", Settings: csc.ForDomain(startService(t, s) + "/"), HTTP: newHTTP(t),
+		Identity: func() (string, string, error) { return id, secret, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signGood(t, p, 2)
+	if n := s.Counts().Calls["oauth2/authorization-server/oauth/token"]; n != 1 {
+		t.Errorf("the documented token endpoint was called %d times, want 1", n)
+	}
+	s.RevokeTokens()
+	id, secret = "PRT.1-2-4", "second"
+	signGood(t, p, 2)
+}
+
+func TestCredentialFaults(t *testing.T) {
+	pin := service.PIN
+	cases := []struct {
+		name        string
+		credentials []service.Credential
+		change      func(t *testing.T, set *csc.Settings)
+		sign        bool // fails in Sign, not in Credential
+		kind        signing.Kind
+		retry       bool
+	}{
+		{name: "two credentials and none chosen", credentials: []service.Credential{{}, {Key: service.ECDSAP256}}, kind: signing.KindConfiguration},
+		{name: "no such credential", change: func(_ *testing.T, s *csc.Settings) { s.CredentialID = "nobody" }, kind: signing.KindConfiguration},
+		{name: "disabled", credentials: []service.Credential{{Disabled: true}}, kind: signing.KindProviderAccount},
+		{name: "hash that it does not sign", credentials: []service.Credential{{Key: service.ECDSAP256}}, change: func(_ *testing.T, s *csc.Settings) { s.Hash = "sha512" }, kind: signing.KindConfiguration},
+		{name: "algorithm that it does not sign", change: func(_ *testing.T, s *csc.Settings) { s.Algorithm = "PSS" }, kind: signing.KindConfiguration},
+		{name: "operation mode that is not offered", change: func(_ *testing.T, s *csc.Settings) { s.OperationMode = "A" }, kind: signing.KindConfiguration},
+		{name: "no API there", change: func(_ *testing.T, s *csc.Settings) { s.URL += "/elsewhere" }, kind: signing.KindConfiguration},
+		{name: "nobody there", change: func(_ *testing.T, s *csc.Settings) { s.URL = "http://127.0.0.1:1" }, kind: signing.KindProvider, retry: true},
+		{name: "wrong secret", change: func(t *testing.T, s *csc.Settings) {
+			s.ClientID, s.ClientSecretFile = service.ClientID, secretFile(t, "wrong")
+		}, kind: signing.KindProviderCredentials},
+		{name: "secret file gone", change: func(_ *testing.T, s *csc.Settings) {
+			s.ClientID, s.ClientSecretFile = service.ClientID, "/nonexistent/secret"
+		}, kind: signing.KindConfiguration},
+		{name: "wrong PIN", change: func(t *testing.T, s *csc.Settings) { s.PINFile = secretFile(t, "000000") }, sign: true, kind: signing.KindProviderCredentials},
+		{name: "OTP wanted and not there", credentials: []service.Credential{{PIN: pin, OTP: "1"}}, sign: true, kind: signing.KindConfiguration},
+	}
+	for _, version := range []string{"/csc/v1", "/csc/v2"} {
+		for _, c := range cases {
+			t.Run(version[5:]+" "+c.name, func(t *testing.T) {
+				s := newService(t, service.Options{Credentials: c.credentials})
+				set := csc.Settings{URL: startService(t, s) + version}
+				if c.change != nil {
+					c.change(t, &set)
+				}
+				p := newProvider(t, newHTTP(t), set)
+				credential, err := p.Credential(t.Context())
+				if c.sign {
+					if err != nil {
+						t.Fatalf("Credential = %v", err)
+					}
+					_, err = p.Sign(t.Context(), randomCall(t, credential, 2))
+				}
+				var e *signing.Error
+				if !errors.As(err, &e) || e.Kind != c.kind || e.Retry != c.retry || e.Unknown || e.Detail == "" {
+					t.Errorf("error = %v (%+v), want kind %s, retry %v, a detail, and the outcome known", err, e, c.kind, c.retry)
+				}
+				if n := s.Counts().Signatures; n != 0 {
+					t.Errorf("%d signatures were made, want 0", n)
+				}
+			})
+		}
+	}
+}
+
+// TestSlowAuthorization: somebody has to agree first.
+func TestSlowAuthorization(t *testing.T) {
+	bubble(t, service.Options{Credentials: []service.Credential{{PIN: service.PIN, Slow: 3}}}, csc.Settings{URL: "http://simulated.invalid/csc/v2"},
+		func(t *testing.T, s *service.Service, p *csc.Provider) {
+			signGood(t, p, 2)
+			if n := s.Counts().Calls["csc/v2/credentials/authorizeCheck"]; n != 3 {
+				t.Errorf("authorizeCheck was called %d times, want 3", n)
+			}
+		})
+}
+
+// TestBatchBound: multisign bounds a call, the setting lowers it, and without one a call has 100 at most.
+func TestBatchBound(t *testing.T) {
+	for _, c := range []struct{ multisign, set, want int }{{7, 0, 7}, {7, 5, 5}, {7, 50, 7}, {2147483647, 0, 100}, {300, 250, 250}} {
+		s := newService(t, service.Options{Credentials: []service.Credential{{Multisign: c.multisign, PIN: service.PIN}}})
+		p := newProvider(t, newHTTP(t), csc.Settings{URL: startService(t, s), MaxBatch: c.set})
+		got, err := p.Credential(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.MaxBatch != c.want {
+			t.Errorf("MaxBatch with multisign %d and setting %d = %d, want %d", c.multisign, c.set, got.MaxBatch, c.want)
+		}
+	}
+}
+
+func noteInto(handle *string) func(context.Context, string) error {
+	return func(_ context.Context, h string) error {
+		*handle = h
+		return nil
+	}
+}

@@ -1,0 +1,293 @@
+package csc
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// TestTOTP takes the last six digits of the vectors in RFC 6238 appendix B.
+func TestTOTP(t *testing.T) {
+	const secret = "GEZD GNBV-GY3TQOJQGEZDGNBVGY3TQOJQ====" // 12345678901234567890
+	for at, want := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037"} {
+		if got, err := totp(secret, time.Unix(at, 0)); err != nil || got != want {
+			t.Errorf("totp at %d = %q, %v; want %q", at, got, err, want)
+		}
+	}
+	if _, err := totp("not base32!", time.Unix(0, 0)); err == nil || strings.Contains(err.Error(), "not base32!") {
+		t.Errorf("totp of a wrong secret = %v, want an error without the secret", err)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	rsaKey, ecKey := &rsa.PublicKey{N: big.NewInt(1)}, &ecdsa.PublicKey{Curve: elliptic.P256()}
+	cases := []struct {
+		name    string
+		oids    string
+		key     crypto.PublicKey
+		hash    crypto.Hash
+		want    signing.SignatureAlgorithm
+		oid     string // "" = refused
+		kind    signing.SignatureAlgorithm
+		chosen  crypto.Hash
+		implied bool
+	}{
+		{"bound", "1.2.840.113549.1.1.1 1.2.840.113549.1.1.11", rsaKey, 0, "", "1.2.840.113549.1.1.11", signing.RSAPKCS1, crypto.SHA256, true},
+		{"plain", "1.2.840.113549.1.1.1", rsaKey, crypto.SHA384, "", "1.2.840.113549.1.1.1", signing.RSAPKCS1, crypto.SHA384, false},
+		{"only SHA-512", "1.2.840.113549.1.1.13 1.2.840.113549.1.1.10", rsaKey, 0, "", "1.2.840.113549.1.1.13", signing.RSAPKCS1, crypto.SHA512, true},
+		{"PSS wanted", "1.2.840.113549.1.1.11 1.2.840.113549.1.1.10", rsaKey, 0, signing.RSAPSS, "1.2.840.113549.1.1.10", signing.RSAPSS, crypto.SHA256, false},
+		{"SHA-1 only", "1.2.840.113549.1.1.5", rsaKey, 0, "", "", "", 0, false},
+		{"ECDSA", "1.2.840.10045.4.3.3", ecKey, 0, "", "1.2.840.10045.4.3.3", signing.ECDSA, crypto.SHA384, true},
+		{"EC key named", "1.2.840.10045.2.1", ecKey, 0, "", "1.2.840.10045.2.1", signing.ECDSA, crypto.SHA256, false},
+		{"RSA algorithm, EC key", "1.2.840.113549.1.1.11", ecKey, 0, "", "", "", 0, false},
+		{"nothing", "", rsaKey, 0, "", "", "", 0, false},
+		{"Ed25519", "1.3.101.112", nil, 0, "", "", "", 0, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got, f := choose(strings.Fields(c.oids), c.key, c.hash, c.want)
+			if f != nil {
+				if c.oid != "" || f.Kind != signing.KindConfiguration {
+					t.Errorf("choose = %v, want %s", f.Error, c.oid)
+				}
+				return
+			}
+			if got.oid != c.oid || got.SignatureAlgorithm != c.kind || got.hash != c.chosen || got.implied != c.implied || (got.params != "") != (c.kind == signing.RSAPSS) {
+				t.Errorf("choose = %+v, want %s %s %v implied %v", got, c.oid, c.kind, c.chosen, c.implied)
+			}
+		})
+	}
+}
+
+// TestPSSParams: the parameters as every certificate signed with PSS and SHA-256 has them.
+func TestPSSParams(t *testing.T) {
+	const want = "3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
+	der, err := base64.StdEncoding.DecodeString(pssParams(crypto.SHA256, "2.16.840.1.101.3.4.2.1"))
+	if got := hex.EncodeToString(der); err != nil || got != want {
+		t.Errorf("pssParams = %s, %v; want %s", got, err, want)
+	}
+}
+
+func TestDerECDSA(t *testing.T) {
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest := make([]byte, 32)
+		size := (curve.Params().BitSize + 7) / 8
+		for range 50 { // short r and s come by chance
+			r, s, err := ecdsa.Sign(rand.Reader, key, digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw := append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
+			der := derECDSA(raw, size)
+			if !ecdsa.VerifyASN1(&key.PublicKey, digest, der) {
+				t.Fatalf("%s: derECDSA(%x) = %x, which does not verify", curve.Params().Name, raw, der)
+			}
+			if again := derECDSA(der, size); string(again) != string(der) {
+				t.Fatalf("%s: derECDSA changed DER", curve.Params().Name)
+			}
+		}
+	}
+	if got := derECDSA([]byte{1, 2, 3}, 32); string(got) != "\x01\x02\x03" {
+		t.Errorf("derECDSA of three bytes = %x, want them as they were", got)
+	}
+}
+
+// testChain makes a root, an issuer and a leaf, and a stranger.
+func testChain(t testing.TB) (leaf, issuer, root, stranger *x509.Certificate) {
+	t.Helper()
+	make := func(name string, ca bool, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: ca, BasicConstraintsValid: true}
+		if parent == nil {
+			parent, signer = c, key
+		}
+		der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err = x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, key
+	}
+	root, rootKey := make("root", true, nil, nil)
+	issuer, issuerKey := make("issuer", true, root, rootKey)
+	leaf, _ = make("leaf", false, issuer, issuerKey)
+	stranger, _ = make("issuer", true, nil, nil) // same name, another key
+	return leaf, issuer, root, stranger
+}
+
+func TestParseChain(t *testing.T) {
+	leaf, issuer, root, stranger := testChain(t)
+	b64 := func(c *x509.Certificate) string { return base64.StdEncoding.EncodeToString(c.Raw) }
+	pemOf := func(c *x509.Certificate) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	broken := func(c *x509.Certificate) string {
+		s := b64(c)
+		return s[:60] + "\r\n " + s[60:]
+	}
+	url := func(c *x509.Certificate) string { return base64.RawURLEncoding.EncodeToString(c.Raw) }
+	twice := func(c *x509.Certificate) string { return base64.StdEncoding.EncodeToString([]byte(b64(c))) }
+	cases := []struct {
+		name  string
+		texts []string
+		want  []*x509.Certificate
+	}{
+		{"in order", []string{b64(leaf), b64(issuer), b64(root)}, []*x509.Certificate{leaf, issuer, root}},
+		{"out of order", []string{pemOf(leaf), url(root), broken(issuer)}, []*x509.Certificate{leaf, issuer, root}},
+		{"without root", []string{twice(leaf), twice(issuer)}, []*x509.Certificate{leaf, issuer}},
+		{"strangers are left out", []string{b64(leaf), b64(stranger), b64(issuer)}, []*x509.Certificate{leaf, issuer}},
+		{"leaf alone", []string{b64(leaf)}, []*x509.Certificate{leaf}},
+		{"root alone", []string{b64(root), b64(root)}, []*x509.Certificate{root}},
+		{"none", nil, nil},
+		{"not base64", []string{"***"}, nil},
+		{"not a certificate", []string{"MAA="}, nil},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := parseChain(c.texts)
+			if (err != nil) != (c.want == nil) || len(got) != len(c.want) {
+				t.Fatalf("parseChain = %d certificates, %v; want %d", len(got), err, len(c.want))
+			}
+			for i := range got {
+				if !got[i].Equal(c.want[i]) {
+					t.Errorf("certificate %d is %s, want %s", i, got[i].Subject, c.want[i].Subject)
+				}
+			}
+		})
+	}
+}
+
+func TestWireForms(t *testing.T) {
+	var a credentialAnswer
+	err := json.Unmarshal([]byte(`{"multisign":"2147483648","key":{"algo":"1.2.3","status":"enabled"},"PIN":{"presence":true},"OTP":{"presence":"optional"},"auth":{"objects":{"type":"x"}}}`), &a)
+	if err != nil || a.Multisign != 2147483647 || len(a.Key.Algo) != 1 || a.PIN.need() != wanted || a.OTP.need() != optional {
+		t.Errorf("answer = %+v, %v", a, err)
+	}
+	for _, bad := range []string{`{"multisign":"many"}`, `{"key":{"algo":7}}`, `[]`} {
+		if json.Unmarshal([]byte(bad), &credentialAnswer{}) == nil {
+			t.Errorf("%s was read", bad)
+		}
+	}
+}
+
+// TestClassify goes through what services are documented or known to say.
+func TestClassify(t *testing.T) {
+	cases := []struct {
+		status     int
+		code, text string
+		kind       signing.Kind
+		retry      bool
+		hint       hint
+	}{
+		{400, "invalid_request", "Invalid parameter credentialID", signing.KindConfiguration, false, readAgain},
+		{400, "invalid_request", "The credential identified by credentialID is disabled", signing.KindProviderAccount, false, readAgain},
+		{400, "invalid_request", "Credential locked", signing.KindProviderAccount, false, readAgain},
+		{400, "invalid_request", "Numbers of signatures is too high", signing.KindProvider, false, readAgain},
+		{400, "invalid_request", "Invalid parameter SAD", signing.KindProvider, true, renewSAD},
+		{400, "invalid_request", "SAD expired", signing.KindProvider, true, renewSAD},
+		{400, "invalid_request", "Hash is not authorized by the SAD", signing.KindProvider, false, nothing},
+		{400, "invalid_request", "Signing certificate is expired", signing.KindCertificate, false, readAgain},
+		{400, "invalid_request", "Invalid parameter signAlgo", signing.KindConfiguration, false, readAgain},
+		{400, "invalid_request", "Invalid digest value length", signing.KindProvider, false, nothing},
+		{400, "invalid_authentication_data", "", signing.KindProviderCredentials, false, nothing},
+		{400, "invalid_pin", "The PIN is invalid", signing.KindProviderCredentials, false, nothing},
+		{400, "expired_token", "", signing.KindProviderCredentials, false, renewToken},
+		{400, "server_error", "", signing.KindProvider, true, nothing},
+		{401, "", "", signing.KindProviderCredentials, false, renewToken},
+		{403, "", "", signing.KindProviderAccount, false, readAgain},
+		{404, "", "", signing.KindConfiguration, false, askOtherPlace},
+		{301, "", "", signing.KindConfiguration, false, askOtherPlace},
+		{408, "", "", signing.KindProvider, true, nothing},
+		{429, "", "", signing.KindProvider, true, nothing},
+		{500, "invalid_token", "", signing.KindProvider, true, nothing},
+		{501, "", "", signing.KindConfiguration, false, askOtherPlace},
+		{418, "", "", signing.KindProvider, false, nothing},
+	}
+	for _, c := range cases {
+		f := classify(c.status, c.code, strings.ToLower(c.text))
+		if f.Kind != c.kind || f.Retry != c.retry || f.hint != c.hint || f.Unknown || f.Detail == "" {
+			t.Errorf("classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d", c.status, c.code, c.text, f.Kind, f.Retry, f.hint, c.kind, c.retry, c.hint)
+		}
+	}
+}
+
+// TestRemoteTextIsTamed: what a service says reaches the log in one line of bounded length, and the client never.
+func TestRemoteTextIsTamed(t *testing.T) {
+	body, _ := json.Marshal(map[string]string{"error": "x\r\nforged: line", "error_description": strings.Repeat("y", 10_000)})
+	f := refusal(&outbound.Answer{Status: 400, Header: http.Header{}, Body: body}, true)
+	if text := f.Error.Error(); len(text) > 600 || strings.ContainsAny(text, "\r\n") {
+		t.Errorf("log text has %d bytes: %.100q", len(text), text)
+	}
+	if strings.Contains(f.Detail, "yyy") {
+		t.Errorf("detail %q has the service's words", f.Detail)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	if bad := (Settings{URL: "https://simulated.invalid/csc/v2", ClientID: "a", ClientSecretFile: "b"}).Validate(); bad != nil {
+		t.Errorf("Validate = %v, want nothing", bad)
+	}
+	bad := Settings{
+		URL: "simulated.invalid", TokenURL: "https://u:p@host/", ClientID: "a", OTPFile: "x", TOTPSecretFile: "y",
+		Hash: "md5", Algorithm: "DSA", OperationMode: "B", MaxBatch: -1,
+	}.Validate()
+	var all strings.Builder
+	for _, err := range bad {
+		all.WriteString(err.Error() + "\n")
+	}
+	for _, want := range []string{"url:", "tokenURL:", "clientID and", "otpFile and", "hash:", "algorithm:", "operationMode:", "maxBatch,"} {
+		if !strings.Contains(all.String(), want) {
+			t.Errorf("Validate does not complain about %q:\n%s", want, all.String())
+		}
+	}
+}
+
+// FuzzAnswers: no answer of a service brings a panic, or a state that cannot sign.
+func FuzzAnswers(f *testing.F) {
+	leaf, issuer, _, _ := testChain(f)
+	chain := base64.StdEncoding.EncodeToString(leaf.Raw) + `","` + base64.StdEncoding.EncodeToString(issuer.Raw)
+	f.Add([]byte(`{"key":{"algo":["1.2.840.10045.4.3.2"],"status":"enabled"},"cert":{"certificates":["` + chain + `"]},"multisign":3,"auth":{"mode":"explicit","objects":[{"id":"PIN","type":"Password"}]}}`))
+	f.Add([]byte(`{"signatures":["AAAA","////"],"responseID":"x"}`))
+	f.Add([]byte(`{"error":"invalid_request","error_description":"SAD expired"}`))
+	p := &Provider{name: "fuzz", set: Settings{URL: "https://simulated.invalid"}.withDefaults()}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var a credentialAnswer
+		if json.Unmarshal(body, &a) == nil {
+			s, fail := p.describe(&place{}, "id", a)
+			if fail == nil && (len(s.Chain) == 0 || s.Hash == 0 || s.MaxBatch < 1 || s.InFlight < 1 || s.algorithm.oid == "") {
+				t.Errorf("state = %+v", s)
+			}
+		}
+		var v signAnswer
+		if json.Unmarshal(body, &v) == nil {
+			_, _ = p.values(v, leaf.PublicKey)
+		}
+		_ = refusal(&outbound.Answer{Status: 400, Header: http.Header{}, Body: body}, true)
+	})
+}
