@@ -46,6 +46,7 @@ const (
 
 // Observer hears of what happens, for metrics. Nil functions are skipped. They are called from many goroutines and must not block.
 type Observer struct {
+	Opened         func() // what an earlier process left is queued again, and new operations are accepted
 	OperationEnded func(clientService string, status Status)
 	DocumentEnded  func(kind Kind, signed bool)
 	CallEnded      func(credential string, digests int, took time.Duration, outcome string) // returned, refused, unknown

@@ -15,6 +15,9 @@ func (s *Service) Start(ctx context.Context) error {
 		return err
 	}
 	s.queue.setOpen(true)
+	if f := s.cfg.Observer.Opened; f != nil {
+		f()
+	}
 	var running sync.WaitGroup
 	for {
 		e, ok := s.queue.next(ctx)
