@@ -1,0 +1,160 @@
+package signing_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
+)
+
+// Every write of the journal fails once, in both ways: nothing was stored, and stored but reported as failed. The operation ends
+// all the same, with every document signed, and no signature is made that is not accounted for.
+func TestJournalFaults(t *testing.T) {
+	for _, method := range []string{"SavePrepared", "BeginCall", "EndCall", "FinishDocuments", "SetStatus"} {
+		for way, fault := range map[string]storetest.Fault{"nothing stored": storetest.NotStored, "stored": storetest.Misreported} {
+			for n := 1; n <= 3; n++ {
+				t.Run(fmt.Sprintf("%s/%s/%d", method, way, n), func(t *testing.T) {
+					memory := storetest.NewMemory()
+					run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+						memory.FailNext(method, n, fault)
+						id := h.mustSubmit("a", "r1", names(150)...)
+						h.check(id, signing.StatusExecuted, strings.Repeat("s", 150))
+						h.accounts(false)
+					})
+				})
+			}
+		}
+	}
+}
+
+// A disk that is full for hours delays, and loses nothing.
+func TestLongDiskFault(t *testing.T) {
+	memory := storetest.NewMemory()
+	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+		id := h.mustSubmit("a", "r1", names(20)...)
+		memory.Inject(func(string) storetest.Fault { return storetest.NotStored })
+		time.Sleep(5 * time.Hour)
+		memory.Inject(nil)
+		h.check(id, signing.StatusExecuted, strings.Repeat("s", 20))
+		h.accounts(false)
+	})
+}
+
+// What Create could not store was never accepted, and takes no room in the queue.
+func TestCreateFault(t *testing.T) {
+	memory := storetest.NewMemory()
+	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+		memory.FailNext("Create", 1, storetest.NotStored)
+		if _, err := h.submit("a", "r1", "one"); err == nil {
+			t.Error("Submit succeeds although nothing was stored")
+		}
+		if st := h.Stats(); st.QueuedDocuments != 0 {
+			t.Errorf("Stats = %+v, want an empty queue", st)
+		}
+		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
+	})
+}
+
+// A call whose answer was never recorded is unknown, or given up, as the policy says; its answer is fetched again where it can be.
+func TestOpenCallsAreSettled(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy  signing.UnknownPolicy
+		handle  string
+		status  signing.Status
+		docs    string
+		unknown int64
+	}{
+		"retry":  {signing.UnknownRetry, "", signing.StatusExecuted, "ss", 2},
+		"fail":   {signing.UnknownFail, "", signing.StatusFailed, "ff", 2},
+		"resume": {signing.UnknownFail, "r-1", signing.StatusExecuted, "ss", 0},
+		"gone":   {signing.UnknownRetry, "lost", signing.StatusExecuted, "ss", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(h *harness) {
+				h.cfg.UnknownOutcome = c.policy
+				h.provider.latency = time.Hour
+				h.cfg.Grace = time.Second
+			}, func(t *testing.T, h *harness) {
+				id := h.crashedOperation("one", "two")
+				refs := []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}
+				if err := h.store.BeginCall(t.Context(), "call", "test", refs); err != nil {
+					t.Fatal(err)
+				}
+				if c.handle != "" {
+					if err := h.store.NoteCall(t.Context(), "call", c.handle); err != nil {
+						t.Fatal(err)
+					}
+				}
+				h.provider.latency = time.Millisecond
+				h.start()
+				h.check(id, c.status, c.docs)
+				if got, err := h.store.Counters(t.Context()); err != nil || got.Unknown != c.unknown {
+					t.Errorf("counters = %+v, %v, want %d unknown", got, err, c.unknown)
+				}
+			})
+		})
+	}
+}
+
+// crashedOperation is an operation whose documents are prepared, as a process leaves it that dies before the call; the service is stopped.
+func (h *harness) crashedOperation(contents ...string) signing.ID {
+	h.t.Helper()
+	h.stop()
+	ctx := h.t.Context()
+	up, err := h.store.NewUpload(ctx)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	op := signing.NewOperation{ClientService: "a", Created: time.Now(), Request: signing.Request{ExternalReference: "r1"}}
+	var prepared []signing.PreparedDocument
+	for i, text := range contents {
+		c, err := up.Add(strings.NewReader(text))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		op.Contents = append(op.Contents, c)
+		op.Request.Documents = append(op.Request.Documents, signing.DocumentRequest{Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}})
+		prepared = append(prepared, signing.PreparedDocument{Ref: signing.Ref{Index: i}, Prepared: signing.Prepared{Digest: c.SHA256[:], State: c.SHA256[:]}})
+	}
+	created, err := h.store.Create(ctx, up, op)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for i := range prepared {
+		prepared[i].Operation = created.ID
+	}
+	if err := h.store.SavePrepared(ctx, prepared); err != nil {
+		h.t.Fatal(err)
+	}
+	return created.ID
+}
+
+func TestSignedReadAt(t *testing.T) {
+	run(t, nil, func(t *testing.T, h *harness) {
+		d := h.check(h.mustSubmit("a", "r1", "one document"), signing.StatusExecuted, "s")[0]
+		f, err := h.OpenSigned(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		all, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size()))
+		if err != nil || int64(len(all)) != d.SignedSize() || !strings.HasPrefix(string(all), "one document") {
+			t.Fatalf("signed document = %q, %v", all, err)
+		}
+		for off := range all {
+			for n := 1; n <= len(all)-off; n++ {
+				p := make([]byte, n)
+				if got, err := f.ReadAt(p, int64(off)); got != n || err != nil && err != io.EOF || string(p) != string(all[off:off+n]) {
+					t.Fatalf("ReadAt(%d bytes, %d) = %d, %v, %q", n, off, got, err, p)
+				}
+			}
+		}
+		if n, err := f.ReadAt(make([]byte, 10), f.Size()-3); n != 3 || err != io.EOF {
+			t.Errorf("ReadAt over the end = %d, %v, want 3, EOF", n, err)
+		}
+	})
+}

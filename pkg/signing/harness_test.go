@@ -1,0 +1,344 @@
+package signing_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr/testr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
+)
+
+// fakeProvider signs with an ECDSA key and does what a test tells it to before and after.
+type fakeProvider struct {
+	key        *ecdsa.PrivateKey
+	credential signing.Credential
+	latency    time.Duration
+	// answer, when set, replaces what comes back: values are the right ones.
+	answer func(call int, c signing.Call, values [][]byte) ([][]byte, error)
+
+	mu    sync.Mutex
+	calls [][][]byte // digests of each call
+	made  int        // signatures made
+	free  int        // at most that many calls were in flight together
+	peak  int
+}
+
+func newProvider(t *testing.T) *fakeProvider {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "test"},
+		NotBefore:    time.Unix(0, 0),
+		NotAfter:     time.Unix(1<<34, 0),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fakeProvider{key: key, latency: 100 * time.Millisecond, credential: signing.Credential{
+		Name: "test", Chain: []*x509.Certificate{cert}, Algorithm: signing.ECDSA, Hash: crypto.SHA256, MaxBatch: 10, InFlight: 2,
+	}}
+}
+
+func (p *fakeProvider) Credential(context.Context) (*signing.Credential, error) {
+	c := p.credential
+	return &c, nil
+}
+
+func (p *fakeProvider) Sign(ctx context.Context, c signing.Call) ([][]byte, error) {
+	p.mu.Lock()
+	call := len(p.calls)
+	p.calls = append(p.calls, c.Digests)
+	p.free++
+	p.peak = max(p.peak, p.free)
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.free--
+		p.mu.Unlock()
+	}()
+	select {
+	case <-time.After(p.latency):
+	case <-ctx.Done():
+		return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true, Err: ctx.Err()}
+	}
+	values, err := p.values(c)
+	if p.answer != nil {
+		values, err = p.answer(call, c, values)
+	}
+	var e *signing.Error
+	if err == nil || errors.As(err, &e) && e.Unknown {
+		p.mu.Lock()
+		p.made += len(c.Digests)
+		p.mu.Unlock()
+	}
+	return values, err
+}
+
+func (p *fakeProvider) values(c signing.Call) ([][]byte, error) {
+	values := make([][]byte, len(c.Digests))
+	for i, d := range c.Digests {
+		v, err := p.key.Sign(rand.Reader, d, crypto.SHA256)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = v
+	}
+	return values, nil
+}
+
+// Resume implements signing.Resumer: the answer of a call is there under handles that start with r.
+func (p *fakeProvider) Resume(_ context.Context, c signing.Call, handle string) ([][]byte, error) {
+	if handle[0] != 'r' {
+		return nil, signing.Errorf(signing.KindProvider, "no such answer")
+	}
+	return p.values(c)
+}
+
+// callSizes is how many digests each call had.
+func (p *fakeProvider) callSizes() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var sizes []int
+	for _, c := range p.calls {
+		sizes = append(sizes, len(c))
+	}
+	return sizes
+}
+
+// fakeFormat "signs" by appending the signature value to the document. Documents say what goes wrong with them.
+type fakeFormat struct {
+	credential *signing.Credential
+	embed      func(content []byte) error
+}
+
+func (f fakeFormat) Prepare(_ context.Context, in signing.Input, _ *signing.Credential) (signing.Prepared, error) {
+	content, err := io.ReadAll(io.NewSectionReader(in.File, 0, in.File.Size()))
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	switch string(content) {
+	case "damaged":
+		return signing.Prepared{}, signing.Errorf(signing.KindDamaged, "the cross-reference is damaged")
+	case "panic":
+		panic("out of bounds")
+	}
+	digest := sha256.Sum256(content)
+	return signing.Prepared{Digest: digest[:], State: digest[:]}, nil
+}
+
+func (f fakeFormat) Embed(_ context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
+	content, err := io.ReadAll(io.NewSectionReader(in.File, 0, in.File.Size()))
+	if err != nil {
+		return nil, err
+	}
+	if f.embed != nil {
+		if err := f.embed(content); err != nil {
+			return nil, err
+		}
+	}
+	if !bytes.Equal(p.Digest, p.State) {
+		return nil, errors.New("state was not kept")
+	}
+	if err := signing.VerifyValue(f.credential, p.Digest, value); err != nil {
+		return nil, err
+	}
+	return value, nil
+}
+
+// harness is a service over the in-memory store.
+type harness struct {
+	t        *testing.T
+	provider *fakeProvider
+	format   fakeFormat
+	store    signing.Store
+	cfg      signing.Config
+	*signing.Service
+	stop func()
+}
+
+func newHarness(t *testing.T, change func(*harness)) *harness {
+	t.Helper()
+	h := &harness{t: t, provider: newProvider(t), store: storetest.NewMemory()}
+	h.format.credential = &h.provider.credential
+	if change != nil {
+		change(h)
+	}
+	h.start()
+	return h
+}
+
+// start makes a service on the store, as a new process would.
+func (h *harness) start() {
+	cfg := h.cfg
+	cfg.Store = h.store
+	cfg.Formats = map[signing.SignatureType]signing.Format{signing.PAdES: h.format}
+	cfg.Providers = func(string) (signing.Provider, error) { return h.provider, nil }
+	cfg.Log = testr.New(h.t)
+	h.Service = signing.New(cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Start(ctx) }()
+	synctest.Wait()
+	h.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			h.t.Errorf("Start = %v", err)
+		}
+	})
+}
+
+// submit sends documents in one request; the reference names it.
+func (h *harness) submit(client, reference string, contents ...string) (signing.Operation, error) {
+	h.t.Helper()
+	ctx := context.Background()
+	up, err := h.NewUpload(ctx)
+	if err != nil {
+		return signing.Operation{}, err
+	}
+	sub := signing.Submission{ClientService: client, Request: signing.Request{ExternalReference: reference, Description: "test"}}
+	for i, c := range contents {
+		content, err := up.Add(bytes.NewReader([]byte(c)))
+		if err != nil {
+			return signing.Operation{}, err
+		}
+		sub.Contents = append(sub.Contents, content)
+		sub.Request.Documents = append(sub.Request.Documents, signing.DocumentRequest{
+			ExternalReference: fmt.Sprintf("%s-%d", reference, i), Name: "a.pdf", ContentType: "application/pdf",
+			Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB},
+		})
+	}
+	op, _, err := h.Submit(ctx, up, sub)
+	return op, err
+}
+
+func (h *harness) mustSubmit(client, reference string, contents ...string) signing.ID {
+	h.t.Helper()
+	op, err := h.submit(client, reference, contents...)
+	if err != nil {
+		h.t.Fatalf("Submit(%s) = %v", reference, err)
+	}
+	return op.ID
+}
+
+// waitFor waits until the operation has ended, at most a (fake) day.
+func (h *harness) waitFor(id signing.ID) signing.Operation {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
+	defer cancel()
+	op, err := h.Wait(ctx, id)
+	if err != nil {
+		h.t.Fatalf("Wait(%s) = %v", id, err)
+	}
+	return op
+}
+
+// check compares every document's state: want has one letter a document, s(igned) or f(ailed). Signed ones must verify.
+func (h *harness) check(id signing.ID, status signing.Status, want string) []signing.Document {
+	h.t.Helper()
+	op := h.waitFor(id)
+	if op.Status != status {
+		h.t.Errorf("operation %s: status = %s, want %s", id, op.Status, status)
+	}
+	docs, err := h.Documents(context.Background(), id, 0, 10_000)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var got []byte
+	for _, d := range docs {
+		switch d.State {
+		case signing.DocumentSigned:
+			got = append(got, 's')
+			h.verify(d)
+		case signing.DocumentFailed:
+			got = append(got, 'f')
+			if d.Failure == nil {
+				h.t.Errorf("document %d failed without a reason", d.Index)
+			}
+		default:
+			got = append(got, '?')
+		}
+	}
+	if string(got) != want {
+		h.t.Errorf("operation %s: documents = %s, want %s", id, got, want)
+	}
+	return docs
+}
+
+// verify checks a signed document as its receiver would.
+func (h *harness) verify(d signing.Document) {
+	h.t.Helper()
+	f, err := h.OpenSigned(context.Background(), d)
+	if err != nil {
+		h.t.Errorf("OpenSigned(%d) = %v", d.Index, err)
+		return
+	}
+	defer f.Close()
+	all, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size()))
+	if err != nil {
+		h.t.Error(err)
+		return
+	}
+	digest := sha256.Sum256(all[:d.Content.Size])
+	if err := signing.VerifyValue(&h.provider.credential, digest[:], all[d.Content.Size:]); err != nil {
+		h.t.Errorf("document %d: %v", d.Index, err)
+	}
+}
+
+// accounts checks that no signature was made that is neither stored nor counted as unknown.
+func (h *harness) accounts(exact bool) signing.Counters {
+	h.t.Helper()
+	c, err := h.store.Counters(context.Background())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	made := int64(h.provider.made)
+	if made > c.Returned+c.Unknown || exact && made != c.Returned {
+		h.t.Errorf("%d signatures were made, counters say %+v", made, c)
+	}
+	return c
+}
+
+// run is a synctest bubble with a harness in it.
+func run(t *testing.T, change func(*harness), f func(*testing.T, *harness)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, change)
+		defer func() { h.stop() }()
+		f(t, h)
+	})
+}
+
+func names(n int) []string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf("document %d", i))
+	}
+	return slices.Clip(out)
+}

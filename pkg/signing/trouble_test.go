@@ -1,0 +1,214 @@
+package signing_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+func busy() error {
+	return signing.Errorf(signing.KindProvider, "the signing service is busy").Retryable(0)
+}
+
+func TestRetryWithBackoff(t *testing.T) {
+	run(t, func(h *harness) {
+		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
+			if call < 2 {
+				return nil, busy()
+			}
+			return values, nil
+		}
+	}, func(t *testing.T, h *harness) {
+		start := time.Now()
+		id := h.mustSubmit("a", "r1", "one")
+		time.Sleep(30 * time.Second)
+		if op, err := h.Service.Operation(t.Context(), "a", id); err != nil || op.Status != signing.StatusRetrying {
+			t.Errorf("while a retry is planned: %v, %v, want EXECUTION_ERROR", op.Status, err)
+		}
+		h.check(id, signing.StatusExecuted, "s")
+		if took := time.Since(start); took < 2*time.Minute || took > 3*time.Minute {
+			t.Errorf("two retries took %v, want a minute each", took)
+		}
+		h.accounts(true)
+	})
+}
+
+func TestRetriesAreBounded(t *testing.T) {
+	run(t, func(h *harness) {
+		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, busy() }
+	}, func(t *testing.T, h *harness) {
+		docs := h.check(h.mustSubmit("a", "r1", "one"), signing.StatusFailed, "f")
+		if f := docs[0].Failure; f.Kind != signing.KindProvider || f.Detail != "the signing service is busy" {
+			t.Errorf("failure = %+v, want the last try's reason", f)
+		}
+		if got := len(h.provider.callSizes()); got != 4 {
+			t.Errorf("%d calls, want the first and 3 retries", got)
+		}
+	})
+}
+
+func TestRetryAfterIsObeyed(t *testing.T) {
+	run(t, func(h *harness) {
+		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
+			if call == 0 {
+				return nil, signing.Errorf(signing.KindProvider, "later").Retryable(time.Hour)
+			}
+			return values, nil
+		}
+	}, func(t *testing.T, h *harness) {
+		start := time.Now()
+		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
+		if took := time.Since(start); took < time.Hour {
+			t.Errorf("retried after %v, want an hour", took)
+		}
+	})
+}
+
+func TestRefusedCallIsSplit(t *testing.T) {
+	run(t, func(h *harness) {
+		h.provider.credential.MaxBatch = 64
+		h.provider.answer = func(_ int, c signing.Call, values [][]byte) ([][]byte, error) {
+			for _, d := range c.Digests {
+				if d[0] == 0x9f { // which document that is does not matter
+					return nil, signing.Errorf(signing.KindProvider, "the signing service refused the request")
+				}
+			}
+			return values, nil
+		}
+	}, func(t *testing.T, h *harness) {
+		id := h.mustSubmit("a", "r1", names(200)...)
+		h.waitFor(id)
+		docs, err := h.Documents(t.Context(), id, 0, 200)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := 0
+		for _, d := range docs {
+			if d.State == signing.DocumentFailed {
+				failed++
+			} else {
+				h.verify(d)
+			}
+		}
+		if failed == 0 || failed > 4 {
+			t.Errorf("%d documents failed, want the few with the refused digest", failed)
+		}
+		h.accounts(true)
+	})
+}
+
+// Splitting a call that was refused for our credentials would only block the account.
+func TestRefusedCredentialsAreNotSplit(t *testing.T) {
+	run(t, func(h *harness) {
+		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) {
+			return nil, signing.Errorf(signing.KindProviderCredentials, "the signing service refused the PIN")
+		}
+	}, func(t *testing.T, h *harness) {
+		h.check(h.mustSubmit("a", "r1", names(10)...), signing.StatusFailed, "ffffffffff")
+		if got := h.provider.callSizes(); len(got) != 1 {
+			t.Errorf("calls of %v digests, want one of 10", got)
+		}
+	})
+}
+
+func TestUnknownOutcome(t *testing.T) {
+	lost := func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
+		if call == 0 {
+			return nil, &signing.Error{Kind: signing.KindProvider, Detail: "no answer", Unknown: true}
+		}
+		return values, nil
+	}
+	for policy, want := range map[signing.UnknownPolicy]struct {
+		status signing.Status
+		docs   string
+		made   int
+	}{
+		signing.UnknownRetry: {signing.StatusExecuted, "ss", 4},
+		signing.UnknownFail:  {signing.StatusFailed, "ff", 2},
+	} {
+		t.Run(string(policy), func(t *testing.T) {
+			run(t, func(h *harness) { h.cfg.UnknownOutcome, h.provider.answer = policy, lost }, func(t *testing.T, h *harness) {
+				h.check(h.mustSubmit("a", "r1", "one", "two"), want.status, want.docs)
+				if c := h.accounts(false); c.Unknown != 2 || h.provider.made != want.made {
+					t.Errorf("made %d, counters %+v, want %d made and 2 unknown", h.provider.made, c, want.made)
+				}
+			})
+		})
+	}
+}
+
+// A provider that answers nonsense never reaches a document, and is not paid again.
+func TestAnswersAreChecked(t *testing.T) {
+	other := newProvider(t)
+	for name, answer := range map[string]func(c signing.Call, values [][]byte) [][]byte{
+		"order":   func(_ signing.Call, v [][]byte) [][]byte { v[0], v[1] = v[1], v[0]; return v },
+		"count":   func(_ signing.Call, v [][]byte) [][]byte { return v[:1] },
+		"more":    func(_ signing.Call, v [][]byte) [][]byte { return append(v, v[0]) },
+		"empty":   func(signing.Call, [][]byte) [][]byte { return make([][]byte, 2) },
+		"huge":    func(_ signing.Call, v [][]byte) [][]byte { v[0] = append(v[0], make([]byte, 1<<20)...); return v },
+		"key":     func(c signing.Call, _ [][]byte) [][]byte { v, _ := other.values(c); return v },
+		"nothing": func(signing.Call, [][]byte) [][]byte { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(h *harness) {
+				h.provider.answer = func(_ int, c signing.Call, v [][]byte) ([][]byte, error) { return answer(c, v), nil }
+			}, func(t *testing.T, h *harness) {
+				h.check(h.mustSubmit("a", "r1", "one", "two"), signing.StatusFailed, "ff")
+				if c := h.accounts(false); c.Unknown != 2 || len(h.provider.callSizes()) != 1 {
+					t.Errorf("counters %+v, calls %v, want 2 unknown of one call", c, h.provider.callSizes())
+				}
+			})
+		})
+	}
+}
+
+// A fault after the signature was paid for is retried with the value that is stored.
+func TestEmbedIsRetriedWithoutSigning(t *testing.T) {
+	tries := 0
+	run(t, func(h *harness) {
+		h.format.embed = func([]byte) error {
+			if tries++; tries < 3 {
+				return signing.Errorf(signing.KindTimestamp, "no timestamp").Retryable(0)
+			}
+			return nil
+		}
+	}, func(t *testing.T, h *harness) {
+		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
+		if h.provider.made != 1 {
+			t.Errorf("%d signatures were made, want 1", h.provider.made)
+		}
+	})
+}
+
+func TestBrokenProviderFailsWithItsReason(t *testing.T) {
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { panic("nil map") }
+		docs := h.check(h.mustSubmit("a", "r1", "one"), signing.StatusFailed, "f")
+		if f := docs[0].Failure; f.Kind != signing.KindProvider || strings.Contains(f.Detail, "nil map") {
+			t.Errorf("failure = %+v, want provider without the panic's text", f)
+		}
+		if c := h.accounts(false); c.Unknown != 4 {
+			t.Errorf("counters = %+v, want 4 unknown: a panic may have come after the signature", c)
+		}
+	})
+}
+
+func TestUnexpectedErrorIsInternal(t *testing.T) {
+	run(t, func(h *harness) {
+		h.format.embed = func(content []byte) error {
+			if bytes.Equal(content, []byte("one")) {
+				return errors.New("secret internals")
+			}
+			return nil
+		}
+	}, func(t *testing.T, h *harness) {
+		docs := h.check(h.mustSubmit("a", "r1", "one", "two"), signing.StatusExecuted, "fs")
+		if f := docs[0].Failure; f.Kind != signing.KindInternal || f.Detail != "" {
+			t.Errorf("failure = %+v, want internal without a text", f)
+		}
+	})
+}
