@@ -1,0 +1,89 @@
+package main_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/verify"
+)
+
+// signs checks, by programs that are not ours, that signed is original with one more signature by the running proxy's key.
+func signs(ts *testscript.TestScript, original string, signed []byte) error {
+	s := ts.Value(stateKey{}).(*state)
+	if s.proxy == nil {
+		return errors.New("no proxy is running")
+	}
+	return verified(s.proxy.CAFile, ts.MkAbs(original), signed)
+}
+
+func verified(caFile, original string, signed []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "signed-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "signed.pdf")
+	if err := os.WriteFile(path, signed, 0o600); err != nil {
+		return err
+	}
+	v, err := verify.New(ctx, caFile)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	report := v.File(ctx, original, path)
+	return report.Err()
+}
+
+// TestVerifiersAreThere: where a check of ours would be hollow, CI says so.
+func TestVerifiersAreThere(t *testing.T) {
+	missing := verify.Missing()
+	switch {
+	case len(missing) == 0:
+	case os.Getenv("CI") == "true":
+		t.Fatalf("not installed: %s (hack/install-tools)", strings.Join(missing, ", "))
+	default:
+		t.Skipf("not installed, and so not asked about signed files: %s", strings.Join(missing, ", "))
+	}
+}
+
+func TestParseBlocks(t *testing.T) {
+	blocks, err := parseBlocks("### one\nPOST a/b\nX: y\n\n{\n\n}\n\nHTTP 200\nA: b\n\n### two\nGET /c\n\nHTTP 404 eventually\n# why\nbody lacks x\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := blocks[0], blocks[1]
+	if one.method != "POST" || one.path != "a/b" || one.body != "{\n\n}" || one.code != 200 || one.eventually || !slices.Equal(one.want, []string{"A: b"}) ||
+		!slices.Equal(one.headers, []header{{"X", "y"}}) {
+		t.Errorf("first block is %+v", one)
+	}
+	if two.method != "GET" || two.path != "/c" || two.body != "" || two.code != 404 || !two.eventually || !slices.Equal(two.want, []string{"body lacks x"}) {
+		t.Errorf("second block is %+v", two)
+	}
+}
+
+// TestAssertionsFail: an assertion that cannot fail asserts nothing.
+func TestAssertionsFail(t *testing.T) {
+	a := &answer{header: map[string][]string{"X": {"y"}}, body: []byte(`{"a":[{"b":1}]}`)}
+	a.json = map[string]any{"a": []any{map[string]any{"b": 1}}}
+	for _, holds := range []string{".a[0].b = 1", ".a count 1", ".c absent", ".a[1] absent", ".a[0].b ~ ^1$", "X: ^y$", "no Z", "body lacks q", ". exists"} {
+		if err := a.assert(nil, holds); err != nil {
+			t.Errorf("%s: %v, want it to hold", holds, err)
+		}
+	}
+	for _, fails := range []string{".a[0].b = 2", ".a count 2", ".a absent", ".c exists", ".a[0].b ~ 2", "X: z", "no X", "body lacks a", "nonsense", ".a nonsense", "body nonsense"} {
+		if err := a.assert(nil, fails); err == nil {
+			t.Errorf("%s holds, want a fault", fails)
+		}
+	}
+}
