@@ -1,0 +1,160 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/instance"
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+// killDocuments is how many documents the operation has that the kill interrupts.
+const killDocuments = 50
+
+// TestKill kills the proxy at random moments between the acceptance of an asynchronous request and its end. After a start the
+// operation must end EXECUTED, with every document signed and valid.
+func TestKill(t *testing.T) {
+	bin := build(t)
+	runs := 4
+	for run := range runs {
+		t.Run(fmt.Sprint(run), func(t *testing.T) {
+			// From at once, when nothing is prepared, to late, when some documents are signed.
+			delay := rand.N(time.Duration(run+1) * 60 * time.Millisecond)
+			t.Logf("killed %s after the acceptance", delay)
+			killRun(t, bin, delay)
+		})
+	}
+}
+
+func killRun(t *testing.T, bin string, delay time.Duration) {
+	dir := t.TempDir()
+	o := instance.Options{Binary: filepath.Join(bin, "proxy"), Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Log: logFile(t, dir)}
+	if err := instance.WriteClients(o.Work, clients); err != nil {
+		t.Fatal(err)
+	}
+	originals := samplesInTurn(t)
+	p := startInstance(t, o)
+	accepted, err := newClient(t, p).SignAsync(t.Context(), killRequest(originals))
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(delay) // the random moment is what is tested
+	p.Kill()
+
+	p = startInstance(t, o)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := newClient(t, p)
+	op, err := c.Wait(ctx, "killed")
+	if err != nil || op.Status != client.StatusExecuted || op.ID != accepted.ID {
+		t.Fatalf("after the restart: %+v, %v, want operation %d %s", op, err, accepted.ID, client.StatusExecuted)
+	}
+	var signed memorySink
+	if op, err = c.Detail(ctx, "killed", &signed); err != nil {
+		t.Fatal(err)
+	}
+	if len(op.Documents) != killDocuments || len(signed) != killDocuments {
+		t.Fatalf("%d documents with %d contents, want %d", len(op.Documents), len(signed), killDocuments)
+	}
+	for i, d := range op.Documents {
+		if failure := d.Failure(); failure != "" {
+			t.Errorf("document %d: %s", i, failure)
+			continue
+		}
+		if err := verified(p.CAFile, originals[i], signed[d.Content].Bytes()); err != nil {
+			t.Errorf("document %d: %v", i, err)
+		}
+	}
+}
+
+func killRequest(originals []string) *client.Request {
+	r := &client.Request{Reference: "killed", Description: "d", Key: "killed", Signature: client.SignatureInfo{Type: "PAdES"}}
+	for i, path := range originals {
+		info, err := os.Stat(path)
+		if err != nil {
+			panic(err) // samplesInTurn has found it
+		}
+		name := fmt.Sprintf("%d.pdf", i)
+		r.Documents = append(r.Documents, client.Document{
+			Reference: name, Name: name, ContentType: "application/pdf", Size: info.Size(),
+			Open: func() (io.ReadCloser, error) { return os.Open(path) },
+		})
+	}
+	return r
+}
+
+// samplesInTurn returns the paths of killDocuments samples, each several times; not the largest one, to spare the disk.
+func samplesInTurn(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join("..", "..", "hack", "samples", "*.pdf"))
+	if err != nil || len(all) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	var small []string
+	for _, path := range all {
+		if info, err := os.Stat(path); err == nil && info.Size() < 200_000 {
+			small = append(small, path)
+		}
+	}
+	var paths []string
+	for i := range killDocuments {
+		paths = append(paths, small[i%len(small)])
+	}
+	return paths
+}
+
+func startInstance(t *testing.T, o instance.Options) *instance.Instance {
+	t.Helper()
+	p, err := instance.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	return p
+}
+
+func newClient(t *testing.T, p *instance.Instance) *client.Client {
+	t.Helper()
+	c, err := client.New(client.Config{URL: p.URL, ClientID: "PRT.1-PRT.2-alice", Secret: clients["PRT.1-PRT.2-alice"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// logFile takes the proxy's log; it is shown when the test fails.
+func logFile(t *testing.T, dir string) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "proxy.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if text, err := os.ReadFile(f.Name()); t.Failed() && err == nil {
+			t.Logf("the proxy's log:\n%s", text)
+		}
+		f.Close()
+	})
+	return f
+}
+
+// memorySink is a client.Sink that keeps the signed contents of small documents.
+type memorySink []*bytes.Buffer
+
+func (m *memorySink) Begin() error { *m = nil; return nil }
+
+func (m *memorySink) Create(int) (io.WriteCloser, error) {
+	*m = append(*m, new(bytes.Buffer))
+	return closer{(*m)[len(*m)-1]}, nil
+}
+
+type closer struct{ io.Writer }
+
+func (closer) Close() error { return nil }
