@@ -3,12 +3,20 @@ package api
 import (
 	"fmt"
 	"net/http"
+
+	"github.com/julienschmidt/httprouter"
 )
 
 // API answers the REST calls. Make it with New; it is safe for concurrent use and needs no shutdown: http.Server.Shutdown waits
 // for its requests.
 type API struct {
-	cfg Config
+	cfg     Config
+	table   []route
+	router  *httprouter.Router
+	tokens  *tokens
+	page    *page
+	metrics *metrics
+	uploads chan struct{} // slots for bodies that are being read
 }
 
 // New returns an API, or an error that lists all mistakes in c.
@@ -17,9 +25,19 @@ func New(c Config) (*API, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("make api: %w", err)
 	}
-	return &API{cfg: c}, nil
+	a := &API{cfg: c, metrics: newMetrics(), tokens: newTokens(c), uploads: make(chan struct{}, c.MaxUploads)}
+	var err error
+	if a.page, err = newPage(c); err != nil {
+		return nil, fmt.Errorf("make api documentation: %w", err)
+	}
+	if err := a.metrics.register(c.Registerer); err != nil {
+		return nil, fmt.Errorf("register api metrics: %w", err)
+	}
+	a.table = a.routes()
+	a.router = a.newRouter()
+	return a, nil
 }
 
 // Handler returns what an http.Server is to serve. The server should set ReadHeaderTimeout, IdleTimeout and MaxHeaderBytes, and
 // neither ReadTimeout nor WriteTimeout (see Config.IdleTimeout).
-func (a *API) Handler() http.Handler { return http.HandlerFunc(http.NotFound) }
+func (a *API) Handler() http.Handler { return http.HandlerFunc(a.serve) }

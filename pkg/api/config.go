@@ -99,8 +99,8 @@ func (c *Config) validate() error {
 	if len(c.TokenKey) < minTokenKeyBytes {
 		errs = append(errs, fmt.Errorf("the token key has %d bytes, at least %d are needed", len(c.TokenKey), minTokenKeyBytes))
 	}
-	if strings.ContainsAny(c.BasePath, ":*%?# ") {
-		errs = append(errs, errors.New("the base path holds a character that is special in a URL"))
+	if strings.ContainsAny(c.BasePath, ":*%?# ") || strings.Contains(c.BasePath, "//") || c.BasePath == "/" || strings.HasPrefix(c.BasePath, "/oauth2") {
+		errs = append(errs, errors.New("the base path must be one or more plain segments, and not that of the token endpoint"))
 	}
 	for name, v := range map[string]int64{
 		"MaxBodyBytes": c.MaxBodyBytes, "MaxDocuments": int64(c.MaxDocuments), "MaxMetadataBytes": c.MaxMetadataBytes,

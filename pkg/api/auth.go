@@ -1,0 +1,89 @@
+package api
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+func unauthenticated(reason string) *signing.Error {
+	return signing.Errorf(signing.KindUnauthenticated, "%s", reason)
+}
+
+// authenticate finds out which client service calls: by a bearer token of our own or of the remote service, or by HTTP Basic.
+func (x *exchange) authenticate() error {
+	values := x.r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return unauthenticated("Authorization is missing, or there more than once: send a bearer token, or HTTP Basic with client service id and secret")
+	}
+	scheme, rest, _ := strings.Cut(values[0], " ")
+	services := x.api.cfg.ClientServices()
+	var err error
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		x.bearer = true
+		x.client, err = x.byToken(services, strings.TrimSpace(rest))
+	case strings.EqualFold(scheme, "Basic"):
+		x.client, err = byBasic(services, rest, false)
+	default:
+		err = unauthenticated("Authorization is of an unknown scheme: send a bearer token, or HTTP Basic with client service id and secret")
+	}
+	return err
+}
+
+// byToken returns the client service that a token was issued to.
+func (x *exchange) byToken(services *clientservice.Services, token string) (*clientservice.ClientService, error) {
+	id, ours, err := x.api.tokens.verify(token)
+	if !ours && x.api.cfg.RemoteTokens != nil {
+		id, err = x.api.cfg.RemoteTokens.Verify(x.r.Context(), token)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c := services.Lookup(id); c != nil {
+		return c, nil
+	}
+	return nil, signing.Errorf(kindUnknownClient, "the client service of the token is not known here, or not any more")
+}
+
+// byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in a time that tells nothing. With form, they may be
+// form-encoded, as RFC 6749 2.3.1 asks of clients of the token endpoint and few do.
+func byBasic(services *clientservice.Services, credentials string, form bool) (*clientservice.ClientService, error) {
+	id, secret, ok := parseBasic(credentials)
+	if !ok {
+		return nil, unauthenticated("Authorization: Basic does not hold base64 of id:secret")
+	}
+	c := services.Authenticate(id, secret)
+	if c == nil && form && strings.ContainsAny(id+secret, "%+") {
+		plainID, err1 := url.QueryUnescape(id)
+		plainSecret, err2 := url.QueryUnescape(secret)
+		if err1 == nil && err2 == nil {
+			c = services.Authenticate(plainID, plainSecret)
+		}
+	}
+	if c == nil {
+		return nil, unauthenticated("client service id or secret is wrong")
+	}
+	return c, nil
+}
+
+// parseBasic splits the credentials. Bytes that are not UTF-8 are taken for ISO 8859-1, in which old clients write them.
+func parseBasic(credentials string) (id, secret string, ok bool) {
+	data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(credentials))
+	if err != nil {
+		return "", "", false
+	}
+	text := string(data)
+	if !utf8.Valid(data) {
+		runes := make([]rune, len(data))
+		for i, c := range data {
+			runes[i] = rune(c)
+		}
+		text = string(runes)
+	}
+	return strings.Cut(text, ":")
+}

@@ -1,0 +1,104 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// drainBytes and drainTime bound what is read of a body that is refused: a client that sends before it reads would otherwise see
+// a broken connection in place of the answer, and one that must renew its token would not learn so.
+const (
+	drainBytes = 16 << 20
+	drainTime  = 5 * time.Second
+)
+
+// body is a request's body with the limits of the API. Its errors are *signing.Error: KindTooLarge, KindHungUp.
+type body struct {
+	x       *exchange
+	r       io.Reader
+	n       int64 // bytes read
+	err     error // sticky; io.EOF at the end
+	expects bool  // the client waits for 100 Continue, which the first read sends
+}
+
+func newBody(x *exchange) *body {
+	return &body{
+		x: x, r: x.r.Body,
+		expects: strings.EqualFold(x.r.Header.Get("Expect"), "100-continue"),
+	}
+}
+
+// admit refuses a body before any of it is read.
+func (b *body) admit() error {
+	if b.x.r.ContentLength > b.x.api.cfg.MaxBodyBytes {
+		return b.tooLarge()
+	}
+	if enc := b.x.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return signing.Errorf(kindMediaType, "Content-Encoding is not accepted: send the body as it is")
+	}
+	return nil
+}
+
+func (b *body) tooLarge() error {
+	return signing.Errorf(signing.KindTooLarge, "the body is larger than %d bytes", b.x.api.cfg.MaxBodyBytes)
+}
+
+// Read implements io.Reader. The client may be silent for the idle timeout, no longer.
+func (b *body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	_ = b.x.control.SetReadDeadline(time.Now().Add(b.x.api.cfg.IdleTimeout)) // not every ResponseWriter has one
+	n, err := b.read(p)
+	if err != nil {
+		b.release()
+	}
+	return n, err
+}
+
+func (b *body) read(p []byte) (int, error) {
+	// One byte more than the limit is asked for: only that one tells a body that fits from one that does not.
+	left := b.x.api.cfg.MaxBodyBytes - b.n
+	if int64(len(p)) > left+1 {
+		p = p[:left+1]
+	}
+	n, err := b.r.Read(p)
+	b.expects = false
+	b.n += int64(n)
+	switch {
+	case int64(n) > left:
+		b.err = b.tooLarge()
+		return int(left), b.err
+	case err != nil && err != io.EOF:
+		b.err = signing.Errorf(signing.KindHungUp, "the body ended early").Because(err)
+		return n, b.err
+	}
+	b.err = err
+	return n, err
+}
+
+// release takes the deadline back: from the end of the body on, net/http reads in order to notice that the client goes away, and
+// a deadline would look like that.
+func (b *body) release() { _ = b.x.control.SetReadDeadline(time.Time{}) }
+
+// drain reads what the client still sends, within bounds, so that it comes to read the answer.
+func (x *exchange) drain() {
+	b := x.body
+	if b.expects || b.err == io.EOF || x.r.Body == http.NoBody || x.fault != nil && x.fault.Kind == signing.KindHungUp {
+		return
+	}
+	if x.r.ContentLength > b.n+drainBytes {
+		return
+	}
+	_ = x.control.SetReadDeadline(time.Now().Add(drainTime))
+	_, err := io.CopyN(io.Discard, b.r, drainBytes)
+	b.release()
+	if err != nil && !errors.Is(err, io.EOF) {
+		x.Header().Set("Connection", "close")
+	}
+}

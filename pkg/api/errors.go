@@ -1,0 +1,207 @@
+package api
+
+import (
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Kinds of faults that only HTTP knows.
+const (
+	kindNoSuchCall    signing.Kind = "api-no-such-call"     // the path names nothing
+	kindMethod        signing.Kind = "api-method"           // the path is there, the method is not
+	kindUnknownClient signing.Kind = "api-client-service"   // the token is good, but its client service is gone
+	kindMediaType     signing.Kind = "api-media-type"       // the body is of a type or encoding that the call does not take
+	kindGrant         signing.Kind = "api-unsupported-type" // the token endpoint was asked for another grant type
+)
+
+// answer is how one kind of fault is told to a client: the only place where the domain's kinds meet HTTP and the vendor's numbers.
+type answer struct {
+	status      int
+	strict      int    // status with StrictVendorStatus; 0 = the same
+	code        string // errorCode; empty = the vendor has none for it, and the HTTP status stands in its place
+	description string // errorCodeDescription
+	oauth       string // RFC 6749 5.2 error of the token endpoint; empty = by status
+}
+
+// answers is the table of faults of a request. A kind that is not in it is answered as internal.
+//
+// Codes 0.0.x and 1.1.0 are the vendor's. So is 2.2.1. The codes from 2.2.2 on are this project's own, one for each kind of fault
+// inside a document:
+//
+//	2.2.1  the visible signature is impossible as asked for
+//	2.2.2  the content is not a document of the declared type
+//	2.2.3  the document is damaged
+//	2.2.4  the document is encrypted and needs a password
+//	2.2.5  a certification, lock or permission of the document forbids a signature
+//	2.2.6  the document uses something that cannot be signed
+//	2.2.7  the document is too complex
+//	2.2.8  an earlier signature in the document is broken
+var answers = map[signing.Kind]answer{
+	signing.KindInternal:        {status: 500, code: "0.0.1", description: "Unhandled fault."},
+	signing.KindMissing:         {status: 400, strict: 500, code: "0.0.2", description: "Mandatory attribute is missing."},
+	signing.KindMalformed:       {status: 400, strict: 500, code: "0.0.2", description: "The request is malformed."},
+	signing.KindInvalid:         {status: 400, strict: 500, code: "0.0.6", description: "Parameter is invalid."},
+	signing.KindTooLarge:        {status: 413, strict: 500, code: "0.0.4", description: "A size limit was passed."},
+	signing.KindReferenceUsed:   {status: 409, code: "0.0.7", description: "External reference is already used."},
+	signing.KindKeyReused:       {status: 422, code: "0.0.6", description: "Idempotency-Key is already used for another request."},
+	signing.KindUnauthenticated: {status: 401, code: "0.0.10", description: "Credentials or token are missing, expired or invalid.", oauth: "invalid_client"},
+	kindUnknownClient:           {status: 401, code: "1.1.0", description: "Client service is unknown.", oauth: "invalid_client"},
+	signing.KindNotFound:        {status: 404, description: "Not found."},
+	kindNoSuchCall:              {status: 404, description: "There is no such call."},
+	kindMethod:                  {status: 405, description: "The method is not allowed here."},
+	kindMediaType:               {status: 415, description: "The content type is not accepted here."},
+	kindGrant:                   {status: 400, code: "0.0.6", description: "Parameter is invalid.", oauth: "unsupported_grant_type"},
+	signing.KindTooMany:         {status: 429, description: "Too many requests."},
+	signing.KindBusy:            {status: 503, description: "The service is busy."},
+	// Nobody is there to read it, unless only the sending half of the connection was closed.
+	signing.KindHungUp: {status: 400, strict: 500, code: "0.0.2", description: "The request ended early."},
+
+	signing.KindVisible:     {status: 400, code: "2.2.1", description: "The visible signature is impossible."},
+	signing.KindNotDocument: {status: 400, code: "2.2.2", description: "The content is not a document of its type."},
+	signing.KindDamaged:     {status: 400, code: "2.2.3", description: "The document is damaged."},
+	signing.KindEncrypted:   {status: 400, code: "2.2.4", description: "The document is encrypted."},
+	signing.KindForbidden:   {status: 400, code: "2.2.5", description: "The document forbids a signature."},
+	signing.KindUnsupported: {status: 400, code: "2.2.6", description: "The document cannot be signed."},
+	signing.KindTooComplex:  {status: 400, code: "2.2.7", description: "The document is too complex."},
+	signing.KindBroken:      {status: 400, code: "2.2.8", description: "An earlier signature is broken."},
+}
+
+// documentFaults are the kinds of faults inside a document.
+var documentFaults = []signing.Kind{
+	signing.KindVisible, signing.KindNotDocument, signing.KindDamaged, signing.KindEncrypted,
+	signing.KindForbidden, signing.KindUnsupported, signing.KindTooComplex, signing.KindBroken,
+}
+
+func isDocumentFault(k signing.Kind) bool { return slices.Contains(documentFaults, k) }
+
+// signErrors is the signError of a document that was given up. Kinds that are not in it are SIGN_OPERATION_INTERNAL_ERROR: so are
+// the faults inside a document, for which the vendor's list has no word; their signErrorCode says more.
+var signErrors = map[signing.Kind]string{
+	signing.KindVisible:             "CONFIGURATION_SIGN_ERROR",
+	signing.KindConfiguration:       "CONFIGURATION_SIGN_ERROR",
+	signing.KindProviderCredentials: "INVALID_CERT_SERVICE_CREDS",
+	signing.KindProviderAccount:     "INVALID_CERT_ACCESS_ACCOUNT",
+	signing.KindProvider:            "CERT_SERVICE_GLOBAL_ERROR",
+	signing.KindRevocation:          "CERT_SERVICE_GLOBAL_ERROR",
+	signing.KindTimestamp:           "TIMESTAMP_SIGN_ERROR",
+	signing.KindCertificate:         "INVALID_CERTIFICATE_SIGN_ERROR",
+	signing.KindStorage:             "STORAGE_SERVICE_GLOBAL_ERROR",
+}
+
+func signError(k signing.Kind) string {
+	if s, ok := signErrors[k]; ok {
+		return s
+	}
+	return "SIGN_OPERATION_INTERNAL_ERROR"
+}
+
+// statusHungUp is what the log says of a client that went away; the number is nginx's, and never sent.
+const statusHungUp = 499
+
+// defaultRetryAfter is sent with 429 and 503 where nobody knows better.
+const defaultRetryAfter = time.Second
+
+// answerFor returns the row of the table for e.
+func answerFor(e *signing.Error, strict bool) answer {
+	row, ok := answers[e.Kind]
+	if !ok {
+		row = answers[signing.KindInternal]
+	}
+	if strict && row.strict != 0 {
+		row.status = row.strict
+	}
+	if row.code == "" {
+		row.code = strconv.Itoa(row.status)
+	}
+	return row
+}
+
+// causeFor is what a client may read of e. An internal fault says nothing of itself.
+func causeFor(e *signing.Error) string {
+	if _, known := answers[e.Kind]; !known || e.Kind == signing.KindInternal {
+		return "The request could not be handled; the log of the service says why."
+	}
+	return e.Detail
+}
+
+// fail is the only writer of errors. It must be the first to write.
+func (x *exchange) fail(err error) {
+	e := x.faultOf(err)
+	row := answerFor(e, x.api.cfg.StrictVendorStatus)
+	x.fault, x.code = e, row.code
+	x.drain()
+	h := x.Header()
+	h.Set("Cache-Control", "no-store")
+	if row.status == http.StatusTooManyRequests || row.status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter(e.RetryAfter))
+	}
+	if row.status == http.StatusUnauthorized {
+		x.challenge()
+	}
+	h.Set("Content-Type", "application/json;charset=UTF-8")
+	w := jsonstream.NewWriter(x)
+	x.WriteHeader(row.status)
+	w.Object(func() {
+		if x.route == tokenRoute {
+			w.Member("error", oauthError(row))
+			w.Member("error_description", oauthDescription(causeFor(e)))
+			return
+		}
+		w.Member("errorCode", row.code)
+		w.Member("errorCodeDescription", row.description)
+		w.Member("causeMessage", causeFor(e))
+	})
+	_ = w.Flush() // the client is gone: there is nobody else to tell
+}
+
+// challenge names the ways to authenticate: RFC 9110 11.6.1, RFC 7617, RFC 6750 section 3.
+func (x *exchange) challenge() {
+	h := x.Header()
+	h.Del("WWW-Authenticate")
+	if x.route != tokenRoute {
+		bearer := `Bearer realm="signstash"`
+		if x.bearer {
+			bearer += `, error="invalid_token"`
+		}
+		h.Add("WWW-Authenticate", bearer)
+	}
+	h.Add("WWW-Authenticate", `Basic realm="signstash", charset="UTF-8"`)
+}
+
+// oauthError is the error word of the token endpoint; RFC 6749 5.2.
+func oauthError(row answer) string {
+	switch {
+	case row.oauth != "":
+		return row.oauth
+	case row.status == http.StatusTooManyRequests || row.status == http.StatusServiceUnavailable:
+		return "temporarily_unavailable"
+	case row.status == http.StatusInternalServerError:
+		return "server_error"
+	}
+	return "invalid_request"
+}
+
+// oauthDescription keeps a text within the characters that RFC 6749 5.2 allows.
+func oauthDescription(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '.'
+		}
+		return r
+	}, s)
+}
+
+// retryAfter is d in whole seconds, at least one; RFC 9110 10.2.3.
+func retryAfter(d time.Duration) string {
+	if d <= 0 {
+		d = defaultRetryAfter
+	}
+	return strconv.Itoa(int(math.Ceil(d.Seconds())))
+}

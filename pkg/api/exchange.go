@@ -1,0 +1,174 @@
+package api
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// exchange is one request and its answer: made at the door, filled with facts on the way, logged and counted once at the end.
+// It is the http.ResponseWriter of its request.
+type exchange struct {
+	http.ResponseWriter
+	api         *API
+	r           *http.Request
+	control     *http.ResponseController
+	body        *body
+	escapedPath string
+	path        pathValues
+	began       time.Time
+
+	// Facts.
+	route     string                       // method and pattern; unmatched until known
+	client    *clientservice.ClientService // nil until authenticated
+	bearer    bool                         // a bearer token was sent
+	operation signing.ID                   // 0 = none
+	reference string                       // external reference, for the log: it is how client and operator speak of an operation
+	success   int                          // status of the first Write without WriteHeader; 0 = 200
+	status    int                          // 0 until written
+	written   int64                        // bytes of the answer's body
+	code      string                       // errorCode; empty = success
+	fault     *signing.Error
+}
+
+// serve is the handler of everything.
+func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{
+		ResponseWriter: w, api: a, r: r, control: http.NewResponseController(w),
+		escapedPath: r.URL.EscapedPath(), began: time.Now(), route: unmatched,
+	}
+	x.body = newBody(x)
+	a.metrics.begin()
+	defer x.end()
+	if name := a.cfg.Endpoint().Name; name != "" {
+		x.Header().Set("X-Signstash-Instance", name)
+	}
+	x.Header().Set("X-Content-Type-Options", "nosniff")
+
+	routed := *r
+	routed.URL = &url.URL{Path: collapse(r.URL.Path)}
+	a.router.ServeHTTP(x, &routed)
+}
+
+// run authenticates the client and calls the route's handler.
+func (x *exchange) run(rt *route) {
+	if !rt.open {
+		if err := x.authenticate(); err != nil {
+			x.fail(err)
+			return
+		}
+	}
+	if err := rt.handle(x); err != nil {
+		if x.status == 0 {
+			x.fail(err)
+			return
+		}
+		// Too late for another answer: what was sent must not look complete.
+		x.fault = x.faultOf(err)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// faultOf is the fault of a request that met err. Where the client is gone, that is the fault, whatever came of it.
+func (x *exchange) faultOf(err error) *signing.Error {
+	e := signing.AsError(err)
+	if x.r.Context().Err() != nil && e.Kind != signing.KindHungUp {
+		return signing.Errorf(signing.KindHungUp, "the client went away").Because(err)
+	}
+	return e
+}
+
+// end finishes what happened, panics included: it logs and counts the request.
+func (x *exchange) end() {
+	p := recover()
+	aborted := p != nil
+	if err, ok := p.(error); aborted && !(ok && errors.Is(err, http.ErrAbortHandler)) {
+		x.api.cfg.Log.Error(fmt.Errorf("panic: %v", p), "request panicked", "stack", string(debug.Stack()))
+		if x.status == 0 {
+			aborted = false
+			x.fail(&signing.Error{Err: errors.New("panic")})
+		}
+	}
+	x.body.release()
+	_ = x.control.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
+	x.log()
+	x.api.metrics.end(x)
+	if aborted {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// log writes the one line of the request. It holds no secret, no name and no content; external references are what clients and
+// operators know operations by.
+func (x *exchange) log() {
+	kv := []any{
+		"method", x.r.Method, "route", x.route, "status", x.loggedStatus(), "duration", time.Since(x.began).Round(time.Microsecond).String(),
+		"bytesIn", x.body.n, "bytesOut", x.written, "remote", x.r.RemoteAddr,
+	}
+	if x.client != nil {
+		kv = append(kv, "clientService", x.client.ID)
+	}
+	if x.operation != 0 {
+		kv = append(kv, "operation", x.operation)
+	}
+	if x.reference != "" {
+		kv = append(kv, "externalReference", x.reference)
+	}
+	if x.fault == nil {
+		x.api.cfg.Log.Info("request", kv...)
+		return
+	}
+	kv = append(kv, "errorCode", x.code, "kind", string(x.fault.Kind), "reason", x.fault.Detail)
+	if isOurs(x.fault.Kind) {
+		x.api.cfg.Log.Error(x.fault, "request", kv...)
+		return
+	}
+	x.api.cfg.Log.Info("request", kv...)
+}
+
+// isOurs reports whether the cause of a fault is for the operator: then the log shows it. The hidden cause of a client's fault may
+// quote what the client sent, and stays hidden.
+func isOurs(k signing.Kind) bool {
+	_, known := answers[k]
+	return !known || k == signing.KindInternal || k == signing.KindBusy
+}
+
+// loggedStatus is the status sent, or what stands for a client that went away.
+func (x *exchange) loggedStatus() int {
+	if x.fault != nil && x.fault.Kind == signing.KindHungUp {
+		return statusHungUp
+	}
+	return x.status
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter. The client may be silent for the idle timeout, no longer.
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.status == 0 {
+		x.WriteHeader(cmp.Or(x.success, http.StatusOK))
+	}
+	_ = x.control.SetWriteDeadline(time.Now().Add(x.api.cfg.IdleTimeout)) // not every ResponseWriter has one
+	n, err := x.ResponseWriter.Write(p)
+	x.written += int64(n)
+	if err != nil {
+		return n, signing.Errorf(signing.KindHungUp, "the client went away").Because(err)
+	}
+	return n, nil
+}
+
+// Unwrap serves http.ResponseController.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }

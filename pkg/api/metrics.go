@@ -1,0 +1,74 @@
+package api
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics counts requests. Labels are of few values: the pattern of a route, never a path.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	received *prometheus.CounterVec
+	sent     *prometheus.CounterVec
+	inFlight prometheus.Gauge
+	uploads  prometheus.Gauge
+	tokens   prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	byRoute := []string{"route"}
+	return &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "signstash_api_requests_total", Help: "Requests answered, by route, HTTP status (499: the client went away) and error code.",
+		}, []string{"route", "status", "error_code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "signstash_api_request_duration_seconds", Help: "Time from the request's header to the end of the answer.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
+		}, byRoute),
+		received: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "signstash_api_received_bytes_total", Help: "Bytes of request bodies read.",
+		}, byRoute),
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "signstash_api_sent_bytes_total", Help: "Bytes of answers written.",
+		}, byRoute),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "signstash_api_requests_in_flight", Help: "Requests that are being answered, waiting sync requests included.",
+		}),
+		uploads: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "signstash_api_uploads_in_flight", Help: "Request bodies that are being read.",
+		}),
+		tokens: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "signstash_api_tokens_issued_total", Help: "Tokens issued by the token endpoint.",
+		}),
+	}
+}
+
+// register makes the metrics known to r, all or none of them; nil is fine.
+func (m *metrics) register(r prometheus.Registerer) error {
+	if r == nil {
+		return nil
+	}
+	all := []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.uploads, m.tokens}
+	for i, c := range all {
+		if err := r.Register(c); err != nil {
+			for _, done := range all[:i] {
+				r.Unregister(done)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *metrics) begin() { m.inFlight.Inc() }
+
+func (m *metrics) end(x *exchange) {
+	m.inFlight.Dec()
+	m.requests.WithLabelValues(x.route, strconv.Itoa(x.loggedStatus()), x.code).Inc()
+	m.duration.WithLabelValues(x.route).Observe(time.Since(x.began).Seconds())
+	m.received.WithLabelValues(x.route).Add(float64(x.body.n))
+	m.sent.WithLabelValues(x.route).Add(float64(x.written))
+}

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// operationByID returns the client's own operation of the path.
+func (x *exchange) operationByID() (signing.Operation, error) {
+	id, err := x.path.operationID()
+	if err != nil {
+		return signing.Operation{}, err
+	}
+	x.operation = id
+	op, err := x.api.cfg.Service.Operation(x.r.Context(), x.client.ID, id)
+	x.reference = op.ExternalReference
+	return op, err
+}
+
+// operationsByReference returns the client's own operations with the external reference of the request, newest first; not found if
+// there is none.
+func (x *exchange) operationsByReference() ([]signing.Operation, error) {
+	ref, err := x.path.reference(x.r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	x.reference = ref
+	ops, err := x.api.cfg.Service.FindByReference(x.r.Context(), x.client.ID, ref)
+	if err == nil && len(ops) == 0 {
+		err = signing.Errorf(signing.KindNotFound, "no operation with that externalReference")
+	}
+	return ops, err
+}
+
+func statusByReference(x *exchange) error {
+	ops, err := x.operationsByReference()
+	if err != nil {
+		return err
+	}
+	x.operation = ops[0].ID
+	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
+		w.Array(func() {
+			for _, op := range ops {
+				x.writeStatus(w, op)
+			}
+		})
+		return nil
+	})
+}
+
+func statusByID(x *exchange) error {
+	op, err := x.operationByID()
+	if err != nil {
+		return err
+	}
+	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
+		x.writeStatus(w, op)
+		return nil
+	})
+}
+
+func detailByReference(x *exchange) error {
+	content := true
+	if s := x.r.URL.Query().Get("includeContent"); s != "" {
+		var err error
+		if content, err = parseFlag(s); err != nil {
+			return err
+		}
+	}
+	ops, err := x.operationsByReference()
+	if err != nil {
+		return err
+	}
+	return x.writeSignOperation(ops[0], content)
+}
+
+func detailByID(x *exchange) error {
+	content, err := x.path.includeContent()
+	if err != nil {
+		return err
+	}
+	op, err := x.operationByID()
+	if err != nil {
+		return err
+	}
+	return x.writeSignOperation(op, content)
+}
+
+func idByDocumentReference(x *exchange) error {
+	ref, err := x.path.reference(x.r.URL.Query())
+	if err != nil {
+		return err
+	}
+	x.reference = ref
+	id, err := x.api.cfg.Service.FindByDocumentReference(x.r.Context(), x.client.ID, ref)
+	if err != nil {
+		return err
+	}
+	x.operation = id
+	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
+		w.Int(int64(id))
+		return nil
+	})
+}

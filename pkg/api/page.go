@@ -1,0 +1,112 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/swaggest/swgui/v5/static"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+//go:embed openapi.yaml
+var openAPIText string
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.js
+var pageScript string
+
+// page is the API documentation: Swagger UI over our OpenAPI document. The browser loads nothing from elsewhere.
+type page struct {
+	document string
+	html     string
+	assets   map[string]asset
+}
+
+// asset is a file of the page.
+type asset struct {
+	contentType string
+	data        []byte
+	gzipped     bool
+}
+
+// pagePolicy lets the page load from here and from nowhere else; Swagger UI sets styles and small pictures inline.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+func newPage(c Config) (*page, error) {
+	fill := strings.NewReplacer("{{base}}", c.BasePath, "{{version}}", c.Version)
+	p := &page{
+		document: fill.Replace(openAPIText),
+		html:     fill.Replace(pageHTML),
+		assets:   map[string]asset{"page.js": {contentType: "text/javascript; charset=utf-8", data: []byte(fill.Replace(pageScript))}},
+	}
+	for name, contentType := range map[string]string{
+		"swagger-ui-bundle.js.gz": "text/javascript; charset=utf-8",
+		"swagger-ui.css.gz":       "text/css; charset=utf-8",
+		"favicon-32x32.png":       "image/png",
+	} {
+		data, err := static.FS.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		plain, gzipped := strings.CutSuffix(name, ".gz")
+		p.assets[plain] = asset{contentType: contentType, data: data, gzipped: gzipped}
+	}
+	return p, nil
+}
+
+func (x *exchange) servePage() error {
+	x.Header().Set("Content-Security-Policy", pagePolicy)
+	x.Header().Set("Referrer-Policy", "no-referrer")
+	x.Header().Set("Cache-Control", "no-cache")
+	return x.serveText("text/html; charset=utf-8", strings.NewReader(x.api.page.html))
+}
+
+func (x *exchange) serveOpenAPI() error {
+	x.Header().Set("Cache-Control", "no-cache")
+	return x.serveText("application/yaml", strings.NewReader(x.api.page.document)) // RFC 9512
+}
+
+func (x *exchange) redirectToPage() error {
+	http.Redirect(x, x.r, x.api.cfg.BasePath+pagePath, http.StatusFound)
+	return nil
+}
+
+// serveAsset serves a file of Swagger UI, compressed as it is embedded where the browser allows.
+func (x *exchange) serveAsset() error {
+	a, ok := x.api.page.assets[x.path.file]
+	if !ok {
+		return signing.Errorf(kindNoSuchCall, "there is no such file")
+	}
+	x.Header().Set("Cache-Control", "max-age=3600")
+	if !a.gzipped {
+		return x.serveText(a.contentType, bytes.NewReader(a.data))
+	}
+	x.Header().Set("Vary", "Accept-Encoding")
+	if strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
+		x.Header().Set("Content-Encoding", "gzip")
+		return x.serveText(a.contentType, bytes.NewReader(a.data))
+	}
+	plain, err := gzip.NewReader(bytes.NewReader(a.data))
+	if err != nil {
+		return err
+	}
+	x.Header().Set("Content-Type", a.contentType)
+	_, err = io.Copy(x, plain)
+	return err
+}
+
+// serveText serves something that does not change while the process runs; parts of it, if asked for.
+func (x *exchange) serveText(contentType string, content io.ReadSeeker) error {
+	x.Header().Set("Content-Type", contentType)
+	http.ServeContent(x, x.r, "", time.Time{}, content)
+	return nil
+}

@@ -1,0 +1,183 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// bodyForm is one of the two ways in which documents are sent.
+type bodyForm struct {
+	read       func(x *exchange, up signing.Upload) (*wireRequest, error)
+	contentKey string // format of the name of a document's content, for messages
+}
+
+var (
+	base64Form    = bodyForm{(*exchange).readJSON, "documents[%d].documentRequest.base64Content"}
+	multipartForm = bodyForm{(*exchange).readMultipart, "files[%d]"}
+)
+
+func signBase64(x *exchange) error         { return x.signAndWait(base64Form) }
+func signMultipart(x *exchange) error      { return x.signAndWait(multipartForm) }
+func signBase64Async(x *exchange) error    { return x.signLater(base64Form) }
+func signMultipartAsync(x *exchange) error { return x.signLater(multipartForm) }
+
+// signLater answers 202 as soon as the operation is durable.
+func (x *exchange) signLater(form bodyForm) error {
+	op, err := x.submit(form, false)
+	if err != nil {
+		return err
+	}
+	return x.writeAccepted(op)
+}
+
+// signAndWait answers when the operation has ended, or with its state when the longest wait is over: it goes on all the same.
+func (x *exchange) signAndWait(form bodyForm) error {
+	op, err := x.submit(form, true)
+	if err != nil {
+		return err
+	}
+	// The client's going away ends the wait alone: the operation is accepted and goes on.
+	ctx, cancel := context.WithTimeout(x.r.Context(), x.api.cfg.SyncWait)
+	defer cancel()
+	if op, err = x.api.cfg.Service.Wait(ctx, op.ID); err != nil {
+		return err
+	}
+	if err := x.r.Context().Err(); err != nil {
+		return signing.Errorf(signing.KindHungUp, "the client went away before the operation ended").Because(err)
+	}
+	if err := x.refusal(op); err != nil {
+		return err
+	}
+	return x.writeSignOperation(op, op.ReturnContent)
+}
+
+// refusal is the fault of an operation whose only document was refused for what it is; nil for any other operation.
+func (x *exchange) refusal(op signing.Operation) error {
+	if op.Status != signing.StatusFailed || op.DocumentCount != 1 {
+		return nil
+	}
+	docs, err := x.api.cfg.Service.Documents(x.r.Context(), op.ID, 0, 1)
+	if err != nil {
+		return err
+	}
+	if len(docs) == 1 && docs[0].Failure != nil && isDocumentFault(docs[0].Failure.Kind) {
+		return signing.Errorf(docs[0].Failure.Kind, "documents[0]: %s", docs[0].Failure.Detail)
+	}
+	return nil
+}
+
+// submit reads the request, spooling its documents, and hands it over. Nothing is kept of a request that is refused.
+func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error) {
+	key, err := x.idempotencyKey()
+	if err != nil {
+		return signing.Operation{}, err
+	}
+	if err := x.body.admit(); err != nil {
+		return signing.Operation{}, err
+	}
+	service := x.api.cfg.Service
+	if err := service.Admit(); err != nil {
+		return signing.Operation{}, err
+	}
+	sub := signing.Submission{ClientService: x.client.ID, IdempotencyKey: key, Waiting: waiting}
+	up, err := x.receive(form, &sub)
+	if err != nil {
+		return signing.Operation{}, err
+	}
+	op, replayed, err := service.Submit(x.r.Context(), up, sub)
+	if err != nil {
+		return signing.Operation{}, err
+	}
+	x.operation = op.ID
+	if replayed {
+		x.Header().Set("Idempotent-Replayed", "true")
+	}
+	return op, nil
+}
+
+// receive reads the body into an upload, which the caller must end.
+func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Upload, error) {
+	select {
+	case x.api.uploads <- struct{}{}:
+		x.api.metrics.uploads.Inc()
+		defer func() { <-x.api.uploads; x.api.metrics.uploads.Dec() }()
+	default:
+		return nil, signing.Errorf(signing.KindTooMany, "%d requests are being read", x.api.cfg.MaxUploads).Retryable(defaultRetryAfter)
+	}
+	up, err := x.api.cfg.Service.NewUpload(x.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	received, err := form.read(x, up)
+	if received != nil {
+		x.reference = received.externalReference
+	}
+	if err == nil {
+		v := validator{types: x.api.cfg.SignatureTypes, contentKey: form.contentKey}
+		sub.Request, sub.Contents, err = v.request(received)
+	}
+	if err != nil {
+		up.Discard()
+		return nil, err
+	}
+	return up, nil
+}
+
+// maxKeyBytes bounds an Idempotency-Key; a UUID has 36.
+const maxKeyBytes = 255
+
+// idempotencyKey returns the Idempotency-Key; empty if none was sent.
+func (x *exchange) idempotencyKey() (string, error) {
+	values := x.r.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	if len(values) > 1 || values[0] == "" || len(values[0]) > maxKeyBytes {
+		return "", signing.Errorf(signing.KindInvalid, "Idempotency-Key must be one value of 1 to %d characters", maxKeyBytes)
+	}
+	for _, c := range []byte(values[0]) {
+		if c < ' ' || c > '~' {
+			return "", signing.Errorf(signing.KindInvalid, "Idempotency-Key must be printable ASCII")
+		}
+	}
+	return values[0], nil
+}
+
+// writeAccepted writes an AsyncOperation.
+func (x *exchange) writeAccepted(op signing.Operation) error {
+	e := x.api.cfg.Endpoint()
+	x.Header().Set("Location", x.api.cfg.BasePath+apiPath+"operation/status/"+op.ID.String())
+	return x.writeJSON(http.StatusAccepted, func(w *jsonstream.Writer) error {
+		w.Object(func() {
+			w.Number("id", int64(op.ID))
+			w.Member("externalReference", op.ExternalReference)
+			w.Member("status", string(op.Status))
+			w.Member("host", e.Host)
+			w.Number("port", int64(e.Port))
+			w.Member("hostPort", e.HostPort())
+		})
+		return nil
+	})
+}
+
+// writeJSON writes a success body. Nothing is sent before the first 16 KiB are there or write has returned, so that an error of
+// write can still be answered as one.
+func (x *exchange) writeJSON(status int, write func(w *jsonstream.Writer) error) error {
+	x.Header().Set("Content-Type", "application/json")
+	if x.Header().Get("Cache-Control") == "" {
+		x.Header().Set("Cache-Control", "no-store")
+	}
+	x.success = status
+	g := &guard{w: x}
+	w := jsonstream.NewWriter(g)
+	if err := write(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return g.flush()
+}

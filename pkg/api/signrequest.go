@@ -1,0 +1,69 @@
+package api
+
+import (
+	"errors"
+	"io"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// image spools the image of a visible signature; an empty value is none.
+func (q *requestReader) image(v *signing.VisibleSignature) error {
+	r, err := q.s.Base64()
+	if err != nil {
+		return err
+	}
+	limited := &limitedReader{r: r, left: q.maxImage, fault: signing.Errorf(signing.KindTooLarge, "%s: the image is larger than %d bytes", q.s.Path(), q.maxImage)}
+	c, err := q.up.AddShared(limited)
+	if err == nil && c.Size > 0 {
+		v.Image = &c
+	}
+	return err
+}
+
+// limitedReader fails where io.LimitReader would end.
+type limitedReader struct {
+	r     io.Reader
+	left  int64
+	fault error
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if int64(len(p)) > l.left+1 {
+		p = p[:l.left+1]
+	}
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, l.fault
+	}
+	return n, err
+}
+
+// requestFault turns a fault of the JSON text into one of the domain; other errors stay what they are.
+func requestFault(err error) error {
+	var known *signing.Error
+	var e *jsonstream.Error
+	if errors.As(err, &known) || !errors.As(err, &e) {
+		return err
+	}
+	kind := map[jsonstream.Fault]signing.Kind{
+		jsonstream.Malformed: signing.KindMalformed,
+		jsonstream.Truncated: signing.KindMalformed,
+		jsonstream.Duplicate: signing.KindMalformed,
+		jsonstream.WrongType: signing.KindInvalid,
+		jsonstream.BadBase64: signing.KindInvalid,
+		jsonstream.TooLarge:  signing.KindTooLarge,
+	}[e.Fault]
+	return signing.Errorf(kind, "%s", e.Error())
+}
+
+// scanner returns a scanner of a SignRequest with the limits of the API.
+func (a *API) scanner(r io.Reader) *jsonstream.Scanner {
+	return jsonstream.NewScanner(r, jsonstream.Limits{TextBytes: a.cfg.MaxMetadataBytes})
+}
+
+// readJSON reads the body of the base64 calls.
+func (x *exchange) readJSON(up signing.Upload) (*wireRequest, error) {
+	return x.newRequestReader(x.api.scanner(x.body), up, true).read()
+}

@@ -1,0 +1,201 @@
+package api
+
+import (
+	"fmt"
+	"mime"
+	"slices"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// validator turns a received request into one of the domain. It stops at the first fault and names its field.
+type validator struct {
+	types      []signing.SignatureType // that can be asked for
+	contentKey string                  // what the client knows the content of a document by
+}
+
+// request validates everything that can be seen without looking into a document.
+func (v *validator) request(r *wireRequest) (signing.Request, []signing.Content, error) {
+	err := firstFault(
+		required("externalReference", r.externalReference),
+		required("description", r.description),
+	)
+	switch {
+	case err != nil:
+		return signing.Request{}, nil, err
+	case !r.hasDocuments:
+		return signing.Request{}, nil, missing("documents")
+	case len(r.documents) == 0:
+		return signing.Request{}, nil, signing.Errorf(signing.KindMissing, "documents is empty")
+	}
+	out := signing.Request{
+		ExternalReference: r.externalReference, Description: r.description, ReturnContent: !r.withoutContent, Preservation: r.preservation,
+		Documents: make([]signing.DocumentRequest, len(r.documents)),
+	}
+	contents := make([]signing.Content, len(r.documents))
+	for i := range r.documents {
+		if out.Documents[i], err = v.document(&r.documents[i], i); err != nil {
+			return signing.Request{}, nil, err
+		}
+		contents[i] = *r.documents[i].content
+	}
+	return out, contents, nil
+}
+
+func (v *validator) document(d *wireDocument, index int) (signing.DocumentRequest, error) {
+	at := fmt.Sprintf("documents[%d].", index)
+	if !d.hasRequest {
+		return signing.DocumentRequest{}, missing(at + "documentRequest")
+	}
+	err := firstFault(
+		required(at+"documentRequest.externalReference", d.externalReference),
+		required(at+"documentRequest.name", d.name),
+		required(at+"documentRequest.contentType", d.contentType),
+	)
+	if err == nil && (d.content == nil || d.content.Size == 0) {
+		err = missing(fmt.Sprintf(v.contentKey, index))
+	}
+	if err != nil {
+		return signing.DocumentRequest{}, err
+	}
+	info, err := v.signature(d, at)
+	return signing.DocumentRequest{ExternalReference: d.externalReference, Name: d.name, ContentType: d.contentType, Signature: info}, err
+}
+
+// signature validates signatureInfo, with contentType, which must fit.
+func (v *validator) signature(d *wireDocument, at string) (signing.SignatureInfo, error) {
+	if !d.hasSignature {
+		return signing.SignatureInfo{}, missing(at + "signatureInfo")
+	}
+	typ, err := v.signatureType(d, at)
+	if err != nil {
+		return signing.SignatureInfo{}, err
+	}
+	level, err := parseLevel(d, at)
+	if err != nil {
+		return signing.SignatureInfo{}, err
+	}
+	info := signing.SignatureInfo{Type: typ, Level: level, Reason: d.reason, Location: d.location, Visible: d.visible}
+	err = firstFault(
+		checkText(at+"signatureInfo.reason", d.reason),
+		checkText(at+"signatureInfo.location", d.location),
+		checkVisible(d, typ, at),
+	)
+	// For PDF the original ignores advancedSignatureInfo: clients send it all the same.
+	if err == nil && typ == signing.XAdES && d.advanced != nil {
+		info.Advanced = d.advanced
+		err = checkAdvanced(d.advanced, at+"signatureInfo.advancedSignatureInfo.")
+	}
+	return info, err
+}
+
+// signatureType validates the type and that the content's type fits it.
+func (v *validator) signatureType(d *wireDocument, at string) (signing.SignatureType, error) {
+	field := at + "signatureInfo.signatureType"
+	if err := required(field, d.signatureType); err != nil {
+		return "", err
+	}
+	typ := signing.SignatureType(d.signatureType)
+	if !slices.Contains([]signing.SignatureType{signing.PAdES, signing.XAdES, signing.CAdES}, typ) {
+		return "", invalid(field, "must be PAdES, XAdES or CAdES")
+	}
+	if !slices.Contains(v.types, typ) {
+		return "", invalid(field, "%s is not available here", typ)
+	}
+	media, _, err := mime.ParseMediaType(d.contentType)
+	if err != nil {
+		return "", invalid(at+"documentRequest.contentType", "is not a media type")
+	}
+	isPDF, isXML := media == "application/pdf", media == "text/xml" || media == "application/xml"
+	switch {
+	case typ != signing.CAdES && !isPDF && !isXML:
+		return "", invalid(at+"documentRequest.contentType", "must be application/pdf, text/xml or application/xml with signatureType %s", typ)
+	case typ == signing.PAdES && !isPDF, typ == signing.XAdES && !isXML:
+		return "", invalid(at+"documentRequest.contentType", "does not fit signatureType %s", typ)
+	}
+	return typ, nil
+}
+
+// parseLevel applies the defaults: B-B, or B-T with applyTimestamp.
+func parseLevel(d *wireDocument, at string) (signing.Level, error) {
+	field := at + "signatureInfo.level"
+	switch level := signing.Level(d.level); level {
+	case "":
+		if d.applyTimestamp {
+			return signing.LevelT, nil
+		}
+		return signing.LevelB, nil
+	case signing.LevelB:
+		if d.applyTimestamp {
+			return "", invalid(field, "B-B holds no timestamp, and applyTimestamp is true")
+		}
+		return level, nil
+	case signing.LevelT, signing.LevelLT, signing.LevelLTA:
+		return level, nil
+	}
+	return "", invalid(field, "must be B-B, B-T, B-LT or B-LTA")
+}
+
+func checkVisible(d *wireDocument, typ signing.SignatureType, at string) error {
+	if d.visible == nil {
+		return nil
+	}
+	if typ != signing.PAdES {
+		return invalid(at+"signatureInfo.visibleSignatureInfo", "only a PDF can have a visible signature")
+	}
+	if err := d.visible.Validate(); err != nil {
+		e := signing.AsError(err)
+		return signing.Errorf(e.Kind, "%ssignatureInfo.%s", at, e.Detail)
+	}
+	return nil
+}
+
+func checkAdvanced(a *signing.AdvancedSignature, at string) error {
+	return firstFault(
+		oneOf(at+"signatureTransform", a.SignatureTransform, "ENVELOPED", "XPATH", "XPATH2_FILTER"),
+		oneOf(at+"canonicalTransform", a.CanonicalTransform, "EXCLUSIVE", "EXCLUSIVE_WITH_COMMENTS"),
+		checkText(at+"signatureLocation", a.SignatureLocation),
+	)
+}
+
+func firstFault(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func missing(field string) error {
+	return signing.Errorf(signing.KindMissing, "%s is missing or empty", field)
+}
+
+func invalid(field, format string, args ...any) error {
+	return signing.Errorf(signing.KindInvalid, "%s: %s", field, fmt.Sprintf(format, args...))
+}
+
+// required validates a mandatory text.
+func required(field, value string) error {
+	if strings.TrimSpace(value) == "" {
+		return missing(field)
+	}
+	return checkText(field, value)
+}
+
+// checkText refuses U+0000: neither a PDF string's reader nor a database or a file name can be trusted with it.
+func checkText(field, value string) error {
+	if strings.ContainsRune(value, 0) {
+		return invalid(field, "holds the character U+0000")
+	}
+	return nil
+}
+
+// oneOf validates an optional word of a list.
+func oneOf(field, value string, words ...string) error {
+	if value == "" || slices.Contains(words, value) {
+		return nil
+	}
+	return invalid(field, "must be one of %s", strings.Join(words, ", "))
+}

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"archive/zip"
+	"compress/flate"
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// maxEntryName keeps a name, and what makes it unique, within the 255 bytes that file systems allow.
+const maxEntryName = 240
+
+// copyBuffers holds what documents are copied through.
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+
+// zipByID streams the signed documents of an operation as one zip file.
+func zipByID(x *exchange) error {
+	op, err := x.operationByID()
+	if err != nil {
+		return err
+	}
+	var archive *zip.Writer
+	var names entryNames
+	err = x.eachDocument(op.ID, func(d *signing.Document) error {
+		if d.State != signing.DocumentSigned {
+			return nil
+		}
+		if archive == nil {
+			archive = x.beginZip(op)
+			if x.r.Method == http.MethodHead {
+				x.WriteHeader(http.StatusOK)
+			}
+		}
+		if x.r.Method == http.MethodHead {
+			return nil
+		}
+		return x.addEntry(archive, names.of(d), op, d)
+	})
+	switch {
+	case err != nil:
+		return err
+	case archive == nil:
+		return signing.Errorf(signing.KindNotFound, "operation %s has no signed document; its status is %s", op.ID, op.Status)
+	case x.r.Method == http.MethodHead:
+		return nil
+	}
+	return archive.Close()
+}
+
+// beginZip sets the header of the answer and returns the archive. Entries are deflated without compressing: PDF is compressed
+// already, and stored entries whose size comes after them are beyond Java's ZipInputStream.
+func (x *exchange) beginZip(op signing.Operation) *zip.Writer {
+	h := x.Header()
+	h.Set("Content-Type", "application/zip")
+	h.Set("Content-Disposition", `attachment; filename="operation-`+op.ID.String()+`.zip"`)
+	h.Set("Cache-Control", "no-store")
+	archive := zip.NewWriter(x)
+	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(w, flate.NoCompression)
+	})
+	return archive
+}
+
+func (x *exchange) addEntry(archive *zip.Writer, name string, op signing.Operation, d *signing.Document) error {
+	f, err := x.api.cfg.Service.OpenSigned(x.r.Context(), *d)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	entry, err := archive.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: op.Created.UTC()})
+	if err != nil {
+		return err
+	}
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	n, err := io.CopyBuffer(entry, io.NewSectionReader(f, 0, f.Size()), *buf)
+	if err != nil {
+		return err
+	}
+	return x.checkLength(n, d, nil)
+}
+
+// entryNames makes the names of one archive.
+type entryNames struct {
+	taken map[string]int // how often, by name in lower case: some file systems do not tell cases apart
+}
+
+// of returns <document external reference>.<document name>, made safe for any file system and unique.
+func (n *entryNames) of(d *signing.Document) string {
+	if n.taken == nil {
+		n.taken = make(map[string]int)
+	}
+	name := safeName(d.ExternalReference + "." + d.Name)
+	unique, ext := name, path.Ext(name)
+	for {
+		key := strings.ToLower(unique)
+		n.taken[key]++
+		if n.taken[key] == 1 {
+			return unique
+		}
+		// The count of the name itself numbers its doubles; it grows each time that one of them is taken, too.
+		if key != strings.ToLower(name) {
+			n.taken[strings.ToLower(name)]++
+		}
+		unique = strings.TrimSuffix(name, ext) + "-" + strconv.Itoa(n.taken[strings.ToLower(name)]) + ext
+	}
+}
+
+// safeName makes a file name of a text: one segment that no file system takes for a path, a device or a hidden file.
+func safeName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\:*?"<>|`, r) || unicode.IsControl(r) || r == utf8.RuneError || unicode.Is(unicode.Cf, r) {
+			return '_'
+		}
+		return r
+	}, s)
+	s = strings.TrimRight(s, ". ")
+	if strings.HasPrefix(s, ".") {
+		s = "_" + s
+	}
+	if len(s) > maxEntryName {
+		s = shorten(s)
+	}
+	if s == "" {
+		s = "_"
+	}
+	return s
+}
+
+// shorten keeps the end of a name, which holds its extension, and whole characters.
+func shorten(s string) string {
+	s = s[len(s)-maxEntryName+1:]
+	for !utf8.RuneStart(s[0]) {
+		s = s[1:]
+	}
+	return "_" + s
+}
