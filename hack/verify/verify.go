@@ -107,6 +107,16 @@ func (v *Verifier) File(ctx context.Context, original, signed string) Report {
 	return r
 }
 
+// Signature asks only about the prefix and the signature itself: for many files.
+func (v *Verifier) Signature(ctx context.Context, original, signed string) Report {
+	var r Report
+	r.add("prefix", prefix(original, signed))
+	if installed("openssl") {
+		r.add("openssl", v.openssl(ctx, signed))
+	}
+	return r
+}
+
 // prefix holds that signed is original and something more, byte for byte.
 func prefix(original, signed string) string {
 	o, err := os.Open(original)

@@ -1,0 +1,202 @@
+// Command demo shows the whole product in a minute: it starts a proxy with the embedded key, signs the sample documents over REST
+// with signctl, once synchronously and once asynchronously, has every result checked by programs that are not ours, and stops.
+//
+// With -prepare it only writes a client file with a random secret into a work folder, for a proxy that is started by hand.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/instance"
+	"github.com/signstash-proxy/signstash-proxy/hack/verify"
+)
+
+// clientID is the demo's client service.
+const clientID = "PRT.000000000-PRT.000000000-demo"
+
+func main() {
+	bin := flag.String("bin", "bin", "`folder` with the built programs")
+	out := flag.String("out", "out", "`folder` for the signed documents")
+	samples := flag.String("samples", "hack/samples", "`folder` with the documents to sign")
+	prepare := flag.String("prepare", "", "write a client file into this work `folder`, if it has none, and end")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var err error
+	if *prepare != "" {
+		err = prepareWork(*prepare)
+	} else {
+		err = demo(ctx, *bin, *samples, *out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// prepareWork makes a client service with a random secret and says how to use it.
+func prepareWork(work string) error {
+	path := filepath.Join(work, "client-services-config.json")
+	if _, err := os.Stat(path); err == nil {
+		fmt.Println("clients:", path)
+		return nil
+	}
+	secret := rand.Text()
+	if err := instance.WriteClients(work, map[string]string{clientID: secret}); err != nil {
+		return err
+	}
+	secretFile := filepath.Join(work, "secret")
+	if err := os.WriteFile(secretFile, []byte(secret+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write secret: %w", err)
+	}
+	fmt.Printf("clients: %s\ntry:     bin/signctl sign hack/samples/*.pdf --client-id %s --secret-file %s\n", path, clientID, secretFile)
+	return nil
+}
+
+// run is one demo.
+type run struct {
+	bin, out string
+	files    []string // the documents to sign
+	secret   string
+	proxy    *instance.Instance
+}
+
+func demo(ctx context.Context, bin, samples, out string) (err error) {
+	started := time.Now()
+	r := &run{bin: bin, out: out, secret: rand.Text()}
+	if r.files, err = filepath.Glob(filepath.Join(samples, "*.pdf")); err != nil || len(r.files) == 0 {
+		return fmt.Errorf("no documents in %s", samples)
+	}
+	temp, err := os.MkdirTemp("", "demo-")
+	if err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	defer os.RemoveAll(temp)
+	logPath := filepath.Join(temp, "proxy.log")
+	log, err := os.Create(logPath)
+	if err != nil {
+		return fmt.Errorf("make log: %w", err)
+	}
+	defer log.Close()
+	if err := r.start(ctx, temp, log); err != nil {
+		return withLog(err, logPath)
+	}
+	defer func() {
+		if serr := r.stop(); err == nil {
+			err = serr
+		}
+	}()
+	if err := r.signAndCheck(ctx); err != nil {
+		return withLog(err, logPath)
+	}
+	abs, _ := filepath.Abs(out)
+	fmt.Printf("\n%d documents signed twice in %s.\nThey are in %s; the certificate to trust is development-ca.pem there. These signatures have no legal value.\n",
+		len(r.files), time.Since(started).Round(100*time.Millisecond), abs)
+	return nil
+}
+
+func (r *run) start(ctx context.Context, temp string, log io.Writer) (err error) {
+	step("starting the proxy with its embedded key")
+	o := instance.Options{
+		Binary: filepath.Join(r.bin, "proxy"), Work: filepath.Join(temp, "work"), State: filepath.Join(temp, "state"), Log: log,
+	}
+	if err := instance.WriteClients(o.Work, map[string]string{clientID: r.secret}); err != nil {
+		return err
+	}
+	if r.proxy, err = instance.Start(ctx, o); err != nil {
+		return err
+	}
+	fmt.Println("  REST API at", r.proxy.URL)
+	return nil
+}
+
+func (r *run) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return r.proxy.Stop(ctx)
+}
+
+func (r *run) signAndCheck(ctx context.Context) error {
+	if err := os.MkdirAll(r.out, 0o777); err != nil {
+		return fmt.Errorf("make output folder: %w", err)
+	}
+	ca, err := os.ReadFile(r.proxy.CAFile)
+	if err != nil {
+		return fmt.Errorf("read development CA: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(r.out, "development-ca.pem"), ca, 0o666); err != nil {
+		return fmt.Errorf("write development CA: %w", err)
+	}
+	for _, mode := range []string{"sync", "async"} {
+		step("signing " + fmt.Sprint(len(r.files)) + " documents with signctl, " + mode)
+		if err := r.signctl(ctx, mode); err != nil {
+			return err
+		}
+	}
+	step("checking every result")
+	return r.check(ctx)
+}
+
+func (r *run) signctl(ctx context.Context, mode string) error {
+	args := append([]string{"sign", "--mode", mode, "--out", filepath.Join(r.out, mode)}, r.files...)
+	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "signctl"), args...)
+	cmd.Env = append(os.Environ(), "SIGNSTASH_URL="+r.proxy.URL, "SIGNSTASH_CLIENT_ID="+clientID, "SIGNSTASH_SECRET="+r.secret)
+	cmd.Stderr = os.Stdout
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("signctl: %w", err)
+	}
+	return nil
+}
+
+// check has each signed document judged by everybody who is installed. The proxy's own check was before it gave the document out.
+func (r *run) check(ctx context.Context) error {
+	v, err := verify.New(ctx, r.proxy.CAFile)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	faults := 0
+	for _, mode := range []string{"sync", "async"} {
+		for _, original := range r.files {
+			signed := filepath.Join(r.out, mode, filepath.Base(original))
+			report := v.File(ctx, original, signed)
+			if len(report.Faults) > 0 {
+				faults++
+				fmt.Printf("  WRONG %-50s %s\n", signed, strings.Join(report.Faults, "; "))
+				continue
+			}
+			fmt.Printf("  valid %-50s says %s\n", signed, strings.Join(report.Asked, ", "))
+		}
+	}
+	if missing := verify.Missing(); len(missing) > 0 {
+		fmt.Println("  not installed and so not asked:", strings.Join(missing, ", "), "(make tools installs them)")
+	}
+	if faults > 0 {
+		return fmt.Errorf("%d documents are not right", faults)
+	}
+	return nil
+}
+
+func step(text string) { fmt.Println("==", text) }
+
+// withLog adds the last lines of the proxy's log to an error.
+func withLog(err error, path string) error {
+	text, rerr := os.ReadFile(path)
+	if rerr != nil || len(text) == 0 {
+		return err
+	}
+	const most = 4000 // bytes
+	return errors.Join(err, fmt.Errorf("the proxy's log ends:\n%s", text[max(0, len(text)-most):]))
+}
