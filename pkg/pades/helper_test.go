@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -28,6 +26,8 @@ import (
 type testKey struct {
 	credential *signing.Credential
 	key        crypto.Signer
+	caKey      crypto.Signer // of root and sub
+	root, sub  *x509.Certificate
 	rootPEM    []byte
 }
 
@@ -43,7 +43,7 @@ var rsaKey = sync.OnceValue(func() *testKey {
 
 // newTestKey makes a chain around key. Failures are bugs in the test and panic.
 func newTestKey(key crypto.Signer, algorithm signing.SignatureAlgorithm, hash crypto.Hash) *testKey {
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	caKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
 	}
@@ -56,6 +56,9 @@ func newTestKey(key crypto.Signer, algorithm signing.SignatureAlgorithm, hash cr
 	return &testKey{
 		credential: &signing.Credential{Name: "test", Chain: []*x509.Certificate{leaf, sub}, Algorithm: algorithm, Hash: hash, MaxBatch: 1, InFlight: 1},
 		key:        key,
+		caKey:      caKey,
+		root:       root,
+		sub:        sub,
 		rootPEM:    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}),
 	}
 }

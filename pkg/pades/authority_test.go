@@ -1,0 +1,113 @@
+package pades
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// authority is a Timestamper over the simulated timestamp authority, and the Revocation of all that the key's CA issued.
+type authority struct {
+	handler *tsa.Handler
+	key     *testKey
+	chain   []*x509.Certificate
+	calls   atomic.Int64
+	pad     int // bytes of further certificates in each token
+	spoil   func([]byte) []byte
+}
+
+func newAuthority(t testing.TB, k *testKey) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := func(c *x509.Certificate) { c.IsCA, c.KeyUsage = false, x509.KeyUsageDigitalSignature }
+	cert := issue("Test TSA", key.Public(), k.sub, k.caKey, func(c *x509.Certificate) { plain(c); tsa.Purpose(c) })
+	other := issue("Test TSA without purpose", key.Public(), k.sub, k.caKey, plain)
+	h, err := tsa.New(tsa.Options{Key: key, Certificate: cert, Chain: []*x509.Certificate{k.sub}, NoPurpose: other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{handler: h, key: k, chain: []*x509.Certificate{cert, k.sub}}
+}
+
+type imprint struct {
+	Algorithm pkix.AlgorithmIdentifier
+	Digest    []byte
+}
+
+type timestampRequest struct {
+	Version int
+	Imprint imprint
+	CertReq bool `asn1:"optional"`
+}
+
+type timestampResponse struct {
+	Status struct{ Status int }
+	Token  asn1.RawValue `asn1:"optional"`
+}
+
+var hashOIDs = map[crypto.Hash]asn1.ObjectIdentifier{
+	crypto.SHA256: {2, 16, 840, 1, 101, 3, 4, 2, 1},
+	crypto.SHA384: {2, 16, 840, 1, 101, 3, 4, 2, 2},
+	crypto.SHA512: {2, 16, 840, 1, 101, 3, 4, 2, 3},
+}
+
+// Timestamp implements signing.Timestamper.
+func (a *authority) Timestamp(_ context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
+	a.calls.Add(1)
+	body, err := asn1.Marshal(timestampRequest{1, imprint{pkix.AlgorithmIdentifier{Algorithm: hashOIDs[hash]}, digest}, true})
+	if err != nil {
+		return nil, err
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/timestamp-query")
+	w := httptest.NewRecorder()
+	a.handler.ServeHTTP(w, r)
+	var answer timestampResponse
+	if _, err := asn1.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		return nil, signing.Errorf(signing.KindTimestamp, "no token").Because(fmt.Errorf("HTTP %d: %w", w.Code, err))
+	}
+	token := answer.Token.FullBytes
+	if a.spoil != nil {
+		token = a.spoil(token)
+	}
+	return token, nil
+}
+
+// Gather implements Revocation: OCSP for what the issuing CA issued, a CRL of the root for the issuing CA.
+func (a *authority) Gather(_ context.Context, chain []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
+	now := time.Now()
+	response, err := ocsp.CreateResponse(a.key.sub, a.key.sub, ocsp.Response{
+		Status: ocsp.Good, SerialNumber: chain[0].SerialNumber, ThisUpdate: now, NextUpdate: now.Add(time.Hour),
+	}, a.key.caKey)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	crl, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(time.Hour),
+	}, a.key.root, a.key.caKey)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return [][]byte{a.key.sub.Raw, a.key.root.Raw}, [][]byte{response}, [][]byte{crl}, nil
+}
