@@ -15,6 +15,7 @@ type Config struct {
 	InstanceOrdinal       int           // 0 to 1023
 	InstanceName          string        // the host name, which on Kubernetes is the pod's; no setting
 	ReadyFile             string        // empty = none
+	StateLockWait         time.Duration // for another process to let go of the state folder
 	ShutdownGrace         time.Duration // from the signal to the end of the process
 
 	Server     Server
@@ -58,7 +59,8 @@ type Signing struct {
 	PKCS12File         string // empty = none
 	PKCS12PasswordFile string // empty = no password
 	EmbeddedKey        KeyAlgorithm
-	Digest             Digest
+	Digest             Digest // empty = what suits the key
+	RSAScheme          RSAScheme
 	Quiet              time.Duration // batching; see the settings
 	MaxWaitSync        time.Duration
 	MaxWaitAsync       time.Duration
@@ -79,17 +81,26 @@ const (
 	SHA512 Digest = "SHA-512"
 )
 
+// RSAScheme is how an RSA key signs.
+type RSAScheme string
+
+// The RSA signature schemes, RFC 8017 sections 8.2 and 8.1.
+const (
+	PKCS1 RSAScheme = "PKCS1"
+	PSS   RSAScheme = "PSS"
+)
+
 // KeyAlgorithm is the kind of the embedded key.
 type KeyAlgorithm string
 
 // The kinds of embedded keys.
 const (
-	RSA2048   KeyAlgorithm = "RSA-2048"
-	RSA3072   KeyAlgorithm = "RSA-3072"
-	RSA4096   KeyAlgorithm = "RSA-4096"
-	ECDSAP256 KeyAlgorithm = "ECDSA-P256"
-	ECDSAP384 KeyAlgorithm = "ECDSA-P384"
-	ECDSAP521 KeyAlgorithm = "ECDSA-P521"
+	RSA2048 KeyAlgorithm = "RSA-2048"
+	RSA3072 KeyAlgorithm = "RSA-3072"
+	RSA4096 KeyAlgorithm = "RSA-4096"
+	P256    KeyAlgorithm = "P-256"
+	P384    KeyAlgorithm = "P-384"
+	P521    KeyAlgorithm = "P-521"
 )
 
 // UnknownOutcome is what becomes of a document whose signature may exist but was lost.

@@ -24,6 +24,7 @@ func defaults(in Input) Config {
 		StateFolder:     "/tmp/signstash",
 		InstanceOrdinal: podOrdinal(in),
 		InstanceName:    in.HostName,
+		StateLockWait:   lockWait(in),
 		ShutdownGrace:   25 * time.Second,
 		Server: Server{
 			Port:          8080,
@@ -33,7 +34,7 @@ func defaults(in Input) Config {
 		Management: Management{Port: 8081},
 		Signing: Signing{
 			EmbeddedKey:    RSA2048,
-			Digest:         SHA256,
+			RSAScheme:      PKCS1,
 			Quiet:          5 * time.Millisecond,
 			MaxWaitSync:    500 * time.Millisecond,
 			MaxWaitAsync:   time.Second,
@@ -61,6 +62,15 @@ func defaultWorkFolder(in Input) string {
 		return "/home"
 	}
 	return "./work"
+}
+
+// lockWait is how long another process may take to let go of the state folder: on Kubernetes the old pod may live a little longer
+// after a forced deletion; elsewhere a person has started a second proxy by mistake and wants to know at once.
+func lockWait(in Input) time.Duration {
+	if in.env(kubernetesEnv) == "" {
+		return 0
+	}
+	return time.Minute
 }
 
 // podOrdinal reads the ordinal off the name that a StatefulSet gives its pods (NAME-ORDINAL); 0 everywhere else.

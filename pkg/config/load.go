@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -104,13 +103,4 @@ func quote(s string) string {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return fmt.Sprintf("%q", s)
-}
-
-// FromProcess is this process's environment and host name as an Input with the given arguments.
-func FromProcess(args []string) Input {
-	name, err := os.Hostname()
-	if err != nil {
-		name = "" // then --server.host.port may be needed; affinity.Resolve says so
-	}
-	return Input{Args: args, Env: os.Environ(), HostName: name}
 }

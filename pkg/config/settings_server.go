@@ -25,6 +25,9 @@ func declareInstance(d *declaration, c *Config) {
 	d.add("state.folder", "FOLDER", text{&c.StateFolder},
 		"Folder for everything that must survive a restart: operations, documents, keys made here. One process at a time may use it. "+
 			"Put it on a disk that is not emptied at boot.")
+	d.add("state.lock-wait", "DURATION", duration{&c.StateLockWait, 0, time.Hour},
+		"How long to wait at the start for another process to let go of the state folder.").
+		Default = "1m on Kubernetes, where the old pod may live a little longer, else 0s"
 	d.add("client.services.config", "FILE", text{&c.ClientServicesFile},
 		"The client file: who may call, with which secret. It is reloaded when it changes. A mounted Secret is mounted as a whole directory "+
 			"and named here, never by subPath, which is never updated.").
@@ -77,7 +80,7 @@ func declareLimits(d *declaration, c *Config) {
 	d.add("limits.queued-documents", "COUNT", number{&l.QueuedDocuments, 1, most},
 		"Most documents accepted and not yet ended; beyond it new requests get 503 with Retry-After.")
 	d.add("limits.concurrent-requests", "COUNT", number{&l.ConcurrentRequests, 1, most},
-		"Most requests at a time, waiting sync requests included; beyond it new ones get 503 with Retry-After.")
+		"Most request bodies that are read at a time; one more gets 429 with Retry-After. Requests that only wait for their result do not count.")
 	d.add("retention.age", "DURATION", duration{&r.Age, time.Minute, 3650 * day},
 		"How long ended operations with their documents and results are kept. Their external references become free again.")
 	d.add("retention.size", "BYTES", size{&r.Bytes, 0},

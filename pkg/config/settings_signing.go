@@ -20,10 +20,13 @@ func declareSigning(d *declaration, c *Config) {
 	d.add("signing.pkcs12.file", "FILE", text{&s.PKCS12File}, "PKCS#12 file with key and certificate chain to sign with, in place of a remote service.")
 	d.add("signing.pkcs12.password-file", "FILE", text{&s.PKCS12PasswordFile}, "File whose first line is the password of the PKCS#12 file.").
 		Default = "an empty password"
-	keys := choice[KeyAlgorithm]{&s.EmbeddedKey, []KeyAlgorithm{RSA2048, RSA3072, RSA4096, ECDSAP256, ECDSAP384, ECDSAP521}}
+	keys := choice[KeyAlgorithm]{&s.EmbeddedKey, []KeyAlgorithm{RSA2048, RSA3072, RSA4096, P256, P384, P521}}
 	d.add("signing.embedded.algorithm", keys.form("", "|"), keys, "Kind of the embedded key, made at the first start.")
 	digests := choice[Digest]{&s.Digest, []Digest{SHA256, SHA384, SHA512}}
-	d.add("signing.digest.algorithm", digests.form("", "|"), digests, "Digest algorithm of signatures made with a PKCS#12 file or the embedded key.")
+	d.add("signing.digest.algorithm", digests.form("", "|"), digests, "Digest algorithm of signatures made with a PKCS#12 file or the embedded key.").
+		Default = "SHA-256; for P-384 and P-521 the one of the curve's size"
+	schemes := choice[RSAScheme]{&s.RSAScheme, []RSAScheme{PKCS1, PSS}}
+	d.add("signing.rsa.scheme", schemes.form("", "|"), schemes, "How an RSA key of a PKCS#12 file or the embedded one signs: RSASSA-PKCS1-v1_5 or RSASSA-PSS.")
 	d.add("signing.batch.quiet", "DURATION", duration{&s.Quiet, time.Microsecond, time.Second},
 		"How long no further digest may have come before a call that is not full leaves for an idle credential.")
 	d.add("signing.batch.max-wait.sync", "DURATION", duration{&s.MaxWaitSync, time.Millisecond, time.Minute},
