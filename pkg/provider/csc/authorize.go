@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -36,7 +37,7 @@ func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (
 	var a authorizeAnswer
 	status, f := p.authorized(ctx, s.at, methodAuthorize, request, &a)
 	for f == nil && status == http.StatusAccepted && a.Handle != "" { // somebody else has to agree first
-		if err := pause(ctx, checkPause); err != nil {
+		if err := pace.Pause(ctx, checkPause); err != nil {
 			return "", fail(signing.KindProvider, "nobody authorised the signatures in time").because(err).retryable(0)
 		}
 		handle := a.Handle

@@ -2,15 +2,15 @@ package csc
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -24,7 +24,6 @@ type state struct {
 	pin, otp  need   // v1
 	objects   []authObject
 	any       bool // one of objects is enough
-	fetched   time.Time
 }
 
 // need is whether v1 wants a PIN or an OTP.
@@ -53,51 +52,38 @@ const (
 	staleFor = 24 * time.Hour
 	// refreshPause is the time between two tries to refresh while an old one is used.
 	refreshPause = 30 * time.Second
-	// maxChain bounds a certificate chain.
-	maxChain = 10
 )
 
-// state returns what is known, asking the service first where that is too old. One question is under way at a time.
-func (p *Provider) state(ctx context.Context) (*state, *failure) {
-	p.mu.Lock()
-	known, again := p.known, p.refreshAt
-	p.mu.Unlock()
-	if known != nil && time.Now().Before(again) {
-		return known, nil
-	}
-	select {
-	case p.reading <- struct{}{}:
-		defer func() { <-p.reading }()
-	case <-ctx.Done():
-		return nil, fail(signing.KindProvider, "the signing service did not describe the credential in time").because(ctx.Err()).retryable(0)
-	}
-	p.mu.Lock()
-	known, again = p.known, p.refreshAt
-	p.mu.Unlock()
-	now := time.Now()
-	if known != nil && now.Before(again) {
-		return known, nil
-	}
-	fresh, f := p.read(ctx)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case f == nil:
-		p.known, p.refreshAt = fresh, now.Add(refreshAfter)
-	case known != nil && f.Retry && now.Before(known.fetched.Add(staleFor)) && now.Before(known.Certificate().NotAfter):
-		p.log.Info("credential could not be refreshed", "credential", p.name, "reason", f.Error.Error())
-		p.refreshAt = now.Add(refreshPause)
-	default:
-		return nil, f
-	}
-	return p.known, nil
+// keep is how the credential is kept.
+func (p *Provider) keep() *fresh.Value[*state] {
+	return fresh.New(fresh.Config[*state]{
+		Ask: func(ctx context.Context) (*state, error) {
+			s, f := p.read(ctx)
+			if f != nil {
+				return nil, f.Error
+			}
+			return s, nil
+		},
+		For: refreshAfter, Pause: refreshPause,
+		StillGood: func(old *state, age time.Duration, err error) bool {
+			ok := signing.AsError(err).Retry && age < staleFor && time.Now().Before(old.Certificate().NotAfter)
+			p.log.Info("credential could not be refreshed", "credential", p.name, "old one is used", ok, "reason", err.Error())
+			return ok
+		},
+	})
 }
 
-// forget makes the next use ask the service.
-func (p *Provider) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.refreshAt = time.Time{}
+// state returns what is known, asking the service first where that is too old.
+func (p *Provider) state(ctx context.Context) (*state, *failure) {
+	s, err := p.known.Get(ctx)
+	if err == nil {
+		return s, nil
+	}
+	var e *signing.Error
+	if !errors.As(err, &e) {
+		return nil, fail(signing.KindProvider, "the signing service did not describe the credential in time").because(err).retryable(0)
+	}
+	return nil, &failure{Error: e}
 }
 
 // read asks the service for everything.
@@ -144,7 +130,7 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 	case a.Cert.Status != "" && !strings.EqualFold(a.Cert.Status, "valid"):
 		return nil, fail(signing.KindCertificate, "the signing certificate is expired, suspended or revoked").because(fmt.Errorf("status is %q", remoteText(a.Cert.Status)))
 	}
-	chain, err := parseChain(a.Cert.Certificates)
+	chain, err := lenient.Chain(a.Cert.Certificates)
 	if err != nil {
 		return nil, unreadable(err, false)
 	}
@@ -157,7 +143,7 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 		return nil, f
 	}
 	s := &state{
-		at: at, id: id, algorithm: alg, fetched: now,
+		at: at, id: id, algorithm: alg,
 		mode: strings.ToLower(a.AuthMode), pin: a.PIN.need(), otp: a.OTP.need(),
 		Credential: &signing.Credential{
 			Name: p.name, Chain: chain, Algorithm: alg.SignatureAlgorithm, Hash: alg.hash,
@@ -179,60 +165,6 @@ func (p *Provider) maxBatch(multisign int) int {
 		return min(multisign, p.set.MaxBatch)
 	}
 	return min(multisign, defaultMaxBatch)
-}
-
-// parseChain reads the certificates and puts each issuer after its subject. The first must be the signer's (CSC 11.5); what does not
-// belong to its chain is left out.
-func parseChain(texts []string) ([]*x509.Certificate, error) {
-	if len(texts) == 0 {
-		return nil, errors.New("credential has no certificate")
-	}
-	var all []*x509.Certificate
-	for i, text := range texts[:min(len(texts), maxChain)] {
-		c, err := parseCertificate(text)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d of the credential: %w", i, err)
-		}
-		all = append(all, c)
-	}
-	chain := all[:1:1]
-	for len(chain) <= len(all) {
-		last := chain[len(chain)-1]
-		next := issuerOf(last, all)
-		if next == nil || next == last {
-			break
-		}
-		chain = append(chain, next)
-	}
-	return chain, nil
-}
-
-// issuerOf returns the certificate in all that signed c; c itself where it is self-signed.
-func issuerOf(c *x509.Certificate, all []*x509.Certificate) *x509.Certificate {
-	for _, candidate := range all {
-		if string(candidate.RawSubject) == string(c.RawIssuer) && c.CheckSignatureFrom(candidate) == nil {
-			return candidate
-		}
-	}
-	return nil
-}
-
-// parseCertificate reads base64 of DER, PEM, or base64 of either once more.
-func parseCertificate(text string) (*x509.Certificate, error) {
-	for range 2 {
-		if block, _ := pem.Decode([]byte(text)); block != nil {
-			return x509.ParseCertificate(block.Bytes)
-		}
-		data, err := decode(text)
-		if err != nil {
-			return nil, errors.New("not base64")
-		}
-		if len(data) > 0 && data[0] == 0x30 { // SEQUENCE: DER at last
-			return x509.ParseCertificate(data)
-		}
-		text = string(data)
-	}
-	return nil, errors.New("not a certificate")
 }
 
 // encode is base64 as every service reads it.

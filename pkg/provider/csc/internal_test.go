@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"math/big"
 	"net/http"
 	"strings"
@@ -139,48 +138,6 @@ func testChain(t testing.TB) (leaf, issuer, root, stranger *x509.Certificate) {
 	leaf, _ = make("leaf", false, issuer, issuerKey)
 	stranger, _ = make("issuer", true, nil, nil) // same name, another key
 	return leaf, issuer, root, stranger
-}
-
-func TestParseChain(t *testing.T) {
-	leaf, issuer, root, stranger := testChain(t)
-	b64 := func(c *x509.Certificate) string { return base64.StdEncoding.EncodeToString(c.Raw) }
-	pemOf := func(c *x509.Certificate) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
-	}
-	broken := func(c *x509.Certificate) string {
-		s := b64(c)
-		return s[:60] + "\r\n " + s[60:]
-	}
-	url := func(c *x509.Certificate) string { return base64.RawURLEncoding.EncodeToString(c.Raw) }
-	twice := func(c *x509.Certificate) string { return base64.StdEncoding.EncodeToString([]byte(b64(c))) }
-	cases := []struct {
-		name  string
-		texts []string
-		want  []*x509.Certificate
-	}{
-		{"in order", []string{b64(leaf), b64(issuer), b64(root)}, []*x509.Certificate{leaf, issuer, root}},
-		{"out of order", []string{pemOf(leaf), url(root), broken(issuer)}, []*x509.Certificate{leaf, issuer, root}},
-		{"without root", []string{twice(leaf), twice(issuer)}, []*x509.Certificate{leaf, issuer}},
-		{"strangers are left out", []string{b64(leaf), b64(stranger), b64(issuer)}, []*x509.Certificate{leaf, issuer}},
-		{"leaf alone", []string{b64(leaf)}, []*x509.Certificate{leaf}},
-		{"root alone", []string{b64(root), b64(root)}, []*x509.Certificate{root}},
-		{"none", nil, nil},
-		{"not base64", []string{"***"}, nil},
-		{"not a certificate", []string{"MAA="}, nil},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := parseChain(c.texts)
-			if (err != nil) != (c.want == nil) || len(got) != len(c.want) {
-				t.Fatalf("parseChain = %d certificates, %v; want %d", len(got), err, len(c.want))
-			}
-			for i := range got {
-				if !got[i].Equal(c.want[i]) {
-					t.Errorf("certificate %d is %s, want %s", i, got[i].Subject, c.want[i].Subject)
-				}
-			}
-		})
-	}
 }
 
 func TestWireForms(t *testing.T) {

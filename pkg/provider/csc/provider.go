@@ -5,11 +5,12 @@ import (
 	"crypto"
 	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -20,12 +21,7 @@ type Provider struct {
 	http   *http.Client
 	log    logr.Logger
 	tokens *tokens
-
-	reading chan struct{} // holds one value while somebody reads the credential
-
-	mu        sync.Mutex
-	known     *state // nil = not read yet
-	refreshAt time.Time
+	known  *fresh.Value[*state]
 }
 
 var (
@@ -51,10 +47,9 @@ func New(c Config) (*Provider, error) {
 	if c.Identity == nil {
 		c.Identity = c.Settings.identity
 	}
-	return &Provider{
-		name: c.Name, set: c.Settings.withDefaults(), http: c.HTTP, log: c.Log,
-		tokens: newTokens(c.HTTP, c.Identity), reading: make(chan struct{}, 1),
-	}, nil
+	p := &Provider{name: c.Name, set: c.Settings.withDefaults(), http: c.HTTP, log: c.Log, tokens: newTokens(c.HTTP, c.Identity)}
+	p.known = p.keep()
+	return p, nil
 }
 
 // Credential implements signing.Provider.
@@ -82,7 +77,7 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 			p.inspect(s, call, values)
 			return values, nil
 		case f.hint == readAgain:
-			p.forget()
+			p.known.Forget()
 		case f.hint == renewSAD && try == 1:
 			continue // refused before anything was signed
 		}
@@ -156,7 +151,7 @@ func (p *Provider) values(a signAnswer, key crypto.PublicKey) ([][]byte, *failur
 // every further call would be paid in vain.
 func (p *Provider) inspect(s *state, call signing.Call, values [][]byte) {
 	if signing.VerifyValue(s.Credential, call.Digests[0], values[0]) != nil {
-		p.forget()
+		p.known.Forget()
 	}
 }
 
@@ -179,7 +174,7 @@ func (p *Provider) await(ctx context.Context, s *state, call signing.Call, handl
 			p.log.Error(err, "responseID could not be noted", "call", call.ID, "credential", p.name)
 		}
 	}
-	if err := pause(ctx, firstPoll); err != nil {
+	if err := pace.Pause(ctx, firstPoll); err != nil {
 		return nil, late(err)
 	}
 	return p.poll(ctx, s, len(call.Digests), handle)
@@ -218,7 +213,7 @@ func (p *Provider) poll(ctx context.Context, s *state, n int, handle string) ([]
 		if f != nil {
 			wait = max(wait, f.RetryAfter)
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := pace.Pause(ctx, wait); err != nil {
 			return nil, late(err)
 		}
 		wait = min(2*wait, maxPoll)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -41,6 +42,7 @@ const (
 type tokens struct {
 	http     *http.Client
 	identity func() (id, secret string, err error)
+	pace     *pace.Pace
 
 	busy chan struct{} // holds one value while somebody fetches
 
@@ -48,7 +50,6 @@ type tokens struct {
 	current string
 	renew   time.Time // from then on somebody fetches the next one
 	expires time.Time
-	last    [tokenCallsPerSecond]time.Time // when the last calls went out, oldest first
 
 	refusal    *failure // what the service said to
 	refusedID  [sha256.Size]byte
@@ -56,7 +57,7 @@ type tokens struct {
 }
 
 func newTokens(client *http.Client, identity func() (string, string, error)) *tokens {
-	return &tokens{http: client, identity: identity, busy: make(chan struct{}, 1)}
+	return &tokens{http: client, identity: identity, pace: pace.New(tokenCallsPerSecond, time.Second), busy: make(chan struct{}, 1)}
 }
 
 // get returns a token that is good as far as we know.
@@ -155,24 +156,6 @@ func (t *tokens) keepRefusal(identity [sha256.Size]byte, f *failure) {
 	t.refusal, t.refusedID, t.refusedTil = &failure{Error: &e}, identity, time.Now().Add(refusalKept)
 }
 
-// slot waits until another call may go out. One that authorises signatures does not wait: there is one for each signHash.
-func (t *tokens) slot(ctx context.Context, authorises bool) *failure {
-	if authorises {
-		return nil
-	}
-	t.mu.Lock()
-	wait := time.Until(t.last[0].Add(time.Second))
-	t.mu.Unlock()
-	if err := pause(ctx, wait); err != nil {
-		return fail(signing.KindProvider, "the signing service gave no access token in time").because(err).retryable(0)
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	copy(t.last[:], t.last[1:])
-	t.last[len(t.last)-1] = time.Now()
-	return nil
-}
-
 func (t *tokens) keep(a tokenAnswer) {
 	lifetime := defaultLifetime
 	if a.ExpiresIn != nil && *a.ExpiresIn > 0 {
@@ -197,8 +180,10 @@ func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tok
 	if f := t.refused(identity); f != nil {
 		return tokenAnswer{}, f
 	}
-	if f := t.slot(ctx, form.Has("scope")); f != nil {
-		return tokenAnswer{}, f
+	if !form.Has("scope") { // there is a token with scope credential for each signHash
+		if err := t.pace.Wait(ctx); err != nil {
+			return tokenAnswer{}, fail(signing.KindProvider, "the signing service gave no access token in time").because(err).retryable(0)
+		}
 	}
 	contentType, body := "application/json", "{}"
 	if !from.login {
@@ -258,19 +243,4 @@ func tokenRefusal(a *outbound.Answer) *failure {
 		f.Kind, f.Detail = signing.KindProviderCredentials, "the signing service does not accept our client id or secret"
 	}
 	return f
-}
-
-// pause waits for d, or less if ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	if err := ctx.Err(); err != nil || d <= 0 {
-		return err
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -4,33 +4,17 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"encoding/asn1"
-	"encoding/base64"
 	"fmt"
 	"math/big"
-	"strings"
-)
 
-// decode reads base64 as services write it: broken into lines, with or without padding, in either alphabet.
-func decode(text string) ([]byte, error) {
-	text = strings.Map(func(r rune) rune {
-		switch r {
-		case ' ', '\t', '\r', '\n', '=':
-			return -1
-		case '-':
-			return '+'
-		case '_':
-			return '/'
-		}
-		return r
-	}, text)
-	return base64.RawStdEncoding.DecodeString(text)
-}
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
+)
 
 // decodeValues decodes signature values and brings those of ECDSA into DER.
 func decodeValues(texts []string, key crypto.PublicKey) ([][]byte, error) {
 	values := make([][]byte, len(texts))
 	for i, text := range texts {
-		value, err := decode(text)
+		value, err := lenient.Base64(text)
 		if err != nil {
 			return nil, fmt.Errorf("signature %d is not base64", i)
 		}

@@ -1,77 +1,29 @@
 package csc
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
-	"math"
-	"strconv"
-	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 )
-
-// number is a JSON number, or one in a string, as some services write it. It is bounded to an int32.
-type number int
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *number) UnmarshalJSON(text []byte) error {
-	v := strings.Trim(string(text), `"`)
-	if v == "" || v == "null" {
-		return nil
-	}
-	f, err := strconv.ParseFloat(v, 64)
-	if err != nil || math.IsNaN(f) {
-		return fmt.Errorf("not a number")
-	}
-	*n = number(min(max(f, math.MinInt32), math.MaxInt32))
-	return nil
-}
-
-// list is a JSON array of strings, or one string alone.
-type list []string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (l *list) UnmarshalJSON(text []byte) error {
-	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] == '"' {
-		var one string
-		if err := json.Unmarshal(text, &one); err != nil {
-			return err
-		}
-		*l = list{one}
-		return nil
-	}
-	return json.Unmarshal(text, (*[]string)(l))
-}
-
-// word is a JSON string, number or boolean, as text.
-type word string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (w *word) UnmarshalJSON(text []byte) error {
-	if string(text) == "null" {
-		return nil
-	}
-	*w = word(strings.Trim(string(text), `"`))
-	return nil
-}
 
 // infoAnswer is the answer of info (CSC 11.1).
 type infoAnswer struct {
-	Specs        string `json:"specs"`
-	AuthType     list   `json:"authType"`
-	OAuth2       string `json:"oauth2"`
-	OAuth2Issuer string `json:"oauth2Issuer"`
-	Asynchronous bool   `json:"asynchronousOperationMode"`
-	Methods      list   `json:"methods"`
+	Specs        string       `json:"specs"`
+	AuthType     lenient.List `json:"authType"`
+	OAuth2       string       `json:"oauth2"`
+	OAuth2Issuer string       `json:"oauth2Issuer"`
+	Asynchronous bool         `json:"asynchronousOperationMode"`
+	Methods      lenient.List `json:"methods"`
 }
 
 // listAnswer is the answer of credentials/list.
 type listAnswer struct {
-	CredentialIDs list `json:"credentialIDs"`
+	CredentialIDs lenient.List `json:"credentialIDs"`
 }
 
 // presence is v1's description of a PIN or an OTP.
 type presence struct {
-	Presence word `json:"presence"` // true, false, optional
+	Presence lenient.Word `json:"presence"` // true, false, optional
 }
 
 // authObject is v2's description of something that authorises the use of a key.
@@ -84,12 +36,12 @@ type authObject struct {
 // credentialAnswer is the answer of credentials/info, of both versions.
 type credentialAnswer struct {
 	Key struct {
-		Status string `json:"status"`
-		Algo   list   `json:"algo"`
+		Status string       `json:"status"`
+		Algo   lenient.List `json:"algo"`
 	} `json:"key"`
 	Cert struct {
-		Status       string `json:"status"`
-		Certificates list   `json:"certificates"`
+		Status       string       `json:"status"`
+		Certificates lenient.List `json:"certificates"`
 	} `json:"cert"`
 	AuthMode string   `json:"authMode"` // v1
 	PIN      presence `json:"PIN"`      // v1
@@ -99,7 +51,7 @@ type credentialAnswer struct {
 		Expression string          `json:"expression"`
 		Objects    json.RawMessage `json:"objects"`
 	} `json:"auth"` // v2
-	Multisign number `json:"multisign"`
+	Multisign lenient.Number `json:"multisign"`
 }
 
 // authorizeAnswer is the answer of credentials/authorize and authorizeCheck.
@@ -122,8 +74,8 @@ type errorAnswer struct {
 
 // tokenAnswer is RFC 6749 5.1.
 type tokenAnswer struct {
-	AccessToken string  `json:"access_token"`
-	ExpiresIn   *number `json:"expires_in"`
+	AccessToken string          `json:"access_token"`
+	ExpiresIn   *lenient.Number `json:"expires_in"`
 }
 
 // The requests. Fields of one version only are left out in the other.

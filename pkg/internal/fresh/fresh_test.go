@@ -1,0 +1,79 @@
+package fresh_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
+)
+
+func TestGet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		var trouble error
+		v := fresh.New(fresh.Config[int]{
+			Ask:       func(context.Context) (int, error) { asked++; return asked, trouble },
+			For:       time.Minute,
+			StillGood: func(_ int, age time.Duration, err error) bool { return age < time.Hour },
+			Pause:     10 * time.Second,
+		})
+		want := func(what string, value, calls int, wrong error) {
+			t.Helper()
+			got, err := v.Get(t.Context())
+			if got != value || !errors.Is(err, wrong) || asked != calls {
+				t.Errorf("%s: Get = %d, %v after %d questions; want %d, %v after %d", what, got, err, asked, value, wrong, calls)
+			}
+		}
+		trouble = errors.New("trouble")
+		want("nothing yet", 0, 1, trouble)
+		trouble = nil
+		want("first", 2, 2, nil)
+		want("kept", 2, 2, nil)
+		time.Sleep(time.Minute)
+		want("renewed", 3, 3, nil)
+		v.Forget()
+		want("forgotten", 4, 4, nil)
+		time.Sleep(time.Minute)
+		trouble = errors.New("trouble")
+		want("old one during trouble", 4, 5, nil)
+		want("not asked again at once", 4, 5, nil)
+		time.Sleep(10 * time.Second)
+		want("asked after the pause", 4, 6, nil)
+		time.Sleep(time.Hour)
+		want("too old", 0, 7, trouble)
+	})
+}
+
+// TestOneAtATime: many who find no value ask once, and one who cannot wait is let go.
+func TestOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		v := fresh.New(fresh.Config[int]{For: time.Minute, Ask: func(context.Context) (int, error) {
+			asked++
+			time.Sleep(time.Second) // fake
+			return 7, nil
+		}})
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				if got, err := v.Get(t.Context()); got != 7 || err != nil {
+					t.Errorf("Get = %d, %v", got, err)
+				}
+			})
+		}
+		synctest.Wait()
+		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := v.Get(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Get of the impatient = %v, want the deadline's error", err)
+		}
+		all.Wait()
+		if asked != 1 {
+			t.Errorf("asked %d times, want 1", asked)
+		}
+	})
+}
