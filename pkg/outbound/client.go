@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +25,9 @@ type Config struct {
 	CAFile string
 	// UserAgent is sent where a request names none. Empty = signstash-proxy.
 	UserAgent string
+	// Control is asked about every address that is dialled directly (net.Dialer), after the name was resolved: an error refuses it.
+	// Nil = none is refused. It is not asked where a proxy is set, since then the proxy resolves names.
+	Control func(network, address string, c syscall.RawConn) error
 	// Breaker settings for every host.
 	Breaker Breaker
 }
@@ -61,9 +65,13 @@ func New(c Config) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
+	if c.ProxyHost == "" {
+		dialer.Control = c.Control
+	}
 	base := &http.Transport{
 		Proxy:                  c.proxy(),
-		DialContext:            (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		TLSHandshakeTimeout:    connectTimeout,
 		ForceAttemptHTTP2:      true, // not on by itself once TLSClientConfig is set
