@@ -40,21 +40,23 @@ type Config struct {
 
 	// BasePath is what stands before api/v0/, without a slash at the end. Empty = DefaultBasePath.
 	BasePath string
-	// SyncWait is how long a sync request waits for its operation. 0 = 60 s.
+	// SyncWait is how long a sync request waits for its operation. 0 = 60 s; negative = not at all.
 	SyncWait time.Duration
 	// IdleTimeout bounds the silence of a client in the middle of a body, sent or received. 0 = 60 s. It replaces ReadTimeout and
 	// WriteTimeout of the http.Server, which must be 0: they would bound a whole upload or download.
 	IdleTimeout time.Duration
 
-	// MaxBodyBytes bounds a request's body, as sent. 0 = 1 GiB: the largest documented request is 25 x 20 MB in base64.
+	// MaxBodyBytes bounds a request's body, as sent. 0 = 2 GiB: the largest documented request, 25 x 20 MB, is 667 MB in base64.
 	MaxBodyBytes int64
+	// MaxDocumentBytes bounds a document's content, decoded. 0 = 1 GiB.
+	MaxDocumentBytes int64
 	// MaxDocuments bounds the documents of one request. 0 = 10,000: four times the largest documented number.
 	MaxDocuments int
 	// MaxMetadataBytes bounds what a request says beside the content of documents and images: it is held in memory. 0 = 16 MiB.
 	MaxMetadataBytes int64
 	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 8 MiB.
 	MaxImageBytes int64
-	// MaxUploads bounds the request bodies that are read at a time. 0 = 512. One more is answered 429.
+	// MaxUploads bounds the request bodies that are read at a time. 0 = 256. One more is answered 429.
 	MaxUploads int
 
 	// StrictVendorStatus answers with the original's HTTP status where the documented one was chosen to be better.
@@ -78,11 +80,12 @@ func (c *Config) setDefaults() {
 	setDefault(&c.BasePath, DefaultBasePath)
 	setDefault(&c.SyncWait, 60*time.Second)
 	setDefault(&c.IdleTimeout, 60*time.Second)
-	setDefault(&c.MaxBodyBytes, 1<<30)
+	setDefault(&c.MaxBodyBytes, 2<<30)
+	setDefault(&c.MaxDocumentBytes, 1<<30)
 	setDefault(&c.MaxDocuments, 10_000)
 	setDefault(&c.MaxMetadataBytes, 16<<20)
 	setDefault(&c.MaxImageBytes, 8<<20)
-	setDefault(&c.MaxUploads, 512)
+	setDefault(&c.MaxUploads, 256)
 	setDefault(&c.Version, "dev")
 	c.BasePath = "/" + strings.Trim(c.BasePath, "/")
 	if c.SignatureTypes == nil {
@@ -104,7 +107,7 @@ func (c *Config) validate() error {
 	}
 	for name, v := range map[string]int64{
 		"MaxBodyBytes": c.MaxBodyBytes, "MaxDocuments": int64(c.MaxDocuments), "MaxMetadataBytes": c.MaxMetadataBytes,
-		"MaxImageBytes": c.MaxImageBytes, "MaxUploads": int64(c.MaxUploads), "SyncWait": int64(c.SyncWait),
+		"MaxDocumentBytes": c.MaxDocumentBytes, "MaxImageBytes": c.MaxImageBytes, "MaxUploads": int64(c.MaxUploads),
 		"IdleTimeout": int64(c.IdleTimeout), "TokenLifetime": int64(c.TokenLifetime),
 	} {
 		if v < 0 {

@@ -44,17 +44,16 @@ type wireDocument struct {
 
 // requestReader reads a SignRequest, member by member in any order.
 type requestReader struct {
-	s            *jsonstream.Scanner
-	up           signing.Upload
-	maxDocuments int
-	maxImage     int64
-	inline       bool // base64Content is where the content is
-	request      wireRequest
+	s       *jsonstream.Scanner
+	up      signing.Upload
+	limits  *Config
+	inline  bool // base64Content is where the content is
+	request wireRequest
 }
 
 // newRequestReader returns a reader that hands content to up; contents come in the request itself if inline is set.
 func (x *exchange) newRequestReader(s *jsonstream.Scanner, up signing.Upload, inline bool) *requestReader {
-	return &requestReader{s: s, up: up, maxDocuments: x.api.cfg.MaxDocuments, maxImage: x.api.cfg.MaxImageBytes, inline: inline}
+	return &requestReader{s: s, up: up, limits: &x.api.cfg, inline: inline}
 }
 
 // read reads the whole text.
@@ -109,8 +108,8 @@ type field struct {
 
 // document reads one item of documents.
 func (q *requestReader) document(index int) error {
-	if index >= q.maxDocuments {
-		return signing.Errorf(signing.KindTooLarge, "documents: more than %d in one request", q.maxDocuments)
+	if index >= q.limits.MaxDocuments {
+		return signing.Errorf(signing.KindTooLarge, "documents: more than %d in one request", q.limits.MaxDocuments)
 	}
 	q.request.documents = append(q.request.documents, wireDocument{})
 	d := &q.request.documents[index]
@@ -152,7 +151,7 @@ func (q *requestReader) content(d *wireDocument) error {
 	if err != nil {
 		return err
 	}
-	c, err := q.up.Add(r)
+	c, err := q.up.Add(limitContent(r, q.limits.MaxDocumentBytes, q.s.Path()))
 	d.content = &c
 	return err
 }

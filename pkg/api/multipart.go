@@ -3,6 +3,7 @@ package api
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -56,7 +57,7 @@ func (x *exchange) addFile(up signing.Upload, part io.Reader, files []signing.Co
 	if len(files) >= x.api.cfg.MaxDocuments {
 		return nil, signing.Errorf(signing.KindTooLarge, "files: more than %d in one request", x.api.cfg.MaxDocuments)
 	}
-	c, err := up.Add(part)
+	c, err := up.Add(limitContent(part, x.api.cfg.MaxDocumentBytes, fmt.Sprintf("files[%d]", len(files))))
 	return append(files, c), err
 }
 

@@ -14,15 +14,18 @@ func (q *requestReader) image(v *signing.VisibleSignature) error {
 	if err != nil {
 		return err
 	}
-	limited := &limitedReader{r: r, left: q.maxImage, fault: signing.Errorf(signing.KindTooLarge, "%s: the image is larger than %d bytes", q.s.Path(), q.maxImage)}
-	c, err := q.up.AddShared(limited)
+	c, err := q.up.AddShared(limitContent(r, q.limits.MaxImageBytes, q.s.Path()))
 	if err == nil && c.Size > 0 {
 		v.Image = &c
 	}
 	return err
 }
 
-// limitedReader fails where io.LimitReader would end.
+// limitContent returns a reader that fails, naming field, where io.LimitReader would end.
+func limitContent(r io.Reader, limit int64, field string) io.Reader {
+	return &limitedReader{r: r, left: limit, fault: signing.Errorf(signing.KindTooLarge, "%s is larger than %d bytes", field, limit)}
+}
+
 type limitedReader struct {
 	r     io.Reader
 	left  int64
