@@ -88,7 +88,7 @@ tools: ## install the optional independent verifiers from Debian's packages
 
 .PHONY: clean
 clean: ## remove what the targets above made, but not ./work
-	rm -rf bin $(OUT)
+	rm -rf bin out
 
 .PHONY: help
 help: ## this list
