@@ -93,20 +93,29 @@ func checkCertification(doc *pdf.Document, catalog *pdf.Dict) error {
 	if err != nil {
 		return err
 	}
-	certification, err := doc.Dict(perms.Get("DocMDP"))
-	if err != nil || certification == nil {
+	signature, err := doc.Dict(perms.Get("DocMDP"))
+	if err != nil || signature == nil {
 		return err
 	}
-	return eachReference(doc, certification, func(method pdf.Name, params *pdf.Dict) error {
+	p, err := certification(doc, signature)
+	if err == nil && p == 1 {
+		return forbidden("its certification allows no changes")
+	}
+	return err
+}
+
+// certification is what a signature allows after it as a certification, /P from 1 to 3; 0 where it is none.
+func certification(doc *pdf.Document, signature *pdf.Dict) (int64, error) {
+	var permission int64
+	err := eachReference(doc, signature, func(method pdf.Name, params *pdf.Dict) error {
 		if method != "DocMDP" {
 			return nil
 		}
-		p, err := doc.Int(params.Get("P"), 2)
-		if err == nil && p == 1 {
-			return forbidden("its certification allows no changes")
-		}
+		var err error
+		permission, err = doc.Int(params.Get("P"), 2)
 		return err
 	})
+	return permission, err
 }
 
 // eachReference goes through the signature references of a signature (ISO 32000-2 table 256).

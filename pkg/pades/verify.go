@@ -1,0 +1,238 @@
+package pades
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Report is what Verify found out about a document.
+type Report struct {
+	Size       int64             // bytes
+	Signatures []SignatureReport // by the bytes they cover, earliest first
+}
+
+// Valid reports whether there is a signature, and each is valid and was followed by nothing but what may follow a signature.
+func (r *Report) Valid() bool {
+	for i := range r.Signatures {
+		if !r.Signatures[i].Valid() {
+			return false
+		}
+	}
+	return len(r.Signatures) > 0
+}
+
+// SignatureReport is about one signature or document timestamp.
+type SignatureReport struct {
+	Field       string // fully qualified name
+	SubFilter   string
+	Timestamp   bool              // a document timestamp
+	Certificate *x509.Certificate // of signer or authority; nil where it could not be read
+	Claimed     time.Time         // /M; zero where there is none
+	Stamped     time.Time         // by a timestamp authority; zero where there is none
+	// Level is the PAdES baseline level reached; empty for a document timestamp, and for a signature that is not of the baseline.
+	Level    signing.Level
+	End      int64    // bytes covered, from the first byte of the file
+	Whole    bool     // all of the file is covered
+	Faults   []string // why it is not valid
+	Notes    []string // what is worth knowing, and does not make it invalid
+	Changes  []string // what later revisions changed, in words
+	Tampered []string // those of the changes that may not follow a signature
+}
+
+// Valid reports whether digest and signature value are right and no later revision changed what it must not.
+func (s *SignatureReport) Valid() bool { return len(s.Faults) == 0 && len(s.Tampered) == 0 }
+
+// VerifyOptions say what a signature is held against.
+type VerifyOptions struct {
+	Roots *x509.CertPool // nil: whether certificates are trusted is not judged
+}
+
+// Verify checks all signatures of a PDF of size bytes: each reads the bytes it covers. An error means that the document could not be
+// read; what is wrong with a signature is in the report. It does not ask anybody, so that it does not know about revocation after
+// the fact.
+func Verify(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*Report, error) {
+	doc, err := pdf.Open(r, size)
+	if err != nil {
+		return nil, err
+	}
+	list, err := readSignatures(doc)
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{ctx: ctx, r: r, doc: doc, options: o}
+	for i := range list {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		v.signatures = append(v.signatures, v.one(&list[i]))
+	}
+	slices.SortStableFunc(v.signatures, func(a, b *verified) int { return int(min(1, max(-1, a.End-b.End))) })
+	if err := v.finish(); err != nil {
+		return nil, err
+	}
+	report := &Report{Size: size}
+	for _, s := range v.signatures {
+		report.Signatures = append(report.Signatures, s.SignatureReport)
+	}
+	return report, nil
+}
+
+// verifier is one run of Verify.
+type verifier struct {
+	ctx        context.Context // of the one call
+	r          io.ReaderAt
+	doc        *pdf.Document
+	options    VerifyOptions
+	signatures []*verified
+}
+
+// verified is a report in the making.
+type verified struct {
+	SignatureReport
+	baseline   bool
+	permission int64                 // /P where it is a certification; 0 otherwise
+	chains     [][]*x509.Certificate // of the signer and of its timestamp's authority
+}
+
+func (v *verified) fault(format string, args ...any) {
+	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
+}
+
+// one verifies a signature by itself.
+func (v *verifier) one(s *signature) *verified {
+	out := &verified{SignatureReport: SignatureReport{Field: s.field.name, SubFilter: string(s.subFilter())}}
+	if m, ok := s.dict.Get("M").(pdf.String); ok {
+		out.Claimed = parseDate(m.Value)
+	}
+	out.permission, _ = certification(v.doc, s.dict)
+	r, content, err := s.gap(v.doc)
+	out.End = r.end
+	if err != nil {
+		out.fault("%v", err)
+		return out
+	}
+	out.Whole = r.end == v.doc.Size()
+	out.Timestamp = s.subFilter() == subFilterTimestamp
+	switch s.subFilter() {
+	case subFilterTimestamp:
+		v.documentTimestamp(out, r, content)
+	case subFilterCAdES, "adbe.pkcs7.detached", "PBAD.PAdES":
+		v.signed(out, s, r, content)
+	default:
+		out.fault("signatures of type %s cannot be verified", printable(out.SubFilter))
+	}
+	return out
+}
+
+func printable(s string) string { return fmt.Sprintf("%.40q", s) }
+
+func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte) {
+	t, err := cms.ParseTimestamp(content)
+	if err != nil {
+		out.fault("%v", err)
+		return
+	}
+	if t.Hash == 0 || !t.Hash.Available() {
+		out.fault("the timestamp's hash is not known")
+		return
+	}
+	digest, err := v.digest(r, t.Hash)
+	if err != nil {
+		out.fault("%v", err)
+		return
+	}
+	cert, err := t.Verify(digest, t.Hash)
+	if err != nil {
+		out.fault("%v", err)
+		return
+	}
+	out.Certificate, out.Stamped = cert, t.Time
+	out.chains = append(out.chains, chainOf(cert, t.Signed.Certificates))
+	v.judge(out, cert, t.Signed.Certificates, t.Time, x509.ExtKeyUsageTimeStamping)
+}
+
+// signed verifies a SignedData, its timestamps, and how far it follows the baseline.
+func (v *verifier) signed(out *verified, s *signature, r byteRange, content []byte) {
+	sd, err := cms.Parse(content)
+	if err != nil {
+		out.fault("%v", err)
+		return
+	}
+	signer, err := sd.Signer()
+	if err != nil {
+		out.fault("%v", err)
+		return
+	}
+	if signer.Hash == 0 || !signer.Hash.Available() {
+		out.fault("its hash algorithm is not known")
+		return
+	}
+	digest, err := v.digest(r, signer.Hash)
+	if err != nil {
+		out.fault("%v", err)
+		return
+	}
+	cert, err := sd.Verify(digest)
+	if err != nil {
+		out.fault("%v", err)
+		return
+	}
+	out.Certificate = cert
+	out.chains = append(out.chains, chainOf(cert, sd.Certificates))
+	t, err := signatureTimestamp(sd)
+	switch {
+	case err != nil:
+		out.fault("its timestamp: %v", err)
+	case t != nil:
+		out.Stamped = t.Time
+		if s, err := t.Signed.Signer(); err == nil {
+			if authority := t.Signed.Certificate(s); authority != nil {
+				out.chains = append(out.chains, chainOf(authority, t.Signed.Certificates))
+			}
+		}
+	}
+	for _, err := range []error{s.checkDictionary(), sd.CheckBaseline()} {
+		if err != nil && s.subFilter() == subFilterCAdES {
+			out.Notes = append(out.Notes, strings.Split(strings.ReplaceAll(err.Error(), ": "+cms.ErrMismatch.Error(), ""), "\n")...)
+		}
+		out.baseline = err == nil && (out.baseline || len(out.Notes) == 0)
+	}
+	v.judge(out, cert, sd.Certificates, v.when(out), x509.ExtKeyUsageAny)
+}
+
+// when is the time at which certificates are judged.
+func (v *verifier) when(out *verified) time.Time {
+	if !out.Stamped.IsZero() {
+		return out.Stamped
+	}
+	if !out.Claimed.IsZero() {
+		return out.Claimed
+	}
+	return time.Now()
+}
+
+// judge looks for a chain to a trusted root, where roots are given.
+func (v *verifier) judge(out *verified, cert *x509.Certificate, others []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage) {
+	if v.options.Roots == nil {
+		return
+	}
+	pool := x509.NewCertPool()
+	for _, c := range others {
+		pool.AddCert(c)
+	}
+	_, err := cert.Verify(x509.VerifyOptions{
+		Roots: v.options.Roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
+	})
+	if err != nil {
+		out.fault("its certificate is not trusted: %v", err)
+	}
+}
