@@ -1,0 +1,196 @@
+package textsearch
+
+import (
+	"io"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+)
+
+// glyph is what one character code shows; lengths are in font sizes.
+type glyph struct {
+	text   string
+	width  float64
+	height float64 // displacement in vertical writing, negative
+}
+
+// font is what is needed of a font: which text its codes stand for, and how wide they are.
+type font struct {
+	simple    *[256]glyph // nil for a composite font
+	composite *composite
+	vertical  bool
+	originY   float64 // of vertical writing, above the baseline
+	ascent    float32
+	descent   float32
+}
+
+// next returns the glyph that codes, which is not empty, begins with, and how many bytes it takes.
+func (f *font) next(codes string) (glyph, int) {
+	if f.simple != nil {
+		return f.simple[codes[0]], 1
+	}
+	return f.composite.next(codes)
+}
+
+// loadFont reads a font; nil for what is none. Fonts that are objects of their own are read once.
+func (s *search) loadFont(o pdf.Object) (*font, error) {
+	ref, isRef := o.(pdf.Ref)
+	if f, ok := s.fonts[ref]; ok && isRef {
+		return f, nil
+	}
+	if s.fontCount++; s.fontCount > maxFonts {
+		return nil, tooComplex("its pages use more than %d fonts", maxFonts)
+	}
+	f, err := s.readFont(o)
+	if err != nil && fatal(err) {
+		return nil, err
+	}
+	if isRef {
+		s.fonts[ref] = f
+	}
+	return f, nil
+}
+
+func (s *search) readFont(o pdf.Object) (*font, error) {
+	dict, err := s.d.Dict(o)
+	if err != nil || dict == nil {
+		return nil, err
+	}
+	toUnicode, err := s.readCMap(dict.Get("ToUnicode"))
+	if err != nil {
+		return nil, err
+	}
+	kind, err := s.d.Name(dict.Get("Subtype"))
+	if err != nil {
+		return nil, err
+	}
+	if kind == "Type0" {
+		return s.readComposite(dict, toUnicode)
+	}
+	return s.readSimple(dict, kind, toUnicode)
+}
+
+// readCMap reads a CMap stream; nil for anything else.
+func (s *search) readCMap(o pdf.Object) (*cmap, error) {
+	r, err := s.stream(o)
+	if err != nil && !fatal(err) {
+		return nil, nil
+	}
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return parseCMap(r)
+}
+
+// readSimple reads a Type 1, TrueType or Type 3 font.
+func (s *search) readSimple(dict *pdf.Dict, kind pdf.Name, toUnicode *cmap) (*font, error) {
+	f := &font{simple: new([256]glyph)}
+	descriptor, err := s.d.Dict(dict.Get("FontDescriptor"))
+	if err != nil {
+		return nil, err
+	}
+	scale := 0.001
+	if kind == "Type3" {
+		list, err := s.d.Array(dict.Get("FontMatrix"))
+		if err != nil {
+			return nil, err
+		}
+		if m, ok := matrixOf(list); ok {
+			scale = m.a
+		}
+	}
+	if err := s.setHeights(f, descriptor); err != nil {
+		return nil, err
+	}
+	names, err := s.encoding(dict, kind, descriptor)
+	if err != nil {
+		return nil, err
+	}
+	for code := range f.simple {
+		g := &f.simple[code]
+		g.text = names[code]
+		if toUnicode == nil {
+			continue
+		}
+		if to, ok := toUnicode.lookup(uint32(code)); ok && to.text != "" {
+			g.text = to.text
+		}
+	}
+	return f, s.setWidths(f, dict, descriptor, scale)
+}
+
+// setWidths reads the widths of a simple font (ISO 32000-2 9.6.2). Without any the font is one of the standard fourteen.
+func (s *search) setWidths(f *font, dict, descriptor *pdf.Dict, scale float64) error {
+	widths, err := s.d.Array(dict.Get("Widths"))
+	if err != nil {
+		return err
+	}
+	if widths == nil {
+		name, err := s.d.Name(dict.Get("BaseFont"))
+		if err != nil {
+			return err
+		}
+		for code := range f.simple {
+			f.simple[code].width = standardWidth(string(name), f.simple[code].text)
+		}
+		return nil
+	}
+	missing, err := s.d.Get(descriptor.Get("MissingWidth"))
+	if err != nil {
+		return err
+	}
+	first, err := s.d.Int(dict.Get("FirstChar"), 0)
+	if err != nil {
+		return err
+	}
+	for code := range f.simple {
+		w := missing
+		if i := int64(code) - first; i >= 0 && i < int64(len(widths)) {
+			if w, err = s.d.Get(widths[i]); err != nil {
+				return err
+			}
+		}
+		f.simple[code].width = number(w) * scale
+	}
+	return nil
+}
+
+// Heights of fonts that do not tell theirs, and bounds on what others tell.
+const (
+	usualAscent, usualDescent = 0.9, -0.22
+	mostAscent, mostDescent   = 1.1, -0.5
+)
+
+func (s *search) setHeights(f *font, descriptor *pdf.Dict) error {
+	f.ascent, f.descent = usualAscent, usualDescent
+	ascent, err := s.d.Get(descriptor.Get("Ascent"))
+	if err != nil {
+		return err
+	}
+	descent, err := s.d.Get(descriptor.Get("Descent"))
+	if err != nil {
+		return err
+	}
+	if v := number(ascent) / 1000; v > 0 {
+		f.ascent = float32(min(v, mostAscent))
+	}
+	if v := number(descent) / 1000; v != 0 {
+		f.descent = float32(max(min(v, -v), mostDescent)) // some write it positive
+	}
+	return nil
+}
+
+// maxType1Head bounds the clear text part of a Type 1 font program, where the encoding stands.
+const maxType1Head = 64 << 10
+
+// type1Head returns the clear text part of an embedded Type 1 font program; empty where there is none.
+func (s *search) type1Head(descriptor *pdf.Dict) (string, error) {
+	r, err := s.stream(descriptor.Get("FontFile"))
+	if err != nil || r == nil {
+		return "", err
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxType1Head))
+	if err != nil && fatal(err) {
+		return "", err
+	}
+	return string(b), nil
+}
