@@ -1,0 +1,61 @@
+package store
+
+import (
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+// Config is what a Store is made of. Only Folder is needed; zero values of the others mean what their comments say.
+type Config struct {
+	// Folder is the state folder. It is made where it is missing; others may keep their own files in it.
+	Folder string
+	// Ordinal is the instance's ordinal, 0 to signing.MaxOrdinal: the lowest ten bits of every new ID.
+	Ordinal int
+	Log     logr.Logger
+
+	Retention Retention
+
+	// Recreate throws operations and documents away at the start (--force.database.recreate). It touches nothing in a folder that
+	// no store has made.
+	Recreate bool
+	// LockWait is how long Open waits for another process to let go of the folder: after a forced deletion the old pod may live a
+	// little longer. 0 = 60 s; negative = not at all.
+	LockWait time.Duration
+	// MinFree is the free space in bytes below which no new upload is taken, so that what was accepted can still be finished.
+	// 0 = 64 MiB; negative = no such bound.
+	MinFree int64
+
+	// onStep, set by crash tests only, is called between the durable steps of a write.
+	onStep func(step string)
+}
+
+// Retention says how long ended operations are kept. Operations that have not ended are never removed.
+type Retention struct {
+	// Age is how long an operation is kept after its end. 0 = for ever.
+	Age time.Duration
+	// MaxBytes bounds what documents, sections and metadata may take together. Above it the operations that ended first are removed; while that
+	// does not help, new uploads are refused. 0 = no bound.
+	MaxBytes int64
+}
+
+const (
+	defaultLockWait = 60 * time.Second
+	defaultMinFree  = 64 << 20
+
+	// busyRetry is what a client is told to wait when the disk is full: space comes back when operations end and are removed.
+	busyRetry = 30 * time.Second
+)
+
+func (c Config) withDefaults() Config {
+	if c.LockWait == 0 {
+		c.LockWait = defaultLockWait
+	}
+	if c.MinFree == 0 {
+		c.MinFree = defaultMinFree
+	}
+	if c.Log.GetSink() == nil {
+		c.Log = logr.Discard()
+	}
+	return c
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+var (
+	errReferenceUsed = signing.Errorf(signing.KindReferenceUsed, "externalReference was used before")
+	errKeyUsed       = signing.Errorf(signing.KindKeyReused, "Idempotency-Key was used before")
+)
+
+// Create implements signing.Records. The order matters: the documents get their final name, then content and name are made
+// durable, then the rows are committed. A crash before the commit leaves a file that the next start removes. An Idempotency-Key that
+// was used before is KindKeyReused.
+func (s *Store) Create(ctx context.Context, up signing.Upload, n signing.NewOperation) (signing.Operation, error) {
+	var none signing.Operation
+	u, ok := up.(*upload)
+	if !ok || u.s != s || u.ended || u.file == nil {
+		return none, fmt.Errorf("create operation: %w", errUploadEnded)
+	}
+	if err := s.isNew(ctx, n); err != nil { // before the fsyncs; the transaction asks again
+		return none, err
+	}
+	op, rows, err := s.newRows(u, n)
+	if err != nil {
+		return none, fmt.Errorf("create operation: %w", err)
+	}
+	size := u.size
+	s.step("create")
+	if err := s.takeOver(u, op.ID); err != nil {
+		return none, err
+	}
+	s.step("create: documents in place")
+	err = s.do(ctx, len(rows)*documentRowBytes, func(t *tx) error { return t.insertOperation(op, size, rows) })
+	if err != nil {
+		s.undoCreate(op.ID, err)
+		return none, createError(err)
+	}
+	s.stored.Add(size)
+	s.step("create: committed")
+	return op, nil
+}
+
+// createError makes a full disk KindBusy: nothing was accepted.
+func createError(err error) error {
+	if isFull(err) {
+		return signing.Errorf(signing.KindBusy, "storage is full").Because(err).Retryable(busyRetry)
+	}
+	return err
+}
+
+// undoCreate removes the documents if it is certain that no row names them.
+func (s *Store) undoCreate(id signing.ID, err error) {
+	switch signing.KindOf(err) {
+	case signing.KindReferenceUsed, signing.KindKeyReused:
+		if err := os.Remove(s.folder.operation(id)); err != nil {
+			s.log.Error(err, "documents of a refused request could not be removed; the next start will")
+		}
+	default:
+		s.doubtful.add(id)
+	}
+}
+
+// isNew refuses a reference or key that is taken.
+func (s *Store) isNew(ctx context.Context, n signing.NewOperation) error {
+	ops, err := s.FindByReference(ctx, n.ClientService, n.Request.ExternalReference)
+	if err != nil {
+		return err
+	}
+	if len(ops) > 0 {
+		return errReferenceUsed
+	}
+	if n.IdempotencyKey == "" {
+		return nil
+	}
+	_, err = s.FindByKey(ctx, n.ClientService, n.IdempotencyKey)
+	switch {
+	case err == nil:
+		return errKeyUsed
+	case signing.KindOf(err) != signing.KindNotFound:
+		return err
+	}
+	return nil
+}
+
+// takeOver moves an upload's file to its operation's name and makes both durable. The rename comes first, so that the one commit of
+// the file system's journal that the file needs takes the new name along.
+func (s *Store) takeOver(u *upload, id signing.ID) error {
+	target := s.folder.operation(id)
+	if err := os.Rename(u.path, target); err != nil {
+		return intakeError("move upload", err)
+	}
+	err := u.file.Sync()
+	if err == nil {
+		err = durable.SyncDir(s.folder.operations())
+	}
+	u.end()
+	if err != nil {
+		_ = os.Remove(target) // no row will name it
+		return intakeError("sync documents", err)
+	}
+	return nil
+}
+
+// documentRow is what is known of a document before the transaction.
+type documentRow struct {
+	signing.DocumentRequest
+	content   signing.Content
+	at        int64
+	signature []byte
+}
+
+// documentRowBytes is about what a document's rows take.
+const documentRowBytes = 700
+
+// newRows checks the request against the upload and gives out ids: one for the operation, one for each document.
+func (s *Store) newRows(u *upload, n signing.NewOperation) (op signing.Operation, rows []documentRow, err error) {
+	count := len(n.Contents)
+	if count == 0 || count != len(n.Request.Documents) || count >= maxDocuments {
+		return op, nil, errors.New("contents do not fit the documents")
+	}
+	rows = make([]documentRow, count)
+	for i, c := range n.Contents {
+		at, ok := parseFileName(c.File)
+		if !ok || c.Size < 0 || at > u.size-c.Size {
+			return op, nil, errors.New("content is not from this upload")
+		}
+		rows[i] = documentRow{DocumentRequest: n.Request.Documents[i], content: c, at: at}
+		if rows[i].signature, err = json.Marshal(n.Request.Documents[i].Signature); err != nil {
+			return op, nil, fmt.Errorf("encode signature information: %w", err)
+		}
+	}
+	sequence := s.sequence.Add(int64(count)+1) - int64(count)
+	return signing.Operation{
+		ID: signing.NewID(sequence, s.cfg.Ordinal), ClientService: n.ClientService, ExternalReference: n.Request.ExternalReference,
+		Description: n.Request.Description, Preservation: n.Request.Preservation, ReturnContent: n.Request.ReturnContent,
+		IdempotencyKey: n.IdempotencyKey, Fingerprint: n.Fingerprint, Status: signing.StatusPending,
+		Created: fromNanos(toNanos(n.Created)), DocumentCount: count,
+	}, rows, nil
+}
+
+// insertOperation writes the rows, or refuses.
+func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRow) error {
+	if err := t.isNew(op); err != nil {
+		return err
+	}
+	var key any
+	if op.IdempotencyKey != "" {
+		key = op.IdempotencyKey
+	}
+	_, err := t.exec(`INSERT INTO operations (id, client_service, external_reference, description, preservation, return_content, idempotency_key,
+		fingerprint, status, created, document_count, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		int64(op.ID), op.ClientService, op.ExternalReference, op.Description, op.Preservation, op.ReturnContent, key,
+		op.Fingerprint[:], string(op.Status), toNanos(op.Created), op.DocumentCount, size)
+	if err != nil {
+		return fmt.Errorf("insert operation: %w", err)
+	}
+	for i, r := range rows {
+		id := documentID(op.ID, i)
+		_, err := t.exec(`INSERT INTO documents (id, operation, position, reference_digest, external_reference, name, content_type, signature,
+			at, size, sha256, midstate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			id, int64(op.ID), i, referenceDigest(op.ClientService, r.ExternalReference), r.ExternalReference, r.Name, r.ContentType,
+			string(r.signature), r.at, r.content.Size, r.content.SHA256[:], r.content.Midstate)
+		if err != nil {
+			return fmt.Errorf("insert document: %w", err)
+		}
+		if _, err := t.exec("INSERT INTO progress (id, state) VALUES (?, ?)", id, string(signing.DocumentReceived)); err != nil {
+			return fmt.Errorf("insert progress: %w", err)
+		}
+	}
+	_, err = t.exec("UPDATE instance SET sequence = max(sequence, ?)", op.ID.Sequence()+int64(len(rows)))
+	return err
+}
+
+// isNew is Store.isNew within the transaction.
+func (t *tx) isNew(op signing.Operation) error {
+	var used, keyUsed bool
+	err := t.get(`SELECT EXISTS (SELECT 1 FROM operations WHERE client_service = ?1 AND external_reference = ?2),
+		EXISTS (SELECT 1 FROM operations WHERE client_service = ?1 AND idempotency_key = ?3 AND ?3 <> '')`,
+		[]any{op.ClientService, op.ExternalReference, op.IdempotencyKey}, &used, &keyUsed)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for reference: %w", err)
+	case used:
+		return errReferenceUsed
+	case keyUsed:
+		return errKeyUsed
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// storageError is a fault of our own disk: the domain's error around err, worth another try. Errors that say themselves what they are,
+// and those of a context, are returned as they are.
+func storageError(what string, err error) error {
+	var e *signing.Error
+	if err == nil || errors.As(err, &e) || errors.Is(err, signing.ErrConflict) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	out := signing.Errorf(signing.KindStorage, "storage failed").Because(fmt.Errorf("%s: %w", what, err))
+	if isFull(err) {
+		return out.Retryable(busyRetry)
+	}
+	return out.Retryable(0)
+}
+
+// intakeError is storageError for what comes in: a full disk is KindBusy, since nothing was accepted yet and the client may try again.
+func intakeError(what string, err error) error {
+	if isFull(err) {
+		return signing.Errorf(signing.KindBusy, "storage is full").Because(fmt.Errorf("%s: %w", what, err)).Retryable(busyRetry)
+	}
+	return storageError(what, err)
+}
+
+// isFull reports whether space or quota ran out.
+func isFull(err error) bool {
+	var s *sqlite.Error
+	if errors.As(err, &s) && s.Code()&0xff == sqlite3.SQLITE_FULL {
+		return true
+	}
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// fileError is the error of opening an operation's file: one that is not there will not come back by trying.
+func fileError(what string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return signing.Errorf(signing.KindNotFound, "no such file").Because(fmt.Errorf("%s: %w", what, err))
+	}
+	return storageError(what, err)
+}

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// part is a stretch of an operation's file.
+type part struct {
+	*io.SectionReader
+	file *os.File
+}
+
+func (p part) Close() error { return p.file.Close() }
+
+// inMemory is a small section from the database.
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }
+
+// OpenFile implements signing.Spool.
+func (s *Store) OpenFile(_ context.Context, id signing.ID, c signing.Content) (signing.File, error) {
+	at, ok := parseFileName(c.File)
+	if !ok {
+		return nil, signing.Errorf(signing.KindNotFound, "no such file")
+	}
+	return s.openPart(id, at, c.Size)
+}
+
+// openPart opens size bytes of an operation's file. It wants them to be there: a file that is too short was damaged from outside.
+func (s *Store) openPart(id signing.ID, at, size int64) (signing.File, error) {
+	f, err := os.Open(s.folder.operation(id))
+	if err != nil {
+		return nil, fileError("open documents", err)
+	}
+	info, err := f.Stat()
+	if err == nil && (size < 0 || at > info.Size()-size) {
+		err = fmt.Errorf("file of %d bytes does not hold %d from %d on", info.Size(), size, at)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, storageError("open documents", err)
+	}
+	return part{io.NewSectionReader(f, at, size), f}, nil
+}
+
+// OpenSection implements signing.Spool. Sections kept in the database are at most smallSections bytes, so they are read whole.
+func (s *Store) OpenSection(ctx context.Context, ref signing.Ref) (signing.File, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if ref.Index < 0 || ref.Index >= maxDocuments {
+		return nil, notFound("document", sql.ErrNoRows)
+	}
+	var at sql.NullInt64
+	var size int64
+	var section []byte
+	err := s.queries.section.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation)).Scan(&at, &size, &section)
+	if err != nil {
+		return nil, notFound("signed document", err)
+	}
+	if at.Valid {
+		return s.openPart(ref.Operation, at.Int64, size)
+	}
+	if int64(len(section)) != size {
+		return nil, storageError("read section", errors.New("length does not fit"))
+	}
+	return inMemory{bytes.NewReader(section)}, nil
+}
+
+// smallSections is how many bytes of sections, of one operation in one call, go into the database: they need no fsync of their
+// own there. More go behind the operation's documents, where they are written once and not twice (WAL, database) and do not
+// pass through SQLite's cache; measured with sections of 20 KB, see README.md.
+const smallSections = 64 << 10
+
+// appendSections writes sections behind the operation's documents and makes them durable. It returns where each starts and how
+// long the file is now. Bytes whose commit fails afterwards are lost to the file, no more.
+func (s *Store) appendSections(id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
+	f, err := os.OpenFile(s.folder.operation(id), os.O_RDWR, 0)
+	if err != nil {
+		return nil, 0, fileError("open documents", err)
+	}
+	defer func() { _ = f.Close() }()
+	at, size, err = s.writeBehind(f, id, sections)
+	if err != nil {
+		return nil, 0, storageError("write sections", err)
+	}
+	if err := f.Sync(); err != nil {
+		return nil, 0, storageError("sync sections", err)
+	}
+	return at, size, nil
+}
+
+// writeBehind writes at the file's end, one caller at a time. What a failure leaves is cut off again.
+func (s *Store) writeBehind(f *os.File, id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
+	mu := &s.appends[int(id.Sequence())%len(s.appends)]
+	mu.Lock()
+	defer mu.Unlock()
+	start, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, 0, err
+	}
+	size = start
+	at = make([]int64, len(sections))
+	for i, section := range sections {
+		if _, err := f.WriteAt(section, size); err != nil {
+			return nil, 0, errors.Join(err, f.Truncate(start))
+		}
+		at[i] = size
+		size += int64(len(section))
+	}
+	s.stored.Add(size - start)
+	return at, size, nil
+}

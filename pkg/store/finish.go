@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// piece is a part of a long list that fits a transaction.
+type piece[T any] struct {
+	items []T
+	bytes int
+}
+
+// split cuts a list where its parts would pass groupBytes, so that the WAL stays small whatever a caller brings.
+func split[T any](items []T, size func(T) int) []piece[T] {
+	var pieces []piece[T]
+	start, bytes := 0, 0
+	for i, item := range items {
+		n := size(item)
+		if i > start && bytes+n > groupBytes {
+			pieces = append(pieces, piece[T]{items[start:i], bytes})
+			start, bytes = i, 0
+		}
+		bytes += n
+	}
+	if start < len(items) {
+		pieces = append(pieces, piece[T]{items[start:], bytes})
+	}
+	return pieces
+}
+
+// ending is a DocumentResult and where its section lies.
+type ending struct {
+	signing.DocumentResult
+	inFile bool
+	at     int64
+}
+
+// FinishDocuments implements signing.Journal: all of the results, or none on ErrConflict.
+func (s *Store) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
+	endings := make([]ending, len(results))
+	for i, r := range results {
+		if (r.Failure == nil) == (len(r.Section) == 0) {
+			return errors.New("finish document: exactly one of section and failure must be set")
+		}
+		endings[i].DocumentResult = r
+	}
+	s.step("finish")
+	sizes, err := s.placeSections(endings)
+	if err != nil {
+		return err
+	}
+	s.step("finish: sections in place")
+	bytes := 0
+	for _, e := range endings {
+		if bytes += 64; !e.inFile {
+			bytes += len(e.Section)
+		}
+	}
+	return s.do(ctx, bytes, func(t *tx) error { return t.finish(endings, sizes) })
+}
+
+// placeSections writes the sections of operations that have more than smallSections of them here behind their documents. It
+// returns how long these operations' files are now.
+func (s *Store) placeSections(endings []ending) (map[signing.ID]int64, error) {
+	byOperation := make(map[signing.ID][]int, 1)
+	bytes := make(map[signing.ID]int, 1)
+	for i, e := range endings {
+		if len(e.Section) > 0 {
+			byOperation[e.Operation] = append(byOperation[e.Operation], i)
+			bytes[e.Operation] += len(e.Section)
+		}
+	}
+	sizes := make(map[signing.ID]int64)
+	for id, indexes := range byOperation {
+		if bytes[id] <= smallSections {
+			continue
+		}
+		sections := make([][]byte, len(indexes))
+		for k, i := range indexes {
+			sections[k] = endings[i].Section
+		}
+		at, size, err := s.appendSections(id, sections)
+		if err != nil {
+			return nil, err
+		}
+		sizes[id] = size
+		for k, i := range indexes {
+			endings[i].inFile, endings[i].at = true, at[k]
+		}
+	}
+	return sizes, nil
+}
+
+func (t *tx) finish(endings []ending, sizes map[signing.ID]int64) error {
+	refs := make([]signing.Ref, len(endings))
+	for i, e := range endings {
+		refs[i] = e.Ref
+	}
+	ids, err := t.documentIDs(refs)
+	if err != nil {
+		return err
+	}
+	for i, e := range endings {
+		if err := t.finishOne(ids[i], e); err != nil {
+			return err
+		}
+	}
+	if _, err := t.exec("DELETE FROM prepared WHERE id IN (SELECT value FROM json_each(?))", idList(ids)); err != nil {
+		return fmt.Errorf("delete prepared: %w", err)
+	}
+	for id, size := range sizes {
+		if _, err := t.exec("UPDATE operations SET bytes = max(bytes, ?) WHERE id = ?", size, int64(id)); err != nil {
+			return fmt.Errorf("update size: %w", err)
+		}
+	}
+	return nil
+}
+
+func (t *tx) finishOne(id int64, e ending) error {
+	if e.Failure != nil {
+		return t.mustChange(1, `UPDATE progress SET state = 'failed', value = NULL, failure_kind = ?, failure_detail = ?
+			WHERE id = ? AND state NOT IN ('signed', 'failed')`, string(e.Failure.Kind), e.Failure.Detail, id)
+	}
+	var at any
+	if e.inFile {
+		at = e.at
+	}
+	err := t.mustChange(1, "UPDATE progress SET state = 'signed', value = NULL, section_at = ?, section_size = ? WHERE id = ? AND state = 'valued'",
+		at, len(e.Section), id)
+	if err != nil || e.inFile {
+		return err
+	}
+	if _, err := t.exec("INSERT INTO sections (id, section) VALUES (?, ?)", id, e.Section); err != nil {
+		return fmt.Errorf("insert section: %w", err)
+	}
+	return nil
+}

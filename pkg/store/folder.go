@@ -1,0 +1,243 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Names within the state folder. Everything else in it belongs to others and is never touched.
+const (
+	lockName       = "lock"
+	identityName   = "instance.json"
+	recreateName   = "recreate"
+	databaseName   = "metadata.db"
+	operationsName = "operations"
+	uploadsName    = "uploads"
+)
+
+// layoutVersion is the version of everything below the state folder. A store opens its own version only.
+const layoutVersion = 1
+
+// identity marks a folder as a store's own.
+type identity struct {
+	Layout   int       `json:"layout"`
+	Instance string    `json:"instance"` // random; kept as long as the state is
+	Created  time.Time `json:"created"`
+}
+
+// folder is the state folder on disk, locked against other processes.
+type folder struct {
+	path string
+	lock *durable.Lock
+	identity
+}
+
+func (f *folder) database() string   { return filepath.Join(f.path, databaseName) }
+func (f *folder) operations() string { return filepath.Join(f.path, operationsName) }
+func (f *folder) uploads() string    { return filepath.Join(f.path, uploadsName) }
+
+// operation is the file that holds an operation's documents and larger sections.
+func (f *folder) operation(id signing.ID) string { return filepath.Join(f.operations(), id.String()) }
+
+// openFolder makes, locks and checks the state folder and brings it to the current layout.
+func openFolder(ctx context.Context, cfg Config) (*folder, error) {
+	if err := durable.MkdirAll(cfg.Folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make state folder %s: %w", cfg.Folder, err)
+	}
+	lock, err := durable.AcquireLock(ctx, filepath.Join(cfg.Folder, lockName), cfg.LockWait)
+	switch {
+	case errors.Is(err, durable.ErrLocked):
+		return nil, fmt.Errorf("state folder %s is in use by another process: %w", cfg.Folder, err)
+	case err != nil:
+		return nil, fmt.Errorf("lock state folder %s: %w", cfg.Folder, err)
+	}
+	f := &folder{path: cfg.Folder, lock: lock}
+	if err := f.prepare(cfg.Recreate); err != nil {
+		_ = lock.Release()
+		return nil, fmt.Errorf("state folder %s: %w", cfg.Folder, err)
+	}
+	return f, nil
+}
+
+// prepare reads or makes the identity, and makes the folders below.
+func (f *folder) prepare(recreate bool) error {
+	known, err := f.readIdentity()
+	if err != nil {
+		return err
+	}
+	if !known {
+		if err := f.mustBeFree(); err != nil {
+			return err
+		}
+	}
+	if f.exists(recreateName) || recreate && known {
+		if err := f.throwAway(); err != nil {
+			return fmt.Errorf("throw state away: %w", err)
+		}
+		known = false
+	}
+	if known && !f.exists(databaseName) && !f.empty(operationsName) {
+		return fmt.Errorf("%s is missing beside documents: restore it, or start once with --force.database.recreate to throw them away", databaseName)
+	}
+	if !known {
+		if err := f.writeIdentity(); err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{f.operations(), f.uploads()} {
+		if err := durable.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+	}
+	return f.clearUploads()
+}
+
+// readIdentity reports whether the folder has one, and refuses layouts that this release does not know.
+func (f *folder) readIdentity() (known bool, err error) {
+	data, err := os.ReadFile(filepath.Join(f.path, identityName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read identity: %w", err)
+	}
+	if err := json.Unmarshal(data, &f.identity); err != nil || f.Instance == "" {
+		return false, fmt.Errorf("%s is not of this program: the folder will not be touched", identityName)
+	}
+	if f.Layout != layoutVersion {
+		return false, fmt.Errorf("layout version is %d, this release knows %d only", f.Layout, layoutVersion)
+	}
+	return true, nil
+}
+
+func (f *folder) writeIdentity() error {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	f.identity = identity{Layout: layoutVersion, Instance: hex.EncodeToString(random[:]), Created: time.Now().UTC().Truncate(time.Second)}
+	data, err := json.Marshal(f.identity)
+	if err != nil {
+		return fmt.Errorf("encode identity: %w", err)
+	}
+	return durable.WriteFile(filepath.Join(f.path, identityName), append(data, '\n'), 0o600)
+}
+
+// mustBeFree refuses a folder without our identity in which our names are taken.
+func (f *folder) mustBeFree() error {
+	for _, name := range []string{databaseName, operationsName, uploadsName, recreateName} {
+		if f.exists(name) {
+			return fmt.Errorf("holds %s, but no %s: it was not made by this program and will not be touched", name, identityName)
+		}
+	}
+	return nil
+}
+
+func (f *folder) exists(name string) bool {
+	_, err := os.Lstat(filepath.Join(f.path, name))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// empty reports whether a sub-folder has nothing in it, or is not there.
+func (f *folder) empty(name string) bool {
+	d, err := os.Open(filepath.Join(f.path, name))
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	defer func() { _ = d.Close() }()
+	_, err = d.Readdirnames(1)
+	return errors.Is(err, io.EOF)
+}
+
+// throwAway removes the state. A mark is set first, so that a start after a crash in the middle goes on with it.
+func (f *folder) throwAway() error {
+	mark := filepath.Join(f.path, recreateName)
+	if err := durable.WriteFile(mark, nil, 0o600); err != nil {
+		return err
+	}
+	for _, name := range []string{databaseName, databaseName + "-wal", databaseName + "-shm", operationsName, uploadsName, identityName} {
+		if name == identityName {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(f.path, name)); err != nil {
+			return err
+		}
+	}
+	if err := f.writeIdentity(); err != nil { // syncs the folder as well
+		return err
+	}
+	return durable.RemoveAll(mark)
+}
+
+// clearUploads removes what an earlier process was in the middle of receiving.
+func (f *folder) clearUploads() error {
+	entries, err := os.ReadDir(f.uploads())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(f.uploads(), e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphanBatch is how many names are read and looked up at a time: a spool may hold a million operations.
+const orphanBatch = 1000
+
+// removeOrphans removes files in operations that keep does not name: their creation, or their removal, did not finish. Files
+// whose names are no id are not ours and stay.
+func (f *folder) removeOrphans(keep func(ids []signing.ID) (map[signing.ID]bool, error)) (removed int, err error) {
+	d, err := os.Open(f.operations())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = d.Close() }()
+	for {
+		names, err := d.Readdirnames(orphanBatch)
+		if len(names) == 0 {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return removed, err
+		}
+		ids := parseIDs(names)
+		known, err := keep(ids)
+		if err != nil {
+			return removed, err
+		}
+		for _, id := range ids {
+			if known[id] {
+				continue
+			}
+			if err := os.Remove(f.operation(id)); err != nil {
+				return removed, err
+			}
+			removed++
+		}
+	}
+}
+
+func parseIDs(names []string) []signing.ID {
+	var ids []signing.ID
+	for _, name := range names {
+		n, err := strconv.ParseInt(name, 10, 64)
+		if err == nil && n > 0 && strconv.FormatInt(n, 10) == strings.TrimSpace(name) {
+			ids = append(ids, signing.ID(n))
+		}
+	}
+	return ids
+}

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// idStep is how far apart the ids of neighbours are: the lowest ten bits are the ordinal.
+const idStep = signing.MaxOrdinal + 1
+
+// documentID is the InternalID of the document at a position of an operation.
+func documentID(id signing.ID, index int) int64 { return int64(id) + int64(index+1)*idStep }
+
+// maxDocuments bounds positions, so that ids computed from them cannot overflow.
+const maxDocuments = 1 << 24
+
+type row interface{ Scan(...any) error }
+
+func scanOperation(r row) (op signing.Operation, err error) {
+	var fingerprint []byte
+	var next, created, ended int64
+	err = r.Scan(&op.ID, &op.ClientService, &op.ExternalReference, &op.Description, &op.Preservation, &op.ReturnContent, &op.IdempotencyKey,
+		&fingerprint, &op.Status, &op.Tries, &next, &created, &ended, &op.DocumentCount)
+	copy(op.Fingerprint[:], fingerprint)
+	op.NextTry, op.Created, op.Ended = fromNanos(next), fromNanos(created), fromNanos(ended)
+	return op, err
+}
+
+func toNanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// notFound turns an empty answer into KindNotFound, and other errors into KindStorage.
+func notFound(what string, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return signing.Errorf(signing.KindNotFound, "no such %s", what)
+	}
+	return storageError("read "+what, err)
+}
+
+// Operation implements signing.Records.
+func (s *Store) Operation(ctx context.Context, id signing.ID) (signing.Operation, error) {
+	if err := ctx.Err(); err != nil {
+		return signing.Operation{}, err
+	}
+	op, err := scanOperation(s.queries.operation.QueryRow(int64(id)))
+	return op, notFound("operation", err)
+}
+
+// FindByReference implements signing.Records.
+func (s *Store) FindByReference(ctx context.Context, clientService, reference string) ([]signing.Operation, error) {
+	return collect(ctx, s.queries.byReference, func(r row) (signing.Operation, error) { return scanOperation(r) }, clientService, reference)
+}
+
+// FindByKey implements signing.Records.
+func (s *Store) FindByKey(ctx context.Context, clientService, key string) (signing.Operation, error) {
+	if err := ctx.Err(); err != nil {
+		return signing.Operation{}, err
+	}
+	op, err := scanOperation(s.queries.byKey.QueryRow(clientService, key))
+	return op, notFound("operation", err)
+}
+
+// FindByDocumentReference implements signing.Records.
+func (s *Store) FindByDocumentReference(ctx context.Context, clientService, reference string) (id signing.ID, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	err = s.queries.byDocument.QueryRow(referenceDigest(clientService, reference), reference, clientService).Scan(&id)
+	return id, notFound("document", err)
+}
+
+// referenceDigest makes an index entry of eight bytes from two strings; the strings are compared as well.
+func referenceDigest(clientService, reference string) int64 {
+	sum := sha256.Sum256([]byte(clientService + "\x00" + reference))
+	return int64(binary.BigEndian.Uint64(sum[:]))
+}
+
+// Documents implements signing.Records.
+func (s *Store) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
+	from = max(from, 0)
+	if from >= maxDocuments || limit <= 0 {
+		return nil, ctx.Err()
+	}
+	limit = min(limit, maxDocuments)
+	return collect(ctx, s.queries.documents, func(r row) (signing.Document, error) { return scanDocument(r, id) },
+		documentID(id, from), documentID(id, from+limit), int64(id))
+}
+
+func scanDocument(r row, id signing.ID) (d signing.Document, err error) {
+	var signature, sum []byte
+	var at, created int64
+	var kind, detail sql.NullString
+	err = r.Scan(&d.InternalID, &d.Index, &d.ExternalReference, &d.Name, &d.ContentType, &signature, &at, &d.Content.Size, &sum,
+		&d.Content.Midstate, &d.State, &kind, &detail, &d.SectionSize, &created)
+	if err != nil {
+		return d, err
+	}
+	if err := json.Unmarshal(signature, &d.Signature); err != nil {
+		return d, fmt.Errorf("decode signature information: %w", err)
+	}
+	d.Operation = id
+	d.Content.File = fileName(at)
+	copy(d.Content.SHA256[:], sum)
+	d.Received = fromNanos(created)
+	if d.State == signing.DocumentFailed {
+		d.Failure = &signing.Failure{Kind: signing.Kind(kind.String), Detail: detail.String}
+	}
+	return d, nil
+}
+
+// collect runs a query and scans every row.
+func collect[T any](ctx context.Context, q *sql.Stmt, scan func(row) (T, error), args ...any) (list []T, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	rows, err := q.Query(args...)
+	if err != nil {
+		return nil, storageError("read metadata", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, storageError("read metadata", err)
+		}
+		list = append(list, one)
+	}
+	return list, storageError("read metadata", rows.Err())
+}
+
+// known tells which of the operations exist.
+func (s *Store) known(ctx context.Context, ids []signing.ID) (map[signing.ID]bool, error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, fmt.Errorf("encode ids: %w", err)
+	}
+	found, err := collect(ctx, s.queries.known, func(r row) (id signing.ID, err error) { err = r.Scan(&id); return id, err }, string(list))
+	known := make(map[signing.ID]bool, len(found))
+	for _, id := range found {
+		known[id] = true
+	}
+	return known, err
+}

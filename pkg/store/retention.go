@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+const (
+	// sweepEvery is how often Run looks for what is to be removed. Retention is counted in hours: a minute is exact enough.
+	sweepEvery = time.Minute
+	// sweepBatch is how many operations are removed in one transaction.
+	sweepBatch = 16
+	// sweepBelow is how far below Retention.MaxBytes a sweep goes, so that not every upload needs one.
+	sweepBelow = 0.9
+)
+
+// room returns KindBusy if nothing more may come in.
+func (s *Store) room(ctx context.Context) error {
+	if limit := s.cfg.Retention.MaxBytes; limit > 0 && s.used() >= limit {
+		if _, err := s.Sweep(ctx); err != nil {
+			s.log.Error(err, "sweep for room did not end")
+		}
+		if s.used() >= limit {
+			return signing.Errorf(signing.KindBusy, "storage limit is reached").Retryable(busyRetry)
+		}
+	}
+	if s.cfg.MinFree < 0 {
+		return nil
+	}
+	free, err := freeBytes(s.cfg.Folder)
+	if err != nil {
+		return storageError("read free space", err)
+	}
+	if free < s.cfg.MinFree {
+		return signing.Errorf(signing.KindBusy, "storage is full").Retryable(busyRetry)
+	}
+	return nil
+}
+
+// used is what counts against Retention.MaxBytes.
+func (s *Store) used() int64 { return s.stored.Load() + s.uploading.Load() + s.metadataBytes() }
+
+// Run sweeps now and then until ctx is done.
+func (s *Store) Run(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error(err, "sweep did not end")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Sweep removes ended operations that are older than Retention.Age, and those that ended first while more than
+// Retention.MaxBytes are used, and gives space in the database back. It returns how many operations were removed.
+// Documents that are being read stay readable to whoever opened them.
+func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	if err := s.settleDoubtful(ctx); err != nil {
+		return 0, err
+	}
+	for ctx.Err() == nil {
+		n, err := s.sweepSome(ctx)
+		removed += n
+		if err != nil || n == 0 {
+			break
+		}
+	}
+	if removed > 0 {
+		s.log.Info("ended operations removed", "operations", removed, "storedBytes", s.stored.Load())
+	}
+	return removed, errors.Join(err, ctx.Err(), s.shrink(ctx))
+}
+
+// expired is an operation to be removed.
+type expired struct {
+	id    signing.ID
+	count int
+	bytes int64
+}
+
+// sweepSome removes one batch.
+func (s *Store) sweepSome(ctx context.Context) (int, error) {
+	batch, err := s.choose(ctx)
+	if err != nil || len(batch) == 0 {
+		return 0, err
+	}
+	err = s.do(ctx, 0, func(t *tx) error {
+		for _, e := range batch {
+			if err := t.remove(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range batch { // rows first: a file without a row is removed at the next start, a row without a file is a lie
+		s.stored.Add(-e.bytes)
+		if err := os.Remove(s.folder.operation(e.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.log.Error(err, "documents could not be removed; the next start will", "operation", e.id)
+		}
+	}
+	return len(batch), nil
+}
+
+// choose returns the operations that ended first, as far as they are too old or too much.
+func (s *Store) choose(ctx context.Context) ([]expired, error) {
+	type candidate struct {
+		expired
+		ended int64
+	}
+	list, err := collect(ctx, s.queries.expired, func(r row) (c candidate, err error) {
+		err = r.Scan(&c.id, &c.count, &c.bytes, &c.ended)
+		return c, err
+	}, sweepBatch)
+	if err != nil {
+		return nil, err
+	}
+	cutoff := int64(-1 << 63)
+	if s.cfg.Retention.Age > 0 {
+		cutoff = time.Now().Add(-s.cfg.Retention.Age).UnixNano()
+	}
+	used, target := s.used(), s.cfg.Retention.MaxBytes
+	over := target > 0 && used >= target
+	var batch []expired
+	for _, c := range list {
+		tooMuch := over && float64(used) > float64(target)*sweepBelow
+		if c.ended > cutoff && !tooMuch {
+			break
+		}
+		used -= c.bytes
+		batch = append(batch, c.expired)
+	}
+	return batch, nil
+}
+
+// remove deletes an operation's rows.
+func (t *tx) remove(e expired) error {
+	from, to := documentID(e.id, 0), documentID(e.id, e.count)
+	for _, table := range []string{"sections", "prepared", "progress", "documents"} {
+		if _, err := t.exec("DELETE FROM "+table+" WHERE id >= ? AND id < ?", from, to); err != nil {
+			return fmt.Errorf("delete %s: %w", table, err)
+		}
+	}
+	_, err := t.exec("DELETE FROM operations WHERE id = ?", int64(e.id))
+	return err
+}
+
+// doubtful are operations whose commit failed. Until a later commit has succeeded nobody knows whether a crash would bring them
+// back, so their files stay that long.
+type doubtful struct {
+	mu  sync.Mutex
+	ids []signing.ID
+}
+
+func (d *doubtful) add(id signing.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ids = append(d.ids, id)
+}
+
+func (d *doubtful) take() []signing.ID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ids := d.ids
+	d.ids = nil
+	return ids
+}
+
+// settleDoubtful removes the files of doubtful operations that do not exist.
+func (s *Store) settleDoubtful(ctx context.Context) error {
+	ids := s.doubtful.take()
+	if len(ids) == 0 {
+		return nil
+	}
+	known, err := map[signing.ID]bool(nil), s.Check(ctx)
+	if err == nil {
+		known, err = s.known(ctx, ids)
+	}
+	for _, id := range ids {
+		switch {
+		case err != nil:
+			s.doubtful.add(id)
+		case !known[id]:
+			_ = os.Remove(s.folder.operation(id))
+		}
+	}
+	return err
+}
+
+const (
+	// vacuumPages is how many free pages are given back in one go; writers wait that long.
+	vacuumPages = 256
+	// sparePages is how many free pages are kept for the next operations.
+	sparePages = 1024
+)
+
+// shrink gives pages that removed operations have left back to the file system.
+func (s *Store) shrink(ctx context.Context) error {
+	for ctx.Err() == nil {
+		var free, total int64
+		err := s.read.QueryRowContext(ctx, "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count").Scan(&free, &total)
+		if err != nil {
+			return storageError("count free pages", err)
+		}
+		if free <= max(sparePages, total/4) {
+			return nil
+		}
+		if err := s.do(ctx, 0, func(t *tx) error { return t.vacuum() }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vacuum moves pages from the end of the database into free ones.
+func (t *tx) vacuum() error {
+	rows, err := t.w.conn.QueryContext(context.Background(), fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages))
+	if err != nil {
+		return fmt.Errorf("vacuum: %w", err)
+	}
+	for rows.Next() {
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the database/sql driver named "sqlite"
+)
+
+// schema is layout version 1. Times are Unix nanoseconds (0 = not set), states and statuses the domain's words.
+//
+// The rowid of a document is its InternalID: the operation's ID plus 1024 for each position up to its own, so that the documents of
+// an operation are neighbours and need no index. Rows that are written once (documents) are apart from those that change (progress),
+// so that a change of state writes a few bytes; many of them share a page.
+const schema = `
+CREATE TABLE instance (
+	only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+	sequence INTEGER NOT NULL, -- the last one given out
+	sent INTEGER NOT NULL DEFAULT 0, returned INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
+	checked INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE operations (
+	id INTEGER PRIMARY KEY,
+	client_service TEXT NOT NULL,
+	external_reference TEXT NOT NULL,
+	description TEXT NOT NULL,
+	preservation TEXT NOT NULL,
+	return_content INTEGER NOT NULL,
+	idempotency_key TEXT, -- NULL = none
+	fingerprint BLOB NOT NULL,
+	status TEXT NOT NULL,
+	tries INTEGER NOT NULL DEFAULT 0,
+	next_try INTEGER NOT NULL DEFAULT 0,
+	created INTEGER NOT NULL,
+	ended INTEGER NOT NULL DEFAULT 0,
+	is_ended INTEGER NOT NULL DEFAULT 0,
+	document_count INTEGER NOT NULL,
+	bytes INTEGER NOT NULL -- of the operation's file
+);
+CREATE UNIQUE INDEX operations_reference ON operations (client_service, external_reference);
+CREATE UNIQUE INDEX operations_key ON operations (client_service, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX operations_unfinished ON operations (id) WHERE is_ended = 0;
+CREATE INDEX operations_ended ON operations (ended, id) WHERE is_ended = 1;
+CREATE TABLE documents (
+	id INTEGER PRIMARY KEY,
+	operation INTEGER NOT NULL,
+	position INTEGER NOT NULL, -- Ref.Index
+	reference_digest INTEGER NOT NULL, -- 64 bits over client service and external reference
+	external_reference TEXT NOT NULL,
+	name TEXT NOT NULL,
+	content_type TEXT NOT NULL,
+	signature TEXT NOT NULL, -- JSON
+	at INTEGER NOT NULL, -- where the document starts in the operation's file
+	size INTEGER NOT NULL,
+	sha256 BLOB NOT NULL,
+	midstate BLOB
+);
+CREATE INDEX documents_reference ON documents (reference_digest);
+CREATE TABLE progress (
+	id INTEGER PRIMARY KEY, -- of the document
+	state TEXT NOT NULL,
+	value BLOB, -- the signature value, until the section is stored
+	section_at INTEGER, -- where the section starts in the operation's file; NULL = in sections
+	section_size INTEGER NOT NULL DEFAULT 0,
+	failure_kind TEXT,
+	failure_detail TEXT
+);
+CREATE TABLE prepared (
+	id INTEGER PRIMARY KEY, -- of the document
+	digest BLOB NOT NULL,
+	state BLOB NOT NULL
+);
+CREATE TABLE sections (
+	id INTEGER PRIMARY KEY, -- of the document
+	section BLOB NOT NULL
+);
+CREATE TABLE calls (
+	number INTEGER PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE,
+	credential TEXT NOT NULL,
+	handle TEXT NOT NULL DEFAULT '',
+	refs TEXT NOT NULL -- JSON: [[operation, position], …] in the order of the digests
+);
+`
+
+const (
+	// writerCacheKiB holds the pages that one group of writes touches; what does not fit goes to the WAL early.
+	writerCacheKiB = 2048
+	readerCacheKiB = 256
+	// readers is how many reads run at a time; each has a cache and a statement set of its own.
+	readers = 4
+	// walPages bounds the WAL (4 MiB of 4 KiB pages): at this size it is copied into the database and written from the start again.
+	walPages = 1024
+)
+
+// connect opens the database for one writer, or for readers. A busy database is waited for: only a checkpoint, or the sqlite3
+// program in somebody's hands, ever holds a lock.
+func connect(path string, writer bool) (*sql.DB, error) {
+	pragmas := []string{"busy_timeout(10000)", "temp_store(MEMORY)"}
+	conns := 1
+	if writer {
+		pragmas = append(pragmas, "auto_vacuum(INCREMENTAL)", "journal_mode(WAL)", "synchronous(FULL)",
+			fmt.Sprintf("wal_autocheckpoint(%d)", walPages), fmt.Sprintf("journal_size_limit(%d)", walPages*4096),
+			fmt.Sprintf("cache_size(-%d)", writerCacheKiB))
+	} else {
+		pragmas = append(pragmas, "query_only(1)", fmt.Sprintf("cache_size(-%d)", readerCacheKiB))
+		conns = readers
+	}
+	var dsn strings.Builder
+	dsn.WriteString("file:" + (&url.URL{Path: path}).EscapedPath() + "?_txlock=immediate")
+	for _, p := range pragmas {
+		dsn.WriteString("&_pragma=" + url.QueryEscape(p))
+	}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// migrate makes the tables in a new database and refuses one of another version.
+func migrate(ctx context.Context, db *sql.DB) error {
+	var version int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("read database version: %w", err)
+	}
+	switch version {
+	case layoutVersion:
+		return nil
+	case 0:
+	default:
+		return fmt.Errorf("database version is %d, this release knows %d only", version, layoutVersion)
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin to make tables: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	// The clock, so that a lost volume never gives an id a second time.
+	start := time.Now().UnixMilli()
+	statements := schema + fmt.Sprintf("INSERT INTO instance (only_row, sequence) VALUES (1, %d); PRAGMA user_version = %d;", start, layoutVersion)
+	if _, err := tx.ExecContext(ctx, statements); err != nil {
+		return fmt.Errorf("make tables: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit tables: %w", err)
+	}
+	return nil
+}

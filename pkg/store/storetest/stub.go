@@ -1,0 +1,6 @@
+package storetest
+var recordTests []test
+var journalTests []test
+var callTests []test
+var concurrencyTests []test
+var durabilityTests []test

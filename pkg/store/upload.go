@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+const (
+	// copyBytes is how much of a document is in memory at a time.
+	copyBytes = 64 << 10
+	// roomBytes is how often, in bytes, an upload looks whether there still is room.
+	roomBytes = 16 << 20
+)
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBytes]byte) }}
+
+// upload is one request's documents on their way in: one file, made with the first document.
+type upload struct {
+	s       *Store
+	path    string
+	file    *os.File // nil until the first Add, and once ended
+	size    int64    // of the documents that are complete
+	written int64    // of the file, counted in Store.uploading
+	checked int64    // written when room was last looked at
+	shared  map[[sha256.Size]byte]signing.Content
+	ended   bool
+}
+
+var errUploadEnded = errors.New("upload has ended")
+
+// NewUpload implements signing.Spool.
+func (s *Store) NewUpload(ctx context.Context) (signing.Upload, error) {
+	if err := s.room(ctx); err != nil {
+		return nil, err
+	}
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return &upload{s: s, path: filepath.Join(s.folder.uploads(), hex.EncodeToString(random[:]))}, nil
+}
+
+// Add implements signing.Upload. After an error of r the upload is as it was before.
+func (u *upload) Add(r io.Reader) (signing.Content, error) {
+	c, err := u.receive(r)
+	if err == nil {
+		u.size += c.Size
+	}
+	return c, err
+}
+
+// AddShared implements signing.Upload.
+func (u *upload) AddShared(r io.Reader) (signing.Content, error) {
+	c, err := u.receive(r)
+	if err != nil {
+		return c, err
+	}
+	if first, ok := u.shared[c.SHA256]; ok {
+		return first, u.cut()
+	}
+	if u.shared == nil {
+		u.shared = make(map[[sha256.Size]byte]signing.Content)
+	}
+	u.shared[c.SHA256] = c
+	u.size += c.Size
+	return c, nil
+}
+
+// receive writes all of r behind the complete documents. They do not include it yet.
+func (u *upload) receive(r io.Reader) (c signing.Content, err error) {
+	if err := u.open(); err != nil {
+		return c, err
+	}
+	h := sha256.New()
+	n, err := u.copy(h, r)
+	if err != nil {
+		return c, errors.Join(err, u.cut())
+	}
+	c = signing.Content{File: fileName(u.size), Size: n}
+	h.Sum(c.SHA256[:0])
+	if c.Midstate, err = h.(encoding.BinaryMarshaler).MarshalBinary(); err != nil {
+		return c, fmt.Errorf("save state of digest: %w", err)
+	}
+	return c, nil
+}
+
+func (u *upload) open() error {
+	if u.ended {
+		return errUploadEnded
+	}
+	if u.file != nil {
+		return nil
+	}
+	f, err := os.OpenFile(u.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return intakeError("make upload", err)
+	}
+	u.file = f
+	return nil
+}
+
+// copy streams r to the file and to h.
+func (u *upload) copy(h hash.Hash, r io.Reader) (n int64, err error) {
+	buffer := copyBuffers.Get().(*[copyBytes]byte)
+	defer copyBuffers.Put(buffer)
+	for {
+		got, rerr := r.Read(buffer[:])
+		if got > 0 {
+			h.Write(buffer[:got])
+			if _, err := u.file.WriteAt(buffer[:got], u.size+n); err != nil {
+				return n, intakeError("write document", err)
+			}
+			n += int64(got)
+			if err := u.grew(u.size + n); err != nil {
+				return n, err
+			}
+		}
+		if errors.Is(rerr, io.EOF) {
+			return n, nil
+		}
+		if rerr != nil {
+			return n, fmt.Errorf("read document: %w", rerr)
+		}
+	}
+}
+
+// grew notes the size of the file and, now and then, looks whether there is room for more.
+func (u *upload) grew(size int64) error {
+	if size <= u.written {
+		return nil
+	}
+	u.s.uploading.Add(size - u.written)
+	u.written = size
+	if size-u.checked < roomBytes {
+		return nil
+	}
+	u.checked = size
+	return u.s.room(context.Background())
+}
+
+// cut drops what is not part of a complete document.
+func (u *upload) cut() error {
+	if err := u.file.Truncate(u.size); err != nil {
+		return storageError("cut upload", err)
+	}
+	u.s.uploading.Add(u.size - u.written)
+	u.written = u.size
+	u.checked = min(u.checked, u.size)
+	return nil
+}
+
+// Discard implements signing.Upload.
+func (u *upload) Discard() {
+	if u.ended {
+		return
+	}
+	if u.file != nil {
+		if err := os.Remove(u.path); err != nil {
+			u.s.log.Error(err, "upload could not be removed; the next start will")
+		}
+	}
+	u.end()
+}
+
+// end lets go of the file, wherever it is now.
+func (u *upload) end() {
+	if u.file != nil {
+		_ = u.file.Close() // read only, or synced
+		u.file = nil
+	}
+	u.s.uploading.Add(-u.written)
+	u.written, u.ended = 0, true
+}
+
+// fileName is the name of a Content: where it starts in its operation's file.
+func fileName(at int64) string { return "@" + strconv.FormatInt(at, 10) }
+
+// parseFileName is the inverse of fileName.
+func parseFileName(name string) (at int64, ok bool) {
+	if len(name) < 2 || name[0] != '@' {
+		return 0, false
+	}
+	at, err := strconv.ParseInt(name[1:], 10, 64)
+	return at, err == nil && at >= 0 && fileName(at) == name
+}
