@@ -51,6 +51,8 @@ var rules = []rule{
 
 	// Around them.
 	{pkg: "pkg/config", may: []string{"pkg/affinity", "pkg/internal/..."}},
+	{pkg: "pkg/certreload", may: []string{"pkg/internal/..."}},
+	{pkg: "pkg/tokenkey", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/client", may: []string{"pkg/internal/..."}, bare: []string{}},
 	{pkg: "pkg/controller/...", may: []string{"pkg/clientservice", "pkg/affinity", "pkg/config", "pkg/controller/...", "pkg/internal/..."}},
 	{pkg: "pkg/e2e/...", may: []string{"pkg/client", "pkg/clientservice", "pkg/affinity", "pkg/e2e/..."}},

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+)
+
+// newRegistry returns the registry of /metrics with what every Go process tells of itself.
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "signstash_build_info", Help: "1, with the version of the running proxy.",
+	}, []string{"version"})
+	build.WithLabelValues(version).Set(1)
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build)
+	return r
+}
+
+// signingMetrics count what becomes of operations, documents and calls. Labels are of few values: never a client's or a reference.
+type signingMetrics struct {
+	operations, documents *prometheus.CounterVec
+	calls                 *prometheus.HistogramVec
+	batch                 prometheus.Histogram
+}
+
+func newSigningMetrics(r prometheus.Registerer) *signingMetrics {
+	m := &signingMetrics{
+		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "signstash_operations_ended_total", Help: "Operations that ended, by status.",
+		}, []string{"status"}),
+		documents: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "signstash_documents_ended_total", Help: "Documents that ended, by outcome: signed, or the kind of the fault.",
+		}, []string{"outcome"}),
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "signstash_provider_call_duration_seconds",
+			Help:    "Calls to providers, by credential and outcome: returned, refused or unknown.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
+		}, []string{"credential", "outcome"}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "signstash_provider_call_digests", Help: "Digests in one call to a provider.",
+			Buckets: []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000},
+		}),
+	}
+	r.MustRegister(m.operations, m.documents, m.calls, m.batch)
+	return m
+}
+
+// observer is what the service tells. opened is called once, when it takes operations.
+func (m *signingMetrics) observer(opened func()) signing.Observer {
+	return signing.Observer{
+		Opened:         opened,
+		OperationEnded: func(_ string, status signing.Status) { m.operations.WithLabelValues(string(status)).Inc() },
+		DocumentEnded: func(kind signing.Kind, signed bool) {
+			outcome := string(kind)
+			switch {
+			case signed:
+				outcome = "signed"
+			case kind == signing.KindInternal:
+				outcome = "internal"
+			}
+			m.documents.WithLabelValues(outcome).Inc()
+		},
+		CallEnded: func(credential string, digests int, took time.Duration, outcome string) {
+			m.calls.WithLabelValues(credential, outcome).Observe(took.Seconds())
+			m.batch.Observe(float64(digests))
+		},
+	}
+}
+
+// watch adds what is read from service and store at each scrape.
+func (m *signingMetrics) watch(r prometheus.Registerer, service *signing.Service, s *store.Store) {
+	r.MustRegister(&stateCollector{service: service, store: s})
+}
+
+// scrapeTimeout bounds the store's answer to a scrape: Prometheus gives up after ten seconds by default.
+const scrapeTimeout = 5 * time.Second
+
+// stateCollector reads gauges and the durable counters when it is asked. What the store cannot tell is left out of the answer.
+type stateCollector struct {
+	service *signing.Service
+	store   *store.Store
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("signstash_"+name, help, labels, nil)
+}
+
+// The figures of stateCollector.
+var (
+	queuedDocuments  = describe("queued_documents", "Documents accepted and not ended.")
+	activeOperations = describe("active_operations", "Operations being worked on.")
+	oldestQueued     = describe("oldest_operation_age_seconds", "Age of the oldest operation that has not ended.")
+	signatures       = describe("signatures_total", "Digests since the state folder was made, by what became of them: sent, returned, unknown, refused.", "outcome")
+	storedBytes      = describe("stored_bytes", "Bytes in the state folder, by kind: documents, uploads, metadata.", "kind")
+	freeBytes        = describe("disk_free_bytes", "Free bytes of the state folder's disk.")
+	operations       = describe("stored_operations", "Operations in the state folder.")
+)
+
+// Describe implements prometheus.Collector.
+func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{queuedDocuments, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, operations} {
+		d <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	q := c.service.Stats()
+	gauge(queuedDocuments, float64(q.QueuedDocuments))
+	gauge(activeOperations, float64(q.ActiveOperations))
+	gauge(oldestQueued, q.OldestQueued.Seconds())
+	if st, err := c.store.Stats(ctx); err == nil {
+		gauge(storedBytes, float64(st.StoredBytes), "documents")
+		gauge(storedBytes, float64(st.UploadingBytes), "uploads")
+		gauge(storedBytes, float64(st.MetadataBytes), "metadata")
+		gauge(freeBytes, float64(st.FreeBytes))
+		gauge(operations, float64(st.Operations))
+	}
+	if n, err := c.store.Counters(ctx); err == nil {
+		for outcome, v := range map[string]int64{"sent": n.Sent, "returned": n.Returned, "unknown": n.Unknown, "refused": n.Refused} {
+			out <- prometheus.MustNewConstMetric(signatures, prometheus.CounterValue, float64(v), outcome)
+		}
+	}
+}

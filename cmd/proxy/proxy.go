@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api"
+	"github.com/signstash-proxy/signstash-proxy/pkg/certreload"
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
+)
+
+// proxy is everything the process is made of. open makes it, serve runs it, close lets go of the state folder.
+type proxy struct {
+	cfg      config.Config
+	log      logr.Logger
+	registry *prometheus.Registry
+
+	clients     *clientservice.Watcher
+	certificate *certreload.Reloader // nil without TLS
+	store       *store.Store
+	service     *signing.Service
+	api         *api.API
+
+	rest, management net.Listener
+	endpoint         affinity.Endpoint
+
+	opened   chan struct{} // closed when the service takes operations
+	draining atomic.Bool   // set when the process was asked to end
+}
+
+// open makes the proxy of a configuration, cheap mistakes first: nothing is made on disk before the files that it needs were read.
+func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, err error) {
+	p := &proxy{cfg: cfg, log: log, registry: newRegistry(), opened: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	log.Info("starting", "version", version, "instance", cfg.InstanceName, "ordinal", cfg.InstanceOrdinal)
+	for _, step := range []func(context.Context) error{
+		p.readFiles, p.listen, p.openStore, p.openService, p.openAPI,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// readFiles reads the client file and the certificate.
+func (p *proxy) readFiles(context.Context) (err error) {
+	p.clients, err = clientservice.NewWatcher(clientservice.WatcherConfig{
+		Path: p.cfg.ClientServicesFile, Log: p.log.WithName("clients"), Registerer: p.registry,
+	})
+	if clientservice.IsMissing(err) {
+		return fmt.Errorf("%w\n%s", err, missingClients)
+	}
+	if err != nil || p.cfg.Server.Certificate == "" {
+		return err
+	}
+	p.certificate, err = certreload.New(certreload.Config{
+		CertFile: p.cfg.Server.Certificate, KeyFile: p.cfg.Server.PrivateKey, Log: p.log.WithName("certificate"), Registerer: p.registry,
+	})
+	return err
+}
+
+// missingClients follows the error of a client file that is not there.
+const missingClients = `
+This file says who may use the proxy. Make it, readable by the proxy alone, with an id and a secret of your own:
+
+  {
+    "my-client": {"secret": "a long random secret"}
+  }
+
+or name another file with --client.services.config=FILE or another folder with --work.folder=FOLDER.`
+
+// listen takes both ports, so that a port in use shows before the state folder is touched, and finds out what the REST port's
+// address is for clients.
+func (p *proxy) listen(ctx context.Context) (err error) {
+	var l net.ListenConfig
+	if p.rest, err = l.Listen(ctx, "tcp", address(p.cfg.Server.Address, p.cfg.Server.Port)); err != nil {
+		return fmt.Errorf("open REST port: %w", err)
+	}
+	if p.management, err = l.Listen(ctx, "tcp", address(p.cfg.Management.Address, p.cfg.Management.Port)); err != nil {
+		return fmt.Errorf("open management port: %w", err)
+	}
+	p.endpoint, err = affinity.Resolve(affinity.Sources{
+		Flag: p.cfg.Server.HostPort, Listen: p.rest.Addr().(*net.TCPAddr).AddrPort(),
+		HostName: p.cfg.InstanceName, Ordinal: p.cfg.InstanceOrdinal,
+	})
+	return err
+}
+
+// openAPI makes the REST door.
+func (p *proxy) openAPI(context.Context) error {
+	key, err := p.tokenKey()
+	if err != nil {
+		return err
+	}
+	p.api, err = api.New(api.Config{
+		Service:            p.service,
+		ClientServices:     p.clients.Current,
+		Endpoint:           func() affinity.Endpoint { return p.endpoint },
+		Log:                p.log.WithName("api"),
+		Registerer:         p.registry,
+		TokenKey:           key,
+		TokenLifetime:      p.cfg.Server.TokenLifetime,
+		SyncWait:           p.cfg.Server.SyncWait,
+		MaxBodyBytes:       p.cfg.Limits.BodyBytes,
+		MaxDocuments:       p.cfg.Limits.DocumentsPerRequest,
+		MaxUploads:         p.cfg.Limits.ConcurrentRequests,
+		StrictVendorStatus: p.cfg.Server.StrictVendorStatus,
+		Version:            version,
+	})
+	return err
+}
+
+// tokenKey returns the key that signs tokens.
+func (p *proxy) tokenKey() ([]byte, error) {
+	if file := p.cfg.Server.TokenSigningKey; file != "" {
+		return tokenkey.Read(file)
+	}
+	return tokenkey.ReadOrMake(p.cfg.StateFolder)
+}
+
+// close lets go of what open took. What serve has closed already does not mind.
+func (p *proxy) close() error {
+	for _, l := range []net.Listener{p.rest, p.management} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	if p.store == nil {
+		return nil
+	}
+	if err := p.store.Close(); err != nil {
+		return fmt.Errorf("close state folder: %w", err)
+	}
+	return nil
+}

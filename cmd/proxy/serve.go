@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+const (
+	// headerTimeout bounds the head of a request, which a well-meaning client sends in one piece. It ends connections that send a
+	// byte now and then (slow loris). Bodies and answers have no such bound, since large ones take long: pkg/api bounds their
+	// silence instead.
+	headerTimeout = 10 * time.Second
+	// idleTimeout is longer than the 60 s after which load balancers usually close a connection: the side that closes last does
+	// not lose a request that was just being sent.
+	idleTimeout = 90 * time.Second
+	// maxHeaderBytes holds a remote token and a long reference, both of some kilobytes.
+	maxHeaderBytes = 64 << 10
+	// managementTimeout bounds the whole of a management request: probes and scrapes are small and near.
+	managementTimeout = 30 * time.Second
+	// cutTimeout is how long requests that outlived the grace period may take to notice that they were cut.
+	cutTimeout = time.Second
+)
+
+// serve runs the proxy until ctx is done or a part of it fails, and ends it in order: no new work, running work finished, answers
+// sent, ports closed.
+func (p *proxy) serve(ctx context.Context) error {
+	if err := removeReadyFile(p.cfg.ReadyFile); err != nil {
+		return err
+	}
+	// Each part has a context of its own, ended by drain in its turn: the signal ends none of them at once.
+	life := context.WithoutCancel(ctx)
+	work, stopWork := context.WithCancel(life)
+	background, stopBackground := context.WithCancel(life)
+	requests, cutRequests := context.WithCancel(life)
+	defer stopWork()
+	defer stopBackground()
+	defer cutRequests()
+
+	rest, management := p.restServer(requests), p.managementServer()
+	t := newTasks(p.log)
+	t.start("client services", func() error { return p.clients.Start(background) })
+	if p.certificate != nil {
+		t.start("certificate", func() error { return p.certificate.Start(background) })
+	}
+	t.start("retention", func() error { return p.store.Run(background) })
+	t.start("management port", func() error { return management.Serve(p.management) })
+	t.start("REST port", func() error { return p.serveREST(rest) })
+	service := t.start("signing", func() error { return p.service.Start(work) })
+	t.start("ready", func() error { return p.announce(background) })
+
+	var failure error
+	select {
+	case <-ctx.Done():
+		p.log.Info("stopping", "grace", p.cfg.ShutdownGrace.String())
+	case failure = <-t.failed:
+	}
+	p.draining.Store(true)
+	end, cancel := context.WithTimeout(life, p.cfg.ShutdownGrace)
+	defer cancel()
+	stopWork() // new operations are refused with Retry-After from here; running ones have their grace
+	<-service
+	p.endRequests(end, rest, cutRequests)
+	stopBackground()
+	_ = management.Close()
+	t.wait()
+	p.log.Info("stopped")
+	return errors.Join(failure, removeReadyFile(p.cfg.ReadyFile))
+}
+
+// signingGrace is the part of the grace period in which operations may end; the rest is for sending their answers.
+func (p *proxy) signingGrace() time.Duration { return max(p.cfg.ShutdownGrace*4/5, time.Nanosecond) }
+
+// endRequests lets running requests end until ctx is done, then cuts them.
+func (p *proxy) endRequests(ctx context.Context, rest *http.Server, cut func()) {
+	if rest.Shutdown(ctx) == nil {
+		return
+	}
+	p.log.Info("requests are cut: the grace period is over")
+	cut()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutTimeout)
+	defer cancel()
+	if rest.Shutdown(last) != nil {
+		_ = rest.Close()
+	}
+}
+
+// restServer serves the API. Its requests end with ctx at the latest.
+func (p *proxy) restServer(ctx context.Context) *http.Server {
+	s := &http.Server{
+		Handler:           p.api.Handler(),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logr.ToSlogHandler(p.log.WithName("http")), slog.LevelDebug), // broken handshakes and the like
+	}
+	if p.certificate != nil {
+		s.TLSConfig = p.certificate.TLSConfig()
+	}
+	return s
+}
+
+func (p *proxy) serveREST(s *http.Server) error {
+	if s.TLSConfig != nil {
+		return s.ServeTLS(p.rest, "", "")
+	}
+	return s.Serve(p.rest)
+}
+
+// announce tells where the proxy listens, and once it takes operations writes the ready file.
+func (p *proxy) announce(ctx context.Context) error {
+	p.log.Info("listening", "rest", p.rest.Addr().String(), "management", p.management.Addr().String(), "tls", p.certificate != nil,
+		"endpoint", p.endpoint.HostPort())
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-p.opened:
+	}
+	p.log.Info("ready")
+	return writeReadyFile(p.cfg.ReadyFile, addresses{
+		REST: p.rest.Addr().String(), Management: p.management.Addr().String(), TLS: p.certificate != nil,
+	})
+}
+
+// address is what net.Listen takes; no host means all addresses.
+func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// tasks are the long-running parts of the proxy.
+type tasks struct {
+	log     logr.Logger
+	running sync.WaitGroup
+	failed  chan error // capacity 1: the first failure ends the proxy, later ones are consequences
+}
+
+func newTasks(log logr.Logger) *tasks { return &tasks{log: log, failed: make(chan error, 1)} }
+
+// start runs a part and returns a channel that is closed when it has ended. Servers end with http.ErrServerClosed: no failure.
+func (t *tasks) start(name string, run func() error) <-chan struct{} {
+	ended := make(chan struct{})
+	t.running.Go(func() {
+		defer close(ended)
+		err := run()
+		if err == nil || errors.Is(err, http.ErrServerClosed) {
+			return
+		}
+		t.log.Error(err, "a part of the proxy ended; stopping", "part", name)
+		select {
+		case t.failed <- fmt.Errorf("run %s: %w", name, err):
+		default:
+		}
+	})
+	return ended
+}
+
+// wait returns when all parts have ended.
+func (t *tasks) wait() { t.running.Wait() }
