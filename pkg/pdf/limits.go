@@ -11,6 +11,7 @@ const (
 	maxXrefBytes   = 32 << 20  // decoded cross-reference streams, together
 	maxDepth       = 100       // nested arrays and dictionaries
 	maxObjectBytes = 8 << 20   // source text of one object, without stream data
+	maxItems       = 1 << 19   // values in one object
 	maxTokenBytes  = 4096      // a name, number or keyword
 	maxObjStmBytes = 16 << 20  // one decoded object stream
 	maxDecoded     = 256 << 20 // all streams decoded for one document, together

@@ -9,13 +9,14 @@ type parser struct {
 	lex *lexer
 	// spans collects where the items of the outermost dictionary lie; nil where nobody asks.
 	spans *[]span
+	items int // values read so far
 }
 
 // span is where an item lies in the file: from its first byte to behind its last one.
 type span struct{ start, end int64 }
 
-// object reads one object that ends by itself; a reference is told from two numbers only inside arrays and dictionaries, and by
-// items. It returns the keyword instead where one stands.
+// object reads one object that ends by itself; a reference is told from two numbers only inside arrays and dictionaries, by list,
+// and by top. It returns the keyword instead where one stands.
 func (p *parser) object(depth int) (Object, string, error) {
 	t, err := p.lex.next()
 	if err != nil {
@@ -29,7 +30,7 @@ func (p *parser) object(depth int) (Object, string, error) {
 	case tokenName:
 		return Name(t.value), "", nil
 	case tokenArrayOpen:
-		items, err := p.items(depth+1, tokenArrayClose)
+		items, err := p.list(depth+1, tokenArrayClose)
 		return Array(items), "", err
 	case tokenDictOpen:
 		d, err := p.dict(depth + 1)
@@ -50,8 +51,8 @@ func (p *parser) object(depth int) (Object, string, error) {
 	return nil, "", damaged("a bracket is closed that was not opened")
 }
 
-// items reads objects up to the closing token.
-func (p *parser) items(depth int, until tokenKind) ([]Object, error) {
+// list reads objects up to the closing token.
+func (p *parser) list(depth int, until tokenKind) ([]Object, error) {
 	if depth > maxDepth {
 		return nil, tooComplex("objects are nested deeper than %d", maxDepth)
 	}
@@ -73,6 +74,9 @@ func (p *parser) items(depth int, until tokenKind) ([]Object, error) {
 		case keyword != "":
 			return nil, damaged("an unknown word stands in an object")
 		default:
+			if p.items++; p.items > maxItems {
+				return nil, tooComplex("one object holds more than %d values", maxItems)
+			}
 			items = append(items, o)
 		}
 		if p.spans != nil && depth == 1 {
@@ -120,7 +124,7 @@ func small(o Object, limit int64) (int, bool) {
 }
 
 func (p *parser) dict(depth int) (*Dict, error) {
-	items, err := p.items(depth, tokenDictClose)
+	items, err := p.list(depth, tokenDictClose)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,206 @@
+package pdf
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+func TestOpenKinds(t *testing.T) {
+	table := newBuilder().catalog()
+	table.table("")
+	stream := newBuilder().catalog()
+	stream.xrefStream(4, "")
+	packed := newBuilder()
+	packed.objectStream(9, 1, "<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>", "<</Type/Page/Parent 2 0 R>>")
+	packed.xrefStream(10, "")
+	short := strings.ReplaceAll(table.String(), " n \n", " n\n")
+	short = strings.ReplaceAll(short, " f \n", " f\n")
+	cr := strings.ReplaceAll(table.String(), "f \n", "f \r")
+	cr = strings.ReplaceAll(cr, "n \n", "n \r")
+	for _, tt := range []struct {
+		name, file string
+	}{
+		{"table", table.String()},
+		{"table of 19 byte entries", short},
+		{"table with CR", cr},
+		{"stream", stream.String()},
+		{"object stream", packed.String()},
+		{"no end of line", strings.TrimRight(table.String(), "\n")},
+		{"zeros behind", table.String() + strings.Repeat("\x00", 5000)},
+		{"garbage behind", table.String() + strings.Repeat("garbage ", 100)},
+		{"bytes before the header", "mail header\r\n" + table.String()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := open(t, []byte(tt.file)).Page(0)
+			if err != nil || p.Ref != (Ref{3, 0}) || p.MediaBox != (Rectangle{0, 0, 595, 842}) {
+				t.Errorf("Page(0) = %+v, %v, want page 3", p, err)
+			}
+		})
+	}
+}
+
+// TestHybrid wants the entries of /XRefStm to come behind the table of their section and before older sections.
+func TestHybrid(t *testing.T) {
+	b := newBuilder().catalog()
+	b.object(4, "(old)").object(5, "(table)")
+	prev := b.table("")
+	b.objectStream(6, 4, "(hidden)", "(not this)")
+	var rows bytes.Buffer
+	rows.Write([]byte{2, 0, 0, 0, 6, 0, 0, 2, 0, 0, 0, 6, 0, 1})
+	hidden := b.Len()
+	b.stream(7, "/Type/XRef/Size 8/W[1 4 2]/Index[4 2]/Root 1 0 R", rows.Bytes())
+	start := b.Len()
+	fmt.Fprintf(b, "xref\n4 3\n0000000000 00000 f \n%010d 00000 n \n%010d 00000 n \n", b.offsets[5], b.offsets[6])
+	fmt.Fprintf(b, "trailer\n<</Size 8/Root 1 0 R/Prev %d/XRefStm %d>>\nstartxref\n%d\n%%%%EOF\n", prev, hidden, start)
+	d := open(t, b.Bytes())
+	for n, want := range map[int]string{4: "hidden", 5: "table"} {
+		o, err := d.Get(Ref{n, 0})
+		if s, _ := o.(String); err != nil || s.Value != want {
+			t.Errorf("object %d = %v, %v, want %s", n, o, err, want)
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	good := newBuilder().catalog()
+	good.table("")
+	file := good.String()
+	stream := func(dict string) string {
+		b := newBuilder().catalog()
+		at := b.Len()
+		b.stream(4, dict, bytes.Repeat([]byte{1}, 70))
+		fmt.Fprintf(b, "startxref\n%d\n%%%%EOF\n", at)
+		return b.String()
+	}
+	for _, tt := range []struct {
+		name, file string
+		kind       signing.Kind
+		text       string
+	}{
+		{"empty", "", signing.KindNotDocument, "no %PDF-"},
+		{"not a PDF", "PK\x03\x04 something", signing.KindNotDocument, "no %PDF-"},
+		{"header alone", "%PDF-1.4\n", signing.KindDamaged, "startxref"},
+		{"cut off", file[:len(file)/2], signing.KindDamaged, "startxref"},
+		{"startxref without number", file[:strings.LastIndex(file, "startxref")+9], signing.KindDamaged, "no number"},
+		{"startxref elsewhere", strings.Replace(file, "xref\n0", "xxef\n0", 1), signing.KindDamaged, "no cross-reference section"},
+		{"startxref too far", file[:strings.LastIndex(file, "startxref")] + "startxref\n99999\n%%EOF", signing.KindDamaged, "99999"},
+		{"startxref negative", file[:strings.LastIndex(file, "startxref")] + "startxref\n-5\n%%EOF", signing.KindDamaged, "-5"},
+		{"no trailer", strings.Replace(file, "trailer", "tailer!", 1), signing.KindDamaged, "broken"},
+		{"no root", strings.Replace(file, "/Root", "/Toor", 1), signing.KindDamaged, "catalog"},
+		{"huge subsection", strings.Replace(file, "0 4\n", "0 9999999\n", 1), signing.KindDamaged, "broken"},
+		{"long subsection", strings.Replace(file, "0 4\n", "0 8000000\n", 1), signing.KindDamaged, "beyond"},
+		{"listed twice", strings.Replace(file, "trailer", "1 1\n0000000009 00000 n \ntrailer", 1), signing.KindDamaged, "twice"},
+		{"loop", strings.Replace(file, "/Root", fmt.Sprintf("/Prev %d/Root", strings.Index(file, "xref\n")), 1), signing.KindDamaged, "loop"},
+		{"prev no number", strings.Replace(file, "/Root", "/Prev/Name/Root", 1), signing.KindDamaged, "/Prev"},
+		{"huge index", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 2000000000]"), signing.KindDamaged, "/Index"},
+		{"index beyond data", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 8000000]"), signing.KindTooComplex, "cross-reference streams"},
+		{"index somewhat beyond data", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 1000]"), signing.KindDamaged, "announced"},
+		{"huge W", stream("/Type/XRef/Size 10/W[1 400 2]/Root 1 0 R"), signing.KindDamaged, "/W"},
+		{"short W", stream("/Type/XRef/Size 10/W[1 4]/Root 1 0 R"), signing.KindDamaged, "/W"},
+		{"no size", stream("/Type/XRef/W[1 4 2]/Root 1 0 R"), signing.KindDamaged, "/Size"},
+		{"other type", stream("/Type/Other/Size 10/W[1 4 2]/Root 1 0 R"), signing.KindDamaged, "no cross-reference section"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Open(strings.NewReader(tt.file), int64(len(tt.file)))
+			wantKind(t, err, tt.kind, tt.text)
+		})
+	}
+}
+
+// TestObjectsRefused wants objects that are not what the cross-reference says to be refused, not guessed.
+func TestObjectsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		make func(b *builder)
+		text string
+	}{
+		{"offset of another object", func(b *builder) { b.object(4, "1"); b.offsets[4] = b.offsets[3] }, "where object 3 lies"},
+		{"offset between objects", func(b *builder) { b.object(4, "1"); b.offsets[4] = 2 }, "no object"},
+		{"offset beyond the end", func(b *builder) { b.offsets[4] = 1 << 30 }, "said to lie"},
+		{"length too long", func(b *builder) { b.object(4, "<</Length 5000>>stream\nabc\nendstream") }, "/Length"},
+		{"length too short", func(b *builder) { b.object(4, "<</Length 1>>stream\nabc\nendstream") }, "/Length says"},
+		{"length negative", func(b *builder) { b.object(4, "<</Length -1>>stream\nabc\nendstream") }, "/Length"},
+		{"length of itself", func(b *builder) { b.object(4, "<</Length 4 0 R>>stream\nabc\nendstream") }, "/Length"},
+		{"length is a stream", func(b *builder) {
+			b.object(4, "<</Length 5 0 R>>stream\nabc\nendstream").object(5, "<</Length 4 0 R>>stream\nabc\nendstream")
+		}, "/Length"},
+		{"no endobj", func(b *builder) { b.offsets[4] = int64(b.Len()); b.WriteString("4 0 obj\n<<>>\n") }, "no end"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBuilder().catalog()
+			tt.make(b)
+			b.table("")
+			_, err := open(t, b.Bytes()).Get(Ref{4, 0})
+			wantKind(t, err, signing.KindDamaged, tt.text)
+		})
+	}
+}
+
+func TestGetNull(t *testing.T) {
+	b := newBuilder().catalog()
+	b.object(5, "<</A 5 1 R>>")
+	b.table("")
+	d := open(t, b.Bytes())
+	for _, ref := range []Ref{{4, 0}, {5, 1}, {99, 0}} {
+		if o, err := d.Get(ref); o != nil || err != nil {
+			t.Errorf("Get(%v) = %v, %v, want null", ref, o, err)
+		}
+	}
+}
+
+func TestReferenceLoop(t *testing.T) {
+	b := newBuilder().catalog()
+	b.object(4, "5 0 R").object(5, "4 0 R")
+	b.table("")
+	_, err := open(t, b.Bytes()).Get(Ref{4, 0})
+	wantKind(t, err, signing.KindTooComplex, "references")
+}
+
+func TestObjectStreamsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		make func(b *builder)
+		text string
+		kind signing.Kind
+	}{
+		{"contains itself", func(b *builder) { b.packed[5] = [2]int{5, 0}; b.packed[4] = [2]int{5, 0} }, "missing", signing.KindDamaged},
+		{"no stream", func(b *builder) { b.object(5, "<<>>"); b.packed[4] = [2]int{5, 0} }, "no object stream", signing.KindDamaged},
+		{"wrong place", func(b *builder) { b.objectStream(5, 4, "1"); b.packed[4] = [2]int{5, 7} }, "not at its place", signing.KindDamaged},
+		{"another object", func(b *builder) { b.objectStream(5, 6, "1"); b.packed[4] = [2]int{5, 0} }, "not at its place", signing.KindDamaged},
+		{"huge N", func(b *builder) {
+			b.stream(5, "/Type/ObjStm/N 2000000000/First 4", []byte("4 0 1"))
+			b.packed[4] = [2]int{5, 0}
+		}, "/N or /First", signing.KindDamaged},
+		{"First beyond data", func(b *builder) {
+			b.stream(5, "/Type/ObjStm/N 1/First 400", []byte("4 0 1"))
+			b.packed[4] = [2]int{5, 0}
+		}, "/N or /First", signing.KindDamaged},
+		{"offset beyond data", func(b *builder) {
+			b.stream(5, "/Type/ObjStm/N 1/First 6", []byte("4 100 1"))
+			b.packed[4] = [2]int{5, 0}
+		}, "too short", signing.KindDamaged},
+		{"bomb", func(b *builder) {
+			b.stream(5, "/Type/ObjStm/N 1/First 4/Filter/FlateDecode", deflate("4 0 "+strings.Repeat(" ", maxObjStmBytes)+"1"))
+			b.packed[4] = [2]int{5, 0}
+		}, "decodes to more", signing.KindTooComplex},
+		{"length in itself", func(b *builder) {
+			b.objectStream(5, 4, "1", "2", "20")
+			s := strings.Replace(b.String(), "/Length", "/Length 6 0 R/Len", 1)
+			b.Reset()
+			b.WriteString(s)
+			b.packed[6] = [2]int{5, 2}
+		}, "/Length", signing.KindDamaged},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBuilder().catalog()
+			tt.make(b)
+			b.xrefStream(9, "")
+			_, err := open(t, b.Bytes()).Get(Ref{4, 0})
+			wantKind(t, err, tt.kind, tt.text)
+		})
+	}
+}
