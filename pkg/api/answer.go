@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -137,7 +138,7 @@ func writeSignStatus(w *jsonstream.Writer, d *signing.Document) {
 
 // writeContent writes a signed document in base64.
 func (x *exchange) writeContent(w *jsonstream.Writer, d *signing.Document) error {
-	f, err := x.api.cfg.Service.OpenSigned(x.r.Context(), *d)
+	f, err := x.openSigned(d)
 	if err != nil {
 		return err
 	}
@@ -146,16 +147,30 @@ func (x *exchange) writeContent(w *jsonstream.Writer, d *signing.Document) error
 	if err != nil {
 		return err
 	}
-	return x.checkLength(n, d, w.Err())
+	if w.Err() != nil {
+		return w.Err()
+	}
+	return checkLength(n, d)
 }
 
-// checkLength makes sure that a document was sent whole: werr aside, a file that is shorter than when it was signed must not pass
-// for a document.
-func (x *exchange) checkLength(n int64, d *signing.Document, werr error) error {
-	if werr == nil && n != d.SignedSize() {
+// openSigned opens a signed document of the length that it had when it was signed.
+func (x *exchange) openSigned(d *signing.Document) (signing.File, error) {
+	f, err := x.api.cfg.Service.OpenSigned(x.r.Context(), *d)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLength(f.Size(), d); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// checkLength makes sure that what is shorter than when it was signed does not pass for the document.
+func checkLength(n int64, d *signing.Document) error {
+	if n != d.SignedSize() {
 		return signing.Errorf(signing.KindStorage, "document %d has %d bytes in place of %d", d.Index, n, d.SignedSize())
 	}
-	return werr
+	return nil
 }
 
 // writeAttributes writes documentAttributes: what was asked for, in the vendor's names. The image of a visible signature is left

@@ -39,19 +39,28 @@ func (x *exchange) signAndWait(form bodyForm) error {
 	if err != nil {
 		return err
 	}
-	// The client's going away ends the wait alone: the operation is accepted and goes on.
-	ctx, cancel := context.WithTimeout(x.r.Context(), x.api.cfg.SyncWait)
-	defer cancel()
-	if op, err = x.api.cfg.Service.Wait(ctx, op.ID); err != nil {
+	if op, err = x.wait(op); err != nil {
 		return err
-	}
-	if err := x.r.Context().Err(); err != nil {
-		return signing.Errorf(signing.KindHungUp, "the client went away before the operation ended").Because(err)
 	}
 	if err := x.refusal(op); err != nil {
 		return err
 	}
 	return x.writeSignOperation(op, op.ReturnContent)
+}
+
+// wait returns the operation once it has ended, or as it is when the longest wait is over. The client's going away ends the wait
+// alone: the operation is accepted and goes on.
+func (x *exchange) wait(op signing.Operation) (signing.Operation, error) {
+	if op.Status.Ended() || x.api.cfg.SyncWait < 0 {
+		return op, nil
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), x.api.cfg.SyncWait)
+	defer cancel()
+	op, err := x.api.cfg.Service.Wait(ctx, op.ID)
+	if gone := x.r.Context().Err(); err == nil && gone != nil {
+		err = signing.Errorf(signing.KindHungUp, "the client went away before the operation ended").Because(gone)
+	}
+	return op, err
 }
 
 // refusal is the fault of an operation whose only document was refused for what it is; nil for any other operation.

@@ -70,7 +70,7 @@ func (x *exchange) beginZip(op signing.Operation) *zip.Writer {
 }
 
 func (x *exchange) addEntry(archive *zip.Writer, name string, op signing.Operation, d *signing.Document) error {
-	f, err := x.api.cfg.Service.OpenSigned(x.r.Context(), *d)
+	f, err := x.openSigned(d)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (x *exchange) addEntry(archive *zip.Writer, name string, op signing.Operati
 	if err != nil {
 		return err
 	}
-	return x.checkLength(n, d, nil)
+	return checkLength(n, d)
 }
 
 // entryNames makes the names of one archive.

@@ -1,0 +1,110 @@
+package api_test
+
+import (
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
+)
+
+// spyStore is a store in memory that counts uploads which nobody has ended. A hollow one keeps no content: what it gives out has
+// the size of what came in, for documents that are too large for a test's memory.
+type spyStore struct {
+	*storetest.Memory
+	open   atomic.Int64
+	hollow bool
+	short  atomic.Bool // files are a byte shorter than they were
+	torn   atomic.Bool // reading files fails at their last byte
+}
+
+func newSpyStore() *spyStore { return &spyStore{Memory: storetest.NewMemory()} }
+
+func (s *spyStore) NewUpload(ctx context.Context) (signing.Upload, error) {
+	up, err := s.Memory.NewUpload(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.open.Add(1)
+	return &spyUpload{Upload: up, store: s}, nil
+}
+
+func (s *spyStore) Create(ctx context.Context, up signing.Upload, op signing.NewOperation) (signing.Operation, error) {
+	return s.Memory.Create(ctx, up.(*spyUpload).Upload, op)
+}
+
+func (s *spyStore) OpenFile(ctx context.Context, id signing.ID, c signing.Content) (signing.File, error) {
+	if s.hollow {
+		return hollowFile(c.Size), nil
+	}
+	f, err := s.Memory.OpenFile(ctx, id, c)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.torn.Load():
+		return tornFile{f}, nil
+	case s.short.Load():
+		return shortFile{f}, nil
+	}
+	return f, nil
+}
+
+type spyUpload struct {
+	signing.Upload
+	store *spyStore
+	once  sync.Once
+}
+
+func (u *spyUpload) Add(r io.Reader) (signing.Content, error) {
+	if !u.store.hollow {
+		return u.Upload.Add(r)
+	}
+	n, err := io.Copy(io.Discard, r)
+	if err != nil {
+		return signing.Content{}, err
+	}
+	c, err := u.Upload.Add(strings.NewReader("hollow"))
+	c.Size = n
+	return c, err
+}
+
+func (u *spyUpload) Discard() {
+	u.once.Do(func() { u.store.open.Add(-1) })
+	u.Upload.Discard()
+}
+
+// hollowFile is a file of so many bytes.
+type hollowFile int64
+
+func (f hollowFile) Size() int64  { return int64(f) }
+func (f hollowFile) Close() error { return nil }
+func (f hollowFile) ReadAt(p []byte, off int64) (int, error) {
+	n := min(int64(len(p)), int64(f)-off)
+	if n <= 0 {
+		return 0, io.EOF
+	}
+	clear(p[:n])
+	if n < int64(len(p)) {
+		return int(n), io.EOF
+	}
+	return int(n), nil
+}
+
+// shortFile is a file that lost its last byte.
+type shortFile struct{ signing.File }
+
+func (f shortFile) Size() int64 { return f.File.Size() - 1 }
+
+// tornFile is a file whose last byte cannot be read.
+type tornFile struct{ signing.File }
+
+func (f tornFile) ReadAt(p []byte, off int64) (int, error) {
+	if left := f.Size() - 1 - off; int64(len(p)) > left {
+		n, _ := f.File.ReadAt(p[:left], off)
+		return n, io.ErrUnexpectedEOF
+	}
+	return f.File.ReadAt(p, off)
+}
