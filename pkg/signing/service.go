@@ -68,6 +68,8 @@ type Service struct {
 	cpu   chan struct{} // slots for work that keeps a core busy
 	net   chan struct{} // slots for embedding that waits for a timestamp authority
 
+	stopped chan struct{} // closed when Start returns: nothing ends any more
+
 	mu      sync.Mutex
 	waiters map[ID]chan struct{} // closed when the operation has ended
 }
@@ -90,6 +92,7 @@ func New(cfg Config) *Service {
 		batch:   newBatcher(cfg),
 		cpu:     make(chan struct{}, runtime.GOMAXPROCS(0)),
 		net:     make(chan struct{}, remoteEmbeds),
+		stopped: make(chan struct{}),
 		waiters: make(map[ID]chan struct{}),
 	}
 }
@@ -191,7 +194,8 @@ func fingerprint(sub Submission) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// Wait returns the operation once it has ended, or as it is when ctx is done. It says nothing about whose operation it is.
+// Wait returns the operation once it has ended, or as it is when ctx is done or the service has stopped: nobody waits for a result
+// that only the next process will make. It says nothing about whose operation it is.
 func (s *Service) Wait(ctx context.Context, id ID) (Operation, error) {
 	s.mu.Lock()
 	ended, ok := s.waiters[id]
@@ -208,6 +212,7 @@ func (s *Service) Wait(ctx context.Context, id ID) (Operation, error) {
 	}
 	select {
 	case <-ended:
+	case <-s.stopped:
 	case <-ctx.Done():
 	}
 	return s.cfg.Store.Operation(context.WithoutCancel(ctx), id)

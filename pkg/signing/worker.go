@@ -8,7 +8,9 @@ import (
 
 // Start opens the service, resumes what an earlier process left, and works until ctx is done. Then it lets nothing more in,
 // gives running operations Config.Grace to end, and returns; what has not ended by then is resumed by the next Start from disk.
+// A Service is started once.
 func (s *Service) Start(ctx context.Context) error {
+	defer close(s.stopped)
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	if err := s.recover(work); err != nil {

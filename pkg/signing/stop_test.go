@@ -1,0 +1,30 @@
+package signing_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// A stop answers those who wait: what they wait for ends in the next process only.
+func TestStopWakesWaiters(t *testing.T) {
+	run(t, func(h *harness) {
+		h.cfg.Grace = time.Second
+		h.provider.latency = time.Hour
+	}, func(t *testing.T, h *harness) {
+		id := h.mustSubmit("client", "slow", "document")
+		answered := make(chan signing.Operation, 1)
+		began := time.Now()
+		go func() { answered <- h.waitFor(id) }()
+		time.Sleep(time.Millisecond)
+		h.stop()
+		op := <-answered
+		if waited := time.Since(began); op.Status.Ended() || waited > 2*time.Second {
+			t.Errorf("Wait returned %v after %v, want an operation that has not ended, after the grace period of a second", op.Status, waited)
+		}
+		if op := h.waitFor(id); op.Status.Ended() {
+			t.Errorf("Wait after the stop = %v, want an operation that has not ended", op.Status)
+		}
+	})
+}
