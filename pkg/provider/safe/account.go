@@ -1,0 +1,351 @@
+package safe
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// pair is an account's tokens. It is never logged.
+type pair struct {
+	Access  string `json:"accessToken"`
+	Refresh string `json:"refreshToken"`
+}
+
+// stored is what the account file holds, encrypted.
+type stored struct {
+	Pair pair `json:"tokens"`
+	// Imported is the SHA-256 of the tokens file that was taken over last: it is not taken over twice, since by then it is old.
+	Imported []byte `json:"imported,omitempty"`
+	// CredentialID as credentials/list gave it: a renewal needs it when the list can no longer be asked for.
+	CredentialID string `json:"credentialID,omitempty"`
+}
+
+const (
+	// lockWait bounds the wait for another process that renews the same account: its one call has a time limit below this.
+	lockWait = 40 * time.Second
+	// savePause is the time between two tries to write the account file.
+	savePause = 10 * time.Second
+	// renewalsPerSecond bounds renewals whatever happens.
+	renewalsPerSecond = 3
+	// refusalKept is how long a refresh token that was refused is not tried again.
+	refusalKept = time.Minute
+)
+
+// account keeps the tokens of one SAFE account. Safe for concurrent use; one renewal is under way at a time.
+type account struct {
+	set  Settings
+	log  logr.Logger
+	pace *pace.Pace
+	busy chan struct{} // holds one value while somebody reads, renews or writes the file
+
+	mu      sync.Mutex
+	now     stored
+	loaded  bool
+	unsaved bool      // now could not be written
+	again   time.Time // when unsaved: the next try
+
+	refused    [sha256.Size]byte // the refresh token that SAFE does not accept any more
+	refusedTil time.Time
+}
+
+func newAccount(set Settings, log logr.Logger) *account {
+	return &account{set: set, log: log, pace: pace.New(renewalsPerSecond, time.Second), busy: make(chan struct{}, 1)}
+}
+
+func (a *account) lock(ctx context.Context) *failure {
+	select {
+	case a.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fail(signing.KindProvider, "the tokens of the SAFE account were not there in time").because(ctx.Err()).retryable(0)
+	}
+}
+
+func (a *account) unlock() { <-a.busy }
+
+// access returns the access token.
+func (a *account) access(ctx context.Context) (string, *failure) {
+	a.mu.Lock()
+	loaded, token := a.loaded && (!a.unsaved || time.Now().Before(a.again)), a.now.Pair.Access
+	a.mu.Unlock()
+	if loaded {
+		return token, nil
+	}
+	if f := a.lock(ctx); f != nil {
+		return "", f
+	}
+	defer a.unlock()
+	release, f := a.exclude(ctx)
+	if f != nil {
+		return "", f
+	}
+	defer release()
+	if f := a.reload(); f != nil {
+		return "", f
+	}
+	return a.current().Access, nil
+}
+
+func (a *account) current() pair {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now.Pair
+}
+
+// credential returns what rememberCredential was told, by an earlier process too.
+func (a *account) credential() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now.CredentialID
+}
+
+// rememberCredential keeps the account's credential with its tokens. What goes wrong is tried again when it is told the next time.
+func (a *account) rememberCredential(ctx context.Context, id string) {
+	if a.credential() == id || a.lock(ctx) != nil {
+		return
+	}
+	defer a.unlock()
+	release, f := a.exclude(ctx)
+	if f != nil {
+		return
+	}
+	defer release()
+	if a.reload() != nil { // another process may have renewed the tokens
+		return
+	}
+	a.mu.Lock()
+	a.now.CredentialID = id
+	a.mu.Unlock()
+	a.save()
+}
+
+// exclude keeps other processes from the account file.
+func (a *account) exclude(ctx context.Context) (release func(), f *failure) {
+	l, err := durable.AcquireLock(ctx, a.set.AccountFile+".lock", lockWait)
+	if err != nil {
+		return nil, fail(signing.KindConfiguration, "accountFile: cannot be locked").because(err).retryable(0)
+	}
+	return func() { _ = l.Release() }, nil
+}
+
+// renew replaces the tokens after SAFE refused an access token. update asks SAFE; it is called under the locks, at most once, and not
+// at all if somebody else has renewed meanwhile or fresh tokens were put into the tokens file.
+func (a *account) renew(ctx context.Context, refused string, update func(context.Context, string) (pair, *failure)) *failure {
+	if f := a.lock(ctx); f != nil {
+		return f
+	}
+	defer a.unlock()
+	if a.current().Access != refused {
+		return nil
+	}
+	release, f := a.exclude(ctx)
+	if f != nil {
+		return f
+	}
+	defer release()
+	if f := a.reload(); f != nil {
+		return f
+	}
+	known := a.current()
+	if known.Access != refused {
+		return nil
+	}
+	if a.isRefused(known.Refresh) {
+		return fail(signing.KindProviderCredentials, "the tokens of the SAFE account have ended; its owner has to consent again")
+	}
+	if err := a.pace.Wait(ctx); err != nil {
+		return fail(signing.KindProvider, "the tokens of the SAFE account were not renewed in time").because(err).retryable(0)
+	}
+	next, f := update(ctx, known.Refresh)
+	if f != nil {
+		if f.Kind == signing.KindProviderCredentials {
+			a.refuse(known.Refresh)
+		}
+		return f
+	}
+	a.mu.Lock()
+	a.now.Pair = next
+	a.mu.Unlock()
+	a.save()
+	return nil
+}
+
+func (a *account) isRefused(refresh string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.refused == sha256.Sum256([]byte(refresh)) && time.Now().Before(a.refusedTil)
+}
+
+func (a *account) refuse(refresh string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused, a.refusedTil = sha256.Sum256([]byte(refresh)), time.Now().Add(refusalKept)
+}
+
+// reload reads the account file and takes over a tokens file that is new. The caller holds the locks.
+func (a *account) reload() *failure {
+	a.mu.Lock()
+	unsaved := a.unsaved
+	a.mu.Unlock()
+	if unsaved { // what we hold is newer than the file
+		a.save()
+		return nil
+	}
+	kept, err := a.read()
+	a.mu.Lock()
+	held := a.loaded
+	if err != nil && held { // lost, damaged or sealed with another key since: what we hold is put in its place
+		a.log.Info("account file cannot be read, the tokens in memory are kept", "file", a.set.AccountFile, "reason", err.Error())
+		kept = a.now
+	}
+	a.mu.Unlock()
+	if err != nil && !held && !errors.Is(err, fs.ErrNotExist) {
+		return fail(signing.KindConfiguration, "accountFile: cannot be read").because(err)
+	}
+	imported, f := a.importTokens(&kept)
+	if f != nil {
+		return f
+	}
+	if kept.Pair.Access == "" {
+		return fail(signing.KindConfiguration, "tokensFile: is needed, since no tokens are kept for the SAFE account yet")
+	}
+	a.mu.Lock()
+	a.now, a.loaded = kept, true
+	a.mu.Unlock()
+	if imported {
+		a.log.Info("tokens of the account were taken over from the tokens file", "file", a.set.TokensFile)
+	}
+	if imported || err != nil {
+		a.save()
+	}
+	return nil
+}
+
+// importTokens takes over the tokens file if it is there and not the one that was taken over before.
+func (a *account) importTokens(kept *stored) (bool, *failure) {
+	if a.set.TokensFile == "" {
+		return false, nil
+	}
+	text, err := secretfile.Read(a.set.TokensFile)
+	if errors.Is(err, fs.ErrNotExist) && kept.Pair.Access != "" {
+		return false, nil
+	}
+	if err != nil {
+		return false, fail(signing.KindConfiguration, "tokensFile: cannot be read").because(err)
+	}
+	sum := sha256.Sum256([]byte(text))
+	if string(kept.Imported) == string(sum[:]) {
+		return false, nil
+	}
+	var given struct {
+		pair
+		CredentialID string `json:"credentialID"`
+	}
+	if err := json.Unmarshal([]byte(text), &given); err != nil || given.Access == "" || given.Refresh == "" {
+		return false, fail(signing.KindConfiguration, "tokensFile: is not JSON with accessToken and refreshToken")
+	}
+	kept.Pair, kept.Imported = given.pair, sum[:]
+	if given.CredentialID != "" {
+		kept.CredentialID = given.CredentialID
+	}
+	return true, nil
+}
+
+// save writes the account file. A disk that fails must not stop the signing: the tokens are used from memory, and the next one who
+// comes tries again to write them.
+func (a *account) save() {
+	a.mu.Lock()
+	kept := a.now
+	a.mu.Unlock()
+	err := a.write(kept)
+	if err != nil {
+		a.log.Error(err, "tokens of the account could not be stored; if this process ends now, its owner has to consent again", "file", a.set.AccountFile)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.unsaved, a.again = err != nil, time.Now().Add(savePause)
+}
+
+// sealedBy begins the account file and is authenticated with it: the name and version of its form.
+const sealedBy = "signstash SAFE account 1\n"
+
+// cipher derives the key of the account file.
+func (a *account) cipher() (cipher.AEAD, error) {
+	secret, err := secretfile.Read(a.set.AccountKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	if len(secret) < 32 {
+		return nil, errors.New("accountKeyFile has fewer than 32 characters")
+	}
+	key, err := hkdf.Key(sha256.New, []byte(secret), nil, sealedBy, 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive key: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("make cipher: %w", err)
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+func (a *account) write(kept stored) error {
+	seal, err := a.cipher()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return fmt.Errorf("encode tokens: %w", err)
+	}
+	return durable.WriteFile(a.set.AccountFile, seal.Seal([]byte(sealedBy), nil, text, []byte(sealedBy)), 0o600)
+}
+
+// maxAccountFile bounds the account file: two tokens of some KB.
+const maxAccountFile = 256 << 10
+
+func (a *account) read() (kept stored, err error) {
+	info, err := os.Stat(a.set.AccountFile)
+	if err != nil {
+		return kept, err
+	}
+	if info.Size() > maxAccountFile {
+		return kept, errors.New("account file is too large to be one")
+	}
+	data, err := os.ReadFile(a.set.AccountFile)
+	if err != nil {
+		return kept, err
+	}
+	if len(data) < len(sealedBy) || string(data[:len(sealedBy)]) != sealedBy {
+		return kept, errors.New("account file is not one of ours, or of a later release")
+	}
+	seal, err := a.cipher()
+	if err != nil {
+		return kept, err
+	}
+	text, err := seal.Open(nil, nil, data[len(sealedBy):], []byte(sealedBy))
+	if err != nil {
+		return kept, errors.New("account file was made with another key, or is damaged")
+	}
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return kept, errors.New("account file holds no tokens") // the cause might quote them
+	}
+	return kept, nil
+}

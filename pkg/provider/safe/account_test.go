@@ -1,0 +1,240 @@
+package safe_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/safe"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+func mustSign(t *testing.T, s *service.Service, p *safe.Provider) {
+	t.Helper()
+	if got := attempt(t, s, p, 1); !got.ok {
+		t.Fatalf("outcome = %v, want signed", got)
+	}
+}
+
+// TestRenewal: tokens that end are renewed once, however many find out at once and in however many processes, and survive a restart.
+func TestRenewal(t *testing.T) {
+	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		processes := []*safe.Provider{newProvider(t, client, set), newProvider(t, client, set), newProvider(t, client, set)}
+		for _, p := range processes {
+			mustSign(t, s, p)
+		}
+		for round := range 3 {
+			s.ExpireSAFEToken()
+			var all sync.WaitGroup
+			for i := range 9 {
+				all.Go(func() {
+					if _, err := processes[i%3].Sign(t.Context(), randomCall(1)); err != nil {
+						t.Errorf("Sign = %v", err)
+					}
+				})
+			}
+			all.Wait()
+			if n := s.Counts().Tokens; n != int64(round+1) {
+				t.Errorf("%d renewals after %d expiries, want one each", n, round+1)
+			}
+		}
+		// The tokens file is old by now; the account file is what counts.
+		mustSign(t, s, newProvider(t, client, set))
+		if err := os.Remove(set.TokensFile); err != nil {
+			t.Fatal(err)
+		}
+		mustSign(t, s, newProvider(t, client, set))
+		if n := s.Counts().Tokens; n != 3 {
+			t.Errorf("%d renewals, want 3", n)
+		}
+	})
+}
+
+// TestRestartWithEndedToken: the first thing that a new process hears is that its token has ended.
+func TestRestartWithEndedToken(t *testing.T) {
+	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		mustSign(t, s, newProvider(t, client, set))
+		s.ExpireSAFEToken()
+		mustSign(t, s, newProvider(t, client, set))
+	})
+}
+
+// TestConsentAgain: when the tokens have ended for good the error says so, SAFE is not stormed, and new tokens are taken over without
+// a restart.
+func TestConsentAgain(t *testing.T) {
+	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		p := newProvider(t, client, set)
+		mustSign(t, s, p)
+		writeFile(t, set.TokensFile, `{"accessToken":"ended","refreshToken":"ended too"}`)
+		s.ExpireSAFEToken()
+		start := time.Now()
+		for range 50 {
+			_, err := p.Sign(t.Context(), randomCall(1))
+			if e := signing.AsError(err); e == nil || e.Kind != signing.KindProviderCredentials || e.Retry || e.Unknown {
+				t.Fatalf("Sign = %v, want provider-credentials", err)
+			}
+			if strings.Contains(err.Error(), "ended too") {
+				t.Fatalf("error %v holds a token", err)
+			}
+		}
+		if n := s.Counts().Calls["safe/signatureAccount/updateToken"]; n > 3*int64(time.Since(start)/time.Second)+3 {
+			t.Errorf("%d renewals were tried in %v", n, time.Since(start))
+		}
+		writeTokens(t, s, set)
+		access, _ := s.SAFETokens()
+		if access == "" {
+			t.Fatal("no tokens")
+		}
+		mustSign(t, s, p)
+	})
+}
+
+// TestAccountFile: the tokens are not readable without the key, and a file that cannot be read is not overwritten.
+func TestAccountFile(t *testing.T) {
+	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		mustSign(t, s, newProvider(t, client, set))
+		kept, err := os.ReadFile(set.AccountFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		access, refresh := s.SAFETokens()
+		if bytes.Contains(kept, []byte(access)) || bytes.Contains(kept, []byte(refresh)) {
+			t.Error("the account file holds a token in clear")
+		}
+		if info, _ := os.Stat(set.AccountFile); info.Mode().Perm() != 0o600 {
+			t.Errorf("mode of the account file is %v, want 0600", info.Mode())
+		}
+		damaged := bytes.Clone(kept)
+		damaged[len(damaged)-1] ^= 1
+		cases := map[string]struct{ file, key string }{
+			"other key":   {string(kept), strings.Repeat("z", 32)},
+			"short key":   {string(kept), "short"},
+			"no key":      {string(kept), ""},
+			"damaged":     {string(damaged), ""},
+			"not ours":    {"hello", ""},
+			"later form":  {"signstash SAFE account 2\n....", ""},
+			"cut":         {string(kept[:30]), ""},
+			"far too big": {strings.Repeat("x", 300<<10), ""},
+		}
+		for name, c := range cases {
+			other := set
+			folder := t.TempDir()
+			other.AccountFile = writeFile(t, filepath.Join(folder, "account"), c.file)
+			if c.key != "" || name == "no key" {
+				other.AccountKeyFile = writeFile(t, filepath.Join(folder, "key"), c.key)
+			}
+			_, err := newProvider(t, client, other).Credential(t.Context())
+			if e := signing.AsError(err); e == nil || e.Kind != signing.KindConfiguration || e.Unknown {
+				t.Errorf("%s: Credential = %v, want configuration", name, err)
+			}
+			if after, _ := os.ReadFile(other.AccountFile); string(after) != c.file {
+				t.Errorf("%s: the account file was changed", name)
+			}
+		}
+	})
+}
+
+// TestLostAccountFile: a file that is lost, or that cannot be written for a while, does not stop the signing; what is in memory is
+// written when that works again.
+func TestLostAccountFile(t *testing.T) {
+	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		p := newProvider(t, client, set)
+		mustSign(t, s, p)
+		s.ExpireSAFEToken()
+		mustSign(t, s, p)
+		if err := os.Remove(set.AccountFile); err != nil {
+			t.Fatal(err)
+		}
+		s.ExpireSAFEToken()
+		mustSign(t, s, p) // not by the tokens file, which is old by now
+		if err := os.Remove(set.AccountFile); err != nil {
+			t.Errorf("the account file was not written again: %v", err)
+		}
+		if err := os.Mkdir(set.AccountFile, 0o700); err != nil { // nothing can be renamed to its name
+			t.Fatal(err)
+		}
+		s.ExpireSAFEToken()
+		mustSign(t, s, p)
+		mustSign(t, s, p)
+		if err := os.Remove(set.AccountFile); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // fake
+		mustSign(t, s, p)
+		if n := s.Counts().Tokens; n != 3 {
+			t.Errorf("%d renewals, want 3", n)
+		}
+		mustSign(t, s, newProvider(t, client, set))
+	})
+}
+
+// TestNewKey: a process that holds the tokens puts them under a new key at the next renewal.
+func TestNewKey(t *testing.T) {
+	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		p := newProvider(t, client, set)
+		mustSign(t, s, p)
+		writeFile(t, set.AccountKeyFile, strings.Repeat("new", 20))
+		s.ExpireSAFEToken()
+		mustSign(t, s, p)
+		mustSign(t, s, newProvider(t, client, set))
+	})
+}
+
+// TestEndedBeforeFirstUse: without a credentialID a token that has ended cannot be renewed, and the error says what is missing.
+func TestEndedBeforeFirstUse(t *testing.T) {
+	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		_, refresh := s.SAFETokens()
+		writeFile(t, set.TokensFile, `{"accessToken":"ended","refreshToken":"`+refresh+`"}`)
+		_, err := newProvider(t, client, set).Credential(t.Context())
+		if e := signing.AsError(err); e == nil || e.Kind != signing.KindConfiguration || !strings.Contains(e.Detail, "credentialID") {
+			t.Errorf("Credential = %v, want configuration naming credentialID", err)
+		}
+		set.CredentialID = service.SAFECredentialID
+		mustSign(t, s, newProvider(t, client, set))
+	})
+}
+
+func TestSettings(t *testing.T) {
+	var text strings.Builder
+	for _, err := range (safe.Settings{URL: "ftp://x", MaxBatch: 11}).Validate() {
+		text.WriteString(err.Error() + "\n")
+	}
+	for _, want := range []string{"url:", "clientName:", "username:", "passwordFile:", "accountFile:", "accountKeyFile:", "maxBatch"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("Validate does not complain about %q:\n%s", want, text.String())
+		}
+	}
+}
+
+// TestRefusals: wrong integrator, no tokens, tokens of another form.
+func TestRefusals(t *testing.T) {
+	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		cases := []struct {
+			name   string
+			change func(*safe.Settings)
+			kind   signing.Kind
+		}{
+			{"wrong password", func(x *safe.Settings) { x.PasswordFile = writeFile(t, filepath.Join(t.TempDir(), "p"), "wrong") }, signing.KindProviderCredentials},
+			{"no password file", func(x *safe.Settings) { x.PasswordFile = "/nonexistent" }, signing.KindConfiguration},
+			{"no tokens", func(x *safe.Settings) { x.TokensFile = "" }, signing.KindConfiguration},
+			{"tokens of another form", func(x *safe.Settings) { x.TokensFile = writeFile(t, filepath.Join(t.TempDir(), "t"), "token") }, signing.KindConfiguration},
+			{"other credential", func(x *safe.Settings) { x.CredentialID = "5afe0000-0000-4000-8000-00000000000f" }, signing.KindConfiguration},
+			{"folder of the account is missing", func(x *safe.Settings) { x.AccountFile = "/nonexistent/account" }, signing.KindConfiguration},
+		}
+		for _, c := range cases {
+			other := set
+			other.AccountFile = filepath.Join(t.TempDir(), "account")
+			c.change(&other)
+			_, err := newProvider(t, client, other).Credential(t.Context())
+			if e := signing.AsError(err); e == nil || e.Kind != c.kind || e.Unknown {
+				t.Errorf("%s: Credential = %v, want kind %s", c.name, err, c.kind)
+			}
+		}
+	})
+}

@@ -1,0 +1,283 @@
+package safe
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Provider is the credential of one SAFE account. It is safe for concurrent use and starts no goroutine.
+type Provider struct {
+	name    string
+	set     Settings
+	http    *http.Client
+	log     logr.Logger
+	account *account
+	known   *fresh.Value[*state]
+	pause   time.Duration // pollPause but in tests
+}
+
+var (
+	_ signing.Provider = (*Provider)(nil)
+	_ signing.Resumer  = (*Provider)(nil)
+)
+
+// state is what is known of the credential.
+type state struct {
+	*signing.Credential
+	id string
+}
+
+const (
+	// refreshAfter is how long a credential is believed.
+	refreshAfter = 10 * time.Minute
+	// staleFor is how long an old one is used while SAFE does not answer.
+	staleFor     = 24 * time.Hour
+	refreshPause = 30 * time.Second
+
+	// SAFE is polled as its manual says: first after a second, then each second, five times in all.
+	pollPause = time.Second
+	polls     = 5
+)
+
+// New returns a Provider; it asks SAFE nothing and reads no file yet. The error lists every mistake in c.
+func New(c Config) (*Provider, error) {
+	bad := c.Settings.Validate()
+	if c.Name == "" {
+		bad = append(bad, errors.New("name: is needed"))
+	}
+	if c.HTTP == nil {
+		bad = append(bad, errors.New("an HTTP client is needed"))
+	}
+	if err := errors.Join(bad...); err != nil {
+		return nil, err
+	}
+	p := &Provider{name: c.Name, set: c.Settings.withDefaults(), http: c.HTTP, log: c.Log, account: newAccount(c.Settings, c.Log), pause: pollPause}
+	p.known = fresh.New(fresh.Config[*state]{
+		Ask: func(ctx context.Context) (*state, error) {
+			s, f := p.read(ctx)
+			if f != nil {
+				return nil, f.Error
+			}
+			return s, nil
+		},
+		For: refreshAfter, Pause: refreshPause,
+		StillGood: func(old *state, age time.Duration, err error) bool {
+			ok := signing.AsError(err).Retry && age < staleFor && time.Now().Before(old.Certificate().NotAfter)
+			p.log.Info("credential could not be refreshed", "credential", p.name, "old one is used", ok, "reason", err.Error())
+			return ok
+		},
+	})
+	return p, nil
+}
+
+// Credential implements signing.Provider.
+func (p *Provider) Credential(ctx context.Context) (*signing.Credential, error) {
+	s, f := p.state(ctx)
+	if f != nil {
+		return nil, f.Error
+	}
+	return s.Credential, nil
+}
+
+func (p *Provider) state(ctx context.Context) (*state, *failure) {
+	s, err := p.known.Get(ctx)
+	if err == nil {
+		return s, nil
+	}
+	var e *signing.Error
+	if !errors.As(err, &e) {
+		return nil, fail(signing.KindProvider, "SAFE did not describe the credential in time").because(err).retryable(0)
+	}
+	return nil, &failure{Error: e}
+}
+
+// read asks SAFE for the credential and its certificates.
+func (p *Provider) read(ctx context.Context) (*state, *failure) {
+	id, f := p.credentialID(ctx)
+	if f != nil {
+		return nil, f
+	}
+	body := p.body(id)
+	body.Certificates = "chain"
+	a, _, f := p.authorized(ctx, call{path: "/credentials/info", body: body})
+	if f != nil {
+		return nil, f
+	}
+	if strings.EqualFold(a.Key.Status, "disabled") {
+		return nil, fail(signing.KindProviderAccount, "the credential is disabled at SAFE")
+	}
+	chain, err := lenient.Chain(a.Cert.Certificates)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if _, ok := chain[0].PublicKey.(*rsa.PublicKey); !ok {
+		return nil, unreadable(fmt.Errorf("certificate has a key of type %T", chain[0].PublicKey))
+	}
+	if now := time.Now(); now.After(chain[0].NotAfter) || now.Before(chain[0].NotBefore) {
+		return nil, fail(signing.KindCertificate, "the signing certificate is expired or not yet valid")
+	}
+	return &state{id: id, Credential: &signing.Credential{
+		Name: p.name, Chain: chain, Algorithm: signing.RSAPKCS1, Hash: crypto.SHA256, // whatever key/algo says
+		MaxBatch: max(1, min(int(a.Multisign), p.set.MaxBatch)), InFlight: p.set.InFlight,
+	}}, nil
+}
+
+// credentialID returns the configured credential, or the account's only one.
+func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
+	if p.set.CredentialID != "" {
+		return p.set.CredentialID, nil
+	}
+	a, _, f := p.authorized(ctx, call{path: "/credentials/list", body: p.body("")})
+	if f != nil {
+		return "", f
+	}
+	if len(a.CredentialIDs) != 1 {
+		return "", fail(signing.KindConfiguration, "credentialID: is needed, since the SAFE account has %d credentials", len(a.CredentialIDs))
+	}
+	p.account.rememberCredential(ctx, a.CredentialIDs[0])
+	return a.CredentialIDs[0], nil
+}
+
+// Sign implements signing.Provider.
+func (p *Provider) Sign(ctx context.Context, c signing.Call) ([][]byte, error) {
+	s, f := p.state(ctx)
+	if f == nil {
+		f = check(s, c)
+	}
+	if f != nil {
+		return nil, f.Error
+	}
+	values, f := p.sign(ctx, s, c)
+	if f != nil {
+		if f.hint == readAgain {
+			p.known.Forget()
+		}
+		return nil, f.Error
+	}
+	if signing.VerifyValue(s.Credential, c.Digests[0], values[0]) != nil {
+		p.known.Forget() // the certificate may have been renewed since it was read
+	}
+	return values, nil
+}
+
+// check refuses calls that cannot be right.
+func check(s *state, c signing.Call) *failure {
+	if n := len(c.Digests); n < 1 || n > s.MaxBatch {
+		return fail(signing.KindConfiguration, "a call of %d digests is not between 1 and %d", n, s.MaxBatch)
+	}
+	for _, d := range c.Digests {
+		if len(d) != s.Hash.Size() {
+			return fail(signing.KindConfiguration, "a digest of %d bytes is not one of the credential's hash", len(d))
+		}
+	}
+	return nil
+}
+
+// sign makes the four steps under one processId.
+func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte, *failure) {
+	body := p.body(s.id)
+	id := body.ClientData.ProcessID
+	body.NumSignatures, body.Hashes = len(c.Digests), digestInfos(c.Digests)
+	body.ClientData.DocumentNames = documentNames(len(c.Digests))
+	if _, _, f := p.authorized(ctx, call{path: "/v2/credentials/authorize", body: body}); f != nil {
+		return nil, f
+	}
+	authorized, f := p.poll(ctx, verify("/credentials/authorize/verify", id), false)
+	if f != nil {
+		return nil, f
+	}
+	if authorized.SAD == "" {
+		return nil, unreadable(errors.New("answer of authorize/verify has no sad"))
+	}
+	if c.Note != nil {
+		// Before the hashes go out to be signed: whatever happens then, the values can be fetched under this name.
+		if err := c.Note(ctx, id); err != nil {
+			return nil, fail(signing.KindStorage, "the call could not be recorded").because(err).retryable(0)
+		}
+	}
+	body.NumSignatures, body.ClientData.DocumentNames = 0, nil
+	body.SAD, body.SignAlgo = authorized.SAD, signAlgo
+	if _, _, f := p.authorized(ctx, call{path: "/v2/signatures/signHash", body: body, signs: true}); f != nil {
+		if !f.Unknown {
+			return nil, f
+		}
+		p.log.Info("answer of signHash was lost, its values are asked for all the same", "call", c.ID, "reason", f.Error.Error())
+	}
+	return p.values(ctx, id)
+}
+
+// values fetches what was signed. Its failures leave the outcome unknown.
+func (p *Provider) values(ctx context.Context, processID string) ([][]byte, *failure) {
+	a, f := p.poll(ctx, verify("/signatures/signHash/verify", processID), true)
+	if f != nil {
+		return nil, f.unknown()
+	}
+	if len(a.Signatures) == 0 {
+		return nil, unreadable(errors.New("answer of signHash/verify has no signatures")).unknown()
+	}
+	values := make([][]byte, len(a.Signatures))
+	for i, text := range a.Signatures {
+		value, err := lenient.Base64(text)
+		if err != nil {
+			return nil, unreadable(fmt.Errorf("signature %d is not base64", i)).unknown()
+		}
+		values[i] = value
+	}
+	return values, nil
+}
+
+// poll asks until there is an answer, as often as SAFE allows. persistent = trouble that may pass is gone through, since something
+// paid for is waiting.
+func (p *Provider) poll(ctx context.Context, c call, persistent bool) (answer, *failure) {
+	var last *failure
+	for range polls {
+		wait := p.pause
+		if last != nil {
+			wait = max(wait, last.RetryAfter)
+		}
+		if err := pace.Pause(ctx, wait); err != nil {
+			return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").because(err).retryable(0)
+		}
+		a, status, f := p.authorized(ctx, c)
+		switch {
+		case f == nil && status != http.StatusNoContent:
+			return a, nil
+		case f != nil && (!persistent || !f.Retry):
+			return answer{}, f
+		}
+		last = f
+	}
+	if last != nil {
+		return answer{}, last
+	}
+	return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").retryable(0)
+}
+
+// processID is the form of a handle.
+var processID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// Resume implements signing.Resumer: the values under the processId of an earlier call.
+func (p *Provider) Resume(ctx context.Context, _ signing.Call, handle string) ([][]byte, error) {
+	if !processID.MatchString(handle) {
+		return nil, fail(signing.KindInternal, "").because(errors.New("handle is not a processId")).unknown().Error
+	}
+	values, f := p.values(ctx, handle)
+	if f != nil {
+		return nil, f.Error
+	}
+	return values, nil
+}

@@ -1,0 +1,128 @@
+package safe
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+const (
+	// callTimeout bounds each call: SAFE answers at once and works afterwards.
+	callTimeout = 30 * time.Second
+	// maxAnswer bounds each answer: a chain in double base64 has some 20 KB, ten values 4 KB.
+	maxAnswer = 256 << 10
+)
+
+// call is one request to SAFE.
+type call struct {
+	path  string
+	body  *request // nil = GET
+	signs bool
+}
+
+// do makes a call with a token in SAFEAuthorization. The status is 200 or 204 where there is no failure.
+func (p *Provider) do(ctx context.Context, c call, token string) (a answer, status int, f *failure) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	r, f := p.newRequest(ctx, c, token)
+	if f != nil {
+		return a, 0, f
+	}
+	got, err := outbound.Exchange(p.http, r, maxAnswer)
+	switch {
+	case err != nil:
+		return a, 0, lost(err, c.signs)
+	case got.Status >= 300:
+		return a, got.Status, refusal(got, c.signs)
+	case got.Status == http.StatusNoContent || len(bytes.TrimSpace(got.Body)) == 0:
+		return a, got.Status, nil
+	}
+	if err := json.Unmarshal(got.Body, &a); err != nil && !c.signs { // the answer to signHash says nothing but its status
+		return a, got.Status, unreadable(fmt.Errorf("read answer of %s: not the JSON it should be", c.path))
+	}
+	return a, got.Status, nil
+}
+
+func (p *Provider) newRequest(ctx context.Context, c call, token string) (*http.Request, *failure) {
+	password, err := secretfile.Read(p.set.PasswordFile)
+	if err != nil {
+		return nil, fail(signing.KindConfiguration, "passwordFile: cannot be read").because(err)
+	}
+	method, body := http.MethodGet, []byte(nil)
+	if c.body != nil {
+		method = http.MethodPost
+		if body, err = json.Marshal(c.body); err != nil {
+			return nil, fail(signing.KindInternal, "").because(err)
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, p.set.URL+c.path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fail(signing.KindConfiguration, "url: cannot be used").because(err)
+	}
+	r.SetBasicAuth(p.set.Username, password)
+	r.Header.Set("SAFEAuthorization", "Bearer "+token)
+	r.Header.Set("Accept", "application/json")
+	if c.body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r, nil
+}
+
+// maxTries of a call whose token has ended: the token that is kept, one that its owner or another process has put there since, and
+// one that SAFE gave for that.
+const maxTries = 3
+
+// authorized is do with the account's access token, and with a renewed one if the first has ended.
+func (p *Provider) authorized(ctx context.Context, c call) (answer, int, *failure) {
+	for try := 1; ; try++ {
+		token, f := p.account.access(ctx)
+		if f != nil {
+			return answer{}, 0, f
+		}
+		a, status, f := p.do(ctx, c, token)
+		if f == nil || f.hint != renewToken || try == maxTries {
+			return a, status, f
+		}
+		if f := p.account.renew(ctx, token, p.update); f != nil {
+			return answer{}, 0, f
+		}
+	}
+}
+
+// update asks SAFE for new tokens. The refresh token stands where the access token usually does.
+func (p *Provider) update(ctx context.Context, refresh string) (pair, *failure) {
+	id := p.set.CredentialID
+	if id == "" {
+		id = p.account.credential()
+	}
+	if id == "" {
+		return pair{}, fail(signing.KindConfiguration, "credentialID: is needed, since the SAFE account's token ended before it was first used")
+	}
+	a, _, f := p.do(ctx, call{path: "/signatureAccount/updateToken", body: p.body(id)}, refresh)
+	switch {
+	case f != nil:
+		return pair{}, f
+	case a.NewAccessToken == "" || a.NewRefreshToken == "":
+		return pair{}, unreadable(fmt.Errorf("answer of updateToken has no tokens"))
+	}
+	p.log.Info("tokens of the account were renewed", "credential", p.name)
+	return pair{Access: a.NewAccessToken, Refresh: a.NewRefreshToken}, nil
+}
+
+// body is a request with a processId of its own.
+func (p *Provider) body(credentialID string) *request {
+	return &request{CredentialID: credentialID, ClientData: clientData{ProcessID: newProcessID(), ClientName: p.set.ClientName}}
+}
+
+// verify is the call that fetches what an earlier one began.
+func verify(path, processID string) call {
+	return call{path: path + "?processId=" + url.QueryEscape(processID)}
+}
