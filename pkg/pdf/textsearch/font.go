@@ -78,7 +78,7 @@ func (s *search) readCMap(o pdf.Object) (*cmap, error) {
 	if err != nil || r == nil {
 		return nil, err
 	}
-	return parseCMap(r)
+	return parseCMap(metered{s, r})
 }
 
 // readSimple reads a Type 1, TrueType or Type 3 font.

@@ -89,8 +89,8 @@ func (in *interpreter) do(operator string, operands []pdf.Object) error {
 	case "T*":
 		n.nextLine(0, -n.leading)
 	default:
-		in.show(operator, operands)
 		in.setNumber(operator, operands)
+		return in.show(operator, operands)
 	}
 	return nil
 }
@@ -116,18 +116,18 @@ func (in *interpreter) setNumber(operator string, operands []pdf.Object) {
 }
 
 // show is the operators that show text (ISO 32000-2 Table 107).
-func (in *interpreter) show(operator string, operands []pdf.Object) {
+func (in *interpreter) show(operator string, operands []pdf.Object) error {
 	n := &in.now
 	switch {
 	case operator == "Tj" && len(operands) == 1:
-		in.showString(operands[0])
+		return in.showString(operands[0])
 	case operator == "'" && len(operands) == 1:
 		n.nextLine(0, -n.leading)
-		in.showString(operands[0])
+		return in.showString(operands[0])
 	case operator == `"` && len(operands) == 3:
 		n.wordSpace, n.charSpace = number(operands[0]), number(operands[1])
 		n.nextLine(0, -n.leading)
-		in.showString(operands[2])
+		return in.showString(operands[2])
 	case operator == "TJ" && len(operands) == 1:
 		list, _ := operands[0].(pdf.Array)
 		for _, o := range list {
@@ -135,9 +135,12 @@ func (in *interpreter) show(operator string, operands []pdf.Object) {
 				in.advance(-number(k) / 1000 * n.size)
 				continue
 			}
-			in.showString(o)
+			if err := in.showString(o); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 // advance moves the text position along the writing direction by a length of unscaled text space.
@@ -150,11 +153,14 @@ func (in *interpreter) advance(length float64) {
 	n.text = move(length*n.scale, 0).times(n.text)
 }
 
-func (in *interpreter) showString(o pdf.Object) {
+func (in *interpreter) showString(o pdf.Object) error {
 	str, ok := o.(pdf.String)
 	n := &in.now
 	if !ok || n.font == nil {
-		return
+		return nil
+	}
+	if in.shown += len(str.Value); in.shown > maxShown {
+		return tooComplex("its pages show more than %d characters", maxShown)
 	}
 	for codes := str.Value; codes != ""; {
 		g, length := n.font.next(codes)
@@ -169,6 +175,7 @@ func (in *interpreter) showString(o pdf.Object) {
 		in.advance(step)
 		codes = codes[length:]
 	}
+	return nil
 }
 
 // place notes a glyph where the text position is.

@@ -73,6 +73,7 @@ type search struct {
 	fonts  map[pdf.Ref]*font
 
 	operators int
+	shown     int
 	content   int64
 	forms     int
 	fontCount int
@@ -141,8 +142,8 @@ func (j *joined) Read(p []byte) (int, error) {
 			}
 		}
 		n, err := j.open.Read(p)
-		if j.s.content += int64(n); j.s.content > maxContent {
-			return n, tooComplex("its content streams hold more than %d MiB", maxContent>>20)
+		if err := j.s.spend(n); err != nil {
+			return n, err
 		}
 		switch {
 		case err == nil && n > 0:
@@ -158,6 +159,28 @@ func (j *joined) Read(p []byte) (int, error) {
 			return n, nil
 		}
 	}
+}
+
+// spend counts decoded bytes.
+func (s *search) spend(n int) error {
+	if s.content += int64(n); s.content > maxContent {
+		return tooComplex("its content streams hold more than %d MiB", maxContent>>20)
+	}
+	return nil
+}
+
+// metered reads r and counts what it reads.
+type metered struct {
+	s *search
+	r io.Reader
+}
+
+func (m metered) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if over := m.s.spend(n); over != nil {
+		return n, over
+	}
+	return n, err
 }
 
 // stream opens a stream's data; nil for anything else.
