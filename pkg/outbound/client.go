@@ -108,7 +108,7 @@ func loadRoots(file string) (*x509.CertPool, error) {
 
 // transport is what each request goes through.
 type transport struct {
-	base      *http.Transport
+	base      http.RoundTripper
 	breakers  *breakers
 	userAgent string
 }
@@ -132,4 +132,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the connections.
-func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
+func (t *transport) CloseIdleConnections() {
+	if base, ok := t.base.(*http.Transport); ok {
+		base.CloseIdleConnections()
+	}
+}
