@@ -53,6 +53,9 @@ func killRun(t *testing.T, bin string, delay time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c := newClient(t, p)
+	if ops, err := c.Status(ctx, "killed"); err == nil && len(ops) > 0 {
+		t.Logf("after the restart it was %s", ops[0].Status)
+	}
 	op, err := c.Wait(ctx, "killed")
 	if err != nil || op.Status != client.StatusExecuted || op.ID != accepted.ID {
 		t.Fatalf("after the restart: %+v, %v, want operation %d %s", op, err, accepted.ID, client.StatusExecuted)
