@@ -68,7 +68,8 @@ type Service struct {
 	cpu   chan struct{} // slots for work that keeps a core busy
 	net   chan struct{} // slots for embedding that waits for a timestamp authority
 
-	stopped chan struct{} // closed when Start returns: nothing ends any more
+	stopped chan struct{} // closed when the grace period of a stop is over, or all has ended before
+	halt    func()        // closes it, once
 
 	mu      sync.Mutex
 	waiters map[ID]chan struct{} // closed when the operation has ended
@@ -86,13 +87,15 @@ func New(cfg Config) *Service {
 	setDefault(&cfg.Deadline, 24*time.Hour)
 	setDefault(&cfg.UnknownOutcome, UnknownRetry)
 	setDefault(&cfg.Grace, 20*time.Second)
+	stopped := make(chan struct{})
 	return &Service{
 		cfg:     cfg,
 		queue:   newQueue(cfg.MaxQueuedDocuments),
 		batch:   newBatcher(cfg),
 		cpu:     make(chan struct{}, runtime.GOMAXPROCS(0)),
 		net:     make(chan struct{}, remoteEmbeds),
-		stopped: make(chan struct{}),
+		stopped: stopped,
+		halt:    sync.OnceFunc(func() { close(stopped) }),
 		waiters: make(map[ID]chan struct{}),
 	}
 }
@@ -194,8 +197,8 @@ func fingerprint(sub Submission) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// Wait returns the operation once it has ended, or as it is when ctx is done or the service has stopped: nobody waits for a result
-// that only the next process will make. It says nothing about whose operation it is.
+// Wait returns the operation once it has ended, or as it is when ctx is done or the grace period of a stop is over: nobody
+// waits for a result that only the next process will make. It says nothing about whose operation it is.
 func (s *Service) Wait(ctx context.Context, id ID) (Operation, error) {
 	s.mu.Lock()
 	ended, ok := s.waiters[id]

@@ -16,11 +16,15 @@ func TestStopWakesWaiters(t *testing.T) {
 		id := h.mustSubmit("client", "slow", "document")
 		answered := make(chan signing.Operation, 1)
 		began := time.Now()
-		go func() { answered <- h.waitFor(id) }()
+		var waited time.Duration
+		go func() {
+			op := h.waitFor(id)
+			waited = time.Since(began)
+			answered <- op
+		}()
 		time.Sleep(time.Millisecond)
 		h.stop()
-		op := <-answered
-		if waited := time.Since(began); op.Status.Ended() || waited > 2*time.Second {
+		if op := <-answered; op.Status.Ended() || waited > 2*time.Second {
 			t.Errorf("Wait returned %v after %v, want an operation that has not ended, after the grace period of a second", op.Status, waited)
 		}
 		if op := h.waitFor(id); op.Status.Ended() {

@@ -10,7 +10,7 @@ import (
 // gives running operations Config.Grace to end, and returns; what has not ended by then is resumed by the next Start from disk.
 // A Service is started once.
 func (s *Service) Start(ctx context.Context) error {
-	defer close(s.stopped)
+	defer s.halt()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	if err := s.recover(work); err != nil {
@@ -29,7 +29,7 @@ func (s *Service) Start(ctx context.Context) error {
 		running.Go(func() { s.run(work, e) })
 	}
 	s.queue.setOpen(false)
-	cut := time.AfterFunc(s.cfg.Grace, stop)
+	cut := time.AfterFunc(s.cfg.Grace, func() { stop(); s.halt() })
 	defer cut.Stop()
 	running.Wait()
 	return nil
