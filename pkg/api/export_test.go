@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// Routes lists the calls that the API description must hold: all but the description itself and its page.
+// Routes lists the calls that the API description must hold: all but the description itself and its page. Their paths are without the base path.
 func Routes() []string {
 	var names []string
-	for _, r := range (&API{cfg: Config{BasePath: DefaultBasePath}}).routes() {
+	a := &API{cfg: Config{BasePath: DefaultBasePath}}
+	for _, r := range a.routes() {
 		if !strings.Contains(r.pattern, apiPath) && r.pattern != tokenPath {
 			continue
 		}
-		names = append(names, r.name())
+		names = append(names, a.routeName(&r))
 	}
 	return names
 }

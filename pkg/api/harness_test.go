@@ -163,6 +163,16 @@ func (r request) build() *http.Request {
 // do makes a call and holds the answer against the API description.
 func (h *harness) do(r request) response {
 	h.t.Helper()
+	out := h.do0(r)
+	if out.json != nil {
+		h.schema.check(h.t, r.build(), out.Code, out.Body.Bytes())
+	}
+	return out
+}
+
+// do0 makes a call.
+func (h *harness) do0(r request) response {
+	h.t.Helper()
 	req := r.build()
 	rec := httptest.NewRecorder()
 	h.api.Handler().ServeHTTP(rec, req)
@@ -176,7 +186,6 @@ func (h *harness) do(r request) response {
 		if rec.Code < 300 && strings.Contains(out.text, "error") {
 			h.t.Errorf("%s %s: a success body holds the forbidden word", req.Method, req.URL.Path)
 		}
-		h.schema.check(h.t, req, rec.Code, rec.Body.Bytes())
 	}
 	return out
 }
@@ -353,7 +362,7 @@ func (l *logLines) logger() logr.Logger {
 		defer l.mu.Unlock()
 		l.lines = append(l.lines, args)
 		l.seen <- args
-		for _, secret := range []string{aliceSecret, bobSecret, "Basic ", "Bearer ", "eyJ", "a.pdf", "sealed"} {
+		for _, secret := range []string{aliceSecret, bobSecret, basic(alice, aliceSecret)[6:], basic(bob, bobSecret)[6:], "eyJ", "a.pdf", "sealed"} {
 			if strings.Contains(args, secret) {
 				l.t.Errorf("a log line holds %q: %s", secret, args)
 			}

@@ -29,8 +29,10 @@ type route struct {
 	handle  func(x *exchange) error
 }
 
-// name is the route in logs, metrics and tests.
-func (r *route) name() string { return r.method + " " + r.pattern }
+// routeName is the route in logs, metrics and tests: method and pattern, without the base path.
+func (a *API) routeName(r *route) string {
+	return r.method + " " + strings.TrimPrefix(r.pattern, a.cfg.BasePath)
+}
 
 // routes returns the calls, in the order in which they are tried.
 func (a *API) routes() []route {
@@ -90,7 +92,7 @@ func (a *API) dispatch(x *exchange) {
 			continue
 		}
 		if rt.method == method {
-			x.route, x.path = rt.name(), values
+			x.route, x.path = a.routeName(rt), values
 			x.run(rt)
 			return
 		}
