@@ -75,12 +75,11 @@ var answerLine = regexp.MustCompile(`(?m)^HTTP (\d{3})( eventually)?$`)
 
 func parseBlock(text string) (b block, err error) {
 	at := answerLine.FindStringSubmatchIndex(text)
-	var request string
-	b.title, request, _ = strings.Cut(text, "\n")
+	b.title, _, _ = strings.Cut(text, "\n")
 	if at == nil {
 		return b, errors.New("no line HTTP code")
 	}
-	request = text[len(b.title)+1 : at[0]]
+	request := text[len(b.title)+1 : at[0]]
 	if b.code, err = atoi(text[at[2]:at[3]]); err != nil {
 		return b, err
 	}

@@ -67,7 +67,6 @@ func build(t *testing.T) string {
 type state struct {
 	work, folder string
 	proxy        *instance.Instance
-	log          bytes.Buffer
 }
 
 type stateKey struct{}

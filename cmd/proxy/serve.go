@@ -26,7 +26,7 @@ const (
 	maxHeaderBytes = 64 << 10
 	// managementTimeout bounds the whole of a management request: probes and scrapes are small and near.
 	managementTimeout = 30 * time.Second
-	// cutTimeout is how long requests that outlived the grace period may take to notice that they were cut.
+	// cutTimeout is how long what outlived the grace period may take to notice that it was cut.
 	cutTimeout = time.Second
 )
 
@@ -67,7 +67,11 @@ func (p *proxy) serve(ctx context.Context) error {
 	end, cancel := context.WithTimeout(life, p.cfg.ShutdownGrace)
 	defer cancel()
 	stopWork() // new operations are refused with Retry-After from here; running ones have their grace
-	<-service
+	select {
+	case <-service:
+	case <-end.Done(): // a provider that takes its time; what it made is found or counted as unknown by the next start
+		p.log.Info("calls are left without their answers: the grace period is over")
+	}
 	p.endRequests(end, rest, cutRequests)
 	stopBackground()
 	_ = management.Close()
@@ -161,5 +165,15 @@ func (t *tasks) start(name string, run func() error) <-chan struct{} {
 	return ended
 }
 
-// wait returns when all parts have ended.
-func (t *tasks) wait() { t.running.Wait() }
+// wait returns when all parts have ended, or after cutTimeout: a call that is left behind ends with the process.
+func (t *tasks) wait() {
+	ended := make(chan struct{})
+	go func() {
+		t.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(cutTimeout):
+	}
+}

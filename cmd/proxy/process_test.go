@@ -1,0 +1,288 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/instance"
+)
+
+// TestExitCodes runs the program to its end for each way of not starting.
+func TestExitCodes(t *testing.T) {
+	bin := filepath.Join(build(t), "proxy")
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	_, busyPort, _ := net.SplitHostPort(busy.Addr().String())
+	work := t.TempDir()
+	if err := instance.WriteClients(work, clients); err != nil {
+		t.Fatal(err)
+	}
+	broken := t.TempDir()
+	write(t, filepath.Join(broken, "client-services-config.json"), []byte(`{"a": {"secret": "geheim", "colour": 1}, "b": {}}`))
+	weakKey := filepath.Join(t.TempDir(), "key")
+	write(t, weakKey, []byte("short\n"))
+
+	free := []string{"--server.address=127.0.0.1", "--server.port=0", "--management.server.address=127.0.0.1", "--management.server.port=0"}
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+		text []string // on standard output where code is 0, else on standard error
+	}{
+		{"help", []string{"--help"}, 0, []string{"--server.port=PORT", "SERVER_PORT", "Exit codes"}},
+		{"version", []string{"--version"}, 0, []string{"signstash-proxy "}},
+		{"mistakes", []string{"--sevrer.port=1", "--sync.wait=x"}, 2, []string{"do you mean --server.port?", "--sync.wait"}},
+		{"no client file", []string{"--work.folder=" + t.TempDir()}, 1, []string{"client-services-config.json", `{"secret": "a long random secret"}`}},
+		{"broken client file", []string{"--work.folder=" + broken}, 1, []string{`"a": colour: unknown key`, `"b": secret: is missing`}},
+		{"port in use", []string{"--work.folder=" + work, "--server.port=" + busyPort}, 1, []string{"open REST port", busyPort}},
+		{"remote service", []string{"--work.folder=" + work, "--einvoice-integration-client.service.domain=https://sign.example.org"}, 1, []string{"not available yet"}},
+		{"weak token key", []string{"--work.folder=" + work, "--token.signing.key=" + weakKey}, 1, []string{"openssl rand"}},
+		{"state folder of another", []string{"--work.folder=" + work, "--state.folder=" + weakKey}, 1, []string{"state folder"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			args := append(append([]string{"--state.folder=" + filepath.Join(t.TempDir(), "state")}, free...), test.args...)
+			cmd := exec.Command(bin, args...)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			err := cmd.Run()
+			var exit *exec.ExitError
+			if err != nil && !errors.As(err, &exit) {
+				t.Fatal(err)
+			}
+			if got := cmd.ProcessState.ExitCode(); got != test.code {
+				t.Errorf("exit code = %d, want %d\n%s", got, test.code, &stderr)
+			}
+			out := stderr.String()
+			if test.code == 0 {
+				out = stdout.String()
+			}
+			for _, want := range test.text {
+				if !strings.Contains(out, want) {
+					t.Errorf("output lacks %q:\n%s", want, out)
+				}
+			}
+			if strings.Contains(out, "geheim") {
+				t.Errorf("output shows a secret:\n%s", out)
+			}
+		})
+	}
+}
+
+// TestStartAndStop holds the ready file, the log and the exit against each other.
+func TestStartAndStop(t *testing.T) {
+	bin := filepath.Join(build(t), "proxy")
+	dir := t.TempDir()
+	if err := instance.WriteClients(dir, clients); err != nil {
+		t.Fatal(err)
+	}
+	ready := filepath.Join(dir, "ready.json")
+	write(t, ready, []byte(`{"rest":"127.0.0.1:1"}`)) // of an earlier process
+	cmd := exec.Command(bin, "--work.folder="+dir, "--state.folder="+filepath.Join(dir, "state"), "--ready.file="+ready,
+		"--server.address=127.0.0.1", "--server.port=0", "--management.server.address=127.0.0.1", "--management.server.port=0")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	lines := bufio.NewScanner(stderr)
+	listening := logLine(t, lines, "listening")
+	logLine(t, lines, "ready")
+	var file map[string]any
+	for file == nil { // the line stands before the file; the test binary's own deadline ends a wait for nothing
+		if text, err := os.ReadFile(ready); err == nil && !bytes.Contains(text, []byte(`:1"`)) {
+			if err := json.Unmarshal(text, &file); err != nil {
+				t.Fatalf("ready file %q: %v", text, err)
+			}
+		}
+	}
+	if file["rest"] != listening["rest"] || file["management"] != listening["management"] || file["tls"] != false {
+		t.Errorf("ready file = %v, want the addresses of %v", file, listening)
+	}
+	if listening["endpoint"] != listening["rest"] {
+		t.Errorf("endpoint = %v, want %v: nothing else is known", listening["endpoint"], listening["rest"])
+	}
+	if info, err := os.Stat(filepath.Join(dir, "state", "token-signing.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("token key: %v, %v, want mode 0600", info, err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	logLine(t, lines, "stopped")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("exit = %v, want 0", err)
+	}
+	if _, err := os.Stat(ready); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("ready file after the stop: %v, want none", err)
+	}
+}
+
+// logLine reads JSON lines until one has that message.
+func logLine(t *testing.T, lines *bufio.Scanner, message string) map[string]any {
+	t.Helper()
+	for lines.Scan() {
+		var line map[string]any
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			t.Fatalf("log line %q: %v", lines.Text(), err)
+		}
+		if line["msg"] == message {
+			return line
+		}
+	}
+	t.Fatalf("the log ended without %q", message)
+	return nil
+}
+
+// TestTLS renews the certificate of a running proxy.
+func TestTLS(t *testing.T) {
+	bin := filepath.Join(build(t), "proxy")
+	dir := t.TempDir()
+	if err := instance.WriteClients(dir, clients); err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	writePair(t, certFile, keyFile, "first")
+	ready := filepath.Join(dir, "ready.json")
+	cmd := exec.Command(bin, "--work.folder="+dir, "--state.folder="+filepath.Join(dir, "state"), "--ready.file="+ready,
+		"--server.ssl.certificate="+certFile, "--server.ssl.certificate-private-key="+keyFile,
+		"--server.address=127.0.0.1", "--server.port=0", "--management.server.address=127.0.0.1", "--management.server.port=0")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	lines := bufio.NewScanner(stderr)
+	address := logLine(t, lines, "listening")["rest"].(string)
+	if name, protocol := handshake(t, address); name != "first" || protocol != "h2" {
+		t.Errorf("handshake = %q with %q, want first with h2", name, protocol)
+	}
+	writePair(t, certFile, keyFile, "second")
+	logLine(t, lines, "certificate reloaded")
+	if name, _ := handshake(t, address); name != "second" {
+		t.Errorf("certificate after renewal = %q, want second", name)
+	}
+	if _, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
+		t.Error("TLS 1.1 was accepted")
+	}
+}
+
+func handshake(t *testing.T, address string) (name, protocol string) {
+	t.Helper()
+	// The test looks at the certificate itself; nobody vouches for it.
+	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName, conn.ConnectionState().NegotiatedProtocol
+}
+
+// writePair replaces certificate and key, one after the other as renewals do.
+func writePair(t *testing.T, certFile, keyFile, name string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+		write(t, file+".new", pem.EncodeToMemory(block))
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSlowHeadIsEnded sends a request's head byte by byte, as a slow-loris attacker does: the connection is ended by the header
+// timeout, while the proxy serves others.
+func TestSlowHeadIsEnded(t *testing.T) {
+	t.Parallel() // it waits for a timeout of ten seconds
+	dir := t.TempDir()
+	if err := instance.WriteClients(dir, clients); err != nil {
+		t.Fatal(err)
+	}
+	p := startInstance(t, instance.Options{Binary: filepath.Join(build(t), "proxy"), Work: dir, State: filepath.Join(dir, "state"), Log: io.Discard})
+	defer p.Kill()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: proxy\r\nX-Slow: "); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				if _, err := conn.Write([]byte("a")); err != nil {
+					return
+				}
+			}
+		}
+	}()
+	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(io.Discard, conn) // until the proxy closes it
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		t.Error("the connection was still open after a minute")
+	}
+	resp, err := http.Get(p.Management + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("readyz = %d, want 200", resp.StatusCode)
+	}
+}
