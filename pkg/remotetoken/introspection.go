@@ -1,0 +1,155 @@
+package remotetoken
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+)
+
+const (
+	// A token found good is believed for a minute, so that a revocation is noticed then; one found bad for ten seconds, so that a
+	// client that repeats it does not make us repeat the question.
+	goodFor = time.Minute
+	badFor  = 10 * time.Second
+	// maxRemembered bounds the memory: some 2 MB. When it is full, what has ended is dropped, and then whatever comes first.
+	maxRemembered = 10_000
+
+	introspectionTimeout = 15 * time.Second
+	maxIntrospection     = 64 << 10
+)
+
+// introspector asks the issuer about each token.
+type introspector struct {
+	url    string
+	id     string
+	secret func() (string, error)
+	http   *http.Client
+
+	mu         sync.Mutex
+	remembered map[[sha256.Size]byte]verdict
+}
+
+// verdict is what was said about a token. Tokens themselves are not kept.
+type verdict struct {
+	claims claims
+	good   bool
+	until  time.Time
+}
+
+func newIntrospector(c Config, secret func() (string, error)) *introspector {
+	return &introspector{
+		url: c.Settings.IntrospectionURL, id: c.Settings.ClientID, secret: secret, http: c.HTTP,
+		remembered: make(map[[sha256.Size]byte]verdict),
+	}
+}
+
+// introspectionAnswer is RFC 7662 2.2.
+type introspectionAnswer struct {
+	Active          bool         `json:"active"`
+	ClientID        string       `json:"client_id"`
+	AuthorizedParty string       `json:"azp"`
+	Subject         string       `json:"sub"`
+	Issuer          string       `json:"iss"`
+	Audience        lenient.List `json:"aud"`
+	Expires         json.Number  `json:"exp"` // seconds since 1970
+}
+
+func (i *introspector) judge(ctx context.Context, token string) (claims, error) {
+	name := sha256.Sum256([]byte(token))
+	v, ok := i.recall(name)
+	if !ok {
+		var err error
+		if v, err = i.ask(ctx, token); err != nil {
+			return claims{}, fmt.Errorf("%w: %w", errUnjudged, err)
+		}
+		i.remember(name, v)
+	}
+	if !v.good {
+		return claims{}, fmt.Errorf("%w: its issuer says so", errBad)
+	}
+	return v.claims, nil
+}
+
+func (i *introspector) recall(name [sha256.Size]byte) (verdict, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	v, ok := i.remembered[name]
+	return v, ok && time.Now().Before(v.until)
+}
+
+func (i *introspector) remember(name [sha256.Size]byte, v verdict) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.remembered) >= maxRemembered {
+		now := time.Now()
+		for other, old := range i.remembered {
+			if !now.Before(old.until) {
+				delete(i.remembered, other)
+			}
+		}
+		for other := range i.remembered {
+			if len(i.remembered) < maxRemembered {
+				break
+			}
+			delete(i.remembered, other)
+		}
+	}
+	i.remembered[name] = v
+}
+
+// ask asks the issuer.
+func (i *introspector) ask(ctx context.Context, token string) (v verdict, err error) {
+	secret, err := i.secret()
+	if err != nil {
+		return v, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, introspectionTimeout)
+	defer cancel()
+	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, i.url, strings.NewReader(form.Encode()))
+	if err != nil {
+		return v, fmt.Errorf("ask about token: %w", err)
+	}
+	r.SetBasicAuth(i.id, secret)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "application/json")
+	a, err := outbound.Exchange(i.http, r, maxIntrospection)
+	if err != nil {
+		return v, fmt.Errorf("ask about token: %w", err)
+	}
+	if a.Status != http.StatusOK {
+		return v, fmt.Errorf("ask about token: status %d", a.Status)
+	}
+	var said introspectionAnswer
+	if err := json.Unmarshal(a.Body, &said); err != nil {
+		return v, fmt.Errorf("ask about token: the answer is not the JSON it should be")
+	}
+	return said.verdict(time.Now()), nil
+}
+
+func (a introspectionAnswer) verdict(now time.Time) verdict {
+	v := verdict{good: a.Active, until: now.Add(badFor), claims: claims{
+		clientID: a.ClientID, authorizedParty: a.AuthorizedParty, subject: a.Subject, issuer: a.Issuer, audience: a.Audience,
+	}}
+	if !a.Active {
+		return v
+	}
+	v.until = now.Add(goodFor)
+	if seconds, err := a.Expires.Float64(); err == nil && seconds > 0 && seconds < 1<<40 {
+		end := time.Unix(int64(seconds), 0).Add(leeway)
+		if end.Before(v.until) {
+			v.until = end
+		}
+		v.good = now.Before(end)
+	}
+	return v
+}

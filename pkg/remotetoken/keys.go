@@ -1,0 +1,253 @@
+package remotetoken
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+)
+
+const (
+	// keysFor is how long published keys are believed.
+	keysFor = time.Hour
+	// keysStale is how long old ones are used while the issuer does not answer.
+	keysStale = 24 * time.Hour
+	// keysPause is the time between two questions after a failure, and between two because of a key that is not known: tokens with
+	// made-up key names must not make us ask without end.
+	keysPause = 30 * time.Second
+	// keysTimeout and maxKeySet bound the answer; maxKeys what is used of it.
+	keysTimeout = 15 * time.Second
+	maxKeySet   = 256 << 10
+	maxKeys     = 64
+	// RSA keys below 2,048 bits are not safe, above 8,192 only slow.
+	minRSABits, maxRSABits = 2048, 8192
+)
+
+// algorithms are accepted: those with public keys. With none and HMAC anybody could make tokens.
+var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}
+
+// key is a public key of the issuer.
+type key struct {
+	id, algorithm string // "" = not said
+	public        crypto.PublicKey
+}
+
+// keys verifies tokens by the issuer's keys.
+type keys struct {
+	url    string
+	http   *http.Client
+	known  *fresh.Value[[]key]
+	parser *jwt.Parser
+
+	mu     sync.Mutex
+	forced time.Time // when a key that was not known made us ask last
+}
+
+func newKeys(c Config) *keys {
+	k := &keys{url: c.Settings.JWKSURL, http: c.HTTP}
+	k.parser = jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithLeeway(leeway))
+	k.known = fresh.New(fresh.Config[[]key]{
+		Ask: k.ask, For: keysFor, Pause: keysPause,
+		StillGood: func(_ []key, age time.Duration, err error) bool {
+			c.Log.Info("keys of the remote service could not be read", "reason", err.Error())
+			return age < keysStale
+		},
+	})
+	return k
+}
+
+// tokenClaims are the claims of RFC 7519 and RFC 9068 that are read.
+type tokenClaims struct {
+	jwt.RegisteredClaims
+	ClientID        string `json:"client_id"`
+	AuthorizedParty string `json:"azp"`
+}
+
+func (k *keys) judge(ctx context.Context, token string) (claims, error) {
+	var c tokenClaims
+	_, err := k.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return k.find(ctx, t) })
+	switch {
+	case errors.Is(err, errUnjudged):
+		return claims{}, err
+	case err != nil:
+		return claims{}, fmt.Errorf("%w: %w", errBad, err)
+	}
+	return claims{clientID: c.ClientID, authorizedParty: c.AuthorizedParty, subject: c.Subject, issuer: c.Issuer, audience: c.Audience}, nil
+}
+
+// find returns the keys that may have signed a token.
+func (k *keys) find(ctx context.Context, t *jwt.Token) (any, error) {
+	if t.Header["crit"] != nil { // RFC 7515 4.1.11: extensions that must be understood, and are not
+		return nil, errors.New("critical extension")
+	}
+	id, _ := t.Header["kid"].(string)
+	for try := 1; ; try++ {
+		all, err := k.known.Get(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errUnjudged, err)
+		}
+		var set jwt.VerificationKeySet
+		for _, candidate := range all {
+			if (id == "" || candidate.id == id) && candidate.fits(t.Method.Alg()) {
+				set.Keys = append(set.Keys, candidate.public)
+			}
+		}
+		if len(set.Keys) > 0 {
+			return set, nil
+		}
+		if try == 2 || !k.mayAsk() {
+			return nil, errors.New("signed with a key that its issuer does not publish")
+		}
+		k.known.Forget()
+	}
+}
+
+// mayAsk reports whether a key that is not known is a reason to ask the issuer again.
+func (k *keys) mayAsk() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.forced) < keysPause {
+		return false
+	}
+	k.forced = time.Now()
+	return true
+}
+
+// fits reports whether the key may be used with an algorithm (RFC 7518 3.1): the curve is part of ES256 and its like.
+func (k key) fits(algorithm string) bool {
+	if k.algorithm != "" && k.algorithm != algorithm {
+		return false
+	}
+	switch public := k.public.(type) {
+	case *rsa.PublicKey:
+		return algorithm[0] == 'R' || algorithm[0] == 'P'
+	case *ecdsa.PublicKey:
+		return algorithm == map[elliptic.Curve]string{elliptic.P256(): "ES256", elliptic.P384(): "ES384", elliptic.P521(): "ES512"}[public.Curve]
+	}
+	return false
+}
+
+// ask reads the key set.
+func (k *keys) ask(ctx context.Context) ([]key, error) {
+	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask for keys: %w", err)
+	}
+	r.Header.Set("Accept", "application/jwk-set+json, application/json")
+	a, err := outbound.Exchange(k.http, r, maxKeySet)
+	if err != nil {
+		return nil, fmt.Errorf("ask for keys: %w", err)
+	}
+	if a.Status != http.StatusOK {
+		return nil, fmt.Errorf("ask for keys: status %d", a.Status)
+	}
+	all, err := parseKeys(a.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	return all, nil
+}
+
+// webKey is a JSON Web Key (RFC 7517 4, RFC 7518 6).
+type webKey struct {
+	Type      string `json:"kty"`
+	Use       string `json:"use"`
+	ID        string `json:"kid"`
+	Algorithm string `json:"alg"`
+	Curve     string `json:"crv"`
+	X         string `json:"x"`
+	Y         string `json:"y"`
+	N         string `json:"n"`
+	E         string `json:"e"`
+}
+
+// parseKeys reads the public signature keys of a set; others are left out (RFC 7517 5). A set without any is an error.
+func parseKeys(body []byte) ([]key, error) {
+	var set struct {
+		Keys []webKey `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &set); err != nil {
+		return nil, errors.New("not a JSON Web Key Set")
+	}
+	var all []key
+	for _, w := range set.Keys {
+		if w.Use != "" && w.Use != "sig" || len(all) == maxKeys {
+			continue
+		}
+		var public crypto.PublicKey
+		var err error
+		switch w.Type {
+		case "RSA":
+			public, err = w.rsa()
+		case "EC":
+			public, err = w.ec()
+		default:
+			continue
+		}
+		if err == nil {
+			all = append(all, key{id: w.ID, algorithm: w.Algorithm, public: public})
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no key to verify signatures with")
+	}
+	return all, nil
+}
+
+func (w webKey) rsa() (*rsa.PublicKey, error) {
+	n, err := base64.RawURLEncoding.DecodeString(w.N)
+	if err != nil {
+		return nil, err
+	}
+	e, err := base64.RawURLEncoding.DecodeString(w.E)
+	if err != nil {
+		return nil, err
+	}
+	k := &rsa.PublicKey{N: new(big.Int).SetBytes(n)}
+	if bits := k.N.BitLen(); bits < minRSABits || bits > maxRSABits || len(e) > 4 {
+		return nil, errors.New("key of a size that is not used")
+	}
+	exponent := new(big.Int).SetBytes(e).Int64()
+	if exponent < 3 || exponent > 1<<31-1 || exponent%2 == 0 {
+		return nil, errors.New("exponent that is not used")
+	}
+	k.E = int(exponent)
+	return k, nil
+}
+
+func (w webKey) ec() (*ecdsa.PublicKey, error) {
+	curve, ok := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[w.Curve]
+	if !ok {
+		return nil, errors.New("curve that is not used")
+	}
+	x, err := base64.RawURLEncoding.DecodeString(w.X)
+	if err != nil {
+		return nil, err
+	}
+	y, err := base64.RawURLEncoding.DecodeString(w.Y)
+	if err != nil {
+		return nil, err
+	}
+	size := (curve.Params().BitSize + 7) / 8
+	if len(x) != size || len(y) != size { // RFC 7518 6.2.1.2
+		return nil, errors.New("coordinates of another size")
+	}
+	point := append([]byte{4}, x...) // SEC 1 2.3.3, uncompressed
+	return ecdsa.ParseUncompressedPublicKey(curve, append(point, y...))
+}

@@ -1,0 +1,143 @@
+package remotetoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Settings say how tokens are verified. Exactly one of JWKSURL and IntrospectionURL is set.
+type Settings struct {
+	// JWKSURL is where the issuer publishes its keys.
+	JWKSURL string `yaml:"jwksURL"`
+	// IntrospectionURL is the issuer's introspection endpoint; we are known there by ClientID and ClientSecretFile (HTTP Basic).
+	IntrospectionURL string `yaml:"introspectionURL"`
+	ClientID         string `yaml:"clientID"`
+	ClientSecretFile string `yaml:"clientSecretFile"`
+	// Issuer and Audience must be named by each token. Empty = not looked at; an issuer that serves others too needs Audience, or
+	// their tokens are good here.
+	Issuer   string `yaml:"issuer"`
+	Audience string `yaml:"audience"`
+}
+
+// Validate returns every mistake in s, in the words of the configuration file.
+func (s Settings) Validate() []error {
+	var bad []error
+	if (s.JWKSURL == "") == (s.IntrospectionURL == "") {
+		bad = append(bad, errors.New("jwksURL and introspectionURL: exactly one must be set"))
+	}
+	for name, v := range map[string]string{"jwksURL": s.JWKSURL, "introspectionURL": s.IntrospectionURL} {
+		u, err := url.Parse(v)
+		if v != "" && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
+			bad = append(bad, fmt.Errorf("%s: %q is not an http or https URL", name, v))
+		}
+	}
+	if s.IntrospectionURL != "" && (s.ClientID == "" || s.ClientSecretFile == "") {
+		bad = append(bad, errors.New("introspectionURL: needs clientID and clientSecretFile"))
+	}
+	return bad
+}
+
+// Config is what a Verifier needs.
+type Config struct {
+	Settings Settings
+	// HTTP is the client for every call (pkg/outbound).
+	HTTP *http.Client
+	// Log gets what an operator wants to know; no token.
+	Log logr.Logger
+}
+
+// Verifier verifies tokens. It is safe for concurrent use and starts no goroutine.
+type Verifier struct {
+	judge func(ctx context.Context, token string) (claims, error)
+	set   Settings
+	log   logr.Logger
+}
+
+// maxToken bounds what is taken for a token; longer ones do not fit into the headers of most servers.
+const maxToken = 16 << 10
+
+// leeway for clocks that differ.
+const leeway = 30 * time.Second
+
+// New returns a Verifier; it asks nobody yet. The error lists every mistake in c.
+func New(c Config) (*Verifier, error) {
+	bad := c.Settings.Validate()
+	if c.HTTP == nil {
+		bad = append(bad, errors.New("an HTTP client is needed"))
+	}
+	if err := errors.Join(bad...); err != nil {
+		return nil, err
+	}
+	v := &Verifier{set: c.Settings, log: c.Log}
+	if c.Settings.JWKSURL != "" {
+		v.judge = newKeys(c).judge
+		return v, nil
+	}
+	secret := func() (string, error) { return secretfile.Read(c.Settings.ClientSecretFile) }
+	v.judge = newIntrospector(c, secret).judge
+	return v, nil
+}
+
+// claims is what a token that is good says.
+type claims struct {
+	clientID, authorizedParty, subject string
+	issuer                             string
+	audience                           []string
+}
+
+var (
+	// errBad is a token that is not good. What is wrong with it is nobody's business but the log's.
+	errBad = errors.New("token is not valid")
+	// errUnjudged is a token that nobody can judge at the moment.
+	errUnjudged = errors.New("token cannot be verified at the moment")
+)
+
+// retryAfter is what a client is told when its token cannot be judged.
+const retryAfter = 5 * time.Second
+
+// Verify returns the id of the client service that token was issued to: its client_id, azp or sub, the first that is there. The error
+// is a *signing.Error: KindUnauthenticated where the token is not good, KindBusy where the service that would know is out of reach.
+func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
+	id, err := v.verify(ctx, token)
+	switch {
+	case err == nil:
+		return id, nil
+	case errors.Is(err, errBad):
+		return "", signing.Errorf(signing.KindUnauthenticated, "the token is expired or not valid").Because(err)
+	}
+	v.log.Info("token of the remote service could not be judged", "reason", err.Error())
+	return "", signing.Errorf(signing.KindBusy, "the token cannot be verified at the moment").Retryable(retryAfter).Because(err)
+}
+
+func (v *Verifier) verify(ctx context.Context, token string) (string, error) {
+	if token == "" || len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("%w: not of the form of a token", errBad)
+	}
+	c, err := v.judge(ctx, token)
+	if err != nil {
+		return "", err
+	}
+	if v.set.Issuer != "" && c.issuer != v.set.Issuer {
+		return "", fmt.Errorf("%w: of another issuer", errBad)
+	}
+	if v.set.Audience != "" && !slices.Contains(c.audience, v.set.Audience) {
+		return "", fmt.Errorf("%w: for another audience", errBad)
+	}
+	for _, id := range []string{c.clientID, c.authorizedParty, c.subject} {
+		if id != "" {
+			return id, nil
+		}
+	}
+	return "", fmt.Errorf("%w: names no client", errBad)
+}
