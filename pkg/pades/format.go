@@ -47,7 +47,11 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	if err != nil {
 		return signing.Prepared{}, err
 	}
-	section, err := signatureSection(doc, form, in, size)
+	v, err := makeVisible(ctx, doc, form, in, c)
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	section, err := signatureSection(doc, form, in, v, size)
 	if err != nil {
 		return signing.Prepared{}, err
 	}
@@ -114,9 +118,6 @@ func (f *Format) accepts(sig signing.SignatureInfo) error {
 		}
 	default:
 		return signing.Errorf(signing.KindInvalid, "level %q is not known", sig.Level)
-	}
-	if sig.Visible != nil {
-		return signing.Errorf(signing.KindVisible, "visible signatures are not available")
 	}
 	return nil
 }

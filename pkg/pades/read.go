@@ -106,15 +106,18 @@ func (s *signature) checkDictionary() error {
 
 // checkWidget holds the field's widget against what an invisible or visible signature field must be, and wants it on its page.
 func (s *signature) checkWidget(doc *pdf.Document) error {
-	f := s.field
-	if flags, err := doc.Int(f.dict.Get("F"), 0); err != nil || flags&4 == 0 || flags&(1|2|32) != 0 {
+	ref, widget, err := widgetOf(doc, s.field)
+	if err != nil {
+		return fmt.Errorf("the widget: %w", err)
+	}
+	if flags, err := doc.Int(widget.Get("F"), 0); err != nil || flags&4 == 0 || flags&hidingFlags != 0 {
 		return fmt.Errorf("the widget's flags are %d", flags)
 	}
-	appearance, err := doc.Dict(f.dict.Get("AP"))
+	appearance, err := doc.Dict(widget.Get("AP"))
 	if err != nil || !appearance.Has("N") {
 		return fmt.Errorf("the widget has no appearance")
 	}
-	page, err := doc.Dict(f.dict.Get("P"))
+	page, err := doc.Dict(widget.Get("P"))
 	if err != nil {
 		return fmt.Errorf("the widget's page: %w", err)
 	}
@@ -123,7 +126,7 @@ func (s *signature) checkWidget(doc *pdf.Document) error {
 		return fmt.Errorf("the page's annotations: %w", err)
 	}
 	for _, a := range annotations {
-		if a == f.ref {
+		if a == pdf.Object(ref) {
 			return nil
 		}
 	}

@@ -44,10 +44,12 @@ type fieldSpec struct {
 	value *pdf.Dict // signature dictionary without ByteRange and Contents
 	size  int       // bytes reserved for the content
 	level int64     // ESIC extension level
+	// visible is what the field shows and where; nil = it is invisible.
+	visible *visible
 }
 
-// signatureSection writes the section that signs doc, with size bytes reserved for the SignedData.
-func signatureSection(doc *pdf.Document, f *form, in signing.Input, size int) (*hollow, error) {
+// signatureSection writes the section that signs doc, with size bytes reserved for the SignedData; v is nil for an invisible signature.
+func signatureSection(doc *pdf.Document, f *form, in signing.Input, v *visible, size int) (*hollow, error) {
 	value := pdf.NewDict(
 		"Type", pdf.Name("Sig"),
 		"Filter", pdf.Name("Adobe.PPKLite"),
@@ -60,10 +62,19 @@ func signatureSection(doc *pdf.Document, f *form, in signing.Input, size int) (*
 	if in.Signature.Location != "" {
 		value.Set("Location", pdf.Text(in.Signature.Location))
 	}
-	return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionSignature})
+	if v != nil && v.field != nil {
+		reference, err := v.field.reference(doc)
+		if err != nil {
+			return nil, err
+		}
+		if reference != nil {
+			value.Set("Reference", pdf.Array{reference})
+		}
+	}
+	return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionSignature, visible: v})
 }
 
-// fieldSection writes a section with a new, invisible signature field.
+// fieldSection writes a section with a new signature field, or with the existing one that the visible signature names.
 func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 	u, err := pdf.NewUpdate(doc)
 	if err != nil {
@@ -74,7 +85,7 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 	spec.value.Set("ByteRange", ranges)
 	spec.value.Set("Contents", contents)
 	signature := u.Add(spec.value)
-	if err := addField(u, f, signature); err != nil {
+	if err := addField(u, f, signature, spec.visible); err != nil {
 		return nil, err
 	}
 	if err := declare(u, spec.level); err != nil {
@@ -99,17 +110,39 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 // date is a date string in UTC (ISO 32000-2 7.9.4).
 func date(t time.Time) string { return t.UTC().Format("D:20060102150405") + "+00'00'" }
 
-// addField adds the field, which is its own widget on the first page, to the page and to the form.
-func addField(u *pdf.Update, f *form, signature pdf.Ref) error {
-	page, err := u.Document().Page(0)
+// addField adds the field, which is its own widget, to its page and to the form; an invisible one goes to the first page.
+func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
+	if v == nil {
+		page, err := u.Document().Page(0)
+		if err != nil {
+			return err
+		}
+		// An invisible field has an appearance all the same: PDF/A asks for it (ISO 19005-1 6.9).
+		box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(0), pdf.Int(0)}
+		appearance := u.Add(pdf.NewStream(pdf.NewDict(
+			"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", box, "Resources", pdf.NewDict(),
+		), nil))
+		return addWidget(u, f, signature, page.Ref, box, appearance)
+	}
+	rect, appearance := v.write(u)
+	if v.field == nil {
+		return addWidget(u, f, signature, v.page, rect, appearance)
+	}
+	if err := v.field.fill(u, v.page, signature, appearance); err != nil {
+		return err
+	}
+	_, root, err := u.Document().Catalog()
 	if err != nil {
 		return err
 	}
-	// An invisible field has an appearance all the same: PDF/A asks for it (ISO 19005-1 6.9).
-	box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(0), pdf.Int(0)}
-	appearance := u.Add(pdf.NewStream(pdf.NewDict(
-		"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", box, "Resources", pdf.NewDict(),
-	), nil))
+	edited, err := editForm(u, f, root)
+	if err != nil {
+		return err
+	}
+	return markSigned(u, f, edited)
+}
+
+func addWidget(u *pdf.Update, f *form, signature, page pdf.Ref, rect pdf.Array, appearance pdf.Ref) error {
 	widget := u.Add(pdf.NewDict(
 		"Type", pdf.Name("Annot"),
 		"Subtype", pdf.Name("Widget"),
@@ -117,11 +150,11 @@ func addField(u *pdf.Update, f *form, signature pdf.Ref) error {
 		"T", pdf.Text(f.freeName()),
 		"V", signature,
 		"F", pdf.Int(widgetFlags),
-		"Rect", box,
-		"P", page.Ref,
+		"Rect", rect,
+		"P", page,
 		"AP", pdf.NewDict("N", appearance),
 	))
-	if err := addAnnotation(u, page.Ref, widget); err != nil {
+	if err := addAnnotation(u, page, widget); err != nil {
 		return err
 	}
 	return addToForm(u, f, widget)
@@ -202,6 +235,11 @@ func addToForm(u *pdf.Update, f *form, widget pdf.Ref) error {
 	if err := appendTo(u, f.dict, "Fields", widget, func() (*pdf.Dict, error) { return edited, nil }); err != nil {
 		return err
 	}
+	return markSigned(u, f, edited)
+}
+
+// markSigned sets /SigFlags in the copy of the form that will be written.
+func markSigned(u *pdf.Update, f *form, edited *pdf.Dict) error {
 	flags, err := u.Document().Int(f.dict.Get("SigFlags"), 0)
 	if err != nil {
 		return err

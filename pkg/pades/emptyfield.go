@@ -1,0 +1,199 @@
+package pades
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Flags of a widget that would keep it from being seen: Invisible, Hidden, NoView (ISO 32000-2 table 167).
+const hidingFlags = 1 | 2 | 32
+
+// emptyField is an existing signature field without a signature, and its widget.
+type emptyField struct {
+	field  pdf.Ref
+	widget pdf.Ref // the field itself where the two are one dictionary
+	rect   pdf.Rectangle
+	lock   *pdf.Dict // /Lock; nil = none
+}
+
+func noField(name, format string, args ...any) error {
+	e := signing.Errorf(signing.KindVisible, format, args...)
+	e.Detail = "visibleSignatureInfo.locationValue: the field \"" + name + "\" " + e.Detail
+	return e
+}
+
+// locateField finds the empty signature field of a name, its page and its rectangle.
+func locateField(doc *pdf.Document, f *form, name string) (spot, error) {
+	var found *field
+	err := walkFields(doc, f.dict, func(fd field) error {
+		if fd.name == name && found == nil {
+			found = &fd
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return spot{}, err
+	case found == nil:
+		return spot{}, noField(name, "is not in the document")
+	case found.kind != "Sig":
+		return spot{}, noField(name, "is not a signature field")
+	}
+	value, err := doc.Get(found.dict.Get("V"))
+	if err != nil {
+		return spot{}, err
+	}
+	if value != nil {
+		return spot{}, noField(name, "is already signed")
+	}
+	if err := checkNamedLocks(doc, f, name); err != nil {
+		return spot{}, err
+	}
+	if err := checkSeed(doc, found.dict, name); err != nil {
+		return spot{}, err
+	}
+	return fieldSpot(doc, found, name)
+}
+
+func fieldSpot(doc *pdf.Document, found *field, name string) (spot, error) {
+	widget, dict, err := widgetOf(doc, *found)
+	if err != nil {
+		return spot{}, err
+	}
+	if found.ref.Number == 0 || widget.Number == 0 {
+		return spot{}, noField(name, "is no object of its own, and cannot be signed without rewriting its form")
+	}
+	e := &emptyField{field: found.ref, widget: widget}
+	rect, ok, err := doc.Rectangle(dict.Get("Rect"))
+	if err != nil {
+		return spot{}, err
+	}
+	if e.rect = rect; !ok {
+		return spot{}, noField(name, "has no rectangle")
+	}
+	if e.lock, err = doc.Dict(found.dict.Get("Lock")); err != nil {
+		return spot{}, err
+	}
+	at := spot{field: e}
+	err = doc.Pages(0, func(p *pdf.Page) (bool, error) {
+		annotations, err := doc.Array(p.Dict.Get("Annots"))
+		if err == nil && slices.Contains(annotations, pdf.Object(widget)) {
+			at.page = p
+		}
+		return at.page == nil, err
+	})
+	if err == nil && at.page == nil {
+		err = noField(name, "is on no page")
+	}
+	return at, err
+}
+
+// widgetOf returns a field's widget: the field itself, or the first of its kids (ISO 32000-2 12.5.6.19). The reference is zero where it
+// is no object of its own.
+func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
+	kids, err := doc.Array(f.dict.Get("Kids"))
+	if err != nil || len(kids) == 0 {
+		return f.ref, f.dict, err
+	}
+	dict, err := doc.Dict(kids[0])
+	ref, _ := kids[0].(pdf.Ref)
+	return ref, dict, err
+}
+
+// checkNamedLocks refuses a field that an earlier signature locks by its name (ISO 32000-2 12.8.2.4): /Include with it or a field above it.
+func checkNamedLocks(doc *pdf.Document, f *form, name string) error {
+	return walkFields(doc, f.dict, func(fd field) error {
+		value, err := doc.Dict(fd.dict.Get("V"))
+		if err != nil || fd.kind != "Sig" || value == nil {
+			return err
+		}
+		return eachReference(doc, value, func(method pdf.Name, params *pdf.Dict) error {
+			names, err := doc.Array(params.Get("Fields"))
+			if err != nil || method != "FieldMDP" || params.Get("Action") != pdf.Name("Include") {
+				return err
+			}
+			for _, o := range names {
+				s, _ := o.(pdf.String)
+				if locked := s.Text(); locked == name || strings.HasPrefix(name, locked+".") {
+					return forbidden("an earlier signature locks the field to be signed")
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// checkSeed honours what the field demands of its signature and we would not give (ISO 32000-2 table 237): another /Filter or /SubFilter.
+func checkSeed(doc *pdf.Document, dict *pdf.Dict, name string) error {
+	const filterBit, subFilterBit = 1, 2
+	seed, err := doc.Dict(dict.Get("SV"))
+	if err != nil || seed == nil {
+		return err
+	}
+	demands, err := doc.Int(seed.Get("Ff"), 0)
+	if err != nil {
+		return err
+	}
+	filter, err := doc.Name(seed.Get("Filter"))
+	if err != nil {
+		return err
+	}
+	if demands&filterBit != 0 && filter != "" && filter != "Adobe.PPKLite" {
+		return noField(name, "demands another signature handler")
+	}
+	allowed, err := doc.Array(seed.Get("SubFilter"))
+	if err != nil {
+		return err
+	}
+	if demands&subFilterBit != 0 && allowed != nil && !slices.Contains(allowed, pdf.Object(subFilterCAdES)) {
+		return noField(name, "demands another encoding of its signature")
+	}
+	return nil
+}
+
+// fill signs the field: the signature becomes its value, the appearance its widget's, which is made visible and printable.
+func (e *emptyField) fill(u *pdf.Update, page, signature, form pdf.Ref) error {
+	field, err := u.EditDict(e.field)
+	if err != nil {
+		return err
+	}
+	field.Set("V", signature)
+	widget, err := u.EditDict(e.widget)
+	if err != nil {
+		return err
+	}
+	flags, err := u.Document().Int(widget.Get("F"), 0)
+	if err != nil {
+		return err
+	}
+	widget.Set("F", pdf.Int(flags&^hidingFlags|widgetFlags))
+	widget.Set("P", page)
+	widget.Set("AP", pdf.NewDict("N", form))
+	widget.Delete("AS") // would choose among several appearances
+	return nil
+}
+
+// reference is the FieldMDP reference that the field's /Lock asks for (ISO 32000-2 12.7.5.5, 12.8.2.4); nil where there is none. The
+// DocMDP part of /Lock, its /P, is left to readers: we certify nothing.
+func (e *emptyField) reference(doc *pdf.Document) (*pdf.Dict, error) {
+	action, err := doc.Name(e.lock.Get("Action"))
+	if err != nil || action != "All" && action != "Include" && action != "Exclude" {
+		return nil, err
+	}
+	params := pdf.NewDict("Type", pdf.Name("TransformParams"), "V", pdf.Name("1.2"), "Action", action)
+	names, err := doc.Array(e.lock.Get("Fields"))
+	if err != nil {
+		return nil, err
+	}
+	if action != "All" && names != nil {
+		params.Set("Fields", names)
+	}
+	_, root, err := doc.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	return pdf.NewDict("Type", pdf.Name("SigRef"), "TransformMethod", pdf.Name("FieldMDP"), "TransformParams", params, "Data", root), nil
+}

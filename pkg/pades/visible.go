@@ -1,0 +1,115 @@
+package pades
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf/textsearch"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// visible is a visible signature, laid out, and where it goes.
+type visible struct {
+	page       pdf.Ref
+	placement  appearance.Placement
+	appearance *appearance.Appearance
+	field      *emptyField // the field to sign; nil = a new one
+}
+
+// spot is a place on a page before the content's size is known.
+type spot struct {
+	page  *pdf.Page
+	u, v  float64     // top left corner in points as the reader sees the page; not with field
+	field *emptyField // nil = a new field
+}
+
+// makeVisible locates and lays out the visible signature that in asks for; nil where it asks for none. Errors are KindVisible, those of
+// pkg/pdf, and KindForbidden where an earlier signature locks the field.
+func makeVisible(ctx context.Context, doc *pdf.Document, f *form, in signing.Input, c *signing.Credential) (*visible, error) {
+	if in.Signature.Visible == nil {
+		return nil, nil
+	}
+	values, err := in.Signature.Visible.Parse()
+	if err != nil {
+		return nil, err
+	}
+	at, err := locate(ctx, doc, f, values)
+	if err != nil {
+		return nil, err
+	}
+	pdfa, err := isPDFA(doc)
+	if err != nil {
+		return nil, err
+	}
+	content := appearance.Content{
+		Values: values, Certificate: c.Certificate(), Reason: in.Signature.Reason, Location: in.Signature.Location, Time: in.Time,
+		Page: appearance.PageSize(at.page), PDFA: pdfa,
+	}
+	out := &visible{page: at.page.Ref, field: at.field}
+	if at.field != nil {
+		var area signing.Area
+		if out.placement, area, err = appearance.PlaceIn(at.page, at.field.rect); err != nil {
+			return nil, err
+		}
+		content.Area = &area
+	}
+	if out.appearance, err = layOut(in, content); err != nil {
+		return nil, err
+	}
+	if at.field == nil {
+		out.placement, err = appearance.Place(at.page, at.u, at.v, out.appearance.Area())
+	}
+	return out, err
+}
+
+// layOut opens the image, if there is one, for as long as it is needed.
+func layOut(in signing.Input, c appearance.Content) (*appearance.Appearance, error) {
+	if in.Signature.Visible.Image != nil {
+		if in.OpenImage == nil {
+			return nil, internal("open image", fmt.Errorf("the input has none"))
+		}
+		image, err := in.OpenImage()
+		if err != nil {
+			return nil, err
+		}
+		defer image.Close()
+		c.Image = image
+	}
+	return appearance.Make(c)
+}
+
+func locate(ctx context.Context, doc *pdf.Document, f *form, v signing.VisibleValues) (spot, error) {
+	switch v.Location {
+	case signing.AtCoordinate:
+		page, err := doc.Page(v.At.Page - 1)
+		return spot{page: page, u: v.At.X, v: v.At.Y}, err
+	case signing.AtSignField:
+		return locateField(doc, f, v.Name)
+	}
+	return locatePlaceholder(ctx, doc, v.Name)
+}
+
+// locatePlaceholder makes the lower left corner of the word, as the reader sees it, the top left corner of the area.
+func locatePlaceholder(ctx context.Context, doc *pdf.Document, word string) (spot, error) {
+	m, err := textsearch.Find(ctx, doc, word)
+	if err != nil {
+		return spot{}, err
+	}
+	if m == nil {
+		return spot{}, signing.Errorf(signing.KindVisible, "visibleSignatureInfo.locationValue: the placeholder %q is not in the document", word)
+	}
+	at := spot{page: m.Page, u: math.Inf(1), v: math.Inf(-1)}
+	for _, c := range m.Corners {
+		u, v := appearance.Seen(m.Page, c.X, c.Y)
+		at.u, at.v = min(at.u, u), max(at.v, v)
+	}
+	return at, nil
+}
+
+// write adds the appearance and returns it with the widget's rectangle.
+func (v *visible) write(u *pdf.Update) (rect pdf.Array, form pdf.Ref) {
+	return v.placement.Rect.Array(), v.appearance.Write(u.Add, v.placement.Matrix)
+}
