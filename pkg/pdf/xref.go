@@ -128,6 +128,9 @@ func (d *Document) readSections(offset int64) error {
 		if err != nil {
 			return err
 		}
+		if key, dup := s.trailer.Duplicate(); dup {
+			return damaged("the trailer of the cross-reference section at byte %d has the key /%s twice", offset, string(key))
+		}
 		d.sections = append(d.sections, s)
 		if err := d.readHidden(s, seen); err != nil {
 			return err
