@@ -15,14 +15,16 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 const (
 	// copyBytes is how much of a document is in memory at a time.
 	copyBytes = 64 << 10
-	// roomBytes is how often, in bytes, an upload looks whether there still is room.
-	roomBytes = 16 << 20
+	// windowBytes is how often, in bytes, an upload has the kernel start to write and looks whether there still is room. Measured
+	// with 512 MB: the fsync in Create then takes 0.1 to 0.2 s instead of 0.3 s, for the same CPU time.
+	windowBytes = 8 << 20
 )
 
 var copyBuffers = sync.Pool{New: func() any { return new([copyBytes]byte) }}
@@ -34,7 +36,7 @@ type upload struct {
 	file    *os.File // nil until the first Add, and once ended
 	size    int64    // of the documents that are complete
 	written int64    // of the file, counted in Store.uploading
-	checked int64    // written when room was last looked at
+	window  int64    // where the stretch starts that the kernel was not told of yet
 	shared  map[[sha256.Size]byte]signing.Content
 	ended   bool
 }
@@ -135,17 +137,18 @@ func (u *upload) copy(h hash.Hash, r io.Reader) (n int64, err error) {
 	}
 }
 
-// grew notes the size of the file and, now and then, looks whether there is room for more.
+// grew notes the size of the file and, window by window, has it written and looks whether there is room for more.
 func (u *upload) grew(size int64) error {
 	if size <= u.written {
 		return nil
 	}
 	u.s.uploading.Add(size - u.written)
 	u.written = size
-	if size-u.checked < roomBytes {
+	if size-u.window < windowBytes {
 		return nil
 	}
-	u.checked = size
+	durable.StartWriteback(u.file, u.window, size-u.window)
+	u.window = size
 	return u.s.room(context.Background())
 }
 
@@ -156,7 +159,7 @@ func (u *upload) cut() error {
 	}
 	u.s.uploading.Add(u.size - u.written)
 	u.written = u.size
-	u.checked = min(u.checked, u.size)
+	u.window = min(u.window, u.size)
 	return nil
 }
 
