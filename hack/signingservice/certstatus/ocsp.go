@@ -17,11 +17,8 @@ func (r *Responder) serveOCSP(w http.ResponseWriter, q *http.Request) {
 	r.mu.Lock()
 	rude := r.ocsp
 	r.mu.Unlock()
-	if r.transport(w, q, rude) {
-		return
-	}
-	body, ok := query(w, q)
-	if !ok {
+	body, ok := query(w, q) // read first: net/http notices only then that a client goes away
+	if !ok || r.transport(w, q, rude) {
 		return
 	}
 	answer, err := r.answer(body, rude)

@@ -1,0 +1,73 @@
+package revocation
+
+import (
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net/netip"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+func TestOnlyPublic(t *testing.T) {
+	inside := []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
+	for address, want := range map[string]bool{
+		"93.184.216.34:80": true, "[2606:2800:220:1::1]:443": true, "10.1.2.3:80": true,
+		"127.0.0.1:80": false, "127.8.9.1:80": false, "[::1]:80": false, "0.0.0.0:80": false, "[::]:80": false,
+		"10.2.0.1:80": false, "172.16.0.1:80": false, "192.168.1.1:80": false, "169.254.169.254:80": false, "100.64.0.1:80": false,
+		"[::ffff:127.0.0.1]:80": false, "[::ffff:10.2.0.1]:80": false, "[fe80::1%eth0]:80": false, "[fd00::1]:80": false,
+		"[64:ff9b::7f00:1]:80": false, "[2002:7f00:1::]:80": false, "224.0.0.1:80": false, "255.255.255.255:80": false, "nonsense": false,
+	} {
+		if err := OnlyPublic(inside)("tcp", address, nil); (err == nil) != want {
+			t.Errorf("OnlyPublic(%s) = %v, want allowed %v", address, err, want)
+		}
+	}
+}
+
+func TestCheckURL(t *testing.T) {
+	for address, want := range map[string]bool{
+		"http://ocsp.example": true, "https://ocsp.example:8443/x?y": true,
+		"ldap://directory.example/cn=x": false, "file:///etc/passwd": false, "gopher://x": false, "http://user:secret@x": false,
+		"http://": false, "": false, "http://[::1": false, "//x": false,
+	} {
+		if err := checkURL(address); (err == nil) != want {
+			t.Errorf("checkURL(%s) = %v, want accepted %v", address, err, want)
+		}
+	}
+}
+
+// A certificate that points inside makes nobody inside be asked, by number or by name.
+func TestPrivateAddressesAreNotAsked(t *testing.T) {
+	for _, byName := range []bool{false, true} {
+		w := newWorld(t, shape{noCRL: true, change: func(c *x509.Certificate) {
+			if byName {
+				c.OCSPServer[0] = "http://localhost" + c.OCSPServer[0][len("http://127.0.0.1"):]
+			}
+		}})
+		w.cfg.AllowPrivate = nil
+		_, _, _, err := w.gatherer(t).Gather(t.Context(), w.chain())
+		if signing.KindOf(err) != signing.KindRevocation || !errors.Is(err, errPrivate) {
+			t.Errorf("by name %v: Gather = %v, want KindRevocation since the address is not public", byName, err)
+		}
+		if n := w.responder.Requests("/"); n != 0 {
+			t.Errorf("by name %v: %d requests arrived, want 0", byName, n)
+		}
+	}
+}
+
+func FuzzParseScope(f *testing.F) {
+	f.Add([]byte{0x30, 3, 0x81, 1, 0xff})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if s, err := parseScope(in); err == nil {
+			_ = s.covers(&x509.Certificate{})
+		}
+	})
+}
+
+func FuzzNames(f *testing.F) {
+	f.Add([]byte{0x30, 0})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		_ = names(in, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{})
+	})
+}

@@ -1,0 +1,94 @@
+package revocation
+
+import (
+	"crypto/x509"
+	"errors"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// scope is what an issuing distribution point (RFC 5280 5.2.5) confines a list to. The zero scope is everything.
+type scope struct {
+	onlyUsers, onlyCAs bool
+	points             []string // URIs; nil = not confined
+}
+
+// readScope reads the list's critical extensions; one that is not understood makes the list unusable (RFC 5280 5.2).
+func readScope(crl *x509.RevocationList) (s scope, err error) {
+	for _, e := range crl.Extensions {
+		switch {
+		case e.Id.Equal(oidIssuingDistributionPoint):
+			if s, err = parseScope(e.Value); err != nil {
+				return s, err
+			}
+		case e.Critical && !e.Id.Equal(oidAuthorityKeyID):
+			return s, errors.New("the list has an extension that is not understood")
+		}
+	}
+	return s, nil
+}
+
+// parseScope reads IssuingDistributionPoint: [0] distributionPoint, [1] onlyContainsUserCerts, [2] onlyContainsCACerts, [3]
+// onlySomeReasons, [4] indirectCRL, [5] onlyContainsAttributeCerts. A list with one of the last three does not say enough.
+func parseScope(der []byte) (scope, error) {
+	malformed := errors.New("the list's distribution point is malformed")
+	var s scope
+	in := cryptobyte.String(der)
+	var body, point cryptobyte.String
+	var has bool
+	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !in.Empty() || !body.ReadOptionalASN1(&point, &has, cbasn1.Tag(0).ContextSpecific().Constructed()) {
+		return s, malformed
+	}
+	if has {
+		var names, uri cryptobyte.String
+		if !point.ReadASN1(&names, cbasn1.Tag(0).ContextSpecific().Constructed()) {
+			return s, errors.New("the list's distribution point has no full name")
+		}
+		s.points = []string{}
+		for !names.Empty() {
+			var tag cbasn1.Tag
+			if !names.ReadAnyASN1(&uri, &tag) {
+				return s, malformed
+			}
+			if tag == cbasn1.Tag(6).ContextSpecific() { // uniformResourceIdentifier
+				s.points = append(s.points, string(uri))
+			}
+		}
+	}
+	for !body.Empty() {
+		var value cryptobyte.String
+		var tag cbasn1.Tag
+		if !body.ReadAnyASN1(&value, &tag) {
+			return s, malformed
+		}
+		set := len(value) == 1 && value[0] != 0
+		switch {
+		case tag == cbasn1.Tag(1).ContextSpecific():
+			s.onlyUsers = set
+		case tag == cbasn1.Tag(2).ContextSpecific():
+			s.onlyCAs = set
+		case tag == cbasn1.Tag(3).ContextSpecific() || set:
+			return s, errors.New("the list is partial, indirect or one of attribute certificates")
+		}
+	}
+	return s, nil
+}
+
+// covers reports whether the list speaks of cert at all: else that it is not named there means nothing.
+func (s scope) covers(cert *x509.Certificate) error {
+	if s.onlyUsers && cert.IsCA || s.onlyCAs && !cert.IsCA {
+		return errors.New("the list is about other kinds of certificates")
+	}
+	if s.points == nil {
+		return nil
+	}
+	for _, p := range s.points {
+		for _, own := range cert.CRLDistributionPoints {
+			if p == own {
+				return nil
+			}
+		}
+	}
+	return errors.New("the list is another distribution point's")
+}
