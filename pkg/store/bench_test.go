@@ -41,9 +41,9 @@ func BenchmarkCycle(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		if os.Getenv("NOFLOOR") == "" {
-		write += timed(func() { floor(b, content, nil) })
-		full += timed(func() { floor(b, content, key) })
-}
+			write += timed(func() { floor(b, content, nil) })
+			full += timed(func() { floor(b, content, key) })
+		}
 		before := cpuTime(b)
 		cycle += benchCycle(b, content)
 		cpu += cpuTime(b) - before

@@ -1,0 +1,42 @@
+package store
+
+import (
+	"context"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// OnStep has f called between the durable steps of every write.
+func (c *Config) OnStep(f func(step string)) { c.onStep = f }
+
+// LimitPages makes the database full at that many pages; 0 ends it.
+func (s *Store) LimitPages(ctx context.Context, pages int) error {
+	if pages == 0 {
+		pages = 1 << 30
+	}
+	return s.do(ctx, 0, func(t *tx) error {
+		var got int
+		return t.w.conn.QueryRowContext(context.Background(), "PRAGMA max_page_count="+signing.ID(pages).String()).Scan(&got)
+	})
+}
+
+// Pages returns how many pages the database has, and how many of them are free.
+func (s *Store) Pages(ctx context.Context) (total, free int, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count").Scan(&total, &free)
+	return total, free, err
+}
+
+// Hold keeps the writer from committing until the returned function is called, so that writes queue up.
+func (s *Store) Hold(ctx context.Context) (release func()) {
+	held, free := make(chan struct{}), make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.do(ctx, groupBytes, func(*tx) error { close(held); <-free; return nil })
+	}()
+	<-held
+	return func() { close(free); <-ended }
+}
+
+// Queued returns how many writes wait.
+func (s *Store) Queued() int { return len(s.writer.jobs) }

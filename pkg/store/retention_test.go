@@ -1,0 +1,223 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+)
+
+// wantKept compares which operations are left.
+func wantKept(t *testing.T, s *store.Store, ops []signing.Operation, want ...bool) {
+	t.Helper()
+	for i, op := range ops {
+		_, err := s.Operation(t.Context(), op.ID)
+		if kept := err == nil; kept != want[i] {
+			t.Errorf("operation %d: %v, want kept = %v", i, err, want[i])
+		}
+	}
+}
+
+func TestRetentionByAge(t *testing.T) {
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder, Retention: store.Retention{Age: time.Hour}})
+	var ops []signing.Operation
+	for i, age := range []time.Duration{3 * time.Hour, 61 * time.Minute, 59 * time.Minute, 0} {
+		op := create(t, s, fmt.Sprint(i), "a", "b")
+		if age > 0 {
+			end(t, s, op, time.Now().Add(-age))
+		}
+		ops = append(ops, op)
+	}
+	if n, err := s.Sweep(t.Context()); n != 2 || err != nil {
+		t.Errorf("Sweep = %d, %v, want 2", n, err)
+	}
+	wantKept(t, s, ops, false, false, true, true)
+	if got := list(t, folder, "operations"); len(got) != 2 {
+		t.Errorf("operations holds %q, want two files", got)
+	}
+	if _, err := s.FindByDocumentReference(t.Context(), "c", "0/0"); signing.KindOf(err) != signing.KindNotFound {
+		t.Errorf("FindByDocumentReference of a removed operation = %v, want KindNotFound", err)
+	}
+	create(t, s, "0", "again") // the reference is free
+	if n, err := s.Sweep(t.Context()); n != 0 || err != nil {
+		t.Errorf("second Sweep = %d, %v, want 0", n, err)
+	}
+}
+
+func TestRetentionBySize(t *testing.T) {
+	const size = 1 << 20
+	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 6 * size}})
+	content := strings.Repeat("x", size)
+	var ops []signing.Operation
+	for i := range 5 {
+		op := create(t, s, fmt.Sprint(i), content)
+		if i != 1 { // which never ends
+			end(t, s, op, time.Now().Add(-time.Duration(10-i)*time.Minute))
+		}
+		ops = append(ops, op)
+	}
+	if n, err := s.Sweep(t.Context()); n != 0 || err != nil {
+		t.Errorf("Sweep below the limit = %d, %v, want 0", n, err)
+	}
+	ops = append(ops, create(t, s, "5", content)) // now the limit is passed by the metadata
+	if n, err := s.Sweep(t.Context()); n == 0 || err != nil {
+		t.Errorf("Sweep above the limit = %d, %v, want some", n, err)
+	}
+	wantKept(t, s, ops, false, true, true, true, true, true)
+}
+
+func TestUploadsAreRefusedAtTheLimit(t *testing.T) {
+	const size = 1 << 20
+	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 3 * size}})
+	content := strings.Repeat("x", size)
+	first, second := create(t, s, "1", content), create(t, s, "2", content)
+	third := create(t, s, "3", content)
+	_, err := s.NewUpload(t.Context())
+	wantBusy(t, "NewUpload with unfinished operations only", err)
+	readBack(t, s, second, content) // reads go on
+	end(t, s, first, time.Now())
+	up, err := s.NewUpload(t.Context()) // which makes room by itself
+	if err != nil {
+		t.Fatalf("NewUpload once an operation has ended = %v, want room", err)
+	}
+	defer up.Discard()
+	wantKept(t, s, []signing.Operation{first, second, third}, false, true, true)
+	_, err = up.Add(bytes.NewReader(make([]byte, 40*size)))
+	wantBusy(t, "Add past the limit", err)
+}
+
+func wantBusy(t *testing.T, what string, err error) {
+	t.Helper()
+	var e *signing.Error
+	if !errors.As(err, &e) || e.Kind != signing.KindBusy || e.RetryAfter <= 0 {
+		t.Errorf("%s = %v, want KindBusy with RetryAfter", what, err)
+	}
+}
+
+func TestUploadsAreRefusedWithoutFreeSpace(t *testing.T) {
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
+	op := create(t, s, "r", "a")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, store.Config{Folder: folder, MinFree: 1 << 60})
+	_, err := s.NewUpload(t.Context())
+	wantBusy(t, "NewUpload", err)
+	readBack(t, s, op, "a")
+	end(t, s, op, time.Now()) // what was accepted can be finished
+}
+
+// Space of removed operations is used again or given back.
+func TestSweepShrinksTheDatabase(t *testing.T) {
+	s := open(t, store.Config{Retention: store.Retention{Age: time.Hour}})
+	for i := range 3 {
+		op := create(t, s, fmt.Sprint(i), make([]string, 1000)...)
+		for from := 0; from < 1000; from += 2 { // two small sections at a time go into the database
+			var failed []signing.DocumentResult
+			for k := range 2 {
+				ref := signing.Ref{Operation: op.ID, Index: from + k}
+				failed = append(failed, signing.DocumentResult{Ref: ref, Failure: &signing.Failure{Detail: strings.Repeat("x", 4000)}})
+			}
+			if err := s.FinishDocuments(t.Context(), failed); err != nil {
+				t.Fatal(err)
+			}
+		}
+		end(t, s, op, time.Now().Add(-2*time.Hour))
+	}
+	before, _, err := s.Pages(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Sweep(t.Context()); n != 3 || err != nil {
+		t.Fatalf("Sweep = %d, %v, want 3", n, err)
+	}
+	after, free, err := s.Pages(t.Context())
+	if err != nil || before < 3000 || after > before/2 || free > 1024 {
+		t.Errorf("pages = %d, then %d with %d free, %v, want most given back", before, after, free, err)
+	}
+}
+
+// The promise on disk: payload, a little for each document, and a fixed amount. It is measured at every step, with prepared values and
+// sections of the largest usual size, in chunks as the worker does it.
+func TestDiskStaysBounded(t *testing.T) {
+	const documents, size, prepared, section = 600, 10 << 10, 10 << 10, 20 << 10
+	const bound = documents*size*105/100 + documents*(40<<10) + 16<<20
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
+	peak := int64(0)
+	look := func() { peak = max(peak, diskUsage(t, folder)) }
+	contents := make([]string, documents)
+	for i := range contents {
+		contents[i] = strings.Repeat("x", size)
+	}
+	op := create(t, s, "r", contents...)
+	look()
+	var refs []signing.Ref
+	for i := range documents {
+		refs = append(refs, signing.Ref{Operation: op.ID, Index: i})
+	}
+	if err := s.SavePrepared(t.Context(), preparedFor(refs, prepared)); err != nil { // all at once, as nobody should
+		t.Fatal(err)
+	}
+	look()
+	for from := 0; from < documents; from += 50 {
+		sign(t, s, refs[from:from+50], section)
+		look()
+	}
+	if peak > bound {
+		t.Errorf("state folder held %d bytes, want at most %d", peak, bound)
+	}
+	if wal, err := os.Stat(filepath.Join(folder, "metadata.db-wal")); err != nil || wal.Size() > 9<<20 {
+		t.Errorf("WAL = %v, %v, want at most 9 MiB", wal.Size(), err)
+	}
+	t.Logf("peak %d KiB, payload %d KiB, allowed %d KiB", peak>>10, documents*size>>10, bound>>10)
+}
+
+// sign takes prepared documents to signed.
+func sign(t *testing.T, s signing.Store, refs []signing.Ref, section int) {
+	t.Helper()
+	call := fmt.Sprint(refs[0])
+	values := make([][]byte, len(refs))
+	results := make([]signing.DocumentResult, len(refs))
+	for i, ref := range refs {
+		values[i] = make([]byte, 256)
+		results[i] = signing.DocumentResult{Ref: ref, Section: make([]byte, section)}
+	}
+	err := errors.Join(s.BeginCall(t.Context(), call, "credential", refs), s.EndCall(t.Context(), call, values), s.FinishDocuments(t.Context(), results))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func preparedFor(refs []signing.Ref, size int) []signing.PreparedDocument {
+	docs := make([]signing.PreparedDocument, len(refs))
+	for i, ref := range refs {
+		docs[i] = signing.PreparedDocument{Ref: ref, Prepared: signing.Prepared{Digest: make([]byte, 32), State: make([]byte, size)}}
+	}
+	return docs
+}
+
+// diskUsage is the space allocated for everything in a folder, as du counts it.
+func diskUsage(t *testing.T, folder string) (sum int64) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		sum += allocated(t, path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
