@@ -103,13 +103,21 @@ func newHTTPClient(caFile string) (*http.Client, error) {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--ca: %w", err)}
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usageError{fmt.Errorf("--ca: %s holds no PEM certificate", caFile)}
+	if err := trust(pool, caFile); err != nil {
+		return nil, err
 	}
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return &http.Client{Transport: transport}, nil
+}
+
+// trust adds the certificates of a PEM file to pool.
+func trust(pool *x509.CertPool, caFile string) error {
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return usageError{fmt.Errorf("--ca: %w", err)}
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return usageError{fmt.Errorf("--ca: %s holds no PEM certificate", caFile)}
+	}
+	return nil
 }

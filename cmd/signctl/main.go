@@ -27,16 +27,17 @@ const usage = `signctl signs documents with a signstash proxy.
   signctl sign FILES... [--out DIR]   sign files; the signed ones are written to DIR
   signctl status REF                  how far the operations with that reference have come
   signctl get REF [--out DIR]         fetch the signed documents of an operation
+  signctl verify FILES... [--ca FILE] say whether the signatures in PDF files are valid; asks nobody
   signctl version
 
-Each command has --help. The proxy and the credentials are given by flags or by environment variables:
+Each command has --help. But for verify, the proxy and the credentials are given by flags or by environment variables:
 
   SIGNSTASH_URL         the proxy, as http://localhost:8080      (--url)
   SIGNSTASH_CLIENT_ID   id of the client service                 (--client-id)
   SIGNSTASH_SECRET      its secret; there is no flag for it      (--secret-file)
   SIGNSTASH_TOKEN       a Bearer token made elsewhere, in place of id and secret
 
-Exit code: 0 all went well, 1 a document was not signed or an operation not found, 2 wrong usage.
+Exit code: 0 all went well; 1 a document was not signed or is not valid, or an operation was not found; 2 wrong usage.
 `
 
 func main() {
@@ -59,7 +60,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		return exitUsage
 	}
 	commands := map[string]func(context.Context, []string, streams) error{
-		"sign": runSign, "status": runStatus, "get": runGet,
+		"sign": runSign, "status": runStatus, "get": runGet, "verify": runVerify,
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 )
 
 // result is what a command printed and how it ended.
@@ -263,6 +265,8 @@ func TestUsage(t *testing.T) {
 		{"no certificates", []string{"status", "r", "--ca", files[0]}, "holds no PEM certificate"},
 		{"two references", []string{"status", "r", "s"}, "exactly one reference"},
 		{"no reference", []string{"get"}, "exactly one reference"},
+		{"nothing to verify", []string{"verify"}, "no files"},
+		{"nobody to trust", []string{"verify", files[0], "--ca", files[0]}, "holds no PEM certificate"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -275,10 +279,38 @@ func TestUsage(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"sign", "--help"}, {"status", "-h"}, {"get", "-help"}, {"version"}} {
+	for _, args := range [][]string{{"--help"}, {"sign", "--help"}, {"status", "-h"}, {"get", "-help"}, {"verify", "-h"}, {"version"}} {
 		if r := signctl(t, "", args...); r.code != exitOK || r.out == "" || r.err != "" {
 			t.Errorf("signctl %q ended with %d and printed %q and %q", args, r.code, r.out, r.err)
 		}
+	}
+}
+
+func TestVerifyNamesWhatItCannotRead(t *testing.T) {
+	notAPDF := write(t, map[string]string{"a.pdf": "Dear Sir or Madam"})[0]
+	r := signctl(t, "", "verify", notAPDF, "missing.pdf")
+	if r.code != exitFailed || !strings.Contains(r.err, "FAILED "+notAPDF+": ") || !strings.Contains(r.err, "FAILED missing.pdf: no such file") {
+		t.Errorf("verify ended with %d and printed %q", r.code, r.err)
+	}
+}
+
+func TestPrintReport(t *testing.T) {
+	var out bytes.Buffer
+	printReport(&out, "a.pdf", &pades.Report{Size: 100, Signatures: []pades.SignatureReport{
+		{Field: "S\x1b[2J", Level: "B-T", End: 50, Faults: []string{"the digest is another\x07"}, Tampered: []string{"a page"}, Notes: []string{"n"}},
+		{Field: "T", Timestamp: true, End: 100, Whole: true},
+	}})
+	want := `a.pdf: NOT VALID
+  1 signature "S\x1b[2J": NOT VALID, PAdES B-T
+    covers   the first 50 of 100 bytes
+    FAULT    the digest is another?
+    TAMPERED a page
+    note     n
+  2 document timestamp "T": valid
+    covers   the whole file
+`
+	if out.String() != want {
+		t.Errorf("printReport wrote %q, want %q", out.String(), want)
 	}
 }
 
