@@ -36,6 +36,7 @@ type embedded struct {
 	dir string
 	log logr.Logger
 	o   EmbeddedOptions
+	crl *crl // guarded by Provider.mu; nil until asked for
 }
 
 // material is the content of the identity file.
@@ -52,7 +53,7 @@ func OpenEmbedded(dir string, log logr.Logger, o EmbeddedOptions) (*Provider, er
 		o.Name = "embedded"
 	}
 	p := newProvider(o.Options)
-	p.embedded = &embedded{dir, log, o}
+	p.embedded = &embedded{dir: dir, log: log, o: o}
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open embedded key: %w", err)
 	}

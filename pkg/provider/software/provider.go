@@ -32,7 +32,7 @@ type Provider struct {
 	slots    chan struct{} // one for each signature at a time
 	embedded *embedded     // nil for PKCS#12
 
-	mu      sync.Mutex // guards renewal
+	mu      sync.Mutex // guards renewal and the CRL
 	current atomic.Pointer[identity]
 }
 
