@@ -53,7 +53,11 @@ func (p *progress) line(format string, args ...any) {
 
 // accepted tells that a batch is durable at the proxy.
 func (p *progress) accepted(b batch, a *client.Accepted) {
-	p.notice("%d documents accepted as %s (operation %d at %s:%d)", len(b.files), b.reference, a.ID, a.Host, a.Port)
+	noun := "documents"
+	if len(b.files) == 1 {
+		noun = "document"
+	}
+	p.notice("%d %s accepted as %s (operation %d at %s:%d)", len(b.files), noun, b.reference, a.ID, a.Host, a.Port)
 }
 
 // signed tells that a signed file was written.
