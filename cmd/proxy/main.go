@@ -20,10 +20,11 @@ import (
 var version = "devel"
 
 func main() {
+	// Signals after the first are ignored: engines, shells and timeout(1) send them twice, to process and group. The grace period
+	// bounds the stop, and SIGKILL is there for the impatient: nothing accepted is lost by it.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks for an orderly end; after it signals do what they do by default, so that a second one ends at once.
-	context.AfterFunc(ctx, stop)
 	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "proxy: %v\n", err)
 	}
