@@ -179,6 +179,7 @@ type harness struct {
 	format   fakeFormat
 	store    signing.Store
 	cfg      signing.Config
+	waiting  bool // submit as a sync request
 	*signing.Service
 	stop func()
 }
@@ -222,7 +223,7 @@ func (h *harness) submit(client, reference string, contents ...string) (signing.
 	if err != nil {
 		return signing.Operation{}, err
 	}
-	sub := signing.Submission{ClientService: client, Request: signing.Request{ExternalReference: reference, Description: "test"}}
+	sub := signing.Submission{ClientService: client, Waiting: h.waiting, Request: signing.Request{ExternalReference: reference, Description: "test"}}
 	for i, c := range contents {
 		content, err := up.Add(bytes.NewReader([]byte(c)))
 		if err != nil {

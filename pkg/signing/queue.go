@@ -28,6 +28,7 @@ type queue struct {
 	max     int
 	open    bool
 	queued  int                // documents reserved and not released
+	coming  int                // operations for which room was reserved and that are neither pushed nor released
 	lanes   [2][]entry         // 0: somebody waits, 1: nobody does
 	active  [2]int             // running operations of each lane
 	since   map[ID]time.Time   // of all that have not ended
@@ -70,14 +71,17 @@ func (q *queue) reserve(n int) error {
 		return err
 	}
 	q.queued += n
+	q.coming++
 	return nil
 }
 
-// release gives room back.
+// release gives reserved room back.
 func (q *queue) release(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.queued -= n
+	q.coming--
+	q.signal()
 }
 
 // push adds an operation for which room was reserved.
@@ -85,6 +89,7 @@ func (q *queue) push(e entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.since[e.id] = e.since
+	q.coming--
 	q.pushLocked(e)
 }
 
@@ -136,7 +141,7 @@ func (q *queue) next(ctx context.Context) (entry, bool) {
 		if ctx.Err() != nil {
 			return entry{}, false
 		}
-		if e, ok := q.take(); ok {
+		if e, ok, _ := q.take(len(q.lanes)); ok {
 			return e, true
 		}
 		select {
@@ -147,18 +152,35 @@ func (q *queue) next(ctx context.Context) (entry, bool) {
 	}
 }
 
-func (q *queue) take() (entry, bool) {
+// nextWaiting returns an operation that a client waits for; false when there is none and none is being stored any more, or ctx is
+// done. The queue must be closed.
+func (q *queue) nextWaiting(ctx context.Context) (entry, bool) {
+	for {
+		e, ok, coming := q.take(1)
+		if ok || coming == 0 {
+			return e, ok
+		}
+		select {
+		case <-ctx.Done():
+			return entry{}, false
+		case <-q.changed:
+		}
+	}
+}
+
+// take removes the next operation of the first so many lanes, and tells how many are coming.
+func (q *queue) take(lanes int) (e entry, ok bool, coming int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for lane := range q.lanes {
+	for lane := range lanes {
 		if len(q.lanes[lane]) > 0 && q.active[lane] < maxActive {
 			e := q.lanes[lane][0]
 			q.lanes[lane] = q.lanes[lane][1:]
 			q.active[lane]++
-			return e, true
+			return e, true, q.coming
 		}
 	}
-	return entry{}, false
+	return entry{}, false, q.coming + len(q.lanes[0])
 }
 
 // done says that an operation taken by next is not being worked on any more; ended, that it will not come back.

@@ -241,3 +241,20 @@ func TestRestartResumes(t *testing.T) {
 		slices.Sort(h.provider.callSizes())
 	})
 }
+
+// A client that waits gets its result although the stop came before its operation was begun.
+func TestStopBeginsWhatIsWaitedFor(t *testing.T) {
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.waiting = true
+		var ids []signing.ID
+		for _, name := range names(20) {
+			ids = append(ids, h.mustSubmit("a", name, name)) // none has been begun: this goroutine has not paused
+		}
+		h.stop()
+		for _, id := range ids {
+			if op, err := h.store.Operation(t.Context(), id); err != nil || op.Status != signing.StatusExecuted {
+				t.Errorf("after a stop: %v, %v, want EXECUTED", op.Status, err)
+			}
+		}
+	})
+}

@@ -7,7 +7,7 @@ import (
 )
 
 // Start opens the service, resumes what an earlier process left, and works until ctx is done. Then it lets nothing more in,
-// gives running operations Config.Grace to end, and returns; what has not ended by then is resumed by the next Start from disk.
+// gives running operations and those that a client waits for Config.Grace to end, and returns; what has not ended by then is resumed by the next Start from disk.
 // A Service is started once.
 func (s *Service) Start(ctx context.Context) error {
 	defer s.halt()
@@ -31,6 +31,13 @@ func (s *Service) Start(ctx context.Context) error {
 	s.queue.setOpen(false)
 	cut := time.AfterFunc(s.cfg.Grace, func() { stop(); s.halt() })
 	defer cut.Stop()
+	for { // what a client waits for is still begun
+		e, ok := s.queue.nextWaiting(work)
+		if !ok {
+			break
+		}
+		running.Go(func() { s.run(work, e) })
+	}
 	running.Wait()
 	return nil
 }
