@@ -1,5 +1,6 @@
 // Signingservice is a simulated remote signing service for tests, demonstrations and clusters. It is no signing service: its keys
-// live as long as the process and its certificates say SIMULATED. See package service for what it speaks.
+// live as long as the process and its certificates say SIMULATED. See package service for what
+// it speaks; beside it stand a timestamp authority (/tsa), OCSP (/ocsp) and CRLs (/crl/0, /crl/1).
 package main
 
 import (
@@ -16,8 +17,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-
-	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
 func main() {
@@ -35,9 +34,6 @@ const banner = `
   *********************************************************************
 `
 
-// adminPath is where the simulation's own controls are mounted.
-const adminPath = "/simulator"
-
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	set, err := parse(args, stderr)
 	if err != nil {
@@ -49,36 +45,29 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if !set.quiet {
 		set.options.Log = logr.FromSlogHandler(slog.NewJSONHandler(stderr, nil))
 	}
-	s, err := service.New(set.options)
-	if err != nil {
-		return fmt.Errorf("make service: %w", err)
-	}
-	defer s.Close()
-	for _, f := range set.faults {
-		if err := s.Misbehave(f); err != nil {
-			return err
-		}
-	}
-	if set.rootFile != "" {
-		if err := os.WriteFile(set.rootFile, s.Authority().RootPEM(), 0o644); err != nil {
-			return fmt.Errorf("write root certificate: %w", err)
-		}
-	}
 	listener, err := net.Listen("tcp", set.address)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	defer func() { _ = listener.Close() }()
+	sim, err := newSimulation(set, "http://"+listener.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer sim.service.Close()
+	if set.rootFile != "" {
+		if err := os.WriteFile(set.rootFile, sim.service.Authority().RootPEM(), 0o644); err != nil {
+			return fmt.Errorf("write root certificate: %w", err)
+		}
+	}
 	fmt.Fprint(stderr, banner)
 	fmt.Fprintf(stdout, "listening on http://%s\n", listener.Addr())
-	return serve(ctx, listener, s)
+	return serve(ctx, listener, sim)
 }
 
 // serve runs until ctx ends, then gives running requests a moment.
-func serve(ctx context.Context, listener net.Listener, s *service.Service) error {
-	mux := http.NewServeMux()
-	mux.Handle("/", s)
-	mux.Handle(adminPath+"/", http.StripPrefix(adminPath, s.Admin()))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
+func serve(ctx context.Context, listener net.Listener, sim *simulation) error {
+	server := &http.Server{Handler: sim.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
@@ -86,7 +75,7 @@ func serve(ctx context.Context, listener net.Listener, s *service.Service) error
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	s.Close()
+	sim.service.Close()
 	stopping, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if err := server.Shutdown(stopping); err != nil {

@@ -28,9 +28,17 @@ type Authority struct {
 	keys   map[KeyKind]crypto.Signer
 }
 
-// NewAuthority makes an authority with new keys.
-func NewAuthority() (*Authority, error) {
+// NewAuthority makes an authority with new keys, whose certificates do not say where their status is to be asked.
+func NewAuthority() (*Authority, error) { return NewAuthorityAt("") }
+
+// NewAuthorityAt makes an authority whose certificates send to base/ocsp for OCSP, and for CRLs to base/crl/0 (what the issuing
+// certificate issued) and base/crl/1 (what the root issued).
+func NewAuthorityAt(base string) (*Authority, error) {
 	a := &Authority{keys: make(map[KeyKind]crypto.Signer), serial: time.Now().UnixNano()}
+	var rootCRL string
+	if base != "" {
+		a.OCSPURL, a.CRLURL, rootCRL = base+"/ocsp", base+"/crl/0", base+"/crl/1"
+	}
 	var err error
 	if a.rootKey, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader); err != nil {
 		return nil, fmt.Errorf("make root key: %w", err)
@@ -38,10 +46,10 @@ func NewAuthority() (*Authority, error) {
 	if a.issuingKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return nil, fmt.Errorf("make issuing key: %w", err)
 	}
-	if a.root, err = a.certifyCA("Root", 1, a.rootKey.Public(), nil, a.rootKey); err != nil {
+	if a.root, err = a.certifyCA("Root", 1, a.rootKey.Public(), ""); err != nil {
 		return nil, err
 	}
-	a.issuing, err = a.certifyCA("Issuing", 0, a.issuingKey.Public(), a.root, a.rootKey)
+	a.issuing, err = a.certifyCA("Issuing", 0, a.issuingKey.Public(), rootCRL)
 	return a, err
 }
 
@@ -49,7 +57,8 @@ func name(common string) pkix.Name {
 	return pkix.Name{Country: []string{"XX"}, Organization: []string{"SIMULATED - NO LEGAL VALUE"}, CommonName: "SIMULATED " + common}
 }
 
-func (a *Authority) certifyCA(common string, below int, key crypto.PublicKey, parent *x509.Certificate, signer crypto.Signer) (*x509.Certificate, error) {
+// certifyCA makes a certificate that the root signs, also its own.
+func (a *Authority) certifyCA(common string, below int, key crypto.PublicKey, crl string) (*x509.Certificate, error) {
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: a.nextSerial(), Subject: name(common + " CA"),
@@ -57,10 +66,13 @@ func (a *Authority) certifyCA(common string, below int, key crypto.PublicKey, pa
 		IsCA: true, BasicConstraintsValid: true, MaxPathLen: below, MaxPathLenZero: below == 0,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
+	parent := a.root
 	if parent == nil {
 		parent = template
+	} else if crl != "" {
+		template.OCSPServer, template.CRLDistributionPoints = []string{a.OCSPURL}, []string{crl}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, signer)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, a.rootKey)
 	if err != nil {
 		return nil, fmt.Errorf("issue %s CA certificate: %w", common, err)
 	}

@@ -156,6 +156,7 @@ func TestConformance(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			opts := service.Options{Asynchronous: c.async, PendingPolls: -1}
 			if c.credential != (service.Credential{}) {
+				c.credential.Multisign = 12 // the first profile has full batches of 100
 				opts.Credentials = []service.Credential{c.credential}
 			}
 			set := c.settings
