@@ -53,6 +53,11 @@ func idList(ids []int64) string {
 // SavePrepared implements signing.Journal. Much data is written in several transactions; a conflict found before the first stores nothing.
 func (s *Store) SavePrepared(ctx context.Context, docs []signing.PreparedDocument) error {
 	pieces := split(docs, func(d signing.PreparedDocument) int { return len(d.Digest) + len(d.State) + preparedRowBytes })
+	if len(pieces) > 1 {
+		if err := s.do(ctx, 0, func(t *tx) error { return t.mayPrepare(docs) }); err != nil {
+			return err
+		}
+	}
 	for _, p := range pieces {
 		s.step("prepared")
 		if err := s.do(ctx, p.bytes, func(t *tx) error { return t.savePrepared(p.items) }); err != nil {
@@ -65,12 +70,30 @@ func (s *Store) SavePrepared(ctx context.Context, docs []signing.PreparedDocumen
 // preparedRowBytes is about what a row takes beside its content.
 const preparedRowBytes = 64
 
-func (t *tx) savePrepared(docs []signing.PreparedDocument) error {
+// mayPrepare is the comparison of savePrepared without the swap.
+func (t *tx) mayPrepare(docs []signing.PreparedDocument) error {
+	ids, err := t.documentIDs(refsOf(docs))
+	if err != nil {
+		return err
+	}
+	var n int
+	err = t.get("SELECT count(*) FROM progress WHERE state IN ('received', 'prepared') AND id IN (SELECT value FROM json_each(?))", []any{idList(ids)}, &n)
+	if err == nil && n != len(ids) {
+		return signing.ErrConflict
+	}
+	return err
+}
+
+func refsOf(docs []signing.PreparedDocument) []signing.Ref {
 	refs := make([]signing.Ref, len(docs))
 	for i, d := range docs {
 		refs[i] = d.Ref
 	}
-	ids, err := t.documentIDs(refs)
+	return refs
+}
+
+func (t *tx) savePrepared(docs []signing.PreparedDocument) error {
+	ids, err := t.documentIDs(refsOf(docs))
 	if err != nil {
 		return err
 	}

@@ -109,6 +109,7 @@ func (s *Store) sweepSome(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	s.step("sweep: rows deleted")
 	for _, e := range batch { // rows first: a file without a row is removed at the next start, a row without a file is a lie
 		s.stored.Add(-e.bytes)
 		if err := os.Remove(s.folder.operation(e.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {

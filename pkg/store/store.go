@@ -71,7 +71,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	s.writer = startWriter(conn)
+	s.writer = startWriter(conn, s.step)
 	if s.read, err = connect(s.folder.database(), false); err != nil {
 		return err
 	}

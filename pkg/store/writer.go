@@ -23,6 +23,7 @@ type writer struct {
 	stmts map[string]*sql.Stmt // by text; used by the goroutine alone
 	jobs  chan *job
 	ended chan struct{}
+	step  func(string)
 }
 
 // job is one caller's write: all of it is committed, or nothing.
@@ -37,8 +38,8 @@ type tx struct{ w *writer }
 
 var errClosed = errors.New("store is closed")
 
-func startWriter(conn *sql.Conn) *writer {
-	w := &writer{conn: conn, stmts: make(map[string]*sql.Stmt), jobs: make(chan *job, groupJobs), ended: make(chan struct{})}
+func startWriter(conn *sql.Conn, step func(string)) *writer {
+	w := &writer{conn: conn, stmts: make(map[string]*sql.Stmt), jobs: make(chan *job, groupJobs), ended: make(chan struct{}), step: step}
 	go w.loop()
 	return w
 }
@@ -122,8 +123,10 @@ func (w *writer) transaction(group []*job) (results []error, err error) {
 	if stored == 0 {
 		return results, nil
 	}
+	w.step("commit")
 	_, err = t.exec("COMMIT")
 	committed = err == nil
+	w.step("committed")
 	return results, err
 }
 

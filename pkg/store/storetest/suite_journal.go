@@ -138,6 +138,20 @@ var journalTests = []test{
 		}
 		f.wantStates("after", op.ID, signing.DocumentValued)
 	}},
+	{name: "one conflict stores nothing of a large change", run: func(f *fixture) {
+		const n = 20
+		op := f.create("c", "r", many(n)...)
+		refs := refsOf(op.ID, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19)
+		f.advance(signing.DocumentFailed, refs[n-1:])
+		prepared := preparedOf(refs)
+		for i := range prepared {
+			prepared[i].State = make([]byte, 1<<20)
+		}
+		f.wantConflict("SavePrepared", f.SavePrepared(f.ctx(), prepared))
+		want := slices.Repeat([]signing.DocumentState{signing.DocumentReceived}, n)
+		want[n-1] = signing.DocumentFailed
+		f.wantStates("after", op.ID, want...)
+	}},
 	{name: "a large change is stored whole", run: func(f *fixture) {
 		const n = 700
 		op := f.create("c", "r", many(n)...)
