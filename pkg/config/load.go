@@ -64,7 +64,7 @@ func Load(in Input) (Config, error) {
 			continue
 		}
 		if err := s.value.set(v.text); err != nil {
-			l.mistake("%s: %v, not %s", v.origin, err, quote(v.text))
+			l.mistake("%s: %v, not %s%s", v.origin, err, quote(v.text), hint(v.text))
 		}
 	}
 	c.complete()
@@ -73,6 +73,15 @@ func Load(in Input) (Config, error) {
 		return Config{}, &InvalidError{Mistakes: l.mistakes}
 	}
 	return c, nil
+}
+
+// hint explains values that nobody has written: for a Service named server, the kubelet sets SERVER_PORT=tcp://10.0.0.1:8080 in every
+// pod that allows it.
+func hint(text string) string {
+	if strings.HasPrefix(text, "tcp://") {
+		return " (a service link of Kubernetes? enableServiceLinks: false switches them off)"
+	}
+	return ""
 }
 
 // first returns the first value that is not empty.

@@ -229,6 +229,10 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	)
 }
 
+func TestServiceLinkIsExplained(t *testing.T) {
+	wantMistakes(t, Input{Env: []string{"SERVER_PORT=tcp://10.0.0.1:8080"}}, "enableServiceLinks")
+}
+
 func TestHelpAndVersionComeFirst(t *testing.T) {
 	for _, arg := range []string{"--help", "-h", "-help"} {
 		if c := load(t, Input{Args: []string{"--server.port=x", arg}}); !c.Help || c.Version {
