@@ -209,3 +209,55 @@ func benchWork(b *testing.B, s *store.Store, id signing.ID, from int) {
 	}
 	check(s.FinishDocuments(ctx, results))
 }
+
+// BenchmarkSmall takes operations of one document of 200 KB through everything, 50 at a time, as sync clients send them. Each takes
+// six commits, which share their fsyncs; commits and the operations a second say how well.
+func BenchmarkSmall(b *testing.B) {
+	s, err := store.Open(b.Context(), store.Config{Folder: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	content := make([]byte, benchBytes)
+	_, _ = rand.Read(content)
+	numbers := make(chan int)
+	var clients sync.WaitGroup
+	start, before := time.Now(), cpuTime(b)
+	for range 50 {
+		clients.Go(func() {
+			for i := range numbers {
+				benchSmallOne(b, s, fmt.Sprint(i), content)
+			}
+		})
+	}
+	for i := range b.N {
+		numbers <- i
+	}
+	close(numbers)
+	clients.Wait()
+	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "operations/s")
+	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(b.N), "µs-cpu/operation")
+}
+
+func benchSmallOne(b *testing.B, s *store.Store, reference string, content []byte) {
+	ctx := b.Context()
+	check := func(err error) {
+		if err != nil {
+			b.Error(err)
+		}
+	}
+	up, err := s.NewUpload(ctx)
+	check(err)
+	c, err := up.Add(bytes.NewReader(content))
+	check(err)
+	n := signing.NewOperation{ClientService: "c", Created: time.Now(), Contents: []signing.Content{c}}
+	n.Request.ExternalReference, n.Request.Documents = reference, []signing.DocumentRequest{{ExternalReference: reference}}
+	op, err := s.Create(ctx, up, n)
+	check(err)
+	ref := signing.Ref{Operation: op.ID}
+	check(s.SavePrepared(ctx, []signing.PreparedDocument{{Ref: ref, Prepared: signing.Prepared{State: make([]byte, benchPrepared)}}}))
+	check(s.BeginCall(ctx, reference, "credential", []signing.Ref{ref}))
+	check(s.EndCall(ctx, reference, [][]byte{make([]byte, 256)}))
+	check(s.FinishDocuments(ctx, []signing.DocumentResult{{Ref: ref, Section: make([]byte, benchSection)}}))
+	check(s.SetStatus(ctx, op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()}))
+}

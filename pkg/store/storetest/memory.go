@@ -151,7 +151,10 @@ func (m *Memory) Create(_ context.Context, up signing.Upload, n signing.NewOpera
 		op = m.add(u, n)
 		return nil
 	})
-	return op, err
+	if err != nil {
+		return signing.Operation{}, err
+	}
+	return op, nil
 }
 
 func (m *Memory) add(u *upload, n signing.NewOperation) signing.Operation {

@@ -1,0 +1,155 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+)
+
+// TestFullDisk runs fullHelper in a mount namespace of its own, with a small file system for it to fill.
+func TestFullDisk(t *testing.T) {
+	folder := t.TempDir()
+	cmd := helper(t, "full", "STORE_TEST_FOLDER="+folder)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	switch {
+	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EINVAL) || strings.Contains(string(out), errNoMount):
+		t.Skipf("no file system can be mounted here: %v %s", err, out)
+	case err != nil:
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+const errNoMount = "mount small file system"
+
+// fullHelper fills the disk at every point where the store writes, and looks at what it says and whether it recovers.
+func fullHelper() error {
+	folder := os.Getenv("STORE_TEST_FOLDER")
+	if err := syscall.Mount("small", folder, "tmpfs", 0, "size=16m"); err != nil {
+		return fmt.Errorf("%s: %w", errNoMount, err)
+	}
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Config{Folder: filepath.Join(folder, "state"), MinFree: -1})
+	if err != nil {
+		return err
+	}
+	f := &full{Store: s, ctx: ctx, ballast: filepath.Join(folder, "ballast")}
+	f.intake()
+	f.journal()
+	f.expect("Close", s.Close(), "")
+	return errors.Join(f.wrong...)
+}
+
+// full is a store on a disk that can be filled.
+type full struct {
+	*store.Store
+	ctx     context.Context
+	ballast string
+	wrong   []error
+}
+
+// expect notes an error that is not of a kind; none = success.
+func (f *full) expect(what string, err error, want signing.Kind) {
+	if want == "" && err == nil || want != "" && err != nil && signing.KindOf(err) == want {
+		return
+	}
+	f.wrong = append(f.wrong, fmt.Errorf("%s = %w, want kind %q", what, errorOrNone(err), want))
+}
+
+func errorOrNone(err error) error {
+	if err == nil {
+		return errors.New("no error")
+	}
+	return err
+}
+
+// fill takes all space there is.
+func (f *full) fill() {
+	file, err := os.Create(f.ballast)
+	f.expect("make ballast", err, "")
+	for size := 1 << 20; size > 0; size /= 2 {
+		for err = nil; err == nil; {
+			_, err = file.Write(make([]byte, size))
+		}
+	}
+	_ = file.Close()
+}
+
+func (f *full) free() { f.expect("remove ballast", os.Remove(f.ballast), "") }
+
+func (f *full) create(reference string, size int) (signing.Operation, error) {
+	up, err := f.NewUpload(f.ctx)
+	if err != nil {
+		return signing.Operation{}, err
+	}
+	defer up.Discard()
+	c, err := up.Add(bytes.NewReader(make([]byte, size)))
+	if err != nil {
+		return signing.Operation{}, err
+	}
+	return f.Create(f.ctx, up, signing.NewOperation{ClientService: "c", Contents: []signing.Content{c},
+		Request: signing.Request{ExternalReference: reference, Documents: make([]signing.DocumentRequest, 1)}})
+}
+
+// intake: a document that does not fit is refused as busy, and leaves room for the next.
+func (f *full) intake() {
+	op, err := f.create("before", 1000)
+	f.expect("Create", err, "")
+	for range 3 {
+		_, err = f.create("too large", 64<<20)
+		f.expect("Add of more than there is room", err, signing.KindBusy)
+	}
+	_, err = f.create("after", 1<<20)
+	f.expect("Create afterwards", err, "")
+	_, err = f.Operation(f.ctx, op.ID)
+	f.expect("Operation", err, "")
+}
+
+// journal: on a full disk every write fails as storage or busy, reads go on, and all is well once there is room again.
+func (f *full) journal() {
+	op, err := f.create("journal", 1000)
+	f.expect("Create", err, "")
+	refs := []signing.Ref{{Operation: op.ID}}
+	docs, err := f.Documents(f.ctx, op.ID, 0, 1)
+	f.expect("Documents", err, "")
+	f.fill()
+	f.expect("SavePrepared on a full disk", f.SavePrepared(f.ctx, preparedFor(refs, 6<<20)), signing.KindStorage)
+	file, err := f.OpenFile(f.ctx, op.ID, docs[0].Content)
+	f.expect("OpenFile on a full disk", err, "")
+	if err == nil {
+		_ = file.Close()
+	}
+	f.free()
+	f.expect("SavePrepared", f.SavePrepared(f.ctx, preparedFor(refs, 10)), "")
+	f.expect("BeginCall", f.BeginCall(f.ctx, "call", "credential", refs), "")
+	f.expect("EndCall", f.EndCall(f.ctx, "call", [][]byte{[]byte("value")}), "")
+	f.fill()
+	section := make([]byte, 1<<20)
+	f.expect("FinishDocuments on a full disk", f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}), signing.KindStorage)
+	docs, err = f.Documents(f.ctx, op.ID, 0, 1)
+	f.expect("Documents on a full disk", err, "")
+	if len(docs) != 1 || docs[0].State != signing.DocumentValued {
+		f.wrong = append(f.wrong, fmt.Errorf("documents on a full disk = %v, want one that is valued", docs))
+	}
+	f.free()
+	f.expect("FinishDocuments", f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}), "")
+	file, err = f.OpenSection(f.ctx, refs[0])
+	f.expect("OpenSection", err, "")
+	if err == nil {
+		_ = file.Close()
+	}
+	f.expect("Check", f.Check(f.ctx), "")
+}
