@@ -8,8 +8,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Flags of a widget that would keep it from being seen: Invisible, Hidden, NoView (ISO 32000-2 table 167).
-const hidingFlags = 1 | 2 | 32
+// Flags of a widget (ISO 32000-2 table 167): Print, and those that would keep it from being seen: Invisible, Hidden, NoView.
+const (
+	printFlag   = 4
+	hidingFlags = 1 | 2 | 32
+)
 
 // emptyField is an existing signature field without a signature, and its widget.
 type emptyField struct {
@@ -77,18 +80,23 @@ func fieldSpot(doc *pdf.Document, found *field, name string) (spot, error) {
 	if e.lock, err = doc.Dict(found.dict.Get("Lock")); err != nil {
 		return spot{}, err
 	}
-	at := spot{field: e}
+	page, err := pageOf(doc, widget)
+	if err == nil && page == nil {
+		err = noField(name, "is on no page")
+	}
+	return spot{page: page, field: e}, err
+}
+
+// pageOf returns the page that has a widget among its annotations, whatever the widget's /P says; nil if none has.
+func pageOf(doc *pdf.Document, widget pdf.Ref) (found *pdf.Page, err error) {
 	err = doc.Pages(0, func(p *pdf.Page) (bool, error) {
 		annotations, err := doc.Array(p.Dict.Get("Annots"))
 		if err == nil && slices.Contains(annotations, pdf.Object(widget)) {
-			at.page = p
+			found = p
 		}
-		return at.page == nil, err
+		return found == nil, err
 	})
-	if err == nil && at.page == nil {
-		err = noField(name, "is on no page")
-	}
-	return at, err
+	return found, err
 }
 
 // widgetOf returns a field's widget: the field itself, or the first of its kids (ISO 32000-2 12.5.6.19). The reference is zero where it
@@ -154,8 +162,9 @@ func checkSeed(doc *pdf.Document, dict *pdf.Dict, name string) error {
 	return nil
 }
 
-// fill signs the field: the signature becomes its value, the appearance its widget's, which is made visible and printable.
-func (e *emptyField) fill(u *pdf.Update, page, signature, form pdf.Ref) error {
+// fill signs the field: the signature becomes its value, the appearance its widget's. What need not change is left alone, since readers
+// judge every change that follows an earlier signature.
+func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
 	field, err := u.EditDict(e.field)
 	if err != nil {
 		return err
@@ -165,14 +174,15 @@ func (e *emptyField) fill(u *pdf.Update, page, signature, form pdf.Ref) error {
 	if err != nil {
 		return err
 	}
+	widget.Set("AP", pdf.NewDict("N", form))
+	widget.Delete("AS") // would choose among several appearances
 	flags, err := u.Document().Int(widget.Get("F"), 0)
 	if err != nil {
 		return err
 	}
-	widget.Set("F", pdf.Int(flags&^hidingFlags|widgetFlags))
-	widget.Set("P", page)
-	widget.Set("AP", pdf.NewDict("N", form))
-	widget.Delete("AS") // would choose among several appearances
+	if flags&printFlag == 0 || flags&hidingFlags != 0 {
+		widget.Set("F", pdf.Int(flags&^hidingFlags|widgetFlags))
+	}
 	return nil
 }
 

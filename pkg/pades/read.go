@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
@@ -117,6 +118,12 @@ func (s *signature) checkWidget(doc *pdf.Document) error {
 	if err != nil || !appearance.Has("N") {
 		return fmt.Errorf("the widget has no appearance")
 	}
+	return checkOnPage(doc, ref, widget)
+}
+
+// checkOnPage wants a widget among the annotations of the page that it names, or, since a field that was there before may name none or a
+// wrong one, of any page.
+func checkOnPage(doc *pdf.Document, ref pdf.Ref, widget *pdf.Dict) error {
 	page, err := doc.Dict(widget.Get("P"))
 	if err != nil {
 		return fmt.Errorf("the widget's page: %w", err)
@@ -125,12 +132,17 @@ func (s *signature) checkWidget(doc *pdf.Document) error {
 	if err != nil {
 		return fmt.Errorf("the page's annotations: %w", err)
 	}
-	for _, a := range annotations {
-		if a == pdf.Object(ref) {
-			return nil
-		}
+	if slices.Contains(annotations, pdf.Object(ref)) {
+		return nil
 	}
-	return fmt.Errorf("the widget is not on its page")
+	found, err := pageOf(doc, ref)
+	if err != nil {
+		return fmt.Errorf("the widget's page: %w", err)
+	}
+	if found == nil {
+		return fmt.Errorf("the widget is not on its page")
+	}
+	return nil
 }
 
 // verifyBaseline verifies a PAdES signature over digest and returns its SignedData and certificate.

@@ -128,7 +128,7 @@ func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
 	if v.field == nil {
 		return addWidget(u, f, signature, v.page, rect, appearance)
 	}
-	if err := v.field.fill(u, v.page, signature, appearance); err != nil {
+	if err := v.field.fill(u, signature, appearance); err != nil {
 		return err
 	}
 	_, root, err := u.Document().Catalog()

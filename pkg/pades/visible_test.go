@@ -1,0 +1,409 @@
+package pades
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+const goldenFolder = "appearance/testdata/golden"
+
+// visibleInput is the request of the golden pair, changed by edit.
+func visibleInput(t *testing.T, original []byte, edit func(*signing.VisibleSignature)) signing.Input {
+	t.Helper()
+	casa, err := os.ReadFile(filepath.Join(goldenFolder, "casa.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := input(t, original, signing.LevelB)
+	in.Signature.Visible = &signing.VisibleSignature{
+		LocationType: "COORDINATE", LocationValue: "page=1,x=100,y=500", Area: "width=300,height=200", AreaBackgroundColor: "transparent",
+		TemplateType: "ONE_OFF", OneOffTemplate: "Signed by $certificate.getCommonName()", ImageType: "IMAGE_PNG",
+		Image: &signing.Content{Size: int64(len(casa))},
+	}
+	in.OpenImage = func() (signing.File, error) { return newFile(casa), nil }
+	if edit != nil {
+		edit(in.Signature.Visible)
+	}
+	return in
+}
+
+func signVisible(t *testing.T, original []byte, edit func(*signing.VisibleSignature)) ([]byte, error) {
+	t.Helper()
+	f, k, in := &Format{}, rsaKey(), visibleInput(t, original, edit)
+	p, err := f.Prepare(context.Background(), in, k.credential)
+	if err != nil {
+		return nil, err
+	}
+	section, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
+	if err != nil {
+		return nil, err
+	}
+	return append(bytes.Clone(original), section...), nil
+}
+
+func golden(t *testing.T) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(goldenFolder, "test.pdf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// widgets returns rectangle, page number and appearance of each signed field's widget, in the order of the form.
+func signedWidget(t *testing.T, file []byte, n int) (rect pdf.Rectangle, page int, form *pdf.Stream) {
+	t.Helper()
+	doc, err := pdf.Open(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := readSignatures(doc)
+	if err != nil || n >= len(all) {
+		t.Fatalf("signature %d of %d: %v", n, len(all), err)
+	}
+	ref, widget, err := widgetOf(doc, all[n].field)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rect, _, err = doc.Rectangle(widget.Get("Rect"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page = -1
+	index := 0
+	err = doc.Pages(0, func(p *pdf.Page) (bool, error) {
+		list, err := doc.Array(p.Dict.Get("Annots"))
+		for _, o := range list {
+			if o == pdf.Object(ref) {
+				page = index
+			}
+		}
+		index++
+		return true, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ap, err := doc.Dict(widget.Get("AP"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := doc.Get(ap.Get("N"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	form, _ = o.(*pdf.Stream)
+	return rect, page, form
+}
+
+// verifyAll wants count signatures, all valid.
+func verifyAll(t *testing.T, file []byte, count int) {
+	t.Helper()
+	r, err := Verify(context.Background(), bytes.NewReader(file), int64(len(file)), VerifyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Signatures) != count {
+		t.Errorf("%d signatures, want %d", len(r.Signatures), count)
+	}
+	for _, s := range r.Signatures {
+		if !s.Valid() {
+			t.Errorf("signature in %s: faults %q, tampered %q", s.Field, s.Faults, s.Tampered)
+		}
+	}
+}
+
+func TestVisibleAtCoordinate(t *testing.T) {
+	signed, err := signVisible(t, golden(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rect, page, form := signedWidget(t, signed, 0)
+	if got, want := fmt.Sprintf("%.2f", rect), "{100.00 141.89 400.00 341.89}"; got != want || page != 0 || form == nil {
+		t.Errorf("widget = %s on page %d, want %s on page 0", got, page, want)
+	}
+	verifyAll(t, signed, 1)
+	if n := len(signed) - len(golden(t)); n > 40<<10 {
+		t.Errorf("the signature took %d bytes, want at most 40 KiB; the original product's took 169,000", n)
+	}
+}
+
+func TestVisibleTwice(t *testing.T) {
+	once, err := signVisible(t, golden(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice, err := signVisible(t, once, func(v *signing.VisibleSignature) { v.LocationValue = "page=1,x=100,y=200" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifyAll(t, twice, 2)
+}
+
+func TestVisibleAtPlaceholder(t *testing.T) {
+	signed, err := signVisible(t, golden(t), func(v *signing.VisibleSignature) {
+		v.LocationType, v.LocationValue = "PLACEHOLDER", "TESTE"
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// pdftotext -bbox: xMin 280.0, yMax 69.4 from the top of 841.89.
+	rect, page, _ := signedWidget(t, signed, 0)
+	if page != 0 || rect.X0 < 278 || rect.X0 > 282 || rect.Y1 < 841.89-72 || rect.Y1 > 841.89-66 || rect.Width() < 299.9 || rect.Height() < 199.9 {
+		t.Errorf("widget = %v on page %d, want its top left at 280, 772", rect, page)
+	}
+	verifyAll(t, signed, 1)
+}
+
+// withField adds an empty signature field to a document; kid makes its widget a kid of it, and extra are entries of the field.
+func withField(t *testing.T, original []byte, kid bool, extra *pdf.Dict) []byte {
+	t.Helper()
+	doc, err := pdf.Open(bytes.NewReader(original), int64(len(original)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := pdf.NewUpdate(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := doc.Page(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	widget := pdf.NewDict("Type", pdf.Name("Annot"), "Subtype", pdf.Name("Widget"), "F", pdf.Int(2),
+		"Rect", pdf.Array{pdf.Int(350), pdf.Int(160), pdf.Int(150), pdf.Int(100)})
+	field := widget
+	ref := u.Reserve()
+	widgetRef := ref
+	if kid {
+		field = pdf.NewDict()
+		widget.Set("Parent", ref)
+		widgetRef = u.Add(widget)
+		field.Set("Kids", pdf.Array{widgetRef})
+	}
+	field.Set("FT", pdf.Name("Sig"))
+	field.Set("T", pdf.Text("Assinatura"))
+	for k, v := range extra.All() {
+		field.Set(k, v)
+	}
+	u.Put(ref, field)
+	if err := addAnnotation(u, page.Ref, widgetRef); err != nil {
+		t.Fatal(err)
+	}
+	if err := addToForm(u, &form{}, ref); err != nil {
+		t.Fatal(err)
+	}
+	section, err := u.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(bytes.Clone(original), section...)
+}
+
+func inField(v *signing.VisibleSignature) {
+	v.LocationType, v.LocationValue = "SIGN_FIELD", "Assinatura"
+	v.ImageType, v.Image = "", nil
+}
+
+func TestVisibleInField(t *testing.T) {
+	lock := pdf.NewDict("Lock", pdf.NewDict("Type", pdf.Name("SigFieldLock"), "Action", pdf.Name("Include"), "Fields", pdf.Array{pdf.Text("Other")}))
+	for name, file := range map[string][]byte{
+		"merged": withField(t, golden(t), false, nil), "kid": withField(t, golden(t), true, nil), "lock": withField(t, golden(t), false, lock),
+	} {
+		t.Run(name, func(t *testing.T) {
+			signed, err := signVisible(t, file, inField)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rect, page, form := signedWidget(t, signed, 0)
+			if want := (pdf.Rectangle{X0: 150, Y0: 100, X1: 350, Y1: 160}); rect != want || page != 0 {
+				t.Errorf("widget = %v on page %d, want %v on page 0", rect, page, want)
+			}
+			if box, _ := form.Dict.Get("BBox").(pdf.Array); fmt.Sprint(box) != "[0 0 200 60]" {
+				t.Errorf("BBox = %v, want the field's size", box)
+			}
+			verifyAll(t, signed, 1)
+			if hasLock := bytes.Contains(signed, []byte("/FieldMDP")); hasLock != (name == "lock") {
+				t.Errorf("the signature locks fields: %v, want %v", hasLock, name == "lock")
+			}
+			if _, err := signVisible(t, signed, inField); signing.KindOf(err) != signing.KindVisible || !strings.Contains(err.Error(), "already signed") {
+				t.Errorf("a second signature in the field = %v, want it refused as already signed", err)
+			}
+		})
+	}
+}
+
+// TestVisibleInFieldAfterSignature signs a document first, with the field empty, and then in the field.
+func TestVisibleInFieldAfterSignature(t *testing.T) {
+	once, err := signVisible(t, withField(t, golden(t), false, nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice, err := signVisible(t, once, inField)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifyAll(t, twice, 2)
+}
+
+func TestVisibleRefused(t *testing.T) {
+	locking := pdf.NewDict("SV", pdf.NewDict("Ff", pdf.Int(2), "SubFilter", pdf.Array{pdf.Name("adbe.pkcs7.detached")}))
+	tests := []struct {
+		name string
+		file []byte
+		edit func(*signing.VisibleSignature)
+		want string
+	}{
+		{"page out of range", golden(t), func(v *signing.VisibleSignature) { v.LocationValue = "page=2,x=1,y=1" }, "page 2"},
+		{"outside the page", golden(t), func(v *signing.VisibleSignature) { v.LocationValue = "page=1,x=600,y=1" }, "outside the page"},
+		{"image larger than the area", golden(t), func(v *signing.VisibleSignature) { v.Area = "width=300,height=149" }, "150 x 150 pixels"},
+		{"not an image", golden(t), func(v *signing.VisibleSignature) { v.ImageType = "IMAGE_JPG" }, "not a JPEG"},
+		{"no placeholder", golden(t), func(v *signing.VisibleSignature) { v.LocationType, v.LocationValue = "PLACEHOLDER", "NOWHERE" }, `"NOWHERE" is not in the document`},
+		{"no form", golden(t), inField, "is not in the document"},
+		{"no field", withField(t, golden(t), false, nil), func(v *signing.VisibleSignature) {
+			inField(v)
+			v.LocationValue = "Other"
+		}, "is not in the document"},
+		{"not a signature field", withField(t, golden(t), false, pdf.NewDict("FT", pdf.Name("Tx"))), inField, "not a signature field"},
+		{"no area", withField(t, golden(t), false, pdf.NewDict("Rect", pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(0), pdf.Int(0)})), inField, "empty"},
+		{"no rectangle", withField(t, golden(t), false, pdf.NewDict("Rect", nil)), inField, "rectangle"},
+		{"another encoding demanded", withField(t, golden(t), false, locking), inField, "demands"},
+		{"too much text", withField(t, golden(t), false, nil), func(v *signing.VisibleSignature) {
+			inField(v)
+			v.OneOffTemplate = strings.Repeat("much text ", 300)
+		}, "does not fit"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := signVisible(t, tt.file, tt.edit)
+			e := signing.AsError(err)
+			if err == nil || e.Kind != signing.KindVisible || !strings.Contains(e.Detail, tt.want) {
+				t.Errorf("sign = %v, want %q with %q", err, signing.KindVisible, tt.want)
+			}
+		})
+	}
+}
+
+func TestVisibleRefusesALockedField(t *testing.T) {
+	lock := pdf.NewDict("Lock", pdf.NewDict("Action", pdf.Name("Include"), "Fields", pdf.Array{pdf.Text("Assinatura")}))
+	locked, err := signVisible(t, withField(t, golden(t), false, lock), inField)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Its own signature locks the field's name: another field of that name below it would be locked too.
+	doc, err := pdf.Open(bytes.NewReader(locked), int64(len(locked)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := inspect(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkNamedLocks(doc, f, "Assinatura.second"); signing.KindOf(err) != signing.KindForbidden {
+		t.Errorf("checkNamedLocks = %v, want KindForbidden", err)
+	}
+	if err := checkNamedLocks(doc, f, "Assinatura2"); err != nil {
+		t.Errorf("checkNamedLocks of another name = %v, want nil", err)
+	}
+}
+
+func TestIsPDFA(t *testing.T) {
+	intent := "/OutputIntents [<</Type /OutputIntent /S /GTS_PDFA1 /OutputConditionIdentifier (x)>>]"
+	xmp := `<x:xmpmeta><rdf:Description xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/" pdfaid:part="3"/></x:xmpmeta>`
+	for _, tt := range []struct {
+		name, catalog, metadata string
+		want                    bool
+	}{
+		{"plain", "", "", false},
+		{"output intent", intent, "", true},
+		{"other intent", "/OutputIntents [<</S /GTS_PDFX>>]", "", false},
+		{"metadata", "/Metadata 4 0 R", xmp, true},
+		{"other metadata", "/Metadata 4 0 R", "<x:xmpmeta/>", false},
+	} {
+		file := smallPDF("<</Type /Catalog /Pages 2 0 R "+tt.catalog+">>", "<</Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 9 9]>>",
+			"<</Type /Page /Parent 2 0 R>>", fmt.Sprintf("<</Length %d>>\nstream\n%s\nendstream", len(tt.metadata), tt.metadata))
+		doc, err := pdf.Open(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := isPDFA(doc); err != nil || got != tt.want {
+			t.Errorf("%s: isPDFA = %v, %v, want %v", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+// smallPDF writes objects 1, 2, … as a document whose catalog is the first.
+func smallPDF(objects ...string) []byte {
+	var b bytes.Buffer
+	b.WriteString("%PDF-1.7\n")
+	offsets := make([]int, len(objects))
+	for i, o := range objects {
+		offsets[i] = b.Len()
+		fmt.Fprintf(&b, "%d 0 obj\n%s\nendobj\n", i+1, o)
+	}
+	start := b.Len()
+	fmt.Fprintf(&b, "xref\n0 %d\n0000000000 65535 f \n", len(objects)+1)
+	for _, o := range offsets {
+		fmt.Fprintf(&b, "%010d 00000 n \n", o)
+	}
+	fmt.Fprintf(&b, "trailer\n<</Size %d /Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n", len(objects)+1, start)
+	return b.Bytes()
+}
+
+// TestVisibleOverCorpus signs what can be signed visibly and wants qpdf to find no more fault with it than with the original.
+func TestVisibleOverCorpus(t *testing.T) {
+	dir := os.Getenv("SIGNSTASH_CORPUS")
+	if dir == "" {
+		t.Skip("SIGNSTASH_CORPUS is not set")
+	}
+	qpdf, err := exec.LookPath("qpdf")
+	if err != nil {
+		t.Skip("qpdf is not installed")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.[pP]df"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := os.Getenv("SIGNSTASH_OUT")
+	if out != "" {
+		if err := os.WriteFile(filepath.Join(out, "ca.pem"), rsaKey().rootPEM, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range files {
+		original, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := signVisible(t, original, func(v *signing.VisibleSignature) { v.LocationValue = "page=1,x=20,y=30" })
+		if err != nil {
+			if _, plain := trySign(t, &Format{}, rsaKey(), original, signing.LevelB); plain == nil {
+				t.Logf("%s: refused only because it is visible: %v", filepath.Base(path), err)
+			}
+			continue
+		}
+		to := filepath.Join(t.TempDir(), "signed.pdf")
+		if out != "" {
+			to = filepath.Join(out, "visible-"+filepath.Base(path))
+		}
+		if err := os.WriteFile(to, signed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		after := exec.Command(qpdf, "--check", to).Run()
+		if after == nil {
+			continue
+		}
+		if before := exec.Command(qpdf, "--check", path).Run(); fmt.Sprint(before) != fmt.Sprint(after) {
+			t.Errorf("%s: qpdf says %v of the signed file, %v of the original", filepath.Base(path), after, before)
+		}
+	}
+}
