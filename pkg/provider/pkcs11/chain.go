@@ -1,0 +1,120 @@
+//go:build pkcs11 && cgo
+
+package pkcs11
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+
+	"github.com/miekg/pkcs11"
+)
+
+// maxCertificates bounds what is read from a token or a file.
+const maxCertificates = 64
+
+// chain returns the key's certificate and those that it links up to.
+func (c *connection) chain(cfg Config) ([]*x509.Certificate, error) {
+	var chain []*x509.Certificate
+	var err error
+	if cfg.CertificateFile != "" {
+		chain, err = readChain(cfg.CertificateFile)
+	} else {
+		chain, err = c.tokenChain()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return chain, c.checkModulus(chain[0])
+}
+
+// checkModulus compares an RSA key with the certificate's, where the token tells the modulus. No signature is spent on finding out:
+// each value is verified later anyway.
+func (c *connection) checkModulus(cert *x509.Certificate) error {
+	public, ok := cert.PublicKey.(*rsa.PublicKey)
+	if !ok || c.kind != pkcs11.CKK_RSA {
+		return nil
+	}
+	values, err := c.ctx.GetAttributeValue(c.sessions[0], c.key, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_MODULUS, nil)})
+	if err != nil || len(values[0].Value) == 0 {
+		return nil
+	}
+	if new(big.Int).SetBytes(values[0].Value).Cmp(public.N) != 0 {
+		return errors.New("the certificate is of another key than the one in the token")
+	}
+	return nil
+}
+
+func (c *connection) tokenChain() ([]*x509.Certificate, error) {
+	objects, err := c.find([]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE)}, maxCertificates)
+	if err != nil {
+		return nil, fmt.Errorf("find certificates: %w", err)
+	}
+	var leaf *x509.Certificate
+	var all []*x509.Certificate
+	for _, o := range objects {
+		values, err := c.ctx.GetAttributeValue(c.sessions[0], o, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_VALUE, nil), pkcs11.NewAttribute(pkcs11.CKA_ID, nil)})
+		if err != nil {
+			return nil, fmt.Errorf("read certificate: %w", err)
+		}
+		cert, err := x509.ParseCertificate(values[0].Value)
+		if err != nil {
+			continue // another one's
+		}
+		all = append(all, cert)
+		if len(c.id) > 0 && bytes.Equal(values[1].Value, c.id) && (leaf == nil || cert.NotAfter.After(leaf.NotAfter)) {
+			leaf = cert // a renewed certificate may lie beside the old one
+		}
+	}
+	if leaf == nil {
+		return nil, errors.New("the token has no certificate with the key's id: name a certificate file")
+	}
+	return link(leaf, all), nil
+}
+
+// link returns the chain from leaf upwards, as far as others lead.
+func link(leaf *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
+	chain := []*x509.Certificate{leaf}
+	for top := leaf; !bytes.Equal(top.RawIssuer, top.RawSubject) && len(chain) <= len(others); {
+		var issuer *x509.Certificate
+		for _, c := range others {
+			if bytes.Equal(c.RawSubject, top.RawIssuer) && top.CheckSignatureFrom(c) == nil {
+				issuer = c
+				break
+			}
+		}
+		if issuer == nil {
+			break
+		}
+		chain = append(chain, issuer)
+		top = issuer
+	}
+	return chain
+}
+
+func readChain(path string) ([]*x509.Certificate, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate file: %w", err)
+	}
+	var all []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil && len(all) < maxCertificates; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("read certificate file %s: %w", path, err)
+		}
+		all = append(all, cert)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("read certificate file %s: no certificate in it", path)
+	}
+	return link(all[0], all[1:]), nil
+}

@@ -1,0 +1,66 @@
+package pkcs11
+
+import (
+	"crypto"
+	"errors"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Config names a key in a token and says how to use it.
+type Config struct {
+	Name string // of the credential; default "pkcs11"
+	// TokenLabel and TokenSerial choose the token; at least one is set, and both must fit where both are.
+	TokenLabel, TokenSerial string
+	// KeyLabel and KeyID (CKA_LABEL, CKA_ID) choose the private key; at least one is set. Exactly one key may fit.
+	KeyLabel string
+	KeyID    []byte
+	PIN      string // of the user; empty = no login
+	// CertificateFile is a PEM file with the chain, signing certificate first. Empty = the certificates in the token: the one of the
+	// key, and those that link up with it.
+	CertificateFile string
+	Algorithm       signing.SignatureAlgorithm // default: RSAPKCS1 or ECDSA, as the key is
+	Hash            crypto.Hash                // default SHA-256
+	Sessions        int                        // signatures at a time; default 4
+	MaxBatch        int                        // digests in one call; default 50
+	InFlight        int                        // calls at a time; default 1: sessions make the most of it already
+	Log             logr.Logger
+}
+
+func (c *Config) setDefaults() {
+	if c.Name == "" {
+		c.Name = "pkcs11"
+	}
+	if c.Hash == 0 {
+		c.Hash = crypto.SHA256
+	}
+	if c.Sessions < 1 {
+		c.Sessions = 4
+	}
+	if c.MaxBatch < 1 {
+		c.MaxBatch = 50
+	}
+	if c.InFlight < 1 {
+		c.InFlight = 1
+	}
+}
+
+func (c *Config) validate() error {
+	var bad []error
+	if c.TokenLabel == "" && c.TokenSerial == "" {
+		bad = append(bad, errors.New("no token label or serial number"))
+	}
+	if c.KeyLabel == "" && len(c.KeyID) == 0 {
+		bad = append(bad, errors.New("no key label or id"))
+	}
+	if c.Hash != crypto.SHA256 && c.Hash != crypto.SHA384 && c.Hash != crypto.SHA512 {
+		bad = append(bad, errors.New("the hash is none of SHA-256, SHA-384 and SHA-512"))
+	}
+	const most = 256 // tokens have tens of sessions
+	if c.Sessions > most {
+		bad = append(bad, errors.New("more than 256 sessions"))
+	}
+	return errors.Join(bad...)
+}

@@ -1,0 +1,205 @@
+//go:build pkcs11 && cgo
+
+package pkcs11
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/miekg/pkcs11"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/providertest"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+func open(t *testing.T, cfg Config) *Provider {
+	t.Helper()
+	cfg.TokenLabel, cfg.PIN = "test", pin
+	p, err := hsm.module.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func TestConformance(t *testing.T) {
+	for _, c := range []Config{
+		{KeyLabel: "rsa"},
+		{KeyLabel: "rsa", Hash: crypto.SHA384},
+		{KeyLabel: "rsa", Hash: crypto.SHA512, Sessions: 1},
+		{KeyLabel: "rsa", Algorithm: signing.RSAPSS},
+		{KeyLabel: "rsa", Algorithm: signing.RSAPSS, Hash: crypto.SHA512},
+		{KeyLabel: "p256", MaxBatch: 2},
+		{KeyID: []byte{0xa2}, Hash: crypto.SHA384},
+	} {
+		t.Run(fmt.Sprintf("%s%x %s %d", c.KeyLabel, c.KeyID, c.Algorithm, c.Hash), func(t *testing.T) {
+			providertest.Run(t, providertest.Harness{Open: func(t *testing.T) signing.Provider { return open(t, c) }})
+		})
+	}
+}
+
+func TestChainFromToken(t *testing.T) {
+	c, err := open(t, Config{KeyLabel: "rsa"}).Credential(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := hsm.chain["rsa"]
+	if len(c.Chain) != 2 || !c.Chain[0].Equal(want[0]) || !c.Chain[1].Equal(want[1]) || c.Name != "pkcs11" || c.Algorithm != signing.RSAPKCS1 {
+		t.Errorf("Credential = %d certificates, name %s, algorithm %s; want leaf and root, pkcs11, RSA", len(c.Chain), c.Name, c.Algorithm)
+	}
+}
+
+func chainFile(t *testing.T, chain ...*x509.Certificate) string {
+	t.Helper()
+	var data []byte
+	for _, c := range chain {
+		data = append(data, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	path := filepath.Join(t.TempDir(), "chain.pem")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestChainFromFile(t *testing.T) {
+	chain := hsm.chain["p256"]
+	c, err := open(t, Config{KeyLabel: "lonely", CertificateFile: chainFile(t, chain...)}).Credential(t.Context())
+	if err != nil || len(c.Chain) != 2 || !c.Chain[0].Equal(chain[0]) {
+		t.Errorf("Credential = %v, %v; want the chain of the file", c, err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	good := Config{TokenLabel: "test", KeyLabel: "rsa", PIN: pin}
+	for name, c := range map[string]struct {
+		change func(c *Config)
+		want   string
+	}{
+		"no token named":   {func(c *Config) { c.TokenLabel = "" }, "no token label"},
+		"no key named":     {func(c *Config) { c.KeyLabel = "" }, "no key label"},
+		"other token":      {func(c *Config) { c.TokenLabel = "other" }, "no such token"},
+		"other serial":     {func(c *Config) { c.TokenSerial = "other" }, "no such token"},
+		"other key":        {func(c *Config) { c.KeyLabel = "other" }, "0 keys"},
+		"two keys":         {func(c *Config) { c.KeyLabel = "twice" }, "2 keys"},
+		"no certificate":   {func(c *Config) { c.KeyLabel = "lonely" }, "name a certificate file"},
+		"missing file":     {func(c *Config) { c.CertificateFile = "/nowhere.pem" }, "no such file"},
+		"other's file":     {func(c *Config) { c.CertificateFile = chainFile(t, hsm.chain["p256"]...) }, "not the one in the token"},
+		"ECDSA with RSA":   {func(c *Config) { c.Algorithm = signing.ECDSA }, "does not fit"},
+		"PSS with ECDSA":   {func(c *Config) { c.KeyLabel, c.Algorithm = "p256", signing.RSAPSS }, "does not fit"},
+		"SHA-1":            {func(c *Config) { c.Hash = crypto.SHA1 }, "hash"},
+		"too many at once": {func(c *Config) { c.Sessions = 1000 }, "sessions"},
+		"wrong PIN":        {func(c *Config) { c.PIN = "000000" }, "log in"},
+	} {
+		cfg := good
+		c.change(&cfg)
+		p, err := hsm.module.Open(cfg)
+		if err == nil {
+			p.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: Open = %v, want an error with %q", name, err, c.want)
+		} else if strings.Contains(err.Error(), cfg.PIN) && cfg.PIN != "" {
+			t.Errorf("%s: the error tells the PIN", name)
+		}
+	}
+	if _, err := OpenModule("/nowhere.so"); err == nil {
+		t.Error("OpenModule = nil, want an error")
+	}
+}
+
+// After the sessions were lost, the next call connects anew.
+func TestReconnects(t *testing.T) {
+	p := open(t, Config{KeyLabel: "p256"})
+	call := signing.Call{ID: "x", Digests: [][]byte{make([]byte, 32)}}
+	if _, err := p.Sign(t.Context(), call); err != nil {
+		t.Fatal(err)
+	}
+	if err := hsm.module.ctx.CloseAllSessions(p.current.slot); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.Sign(t.Context(), call)
+	if e := signing.AsError(err); err == nil || e.Kind != signing.KindProvider || !e.Retry {
+		t.Fatalf("Sign after the sessions were lost = %v, want a provider error worth a retry", err)
+	}
+	values, err := p.Sign(t.Context(), call)
+	if err != nil {
+		t.Fatalf("the next Sign = %v, want nil", err)
+	}
+	if err := signing.VerifyValue(p.credential, call.Digests[0], values[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+// A PIN that was refused is not tried again: the token would lock itself.
+func TestRefusedPINIsNotTriedAgain(t *testing.T) {
+	p := open(t, Config{KeyLabel: "p256"})
+	p.cfg.PIN = "000000" // changed at the token, as seen from here
+	if err := hsm.module.ctx.CloseAllSessions(p.current.slot); err != nil {
+		t.Fatal(err)
+	}
+	p.abandon(p.current)
+	call := signing.Call{ID: "x", Digests: [][]byte{make([]byte, 32)}}
+	for range 20 {
+		_, err := p.Sign(t.Context(), call)
+		if e := signing.AsError(err); e.Kind != signing.KindProviderCredentials || e.Retry || e.Unknown {
+			t.Fatalf("Sign = %v, want KindProviderCredentials without retry", err)
+		}
+	}
+	if _, err := open(t, Config{KeyLabel: "p256"}).Sign(t.Context(), call); err != nil {
+		t.Errorf("Sign with the right PIN afterwards = %v: was the token locked?", err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	p := open(t, Config{KeyLabel: "p256"})
+	p.Close()
+	if _, err := p.Sign(context.Background(), signing.Call{ID: "x", Digests: [][]byte{make([]byte, 32)}}); err == nil {
+		t.Error("Sign after Close = nil, want an error")
+	}
+}
+
+func TestClassify(t *testing.T) {
+	for _, c := range []struct {
+		err     error
+		started int64
+		kind    signing.Kind
+		retry   bool
+		unknown bool
+	}{
+		{pkcs11.Error(pkcs11.CKR_DEVICE_ERROR), 0, signing.KindProvider, true, false},
+		{pkcs11.Error(pkcs11.CKR_DEVICE_ERROR), 3, signing.KindProvider, true, true},
+		{pkcs11.Error(pkcs11.CKR_PIN_LOCKED), 0, signing.KindProviderAccount, false, false},
+		{fmt.Errorf("x: %w", pkcs11.Error(pkcs11.CKR_PIN_INCORRECT)), 1, signing.KindProviderCredentials, false, true},
+		{errNoKey, 0, signing.KindConfiguration, false, false},
+		{errNoToken, 0, signing.KindProvider, true, false},
+		{context.Canceled, 1, signing.KindProvider, true, true},
+		{errors.New("odd"), 0, signing.KindProvider, true, false},
+	} {
+		e := signing.AsError(classify(c.err, c.started))
+		if e.Kind != c.kind || e.Retry != c.retry || e.Unknown != c.unknown {
+			t.Errorf("classify(%v, %d) = %s, retry %v, unknown %v; want %s, %v, %v", c.err, c.started, e.Kind, e.Retry, e.Unknown, c.kind, c.retry, c.unknown)
+		}
+	}
+}
+
+func TestSigValue(t *testing.T) {
+	for _, raw := range [][]byte{nil, {1}, {1, 2, 3}} {
+		if _, err := sigValue(raw); err == nil {
+			t.Errorf("sigValue(%x) = nil, want an error", raw)
+		}
+	}
+	der, err := sigValue([]byte{0x00, 0x01, 0xff, 0x02})
+	if want := []byte{0x30, 8, 2, 1, 1, 2, 3, 0, 0xff, 2}; err != nil || string(der) != string(want) {
+		t.Errorf("sigValue = %x, %v; want %x", der, err, want)
+	}
+}
