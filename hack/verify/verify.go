@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -216,7 +217,8 @@ func (v *Verifier) openssl(ctx context.Context, signed string) string {
 	return ""
 }
 
-// split writes what the last ByteRange covers to content and the CMS in its gap to cms. Files are small here: samples and tests.
+// split writes what the ByteRange that reaches to the end covers to content and the CMS in its gap to cms. Earlier signatures may be
+// written again behind it, such as usage rights in a changed catalog. Files are small here: samples and tests.
 func split(signed, content, cms string) error {
 	whole, err := os.ReadFile(signed)
 	if err != nil {
@@ -227,9 +229,14 @@ func split(signed, content, cms string) error {
 		return errors.New("no ByteRange")
 	}
 	var r [4]int
-	for i := range r {
-		if r[i], err = strconv.Atoi(string(matches[len(matches)-1][i+1])); err != nil {
-			return fmt.Errorf("read ByteRange: %w", err)
+	for _, match := range slices.Backward(matches) {
+		for i := range r {
+			if r[i], err = strconv.Atoi(string(match[i+1])); err != nil {
+				return fmt.Errorf("read ByteRange: %w", err)
+			}
+		}
+		if r[2]+r[3] == len(whole) {
+			break
 		}
 	}
 	if r[0] != 0 || r[1] < 0 || r[2] < r[1]+2 || r[2]+r[3] != len(whole) {

@@ -44,6 +44,7 @@ func TestEncrypted(t *testing.T) {
 			dict.Set("New", stm)
 			slot := NewSlot([]byte("<41>"))
 			sig := u.Add(NewDict("ByteRange", Array{}, "Contents", slot))
+			usage := u.Add(NewDict("UR3", NewDict("ByteRange", Array{}, "Contents", Bytes([]byte("\x00B")))))
 			section, err := u.Bytes()
 			if err != nil {
 				t.Fatal(err)
@@ -58,6 +59,10 @@ func TestEncrypted(t *testing.T) {
 			}
 			if s, _ := wantDict(t, again, sig).Get("Contents").(String); s.Value != "A" {
 				t.Errorf("/Contents of a signature = %q, want it as it is", s.Value)
+			}
+			inner, _ := wantDict(t, again, usage).Get("UR3").(*Dict)
+			if s, _ := inner.Get("Contents").(String); s.Value != "\x00B" || !strings.Contains(string(section), "<0042>") {
+				t.Errorf("/Contents of a direct signature = %q, want it as it is", s.Value)
 			}
 		})
 	}

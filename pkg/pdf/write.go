@@ -85,7 +85,12 @@ func (w *writer) dict(d *Dict) error {
 	for k, o := range d.All() {
 		w.name(k)
 		w.buf.WriteByte(' ')
-		if err := w.object(o); err != nil {
+		encrypt := w.encrypt
+		if k == "Contents" && d.Has("ByteRange") { // of a signature: never encrypted (ISO 32000-2 7.6.2)
+			w.encrypt = nil
+		}
+		err := w.object(o)
+		if w.encrypt = encrypt; err != nil {
 			return err
 		}
 	}
