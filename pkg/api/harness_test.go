@@ -96,6 +96,15 @@ func newHarness(t *testing.T, change func(*harness)) *harness {
 	return h
 }
 
+func mustNew(t *testing.T, c api.Config) *api.API {
+	t.Helper()
+	a, err := api.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // start makes one whose service runs until the test ends.
 func start(t *testing.T, change func(*harness)) *harness {
 	t.Helper()

@@ -40,10 +40,12 @@ func loadSchemas(t *testing.T) *schemas {
 func (s *schemas) operation(r *http.Request) *openapi3.Operation {
 	path := strings.TrimPrefix(r.URL.EscapedPath(), api.DefaultBasePath)
 	path = "/" + strings.Trim(regexp.MustCompile("/+").ReplaceAllString(path, "/"), "/")
-	// The more a path says literally, the earlier it is tried.
 	patterns := s.doc.Paths.InMatchingOrder()
+	slices.SortStableFunc(patterns, func(a, b string) int { // references first: their segment may be empty
+		return strings.Count(b, "externalReference") - strings.Count(a, "externalReference")
+	})
 	for _, p := range patterns {
-		expr := regexp.MustCompile(`\\\{externalReference\\\}`).ReplaceAllString(regexp.QuoteMeta(p), ".*")
+		expr := regexp.MustCompile(`/\\\{externalReference\\\}`).ReplaceAllString(regexp.QuoteMeta(p), "(/.*)?")
 		expr = regexp.MustCompile(`\\\{\w+\\\}`).ReplaceAllString(expr, "[^/]+")
 		if regexp.MustCompile("^" + expr + "$").MatchString(path) {
 			return s.doc.Paths.Value(p).GetOperation(strings.Replace(r.Method, http.MethodHead, http.MethodGet, 1))

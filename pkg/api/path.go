@@ -68,10 +68,10 @@ func (v pathValues) operationID() (signing.ID, error) {
 	const max = 1 << 53 // ids are below: JavaScript clients hold them in a double
 	var id int64
 	for _, c := range []byte(v.id) {
-		if c < '0' || c > '9' || id >= max/10 {
+		id = id*10 + int64(c) - '0'
+		if c < '0' || c > '9' || id >= max {
 			return 0, signing.Errorf(signing.KindInvalid, "operationId must be a number below 2^53")
 		}
-		id = id*10 + int64(c-'0')
 	}
 	return signing.ID(id), nil
 }

@@ -63,10 +63,30 @@ func (x *exchange) beginZip(op signing.Operation) *zip.Writer {
 	h.Set("Content-Disposition", `attachment; filename="operation-`+op.ID.String()+`.zip"`)
 	h.Set("Cache-Control", "no-store")
 	archive := zip.NewWriter(x)
-	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
-		return flate.NewWriter(w, flate.NoCompression)
-	})
+	archive.RegisterCompressor(zip.Deflate, newDeflater)
 	return archive
+}
+
+// deflaters holds what flate.NewWriter makes: nearly a megabyte, too much to be made for each document.
+var deflaters = sync.Pool{New: func() any {
+	w, _ := flate.NewWriter(nil, flate.NoCompression) // the level is a good one
+	return w
+}}
+
+// deflater gives its writer back when it is closed.
+type deflater struct{ *flate.Writer }
+
+func newDeflater(w io.Writer) (io.WriteCloser, error) {
+	f := deflaters.Get().(*flate.Writer)
+	f.Reset(w)
+	return deflater{f}, nil
+}
+
+func (d deflater) Close() error {
+	err := d.Writer.Close()
+	d.Writer.Reset(nil) // keep nothing of the exchange alive
+	deflaters.Put(d.Writer)
+	return err
 }
 
 func (x *exchange) addEntry(archive *zip.Writer, name string, op signing.Operation, d *signing.Document) error {
