@@ -11,10 +11,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-var (
-	errReferenceUsed = signing.Errorf(signing.KindReferenceUsed, "externalReference was used before")
-	errKeyUsed       = signing.Errorf(signing.KindKeyReused, "Idempotency-Key was used before")
-)
+func errReferenceUsed() error {
+	return signing.Errorf(signing.KindReferenceUsed, "externalReference was used before")
+}
+
+func errKeyUsed() error {
+	return signing.Errorf(signing.KindKeyReused, "Idempotency-Key was used before")
+}
 
 // Create implements signing.Records. The order matters: the documents get their final name, then content and name are made
 // durable, then the rows are committed. A crash before the commit leaves a file that the next start removes. An Idempotency-Key that
@@ -75,7 +78,7 @@ func (s *Store) isNew(ctx context.Context, n signing.NewOperation) error {
 		return err
 	}
 	if len(ops) > 0 {
-		return errReferenceUsed
+		return errReferenceUsed()
 	}
 	if n.IdempotencyKey == "" {
 		return nil
@@ -83,7 +86,7 @@ func (s *Store) isNew(ctx context.Context, n signing.NewOperation) error {
 	_, err = s.FindByKey(ctx, n.ClientService, n.IdempotencyKey)
 	switch {
 	case err == nil:
-		return errKeyUsed
+		return errKeyUsed()
 	case signing.KindOf(err) != signing.KindNotFound:
 		return err
 	}
@@ -189,9 +192,9 @@ func (t *tx) isNew(op signing.Operation) error {
 	case err != nil:
 		return fmt.Errorf("look for reference: %w", err)
 	case used:
-		return errReferenceUsed
+		return errReferenceUsed()
 	case keyUsed:
-		return errKeyUsed
+		return errKeyUsed()
 	}
 	return nil
 }

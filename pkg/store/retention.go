@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -72,12 +73,9 @@ func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
 	if err := s.settleDoubtful(ctx); err != nil {
 		return 0, err
 	}
-	for ctx.Err() == nil {
-		n, err := s.sweepSome(ctx)
-		removed += n
-		if err != nil || n == 0 {
-			break
-		}
+	keep := s.keepBytes()
+	for n := 1; n > 0 && err == nil && ctx.Err() == nil; removed += n {
+		n, err = s.sweepSome(ctx, keep)
 	}
 	if removed > 0 {
 		s.log.Info("ended operations removed", "operations", removed, "storedBytes", s.stored.Load())
@@ -93,8 +91,8 @@ type expired struct {
 }
 
 // sweepSome removes one batch.
-func (s *Store) sweepSome(ctx context.Context) (int, error) {
-	batch, err := s.choose(ctx)
+func (s *Store) sweepSome(ctx context.Context, keep int64) (int, error) {
+	batch, err := s.choose(ctx, keep)
 	if err != nil || len(batch) == 0 {
 		return 0, err
 	}
@@ -119,8 +117,17 @@ func (s *Store) sweepSome(ctx context.Context) (int, error) {
 	return len(batch), nil
 }
 
-// choose returns the operations that ended first, as far as they are too old or too much.
-func (s *Store) choose(ctx context.Context) ([]expired, error) {
+// keepBytes is how much a sweep leaves in use: anything, while the limit is not reached.
+func (s *Store) keepBytes() int64 {
+	limit := s.cfg.Retention.MaxBytes
+	if limit <= 0 || s.used() < limit {
+		return math.MaxInt64
+	}
+	return int64(float64(limit) * sweepBelow)
+}
+
+// choose returns the operations that ended first, as far as they are too old, or there is more in use than keep.
+func (s *Store) choose(ctx context.Context, keep int64) ([]expired, error) {
 	type candidate struct {
 		expired
 		ended int64
@@ -132,16 +139,14 @@ func (s *Store) choose(ctx context.Context) ([]expired, error) {
 	if err != nil {
 		return nil, err
 	}
-	cutoff := int64(-1 << 63)
+	cutoff := int64(math.MinInt64)
 	if s.cfg.Retention.Age > 0 {
 		cutoff = time.Now().Add(-s.cfg.Retention.Age).UnixNano()
 	}
-	used, target := s.used(), s.cfg.Retention.MaxBytes
-	over := target > 0 && used >= target
+	used := s.used()
 	var batch []expired
 	for _, c := range list {
-		tooMuch := over && float64(used) > float64(target)*sweepBelow
-		if c.ended > cutoff && !tooMuch {
+		if c.ended > cutoff && used <= keep {
 			break
 		}
 		used -= c.bytes

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -76,6 +77,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := s.queries.prepare(ctx, s.read); err != nil {
+		return err
+	}
+	if err := durable.SyncDir(s.cfg.Folder); err != nil { // the database's own name
 		return err
 	}
 	if err := s.load(ctx); err != nil {
