@@ -2,7 +2,6 @@ package pkcs11
 
 import (
 	"crypto"
-	"errors"
 
 	"github.com/go-logr/logr"
 
@@ -27,40 +26,4 @@ type Config struct {
 	MaxBatch        int                        // digests in one call; default 50
 	InFlight        int                        // calls at a time; default 1: sessions make the most of it already
 	Log             logr.Logger
-}
-
-func (c *Config) setDefaults() {
-	if c.Name == "" {
-		c.Name = "pkcs11"
-	}
-	if c.Hash == 0 {
-		c.Hash = crypto.SHA256
-	}
-	if c.Sessions < 1 {
-		c.Sessions = 4
-	}
-	if c.MaxBatch < 1 {
-		c.MaxBatch = 50
-	}
-	if c.InFlight < 1 {
-		c.InFlight = 1
-	}
-}
-
-func (c *Config) validate() error {
-	var bad []error
-	if c.TokenLabel == "" && c.TokenSerial == "" {
-		bad = append(bad, errors.New("no token label or serial number"))
-	}
-	if c.KeyLabel == "" && len(c.KeyID) == 0 {
-		bad = append(bad, errors.New("no key label or id"))
-	}
-	if c.Hash != crypto.SHA256 && c.Hash != crypto.SHA384 && c.Hash != crypto.SHA512 {
-		bad = append(bad, errors.New("the hash is none of SHA-256, SHA-384 and SHA-512"))
-	}
-	const most = 256 // tokens have tens of sessions
-	if c.Sessions > most {
-		bad = append(bad, errors.New("more than 256 sessions"))
-	}
-	return errors.Join(bad...)
 }

@@ -1,5 +1,7 @@
 package providertest
 
+//lint:file-ignore ST1005 these errors are test failures, which begin with the name of what was called
+
 import (
 	"bytes"
 	"context"
