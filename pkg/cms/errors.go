@@ -6,7 +6,7 @@ import "errors"
 var ErrMismatch = errors.New("signature does not match")
 
 // ErrUnsupported is in the chain of an error that says: this signature cannot be judged, since it uses an algorithm or a form that
-// this package does not know. It may be perfectly good.
+// this package does not know, or lacks its certificate. It may be perfectly good.
 var ErrUnsupported = errors.New("not supported")
 
 // ErrMalformed is in the chain of an error of Parse and ParseTimestamp: the bytes are no such structure, or pass a bound.

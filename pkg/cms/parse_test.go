@@ -246,8 +246,8 @@ func TestVerifyUnknownAlgorithm(t *testing.T) {
 		}
 	}
 	d.Certificates = nil
-	if _, err := d.Verify(digest); !errors.Is(err, ErrMismatch) {
-		t.Errorf("Verify without certificate = %v, want ErrMismatch", err)
+	if _, err := d.Verify(digest); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("Verify without certificate = %v, want ErrUnsupported", err)
 	}
 	if _, err := d.Verify(digest, id.chain...); err != nil {
 		t.Errorf("Verify with the certificate from elsewhere = %v, want nil", err)

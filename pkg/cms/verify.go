@@ -73,8 +73,8 @@ func (d *SignedData) Verify(digest []byte, others ...*x509.Certificate) (*x509.C
 		return nil, err
 	}
 	cert := d.Certificate(s, others...)
-	if cert == nil {
-		return nil, fmt.Errorf("verify SignedData: the signing certificate is not there: %w", ErrMismatch)
+	if cert == nil { // it may also be one that crypto/x509 cannot read
+		return nil, fmt.Errorf("verify SignedData: the signing certificate is not there: %w", ErrUnsupported)
 	}
 	if err := s.verify(cert, d.ContentType, digest); err != nil {
 		return nil, err
