@@ -114,8 +114,11 @@ func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
 // checkNamedLocks refuses a field that an earlier signature locks by its name (ISO 32000-2 12.8.2.4): /Include with it or a field above it.
 func checkNamedLocks(doc *pdf.Document, f *form, name string) error {
 	return walkFields(doc, f.dict, func(fd field) error {
+		if fd.kind != "Sig" {
+			return nil
+		}
 		value, err := doc.Dict(fd.dict.Get("V"))
-		if err != nil || fd.kind != "Sig" || value == nil {
+		if err != nil || value == nil {
 			return err
 		}
 		return eachReference(doc, value, func(method pdf.Name, params *pdf.Dict) error {

@@ -407,3 +407,24 @@ func TestVisibleOverCorpus(t *testing.T) {
 		}
 	}
 }
+
+// TestVisibleInARealForm signs the empty field of a form that another program made.
+func TestVisibleInARealForm(t *testing.T) {
+	original, err := os.ReadFile("../../hack/samples/form-with-signature-field.pdf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := signVisible(t, original, func(v *signing.VisibleSignature) {
+		inField(v)
+		v.LocationValue, v.OneOffTemplate = "Signature", "Signed by $certificate.commonName\n$date.format('dd/MM/yyyy')"
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifyAll(t, signed, 1)
+	if out := os.Getenv("SIGNSTASH_OUT"); out != "" {
+		if err := os.WriteFile(filepath.Join(out, "visible-in-form.pdf"), signed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
