@@ -128,3 +128,25 @@ func TestVisibleSignatureValidateNamesTheMistake(t *testing.T) {
 		})
 	}
 }
+
+func FuzzVisibleSignatureParse(f *testing.F) {
+	f.Add("page=1,x=100,y=500", "width=300,height=200", "#102030", "color=#000000,size=8,name=arial")
+	f.Add("y = 5 , page=2,x=1e9", "height=.,width=1", "transparent", "size=NaN")
+	f.Fuzz(func(t *testing.T, location, area, background, font string) {
+		v := VisibleSignature{LocationType: "COORDINATE", LocationValue: location, Area: area, AreaBackgroundColor: background, Font: font}
+		got, err := v.Parse()
+		if err != nil {
+			if k := KindOf(err); k != KindInvalid && k != KindMissing {
+				t.Errorf("Parse: kind %q", k)
+			}
+			return
+		}
+		at, size := got.At, got.Font.Size
+		if !(at.Page >= 1 && at.X >= 0 && at.X <= maxVisibleLength && at.Y >= 0 && at.Y <= maxVisibleLength && size >= minVisibleFontSize && size <= maxVisibleFontSize) {
+			t.Errorf("Parse let %+v pass", got)
+		}
+		if a := got.Area; a != nil && !(a.Width >= 1 && a.Width <= maxVisibleLength && a.Height >= 1 && a.Height <= maxVisibleLength) {
+			t.Errorf("Parse let area %+v pass", *a)
+		}
+	})
+}

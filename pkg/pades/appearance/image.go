@@ -9,6 +9,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"sync"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -157,6 +158,10 @@ func nrgba(img image.Image, x, y int) color.NRGBA {
 	switch img := img.(type) {
 	case *image.NRGBA:
 		return img.NRGBAAt(x, y)
+	case *image.RGBA:
+		if c := img.RGBAAt(x, y); c.A == 0xff {
+			return color.NRGBA{c.R, c.G, c.B, 0xff}
+		}
 	case *image.Gray:
 		g := img.GrayAt(x, y).Y
 		return color.NRGBA{g, g, g, 0xff}
@@ -179,11 +184,24 @@ func onlyGray(img *image.NRGBA) *image.Gray {
 	return g
 }
 
+// encoderPool keeps the encoders' working memory, most of a megabyte each.
+type encoderPool struct{ sync.Pool }
+
+var encoders = &encoderPool{}
+
+func (p *encoderPool) Get() *png.EncoderBuffer {
+	b, _ := p.Pool.Get().(*png.EncoderBuffer)
+	return b
+}
+
+func (p *encoderPool) Put(b *png.EncoderBuffer) { p.Pool.Put(b) }
+
 // pack compresses the rows of an opaque image as FlateDecode with PNG prediction (ISO 32000-2 7.4.4.4), which is what the IDAT chunks
 // of a PNG file hold.
 func pack(img image.Image) ([]byte, error) {
 	var file bytes.Buffer
-	if err := png.Encode(&file, img); err != nil {
+	encoder := png.Encoder{BufferPool: encoders}
+	if err := encoder.Encode(&file, img); err != nil {
 		return nil, fmt.Errorf("pack image: %w", err)
 	}
 	var out []byte

@@ -287,3 +287,27 @@ func TestMakeRefusesLongText(t *testing.T) {
 		t.Errorf("Make = %v, want KindVisible", err)
 	}
 }
+
+// BenchmarkAppearance is what a visible signature costs beyond an invisible one.
+func BenchmarkAppearance(b *testing.B) {
+	casa, err := os.ReadFile("testdata/golden/casa.png")
+	if err != nil {
+		b.Fatal(err)
+	}
+	v := signing.VisibleSignature{
+		LocationType: "COORDINATE", LocationValue: "page=1,x=100,y=500", Area: "width=300,height=200", OneOffTemplate: "Signed by $reason\n$date",
+		Image: &signing.Content{Size: int64(len(casa))},
+	}
+	values, err := v.Parse()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		a, err := Make(Content{Values: values, Reason: "King Sejong of Joseon", Image: inMemory(casa)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		a.Write(func(pdf.Object) pdf.Ref { return pdf.Ref{Number: 1} }, [6]float64{1, 0, 0, 1, 0, 0})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"fmt"
+	"sync"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
@@ -149,12 +150,17 @@ func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subse
 	))
 }
 
+// deflaters keeps compressors, most of a megabyte each.
+var deflaters = sync.Pool{New: func() any { return zlib.NewWriter(nil) }}
+
 // deflated returns a stream with its data compressed.
 func deflated(dict *pdf.Dict, data []byte) *pdf.Stream {
 	var b bytes.Buffer
-	w := zlib.NewWriter(&b)
+	w := deflaters.Get().(*zlib.Writer)
+	w.Reset(&b)
 	_, _ = w.Write(data) // a Buffer takes all
 	_ = w.Close()
+	deflaters.Put(w)
 	dict.Set("Filter", pdf.Name("FlateDecode"))
 	return pdf.NewStream(dict, b.Bytes())
 }
