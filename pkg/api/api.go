@@ -39,5 +39,6 @@ func New(c Config) (*API, error) {
 }
 
 // Handler returns what an http.Server is to serve. The server should set ReadHeaderTimeout, IdleTimeout and MaxHeaderBytes, and
-// neither ReadTimeout nor WriteTimeout (see Config.IdleTimeout).
+// neither ReadTimeout nor WriteTimeout (see Config.IdleTimeout). If it ends its base context in order to stop, the cause should be a
+// *signing.Error of KindBusy, which clients are then told; without one they are taken for gone.
 func (a *API) Handler() http.Handler { return http.HandlerFunc(a.serve) }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // serve starts a real server on a free port and returns its address.
@@ -109,29 +110,33 @@ func TestClientHangsUpInTheMiddleOfADownload(t *testing.T) {
 func TestClientHangsUpWhileItWaits(t *testing.T) {
 	h := start(t, func(h *harness) { h.provider.hold = make(chan struct{}) })
 	ctx, cancel := context.WithCancel(t.Context())
-	began := make(chan struct{})
-	body := io.MultiReader(strings.NewReader(signRequest("waiting", "%PDF")), readerFunc(func([]byte) (int, error) {
-		close(began)
-		return 0, io.EOF
-	}))
-	req := request{path: "document/sign/base64", body: body}.build().WithContext(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		h.api.Handler().ServeHTTP(httptest.NewRecorder(), req)
-	}()
-	<-began
-	for { // until it is accepted: only then is there something that goes on
-		if ops, _ := h.store.FindByReference(t.Context(), alice, "waiting"); len(ops) == 1 {
-			break
-		}
-	}
-	cancel()
-	<-done
+	go func() { <-h.store.created; cancel() }()
+	h.api.Handler().ServeHTTP(httptest.NewRecorder(), request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx))
 	h.log.next(`"status"=499`, `"operation"="1024000"`, `"externalReference"="waiting"`)
 	close(h.provider.hold)
 	h.wait("1024000")
 	h.do(request{path: "operation/status/withExternalReference/waiting"}).is(http.StatusOK, map[string]string{"0.status": "EXECUTED"})
+}
+
+// TestServerStops: what was accepted is answered with its state, what was not is refused.
+func TestServerStops(t *testing.T) {
+	h := start(t, func(h *harness) { h.provider.hold = make(chan struct{}) })
+	defer close(h.provider.hold)
+	ctx, cut := context.WithCancelCause(t.Context())
+	go func() {
+		<-h.store.created
+		cut(signing.Errorf(signing.KindBusy, "the service is stopping").Retryable(5 * time.Second))
+	}()
+	waiting := httptest.NewRecorder()
+	h.api.Handler().ServeHTTP(waiting, request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx))
+	if waiting.Code != http.StatusOK || !strings.Contains(waiting.Body.String(), "PENDING_EXECUTION") {
+		t.Errorf("answer to what was accepted = %d %s, want its state", waiting.Code, waiting.Body)
+	}
+	refused := httptest.NewRecorder()
+	h.api.Handler().ServeHTTP(refused, request{path: "document/sign/base64", text: `{"externalReference":"late"`}.build().WithContext(ctx))
+	if refused.Code != http.StatusServiceUnavailable || refused.Header().Get("Retry-After") != "5" || !strings.Contains(refused.Body.String(), "is stopping") {
+		t.Errorf("answer to what was not = %d %v %s, want 503", refused.Code, refused.Header(), refused.Body)
+	}
 }
 
 func TestSilentClientIsCutOff(t *testing.T) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -76,12 +77,23 @@ func (x *exchange) run(rt *route) {
 	}
 }
 
-// faultOf is the fault of a request that met err. Where the client is gone, that is the fault, whatever came of it.
+// faultOf is the fault of a request that met err. Where its context is done, that is the fault, whatever came of it: the client
+// is gone, or the server says by the cause, a *signing.Error, why it cut the request.
 func (x *exchange) faultOf(err error) *signing.Error {
 	e := signing.AsError(err)
-	if x.r.Context().Err() != nil && e.Kind != signing.KindHungUp {
-		return signing.Errorf(signing.KindHungUp, "the client went away").Because(err)
+	switch cut := x.cut(); {
+	case x.r.Context().Err() == nil || e.Kind == signing.KindHungUp:
+		return e
+	case cut != nil:
+		return cut
 	}
+	return signing.Errorf(signing.KindHungUp, "the client went away").Because(err)
+}
+
+// cut is why the server cut the request; nil if it did not.
+func (x *exchange) cut() *signing.Error {
+	var e *signing.Error
+	_ = errors.As(context.Cause(x.r.Context()), &e)
 	return e
 }
 

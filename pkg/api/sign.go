@@ -48,19 +48,28 @@ func (x *exchange) signAndWait(form bodyForm) error {
 	return x.writeSignOperation(op, op.ReturnContent)
 }
 
-// wait returns the operation once it has ended, or as it is when the longest wait is over. The client's going away ends the wait
-// alone: the operation is accepted and goes on.
+// wait returns the operation once it has ended, or as it is when the longest wait is over or the server stops. The client's going
+// away ends the wait alone: the operation is accepted and goes on.
 func (x *exchange) wait(op signing.Operation) (signing.Operation, error) {
 	if op.Status.Ended() || x.api.cfg.SyncWait < 0 {
 		return op, nil
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), x.api.cfg.SyncWait)
 	defer cancel()
-	op, err := x.api.cfg.Service.Wait(ctx, op.ID)
-	if gone := x.r.Context().Err(); err == nil && gone != nil {
-		err = signing.Errorf(signing.KindHungUp, "the client went away before the operation ended").Because(gone)
+	now, err := x.api.cfg.Service.Wait(ctx, op.ID)
+	gone := x.r.Context().Err()
+	switch {
+	case gone == nil:
+		return now, err
+	case x.cut() == nil:
+		return op, signing.Errorf(signing.KindHungUp, "the client went away before the operation ended").Because(gone)
 	}
-	return op, err
+	// The operation is on disk and goes on at the next start; to refuse the request now would ask for it a second time.
+	x.r = x.r.WithContext(context.WithoutCancel(x.r.Context()))
+	if err != nil {
+		now = op
+	}
+	return now, nil
 }
 
 // refusal is the fault of an operation whose only document was refused for what it is; nil for any other operation.

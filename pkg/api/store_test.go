@@ -15,13 +15,16 @@ import (
 // the size of what came in, for documents that are too large for a test's memory.
 type spyStore struct {
 	*storetest.Memory
-	open   atomic.Int64
-	hollow bool
-	short  atomic.Bool // files are a byte shorter than they were
-	torn   atomic.Bool // reading files fails at their last byte
+	open    atomic.Int64
+	created chan signing.ID // gets each operation that is made
+	hollow  bool
+	short   atomic.Bool // files are a byte shorter than they were
+	torn    atomic.Bool // reading files fails at their last byte
 }
 
-func newSpyStore() *spyStore { return &spyStore{Memory: storetest.NewMemory()} }
+func newSpyStore() *spyStore {
+	return &spyStore{Memory: storetest.NewMemory(), created: make(chan signing.ID, 1000)}
+}
 
 func (s *spyStore) NewUpload(ctx context.Context) (signing.Upload, error) {
 	up, err := s.Memory.NewUpload(ctx)
@@ -33,7 +36,11 @@ func (s *spyStore) NewUpload(ctx context.Context) (signing.Upload, error) {
 }
 
 func (s *spyStore) Create(ctx context.Context, up signing.Upload, op signing.NewOperation) (signing.Operation, error) {
-	return s.Memory.Create(ctx, up.(*spyUpload).Upload, op)
+	made, err := s.Memory.Create(ctx, up.(*spyUpload).Upload, op)
+	if err == nil {
+		s.created <- made.ID
+	}
+	return made, err
 }
 
 func (s *spyStore) OpenFile(ctx context.Context, id signing.ID, c signing.Content) (signing.File, error) {

@@ -331,63 +331,6 @@ func (s *Scanner) wrongType(reason string) error {
 	return s.fault(WrongType, reason)
 }
 
-// Skip consumes a value of any type and checks that it is JSON; escapes and encoding of its strings aside.
-func (s *Scanner) Skip() error {
-	c, err := s.peek()
-	if err != nil {
-		return err
-	}
-	s.pending = false
-	switch c {
-	case '{':
-		return s.Object(func(string) error { return s.Skip() })
-	case '[':
-		return s.Array(func(int) error { return s.Skip() })
-	case '"':
-		return s.skipText()
-	case 't':
-		return s.literal("true")
-	case 'f':
-		return s.literal("false")
-	case 'n':
-		return s.literal("null")
-	}
-	return s.number()
-}
-
-// Raw consumes a value of any type and returns its text, without the blanks between tokens; at most limit bytes.
-func (s *Scanner) Raw(limit int) (string, error) {
-	if _, err := s.peek(); err != nil {
-		return "", err
-	}
-	s.raw, s.recording, s.rawMax = nil, true, limit
-	defer func() { s.raw, s.recording = nil, false }()
-	if err := s.Skip(); err != nil {
-		return "", err
-	}
-	if err := s.checkRaw(); err != nil {
-		return "", err
-	}
-	s.text += int64(len(s.raw))
-	return string(s.raw), s.checkText()
-}
-
-// checkRaw bounds what Raw gathers. It is called at least once for each token and each buffer.
-func (s *Scanner) checkRaw() error {
-	if s.recording && len(s.raw) > s.rawMax {
-		return s.fault(TooLarge, "is longer than "+strconv.Itoa(s.rawMax)+" bytes")
-	}
-	return nil
-}
-
-// checkText bounds all text together.
-func (s *Scanner) checkText() error {
-	if s.text > s.limits.TextBytes {
-		return s.fault(TooLarge, "is part of a text that says more than "+strconv.FormatInt(s.limits.TextBytes, 10)+" bytes beside content")
-	}
-	return nil
-}
-
 // End makes sure that nothing follows the value.
 func (s *Scanner) End() error {
 	for {
