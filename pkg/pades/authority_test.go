@@ -26,12 +26,11 @@ import (
 
 // authority is a Timestamper over the simulated timestamp authority, and the Revocation of all that the key's CA issued.
 type authority struct {
-	handler *tsa.Handler
-	key     *testKey
-	chain   []*x509.Certificate
-	calls   atomic.Int64
-	pad     int // bytes of further certificates in each token
-	spoil   func([]byte) []byte
+	handler  *tsa.Handler
+	key      *testKey
+	chain    []*x509.Certificate
+	spoil    func([]byte) []byte // changes each token; nil = as it is
+	gathered atomic.Int64
 }
 
 func newAuthority(t testing.TB, k *testKey) *authority {
@@ -74,7 +73,6 @@ var hashOIDs = map[crypto.Hash]asn1.ObjectIdentifier{
 
 // Timestamp implements signing.Timestamper.
 func (a *authority) Timestamp(_ context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
-	a.calls.Add(1)
 	body, err := asn1.Marshal(timestampRequest{1, imprint{pkix.AlgorithmIdentifier{Algorithm: hashOIDs[hash]}, digest}, true})
 	if err != nil {
 		return nil, err
@@ -96,7 +94,7 @@ func (a *authority) Timestamp(_ context.Context, digest []byte, hash crypto.Hash
 
 // Gather implements Revocation: OCSP for what the issuing CA issued, a CRL of the root for the issuing CA.
 func (a *authority) Gather(_ context.Context, chain []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
-	now := time.Now()
+	now := time.Now().Add(-time.Duration(a.gathered.Add(1)) * time.Second) // never the same response twice
 	response, err := ocsp.CreateResponse(a.key.sub, a.key.sub, ocsp.Response{
 		Status: ocsp.Good, SerialNumber: chain[0].SerialNumber, ThisUpdate: now, NextUpdate: now.Add(time.Hour),
 	}, a.key.caKey)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
@@ -122,6 +123,11 @@ func (a *assembly) checkSignedData(content, digest []byte) (stamped bool, err er
 	}
 	if !bytes.Equal(cert.Raw, a.state.Chain[0]) {
 		return false, finding("it is signed with another certificate")
+	}
+	for _, raw := range a.state.Chain {
+		if !slices.ContainsFunc(sd.RawCertificates, func(c []byte) bool { return bytes.Equal(c, raw) }) {
+			return false, finding("SignedData: a certificate of the chain is missing")
+		}
 	}
 	t, err := signatureTimestamp(sd)
 	if err != nil {

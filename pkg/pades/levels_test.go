@@ -1,0 +1,192 @@
+package pades
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// TestLevels signs every sample of the repository at each level that has a timestamp.
+func TestLevels(t *testing.T) {
+	k := rsaKey()
+	a := newAuthority(t, k)
+	f := &Format{Timestamper: a, Revocation: a}
+	refused := readRefusals(t)
+	for _, path := range corpusFiles(t) {
+		name := filepath.Base(path)
+		if _, ok := refused[name]; ok {
+			continue
+		}
+		original, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, level := range []signing.Level{signing.LevelT, signing.LevelLT, signing.LevelLTA} {
+			t.Run(name+" "+string(level), func(t *testing.T) {
+				signed, err := trySign(t, f, k, original, level)
+				if err != nil {
+					if os.Getenv("SIGNSTASH_CORPUS") != "" {
+						checkRefusal(t, signing.AsError(err))
+						return
+					}
+					t.Fatal(err)
+				}
+				checkSigned(t, signed, level)
+			})
+		}
+	}
+}
+
+// TestOthersLevels has others look at documents of each level.
+func TestOthersLevels(t *testing.T) {
+	k := rsaKey()
+	a := newAuthority(t, k)
+	f := &Format{Timestamper: a, Revocation: a}
+	m := onePage("", "")
+	m.packed = true
+	original := m.bytes()
+	o := askOthers(t, k)
+	o.check(t, original, mustSign(t, f, k, original, signing.LevelT), "--timestamp")
+}
+
+// TestOverflow gives tokens that do not fit: the level is reached by a document timestamp, with the one signature there is.
+func TestOverflow(t *testing.T) {
+	k := rsaKey()
+	original := onePage("", "").bytes()
+	for _, level := range []signing.Level{signing.LevelT, signing.LevelLT, signing.LevelLTA} {
+		t.Run(string(level), func(t *testing.T) {
+			a := newAuthority(t, k)
+			f := &Format{Timestamper: a, Revocation: a, TokenSize: 100}
+			in := input(t, original, level)
+			p, err := f.Prepare(context.Background(), in, k.credential)
+			if err != nil {
+				t.Fatal(err)
+			}
+			section, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			signed := append(bytes.Clone(original), section...)
+			r := checkSigned(t, signed, level)
+			if r == nil || r.Whole {
+				t.Error("no revision follows the signature")
+			}
+			list, err := readSignatures(openPDF(t, signed))
+			if err != nil || len(list) < 2 {
+				t.Errorf("%d signed fields, %v, want a document timestamp too", len(list), err)
+			}
+		})
+	}
+}
+
+// TestAuthorityFails hands on the authority's errors, and refuses what it gives if that is no token over our digest.
+func TestAuthorityFails(t *testing.T) {
+	k := rsaKey()
+	original := onePage("", "").bytes()
+	for _, tt := range []struct {
+		name  string
+		rude  tsa.Rudeness
+		spoil func([]byte) []byte
+		kind  signing.Kind
+	}{
+		{"rejects", tsa.Rejection, nil, signing.KindTimestamp},
+		{"no token at all", "", func([]byte) []byte { return nil }, signing.KindTimestamp},
+		{"garbage", "", func([]byte) []byte { return []byte("garbage") }, signing.KindTimestamp},
+		{"cut off", "", func(b []byte) []byte { return b[:len(b)/2] }, signing.KindTimestamp},
+		{"another signature value", "", func(b []byte) []byte { b = bytes.Clone(b); b[len(b)-1] ^= 1; return b }, signing.KindInternal},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := newAuthority(t, k)
+			if tt.rude != "" {
+				a.handler.MisbehaveAlways(tt.rude)
+			}
+			a.spoil = tt.spoil
+			_, err := trySign(t, &Format{Timestamper: a}, k, original, signing.LevelT)
+			if err == nil || signing.KindOf(err) != tt.kind {
+				t.Errorf("error = %v, want %s", err, tt.kind)
+			}
+		})
+	}
+}
+
+// nothing gathers no validation data.
+type nothing struct{}
+
+func (nothing) Gather(context.Context, []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
+	return nil, nil, nil, nil
+}
+
+// refusing has none.
+type refusing struct{}
+
+func (refusing) Gather(context.Context, []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
+	return nil, nil, nil, signing.Errorf(signing.KindRevocation, "no responder answered").Retryable(0)
+}
+
+func TestRevocationFails(t *testing.T) {
+	k := rsaKey()
+	original := onePage("", "").bytes()
+	a := newAuthority(t, k)
+	if _, err := trySign(t, &Format{Timestamper: a, Revocation: refusing{}}, k, original, signing.LevelLT); signing.KindOf(err) != signing.KindRevocation {
+		t.Errorf("error = %v, want the gatherer's own", err)
+	}
+	if _, err := trySign(t, &Format{Timestamper: a, Revocation: nothing{}}, k, original, signing.LevelLT); err == nil {
+		t.Error("a document without revocation data counts as B-LT")
+	}
+}
+
+// TestStoreGrows signs twice at B-LT: what is in the store stays, and is not stored again.
+func TestStoreGrows(t *testing.T) {
+	k := rsaKey()
+	a := newAuthority(t, k)
+	f := &Format{Timestamper: a, Revocation: a}
+	once := mustSign(t, f, k, onePage("", "").bytes(), signing.LevelLT)
+	twice := mustSign(t, f, k, once, signing.LevelLTA)
+	count := func(file []byte, key pdf.Name) int {
+		doc := openPDF(t, file)
+		catalog, _, err := doc.Catalog()
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := doc.Array(dictOf(t, doc, catalog.Get("DSS")).Get(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if before, after := count(once, "Certs"), count(twice, "Certs"); before < 3 || after != before {
+		t.Errorf("%d certificates, then %d, want the same", before, after)
+	}
+	if before, after := count(once, "OCSPs"), count(twice, "OCSPs"); before < 1 || after <= before {
+		t.Errorf("%d OCSP responses, then %d, want more", before, after)
+	}
+	r, err := Verify(context.Background(), bytes.NewReader(twice), int64(len(twice)), VerifyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range r.Signatures {
+		if !s.Valid() || !s.Timestamp && s.Level != signing.LevelLTA {
+			t.Errorf("signature %d = %+v, want valid at B-LTA", i, s)
+		}
+	}
+}
+
+// TestHashOfTimestamps stamps with the credential's own hash.
+func TestHashOfTimestamps(t *testing.T) {
+	k := rsaKey()
+	c := *k.credential
+	c.Hash = crypto.SHA512
+	other := *k
+	other.credential = &c
+	a := newAuthority(t, k)
+	signed := mustSign(t, &Format{Timestamper: a, Revocation: a}, &other, onePage("", "").bytes(), signing.LevelLTA)
+	checkSigned(t, signed, signing.LevelLTA)
+}
