@@ -32,10 +32,10 @@ func (s *search) run(r io.Reader, resources pdf.Object, begin state, above []pdf
 		if err != nil {
 			return err
 		}
-		if s.operators++; s.operators > maxOperators {
-			return tooComplex("its pages have more than %d operators", maxOperators)
+		if s.spent.operators++; s.spent.operators > s.limits.operators {
+			return tooComplex("its pages have more than %d operators", s.limits.operators)
 		}
-		if s.operators%4096 == 0 {
+		if s.spent.operators%4096 == 0 {
 			if err := s.ctx.Err(); err != nil {
 				return err
 			}
@@ -159,8 +159,8 @@ func (in *interpreter) showString(o pdf.Object) error {
 	if !ok || n.font == nil {
 		return nil
 	}
-	if in.shown += len(str.Value); in.shown > maxShown {
-		return tooComplex("its pages show more than %d characters", maxShown)
+	if in.spent.shown += len(str.Value); in.spent.shown > in.limits.shown {
+		return tooComplex("its pages show more than %d characters", in.limits.shown)
 	}
 	for codes := str.Value; codes != ""; {
 		g, length := n.font.next(codes)
@@ -234,8 +234,8 @@ func (in *interpreter) form(stm *pdf.Stream, ref pdf.Ref) error {
 			return nil
 		}
 	}
-	if in.forms++; in.forms > maxForms {
-		return tooComplex("its pages draw more than %d form XObjects", maxForms)
+	if in.spent.forms++; in.spent.forms > in.limits.forms {
+		return tooComplex("its pages draw more than %d form XObjects", in.limits.forms)
 	}
 	begin := in.now
 	list, err := in.d.Array(stm.Dict.Get("Matrix"))

@@ -28,11 +28,15 @@ type Match struct {
 //
 // Errors are those of pkg/pdf, KindTooComplex when a limit of this package was reached, and ctx's own.
 func Find(ctx context.Context, d *pdf.Document, word string) (*Match, error) {
+	return find(ctx, d, word, usual)
+}
+
+func find(ctx context.Context, d *pdf.Document, word string, limits budget) (*Match, error) {
 	n := newNeedle(word)
 	if n.empty() {
 		return nil, nil
 	}
-	s := &search{ctx: ctx, d: d, needle: n, fonts: map[pdf.Ref]*font{}}
+	s := &search{ctx: ctx, d: d, needle: n, limits: limits, fonts: map[pdf.Ref]*font{}}
 	index := 0
 	err := d.Pages(0, func(p *pdf.Page) (bool, error) {
 		if index >= maxPages {
@@ -72,10 +76,8 @@ type search struct {
 	needle needle
 	fonts  map[pdf.Ref]*font
 
-	operators int
-	shown     int
-	content   int64
-	forms     int
+	limits    budget
+	spent     budget
 	fontCount int
 
 	current    *pdf.Page
@@ -163,8 +165,8 @@ func (j *joined) Read(p []byte) (int, error) {
 
 // spend counts decoded bytes.
 func (s *search) spend(n int) error {
-	if s.content += int64(n); s.content > maxContent {
-		return tooComplex("its content streams hold more than %d MiB", maxContent>>20)
+	if s.spent.content += int64(n); s.spent.content > s.limits.content {
+		return tooComplex("its content streams hold more than %d bytes", s.limits.content)
 	}
 	return nil
 }

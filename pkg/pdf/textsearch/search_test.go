@@ -247,23 +247,27 @@ func TestFindGoesOnBehindDamage(t *testing.T) {
 }
 
 func TestFindIsBounded(t *testing.T) {
-	bomb := sheet{
-		content: []string{strings.Repeat("/Fm1 Do ", 2000)},
-		objects: map[string]string{
-			"form1": stream("/Subtype /Form /Resources <</XObject <</Fm2 @form2>>>>", strings.Repeat("/Fm2 Do ", 2000)),
-			"form2": stream("/Subtype /Form /Resources <<>>", "q Q"),
-		},
-	}
+	small := budget{operators: 1000, shown: 1000, forms: 100, content: 100_000}
 	tests := map[string]sheet{
-		"forms":      bomb,
-		"operators":  {content: []string{strings.Repeat("q\n", maxOperators+10)}},
-		"characters": {content: []string{"BT /F2 10 Tf (" + strings.Repeat("a", maxShown+1) + ") Tj ET"}},
+		"forms": {
+			content: []string{strings.Repeat("/Fm1 Do ", 20)},
+			objects: map[string]string{
+				"form1": stream("/Subtype /Form /Resources <</XObject <</Fm2 @form2>>>>", strings.Repeat("/Fm2 Do ", 20)),
+				"form2": stream("/Subtype /Form /Resources <<>>", "q Q"),
+			},
+		},
+		"operators":  {content: []string{strings.Repeat("q\n", small.operators+1)}},
+		"characters": {content: []string{"BT /F2 10 Tf (" + strings.Repeat("a", small.shown+1) + ") Tj ET"}},
+		"content":    {content: []string{strings.Repeat(" ", int(small.content)/2+1), strings.Repeat(" ", int(small.content)/2)}},
+		"CMap":       {content: []string{"BT /F4 10 Tf <00> Tj ET"}, objects: map[string]string{"unicode": stream("", strings.Repeat(" ", int(small.content)))}},
 	}
 	for name, s := range tests {
-		_, err := Find(t.Context(), open(t, s.bytes()), "SIGN")
-		if signing.KindOf(err) != signing.KindTooComplex {
-			t.Errorf("%s: Find = %v, want KindTooComplex", name, err)
+		if _, err := find(t.Context(), open(t, s.bytes()), "SIGN", small); signing.KindOf(err) != signing.KindTooComplex {
+			t.Errorf("%s: find = %v, want KindTooComplex", name, err)
 		}
+	}
+	if _, err := find(t.Context(), open(t, sheet{content: []string{strings.Repeat("q\n", small.operators)}}.bytes()), "SIGN", small); err != nil {
+		t.Errorf("find within the budget: %v", err)
 	}
 }
 
