@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -47,24 +46,9 @@ func TestScripts(t *testing.T) {
 // clients are the client services of every script.
 var clients = map[string]string{"PRT.1-PRT.2-alice": "alice's secret", "PRT.1-PRT.2-bob": "bob's secret"}
 
-// build builds the programs, once for the tests of a run.
-func build(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("builds and starts programs")
-	}
-	bin := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", bin, "./cmd/proxy", "./cmd/signctl")
-	cmd.Dir = "../.."
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return bin
-}
-
 // state is what a script has running.
 type state struct {
+	bin          string // the built programs
 	work, folder string
 	proxy        *instance.Instance
 }
@@ -72,7 +56,7 @@ type state struct {
 type stateKey struct{}
 
 func setup(env *testscript.Env, bin string) error {
-	s := &state{work: filepath.Join(env.WorkDir, "work"), folder: filepath.Join(env.WorkDir, "state")}
+	s := &state{bin: bin, work: filepath.Join(env.WorkDir, "work"), folder: filepath.Join(env.WorkDir, "state")}
 	env.Values[stateKey{}] = s
 	env.Defer(func() {
 		if s.proxy != nil {
@@ -130,12 +114,10 @@ func cmdProxy(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func start(ts *testscript.TestScript, s *state, flags []string) {
-	bin, err := exec.LookPath(filepath.Join(strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0], "proxy"))
-	ts.Check(err)
 	log, err := os.OpenFile(ts.MkAbs("proxy.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
 	defer log.Close()
-	s.proxy, err = instance.Start(context.Background(), instance.Options{Binary: bin, Work: s.work, State: s.folder, Args: flags, Log: log})
+	s.proxy, err = instance.Start(context.Background(), instance.Options{Binary: filepath.Join(s.bin, "proxy"), Work: s.work, State: s.folder, Args: flags, Log: log})
 	if err != nil {
 		text, _ := os.ReadFile(log.Name())
 		ts.Fatalf("%v\n%s", err, text)

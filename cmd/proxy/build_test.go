@@ -1,0 +1,52 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+)
+
+// programs are built at the first test that wants them, once a run.
+var programs struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// TestMain removes the programs that were built.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programs.dir != "" {
+		_ = os.RemoveAll(programs.dir) // a leftover lies in the system's temporary folder
+	}
+	os.Exit(code)
+}
+
+// build returns the folder with the built programs: proxy, signctl, signingservice.
+func build(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds and starts programs")
+	}
+	programs.once.Do(func() { programs.dir, programs.err = buildPrograms() })
+	if programs.err != nil {
+		t.Fatal(programs.err)
+	}
+	return programs.dir
+}
+
+func buildPrograms() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "programs-"); err != nil {
+		return "", err
+	}
+	// The flags of `make build`, so that both share the compiler's work.
+	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "./cmd/proxy", "./cmd/signctl", "./hack/signingservice")
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return dir, nil
+}
