@@ -97,7 +97,7 @@ func (c *Config) setDefaults() {
 func (c *Config) validate() error {
 	var errs []error
 	if c.Service == nil || c.ClientServices == nil || c.Endpoint == nil {
-		errs = append(errs, errors.New("Service, ClientServices and Endpoint must be set"))
+		errs = append(errs, errors.New("one of Service, ClientServices and Endpoint is not set"))
 	}
 	if len(c.TokenKey) < minTokenKeyBytes {
 		errs = append(errs, fmt.Errorf("the token key has %d bytes, at least %d are needed", len(c.TokenKey), minTokenKeyBytes))

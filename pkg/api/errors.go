@@ -14,11 +14,11 @@ import (
 
 // Kinds of faults that only HTTP knows.
 const (
-	kindNoSuchCall    signing.Kind = "api-no-such-call"     // the path names nothing
-	kindMethod        signing.Kind = "api-method"           // the path is there, the method is not
-	kindUnknownClient signing.Kind = "api-client-service"   // the token is good, but its client service is gone
-	kindMediaType     signing.Kind = "api-media-type"       // the body is of a type or encoding that the call does not take
-	kindGrant         signing.Kind = "api-unsupported-type" // the token endpoint was asked for another grant type
+	kindNoSuchCall    signing.Kind = "no-such-call"           // the path names nothing
+	kindMethod        signing.Kind = "method-not-allowed"     // the path is there, the method is not
+	kindUnknownClient signing.Kind = "unknown-client-service" // the token is good, but its client service is gone
+	kindMediaType     signing.Kind = "media-type"             // the body is of a type or encoding that the call does not take
+	kindGrant         signing.Kind = "grant-type"             // the token endpoint was asked for another grant type
 )
 
 // answer is how one kind of fault is told to a client: the only place where the domain's kinds meet HTTP and the vendor's numbers.

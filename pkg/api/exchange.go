@@ -14,6 +14,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
+// flushBytes is well above what net/http holds back of an answer in order to know its length.
+const flushBytes = 64 << 10
+
 // exchange is one request and its answer: made at the door, filled with facts on the way, logged and counted once at the end.
 // It is the http.ResponseWriter of its request.
 type exchange struct {
@@ -108,13 +111,22 @@ func (x *exchange) end() {
 			x.fail(&signing.Error{Err: errors.New("panic")})
 		}
 	}
-	x.body.release()
-	_ = x.control.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
+	x.endBody()
 	x.log()
 	x.api.metrics.end(x)
 	if aborted {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// endBody takes the deadlines back, which belong to the connection and not to the request. What is left of a long answer is sent
+// under the deadline; a short one is left to net/http, which then tells its length.
+func (x *exchange) endBody() {
+	x.body.release()
+	if x.written > flushBytes {
+		_ = x.control.Flush() // a client that is gone has been noticed, or need not be
+	}
+	_ = x.control.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
 }
 
 // log writes the one line of the request. It holds no secret, no name and no content; external references are what clients and
