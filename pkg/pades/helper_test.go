@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -172,4 +173,31 @@ func readSample(t testing.TB, name string) []byte {
 		t.Fatalf("read sample: %v", err)
 	}
 	return b
+}
+
+func sha256Of(parts ...[]byte) []byte {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return h.Sum(nil)
+}
+
+// signedData is a SignedData over a document's digest.
+func signedData(t testing.TB, k *testKey, digest []byte) []byte {
+	t.Helper()
+	c := k.credential
+	attributes, err := cms.SignedAttributes(c.Hash, digest, c.Certificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := c.Hash.New()
+	h.Write(attributes)
+	der, err := cms.Build(cms.SignedDataParams{
+		SignedAttributes: attributes, SignatureValue: k.sign(t, h.Sum(nil)), Chain: c.Chain, Algorithm: c.Algorithm, Hash: c.Hash,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }

@@ -126,7 +126,11 @@ func TestInjection(t *testing.T) {
 		{"catalog", onePage("/Custom "+fake, "")},
 		{"page", onePage("", "/Custom "+fake)},
 		{"form", onePage("/AcroForm<</Fields[]/Custom "+fake+">>", "")},
-		{"identifier", func() maker { m := onePage("", ""); m.trailer = "/ID[(" + strings.Repeat("0", 2000) + ")(a)]"; return m }()},
+		{"identifier", func() maker {
+			m := onePage("", "")
+			m.trailer = "/ID[(" + strings.Repeat("0", 2000) + ")(a)]"
+			return m
+		}()},
 	} {
 		for _, packed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, packed %v", tt.name, packed), func(t *testing.T) {
