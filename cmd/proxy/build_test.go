@@ -15,7 +15,6 @@ var programs struct {
 	err  error
 }
 
-// TestMain removes the programs that were built.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if programs.dir != "" {
@@ -24,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// build returns the folder with the built programs: proxy, signctl, signingservice.
+// build returns the folder with the built programs: proxy and signctl.
 func build(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
@@ -37,12 +36,12 @@ func build(t *testing.T) string {
 	return programs.dir
 }
 
+// buildPrograms builds with the flags of `make build`, so that both share the compiler's work.
 func buildPrograms() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "programs-"); err != nil {
 		return "", err
 	}
-	// The flags of `make build`, so that both share the compiler's work.
-	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "./cmd/proxy", "./cmd/signctl", "./hack/signingservice")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "./cmd/proxy", "./cmd/signctl")
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

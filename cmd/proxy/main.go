@@ -37,7 +37,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		hostName = "" // then --server.host.port may be needed, and the endpoint's resolver says so
 	}
-	cfg, err := config.Load(config.Input{Args: args, Env: env, HostName: hostName})
+	cfg, err := config.Load(config.Input{Args: args, Env: env, HostName: hostName, ProviderKinds: providerKinds()})
 	switch {
 	case err != nil:
 		return err

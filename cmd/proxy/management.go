@@ -30,7 +30,8 @@ func (p *proxy) managementServer() *http.Server {
 }
 
 // readyz answers 200 while new operations are welcome: recovered, not stopping, and the state folder takes writes. Reads are served
-// all the same where it answers 503.
+// all the same where it answers 503. It does not ask the remote side: while that is out of reach requests are accepted all the same,
+// since what is accepted is on disk and signed later.
 func (p *proxy) readyz(w http.ResponseWriter, r *http.Request) {
 	if p.draining.Load() {
 		answer(w, http.StatusServiceUnavailable, "stopping\n")

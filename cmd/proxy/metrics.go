@@ -67,7 +67,7 @@ func (m *signingMetrics) observer(opened func()) signing.Observer {
 			m.documents.WithLabelValues(outcome).Inc()
 		},
 		CallEnded: func(credential string, digests int, took time.Duration, outcome string) {
-			m.calls.WithLabelValues(credential, outcome).Observe(took.Seconds())
+			m.calls.WithLabelValues(credentialLabel(credential), outcome).Observe(took.Seconds())
 			m.batch.Observe(float64(digests))
 		},
 	}

@@ -43,6 +43,9 @@ func TestExitCodes(t *testing.T) {
 	write(t, filepath.Join(broken, "client-services-config.json"), []byte(`{"a": {"secret": "geheim", "colour": 1}, "b": {}}`))
 	weakKey := filepath.Join(t.TempDir(), "key")
 	write(t, weakKey, []byte("short\n"))
+	tokenFile, mistakenFile := filepath.Join(t.TempDir(), "token.yaml"), filepath.Join(t.TempDir(), "mistaken.yaml")
+	write(t, tokenFile, []byte("providers: [{name: hsm, kind: pkcs11, module: /lib/token.so, tokenLabel: a, keyLabel: b}]\n"))
+	write(t, mistakenFile, []byte("providers:\n- {name: a, kind: csc, url: 'ftp://x', credentialId: c, clientID: i, clientSecretFile: "+weakKey+"}\ndefaultProvider: b\n"))
 
 	free := []string{"--server.address=127.0.0.1", "--server.port=0", "--management.server.address=127.0.0.1", "--management.server.port=0"}
 	for _, test := range []struct {
@@ -57,7 +60,9 @@ func TestExitCodes(t *testing.T) {
 		{"no client file", []string{"--work.folder=" + t.TempDir()}, 1, []string{"client-services-config.json", `{"secret": "a long random secret"}`}},
 		{"broken client file", []string{"--work.folder=" + broken}, 1, []string{`"a": colour: unknown key`, `"b": secret: is missing`}},
 		{"port in use", []string{"--work.folder=" + work, "--server.port=" + busyPort}, 1, []string{"open REST port", busyPort}},
-		{"remote service", []string{"--work.folder=" + work, "--einvoice-integration-client.service.domain=https://sign.example.org"}, 1, []string{"not available yet"}},
+		{"no pkcs11 in this build", []string{"--work.folder=" + work, "--config=" + tokenFile}, 1, []string{"open provider hsm", "built without PKCS #11"}},
+		{"mistakes in providers", []string{"--work.folder=" + work, "--config=" + mistakenFile}, 2, []string{
+			"3 mistakes", "credentialId", "url:", "defaultProvider"}},
 		{"weak token key", []string{"--work.folder=" + work, "--token.signing.key=" + weakKey}, 1, []string{"openssl rand"}},
 		{"state folder of another", []string{"--work.folder=" + work, "--state.folder=" + weakKey}, 1, []string{"state folder"}},
 	} {

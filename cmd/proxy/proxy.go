@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -31,6 +32,11 @@ type proxy struct {
 	store       *store.Store
 	service     *signing.Service
 	api         *api.API
+
+	calls     *calls
+	providers *providers
+	localCRLs []func(context.Context, *x509.Certificate) ([][]byte, error) // of embedded keys
+	closers   []func() error                                               // of providers, run at the end
 
 	rest, management net.Listener
 	endpoint         affinity.Endpoint
@@ -108,6 +114,10 @@ func (p *proxy) openAPI(context.Context) error {
 	if err != nil {
 		return err
 	}
+	tokens, err := p.remoteTokens()
+	if err != nil {
+		return err
+	}
 	p.api, err = api.New(api.Config{
 		Service:            p.service,
 		ClientServices:     p.clients.Current,
@@ -116,8 +126,10 @@ func (p *proxy) openAPI(context.Context) error {
 		Registerer:         p.registry,
 		TokenKey:           key,
 		TokenLifetime:      p.cfg.Server.TokenLifetime,
+		RemoteTokens:       tokens,
 		SyncWait:           p.cfg.Server.SyncWait,
 		MaxBodyBytes:       p.cfg.Limits.BodyBytes,
+		MaxDocumentBytes:   p.cfg.Limits.DocumentBytes,
 		MaxDocuments:       p.cfg.Limits.DocumentsPerRequest,
 		MaxUploads:         p.cfg.Limits.ConcurrentRequests,
 		StrictVendorStatus: p.cfg.Server.StrictVendorStatus,
@@ -141,6 +153,10 @@ func (p *proxy) close() error {
 			_ = l.Close()
 		}
 	}
+	for _, c := range p.closers {
+		_ = c() // nothing is signed any more
+	}
+	p.closers = nil
 	if p.store == nil {
 		return nil
 	}

@@ -55,6 +55,7 @@ func (p *proxy) serve(ctx context.Context) error {
 	t.start("management port", func() error { return management.Serve(p.management) })
 	t.start("REST port", func() error { return p.serveREST(rest) })
 	service := t.start("signing", func() error { return p.service.Start(work) })
+	t.start("credentials", func() error { p.providers.readCredentials(background); return nil })
 	t.start("ready", func() error { return p.announce(background) })
 
 	var failure error

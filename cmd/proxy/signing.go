@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
-	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
-	"github.com/signstash-proxy/signstash-proxy/pkg/provider/software"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
@@ -42,22 +39,25 @@ func orNone[T ~int64](v T) T {
 
 // openService makes the pipeline with the plugs that the configuration asks for.
 func (p *proxy) openService(ctx context.Context) error {
-	provider, err := p.openProvider()
+	if err := p.openCalls(); err != nil {
+		return err
+	}
+	if err := p.openProviders(); err != nil {
+		return err
+	}
+	if err := p.providers.checkLocal(ctx); err != nil {
+		return err
+	}
+	formats, err := p.openFormats()
 	if err != nil {
 		return err
 	}
-	credential, err := provider.Credential(ctx)
-	if err != nil {
-		return fmt.Errorf("read signing credential: %w", err)
-	}
-	p.log.Info("signing credential", "name", credential.Name, "algorithm", string(credential.Algorithm), "hash", credential.Hash.String(),
-		"notAfter", credential.Certificate().NotAfter)
 	m := newSigningMetrics(p.registry)
 	s := p.cfg.Signing
 	p.service = signing.New(signing.Config{
-		Store:              documentLimit{p.store, p.cfg.Limits.DocumentBytes},
-		Formats:            map[signing.SignatureType]signing.Format{signing.PAdES: &pades.Format{}},
-		Providers:          p.providers(provider),
+		Store:              p.store,
+		Formats:            formats,
+		Providers:          p.providers.forClient,
 		Log:                p.log.WithName("signing"),
 		Observer:           m.observer(func() { close(p.opened) }),
 		MaxQueuedDocuments: p.cfg.Limits.QueuedDocuments,
@@ -72,41 +72,6 @@ func (p *proxy) openService(ctx context.Context) error {
 	})
 	m.watch(p.registry, p.service, p.store)
 	return nil
-}
-
-// providers gives every client service the one provider there is; one that asks for another by name is told so, not served by it.
-func (p *proxy) providers(only signing.Provider) func(string) (signing.Provider, error) {
-	return func(id string) (signing.Provider, error) {
-		if c := p.clients.Current().Lookup(id); c != nil && c.Provider != "" {
-			return nil, signing.Errorf(signing.KindConfiguration, "provider %q of the client service is not configured", c.Provider)
-		}
-		return only, nil
-	}
-}
-
-// openProvider opens what signs.
-func (p *proxy) openProvider() (signing.Provider, error) {
-	if p.cfg.Remote.Domain != "" {
-		// Never the embedded key in its place: the signatures would look done and be worth nothing.
-		return nil, errors.New("remote signing (--einvoice-integration-client.service.domain) is not available yet; use --signing.pkcs12.file")
-	}
-	options := software.Options{Hash: hashOf(p.cfg.Signing.Digest)}
-	if p.cfg.Signing.RSAScheme == config.PSS {
-		options.Algorithm = signing.RSAPSS
-	}
-	if file := p.cfg.Signing.PKCS12File; file != "" {
-		password, err := firstLine(p.cfg.Signing.PKCS12PasswordFile)
-		if err != nil {
-			return nil, err
-		}
-		return software.OpenPKCS12(file, password, options)
-	}
-	key := software.KeyType(p.cfg.Signing.EmbeddedKey)
-	if strings.HasPrefix(string(key), "P-") {
-		options.Algorithm = "" // the scheme is for RSA keys
-	}
-	folder := filepath.Join(p.cfg.StateFolder, "embedded-key")
-	return software.OpenEmbedded(folder, p.log.WithName("provider"), software.EmbeddedOptions{Options: options, Key: key})
 }
 
 // hashOf is the hash of a setting; 0 = what suits the key.

@@ -28,7 +28,8 @@ func NewSecret(value string) Secret {
 // IsZero reports whether there is no secret. The JSON option omitzero uses it.
 func (s Secret) IsZero() bool { return s.value == nil }
 
-// Reveal returns the secret itself. It is for writing the configuration file and for nothing else.
+// Reveal returns the secret itself. It is for writing the configuration file and for authenticating at the remote service in the
+// client service's name, and for nothing else.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""

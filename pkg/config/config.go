@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Config is the proxy's configuration, complete and checked. Names, defaults and help are declared in settings_*.go.
 type Config struct {
@@ -20,12 +23,18 @@ type Config struct {
 
 	Server     Server
 	Management Management
+	Outbound   Outbound
 	Remote     Remote
-	Signing    Signing
-	Limits     Limits
-	Retention  Retention
-	HotFolder  HotFolder
-	Log        Log
+	Providers  []Provider // of the YAML file, in its order
+	// DefaultProvider signs for client services that name none: one of Providers; empty = what Signing and Remote say.
+	DefaultProvider string
+	Signing         Signing
+	Timestamp       Timestamp
+	Revocation      Revocation
+	Limits          Limits
+	Retention       Retention
+	HotFolder       HotFolder
+	Log             Log
 }
 
 // Server is the REST port.
@@ -47,11 +56,75 @@ type Management struct {
 	Port    int    // 0 = any free one
 }
 
+// Outbound is how every call leaves: to remote services, timestamp authorities, OCSP responders, CRLs.
+type Outbound struct {
+	ProxyHost            string // HTTP proxy; empty = none
+	ProxyPort            int
+	ProxyCredentialsFile string // user:password on its first line; empty = none
+	CAFile               string // PEM bundle beside the system's; empty = none
+}
+
 // Remote is the remote signing service.
 type Remote struct {
-	Domain    string // base URL without a trailing slash; empty = none
-	ProxyHost string // HTTP proxy for outbound calls; empty = none
-	ProxyPort int
+	Domain string // base URL without a trailing slash; empty = none
+	Token  RemoteToken
+}
+
+// RemoteToken is how bearer tokens issued by the remote service are verified. Neither URL = they are refused.
+type RemoteToken struct {
+	JWKSURL, IntrospectionURL string // at most one
+	ClientID                  string // ours at the introspection endpoint
+	ClientSecretFile          string
+	Issuer, Audience          string // wanted in each token; empty = not looked at
+}
+
+// Provider is one entry of providers in the YAML file: a credential with a name.
+type Provider struct {
+	Name, Kind string
+	Settings   ProviderSettings // as Input.ProviderKinds made it for the kind, filled and validated
+}
+
+// ProviderSettings are the settings of one kind of provider: a pointer to a struct whose fields have yaml tags.
+type ProviderSettings interface {
+	// Validate returns every mistake, in the words of the YAML file.
+	Validate() []error
+}
+
+// Timestamp is who gives timestamps.
+type Timestamp struct {
+	Authorities []TimestampAuthority // in the order in which they are asked; none = no level above B-B
+	Timeout     time.Duration
+	MaxSkew     time.Duration
+	CAFile      string // PEM bundle to which tokens must lead; empty = any
+}
+
+// TimestampAuthority is one RFC 3161 authority: an entry of timestamp.authorities in the YAML file, or one of --timestamp.urls.
+type TimestampAuthority struct {
+	// Name is for logs. Empty = the URL's host.
+	Name string `yaml:"name"`
+	// URL is http or https, without credentials.
+	URL string `yaml:"url"`
+	// User and PasswordFile authenticate us (HTTP Basic). The file is read at the start.
+	User         string `yaml:"user"`
+	PasswordFile string `yaml:"passwordFile"`
+	// Policy is asked for and then wanted in the token: an OID such as 1.2.3.4. Empty = the authority's own.
+	Policy string `yaml:"policy"`
+	// Budget bounds the requests of this instance in any window of that length. Requests 0 = any number.
+	Budget Budget `yaml:"budget"`
+}
+
+// Budget is so many requests in any window.
+type Budget struct {
+	Requests int           `yaml:"requests"`
+	Window   time.Duration `yaml:"window"`
+}
+
+// Revocation is how OCSP responses and CRLs are gathered for B-LT and above.
+type Revocation struct {
+	AllowPrivate   []netip.Prefix
+	Timeout, Total time.Duration // of one request, of all for a document
+	MaxAge         time.Duration
+	MaxCRLBytes    int64
 }
 
 // Signing is how documents are signed, and what happens when that fails.

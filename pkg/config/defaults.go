@@ -44,6 +44,8 @@ func defaults(in Input) Config {
 			Deadline:       day,
 			UnknownOutcome: UnknownRetry,
 		},
+		Timestamp:  Timestamp{Timeout: 10 * time.Second, MaxSkew: 5 * time.Minute},
+		Revocation: Revocation{Timeout: 10 * time.Second, Total: 30 * time.Second, MaxAge: time.Hour, MaxCRLBytes: 4 << 20},
 		Limits: Limits{
 			BodyBytes:           2 << 30,
 			DocumentBytes:       1 << 30,
@@ -97,6 +99,9 @@ func cutLast(s, separator string) (before, after string, found bool) {
 
 // complete fills what depends on other settings.
 func (c *Config) complete() {
+	if c.DefaultProvider == "" && len(c.Providers) == 1 && c.Remote.Domain == "" && c.Signing.PKCS12File == "" {
+		c.DefaultProvider = c.Providers[0].Name
+	}
 	if c.ClientServicesFile == "" {
 		c.ClientServicesFile = filepath.Join(c.WorkFolder, "client-services-config.json")
 	}

@@ -27,7 +27,7 @@ func (l *loader) file(path string) map[string]given {
 		l.mistake("%v", err)
 		return nil
 	}
-	f := yamlFile{loader: l, path: path, values: make(map[string]given)}
+	f := &yamlFile{loader: l, path: path, values: make(map[string]given)}
 	if root != nil {
 		f.mapping("", root, 0)
 	}
@@ -96,6 +96,8 @@ func (f *yamlFile) setting(name string, key, value *yaml.Node, depth int) {
 	switch {
 	case value.Kind == yaml.AliasNode:
 		f.mistake("%s: %s: aliases are not supported", f.at(value), name)
+	case lists[name] != nil:
+		lists[name](f, name, key, value)
 	case value.Kind == yaml.MappingNode:
 		f.mapping(name+".", value, depth+1)
 	case !known:

@@ -10,6 +10,8 @@ type Input struct {
 	Args     []string // command line without the program's name
 	Env      []string // NAME=value, as os.Environ gives it
 	HostName string   // as os.Hostname gives it
+	// ProviderKinds makes empty settings for each kind of provider that the YAML file may name.
+	ProviderKinds map[string]func() ProviderSettings
 }
 
 // env returns the last value of a variable, as the operating system's own look-ups do; empty if there is none.
@@ -39,6 +41,11 @@ type given struct{ text, origin string }
 // loader gathers values and mistakes.
 type loader struct {
 	declared *declaration
+	kinds    map[string]func() ProviderSettings
+	lists    struct { // what the file alone can say
+		providers   []Provider
+		authorities []TimestampAuthority
+	}
 	mistakes []string
 }
 
@@ -50,7 +57,7 @@ func (l *loader) mistake(format string, args ...any) {
 // nothing else is looked at.
 func Load(in Input) (Config, error) {
 	c := defaults(in)
-	l := &loader{declared: declare(&c)}
+	l := &loader{declared: declare(&c), kinds: in.ProviderKinds}
 	flags, ask := l.args(in.Args)
 	if ask.help || ask.version {
 		c.Help, c.Version = ask.help, ask.version
@@ -67,12 +74,24 @@ func Load(in Input) (Config, error) {
 			l.mistake("%s: %v, not %s%s", v.origin, err, quote(v.text), hint(v.text))
 		}
 	}
+	l.join(&c)
 	c.complete()
 	l.check(&c)
 	if len(l.mistakes) > 0 {
 		return Config{}, &InvalidError{Mistakes: l.mistakes}
 	}
 	return c, nil
+}
+
+// join adds the lists of the file.
+func (l *loader) join(c *Config) {
+	c.Providers = l.lists.providers
+	if len(l.lists.authorities) > 0 {
+		if len(c.Timestamp.Authorities) > 0 {
+			l.mistake("--timestamp.urls and timestamp.authorities in the YAML file exclude each other")
+		}
+		c.Timestamp.Authorities = l.lists.authorities
+	}
 }
 
 // hint explains values that nobody has written: for a Service named server, the kubelet sets SERVER_PORT=tcp://10.0.0.1:8080 in every

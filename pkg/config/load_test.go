@@ -134,7 +134,7 @@ func TestForms(t *testing.T) {
 		"--einvoice-integration-client.scheduler.task.handleSignatureTasks.lock-time=90",
 		"--hot.folder.enabled=False", "--retention.age=30d", "--limits.document.size=64Mi",
 	}})
-	if c.Remote != (Remote{"https://sign.example.org/base", "proxy.example.org", 3128}) || c.Signing.Deadline != 90*time.Minute ||
+	if c.Remote.Domain != "https://sign.example.org/base" || c.Outbound.ProxyHost != "proxy.example.org" || c.Outbound.ProxyPort != 3128 || c.Signing.Deadline != 90*time.Minute ||
 		c.Retention.Age != 720*time.Hour || c.Limits.DocumentBytes != 64<<20 {
 		t.Errorf("Load = %+v", c)
 	}

@@ -2,18 +2,6 @@ package config
 
 import "time"
 
-func declareRemote(d *declaration, c *Config) {
-	d.group = "Remote signing service"
-	r := &c.Remote
-	d.add("einvoice-integration-client.service.domain", "URL", baseURL{&r.Domain},
-		"Base URL of the remote signing service. Without it, and without a PKCS#12 file, documents are signed with an embedded key whose "+
-			"signatures have no legal value.")
-	d.add("einvoice-integration-client.rest.provider.proxy.hostname", "HOST", text{&r.ProxyHost},
-		"HTTP proxy for every outbound call. Proxy variables of the environment are not looked at.")
-	d.add("einvoice-integration-client.rest.provider.proxy.port", "PORT", number{&r.ProxyPort, 1, 65535}, "Port of that HTTP proxy.").
-		Default = ""
-}
-
 func declareSigning(d *declaration, c *Config) {
 	d.group = "Signing"
 	s := &c.Signing

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func TestDefaultsCanBeGiven(t *testing.T) {
 			t.Errorf("--%s=%s: %v", s.Name, text, err)
 		}
 	}
-	if want := defaults(Input{}); c != want {
+	if want := defaults(Input{}); !reflect.DeepEqual(c, want) {
 		t.Errorf("configuration after giving every default = %+v, want %+v", c, want)
 	}
 }

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+	"github.com/signstash-proxy/signstash-proxy/pkg/revocation"
+)
+
+// calls are the clients for everything that leaves the proxy. They share settings, not connections or breakers: a timestamp
+// authority on the signing service's host must not stop signatures.
+type calls struct {
+	remote, timestamp, revocation, token *http.Client
+}
+
+// openCalls makes the clients from the settings for outgoing calls.
+func (p *proxy) openCalls() error {
+	m := newCallMetrics(p.registry)
+	o := p.cfg.Outbound
+	made := &calls{}
+	for _, c := range []struct {
+		purpose string
+		client  **http.Client
+	}{
+		{"signing", &made.remote}, {"timestamp", &made.timestamp}, {"revocation", &made.revocation}, {"token", &made.token},
+	} {
+		log := p.log.WithName("outbound").WithValues("purpose", c.purpose)
+		cfg := outbound.Config{
+			ProxyHost: o.ProxyHost, ProxyPort: o.ProxyPort, ProxyCredentialsFile: o.ProxyCredentialsFile, CAFile: o.CAFile,
+			UserAgent: "signstash-proxy/" + version,
+			Breaker: outbound.Breaker{Changed: func(host string, s outbound.State) {
+				log.Info("circuit breaker", "host", host, "state", string(s))
+				m.breaks.WithLabelValues(c.purpose, string(s)).Inc()
+			}},
+		}
+		if c.client == &made.revocation {
+			cfg.Control = revocation.OnlyPublic(p.cfg.Revocation.AllowPrivate)
+		}
+		client, err := outbound.New(cfg)
+		if err != nil {
+			return err
+		}
+		client.Transport = &measured{next: client.Transport, took: m.took.MustCurryWith(prometheus.Labels{"purpose": c.purpose})}
+		*c.client = client
+	}
+	p.calls = made
+	return nil
+}
+
+// callMetrics count outgoing calls. Hosts are no labels: certificates may name any number of them.
+type callMetrics struct {
+	took   *prometheus.HistogramVec
+	breaks *prometheus.CounterVec
+}
+
+func newCallMetrics(r prometheus.Registerer) *callMetrics {
+	m := &callMetrics{
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "signstash_outbound_request_duration_seconds",
+			Help:    "Outgoing HTTP requests until the head of their answer, by purpose (signing, timestamp, revocation, token) and status; none = no answer.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
+		}, []string{"purpose", "status"}),
+		breaks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "signstash_outbound_breaker_changes_total", Help: "Changes of circuit breakers, by purpose and new state: open, half-open, closed.",
+		}, []string{"purpose", "state"}),
+	}
+	r.MustRegister(m.took, m.breaks)
+	return m
+}
+
+// measured is a transport whose requests are counted.
+type measured struct {
+	next http.RoundTripper
+	took prometheus.ObserverVec
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *measured) RoundTrip(r *http.Request) (*http.Response, error) {
+	start := time.Now()
+	answer, err := t.next.RoundTrip(r)
+	status := "none"
+	if err == nil {
+		status = strconv.Itoa(answer.StatusCode)
+		if answer.StatusCode < 100 || answer.StatusCode > 599 {
+			status = "other"
+		}
+	}
+	t.took.WithLabelValues(status).Observe(time.Since(start).Seconds())
+	return answer, err
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach the connections.
+func (t *measured) CloseIdleConnections() {
+	if next, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		next.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/api"
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
+	"github.com/signstash-proxy/signstash-proxy/pkg/remotetoken"
+	"github.com/signstash-proxy/signstash-proxy/pkg/revocation"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
+)
+
+// openFormats makes the forms of signature. Without a timestamp authority a document that wants a level above B-B is refused with
+// TIMESTAMP_SIGN_ERROR: never signed at a lesser one.
+func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) {
+	format := &pades.Format{}
+	if len(p.cfg.Timestamp.Authorities) > 0 {
+		t, err := p.openTimestamper()
+		if err != nil {
+			return nil, err
+		}
+		format.Timestamper = t
+	}
+	r := p.cfg.Revocation
+	gatherer, err := revocation.New(revocation.Config{
+		HTTP: p.calls.revocation, AllowPrivate: r.AllowPrivate, Local: p.localCRL,
+		Timeout: r.Timeout, Total: r.Total, MaxAge: r.MaxAge, MaxCRLBytes: r.MaxCRLBytes, Log: p.log.WithName("revocation"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	format.Revocation = gatherer
+	return map[signing.SignatureType]signing.Format{signing.PAdES: format}, nil
+}
+
+// localCRL returns the lists of development CAs, which no network knows.
+func (p *proxy) localCRL(ctx context.Context, issuer *x509.Certificate) ([][]byte, error) {
+	for _, of := range p.localCRLs {
+		if lists, err := of(ctx, issuer); err != nil || len(lists) > 0 {
+			return lists, err
+		}
+	}
+	return nil, nil
+}
+
+// budgetFile lies in the state folder: a restart must not forget what an authority was asked.
+const budgetFile = "timestamp-budget.json"
+
+func (p *proxy) openTimestamper() (signing.Timestamper, error) {
+	t := p.cfg.Timestamp
+	cfg := timestamp.Config{
+		HTTP: p.calls.timestamp, Timeout: t.Timeout, MaxSkew: t.MaxSkew, BudgetFile: filepath.Join(p.cfg.StateFolder, budgetFile),
+		Log: p.log.WithName("timestamp"),
+	}
+	for _, a := range t.Authorities {
+		authority, err := timestampAuthority(a)
+		if err != nil {
+			return nil, fmt.Errorf("open timestamp authority %s: %w", a.URL, err)
+		}
+		cfg.Authorities = append(cfg.Authorities, authority)
+		p.log.Info("timestamp authority", "name", a.Name, "url", a.URL, "budget", a.Budget.Requests, "window", a.Budget.Window.String())
+	}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read --timestamp.ca-file: %w", err)
+		}
+		cfg.Roots = x509.NewCertPool()
+		if !cfg.Roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read --timestamp.ca-file: no PEM certificate in %s", t.CAFile)
+		}
+	}
+	return timestamp.New(cfg)
+}
+
+func timestampAuthority(a config.TimestampAuthority) (timestamp.Authority, error) {
+	out := timestamp.Authority{URL: a.URL, User: a.User, Budget: timestamp.Budget{Requests: a.Budget.Requests, Window: a.Budget.Window}}
+	if a.PasswordFile != "" {
+		password, err := firstLine(a.PasswordFile)
+		if err != nil {
+			return out, err
+		}
+		out.Password = password
+	}
+	if a.Policy != "" {
+		for arc := range strings.SplitSeq(a.Policy, ".") {
+			n, err := strconv.Atoi(arc)
+			if err != nil {
+				return out, fmt.Errorf("policy %s is no object identifier", a.Policy)
+			}
+			out.Policy = append(out.Policy, n)
+		}
+	}
+	return out, nil
+}
+
+// remoteTokens verifies what the remote service issued; nil where nobody says how.
+func (p *proxy) remoteTokens() (api.RemoteTokens, error) {
+	t := p.cfg.Remote.Token
+	if t.JWKSURL == "" && t.IntrospectionURL == "" {
+		return nil, nil
+	}
+	return remotetoken.New(remotetoken.Config{
+		Settings: remotetoken.Settings{
+			JWKSURL: t.JWKSURL, IntrospectionURL: t.IntrospectionURL, ClientID: t.ClientID, ClientSecretFile: t.ClientSecretFile,
+			Issuer: t.Issuer, Audience: t.Audience,
+		},
+		HTTP: p.calls.token, Log: p.log.WithName("token"),
+	})
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/csc"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/software"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// domainPrefix begins the credential names of the client services at the service domain. Names of configured providers hold no slash.
+const domainPrefix = "service-domain/"
+
+// providers knows which provider signs for a client service: the one that its entry names, else the default, else the remote service
+// at the documented domain with the client service's own id and secret. Safe for concurrent use.
+type providers struct {
+	clients  func() *clientservice.Services
+	named    map[string]signing.Provider
+	standard signing.Provider // nil = each client service has its own at the domain
+	atDomain func(id string) (signing.Provider, error)
+	log      logr.Logger
+
+	mu   sync.Mutex
+	own  map[string]signing.Provider // by client service id
+	seen *clientservice.Services     // whose client services own was last compared with
+}
+
+// openProviders opens every configured provider. A remote one is asked nothing yet: see readCredentials.
+func (p *proxy) openProviders() (err error) {
+	s := &providers{
+		clients: p.clients.Current, named: make(map[string]signing.Provider), own: make(map[string]signing.Provider),
+		atDomain: p.openAtDomain, log: p.log.WithName("providers"),
+	}
+	p.providers = s
+	for _, c := range p.cfg.Providers {
+		settings, ok := c.Settings.(opener)
+		if !ok {
+			return fmt.Errorf("open provider %s: kind %s cannot be opened", c.Name, c.Kind)
+		}
+		if s.named[c.Name], err = settings.open(p, c.Name); err != nil {
+			return fmt.Errorf("open provider %s: %w", c.Name, err)
+		}
+	}
+	switch {
+	case p.cfg.DefaultProvider != "":
+		s.standard = s.named[p.cfg.DefaultProvider]
+	case p.cfg.Remote.Domain == "":
+		s.standard, err = p.openLocal()
+	}
+	return err
+}
+
+// openLocal opens the key on the premises that signs where nothing remote is configured.
+func (p *proxy) openLocal() (signing.Provider, error) {
+	options := software.Options{Hash: hashOf(p.cfg.Signing.Digest)}
+	if p.cfg.Signing.RSAScheme == config.PSS {
+		options.Algorithm = signing.RSAPSS
+	}
+	if file := p.cfg.Signing.PKCS12File; file != "" {
+		password, err := firstLine(p.cfg.Signing.PKCS12PasswordFile)
+		if err != nil {
+			return nil, err
+		}
+		return software.OpenPKCS12(file, password, options)
+	}
+	key := software.KeyType(p.cfg.Signing.EmbeddedKey)
+	if strings.HasPrefix(string(key), "P-") {
+		options.Algorithm = "" // the scheme is for RSA keys
+	}
+	return p.openEmbedded("embedded-key", software.EmbeddedOptions{Options: options, Key: key})
+}
+
+// openAtDomain makes a client service's own provider. Its secret is read at each token, so that a changed one is used from then on.
+func (p *proxy) openAtDomain(id string) (signing.Provider, error) {
+	return csc.New(csc.Config{
+		Name: domainPrefix + id, Settings: csc.ForDomain(p.cfg.Remote.Domain), HTTP: p.calls.remote,
+		Log: p.log.WithName("provider").WithValues("clientService", id),
+		Identity: func() (string, string, error) {
+			c := p.clients.Current().Lookup(id)
+			if c == nil {
+				return "", "", errors.New("the client service is not configured any more")
+			}
+			return c.ID, c.Secret.Reveal(), nil
+		},
+	})
+}
+
+// forClient returns what signs for a client service. Its errors are KindConfiguration.
+func (s *providers) forClient(id string) (signing.Provider, error) {
+	services := s.clients()
+	c := services.Lookup(id)
+	switch {
+	case c != nil && c.Provider != "":
+		if p := s.named[c.Provider]; p != nil {
+			return p, nil
+		}
+		// Never another in its place: the signature would be somebody else's.
+		return nil, signing.Errorf(signing.KindConfiguration, "provider %q of the client service is not configured", c.Provider)
+	case s.standard != nil:
+		return s.standard, nil
+	case c == nil:
+		// It may be back in a moment: Secrets are replaced by deleting and making them.
+		return nil, signing.Errorf(signing.KindConfiguration, "the client service is not configured any more").Retryable(0)
+	}
+	return s.forDomain(services, id)
+}
+
+// forDomain returns the client service's own provider, and forgets those of client services that have gone.
+func (s *providers) forDomain(services *clientservice.Services, id string) (signing.Provider, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if services != s.seen {
+		for gone := range s.own {
+			if services.Lookup(gone) == nil {
+				delete(s.own, gone)
+			}
+		}
+		s.seen = services
+	}
+	if p := s.own[id]; p != nil {
+		return p, nil
+	}
+	p, err := s.atDomain(id)
+	if err != nil {
+		return nil, signing.Errorf(signing.KindConfiguration, "the remote signing service is not configured rightly").Because(err)
+	}
+	s.own[id] = p
+	return p, nil
+}
+
+// checkLocal fails if the key on the premises that signs by default cannot: nothing but a new file or certificate will help, and
+// the one who starts the proxy should hear of it.
+func (s *providers) checkLocal(ctx context.Context) error {
+	local, ok := s.standard.(*software.Provider)
+	if !ok {
+		return nil
+	}
+	if _, err := local.Credential(ctx); err != nil {
+		return fmt.Errorf("read signing credential: %w", err)
+	}
+	return nil
+}
+
+// readCredentials asks for every client service's credential once, so that the log says what is wrong before the first document does.
+// A remote side that is out of reach stops nothing: what is accepted is on disk and signed when it is back, so the proxy is ready
+// all the same, and /readyz does not ask.
+func (s *providers) readCredentials(ctx context.Context) {
+	told := make(map[signing.Provider]bool)
+	for c := range s.clients().All() {
+		if ctx.Err() != nil {
+			return
+		}
+		p, err := s.forClient(c.ID)
+		if err == nil {
+			if told[p] {
+				continue
+			}
+			told[p] = true
+			err = s.tell(ctx, p)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Error(err, "signing credential cannot be read; requests are accepted all the same", "clientService", c.ID)
+		}
+	}
+}
+
+func (s *providers) tell(ctx context.Context, p signing.Provider) error {
+	c, err := p.Credential(ctx)
+	if err != nil {
+		return err
+	}
+	s.log.Info("signing credential", "name", c.Name, "algorithm", string(c.Algorithm), "hash", c.Hash.String(),
+		"maxBatch", c.MaxBatch, "inFlight", c.InFlight, "notAfter", c.Certificate().NotAfter)
+	return nil
+}
+
+// credentialLabel is a credential's name in metrics: those of client services are one, since there may be many.
+func credentialLabel(name string) string {
+	if strings.HasPrefix(name, domainPrefix) {
+		return strings.TrimSuffix(domainPrefix, "/")
+	}
+	return name
+}

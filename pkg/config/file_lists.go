@@ -1,0 +1,164 @@
+package config
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// lists are what the YAML file alone can say: lists of entries with several values each.
+var lists = map[string]func(f *yamlFile, name string, key, value *yaml.Node){
+	"providers":             (*yamlFile).providers,
+	"timestamp.authorities": (*yamlFile).authorities,
+}
+
+// entries returns the entries of a list, none where it is no list.
+func (f *yamlFile) entries(name string, value *yaml.Node) []*yaml.Node {
+	if value.Tag == "!!null" {
+		return nil
+	}
+	if value.Kind != yaml.SequenceNode || len(value.Content) > maxList {
+		f.mistake("%s: %s: want a list of at most %d entries", f.at(value), name, maxList)
+		return nil
+	}
+	var good []*yaml.Node
+	for _, n := range value.Content {
+		if n.Kind != yaml.MappingNode {
+			f.mistake("%s: %s: want entries of the form name: value", f.at(n), name)
+			continue
+		}
+		good = append(good, n)
+	}
+	return good
+}
+
+// providerName keeps names usable in logs, metrics and the names of folders.
+var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// providers reads the list of that name. Each entry has name and kind; the rest belongs to the kind.
+func (f *yamlFile) providers(list string, _, value *yaml.Node) {
+	for _, n := range f.entries(list, value) {
+		name, kind, rest := nameAndKind(n)
+		at := f.at(n) + ": provider " + quote(name)
+		if !providerName.MatchString(name) {
+			f.mistake("%s: name: want letters, digits, dots, dashes and underscores, 63 at most", at)
+		}
+		if slices.ContainsFunc(f.lists.providers, func(p Provider) bool { return p.Name == name }) {
+			f.mistake("%s: is there twice", at)
+		}
+		makeSettings := f.kinds[kind]
+		if makeSettings == nil {
+			f.mistake("%s: kind: %s is none of %s", at, quote(kind), strings.Join(slices.Sorted(maps.Keys(f.kinds)), ", "))
+			continue
+		}
+		settings := makeSettings()
+		f.decode(at, rest, settings)
+		for _, err := range settings.Validate() {
+			f.mistake("%s: %v", at, err)
+		}
+		f.filesOf(at, settings)
+		f.lists.providers = append(f.lists.providers, Provider{Name: name, Kind: kind, Settings: settings})
+	}
+}
+
+// nameAndKind takes these two out of an entry.
+func nameAndKind(n *yaml.Node) (name, kind string, rest *yaml.Node) {
+	out := *n
+	out.Content = nil
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		switch n.Content[i].Value {
+		case "name":
+			name = n.Content[i+1].Value
+		case "kind":
+			kind = n.Content[i+1].Value
+		default:
+			out.Content = append(out.Content, n.Content[i], n.Content[i+1])
+		}
+	}
+	return name, kind, &out
+}
+
+// authorities reads the list of timestamp authorities.
+func (f *yamlFile) authorities(list string, _, value *yaml.Node) {
+	for _, n := range f.entries(list, value) {
+		var a TimestampAuthority
+		at := f.at(n) + ": " + list
+		f.decode(at, n, &a)
+		f.filesOf(at, &a)
+		if err := checkWebURL(a.URL); err != nil {
+			f.mistake("%s: url: %v, not %s", at, err, quote(a.URL))
+		}
+		if (a.User == "") != (a.PasswordFile == "") {
+			f.mistake("%s: user and passwordFile: one is set without the other", at)
+		}
+		if a.Policy != "" && !oid.MatchString(a.Policy) {
+			f.mistake("%s: policy: want an object identifier such as 1.2.3.4, not %s", at, quote(a.Policy))
+		}
+		if b := a.Budget; b.Requests < 0 || b.Window < 0 || (b.Requests == 0) != (b.Window == 0) {
+			f.mistake("%s: budget: want requests and window, such as {requests: 20, window: 20m}", at)
+		}
+		f.lists.authorities = append(f.lists.authorities, a)
+	}
+}
+
+var oid = regexp.MustCompile(`^[0-2](\.(0|[1-9][0-9]{0,8})){1,30}$`)
+
+// decode fills the struct that to points to, and names every key that it has no field for.
+func (f *yamlFile) decode(at string, n *yaml.Node, to any) {
+	known := yamlKeys(to)
+	seen, twice := make(map[string]bool), false
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i].Value
+		if !slices.Contains(known, key) {
+			f.mistake("%s: unknown key %s; there are %s", at, quote(key), strings.Join(known, ", "))
+		}
+		if seen[key] {
+			f.mistake("%s: %s is there twice", at, key)
+			twice = true
+		}
+		seen[key] = true
+	}
+	var wrong *yaml.TypeError
+	switch err := n.Decode(to); {
+	case twice: // of which the decoder fills nothing
+	case errors.As(err, &wrong):
+		for _, text := range wrong.Errors {
+			f.mistake("%s: %s", at, text)
+		}
+	case err != nil:
+		f.mistake("%s: %v", at, err)
+	}
+}
+
+// yamlKeys are the keys of a struct's fields.
+func yamlKeys(to any) []string {
+	var keys []string
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(to).Elem()) {
+		if key, _, _ := strings.Cut(field.Tag.Get("yaml"), ","); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// madeLater are the files that a running proxy makes, or that come and go beside it.
+var madeLater = []string{"accountFile", "tokensFile", "otpFile"}
+
+// filesOf wants the files that an entry names to be there.
+func (f *yamlFile) filesOf(at string, settings any) {
+	v := reflect.ValueOf(settings).Elem()
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if field.Type.Kind() != reflect.String || slices.Contains(madeLater, key) || key != "file" && !strings.HasSuffix(key, "File") {
+			continue
+		}
+		if err := readableFile(v.FieldByIndex(field.Index).String()); err != nil {
+			f.mistake("%s: %s: %v", at, key, err)
+		}
+	}
+}

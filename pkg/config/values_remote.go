@@ -1,0 +1,102 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// webURL is an absolute http or https URL as it is, a query included.
+type webURL struct{ to *string }
+
+func (v webURL) set(s string) error {
+	if err := checkWebURL(s); err != nil {
+		return err
+	}
+	*v.to = s
+	return nil
+}
+
+func (v webURL) String() string { return *v.to }
+
+func checkWebURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return fmt.Errorf("want a URL, such as https://signing.example.org/path")
+	case u.User != nil:
+		return fmt.Errorf("the URL must not hold a user name or password")
+	}
+	return nil
+}
+
+// maxList bounds lists on the command line and in the file.
+const maxList = 100
+
+// authorityURLs are timestamp authorities of which nothing but the URL is known.
+type authorityURLs struct{ to *[]TimestampAuthority }
+
+func (v authorityURLs) set(s string) error {
+	var list []TimestampAuthority
+	for _, text := range items(s) {
+		if err := checkWebURL(text); err != nil {
+			return err
+		}
+		list = append(list, TimestampAuthority{URL: text})
+	}
+	if len(list) == 0 || len(list) > maxList {
+		return fmt.Errorf("want 1 to %d URLs, separated by commas", maxList)
+	}
+	*v.to = list
+	return nil
+}
+
+func (v authorityURLs) String() string {
+	var urls []string
+	for _, a := range *v.to {
+		urls = append(urls, a.URL)
+	}
+	return strings.Join(urls, ",")
+}
+
+// prefixes are address ranges; an address alone is a range of one.
+type prefixes struct{ to *[]netip.Prefix }
+
+func (v prefixes) set(s string) error {
+	var list []netip.Prefix
+	for _, text := range items(s) {
+		p, err := netip.ParsePrefix(text)
+		if a, aerr := netip.ParseAddr(text); aerr == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return fmt.Errorf("want address ranges separated by commas, such as 10.1.0.0/16,2001:db8::/32")
+		}
+		list = append(list, p.Masked())
+	}
+	if len(list) == 0 || len(list) > maxList {
+		return fmt.Errorf("want 1 to %d address ranges, separated by commas", maxList)
+	}
+	*v.to = list
+	return nil
+}
+
+func (v prefixes) String() string {
+	var texts []string
+	for _, p := range *v.to {
+		texts = append(texts, p.String())
+	}
+	return strings.Join(texts, ",")
+}
+
+// items splits at commas and drops what is empty.
+func items(s string) []string {
+	var out []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
