@@ -1,8 +1,8 @@
 // Package appearance draws visible signatures: the text of a template and an image on a coloured or transparent area, as the appearance
 // stream of a signature's widget annotation (ISO 32000-2 12.5.5).
 //
-// Make lays the content out for an area; Appearance.Write adds its objects to an incremental update; Page says where on a page the
-// area lies. All lengths are points as the reader of the page sees it: one image pixel is one point, whatever the page's rotation
+// Make lays the content out for an area; Place and PlaceIn say where on a page the area lies; Appearance.Write adds the objects to an
+// incremental update. All lengths are points as the reader of the page sees it: one image pixel is one point, whatever the page's rotation
 // and UserUnit.
 //
 // # Layout
