@@ -167,10 +167,7 @@ func (f *folder) throwAway() error {
 	if err := durable.WriteFile(mark, nil, 0o600); err != nil {
 		return err
 	}
-	for _, name := range []string{databaseName, databaseName + "-wal", databaseName + "-shm", operationsName, uploadsName, identityName} {
-		if name == identityName {
-			continue
-		}
+	for _, name := range []string{databaseName, databaseName + "-wal", databaseName + "-shm", operationsName, uploadsName} {
 		if err := os.RemoveAll(filepath.Join(f.path, name)); err != nil {
 			return err
 		}

@@ -20,6 +20,8 @@ const (
 	sweepBatch = 16
 	// sweepBelow is how far below Retention.MaxBytes a sweep goes, so that not every upload needs one.
 	sweepBelow = 0.9
+	// fetchTime is how long an ended operation is kept although there is too much: somebody is about to fetch, or fetching, its documents.
+	fetchTime = time.Minute
 )
 
 // room returns KindBusy if nothing more may come in.
@@ -126,7 +128,8 @@ func (s *Store) keepBytes() int64 {
 	return int64(float64(limit) * sweepBelow)
 }
 
-// choose returns the operations that ended first, as far as they are too old, or there is more in use than keep.
+// choose returns the operations that ended first, as far as they are too old, or there is more in use than keep and there was time
+// to fetch them.
 func (s *Store) choose(ctx context.Context, keep int64) ([]expired, error) {
 	type candidate struct {
 		expired
@@ -139,14 +142,15 @@ func (s *Store) choose(ctx context.Context, keep int64) ([]expired, error) {
 	if err != nil {
 		return nil, err
 	}
-	cutoff := int64(math.MinInt64)
+	tooOld, fetched := int64(math.MinInt64), time.Now().Add(-fetchTime).UnixNano()
 	if s.cfg.Retention.Age > 0 {
-		cutoff = time.Now().Add(-s.cfg.Retention.Age).UnixNano()
+		tooOld = time.Now().Add(-s.cfg.Retention.Age).UnixNano()
 	}
 	used := s.used()
 	var batch []expired
 	for _, c := range list {
-		if c.ended > cutoff && used <= keep {
+		tooMuch := used > keep && c.ended <= fetched
+		if c.ended > tooOld && !tooMuch {
 			break
 		}
 		used -= c.bytes

@@ -83,7 +83,10 @@ func TestUploadsAreRefusedAtTheLimit(t *testing.T) {
 	_, err := s.NewUpload(t.Context())
 	wantBusy(t, "NewUpload with unfinished operations only", err)
 	readBack(t, s, second, content) // reads go on
-	end(t, s, first, time.Now())
+	end(t, s, third, time.Now())
+	_, err = s.NewUpload(t.Context())
+	wantBusy(t, "NewUpload with an operation that ended just now", err)
+	end(t, s, first, time.Now().Add(-2*time.Minute))
 	up, err := s.NewUpload(t.Context()) // which makes room by itself
 	if err != nil {
 		t.Fatalf("NewUpload once an operation has ended = %v, want room", err)
