@@ -66,7 +66,7 @@ fuzz: ## run every fuzz target for FUZZTIME (1m)
 	@grep -rlE '^func Fuzz' --include='*_test.go' pkg cmd hack | sort | while read -r file; do \
 	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file"); do \
 	    echo "fuzz $$target in $$(dirname "$$file")"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "./$$(dirname "$$file")"; \
 	  done; \
 	done
 
@@ -89,6 +89,10 @@ tools: ## install the optional independent verifiers from Debian's packages
 .PHONY: clean
 clean: ## remove what the targets above made, but not ./work
 	rm -rf bin out
+
+.PHONY: image
+image: ## container image from scratch, with nothing pulled (needs docker or a tool that is called like it)
+	hack/image
 
 .PHONY: help
 help: ## this list
