@@ -2,7 +2,6 @@ package pades
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -51,9 +50,6 @@ func locateField(doc *pdf.Document, f *form, name string) (spot, error) {
 	}
 	if value != nil {
 		return spot{}, noField(name, "is already signed")
-	}
-	if err := checkNamedLocks(doc, f, name); err != nil {
-		return spot{}, err
 	}
 	if err := checkSeed(doc, found.dict, name); err != nil {
 		return spot{}, err
@@ -109,32 +105,6 @@ func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
 	dict, err := doc.Dict(kids[0])
 	ref, _ := kids[0].(pdf.Ref)
 	return ref, dict, err
-}
-
-// checkNamedLocks refuses a field that an earlier signature locks by its name (ISO 32000-2 12.8.2.4): /Include with it or a field above it.
-func checkNamedLocks(doc *pdf.Document, f *form, name string) error {
-	return walkFields(doc, f.dict, func(fd field) error {
-		if fd.kind != "Sig" {
-			return nil
-		}
-		value, err := doc.Dict(fd.dict.Get("V"))
-		if err != nil || value == nil {
-			return err
-		}
-		return eachReference(doc, value, func(method pdf.Name, params *pdf.Dict) error {
-			names, err := doc.Array(params.Get("Fields"))
-			if err != nil || method != "FieldMDP" || params.Get("Action") != pdf.Name("Include") {
-				return err
-			}
-			for _, o := range names {
-				s, _ := o.(pdf.String)
-				if locked := s.Text(); locked == name || strings.HasPrefix(name, locked+".") {
-					return forbidden("an earlier signature locks the field to be signed")
-				}
-			}
-			return nil
-		})
-	})
 }
 
 // checkSeed honours what the field demands of its signature and we would not give (ISO 32000-2 table 237): another /Filter or /SubFilter.

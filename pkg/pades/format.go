@@ -36,7 +36,7 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	if err != nil {
 		return signing.Prepared{}, err
 	}
-	form, err := inspect(doc)
+	form, err := inspect(doc, target(in.Signature))
 	if err != nil {
 		return signing.Prepared{}, err
 	}
@@ -120,6 +120,18 @@ func (f *Format) accepts(sig signing.SignatureInfo) error {
 		return signing.Errorf(signing.KindInvalid, "level %q is not known", sig.Level)
 	}
 	return nil
+}
+
+// target is the name of the existing field that a signature asks for; empty for a new one. Mistakes in the values are makeVisible's.
+func target(sig signing.SignatureInfo) string {
+	if sig.Visible == nil {
+		return ""
+	}
+	values, err := sig.Visible.Parse()
+	if err != nil || values.Location != signing.AtSignField {
+		return ""
+	}
+	return values.Name
 }
 
 // contentsSize is the room for the SignedData, in bytes: what the chain takes, and a token where the level wants one.

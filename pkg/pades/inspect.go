@@ -11,17 +11,12 @@ import (
 const (
 	mayModify   = 1 << 3 // bit 4
 	mayAnnotate = 1 << 5 // bit 6
+	mayFill     = 1 << 8 // bit 9
 )
 
-// form is what inspect found out about a document's interactive form.
-type form struct {
-	dict  *pdf.Dict // nil: there is none
-	ref   pdf.Ref   // zero: it stands in the catalog itself
-	names map[string]bool
-}
-
-// inspect refuses a document that must not or cannot be signed, and returns its form.
-func inspect(doc *pdf.Document) (*form, error) {
+// inspect refuses a document that must not or cannot be signed, and returns its form. target is the existing field to be signed; empty
+// = a new one.
+func inspect(doc *pdf.Document, target string) (*form, error) {
 	catalog, _, err := doc.Catalog()
 	if err != nil {
 		return nil, err
@@ -33,42 +28,32 @@ func inspect(doc *pdf.Document) (*form, error) {
 		// Offsets count from the header, a ByteRange from the first byte: readers disagree once both are in one file.
 		return nil, signing.Errorf(signing.KindUnsupported, "PDF has %d bytes before its header, with which it cannot be signed", n)
 	}
-	if p := doc.Permissions(); p&mayModify == 0 || p&mayAnnotate == 0 {
-		return nil, forbidden("its permissions do not allow a new signature field")
+	if err := checkPermissions(doc, target); err != nil {
+		return nil, err
 	}
 	if err := checkCertification(doc, catalog); err != nil {
 		return nil, err
 	}
-	f := &form{names: map[string]bool{}}
-	f.ref, _ = catalog.Get("AcroForm").(pdf.Ref)
-	if f.dict, err = doc.Dict(catalog.Get("AcroForm")); err != nil || f.dict == nil {
+	f, err := readForm(doc)
+	if err != nil || f.dict == nil {
 		return f, err
 	}
-	if key, dup := f.dict.Duplicate(); dup {
-		return nil, damaged("its form has the key /%s twice", string(key))
-	}
-	if err := f.checkFields(doc); err != nil {
+	if err := f.checkLocks(target); err != nil {
 		return nil, err
 	}
 	return f, f.checkXFA(doc, catalog)
 }
 
-// checkFields looks at every field: its name, and, where it is signed, what the signature forbids.
-func (f *form) checkFields(doc *pdf.Document) error {
-	return walkFields(doc, f.dict, func(fd field) error {
-		f.names[fd.name] = true
-		if fd.kind != "Sig" {
-			return nil
-		}
-		value, err := doc.Dict(fd.dict.Get("V"))
-		if err != nil || value == nil {
-			return err
-		}
-		if err := checkByteRange(doc, value); err != nil {
-			return err
-		}
-		return checkLocks(doc, fd, value)
-	})
+// checkPermissions honours an encrypted document's permissions: a field may be filled in by bit 6 or 9, made by bits 4 and 6.
+func checkPermissions(doc *pdf.Document, target string) error {
+	p := doc.Permissions()
+	switch {
+	case target != "" && p&(mayAnnotate|mayFill) == 0:
+		return forbidden("its permissions do not allow a signature")
+	case target == "" && (p&mayModify == 0 || p&mayAnnotate == 0):
+		return forbidden("its permissions do not allow a new signature field")
+	}
+	return nil
 }
 
 // checkXFA refuses a form that lives in XFA alone: readers of XFA would not show a field that stands outside of it.
@@ -143,43 +128,6 @@ func eachReference(doc *pdf.Document, signature *pdf.Dict, visit func(method pdf
 		if err := visit(method, params); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// checkLocks honours what a signed field locks: FieldMDP of the signature, and /Lock of the field, whose /P is as DocMDP's
-// (ISO 32000-2 12.8.2.4 and table 236). A new field is one that /All locks, and one that /Exclude does not name.
-func checkLocks(doc *pdf.Document, fd field, signature *pdf.Dict) error {
-	err := eachReference(doc, signature, func(method pdf.Name, params *pdf.Dict) error {
-		if method != "FieldMDP" {
-			return nil
-		}
-		return checkLock(doc, params)
-	})
-	if err != nil {
-		return err
-	}
-	lock, err := doc.Dict(fd.dict.Get("Lock"))
-	if err != nil || lock == nil {
-		return err
-	}
-	return checkLock(doc, lock)
-}
-
-func checkLock(doc *pdf.Document, lock *pdf.Dict) error {
-	p, err := doc.Int(lock.Get("P"), 0)
-	if err != nil {
-		return err
-	}
-	if p == 1 {
-		return forbidden("an earlier signature allows no changes")
-	}
-	action, err := doc.Name(lock.Get("Action"))
-	if err != nil {
-		return err
-	}
-	if action == "All" || action == "Exclude" {
-		return forbidden("an earlier signature locks its form fields")
 	}
 	return nil
 }

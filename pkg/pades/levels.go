@@ -162,9 +162,9 @@ func (a *assembly) prepareTimestamp(size int) (*hollow, error) {
 	if err != nil {
 		return nil, internal("open signed document", err)
 	}
-	f, err := inspect(doc)
+	f, err := readForm(doc) // a timestamp may follow whatever a signature locks (ISO 32000-2 12.8.2.2)
 	if err != nil {
-		return nil, internal("inspect signed document", err)
+		return nil, internal("read form of signed document", err)
 	}
 	value := pdf.NewDict(
 		"Type", pdf.Name("DocTimeStamp"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", pdf.Name("ETSI.RFC3161"),

@@ -63,37 +63,56 @@ func readStore(doc *pdf.Document) (*store, error) {
 }
 
 // covers wants validation data for the first certificate of a chain, and for each above it up to a root, or up to one whose issuer
-// is not known here: what a validator trusts need not be a root.
+// is not known here: what a validator trusts need not be a root. Of several issuers, as after cross-certification, one is enough.
 func (s *store) covers(chain []*x509.Certificate) error {
-	cert := chain[0]
-	pool := append(chain[1:len(chain):len(chain)], s.certs...)
-	for range len(pool) + 1 {
-		issuer := issuerOf(cert, pool)
-		switch {
-		case isSelfIssued(cert) || issuer == nil && cert != chain[0]:
-			return nil
-		case !s.holds(cert):
-			return fmt.Errorf("a certificate is not in the store")
-		case !s.revocationFor(cert, issuer):
-			return fmt.Errorf("a certificate has no revocation data in the store")
-		case issuer == nil:
+	p := &storePath{store: s, pool: append(chain[1:len(chain):len(chain)], s.certs...), seen: map[string]bool{}}
+	return p.from(chain[0], true)
+}
+
+// storePath looks for one path from a certificate upwards.
+type storePath struct {
+	*store
+	pool []*x509.Certificate
+	seen map[string]bool // by their DER: each certificate is tried once
+}
+
+func (p *storePath) from(cert *x509.Certificate, first bool) error {
+	if isSelfIssued(cert) {
+		return nil
+	}
+	p.seen[string(cert.Raw)] = true
+	issuers := p.issuers(cert)
+	switch {
+	case len(issuers) == 0 && !first:
+		return nil
+	case !p.holds(cert):
+		return fmt.Errorf("a certificate is not in the store")
+	case len(issuers) == 0 && p.revocationFor(cert, nil):
+		return nil
+	}
+	err := fmt.Errorf("a certificate has no revocation data in the store")
+	for _, issuer := range issuers {
+		if p.seen[string(issuer.Raw)] || !p.revocationFor(cert, issuer) {
+			continue
+		}
+		if err = p.from(issuer, false); err == nil {
 			return nil
 		}
-		cert = issuer
 	}
-	return fmt.Errorf("the certificates form a loop")
+	return err
+}
+
+func (p *storePath) issuers(cert *x509.Certificate) []*x509.Certificate {
+	var list []*x509.Certificate
+	for _, c := range p.pool {
+		if string(c.RawSubject) == string(cert.RawIssuer) && cert.CheckSignatureFrom(c) == nil {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 func isSelfIssued(c *x509.Certificate) bool { return string(c.RawIssuer) == string(c.RawSubject) }
-
-func issuerOf(cert *x509.Certificate, pool []*x509.Certificate) *x509.Certificate {
-	for _, c := range pool {
-		if string(c.RawSubject) == string(cert.RawIssuer) && cert.CheckSignatureFrom(c) == nil {
-			return c
-		}
-	}
-	return nil
-}
 
 func (s *store) holds(cert *x509.Certificate) bool {
 	for _, c := range s.certs {

@@ -217,16 +217,9 @@ func signRegardless(t *testing.T, k *testKey, original []byte) []byte {
 func signSection(t *testing.T, k *testKey, original []byte, make func(*pdf.Document, *form, int) (*hollow, error)) []byte {
 	t.Helper()
 	doc := openPDF(t, original)
-	f := &form{names: map[string]bool{}}
-	catalog, _, err := doc.Catalog()
+	f, err := readForm(doc)
 	if err != nil {
 		t.Fatal(err)
-	}
-	f.ref, _ = catalog.Get("AcroForm").(pdf.Ref)
-	if f.dict = dictOf(t, doc, catalog.Get("AcroForm")); f.dict != nil {
-		if err := f.checkFields(doc); err != nil {
-			t.Fatal(err)
-		}
 	}
 	h, err := make(doc, f, 4000)
 	if err != nil {

@@ -304,15 +304,15 @@ func TestVisibleRefusesALockedField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := inspect(doc)
+	f, err := inspect(doc, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := checkNamedLocks(doc, f, "Assinatura.second"); signing.KindOf(err) != signing.KindForbidden {
-		t.Errorf("checkNamedLocks = %v, want KindForbidden", err)
+	if err := f.checkLocks("Assinatura.second"); signing.KindOf(err) != signing.KindForbidden {
+		t.Errorf("checkLocks = %v, want KindForbidden", err)
 	}
-	if err := checkNamedLocks(doc, f, "Assinatura2"); err != nil {
-		t.Errorf("checkNamedLocks of another name = %v, want nil", err)
+	if err := f.checkLocks("Assinatura2"); err != nil {
+		t.Errorf("checkLocks of another name = %v, want nil", err)
 	}
 }
 

@@ -1,0 +1,141 @@
+package pades
+
+import (
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+)
+
+// form is a document's interactive form (ISO 32000-2 12.7.3) as far as a new signature has to know it.
+type form struct {
+	dict  *pdf.Dict       // nil: there is none
+	ref   pdf.Ref         // zero: it stands in the catalog itself
+	names map[string]bool // of all fields, those above others included
+	locks []lock
+}
+
+// readForm reads the form, and refuses one with an earlier signature that is broken.
+func readForm(doc *pdf.Document) (*form, error) {
+	catalog, _, err := doc.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	f := &form{names: map[string]bool{}}
+	f.ref, _ = catalog.Get("AcroForm").(pdf.Ref)
+	if f.dict, err = doc.Dict(catalog.Get("AcroForm")); err != nil || f.dict == nil {
+		return f, err
+	}
+	if key, dup := f.dict.Duplicate(); dup {
+		return nil, damaged("its form has the key /%s twice", string(key))
+	}
+	return f, walkFields(doc, f.dict, func(fd field) error { return f.note(doc, fd) })
+}
+
+// note takes down a field's name and, where it is signed, what the signature locks.
+func (f *form) note(doc *pdf.Document, fd field) error {
+	f.names[fd.name] = true
+	for i, c := range fd.name {
+		if c == '.' {
+			f.names[fd.name[:i]] = true
+		}
+	}
+	if fd.kind != "Sig" {
+		return nil
+	}
+	value, err := doc.Dict(fd.dict.Get("V"))
+	if err != nil || value == nil {
+		return err
+	}
+	if err := checkByteRange(doc, value); err != nil {
+		return err
+	}
+	return f.noteLocks(doc, fd, value)
+}
+
+// lock says which fields must not change after a signature (ISO 32000-2 tables 236 and 259).
+type lock struct {
+	action pdf.Name // All, Include or Exclude
+	names  []string // with all that is below them
+	all    bool     // /P 1: the whole document is locked
+}
+
+// covers reports whether a field of that name is locked.
+func (l *lock) covers(name string) bool {
+	named := false
+	for _, n := range l.names {
+		named = named || n == name || strings.HasPrefix(name, n+".")
+	}
+	switch l.action {
+	case "All":
+		return true
+	case "Include":
+		return named
+	case "Exclude":
+		return !named
+	}
+	return false
+}
+
+// noteLocks reads what a signed field locks: FieldMDP of its signature, and its own /Lock.
+func (f *form) noteLocks(doc *pdf.Document, fd field, signature *pdf.Dict) error {
+	err := eachReference(doc, signature, func(method pdf.Name, params *pdf.Dict) error {
+		if method != "FieldMDP" {
+			return nil
+		}
+		return f.addLock(doc, params)
+	})
+	if err != nil {
+		return err
+	}
+	own, err := doc.Dict(fd.dict.Get("Lock"))
+	if err != nil || own == nil {
+		return err
+	}
+	return f.addLock(doc, own)
+}
+
+func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
+	var l lock
+	p, err := doc.Int(dict.Get("P"), 0)
+	if err != nil {
+		return err
+	}
+	l.all = p == 1
+	if l.action, err = doc.Name(dict.Get("Action")); err != nil {
+		return err
+	}
+	names, err := doc.Array(dict.Get("Fields"))
+	if err != nil {
+		return err
+	}
+	for _, o := range names {
+		v, err := doc.Get(o)
+		if err != nil {
+			return err
+		}
+		if s, ok := v.(pdf.String); ok {
+			l.names = append(l.names, s.Text())
+		}
+	}
+	f.locks = append(f.locks, l)
+	return nil
+}
+
+// checkLocks honours what earlier signatures lock. A new field is one that /All locks, and one that /Exclude does not name.
+func (f *form) checkLocks(target string) error {
+	name := target
+	if name == "" {
+		name = f.freeName()
+	}
+	for i := range f.locks {
+		switch l := &f.locks[i]; {
+		case l.all:
+			return forbidden("an earlier signature allows no changes")
+		case l.covers(name) && target != "":
+			return forbidden("an earlier signature locks the field to be signed")
+		case l.covers(name):
+			return forbidden("an earlier signature locks its form fields")
+		}
+	}
+	return nil
+}
