@@ -282,3 +282,31 @@ func TestEqualImagesAreKeptOnce(t *testing.T) {
 		t.Errorf("images = %+v and %+v, want one file of 8 bytes", one, two)
 	}
 }
+
+// TestOtherSignatureTypes: what holds for XAdES and CAdES once they are there.
+func TestOtherSignatureTypes(t *testing.T) {
+	h := start(t, func(h *harness) {
+		h.cfg.SignatureTypes = []signing.SignatureType{signing.PAdES, signing.XAdES, signing.CAdES}
+	})
+	tests := []struct{ contentType, info, cause string }{
+		{"text/xml", `"signatureType":"XAdES"`, ""},
+		{"application/xml", `"signatureType":"XAdES","advancedSignatureInfo":{"signatureLocation":"/a/b","signatureTransform":"XPATH","canonicalTransform":"EXCLUSIVE"}`, ""},
+		{"application/pdf", `"signatureType":"CAdES"`, ""},
+		{"application/octet-stream", `"signatureType":"CAdES"`, ""},
+		{"application/pdf", `"signatureType":"XAdES"`, "documentRequest.contentType: does not fit signatureType XAdES"},
+		{"image/png", `"signatureType":"XAdES"`, "documentRequest.contentType"},
+		{"text/xml", `"signatureType":"XAdES","advancedSignatureInfo":{"signatureTransform":"X"}`, "advancedSignatureInfo.signatureTransform"},
+		{"text/xml", `"signatureType":"XAdES","advancedSignatureInfo":{"canonicalTransform":"X"}`, "advancedSignatureInfo.canonicalTransform"},
+		{"text/xml", `"signatureType":"XAdES","visibleSignatureInfo":{"locationType":"PLACEHOLDER","locationValue":"x"}`, "visibleSignatureInfo"},
+	}
+	for i, tt := range tests {
+		text := strings.NewReplacer(`"signatureType":"PAdES"`, tt.info, "application/pdf", tt.contentType).Replace(signRequest(fmt.Sprint("r", i), "content"))
+		resp := h.do(request{path: "document/sign/async/base64", text: text})
+		if tt.cause == "" {
+			resp.is(http.StatusAccepted, nil)
+			continue
+		}
+		resp.fails(http.StatusBadRequest, "0.0.6", "documents[0].")
+		resp.fails(http.StatusBadRequest, "0.0.6", tt.cause)
+	}
+}

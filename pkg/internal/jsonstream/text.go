@@ -34,11 +34,12 @@ func (s *Scanner) utf8Text(limit int, tooLong string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if len(out)+len(chunk) > limit {
-			return "", s.fault(TooLarge, tooLong)
-		}
-		if i := bytes.IndexFunc(chunk, func(r rune) bool { return r < ' ' }); i >= 0 {
+		fits := chunk[:min(len(chunk), limit-len(out))]
+		if bytes.ContainsFunc(fits, func(r rune) bool { return r < ' ' }) {
 			return "", s.fault(Malformed, "not JSON: a control character in a string")
+		}
+		if len(fits) < len(chunk) {
+			return "", s.fault(TooLarge, tooLong)
 		}
 		out = append(out, chunk...)
 		s.advance(len(chunk))
@@ -52,10 +53,9 @@ func (s *Scanner) utf8Text(limit int, tooLong string) (string, error) {
 		if ended {
 			break
 		}
-		out = utf8.AppendRune(out, r)
-	}
-	if len(out) > limit {
-		return "", s.fault(TooLarge, tooLong)
+		if out = utf8.AppendRune(out, r); len(out) > limit {
+			return "", s.fault(TooLarge, tooLong)
+		}
 	}
 	if !utf8.Valid(out) {
 		return "", s.fault(Malformed, "is not UTF-8")
