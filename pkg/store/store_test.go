@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -128,7 +129,7 @@ func TestGroupCommit(t *testing.T) {
 		})
 	}
 	for s.Queued() < writes {
-		time.Sleep(time.Millisecond) // nothing tells when a goroutine has queued
+		runtime.Gosched() // nothing tells when a goroutine has queued
 	}
 	release()
 	callers.Wait()
