@@ -10,7 +10,7 @@ import (
 // TestMadeDocumentsAreGood: what is measured with is what a company could have sent.
 func TestMadeDocumentsAreGood(t *testing.T) {
 	dir := t.TempDir()
-	docs, err := makeDocuments(dir, 2, 200_000)
+	docs, err := makeDocuments(dir, 2, 200_000, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestMadeDocumentsAreGood(t *testing.T) {
 
 func TestFloor(t *testing.T) {
 	dir := t.TempDir()
-	docs, err := makeDocuments(dir, 3, 10_000)
+	docs, err := makeDocuments(dir, 3, 10_000, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

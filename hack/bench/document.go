@@ -16,12 +16,12 @@ type document struct {
 	size int64 // bytes
 }
 
-// makeDocuments writes count PDFs of about size bytes into dir, no two alike.
-func makeDocuments(dir string, count int, size int64) ([]document, error) {
+// makeDocuments writes count PDFs of about size bytes into dir, no two alike, each with so many objects; 0 = a handful.
+func makeDocuments(dir string, count int, size int64, objects int) ([]document, error) {
 	var docs []document
 	for i := range count {
 		path := filepath.Join(dir, fmt.Sprintf("%05d.pdf", i))
-		if err := writePDF(path, size, uint64(i)); err != nil {
+		if err := writePDF(path, size, objects, uint64(i)); err != nil {
 			return nil, err
 		}
 		info, err := os.Stat(path)
@@ -33,16 +33,20 @@ func makeDocuments(dir string, count int, size int64) ([]document, error) {
 	return docs, nil
 }
 
-// writePDF writes a PDF with one page and an embedded stream that fills it up to size.
-func writePDF(path string, size int64, seed uint64) (err error) {
+// writePDF writes a PDF with one page and embedded streams that fill it up to size and to the number of objects.
+func writePDF(path string, size int64, objects int, seed uint64) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("make document: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := &counter{w: bufio.NewWriterSize(f, 256<<10)}
-	const overhead = 900 // bytes of everything but the stream's data
-	fill := max(size-overhead, 1)
+	const (
+		overhead       = 900 // bytes of everything but the streams
+		streamOverhead = 75  // bytes of a stream's object and its line of the table, but for its data
+	)
+	streams := int64(max(objects-5, 1))
+	fill := max((size-overhead)/streams-streamOverhead, 1)
 	var offsets []int64
 	object := func(format string, args ...any) {
 		offsets = append(offsets, w.n)
@@ -55,12 +59,14 @@ func writePDF(path string, size int64, seed uint64) (err error) {
 	text := fmt.Sprintf("BT /F 12 Tf 72 770 Td (Document %d) Tj ET\n", seed)
 	object("<</Length %d>>\nstream\n%sendstream\nendobj\n", len(text), text)
 	object("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>\nendobj\n")
-	object("<</Length %d>>\nstream\n", fill)
 	source := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)})
-	if _, err := io.CopyN(w, source, fill); err != nil {
-		return fmt.Errorf("fill document: %w", err)
+	for range streams {
+		object("<</Length %d>>\nstream\n", fill)
+		if _, err := io.CopyN(w, source, fill); err != nil {
+			return fmt.Errorf("fill document: %w", err)
+		}
+		fmt.Fprint(w, "\nendstream\nendobj\n")
 	}
-	fmt.Fprint(w, "\nendstream\nendobj\n")
 	start := w.n
 	fmt.Fprintf(w, "xref\n0 %d\n0000000000 65535 f \n", len(offsets)+1)
 	for _, at := range offsets {

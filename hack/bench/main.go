@@ -55,10 +55,15 @@ func names() string {
 	for _, s := range scenarios {
 		all = append(all, s.name)
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(append(all, engineCase), ", ")
 }
 
 func bench(ctx context.Context, bin, only string, documents int, temp string) error {
+	if only == engineCase || only == "" {
+		if err := benchEngine(ctx, temp); err != nil || only != "" {
+			return err
+		}
+	}
 	var results []result
 	for _, s := range scenarios {
 		if only != "" && s.name != only {

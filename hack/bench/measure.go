@@ -44,7 +44,7 @@ func measure(ctx context.Context, binary, temp string, s scenario) (r result, er
 		return r, fmt.Errorf("make folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	docs, err := makeDocuments(dir, s.documents, s.size)
+	docs, err := makeDocuments(dir, s.documents, s.size, 0)
 	if err != nil {
 		return r, err
 	}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/software"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// engineLoad is documents for the engine alone: no HTTP, no store, the check of every result included.
+type engineLoad struct {
+	documents int
+	size      int64
+	objects   int // of each document; 0 = a handful
+	what      string
+}
+
+var engineLoads = []engineLoad{
+	{documents: 2000, size: 10_000, what: "10 KB"},
+	{documents: 500, size: 200_000, what: "200 KB"},
+	{documents: 100, size: 2_000_000, what: "2 MB"},
+	{documents: 25, size: 20_000_000, what: "20 MB"},
+	{documents: 15, size: 29_000_000, what: "29 MB"},
+	{documents: 15, size: 29_000_000, objects: 32_000, what: "29 MB, 32,000 objects"},
+}
+
+// engineCase is the name of the measurement on the command line.
+const engineCase = "engine"
+
+// benchEngine signs with a local RSA-2048 key, two documents at a time, beside the floor over the same files.
+func benchEngine(ctx context.Context, temp string) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "engine, B-B\tdocuments\tengine\tfloor\tspeed / floor\tdocuments/s\tallocations / document\tallocated / document")
+	for _, l := range engineLoads {
+		fmt.Fprintf(os.Stderr, "engine, %d x %s ...\n", l.documents, l.what)
+		if err := l.measure(ctx, temp, w); err != nil {
+			return fmt.Errorf("engine, %s: %w", l.what, err)
+		}
+	}
+	fmt.Fprintln(w)
+	return w.Flush()
+}
+
+func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) error {
+	dir, err := os.MkdirTemp(temp, "bench-")
+	if err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	docs, err := makeDocuments(dir, l.documents, l.size, l.objects)
+	if err != nil {
+		return err
+	}
+	e, err := newEngine(ctx, filepath.Join(dir, "key"))
+	if err != nil {
+		return err
+	}
+	const workers = 2
+	// The first round warms the page cache for both.
+	if _, err := measureFloor(dir, docs, workers); err != nil {
+		return err
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	started := time.Now()
+	if err := e.signAll(ctx, dir, docs, workers); err != nil {
+		return err
+	}
+	took := time.Since(started)
+	runtime.ReadMemStats(&after)
+	floor, err := measureFloor(dir, docs, workers)
+	if err != nil {
+		return err
+	}
+	n := uint64(len(docs))
+	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%.2f\t%.0f\t%d\t%.0f KB\n", l.what, n, ms(took), ms(floor.wall), ratio(floor.wall, took),
+		float64(n)/took.Seconds(), (after.Mallocs-before.Mallocs)/n, float64(after.TotalAlloc-before.TotalAlloc)/float64(n)/1000)
+	return nil
+}
+
+// engine signs files.
+type engine struct {
+	provider   signing.Provider
+	credential *signing.Credential
+	format     pades.Format
+}
+
+func newEngine(ctx context.Context, dir string) (*engine, error) {
+	provider, err := software.OpenEmbedded(dir, logr.Discard(), software.EmbeddedOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	credential, err := provider.Credential(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read credential: %w", err)
+	}
+	return &engine{provider: provider, credential: credential}, nil
+}
+
+// signAll signs docs into a folder of its own, with so many goroutines.
+func (e *engine) signAll(ctx context.Context, dir string, docs []document, workers int) error {
+	out, err := os.MkdirTemp(dir, "engine-")
+	if err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	defer os.RemoveAll(out)
+	queue := make(chan document, len(docs))
+	for _, d := range docs {
+		queue <- d
+	}
+	close(queue)
+	faults := make([]error, workers)
+	var group sync.WaitGroup
+	for i := range workers {
+		group.Go(func() {
+			for d := range queue {
+				if faults[i] = e.sign(ctx, d, filepath.Join(out, filepath.Base(d.path))); faults[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(faults...)
+}
+
+// sign spools one document as the proxy does, hashing it on the way, signs it, appends the section and syncs once.
+func (e *engine) sign(ctx context.Context, d document, to string) (err error) {
+	file, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("make file: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	in, err := spool(d, file)
+	if err != nil {
+		return err
+	}
+	prepared, err := e.format.Prepare(ctx, in, e.credential)
+	if err != nil {
+		return err
+	}
+	values, err := e.provider.Sign(ctx, signing.Call{ID: to, Digests: [][]byte{prepared.Digest}})
+	if err != nil {
+		return err
+	}
+	section, err := e.format.Embed(ctx, in, prepared, values[0])
+	if err != nil {
+		return err
+	}
+	if _, err := file.WriteAt(section, in.File.Size()); err != nil {
+		return fmt.Errorf("append section: %w", err)
+	}
+	return file.Sync()
+}
+
+// spool copies a document to file, hashed as it passes.
+func spool(d document, file *os.File) (signing.Input, error) {
+	source, err := os.Open(d.path)
+	if err != nil {
+		return signing.Input{}, fmt.Errorf("open document: %w", err)
+	}
+	defer source.Close()
+	hash := sha256.New()
+	n, err := io.Copy(struct{ io.Writer }{io.MultiWriter(hash, file)}, source)
+	if err != nil {
+		return signing.Input{}, fmt.Errorf("spool document: %w", err)
+	}
+	midstate, err := hash.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		return signing.Input{}, fmt.Errorf("save state of digest: %w", err)
+	}
+	return signing.Input{
+		File: spooled{file, n}, Midstate: midstate, Time: time.Now(),
+		Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB},
+	}, nil
+}
+
+// spooled is the document at the start of its file.
+type spooled struct {
+	*os.File
+	size int64
+}
+
+// Size implements signing.File.
+func (s spooled) Size() int64 { return s.size }
