@@ -101,7 +101,8 @@ type Timestamper interface {
 
 // Store keeps operations and documents on the instance's own disk. What a method wrote is durable when it returns without error.
 // After an error it may or may not have been written: callers read again. Safe for concurrent use; concurrent writes share an
-// fsync. Every change of state is compare-and-swap: ErrConflict if a record is not where the caller expects it.
+// fsync. Every change of state is compare-and-swap: ErrConflict if a record is not where the caller expects it, and then nothing of
+// that call is stored.
 type Store interface {
 	Spool
 	Records
@@ -143,7 +144,7 @@ type NewOperation struct {
 // Records is what the doors read. Nothing here returns another client service's data unless told whose to look for.
 type Records interface {
 	// Create makes the operation and its documents durable together, or nothing. KindReferenceUsed if the client service used
-	// the external reference before (kept as long as the operation is).
+	// the external reference before, KindKeyReused if the Idempotency-Key (both kept as long as the operation is).
 	Create(ctx context.Context, up Upload, op NewOperation) (Operation, error)
 	// Operation returns one; KindNotFound.
 	Operation(ctx context.Context, id ID) (Operation, error)
@@ -153,7 +154,7 @@ type Records interface {
 	FindByDocumentReference(ctx context.Context, clientService, reference string) (ID, error)
 	// FindByKey returns the operation made with an Idempotency-Key; KindNotFound.
 	FindByKey(ctx context.Context, clientService, key string) (Operation, error)
-	// Documents returns up to limit documents from index on, in order.
+	// Documents returns up to limit documents from index on, in order; none if there is no such operation.
 	Documents(ctx context.Context, id ID, from, limit int) ([]Document, error)
 }
 
@@ -216,7 +217,8 @@ type Journal interface {
 	OpenCalls(ctx context.Context) ([]CallRecord, error)
 	// FinishDocuments ends documents: signed from valued, failed from any state that has not ended. Prepared is dropped.
 	FinishDocuments(ctx context.Context, results []DocumentResult) error
-	// SetStatus moves the operation from one status to another; the rest of change is stored with it.
+	// SetStatus moves the operation from one status to another; the rest of change is stored with it. An operation that has ended
+	// or does not exist is ErrConflict.
 	SetStatus(ctx context.Context, id ID, from Status, change StatusChange) error
 	// Counters returns the totals.
 	Counters(ctx context.Context) (Counters, error)
