@@ -53,12 +53,44 @@ func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items 
 	if err := b.cfg.Store.BeginCall(ctx, call.ID, c.Name, refs); err != nil {
 		return storageError(err)
 	}
+	var noted string
 	call.Note = func(ctx context.Context, handle string) error {
+		noted = handle
 		return b.cfg.Store.NoteCall(ctx, call.ID, handle)
 	}
 	start := time.Now()
 	values, err := signRecovered(ctx, p, call)
+	if r, ok := p.(Resumer); ok && noted != "" && AsError(err) != nil && AsError(err).Unknown {
+		values, err = b.fetch(r, call, noted, err)
+	}
 	return b.conclude(call, c, values, err, time.Since(start))
+}
+
+const (
+	// fetchTries and fetchPause say how long a lost answer is asked for under its handle before it counts as unknown: two minutes in
+	// all, in which a service restarts. The last pause is half of that.
+	fetchTries = 7
+	fetchPause = time.Second
+)
+
+// fetch asks for the answer of a call whose outcome is unknown; lost is why. What was paid for is not given up at the first fault.
+func (b *batcher) fetch(r Resumer, call Call, handle string, lost error) ([][]byte, error) {
+	b.cfg.Log.Info("answer was lost and is asked for again", "call", call.ID, "reason", lost.Error())
+	pause := fetchPause
+	for range fetchTries {
+		time.Sleep(pause)
+		pause *= 2
+		ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Batch.CallTimeout)
+		values, err := r.Resume(ctx, call, handle)
+		cancel()
+		if err == nil {
+			return values, nil
+		}
+		if e := AsError(err); !e.Unknown && !e.Retry {
+			break // the service says that it never will
+		}
+	}
+	return nil, lost
 }
 
 // signRecovered is Provider.Sign whose panic is an unknown outcome.

@@ -34,6 +34,8 @@ type fakeProvider struct {
 	// answer, when set, replaces what comes back: values are the right ones.
 	answer func(call int, c signing.Call, values [][]byte) ([][]byte, error)
 
+	outage int // so many times Resume fails
+
 	mu    sync.Mutex
 	calls [][][]byte // digests of each call
 	made  int        // signatures made
@@ -115,6 +117,10 @@ func (p *fakeProvider) values(c signing.Call) ([][]byte, error) {
 
 // Resume implements signing.Resumer: the answer of a call is there under handles that start with r.
 func (p *fakeProvider) Resume(_ context.Context, c signing.Call, handle string) ([][]byte, error) {
+	if p.outage > 0 {
+		p.outage--
+		return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
+	}
 	if handle[0] != 'r' {
 		return nil, signing.Errorf(signing.KindProvider, "no such answer")
 	}

@@ -212,3 +212,32 @@ func TestUnexpectedErrorIsInternal(t *testing.T) {
 		}
 	})
 }
+
+// A lost answer with a handle is fetched, through an outage too, and nothing is signed twice.
+func TestLostAnswerIsFetched(t *testing.T) {
+	for name, c := range map[string]struct {
+		handle string
+		outage int
+		made   int
+	}{"there": {"r", 0, 2}, "after an outage": {"r", 4, 2}, "never": {"lost", 0, 4}, "too late": {"r", 100, 4}} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(h *harness) {
+				h.provider.outage = c.outage
+				h.provider.answer = func(n int, call signing.Call, values [][]byte) ([][]byte, error) {
+					if n > 0 {
+						return values, nil
+					}
+					if err := call.Note(t.Context(), c.handle); err != nil {
+						t.Error(err)
+					}
+					return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
+				}
+			}, func(t *testing.T, h *harness) {
+				h.check(h.mustSubmit("a", "r1", "one", "two"), signing.StatusExecuted, "ss")
+				if got := h.accounts(c.made == 2); h.provider.made != c.made || got.Unknown != int64(c.made-2) {
+					t.Errorf("%d made, counters %+v, want %d made", h.provider.made, got, c.made)
+				}
+			})
+		})
+	}
+}
