@@ -54,7 +54,7 @@ type Config struct {
 	MaxDocuments int
 	// MaxMetadataBytes bounds what a request says beside the content of documents and images: it is held in memory. 0 = 16 MiB.
 	MaxMetadataBytes int64
-	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 8 MiB.
+	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 4 MiB, as much as the drawing takes.
 	MaxImageBytes int64
 	// MaxUploads bounds the request bodies that are read at a time. 0 = 256. One more is answered 429.
 	MaxUploads int
@@ -84,7 +84,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxDocumentBytes, 1<<30)
 	setDefault(&c.MaxDocuments, 10_000)
 	setDefault(&c.MaxMetadataBytes, 16<<20)
-	setDefault(&c.MaxImageBytes, 8<<20)
+	setDefault(&c.MaxImageBytes, 4<<20)
 	setDefault(&c.MaxUploads, 256)
 	setDefault(&c.Version, "dev")
 	c.BasePath = "/" + strings.Trim(c.BasePath, "/")
