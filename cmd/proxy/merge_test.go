@@ -1,0 +1,173 @@
+package main_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+// These requests are as many as issue figures speak of; the remote side takes 100 ms an answer and signs 100 digests a call. Calls
+// are counted, never timed.
+const (
+	mergeRequests = 1000
+	mergeLatency  = 100 * time.Millisecond
+)
+
+// TestMergeAsync: a thousand accepted requests of one document cost a few remote calls.
+func TestMergeAsync(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{Latency: mergeLatency})
+	p := newTestProxy(t, remote.flags()...).start(t)
+	remote.Hold()
+	each(t, 20, func(t *testing.T, c *client.Client, i int) {
+		if _, err := c.SignAsync(t.Context(), oneDocument(t, fmt.Sprint("merged ", i), client.SignatureInfo{})); err != nil {
+			t.Error(err)
+		}
+	}, p)
+	remote.Release()
+	until(t, "all are signed", func() bool { return p.signatures(t)["returned"] == mergeRequests })
+	wantMerged(t, remote, p, 15)
+}
+
+// TestMergeSync: a thousand requests of one document, from a hundred clients that wait for each answer, cost a few more.
+func TestMergeSync(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{Latency: mergeLatency})
+	p := newTestProxy(t, remote.flags()...).start(t)
+	each(t, 100, func(t *testing.T, c *client.Client, i int) {
+		op, err := c.Sign(t.Context(), oneDocument(t, fmt.Sprint("merged ", i), client.SignatureInfo{}), discard{})
+		if err != nil || op.Status != client.StatusExecuted {
+			t.Errorf("request %d: %+v, %v", i, op, err)
+		}
+	}, p)
+	wantMerged(t, remote, p, 25)
+}
+
+// wantMerged wants every signature made and delivered once, in at most so many calls.
+func wantMerged(t *testing.T, remote *remoteSide, p *testProxy, calls int64) {
+	t.Helper()
+	n, made := p.signatures(t), remote.Counts()
+	if made.Signatures != mergeRequests || n["returned"] != mergeRequests || n["sent"] != mergeRequests || n["unknown"] != 0 {
+		t.Errorf("%d signatures made, counters %v, want %d made and returned", made.Signatures, n, mergeRequests)
+	}
+	t.Logf("%d signHash calls, largest of %d digests", remote.signHash(), made.LargestBatch)
+	if got := remote.signHash(); got > calls {
+		t.Errorf("%d signHash calls, want at most %d", got, calls)
+	}
+}
+
+// each makes mergeRequests calls of do from so many clients at a time.
+func each(t *testing.T, clientsAtOnce int, do func(t *testing.T, c *client.Client, i int), p *testProxy) {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: clientsAtOnce}
+	defer transport.CloseIdleConnections()
+	c, err := client.New(client.Config{
+		URL: p.URL, ClientID: "PRT.1-PRT.2-alice", Secret: clients["PRT.1-PRT.2-alice"], HTTP: &http.Client{Transport: transport},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range clientsAtOnce {
+		workers.Go(func() {
+			for i := next.Add(1); i <= mergeRequests && !t.Failed(); i = next.Add(1) {
+				do(t, c, int(i))
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// discard is a client.Sink for contents that nobody looks at.
+type discard struct{}
+
+func (discard) Begin() error                       { return nil }
+func (discard) Create(int) (io.WriteCloser, error) { return closer{io.Discard}, nil }
+
+// TestTokenThatEndsEverySecond: a thousand documents are signed although no access token lasts.
+func TestTokenThatEndsEverySecond(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{TokenLifetime: time.Second, Latency: 50 * time.Millisecond, Credentials: []service.Credential{{Multisign: 20}}})
+	p := newTestProxy(t, remote.flags()...).start(t)
+	c := newClient(t, p.Instance)
+	began := time.Now()
+	r := oneDocument(t, "tokens", client.SignatureInfo{})
+	for i := 1; i < 1000; i++ {
+		d := r.Documents[0]
+		d.Reference = fmt.Sprint("tokens ", i)
+		r.Documents = append(r.Documents, d)
+	}
+	if _, err := c.SignAsync(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	op, err := c.Wait(t.Context(), "tokens")
+	if err != nil || op.Status != client.StatusExecuted {
+		t.Fatalf("Wait = %+v, %v", op, err)
+	}
+	for i, d := range op.Documents {
+		if d.Failure() != "" {
+			t.Fatalf("document %d: %s", i, d.Failure())
+		}
+	}
+	counts := remote.Counts()
+	if n := p.signatures(t); counts.Signatures != 1000 || n["returned"] != 1000 {
+		t.Errorf("%d signatures made, counters %v, want 1000", counts.Signatures, n)
+	}
+	wantTokenCalls(t, counts, time.Since(began))
+}
+
+// wantTokenCalls wants at most three token calls in any second, and some slack for where seconds begin.
+func wantTokenCalls(t *testing.T, c service.Counts, took time.Duration) {
+	t.Helper()
+	var calls int64
+	for path, n := range c.Calls {
+		if strings.HasSuffix(path, "/token") {
+			calls += n
+		}
+	}
+	most := 3 * (int64(took/time.Second) + 2)
+	t.Logf("%d token calls in %s", calls, took)
+	if calls == 0 || calls > most {
+		t.Errorf("%d token calls in %s, want 1 to %d", calls, took, most)
+	}
+}
+
+// TestWrongSecret: the remote side does not know the client service's secret. The answer says so, without a storm of tries; once the
+// client file is right, without a restart, documents are signed.
+func TestWrongSecret(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{ClientServices: map[string]string{"PRT.1-PRT.2-alice": "another secret"}})
+	p := newTestProxy(t, append(remote.flags(), "--signing.tries=1", "--signing.retry.backoff=100ms")...).start(t)
+	began := time.Now()
+	for i := range 20 {
+		op, err := newClient(t, p.Instance).Sign(t.Context(), oneDocument(t, fmt.Sprint("wrong ", i), client.SignatureInfo{}), discard{})
+		if err != nil || op.Status != client.StatusFailed {
+			t.Fatalf("Sign = %+v, %v, want it failed", op, err)
+		}
+		if f := op.Documents[0].Failure(); !strings.Contains(f, "INVALID_CERT_SERVICE_CREDS") || !strings.Contains(f, "client id or secret") || strings.Contains(f, "alice's") {
+			t.Fatalf("failure = %s, want it to name the client id or secret", f)
+		}
+	}
+	wantTokenCalls(t, remote.Counts(), time.Since(began))
+	if text := p.log(t); strings.Contains(text, "alice's secret") {
+		t.Error("the log shows the secret")
+	}
+	file := p.o.Work + "/client-services-config.json"
+	if err := os.WriteFile(file, []byte(`{"PRT.1-PRT.2-alice": {"secret": "another secret"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the new secret signs", func() bool {
+		c, err := client.New(client.Config{URL: p.URL, ClientID: "PRT.1-PRT.2-alice", Secret: "another secret"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		op, err := c.Sign(t.Context(), oneDocument(t, fmt.Sprint("right ", time.Now().UnixNano()), client.SignatureInfo{}), discard{})
+		return err == nil && op.Status == client.StatusExecuted
+	})
+}
