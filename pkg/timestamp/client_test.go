@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/pipenet"
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -79,30 +80,40 @@ func TestOpenSSLVerifiesToken(t *testing.T) {
 func TestRudeAuthorityIsPassedOver(t *testing.T) {
 	for _, rude := range tsa.Rudenesses() {
 		t.Run(string(rude), func(t *testing.T) {
-			t.Parallel()
-			bad, good := newTSA(t, nil), newTSA(t, nil)
-			bad.MisbehaveAlways(rude)
-			policy := asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 3161, 1}
-			badURL := serve(t, bad)
-			alone := newClient(t, Config{Authorities: []Authority{{URL: badURL, Policy: policy}}, Timeout: shortly})
-			token, err := alone.Timestamp(t.Context(), digest[:], sha)
-			if err == nil || token != nil {
-				t.Fatalf("Timestamp = %d bytes, %v; want an error", len(token), err)
-			}
-			if e := signing.AsError(err); e.Kind != signing.KindTimestamp || e.Detail == "" || e.Unknown {
-				t.Errorf("Timestamp = %#v, want KindTimestamp with a detail", e)
-			}
-			if bad.Requests() != 1 {
-				t.Errorf("the authority was asked %d times, want once", bad.Requests())
-			}
-			both := newClient(t, Config{Authorities: []Authority{{URL: badURL, Policy: policy}, {URL: serve(t, good)}}, Timeout: shortly})
-			if _, err := both.Timestamp(t.Context(), digest[:], sha); err != nil {
-				t.Errorf("Timestamp with a second authority = %v, want nil", err)
-			}
-			if _, err := both.Timestamp(t.Context(), digest[:], sha); err != nil || bad.Requests() != 2 {
-				t.Errorf("a second Timestamp = %v; the rude authority was asked %d times in all, want 2", err, bad.Requests())
-			}
+			synctest.Test(t, func(t *testing.T) { passedOver(t, rude) })
 		})
+	}
+}
+
+func passedOver(t *testing.T, rude tsa.Rudeness) {
+	bad, good := newTSA(t, nil), newTSA(t, nil)
+	bad.MisbehaveAlways(rude)
+	hosts := http.NewServeMux()
+	hosts.Handle("bad/", bad)
+	hosts.Handle("good/", good)
+	network, stop := pipenet.Serve(hosts)
+	defer stop()
+	policy := asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 3161, 1}
+	client := func(authorities ...Authority) *Client {
+		return newClient(t, Config{Authorities: authorities, HTTP: network})
+	}
+	rudeOne, politeOne := Authority{URL: "http://bad", Policy: policy}, Authority{URL: "http://good"}
+	token, err := client(rudeOne).Timestamp(t.Context(), digest[:], sha)
+	if err == nil || token != nil {
+		t.Fatalf("Timestamp = %d bytes, %v; want an error", len(token), err)
+	}
+	if e := signing.AsError(err); e.Kind != signing.KindTimestamp || e.Detail == "" || e.Unknown {
+		t.Errorf("Timestamp = %#v, want KindTimestamp with a detail", e)
+	}
+	if bad.Requests() != 1 {
+		t.Errorf("the authority was asked %d times, want once", bad.Requests())
+	}
+	both := client(rudeOne, politeOne)
+	if _, err := both.Timestamp(t.Context(), digest[:], sha); err != nil {
+		t.Errorf("Timestamp with a second authority = %v, want nil", err)
+	}
+	if _, err := both.Timestamp(t.Context(), digest[:], sha); err != nil || bad.Requests() != 2 {
+		t.Errorf("a second Timestamp = %v; the rude authority was asked %d times in all, want 2", err, bad.Requests())
 	}
 }
 

@@ -93,6 +93,3 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 func (d direct) client() *http.Client { return &http.Client{Transport: d} }
 
 const sha = crypto.SHA256
-
-// shortly is a time-out for authorities that never answer.
-const shortly = 200 * time.Millisecond

@@ -52,6 +52,9 @@ func TestBase64Decodes(t *testing.T) {
 		}
 		for form, text := range forms {
 			for name, reader := range readers {
+				if name == "bytes" && size > 100 && form != "lines" {
+					continue // slow, and no other path through the code
+				}
 				got, err := readBase64(reader(strings.NewReader(`"` + text + `"`)))
 				if err != nil || !bytes.Equal(got, want) {
 					t.Errorf("%d bytes, %s, %s: decoded %d bytes, %v", size, form, name, len(got), err)
