@@ -165,8 +165,8 @@ func (p *testProxy) log(t *testing.T) string {
 	return string(text)
 }
 
-// signatures reads the durable counters off the metrics: digests by what became of them.
-func (p *testProxy) signatures(t *testing.T) map[string]int64 {
+// metrics reads every sample of /metrics by its name with labels.
+func (p *testProxy) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
 	resp, err := http.Get(p.Management + "/metrics")
 	if err != nil {
@@ -177,21 +177,36 @@ func (p *testProxy) signatures(t *testing.T) map[string]int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]int64{}
+	out := map[string]float64{}
 	for line := range strings.Lines(string(text)) {
-		outcome, ok := strings.CutPrefix(strings.TrimSpace(line), `signstash_signatures_total{outcome="`)
-		if !ok {
-			continue
+		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if v, err := strconv.ParseFloat(value, 64); ok && err == nil {
+			out[name] = v
 		}
-		outcome, value, _ := strings.Cut(outcome, `"} `)
-		n, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[outcome] = int64(n)
 	}
-	if len(out) != 4 {
-		t.Fatalf("metrics hold the counters %v, want four", out)
+	return out
+}
+
+// metric is one sample, which must be there.
+func (p *testProxy) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	v, ok := p.metrics(t)[name]
+	if !ok {
+		t.Fatalf("/metrics has no %s", name)
+	}
+	return v
+}
+
+// signatures reads the durable counters off the metrics: digests by what became of them.
+func (p *testProxy) signatures(t *testing.T) map[string]int64 {
+	t.Helper()
+	all, out := p.metrics(t), map[string]int64{}
+	for _, outcome := range []string{"sent", "returned", "unknown", "refused"} {
+		v, ok := all[`signstash_signatures_total{outcome="`+outcome+`"}`]
+		if !ok {
+			t.Fatalf("/metrics does not count signatures %s", outcome)
+		}
+		out[outcome] = int64(v)
 	}
 	return out
 }

@@ -1,0 +1,257 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+// The crash matrix kills the proxy while a remote side counts the signatures it makes, and then asks: was anything accepted lost, did
+// anything end twice, and are all signatures made accounted for as delivered or unknown?
+
+// crashRuns is how many random runs there are; SOAK_RUNS asks for more (make soak).
+func crashRuns(t *testing.T) int {
+	text := os.Getenv("SOAK_RUNS")
+	if text == "" {
+		return 20
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("SOAK_RUNS is %q, want a number", text)
+	}
+	return n
+}
+
+// crashOperations and crashDocuments are small, so that kills often hit the steps between calls.
+const (
+	crashOperations = 6
+	crashDocuments  = 5
+)
+
+// newCrashProxy prepares a proxy whose retries come at once.
+func newCrashProxy(t *testing.T, remote *remoteSide) *testProxy {
+	return newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=50ms", "--signing.tries=100")...)
+}
+
+func crashRequest(t *testing.T, i int) *client.Request {
+	r := oneDocument(t, fmt.Sprint("crash ", i), client.SignatureInfo{})
+	for k := 1; k < crashDocuments; k++ {
+		d := r.Documents[0]
+		d.Reference = fmt.Sprintf("%s/%d", d.Reference, k)
+		r.Documents = append(r.Documents, d)
+	}
+	return r
+}
+
+// TestCrashAtRandom kills at random moments, several times a run, while requests come in. Runs share a remote side; each has a state
+// folder of its own.
+func TestCrashAtRandom(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 8}}})
+	for run := range crashRuns(t) {
+		if !t.Run(fmt.Sprint(run), func(t *testing.T) { crashRun(t, remote) }) {
+			return
+		}
+	}
+}
+
+func crashRun(t *testing.T, remote *remoteSide) {
+	before := remote.Counts().Signatures
+	p := newCrashProxy(t, remote).start(t)
+	accepted := make(map[string]client.Accepted)
+	kills := 1 + rand.N(2)
+	for i, killed := 0, 0; len(accepted) < crashOperations || killed < kills; i++ {
+		var killer sync.WaitGroup
+		if killed < kills {
+			killed++
+			victim, delay := p.Instance, rand.N(300*time.Millisecond)
+			killer.Go(func() {
+				time.Sleep(delay) // the random moment is what is tested
+				victim.Kill()
+			})
+		}
+		submit(t, p, accepted, i*crashOperations)
+		killer.Wait()
+		select {
+		case <-p.Ended():
+			p.start(t)
+		default:
+		}
+	}
+	wantAllEnded(t, p, accepted)
+	wantAccounted(t, remote, p, before)
+}
+
+// submit sends requests until one fails, since the proxy was killed, or there are enough. What was answered 202 is accepted.
+func submit(t *testing.T, p *testProxy, accepted map[string]client.Accepted, from int) {
+	t.Helper()
+	c, err := client.New(client.Config{
+		URL: p.URL, ClientID: "PRT.1-PRT.2-alice", Secret: clients["PRT.1-PRT.2-alice"], Basic: true, Patience: time.Nanosecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range crashOperations {
+		r := crashRequest(t, from+i)
+		a, err := c.SignAsync(t.Context(), r)
+		if err != nil {
+			return
+		}
+		accepted[r.Reference] = *a
+	}
+}
+
+// wantAllEnded wants each accepted operation executed once, with its id, every document signed.
+func wantAllEnded(t *testing.T, p *testProxy, accepted map[string]client.Accepted) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	c := newClient(t, p.Instance)
+	for reference, a := range accepted {
+		if _, err := c.Wait(ctx, reference); err != nil {
+			t.Fatalf("%s was accepted as %d and does not end: %v", reference, a.ID, err)
+		}
+		var signed memorySink
+		op, err := c.Detail(ctx, reference, &signed)
+		if err != nil || op.Status != client.StatusExecuted || op.ID != a.ID || len(signed) != crashDocuments {
+			t.Errorf("%s = %+v, %v, want operation %d executed with %d contents", reference, op, err, a.ID, crashDocuments)
+		}
+	}
+	wantOneEnd(t, p)
+}
+
+// wantOneEnd reads the log of all the proxy's lives: no operation may have ended twice.
+func wantOneEnd(t *testing.T, p *testProxy) {
+	t.Helper()
+	ends := map[float64]int{}
+	for line := range strings.Lines(p.log(t)) {
+		var entry struct {
+			Msg       string
+			Operation float64
+		}
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "operation ended" {
+			if ends[entry.Operation]++; ends[entry.Operation] > 1 {
+				t.Errorf("operation %.0f has ended %d times", entry.Operation, ends[entry.Operation])
+			}
+		}
+	}
+	if len(ends) == 0 {
+		t.Error("the log tells of no end")
+	}
+}
+
+// wantAccounted wants made ≤ delivered + unknown, and everything sent to have one end. It waits for what was accepted without an
+// answer to anybody.
+func wantAccounted(t *testing.T, remote *remoteSide, p *testProxy, before int64) {
+	t.Helper()
+	until(t, "every digest sent has an end", func() bool {
+		n := p.signatures(t)
+		return n["sent"] == n["returned"]+n["unknown"]+n["refused"] && p.metric(t, "signstash_queued_documents") == 0
+	})
+	n := p.signatures(t)
+	// What a killed proxy has sent may still be on its way through the remote side.
+	made := remote.Counts().Signatures - before
+	t.Logf("%d signatures made, counters %v", made, n)
+	if made > n["returned"]+n["unknown"] {
+		t.Errorf("%d signatures made, but only %d delivered and %d unknown", made, n["returned"], n["unknown"])
+	}
+}
+
+// TestNoCrash: without a fault or a crash every signature made is delivered, exactly.
+func TestNoCrash(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 8}}})
+	p := newCrashProxy(t, remote).start(t)
+	accepted := make(map[string]client.Accepted)
+	submit(t, p, accepted, 0)
+	wantAllEnded(t, p, accepted)
+	want := int64(crashOperations * crashDocuments)
+	if n, made := p.signatures(t), remote.Counts().Signatures; made != want || n["returned"] != want || n["sent"] != want || n["unknown"] != 0 {
+		t.Errorf("%d signatures made, counters %v, want %d made and returned", made, n, want)
+	}
+}
+
+// crashSteps are the durable steps of an operation, each as the moment that the remote side or the metrics show it.
+var crashSteps = []struct {
+	name    string
+	prepare func(r *remoteSide)
+	reached func(t *testing.T, r *remoteSide, p *testProxy) bool
+	after   func(r *remoteSide) // once the proxy is dead
+	unknown bool                // whether signatures are unknown after it
+}{
+	{"accepted", func(r *remoteSide) { r.slow("credentials/authorize") }, func(*testing.T, *remoteSide, *testProxy) bool { return true }, (*remoteSide).polite, false},
+	{"prepared and sent, before a signature is made", (*remoteSide).Hold, held, func(r *remoteSide) { r.Release() }, true},
+	{"signed, and the answer lost", func(r *remoteSide) { r.stalls() }, made, (*remoteSide).polite, true},
+	{"values stored", func(*remoteSide) {}, func(t *testing.T, _ *remoteSide, p *testProxy) bool {
+		return p.signatures(t)["returned"] == crashDocuments
+	}, (*remoteSide).polite, false},
+}
+
+func held(_ *testing.T, r *remoteSide, _ *testProxy) bool { return r.Counts().Held > 0 }
+
+func made(_ *testing.T, r *remoteSide, _ *testProxy) bool { return r.Counts().Signatures > 0 }
+
+func (r *remoteSide) polite() { r.Behave() }
+
+// slow lets an endpoint be of no use.
+func (r *remoteSide) slow(endpoint string) {
+	_ = r.Misbehave(service.Fault{Endpoint: endpoint, Rudeness: service.Unavailable})
+}
+
+// stalls makes signatures and never sends the whole answer.
+func (r *remoteSide) stalls() {
+	_ = r.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: service.Stalled})
+}
+
+// TestCrashAtEveryStep kills at each durable step, and wants the accounts to say what may have been lost.
+func TestCrashAtEveryStep(t *testing.T) {
+	for _, step := range crashSteps {
+		t.Run(step.name, func(t *testing.T) {
+			remote := newRemoteSide(t, service.Options{})
+			p := newCrashProxy(t, remote).start(t)
+			step.prepare(remote)
+			a, err := newClient(t, p.Instance).SignAsync(t.Context(), crashRequest(t, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			until(t, step.name, func() bool { return step.reached(t, remote, p) })
+			p.Kill()
+			step.after(remote)
+			p.start(t)
+			wantAllEnded(t, p, map[string]client.Accepted{"crash 0": *a})
+			wantAccounted(t, remote, p, 0)
+			if n := p.signatures(t); (n["unknown"] > 0) != step.unknown {
+				t.Errorf("counters %v, want unknown: %v", n, step.unknown)
+			}
+		})
+	}
+}
+
+// TestCrashAndResume: an answer that can be fetched again is: the crash costs no second signature.
+func TestCrashAndResume(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{Asynchronous: true, PendingPolls: 5})
+	p := newCrashProxy(t, remote).start(t)
+	if err := remote.Misbehave(service.Fault{Endpoint: "signatures/signPolling", Rudeness: service.Unavailable}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := newClient(t, p.Instance).SignAsync(t.Context(), crashRequest(t, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the proxy polls", func() bool { return remote.Counts().Calls["csc/v2/signatures/signPolling"] > 0 })
+	p.Kill()
+	remote.Behave()
+	p.start(t)
+	wantAllEnded(t, p, map[string]client.Accepted{"crash 0": *a})
+	if n, made := p.signatures(t), remote.Counts().Signatures; made != crashDocuments || n["returned"] != crashDocuments || n["unknown"] != 0 {
+		t.Errorf("%d signatures made, counters %v, want %d made and returned, none twice", made, n, crashDocuments)
+	}
+}
