@@ -93,14 +93,20 @@ func (b *batcher) fetch(r Resumer, call Call, handle string, lost error) ([][]by
 	return nil, lost
 }
 
-// signRecovered is Provider.Sign whose panic is an unknown outcome.
+// signRecovered is Provider.Sign whose panic is an unknown outcome, and so is an error that is none of the contract's: it does not
+// say that nothing was signed.
 func signRecovered(ctx context.Context, p Provider, call Call) (values [][]byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &Error{Kind: KindProvider, Unknown: true, Err: fmt.Errorf("panic: %v", r)}
 		}
 	}()
-	return p.Sign(ctx, call)
+	values, err = p.Sign(ctx, call)
+	var known *Error
+	if err != nil && !errors.As(err, &known) {
+		err = &Error{Kind: KindProvider, Unknown: true, Err: err}
+	}
+	return values, err
 }
 
 // conclude checks what came back and stores it, or stores that nothing usable did.

@@ -2,7 +2,10 @@ package signing
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -31,36 +34,52 @@ func (s *Service) recover(ctx context.Context) error {
 func (b *batcher) settleCalls(ctx context.Context) error {
 	b.settled.Lock()
 	defer b.settled.Unlock()
-	calls, err := b.cfg.Store.OpenCalls(ctx)
+	calls, err := b.orphans(ctx)
 	if err != nil {
 		return err
 	}
-	for _, call := range calls {
-		b.mu.Lock()
-		live := b.live[call.ID]
-		b.mu.Unlock()
-		if live {
-			continue
-		}
-		if err := b.settle(ctx, call); err != nil {
-			return err
-		}
+	errs := make([]error, len(calls))
+	var all sync.WaitGroup // each may wait for the provider as long as a call does; there are no more than were in flight together
+	for i, call := range calls {
+		all.Go(func() { errs[i] = b.settle(ctx, call) })
 	}
-	return nil
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// orphans lists the open calls that nobody in this process is going to end.
+func (b *batcher) orphans(ctx context.Context) ([]CallRecord, error) {
+	open, err := b.cfg.Store.OpenCalls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	left := make(map[string]bool)
+	b.mu.Lock()
+	for _, call := range open {
+		left[call.ID] = !b.live[call.ID]
+	}
+	b.mu.Unlock()
+	// Some of them have ended properly since they were listed. What is open still, and was not live, has no end.
+	open, err = b.cfg.Store.OpenCalls(ctx)
+	return slices.DeleteFunc(open, func(call CallRecord) bool { return !left[call.ID] }), err
 }
 
 func (b *batcher) settle(ctx context.Context, call CallRecord) error {
-	if call.Handle != "" {
+	sent, err := b.sent(ctx, call.Refs)
+	if err != nil {
+		return err
+	}
+	if call.Handle != "" && len(sent) > 0 && len(sent) == len(call.Refs) {
 		done, err := b.resume(ctx, call)
 		if done || err != nil {
 			return err
 		}
 	}
 	b.cfg.Log.Info("outcome of a call is unknown", "call", call.ID, "credential", call.Credential, "digests", len(call.Refs), "policy", string(b.cfg.UnknownOutcome))
-	if b.cfg.UnknownOutcome == UnknownFail {
+	if b.cfg.UnknownOutcome == UnknownFail && len(sent) > 0 {
 		// First the documents: a crash in between must not leave them to be signed again.
-		results := make([]DocumentResult, len(call.Refs))
-		for i, ref := range call.Refs {
+		results := make([]DocumentResult, len(sent))
+		for i, ref := range sent {
 			results[i] = DocumentResult{Ref: ref, Failure: &Failure{Kind: KindProvider, Detail: "the signing service's answer was lost; the signature may exist"}}
 		}
 		if err := b.cfg.Store.FinishDocuments(ctx, results); err != nil {
@@ -70,11 +89,23 @@ func (b *batcher) settle(ctx context.Context, call CallRecord) error {
 	return b.cfg.Store.AbandonCall(ctx, call.ID, OutcomeUnknown)
 }
 
+// sent returns those of refs whose documents still wait for their call's end; a process may have died after it had failed them.
+func (b *batcher) sent(ctx context.Context, refs []Ref) ([]Ref, error) {
+	var sent []Ref
+	for _, ref := range refs {
+		docs, err := b.cfg.Store.Documents(ctx, ref.Operation, ref.Index, 1)
+		if err != nil && KindOf(err) != KindNotFound {
+			return nil, err
+		}
+		if len(docs) == 1 && docs[0].State == DocumentSent {
+			sent = append(sent, ref)
+		}
+	}
+	return sent, nil
+}
+
 // resume asks for the answer of an earlier call. done = its values are stored.
 func (b *batcher) resume(ctx context.Context, record CallRecord) (done bool, err error) {
-	if len(record.Refs) == 0 {
-		return false, nil
-	}
 	op, err := b.cfg.Store.Operation(ctx, record.Refs[0].Operation)
 	if err != nil {
 		return false, err

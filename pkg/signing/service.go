@@ -209,8 +209,10 @@ func (s *Service) Wait(ctx context.Context, id ID) (Operation, error) {
 	s.mu.Unlock()
 
 	op, err := s.cfg.Store.Operation(ctx, id)
-	if err != nil || op.Status.Ended() {
+	if op.Status.Ended() || KindOf(err) == KindNotFound {
 		s.wake(id) // nobody else will
+	}
+	if err != nil || op.Status.Ended() {
 		return op, err
 	}
 	select {

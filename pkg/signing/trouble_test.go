@@ -3,6 +3,7 @@ package signing_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -240,4 +241,15 @@ func TestLostAnswerIsFetched(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An error that says nothing of what was done is no proof that nothing was.
+func TestStrangeErrorIsUnknown(t *testing.T) {
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, io.ErrUnexpectedEOF }
+		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusFailed, "f")
+		if c := h.accounts(false); c.Unknown != 4 || c.Refused != 0 {
+			t.Errorf("counters = %+v, want 4 unknown", c)
+		}
+	})
 }
