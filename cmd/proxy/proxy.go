@@ -127,7 +127,7 @@ func (p *proxy) openAPI(context.Context) error {
 		TokenKey:           key,
 		TokenLifetime:      p.cfg.Server.TokenLifetime,
 		RemoteTokens:       tokens,
-		SyncWait:           p.cfg.Server.SyncWait,
+		SyncWait:           orNone(p.cfg.Server.SyncWait),
 		MaxBodyBytes:       p.cfg.Limits.BodyBytes,
 		MaxDocumentBytes:   p.cfg.Limits.DocumentBytes,
 		MaxDocuments:       p.cfg.Limits.DocumentsPerRequest,

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 const (
@@ -28,6 +30,8 @@ const (
 	managementTimeout = 30 * time.Second
 	// cutTimeout is how long what outlived the grace period may take to notice that it was cut.
 	cutTimeout = time.Second
+	// restartTime is when a client whose request was cut should come again: a restart takes about as long.
+	restartTime = 10 * time.Second
 )
 
 // serve runs the proxy until ctx is done or a part of it fails, and ends it in order: no new work, running work finished, answers
@@ -40,7 +44,8 @@ func (p *proxy) serve(ctx context.Context) error {
 	life := context.WithoutCancel(ctx)
 	work, stopWork := context.WithCancel(life)
 	background, stopBackground := context.WithCancel(life)
-	requests, cutRequests := context.WithCancel(life)
+	requests, cutBecause := context.WithCancelCause(life)
+	cutRequests := func() { cutBecause(signing.Errorf(signing.KindBusy, "the service is stopping").Retryable(restartTime)) }
 	defer stopWork()
 	defer stopBackground()
 	defer cutRequests()
