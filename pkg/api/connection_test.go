@@ -150,7 +150,7 @@ func TestSilentClientIsCutOff(t *testing.T) {
 // TestIdleTimeoutDoesNotEndTheWait: the deadline of reading must be gone when the body is.
 func TestIdleTimeoutDoesNotEndTheWait(t *testing.T) {
 	h := start(t, func(h *harness) {
-		h.cfg.IdleTimeout, h.cfg.SyncWait = 20*time.Millisecond, 300*time.Millisecond
+		h.cfg.IdleTimeout, h.cfg.SyncWait = time.Second, 2*time.Second // far apart, and far above what reading takes
 		h.provider.hold = make(chan struct{})
 	})
 	defer close(h.provider.hold)

@@ -50,6 +50,7 @@ func TestGatherRudeOCSP(t *testing.T) {
 		t.Run(string(rude), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, shape{})
+			w.impatient(rude)
 			w.responder.MisbehaveOCSP(rude)
 			_, ocsps, crls, err := w.gatherer(t).Gather(t.Context(), w.chain())
 			if err != nil || len(ocsps) != 0 || len(crls) != 2 {
@@ -72,6 +73,7 @@ func TestGatherRudeCRL(t *testing.T) {
 		t.Run(string(rude), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, shape{noOCSP: true})
+			w.impatient(rude)
 			w.responder.MisbehaveCRL(rude)
 			if _, _, crls, err := w.gatherer(t).Gather(t.Context(), w.chain()); signing.KindOf(err) != signing.KindRevocation || crls != nil {
 				t.Errorf("Gather = %d CRLs, %v; want KindRevocation", len(crls), err)
