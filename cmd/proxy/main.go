@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // templates of visible signatures name time zones; a bare container has no database of them
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 )
