@@ -29,8 +29,8 @@ build: ## build the programs into bin/ (static, no C compiler needed)
 	done
 
 .PHONY: demo
-demo: build ## sign the sample documents over REST, sync and async, and check them; results in ./out
-	@$(GO) run ./hack/demo -bin bin -out $(OUT)
+demo: build ## sign the sample documents over REST, sync and async, and check them; results in ./out; PROVIDER=csc: remotely, with timestamps
+	@$(GO) run ./hack/demo -bin bin -out $(OUT) $(if $(PROVIDER),-provider $(PROVIDER))
 
 .PHONY: run
 run: build ## start the proxy on port 8080 with the embedded key; state in ./work
@@ -46,6 +46,11 @@ run: build ## start the proxy on port 8080 with the embedded key; state in ./wor
 test: vet layers ## vet, layering check, all tests (with -race where there is a C compiler)
 	@echo "test: $(if $(RACE),with,without) the race detector"
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) $(TESTFLAGS) ./...
+
+SOAK_RUNS ?= 200
+.PHONY: soak
+soak: ## kill the proxy at SOAK_RUNS (200) random moments, beside a remote side that counts its signatures
+	SOAK_RUNS=$(SOAK_RUNS) $(GO) test -count=1 -timeout 2h -run 'Crash|TestKill' ./cmd/proxy
 
 .PHONY: vet
 vet: ## the Go team's own checks

@@ -29,6 +29,7 @@ func main() {
 	bin := flag.String("bin", "bin", "`folder` with the built programs")
 	out := flag.String("out", "out", "`folder` for the signed documents")
 	samples := flag.String("samples", "hack/samples", "`folder` with the documents to sign")
+	provider := flag.String("provider", "embedded", "what signs: `embedded`, or csc for the simulated remote service")
 	prepare := flag.String("prepare", "", "write a client file into this work `folder`, if it has none, and end")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -37,7 +38,7 @@ func main() {
 	if *prepare != "" {
 		err = prepareWork(*prepare)
 	} else {
-		err = demo(ctx, *bin, *samples, *out)
+		err = demo(ctx, *bin, *samples, *out, *provider)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -71,9 +72,10 @@ type run struct {
 	files    []string // the documents to sign
 	secret   string
 	proxy    *instance.Instance
+	remote   *remoteSide // nil: the embedded key signs
 }
 
-func demo(ctx context.Context, bin, samples, out string) (err error) {
+func demo(ctx context.Context, bin, samples, out, provider string) (err error) {
 	started := time.Now()
 	r := &run{bin: bin, out: out, secret: rand.Text()}
 	if r.files, err = filepath.Glob(filepath.Join(samples, "*.pdf")); err != nil || len(r.files) == 0 {
@@ -90,6 +92,10 @@ func demo(ctx context.Context, bin, samples, out string) (err error) {
 		return fmt.Errorf("make log: %w", err)
 	}
 	defer log.Close()
+	if r.remote, err = startRemote(ctx, provider, temp, r.secret); err != nil {
+		return err
+	}
+	defer r.remote.stop()
 	if err := r.start(ctx, temp, log); err != nil {
 		return withLog(err, logPath)
 	}
@@ -108,9 +114,9 @@ func demo(ctx context.Context, bin, samples, out string) (err error) {
 }
 
 func (r *run) start(ctx context.Context, temp string, log io.Writer) (err error) {
-	step("starting the proxy with its embedded key")
+	step("starting the proxy with " + r.remote.words())
 	o := instance.Options{
-		Binary: filepath.Join(r.bin, "proxy"), Work: filepath.Join(temp, "work"), State: filepath.Join(temp, "state"), Log: log,
+		Binary: filepath.Join(r.bin, "proxy"), Work: filepath.Join(temp, "work"), State: filepath.Join(temp, "state"), Log: log, Args: r.remote.flags(),
 	}
 	if err := instance.WriteClients(o.Work, map[string]string{clientID: r.secret}); err != nil {
 		return err
@@ -119,7 +125,7 @@ func (r *run) start(ctx context.Context, temp string, log io.Writer) (err error)
 		return err
 	}
 	fmt.Println("  REST API at", r.proxy.URL)
-	return nil
+	return r.remote.trust(&r.proxy.CAFile)
 }
 
 func (r *run) stop() error {
@@ -150,7 +156,7 @@ func (r *run) signAndCheck(ctx context.Context) error {
 }
 
 func (r *run) signctl(ctx context.Context, mode string) error {
-	args := append([]string{"sign", "--mode", mode, "--out", filepath.Join(r.out, mode)}, r.files...)
+	args := append([]string{"sign", "--level", r.remote.level(), "--mode", mode, "--out", filepath.Join(r.out, mode)}, r.files...)
 	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "signctl"), args...)
 	cmd.Env = append(os.Environ(), "SIGNSTASH_URL="+r.proxy.URL, "SIGNSTASH_CLIENT_ID="+clientID, "SIGNSTASH_SECRET="+r.secret)
 	cmd.Stderr = os.Stdout
@@ -196,8 +202,12 @@ func (r *run) check(ctx context.Context) error {
 // verify is our own check of the finished file: all of it is read and hashed anew.
 func (r *run) verify(ctx context.Context, signed string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "signctl"), "verify", "--ca", r.proxy.CAFile, signed)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err != nil:
 		return fmt.Errorf("signctl verify: %w: %s", err, strings.Join(strings.Fields(string(out)), " "))
+	case !strings.Contains(string(out), "PAdES "+r.remote.level()+"\n"):
+		return fmt.Errorf("signctl verify: not of level %s", r.remote.level())
 	}
 	return nil
 }

@@ -1,0 +1,171 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// TestBehindHTTPProxy: every call to the outside goes through a real HTTP proxy, with its user and password.
+func TestBehindHTTPProxy(t *testing.T) {
+	port, log := startTinyproxy(t)
+	remote := newRemoteSide(t, service.Options{})
+	p := newTestProxy(t, remote.flags()...)
+	p.o.Args = append(p.o.Args, "--einvoice-integration-client.rest.provider.proxy.hostname=127.0.0.1",
+		"--einvoice-integration-client.rest.provider.proxy.port="+port, "--outbound.proxy.credentials-file="+p.file(t, "proxy-credentials", "simulated:password1\n"))
+	p.start(t)
+	signAtLevel(t, p, remote.root, signing.LevelLT)
+	for _, path := range []string{"/oauth2/authorization-server/oauth/token", "/csc/v2/signatures/signHash", "/tsa", "/ocsp"} {
+		until(t, "the HTTP proxy's log holds "+path, func() bool { // it is written by another process
+			written, err := os.ReadFile(log)
+			return err == nil && bytes.Contains(written, []byte(remote.url+path))
+		})
+	}
+	if strings.Contains(p.log(t), "password1") {
+		t.Error("the log shows the HTTP proxy's password")
+	}
+}
+
+// startTinyproxy runs a real HTTP proxy that asks for user and password.
+func startTinyproxy(t *testing.T) (port, log string) {
+	t.Helper()
+	program, err := exec.LookPath("tinyproxy")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("tinyproxy is not installed")
+		}
+		t.Skip("tinyproxy is not installed")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") // tinyproxy takes no port 0: this one is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_, port, _ = net.SplitHostPort(address)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	log = filepath.Join(dir, "log")
+	config := filepath.Join(dir, "tinyproxy.conf")
+	write(t, config, fmt.Appendf(nil, "Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogFile %q\nLogLevel Info\nAllow 127.0.0.1\nBasicAuth simulated password1\n", port, log))
+	cmd := exec.Command(program, "-d", "-c", config)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	until(t, "tinyproxy listens", func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	return port, log
+}
+
+// TestRemoteTokens: bearer tokens that the remote service issued are accepted, verified by its keys or by asking it.
+func TestRemoteTokens(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{})
+	token := remoteToken(t, remote)
+	base := remote.url + "/oauth2/authorization-server"
+	secret := filepath.Join(t.TempDir(), "secret")
+	write(t, secret, []byte(clients["PRT.1-PRT.2-bob"]+"\n"))
+	for _, test := range []struct {
+		name   string
+		flags  []string
+		status int
+	}{
+		{"keys", []string{"--remote.token.jwks-url=" + base + "/jwks.json", "--remote.token.audience=simulated-remote-service"}, 404},
+		{"introspection", []string{"--remote.token.introspection-url=" + base + "/oauth/introspect", "--remote.token.client-id=PRT.1-PRT.2-bob",
+			"--remote.token.client-secret-file=" + secret}, 404},
+		{"another audience", []string{"--remote.token.jwks-url=" + base + "/jwks.json", "--remote.token.audience=somebody-else"}, 401},
+		{"not configured", nil, 401},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newTestProxy(t, append(remote.flags(), test.flags...)...).start(t)
+			for value, want := range map[string]int{token: test.status, token[:len(token)-4] + "AAAA": 401} {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+apiPath+"operation/status/1", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("Authorization", "Bearer "+value)
+				// Who is let in learns that there is no such operation.
+				if a := exchange(t, r); a.status != want || want == 401 && !bytes.Contains(a.body, []byte(`"0.0.10"`)) {
+					t.Errorf("status = %d %s, want %d", a.status, a.body, want)
+				}
+			}
+		})
+	}
+}
+
+// remoteToken is a token that the remote side gave to alice.
+func remoteToken(t *testing.T, remote *remoteSide) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, remote.url+"/oauth2/authorization-server/oauth/token?grant_type=client_credentials", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := exchange(t, r)
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal(a.body, &answer); err != nil || answer.AccessToken == "" {
+		t.Fatalf("token answer = %d, %v", a.status, err)
+	}
+	return answer.AccessToken
+}
+
+// TestClientServiceChoosesItsProvider: each client service signs with the provider its entry names, another with the default, and one
+// that names what is not there is told so.
+func TestClientServiceChoosesItsProvider(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{})
+	p := newTestProxy(t)
+	p.configure(t, "defaultProvider: here\nproviders:\n- {name: here, kind: embedded, key: P-256}\n"+
+		strings.TrimPrefix(remote.cscConfig(t, p, "", "1"), "providers:\n"))
+	write(t, filepath.Join(p.o.Work, "client-services-config.json"), []byte(`{
+		"PRT.1-PRT.2-alice": {"secret": "alice's secret", "provider": "seal"},
+		"PRT.1-PRT.2-bob": {"secret": "bob's secret"},
+		"PRT.1-PRT.2-carol": {"secret": "carol's secret", "provider": "nowhere"}}`))
+	p.start(t)
+	body := func(reference string) string {
+		content, err := os.ReadFile(sample)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return `{"externalReference":"` + reference + `","description":"d","documents":[{"documentRequest":{"externalReference":"d","name":"d.pdf",` +
+			`"contentType":"application/pdf","base64Content":"` + encode(content) + `"},"signatureInfo":{"signatureType":"PAdES"}}]}`
+	}
+	for _, test := range []struct {
+		client, want string
+		made         int64
+	}{
+		{"alice", `"EXECUTED"`, 1}, {"bob", `"EXECUTED"`, 1}, {"carol", "CONFIGURATION_SIGN_ERROR", 1},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+apiPath+"document/sign/base64", strings.NewReader(body(test.client)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.SetBasicAuth("PRT.1-PRT.2-"+test.client, test.client+"'s secret")
+		if a := exchange(t, r); !bytes.Contains(a.body, []byte(test.want)) {
+			t.Errorf("%s: %d %.300s, want %s", test.client, a.status, a.body, test.want)
+		}
+		if n := remote.Counts().Signatures; n != test.made {
+			t.Errorf("after %s %d signatures were made remotely, want %d", test.client, n, test.made)
+		}
+	}
+}
