@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"math"
+	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -149,6 +150,9 @@ func (w *pageWalk) node(node *Dict, ref Ref, in inherited, depth int) (more bool
 	}
 	w.path[ref] = true
 	defer delete(w.path, ref)
+	if w.returns(list) { // also behind the page that is looked for, where other readers go
+		return false, damaged("its page tree contains a loop")
+	}
 	for _, o := range list {
 		kid, ok := o.(Ref)
 		if !ok {
@@ -166,6 +170,14 @@ func (w *pageWalk) node(node *Dict, ref Ref, in inherited, depth int) (more bool
 		}
 	}
 	return true, nil
+}
+
+// returns reports whether one of the kids is a node on the way to them.
+func (w *pageWalk) returns(kids Array) bool {
+	return slices.ContainsFunc(kids, func(o Object) bool {
+		ref, ok := o.(Ref)
+		return ok && w.path[ref]
+	})
 }
 
 func (w *pageWalk) leaf(node *Dict, ref Ref, in inherited) (bool, error) {

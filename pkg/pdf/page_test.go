@@ -78,6 +78,12 @@ func TestPagesRefused(t *testing.T) {
 	}{
 		{"loop", func() string { b := pageTree(); b.object(3, "<</Kids[2 0 R]>>"); b.table(""); return b.String() }(), signing.KindDamaged, "loop"},
 		{"self", func() string { b := pageTree(); b.object(2, "<</Kids[2 0 R]>>"); b.table(""); return b.String() }(), signing.KindDamaged, "loop"},
+		{"loop behind the page", func() string {
+			b := pageTree()
+			b.object(3, "<</Kids[10 0 R 2 0 R]>>")
+			b.table("")
+			return b.String()
+		}(), signing.KindDamaged, "loop"},
 		{"deep", deep.String(), signing.KindTooComplex, "deeper"},
 		{"direct page", func() string {
 			b := pageTree()

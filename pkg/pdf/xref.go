@@ -23,9 +23,13 @@ type entry struct {
 // subsection is a run of entries.
 type subsection struct {
 	first, count int
-	at           int64 // table: offset of the first entry; stream: index of its row
-	width        int   // table: bytes of an entry, with its end of line
+	at           int64   // table: offset of the first entry; stream: index of its row
+	width        int     // table: bytes of an entry, with its end of line
+	entries      []entry // of a table whose entries differ in width; else nil
 }
+
+// end is the offset behind the last entry of a table's subsection, unless its entries differ in width.
+func (r subsection) end() int64 { return r.at + int64(r.count)*int64(r.width) }
 
 // section is one cross-reference section. Tables stay in the file and are looked up there; streams are kept decoded.
 type section struct {
@@ -85,7 +89,7 @@ func (d *Document) lookupIn(s *section, number int) (entry, bool, error) {
 		e, err := s.streamEntry(r.at + row)
 		return e, true, err
 	}
-	e, err := d.tableEntry(r.at + row*int64(r.width))
+	e, err := d.runEntry(r, row)
 	return e, true, err
 }
 
@@ -145,6 +149,9 @@ func (d *Document) readSections(offset int64) error {
 		if offset, ok = prev.Int(); !ok {
 			return damaged("/Prev is no whole number")
 		}
+		if offset == 0 { // some writers say so that there is none
+			return nil
+		}
 	}
 }
 
@@ -159,10 +166,20 @@ func (d *Document) readHidden(s *section, seen map[int64]bool) error {
 	if !ok {
 		return damaged("/XRefStm is no whole number")
 	}
+	if i := slices.IndexFunc(d.sections, func(o *section) bool { return o.hidden != nil && o.hidden.offset == offset }); i >= 0 {
+		// Writers of updates copy the entry into their trailers, where it does not belong. It is no part of the chain: no loop.
+		s.hidden = d.sections[i].hidden
+		return nil
+	}
+	for _, other := range d.sections { // some writers carry an old /XRefStm on
+		if other.hidden != nil && other.hidden.offset == offset {
+			s.hidden = other.hidden
+			return nil
+		}
+	}
 	if seen[offset] {
 		return damaged("its cross-reference sections form a loop")
 	}
-	seen[offset] = true
 	h, err := d.readSection(offset)
 	if err != nil {
 		return err
@@ -181,7 +198,7 @@ func (d *Document) readSection(offset int64) (*section, error) {
 	}
 	lex := d.lexerAt(offset)
 	for isSpace(lex.peek()) {
-		if lex.pos++; lex.pos > 16 {
+		if lex.pos++; lex.offset() > offset+maxGap {
 			return nil, noSection(offset)
 		}
 	}

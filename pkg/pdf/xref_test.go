@@ -21,12 +21,28 @@ func TestOpenKinds(t *testing.T) {
 	short = strings.ReplaceAll(short, " f \n", " f\n")
 	cr := strings.ReplaceAll(table.String(), "f \n", "f \r")
 	cr = strings.ReplaceAll(cr, "n \n", "n \r")
+	trailer := strings.LastIndex(table.String(), "trailer")
+	uneven := strings.Replace(table.String()[:trailer], " n \n", " n\n", 1) + table.String()[trailer:]
+	junk := strings.Replace(table.String(), " f \n", " f \n\n\n", 1)
+	padded := strings.ReplaceAll(table.String(), "\n0000000", "\n       ")
+	counted := strings.Replace(table.String(), "xref\n0 4\n", "xref\n1 4\n", 1)
+	far := newBuilder().catalog()
+	at := far.Len()
+	far.WriteString(strings.Repeat(" ", 100))
+	far.table("")
 	for _, tt := range []struct {
 		name, file string
 	}{
 		{"table", table.String()},
 		{"table of 19 byte entries", short},
 		{"table with CR", cr},
+		{"table of uneven entries", uneven},
+		{"table with empty lines", junk},
+		{"table padded with spaces", padded},
+		{"table counted from 1", counted},
+		{"head of the free list of generation 65536", strings.ReplaceAll(table.String(), "65535 f", "65536 f")},
+		{"white space before the table", far.String()[:strings.LastIndex(far.String(), "startxref")] + fmt.Sprintf("startxref\n%d\n%%%%EOF\n", at)},
+		{"/Prev 0", strings.Replace(table.String(), "/Root", "/Prev 0/Root", 1)},
 		{"stream", stream.String()},
 		{"object stream", packed.String()},
 		{"no end of line", strings.TrimRight(table.String(), "\n")},
@@ -65,6 +81,23 @@ func TestHybrid(t *testing.T) {
 	}
 }
 
+// TestHybridNamedTwice wants an update that copied /XRefStm into its trailer to be read: the stream is no part of the chain of /Prev.
+func TestHybridNamedTwice(t *testing.T) {
+	b := newBuilder().catalog()
+	b.objectStream(6, 4, "(hidden)")
+	hidden := b.Len()
+	b.stream(7, "/Type/XRef/Size 8/W[1 4 2]/Index[4 1]/Root 1 0 R", []byte{2, 0, 0, 0, 6, 0, 0})
+	delete(b.packed, 4)
+	prev := b.table(fmt.Sprintf("/XRefStm %d", hidden))
+	start := b.Len()
+	fmt.Fprintf(b, "xref\n0 0\ntrailer\n<</Size 8/Root 1 0 R/Prev %d/XRefStm %d>>\nstartxref\n%d\n%%%%EOF\n", prev, hidden, start)
+	d := open(t, b.Bytes())
+	o, err := d.Get(Ref{4, 0})
+	if s, _ := o.(String); err != nil || s.Value != "hidden" || d.Revisions() != 2 {
+		t.Errorf("object 4 = %v, %v in %d revisions, want hidden in 2", o, err, d.Revisions())
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	good := newBuilder().catalog()
 	good.table("")
@@ -91,6 +124,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"startxref negative", file[:strings.LastIndex(file, "startxref")] + "startxref\n-5\n%%EOF", signing.KindDamaged, "-5"},
 		{"no trailer", strings.Replace(file, "trailer", "tailer!", 1), signing.KindDamaged, "broken"},
 		{"no root", strings.Replace(file, "/Root", "/Toor", 1), signing.KindDamaged, "catalog"},
+		{"entry without offset", strings.Replace(file, "0000000009 00000 n \n", "00000 n \n", 1), signing.KindDamaged, "broken"},
+		{"uneven and long", strings.Replace(strings.Replace(file, "0 4\n", "0 4000000\n", 1), "65535 f \n", "65535 f     \n", 1), signing.KindDamaged, "broken"},
+		{"generation in use too great", strings.Replace(strings.Replace(file, "00000 n \n", "65536 n\n", 1), "65535 f \n", "65535 f     \n", 1), signing.KindDamaged, "broken"},
 		{"huge subsection", strings.Replace(file, "0 4\n", "0 9999999\n", 1), signing.KindDamaged, "broken"},
 		{"long subsection", strings.Replace(file, "0 4\n", "0 8000000\n", 1), signing.KindDamaged, "beyond"},
 		{"listed twice", strings.Replace(file, "trailer", "1 1\n0000000009 00000 n \ntrailer", 1), signing.KindDamaged, "twice"},

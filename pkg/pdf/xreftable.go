@@ -2,11 +2,12 @@ package pdf
 
 import (
 	"io"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // readTable reads a cross-reference table and its trailer (ISO 32000-2 7.5.4, 7.5.5). Entries stay in the file.
 func (d *Document) readTable(offset int64, lex *lexer) (*section, error) {
-	p := &parser{lex: lex}
 	if t, err := lex.next(); err != nil || t.value != "xref" {
 		return nil, noSection(offset)
 	}
@@ -19,18 +20,16 @@ func (d *Document) readTable(offset int64, lex *lexer) (*section, error) {
 		if t.kind == tokenKeyword && t.value == "trailer" {
 			break
 		}
-		if len(s.runs) == maxSubsections {
-			return nil, tooComplex("a cross-reference table has more than %d subsections", maxSubsections)
-		}
-		run, err := d.readRun(t, lex)
+		end, err := d.readRun(s, t, lex)
 		if err != nil {
 			return nil, err
 		}
-		s.runs = append(s.runs, run)
-		lex = d.lexerAt(run.at + int64(run.count)*int64(run.width))
-		p.lex = lex
+		if len(s.runs) > maxSubsections {
+			return nil, tooComplex("a cross-reference table has more than %d subsections", maxSubsections)
+		}
+		lex = d.lexerAt(end)
 	}
-	o, _, err := p.object(0)
+	o, _, err := (&parser{lex: lex}).object(0)
 	if err != nil {
 		return nil, err
 	}
@@ -42,43 +41,53 @@ func (d *Document) readTable(offset int64, lex *lexer) (*section, error) {
 	return s, s.seal()
 }
 
-// readRun reads the line "first count", whose first number is t, and finds out how wide the entries behind it are.
-func (d *Document) readRun(t token, lex *lexer) (subsection, error) {
-	bad := func() (subsection, error) {
-		return subsection{}, damaged("the cross-reference table is broken at byte %d", lex.offset())
-	}
+func brokenTable(at int64) error {
+	return damaged("the cross-reference table is broken at byte %d", at)
+}
+
+// readRun reads the line "first count", whose first number is t, and finds out where its entries are. It returns where they end.
+func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 	first, ok := small(Number(t.value), maxObjects)
 	if t.kind != tokenNumber || !ok {
-		return bad()
+		return 0, brokenTable(lex.offset())
 	}
 	t, err := lex.next()
 	if err != nil {
-		return subsection{}, err
+		return 0, err
 	}
 	count, ok := small(Number(t.value), maxObjects)
 	if t.kind != tokenNumber || !ok || first+count > maxObjects+1 {
-		return bad()
+		return 0, brokenTable(lex.offset())
 	}
 	for isSpace(lex.peek()) {
 		lex.pos++
 	}
-	run := subsection{first: first, count: count, at: lex.offset(), width: 20}
+	run := subsection{first: first, count: count, at: lex.offset()}
 	if count == 0 {
-		return run, nil
+		return run.at, nil
 	}
-	if run.width, err = d.entryWidth(run.at, count); err != nil {
-		return subsection{}, err
+	if run.width, err = d.entryWidth(run.at); err != nil {
+		return 0, err
 	}
-	if run.at+int64(count)*int64(run.width) > d.size {
-		return subsection{}, damaged("a cross-reference table reaches beyond the end")
+	if run.at+int64(count)*18 > d.size {
+		return 0, damaged("a cross-reference table reaches beyond the end")
 	}
-	return run, nil
+	end, uniform, err := d.uniform(run)
+	if err != nil {
+		return 0, err
+	}
+	if uniform {
+		s.runs = append(s.runs, run)
+		return end, nil
+	}
+	return d.scanRun(s, run)
 }
 
-// entryWidth measures an entry. Twenty bytes is the rule; some writers end the line with one byte or with three.
-func (d *Document) entryWidth(at int64, count int) (int, error) {
-	var b [22]byte
-	n, err := d.r.ReadAt(b[:min(int64(len(b)), d.size-at)], at)
+// entryWidth measures the entry at an offset, with the white space behind it. Twenty bytes is the rule; some writers end the line
+// with one byte or with three. The last entry of a subsection may be followed by any number.
+func (d *Document) entryWidth(at int64) (int, error) {
+	var b [24]byte
+	n, err := d.r.ReadAt(b[:max(0, min(int64(len(b)), d.size-at))], at)
 	if err != nil && err != io.EOF {
 		return 0, readError(err)
 	}
@@ -89,13 +98,67 @@ func (d *Document) entryWidth(at int64, count int) (int, error) {
 	for width < n && isSpace(int(b[width])) {
 		width++
 	}
-	if count == 1 { // white space before what follows is no part of the entry, and harms nothing
-		width = min(width, 20)
-	}
-	if width < 19 || width > 21 {
-		return 0, damaged("the cross-reference table is broken at byte %d", at)
+	if width == 18 {
+		return 0, brokenTable(at)
 	}
 	return width, nil
+}
+
+// uniform reports whether all entries of a run are as wide as its first: the last one is an entry then, and another subsection or the
+// trailer follows. It returns where that begins.
+func (d *Document) uniform(run subsection) (end int64, ok bool, err error) {
+	last := run.at + int64(run.count-1)*int64(run.width)
+	if last+18 > d.size {
+		return 0, false, nil
+	}
+	if _, err := d.tableEntry(last); err != nil {
+		return 0, false, readFault(err)
+	}
+	var next [1]byte
+	for end = last + 18; ; end++ {
+		if n, err := d.r.ReadAt(next[:], end); n == 0 {
+			return 0, false, readFault(readError(err))
+		}
+		if !isSpace(int(next[0])) {
+			return end, end > last+18 && (isDigit(int(next[0])) || next[0] == 't'), nil
+		}
+		if end > last+1024 {
+			return 0, false, nil
+		}
+	}
+}
+
+// readFault returns err if reading failed, and nil where the file is to blame.
+func readFault(err error) error {
+	if signing.KindOf(err) == signing.KindDamaged {
+		return nil
+	}
+	return err
+}
+
+// scanRun goes through a run whose entries differ in width, and splits it where they do.
+func (d *Document) scanRun(s *section, run subsection) (end int64, err error) {
+	at := run.at
+	for n := range run.count {
+		if _, err := d.tableEntry(at); err != nil {
+			return 0, err
+		}
+		width, err := d.entryWidth(at)
+		if err != nil {
+			return 0, err
+		}
+		if k := len(s.runs); n > 0 && s.runs[k-1].width == width {
+			s.runs[k-1].count++
+		} else {
+			s.runs = append(s.runs, subsection{first: run.first + n, count: 1, at: at, width: width})
+		}
+		// An entry belongs to the run of those before it if it lies where their width says, be it wider itself.
+		if len(s.runs) > maxSubsections {
+			return 0, tooComplex("a cross-reference table has more than %d subsections", maxSubsections)
+		}
+		at += int64(width)
+	}
+	return at, nil
 }
 
 // tableEntry reads the entry "nnnnnnnnnn ggggg n" at an offset.
@@ -106,16 +169,19 @@ func (d *Document) tableEntry(at int64) (entry, error) {
 	}
 	offset, ok1 := digits(b[:10])
 	generation, ok2 := digits(b[11:16])
-	if !ok1 || !ok2 || b[10] != ' ' || b[16] != ' ' || b[17] != 'n' && b[17] != 'f' || generation > 65535 {
+	if !ok1 || !ok2 || b[10] != ' ' || b[16] != ' ' || b[17] != 'n' && b[17] != 'f' || b[17] == 'n' && generation > 65535 {
 		return entry{}, damaged("a cross-reference entry is broken at byte %d", at)
 	}
-	if b[17] == 'f' {
+	if b[17] == 'f' { // some writers give free entries any generation
 		return entry{generation: int(generation), offset: offset}, nil
 	}
 	return entry{kind: entryPlain, offset: offset, generation: int(generation)}, nil
 }
 
 func digits(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 10 {
+		return 0, false
+	}
 	var v int64
 	for _, c := range b {
 		if !isDigit(int(c)) {
