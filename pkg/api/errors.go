@@ -139,6 +139,7 @@ func (x *exchange) fail(err error) {
 	x.drain()
 	h := x.Header()
 	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Disposition") // of the file that was about to be sent
 	if row.status == http.StatusTooManyRequests || row.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter(e.RetryAfter))
 	}

@@ -281,8 +281,15 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestDamagedFileIsNeverASuccess(t *testing.T) {
 	h := start(t, nil)
-	h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")}).is(http.StatusOK, nil)
+	made := h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")})
+	made.is(http.StatusOK, nil)
 	h.store.short.Store(true)
+	archive := h.do(request{path: "operation/sign/detail/" + made.at("id") + "/documents"})
+	archive.fails(http.StatusInternalServerError, "0.0.1", "log of the service")
+	if got := archive.Header().Get("Content-Disposition"); got != "" {
+		t.Errorf("Content-Disposition of a refusal = %q, want none: a browser would save it as the archive", got)
+	}
+	h.log.next("kind", "storage")
 	h.do(request{path: "operation/sign/detail/withExternalReference/r"}).fails(http.StatusInternalServerError, "0.0.1", "log of the service")
 	h.log.next("kind", "storage")
 

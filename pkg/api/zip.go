@@ -143,7 +143,7 @@ func safeName(s string) string {
 		return r
 	}, s)
 	s = strings.TrimRight(s, ". ")
-	if strings.HasPrefix(s, ".") {
+	if strings.HasPrefix(s, ".") || isDevice(s) {
 		s = "_" + s
 	}
 	if len(s) > maxEntryName {
@@ -153,6 +153,21 @@ func safeName(s string) string {
 		s = "_"
 	}
 	return s
+}
+
+// isDevice reports whether Windows takes a name for a device, whatever its extension is: CON, NUL, COM1 and the like.
+func isDevice(s string) bool {
+	base, _, _ := strings.Cut(strings.ToUpper(s), ".")
+	base = strings.TrimRight(base, " ")
+	switch base {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return true
+	}
+	number, ok := strings.CutPrefix(base, "COM")
+	if !ok {
+		number, ok = strings.CutPrefix(base, "LPT")
+	}
+	return ok && utf8.RuneCountInString(number) == 1 && strings.Contains("0123456789¹²³", number)
 }
 
 // shorten keeps the end of a name, which holds its extension, and whole characters.

@@ -20,6 +20,7 @@ func TestZip(t *testing.T) {
 		named("ref", "a.pdf", "%PDF 0"), named("ref", "a.pdf", "%PDF 1"), named("REF", "A.pdf", "%PDF 2"), named("ref", "a-2.pdf", "%PDF 3"),
 		named("../../etc", "passwd", "%PDF 4"), named(`c:\windows`, `sys/tem.dll`, "%PDF 5"), named(".", ".", "%PDF 6"), named("dóc €", "ação.pdf", "%PDF 7"),
 		named("failed", "x.pdf", "fail:damaged:x"), named(strings.Repeat("é", 400), "end.pdf", "%PDF 9"), named("a\u202eb", "c\nd. ", "%PDF 10"),
+		named("con", "x.pdf", "%PDF 11"), named("LPT1 ", "x.pdf", "%PDF 12"), named("COM10", "x.pdf", "%PDF 13"),
 	}
 	resp := h.do(request{path: "document/sign/base64", text: `{"externalReference":"z","description":"d","documents":[` + strings.Join(docs, ",") + `]}`})
 	resp.is(http.StatusOK, nil)
@@ -34,6 +35,7 @@ func TestZip(t *testing.T) {
 	want := []string{
 		"ref.a.pdf 0", "ref.a-2.pdf 1", "REF.A-3.pdf 2", "ref.a-2-2.pdf 3", "_.._.._etc.passwd 4", "c__windows.sys_tem.dll 5", "_ 6", "dóc €.ação.pdf 7",
 		"_" + strings.Repeat("é", 115) + ".end.pdf 9", "a_b.c_d 10",
+		"_con.x.pdf 11", "_LPT1 .x.pdf 12", "COM10.x.pdf 13",
 	}
 	var names []string
 	for _, f := range archive.File {
