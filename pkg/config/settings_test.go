@@ -1,10 +1,13 @@
 package config
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestEverySettingIsDocumented holds each declaration against what help and reference need.
@@ -117,3 +120,27 @@ func TestEditDistance(t *testing.T) {
 }
 
 func TestHelpGolden(t *testing.T) { golden(t, "testdata/help.golden", Help("proxy")) }
+
+// TestReadmeReference holds the README's table of settings against the declarations; -update writes it.
+func TestReadmeReference(t *testing.T) {
+	const path, begin, end = "../../README.md", "<!-- settings: made by go test ./pkg/config -update -->\n", "<!-- end of settings -->"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(text), begin)
+	got, after, ended := strings.Cut(rest, end)
+	if !found || !ended {
+		t.Fatalf("README.md lacks the lines\n%s%s", begin, end)
+	}
+	want := "\n" + Reference() + "\n"
+	if *update && got != want {
+		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got = want
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the README's settings (-want +got; go test ./pkg/config -update writes them):\n%s", diff)
+	}
+}
