@@ -4,12 +4,10 @@ package pdf
 const (
 	headerWindow   = 1024      // where readers look for %PDF- (ISO 32000-1 Annex H.3 note 13)
 	trailerWindow  = 2048      // where startxref is looked for, before trailing white space and zeros
-	maxBlanks      = 4096      // white space before a cross-reference section, as linearised files may have it
 	maxPadding     = 1 << 20   // trailing white space and zeros that are stepped over
 	maxObjects     = 8_388_607 // ISO 32000-1 Annex C.2: indirect objects in a file
 	maxSections    = 4096      // cross-reference sections: one for each revision
 	maxSubsections = 1 << 17   // of one cross-reference table, or pairs of one /Index
-	maxUneven      = 1 << 16   // entries of a table whose lines differ in width
 	maxGap         = 256       // white space before a cross-reference section
 	maxXrefBytes   = 32 << 20  // decoded cross-reference streams, together
 	maxDepth       = 100       // nested arrays and dictionaries

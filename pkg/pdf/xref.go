@@ -23,13 +23,9 @@ type entry struct {
 // subsection is a run of entries.
 type subsection struct {
 	first, count int
-	at           int64   // table: offset of the first entry; stream: index of its row
-	width        int     // table: bytes of an entry, with its end of line
-	entries      []entry // of a table whose entries differ in width; else nil
+	at           int64 // table: offset of the first entry; stream: index of its row
+	width        int   // table: bytes of an entry, with its end of line
 }
-
-// end is the offset behind the last entry of a table's subsection, unless its entries differ in width.
-func (r subsection) end() int64 { return r.at + int64(r.count)*int64(r.width) }
 
 // section is one cross-reference section. Tables stay in the file and are looked up there; streams are kept decoded.
 type section struct {
@@ -89,7 +85,7 @@ func (d *Document) lookupIn(s *section, number int) (entry, bool, error) {
 		e, err := s.streamEntry(r.at + row)
 		return e, true, err
 	}
-	e, err := d.runEntry(r, row)
+	e, err := d.tableEntry(r.at + row*int64(r.width))
 	return e, true, err
 }
 
@@ -170,12 +166,6 @@ func (d *Document) readHidden(s *section, seen map[int64]bool) error {
 		// Writers of updates copy the entry into their trailers, where it does not belong. It is no part of the chain: no loop.
 		s.hidden = d.sections[i].hidden
 		return nil
-	}
-	for _, other := range d.sections { // some writers carry an old /XRefStm on
-		if other.hidden != nil && other.hidden.offset == offset {
-			s.hidden = other.hidden
-			return nil
-		}
 	}
 	if seen[offset] {
 		return damaged("its cross-reference sections form a loop")

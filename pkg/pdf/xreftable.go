@@ -1,6 +1,7 @@
 package pdf
 
 import (
+	"bytes"
 	"io"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -59,7 +60,10 @@ func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 	if t.kind != tokenNumber || !ok || first+count > maxObjects+1 {
 		return 0, brokenTable(lex.offset())
 	}
-	for isSpace(lex.peek()) {
+	for lex.peek() == ' ' || lex.peek() == '\t' {
+		lex.pos++
+	}
+	for lex.peek() == '\n' || lex.peek() == '\r' { // blanks behind it belong to the first entry
 		lex.pos++
 	}
 	run := subsection{first: first, count: count, at: lex.offset()}
@@ -69,12 +73,19 @@ func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 	if run.width, err = d.entryWidth(run.at); err != nil {
 		return 0, err
 	}
-	if run.at+int64(count)*18 > d.size {
+	if run.at+int64(count)*19 > d.size {
 		return 0, damaged("a cross-reference table reaches beyond the end")
 	}
 	end, uniform, err := d.uniform(run)
 	if err != nil {
 		return 0, err
+	}
+	if run.first == 1 && len(s.runs) == 0 {
+		// Some writers count from 1, though their first entry is the head of the free list, object 0. What an entry names is held
+		// against the object that lies there in any case.
+		if e, err := d.tableEntry(run.at); err == nil && e.kind == entryFree && e.offset == 0 && e.generation >= 65535 {
+			run.first = 0
+		}
 	}
 	if uniform {
 		s.runs = append(s.runs, run)
@@ -83,10 +94,10 @@ func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 	return d.scanRun(s, run)
 }
 
-// entryWidth measures the entry at an offset, with the white space behind it. Twenty bytes is the rule; some writers end the line
-// with one byte or with three. The last entry of a subsection may be followed by any number.
+// entryWidth measures the entry at an offset, with the blanks and ends of line behind it. Twenty bytes is the rule; some writers end
+// the line with one byte or with three, and some leave lines empty.
 func (d *Document) entryWidth(at int64) (int, error) {
-	var b [24]byte
+	var b [32]byte
 	n, err := d.r.ReadAt(b[:max(0, min(int64(len(b)), d.size-at))], at)
 	if err != nil && err != io.EOF {
 		return 0, readError(err)
@@ -95,7 +106,10 @@ func (d *Document) entryWidth(at int64) (int, error) {
 		return 0, damaged("a cross-reference table is cut off")
 	}
 	width := 18
-	for width < n && isSpace(int(b[width])) {
+	for width < n && (b[width] == ' ' || b[width] == '\t') {
+		width++
+	}
+	for width < n && (b[width] == '\n' || b[width] == '\r') {
 		width++
 	}
 	if width == 18 {
@@ -152,7 +166,6 @@ func (d *Document) scanRun(s *section, run subsection) (end int64, err error) {
 		} else {
 			s.runs = append(s.runs, subsection{first: run.first + n, count: 1, at: at, width: width})
 		}
-		// An entry belongs to the run of those before it if it lies where their width says, be it wider itself.
 		if len(s.runs) > maxSubsections {
 			return 0, tooComplex("a cross-reference table has more than %d subsections", maxSubsections)
 		}
@@ -167,7 +180,7 @@ func (d *Document) tableEntry(at int64) (entry, error) {
 	if _, err := d.r.ReadAt(b[:], at); err != nil {
 		return entry{}, readError(err)
 	}
-	offset, ok1 := digits(b[:10])
+	offset, ok1 := digits(bytes.TrimLeft(b[:10], " ")) // some writers fill up with blanks
 	generation, ok2 := digits(b[11:16])
 	if !ok1 || !ok2 || b[10] != ' ' || b[16] != ' ' || b[17] != 'n' && b[17] != 'f' || b[17] == 'n' && generation > 65535 {
 		return entry{}, damaged("a cross-reference entry is broken at byte %d", at)
@@ -179,6 +192,9 @@ func (d *Document) tableEntry(at int64) (entry, error) {
 }
 
 func digits(b []byte) (int64, bool) {
+	if len(b) == 0 {
+		return 0, false
+	}
 	if len(b) == 0 || len(b) > 10 {
 		return 0, false
 	}
