@@ -118,18 +118,21 @@ func (b *batch) request(o *signOptions) *client.Request {
 	r := &client.Request{Reference: b.reference, Key: b.reference, Description: o.description, Signature: o.signature}
 	for _, f := range b.files {
 		r.Documents = append(r.Documents, client.Document{
-			Reference: f.name, Name: f.name, ContentType: contentType(f.name), Size: f.size,
+			Reference: f.name, Name: f.name, ContentType: contentType(o.signature.Type, f.name), Size: f.size,
 			Open: func() (io.ReadCloser, error) { return os.Open(f.path) },
 		})
 	}
 	return r
 }
 
-func contentType(name string) string {
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".pdf":
+// contentType is what a file is sent as: with PAdES a PDF and with XAdES XML, whatever its name says. The proxy looks into each and
+// refuses those that are not, one by one; a type that does not fit would have it refuse the whole request.
+func contentType(signature, name string) string {
+	extension := strings.ToLower(filepath.Ext(name))
+	switch {
+	case signature == "PAdES", extension == ".pdf" && signature != "XAdES":
 		return "application/pdf"
-	case ".xml":
+	case signature == "XAdES", extension == ".xml":
 		return "application/xml"
 	}
 	return "application/octet-stream"

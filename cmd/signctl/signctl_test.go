@@ -328,3 +328,16 @@ func TestProxyOutOfReach(t *testing.T) {
 	}
 	wantFiles(t, out, nil)
 }
+
+// One file of another kind must not have the proxy refuse the request of all.
+func TestContentType(t *testing.T) {
+	for _, c := range [][3]string{
+		{"PAdES", "a.pdf", "application/pdf"}, {"PAdES", "a.PDF", "application/pdf"}, {"PAdES", "notes.txt", "application/pdf"}, {"PAdES", "a", "application/pdf"},
+		{"XAdES", "a.xml", "application/xml"}, {"XAdES", "a.pdf", "application/xml"},
+		{"CAdES", "a.pdf", "application/pdf"}, {"CAdES", "a.xml", "application/xml"}, {"CAdES", "a.zip", "application/octet-stream"},
+	} {
+		if got := contentType(c[0], c[1]); got != c[2] {
+			t.Errorf("contentType(%s, %s) = %s, want %s", c[0], c[1], got, c[2])
+		}
+	}
+}
