@@ -67,20 +67,23 @@ func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items 
 }
 
 const (
-	// fetchTries and fetchPause say how long a lost answer is asked for under its handle before it counts as unknown: two minutes in
-	// all, in which a service restarts. The last pause is half of that.
+	// fetchTime is how long a lost answer is asked for under its handle before it counts as unknown: a service restarts in that time,
+	// and the credential's other calls wait no longer for the place of this one.
+	fetchTime  = 3 * time.Minute
 	fetchTries = 7
-	fetchPause = time.Second
+	fetchPause = time.Second // before the first try; each later pause is twice the one before
 )
 
 // fetch asks for the answer of a call whose outcome is unknown; lost is why. What was paid for is not given up at the first fault.
 func (b *batcher) fetch(r Resumer, call Call, handle string, lost error) ([][]byte, error) {
 	b.cfg.Log.Info("answer was lost and is asked for again", "call", call.ID, "reason", lost.Error())
+	all, cancel := context.WithTimeout(context.Background(), fetchTime)
+	defer cancel()
 	pause := fetchPause
-	for range fetchTries {
+	for try := 0; try < fetchTries && all.Err() == nil; try++ {
 		time.Sleep(pause)
 		pause *= 2
-		ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Batch.CallTimeout)
+		ctx, cancel := context.WithTimeout(all, b.cfg.Batch.CallTimeout)
 		values, err := r.Resume(ctx, call, handle)
 		cancel()
 		if err == nil {

@@ -34,7 +34,8 @@ type fakeProvider struct {
 	// answer, when set, replaces what comes back: values are the right ones.
 	answer func(call int, c signing.Call, values [][]byte) ([][]byte, error)
 
-	outage int // so many times Resume fails
+	outage int  // so many times Resume fails
+	silent bool // Resume never answers
 
 	mu    sync.Mutex
 	calls [][][]byte // digests of each call
@@ -116,7 +117,11 @@ func (p *fakeProvider) values(c signing.Call) ([][]byte, error) {
 }
 
 // Resume implements signing.Resumer: the answer of a call is there under handles that start with r.
-func (p *fakeProvider) Resume(_ context.Context, c signing.Call, handle string) ([][]byte, error) {
+func (p *fakeProvider) Resume(ctx context.Context, c signing.Call, handle string) ([][]byte, error) {
+	if p.silent {
+		<-ctx.Done()
+		return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true, Err: ctx.Err()}
+	}
 	if p.outage > 0 {
 		p.outage--
 		return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}

@@ -82,7 +82,7 @@ type Prepared struct {
 }
 
 // Format knows one form of signature. Implementations are safe for concurrent use and keep nothing between calls.
-// Errors of a document's own kinds (KindNotDocument, KindDamaged, …) fail the document; others are tried again.
+// Errors that say Retry, and those of KindStorage, are tried again; any other fails the document.
 type Format interface {
 	// Prepare computes what has to be signed for c. It reads only what it needs of the file.
 	Prepare(ctx context.Context, in Input, c *Credential) (Prepared, error)

@@ -111,3 +111,22 @@ func TestWaitOfOthersGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// A service that does not answer is not asked for a lost answer for longer than a restart takes.
+func TestFetchingIsBounded(t *testing.T) {
+	run(t, func(h *harness) {
+		h.provider.silent, h.cfg.UnknownOutcome = true, signing.UnknownFail
+		h.provider.answer = func(_ int, call signing.Call, _ [][]byte) ([][]byte, error) {
+			if err := call.Note(t.Context(), "r"); err != nil {
+				t.Error(err)
+			}
+			return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
+		}
+	}, func(t *testing.T, h *harness) {
+		start := time.Now()
+		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusFailed, "f")
+		if took := time.Since(start); took > 4*time.Minute {
+			t.Errorf("the operation ended after %v of fake time, want about 3 minutes", took)
+		}
+	})
+}
