@@ -64,14 +64,16 @@ func TestOpenCallsAreSettled(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy  signing.UnknownPolicy
 		handle  string
+		outage  int
 		status  signing.Status
 		docs    string
 		unknown int64
 	}{
-		"retry":  {signing.UnknownRetry, "", signing.StatusExecuted, "ss", 2},
-		"fail":   {signing.UnknownFail, "", signing.StatusFailed, "ff", 2},
-		"resume": {signing.UnknownFail, "r-1", signing.StatusExecuted, "ss", 0},
-		"gone":   {signing.UnknownRetry, "lost", signing.StatusExecuted, "ss", 2},
+		"retry":        {signing.UnknownRetry, "", 0, signing.StatusExecuted, "ss", 2},
+		"fail":         {signing.UnknownFail, "", 0, signing.StatusFailed, "ff", 2},
+		"resume":       {signing.UnknownFail, "r-1", 0, signing.StatusExecuted, "ss", 0},
+		"after outage": {signing.UnknownFail, "r-1", 5, signing.StatusExecuted, "ss", 0},
+		"gone":         {signing.UnknownRetry, "lost", 0, signing.StatusExecuted, "ss", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(h *harness) {
@@ -89,7 +91,7 @@ func TestOpenCallsAreSettled(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				h.provider.latency = time.Millisecond
+				h.provider.latency, h.provider.outage = time.Millisecond, c.outage
 				h.start()
 				h.check(id, c.status, c.docs)
 				if got, err := h.store.Counters(t.Context()); err != nil || got.Unknown != c.unknown {

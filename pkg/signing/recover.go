@@ -126,9 +126,12 @@ func (b *batcher) resume(ctx context.Context, record CallRecord) (done bool, err
 		}
 		call.Digests[i] = prepared.Digest
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.Batch.CallTimeout)
-	defer cancel()
-	values, err := r.Resume(ctx, call, record.Handle)
+	first, cancel := context.WithTimeout(ctx, b.cfg.Batch.CallTimeout)
+	values, err := r.Resume(first, call, record.Handle)
+	cancel()
+	if e := AsError(err); e != nil && (e.Unknown || e.Retry) {
+		values, err = b.fetch(r, call, record.Handle, e) // a restart in the middle of an outage is no reason to pay twice
+	}
 	if err == nil {
 		var c *Credential
 		if c, err = p.Credential(ctx); err == nil {
