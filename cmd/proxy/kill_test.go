@@ -50,7 +50,7 @@ func killRun(t *testing.T, bin string, delay time.Duration) {
 	p.Kill()
 
 	p = startInstance(t, o)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c := newClient(t, p)
 	if ops, err := c.Status(ctx, "killed"); err == nil && len(ops) > 0 {

@@ -214,7 +214,7 @@ func (p *testProxy) signatures(t *testing.T) map[string]int64 {
 // until repeats check while another process does its work, and fails when it has not held within a minute.
 func until(t *testing.T, what string, check func() bool) {
 	t.Helper()
-	for giveUp := time.Now().Add(time.Minute); !check(); time.Sleep(10 * time.Millisecond) {
+	for giveUp := time.Now().Add(3 * time.Minute); !check(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(giveUp) {
 			t.Fatalf("%s: not within a minute", what)
 		}

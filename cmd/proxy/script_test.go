@@ -100,7 +100,7 @@ func cmdProxy(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		start(ts, s, args[1:])
 	case "stop":
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
 		err := s.proxy.Stop(ctx)
 		s.proxy = nil
@@ -179,7 +179,7 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // patience is how long a block marked "eventually" is repeated.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 func runBlock(ts *testscript.TestScript, b block) error {
 	for giveUp := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) { // another process is waited for

@@ -25,7 +25,7 @@ func signs(ts *testscript.TestScript, original string, signed []byte) error {
 }
 
 func verified(caFile, original string, signed []byte) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "signed-")
 	if err != nil {
