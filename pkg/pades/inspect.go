@@ -28,6 +28,9 @@ func inspect(doc *pdf.Document, target string) (*form, error) {
 		// Offsets count from the header, a ByteRange from the first byte: readers disagree once both are in one file.
 		return nil, signing.Errorf(signing.KindUnsupported, "PDF has %d bytes before its header, with which it cannot be signed", n)
 	}
+	if err := doc.CheckPageTree(); err != nil {
+		return nil, err
+	}
 	if err := checkPermissions(doc, target); err != nil {
 		return nil, err
 	}

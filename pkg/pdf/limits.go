@@ -19,6 +19,7 @@ const (
 	maxFilters     = 8         // filters of one stream
 	maxPageDepth   = 64        // levels of the page tree
 	maxPageNodes   = 200_000   // page tree nodes looked at for one page
+	maxTreeLook    = 50        // page tree nodes looked at for a loop
 	maxRefChain    = 32        // references to references
 	maxCachedBytes = 1 << 20   // source text of objects kept parsed
 	maxCachedStm   = 8 << 20   // decoded object streams kept

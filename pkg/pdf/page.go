@@ -172,6 +172,42 @@ func (w *pageWalk) node(node *Dict, ref Ref, in inherited, depth int) (more bool
 	return true, nil
 }
 
+// CheckPageTree refuses a page tree that leads back to one of its own nodes among the first maxTreeLook nodes. Page alone would not meet
+// a loop behind the page that it looks for, but readers of the whole tree do. Nodes that cannot be read are left to them.
+func (d *Document) CheckPageTree() error {
+	root, ref, err := d.pageRoot()
+	if err != nil {
+		return err
+	}
+	looked := 0
+	path := map[Ref]bool{}
+	var look func(node *Dict, ref Ref) error
+	look = func(node *Dict, ref Ref) error {
+		if path[ref] {
+			return damaged("its page tree contains a loop")
+		}
+		kids, err := d.Array(node.Get("Kids"))
+		if err != nil || len(kids) == 0 {
+			return nil
+		}
+		path[ref] = true
+		defer delete(path, ref)
+		for _, o := range kids {
+			kid, ok := o.(Ref)
+			if looked++; looked > maxTreeLook {
+				return nil
+			}
+			if child, err := d.Dict(kid); ok && err == nil {
+				if err := look(child, kid); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	return look(root, ref)
+}
+
 // returns reports whether one of the kids is a node on the way to them.
 func (w *pageWalk) returns(kids Array) bool {
 	return slices.ContainsFunc(kids, func(o Object) bool {

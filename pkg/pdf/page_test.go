@@ -109,3 +109,31 @@ func TestPagesRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckPageTree(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		make func(*builder)
+		text string // empty: it is right
+	}{
+		{"right", func(*builder) {}, ""},
+		{"loop in a later branch", func(b *builder) { b.object(4, "<</Type/Pages/Kids[4 0 R]>>") }, "loop"},
+		{"back to the root", func(b *builder) { b.object(4, "<</Type/Pages/Kids[13 0 R 2 0 R]>>") }, "loop"},
+		{"a node that is none", func(b *builder) { b.object(4, "(text)") }, ""},
+		{"wide", func(b *builder) { b.object(4, "<</Type/Pages/Kids["+strings.Repeat("13 0 R ", 5000)+"]>>") }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := pageTree()
+			tt.make(b)
+			b.table("")
+			err := open(t, b.Bytes()).CheckPageTree()
+			if tt.text == "" {
+				if err != nil {
+					t.Errorf("CheckPageTree: %v", err)
+				}
+				return
+			}
+			wantKind(t, err, signing.KindDamaged, tt.text)
+		})
+	}
+}
