@@ -10,9 +10,10 @@ import (
 // BatchConfig says when digests that wait for a credential leave as one call.
 type BatchConfig struct {
 	// Quiet is how long nothing may have come before a call that is not full leaves an idle credential. 0 = 5 ms: requests that were
-	// sent together arrive within it, and beside a remote signature of 100 ms and more nobody notices. Once the time that the
-	// credential's calls take is known, it is a tenth of that instead, five times Quiet at most: a fast local key is not waited for,
-	// and of clients that answer a slow one with their next request, most are.
+	// sent together arrive within it, and beside a remote signature of 100 ms and more nobody notices. It is cut to a tenth of what
+	// the credential's calls have taken lately, so that a fast local key is not waited for. Where clients have just shared a call, most
+	// come back together with their next request: until as many digests wait as then, it is a quarter of that time, ten times Quiet
+	// at most.
 	Quiet time.Duration
 	// MaxWaitSync and MaxWaitAsync bound the wait of the oldest digest while other calls of the credential are in flight and its own call
 	// is not full. 0 = 500 ms and 1 s.
@@ -46,9 +47,9 @@ type batcher struct {
 	cfg     Config
 	mu      sync.Mutex
 	queues  map[queueKey]*credentialQueue
-	lately  map[queueKey]time.Duration // moving average of a call's time; one for each credential used since the start
-	live    map[string]bool            // calls this process has begun and not ended
-	settled sync.Mutex                 // one settleCalls at a time
+	lately  map[queueKey]experience // one for each credential used since the start
+	live    map[string]bool         // calls this process has begun and not ended
+	settled sync.Mutex              // one settleCalls at a time
 }
 
 // queueKey tells credentials apart; a renewed certificate is another one, since the digests were made for the old.
@@ -59,7 +60,7 @@ type queueKey struct {
 
 func newBatcher(cfg Config) *batcher {
 	cfg.Batch.setDefaults()
-	return &batcher{cfg: cfg, queues: make(map[queueKey]*credentialQueue), lately: make(map[queueKey]time.Duration), live: make(map[string]bool)}
+	return &batcher{cfg: cfg, queues: make(map[queueKey]*credentialQueue), lately: make(map[queueKey]experience), live: make(map[string]bool)}
 }
 
 // sign hands items to the provider, merged with whatever else waits for the credential, and returns when each has its end. ctx
@@ -145,8 +146,10 @@ func (q *credentialQueue) wait(now time.Time) time.Duration {
 	}
 	if q.inFlight == 0 {
 		quiet := cfg.Quiet
-		if lately := q.b.lately[q.key]; lately > 0 {
-			quiet = min(5*quiet, lately/10)
+		if lately := q.b.lately[q.key]; q.lanes.n < lately.shared {
+			quiet = min(10*quiet, lately.took/4)
+		} else if lately.took > 0 {
+			quiet = min(quiet, lately.took/10)
 		}
 		wait = min(wait, q.lastAdded.Add(quiet).Sub(now))
 	}
@@ -172,10 +175,28 @@ func (q *credentialQueue) send(p Provider, c *Credential, items []*item) {
 	q.b.mu.Lock()
 	defer q.b.mu.Unlock()
 	q.inFlight--
-	lately := q.b.lately[q.key]
-	if lately == 0 {
-		lately = took
-	}
-	q.b.lately[q.key] = (7*lately + took) / 8
+	q.b.lately[q.key] = q.b.lately[q.key].after(items, took)
 	q.pump(time.Now())
+}
+
+// experience is what calls of a credential have been like.
+type experience struct {
+	took   time.Duration // moving average
+	shared int           // digests of calls that several operations shared; fades
+}
+
+// after is the experience with one more call.
+func (e experience) after(items []*item, took time.Duration) experience {
+	if e.took == 0 {
+		e.took = took
+	}
+	e.took = (7*e.took + took) / 8
+	e.shared = e.shared * 3 / 4
+	for _, it := range items {
+		if it.ref.Operation != items[0].ref.Operation {
+			e.shared = max(e.shared, len(items))
+			break
+		}
+	}
+	return e
 }
