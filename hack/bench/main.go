@@ -55,12 +55,17 @@ func names() string {
 	for _, s := range scenarios {
 		all = append(all, s.name)
 	}
-	return strings.Join(append(all, engineCase), ", ")
+	return strings.Join(append(all, engineCase, remoteCase), ", ")
 }
 
 func bench(ctx context.Context, bin, only string, documents int, temp string) error {
 	if only == engineCase || only == "" {
 		if err := benchEngine(ctx, temp); err != nil || only != "" {
+			return err
+		}
+	}
+	if only == remoteCase || only == "" {
+		if err := benchRemote(ctx, filepath.Join(bin, "proxy"), temp, documents); err != nil || only != "" {
 			return err
 		}
 	}
