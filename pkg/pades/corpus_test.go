@@ -49,18 +49,23 @@ func writeRefusals(t *testing.T, list map[string]string) {
 	}
 }
 
-// corpusFiles lists the samples of the repository and of the folder that SIGNSTASH_CORPUS names.
+// corpusFiles lists the samples of the repository and of the folder that SIGNSTASH_CORPUS names, where they lie in it or in pdf/.
 func corpusFiles(t testing.TB) []string {
 	t.Helper()
 	var files []string
 	seen := map[string]bool{}
-	for _, dir := range []string{"testdata/corpus", os.Getenv("SIGNSTASH_CORPUS")} {
+	more := os.Getenv("SIGNSTASH_CORPUS")
+	dirs := []string{"testdata/corpus"}
+	if more != "" {
+		dirs = append(dirs, more, filepath.Join(more, "pdf"))
+	}
+	for _, dir := range dirs {
 		found, err := filepath.Glob(filepath.Join(dir, "*.[pP][dD][fF]"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, path := range found {
-			if dir != "" && !seen[filepath.Base(path)] {
+			if !seen[filepath.Base(path)] {
 				seen[filepath.Base(path)] = true
 				files = append(files, path)
 			}
