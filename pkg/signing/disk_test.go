@@ -1,6 +1,8 @@
 package signing_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -133,6 +135,36 @@ func (h *harness) crashedOperation(contents ...string) signing.ID {
 		h.t.Fatal(err)
 	}
 	return created.ID
+}
+
+// unreadable is a store whose disk cannot read documents so many times.
+type unreadable struct {
+	signing.Store
+	times *int
+}
+
+func (u unreadable) OpenFile(ctx context.Context, id signing.ID, c signing.Content) (signing.File, error) {
+	f, err := u.Store.OpenFile(ctx, id, c)
+	if err == nil && *u.times > 0 {
+		*u.times--
+		return brokenFile{f}, nil
+	}
+	return f, err
+}
+
+type brokenFile struct{ signing.File }
+
+func (brokenFile) ReadAt([]byte, int64) (int, error) { return 0, errors.New("input/output error") }
+
+// A document that could not be read is not called damaged: it is tried again.
+func TestReadFaultIsNotTheDocuments(t *testing.T) {
+	times := 3
+	run(t, func(h *harness) {
+		h.store = unreadable{h.store, &times}
+		h.format.embed = func([]byte) error { return nil }
+	}, func(t *testing.T, h *harness) {
+		h.check(h.mustSubmit("a", "r1", "one", "two"), signing.StatusExecuted, "ss")
+	})
 }
 
 func TestSignedReadAt(t *testing.T) {

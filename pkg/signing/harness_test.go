@@ -152,7 +152,7 @@ type fakeFormat struct {
 func (f fakeFormat) Prepare(_ context.Context, in signing.Input, _ *signing.Credential) (signing.Prepared, error) {
 	content, err := io.ReadAll(io.NewSectionReader(in.File, 0, in.File.Size()))
 	if err != nil {
-		return signing.Prepared{}, err
+		return signing.Prepared{}, signing.Errorf(signing.KindDamaged, "the document ends early").Because(err)
 	}
 	switch string(content) {
 	case "damaged":

@@ -138,7 +138,8 @@ func (t *try) prepareOne(ctx context.Context, d Document) (p Prepared, err error
 		return p, err
 	}
 	defer in.File.Close()
-	return format.Prepare(ctx, in, t.credential)
+	p, err = format.Prepare(ctx, in, t.credential)
+	return p, readFault(in.File, err)
 }
 
 // open returns the document's format and input; the caller closes in.File.
@@ -151,7 +152,7 @@ func (t *try) open(ctx context.Context, d Document) (Format, Input, error) {
 	if err != nil {
 		return nil, Input{}, storageError(err)
 	}
-	in := Input{File: file, Midstate: d.Content.Midstate, Signature: d.Signature, Time: t.op.Created}
+	in := Input{File: &watchedFile{File: file}, Midstate: d.Content.Midstate, Signature: d.Signature, Time: t.op.Created}
 	if v := d.Signature.Visible; v != nil && v.Image != nil {
 		in.OpenImage = func() (File, error) { return t.s.cfg.Store.OpenFile(ctx, d.Operation, *v.Image) }
 	}
@@ -236,5 +237,6 @@ func (t *try) embedOne(ctx context.Context, d Document) (section []byte, err err
 		return nil, err
 	}
 	defer in.File.Close()
-	return format.Embed(ctx, in, p, value)
+	section, err = format.Embed(ctx, in, p, value)
+	return section, readFault(in.File, err)
 }
