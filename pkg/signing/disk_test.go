@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,13 +141,12 @@ func (h *harness) crashedOperation(contents ...string) signing.ID {
 // unreadable is a store whose disk cannot read documents so many times.
 type unreadable struct {
 	signing.Store
-	times *int
+	times *atomic.Int32
 }
 
 func (u unreadable) OpenFile(ctx context.Context, id signing.ID, c signing.Content) (signing.File, error) {
 	f, err := u.Store.OpenFile(ctx, id, c)
-	if err == nil && *u.times > 0 {
-		*u.times--
+	if err == nil && u.times.Add(-1) >= 0 {
 		return brokenFile{f}, nil
 	}
 	return f, err
@@ -158,7 +158,8 @@ func (brokenFile) ReadAt([]byte, int64) (int, error) { return 0, errors.New("inp
 
 // A document that could not be read is not called damaged: it is tried again.
 func TestReadFaultIsNotTheDocuments(t *testing.T) {
-	times := 3
+	var times atomic.Int32
+	times.Store(3)
 	run(t, func(h *harness) {
 		h.store = unreadable{h.store, &times}
 		h.format.embed = func([]byte) error { return nil }
