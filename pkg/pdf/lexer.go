@@ -1,6 +1,7 @@
 package pdf
 
 import (
+	"encoding/hex"
 	"errors"
 	"io"
 )
@@ -250,6 +251,9 @@ func (l *lexer) hex() (token, error) {
 	l.scratch = l.scratch[:0]
 	high := -1
 	for {
+		if high < 0 {
+			l.hexPairs()
+		}
 		c := l.take()
 		switch digit := unhex(c); {
 		case c == '>':
@@ -269,6 +273,19 @@ func (l *lexer) hex() (token, error) {
 			return token{}, damaged("a hexadecimal string holds another character")
 		}
 	}
+}
+
+// hexPairs takes the pairs of digits that are at hand: a signature's reserved contents are tens of thousands.
+func (l *lexer) hexPairs() {
+	run := l.buf[l.pos:]
+	n := 0
+	for n < len(run) && unhex(int(run[n])) >= 0 {
+		n++
+	}
+	run = run[:n&^1]
+	l.scratch, _ = hex.AppendDecode(l.scratch, run) // digits all
+	l.source = append(l.source, run...)
+	l.pos += len(run)
 }
 
 // begin starts to collect the source of a token whose first byte has been taken.
