@@ -13,8 +13,6 @@ import (
 	"encoding/pem"
 	"io"
 	"math/big"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -164,15 +162,6 @@ func mustSign(t testing.TB, f *Format, k *testKey, original []byte, level signin
 		t.Fatalf("sign: %v", err)
 	}
 	return signed
-}
-
-func readSample(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatalf("read sample: %v", err)
-	}
-	return b
 }
 
 func sha256Of(parts ...[]byte) []byte {

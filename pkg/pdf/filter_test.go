@@ -148,7 +148,7 @@ func TestPredictors(t *testing.T) {
 		0, 40, 50, 60,
 	}
 	// Row 4 (average): 9 = x + 7/2; 9 = x + (9+8)/2; 9 = x + (9+9)/2. Row 5 (Paeth) over 9 9 9: 10 = x + 9; 20 = x + 10 (left); 30 = x + 20.
-	rows[13], rows[14], rows[15] = 9-3, 9-8, 9-9
+	rows[13], rows[14], rows[15] = 9-3, 9-8, 0
 	rows[17], rows[18], rows[19] = 10-9, 20-10, 30-20
 	dict := "/Filter/FlateDecode/DecodeParms<</Predictor 15/Columns 3>>"
 	got, err := decoded(t, dict, deflate(string(rows)))
