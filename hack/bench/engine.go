@@ -138,7 +138,7 @@ func (e *engine) signAll(ctx context.Context, dir string, docs []document, worke
 	return time.Since(started), errors.Join(faults...)
 }
 
-// sign spools one document as the proxy does, hashing it on the way, signs it, appends the section and syncs once.
+// sign spools one document as the proxy does, hashing it on the way, and signs it.
 func (e *engine) sign(ctx context.Context, d document, to string) (err error) {
 	file, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -149,11 +149,16 @@ func (e *engine) sign(ctx context.Context, d document, to string) (err error) {
 	if err != nil {
 		return err
 	}
+	return e.append(ctx, in, file, to)
+}
+
+// append signs the document that file begins with, appends the section and syncs once.
+func (e *engine) append(ctx context.Context, in signing.Input, file *os.File, name string) error {
 	prepared, err := e.format.Prepare(ctx, in, e.credential)
 	if err != nil {
 		return err
 	}
-	values, err := e.provider.Sign(ctx, signing.Call{ID: to, Digests: [][]byte{prepared.Digest}})
+	values, err := e.provider.Sign(ctx, signing.Call{ID: name, Digests: [][]byte{prepared.Digest}})
 	if err != nil {
 		return err
 	}

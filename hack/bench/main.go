@@ -40,10 +40,15 @@ func main() {
 	only := flag.String("case", "", "measure this `case` alone: "+names())
 	documents := flag.Int("documents", 0, "`documents` in a request, in place of the case's own number")
 	temp := flag.String("temp", "", "`folder` for documents and state; its disk is what is measured")
+	sign := flag.String("sign", "", "sign this `file` in place and print the memory it took; what the case large runs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := bench(ctx, *bin, *only, *documents, *temp); err != nil {
+	run := func() error { return bench(ctx, *bin, *only, *documents, *temp) }
+	if *sign != "" {
+		run = func() error { return signLarge(ctx, *sign) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
@@ -55,12 +60,17 @@ func names() string {
 	for _, s := range scenarios {
 		all = append(all, s.name)
 	}
-	return strings.Join(append(all, engineCase, remoteCase), ", ")
+	return strings.Join(append(all, engineCase, largeCase, remoteCase), ", ")
 }
 
 func bench(ctx context.Context, bin, only string, documents int, temp string) error {
 	if only == engineCase || only == "" {
 		if err := benchEngine(ctx, temp); err != nil || only != "" {
+			return err
+		}
+	}
+	if only == largeCase || only == "" {
+		if err := benchLarge(ctx, temp); err != nil || only != "" {
 			return err
 		}
 	}

@@ -193,10 +193,13 @@ type Memory struct {
 }
 
 // Memory reads /proc; Linux only.
-func (i *Instance) Memory() (Memory, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.PID()))
+func (i *Instance) Memory() (Memory, error) { return MemoryOf(i.PID()) }
+
+// MemoryOf is Memory for any process.
+func MemoryOf(pid int) (Memory, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return Memory{}, fmt.Errorf("read memory of the proxy: %w", err)
+		return Memory{}, fmt.Errorf("read memory of a process: %w", err)
 	}
 	var m Memory
 	for line := range strings.Lines(string(text)) {
@@ -213,7 +216,7 @@ func (i *Instance) Memory() (Memory, error) {
 		}
 	}
 	if m.Peak == 0 {
-		return Memory{}, errors.New("read memory of the proxy: no VmHWM")
+		return Memory{}, errors.New("read memory of a process: no VmHWM")
 	}
 	return m, nil
 }
