@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"sync"
 )
 
 // tokenKind is what a token is.
@@ -47,6 +48,20 @@ const firstChunk, lastChunk = 1024, 32 << 10
 // newLexer reads from r, whose first byte lies at base in the file, at most budget bytes.
 func newLexer(r io.Reader, base, budget int64) *lexer {
 	return &lexer{r: r, base: base, budget: budget, chunk: firstChunk}
+}
+
+// lexers keeps the memory of lexers that have read their object: a document is opened for a few objects, time after time.
+var lexers = sync.Pool{New: func() any { return new(lexer) }}
+
+// maxKeptBytes bounds the memory that a lexer leaves to the next one: a signature's contents fit, a hostile object's do not stay.
+const maxKeptBytes = 128 << 10
+
+// release gives the lexer's memory to a later one of Document.lexerAt. Nothing may use it any more; tokens hold copies.
+func (l *lexer) release() {
+	if cap(l.buf)+cap(l.scratch)+cap(l.source) <= maxKeptBytes {
+		*l = lexer{buf: l.buf[:0], scratch: l.scratch[:0], source: l.source[:0]}
+		lexers.Put(l)
+	}
 }
 
 // offset is the place of the next byte in the file.

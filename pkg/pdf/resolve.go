@@ -121,6 +121,7 @@ func (d *Document) loadPlain(ref Ref, offset int64) (Object, int64, error) {
 		return nil, 0, damaged("object %d is said to lie at byte %d of %d", ref.Number, offset, d.size)
 	}
 	lex := d.lexerAt(offset)
+	defer lex.release()
 	p := &parser{lex: lex}
 	found, err := p.header()
 	if err != nil {
@@ -204,6 +205,7 @@ func (d *Document) plainNumber(ref Ref, offset int64) (Object, error) {
 		return nil, damaged("object %d is said to lie at byte %d of %d", ref.Number, offset, d.size)
 	}
 	p := &parser{lex: d.lexerAt(offset)}
+	defer p.lex.release()
 	found, err := p.header()
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ func (d *Document) ValueSpan(ref Ref, key Name) (start, end int64, ok bool, err 
 	}
 	var spans []span
 	p := &parser{lex: d.lexerAt(e.offset), spans: &spans}
+	defer p.lex.release()
 	if found, err := p.header(); err != nil || found != ref {
 		return 0, 0, false, err
 	}

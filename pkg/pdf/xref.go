@@ -208,7 +208,9 @@ func noSection(offset int64) error {
 	return damaged("no cross-reference section lies at byte %d, where one is said to be", offset)
 }
 
-// lexerAt reads from an offset on, as much as one object may take.
+// lexerAt reads from an offset on, as much as one object may take. Who is done with it may release it.
 func (d *Document) lexerAt(offset int64) *lexer {
-	return newLexer(io.NewSectionReader(d.r, offset, d.size-offset), offset, maxObjectBytes)
+	l := lexers.Get().(*lexer)
+	l.r, l.base, l.budget, l.chunk = io.NewSectionReader(d.r, offset, d.size-offset), offset, maxObjectBytes, firstChunk
+	return l
 }
