@@ -22,6 +22,9 @@ func (s *Slot) Offset() int64 { return s.offset }
 // Len is the slot's length in bytes.
 func (s *Slot) Len() int { return len(s.text) }
 
+// behindSlot is room for what usually comes behind the largest slot of a section, a signature's contents, so that it is copied once.
+const behindSlot = 4 << 10
+
 // writer writes objects in the form that most readers write: one line, one blank between tokens where one is needed.
 type writer struct {
 	buf     bytes.Buffer
@@ -52,6 +55,7 @@ func (w *writer) object(o Object) error {
 		return w.dict(v)
 	case *Slot:
 		v.offset = w.offset()
+		w.buf.Grow(len(v.text) + behindSlot)
 		w.buf.Write(v.text)
 	default:
 		return fmt.Errorf("write object: a %T is no PDF object that can stand here", o)
