@@ -105,7 +105,7 @@ func (f *Format) Embed(ctx context.Context, in signing.Input, p signing.Prepared
 	return a.sections, nil
 }
 
-// accepts refuses what is not configured or not implemented, before any work.
+// accepts refuses a level that is not known, or for which a source is not configured, before any work.
 func (f *Format) accepts(sig signing.SignatureInfo) error {
 	switch sig.Level {
 	case signing.LevelB:
