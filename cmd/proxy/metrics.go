@@ -66,8 +66,8 @@ func (m *signingMetrics) observer(opened func()) signing.Observer {
 			}
 			m.documents.WithLabelValues(outcome).Inc()
 		},
-		CallEnded: func(credential string, digests int, took time.Duration, outcome string) {
-			m.calls.WithLabelValues(credentialLabel(credential), outcome).Observe(took.Seconds())
+		CallEnded: func(c *signing.Credential, digests int, took time.Duration, outcome string) {
+			m.calls.WithLabelValues(credentialLabel(c.Name), outcome).Observe(took.Seconds())
 			m.batch.Observe(float64(digests))
 		},
 	}

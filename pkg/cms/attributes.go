@@ -112,9 +112,15 @@ func addDigestAlgorithm(b *cryptobyte.Builder, alg hashAlgorithm) {
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(alg.digest) })
 }
 
-func build(f func(b *cryptobyte.Builder)) ([]byte, error) {
-	var b cryptobyte.Builder
-	f(&b)
+// usualSize is what most structures here fit into, in bytes: algorithms and attributes.
+const usualSize = 256
+
+func build(f func(b *cryptobyte.Builder)) ([]byte, error) { return buildSized(usualSize, f) }
+
+// buildSized is build with a buffer of so many bytes to begin with.
+func buildSized(size int, f func(b *cryptobyte.Builder)) ([]byte, error) {
+	b := cryptobyte.NewBuilder(make([]byte, 0, size))
+	f(b)
 	out, err := b.Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("encode ASN.1: %w", err)

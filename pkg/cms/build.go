@@ -48,7 +48,8 @@ func Build(p SignedDataParams) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return build(func(b *cryptobyte.Builder) {
+	certificates := certificateSet(p.Chain)
+	return buildSized(len(certificates)+len(signer)+usualSize, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // ContentInfo
 			b.AddASN1ObjectIdentifier(OIDSignedData)
 			b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
@@ -56,9 +57,7 @@ func Build(p SignedDataParams) ([]byte, error) {
 					b.AddASN1Int64(1)
 					b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { addDigestAlgorithm(b, alg) })
 					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(OIDData) })
-					b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-						b.AddBytes(certificateSet(p.Chain))
-					})
+					b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { b.AddBytes(certificates) })
 					b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(signer) })
 				})
 			})
@@ -88,7 +87,8 @@ func buildSignerInfo(p SignedDataParams, alg hashAlgorithm, attributes []byte) (
 		}
 	}
 	cert := p.Chain[0]
-	return build(func(b *cryptobyte.Builder) {
+	size := len(cert.RawIssuer) + len(attributes) + len(signatureAlgorithm) + len(p.SignatureValue) + len(unsigned) + usualSize
+	return buildSized(size, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1Int64(1)
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // IssuerAndSerialNumber

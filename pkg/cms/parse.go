@@ -23,8 +23,9 @@ const (
 
 // Parse reads a ContentInfo with a SignedData. Zero bytes after it are the padding of reserved contents and are counted; anything
 // else after it is an error. BER lengths and split octet strings are accepted and reported (SignedData.DER). Errors are
-// ErrMalformed; an algorithm that is not known is none, since it is Verify's matter.
-func Parse(in []byte) (*SignedData, error) {
+// ErrMalformed; an algorithm that is not known is none, since it is Verify's matter. Certificates whose very bytes are among known are
+// not parsed again.
+func Parse(in []byte, known ...*x509.Certificate) (*SignedData, error) {
 	der, size, was, err := toDER(in)
 	if err != nil {
 		return nil, malformed("ContentInfo: %v", err)
@@ -46,14 +47,24 @@ func Parse(in []byte) (*SignedData, error) {
 	if !info.ReadASN1(&explicit, contextTag(0)) || !info.Empty() || !explicit.ReadASN1(&body, cbasn1.SEQUENCE) || !explicit.Empty() {
 		return nil, malformed("ContentInfo")
 	}
-	if err := d.parse(body); err != nil {
+	if err := d.parse(body, known); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
+// parseCertificate returns the one of known that has these very bytes, or parses them.
+func parseCertificate(raw []byte, known []*x509.Certificate) (*x509.Certificate, error) {
+	for _, c := range known {
+		if bytes.Equal(c.Raw, raw) {
+			return c, nil
+		}
+	}
+	return x509.ParseCertificate(raw)
+}
+
 // parse reads the fields of SignedData (RFC 5652 5.1).
-func (d *SignedData) parse(s cryptobyte.String) error {
+func (d *SignedData) parse(s cryptobyte.String, known []*x509.Certificate) error {
 	var digests, content, certificates, crls, signers cryptobyte.String
 	var hasCertificates, hasCRLs bool
 	if !s.ReadASN1Integer(&d.Version) || !s.ReadASN1(&digests, cbasn1.SET) || !s.ReadASN1(&content, cbasn1.SEQUENCE) ||
@@ -78,7 +89,7 @@ func (d *SignedData) parse(s cryptobyte.String) error {
 	}
 	for _, raw := range d.RawCertificates {
 		// Attribute certificates and certificates that crypto/x509 refuses stay raw: they may still be of use to somebody.
-		if c, err := x509.ParseCertificate(raw); err == nil {
+		if c, err := parseCertificate(raw, known); err == nil {
 			d.Certificates = append(d.Certificates, c)
 		}
 	}

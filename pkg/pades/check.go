@@ -117,7 +117,7 @@ func (a *assembly) checkOwn(doc *pdf.Document, s *signature, c *levelCheck) erro
 
 // checkSignedData verifies the SignedData found in the gap against the digest and the certificate that the key belongs to.
 func (a *assembly) checkSignedData(content, digest []byte) (stamped bool, err error) {
-	sd, cert, err := verifyBaseline(content, digest)
+	sd, cert, err := verifyBaseline(content, digest, a.chains[0])
 	if err != nil {
 		return false, finding("SignedData: %w", err)
 	}

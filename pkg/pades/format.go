@@ -2,6 +2,7 @@ package pades
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
@@ -70,13 +71,9 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	if s.Attributes, err = cms.SignedAttributes(c.Hash, digest, c.Certificate()); err != nil {
 		return signing.Prepared{}, internal("build signed attributes", err)
 	}
-	encoded, err := s.encode()
-	if err != nil {
-		return signing.Prepared{}, err
-	}
 	h := c.Hash.New()
 	h.Write(s.Attributes)
-	return signing.Prepared{Digest: h.Sum(nil), State: encoded}, nil
+	return signing.Prepared{Digest: h.Sum(nil), State: s.encode()}, nil
 }
 
 // Embed implements signing.Format.
@@ -103,6 +100,19 @@ func (f *Format) Embed(ctx context.Context, in signing.Input, p signing.Prepared
 		return nil, err
 	}
 	return a.sections, nil
+}
+
+// CheckValue implements signing.Format.
+func (f *Format) CheckValue(p signing.Prepared, value []byte) error {
+	s, err := readState(p.State)
+	if err != nil {
+		return err
+	}
+	chain, err := s.chain()
+	if err != nil {
+		return err
+	}
+	return signing.VerifyValue(&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: crypto.Hash(s.Hash)}, p.Digest, value)
 }
 
 // accepts refuses a level that is not known, or for which a source is not configured, before any work.

@@ -145,9 +145,10 @@ func checkOnPage(doc *pdf.Document, ref pdf.Ref, widget *pdf.Dict) error {
 	return nil
 }
 
-// verifyBaseline verifies a PAdES signature over digest and returns its SignedData and certificate.
-func verifyBaseline(content, digest []byte) (*cms.SignedData, *x509.Certificate, error) {
-	sd, err := cms.Parse(content)
+// verifyBaseline verifies a PAdES signature over digest and returns its SignedData and certificate. known certificates are not parsed
+// again where the content has the very same bytes.
+func verifyBaseline(content, digest []byte, known []*x509.Certificate) (*cms.SignedData, *x509.Certificate, error) {
+	sd, err := cms.Parse(content, known...)
 	if err != nil {
 		return nil, nil, err
 	}

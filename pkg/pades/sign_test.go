@@ -8,7 +8,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -205,16 +204,12 @@ func TestEmbedRefuses(t *testing.T) {
 	value := k.sign(t, p.Digest)
 	stranger := newTestKey(mustRSA(t), signing.RSAPKCS1, crypto.SHA256)
 	change := func(edit func(*state)) signing.Prepared {
-		var s state
-		if err := json.Unmarshal(p.State, &s); err != nil {
-			t.Fatal(err)
-		}
-		edit(&s)
-		b, err := s.encode()
+		s, err := readState(p.State)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return signing.Prepared{Digest: p.Digest, State: b}
+		edit(s)
+		return signing.Prepared{Digest: p.Digest, State: s.encode()}
 	}
 	flipped := bytes.Clone(value)
 	flipped[10] ^= 1

@@ -1,10 +1,10 @@
 package pades
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/x509"
-	"encoding/json"
+	"encoding/binary"
+	"math"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -14,46 +14,113 @@ const stateVersion = 1
 
 const maxStateBytes = 32 << 20 // a section holds changed objects, one of which may be a page's long list of annotations
 
-// state is what Prepare hands to Embed, as JSON.
+// state is what Prepare hands to Embed. It is stored in the order of its fields: numbers as unsigned varints (encoding/binary), bytes
+// and texts after their length.
 type state struct {
-	Version      int                        `json:"version"`
-	OriginalSize int64                      `json:"originalSize"` // bytes
-	Head         []byte                     `json:"head"`         // section up to and with the < of /Contents
-	Hole         int                        `json:"hole"`         // hexadecimal digits reserved
-	Tail         []byte                     `json:"tail"`         // section from the > of /Contents on
-	Signature    int                        `json:"signature"`    // object number of the signature dictionary
-	Hash         uint                       `json:"hash"`         // crypto.Hash
-	Midstate     []byte                     `json:"midstate"`     // of Hash, after the original
-	Algorithm    signing.SignatureAlgorithm `json:"algorithm"`
-	Attributes   []byte                     `json:"attributes"` // signed attributes, DER
-	Chain        [][]byte                   `json:"chain"`      // DER
+	Version      int
+	OriginalSize int64  // bytes
+	Head         []byte // section up to and with the < of /Contents
+	Hole         int    // hexadecimal digits reserved
+	Tail         []byte // section from the > of /Contents on
+	Signature    int    // object number of the signature dictionary
+	Hash         uint   // crypto.Hash
+	Midstate     []byte // of Hash, after the original
+	Algorithm    signing.SignatureAlgorithm
+	Attributes   []byte   // signed attributes, DER
+	Chain        [][]byte // DER
 }
 
-func (s *state) encode() ([]byte, error) {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return nil, internal("encode state", err)
+func (s *state) encode() []byte {
+	size := 16 * binary.MaxVarintLen64
+	for _, part := range append([][]byte{s.Head, s.Tail, s.Midstate, s.Attributes}, s.Chain...) {
+		size += len(part) + binary.MaxVarintLen32
 	}
-	return b, nil
+	b := make([]byte, 0, size)
+	number := func(n uint64) { b = binary.AppendUvarint(b, n) }
+	text := func(part []byte) {
+		number(uint64(len(part)))
+		b = append(b, part...)
+	}
+	number(uint64(s.Version))
+	number(uint64(s.OriginalSize))
+	text(s.Head)
+	number(uint64(s.Hole))
+	text(s.Tail)
+	number(uint64(s.Signature))
+	number(uint64(s.Hash))
+	text(s.Midstate)
+	text([]byte(s.Algorithm))
+	text(s.Attributes)
+	number(uint64(len(s.Chain)))
+	for _, c := range s.Chain {
+		text(c)
+	}
+	return b
 }
 
-func decodeState(b []byte, size int64) (*state, error) {
+// stateReader reads what encode wrote. What it returns shares the memory of b. It is broken once something does not fit.
+type stateReader struct {
+	b      []byte
+	broken bool
+}
+
+// number reads one that is at most limit.
+func (r *stateReader) number(limit uint64) uint64 {
+	n, size := binary.Uvarint(r.b)
+	if size <= 0 || n > limit {
+		r.b, r.broken = nil, true
+		return 0
+	}
+	r.b = r.b[size:]
+	return n
+}
+
+func (r *stateReader) text() []byte {
+	n := r.number(maxStateBytes)
+	if n > uint64(len(r.b)) {
+		r.b, r.broken = nil, true
+		return nil
+	}
+	part := r.b[:n:n]
+	r.b = r.b[n:]
+	return part
+}
+
+// maxChain bounds the certificates of a stored chain.
+const maxChain = 64
+
+func readState(b []byte) (*state, error) {
 	if len(b) > maxStateBytes {
 		return nil, signing.Errorf(signing.KindInternal, "state has %d bytes", len(b))
 	}
-	s := &state{}
-	if err := json.NewDecoder(bytes.NewReader(b)).Decode(s); err != nil {
-		return nil, internal("decode state", err)
+	r := &stateReader{b: b}
+	s := &state{Version: int(r.number(math.MaxInt32))}
+	if r.broken || s.Version != stateVersion {
+		return nil, signing.Errorf(signing.KindInternal, "state has version %d", s.Version)
+	}
+	s.OriginalSize = int64(r.number(math.MaxInt64))
+	s.Head, s.Hole, s.Tail = r.text(), int(r.number(maxStateBytes)), r.text()
+	s.Signature, s.Hash = int(r.number(math.MaxInt32)), uint(r.number(math.MaxUint8))
+	s.Midstate, s.Algorithm, s.Attributes = r.text(), signing.SignatureAlgorithm(r.text()), r.text()
+	s.Chain = make([][]byte, r.number(maxChain))
+	for i := range s.Chain {
+		s.Chain[i] = r.text()
 	}
 	switch {
-	case s.Version != stateVersion:
-		return nil, signing.Errorf(signing.KindInternal, "state has version %d", s.Version)
-	case s.OriginalSize != size:
-		return nil, signing.Errorf(signing.KindInternal, "state is for a document of %d bytes, not %d", s.OriginalSize, size)
-	case s.Hole <= 0 || s.Hole%2 != 0 || s.Hole > maxStateBytes || !crypto.Hash(s.Hash).Available():
+	case r.broken, len(r.b) > 0, len(s.Head) == 0, len(s.Tail) == 0,
+		s.Hole <= 0 || s.Hole%2 != 0 || !crypto.Hash(s.Hash).Available():
 		return nil, signing.Errorf(signing.KindInternal, "state is broken")
 	}
 	return s, nil
+}
+
+// decodeState is readState for a document of size bytes.
+func decodeState(b []byte, size int64) (*state, error) {
+	s, err := readState(b)
+	if err == nil && s.OriginalSize != size {
+		return nil, signing.Errorf(signing.KindInternal, "state is for a document of %d bytes, not %d", s.OriginalSize, size)
+	}
+	return s, err
 }
 
 func (s *state) chain() ([]*x509.Certificate, error) {

@@ -31,14 +31,11 @@ func (b *batcher) call(p Provider, c *Credential, items []*item) {
 // halves would only be refused again, and a wrong PIN counted twice.
 func split(err error, items []*item) [][]*item {
 	var e *Error
-	if len(items) < 2 || !errors.As(err, &e) || e.Kind != KindProvider || e.Unknown || e.Retry || errors.Is(err, errBadAnswer) {
+	if len(items) < 2 || !errors.As(err, &e) || e.Kind != KindProvider || e.Unknown || e.Retry {
 		return nil
 	}
 	return [][]*item{items[:len(items)/2], items[len(items)/2:]}
 }
-
-// errBadAnswer marks answers that cannot be what was paid for.
-var errBadAnswer = errors.New("answer does not fit the call")
 
 // attempt records the call, makes it, checks the answer and records its end.
 func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items []*item) error {
@@ -50,7 +47,8 @@ func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items 
 	b.setLive(call.ID, true)
 	defer b.setLive(call.ID, false)
 	// From here a signature may exist: on disk before the provider is asked.
-	if err := b.cfg.Store.BeginCall(ctx, call.ID, c.Name, refs); err != nil {
+	record := CallRecord{ID: call.ID, Credential: c.Name, Certificate: c.Certificate().SerialNumber.Text(16), Refs: refs}
+	if err := b.cfg.Store.BeginCall(ctx, record); err != nil {
 		return storageError(err)
 	}
 	var noted string
@@ -120,7 +118,7 @@ func (b *batcher) conclude(call Call, c *Credential, values [][]byte, err error,
 			return b.keepValues(call, values)
 		}
 		b.cfg.Log.Error(err, "provider gave an answer that does not fit the call", "call", call.ID, "credential", c.Name)
-		err = (&Error{Kind: KindProvider, Detail: "the signing service gave an invalid answer", Unknown: true, Err: fmt.Errorf("%w: %w", errBadAnswer, err)})
+		err = (&Error{Kind: KindProvider, Detail: "the signing service gave an invalid answer", Unknown: true, Err: fmt.Errorf("%w: %w", ErrBadAnswer, err)})
 	}
 	e := AsError(err)
 	outcome := OutcomeRefused
@@ -137,11 +135,11 @@ func (b *batcher) conclude(call Call, c *Credential, values [][]byte, err error,
 
 // policy is what an error means for the documents of a call.
 func (b *batcher) policy(e *Error) error {
-	if !e.Unknown || errors.Is(e, errBadAnswer) {
-		return e // a service that answers nonsense is not paid twice
+	if !e.Unknown {
+		return e
 	}
 	out := *e
-	out.Retry = b.cfg.UnknownOutcome == UnknownRetry
+	out.Retry = b.cfg.UnknownOutcome == UnknownRetry && !errors.Is(e, ErrBadAnswer)
 	return &out
 }
 
@@ -180,7 +178,7 @@ func (b *batcher) persist(write func(context.Context) error) error {
 
 func (b *batcher) observe(c *Credential, call Call, took time.Duration, outcome string) {
 	if f := b.cfg.Observer.CallEnded; f != nil {
-		f(c.Name, len(call.Digests), took, outcome)
+		f(c, len(call.Digests), took, outcome)
 	}
 }
 

@@ -86,7 +86,7 @@ func TestOpenCallsAreSettled(t *testing.T) {
 			}, func(t *testing.T, h *harness) {
 				id := h.crashedOperation("one", "two")
 				refs := []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}
-				if err := h.store.BeginCall(t.Context(), "call", "test", refs); err != nil {
+				if err := h.store.BeginCall(t.Context(), signing.CallRecord{ID: "call", Credential: "test", Refs: refs}); err != nil {
 					t.Fatal(err)
 				}
 				if c.handle != "" {
@@ -103,6 +103,26 @@ func TestOpenCallsAreSettled(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A start on a disk that is full waits for room: the process does not end, and nothing is taken up twice.
+func TestStartOnFullDisk(t *testing.T) {
+	memory := storetest.NewMemory()
+	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+		id := h.crashedOperation("one", "two")
+		refs := []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}
+		if err := memory.BeginCall(t.Context(), signing.CallRecord{ID: "call", Credential: "test", Refs: refs}); err != nil {
+			t.Fatal(err)
+		}
+		memory.Inject(func(string) storetest.Fault { return storetest.NotStored })
+		h.start()
+		time.Sleep(time.Hour)
+		memory.Inject(nil)
+		h.check(id, signing.StatusExecuted, "ss")
+		if got, err := memory.Counters(t.Context()); err != nil || got.Sent != 4 || got.Unknown != 2 || got.Returned != 2 {
+			t.Errorf("counters = %+v, %v", got, err)
+		}
+	})
 }
 
 // crashedOperation is an operation whose documents are prepared, as a process leaves it that dies before the call; the service is stopped.

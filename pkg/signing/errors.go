@@ -25,6 +25,7 @@ const (
 	KindKeyReused       Kind = "key-reused"      // the Idempotency-Key came before with other content
 	KindUnauthenticated Kind = "unauthenticated" // credentials or token are missing, wrong or expired
 	KindNotFound        Kind = "not-found"       // no such thing, or somebody else's
+	KindNotEnded        Kind = "not-ended"       // the operation has not ended yet
 	KindTooMany         Kind = "too-many"        // a rate limit was passed; RetryAfter says how long to wait
 	KindBusy            Kind = "busy"            // queue or spool is full, or shutting down; RetryAfter says how long to wait
 	KindHungUp          Kind = "client-hung-up"  // the client went away; there is nobody to answer
@@ -50,6 +51,7 @@ const (
 	KindRevocation          Kind = "revocation"           // no usable revocation data for the level asked for
 	KindCertificate         Kind = "certificate"          // the certificate is expired, not yet valid, or not fit for signing
 	KindStorage             Kind = "storage"              // our own disk failed
+	KindAltered             Kind = "altered"              // our own disk holds other bytes than were accepted; nothing brings them back
 )
 
 // Error is the one error of the domain. Detail is written for the client and reaches the wire: it names the field or the reason
@@ -124,6 +126,10 @@ func KindOf(err error) Kind {
 	}
 	return KindInternal
 }
+
+// ErrBadAnswer is in the chain of a provider's error, with Unknown set, whose answer came whole and holds nothing that can be used: the
+// signatures may have been made, and a service that answers nonsense is not paid twice, whatever the policy for lost answers is.
+var ErrBadAnswer = errors.New("answer does not fit the call")
 
 // ErrConflict is returned by Store when a record was not in the state that the caller expected. It is a fault of the caller or a
 // race that the caller must handle; it never reaches a client.

@@ -183,6 +183,10 @@ func (f fakeFormat) Embed(_ context.Context, in signing.Input, p signing.Prepare
 	return value, nil
 }
 
+func (f fakeFormat) CheckValue(p signing.Prepared, value []byte) error {
+	return signing.VerifyValue(f.credential, p.Digest, value)
+}
+
 // harness is a service over the in-memory store.
 type harness struct {
 	t        *testing.T

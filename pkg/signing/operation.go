@@ -61,6 +61,7 @@ type Request struct {
 	Description       string            `json:"description"`
 	ReturnContent     bool              `json:"returnContent"`
 	Preservation      string            `json:"preservation,omitempty"` // preservationInfo as received (JSON); stored, not used
+	Callback          string            `json:"callback,omitempty"`     // URL that is told of the end; empty = the client service's own
 	Documents         []DocumentRequest `json:"documents"`
 }
 
@@ -121,6 +122,7 @@ type Operation struct {
 	Description       string
 	Preservation      string
 	ReturnContent     bool
+	Callback          string   // URL that is told of the end; empty = none
 	IdempotencyKey    string   // empty = none was sent
 	Fingerprint       [32]byte // of the parsed request and the document digests: tells whether a repeated key brings the same request
 	Status            Status

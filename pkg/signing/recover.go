@@ -9,6 +9,26 @@ import (
 	"time"
 )
 
+// recoverPause is the time between attempts to recover while our own disk is in the way: full or read-only, it is mended by somebody, and
+// what can be read is served meanwhile. A process that ended instead would serve nothing.
+const recoverPause = 5 * time.Second
+
+// recovered recovers, however long that takes; false = ctx ended before.
+func (s *Service) recovered(ctx, work context.Context) bool {
+	for {
+		err := s.recover(work)
+		if err == nil {
+			return true
+		}
+		s.cfg.Log.Error(err, "what an earlier process left cannot be taken up yet")
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(recoverPause):
+		}
+	}
+}
+
 // recover settles the calls that an earlier process left open and queues every operation that has not ended.
 func (s *Service) recover(ctx context.Context) error {
 	if err := s.batch.settleCalls(ctx); err != nil {
@@ -18,13 +38,15 @@ func (s *Service) recover(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list unfinished operations: %w", err)
 	}
-	for _, id := range ids {
-		op, err := s.cfg.Store.Operation(ctx, id)
-		if err != nil {
+	ops := make([]Operation, len(ids)) // all of them first: a fault in the middle must queue none twice
+	for i, id := range ids {
+		if ops[i], err = s.cfg.Store.Operation(ctx, id); err != nil {
 			return fmt.Errorf("read operation %s: %w", id, err)
 		}
+	}
+	for _, op := range ops {
 		s.cfg.Log.Info("operation resumed", "operation", op.ID, "externalReference", op.ExternalReference, "status", string(op.Status))
-		s.queue.restore(entry{id: id, documents: op.DocumentCount, since: op.Created}, time.Until(op.NextTry))
+		s.queue.restore(entry{id: op.ID, documents: op.DocumentCount, since: op.Created}, time.Until(op.NextTry))
 	}
 	return nil
 }
@@ -119,24 +141,16 @@ func (b *batcher) resume(ctx context.Context, record CallRecord) (done bool, err
 		return false, nil
 	}
 	call := Call{ID: record.ID, Digests: make([][]byte, len(record.Refs))}
+	prepared := make([]Prepared, len(record.Refs))
 	for i, ref := range record.Refs {
-		prepared, _, err := b.cfg.Store.Prepared(ctx, ref)
-		if err != nil {
+		if prepared[i], _, err = b.cfg.Store.Prepared(ctx, ref); err != nil {
 			return false, err
 		}
-		call.Digests[i] = prepared.Digest
+		call.Digests[i] = prepared[i].Digest
 	}
-	first, cancel := context.WithTimeout(ctx, b.cfg.Batch.CallTimeout)
-	values, err := r.Resume(first, call, record.Handle)
-	cancel()
-	if e := AsError(err); e != nil && (e.Unknown || e.Retry) {
-		values, err = b.fetch(r, call, record.Handle, e) // a restart in the middle of an outage is no reason to pay twice
-	}
+	values, err := b.ask(ctx, resumerOf{p, r, record.Credential}, call, record.Handle)
 	if err == nil {
-		var c *Credential
-		if c, err = p.Credential(ctx); err == nil {
-			err = checkValues(c, call.Digests, values)
-		}
+		err = b.checkFetched(ctx, record.Refs, prepared, values)
 	}
 	if err != nil {
 		b.cfg.Log.Error(err, "answer of an earlier call could not be fetched", "call", record.ID)
@@ -144,4 +158,60 @@ func (b *batcher) resume(ctx context.Context, record CallRecord) (done bool, err
 	}
 	b.cfg.Log.Info("answer of an earlier call was fetched", "call", record.ID, "digests", len(values))
 	return true, b.cfg.Store.EndCall(ctx, record.ID, values)
+}
+
+// ask asks once, and again for a while unless the service says that there will be no answer.
+func (b *batcher) ask(ctx context.Context, r Resumer, call Call, handle string) ([][]byte, error) {
+	first, cancel := context.WithTimeout(ctx, b.cfg.Batch.CallTimeout)
+	values, err := r.Resume(first, call, handle)
+	cancel()
+	if e := AsError(err); e != nil && (e.Unknown || e.Retry) {
+		return b.fetch(r, call, handle, e) // a restart in the middle of an outage is no reason to pay twice
+	}
+	return values, err
+}
+
+// resumerOf resumes with one credential only: the client service may have another one since, at a service to which the handle means
+// nothing, or something else.
+type resumerOf struct {
+	provider   Provider
+	resumer    Resumer
+	credential string // name
+}
+
+// Resume implements Resumer.
+func (r resumerOf) Resume(ctx context.Context, call Call, handle string) ([][]byte, error) {
+	c, err := r.provider.Credential(ctx)
+	if err != nil {
+		e := *AsError(err)
+		e.Unknown = true // it may be back
+		return nil, &e
+	}
+	if c.Name != r.credential {
+		return nil, Errorf(KindConfiguration, "the client service signs with %s now, the call was made with %s", c.Name, r.credential)
+	}
+	return r.resumer.Resume(ctx, call, handle)
+}
+
+// checkFetched is checkValues against the certificates that the documents were prepared for, which may have been renewed since.
+func (b *batcher) checkFetched(ctx context.Context, refs []Ref, prepared []Prepared, values [][]byte) error {
+	if len(values) != len(refs) {
+		return fmt.Errorf("%d values for %d digests", len(values), len(refs))
+	}
+	for i, ref := range refs {
+		docs, err := b.cfg.Store.Documents(ctx, ref.Operation, ref.Index, 1)
+		if err != nil {
+			return err
+		}
+		if len(docs) != 1 || b.cfg.Formats[docs[0].Signature.Type] == nil {
+			return fmt.Errorf("document of value %d has no format", i)
+		}
+		if len(values[i]) > maxValueBytes {
+			return fmt.Errorf("value %d has %d bytes", i, len(values[i]))
+		}
+		if err := b.cfg.Formats[docs[0].Signature.Type].CheckValue(prepared[i], values[i]); err != nil {
+			return fmt.Errorf("value %d: %w", i, err)
+		}
+	}
+	return nil
 }

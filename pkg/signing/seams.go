@@ -54,7 +54,8 @@ type Provider interface {
 }
 
 // Resumer is a Provider that can fetch the answer of an earlier call, made perhaps by an earlier process, under the handle given
-// to Call.Note. It never makes a second signature. An error with Unknown set means that the answer may still come or never will.
+// to Call.Note. It never makes a second signature. An error with Unknown or Retry set means that the answer may still come; without
+// either it never will, and nobody needs to ask again.
 type Resumer interface {
 	Resume(ctx context.Context, call Call, handle string) ([][]byte, error)
 }
@@ -91,6 +92,10 @@ type Format interface {
 	// checked: the signature value verifies, the digest matches, the level is reached. It may ask a Timestamper and for
 	// revocation data, never the provider. It may be called again after a crash or an error, with the same value.
 	Embed(ctx context.Context, in Input, p Prepared, value []byte) (section []byte, err error)
+
+	// CheckValue returns nil if value is a signature over p.Digest by the key of the certificate that p was made for, which need not be
+	// the credential's certificate of today.
+	CheckValue(p Prepared, value []byte) error
 }
 
 // Timestamper gives RFC 3161 tokens.
@@ -136,6 +141,7 @@ type NewOperation struct {
 	ClientService  string
 	Request        Request
 	Contents       []Content // of Request.Documents, place by place, from the Upload
+	Callback       string    // Operation.Callback
 	IdempotencyKey string
 	Fingerprint    [32]byte
 	Created        time.Time
@@ -154,16 +160,23 @@ type Records interface {
 	FindByDocumentReference(ctx context.Context, clientService, reference string) (ID, error)
 	// FindByKey returns the operation made with an Idempotency-Key; KindNotFound.
 	FindByKey(ctx context.Context, clientService, key string) (Operation, error)
+	// Remove forgets an operation that has ended, with its documents and results; its external reference and Idempotency-Key are
+	// free again. Files that are open stay readable. KindNotFound; ErrConflict if it has not ended.
+	Remove(ctx context.Context, id ID) error
+	// Fetched notes that the results of an operation that has ended were given to its owner in full: a store may keep it for a shorter time
+	// from then on. It is not worth failing a request for.
+	Fetched(ctx context.Context, id ID) error
 	// Documents returns up to limit documents from index on, in order; none if there is no such operation.
 	Documents(ctx context.Context, id ID, from, limit int) ([]Document, error)
 }
 
 // CallRecord is a call that was begun and has no recorded end: a crash or a lost answer left it.
 type CallRecord struct {
-	ID         string
-	Credential string
-	Handle     string // as noted; empty = none
-	Refs       []Ref  // in the order of the call's digests
+	ID          string
+	Credential  string // name
+	Certificate string // serial number of the signing certificate, hexadecimal
+	Handle      string // as noted; empty = none
+	Refs        []Ref  // in the order of the call's digests
 }
 
 // PreparedDocument is a document's Prepared with its name.
@@ -203,8 +216,8 @@ type Journal interface {
 	SavePrepared(ctx context.Context, docs []PreparedDocument) error
 	// Prepared returns what SavePrepared stored, and the signature value if the document is valued.
 	Prepared(ctx context.Context, ref Ref) (p Prepared, value []byte, err error)
-	// BeginCall moves documents from prepared to sent and records the call, with refs in the order of the digests.
-	BeginCall(ctx context.Context, call, credential string, refs []Ref) error
+	// BeginCall moves documents from prepared to sent and records the call. It has no handle yet.
+	BeginCall(ctx context.Context, call CallRecord) error
 	// NoteCall stores the handle of a begun call.
 	NoteCall(ctx context.Context, call, handle string) error
 	// EndCall stores the signature values, in the order of the refs, moves the documents from sent to valued, and forgets the call.

@@ -1,9 +1,11 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"runtime"
 	"sync"
 	"time"
@@ -49,7 +51,7 @@ type Observer struct {
 	Opened         func() // what an earlier process left is queued again, and new operations are accepted
 	OperationEnded func(clientService string, status Status)
 	DocumentEnded  func(kind Kind, signed bool)
-	CallEnded      func(credential string, digests int, took time.Duration, outcome string) // returned, refused, unknown
+	CallEnded      func(c *Credential, digests int, took time.Duration, outcome string) // returned, refused, unknown
 }
 
 // Stats is a moment's state, for gauges.
@@ -120,6 +122,8 @@ type Submission struct {
 	Request        Request
 	Contents       []Content // of Request.Documents, place by place
 	IdempotencyKey string    // empty = none
+	// Callback is told of the end where Request names no other URL. It is no part of what makes a repetition the same request.
+	Callback string
 	// Waiting is set where a client waits for the result (sync): such operations go before others and are batched sooner.
 	Waiting bool
 }
@@ -137,15 +141,16 @@ func (s *Service) Submit(ctx context.Context, up Upload, sub Submission) (op Ope
 	if err := s.queue.reserve(n); err != nil {
 		return Operation{}, false, err
 	}
-	op, err = s.cfg.Store.Create(ctx, up, NewOperation{
+	made := NewOperation{
 		ClientService:  sub.ClientService,
 		Request:        sub.Request,
 		Contents:       sub.Contents,
+		Callback:       cmp.Or(sub.Request.Callback, sub.Callback),
 		IdempotencyKey: sub.IdempotencyKey,
 		Fingerprint:    print,
 		Created:        time.Now(),
-	})
-	if err != nil {
+	}
+	if op, err = s.create(ctx, up, made); err != nil {
 		s.queue.release(n)
 		// Two requests with one key may have raced: the loser is the winner's replay.
 		if again, ok, rerr := s.replay(ctx, sub, print); ok || rerr != nil {
@@ -242,6 +247,29 @@ func (s *Service) Operation(ctx context.Context, clientService string, id ID) (O
 	return op, err
 }
 
+// Remove forgets a client service's operation that has ended, with its documents and results. KindNotFound as Operation says it,
+// KindNotEnded, KindStorage.
+func (s *Service) Remove(ctx context.Context, clientService string, id ID) error {
+	if _, err := s.Operation(ctx, clientService, id); err != nil {
+		return err
+	}
+	err := s.cfg.Store.Remove(ctx, id)
+	if errors.Is(err, ErrConflict) {
+		return Errorf(KindNotEnded, "operation %s has not ended", id)
+	}
+	if err == nil {
+		s.cfg.Log.Info("operation removed by its owner", "operation", id, "clientService", clientService)
+	}
+	return err
+}
+
+// Fetched notes that an operation's results were given to its owner in full.
+func (s *Service) Fetched(ctx context.Context, id ID) {
+	if err := s.cfg.Store.Fetched(ctx, id); err != nil {
+		s.cfg.Log.Error(err, "that results were fetched could not be noted: they are kept longer", "operation", id)
+	}
+}
+
 // FindByReference returns a client service's operations with that external reference, newest first.
 func (s *Service) FindByReference(ctx context.Context, clientService, reference string) ([]Operation, error) {
 	return s.cfg.Store.FindByReference(ctx, clientService, reference)
@@ -250,6 +278,12 @@ func (s *Service) FindByReference(ctx context.Context, clientService, reference 
 // FindByDocumentReference returns the client service's newest operation with such a document; KindNotFound.
 func (s *Service) FindByDocumentReference(ctx context.Context, clientService, reference string) (ID, error) {
 	return s.cfg.Store.FindByDocumentReference(ctx, clientService, reference)
+}
+
+// FindByKey returns the operation that a client service made with an Idempotency-Key; KindNotFound.
+func (s *Service) FindByKey(ctx context.Context, clientService, key string) (ID, error) {
+	op, err := s.cfg.Store.FindByKey(ctx, clientService, key)
+	return op.ID, err
 }
 
 // Documents returns up to limit documents of an operation from index on. Ask Operation first whose it is.

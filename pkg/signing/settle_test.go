@@ -3,6 +3,7 @@ package signing_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,7 @@ func TestHalfSettledCall(t *testing.T) {
 				for i, ref := range refs {
 					failed[i] = signing.DocumentResult{Ref: ref, Failure: &signing.Failure{Kind: signing.KindProvider}}
 				}
-				err := h.store.BeginCall(t.Context(), "call", "test", refs)
+				err := h.store.BeginCall(t.Context(), signing.CallRecord{ID: "call", Credential: "test", Refs: refs})
 				if err == nil && handle != "" {
 					err = h.store.NoteCall(t.Context(), "call", handle)
 				}
@@ -129,4 +130,134 @@ func TestFetchingIsBounded(t *testing.T) {
 			t.Errorf("the operation ended after %v of fake time, want about 3 minutes", took)
 		}
 	})
+}
+
+// lostCall leaves a call of an operation of two documents without an end, under a handle, and starts anew.
+func (h *harness) lostCall(credential, handle string) (id signing.ID) {
+	h.t.Helper()
+	id = h.crashedOperation("one", "two")
+	err := h.store.BeginCall(h.t.Context(), signing.CallRecord{ID: "call", Credential: credential, Refs: []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}})
+	if err = errors.Join(err, h.store.NoteCall(h.t.Context(), "call", handle)); err != nil {
+		h.t.Fatal(err)
+	}
+	return id
+}
+
+// An answer is asked for with the credential of its call, and with no other.
+func TestAnswerOfAnotherCredential(t *testing.T) {
+	for credential, unknown := range map[string]int64{"test": 0, "the one before": 2} {
+		run(t, nil, func(t *testing.T, h *harness) {
+			id := h.lostCall(credential, "r-1")
+			start := time.Now()
+			h.start()
+			h.check(id, signing.StatusExecuted, "ss")
+			if got, err := h.store.Counters(t.Context()); err != nil || got.Unknown != unknown {
+				t.Errorf("call with %s: counters = %+v, %v, want %d unknown", credential, got, err, unknown)
+			}
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("call with %s: the operation ended after %v of fake time, want it at once", credential, took)
+			}
+		})
+	}
+}
+
+// The certificate was renewed while the proxy was down: what was paid for with the old one is used.
+func TestAnswerUnderTheOldCertificate(t *testing.T) {
+	run(t, nil, func(t *testing.T, h *harness) {
+		id := h.lostCall("test", "r-1")
+		old := h.provider.credential
+		h.format.credential = &old
+		h.provider.credential.Chain = newProvider(t).credential.Chain
+		h.start()
+		h.waitFor(id)
+		if got, err := h.store.Counters(t.Context()); err != nil || got.Unknown != 0 || got.Returned != 2 {
+			t.Errorf("counters = %+v, %v, want 2 returned and none unknown", got, err)
+		}
+	})
+}
+
+// A service that knows nothing of a handle is asked once: the start does not wait for what never comes.
+func TestAnswerThatNeverComes(t *testing.T) {
+	run(t, nil, func(t *testing.T, h *harness) {
+		id := h.lostCall("test", "nobody's")
+		start := time.Now()
+		h.start()
+		h.check(id, signing.StatusExecuted, "ss")
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("the operation ended after %v of fake time, want it at once", took)
+		}
+	})
+}
+
+// A call whose end could not be recorded is settled at the next try, which then goes on: it is not put off again for nothing.
+func TestSettledDocumentsGoOn(t *testing.T) {
+	memory := storetest.NewMemory()
+	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+		memory.Inject(func(method string) storetest.Fault {
+			if method == "EndCall" {
+				return storetest.NotStored
+			}
+			return storetest.NoFault
+		})
+		start := time.Now()
+		id := h.mustSubmit("a", "r1", "one")
+		time.Sleep(45 * time.Second) // fake: storing the values was tried for half a minute, and given up
+		memory.Inject(nil)
+		h.check(id, signing.StatusExecuted, "s")
+		if took := time.Since(start); took > 2*time.Minute {
+			t.Errorf("the operation ended after %v, want half a minute and one pause of a minute", took)
+		}
+		h.accounts(false)
+	})
+}
+
+// Whatever Create says: an operation that is stored runs, and its client is not told that it was refused.
+func TestCreateMisreported(t *testing.T) {
+	memory := storetest.NewMemory()
+	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+		memory.FailNext("Create", 1, storetest.Misreported)
+		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
+		h.accounts(true)
+		if st := h.Stats(); st.QueuedDocuments != 0 {
+			t.Errorf("Stats = %+v, want an empty queue", st)
+		}
+	})
+}
+
+// blind is a store that cannot look for references while it is told so.
+type blind struct {
+	signing.Store
+	is *atomic.Bool
+}
+
+func (b blind) FindByReference(ctx context.Context, client, reference string) ([]signing.Operation, error) {
+	if b.is.Load() {
+		return nil, errors.New("input/output error")
+	}
+	return b.Store.FindByReference(ctx, client, reference)
+}
+
+// What was stored although Create failed, and cannot be read for a while, runs once it can.
+func TestCreateMisreportedAndUnread(t *testing.T) {
+	for name, how := range map[string]storetest.Fault{"stored": storetest.Misreported, "not stored": storetest.NotStored} {
+		memory := storetest.NewMemory()
+		var is atomic.Bool
+		run(t, func(h *harness) { h.store = blind{memory, &is} }, func(t *testing.T, h *harness) {
+			memory.FailNext("Create", 1, how)
+			is.Store(true)
+			if _, err := h.submit("a", "r1", "one"); signing.KindOf(err) != signing.KindStorage {
+				t.Fatalf("%s: Submit = %v, want KindStorage", name, err)
+			}
+			time.Sleep(10 * time.Minute) // fake
+			is.Store(false)
+			time.Sleep(10 * time.Minute) // fake
+			ops, err := h.store.FindByReference(t.Context(), "a", "r1")
+			if err != nil || len(ops) != 0 && ops[0].Status != signing.StatusExecuted || (len(ops) == 1) != (how == storetest.Misreported) {
+				t.Errorf("%s: operations = %+v, %v", name, ops, err)
+			}
+			if st := h.Stats(); st.QueuedDocuments != 0 {
+				t.Errorf("%s: Stats = %+v, want an empty queue", name, st)
+			}
+		})
+	}
 }

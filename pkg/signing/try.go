@@ -2,6 +2,8 @@ package signing
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -82,7 +84,7 @@ func (t *try) documents(ctx context.Context) error {
 // chunk takes some documents through every step.
 func (t *try) chunk(ctx context.Context, docs []Document) {
 	var unsigned, valued []Document
-	for _, d := range docs {
+	for _, d := range t.settled(ctx, docs) {
 		switch d.State {
 		case DocumentReceived, DocumentPrepared:
 			// Prepared anew even if it was before: the certificate may have been renewed since.
@@ -91,12 +93,28 @@ func (t *try) chunk(ctx context.Context, docs []Document) {
 			}
 		case DocumentValued:
 			valued = append(valued, d)
-		case DocumentSent: // a call whose end could not be recorded
-			t.trouble(storageError(t.s.batch.settleCalls(ctx)))
+		case DocumentSent:
+			t.trouble(storageError(fmt.Errorf("document %d waits for the end of a call that is not known", d.Index)))
 		}
 	}
 	valued = append(valued, t.sign(ctx, t.prepare(ctx, unsigned))...)
 	t.embed(ctx, valued)
+}
+
+// settled returns docs as they are once every call has an end: an earlier try may have left one whose end could not be recorded.
+func (t *try) settled(ctx context.Context, docs []Document) []Document {
+	if !slices.ContainsFunc(docs, func(d Document) bool { return d.State == DocumentSent }) {
+		return docs
+	}
+	err := t.s.batch.settleCalls(ctx)
+	if err == nil {
+		docs, err = t.s.cfg.Store.Documents(ctx, t.op.ID, docs[0].Index, len(docs))
+	}
+	if err != nil {
+		t.trouble(storageError(err))
+		return nil
+	}
+	return docs
 }
 
 // preparedDoc is a document on its way to the provider.
@@ -237,6 +255,10 @@ func (t *try) embedOne(ctx context.Context, d Document) (section []byte, err err
 		return nil, err
 	}
 	defer in.File.Close()
+	// The digest that was signed was made as the bytes came. What a disk has made of them since must not be called signed.
+	if err := unaltered(in.File, d.Content); err != nil {
+		return nil, readFault(in.File, err)
+	}
 	section, err = format.Embed(ctx, in, p, value)
 	return section, readFault(in.File, err)
 }

@@ -13,8 +13,8 @@ func (s *Service) Start(ctx context.Context) error {
 	defer s.halt()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if err := s.recover(work); err != nil {
-		return err
+	if !s.recovered(ctx, work) {
+		return nil
 	}
 	s.queue.setOpen(true)
 	if f := s.cfg.Observer.Opened; f != nil {

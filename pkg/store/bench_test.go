@@ -198,7 +198,7 @@ func benchWork(b *testing.B, s *store.Store, id signing.ID, from int) {
 	}
 	call := fmt.Sprint(from)
 	check(s.SavePrepared(ctx, prepared))
-	check(s.BeginCall(ctx, call, "credential", refs))
+	check(s.BeginCall(ctx, signing.CallRecord{ID: call, Credential: "credential", Refs: refs}))
 	check(s.EndCall(ctx, call, values))
 	for _, d := range docs {
 		_, _, err := s.Prepared(ctx, d.Ref)
@@ -256,7 +256,7 @@ func benchSmallOne(b *testing.B, s *store.Store, reference string, content []byt
 	check(err)
 	ref := signing.Ref{Operation: op.ID}
 	check(s.SavePrepared(ctx, []signing.PreparedDocument{{Ref: ref, Prepared: signing.Prepared{State: make([]byte, benchPrepared)}}}))
-	check(s.BeginCall(ctx, reference, "credential", []signing.Ref{ref}))
+	check(s.BeginCall(ctx, signing.CallRecord{ID: reference, Credential: "credential", Refs: []signing.Ref{ref}}))
 	check(s.EndCall(ctx, reference, [][]byte{make([]byte, 256)}))
 	check(s.FinishDocuments(ctx, []signing.DocumentResult{{Ref: ref, Section: make([]byte, benchSection)}}))
 	check(s.SetStatus(ctx, op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()}))

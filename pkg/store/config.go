@@ -34,6 +34,8 @@ type Config struct {
 type Retention struct {
 	// Age is how long an operation is kept after its end. 0 = for ever.
 	Age time.Duration
+	// Fetched is how long an operation is kept once its results were given to its owner in full; 0 = as long as any other.
+	Fetched time.Duration
 	// MaxBytes bounds what documents, sections and metadata may take together. Above it the operations that ended first are
 	// removed, but none within a minute of its end: somebody may be fetching it. While that does not help, new uploads are refused.
 	// 0 = no bound. Metadata alone takes up to 16 MB, so a useful bound is well above that.

@@ -94,35 +94,31 @@ func crashHelper() error {
 			return err
 		}
 	}
-	told := make(chan promise)
-	failed := make(chan error, crashWorkers+1)
+	var telling sync.Mutex
+	out := json.NewEncoder(os.Stdout)
+	// Told by the worker itself: by the time it takes the next step, the test has been told of the last one.
+	tell := func(p promise) error {
+		telling.Lock()
+		defer telling.Unlock()
+		if err := out.Encode(p); err != nil || !p.Removed {
+			return err
+		}
+		_, err := s.Sweep(ctx)
+		return err
+	}
+	failed := make(chan error, crashWorkers)
 	for w := range crashWorkers {
 		go func() {
 			for i := 0; ; i++ {
 				reference := fmt.Sprintf("%s-%d-%d", os.Getenv("STORE_TEST_ROUND"), w, i)
-				if err := crashOperation(ctx, s, reference, told); err != nil {
+				if err := crashOperation(ctx, s, reference, tell); err != nil {
 					failed <- fmt.Errorf("%s: %w", reference, err)
 					return
 				}
 			}
 		}()
 	}
-	out := json.NewEncoder(os.Stdout)
-	for {
-		select {
-		case p := <-told:
-			if err := out.Encode(p); err != nil {
-				return nil // the test has gone
-			}
-			if p.Removed {
-				if _, err := s.Sweep(ctx); err != nil {
-					return err
-				}
-			}
-		case err := <-failed:
-			return err
-		}
-	}
+	return <-failed
 }
 
 // crashContent is what a document of the crash test holds; an operation's name says everything about it.
@@ -136,9 +132,11 @@ func crashSection(ref signing.Ref) []byte {
 }
 
 // crashOperation takes one operation through its life, telling of each step once it was promised.
-func crashOperation(ctx context.Context, s *store.Store, reference string, told chan<- promise) error {
+func crashOperation(ctx context.Context, s *store.Store, reference string, tell func(promise) error) error {
 	p := promise{Reference: reference, Documents: 1 + rand.IntN(12)}
-	told <- p // the intention
+	if err := tell(p); err != nil { // the intention
+		return err
+	}
 	up, err := s.NewUpload(ctx)
 	if err != nil {
 		return err
@@ -157,7 +155,9 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, told 
 		return err
 	}
 	p.ID, p.State = op.ID, signing.DocumentReceived
-	told <- p
+	if err := tell(p); err != nil {
+		return err
+	}
 	refs := make([]signing.Ref, p.Documents)
 	values := make([][]byte, p.Documents)
 	results := make([]signing.DocumentResult, p.Documents)
@@ -175,7 +175,9 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, told 
 		take    func() error
 	}{
 		{signing.DocumentPrepared, func() error { return s.SavePrepared(ctx, preparedFor(refs, 3000)) }},
-		{signing.DocumentSent, func() error { return s.BeginCall(ctx, reference, "credential", refs) }},
+		{signing.DocumentSent, func() error {
+			return s.BeginCall(ctx, signing.CallRecord{ID: reference, Credential: "credential", Refs: refs})
+		}},
 		{signing.DocumentValued, func() error { return s.EndCall(ctx, reference, values) }},
 		{signing.DocumentSigned, func() error { return s.FinishDocuments(ctx, results) }},
 	} {
@@ -183,16 +185,19 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, told 
 			return err
 		}
 		p.State = step.reached
-		told <- p
+		if err := tell(p); err != nil {
+			return err
+		}
 	}
 	p.Removed = ended.Before(time.Now().Add(-time.Hour))
-	told <- p // the intention to end
+	if err := tell(p); err != nil { // the intention to end
+		return err
+	}
 	if err := s.SetStatus(ctx, op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: ended}); err != nil {
 		return err
 	}
 	p.Ended = true
-	told <- p
-	return nil
+	return tell(p)
 }
 
 func TestKill(t *testing.T) {

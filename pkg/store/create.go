@@ -43,7 +43,7 @@ func (s *Store) Create(ctx context.Context, up signing.Upload, n signing.NewOper
 	s.step("create: documents in place")
 	err = s.do(ctx, len(rows)*documentRowBytes, func(t *tx) error { return t.insertOperation(op, size, rows) })
 	if err != nil {
-		s.undoCreate(op.ID, err)
+		s.undoCreate(op.ID, size, err)
 		return none, createError(err)
 	}
 	s.stored.Add(size)
@@ -60,14 +60,14 @@ func createError(err error) error {
 }
 
 // undoCreate removes the documents if it is certain that no row names them.
-func (s *Store) undoCreate(id signing.ID, err error) {
+func (s *Store) undoCreate(id signing.ID, size int64, err error) {
 	switch signing.KindOf(err) {
 	case signing.KindReferenceUsed, signing.KindKeyReused:
 		if err := os.Remove(s.folder.operation(id)); err != nil {
 			s.log.Error(err, "documents of a refused request could not be removed; the next start will")
 		}
 	default:
-		s.doubtful.add(id)
+		s.doubtful.add(id, size)
 	}
 }
 
@@ -144,7 +144,7 @@ func (s *Store) newRows(u *upload, n signing.NewOperation) (op signing.Operation
 	return signing.Operation{
 		ID: signing.NewID(sequence, s.cfg.Ordinal), ClientService: n.ClientService, ExternalReference: n.Request.ExternalReference,
 		Description: n.Request.Description, Preservation: n.Request.Preservation, ReturnContent: n.Request.ReturnContent,
-		IdempotencyKey: n.IdempotencyKey, Fingerprint: n.Fingerprint, Status: signing.StatusPending,
+		IdempotencyKey: n.IdempotencyKey, Callback: n.Callback, Fingerprint: n.Fingerprint, Status: signing.StatusPending,
 		Created: fromNanos(toNanos(n.Created)), DocumentCount: count,
 	}, rows, nil
 }
@@ -159,9 +159,9 @@ func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRo
 		key = op.IdempotencyKey
 	}
 	_, err := t.exec(`INSERT INTO operations (id, client_service, external_reference, description, preservation, return_content, idempotency_key,
-		fingerprint, status, created, document_count, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		fingerprint, status, created, document_count, bytes, callback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		int64(op.ID), op.ClientService, op.ExternalReference, op.Description, op.Preservation, op.ReturnContent, key,
-		op.Fingerprint[:], string(op.Status), toNanos(op.Created), op.DocumentCount, size)
+		op.Fingerprint[:], string(op.Status), toNanos(op.Created), op.DocumentCount, size, op.Callback)
 	if err != nil {
 		return fmt.Errorf("insert operation: %w", err)
 	}

@@ -46,3 +46,23 @@ func TestFullMetadata(t *testing.T) {
 		t.Errorf("SavePrepared with room = %v", err)
 	}
 }
+
+// An operation that is there although its commit was reported as failed keeps its documents, and they count.
+func TestStoredAlthoughReported(t *testing.T) {
+	s := open(t, store.Config{Folder: t.TempDir()})
+	op := create(t, s, "kept", "a document")
+	before, err := s.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Doubt(op.ID, before.StoredBytes)
+	for range 2 { // the second one has nothing to settle
+		if _, err := s.Sweep(t.Context()); err != nil {
+			t.Errorf("Sweep = %v", err)
+		}
+	}
+	readBack(t, s, op, "a document")
+	if after, err := s.Stats(t.Context()); err != nil || after.StoredBytes != before.StoredBytes {
+		t.Errorf("stored bytes = %d, %v, want %d", after.StoredBytes, err, before.StoredBytes)
+	}
+}

@@ -38,5 +38,11 @@ func (s *Store) Hold(ctx context.Context) (release func()) {
 	return func() { close(free); <-ended }
 }
 
+// Doubt puts the store where it is after the commit of an operation was reported as failed, although it was stored.
+func (s *Store) Doubt(id signing.ID, size int64) {
+	s.stored.Add(-size)
+	s.doubtful.add(id, size)
+}
+
 // Queued returns how many writes wait.
 func (s *Store) Queued() int { return len(s.writer.jobs) }

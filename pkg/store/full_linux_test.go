@@ -134,7 +134,7 @@ func (f *full) journal() {
 	}
 	f.free()
 	f.expect("SavePrepared", f.SavePrepared(f.ctx, preparedFor(refs, 10)), "")
-	f.expect("BeginCall", f.BeginCall(f.ctx, "call", "credential", refs), "")
+	f.expect("BeginCall", f.BeginCall(f.ctx, signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}), "")
 	f.expect("EndCall", f.EndCall(f.ctx, "call", [][]byte{[]byte("value")}), "")
 	f.fill()
 	section := make([]byte, 1<<20)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -131,7 +132,8 @@ func (s *Store) Prepared(ctx context.Context, ref signing.Ref) (p signing.Prepar
 }
 
 // BeginCall implements signing.Journal.
-func (s *Store) BeginCall(ctx context.Context, call, credential string, refs []signing.Ref) error {
+func (s *Store) BeginCall(ctx context.Context, call signing.CallRecord) error {
+	refs := call.Refs
 	if len(refs) == 0 {
 		return signing.ErrConflict
 	}
@@ -153,7 +155,7 @@ func (s *Store) BeginCall(ctx context.Context, call, credential string, refs []s
 		if err != nil {
 			return err
 		}
-		err = t.mustChange(1, "INSERT OR IGNORE INTO calls (id, credential, refs) VALUES (?, ?, ?)", call, credential, string(list))
+		err = t.mustChange(1, "INSERT OR IGNORE INTO calls (id, credential, certificate, refs) VALUES (?, ?, ?, ?)", call.ID, call.Credential, call.Certificate, string(list))
 		if err != nil {
 			return err
 		}
@@ -253,7 +255,7 @@ func (s *Store) AbandonCall(ctx context.Context, call string, outcome signing.Ou
 func (s *Store) OpenCalls(ctx context.Context) ([]signing.CallRecord, error) {
 	return collect(ctx, s.queries.calls, func(r row) (c signing.CallRecord, err error) {
 		var list []byte
-		if err := r.Scan(&c.ID, &c.Credential, &c.Handle, &list); err != nil {
+		if err := r.Scan(&c.ID, &c.Credential, &c.Certificate, &c.Handle, &list); err != nil {
 			return c, err
 		}
 		c.Refs, err = decodeRefs(list)
@@ -268,8 +270,14 @@ func (s *Store) SetStatus(ctx context.Context, id signing.ID, from signing.Statu
 	}
 	s.step("status")
 	return s.do(ctx, 0, func(t *tx) error {
-		return t.mustChange(1, "UPDATE operations SET status = ?, tries = ?, next_try = ?, ended = ?, is_ended = ? WHERE id = ? AND status = ?",
+		err := t.mustChange(1, "UPDATE operations SET status = ?, tries = ?, next_try = ?, ended = ?, is_ended = ? WHERE id = ? AND status = ?",
 			string(change.Status), change.Tries, toNanos(change.NextTry), toNanos(change.Ended), change.Status.Ended(), int64(id), string(from))
+		if err != nil || !change.Status.Ended() {
+			return err
+		}
+		_, err = t.exec("INSERT OR IGNORE INTO callbacks (operation, next_try) SELECT id, ? FROM operations WHERE id = ? AND callback <> ''",
+			time.Now().UnixNano(), int64(id))
+		return err
 	})
 }
 

@@ -41,7 +41,7 @@ func orderHelper() error {
 		return err
 	}
 	fmt.Println("MARK prepared")
-	if err := s.BeginCall(ctx, "call", "credential", refs); err != nil {
+	if err := s.BeginCall(ctx, signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}); err != nil {
 		return err
 	}
 	fmt.Println("MARK sent")

@@ -7,11 +7,11 @@ import (
 )
 
 const operationColumns = `id, client_service, external_reference, description, preservation, return_content, coalesce(idempotency_key, ''),
-	fingerprint, status, tries, next_try, created, ended, document_count`
+	fingerprint, status, tries, next_try, created, ended, document_count, callback`
 
 // queries are the prepared reads. Each runs on any connection of the pool.
 type queries struct {
-	operation, byReference, byKey, byDocument, documents, section, prepared, unfinished, calls, counters, known, stats, expired *sql.Stmt
+	operation, byReference, byKey, byDocument, documents, section, prepared, unfinished, calls, counters, known, stats, expired, fetched, recent, callbacks *sql.Stmt
 }
 
 func (q *queries) all() map[string]**sql.Stmt {
@@ -30,11 +30,16 @@ func (q *queries) all() map[string]**sql.Stmt {
 		`SELECT r.digest, r.state, p.value FROM prepared r JOIN progress p ON p.id = r.id JOIN documents d ON d.id = r.id
 			WHERE r.id = ? AND d.operation = ?`: &q.prepared,
 		"SELECT id FROM operations WHERE is_ended = 0 ORDER BY id":                                                                &q.unfinished,
-		"SELECT id, credential, handle, refs FROM calls ORDER BY number":                                                          &q.calls,
+		"SELECT id, credential, certificate, handle, refs FROM calls ORDER BY number":                                             &q.calls,
 		"SELECT sent, returned, unknown, refused FROM instance":                                                                   &q.counters,
 		"SELECT id FROM operations WHERE id IN (SELECT value FROM json_each(?))":                                                  &q.known,
 		`SELECT (SELECT count(*) FROM operations), count(*), coalesce(sum(document_count), 0) FROM operations WHERE is_ended = 0`: &q.stats,
-		"SELECT id, document_count, bytes, ended FROM operations WHERE is_ended = 1 ORDER BY ended, id LIMIT ?":                   &q.expired,
+		"SELECT " + operationColumns + `, CASE WHEN is_ended THEN document_count ELSE (SELECT count(*) FROM progress p
+			WHERE p.id > o.id AND p.id <= o.id + o.document_count * 1024 AND p.state IN ('signed', 'failed')) END
+			FROM operations o ORDER BY id DESC LIMIT ?`: &q.recent,
+		"SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?":                                                    &q.callbacks,
+		"SELECT id, document_count, bytes FROM operations WHERE is_ended = 1 AND fetched > 0 AND fetched <= ? ORDER BY fetched LIMIT ?": &q.fetched,
+		"SELECT id, document_count, bytes, ended FROM operations WHERE is_ended = 1 ORDER BY ended, id LIMIT ?":                         &q.expired,
 	}
 }
 

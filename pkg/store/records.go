@@ -24,11 +24,12 @@ const maxDocuments = 1 << 24
 
 type row interface{ Scan(...any) error }
 
-func scanOperation(r row) (op signing.Operation, err error) {
+// scanOperation reads operationColumns, and into more what a query has behind them.
+func scanOperation(r row, more ...any) (op signing.Operation, err error) {
 	var fingerprint []byte
 	var next, created, ended int64
-	err = r.Scan(&op.ID, &op.ClientService, &op.ExternalReference, &op.Description, &op.Preservation, &op.ReturnContent, &op.IdempotencyKey,
-		&fingerprint, &op.Status, &op.Tries, &next, &created, &ended, &op.DocumentCount)
+	err = r.Scan(append([]any{&op.ID, &op.ClientService, &op.ExternalReference, &op.Description, &op.Preservation, &op.ReturnContent,
+		&op.IdempotencyKey, &fingerprint, &op.Status, &op.Tries, &next, &created, &ended, &op.DocumentCount, &op.Callback}, more...)...)
 	copy(op.Fingerprint[:], fingerprint)
 	op.NextTry, op.Created, op.Ended = fromNanos(next), fromNanos(created), fromNanos(ended)
 	return op, err
@@ -63,6 +64,20 @@ func (s *Store) Operation(ctx context.Context, id signing.ID) (signing.Operation
 	}
 	op, err := scanOperation(s.queries.operation.QueryRow(int64(id)))
 	return op, notFound("operation", err)
+}
+
+// Progress is an operation and how many of its documents have ended.
+type Progress struct {
+	signing.Operation
+	EndedDocuments int
+}
+
+// Recent returns the newest operations, of whatever client service: for operators.
+func (s *Store) Recent(ctx context.Context, limit int) ([]Progress, error) {
+	return collect(ctx, s.queries.recent, func(r row) (p Progress, err error) {
+		p.Operation, err = scanOperation(r, &p.EndedDocuments)
+		return p, err
+	}, limit)
 }
 
 // FindByReference implements signing.Records.

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
-	"sync"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -66,7 +63,7 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep removes ended operations that are older than Retention.Age, and those that ended first while more than
+// Sweep removes ended operations that are older than Retention.Age, those whose results were fetched Retention.Fetched ago, and those that ended first while more than
 // Retention.MaxBytes are used, and gives space in the database back. It returns how many operations were removed.
 // Documents that are being read stay readable to whoever opened them.
 func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
@@ -95,26 +92,14 @@ type expired struct {
 // sweepSome removes one batch.
 func (s *Store) sweepSome(ctx context.Context, keep int64) (int, error) {
 	batch, err := s.choose(ctx, keep)
+	if err == nil && len(batch) == 0 {
+		batch, err = s.chooseFetched(ctx)
+	}
 	if err != nil || len(batch) == 0 {
 		return 0, err
 	}
-	err = s.do(ctx, 0, func(t *tx) error {
-		for _, e := range batch {
-			if err := t.remove(e); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := s.removeAll(ctx, batch); err != nil {
 		return 0, err
-	}
-	s.step("sweep: rows deleted")
-	for _, e := range batch { // rows first: a file without a row is removed at the next start, a row without a file is a lie
-		s.stored.Add(-e.bytes)
-		if err := os.Remove(s.folder.operation(e.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.log.Error(err, "documents could not be removed; the next start will", "operation", e.id)
-		}
 	}
 	return len(batch), nil
 }
@@ -159,6 +144,28 @@ func (s *Store) choose(ctx context.Context, keep int64) ([]expired, error) {
 	return batch, nil
 }
 
+// chooseFetched returns operations whose results were given out long enough ago.
+func (s *Store) chooseFetched(ctx context.Context) ([]expired, error) {
+	if s.cfg.Retention.Fetched <= 0 {
+		return nil, nil
+	}
+	return collect(ctx, s.queries.fetched, func(r row) (e expired, err error) {
+		err = r.Scan(&e.id, &e.count, &e.bytes)
+		return e, err
+	}, time.Now().Add(-s.cfg.Retention.Fetched).UnixNano(), sweepBatch)
+}
+
+// Fetched implements signing.Records. Nothing is written where it makes no difference.
+func (s *Store) Fetched(ctx context.Context, id signing.ID) error {
+	if s.cfg.Retention.Fetched <= 0 {
+		return nil
+	}
+	return s.do(ctx, 0, func(t *tx) error {
+		_, err := t.exec("UPDATE operations SET fetched = ? WHERE id = ? AND is_ended = 1 AND fetched = 0", time.Now().UnixNano(), int64(id))
+		return err
+	})
+}
+
 // remove deletes an operation's rows.
 func (t *tx) remove(e expired) error {
 	from, to := documentID(e.id, 0), documentID(e.id, e.count)
@@ -167,49 +174,10 @@ func (t *tx) remove(e expired) error {
 			return fmt.Errorf("delete %s: %w", table, err)
 		}
 	}
+	if _, err := t.exec("DELETE FROM callbacks WHERE operation = ?", int64(e.id)); err != nil {
+		return fmt.Errorf("delete callback: %w", err)
+	}
 	_, err := t.exec("DELETE FROM operations WHERE id = ?", int64(e.id))
-	return err
-}
-
-// doubtful are operations whose commit failed. Until a later commit has succeeded nobody knows whether a crash would bring them
-// back, so their files stay that long.
-type doubtful struct {
-	mu  sync.Mutex
-	ids []signing.ID
-}
-
-func (d *doubtful) add(id signing.ID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.ids = append(d.ids, id)
-}
-
-func (d *doubtful) take() []signing.ID {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	ids := d.ids
-	d.ids = nil
-	return ids
-}
-
-// settleDoubtful removes the files of doubtful operations that do not exist.
-func (s *Store) settleDoubtful(ctx context.Context) error {
-	ids := s.doubtful.take()
-	if len(ids) == 0 {
-		return nil
-	}
-	known, err := map[signing.ID]bool(nil), s.Check(ctx)
-	if err == nil {
-		known, err = s.known(ctx, ids)
-	}
-	for _, id := range ids {
-		switch {
-		case err != nil:
-			s.doubtful.add(id)
-		case !known[id]:
-			_ = os.Remove(s.folder.operation(id))
-		}
-	}
 	return err
 }
 

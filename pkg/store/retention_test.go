@@ -52,6 +52,33 @@ func TestRetentionByAge(t *testing.T) {
 	}
 }
 
+// TestRetentionOfFetched: what its owner has fetched goes earlier where that was asked for; what was not, or has not ended, stays.
+func TestRetentionOfFetched(t *testing.T) {
+	for name, test := range map[string]struct {
+		fetched time.Duration
+		kept    bool
+	}{"at once": {time.Nanosecond, false}, "later": {time.Hour, true}, "not asked for": {0, true}} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, store.Config{Retention: store.Retention{Age: 24 * time.Hour, Fetched: test.fetched}})
+			fetched, other, running := create(t, s, "fetched", "a", "b"), create(t, s, "other", "a"), create(t, s, "running", "a")
+			end(t, s, fetched, time.Now())
+			end(t, s, other, time.Now())
+			for _, op := range []signing.Operation{fetched, fetched, running} {
+				if err := s.Fetched(t.Context(), op.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Fetched(t.Context(), 1<<40); err != nil {
+				t.Errorf("Fetched of an operation that is not there = %v", err)
+			}
+			if _, err := s.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			wantKept(t, s, []signing.Operation{fetched, other, running}, test.kept, true, true)
+		})
+	}
+}
+
 func TestRetentionBySize(t *testing.T) {
 	const size = 1 << 20
 	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 6 * size}})
@@ -192,7 +219,7 @@ func sign(t *testing.T, s signing.Store, refs []signing.Ref, section int) {
 		values[i] = make([]byte, 256)
 		results[i] = signing.DocumentResult{Ref: ref, Section: make([]byte, section)}
 	}
-	err := errors.Join(s.BeginCall(t.Context(), call, "credential", refs), s.EndCall(t.Context(), call, values), s.FinishDocuments(t.Context(), results))
+	err := errors.Join(s.BeginCall(t.Context(), signing.CallRecord{ID: call, Credential: "credential", Refs: refs}), s.EndCall(t.Context(), call, values), s.FinishDocuments(t.Context(), results))
 	if err != nil {
 		t.Fatal(err)
 	}

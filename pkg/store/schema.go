@@ -11,7 +11,7 @@ import (
 	_ "modernc.org/sqlite" // the database/sql driver named "sqlite"
 )
 
-// schema is layout version 1. Times are Unix nanoseconds (0 = not set), states and statuses the domain's words.
+// schema is that of databaseVersion. Times are Unix nanoseconds (0 = not set), states and statuses the domain's words.
 //
 // The rowid of a document is its InternalID: the operation's ID plus 1024 for each position up to its own, so that the documents of
 // an operation are neighbours and need no index. Rows that are written once (documents) are apart from those that change (progress),
@@ -39,12 +39,21 @@ CREATE TABLE operations (
 	ended INTEGER NOT NULL DEFAULT 0,
 	is_ended INTEGER NOT NULL DEFAULT 0,
 	document_count INTEGER NOT NULL,
-	bytes INTEGER NOT NULL -- of the operation's file
+	bytes INTEGER NOT NULL, -- of the operation's file
+	fetched INTEGER NOT NULL DEFAULT 0, -- when its results were first given out in full
+	callback TEXT NOT NULL DEFAULT '' -- URL that is told of the end
 );
+CREATE TABLE callbacks ( -- that are still to be made
+	operation INTEGER PRIMARY KEY,
+	tries INTEGER NOT NULL DEFAULT 0,
+	next_try INTEGER NOT NULL
+);
+CREATE INDEX callbacks_due ON callbacks (next_try);
 CREATE UNIQUE INDEX operations_reference ON operations (client_service, external_reference);
 CREATE UNIQUE INDEX operations_key ON operations (client_service, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX operations_unfinished ON operations (id) WHERE is_ended = 0;
 CREATE INDEX operations_ended ON operations (ended, id) WHERE is_ended = 1;
+CREATE INDEX operations_fetched ON operations (fetched) WHERE fetched > 0;
 CREATE TABLE documents (
 	id INTEGER PRIMARY KEY,
 	operation INTEGER NOT NULL,
@@ -82,6 +91,7 @@ CREATE TABLE calls (
 	number INTEGER PRIMARY KEY,
 	id TEXT NOT NULL UNIQUE,
 	credential TEXT NOT NULL,
+	certificate TEXT NOT NULL DEFAULT '', -- serial number, hexadecimal
 	handle TEXT NOT NULL DEFAULT '',
 	refs TEXT NOT NULL -- JSON: [[operation, position], …] in the order of the digests
 );
@@ -124,27 +134,46 @@ func connect(path string, writer bool) (*sql.DB, error) {
 	return db, nil
 }
 
-// migrate makes the tables in a new database and refuses one of another version.
+// databaseVersion is the version of the schema, kept as SQLite's user_version. A database of an earlier one is brought up to it.
+const databaseVersion = 4
+
+// upgrades holds, at place n, what makes version n+1 of version n; each keeps all that is there.
+var upgrades = map[int]string{
+	1: "ALTER TABLE calls ADD COLUMN certificate TEXT NOT NULL DEFAULT ''",
+	2: `ALTER TABLE operations ADD COLUMN fetched INTEGER NOT NULL DEFAULT 0;
+		CREATE INDEX operations_fetched ON operations (fetched) WHERE fetched > 0`,
+	3: `ALTER TABLE operations ADD COLUMN callback TEXT NOT NULL DEFAULT '';
+		CREATE TABLE callbacks (operation INTEGER PRIMARY KEY, tries INTEGER NOT NULL DEFAULT 0, next_try INTEGER NOT NULL);
+		CREATE INDEX callbacks_due ON callbacks (next_try)`,
+}
+
+// migrate makes the tables in a new database, upgrades an older one, and refuses one of a later release.
 func migrate(ctx context.Context, db *sql.DB) error {
 	var version int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return fmt.Errorf("read database version: %w", err)
 	}
-	switch version {
-	case layoutVersion:
+	if version == databaseVersion {
 		return nil
-	case 0:
-	default:
-		return fmt.Errorf("database version is %d, this release knows %d only", version, layoutVersion)
+	}
+	if version > databaseVersion {
+		return fmt.Errorf("database version is %d, this release knows %d at most", version, databaseVersion)
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin to make tables: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	// The clock, so that a lost volume never gives an id a second time.
-	start := time.Now().UnixMilli()
-	statements := schema + fmt.Sprintf("INSERT INTO instance (only_row, sequence) VALUES (1, %d); PRAGMA user_version = %d;", start, layoutVersion)
+	var statements string
+	if version == 0 {
+		// The clock, so that a lost volume never gives an id a second time.
+		statements = schema + fmt.Sprintf("INSERT INTO instance (only_row, sequence) VALUES (1, %d);", time.Now().UnixMilli())
+	} else {
+		for v := version; v < databaseVersion; v++ {
+			statements += upgrades[v] + ";"
+		}
+	}
+	statements += fmt.Sprintf("PRAGMA user_version = %d;", databaseVersion)
 	if _, err := tx.ExecContext(ctx, statements); err != nil {
 		return fmt.Errorf("make tables: %w", err)
 	}

@@ -33,6 +33,8 @@ type record struct {
 	op    signing.Operation
 	files map[string][]byte
 	docs  []*document
+
+	fetched bool
 }
 
 type document struct {
@@ -59,7 +61,7 @@ const (
 var ErrInjected = errors.New("injected failure")
 
 // Inject lets f decide, before each write, whether and how it fails. f gets the name of the method (Create, SavePrepared,
-// BeginCall, NoteCall, EndCall, AbandonCall, FinishDocuments, SetStatus, NewUpload, Add) and is called under the store's lock:
+// BeginCall, NoteCall, EndCall, AbandonCall, FinishDocuments, SetStatus, Remove, NewUpload, Add) and is called under the store's lock:
 // it must not call the store. Nil ends all faults.
 func (m *Memory) Inject(f func(method string) Fault) {
 	m.mu.Lock()
@@ -163,7 +165,7 @@ func (m *Memory) add(u *upload, n signing.NewOperation) signing.Operation {
 	created := stamp(n.Created)
 	r := &record{files: u.files, op: signing.Operation{
 		ID: id, ClientService: n.ClientService, ExternalReference: n.Request.ExternalReference, Description: n.Request.Description,
-		Preservation: n.Request.Preservation, ReturnContent: n.Request.ReturnContent, IdempotencyKey: n.IdempotencyKey,
+		Preservation: n.Request.Preservation, ReturnContent: n.Request.ReturnContent, IdempotencyKey: n.IdempotencyKey, Callback: n.Callback,
 		Fingerprint: n.Fingerprint, Status: signing.StatusPending, Created: created, DocumentCount: len(n.Contents),
 	}}
 	for i, d := range n.Request.Documents {

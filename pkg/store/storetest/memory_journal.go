@@ -54,17 +54,18 @@ func (m *Memory) Prepared(_ context.Context, ref signing.Ref) (signing.Prepared,
 }
 
 // BeginCall implements signing.Journal.
-func (m *Memory) BeginCall(_ context.Context, id, credential string, refs []signing.Ref) error {
+func (m *Memory) BeginCall(_ context.Context, c signing.CallRecord) error {
 	return m.write("BeginCall", func() error {
-		docs, err := m.inState(refs, signing.DocumentPrepared)
-		if err != nil || len(refs) == 0 || m.find(id) >= 0 {
+		docs, err := m.inState(c.Refs, signing.DocumentPrepared)
+		if err != nil || len(c.Refs) == 0 || m.find(c.ID) >= 0 {
 			return signing.ErrConflict
 		}
 		for _, d := range docs {
 			d.State = signing.DocumentSent
 		}
-		m.calls = append(m.calls, &call{signing.CallRecord{ID: id, Credential: credential, Refs: slices.Clone(refs)}})
-		m.counters.Sent += int64(len(refs))
+		c.Refs = slices.Clone(c.Refs)
+		m.calls = append(m.calls, &call{c})
+		m.counters.Sent += int64(len(c.Refs))
 		return nil
 	})
 }

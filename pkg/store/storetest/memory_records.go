@@ -65,6 +65,39 @@ func (m *Memory) FindByKey(_ context.Context, clientService, key string) (signin
 	return found[0].op, nil
 }
 
+// Fetched implements signing.Records.
+func (m *Memory) Fetched(_ context.Context, id signing.ID) error {
+	return m.write("Fetched", func() error {
+		if r := m.records[id]; r != nil && r.op.Status.Ended() {
+			r.fetched = true
+		}
+		return nil
+	})
+}
+
+// WasFetched says whether an operation was noted as fetched.
+func (m *Memory) WasFetched(id signing.ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.records[id]
+	return r != nil && r.fetched
+}
+
+// Remove implements signing.Records.
+func (m *Memory) Remove(_ context.Context, id signing.ID) error {
+	return m.write("Remove", func() error {
+		r := m.records[id]
+		switch {
+		case r == nil:
+			return signing.Errorf(signing.KindNotFound, "no operation with id %s", id)
+		case !r.op.Status.Ended():
+			return signing.ErrConflict
+		}
+		delete(m.records, id)
+		return nil
+	})
+}
+
 // Documents implements signing.Records.
 func (m *Memory) Documents(_ context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
 	m.mu.Lock()

@@ -42,7 +42,7 @@ func TestMemoryFaults(t *testing.T) {
 			return m.SavePrepared(t.Context(), []signing.PreparedDocument{{Ref: signing.Ref{Operation: *id}}})
 		}, inState(t, signing.DocumentPrepared)},
 		{"BeginCall", func(m *storetest.Memory, id *signing.ID) error {
-			return m.BeginCall(t.Context(), "call", "credential", []signing.Ref{{Operation: *id}})
+			return m.BeginCall(t.Context(), signing.CallRecord{ID: "call", Refs: []signing.Ref{{Operation: *id}}})
 		}, inState(t, signing.DocumentSent)},
 		{"EndCall", func(m *storetest.Memory, _ *signing.ID) error {
 			return m.EndCall(t.Context(), "call", [][]byte{{1}})

@@ -194,7 +194,9 @@ func (f *fixture) advance(state signing.DocumentState, refs []signing.Ref) {
 	}{
 		{signing.DocumentReceived, func() error { return nil }},
 		{signing.DocumentPrepared, func() error { return f.SavePrepared(f.ctx(), preparedOf(refs)) }},
-		{signing.DocumentSent, func() error { return f.BeginCall(f.ctx(), callOf(refs), "credential", refs) }},
+		{signing.DocumentSent, func() error {
+			return f.BeginCall(f.ctx(), signing.CallRecord{ID: callOf(refs), Credential: "credential", Refs: refs})
+		}},
 		{signing.DocumentValued, func() error { return f.EndCall(f.ctx(), callOf(refs), valuesOf(refs)) }},
 		{signing.DocumentSigned, func() error { return f.FinishDocuments(f.ctx(), signedOf(refs, 100)) }},
 	}

@@ -12,13 +12,13 @@ var callTests = []test{
 		refs := append(refsOf(b.ID, 1), refsOf(a.ID, 2, 0)...) // the order of the digests, not of the documents
 		other := refsOf(a.ID, 1)
 		f.advance(signing.DocumentPrepared, append(refs, other...))
-		f.must(f.BeginCall(f.ctx(), "first", "credential one", refs))
-		f.must(f.BeginCall(f.ctx(), "second", "credential two", other))
+		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "first", Credential: "credential one", Certificate: "1f", Refs: refs}))
+		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "second", Credential: "credential two", Refs: other}))
 		f.must(f.NoteCall(f.ctx(), "first", "handle"))
 		open, err := f.OpenCalls(f.ctx())
 		f.must(err)
 		f.wantEqual("OpenCalls", open, []signing.CallRecord{
-			{ID: "first", Credential: "credential one", Handle: "handle", Refs: refs}, {ID: "second", Credential: "credential two", Refs: other},
+			{ID: "first", Credential: "credential one", Certificate: "1f", Handle: "handle", Refs: refs}, {ID: "second", Credential: "credential two", Refs: other},
 		})
 		f.wantCounters("in flight", signing.Counters{Sent: 4})
 
@@ -37,7 +37,7 @@ var callTests = []test{
 		op := f.create("c", "r", "a")
 		refs := refsOf(op.ID, 0)
 		f.advance(signing.DocumentPrepared, refs)
-		f.must(f.BeginCall(f.ctx(), "ended", "credential", refs))
+		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "ended", Credential: "credential", Refs: refs}))
 		f.must(f.EndCall(f.ctx(), "ended", valuesOf(refs)))
 		for _, call := range []string{"", "never begun", "ended"} {
 			f.wantConflict("NoteCall", f.NoteCall(f.ctx(), call, "handle"))
@@ -49,9 +49,9 @@ var callTests = []test{
 	{name: "calls that cannot begin", run: func(f *fixture) {
 		op := f.create("c", "r", many(2)...)
 		f.advance(signing.DocumentPrepared, refsOf(op.ID, 0, 1))
-		f.must(f.BeginCall(f.ctx(), "call", "credential", refsOf(op.ID, 0)))
-		f.wantConflict("BeginCall under a name in use", f.BeginCall(f.ctx(), "call", "credential", refsOf(op.ID, 1)))
-		f.wantConflict("BeginCall without documents", f.BeginCall(f.ctx(), "empty", "credential", nil))
+		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refsOf(op.ID, 0)}))
+		f.wantConflict("BeginCall under a name in use", f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refsOf(op.ID, 1)}))
+		f.wantConflict("BeginCall without documents", f.BeginCall(f.ctx(), signing.CallRecord{ID: "empty", Credential: "credential", Refs: nil}))
 		f.wantStates("after", op.ID, signing.DocumentSent, signing.DocumentPrepared)
 		f.wantCounters("after", signing.Counters{Sent: 1})
 	}},
@@ -59,7 +59,7 @@ var callTests = []test{
 		op := f.create("c", "r", many(2)...)
 		refs := refsOf(op.ID, 0, 1)
 		f.advance(signing.DocumentPrepared, refs)
-		f.must(f.BeginCall(f.ctx(), "call", "credential", refs))
+		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 		f.wantConflict("EndCall with too few values", f.EndCall(f.ctx(), "call", valuesOf(refs[:1])))
 		f.wantConflict("EndCall with too many values", f.EndCall(f.ctx(), "call", valuesOf(append(refs, refs[0]))))
 		f.wantStates("after", op.ID, signing.DocumentSent, signing.DocumentSent)
@@ -71,7 +71,7 @@ var callTests = []test{
 			op := f.create("c", string(outcome), many(2)...)
 			refs := refsOf(op.ID, 0, 1)
 			f.advance(signing.DocumentPrepared, refs)
-			f.must(f.BeginCall(f.ctx(), "call", "credential", refs))
+			f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 			if err := f.AbandonCall(f.ctx(), "call", "something else"); err == nil {
 				f.Error("AbandonCall with no known outcome = nil, want an error")
 			}
@@ -85,7 +85,7 @@ var callTests = []test{
 			f.wantStates(string(outcome), op.ID, signing.DocumentPrepared, signing.DocumentPrepared)
 			f.wantCounters(string(outcome), want)
 			f.wantPrepared(refs[0], nil)
-			f.must(f.BeginCall(f.ctx(), "call", "credential", refs)) // the name is free again
+			f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs})) // the name is free again
 			f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
 			want.Sent, want.Returned = want.Sent+2, want.Returned+2
 			f.wantCounters(string(outcome)+" and sent again", want)
@@ -95,7 +95,7 @@ var callTests = []test{
 		op := f.create("c", "r", many(3)...)
 		refs := refsOf(op.ID, 0, 1, 2)
 		f.advance(signing.DocumentPrepared, refs)
-		f.must(f.BeginCall(f.ctx(), "call", "credential", refs))
+		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 		f.must(f.FinishDocuments(f.ctx(), failedOf(refs[1:2])))
 		f.wantConflict("EndCall", f.EndCall(f.ctx(), "call", valuesOf(refs)))
 		f.wantStates("after EndCall", op.ID, signing.DocumentSent, signing.DocumentFailed, signing.DocumentSent)
@@ -110,7 +110,9 @@ var concurrencyTests = []test{
 		op := f.create("c", "r", "a")
 		refs := refsOf(op.ID, 0)
 		f.advance(signing.DocumentPrepared, refs)
-		f.race("BeginCall", func(i int) error { return f.BeginCall(f.ctx(), fmt.Sprint(i), "credential", refs) })
+		f.race("BeginCall", func(i int) error {
+			return f.BeginCall(f.ctx(), signing.CallRecord{ID: fmt.Sprint(i), Credential: "credential", Refs: refs})
+		})
 		f.wantCounters("after", signing.Counters{Sent: 1})
 		f.race("SetStatus", func(int) error {
 			return f.SetStatus(f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusRetrying})
@@ -140,7 +142,7 @@ var concurrencyTests = []test{
 			if err := f.SavePrepared(f.ctx(), preparedOf(refs)); err != nil {
 				return err
 			}
-			if err := f.BeginCall(f.ctx(), callOf(refs), "credential", refs); err != nil {
+			if err := f.BeginCall(f.ctx(), signing.CallRecord{ID: callOf(refs), Credential: "credential", Refs: refs}); err != nil {
 				return err
 			}
 			if err := f.EndCall(f.ctx(), callOf(refs), valuesOf(refs)); err != nil {

@@ -53,7 +53,7 @@ var durabilityTests = []test{
 		f.restart()
 		f.must(f.SavePrepared(f.ctx(), preparedOf(refs)))
 		f.restart()
-		f.must(f.BeginCall(f.ctx(), "call", "credential", refs))
+		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 		f.restart()
 		f.must(f.NoteCall(f.ctx(), "call", "handle"))
 		f.restart()

@@ -23,7 +23,7 @@ var moves = []struct {
 		return f.SavePrepared(f.ctx(), preparedOf(refs))
 	}},
 	{"BeginCall", allStates[1:2], signing.DocumentSent, func(f *fixture, refs []signing.Ref) error {
-		return f.BeginCall(f.ctx(), "tried", "credential", refs)
+		return f.BeginCall(f.ctx(), signing.CallRecord{ID: "tried", Credential: "credential", Refs: refs})
 	}},
 	{"FinishDocuments signed", allStates[3:4], signing.DocumentSigned, func(f *fixture, refs []signing.Ref) error {
 		return f.FinishDocuments(f.ctx(), signedOf(refs, 50))
@@ -78,7 +78,7 @@ var journalTests = []test{
 		f.advance(signing.DocumentPrepared, refsOf(second.ID, 0, 1))
 		for index := 2; index < 8; index++ {
 			refs := refsOf(first.ID, index)
-			f.wantConflict("BeginCall", f.BeginCall(f.ctx(), "x", "credential", refs))
+			f.wantConflict("BeginCall", f.BeginCall(f.ctx(), signing.CallRecord{ID: "x", Credential: "credential", Refs: refs}))
 			_, _, err := f.Prepared(f.ctx(), refs[0])
 			f.wantKind("Prepared", err, signing.KindNotFound)
 		}
@@ -93,7 +93,7 @@ var journalTests = []test{
 		f.wantKind("Prepared of nothing", err, signing.KindNotFound)
 		f.advance(signing.DocumentPrepared, refs)
 		f.wantPrepared(refs[0], nil)
-		f.must(f.BeginCall(f.ctx(), "call", "credential", refs))
+		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 		f.wantPrepared(refs[0], nil)
 		f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
 		f.wantPrepared(refs[0], valuesOf(refs)[0])
@@ -165,7 +165,7 @@ var journalTests = []test{
 			prepared[i].State = append(make([]byte, 10_000), prepared[i].State...)
 		}
 		f.must(f.SavePrepared(f.ctx(), prepared))
-		f.must(f.BeginCall(f.ctx(), "call", "credential", refs))
+		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 		f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
 		p, value, err := f.Prepared(f.ctx(), refs[17])
 		f.must(err)

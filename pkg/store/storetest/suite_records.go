@@ -12,14 +12,14 @@ var recordTests = []test{
 	{name: "an operation comes back as it was created", run: func(f *fixture) {
 		up := f.upload()
 		n := f.newOperation(up, "client", "ref/with blanks % and é", "a", "b")
-		n.IdempotencyKey = "key"
+		n.IdempotencyKey, n.Callback = "key", "https://erp.example.org/ended"
 		n.Request.Documents[1].Signature.Advanced = &signing.AdvancedSignature{SignatureLocation: "/a"}
 		before := time.Now()
 		op, err := f.Create(f.ctx(), up, n)
 		f.must(err)
 		want := signing.Operation{
 			ID: op.ID, ClientService: "client", ExternalReference: n.Request.ExternalReference, Description: n.Request.Description,
-			Preservation: n.Request.Preservation, ReturnContent: true, IdempotencyKey: "key", Fingerprint: n.Fingerprint,
+			Preservation: n.Request.Preservation, ReturnContent: true, IdempotencyKey: "key", Callback: "https://erp.example.org/ended", Fingerprint: n.Fingerprint,
 			Status: signing.StatusPending, Created: stamp(n.Created), DocumentCount: 2,
 		}
 		f.wantEqual("Create", op, want)
@@ -58,6 +58,36 @@ var recordTests = []test{
 				}
 				internal[d.InternalID] = true
 			}
+		}
+	}},
+	{name: "an operation that has ended can be removed", run: func(f *fixture) {
+		up := f.upload()
+		n := f.newOperation(up, "c", "ref", "first", "second")
+		n.IdempotencyKey = "key"
+		op, err := f.Create(f.ctx(), up, n)
+		f.must(err)
+		other := f.create("c", "other", "third")
+		f.wantConflict("Remove of a pending operation", f.Remove(f.ctx(), op.ID))
+		for i := range n.Contents {
+			f.must(f.FinishDocuments(f.ctx(), []signing.DocumentResult{{
+				Ref: signing.Ref{Operation: op.ID, Index: i}, Failure: &signing.Failure{Kind: signing.KindDamaged, Detail: "damaged"},
+			}}))
+		}
+		f.must(f.SetStatus(f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}))
+		open, err := f.OpenFile(f.ctx(), op.ID, n.Contents[1])
+		f.must(err)
+		f.must(f.Remove(f.ctx(), op.ID))
+		f.wantFile("a file that was open", open, nil, []byte("second"))
+		f.wantKind("Remove again", f.Remove(f.ctx(), op.ID), signing.KindNotFound)
+		_, err = f.Operation(f.ctx(), op.ID)
+		f.wantKind("Operation", err, signing.KindNotFound)
+		_, err = f.OpenFile(f.ctx(), op.ID, n.Contents[0])
+		f.wantKind("OpenFile", err, signing.KindNotFound)
+		_, err = f.FindByKey(f.ctx(), "c", "key")
+		f.wantKind("FindByKey", err, signing.KindNotFound)
+		f.create("c", "ref", "the reference is free again")
+		if _, err := f.Operation(f.ctx(), other.ID); err != nil {
+			f.Errorf("Operation of the neighbour = %v", err)
 		}
 	}},
 	{name: "nothing is there", run: func(f *fixture) {

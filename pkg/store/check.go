@@ -1,0 +1,305 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// CheckReport is what Check found.
+type CheckReport struct {
+	Operations, Documents int
+	Unfinished            int // operations that have not ended: the next start resumes them
+	OpenCalls             int // calls without a recorded end: the next start settles them
+	Bytes                 int64
+	Leftovers             int // files of operations that are not in the database: the next start removes them
+	// Faults says what is wrong, a line each: what the operation, the document, and the matter is.
+	Faults []string
+}
+
+func (r *CheckReport) fault(format string, args ...any) {
+	r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
+}
+
+// Check examines a state folder that no process uses, and changes nothing in it: the database itself, every document against its SHA-256,
+// every section's place, and whether states fit each other. It reads everything, so that it takes as long as the disk does. The error is
+// about the folder as a whole: in use, not of this program, of another version, unreadable.
+func Check(ctx context.Context, path string) (CheckReport, error) {
+	var r CheckReport
+	f := &folder{path: path}
+	known, err := f.readIdentity()
+	if err != nil {
+		return r, fmt.Errorf("state folder %s: %w", path, err)
+	}
+	if !known {
+		return r, fmt.Errorf("state folder %s: there is no %s: it is no state folder", path, identityName)
+	}
+	lock, err := durable.AcquireLock(ctx, filepath.Join(path, lockName), -1)
+	if err != nil {
+		return r, fmt.Errorf("state folder %s: %w: stop the proxy first", path, err)
+	}
+	defer func() { _ = lock.Release() }()
+	if _, err := os.Stat(f.database()); err != nil {
+		return r, fmt.Errorf("state folder %s: %w", path, err)
+	}
+	db, err := connect(f.database(), false)
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = db.Close() }()
+	c := &checker{db: db, folder: f, report: &r}
+	for _, step := range []func(context.Context) error{c.version, c.database, c.operations, c.calls, c.leftovers} {
+		if err := step(ctx); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+type checker struct {
+	db     *sql.DB
+	folder *folder
+	report *CheckReport
+}
+
+func (c *checker) version(ctx context.Context) error {
+	var version int
+	if err := c.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("the database cannot be read: %w", err)
+	}
+	if version < 1 || version > databaseVersion {
+		return fmt.Errorf("the database is of version %d, this program knows 1 to %d", version, databaseVersion)
+	}
+	return nil
+}
+
+// maxDatabaseFaults is how many of its own faults SQLite is asked for: one is enough to act upon.
+const maxDatabaseFaults = 20
+
+// database has SQLite check itself.
+func (c *checker) database(ctx context.Context) error {
+	return c.each(ctx, fmt.Sprintf("PRAGMA integrity_check(%d)", maxDatabaseFaults), func(r row) error {
+		var text string
+		if err := r.Scan(&text); err != nil {
+			return err
+		}
+		if text != "ok" {
+			c.report.fault("database: %s", text)
+		}
+		return nil
+	})
+}
+
+// each calls f for every row of a query. A database that cannot be read is a fault, and the check goes on.
+func (c *checker) each(ctx context.Context, query string, f func(row) error, args ...any) error {
+	rows, err := c.db.QueryContext(ctx, query, args...)
+	if err == nil {
+		for rows.Next() {
+			if err = f(rows); err != nil {
+				break
+			}
+		}
+		err = errors.Join(err, rows.Err(), rows.Close())
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		c.report.fault("database: %v", err)
+	}
+	return nil
+}
+
+// checkedOperation is a row of operations.
+type checkedOperation struct {
+	id        signing.ID
+	status    signing.Status
+	ended     bool
+	documents int
+	bytes     int64
+}
+
+func (c *checker) operations(ctx context.Context) error {
+	var all []checkedOperation // a few words each
+	err := c.each(ctx, "SELECT id, status, is_ended, document_count, bytes FROM operations ORDER BY id", func(r row) error {
+		var op checkedOperation
+		err := r.Scan(&op.id, &op.status, &op.ended, &op.documents, &op.bytes)
+		all = append(all, op)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, op := range all {
+		c.report.Operations++
+		if !op.ended {
+			c.report.Unfinished++
+		}
+		if op.ended != op.status.Ended() {
+			c.report.fault("operation %s: status %s does not fit its end", op.id, op.status)
+		}
+		if err := c.operation(ctx, op); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkedDocument is what the tables say of a document.
+type checkedDocument struct {
+	position         int
+	at, size         int64
+	sha256           []byte
+	state            sql.NullString
+	sectionAt        sql.NullInt64
+	sectionSize      sql.NullInt64
+	value            bool
+	prepared, inline sql.NullInt64 // lengths; NULL = not there
+}
+
+const documentsOf = `SELECT d.position, d.at, d.size, d.sha256, p.state, p.section_at, p.section_size, p.value IS NOT NULL,
+	(SELECT length(digest) FROM prepared WHERE id = d.id), (SELECT length(section) FROM sections WHERE id = d.id)
+	FROM documents d LEFT JOIN progress p ON p.id = d.id WHERE d.id > ? AND d.id <= ? AND d.operation = ? ORDER BY d.id`
+
+func (c *checker) operation(ctx context.Context, op checkedOperation) error {
+	f, size := c.open(op)
+	if f != nil {
+		defer func() { _ = f.Close() }()
+	}
+	found, signed := 0, 0
+	err := c.each(ctx, documentsOf, func(r row) error {
+		var d checkedDocument
+		err := r.Scan(&d.position, &d.at, &d.size, &d.sha256, &d.state, &d.sectionAt, &d.sectionSize, &d.value, &d.prepared, &d.inline)
+		if err != nil {
+			return err
+		}
+		found++
+		if d.state.String == string(signing.DocumentSigned) {
+			signed++
+		}
+		c.document(op, d, f, size)
+		return ctx.Err()
+	}, int64(op.id), documentID(op.id, op.documents-1), int64(op.id))
+	if err != nil {
+		return err
+	}
+	c.report.Documents += found
+	if found != op.documents {
+		c.report.fault("operation %s: has %d documents, %d are there", op.id, op.documents, found)
+	}
+	if op.status == signing.StatusExecuted && signed == 0 || op.status == signing.StatusFailed && signed > 0 {
+		c.report.fault("operation %s: is %s with %d signed documents", op.id, op.status, signed)
+	}
+	return nil
+}
+
+// open opens an operation's file; nil if it cannot.
+func (c *checker) open(op checkedOperation) (*os.File, int64) {
+	f, err := os.Open(c.folder.operation(op.id))
+	if err != nil {
+		c.report.fault("operation %s: its documents cannot be read: %v", op.id, pathless(err))
+		return nil, 0
+	}
+	info, err := f.Stat()
+	if err != nil {
+		c.report.fault("operation %s: its documents cannot be read: %v", op.id, pathless(err))
+		_ = f.Close()
+		return nil, 0
+	}
+	c.report.Bytes += info.Size()
+	if info.Size() < op.bytes {
+		c.report.fault("operation %s: its file has %d bytes, %d are known", op.id, info.Size(), op.bytes)
+	}
+	return f, info.Size()
+}
+
+// pathless is an error without the name of the file, which the line names already.
+func pathless(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// document checks content, section and state.
+func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, size int64) {
+	fault := func(format string, args ...any) {
+		c.report.fault("operation %s document %d: %s", op.id, d.position, fmt.Sprintf(format, args...))
+	}
+	if f != nil {
+		h := sha256.New()
+		switch n, err := io.Copy(h, io.NewSectionReader(f, d.at, d.size)); {
+		case err != nil:
+			fault("cannot be read: %v", pathless(err))
+		case n != d.size:
+			fault("%d of %d bytes are there", n, d.size)
+		case string(h.Sum(nil)) != string(d.sha256):
+			fault("its bytes are not those that came")
+		}
+	}
+	state := signing.DocumentState(d.state.String)
+	switch {
+	case !d.state.Valid:
+		fault("its state is missing")
+	case op.ended && !state.Ended():
+		fault("is %s, but the operation has ended", state)
+	case state == signing.DocumentValued && !d.value:
+		fault("is valued, but its signature value is missing")
+	case (state == signing.DocumentPrepared || state == signing.DocumentSent || state == signing.DocumentValued) && !d.prepared.Valid:
+		fault("is %s, but what was prepared is missing", state)
+	case state == signing.DocumentSigned && d.sectionAt.Valid && f != nil && d.sectionAt.Int64 > size-d.sectionSize.Int64:
+		fault("its signature lies behind the end of the file")
+	case state == signing.DocumentSigned && !d.sectionAt.Valid && d.inline.Int64 != d.sectionSize.Int64:
+		fault("its signature is missing")
+	}
+}
+
+// calls counts open calls and holds them against the documents.
+func (c *checker) calls(ctx context.Context) error {
+	return c.each(ctx, "SELECT id, refs FROM calls", func(r row) error {
+		var id string
+		var list []byte
+		if err := r.Scan(&id, &list); err != nil {
+			return err
+		}
+		c.report.OpenCalls++
+		if refs, err := decodeRefs(list); err != nil || len(refs) == 0 {
+			c.report.fault("call %s: its documents cannot be read", id)
+		}
+		return nil
+	})
+}
+
+// leftovers counts files that no row names.
+func (c *checker) leftovers(ctx context.Context) error {
+	entries, err := os.ReadDir(c.folder.operations())
+	if err != nil {
+		c.report.fault("folder %s: %v", operationsName, pathless(err))
+		return nil
+	}
+	for _, e := range entries {
+		var known bool
+		ids := parseIDs([]string{e.Name()})
+		if len(ids) == 0 {
+			continue // not ours
+		}
+		if err := c.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM operations WHERE id = ?)", int64(ids[0])).Scan(&known); err != nil {
+			c.report.fault("database: %v", err)
+			return nil
+		}
+		if !known {
+			c.report.Leftovers++
+		}
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,156 @@
+package store_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+)
+
+// checkedFolder holds an operation that was signed, with one section in the database and one in the file, one that failed, one on its way
+// and one whose call has no end.
+func checkedFolder(t *testing.T) (folder string, signed signing.Operation) {
+	t.Helper()
+	folder = t.TempDir()
+	s := open(t, store.Config{Folder: folder})
+	signed = create(t, s, "signed", "first content", "second content")
+	large := create(t, s, "large", "third content")
+	failed := create(t, s, "failed", "fourth content")
+	create(t, s, "received", "fifth content")
+	sent := create(t, s, "sent", "sixth content")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	finish := func(op signing.Operation, section []byte) {
+		t.Helper()
+		var prepared []signing.PreparedDocument
+		call := signing.CallRecord{ID: op.ExternalReference, Credential: "credential"}
+		var values [][]byte
+		var results []signing.DocumentResult
+		for i := range op.DocumentCount {
+			ref := signing.Ref{Operation: op.ID, Index: i}
+			prepared = append(prepared, signing.PreparedDocument{Ref: ref, Prepared: signing.Prepared{Digest: []byte{1}, State: []byte{2}}})
+			call.Refs, values = append(call.Refs, ref), append(values, []byte{3})
+			results = append(results, signing.DocumentResult{Ref: ref, Section: section})
+		}
+		must(s.SavePrepared(t.Context(), prepared))
+		must(s.BeginCall(t.Context(), call))
+		must(s.EndCall(t.Context(), call.ID, values))
+		must(s.FinishDocuments(t.Context(), results))
+		must(s.SetStatus(t.Context(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: op.Created}))
+	}
+	finish(signed, []byte("section"))
+	finish(large, make([]byte, 100<<10))
+	must(s.FinishDocuments(t.Context(), []signing.DocumentResult{{Ref: signing.Ref{Operation: failed.ID}, Failure: &signing.Failure{Kind: signing.KindProvider}}}))
+	must(s.SetStatus(t.Context(), failed.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: failed.Created}))
+	refs := []signing.Ref{{Operation: sent.ID}}
+	must(s.SavePrepared(t.Context(), []signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}}))
+	must(s.BeginCall(t.Context(), signing.CallRecord{ID: "open", Refs: refs}))
+	must(s.Close())
+	return folder, signed
+}
+
+// TestCheck finds nothing where nothing is wrong.
+func TestCheck(t *testing.T) {
+	folder, _ := checkedFolder(t)
+	if err := os.WriteFile(filepath.Join(folder, "operations", "1024"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it changes nothing
+		r, err := store.Check(t.Context(), folder)
+		if err != nil || len(r.Faults) > 0 {
+			t.Fatalf("Check = %+v, %v", r, err)
+		}
+		if r.Operations != 5 || r.Documents != 6 || r.Unfinished != 2 || r.OpenCalls != 1 || r.Leftovers != 1 || r.Bytes < 100<<10 {
+			t.Errorf("Check = %+v", r)
+		}
+	}
+	open(t, store.Config{Folder: folder}) // and the store opens as before
+}
+
+// TestCheckFinds breaks a folder in every way that is looked for.
+func TestCheckFinds(t *testing.T) {
+	for name, test := range map[string]struct {
+		sql  string
+		file func(path string) error // of the signed operation
+		want string
+	}{
+		"document changed":   {file: func(p string) error { return overwrite(p, 0, "F") }, want: "document 0: its bytes are not those that came"},
+		"second one changed": {file: func(p string) error { return overwrite(p, 14, "X") }, want: "document 1: its bytes are not those that came"},
+		"file cut short":     {file: func(p string) error { return os.Truncate(p, 20) }, want: "document 1: 7 of 14 bytes are there"},
+		"file missing":       {file: os.Remove, want: "its documents cannot be read: no such file or directory"},
+		"section missing":    {sql: "DELETE FROM sections", want: "document 0: its signature is missing"},
+		"section elsewhere":  {sql: "UPDATE progress SET section_at = 1000000 WHERE section_at IS NOT NULL", want: "its signature lies behind the end of the file"},
+		"document missing":   {sql: "DELETE FROM documents WHERE position = 1", want: "has 2 documents, 1 are there"},
+		"state missing":      {sql: "DELETE FROM progress WHERE state = 'received'", want: "document 0: its state is missing"},
+		"prepared missing":   {sql: "DELETE FROM prepared", want: "document 0: is sent, but what was prepared is missing"},
+		"ended too early":    {sql: "UPDATE progress SET state = 'received' WHERE state = 'failed'", want: "document 0: is received, but the operation has ended"},
+		"status of another":  {sql: "UPDATE operations SET status = 'EXECUTED' WHERE status = 'EXECUTION_FAILED'", want: "is EXECUTED with 0 signed documents"},
+		"end of another":     {sql: "UPDATE operations SET is_ended = 0 WHERE status = 'EXECUTED'", want: "status EXECUTED does not fit its end"},
+		"call of nobody":     {sql: "UPDATE calls SET refs = '[]'", want: "call open: its documents cannot be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder, signed := checkedFolder(t)
+			if test.sql != "" {
+				alter(t, folder, test.sql)
+			}
+			if test.file != nil {
+				if err := test.file(filepath.Join(folder, "operations", signed.ID.String())); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r, err := store.Check(t.Context(), folder)
+			if err != nil || !strings.Contains(strings.Join(r.Faults, "\n"), test.want) {
+				t.Errorf("Check = %+v, %v, want %q", r, err, test.want)
+			}
+		})
+	}
+}
+
+func overwrite(path string, at int64, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte(text), at)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// TestCheckDatabase: a database whose pages were overwritten is found out.
+func TestCheckDatabase(t *testing.T) {
+	folder, _ := checkedFolder(t)
+	path := filepath.Join(folder, "metadata.db")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := int64(8192); at+4096 <= info.Size(); at += 8192 {
+		if err := overwrite(path, at, strings.Repeat("\xff", 4096)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := store.Check(t.Context(), folder); err != nil || len(r.Faults) == 0 {
+		t.Errorf("Check = %+v, %v, want faults", r, err)
+	}
+}
+
+// TestCheckRefuses: a folder in use, and one that is none.
+func TestCheckRefuses(t *testing.T) {
+	if _, err := store.Check(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "it is no state folder") {
+		t.Errorf("Check of an empty folder = %v", err)
+	}
+	folder := t.TempDir()
+	open(t, store.Config{Folder: folder})
+	if _, err := store.Check(t.Context(), folder); err == nil || !strings.Contains(err.Error(), "stop the proxy first") {
+		t.Errorf("Check of a folder in use = %v", err)
+	}
+}

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Remove implements signing.Records.
+func (s *Store) Remove(ctx context.Context, id signing.ID) error {
+	s.sweeping.Lock() // a sweep may have chosen the same operation
+	defer s.sweeping.Unlock()
+	e, ended := expired{id: id}, false
+	err := s.read.QueryRowContext(ctx, "SELECT document_count, bytes, is_ended FROM operations WHERE id = ?", int64(id)).Scan(&e.count, &e.bytes, &ended)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return signing.Errorf(signing.KindNotFound, "no operation with id %s", id)
+	case err != nil:
+		return storageError("read operation", err)
+	case !ended:
+		return signing.ErrConflict
+	}
+	return s.removeAll(ctx, []expired{e})
+}
+
+// removeAll removes operations that have ended, which is for good: rows first, since a file without a row is removed at the next
+// start, and a row without a file is a lie. s.sweeping must be held.
+func (s *Store) removeAll(ctx context.Context, batch []expired) error {
+	err := s.do(ctx, 0, func(t *tx) error {
+		for _, e := range batch {
+			if err := t.remove(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.step("sweep: rows deleted")
+	for _, e := range batch {
+		s.stored.Add(-e.bytes)
+		if err := os.Remove(s.folder.operation(e.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.log.Error(err, "documents could not be removed; the next start will", "operation", e.id)
+		}
+	}
+	return nil
+}

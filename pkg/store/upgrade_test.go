@@ -1,0 +1,64 @@
+package store_test
+
+import (
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+)
+
+// alter changes the database of a store that is closed.
+func alter(t *testing.T, folder, statements string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(folder, "metadata.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec(statements); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestUpgrade: a database of the first version is brought up to this one with all that is in it, an open call too.
+func TestUpgrade(t *testing.T) {
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
+	op := create(t, s, "r", "content")
+	refs := []signing.Ref{{Operation: op.ID, Index: 0}}
+	if err := s.SavePrepared(t.Context(), []signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.BeginCall(t.Context(), signing.CallRecord{ID: "call", Credential: "credential", Certificate: "1f", Refs: refs}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	alter(t, folder, "ALTER TABLE calls DROP COLUMN certificate; DROP INDEX operations_fetched; ALTER TABLE operations DROP COLUMN fetched; ALTER TABLE operations DROP COLUMN callback; DROP TABLE callbacks; PRAGMA user_version = 1")
+	for range 2 { // the second time nothing is left to do
+		s = open(t, store.Config{Folder: folder})
+		calls, err := s.OpenCalls(t.Context())
+		if err != nil || len(calls) != 1 || calls[0].ID != "call" || calls[0].Certificate != "" || len(calls[0].Refs) != 1 {
+			t.Errorf("open calls are %+v, %v", calls, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestLaterDatabase: one that a later release has written is refused, and left as it is.
+func TestLaterDatabase(t *testing.T) {
+	folder := t.TempDir()
+	if err := open(t, store.Config{Folder: folder}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	alter(t, folder, "PRAGMA user_version = 99")
+	if _, err := store.Open(t.Context(), store.Config{Folder: folder}); err == nil || !strings.Contains(err.Error(), "database version is 99") {
+		t.Errorf("Open = %v, want a refusal that names the version", err)
+	}
+}
