@@ -7,8 +7,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/filewatch"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
 // maxFileBytes bounds each file: a chain of ten certificates takes 20 KB.
@@ -80,6 +79,9 @@ func (r *Reloader) TLSConfig() *tls.Config {
 	}
 }
 
+// NotAfter is the end of the certificate in use.
+func (r *Reloader) NotAfter() time.Time { return r.current.Load().Leaf.NotAfter }
+
 // Start reloads the files whenever they change, until ctx is done, and then returns nil. Files that do not fit each other, as in the
 // middle of a renewal, leave the last good pair in force.
 func (r *Reloader) Start(ctx context.Context) error {
@@ -114,8 +116,8 @@ func (r *Reloader) reload() (changed bool, err error) {
 
 // read returns the pair that lies in the files now. tls.X509KeyPair checks that the key is the certificate's.
 func (r *Reloader) read() (*tls.Certificate, finding, error) {
-	cert, certErr := readBounded(r.config.CertFile)
-	key, keyErr := readBounded(r.config.KeyFile)
+	cert, certErr := secretfile.Bounded(r.config.CertFile, maxFileBytes)
+	key, keyErr := secretfile.Bounded(r.config.KeyFile, maxFileBytes)
 	if err := errors.Join(certErr, keyErr); err != nil {
 		err = fmt.Errorf("read certificate: %w", err)
 		return nil, finding{fault: err.Error()}, err
@@ -131,17 +133,4 @@ func (r *Reloader) read() (*tls.Certificate, finding, error) {
 		return nil, found, fmt.Errorf("read certificate %s with key %s: %w", r.config.CertFile, r.config.KeyFile, err)
 	}
 	return &pair, found, nil
-}
-
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err == nil && len(data) > maxFileBytes {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxFileBytes)
-	}
-	return data, err
 }

@@ -82,7 +82,7 @@ func New(c Config) (*http.Client, error) {
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 	return &http.Client{
-		Transport:     &transport{base: base, breakers: newBreakers(c.Breaker), userAgent: cmp.Or(c.UserAgent, "signstash-proxy")},
+		Transport:     &transport{base: base, breakers: newBreakers(c.Breaker), userAgent: cmp.Or(c.UserAgent, "signstash-proxy"), proxied: c.ProxyHost != ""},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }
@@ -111,6 +111,7 @@ type transport struct {
 	base      http.RoundTripper
 	breakers  *breakers
 	userAgent string
+	proxied   bool // what is not TLS is read by a proxy
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -122,13 +123,22 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	if r.Header.Get("User-Agent") == "" {
-		r = r.Clone(r.Context())
-		r.Header.Set("User-Agent", t.userAgent)
-	}
+	r = t.prepare(r)
 	answer, err := t.base.RoundTrip(r)
 	t.breakers.leave(host, judge(answer, err))
 	return answer, err
+}
+
+// prepare sets what every request has.
+func (t *transport) prepare(r *http.Request) *http.Request {
+	r = r.Clone(r.Context())
+	if r.Header.Get("User-Agent") == "" {
+		r.Header.Set("User-Agent", t.userAgent)
+	}
+	// A proxy may end the connection behind its answer without having said so (tinyproxy does). A request written into that moment
+	// would have an unknown outcome, so that none is sent where another one was. Tunnels of TLS end at the other side, and are kept.
+	r.Close = r.Close || t.proxied && r.URL.Scheme == "http"
+	return r
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the connections.

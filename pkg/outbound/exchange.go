@@ -45,6 +45,12 @@ func (e *LostError) Unwrap() error { return e.Err }
 // ErrTooLarge is the cause of a LostError when an answer is larger than the caller believes it may be.
 var ErrTooLarge = errors.New("answer is larger than its limit")
 
+// Repeatable marks a request that does no harm when it is carried out twice, whatever its method: when a connection that was kept
+// turns out to have ended, it is sent again on another one. Its body must be one that http.NewRequest knows how to send again.
+func Repeatable(r *http.Request) {
+	r.Header["Idempotency-Key"] = nil // http.Transport's sign for it; without a value it is not sent
+}
+
 // Exchange sends r and returns the whole answer, whatever its status; a body of more than limit bytes is not read further. The
 // request's context bounds all of it. The error is a *LostError.
 func Exchange(client *http.Client, r *http.Request, limit int64) (*Answer, error) {

@@ -122,6 +122,7 @@ func (i *introspector) ask(ctx context.Context, token string) (v verdict, err er
 	r.SetBasicAuth(i.id, secret)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
+	outbound.Repeatable(r)
 	a, err := outbound.Exchange(i.http, r, maxIntrospection)
 	if err != nil {
 		return v, fmt.Errorf("ask about token: %w", err)

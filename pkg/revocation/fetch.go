@@ -30,6 +30,7 @@ func (g *Gatherer) fetch(ctx context.Context, method, address, contentType strin
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
+	outbound.Repeatable(r)
 	answer, err := outbound.Exchange(g.http, r, limit)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.URL.Host, err)

@@ -51,6 +51,7 @@ func (c *Client) request(ctx context.Context, a *authority, q *query) ([]byte, e
 	if a.User != "" || a.Password != "" {
 		r.SetBasicAuth(a.User, a.Password)
 	}
+	outbound.Repeatable(r) // nonce and digest stay the same; a token that is made twice costs less than a document that waits
 	asked := time.Now()
 	answer, err := outbound.Exchange(c.http, r, maxAnswerBytes)
 	if err != nil {

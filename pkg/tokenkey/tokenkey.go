@@ -7,12 +7,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
 const (
@@ -20,26 +19,37 @@ const (
 	FileName = "token-signing.key"
 	// minBytes is the output of SHA-256: RFC 7518 section 3.2 wants no shorter key for HS256.
 	minBytes = 32
-	// maxBytes bounds a key file; a longer one is a file of another kind.
-	maxBytes = 4096
+	// MaxBytes bounds a key file; a longer one is a file of another kind.
+	MaxBytes = 4096
 )
 
 // Read returns the key in file: its content without line breaks at the end.
 func Read(file string) ([]byte, error) {
-	f, err := os.Open(file)
+	content, err := secretfile.Bounded(file, MaxBytes+2) // a line break is no part of it
 	if err != nil {
 		return nil, fmt.Errorf("read token signing key: %w", err)
 	}
-	defer f.Close()
-	key, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	key, err := Parse(content)
 	if err != nil {
-		return nil, fmt.Errorf("read token signing key: %w", err)
-	}
-	key = bytes.TrimRight(key, "\r\n")
-	if len(key) < minBytes || len(key) > maxBytes {
-		return nil, fmt.Errorf("read token signing key: %s must hold %d to %d bytes; make one with: openssl rand -base64 32", file, minBytes, maxBytes)
+		return nil, fmt.Errorf("read token signing key: %s %w; make one with: openssl rand -base64 32", file, err)
 	}
 	return key, nil
+}
+
+// Parse returns the key that is the content of a key file: all of it but line breaks at the end.
+func Parse(content []byte) ([]byte, error) {
+	key := bytes.TrimRight(content, "\r\n")
+	if len(key) < minBytes || len(key) > MaxBytes {
+		return nil, fmt.Errorf("must hold %d to %d bytes", minBytes, MaxBytes)
+	}
+	return key, nil
+}
+
+// New returns a new key as the content of a key file: random, one line of text.
+func New() []byte {
+	var random [minBytes]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return append(base64.StdEncoding.AppendEncode(nil, random[:]), '\n')
 }
 
 // ReadOrMake returns the key in the folder, which is made, durably and with mode 0600, where it is missing. Only one process at a
@@ -50,11 +60,9 @@ func ReadOrMake(folder string) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	var random [minBytes]byte
-	_, _ = rand.Read(random[:]) // never fails
-	key = base64.StdEncoding.AppendEncode(nil, random[:])
-	if err := durable.WriteFile(file, append(key, '\n'), 0o600); err != nil {
+	content := New()
+	if err := durable.WriteFile(file, content, 0o600); err != nil {
 		return nil, fmt.Errorf("make token signing key: %w", err)
 	}
-	return key, nil
+	return Parse(content)
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
 // maxChain bounds a certificate chain.
@@ -24,26 +26,7 @@ func Chain(texts []string) ([]*x509.Certificate, error) {
 		}
 		all = append(all, c)
 	}
-	chain := all[:1:1]
-	for len(chain) <= len(all) {
-		last := chain[len(chain)-1]
-		next := issuerOf(last, all)
-		if next == nil || next == last {
-			break
-		}
-		chain = append(chain, next)
-	}
-	return chain, nil
-}
-
-// issuerOf returns the certificate in all that signed c; c itself where it is self-signed.
-func issuerOf(c *x509.Certificate, all []*x509.Certificate) *x509.Certificate {
-	for _, candidate := range all {
-		if string(candidate.RawSubject) == string(c.RawIssuer) && c.CheckSignatureFrom(candidate) == nil {
-			return candidate
-		}
-	}
-	return nil
+	return certchain.Link(all[0], all[1:]), nil
 }
 
 // parseCertificate reads base64 of DER, PEM, or base64 of either once more.

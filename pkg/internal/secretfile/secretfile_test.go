@@ -15,7 +15,7 @@ func TestRead(t *testing.T) {
 		{"line break of an editor", "s3cret\r\n", "s3cret", ""},
 		{"blanks inside stay", " a b \n", " a b", ""},
 		{"empty", "\n", "", "it is empty"},
-		{"too large", strings.Repeat("x", 64<<10+1), "", "more than"},
+		{"too large", strings.Repeat("x", 64<<10+1), "", "larger than"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

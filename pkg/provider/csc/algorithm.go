@@ -79,7 +79,7 @@ func choose(oids []string, key crypto.PublicKey, hash crypto.Hash, want signing.
 		}
 	}
 	return algorithm{}, fail(signing.KindConfiguration, "hash and algorithm: the credential does not sign as configured").
-		because(fmt.Errorf("it offers %.200q for a key of type %T", oids, key))
+		Because(fmt.Errorf("it offers %.200q for a key of type %T", oids, key))
 }
 
 // pssParams is RSASSA-PSS-params (RFC 4055 3.1) with MGF1 and a salt of the hash's size; trailerField has its default.

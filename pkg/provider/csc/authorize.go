@@ -38,7 +38,7 @@ func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (
 	status, f := p.authorized(ctx, s.at, methodAuthorize, request, &a)
 	for f == nil && status == http.StatusAccepted && a.Handle != "" { // somebody else has to agree first
 		if err := pace.Pause(ctx, checkPause); err != nil {
-			return "", fail(signing.KindProvider, "nobody authorised the signatures in time").because(err).retryable(0)
+			return "", fail(signing.KindProvider, "nobody authorised the signatures in time").Because(err).Retryable(0)
 		}
 		handle := a.Handle
 		a = authorizeAnswer{}
@@ -101,7 +101,7 @@ func (p *Provider) secret(n need, setting string, read func() (string, error)) (
 	v, err := read()
 	switch {
 	case err != nil:
-		return "", fail(signing.KindConfiguration, "%s: cannot be read", setting).because(err)
+		return "", fail(signing.KindConfiguration, "%s: cannot be read", setting).Because(err)
 	case v == "" && n == wanted:
 		return "", fail(signing.KindConfiguration, "%s: is needed, since the credential asks for it", setting)
 	}

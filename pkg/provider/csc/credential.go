@@ -11,6 +11,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -81,7 +82,7 @@ func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	}
 	var e *signing.Error
 	if !errors.As(err, &e) {
-		return nil, fail(signing.KindProvider, "the signing service did not describe the credential in time").because(err).retryable(0)
+		return nil, fail(signing.KindProvider, "the signing service did not describe the credential in time").Because(err).Retryable(0)
 	}
 	return nil, &failure{Error: e}
 }
@@ -119,7 +120,7 @@ func (p *Provider) chooseCredential(ctx context.Context, at *place) (string, *fa
 		return a.CredentialIDs[0], nil
 	}
 	return "", fail(signing.KindConfiguration, "credentialID: is needed, since the signing service has %d credentials for us", len(a.CredentialIDs)).
-		because(fmt.Errorf("they are %.500q", a.CredentialIDs))
+		Because(fmt.Errorf("they are %.500q", a.CredentialIDs))
 }
 
 // describe makes a state of the service's description, or says why it cannot sign.
@@ -128,7 +129,7 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 	case strings.EqualFold(a.Key.Status, "disabled"):
 		return nil, fail(signing.KindProviderAccount, "the credential is disabled at the signing service")
 	case a.Cert.Status != "" && !strings.EqualFold(a.Cert.Status, "valid"):
-		return nil, fail(signing.KindCertificate, "the signing certificate is expired, suspended or revoked").because(fmt.Errorf("status is %q", remoteText(a.Cert.Status)))
+		return nil, fail(signing.KindCertificate, "the signing certificate is expired, suspended or revoked").Because(fmt.Errorf("status is %q", remotefault.Text(a.Cert.Status)))
 	}
 	chain, err := lenient.Chain(a.Cert.Certificates)
 	if err != nil {

@@ -107,14 +107,14 @@ var signHashFaults = []struct {
 	{rudeness: service.HalfAnswer, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
 	{rudeness: service.Stalled, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
 	{rudeness: service.NotJSON, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
-	{rudeness: service.Empty, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
+	{rudeness: service.Empty, want: outcome{kind: provider, unknown: true, spent: 3}},
 	{rudeness: service.Huge, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
 	{rudeness: service.WrongOrder, want: outcome{bad: true, spent: 3}},
 	{rudeness: service.TooFewValues, want: outcome{bad: true, spent: 3}},
 	{rudeness: service.TooManyValues, want: outcome{bad: true, spent: 3}},
 	{rudeness: service.WrongKey, want: outcome{bad: true, spent: 3}},
 	{rudeness: service.RawECDSA, want: outcome{ok: true, spent: 3}},
-	{rudeness: service.BadBase64, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
+	{rudeness: service.BadBase64, want: outcome{kind: provider, unknown: true, spent: 3}},
 }
 
 // TestSignHashFaults: what each rudeness of signHash means, and what it costs. Afterwards the service is polite and signing works.
@@ -255,7 +255,7 @@ func TestResume(t *testing.T) {
 		t.Errorf("%d signatures were made, want 3", n)
 	}
 	_, err = first.Resume(t.Context(), call, "nobody's")
-	if e := signing.AsError(err); e == nil || !e.Unknown || e.Kind != provider {
-		t.Errorf("Resume with a handle that is not known = %v, want unknown", err)
+	if e := signing.AsError(err); e == nil || e.Unknown || e.Retry || e.Kind != provider {
+		t.Errorf("Resume with a handle that is not known = %v, want that there will be no answer", err)
 	}
 }

@@ -188,8 +188,8 @@ func TestClassify(t *testing.T) {
 	}
 	for _, c := range cases {
 		f := classify(c.status, c.code, strings.ToLower(c.text))
-		if f.Kind != c.kind || f.Retry != c.retry || f.hint != c.hint || f.Unknown || f.Detail == "" {
-			t.Errorf("classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d", c.status, c.code, c.text, f.Kind, f.Retry, f.hint, c.kind, c.retry, c.hint)
+		if f.Kind != c.kind || f.Retry != c.retry || f.Hint != c.hint || f.Unknown || f.Detail == "" {
+			t.Errorf("classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d", c.status, c.code, c.text, f.Kind, f.Retry, f.Hint, c.kind, c.retry, c.hint)
 		}
 	}
 }

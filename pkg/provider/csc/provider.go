@@ -11,6 +11,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -65,7 +66,7 @@ func (p *Provider) Credential(ctx context.Context) (*signing.Credential, error) 
 func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error) {
 	s, f := p.state(ctx)
 	if f == nil {
-		f = check(s, call)
+		f = remotefault.Check[hint](s.Credential, call)
 	}
 	if f != nil {
 		return nil, f.Error
@@ -76,27 +77,13 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 		case f == nil:
 			p.inspect(s, call, values)
 			return values, nil
-		case f.hint == readAgain:
+		case f.Hint == readAgain:
 			p.known.Forget()
-		case f.hint == renewSAD && try == 1:
+		case f.Hint == renewSAD && try == 1:
 			continue // refused before anything was signed
 		}
 		return nil, f.Error
 	}
-}
-
-// check refuses calls that cannot be right.
-func check(s *state, call signing.Call) *failure {
-	n := len(call.Digests)
-	if n < 1 || n > s.MaxBatch {
-		return fail(signing.KindConfiguration, "a call of %d digests is not between 1 and %d", n, s.MaxBatch)
-	}
-	for _, d := range call.Digests {
-		if len(d) != s.Hash.Size() {
-			return fail(signing.KindConfiguration, "a digest of %d bytes is not one of the credential's hash", len(d))
-		}
-	}
-	return nil
 }
 
 func (p *Provider) signOnce(ctx context.Context, s *state, call signing.Call) ([][]byte, *failure) {
@@ -138,11 +125,11 @@ func (p *Provider) signHash(ctx context.Context, s *state, call signing.Call, sa
 // wrong reaches it as it is.
 func (p *Provider) values(a signAnswer, key crypto.PublicKey) ([][]byte, *failure) {
 	if len(a.Signatures) == 0 {
-		return nil, unreadable(errors.New("answer has no signatures"), true)
+		return nil, unusable(errors.New("answer has no signatures"))
 	}
 	values, err := decodeValues(a.Signatures, key)
 	if err != nil {
-		return nil, unreadable(err, true)
+		return nil, unusable(err)
 	}
 	return values, nil
 }
@@ -166,7 +153,7 @@ const (
 // await notes the responseID and polls for the values.
 func (p *Provider) await(ctx context.Context, s *state, call signing.Call, handle string) ([][]byte, *failure) {
 	if handle == "" || len(handle) > maxHandle {
-		return nil, unreadable(errors.New("answer has neither signatures nor a usable responseID"), true)
+		return nil, unusable(errors.New("answer has neither signatures nor a usable responseID"))
 	}
 	if call.Note != nil {
 		// What was paid for is waited for even if the handle could not be kept.
@@ -177,7 +164,11 @@ func (p *Provider) await(ctx context.Context, s *state, call signing.Call, handl
 	if err := pace.Pause(ctx, firstPoll); err != nil {
 		return nil, late(err)
 	}
-	return p.poll(ctx, s, len(call.Digests), handle)
+	values, f := p.poll(ctx, s, len(call.Digests), handle)
+	if f != nil {
+		f.Unknown = true // whatever polling says: signHash was accepted
+	}
+	return values, f
 }
 
 // Resume implements signing.Resumer: the values of an asynchronous signHash under its responseID.
@@ -191,13 +182,14 @@ func (p *Provider) Resume(ctx context.Context, call signing.Call, handle string)
 	defer cancel()
 	values, f := p.poll(ctx, s, len(call.Digests), handle)
 	if f != nil {
+		f.Unknown = !f.Final()
 		return nil, f.Error
 	}
 	return values, nil
 }
 
-// poll asks signPolling until the values come, the service says that they never will, or ctx ends. Every failure leaves the outcome
-// unknown.
+// poll asks signPolling until the values come, the service refuses, or ctx ends. What a failure means for the outcome is for the
+// caller to say.
 func (p *Provider) poll(ctx context.Context, s *state, n int, handle string) ([][]byte, *failure) {
 	wait := firstPoll
 	for {
@@ -207,7 +199,6 @@ func (p *Provider) poll(ctx context.Context, s *state, n int, handle string) ([]
 			return p.values(a, s.Certificate().PublicKey)
 		}
 		if f != nil && !f.Retry {
-			f.Unknown = true
 			return nil, f
 		}
 		if f != nil {
@@ -222,7 +213,7 @@ func (p *Provider) poll(ctx context.Context, s *state, n int, handle string) ([]
 
 // late is an answer that did not come in time and may still come.
 func late(err error) *failure {
-	f := fail(signing.KindProvider, "the signing service did not finish in time").because(err).retryable(0)
+	f := fail(signing.KindProvider, "the signing service did not finish in time").Because(err).Retryable(0)
 	f.Unknown = true
 	return f
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -30,6 +31,7 @@ type method struct {
 	limit   int64 // bytes
 	timeout time.Duration
 	signs   bool
+	reads   bool // changes nothing, however often it is sent
 }
 
 // The bounds. Descriptions of services and credentials are a few KB, a chain of ten certificates some 30 KB; what exceeds a megabyte
@@ -41,9 +43,9 @@ const (
 )
 
 var (
-	methodInfo       = method{name: "info", limit: maxDescription, timeout: 30 * time.Second}
-	methodList       = method{name: "credentials/list", limit: maxDescription, timeout: 30 * time.Second}
-	methodCredential = method{name: "credentials/info", limit: maxDescription, timeout: 30 * time.Second}
+	methodInfo       = method{name: "info", limit: maxDescription, timeout: 30 * time.Second, reads: true}
+	methodList       = method{name: "credentials/list", limit: maxDescription, timeout: 30 * time.Second, reads: true}
+	methodCredential = method{name: "credentials/info", limit: maxDescription, timeout: 30 * time.Second, reads: true}
 	methodAuthorize  = method{name: "credentials/authorize", limit: maxSmall, timeout: time.Minute}
 	methodCheck      = method{name: "credentials/authorizeCheck", limit: maxSmall, timeout: 30 * time.Second}
 )
@@ -54,7 +56,7 @@ func methodSign(n int) method {
 }
 
 func methodPolling(n int) method {
-	return method{name: "signatures/signPolling", limit: maxSmall + int64(n)*maxValueText, timeout: 30 * time.Second}
+	return method{name: "signatures/signPolling", limit: maxSmall + int64(n)*maxValueText, timeout: 30 * time.Second, reads: true}
 }
 
 // versioned matches a base path that names its version.
@@ -74,10 +76,10 @@ func (p *Provider) find(ctx context.Context) (*place, *failure) {
 		if f == nil {
 			return p.settle(ctx, base, info)
 		}
-		if worst == nil || worst.hint == askOtherPlace {
+		if worst == nil || worst.Hint == askOtherPlace {
 			worst = f
 		}
-		if status == 0 || status == http.StatusTooManyRequests || status >= 500 && f.hint != askOtherPlace {
+		if status == 0 || status == http.StatusTooManyRequests || status >= 500 && f.Hint != askOtherPlace {
 			break
 		}
 	}
@@ -142,7 +144,7 @@ func (p *Provider) trusted(address string) (tokenPlace, *failure) {
 	u, err := url.Parse(address)
 	plain := strings.HasPrefix(p.set.URL, "http://")
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && plain) {
-		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed, since the signing service names a place for our secret that is not https").because(fmt.Errorf("it named %q", remoteText(address)))
+		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed, since the signing service names a place for our secret that is not https").Because(fmt.Errorf("it named %q", remotefault.Text(address)))
 	}
 	return tokenPlace{url: address}, nil
 }
@@ -158,7 +160,7 @@ func (p *Provider) issuerTokens(ctx context.Context, issuer string) (tokenPlace,
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed").because(err)
+		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed").Because(err)
 	}
 	var metadata struct {
 		Issuer        string `json:"issuer"`
@@ -182,11 +184,11 @@ func (p *Provider) post(ctx context.Context, base string, m method, token string
 	}
 	body, err := json.Marshal(in)
 	if err != nil {
-		return 0, fail(signing.KindInternal, "").because(err)
+		return 0, fail(signing.KindInternal, "").Because(err)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/"+m.name, bytes.NewReader(body))
 	if err != nil {
-		return 0, fail(signing.KindConfiguration, "url: cannot be used").because(err)
+		return 0, fail(signing.KindConfiguration, "url: cannot be used").Because(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
 	if token != "" {
@@ -197,6 +199,9 @@ func (p *Provider) post(ctx context.Context, base string, m method, token string
 
 func (p *Provider) exchange(r *http.Request, m method, out any) (int, *failure) {
 	r.Header.Set("Accept", "application/json")
+	if m.reads {
+		outbound.Repeatable(r)
+	}
 	a, err := outbound.Exchange(p.http, r, m.limit)
 	if err != nil {
 		return 0, lost(err, m.signs)
@@ -221,7 +226,7 @@ func (p *Provider) authorized(ctx context.Context, at *place, m method, in, out 
 			return 0, f
 		}
 		status, f := p.post(ctx, at.base, m, token, in, out)
-		if f == nil || f.hint != renewToken || try == 2 {
+		if f == nil || f.Hint != renewToken || try == 2 {
 			return status, f
 		}
 		p.tokens.drop(token)

@@ -79,7 +79,7 @@ func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
 		select {
 		case t.busy <- struct{}{}:
 		case <-ctx.Done():
-			return "", fail(signing.KindProvider, "the signing service gave no access token in time").because(ctx.Err()).retryable(0)
+			return "", fail(signing.KindProvider, "the signing service gave no access token in time").Because(ctx.Err()).Retryable(0)
 		}
 	}
 	defer func() { <-t.busy }()
@@ -174,7 +174,7 @@ func (t *tokens) keep(a tokenAnswer) {
 func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tokenAnswer, *failure) {
 	id, secret, err := t.identity()
 	if err != nil {
-		return tokenAnswer{}, fail(signing.KindConfiguration, "the client id or secret of the signing service cannot be read").because(err)
+		return tokenAnswer{}, fail(signing.KindConfiguration, "the client id or secret of the signing service cannot be read").Because(err)
 	}
 	identity := sha256.Sum256([]byte(from.url + "\x00" + id + "\x00" + secret))
 	if f := t.refused(identity); f != nil {
@@ -182,7 +182,7 @@ func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tok
 	}
 	if !form.Has("scope") { // there is a token with scope credential for each signHash
 		if err := t.pace.Wait(ctx); err != nil {
-			return tokenAnswer{}, fail(signing.KindProvider, "the signing service gave no access token in time").because(err).retryable(0)
+			return tokenAnswer{}, fail(signing.KindProvider, "the signing service gave no access token in time").Because(err).Retryable(0)
 		}
 	}
 	contentType, body := "application/json", "{}"
@@ -210,11 +210,12 @@ func (t *tokens) request(ctx context.Context, address, contentType, body, id, se
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(body))
 	if err != nil {
-		return a, fail(signing.KindConfiguration, "tokenURL: cannot be used").because(err)
+		return a, fail(signing.KindConfiguration, "tokenURL: cannot be used").Because(err)
 	}
 	r.SetBasicAuth(id, secret)
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Accept", "application/json")
+	r.Close = true // no kept connection: what http.Transport sends again over a new one would be a call that pace does not see
 	answer, err := outbound.Exchange(t.http, r, maxSmall)
 	if err != nil {
 		return a, lost(err, false)
@@ -234,7 +235,7 @@ func (t *tokens) request(ctx context.Context, address, contentType, body, id, se
 // tokenRefusal is refusal, but here 401, 403 and what names the client are about our id and secret.
 func tokenRefusal(a *outbound.Answer) *failure {
 	f := refusal(a, false)
-	f.hint = nothing
+	f.Hint = nothing
 	var said errorAnswer
 	_ = json.Unmarshal(a.Body, &said)
 	text := strings.ToLower(said.Description)

@@ -89,6 +89,80 @@ func TestWrongSecret(t *testing.T) {
 	})
 }
 
+// tokenWatch notes when each token call reaches the remote side.
+type tokenWatch struct {
+	http.Handler
+	mu    sync.Mutex
+	times []time.Time
+}
+
+// ServeHTTP implements http.Handler.
+func (w *tokenWatch) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/token") {
+		w.mu.Lock()
+		w.times = append(w.times, time.Now())
+		w.mu.Unlock()
+	}
+	w.Handler.ServeHTTP(rw, r)
+}
+
+// wantThreeASecond wants at most three calls in any second, wherever it begins, and at least so many calls in all.
+func (w *tokenWatch) wantThreeASecond(t *testing.T, least int) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.times) < least {
+		t.Errorf("%d token calls, want at least %d: the rest shows nothing", len(w.times), least)
+	}
+	for i := 3; i < len(w.times); i++ {
+		if span := w.times[i].Sub(w.times[i-3]); span < time.Second {
+			t.Fatalf("token calls %d to %d came within %v, want at most three in any second", i-3, i, span)
+		}
+	}
+}
+
+// TestThreeTokenCallsASecond: whatever is wrong with token or secret, no second sees a fourth token call, nor does the one that begins
+// in the middle of it.
+func TestThreeTokenCallsASecond(t *testing.T) {
+	for _, c := range []struct {
+		name, secret string
+		fault        *service.Fault // from the start on
+		revoke       bool           // all tokens, every 50 ms
+		least        int
+	}{
+		{"wrong secret", "wrong", nil, false, 5},
+		{"tokens revoked all the time", service.ClientSecret, nil, true, 15},
+		{"every token refused", service.ClientSecret, &service.Fault{Endpoint: "credentials/list", Rudeness: service.ExpiredToken}, false, 15},
+		{"token endpoint fails", service.ClientSecret, &service.Fault{Endpoint: "token", Rudeness: service.ErrorBefore}, false, 15},
+		{"token endpoint cuts connections", service.ClientSecret, &service.Fault{Endpoint: "token", Rudeness: service.CutBefore}, false, 15},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService(t, service.Options{})
+				watch := &tokenWatch{Handler: s}
+				client, stop := pipenet.Serve(watch)
+				defer stop()
+				defer s.Close()
+				if c.fault != nil {
+					if err := s.Misbehave(*c.fault); err != nil {
+						t.Fatal(err)
+					}
+				}
+				p := newProvider(t, client, csc.Settings{
+					URL: "http://simulated.invalid", ClientID: service.ClientID, ClientSecretFile: secretFile(t, c.secret),
+				})
+				for start := time.Now(); time.Since(start) < 10*time.Second; time.Sleep(50 * time.Millisecond) { // fake
+					atOnce(t, p, 5, 1)
+					if c.revoke {
+						s.RevokeTokens()
+					}
+				}
+				watch.wantThreeASecond(t, c.least)
+			})
+		})
+	}
+}
+
 func tokenCalls(s *service.Service) int64 {
 	n := s.Counts()
 	return n.Calls["oauth2/token"] + n.Calls["oauth2/authorization-server/oauth/token"]

@@ -6,13 +6,14 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
 
 	"github.com/miekg/pkcs11"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
 // maxCertificates bounds what is read from a token or a file.
@@ -74,47 +75,20 @@ func (c *connection) tokenChain() ([]*x509.Certificate, error) {
 	if leaf == nil {
 		return nil, errors.New("the token has no certificate with the key's id: name a certificate file")
 	}
-	return link(leaf, all), nil
+	return certchain.Link(leaf, all), nil
 }
 
-// link returns the chain from leaf upwards, as far as others lead.
-func link(leaf *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
-	chain := []*x509.Certificate{leaf}
-	for top := leaf; !bytes.Equal(top.RawIssuer, top.RawSubject) && len(chain) <= len(others); {
-		var issuer *x509.Certificate
-		for _, c := range others {
-			if bytes.Equal(c.RawSubject, top.RawIssuer) && top.CheckSignatureFrom(c) == nil {
-				issuer = c
-				break
-			}
-		}
-		if issuer == nil {
-			break
-		}
-		chain = append(chain, issuer)
-		top = issuer
-	}
-	return chain
-}
+// maxChainBytes bounds a certificate file: a chain of ten certificates takes 20 KB.
+const maxChainBytes = 1 << 20
 
 func readChain(path string) ([]*x509.Certificate, error) {
-	data, err := os.ReadFile(path)
+	data, err := secretfile.Bounded(path, maxChainBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read certificate file: %w", err)
 	}
-	var all []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil && len(all) < maxCertificates; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("read certificate file %s: %w", path, err)
-		}
-		all = append(all, cert)
+	chain, err := certchain.ParsePEM(data, maxCertificates)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate file %s: %w", path, err)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("read certificate file %s: no certificate in it", path)
-	}
-	return link(all[0], all[1:]), nil
+	return chain, nil
 }

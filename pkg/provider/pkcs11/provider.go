@@ -81,9 +81,18 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 	if err := p.check(ctx, call); err != nil {
 		return nil, err
 	}
+	values, again, err := p.signOnce(ctx, call)
+	if again {
+		values, _, err = p.signOnce(ctx, call)
+	}
+	return values, err
+}
+
+// signOnce is Sign on the connection there is. again = it was lost before any signature was begun: another one may do.
+func (p *Provider) signOnce(ctx context.Context, call signing.Call) (values [][]byte, again bool, err error) {
 	c, err := p.acquire()
 	if err != nil {
-		return nil, classify(err, 0)
+		return nil, false, classify(err, 0)
 	}
 	b := newBatch(p, c, call.Digests)
 	done := make(chan struct{})
@@ -96,15 +105,15 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 	case <-done:
 	case <-ctx.Done():
 		b.stop(ctx.Err())
-		return nil, classify(ctx.Err(), b.started())
+		return nil, false, classify(ctx.Err(), b.started())
 	}
 	if err := b.failure(); err != nil {
 		if lost(err) {
 			p.abandon(c)
 		}
-		return nil, classify(err, b.started())
+		return nil, lost(err) && b.started() == 0, classify(err, b.started())
 	}
-	return b.values, nil
+	return b.values, false, nil
 }
 
 // check refuses what cannot be right before the key is used.

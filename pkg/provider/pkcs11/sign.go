@@ -65,6 +65,10 @@ func (b *batch) signOne(ctx context.Context, i int) error {
 	if !b.begin() {
 		return nil
 	}
+	if err := b.p.beginSignature(b.c, s, b.digests[i]); err != nil {
+		b.made.Add(-1) // nothing was given to the key
+		return err
+	}
 	value, err := b.p.sign(b.c, s, b.digests[i])
 	b.values[i] = value
 	return err
@@ -100,17 +104,23 @@ func (b *batch) failure() error {
 
 func (b *batch) started() int64 { return b.made.Load() }
 
-// sign makes one signature value.
-func (p *Provider) sign(c *connection, s pkcs11.SessionHandle, digest []byte) ([]byte, error) {
-	mechanism, data := p.mechanism(digest)
+// beginSignature does what comes before the key is used.
+func (p *Provider) beginSignature(c *connection, s pkcs11.SessionHandle, digest []byte) error {
+	mechanism, _ := p.mechanism(digest)
 	if err := c.ctx.SignInit(s, []*pkcs11.Mechanism{mechanism}, c.key); err != nil {
-		return nil, fmt.Errorf("begin signature: %w", err)
+		return fmt.Errorf("begin signature: %w", err)
 	}
 	if c.always {
 		if err := c.ctx.Login(s, pkcs11.CKU_CONTEXT_SPECIFIC, p.cfg.PIN); err != nil {
-			return nil, p.notePIN(fmt.Errorf("log in for a signature: %w", err))
+			return p.notePIN(fmt.Errorf("log in for a signature: %w", err))
 		}
 	}
+	return nil
+}
+
+// sign makes one signature value.
+func (p *Provider) sign(c *connection, s pkcs11.SessionHandle, digest []byte) ([]byte, error) {
+	_, data := p.mechanism(digest)
 	value, err := c.ctx.Sign(s, data)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)

@@ -74,7 +74,7 @@ func (a *account) lock(ctx context.Context) *failure {
 	case a.busy <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fail(signing.KindProvider, "the tokens of the SAFE account were not there in time").because(ctx.Err()).retryable(0)
+		return fail(signing.KindProvider, "the tokens of the SAFE account were not there in time").Because(ctx.Err()).Retryable(0)
 	}
 }
 
@@ -140,7 +140,7 @@ func (a *account) rememberCredential(ctx context.Context, id string) {
 func (a *account) exclude(ctx context.Context) (release func(), f *failure) {
 	l, err := durable.AcquireLock(ctx, a.set.AccountFile+".lock", lockWait)
 	if err != nil {
-		return nil, fail(signing.KindConfiguration, "accountFile: cannot be locked").because(err).retryable(0)
+		return nil, fail(signing.KindConfiguration, "accountFile: cannot be locked").Because(err).Retryable(0)
 	}
 	return func() { _ = l.Release() }, nil
 }
@@ -171,7 +171,7 @@ func (a *account) renew(ctx context.Context, refused string, update func(context
 		return fail(signing.KindProviderCredentials, "the tokens of the SAFE account have ended; its owner has to consent again")
 	}
 	if err := a.pace.Wait(ctx); err != nil {
-		return fail(signing.KindProvider, "the tokens of the SAFE account were not renewed in time").because(err).retryable(0)
+		return fail(signing.KindProvider, "the tokens of the SAFE account were not renewed in time").Because(err).Retryable(0)
 	}
 	next, f := update(ctx, known.Refresh)
 	if f != nil {
@@ -217,7 +217,7 @@ func (a *account) reload() *failure {
 	}
 	a.mu.Unlock()
 	if err != nil && !held && !errors.Is(err, fs.ErrNotExist) {
-		return fail(signing.KindConfiguration, "accountFile: cannot be read").because(err)
+		return fail(signing.KindConfiguration, "accountFile: cannot be read").Because(err)
 	}
 	imported, f := a.importTokens(&kept)
 	if f != nil {
@@ -248,7 +248,7 @@ func (a *account) importTokens(kept *stored) (bool, *failure) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fail(signing.KindConfiguration, "tokensFile: cannot be read").because(err)
+		return false, fail(signing.KindConfiguration, "tokensFile: cannot be read").Because(err)
 	}
 	sum := sha256.Sum256([]byte(text))
 	if string(kept.Imported) == string(sum[:]) {

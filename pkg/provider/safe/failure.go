@@ -2,12 +2,10 @@ package safe
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -22,69 +20,30 @@ const (
 )
 
 // failure is a call that brought nothing. A nil *failure is success.
-type failure struct {
-	*signing.Error
-	hint hint
-}
+type failure = remotefault.Failure[hint]
 
 func fail(kind signing.Kind, format string, args ...any) *failure {
-	return &failure{Error: signing.Errorf(kind, format, args...)}
+	return remotefault.New[hint](kind, format, args...)
 }
 
-func (f *failure) because(err error) *failure {
-	f.Error.Err = err
-	return f
-}
-
-func (f *failure) retryable(after time.Duration) *failure {
-	f.Retry, f.RetryAfter = true, after
-	return f
-}
-
-func (f *failure) can(h hint) *failure {
-	f.hint = h
-	return f
-}
-
-// unknown marks a failure after which signatures may exist.
-func (f *failure) unknown() *failure {
-	f.Unknown = true
-	return f
-}
+// who is what clients read of the remote side.
+const who = "SAFE"
 
 // lost is a call without a whole answer.
-func lost(err error, signs bool) *failure {
-	var l *outbound.LostError
-	if !errors.As(err, &l) {
-		return fail(signing.KindInternal, "").because(err)
-	}
-	var open *outbound.OpenError
-	if errors.As(err, &open) {
-		return fail(signing.KindProvider, "SAFE has failed lately and is given a rest").because(err).retryable(open.RetryAfter)
-	}
-	f := fail(signing.KindProvider, "SAFE did not answer").because(err).retryable(0)
-	f.Unknown = signs && l.Sent && !refused(l.Status)
-	return f
-}
-
-// refused reports whether a status says that nothing was done.
-func refused(status int) bool { return status >= 300 && status < 500 }
+func lost(err error, signs bool) *failure { return remotefault.Lost[hint](who, err, signs) }
 
 // unreadable is a good status with nonsense behind it.
-func unreadable(err error) *failure {
-	return fail(signing.KindProvider, "SAFE gave an invalid answer").because(err).retryable(0)
-}
+func unreadable(err error) *failure { return remotefault.Unreadable[hint](who, err, false) }
+
+// unusable is a whole answer without values that could be signatures.
+func unusable(err error) *failure { return remotefault.Unusable[hint](who, err) }
 
 // refusal turns an answer that is no success into what it means. signs: the call may have signed, if it was not refused.
 func refusal(a *outbound.Answer, signs bool) *failure {
 	var said errorAnswer
 	_ = json.Unmarshal(a.Body, &said)
 	f := classify(a.Status, strings.ToLower(said.Description))
-	if after := outbound.RetryAfter(a.Header, time.Now()); f.Retry && after > 0 {
-		f.RetryAfter = after
-	}
-	f.Unknown = signs && !refused(a.Status)
-	return f.because(fmt.Errorf("status %d, error %.100q: %.200q", a.Status, said.Code, said.Description))
+	return remotefault.Refused(f, a, signs, said.Code, said.Description)
 }
 
 // classify is the table of refusals, in the words of SAFE's published interface.
@@ -92,13 +51,13 @@ func classify(status int, text string) *failure {
 	says := func(part string) bool { return strings.Contains(text, part) }
 	switch {
 	case status == http.StatusTooManyRequests:
-		return fail(signing.KindProvider, "SAFE asks for fewer requests").retryable(0)
+		return fail(signing.KindProvider, "SAFE asks for fewer requests").Retryable(0)
 	case status >= 500:
-		return fail(signing.KindProvider, "SAFE failed").retryable(0)
+		return fail(signing.KindProvider, "SAFE failed").Retryable(0)
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400:
 		return fail(signing.KindConfiguration, "SAFE does not offer this at its configured URL")
 	case says("token is expired or has been revoked"):
-		return fail(signing.KindProviderCredentials, "the tokens of the SAFE account have ended; its owner has to consent again").can(renewToken)
+		return fail(signing.KindProviderCredentials, "the tokens of the SAFE account have ended; its owner has to consent again").Can(renewToken)
 	case says("signaturelimit"):
 		return fail(signing.KindProviderAccount, "the SAFE account has no signatures left")
 	case status == http.StatusUnauthorized:
@@ -106,9 +65,9 @@ func classify(status int, text string) *failure {
 	case status == http.StatusForbidden:
 		return fail(signing.KindProviderAccount, "SAFE denies the use of the account")
 	case says("credentialid"), says("signalgo"), says("client name"), says("clientname"):
-		return fail(signing.KindConfiguration, "SAFE does not accept the configured credential or client name").can(readAgain)
+		return fail(signing.KindConfiguration, "SAFE does not accept the configured credential or client name").Can(readAgain)
 	case says("does not match with signhashauthorization"):
-		return fail(signing.KindProvider, "SAFE does not accept its own authorisation").retryable(0)
+		return fail(signing.KindProvider, "SAFE does not accept its own authorisation").Retryable(0)
 	}
 	return fail(signing.KindProvider, "SAFE refused the request")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -100,7 +101,7 @@ func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	}
 	var e *signing.Error
 	if !errors.As(err, &e) {
-		return nil, fail(signing.KindProvider, "SAFE did not describe the credential in time").because(err).retryable(0)
+		return nil, fail(signing.KindProvider, "SAFE did not describe the credential in time").Because(err).Retryable(0)
 	}
 	return nil, &failure{Error: e}
 }
@@ -156,14 +157,14 @@ func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 func (p *Provider) Sign(ctx context.Context, c signing.Call) ([][]byte, error) {
 	s, f := p.state(ctx)
 	if f == nil {
-		f = check(s, c)
+		f = remotefault.Check[hint](s.Credential, c)
 	}
 	if f != nil {
 		return nil, f.Error
 	}
 	values, f := p.sign(ctx, s, c)
 	if f != nil {
-		if f.hint == readAgain {
+		if f.Hint == readAgain {
 			p.known.Forget()
 		}
 		return nil, f.Error
@@ -172,19 +173,6 @@ func (p *Provider) Sign(ctx context.Context, c signing.Call) ([][]byte, error) {
 		p.known.Forget() // the certificate may have been renewed since it was read
 	}
 	return values, nil
-}
-
-// check refuses calls that cannot be right.
-func check(s *state, c signing.Call) *failure {
-	if n := len(c.Digests); n < 1 || n > s.MaxBatch {
-		return fail(signing.KindConfiguration, "a call of %d digests is not between 1 and %d", n, s.MaxBatch)
-	}
-	for _, d := range c.Digests {
-		if len(d) != s.Hash.Size() {
-			return fail(signing.KindConfiguration, "a digest of %d bytes is not one of the credential's hash", len(d))
-		}
-	}
-	return nil
 }
 
 // sign makes the four steps under one processId.
@@ -206,7 +194,7 @@ func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte
 	if c.Note != nil {
 		// Before the hashes go out to be signed: whatever happens then, the values can be fetched under this name.
 		if err := c.Note(ctx, id); err != nil {
-			return nil, fail(signing.KindStorage, "the call could not be recorded").because(err).retryable(0)
+			return nil, fail(signing.KindStorage, "the call could not be recorded").Because(err).Retryable(0)
 		}
 	}
 	body.NumSignatures, body.ClientData.DocumentNames = 0, nil
@@ -217,23 +205,27 @@ func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte
 		}
 		p.log.Info("answer of signHash was lost, its values are asked for all the same", "call", c.ID, "reason", f.Error.Error())
 	}
-	return p.values(ctx, id)
+	values, f := p.values(ctx, id)
+	if f != nil {
+		f.Unknown = true // whatever is said now: signHash was not refused
+	}
+	return values, f
 }
 
-// values fetches what was signed. Its failures leave the outcome unknown.
+// values fetches what was signed. What a failure means for the outcome is for the caller to say.
 func (p *Provider) values(ctx context.Context, processID string) ([][]byte, *failure) {
 	a, f := p.poll(ctx, verify("/signatures/signHash/verify", processID), true)
 	if f != nil {
-		return nil, f.unknown()
+		return nil, f
 	}
 	if len(a.Signatures) == 0 {
-		return nil, unreadable(errors.New("answer of signHash/verify has no signatures")).unknown()
+		return nil, unusable(errors.New("answer of signHash/verify has no signatures"))
 	}
 	values := make([][]byte, len(a.Signatures))
 	for i, text := range a.Signatures {
 		value, err := lenient.Base64(text)
 		if err != nil {
-			return nil, unreadable(fmt.Errorf("signature %d is not base64", i)).unknown()
+			return nil, unusable(fmt.Errorf("signature %d is not base64", i))
 		}
 		values[i] = value
 	}
@@ -250,7 +242,7 @@ func (p *Provider) poll(ctx context.Context, c call, persistent bool) (answer, *
 			wait = max(wait, last.RetryAfter)
 		}
 		if err := pace.Pause(ctx, wait); err != nil {
-			return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").because(err).retryable(0)
+			return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").Because(err).Retryable(0)
 		}
 		a, status, f := p.authorized(ctx, c)
 		switch {
@@ -264,7 +256,7 @@ func (p *Provider) poll(ctx context.Context, c call, persistent bool) (answer, *
 	if last != nil {
 		return answer{}, last
 	}
-	return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").retryable(0)
+	return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").Retryable(0)
 }
 
 // processID is the form of a handle.
@@ -273,10 +265,11 @@ var processID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
 // Resume implements signing.Resumer: the values under the processId of an earlier call.
 func (p *Provider) Resume(ctx context.Context, _ signing.Call, handle string) ([][]byte, error) {
 	if !processID.MatchString(handle) {
-		return nil, fail(signing.KindInternal, "").because(errors.New("handle is not a processId")).unknown().Error
+		return nil, fail(signing.KindInternal, "").Because(errors.New("handle is not a processId")).Error
 	}
 	values, f := p.values(ctx, handle)
 	if f != nil {
+		f.Unknown = !f.Final()
 		return nil, f.Error
 	}
 	return values, nil

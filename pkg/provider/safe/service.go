@@ -54,18 +54,18 @@ func (p *Provider) do(ctx context.Context, c call, token string) (a answer, stat
 func (p *Provider) newRequest(ctx context.Context, c call, token string) (*http.Request, *failure) {
 	password, err := secretfile.Read(p.set.PasswordFile)
 	if err != nil {
-		return nil, fail(signing.KindConfiguration, "passwordFile: cannot be read").because(err)
+		return nil, fail(signing.KindConfiguration, "passwordFile: cannot be read").Because(err)
 	}
 	method, body := http.MethodGet, []byte(nil)
 	if c.body != nil {
 		method = http.MethodPost
 		if body, err = json.Marshal(c.body); err != nil {
-			return nil, fail(signing.KindInternal, "").because(err)
+			return nil, fail(signing.KindInternal, "").Because(err)
 		}
 	}
 	r, err := http.NewRequestWithContext(ctx, method, p.set.URL+c.path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fail(signing.KindConfiguration, "url: cannot be used").because(err)
+		return nil, fail(signing.KindConfiguration, "url: cannot be used").Because(err)
 	}
 	r.SetBasicAuth(p.set.Username, password)
 	r.Header.Set("SAFEAuthorization", "Bearer "+token)
@@ -88,7 +88,7 @@ func (p *Provider) authorized(ctx context.Context, c call) (answer, int, *failur
 			return answer{}, 0, f
 		}
 		a, status, f := p.do(ctx, c, token)
-		if f == nil || f.hint != renewToken || try == maxTries {
+		if f == nil || f.Hint != renewToken || try == maxTries {
 			return a, status, f
 		}
 		if f := p.account.renew(ctx, token, p.update); f != nil {

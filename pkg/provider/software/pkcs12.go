@@ -1,15 +1,14 @@
 package software
 
 import (
-	"bytes"
 	"crypto"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
 // maxPKCS12Bytes bounds a PKCS#12 file: a key with a chain takes a few kilobytes.
@@ -19,7 +18,7 @@ const maxPKCS12Bytes = 1 << 20
 // key, RSA of 2048 to 4096 bits or ECDSA on P-256, P-384 or P-521, with its certificate; further certificates become the chain as
 // far as they link up. An expired certificate is no error here: Credential tells.
 func OpenPKCS12(path, password string, o Options) (*Provider, error) {
-	data, err := readBounded(path)
+	data, err := secretfile.Bounded(path, maxPKCS12Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("read PKCS#12 file: %w", err)
 	}
@@ -35,43 +34,10 @@ func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("open PKCS#12 file %s: a key of type %T cannot sign", path, private)
 	}
 	p := newProvider(o)
-	id, err := p.newIdentity(key, link(leaf, others), o)
+	id, err := p.newIdentity(key, certchain.Link(leaf, others), o)
 	if err != nil {
 		return nil, fmt.Errorf("open PKCS#12 file %s: %w", path, err)
 	}
 	p.current.Store(id)
 	return p, nil
-}
-
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxPKCS12Bytes+1))
-	if err == nil && len(data) > maxPKCS12Bytes {
-		err = fmt.Errorf("%s has more than %d bytes", path, maxPKCS12Bytes)
-	}
-	return data, err
-}
-
-// link returns the chain from leaf upwards, as far as others lead. PKCS#12 does not order certificates.
-func link(leaf *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
-	chain := []*x509.Certificate{leaf}
-	for top := leaf; !bytes.Equal(top.RawIssuer, top.RawSubject) && len(chain) <= len(others); {
-		var issuer *x509.Certificate
-		for _, c := range others {
-			if bytes.Equal(c.RawSubject, top.RawIssuer) && top.CheckSignatureFrom(c) == nil {
-				issuer = c
-				break
-			}
-		}
-		if issuer == nil {
-			break
-		}
-		chain = append(chain, issuer)
-		top = issuer
-	}
-	return chain
 }

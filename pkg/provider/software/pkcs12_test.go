@@ -59,7 +59,7 @@ func TestPKCS12Refused(t *testing.T) {
 		"missing":        {good + "x", password, Options{}, "no such file"},
 		"cut":            {other("cut.p12", data[:len(data)/2]), password, Options{}, "open PKCS#12"},
 		"empty":          {other("empty.p12", nil), password, Options{}, "open PKCS#12"},
-		"large":          {other("large.p12", make([]byte, maxPKCS12Bytes+1)), password, Options{}, "more than"},
+		"large":          {other("large.p12", make([]byte, maxPKCS12Bytes+1)), password, Options{}, "larger than"},
 		"1024 bits":      {pkcs12File(t, testRSA(1024), nil), password, Options{}, "1024 bits"},
 		"P-224":          {pkcs12File(t, weak, nil), password, Options{}, "P-224"},
 		"ECDSA with RSA": {good, password, Options{Algorithm: signing.ECDSA}, "does not fit"},

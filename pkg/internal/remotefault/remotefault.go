@@ -1,0 +1,124 @@
+// Package remotefault says what a failed call to a remote signing service means: whether it may be tried again, and whether it may have
+// made signatures all the same.
+package remotefault
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Failure is a call that brought nothing. A nil *Failure is success. H is what the provider can do about it before its caller hears of it.
+type Failure[H any] struct {
+	*signing.Error
+	Hint H
+}
+
+// New returns a failure whose formatted text is safe for the client.
+func New[H any](kind signing.Kind, format string, args ...any) *Failure[H] {
+	return &Failure[H]{Error: signing.Errorf(kind, format, args...)}
+}
+
+// Because sets the hidden cause and returns f.
+func (f *Failure[H]) Because(err error) *Failure[H] {
+	f.Error.Err = err
+	return f
+}
+
+// Retryable marks f as worth another try, not before after has passed, and returns f.
+func (f *Failure[H]) Retryable(after time.Duration) *Failure[H] {
+	f.Retry, f.RetryAfter = true, after
+	return f
+}
+
+// Can sets the hint and returns f.
+func (f *Failure[H]) Can(h H) *Failure[H] {
+	f.Hint = h
+	return f
+}
+
+// Final reports whether a failure to fetch an answer says that it will never come: the service knows nothing of it, or what it has is
+// no signature. What is wrong with us (token, account, settings) may be mended meanwhile.
+func (f *Failure[H]) Final() bool {
+	return errors.Is(f.Error, signing.ErrBadAnswer) || f.Kind == signing.KindProvider && !f.Retry
+}
+
+// Lost is a call without a whole answer, where err is outbound.Exchange's. Only a call that may sign leaves the outcome unknown, and only
+// if it went out and was not refused: of a refusal the status is enough. service is what the client reads.
+func Lost[H any](service string, err error, signs bool) *Failure[H] {
+	var l *outbound.LostError
+	if !errors.As(err, &l) {
+		return New[H](signing.KindInternal, "").Because(err)
+	}
+	var open *outbound.OpenError
+	if errors.As(err, &open) {
+		return New[H](signing.KindProvider, "%s has failed lately and is given a rest", service).Because(err).Retryable(open.RetryAfter)
+	}
+	f := New[H](signing.KindProvider, "%s did not answer", service).Because(err).Retryable(0)
+	f.Unknown = signs && l.Sent && !refused(l.Status)
+	return f
+}
+
+// refused reports whether a status says that nothing was done.
+func refused(status int) bool {
+	return status >= 300 && status < 500 || status == http.StatusNotImplemented
+}
+
+// Unreadable is a good status with something behind it that is not the service's own answer.
+func Unreadable[H any](service string, err error, signs bool) *Failure[H] {
+	f := New[H](signing.KindProvider, "%s gave an invalid answer", service).Because(err).Retryable(0)
+	f.Unknown = signs
+	return f
+}
+
+// Unusable is a whole answer of the call that signs, or of the one that fetches, without values that could be signatures.
+func Unusable[H any](service string, err error) *Failure[H] {
+	f := New[H](signing.KindProvider, "%s gave an invalid answer", service).Because(fmt.Errorf("%w: %w", signing.ErrBadAnswer, err))
+	f.Unknown = true
+	return f
+}
+
+// Refused completes f, which is what the provider makes of an answer that is no success: with the answer's Retry-After, whether it may
+// have signed, and the service's own words for the log.
+func Refused[H any](f *Failure[H], a *outbound.Answer, signs bool, code, description string) *Failure[H] {
+	if after := outbound.RetryAfter(a.Header, time.Now()); f.Retry && after > 0 {
+		f.RetryAfter = after
+	}
+	f.Unknown = signs && !refused(a.Status)
+	return f.Because(fmt.Errorf("status %d, error %q: %q", a.Status, Text(code), Text(description)))
+}
+
+// Check refuses a call that the credential cannot make, before anything is sent.
+func Check[H any](c *signing.Credential, call signing.Call) *Failure[H] {
+	if n := len(call.Digests); n < 1 || n > c.MaxBatch {
+		return New[H](signing.KindConfiguration, "a call of %d digests is not between 1 and %d", n, c.MaxBatch)
+	}
+	for _, d := range call.Digests {
+		if len(d) != c.Hash.Size() {
+			return New[H](signing.KindConfiguration, "a digest of %d bytes is not one of the credential's hash", len(d))
+		}
+	}
+	return nil
+}
+
+// maxText bounds what of a service's own words reaches the log.
+const maxText = 200
+
+// Text makes a service's words fit for a log line.
+func Text(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > maxText {
+		s = s[:maxText] + "…"
+	}
+	return s
+}
