@@ -1,0 +1,131 @@
+package audit
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Store is a signing.Store that records what became of every call before it stores it. Everything else it leaves to the store below.
+type Store struct {
+	signing.Store
+	log *Log
+	now func() time.Time
+
+	mu   sync.Mutex
+	open map[string]call // calls of this process, and those that it was told of
+}
+
+// call is one that has no recorded end.
+type call struct {
+	signing.CallRecord
+	told Outcome // what was recorded already; empty = nothing
+}
+
+// NewStore returns a store over another.
+func NewStore(below signing.Store, log *Log) *Store {
+	return &Store{Store: below, log: log, now: log.cfg.Now, open: map[string]call{}}
+}
+
+// BeginCall implements signing.Journal.
+func (s *Store) BeginCall(ctx context.Context, c signing.CallRecord) error {
+	if err := s.Store.BeginCall(ctx, c); err != nil {
+		return err
+	}
+	s.keep(c)
+	return nil
+}
+
+// OpenCalls implements signing.Journal. An earlier process may have begun some of them.
+func (s *Store) OpenCalls(ctx context.Context) ([]signing.CallRecord, error) {
+	calls, err := s.Store.OpenCalls(ctx)
+	for _, c := range calls {
+		s.keep(c)
+	}
+	return calls, err
+}
+
+func (s *Store) keep(c signing.CallRecord) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.open[c.ID]; !ok {
+		s.open[c.ID] = call{CallRecord: c}
+	}
+}
+
+// EndCall implements signing.Journal. KindStorage when the record cannot be written: then nothing is stored.
+func (s *Store) EndCall(ctx context.Context, id string, values [][]byte) error {
+	return s.end(ctx, id, Returned, func() error { return s.Store.EndCall(ctx, id, values) })
+}
+
+// AbandonCall implements signing.Journal. KindStorage when the record cannot be written: then nothing is stored.
+func (s *Store) AbandonCall(ctx context.Context, id string, outcome signing.Outcome) error {
+	return s.end(ctx, id, Outcome(outcome), func() error { return s.Store.AbandonCall(ctx, id, outcome) })
+}
+
+func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func() error) error {
+	s.mu.Lock()
+	c, known := s.open[id]
+	s.mu.Unlock()
+	if known && c.told != outcome { // a write that is repeated is told once
+		records, err := s.records(ctx, c.CallRecord, outcome)
+		if err == nil {
+			err = s.log.Append(records)
+		}
+		if err != nil {
+			return (&signing.Error{Kind: signing.KindStorage, Err: err}).Retryable(0)
+		}
+		s.mu.Lock()
+		c.told = outcome
+		s.open[id] = c
+		s.mu.Unlock()
+	}
+	err := store()
+	if err == nil || errors.Is(err, signing.ErrConflict) { // a conflict: there is no such call any more
+		s.mu.Lock()
+		delete(s.open, id)
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// records says what is known of every digest of a call. An operation that was removed meanwhile is there by its id alone.
+func (s *Store) records(ctx context.Context, c signing.CallRecord, outcome Outcome) ([]Record, error) {
+	records := make([]Record, 0, len(c.Refs))
+	now := s.now().UTC()
+	var op signing.Operation
+	for i := 0; i < len(c.Refs); {
+		run := 1 // documents of one operation, one behind the other, are read together
+		for i+run < len(c.Refs) && c.Refs[i+run].Operation == c.Refs[i].Operation && c.Refs[i+run].Index == c.Refs[i].Index+run {
+			run++
+		}
+		ref := c.Refs[i]
+		if op.ID != ref.Operation {
+			var err error
+			if op, err = s.Operation(ctx, ref.Operation); err != nil && signing.KindOf(err) != signing.KindNotFound {
+				return nil, err
+			}
+			op.ID = ref.Operation
+		}
+		docs, err := s.Documents(ctx, ref.Operation, ref.Index, run)
+		if err != nil && signing.KindOf(err) != signing.KindNotFound {
+			return nil, err
+		}
+		for k := range run {
+			r := Record{
+				Time: now, Call: c.ID, Outcome: outcome, Credential: c.Credential, Certificate: c.Certificate,
+				ClientService: op.ClientService, Operation: int64(ref.Operation), Reference: op.ExternalReference, Document: ref.Index + k,
+			}
+			if k < len(docs) {
+				r.DocumentReference, r.SHA256 = docs[k].ExternalReference, hex.EncodeToString(docs[k].Content.SHA256[:])
+			}
+			records = append(records, r)
+		}
+		i += run
+	}
+	return records, nil
+}

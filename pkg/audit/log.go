@@ -1,0 +1,304 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+)
+
+// Config is what a Log is made of.
+type Config struct {
+	// Folder holds the files. It is made where it is missing, and belongs to one process: the state folder's lock sees to that.
+	Folder string
+	// Keep is how long a file is kept after its day; 0 = for ever.
+	Keep time.Duration
+	Log  logr.Logger
+	Now  func() time.Time // nil = time.Now
+}
+
+// Log appends records. It is safe for concurrent use; records that come together share an fsync.
+type Log struct {
+	cfg Config
+
+	mu      sync.Mutex // guards pending
+	pending *group
+
+	writing sync.Mutex // guards what follows: one group is written at a time
+	file    *os.File
+	name    string // of file
+	day     string
+	size    int64 // of what is durable in it
+	hash    string
+	damaged error // why the file cannot be written any further
+}
+
+// group is what is written together.
+type group struct {
+	records []Record
+	done    bool
+	err     error
+}
+
+// dayForm is the date in a file's name, in UTC.
+const dayForm = "2006-01-02"
+
+// Open goes on where the last process ended. A last line that was written in part is cut off: nobody was told that it is there. A chain that
+// is broken elsewhere is left as it is, and a new file says so.
+func Open(cfg Config) (*Log, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if err := durable.MkdirAll(cfg.Folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make audit folder: %w", err)
+	}
+	l := &Log{cfg: cfg, hash: start}
+	files, err := list(cfg.Folder)
+	if err != nil {
+		return nil, err
+	}
+	for len(files) > 0 {
+		whole, err := l.resume(files[len(files)-1])
+		if whole || err != nil {
+			return l, err
+		}
+		files = files[:len(files)-1]
+	}
+	return l, l.roll("")
+}
+
+// list returns the names of the files, the oldest first.
+func list(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("list audit files: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if _, _, ok := parseName(e.Name()); ok {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names) // the form sorts by day and number
+	return names, nil
+}
+
+func fileName(day string, number int) string { return fmt.Sprintf("audit-%s-%03d.jsonl", day, number) }
+
+func parseName(name string) (day string, number int, ok bool) {
+	text, prefixed := strings.CutPrefix(name, "audit-")
+	if len(text) < len(dayForm) || !prefixed {
+		return "", 0, false
+	}
+	day = text[:len(dayForm)]
+	if _, err := time.Parse(dayForm, day); err != nil {
+		return "", 0, false
+	}
+	if _, err := fmt.Sscanf(text[len(dayForm):], "-%d.jsonl", &number); err != nil {
+		return "", 0, false
+	}
+	return day, number, fileName(day, number) == name
+}
+
+// resume opens the newest file to append to it. One whose first line never was whole is removed: a process died as it made it.
+func (l *Log) resume(name string) (whole bool, err error) {
+	path := filepath.Join(l.cfg.Folder, name)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return false, fmt.Errorf("open audit file: %w", err)
+	}
+	r := readFile(f, nil)
+	if r.lines == 0 && (r.fault == nil || r.torn) {
+		return false, errors.Join(f.Close(), durable.RemoveAll(path))
+	}
+	l.file, l.name, l.size = f, name, r.good
+	l.day, _, _ = parseName(name)
+	if r.lines > 0 {
+		l.hash = r.last
+	}
+	if r.fault == nil || r.torn {
+		return true, l.cut()
+	}
+	l.cfg.Log.Error(r.fault, "the audit record was changed: a new file begins", "file", name, "line", r.lines+1)
+	return true, l.roll(fmt.Sprintf("%s line %d: %v", name, r.lines+1, r.fault))
+}
+
+// cut removes what lies behind the last whole line.
+func (l *Log) cut() error {
+	size, err := l.file.Seek(0, io.SeekEnd)
+	if err == nil && size != l.size {
+		l.cfg.Log.Info("the last audit line was written in part and is cut off", "file", l.name)
+		err = errors.Join(l.file.Truncate(l.size), l.file.Sync())
+	}
+	if err == nil {
+		_, err = l.file.Seek(l.size, io.SeekStart)
+	}
+	if err != nil {
+		return fmt.Errorf("mend audit file: %w", err)
+	}
+	return nil
+}
+
+// roll begins a new file.
+func (l *Log) roll(broken string) error {
+	now := l.cfg.Now().UTC()
+	day := now.Format(dayForm)
+	if l.file != nil {
+		l.cfg.Log.Info("audit file closed", "file", l.name, "hash", l.hash)
+		_ = l.file.Close() // what matters is durable
+		l.file = nil
+	}
+	number := 0
+	if last, n, ok := parseName(l.name); ok && last >= day { // the clock may have been set back
+		day, number = last, n+1
+	}
+	name := fileName(day, number)
+	f, err := os.OpenFile(filepath.Join(l.cfg.Folder, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("make audit file: %w", err)
+	}
+	l.file, l.name, l.day, l.size = f, name, day, 0
+	if err := errors.Join(l.head(broken), durable.SyncDir(l.cfg.Folder)); err != nil {
+		_ = f.Close()
+		_ = os.Remove(f.Name()) // or the next start does
+		l.file = nil
+		return err
+	}
+	l.expire(now)
+	return nil
+}
+
+func (l *Log) head(broken string) error {
+	text, hash, err := line(nil, l.hash, Head{Audit: version, Opened: l.cfg.Now().UTC(), Continues: l.hash, Broken: broken})
+	if err != nil {
+		return err
+	}
+	return l.append(text, hash)
+}
+
+// append makes text durable, or leaves the file as it was.
+func (l *Log) append(text []byte, hash string) error {
+	_, err := l.file.Write(text)
+	if err == nil {
+		err = l.file.Sync()
+	}
+	if err != nil {
+		// Bytes may have got there, and after a failed fsync nobody knows which: back to what is known, in a file that can still be cut.
+		_, seekErr := l.file.Seek(l.size, io.SeekStart)
+		if cutErr := errors.Join(l.file.Truncate(l.size), seekErr); cutErr != nil {
+			l.damaged = cutErr
+		}
+		return fmt.Errorf("write audit record: %w", err)
+	}
+	l.size += int64(len(text))
+	l.hash = hash
+	return nil
+}
+
+// expire removes files whose day is over for long enough.
+func (l *Log) expire(now time.Time) {
+	if l.cfg.Keep <= 0 {
+		return
+	}
+	files, err := list(l.cfg.Folder)
+	if err != nil {
+		l.cfg.Log.Error(err, "old audit files stay")
+		return
+	}
+	for _, name := range files {
+		day, _, _ := parseName(name)
+		ended, err := time.Parse(dayForm, day)
+		if err != nil || name == l.name || now.Sub(ended.AddDate(0, 0, 1)) <= l.cfg.Keep {
+			continue
+		}
+		if err := os.Remove(filepath.Join(l.cfg.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			l.cfg.Log.Error(err, "an old audit file stays", "file", name)
+		}
+	}
+}
+
+// Append makes records durable, in their order. After an error none of them is there.
+func (l *Log) Append(records []Record) error {
+	l.mu.Lock()
+	g := l.pending
+	if g == nil {
+		g = &group{}
+		l.pending = g
+	}
+	g.records = append(g.records, records...)
+	l.mu.Unlock()
+
+	l.writing.Lock() // while it is waited for, others join the group
+	defer l.writing.Unlock()
+	if g.done {
+		return g.err
+	}
+	l.mu.Lock()
+	l.pending = nil
+	l.mu.Unlock()
+	g.done, g.err = true, l.write(g.records)
+	return g.err
+}
+
+func (l *Log) write(records []Record) error {
+	if l.damaged != nil {
+		// Perhaps the disk is well again: what is in the file is read anew, as at a start.
+		if err := l.reopen(); err != nil {
+			return err
+		}
+	}
+	if l.file == nil || l.cfg.Now().UTC().Format(dayForm) > l.day {
+		if err := l.roll(""); err != nil {
+			return err
+		}
+	}
+	var text []byte
+	hash := l.hash
+	for _, r := range records {
+		var err error
+		if text, hash, err = line(text, hash, r); err != nil {
+			return err
+		}
+	}
+	return l.append(text, hash)
+}
+
+func (l *Log) reopen() error {
+	_ = l.file.Close()
+	whole, err := l.resume(l.name)
+	if err != nil {
+		return err
+	}
+	if !whole {
+		l.file = nil // write makes another
+	}
+	l.damaged = nil
+	return nil
+}
+
+// Hash is the last one of the chain: who notes it can tell later that nothing before it was removed.
+func (l *Log) Hash() string {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	return l.hash
+}
+
+// Close ends the log. Nothing is appended any more.
+func (l *Log) Close() error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
+}
