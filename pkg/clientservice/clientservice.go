@@ -15,6 +15,7 @@ type ClientService struct {
 	// Folders of the hot folder, relative to the work folder, cleaned and with a leading slash; empty = none.
 	InputFolder, BackupFolder, OutputFolder string
 
+	CallbackURL          string                // is told of the end of operations; empty = nobody is
 	Provider             string                // names the credential that signs; empty = the proxy's default
 	VisibleSignatureInfo *VisibleSignatureInfo // for files of the hot folder; nil = invisible
 	SignatureInfo        *SignatureInfo        // for files of the hot folder; nil = defaults

@@ -148,3 +148,28 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestDecodeSettings(t *testing.T) {
+	got, err := DecodeSettings("a", []byte(`{"provider": "p", "inputFolder": "/in", "signatureInfo": {"level": "B-T"}}`))
+	want := ClientService{ID: "a", Provider: "p", InputFolder: "/in", SignatureInfo: &SignatureInfo{Level: "B-T"}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("DecodeSettings: %v (-want +got):\n%s", err, diff)
+	}
+	for in, want := range map[string]string{
+		"":                                       "empty",
+		"{":                                      "not JSON",
+		"[]":                                     "want an object",
+		"{} {}":                                  "not JSON",
+		"{\"a\xff\": 1}":                         "not UTF-8",
+		`{"provider": 1}`:                        "provider: want a string",
+		`{"secret": "geheim"}`:                   "secret: unknown key",
+		`{"previousSecret": "x"}`:                "previousSecret: unknown key",
+		`{"Provider": "geheim"}`:                 "do you mean provider?",
+		`{"provider": "geheim", "provider": ""}`: "is there twice",
+	} {
+		_, err := DecodeSettings("a", []byte(in))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
+			t.Errorf("DecodeSettings(%q) = %v, want an error with %q and no value", in, err, want)
+		}
+	}
+}

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"unicode/utf8"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
 // MaxFileBytes bounds a client-services file: thousands of clients, some with an image. (A Kubernetes Secret ends at 1 MiB.)
@@ -56,7 +56,7 @@ func Decode(data []byte) (*Services, error) {
 
 // ReadFile decodes the file at path. Errors of the file system are wrapped, so errors.Is(err, fs.ErrNotExist) works.
 func ReadFile(path string) (*Services, error) {
-	data, err := readBounded(path)
+	data, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -67,14 +67,8 @@ func ReadFile(path string) (*Services, error) {
 	return s, nil
 }
 
-// readBounded reads path up to one byte beyond MaxFileBytes, which is enough for Decode to refuse it.
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read client services: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+func readFile(path string) ([]byte, error) {
+	data, err := secretfile.Bounded(path, MaxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read client services: %w", err)
 	}

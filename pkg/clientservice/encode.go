@@ -15,6 +15,7 @@ type entry struct {
 	BackupFolder         string                `json:"backupFolder,omitempty"`
 	OutputFolder         string                `json:"outputFolder,omitempty"`
 	Provider             string                `json:"provider,omitempty"`
+	CallbackURL          string                `json:"callbackUrl,omitempty"`
 	VisibleSignatureInfo *VisibleSignatureInfo `json:"visibleSignatureInfo,omitempty"`
 	SignatureInfo        *SignatureInfo        `json:"signatureInfo,omitempty"`
 }
@@ -34,7 +35,7 @@ func Encode(s *Services) ([]byte, error) {
 		err := writeJSON(&out, entry{
 			Secret: c.Secret.Reveal(), PreviousSecret: c.PreviousSecret.Reveal(),
 			InputFolder: c.InputFolder, BackupFolder: c.BackupFolder, OutputFolder: c.OutputFolder,
-			Provider: c.Provider, VisibleSignatureInfo: c.VisibleSignatureInfo, SignatureInfo: c.SignatureInfo,
+			Provider: c.Provider, CallbackURL: c.CallbackURL, VisibleSignatureInfo: c.VisibleSignatureInfo, SignatureInfo: c.SignatureInfo,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("encode client services: %w", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 )
 
 // fields binds the JSON names of an object to what takes their values: *string, *Secret, *bool or a nested fields func.
@@ -17,6 +18,7 @@ func (c *ClientService) fields() fields {
 		"backupFolder":   &c.BackupFolder,
 		"outputFolder":   &c.OutputFolder,
 		"provider":       &c.Provider,
+		"callbackUrl":    &c.CallbackURL,
 		"visibleSignatureInfo": func() fields {
 			c.VisibleSignatureInfo = &VisibleSignatureInfo{}
 			return c.VisibleSignatureInfo.fields()
@@ -151,3 +153,25 @@ func (d *entryDecoder) text(name string, data json.RawMessage, target *string) b
 
 // isNull reports whether data is null, which json.Unmarshal takes for "leave as it is".
 func isNull(data json.RawMessage) bool { return bytes.Equal(bytes.TrimSpace(data), []byte("null")) }
+
+// DecodeSettings reads everything of a client service but its secrets from data: one JSON object with the keys of an entry of the
+// file. It is as strict as Decode, and secrets are unknown keys. What it returns has still to be validated, by NewServices.
+func DecodeSettings(id string, data []byte) (ClientService, error) {
+	c := ClientService{ID: id}
+	var m mistakes
+	switch text := syntaxMistake(data); {
+	case len(data) > MaxFileBytes:
+		m.add(id, "", "larger than %d bytes", MaxFileBytes)
+	case !utf8.Valid(data):
+		m.add(id, "", "not UTF-8")
+	case text != "":
+		m.add(id, "", "%s", text)
+	default:
+		known := c.fields()
+		delete(known, "secret")
+		delete(known, "previousSecret")
+		d := entryDecoder{id: id, mistakes: &m}
+		d.object("", data, known)
+	}
+	return c, m.err()
+}

@@ -38,6 +38,9 @@ func validate(c *ClientService, m *mistakes) {
 	if len(c.Provider) > maxTextBytes {
 		m.add(c.ID, "provider", "is longer than %d bytes", maxTextBytes)
 	}
+	if err := CheckCallback(c.CallbackURL); err != nil {
+		m.add(c.ID, "callbackUrl", "%v", err)
+	}
 	if v := c.VisibleSignatureInfo; v != nil {
 		if v.LocationType == "" {
 			m.add(c.ID, "visibleSignatureInfo.locationType", "is missing or empty")

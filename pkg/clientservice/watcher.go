@@ -72,7 +72,7 @@ func (w *Watcher) look() {
 
 // reload brings the file's content into force if it is another than at the last look. An error is returned once for each finding.
 func (w *Watcher) reload() (changed bool, err error) {
-	data, err := readBounded(w.config.Path)
+	data, err := readFile(w.config.Path)
 	found := finding{digest: sha256.Sum256(data)}
 	if err != nil {
 		found = finding{fault: err.Error()}

@@ -1,0 +1,203 @@
+package affinity
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Headers of requests between instances, and of answers.
+const (
+	// InstanceHeader of an answer names the instance that gave it.
+	InstanceHeader = "X-Signstash-Instance"
+	// ForwardedHeader of a request names the instance that forwarded it: it is not forwarded again.
+	ForwardedHeader = "X-Signstash-Forwarded"
+	// TargetHeader of a request is the identity of the instance that it is meant for. Addresses are used again: another one answers
+	// 421 (RFC 9110 15.5.20).
+	TargetHeader = "X-Signstash-Target"
+)
+
+const (
+	// dialTimeout bounds the way to a peer, which is near: a missing one shall not be waited for.
+	dialTimeout = 2 * time.Second
+	// answerTimeout is how long a peer may think before its answer begins, beyond what the request itself allows it to wait.
+	answerTimeout = 5 * time.Second
+	// keyTimeout is how long a peer may think about whether it knows an Idempotency-Key: a client waits behind it.
+	keyTimeout = time.Second
+	// silence bounds a pause in the middle of a peer's answer; pkg/api gives clients as long.
+	silence = 60 * time.Second
+	// maxHeaderBytes bounds what a peer's answer may hold in its head; ours are a tenth of it.
+	maxHeaderBytes = 64 << 10
+	// comeAgain is when a missing instance may be back: a restart takes about as long.
+	comeAgain = 10 * time.Second
+)
+
+// Mode is what becomes of a request for another instance's operation.
+type Mode string
+
+const (
+	Forward  Mode = "forward"  // it is passed on, and the answer passed back
+	Redirect Mode = "redirect" // the client is sent to that instance's endpoint
+	Off      Mode = "off"      // nothing: every instance answers for its own operations alone
+)
+
+// ForwarderConfig is what a Forwarder is made of.
+type ForwarderConfig struct {
+	Mode       Mode
+	Source     Source
+	Ordinal    int         // of this instance
+	Name       string      // of this instance
+	TLS        *tls.Config // for peers; nil = they are spoken to without TLS
+	Log        logr.Logger
+	Registerer prometheus.Registerer // nil = no metrics
+}
+
+// Forwarder asks other instances on behalf of a client: with the client's own authorization, once, streamed. It holds no document
+// and stores nothing. Safe for concurrent use.
+type Forwarder struct {
+	c        ForwarderConfig
+	client   *http.Client
+	scheme   string
+	outcomes *prometheus.CounterVec
+}
+
+// NewForwarder returns a Forwarder. It speaks to nobody yet.
+func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
+	f := &Forwarder{c: c, scheme: "http", outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "signstash_forwards_total", Help: "Questions put to other instances, by outcome: answered, unknown (not theirs), silent.",
+	}, []string{"outcome"})}
+	if c.TLS != nil {
+		f.scheme = "https"
+	}
+	f.client = &http.Client{
+		Transport: &http.Transport{
+			DialContext:     (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			TLSClientConfig: c.TLS, TLSHandshakeTimeout: dialTimeout,
+			// No proxy: peers are on this side of it. No compression: answers are passed on as they are.
+			DisableCompression: true, MaxIdleConnsPerHost: 32, IdleConnTimeout: silence, MaxResponseHeaderBytes: maxHeaderBytes,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if c.Registerer != nil {
+		if err := c.Registerer.Register(f.outcomes); err != nil {
+			return nil, fmt.Errorf("register forwarding metrics: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// Identity is what another instance must ask for in TargetHeader; see Misdirected.
+type Identity string
+
+// Misdirected reports whether a forwarded request is meant for another instance than this one.
+func (i Identity) Misdirected(r *http.Request) bool {
+	target := r.Header.Get(TargetHeader)
+	return target != "" && i != "" && target != string(i)
+}
+
+// Elsewhere reports whether a request that this instance cannot answer may be asked of others.
+func (f *Forwarder) Elsewhere(r *http.Request) bool {
+	return f != nil && f.c.Mode != Off && r.Header.Get(ForwardedHeader) == ""
+}
+
+// Owner returns the instance that holds an operation; nil if there is none, or it is this one. KindBusy if it exists, or did once,
+// and its address is not known.
+func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
+	d, ordinal := f.c.Source.Directory(), id.Ordinal()
+	if ordinal == f.c.Ordinal {
+		return nil, nil
+	}
+	if peer, ok := d.find(ordinal); ok {
+		return &peer, nil
+	}
+	if ordinal < max(d.Ever, d.Expected) {
+		return nil, f.missing(ordinal)
+	}
+	return nil, nil
+}
+
+// missing is the fault of an instance that must be asked and cannot be.
+func (f *Forwarder) missing(ordinal int) error {
+	f.outcomes.WithLabelValues("silent").Inc()
+	return signing.Errorf(signing.KindBusy, "instance %s does not answer", f.nameOf(ordinal)).Retryable(comeAgain)
+}
+
+// nameOf an ordinal, whether it has an address or not: instances of one set are named alike, the ordinal last.
+func (f *Forwarder) nameOf(ordinal int) string {
+	d := f.c.Source.Directory()
+	if p, ok := d.find(ordinal); ok {
+		return p.Name
+	}
+	if prefix, own, ok := cutOrdinal(f.c.Name); ok && own == f.c.Ordinal {
+		return fmt.Sprintf("%s%d", prefix, ordinal)
+	}
+	return fmt.Sprintf("with ordinal %d", ordinal)
+}
+
+// Send passes a request on and the answer back; w has been written to if answered is true. longest is what the request allows the
+// peer to wait before its answer begins. KindBusy names an instance that did not answer, or is not the one that it should be.
+func (f *Forwarder) Send(w http.ResponseWriter, r *http.Request, body io.Reader, to *Published, longest time.Duration) (answered bool, err error) {
+	if f.c.Mode == Redirect {
+		f.redirect(w, r, to)
+		return true, nil
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	resp, err := f.ask(ctx, cancel, outgoing(r, r.URL.RequestURI(), body), to, longest+answerTimeout)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	f.outcomes.WithLabelValues("answered").Inc()
+	return true, relay(w, resp, cancel)
+}
+
+// redirect sends the client to the endpoint of another instance: 307, so that method and body stay (RFC 9110 15.4.8).
+func (f *Forwarder) redirect(w http.ResponseWriter, r *http.Request, to *Published) {
+	w.Header().Set("Location", f.scheme+"://"+to.endpoint().HostPort()+r.URL.RequestURI())
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusTemporaryRedirect)
+}
+
+// ask puts a request to a peer. The answer must begin within limit and be of the instance that was meant.
+func (f *Forwarder) ask(ctx context.Context, cancel func(), q question, to *Published, limit time.Duration) (*http.Response, error) {
+	silent := func(cause error) error {
+		f.outcomes.WithLabelValues("silent").Inc()
+		return signing.Errorf(signing.KindBusy, "instance %s does not answer", to.Name).Because(cause).Retryable(comeAgain)
+	}
+	req, err := http.NewRequestWithContext(ctx, q.method, f.scheme+"://"+to.Internal+q.uri, q.body)
+	if err != nil || to.Internal == "" {
+		return nil, silent(err)
+	}
+	req.Header, req.ContentLength = q.header, q.length
+	req.Header.Set(ForwardedHeader, f.c.Name)
+	if to.Instance != "" {
+		req.Header.Set(TargetHeader, to.Instance)
+	}
+	timer := time.AfterFunc(limit, cancel)
+	if q.body != nil {
+		req.Body = io.NopCloser(&resetting{q.body, timer, limit})
+	}
+	resp, err := f.client.Do(req)
+	timer.Stop()
+	if err != nil {
+		if cause := signing.AsError(err); cause.Kind == signing.KindHungUp || cause.Kind == signing.KindTooLarge {
+			return nil, cause // the client's body, not the peer
+		}
+		return nil, silent(err)
+	}
+	if resp.StatusCode == http.StatusMisdirectedRequest {
+		_ = resp.Body.Close()
+		return nil, silent(fmt.Errorf("%s is the address of another instance by now", to.Internal))
+	}
+	return resp, nil
+}

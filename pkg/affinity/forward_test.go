@@ -1,0 +1,172 @@
+package affinity
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// source is a Source that a test sets.
+type source struct {
+	Fixed
+	directory Directory
+}
+
+func (s source) Directory() Directory { return s.directory }
+
+// forwarderTo returns a forwarder of instance 0 whose peers, from ordinal 1 on, are the handlers.
+func forwarderTo(t *testing.T, peers ...http.HandlerFunc) *Forwarder {
+	t.Helper()
+	d := Directory{Expected: len(peers) + 1, Ever: len(peers) + 1}
+	for i, h := range peers {
+		server := httptest.NewServer(h)
+		t.Cleanup(server.Close)
+		d.Endpoints = append(d.Endpoints, Published{
+			Name: "p-" + string(rune('1'+i)), Ordinal: i + 1, Instance: "uid", Host: "h", Port: 1, Internal: strings.TrimPrefix(server.URL, "http://"),
+		})
+	}
+	f, err := NewForwarder(ForwarderConfig{Mode: Forward, Name: "p-0", Source: source{directory: d}, Log: logr.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.client.CloseIdleConnections)
+	return f
+}
+
+// TestHeaders: what may pass passes, and nothing else, in both directions.
+func TestHeaders(t *testing.T) {
+	var seen *http.Request
+	f := forwarderTo(t, func(w http.ResponseWriter, r *http.Request) {
+		seen = r
+		for _, name := range []string{"Content-Disposition", "Retry-After", InstanceHeader, "Set-Cookie", "X-Secret", "Keep-Alive"} {
+			w.Header().Set(name, "x")
+		}
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.WriteString(w, "body")
+	})
+	r := httptest.NewRequest(http.MethodDelete, "/a%2Fb?x=%20y", nil)
+	for _, name := range []string{"Authorization", "Accept", "Traceparent", "Cookie", "Connection", "X-Forwarded-For", "Upgrade", TargetHeader} {
+		r.Header.Set(name, "x")
+	}
+	w := httptest.NewRecorder()
+	peer, err := f.Owner(1024 + 1)
+	if err != nil || peer == nil {
+		t.Fatal(peer, err)
+	}
+	if answered, err := f.Send(w, r, nil, peer, 0); !answered || err != nil {
+		t.Fatalf("Send = %v, %v", answered, err)
+	}
+	if seen.Method != http.MethodDelete || seen.RequestURI != "/a%2Fb?x=%20y" {
+		t.Errorf("the peer was asked %s %s", seen.Method, seen.RequestURI)
+	}
+	for name, want := range map[string]string{
+		"Authorization": "x", "Accept": "x", "Traceparent": "x", ForwardedHeader: "p-0", TargetHeader: "uid",
+		"Cookie": "", "X-Forwarded-For": "", "Upgrade": "",
+	} {
+		if got := seen.Header.Get(name); got != want {
+			t.Errorf("the peer got %s: %q, want %q", name, got, want)
+		}
+	}
+	for name, want := range map[string]string{"Content-Disposition": "x", "Retry-After": "x", InstanceHeader: "x", "Set-Cookie": "", "X-Secret": "", "Keep-Alive": ""} {
+		if got := w.Header().Get(name); got != want {
+			t.Errorf("the client got %s: %q, want %q", name, got, want)
+		}
+	}
+	if w.Code != http.StatusTeapot || w.Body.String() != "body" {
+		t.Errorf("the client got %d %q", w.Code, w.Body)
+	}
+}
+
+// TestSilentPeers: whatever a peer does that is no answer names it, and tells nothing of the inside.
+func TestSilentPeers(t *testing.T) {
+	for name, peer := range map[string]http.HandlerFunc{
+		"cut":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"misdirected": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMisdirectedRequest) },
+		"huge head": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", strings.Repeat("x", 2*maxHeaderBytes))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := forwarderTo(t, peer)
+			owner, _ := f.Owner(1)
+			w := httptest.NewRecorder()
+			answered, err := f.Send(w, httptest.NewRequest(http.MethodGet, "/", nil), nil, owner, 0)
+			e := signing.AsError(err)
+			if answered || err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer" || e.RetryAfter == 0 {
+				t.Errorf("Send = %v, %v, want KindBusy that names p-1", answered, err)
+			}
+			if answered, err := f.Search(w, httptest.NewRequest(http.MethodGet, "/", nil), 0); answered || signing.KindOf(err) != signing.KindBusy {
+				t.Errorf("Search = %v, %v, want KindBusy", answered, err)
+			}
+		})
+	}
+}
+
+// TestAnswerThatBreaksOff: a body that ends early must not look complete.
+func TestAnswerThatBreaksOff(t *testing.T) {
+	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	owner, _ := f.Owner(1)
+	if answered, err := f.Send(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), nil, owner, 0); !answered || err == nil {
+		t.Errorf("Send = %v, %v, want an error after the answer began", answered, err)
+	}
+}
+
+// TestSearch: the first that knows answers; all must have said no before something is unknown.
+func TestSearch(t *testing.T) {
+	no := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
+	yes := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "found") }
+	full := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	for _, test := range []struct {
+		name  string
+		peers []http.HandlerFunc
+		found bool
+		kind  signing.Kind
+	}{
+		{"one knows", []http.HandlerFunc{no, yes, no}, true, ""},
+		{"one knows, others are silent", []http.HandlerFunc{cut, full, yes}, true, ""},
+		{"none knows", []http.HandlerFunc{no, no}, false, ""},
+		{"one is full", []http.HandlerFunc{no, full}, false, signing.KindBusy},
+		{"one is cut off", []http.HandlerFunc{cut, no}, false, signing.KindBusy},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			found, err := forwarderTo(t, test.peers...).Search(w, httptest.NewRequest(http.MethodGet, "/", nil), 0)
+			if found != test.found || (err != nil) != (test.kind != "") || err != nil && signing.KindOf(err) != test.kind {
+				t.Errorf("Search = %v, %v, want %v and kind %q", found, err, test.found, test.kind)
+			}
+			if found && w.Body.String() != "found" {
+				t.Errorf("the client got %q", w.Body)
+			}
+		})
+	}
+}
+
+// TestBodyFaultIsTheClients: a client that hangs up in the middle of its body is no silent peer.
+func TestBodyFaultIsTheClients(t *testing.T) {
+	f := forwarderTo(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	owner, _ := f.Owner(1)
+	r := httptest.NewRequest(http.MethodPost, "/", nil).WithContext(context.Background())
+	body := io.MultiReader(strings.NewReader("half"), fault{})
+	if _, err := f.Send(httptest.NewRecorder(), r, body, owner, 0); signing.KindOf(err) != signing.KindHungUp {
+		t.Errorf("Send = %v, want KindHungUp", err)
+	}
+}
+
+type fault struct{}
+
+func (fault) Read([]byte) (int, error) {
+	return 0, signing.Errorf(signing.KindHungUp, "the body ended early")
+}

@@ -1,0 +1,133 @@
+package affinity
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// maxSmallAnswer bounds the answer to a question for an Idempotency-Key: a number.
+const maxSmallAnswer = 64 << 10
+
+// expected are the other instances that must have answered before something is unknown; those without an address have none.
+func (f *Forwarder) expected() []Published {
+	d := f.c.Source.Directory()
+	var peers []Published
+	for ordinal := range d.Expected {
+		if ordinal == f.c.Ordinal {
+			continue
+		}
+		peer, ok := d.find(ordinal)
+		if !ok {
+			peer = Published{Name: f.nameOf(ordinal), Ordinal: ordinal}
+		}
+		peers = append(peers, peer)
+	}
+	// One that is being scaled down is not expected any more, and may still answer.
+	for _, peer := range d.Endpoints {
+		if peer.Ordinal >= d.Expected && peer.Ordinal != f.c.Ordinal {
+			peers = append(peers, peer)
+		}
+	}
+	return peers
+}
+
+// reply is what one peer said: an answer to be passed on, no (both nil), or nothing (err).
+type reply struct {
+	peer   *Published
+	resp   *http.Response
+	cancel func()
+	err    error
+}
+
+// Search asks all expected instances at once and passes the first answer on that is not 404; answered is then true. All said no:
+// false and nil. KindBusy names one that was silent while no other knew.
+func (f *Forwarder) Search(w http.ResponseWriter, r *http.Request, longest time.Duration) (answered bool, err error) {
+	found, err := f.askAll(r.Context(), outgoing(r, r.URL.RequestURI(), nil), longest+answerTimeout)
+	if found == nil {
+		return false, err
+	}
+	defer found.cancel()
+	defer func() { _ = found.resp.Body.Close() }()
+	f.outcomes.WithLabelValues("answered").Inc()
+	if f.c.Mode == Redirect {
+		f.redirect(w, r, found.peer)
+		return true, nil
+	}
+	return true, relay(w, found.resp, found.cancel)
+}
+
+// KeyOwner returns the instance that knows an Idempotency-Key; nil if none does. uri is the question. KindBusy if one of the
+// expected did not answer in time, or is reading a request with that key: nothing may be signed then.
+func (f *Forwarder) KeyOwner(r *http.Request, uri string) (*Published, error) {
+	q := outgoing(r, uri, nil)
+	q.method = http.MethodGet
+	q.header.Del("Content-Type")
+	found, err := f.askAll(r.Context(), q, keyTimeout)
+	if found == nil {
+		return nil, err
+	}
+	defer found.cancel()
+	_, _ = io.CopyN(io.Discard, found.resp.Body, maxSmallAnswer) // so that the connection can be used again
+	_ = found.resp.Body.Close()
+	return found.peer, nil
+}
+
+// askAll puts a question to all expected instances and returns the first answer that is a success; nil and an error that names a
+// silent instance if there is none and one was silent.
+func (f *Forwarder) askAll(ctx context.Context, q question, limit time.Duration) (*reply, error) {
+	peers := f.expected()
+	replies := make(chan reply, len(peers))
+	for i := range peers {
+		one := q
+		one.header = q.header.Clone()
+		asked, cancel := context.WithCancel(ctx)
+		go func() { replies <- f.askOne(asked, cancel, one, &peers[i], limit) }()
+	}
+	var silent error
+	for n := range peers {
+		switch got := <-replies; {
+		case got.resp != nil:
+			go discard(replies, len(peers)-n-1)
+			return &got, nil
+		case got.err != nil && (silent == nil || signing.KindOf(silent) == signing.KindBusy):
+			silent = got.err
+		}
+	}
+	return nil, silent
+}
+
+// askOne turns a peer's answer into a reply. A peer that answers anything but a success or 404 has not said no.
+func (f *Forwarder) askOne(ctx context.Context, cancel func(), q question, peer *Published, limit time.Duration) reply {
+	resp, err := f.ask(ctx, cancel, q, peer, limit)
+	if err == nil && resp.StatusCode < http.StatusBadRequest {
+		return reply{peer: peer, resp: resp, cancel: cancel}
+	}
+	defer cancel()
+	if err != nil {
+		return reply{err: err}
+	}
+	_, _ = io.CopyN(io.Discard, resp.Body, maxSmallAnswer)
+	_ = resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		f.outcomes.WithLabelValues("unknown").Inc()
+		return reply{}
+	}
+	f.outcomes.WithLabelValues("silent").Inc()
+	cause := fmt.Errorf("it answered with status %d", resp.StatusCode)
+	return reply{err: signing.Errorf(signing.KindBusy, "instance %s cannot say", peer.Name).Because(cause).Retryable(comeAgain)}
+}
+
+// discard ends the answers that nobody waits for.
+func discard(replies <-chan reply, n int) {
+	for range n {
+		if late := <-replies; late.resp != nil {
+			late.cancel()
+			_ = late.resp.Body.Close()
+		}
+	}
+}

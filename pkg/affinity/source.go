@@ -1,0 +1,177 @@
+package affinity
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/filewatch"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
+)
+
+// Source is what an instance knows of itself and of the others at this moment. Implementations are safe for concurrent use.
+type Source interface {
+	// Endpoint is where clients reach this instance. Until that is known, known is false and the endpoint the best guess.
+	Endpoint() (e Endpoint, known bool)
+	// Directory is who else is there; it is not to be changed.
+	Directory() Directory
+}
+
+// Fixed is the Source of an instance whose endpoint never changes and that has no peers.
+type Fixed Endpoint
+
+// Endpoint implements Source.
+func (f Fixed) Endpoint() (Endpoint, bool) { return Endpoint(f), true }
+
+// Directory implements Source.
+func (f Fixed) Directory() Directory { return Directory{} }
+
+// FilesConfig is what Files are made of.
+type FilesConfig struct {
+	EndpointFile string   // holds this instance's Published once the controller has set it; empty = Guess is right
+	PeersFile    string   // holds the Directory; empty = no peers
+	Instance     string   // identity of this run (the pod's UID): an endpoint of another one is stale; empty = any will do
+	Guess        Endpoint // what Resolve found
+	Log          logr.Logger
+	Registerer   prometheus.Registerer // nil = no metrics
+}
+
+// Files is the Source that mounted files make. A version that cannot be read is refused: error in the log and in the metrics, and the
+// last good one stays. A file that is missing or empty is one that nobody has written yet.
+type Files struct {
+	c         FilesConfig
+	endpoint  atomic.Pointer[Endpoint] // nil until known
+	directory atomic.Pointer[Directory]
+	faults    *prometheus.CounterVec
+	seen      map[string]string // by path: what the last look found; used by NewFiles, then by Start alone
+}
+
+// NewFiles reads the files as they are now. Nothing that they hold keeps it from being made.
+func NewFiles(c FilesConfig) (*Files, error) {
+	f := &Files{c: c, seen: make(map[string]string), faults: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "signstash_affinity_file_faults_total", Help: "Versions of the endpoint file and the peers file that were refused, by file.",
+	}, []string{"file"})}
+	f.directory.Store(&Directory{})
+	if c.EndpointFile == "" {
+		f.endpoint.Store(&c.Guess)
+	}
+	if c.Registerer != nil {
+		peers := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "signstash_peers", Help: "Other instances whose address is known.",
+		}, func() float64 { return float64(f.peers()) })
+		known := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "signstash_endpoint_known", Help: "1 once this instance knows the address that its async answers name.",
+		}, func() float64 {
+			if f.endpoint.Load() == nil {
+				return 0
+			}
+			return 1
+		})
+		if err := errors.Join(c.Registerer.Register(f.faults), c.Registerer.Register(peers), c.Registerer.Register(known)); err != nil {
+			return nil, fmt.Errorf("register affinity metrics: %w", err)
+		}
+	}
+	f.look()
+	return f, nil
+}
+
+func (f *Files) peers() (n int) {
+	for _, e := range f.directory.Load().Endpoints {
+		if e.Ordinal != f.c.Guess.Ordinal {
+			n++
+		}
+	}
+	return n
+}
+
+// Endpoint implements Source.
+func (f *Files) Endpoint() (Endpoint, bool) {
+	if e := f.endpoint.Load(); e != nil {
+		return *e, true
+	}
+	return f.c.Guess, false
+}
+
+// Directory implements Source.
+func (f *Files) Directory() Directory { return *f.directory.Load() }
+
+// Start reads the files again whenever they change, until ctx is done, and then returns nil.
+func (f *Files) Start(ctx context.Context) error {
+	var paths []string
+	for _, p := range []string{f.c.EndpointFile, f.c.PeersFile} {
+		if p != "" {
+			paths = append(paths, p)
+		}
+	}
+	if len(paths) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	return filewatch.Run(ctx, filewatch.Config{Paths: paths, Log: f.c.Log}, f.look)
+}
+
+func (f *Files) look() {
+	f.read("endpoint", f.c.EndpointFile, f.useEndpoint)
+	f.read("peers", f.c.PeersFile, f.useDirectory)
+}
+
+// read hands the content of a file to use if it is another than at the last look.
+func (f *Files) read(name, path string, use func([]byte) error) {
+	if path == "" {
+		return
+	}
+	data, err := secretfile.Bounded(path, maxFileBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		data, err = nil, nil
+	}
+	found := string(data)
+	if err != nil {
+		found = "cannot be read: " + err.Error()
+	}
+	if last, looked := f.seen[path]; looked && last == found {
+		return
+	}
+	f.seen[path] = found
+	if err == nil && len(bytes.TrimSpace(data)) > 0 {
+		err = use(data)
+	}
+	if err != nil {
+		f.faults.WithLabelValues(name).Inc()
+		f.c.Log.Error(err, "affinity file refused; the last good version stays in force", "path", path)
+	}
+}
+
+func (f *Files) useEndpoint(data []byte) error {
+	p, err := DecodePublished(data)
+	if err != nil {
+		return err
+	}
+	if f.c.Instance != "" && p.Instance != f.c.Instance {
+		f.c.Log.Info("the endpoint file is of an earlier run of this instance; waiting for a new one", "path", f.c.EndpointFile)
+		return nil
+	}
+	if p.Ordinal != f.c.Guess.Ordinal {
+		return fmt.Errorf("it is of ordinal %d, and this instance is %d", p.Ordinal, f.c.Guess.Ordinal)
+	}
+	e := p.endpoint()
+	e.Name = f.c.Guess.Name
+	f.endpoint.Store(&e)
+	f.c.Log.Info("endpoint published", "endpoint", e.HostPort())
+	return nil
+}
+
+func (f *Files) useDirectory(data []byte) error {
+	d, err := DecodeDirectory(data)
+	if err != nil {
+		return err
+	}
+	f.directory.Store(&d)
+	f.c.Log.Info("peers read", "expected", d.Expected, "known", len(d.Endpoints))
+	return nil
+}

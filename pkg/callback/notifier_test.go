@@ -1,0 +1,190 @@
+package callback_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr/testr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/pipenet"
+	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+)
+
+// queue is a callback.Queue in memory.
+type queue struct {
+	mu    sync.Mutex
+	list  map[signing.ID]*store.Callback
+	ended []signing.ID
+	fault error
+}
+
+func (q *queue) Callbacks(_ context.Context, limit int) ([]store.Callback, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var all []store.Callback
+	for _, c := range q.list {
+		all = append(all, *c)
+	}
+	slices.SortFunc(all, func(a, b store.Callback) int { return a.Next.Compare(b.Next) })
+	return all[:min(limit, len(all))], q.fault
+}
+
+func (q *queue) CallbackEnded(_ context.Context, id signing.ID) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.list, id)
+	q.ended = append(q.ended, id)
+	return nil
+}
+
+func (q *queue) CallbackFailed(_ context.Context, id signing.ID, next time.Time) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.list[id].Tries++
+	q.list[id].Next = next
+	return nil
+}
+
+func (q *queue) Operation(_ context.Context, id signing.ID) (signing.Operation, error) {
+	if id == 404 {
+		return signing.Operation{}, signing.Errorf(signing.KindNotFound, "no such operation")
+	}
+	op := signing.Operation{ID: id, ClientService: "erp", ExternalReference: "r", Status: signing.StatusExecuted, Callback: "http://receiver.invalid/ended"}
+	if id == 403 {
+		op.ClientService = "gone"
+	}
+	return op, nil
+}
+
+func (q *queue) left() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.list)
+}
+
+// run runs a notifier over a queue on a fake clock; answer gives the status of each call.
+func run(t *testing.T, ids []signing.ID, answer func(call int) int, test func(q *queue, n *callback.Notifier, calls func() []time.Duration)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{list: map[signing.ID]*store.Callback{}}
+		start := time.Now()
+		for _, id := range ids {
+			q.list[id] = &store.Callback{Operation: id, Next: start}
+		}
+		var mu sync.Mutex
+		var at []time.Duration
+		client, stop := pipenet.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // else the end of the connection is not seen
+			mu.Lock()
+			at = append(at, time.Since(start))
+			n := len(at)
+			mu.Unlock()
+			status := answer(n)
+			if status == 0 { // never
+				<-r.Context().Done()
+				return
+			}
+			w.WriteHeader(status)
+		}))
+		defer stop()
+		n := callback.New(callback.Config{
+			Queue: q, HTTP: client, Timeout: 10 * time.Second, Log: testr.New(t), Registerer: prometheus.NewRegistry(),
+			Secret:   func(id string) (string, bool) { return "secret", id == "erp" },
+			Endpoint: func() (string, int) { return "proxy-0.example.org", 8080 },
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { _ = n.Run(ctx); close(done) }()
+		test(q, n, func() []time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(at)
+		})
+		cancel()
+		<-done
+	})
+}
+
+func always(status int) func(int) int { return func(int) int { return status } }
+
+// TestMade: what is due is made at once, and made once.
+func TestMade(t *testing.T) {
+	run(t, []signing.ID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, always(204), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+		time.Sleep(time.Hour)
+		if got := calls(); len(got) != 10 || q.left() != 0 || slices.Max(got) > time.Second {
+			t.Errorf("calls at %v, %d left", got, q.left())
+		}
+	})
+}
+
+// TestRepeated: a receiver that fails is called again, further and further apart, until it takes it.
+func TestRepeated(t *testing.T) {
+	statuses := []int{500, 503, 301, 404, 0, 200}
+	run(t, []signing.ID{1}, func(call int) int { return statuses[call-1] }, func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+		time.Sleep(time.Hour)
+		got := calls()
+		if len(got) != len(statuses) || q.left() != 0 {
+			t.Fatalf("calls at %v, %d left", got, q.left())
+		}
+		for i, least := range []time.Duration{10, 20, 40, 80, 160} {
+			if gap := got[i+1] - got[i]; gap < least*time.Second || gap > (least+16)*time.Second { // looked at every 5 s; one took 10 s
+				t.Errorf("call %d came %v after the one before, want about %d s", i+2, gap, least)
+			}
+		}
+	})
+}
+
+// TestGivenUp: a receiver that is down for good is called for about a day; one that says 410, and what nobody could check, at most once.
+func TestGivenUp(t *testing.T) {
+	run(t, []signing.ID{1}, always(500), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+		time.Sleep(72 * time.Hour)
+		if got := calls(); len(got) != 32 || q.left() != 0 || got[31] < 20*time.Hour || got[31] > 30*time.Hour {
+			t.Errorf("%d calls, the last after %v, %d left", len(got), got[len(got)-1], q.left())
+		}
+	})
+	for id, want := range map[signing.ID]int{1: 1, 403: 0, 404: 0} {
+		run(t, []signing.ID{id}, always(410), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+			time.Sleep(time.Hour)
+			if got := calls(); len(got) != want || q.left() != 0 {
+				t.Errorf("operation %d: calls at %v, %d left", id, got, q.left())
+			}
+		})
+	}
+}
+
+// TestWake: what comes while nothing is due is made at once when somebody says so; a queue that cannot be read is read again.
+func TestWake(t *testing.T) {
+	run(t, nil, always(200), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+		q.mu.Lock()
+		q.fault = errors.New("disk")
+		q.mu.Unlock()
+		time.Sleep(time.Minute + time.Second)
+		q.mu.Lock()
+		q.fault = nil
+		q.list[1] = &store.Callback{Operation: 1, Next: time.Now()}
+		q.mu.Unlock()
+		n.Wake()
+		synctest.Wait()
+		if got := calls(); len(got) != 1 || got[0] != time.Minute+time.Second {
+			t.Errorf("calls at %v", got)
+		}
+	})
+}
+
+// TestSign has a value that another program has worked out: printf '1700000000.{}' | openssl dgst -sha256 -hmac secret.
+func TestSign(t *testing.T) {
+	const want = "t=1700000000,v1="
+	if got := callback.Sign("secret", time.Unix(1700000000, 0), []byte("{}")); got != want+"b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163" {
+		t.Errorf("Sign = %s", got)
+	}
+}

@@ -1,0 +1,198 @@
+package status
+
+import (
+	"bytes"
+	"context"
+	_ "embed" // the template
+	"fmt"
+	"html/template"
+	"math"
+	"net/http"
+	"time"
+)
+
+// Snapshot is what the page shows.
+type Snapshot struct {
+	Version  string
+	Instance string
+	Ordinal  int
+	Endpoint string // host:port that clients are told; empty = not known yet
+	Ready    string // what /readyz says
+	Started  time.Time
+
+	Credentials  []Credential
+	Certificates []Certificate // beside those of credentials
+
+	QueuedDocuments  int
+	ActiveOperations int
+	OldestQueued     time.Duration
+
+	Signatures []Count // of digests, since the state folder was made
+
+	StoredOperations                                   int64
+	StoredBytes, UploadBytes, MetadataBytes, FreeBytes int64
+
+	Recent []Operation // the newest first
+	// ShowReferences says whether external references may be seen: they may be numbers of invoices.
+	ShowReferences bool
+
+	Faults []string // what could not be read for this page
+}
+
+// Credential is a key that signs.
+type Credential struct {
+	Name        string
+	Algorithm   string
+	Subject     string // of the certificate
+	NotAfter    time.Time
+	LastGood    time.Time // zero = never since the start
+	LastFailure time.Time
+	Outcome     string // of the last failure: refused or unknown; or why the credential cannot be read
+}
+
+// Healthy says that nothing failed since the last success.
+func (c Credential) Healthy() bool { return !c.LastFailure.After(c.LastGood) }
+
+// Certificate is one that ends some day.
+type Certificate struct {
+	Use      string
+	NotAfter time.Time
+}
+
+// Count is a number with its name.
+type Count struct {
+	Name  string
+	Value int64
+}
+
+// Operation is one of the last operations.
+type Operation struct {
+	ID               int64
+	ClientService    string
+	Reference        string // empty unless Snapshot.ShowReferences
+	Status           string
+	Documents, Ended int
+	Created          time.Time
+	EndedAt          time.Time // zero = not yet
+}
+
+// Progress is how much has ended, in percent.
+func (o Operation) Progress() int {
+	if o.Documents == 0 {
+		return 0
+	}
+	return o.Ended * 100 / o.Documents
+}
+
+//go:embed page.html
+var text string
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"bytes": bytesText, "ago": func(t time.Time) string { return "" }, "utc": utc, "duration": durationText, "days": func(time.Time) int { return 0 },
+	"soon": func(time.Time) string { return "" },
+}).Parse(text))
+
+// policy lets the page have its own style and nothing else, from nowhere.
+const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// snapshotTimeout bounds the reading behind a page: a browser that waits longer shows nothing of a sick disk.
+const snapshotTimeout = 5 * time.Second
+
+// Handler serves the page of what snapshot returns. now is the clock.
+func Handler(snapshot func(context.Context) Snapshot, now func() time.Time) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), snapshotTimeout)
+		defer cancel()
+		out, err := Render(snapshot(ctx), now())
+		if err != nil {
+			http.Error(w, "the page cannot be made", http.StatusInternalServerError)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		_, _ = w.Write(out) // who went away needs no answer
+	})
+}
+
+// Render makes the page of a moment.
+func Render(s Snapshot, now time.Time) ([]byte, error) {
+	p, err := page.Clone()
+	if err != nil {
+		return nil, err
+	}
+	p.Funcs(template.FuncMap{
+		"ago":  func(t time.Time) string { return ago(now, t) },
+		"days": func(t time.Time) int { return daysLeft(now, t) },
+		"soon": func(t time.Time) string { return urgency(daysLeft(now, t)) },
+	})
+	var out bytes.Buffer
+	err = p.Execute(&out, struct {
+		Snapshot
+		Now time.Time
+	}{s, now})
+	return out.Bytes(), err
+}
+
+// Limits of what a certificate's last days are called; a qualified one takes weeks to renew.
+const (
+	urgentDays = 7
+	soonDays   = 30
+)
+
+func urgency(days int) string {
+	switch {
+	case days < urgentDays:
+		return "bad"
+	case days < soonDays:
+		return "warn"
+	}
+	return "good"
+}
+
+func daysLeft(now, end time.Time) int { return int(math.Floor(end.Sub(now).Hours() / 24)) }
+
+func utc(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+func ago(now, t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return durationText(now.Sub(t)) + " ago"
+}
+
+// durationText is one or two units: 42 s, 3 min, 5 h 10 min, 12 d.
+func durationText(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d d", int(d.Hours())/24)
+}
+
+func bytesText(n int64) string {
+	units := []string{"KiB", "MiB", "GiB", "TiB"}
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v := float64(n)
+	for _, unit := range units {
+		v /= 1024
+		if v < 1024 || unit == units[len(units)-1] {
+			return fmt.Sprintf("%.1f %s", v, unit)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,80 @@
+package status_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/status"
+)
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func snapshot() status.Snapshot {
+	return status.Snapshot{
+		Version: "1.2.3", Instance: "proxy-1", Ordinal: 1, Endpoint: "sign-1.example.org:443", Ready: "ready", Started: now.Add(-90 * time.Minute),
+		Credentials: []status.Credential{
+			{Name: "seal", Algorithm: "RSA", Subject: "CN=Seal", NotAfter: now.Add(100 * 24 * time.Hour), LastGood: now.Add(-time.Second)},
+			{Name: "old", NotAfter: now.Add(3 * 24 * time.Hour), LastFailure: now.Add(-time.Minute), Outcome: "unknown"},
+		},
+		Certificates:    []status.Certificate{{Use: "REST port", NotAfter: now.Add(20 * 24 * time.Hour)}},
+		QueuedDocuments: 7, OldestQueued: 42 * time.Second, Signatures: []status.Count{{Name: "returned", Value: 99}}, FreeBytes: 5 << 30,
+		Recent: []status.Operation{
+			{ID: 4711, ClientService: "<script>alert(1)</script>", Reference: "FT 2026/1", Status: "PENDING_EXECUTION", Documents: 8, Ended: 2, Created: now},
+		},
+	}
+}
+
+// TestRender: what is there is shown, what is urgent is marked, and nothing of a client's is taken for HTML.
+func TestRender(t *testing.T) {
+	out, err := status.Render(snapshot(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(out)
+	for _, want := range []string{
+		"signstash-proxy 1.2.3", "proxy-1 (ordinal 1)", "sign-1.example.org:443", `class="good">ready`, "1 h 30 min ago", ">100<", `"n bad">3<`, `"n warn">20<`,
+		"1 min ago: unknown", "<dt>Documents waiting</dt><dd>7</dd>", "42 s", "<dt>returned</dt><dd>99</dd>", "5.0 GiB", "25 %", "&lt;script&gt;",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	for _, never := range []string{"<script", "FT 2026/1", "http://", "https://", "url(", "src="} {
+		if strings.Contains(page, never) {
+			t.Errorf("the page has %q", never)
+		}
+	}
+	s := snapshot()
+	s.ShowReferences = true
+	if out, err := status.Render(s, now); err != nil || !strings.Contains(string(out), "FT 2026/1") {
+		t.Errorf("references are not shown where they may be: %v", err)
+	}
+}
+
+// TestEmpty: a proxy that has just started has a page.
+func TestEmpty(t *testing.T) {
+	out, err := status.Render(status.Snapshot{Ready: "starting", Faults: []string{"the store cannot be read"}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"not known yet", `class="bad">starting`, "None was used yet.", "None yet.", "the store cannot be read"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+}
+
+// TestHandler: no browser keeps the page, takes it for something else or loads anything for it.
+func TestHandler(t *testing.T) {
+	w := httptest.NewRecorder()
+	status.Handler(func(context.Context) status.Snapshot { return snapshot() }, func() time.Time { return now }).
+		ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != http.StatusOK || w.Header().Get("Cache-Control") != "no-store" ||
+		!strings.HasPrefix(w.Header().Get("Content-Security-Policy"), "default-src 'none'; style-src 'unsafe-inline'") {
+		t.Errorf("answer is %d with %v", w.Code, w.Header())
+	}
+}
