@@ -14,7 +14,7 @@ import (
 // calls are the clients for everything that leaves the proxy. They share settings, not connections or breakers: a timestamp
 // authority on the signing service's host must not stop signatures.
 type calls struct {
-	remote, timestamp, revocation, token *http.Client
+	remote, timestamp, revocation, token, callback *http.Client
 }
 
 // openCalls makes the clients from the settings for outgoing calls.
@@ -26,7 +26,7 @@ func (p *proxy) openCalls() error {
 		purpose string
 		client  **http.Client
 	}{
-		{"signing", &made.remote}, {"timestamp", &made.timestamp}, {"revocation", &made.revocation}, {"token", &made.token},
+		{"signing", &made.remote}, {"timestamp", &made.timestamp}, {"revocation", &made.revocation}, {"token", &made.token}, {"callback", &made.callback},
 	} {
 		log := p.log.WithName("outbound").WithValues("purpose", c.purpose)
 		cfg := outbound.Config{
@@ -37,14 +37,17 @@ func (p *proxy) openCalls() error {
 				m.breaks.WithLabelValues(c.purpose, string(s)).Inc()
 			}},
 		}
-		if c.client == &made.revocation {
+		switch c.client { // whose addresses others choose
+		case &made.revocation:
 			cfg.Control = revocation.OnlyPublic(p.cfg.Revocation.AllowPrivate)
+		case &made.callback:
+			cfg.Control = revocation.OnlyPublic(p.cfg.Callback.AllowPrivate)
 		}
 		client, err := outbound.New(cfg)
 		if err != nil {
 			return err
 		}
-		client.Transport = &measured{next: client.Transport, took: m.took.MustCurryWith(prometheus.Labels{"purpose": c.purpose})}
+		client.Transport = &measured{next: p.tracing.transport(client.Transport, c.purpose), took: m.took.MustCurryWith(prometheus.Labels{"purpose": c.purpose})}
 		*c.client = client
 	}
 	p.calls = made
@@ -61,7 +64,7 @@ func newCallMetrics(r prometheus.Registerer) *callMetrics {
 	m := &callMetrics{
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "signstash_outbound_request_duration_seconds",
-			Help:    "Outgoing HTTP requests until the head of their answer, by purpose (signing, timestamp, revocation, token) and status; none = no answer.",
+			Help:    "Outgoing HTTP requests until the head of their answer, by purpose (signing, timestamp, revocation, token, callback) and status; none = no answer.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
 		}, []string{"purpose", "status"}),
 		breaks: prometheus.NewCounterVec(prometheus.CounterOpts{

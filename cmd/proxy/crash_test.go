@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
@@ -170,6 +172,34 @@ func wantAccounted(t *testing.T, remote *remoteSide, p *testProxy, before int64)
 	t.Logf("%d signatures made, counters %v", made, n)
 	if made > n["returned"]+n["unknown"] {
 		t.Errorf("%d signatures made, but only %d delivered and %d unknown", made, n["returned"], n["unknown"])
+	}
+	wantAudited(t, p, n)
+}
+
+// wantAudited holds the audit record against the store's counters: of a call that is there twice, the later end counts.
+func wantAudited(t *testing.T, p *testProxy, counted map[string]int64) {
+	t.Helper()
+	ends := map[string]audit.Outcome{}
+	r, err := audit.Verify(filepath.Join(p.o.State, "audit"), func(_ string, r *audit.Record) {
+		if r == nil {
+			return
+		}
+		ends[fmt.Sprint(r.Call, " ", r.Operation, " ", r.Document)] = r.Outcome
+		if r.SHA256 == "" || r.Reference == "" || r.DocumentReference == "" || r.Certificate == "" || r.ClientService == "" {
+			t.Errorf("audit record %+v is not whole", r)
+		}
+	})
+	if err != nil || len(r.Faults) > 0 || r.Torn {
+		t.Errorf("audit: %+v, %v", r, err)
+	}
+	got := map[string]int64{}
+	for _, outcome := range ends {
+		got[string(outcome)]++
+	}
+	for _, outcome := range []string{"returned", "unknown", "refused"} {
+		if got[outcome] != counted[outcome] {
+			t.Errorf("audit says %d %s, the counters %d", got[outcome], outcome, counted[outcome])
+		}
 	}
 }
 

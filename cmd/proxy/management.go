@@ -9,16 +9,19 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
 
 // checkTimeout bounds the write that a readiness probe makes: kubelets wait one second by default.
 const checkTimeout = 900 * time.Millisecond
 
-// managementServer serves probes and metrics, on a port of their own since they have no authentication.
+// managementServer serves probes, metrics and the status page, on a port of their own since they have no authentication.
 func (p *proxy) managementServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
 	mux.HandleFunc("GET /readyz", p.readyz)
+	mux.Handle("GET /{$}", status.Handler(p.snapshot, time.Now))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{Registry: p.registry}))
 	return &http.Server{
 		Handler:      mux,
@@ -29,28 +32,38 @@ func (p *proxy) managementServer() *http.Server {
 	}
 }
 
-// readyz answers 200 while new operations are welcome: recovered, not stopping, and the state folder takes writes. Reads are served
+// readyz answers 200 while new operations are welcome: recovered, not stopping, its address is known, and the state folder takes writes. Reads are served
 // all the same where it answers 503. It does not ask the remote side: while that is out of reach requests are accepted all the same,
 // since what is accepted is on disk and signed later.
 func (p *proxy) readyz(w http.ResponseWriter, r *http.Request) {
+	ready, why := p.readiness(r.Context())
+	code := http.StatusOK
+	if !ready {
+		code = http.StatusServiceUnavailable
+	}
+	answer(w, code, why+"\n")
+}
+
+// readiness says whether new operations are welcome, and why not.
+func (p *proxy) readiness(ctx context.Context) (bool, string) {
 	if p.draining.Load() {
-		answer(w, http.StatusServiceUnavailable, "stopping\n")
-		return
+		return false, "stopping"
 	}
 	select {
 	case <-p.opened:
 	default:
-		answer(w, http.StatusServiceUnavailable, "starting\n")
-		return
+		return false, "starting"
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	if !p.published() {
+		return false, "the address of this instance is not known yet"
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if err := p.store.Check(ctx); err != nil {
 		p.log.Error(err, "the state folder takes no writes")
-		answer(w, http.StatusServiceUnavailable, "the state folder takes no writes\n")
-		return
+		return false, "the state folder takes no writes"
 	}
-	answer(w, http.StatusOK, "ready\n")
+	return true, "ready"
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

@@ -52,10 +52,14 @@ func newSigningMetrics(r prometheus.Registerer) *signingMetrics {
 }
 
 // observer is what the service tells. opened is called once, when it takes operations.
-func (m *signingMetrics) observer(opened func()) signing.Observer {
+// ended hears of every operation that has, called of every call to a provider.
+func (m *signingMetrics) observer(opened, ended func(), called func(c *signing.Credential, digests int, took time.Duration, outcome string)) signing.Observer {
 	return signing.Observer{
-		Opened:         opened,
-		OperationEnded: func(_ string, status signing.Status) { m.operations.WithLabelValues(string(status)).Inc() },
+		Opened: opened,
+		OperationEnded: func(_ string, status signing.Status) {
+			m.operations.WithLabelValues(string(status)).Inc()
+			ended()
+		},
 		DocumentEnded: func(kind signing.Kind, signed bool) {
 			outcome := string(kind)
 			switch {
@@ -67,6 +71,7 @@ func (m *signingMetrics) observer(opened func()) signing.Observer {
 			m.documents.WithLabelValues(outcome).Inc()
 		},
 		CallEnded: func(c *signing.Credential, digests int, took time.Duration, outcome string) {
+			called(c, digests, took, outcome)
 			m.calls.WithLabelValues(credentialLabel(c.Name), outcome).Observe(took.Seconds())
 			m.batch.Observe(float64(digests))
 		},

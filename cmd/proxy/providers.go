@@ -27,6 +27,7 @@ type providers struct {
 	standard signing.Provider // nil = each client service has its own at the domain
 	atDomain func(id string) (signing.Provider, error)
 	log      logr.Logger
+	known    func(*signing.Credential) // hears of what was read
 
 	mu   sync.Mutex
 	own  map[string]signing.Provider // by client service id
@@ -37,7 +38,7 @@ type providers struct {
 func (p *proxy) openProviders() (err error) {
 	s := &providers{
 		clients: p.clients.Current, named: make(map[string]signing.Provider), own: make(map[string]signing.Provider),
-		atDomain: p.openAtDomain, log: p.log.WithName("providers"),
+		atDomain: p.openAtDomain, log: p.log.WithName("providers"), known: p.health.known,
 	}
 	p.providers = s
 	for _, c := range p.cfg.Providers {
@@ -177,6 +178,7 @@ func (s *providers) tell(ctx context.Context, p signing.Provider) error {
 	if err != nil {
 		return err
 	}
+	s.known(c)
 	s.log.Info("signing credential", "name", c.Name, "algorithm", string(c.Algorithm), "hash", c.Hash.String(),
 		"maxBatch", c.MaxBatch, "inFlight", c.InFlight, "notAfter", c.Certificate().NotAfter)
 	return nil

@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/api"
+	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
+	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
 	"github.com/signstash-proxy/signstash-proxy/pkg/certreload"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
@@ -30,24 +34,32 @@ type proxy struct {
 	clients     *clientservice.Watcher
 	certificate *certreload.Reloader // nil without TLS
 	store       *store.Store
+	audit       *audit.Log    // nil without the record
+	state       signing.Store // the store, with the record in front of it
 	service     *signing.Service
 	api         *api.API
 
 	calls     *calls
 	providers *providers
+	health    *health
+	tracing   *tracing
+	callbacks *callback.Notifier
 	localCRLs []func(context.Context, *x509.Certificate) ([][]byte, error) // of embedded keys
 	closers   []func() error                                               // of providers, run at the end
 
 	rest, management net.Listener
-	endpoint         affinity.Endpoint
+	instances        *affinity.Files
+	forwarder        *affinity.Forwarder
 
+	started  time.Time
 	opened   chan struct{} // closed when the service takes operations
 	draining atomic.Bool   // set when the process was asked to end
 }
 
 // open makes the proxy of a configuration, cheap mistakes first: nothing is made on disk before the files that it needs were read.
 func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, err error) {
-	p := &proxy{cfg: cfg, log: log, registry: newRegistry(), opened: make(chan struct{})}
+	p := &proxy{cfg: cfg, log: log, registry: newRegistry(), opened: make(chan struct{}), started: time.Now()}
+	p.health = newHealth(p.registry)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -55,13 +67,19 @@ func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, er
 	}()
 	log.Info("starting", "version", version, "instance", cfg.InstanceName, "ordinal", cfg.InstanceOrdinal)
 	for _, step := range []func(context.Context) error{
-		p.readFiles, p.listen, p.openStore, p.openService, p.openAPI,
+		p.openTracing, p.readFiles, p.listen, p.openStore, p.openService, p.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// openTracing comes first: what follows is wrapped by it.
+func (p *proxy) openTracing(ctx context.Context) (err error) {
+	p.tracing, err = newTracing(ctx, p.cfg.InstanceName, os.Getenv)
+	return err
 }
 
 // readFiles reads the client file and the certificate.
@@ -101,11 +119,7 @@ func (p *proxy) listen(ctx context.Context) (err error) {
 	if p.management, err = l.Listen(ctx, "tcp", address(p.cfg.Management.Address, p.cfg.Management.Port)); err != nil {
 		return fmt.Errorf("open management port: %w", err)
 	}
-	p.endpoint, err = affinity.Resolve(affinity.Sources{
-		Flag: p.cfg.Server.HostPort, Listen: p.rest.Addr().(*net.TCPAddr).AddrPort(),
-		HostName: p.cfg.InstanceName, Ordinal: p.cfg.InstanceOrdinal,
-	})
-	return err
+	return p.readAffinity()
 }
 
 // openAPI makes the REST door.
@@ -121,7 +135,10 @@ func (p *proxy) openAPI(context.Context) error {
 	p.api, err = api.New(api.Config{
 		Service:            p.service,
 		ClientServices:     p.clients.Current,
-		Endpoint:           func() affinity.Endpoint { return p.endpoint },
+		Endpoint:           func() affinity.Endpoint { e, _ := p.instances.Endpoint(); return e },
+		Published:          p.published,
+		Forwarder:          p.forwarder,
+		Identity:           affinity.Identity(p.cfg.Affinity.InstanceUID),
 		Log:                p.log.WithName("api"),
 		Registerer:         p.registry,
 		TokenKey:           key,
@@ -132,6 +149,8 @@ func (p *proxy) openAPI(context.Context) error {
 		MaxDocumentBytes:   p.cfg.Limits.DocumentBytes,
 		MaxDocuments:       p.cfg.Limits.DocumentsPerRequest,
 		MaxUploads:         p.cfg.Limits.ConcurrentRequests,
+		ClientUploads:      p.cfg.Limits.ClientConcurrentRequests,
+		ClientRate:         p.cfg.Limits.ClientRate,
 		StrictVendorStatus: p.cfg.Server.StrictVendorStatus,
 		Version:            version,
 	})
@@ -157,6 +176,14 @@ func (p *proxy) close() error {
 		_ = c() // nothing is signed any more
 	}
 	p.closers = nil
+	if p.tracing != nil {
+		if err := p.tracing.end(context.Background()); err != nil {
+			p.log.Error(err, "the last traces were not sent")
+		}
+	}
+	if p.audit != nil {
+		_ = p.audit.Close() // what is in it is durable
+	}
 	if p.store == nil {
 		return nil
 	}

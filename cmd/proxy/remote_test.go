@@ -168,23 +168,32 @@ func (p *testProxy) log(t *testing.T) string {
 // metrics reads every sample of /metrics by its name with labels.
 func (p *testProxy) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
-	resp, err := http.Get(p.Management + "/metrics")
+	out, err := metricsOf(p.Management)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return out
+}
+
+func metricsOf(management string) (map[string]float64, error) {
+	resp, err := http.Get(management + "/metrics")
+	if err != nil {
+		return nil, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	out := map[string]float64{}
 	for line := range strings.Lines(string(text)) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if v, err := strconv.ParseFloat(value, 64); ok && err == nil {
-			out[name] = v
+		line = strings.TrimSpace(line)
+		at := strings.LastIndexByte(line, ' ') // labels may hold blanks
+		if v, err := strconv.ParseFloat(line[at+1:], 64); at > 0 && err == nil && !strings.HasPrefix(line, "#") {
+			out[line[:at]] = v
 		}
 	}
-	return out
+	return out, nil
 }
 
 // metric is one sample, which must be there.

@@ -56,17 +56,20 @@ func (p *proxy) serve(ctx context.Context) error {
 	if p.certificate != nil {
 		t.start("certificate", func() error { return p.certificate.Start(background) })
 	}
+	t.start("instances", func() error { return p.instances.Start(background) })
 	t.start("retention", func() error { return p.store.Run(background) })
 	t.start("management port", func() error { return management.Serve(p.management) })
 	t.start("REST port", func() error { return p.serveREST(rest) })
 	service := t.start("signing", func() error { return p.service.Start(work) })
+	t.start("callbacks", func() error { return p.callbacks.Run(background) })
 	t.start("credentials", func() error { p.providers.readCredentials(background); return nil })
 	t.start("ready", func() error { return p.announce(background) })
 
 	var failure error
 	select {
 	case <-ctx.Done():
-		p.log.Info("stopping", "grace", p.cfg.ShutdownGrace.String())
+		p.log.Info("stopping", "delay", p.cfg.ShutdownDelay.String(), "grace", p.cfg.ShutdownGrace.String())
+		failure = p.delay(t)
 	case failure = <-t.failed:
 	}
 	p.draining.Store(true)
@@ -84,6 +87,19 @@ func (p *proxy) serve(ctx context.Context) error {
 	t.wait()
 	p.log.Info("stopped")
 	return errors.Join(failure, removeReadyFile(p.cfg.ReadyFile))
+}
+
+// delay is unready and works on, for as long as others may still think that requests are welcome here.
+func (p *proxy) delay(t *tasks) error {
+	p.draining.Store(true)
+	timer := time.NewTimer(p.cfg.ShutdownDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case failure := <-t.failed:
+		return failure
+	}
 }
 
 // signingGrace is the part of the grace period in which operations may end; the rest is for sending their answers.
@@ -106,7 +122,7 @@ func (p *proxy) endRequests(ctx context.Context, rest *http.Server, cut func()) 
 // restServer serves the API. Its requests end with ctx at the latest.
 func (p *proxy) restServer(ctx context.Context) *http.Server {
 	s := &http.Server{
-		Handler:           p.api.Handler(),
+		Handler:           p.tracing.handler(p.api.Handler()),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
@@ -128,8 +144,9 @@ func (p *proxy) serveREST(s *http.Server) error {
 
 // announce tells where the proxy listens, and once it takes operations writes the ready file.
 func (p *proxy) announce(ctx context.Context) error {
+	endpoint, _ := p.instances.Endpoint()
 	p.log.Info("listening", "rest", p.rest.Addr().String(), "management", p.management.Addr().String(), "tls", p.certificate != nil,
-		"endpoint", p.endpoint.HostPort())
+		"endpoint", endpoint.HostPort())
 	select {
 	case <-ctx.Done():
 		return nil

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
@@ -21,13 +24,27 @@ func (p *proxy) openStore(ctx context.Context) (err error) {
 		Folder:    p.cfg.StateFolder,
 		Ordinal:   p.cfg.InstanceOrdinal,
 		Log:       p.log.WithName("store"),
-		Retention: store.Retention{Age: p.cfg.Retention.Age, MaxBytes: p.cfg.Retention.Bytes},
+		Retention: store.Retention{Age: p.cfg.Retention.Age, Fetched: p.cfg.Retention.Fetched, MaxBytes: p.cfg.Retention.Bytes},
 		Recreate:  p.cfg.ForceDatabaseRecreate,
 		LockWait:  orNone(p.cfg.StateLockWait),
 		MinFree:   orNone(p.cfg.Retention.MinFreeBytes),
 	})
-	return err
+	if err != nil || !p.cfg.Audit.Enabled {
+		p.state = p.store
+		return err
+	}
+	p.audit, err = audit.Open(audit.Config{
+		Folder: filepath.Join(p.cfg.StateFolder, auditFolder), Keep: p.cfg.Audit.Keep, Log: p.log.WithName("audit"),
+	})
+	if err != nil {
+		return err
+	}
+	p.state = audit.NewStore(p.store, p.audit)
+	return nil
 }
+
+// auditFolder is where the record of signatures lies within the state folder, whose lock keeps other processes away.
+const auditFolder = "audit"
 
 // orNone turns the settings' 0, which means none, into the store's negative.
 func orNone[T ~int64](v T) T {
@@ -42,6 +59,7 @@ func (p *proxy) openService(ctx context.Context) error {
 	if err := p.openCalls(); err != nil {
 		return err
 	}
+	p.openCallbacks()
 	if err := p.openProviders(); err != nil {
 		return err
 	}
@@ -55,11 +73,14 @@ func (p *proxy) openService(ctx context.Context) error {
 	m := newSigningMetrics(p.registry)
 	s := p.cfg.Signing
 	p.service = signing.New(signing.Config{
-		Store:              p.store,
-		Formats:            formats,
-		Providers:          p.providers.forClient,
-		Log:                p.log.WithName("signing"),
-		Observer:           m.observer(func() { close(p.opened) }),
+		Store:     p.state,
+		Formats:   formats,
+		Providers: p.providers.forClient,
+		Log:       p.log.WithName("signing"),
+		Observer: m.observer(func() { close(p.opened) }, p.callbacks.Wake, func(c *signing.Credential, digests int, took time.Duration, outcome string) {
+			p.health.called(c, outcome)
+			p.tracing.called(c, digests, took, outcome)
+		}),
 		MaxQueuedDocuments: p.cfg.Limits.QueuedDocuments,
 		Tries:              s.Tries,
 		Backoff:            s.Backoff,

@@ -28,9 +28,11 @@ const usage = `signctl signs documents with a signstash proxy.
   signctl status REF                  how far the operations with that reference have come
   signctl get REF [--out DIR]         fetch the signed documents of an operation
   signctl verify FILES... [--ca FILE] say whether the signatures in PDF files are valid; asks nobody
+  signctl audit verify FOLDER         say whether the record of signatures is whole; FOLDER is audit in the state folder
+  signctl state check FOLDER          say what is wrong with the state folder of a stopped proxy; changes nothing
   signctl version
 
-Each command has --help. But for verify, the proxy and the credentials are given by flags or by environment variables:
+Each command has --help. But for verify, audit and state, the proxy and the credentials are given by flags or by environment variables:
 
   SIGNSTASH_URL         the proxy, as http://localhost:8080      (--url)
   SIGNSTASH_CLIENT_ID   id of the client service                 (--client-id)
@@ -61,6 +63,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	commands := map[string]func(context.Context, []string, streams) error{
 		"sign": runSign, "status": runStatus, "get": runGet, "verify": runVerify,
+		"audit": runAudit, "state": runState,
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":

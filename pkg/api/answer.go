@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math"
@@ -24,7 +25,7 @@ func formatDate(t time.Time) string { return t.UTC().Format(dateFormat) }
 func (x *exchange) writeSignOperation(op signing.Operation, content bool) error {
 	x.operation = op.ID
 	content = content && x.r.Method != http.MethodHead
-	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) (err error) {
+	err := x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) (err error) {
 		w.Object(func() {
 			writeBase(w, op)
 			w.Name("folder")
@@ -43,6 +44,15 @@ func (x *exchange) writeSignOperation(op signing.Operation, content bool) error 
 		})
 		return err
 	})
+	if err == nil && content && op.Status.Ended() {
+		x.fetched(op.ID)
+	}
+	return err
+}
+
+// fetched notes that all of an operation's results went out. The client may be gone by now, so the note waits for nobody.
+func (x *exchange) fetched(id signing.ID) {
+	x.api.cfg.Service.Fetched(context.WithoutCancel(x.r.Context()), id)
 }
 
 // writeBase writes the members of a BaseOperation.

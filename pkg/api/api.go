@@ -16,7 +16,11 @@ type API struct {
 	tokens  *tokens
 	page    *page
 	metrics *metrics
+	quotas  *quotas
+	waits   *patience
 	uploads chan struct{} // slots for bodies that are being read
+	keys    *keys
+	polls   chan struct{} // slots for status calls that wait
 }
 
 // New returns an API, or an error that lists all mistakes in c.
@@ -25,7 +29,10 @@ func New(c Config) (*API, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("make api: %w", err)
 	}
-	a := &API{cfg: c, metrics: newMetrics(), tokens: newTokens(c), uploads: make(chan struct{}, c.MaxUploads)}
+	a := &API{
+		cfg: c, metrics: newMetrics(), tokens: newTokens(c), quotas: newQuotas(c), waits: newPatience(c.SyncWait), keys: newKeys(),
+		uploads: make(chan struct{}, c.MaxUploads), polls: make(chan struct{}, maxPolls),
+	}
 	var err error
 	if a.page, err = newPage(c); err != nil {
 		return nil, fmt.Errorf("make api documentation: %w", err)

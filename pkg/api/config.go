@@ -23,8 +23,15 @@ type Config struct {
 	Service        *signing.Service
 	ClientServices func() *clientservice.Services // those in force; asked once per request
 	Endpoint       func() affinity.Endpoint       // where clients reach this instance; asked once per answer that names it
-	Log            logr.Logger
-	Registerer     prometheus.Registerer // nil = no metrics
+	// Published says whether that address is known; until then async requests are refused. Nil = it is.
+	Published func() bool
+	// Forwarder asks other instances for what this one does not hold. Nil = nobody is asked.
+	Forwarder *affinity.Forwarder
+	// Identity of this instance towards the others. Empty = requests that are meant for another are not noticed.
+	Identity affinity.Identity
+
+	Log        logr.Logger
+	Registerer prometheus.Registerer // nil = no metrics
 
 	// TokenKey signs and verifies the tokens of the token endpoint (HMAC-SHA256): at least 32 bytes, the same on all instances
 	// that shall accept each other's tokens.
@@ -58,6 +65,11 @@ type Config struct {
 	MaxImageBytes int64
 	// MaxUploads bounds the request bodies that are read at a time. 0 = 256. One more is answered 429.
 	MaxUploads int
+	// ClientUploads bounds those of one client service. 0 = half of MaxUploads, so that none takes all places.
+	ClientUploads int
+	// ClientRate bounds the requests a second of one client service; after a pause twice as many may come at once. More are
+	// answered 429 before the body is read. 0 = no bound.
+	ClientRate int
 
 	// StrictVendorStatus answers with the original's HTTP status where the documented one was chosen to be better.
 	StrictVendorStatus bool
@@ -86,6 +98,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxMetadataBytes, 16<<20)
 	setDefault(&c.MaxImageBytes, 4<<20)
 	setDefault(&c.MaxUploads, 256)
+	setDefault(&c.ClientUploads, max(c.MaxUploads/2, 1))
 	setDefault(&c.Version, "dev")
 	c.BasePath = "/" + strings.Trim(c.BasePath, "/")
 	if c.SignatureTypes == nil {
@@ -108,6 +121,7 @@ func (c *Config) validate() error {
 	for name, v := range map[string]int64{
 		"MaxBodyBytes": c.MaxBodyBytes, "MaxDocuments": int64(c.MaxDocuments), "MaxMetadataBytes": c.MaxMetadataBytes,
 		"MaxDocumentBytes": c.MaxDocumentBytes, "MaxImageBytes": c.MaxImageBytes, "MaxUploads": int64(c.MaxUploads),
+		"ClientUploads": int64(c.ClientUploads), "ClientRate": int64(c.ClientRate),
 		"IdleTimeout": int64(c.IdleTimeout), "TokenLifetime": int64(c.TokenLifetime),
 	} {
 		if v < 0 {

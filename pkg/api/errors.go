@@ -18,6 +18,7 @@ const (
 	kindMethod        signing.Kind = "method-not-allowed"     // the path is there, the method is not
 	kindUnknownClient signing.Kind = "unknown-client-service" // the token is good, but its client service is gone
 	kindMediaType     signing.Kind = "media-type"             // the body is of a type or encoding that the call does not take
+	kindMisdirected   signing.Kind = "misdirected"            // it was forwarded to an address that is another instance's by now
 	kindGrant         signing.Kind = "grant-type"             // the token endpoint was asked for another grant type
 )
 
@@ -50,12 +51,14 @@ var answers = map[signing.Kind]answer{
 	signing.KindInvalid:         {status: 400, strict: 500, code: "0.0.6", description: "Parameter is invalid."},
 	signing.KindTooLarge:        {status: 413, strict: 500, code: "0.0.4", description: "A size limit was passed."},
 	signing.KindReferenceUsed:   {status: 409, code: "0.0.7", description: "External reference is already used."},
+	signing.KindNotEnded:        {status: 409, description: "The operation has not ended."},
 	signing.KindKeyReused:       {status: 422, code: "0.0.6", description: "Idempotency-Key is already used for another request."},
 	signing.KindUnauthenticated: {status: 401, code: "0.0.10", description: "Credentials or token are missing, expired or invalid.", oauth: "invalid_client"},
 	kindUnknownClient:           {status: 401, code: "1.1.0", description: "Client service is unknown.", oauth: "invalid_client"},
 	signing.KindNotFound:        {status: 404, description: "Not found."},
 	kindNoSuchCall:              {status: 404, description: "There is no such call."},
 	kindMethod:                  {status: 405, description: "The method is not allowed here."},
+	kindMisdirected:             {status: 421, description: "This is another instance."},
 	kindMediaType:               {status: 415, description: "The content type is not accepted here."},
 	kindGrant:                   {status: 400, code: "0.0.6", description: "Parameter is invalid.", oauth: "unsupported_grant_type"},
 	signing.KindTooMany:         {status: 429, description: "Too many requests."},
@@ -93,6 +96,7 @@ var signErrors = map[signing.Kind]string{
 	signing.KindTimestamp:           "TIMESTAMP_SIGN_ERROR",
 	signing.KindCertificate:         "INVALID_CERTIFICATE_SIGN_ERROR",
 	signing.KindStorage:             "STORAGE_SERVICE_GLOBAL_ERROR",
+	signing.KindAltered:             "STORAGE_SERVICE_GLOBAL_ERROR",
 }
 
 func signError(k signing.Kind) string {

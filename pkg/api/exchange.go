@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -34,6 +35,8 @@ type exchange struct {
 	client    *clientservice.ClientService // nil until authenticated
 	bearer    bool                         // a bearer token was sent
 	operation signing.ID                   // 0 = none
+	key       string                       // Idempotency-Key
+	forwarded string                       // name of the instance that was asked in place of this one
 	reference string                       // external reference, for the log: it is how client and operator speak of an operation
 	success   int                          // status of the first Write without WriteHeader; 0 = 200
 	status    int                          // 0 until written
@@ -52,7 +55,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	a.metrics.begin()
 	defer x.end()
 	if name := a.cfg.Endpoint().Name; name != "" {
-		x.Header().Set("X-Signstash-Instance", name)
+		x.Header().Set(affinity.InstanceHeader, name)
 	}
 	x.Header().Set("X-Content-Type-Options", "nosniff")
 
@@ -63,13 +66,25 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 
 // run authenticates the client and calls the route's handler.
 func (x *exchange) run(rt *route) {
+	if x.api.cfg.Identity.Misdirected(x.r) {
+		x.fail(signing.Errorf(kindMisdirected, "this is another instance"))
+		return
+	}
 	if !rt.open {
 		if err := x.authenticate(); err != nil {
 			x.fail(err)
 			return
 		}
+		if err := x.api.quotas.request(x.client.ID, x.began); err != nil {
+			x.fail(err)
+			return
+		}
 	}
-	if err := rt.handle(x); err != nil {
+	err := rt.handle(x)
+	if err != nil && x.status == 0 && signing.KindOf(err) == signing.KindNotFound {
+		err = x.elsewhere(err)
+	}
+	if err != nil {
 		if x.status == 0 {
 			x.fail(err)
 			return
@@ -141,6 +156,9 @@ func (x *exchange) log() {
 	}
 	if x.operation != 0 {
 		kv = append(kv, "operation", x.operation)
+	}
+	if x.forwarded != "" {
+		kv = append(kv, "forwardedTo", x.forwarded)
 	}
 	if x.reference != "" {
 		kv = append(kv, "externalReference", x.reference)

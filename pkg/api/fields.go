@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -14,6 +15,7 @@ const (
 	maxTemplateBytes     = 16 << 10
 	maxXPathBytes        = 4096
 	maxPreservationBytes = 64 << 10
+	maxCallbackBytes     = clientservice.MaxCallbackBytes
 )
 
 // wireRequest is a SignRequest as received, its documents' content spooled. Validation turns it into a signing.Request.
@@ -21,7 +23,8 @@ type wireRequest struct {
 	externalReference string
 	description       string
 	preservation      string
-	withoutContent    bool // returnSignedContent is there and false
+	callback          string // callbackUrl
+	withoutContent    bool   // returnSignedContent is there and false
 	hasDocuments      bool
 	documents         []wireDocument
 }
@@ -73,6 +76,8 @@ func (q *requestReader) read() (*wireRequest, error) {
 			raw, err := q.s.Raw(maxPreservationBytes)
 			r.preservation = raw
 			return err
+		case "callbackUrl":
+			return q.text(&r.callback, maxCallbackBytes)
 		case "documents":
 			r.hasDocuments = true
 			return q.s.Array(q.document)

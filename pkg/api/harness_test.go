@@ -350,6 +350,8 @@ func (fakeFormat) Prepare(_ context.Context, in signing.Input, _ *signing.Creden
 	return signing.Prepared{Digest: digest[:]}, nil
 }
 
+func (fakeFormat) CheckValue(signing.Prepared, []byte) error { return nil }
+
 func (fakeFormat) Embed(_ context.Context, in signing.Input, _ signing.Prepared, _ []byte) ([]byte, error) {
 	text, err := head(in.File)
 	return []byte(seal(text)), err

@@ -40,6 +40,9 @@ func statusByReference(x *exchange) error {
 		return err
 	}
 	x.operation = ops[0].ID
+	if ops[0], err = x.poll(ops[0]); err != nil {
+		return err
+	}
 	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
 		w.Array(func() {
 			for _, op := range ops {
@@ -53,6 +56,9 @@ func statusByReference(x *exchange) error {
 func statusByID(x *exchange) error {
 	op, err := x.operationByID()
 	if err != nil {
+		return err
+	}
+	if op, err = x.poll(op); err != nil {
 		return err
 	}
 	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
@@ -103,4 +109,17 @@ func idByDocumentReference(x *exchange) error {
 		w.Int(int64(id))
 		return nil
 	})
+}
+
+// removeByID forgets an operation that has ended. Whoever repeats it after a lost answer is told 404: it is gone, which was wanted.
+func removeByID(x *exchange) error {
+	op, err := x.operationByID()
+	if err != nil {
+		return err
+	}
+	if err := x.api.cfg.Service.Remove(x.r.Context(), x.client.ID, op.ID); err != nil {
+		return err
+	}
+	x.WriteHeader(http.StatusNoContent)
+	return nil
 }

@@ -49,6 +49,8 @@ func (a *API) routes() []route {
 		{method: http.MethodGet, pattern: under("operation/sign/detail/" + paramID + "/contentInResponse/" + paramFlag), handle: detailByID},
 		{method: http.MethodGet, pattern: under("operation/sign/detail/" + paramID + "/documents"), handle: zipByID},
 		{method: http.MethodGet, pattern: under("operation/id/withDocumentExternalReference/" + paramRef), handle: idByDocumentReference},
+		{method: http.MethodGet, pattern: under("operation/id/withIdempotencyKey"), handle: idByKey},
+		{method: http.MethodDelete, pattern: under("operation/sign/detail/" + paramID), handle: removeByID},
 
 		{method: http.MethodPost, pattern: tokenPath, open: true, handle: issueToken},
 
@@ -70,7 +72,7 @@ func (a *API) newRouter() *httprouter.Router {
 	r.HandleOPTIONS = false
 	handle := func(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) { a.dispatch(w.(*exchange)) }
 	for _, prefix := range []string{a.cfg.BasePath + "/", tokenPath[:strings.Index(tokenPath, "/authorization")+1]} {
-		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
 			r.Handle(method, prefix+"*rest", handle)
 		}
 	}

@@ -28,9 +28,10 @@ func TestMethodsOfEveryPath(t *testing.T) {
 		{"/signstash/einvoice-integration-client-ws/swagger-ui.html", get}, {"/signstash/einvoice-integration-client-ws/openapi.yaml", get},
 		{"/signstash/einvoice-integration-client-ws", get}, {"/signstash/einvoice-integration-client-ws//", get},
 		{"/signstash/einvoice-integration-client-ws/swagger-ui/swagger-ui.css", get},
+		{"operation/sign/detail/" + id + "//", "DELETE"}, // the last that needs it
 
 		{"", ""}, {"document", ""}, {"document/sign/base64/x", ""}, {"document/sign/other", ""}, {"Document/sign/base64", ""},
-		{"operation", ""}, {"operation/status", ""}, {"operation/status/" + id + "/x", ""}, {"operation/sign/detail/" + id, ""},
+		{"operation", ""}, {"operation/status", ""}, {"operation/status/" + id + "/x", ""}, {"operation/sign/detail/" + id + "/y", ""},
 		{"operation/sign/detail/" + id + "/contentInResponse", ""}, {"operation/sign/detail/" + id + "/documents/x", ""},
 		{"/", ""}, {"/signstash", ""}, {"/oauth2/authorization-server/oauth", ""}, {"/api/v0/operation/status/1", ""}, {"/metrics", ""}, {"/swagger-ui.html", ""},
 		{"/signstash/einvoice-integration-client-ws/swagger-ui/../x", ""}, {"/signstash/einvoice-integration-client-ws/swagger-ui.html/x", ""},

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -26,6 +27,17 @@ func signMultipartAsync(x *exchange) error { return x.signLater(multipartForm) }
 
 // signLater answers 202 as soon as the operation is durable.
 func (x *exchange) signLater(form bodyForm) error {
+	if x.api.cfg.Published != nil && !x.api.cfg.Published() {
+		return signing.Errorf(signing.KindBusy, "the address of this instance is not known yet").Retryable(defaultRetryAfter)
+	}
+	done, err := x.claimKey()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if answered, err := x.keyElsewhere(); answered || err != nil {
+		return err
+	}
 	op, err := x.submit(form, false)
 	if err != nil {
 		return err
@@ -35,12 +47,27 @@ func (x *exchange) signLater(form bodyForm) error {
 
 // signAndWait answers when the operation has ended, or with its state when the longest wait is over: it goes on all the same.
 func (x *exchange) signAndWait(form bodyForm) error {
+	done, err := x.claimKey()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if answered, err := x.keyElsewhere(); answered || err != nil {
+		return err
+	}
+	if err := x.api.waits.admit(x.client.ID, x.began); err != nil {
+		return err
+	}
 	op, err := x.submit(form, true)
 	if err != nil {
 		return err
 	}
-	if op, err = x.wait(op); err != nil {
+	if op, err = x.wait(op, x.api.cfg.SyncWait); err != nil {
 		return err
+	}
+	// A wait that ended early, since the client left or the server stops, says nothing.
+	if now := time.Now(); op.Status.Ended() || x.api.cfg.SyncWait > 0 && now.Sub(x.began) >= x.api.cfg.SyncWait {
+		x.api.waits.waited(x.client.ID, op.Status.Ended(), now)
 	}
 	if err := x.refusal(op); err != nil {
 		return err
@@ -48,13 +75,13 @@ func (x *exchange) signAndWait(form bodyForm) error {
 	return x.writeSignOperation(op, op.ReturnContent)
 }
 
-// wait returns the operation once it has ended, or as it is when the longest wait is over or the server stops. The client's going
+// wait returns the operation once it has ended, or as it is when the longest wait is over (negative = none) or the server stops. The client's going
 // away ends the wait alone: the operation is accepted and goes on.
-func (x *exchange) wait(op signing.Operation) (signing.Operation, error) {
-	if op.Status.Ended() || x.api.cfg.SyncWait < 0 {
+func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Operation, error) {
+	if op.Status.Ended() || longest < 0 {
 		return op, nil
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), x.api.cfg.SyncWait)
+	ctx, cancel := context.WithTimeout(x.r.Context(), longest)
 	defer cancel()
 	now, err := x.api.cfg.Service.Wait(ctx, op.ID)
 	gone := x.r.Context().Err()
@@ -89,10 +116,6 @@ func (x *exchange) refusal(op signing.Operation) error {
 
 // submit reads the request, spooling its documents, and hands it over. Nothing is kept of a request that is refused.
 func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error) {
-	key, err := x.idempotencyKey()
-	if err != nil {
-		return signing.Operation{}, err
-	}
 	if err := x.body.admit(); err != nil {
 		return signing.Operation{}, err
 	}
@@ -100,7 +123,7 @@ func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error
 	if err := service.Admit(); err != nil {
 		return signing.Operation{}, err
 	}
-	sub := signing.Submission{ClientService: x.client.ID, IdempotencyKey: key, Waiting: waiting}
+	sub := signing.Submission{ClientService: x.client.ID, IdempotencyKey: x.key, Callback: x.client.CallbackURL, Waiting: waiting}
 	up, err := x.receive(form, &sub)
 	if err != nil {
 		return signing.Operation{}, err
@@ -118,6 +141,11 @@ func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error
 
 // receive reads the body into an upload, which the caller must end.
 func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Upload, error) {
+	done, err := x.api.quotas.upload(x.client.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	select {
 	case x.api.uploads <- struct{}{}:
 		x.api.metrics.uploads.Inc()

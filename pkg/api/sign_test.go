@@ -139,6 +139,21 @@ func TestSyncWaitEnds(t *testing.T) {
 	})
 }
 
+// TestRefusedEarly: once results take longer than sync requests wait, further ones are told so at once; async ones are accepted.
+func TestRefusedEarly(t *testing.T) {
+	h := start(t, func(h *harness) { h.cfg.SyncWait, h.provider.hold = time.Millisecond, make(chan struct{}) })
+	for _, ref := range []string{"one", "two", "three"} {
+		h.do(request{path: "document/sign/base64", text: signRequest(ref, "%PDF")}).is(http.StatusOK, nil)
+	}
+	refused := h.do(request{path: "document/sign/base64", text: signRequest("four", "%PDF")})
+	refused.fails(http.StatusServiceUnavailable, "503", "asynchronously")
+	if refused.Header().Get("Retry-After") == "" {
+		t.Error("503 without Retry-After")
+	}
+	h.do(request{path: "document/sign/async/base64", text: signRequest("four", "%PDF")}).is(http.StatusAccepted, nil)
+	close(h.provider.hold)
+}
+
 func TestNoSyncWaitAtAll(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.SyncWait, h.provider.hold = -1, make(chan struct{}) })
 	defer close(h.provider.hold)

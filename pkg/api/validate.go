@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -29,8 +30,11 @@ func (v *validator) request(r *wireRequest) (signing.Request, []signing.Content,
 	case len(r.documents) == 0:
 		return signing.Request{}, nil, signing.Errorf(signing.KindMissing, "documents is empty")
 	}
+	if err := clientservice.CheckCallback(r.callback); err != nil {
+		return signing.Request{}, nil, invalid("callbackUrl", "%v", err)
+	}
 	out := signing.Request{
-		ExternalReference: r.externalReference, Description: r.description, ReturnContent: !r.withoutContent, Preservation: r.preservation,
+		ExternalReference: r.externalReference, Description: r.description, ReturnContent: !r.withoutContent, Preservation: r.preservation, Callback: r.callback,
 		Documents: make([]signing.DocumentRequest, len(r.documents)),
 	}
 	contents := make([]signing.Content, len(r.documents))

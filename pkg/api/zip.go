@@ -52,7 +52,13 @@ func zipByID(x *exchange) error {
 	case x.r.Method == http.MethodHead:
 		return nil
 	}
-	return archive.Close()
+	if err := archive.Close(); err != nil {
+		return err
+	}
+	if op.Status.Ended() {
+		x.fetched(op.ID)
+	}
+	return nil
 }
 
 // beginZip sets the header of the answer and returns the archive. Entries are deflated without compressing: PDF is compressed

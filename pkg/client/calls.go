@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
@@ -52,8 +53,16 @@ func (c *Client) post(ctx context.Context, path string, r *Request, content bool
 
 // Status returns the operations of that external reference, newest first.
 func (c *Client) Status(ctx context.Context, reference string) ([]Operation, error) {
+	return c.status(ctx, reference, 0)
+}
+
+// status lets the proxy hold its answer back for as long as wait, rounded down to seconds, while the newest operation has not ended.
+func (c *Client) status(ctx context.Context, reference string, wait time.Duration) ([]Operation, error) {
 	var ops []Operation
 	path := "api/v0/operation/status/withExternalReference/" + url.PathEscape(reference)
+	if wait >= time.Second {
+		path += "?wait=" + strconv.Itoa(int(wait/time.Second)) + "s"
+	}
 	err := c.do(ctx, call{method: http.MethodGet, path: path, read: func(body io.Reader) error {
 		ops = nil
 		return readJSON(body, &ops)
@@ -78,8 +87,11 @@ func (c *Client) Detail(ctx context.Context, reference string, sink Sink) (*Oper
 	return &op, nil
 }
 
-// Times between two questions for the state of an operation.
 const (
+	// pollWait is how long the proxy may hold back the answer to a question for the state of an operation. It is well below what
+	// proxies on the way allow, and below this client's own time-out for an answer.
+	pollWait = 20 * time.Second
+	// Times between two questions, for a proxy that does not hold its answers back, or not for now.
 	firstPoll = 200 * time.Millisecond
 	maxPoll   = 2 * time.Second
 )
@@ -87,7 +99,7 @@ const (
 // Wait asks for the newest operation of that external reference until it has ended.
 func (c *Client) Wait(ctx context.Context, reference string) (*Operation, error) {
 	for pause := firstPoll; ; pause = min(pause*3/2, maxPoll) {
-		ops, err := c.Status(ctx, reference)
+		ops, err := c.status(ctx, reference, pollWait)
 		if err != nil {
 			return nil, err
 		}

@@ -19,9 +19,11 @@ type Config struct {
 	InstanceName          string        // the host name, which on Kubernetes is the pod's; no setting
 	ReadyFile             string        // empty = none
 	StateLockWait         time.Duration // for another process to let go of the state folder
-	ShutdownGrace         time.Duration // from the signal to the end of the process
+	ShutdownDelay         time.Duration // from the signal to the end of intake
+	ShutdownGrace         time.Duration // from the end of intake to the end of the process
 
 	Server     Server
+	Affinity   Affinity
 	Management Management
 	Outbound   Outbound
 	Remote     Remote
@@ -33,6 +35,8 @@ type Config struct {
 	Revocation      Revocation
 	Limits          Limits
 	Retention       Retention
+	Audit           Audit
+	Callback        Callback
 	HotFolder       HotFolder
 	Log             Log
 }
@@ -50,10 +54,30 @@ type Server struct {
 	StrictVendorStatus bool
 }
 
-// Management is the port of /healthz, /readyz and /metrics.
+// Affinity is what this instance knows of itself and of the others.
+type Affinity struct {
+	EndpointFile string // where the controller says how clients reach this instance; empty = worked out
+	PeersFile    string // where it says who the others are; empty = there are none
+	Forward      ForwardMode
+	CAFile       string // PEM bundle for the others' certificates; empty = the system's
+	InstanceUID  string // identity of this run, the pod's UID; empty = unknown
+}
+
+// ForwardMode is what becomes of a request for another instance's operation.
+type ForwardMode string
+
+const (
+	ForwardRequests  ForwardMode = "forward"
+	RedirectRequests ForwardMode = "redirect"
+	ForwardOff       ForwardMode = "off"
+)
+
+// Management is the port of the status page, /healthz, /readyz and /metrics.
 type Management struct {
 	Address string // empty = all
 	Port    int    // 0 = any free one
+	// ShowReferences lets the status page show external references.
+	ShowReferences bool
 }
 
 // Outbound is how every call leaves: to remote services, timestamp authorities, OCSP responders, CRLs.
@@ -187,18 +211,33 @@ const (
 
 // Limits bound what comes from outside. Sizes are bytes.
 type Limits struct {
-	BodyBytes           int64
-	DocumentBytes       int64
-	DocumentsPerRequest int
-	QueuedDocuments     int
-	ConcurrentRequests  int
+	BodyBytes                int64
+	DocumentBytes            int64
+	DocumentsPerRequest      int
+	QueuedDocuments          int
+	ConcurrentRequests       int
+	ClientConcurrentRequests int // 0 = half of ConcurrentRequests
+	ClientRate               int // requests a second; 0 = no bound
 }
 
 // Retention is how long ended operations are kept, and what the disk must leave free.
 type Retention struct {
 	Age          time.Duration
-	Bytes        int64 // 0 = no bound
+	Fetched      time.Duration // 0 = as long as Age
+	Bytes        int64         // 0 = no bound
 	MinFreeBytes int64
+}
+
+// Audit is the record of every signature.
+type Audit struct {
+	Enabled bool
+	Keep    time.Duration // 0 = for ever
+}
+
+// Callback is how clients' own services are told of ends.
+type Callback struct {
+	AllowPrivate []netip.Prefix
+	Timeout      time.Duration
 }
 
 // HotFolder is the hot-folder mode.

@@ -7,6 +7,7 @@ func declare(c *Config) *declaration {
 	d := &declaration{}
 	declareInstance(d, c)
 	declareServer(d, c)
+	declareAffinity(d, c)
 	declareRemote(d, c)
 	declareSigning(d, c)
 	declareTimestamp(d, c)
@@ -14,6 +15,8 @@ func declare(c *Config) *declaration {
 	declareOutbound(d, c)
 	declareLimits(d, c)
 	declareHotFolder(d, c)
+	declareCallback(d, c)
+	declareAudit(d, c)
 	declareLog(d, c)
 	return d
 }
@@ -43,8 +46,10 @@ func declareInstance(d *declaration, c *Config) {
 	d.add("ready.file", "FILE", text{&c.ReadyFile},
 		"Where to write, once both ports listen, a JSON object with their real addresses: {\"rest\":\"127.0.0.1:40123\",\"management\":…}. "+
 			"For scripts that start the proxy on free ports.")
+	d.add("shutdown.delay", "DURATION", duration{&c.ShutdownDelay, 0, time.Hour},
+		"How long everything goes on after SIGTERM, but for /readyz: until no load balancer leads new requests here.")
 	d.add("shutdown.grace", "DURATION", duration{&c.ShutdownGrace, 0, time.Hour},
-		"How long running requests and operations may go on after SIGTERM; what has not ended by then is resumed at the next start. "+
+		"How long running requests and operations may go on after SIGTERM and that delay; what has not ended by then is resumed at the next start. "+
 			"Keep it a few seconds below Kubernetes' terminationGracePeriodSeconds (30).")
 }
 
@@ -68,8 +73,28 @@ func declareServer(d *declaration, c *Config) {
 	d.add("api.strict-vendor-status", "TRUE|FALSE", boolean{&s.StrictVendorStatus},
 		"TRUE answers errors with the original product's HTTP status where this one's differs (500 for 400 and 413).")
 	d.add("management.server.address", "HOST", text{&c.Management.Address},
-		"Address the management port (/healthz, /readyz, /metrics) listens on. It has no authentication.").Default = "all addresses"
+		"Address the management port (status page at /, /healthz, /readyz, /metrics) listens on. It has no authentication.").Default = "all addresses"
 	d.add("management.server.port", "PORT", number{&c.Management.Port, 0, 65535}, "Management port. 0 takes any free one.")
+	d.add("management.show-references", "TRUE|FALSE", boolean{&c.Management.ShowReferences},
+		"TRUE shows external references on the status page, which has no authentication: they may be numbers of invoices.")
+}
+
+func declareAffinity(d *declaration, c *Config) {
+	d.group = "Several instances"
+	a := &c.Affinity
+	d.add("affinity.endpoint.file", "FILE", text{&a.EndpointFile},
+		"File in which the controller says where clients reach this instance. Where it is named, the instance is not ready before the file has been written. "+
+			"--server.host.port goes before it.")
+	d.add("affinity.peers.file", "FILE", text{&a.PeersFile},
+		"JSON file that says where the other instances are. What this instance does not hold is then asked of them.")
+	modes := choice[ForwardMode]{&a.Forward, []ForwardMode{ForwardRequests, RedirectRequests, ForwardOff}}
+	d.add("affinity.forward", modes.form("", "|"), modes,
+		"What becomes of a request for another instance's operation: it is passed on and the answer passed back, the client is sent there (307), or it is 404.")
+	d.add("affinity.peers.ca-file", "FILE", text{&a.CAFile},
+		"PEM bundle of authorities that the other instances' certificates must lead to, where the REST port speaks TLS.").
+		Default = "the system's authorities"
+	d.add("instance.uid", "TEXT", text{&a.InstanceUID},
+		"Identity of this run of the instance, on Kubernetes the pod's UID: what is meant for an earlier one at the same address is refused.")
 }
 
 func declareLimits(d *declaration, c *Config) {
@@ -84,12 +109,36 @@ func declareLimits(d *declaration, c *Config) {
 		"Most documents accepted and not yet ended; beyond it new requests get 503 with Retry-After.")
 	d.add("limits.concurrent-requests", "COUNT", number{&l.ConcurrentRequests, 1, most},
 		"Most request bodies that are read at a time; one more gets 429 with Retry-After. Requests that only wait for their result do not count.")
+	d.add("limits.client.concurrent-requests", "COUNT", number{&l.ClientConcurrentRequests, 0, most},
+		"The same for each client service.").
+		Default = "half of limits.concurrent-requests"
+	d.add("limits.client.rate", "COUNT", number{&l.ClientRate, 0, most},
+		"Most requests a second of each client service, twice as many at once after a pause; more get 429 with Retry-After before their body is read. 0 = no bound.")
 	d.add("retention.age", "DURATION", duration{&r.Age, time.Minute, 3650 * day},
 		"How long ended operations with their documents and results are kept. Their external references become free again.")
+	d.add("retention.fetched", "DURATION", duration{&r.Fetched, 0, 3650 * day},
+		"How long an operation is kept once its owner has fetched all results, where that is shorter. 0 = no shorter: clients may come again.")
 	d.add("retention.size", "BYTES", size{&r.Bytes, 0},
 		"Most bytes of documents and results; the oldest ended operations go first. 0 = no bound but the disk.")
 	d.add("disk.min-free", "BYTES", size{&r.MinFreeBytes, 0},
 		"Free bytes the disk of the state folder must keep; below it new requests get 503 with Retry-After, reads go on.")
+}
+
+func declareCallback(d *declaration, c *Config) {
+	d.group = "Callbacks"
+	d.add("callback.allow-private", "CIDR[,CIDR...]", prefixes{&c.Callback.AllowPrivate},
+		"Address ranges that callbackUrl may lead to although they are not public. Clients choose these URLs, so the rest of the own network stays closed to them.").
+		Default = "none"
+	d.add("callback.timeout", "DURATION", duration{&c.Callback.Timeout, 100 * time.Millisecond, time.Minute},
+		"Longest wait for the answer to a callback. One that fails is repeated for a day.")
+}
+
+func declareAudit(d *declaration, c *Config) {
+	d.group = "Audit record"
+	d.add("audit.enabled", "TRUE|FALSE", boolean{&c.Audit.Enabled},
+		"Keep a record of every signature in the folder audit of the state folder, a file a day, each line chained to those before it. `signctl audit verify` checks it.")
+	d.add("audit.keep", "DURATION", duration{&c.Audit.Keep, 0, 3650 * day},
+		"How long a day's file is kept. 0 = for ever: a signature takes about 600 bytes.")
 }
 
 func declareLog(d *declaration, c *Config) {

@@ -1,0 +1,145 @@
+package main_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+// builtFault is a rudeness of signHash that stays, for one document in two tries at the built proxy.
+type builtFault struct {
+	rudeness service.Rudeness
+	status   string
+	failure  string // in what the client reads; empty = signed
+	made     int64
+}
+
+const serviceFault = "CERT_SERVICE_GLOBAL_ERROR"
+
+// builtFaults: what is certainly refused or certainly nonsense is not paid twice; what was lost is, once, as the policy says.
+var builtFaults = []builtFault{
+	{service.TooManyRequests, client.StatusFailed, serviceFault, 0},
+	{service.TooManyRetryAfter, client.StatusFailed, serviceFault, 0},
+	{service.ErrorBefore, client.StatusFailed, serviceFault, 0},
+	{service.Unavailable, client.StatusFailed, serviceFault, 0},
+	{service.Gateway, client.StatusFailed, serviceFault, 0},
+	{service.CutBefore, client.StatusFailed, serviceFault, 0},
+	{service.Refused, client.StatusFailed, serviceFault, 0},
+	{service.ExpiredToken, client.StatusFailed, "INVALID_CERT_SERVICE_CREDS", 0},
+	{service.ExpiredSAD, client.StatusFailed, serviceFault, 0},
+	{service.ErrorAfter, client.StatusFailed, serviceFault, 2},
+	{service.CutAfter, client.StatusFailed, serviceFault, 2},
+	{service.HalfAnswer, client.StatusFailed, serviceFault, 2},
+	{service.Stalled, client.StatusFailed, serviceFault, 2},
+	{service.NotJSON, client.StatusFailed, serviceFault, 2},
+	{service.Empty, client.StatusFailed, serviceFault, 1},
+	{service.Huge, client.StatusFailed, serviceFault, 2},
+	{service.WrongOrder, client.StatusExecuted, "", 1}, // of one value there is one order
+	{service.TooFewValues, client.StatusFailed, serviceFault, 1},
+	{service.TooManyValues, client.StatusFailed, serviceFault, 1},
+	{service.WrongKey, client.StatusFailed, serviceFault, 1},
+	{service.RawECDSA, client.StatusExecuted, "", 1},
+	{service.BadBase64, client.StatusFailed, serviceFault, 1},
+}
+
+// TestFaultsOfManyServices: one built proxy whose client services sign at remote sides that are each rude in another way, all at once.
+// None suffers from its neighbours, and nothing is left behind: no goroutine, no file, no signature without an account.
+func TestFaultsOfManyServices(t *testing.T) {
+	if len(builtFaults) != len(service.Rudenesses()) {
+		t.Errorf("%d faults for %d rudenesses", len(builtFaults), len(service.Rudenesses()))
+	}
+	p := newTestProxy(t, "--signing.tries=1", "--signing.retry.backoff=50ms", "--signing.call.timeout=10s", "--sync.wait=2m")
+	remotes := make([]*service.Service, len(builtFaults))
+	authority, err := service.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config strings.Builder
+	config.WriteString("defaultProvider: remote-0\nproviders:\n")
+	ids := map[string]map[string]string{}
+	for i, f := range builtFaults {
+		var url string
+		remotes[i], url = rudeService(t, authority, f.rudeness)
+		name := fmt.Sprintf("remote-%d", i)
+		fmt.Fprintf(&config, "- {name: %s, kind: csc, url: %q, clientID: %s, clientSecretFile: %q}\n",
+			name, url, service.ClientID, p.file(t, name+"-secret", service.ClientSecret))
+		ids[name] = map[string]string{"secret": "secret of " + name, "provider": name}
+	}
+	text, err := json.Marshal(ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.file(t, "client-services-config.json", string(text))
+	p.configure(t, config.String()).start(t)
+	before := p.metric(t, "go_goroutines")
+	var all sync.WaitGroup
+	for i, f := range builtFaults {
+		all.Go(func() { wantBuiltFault(t, p, fmt.Sprintf("remote-%d", i), f) })
+	}
+	all.Wait()
+	var made, lost int64
+	for i, f := range builtFaults {
+		n := remotes[i].Counts().Signatures
+		if n != f.made {
+			t.Errorf("%s: %d signatures made, want %d", f.rudeness, n, f.made)
+		}
+		if made += n; f.failure != "" {
+			lost += f.made
+		}
+	}
+	// Two are signed; what may have been made, and was not, is unknown as well: the four that fail before, twice.
+	n := p.signatures(t)
+	if n["returned"] != 2 || n["unknown"] != lost+8 || n["sent"] != n["returned"]+n["unknown"]+n["refused"] {
+		t.Errorf("%d signatures made, counters %v, want 2 returned and %d unknown", made, n, lost+8)
+	}
+	until(t, "the goroutines are gone", func() bool { return p.metric(t, "go_goroutines") <= before+5 })
+	if left, err := filepath.Glob(filepath.Join(p.o.State, "uploads", "*")); err != nil || len(left) > 0 {
+		t.Errorf("uploads holds %v, %v, want nothing", left, err)
+	}
+	if kept, err := filepath.Glob(filepath.Join(p.o.State, "operations", "*")); err != nil || len(kept) != len(builtFaults) {
+		t.Errorf("operations holds %d files, %v, want %d", len(kept), err, len(builtFaults))
+	}
+}
+
+// rudeService serves a simulation whose signHash is rude.
+func rudeService(t *testing.T, authority *service.Authority, r service.Rudeness) (*service.Service, string) {
+	t.Helper()
+	s, err := service.New(service.Options{Authority: authority, Credentials: []service.Credential{{Key: service.ECDSAP256}}})
+	if err == nil {
+		err = s.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: r})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.Close()
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return s, server.URL
+}
+
+// wantBuiltFault makes one request as the client service.
+func wantBuiltFault(t *testing.T, p *testProxy, id string, f builtFault) {
+	c, err := client.New(client.Config{URL: p.URL, ClientID: id, Secret: "secret of " + id, Basic: true})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	op, err := c.Sign(t.Context(), oneDocument(t, "rude "+id, client.SignatureInfo{}), discard{})
+	if err != nil || op.Status != f.status || len(op.Documents) != 1 {
+		t.Errorf("%s: %+v, %v, want %s", f.rudeness, op, err, f.status)
+		return
+	}
+	if got := op.Documents[0].Failure(); !strings.Contains(got, f.failure) || (got == "") != (f.failure == "") {
+		t.Errorf("%s: failure %q, want %q", f.rudeness, got, f.failure)
+	}
+}

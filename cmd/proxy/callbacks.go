@@ -1,0 +1,24 @@
+package main
+
+import (
+	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
+)
+
+// openCallbacks makes what tells clients' own services of ends.
+func (p *proxy) openCallbacks() {
+	p.callbacks = callback.New(callback.Config{
+		Queue: p.store, HTTP: p.calls.callback, Timeout: p.cfg.Callback.Timeout,
+		Secret: func(id string) (string, bool) {
+			c := p.clients.Current().Lookup(id)
+			if c == nil {
+				return "", false
+			}
+			return c.Secret.Reveal(), true
+		},
+		Endpoint: func() (string, int) {
+			e, _ := p.instances.Endpoint()
+			return e.Host, e.Port
+		},
+		Log: p.log.WithName("callback"), Registerer: p.registry,
+	})
+}

@@ -1,0 +1,181 @@
+package main_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+const chartFiles = "../../charts/signstash-proxy/files/"
+
+// TestDashboardAndAlerts: whatever a panel or an alert asks for is there, name and labels, on a proxy that has seen good and bad. What is the
+// controller's is asked for beside it (pkg/controller).
+func TestDashboardAndAlerts(t *testing.T) {
+	there := samplesOf(t)
+	asked := 0
+	for where, expr := range expressions(t) {
+		for _, m := range metricUses(expr) {
+			if strings.HasPrefix(m.name, "signstash_controller_") {
+				continue
+			}
+			asked++
+			labels, ok := there[m.name]
+			if !ok {
+				t.Errorf("%s asks for %s, which no proxy has", where, m.name)
+				continue
+			}
+			for _, label := range m.labels {
+				if label != "namespace" && label != "pod" && label != "le" && !labels[label] { // the scrape adds the first two
+					t.Errorf("%s asks for label %s of %s, which has %v", where, label, m.name, slices.Sorted(maps.Keys(labels)))
+				}
+			}
+		}
+	}
+	if asked < 30 {
+		t.Errorf("only %d metrics were asked for: the files were not understood", asked)
+	}
+}
+
+// expressions returns every PromQL expression of dashboard and alerts, by where it stands.
+func expressions(t *testing.T) map[string]string {
+	t.Helper()
+	read := func(name string) []byte {
+		content, err := os.ReadFile(filepath.Join(chartFiles, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Type    string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(read("dashboard.json"), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, p := range dashboard.Panels {
+		if p.Type != "row" && len(p.Targets) == 0 {
+			t.Errorf("panel %q shows nothing", p.Title)
+		}
+		for _, target := range p.Targets {
+			all["panel "+p.Title+": "+target.Expr] = target.Expr
+		}
+	}
+	var alerts struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr string
+				Annotations map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal(read("alerts.yaml"), &alerts); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range alerts.Groups {
+		for _, r := range g.Rules {
+			all["alert "+r.Alert] = r.Expr
+			if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
+				t.Errorf("alert %s does not say what to do", r.Alert)
+			}
+		}
+	}
+	return all
+}
+
+// metricUse is a metric in an expression, with the labels that it is matched and grouped by.
+type metricUse struct {
+	name   string
+	labels []string
+}
+
+var (
+	metricName  = regexp.MustCompile(`\b((?:signstash|process|go)_[a-z0-9_]+)(?:\{([^}]*)\})?`)
+	matcherName = regexp.MustCompile(`([a-z_]+)\s*(?:=|!)`)
+	grouping    = regexp.MustCompile(`\bby \(([^)]*)\)`)
+)
+
+func metricUses(expr string) []metricUse {
+	var by []string
+	for _, g := range grouping.FindAllStringSubmatch(expr, -1) {
+		for label := range strings.SplitSeq(g[1], ",") {
+			by = append(by, strings.TrimSpace(label))
+		}
+	}
+	var uses []metricUse
+	for _, m := range metricName.FindAllStringSubmatch(expr, -1) {
+		use := metricUse{name: m[1], labels: slices.Clone(by)}
+		for _, l := range matcherName.FindAllStringSubmatch(m[2], -1) {
+			use.labels = append(use.labels, l[1])
+		}
+		uses = append(uses, use)
+	}
+	return uses
+}
+
+// samplesOf returns the names of all samples with their labels, of a proxy whose remote side has failed it until it gave up, and which has
+// signed something since, and of one with TLS.
+func samplesOf(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	remote := newRemoteSide(t, service.Options{})
+	p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=10ms", "--signing.tries=100")...).start(t)
+	c := newClient(t, p.Instance)
+	if err := remote.Misbehave(service.Fault{Rudeness: service.CutBefore, Times: 8}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"first", "second"} {
+		if _, err := c.SignAsync(t.Context(), oneDocument(t, name, client.SignatureInfo{})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the circuit breaker opens", func() bool {
+		return p.metrics(t)[`signstash_outbound_breaker_changes_total{purpose="signing",state="open"}`] > 0
+	})
+	remote.Behave()
+	for _, name := range []string{"first", "second"} {
+		if _, err := c.Wait(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there := map[string]map[string]bool{}
+	for _, management := range []string{p.Management, withTLS(t).Management} {
+		all, err := metricsOf(management)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for sample := range all {
+			name, labels, _ := strings.Cut(strings.TrimSuffix(sample, "}"), "{")
+			if there[name] == nil {
+				there[name] = map[string]bool{}
+			}
+			for _, l := range matcherName.FindAllStringSubmatch(labels, -1) {
+				there[name][l[1]] = true
+			}
+		}
+	}
+	return there
+}
+
+// withTLS starts a proxy whose REST port speaks TLS.
+func withTLS(t *testing.T) *testProxy {
+	t.Helper()
+	p := newTestProxy(t)
+	certFile, keyFile := filepath.Join(p.o.Work, "tls.crt"), filepath.Join(p.o.Work, "tls.key")
+	writePair(t, certFile, keyFile, "proxy")
+	p.o.Args = append(p.o.Args, "--server.ssl.certificate="+certFile, "--server.ssl.certificate-private-key="+keyFile)
+	return p.start(t)
+}

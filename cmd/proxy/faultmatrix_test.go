@@ -1,0 +1,376 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/certstatus"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/pipenet"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api"
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/csc"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/safe"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+)
+
+// The pipeline of the fault matrix: REST door, service, store, format and provider as the program has them, beside the simulated
+// remote side, all on one fake clock and in one bubble: minutes of patience pass at once, and a goroutine or connection that is left
+// behind fails the test.
+
+// matrixDocuments are in each request of the matrix, and matrixTries is how often an operation is tried at most: once and two retries.
+const (
+	matrixDocuments = 3
+	matrixTries     = 3
+)
+
+// variant is a remote side and the way it is spoken to.
+type variant struct {
+	name    string
+	options service.Options
+	open    func(t *testing.T, s *service.Service, client *http.Client) (signing.Provider, error)
+	disk    func(signing.Store) signing.Store // nil = the store as it is
+	unknown signing.UnknownPolicy             // empty = retry
+	level   signing.Level                     // of the documents; empty = B-B. Above it there are a timestamp authority, OCSP and CRLs
+}
+
+var variants = []variant{
+	{name: "csc v1", options: ecdsaCredential(false), open: openCSC("/csc/v1")},
+	{name: "csc v2", options: ecdsaCredential(false), open: openCSC("/csc/v2")},
+	{name: "csc v2 asynchronous", options: ecdsaCredential(true), open: openCSC("/csc/v2")},
+	{name: "safe", open: openSAFE},
+}
+
+// The places of the variants in the lists of expectations.
+const (
+	cscV1 = iota
+	cscV2
+	cscV2A
+	safeV2
+)
+
+func ecdsaCredential(asynchronous bool) service.Options {
+	return service.Options{Asynchronous: asynchronous, Credentials: []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}}}
+}
+
+func openCSC(path string) func(*testing.T, *service.Service, *http.Client) (signing.Provider, error) {
+	return func(t *testing.T, _ *service.Service, client *http.Client) (signing.Provider, error) {
+		dir := t.TempDir()
+		return csc.New(csc.Config{Name: "remote", HTTP: client, Log: logr.Discard(), Settings: csc.Settings{
+			URL: "http://simulated.invalid" + path, ClientID: service.ClientID,
+			ClientSecretFile: secretIn(t, dir, "secret", service.ClientSecret), PINFile: secretIn(t, dir, "pin", service.PIN),
+		}})
+	}
+}
+
+func openSAFE(t *testing.T, s *service.Service, client *http.Client) (signing.Provider, error) {
+	dir := t.TempDir()
+	access, refresh := s.SAFETokens()
+	tokens, err := json.Marshal(map[string]string{"accessToken": access, "refreshToken": refresh, "credentialID": service.SAFECredentialID})
+	if err != nil {
+		return nil, err
+	}
+	return safe.New(safe.Config{Name: "remote", HTTP: client, Log: logr.Discard(), Settings: safe.Settings{
+		URL: "http://simulated.invalid/safe", ClientName: "invoices", Username: service.SAFEUser,
+		PasswordFile:   secretIn(t, dir, "password", service.SAFEPassword),
+		AccountKeyFile: secretIn(t, dir, "key", strings.Repeat("0123456789abcdef", 4)),
+		AccountFile:    filepath.Join(dir, "account"),
+		TokensFile:     secretIn(t, dir, "tokens", string(tokens)),
+	}})
+}
+
+func secretIn(t *testing.T, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// matrixAuthority is shared by all cells, since RSA keys take a while to make. It is made in a bubble, where all clocks begin alike.
+var matrixAuthority = sync.OnceValues(service.NewAuthority)
+
+// statusAuthority is matrixAuthority whose certificates name where their status is asked.
+var statusAuthority = sync.OnceValues(func() (*service.Authority, error) { return service.NewAuthorityAt("http://status.invalid") })
+
+// pipeline is all of it, in one bubble.
+type pipeline struct {
+	remote   *service.Service
+	tsa      *tsa.Handler
+	status   *certstatus.Responder
+	level    signing.Level
+	store    *store.Store
+	folder   string
+	registry *prometheus.Registry
+	door     *http.Client
+	closers  []func()
+}
+
+// openPipeline starts it. The caller closes it within the bubble.
+func openPipeline(t *testing.T, v variant) *pipeline {
+	t.Helper()
+	p := &pipeline{folder: filepath.Join(t.TempDir(), "state"), registry: newRegistry(), level: v.level}
+	authority, format := matrixAuthority, &pades.Format{}
+	if v.level != "" {
+		authority = statusAuthority
+	}
+	var err error
+	if v.options.Authority, err = authority(); err != nil {
+		t.Fatal(err)
+	}
+	if v.level != "" {
+		format = p.surround(t, v.options.Authority)
+	}
+	if p.remote, err = service.New(v.options); err != nil {
+		t.Fatal(err)
+	}
+	client, stop := pipenet.Serve(p.remote)
+	p.closers = append(p.closers, stop, p.remote.Close)
+	provider, err := v.open(t, p.remote, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.store, err = store.Open(t.Context(), store.Config{Folder: p.folder, Log: logr.Discard()}); err != nil {
+		t.Fatal(err)
+	}
+	p.closers = append(p.closers, func() {
+		if err := p.store.Close(); err != nil {
+			t.Errorf("close store: %v", err)
+		}
+	})
+	m := newSigningMetrics(p.registry)
+	var disk signing.Store = p.store
+	if v.disk != nil {
+		disk = v.disk(p.store)
+	}
+	s := signing.New(signing.Config{
+		Store: disk, Formats: map[signing.SignatureType]signing.Format{signing.PAdES: format}, Log: logr.Discard(),
+		Providers: func(string) (signing.Provider, error) { return provider, nil },
+		Observer:  m.observer(func() {}, func() {}, func(*signing.Credential, int, time.Duration, string) {}), Tries: matrixTries - 1, UnknownOutcome: v.unknown,
+	})
+	m.watch(p.registry, s, p.store)
+	p.start(t, s)
+	p.openDoor(t, s)
+	return p
+}
+
+// start runs the service until the pipeline is closed.
+func (p *pipeline) start(t *testing.T, s *signing.Service) {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := s.Start(ctx); err != nil {
+			t.Errorf("Start = %v", err)
+		}
+	}()
+	p.closers = append(p.closers, func() { stop(); <-ended })
+	synctest.Wait()
+}
+
+// openDoor serves the REST door within the bubble.
+func (p *pipeline) openDoor(t *testing.T, s *signing.Service) {
+	t.Helper()
+	clients, err := clientservice.NewServices(clientservice.ClientService{ID: "alice", Secret: clientservice.NewSecret("a long enough secret")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	door, err := api.New(api.Config{
+		Service: s, ClientServices: func() *clientservice.Services { return clients },
+		Endpoint: func() affinity.Endpoint { return affinity.Endpoint{Name: "matrix", Host: "proxy.invalid", Port: 1} },
+		Log:      logr.Discard(), TokenKey: bytes.Repeat([]byte{1}, 32), SyncWait: 48 * time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, stop := pipenet.Serve(door.Handler())
+	p.door = client
+	p.closers = append(p.closers, stop)
+}
+
+func (p *pipeline) close() {
+	for _, c := range slices.Backward(p.closers) {
+		c()
+	}
+}
+
+// outcome is what a request came to: what the client reads, what the remote side counts, what the metrics say.
+type outcome struct {
+	status                           string
+	documents                        [matrixDocuments]string // signStatus, and signError where there is one; sorted
+	made                             int                     // signatures, as the remote side counts them
+	sent, returned, unknown, refused int                     // digests, in the durable counters
+}
+
+func (o outcome) String() string {
+	return fmt.Sprintf("%s %s: made %d; sent %d, returned %d, unknown %d, refused %d",
+		o.status, strings.Join(o.documents[:], ", "), o.made, o.sent, o.returned, o.unknown, o.refused)
+}
+
+// wantRequest makes a request and wants it to come to that.
+func (p *pipeline) wantRequest(t *testing.T, reference string, want outcome) {
+	t.Helper()
+	before := p.counters(t)
+	got := p.sign(t, reference)
+	after := p.counters(t)
+	got.made, got.sent, got.returned = after.made-before.made, after.sent-before.sent, after.returned-before.returned
+	got.unknown, got.refused = after.unknown-before.unknown, after.refused-before.refused
+	if got != want {
+		t.Errorf("%s:\n got %v\nwant %v", reference, got, want)
+	}
+}
+
+// sign posts one request through the door, waits for its end and tells what it came to.
+func (p *pipeline) sign(t *testing.T, reference string) (o outcome) {
+	t.Helper()
+	text, status := p.exchange(t, reference)
+	var op struct {
+		Status       string
+		DocumentList []struct {
+			SignStatus, SignError string
+			SignedContent         []byte
+		}
+	}
+	if err := json.Unmarshal(text, &op); err != nil || len(op.DocumentList) != matrixDocuments {
+		t.Fatalf("answer %d %.300s, %v, want an operation of %d documents", status, text, err, matrixDocuments)
+	}
+	o.status = op.Status
+	for i, d := range op.DocumentList {
+		o.documents[i] = strings.TrimSpace(d.SignStatus + " " + d.SignError)
+		if (d.SignStatus == "SIGNED") != bytes.Contains(d.SignedContent, []byte("/ByteRange")) {
+			t.Errorf("document %d is %s with %d bytes of content", i, d.SignStatus, len(d.SignedContent))
+		}
+	}
+	slices.Sort(o.documents[:]) // which of them a passing fault hits is chance
+	return o
+}
+
+// exchange posts a request and returns the answer's body and status.
+func (p *pipeline) exchange(t *testing.T, reference string) (body []byte, status int) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		"http://proxy.invalid/signstash/einvoice-integration-client-ws/api/v0/document/sign/base64/", p.request(t, reference))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.SetBasicAuth("alice", "a long enough secret")
+	resp, err := p.door.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err = io.ReadAll(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return body, resp.StatusCode
+}
+
+// request asks for small documents that differ.
+func (p *pipeline) request(t *testing.T, reference string) io.Reader {
+	t.Helper()
+	sample, err := os.ReadFile("../../hack/samples/hybrid-xref.pdf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type document map[string]any
+	var documents []document
+	for i := range matrixDocuments {
+		documents = append(documents, document{
+			"documentRequest": document{
+				"externalReference": fmt.Sprintf("%s/%d", reference, i), "name": "d.pdf", "contentType": "application/pdf",
+				"base64Content": append(slices.Clone(sample), fmt.Sprintf("%% %s %d\n", reference, i)...),
+			},
+			"signatureInfo": document{"signatureType": "PAdES", "level": cmp.Or(p.level, signing.LevelB)},
+		})
+	}
+	body, err := json.Marshal(document{"externalReference": reference, "description": "d", "documents": documents})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.NewReader(body)
+}
+
+// counters reads the counts of the remote side and of /metrics.
+func (p *pipeline) counters(t *testing.T) (o outcome) {
+	t.Helper()
+	o.made = int(p.remote.Counts().Signatures)
+	families, err := p.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "signstash_signatures_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			n := int(m.GetCounter().GetValue())
+			switch m.GetLabel()[0].GetValue() {
+			case "sent":
+				o.sent = n
+			case "returned":
+				o.returned = n
+			case "unknown":
+				o.unknown = n
+			case "refused":
+				o.refused = n
+			}
+		}
+	}
+	return o
+}
+
+// wantNothingLeft wants the state folder to hold what belongs to so many operations, and nothing else.
+func (p *pipeline) wantNothingLeft(t *testing.T, operations int) {
+	t.Helper()
+	if got := namesIn(t, filepath.Join(p.folder, "uploads")); len(got) > 0 {
+		t.Errorf("uploads holds %v, want nothing", got)
+	}
+	files := namesIn(t, filepath.Join(p.folder, "operations"))
+	if len(files) != operations {
+		t.Errorf("operations holds %v, want %d files", files, operations)
+	}
+	open, err := p.store.OpenCalls(t.Context())
+	unfinished, uerr := p.store.Unfinished(t.Context())
+	if err != nil || uerr != nil || len(open) > 0 || len(unfinished) > 0 {
+		t.Errorf("open calls %v, unfinished operations %v (%v, %v), want none", open, unfinished, err, uerr)
+	}
+	for _, name := range namesIn(t, p.folder) {
+		if known := strings.HasPrefix(name, "metadata.db") || slices.Contains([]string{"instance.json", "lock", "operations", "uploads"}, name); !known {
+			t.Errorf("the state folder holds %s, which belongs to nothing", name)
+		}
+	}
+}
+
+func namesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// What the vendor's API calls the faults of the remote side.
+const (
+	serviceFault     = "CERT_SERVICE_GLOBAL_ERROR"
+	credentialsFault = "INVALID_CERT_SERVICE_CREDS"
+)
+
+// signed is an operation of which every document was signed; made signatures may be more than were delivered.
+func signed(made, sent, unknown, refused int) outcome {
+	return outcome{status: "EXECUTED", documents: [3]string{"SIGNED", "SIGNED", "SIGNED"}, made: made, sent: sent, returned: 3, unknown: unknown, refused: refused}
+}
+
+// failed is an operation of which no document was.
+func failed(signError string, made, sent, unknown, refused int) outcome {
+	d := "ERROR_SIGNING " + signError
+	return outcome{status: "EXECUTION_FAILED", documents: [3]string{d, d, d}, made: made, sent: sent, unknown: unknown, refused: refused}
+}
+
+// What three documents come to, in three tries at most. The words of each say why.
+var (
+	atOnce = signed(3, 3, 0, 0) // signed as if nothing had been
+
+	// A passing fault.
+	refusedOnce = signed(3, 6, 0, 3) // one call was refused, the next signed
+	unsureOnce  = signed(3, 6, 3, 0) // one call may have signed, though it had not
+	paidTwice   = signed(6, 6, 3, 0) // one call had signed, and its answer was lost
+
+	// A fault that stays.
+	refusedEach  = failed(serviceFault, 0, 9, 0, 9)     // each try is refused
+	splitRefused = failed(serviceFault, 0, 8, 0, 8)     // refused for good, down to single documents: 3, 1+2, 1+1; no further try
+	deniedUs     = failed(credentialsFault, 0, 3, 0, 3) // refused for good, and not because of a document: neither split nor tried again
+	unsureEach   = failed(serviceFault, 0, 9, 9, 0)     // each try may have signed
+	paidEach     = failed(serviceFault, 9, 9, 9, 0)     // each try has signed, and its answer was lost: --signing.unknown-outcome=retry
+	nonsense     = failed(serviceFault, 3, 3, 3, 0)     // an answer that cannot be used, whole: it is not paid for again
+	neverAsked   = failed(serviceFault, 0, 0, 0, 0)     // the credential could not be read: nothing was sent
+)
+
+// row is a rudeness with what it comes to: where it stays (each) and where it passes after one request (once), by variant in their
+// order. A single outcome is that of all variants.
+type row struct {
+	rudeness   service.Rudeness
+	each, once []outcome
+}
+
+func all(o outcome) []outcome { return []outcome{o} }
+
+// cscElse is an outcome of the three variants of the CSC, and another one of SAFE.
+func cscElse(csc, safe outcome) []outcome { return []outcome{csc, csc, csc, safe} }
+
+// TestSignHashMatrix: every rudeness of the call that costs, at every provider.
+//
+// SAFE's values are fetched apart from signHash, under a processId that was stored before: what was signed is never lost by an answer
+// to signHash alone.
+func TestSignHashMatrix(t *testing.T) {
+	runMatrix(t, "signatures/signHash", []int{cscV1, cscV2, cscV2A, safeV2}, []row{
+		{service.TooManyRequests, all(refusedEach), all(refusedOnce)},
+		{service.TooManyRetryAfter, all(refusedEach), all(refusedOnce)},
+		{service.ErrorBefore, all(unsureEach), all(unsureOnce)},
+		{service.Unavailable, all(unsureEach), all(unsureOnce)},
+		{service.Gateway, all(unsureEach), all(unsureOnce)},
+		{service.CutBefore, all(unsureEach), all(unsureOnce)},
+		{service.Refused, all(splitRefused), all(refusedOnce)}, // once: the halves are signed in the same try
+		{service.ExpiredToken, all(deniedUs), all(atOnce)},
+		{service.ExpiredSAD, all(refusedEach), cscElse(atOnce, refusedOnce)}, // the CSC's is renewed at once
+		{service.ErrorAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.CutAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.HalfAnswer, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.Stalled, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.NotJSON, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)}, // as a gateway's page: the answer itself is lost
+		{service.Empty, cscElse(nonsense, atOnce), cscElse(nonsense, atOnce)},
+		{service.Huge, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.WrongOrder, all(nonsense), all(nonsense)},
+		{service.TooFewValues, all(nonsense), all(nonsense)},
+		{service.TooManyValues, all(nonsense), all(nonsense)},
+		{service.WrongKey, all(nonsense), all(nonsense)},
+		{service.RawECDSA, all(atOnce), all(atOnce)},
+		{service.BadBase64, all(nonsense), all(nonsense)},
+	})
+}
+
+// TestSignHashMatrixNeverTwice: with --signing.unknown-outcome=fail nothing is paid for twice, and whoever could not be sure is told so.
+// What was refused is tried again all the same, and what can be fetched is.
+func TestSignHashMatrixNeverTwice(t *testing.T) {
+	unsure := failed(serviceFault, 0, 3, 3, 0) // not signed, as it happens
+	lost := failed(serviceFault, 3, 3, 3, 0)
+	for i := range variants {
+		variants := slices.Clone(variants)
+		variants[i].unknown = signing.UnknownFail
+		for _, r := range []row{
+			{service.TooManyRequests, all(refusedEach), all(refusedOnce)},
+			{service.ErrorBefore, all(unsure), all(unsure)},
+			{service.Unavailable, all(unsure), all(unsure)},
+			{service.Gateway, all(unsure), all(unsure)},
+			{service.CutBefore, all(unsure), all(unsure)},
+			{service.ErrorAfter, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.CutAfter, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.HalfAnswer, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.Stalled, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.NotJSON, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.Huge, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.BadBase64, all(nonsense), all(nonsense)},
+		} {
+			runRow(t, "signatures/signHash", variants, i, r)
+		}
+	}
+}
+
+// fetchRows are what rudeness comes to where values are fetched that were made before. Whatever passes costs nothing. SAFE's and the
+// CSC's ways are alike.
+func fetchRows() []row {
+	lostKey := failed(credentialsFault, 9, 9, 9, 0)
+	return []row{
+		{service.TooManyRequests, all(paidEach), all(atOnce)},
+		{service.TooManyRetryAfter, all(paidEach), all(atOnce)},
+		{service.ErrorBefore, all(paidEach), all(atOnce)},
+		{service.Unavailable, all(paidEach), all(atOnce)},
+		{service.Gateway, all(paidEach), all(atOnce)},
+		{service.CutBefore, all(paidEach), all(atOnce)},
+		{service.Refused, all(paidEach), all(atOnce)},
+		{service.ExpiredToken, all(lostKey), all(atOnce)},
+		{service.ExpiredSAD, all(atOnce), all(atOnce)},
+		{service.ErrorAfter, all(paidEach), all(atOnce)},
+		{service.CutAfter, all(paidEach), all(atOnce)},
+		{service.HalfAnswer, all(paidEach), all(atOnce)},
+		{service.Stalled, all(paidEach), all(atOnce)},
+		{service.NotJSON, all(paidEach), all(atOnce)},
+		{service.Empty, all(nonsense), all(atOnce)}, // asked for once more, then believed
+		{service.Huge, all(paidEach), all(atOnce)},
+		{service.WrongOrder, all(atOnce), all(atOnce)}, // values are made elsewhere
+		{service.TooFewValues, all(atOnce), all(atOnce)},
+		{service.TooManyValues, all(atOnce), all(atOnce)},
+		{service.WrongKey, all(atOnce), all(atOnce)},
+		{service.RawECDSA, all(atOnce), all(atOnce)},
+		{service.BadBase64, all(atOnce), all(atOnce)},
+	}
+}
+
+func TestSignPollingMatrix(t *testing.T) {
+	runMatrix(t, "signatures/signPolling", []int{cscV2A}, fetchRows())
+}
+
+func TestSAFEVerifyMatrix(t *testing.T) {
+	runMatrix(t, "signHash/verify", []int{safeV2}, fetchRows())
+}
+
+// TestAuthorizeMatrix: before signHash nothing is spent, and nothing is in doubt. SAFE answers authorize with a status alone.
+func TestAuthorizeMatrix(t *testing.T) {
+	runMatrix(t, "credentials/authorize", []int{cscV1, cscV2, cscV2A, safeV2}, []row{
+		{service.TooManyRequests, all(refusedEach), all(refusedOnce)},
+		{service.TooManyRetryAfter, all(refusedEach), all(refusedOnce)},
+		{service.ErrorBefore, all(refusedEach), all(refusedOnce)},
+		{service.Unavailable, all(refusedEach), all(refusedOnce)},
+		{service.Gateway, all(refusedEach), all(refusedOnce)},
+		{service.CutBefore, all(refusedEach), all(refusedOnce)},
+		{service.Refused, all(splitRefused), all(refusedOnce)},
+		{service.ExpiredToken, all(deniedUs), all(atOnce)},
+		{service.ExpiredSAD, all(atOnce), all(atOnce)},
+		{service.ErrorAfter, all(refusedEach), all(refusedOnce)},
+		{service.CutAfter, all(refusedEach), all(refusedOnce)},
+		{service.HalfAnswer, all(refusedEach), all(refusedOnce)},
+		{service.Stalled, all(refusedEach), all(refusedOnce)},
+		{service.NotJSON, cscElse(refusedEach, refusedEach), cscElse(refusedOnce, refusedOnce)},
+		{service.Empty, cscElse(refusedEach, atOnce), cscElse(refusedOnce, atOnce)},
+		{service.Huge, all(refusedEach), all(refusedOnce)},
+		{service.WrongOrder, all(atOnce), all(atOnce)},
+		{service.TooFewValues, all(atOnce), all(atOnce)},
+		{service.TooManyValues, all(atOnce), all(atOnce)},
+		{service.WrongKey, all(atOnce), all(atOnce)},
+		{service.RawECDSA, all(atOnce), all(atOnce)},
+		{service.BadBase64, all(atOnce), all(atOnce)},
+	})
+}
+
+// TestTokenMatrix: without an access token no document is prepared, let alone sent.
+func TestTokenMatrix(t *testing.T) {
+	runMatrix(t, "token", []int{cscV1, cscV2}, []row{
+		{service.TooManyRequests, all(neverAsked), all(atOnce)},
+		{service.TooManyRetryAfter, all(neverAsked), all(atOnce)},
+		{service.ErrorBefore, all(neverAsked), all(atOnce)},
+		{service.Unavailable, all(neverAsked), all(atOnce)},
+		{service.Gateway, all(neverAsked), all(atOnce)},
+		{service.CutBefore, all(neverAsked), all(atOnce)},
+		{service.Refused, all(neverAsked), all(neverAsked)}, // for good: there is no second try
+		{service.ExpiredToken, all(atOnce), all(atOnce)},
+		{service.ExpiredSAD, all(atOnce), all(atOnce)},
+		{service.ErrorAfter, all(neverAsked), all(atOnce)},
+		{service.CutAfter, all(neverAsked), all(atOnce)},
+		{service.HalfAnswer, all(neverAsked), all(atOnce)},
+		{service.Stalled, all(neverAsked), all(atOnce)},
+		{service.NotJSON, all(neverAsked), all(atOnce)},
+		{service.Empty, all(neverAsked), all(atOnce)},
+		{service.Huge, all(neverAsked), all(atOnce)},
+		{service.WrongOrder, all(atOnce), all(atOnce)},
+		{service.TooFewValues, all(atOnce), all(atOnce)},
+		{service.TooManyValues, all(atOnce), all(atOnce)},
+		{service.WrongKey, all(atOnce), all(atOnce)},
+		{service.RawECDSA, all(atOnce), all(atOnce)},
+		{service.BadBase64, all(atOnce), all(atOnce)},
+	})
+}
+
+// runMatrix runs every cell: a request while the remote side is rude, and one when it is polite again.
+func runMatrix(t *testing.T, endpoint string, at []int, rows []row) {
+	t.Helper()
+	if len(rows) != len(service.Rudenesses()) {
+		t.Errorf("%d rows for %d rudenesses", len(rows), len(service.Rudenesses()))
+	}
+	for i, r := range rows {
+		if r.rudeness != service.Rudenesses()[i] {
+			t.Errorf("row %d is of %s, want %s", i, r.rudeness, service.Rudenesses()[i])
+		}
+		for _, k := range at {
+			runRow(t, endpoint, variants, k, r)
+		}
+	}
+}
+
+// runRow runs a row's two cells of the k-th variant.
+func runRow(t *testing.T, endpoint string, variants []variant, k int, r row) {
+	t.Helper()
+	for _, c := range []struct {
+		name  string
+		times int
+		wants []outcome
+	}{{"each", 0, r.each}, {"once", 1, r.once}} {
+		if testing.Short() && c.times > 0 {
+			continue // half of the cells is enough where time matters, as with the race detector
+		}
+		want := c.wants[0]
+		if len(c.wants) > 1 {
+			want = c.wants[k]
+		}
+		t.Run(fmt.Sprintf("%s %s %s", variants[k].name, r.rudeness, c.name), func(t *testing.T) {
+			t.Parallel()
+			fault := service.Fault{Endpoint: endpoint, Rudeness: r.rudeness, Times: c.times}
+			synctest.Test(t, func(t *testing.T) { runCell(t, variants[k], fault, want) })
+		})
+	}
+}
+
+func runCell(t *testing.T, v variant, fault service.Fault, want outcome) {
+	p := openPipeline(t, v)
+	defer p.close()
+	if err := p.remote.Misbehave(fault); err != nil {
+		t.Fatal(err)
+	}
+	p.wantRequest(t, "rude", want)
+	p.remote.Behave()
+	time.Sleep(5 * time.Minute) // fake: what was put off is due
+	p.wantRequest(t, "polite", atOnce)
+	p.wantNothingLeft(t, 2)
+}

@@ -1,0 +1,324 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
+)
+
+// hostileCount is how many mutations there are: few in `make test`, HOSTILE times as many in `make soak` (100,000 requests and 10,000
+// documents with HOSTILE=100).
+func hostileCount(t *testing.T, base int) int {
+	t.Helper()
+	text := os.Getenv("HOSTILE")
+	if text == "" {
+		return base
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("HOSTILE is %q, want a number", text)
+	}
+	return base * n
+}
+
+const (
+	hostileRequests  = 1000
+	hostileDocuments = 100
+	hostileClients   = 4
+	// hostileLimit is how long no answer may take. It is held in `make soak` alone: a busy machine proves nothing.
+	hostileLimit = 2 * time.Second
+)
+
+// hostile sends what nobody should, and keeps the accounts.
+type hostile struct {
+	t       *testing.T
+	p       *testProxy
+	http    *http.Client
+	longest atomic.Int64
+	mu      sync.Mutex
+	answers map[int]int
+}
+
+func newHostile(t *testing.T) *hostile {
+	return &hostile{
+		t: t, p: newTestProxy(t, "--limits.client.rate=0").start(t), answers: map[int]int{},
+		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: hostileClients}},
+	}
+}
+
+// each runs f count times, some at once, each with random numbers of its own that seed and n say.
+func (h *hostile) each(count int, f func(n int, r *rand.Rand)) {
+	seed := rand.Uint64()
+	h.t.Logf("seed %d", seed)
+	var all sync.WaitGroup
+	var next atomic.Int64
+	for range hostileClients {
+		all.Go(func() {
+			for n := next.Add(1); n <= int64(count) && !h.t.Failed(); n = next.Add(1) {
+				f(int(n), rand.New(rand.NewPCG(seed, uint64(n))))
+			}
+		})
+	}
+	all.Wait()
+}
+
+// send wants an answer that is documented: nothing of 5xx but 503.
+func (h *hostile) send(r *http.Request, what string) (int, []byte) {
+	started := time.Now()
+	resp, err := h.http.Do(r)
+	var body []byte
+	if err == nil {
+		body, err = io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+	}
+	took := time.Since(started)
+	for longest := h.longest.Load(); int64(took) > longest && !h.longest.CompareAndSwap(longest, int64(took)); longest = h.longest.Load() {
+	}
+	if err != nil {
+		// What is no HTTP is answered by net/http itself, which then closes over the body that nobody has read: that may reset the connection
+		// before the answer is seen.
+		if r.URL.Opaque == "" || !errors.Is(err, syscall.ECONNRESET) {
+			h.t.Errorf("%s: no answer: %v", what, err)
+		}
+		return 0, nil
+	}
+	h.mu.Lock()
+	h.answers[resp.StatusCode]++
+	h.mu.Unlock()
+	if resp.StatusCode >= 500 && resp.StatusCode != http.StatusServiceUnavailable {
+		h.t.Errorf("%s: %d %.500s", what, resp.StatusCode, body)
+	}
+	return resp.StatusCode, body
+}
+
+// finish wants the proxy to be well, and tells the figures.
+func (h *hostile) finish() {
+	content, err := os.ReadFile(sample)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if status, body := h.send(h.request("document/sign/base64/", hostileJSON(h.t, "a good one", content)), "a good request"); status != http.StatusOK {
+		h.t.Errorf("a good request: %d %.300s", status, body)
+	}
+	longest := time.Duration(h.longest.Load())
+	h.t.Logf("answers %v, the longest took %v", h.answers, longest.Round(time.Millisecond))
+	if os.Getenv("HOSTILE") != "" && longest > hostileLimit {
+		h.t.Errorf("an answer took %v, want %v at most", longest, hostileLimit)
+	}
+	select {
+	case <-h.p.Ended():
+		h.t.Error("the proxy has ended")
+	default:
+	}
+	if n := strings.Count(h.p.log(h.t), "panic"); n > 0 {
+		h.t.Errorf("the log tells of %d panics", n)
+	}
+}
+
+func (h *hostile) request(path string, body []byte) *http.Request {
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, h.p.URL+apiPath+path, bytes.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r.SetBasicAuth("PRT.1-PRT.2-alice", clients["PRT.1-PRT.2-alice"])
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+func hostileJSON(t *testing.T, reference string, pdf []byte) []byte {
+	t.Helper()
+	type object = map[string]any
+	body, err := json.Marshal(object{
+		"externalReference": reference, "description": "hostile", "returnSignedContent": true,
+		"documents": []object{{
+			"documentRequest": object{"externalReference": "d", "name": "d.pdf", "contentType": "application/pdf", "base64Content": base64.StdEncoding.EncodeToString(pdf)},
+			"signatureInfo": object{
+				"signatureType": "PAdES", "reason": "r", "level": "B-B",
+				"visibleSignatureInfo": object{"locationType": "COORDINATE", "locationValue": "page=1,x=10,y=10", "area": "width=200,height=100", "templateType": "ONE_OFF", "oneOffTemplate": "$reason"},
+			},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// words are what mutations put where they do harm.
+var words = [][]byte{
+	[]byte(`null`), []byte(`{}`), []byte(`[]`), []byte(`-1`), []byte(`1e999`), []byte(`99999999999999999999`), []byte(`"`), []byte(`\u0000`), []byte(`\ud800`), {0}, {0xff, 0xfe},
+	[]byte(`true`), []byte("\r\n\r\n"), []byte(`{"documents":`), []byte(`%00`), []byte(`../../`), []byte(strings.Repeat("[", 3000)), []byte("endobj"), []byte("/Length "),
+	[]byte("stream\n"), []byte("startxref\n0\n%%EOF"), []byte("trailer<</Prev 0>>"), []byte("/Parent 1 0 R"), []byte("1 0 R"), []byte("<<"), []byte("999999999 0 obj"),
+}
+
+// mutate changes a few places: bytes, words, stretches removed, doubled, exchanged, or the end cut off.
+func mutate(r *rand.Rand, in []byte) []byte {
+	out := bytes.Clone(in)
+	for range 1 + r.IntN(6) {
+		if len(out) == 0 {
+			return out
+		}
+		at := r.IntN(len(out))
+		length := 1 + r.IntN(min(64, len(out)-at))
+		switch r.IntN(8) {
+		case 0:
+			out[at] ^= 1 << r.IntN(8)
+		case 1:
+			out[at] = byte(r.UintN(256))
+		case 2:
+			out = append(out[:at:at], append(bytes.Clone(words[r.IntN(len(words))]), out[at:]...)...)
+		case 3:
+			out = append(out[:at:at], out[at+length:]...)
+		case 4:
+			out = append(out[:at+length:at+length], out[at:]...)
+		case 5:
+			copy(out[at:], words[r.IntN(len(words))])
+		case 6:
+			to := r.IntN(len(out))
+			n := min(length, len(out)-to)
+			copy(out[to:to+n], bytes.Clone(out[at:at+n]))
+		case 7:
+			if r.IntN(4) == 0 {
+				out = out[:at]
+			}
+		}
+	}
+	return out
+}
+
+// TestHostileRequests mutates everything of a request: body, path, header.
+func TestHostileRequests(t *testing.T) {
+	h := newHostile(t)
+	pdf, err := os.ReadFile(filepath.Join("..", "..", "hack", "samples", "hybrid-xref.pdf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pdf) > 40_000 {
+		pdf = pdf[:40_000] // whether it can be signed is not what is asked here
+	}
+	paths := []string{"document/sign/base64/", "document/sign/async/base64/", "document/sign/", "operation/status/withExternalReference/a", "operation/sign/detail/1/contentInResponse/True"}
+	h.each(hostileCount(t, hostileRequests), func(n int, r *rand.Rand) {
+		path := paths[r.IntN(len(paths))]
+		body := hostileJSON(t, fmt.Sprint("request ", n), pdf[:r.IntN(2000)])
+		if r.IntN(3) > 0 {
+			body = mutate(r, body)
+		}
+		request := h.request(path, body)
+		switch r.IntN(6) {
+		case 0:
+			request.URL.Opaque = "//" + request.URL.Host + safeTarget(mutate(r, []byte(apiPath+path)))
+		case 1:
+			request.Method = []string{"GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "BREW"}[r.IntN(7)]
+		case 2:
+			request.Header.Set("Content-Type", headerSafe(mutate(r, []byte("multipart/form-data; boundary=x"))))
+		case 3:
+			request.Header.Set("Authorization", headerSafe(mutate(r, []byte(request.Header.Get("Authorization")))))
+		case 4:
+			request.Header.Set("Idempotency-Key", headerSafe(mutate(r, []byte("a key"))))
+		}
+		h.send(request, fmt.Sprint("request ", n))
+	})
+	h.finish()
+}
+
+// safeTarget leaves of a request's target what a client may write there.
+func safeTarget(b []byte) string {
+	return strings.Map(func(c rune) rune {
+		if c <= ' ' || c > '~' || c == '?' && len(b)%2 == 0 {
+			return '+'
+		}
+		return c
+	}, string(b))
+}
+
+func headerSafe(b []byte) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return '.'
+		}
+		return c
+	}, string(b))
+}
+
+// TestHostileDocuments has mutated documents signed. What comes back signed is valid.
+func TestHostileDocuments(t *testing.T) {
+	h := newHostile(t)
+	var samples [][]byte
+	files, err := filepath.Glob(filepath.Join("..", "..", "hack", "samples", "*.pdf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(content) < 250_000 {
+			samples = append(samples, content)
+		}
+	}
+	signed := atomic.Int64{}
+	h.each(hostileCount(t, hostileDocuments), func(n int, r *rand.Rand) {
+		pdf := mutate(r, samples[r.IntN(len(samples))])
+		status, body := h.send(h.request("document/sign/base64/", hostileJSON(t, fmt.Sprint("document ", n), pdf)), fmt.Sprint("document ", n))
+		var op soakOperation
+		if status != http.StatusOK || json.Unmarshal(body, &op) != nil || len(op.DocumentList) != 1 || op.DocumentList[0].SignStatus != "SIGNED" {
+			return
+		}
+		signed.Add(1)
+		content, err := base64.StdEncoding.DecodeString(op.DocumentList[0].SignedContent)
+		if err != nil || !bytes.HasPrefix(content, pdf) {
+			t.Errorf("document %d: the signed one does not begin with the original, %v", n, err)
+			return
+		}
+		report, err := pades.Verify(context.Background(), bytes.NewReader(content), int64(len(content)), pades.VerifyOptions{})
+		if err != nil || len(report.Signatures) == 0 || !report.Signatures[len(report.Signatures)-1].Valid() {
+			t.Errorf("document %d was signed and is not valid: %+v, %v", n, report, err)
+		}
+	})
+	t.Logf("%d were signed", signed.Load())
+	h.finish()
+}
+
+// TestHalfOpen has a thousand connections that go no further, and others' requests answered all the same: connections that say nothing, half
+// a head, a body without an end from nobody, and one from a client service whose places are bounded.
+func TestHalfOpen(t *testing.T) {
+	h := newHostile(t)
+	address := strings.TrimPrefix(h.p.URL, "http://")
+	bob := "Basic " + base64.StdEncoding.EncodeToString([]byte("PRT.1-PRT.2-bob:"+clients["PRT.1-PRT.2-bob"]))
+	beginnings := []string{
+		"", "POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nX-",
+		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nContent-Length: 100000\r\nContent-Type: application/json\r\n\r\n{\"externalReference\":",
+		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nAuthorization: " + bob + "\r\nContent-Length: 100000\r\nContent-Type: application/json\r\n\r\n{\"externalReference\":",
+	}
+	const connections = 1000
+	for i := range connections {
+		c, err := net.DialTimeout("tcp", address, 10*time.Second)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, beginnings[i%len(beginnings)]); err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+	}
+	h.finish()
+}

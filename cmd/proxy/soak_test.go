@@ -1,0 +1,378 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/instance"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
+	"github.com/signstash-proxy/signstash-proxy/hack/verify"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
+)
+
+// The soak test has several clients do everything that clients do, for a long time, with two proxies beside one remote side that
+// misbehaves at random. Their disks fill up now and then and their client file changes. One of the two is killed every soakKill, the other
+// one lives on and must not grow.
+
+// soakTime is how long it goes on: a short while in `make test`, so that it does not rot, SOAK_TIME (30m) in `make soak`.
+func soakTime(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("SOAK_TIME")
+	if text == "" {
+		return 15 * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Second {
+		t.Fatalf("SOAK_TIME is %q, want a duration", text)
+	}
+	return d
+}
+
+const (
+	soakClients = 6 // for each proxy
+	soakKill    = 20 * time.Second
+	soakFault   = 2 * time.Second // a new fault about so often
+	soakStarts  = 20              // tries to start, a second apart
+	soakSettle  = 4 * time.Minute // for all that was accepted to end once the faults are over
+)
+
+// soakProxy is one of the two.
+type soakProxy struct {
+	*testProxy
+	name    string
+	mortal  bool // it is killed now and then: calls may find nobody
+	current atomic.Pointer[instance.Instance]
+	seen    sync.Map // references accepted and not followed to their end
+}
+
+// soak is the whole of it.
+type soak struct {
+	t       *testing.T
+	remote  *remoteSide
+	proxies []*soakProxy
+	http    *http.Client
+	body    string // a document in base64
+	judge   *verify.Verifier
+	roots   *x509.CertPool
+	done    context.Context
+
+	mu       sync.Mutex
+	answers  map[string]int // by call and status
+	faults   []string       // what must not be
+	signed   atomic.Int64
+	failed   atomic.Int64 // documents given up, with a reason
+	verified atomic.Int64
+	serial   atomic.Int64
+}
+
+func TestSoak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes its time")
+	}
+	d := soakTime(t)
+	s := newSoak(t)
+	defer s.judge.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	s.done = ctx
+	var all sync.WaitGroup
+	for _, p := range s.proxies {
+		for range soakClients {
+			all.Go(func() { s.client(p) })
+		}
+	}
+	all.Go(s.misbehave)
+	all.Go(func() { s.killer(min(soakKill, d/4)) })
+	var growth growth
+	all.Go(func() { growth.watch(ctx, s.proxies[0]) })
+	all.Wait()
+	s.settle()
+	growth.judge(t, d)
+	t.Logf("%v: %d documents signed, %d given up with a reason, %d looked at by others; answers %v", d, s.signed.Load(), s.failed.Load(), s.verified.Load(), s.answers)
+	for _, fault := range s.faults {
+		t.Error(fault)
+	}
+	if s.signed.Load() == 0 {
+		t.Error("nothing was signed: nothing is shown")
+	}
+}
+
+func newSoak(t *testing.T) *soak {
+	remote := newRemoteSide(t, service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 20}}})
+	content, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &soak{
+		t: t, remote: remote, body: base64.StdEncoding.EncodeToString(content), answers: map[string]int{},
+		http: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 2 * soakClients}},
+	}
+	if s.judge, err = verify.New(t.Context(), remote.root); err != nil {
+		t.Fatal(err)
+	}
+	s.roots = x509.NewCertPool()
+	if pem, err := os.ReadFile(remote.root); err != nil || !s.roots.AppendCertsFromPEM(pem) {
+		t.Fatalf("root certificate: %v", err)
+	}
+	for i, name := range []string{"lives on", "is killed"} {
+		p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=1s", "--signing.tries=100", "--signing.call.timeout=5s",
+			"--timestamp.timeout=5s", "--disk.min-free=1MiB", fmt.Sprint("--instance.ordinal=", i))...)
+		smallDisk(t, p.o.State)
+		sp := &soakProxy{testProxy: p, name: name, mortal: i == 1}
+		sp.run(t.Context(), s)
+		s.proxies = append(s.proxies, sp)
+	}
+	if len(s.faults) > 0 {
+		t.Fatal(s.faults)
+	}
+	return s
+}
+
+// smallDisk puts a folder on a file system of its own where the test may do that: one that can be filled up without harm to others.
+func smallDisk(t *testing.T, folder string) {
+	t.Helper()
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := mountSmall(folder, soakDisk); err != nil {
+		t.Logf("no disk of its own, which is not filled then: %v", err)
+		return
+	}
+	t.Cleanup(func() { _ = unmountSmall(folder) })
+}
+
+// soakDisk is the size of that file system: half an hour's documents have room.
+const soakDisk = 4 << 30
+
+// run starts the proxy as a supervisor would, again and again: without a client file that can be read it does not start, and that file is
+// broken for a second now and then.
+func (p *soakProxy) run(ctx context.Context, s *soak) {
+	var i *instance.Instance
+	var err error
+	for range soakStarts {
+		if i, err = instance.Start(ctx, p.o); err == nil {
+			s.t.Cleanup(i.Kill)
+			p.current.Store(i)
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	s.fault("%s does not start: %v", p.name, err)
+}
+
+func (s *soak) fault(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.faults) < 50 {
+		s.faults = append(s.faults, fmt.Sprintf(format, args...))
+	}
+}
+
+// killer ends one of the proxies every now and then, and starts it again.
+func (s *soak) killer(every time.Duration) {
+	for s.sleep(every) {
+		for _, p := range s.proxies {
+			if p.mortal {
+				p.current.Load().Kill()
+				p.run(s.t.Context(), s)
+			}
+		}
+	}
+}
+
+// sleep waits and says whether the test goes on.
+func (s *soak) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.done.Done():
+		return false
+	}
+}
+
+// misbehave injects faults of every kind.
+func (s *soak) misbehave() {
+	endpoints := []string{"token", "info", "credentials/list", "credentials/info", "credentials/authorize", "signatures/signHash", ""}
+	authority := []tsa.Rudeness{tsa.SystemFail, tsa.BadRequest, tsa.TooMany, tsa.Unavailable, tsa.Empty, tsa.Garbage, tsa.Cut, tsa.WrongNonce, tsa.WrongValue, tsa.Stale}
+	for s.sleep(soakFault/2 + rand.N(soakFault)) {
+		switch rand.IntN(8) {
+		case 0, 1, 2:
+			all := service.Rudenesses()
+			_ = s.remote.Misbehave(service.Fault{Endpoint: endpoints[rand.IntN(len(endpoints))], Rudeness: all[rand.IntN(len(all))], Times: 1 + rand.IntN(3)})
+		case 3:
+			s.remote.tsa.Misbehave(authority[rand.IntN(len(authority))])
+		case 4:
+			s.remote.RevokeTokens()
+		case 5:
+			s.remote.SetLatency(rand.N(200 * time.Millisecond))
+		case 6:
+			for _, p := range s.proxies {
+				fill(p.o.State, time.Second+rand.N(2*time.Second), s.sleep)
+			}
+		case 7:
+			s.reload()
+		}
+	}
+	s.remote.Behave()
+	s.remote.SetLatency(0)
+}
+
+// fill takes all of a small disk's room for a while.
+func fill(folder string, d time.Duration, sleep func(time.Duration) bool) {
+	path := filepath.Join(folder, "filler")
+	if takeRoom(path) {
+		sleep(d)
+	}
+	_ = os.Remove(path)
+}
+
+// reload breaks the client file for a moment, and gives it back with another secret beside the old one.
+func (s *soak) reload() {
+	for _, p := range s.proxies {
+		_ = os.WriteFile(filepath.Join(p.o.Work, "client-services-config.json"), []byte(`{"half`), 0o600)
+	}
+	s.sleep(time.Second)
+	all := map[string]map[string]string{}
+	for id, secret := range clients {
+		all[id] = map[string]string{"secret": secret, "previousSecret": fmt.Sprint("older ", rand.Int())}
+	}
+	content, _ := json.Marshal(all) // strings
+	for _, p := range s.proxies {
+		_ = os.WriteFile(filepath.Join(p.o.Work, "client-services-config.json"), content, 0o600)
+	}
+}
+
+// growth watches what a proxy that lives on takes.
+type growth struct{ rss, files, goroutines []float64 }
+
+func (g *growth) watch(ctx context.Context, p *soakProxy) {
+	every := time.NewTicker(2 * time.Second)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		if m, err := metricsOf(p.current.Load().Management); err == nil {
+			g.rss = append(g.rss, m["process_resident_memory_bytes"])
+			g.files = append(g.files, m["process_open_fds"])
+			g.goroutines = append(g.goroutines, m["go_goroutines"])
+		}
+	}
+}
+
+// judge compares the last fifth with the second one, where there was time for it: the first is warm-up.
+func (g *growth) judge(t *testing.T, d time.Duration) {
+	t.Helper()
+	for _, one := range []struct {
+		name   string
+		all    []float64
+		factor float64
+		spare  float64
+	}{{"RSS in bytes", g.rss, 1.25, 16 << 20}, {"open files", g.files, 1.25, 20}, {"goroutines", g.goroutines, 1.25, 30}} {
+		n := len(one.all) / 5
+		if n == 0 {
+			continue
+		}
+		early, late := medianOf(one.all[n:2*n]), medianOf(one.all[len(one.all)-n:])
+		t.Logf("%s: %.0f early, %.0f late, %.0f at most", one.name, early, late, slices.Max(one.all))
+		if d >= 5*time.Minute && late > early*one.factor+one.spare {
+			t.Errorf("%s grew from %.0f to %.0f", one.name, early, late)
+		}
+	}
+}
+
+func medianOf(v []float64) float64 {
+	sorted := slices.Sorted(slices.Values(v))
+	return sorted[len(sorted)/2]
+}
+
+// settle waits until everything accepted has ended, and looks at it.
+func (s *soak) settle() {
+	ctx, cancel := context.WithTimeout(s.t.Context(), soakSettle)
+	defer cancel()
+	s.done = ctx
+	for _, p := range s.proxies {
+		left := 0
+		p.seen.Range(func(reference, id any) bool {
+			left++
+			if !s.follow(p, reference.(string), id.(int64)) {
+				s.fault("%s: operation %d (%s) was accepted and does not end well", p.name, id, reference)
+			}
+			return ctx.Err() == nil
+		})
+		s.t.Logf("the one that %s: %d operations were under way at the end", p.name, left)
+		n := p.signaturesNow(s.t)
+		s.t.Logf("the one that %s: signatures %v", p.name, n)
+	}
+	var returned, unknown int64
+	for _, p := range s.proxies {
+		n := p.signaturesNow(s.t)
+		returned, unknown = returned+n["returned"], unknown+n["unknown"]
+		p.Instance = p.current.Load()
+		wantAudited(s.t, p.testProxy, n)
+	}
+	if made := s.remote.Counts().Signatures; made > returned+unknown {
+		s.fault("%d signatures made, only %d delivered and %d unknown", made, returned, unknown)
+	}
+}
+
+func (p *soakProxy) signaturesNow(t *testing.T) map[string]int64 {
+	t.Helper()
+	p.Instance = p.current.Load()
+	return p.signatures(t)
+}
+
+// judges are as many as may work at a time.
+var judges = make(chan struct{}, runtime.NumCPU())
+
+// look has a signed document verified, by ourselves and by OpenSSL.
+func (s *soak) look(content []byte) {
+	judges <- struct{}{}
+	defer func() { <-judges }()
+	folder, err := os.MkdirTemp("", "soak-")
+	if err != nil {
+		s.fault("%v", err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	report, err := pades.Verify(s.t.Context(), bytes.NewReader(content), int64(len(content)), pades.VerifyOptions{Roots: s.roots})
+	if err != nil || !report.Valid() {
+		s.fault("an invalid document: %+v, %v", report, err)
+		return
+	}
+	// Others judge the signed revision: they take what was appended to it for changes.
+	path := filepath.Join(folder, "signed.pdf")
+	if err := os.WriteFile(path, content[:report.Signatures[0].End], 0o600); err != nil {
+		s.fault("%v", err)
+		return
+	}
+	if found := s.judge.Signature(s.t.Context(), sample, path); found.Err() != nil {
+		s.fault("an invalid document: %v", found.Err())
+	}
+	s.verified.Add(1)
+}
+
+// statusName shortens a call for the table of answers.
+func statusName(kind string, status int) string {
+	return strings.TrimSpace(fmt.Sprint(kind, " ", status))
+}

@@ -1,0 +1,234 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// soakOperation is what a client reads of an operation.
+type soakOperation struct {
+	ID           int64
+	Status       string
+	DocumentList []struct {
+		SignStatus, SignError, SignErrorCause, SignedContent string
+	}
+}
+
+// client does what clients do, one thing after the other.
+func (s *soak) client(p *soakProxy) {
+	for s.sleep(rand.N(100 * time.Millisecond)) {
+		switch rand.IntN(12) {
+		case 0, 1, 2, 3:
+			s.async(p)
+		case 4, 5:
+			s.sync(p)
+		case 6:
+			s.deleted(p)
+		case 7:
+			s.call(p, "unknown reference", http.MethodGet, "operation/status/withExternalReference/none", nil, "", 404)
+		case 8:
+			s.call(p, "bad JSON", http.MethodPost, "document/sign/base64/", []byte(`{"documents":[`), "", 400, 429, 503)
+		case 9:
+			s.call(p, "no PDF", http.MethodPost, "document/sign/base64/", s.request(s.reference(), "", []string{"bm8gUERG"}), "", 400, 429, 503)
+		case 10:
+			s.call(p, "wrong secret", http.MethodGet, "operation/status/1", nil, "wrong", 401)
+		case 11:
+			s.call(p, "unknown id", http.MethodGet, fmt.Sprint("operation/sign/detail/", 1<<40, "/documents"), nil, "", 404)
+		}
+	}
+}
+
+func (s *soak) reference() string { return fmt.Sprint("soak/", s.serial.Add(1)) }
+
+// request is a SignRequest for these contents.
+func (s *soak) request(reference, level string, contents []string) []byte {
+	type object = map[string]any
+	documents := make([]object, len(contents))
+	for i, content := range contents {
+		info := object{"signatureType": "PAdES"}
+		if level != "" {
+			info["level"] = level
+		}
+		documents[i] = object{
+			"documentRequest": object{"externalReference": fmt.Sprint(reference, "/", i), "name": "d.pdf", "contentType": "application/pdf", "base64Content": content},
+			"signatureInfo":   info,
+		}
+	}
+	body, err := json.Marshal(object{"externalReference": reference, "description": "soak", "documents": documents})
+	if err != nil {
+		s.fault("%v", err)
+	}
+	return body
+}
+
+func (s *soak) level() string { return []string{"", "", "", "B-T", "B-LT"}[rand.IntN(5)] }
+
+// call makes one call and wants one of these statuses. ok is false where nobody answered or the answer was not wanted.
+func (s *soak) call(p *soakProxy, kind, method, path string, body []byte, key string, want ...int) (status int, text []byte, ok bool) {
+	r, err := http.NewRequestWithContext(s.t.Context(), method, p.current.Load().URL+apiPath+path, bytes.NewReader(body))
+	if err != nil {
+		s.fault("%v", err)
+		return 0, nil, false
+	}
+	const id = "PRT.1-PRT.2-alice"
+	r.SetBasicAuth(id, clients[id])
+	switch {
+	case key == "wrong":
+		r.SetBasicAuth(id, "wrong")
+	case key != "":
+		r.Header.Set("Idempotency-Key", key)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	started := time.Now()
+	resp, err := s.http.Do(r)
+	if err == nil {
+		text, err = io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+	}
+	if err != nil {
+		if !p.mortal {
+			s.fault("%s, where nobody is killed: no answer to %s after %v: %v", p.name, kind, time.Since(started), err)
+		}
+		s.count(kind, 0)
+		return 0, nil, false
+	}
+	s.count(kind, resp.StatusCode)
+	if !slices.Contains(want, resp.StatusCode) {
+		s.fault("%s: %s was answered %d %.300s", p.name, kind, resp.StatusCode, text)
+		return resp.StatusCode, text, false
+	}
+	if (resp.StatusCode == 429 || resp.StatusCode == 503) && resp.Header.Get("Retry-After") == "" {
+		s.fault("%s: %s was answered %d without Retry-After", p.name, kind, resp.StatusCode)
+	}
+	return resp.StatusCode, text, resp.StatusCode < 300
+}
+
+func (s *soak) count(kind string, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers[statusName(kind, status)]++
+}
+
+// async has some documents signed, repeating the request while it gets no answer, and follows the operation to its end.
+func (s *soak) async(p *soakProxy) {
+	reference := s.reference()
+	body := s.request(reference, s.level(), slices.Repeat([]string{s.body}, 1+rand.IntN(4)))
+	for first := int64(0); ; {
+		_, text, ok := s.call(p, "async", http.MethodPost, "document/sign/async/base64/", body, reference, 202, 429, 503)
+		var op soakOperation
+		if ok && json.Unmarshal(text, &op) == nil {
+			if first != 0 && op.ID != first {
+				s.fault("%s: %s is operation %d, and was %d", p.name, reference, op.ID, first)
+			}
+			first = op.ID
+			p.seen.Store(reference, op.ID)
+			if rand.IntN(10) > 0 { // now and then the request is repeated although it was answered
+				s.follow(p, reference, op.ID)
+				return
+			}
+		}
+		if !s.sleep(200 * time.Millisecond) {
+			return
+		}
+	}
+}
+
+// sync waits for the signed document in the answer.
+func (s *soak) sync(p *soakProxy) {
+	reference := s.reference()
+	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, s.level(), []string{s.body}), reference, 200, 429, 503)
+	var op soakOperation
+	if !ok || json.Unmarshal(text, &op) != nil {
+		return
+	}
+	p.seen.Store(reference, op.ID)
+	if s.taken(p, op) || op.Status == "EXECUTION_FAILED" {
+		p.seen.Delete(reference)
+		return
+	}
+	s.follow(p, reference, op.ID)
+}
+
+// follow waits for the end of an operation and looks at its documents. It is left in seen where the test ends before that.
+func (s *soak) follow(p *soakProxy, reference string, id int64) bool {
+	path := url.PathEscape(reference)
+	for {
+		_, text, ok := s.call(p, "status", http.MethodGet, "operation/status/withExternalReference/"+path+"?wait=5s", nil, "", 200, 503)
+		var all []soakOperation
+		if ok && json.Unmarshal(text, &all) == nil && (len(all) != 1 || all[0].ID != id) {
+			s.fault("%s: operation %d (%s) is %.300s", p.name, id, reference, text)
+			return false
+		}
+		if ok && strings.HasPrefix(all[0].Status, "EXECUTE") {
+			break
+		}
+		if ok && all[0].Status == "EXECUTION_FAILED" {
+			break
+		}
+		if !s.sleep(100 * time.Millisecond) {
+			return false
+		}
+	}
+	for {
+		_, text, ok := s.call(p, "detail", http.MethodGet, "operation/sign/detail/withExternalReference/"+path, nil, "", 200, 503)
+		var op soakOperation
+		if ok && json.Unmarshal(text, &op) == nil {
+			s.taken(p, op)
+			p.seen.Delete(reference)
+			return true
+		}
+		if !s.sleep(100 * time.Millisecond) {
+			return false
+		}
+	}
+}
+
+// taken looks at an operation that has ended. It is false for one that has not.
+func (s *soak) taken(p *soakProxy, op soakOperation) bool {
+	if op.Status != "EXECUTED" && op.Status != "EXECUTION_FAILED" {
+		return false
+	}
+	for i, d := range op.DocumentList {
+		switch {
+		case d.SignStatus == "SIGNED":
+			content, err := base64.StdEncoding.DecodeString(d.SignedContent)
+			if err != nil || len(content) == 0 {
+				s.fault("%s: document %d of %d has no content: %v", p.name, i, op.ID, err)
+				continue
+			}
+			s.signed.Add(1)
+			if rand.IntN(20) == 0 {
+				s.look(content)
+			}
+		case d.SignError == "":
+			s.fault("%s: document %d of %d is %s without a reason", p.name, i, op.ID, d.SignStatus)
+		default:
+			s.failed.Add(1)
+		}
+	}
+	return true
+}
+
+// deleted has a document signed and removes it: it is gone afterwards.
+func (s *soak) deleted(p *soakProxy) {
+	reference := s.reference()
+	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, "", []string{s.body}), reference, 200, 429, 503)
+	var op soakOperation
+	if !ok || json.Unmarshal(text, &op) != nil {
+		return
+	}
+	if status, _, ok := s.call(p, "delete", http.MethodDelete, fmt.Sprint("operation/sign/detail/", op.ID), nil, "", 204, 409, 503); ok && status == 204 {
+		s.call(p, "status of a deleted one", http.MethodGet, fmt.Sprint("operation/status/", op.ID), nil, "", 404, 503)
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/status"
+)
+
+// recentOperations is how many the status page lists.
+const recentOperations = 100
+
+// snapshot gathers what the status page shows. What cannot be read is said on the page: it is looked at when something is wrong.
+func (p *proxy) snapshot(ctx context.Context) status.Snapshot {
+	_, ready := p.readiness(ctx)
+	endpoint, _ := p.instances.Endpoint()
+	queue := p.service.Stats()
+	s := status.Snapshot{
+		Version: version, Instance: p.cfg.InstanceName, Ordinal: p.cfg.InstanceOrdinal, Ready: ready, Started: p.started,
+		Credentials: p.health.credentials(), QueuedDocuments: queue.QueuedDocuments, ActiveOperations: queue.ActiveOperations,
+		OldestQueued: queue.OldestQueued, ShowReferences: p.cfg.Management.ShowReferences,
+	}
+	if endpoint.Host != "" {
+		s.Endpoint = endpoint.HostPort()
+	}
+	if p.certificate != nil {
+		s.Certificates = append(s.Certificates, status.Certificate{Use: "REST port", NotAfter: p.certificate.NotAfter()})
+	}
+	for _, read := range []func(context.Context, *status.Snapshot) error{p.readSpool, p.readSignatures, p.readRecent} {
+		if err := read(ctx, &s); err != nil {
+			p.log.Error(err, "status page")
+			s.Faults = append(s.Faults, "The state folder cannot be read; the log says why.")
+			break
+		}
+	}
+	return s
+}
+
+func (p *proxy) readSpool(ctx context.Context, s *status.Snapshot) error {
+	st, err := p.store.Stats(ctx)
+	s.StoredOperations, s.StoredBytes, s.UploadBytes = st.Operations, st.StoredBytes, st.UploadingBytes
+	s.MetadataBytes, s.FreeBytes = st.MetadataBytes, st.FreeBytes
+	return err
+}
+
+func (p *proxy) readSignatures(ctx context.Context, s *status.Snapshot) error {
+	n, err := p.store.Counters(ctx)
+	s.Signatures = []status.Count{{Name: "sent", Value: n.Sent}, {Name: "returned", Value: n.Returned}, {Name: "refused", Value: n.Refused}, {Name: "unknown", Value: n.Unknown}}
+	return err
+}
+
+func (p *proxy) readRecent(ctx context.Context, s *status.Snapshot) error {
+	recent, err := p.store.Recent(ctx, recentOperations)
+	if err != nil {
+		return fmt.Errorf("list operations: %w", err)
+	}
+	for _, r := range recent {
+		op := status.Operation{
+			ID: int64(r.ID), ClientService: r.ClientService, Status: string(r.Status), Documents: r.DocumentCount, Ended: r.EndedDocuments,
+			Created: r.Created, EndedAt: r.Ended,
+		}
+		if s.ShowReferences {
+			op.Reference = r.ExternalReference
+		}
+		s.Recent = append(s.Recent, op)
+	}
+	return nil
+}

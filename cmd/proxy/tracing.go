@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/sdk/trace"
+	api "go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// tracing sends OpenTelemetry traces by OTLP over HTTP where the standard environment variables say where to. Without them nothing is
+// wrapped and nothing is made.
+type tracing struct {
+	on       bool
+	provider api.TracerProvider
+	end      func(context.Context) error
+}
+
+// endTraces bounds the sending of the last spans at the end: a collector that is gone must not hold up a stop.
+const endTraces = 3 * time.Second
+
+// newTracing reads the environment: OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns tracing on, OTEL_SDK_DISABLED
+// and OTEL_TRACES_EXPORTER=none turn it off. The exporter and the SDK read all the others themselves.
+func newTracing(ctx context.Context, instance string, env func(string) string) (*tracing, error) {
+	off := &tracing{provider: noop.NewTracerProvider(), end: func(context.Context) error { return nil }}
+	endpoint := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") + env("OTEL_EXPORTER_OTLP_ENDPOINT")
+	if endpoint == "" || strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || env("OTEL_TRACES_EXPORTER") == "none" {
+		return off, nil
+	}
+	exporter, err := otlptracehttp.New(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open traces: %w", err)
+	}
+	res, err := resource.New(ctx, resource.WithAttributes(
+		attribute.String("service.name", "signstash-proxy"), attribute.String("service.version", version), attribute.String("service.instance.id", instance),
+	), resource.WithTelemetrySDK(), resource.WithFromEnv()) // what the environment says goes last: it decides
+	if err != nil {
+		return nil, fmt.Errorf("open traces: %w", err)
+	}
+	p := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(res))
+	return &tracing{on: true, provider: p, end: func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, endTraces)
+		defer cancel()
+		return p.Shutdown(ctx)
+	}}, nil
+}
+
+// handler makes a span of every request. A caller's trace goes on.
+func (t *tracing) handler(next http.Handler) http.Handler {
+	if !t.on {
+		return next
+	}
+	return otelhttp.NewHandler(next, "request", otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(propagation.TraceContext{}),
+		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method + " " + callName(r.URL.Path) }))
+}
+
+// callName is the part of a path that names the call, without references and ids.
+func callName(path string) string {
+	_, call, ok := strings.Cut(path, "/api/v0/")
+	if !ok {
+		return "other"
+	}
+	var words []string
+	for word := range strings.SplitSeq(call, "/") {
+		switch {
+		case word == "":
+		case strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" || word == "base64":
+			words = append(words, word)
+			if word == "withExternalReference" || word == "withDocumentExternalReference" {
+				return strings.Join(words, "/") // whatever follows is a client's
+			}
+		default:
+			words = append(words, "{id}")
+		}
+	}
+	return strings.Join(words, "/")
+}
+
+// transport makes a span of every outgoing request. Trace ids stay here: the other side is somebody else's.
+func (t *tracing) transport(next http.RoundTripper, purpose string) http.RoundTripper {
+	if !t.on {
+		return next
+	}
+	return otelhttp.NewTransport(next, otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator()),
+		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return purpose + " " + r.Method }))
+}
+
+// called makes a span of a call to a provider that has just ended.
+func (t *tracing) called(c *signing.Credential, digests int, took time.Duration, outcome string) {
+	if !t.on {
+		return
+	}
+	now := time.Now()
+	_, span := t.provider.Tracer("signing").Start(context.Background(), "sign digests", api.WithTimestamp(now.Add(-took)),
+		api.WithSpanKind(api.SpanKindClient), api.WithAttributes(
+			attribute.String("signstash.credential", credentialLabel(c.Name)), attribute.Int("signstash.digests", digests),
+			attribute.String("signstash.outcome", outcome),
+		))
+	if outcome != callReturned {
+		span.SetStatus(codes.Error, outcome)
+	}
+	span.End(api.WithTimestamp(now))
+}

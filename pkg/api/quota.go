@@ -1,0 +1,75 @@
+package api
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// quotas bound what one client service takes of an instance, so that one that has gone wild leaves room for its neighbours.
+// Only client services that have authenticated get one: there are never more than the client file has ever named.
+type quotas struct {
+	rate    rate.Limit // requests a second; rate.Inf = no bound
+	burst   int        // requests at once, after a time without any
+	uploads int        // bodies read at a time
+
+	mu       sync.Mutex
+	byClient map[string]*quota
+}
+
+type quota struct {
+	bucket  *rate.Limiter
+	uploads int
+}
+
+func newQuotas(c Config) *quotas {
+	q := &quotas{rate: rate.Inf, uploads: c.ClientUploads, byClient: make(map[string]*quota)}
+	if c.ClientRate > 0 {
+		// Two seconds' worth: an ERP that releases its evening batch is no attack.
+		q.rate, q.burst = rate.Limit(c.ClientRate), 2*c.ClientRate
+	}
+	return q
+}
+
+// of returns the quota of a client service. mu must be held.
+func (q *quotas) of(client string) *quota {
+	one, ok := q.byClient[client]
+	if !ok {
+		one = &quota{bucket: rate.NewLimiter(q.rate, q.burst)}
+		q.byClient[client] = one
+	}
+	return one
+}
+
+// request takes one request from the bucket of a client service: KindTooMany, with the time after which the next one will do.
+func (q *quotas) request(client string, now time.Time) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	bucket := q.of(client).bucket
+	if bucket.AllowN(now, 1) {
+		return nil
+	}
+	missing := 1 - bucket.TokensAt(now)
+	wait := time.Duration(math.Ceil(missing / float64(q.rate) * float64(time.Second)))
+	return signing.Errorf(signing.KindTooMany, "more than %v requests a second", float64(q.rate)).Retryable(wait)
+}
+
+// upload takes one of the client service's places for bodies that are read at a time; the caller gives it back.
+func (q *quotas) upload(client string) (done func(), err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	one := q.of(client)
+	if one.uploads >= q.uploads {
+		return nil, signing.Errorf(signing.KindTooMany, "%d requests of this client service are being read", q.uploads).Retryable(defaultRetryAfter)
+	}
+	one.uploads++
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		one.uploads--
+	}, nil
+}
