@@ -1,0 +1,66 @@
+// Command controller makes client credentials and endpoints known to the instances of the proxy in a Kubernetes cluster.
+//
+// Exit codes: 0 stopped as asked, or help or version printed; 1 failed, or lost the lead; 2 the flags have mistakes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller"
+)
+
+// version is set by the linker (-X main.version=…).
+var version = "devel"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "controller: %v\n", err)
+	}
+	os.Exit(exitCode(err))
+}
+
+// run is the program but for signals and the exit code. It returns when ctx is done and everything has ended.
+func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
+	s, err := parse(args, env, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
+		return err
+	case s.version:
+		_, err = fmt.Fprintf(stdout, "signstash-controller %s\n", version)
+		return err
+	}
+	logger := newLogger(s, stderr)
+	klog.SetLogger(logger) // the client library's own lines
+	s.config.Log = logger
+	if s.config.REST, err = ctrl.GetConfig(); err != nil {
+		return fmt.Errorf("find the cluster: %w", err)
+	}
+	return controller.Run(ctx, s.config)
+}
+
+// exitCode is what the process ends with; see the package's comment.
+func exitCode(err error) int {
+	var invalid *invalidError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &invalid):
+		return 2
+	}
+	return 1
+}

@@ -1,0 +1,143 @@
+package clients_test
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
+)
+
+// geheim stands for every value that must not be told; ids too, since a secret may stand in the wrong key.
+const geheim = "geheim"
+
+// TestFaults: each fault is named in an event on its Secret, without a value, and keeps the Secret out.
+func TestFaults(t *testing.T) {
+	w := newWorld(t)
+	for name, test := range map[string]struct {
+		data data
+		note string
+	}{
+		"no-id":           {data{"secret": geheim}, "clientId: is missing or empty"},
+		"id-colon":        {data{"clientId": geheim + ":", "secret": "s"}, "clientId: the id holds a colon, which HTTP Basic cannot carry"},
+		"id-newline":      {data{"clientId": geheim + "\n", "secret": "s"}, "clientId: the id holds a control character"},
+		"id-not-utf8":     {data{"clientId": geheim + "\xff", "secret": "s"}, "clientId: is not UTF-8"},
+		"no-secret":       {data{"clientId": geheim}, "secret: is missing or empty"},
+		"empty-secret":    {data{"clientId": geheim, "secret": ""}, "secret: is missing or empty"},
+		"secret-newline":  {data{"clientId": geheim, "secret": geheim + "\n"}, "secret: ends with a line break (write it with printf or echo -n)"},
+		"secret-not-utf8": {data{"clientId": geheim, "secret": geheim + "\xff"}, "secret: is not UTF-8"},
+		"long-secret":     {data{"clientId": geheim, "secret": strings.Repeat(geheim, 200)}, "secret: is longer than 1024 bytes"},
+		"previous":        {data{"clientId": geheim, "secret": "s", "previousSecret": geheim + "\t"}, "previousSecret: holds a control character"},
+		"case":            {data{"clientId": geheim, "secret": "s", "PreviousSecret": geheim}, "PreviousSecret: unknown key; do you mean previousSecret?"},
+		"config-json":     {data{"clientId": geheim, "secret": "s", "config": "{" + geheim}, "config: not JSON at line 1, column 2"},
+		"config-array":    {data{"clientId": geheim, "secret": "s", "config": "[]"}, "config: want an object"},
+		"config-unknown":  {data{"clientId": geheim, "secret": "s", "config": `{"folder": "` + geheim + `"}`}, "config.folder: unknown key"},
+		"config-secret":   {data{"clientId": geheim, "secret": "s", "config": `{"secret": "` + geheim + `"}`}, "config.secret: unknown key"},
+		"config-escape":   {data{"clientId": geheim, "secret": "s", "config": `{}}, "x": {"secret": "s"`}, "config: not JSON at line 1, column 3"},
+		"config-folder":   {data{"clientId": geheim, "secret": "s", "config": `{"inputFolder": "` + geheim + `"}`}, "config.inputFolder: must begin with a slash; it is relative to the work folder"},
+	} {
+		w.secret(name, test.data)
+		w.wantWarning(name, "InvalidClientService", test.note)
+		events, err := w.events(name)
+		if err != nil || len(events) != 1 || strings.Contains(events[0].Note, geheim) {
+			t.Errorf("%s: the events are %v, %v, want one that shows no value", name, events, err)
+		}
+	}
+	w.stays(data{})
+	if got := w.gauge("signstash_controller_client_secrets_refused", "InvalidClientService"); got != 17 {
+		t.Errorf("the metric counts %v refused Secrets, want 17", got)
+	}
+}
+
+// TestToldOnce: however often the controller looks, a fault is told once; another fault of the same Secret is told too.
+func TestToldOnce(t *testing.T) {
+	w := newWorld(t)
+	w.secret("a", data{"clientId": "A"})
+	w.wantWarning("a", "InvalidClientService", "secret: is missing or empty")
+	for range 3 {
+		w.stays(data{})
+		w.patch("a", func(s *corev1.Secret) { s.Annotations = map[string]string{"at": s.ResourceVersion} })
+	}
+	w.replace("a", data{"clientId": "A", "secret": "s\n"})
+	w.wantWarning("a", "InvalidClientService", "secret: ends with a line break (write it with printf or echo -n)")
+	if got := w.told("a"); got != 2 {
+		t.Errorf("%d events were told, want 2", got)
+	}
+}
+
+// TestDuplicate: the oldest Secret has the id, whatever the others are called, until it goes.
+func TestDuplicate(t *testing.T) {
+	w := newWorld(t)
+	w.secret("z", data{"clientId": "A", "secret": "first"})
+	w.want(data{"A": "first"})
+	w.nextSecond("z")
+	w.secret("a", data{"clientId": "A", "secret": "second"})
+	w.wantWarning("a", "DuplicateClientID", "clientId: the older Secret z has the same one, and keeps it")
+	w.stays(data{"A": "first"})
+	w.replace("z", data{"clientId": "A"}) // broken, it still is what it was
+	w.wantWarning("z", "InvalidClientService", "secret: is missing or empty")
+	w.stays(data{"A": "first"})
+	w.delete("z")
+	s := w.want(data{"A": "second"})
+	if o := origins(t, s)["A"]; o.Name != "a" {
+		t.Errorf("the origin is %v, want a", o)
+	}
+	w.wantEvent("a", corev1.EventTypeNormal, "Accepted", "rendered as it stands")
+}
+
+// TestDuplicateOfOneSecond: of Secrets that are equally old the first by name has the id. Creation times count in seconds.
+func TestDuplicateOfOneSecond(t *testing.T) {
+	w := newWorld(t)
+	tied := func() bool {
+		w.secret("b", data{"clientId": "A", "secret": "b"})
+		w.secret("a", data{"clientId": "A", "secret": "a"})
+		return w.created("a").Equal(w.created("b"))
+	}
+	for !tied() {
+		w.delete("a")
+		w.delete("b")
+	}
+	w.want(data{"A": "a"})
+	w.wantWarning("b", "DuplicateClientID", "clientId: the older Secret a has the same one, and keeps it")
+}
+
+// TestTakenID: a Secret that changes to an id of an older one keeps its own; one that changes to an id of a younger one gets it.
+func TestTakenID(t *testing.T) {
+	w := newWorld(t)
+	w.secret("old", data{"clientId": "A", "secret": "a"})
+	w.want(data{"A": "a"})
+	w.nextSecond("old")
+	w.secret("young", data{"clientId": "B", "secret": "b"})
+	w.want(data{"A": "a", "B": "b"})
+	w.replace("young", data{"clientId": "A", "secret": "b2"})
+	w.wantWarning("young", "DuplicateClientID", "clientId: the older Secret old has the same one, and keeps it")
+	w.stays(data{"A": "a", "B": "b"})
+	w.replace("young", data{"clientId": "B", "secret": "b3"})
+	w.want(data{"A": "a", "B": "b3"})
+	w.replace("old", data{"clientId": "B", "secret": "a2"})
+	w.want(data{"B": "a2"})
+	w.wantWarning("young", "DuplicateClientID", "clientId: the older Secret old has the same one, and keeps it")
+}
+
+// nextSecond waits until the API server's clock, which writes creation times, is beyond the second in which that Secret was made.
+func (w *world) nextSecond(name string) {
+	w.t.Helper()
+	created := w.created(name)
+	testenv.Eventually(w.t, func() error {
+		probe := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{GenerateName: "clock-"}}
+		w.create(probe)
+		if !probe.CreationTimestamp.After(created.Time) {
+			return errSameSecond
+		}
+		return nil
+	})
+}
+
+func (w *world) created(name string) *metav1.Time {
+	w.t.Helper()
+	s := &corev1.Secret{ObjectMeta: meta(name)}
+	w.get(s)
+	return &s.CreationTimestamp
+}

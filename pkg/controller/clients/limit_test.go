@@ -1,0 +1,57 @@
+package clients_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+)
+
+// big is a client service that takes kib KiB of the rendered Secret.
+func big(id, secret string, kib int) data {
+	return data{"clientId": id, "secret": secret, "config": fmt.Sprintf(
+		`{"visibleSignatureInfo": {"locationType": "COORDINATE", "locationValue": "1", "imageValue": "%s"}}`, strings.Repeat("A", kib<<10))}
+}
+
+const tooLarge = "the Secret does not fit: all client services together may take 1 MiB; what was rendered last is kept"
+
+// TestLimit: what does not fit into 1 MiB stays as it was; what makes room, and what fits beside, is rendered.
+func TestLimit(t *testing.T) {
+	w := newWorld(t)
+	w.secret("a", big("A", "1", 500))
+	w.secret("b", big("B", "1", 400))
+	w.want(data{"A": "1", "B": "1"})
+	w.secret("c", big("C", "1", 200))
+	w.wantWarning("c", "TooLarge", tooLarge)
+	w.secret("d", data{"clientId": "D", "secret": "1"})
+	w.want(data{"A": "1", "B": "1", "D": "1"})
+	if got := w.gauge("signstash_controller_client_secrets_refused", "TooLarge"); got != 1 {
+		t.Errorf("the metric counts %v Secrets too large, want 1", got)
+	}
+	w.replace("a", big("A", "2", 650))
+	w.wantWarning("a", "TooLarge", tooLarge)
+	w.stays(data{"A": "1", "B": "1", "D": "1"})
+	w.restart()
+	w.stays(data{"A": "1", "B": "1", "D": "1"})
+	w.replace("b", big("B", "2", 300)) // beside it, the new A fits, which is older than C
+	w.want(data{"A": "2", "B": "2", "D": "1"})
+	w.delete("a")
+	s := w.want(data{"B": "2", "C": "1", "D": "1"})
+	if got, want := w.gauge("signstash_controller_rendered_bytes", ""), float64(500<<10); got < want || got > want+3000 {
+		t.Errorf("the metric says %v bytes, want about %v; the file has %d", got, want, len(s.Data[clientservice.FileName]))
+	}
+}
+
+// TestLimitOfChangedID: where the Secret with its new id does not fit, its client service stays under the old one.
+func TestLimitOfChangedID(t *testing.T) {
+	w := newWorld(t)
+	w.secret("a", big("A", "1", 400))
+	w.secret("b", big("B", "1", 500))
+	w.want(data{"A": "1", "B": "1"})
+	w.replace("a", big("A2", "2", 600))
+	w.wantWarning("a", "TooLarge", tooLarge)
+	w.stays(data{"A": "1", "B": "1"})
+	w.replace("a", big("A2", "2", 399))
+	w.want(data{"A2": "2", "B": "1"})
+}

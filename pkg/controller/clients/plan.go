@@ -1,0 +1,126 @@
+package clients
+
+import (
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// plan is what the rendered Secret shall hold, and which Secrets it does not follow.
+type plan struct {
+	entries entries
+	faults  map[types.UID]fault
+}
+
+// newPlan decides about sources, the oldest first, where last was rendered before. The entries take at most limit bytes, unless last
+// took more.
+func newPlan(sources []*source, last entries, limit int) plan {
+	p := plan{faults: map[types.UID]fault{}}
+	for _, s := range sources {
+		if s.fault != (fault{}) {
+			p.faults[s.uid()] = s.fault
+		}
+	}
+	previous := last.bySecret()
+	p.entries = p.claim(sources, previous)
+	if p.entries.bytes() > limit {
+		p.entries = p.approach(sources, previous, limit)
+	}
+	return p
+}
+
+// claim gives each id to the oldest Secret that has it. A broken Secret stands for what was last rendered from it; one whose id is
+// taken falls back to that, if nobody else has that id.
+func (p *plan) claim(sources []*source, previous map[types.UID]entry) entries {
+	claimed := entries{}
+	var without []*source
+	for _, s := range sources {
+		e, ok := s.entry()
+		if !ok {
+			e, ok = previous[s.uid()]
+		}
+		if !ok {
+			continue
+		}
+		holder, taken := claimed[e.client.ID]
+		if !taken {
+			claimed[e.client.ID] = e
+			continue
+		}
+		without = append(without, s)
+		if _, broken := p.faults[s.uid()]; !broken {
+			p.faults[s.uid()] = fault{reasonDuplicate, "clientId: the older Secret " + holder.origin.Name + " has the same one, and keeps it"}
+		}
+	}
+	for _, s := range without {
+		e, ok := previous[s.uid()]
+		if _, taken := claimed[entryID(e)]; ok && !taken {
+			claimed[entryID(e)] = e
+		}
+	}
+	return claimed
+}
+
+func entryID(e entry) string {
+	if e.client == nil {
+		return ""
+	}
+	return e.client.ID
+}
+
+// approach goes from what was last rendered towards p.entries, Secret by Secret, as far as it fits: first what makes room, then the
+// rest, the oldest first.
+func (p *plan) approach(sources []*source, previous map[types.UID]entry, limit int) entries {
+	reached := layout{entries: entries{}, ids: map[types.UID]string{}}
+	for _, s := range sources {
+		if e, ok := previous[s.uid()]; ok {
+			reached.put(e)
+		}
+	}
+	wanted := p.entries.bySecret()
+	for _, growing := range []bool{false, true} {
+		for _, s := range sources {
+			e, ok := wanted[s.uid()]
+			if !ok || reflect.DeepEqual(reached.entries[e.client.ID], e) {
+				continue
+			}
+			switch growth := reached.growth(e); {
+			case growth > 0 && !growing:
+			case growth > 0 && reached.bytes+growth > limit:
+				p.faults[s.uid()] = fault{reasonTooLarge, "the Secret does not fit: all client services together may take 1 MiB; what was rendered last is kept"}
+			default:
+				reached.put(e)
+			}
+		}
+	}
+	return reached.entries
+}
+
+// layout is a set of entries that knows its size, and which id a Secret holds.
+type layout struct {
+	entries entries
+	ids     map[types.UID]string
+	bytes   int
+}
+
+// growth is by how many bytes put would change the size.
+func (l *layout) growth(e entry) int {
+	growth := e.bytes - l.entries[e.client.ID].bytes
+	if id, ok := l.ids[e.origin.UID]; ok && id != e.client.ID {
+		growth -= l.entries[id].bytes
+	}
+	return growth
+}
+
+// put adds e in the place of what came from the same Secret, and of what had the same id.
+func (l *layout) put(e entry) {
+	l.bytes += l.growth(e)
+	if id, ok := l.ids[e.origin.UID]; ok {
+		delete(l.entries, id)
+	}
+	if other, ok := l.entries[e.client.ID]; ok {
+		delete(l.ids, other.origin.UID)
+	}
+	l.entries[e.client.ID] = e
+	l.ids[e.origin.UID] = e.client.ID
+}

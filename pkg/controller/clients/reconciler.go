@@ -1,0 +1,163 @@
+package clients
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
+)
+
+// awaitOwner is how often the StatefulSet is looked for that shall own the rendered Secret: both are installed at the same moment.
+const awaitOwner = 2 * time.Second
+
+// reconciler renders all Secrets of client services into one. Its one request is the rendered Secret; it has one worker.
+//
+// A Role cannot narrow Secrets by their type: list and watch are for all of the namespace, but the cache asks for the one type.
+type reconciler struct {
+	config   Config
+	cached   client.Client // Secrets of client services and pods
+	direct   client.Reader // what is read by name: the rendered Secret and its owner
+	pace     pace
+	reporter reporter
+	pods     refresher
+	metrics  *metrics
+
+	// last is what was rendered last. nil at the start: then the rendered Secret says so. From then on it is this that counts, so
+	// that a hand in the rendered Secret changes nothing for good.
+	last entries
+}
+
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update,namespace=release
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch,namespace=release
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get,namespace=release
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch,namespace=release
+
+// Reconcile looks at everything anew, whatever has happened.
+func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	if wait := r.pace.start(time.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	owner, err := r.owner(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if owner == nil {
+		log.FromContext(ctx).V(1).Info("waiting for the StatefulSet", "statefulset", r.config.StatefulSet)
+		return ctrl.Result{RequeueAfter: awaitOwner}, nil
+	}
+	version, err := r.render(ctx, owner)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	again, err := r.pods.refresh(ctx, owner.UID, version)
+	return ctrl.Result{RequeueAfter: again}, err
+}
+
+// owner returns the StatefulSet of the proxy; nil while there is none, or none any more: what it owns must not come back then.
+func (r *reconciler) owner(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
+	owner := &metav1.PartialObjectMetadata{}
+	owner.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
+	err := r.direct.Get(ctx, client.ObjectKey{Namespace: r.config.Namespace, Name: r.config.StatefulSet}, owner)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read StatefulSet: %w", err)
+	case owner.DeletionTimestamp != nil:
+		return nil, nil
+	}
+	return owner, nil
+}
+
+// render brings the rendered Secret up to date and returns its resourceVersion.
+func (r *reconciler) render(ctx context.Context, owner *metav1.PartialObjectMetadata) (string, error) {
+	logger := log.FromContext(ctx)
+	current, err := r.rendered(ctx)
+	if err != nil {
+		return "", err
+	}
+	if r.last == nil {
+		if r.last, err = decode(current.Data); err != nil {
+			logger.Error(err, "the rendered Secret is damaged; broken Secrets of client services have nothing to fall back to")
+		}
+	}
+	var secrets corev1.SecretList
+	if err := r.cached.List(ctx, &secrets, client.InNamespace(r.config.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return "", fmt.Errorf("list Secrets of client services: %w", err)
+	}
+	sources := newSources(secrets.Items)
+	p := newPlan(sources, r.last, maxEntriesBytes)
+	data, err := encode(p.entries, tokenKey(current.Data, logger))
+	if err != nil {
+		return "", err
+	}
+	r.reporter.report(sources, p.faults)
+	version, err := r.write(ctx, owner, current, data)
+	if err != nil {
+		return "", err
+	}
+	r.last = p.entries
+	r.metrics.rendered(len(p.entries), data, p.faults)
+	return version, nil
+}
+
+// rendered reads the rendered Secret; it is empty but for its name if it is not there.
+func (r *reconciler) rendered(ctx context.Context) (*corev1.Secret, error) {
+	key := client.ObjectKey{Namespace: r.config.Namespace, Name: r.config.RenderedSecret}
+	secret := &corev1.Secret{}
+	err := r.direct.Get(ctx, key, secret)
+	if apierrors.IsNotFound(err) {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read rendered Secret: %w", err)
+	}
+	return secret, nil
+}
+
+// tokenKey returns the key that is there, or a new one.
+func tokenKey(data map[string][]byte, logger logr.Logger) []byte {
+	content := data[tokenkey.FileName]
+	if _, err := tokenkey.Parse(content); err == nil {
+		return content
+	}
+	logger.Info("made a token signing key; tokens issued before are void")
+	return tokenkey.New()
+}
+
+// write creates or updates the rendered Secret, if it is not as it shall be, and returns its resourceVersion. A conflict is an error:
+// the next attempt reads anew.
+func (r *reconciler) write(ctx context.Context, owner client.Object, current *corev1.Secret, data map[string][]byte) (string, error) {
+	yes := true
+	// Without blockOwnerDeletion: that would take the right to set finalizers of the StatefulSet.
+	owners := []metav1.OwnerReference{{
+		APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet", Name: owner.GetName(), UID: owner.GetUID(), Controller: &yes,
+	}}
+	if reflect.DeepEqual(current.Data, data) && reflect.DeepEqual(current.OwnerReferences, owners) {
+		return current.ResourceVersion, nil
+	}
+	next := current.DeepCopy()
+	next.Data, next.OwnerReferences = data, owners
+	write := func() error { return r.cached.Update(ctx, next) }
+	if current.ResourceVersion == "" {
+		next.Type = corev1.SecretTypeOpaque
+		write = func() error { return r.cached.Create(ctx, next) }
+	}
+	if err := write(); err != nil {
+		return "", fmt.Errorf("write rendered Secret: %w", err)
+	}
+	r.metrics.writes.Inc()
+	log.FromContext(ctx).Info("wrote the rendered Secret", "resourceVersion", next.ResourceVersion)
+	return next.ResourceVersion, nil
+}

@@ -1,0 +1,211 @@
+package clients_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
+	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
+)
+
+// TestRender: a Secret becomes an entry with everything that it says, and says where it came from.
+func TestRender(t *testing.T) {
+	w := newWorld(t)
+	w.secret("b", data{"clientId": "B", "secret": "sb", "previousSecret": "old", "_raw": "of another tool",
+		"config": `{"inputFolder": "/in/", "provider": "p", "signatureInfo": {"level": "B-T"}}`})
+	w.secret("a", data{"clientId": "A", "secret": "sa", "previousSecret": "", "config": ""})
+	s := w.want(data{"A": "sa", "B": "sb"})
+	want, err := clientservice.NewServices(
+		clientservice.ClientService{ID: "A", Secret: clientservice.NewSecret("sa")},
+		clientservice.ClientService{ID: "B", Secret: clientservice.NewSecret("sb"), PreviousSecret: clientservice.NewSecret("old"),
+			InputFolder: "/in", Provider: "p", SignatureInfo: &clientservice.SignatureInfo{Level: "B-T"}},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := clientservice.Encode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Data[clientservice.FileName]; !bytes.Equal(got, file) {
+		t.Errorf("rendered is\n%s\nwant\n%s", got, file)
+	}
+	var source corev1.Secret
+	source.Name = "b"
+	w.get(&source)
+	if o := origins(t, s)["B"]; o.Name != "b" || o.UID != source.UID {
+		t.Errorf("the origin of B is %v, want b with its UID", o)
+	}
+	w.replace("b", data{"clientId": "B", "secret": "new"})
+	w.want(data{"A": "sa", "B": "new"})
+}
+
+// TestNoClients: without a client service there is an empty file, which the proxy takes.
+func TestNoClients(t *testing.T) {
+	w := newWorld(t)
+	w.create(&corev1.Secret{ObjectMeta: meta("other"), Data: data{"clientId": "A", "secret": "s"}.bytes()}) // of another type
+	w.want(data{})
+	w.stays(data{})
+}
+
+// TestOwner: the rendered Secret waits for the StatefulSet, belongs to it, and does not come back once that is gone.
+func TestOwner(t *testing.T) {
+	w := emptyWorld(t)
+	w.secret("a", data{"clientId": "A", "secret": "s"})
+	w.start()
+	w.createOwner()
+	s := w.want(data{"A": "s"})
+	owner := w.owner()
+	if refs := s.OwnerReferences; len(refs) != 1 || refs[0].UID != owner.UID || refs[0].Controller == nil || !*refs[0].Controller {
+		t.Errorf("the owners are %v, want the StatefulSet alone", refs)
+	}
+	w.patch(renderedName, func(s *corev1.Secret) { s.OwnerReferences = nil })
+	testenv.Eventually(t, func() error { return w.owned(owner.UID) })
+}
+
+// TestQuiet: what changes nothing in the rendered Secret causes no write.
+func TestQuiet(t *testing.T) {
+	w := newWorld(t)
+	w.want(data{})
+	w.secret("a", data{"clientId": "A", "secret": "s"})
+	before := w.want(data{"A": "s"})
+	w.patch("a", func(s *corev1.Secret) { s.Labels = map[string]string{"x": "y"} })
+	w.patch("a", func(s *corev1.Secret) { s.Data["other"] = []byte("key") })
+	w.looks("broken-1", "broken-2")
+	w.wantWrites(2)
+	w.restart()
+	w.looks("broken-3", "broken-4")
+	w.wantWrites(0)
+	after := w.want(data{"A": "s"})
+	if after.ResourceVersion != before.ResourceVersion {
+		t.Errorf("the rendered Secret was written again: %s, then %s", before.ResourceVersion, after.ResourceVersion)
+	}
+}
+
+// TestKeepsLastGood: a Secret that breaks keeps its client service as it was, also over a restart of the controller.
+func TestKeepsLastGood(t *testing.T) {
+	w := newWorld(t)
+	w.secret("a", data{"clientId": "A", "secret": "good"})
+	w.want(data{"A": "good"})
+	w.replace("a", data{"clientId": "A", "secret": "bad\n"})
+	w.wantWarning("a", "InvalidClientService", "secret: ends with a line break (write it with printf or echo -n)")
+	w.stays(data{"A": "good"})
+	w.restart()
+	w.stays(data{"A": "good"})
+	w.replace("a", data{"secret": "no id"})
+	w.wantWarning("a", "InvalidClientService", "clientId: is missing or empty")
+	w.stays(data{"A": "good"})
+	w.replace("a", data{"clientId": "A", "secret": "better"})
+	w.want(data{"A": "better"})
+	w.wantEvent("a", corev1.EventTypeNormal, "Accepted", "rendered as it stands")
+}
+
+// TestLastGoodIsOfTheSameSecret: a new Secret of the same name has no past.
+func TestLastGoodIsOfTheSameSecret(t *testing.T) {
+	w := newWorld(t)
+	w.secret("a", data{"clientId": "A", "secret": "good"})
+	w.want(data{"A": "good"})
+	w.stop()
+	w.delete("a")
+	w.secret("a", data{"clientId": "A"})
+	w.start()
+	w.want(data{})
+}
+
+// TestDeletion removes the client service, of a broken Secret too.
+func TestDeletion(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"a", "b", "c"} {
+		w.secret(name, data{"clientId": name, "secret": "s"})
+	}
+	w.want(data{"a": "s", "b": "s", "c": "s"})
+	w.replace("b", data{"clientId": "b"})
+	w.wantWarning("b", "InvalidClientService", "secret: is missing or empty")
+	w.delete("a")
+	w.want(data{"b": "s", "c": "s"})
+	w.delete("b")
+	s := w.want(data{"c": "s"})
+	if o := origins(t, s); len(o) != 1 {
+		t.Errorf("provenance is %v, want c alone", o)
+	}
+}
+
+// TestDeletedWhileDown: what was deleted while no controller ran goes at its start.
+func TestDeletedWhileDown(t *testing.T) {
+	w := newWorld(t)
+	w.secret("a", data{"clientId": "A", "secret": "s"})
+	w.secret("b", data{"clientId": "B", "secret": "s"})
+	w.want(data{"A": "s", "B": "s"})
+	w.replace("b", data{})
+	w.wantWarning("b", "InvalidClientService", "clientId: is missing or empty")
+	w.stop()
+	w.delete("a")
+	w.delete("b")
+	w.start()
+	w.want(data{})
+}
+
+// TestPreviousSecret: both are there while both are given; empty means none.
+func TestPreviousSecret(t *testing.T) {
+	w := newWorld(t)
+	w.secret("a", data{"clientId": "A", "secret": "one"})
+	w.want(data{"A": "one"})
+	w.replace("a", data{"clientId": "A", "secret": "two", "previousSecret": "one"})
+	s := w.want(data{"A": "two"})
+	if !strings.Contains(string(s.Data[clientservice.FileName]), `"previousSecret": "one"`) {
+		t.Error("the previous secret is not rendered")
+	}
+	w.replace("a", data{"clientId": "A", "secret": "three", "previousSecret": ""})
+	s = w.want(data{"A": "three"})
+	if strings.Contains(string(s.Data[clientservice.FileName]), "previousSecret") {
+		t.Error("an empty previous secret is rendered")
+	}
+}
+
+// TestRestored: the rendered Secret comes back as it was from whatever a hand does to it, but for a token key that is lost.
+func TestRestored(t *testing.T) {
+	w := newWorld(t)
+	w.secret("a", data{"clientId": "A", "secret": "good"})
+	w.secret("b", data{"clientId": "B", "secret": "s"})
+	w.want(data{"A": "good", "B": "s"})
+	w.replace("a", data{"clientId": "A"}) // from here on nothing but what was rendered knows its secret
+	w.wantWarning("a", "InvalidClientService", "secret: is missing or empty")
+	before := w.want(data{"A": "good", "B": "s"})
+	key := before.Data[tokenkey.FileName]
+
+	w.patch(renderedName, func(s *corev1.Secret) {
+		s.Data[clientservice.FileName] = []byte(`{"A": {"secret": "forged"}, "X": {"secret": "forged"}}`)
+	})
+	w.want(data{"A": "good", "B": "s"})
+	w.patch(renderedName, func(s *corev1.Secret) { s.Data["provenance.json"], s.Data["more"] = []byte("?"), []byte("?") })
+	testenv.Eventually(t, func() error { return w.same(before) })
+	if got := w.stays(data{"A": "good", "B": "s"}); !bytes.Equal(got.Data[tokenkey.FileName], key) {
+		t.Error("the token key has changed")
+	}
+
+	w.delete(renderedName)
+	s := w.want(data{"A": "good", "B": "s"})
+	if _, err := tokenkey.Parse(s.Data[tokenkey.FileName]); err != nil || bytes.Equal(s.Data[tokenkey.FileName], key) {
+		t.Errorf("the token key is the same, or %v; want a new one", err)
+	}
+}
+
+// TestTokenKey: it is made once, of its own for each, and made anew where it is unusable.
+func TestTokenKey(t *testing.T) {
+	w := newWorld(t)
+	s := w.want(data{})
+	key := s.Data[tokenkey.FileName]
+	if _, err := tokenkey.Parse(key); err != nil {
+		t.Fatalf("the token key: %v", err)
+	}
+	w.restart()
+	if s = w.stays(data{}); !bytes.Equal(s.Data[tokenkey.FileName], key) {
+		t.Error("the restart made another token key")
+	}
+	w.patch(renderedName, func(s *corev1.Secret) { s.Data[tokenkey.FileName] = []byte("short") })
+	testenv.Eventually(t, func() error { return w.newKey(key) })
+}

@@ -1,0 +1,141 @@
+package clients
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	crsource "sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+// name of the controller, in logs, metrics and events.
+const name = "signstash-clients"
+
+// Config says what is rendered whereto. All fields but Metrics are needed.
+type Config struct {
+	Namespace      string // of everything below, and of the Secrets of client services
+	StatefulSet    string // of the proxy: owns the rendered Secret, and its pods are touched after a write
+	RenderedSecret string
+
+	Metrics prometheus.Registerer // nil = none
+}
+
+// Secrets is what the manager's cache may hold of Secrets: those of client services, in one namespace, and of each no more than is
+// read here. Annotations go too: kubectl apply repeats the whole Secret in one.
+func Secrets(namespace string) cache.ByObject {
+	return cache.ByObject{
+		Namespaces: map[string]cache.Config{namespace: {}},
+		Field:      fields.OneTermEqualSelector("type", string(SecretType)),
+		Transform:  slim,
+	}
+}
+
+// slim drops from a Secret what nobody here reads.
+func slim(object any) (any, error) {
+	secret, ok := object.(*corev1.Secret)
+	if !ok {
+		return object, nil
+	}
+	secret.ManagedFields, secret.Annotations, secret.Labels = nil, nil, nil
+	secret.OwnerReferences, secret.Finalizers = nil, nil
+	for key := range secret.Data {
+		if _, ok := known(key); !ok {
+			delete(secret.Data, key)
+		}
+	}
+	return secret, nil
+}
+
+// Setup adds the reconciler to a manager whose cache holds Secrets as Secrets says.
+func Setup(mgr ctrl.Manager, config Config) error {
+	r := &reconciler{
+		config:   config,
+		cached:   mgr.GetClient(),
+		direct:   mgr.GetAPIReader(),
+		reporter: reporter{events: mgr.GetEventRecorder(name)},
+		pods:     refresher{client: mgr.GetClient(), namespace: config.Namespace},
+		metrics:  newMetrics(),
+	}
+	if err := r.metrics.register(config.Metrics); err != nil {
+		return err
+	}
+	rendered, err := renderedCache(mgr, config)
+	if err != nil {
+		return err
+	}
+	err = ctrl.NewControllerManagedBy(mgr).
+		Named(name).
+		Watches(&corev1.Secret{}, r.handler()).
+		WatchesRawSource(crsource.Kind[client.Object](rendered, metadata(), r.handler())).
+		WatchesRawSource(crsource.Func(r.start)).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("set up reconciler of client Secrets: %w", err)
+	}
+	return nil
+}
+
+// renderedCache watches the one rendered Secret, and of that its metadata alone.
+func renderedCache(mgr ctrl.Manager, config Config) (cache.Cache, error) {
+	c, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(),
+		Scheme:     mgr.GetScheme(),
+		Mapper:     mgr.GetRESTMapper(),
+		ByObject: map[client.Object]cache.ByObject{metadata(): {
+			Namespaces: map[string]cache.Config{config.Namespace: {}},
+			Field:      fields.OneTermEqualSelector(metav1.ObjectNameField, config.RenderedSecret),
+			Transform:  cache.TransformStripManagedFields(),
+		}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make cache of the rendered Secret: %w", err)
+	}
+	if err := mgr.Add(c); err != nil {
+		return nil, fmt.Errorf("add cache of the rendered Secret: %w", err)
+	}
+	return c, nil
+}
+
+func metadata() client.Object {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	return object
+}
+
+// queue takes requests.
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// start asks for a first look: where there is no Secret at all, none will cause an event.
+func (r *reconciler) start(_ context.Context, q queue) error {
+	r.changed(q)
+	return nil
+}
+
+// handler maps every event of every Secret to the one request.
+func (r *reconciler) handler() handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc:  func(_ context.Context, _ event.CreateEvent, q queue) { r.changed(q) },
+		UpdateFunc:  func(_ context.Context, _ event.UpdateEvent, q queue) { r.changed(q) },
+		DeleteFunc:  func(_ context.Context, _ event.DeleteEvent, q queue) { r.changed(q) },
+		GenericFunc: func(_ context.Context, _ event.GenericEvent, q queue) { r.changed(q) },
+	}
+}
+
+// changed queues the request for when the run of changes may have ended; until then many are one.
+func (r *reconciler) changed(q queue) {
+	r.pace.changed(time.Now())
+	q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{
+		Namespace: r.config.Namespace, Name: r.config.RenderedSecret,
+	}}, quiet)
+}

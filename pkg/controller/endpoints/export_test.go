@@ -1,0 +1,17 @@
+package endpoints
+
+import (
+	"context"
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Publish writes annotation and readiness gate of a pod as a reconciler does that saw it some time ago.
+func Publish(ctx context.Context, c client.Client, p *corev1.Pod, host string, port int) error {
+	r := &reconciler{config: Config{RESTPort: "rest", HeadlessService: "headless"}, client: c, events: events.NewFakeRecorder(10)}
+	i := instance{Pod: p, address: address{host: host, port: port}}
+	return errors.Join(r.publish(ctx, i), r.gate(ctx, i))
+}

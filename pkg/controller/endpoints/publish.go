@@ -1,0 +1,195 @@
+package endpoints
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+)
+
+// Reasons of the readiness gate and of events.
+const (
+	reasonPublished = "EndpointPublished"
+	reasonLost      = "EndpointLost"    // it was published, and the address is gone
+	reasonPending   = "EndpointPending" // it never was
+	action          = "Publish"
+)
+
+// touchAgain is the time between the two touches of a pod: at the first one the kubelet may not have seen the new directory yet.
+const touchAgain = 2 * time.Second
+
+// directory writes who is who, if that has changed, and returns the ConfigMap's resourceVersion.
+func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (string, error) {
+	current := &corev1.ConfigMap{}
+	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.config.Namespace, Name: r.config.EndpointsConfigMap}, current)
+	exists := err == nil
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("read endpoints ConfigMap: %w", err)
+	}
+	before, err := affinity.DecodeDirectory([]byte(current.Data[affinity.DirectoryKey]))
+	if err != nil && current.Data[affinity.DirectoryKey] != "" {
+		log.FromContext(ctx).Error(err, "the endpoints ConfigMap was damaged; instances that are scaled down are forgotten")
+	}
+	d := affinity.Directory{Expected: replicas(owner), Ever: max(before.Ever, replicas(owner))}
+	for _, i := range instances {
+		if restPort(i.Pod, r.config.RESTPort) == 0 {
+			continue
+		}
+		d.Ever = max(d.Ever, i.ordinal+1)
+		d.Endpoints = append(d.Endpoints, r.config.published(i.Pod, i.ordinal, i.address))
+	}
+	data, err := affinity.EncodeDirectory(d)
+	if err != nil {
+		return "", err
+	}
+	yes := true
+	next := current.DeepCopy()
+	next.Namespace, next.Name = r.config.Namespace, r.config.EndpointsConfigMap
+	next.Data = map[string]string{affinity.DirectoryKey: string(data)}
+	next.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet", Name: owner.Name, UID: owner.UID, Controller: &yes,
+	}}
+	if exists && reflect.DeepEqual(current, next) {
+		return current.ResourceVersion, nil
+	}
+	if exists {
+		err = r.client.Update(ctx, next)
+	} else {
+		err = r.client.Create(ctx, next)
+	}
+	if err != nil {
+		return "", fmt.Errorf("write endpoints ConfigMap: %w", err)
+	}
+	log.FromContext(ctx).Info("wrote the endpoints", "expected", d.Expected, "known", len(d.Endpoints))
+	return next.ResourceVersion, nil
+}
+
+// publish writes a pod's own endpoint and then its readiness. A pod whose address is lost keeps what it knew, and turns unready.
+func (r *reconciler) publish(ctx context.Context, i instance) error {
+	if i.DeletionTimestamp != nil {
+		return nil
+	}
+	if i.address.why == "" {
+		data, err := affinity.EncodePublished(r.config.published(i.Pod, i.ordinal, i.address))
+		if err != nil {
+			i.address = unknown("%v", err)
+		} else if err := r.annotate(ctx, i.Pod, affinity.EndpointAnnotation, string(data)); err != nil {
+			return err
+		}
+	}
+	return r.gate(ctx, i)
+}
+
+// annotate sets an annotation of a pod, if it is another.
+func (r *reconciler) annotate(ctx context.Context, p *corev1.Pod, key, value string) error {
+	if p.Annotations[key] == value {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": p.UID, "annotations": map[string]string{key: value}, // the UID: not that of a pod that has taken its place
+	}})
+	if err != nil {
+		return fmt.Errorf("annotate pod %s: %w", p.Name, err)
+	}
+	err = r.client.Patch(ctx, p.DeepCopy(), client.RawPatch(types.MergePatchType, patch))
+	if err != nil && !superseded(err) {
+		return fmt.Errorf("annotate pod %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// superseded says that the pod's name is another's now, or nobody's: the next look is about that one. A UID that does not match is a
+// conflict to most resources, and an invalid field to a pod's status.
+func superseded(err error) bool {
+	cause, ok := apierrors.StatusCause(err, metav1.CauseTypeFieldValueInvalid)
+	return apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ok && cause.Field == "metadata.uid"
+}
+
+// gate sets the readiness gate, if it is another, and tells when an address was lost.
+func (r *reconciler) gate(ctx context.Context, i instance) error {
+	want := corev1.PodCondition{
+		Type: affinity.EndpointCondition, Status: corev1.ConditionTrue, Reason: reasonPublished,
+		Message: fmt.Sprintf("clients reach it at %s, port %d", i.address.host, i.address.port),
+	}
+	current := condition(i.Pod)
+	if i.address.why != "" {
+		want.Status, want.Reason, want.Message = corev1.ConditionFalse, reasonPending, i.address.why
+		if i.Annotations[affinity.EndpointAnnotation] != "" {
+			want.Reason = reasonLost
+		}
+	}
+	if current.Status == want.Status && current.Reason == want.Reason && current.Message == want.Message {
+		return nil
+	}
+	want.LastTransitionTime = current.LastTransitionTime
+	if current.Status != want.Status {
+		want.LastTransitionTime = metav1.Now()
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": i.UID}, "status": map[string]any{"conditions": []corev1.PodCondition{want}},
+	})
+	if err != nil {
+		return fmt.Errorf("set readiness gate of %s: %w", i.Name, err)
+	}
+	err = r.client.Status().Patch(ctx, i.DeepCopy(), client.RawPatch(types.StrategicMergePatchType, patch))
+	if superseded(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("set readiness gate of %s: %w", i.Name, err)
+	}
+	r.tell(i, current, want)
+	return nil
+}
+
+// tell makes an event of every change of a gate that a person would want to know of.
+func (r *reconciler) tell(i instance, before, now corev1.PodCondition) {
+	switch {
+	case now.Status == corev1.ConditionTrue && before.Status != corev1.ConditionTrue:
+		r.events.Eventf(i.Pod, nil, corev1.EventTypeNormal, now.Reason, action, "%s", now.Message)
+	case now.Reason == reasonLost:
+		r.events.Eventf(i.Pod, nil, corev1.EventTypeWarning, now.Reason, action, "it takes no new work: %s", now.Message)
+	}
+}
+
+func condition(p *corev1.Pod) corev1.PodCondition {
+	for _, c := range p.Status.Conditions {
+		if c.Type == affinity.EndpointCondition {
+			return c
+		}
+	}
+	return corev1.PodCondition{}
+}
+
+// touch makes kubelets bring the mounted directory up to date: they look at a pod's volumes when the pod changes, and else about once
+// a minute. It says how long to wait before it is called again; 0 = never.
+func (r *reconciler) touch(ctx context.Context, instances []instance, version string) (again time.Duration, err error) {
+	if r.version != version {
+		r.version, r.touched = version, time.Now()
+	}
+	value := version
+	if wait := touchAgain - time.Since(r.touched); wait > 0 {
+		again = wait
+	} else {
+		value += "+" // the second time
+	}
+	var failed []error
+	for _, i := range instances {
+		if i.DeletionTimestamp == nil {
+			failed = append(failed, r.annotate(ctx, i.Pod, affinity.PeersAnnotation, value))
+		}
+	}
+	return again, errors.Join(failed...)
+}

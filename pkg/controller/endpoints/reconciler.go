@@ -1,0 +1,136 @@
+package endpoints
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+)
+
+// reconciler publishes the endpoints of all pods of one StatefulSet. It has one worker, and nothing that it must remember.
+type reconciler struct {
+	config  Config
+	client  client.Client
+	events  events.EventRecorder
+	metrics *metrics
+
+	version string    // resourceVersion of the directory that the pods were touched for
+	touched time.Time // when
+}
+
+// instance is a pod with its place in the set.
+type instance struct {
+	*corev1.Pod
+	ordinal int
+	address address
+}
+
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch,namespace=release
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch,namespace=release
+// +kubebuilder:rbac:groups="",resources=pods/status,verbs=patch,namespace=release
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;update;delete,namespace=release
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update,namespace=release
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch,namespace=release
+// In mode NodePort alone, and for all of the cluster:
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+
+// Reconcile looks at everything anew, whatever has happened.
+func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	owner := &appsv1.StatefulSet{}
+	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.config.Namespace, Name: r.config.StatefulSet}, owner)
+	if apierrors.IsNotFound(err) || err == nil && owner.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil // what it owns goes with it
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("read StatefulSet: %w", err)
+	}
+	instances, err := r.instances(ctx, owner)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	w, err := r.services(ctx, owner, instances)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	w.node = func(name string) *corev1.Node { return r.node(ctx, name) }
+	for i := range instances {
+		instances[i].address = r.config.addressOf(instances[i].Pod, instances[i].ordinal, w)
+	}
+	r.metrics.looked(instances)
+	// The directory first, then each pod's own endpoint, and its readiness last: no pod takes work before it knows its address.
+	version, err := r.directory(ctx, owner, instances)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	var failed []error
+	for _, i := range instances {
+		failed = append(failed, r.publish(ctx, i))
+	}
+	again, err := r.touch(ctx, instances, version)
+	return ctrl.Result{RequeueAfter: again}, errors.Join(append(failed, err)...)
+}
+
+// replicas is how many instances there shall be.
+func replicas(owner *appsv1.StatefulSet) int {
+	if owner.Spec.Replicas == nil {
+		return 1
+	}
+	return min(int(*owner.Spec.Replicas), affinity.MaxInstances)
+}
+
+// instances are the pods of the set that live or are ending, by ordinal.
+func (r *reconciler) instances(ctx context.Context, owner *appsv1.StatefulSet) ([]instance, error) {
+	var pods corev1.PodList
+	if err := r.client.List(ctx, &pods, client.InNamespace(r.config.Namespace)); err != nil {
+		return nil, fmt.Errorf("list pods: %w", err)
+	}
+	var found []instance
+	for i := range pods.Items {
+		p := &pods.Items[i]
+		ordinal, ok := ordinalOf(p.Name, owner.Name)
+		if !ok || !metav1.IsControlledBy(p, owner) || p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
+			continue
+		}
+		if ordinal > maxOrdinal {
+			log.FromContext(ctx).Info("a pod has no endpoint: operation ids have no room for its ordinal", "pod", p.Name)
+			continue
+		}
+		found = append(found, instance{Pod: p, ordinal: ordinal})
+	}
+	slices.SortFunc(found, func(a, b instance) int { return a.ordinal - b.ordinal })
+	return found, nil
+}
+
+// ordinalOf reads the ordinal off a pod's name.
+func ordinalOf(pod, set string) (int, bool) {
+	text, ok := strings.CutPrefix(pod, set+"-")
+	n, err := strconv.Atoi(text)
+	return n, ok && err == nil && n >= 0 && strconv.Itoa(n) == text
+}
+
+// node returns a node; nil if it is gone, or cannot be read: then the next look will tell.
+func (r *reconciler) node(ctx context.Context, name string) *corev1.Node {
+	node := &corev1.Node{}
+	err := r.client.Get(ctx, client.ObjectKey{Name: name}, node)
+	if err != nil {
+		if !apierrors.IsNotFound(err) {
+			log.FromContext(ctx).Error(err, "a node cannot be read", "node", name)
+		}
+		return nil
+	}
+	return node
+}

@@ -1,0 +1,317 @@
+package endpoints_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/endpoints"
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
+)
+
+// podDNS is the mode that needs no node and no cloud.
+var podDNS = endpoints.Config{Mode: endpoints.PodDNS}
+
+func (w *world) dns(ordinal int) string {
+	return podName(ordinal) + ".proxy-headless." + w.namespace + ".svc"
+}
+
+// TestScaleDown: the Service of an ordinal goes once it is wanted no more and its pod is gone; that it was there is not forgotten.
+func TestScaleDown(t *testing.T) {
+	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
+	node := w.node("InternalIP", "10.4.0.1")
+	w.pod(0, node)
+	w.pod(1, node)
+	w.wantDirectory(2, 2, 0, 1)
+	w.wantServices("proxy-0", "proxy-1")
+	w.scale(1)
+	w.wantDirectory(1, 2, 0, 1)
+	w.look()
+	w.wantServices("proxy-0", "proxy-1") // the pod is there still, and somebody may ask it for a result
+	w.removePod(1)
+	w.wantServices("proxy-0")
+	w.wantDirectory(1, 2, 0)
+	w.change(func(*endpoints.Config) {}) // a new leader
+	w.scale(2)
+	w.wantServices("proxy-0", "proxy-1")
+	w.wantDirectory(2, 2, 0)
+	w.scale(0)
+	w.wantDirectory(0, 2, 0)
+}
+
+// TestForeignService: a Service with a pod's name that is somebody else's is left alone, and the pod says why it takes no work.
+func TestForeignService(t *testing.T) {
+	w := emptyWorld(t, endpoints.Config{Mode: endpoints.NodePort})
+	w.create(statefulSet(1))
+	foreign := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "proxy-0"},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 1}}, Selector: map[string]string{"app": "theirs"}},
+	}
+	w.create(foreign)
+	w.start()
+	node := w.node("InternalIP", "10.5.0.1")
+	w.pod(0, node)
+	w.wantClosed(0, "EndpointPending", "a Service named proxy-0 is there and not ours")
+	if s := w.wantService(0); s.ResourceVersion != foreign.ResourceVersion {
+		t.Errorf("the foreign Service was written")
+	}
+	w.remove(foreign)
+	testenv.Eventually(t, func() error {
+		s := w.wantService(0)
+		if !metav1.IsControlledBy(s, w.owner()) {
+			return errors.New("there is no Service of ours")
+		}
+		return nil
+	})
+	w.wantPublished(0, "10.5.0.1", int(w.wantService(0).Spec.Ports[0].NodePort))
+}
+
+// TestLostAddress: where the node goes or the load balancer's address is withdrawn, the pod turns unready with a Warning, keeps what it
+// knew, and is back with the address.
+func TestLostAddress(t *testing.T) {
+	t.Run("node", func(t *testing.T) {
+		w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)
+		node := w.node("InternalIP", "10.6.0.1")
+		w.pod(0, node)
+		port := int(w.wantService(0).Spec.Ports[0].NodePort)
+		own := w.wantPublished(0, "10.6.0.1", port)
+		w.nodeAddresses(node)
+		w.wantLost(own, "node "+node+" has no address")
+		w.nodeAddresses(node, "InternalIP", "10.6.0.2")
+		w.wantPublished(0, "10.6.0.2", port)
+		if err := w.api.Delete(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}); err != nil {
+			t.Fatal(err)
+		}
+		own.Host = "10.6.0.2"
+		w.wantLost(own, "node "+node+" is gone")
+	})
+	t.Run("load balancer", func(t *testing.T) {
+		w := newWorld(t, endpoints.Config{Mode: endpoints.LoadBalancer}, 1)
+		w.pod(0, "")
+		w.wantService(0)
+		w.cloud("proxy-0", corev1.LoadBalancerIngress{IP: "192.0.2.20"})
+		own := w.wantPublished(0, "192.0.2.20", restPort)
+		w.cloud("proxy-0")
+		w.wantLost(own, "the load balancer of Service proxy-0 has no address")
+		w.cloud("proxy-0", corev1.LoadBalancerIngress{IP: "192.0.2.21"})
+		w.wantPublished(0, "192.0.2.21", restPort)
+	})
+}
+
+// wantLost waits until an instance is closed for that reason, and wants it to know its last address still.
+func (w *world) wantLost(last affinity.Published, why string) {
+	w.t.Helper()
+	w.wantClosed(last.Ordinal, "EndpointLost", why)
+	w.wantEvent(last.Ordinal, corev1.EventTypeWarning, "EndpointLost", "it takes no new work: "+why)
+	own, err := affinity.DecodePublished([]byte(w.getPod(last.Ordinal).Annotations[affinity.EndpointAnnotation]))
+	if err != nil || own != last {
+		w.t.Errorf("the pod knows %+v (%v), want its last endpoint %+v", own, err, last)
+	}
+	if got := w.gauge("signstash_controller_endpoints_missing"); got != 1 {
+		w.t.Errorf("signstash_controller_endpoints_missing is %v, want 1", got)
+	}
+}
+
+func (w *world) gauge(name string) float64 {
+	w.t.Helper()
+	families, err := w.metrics.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	w.t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// TestOrder: the directory knows a pod before the pod knows its address, and it knows that before its gate opens.
+func TestOrder(t *testing.T) {
+	w := emptyWorld(t, podDNS)
+	w.create(statefulSet(1))
+	var steps []string
+	seen := map[string]bool{}
+	step := func(name string) {
+		if !seen[name] {
+			seen[name] = true
+			steps = append(steps, name)
+		}
+	}
+	// One watch would do for each kind, but only resourceVersions order the two against each other: etcd counts all writes.
+	pods, err := w.api.Watch(t.Context(), &corev1.PodList{}, client.InNamespace(w.namespace))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pods.Stop()
+	w.start()
+	w.pod(0, "")
+	for event := range pods.ResultChan() {
+		p, ok := event.Object.(*corev1.Pod)
+		if !ok || event.Type == watch.Deleted {
+			continue
+		}
+		if p.Annotations[affinity.EndpointAnnotation] != "" {
+			step("annotation")
+			if d, err := w.directory(); err != nil || len(d.Endpoints) != 1 {
+				t.Errorf("the pod knows its address, and the directory is %+v, %v", d, err)
+			}
+		}
+		if gate(p).Status == corev1.ConditionTrue {
+			step("gate")
+			break
+		}
+	}
+	if got := fmt.Sprint(steps); got != "[annotation gate]" {
+		t.Errorf("steps are %s, want annotation, then gate", got)
+	}
+}
+
+// TestStaleIdentity: an annotation that a pod took over from its predecessor, by whatever way, is replaced by its own.
+func TestStaleIdentity(t *testing.T) {
+	w := emptyWorld(t, podDNS)
+	w.create(statefulSet(1))
+	stale, err := affinity.EncodePublished(affinity.Published{
+		Name: "proxy-0", Instance: "another-uid", Host: w.dns(0), Port: restPort, Internal: w.dns(0) + ":8080",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "proxy-0", OwnerReferences: w.ownedBy(), Annotations: map[string]string{affinity.EndpointAnnotation: string(stale)},
+		},
+		Spec: podSpec(""),
+	}
+	w.create(p)
+	w.start()
+	w.wantPublished(0, w.dns(0), restPort)
+}
+
+// TestWhosePods: pods that are not the set's, and pods that have ended, have no endpoint; one that is ending has, for its peers, but is
+// not written any more.
+func TestWhosePods(t *testing.T) {
+	w := emptyWorld(t, podDNS)
+	w.create(statefulSet(3))
+	w.create(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "proxy-1"}, Spec: podSpec("")}) // no owner
+	for _, name := range []string{"proxy-x", "proxy-01", "other-0", "proxy-1024"} {
+		w.create(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, OwnerReferences: w.ownedBy()}, Spec: podSpec("")})
+	}
+	failed := w.pod(2, "")
+	failed.Status.Phase = corev1.PodFailed
+	if err := w.api.Status().Update(t.Context(), failed); err != nil {
+		t.Fatal(err)
+	}
+	w.pod(0, w.node("InternalIP", "10.7.0.1"))
+	w.remove(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "proxy-0"}}) // its kubelet would end it; here it goes on ending
+	ending := w.getPod(0)
+	if ending.DeletionTimestamp == nil {
+		t.Fatal("the pod is not ending")
+	}
+	w.start()
+	w.wantDirectory(3, 3, 0)
+	w.look()
+	if p := w.getPod(0); p.ResourceVersion != ending.ResourceVersion {
+		t.Errorf("an ending pod was written: %v", p.Annotations)
+	}
+}
+
+// TestSuccessor: what was worked out for a pod is not written to the one that has taken its name since.
+func TestSuccessor(t *testing.T) {
+	w := emptyWorld(t, podDNS)
+	w.create(statefulSet(1))
+	before := w.pod(0, "")
+	w.removePod(0)
+	after := w.pod(0, "")
+	if err := endpoints.Publish(t.Context(), w.api, before, "10.9.0.1", restPort); err != nil {
+		t.Errorf("Publish = %v", err)
+	}
+	if p := w.getPod(0); p.ResourceVersion != after.ResourceVersion {
+		t.Errorf("the successor was written: %v, %+v", p.Annotations, gate(p))
+	}
+}
+
+// TestQuiet: where nothing has changed nothing is written.
+func TestQuiet(t *testing.T) {
+	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
+	node := w.node("InternalIP", "10.8.0.1")
+	w.pod(0, node)
+	w.pod(1, node)
+	w.settled(0)
+	w.settled(1)
+	before := w.versions()
+	w.look()
+	w.look()
+	if after := w.versions(); !maps.Equal(before, after) {
+		t.Errorf("versions were %v and are %v", before, after)
+	}
+}
+
+// TestTouch: when the directory changes, every pod is touched at once and once more, so that its kubelet mounts it.
+func TestTouch(t *testing.T) {
+	w := newWorld(t, podDNS, 2)
+	w.pod(0, "")
+	w.settled(0)
+	pods, err := w.api.Watch(t.Context(), &corev1.PodList{}, client.InNamespace(w.namespace), client.MatchingFields{"metadata.name": "proxy-0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pods.Stop()
+	before := w.getPod(0).Annotations[affinity.PeersAnnotation]
+	w.scale(1)
+	w.wantDirectory(1, 2, 0)
+	w.settled(0)
+	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: directoryName}}
+	w.get(m)
+	var touches []string
+	for event := range pods.ResultChan() {
+		value := event.Object.(*corev1.Pod).Annotations[affinity.PeersAnnotation]
+		if value != before && (len(touches) == 0 || touches[len(touches)-1] != value) {
+			touches = append(touches, value)
+		}
+		if value == m.ResourceVersion+"+" {
+			break
+		}
+	}
+	if want := fmt.Sprint([]string{m.ResourceVersion, m.ResourceVersion + "+"}); fmt.Sprint(touches) != want {
+		t.Errorf("touches are %v, want %v", touches, want)
+	}
+}
+
+// TestDamagedDirectory: one that nobody can read is written anew, and one that was removed too.
+func TestDamagedDirectory(t *testing.T) {
+	w := newWorld(t, podDNS, 1)
+	w.pod(0, "")
+	w.wantDirectory(1, 1, 0)
+	testenv.Eventually(t, func() error {
+		m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: directoryName}}
+		w.get(m)
+		m.Data = map[string]string{affinity.DirectoryKey: "{", "stray": "value"}
+		return w.api.Update(t.Context(), m)
+	})
+	w.wantDirectory(1, 1, 0)
+	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: directoryName}}
+	w.get(m)
+	if len(m.Data) != 1 || !metav1.IsControlledBy(m, w.owner()) {
+		t.Errorf("the ConfigMap holds %v and is owned by %v", m.Data, m.OwnerReferences)
+	}
+	w.remove(m)
+	w.wantDirectory(1, 1, 0)
+}
+
+// TestNoSet: without the StatefulSet nothing is made, and with it everything is.
+func TestNoSet(t *testing.T) {
+	w := emptyWorld(t, endpoints.Config{Mode: endpoints.NodePort})
+	w.start()
+	w.create(statefulSet(1))
+	w.wantDirectory(1, 1)
+	w.wantServices("proxy-0")
+}

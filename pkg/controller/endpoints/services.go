@@ -1,0 +1,133 @@
+package endpoints
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// perPodLabel is on every Service of a single pod that was made here.
+	perPodLabel = "signstash.io/per-pod-service"
+	// podNameLabel is on every pod of a StatefulSet.
+	podNameLabel = "statefulset.kubernetes.io/pod-name"
+)
+
+// services makes the Services of single pods what they shall be. The StatefulSet owns them, not the pod: a node port stays while a pod
+// is replaced. One is removed once its ordinal is not wanted any more and its pod is gone.
+func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (world, error) {
+	w := world{services: make(map[string]*corev1.Service), foreign: make(map[string]bool)}
+	var all corev1.ServiceList
+	if err := r.client.List(ctx, &all, client.InNamespace(r.config.Namespace)); err != nil {
+		return w, fmt.Errorf("list Services: %w", err)
+	}
+	wanted := r.wantedServices(owner, instances)
+	for i := range all.Items {
+		s := &all.Items[i]
+		_, want := wanted[s.Name]
+		switch ours := metav1.IsControlledBy(s, owner) && s.Labels[perPodLabel] != ""; {
+		case ours && want:
+			w.services[s.Name] = s
+		case ours:
+			if err := r.client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
+				return w, fmt.Errorf("remove Service %s: %w", s.Name, err)
+			}
+		case want:
+			w.foreign[s.Name] = true
+		}
+	}
+	for name, port := range wanted {
+		if w.foreign[name] {
+			continue
+		}
+		if err := r.ensure(ctx, owner, &w, name, port); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+// wantedServices are the names of pods that need one, each with its REST port; for a pod that is not there yet 0.
+func (r *reconciler) wantedServices(owner *appsv1.StatefulSet, instances []instance) map[string]int {
+	wanted := make(map[string]int)
+	if !r.config.perPod() {
+		return wanted
+	}
+	template := &corev1.Pod{Spec: owner.Spec.Template.Spec}
+	for ordinal := range replicas(owner) {
+		wanted[fmt.Sprintf("%s-%d", owner.Name, ordinal)] = restPort(template, r.config.RESTPort)
+	}
+	for _, i := range instances {
+		wanted[i.Name] = restPort(i.Pod, r.config.RESTPort)
+	}
+	return wanted
+}
+
+// ensure creates a Service, or mends the fields that are ours. Fields that others own stay: node ports, addresses, a cloud's annotations.
+func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *world, name string, port int) error {
+	if port == 0 {
+		return nil // the address says so
+	}
+	current := w.services[name]
+	next := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: r.config.Namespace, Name: name}}
+	if current != nil {
+		next = current.DeepCopy()
+	}
+	r.shape(next, owner, port)
+	switch {
+	case current == nil:
+		err := r.client.Create(ctx, next)
+		if apierrors.IsAlreadyExists(err) {
+			return nil // the cache is behind: its next event shows whose it is
+		}
+		if err != nil {
+			return fmt.Errorf("create Service %s: %w", name, err)
+		}
+	case reflect.DeepEqual(current, next):
+	default:
+		if err := r.client.Update(ctx, next); err != nil {
+			return fmt.Errorf("update Service %s: %w", name, err)
+		}
+	}
+	w.services[name] = next
+	return nil
+}
+
+// shape sets what is ours.
+func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port int) {
+	labels := maps.Clone(s.Labels)
+	if labels == nil {
+		labels = make(map[string]string)
+	}
+	for _, name := range []string{"app.kubernetes.io/name", "app.kubernetes.io/instance"} {
+		if v := owner.Labels[name]; v != "" {
+			labels[name] = v
+		}
+	}
+	labels[perPodLabel] = "true"
+	s.Labels = labels
+	yes := true
+	s.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet", Name: owner.Name, UID: owner.UID, Controller: &yes,
+	}}
+	s.Spec.Type = corev1.ServiceType(r.config.Mode)
+	s.Spec.Selector = map[string]string{podNameLabel: s.Name}
+	s.Spec.PublishNotReadyAddresses = true // the holder of an operation answers while it is unready
+	if r.config.Mode == NodePort {
+		// The published address is that of the pod's own node: no other node need lead there.
+		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+	}
+	if len(s.Spec.Ports) != 1 {
+		s.Spec.Ports = make([]corev1.ServicePort, 1)
+	}
+	p := &s.Spec.Ports[0]
+	p.Name, p.Port, p.Protocol, p.TargetPort = "rest", int32(port), corev1.ProtocolTCP, intstr.FromInt32(int32(port))
+}

@@ -1,0 +1,331 @@
+package chart_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+)
+
+func TestLint(t *testing.T) {
+	if out, err := helm(t, modes["trial"], "lint", "--strict", folder, "--values", "-"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestModes has a real API server say what it thinks of everything that is rendered, and holds rules that are true in every mode.
+func TestModes(t *testing.T) {
+	for name, values := range modes {
+		t.Run(name, func(t *testing.T) {
+			all := objects(t, values)
+			c, namespace := server.Client(t), server.Namespace(t)
+			for _, o := range all {
+				if _, ok := o.(*unstructured.Unstructured); ok {
+					continue // of the Prometheus operator
+				}
+				if !strings.HasPrefix(o.GetObjectKind().GroupVersionKind().Kind, "ClusterRole") {
+					o.SetNamespace(namespace)
+				}
+				if err := c.Create(t.Context(), o, client.DryRunAll); err != nil {
+					t.Errorf("%s %s: %v", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(), err)
+				}
+			}
+			wantRestricted(t, all)
+			wantSteadyLabels(t, all)
+			set := find[*appsv1.StatefulSet](t, all, release)
+			wantKnownFlags(t, set)
+			wantMounts(t, set)
+			text, err := template(t, values)
+			if err != nil || subPath.MatchString(text) {
+				t.Errorf("something is mounted by subPath, %v", err)
+			}
+			clusterWide := strings.Contains(text, "kind: ClusterRole")
+			if want := name == "NodePort"; clusterWide != want {
+				t.Errorf("rights for all of the cluster: %v, want %v", clusterWide, want)
+			}
+		})
+	}
+}
+
+// wantRestricted holds every pod against the restricted Pod Security level, and a little more.
+func wantRestricted(t *testing.T, all []client.Object) {
+	t.Helper()
+	pods := map[string]corev1.PodSpec{}
+	for _, o := range all {
+		switch o := o.(type) {
+		case *appsv1.StatefulSet:
+			pods[o.Name] = o.Spec.Template.Spec
+		case *appsv1.Deployment:
+			pods[o.Name] = o.Spec.Template.Spec
+		case *corev1.Pod:
+			pods[o.Name] = o.Spec
+		}
+	}
+	for name, p := range pods {
+		s := p.SecurityContext
+		if s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+			t.Errorf("security context of pod %s is %+v", name, s)
+		}
+		if p.EnableServiceLinks == nil || *p.EnableServiceLinks {
+			t.Errorf("pod %s is told of every Service", name)
+		}
+		mounts := p.AutomountServiceAccountToken == nil || *p.AutomountServiceAccountToken
+		if want := name == release+"-controller"; mounts != want {
+			t.Errorf("pod %s mounts a token: %v, want %v", name, mounts, want)
+		}
+		for _, c := range p.Containers {
+			s := c.SecurityContext
+			if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || s.ReadOnlyRootFilesystem == nil ||
+				!*s.ReadOnlyRootFilesystem || s.Capabilities == nil || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) {
+				t.Errorf("security context of %s in %s is %+v", c.Name, name, s)
+			}
+		}
+	}
+}
+
+// wantSteadyLabels holds that pods are not replaced for another version of the chart alone, or of another image than theirs.
+func wantSteadyLabels(t *testing.T, all []client.Object) {
+	t.Helper()
+	for _, o := range all {
+		var labels map[string]string
+		switch o := o.(type) {
+		case *appsv1.StatefulSet:
+			labels = o.Spec.Template.Labels
+		case *appsv1.Deployment:
+			labels = o.Spec.Template.Labels
+		}
+		for name := range labels {
+			if !slices.Contains([]string{"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}, name) {
+				t.Errorf("pods of %s carry label %s", o.GetName(), name)
+			}
+		}
+	}
+}
+
+// wantKnownFlags has the proxy's own configuration read the flags that it is started with.
+func wantKnownFlags(t *testing.T, set *appsv1.StatefulSet) {
+	t.Helper()
+	known := map[string]bool{}
+	for _, s := range config.Settings() {
+		known[s.Name] = true
+	}
+	for _, arg := range set.Spec.Template.Spec.Containers[0].Args {
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		if !known[name] {
+			t.Errorf("the proxy is started with %s, which it does not know", arg)
+		}
+	}
+}
+
+// wantMounts holds that every file which a flag names lies below a mount.
+func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
+	t.Helper()
+	container := set.Spec.Template.Spec.Containers[0]
+	for _, arg := range container.Args {
+		_, path, _ := strings.Cut(arg, "=")
+		if !strings.HasPrefix(path, "/") {
+			continue
+		}
+		if !slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(path, m.MountPath+"/") }) {
+			t.Errorf("%s lies below no mount", arg)
+		}
+	}
+}
+
+// TestAutoscaling: the autoscaler owns the number of instances, and never lowers it.
+func TestAutoscaling(t *testing.T) {
+	all := objects(t, modes["everything else"])
+	if set := find[*appsv1.StatefulSet](t, all, release); set.Spec.Replicas != nil {
+		t.Errorf("replicas are %d: an upgrade would scale down", *set.Spec.Replicas)
+	}
+	text, err := template(t, modes["everything else"])
+	if err != nil || !strings.Contains(text, "scaleDown: {selectPolicy: Disabled}") {
+		t.Errorf("the autoscaler scales down, %v", err)
+	}
+}
+
+// TestSecretsByReference: what is secret is named, never rendered; the one exception is the simulated service's, which is public.
+func TestSecretsByReference(t *testing.T) {
+	for name, values := range modes {
+		for _, o := range objects(t, values) {
+			if s, ok := o.(*corev1.Secret); ok && s.Name != release+"-trial" && s.Name != release+"-test" {
+				t.Errorf("%s: Secret %s is rendered", name, s.Name)
+			}
+		}
+	}
+}
+
+// TestRefusals: values that make no sense are refused by name.
+func TestRefusals(t *testing.T) {
+	for values, want := range map[string]string{
+		"{}": "nobody would sign",
+		"{trial: {enabled: true}, endpoint: {mode: HostTemplate}}":                               "needs endpoint.hostTemplate and endpoint.portTemplate",
+		"{trial: {enabled: true}, endpoint: {mode: Ingress}}":                                    "/endpoint/mode",
+		"{trial: {enabled: true}, replica: 2}":                                                   "replica",
+		"{trial: {enabled: true}, tls: {secret: x}}":                                             "/tls",
+		"{trial: {enabled: true}, replicas: 0}":                                                  "/replicas",
+		"{trial: {enabled: true}, replicas: 1025}":                                               "/replicas",
+		"{trial: {enabled: true}, replicas: \"3\"}":                                              "/replicas",
+		"{provider: {domain: signing.example.org}}":                                              "/provider/domain",
+		"{trial: {enabled: true}, extraArgs: [log.level=debug]}":                                 "/extraArgs/0",
+		"{trial: {enabled: true}, secrets: [../x]}":                                              "/secrets/0",
+		"{trial: {enabled: true}, endpoint: {hostTemplate: 'https://{pod}'}}":                    "/endpoint/hostTemplate",
+		"{trial: {enabled: true}, persistence: {whenScaled: Keep}}":                              "/persistence/whenScaled",
+		"{trial: {enabled: true}, endpoint: {hostTemplate: 'a.example.org', mode: PodDNS}}":      "belong to endpoint.mode HostTemplate",
+		"{trial: {enabled: true}, autoscaling: {enabled: true, maxReplicas: 2}, replicas: 3}":    "autoscaling.maxReplicas is less than replicas",
+		"{trial: {enabled: true}, service: {nodePort: 30080}}":                                   "service.nodePort needs service.type NodePort or LoadBalancer",
+		"{trial: {enabled: true}, forward: redirect, endpoint: {mode: PodDNS}, replicas: three}": "/replicas",
+	} {
+		if _, err := template(t, values); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("values %s: %v, want %q", values, err, want)
+		}
+	}
+}
+
+// TestSchema: the schema knows every value and no other, and every map of known values is closed.
+func TestSchema(t *testing.T) {
+	read := func(name string) (v map[string]any) {
+		content, err := os.ReadFile(filepath.Join(folder, name))
+		if err == nil {
+			err = yaml.Unmarshal(content, &v)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	schema := read("values.schema.json")
+	delete(schema["properties"].(map[string]any), "global") // helm's own
+	compare(t, "", read("values.yaml"), schema)
+}
+
+func compare(t *testing.T, path string, values, schema map[string]any) {
+	t.Helper()
+	properties, ok := schema["properties"].(map[string]any)
+	if !ok {
+		return // whatever a user writes there
+	}
+	if schema["additionalProperties"] != false {
+		t.Errorf("%s: the schema is not closed", path)
+	}
+	for name := range properties {
+		if _, ok := values[name]; !ok {
+			t.Errorf("%s/%s is in the schema alone", path, name)
+		}
+	}
+	for name, value := range values {
+		below, ok := properties[name].(map[string]any)
+		if !ok {
+			t.Errorf("%s/%s is not in the schema", path, name)
+			continue
+		}
+		if m, ok := value.(map[string]any); ok {
+			compare(t, path+"/"+name, m, below)
+		}
+	}
+}
+
+// TestRights: the chart grants what the controller's sources declare, and nothing more.
+func TestRights(t *testing.T) {
+	content, err := os.ReadFile("../../../../config/rbac/role.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := map[string][]rbacv1.PolicyRule{}
+	for document := range strings.SplitSeq(string(content), "\n---\n") {
+		var role rbacv1.Role // or ClusterRole: the same fields
+		if err := yaml.Unmarshal([]byte(document), &role); err != nil {
+			t.Fatal(err)
+		}
+		declared[role.Kind] = role.Rules
+	}
+	all := objects(t, modes["NodePort"])
+	role := find[*rbacv1.Role](t, all, release+"-controller")
+	cluster := find[*rbacv1.ClusterRole](t, all, "signing-"+release+"-controller")
+	for kind, granted := range map[string][]rbacv1.PolicyRule{"Role": role.Rules, "ClusterRole": cluster.Rules} {
+		want, got := single(declared[kind]), single(granted)
+		if len(want) == 0 || !slices.Equal(got, want) {
+			t.Errorf("%s of the chart grants %v, the sources declare %v", kind, got, want)
+		}
+	}
+	for _, o := range all {
+		if b, ok := o.(*rbacv1.RoleBinding); ok {
+			for _, s := range b.Subjects {
+				if s.Name != release+"-controller" {
+					t.Errorf("%s binds %s", b.Name, s.Name)
+				}
+			}
+		}
+	}
+}
+
+// TestSamples: every sample of values renders to what an API server takes.
+func TestSamples(t *testing.T) {
+	files, err := filepath.Glob("../../../../config/samples/values-*.yaml")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("samples are %v, %v", files, err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := objects(t, string(content))
+		c, namespace := server.Client(t), server.Namespace(t)
+		for _, o := range all {
+			o.SetNamespace(namespace)
+			if err := c.Create(t.Context(), o, client.DryRunAll); err != nil {
+				t.Errorf("%s: %s: %v", file, o.GetName(), err)
+			}
+		}
+	}
+}
+
+// single takes rules apart: group, resource and verb, each by itself.
+func single(rules []rbacv1.PolicyRule) []string {
+	var all []string
+	for _, r := range rules {
+		for _, group := range r.APIGroups {
+			for _, resource := range r.Resources {
+				for _, verb := range r.Verbs {
+					all = append(all, group+"/"+resource+" "+verb)
+				}
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// TestTrialIsLoud: nobody can overlook that signatures of a trial have no value, nor what becomes of an instance that is scaled away.
+func TestTrialIsLoud(t *testing.T) {
+	notes := func(values string) string {
+		out, err := helm(t, values, "install", release, folder, "--namespace", "signing", "--dry-run=client", "--output", "json", "--values", "-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r struct{ Info struct{ Notes string } }
+		if err := json.Unmarshal([]byte(out), &r); err != nil || r.Info.Notes == "" {
+			t.Fatalf("no notes: %v in %.300s", err, out)
+		}
+		return r.Info.Notes
+	}
+	trial, remote := notes(modes["trial"]), notes(modes["remote service"])
+	if !strings.Contains(trial, "NO value") || strings.Contains(remote, "NO value") {
+		t.Errorf("notes of a trial:\n%s\nof a remote service:\n%s", trial, remote)
+	}
+	if !strings.Contains(remote, "Before you scale down") || !strings.Contains(remote, "leaves the volumes") {
+		t.Errorf("notes do not say what becomes of volumes:\n%s", remote)
+	}
+}

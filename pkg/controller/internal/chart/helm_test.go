@@ -1,0 +1,154 @@
+package chart_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
+)
+
+var server testenv.Server
+
+func TestMain(m *testing.M) { os.Exit(server.Run(m)) }
+
+const (
+	folder  = "../../../../charts/signstash-proxy"
+	release = "signstash-proxy"
+)
+
+// helm runs it and returns what it printed. Where HELM is not set and none is on PATH the test is skipped, or fails where CI=true.
+func helm(t *testing.T, stdin string, args ...string) (string, error) {
+	t.Helper()
+	program := os.Getenv("HELM")
+	if program == "" {
+		var err error
+		if program, err = exec.LookPath("helm"); err != nil {
+			reason := `there is no helm; try: export HELM="$(hack/envtest/helm)"`
+			if os.Getenv("CI") == "true" {
+				t.Fatal(reason)
+			}
+			t.Skip(reason)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+os.DevNull) // nobody's cluster
+	cmd.Stdin = strings.NewReader(stdin)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("helm %s: %w: %s", args[0], err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return stdout.String(), nil
+}
+
+// template renders the chart with values given as YAML.
+func template(t *testing.T, values string) (string, error) {
+	t.Helper()
+	return helm(t, values, "template", release, folder, "--namespace", "signing", "--values", "-")
+}
+
+// objects renders the chart and decodes what comes out as the API server would with strict field validation: every field is known, none
+// is there twice. What the standard API does not know comes back unstructured.
+func objects(t *testing.T, values string) []client.Object {
+	t.Helper()
+	text, err := template(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	var all []client.Object
+	for document := range strings.SplitSeq(text, "\n---\n") {
+		if !strings.Contains(document, "kind:") {
+			continue
+		}
+		object, _, err := decoder.Decode([]byte(document), nil, nil)
+		if runtime.IsNotRegisteredError(err) {
+			u := &unstructured.Unstructured{}
+			err = yaml.UnmarshalStrict([]byte(document), &u.Object)
+			object = u
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, document)
+		}
+		all = append(all, object.(client.Object))
+	}
+	if len(all) < 8 {
+		t.Fatalf("%d objects were rendered: nothing is shown", len(all))
+	}
+	return all
+}
+
+// find returns the one object of its type with that name.
+func find[T client.Object](t *testing.T, all []client.Object, name string) T {
+	t.Helper()
+	i := slices.IndexFunc(all, func(o client.Object) bool { _, ok := o.(T); return ok && o.GetName() == name })
+	if i < 0 {
+		var none T
+		t.Fatalf("there is no %T %s", none, name)
+	}
+	return all[i].(T)
+}
+
+// modes are values for everything that the chart can be told; each is rendered.
+var modes = map[string]string{
+	"trial": "trial: {enabled: true}",
+	"remote service": `
+provider: {domain: "https://signing.example.org/"}
+controller: {replicas: 2}
+test: {clientSecretName: my-client}`,
+	"NodePort":     `{trial: {enabled: true}, endpoint: {mode: NodePort}, service: {type: NodePort, nodePort: 30080}}`,
+	"LoadBalancer": `{trial: {enabled: true}, endpoint: {mode: LoadBalancer}, forward: redirect, service: {type: LoadBalancer, annotations: {a.example.org/b: "c"}}}`,
+	"HostTemplate": `
+trial: {enabled: true, latency: 100ms, image: {tag: "7"}}
+endpoint: {mode: HostTemplate, hostTemplate: "sign-{ordinal}.example.org", portTemplate: "9000+{ordinal}", clusterDomain: ""}
+forward: "off"`,
+	"TLS": `
+tls: {secretName: proxy-tls}
+config:
+  providers: [{name: qtsp, kind: csc, url: "https://signing.example.org/", clientID: us, clientSecretFile: /etc/signstash/secrets/qtsp/secret}]
+  defaultProvider: qtsp
+secrets: [qtsp]`,
+	"TLS by a public authority": `{trial: {enabled: true}, tls: {secretName: proxy-tls, caKey: ""}}`,
+	"everything else": `
+trial: {enabled: true}
+replicas: 2
+image: {repository: example.org/proxy, tag: v1, pullPolicy: Always, pullSecrets: [pull]}
+extraArgs: ["--log.level=debug"]
+persistence: {size: 1Gi, storageClass: fast, accessMode: ReadWriteOncePod, whenDeleted: Delete, whenScaled: Delete}
+resources: {requests: {cpu: 1}, limits: {memory: 1Gi, cpu: 1500m}}
+shutdown: {delaySeconds: 0, graceSeconds: 60}
+podAnnotations: {a.example.org/b: "c"}
+nodeSelector: {disk: fast}
+tolerations: [{key: a, operator: Exists}]
+priorityClassName: system-cluster-critical
+topologySpread: {topologyKey: topology.kubernetes.io/zone}
+podDisruptionBudget: {maxUnavailable: 25%}
+autoscaling: {enabled: true, maxReplicas: 9}
+networkPolicy: {from: [{podSelector: {}}], managementFrom: [{namespaceSelector: {}}], egressPorts: [443], apiServerPorts: [6443]}
+serviceMonitor: {enabled: true, labels: {release: prometheus}}
+alerts: {enabled: true, labels: {release: prometheus}}
+dashboard: {enabled: true}
+controller: {extraArgs: ["--log.level=debug"], resources: {}}`,
+	"nothing optional": `
+trial: {enabled: true}
+resources: {}
+topologySpread: {enabled: false}
+podDisruptionBudget: {enabled: false}
+networkPolicy: {enabled: false}`,
+}
+
+// subPath mounts never change.
+var subPath = regexp.MustCompile(`(?i)subPath`)

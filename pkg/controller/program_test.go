@@ -1,0 +1,191 @@
+package controller_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
+)
+
+var (
+	server testenv.Server
+
+	// binary is built at the first test that wants it.
+	binary struct {
+		once sync.Once
+		dir  string
+		err  error
+	}
+)
+
+func TestMain(m *testing.M) {
+	code := server.Run(m)
+	if binary.dir != "" {
+		_ = os.RemoveAll(binary.dir) // a leftover lies in the system's temporary folder
+	}
+	os.Exit(code)
+}
+
+// build returns the program, built as `make build` does it.
+func build(t *testing.T) string {
+	t.Helper()
+	binary.once.Do(func() {
+		if binary.dir, binary.err = os.MkdirTemp("", "controller-"); binary.err != nil {
+			return
+		}
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary.dir, "./cmd/controller")
+		cmd.Dir = "../.."
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			binary.err = fmt.Errorf("build: %w\n%s", err, out)
+		}
+	})
+	if binary.err != nil {
+		t.Fatal(binary.err)
+	}
+	return filepath.Join(binary.dir, "controller")
+}
+
+// program is a running controller.
+type program struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	metrics string // host:port
+	health  string
+	ended   chan error
+	log     *logged
+}
+
+// logged gathers what a program writes.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// start runs the program for a release named proxy, with the rights that the markers in the sources grant and no others.
+func start(t *testing.T, namespace string) *program {
+	t.Helper()
+	user := "controller-" + namespace
+	grant(t, namespace, user)
+	p := &program{t: t, metrics: freeAddress(t), health: freeAddress(t), ended: make(chan error, 1), log: &logged{}}
+	p.cmd = exec.Command(build(t), "--namespace="+namespace, "--statefulset=proxy", "--log.level=debug",
+		"--metrics-address="+p.metrics, "--health-address="+p.health)
+	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+server.Kubeconfig(t, user))
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- p.cmd.Wait() }()
+	t.Cleanup(func() {
+		p.stop()
+		if t.Failed() {
+			t.Logf("the controller wrote:\n%s", p.log)
+		}
+		if text := p.log.String(); strings.Contains(text, "forbidden") {
+			t.Errorf("the role in the markers does not suffice:\n%s", text)
+		}
+	})
+	return p
+}
+
+// stop ends the program as Kubernetes does.
+func (p *program) stop() {
+	p.t.Helper()
+	if p.ended == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	if err := <-p.ended; err != nil {
+		p.t.Errorf("the controller ended with %v", err)
+	}
+	p.ended = nil
+}
+
+// get returns the body at an address of the program.
+func (p *program) get(address, path string) (string, error) {
+	response, err := http.Get("http://" + address + path)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s: %s", path, response.Status, body)
+	}
+	return string(body), err
+}
+
+// freeAddress returns an address that nobody listens at right now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// grant gives a user the rights of all markers in a namespace.
+func grant(t *testing.T, namespace, user string) {
+	t.Helper()
+	c := server.Client(t)
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: user}
+	role := &rbacv1.Role{ObjectMeta: meta, Rules: rules(t)}
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: meta,
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	}
+	for _, err := range []error{c.Create(t.Context(), role), c.Create(t.Context(), binding)} {
+		if err != nil && !strings.Contains(err.Error(), "already exists") { // a second program in the namespace
+			t.Fatal(err)
+		}
+	}
+}
+
+// roleFile holds what `make generate` makes of the markers beside the code.
+const roleFile = "../../config/rbac/role.yaml"
+
+// rules are those of its Role.
+func rules(t *testing.T) []rbacv1.PolicyRule {
+	t.Helper()
+	content, err := os.ReadFile(roleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document := range strings.SplitSeq(string(content), "\n---\n") {
+		var role rbacv1.Role
+		if err := yaml.UnmarshalStrict([]byte(document), &role); err == nil && role.Kind == "Role" {
+			return role.Rules
+		}
+	}
+	t.Fatalf("%s has no Role", roleFile)
+	return nil
+}
