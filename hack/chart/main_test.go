@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// TestREADME holds the README against what it is made of.
+func TestREADME(t *testing.T) {
+	want, err := readme("../../" + folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join("../..", folder, "README.md"))
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("README.md is not what values.yaml says (%v): run `make generate`", err)
+	}
+}
+
+// TestUndocumented: a value without a comment is refused.
+func TestUndocumented(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"# -- One.\none: 1\n": true,
+		"one: 1\n":            false,
+		"# One.\none: 1\n":    false,
+		"map:\n  # -- One.\n  one: 1\n  two: 2\n":    false,
+		"map:\n  # -- One.\n  one: 1\n":              true,
+		"# -- All of it.\nmap: {one: 1, two: [2]}\n": true,
+	} {
+		var doc yaml.Node
+		if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := values(doc.Content[0], ""); (err == nil) != ok {
+			t.Errorf("values of %q: %v", text, err)
+		}
+	}
+}

@@ -1,0 +1,27 @@
+# Read by the scripts beside it; not a command of its own.
+kind_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top_dir=$(git -C "$kind_dir" rev-parse --show-toplevel 2>/dev/null || dirname "$kind_dir")
+. "$kind_dir/versions.env"
+
+tools_dir=${KIND_TOOLS_DIR:-$top_dir/bin/tools}   # kind, kubectl, helm
+work_dir=${KIND_WORK_DIR:-${TMPDIR:-/var/tmp}/kind-local}
+cluster=${KIND_CLUSTER:-e2e}
+k8s_dir=${K8S_MODULE_DIR:-$kind_dir/../envtest}
+k8s_bin=${ENVTEST_DIR:-$top_dir/bin/k8s}            # programs of Kubernetes: those of the controller's tests are among them
+export PATH="$tools_dir:$PATH"
+export GOWORK=off
+
+say() { printf '%s %s\n' "$(date +%T)" "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+# install_go NAME PACKAGE@VERSION DIR: a static binary, unless this version is there already
+install_go() {
+  local name=$1 pkg=$2 dir=$3
+  mkdir -p "$dir"
+  [ "$(cat "$dir/.$name.stamp" 2>/dev/null)" = "$pkg $(go env GOVERSION)" ] && [ -x "$dir/$name" ] && return
+  say "go install $pkg"
+  GOFLAGS= CGO_ENABLED=0 GOBIN="$dir" go install -ldflags "-s -w" "$pkg"
+  echo "$pkg $(go env GOVERSION)" >"$dir/.$name.stamp"
+}
+
+docker_up() { docker info >/dev/null 2>&1; }

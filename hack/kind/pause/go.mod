@@ -1,0 +1,3 @@
+module github.com/signstash-proxy/signstash-proxy/hack/kind/pause
+
+go 1.26.0

@@ -1,0 +1,116 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// clusterWide names the rights of mode NodePort, the only ones outside of the namespace.
+const clusterWide = namespace + "-" + release + "-controller"
+
+// install puts the chart into a namespace where the API server enforces the restricted Pod Security level.
+func (w *world) install() {
+	for _, name := range []string{namespace, doorNamespace} {
+		w.must("kubectl", "delete", "namespace", name, "--ignore-not-found") // what an earlier run left
+		w.must("kubectl", "create", "namespace", name)
+	}
+	w.must("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+	w.must("kubectl", "delete", "clusterrole,clusterrolebinding", clusterWide, "--ignore-not-found")
+	_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "run", "forbidden", "--image=signstash-proxy:e2e", "--privileged")
+	if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
+		w.t.Fatalf("a privileged pod: %v, want a refusal by the API server", err)
+	}
+	w.openDoor()
+	w.helm("--wait")
+	w.wantReady(3)
+}
+
+// leastPrivilege looks at the running processes and at what the proxy's account may do.
+func (w *world) leastPrivilege() {
+	for ordinal := range 3 {
+		p := w.pod(ordinal)
+		if p.Spec.AutomountServiceAccountToken == nil || *p.Spec.AutomountServiceAccountToken {
+			w.t.Errorf("%s mounts a token", podName(ordinal))
+		}
+		for _, v := range p.Spec.Volumes {
+			if strings.HasPrefix(v.Name, "kube-api-access") {
+				w.t.Errorf("%s mounts %s", podName(ordinal), v.Name)
+			}
+		}
+	}
+	account := "--as=system:serviceaccount:" + namespace + ":" + release
+	for _, what := range []string{"get secrets", "list pods", "get configmaps", "create pods", "list nodes", "update secrets"} {
+		out, err := run(w.t.Context(), "", "kubectl", append([]string{"-n", namespace, "auth", "can-i", account}, strings.Fields(what)...)...)
+		if out != "no" {
+			w.t.Errorf("the proxy's account may %s: %s %v", what, out, err)
+		}
+	}
+	if roles := w.must("kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found"); roles != "" {
+		w.t.Errorf("cluster-wide rights outside of mode NodePort: %s", roles)
+	}
+	node := os.Getenv("KIND_CLUSTER") + "-control-plane"
+	pids := strings.Fields(w.must("docker", "exec", node, "pgrep", "-f", "^/bin/proxy"))
+	if len(pids) != 3 {
+		w.t.Fatalf("%d processes of the proxy run, want 3", len(pids))
+	}
+	for _, pid := range pids {
+		status := w.must("docker", "exec", node, "cat", filepath.Join("/proc", pid, "status"))
+		for _, want := range []string{"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "Uid:\t65532\t65532"} {
+			if !strings.Contains(status, want) {
+				w.t.Errorf("process %s has no %q", pid, want)
+			}
+		}
+		mounts := strings.Split(w.must("docker", "exec", node, "cat", filepath.Join("/proc", pid, "mounts")), "\n")
+		root := slices.IndexFunc(mounts, func(m string) bool { return len(strings.Fields(m)) > 3 && strings.Fields(m)[1] == "/" })
+		if root < 0 || !strings.HasPrefix(strings.Fields(mounts[root])[3], "ro") {
+			w.t.Errorf("root of process %s can be written", pid)
+		}
+	}
+}
+
+// helmTest lets the chart test itself.
+func (w *world) helmTest() {
+	out := w.must("helm", "test", release, "-n", namespace, "--timeout", "3m")
+	if !strings.Contains(out, "Phase:          Succeeded") {
+		w.t.Errorf("helm test printed\n%s", out)
+	}
+}
+
+// uninstall leaves the volumes and what users made.
+func (w *world) uninstall() {
+	w.must("helm", "uninstall", release, "-n", namespace, "--wait", "--timeout", "3m")
+	kinds := w.must("kubectl", "api-resources", "--namespaced", "--verbs=list", "-o", "name")
+	skip := []string{"events", "events.events.k8s.io"}
+	var list []string
+	for _, kind := range strings.Fields(kinds) {
+		if !slices.Contains(skip, kind) {
+			list = append(list, kind)
+		}
+	}
+	want := []string{
+		"configmap/kube-root-ca.crt", "serviceaccount/default", // the cluster's own
+		"secret/" + credentialSecret, // the user's
+		"persistentvolumeclaim/state-" + podName(0), "persistentvolumeclaim/state-" + podName(1),
+		"persistentvolumeclaim/state-" + podName(2), "persistentvolumeclaim/state-" + podName(3), // of the scaled-down one
+	}
+	slices.Sort(want)
+	w.eventually(func() error { // the garbage collector takes its time
+		got := strings.Fields(w.kubectl("get", strings.Join(list, ","), "-o", "name", "--ignore-not-found"))
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			return fmt.Errorf("left are %v, want %v", got, want)
+		}
+		return nil
+	})
+	if roles := w.must("kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found"); roles != "" {
+		w.t.Errorf("left for all of the cluster: %s", roles)
+	}
+	for _, name := range []string{namespace, doorNamespace} {
+		w.must("kubectl", "delete", "namespace", name, "--wait=false")
+	}
+}

@@ -1,0 +1,139 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// published is what a pod's annotation says.
+type published struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
+}
+
+// wantPublished waits until a pod is published at that address and ready.
+func (w *world) wantPublished(ordinal int, host string, port int) {
+	w.t.Helper()
+	w.eventually(func() error {
+		p := w.pod(ordinal)
+		var own published
+		if err := json.Unmarshal([]byte(p.Metadata.Annotations["signstash.io/endpoint"]), &own); err != nil {
+			return err
+		}
+		if own != (published{host, port}) || p.condition("Ready") != "True" {
+			return fmt.Errorf("%s is published at %+v, ready %s; want %s, port %d", podName(ordinal), own, p.condition("Ready"), host, port)
+		}
+		return nil
+	})
+}
+
+// nodePort publishes every pod at its node, on a port of its own, and follows from outside of the cluster.
+func (w *world) nodePort() {
+	w.values["endpoint.mode"] = "NodePort"
+	w.helm("--wait")
+	node := w.must("kubectl", "get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
+	for ordinal := range 3 {
+		port := 30081 + ordinal // one that loopback leads to; the controller leaves it as it is
+		w.eventually(func() error {
+			_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "patch", "service", podName(ordinal), "--type=json",
+				fmt.Sprintf(`--patch=[{"op":"replace","path":"/spec/ports/0/nodePort","value":%d}]`, port))
+			return err
+		})
+	}
+	for ordinal := range 3 {
+		w.wantPublished(ordinal, node, 30081+ordinal)
+	}
+	// Outside, the node's address is loopback's: kind leads these ports there.
+	outside := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, port, err := net.SplitHostPort(address)
+			if err != nil || host != node {
+				return nil, fmt.Errorf("%s is not the node: %w", address, err)
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+		},
+	}}
+	w.eventually(func() error { // the pod's mounted endpoint follows the annotation
+		op := w.accept(instanceURL(1), fmt.Sprintf("outside %d", time.Now().UnixNano()))
+		if op.Host != node || op.Port != 30082 {
+			return fmt.Errorf("the answer names %s", op.HostPort)
+		}
+		reference := op.ExternalReference
+		for _, url := range []string{statusURL("http://"+op.HostPort, reference) + "?wait=20s", detailURL("http://"+op.HostPort, reference)} {
+			a, err := call(w.t.Context(), outside, w.admin, http.MethodGet, url, nil)
+			if err != nil {
+				return err // the node learns of a new port a moment after the API server
+			}
+			if a.status != http.StatusOK || a.header.Get("X-Signstash-Instance") != podName(1) {
+				w.t.Fatalf("from outside: %s: %v", url, a)
+			}
+		}
+		return nil
+	})
+	// Each pod's port leads to that pod.
+	for ordinal := range 3 {
+		reference := fmt.Sprintf("at its port %d", ordinal)
+		w.eventually(func() error {
+			a, err := call(w.t.Context(), outside, w.admin, http.MethodPost, fmt.Sprintf("http://%s:%d%sdocument/sign/async/base64/", node, 30081+ordinal, api),
+				request(w.t, reference), "Idempotency-Key", reference)
+			if err == nil && (a.status != http.StatusAccepted || a.header.Get("X-Signstash-Instance") != podName(ordinal)) {
+				err = fmt.Errorf("port of %s: %v, answered by %q", podName(ordinal), a, a.header.Get("X-Signstash-Instance"))
+			}
+			return err
+		})
+	}
+}
+
+// loadBalancer plays the cloud: it gives every Service an address, and withdraws one.
+func (w *world) loadBalancer() {
+	w.values["endpoint.mode"] = "LoadBalancer"
+	w.helm()
+	cloud := func(ordinal int, ingress string) {
+		w.eventually(func() error {
+			_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "patch", "service", podName(ordinal), "--subresource=status", "--type=merge",
+				`--patch={"status":{"loadBalancer":{"ingress":`+ingress+`}}}`)
+			return err
+		})
+	}
+	w.wantEvent("Pod", podName(0), "EndpointLost")
+	for ordinal := range 3 {
+		cloud(ordinal, fmt.Sprintf(`[{"hostname":"sign-%d.example.org"}]`, ordinal))
+	}
+	for ordinal := range 3 {
+		w.wantPublished(ordinal, fmt.Sprintf("sign-%d.example.org", ordinal), 8080)
+	}
+	w.eventually(func() error {
+		reference := fmt.Sprintf("balanced %d", time.Now().UnixNano())
+		a, err := call(w.t.Context(), w.door, w.admin, http.MethodPost, front+api+"document/sign/async/base64/", request(w.t, reference))
+		if err != nil || a.status != http.StatusAccepted { // no pod was ready: the Service learns a moment later that they are again
+			return errors.Join(err, fmt.Errorf("sign: %v", a))
+		}
+		op := w.decode(a)
+		if !strings.HasSuffix(op.Host, ".example.org") || op.Port != 8080 {
+			return fmt.Errorf("the answer names %s", op.HostPort)
+		}
+		return nil
+	})
+	cloud(1, "null")
+	w.eventually(func() error {
+		if p := w.pod(1); p.condition("Ready") != "False" || p.condition("signstash.io/endpoint-published") != "False" {
+			return fmt.Errorf("%s is ready although its address was withdrawn", podName(1))
+		}
+		return nil
+	})
+	w.ask(http.StatusOK, http.MethodGet, statusURL(front, "killed"), nil) // of the instance that is unready: it answers all the same
+	w.values["endpoint.mode"] = "PodDNS"
+	w.helm("--wait")
+	w.wantReady(3)
+	if services := w.kubectl("get", "services", "-l", "signstash.io/per-pod-service", "-o", "name"); services != "" {
+		w.t.Errorf("Services of single pods are left: %s", services)
+	}
+}

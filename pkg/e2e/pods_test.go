@@ -1,0 +1,166 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// killPod ends a pod the hard way while the remote side works for it: the operation ends after the restart, under the same id.
+func (w *world) killPod() {
+	w.simulate("hold")
+	op := w.accept(instanceURL(1), "killed")
+	w.eventually(func() error {
+		if w.counts().Held == 0 {
+			return errors.New("no call is held")
+		}
+		return nil
+	})
+	before := w.pod(1).Metadata.UID
+	w.kubectl("delete", "pod", podName(1), "--force", "--grace-period=0")
+	w.simulate("release")
+	w.eventually(func() error {
+		p := &pod{}
+		out, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "get", "pod", podName(1), "-o", "jsonpath={.metadata.uid}")
+		if err != nil || out == before {
+			return fmt.Errorf("pod %s is still %s: %v", p.Metadata.Name, before, err)
+		}
+		return nil
+	})
+	w.wantReady(3)
+	if got := w.ended(front, "killed"); got.ID != op.ID {
+		w.t.Errorf("operation is %d, was %d", got.ID, op.ID)
+	}
+	w.signed(w.decode(w.ask(http.StatusOK, http.MethodGet, detailURL(instanceURL(1), "killed"), nil)))
+}
+
+// scale goes up, and down: the volume of an instance that is taken away stays, and so do its operations.
+func (w *world) scale() {
+	w.values["replicas"] = "4"
+	w.helm("--wait")
+	w.wantReady(4)
+	w.accepted(w.admin, 4)
+	op := w.accept(instanceURL(3), "fourth")
+	w.ended(front, "fourth")
+	w.values["replicas"] = "2"
+	w.helm("--wait")
+	w.wantReady(2)
+	w.eventually(func() error { // the directory has to reach both
+		for _, url := range []string{byIDURL(instanceURL(0), op.ID), byIDURL(instanceURL(1), op.ID), byIDURL(front, op.ID)} {
+			a, err := call(w.t.Context(), w.door, w.admin, http.MethodGet, url, nil)
+			if err != nil {
+				return err
+			}
+			if a.status != http.StatusServiceUnavailable || !strings.Contains(string(a.body), podName(3)) {
+				return fmt.Errorf("%s: %v, want 503 that names %s", url, a, podName(3))
+			}
+		}
+		return nil
+	})
+	w.ask(http.StatusOK, http.MethodGet, statusURL(front, "killed"), nil) // of one that is there
+	w.values["replicas"] = "4"
+	w.helm("--wait")
+	w.wantReady(4)
+	w.signed(w.decode(w.ask(http.StatusOK, http.MethodGet, detailURL(instanceURL(3), "fourth"), nil)))
+	w.values["replicas"] = "3"
+	w.helm("--wait")
+	w.wantReady(3)
+}
+
+// load is what a client did while the image was rolled.
+type load struct {
+	operations, retried, failed atomic.Int64
+	mu                          sync.Mutex
+	reasons                     map[string]int // why
+}
+
+func (l *load) because(reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reasons[reason]++
+}
+
+// upgradeUnderLoad rolls a new image while clients sign: what fails is cured by the documented retry.
+func (w *world) upgradeUnderLoad() {
+	l := &load{reasons: map[string]int{}}
+	ctx, stop := context.WithCancel(w.t.Context())
+	var clients sync.WaitGroup
+	for client := range 4 {
+		clients.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				w.oneOfMany(l, fmt.Sprintf("load %d %d", client, i))
+			}
+		})
+	}
+	w.values["image.tag"] = "e2e-next"
+	w.helm("--wait")
+	w.wantReady(3)
+	stop()
+	clients.Wait()
+	for ordinal := range 3 {
+		if image := w.pod(ordinal).Spec.Containers[0].Image; !strings.HasSuffix(image, ":e2e-next") {
+			w.t.Errorf("pod %d runs %s", ordinal, image)
+		}
+	}
+	w.t.Logf("%d documents signed and fetched, %d calls repeated because of %v, %d failed",
+		l.operations.Load(), l.retried.Load(), l.reasons, l.failed.Load())
+	if l.failed.Load() > 0 || l.operations.Load() == 0 {
+		w.t.Errorf("%d of %d failed", l.failed.Load(), l.operations.Load())
+	}
+}
+
+// oneOfMany signs a document through the Service and fetches the result.
+func (w *world) oneOfMany(l *load, reference string) {
+	body := request(w.t, reference)
+	ok := w.retried(l, http.StatusAccepted, http.MethodPost, front+api+"document/sign/async/base64/", body, reference, nil) &&
+		w.retried(l, http.StatusOK, http.MethodGet, statusURL(front, reference)+"?wait=20s", nil, "", func(a answer) bool {
+			return strings.Contains(string(a.body), `"EXECUTED"`)
+		}) &&
+		w.retried(l, http.StatusOK, http.MethodGet, detailURL(front, reference), nil, "", func(a answer) bool {
+			return strings.Contains(string(a.body), `"SIGNED"`)
+		})
+	if !ok {
+		l.failed.Add(1)
+		return
+	}
+	l.operations.Add(1)
+}
+
+// retried makes a call as the README tells clients to: after 429, 503 or a lost connection it is repeated, a POST with its key.
+func (w *world) retried(l *load, status int, method, url string, body []byte, key string, done func(answer) bool) bool {
+	var header []string
+	if key != "" {
+		header = []string{"Idempotency-Key", key}
+	}
+	for started := time.Now(); time.Since(started) < patience; {
+		a, err := call(w.t.Context(), w.door, w.admin, method, url, body, header...)
+		reason := ""
+		switch {
+		case err != nil:
+			reason = "no connection"
+		case a.status == status && (done == nil || done(a)):
+			return true
+		case a.status == status: // not ended yet
+		case a.status == http.StatusBadGateway: // the door's word for a connection that was refused or cut
+			reason = "connection cut"
+		case a.status == http.StatusTooManyRequests, a.status == http.StatusServiceUnavailable:
+			reason = fmt.Sprint(a.status)
+		default:
+			w.t.Errorf("%s %s: %v", method, url, a)
+			return false
+		}
+		if reason != "" {
+			l.retried.Add(1)
+			l.because(reason)
+		}
+		time.Sleep(interval)
+	}
+	return false
+}

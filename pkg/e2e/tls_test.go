@@ -1,0 +1,92 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tlsSecret is what cert-manager would make for the release.
+const tlsSecret = "proxy-tls"
+
+// tls lets every instance speak TLS, with one certificate and the authority behind it, and asks one for what another holds.
+func (w *world) tls() {
+	certificate, key, authority := makeCertificate(w.t, release+"."+namespace+".svc", "*."+release+"-headless."+namespace+".svc.cluster.local")
+	w.apply(namespace, object{
+		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": object{"name": tlsSecret},
+		"stringData": object{"tls.crt": certificate, "tls.key": key, "ca.crt": authority},
+	})
+	w.values["tls.secretName"] = tlsSecret
+	w.helm("--wait")
+	w.wantReady(3)
+
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(authority))
+	plain := w.door
+	defer func() { w.door = plain }()
+	w.door = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
+		Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort)}), TLSClientConfig: &tls.Config{RootCAs: roots},
+		DisableKeepAlives: true, // any pod each time
+	}}
+	secure := func(base string) string { return strings.Replace(base, "http://", "https://", 1) }
+	op := w.accept(secure(front), "by TLS")
+	there := "https://" + op.HostPort
+	w.ended(there, "by TLS")
+	for _, base := range []string{front, instanceURL(0), instanceURL(1), instanceURL(2)} { // two of them ask the holder, by TLS
+		w.ask(http.StatusOK, http.MethodGet, byIDURL(secure(base), op.ID), nil)
+		w.ask(http.StatusOK, http.MethodGet, detailURL(secure(base), "by TLS"), nil)
+	}
+	if a, err := call(w.t.Context(), plain, w.admin, http.MethodGet, byIDURL(instanceURL(0), op.ID), nil); err == nil && a.status == http.StatusOK {
+		w.t.Error("the REST port still speaks without TLS")
+	}
+	w.helmTest() // it, too, goes by TLS
+	delete(w.values, "tls.secretName")
+	w.helm("--wait")
+	w.wantReady(3)
+	w.kubectl("delete", "secret", tlsSecret)
+}
+
+// makeCertificate returns a certificate with its key, and the authority that it leads to, all PEM.
+func makeCertificate(t *testing.T, names ...string) (certificate, key, authority string) {
+	t.Helper()
+	fail := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	fail(err)
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "e2e CA"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	fail(err)
+	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	fail(err)
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey)
+	fail(err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(leafKey)
+	fail(err)
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	return block("CERTIFICATE", leafDER), block("PRIVATE KEY", keyDER), block("CERTIFICATE", caDER)
+}

@@ -1,0 +1,340 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	namespace     = "e2e"
+	doorNamespace = "e2e-door"
+	release       = "signstash-proxy" // all that the chart makes is named after it
+	doorPort      = 30085             // on loopback; the door's NodePort
+	chart         = "../../charts/signstash-proxy"
+
+	// commandTime bounds one command of kubectl, helm or docker: helm waits for pods, which wait for volumes.
+	commandTime = 5 * time.Minute
+	// patience is how long the cluster may take to become as a step wants it: a pod that was killed waits a minute for the lock of its
+	// state, and an operation tries again a minute after a call that was cut.
+	patience = 3 * time.Minute
+	// interval between two looks.
+	interval = 100 * time.Millisecond
+)
+
+// world is a cluster with the chart in it.
+type world struct {
+	t      *testing.T // of the running step
+	values map[string]string
+	door   *http.Client // to whatever has a name in the cluster
+	admin  credential   // a client service that exists from the credentials step on
+}
+
+// credential is id and secret of a client service.
+type credential struct{ id, secret string }
+
+// run runs a command and returns what it printed.
+func run(ctx context.Context, stdin string, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return strings.TrimSpace(stdout.String()), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}
+
+// must runs a command that has to go well.
+func (w *world) must(name string, args ...string) string {
+	w.t.Helper()
+	out, err := run(w.t.Context(), "", name, args...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+// kubectl runs it in the release's namespace.
+func (w *world) kubectl(args ...string) string {
+	w.t.Helper()
+	return w.must("kubectl", append([]string{"-n", namespace}, args...)...)
+}
+
+// apply applies objects.
+func (w *world) apply(namespace string, objects ...any) {
+	w.t.Helper()
+	list, err := json.Marshal(object{"apiVersion": "v1", "kind": "List", "items": objects})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := run(w.t.Context(), string(list), "kubectl", "-n", namespace, "apply", "-f", "-"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// get reads an object of the release's namespace.
+func (w *world) get(kind, name string, into any) {
+	w.t.Helper()
+	if err := json.Unmarshal([]byte(w.kubectl("get", kind, name, "-o", "json")), into); err != nil {
+		w.t.Fatalf("%s %s: %v", kind, name, err)
+	}
+}
+
+// helm installs or upgrades the release with w.values; args as --wait.
+func (w *world) helm(args ...string) {
+	w.t.Helper()
+	args = append([]string{"upgrade", "--install", release, chart, "-n", namespace, "--timeout", "4m"}, args...)
+	for _, key := range slices.Sorted(maps.Keys(w.values)) {
+		args = append(args, "--set", key+"="+w.values[key])
+	}
+	w.must("helm", args...)
+}
+
+// eventually calls check until it returns nil.
+func (w *world) eventually(check func() error) {
+	w.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("after %v: %v", patience, err)
+		}
+		time.Sleep(interval)
+	}
+}
+
+// object is JSON to be.
+type object map[string]any
+
+// pod is what the tests read of one.
+type pod struct {
+	Metadata struct {
+		Name, UID         string
+		Annotations       map[string]string
+		DeletionTimestamp string
+	}
+	Spec struct {
+		NodeName                     string
+		AutomountServiceAccountToken *bool
+		Containers                   []struct{ Image string }
+		Volumes                      []struct{ Name string }
+	}
+	Status struct {
+		Phase      string
+		Conditions []struct{ Type, Status, Reason, Message string }
+	}
+}
+
+func (p *pod) condition(name string) string {
+	for _, c := range p.Status.Conditions {
+		if c.Type == name {
+			return c.Status
+		}
+	}
+	return ""
+}
+
+func (w *world) pod(ordinal int) *pod {
+	w.t.Helper()
+	p := &pod{}
+	w.get("pod", podName(ordinal), p)
+	return p
+}
+
+func podName(ordinal int) string { return fmt.Sprintf("%s-%d", release, ordinal) }
+
+// wantReady waits until so many instances are ready, and no more are there.
+func (w *world) wantReady(instances int) {
+	w.t.Helper()
+	w.eventually(func() error {
+		var list struct{ Items []pod }
+		out := w.kubectl("get", "pods", "-l", "app.kubernetes.io/component=proxy", "-o", "json")
+		if err := json.Unmarshal([]byte(out), &list); err != nil {
+			return err
+		}
+		ready := 0
+		for _, p := range list.Items {
+			if p.condition("Ready") == "True" && p.Metadata.DeletionTimestamp == "" {
+				ready++
+			}
+		}
+		if ready != instances || len(list.Items) != instances {
+			return fmt.Errorf("%d of %d pods are ready, want %d", ready, len(list.Items), instances)
+		}
+		return nil
+	})
+}
+
+// wantEvent waits for an event on an object, and returns its note.
+func (w *world) wantEvent(kind, name, reason string) string {
+	w.t.Helper()
+	note := ""
+	w.eventually(func() error {
+		var list struct {
+			Items []struct {
+				Type, Reason, Note string
+				Regarding          struct{ Kind, Name string }
+			}
+		}
+		out := w.kubectl("get", "events.events.k8s.io", "-o", "json")
+		if err := json.Unmarshal([]byte(out), &list); err != nil {
+			return err
+		}
+		for _, e := range list.Items {
+			if e.Regarding.Kind == kind && e.Regarding.Name == name && e.Reason == reason {
+				note = e.Note
+				return nil
+			}
+		}
+		return fmt.Errorf("no event %s on %s %s", reason, kind, name)
+	})
+	return note
+}
+
+// newDoor returns a client that speaks to what is inside of the cluster.
+func newDoor() *http.Client {
+	door := &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort)}
+	return &http.Client{Timeout: 90 * time.Second, Transport: &http.Transport{Proxy: http.ProxyURL(door), MaxIdleConnsPerHost: 16}}
+}
+
+// openDoor installs it.
+func (w *world) openDoor() {
+	w.t.Helper()
+	labels := object{"app": "door"}
+	w.apply(doorNamespace,
+		object{
+			"apiVersion": "v1", "kind": "Service", "metadata": object{"name": "door"},
+			"spec": object{"type": "NodePort", "selector": labels, "ports": []any{object{"port": 8888, "nodePort": doorPort}}},
+		},
+		object{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": object{"name": "door"},
+			"spec": object{"selector": object{"matchLabels": labels}, "template": object{
+				"metadata": object{"labels": labels},
+				"spec": object{"containers": []any{object{
+					"name": "door", "image": "signstash-door:e2e", "imagePullPolicy": "Never", "args": []any{"--address=0.0.0.0:8888"},
+				}}},
+			}},
+		})
+	w.must("kubectl", "-n", doorNamespace, "rollout", "status", "deployment/door", "--timeout=2m")
+}
+
+// diagnose prints what a person would look at first; no Secrets.
+func (w *world) diagnose() {
+	for _, command := range []string{
+		"get pods -o wide", "get events --sort-by=.lastTimestamp", "logs -l app.kubernetes.io/component=controller --tail=30",
+		"logs -l app.kubernetes.io/component=proxy --tail=40 --prefix", "get configmap " + release + "-endpoints -o yaml",
+	} {
+		out, err := run(context.Background(), "", "kubectl", append([]string{"-n", namespace}, strings.Fields(command)...)...)
+		w.t.Logf("kubectl %s (%v)\n%s", command, err, out)
+	}
+}
+
+// answer is an HTTP answer, read whole.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a answer) String() string { return fmt.Sprintf("%d %.300s", a.status, a.body) }
+
+// call makes one call; header holds names and values in turn.
+func call(ctx context.Context, c *http.Client, who credential, method, url string, body []byte, header ...string) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	if who.id != "" {
+		r.SetBasicAuth(who.id, who.secret)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := c.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, data}, err
+}
+
+// TestCluster runs the steps one after the other: each takes the cluster as the one before left it.
+func TestCluster(t *testing.T) {
+	if _, err := os.Stat(os.Getenv("KUBECONFIG")); err != nil {
+		t.Fatalf("there is no cluster; run `make test-e2e`: %v", err)
+	}
+	sample := credential{"erp", "change-me"} // config/samples/client-service.yaml
+	w := &world{t: t, door: newDoor(), admin: sample, values: map[string]string{
+		"image.tag": "e2e", "image.pullPolicy": "Never", "trial.enabled": "true", "trial.image.tag": "e2e", "persistence.size": "200Mi",
+	}}
+	var times strings.Builder
+	for _, step := range steps {
+		started := time.Now()
+		ok := t.Run(step.name, func(t *testing.T) {
+			w.t = t
+			defer func() {
+				if t.Failed() {
+					w.diagnose()
+				}
+			}()
+			step.run(w)
+		})
+		fmt.Fprintf(&times, "\n%8.1f s  %s", time.Since(started).Seconds(), step.name)
+		if !ok {
+			t.Error("the steps behind it were not run")
+			break
+		}
+	}
+	t.Logf("steps:%s", times.String())
+}
+
+// steps is the whole test, in order.
+var steps = []struct {
+	name string
+	run  func(*world)
+}{
+	{"install", (*world).install},
+	{"least privilege", (*world).leastPrivilege},
+	{"client by kubectl", (*world).clientByKubectl},
+	{"sign sync", (*world).signSync},
+	{"sign async", (*world).signAsync},
+	{"any pod answers", (*world).anyPodAnswers},
+	{"one pod down", (*world).onePodDown},
+	{"idempotency", (*world).idempotency},
+	{"rotate", (*world).rotate},
+	{"broken Secret", (*world).brokenSecret},
+	{"kill a pod", (*world).killPod},
+	{"scale 3, 4, 2, 4, 3", (*world).scale},
+	{"NodePort", (*world).nodePort},
+	{"LoadBalancer", (*world).loadBalancer},
+	{"TLS", (*world).tls},
+	{"upgrade under load", (*world).upgradeUnderLoad},
+	{"helm test", (*world).helmTest},
+	{"uninstall", (*world).uninstall},
+}
+
+var errNotYet = errors.New("not yet")
