@@ -45,16 +45,29 @@ run: build ## start the proxy on port 8080 with the embedded key; state in ./wor
 .PHONY: test
 test: vet layers ## vet, layering check, all tests (with -race where there is a C compiler)
 	@echo "test: $(if $(RACE),with,without) the race detector"
+	@KUBEBUILDER_ASSETS=$$(hack/envtest/assets); HELM=$$(hack/envtest/helm); export KUBEBUILDER_ASSETS HELM; set -x; \
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) $(TESTFLAGS) ./...
 
+.PHONY: test-e2e
+test-e2e: ## the chart in a real kind cluster, and the image by its documented command (needs Docker, or root on Debian); KEEP=1
+	@hack/e2e/test
+
+.PHONY: envtest
+envtest: ## the API server that tests of the controller use: download it, or build it (9 to 15 minutes the first time)
+	@hack/envtest/assets
+
 SOAK_RUNS ?= 200
+SOAK_TIME ?= 30m
 .PHONY: soak
-soak: ## kill the proxy at SOAK_RUNS (200) random moments, beside a remote side that counts its signatures
+soak: ## SOAK_RUNS (200) random kills, 100,000 mutated requests, 10,000 mutated PDFs, then SOAK_TIME (30m) of traffic with faults, kills, full disks
 	SOAK_RUNS=$(SOAK_RUNS) $(GO) test -count=1 -timeout 2h -run 'Crash|TestKill' ./cmd/proxy
+	HOSTILE=100 $(GO) test -count=1 -timeout 2h -v -run 'Hostile|HalfOpen' ./cmd/proxy
+	SOAK_TIME=$(SOAK_TIME) $(GO) test -count=1 -timeout 3h -v -run 'TestSoak' ./cmd/proxy
 
 .PHONY: vet
 vet: ## the Go team's own checks
 	$(GO) vet ./...
+	$(GO) vet -tags e2e ./pkg/e2e
 
 .PHONY: layers
 layers: ## which package may import which (hack/layers/rules.go)
@@ -94,6 +107,19 @@ tools: ## install the optional independent verifiers from Debian's packages
 .PHONY: clean
 clean: ## remove what the targets above made, but not ./work
 	rm -rf bin out
+
+.PHONY: kind-up
+kind-up: ## a kind cluster with the product and a simulated signing service, to play with; REST at http://127.0.0.1:30080
+	@hack/e2e/play
+
+.PHONY: kind-down
+kind-down: ## remove it
+	hack/kind/down
+
+.PHONY: generate
+generate: ## write what is made of the sources: config/rbac/role.yaml and the chart's README
+	$(GO) tool -modfile=hack/tools/go.mod controller-gen rbac:roleName=signstash-controller paths=./pkg/controller/... output:rbac:dir=config/rbac
+	$(GO) run ./hack/chart
 
 .PHONY: image
 image: ## container image from scratch, with nothing pulled (needs docker or a tool that is called like it)

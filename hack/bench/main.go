@@ -60,7 +60,7 @@ func names() string {
 	for _, s := range scenarios {
 		all = append(all, s.name)
 	}
-	return strings.Join(append(all, engineCase, largeCase, remoteCase), ", ")
+	return strings.Join(append(all, engineCase, largeCase, remoteCase, loadCase), ", ")
 }
 
 func bench(ctx context.Context, bin, only string, documents int, temp string) error {
@@ -76,6 +76,11 @@ func bench(ctx context.Context, bin, only string, documents int, temp string) er
 	}
 	if only == remoteCase || only == "" {
 		if err := benchRemote(ctx, filepath.Join(bin, "proxy"), temp, documents); err != nil || only != "" {
+			return err
+		}
+	}
+	if only == loadCase || only == "" {
+		if err := benchLoad(ctx, filepath.Join(bin, "proxy"), temp); err != nil || only != "" {
 			return err
 		}
 	}
