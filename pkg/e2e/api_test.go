@@ -86,10 +86,26 @@ func (w *world) decode(a answer) operation {
 	return op
 }
 
-// accept gives a document to sign, asynchronously.
+// accept gives a document to sign, asynchronously. A call with a key is refused while a peer cannot say whether it knows the key, as
+// one that has just been replaced: then it is repeated, as the README tells clients to.
 func (w *world) accept(base, reference string) operation {
 	w.t.Helper()
-	return w.decode(w.ask(http.StatusAccepted, http.MethodPost, base+api+"document/sign/async/base64/", request(w.t, reference), "Idempotency-Key", reference))
+	body := request(w.t, reference)
+	var op operation
+	w.eventually(func() error {
+		a, err := call(w.t.Context(), w.door, w.admin, http.MethodPost, base+api+"document/sign/async/base64/", body, "Idempotency-Key", reference)
+		switch {
+		case err != nil:
+			return err
+		case a.status == http.StatusServiceUnavailable, a.status == http.StatusTooManyRequests:
+			return fmt.Errorf("sign %s: %v", reference, a)
+		case a.status != http.StatusAccepted:
+			w.t.Fatalf("sign %s: %v, want %d", reference, a, http.StatusAccepted)
+		}
+		op = w.decode(a)
+		return nil
+	})
+	return op
 }
 
 func statusURL(base, reference string) string {

@@ -25,15 +25,22 @@ func (w *world) killPod() {
 	})
 	before := w.pod(1).Metadata.UID
 	w.kubectl("delete", "pod", podName(1), "--force", "--grace-period=0")
-	w.simulate("release")
+	// The remote side goes on holding until another process has the operation: the first one cannot have ended it.
 	w.eventually(func() error {
-		p := &pod{}
-		out, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "get", "pod", podName(1), "-o", "jsonpath={.metadata.uid}")
-		if err != nil || out == before {
-			return fmt.Errorf("pod %s is still %s: %v", p.Metadata.Name, before, err)
+		now, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "get", "pod", podName(1), "-o", "jsonpath={.metadata.uid} {.status.phase}")
+		if uid, phase, _ := strings.Cut(now, " "); err != nil || uid == before || phase != "Running" {
+			return fmt.Errorf("pod %s was %s and is %s: %v", podName(1), before, now, err)
+		}
+		a, err := call(w.t.Context(), w.door, w.admin, http.MethodGet, statusURL(instanceURL(1), "killed"), nil)
+		if err != nil || a.status != http.StatusOK {
+			return fmt.Errorf("status after the restart: %v, %v", a, err)
+		}
+		if strings.Contains(string(a.body), `"EXECUTED"`) {
+			w.t.Fatalf("the operation ended while the remote side held its call: %v", a)
 		}
 		return nil
 	})
+	w.simulate("release")
 	w.wantReady(3)
 	if got := w.ended(front, "killed"); got.ID != op.ID {
 		w.t.Errorf("operation is %d, was %d", got.ID, op.ID)
@@ -92,6 +99,8 @@ func (w *world) upgradeUnderLoad() {
 	l := &load{reasons: map[string]int{}}
 	ctx, stop := context.WithCancel(w.t.Context())
 	var clients sync.WaitGroup
+	defer clients.Wait()
+	defer stop() // before that wait, however this ends
 	for client := range 4 {
 		clients.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {

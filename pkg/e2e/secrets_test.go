@@ -37,6 +37,11 @@ func (w *world) rotate() {
 		took = append(took, w.lastToAccept(started, w.admin, http.StatusNotFound))
 		w.askAs(old, http.StatusNotFound) // not 401
 	}
+	for ordinal := range 3 { // what makes it seconds, not the kubelet's minute
+		if w.pod(ordinal).Metadata.Annotations["signstash.io/refreshed"] == "" {
+			w.t.Errorf("%s was not told to look at its files again", podName(ordinal))
+		}
+	}
 	slices.Sort(took)
 	w.t.Logf("from kubectl apply to the last of three pods: median %v, maximum %v of %d (goal 5 s)",
 		took[rotations/2].Round(time.Millisecond), took[rotations-1].Round(time.Millisecond), rotations)
@@ -96,7 +101,16 @@ func (w *world) brokenSecret() {
 	if strings.Contains(note, w.admin.secret) || !strings.Contains(note, "config") {
 		w.t.Errorf("the event says %q", note)
 	}
+	// Once a client service that came after it is known everywhere, so is what the controller made of the broken one.
+	later := credential{"later", "later-secret"}
+	w.apply(namespace, object{
+		"apiVersion": "v1", "kind": "Secret", "type": "signstash.io/client-service",
+		"metadata": object{"name": later.id}, "stringData": object{"clientId": later.id, "secret": later.secret},
+	})
+	w.accepted(later, 3)
+	w.askAs(w.admin, http.StatusNotFound) // not 401
 	w.ask(http.StatusOK, http.MethodGet, statusURL(front, "once"), nil)
+	w.kubectl("delete", "secret", later.id)
 	w.kubectl("patch", "secret", credentialSecret, "--type=json", `--patch=[{"op":"remove","path":"/data/config"}]`)
 	w.wantEvent("Secret", credentialSecret, "Accepted")
 }

@@ -24,8 +24,8 @@ func (w *world) accepted(who credential, instances int) {
 	for ordinal := range instances {
 		w.eventually(func() error {
 			a, err := call(w.t.Context(), w.door, who, http.MethodGet, byIDURL(instanceURL(ordinal), 1), nil)
-			if err == nil && a.status == http.StatusUnauthorized {
-				err = errNotYet
+			if err == nil && a.status != http.StatusNotFound { // the operation is not there; 401: the client service is not yet
+				err = fmt.Errorf("pod %d: %v", ordinal, a)
 			}
 			return err
 		})

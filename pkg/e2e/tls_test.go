@@ -46,8 +46,15 @@ func (w *world) tls() {
 	there := "https://" + op.HostPort
 	w.ended(there, "by TLS")
 	for _, base := range []string{front, instanceURL(0), instanceURL(1), instanceURL(2)} { // two of them ask the holder, by TLS
-		w.ask(http.StatusOK, http.MethodGet, byIDURL(secure(base), op.ID), nil)
-		w.ask(http.StatusOK, http.MethodGet, detailURL(secure(base), "by TLS"), nil)
+		for _, url := range []string{byIDURL(secure(base), op.ID), detailURL(secure(base), "by TLS")} {
+			w.eventually(func() error { // every pod is new, and hears of its new peers a moment after it is ready
+				a, err := call(w.t.Context(), w.door, w.admin, http.MethodGet, url, nil)
+				if err == nil && a.status != http.StatusOK {
+					err = fmt.Errorf("%s: %v", url, a)
+				}
+				return err
+			})
+		}
 	}
 	if a, err := call(w.t.Context(), plain, w.admin, http.MethodGet, byIDURL(instanceURL(0), op.ID), nil); err == nil && a.status == http.StatusOK {
 		w.t.Error("the REST port still speaks without TLS")

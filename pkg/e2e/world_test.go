@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -336,5 +335,3 @@ var steps = []struct {
 	{"helm test", (*world).helmTest},
 	{"uninstall", (*world).uninstall},
 }
-
-var errNotYet = errors.New("not yet")
