@@ -25,7 +25,7 @@ func (q *queries) all() map[string]**sql.Stmt {
 			p.state, p.failure_kind, p.failure_detail, p.section_size, o.created
 			FROM documents d JOIN progress p ON p.id = d.id JOIN operations o ON o.id = d.operation
 			WHERE d.id >= ? AND d.id < ? AND d.operation = ? ORDER BY d.id`: &q.documents,
-		`SELECT p.section_at, p.section_size, s.section FROM progress p JOIN documents d ON d.id = p.id LEFT JOIN sections s ON s.id = p.id
+		`SELECT p.section_at, p.section_size, p.section_sha256, s.section FROM progress p JOIN documents d ON d.id = p.id LEFT JOIN sections s ON s.id = p.id
 			WHERE p.id = ? AND d.operation = ? AND p.state = 'signed'`: &q.section,
 		`SELECT r.digest, r.state, p.value FROM prepared r JOIN progress p ON p.id = r.id JOIN documents d ON d.id = r.id
 			WHERE r.id = ? AND d.operation = ?`: &q.prepared,
