@@ -44,21 +44,18 @@ func Check(ctx context.Context, path string) (CheckReport, error) {
 	if !known {
 		return r, fmt.Errorf("state folder %s: there is no %s: it is no state folder", path, identityName)
 	}
-	lock, err := durable.AcquireLock(ctx, filepath.Join(path, lockName), -1)
+	lock, err := durable.ShareLock(ctx, filepath.Join(path, lockName))
 	if err != nil {
 		return r, fmt.Errorf("state folder %s: %w: stop the proxy first", path, err)
 	}
 	defer func() { _ = lock.Release() }()
-	if _, err := os.Stat(f.database()); err != nil {
+	db, done, err := connectToRead(f.database())
+	if err != nil {
 		return r, fmt.Errorf("state folder %s: %w", path, err)
 	}
-	db, err := connect(f.database(), false)
-	if err != nil {
-		return r, err
-	}
-	defer func() { _ = db.Close() }()
+	defer done()
 	c := &checker{db: db, folder: f, report: &r}
-	for _, step := range []func(context.Context) error{c.version, c.database, c.operations, c.calls, c.leftovers} {
+	for _, step := range []func(context.Context) error{c.version, c.database, c.operations, c.calls, c.orphans, c.leftovers} {
 		if err := step(ctx); err != nil {
 			return r, err
 		}
@@ -297,22 +294,6 @@ func digestOf(f io.ReaderAt, at, size int64) (n int64, sum []byte, err error) {
 	h := sha256.New()
 	n, err = io.Copy(h, io.NewSectionReader(f, at, size))
 	return n, h.Sum(nil), err
-}
-
-// calls counts open calls and holds them against the documents.
-func (c *checker) calls(ctx context.Context) error {
-	return c.each(ctx, "SELECT id, refs FROM calls", func(r row) error {
-		var id string
-		var list []byte
-		if err := r.Scan(&id, &list); err != nil {
-			return err
-		}
-		c.report.OpenCalls++
-		if refs, err := decodeRefs(list); err != nil || len(refs) == 0 {
-			c.report.fault("call %s: its documents cannot be read", id)
-		}
-		return nil
-	})
 }
 
 // leftovers counts files that no row names.

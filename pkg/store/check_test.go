@@ -96,6 +96,11 @@ func TestCheckFinds(t *testing.T) {
 		"ended too early":    {sql: "UPDATE progress SET state = 'received' WHERE state = 'failed'", want: "document 0: is received, but the operation has ended"},
 		"status of another":  {sql: "UPDATE operations SET status = 'EXECUTED' WHERE status = 'EXECUTION_FAILED'", want: "is EXECUTED with 0 signed documents"},
 		"end of another":     {sql: "UPDATE operations SET is_ended = 0 WHERE status = 'EXECUTED'", want: "status EXECUTED does not fit its end"},
+		"sent in no call":    {sql: "DELETE FROM calls", want: "document 0: is sent, but no call has it"},
+		"called too early":   {sql: "UPDATE progress SET state = 'prepared' WHERE state = 'sent'", want: "document 0: is prepared, but call open has no end"},
+		"counters":           {sql: "UPDATE instance SET returned = returned + 1", want: "counters: 4 digests were sent, but 4 returned, 0 are unknown, 0 refused and 1 in open calls"},
+		"operation missing":  {sql: "DELETE FROM operations WHERE status = 'EXECUTION_FAILED'", want: "table documents: 1 rows belong to no operation"},
+		"documents missing":  {sql: "DELETE FROM documents WHERE operation = (SELECT max(operation) FROM documents)", want: "table progress: 1 rows belong to no operation"},
 		"call of nobody":     {sql: "UPDATE calls SET refs = '[]'", want: "call open: its documents cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
