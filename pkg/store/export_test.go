@@ -62,3 +62,6 @@ func (s *Store) ReadOnly(ctx context.Context, on bool) error {
 	_, err := s.writer.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA query_only = %v", on))
 	return err
 }
+
+// IntakeError is what becomes of an error of the disk while documents come in.
+func IntakeError(err error) error { return intakeError("write document", err) }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -269,6 +270,16 @@ func TestUploadsAreRefusedWithoutFreeSpace(t *testing.T) {
 	wantBusy(t, "Check", s.Check(t.Context()))
 	readBack(t, s, op, "a")
 	end(t, s, op, time.Now()) // what was accepted can be finished
+}
+
+// TestIntakeErrors: whatever a disk refuses to take, the client may try again; other faults are the store's.
+func TestIntakeErrors(t *testing.T) {
+	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
+		wantBusy(t, err.Error(), store.IntakeError(&os.PathError{Op: "write", Err: err}))
+	}
+	if err := store.IntakeError(syscall.EBADF); signing.KindOf(err) != signing.KindStorage {
+		t.Errorf("a fault of the program = %v, want KindStorage", err)
+	}
 }
 
 // TestCheckReadOnly: a disk that is read-only is found out by Check; reads go on, and all is well afterwards.
