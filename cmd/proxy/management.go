@@ -10,6 +10,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
 
@@ -32,8 +33,8 @@ func (p *proxy) managementServer() *http.Server {
 	}
 }
 
-// readyz answers 200 while new operations are welcome: recovered, not stopping, its address is known, and the state folder takes writes. Reads are served
-// all the same where it answers 503. It does not ask the remote side: while that is out of reach requests are accepted all the same,
+// readyz answers 200 while new operations are welcome: recovered, not stopping, its address is known, and the state folder has room and takes writes.
+// Reads are served all the same where it answers 503. It does not ask the remote side: while that is out of reach requests are accepted all the same,
 // since what is accepted is on disk and signed later.
 func (p *proxy) readyz(w http.ResponseWriter, r *http.Request) {
 	ready, why := p.readiness(r.Context())
@@ -59,11 +60,16 @@ func (p *proxy) readiness(ctx context.Context) (bool, string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	if err := p.store.Check(ctx); err != nil {
+	switch err := p.store.Check(ctx); {
+	case err == nil:
+		return true, "ready"
+	case signing.KindOf(err) == signing.KindBusy:
+		p.log.Error(err, "the state folder has no room")
+		return false, "the state folder has no room"
+	default:
 		p.log.Error(err, "the state folder takes no writes")
 		return false, "the state folder takes no writes"
 	}
-	return true, "ready"
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

@@ -105,11 +105,12 @@ var (
 	storedBytes      = describe("stored_bytes", "Bytes in the state folder, by kind: documents, uploads, metadata.", "kind")
 	freeBytes        = describe("disk_free_bytes", "Free bytes of the state folder's disk.")
 	operations       = describe("stored_operations", "Operations in the state folder.")
+	stateWritable    = describe("state_writable", "1 while the state folder has room for new operations and takes writes, else 0: then they are refused.")
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{queuedDocuments, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, operations} {
+	for _, desc := range []*prometheus.Desc{queuedDocuments, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, operations, stateWritable} {
 		d <- desc
 	}
 }
@@ -125,6 +126,11 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(queuedDocuments, float64(q.QueuedDocuments))
 	gauge(activeOperations, float64(q.ActiveOperations))
 	gauge(oldestQueued, q.OldestQueued.Seconds())
+	writable := 0.0
+	if c.store.Check(ctx) == nil {
+		writable = 1
+	}
+	gauge(stateWritable, writable)
 	if st, err := c.store.Stats(ctx); err == nil {
 		gauge(storedBytes, float64(st.StoredBytes), "documents")
 		gauge(storedBytes, float64(st.UploadingBytes), "uploads")

@@ -10,8 +10,8 @@ import (
 
 const stateHelp = `signctl state check FOLDER
 
-Examines the state folder of a proxy that is stopped: the database, every document against the digest it came with, the place of every
-signature, and whether all of it fits together. It changes nothing, and reads everything. What it calls left over is no fault: the next
+Examines the state folder of a proxy that is stopped: the database, every document against the digest it came with, every signature
+against the digest it was stored with, and whether all of it fits together. It changes nothing, and reads everything. What it calls left over is no fault: the next
 start tidies up.
 
 Exit code 0 only if nothing is wrong.

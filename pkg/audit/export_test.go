@@ -1,9 +1,23 @@
 package audit
 
-import "os"
+import (
+	"os"
+	"syscall"
+)
 
 // BreakFile makes the next write fail, and the cut behind it too.
 func BreakFile(l *Log) {
 	_ = l.file.Close()
 	l.file, _ = os.Open(os.DevNull)
+}
+
+// FailSyncDir has the next new files not become durable, so many times.
+func FailSyncDir(l *Log, times int) {
+	sync := l.syncDir
+	l.syncDir = func(path string) error {
+		if times--; times >= 0 {
+			return syscall.EIO
+		}
+		return sync(path)
+	}
 }

@@ -40,7 +40,9 @@ type Log struct {
 	day     string
 	size    int64 // of what is durable in it
 	hash    string
-	damaged error // why the file cannot be written any further
+	damaged error // why the file cannot be written any further, or was not begun
+	closed  bool
+	syncDir func(path string) error
 }
 
 // group is what is written together.
@@ -62,19 +64,24 @@ func Open(cfg Config) (*Log, error) {
 	if err := durable.MkdirAll(cfg.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make audit folder: %w", err)
 	}
-	l := &Log{cfg: cfg, hash: start}
-	files, err := list(cfg.Folder)
+	l := &Log{cfg: cfg, hash: start, syncDir: durable.SyncDir}
+	return l, l.find()
+}
+
+// find goes on with the newest file that holds anything, or begins one.
+func (l *Log) find() error {
+	files, err := list(l.cfg.Folder)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for len(files) > 0 {
 		whole, err := l.resume(files[len(files)-1])
 		if whole || err != nil {
-			return l, err
+			return err
 		}
 		files = files[:len(files)-1]
 	}
-	return l, l.roll("")
+	return l.roll("")
 }
 
 // list returns the names of the files, the oldest first.
@@ -129,7 +136,7 @@ func (l *Log) resume(name string) (whole bool, err error) {
 	if r.fault == nil || r.torn {
 		return true, l.cut()
 	}
-	l.cfg.Log.Error(r.fault, "the audit record was changed: a new file begins", "file", name, "line", r.lines+1)
+	l.cfg.Log.Error(r.fault, "the audit record was changed, or torn by a power cut: a new file begins", "file", name, "line", r.lines+1)
 	return true, l.roll(fmt.Sprintf("%s line %d: %v", name, r.lines+1, r.fault))
 }
 
@@ -149,8 +156,17 @@ func (l *Log) cut() error {
 	return nil
 }
 
-// roll begins a new file.
+// roll begins a new file. Where it cannot, the chain is as it was; what is left of the file the next write finds out.
 func (l *Log) roll(broken string) error {
+	before := l.hash
+	if err := l.begin(broken); err != nil {
+		l.hash, l.damaged = before, err
+		return err
+	}
+	return nil
+}
+
+func (l *Log) begin(broken string) error {
 	now := l.cfg.Now().UTC()
 	day := now.Format(dayForm)
 	if l.file != nil {
@@ -163,14 +179,15 @@ func (l *Log) roll(broken string) error {
 		day, number = last, n+1
 	}
 	name := fileName(day, number)
-	f, err := os.OpenFile(filepath.Join(l.cfg.Folder, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	path := filepath.Join(l.cfg.Folder, name)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("make audit file: %w", err)
 	}
 	l.file, l.name, l.day, l.size = f, name, day, 0
-	if err := errors.Join(l.head(broken), durable.SyncDir(l.cfg.Folder)); err != nil {
+	if err := errors.Join(l.head(broken), l.syncDir(l.cfg.Folder)); err != nil {
 		_ = f.Close()
-		_ = os.Remove(f.Name()) // or the next start does
+		_ = os.Remove(path) // or it is found, and gone on with if its head is whole
 		l.file = nil
 		return err
 	}
@@ -250,7 +267,13 @@ func (l *Log) Append(records []Record) error {
 	return g.err
 }
 
+// ErrClosed says that the log has been closed.
+var ErrClosed = errors.New("audit log is closed")
+
 func (l *Log) write(records []Record) error {
+	if l.closed {
+		return ErrClosed
+	}
 	if l.damaged != nil {
 		// Perhaps the disk is well again: what is in the file is read anew, as at a start.
 		if err := l.reopen(); err != nil {
@@ -273,14 +296,14 @@ func (l *Log) write(records []Record) error {
 	return l.append(text, hash)
 }
 
+// reopen goes by what is there: the file that was written last may have been removed, when it could not be begun.
 func (l *Log) reopen() error {
-	_ = l.file.Close()
-	whole, err := l.resume(l.name)
-	if err != nil {
-		return err
+	if l.file != nil {
+		_ = l.file.Close()
+		l.file = nil
 	}
-	if !whole {
-		l.file = nil // write makes another
+	if err := l.find(); err != nil {
+		return err
 	}
 	l.damaged = nil
 	return nil
@@ -297,7 +320,9 @@ func (l *Log) Hash() string {
 func (l *Log) Close() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	if l.file == nil {
+	already := l.closed
+	l.closed = true
+	if already || l.file == nil {
 		return nil
 	}
 	return l.file.Close()

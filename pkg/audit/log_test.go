@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -261,5 +262,88 @@ func TestDiskFails(t *testing.T) {
 	add(t, l, "b")
 	if got := calls(t, folder); got != "a0 a1 b0 b1" {
 		t.Errorf("records are %s", got)
+	}
+}
+
+// TestRollFails: a file that could not be begun leaves no trace in the chain, and the next record begins it.
+func TestRollFails(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, folder string, l *audit.Log){
+		"at midnight": func(*testing.T, string, *audit.Log) {},
+		"on a disk that fails otherwise too": func(t *testing.T, _ string, l *audit.Log) {
+			audit.BreakFile(l)
+			if err := l.Append([]audit.Record{{Call: "lost"}}); err == nil {
+				t.Fatal("Append to a file that cannot be written went well")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder, c := t.TempDir(), newClock()
+			l := open(t, folder, c, 0)
+			add(t, l, "a")
+			damage(t, folder, l)
+			c.pass(24 * time.Hour)
+			audit.FailSyncDir(l, 2)
+			before := l.Hash()
+			for range 2 {
+				if err := l.Append([]audit.Record{{Call: "lost"}}); err == nil {
+					t.Fatal("Append to a file that cannot be begun went well")
+				}
+				if l.Hash() != before {
+					t.Errorf("the chain ends with %s, want %s", l.Hash(), before)
+				}
+			}
+			add(t, l, "b", "c")
+			if got := calls(t, folder); got != "a0 a1 b0 b1 c0 c1" {
+				t.Errorf("records are %s", got)
+			}
+		})
+	}
+}
+
+// TestRollAfterChangeFails: the file that is to follow one that was changed cannot be begun at first, while the log is in doubt of its own.
+func TestRollAfterChangeFails(t *testing.T) {
+	folder, c := t.TempDir(), newClock()
+	l := open(t, folder, c, 0)
+	add(t, l, "a")
+	path := filepath.Join(folder, files(t, folder)[0])
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(text, []byte(`"call":"a"`), []byte(`"call":"x"`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	audit.BreakFile(l)
+	audit.FailSyncDir(l, 1)
+	for range 2 { // the first finds the file broken, the second finds the change and cannot begin another
+		if err := l.Append([]audit.Record{{Call: "lost"}}); err == nil {
+			t.Fatal("Append went well")
+		}
+	}
+	add(t, l, "b")
+	r, err := audit.Verify(folder, nil)
+	if err != nil || r.Records != 2 || len(r.Faults) != 2 { // the change, and the file that was begun because of it
+		t.Errorf("Verify = %+v, %v", r, err)
+	}
+}
+
+// TestAppendAfterClose: a log that is closed takes nothing, and begins no file.
+func TestAppendAfterClose(t *testing.T) {
+	folder, c := t.TempDir(), newClock()
+	l := open(t, folder, c, 0)
+	add(t, l, "a")
+	for range 2 {
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := l.Append([]audit.Record{{Call: "late"}}); !errors.Is(err, audit.ErrClosed) {
+			t.Errorf("Append after Close = %v, want ErrClosed", err)
+		}
+		c.pass(24 * time.Hour)
+	}
+	if got := calls(t, folder); got != "a0 a1" || len(files(t, folder)) != 1 {
+		t.Errorf("records are %s in %v", got, files(t, folder))
 	}
 }

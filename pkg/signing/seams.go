@@ -121,7 +121,8 @@ type Spool interface {
 	NewUpload(ctx context.Context) (Upload, error)
 	// OpenFile opens a file of an operation (a document's original or an image) by its Content. KindNotFound, KindStorage.
 	OpenFile(ctx context.Context, id ID, c Content) (File, error)
-	// OpenSection opens the appended section of a signed document.
+	// OpenSection opens the appended section of a signed document. KindNotFound, KindStorage; KindAltered if it is not what
+	// FinishDocuments was given.
 	OpenSection(ctx context.Context, ref Ref) (File, error)
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -30,8 +31,8 @@ func (r *CheckReport) fault(format string, args ...any) {
 	r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
 }
 
-// Check examines a state folder that no process uses, and changes nothing in it: the database itself, every document against its SHA-256,
-// every section's place, and whether states fit each other. It reads everything, so that it takes as long as the disk does. The error is
+// Check examines a state folder that no process uses, and changes nothing in it: the database itself, every document and section against
+// its SHA-256, every section's place, and whether states fit each other. It reads everything, so that it takes as long as the disk does. The error is
 // about the folder as a whole: in use, not of this program, of another version, unreadable.
 func Check(ctx context.Context, path string) (CheckReport, error) {
 	var r CheckReport
@@ -43,21 +44,18 @@ func Check(ctx context.Context, path string) (CheckReport, error) {
 	if !known {
 		return r, fmt.Errorf("state folder %s: there is no %s: it is no state folder", path, identityName)
 	}
-	lock, err := durable.AcquireLock(ctx, filepath.Join(path, lockName), -1)
+	lock, err := durable.ShareLock(ctx, filepath.Join(path, lockName))
 	if err != nil {
 		return r, fmt.Errorf("state folder %s: %w: stop the proxy first", path, err)
 	}
 	defer func() { _ = lock.Release() }()
-	if _, err := os.Stat(f.database()); err != nil {
+	db, done, err := connectToRead(f.database())
+	if err != nil {
 		return r, fmt.Errorf("state folder %s: %w", path, err)
 	}
-	db, err := connect(f.database(), false)
-	if err != nil {
-		return r, err
-	}
-	defer func() { _ = db.Close() }()
+	defer done()
 	c := &checker{db: db, folder: f, report: &r}
-	for _, step := range []func(context.Context) error{c.version, c.database, c.operations, c.calls, c.leftovers} {
+	for _, step := range []func(context.Context) error{c.version, c.database, c.operations, c.calls, c.orphans, c.leftovers} {
 		if err := step(ctx); err != nil {
 			return r, err
 		}
@@ -66,18 +64,18 @@ func Check(ctx context.Context, path string) (CheckReport, error) {
 }
 
 type checker struct {
-	db     *sql.DB
-	folder *folder
-	report *CheckReport
+	db              *sql.DB
+	databaseVersion int
+	folder          *folder
+	report          *CheckReport
 }
 
 func (c *checker) version(ctx context.Context) error {
-	var version int
-	if err := c.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	if err := c.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&c.databaseVersion); err != nil {
 		return fmt.Errorf("the database cannot be read: %w", err)
 	}
-	if version < 1 || version > databaseVersion {
-		return fmt.Errorf("the database is of version %d, this program knows 1 to %d", version, databaseVersion)
+	if c.databaseVersion < 1 || c.databaseVersion > databaseVersion {
+		return fmt.Errorf("the database is of version %d, this program knows 1 to %d", c.databaseVersion, databaseVersion)
 	}
 	return nil
 }
@@ -162,13 +160,24 @@ type checkedDocument struct {
 	state            sql.NullString
 	sectionAt        sql.NullInt64
 	sectionSize      sql.NullInt64
+	sectionSHA256    []byte // nil = not known
 	value            bool
 	prepared, inline sql.NullInt64 // lengths; NULL = not there
+	section          []byte        // that is in the database
 }
 
-const documentsOf = `SELECT d.position, d.at, d.size, d.sha256, p.state, p.section_at, p.section_size, p.value IS NOT NULL,
-	(SELECT length(digest) FROM prepared WHERE id = d.id), (SELECT length(section) FROM sections WHERE id = d.id)
-	FROM documents d LEFT JOIN progress p ON p.id = d.id WHERE d.id > ? AND d.id <= ? AND d.operation = ? ORDER BY d.id`
+const documentsOf = `SELECT d.position, d.at, d.size, d.sha256, p.state, p.section_at, p.section_size, %s, p.value IS NOT NULL,
+	(SELECT length(digest) FROM prepared WHERE id = d.id), length(s.section), s.section
+	FROM documents d LEFT JOIN progress p ON p.id = d.id LEFT JOIN sections s ON s.id = d.id
+	WHERE d.id > ? AND d.id <= ? AND d.operation = ? ORDER BY d.id`
+
+// documents is the query for an operation's: a database of before version 5 has no digests of sections.
+func (c *checker) documents() string {
+	if c.databaseVersion < 5 {
+		return fmt.Sprintf(documentsOf, "NULL")
+	}
+	return fmt.Sprintf(documentsOf, "p.section_sha256")
+}
 
 func (c *checker) operation(ctx context.Context, op checkedOperation) error {
 	f, size := c.open(op)
@@ -176,9 +185,10 @@ func (c *checker) operation(ctx context.Context, op checkedOperation) error {
 		defer func() { _ = f.Close() }()
 	}
 	found, signed := 0, 0
-	err := c.each(ctx, documentsOf, func(r row) error {
+	err := c.each(ctx, c.documents(), func(r row) error {
 		var d checkedDocument
-		err := r.Scan(&d.position, &d.at, &d.size, &d.sha256, &d.state, &d.sectionAt, &d.sectionSize, &d.value, &d.prepared, &d.inline)
+		err := r.Scan(&d.position, &d.at, &d.size, &d.sha256, &d.state, &d.sectionAt, &d.sectionSize, &d.sectionSHA256,
+			&d.value, &d.prepared, &d.inline, &d.section)
 		if err != nil {
 			return err
 		}
@@ -237,13 +247,12 @@ func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, s
 		c.report.fault("operation %s document %d: %s", op.id, d.position, fmt.Sprintf(format, args...))
 	}
 	if f != nil {
-		h := sha256.New()
-		switch n, err := io.Copy(h, io.NewSectionReader(f, d.at, d.size)); {
+		switch n, sum, err := digestOf(f, d.at, d.size); {
 		case err != nil:
 			fault("cannot be read: %v", pathless(err))
 		case n != d.size:
 			fault("%d of %d bytes are there", n, d.size)
-		case string(h.Sum(nil)) != string(d.sha256):
+		case !bytes.Equal(sum, d.sha256):
 			fault("its bytes are not those that came")
 		}
 	}
@@ -261,23 +270,30 @@ func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, s
 		fault("its signature lies behind the end of the file")
 	case state == signing.DocumentSigned && !d.sectionAt.Valid && d.inline.Int64 != d.sectionSize.Int64:
 		fault("its signature is missing")
+	case state == signing.DocumentSigned && d.sectionSHA256 != nil:
+		if sum, err := d.sectionDigest(f); err != nil {
+			fault("its signature cannot be read: %v", pathless(err))
+		} else if sum != nil && !bytes.Equal(sum, d.sectionSHA256) {
+			fault("the bytes of its signature are not those that were stored")
+		}
 	}
 }
 
-// calls counts open calls and holds them against the documents.
-func (c *checker) calls(ctx context.Context) error {
-	return c.each(ctx, "SELECT id, refs FROM calls", func(r row) error {
-		var id string
-		var list []byte
-		if err := r.Scan(&id, &list); err != nil {
-			return err
-		}
-		c.report.OpenCalls++
-		if refs, err := decodeRefs(list); err != nil || len(refs) == 0 {
-			c.report.fault("call %s: its documents cannot be read", id)
-		}
-		return nil
-	})
+// sectionDigest is that of the section, wherever it is; nil if it cannot be known for want of the file.
+func (d checkedDocument) sectionDigest(f *os.File) (sum []byte, err error) {
+	if !d.sectionAt.Valid {
+		_, sum, err = digestOf(bytes.NewReader(d.section), 0, d.sectionSize.Int64)
+	} else if f != nil {
+		_, sum, err = digestOf(f, d.sectionAt.Int64, d.sectionSize.Int64)
+	}
+	return sum, err
+}
+
+// digestOf hashes a stretch of a file, as far as it is there.
+func digestOf(f io.ReaderAt, at, size int64) (n int64, sum []byte, err error) {
+	h := sha256.New()
+	n, err = io.Copy(h, io.NewSectionReader(f, at, size))
+	return n, h.Sum(nil), err
 }
 
 // leftovers counts files that no row names.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,12 +13,12 @@ import (
 
 // checkedFolder holds an operation that was signed, with one section in the database and one in the file, one that failed, one on its way
 // and one whose call has no end.
-func checkedFolder(t *testing.T) (folder string, signed signing.Operation) {
+func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation) {
 	t.Helper()
 	folder = t.TempDir()
 	s := open(t, store.Config{Folder: folder})
 	signed = create(t, s, "signed", "first content", "second content")
-	large := create(t, s, "large", "third content")
+	large = create(t, s, "large", "third content")
 	failed := create(t, s, "failed", "fourth content")
 	create(t, s, "received", "fifth content")
 	sent := create(t, s, "sent", "sixth content")
@@ -53,12 +54,12 @@ func checkedFolder(t *testing.T) (folder string, signed signing.Operation) {
 	must(s.SavePrepared(t.Context(), []signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}}))
 	must(s.BeginCall(t.Context(), signing.CallRecord{ID: "open", Refs: refs}))
 	must(s.Close())
-	return folder, signed
+	return folder, signed, large
 }
 
 // TestCheck finds nothing where nothing is wrong.
 func TestCheck(t *testing.T) {
-	folder, _ := checkedFolder(t)
+	folder, _, _ := checkedFolder(t)
 	if err := os.WriteFile(filepath.Join(folder, "operations", "1024"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -77,9 +78,9 @@ func TestCheck(t *testing.T) {
 // TestCheckFinds breaks a folder in every way that is looked for.
 func TestCheckFinds(t *testing.T) {
 	for name, test := range map[string]struct {
-		sql  string
-		file func(path string) error // of the signed operation
-		want string
+		sql         string
+		file, large func(path string) error // of the signed operation, of the one with a large section
+		want        string
 	}{
 		"document changed":   {file: func(p string) error { return overwrite(p, 0, "F") }, want: "document 0: its bytes are not those that came"},
 		"second one changed": {file: func(p string) error { return overwrite(p, 14, "X") }, want: "document 1: its bytes are not those that came"},
@@ -87,21 +88,31 @@ func TestCheckFinds(t *testing.T) {
 		"file missing":       {file: os.Remove, want: "its documents cannot be read: no such file or directory"},
 		"section missing":    {sql: "DELETE FROM sections", want: "document 0: its signature is missing"},
 		"section elsewhere":  {sql: "UPDATE progress SET section_at = 1000000 WHERE section_at IS NOT NULL", want: "its signature lies behind the end of the file"},
+		"section changed":    {sql: "UPDATE sections SET section = CAST('sectiom' AS BLOB)", want: "document 0: the bytes of its signature are not those that were stored"},
+		"large one changed":  {large: func(p string) error { return overwrite(p, 13+50<<10, "X") }, want: "document 0: the bytes of its signature are not those that were stored"},
 		"document missing":   {sql: "DELETE FROM documents WHERE position = 1", want: "has 2 documents, 1 are there"},
 		"state missing":      {sql: "DELETE FROM progress WHERE state = 'received'", want: "document 0: its state is missing"},
 		"prepared missing":   {sql: "DELETE FROM prepared", want: "document 0: is sent, but what was prepared is missing"},
 		"ended too early":    {sql: "UPDATE progress SET state = 'received' WHERE state = 'failed'", want: "document 0: is received, but the operation has ended"},
 		"status of another":  {sql: "UPDATE operations SET status = 'EXECUTED' WHERE status = 'EXECUTION_FAILED'", want: "is EXECUTED with 0 signed documents"},
 		"end of another":     {sql: "UPDATE operations SET is_ended = 0 WHERE status = 'EXECUTED'", want: "status EXECUTED does not fit its end"},
+		"sent in no call":    {sql: "DELETE FROM calls", want: "document 0: is sent, but no call has it"},
+		"called too early":   {sql: "UPDATE progress SET state = 'prepared' WHERE state = 'sent'", want: "document 0: is prepared, but call open has no end"},
+		"counters":           {sql: "UPDATE instance SET returned = returned + 1", want: "counters: 4 digests were sent, but 4 returned, 0 are unknown, 0 refused and 1 in open calls"},
+		"operation missing":  {sql: "DELETE FROM operations WHERE status = 'EXECUTION_FAILED'", want: "table documents: 1 rows belong to no operation"},
+		"documents missing":  {sql: "DELETE FROM documents WHERE operation = (SELECT max(operation) FROM documents)", want: "table progress: 1 rows belong to no operation"},
 		"call of nobody":     {sql: "UPDATE calls SET refs = '[]'", want: "call open: its documents cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			folder, signed := checkedFolder(t)
+			folder, signed, large := checkedFolder(t)
 			if test.sql != "" {
 				alter(t, folder, test.sql)
 			}
-			if test.file != nil {
-				if err := test.file(filepath.Join(folder, "operations", signed.ID.String())); err != nil {
+			for id, change := range map[signing.ID]func(string) error{signed.ID: test.file, large.ID: test.large} {
+				if change == nil {
+					continue
+				}
+				if err := change(filepath.Join(folder, "operations", id.String())); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -110,6 +121,41 @@ func TestCheckFinds(t *testing.T) {
 				t.Errorf("Check = %+v, %v, want %q", r, err, test.want)
 			}
 		})
+	}
+}
+
+// TestDamagedSection: a section of which a byte was changed on disk is not given out, wherever it lies; one that an earlier release stored
+// without a digest is.
+func TestDamagedSection(t *testing.T) {
+	folder, signed, large := checkedFolder(t)
+	alter(t, folder, fmt.Sprintf("UPDATE sections SET section = CAST('sectiom' AS BLOB) WHERE id = %d", int64(signed.ID)+1024))
+	if err := overwrite(filepath.Join(folder, "operations", large.ID.String()), 13+50<<10, "X"); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []signing.Kind{signing.KindAltered, ""} {
+		old := i > 0
+		if old {
+			alter(t, folder, "UPDATE progress SET section_sha256 = NULL")
+		}
+		s := open(t, store.Config{Folder: folder})
+		for _, ref := range []signing.Ref{{Operation: signed.ID}, {Operation: large.ID}} {
+			f, err := s.OpenSection(t.Context(), ref)
+			if err == nil {
+				_ = f.Close()
+			}
+			if (want == "") != (err == nil) || err != nil && signing.KindOf(err) != want {
+				t.Errorf("OpenSection(%v) without a digest (%v) = %v, want kind %q", ref, old, err, want)
+			}
+		}
+		f, err := s.OpenSection(t.Context(), signing.Ref{Operation: signed.ID, Index: 1})
+		if err != nil {
+			t.Errorf("OpenSection of its neighbour = %v", err)
+		} else {
+			_ = f.Close()
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -127,7 +173,7 @@ func overwrite(path string, at int64, text string) error {
 
 // TestCheckDatabase: a database whose pages were overwritten is found out.
 func TestCheckDatabase(t *testing.T) {
-	folder, _ := checkedFolder(t)
+	folder, _, _ := checkedFolder(t)
 	path := filepath.Join(folder, "metadata.db")
 	info, err := os.Stat(path)
 	if err != nil {

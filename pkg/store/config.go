@@ -36,9 +36,9 @@ type Retention struct {
 	Age time.Duration
 	// Fetched is how long an operation is kept once its results were given to its owner in full; 0 = as long as any other.
 	Fetched time.Duration
-	// MaxBytes bounds what documents, sections and metadata may take together. Above it the operations that ended first are
-	// removed, but none within a minute of its end: somebody may be fetching it. While that does not help, new uploads are refused.
-	// 0 = no bound. Metadata alone takes up to 16 MB, so a useful bound is well above that.
+	// MaxBytes bounds what documents, sections and metadata may take together. Close to it the operations that ended first are
+	// removed, but none within a minute of its end: somebody may be fetching it. At it, while that does not help, new uploads are refused.
+	// 0 = no bound. On disk up to 9 MiB (SQLite's log) come on top, and the database's free pages: up to a third of what it holds, or 4 MiB.
 	MaxBytes int64
 }
 

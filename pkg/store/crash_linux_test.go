@@ -27,7 +27,7 @@ import (
 // folder and compares. A kill keeps what the kernel has been told to write; TestOrderOfSystemCalls looks at the fsyncs.
 
 // helperRoles are what the test binary does when it is started as another process.
-var helperRoles = map[string]func() error{"crash": crashHelper, "order": orderHelper, "full": fullHelper}
+var helperRoles = map[string]func() error{"crash": crashHelper, "order": orderHelper, "full": fullHelper, "check": checkHelper}
 
 func TestMain(m *testing.M) {
 	if role := helperRoles[os.Getenv("STORE_TEST_ROLE")]; role != nil {

@@ -43,7 +43,7 @@ func (s *Store) settleDoubtful(ctx context.Context) error {
 	for id := range sizes {
 		ids = append(ids, id)
 	}
-	known, err := map[signing.ID]bool(nil), s.Check(ctx)
+	known, err := map[signing.ID]bool(nil), s.touch(ctx)
 	if err == nil {
 		known, err = s.known(ctx, ids)
 	}

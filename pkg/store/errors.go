@@ -27,12 +27,17 @@ func storageError(what string, err error) error {
 	return out.Retryable(0)
 }
 
-// intakeError is storageError for what comes in: a full disk is KindBusy, since nothing was accepted yet and the client may try again.
+// intakeError is storageError for what comes in: a disk that is full, read-only or broken is KindBusy, since nothing was accepted yet and
+// the client may try again, perhaps at another instance.
 func intakeError(what string, err error) error {
-	if isFull(err) {
-		return signing.Errorf(signing.KindBusy, "storage is full").Because(fmt.Errorf("%s: %w", what, err)).Retryable(busyRetry)
+	detail := "storage takes no writes"
+	switch {
+	case isFull(err):
+		detail = "storage is full"
+	case !errors.Is(err, syscall.EROFS) && !errors.Is(err, syscall.EIO):
+		return storageError(what, err)
 	}
-	return storageError(what, err)
+	return signing.Errorf(signing.KindBusy, "%s", detail).Because(fmt.Errorf("%s: %w", what, err)).Retryable(busyRetry)
 }
 
 // isFull reports whether space or quota ran out.

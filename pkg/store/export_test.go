@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -46,3 +47,21 @@ func (s *Store) Doubt(id signing.ID, size int64) {
 
 // Queued returns how many writes wait.
 func (s *Store) Queued() int { return len(s.writer.jobs) }
+
+// Used is what counts against Retention.MaxBytes.
+func (s *Store) Used() int64 { return s.used() }
+
+// HoldSweep is somebody who removes operations until the returned function is called.
+func (s *Store) HoldSweep() (release func()) {
+	s.sweeping.Lock()
+	return s.sweeping.Unlock
+}
+
+// ReadOnly has the database refuse writes, as it does on a disk that is mounted read-only.
+func (s *Store) ReadOnly(ctx context.Context, on bool) error {
+	_, err := s.writer.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA query_only = %v", on))
+	return err
+}
+
+// IntakeError is what becomes of an error of the disk while documents come in.
+func IntakeError(err error) error { return intakeError("write document", err) }

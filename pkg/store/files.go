@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -61,18 +62,44 @@ func (s *Store) OpenSection(ctx context.Context, ref signing.Ref) (signing.File,
 	}
 	var at sql.NullInt64
 	var size int64
-	var section []byte
-	err := s.queries.section.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation)).Scan(&at, &size, &section)
+	var sum, section []byte
+	err := s.queries.section.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation)).Scan(&at, &size, &sum, &section)
 	if err != nil {
 		return nil, notFound("signed document", err)
 	}
+	var f signing.File = inMemory{bytes.NewReader(section)}
 	if at.Valid {
-		return s.openPart(ref.Operation, at.Int64, size)
+		f, err = s.openPart(ref.Operation, at.Int64, size)
+	} else if int64(len(section)) != size {
+		err = storageError("read section", errors.New("length does not fit"))
 	}
-	if int64(len(section)) != size {
-		return nil, storageError("read section", errors.New("length does not fit"))
+	if err != nil {
+		return nil, err
 	}
-	return inMemory{bytes.NewReader(section)}, nil
+	if err := sameSection(f, sum); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// sameSection returns KindAltered if a section is not what was stored. It reads it once more than its reader will: it is short, and so a
+// client gets no byte of a document whose signature is damaged. Of a section without a digest nothing but the length is known.
+func sameSection(f signing.File, sum []byte) error {
+	if sum == nil {
+		return nil
+	}
+	h := sha256.New()
+	buffer := copyBuffers.Get().(*[copyBytes]byte)
+	defer copyBuffers.Put(buffer)
+	// Only the Writer: else io would copy with a buffer of its own.
+	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(f, 0, f.Size()), buffer[:]); err != nil {
+		return storageError("read section", err)
+	}
+	if !bytes.Equal(h.Sum(nil), sum) {
+		return signing.Errorf(signing.KindAltered, "the signature was altered on the disk of the service")
+	}
+	return nil
 }
 
 // smallSections is how many bytes of sections, of one operation in one call, go into the database: they need no fsync of their

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -129,8 +130,9 @@ func (t *tx) finishOne(id int64, e ending) error {
 	if e.inFile {
 		at = e.at
 	}
-	err := t.mustChange(1, "UPDATE progress SET state = 'signed', value = NULL, section_at = ?, section_size = ? WHERE id = ? AND state = 'valued'",
-		at, len(e.Section), id)
+	sum := sha256.Sum256(e.Section)
+	err := t.mustChange(1, `UPDATE progress SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?
+		WHERE id = ? AND state = 'valued'`, at, len(e.Section), sum[:], id)
 	if err != nil || e.inFile {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,7 +19,12 @@ import (
 // TestFullDisk runs fullHelper in a mount namespace of its own, with a small file system for it to fill.
 func TestFullDisk(t *testing.T) {
 	folder := t.TempDir()
-	cmd := helper(t, "full", "STORE_TEST_FOLDER="+folder)
+	runMounting(t, helper(t, "full", "STORE_TEST_FOLDER="+folder))
+}
+
+// runMounting runs a helper that mounts something, in a mount namespace of its own.
+func runMounting(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},

@@ -11,7 +11,7 @@ const operationColumns = `id, client_service, external_reference, description, p
 
 // queries are the prepared reads. Each runs on any connection of the pool.
 type queries struct {
-	operation, byReference, byKey, byDocument, documents, section, prepared, unfinished, calls, counters, known, stats, expired, fetched, recent, callbacks *sql.Stmt
+	operation, byReference, byKey, byDocument, documents, section, prepared, unfinished, calls, counters, known, stats, expired, fetched, recent, callbacks, pages *sql.Stmt
 }
 
 func (q *queries) all() map[string]**sql.Stmt {
@@ -25,7 +25,7 @@ func (q *queries) all() map[string]**sql.Stmt {
 			p.state, p.failure_kind, p.failure_detail, p.section_size, o.created
 			FROM documents d JOIN progress p ON p.id = d.id JOIN operations o ON o.id = d.operation
 			WHERE d.id >= ? AND d.id < ? AND d.operation = ? ORDER BY d.id`: &q.documents,
-		`SELECT p.section_at, p.section_size, s.section FROM progress p JOIN documents d ON d.id = p.id LEFT JOIN sections s ON s.id = p.id
+		`SELECT p.section_at, p.section_size, p.section_sha256, s.section FROM progress p JOIN documents d ON d.id = p.id LEFT JOIN sections s ON s.id = p.id
 			WHERE p.id = ? AND d.operation = ? AND p.state = 'signed'`: &q.section,
 		`SELECT r.digest, r.state, p.value FROM prepared r JOIN progress p ON p.id = r.id JOIN documents d ON d.id = r.id
 			WHERE r.id = ? AND d.operation = ?`: &q.prepared,
@@ -37,6 +37,7 @@ func (q *queries) all() map[string]**sql.Stmt {
 		"SELECT " + operationColumns + `, CASE WHEN is_ended THEN document_count ELSE (SELECT count(*) FROM progress p
 			WHERE p.id > o.id AND p.id <= o.id + o.document_count * 1024 AND p.state IN ('signed', 'failed')) END
 			FROM operations o ORDER BY id DESC LIMIT ?`: &q.recent,
+		"SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size":                  &q.pages,
 		"SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?":                                                    &q.callbacks,
 		"SELECT id, document_count, bytes FROM operations WHERE is_ended = 1 AND fetched > 0 AND fetched <= ? ORDER BY fetched LIMIT ?": &q.fetched,
 		"SELECT id, document_count, bytes, ended FROM operations WHERE is_ended = 1 ORDER BY ended, id LIMIT ?":                         &q.expired,

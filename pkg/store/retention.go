@@ -15,39 +15,87 @@ const (
 	sweepEvery = time.Minute
 	// sweepBatch is how many operations are removed in one transaction.
 	sweepBatch = 16
-	// sweepBelow is how far below Retention.MaxBytes a sweep goes, so that not every upload needs one.
+	// sweepAbove is the part of Retention.MaxBytes at which a sweep begins, so that no upload has to wait for one, and sweepBelow that at
+	// which it ends, so that the next one is not due at once.
+	sweepAbove = 0.95
 	sweepBelow = 0.9
 	// fetchTime is how long an ended operation is kept although there is too much: somebody is about to fetch, or fetching, its documents.
 	fetchTime = time.Minute
 )
 
-// room returns KindBusy if nothing more may come in.
-func (s *Store) room(ctx context.Context) error {
-	if limit := s.cfg.Retention.MaxBytes; limit > 0 && s.used() >= limit {
-		if _, err := s.Sweep(ctx); err != nil {
-			s.log.Error(err, "sweep for room did not end")
+// full returns KindBusy if nothing more may come in as things are. It removes nothing; close to Retention.MaxBytes it has Run do so.
+func (s *Store) full() error {
+	left := int64(math.MaxInt64)
+	if limit := s.cfg.Retention.MaxBytes; limit > 0 {
+		used := s.used()
+		if used >= s.share(sweepAbove) {
+			s.wakeSweep()
 		}
-		if s.used() >= limit {
+		if left = limit - used; left <= 0 {
 			return signing.Errorf(signing.KindBusy, "storage limit is reached").Retryable(busyRetry)
 		}
 	}
-	if s.cfg.MinFree < 0 {
-		return nil
+	if s.cfg.MinFree >= 0 {
+		free, err := freeBytes(s.cfg.Folder)
+		if err != nil {
+			return storageError("read free space", err)
+		}
+		if free < s.cfg.MinFree {
+			return signing.Errorf(signing.KindBusy, "storage is full").Retryable(busyRetry)
+		}
+		left = min(left, free-s.cfg.MinFree)
 	}
-	free, err := freeBytes(s.cfg.Folder)
-	if err != nil {
-		return storageError("read free space", err)
+	s.left.Store(left)
+	return nil
+}
+
+// room is full for what comes in: at Retention.MaxBytes it removes first what may go.
+func (s *Store) room(ctx context.Context) error {
+	if err := s.makeRoom(ctx); err != nil {
+		s.log.Error(err, "no room could be made")
 	}
-	if free < s.cfg.MinFree {
-		return signing.Errorf(signing.KindBusy, "storage is full").Retryable(busyRetry)
+	return s.full()
+}
+
+// makeRoom removes ended operations until Retention.MaxBytes is not reached any more: Run does the rest. It waits for nobody who is at it
+// already: a request that waits holds its place among those that are served at a time, also against those that read.
+func (s *Store) makeRoom(ctx context.Context) error {
+	limit := s.cfg.Retention.MaxBytes
+	for limit > 0 && s.used() >= limit && s.sweeping.TryLock() {
+		n, err := s.sweepSome(ctx, limit-1)
+		s.sweeping.Unlock()
+		if err != nil || n == 0 {
+			return err
+		}
 	}
 	return nil
 }
 
-// used is what counts against Retention.MaxBytes.
-func (s *Store) used() int64 { return s.stored.Load() + s.uploading.Load() + s.metadataBytes() }
+// share is that part of Retention.MaxBytes.
+func (s *Store) share(part float64) int64 { return int64(float64(s.cfg.Retention.MaxBytes) * part) }
 
-// Run sweeps now and then until ctx is done.
+// used is what counts against Retention.MaxBytes.
+func (s *Store) used() int64 { return s.stored.Load() + s.uploading.Load() + s.usedMetadata() }
+
+// usedMetadata is what the database holds. Its free pages are left out, since they take what comes next, and so is the WAL, which is of
+// bounded size: a sweep that counted them would see no effect of what it removes, and remove all.
+func (s *Store) usedMetadata() int64 {
+	var pages, free, size int64
+	if err := s.queries.pages.QueryRow().Scan(&pages, &free, &size); err != nil {
+		return s.metadataBytes() // rather too much
+	}
+	return (pages - free) * size
+}
+
+// wakeSweep has Run sweep now.
+func (s *Store) wakeSweep() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it will
+	}
+}
+
+// Run sweeps now and then, and when much is in use, until ctx is done.
 func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -59,22 +107,23 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-s.wake:
 		}
 	}
 }
 
-// Sweep removes ended operations that are older than Retention.Age, those whose results were fetched Retention.Fetched ago, and those that ended first while more than
+// Sweep removes ended operations that are older than Retention.Age, those whose results were fetched Retention.Fetched ago, and those that ended first while nearly
 // Retention.MaxBytes are used, and gives space in the database back. It returns how many operations were removed.
 // Documents that are being read stay readable to whoever opened them.
 func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
-	s.sweeping.Lock()
-	defer s.sweeping.Unlock()
 	if err := s.settleDoubtful(ctx); err != nil {
 		return 0, err
 	}
 	keep := s.keepBytes()
 	for n := 1; n > 0 && err == nil && ctx.Err() == nil; removed += n {
+		s.sweeping.Lock() // for each batch: others, who remove a single one, wait no longer than for that
 		n, err = s.sweepSome(ctx, keep)
+		s.sweeping.Unlock()
 	}
 	if removed > 0 {
 		s.log.Info("ended operations removed", "operations", removed, "storedBytes", s.stored.Load())
@@ -89,7 +138,7 @@ type expired struct {
 	bytes int64
 }
 
-// sweepSome removes one batch.
+// sweepSome removes one batch. s.sweeping must be held.
 func (s *Store) sweepSome(ctx context.Context, keep int64) (int, error) {
 	batch, err := s.choose(ctx, keep)
 	if err == nil && len(batch) == 0 {
@@ -104,13 +153,12 @@ func (s *Store) sweepSome(ctx context.Context, keep int64) (int, error) {
 	return len(batch), nil
 }
 
-// keepBytes is how much a sweep leaves in use: anything, while the limit is not reached.
+// keepBytes is how much a sweep leaves in use: anything, while the limit is not near.
 func (s *Store) keepBytes() int64 {
-	limit := s.cfg.Retention.MaxBytes
-	if limit <= 0 || s.used() < limit {
+	if s.cfg.Retention.MaxBytes <= 0 || s.used() < s.share(sweepAbove) {
 		return math.MaxInt64
 	}
-	return int64(float64(limit) * sweepBelow)
+	return s.share(sweepBelow)
 }
 
 // choose returns the operations that ended first, as far as they are too old, or there is more in use than keep and there was time

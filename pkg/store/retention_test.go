@@ -2,11 +2,16 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,32 +86,152 @@ func TestRetentionOfFetched(t *testing.T) {
 
 func TestRetentionBySize(t *testing.T) {
 	const size = 1 << 20
-	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 6 * size}})
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
 	content := strings.Repeat("x", size)
 	var ops []signing.Operation
-	for i := range 5 {
+	for i := range 6 {
 		op := create(t, s, fmt.Sprint(i), content)
 		if i != 1 { // which never ends
 			end(t, s, op, time.Now().Add(-time.Duration(10-i)*time.Minute))
 		}
 		ops = append(ops, op)
 	}
+	s = reopen(t, s, store.Config{Folder: folder, Retention: store.Retention{MaxBytes: 7 * size}})
 	if n, err := s.Sweep(t.Context()); n != 0 || err != nil {
 		t.Errorf("Sweep below the limit = %d, %v, want 0", n, err)
 	}
-	ops = append(ops, create(t, s, "5", content)) // now the limit is passed by the metadata
+	s = reopen(t, s, store.Config{Folder: folder, Retention: store.Retention{MaxBytes: 6 * size}}) // which the metadata pass
 	if n, err := s.Sweep(t.Context()); n == 0 || err != nil {
 		t.Errorf("Sweep above the limit = %d, %v, want some", n, err)
 	}
 	wantKept(t, s, ops, false, true, true, true, true, true)
 }
 
+// reopen opens a folder again as another configuration says.
+func reopen(t *testing.T, s *store.Store, cfg store.Config) *store.Store {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, cfg)
+}
+
+// TestRetentionBySizeOfMetadata: where documents are small most of what is in use are sections in the database, whose file does not shrink
+// as rows go. A sweep goes as far below the limit as it should, and no further.
+func TestRetentionBySizeOfMetadata(t *testing.T) {
+	const operations, documents, section, limit = 300, 3, 20 << 10, 12 << 20
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
+	var all sync.WaitGroup
+	for worker := range 10 { // together, to share the fsyncs
+		all.Go(func() {
+			for i := worker; i < operations; i += 10 {
+				op := create(t, s, fmt.Sprint(i), slices.Repeat([]string{strings.Repeat("x", 1<<10)}, documents)...)
+				refs := make([]signing.Ref, documents)
+				for k := range refs {
+					refs[k] = signing.Ref{Operation: op.ID, Index: k}
+				}
+				if err := s.SavePrepared(t.Context(), preparedFor(refs, 10)); err != nil {
+					t.Error(err)
+				}
+				sign(t, s, refs, section)
+				end(t, s, op, time.Now().Add(time.Duration(i-operations)*time.Minute))
+			}
+		})
+	}
+	all.Wait()
+	s = reopen(t, s, store.Config{Folder: folder, Retention: store.Retention{MaxBytes: limit}})
+	if _, err := s.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if used := s.Used(); used > limit*91/100 || used < limit*75/100 {
+		t.Errorf("after a sweep %d bytes are in use of %d allowed, want a little less than 90 %%", used, limit)
+	}
+}
+
+// TestSweepDoesNotHoldUploads: at the limit an upload is refused at once while somebody removes operations; before it is reached Run is woken.
+func TestSweepDoesNotHoldUploads(t *testing.T) {
+	const size = 1 << 20
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
+	var ops []signing.Operation
+	for i := range 6 {
+		ops = append(ops, create(t, s, fmt.Sprint(i), strings.Repeat("x", size)))
+		end(t, s, ops[i], time.Now().Add(-time.Hour))
+	}
+	s = reopen(t, s, store.Config{Folder: folder, Retention: store.Retention{MaxBytes: 6 * size}})
+	release := s.HoldSweep()
+	_, err := s.NewUpload(t.Context())
+	wantBusy(t, "NewUpload while operations are removed", err)
+	release()
+	up, err := s.NewUpload(t.Context())
+	if err != nil {
+		t.Fatalf("NewUpload afterwards = %v, want room", err)
+	}
+	up.Discard()
+	wantKept(t, s, ops, false, true, true, true, true, true) // a batch would take more, but no more is needed
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	up, err = s.NewUpload(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Discard()
+	for _, err = up.Add(strings.NewReader(strings.Repeat("x", size*9/10))); err == nil && s.Used() > 6*size*95/100; {
+		runtime.Gosched() // nothing tells when a sweep has ended
+		if up, err = s.NewUpload(t.Context()); err == nil {
+			up.Discard()
+		}
+	}
+	if err != nil {
+		t.Errorf("NewUpload near the limit = %v, want room", err)
+	}
+}
+
+// TestUploadsTogether: what is left is shared by all uploads that run, however little each has brought.
+func TestUploadsTogether(t *testing.T) {
+	const size = 1 << 20
+	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 4 * size}})
+	var uploads []signing.Upload
+	for range 6 { // while there is room for any of them
+		up, err := s.NewUpload(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer up.Discard()
+		uploads = append(uploads, up)
+	}
+	taken := 0
+	for _, up := range uploads {
+		if _, err := up.Add(strings.NewReader(strings.Repeat("x", size))); err == nil {
+			taken++
+		} else {
+			wantBusy(t, "Add past the limit", err)
+		}
+	}
+	if taken != 3 {
+		t.Errorf("%d uploads of a quarter of what is allowed were taken, want 3 beside the metadata", taken)
+	}
+}
+
 func TestUploadsAreRefusedAtTheLimit(t *testing.T) {
 	const size = 1 << 20
-	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 3 * size}})
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
 	content := strings.Repeat("x", size)
 	first, second := create(t, s, "1", content), create(t, s, "2", content)
 	third := create(t, s, "3", content)
+	s = reopen(t, s, store.Config{Folder: folder, Retention: store.Retention{MaxBytes: 3 * size}})
+	wantBusy(t, "Check at the limit", s.Check(t.Context()))
 	_, err := s.NewUpload(t.Context())
 	wantBusy(t, "NewUpload with unfinished operations only", err)
 	readBack(t, s, second, content) // reads go on
@@ -142,8 +267,34 @@ func TestUploadsAreRefusedWithoutFreeSpace(t *testing.T) {
 	s = open(t, store.Config{Folder: folder, MinFree: 1 << 60})
 	_, err := s.NewUpload(t.Context())
 	wantBusy(t, "NewUpload", err)
+	wantBusy(t, "Check", s.Check(t.Context()))
 	readBack(t, s, op, "a")
 	end(t, s, op, time.Now()) // what was accepted can be finished
+}
+
+// TestIntakeErrors: whatever a disk refuses to take, the client may try again; other faults are the store's.
+func TestIntakeErrors(t *testing.T) {
+	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
+		wantBusy(t, err.Error(), store.IntakeError(&os.PathError{Op: "write", Err: err}))
+	}
+	if err := store.IntakeError(syscall.EBADF); signing.KindOf(err) != signing.KindStorage {
+		t.Errorf("a fault of the program = %v, want KindStorage", err)
+	}
+}
+
+// TestCheckReadOnly: a disk that is read-only is found out by Check; reads go on, and all is well afterwards.
+func TestCheckReadOnly(t *testing.T) {
+	s := open(t, store.Config{})
+	op := create(t, s, "r", "a")
+	for _, readOnly := range []bool{true, false} {
+		if err := s.ReadOnly(t.Context(), readOnly); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Check(t.Context()); (err != nil) != readOnly || readOnly && signing.KindOf(err) != signing.KindStorage {
+			t.Errorf("Check on a disk that is read-only (%v) = %v", readOnly, err)
+		}
+		readBack(t, s, op, "a")
+	}
 }
 
 // Space of removed operations is used again or given back.

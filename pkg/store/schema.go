@@ -76,7 +76,8 @@ CREATE TABLE progress (
 	section_at INTEGER, -- where the section starts in the operation's file; NULL = in sections
 	section_size INTEGER NOT NULL DEFAULT 0,
 	failure_kind TEXT,
-	failure_detail TEXT
+	failure_detail TEXT,
+	section_sha256 BLOB -- NULL = no section, or one that an earlier release stored
 );
 CREATE TABLE prepared (
 	id INTEGER PRIMARY KEY, -- of the document
@@ -135,7 +136,7 @@ func connect(path string, writer bool) (*sql.DB, error) {
 }
 
 // databaseVersion is the version of the schema, kept as SQLite's user_version. A database of an earlier one is brought up to it.
-const databaseVersion = 4
+const databaseVersion = 5
 
 // upgrades holds, at place n, what makes version n+1 of version n; each keeps all that is there.
 var upgrades = map[int]string{
@@ -145,6 +146,7 @@ var upgrades = map[int]string{
 	3: `ALTER TABLE operations ADD COLUMN callback TEXT NOT NULL DEFAULT '';
 		CREATE TABLE callbacks (operation INTEGER PRIMARY KEY, tries INTEGER NOT NULL DEFAULT 0, next_try INTEGER NOT NULL);
 		CREATE INDEX callbacks_due ON callbacks (next_try)`,
+	4: "ALTER TABLE progress ADD COLUMN section_sha256 BLOB",
 }
 
 // migrate makes the tables in a new database, upgrades an older one, and refuses one of a later release.

@@ -34,9 +34,11 @@ type Store struct {
 	sequence  atomic.Int64 // the last one given out
 	stored    atomic.Int64 // bytes of operations' files
 	uploading atomic.Int64 // bytes of uploads not taken over yet
+	left      atomic.Int64 // bytes that may come in before Store.full has to be asked again
 	appends   [16]sync.Mutex
 
-	sweeping sync.Mutex
+	sweeping sync.Mutex    // guards the removal of operations
+	wake     chan struct{} // of Run
 	doubtful doubtful
 }
 
@@ -52,7 +54,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, log: cfg.Log, folder: f}
+	s := &Store{cfg: cfg, log: cfg.Log, folder: f, wake: make(chan struct{}, 1)}
 	if err := s.open(ctx); err != nil {
 		s.shut()
 		return nil, fmt.Errorf("open state folder %s: %w", cfg.Folder, err)
@@ -144,8 +146,17 @@ func (s *Store) do(ctx context.Context, bytes int, run func(*tx) error) error {
 // Instance is the random identity of the state: another one means that the state was lost or thrown away.
 func (s *Store) Instance() string { return s.folder.Instance }
 
-// Check reports whether the store can be written, by writing. It is for readiness probes.
+// Check reports whether new operations would be taken: KindBusy if there is no room for them, KindStorage if the store cannot be written,
+// which is found out by writing. It is for readiness probes.
 func (s *Store) Check(ctx context.Context) error {
+	if err := s.full(); err != nil {
+		return err
+	}
+	return s.touch(ctx)
+}
+
+// touch writes something.
+func (s *Store) touch(ctx context.Context) error {
 	return s.do(ctx, 0, func(t *tx) error {
 		return t.mustChange(1, "UPDATE instance SET checked = ?", time.Now().UnixNano())
 	})

@@ -38,7 +38,7 @@ func TestUpgrade(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, folder, "ALTER TABLE calls DROP COLUMN certificate; DROP INDEX operations_fetched; ALTER TABLE operations DROP COLUMN fetched; ALTER TABLE operations DROP COLUMN callback; DROP TABLE callbacks; PRAGMA user_version = 1")
+	alter(t, folder, "ALTER TABLE progress DROP COLUMN section_sha256; ALTER TABLE calls DROP COLUMN certificate; DROP INDEX operations_fetched; ALTER TABLE operations DROP COLUMN fetched; ALTER TABLE operations DROP COLUMN callback; DROP TABLE callbacks; PRAGMA user_version = 1")
 	for range 2 { // the second time nothing is left to do
 		s = open(t, store.Config{Folder: folder})
 		calls, err := s.OpenCalls(t.Context())

@@ -137,18 +137,23 @@ func (u *upload) copy(h hash.Hash, r io.Reader) (n int64, err error) {
 	}
 }
 
-// grew notes the size of the file and, window by window, has it written and looks whether there is room for more.
+// grew notes the size of the file and, window by window, has it written. It looks whether there is room for more then, and when all uploads
+// together have used up what there was.
 func (u *upload) grew(size int64) error {
 	if size <= u.written {
 		return nil
 	}
 	u.s.uploading.Add(size - u.written)
+	left := u.s.left.Add(u.written - size)
 	u.written = size
-	if size-u.window < windowBytes {
+	windowFull := size-u.window >= windowBytes
+	if windowFull {
+		durable.StartWriteback(u.file, u.window, size-u.window)
+		u.window = size
+	}
+	if left >= 0 && !windowFull {
 		return nil
 	}
-	durable.StartWriteback(u.file, u.window, size-u.window)
-	u.window = size
 	return u.s.room(context.Background())
 }
 

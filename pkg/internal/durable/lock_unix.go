@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -29,20 +30,37 @@ func AcquireLock(ctx context.Context, path string, wait time.Duration) (*Lock, e
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
-	if err := lock(ctx, f, wait); err != nil {
+	if err := lock(ctx, f, syscall.LOCK_EX, wait); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return &Lock{file: f}, nil
 }
 
-func lock(ctx context.Context, f *os.File, wait time.Duration) error {
+// ShareLock keeps AcquireLock of path out without writing anything, for who reads only: on a read-only disk too. ErrLocked if somebody has
+// acquired it. A file that is not there was never locked: its lock is nil, which Release takes.
+func ShareLock(ctx context.Context, path string) (*Lock, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open lock file: %w", err)
+	}
+	if err := lock(ctx, f, syscall.LOCK_SH, 0); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return &Lock{file: f}, nil
+}
+
+func lock(ctx context.Context, f *os.File, how int, wait time.Duration) error {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	again := time.NewTicker(lockPoll)
 	defer again.Stop()
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		switch {
 		case err == nil:
 			return nil
@@ -64,4 +82,9 @@ func lock(ctx context.Context, f *os.File, wait time.Duration) error {
 }
 
 // Release gives the lock up. The file stays: removing it would let two processes lock two files of one name.
-func (l *Lock) Release() error { return l.file.Close() }
+func (l *Lock) Release() error {
+	if l == nil {
+		return nil
+	}
+	return l.file.Close()
+}

@@ -1,0 +1,46 @@
+package main_test
+
+import (
+	"io"
+	"net/http"
+	"runtime"
+	"testing"
+)
+
+// TestNoRoom: an instance that refuses every request for want of room is not ready, so that others are asked, and says so in its metrics;
+// it answers who reads.
+func TestNoRoom(t *testing.T) {
+	p := newTestProxy(t, "--disk.min-free=1000000TiB")
+	p.o.Unready = true
+	p.start(t)
+	code, why := readyz(t, p)
+	for ; why == "starting\n"; code, why = readyz(t, p) {
+		runtime.Gosched() // nothing tells when it has started
+	}
+	if code != http.StatusServiceUnavailable || why != "the state folder has no room\n" {
+		t.Errorf("readyz = %d %q, want 503 and why", code, why)
+	}
+	if answer := post(t, p, "document/sign/async/base64", requestBody(t, "first")); answer.status != http.StatusServiceUnavailable {
+		t.Errorf("a request is answered with %d, want 503", answer.status)
+	}
+	if got, ok := p.metrics(t)["signstash_state_writable"]; got != 0 || !ok {
+		t.Errorf("signstash_state_writable = %v, %v, want 0", got, ok)
+	}
+	if answer := get(t, p, "operation/status/withExternalReference/first"); answer.status != http.StatusNotFound {
+		t.Errorf("a read is answered with %d, want 404", answer.status)
+	}
+}
+
+func readyz(t *testing.T, p *testProxy) (code int, why string) {
+	t.Helper()
+	resp, err := http.Get(p.Management + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
