@@ -21,7 +21,7 @@ func (w *world) install() {
 	}
 	w.must("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
 	w.must("kubectl", "delete", "clusterrole,clusterrolebinding", clusterWide, "--ignore-not-found")
-	w.must("kubectl", "uncordon", "--all") // a run that was ended may have left a node closed
+	w.must("kubectl", "uncordon", "--selector=kubernetes.io/os=linux") // a run that was ended may have left a node closed
 	_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "run", "forbidden", "--image=signstash-proxy:e2e", "--privileged")
 	if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
 		w.t.Fatalf("a privileged pod: %v, want a refusal by the API server", err)
