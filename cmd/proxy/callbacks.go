@@ -7,7 +7,7 @@ import (
 // openCallbacks makes what tells clients' own services of ends.
 func (p *proxy) openCallbacks() {
 	p.callbacks = callback.New(callback.Config{
-		Queue: p.store, HTTP: p.calls.callback, Timeout: p.cfg.Callback.Timeout,
+		Queue: p.store, HTTP: p.calls.callback, AllowPrivate: p.cfg.Callback.AllowPrivate, Timeout: p.cfg.Callback.Timeout,
 		Secret: func(id string) (string, bool) {
 			c := p.clients.Current().Lookup(id)
 			if c == nil {

@@ -124,7 +124,7 @@ func TestCallbackRefused(t *testing.T) {
 		}
 	}
 	post(t, p, "document/sign/async/base64", withCallback(t, "to the own network", r.URL))
-	until(t, "a failed callback", func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="failed"}`] > 0 })
+	until(t, "a callback given up", func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="given-up"}`] > 0 })
 	if r.calls != 0 {
 		t.Errorf("the receiver was called %d times, want never: its address is not public", r.calls)
 	}

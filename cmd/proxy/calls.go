@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
-	"github.com/signstash-proxy/signstash-proxy/pkg/revocation"
 )
 
 // calls are the clients for everything that leaves the proxy. They share settings, not connections or breakers: a timestamp
@@ -39,9 +38,9 @@ func (p *proxy) openCalls() error {
 		}
 		switch c.client { // whose addresses others choose
 		case &made.revocation:
-			cfg.Control = revocation.OnlyPublic(p.cfg.Revocation.AllowPrivate)
+			cfg.Control = outbound.OnlyPublic(p.cfg.Revocation.AllowPrivate)
 		case &made.callback:
-			cfg.Control = revocation.OnlyPublic(p.cfg.Callback.AllowPrivate)
+			cfg.Control = outbound.OnlyPublic(p.cfg.Callback.AllowPrivate)
 		}
 		client, err := outbound.New(cfg)
 		if err != nil {

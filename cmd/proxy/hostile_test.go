@@ -299,7 +299,8 @@ func TestHostileDocuments(t *testing.T) {
 }
 
 // TestHalfOpen has a thousand connections that go no further, and others' requests answered all the same: connections that say nothing, half
-// a head, a body without an end from nobody, and one from a client service whose places are bounded.
+// a head, a body without an end from nobody, one from a client service whose places are bounded, and one that the answer has no use for: these
+// last ones are closed.
 func TestHalfOpen(t *testing.T) {
 	h := newHostile(t)
 	address := strings.TrimPrefix(h.p.URL, "http://")
@@ -309,7 +310,10 @@ func TestHalfOpen(t *testing.T) {
 		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nContent-Length: 100000\r\nContent-Type: application/json\r\n\r\n{\"externalReference\":",
 		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nAuthorization: " + bob + "\r\nContent-Length: 100000\r\nContent-Type: application/json\r\n\r\n{\"externalReference\":",
 	}
+	held := len(beginnings)
+	beginnings = append(beginnings, "GET "+strings.Replace(apiPath, "api/v0/", "swagger-ui.html", 1)+" HTTP/1.1\r\nHost: proxy\r\nContent-Length: 1\r\n\r\n")
 	const connections = 1000
+	var ends []net.Conn
 	for i := range connections {
 		c, err := net.DialTimeout("tcp", address, 10*time.Second)
 		if err != nil {
@@ -319,6 +323,15 @@ func TestHalfOpen(t *testing.T) {
 		if _, err := io.WriteString(c, beginnings[i%len(beginnings)]); err != nil {
 			t.Fatalf("connection %d: %v", i, err)
 		}
+		if i%len(beginnings) == held {
+			ends = append(ends, c)
+		}
 	}
 	h.finish()
+	for _, c := range ends {
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute)) // only where the test fails
+		if answer, err := io.ReadAll(c); err != nil || len(answer) == 0 {
+			t.Fatalf("a connection whose body never comes: %d bytes, %v, want an answer and its end", len(answer), err)
+		}
+	}
 }

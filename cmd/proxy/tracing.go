@@ -49,13 +49,52 @@ func newTracing(ctx context.Context, instance string, env func(string) string) (
 	if err != nil {
 		return nil, fmt.Errorf("open traces: %w", err)
 	}
-	p := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(res))
+	p := trace.NewTracerProvider(trace.WithBatcher(discreet{exporter}), trace.WithResource(res))
 	return &tracing{on: true, provider: p, end: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, endTraces)
 		defer cancel()
 		return p.Shutdown(ctx)
 	}}, nil
 }
+
+// spoken are the attributes of HTTP that leave: none that a client, a URL or a peer could put a name, a reference or a token into.
+var spoken = map[attribute.Key]bool{
+	"http.request.method": true, "http.response.status_code": true, "http.request.body.size": true, "http.response.body.size": true,
+	"network.protocol.name": true, "network.protocol.version": true, "url.scheme": true, "error.type": true,
+	"signstash.credential": true, "signstash.digests": true, "signstash.outcome": true,
+}
+
+// discreet is an exporter of spans with the attributes of spoken alone, and without events and texts of errors: otelhttp writes down paths,
+// whole URLs and what went wrong with them.
+type discreet struct{ trace.SpanExporter }
+
+// ExportSpans implements trace.SpanExporter.
+func (d discreet) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
+	out := make([]trace.ReadOnlySpan, len(spans))
+	for i, s := range spans {
+		out[i] = discreetSpan{s}
+	}
+	return d.SpanExporter.ExportSpans(ctx, out)
+}
+
+type discreetSpan struct{ trace.ReadOnlySpan }
+
+// Attributes implements trace.ReadOnlySpan.
+func (s discreetSpan) Attributes() []attribute.KeyValue {
+	var out []attribute.KeyValue
+	for _, a := range s.ReadOnlySpan.Attributes() {
+		if spoken[a.Key] {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Events implements trace.ReadOnlySpan.
+func (s discreetSpan) Events() []trace.Event { return nil }
+
+// Status implements trace.ReadOnlySpan.
+func (s discreetSpan) Status() trace.Status { return trace.Status{Code: s.ReadOnlySpan.Status().Code} }
 
 // handler makes a span of every request. A caller's trace goes on.
 func (t *tracing) handler(next http.Handler) http.Handler {

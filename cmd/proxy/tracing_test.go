@@ -15,11 +15,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestTraces: where the standard variables name a collector, it hears of requests, of calls that leave and of signatures; no reference of
-// a client is in a span's name, and the remote side gets no trace id.
+// TestTraces: where the standard variables name a collector, it hears of requests, of calls that leave and of signatures; no reference
+// of a client and no URL of a callback is in any part of a span, and the remote side gets no trace id.
 func TestTraces(t *testing.T) {
 	var mu sync.Mutex
 	names, resources := map[string]int{}, map[string]string{}
+	var all []string
 	gathering := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var request collector.ExportTraceServiceRequest
@@ -36,31 +37,40 @@ func TestTraces(t *testing.T) {
 			for _, scope := range resource.ScopeSpans {
 				for _, span := range scope.Spans {
 					names[span.Name]++
+					all = append(all, span.String())
 				}
 			}
 		}
 	}))
 	defer gathering.Close()
 	remote := newRemoteSide(t, service.Options{})
-	p := newTestProxy(t, remote.flags()...)
+	told := newReceiver(t)
+	p := newTestProxy(t, append(remote.flags(), "--callback.allow-private=127.0.0.0/8")...)
 	p.o.Env = append(p.o.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+gathering.URL, "OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=tests")
 	p.start(t)
 	if _, err := newClient(t, p.Instance).Sign(t.Context(), oneDocument(t, "traced/secret reference", client.SignatureInfo{}), new(memorySink)); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := newClient(t, p.Instance).Status(t.Context(), "traced/secret reference"); err != nil {
+		t.Fatal(err)
+	}
+	post(t, p, "document/sign/async/base64", withCallback(t, "told", told.URL+"/secret-path?token=secret-token"))
+	until(t, "the callback", func() bool { return told.heard("told") == "EXECUTED" })
+	post(t, p, "document/sign/async/base64", withCallback(t, "not told", "http://secret-user.127.0.0.1.invalid/secret?token=secret-token"))
+	until(t, "a callback that fails", func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="failed"}`] > 0 })
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	for _, want := range []string{"POST document/sign/base64", "signing POST", "sign digests"} {
+	for _, want := range []string{"POST document/sign/base64", "signing POST", "sign digests", "callback POST", "GET operation/status/withExternalReference"} {
 		if names[want] == 0 {
 			t.Errorf("no span %q in %v", want, names)
 		}
 	}
-	for name := range names {
-		if strings.Contains(name, "secret") {
-			t.Errorf("span %q holds a client's reference", name)
+	for _, span := range all {
+		if strings.Contains(span, "secret") {
+			t.Errorf("span %s holds a client's reference or the URL of a callback", span)
 		}
 	}
 	if resources["service.name"] != "signstash-proxy" || resources["deployment.environment.name"] != "tests" {

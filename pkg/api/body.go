@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -17,13 +18,19 @@ const (
 	drainTime  = 5 * time.Second
 )
 
+// minBytesPerSecond is what the body of a client must average beyond the idle timeout: one that trickles would keep its place for
+// ever. The slowest line that anybody sends documents over is ten times as fast.
+const minBytesPerSecond = 1 << 10
+
 // body is a request's body with the limits of the API. Its errors are *signing.Error: KindTooLarge, KindHungUp.
 type body struct {
 	x       *exchange
 	r       io.Reader
-	n       int64 // bytes read
-	err     error // sticky; io.EOF at the end
-	expects bool  // the client waits for 100 Continue, which the first read sends
+	n       int64         // bytes read
+	err     error         // sticky; io.EOF at the end
+	expects bool          // the client waits for 100 Continue, which the first read sends
+	waited  time.Duration // for the client: time that this side takes does not count against it
+	ended   atomic.Bool   // net/http has read all; a forwarded body may still be read while the answer is written
 }
 
 func newBody(x *exchange) *body {
@@ -48,13 +55,21 @@ func (b *body) tooLarge() error {
 	return signing.Errorf(signing.KindTooLarge, "the body is larger than %d bytes", b.x.api.cfg.MaxBodyBytes)
 }
 
-// Read implements io.Reader. The client may be silent for the idle timeout, no longer.
+// Read implements io.Reader. The client may be silent for the idle timeout, no longer, and not be slower than minBytesPerSecond.
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	_ = b.x.control.SetReadDeadline(time.Now().Add(b.x.api.cfg.IdleTimeout)) // not every ResponseWriter has one
+	idle := b.x.api.cfg.IdleTimeout
+	left := idle + time.Duration(b.n)*(time.Second/minBytesPerSecond) - b.waited
+	if left <= 0 {
+		b.err = signing.Errorf(signing.KindHungUp, "the body came at less than %d bytes a second", minBytesPerSecond)
+		return 0, b.err
+	}
+	began := time.Now()
+	_ = b.x.control.SetReadDeadline(began.Add(min(idle, left))) // not every ResponseWriter has one
 	n, err := b.read(p)
+	b.waited += time.Since(began)
 	if err != nil {
 		b.release()
 	}
@@ -79,12 +94,21 @@ func (b *body) read(p []byte) (int, error) {
 		return n, b.err
 	}
 	b.err = err
+	b.ended.Store(err == io.EOF)
 	return n, err
 }
 
 // release takes the deadline back: from the end of the body on, net/http reads in order to notice that the client goes away, and
 // a deadline would look like that.
 func (b *body) release() { _ = b.x.control.SetReadDeadline(time.Time{}) }
+
+// leave bounds what net/http does with a body that nobody has read to its end: it reads on before it sends the answer, and without
+// a deadline a client that sends no more would hold its connection for ever.
+func (b *body) leave() {
+	if !b.ended.Load() && b.x.r.Body != http.NoBody {
+		_ = b.x.control.SetReadDeadline(time.Now().Add(drainTime)) // net/http takes it back before it reads for anything else
+	}
+}
 
 // drain reads what the client still sends, within bounds, so that it comes to read the answer.
 func (x *exchange) drain() {
@@ -98,6 +122,7 @@ func (x *exchange) drain() {
 	_ = x.control.SetReadDeadline(time.Now().Add(drainTime))
 	_, err := io.CopyN(io.Discard, b.r, drainBytes)
 	b.release()
+	b.ended.Store(errors.Is(err, io.EOF))
 	if err != nil && !errors.Is(err, io.EOF) {
 		x.Header().Set("Connection", "close")
 	}

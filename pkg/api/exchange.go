@@ -134,10 +134,9 @@ func (x *exchange) end() {
 	}
 }
 
-// endBody takes the deadlines back, which belong to the connection and not to the request. What is left of a long answer is sent
-// under the deadline; a short one is left to net/http, which then tells its length.
+// endBody takes the deadline of writing back, which belongs to the connection and not to the request; that of reading net/http sets
+// anew. What is left of a long answer is sent under the deadline; a short one is left to net/http, which then tells its length.
 func (x *exchange) endBody() {
-	x.body.release()
 	if x.written > flushBytes {
 		_ = x.control.Flush() // a client that is gone has been noticed, or need not be
 	}
@@ -194,6 +193,7 @@ func (x *exchange) loggedStatus() int {
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 {
 		x.status = status
+		x.body.leave()
 	}
 	x.ResponseWriter.WriteHeader(status)
 }

@@ -34,20 +34,21 @@ func newPatience(wait time.Duration) *patience {
 	return &patience{wait: wait, byClient: make(map[string]*waits)}
 }
 
-// admit returns KindBusy, with the time to come again, while requests of a client service would wait in vain.
-func (p *patience) admit(client string, now time.Time) error {
+// admit returns KindBusy, with the time to come again, while requests of a client service would wait in vain. toSee is true for the one
+// that is let through to see: the caller calls waited or unseen.
+func (p *patience) admit(client string, now time.Time) (toSee bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.byClient[client]
 	if w == nil || w.inVain < vainWaits {
-		return nil
+		return false, nil
 	}
 	if now.Before(w.until) {
-		return signing.Errorf(signing.KindBusy, "results take longer than a synchronous request waits; send it asynchronously, or later").
+		return false, signing.Errorf(signing.KindBusy, "results take longer than a synchronous request waits; send it asynchronously, or later").
 			Retryable(min(w.until.Sub(now), refusedFor))
 	}
 	w.until = now.Add(p.wait + refusedFor) // this one is to see; the others wait for what it finds
-	return nil
+	return true, nil
 }
 
 // waited notes how the wait of an admitted request ended.
@@ -65,4 +66,13 @@ func (p *patience) waited(client string, inTime bool, now time.Time) {
 	}
 	w.inVain++
 	w.until = now.Add(refusedFor)
+}
+
+// unseen notes that the request that was to see did not wait to the end: it was refused for what it is, say. The next one is to see.
+func (p *patience) unseen(client string, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w := p.byClient[client]; w != nil {
+		w.until = now
+	}
 }

@@ -12,7 +12,7 @@ func TestPatience(t *testing.T) {
 	p, now := newPatience(time.Minute), time.Now()
 	admitted := func(client string) bool {
 		t.Helper()
-		err := p.admit(client, now)
+		_, err := p.admit(client, now)
 		if e := signing.AsError(err); err != nil && (e.Kind != signing.KindBusy || e.RetryAfter <= 0 || e.RetryAfter > refusedFor) {
 			t.Errorf("admit = %v, to be repeated after %v", err, e.RetryAfter)
 		}
@@ -60,5 +60,23 @@ func TestPatience(t *testing.T) {
 		if !admitted("a") {
 			t.Error("refused after a result in time")
 		}
+	}
+}
+
+// TestPatienceOfAnUnfitProbe: the one request that is let through to see, and is refused for what it is, leaves that to the next one.
+func TestPatienceOfAnUnfitProbe(t *testing.T) {
+	p, now := newPatience(time.Minute), time.Now()
+	for range vainWaits {
+		p.waited("a", false, now)
+	}
+	now = now.Add(refusedFor)
+	for range 2 {
+		if toSee, err := p.admit("a", now); !toSee || err != nil {
+			t.Errorf("admit = %v, %v, want one to see", toSee, err)
+		}
+		if _, err := p.admit("a", now); err == nil {
+			t.Error("admitted beside the one that is to see")
+		}
+		p.unseen("a", now)
 	}
 }

@@ -49,6 +49,26 @@ func TestRateOfOneClientService(t *testing.T) {
 	})
 }
 
+// TestRateOfTokens: asking for tokens counts as any other request.
+func TestRateOfTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, func(h *harness) { h.cfg.ClientRate = 10 })
+		ask := request{method: http.MethodPost, path: "/oauth2/authorization-server/oauth/token?grant_type=client_credentials"}
+		for i := range 20 { // twice the rate at once
+			if resp := h.do(ask); resp.Code != http.StatusOK {
+				t.Fatalf("token %d = %d, want 200", i, resp.Code)
+			}
+		}
+		if resp := h.do(ask); resp.Code != http.StatusTooManyRequests || resp.Header().Get("Retry-After") != "1" {
+			t.Errorf("one more = %d %s, want 429 with Retry-After: 1", resp.Code, resp.text)
+		}
+		ask.auth = basic(bob, bobSecret)
+		if resp := h.do(ask); resp.Code != http.StatusOK {
+			t.Errorf("token of a neighbour = %d, want 200", resp.Code)
+		}
+	})
+}
+
 func TestUploadsOfOneClientService(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.MaxUploads = 4 })
 	var hold []*io.PipeWriter

@@ -55,9 +55,15 @@ func (x *exchange) signAndWait(form bodyForm) error {
 	if answered, err := x.keyElsewhere(); answered || err != nil {
 		return err
 	}
-	if err := x.api.waits.admit(x.client.ID, x.began); err != nil {
+	toSee, err := x.api.waits.admit(x.client.ID, x.began)
+	if err != nil {
 		return err
 	}
+	defer func() {
+		if toSee {
+			x.api.waits.unseen(x.client.ID, time.Now())
+		}
+	}()
 	op, err := x.submit(form, true)
 	if err != nil {
 		return err
@@ -68,6 +74,7 @@ func (x *exchange) signAndWait(form bodyForm) error {
 	// A wait that ended early, since the client left or the server stops, says nothing.
 	if now := time.Now(); op.Status.Ended() || x.api.cfg.SyncWait > 0 && now.Sub(x.began) >= x.api.cfg.SyncWait {
 		x.api.waits.waited(x.client.ID, op.Status.Ended(), now)
+		toSee = false // it has
 	}
 	if err := x.refusal(op); err != nil {
 		return err

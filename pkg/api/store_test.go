@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"strings"
 	"sync"
@@ -74,7 +75,9 @@ func (u *spyUpload) Add(r io.Reader) (signing.Content, error) {
 		return signing.Content{}, err
 	}
 	c, err := u.Upload.Add(strings.NewReader("hollow"))
-	c.Size = n
+	h := sha256.New() // of what is given out
+	_, _ = io.Copy(h, io.NewSectionReader(hollowFile(n), 0, n))
+	c.Size, c.SHA256 = n, [32]byte(h.Sum(nil))
 	return c, err
 }
 

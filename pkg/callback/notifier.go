@@ -10,13 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
@@ -33,9 +34,12 @@ type Queue interface {
 // Config is what a Notifier is made of.
 type Config struct {
 	Queue Queue
-	// HTTP makes the calls. It decides which addresses may be called.
-	HTTP    *http.Client
-	Timeout time.Duration // of one call
+	// HTTP makes the calls. Its dialler refuses private addresses (outbound.OnlyPublic); behind an outbound proxy, which resolves names, the
+	// proxy has to.
+	HTTP *http.Client
+	// AllowPrivate are ranges that may be called although they are not public.
+	AllowPrivate []netip.Prefix
+	Timeout      time.Duration // of one call
 	// Secret returns the secret of a client service, which signs; false where there is no such client service any more.
 	Secret     func(clientService string) (string, bool)
 	Endpoint   func() (host string, port int) // of this instance
@@ -44,8 +48,12 @@ type Config struct {
 }
 
 const (
-	// atOnce is how many callbacks are under way: a receiver that does not answer must not hold up the others.
-	atOnce = 8
+	// atOnce is how many callbacks are under way, clientAtOnce how many of one client service: its receivers that do not answer must not
+	// hold up those of others.
+	atOnce, clientAtOnce = 8, 2
+	// leastLook and mostLook are how many callbacks the queue is asked for: more, where those that are due first must wait for their client
+	// service's others.
+	leastLook, mostLook = 4 * atOnce, 1 << 14
 	// lookEvery is how often the queue is looked at where nobody says that something has come.
 	lookEvery = 5 * time.Second
 	// firstPause and longestPause bound the time between two tries; each is twice the one before.
@@ -102,49 +110,26 @@ func (n *Notifier) Wake() {
 
 // Run makes callbacks until ctx is done.
 func (n *Notifier) Run(ctx context.Context) error {
+	p := &pool{n: n, underWay: make(map[signing.ID]string), byClient: make(map[string]int), ended: make(chan signing.ID, atOnce)}
+	defer p.all.Wait()
 	for {
-		next := n.round(ctx)
-		timer := time.NewTimer(next)
+		p.start(ctx)
+		timer := time.NewTimer(lookEvery)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return nil
 		case <-timer.C:
 		case <-n.wake:
-			timer.Stop()
+		case id := <-p.ended:
+			p.end(id)
 		}
+		timer.Stop()
 	}
-}
-
-// round makes the callbacks that are due, and returns how long to wait before the next round.
-func (n *Notifier) round(ctx context.Context) time.Duration {
-	list, err := n.cfg.Queue.Callbacks(ctx, atOnce)
-	if err != nil {
-		if ctx.Err() == nil {
-			n.cfg.Log.Error(err, "callbacks cannot be read")
-		}
-		return lookEvery
-	}
-	var all sync.WaitGroup
-	now := time.Now()
-	due := 0
-	for _, c := range list {
-		if c.Next.After(now) {
-			continue
-		}
-		due++
-		all.Go(func() { n.one(ctx, c) })
-	}
-	all.Wait()
-	if due == atOnce {
-		return 0 // there may be more
-	}
-	return lookEvery
 }
 
 // one makes one callback and notes what became of it.
-func (n *Notifier) one(ctx context.Context, c store.Callback) {
-	op, err := n.cfg.Queue.Operation(ctx, c.Operation)
+func (n *Notifier) one(ctx context.Context, c store.Callback, op signing.Operation, err error) {
 	if err == nil {
 		err = n.call(ctx, op)
 	}
@@ -156,19 +141,34 @@ func (n *Notifier) one(ctx context.Context, c store.Callback) {
 	case err == nil:
 		n.outcomes.WithLabelValues("made").Inc()
 		log.Info("callback made")
-		err = n.cfg.Queue.CallbackEnded(ctx, c.Operation)
+		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
 	case isFinal(err) || c.Tries+1 >= maxTries:
 		n.outcomes.WithLabelValues("given-up").Inc()
 		log.Error(err, "callback given up", "tries", c.Tries+1)
-		err = n.cfg.Queue.CallbackEnded(ctx, c.Operation)
+		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
 	default:
 		n.outcomes.WithLabelValues("failed").Inc()
 		pause := pauseAfter(c.Tries)
 		log.Info("callback failed and is repeated", "reason", err.Error(), "after", pause.String())
-		err = n.cfg.Queue.CallbackFailed(ctx, c.Operation, time.Now().Add(pause))
+		next := time.Now().Add(pause)
+		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackFailed(ctx, c.Operation, next) })
 	}
-	if err != nil && ctx.Err() == nil {
-		log.Error(err, "what became of a callback could not be noted: it may be repeated")
+}
+
+// note writes down what became of a callback, until it is written: to make it again because the disk is full would go on for as long as
+// the disk is. Its place stays taken, so that few are made whose outcome cannot be noted.
+func (n *Notifier) note(ctx context.Context, log logr.Logger, write func() error) {
+	for said := false; ; said = true {
+		err := write()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if !said {
+			log.Error(err, "what became of a callback cannot be noted: it is tried again, and after a stop the callback is repeated")
+		}
+		if pace.Pause(ctx, lookEvery) != nil {
+			return
+		}
 	}
 }
 
@@ -200,6 +200,9 @@ func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 	if err != nil {
 		return finalError{"it cannot be encoded"}
 	}
+	if err := outbound.CheckHost(op.Callback, n.cfg.AllowPrivate); err != nil {
+		return finalError{"its URL leads to an address that is not public"}
+	}
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, op.Callback, bytes.NewReader(body))
@@ -213,13 +216,30 @@ func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 	answer, err := outbound.Exchange(n.cfg.HTTP, r, maxAnswer)
 	switch {
 	case err != nil:
-		return err
+		return lost(err)
 	case answer.Status == http.StatusGone:
 		return finalError{"the receiver does not want it (410)"}
 	case answer.Status >= 300:
 		return fmt.Errorf("the receiver answered %d", answer.Status)
 	}
 	return nil
+}
+
+// lost says in fixed words why there was no answer: the cause names host and address.
+func lost(err error) error {
+	var open *outbound.OpenError
+	var gone *outbound.LostError
+	switch {
+	case errors.As(err, &open):
+		return errors.New("the receiver has failed lately and is not called for a while")
+	case errors.Is(err, outbound.ErrPrivate):
+		return errors.New("its URL leads to an address that is not public")
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("the receiver did not answer in time")
+	case errors.As(err, &gone) && gone.Sent:
+		return errors.New("the receiver's answer was lost")
+	}
+	return errors.New("the receiver cannot be reached")
 }
 
 // Sign returns the value of SignatureHeader.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,7 @@ type queue struct {
 	list  map[signing.ID]*store.Callback
 	ended []signing.ID
 	fault error
+	full  error // of every write
 }
 
 func (q *queue) Callbacks(_ context.Context, limit int) ([]store.Callback, error) {
@@ -42,6 +44,9 @@ func (q *queue) Callbacks(_ context.Context, limit int) ([]store.Callback, error
 func (q *queue) CallbackEnded(_ context.Context, id signing.ID) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.full != nil {
+		return q.full
+	}
 	delete(q.list, id)
 	q.ended = append(q.ended, id)
 	return nil
@@ -50,6 +55,9 @@ func (q *queue) CallbackEnded(_ context.Context, id signing.ID) error {
 func (q *queue) CallbackFailed(_ context.Context, id signing.ID, next time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.full != nil {
+		return q.full
+	}
 	q.list[id].Tries++
 	q.list[id].Next = next
 	return nil
@@ -60,8 +68,13 @@ func (q *queue) Operation(_ context.Context, id signing.ID) (signing.Operation, 
 		return signing.Operation{}, signing.Errorf(signing.KindNotFound, "no such operation")
 	}
 	op := signing.Operation{ID: id, ClientService: "erp", ExternalReference: "r", Status: signing.StatusExecuted, Callback: "http://receiver.invalid/ended"}
-	if id == 403 {
+	switch {
+	case id == 403:
 		op.ClientService = "gone"
+	case id == 10:
+		op.Callback = "http://10.0.0.5/ended"
+	case id >= 1000:
+		op.ClientService, op.Callback = "tar pit", "http://tar-pit-"+id.String()+".invalid/"
 	}
 	return op, nil
 }
@@ -90,7 +103,7 @@ func run(t *testing.T, ids []signing.ID, answer func(call int) int, test func(q 
 			n := len(at)
 			mu.Unlock()
 			status := answer(n)
-			if status == 0 { // never
+			if status == 0 || strings.HasPrefix(r.Host, "tar-pit") { // never
 				<-r.Context().Done()
 				return
 			}
@@ -99,7 +112,7 @@ func run(t *testing.T, ids []signing.ID, answer func(call int) int, test func(q 
 		defer stop()
 		n := callback.New(callback.Config{
 			Queue: q, HTTP: client, Timeout: 10 * time.Second, Log: testr.New(t), Registerer: prometheus.NewRegistry(),
-			Secret:   func(id string) (string, bool) { return "secret", id == "erp" },
+			Secret:   func(id string) (string, bool) { return "secret", id != "gone" },
 			Endpoint: func() (string, int) { return "proxy-0.example.org", 8080 },
 		})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -119,7 +132,7 @@ func always(status int) func(int) int { return func(int) int { return status } }
 
 // TestMade: what is due is made at once, and made once.
 func TestMade(t *testing.T) {
-	run(t, []signing.ID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, always(204), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+	run(t, []signing.ID{1, 2, 3, 4, 5, 6, 7, 8, 9, 11}, always(204), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
 		time.Sleep(time.Hour)
 		if got := calls(); len(got) != 10 || q.left() != 0 || slices.Max(got) > time.Second {
 			t.Errorf("calls at %v, %d left", got, q.left())
@@ -152,7 +165,7 @@ func TestGivenUp(t *testing.T) {
 			t.Errorf("%d calls, the last after %v, %d left", len(got), got[len(got)-1], q.left())
 		}
 	})
-	for id, want := range map[signing.ID]int{1: 1, 403: 0, 404: 0} {
+	for id, want := range map[signing.ID]int{1: 1, 10: 0, 403: 0, 404: 0} {
 		run(t, []signing.ID{id}, always(410), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
 			time.Sleep(time.Hour)
 			if got := calls(); len(got) != want || q.left() != 0 {
@@ -177,6 +190,65 @@ func TestWake(t *testing.T) {
 		synctest.Wait()
 		if got := calls(); len(got) != 1 || got[0] != time.Minute+time.Second {
 			t.Errorf("calls at %v", got)
+		}
+	})
+}
+
+// TestFullDisk: what cannot be noted is not made again and again, and is noted once there is room.
+func TestFullDisk(t *testing.T) {
+	ids := []signing.ID{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13}
+	for _, status := range []int{200, 410, 500} {
+		run(t, nil, func(call int) int {
+			if call > len(ids) {
+				return 200
+			}
+			return status
+		}, func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+			q.mu.Lock()
+			q.full = errors.New("disk full")
+			for _, id := range ids {
+				q.list[id] = &store.Callback{Operation: id, Next: time.Now()}
+			}
+			q.mu.Unlock()
+			for range 60 {
+				n.Wake()
+				time.Sleep(time.Minute)
+			}
+			if got := calls(); len(got) == 0 || len(got) > 8 || q.left() != len(ids) {
+				t.Errorf("answers of %d: %d calls in an hour of a full disk, %d left, want some and 8 at most", status, len(got), q.left())
+			}
+			q.mu.Lock()
+			q.full = nil
+			q.mu.Unlock()
+			time.Sleep(time.Hour)
+			want := len(ids)
+			if status == 500 {
+				want *= 2
+			}
+			if got := calls(); len(got) != want || q.left() != 0 {
+				t.Errorf("answers of %d: %d calls in all, %d left, want %d and none", status, len(got), q.left(), want)
+			}
+		})
+	}
+}
+
+// TestTarPit: a client service whose receivers take every call and answer none does not hold up others' callbacks, however many it has.
+func TestTarPit(t *testing.T) {
+	run(t, nil, always(200), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+		q.mu.Lock()
+		for id := signing.ID(1000); id < 1500; id++ {
+			q.list[id] = &store.Callback{Operation: id, Next: time.Now().Add(-time.Minute)}
+		}
+		for id := signing.ID(1); id < 10; id++ {
+			q.list[id] = &store.Callback{Operation: id, Next: time.Now()}
+		}
+		q.mu.Unlock()
+		n.Wake()
+		time.Sleep(time.Second)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if len(q.ended) != 9 || slices.Max(q.ended) > 9 {
+			t.Errorf("after a second %v are told, want 1 to 9", q.ended)
 		}
 	})
 }

@@ -3,8 +3,10 @@ package revocation
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
@@ -18,7 +20,7 @@ func (g *Gatherer) fetch(ctx context.Context, method, address, contentType strin
 	if err := checkURL(address); err != nil {
 		return nil, err
 	}
-	if err := checkHost(address, g.cfg.AllowPrivate); err != nil {
+	if err := outbound.CheckHost(address, g.cfg.AllowPrivate); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
@@ -39,4 +41,16 @@ func (g *Gatherer) fetch(ctx context.Context, method, address, contentType strin
 		return nil, fmt.Errorf("%s: HTTP status %d", r.URL.Host, answer.Status)
 	}
 	return answer.Body, nil
+}
+
+// maxURLBytes bounds an address taken from a certificate.
+const maxURLBytes = 2048
+
+// checkURL refuses what is no plain http or https address.
+func checkURL(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || len(address) > maxURLBytes || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("the address is not one of http or https")
+	}
+	return nil
 }

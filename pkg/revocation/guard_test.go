@@ -4,26 +4,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
-	"net/netip"
 	"testing"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
-
-func TestOnlyPublic(t *testing.T) {
-	inside := []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
-	for address, want := range map[string]bool{
-		"93.184.216.34:80": true, "[2606:2800:220:1::1]:443": true, "10.1.2.3:80": true,
-		"127.0.0.1:80": false, "127.8.9.1:80": false, "[::1]:80": false, "0.0.0.0:80": false, "[::]:80": false,
-		"10.2.0.1:80": false, "172.16.0.1:80": false, "192.168.1.1:80": false, "169.254.169.254:80": false, "100.64.0.1:80": false,
-		"[::ffff:127.0.0.1]:80": false, "[::ffff:10.2.0.1]:80": false, "[fe80::1%eth0]:80": false, "[fd00::1]:80": false,
-		"[64:ff9b::7f00:1]:80": false, "[2002:7f00:1::]:80": false, "224.0.0.1:80": false, "255.255.255.255:80": false, "nonsense": false,
-	} {
-		if err := OnlyPublic(inside)("tcp", address, nil); (err == nil) != want {
-			t.Errorf("OnlyPublic(%s) = %v, want allowed %v", address, err, want)
-		}
-	}
-}
 
 func TestCheckURL(t *testing.T) {
 	for address, want := range map[string]bool{
@@ -47,7 +32,7 @@ func TestPrivateAddressesAreNotAsked(t *testing.T) {
 		}})
 		w.cfg.AllowPrivate = nil
 		_, _, _, err := w.gatherer(t).Gather(t.Context(), w.chain())
-		if signing.KindOf(err) != signing.KindRevocation || !errors.Is(err, errPrivate) {
+		if signing.KindOf(err) != signing.KindRevocation || !errors.Is(err, outbound.ErrPrivate) {
 			t.Errorf("by name %v: Gather = %v, want KindRevocation since the address is not public", byName, err)
 		}
 		if n := w.responder.Requests("/"); n != 0 {

@@ -1,15 +1,17 @@
-package revocation
+package outbound
 
 import (
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strings"
 	"syscall"
 )
 
-// errPrivate refuses an address inside: a certificate must not make this process ask its own network (server-side request forgery).
-var errPrivate = errors.New("the address is not public")
+// ErrPrivate refuses an address inside: neither a certificate nor a client may make this process ask its own network (server-side request
+// forgery).
+var ErrPrivate = errors.New("the address is not public")
 
 // OnlyPublic returns a net.Dialer's Control that refuses every address that is not public, unless it lies in one of allow. It looks at
 // the address that is dialled, so that no name can be made to mean another one in between.
@@ -17,7 +19,7 @@ func OnlyPublic(allow []netip.Prefix) func(network, address string, _ syscall.Ra
 	return func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
 		if err != nil {
-			return fmt.Errorf("check address: %w", errPrivate)
+			return fmt.Errorf("check address: %w", ErrPrivate)
 		}
 		return checkAddress(ap.Addr(), allow)
 	}
@@ -55,32 +57,28 @@ func checkAddress(a netip.Addr, allow []netip.Prefix) error {
 		public = public && !p.Contains(a)
 	}
 	if !public {
-		return errPrivate
+		return ErrPrivate
 	}
 	return nil
 }
 
-// maxURLBytes bounds an address taken from a certificate.
-const maxURLBytes = 2048
-
-// checkURL refuses what is no plain http or https address.
-func checkURL(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || len(address) > maxURLBytes || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return errors.New("the address is not one of http or https")
-	}
-	return nil
-}
-
-// checkHost refuses an address that is written as numbers and not public. The dialler sees to names; behind an outbound proxy, which
-// resolves them itself, that proxy has to.
-func checkHost(address string, allow []netip.Prefix) error {
+// CheckHost refuses a URL whose host is written as numbers, or is this machine by name, and not public: ErrPrivate. The dialler sees to
+// other names; behind an outbound proxy, which resolves them itself, that proxy has to.
+func CheckHost(address string, allow []netip.Prefix) error {
 	u, err := url.Parse(address)
 	if err != nil {
-		return err
+		return errors.New("the address is not a URL")
 	}
-	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if a, err := netip.ParseAddr(host); err == nil {
 		return checkAddress(a, allow)
+	}
+	switch {
+	case last == "localhost": // RFC 6761 6.3
+		return checkAddress(netip.AddrFrom4([4]byte{127, 0, 0, 1}), allow)
+	case last == "" || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x"):
+		return ErrPrivate // 2130706433, 0x7f.1 and 127.1 are addresses to some resolvers and in no list
 	}
 	return nil
 }
