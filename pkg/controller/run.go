@@ -107,7 +107,8 @@ func endpointsConfig(c Config) endpoints.Config {
 	return endpoints.Config{
 		Namespace: c.Namespace, StatefulSet: c.StatefulSet, EndpointsConfigMap: c.EndpointsConfigMap, HeadlessService: c.HeadlessService,
 		ClusterDomain: c.Endpoint.ClusterDomain, Mode: endpoints.Mode(c.Endpoint.Mode), HostTemplate: c.Endpoint.HostTemplate,
-		PortTemplate: c.Endpoint.PortTemplate, RESTPort: c.Endpoint.RESTPort, Metrics: metrics.Registry,
+		PortTemplate: c.Endpoint.PortTemplate, RESTPort: c.Endpoint.RESTPort,
+		ServiceAnnotations: c.Endpoint.ServiceAnnotations, LoadBalancerClass: c.Endpoint.LoadBalancerClass, Metrics: metrics.Registry,
 	}
 }
 
