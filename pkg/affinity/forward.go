@@ -53,15 +53,15 @@ const (
 
 // ForwarderConfig is what a Forwarder is made of.
 type ForwarderConfig struct {
-	Mode       Mode
-	Source     Source
-	Ordinal    int         // of this instance
-	Name       string      // of this instance
-	TLS        *tls.Config // for peers; nil = they are spoken to without TLS
+	Mode    Mode
+	Source  Source
+	Ordinal int         // of this instance
+	Name    string      // of this instance
+	TLS     *tls.Config // for peers; nil = they are spoken to without TLS
 	// Authorities are those that a peer's certificate must lead to, asked for at every connection; nil, or nil from it = as TLS says.
 	Authorities func() *x509.CertPool
-	Log        logr.Logger
-	Registerer prometheus.Registerer // nil = no metrics
+	Log         logr.Logger
+	Registerer  prometheus.Registerer // nil = no metrics
 }
 
 // Forwarder asks other instances on behalf of a client: with the client's own authorization, once, streamed. It holds no document
