@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -52,6 +53,9 @@ func declare(s *settings) *flag.FlagSet {
 	f.StringVar(&c.Endpoint.PortTemplate, "port-template", "", "`PORT` of an instance in mode HostTemplate, such as 443 or 9000+{ordinal}")
 	f.StringVar(&c.Endpoint.RESTPort, "rest-port", "rest", "`PORT` of REST in the proxy's container: name or number")
 	f.StringVar(&c.Endpoint.ClusterDomain, "cluster-domain", "cluster.local", "`DOMAIN` of the cluster's DNS")
+	f.Func("service-annotations", "annotations of the Services of single pods: `JSON` object of strings, with {pod}, {ordinal} and {namespace} in the values",
+		func(text string) error { return json.Unmarshal([]byte(text), &c.Endpoint.ServiceAnnotations) })
+	f.StringVar(&c.Endpoint.LoadBalancerClass, "load-balancer-class", "", "`CLASS` of the load balancers in mode LoadBalancer; default: the cluster's")
 	f.StringVar(&c.MetricsAddress, "metrics-address", ":8082", "`HOST:PORT` of /metrics; 0 = none")
 	f.StringVar(&c.HealthAddress, "health-address", ":8081", "`HOST:PORT` of /healthz and /readyz; 0 = none")
 	f.StringVar(&s.logLevel, "log.level", logInfo, "`LEVEL` of what is logged: info or debug")

@@ -10,7 +10,8 @@ import (
 func TestParse(t *testing.T) {
 	var out strings.Builder
 	s, err := parse([]string{"--namespace=n", "-statefulset", "r", "--log.level=debug"},
-		[]string{"STATEFULSET=other", "ENDPOINT_MODE=HostTemplate", "HOST_TEMPLATE={pod}.example.org", "PORT_TEMPLATE=443", "LOG_FORMAT=text", "LEADER_ELECT=false", "VERSION=1"}, &out)
+		[]string{"STATEFULSET=other", "ENDPOINT_MODE=HostTemplate", "HOST_TEMPLATE={pod}.example.org", "PORT_TEMPLATE=443", "LOG_FORMAT=text", "LEADER_ELECT=false", "VERSION=1",
+			`SERVICE_ANNOTATIONS={"a.example.org/b": "{pod}, c"}`}, &out)
 	if err != nil {
 		t.Fatalf("parse: %v", err)
 	}
@@ -19,7 +20,7 @@ func TestParse(t *testing.T) {
 		{"namespace", c.Namespace, "n"}, {"statefulset", c.StatefulSet, "r"}, {"clients", c.ClientsSecret, "r-clients"},
 		{"endpoints", c.EndpointsConfigMap, "r-endpoints"}, {"headless", c.HeadlessService, "r-headless"},
 		{"lease", c.Lease, "r-controller"}, {"deployment", c.Deployment, "r-controller"},
-		{"host", c.Endpoint.HostTemplate, "{pod}.example.org"}, {"level", s.logLevel, "debug"}, {"format", s.logFormat, "text"},
+		{"host", c.Endpoint.HostTemplate, "{pod}.example.org"}, {"annotation", c.Endpoint.ServiceAnnotations["a.example.org/b"], "{pod}, c"}, {"level", s.logLevel, "debug"}, {"format", s.logFormat, "text"},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s = %q, want %q", test.name, test.got, test.want)
@@ -39,7 +40,11 @@ func TestParseMistakes(t *testing.T) {
 			[]string{"5 mistakes", "--namespace is needed", "--statefulset is needed", `"x"`, `"more"`, "LEADER_ELECT"}},
 		"templates without their mode": {[]string{"--namespace=n", "--statefulset=r", "--port-template=443"}, nil,
 			[]string{"templates of host and port belong to mode HostTemplate, not to PodDNS"}},
-		"unknown flag": {[]string{"--no-such"}, nil, []string{"-no-such"}},
+		"Services of single pods": {
+			[]string{"--namespace=n", "--statefulset=r", "--load-balancer-class=-x", `--service-annotations={"a b":"c"}`}, nil,
+			[]string{"mode PodDNS has no Services", `annotation "a b"`, "class belongs to mode LoadBalancer", `class "-x"`}},
+		"annotations that are no object": {[]string{"--service-annotations=a=b"}, nil, []string{"service-annotations"}},
+		"unknown flag":                   {[]string{"--no-such"}, nil, []string{"-no-such"}},
 	} {
 		_, err := parse(test.args, test.env, &strings.Builder{})
 		var invalid *invalidError

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"sync"
+
+	"github.com/go-logr/logr"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 )
@@ -32,34 +37,76 @@ func (p *proxy) readAffinity() error {
 	if err != nil {
 		return err
 	}
-	peers, err := p.peerTLS()
-	if err != nil {
-		return err
+	peers := &authorities{file: c.CAFile, log: p.log.WithName("affinity")}
+	var peerTLS *tls.Config // nil = without TLS
+	if p.certificate != nil {
+		// As clients speak to this one, since all of them are set up alike.
+		peerTLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		if err := peers.look(); err != nil {
+			return err
+		}
 	}
 	p.forwarder, err = affinity.NewForwarder(affinity.ForwarderConfig{
-		Mode: affinity.Mode(c.Forward), Source: p.instances, Ordinal: guess.Ordinal, Name: guess.Name, TLS: peers,
+		Mode: affinity.Mode(c.Forward), Source: p.instances, Ordinal: guess.Ordinal, Name: guess.Name, TLS: peerTLS, Authorities: peers.pool,
 		Log: p.log.WithName("affinity"), Registerer: p.registry,
 	})
 	return err
 }
 
-// peerTLS is how other instances are spoken to: as clients speak to this one, since all of them are set up alike. Nil = without TLS.
-func (p *proxy) peerTLS() (*tls.Config, error) {
-	if p.certificate == nil {
-		return nil, nil
+// authorities are those that the certificates of the other instances must lead to. The file is read whenever one is connected to, which is
+// rare: a changed one needs no restart.
+type authorities struct {
+	file string // empty = the system's
+	log  logr.Logger
+
+	mu      sync.Mutex
+	read    bool // look has been called
+	content []byte
+	good    *x509.CertPool // nil = the system's
+	fault   string         // of the last look
+}
+
+// pool returns the authorities in force; nil = the system's.
+func (a *authorities) pool() *x509.CertPool {
+	err := a.look()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil && err.Error() != a.fault {
+		a.fault = err.Error()
+		a.log.Error(err, "authorities of the other instances refused; the last good ones stay in force")
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if file := p.cfg.Affinity.CAFile; file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read authorities of the other instances: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read authorities of the other instances from %s: %w", file, errors.New("there is no certificate in it"))
-		}
+	return a.good
+}
+
+// look reads the file. A missing or an empty one is no mistake: Secrets whose certificate a public authority made out have none.
+func (a *authorities) look() error {
+	if a.file == "" {
+		return nil
 	}
-	return c, nil
+	content, err := os.ReadFile(a.file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read authorities of the other instances: %w", err)
+	}
+	content = bytes.TrimSpace(content)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.read && bytes.Equal(content, a.content) {
+		return nil
+	}
+	if len(content) == 0 {
+		a.log.Info("no authorities of the other instances are given: the system's are trusted", "path", a.file)
+		a.read, a.content, a.good, a.fault = true, nil, nil, ""
+		return nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(content) {
+		return fmt.Errorf("read authorities of the other instances from %s: %w", a.file, errors.New("there is no certificate in it"))
+	}
+	if a.read {
+		a.log.Info("authorities of the other instances reloaded", "path", a.file)
+	}
+	a.read, a.content, a.good, a.fault = true, content, pool, ""
+	return nil
 }
 
 // published says whether the address is known that async answers are to name.

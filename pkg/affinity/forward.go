@@ -3,6 +3,7 @@ package affinity
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -52,13 +53,15 @@ const (
 
 // ForwarderConfig is what a Forwarder is made of.
 type ForwarderConfig struct {
-	Mode       Mode
-	Source     Source
-	Ordinal    int         // of this instance
-	Name       string      // of this instance
-	TLS        *tls.Config // for peers; nil = they are spoken to without TLS
-	Log        logr.Logger
-	Registerer prometheus.Registerer // nil = no metrics
+	Mode    Mode
+	Source  Source
+	Ordinal int         // of this instance
+	Name    string      // of this instance
+	TLS     *tls.Config // for peers; nil = they are spoken to without TLS
+	// Authorities are those that a peer's certificate must lead to, asked for at every connection; nil, or nil from it = as TLS says.
+	Authorities func() *x509.CertPool
+	Log         logr.Logger
+	Registerer  prometheus.Registerer // nil = no metrics
 }
 
 // Forwarder asks other instances on behalf of a client: with the client's own authorization, once, streamed. It holds no document
@@ -80,8 +83,8 @@ func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 	}
 	f.client = &http.Client{
 		Transport: &http.Transport{
-			DialContext:     (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			TLSClientConfig: c.TLS, TLSHandshakeTimeout: dialTimeout,
+			DialContext:    (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			DialTLSContext: c.dialTLS,
 			// No proxy: peers are on this side of it. No compression: answers are passed on as they are.
 			DisableCompression: true, MaxIdleConnsPerHost: 32, IdleConnTimeout: silence, MaxResponseHeaderBytes: maxHeaderBytes,
 		},
@@ -93,6 +96,20 @@ func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 		}
 	}
 	return f, nil
+}
+
+// dialTLS connects to a peer.
+func (c *ForwarderConfig) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout) // the connection, then the handshake
+	defer cancel()
+	config := c.TLS.Clone()
+	if c.Authorities != nil {
+		if pool := c.Authorities(); pool != nil {
+			config.RootCAs = pool
+		}
+	}
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: config}
+	return d.DialContext(ctx, network, address)
 }
 
 // Identity is what another instance must ask for in TargetHeader; see Misdirected.

@@ -35,6 +35,9 @@ type Endpoint struct {
 	PortTemplate  string
 	RESTPort      string // name or number of the container port
 	ClusterDomain string
+
+	ServiceAnnotations map[string]string // of the Services of single pods
+	LoadBalancerClass  string
 }
 
 // Validate returns all mistakes at once, one a line.

@@ -29,7 +29,9 @@ import (
 const stopTimeout = 15 * time.Second
 
 // The election of the leader tells about itself in events of the older API.
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update;patch,namespace=release
+// Names are those of a release named proxy.
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=release
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=proxy-controller,verbs=get;update;patch,namespace=release
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=release
 
 // Run works until ctx is done. It returns an error too when the lead is lost: the process has to end then.
@@ -107,7 +109,8 @@ func endpointsConfig(c Config) endpoints.Config {
 	return endpoints.Config{
 		Namespace: c.Namespace, StatefulSet: c.StatefulSet, EndpointsConfigMap: c.EndpointsConfigMap, HeadlessService: c.HeadlessService,
 		ClusterDomain: c.Endpoint.ClusterDomain, Mode: endpoints.Mode(c.Endpoint.Mode), HostTemplate: c.Endpoint.HostTemplate,
-		PortTemplate: c.Endpoint.PortTemplate, RESTPort: c.Endpoint.RESTPort, Metrics: metrics.Registry,
+		PortTemplate: c.Endpoint.PortTemplate, RESTPort: c.Endpoint.RESTPort,
+		ServiceAnnotations: c.Endpoint.ServiceAnnotations, LoadBalancerClass: c.Endpoint.LoadBalancerClass, Metrics: metrics.Registry,
 	}
 }
 

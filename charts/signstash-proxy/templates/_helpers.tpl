@@ -1,41 +1,53 @@
 {{/* Name of everything: the release's, with the chart's where it does not hold it. At most 44 characters, so that what is derived fits. */}}
-{{- define "name" -}}
+{{- define "signstash-proxy.name" -}}
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 44 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 44 | trimSuffix "-" }}{{ end -}}
 {{- end }}
 
-{{- define "selector" -}}
+{{- define "signstash-proxy.selector" -}}
 app.kubernetes.io/name: signstash-proxy
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- define "labels" -}}
-{{ include "selector" . }}
-app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
+{{- define "signstash-proxy.labels" -}}
+{{ include "signstash-proxy.selector" . }}
+app.kubernetes.io/version: {{ include "signstash-proxy.labelValue" (.Values.image.tag | default .Chart.AppVersion) | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+helm.sh/chart: {{ include "signstash-proxy.labelValue" (printf "%s-%s" .Chart.Name .Chart.Version) }}
 {{- end }}
 
-{{- define "image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{/* What of a text a label can hold: 63 letters, digits, - _ and dots, with a letter or digit at both ends. */}}
+{{- define "signstash-proxy.labelValue" -}}
+{{ regexReplaceAll "[^-A-Za-z0-9_.]" . "_" | trunc 63 | trimAll "-_." }}
+{{- end }}
+
+{{/* The labels of an object and a user's own, (list . own): a user's decide. */}}
+{{- define "signstash-proxy.labelsWith" -}}
+{{ merge (deepCopy (index . 1 | default dict)) (include "signstash-proxy.labels" (index . 0) | fromYaml) | toYaml }}
+{{- end }}
+
+{{- define "signstash-proxy.image" -}}
+{{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{/* The restricted Pod Security level, and a root that cannot be written. */}}
-{{- define "podSecurity" -}}
+{{- define "signstash-proxy.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+{{- range $name := list "runAsUser" "runAsGroup" "fsGroup" }}
+{{- with get $.Values.podSecurity $name }}
+{{ $name }}: {{ int64 . }}
+{{- end }}
+{{- end }}
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{- define "containerSecurity" -}}
+{{- define "signstash-proxy.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{- define "placement" -}}
+{{- define "signstash-proxy.placement" -}}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -50,23 +62,60 @@ tolerations: {{ toJson . }}
 {{- end }}
 {{- end }}
 
+{{/* Nine tenths of a memory limit (a quantity), in bytes: what the Go runtime does not count needs room too. Empty = cannot be told. */}}
+{{- define "signstash-proxy.memoryLimit" -}}
+{{- $text := . -}}
+{{- if not (kindIs "string" .) }}{{ $text = printf "%.0f" (float64 .) }}{{ end -}}
+{{- $number := regexFind "^[0-9.]+" $text -}}
+{{- $ki := 1024.0 -}}
+{{- $units := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" $ki "Mi" (mulf $ki $ki) "Gi" (mulf $ki $ki $ki) "Ti" (mulf $ki $ki $ki $ki) -}}
+{{- $unit := trimPrefix $number $text -}}
+{{- if hasKey $units $unit }}{{ printf "%.0f" (floor (mulf (float64 $number) (get $units $unit) 0.9)) }}{{ end -}}
+{{- end }}
+
+{{/* Soft: the collector works harder before the kernel ends the process. Takes resources. */}}
+{{- define "signstash-proxy.memoryEnv" -}}
+{{- with .limits }}
+{{- with .memory }}
+{{- with include "signstash-proxy.memoryLimit" . -}}
+- {name: GOMEMLIMIT, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* How many instances there shall be: with an autoscaler as many as there are, since it alone changes that. */}}
+{{- define "signstash-proxy.replicas" -}}
+{{- $replicas := int .Values.replicas -}}
+{{- if .Values.autoscaling.enabled -}}
+{{- with lookup "apps/v1" "StatefulSet" .Release.Namespace (include "signstash-proxy.name" .) -}}
+{{- $replicas = max $replicas (int .spec.replicas) -}}
+{{- end -}}
+{{- end -}}
+{{ $replicas }}
+{{- end }}
+
 {{/* The YAML file of the proxy: with the trial, the simulated service is its provider and timestamp authority. */}}
-{{- define "config" -}}
+{{- define "signstash-proxy.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if .Values.trial.enabled -}}
-{{- $url := printf "http://%s-trial:8090" (include "name" .) -}}
+{{- $url := printf "http://%s-trial:8090" (include "signstash-proxy.name" .) -}}
 {{- $trial := dict "name" "trial" "kind" "csc" "url" $url "clientID" "SIM.000000000-000000000-simulated" "clientSecretFile" "/etc/signstash/trial/client-secret" "pinFile" "/etc/signstash/trial/pin" -}}
 {{- $_ := set $config "providers" (append ($config.providers | default list) $trial) -}}
 {{- $_ := set $config "defaultProvider" ($config.defaultProvider | default "trial") -}}
 {{- if not (hasKey $config "timestamp") -}}
 {{- $_ := set $config "timestamp" (dict "authorities" (list (dict "name" "trial" "url" (printf "%s/tsa" $url)))) -}}
 {{- end -}}
+{{- /* Its certificates name it as where OCSP and CRLs are, and a Service has a private address. */ -}}
+{{- if not (or (hasKey $config "revocation") (hasKey $config "revocation.allow-private")) -}}
+{{- $_ := set $config "revocation.allow-private" "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7" -}}
+{{- end -}}
 {{- end -}}
 {{- if $config }}{{ toYaml $config }}{{ end -}}
 {{- end }}
 
 {{/* What must not be installed. */}}
-{{- define "check" -}}
+{{- define "signstash-proxy.check" -}}
 {{- if not (or .Values.provider.domain .Values.config.providers .Values.trial.enabled) -}}
 {{- fail "nobody would sign: set provider.domain or config.providers, or trial.enabled=true to try it with a simulated service whose signatures have no value" -}}
 {{- end -}}
@@ -75,6 +124,21 @@ tolerations: {{ toJson . }}
 {{- end -}}
 {{- if and (ne .Values.endpoint.mode "HostTemplate") (or .Values.endpoint.hostTemplate .Values.endpoint.portTemplate) -}}
 {{- fail "endpoint.hostTemplate and endpoint.portTemplate belong to endpoint.mode HostTemplate" -}}
+{{- end -}}
+{{- with .Values.endpoint -}}
+{{- if hasSuffix "+{ordinal}" .portTemplate -}}
+{{- $last := add (trimSuffix "+{ordinal}" .portTemplate | int) (ternary $.Values.autoscaling.maxReplicas $.Values.replicas $.Values.autoscaling.enabled | int) -1 -}}
+{{- if gt $last 65535 }}{{ fail (printf "endpoint.portTemplate makes %d for the last instance: there is no such port" $last) }}{{ end -}}
+{{- end -}}
+{{- if and .loadBalancerClass (ne .mode "LoadBalancer") }}{{ fail "endpoint.loadBalancerClass belongs to endpoint.mode LoadBalancer" }}{{ end -}}
+{{- if and .serviceAnnotations (eq .mode "PodDNS") }}{{ fail "endpoint.serviceAnnotations: in endpoint.mode PodDNS instances have no Services of their own" }}{{ end -}}
+{{- end -}}
+{{- with .Values.service -}}
+{{- if and (or .loadBalancerClass .loadBalancerSourceRanges) (ne .type "LoadBalancer") }}{{ fail "service.loadBalancerClass and service.loadBalancerSourceRanges need service.type LoadBalancer" }}{{ end -}}
+{{- if and .externalTrafficPolicy (eq .type "ClusterIP") }}{{ fail "service.externalTrafficPolicy needs service.type NodePort or LoadBalancer" }}{{ end -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (not (or (dig "requests" "cpu" "" (.Values.resources | default dict)) (dig "limits" "cpu" "" (.Values.resources | default dict)))) -}}
+{{- fail "autoscaling needs resources.requests.cpu: it aims at a share of that" -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.replicas)) -}}
 {{- fail "autoscaling.maxReplicas is less than replicas" -}}

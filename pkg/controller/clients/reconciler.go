@@ -38,7 +38,8 @@ type reconciler struct {
 	last entries
 }
 
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update,namespace=release
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create,namespace=release
+// +kubebuilder:rbac:groups="",resources=secrets,resourceNames=proxy-clients,verbs=update,namespace=release
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch,namespace=release
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get,namespace=release
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch,namespace=release

@@ -3,8 +3,12 @@ package endpoints
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 )
@@ -16,7 +20,7 @@ const (
 	PodDNS       Mode = "PodDNS"       // by the name that the headless Service gives the pod: from inside of the cluster
 	NodePort     Mode = "NodePort"     // at the address of the pod's node, on a port of a Service of its own
 	LoadBalancer Mode = "LoadBalancer" // at the address of a load balancer of its own
-	HostTemplate Mode = "HostTemplate" // at a host and port that an ingress or gateway leads to the pod
+	HostTemplate Mode = "HostTemplate" // at a host and port that an ingress or gateway leads to a Service of its own
 )
 
 // Config says whose endpoints are published, and how. All names are those of objects in Namespace.
@@ -31,6 +35,11 @@ type Config struct {
 	HostTemplate string // with HostTemplate: {pod}, {ordinal} and {namespace} stand for the pod's
 	PortTemplate string // with HostTemplate: a number, or a number+{ordinal}
 	RESTPort     string // name or number of the container port
+
+	// ServiceAnnotations go onto the Services of single pods; {pod}, {ordinal} and {namespace} in a value stand for the pod's.
+	ServiceAnnotations map[string]string
+	// LoadBalancerClass says who makes load balancers, with LoadBalancer; empty = the cluster's default. It cannot be changed later.
+	LoadBalancerClass string
 
 	Metrics prometheus.Registerer // nil = none
 }
@@ -58,11 +67,33 @@ func (c *Config) Validate() error {
 	default:
 		errs = append(errs, fmt.Errorf("mode %q is none of PodDNS, NodePort, LoadBalancer and HostTemplate", c.Mode))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.validateServices()...)...)
+}
+
+// validateServices returns the mistakes in what is said of the Services of single pods.
+func (c *Config) validateServices() (errs []error) {
+	if len(c.ServiceAnnotations) > 0 && !c.perPod() {
+		errs = append(errs, fmt.Errorf("mode %s has no Services of single pods that could be annotated", c.Mode))
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.ServiceAnnotations)) {
+		if why := validation.IsQualifiedName(strings.ToLower(key)); len(why) > 0 {
+			errs = append(errs, fmt.Errorf("annotation %q of the Services of single pods: %s", key, strings.Join(why, "; ")))
+		}
+	}
+	if c.LoadBalancerClass == "" {
+		return errs
+	}
+	if c.Mode != LoadBalancer {
+		errs = append(errs, fmt.Errorf("a load balancer class belongs to mode %s, not to %s", LoadBalancer, c.Mode))
+	}
+	if why := validation.IsQualifiedName(c.LoadBalancerClass); len(why) > 0 {
+		errs = append(errs, fmt.Errorf("load balancer class %q: %s", c.LoadBalancerClass, strings.Join(why, "; ")))
+	}
+	return errs
 }
 
 // perPod says whether every instance has a Service of its own.
-func (c *Config) perPod() bool { return c.Mode == NodePort || c.Mode == LoadBalancer }
+func (c *Config) perPod() bool { return c.Mode != PodDNS }
 
 // podName is the DNS name of a pod, by the headless Service; it is there also while the pod is not ready.
 func (c *Config) podName(name string) string {

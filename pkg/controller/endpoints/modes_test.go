@@ -30,7 +30,8 @@ func TestPodDNS(t *testing.T) {
 	w.wantServices()
 }
 
-// TestHostTemplate: host and port of an ingress or gateway are worked out of the pod's name and ordinal.
+// TestHostTemplate: host and port of an ingress or gateway are worked out of the pod's name and ordinal, and it has a Service to lead to,
+// the pod's own, ready or not.
 func TestHostTemplate(t *testing.T) {
 	w := newWorld(t, endpoints.Config{
 		Mode: endpoints.HostTemplate, HostTemplate: "{pod}.{namespace}.example.org", PortTemplate: "9000+{ordinal}",
@@ -40,7 +41,15 @@ func TestHostTemplate(t *testing.T) {
 	if want := "proxy-1.proxy-headless." + w.namespace + ".svc:8080"; own.Internal != want {
 		t.Errorf("peers reach it at %s, want %s", own.Internal, want)
 	}
-	w.wantServices()
+	w.wantServices("proxy-0", "proxy-1") // also for the pod that is to come
+	s := w.wantService(1)
+	if !metav1.IsControlledBy(s, w.owner()) || s.Spec.Type != corev1.ServiceTypeClusterIP || !s.Spec.PublishNotReadyAddresses ||
+		!maps.Equal(s.Spec.Selector, map[string]string{"statefulset.kubernetes.io/pod-name": "proxy-1"}) {
+		t.Errorf("Service is %+v, owned by %v", s.Spec, s.OwnerReferences)
+	}
+	if p := s.Spec.Ports[0]; p.Port != restPort || p.TargetPort.IntValue() != restPort {
+		t.Errorf("port is %+v", p)
+	}
 }
 
 // TestNodePort: every instance has a Service that the StatefulSet owns, which leads to it alone, on its own node, ready or not.
@@ -150,7 +159,52 @@ func TestModeChange(t *testing.T) {
 	w.wantClosed(0, "EndpointLost", "the load balancer of Service proxy-0 has no address")
 	w.cloud("proxy-0", corev1.LoadBalancerIngress{IP: "192.0.2.9"})
 	w.wantPublished(0, "192.0.2.9", restPort)
-	w.change(func(c *endpoints.Config) { c.Mode = endpoints.PodDNS })
+	w.change(func(c *endpoints.Config) {
+		c.Mode, c.HostTemplate, c.PortTemplate = endpoints.HostTemplate, "{pod}.example.org", "443"
+	})
+	w.wantPublished(0, "proxy-0.example.org", 443)
+	if s := w.wantService(0); s.Spec.Type != corev1.ServiceTypeClusterIP || s.Spec.Ports[0].NodePort != 0 {
+		t.Errorf("Service is %+v, want one inside of the cluster", s.Spec)
+	}
+	w.change(func(c *endpoints.Config) { c.Mode, c.HostTemplate, c.PortTemplate = endpoints.PodDNS, "", "" })
 	w.wantPublished(0, "proxy-0.proxy-headless."+w.namespace+".svc", restPort)
 	w.wantServices()
+}
+
+// TestServiceAnnotations: what clouds and external-dns are to know of a pod's Service is there, follows the configuration, and leaves
+// what others wrote alone.
+func TestServiceAnnotations(t *testing.T) {
+	const class, dns, theirs = "lb.example.org/internal", "cloud.example.org/scheme", "cloud.example.org/id"
+	w := newWorld(t, endpoints.Config{
+		Mode: endpoints.LoadBalancer, LoadBalancerClass: class,
+		ServiceAnnotations: map[string]string{dns: "{pod}.{namespace}.example.org/{ordinal}", "once.example.org/a": "b"},
+	}, 2)
+	want := func(want map[string]string) {
+		t.Helper()
+		testenv.Eventually(t, func() error {
+			if got := w.wantService(1).Annotations; !maps.Equal(got, want) {
+				return fmt.Errorf("annotations are %v, want %v", got, want)
+			}
+			return nil
+		})
+	}
+	const list = "signstash.io/service-annotations"
+	want(map[string]string{dns: "proxy-1." + w.namespace + ".example.org/1", "once.example.org/a": "b", list: dns + ",once.example.org/a"})
+	if s := w.wantService(1); s.Spec.LoadBalancerClass == nil || *s.Spec.LoadBalancerClass != class {
+		t.Errorf("class is %v, want %s", s.Spec.LoadBalancerClass, class)
+	}
+	testenv.Eventually(t, func() error {
+		s := w.wantService(1)
+		s.Annotations[theirs] = "7"
+		return w.api.Update(t.Context(), s)
+	})
+	w.change(func(c *endpoints.Config) {
+		c.ServiceAnnotations, c.LoadBalancerClass = map[string]string{dns: "none"}, "lb.example.org/other"
+	})
+	want(map[string]string{dns: "none", theirs: "7", list: dns})
+	w.change(func(c *endpoints.Config) { c.ServiceAnnotations = nil })
+	want(map[string]string{theirs: "7"})
+	if s := w.wantService(1); *s.Spec.LoadBalancerClass != class {
+		t.Errorf("class is %s, and cannot be", *s.Spec.LoadBalancerClass)
+	}
 }

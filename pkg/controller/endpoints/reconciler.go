@@ -43,7 +43,8 @@ type instance struct {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch,namespace=release
 // +kubebuilder:rbac:groups="",resources=pods/status,verbs=patch,namespace=release
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;update;delete,namespace=release
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update,namespace=release
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create,namespace=release
+// +kubebuilder:rbac:groups="",resources=configmaps,resourceNames=proxy-endpoints,verbs=update,namespace=release
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch,namespace=release
 // In mode NodePort alone, and for all of the cluster:
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch

@@ -73,6 +73,49 @@ func TestForeignService(t *testing.T) {
 	w.wantPublished(0, "10.5.0.1", int(w.wantService(0).Spec.Ports[0].NodePort))
 }
 
+// TestOrphanedServices: Services that a StatefulSet left behind are its successor's, with their node ports, or go.
+func TestOrphanedServices(t *testing.T) {
+	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
+	node := w.node("InternalIP", "10.5.1.1")
+	w.pod(0, node)
+	before := w.wantService(0)
+	w.wantPublished(0, "10.5.1.1", int(before.Spec.Ports[0].NodePort))
+	w.wantServices("proxy-0", "proxy-1")
+	w.stop()
+	// kubectl delete statefulset --cascade=orphan: there is no garbage collector here that would do this.
+	for ordinal := range 2 {
+		s := w.wantService(ordinal)
+		s.OwnerReferences = nil
+		if err := w.api.Update(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs := before.DeepCopy()
+	theirs.ObjectMeta = metav1.ObjectMeta{Name: "other-0", Labels: before.Labels}
+	theirs.Spec = corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 1}}, Selector: map[string]string{"statefulset.kubernetes.io/pod-name": "other-0"}}
+	w.create(theirs)
+	w.remove(w.owner())
+	w.create(statefulSet(1))
+	testenv.Eventually(t, func() error {
+		p := w.getPod(0)
+		p.OwnerReferences = w.ownedBy()
+		return w.api.Update(t.Context(), p)
+	})
+	w.start()
+	w.wantServices("other-0", "proxy-0")
+	after := w.wantService(0)
+	testenv.Eventually(t, func() error {
+		if after = w.wantService(0); !metav1.IsControlledBy(after, w.owner()) {
+			return fmt.Errorf("owners are %v, want the StatefulSet that is there now", after.OwnerReferences)
+		}
+		return nil
+	})
+	if after.UID != before.UID {
+		t.Error("the Service was made anew")
+	}
+	w.wantPublished(0, "10.5.1.1", int(before.Spec.Ports[0].NodePort))
+}
+
 // TestLostAddress: where the node goes or the load balancer's address is withdrawn, the pod turns unready with a Warning, keeps what it
 // knew, and is back with the address.
 func TestLostAddress(t *testing.T) {

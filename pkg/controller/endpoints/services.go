@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +19,8 @@ import (
 const (
 	// perPodLabel is on every Service of a single pod that was made here.
 	perPodLabel = "signstash.io/per-pod-service"
+	// annotationsKey is an annotation that lists the others which were written here, so that one goes once it is not wanted any more.
+	annotationsKey = "signstash.io/service-annotations"
 	// podNameLabel is on every pod of a StatefulSet.
 	podNameLabel = "statefulset.kubernetes.io/pod-name"
 )
@@ -33,7 +37,7 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 	for i := range all.Items {
 		s := &all.Items[i]
 		_, want := wanted[s.Name]
-		switch ours := metav1.IsControlledBy(s, owner) && s.Labels[perPodLabel] != ""; {
+		switch ours := isOurs(s, owner); {
 		case ours && want:
 			w.services[s.Name] = s
 		case ours:
@@ -53,6 +57,19 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 		}
 	}
 	return w, nil
+}
+
+// isOurs says whether a Service was made here, for a pod of this StatefulSet. One that nobody owns is taken back: a StatefulSet that was
+// deleted with --cascade=orphan, as to grow its volumes, and made anew leaves them so.
+func isOurs(s *corev1.Service, owner *appsv1.StatefulSet) bool {
+	if s.Labels[perPodLabel] == "" {
+		return false
+	}
+	if metav1.GetControllerOf(s) != nil {
+		return metav1.IsControlledBy(s, owner)
+	}
+	_, ok := ordinalOf(s.Name, owner.Name)
+	return ok && s.Spec.Selector[podNameLabel] == s.Name
 }
 
 // wantedServices are the names of pods that need one, each with its REST port; for a pod that is not there yet 0.
@@ -118,16 +135,56 @@ func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port in
 	s.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet", Name: owner.Name, UID: owner.UID, Controller: &yes,
 	}}
-	s.Spec.Type = corev1.ServiceType(r.config.Mode)
+	r.annotateService(s, owner)
+	r.shapeType(&s.Spec)
 	s.Spec.Selector = map[string]string{podNameLabel: s.Name}
 	s.Spec.PublishNotReadyAddresses = true // the holder of an operation answers while it is unready
-	if r.config.Mode == NodePort {
-		// The published address is that of the pod's own node: no other node need lead there.
-		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
-	}
 	if len(s.Spec.Ports) != 1 {
 		s.Spec.Ports = make([]corev1.ServicePort, 1)
 	}
 	p := &s.Spec.Ports[0]
 	p.Name, p.Port, p.Protocol, p.TargetPort = "rest", int32(port), corev1.ProtocolTCP, intstr.FromInt32(int32(port))
+}
+
+// shapeType sets how a Service is reached.
+func (r *reconciler) shapeType(spec *corev1.ServiceSpec) {
+	before := spec.Type
+	switch r.config.Mode {
+	case NodePort:
+		spec.Type = corev1.ServiceTypeNodePort
+		// The published address is that of the pod's own node: no other node need lead there.
+		spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+	case LoadBalancer:
+		spec.Type = corev1.ServiceTypeLoadBalancer
+		if before != spec.Type && r.config.LoadBalancerClass != "" { // the API server lets nobody change it afterwards
+			class := r.config.LoadBalancerClass
+			spec.LoadBalancerClass = &class
+		}
+	default:
+		spec.Type = corev1.ServiceTypeClusterIP // an ingress or gateway leads here
+	}
+}
+
+// annotateService sets the annotations that are wanted, and removes those that were and are not.
+func (r *reconciler) annotateService(s *corev1.Service, owner *appsv1.StatefulSet) {
+	before := s.Annotations[annotationsKey]
+	if before == "" && len(r.config.ServiceAnnotations) == 0 {
+		return
+	}
+	annotations := maps.Clone(s.Annotations)
+	if annotations == nil {
+		annotations = make(map[string]string)
+	}
+	for key := range strings.SplitSeq(before, ",") {
+		delete(annotations, key)
+	}
+	delete(annotations, annotationsKey)
+	ordinal, _ := ordinalOf(s.Name, owner.Name)
+	for key, value := range r.config.ServiceAnnotations {
+		annotations[key] = expand(value, pod{s.Name, s.Namespace, ordinal})
+	}
+	if keys := slices.Sorted(maps.Keys(r.config.ServiceAnnotations)); len(keys) > 0 {
+		annotations[annotationsKey] = strings.Join(keys, ",")
+	}
+	s.Annotations = annotations
 }

@@ -15,9 +15,14 @@ type pod struct {
 	ordinal         int
 }
 
-// expandHost puts the pod's words in the place of {pod}, {ordinal} and {namespace}.
+// expand puts the pod's words in the place of {pod}, {ordinal} and {namespace}.
+func expand(template string, p pod) string {
+	return strings.NewReplacer("{pod}", p.name, "{ordinal}", strconv.Itoa(p.ordinal), "{namespace}", p.namespace).Replace(template)
+}
+
+// expandHost makes the pod's host of the template.
 func expandHost(template string, p pod) (string, error) {
-	host := strings.NewReplacer("{pod}", p.name, "{ordinal}", strconv.Itoa(p.ordinal), "{namespace}", p.namespace).Replace(template)
+	host := expand(template, p)
 	if _, _, err := hostport.Parse(net.JoinHostPort(host, "1")); err != nil {
 		return "", fmt.Errorf("host template %q makes %q: %w", template, host, err)
 	}

@@ -46,6 +46,7 @@ func TestModes(t *testing.T) {
 			set := find[*appsv1.StatefulSet](t, all, release)
 			wantKnownFlags(t, set)
 			wantMounts(t, set)
+			wantControllerStarts(t, all)
 			text, err := template(t, values)
 			if err != nil || subPath.MatchString(text) {
 				t.Errorf("something is mounted by subPath, %v", err)
@@ -143,12 +144,31 @@ func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 	}
 }
 
-// TestAutoscaling: the autoscaler owns the number of instances, and never lowers it.
+// TestAutoscaling: the autoscaler owns the number of instances, and never lowers it. Neither does an upgrade, the one included that
+// switches it on.
 func TestAutoscaling(t *testing.T) {
-	all := objects(t, modes["everything else"])
-	if set := find[*appsv1.StatefulSet](t, all, release); set.Spec.Replicas != nil {
-		t.Errorf("replicas are %d: an upgrade would scale down", *set.Spec.Replicas)
+	c, namespace := server.Client(t), server.Namespace(t)
+	config := administrator(t)
+	want := func(want int32) {
+		t.Helper()
+		text, err := helm(t, "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}", "template", release, folder, "--namespace", namespace, "--values", "-",
+			"--dry-run=server", "--kubeconfig", config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if set := find[*appsv1.StatefulSet](t, decode(t, text), release); set.Spec.Replicas == nil || *set.Spec.Replicas != want {
+			t.Errorf("replicas are %v, want %d", set.Spec.Replicas, want)
+		}
 	}
+	want(2)
+	set := find[*appsv1.StatefulSet](t, objects(t, modes["trial"]), release)
+	replicas := int32(5)
+	set.Namespace, set.Spec.Replicas = namespace, &replicas
+	set.Annotations = map[string]string{"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace} // as helm does
+	if err := c.Create(t.Context(), set); err != nil {
+		t.Fatal(err)
+	}
+	want(5)
 	text, err := template(t, modes["everything else"])
 	if err != nil || !strings.Contains(text, "scaleDown: {selectPolicy: Disabled}") {
 		t.Errorf("the autoscaler scales down, %v", err)
@@ -170,22 +190,35 @@ func TestSecretsByReference(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	for values, want := range map[string]string{
 		"{}": "nobody would sign",
-		"{trial: {enabled: true}, endpoint: {mode: HostTemplate}}":                               "needs endpoint.hostTemplate and endpoint.portTemplate",
-		"{trial: {enabled: true}, endpoint: {mode: Ingress}}":                                    "/endpoint/mode",
-		"{trial: {enabled: true}, replica: 2}":                                                   "replica",
-		"{trial: {enabled: true}, tls: {secret: x}}":                                             "/tls",
-		"{trial: {enabled: true}, replicas: 0}":                                                  "/replicas",
-		"{trial: {enabled: true}, replicas: 1025}":                                               "/replicas",
-		"{trial: {enabled: true}, replicas: \"3\"}":                                              "/replicas",
-		"{provider: {domain: signing.example.org}}":                                              "/provider/domain",
-		"{trial: {enabled: true}, extraArgs: [log.level=debug]}":                                 "/extraArgs/0",
-		"{trial: {enabled: true}, secrets: [../x]}":                                              "/secrets/0",
-		"{trial: {enabled: true}, endpoint: {hostTemplate: 'https://{pod}'}}":                    "/endpoint/hostTemplate",
-		"{trial: {enabled: true}, persistence: {whenScaled: Keep}}":                              "/persistence/whenScaled",
-		"{trial: {enabled: true}, endpoint: {hostTemplate: 'a.example.org', mode: PodDNS}}":      "belong to endpoint.mode HostTemplate",
-		"{trial: {enabled: true}, autoscaling: {enabled: true, maxReplicas: 2}, replicas: 3}":    "autoscaling.maxReplicas is less than replicas",
-		"{trial: {enabled: true}, service: {nodePort: 30080}}":                                   "service.nodePort needs service.type NodePort or LoadBalancer",
-		"{trial: {enabled: true}, forward: redirect, endpoint: {mode: PodDNS}, replicas: three}": "/replicas",
+		"{trial: {enabled: true}, endpoint: {mode: HostTemplate}}":                                                   "needs endpoint.hostTemplate and endpoint.portTemplate",
+		"{trial: {enabled: true}, endpoint: {mode: Ingress}}":                                                        "/endpoint/mode",
+		"{trial: {enabled: true}, replica: 2}":                                                                       "replica",
+		"{trial: {enabled: true}, tls: {secret: x}}":                                                                 "/tls",
+		"{trial: {enabled: true}, replicas: 0}":                                                                      "/replicas",
+		"{trial: {enabled: true}, replicas: 1025}":                                                                   "/replicas",
+		"{trial: {enabled: true}, replicas: \"3\"}":                                                                  "/replicas",
+		"{provider: {domain: signing.example.org}}":                                                                  "/provider/domain",
+		"{trial: {enabled: true}, extraArgs: [log.level=debug]}":                                                     "/extraArgs/0",
+		"{trial: {enabled: true}, secrets: [../x]}":                                                                  "/secrets/0",
+		"{trial: {enabled: true}, endpoint: {hostTemplate: 'https://{pod}'}}":                                        "/endpoint/hostTemplate",
+		"{trial: {enabled: true}, persistence: {whenScaled: Keep}}":                                                  "/persistence/whenScaled",
+		"{trial: {enabled: true}, endpoint: {hostTemplate: 'a.example.org', mode: PodDNS}}":                          "belong to endpoint.mode HostTemplate",
+		"{trial: {enabled: true}, autoscaling: {enabled: true, maxReplicas: 2}, replicas: 3}":                        "autoscaling.maxReplicas is less than replicas",
+		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '0'}}":               "/endpoint/portTemplate",
+		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65536'}}":           "/endpoint/portTemplate",
+		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: '{name}', portTemplate: '443'}}":      "/endpoint/hostTemplate",
+		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65534+{ordinal}'}}": "makes 65536 for the last instance",
+		"{trial: {enabled: true}, endpoint: {loadBalancerClass: a/b}}":                                               "belongs to endpoint.mode LoadBalancer",
+		"{trial: {enabled: true}, endpoint: {serviceAnnotations: {a: b}}}":                                           "have no Services of their own",
+		"{trial: {enabled: true}, service: {loadBalancerSourceRanges: [192.0.2.0/24]}}":                              "need service.type LoadBalancer",
+		"{trial: {enabled: true}, service: {externalTrafficPolicy: Local}}":                                          "needs service.type NodePort or LoadBalancer",
+		"{trial: {enabled: true}, autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}":                 "autoscaling needs resources.requests.cpu",
+		"{trial: {enabled: true}, networkPolicy: {apiServerPorts: []}}":                                              "/networkPolicy/apiServerPorts",
+		"{trial: {enabled: true}, image: {digest: abc}}":                                                             "/image/digest",
+		"{trial: {enabled: true}, podSecurity: {runAsUser: 0}}":                                                      "/podSecurity/runAsUser",
+		"{trial: {enabled: true}, extraEnv: [{value: x}]}":                                                           "/extraEnv/0",
+		"{trial: {enabled: true}, service: {nodePort: 30080}}":                                                       "service.nodePort needs service.type NodePort or LoadBalancer",
+		"{trial: {enabled: true}, forward: redirect, endpoint: {mode: PodDNS}, replicas: three}":                     "/replicas",
 	} {
 		if _, err := template(t, values); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("values %s: %v, want %q", values, err, want)
@@ -254,7 +287,7 @@ func TestRights(t *testing.T) {
 	role := find[*rbacv1.Role](t, all, release+"-controller")
 	cluster := find[*rbacv1.ClusterRole](t, all, "signing-"+release+"-controller")
 	for kind, granted := range map[string][]rbacv1.PolicyRule{"Role": role.Rules, "ClusterRole": cluster.Rules} {
-		want, got := single(declared[kind]), single(granted)
+		want, got := single(declared[kind], "proxy-"), single(granted, release+"-")
 		if len(want) == 0 || !slices.Equal(got, want) {
 			t.Errorf("%s of the chart grants %v, the sources declare %v", kind, got, want)
 		}
@@ -292,14 +325,20 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// single takes rules apart: group, resource and verb, each by itself.
-func single(rules []rbacv1.PolicyRule) []string {
+// single takes rules apart: group, resource, verb and name, each by itself; names without what they begin with, that of the release.
+func single(rules []rbacv1.PolicyRule, prefix string) []string {
 	var all []string
 	for _, r := range rules {
+		names := []string{"*"}
+		if len(r.ResourceNames) > 0 {
+			names = r.ResourceNames
+		}
 		for _, group := range r.APIGroups {
 			for _, resource := range r.Resources {
 				for _, verb := range r.Verbs {
-					all = append(all, group+"/"+resource+" "+verb)
+					for _, name := range names {
+						all = append(all, group+"/"+resource+" "+verb+" "+strings.TrimPrefix(name, prefix))
+					}
 				}
 			}
 		}

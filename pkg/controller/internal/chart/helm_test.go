@@ -20,9 +20,18 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-var server testenv.Server
+var (
+	server  testenv.Server
+	scratch string // a folder, once somebody made it
+)
 
-func TestMain(m *testing.M) { os.Exit(server.Run(m)) }
+func TestMain(m *testing.M) {
+	code := server.Run(m)
+	if scratch != "" {
+		_ = os.RemoveAll(scratch) // a leftover lies in the system's temporary folder
+	}
+	os.Exit(code)
+}
 
 const (
 	folder  = "../../../../charts/signstash-proxy"
@@ -68,6 +77,11 @@ func objects(t *testing.T, values string) []client.Object {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return decode(t, text)
+}
+
+func decode(t *testing.T, text string) []client.Object {
+	t.Helper()
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 	var all []client.Object
 	for document := range strings.SplitSeq(text, "\n---\n") {
@@ -111,6 +125,10 @@ controller: {replicas: 2}
 test: {clientSecretName: my-client}`,
 	"NodePort":     `{trial: {enabled: true}, endpoint: {mode: NodePort}, service: {type: NodePort, nodePort: 30080}}`,
 	"LoadBalancer": `{trial: {enabled: true}, endpoint: {mode: LoadBalancer}, forward: redirect, service: {type: LoadBalancer, annotations: {a.example.org/b: "c"}}}`,
+	"LoadBalancer of a class": `
+trial: {enabled: true}
+endpoint: {mode: LoadBalancer, loadBalancerClass: lb.example.org/internal, serviceAnnotations: {dns.example.org/name: 'sign-{ordinal}, "a"'}}
+service: {type: LoadBalancer, externalTrafficPolicy: Local, loadBalancerClass: internal, loadBalancerSourceRanges: [192.0.2.0/24]}`,
 	"HostTemplate": `
 trial: {enabled: true, latency: 100ms, image: {tag: "7"}}
 endpoint: {mode: HostTemplate, hostTemplate: "sign-{ordinal}.example.org", portTemplate: "9000+{ordinal}", clusterDomain: ""}
@@ -127,10 +145,15 @@ trial: {enabled: true}
 replicas: 2
 image: {repository: example.org/proxy, tag: v1, pullPolicy: Always, pullSecrets: [pull]}
 extraArgs: ["--log.level=debug"]
+extraEnv: [{name: OTEL_EXPORTER_OTLP_ENDPOINT, value: "http://collector:4318"}, {name: KEY, valueFrom: {secretKeyRef: {name: a, key: b}}}]
+extraVolumes: [{name: extra, configMap: {name: extra}}]
+extraVolumeMounts: [{name: extra, mountPath: /extra}]
 persistence: {size: 1Gi, storageClass: fast, accessMode: ReadWriteOncePod, whenDeleted: Delete, whenScaled: Delete}
 resources: {requests: {cpu: 1}, limits: {memory: 1Gi, cpu: 1500m}}
 shutdown: {delaySeconds: 0, graceSeconds: 60}
-podAnnotations: {a.example.org/b: "c"}
+podAnnotations: {a.example.org/b: "c", signstash.io/config: theirs}
+podLabels: {app.kubernetes.io/name: theirs}
+affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone, labelSelector: {matchLabels: {a: b}}}]}}
 nodeSelector: {disk: fast}
 tolerations: [{key: a, operator: Exists}]
 priorityClassName: system-cluster-critical
@@ -138,7 +161,7 @@ topologySpread: {topologyKey: topology.kubernetes.io/zone}
 podDisruptionBudget: {maxUnavailable: 25%}
 autoscaling: {enabled: true, maxReplicas: 9}
 networkPolicy: {from: [{podSelector: {}}], managementFrom: [{namespaceSelector: {}}], egressPorts: [443], apiServerPorts: [6443]}
-serviceMonitor: {enabled: true, labels: {release: prometheus}}
+serviceMonitor: {enabled: true, labels: {release: prometheus, app.kubernetes.io/instance: theirs}}
 alerts: {enabled: true, labels: {release: prometheus}}
 dashboard: {enabled: true}
 controller: {extraArgs: ["--log.level=debug"], resources: {}}`,

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/go-logr/logr"
+)
+
+// TestAuthorities: without the file, or with an empty one, the system's are trusted; a change is in force at the next connection; what is no
+// certificate is refused at the start, and later leaves the last good ones in force.
+func TestAuthorities(t *testing.T) {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	good := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := &authorities{file: file, log: logr.Discard()}
+	want := func(when string, own bool) {
+		t.Helper()
+		if got := a.pool(); (got != nil) != own {
+			t.Errorf("%s: authorities of its own: %v, want %v", when, got != nil, own)
+		}
+	}
+	if err := a.look(); err != nil {
+		t.Errorf("look without the file = %v", err)
+	}
+	want("no file", false)
+	write("\n")
+	want("empty", false)
+	write(good)
+	want("written", true)
+	write("no certificate")
+	want("broken", true)
+	write("")
+	want("emptied", false)
+	write("no certificate")
+	if err := (&authorities{file: file, log: logr.Discard()}).look(); err == nil {
+		t.Error("look at what is no certificate = nil")
+	}
+}
