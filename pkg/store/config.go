@@ -38,7 +38,7 @@ type Retention struct {
 	Fetched time.Duration
 	// MaxBytes bounds what documents, sections and metadata may take together. Close to it the operations that ended first are
 	// removed, but none within a minute of its end: somebody may be fetching it. At it, while that does not help, new uploads are refused.
-	// 0 = no bound. On disk up to 9 MiB (SQLite's log) come on top, and the database's free pages: up to a third of what it holds, or 4 MiB.
+	// 0 = no bound. More than four fifths of the disk is cut to that. On disk up to 9 MiB (SQLite's log) come on top, and the database's free pages: up to a third of what it holds, or 4 MiB.
 	MaxBytes int64
 }
 

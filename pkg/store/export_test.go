@@ -51,6 +51,11 @@ func (s *Store) Queued() int { return len(s.writer.jobs) }
 // Used is what counts against Retention.MaxBytes.
 func (s *Store) Used() int64 { return s.used() }
 
+// DiskBytes has the state folder be on a disk of that size.
+func (s *Store) DiskBytes(size int64) {
+	s.diskBytes = func(string) (int64, error) { return size, nil }
+}
+
 // HoldSweep is somebody who removes operations until the returned function is called.
 func (s *Store) HoldSweep() (release func()) {
 	s.sweeping.Lock()

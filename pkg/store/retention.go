@@ -19,6 +19,9 @@ const (
 	// which it ends, so that the next one is not due at once.
 	sweepAbove = 0.95
 	sweepBelow = 0.9
+	// diskShare is the part of the disk that Retention.MaxBytes is cut to: the rest is for the audit record, the database's own log and free
+	// pages, what file systems keep for themselves, and Config.MinFree.
+	diskShare = 0.8
 	// fetchTime is how long an ended operation is kept although there is too much: somebody is about to fetch, or fetching, its documents.
 	fetchTime = time.Minute
 )
@@ -26,9 +29,9 @@ const (
 // full returns KindBusy if nothing more may come in as things are. It removes nothing; close to Retention.MaxBytes it has Run do so.
 func (s *Store) full() error {
 	left := int64(math.MaxInt64)
-	if limit := s.cfg.Retention.MaxBytes; limit > 0 {
+	if limit := s.limit(); limit > 0 {
 		used := s.used()
-		if used >= s.share(sweepAbove) {
+		if used >= share(limit, sweepAbove) {
 			s.wakeSweep()
 		}
 		if left = limit - used; left <= 0 {
@@ -60,7 +63,7 @@ func (s *Store) room(ctx context.Context) error {
 // makeRoom removes ended operations until Retention.MaxBytes is not reached any more: Run does the rest. It waits for nobody who is at it
 // already: a request that waits holds its place among those that are served at a time, also against those that read.
 func (s *Store) makeRoom(ctx context.Context) error {
-	limit := s.cfg.Retention.MaxBytes
+	limit := s.limit()
 	for limit > 0 && s.used() >= limit && s.sweeping.TryLock() {
 		n, err := s.sweepSome(ctx, limit-1)
 		s.sweeping.Unlock()
@@ -71,8 +74,20 @@ func (s *Store) makeRoom(ctx context.Context) error {
 	return nil
 }
 
-// share is that part of Retention.MaxBytes.
-func (s *Store) share(part float64) int64 { return int64(float64(s.cfg.Retention.MaxBytes) * part) }
+// limit is Retention.MaxBytes, or what the disk allows where that is less; 0 = no limit. A limit that the disk does not hold would never be
+// reached: then old results would stay, and new documents be refused for want of free space, until Retention.Age.
+func (s *Store) limit() int64 {
+	limit := s.cfg.Retention.MaxBytes
+	if limit <= 0 {
+		return 0
+	}
+	if size, err := s.diskBytes(s.cfg.Folder); err == nil {
+		limit = min(limit, share(size, diskShare))
+	}
+	return limit
+}
+
+func share(limit int64, part float64) int64 { return int64(float64(limit) * part) }
 
 // used is what counts against Retention.MaxBytes.
 func (s *Store) used() int64 { return s.stored.Load() + s.uploading.Load() + s.usedMetadata() }
@@ -155,10 +170,11 @@ func (s *Store) sweepSome(ctx context.Context, keep int64) (int, error) {
 
 // keepBytes is how much a sweep leaves in use: anything, while the limit is not near.
 func (s *Store) keepBytes() int64 {
-	if s.cfg.Retention.MaxBytes <= 0 || s.used() < s.share(sweepAbove) {
+	limit := s.limit()
+	if limit == 0 || s.used() < share(limit, sweepAbove) {
 		return math.MaxInt64
 	}
-	return s.share(sweepBelow)
+	return share(limit, sweepBelow)
 }
 
 // choose returns the operations that ended first, as far as they are too old, or there is more in use than keep and there was time

@@ -108,6 +108,27 @@ func TestRetentionBySize(t *testing.T) {
 	wantKept(t, s, ops, false, true, true, true, true, true)
 }
 
+// TestRetentionBySizeOfDisk: a limit that the disk does not hold is one of four fifths of it.
+func TestRetentionBySizeOfDisk(t *testing.T) {
+	const size = 1 << 20
+	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 1 << 40}})
+	var ops []signing.Operation
+	for i := range 6 {
+		op := create(t, s, fmt.Sprint(i), strings.Repeat("x", size))
+		end(t, s, op, time.Now().Add(-time.Duration(10-i)*time.Minute))
+		ops = append(ops, op)
+	}
+	s.DiskBytes(10 * size)
+	if n, err := s.Sweep(t.Context()); n != 0 || err != nil {
+		t.Errorf("Sweep on a disk that holds it = %d, %v, want 0", n, err)
+	}
+	s.DiskBytes(6 * size * 10 / 8) // its four fifths are what the documents take; the metadata pass that
+	if n, err := s.Sweep(t.Context()); n != 1 || err != nil {
+		t.Errorf("Sweep on a smaller disk = %d, %v, want 1", n, err)
+	}
+	wantKept(t, s, ops, false, true, true, true, true, true)
+}
+
 // reopen opens a folder again as another configuration says.
 func reopen(t *testing.T, s *store.Store, cfg store.Config) *store.Store {
 	t.Helper()

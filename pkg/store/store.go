@@ -40,6 +40,8 @@ type Store struct {
 	sweeping sync.Mutex    // guards the removal of operations
 	wake     chan struct{} // of Run
 	doubtful doubtful
+
+	diskBytes func(path string) (int64, error) // size of the folder's disk
 }
 
 var _ signing.Store = (*Store)(nil)
@@ -54,7 +56,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, log: cfg.Log, folder: f, wake: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, log: cfg.Log, folder: f, wake: make(chan struct{}, 1), diskBytes: diskBytes}
 	if err := s.open(ctx); err != nil {
 		s.shut()
 		return nil, fmt.Errorf("open state folder %s: %w", cfg.Folder, err)
