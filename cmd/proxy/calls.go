@@ -28,6 +28,9 @@ func (p *proxy) openCalls() error {
 		{"signing", &made.remote}, {"timestamp", &made.timestamp}, {"revocation", &made.revocation}, {"token", &made.token}, {"callback", &made.callback},
 	} {
 		log := p.log.WithName("outbound").WithValues("purpose", c.purpose)
+		for _, s := range []outbound.State{outbound.Closed, outbound.HalfOpen, outbound.Open} {
+			m.breaks.WithLabelValues(c.purpose, string(s)) // the first event of a series that was not there before it is no increase
+		}
 		cfg := outbound.Config{
 			ProxyHost: o.ProxyHost, ProxyPort: o.ProxyPort, ProxyCredentialsFile: o.ProxyCredentialsFile, CAFile: o.CAFile,
 			UserAgent: "signstash-proxy/" + version,

@@ -35,8 +35,13 @@ func TestDashboardAndAlerts(t *testing.T) {
 				continue
 			}
 			for _, label := range m.labels {
-				if label != "namespace" && label != "pod" && label != "le" && !labels[label] { // the scrape adds the first two
+				if !slices.Contains(scraped, label) && labels[label] == nil {
 					t.Errorf("%s asks for label %s of %s, which has %v", where, label, m.name, slices.Sorted(maps.Keys(labels)))
+				}
+			}
+			for label, value := range m.values {
+				if !labels[label][value] {
+					t.Errorf("%s asks for %s of %s to be %q, which is %v", where, label, m.name, value, slices.Sorted(maps.Keys(labels[label])))
 				}
 			}
 		}
@@ -97,15 +102,20 @@ func expressions(t *testing.T) map[string]string {
 	return all
 }
 
-// metricUse is a metric in an expression, with the labels that it is matched and grouped by.
+// scraped are the labels that a scrape adds; le is of histograms.
+var scraped = []string{"namespace", "pod", "instance", "le"}
+
+// metricUse is a metric in an expression, with the labels that it is matched and grouped by, and the values that it is held against.
 type metricUse struct {
 	name   string
 	labels []string
+	values map[string]string
 }
 
 var (
 	metricName  = regexp.MustCompile(`\b((?:signstash|process|go)_[a-z0-9_]+)(?:\{([^}]*)\})?`)
 	matcherName = regexp.MustCompile(`([a-z_]+)\s*(?:=|!)`)
+	equalTo     = regexp.MustCompile(`([a-z_]+)!?="([^"]*)"`)
 	grouping    = regexp.MustCompile(`\bby \(([^)]*)\)`)
 )
 
@@ -118,7 +128,10 @@ func metricUses(expr string) []metricUse {
 	}
 	var uses []metricUse
 	for _, m := range metricName.FindAllStringSubmatch(expr, -1) {
-		use := metricUse{name: m[1], labels: slices.Clone(by)}
+		use := metricUse{name: m[1], labels: slices.Clone(by), values: map[string]string{}}
+		for _, e := range equalTo.FindAllStringSubmatch(m[2], -1) {
+			use.values[e[1]] = e[2]
+		}
 		for _, l := range matcherName.FindAllStringSubmatch(m[2], -1) {
 			use.labels = append(use.labels, l[1])
 		}
@@ -127,9 +140,9 @@ func metricUses(expr string) []metricUse {
 	return uses
 }
 
-// samplesOf returns the names of all samples with their labels, of a proxy whose remote side has failed it until it gave up, and which has
+// samplesOf returns the names of all samples with the values of their labels, of a proxy whose remote side has failed it until it gave up, and which has
 // signed something since, and of one with TLS.
-func samplesOf(t *testing.T) map[string]map[string]bool {
+func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 	t.Helper()
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=10ms", "--signing.tries=100")...).start(t)
@@ -151,7 +164,7 @@ func samplesOf(t *testing.T) map[string]map[string]bool {
 			t.Fatal(err)
 		}
 	}
-	there := map[string]map[string]bool{}
+	there := map[string]map[string]map[string]bool{}
 	for _, management := range []string{p.Management, withTLS(t).Management} {
 		all, err := metricsOf(management)
 		if err != nil {
@@ -160,10 +173,13 @@ func samplesOf(t *testing.T) map[string]map[string]bool {
 		for sample := range all {
 			name, labels, _ := strings.Cut(strings.TrimSuffix(sample, "}"), "{")
 			if there[name] == nil {
-				there[name] = map[string]bool{}
+				there[name] = map[string]map[string]bool{}
 			}
-			for _, l := range matcherName.FindAllStringSubmatch(labels, -1) {
-				there[name][l[1]] = true
+			for _, l := range equalTo.FindAllStringSubmatch(labels, -1) {
+				if there[name][l[1]] == nil {
+					there[name][l[1]] = map[string]bool{}
+				}
+				there[name][l[1]][l[2]] = true
 			}
 		}
 	}

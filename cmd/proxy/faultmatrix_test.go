@@ -169,7 +169,7 @@ func openPipeline(t *testing.T, v variant) *pipeline {
 		Providers: func(string) (signing.Provider, error) { return provider, nil },
 		Observer:  m.observer(func() {}, func() {}, func(*signing.Credential, int, time.Duration, string) {}), Tries: matrixTries - 1, UnknownOutcome: v.unknown,
 	})
-	m.watch(p.registry, s, p.store)
+	m.watch(p.registry, s, p.store, 0)
 	p.start(t, s)
 	p.openDoor(t, s)
 	return p

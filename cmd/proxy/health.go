@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,19 +19,46 @@ const maxCredentials = 100
 
 // health remembers how credentials did, for the status page and for alerts. Safe for concurrent use.
 type health struct {
+	gone func(name string) bool // whether a credential's client service is not there any more; nil = never
+
 	mu   sync.Mutex
 	seen map[string]*credentialHealth
 }
 
 type credentialHealth struct {
 	status.Credential
-	used time.Time
+	used       time.Time
+	configured bool // by name: it is there whether it is used or not
+	asked      bool // whether it can be read is known
 }
 
 func newHealth(r prometheus.Registerer) *health {
 	h := &health{seen: make(map[string]*credentialHealth)}
 	r.MustRegister(h)
 	return h
+}
+
+// configured lists a credential from the start, before anything is known of it.
+func (h *health) configured(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.entry(name).configured = true
+}
+
+// read notes how the reading of a credential ended. Details of faults hold no secrets: clients are told them.
+func (h *health) read(name string, c *signing.Credential, fault *signing.Error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := h.entry(name)
+	e.asked, e.Fault = true, ""
+	if fault != nil {
+		e.Fault = strings.Trim(string(fault.Kind)+": "+fault.Detail, ": ")
+		e.Fault = cmp.Or(e.Fault, "the log says why")
+		return
+	}
+	if c != nil && !c.Certificate().NotAfter.Equal(e.NotAfter) {
+		h.describe(c)
+	}
 }
 
 // entry returns a credential's, made where there is none.
@@ -50,18 +78,14 @@ func (h *health) entry(name string) *credentialHealth {
 func (h *health) forgetOne() {
 	oldest := ""
 	for name, e := range h.seen {
+		if e.configured {
+			continue
+		}
 		if oldest == "" || e.used.Before(h.seen[oldest].used) {
 			oldest = name
 		}
 	}
 	delete(h.seen, oldest)
-}
-
-// known notes what a credential is.
-func (h *health) known(c *signing.Credential) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.describe(c)
 }
 
 func (h *health) describe(c *signing.Credential) *credentialHealth {
@@ -87,30 +111,62 @@ const callReturned = "returned"
 
 // credentials lists them by name.
 func (h *health) credentials() []status.Credential {
+	entries := h.entries()
+	all := make([]status.Credential, len(entries))
+	for i := range entries {
+		all[i] = entries[i].Credential
+	}
+	return all
+}
+
+// entries are all that are known, by name. Those of client services that have gone are forgotten.
+func (h *health) entries() []credentialHealth {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := make([]status.Credential, 0, len(h.seen))
-	for _, e := range h.seen {
-		all = append(all, e.Credential)
+	all := make([]credentialHealth, 0, len(h.seen))
+	for name, e := range h.seen {
+		if h.gone != nil && h.gone(name) {
+			delete(h.seen, name)
+			continue
+		}
+		all = append(all, *e)
 	}
-	slices.SortFunc(all, func(a, b status.Credential) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b credentialHealth) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
 var credentialEnd = describe("credential_not_after_timestamp_seconds",
 	"End of a credential's certificate, as Unix time; of the client services at the service domain the one that ends first.", "credential")
 
+var credentialReadable = describe("credential_readable",
+	"1 if a credential could be read when it was last asked for, else 0; of the client services at the service domain 0 if any could not.", "credential")
+
 // Describe implements prometheus.Collector.
-func (h *health) Describe(d chan<- *prometheus.Desc) { d <- credentialEnd }
+func (h *health) Describe(d chan<- *prometheus.Desc) {
+	d <- credentialEnd
+	d <- credentialReadable
+}
 
 // Collect implements prometheus.Collector.
 func (h *health) Collect(out chan<- prometheus.Metric) {
-	ends := map[string]time.Time{}
-	for _, c := range h.credentials() {
+	ends, readable := map[string]time.Time{}, map[string]float64{}
+	for _, c := range h.entries() {
 		label := credentialLabel(c.Name)
-		if end, ok := ends[label]; !ok || c.NotAfter.Before(end) {
+		if end, ok := ends[label]; !c.NotAfter.IsZero() && (!ok || c.NotAfter.Before(end)) {
 			ends[label] = c.NotAfter
 		}
+		if !c.asked {
+			continue
+		}
+		if _, ok := readable[label]; !ok {
+			readable[label] = 1
+		}
+		if c.Fault != "" {
+			readable[label] = 0
+		}
+	}
+	for label, v := range readable {
+		out <- prometheus.MustNewConstMetric(credentialReadable, prometheus.GaugeValue, v, label)
 	}
 	for label, end := range ends {
 		out <- prometheus.MustNewConstMetric(credentialEnd, prometheus.GaugeValue, float64(end.Unix()), label)

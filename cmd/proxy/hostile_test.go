@@ -53,15 +53,39 @@ type hostile struct {
 	p       *testProxy
 	http    *http.Client
 	longest atomic.Int64
+	last    atomic.Pointer[hostileOperation] // the one signed last; never nil
 	mu      sync.Mutex
-	answers map[int]int
+	answers map[hostileAnswer]int
+}
+
+// hostileAnswer is a call and the status that it was answered with.
+type hostileAnswer struct {
+	call   string
+	status int
+}
+
+// count is how often a call was answered with that status.
+func (h *hostile) count(call string, status int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.answers[hostileAnswer{call, status}]
+}
+
+// good is how often it was answered with success.
+func (h *hostile) good(call string) (n int) {
+	for _, status := range []int{http.StatusOK, http.StatusAccepted, http.StatusNoContent} {
+		n += h.count(call, status)
+	}
+	return n
 }
 
 func newHostile(t *testing.T) *hostile {
-	return &hostile{
-		t: t, p: newTestProxy(t, "--limits.client.rate=0").start(t), answers: map[int]int{},
+	h := &hostile{
+		t: t, p: newTestProxy(t, "--limits.client.rate=0").start(t), answers: map[hostileAnswer]int{},
 		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: hostileClients}},
 	}
+	h.last.Store(new(hostileOperation))
+	return h
 }
 
 // each runs f count times, some at once, each with random numbers of its own that seed and n say.
@@ -81,7 +105,7 @@ func (h *hostile) each(count int, f func(n int, r *rand.Rand)) {
 }
 
 // send wants an answer that is documented: nothing of 5xx but 503.
-func (h *hostile) send(r *http.Request, what string) (int, []byte) {
+func (h *hostile) send(r *http.Request, call, what string) (int, []byte) {
 	started := time.Now()
 	resp, err := h.http.Do(r)
 	var body []byte
@@ -101,7 +125,7 @@ func (h *hostile) send(r *http.Request, what string) (int, []byte) {
 		return 0, nil
 	}
 	h.mu.Lock()
-	h.answers[resp.StatusCode]++
+	h.answers[hostileAnswer{call, resp.StatusCode}]++
 	h.mu.Unlock()
 	if resp.StatusCode >= 500 && resp.StatusCode != http.StatusServiceUnavailable {
 		h.t.Errorf("%s: %d %.500s", what, resp.StatusCode, body)
@@ -115,7 +139,7 @@ func (h *hostile) finish() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if status, body := h.send(h.request("document/sign/base64/", hostileJSON(h.t, "a good one", content)), "a good request"); status != http.StatusOK {
+	if status, body := h.send(h.request("document/sign/base64/", hostileJSON(h.t, "a good one", content)), "good", "a good request"); status != http.StatusOK {
 		h.t.Errorf("a good request: %d %.300s", status, body)
 	}
 	longest := time.Duration(h.longest.Load())
@@ -204,39 +228,50 @@ func mutate(r *rand.Rand, in []byte) []byte {
 	return out
 }
 
-// TestHostileRequests mutates everything of a request: body, path, header.
+// TestHostileRequests mutates everything of a request: body, path, query, headers, method.
 func TestHostileRequests(t *testing.T) {
 	h := newHostile(t)
-	pdf, err := os.ReadFile(filepath.Join("..", "..", "hack", "samples", "hybrid-xref.pdf"))
-	if err != nil {
-		t.Fatal(err)
+	calls := hostileCalls()
+	for _, c := range calls[:2] { // what is asked for and deleted is there from the start
+		h.call(c, c.make(t, 0, h.last.Load()), "the first")
 	}
-	if len(pdf) > 40_000 {
-		pdf = pdf[:40_000] // whether it can be signed is not what is asked here
-	}
-	paths := []string{"document/sign/base64/", "document/sign/async/base64/", "document/sign/", "operation/status/withExternalReference/a", "operation/sign/detail/1/contentInResponse/True"}
 	h.each(hostileCount(t, hostileRequests), func(n int, r *rand.Rand) {
-		path := paths[r.IntN(len(paths))]
-		body := hostileJSON(t, fmt.Sprint("request ", n), pdf[:r.IntN(2000)])
-		if r.IntN(3) > 0 {
-			body = mutate(r, body)
+		c := calls[n%len(calls)]
+		seed := c.make(t, n, h.last.Load())
+		if seed.body != nil && r.IntN(3) > 0 {
+			seed.body, seed.reference = mutate(r, seed.body), ""
 		}
-		request := h.request(path, body)
-		switch r.IntN(6) {
-		case 0:
-			request.URL.Opaque = "//" + request.URL.Host + safeTarget(mutate(r, []byte(apiPath+path)))
-		case 1:
-			request.Method = []string{"GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "BREW"}[r.IntN(7)]
-		case 2:
-			request.Header.Set("Content-Type", headerSafe(mutate(r, []byte("multipart/form-data; boundary=x"))))
-		case 3:
-			request.Header.Set("Authorization", headerSafe(mutate(r, []byte(request.Header.Get("Authorization")))))
-		case 4:
-			request.Header.Set("Idempotency-Key", headerSafe(mutate(r, []byte("a key"))))
+		if seed.query != "" && r.IntN(3) > 0 {
+			seed.query = safeTarget(mutate(r, []byte(seed.query)))
 		}
-		h.send(request, fmt.Sprint("request ", n))
+		h.call(c, seed, fmt.Sprint("request ", n), func(request *http.Request) { mutateHead(r, request) })
 	})
+	for _, c := range calls {
+		if h.good(c.name) == 0 {
+			t.Errorf("no %s was answered with success: what is behind the door was not reached", c.name)
+		}
+		if c.method == http.MethodPost && h.count(c.name, http.StatusBadRequest) == 0 {
+			t.Errorf("no %s was refused as bad: its body was not read", c.name)
+		}
+	}
 	h.finish()
+}
+
+// mutateHead changes one thing beside the body, or nothing.
+func mutateHead(r *rand.Rand, request *http.Request) {
+	switch r.IntN(8) {
+	case 0:
+		target := safeTarget(mutate(r, []byte(request.URL.RequestURI())))
+		request.URL.RawQuery, request.URL.Opaque = "", "//"+request.URL.Host+target
+	case 1:
+		request.Method = []string{"GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "BREW"}[r.IntN(7)]
+	case 2:
+		request.Header.Set("Content-Type", headerSafe(mutate(r, []byte("multipart/form-data; boundary=x"))))
+	case 3:
+		request.Header.Set("Authorization", headerSafe(mutate(r, []byte(request.Header.Get("Authorization")))))
+	case 4:
+		request.Header.Set("Idempotency-Key", headerSafe(mutate(r, []byte("a key"))))
+	}
 }
 
 // safeTarget leaves of a request's target what a client may write there.
@@ -278,7 +313,7 @@ func TestHostileDocuments(t *testing.T) {
 	signed := atomic.Int64{}
 	h.each(hostileCount(t, hostileDocuments), func(n int, r *rand.Rand) {
 		pdf := mutate(r, samples[r.IntN(len(samples))])
-		status, body := h.send(h.request("document/sign/base64/", hostileJSON(t, fmt.Sprint("document ", n), pdf)), fmt.Sprint("document ", n))
+		status, body := h.send(h.request("document/sign/base64/", hostileJSON(t, fmt.Sprint("document ", n), pdf)), "sign", fmt.Sprint("document ", n))
 		var op soakOperation
 		if status != http.StatusOK || json.Unmarshal(body, &op) != nil || len(op.DocumentList) != 1 || op.DocumentList[0].SignStatus != "SIGNED" {
 			return

@@ -47,8 +47,23 @@ func newSigningMetrics(r prometheus.Registerer) *signingMetrics {
 			Buckets: []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000},
 		}),
 	}
+	for _, outcome := range append([]string{documentSigned, documentInternal}, troubles...) {
+		m.documents.WithLabelValues(outcome) // the first event of a series that was not there before it is no increase
+	}
 	r.MustRegister(m.operations, m.documents, m.calls, m.batch)
 	return m
+}
+
+// Outcomes of documents beside the kinds of faults.
+const (
+	documentSigned   = "signed"
+	documentInternal = "internal"
+)
+
+// troubles are the kinds of faults that are not the document's own.
+var troubles = []string{
+	string(signing.KindProviderCredentials), string(signing.KindProviderAccount), string(signing.KindProvider), string(signing.KindConfiguration),
+	string(signing.KindTimestamp), string(signing.KindRevocation), string(signing.KindCertificate), string(signing.KindStorage), string(signing.KindAltered),
 }
 
 // observer is what the service tells. opened is called once, when it takes operations.
@@ -64,9 +79,9 @@ func (m *signingMetrics) observer(opened, ended func(), called func(c *signing.C
 			outcome := string(kind)
 			switch {
 			case signed:
-				outcome = "signed"
+				outcome = documentSigned
 			case kind == signing.KindInternal:
-				outcome = "internal"
+				outcome = documentInternal
 			}
 			m.documents.WithLabelValues(outcome).Inc()
 		},
@@ -79,8 +94,8 @@ func (m *signingMetrics) observer(opened, ended func(), called func(c *signing.C
 }
 
 // watch adds what is read from service and store at each scrape.
-func (m *signingMetrics) watch(r prometheus.Registerer, service *signing.Service, s *store.Store) {
-	r.MustRegister(&stateCollector{service: service, store: s})
+func (m *signingMetrics) watch(r prometheus.Registerer, service *signing.Service, s *store.Store, maxQueued int) {
+	r.MustRegister(&stateCollector{service: service, store: s, maxQueued: maxQueued})
 }
 
 // scrapeTimeout bounds the store's answer to a scrape: Prometheus gives up after ten seconds by default.
@@ -88,8 +103,9 @@ const scrapeTimeout = 5 * time.Second
 
 // stateCollector reads gauges and the durable counters when it is asked. What the store cannot tell is left out of the answer.
 type stateCollector struct {
-	service *signing.Service
-	store   *store.Store
+	service   *signing.Service
+	store     *store.Store
+	maxQueued int // documents
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -99,6 +115,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // The figures of stateCollector.
 var (
 	queuedDocuments  = describe("queued_documents", "Documents accepted and not ended.")
+	queuedLimit      = describe("queued_documents_limit", "Documents that may be accepted and not ended at a time.")
 	activeOperations = describe("active_operations", "Operations being worked on.")
 	oldestQueued     = describe("oldest_operation_age_seconds", "Age of the oldest operation that has not ended.")
 	signatures       = describe("signatures_total", "Digests since the state folder was made, by what became of them: sent, returned, unknown, refused.", "outcome")
@@ -110,7 +127,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{queuedDocuments, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, operations, stateWritable} {
+	for _, desc := range []*prometheus.Desc{queuedDocuments, queuedLimit, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, operations, stateWritable} {
 		d <- desc
 	}
 }
@@ -124,6 +141,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	defer cancel()
 	q := c.service.Stats()
 	gauge(queuedDocuments, float64(q.QueuedDocuments))
+	gauge(queuedLimit, float64(c.maxQueued))
 	gauge(activeOperations, float64(q.ActiveOperations))
 	gauge(oldestQueued, q.OldestQueued.Seconds())
 	writable := 0.0

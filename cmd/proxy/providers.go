@@ -22,12 +22,13 @@ const domainPrefix = "service-domain/"
 // providers knows which provider signs for a client service: the one that its entry names, else the default, else the remote service
 // at the documented domain with the client service's own id and secret. Safe for concurrent use.
 type providers struct {
-	clients  func() *clientservice.Services
-	named    map[string]signing.Provider
-	standard signing.Provider // nil = each client service has its own at the domain
-	atDomain func(id string) (signing.Provider, error)
-	log      logr.Logger
-	known    func(*signing.Credential) // hears of what was read
+	clients      func() *clientservice.Services
+	named        map[string]signing.Provider
+	standard     signing.Provider // nil = each client service has its own at the domain
+	atDomain     func(id string) (signing.Provider, error)
+	log          logr.Logger
+	standardName string                                                         // of its credential
+	read         func(name string, c *signing.Credential, fault *signing.Error) // hears of what was read, or could not be
 
 	mu   sync.Mutex
 	own  map[string]signing.Provider // by client service id
@@ -38,10 +39,12 @@ type providers struct {
 func (p *proxy) openProviders() (err error) {
 	s := &providers{
 		clients: p.clients.Current, named: make(map[string]signing.Provider), own: make(map[string]signing.Provider),
-		atDomain: p.openAtDomain, log: p.log.WithName("providers"), known: p.health.known,
+		atDomain: p.openAtDomain, log: p.log.WithName("providers"), read: p.health.read,
 	}
 	p.providers = s
+	p.health.gone = s.gone
 	for _, c := range p.cfg.Providers {
+		p.health.configured(c.Name)
 		settings, ok := c.Settings.(opener)
 		if !ok {
 			return fmt.Errorf("open provider %s: kind %s cannot be opened", c.Name, c.Kind)
@@ -52,16 +55,44 @@ func (p *proxy) openProviders() (err error) {
 	}
 	switch {
 	case p.cfg.DefaultProvider != "":
-		s.standard = s.named[p.cfg.DefaultProvider]
+		s.standard, s.standardName = s.named[p.cfg.DefaultProvider], p.cfg.DefaultProvider
 	case p.cfg.Remote.Domain == "":
-		s.standard, err = p.openLocal()
+		s.standardName = "embedded"
+		if p.cfg.Signing.PKCS12File != "" {
+			s.standardName = "software"
+		}
+		p.health.configured(s.standardName)
+		s.standard, err = p.openLocal(s.standardName)
 	}
 	return err
 }
 
+// credentialName is the name of the credential that signs for a client service.
+func (s *providers) credentialName(id string) string {
+	c := s.clients().Lookup(id)
+	switch {
+	case c != nil && c.Provider != "":
+		return c.Provider
+	case s.standard != nil:
+		return s.standardName
+	}
+	return domainPrefix + id
+}
+
+// gone reports whether a credential at the service domain is of a client service that is not there any more.
+func (s *providers) gone(name string) bool {
+	id, ok := strings.CutPrefix(name, domainPrefix)
+	return ok && s.clients().Lookup(id) == nil
+}
+
+// wasRead passes on how a client service's credential was read.
+func (s *providers) wasRead(id string, c *signing.Credential, fault *signing.Error) {
+	s.read(s.credentialName(id), c, fault)
+}
+
 // openLocal opens the key on the premises that signs where nothing remote is configured.
-func (p *proxy) openLocal() (signing.Provider, error) {
-	options := software.Options{Hash: hashOf(p.cfg.Signing.Digest)}
+func (p *proxy) openLocal(name string) (signing.Provider, error) {
+	options := software.Options{Name: name, Hash: hashOf(p.cfg.Signing.Digest)}
 	if p.cfg.Signing.RSAScheme == config.PSS {
 		options.Algorithm = signing.RSAPSS
 	}
@@ -165,20 +196,21 @@ func (s *providers) readCredentials(ctx context.Context) {
 				continue
 			}
 			told[p] = true
-			err = s.tell(ctx, p)
+			err = s.tell(ctx, p, c.ID)
 		}
 		if err != nil && ctx.Err() == nil {
+			s.wasRead(c.ID, nil, signing.AsError(err))
 			s.log.Error(err, "signing credential cannot be read; requests are accepted all the same", "clientService", c.ID)
 		}
 	}
 }
 
-func (s *providers) tell(ctx context.Context, p signing.Provider) error {
+func (s *providers) tell(ctx context.Context, p signing.Provider, id string) error {
 	c, err := p.Credential(ctx)
 	if err != nil {
 		return err
 	}
-	s.known(c)
+	s.wasRead(id, c, nil)
 	s.log.Info("signing credential", "name", c.Name, "algorithm", string(c.Algorithm), "hash", c.Hash.String(),
 		"maxBatch", c.MaxBatch, "inFlight", c.InFlight, "notAfter", c.Certificate().NotAfter)
 	return nil

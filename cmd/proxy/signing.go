@@ -71,16 +71,18 @@ func (p *proxy) openService(ctx context.Context) error {
 		return err
 	}
 	m := newSigningMetrics(p.registry)
+	observer := m.observer(func() { close(p.opened) }, p.callbacks.Wake, func(c *signing.Credential, digests int, took time.Duration, outcome string) {
+		p.health.called(c, outcome)
+		p.tracing.called(c, digests, took, outcome)
+	})
+	observer.CredentialRead = p.providers.wasRead
 	s := p.cfg.Signing
 	p.service = signing.New(signing.Config{
-		Store:     p.state,
-		Formats:   formats,
-		Providers: p.providers.forClient,
-		Log:       p.log.WithName("signing"),
-		Observer: m.observer(func() { close(p.opened) }, p.callbacks.Wake, func(c *signing.Credential, digests int, took time.Duration, outcome string) {
-			p.health.called(c, outcome)
-			p.tracing.called(c, digests, took, outcome)
-		}),
+		Store:              p.state,
+		Formats:            formats,
+		Providers:          p.providers.forClient,
+		Log:                p.log.WithName("signing"),
+		Observer:           observer,
 		MaxQueuedDocuments: p.cfg.Limits.QueuedDocuments,
 		Tries:              s.Tries,
 		Backoff:            s.Backoff,
@@ -91,7 +93,7 @@ func (p *proxy) openService(ctx context.Context) error {
 			Quiet: s.Quiet, MaxWaitSync: s.MaxWaitSync, MaxWaitAsync: s.MaxWaitAsync, CallTimeout: s.CallTimeout,
 		},
 	})
-	m.watch(p.registry, p.service, p.store)
+	m.watch(p.registry, p.service, p.store, p.cfg.Limits.QueuedDocuments)
 	return nil
 }
 

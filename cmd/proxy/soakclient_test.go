@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -21,6 +20,13 @@ type soakOperation struct {
 	DocumentList []struct {
 		SignStatus, SignError, SignErrorCause, SignedContent string
 	}
+}
+
+// soakAccepted is an operation as it was asked for.
+type soakAccepted struct {
+	ID        int64
+	Documents int
+	Level     string
 }
 
 // client does what clients do, one thing after the other.
@@ -123,18 +129,20 @@ func (s *soak) count(kind string, status int) {
 // async has some documents signed, repeating the request while it gets no answer, and follows the operation to its end.
 func (s *soak) async(p *soakProxy) {
 	reference := s.reference()
-	body := s.request(reference, s.level(), slices.Repeat([]string{s.body}, 1+rand.IntN(4)))
+	documents, level := 1+rand.IntN(4), s.level()
+	body := s.request(reference, level, slices.Repeat([]string{s.body}, documents))
 	for first := int64(0); ; {
 		_, text, ok := s.call(p, "async", http.MethodPost, "document/sign/async/base64/", body, reference, 202, 429, 503)
 		var op soakOperation
-		if ok && json.Unmarshal(text, &op) == nil {
+		if ok && s.understood(p, text, &op) {
 			if first != 0 && op.ID != first {
 				s.fault("%s: %s is operation %d, and was %d", p.name, reference, op.ID, first)
 			}
 			first = op.ID
-			p.seen.Store(reference, op.ID)
+			accepted := soakAccepted{op.ID, documents, level}
+			p.seen.Store(reference, accepted)
 			if rand.IntN(10) > 0 { // now and then the request is repeated although it was answered
-				s.follow(p, reference, op.ID)
+				s.follow(p, reference, accepted)
 				return
 			}
 		}
@@ -146,35 +154,47 @@ func (s *soak) async(p *soakProxy) {
 
 // sync waits for the signed document in the answer.
 func (s *soak) sync(p *soakProxy) {
-	reference := s.reference()
-	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, s.level(), []string{s.body}), reference, 200, 429, 503)
+	reference, level := s.reference(), s.level()
+	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, level, []string{s.body}), reference, 200, 429, 503)
 	var op soakOperation
-	if !ok || json.Unmarshal(text, &op) != nil {
+	if !ok || !s.understood(p, text, &op) {
 		return
 	}
-	p.seen.Store(reference, op.ID)
-	if s.taken(p, op) || op.Status == "EXECUTION_FAILED" {
+	accepted := soakAccepted{op.ID, 1, level}
+	p.seen.Store(reference, accepted)
+	if s.taken(p, op, accepted) {
 		p.seen.Delete(reference)
 		return
 	}
-	s.follow(p, reference, op.ID)
+	s.follow(p, reference, accepted)
+}
+
+// understood reads an answer of success, which is JSON.
+func (s *soak) understood(p *soakProxy, text []byte, v any) bool {
+	if err := json.Unmarshal(text, v); err != nil {
+		s.fault("%s: an answer of success that is no JSON, %v: %.300s", p.name, err, text)
+		return false
+	}
+	return true
 }
 
 // follow waits for the end of an operation and looks at its documents. It is left in seen where the test ends before that.
-func (s *soak) follow(p *soakProxy, reference string, id int64) bool {
+func (s *soak) follow(p *soakProxy, reference string, want soakAccepted) bool {
 	path := url.PathEscape(reference)
 	for {
 		_, text, ok := s.call(p, "status", http.MethodGet, "operation/status/withExternalReference/"+path+"?wait=5s", nil, "", 200, 503)
-		var all []soakOperation
-		if ok && json.Unmarshal(text, &all) == nil && (len(all) != 1 || all[0].ID != id) {
-			s.fault("%s: operation %d (%s) is %.300s", p.name, id, reference, text)
-			return false
-		}
-		if ok && strings.HasPrefix(all[0].Status, "EXECUTE") {
-			break
-		}
-		if ok && all[0].Status == "EXECUTION_FAILED" {
-			break
+		if ok {
+			var all []soakOperation
+			if !s.understood(p, text, &all) {
+				return false
+			}
+			if len(all) != 1 || all[0].ID != want.ID {
+				s.fault("%s: operation %d (%s) is %.300s", p.name, want.ID, reference, text)
+				return false
+			}
+			if all[0].Status == "EXECUTED" || all[0].Status == "EXECUTION_FAILED" {
+				break
+			}
 		}
 		if !s.sleep(100 * time.Millisecond) {
 			return false
@@ -182,9 +202,12 @@ func (s *soak) follow(p *soakProxy, reference string, id int64) bool {
 	}
 	for {
 		_, text, ok := s.call(p, "detail", http.MethodGet, "operation/sign/detail/withExternalReference/"+path, nil, "", 200, 503)
-		var op soakOperation
-		if ok && json.Unmarshal(text, &op) == nil {
-			s.taken(p, op)
+		if ok {
+			var op soakOperation
+			if !s.understood(p, text, &op) || !s.taken(p, op, want) {
+				s.fault("%s: operation %d (%s) had ended, and its detail says %s", p.name, want.ID, reference, op.Status)
+				return false
+			}
 			p.seen.Delete(reference)
 			return true
 		}
@@ -195,9 +218,12 @@ func (s *soak) follow(p *soakProxy, reference string, id int64) bool {
 }
 
 // taken looks at an operation that has ended. It is false for one that has not.
-func (s *soak) taken(p *soakProxy, op soakOperation) bool {
+func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 	if op.Status != "EXECUTED" && op.Status != "EXECUTION_FAILED" {
 		return false
+	}
+	if op.ID != want.ID || len(op.DocumentList) != want.Documents {
+		s.fault("%s: operation %d has %d documents, want %+v", p.name, op.ID, len(op.DocumentList), want)
 	}
 	for i, d := range op.DocumentList {
 		switch {
@@ -207,13 +233,11 @@ func (s *soak) taken(p *soakProxy, op soakOperation) bool {
 				s.fault("%s: document %d of %d has no content: %v", p.name, i, op.ID, err)
 				continue
 			}
-			s.signed.Add(1)
-			if rand.IntN(20) == 0 {
-				s.look(content)
-			}
-		case d.SignError == "":
-			s.fault("%s: document %d of %d is %s without a reason", p.name, i, op.ID, d.SignStatus)
+			s.look(content, want.Level)
+		case d.SignError == "" || d.SignError == "SIGN_OPERATION_INTERNAL_ERROR":
+			s.fault("%s: document %d of %d is %s without a reason: %s %s", p.name, i, op.ID, d.SignStatus, d.SignError, d.SignErrorCause)
 		default:
+			s.count("given up "+d.SignError, 0)
 			s.failed.Add(1)
 		}
 	}
@@ -225,7 +249,7 @@ func (s *soak) deleted(p *soakProxy) {
 	reference := s.reference()
 	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, "", []string{s.body}), reference, 200, 429, 503)
 	var op soakOperation
-	if !ok || json.Unmarshal(text, &op) != nil {
+	if !ok || !s.understood(p, text, &op) {
 		return
 	}
 	if status, _, ok := s.call(p, "delete", http.MethodDelete, fmt.Sprint("operation/sign/detail/", op.ID), nil, "", 204, 409, 503); ok && status == 204 {

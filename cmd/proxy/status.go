@@ -29,8 +29,7 @@ func (p *proxy) snapshot(ctx context.Context) status.Snapshot {
 	for _, read := range []func(context.Context, *status.Snapshot) error{p.readSpool, p.readSignatures, p.readRecent} {
 		if err := read(ctx, &s); err != nil {
 			p.log.Error(err, "status page")
-			s.Faults = append(s.Faults, "The state folder cannot be read; the log says why.")
-			break
+			s.Faults = []string{"Not all of the state folder can be read; the log says why."} // the rest is shown all the same
 		}
 	}
 	return s

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
 // browserTime bounds one page: the first start of a browser on a busy machine takes seconds.
@@ -41,9 +43,49 @@ func browser(t *testing.T, url string, more ...string) string {
 	return string(out)
 }
 
+// withUnreadable starts a proxy that has a key beside one which bob's documents want and nobody can reach, and has one of each signed.
+func withUnreadable(t *testing.T) (p *testProxy, failed int64) {
+	t.Helper()
+	p = newTestProxy(t, "--signing.tries=1", "--signing.retry.backoff=10ms")
+	const alice, bob = "PRT.1-PRT.2-alice", "PRT.1-PRT.2-bob"
+	p.file(t, "client-services-config.json", fmt.Sprintf(`{%q: {"secret": %q}, %q: {"secret": %q, "provider": "away"}}`, alice, clients[alice], bob, clients[bob]))
+	p.configure(t, "defaultProvider: embedded\nproviders:\n- {name: embedded, kind: embedded}\n- {name: away, kind: csc, url: 'http://127.0.0.1:1', clientID: us, clientSecretFile: "+
+		p.file(t, "away-secret", "geheim\n")+"}\n- {name: idle, kind: csc, url: 'http://127.0.0.1:1', clientID: us, clientSecretFile: "+p.file(t, "idle-secret", "geheim\n")+"}\n").start(t)
+	c, err := client.New(client.Config{URL: p.URL, ClientID: bob, Secret: clients[bob]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, err := c.SignAsync(t.Context(), oneDocument(t, "in vain", client.SignatureInfo{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end, err := c.Wait(t.Context(), "in vain"); err != nil || end.Status != client.StatusFailed {
+		t.Fatalf("in vain: %+v, %v, want it failed", end, err)
+	}
+	return p, op.ID
+}
+
+// TestCredentialReadable: one that cannot be read is a figure that an alert sees, and one that can is another.
+func TestCredentialReadable(t *testing.T) {
+	p, _ := withUnreadable(t)
+	if v := p.metric(t, `signstash_credential_readable{credential="away"}`); v != 0 {
+		t.Errorf("the one that is out of reach is readable: %v", v)
+	}
+	until(t, "the embedded one is readable", func() bool { return p.metrics(t)[`signstash_credential_readable{credential="embedded"}`] == 1 })
+	all := p.metrics(t)
+	if _, ok := all[`signstash_credential_readable{credential="idle"}`]; ok {
+		t.Error("nobody has asked for the idle one, and it is said whether it is readable")
+	}
+	for name, v := range all {
+		if strings.HasPrefix(name, "signstash_credential_not_after") && v <= 0 {
+			t.Errorf("%s = %v, of a certificate that nobody has seen", name, v)
+		}
+	}
+}
+
 // TestStatusPage looks at the page in a real browser, after an operation that went well and one that did not.
 func TestStatusPage(t *testing.T) {
-	p := newTestProxy(t).start(t)
+	p, failed := withUnreadable(t)
 	c := newClient(t, p.Instance)
 	good, err := c.SignAsync(t.Context(), killRequest(samplesInTurn(t)[:2]))
 	if err != nil {
@@ -56,14 +98,17 @@ func TestStatusPage(t *testing.T) {
 	for _, want := range []string{
 		"<title>", "signstash-proxy", `id="ready" class="good">ready`, "<td>embedded</td>", fmt.Sprint("<td>", good.ID, "</td>"), "PRT.1-PRT.2-alice",
 		`class="good">EXECUTED`, "100 %", "<dt>returned</dt><dd>2</dd>",
+		fmt.Sprint("<td>", failed, "</td>"), `class="bad">EXECUTION_FAILED`, "<td>away</td>", "cannot be read: provider", "<td>idle</td>", "not read yet",
 	} {
 		if !strings.Contains(dom, want) {
 			t.Errorf("the page has no %q:\n%s", want, dom)
 			break
 		}
 	}
-	if strings.Contains(dom, "killed") || strings.Contains(dom, ".pdf") {
-		t.Error("the page shows a reference or the name of a document")
+	for _, never := range []string{"killed", "in vain", ".pdf", "geheim", clients["PRT.1-PRT.2-alice"], clients["PRT.1-PRT.2-bob"]} {
+		if strings.Contains(dom, never) {
+			t.Errorf("the page shows %q: a reference, the name of a document or a secret", never)
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ func main() {
 	defer stop()
 	var err error
 	if *prepare != "" {
-		err = prepareWork(*prepare)
+		err = prepareWork(os.Stdout, *prepare)
 	} else {
 		err = demo(ctx, *bin, *samples, *out, *provider)
 	}
@@ -47,22 +47,29 @@ func main() {
 	}
 }
 
-// prepareWork makes a client service with a random secret and says how to use it.
-func prepareWork(work string) error {
-	path := filepath.Join(work, "client-services-config.json")
-	if _, err := os.Stat(path); err == nil {
-		fmt.Println("clients:", path)
-		return nil
+// prepareWork makes a client service with a random secret, where there is none, and says how to use it.
+func prepareWork(out io.Writer, work string) error {
+	path, secretFile := filepath.Join(work, "client-services-config.json"), filepath.Join(work, "secret")
+	if _, err := os.Stat(path); err != nil {
+		if err := makeClient(work, secretFile); err != nil {
+			return err
+		}
 	}
+	fmt.Fprintln(out, "clients:", path)
+	if _, err := os.Stat(secretFile); err == nil {
+		fmt.Fprintf(out, "try:     bin/signctl sign hack/samples/*.pdf --out signed/ --client-id %s --secret-file %s\n", clientID, secretFile)
+	}
+	return nil
+}
+
+func makeClient(work, secretFile string) error {
 	secret := rand.Text()
 	if err := instance.WriteClients(work, map[string]string{clientID: secret}); err != nil {
 		return err
 	}
-	secretFile := filepath.Join(work, "secret")
 	if err := os.WriteFile(secretFile, []byte(secret+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write secret: %w", err)
 	}
-	fmt.Printf("clients: %s\ntry:     bin/signctl sign hack/samples/*.pdf --client-id %s --secret-file %s\n", path, clientID, secretFile)
 	return nil
 }
 

@@ -57,6 +57,9 @@ func NewFiles(c FilesConfig) (*Files, error) {
 	f := &Files{c: c, seen: make(map[string]string), faults: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "signstash_affinity_file_faults_total", Help: "Versions of the endpoint file and the peers file that were refused, by file.",
 	}, []string{"file"})}
+	for _, name := range []string{"endpoint", "peers"} {
+		f.faults.WithLabelValues(name) // the first event of a series that was not there before it is no increase
+	}
 	f.directory.Store(&Directory{})
 	if c.EndpointFile == "" {
 		f.endpoint.Store(&c.Guess)

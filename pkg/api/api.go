@@ -41,6 +41,11 @@ func New(c Config) (*API, error) {
 		return nil, fmt.Errorf("register api metrics: %w", err)
 	}
 	a.table = a.routes()
+	routes := []string{unmatched}
+	for i := range a.table {
+		routes = append(routes, a.routeName(&a.table[i]))
+	}
+	a.metrics.start(routes)
 	a.router = a.newRouter()
 	return a, nil
 }

@@ -90,9 +90,14 @@ func (x *exchange) run(rt *route) {
 			return
 		}
 		// Too late for another answer: what was sent must not look complete.
-		x.fault = x.faultOf(err)
+		x.broken(x.faultOf(err))
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// broken notes why an answer breaks off that has begun: it is logged and counted as a fault, whatever its status says.
+func (x *exchange) broken(e *signing.Error) {
+	x.fault, x.code = e, answerFor(e, x.api.cfg.StrictVendorStatus).code
 }
 
 // faultOf is the fault of a request that met err. Where its context is done, that is the fault, whatever came of it: the client
@@ -121,9 +126,12 @@ func (x *exchange) end() {
 	aborted := p != nil
 	if err, ok := p.(error); aborted && !(ok && errors.Is(err, http.ErrAbortHandler)) {
 		x.api.cfg.Log.Error(fmt.Errorf("panic: %v", p), "request panicked", "stack", string(debug.Stack()))
+		e := &signing.Error{Err: errors.New("panic")}
 		if x.status == 0 {
 			aborted = false
-			x.fail(&signing.Error{Err: errors.New("panic")})
+			x.fail(e)
+		} else {
+			x.broken(e)
 		}
 	}
 	x.endBody()

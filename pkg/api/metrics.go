@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // metrics counts requests. Labels are of few values: the pattern of a route, never a path.
@@ -43,6 +45,16 @@ func newMetrics() *metrics {
 		tokens: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "signstash_api_tokens_issued_total", Help: "Tokens issued by the token endpoint.",
 		}),
+	}
+}
+
+// start makes the series that alerts watch of every route: the first event of a series that was not there before it is no increase. An
+// unhandled fault is a 500, or breaks off an answer that has begun as 200.
+func (m *metrics) start(routes []string) {
+	code := answers[signing.KindInternal].code
+	for _, route := range routes {
+		m.requests.WithLabelValues(route, "500", code)
+		m.requests.WithLabelValues(route, "200", code)
 	}
 }
 

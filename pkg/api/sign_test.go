@@ -308,13 +308,20 @@ func TestDamagedFileIsNeverASuccess(t *testing.T) {
 	h.do(request{path: "operation/sign/detail/withExternalReference/r"}).fails(http.StatusInternalServerError, "0.0.1", "log of the service")
 	h.log.next("kind", "storage")
 
-	// What goes wrong after the answer has begun cuts it off.
+	// What goes wrong after the answer has begun cuts it off. Its series is there before.
+	const broken = "signstash_api_requests_total 0.0.1 GET /api/v0/operation/sign/detail/withExternalReference/{externalReference} 200"
+	if got, ok := h.samples()[broken]; got != 0 || !ok {
+		t.Errorf("answers that broke off are counted %v times, %v, want a series at 0", got, ok)
+	}
 	h.store.torn.Store(true)
 	defer func() {
 		if p := recover(); p != http.ErrAbortHandler {
 			t.Errorf("panic = %v, want that of an aborted answer", p)
 		}
-		h.log.next("status", "200", "unexpected EOF")
+		h.log.next("status", "200", "unexpected EOF", `"errorCode"="0.0.1"`)
+		if got := h.samples()[broken]; got != 1 {
+			t.Errorf("answers that broke off are counted %v times as faults, want once", got)
+		}
 	}()
 	h.api.Handler().ServeHTTP(httptest.NewRecorder(), request{path: "operation/sign/detail/withExternalReference/r"}.build())
 	t.Error("the answer was not aborted")

@@ -94,6 +94,9 @@ func New(cfg Config) *Notifier {
 	n := &Notifier{cfg: cfg, wake: make(chan struct{}, 1), outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "signstash_callbacks_total", Help: "Callbacks, by outcome: made, failed (and to be repeated), given-up.",
 	}, []string{"outcome"})}
+	for _, outcome := range []string{"made", "failed", "given-up"} {
+		n.outcomes.WithLabelValues(outcome) // the first event of a series that was not there before it is no increase
+	}
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(n.outcomes)
 	}

@@ -215,7 +215,9 @@ func (h *harness) start() {
 	cfg := h.cfg
 	cfg.Store = h.store
 	cfg.Formats = map[signing.SignatureType]signing.Format{signing.PAdES: h.format}
-	cfg.Providers = func(string) (signing.Provider, error) { return h.provider, nil }
+	if cfg.Providers == nil {
+		cfg.Providers = func(string) (signing.Provider, error) { return h.provider, nil }
+	}
 	cfg.Log = testr.New(h.t)
 	h.Service = signing.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())

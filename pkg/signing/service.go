@@ -51,6 +51,8 @@ type Observer struct {
 	Opened         func() // what an earlier process left is queued again, and new operations are accepted
 	OperationEnded func(clientService string, status Status)
 	DocumentEnded  func(kind Kind, signed bool)
+	// CredentialRead is how the credential of a client service was read, at every try of an operation of its; err is nil or says why not.
+	CredentialRead func(clientService string, c *Credential, err *Error)
 	CallEnded      func(c *Credential, digests int, took time.Duration, outcome string) // returned, refused, unknown
 }
 

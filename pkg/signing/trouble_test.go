@@ -3,6 +3,7 @@ package signing_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -112,6 +113,31 @@ func TestRefusedCredentialsAreNotSplit(t *testing.T) {
 		h.check(h.mustSubmit("a", "r1", names(10)...), signing.StatusFailed, "ffffffffff")
 		if got := h.provider.callSizes(); len(got) != 1 {
 			t.Errorf("calls of %v digests, want one of 10", got)
+		}
+	})
+}
+
+// TestCredentialRead: whoever watches hears of a credential that cannot be read, and of the same one when it can.
+func TestCredentialRead(t *testing.T) {
+	var faults []string
+	run(t, func(h *harness) {
+		asked := 0
+		h.cfg.Providers = func(string) (signing.Provider, error) {
+			if asked++; asked == 1 {
+				return nil, signing.Errorf(signing.KindProvider, "away").Retryable(0)
+			}
+			return h.provider, nil
+		}
+		h.cfg.Observer.CredentialRead = func(id string, c *signing.Credential, err *signing.Error) {
+			if id != "a" || (c == nil) != (err != nil) {
+				t.Errorf("CredentialRead(%q, %v, %v)", id, c, err)
+			}
+			faults = append(faults, fmt.Sprint(err != nil))
+		}
+	}, func(t *testing.T, h *harness) {
+		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
+		if got := strings.Join(faults, " "); got != "true false" {
+			t.Errorf("faults heard of: %s, want one and then none", got)
 		}
 	})
 }

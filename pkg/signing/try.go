@@ -36,9 +36,13 @@ func (t *try) connect(ctx context.Context) {
 		t.provider = p
 		t.credential, err = p.Credential(ctx)
 	}
+	var fault *Error
 	if err != nil {
-		t.credential = nil
-		t.trouble(AsError(err))
+		t.credential, fault = nil, AsError(err)
+		t.trouble(fault)
+	}
+	if f := t.s.cfg.Observer.CredentialRead; f != nil && ctx.Err() == nil {
+		f(t.op.ClientService, t.credential, fault)
 	}
 }
 

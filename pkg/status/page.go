@@ -47,7 +47,19 @@ type Credential struct {
 	NotAfter    time.Time
 	LastGood    time.Time // zero = never since the start
 	LastFailure time.Time
-	Outcome     string // of the last failure: refused or unknown; or why the credential cannot be read
+	Outcome     string // of the last failure: refused or unknown
+	Fault       string // why it cannot be read; empty = it can, or was not asked for yet
+}
+
+// State is whether it can be read, in words.
+func (c Credential) State() string {
+	switch {
+	case c.Fault != "":
+		return "cannot be read: " + c.Fault
+	case c.NotAfter.IsZero():
+		return "not read yet"
+	}
+	return ""
 }
 
 // Healthy says that nothing failed since the last success.

@@ -19,6 +19,7 @@ func snapshot() status.Snapshot {
 		Credentials: []status.Credential{
 			{Name: "seal", Algorithm: "RSA", Subject: "CN=Seal", NotAfter: now.Add(100 * 24 * time.Hour), LastGood: now.Add(-time.Second)},
 			{Name: "old", NotAfter: now.Add(3 * 24 * time.Hour), LastFailure: now.Add(-time.Minute), Outcome: "unknown"},
+			{Name: "blocked", Fault: "provider-credentials: <the service> says no"}, {Name: "waits"},
 		},
 		Certificates:    []status.Certificate{{Use: "REST port", NotAfter: now.Add(20 * 24 * time.Hour)}},
 		QueuedDocuments: 7, OldestQueued: 42 * time.Second, Signatures: []status.Count{{Name: "returned", Value: 99}}, FreeBytes: 5 << 30,
@@ -37,7 +38,7 @@ func TestRender(t *testing.T) {
 	page := string(out)
 	for _, want := range []string{
 		"signstash-proxy 1.2.3", "proxy-1 (ordinal 1)", "sign-1.example.org:443", `class="good">ready`, "1 h 30 min ago", ">100<", `"n bad">3<`, `"n warn">20<`,
-		"1 min ago: unknown", "<dt>Documents waiting</dt><dd>7</dd>", "42 s", "<dt>returned</dt><dd>99</dd>", "5.0 GiB", "25 %", "&lt;script&gt;",
+		"1 min ago: unknown", "<dt>Documents waiting</dt><dd>7</dd>", "42 s", "<dt>returned</dt><dd>99</dd>", "5.0 GiB", `class="bad">cannot be read: provider-credentials: &lt;the service&gt; says no`, "not read yet", "25 %", "&lt;script&gt;",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
@@ -61,7 +62,7 @@ func TestEmpty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"not known yet", `class="bad">starting`, "None was used yet.", "None yet.", "the store cannot be read"} {
+	for _, want := range []string{"not known yet", `class="bad">starting`, "None is configured, and none was used yet.", "None yet.", "the store cannot be read"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the page has no %q", want)
 		}
