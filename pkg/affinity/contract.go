@@ -23,6 +23,8 @@ type Published struct {
 	Host     string `json:"host"`     // where clients reach it; an IPv6 address without brackets
 	Port     int    `json:"port"`
 	Internal string `json:"internal"` // host:port where peers reach it, ready or not
+	// Unreachable says that clients do not reach it now: Host and Port are those of Internal then.
+	Unreachable bool `json:"unreachable,omitempty"`
 }
 
 // Directory is who is who. Its JSON is deterministic: endpoints by ordinal.
