@@ -17,7 +17,7 @@ const (
 
 // Published is the endpoint of one instance as the controller knows it.
 type Published struct {
-	Name     string `json:"name"`     // of the instance: its pod's name
+	Name     string `json:"name"`     // of the instance: its pod's name. Its answers carry it (InstanceHeader)
 	Ordinal  int    `json:"ordinal"`  // 0 to 1023
 	Instance string `json:"instance"` // identity of this run of it (the pod's UID): addresses are used again by others
 	Host     string `json:"host"`     // where clients reach it; an IPv6 address without brackets
