@@ -22,7 +22,6 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
-	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
 )
 
 // proxy is everything the process is made of. open makes it, serve runs it, close lets go of the state folder.
@@ -124,7 +123,7 @@ func (p *proxy) listen(ctx context.Context) (err error) {
 
 // openAPI makes the REST door.
 func (p *proxy) openAPI(context.Context) error {
-	key, err := p.tokenKey()
+	key, err := p.readTokenKey()
 	if err != nil {
 		return err
 	}
@@ -155,14 +154,6 @@ func (p *proxy) openAPI(context.Context) error {
 		Version:            version,
 	})
 	return err
-}
-
-// tokenKey returns the key that signs tokens.
-func (p *proxy) tokenKey() ([]byte, error) {
-	if file := p.cfg.Server.TokenSigningKey; file != "" {
-		return tokenkey.Read(file)
-	}
-	return tokenkey.ReadOrMake(p.cfg.StateFolder)
 }
 
 // close lets go of what open took. What serve has closed already does not mind.

@@ -56,6 +56,7 @@ func (p *proxy) serve(ctx context.Context) error {
 	if p.certificate != nil {
 		t.start("certificate", func() error { return p.certificate.Start(background) })
 	}
+	t.start("token key", func() error { return p.watchTokenKey(background) })
 	t.start("instances", func() error { return p.instances.Start(background) })
 	t.start("retention", func() error { return p.store.Run(background) })
 	t.start("management port", func() error { return management.Serve(p.management) })
@@ -122,7 +123,7 @@ func (p *proxy) endRequests(ctx context.Context, rest *http.Server, cut func()) 
 // restServer serves the API. Its requests end with ctx at the latest.
 func (p *proxy) restServer(ctx context.Context) *http.Server {
 	s := &http.Server{
-		Handler:           p.tracing.handler(p.api.Handler()),
+		Handler:           p.closing(p.tracing.handler(p.api.Handler())),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
@@ -133,6 +134,17 @@ func (p *proxy) restServer(ctx context.Context) *http.Server {
 		s.TLSConfig = p.certificate.TLSConfig()
 	}
 	return s
+}
+
+// closing ends connections with their next answer once the process was asked to end: what comes on a new connection is led to another
+// instance. To close idle ones would lose a request that is just being sent.
+func (p *proxy) closing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (p *proxy) serveREST(s *http.Server) error {

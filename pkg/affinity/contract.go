@@ -17,12 +17,14 @@ const (
 
 // Published is the endpoint of one instance as the controller knows it.
 type Published struct {
-	Name     string `json:"name"`     // of the instance: its pod's name
+	Name     string `json:"name"`     // of the instance: its pod's name. Its answers carry it (InstanceHeader)
 	Ordinal  int    `json:"ordinal"`  // 0 to 1023
 	Instance string `json:"instance"` // identity of this run of it (the pod's UID): addresses are used again by others
 	Host     string `json:"host"`     // where clients reach it; an IPv6 address without brackets
 	Port     int    `json:"port"`
 	Internal string `json:"internal"` // host:port where peers reach it, ready or not
+	// Unreachable says that clients do not reach it now: Host and Port are those of Internal then.
+	Unreachable bool `json:"unreachable,omitempty"`
 }
 
 // Directory is who is who. Its JSON is deterministic: endpoints by ordinal.

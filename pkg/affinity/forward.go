@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -38,6 +39,8 @@ const (
 	silence = 60 * time.Second
 	// maxHeaderBytes bounds what a peer's answer may hold in its head; ours are a tenth of it.
 	maxHeaderBytes = 64 << 10
+	// httpsPort is where nothing but TLS is spoken.
+	httpsPort = 443
 	// comeAgain is when a missing instance may be back: a restart takes about as long.
 	comeAgain = 10 * time.Second
 )
@@ -70,6 +73,7 @@ type Forwarder struct {
 	c        ForwarderConfig
 	client   *http.Client
 	scheme   string
+	met      sync.Map // identity by internal address: who was last asked there
 	outcomes *prometheus.CounterVec
 }
 
@@ -114,6 +118,11 @@ func (c *ForwarderConfig) dialTLS(ctx context.Context, network, address string) 
 
 // Identity is what another instance must ask for in TargetHeader; see Misdirected.
 type Identity string
+
+// FromPeer reports whether a request comes from another instance: one that names this very run of this one, which no answer tells.
+func (i Identity) FromPeer(r *http.Request) bool {
+	return i != "" && r.Header.Get(ForwardedHeader) != "" && r.Header.Get(TargetHeader) == string(i)
+}
 
 // Misdirected reports whether a forwarded request is meant for another instance than this one.
 func (i Identity) Misdirected(r *http.Request) bool {
@@ -162,59 +171,105 @@ func (f *Forwarder) nameOf(ordinal int) string {
 
 // Send passes a request on and the answer back; w has been written to if answered is true. longest is what the request allows the
 // peer to wait before its answer begins. KindBusy names an instance that did not answer, or is not the one that it should be.
-func (f *Forwarder) Send(w http.ResponseWriter, r *http.Request, body io.Reader, to *Published, longest time.Duration) (answered bool, err error) {
+//
+// body, nil if there is none, is closed before w is written to: a peer that refuses a request answers before it has read all of it,
+// and Close must return only when nobody reads the body any more.
+func (f *Forwarder) Send(w http.ResponseWriter, r *http.Request, body io.ReadCloser, to *Published, longest time.Duration) (answered bool, err error) {
 	if f.c.Mode == Redirect {
-		f.redirect(w, r, to)
-		return true, nil
+		return f.redirect(w, r, to)
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	resp, err := f.ask(ctx, cancel, outgoing(r, r.URL.RequestURI(), body), to, longest+answerTimeout)
+	q := outgoing(r, r.URL.RequestURI())
+	if body != nil {
+		q.body, q.length = body, r.ContentLength
+	}
+	a, err := f.ask(ctx, cancel, q, to, longest+answerTimeout)
+	if body != nil {
+		_ = body.Close()
+	}
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = resp.Body.Close() }()
+	defer a.end()
+	if a.StatusCode == http.StatusUnauthorized {
+		// This instance accepts the client: the other one has not read yet what changed.
+		f.outcomes.WithLabelValues("silent").Inc()
+		return false, signing.Errorf(signing.KindBusy, "instance %s does not know the credential yet", to.Name).Retryable(comeAgain)
+	}
 	f.outcomes.WithLabelValues("answered").Inc()
-	return true, relay(w, resp, cancel)
+	return true, a.relay(w)
 }
 
 // redirect sends the client to the endpoint of another instance: 307, so that method and body stay (RFC 9110 15.4.8).
-func (f *Forwarder) redirect(w http.ResponseWriter, r *http.Request, to *Published) {
-	w.Header().Set("Location", f.scheme+"://"+to.endpoint().HostPort()+r.URL.RequestURI())
+func (f *Forwarder) redirect(w http.ResponseWriter, r *http.Request, to *Published) (answered bool, err error) {
+	if to.Unreachable {
+		return false, f.missing(to.Ordinal)
+	}
+	scheme := f.scheme
+	if to.Port == httpsPort {
+		scheme = "https" // something in front ends TLS
+	}
+	w.Header().Set("Location", scheme+"://"+to.endpoint().HostPort()+r.URL.RequestURI())
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusTemporaryRedirect)
+	return true, nil
 }
 
-// ask puts a request to a peer. The answer must begin within limit and be of the instance that was meant.
-func (f *Forwarder) ask(ctx context.Context, cancel func(), q question, to *Published, limit time.Duration) (*http.Response, error) {
+// ask puts a question to a peer. The answer must begin within limit and be of the instance that was meant; whoever else answers at its
+// address, be it a gateway or a sidecar, has said nothing.
+func (f *Forwarder) ask(ctx context.Context, cancel func(), q question, to *Published, limit time.Duration) (*answer, error) {
 	silent := func(cause error) error {
 		f.outcomes.WithLabelValues("silent").Inc()
 		return signing.Errorf(signing.KindBusy, "instance %s does not answer", to.Name).Because(cause).Retryable(comeAgain)
 	}
-	req, err := http.NewRequestWithContext(ctx, q.method, f.scheme+"://"+to.Internal+q.uri, q.body)
+	patience := newPatience(limit, cancel)
+	req, err := f.request(ctx, q, to, patience)
 	if err != nil || to.Internal == "" {
+		patience.end()
 		return nil, silent(err)
 	}
-	req.Header, req.ContentLength = q.header, q.length
-	req.Header.Set(ForwardedHeader, f.c.Name)
-	if to.Instance != "" {
-		req.Header.Set(TargetHeader, to.Instance)
-	}
-	timer := time.AfterFunc(limit, cancel)
-	if q.body != nil {
-		req.Body = io.NopCloser(&resetting{q.body, timer, limit})
-	}
 	resp, err := f.client.Do(req)
-	timer.Stop()
+	patience.end()
 	if err != nil {
 		if cause := signing.AsError(err); cause.Kind == signing.KindHungUp || cause.Kind == signing.KindTooLarge {
 			return nil, cause // the client's body, not the peer
 		}
 		return nil, silent(err)
 	}
-	if resp.StatusCode == http.StatusMisdirectedRequest {
-		_ = resp.Body.Close()
-		return nil, silent(fmt.Errorf("%s is the address of another instance by now", to.Internal))
+	a := &answer{resp, patience.timer, cancel}
+	switch name := resp.Header.Get(InstanceHeader); {
+	case resp.StatusCode == http.StatusMisdirectedRequest:
+		err = fmt.Errorf("%s is the address of another instance by now", to.Internal)
+	case name != to.Name:
+		err = fmt.Errorf("at %s answered %q with status %d, and not that instance", to.Internal, name, resp.StatusCode)
+	case ctx.Err() != nil:
+		err = ctx.Err()
 	}
-	return resp, nil
+	if err != nil {
+		a.end()
+		return nil, silent(err)
+	}
+	return a, nil
+}
+
+// request is q as it is sent.
+func (f *Forwarder) request(ctx context.Context, q question, to *Published, p *patience) (*http.Request, error) {
+	var body io.Reader
+	if q.body != nil {
+		body = io.NopCloser(&resetting{q.body, p})
+	}
+	req, err := http.NewRequestWithContext(ctx, q.method, f.scheme+"://"+to.Internal+q.uri, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header, req.ContentLength = q.header, q.length
+	req.Header.Set(ForwardedHeader, f.c.Name)
+	if to.Instance != "" {
+		req.Header.Set(TargetHeader, to.Instance)
+	}
+	if last, met := f.met.Swap(to.Internal, to.Instance); met && last != to.Instance {
+		f.client.CloseIdleConnections() // they lead to the one before
+	}
+	return req, nil
 }

@@ -21,15 +21,19 @@ type source struct {
 
 func (s source) Directory() Directory { return s.directory }
 
-// forwarderTo returns a forwarder of instance 0 whose peers, from ordinal 1 on, are the handlers.
+// forwarderTo returns a forwarder of instance 0 whose peers, from ordinal 1 on, are the handlers; they say who they are.
 func forwarderTo(t *testing.T, peers ...http.HandlerFunc) *Forwarder {
 	t.Helper()
 	d := Directory{Expected: len(peers) + 1, Ever: len(peers) + 1}
 	for i, h := range peers {
-		server := httptest.NewServer(h)
+		name := "p-" + string(rune('1'+i))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(InstanceHeader, name)
+			h(w, r)
+		}))
 		t.Cleanup(server.Close)
 		d.Endpoints = append(d.Endpoints, Published{
-			Name: "p-" + string(rune('1'+i)), Ordinal: i + 1, Instance: "uid", Host: "h", Port: 1, Internal: strings.TrimPrefix(server.URL, "http://"),
+			Name: name, Ordinal: i + 1, Instance: "uid", Host: "h", Port: 1, Internal: strings.TrimPrefix(server.URL, "http://"),
 		})
 	}
 	f, err := NewForwarder(ForwarderConfig{Mode: Forward, Name: "p-0", Source: source{directory: d}, Log: logr.Discard()})
@@ -45,7 +49,7 @@ func TestHeaders(t *testing.T) {
 	var seen *http.Request
 	f := forwarderTo(t, func(w http.ResponseWriter, r *http.Request) {
 		seen = r
-		for _, name := range []string{"Content-Disposition", "Retry-After", InstanceHeader, "Set-Cookie", "X-Secret", "Keep-Alive"} {
+		for _, name := range []string{"Content-Disposition", "Retry-After", "Set-Cookie", "X-Secret", "Keep-Alive"} {
 			w.Header().Set(name, "x")
 		}
 		w.WriteHeader(http.StatusTeapot)
@@ -74,7 +78,7 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("the peer got %s: %q, want %q", name, got, want)
 		}
 	}
-	for name, want := range map[string]string{"Content-Disposition": "x", "Retry-After": "x", InstanceHeader: "x", "Set-Cookie": "", "X-Secret": "", "Keep-Alive": ""} {
+	for name, want := range map[string]string{"Content-Disposition": "x", "Retry-After": "x", InstanceHeader: "p-1", "Set-Cookie": "", "X-Secret": "", "Keep-Alive": ""} {
 		if got := w.Header().Get(name); got != want {
 			t.Errorf("the client got %s: %q, want %q", name, got, want)
 		}
@@ -89,6 +93,16 @@ func TestSilentPeers(t *testing.T) {
 	for name, peer := range map[string]http.HandlerFunc{
 		"cut":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"misdirected": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMisdirectedRequest) },
+		"a stranger that knows nothing": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Del(InstanceHeader)
+			http.NotFound(w, r)
+		},
+		"a stranger that knows everything": func(w http.ResponseWriter, _ *http.Request) { w.Header().Del(InstanceHeader) },
+		"a stranger that sends elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Del(InstanceHeader)
+			http.Redirect(w, r, "/login", http.StatusFound)
+		},
+		"another instance": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set(InstanceHeader, "p-2") },
 		"huge head": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X", strings.Repeat("x", 2*maxHeaderBytes))
 		},
@@ -102,8 +116,11 @@ func TestSilentPeers(t *testing.T) {
 			if answered || err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer" || e.RetryAfter == 0 {
 				t.Errorf("Send = %v, %v, want KindBusy that names p-1", answered, err)
 			}
-			if answered, err := f.Search(w, httptest.NewRequest(http.MethodGet, "/", nil), 0); answered || signing.KindOf(err) != signing.KindBusy {
+			if answered, err := f.Search(w, httptest.NewRequest(http.MethodGet, "/", nil), "", 0); answered || signing.KindOf(err) != signing.KindBusy {
 				t.Errorf("Search = %v, %v, want KindBusy", answered, err)
+			}
+			if owner, err := f.KeyOwner(httptest.NewRequest(http.MethodPost, "/", nil), "/"); owner != nil || signing.KindOf(err) != signing.KindBusy {
+				t.Errorf("KeyOwner = %v, %v, want KindBusy", owner, err)
 			}
 		})
 	}
@@ -143,7 +160,7 @@ func TestSearch(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			found, err := forwarderTo(t, test.peers...).Search(w, httptest.NewRequest(http.MethodGet, "/", nil), 0)
+			found, err := forwarderTo(t, test.peers...).Search(w, httptest.NewRequest(http.MethodGet, "/", nil), "", 0)
 			if found != test.found || (err != nil) != (test.kind != "") || err != nil && signing.KindOf(err) != test.kind {
 				t.Errorf("Search = %v, %v, want %v and kind %q", found, err, test.found, test.kind)
 			}
@@ -159,7 +176,7 @@ func TestBodyFaultIsTheClients(t *testing.T) {
 	f := forwarderTo(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	owner, _ := f.Owner(1)
 	r := httptest.NewRequest(http.MethodPost, "/", nil).WithContext(context.Background())
-	body := io.MultiReader(strings.NewReader("half"), fault{})
+	body := io.NopCloser(io.MultiReader(strings.NewReader("half"), fault{}))
 	if _, err := f.Send(httptest.NewRecorder(), r, body, owner, 0); signing.KindOf(err) != signing.KindHungUp {
 		t.Errorf("Send = %v, want KindHungUp", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -30,12 +31,9 @@ type question struct {
 	length      int64     // of the body; -1 = unknown
 }
 
-// outgoing is what is asked of a peer on behalf of r.
-func outgoing(r *http.Request, uri string, body io.Reader) question {
-	q := question{method: r.Method, uri: uri, header: make(http.Header), body: body}
-	if body != nil {
-		q.length = r.ContentLength
-	}
+// outgoing is what is asked of a peer on behalf of r, without its body.
+func outgoing(r *http.Request, uri string) question {
+	q := question{method: r.Method, uri: uri, header: make(http.Header)}
 	copyHeaders(q.header, r.Header, requestHeaders)
 	return q
 }
@@ -48,26 +46,77 @@ func copyHeaders(to, from http.Header, names []string) {
 	}
 }
 
+// answer is a peer's answer whose head is there. Whoever has it ends it.
+type answer struct {
+	*http.Response
+	timer  *time.Timer // cuts it off; stopped
+	cancel func()
+}
+
 // relay passes an answer on as it comes. An error means that it must not look complete.
-func relay(w http.ResponseWriter, resp *http.Response, cancel func()) error {
-	copyHeaders(w.Header(), resp.Header, responseHeaders)
-	w.WriteHeader(resp.StatusCode)
-	timer := time.AfterFunc(silence, cancel)
-	defer timer.Stop()
-	_, err := io.Copy(w, &patient{resp.Body, timer})
+func (a *answer) relay(w http.ResponseWriter) error {
+	copyHeaders(w.Header(), a.Header, responseHeaders)
+	w.WriteHeader(a.StatusCode)
+	a.timer.Reset(silence)
+	_, err := io.Copy(w, &patient{a.Body, a.timer})
 	return err
 }
 
-// resetting is a body on its way to a peer: the time for the answer runs from the last of it.
-type resetting struct {
-	r     io.Reader
-	timer *time.Timer
+// skip reads a small body, which nobody wants, so that the connection can be used again; within limit.
+func (a *answer) skip(limit time.Duration) {
+	a.timer.Reset(limit)
+	_, _ = io.CopyN(io.Discard, a.Body, maxSmallAnswer)
+}
+
+// end lets go of an answer, read or not.
+func (a *answer) end() {
+	a.timer.Stop()
+	_ = a.Body.Close()
+	a.cancel()
+}
+
+// patience ends with the head of an answer. A body on its way to the peer resets it.
+type patience struct {
 	limit time.Duration
+	mu    sync.Mutex
+	timer *time.Timer
+	over  bool
+}
+
+func newPatience(limit time.Duration, cancel func()) *patience {
+	return &patience{limit: limit, timer: time.AfterFunc(limit, cancel)}
+}
+
+// end stops the clock for good: the transport may go on reading the request's body for a while.
+func (p *patience) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	p.timer.Stop()
+}
+
+func (p *patience) set(running bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.over:
+	case running:
+		p.timer.Reset(p.limit)
+	default:
+		p.timer.Stop()
+	}
+}
+
+// resetting is a body on its way to a peer: the time for the answer runs from the last of it, and not while the client is slow.
+type resetting struct {
+	r io.Reader
+	p *patience
 }
 
 // Read implements io.Reader.
 func (b *resetting) Read(p []byte) (int, error) {
-	b.timer.Reset(b.limit)
+	b.p.set(false)
+	defer b.p.set(true)
 	return b.r.Read(p)
 }
 

@@ -3,7 +3,6 @@ package affinity
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -38,42 +37,43 @@ func (f *Forwarder) expected() []Published {
 
 // reply is what one peer said: an answer to be passed on, no (both nil), or nothing (err).
 type reply struct {
-	peer   *Published
-	resp   *http.Response
-	cancel func()
-	err    error
+	peer *Published
+	*answer
+	err error
 }
 
 // Search asks all expected instances at once and passes the first answer on that is not 404; answered is then true. All said no:
-// false and nil. KindBusy names one that was silent while no other knew.
-func (f *Forwarder) Search(w http.ResponseWriter, r *http.Request, longest time.Duration) (answered bool, err error) {
-	found, err := f.askAll(r.Context(), outgoing(r, r.URL.RequestURI(), nil), longest+answerTimeout)
+// false and nil. KindBusy names one that was silent while no other knew. Where the client is to be sent there, probe is asked in place
+// of the request: a result that nobody gets must not count as fetched.
+func (f *Forwarder) Search(w http.ResponseWriter, r *http.Request, probe string, longest time.Duration) (answered bool, err error) {
+	uri := r.URL.RequestURI()
+	if f.c.Mode == Redirect {
+		uri = probe
+	}
+	found, err := f.askAll(r.Context(), outgoing(r, uri), longest+answerTimeout)
 	if found == nil {
 		return false, err
 	}
-	defer found.cancel()
-	defer func() { _ = found.resp.Body.Close() }()
+	defer found.end()
 	f.outcomes.WithLabelValues("answered").Inc()
 	if f.c.Mode == Redirect {
-		f.redirect(w, r, found.peer)
-		return true, nil
+		return f.redirect(w, r, found.peer)
 	}
-	return true, relay(w, found.resp, found.cancel)
+	return true, found.relay(w)
 }
 
 // KeyOwner returns the instance that knows an Idempotency-Key; nil if none does. uri is the question. KindBusy if one of the
 // expected did not answer in time, or is reading a request with that key: nothing may be signed then.
 func (f *Forwarder) KeyOwner(r *http.Request, uri string) (*Published, error) {
-	q := outgoing(r, uri, nil)
+	q := outgoing(r, uri)
 	q.method = http.MethodGet
 	q.header.Del("Content-Type")
 	found, err := f.askAll(r.Context(), q, keyTimeout)
 	if found == nil {
 		return nil, err
 	}
-	defer found.cancel()
-	_, _ = io.CopyN(io.Discard, found.resp.Body, maxSmallAnswer) // so that the connection can be used again
-	_ = found.resp.Body.Close()
+	defer found.end()
+	found.skip(keyTimeout)
 	return found.peer, nil
 }
 
@@ -91,7 +91,7 @@ func (f *Forwarder) askAll(ctx context.Context, q question, limit time.Duration)
 	var silent error
 	for n := range peers {
 		switch got := <-replies; {
-		case got.resp != nil:
+		case got.answer != nil:
 			go discard(replies, len(peers)-n-1)
 			return &got, nil
 		case got.err != nil && (silent == nil || signing.KindOf(silent) == signing.KindBusy):
@@ -103,31 +103,30 @@ func (f *Forwarder) askAll(ctx context.Context, q question, limit time.Duration)
 
 // askOne turns a peer's answer into a reply. A peer that answers anything but a success or 404 has not said no.
 func (f *Forwarder) askOne(ctx context.Context, cancel func(), q question, peer *Published, limit time.Duration) reply {
-	resp, err := f.ask(ctx, cancel, q, peer, limit)
-	if err == nil && resp.StatusCode < http.StatusBadRequest {
-		return reply{peer: peer, resp: resp, cancel: cancel}
-	}
-	defer cancel()
+	a, err := f.ask(ctx, cancel, q, peer, limit)
 	if err != nil {
+		cancel()
 		return reply{err: err}
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, maxSmallAnswer)
-	_ = resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
+	if a.StatusCode < http.StatusBadRequest {
+		return reply{peer: peer, answer: a}
+	}
+	defer a.end()
+	a.skip(min(limit, answerTimeout))
+	if a.StatusCode == http.StatusNotFound {
 		f.outcomes.WithLabelValues("unknown").Inc()
 		return reply{}
 	}
 	f.outcomes.WithLabelValues("silent").Inc()
-	cause := fmt.Errorf("it answered with status %d", resp.StatusCode)
+	cause := fmt.Errorf("it answered with status %d", a.StatusCode)
 	return reply{err: signing.Errorf(signing.KindBusy, "instance %s cannot say", peer.Name).Because(cause).Retryable(comeAgain)}
 }
 
 // discard ends the answers that nobody waits for.
 func discard(replies <-chan reply, n int) {
 	for range n {
-		if late := <-replies; late.resp != nil {
-			late.cancel()
-			_ = late.resp.Body.Close()
+		if late := <-replies; late.answer != nil {
+			late.end()
 		}
 	}
 }

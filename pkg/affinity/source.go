@@ -95,10 +95,21 @@ func (f *Files) peers() (n int) {
 
 // Endpoint implements Source.
 func (f *Files) Endpoint() (Endpoint, bool) {
-	if e := f.endpoint.Load(); e != nil {
-		return *e, true
+	e, known := f.c.Guess, false
+	if published := f.endpoint.Load(); published != nil {
+		e, known = *published, true
 	}
-	return f.c.Guess, false
+	e.Name = f.name()
+	return e, known
+}
+
+// name is what the others call this instance, who believe an answer that carries it; without peers it is the host name.
+func (f *Files) name() string {
+	own, ok := f.directory.Load().find(f.c.Guess.Ordinal)
+	if !ok || f.c.Instance != "" && own.Instance != "" && own.Instance != f.c.Instance {
+		return f.c.Guess.Name
+	}
+	return own.Name
 }
 
 // Directory implements Source.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
@@ -28,16 +29,25 @@ func (x *exchange) elsewhere(notFound error) error {
 			}
 			return oerr
 		}
-		x.forwarded = owner.Name
-		answered, err = f.Send(x, x.r, nil, owner, wait)
-	} else {
-		answered, err = f.Search(x, x.r, wait)
+		if answered, err = f.Send(x, x.r, nil, owner, wait); answered {
+			x.forwarded = owner.Name
+		}
+	} else if answered, err = f.Search(x, x.r, x.probe(), wait); answered {
 		x.forwarded = x.Header().Get(affinity.InstanceHeader)
 	}
 	if !answered && err == nil {
 		err = notFound
 	}
 	return err
+}
+
+// probe is a question that finds out who can answer the request, and does nothing else: the details of an operation hold its result.
+func (x *exchange) probe() string {
+	under := x.api.cfg.BasePath + apiPath
+	if reference, ok := strings.CutPrefix(x.escapedPath, under+"operation/sign/detail/withExternalReference/"); ok {
+		return under + "operation/status/withExternalReference/" + reference
+	}
+	return x.r.URL.RequestURI()
 }
 
 // keys are the Idempotency-Keys of requests that are being read: their operations are not in the store yet. Instances tell each
@@ -95,8 +105,10 @@ func (x *exchange) keyElsewhere() (answered bool, err error) {
 	if owner == nil {
 		return false, err
 	}
-	x.forwarded = owner.Name
-	return f.Send(x, x.r, x.body, owner, max(x.api.cfg.SyncWait, 0))
+	if answered, err = f.Send(x, x.r, newLent(x), owner, max(x.api.cfg.SyncWait, 0)); answered {
+		x.forwarded = owner.Name
+	}
+	return answered, err
 }
 
 // idByKey answers with the id of the operation that an Idempotency-Key made. While a request with it is being read nobody can say.
@@ -122,4 +134,13 @@ func idByKey(x *exchange) error {
 		w.Int(int64(id))
 		return nil
 	})
+}
+
+// countRequest takes the request from the client service's bucket. What another instance asks was counted there: one request with an
+// Idempotency-Key would else cost one at every instance.
+func (x *exchange) countRequest() error {
+	if x.api.cfg.Identity.FromPeer(x.r) {
+		return nil
+	}
+	return x.api.quotas.request(x.client.ID, x.began)
 }

@@ -75,7 +75,7 @@ func (x *exchange) run(rt *route) {
 			x.fail(err)
 			return
 		}
-		if err := x.api.quotas.request(x.client.ID, x.began); err != nil {
+		if err := x.countRequest(); err != nil {
 			x.fail(err)
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -34,11 +35,74 @@ const maxFormBytes = 64 << 10
 
 // tokens issues and verifies JSON Web Tokens (RFC 7519) signed with HMAC-SHA256.
 type tokens struct {
-	key      []byte
-	keyID    string // of the key's digest: which key made a token is no secret, the key is
 	lifetime time.Duration
 	parser   *jwt.Parser
+
+	mu   sync.Mutex
+	keys []tokenKey // the one that signs first, then those before it whose tokens have not expired
 }
+
+// tokenKey is a key that signs or has signed.
+type tokenKey struct {
+	key   []byte
+	id    string    // of the key's digest: which key made a token is no secret, the key is
+	until time.Time // when the last of its tokens has expired; zero while it signs
+}
+
+func newTokenKey(key []byte) tokenKey {
+	digest := sha256.Sum256(append([]byte("signstash token key id\x00"), key...))
+	return tokenKey{key: bytes.Clone(key), id: hex.EncodeToString(digest[:8])}
+}
+
+// leeway is how far clocks of instances may differ.
+const leeway = 30 * time.Second
+
+// set makes key the one that signs. Another instance may go on signing with the one before for as long as a mounted file may be behind.
+func (t *tokens) set(key []byte, now time.Time) (changed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := newTokenKey(key)
+	if t.keys[0].id == next.id {
+		return false
+	}
+	keys := []tokenKey{next}
+	for _, k := range t.keys {
+		if k.until.IsZero() {
+			k.until = now.Add(t.lifetime + mountDelay + leeway)
+		}
+		if k.id != next.id && now.Before(k.until) {
+			keys = append(keys, k)
+		}
+	}
+	t.keys = keys
+	return true
+}
+
+// mountDelay is how long a kubelet may take to bring a mounted file up to date.
+const mountDelay = 2 * time.Minute
+
+// signing returns the key that signs.
+func (t *tokens) signing() tokenKey {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.keys[0]
+}
+
+// find returns the key with that id, unless none of its tokens can be valid any more.
+func (t *tokens) find(id any, now time.Time) ([]byte, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.keys {
+		if k.id == id && (k.until.IsZero() || now.Before(k.until)) {
+			return k.key, true
+		}
+	}
+	return nil, false
+}
+
+// SetTokenKey makes key the one that signs tokens, if it is another; tokens of the one before stay valid until they expire. A key that
+// is too short is refused by Config and must not come here.
+func (a *API) SetTokenKey(key []byte) (changed bool) { return a.tokens.set(key, time.Now()) }
 
 // claims are what a token says.
 type claims struct {
@@ -47,13 +111,12 @@ type claims struct {
 }
 
 func newTokens(c Config) *tokens {
-	digest := sha256.Sum256(append([]byte("signstash token key id\x00"), c.TokenKey...))
 	return &tokens{
-		key: bytes.Clone(c.TokenKey), keyID: hex.EncodeToString(digest[:8]), lifetime: c.TokenLifetime,
+		keys: []tokenKey{newTokenKey(c.TokenKey)}, lifetime: c.TokenLifetime,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithIssuer(tokenIssuer), jwt.WithAudience(tokenAudience), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
-			jwt.WithLeeway(30*time.Second), // clocks of instances differ
+			jwt.WithLeeway(leeway),
 		),
 	}
 }
@@ -68,8 +131,9 @@ func (t *tokens) issue(clientService string, now time.Time) (token, id string, e
 		},
 		Scope: tokenScope,
 	})
-	unsigned.Header["kid"] = t.keyID
-	token, err = unsigned.SignedString(t.key)
+	key := t.signing()
+	unsigned.Header["kid"] = key.id
+	token, err = unsigned.SignedString(key.key)
 	return token, id, err
 }
 
@@ -85,10 +149,10 @@ func (t *tokens) verify(token string) (clientService string, ours bool, err erro
 	}
 	var c claims
 	_, err = t.parser.ParseWithClaims(token, &c, func(parsed *jwt.Token) (any, error) {
-		if parsed.Header["kid"] != t.keyID {
-			return nil, errForeign
+		if key, ok := t.find(parsed.Header["kid"], time.Now()); ok {
+			return key, nil
 		}
-		return t.key, nil
+		return nil, errForeign
 	})
 	switch {
 	case err == nil:

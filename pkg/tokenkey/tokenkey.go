@@ -3,6 +3,7 @@ package tokenkey
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -10,7 +11,10 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/go-logr/logr"
+
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/filewatch"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
@@ -65,4 +69,21 @@ func ReadOrMake(folder string) ([]byte, error) {
 		return nil, fmt.Errorf("make token signing key: %w", err)
 	}
 	return Parse(content)
+}
+
+// Watch hands the key in file to use at once and whenever the file may have changed, until ctx is done; it then returns nil. A key that
+// cannot be read is told in the log, once, and not handed on.
+func Watch(ctx context.Context, file string, log logr.Logger, use func(key []byte)) error {
+	fault := ""
+	return filewatch.Run(ctx, filewatch.Config{Paths: []string{file}, Log: log}, func() {
+		key, err := Read(file)
+		switch {
+		case err == nil:
+			fault = ""
+			use(key)
+		case err.Error() != fault:
+			fault = err.Error()
+			log.Error(err, "token signing key refused; the last good one stays in force")
+		}
+	})
 }

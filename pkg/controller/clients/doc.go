@@ -11,7 +11,7 @@
 //   - Of several Secrets with one clientId the oldest counts: by creationTimestamp, then by name.
 //   - What does not fit into 1 MiB is left as it was last rendered.
 //   - Every fault is told once, as a Warning event on the Secret, in words that hold no value of it.
-//   - The token key is made where there is none, and never changed. Deleting it, or the rendered Secret, makes a new one: tokens issued
-//     before are void then, and clients ask for others.
+//   - The token key is made where there is none, and never changed. Deleting it, or the rendered Secret, makes a new one: instances
+//     that run take it over and accept tokens of the one before until they expire; to others these are void, and clients ask anew.
 //   - After a write the proxy's pods are touched at once and again after 2 s, so that the kubelet brings their files up to date.
 package clients

@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -57,6 +58,12 @@ func slim(object any) (any, error) {
 	return secret, nil
 }
 
+// Times after which a look that failed is tried again: a credential must not wait for the quarter of an hour that the default comes to.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
 // Setup adds the reconciler to a manager whose cache holds Secrets as Secrets says.
 func Setup(mgr ctrl.Manager, config Config) error {
 	r := &reconciler{
@@ -79,6 +86,9 @@ func Setup(mgr ctrl.Manager, config Config) error {
 		Watches(&corev1.Secret{}, r.handler()).
 		WatchesRawSource(crsource.Kind[client.Object](rendered, metadata(), r.handler())).
 		WatchesRawSource(crsource.Func(r.start)).
+		WithOptions(controller.Options{RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
+			firstRetry, lastRetry,
+		)}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up reconciler of client Secrets: %w", err)

@@ -1,12 +1,18 @@
 package endpoints
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"net"
+	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/hostport"
 )
 
 // address is where clients reach a pod. why is set where it is not known.
@@ -69,11 +75,42 @@ func restPort(p *corev1.Pod, name string) int {
 type world struct {
 	services map[string]*corev1.Service // of single pods, ours, by name
 	foreign  map[string]bool            // names of such Services that are somebody else's
+	faults   map[string]error           // what could not be done, by the name of the Service
 	node     func(name string) *corev1.Node
 }
 
-// addressOf finds where clients reach a pod.
+// joined are the faults, in the same order every time.
+func (w *world) joined() error {
+	var all []error
+	for _, name := range slices.Sorted(maps.Keys(w.faults)) {
+		all = append(all, w.faults[name])
+	}
+	return errors.Join(all...)
+}
+
+// addressOf finds where clients reach a pod. What no client could use is none: nodes and clouds say what they like.
 func (c *Config) addressOf(p *corev1.Pod, ordinal int, w world) address {
+	a := c.find(p, ordinal, w)
+	if a.why != "" {
+		return address{why: clip(a.why)}
+	}
+	if _, _, err := hostport.Parse(net.JoinHostPort(a.host, strconv.Itoa(a.port))); err != nil {
+		return unknown("%s, port %d: %v", clip(a.host), a.port, err)
+	}
+	return a
+}
+
+// maxWhyBytes bounds a reason: the API server takes notes of events of at most 1 kB (events.k8s.io/v1).
+const maxWhyBytes = 800
+
+func clip(text string) string {
+	if len(text) <= maxWhyBytes {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxWhyBytes], "") + "…"
+}
+
+func (c *Config) find(p *corev1.Pod, ordinal int, w world) address {
 	port := restPort(p, c.RESTPort)
 	if port == 0 {
 		return unknown("the pod has no container port %s", c.RESTPort)
@@ -95,6 +132,8 @@ func (c *Config) addressOf(p *corev1.Pod, ordinal int, w world) address {
 	switch {
 	case w.foreign[p.Name]:
 		return unknown("a Service named %s is there and not ours", p.Name)
+	case service == nil && w.faults[p.Name] != nil:
+		return unknown("%v", w.faults[p.Name])
 	case service == nil || len(service.Spec.Ports) == 0:
 		return unknown("Service %s is not there yet", p.Name)
 	case c.Mode == LoadBalancer:
@@ -133,6 +172,7 @@ func (c *Config) published(p *corev1.Pod, ordinal int, a address) affinity.Publi
 		a.host, a.port = internal, port
 	}
 	return affinity.Published{
-		Name: p.Name, Ordinal: ordinal, Instance: string(p.UID), Host: a.host, Port: a.port, Internal: fmt.Sprintf("%s:%d", internal, port),
+		Name: p.Name, Ordinal: ordinal, Instance: string(p.UID), Host: a.host, Port: a.port, Unreachable: a.why != "",
+		Internal: fmt.Sprintf("%s:%d", internal, port),
 	}
 }

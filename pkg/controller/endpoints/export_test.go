@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -14,4 +15,11 @@ func Publish(ctx context.Context, c client.Client, p *corev1.Pod, host string, p
 	r := &reconciler{config: Config{RESTPort: "rest", HeadlessService: "headless"}, client: c, events: events.NewFakeRecorder(10)}
 	i := instance{Pod: p, address: address{host: host, port: port}}
 	return errors.Join(r.publish(ctx, i), r.gate(ctx, i))
+}
+
+// Look reconciles once, without a cache that could be behind.
+func Look(ctx context.Context, c client.Client, config Config) error {
+	r := &reconciler{config: config, client: c, events: events.NewFakeRecorder(10), metrics: newMetrics()}
+	_, err := r.Reconcile(ctx, ctrl.Request{})
+	return err
 }

@@ -75,9 +75,9 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	// The directory first, then each pod's own endpoint, and its readiness last: no pod takes work before it knows its address.
 	version, err := r.directory(ctx, owner, instances)
 	if err != nil {
-		return ctrl.Result{}, err
+		return ctrl.Result{}, errors.Join(w.joined(), err)
 	}
-	var failed []error
+	failed := []error{w.joined()}
 	for _, i := range instances {
 		failed = append(failed, r.publish(ctx, i))
 	}

@@ -26,9 +26,10 @@ const (
 )
 
 // services makes the Services of single pods what they shall be. The StatefulSet owns them, not the pod: a node port stays while a pod
-// is replaced. One is removed once its ordinal is not wanted any more and its pod is gone.
+// is replaced. One is removed once its ordinal is not wanted any more and its pod is gone. What cannot be done for one pod is among the
+// faults, and keeps no other one waiting.
 func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (world, error) {
-	w := world{services: make(map[string]*corev1.Service), foreign: make(map[string]bool)}
+	w := world{services: make(map[string]*corev1.Service), foreign: make(map[string]bool), faults: make(map[string]error)}
 	var all corev1.ServiceList
 	if err := r.client.List(ctx, &all, client.InNamespace(r.config.Namespace)); err != nil {
 		return w, fmt.Errorf("list Services: %w", err)
@@ -42,7 +43,7 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 			w.services[s.Name] = s
 		case ours:
 			if err := r.client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
-				return w, fmt.Errorf("remove Service %s: %w", s.Name, err)
+				w.faults[s.Name] = fmt.Errorf("remove Service %s: %w", s.Name, err)
 			}
 		case want:
 			w.foreign[s.Name] = true
@@ -53,7 +54,7 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 			continue
 		}
 		if err := r.ensure(ctx, owner, &w, name, port); err != nil {
-			return w, err
+			w.faults[name] = err
 		}
 	}
 	return w, nil
@@ -111,6 +112,9 @@ func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *w
 	case reflect.DeepEqual(current, next):
 	default:
 		if err := r.client.Update(ctx, next); err != nil {
+			if !apierrors.IsConflict(err) && !reflect.DeepEqual(current.Spec, next.Spec) {
+				delete(w.services, name) // it leads elsewhere, or nowhere
+			}
 			return fmt.Errorf("update Service %s: %w", name, err)
 		}
 	}

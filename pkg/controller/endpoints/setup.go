@@ -3,15 +3,22 @@ package endpoints
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -45,6 +52,20 @@ func slimNode(object any) (any, error) {
 	return object, nil
 }
 
+// Times after which a look that failed is tried again. What fails for one pod must not keep the address of another one waiting for the
+// quarter of an hour that the default comes to.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// moved says whether a node has other addresses than before: kubelets write a node's status every few seconds.
+func moved(e event.UpdateEvent) bool {
+	before, ok1 := e.ObjectOld.(*corev1.Node)
+	now, ok2 := e.ObjectNew.(*corev1.Node)
+	return !ok1 || !ok2 || !slices.Equal(before.Status.Addresses, now.Status.Addresses)
+}
+
 // Setup adds the reconciler to a manager whose cache holds the proxy's pods and what Objects says.
 func Setup(mgr ctrl.Manager, c Config) error {
 	if err := c.Validate(); err != nil {
@@ -62,9 +83,12 @@ func Setup(mgr ctrl.Manager, c Config) error {
 		Watches(&appsv1.StatefulSet{}, one).
 		Watches(&corev1.Pod{}, one).
 		Watches(&corev1.Service{}, one).
-		Watches(&corev1.ConfigMap{}, one)
+		Watches(&corev1.ConfigMap{}, one).
+		WithOptions(controller.Options{RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
+			firstRetry, lastRetry,
+		)})
 	if c.Mode == NodePort {
-		b = b.Watches(&corev1.Node{}, one)
+		b = b.Watches(&corev1.Node{}, one, builder.WithPredicates(predicate.Funcs{UpdateFunc: moved}))
 	}
 	if err := b.Complete(r); err != nil {
 		return fmt.Errorf("set up reconciler of endpoints: %w", err)

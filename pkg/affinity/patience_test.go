@@ -1,0 +1,176 @@
+package affinity
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// stuck is a peer that sends the head of an answer, if any, and then no more until nobody waits for it.
+func stuck(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if status != 0 {
+			w.WriteHeader(status)
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-r.Context().Done()
+	}
+}
+
+// TestPeerThatFreezes: one that never answers is silent; one that stops after its head has said what it has said. Nobody waits for ever.
+func TestPeerThatFreezes(t *testing.T) {
+	get := httptest.NewRequest(http.MethodGet, "/", nil)
+	t.Run("before the head", func(t *testing.T) {
+		f := forwarderTo(t, stuck(0))
+		if owner, err := f.KeyOwner(get, "/"); owner != nil || signing.KindOf(err) != signing.KindBusy {
+			t.Errorf("KeyOwner = %v, %v, want KindBusy", owner, err)
+		}
+		if answered, err := f.Search(httptest.NewRecorder(), get, "", time.Millisecond-answerTimeout); answered || signing.KindOf(err) != signing.KindBusy {
+			t.Errorf("Search = %v, %v, want KindBusy", answered, err)
+		}
+	})
+	t.Run("after a head that says no", func(t *testing.T) {
+		f := forwarderTo(t, stuck(http.StatusNotFound))
+		if owner, err := f.KeyOwner(get, "/"); owner != nil || err != nil {
+			t.Errorf("KeyOwner = %v, %v, want none", owner, err)
+		}
+		if answered, err := f.Search(httptest.NewRecorder(), get, "", time.Second-answerTimeout); answered || err != nil {
+			t.Errorf("Search = %v, %v, want none", answered, err)
+		}
+	})
+	t.Run("after a head that says yes", func(t *testing.T) {
+		f := forwarderTo(t, stuck(http.StatusOK))
+		if owner, err := f.KeyOwner(get, "/"); owner == nil || err != nil {
+			t.Errorf("KeyOwner = %v, %v, want p-1", owner, err)
+		}
+	})
+}
+
+// TestCredentialNotKnownYet: a peer that has not read a new credential is no reason to tell its client that it is wrong.
+func TestCredentialNotKnownYet(t *testing.T) {
+	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	owner, _ := f.Owner(1)
+	answered, err := f.Send(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), nil, owner, 0)
+	if e := signing.AsError(err); answered || err == nil || e.Kind != signing.KindBusy || e.RetryAfter == 0 {
+		t.Errorf("Send = %v, %v, want KindBusy", answered, err)
+	}
+}
+
+// endless is a body that a client goes on sending.
+type endless struct {
+	mu     sync.Mutex
+	closed bool
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return 0, errors.New("closed")
+	}
+	return len(p), nil
+}
+
+func (e *endless) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	return nil
+}
+
+// notBefore is a ResponseWriter that must not be written to before a body is closed.
+type notBefore struct {
+	*httptest.ResponseRecorder
+	body  *endless
+	early bool
+}
+
+func (w *notBefore) WriteHeader(status int) {
+	w.body.mu.Lock()
+	w.early = !w.body.closed
+	w.body.mu.Unlock()
+	w.ResponseRecorder.WriteHeader(status)
+}
+
+// TestEarlyAnswer: a peer that refuses a request before it has read all of it is heard, and the body is closed first.
+func TestEarlyAnswer(t *testing.T) {
+	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.Header().Set("Content-Length", "4")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(w, "full")
+		_ = http.NewResponseController(w).Flush()
+	})
+	owner, _ := f.Owner(1)
+	body := &endless{}
+	w := &notBefore{ResponseRecorder: httptest.NewRecorder(), body: body}
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.ContentLength = -1
+	answered, err := f.Send(w, r, body, owner, 0)
+	if !answered || err != nil || w.Code != http.StatusTooManyRequests || w.Body.String() != "full" || w.Header().Get("Retry-After") != "7" {
+		t.Errorf("Send = %v, %v; the client got %d %q", answered, err, w.Code, w.Body)
+	}
+	if w.early {
+		t.Error("the answer was written while the body was still being read")
+	}
+}
+
+// TestRedirect: the client is sent where it can go; where it cannot, it is told who is missing. The question that finds out who knows
+// is not the request itself.
+func TestRedirect(t *testing.T) {
+	var asked []string
+	f := forwarderTo(t, func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.Path) })
+	f.c.Mode = Redirect
+	peer := &f.c.Source.(source).directory.Endpoints[0]
+	for _, test := range []struct {
+		port        int
+		unreachable bool
+		want        string // Location; empty = 503
+	}{
+		{8080, false, "http://h:8080/detail?x=y"}, {443, false, "https://h:443/detail?x=y"}, {8080, true, ""},
+	} {
+		peer.Port, peer.Unreachable = test.port, test.unreachable
+		for name, call := range map[string]func(http.ResponseWriter, *http.Request) (bool, error){
+			"Send":   func(w http.ResponseWriter, r *http.Request) (bool, error) { return f.Send(w, r, nil, peer, 0) },
+			"Search": func(w http.ResponseWriter, r *http.Request) (bool, error) { return f.Search(w, r, "/status", 0) },
+		} {
+			w := httptest.NewRecorder()
+			answered, err := call(w, httptest.NewRequest(http.MethodGet, "/detail?x=y", nil))
+			if answered != (test.want != "") || w.Header().Get("Location") != test.want {
+				t.Errorf("%s to port %d = %v, %v, Location %q, want %q", name, test.port, answered, err, w.Header().Get("Location"), test.want)
+			}
+			if e := signing.AsError(err); test.unreachable && (err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer") {
+				t.Errorf("%s = %v, want KindBusy that names p-1", name, err)
+			}
+		}
+	}
+	if slices.ContainsFunc(asked, func(path string) bool { return path != "/status" }) {
+		t.Errorf("the peer was asked for %s", strings.Join(asked, ", "))
+	}
+}
+
+// TestFromPeer: only what names this very run of the instance comes from a peer.
+func TestFromPeer(t *testing.T) {
+	for _, test := range []struct {
+		own               Identity
+		forwarded, target string
+		want              bool
+	}{
+		{"uid", "p-1", "uid", true}, {"uid", "p-1", "other", false}, {"uid", "p-1", "", false}, {"uid", "", "uid", false}, {"", "p-1", "", false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set(ForwardedHeader, test.forwarded)
+		r.Header.Set(TargetHeader, test.target)
+		if got := test.own.FromPeer(r); got != test.want {
+			t.Errorf("%q.FromPeer(%q, %q) = %v, want %v", test.own, test.forwarded, test.target, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package affinity
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/go-logr/logr"
+)
+
+// TestFilesKeepTheLastGood: a peers file that cannot be read takes nobody away, and the instance goes by the name that its peers know.
+func TestFilesKeepTheLastGood(t *testing.T) {
+	file := filepath.Join(t.TempDir(), DirectoryKey)
+	f, err := NewFiles(FilesConfig{PeersFile: file, Instance: "uid", Guess: Endpoint{Name: "machine", Ordinal: 1}, Log: logr.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f.look()
+	}
+	name := func(want string) {
+		t.Helper()
+		if e, known := f.Endpoint(); e.Name != want || !known {
+			t.Errorf("Endpoint = %+v, %v, want the name %s", e, known, want)
+		}
+	}
+	name("machine")
+	good := `{"expected": 2, "ever": 2, "endpoints": [{"name": "p-1", "ordinal": 1, "instance": "uid", "host": "h", "port": 1, "unheard": true}]}`
+	content(good)
+	name("p-1")
+	for _, bad := range []string{"{", `{"expected": -1}`, `{"endpoints": [{"name": "p-0", "host": "h h", "port": 1}]}`, "", "null and more"} {
+		content(bad)
+		if d := f.Directory(); d.Expected != 2 || len(d.Endpoints) != 1 {
+			t.Errorf("after %q the directory is %+v, want the last good one", bad, d)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	f.look()
+	name("p-1")
+	content(`{"expected": 2, "endpoints": [{"name": "p-9", "ordinal": 1, "instance": "another run", "host": "h", "port": 1}]}`)
+	name("machine")
+}

@@ -1,0 +1,152 @@
+package api_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+)
+
+// peers is a Source of instance 0 with one other one.
+type peers struct {
+	affinity.Fixed
+	other affinity.Published
+}
+
+func (p peers) Directory() affinity.Directory {
+	return affinity.Directory{Expected: 2, Ever: 2, Endpoints: []affinity.Published{p.other}}
+}
+
+// withPeer gives a harness a peer that says whatever handle does, as the instance proxy-1.
+func withPeer(t *testing.T, handle http.HandlerFunc) func(*harness) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(affinity.InstanceHeader, "proxy-1")
+		handle(w, r)
+	}))
+	t.Cleanup(s.Close)
+	other := affinity.Published{Name: "proxy-1", Ordinal: 1, Host: "h", Port: 1, Internal: strings.TrimPrefix(s.URL, "http://")}
+	f, err := affinity.NewForwarder(affinity.ForwarderConfig{Mode: affinity.Forward, Name: "proxy-0", Source: peers{other: other}, Log: logr.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(h *harness) { h.cfg.Forwarder = f }
+}
+
+// refuses knows every Idempotency-Key, and refuses the request itself before it has read it.
+func refuses(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		return
+	}
+	w.Header().Set("Retry-After", "7")
+	w.Header().Set("Content-Length", "4")
+	w.WriteHeader(http.StatusTooManyRequests)
+	_, _ = io.WriteString(w, "full")
+	_ = http.NewResponseController(w).Flush()
+}
+
+// TestPeerRefusesABody: the answer of a peer that has not read the body reaches a client that sends all of it before it reads, and one
+// that has stopped to send. The body is read by one at a time: run it with -race.
+func TestPeerRefusesABody(t *testing.T) {
+	for name, sent := range map[string]int{"all is sent": 1 << 20, "half is sent": 1 << 19} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, withPeer(t, refuses))
+			c := dial(t, h.serve(), header("document/sign/base64", basic(alice, aliceSecret), "Idempotency-Key: k", fmt.Sprint("Content-Length: ", 1<<20)))
+			if _, err := c.Write(bytes.Repeat([]byte(" "), sent)); err != nil {
+				t.Fatalf("send: %v", err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatalf("the answer was lost: %v", err)
+			}
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			if resp.StatusCode != http.StatusTooManyRequests || string(text) != "full" || err != nil || resp.Header.Get("Retry-After") != "7" {
+				t.Errorf("the client got %d %q, %v, want the peer's 429", resp.StatusCode, text, err)
+			}
+			if got := resp.Header.Get(affinity.InstanceHeader); got != "proxy-1" {
+				t.Errorf("%s = %q, want proxy-1", affinity.InstanceHeader, got)
+			}
+			h.log.next(`"forwardedTo"="proxy-1"`)
+		})
+	}
+}
+
+// TestEveryAnswerNamesTheInstance: peers believe no other.
+func TestEveryAnswerNamesTheInstance(t *testing.T) {
+	h := start(t, func(h *harness) { h.cfg.Identity = "uid" })
+	for name, r := range map[string]request{
+		"200":          {path: "/signstash/einvoice-integration-client-ws/swagger-ui.html", auth: "none"},
+		"401":          {path: known, auth: "none"},
+		"404":          {path: known},
+		"405":          {path: known, method: http.MethodPost},
+		"421":          {path: known, header: map[string]string{affinity.TargetHeader: "another"}},
+		"no such call": {path: "/x"},
+	} {
+		if got := h.do0(r).Header().Get(affinity.InstanceHeader); got != "proxy-0" {
+			t.Errorf("%s: %s = %q, want proxy-0", name, affinity.InstanceHeader, got)
+		}
+	}
+}
+
+// TestPeersAreNotCounted: what another instance asks on behalf of a client was counted there.
+func TestPeersAreNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, func(h *harness) { h.cfg.ClientRate, h.cfg.Identity = 1, "uid" })
+		ask := func(target string) int {
+			return h.do(request{path: known, header: map[string]string{affinity.ForwardedHeader: "proxy-1", affinity.TargetHeader: target}}).Code
+		}
+		for range 10 {
+			if got := ask("uid"); got != http.StatusNotFound {
+				t.Fatalf("a peer's question = %d, want 404", got)
+			}
+		}
+		for range 2 {
+			if got := ask(""); got != http.StatusNotFound {
+				t.Fatalf("a client's request = %d, want 404", got)
+			}
+		}
+		if got := ask(""); got != http.StatusTooManyRequests {
+			t.Errorf("a client that says that it is a peer = %d, want 429", got)
+		}
+	})
+}
+
+// TestTokenKeyChanges: tokens of the key before are accepted until the last of them has expired, and no longer; new ones are of the new key.
+func TestTokenKeyChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := newHarness(t, nil), newHarness(t, nil)
+		accepted := func(h *harness, token, what string, want bool) {
+			t.Helper()
+			if got := h.do(request{path: known, auth: "Bearer " + token}).Code; (got == http.StatusNotFound) != want {
+				t.Errorf("%s = %d, want it accepted: %v", what, got, want)
+			}
+		}
+		before := token(one, "")
+		next := bytes.Repeat([]byte("n"), 32)
+		if !one.api.SetTokenKey(next) || one.api.SetTokenKey(next) {
+			t.Error("SetTokenKey does not say when the key is another")
+		}
+		after := token(one, "")
+		accepted(one, before, "a token of the key before", true)
+		accepted(one, after, "a token of the new key", true)
+		accepted(two, after, "a token of a key that is not there yet", false)
+		late := token(two, "") // its mounted file is behind
+		accepted(one, late, "a token that another instance made with the key before", true)
+		two.api.SetTokenKey(next)
+		accepted(two, after, "a token of the new key, once it is there", true)
+		time.Sleep(24 * time.Hour)
+		accepted(one, before, "a token that has expired", false)
+		accepted(one, token(two, ""), "a new token", true)
+	})
+}
