@@ -93,7 +93,7 @@ fuzz: ## run every fuzz target for FUZZTIME (1m)
 # ---------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: build ## latency, throughput, memory and disk, as ratios to a floor measured in the same run; BENCHFLAGS='-case sync-1'
+bench: build ## latency, throughput, memory and disk, as ratios to a floor measured in the same run; BENCHFLAGS='-case sync-1'; -strict fails on a goal missed
 	@$(GO) run ./hack/bench -bin bin $(BENCHFLAGS)
 
 # ---------------------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
@@ -15,9 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// loadCase measures what much at a time costs: memory of concurrent requests, memory of what is queued, and whether a document costs the
-// same when many have gone before it.
-const loadCase = "load"
+// The load cases measure what much at a time costs: memory of concurrent requests and of what is queued.
 
 const (
 	loadClients   = 20 // concurrent requests of 50 x 200 KB
@@ -25,66 +24,72 @@ const (
 	loadBatch     = 2500   // documents of an async request
 	loadSize      = 20_000 // bytes of each of them
 	loadQueued    = 4      // requests queued while the remote side is held
-	loadMany      = 40     // requests one after the other
+	loadSenders   = 8      // that send requests of one document
+
+	loadRSS = 160 // goal, in MiB
 )
 
-// benchLoad prints its own lines.
-func benchLoad(ctx context.Context, binary, temp string) error {
-	dir, err := os.MkdirTemp(temp, "bench-")
-	if err != nil {
-		return fmt.Errorf("make folder: %w", err)
+// batch is how many documents an async request of the load cases has.
+func (b *bench) batch() int {
+	if b.documents > 0 {
+		return b.documents
 	}
-	defer os.RemoveAll(dir)
-	fmt.Println("load")
-	for _, part := range []func(context.Context, string, string) error{benchConcurrent, benchQueued, benchMany} {
-		if err := part(ctx, binary, dir); err != nil {
-			return err
-		}
-	}
-	fmt.Println()
-	return nil
+	return loadBatch
 }
 
-// benchConcurrent sends all requests at once.
-func benchConcurrent(ctx context.Context, binary, dir string) error {
-	docs, err := makeDocuments(dir, loadDocuments, 200_000, 0)
-	if err != nil {
-		return err
-	}
-	return withProxy(ctx, binary, filepath.Join(dir, "concurrent"), func(p *instance.Instance, c *client.Client) error {
-		watch := watchState(filepath.Join(dir, "concurrent", "state"))
-		errs := make([]error, loadClients)
-		var all sync.WaitGroup
-		start := time.Now()
-		for i := range loadClients {
-			all.Go(func() {
+// concurrent sends all requests at once.
+func (b *bench) concurrent(ctx context.Context) error {
+	return b.withDocuments(loadDocuments, 200_000, func(dir string, docs []document) error {
+		return withProxy(ctx, b.binary, dir, func(p *instance.Instance, c *client.Client) error {
+			watch := watchState(filepath.Join(dir, "state"))
+			start := time.Now()
+			err := atOnce(loadClients, loadClients, func(i int) error {
 				op, err := c.Sign(ctx, newRequest(fmt.Sprint("concurrent-", i), docs), &discard{})
-				if err == nil {
-					err = allSigned(op, len(docs))
+				if err != nil {
+					return err
 				}
-				errs[i] = err
+				return allSigned(op, len(docs))
 			})
-		}
-		all.Wait()
-		took, state := time.Since(start), watch.stop()
-		memory, err := p.Memory()
-		if err := errors.Join(append(errs, err)...); err != nil {
-			return err
-		}
-		payload := total(docs) * loadClients
-		bound := int64(float64(payload)*1.05) + loadClients*loadDocuments*40<<10 + 16<<20
-		fmt.Printf("  %d concurrent sync requests of %d x 200 KB   %s, peak RSS %d MiB (goal: 160 at most), peak state %.2f of its bound (1.05 x payload + 40 KB a document + 16 MB)\n",
-			loadClients, loadDocuments, ms(took), memory.Peak>>20, float64(state)/float64(bound))
-		return nil
+			took, state := time.Since(start), watch.stop()
+			memory, merr := p.Memory()
+			if err := errors.Join(err, merr); err != nil {
+				return err
+			}
+			what := fmt.Sprintf("%d concurrent sync requests of %d x 200 KB", loadClients, loadDocuments)
+			fmt.Printf("%s   %s\n", what, ms(took))
+			b.goals.rss(what, memory.Peak, loadRSS)
+			b.goals.disk(what, state, total(docs)*loadClients, loadClients*loadDocuments)
+			return nil
+		})
 	})
 }
 
-// benchQueued holds the remote side until all is accepted.
-func benchQueued(ctx context.Context, binary, dir string) error {
-	docs, err := makeDocuments(dir, loadBatch, loadSize, 0)
-	if err != nil {
-		return err
-	}
+// queued has few large requests wait for the remote side.
+func (b *bench) queued(ctx context.Context) error {
+	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
+		return b.held(ctx, dir, fmt.Sprintf("%d async documents queued, %d in a request", loadQueued*len(docs), len(docs)), held{
+			requests: loadQueued, senders: 1, documents: func(int) []document { return docs },
+		})
+	})
+}
+
+// single has as many documents wait, each in a request of its own.
+func (b *bench) single(ctx context.Context) error {
+	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
+		return b.held(ctx, dir, fmt.Sprintf("%d async documents queued, 1 in a request", loadQueued*len(docs)), held{
+			requests: loadQueued * len(docs), senders: loadSenders, documents: func(i int) []document { return docs[i%len(docs):][:1] },
+		})
+	})
+}
+
+// held is what is sent while the remote side is held.
+type held struct {
+	requests, senders int
+	documents         func(request int) []document
+}
+
+// held holds the remote side until all is accepted, and judges the memory until all is signed.
+func (b *bench) held(ctx context.Context, dir, what string, h held) error {
 	remote, err := service.New(service.Options{
 		ClientServices: map[string]string{clientID: secret}, Credentials: []service.Credential{{Multisign: remoteMultisign}},
 	})
@@ -94,65 +99,72 @@ func benchQueued(ctx context.Context, binary, dir string) error {
 	defer remote.Close()
 	server := httptest.NewServer(remote)
 	defer server.Close()
-	return withProxy(ctx, binary, filepath.Join(dir, "queued"), func(p *instance.Instance, c *client.Client) error {
+	return withProxy(ctx, b.binary, dir, func(p *instance.Instance, c *client.Client) error {
 		remote.Hold()
-		for i := range loadQueued {
-			if _, err := c.SignAsync(ctx, newRequest(fmt.Sprint("queued-", i), docs)); err != nil {
-				return err
-			}
-		}
-		queued, err := p.Memory()
-		if err != nil {
+		err := atOnce(h.requests, h.senders, func(i int) error {
+			_, err := c.SignAsync(ctx, newRequest(fmt.Sprint("queued-", i), h.documents(i)))
+			return err
+		})
+		queued, merr := p.Memory()
+		remote.Release()
+		if err := errors.Join(err, merr); err != nil {
 			return err
 		}
-		remote.Release()
-		for i := range loadQueued {
-			if op, err := c.Wait(ctx, fmt.Sprint("queued-", i)); err != nil || op.Status != client.StatusExecuted {
-				return fmt.Errorf("queued request %d: %+v, %w", i, op, err)
-			}
+		err = atOnce(h.requests, h.senders, func(i int) error { return executed(ctx, c, fmt.Sprint("queued-", i)) })
+		done, merr := p.Memory()
+		if err := errors.Join(err, merr); err != nil {
+			return err
 		}
-		done, err := p.Memory()
-		fmt.Printf("  %d async documents queued                  RSS %d MiB, peak until all are signed %d MiB (goal: 160 at most)\n",
-			loadQueued*loadBatch, queued.Now>>20, done.Peak>>20)
-		return err
-	}, "--einvoice-integration-client.service.domain="+server.URL)
+		fmt.Printf("%s   RSS %d MiB\n", what, queued.Now>>20)
+		b.goals.rss(what+", then signed", done.Peak, loadRSS)
+		return nil
+	}, "--einvoice-integration-client.service.domain="+server.URL,
+		"--limits.client.rate=0",    // what is measured is the queue, not the limit in front of it
+		"--signing.call.timeout=1h") // those that are held must not be given up
 }
 
-// benchMany compares the last requests with the first ones, after a warm-up.
-func benchMany(ctx context.Context, binary, dir string) error {
-	docs, err := makeDocuments(dir, loadBatch, loadSize, 0)
+// executed waits for an operation and tells if it ended otherwise than signed.
+func executed(ctx context.Context, c *client.Client, reference string) error {
+	op, err := c.Wait(ctx, reference)
+	if err != nil {
+		return fmt.Errorf("wait for %s: %w", reference, err)
+	}
+	if op.Status != client.StatusExecuted {
+		return fmt.Errorf("%s ended %s", reference, op.Status)
+	}
+	return nil
+}
+
+// atOnce does count things, so many at a time, and returns the faults. After one nothing more is begun.
+func atOnce(count, workers int, do func(i int) error) error {
+	var next atomic.Int64
+	var failed atomic.Bool
+	errs := make([]error, workers)
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < count && !failed.Load(); i = int(next.Add(1)) - 1 {
+				if errs[w] = do(i); errs[w] != nil {
+					failed.Store(true)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// withDocuments makes documents in a folder that goes when do has ended.
+func (b *bench) withDocuments(count int, size int64, do func(dir string, docs []document) error) error {
+	dir, err := os.MkdirTemp(b.temp, "bench-")
+	if err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	docs, err := makeDocuments(dir, count, size, 0)
 	if err != nil {
 		return err
 	}
-	return withProxy(ctx, binary, filepath.Join(dir, "many"), func(p *instance.Instance, c *client.Client) error {
-		if _, err := one(ctx, c, p, scenario{documents: loadBatch, async: true}, "warm-up", docs); err != nil {
-			return err
-		}
-		var runs []sample
-		var early instance.Memory
-		for i := range loadMany {
-			s, err := one(ctx, c, p, scenario{documents: loadBatch, async: true}, fmt.Sprint("many-", i), docs)
-			if err != nil {
-				return err
-			}
-			runs = append(runs, s)
-			if i == 3 {
-				if early, err = p.Memory(); err != nil {
-					return err
-				}
-			}
-		}
-		late, err := p.Memory()
-		if err != nil {
-			return err
-		}
-		wall := func(s sample) time.Duration { return s.wall }
-		cpu := func(s sample) time.Duration { return s.proxy }
-		first, last := runs[:5], runs[len(runs)-5:]
-		fmt.Printf("  %d documents of 20 KB, %d in a request   the last %d of them cost %.2f of the CPU and %.2f of the time of the first (goal: 1.1 at most); "+
-			"RSS %d MiB after 10,000, %d MiB after all, peak %d MiB\n",
-			loadMany*loadBatch, loadBatch, 5*loadBatch, ratio(mean(last, cpu), mean(first, cpu)), ratio(median(last, wall), median(first, wall)),
-			early.Now>>20, late.Now>>20, late.Peak>>20)
-		return nil
-	})
+	return do(dir, docs)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
@@ -22,22 +23,30 @@ type result struct {
 	fetch                     time.Duration // of an async result
 	floor                     cost
 	payload                   int64 // bytes of all documents that the proxy holds
+	held                      int   // documents that it holds
 	peakRSS, peakState        int64 // bytes
 }
 
 // own is the wall time without the client's share.
-func (r *result) own() time.Duration {
-	if r.documents == 1 {
+func (r *result) own() time.Duration { return r.ownOf(runtime.NumCPU()) }
+
+// ownOf is own on a machine with so many cores.
+func (r *result) ownOf(n int) time.Duration {
+	switch {
+	case r.documents == 1 || n == 1: // one waits for the other
 		return r.wall - r.clientCPU
+	case n > cores: // the client has cores that the proxy may not use
+		return r.wall
 	}
-	return r.wall - r.clientCPU/time.Duration(runtime.NumCPU())
+	return r.wall - r.clientCPU/cores
 }
 
 func (r *result) documentsPerSecond() float64 {
 	return float64(r.documents) / r.own().Seconds()
 }
 
-// measure runs a scenario against a proxy of its own, then the floor over the same files.
+// measure runs a scenario against a proxy of its own, and the floor over the same files before and after: the disk of a machine that
+// does other things is not always the same.
 func measure(ctx context.Context, binary, temp string, s scenario) (r result, err error) {
 	dir, err := os.MkdirTemp(temp, "bench-")
 	if err != nil {
@@ -48,19 +57,33 @@ func measure(ctx context.Context, binary, temp string, s scenario) (r result, er
 	if err != nil {
 		return r, err
 	}
+	rounds := min(max(s.requests, 3), 5)
+	floors, err := measureFloors(dir, docs, rounds/2)
+	if err != nil {
+		return r, err
+	}
 	if r, err = measureProxy(ctx, binary, dir, s, docs); err != nil {
 		return r, err
 	}
-	var floors []cost
-	for range min(s.requests, 5) {
-		c, err := measureFloor(dir, docs, min(2, s.documents))
+	after, err := measureFloors(dir, docs, rounds-rounds/2)
+	if err != nil {
+		return r, err
+	}
+	floors = append(floors, after...)
+	r.floor = cost{wall: median(floors, func(c cost) time.Duration { return c.wall }), cpu: median(floors, func(c cost) time.Duration { return c.cpu })}
+	return r, nil
+}
+
+func measureFloors(dir string, docs []document, rounds int) (floors []cost, err error) {
+	syscall.Sync() // what others left to be written is none of the floor's, nor of the proxy's
+	for range rounds {
+		c, err := measureFloor(dir, docs, min(cores, len(docs)))
 		if err != nil {
-			return r, err
+			return nil, err
 		}
 		floors = append(floors, c)
 	}
-	r.floor = cost{wall: median(floors, func(c cost) time.Duration { return c.wall }), cpu: median(floors, func(c cost) time.Duration { return c.cpu })}
-	return r, nil
+	return floors, nil
 }
 
 const (
@@ -68,8 +91,11 @@ const (
 	secret   = "bench" // of a proxy that lives as long as the measurement
 )
 
+// onCores is a variable of every proxy's environment.
+var onCores = fmt.Sprint("GOMAXPROCS=", cores)
+
 func measureProxy(ctx context.Context, binary, dir string, s scenario, docs []document) (r result, err error) {
-	o := instance.Options{Binary: binary, Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Env: s.env}
+	o := instance.Options{Binary: binary, Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Env: append(s.env[:len(s.env):len(s.env)], onCores)}
 	if err := instance.WriteClients(o.Work, map[string]string{clientID: secret}); err != nil {
 		return r, err
 	}
@@ -86,6 +112,7 @@ func measureProxy(ctx context.Context, binary, dir string, s scenario, docs []do
 	if _, err := one(ctx, c, proxy, s, "warm-up", docs[:1]); err != nil {
 		return r, err
 	}
+	r.payload, r.held = docs[0].size, 1
 	watch := watchState(o.State)
 	var runs []sample
 	for i := range s.requests {
@@ -96,6 +123,7 @@ func measureProxy(ctx context.Context, binary, dir string, s scenario, docs []do
 		}
 		runs = append(runs, run)
 		r.payload += total(docs)
+		r.held += len(docs)
 	}
 	r.peakState = watch.stop()
 	r.wall = median(runs, func(s sample) time.Duration { return s.wall })
@@ -188,21 +216,21 @@ func total(docs []document) (n int64) {
 	return n
 }
 
-func median[T any](all []T, of func(T) time.Duration) time.Duration {
-	values := durations(all, of)
+func median[T any, N ~int64](all []T, of func(T) N) N {
+	values := numbers(all, of)
 	slices.Sort(values)
 	return values[len(values)/2]
 }
 
-func mean[T any](all []T, of func(T) time.Duration) (sum time.Duration) {
-	for _, v := range durations(all, of) {
+func mean[T any, N ~int64](all []T, of func(T) N) (sum N) {
+	for _, v := range numbers(all, of) {
 		sum += v
 	}
-	return sum / time.Duration(len(all))
+	return sum / N(len(all))
 }
 
-func durations[T any](all []T, of func(T) time.Duration) []time.Duration {
-	var values []time.Duration
+func numbers[T any, N ~int64](all []T, of func(T) N) []N {
+	var values []N
 	for _, v := range all {
 		values = append(values, of(v))
 	}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/instance"
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+const (
+	manyRequests = 40 // of 2,500 documents, one after the other at one proxy
+	manyFresh    = 3  // proxies that see 2,500 documents alone, before and again after
+	manyLast     = 5  // requests that count as the last
+	manyMore     = 1.1
+	manyRSS      = 1.25 // flat, but for what the garbage collector leaves to chance
+)
+
+// many compares a document's cost where 100,000 were signed with its cost where 2,500 were: those of fresh proxies, before and after.
+func (b *bench) many(ctx context.Context) error {
+	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
+		few, err := b.fresh(ctx, filepath.Join(dir, "before"), docs)
+		if err != nil {
+			return err
+		}
+		long, err := b.requests(ctx, filepath.Join(dir, "long"), docs, manyRequests)
+		if err != nil {
+			return err
+		}
+		after, err := b.fresh(ctx, filepath.Join(dir, "after"), docs)
+		if err != nil {
+			return err
+		}
+		few = append(few, after...)
+		last := long[len(long)-manyLast:]
+		cpu := ratio(median(last, manySample.cpu), median(few, manySample.cpu))
+		wall := ratio(median(last, manySample.time), median(few, manySample.time))
+		early, late := median(long[:manyLast], manySample.memory), median(last, manySample.memory)
+		n, first := len(docs)*manyRequests, len(docs)
+		fmt.Printf("%d documents of 20 KB, %d in a request   over all of them %.2f of the CPU and %.2f of the time of %d; RSS %d MiB after %d, %d MiB at the end\n",
+			n, first, ratio(mean(long, manySample.cpu), median(few, manySample.cpu)), ratio(mean(long, manySample.time), median(few, manySample.time)),
+			first, early>>20, first*manyLast, late>>20)
+		b.goals.atMost(fmt.Sprintf("CPU of a document at %d / at %d", n, first), cpu, manyMore, "")
+		b.goals.atMost(fmt.Sprintf("time of a document at %d / at %d", n, first), wall, manyMore, "")
+		b.goals.atMost(fmt.Sprintf("RSS at %d / at %d", n, first*manyLast), ratio(late, early), manyRSS, "")
+		return nil
+	})
+}
+
+// manySample is what a request of many took, and the memory after it.
+type manySample struct {
+	sample
+	rss int64
+}
+
+func (s manySample) cpu() time.Duration  { return s.proxy }
+func (s manySample) time() time.Duration { return s.wall }
+func (s manySample) memory() int64       { return s.rss }
+
+// fresh measures the first request of some proxies.
+func (b *bench) fresh(ctx context.Context, dir string, docs []document) (all []manySample, err error) {
+	for i := range manyFresh {
+		s, err := b.requests(ctx, filepath.Join(dir, fmt.Sprint(i)), docs, 1)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s...)
+	}
+	return all, nil
+}
+
+// requests sends so many to a proxy of its own, one after the other, after a small one that warms it up.
+func (b *bench) requests(ctx context.Context, dir string, docs []document, count int) (all []manySample, err error) {
+	defer os.RemoveAll(dir)
+	err = withProxy(ctx, b.binary, dir, func(p *instance.Instance, c *client.Client) error {
+		warm := docs[:max(len(docs)/10, 1)]
+		if _, err := one(ctx, c, p, scenario{documents: len(warm), async: true}, "warm-up", warm); err != nil {
+			return err
+		}
+		for i := range count {
+			s, err := one(ctx, c, p, scenario{documents: len(docs), async: true}, fmt.Sprint("many-", i), docs)
+			if err != nil {
+				return err
+			}
+			memory, err := p.Memory()
+			if err != nil {
+				return err
+			}
+			all = append(all, manySample{s, memory.Now})
+		}
+		return nil
+	})
+	return all, err
+}
