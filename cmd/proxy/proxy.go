@@ -76,9 +76,9 @@ func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, er
 }
 
 // openTracing comes first: what follows is wrapped by it.
-func (p *proxy) openTracing(ctx context.Context) (err error) {
-	p.tracing, err = newTracing(ctx, p.cfg.InstanceName, os.Getenv)
-	return err
+func (p *proxy) openTracing(ctx context.Context) error {
+	p.tracing = newTracing(ctx, p.log.WithName("tracing"), p.cfg.InstanceName, os.Getenv)
+	return nil
 }
 
 // readFiles reads the client file and the certificate.

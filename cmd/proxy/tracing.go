@@ -1,13 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -32,30 +34,76 @@ type tracing struct {
 const endTraces = 3 * time.Second
 
 // newTracing reads the environment: OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns tracing on, OTEL_SDK_DISABLED
-// and OTEL_TRACES_EXPORTER=none turn it off. The exporter and the SDK read all the others themselves.
-func newTracing(ctx context.Context, instance string, env func(string) string) (*tracing, error) {
+// and OTEL_TRACES_EXPORTER=none turn it off. The exporter and the SDK read all the others themselves. Nothing of it stops the proxy: a
+// mistake is logged, and costs traces.
+func newTracing(ctx context.Context, log logr.Logger, instance string, env func(string) string) *tracing {
 	off := &tracing{provider: noop.NewTracerProvider(), end: func(context.Context) error { return nil }}
-	endpoint := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") + env("OTEL_EXPORTER_OTLP_ENDPOINT")
-	if endpoint == "" || strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || env("OTEL_TRACES_EXPORTER") == "none" {
-		return off, nil
+	if strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || env("OTEL_TRACES_EXPORTER") == "none" {
+		return off
 	}
+	if !asked(log, env) {
+		return off
+	}
+	otel.SetLogger(logr.New(otelSink{log}))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Error(err, "traces are lost") }))
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("open traces: %w", err)
+		log.Error(err, "no traces are sent")
+		return off
 	}
 	res, err := resource.New(ctx, resource.WithAttributes(
 		attribute.String("service.name", "signstash-proxy"), attribute.String("service.version", version), attribute.String("service.instance.id", instance),
 	), resource.WithTelemetrySDK(), resource.WithFromEnv()) // what the environment says goes last: it decides
-	if err != nil {
-		return nil, fmt.Errorf("open traces: %w", err)
+	if err != nil { // what could be read is in res all the same
+		log.Error(err, "OTEL_RESOURCE_ATTRIBUTES are malformed, and not sent in full")
 	}
 	p := trace.NewTracerProvider(trace.WithBatcher(discreet{exporter}), trace.WithResource(res))
 	return &tracing{on: true, provider: p, end: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, endTraces)
 		defer cancel()
 		return p.Shutdown(ctx)
-	}}, nil
+	}}
 }
+
+// asked tells whether the environment says where to send traces, and logs what it asks for that is not had here.
+func asked(log logr.Logger, env func(string) string) bool {
+	kind := env("OTEL_TRACES_EXPORTER")
+	if kind != "" && kind != "otlp" {
+		log.Info("only OTLP over HTTP is known: OTEL_TRACES_EXPORTER is not obeyed", "asked", kind)
+	}
+	protocol := cmp.Or(env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), env("OTEL_EXPORTER_OTLP_PROTOCOL"))
+	if protocol != "" && !strings.HasPrefix(protocol, "http/") {
+		log.Info("only OTLP over HTTP is known: OTEL_EXPORTER_OTLP_PROTOCOL is not obeyed; a collector's port for HTTP is 4318", "asked", protocol)
+	}
+	on := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")+env("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
+	if !on && kind != "" {
+		log.Info("no traces are sent: OTEL_EXPORTER_OTLP_ENDPOINT does not say where to")
+	}
+	return on
+}
+
+// otelSink lets the library say which part of its environment it does not take, without the values: headers hold tokens.
+type otelSink struct{ log logr.Logger }
+
+// Init implements logr.LogSink.
+func (otelSink) Init(logr.RuntimeInfo) {}
+
+// Enabled implements logr.LogSink: the library warns at 1 and chats above.
+func (otelSink) Enabled(level int) bool { return level <= 1 }
+
+// Info implements logr.LogSink.
+func (s otelSink) Info(_ int, text string, _ ...any) { s.log.Info("OpenTelemetry", "says", text) }
+
+// Error implements logr.LogSink. The error quotes the value.
+func (s otelSink) Error(_ error, text string, _ ...any) {
+	s.log.Info("OpenTelemetry does not take a part of its environment", "cannot", text)
+}
+
+// WithValues implements logr.LogSink.
+func (s otelSink) WithValues(...any) logr.LogSink { return s }
+
+// WithName implements logr.LogSink.
+func (s otelSink) WithName(string) logr.LogSink { return s }
 
 // spoken are the attributes of HTTP that leave: none that a client, a URL or a peer could put a name, a reference or a token into.
 var spoken = map[attribute.Key]bool{

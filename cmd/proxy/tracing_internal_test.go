@@ -1,6 +1,11 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr/funcr"
+)
 
 // TestCallName: names of spans are few, and hold nothing of a client's.
 func TestCallName(t *testing.T) {
@@ -15,5 +20,45 @@ func TestCallName(t *testing.T) {
 		if got := callName(path); got != want {
 			t.Errorf("callName(%q) = %q, want %q", path, got, want)
 		}
+	}
+}
+
+// TestTracingAsksForMore: what is asked for and not had here is logged; a malformed variable costs a part of the traces, not the start;
+// and no value of a header reaches the log.
+func TestTracingAsksForMore(t *testing.T) {
+	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	for _, test := range []struct {
+		name string
+		env  map[string]string
+		on   bool
+		logs string // "" = nothing
+	}{
+		{"nothing", nil, false, ""},
+		{"off", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"}, false, ""},
+		{"plain", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, true, ""},
+		{"grpc", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, true, `"asked"="grpc"`},
+		{"grpc for traces", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, true, `"asked"="grpc"`},
+		{"zipkin", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "zipkin"}, true, `"asked"="zipkin"`},
+		{"nowhere", map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, false, "does not say where to"},
+		{"attributes", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_RESOURCE_ATTRIBUTES": "no-value"}, true, "OTEL_RESOURCE_ATTRIBUTES are malformed"},
+		{"header", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "authorization=%zzgeheim"}, true, "escape header value"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for name, value := range test.env {
+				t.Setenv(name, value)
+			}
+			var log strings.Builder
+			traces := newTracing(t.Context(), funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{}), "proxy-0",
+				func(name string) string { return test.env[name] })
+			if traces.on != test.on {
+				t.Errorf("on = %t, want %t", traces.on, test.on)
+			}
+			if text := log.String(); !strings.Contains(text, test.logs) || test.logs == "" && text != "" || strings.Contains(text, "geheim") {
+				t.Errorf("log is %q, want %q in it", text, test.logs)
+			}
+			if err := traces.end(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -46,7 +46,7 @@ func TestTraces(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	told := newReceiver(t)
 	p := newTestProxy(t, append(remote.flags(), "--callback.allow-private=127.0.0.0/8")...)
-	p.o.Env = append(p.o.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+gathering.URL, "OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=tests")
+	p.o.Env = append(p.o.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+gathering.URL, "OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=tests,malformed")
 	p.start(t)
 	if _, err := newClient(t, p.Instance).Sign(t.Context(), oneDocument(t, "traced/secret reference", client.SignatureInfo{}), new(memorySink)); err != nil {
 		t.Fatal(err)
