@@ -1,0 +1,113 @@
+package main_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/instance"
+)
+
+// readmeCalls returns the README's block of calls with curl, as one script.
+func readmeCalls(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Call the API\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var script strings.Builder
+	for line := range strings.Lines(section) {
+		if code, ok := strings.CutPrefix(line, "    "); ok || line == "\n" {
+			script.WriteString(strings.TrimPrefix(code, "    "))
+		}
+	}
+	return script.String()
+}
+
+// TestReadmeCalls runs the README's calls as they stand there, but for the port: each is answered well, and what is signed is valid.
+func TestReadmeCalls(t *testing.T) {
+	for _, program := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+	bin, dir := build(t), t.TempDir()
+	work := filepath.Join(dir, "work")
+	if err := instance.WriteClients(work, map[string]string{"PRT.000000000-PRT.000000000-demo": "a-secret"}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(work, "secret"), []byte("a-secret\n"))
+	hack, err := filepath.Abs("../../hack")
+	if err == nil {
+		err = os.Symlink(hack, filepath.Join(dir, "hack"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := instance.Start(t.Context(), instance.Options{Binary: filepath.Join(bin, "proxy"), Work: work, State: filepath.Join(dir, "state")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Kill()
+	script := strings.ReplaceAll(readmeCalls(t), "http://localhost:8080", proxy.URL)
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", `curl() { command curl -sS --fail-with-body "$@"; }`+"\n"+script)
+	cmd.Dir = dir
+	var faults strings.Builder
+	cmd.Stderr = &faults
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, &faults)
+	}
+	signed, err := os.ReadFile(filepath.Join(dir, "signed.pdf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	original := filepath.Join(dir, "invoice.pdf")
+	if err := verified(proxy.CAFile, original, signed); err != nil {
+		t.Errorf("the synchronous one: %v", err)
+	}
+	accepted, status, detail := readmeAnswers(t, out)
+	if accepted.ID == 0 || accepted.Host == "" || accepted.Port == 0 || status.Status != "EXECUTED" || len(detail.DocumentList) != 1 {
+		t.Fatalf("the asynchronous one was answered %+v, %+v, %+v", accepted, status, detail)
+	}
+	content, err := base64.StdEncoding.DecodeString(detail.DocumentList[0].SignedContent)
+	if err == nil {
+		err = verified(proxy.CAFile, original, content)
+	}
+	if err != nil {
+		t.Errorf("the asynchronous one: %v", err)
+	}
+}
+
+// readmeAnswer is what the README's calls are told.
+type readmeAnswer struct {
+	ID           int64
+	Host, Status string
+	Port         int
+	DocumentList []struct{ SignedContent string }
+}
+
+// readmeAnswers reads what the calls print, one answer behind the other.
+func readmeAnswers(t *testing.T, out []byte) (accepted, status, detail readmeAnswer) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(string(out)))
+	var statuses []readmeAnswer
+	for _, answer := range []any{&accepted, &statuses, &detail} {
+		if err := d.Decode(answer); err != nil {
+			t.Fatalf("%v in %.2000s", err, out)
+		}
+	}
+	if len(statuses) != 1 || d.More() {
+		t.Fatalf("answered %.2000s", out)
+	}
+	return accepted, statuses[0], detail
+}
