@@ -131,8 +131,7 @@ func unrenewed(ctx context.Context, p Provider, c *Credential) (err error) {
 
 const (
 	// fetchTime is how long a lost answer is asked for under its handle before that is left to the operation's next try: a service restarts
-	// in that time,
-	// and the credential's other calls wait no longer for the place of this one.
+	// in that time, and the credential's other calls wait no longer for the place of this one.
 	fetchTime  = 3 * time.Minute
 	fetchTries = 7
 	fetchPause = time.Second // before the first try; each later pause is twice the one before
