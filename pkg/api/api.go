@@ -23,6 +23,7 @@ type API struct {
 	polls   *shares // status calls that wait
 	waiting *shares // sync requests
 	text    *shares // bytes of the requests that are being read
+	brake   *brake
 }
 
 // New returns an API, or an error that lists all mistakes in c.
@@ -34,7 +35,7 @@ func New(c Config) (*API, error) {
 	a := &API{
 		cfg: c, metrics: newMetrics(), tokens: newTokens(c), quotas: newQuotas(c), waits: newPatience(c.SyncWait), keys: newKeys(),
 		uploads: make(chan struct{}, c.MaxUploads), polls: newShares(int64(c.MaxPolls)),
-		waiting: newShares(int64(c.MaxWaiting)), text: newShares(c.MaxTextBytes),
+		waiting: newShares(int64(c.MaxWaiting)), text: newShares(c.MaxTextBytes), brake: newBrake(),
 	}
 	var err error
 	if a.page, err = newPage(c); err != nil {
