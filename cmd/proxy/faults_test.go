@@ -39,6 +39,7 @@ var (
 
 	// A fault that stays.
 	refusedEach  = failed(serviceFault, 0, 9, 0, 9)     // each try is refused
+	pacedEach    = failed(serviceFault, 0, 27, 0, 27)   // refused for the rate: 1, 2, 4, ... 32 s apart within the first try, then once in each
 	splitRefused = failed(serviceFault, 0, 8, 0, 8)     // refused for good, down to single documents: 3, 1+2, 1+1; no further try
 	deniedUs     = failed(credentialsFault, 0, 3, 0, 3) // refused for good, and not because of a document: neither split nor tried again
 	unsureEach   = failed(serviceFault, 0, 9, 9, 0)     // each try may have signed
@@ -65,8 +66,8 @@ func cscElse(csc, safe outcome) []outcome { return []outcome{csc, csc, csc, safe
 // to signHash alone.
 func TestSignHashMatrix(t *testing.T) {
 	runMatrix(t, "signatures/signHash", []int{cscV1, cscV2, cscV2A, safeV2}, []row{
-		{service.TooManyRequests, all(refusedEach), all(refusedOnce)},
-		{service.TooManyRetryAfter, all(refusedEach), all(refusedOnce)},
+		{service.TooManyRequests, all(pacedEach), all(refusedOnce)},
+		{service.TooManyRetryAfter, all(pacedEach), all(refusedOnce)},
 		{service.ErrorBefore, all(unsureEach), all(unsureOnce)},
 		{service.Unavailable, all(unsureEach), all(unsureOnce)},
 		{service.Gateway, all(unsureEach), all(unsureOnce)},
@@ -99,7 +100,7 @@ func TestSignHashMatrixNeverTwice(t *testing.T) {
 		variants := slices.Clone(variants)
 		variants[i].unknown = signing.UnknownFail
 		for _, r := range []row{
-			{service.TooManyRequests, all(refusedEach), all(refusedOnce)},
+			{service.TooManyRequests, all(pacedEach), all(refusedOnce)},
 			{service.ErrorBefore, all(unsure), all(unsure)},
 			{service.Unavailable, all(unsure), all(unsure)},
 			{service.Gateway, all(unsure), all(unsure)},
@@ -117,27 +118,29 @@ func TestSignHashMatrixNeverTwice(t *testing.T) {
 	}
 }
 
-// fetchRows are what rudeness comes to where values are fetched that were made before. Whatever passes costs nothing. SAFE's and the
-// CSC's ways are alike.
+// fetchRows are what rudeness comes to where values are fetched that were made before. Whatever passes costs nothing, and what stays
+// costs them once: they are asked for again in each try, and only where the service says that there are none are others paid for.
+// SAFE's and the CSC's ways are alike.
 func fetchRows() []row {
-	lostKey := failed(credentialsFault, 9, 9, 9, 0)
+	lost := failed(serviceFault, 3, 3, 3, 0)
+	lostKey := failed(credentialsFault, 3, 3, 3, 0)
 	return []row{
-		{service.TooManyRequests, all(paidEach), all(atOnce)},
-		{service.TooManyRetryAfter, all(paidEach), all(atOnce)},
-		{service.ErrorBefore, all(paidEach), all(atOnce)},
-		{service.Unavailable, all(paidEach), all(atOnce)},
-		{service.Gateway, all(paidEach), all(atOnce)},
-		{service.CutBefore, all(paidEach), all(atOnce)},
+		{service.TooManyRequests, all(lost), all(atOnce)},
+		{service.TooManyRetryAfter, all(lost), all(atOnce)},
+		{service.ErrorBefore, all(lost), all(atOnce)},
+		{service.Unavailable, all(lost), all(atOnce)},
+		{service.Gateway, all(lost), all(atOnce)},
+		{service.CutBefore, all(lost), all(atOnce)},
 		{service.Refused, all(paidEach), all(atOnce)},
 		{service.ExpiredToken, all(lostKey), all(atOnce)},
 		{service.ExpiredSAD, all(atOnce), all(atOnce)},
-		{service.ErrorAfter, all(paidEach), all(atOnce)},
-		{service.CutAfter, all(paidEach), all(atOnce)},
-		{service.HalfAnswer, all(paidEach), all(atOnce)},
-		{service.Stalled, all(paidEach), all(atOnce)},
-		{service.NotJSON, all(paidEach), all(atOnce)},
+		{service.ErrorAfter, all(lost), all(atOnce)},
+		{service.CutAfter, all(lost), all(atOnce)},
+		{service.HalfAnswer, all(lost), all(atOnce)},
+		{service.Stalled, all(lost), all(atOnce)},
+		{service.NotJSON, all(lost), all(atOnce)},
 		{service.Empty, all(nonsense), all(atOnce)}, // asked for once more, then believed
-		{service.Huge, all(paidEach), all(atOnce)},
+		{service.Huge, all(lost), all(atOnce)},
 		{service.WrongOrder, all(atOnce), all(atOnce)}, // values are made elsewhere
 		{service.TooFewValues, all(atOnce), all(atOnce)},
 		{service.TooManyValues, all(atOnce), all(atOnce)},
@@ -158,8 +161,8 @@ func TestSAFEVerifyMatrix(t *testing.T) {
 // TestAuthorizeMatrix: before signHash nothing is spent, and nothing is in doubt. SAFE answers authorize with a status alone.
 func TestAuthorizeMatrix(t *testing.T) {
 	runMatrix(t, "credentials/authorize", []int{cscV1, cscV2, cscV2A, safeV2}, []row{
-		{service.TooManyRequests, all(refusedEach), all(refusedOnce)},
-		{service.TooManyRetryAfter, all(refusedEach), all(refusedOnce)},
+		{service.TooManyRequests, all(pacedEach), all(refusedOnce)},
+		{service.TooManyRetryAfter, all(pacedEach), all(refusedOnce)},
 		{service.ErrorBefore, all(refusedEach), all(refusedOnce)},
 		{service.Unavailable, all(refusedEach), all(refusedOnce)},
 		{service.Gateway, all(refusedEach), all(refusedOnce)},

@@ -148,6 +148,7 @@ func (p *proxy) openAPI(context.Context) error {
 		MaxDocumentBytes:   p.cfg.Limits.DocumentBytes,
 		MaxDocuments:       p.cfg.Limits.DocumentsPerRequest,
 		MaxUploads:         p.cfg.Limits.ConcurrentRequests,
+		MaxWaiting:         p.cfg.Limits.WaitingRequests,
 		ClientUploads:      p.cfg.Limits.ClientConcurrentRequests,
 		ClientRate:         p.cfg.Limits.ClientRate,
 		StrictVendorStatus: p.cfg.Server.StrictVendorStatus,

@@ -164,7 +164,7 @@ func newSoak(t *testing.T, d time.Duration) *soak {
 	}
 	for i, name := range []string{"lives on", "is killed"} {
 		p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=1s", "--signing.tries=100", "--signing.call.timeout=5s",
-			"--timestamp.timeout=5s", "--disk.min-free=1MiB", fmt.Sprint("--instance.ordinal=", i))...)
+			"--timestamp.timeout=5s", "--disk.min-free=1MiB", "--retention.size=0", fmt.Sprint("--instance.ordinal=", i))...)
 		s.ownDisk = smallDisk(t, p.o.State, soakDisk(d))
 		sp := &soakProxy{testProxy: p, name: name, mortal: i == 1}
 		sp.run(t.Context(), s)

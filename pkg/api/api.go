@@ -20,7 +20,10 @@ type API struct {
 	waits   *patience
 	uploads chan struct{} // slots for bodies that are being read
 	keys    *keys
-	polls   chan struct{} // slots for status calls that wait
+	polls   *shares // status calls that wait
+	waiting *shares // sync requests
+	text    *shares // bytes of the requests that are being read
+	brake   *brake
 }
 
 // New returns an API, or an error that lists all mistakes in c.
@@ -31,7 +34,8 @@ func New(c Config) (*API, error) {
 	}
 	a := &API{
 		cfg: c, metrics: newMetrics(), tokens: newTokens(c), quotas: newQuotas(c), waits: newPatience(c.SyncWait), keys: newKeys(),
-		uploads: make(chan struct{}, c.MaxUploads), polls: make(chan struct{}, maxPolls),
+		uploads: make(chan struct{}, c.MaxUploads), polls: newShares(int64(c.MaxPolls)),
+		waiting: newShares(int64(c.MaxWaiting)), text: newShares(c.MaxTextBytes), brake: newBrake(),
 	}
 	var err error
 	if a.page, err = newPage(c); err != nil {

@@ -28,7 +28,7 @@ func (x *exchange) authenticate() error {
 		x.bearer = true
 		x.client, err = x.byToken(services, strings.TrimSpace(rest))
 	case strings.EqualFold(scheme, "Basic"):
-		x.client, err = byBasic(services, rest, false)
+		x.client, err = x.byBasic(services, rest, false)
 	default:
 		err = unauthenticated("Authorization is of an unknown scheme: send a bearer token, or HTTP Basic with client service id and secret")
 	}
@@ -52,23 +52,29 @@ func (x *exchange) byToken(services *clientservice.Services, token string) (*cli
 
 // byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in a time that tells nothing. With form, they may be
 // form-encoded, as RFC 6749 2.3.1 asks of clients of the token endpoint and few do.
-func byBasic(services *clientservice.Services, credentials string, form bool) (*clientservice.ClientService, error) {
+func (x *exchange) byBasic(services *clientservice.Services, credentials string, form bool) (c *clientservice.ClientService, err error) {
 	id, secret, ok := parseBasic(credentials)
 	if !ok {
 		return nil, unauthenticated("Authorization: Basic does not hold base64 of id:secret")
 	}
-	c := services.Authenticate(id, secret)
-	if c == nil && form && strings.ContainsAny(id+secret, "%+") {
-		plainID, err1 := url.QueryUnescape(id)
-		plainSecret, err2 := url.QueryUnescape(secret)
-		if err1 == nil && err2 == nil {
-			c = services.Authenticate(plainID, plainSecret)
+	err = x.api.brake.check(newBrakeKey(x.r.RemoteAddr, id), x.began, secret, func() bool {
+		c = services.Authenticate(id, secret)
+		if c == nil && form && strings.ContainsAny(id+secret, "%+") {
+			c = byEncoded(services, id, secret)
 		}
+		return c != nil
+	})
+	return c, err
+}
+
+// byEncoded compares credentials that are form-encoded.
+func byEncoded(services *clientservice.Services, id, secret string) *clientservice.ClientService {
+	plainID, err1 := url.QueryUnescape(id)
+	plainSecret, err2 := url.QueryUnescape(secret)
+	if err1 != nil || err2 != nil {
+		return nil
 	}
-	if c == nil {
-		return nil, unauthenticated("client service id or secret is wrong")
-	}
-	return c, nil
+	return services.Authenticate(plainID, plainSecret)
 }
 
 // parseBasic splits the credentials. Bytes that are not UTF-8 are taken for ISO 8859-1, in which old clients write them.

@@ -61,12 +61,20 @@ type Config struct {
 	MaxDocuments int
 	// MaxMetadataBytes bounds what a request says beside the content of documents and images: it is held in memory. 0 = 16 MiB.
 	MaxMetadataBytes int64
+	// MaxTextBytes bounds what all requests that are being read hold of that together, and half of it what those of one client service
+	// do. 0 = 64 MiB. A request that would pass it is answered 503.
+	MaxTextBytes int64
 	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 4 MiB, as much as the drawing takes.
 	MaxImageBytes int64
 	// MaxUploads bounds the request bodies that are read at a time. 0 = 256. One more is answered 429.
 	MaxUploads int
 	// ClientUploads bounds those of one client service. 0 = half of MaxUploads, so that none takes all places.
 	ClientUploads int
+	// MaxWaiting bounds the sync requests, which wait for their results: each costs a goroutine and a connection, some 30 KB. Half of
+	// them may be one client service's. 0 = 2000. One more is answered 503 before its body is read.
+	MaxWaiting int
+	// MaxPolls bounds the status calls that wait, likewise. 0 = 1000. One more is answered at once, as if it had not asked to wait.
+	MaxPolls int
 	// ClientRate bounds the requests a second of one client service; after a pause twice as many may come at once. More are
 	// answered 429 before the body is read. 0 = no bound.
 	ClientRate int
@@ -96,9 +104,12 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxDocumentBytes, 1<<30)
 	setDefault(&c.MaxDocuments, 10_000)
 	setDefault(&c.MaxMetadataBytes, 16<<20)
+	setDefault(&c.MaxTextBytes, 64<<20)
 	setDefault(&c.MaxImageBytes, 4<<20)
 	setDefault(&c.MaxUploads, 256)
 	setDefault(&c.ClientUploads, max(c.MaxUploads/2, 1))
+	setDefault(&c.MaxWaiting, 2000)
+	setDefault(&c.MaxPolls, 1000)
 	setDefault(&c.Version, "dev")
 	c.BasePath = "/" + strings.Trim(c.BasePath, "/")
 	if c.SignatureTypes == nil {
@@ -122,6 +133,7 @@ func (c *Config) validate() error {
 		"MaxBodyBytes": c.MaxBodyBytes, "MaxDocuments": int64(c.MaxDocuments), "MaxMetadataBytes": c.MaxMetadataBytes,
 		"MaxDocumentBytes": c.MaxDocumentBytes, "MaxImageBytes": c.MaxImageBytes, "MaxUploads": int64(c.MaxUploads),
 		"ClientUploads": int64(c.ClientUploads), "ClientRate": int64(c.ClientRate),
+		"MaxTextBytes": c.MaxTextBytes, "MaxWaiting": int64(c.MaxWaiting), "MaxPolls": int64(c.MaxPolls),
 		"IdleTimeout": int64(c.IdleTimeout), "TokenLifetime": int64(c.TokenLifetime),
 	} {
 		if v < 0 {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"time"
+	"unicode/utf8"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
@@ -29,6 +30,7 @@ type exchange struct {
 	escapedPath string
 	path        pathValues
 	began       time.Time
+	held        int64 // bytes of text; see hold
 
 	// Facts.
 	route     string                       // method and pattern; unmatched until known
@@ -168,7 +170,7 @@ func (x *exchange) log() {
 		kv = append(kv, "forwardedTo", x.forwarded)
 	}
 	if x.reference != "" {
-		kv = append(kv, "externalReference", x.reference)
+		kv = append(kv, "externalReference", beginning(x.reference, maxLoggedBytes))
 	}
 	if x.fault == nil {
 		x.api.cfg.Log.Info("request", kv...)
@@ -180,6 +182,20 @@ func (x *exchange) log() {
 		return
 	}
 	x.api.cfg.Log.Info("request", kv...)
+}
+
+// maxLoggedBytes bounds a reference in the log: one that is looked up may be as long as a path.
+const maxLoggedBytes = 256
+
+// beginning returns that of s: whole characters of at most limit bytes.
+func beginning(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
 }
 
 // isOurs reports whether the cause of a fault is for the operator: then the log shows it. The hidden cause of a client's fault may

@@ -18,6 +18,9 @@ const (
 	maxCallbackBytes     = clientservice.MaxCallbackBytes
 )
 
+// documentBytes is what a document takes in memory beside its texts, received and validated.
+const documentBytes = 512
+
 // wireRequest is a SignRequest as received, its documents' content spooled. Validation turns it into a signing.Request.
 type wireRequest struct {
 	externalReference string
@@ -50,13 +53,14 @@ type requestReader struct {
 	s       *jsonstream.Scanner
 	up      signing.Upload
 	limits  *Config
-	inline  bool // base64Content is where the content is
+	hold    func(bytes int) error // counts text that is kept
+	inline  bool                  // base64Content is where the content is
 	request wireRequest
 }
 
 // newRequestReader returns a reader that hands content to up; contents come in the request itself if inline is set.
 func (x *exchange) newRequestReader(s *jsonstream.Scanner, up signing.Upload, inline bool) *requestReader {
-	return &requestReader{s: s, up: up, limits: &x.api.cfg, inline: inline}
+	return &requestReader{s: s, up: up, limits: &x.api.cfg, hold: x.hold, inline: inline}
 }
 
 // read reads the whole text.
@@ -74,8 +78,11 @@ func (q *requestReader) read() (*wireRequest, error) {
 			return err
 		case "preservationInfo":
 			raw, err := q.s.Raw(maxPreservationBytes)
+			if err != nil {
+				return err
+			}
 			r.preservation = raw
-			return err
+			return q.hold(len(raw))
 		case "callbackUrl":
 			return q.text(&r.callback, maxCallbackBytes)
 		case "documents":
@@ -92,8 +99,10 @@ func (q *requestReader) read() (*wireRequest, error) {
 
 // text reads a string.
 func (q *requestReader) text(v *string, limit int) (err error) {
-	*v, err = q.s.String(limit)
-	return err
+	if *v, err = q.s.String(limit); err != nil {
+		return err
+	}
+	return q.hold(len(*v))
 }
 
 // fields reads an object whose members are all strings of their limits.
@@ -115,6 +124,9 @@ type field struct {
 func (q *requestReader) document(index int) error {
 	if index >= q.limits.MaxDocuments {
 		return signing.Errorf(signing.KindTooLarge, "documents: more than %d in one request", q.limits.MaxDocuments)
+	}
+	if err := q.hold(documentBytes); err != nil {
+		return err
 	}
 	q.request.documents = append(q.request.documents, wireDocument{})
 	d := &q.request.documents[index]

@@ -8,14 +8,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-const (
-	// LongestPoll bounds the wait of a status call. It is below the 60 s after which load balancers usually give a silent
-	// connection up.
-	LongestPoll = 50 * time.Second
-	// maxPolls is how many status calls may wait at a time; each costs a goroutine and a connection, some 30 KB. Beyond it they are
-	// answered at once, as if they had not asked to wait.
-	maxPolls = 1000
-)
+// LongestPoll bounds the wait of a status call. It is below the 60 s after which load balancers usually give a silent
+// connection up.
+const LongestPoll = 50 * time.Second
 
 // pollTime reads ?wait= of a status call: how long the answer may be held back while the operation has not ended. A longer wait
 // than LongestPoll is cut to it.
@@ -40,11 +35,9 @@ func (x *exchange) poll(op signing.Operation) (signing.Operation, error) {
 	if err != nil || d == 0 {
 		return op, err
 	}
-	select {
-	case x.api.polls <- struct{}{}:
-		defer func() { <-x.api.polls }()
-	default:
+	if !x.api.polls.take(x.client.ID, 1) {
 		return op, nil
 	}
+	defer x.api.polls.give(x.client.ID, 1)
 	return x.wait(op, d)
 }

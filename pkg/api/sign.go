@@ -47,6 +47,10 @@ func (x *exchange) signLater(form bodyForm) error {
 
 // signAndWait answers when the operation has ended, or with its state when the longest wait is over: it goes on all the same.
 func (x *exchange) signAndWait(form bodyForm) error {
+	if !x.api.waiting.take(x.client.ID, 1) {
+		return signing.Errorf(signing.KindBusy, "too many synchronous requests wait for their results; send it asynchronously, or later").Retryable(defaultRetryAfter)
+	}
+	defer x.api.waiting.give(x.client.ID, 1)
 	done, err := x.claimKey()
 	if err != nil {
 		return err
@@ -131,6 +135,7 @@ func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error
 		return signing.Operation{}, err
 	}
 	sub := signing.Submission{ClientService: x.client.ID, IdempotencyKey: x.key, Callback: x.client.CallbackURL, Waiting: waiting}
+	defer x.letGo()
 	up, err := x.receive(form, &sub)
 	if err != nil {
 		return signing.Operation{}, err
@@ -164,6 +169,12 @@ func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Uplo
 	if err != nil {
 		return nil, err
 	}
+	kept := false
+	defer func() {
+		if !kept { // a panic on the way included
+			up.Discard()
+		}
+	}()
 	received, err := form.read(x, up)
 	if received != nil {
 		x.reference = received.externalReference
@@ -173,10 +184,25 @@ func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Uplo
 		sub.Request, sub.Contents, err = v.request(received)
 	}
 	if err != nil {
-		up.Discard()
 		return nil, err
 	}
+	kept = true
 	return up, nil
+}
+
+// hold counts so many bytes of the request that stay in memory until it is handed over.
+func (x *exchange) hold(bytes int) error {
+	if !x.api.text.take(x.client.ID, int64(bytes)) {
+		return signing.Errorf(signing.KindBusy, "the requests that are being read hold too much text").Retryable(defaultRetryAfter)
+	}
+	x.held += int64(bytes)
+	return nil
+}
+
+// letGo gives back what hold took.
+func (x *exchange) letGo() {
+	x.api.text.give(x.client.ID, x.held)
+	x.held = 0
 }
 
 // maxKeyBytes bounds an Idempotency-Key; a UUID has 36.

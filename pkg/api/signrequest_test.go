@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -28,12 +29,13 @@ func FuzzSignRequest(f *testing.F) {
 		`"locationValue":"page=1,x=1,y=1","imageValue":"AAAA","imageType":"IMAGE_PNG"},"advancedSignatureInfo":{"signatureLocation":"/a"}}}],` +
 		`"preservationInfo":{"a":[1]},"returnSignedContent":false}`))
 	f.Add([]byte(`{"documents":[{"documentRequest":null,"signatureInfo":[]}]}`))
-	a := &API{}
+	a := &API{text: newShares(64 << 20)}
 	a.cfg.setDefaults()
 	a.cfg.MaxDocuments, a.cfg.MaxDocumentBytes, a.cfg.MaxImageBytes, a.cfg.MaxMetadataBytes = 3, 1000, 100, 10_000
-	x := &exchange{api: a}
+	x := &exchange{api: a, client: &clientservice.ClientService{}}
 	parse := func(r io.Reader) (signing.Request, []signing.Content, error) {
 		up := &blindUpload{}
+		defer x.letGo()
 		received, err := x.newRequestReader(a.scanner(r), up, true).read()
 		if err != nil {
 			return signing.Request{}, nil, err

@@ -172,7 +172,7 @@ func issueToken(x *exchange) error {
 	if !strings.EqualFold(scheme, "Basic") {
 		return unauthenticated("HTTP Basic with client service id and secret is missing")
 	}
-	client, err := byBasic(x.api.cfg.ClientServices(), rest, true)
+	client, err := x.byBasic(x.api.cfg.ClientServices(), rest, true)
 	if err != nil {
 		return err
 	}

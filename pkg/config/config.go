@@ -216,6 +216,7 @@ type Limits struct {
 	DocumentsPerRequest      int
 	QueuedDocuments          int
 	ConcurrentRequests       int
+	WaitingRequests          int
 	ClientConcurrentRequests int // 0 = half of ConcurrentRequests
 	ClientRate               int // requests a second; 0 = no bound
 }

@@ -53,6 +53,7 @@ func defaults(in Input) Config {
 			DocumentsPerRequest: 5_000,
 			QueuedDocuments:     20_000,
 			ConcurrentRequests:  256,
+			WaitingRequests:     2000,
 			ClientRate:          1000,
 		},
 		Audit:     Audit{Enabled: true},

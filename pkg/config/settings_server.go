@@ -109,8 +109,10 @@ func declareLimits(d *declaration, c *Config) {
 		"Most documents accepted and not yet ended; beyond it new requests get 503 with Retry-After.")
 	d.add("limits.concurrent-requests", "COUNT", number{&l.ConcurrentRequests, 1, most},
 		"Most request bodies that are read at a time; one more gets 429 with Retry-After. Requests that only wait for their result do not count.")
+	d.add("limits.waiting-requests", "COUNT", number{&l.WaitingRequests, 1, most},
+		"Most synchronous requests at a time, until they are answered, half of them of one client service; one more gets 503 with Retry-After before its body is read.")
 	d.add("limits.client.concurrent-requests", "COUNT", number{&l.ClientConcurrentRequests, 0, most},
-		"The same for each client service.").
+		"Most bodies of one client service that are read at a time.").
 		Default = "half of limits.concurrent-requests"
 	d.add("limits.client.rate", "COUNT", number{&l.ClientRate, 0, most},
 		"Most requests a second of each client service, twice as many at once after a pause; more get 429 with Retry-After before their body is read. 0 = no bound.")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -23,6 +24,11 @@ const (
 	// maxRemembered bounds the memory: some 2 MB. When it is full, what has ended is dropped, and then whatever comes first.
 	maxRemembered = 10_000
 
+	// introspections is how many questions are under way at a time, and placeWait how long one more waits for its turn: whoever sends made-up
+	// tokens must not have us overrun the issuer.
+	introspections = 8
+	placeWait      = 2 * time.Second
+
 	introspectionTimeout = 15 * time.Second
 	maxIntrospection     = 64 << 10
 )
@@ -33,6 +39,7 @@ type introspector struct {
 	id     string
 	secret func() (string, error)
 	http   *http.Client
+	places chan struct{} // holds a value for each question under way
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]verdict
@@ -48,7 +55,7 @@ type verdict struct {
 func newIntrospector(c Config, secret func() (string, error)) *introspector {
 	return &introspector{
 		url: c.Settings.IntrospectionURL, id: c.Settings.ClientID, secret: secret, http: c.HTTP,
-		remembered: make(map[[sha256.Size]byte]verdict),
+		places: make(chan struct{}, introspections), remembered: make(map[[sha256.Size]byte]verdict),
 	}
 }
 
@@ -68,15 +75,36 @@ func (i *introspector) judge(ctx context.Context, token string) (claims, error) 
 	v, ok := i.recall(name)
 	if !ok {
 		var err error
-		if v, err = i.ask(ctx, token); err != nil {
+		if v, err = i.inTurn(ctx, name, token); err != nil {
 			return claims{}, fmt.Errorf("%w: %w", errUnjudged, err)
 		}
-		i.remember(name, v)
 	}
 	if !v.good {
 		return claims{}, fmt.Errorf("%w: its issuer says so", errBad)
 	}
 	return v.claims, nil
+}
+
+// inTurn asks the issuer, once there is a place, unless somebody else has asked meanwhile.
+func (i *introspector) inTurn(ctx context.Context, name [sha256.Size]byte, token string) (verdict, error) {
+	patience := time.NewTimer(placeWait)
+	defer patience.Stop()
+	select {
+	case i.places <- struct{}{}:
+		defer func() { <-i.places }()
+	case <-patience.C:
+		return verdict{}, errors.New("too many tokens are being asked about")
+	case <-ctx.Done():
+		return verdict{}, ctx.Err()
+	}
+	if v, ok := i.recall(name); ok {
+		return v, nil
+	}
+	v, err := i.ask(ctx, token)
+	if err == nil {
+		i.remember(name, v)
+	}
+	return v, err
 }
 
 func (i *introspector) recall(name [sha256.Size]byte) (verdict, bool) {

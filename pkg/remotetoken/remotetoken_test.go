@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/big"
 	"net/http"
@@ -313,6 +314,44 @@ func FuzzKeySet(f *testing.F) {
 		keys, err := remotetoken.ParseKeys(body)
 		if (err == nil) != (keys > 0) {
 			t.Errorf("ParseKeys = %d keys, %v", keys, err)
+		}
+	})
+}
+
+// TestMadeUpTokens: whoever sends them has few questions put to the issuer at a time, and the rest is told to come again.
+func TestMadeUpTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		asked, now, most := 0, 0, 0
+		client, stop := pipenet.Serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			mu.Lock()
+			asked, now = asked+1, now+1
+			most = max(most, now)
+			mu.Unlock()
+			time.Sleep(time.Second) // fake: a slow issuer
+			mu.Lock()
+			now--
+			mu.Unlock()
+			_, _ = w.Write([]byte(`{"active":false}`))
+		}))
+		defer stop()
+		v := newVerifier(t, client, remotetoken.Settings{IntrospectionURL: introspectURL})
+		var all sync.WaitGroup
+		kinds := make(chan signing.Kind, 100)
+		for i := range 100 {
+			all.Go(func() {
+				_, err := v.Verify(t.Context(), fmt.Sprint("made-up-", i))
+				kinds <- signing.KindOf(err)
+			})
+		}
+		all.Wait()
+		close(kinds)
+		got := map[signing.Kind]int{}
+		for kind := range kinds {
+			got[kind]++
+		}
+		if most != 8 || got[bad] != asked || got[bad]+got[signing.KindBusy] != 100 || got[signing.KindBusy] == 0 {
+			t.Errorf("%d questions, %d at a time, verdicts %v; want 8 at a time, the others busy", asked, most, got)
 		}
 	})
 }

@@ -37,9 +37,10 @@ type item struct {
 	clientService string
 	waiting       bool
 
-	since time.Time
-	err   error // set before done is called; nil = the signature value is stored
-	done  func()
+	since     time.Time
+	withdrawn bool  // its caller is gone; guarded by batcher.mu
+	err       error // set before done is called; nil = the signature value is stored
+	done      func()
 }
 
 // batcher merges digests of independent operations into calls.
@@ -48,7 +49,9 @@ type batcher struct {
 	mu      sync.Mutex
 	queues  map[queueKey]*credentialQueue
 	lately  map[queueKey]experience // one for each credential used since the start
+	holds   map[queueKey]*hold      // credentials whose services asked for fewer requests
 	live    map[string]bool         // calls this process has begun and not ended
+	awaited map[string]*awaited     // calls without an end whose answers may still come
 	settled sync.Mutex              // one settleCalls at a time
 }
 
@@ -60,7 +63,10 @@ type queueKey struct {
 
 func newBatcher(cfg Config) *batcher {
 	cfg.Batch.setDefaults()
-	return &batcher{cfg: cfg, queues: make(map[queueKey]*credentialQueue), lately: make(map[queueKey]experience), live: make(map[string]bool)}
+	return &batcher{
+		cfg: cfg, queues: make(map[queueKey]*credentialQueue), lately: make(map[queueKey]experience), holds: make(map[queueKey]*hold),
+		live: make(map[string]bool), awaited: make(map[string]*awaited),
+	}
 }
 
 // sign hands items to the provider, merged with whatever else waits for the credential, and returns when each has its end. ctx
@@ -92,12 +98,17 @@ func (b *batcher) sign(ctx context.Context, p Provider, c *Credential, items []*
 func (b *batcher) withdraw(q *credentialQueue, items []*item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, it := range items {
+		it.withdrawn = true
+	}
 	for _, it := range q.lanes.remove(items) {
-		it.err = Errorf(KindBusy, "the service is stopping").Retryable(0)
+		it.err = errStopping()
 		it.done()
 	}
 	q.pump(time.Now())
 }
+
+func errStopping() error { return Errorf(KindBusy, "the service is stopping").Retryable(0) }
 
 // credentialQueue is what waits for one credential. All of it is guarded by batcher.mu.
 type credentialQueue struct {
@@ -119,7 +130,8 @@ func (q *credentialQueue) add(items []*item, now time.Time) {
 
 // pump sends what may leave now, and sets the timer for what may leave later.
 func (q *credentialQueue) pump(now time.Time) {
-	for q.lanes.n > 0 && q.inFlight < max(1, q.credential.InFlight) {
+	q.giveBack(now)
+	for q.lanes.n > 0 && q.inFlight < q.atOnce() {
 		wait := q.wait(now)
 		if wait > 0 {
 			q.wakeIn(wait)
@@ -134,8 +146,13 @@ func (q *credentialQueue) pump(now time.Time) {
 	}
 }
 
-// wait is how long the next call has to wait for more digests; 0 = it leaves.
+// wait is how long the next call has to wait, for its service or for more digests; 0 = it leaves.
 func (q *credentialQueue) wait(now time.Time) time.Duration {
+	return max(q.b.heldFor(q.key, now), q.company(now))
+}
+
+// company is how long the next call has to wait for more digests.
+func (q *credentialQueue) company(now time.Time) time.Duration {
 	cfg := q.b.cfg.Batch
 	if q.lanes.n >= q.credential.MaxBatch {
 		return 0
@@ -170,11 +187,12 @@ func (q *credentialQueue) wakeIn(d time.Duration) {
 // send makes one call and gives its place free.
 func (q *credentialQueue) send(p Provider, c *Credential, items []*item) {
 	start := time.Now()
-	q.b.call(p, c, items)
+	refused := q.b.call(q.key, p, c, items, newSplitting(len(items)))
 	took := time.Since(start)
 	q.b.mu.Lock()
 	defer q.b.mu.Unlock()
 	q.inFlight--
+	q.again(refused)
 	q.b.lately[q.key] = q.b.lately[q.key].after(items, took)
 	q.pump(time.Now())
 }

@@ -6,32 +6,75 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/bits"
 	"time"
 )
 
-// call makes one call and ends each of its items. It runs on its own context: what may have been paid for is waited for, whoever hung up.
-func (b *batcher) call(p Provider, c *Credential, items []*item) {
+// call makes one call and ends each of its items, but those that it returns: they were refused for the rate alone, and get another turn.
+// It runs on its own context: what may have been paid for is waited for, whoever hung up.
+func (b *batcher) call(key queueKey, p Provider, c *Credential, items []*item, s *splitting) (refused []*item) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Batch.CallTimeout)
 	defer cancel()
+	start := time.Now()
 	err := b.attempt(ctx, p, c, items)
-	if halves := split(err, items); halves != nil {
-		for _, half := range halves {
-			b.call(p, c, half)
+	b.heed(key, c, start, err)
+	halves := s.halves(err, items)
+	if halves == nil {
+		return b.end(key, items, err)
+	}
+	for _, half := range halves {
+		switch {
+		case s.reason != nil:
+			b.end(key, half, s.reason)
+		case len(refused) > 0:
+			refused = append(refused, half...)
+		default:
+			refused = b.call(key, p, c, half, s)
 		}
-		return
+	}
+	return refused
+}
+
+// end ends items with the error of their call, or returns them if they are to have another turn.
+func (b *batcher) end(key queueKey, items []*item, err error) (refused []*item) {
+	if e := AsError(err); e != nil && errors.Is(e, ErrTooMany) && !e.Unknown {
+		b.mu.Lock()
+		rest := b.heldFor(key, time.Now())
+		b.mu.Unlock()
+		if rest <= b.cfg.Backoff {
+			return items
+		}
 	}
 	for _, it := range items {
 		it.err = err
 		it.done()
 	}
+	return nil
 }
 
-// split says whether a call that was definitely refused is worth another try in halves, so that one bad digest does not fail its
+// splitting is a call that was refused and is made in parts.
+type splitting struct {
+	limit, refused int
+	signed         bool
+	reason         error // why no more parts are tried
+}
+
+// newSplitting allows for one bad digest among n, found in halves, and a few refusals more.
+func newSplitting(n int) *splitting { return &splitting{limit: bits.Len(uint(n)) + 3} }
+
+// halves says whether a call that was definitely refused is worth another try in halves, so that one bad digest does not fail its
 // neighbours. Never after an unknown outcome, and not when the refusal was about us (credentials, account, too many requests):
-// halves would only be refused again, and a wrong PIN counted twice.
-func split(err error, items []*item) [][]*item {
+// halves would only be refused again, and a wrong PIN counted twice. Nor when all parts so far were refused: then it is not the digests.
+func (s *splitting) halves(err error, items []*item) [][]*item {
+	s.signed = s.signed || err == nil
 	var e *Error
-	if len(items) < 2 || !errors.As(err, &e) || e.Kind != KindProvider || e.Unknown || e.Retry {
+	if !errors.As(err, &e) || e.Kind != KindProvider || e.Unknown || e.Retry {
+		return nil
+	}
+	if s.refused++; s.refused >= s.limit && !s.signed {
+		s.reason = err
+	}
+	if len(items) < 2 || s.reason != nil {
 		return nil
 	}
 	return [][]*item{items[:len(items)/2], items[len(items)/2:]}
@@ -39,6 +82,9 @@ func split(err error, items []*item) [][]*item {
 
 // attempt records the call, makes it, checks the answer and records its end.
 func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items []*item) error {
+	if err := unrenewed(ctx, p, c); err != nil {
+		return err
+	}
 	call := Call{ID: newCallID(), Digests: make([][]byte, len(items))}
 	refs := make([]Ref, len(items))
 	for i, it := range items {
@@ -52,62 +98,108 @@ func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items 
 		return storageError(err)
 	}
 	var noted string
+	kept := false
 	call.Note = func(ctx context.Context, handle string) error {
 		noted = handle
-		return b.cfg.Store.NoteCall(ctx, call.ID, handle)
+		err := b.cfg.Store.NoteCall(ctx, call.ID, handle)
+		kept = err == nil
+		return err
 	}
 	start := time.Now()
 	values, err := signRecovered(ctx, p, call)
 	if r, ok := p.(Resumer); ok && noted != "" && AsError(err) != nil && AsError(err).Unknown {
-		values, err = b.fetch(r, call, noted, err)
+		var open bool
+		values, err, open = b.fetch(r, call, noted, err)
+		if open && kept {
+			b.observe(c, call, time.Since(start), string(OutcomeUnknown))
+			return b.await(call.ID, refs, AsError(err))
+		}
 	}
 	return b.conclude(call, c, values, err, time.Since(start))
 }
 
+// unrenewed is an error if the credential has another certificate by now than the one that the digests were made for: each value would
+// be paid in vain. Nothing was sent; the documents are prepared anew at the next try.
+func unrenewed(ctx context.Context, p Provider, c *Credential) (err error) {
+	defer recovered(&err)
+	now, err := p.Credential(ctx)
+	if err == nil && !now.Certificate().Equal(c.Certificate()) {
+		return Errorf(KindProvider, "the signing certificate has been renewed").Retryable(0)
+	}
+	return err
+}
+
 const (
-	// fetchTime is how long a lost answer is asked for under its handle before it counts as unknown: a service restarts in that time,
-	// and the credential's other calls wait no longer for the place of this one.
+	// fetchTime is how long a lost answer is asked for under its handle before that is left to the operation's next try: a service restarts
+	// in that time, and the credential's other calls wait no longer for the place of this one.
 	fetchTime  = 3 * time.Minute
 	fetchTries = 7
 	fetchPause = time.Second // before the first try; each later pause is twice the one before
 )
 
-// fetch asks for the answer of a call whose outcome is unknown; lost is why. What was paid for is not given up at the first fault.
-func (b *batcher) fetch(r Resumer, call Call, handle string, lost error) ([][]byte, error) {
+// fetch asks for the answer of a call whose outcome is unknown; lost is why. What was paid for is not given up at the first fault. open =
+// the answer may still come, and err is what was said last.
+func (b *batcher) fetch(r Resumer, call Call, handle string, lost error) (values [][]byte, err error, open bool) {
 	b.cfg.Log.Info("answer was lost and is asked for again", "call", call.ID, "reason", lost.Error())
 	all, cancel := context.WithTimeout(context.Background(), fetchTime)
 	defer cancel()
-	pause := fetchPause
+	pause, err := fetchPause, lost
 	for try := 0; try < fetchTries && all.Err() == nil; try++ {
-		time.Sleep(pause)
+		wait := max(pause, AsError(err).RetryAfter)
+		if end, _ := all.Deadline(); time.Until(end) < wait {
+			break // it would be asked sooner than it wants
+		}
+		time.Sleep(wait)
 		pause *= 2
 		ctx, cancel := context.WithTimeout(all, b.cfg.Batch.CallTimeout)
-		values, err := r.Resume(ctx, call, handle)
+		values, err = resumeRecovered(ctx, r, call, handle)
 		cancel()
 		if err == nil {
-			return values, nil
+			return values, nil, false
 		}
-		if e := AsError(err); !e.Unknown && !e.Retry {
-			break // the service says that it never will
+		if !mayCome(err) { // the service says that it never will
+			if !errors.Is(err, ErrBadAnswer) {
+				return nil, lost, false
+			}
+			e := *AsError(err)
+			e.Unknown = true // there are signatures, of no use to anybody
+			return nil, &e, false
 		}
 	}
-	return nil, lost
+	if errors.Is(err, ErrNothingYet) {
+		return nil, lost, false
+	}
+	return nil, err, true
+}
+
+// mayCome reports whether an error of Resumer leaves hope for the answer.
+func mayCome(err error) bool {
+	e := AsError(err)
+	return !errors.Is(err, ErrBadAnswer) && (e.Unknown || e.Retry)
 }
 
 // signRecovered is Provider.Sign whose panic is an unknown outcome, and so is an error that is none of the contract's: it does not
 // say that nothing was signed.
 func signRecovered(ctx context.Context, p Provider, call Call) (values [][]byte, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = &Error{Kind: KindProvider, Unknown: true, Err: fmt.Errorf("panic: %v", r)}
-		}
-	}()
+	defer panicUnknown(&err)
 	values, err = p.Sign(ctx, call)
 	var known *Error
 	if err != nil && !errors.As(err, &known) {
 		err = &Error{Kind: KindProvider, Unknown: true, Err: err}
 	}
 	return values, err
+}
+
+// resumeRecovered is Resumer.Resume whose panic says that nobody knows: the process that makes it must not die of it at every start.
+func resumeRecovered(ctx context.Context, r Resumer, call Call, handle string) (values [][]byte, err error) {
+	defer panicUnknown(&err)
+	return r.Resume(ctx, call, handle)
+}
+
+func panicUnknown(err *error) {
+	if r := recover(); r != nil {
+		*err = &Error{Kind: KindProvider, Unknown: true, Err: fmt.Errorf("panic: %v", r)}
+	}
 }
 
 // conclude checks what came back and stores it, or stores that nothing usable did.
@@ -118,7 +210,7 @@ func (b *batcher) conclude(call Call, c *Credential, values [][]byte, err error,
 			return b.keepValues(call, values)
 		}
 		b.cfg.Log.Error(err, "provider gave an answer that does not fit the call", "call", call.ID, "credential", c.Name)
-		err = (&Error{Kind: KindProvider, Detail: "the signing service gave an invalid answer", Unknown: true, Err: fmt.Errorf("%w: %w", ErrBadAnswer, err)})
+		err = badAnswer(err)
 	}
 	e := AsError(err)
 	outcome := OutcomeRefused
@@ -131,6 +223,12 @@ func (b *batcher) conclude(call Call, c *Credential, values [][]byte, err error,
 		return storageError(serr)
 	}
 	return b.policy(e)
+}
+
+const badAnswerDetail = "the signing service gave an invalid answer"
+
+func badAnswer(why error) error {
+	return &Error{Kind: KindProvider, Detail: badAnswerDetail, Unknown: true, Err: fmt.Errorf("%w: %w", ErrBadAnswer, why)}
 }
 
 // policy is what an error means for the documents of a call.
@@ -164,11 +262,11 @@ func (b *batcher) persist(write func(context.Context) error) error {
 	pause := persistPause
 	for try := 1; ; try++ {
 		err := write(context.Background())
-		// A conflict means that an earlier try was stored although it was reported as failed.
+		// A conflict after another fault means that the earlier try was stored although it was reported as failed.
 		if err == nil || errors.Is(err, ErrConflict) && try > 1 {
 			return nil
 		}
-		if try == persistTries {
+		if try == persistTries || errors.Is(err, ErrConflict) {
 			return err
 		}
 		time.Sleep(pause)

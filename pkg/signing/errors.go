@@ -131,6 +131,14 @@ func KindOf(err error) Kind {
 // signatures may have been made, and a service that answers nonsense is not paid twice, whatever the policy for lost answers is.
 var ErrBadAnswer = errors.New("answer does not fit the call")
 
+// ErrTooMany is in the chain of a provider's error, with Retry set, that refused a call only because there were too many: the same call
+// may be made again without its documents having used up a try.
+var ErrTooMany = errors.New("too many requests")
+
+// ErrNothingYet is in the chain of a Resumer's error, with Retry set, where the service was there and had nothing under the handle. It may
+// not have got the call: what it says for minutes is believed.
+var ErrNothingYet = errors.New("nothing there yet")
+
 // ErrConflict is returned by Store when a record was not in the state that the caller expected. It is a fault of the caller or a
 // race that the caller must handle; it never reaches a client.
 var ErrConflict = errors.New("record is not in the expected state")

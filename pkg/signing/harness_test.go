@@ -36,8 +36,11 @@ type fakeProvider struct {
 
 	outage int  // so many times Resume fails
 	silent bool // Resume never answers
+	panics int  // so many times Resume panics
+	// resumed, when set, is what Resume gives.
+	resumed func(signing.Call) ([][]byte, error)
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards credential too where a test renews it
 	calls [][][]byte // digests of each call
 	made  int        // signatures made
 	free  int        // at most that many calls were in flight together
@@ -70,6 +73,8 @@ func newProvider(t *testing.T) *fakeProvider {
 }
 
 func (p *fakeProvider) Credential(context.Context) (*signing.Credential, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	c := p.credential
 	return &c, nil
 }
@@ -122,9 +127,19 @@ func (p *fakeProvider) Resume(ctx context.Context, c signing.Call, handle string
 		<-ctx.Done()
 		return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true, Err: ctx.Err()}
 	}
+	if p.panics > 0 {
+		p.panics--
+		panic("nil map")
+	}
 	if p.outage > 0 {
 		p.outage--
 		return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
+	}
+	if p.resumed != nil {
+		return p.resumed(c)
+	}
+	if handle == "empty" {
+		return nil, signing.Errorf(signing.KindProvider, "not finished").Retryable(0).Because(signing.ErrNothingYet)
 	}
 	if handle[0] != 'r' {
 		return nil, signing.Errorf(signing.KindProvider, "no such answer")
@@ -146,10 +161,11 @@ func (p *fakeProvider) callSizes() []int {
 // fakeFormat "signs" by appending the signature value to the document. Documents say what goes wrong with them.
 type fakeFormat struct {
 	credential *signing.Credential
+	prepared   *sync.Map // digest to the credential that a document was prepared for last; nil = they are all for credential
 	embed      func(content []byte) error
 }
 
-func (f fakeFormat) Prepare(_ context.Context, in signing.Input, _ *signing.Credential) (signing.Prepared, error) {
+func (f fakeFormat) Prepare(_ context.Context, in signing.Input, c *signing.Credential) (signing.Prepared, error) {
 	content, err := io.ReadAll(io.NewSectionReader(in.File, 0, in.File.Size()))
 	if err != nil {
 		return signing.Prepared{}, signing.Errorf(signing.KindDamaged, "the document ends early").Because(err)
@@ -161,6 +177,9 @@ func (f fakeFormat) Prepare(_ context.Context, in signing.Input, _ *signing.Cred
 		panic("out of bounds")
 	}
 	digest := sha256.Sum256(content)
+	if f.prepared != nil {
+		f.prepared.Store(digest, c)
+	}
 	return signing.Prepared{Digest: digest[:], State: digest[:]}, nil
 }
 
@@ -176,6 +195,10 @@ func (f fakeFormat) Embed(_ context.Context, in signing.Input, p signing.Prepare
 	}
 	if !bytes.Equal(p.Digest, p.State) {
 		return nil, errors.New("state was not kept")
+	}
+	if f.prepared != nil {
+		c, _ := f.prepared.Load([32]byte(p.Digest))
+		f.credential = c.(*signing.Credential)
 	}
 	if err := signing.VerifyValue(f.credential, p.Digest, value); err != nil {
 		return nil, err

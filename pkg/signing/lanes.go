@@ -33,6 +33,25 @@ func (l *lanes) add(items []*item) {
 	l.n += len(items)
 }
 
+// putBack adds items that had their turn before, in front of the others of their lanes.
+func (l *lanes) putBack(items []*item) {
+	first := make(map[laneKey][]*item)
+	for _, it := range items {
+		key := laneKey{it.clientService, it.waiting}
+		first[key] = append(first[key], it)
+	}
+	if l.items == nil {
+		l.items = make(map[laneKey][]*item)
+	}
+	for key, items := range first {
+		if len(l.items[key]) == 0 {
+			l.order = append(l.order, key)
+		}
+		l.items[key] = slices.Concat(items, l.items[key])
+		l.n += len(items)
+	}
+}
+
 // take removes up to n items, one of each lane in turn.
 func (l *lanes) take(n int) []*item {
 	n = min(n, l.n)

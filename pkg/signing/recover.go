@@ -29,9 +29,10 @@ func (s *Service) recovered(ctx, work context.Context) bool {
 	}
 }
 
-// recover settles the calls that an earlier process left open and queues every operation that has not ended.
+// recover settles the calls that an earlier process left open, but those whose answers can be asked for: their operations do that, and
+// nobody has to wait for it. It queues every operation that has not ended.
 func (s *Service) recover(ctx context.Context) error {
-	if err := s.batch.settleCalls(ctx); err != nil {
+	if err := s.batch.settleCalls(ctx, false); err != nil {
 		return fmt.Errorf("settle calls: %w", err)
 	}
 	ids, err := s.cfg.Store.Unfinished(ctx)
@@ -52,8 +53,9 @@ func (s *Service) recover(ctx context.Context) error {
 }
 
 // settleCalls finds an end for every recorded call that nobody in this process is waiting for: the provider is asked again under
-// the noted handle where it can be, otherwise the outcome is unknown and the policy decides. The error is the store's.
-func (b *batcher) settleCalls(ctx context.Context) error {
+// the noted handle where it can be, otherwise the outcome is unknown and the policy decides. A call whose answer may still come is left
+// as it is, and so is each that would have to be asked for without ask. The error is the store's.
+func (b *batcher) settleCalls(ctx context.Context, ask bool) error {
 	b.settled.Lock()
 	defer b.settled.Unlock()
 	calls, err := b.orphans(ctx)
@@ -63,7 +65,7 @@ func (b *batcher) settleCalls(ctx context.Context) error {
 	errs := make([]error, len(calls))
 	var all sync.WaitGroup // each may wait for the provider as long as a call does; there are no more than were in flight together
 	for i, call := range calls {
-		all.Go(func() { errs[i] = b.settle(ctx, call) })
+		all.Go(func() { errs[i] = b.settle(ctx, call, ask) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -86,23 +88,37 @@ func (b *batcher) orphans(ctx context.Context) ([]CallRecord, error) {
 	return slices.DeleteFunc(open, func(call CallRecord) bool { return !left[call.ID] }), err
 }
 
-func (b *batcher) settle(ctx context.Context, call CallRecord) error {
+func (b *batcher) settle(ctx context.Context, call CallRecord, ask bool) error {
 	sent, err := b.sent(ctx, call.Refs)
 	if err != nil {
 		return err
 	}
+	bad := false
 	if call.Handle != "" && len(sent) > 0 && len(sent) == len(call.Refs) {
-		done, err := b.resume(ctx, call)
-		if done || err != nil {
+		if !ask || b.tooSoon(call.ID) {
+			return nil
+		}
+		why, open, err := b.resume(ctx, call)
+		if err != nil || why == nil {
 			return err
 		}
+		if open {
+			_ = b.await(call.ID, call.Refs, why)
+			return nil
+		}
+		bad = errors.Is(why, ErrBadAnswer)
 	}
-	b.cfg.Log.Info("outcome of a call is unknown", "call", call.ID, "credential", call.Credential, "digests", len(call.Refs), "policy", string(b.cfg.UnknownOutcome))
-	if b.cfg.UnknownOutcome == UnknownFail && len(sent) > 0 {
+	b.forget(call.ID)
+	b.cfg.Log.Info("outcome of a call is unknown", "call", call.ID, "credential", call.Credential, "digests", len(call.Refs), "policy", string(b.cfg.UnknownOutcome), "invalid answer", bad)
+	if len(sent) > 0 && (bad || b.cfg.UnknownOutcome == UnknownFail) {
+		detail := "the signing service's answer was lost; the signature may exist"
+		if bad {
+			detail = badAnswerDetail
+		}
 		// First the documents: a crash in between must not leave them to be signed again.
 		results := make([]DocumentResult, len(sent))
 		for i, ref := range sent {
-			results[i] = DocumentResult{Ref: ref, Failure: &Failure{Kind: KindProvider, Detail: "the signing service's answer was lost; the signature may exist"}}
+			results[i] = DocumentResult{Ref: ref, Failure: &Failure{Kind: KindProvider, Detail: detail}}
 		}
 		if err := b.cfg.Store.FinishDocuments(ctx, results); err != nil {
 			return err
@@ -126,49 +142,101 @@ func (b *batcher) sent(ctx context.Context, refs []Ref) ([]Ref, error) {
 	return sent, nil
 }
 
-// resume asks for the answer of an earlier call. done = its values are stored.
-func (b *batcher) resume(ctx context.Context, record CallRecord) (done bool, err error) {
+// resume asks for the answer of an earlier call and stores its values; why says what is in the way, nil = nothing, and open that the
+// answer may still come. err is the store's.
+func (b *batcher) resume(ctx context.Context, record CallRecord) (why *Error, open bool, err error) {
 	op, err := b.cfg.Store.Operation(ctx, record.Refs[0].Operation)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	p, err := b.cfg.Providers(op.ClientService)
 	if err != nil {
-		return false, nil
+		return AsError(err), mayCome(err), nil
 	}
 	r, ok := p.(Resumer)
 	if !ok {
-		return false, nil
+		return Errorf(KindConfiguration, "the client service's provider gives no answer twice"), false, nil
 	}
 	call := Call{ID: record.ID, Digests: make([][]byte, len(record.Refs))}
 	prepared := make([]Prepared, len(record.Refs))
 	for i, ref := range record.Refs {
 		if prepared[i], _, err = b.cfg.Store.Prepared(ctx, ref); err != nil {
-			return false, err
+			return nil, false, err
 		}
 		call.Digests[i] = prepared[i].Digest
 	}
-	values, err := b.ask(ctx, resumerOf{p, r, record.Credential}, call, record.Handle)
+	values, open, err := b.ask(ctx, resumerOf{p, r, record.Credential}, call, record.Handle)
 	if err == nil {
-		err = b.checkFetched(ctx, record.Refs, prepared, values)
+		if err = b.checkFetched(ctx, record.Refs, prepared, values); KindOf(err) == KindStorage {
+			return nil, false, err
+		}
 	}
 	if err != nil {
 		b.cfg.Log.Error(err, "answer of an earlier call could not be fetched", "call", record.ID)
-		return false, nil
+		return AsError(err), open, nil
 	}
 	b.cfg.Log.Info("answer of an earlier call was fetched", "call", record.ID, "digests", len(values))
-	return true, b.cfg.Store.EndCall(ctx, record.ID, values)
+	b.forget(record.ID)
+	return nil, false, b.cfg.Store.EndCall(ctx, record.ID, values)
 }
 
 // ask asks once, and again for a while unless the service says that there will be no answer.
-func (b *batcher) ask(ctx context.Context, r Resumer, call Call, handle string) ([][]byte, error) {
+func (b *batcher) ask(ctx context.Context, r Resumer, call Call, handle string) (values [][]byte, open bool, err error) {
 	first, cancel := context.WithTimeout(ctx, b.cfg.Batch.CallTimeout)
-	values, err := r.Resume(first, call, handle)
+	values, err = resumeRecovered(first, r, call, handle)
 	cancel()
-	if e := AsError(err); e != nil && (e.Unknown || e.Retry) {
-		return b.fetch(r, call, handle, e) // a restart in the middle of an outage is no reason to pay twice
+	if err != nil && mayCome(err) { // a restart in the middle of an outage is no reason to pay twice
+		values, err, open = b.fetch(r, call, handle, err)
 	}
-	return values, err
+	return values, open, err
+}
+
+// awaited is a call whose answer may still come: its documents stay sent, and their operations ask again at their next try.
+type awaited struct {
+	refs map[Ref]bool
+	next time.Time // not asked before
+	why  *Error
+}
+
+// await notes that the answer of a call may still come. The error says to its documents that it is asked for again.
+func (b *batcher) await(call string, refs []Ref, why *Error) error {
+	a := &awaited{refs: make(map[Ref]bool, len(refs)), next: time.Now().Add(max(b.cfg.Backoff/2, why.RetryAfter))}
+	for _, ref := range refs {
+		a.refs[ref] = true
+	}
+	// Not wrapped: what it says of itself, that it was one request too many perhaps, is not said of the call.
+	a.why = (&Error{Kind: why.Kind, Detail: why.Detail, Err: errors.New(why.Error())}).Retryable(why.RetryAfter)
+	b.cfg.Log.Info("answer of a call is not there yet, it will be asked for again", "call", call, "digests", len(refs), "reason", why.Error())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.awaited[call] = a
+	return a.why
+}
+
+// awaits is why a document has no answer yet; nil = none is awaited for it.
+func (b *batcher) awaits(ref Ref) *Error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.awaited {
+		if a.refs[ref] {
+			return a.why
+		}
+	}
+	return nil
+}
+
+// tooSoon reports whether the answer of a call was asked for a moment ago, for another of its operations.
+func (b *batcher) tooSoon(call string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.awaited[call]
+	return a != nil && time.Now().Before(a.next)
+}
+
+func (b *batcher) forget(call string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.awaited, call)
 }
 
 // resumerOf resumes with one credential only: the client service may have another one since, at a service to which the handle means
@@ -193,24 +261,28 @@ func (r resumerOf) Resume(ctx context.Context, call Call, handle string) ([][]by
 	return r.resumer.Resume(ctx, call, handle)
 }
 
-// checkFetched is checkValues against the certificates that the documents were prepared for, which may have been renewed since.
+// checkFetched is checkValues against the certificates that the documents were prepared for, which may have been renewed since. An error
+// is the store's, or ErrBadAnswer with what is wrong.
 func (b *batcher) checkFetched(ctx context.Context, refs []Ref, prepared []Prepared, values [][]byte) error {
+	bad := func(format string, args ...any) error {
+		return badAnswer(fmt.Errorf(format, args...))
+	}
 	if len(values) != len(refs) {
-		return fmt.Errorf("%d values for %d digests", len(values), len(refs))
+		return bad("%d values for %d digests", len(values), len(refs))
 	}
 	for i, ref := range refs {
 		docs, err := b.cfg.Store.Documents(ctx, ref.Operation, ref.Index, 1)
 		if err != nil {
-			return err
+			return storageError(err)
 		}
 		if len(docs) != 1 || b.cfg.Formats[docs[0].Signature.Type] == nil {
 			return fmt.Errorf("document of value %d has no format", i)
 		}
 		if len(values[i]) > maxValueBytes {
-			return fmt.Errorf("value %d has %d bytes", i, len(values[i]))
+			return bad("value %d has %d bytes", i, len(values[i]))
 		}
 		if err := b.cfg.Formats[docs[0].Signature.Type].CheckValue(prepared[i], values[i]); err != nil {
-			return fmt.Errorf("value %d: %w", i, err)
+			return bad("value %d: %w", i, err)
 		}
 	}
 	return nil

@@ -86,11 +86,14 @@ func (t *try) finish(ctx context.Context, results []DocumentResult) {
 	}
 }
 
-// giveUp fails every document that has not ended, for the reason that stopped the last try.
+// giveUp fails every document that has not ended, for the reason that stopped the last try. Calls whose answers were waited for have an
+// end then too: their outcome stays unknown.
 func (t *try) giveUp(ctx context.Context) error {
-	return t.pages(ctx, func(docs []Document) error {
+	sent := false
+	err := t.pages(ctx, func(docs []Document) error {
 		var failed []DocumentResult
 		for _, d := range docs {
+			sent = sent || d.State == DocumentSent
 			if !d.State.Ended() {
 				failed = append(failed, DocumentResult{Ref: d.Ref, Failure: &Failure{Kind: t.worst.Kind, Detail: t.worst.Detail}})
 			}
@@ -101,6 +104,10 @@ func (t *try) giveUp(ctx context.Context) error {
 		t.finish(ctx, failed)
 		return t.disk
 	})
+	if err == nil && sent {
+		err = t.s.batch.settleCalls(ctx, false)
+	}
+	return err
 }
 
 // anySigned reports whether at least one document was signed, and that none is left.

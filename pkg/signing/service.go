@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
@@ -33,6 +34,8 @@ type Config struct {
 	Deadline time.Duration
 	// UnknownOutcome says what happens to documents whose signatures may exist but were lost. Empty = retry.
 	UnknownOutcome UnknownPolicy
+	// Random gives numbers from 0 up to 1, with which pauses are drawn out by up to a fifth. Nil = math/rand/v2.
+	Random func() float64
 	// Grace is how long running operations may go on once the service is told to stop. 0 = 20 s, inside Kubernetes' default of 30.
 	Grace time.Duration
 	Batch BatchConfig
@@ -91,6 +94,9 @@ func New(cfg Config) *Service {
 	setDefault(&cfg.Deadline, 24*time.Hour)
 	setDefault(&cfg.UnknownOutcome, UnknownRetry)
 	setDefault(&cfg.Grace, 20*time.Second)
+	if cfg.Random == nil {
+		cfg.Random = rand.Float64
+	}
 	stopped := make(chan struct{})
 	return &Service{
 		cfg:     cfg,

@@ -113,23 +113,31 @@ func TestWaitOfOthersGoesOn(t *testing.T) {
 	})
 }
 
-// A service that does not answer is not asked for a lost answer for longer than a restart takes.
+// A service that does not answer is not asked for a lost answer for longer than a restart takes: that is left to the next try, and given
+// up with the operation. Meanwhile nothing is signed again, whatever the policy.
 func TestFetchingIsBounded(t *testing.T) {
-	run(t, func(h *harness) {
-		h.provider.silent, h.cfg.UnknownOutcome = true, signing.UnknownFail
-		h.provider.answer = func(_ int, call signing.Call, _ [][]byte) ([][]byte, error) {
-			if err := call.Note(t.Context(), "r"); err != nil {
-				t.Error(err)
+	for _, policy := range []signing.UnknownPolicy{signing.UnknownFail, signing.UnknownRetry} {
+		run(t, func(h *harness) {
+			h.provider.silent, h.cfg.UnknownOutcome = true, policy
+			h.provider.answer = func(_ int, call signing.Call, _ [][]byte) ([][]byte, error) {
+				if err := call.Note(t.Context(), "r"); err != nil {
+					t.Error(err)
+				}
+				return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
 			}
-			return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
-		}
-	}, func(t *testing.T, h *harness) {
-		start := time.Now()
-		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusFailed, "f")
-		if took := time.Since(start); took > 4*time.Minute {
-			t.Errorf("the operation ended after %v of fake time, want about 3 minutes", took)
-		}
-	})
+		}, func(t *testing.T, h *harness) {
+			id := h.mustSubmit("a", "r1", "one")
+			time.Sleep(4 * time.Minute) // fake
+			if op, err := h.store.Operation(t.Context(), id); err != nil || op.Status != signing.StatusRetrying || op.Tries != 1 {
+				t.Errorf("%s: after four minutes: %+v, %v, want that a retry is planned", policy, op, err)
+			}
+			h.check(id, signing.StatusFailed, "f")
+			calls, err := h.store.OpenCalls(t.Context())
+			if c := h.accounts(false); err != nil || len(calls) != 0 || c.Sent != 1 || c.Unknown != 1 {
+				t.Errorf("%s: open calls %v, %v, counters %+v, want one digest sent, and unknown", policy, calls, err, c)
+			}
+		})
+	}
 }
 
 // lostCall leaves a call of an operation of two documents without an end, under a handle, and starts anew.

@@ -240,13 +240,19 @@ func TestUnexpectedErrorIsInternal(t *testing.T) {
 	})
 }
 
-// A lost answer with a handle is fetched, through an outage too, and nothing is signed twice.
+// A lost answer with a handle is fetched, through an outage too, however long the operation has tries for, and nothing is signed twice.
+// Only where the service says that there is no answer does the policy decide.
 func TestLostAnswerIsFetched(t *testing.T) {
 	for name, c := range map[string]struct {
-		handle string
-		outage int
-		made   int
-	}{"there": {"r", 0, 2}, "after an outage": {"r", 4, 2}, "never": {"lost", 0, 4}, "too late": {"r", 100, 4}} {
+		handle        string
+		outage        int
+		docs          string
+		made, unknown int
+	}{
+		"there": {"r", 0, "ss", 2, 0}, "after an outage": {"r", 4, "ss", 2, 0}, "after a long outage": {"r", 20, "ss", 2, 0},
+		"never": {"lost", 0, "ss", 4, 2}, "never, after a long outage": {"lost", 20, "ss", 4, 2}, "too late": {"r", 100, "ff", 2, 2},
+		"never there": {"empty", 0, "ss", 4, 2}, "never there, after a long outage": {"empty", 20, "ss", 4, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(h *harness) {
 				h.provider.outage = c.outage
@@ -260,9 +266,14 @@ func TestLostAnswerIsFetched(t *testing.T) {
 					return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
 				}
 			}, func(t *testing.T, h *harness) {
-				h.check(h.mustSubmit("a", "r1", "one", "two"), signing.StatusExecuted, "ss")
-				if got := h.accounts(c.made == 2); h.provider.made != c.made || got.Unknown != int64(c.made-2) {
-					t.Errorf("%d made, counters %+v, want %d made", h.provider.made, got, c.made)
+				status := signing.StatusExecuted
+				if c.docs == "ff" {
+					status = signing.StatusFailed
+				}
+				h.check(h.mustSubmit("a", "r1", "one", "two"), status, c.docs)
+				calls, err := h.store.OpenCalls(t.Context())
+				if got := h.accounts(c.unknown == 0); h.provider.made != c.made || got.Unknown != int64(c.unknown) || len(calls) > 0 || err != nil {
+					t.Errorf("%d made, counters %+v, open calls %v, %v; want %d made, %d unknown", h.provider.made, got, calls, err, c.made, c.unknown)
 				}
 			})
 		})

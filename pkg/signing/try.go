@@ -23,6 +23,7 @@ type try struct {
 	waiting    bool
 	provider   Provider
 	credential *Credential
+	settle     func() error // finds ends for calls that have none; once a try
 
 	mu    sync.Mutex
 	worst *Error // why documents are left; nil = none is. A fault worth a retry wins over one that is not.
@@ -31,6 +32,8 @@ type try struct {
 
 // connect finds the provider and its credential. Without them documents that have their signature value are embedded all the same.
 func (t *try) connect(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, t.s.batch.cfg.Batch.CallTimeout) // several questions, each of them bounded by the provider
+	defer cancel()
 	p, err := t.s.cfg.Providers(t.op.ClientService)
 	if err == nil {
 		t.provider = p
@@ -46,7 +49,7 @@ func (t *try) connect(ctx context.Context) {
 	}
 }
 
-// trouble notes a fault that leaves documents unended.
+// trouble notes a fault that leaves documents unended. It copies err: others of the same call hold it too.
 func (t *try) trouble(err *Error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,7 +60,8 @@ func (t *try) trouble(err *Error) {
 		return
 	}
 	if t.worst == nil || err.Retry && !t.worst.Retry {
-		t.worst = err
+		e := *err
+		t.worst = &e
 	} else if err.Retry {
 		t.worst.RetryAfter = max(t.worst.RetryAfter, err.RetryAfter)
 	}
@@ -98,7 +102,7 @@ func (t *try) chunk(ctx context.Context, docs []Document) {
 		case DocumentValued:
 			valued = append(valued, d)
 		case DocumentSent:
-			t.trouble(storageError(fmt.Errorf("document %d waits for the end of a call that is not known", d.Index)))
+			t.trouble(t.unanswered(d))
 		}
 	}
 	valued = append(valued, t.sign(ctx, t.prepare(ctx, unsigned))...)
@@ -110,7 +114,7 @@ func (t *try) settled(ctx context.Context, docs []Document) []Document {
 	if !slices.ContainsFunc(docs, func(d Document) bool { return d.State == DocumentSent }) {
 		return docs
 	}
-	err := t.s.batch.settleCalls(ctx)
+	err := t.settle()
 	if err == nil {
 		docs, err = t.s.cfg.Store.Documents(ctx, t.op.ID, docs[0].Index, len(docs))
 	}
@@ -119,6 +123,14 @@ func (t *try) settled(ctx context.Context, docs []Document) []Document {
 		return nil
 	}
 	return docs
+}
+
+// unanswered is why a document is sent still.
+func (t *try) unanswered(d Document) *Error {
+	if e := t.s.batch.awaits(d.Ref); e != nil {
+		return e
+	}
+	return storageError(fmt.Errorf("document %d waits for the end of a call that is not known", d.Index))
 }
 
 // preparedDoc is a document on its way to the provider.

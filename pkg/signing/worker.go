@@ -69,6 +69,7 @@ func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, a
 		return op, true, 0
 	}
 	t := &try{s: s, op: op, waiting: e.waiting}
+	t.settle = sync.OnceValue(func() error { return s.batch.settleCalls(ctx, true) })
 	t.connect(ctx)
 	if err := t.documents(ctx); err != nil {
 		return s.storageTrouble(op, e, err)
@@ -94,7 +95,7 @@ func (s *Service) conclude(ctx context.Context, t *try, e entry) (Operation, boo
 	if t.worst != nil {
 		last := !t.worst.Retry || op.Tries >= s.cfg.Tries || time.Since(op.Created) > s.cfg.Deadline
 		if !last {
-			after := max(s.cfg.Backoff, t.worst.RetryAfter)
+			after := s.cfg.later(max(s.cfg.Backoff, t.worst.RetryAfter))
 			change := StatusChange{Status: StatusRetrying, Tries: op.Tries + 1, NextTry: time.Now().Add(after)}
 			if err := s.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
 				return s.storageTrouble(op, e, err)

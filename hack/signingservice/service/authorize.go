@@ -151,9 +151,11 @@ func (s *Service) serveAuthorize1(x *exchange) answer {
 		return *refusal
 	case c.AuthMode == OAuth2Code:
 		return refuse("invalid_request", "Invalid authorization mode")
-	case c.AuthMode == Explicit && c.PIN != "" && req.PIN != c.PIN:
+	case c.AuthMode == Explicit && s.blocked(c):
+		return refuse("invalid_request", "Credential locked")
+	case c.AuthMode == Explicit && c.PIN != "" && !s.rightPIN(c, req.PIN):
 		return refuse("invalid_pin", "The PIN is invalid")
-	case c.AuthMode == Explicit && c.OTP != "" && req.OTP != c.OTP:
+	case c.AuthMode == Explicit && !s.rightOTP(c, req.OTP):
 		return refuse("invalid_otp", "The OTP is invalid")
 	}
 	value := s.keepSAD(s.newSAD(c, n, req.Hashes))
@@ -173,7 +175,9 @@ func (s *Service) serveAuthorize2(x *exchange) answer {
 		return refuse("invalid_request", "Invalid authorization mode")
 	case len(req.Hashes) > 0 && hashOIDs[req.HashAlgorithm] == 0:
 		return refuse("invalid_request", "Invalid parameter hashAlgorithmOID")
-	case c.AuthMode == Explicit && (c.PIN != "" && req.secret(pinObject) != c.PIN || c.OTP != "" && req.secret(otpObject) != c.OTP):
+	case c.AuthMode == Explicit && s.blocked(c):
+		return refuse("invalid_request", "Credential locked")
+	case c.AuthMode == Explicit && (c.PIN != "" && !s.rightPIN(c, req.secret(pinObject)) || !s.rightOTP(c, req.secret(otpObject))):
 		return refuse("invalid_authentication_data", "The authentication data is invalid")
 	}
 	made := s.newSAD(c, n, req.Hashes)
@@ -181,6 +185,43 @@ func (s *Service) serveAuthorize2(x *exchange) answer {
 		return s.authorizeLater(made, c.Slow)
 	}
 	return answer{status: http.StatusOK, body: object{{"SAD", s.keepSAD(made)}}}
+}
+
+// maxWrongPINs in a row lock a credential.
+const maxWrongPINs = 3
+
+func (s *Service) blocked(c *credential) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c.wrongPINs >= maxWrongPINs
+}
+
+func (s *Service) rightPIN(c *credential, pin string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if pin == c.PIN {
+		c.wrongPINs = 0
+		return true
+	}
+	c.wrongPINs++
+	return false
+}
+
+// rightOTP takes the configured password as often as it comes, and with OTPOnce any other than those that came before.
+func (s *Service) rightOTP(c *credential, otp string) bool {
+	if c.OTP == "" || !c.OTPOnce {
+		return otp == c.OTP || c.OTP == ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if otp == "" || c.usedOTPs[otp] {
+		return false
+	}
+	if c.usedOTPs == nil {
+		c.usedOTPs = make(map[string]bool)
+	}
+	c.usedOTPs[otp] = true
+	return true
 }
 
 // waitingAuthorization waits for somebody who never comes, and gives in after some questions.

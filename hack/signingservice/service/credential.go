@@ -16,6 +16,9 @@ type credential struct {
 	key      crypto.Signer
 	stranger crypto.Signer // another key of the same kind, for wrong answers
 	chain    []*x509.Certificate
+
+	wrongPINs int // in a row; guarded by Service.mu, as what follows
+	usedOTPs  map[string]bool
 }
 
 func (a *Authority) credential(c Credential) (*credential, error) {

@@ -69,6 +69,7 @@ type Credential struct {
 	AuthMode  AuthMode // empty = Explicit
 	PIN       string   // asked for with Explicit; empty = no PIN
 	OTP       string   // asked for with Explicit; empty = no OTP
+	OTPOnce   bool     // any OTP is good, and each of them once
 	SCAL      int      // 1 or 2; 0 = 2
 	Multisign int      // signatures in one authorisation; 0 = 100
 	Disabled  bool     // the key is disabled

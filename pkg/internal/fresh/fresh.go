@@ -28,6 +28,8 @@ type Value[T any] struct {
 	value T
 	asked time.Time // zero = there is no value
 	again time.Time // when to ask next
+	fails int       // how often there was no answer
+	fault error     // of the last time
 }
 
 // New returns an empty Value; the first Get asks.
@@ -35,9 +37,11 @@ func New[T any](cfg Config[T]) *Value[T] {
 	return &Value[T]{cfg: cfg, busy: make(chan struct{}, 1)}
 }
 
-// Get returns the value. The error is Ask's, or that of ctx when it ended while somebody else asked.
+// Get returns the value. The error is Ask's, or that of ctx when it ended while somebody else asked. Who waited for somebody else's
+// question shares its failure: a service that does not answer would else keep a crowd waiting one after the other, for its time-out each.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
-	if value, ok := v.kept(); ok {
+	value, ok, fails := v.kept()
+	if ok {
 		return value, nil
 	}
 	var none T
@@ -47,8 +51,10 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
-	if value, ok := v.kept(); ok { // somebody was faster
+	if value, ok, now := v.kept(); ok { // somebody was faster
 		return value, nil
+	} else if now != fails {
+		return none, v.fault // which the holder of busy alone changes
 	}
 	value, err := v.cfg.Ask(ctx)
 	v.mu.Lock()
@@ -60,15 +66,19 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	case !v.asked.IsZero() && v.cfg.StillGood != nil && v.cfg.StillGood(v.value, now.Sub(v.asked), err):
 		v.again = now.Add(v.cfg.Pause)
 	default:
+		if ctx.Err() == nil { // or it is this caller's own trouble
+			v.fails, v.fault = v.fails+1, err
+		}
 		return none, err
 	}
 	return v.value, nil
 }
 
-func (v *Value[T]) kept() (T, bool) {
+// kept returns the value if it is good, and how often there has been none.
+func (v *Value[T]) kept() (value T, ok bool, fails int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.value, !v.asked.IsZero() && time.Now().Before(v.again)
+	return v.value, !v.asked.IsZero() && time.Now().Before(v.again), v.fails
 }
 
 // Forget lets the next Get ask; the old value remains for the case that this fails.

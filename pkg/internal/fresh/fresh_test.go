@@ -77,3 +77,45 @@ func TestOneAtATime(t *testing.T) {
 		}
 	})
 }
+
+// TestFailureIsShared: a crowd that waits for one question gets its failure, and does not ask one after the other; one whose own time is up
+// leaves the question to the next.
+func TestFailureIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		trouble := errors.New("trouble")
+		v := fresh.New(fresh.Config[int]{For: time.Minute, Ask: func(ctx context.Context) (int, error) {
+			asked++
+			select {
+			case <-time.After(30 * time.Second): // fake
+				return 0, trouble
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		}})
+		hurried, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := v.Get(hurried); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Get in a hurry = %v", err)
+			}
+		})
+		synctest.Wait()
+		began := time.Now()
+		for range 100 {
+			all.Go(func() {
+				if _, err := v.Get(t.Context()); err != trouble {
+					t.Errorf("Get = %v, want %v", err, trouble)
+				}
+			})
+		}
+		all.Wait()
+		if asked != 2 || time.Since(began) != 31*time.Second {
+			t.Errorf("%d questions in %v, want 2 in 31s", asked, time.Since(began))
+		}
+		if _, err := v.Get(t.Context()); err != trouble || asked != 3 {
+			t.Errorf("a later Get = %v after %d questions, want another one", err, asked)
+		}
+	})
+}

@@ -84,13 +84,23 @@ func Unusable[H any](service string, err error) *Failure[H] {
 }
 
 // Refused completes f, which is what the provider makes of an answer that is no success: with the answer's Retry-After, whether it may
-// have signed, and the service's own words for the log.
+// have signed, whether there were only too many requests, and the service's own words for the log.
 func Refused[H any](f *Failure[H], a *outbound.Answer, signs bool, code, description string) *Failure[H] {
 	if after := outbound.RetryAfter(a.Header, time.Now()); f.Retry && after > 0 {
 		f.RetryAfter = after
 	}
 	f.Unknown = signs && !refused(a.Status)
-	return f.Because(fmt.Errorf("status %d, error %q: %q", a.Status, Text(code), Text(description)))
+	f.Because(fmt.Errorf("status %d, error %q: %q", a.Status, Text(code), Text(description)))
+	if a.Status == http.StatusTooManyRequests && f.Retry {
+		f.Because(fmt.Errorf("%w: %w", signing.ErrTooMany, f.Err))
+	}
+	return f
+}
+
+// Shared is a failure that others may hold too (fresh.Value): a copy, so that each may complete its own.
+func Shared[H any](e *signing.Error) *Failure[H] {
+	own := *e
+	return &Failure[H]{Error: &own}
 }
 
 // Check refuses a call that the credential cannot make, before anything is sent.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
@@ -28,10 +29,32 @@ func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (
 	if s.mode == "oauth2code" {
 		return p.authorizeByToken(ctx, s, call)
 	}
-	request, f := p.authorization(s, call)
+	leave, f := p.guard.enter(ctx, p.secrets(), p.refusalKept())
 	if f != nil {
 		return "", f
 	}
+	request, f := p.authorization(ctx, s, call)
+	var sad string
+	if f == nil {
+		sad, f = p.activate(ctx, s, request)
+	}
+	leave(f)
+	return sad, f
+}
+
+// secrets stands for what the files of PIN and one-time password hold at this moment; zero = nothing. Files that cannot be read are
+// complained about where they are used.
+func (p *Provider) secrets() (sum [sha256.Size]byte) {
+	for _, file := range []string{p.set.PINFile, p.set.OTPFile, p.set.TOTPSecretFile} {
+		if v, err := readIfSet(file); err == nil && v != "" {
+			sum = sha256.Sum256(append(sum[:], v...))
+		}
+	}
+	return sum
+}
+
+// activate asks for activation data, and waits where somebody has to agree.
+func (p *Provider) activate(ctx context.Context, s *state, request authorizeRequest) (string, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, methodAuthorize.timeout)
 	defer cancel()
 	var a authorizeAnswer
@@ -57,7 +80,7 @@ func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (
 }
 
 // authorization is the request in the service's version, with the secrets it wants.
-func (p *Provider) authorization(s *state, call signing.Call) (authorizeRequest, *failure) {
+func (p *Provider) authorization(ctx context.Context, s *state, call signing.Call) (authorizeRequest, *failure) {
 	r := authorizeRequest{CredentialID: s.id, NumSignatures: len(call.Digests), ClientData: call.ID}
 	if s.at.v1 {
 		r.Hash = encode(call.Digests)
@@ -65,8 +88,8 @@ func (p *Provider) authorization(s *state, call signing.Call) (authorizeRequest,
 			return r, nil
 		}
 		var f *failure
-		if r.PIN, f = p.secret(s.pin, "pinFile", p.pin); f == nil {
-			r.OTP, f = p.secret(s.otp, "otpFile", p.otp)
+		if r.PIN, f = p.secret(ctx, s.pin, "pinFile", p.pin); f == nil {
+			r.OTP, f = p.secret(ctx, s.otp, "otpFile", p.otp)
 		}
 		return r, f
 	}
@@ -82,7 +105,7 @@ func (p *Provider) authorization(s *state, call signing.Call) (authorizeRequest,
 		if s.any {
 			n = optional
 		}
-		v, f := p.secret(n, setting, read)
+		v, f := p.secret(ctx, n, setting, read)
 		if f != nil {
 			return r, f
 		}
@@ -94,12 +117,15 @@ func (p *Provider) authorization(s *state, call signing.Call) (authorizeRequest,
 }
 
 // secret returns a PIN or OTP as far as it is needed.
-func (p *Provider) secret(n need, setting string, read func() (string, error)) (string, *failure) {
+func (p *Provider) secret(ctx context.Context, n need, setting string, read func(context.Context) (string, error)) (string, *failure) {
 	if n == unwanted {
 		return "", nil
 	}
-	v, err := read()
+	v, err := read(ctx)
+	var later *signing.Error
 	switch {
+	case errors.As(err, &later):
+		return "", &failure{Error: later}
 	case err != nil:
 		return "", fail(signing.KindConfiguration, "%s: cannot be read", setting).Because(err)
 	case v == "" && n == wanted:
@@ -108,9 +134,9 @@ func (p *Provider) secret(n need, setting string, read func() (string, error)) (
 	return v, nil
 }
 
-func (p *Provider) pin() (string, error) { return readIfSet(p.set.PINFile) }
+func (p *Provider) pin(context.Context) (string, error) { return readIfSet(p.set.PINFile) }
 
-func (p *Provider) otp() (string, error) {
+func (p *Provider) otp(ctx context.Context) (string, error) {
 	if p.set.TOTPSecretFile == "" {
 		return readIfSet(p.set.OTPFile)
 	}
@@ -118,7 +144,11 @@ func (p *Provider) otp() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return totp(secret, time.Now())
+	at, f := p.guard.turn(ctx)
+	if f != nil {
+		return "", f.Error
+	}
+	return totp(secret, at)
 }
 
 func readIfSet(path string) (string, error) {

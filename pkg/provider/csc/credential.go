@@ -84,7 +84,7 @@ func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	if !errors.As(err, &e) {
 		return nil, fail(signing.KindProvider, "the signing service did not describe the credential in time").Because(err).Retryable(0)
 	}
-	return nil, &failure{Error: e}
+	return nil, remotefault.Shared[hint](e)
 }
 
 // read asks the service for everything.

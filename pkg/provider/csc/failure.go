@@ -19,6 +19,7 @@ const (
 	renewSAD           // the activation data is not good: authorise again
 	readAgain          // what we know of the credential is out of date
 	askOtherPlace      // there is no such method at this address
+	wrongSecret        // the PIN or one-time password is not good
 	pending            // an asynchronous answer is not ready
 )
 
@@ -67,6 +68,8 @@ func classify(status int, code, text string) *failure {
 		return fail(signing.KindProvider, "the signing service failed").Retryable(0)
 	case status == http.StatusRequestTimeout:
 		return fail(signing.KindProvider, "the signing service did not get the whole request").Retryable(0)
+	case status == http.StatusProxyAuthRequired:
+		return fail(signing.KindConfiguration, "the HTTP proxy on the way to the signing service does not accept our credentials")
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusGone, status == http.StatusNotImplemented:
 		return fail(signing.KindConfiguration, "the signing service does not offer this at its configured URL").Can(askOtherPlace)
 	case status >= 300 && status < 400:
@@ -74,7 +77,7 @@ func classify(status int, code, text string) *failure {
 	case status == http.StatusUnauthorized, code == "invalid_token", code == "expired_token":
 		return fail(signing.KindProviderCredentials, "the signing service does not accept our access token").Can(renewToken)
 	case code == "invalid_pin", code == "invalid_otp", code == "invalid_authentication_data", code == "authentication_error":
-		return fail(signing.KindProviderCredentials, "the signing service does not accept our PIN or one-time password")
+		return fail(signing.KindProviderCredentials, "the signing service does not accept our PIN or one-time password").Can(wrongSecret)
 	case code == "invalid_client", code == "unauthorized_client", code == "invalid_scope":
 		return fail(signing.KindProviderCredentials, "the signing service does not accept our client id or secret")
 	case code == "server_error", code == "temporarily_unavailable":

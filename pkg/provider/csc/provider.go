@@ -23,6 +23,7 @@ type Provider struct {
 	log    logr.Logger
 	tokens *tokens
 	known  *fresh.Value[*state]
+	guard  guard
 }
 
 var (
@@ -49,6 +50,7 @@ func New(c Config) (*Provider, error) {
 		c.Identity = c.Settings.identity
 	}
 	p := &Provider{name: c.Name, set: c.Settings.withDefaults(), http: c.HTTP, log: c.Log, tokens: newTokens(c.HTTP, c.Identity)}
+	p.guard.trying = make(chan struct{}, 1)
 	p.known = p.keep()
 	return p, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -213,6 +214,9 @@ func (p *Provider) exchange(r *http.Request, m method, out any) (int, *failure) 
 		return a.Status, nil
 	}
 	if err := json.Unmarshal(a.Body, out); err != nil {
+		if m.name == methodAuthorize.name || m.name == methodCheck.name {
+			err = errors.New("not the JSON it should be") // the cause might quote activation data
+		}
 		return a.Status, unreadable(fmt.Errorf("read answer of %s: %w", m.name, err), m.signs)
 	}
 	return a.Status, nil

@@ -173,7 +173,8 @@ func (a *account) renew(ctx context.Context, refused string, update func(context
 	if err := a.pace.Wait(ctx); err != nil {
 		return fail(signing.KindProvider, "the tokens of the SAFE account were not renewed in time").Because(err).Retryable(0)
 	}
-	next, f := update(ctx, known.Refresh)
+	// Whoever asked may go away: SAFE has given new tokens by then and takes the old ones no more. update has a time limit of its own.
+	next, f := update(context.WithoutCancel(ctx), known.Refresh)
 	if f != nil {
 		if f.Kind == signing.KindProviderCredentials {
 			a.refuse(known.Refresh)

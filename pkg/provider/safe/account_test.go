@@ -2,6 +2,7 @@ package safe_test
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,6 +53,24 @@ func TestRenewal(t *testing.T) {
 		mustSign(t, s, newProvider(t, client, set))
 		if n := s.Counts().Tokens; n != 3 {
 			t.Errorf("%d renewals, want 3", n)
+		}
+	})
+}
+
+// TestRenewalOutlivesItsCaller: whoever asked for a renewal goes away while SAFE makes it. The new tokens are kept all the same.
+func TestRenewalOutlivesItsCaller(t *testing.T) {
+	bubble(t, service.Options{Latency: time.Second}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		p := newProvider(t, client, set)
+		mustSign(t, s, p)
+		s.ExpireSAFEToken()
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond) // fake: in the middle of the second question, the renewal
+		defer cancel()
+		if _, err := p.Sign(ctx, randomCall(1)); err == nil {
+			t.Fatal("Sign succeeds within a second and a half")
+		}
+		mustSign(t, s, p)
+		if n := s.Counts().Tokens; n != 1 {
+			t.Errorf("%d renewals, want 1", n)
 		}
 	})
 }

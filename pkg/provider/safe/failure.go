@@ -54,6 +54,8 @@ func classify(status int, text string) *failure {
 		return fail(signing.KindProvider, "SAFE asks for fewer requests").Retryable(0)
 	case status >= 500:
 		return fail(signing.KindProvider, "SAFE failed").Retryable(0)
+	case status == http.StatusProxyAuthRequired:
+		return fail(signing.KindConfiguration, "the HTTP proxy on the way to SAFE does not accept our credentials")
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400:
 		return fail(signing.KindConfiguration, "SAFE does not offer this at its configured URL")
 	case says("token is expired or has been revoked"):

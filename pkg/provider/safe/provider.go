@@ -103,7 +103,7 @@ func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	if !errors.As(err, &e) {
 		return nil, fail(signing.KindProvider, "SAFE did not describe the credential in time").Because(err).Retryable(0)
 	}
-	return nil, &failure{Error: e}
+	return nil, remotefault.Shared[hint](e)
 }
 
 // read asks SAFE for the credential and its certificates.
@@ -256,7 +256,7 @@ func (p *Provider) poll(ctx context.Context, c call, persistent bool) (answer, *
 	if last != nil {
 		return answer{}, last
 	}
-	return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").Retryable(0)
+	return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").Because(signing.ErrNothingYet).Retryable(0)
 }
 
 // processID is the form of a handle.

@@ -1,0 +1,38 @@
+package api
+
+import "sync"
+
+// shares bound what all requests together take of something at a time, and what those of one client service take to half of it, so
+// that none takes all.
+type shares struct {
+	all, each int64
+
+	mu       sync.Mutex
+	taken    int64
+	byClient map[string]int64 // without those that have taken nothing
+}
+
+func newShares(all int64) *shares {
+	return &shares{all: all, each: max(all/2, 1), byClient: make(map[string]int64)}
+}
+
+// take takes n for a client service, which gives them back; false if there are not so many left.
+func (s *shares) take(client string, n int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken+n > s.all || s.byClient[client]+n > s.each {
+		return false
+	}
+	s.taken += n
+	s.byClient[client] += n
+	return true
+}
+
+func (s *shares) give(client string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken -= n
+	if s.byClient[client] -= n; s.byClient[client] == 0 {
+		delete(s.byClient, client)
+	}
+}
