@@ -49,6 +49,25 @@ func TestDashboardAndAlerts(t *testing.T) {
 	if asked < 30 {
 		t.Errorf("only %d metrics were asked for: the files were not understood", asked)
 	}
+	named := readmeMetrics(t)
+	for _, name := range named {
+		if there[name] == nil && there[name+"_count"] == nil {
+			t.Errorf("the README names %s, which no proxy has", name)
+		}
+	}
+	if len(named) < 20 {
+		t.Errorf("the README names only %v: its table was not understood", named)
+	}
+}
+
+// readmeMetrics returns the metrics of the proxy that the README names.
+func readmeMetrics(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`\bsignstash_[a-z_]+\b`).FindAllString(string(text), -1)
 }
 
 // expressions returns every PromQL expression of dashboard and alerts, by where it stands.
@@ -147,6 +166,13 @@ func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=10ms", "--signing.tries=100")...).start(t)
 	c := newClient(t, p.Instance)
+	stranger, err := client.New(client.Config{URL: p.URL, ClientID: "nobody", Secret: "wrong"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.Status(t.Context(), "first"); err == nil {
+		t.Fatal("a stranger is answered")
+	}
 	if err := remote.Misbehave(service.Fault{Rudeness: service.CutBefore, Times: 8}); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package main_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,6 +88,26 @@ func TestReadmeCalls(t *testing.T) {
 	if err != nil {
 		t.Errorf("the asynchronous one: %v", err)
 	}
+	if code := readmeStatus(t, proxy.URL, accepted.ID); code != http.StatusNotFound {
+		t.Errorf("status of what was removed = %d, want 404", code)
+	}
+}
+
+// readmeStatus asks for an operation by its id.
+func readmeStatus(t *testing.T, url string, id int64) int {
+	t.Helper()
+	url += fmt.Sprint("/signstash/einvoice-integration-client-ws/api/v0/operation/status/", id)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("PRT.000000000-PRT.000000000-demo", "a-secret")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode
 }
 
 // readmeAnswer is what the README's calls are told.
