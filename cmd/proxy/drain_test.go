@@ -2,11 +2,15 @@ package main_test
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
@@ -52,5 +56,66 @@ func TestStopFinishesRunningWork(t *testing.T) {
 	r := <-answered
 	if r.err != nil || r.op.Status != client.StatusExecuted || len(signed) != killDocuments {
 		t.Errorf("Sign = %+v, %v with %d contents, want %s with %d", r.op, r.err, len(signed), client.StatusExecuted, killDocuments)
+	}
+}
+
+// TestDelayWorksOn asks the proxy to end with a delay that is longer than any test: it is unready at once, and works on.
+func TestDelayWorksOn(t *testing.T) {
+	p := newTestProxy(t, "--shutdown.delay=1h").start(t)
+	terminate(t, p)
+	until(t, "readyz says that it is stopping", func() bool {
+		code, why := readyz(t, p)
+		return code == http.StatusServiceUnavailable && why == "stopping\n"
+	})
+	f := &fleet{proxies: []*testProxy{p}}
+	f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "late")).is(t, "a request in the delay", http.StatusOK, `"SIGNED"`)
+	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/late", "").is(t, "its status", http.StatusOK, `"EXECUTED"`)
+}
+
+// TestDrainRefuses asks the proxy to end while it waits for the remote side: new requests are refused with a time to come again, reads go
+// on, and the running request gets its result.
+func TestDrainRefuses(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{})
+	p := newTestProxy(t, append(remote.flags(), "--shutdown.grace=10m")...).start(t)
+	f := &fleet{proxies: []*testProxy{p}}
+	remote.Hold()
+	defer remote.Release()
+	running := make(chan said, 1)
+	go func() { running <- f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "running")) }()
+	until(t, "the request is accepted", func() bool {
+		return f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/running", "").status == http.StatusOK
+	})
+	terminate(t, p)
+	var got said
+	n := 0
+	until(t, "new requests are refused", func() bool { // one that is faster than the signal is accepted
+		n++
+		got = f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, fmt.Sprint("new ", n)))
+		return got.status != http.StatusAccepted
+	})
+	got.is(t, "a new request", http.StatusServiceUnavailable, "stopping")
+	if got.header.Get("Retry-After") == "" {
+		t.Error("the refusal has no Retry-After")
+	}
+	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/running", "").is(t, "a read", http.StatusOK, `"PENDING_EXECUTION"`)
+	select {
+	case early := <-running:
+		t.Errorf("the running request ended before the remote side answered: %d %.300s", early.status, early.body)
+	default:
+		remote.Release()
+		(<-running).is(t, "the running request", http.StatusOK, `"SIGNED"`)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if err := p.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// terminate asks the proxy to end and does not wait for it.
+func terminate(t *testing.T, p *testProxy) {
+	t.Helper()
+	if err := syscall.Kill(p.PID(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
 	}
 }

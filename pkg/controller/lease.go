@@ -15,15 +15,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// leaseRetry is the pause between attempts: nothing waits for the owner but an uninstallation.
-const leaseRetry = 10 * time.Second
+// leaseLook is the pause between looks at the owner: nothing waits for it but an uninstallation.
+const leaseLook = time.Minute
 
 // leaseOwner makes the controller's Deployment own the Lease, so that uninstalling leaves none behind. A pod must not own it: the Lease
-// outlives every pod.
+// outlives every pod. One that was deleted by hand comes back from the election without an owner.
 type leaseOwner struct {
 	config Config
 	client client.Client
 	reader client.Reader
+	looks  <-chan time.Time // when to look again
 }
 
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get,namespace=release
@@ -31,22 +32,21 @@ type leaseOwner struct {
 // NeedLeaderElection lets the leader alone do it; the Lease is there then.
 func (*leaseOwner) NeedLeaderElection() bool { return true }
 
-// Start tries until it is done, there is no Deployment, or ctx is done.
+// Start looks at once and then at every tick, until ctx is done.
 func (l *leaseOwner) Start(ctx context.Context) error {
 	for {
-		err := l.own(ctx)
-		if err == nil {
-			return nil
+		if err := l.own(ctx); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Error(err, "the Lease has no owner yet")
 		}
-		log.FromContext(ctx).Error(err, "the Lease has no owner yet")
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(leaseRetry):
+		case <-l.looks:
 		}
 	}
 }
 
+// own makes the Deployment the owner. Where it is that already, the API server writes nothing.
 func (l *leaseOwner) own(ctx context.Context) error {
 	deployment := &metav1.PartialObjectMetadata{}
 	deployment.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))

@@ -2,6 +2,8 @@ package controller_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,6 +43,17 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// No wait for the program is without an end: a test that hangs says nothing until the whole run is over.
+const (
+	// buildTimeout is below the ten minutes that a run of tests has by default. Without a warm cache the program's libraries are compiled
+	// again, since its flags are others than the tests'.
+	buildTimeout = 8 * time.Minute
+	// answerTimeout is beyond what a probe takes on a machine that compiles beside it.
+	answerTimeout = 10 * time.Second
+	// endTimeout is beyond the time that the controller gives its own parts.
+	endTimeout = time.Minute
+)
+
 // build returns the program, built as `make build` does it.
 func build(t *testing.T) string {
 	t.Helper()
@@ -47,11 +61,14 @@ func build(t *testing.T) string {
 		if binary.dir, binary.err = os.MkdirTemp("", "controller-"); binary.err != nil {
 			return
 		}
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary.dir, "./cmd/controller")
+		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary.dir, "./cmd/controller")
+		cmd.WaitDelay = time.Second // compilers that it leaves behind hold its output open
 		cmd.Dir = "../.."
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			binary.err = fmt.Errorf("build: %w\n%s", err, out)
+			binary.err = fmt.Errorf("build: %w\n%s", errors.Join(err, ctx.Err()), out)
 		}
 	})
 	if binary.err != nil {
@@ -121,6 +138,9 @@ func (p *program) stop() {
 		return
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	// One that does not end shows where its goroutines are.
+	stuck := time.AfterFunc(endTimeout, func() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) })
+	defer stuck.Stop()
 	if err := <-p.ended; err != nil {
 		p.t.Errorf("the controller ended with %v", err)
 	}
@@ -129,7 +149,7 @@ func (p *program) stop() {
 
 // get returns the body at an address of the program.
 func (p *program) get(address, path string) (string, error) {
-	response, err := http.Get("http://" + address + path)
+	response, err := (&http.Client{Timeout: answerTimeout}).Get("http://" + address + path)
 	if err != nil {
 		return "", err
 	}

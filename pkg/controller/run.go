@@ -130,7 +130,8 @@ func setup(mgr ctrl.Manager, config Config) error {
 		return err
 	}
 	if config.LeaderElect {
-		if err := mgr.Add(&leaseOwner{config: config, client: mgr.GetClient(), reader: mgr.GetAPIReader()}); err != nil {
+		owner := &leaseOwner{config: config, client: mgr.GetClient(), reader: mgr.GetAPIReader(), looks: time.Tick(leaseLook)}
+		if err := mgr.Add(owner); err != nil {
 			return fmt.Errorf("add owner of the Lease: %w", err)
 		}
 	}

@@ -2,7 +2,10 @@ package clients
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -63,28 +66,52 @@ func encode(e entries, key []byte) (map[string][]byte, error) {
 	return map[string][]byte{clientservice.FileName: config, provenanceKey: provenance, tokenkey.FileName: key}, nil
 }
 
-// decode returns the entries of a rendered Secret. What has no origin is not from here and left out. Without data there are none.
+// decode returns the entries of a rendered Secret. What has no origin is not from here and left out. Without data there are none. Each
+// entry is read on its own: one that a stricter release refuses does not lose the others. The error tells of what was lost; the entries
+// beside it are good.
 func decode(data map[string][]byte) (entries, error) {
 	result := entries{}
 	if len(data[clientservice.FileName]) == 0 {
 		return result, nil
 	}
-	services, err := clientservice.Decode(data[clientservice.FileName])
-	if err != nil {
-		return result, fmt.Errorf("decode rendered client services: %w", err)
+	var services map[string]json.RawMessage
+	if json.Unmarshal(data[clientservice.FileName], &services) != nil { // its own words may quote a secret
+		return result, errors.New("decode rendered client services: want a JSON object")
 	}
 	var origins map[string]origin
-	if err := json.Unmarshal(data[provenanceKey], &origins); err != nil {
-		return result, fmt.Errorf("decode provenance: %w", err)
+	err := json.Unmarshal(data[provenanceKey], &origins) // of the wrong type is one value alone
+	if err != nil {
+		err = fmt.Errorf("decode provenance: %w", err)
 	}
-	for c := range services.All() {
-		o, ok := origins[c.ID]
-		if !ok {
+	lost := 0
+	for _, id := range slices.Sorted(maps.Keys(services)) { // in order, so that the same fault has the same words
+		o, ok := origins[id]
+		if !ok || o.UID == "" {
 			continue
 		}
-		if result[c.ID], err = newEntry(c, o); err != nil {
-			return entries{}, err
+		one, fault := decodeEntry(id, services[id], o)
+		if fault == nil {
+			result[id] = one
+			continue
+		}
+		if lost++; lost == 1 { // one is enough to see what is wrong
+			err = errors.Join(err, fault)
 		}
 	}
-	return result, nil
+	if lost > 1 {
+		err = errors.Join(err, fmt.Errorf("and %d more", lost-1))
+	}
+	return result, err
+}
+
+func decodeEntry(id string, config json.RawMessage, o origin) (entry, error) {
+	file, err := json.Marshal(map[string]json.RawMessage{id: config})
+	if err != nil {
+		return entry{}, fmt.Errorf("decode rendered client service: %w", err)
+	}
+	services, err := clientservice.Decode(file)
+	if err != nil {
+		return entry{}, fmt.Errorf("decode rendered client service: %w", err)
+	}
+	return newEntry(services.Lookup(id), o)
 }

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
 )
 
@@ -72,5 +76,39 @@ func (w *world) looks(names ...string) {
 	for _, name := range names {
 		w.secret(name, data{"clientId": name})
 		w.wantWarning(name, "InvalidClientService", "secret: is missing or empty")
+	}
+}
+
+// countOwnerReads counts as ownerReads says.
+func (w *world) countOwnerReads(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/statefulsets/"+ownerName) {
+			w.ownerReads.Add(1)
+		}
+		return next.RoundTrip(r)
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// staysAway deletes the rendered Secret, if it is there, as Kubernetes does when the StatefulSet goes, and wants none after a look at
+// everything. Each look begins with the StatefulSet, and there is one at a time: when a second one begins the first has ended.
+func (w *world) staysAway() {
+	w.t.Helper()
+	if _, err := w.rendered(); err == nil {
+		w.delete(renderedName)
+	}
+	before := w.ownerReads.Load()
+	testenv.Eventually(w.t, func() error {
+		if w.ownerReads.Load() < before+2 {
+			return errors.New("the controller does not look")
+		}
+		return nil
+	})
+	if s, err := w.rendered(); !apierrors.IsNotFound(err) {
+		w.t.Errorf("the rendered Secret is back, of %v, %v", s.OwnerReferences, err)
 	}
 }

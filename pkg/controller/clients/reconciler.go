@@ -90,7 +90,7 @@ func (r *reconciler) render(ctx context.Context, owner *metav1.PartialObjectMeta
 	}
 	if r.last == nil {
 		if r.last, err = decode(current.Data); err != nil {
-			logger.Error(err, "the rendered Secret is damaged; broken Secrets of client services have nothing to fall back to")
+			logger.Error(err, "the rendered Secret is damaged; what of it cannot be read is nothing to fall back to for broken Secrets of client services")
 		}
 	}
 	var secrets corev1.SecretList
@@ -133,7 +133,7 @@ func tokenKey(data map[string][]byte, logger logr.Logger) []byte {
 	if _, err := tokenkey.Parse(content); err == nil {
 		return content
 	}
-	logger.Info("made a token signing key; tokens issued before are void")
+	logger.Info("made a token signing key; running instances accept tokens of the one before until they expire")
 	return tokenkey.New()
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
@@ -65,6 +66,17 @@ func TestOwner(t *testing.T) {
 	}
 	w.patch(renderedName, func(s *corev1.Secret) { s.OwnerReferences = nil })
 	testenv.Eventually(t, func() error { return w.owned(owner.UID) })
+
+	// Kubernetes deletes what a StatefulSet owns before it in the foreground, else after it.
+	owner = w.owner()
+	owner.Finalizers = []string{metav1.FinalizerDeleteDependents}
+	w.update(owner)
+	w.deleteObject(owner)
+	w.staysAway()
+	owner = w.owner()
+	owner.Finalizers = nil
+	w.update(owner)
+	w.staysAway()
 }
 
 // TestQuiet: what changes nothing in the rendered Secret causes no write.
@@ -208,4 +220,35 @@ func TestTokenKey(t *testing.T) {
 	}
 	w.patch(renderedName, func(s *corev1.Secret) { s.Data[tokenkey.FileName] = []byte("short") })
 	testenv.Eventually(t, func() error { return w.newKey(key) })
+}
+
+// TestLastGoodIsReadOneByOne: an entry of the rendered Secret that this release refuses, though an earlier one wrote it, does not lose the
+// last good of the others.
+func TestLastGoodIsReadOneByOne(t *testing.T) {
+	for name, damage := range map[string]func(*corev1.Secret){
+		"entry": func(s *corev1.Secret) {
+			file := bytes.Replace(s.Data[clientservice.FileName], []byte(`"secret": "sb"`), []byte(`"secret": "sb", "colour": "blue"`), 1)
+			s.Data[clientservice.FileName] = file
+		},
+		"origin": func(s *corev1.Secret) {
+			s.Data["provenance.json"] = bytes.Replace(s.Data["provenance.json"], []byte(`"name":"b"`), []byte(`"name":1`), 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.secret("a", data{"clientId": "A", "secret": "sa"})
+			w.secret("b", data{"clientId": "B", "secret": "sb"})
+			w.secret("c", data{"clientId": "C", "secret": "sc"})
+			before := w.want(data{"A": "sa", "B": "sb", "C": "sc"})
+			w.stop()
+			w.patch(renderedName, damage)
+			if w.same(before) == nil {
+				t.Fatal("nothing was damaged")
+			}
+			w.replace("a", data{"clientId": "A"})
+			w.replace("c", data{"clientId": "C"})
+			w.start()
+			w.want(data{"A": "sa", "B": "sb", "C": "sc"})
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -18,7 +19,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
+	crconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
@@ -42,6 +43,8 @@ type world struct {
 	namespace string
 	metrics   *prometheus.Registry
 	stop      func()
+
+	ownerReads atomic.Int64 // how often the controllers have asked for the StatefulSet
 }
 
 // newWorld starts a controller in a namespace of its own.
@@ -62,9 +65,11 @@ func emptyWorld(t *testing.T) *world {
 func (w *world) start() {
 	w.t.Helper()
 	skip, none := true, "0"
-	mgr, err := ctrl.NewManager(server.Config(w.t), ctrl.Options{
+	config := server.Config(w.t)
+	config.Wrap(w.countOwnerReads)
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Logger:     logr.Discard(),
-		Controller: config.Controller{SkipNameValidation: &skip},
+		Controller: crconfig.Controller{SkipNameValidation: &skip},
 		Metrics:    metricsserver.Options{BindAddress: none},
 		Cache: cache.Options{
 			DefaultNamespaces: map[string]cache.Config{w.namespace: {}},
@@ -141,10 +146,22 @@ func (w *world) get(object client.Object) {
 	}
 }
 
+func (w *world) update(object client.Object) {
+	w.t.Helper()
+	if err := w.api.Update(w.t.Context(), object); err != nil {
+		w.t.Fatalf("update %s: %v", object.GetName(), err)
+	}
+}
+
 func (w *world) delete(name string) {
 	w.t.Helper()
-	if err := w.api.Delete(w.t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}); err != nil {
-		w.t.Fatalf("delete %s: %v", name, err)
+	w.deleteObject(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}})
+}
+
+func (w *world) deleteObject(object client.Object) {
+	w.t.Helper()
+	if err := w.api.Delete(w.t.Context(), object); err != nil {
+		w.t.Fatalf("delete %s: %v", object.GetName(), err)
 	}
 }
 

@@ -1,0 +1,16 @@
+package controller
+
+import (
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+// CacheOptions is for tests.
+var CacheOptions = cacheOptions
+
+// NewLeaseOwner returns what keeps the owner of the Lease; it looks again at each tick.
+func NewLeaseOwner(config Config, c client.Client, ticks <-chan time.Time) manager.Runnable {
+	return &leaseOwner{config: config, client: c, reader: c, looks: ticks}
+}
