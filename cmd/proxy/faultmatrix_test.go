@@ -167,7 +167,7 @@ func openPipeline(t *testing.T, v variant) *pipeline {
 	s := signing.New(signing.Config{
 		Store: disk, Formats: map[signing.SignatureType]signing.Format{signing.PAdES: format}, Log: logr.Discard(),
 		Providers: func(string) (signing.Provider, error) { return provider, nil },
-		Observer:  m.observer(func() {}, func() {}, func(*signing.Credential, int, time.Duration, string) {}), Tries: matrixTries - 1, UnknownOutcome: v.unknown,
+		Observer:  m.observer(func() {}, func() {}, func(*signing.Credential, string, int, time.Duration, string) {}), Tries: matrixTries - 1, UnknownOutcome: v.unknown,
 		Random: func() float64 { return 0 },
 	})
 	m.watch(p.registry, s, p.store, 0)

@@ -68,7 +68,7 @@ var troubles = []string{
 
 // observer is what the service tells. opened is called once, when it takes operations.
 // ended hears of every operation that has, called of every call to a provider.
-func (m *signingMetrics) observer(opened, ended func(), called func(c *signing.Credential, digests int, took time.Duration, outcome string)) signing.Observer {
+func (m *signingMetrics) observer(opened, ended func(), called func(c *signing.Credential, id string, digests int, took time.Duration, outcome string)) signing.Observer {
 	return signing.Observer{
 		Opened: opened,
 		OperationEnded: func(_ string, status signing.Status) {
@@ -85,8 +85,8 @@ func (m *signingMetrics) observer(opened, ended func(), called func(c *signing.C
 			}
 			m.documents.WithLabelValues(outcome).Inc()
 		},
-		CallEnded: func(c *signing.Credential, digests int, took time.Duration, outcome string) {
-			called(c, digests, took, outcome)
+		CallEnded: func(c *signing.Credential, id string, digests int, took time.Duration, outcome string) {
+			called(c, id, digests, took, outcome)
 			m.calls.WithLabelValues(credentialLabel(c.Name), outcome).Observe(took.Seconds())
 			m.batch.Observe(float64(digests))
 		},

@@ -71,9 +71,9 @@ func (p *proxy) openService(ctx context.Context) error {
 		return err
 	}
 	m := newSigningMetrics(p.registry)
-	observer := m.observer(func() { close(p.opened) }, p.callbacks.Wake, func(c *signing.Credential, digests int, took time.Duration, outcome string) {
+	observer := m.observer(func() { close(p.opened) }, p.callbacks.Wake, func(c *signing.Credential, id string, digests int, took time.Duration, outcome string) {
 		p.health.called(c, outcome)
-		p.tracing.called(c, digests, took, outcome)
+		p.tracing.called(c, id, digests, took, outcome)
 	})
 	observer.CredentialRead = p.providers.wasRead
 	s := p.cfg.Signing

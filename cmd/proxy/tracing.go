@@ -109,7 +109,7 @@ func (s otelSink) WithName(string) logr.LogSink { return s }
 var spoken = map[attribute.Key]bool{
 	"http.request.method": true, "http.response.status_code": true, "http.request.body.size": true, "http.response.body.size": true,
 	"network.protocol.name": true, "network.protocol.version": true, "url.scheme": true, "error.type": true,
-	"signstash.credential": true, "signstash.digests": true, "signstash.outcome": true,
+	"signstash.call": true, "signstash.credential": true, "signstash.digests": true, "signstash.outcome": true,
 }
 
 // discreet is an exporter of spans with the attributes of spoken alone, and without events and texts of errors: otelhttp writes down paths,
@@ -185,13 +185,14 @@ func (t *tracing) transport(next http.RoundTripper, purpose string) http.RoundTr
 }
 
 // called makes a span of a call to a provider that has just ended.
-func (t *tracing) called(c *signing.Credential, digests int, took time.Duration, outcome string) {
+func (t *tracing) called(c *signing.Credential, id string, digests int, took time.Duration, outcome string) {
 	if !t.on {
 		return
 	}
 	now := time.Now()
 	_, span := t.provider.Tracer("signing").Start(context.Background(), "sign digests", api.WithTimestamp(now.Add(-took)),
 		api.WithSpanKind(api.SpanKindClient), api.WithAttributes(
+			attribute.String("signstash.call", id), // as in the log and the audit record
 			attribute.String("signstash.credential", credentialLabel(c.Name)), attribute.Int("signstash.digests", digests),
 			attribute.String("signstash.outcome", outcome),
 		))

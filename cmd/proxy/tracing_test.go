@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +68,9 @@ func TestTraces(t *testing.T) {
 		if names[want] == 0 {
 			t.Errorf("no span %q in %v", want, names)
 		}
+	}
+	if !slices.ContainsFunc(all, func(span string) bool { return strings.Contains(span, "signstash.call") }) {
+		t.Error("no span holds the id of its call to a provider")
 	}
 	for _, span := range all {
 		if strings.Contains(span, "secret") {

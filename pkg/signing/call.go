@@ -276,7 +276,7 @@ func (b *batcher) persist(write func(context.Context) error) error {
 
 func (b *batcher) observe(c *Credential, call Call, took time.Duration, outcome string) {
 	if f := b.cfg.Observer.CallEnded; f != nil {
-		f(c, len(call.Digests), took, outcome)
+		f(c, call.ID, len(call.Digests), took, outcome)
 	}
 }
 

@@ -56,7 +56,7 @@ type Observer struct {
 	DocumentEnded  func(kind Kind, signed bool)
 	// CredentialRead is how the credential of a client service was read, at every try of an operation of its; err is nil or says why not.
 	CredentialRead func(clientService string, c *Credential, err *Error)
-	CallEnded      func(c *Credential, digests int, took time.Duration, outcome string) // returned, refused, unknown
+	CallEnded      func(c *Credential, id string, digests int, took time.Duration, outcome string) // returned, refused, unknown
 }
 
 // Stats is a moment's state, for gauges.
