@@ -35,14 +35,20 @@ func (b *batcher) call(key queueKey, p Provider, c *Credential, items []*item, s
 	return refused
 }
 
-// end ends items with the error of their call, or returns them if they are to have another turn.
+// end ends items with the error of their call, or returns them if they are to have another turn. Their operations do not come again before
+// the credential may be used: that would cost them a try, and make no call.
 func (b *batcher) end(key queueKey, items []*item, err error) (refused []*item) {
-	if e := AsError(err); e != nil && errors.Is(e, ErrTooMany) && !e.Unknown {
+	if e := AsError(err); e != nil && e.Retry {
 		b.mu.Lock()
 		rest := b.heldFor(key, time.Now())
 		b.mu.Unlock()
-		if rest <= b.cfg.Backoff {
+		if errors.Is(e, ErrTooMany) && !e.Unknown && rest <= b.cfg.Backoff {
 			return items
+		}
+		if rest > e.RetryAfter {
+			later := *e
+			later.RetryAfter = rest
+			err = &later
 		}
 	}
 	for _, it := range items {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,6 +115,27 @@ func TestRetryAfterHoldsForAll(t *testing.T) {
 		}
 		h.check(first, signing.StatusExecuted, "s")
 		h.check(second, signing.StatusExecuted, "s")
+	})
+}
+
+// However the pauses of a credential and of its operation are drawn out, each try of the operation is a call.
+func TestEachTryIsACall(t *testing.T) {
+	run(t, func(h *harness) {
+		var drawn atomic.Int64
+		h.cfg.Random = func() float64 { return float64(drawn.Add(1) % 2) } // the longest pause, then the shortest
+		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
+			if call < 2 {
+				return nil, signing.Errorf(signing.KindProvider, "later").Retryable(time.Hour)
+			}
+			return values, nil
+		}
+	}, func(t *testing.T, h *harness) {
+		id := h.mustSubmit("a", "r1", "one")
+		h.check(id, signing.StatusExecuted, "s")
+		op, err := h.store.Operation(t.Context(), id)
+		if n := len(h.provider.callSizes()); err != nil || n != op.Tries+1 {
+			t.Errorf("%d calls for %d tries, %v", n, op.Tries+1, err)
+		}
 	})
 }
 
