@@ -14,7 +14,7 @@ PROGRAMS := $(notdir $(wildcard cmd/*))
 CC_FOUND := $(shell command -v $(or $(CC),cc) 2>/dev/null)
 RACE     := $(if $(or $(CC_FOUND),$(CI)),-race)
 # Two packages at a time suits two cores; a test that hangs is ended with a stack trace.
-TESTFLAGS ?= -p 2 -timeout 15m
+TESTFLAGS ?= -p 2 -timeout 30m
 
 # ---------------------------------------------------------------------------------------------------------------------------
 # Build and try
