@@ -151,6 +151,7 @@ func (p *proxy) openAPI(context.Context) error {
 		MaxWaiting:         p.cfg.Limits.WaitingRequests,
 		ClientUploads:      p.cfg.Limits.ClientConcurrentRequests,
 		ClientRate:         p.cfg.Limits.ClientRate,
+		ClientFailures:     p.cfg.Limits.ClientFailures,
 		StrictVendorStatus: p.cfg.Server.StrictVendorStatus,
 		Version:            version,
 	})

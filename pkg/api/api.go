@@ -35,7 +35,7 @@ func New(c Config) (*API, error) {
 	a := &API{
 		cfg: c, metrics: newMetrics(), tokens: newTokens(c), quotas: newQuotas(c), waits: newPatience(c.SyncWait), keys: newKeys(),
 		uploads: make(chan struct{}, c.MaxUploads), polls: newShares(int64(c.MaxPolls)),
-		waiting: newShares(int64(c.MaxWaiting)), text: newShares(c.MaxTextBytes), brake: newBrake(),
+		waiting: newShares(int64(c.MaxWaiting)), text: newShares(c.MaxTextBytes), brake: newBrake(c.ClientFailures),
 	}
 	var err error
 	if a.page, err = newPage(c); err != nil {

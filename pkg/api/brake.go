@@ -14,10 +14,8 @@ import (
 )
 
 const (
-	// failuresAtOnce and failuresPerSecond are how many wrong secrets of one client service an address may send: enough for a person
-	// who looks for the right one, too few to guess.
-	failuresAtOnce    = 10
-	failuresPerSecond = 1
+	// failuresAtOnce is how many seconds' worth of wrong secrets may come at once: enough for a person who looks for the right one.
+	failuresAtOnce = 10
 	// maxBrakes bounds the pairs of address and client service that are remembered; one takes some 250 bytes.
 	maxBrakes = 4096
 	// brakesSeen is how many of them are looked at to find one to forget.
@@ -27,7 +25,8 @@ const (
 // brake slows down who guesses the secret of a client service, by the address that the connection comes from. What a header says of
 // addresses is not believed: the guesser writes it. A client service that calls from elsewhere is not held up.
 type brake struct {
-	seed maphash.Seed
+	perSecond int // 0 = no brake
+	seed      maphash.Seed
 
 	mu     sync.Mutex
 	failed map[brakeKey]*failures
@@ -47,7 +46,9 @@ type brakeKey struct {
 
 const wrongSecret = "client service id or secret is wrong"
 
-func newBrake() *brake { return &brake{seed: maphash.MakeSeed(), failed: make(map[brakeKey]*failures)} }
+func newBrake(perSecond int) *brake {
+	return &brake{perSecond: perSecond, seed: maphash.MakeSeed(), failed: make(map[brakeKey]*failures)}
+}
 
 // newBrakeKey is for an address as net/http tells it. Whoever has an IPv6 address has all of its /64.
 func newBrakeKey(remote, client string) brakeKey {
@@ -70,7 +71,7 @@ func (b *brake) check(key brakeKey, now time.Time, secret string, matches func()
 	f := b.failed[key]
 	if f != nil {
 		if missing := 1 - f.left.TokensAt(now); missing > 0 {
-			wait := time.Duration(math.Ceil(missing / failuresPerSecond * float64(time.Second)))
+			wait := time.Duration(math.Ceil(missing / float64(b.perSecond) * float64(time.Second)))
 			return signing.Errorf(signing.KindTooMany, "too many wrong secrets of this client service came from this address").Retryable(wait)
 		}
 	}
@@ -79,9 +80,11 @@ func (b *brake) check(key brakeKey, now time.Time, secret string, matches func()
 	}
 	hash := maphash.String(b.seed, secret)
 	switch {
+	case b.perSecond == 0:
+		return unauthenticated(wrongSecret)
 	case f == nil:
 		b.makeRoom(now)
-		f = &failures{left: rate.NewLimiter(failuresPerSecond, failuresAtOnce)}
+		f = &failures{left: rate.NewLimiter(rate.Limit(b.perSecond), failuresAtOnce*b.perSecond)}
 		b.failed[key] = f
 	case f.last == hash:
 		return unauthenticated(wrongSecret)

@@ -10,7 +10,7 @@ import (
 
 // TestBrakeIsBounded: whoever fails under many names neither fills the memory nor has the one forgotten that is held.
 func TestBrakeIsBounded(t *testing.T) {
-	b, now := newBrake(), time.Unix(1e9, 0)
+	b, now := newBrake(1), time.Unix(1e9, 0)
 	fail := func(client, secret string) error {
 		return b.check(newBrakeKey("192.0.2.1:1", client), now, secret, func() bool { return false })
 	}

@@ -78,6 +78,9 @@ type Config struct {
 	// ClientRate bounds the requests a second of one client service; after a pause twice as many may come at once. More are
 	// answered 429 before the body is read. 0 = no bound.
 	ClientRate int
+	// ClientFailures bounds the different wrong secrets of one client service that one address may send in a second, ten times as many
+	// after a pause. Beyond it no secret of theirs is looked at, also not the right one: 429. 0 = no bound.
+	ClientFailures int
 
 	// StrictVendorStatus answers with the original's HTTP status where the documented one was chosen to be better.
 	StrictVendorStatus bool
@@ -132,7 +135,7 @@ func (c *Config) validate() error {
 	for name, v := range map[string]int64{
 		"MaxBodyBytes": c.MaxBodyBytes, "MaxDocuments": int64(c.MaxDocuments), "MaxMetadataBytes": c.MaxMetadataBytes,
 		"MaxDocumentBytes": c.MaxDocumentBytes, "MaxImageBytes": c.MaxImageBytes, "MaxUploads": int64(c.MaxUploads),
-		"ClientUploads": int64(c.ClientUploads), "ClientRate": int64(c.ClientRate),
+		"ClientUploads": int64(c.ClientUploads), "ClientRate": int64(c.ClientRate), "ClientFailures": int64(c.ClientFailures),
 		"MaxTextBytes": c.MaxTextBytes, "MaxWaiting": int64(c.MaxWaiting), "MaxPolls": int64(c.MaxPolls),
 		"IdleTimeout": int64(c.IdleTimeout), "TokenLifetime": int64(c.TokenLifetime),
 	} {

@@ -11,7 +11,7 @@ import (
 
 func TestGuessesAreBraked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, nil)
+		h := newHarness(t, func(h *harness) { h.cfg.ClientFailures = 1 })
 		issued := token(h, "")
 		const tokenCall = "/oauth2/authorization-server/oauth/token?grant_type=client_credentials"
 		try := func(from string, r request, want int) {
@@ -63,4 +63,14 @@ func TestGuessesAreBraked(t *testing.T) {
 		}
 		try(there, right, http.StatusNotFound)
 	})
+}
+
+// TestGuessesWithoutBrake: where everybody comes from one address, the brake may be switched off.
+func TestGuessesWithoutBrake(t *testing.T) {
+	h := newHarness(t, nil)
+	for i := range 100 {
+		if got := h.do(request{path: known, auth: basic(alice, "guess "+strconv.Itoa(i))}); got.Code != http.StatusUnauthorized {
+			t.Fatalf("guess %d = %d, want 401", i, got.Code)
+		}
+	}
 }

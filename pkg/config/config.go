@@ -219,6 +219,7 @@ type Limits struct {
 	WaitingRequests          int
 	ClientConcurrentRequests int // 0 = half of ConcurrentRequests
 	ClientRate               int // requests a second; 0 = no bound
+	ClientFailures           int // wrong secrets a second from one address; 0 = no bound
 }
 
 // Retention is how long ended operations are kept, and what the disk must leave free.

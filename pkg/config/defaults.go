@@ -55,6 +55,7 @@ func defaults(in Input) Config {
 			ConcurrentRequests:  256,
 			WaitingRequests:     2000,
 			ClientRate:          1000,
+			ClientFailures:      1,
 		},
 		Audit:     Audit{Enabled: true},
 		Callback:  Callback{Timeout: 10 * time.Second},

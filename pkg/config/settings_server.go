@@ -116,6 +116,8 @@ func declareLimits(d *declaration, c *Config) {
 		Default = "half of limits.concurrent-requests"
 	d.add("limits.client.rate", "COUNT", number{&l.ClientRate, 0, most},
 		"Most requests a second of each client service, twice as many at once after a pause; more get 429 with Retry-After before their body is read. 0 = no bound.")
+	d.add("limits.client.failures", "COUNT", number{&l.ClientFailures, 0, most},
+		"Different wrong secrets of each client service that one address may send in a second, ten times as many at once. Beyond it no secret of that client service from there is looked at (429). 0 = no bound: where all clients come from the address of one ingress, and secrets are long and random.")
 	d.add("retention.age", "DURATION", duration{&r.Age, time.Minute, 3650 * day},
 		"How long ended operations with their documents and results are kept. Their external references become free again.")
 	d.add("retention.fetched", "DURATION", duration{&r.Fetched, 0, 3650 * day},
