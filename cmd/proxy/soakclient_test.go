@@ -44,7 +44,8 @@ func (s *soak) client(p *soakProxy) {
 		case 8:
 			s.call(p, "bad JSON", http.MethodPost, "document/sign/base64/", []byte(`{"documents":[`), "", 400, 429, 503)
 		case 9:
-			s.call(p, "no PDF", http.MethodPost, "document/sign/base64/", s.request(s.reference(), "", []string{"bm8gUERG"}), "", 400, 429, 503)
+			// 200: the remote side refused us before the document was looked at, and its signError says so.
+			s.call(p, "no PDF", http.MethodPost, "document/sign/base64/", s.request(s.reference(), "", []string{"bm8gUERG"}), "", 200, 400, 429, 503)
 		case 10:
 			s.call(p, "wrong secret", http.MethodGet, "operation/status/1", nil, "wrong", 401)
 		case 11:

@@ -27,17 +27,26 @@ func storageError(what string, err error) error {
 	return out.Retryable(0)
 }
 
-// intakeError is storageError for what comes in: a disk that is full, read-only or broken is KindBusy, since nothing was accepted yet and
-// the client may try again, perhaps at another instance.
+// intakeError is storageError for what clients ask to be written: a disk that is full, read-only or broken is KindBusy, since nothing was
+// accepted yet and the client may try again, perhaps at another instance.
 func intakeError(what string, err error) error {
 	detail := "storage takes no writes"
 	switch {
 	case isFull(err):
 		detail = "storage is full"
-	case !errors.Is(err, syscall.EROFS) && !errors.Is(err, syscall.EIO):
+	case !isReadOnly(err) && !errors.Is(err, syscall.EIO):
 		return storageError(what, err)
 	}
 	return signing.Errorf(signing.KindBusy, "%s", detail).Because(fmt.Errorf("%s: %w", what, err)).Retryable(busyRetry)
+}
+
+// isReadOnly reports whether the disk has been mounted read-only, as many are after a fault.
+func isReadOnly(err error) bool {
+	var s *sqlite.Error
+	if errors.As(err, &s) && s.Code()&0xff == sqlite3.SQLITE_READONLY {
+		return true
+	}
+	return errors.Is(err, syscall.EROFS)
 }
 
 // isFull reports whether space or quota ran out.

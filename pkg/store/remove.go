@@ -24,7 +24,7 @@ func (s *Store) Remove(ctx context.Context, id signing.ID) error {
 	case !ended:
 		return signing.ErrConflict
 	}
-	return s.removeAll(ctx, []expired{e})
+	return intakeError("remove operation", s.removeAll(ctx, []expired{e})) // a full disk: busy, the owner may come again
 }
 
 // removeAll removes operations that have ended, which is for good: rows first, since a file without a row is removed at the next

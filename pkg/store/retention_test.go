@@ -293,6 +293,24 @@ func TestUploadsAreRefusedWithoutFreeSpace(t *testing.T) {
 	end(t, s, op, time.Now()) // what was accepted can be finished
 }
 
+// TestRemoveOnReadOnlyDisk: the owner is told to come again, and the operation is still there.
+func TestRemoveOnReadOnlyDisk(t *testing.T) {
+	s := open(t, store.Config{})
+	op := create(t, s, "r", "x")
+	end(t, s, op, time.Now())
+	if err := s.ReadOnly(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	wantBusy(t, "read-only", s.Remove(t.Context(), op.ID))
+	if err := s.ReadOnly(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	wantKept(t, s, []signing.Operation{op}, true)
+	if err := s.Remove(t.Context(), op.ID); err != nil {
+		t.Errorf("Remove on a disk that is well again = %v", err)
+	}
+}
+
 // TestIntakeErrors: whatever a disk refuses to take, the client may try again; other faults are the store's.
 func TestIntakeErrors(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
