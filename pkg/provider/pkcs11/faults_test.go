@@ -57,17 +57,17 @@ func TestFaultsOfTheToken(t *testing.T) {
 		{"PIN changed", func(t *testing.T, p *Provider) { // refused once: a second wrong PIN brings the token nearer to its lock
 			reset(t, p)
 			p.cfg.PIN = "000000"
-			p.abandon(p.current)
+			lose(p)
 		}, signing.KindProviderCredentials, signing.Counters{Sent: 1, Refused: 1}},
 		{"token gone", func(t *testing.T, p *Provider) { // it may be put back
 			reset(t, p)
 			p.cfg.TokenLabel = "gone"
-			p.abandon(p.current)
+			lose(p)
 		}, signing.KindProvider, signing.Counters{Sent: 3, Refused: 3}},
 		{"key gone", func(t *testing.T, p *Provider) {
 			reset(t, p)
 			p.cfg.KeyLabel = "gone"
-			p.abandon(p.current)
+			lose(p)
 		}, signing.KindConfiguration, signing.Counters{Sent: 1, Refused: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

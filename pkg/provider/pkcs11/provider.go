@@ -17,12 +17,14 @@ import (
 
 // Provider signs with a key in a token. It is safe for concurrent use.
 type Provider struct {
-	module     *Module
 	cfg        Config
 	credential *signing.Credential
 
+	connect func(Config) (*connection, error) // Module.connect
+
 	mu      sync.Mutex
 	current *connection // nil: to be connected anew
+	attempt *attempt    // to connect; nil: none is under way
 	users   map[*connection]int
 	refused error // the token refused the PIN: it is not tried again
 	closed  bool
@@ -43,7 +45,7 @@ func (m *Module) Open(cfg Config) (*Provider, error) {
 		c.close()
 		return nil, fmt.Errorf("open PKCS #11 key: %w", err)
 	}
-	p := &Provider{module: m, cfg: cfg, current: c, users: make(map[*connection]int)}
+	p := &Provider{cfg: cfg, connect: m.connect, current: c, users: make(map[*connection]int)}
 	if p.credential, err = newCredential(cfg, c.kind, chain); err != nil {
 		c.close()
 		return nil, fmt.Errorf("open PKCS #11 key: %w", err)
@@ -76,7 +78,7 @@ func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
 }
 
 // Sign implements signing.Provider. A module cannot be interrupted: when ctx ends, Sign returns at once, the signature under way is
-// made to its end and thrown away, and the outcome is unknown.
+// made to its end and thrown away, and the outcome is unknown. A connection that is being made is left to whoever signs next.
 func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error) {
 	if err := p.check(ctx, call); err != nil {
 		return nil, err
@@ -90,7 +92,7 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 
 // signOnce is Sign on the connection there is. again = it was lost before any signature was begun: another one may do.
 func (p *Provider) signOnce(ctx context.Context, call signing.Call) (values [][]byte, again bool, err error) {
-	c, err := p.acquire()
+	c, err := p.acquire(ctx)
 	if err != nil {
 		return nil, false, classify(err, 0)
 	}
@@ -98,8 +100,8 @@ func (p *Provider) signOnce(ctx context.Context, call signing.Call) (values [][]
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer p.release(c)
 		b.run(ctx)
+		p.release(c, lost(b.failure()))
 	}()
 	select {
 	case <-done:
@@ -108,9 +110,6 @@ func (p *Provider) signOnce(ctx context.Context, call signing.Call) (values [][]
 		return nil, false, classify(ctx.Err(), b.started())
 	}
 	if err := b.failure(); err != nil {
-		if lost(err) {
-			p.abandon(c)
-		}
 		return nil, lost(err) && b.started() == 0, classify(err, b.started())
 	}
 	return b.values, false, nil
@@ -132,86 +131,7 @@ func (p *Provider) check(ctx context.Context, call signing.Call) error {
 	return nil
 }
 
-// acquire returns the connection, made anew if the last one was lost. Release must follow.
-func (p *Provider) acquire() (*connection, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.closed:
-		return nil, errors.New("the provider is closed")
-	case p.refused != nil:
-		return nil, p.refused
-	}
-	if p.current == nil {
-		c, err := p.module.connect(p.cfg)
-		if err != nil {
-			if pinRefused(err) {
-				p.refused = err
-			}
-			return nil, err
-		}
-		p.cfg.Log.Info("connected to the token again", "credential", p.cfg.Name)
-		p.current = c
-	}
-	p.users[p.current]++
-	return p.current, nil
-}
-
-// release ends a use; the last one closes a connection that was given up.
-func (p *Provider) release(c *connection) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.users[c]--
-	p.closeUnused(c)
-}
-
-// abandon makes the next call connect anew.
-func (p *Provider) abandon(c *connection) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.current == c {
-		p.current = nil
-	}
-	p.closeUnused(c)
-}
-
-func (p *Provider) closeUnused(c *connection) {
-	if c != p.current && p.users[c] <= 0 {
-		if _, ok := p.users[c]; ok {
-			delete(p.users, c)
-			c.close()
-		}
-	}
-}
-
-// Close gives the sessions back once running signatures have ended; later calls fail.
-func (p *Provider) Close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	if c := p.current; c != nil {
-		p.current = nil
-		p.users[c] += 0 // an unused connection is known too
-		p.closeUnused(c)
-	}
-}
-
 var _ signing.Provider = (*Provider)(nil)
-
-// lost reports an error after which the sessions are of no use.
-func lost(err error) bool {
-	var code pkcs11.Error
-	if !errors.As(err, &code) {
-		return false
-	}
-	switch code {
-	case pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_DEVICE_ERROR,
-		pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_USER_NOT_LOGGED_IN, pkcs11.CKR_KEY_HANDLE_INVALID, pkcs11.CKR_OBJECT_HANDLE_INVALID,
-		pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_OPERATION_ACTIVE:
-		return true
-	}
-	return false
-}
 
 func pinRefused(err error) bool {
 	var code pkcs11.Error

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/pkcs11"
@@ -29,6 +30,12 @@ func open(t *testing.T, cfg Config) *Provider {
 	}
 	t.Cleanup(p.Close)
 	return p
+}
+
+// lose makes the provider take its connection for lost.
+func lose(p *Provider) {
+	c, _, _ := p.use()
+	p.release(c, true)
 }
 
 func TestConformance(t *testing.T) {
@@ -143,7 +150,7 @@ func TestRefusedPINIsNotTriedAgain(t *testing.T) {
 	if err := hsm.module.ctx.CloseAllSessions(p.current.slot); err != nil {
 		t.Fatal(err)
 	}
-	p.abandon(p.current)
+	lose(p)
 	call := signing.Call{ID: "x", Digests: [][]byte{make([]byte, 32)}}
 	for range 20 {
 		_, err := p.Sign(t.Context(), call)
@@ -197,5 +204,69 @@ func TestSigValue(t *testing.T) {
 	der, err := sigValue([]byte{0x00, 0x01, 0xff, 0x02})
 	if want := []byte{0x30, 8, 2, 1, 1, 2, 3, 0, 0xff, 2}; err != nil || string(der) != string(want) {
 		t.Errorf("sigValue = %x, %v; want %x", der, err, want)
+	}
+}
+
+// A module that hangs while it connects holds one goroutine and nobody else: calls end with their contexts, nothing was sent, and the
+// connection serves whoever comes once it is there.
+func TestHangingConnect(t *testing.T) {
+	p := open(t, Config{KeyLabel: "p256"})
+	lose(p)
+	var connects atomic.Int32
+	began, hangs, connect := make(chan struct{}), make(chan struct{}), p.connect
+	p.connect = func(cfg Config) (*connection, error) {
+		if connects.Add(1) == 1 {
+			close(began)
+		}
+		<-hangs
+		return connect(cfg)
+	}
+	call := signing.Call{ID: "x", Digests: [][]byte{make([]byte, 32)}}
+	for range 3 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-began
+			cancel()
+		}()
+		_, err := p.Sign(ctx, call)
+		if e := signing.AsError(err); e.Kind != signing.KindProvider || !e.Retry || e.Unknown {
+			t.Errorf("Sign while the module hangs = %v, unknown %v, want %s to be tried again", err, e.Unknown, signing.KindProvider)
+		}
+	}
+	close(hangs)
+	if _, err := p.Sign(t.Context(), call); err != nil {
+		t.Errorf("Sign once the module answers = %v", err)
+	}
+	if n := connects.Load(); n != 1 {
+		t.Errorf("%d connections were begun, want 1", n)
+	}
+}
+
+// A connection that is there only after Close is closed at once.
+func TestCloseWhileConnecting(t *testing.T) {
+	p := open(t, Config{KeyLabel: "p256"})
+	lose(p)
+	began, hangs, connect := make(chan struct{}), make(chan struct{}), p.connect
+	var late *connection
+	p.connect = func(cfg Config) (*connection, error) {
+		close(began)
+		<-hangs
+		c, err := connect(cfg)
+		late = c
+		return c, err
+	}
+	ended := make(chan error)
+	go func() {
+		_, err := p.Sign(t.Context(), signing.Call{ID: "x", Digests: [][]byte{make([]byte, 32)}})
+		ended <- err
+	}()
+	<-began
+	p.Close()
+	close(hangs)
+	if err := <-ended; !errors.Is(err, errClosed) {
+		t.Errorf("Sign = %v, want %v", err, errClosed)
+	}
+	if _, err := hsm.module.ctx.GetSessionInfo(late.sessions[0]); !errors.Is(err, pkcs11.Error(pkcs11.CKR_SESSION_HANDLE_INVALID)) {
+		t.Errorf("the late connection's session = %v, want it closed", err)
 	}
 }
