@@ -24,22 +24,26 @@ func (s *Store) Remove(ctx context.Context, id signing.ID) error {
 	case !ended:
 		return signing.ErrConflict
 	}
-	return intakeError("remove operation", s.removeAll(ctx, []expired{e})) // a full disk: busy, the owner may come again
+	_, err = s.removeAll(ctx, []expired{e})
+	return intakeError("remove operation", err) // a full disk: busy, the owner may come again
 }
 
 // removeAll removes operations that have ended, which is for good: rows first, since a file without a row is removed at the next
-// start, and a row without a file is a lie. s.sweeping must be held.
-func (s *Store) removeAll(ctx context.Context, batch []expired) error {
-	err := s.do(ctx, 0, func(t *tx) error {
+// start, and a row without a file is a lie. unmade is how many callbacks went with them. s.sweeping must be held.
+func (s *Store) removeAll(ctx context.Context, batch []expired) (unmade int64, err error) {
+	err = s.do(ctx, 0, func(t *tx) error {
+		unmade = 0 // a transaction may be tried twice
 		for _, e := range batch {
-			if err := t.remove(e); err != nil {
+			n, err := t.remove(e)
+			if err != nil {
 				return err
 			}
+			unmade += n
 		}
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.step("sweep: rows deleted")
 	for _, e := range batch {
@@ -48,5 +52,5 @@ func (s *Store) removeAll(ctx context.Context, batch []expired) error {
 			s.log.Error(err, "documents could not be removed; the next start will", "operation", e.id)
 		}
 	}
-	return nil
+	return unmade, nil
 }

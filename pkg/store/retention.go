@@ -127,8 +127,8 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep removes ended operations that are older than Retention.Age, those whose results were fetched Retention.Fetched ago, and those that ended first while nearly
-// Retention.MaxBytes are used, and gives space in the database back. It returns how many operations were removed.
+// Sweep removes ended operations that are older than Retention.Age, those whose results were fetched Retention.Fetched ago, and those that
+// ended first while nearly Retention.MaxBytes are used, and gives space in the database back. It returns how many operations were removed.
 // Documents that are being read stay readable to whoever opened them.
 func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
 	if err := s.settleDoubtful(ctx); err != nil {
@@ -162,8 +162,12 @@ func (s *Store) sweepSome(ctx context.Context, keep int64) (int, error) {
 	if err != nil || len(batch) == 0 {
 		return 0, err
 	}
-	if err := s.removeAll(ctx, batch); err != nil {
+	unmade, err := s.removeAll(ctx, batch)
+	if err != nil {
 		return 0, err
+	}
+	if unmade > 0 {
+		s.log.Info("operations were removed before their callbacks were made", "callbacks", unmade)
 	}
 	return len(batch), nil
 }
@@ -230,19 +234,19 @@ func (s *Store) Fetched(ctx context.Context, id signing.ID) error {
 	})
 }
 
-// remove deletes an operation's rows.
-func (t *tx) remove(e expired) error {
+// remove deletes an operation's rows; unmade is how many of its callbacks (0 or 1) were among them.
+func (t *tx) remove(e expired) (unmade int64, err error) {
 	from, to := documentID(e.id, 0), documentID(e.id, e.count)
 	for _, table := range []string{"sections", "prepared", "progress", "documents"} {
 		if _, err := t.exec("DELETE FROM "+table+" WHERE id >= ? AND id < ?", from, to); err != nil {
-			return fmt.Errorf("delete %s: %w", table, err)
+			return 0, fmt.Errorf("delete %s: %w", table, err)
 		}
 	}
-	if _, err := t.exec("DELETE FROM callbacks WHERE operation = ?", int64(e.id)); err != nil {
-		return fmt.Errorf("delete callback: %w", err)
+	if unmade, err = t.exec("DELETE FROM callbacks WHERE operation = ?", int64(e.id)); err != nil {
+		return 0, fmt.Errorf("delete callback: %w", err)
 	}
-	_, err := t.exec("DELETE FROM operations WHERE id = ?", int64(e.id))
-	return err
+	_, err = t.exec("DELETE FROM operations WHERE id = ?", int64(e.id))
+	return unmade, err
 }
 
 const (

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
+
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
@@ -54,6 +56,37 @@ func TestRetentionByAge(t *testing.T) {
 	create(t, s, "0", "again") // the reference is free
 	if n, err := s.Sweep(t.Context()); n != 0 || err != nil {
 		t.Errorf("second Sweep = %d, %v, want 0", n, err)
+	}
+}
+
+// TestRetentionOfCallbacks: what goes before anybody was told of its end does not go unnoticed, but for what its owner removes.
+func TestRetentionOfCallbacks(t *testing.T) {
+	var log strings.Builder
+	s := open(t, store.Config{Retention: store.Retention{Age: time.Hour}, Log: funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{})})
+	ended := func(reference, callback string) signing.Operation {
+		up, n := request(t, s, reference, "a")
+		n.Callback = callback
+		op, err := s.Create(t.Context(), up, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(t, s, op, time.Now().Add(-2*time.Hour))
+		return op
+	}
+	if err := s.Remove(t.Context(), ended("removed", "https://a.example").ID); err != nil {
+		t.Fatal(err)
+	}
+	ended("without", "")
+	ended("one", "https://a.example")
+	ended("two", "https://a.example")
+	if n, err := s.Sweep(t.Context()); n != 3 || err != nil {
+		t.Errorf("Sweep = %d, %v, want 3", n, err)
+	}
+	if left, err := s.Callbacks(t.Context(), 10); len(left) != 0 || err != nil {
+		t.Errorf("Callbacks = %v, %v, want none", left, err)
+	}
+	if got := log.String(); strings.Count(got, "before their callbacks") != 1 || !strings.Contains(got, `"callbacks"=2`) {
+		t.Errorf("log = %s, want that 2 callbacks were not made", got)
 	}
 }
 

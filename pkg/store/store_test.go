@@ -24,7 +24,9 @@ func open(t *testing.T, cfg store.Config) *store.Store {
 	if cfg.Folder == "" {
 		cfg.Folder = t.TempDir()
 	}
-	cfg.Log = testr.New(t)
+	if cfg.Log.GetSink() == nil {
+		cfg.Log = testr.New(t)
+	}
 	s, err := store.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
