@@ -26,7 +26,7 @@ func (n *Number) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// List is a JSON array of strings, or one string alone.
+// List is a JSON array of strings, or one string alone. Null has no elements; nil is a list that was not there.
 type List []string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -37,6 +37,10 @@ func (l *List) UnmarshalJSON(text []byte) error {
 			return err
 		}
 		*l = List{one}
+		return nil
+	}
+	if string(text) == "null" {
+		*l = List{}
 		return nil
 	}
 	return json.Unmarshal(text, (*[]string)(l))

@@ -93,7 +93,8 @@ func TestJSON(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"N":"2147483648","L":"one","W":true}`: `{"N":2147483647,"L":["one"],"W":"true"}`,
 		`{"N":3.0,"L":["a","b"],"W":2}`:         `{"N":3,"L":["a","b"],"W":"2"}`,
-		`{"N":null,"L":null,"W":null}`:          `{"N":0,"L":null,"W":""}`,
+		`{"N":null,"L":null,"W":null}`:          `{"N":0,"L":[],"W":""}`,
+		`{}`:                                    `{"N":0,"L":null,"W":""}`,
 		`{"N":"-1e99","L":[],"W":"x"}`:          `{"N":-2147483648,"L":[],"W":"x"}`,
 	} {
 		v.N, v.L, v.W = 0, nil, ""

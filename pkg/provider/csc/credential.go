@@ -113,6 +113,9 @@ func (p *Provider) chooseCredential(ctx context.Context, at *place) (string, *fa
 	if _, f := p.authorized(ctx, at, methodList, listRequest{UserID: p.set.UserID}, &a); f != nil {
 		return "", f
 	}
+	if a.CredentialIDs == nil {
+		return "", unreadable(errors.New("answer of credentials/list has no credentialIDs"), false)
+	}
 	switch len(a.CredentialIDs) {
 	case 0:
 		return "", fail(signing.KindProviderAccount, "the signing service has no credential for us")

@@ -177,11 +177,6 @@ func TestEarlyFaults(t *testing.T) {
 						switch {
 						case r == service.ExpiredToken && (endpoint == "info" || endpoint == "token"):
 							want = outcome{ok: true, spent: 2} // no token is asked for there
-						case r == service.Empty && endpoint == "info":
-							// An empty description: what to do next is not said, and nothing is signed.
-							want = outcome{kind: signing.KindConfiguration}
-						case r == service.Empty && endpoint == "credentials/list":
-							want = outcome{kind: signing.KindProviderAccount}
 						}
 						if got != want {
 							t.Errorf("outcome = %v, want %v", got, want)

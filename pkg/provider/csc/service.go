@@ -74,8 +74,11 @@ func (p *Provider) find(ctx context.Context) (*place, *failure) {
 	for _, base := range bases {
 		var info infoAnswer
 		status, f := p.post(ctx, base, methodInfo, "", struct{}{}, &info)
-		if f == nil {
+		if f == nil && !info.empty() {
 			return p.settle(ctx, base, info)
+		}
+		if f == nil {
+			f = unreadable(errors.New("answer of info describes nothing"), false)
 		}
 		if worst == nil || worst.Hint == askOtherPlace {
 			worst = f

@@ -267,7 +267,7 @@ func TestLoginAndIssuer(t *testing.T) {
 		{"login", "http://simulated.invalid", map[string]any{"authType": []string{"basic"}}, signing.KindProviderAccount, true},
 		{"issuer", "http://simulated.invalid", map[string]any{"authType": []string{"oauth2client"}, "oauth2Issuer": "http://simulated.invalid/realm"}, signing.KindProviderAccount, true},
 		{"issuer of somebody else", "http://simulated.invalid", map[string]any{"oauth2Issuer": "http://simulated.invalid/realm/"}, signing.KindProviderAccount, true},
-		{"not said", "http://simulated.invalid", map[string]any{}, signing.KindConfiguration, false},
+		{"not said", "http://simulated.invalid", map[string]any{"specs": "2.0.0.2"}, signing.KindConfiguration, false},
 		{"not a URL", "http://simulated.invalid", map[string]any{"oauth2": "ask your administrator"}, signing.KindConfiguration, false},
 		{"user in the URL", "http://simulated.invalid", map[string]any{"oauth2": "http://a:b@simulated.invalid"}, signing.KindConfiguration, false},
 		{"TLS alone", "http://simulated.invalid", map[string]any{"authType": "TLS"}, signing.KindProviderCredentials, false},

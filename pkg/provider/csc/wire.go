@@ -16,6 +16,11 @@ type infoAnswer struct {
 	Methods      lenient.List `json:"methods"`
 }
 
+// empty reports a description of nothing: something else answered, or one that is not up yet.
+func (a infoAnswer) empty() bool {
+	return a.Specs == "" && a.AuthType == nil && a.Methods == nil && a.OAuth2 == "" && a.OAuth2Issuer == ""
+}
+
 // listAnswer is the answer of credentials/list.
 type listAnswer struct {
 	CredentialIDs lenient.List `json:"credentialIDs"`

@@ -146,6 +146,9 @@ func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 	if f != nil {
 		return "", f
 	}
+	if a.CredentialIDs == nil {
+		return "", unreadable(errors.New("answer of credentials/list has no credentialIDs"))
+	}
 	if len(a.CredentialIDs) != 1 {
 		return "", fail(signing.KindConfiguration, "credentialID: is needed, since the SAFE account has %d credentials", len(a.CredentialIDs))
 	}

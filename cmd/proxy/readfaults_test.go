@@ -1,0 +1,81 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+)
+
+// The faults of what is asked before anything can be signed: who the remote side is, which credential there is, whether somebody has agreed.
+
+// readRows are what rudeness comes to where the credential is read, and where a token that is refused for good.
+func readRows(refused outcome) []row {
+	return []row{
+		{service.TooManyRequests, all(neverAsked), all(atOnce)},
+		{service.TooManyRetryAfter, all(neverAsked), all(atOnce)},
+		{service.ErrorBefore, all(neverAsked), all(atOnce)},
+		{service.Unavailable, all(neverAsked), all(atOnce)},
+		{service.Gateway, all(neverAsked), all(atOnce)},
+		{service.CutBefore, all(neverAsked), all(atOnce)},
+		{service.Refused, all(neverAsked), all(neverAsked)}, // for good: there is no second try
+		{service.ExpiredToken, all(refused), all(atOnce)},
+		{service.ExpiredSAD, all(atOnce), all(atOnce)},
+		{service.ErrorAfter, all(neverAsked), all(atOnce)},
+		{service.CutAfter, all(neverAsked), all(atOnce)},
+		{service.HalfAnswer, all(neverAsked), all(atOnce)},
+		{service.Stalled, all(neverAsked), all(atOnce)},
+		{service.NotJSON, all(neverAsked), all(atOnce)},
+		{service.Empty, all(neverAsked), all(atOnce)},
+		{service.Huge, all(neverAsked), all(atOnce)},
+		{service.WrongOrder, all(atOnce), all(atOnce)},
+		{service.TooFewValues, all(atOnce), all(atOnce)},
+		{service.TooManyValues, all(atOnce), all(atOnce)},
+		{service.WrongKey, all(atOnce), all(atOnce)},
+		{service.RawECDSA, all(atOnce), all(atOnce)},
+		{service.BadBase64, all(atOnce), all(atOnce)},
+	}
+}
+
+func TestInfoMatrix(t *testing.T) {
+	runMatrix(t, "info", []int{cscV2}, readRows(atOnce)) // no token is asked for
+}
+
+func TestCredentialsListMatrix(t *testing.T) {
+	runMatrix(t, "credentials/list", []int{cscV2, safeV2}, readRows(failed(credentialsFault, 0, 0, 0, 0)))
+}
+
+func TestCredentialsInfoMatrix(t *testing.T) {
+	runMatrix(t, "credentials/info", []int{cscV1, cscV2, safeV2}, readRows(failed(credentialsFault, 0, 0, 0, 0)))
+}
+
+// TestAuthorizeCheckMatrix: somebody has to agree first. Whatever is said about that, nothing was signed.
+func TestAuthorizeCheckMatrix(t *testing.T) {
+	variants := []variant{{
+		name: "csc v2 with consent", open: openCSC("/csc/v2"),
+		options: service.Options{Credentials: []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN, Slow: 1}}},
+	}}
+	wantRows(t, []row{
+		{service.TooManyRequests, all(pacedEach), all(refusedOnce)},
+		{service.TooManyRetryAfter, all(pacedEach), all(refusedOnce)},
+		{service.ErrorBefore, all(refusedEach), all(refusedOnce)},
+		{service.Unavailable, all(refusedEach), all(refusedOnce)},
+		{service.Gateway, all(refusedEach), all(refusedOnce)},
+		{service.CutBefore, all(refusedEach), all(refusedOnce)},
+		{service.Refused, all(splitRefused), all(refusedOnce)},
+		{service.ExpiredToken, all(deniedUs), all(atOnce)},
+		{service.ExpiredSAD, all(atOnce), all(atOnce)},
+		{service.ErrorAfter, all(refusedEach), all(refusedOnce)},
+		{service.CutAfter, all(refusedEach), all(refusedOnce)},
+		{service.HalfAnswer, all(refusedEach), all(refusedOnce)},
+		{service.Stalled, all(refusedEach), all(refusedOnce)},
+		{service.NotJSON, all(refusedEach), all(refusedOnce)},
+		{service.Empty, all(refusedEach), all(refusedOnce)},
+		{service.Huge, all(refusedEach), all(refusedOnce)},
+		{service.WrongOrder, all(atOnce), all(atOnce)},
+		{service.TooFewValues, all(atOnce), all(atOnce)},
+		{service.TooManyValues, all(atOnce), all(atOnce)},
+		{service.WrongKey, all(atOnce), all(atOnce)},
+		{service.RawECDSA, all(atOnce), all(atOnce)},
+		{service.BadBase64, all(atOnce), all(atOnce)},
+	}, func(r row) { runRow(t, "credentials/authorizeCheck", variants, 0, r) })
+}
