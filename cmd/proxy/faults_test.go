@@ -238,8 +238,14 @@ func wantRows(t *testing.T, rows []row, run func(row)) {
 	}
 }
 
-// runRow runs a row's two cells of the k-th variant.
+// runRow runs a row's two cells of the k-th variant, and wants all to be well once the remote side is polite again.
 func runRow(t *testing.T, endpoint string, variants []variant, k int, r row) {
+	t.Helper()
+	runRowThen(t, endpoint, variants, k, r, atOnce)
+}
+
+// runRowThen is runRow with what comes of a request once the remote side is polite again.
+func runRowThen(t *testing.T, endpoint string, variants []variant, k int, r row, then outcome) {
 	t.Helper()
 	for _, c := range []struct {
 		name  string
@@ -256,12 +262,12 @@ func runRow(t *testing.T, endpoint string, variants []variant, k int, r row) {
 		t.Run(fmt.Sprintf("%s %s %s", variants[k].name, r.rudeness, c.name), func(t *testing.T) {
 			t.Parallel()
 			fault := service.Fault{Endpoint: endpoint, Rudeness: r.rudeness, Times: c.times}
-			synctest.Test(t, func(t *testing.T) { runCell(t, variants[k], fault, want) })
+			synctest.Test(t, func(t *testing.T) { runCell(t, variants[k], fault, want, then) })
 		})
 	}
 }
 
-func runCell(t *testing.T, v variant, fault service.Fault, want outcome) {
+func runCell(t *testing.T, v variant, fault service.Fault, want, then outcome) {
 	p := openPipeline(t, v)
 	defer p.close()
 	if err := p.remote.Misbehave(fault); err != nil {
@@ -270,6 +276,6 @@ func runCell(t *testing.T, v variant, fault service.Fault, want outcome) {
 	p.wantRequest(t, "rude", want)
 	p.remote.Behave()
 	time.Sleep(5 * time.Minute) // fake: what was put off is due
-	p.wantRequest(t, "polite", atOnce)
+	p.wantRequest(t, "polite", then)
 	p.wantNothingLeft(t, 2)
 }

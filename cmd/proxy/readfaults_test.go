@@ -1,9 +1,11 @@
 package main
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // The faults of what is asked before anything can be signed: who the remote side is, which credential there is, whether somebody has agreed.
@@ -78,4 +80,50 @@ func TestAuthorizeCheckMatrix(t *testing.T) {
 		{service.RawECDSA, all(atOnce), all(atOnce)},
 		{service.BadBase64, all(atOnce), all(atOnce)},
 	}, func(r row) { runRow(t, "credentials/authorizeCheck", variants, 0, r) })
+}
+
+// TestUpdateTokenMatrix: the account's access token has ended. SAFE gives a new pair once: where its answer is lost the account is out
+// until its owner consents again, and says so as soon as SAFE does; whatever else is said costs no more than time, and never a signature.
+func TestUpdateTokenMatrix(t *testing.T) {
+	consent := failed(credentialsFault, 0, 0, 0, 0)
+	type renewal struct {
+		row
+		after outcome // once SAFE is polite again
+	}
+	renewals := []renewal{
+		{row{service.TooManyRequests, all(neverAsked), all(atOnce)}, atOnce},
+		{row{service.TooManyRetryAfter, all(neverAsked), all(atOnce)}, atOnce},
+		{row{service.ErrorBefore, all(neverAsked), all(atOnce)}, atOnce},
+		{row{service.Unavailable, all(neverAsked), all(atOnce)}, atOnce},
+		{row{service.Gateway, all(neverAsked), all(atOnce)}, atOnce},
+		{row{service.CutBefore, all(neverAsked), all(atOnce)}, atOnce},
+		{row{service.Refused, all(neverAsked), all(neverAsked)}, atOnce},
+		{row{service.ExpiredToken, all(atOnce), all(atOnce)}, atOnce}, // the refresh token is good all the same
+		{row{service.ExpiredSAD, all(atOnce), all(atOnce)}, atOnce},
+		{row{service.ErrorAfter, all(neverAsked), all(consent)}, consent},
+		{row{service.CutAfter, all(neverAsked), all(consent)}, consent},
+		{row{service.HalfAnswer, all(neverAsked), all(consent)}, consent},
+		{row{service.Stalled, all(neverAsked), all(consent)}, consent},
+		{row{service.NotJSON, all(neverAsked), all(consent)}, consent},
+		{row{service.Empty, all(neverAsked), all(consent)}, consent},
+		{row{service.Huge, all(neverAsked), all(consent)}, consent},
+		{row{service.WrongOrder, all(atOnce), all(atOnce)}, atOnce},
+		{row{service.TooFewValues, all(atOnce), all(atOnce)}, atOnce},
+		{row{service.TooManyValues, all(atOnce), all(atOnce)}, atOnce},
+		{row{service.WrongKey, all(atOnce), all(atOnce)}, atOnce},
+		{row{service.RawECDSA, all(atOnce), all(atOnce)}, atOnce},
+		{row{service.BadBase64, all(atOnce), all(atOnce)}, atOnce},
+	}
+	var rows []row
+	after := make(map[service.Rudeness]outcome)
+	for _, r := range renewals {
+		rows = append(rows, r.row)
+		after[r.rudeness] = r.after
+	}
+	ended := []variant{{name: "safe", open: func(t *testing.T, s *service.Service, client *http.Client) (signing.Provider, error) {
+		p, err := openSAFE(t, s, client)
+		s.ExpireSAFEToken()
+		return p, err
+	}}}
+	wantRows(t, rows, func(r row) { runRowThen(t, "updateToken", ended, 0, r, after[r.rudeness]) })
 }
