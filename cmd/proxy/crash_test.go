@@ -292,3 +292,60 @@ func TestCrashAndResume(t *testing.T) {
 		t.Errorf("%d signatures made, counters %v, want %d made and returned, none twice", made, n, crashDocuments)
 	}
 }
+
+// TestCrashAndResumeSAFE: SAFE's values are fetched under the processId that was stored before anything was sent.
+func TestCrashAndResumeSAFE(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{})
+	p := newCrashProxy(t, remote)
+	p.configure(t, "defaultProvider: account\n"+remote.safeConfig(t, p)).start(t)
+	remote.slow("signHash/verify")
+	a, err := newClient(t, p.Instance).SignAsync(t.Context(), crashRequest(t, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the proxy polls", func() bool { return remote.Counts().Calls["safe/signatures/signHash/verify"] > 0 })
+	p.Kill()
+	remote.Behave()
+	p.start(t)
+	wantAllEnded(t, p, map[string]client.Accepted{"crash 0": *a})
+	if n, made := p.signatures(t), remote.Counts().Signatures; made != crashDocuments || n["returned"] != crashDocuments || n["unknown"] != 0 {
+		t.Errorf("%d signatures made, counters %v, want %d made and returned, none twice", made, n, crashDocuments)
+	}
+	wantAudited(t, p, p.signatures(t))
+}
+
+// TestCrashNeverTwice: with --signing.unknown-outcome=fail a signature that a crash has lost is not made again. Its documents fail, whoever
+// asks is told so, and what had not been sent is signed.
+func TestCrashNeverTwice(t *testing.T) {
+	for _, step := range crashSteps {
+		t.Run(step.name, func(t *testing.T) {
+			remote := newRemoteSide(t, service.Options{})
+			p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=50ms", "--signing.tries=100", "--signing.unknown-outcome=fail")...).start(t)
+			step.prepare(remote)
+			if _, err := newClient(t, p.Instance).SignAsync(t.Context(), crashRequest(t, 0)); err != nil {
+				t.Fatal(err)
+			}
+			until(t, step.name, func() bool { return step.reached(t, remote, p) })
+			p.Kill()
+			step.after(remote)
+			p.start(t)
+			c := newClient(t, p.Instance)
+			op, err := c.Wait(t.Context(), "crash 0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStatus, wantUnknown := client.StatusExecuted, int64(0)
+			if step.unknown {
+				wantStatus, wantUnknown = client.StatusFailed, crashDocuments
+			}
+			if op.Status != wantStatus {
+				t.Errorf("operation is %s, want %s", op.Status, wantStatus)
+			}
+			n := p.signatures(t)
+			if n["unknown"] != wantUnknown || n["sent"] != crashDocuments || remote.Counts().Signatures > crashDocuments {
+				t.Errorf("%d signatures made, counters %v, want each sent once and %d unknown", remote.Counts().Signatures, n, wantUnknown)
+			}
+			wantAudited(t, p, n)
+		})
+	}
+}
