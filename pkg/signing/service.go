@@ -30,7 +30,7 @@ type Config struct {
 	// minute, as the vendor advises.
 	Tries   int
 	Backoff time.Duration
-	// Deadline is the upper bound on an operation from acceptance to its end. 0 = 24 hours (the documented lock time).
+	// Deadline is how long after its acceptance an operation's last try begins, restarts included. 0 = 24 hours (the documented lock time).
 	Deadline time.Duration
 	// UnknownOutcome says what happens to documents whose signatures may exist but were lost. Empty = retry.
 	UnknownOutcome UnknownPolicy

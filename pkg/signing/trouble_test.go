@@ -53,6 +53,31 @@ func TestRetriesAreBounded(t *testing.T) {
 	})
 }
 
+// TestDeadline: however many tries are left and whatever the remote side asks for, the last one begins at the deadline, which a restart
+// does not put off.
+func TestDeadline(t *testing.T) {
+	for name, after := range map[string]time.Duration{"backoff": 0, "Retry-After": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			const deadline = 25 * time.Minute
+			run(t, func(h *harness) {
+				h.cfg.Tries, h.cfg.Deadline, h.cfg.Backoff = 1000, deadline, 10*time.Minute
+				h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) {
+					return nil, signing.Errorf(signing.KindProvider, "later").Retryable(after)
+				}
+			}, func(t *testing.T, h *harness) {
+				id := h.mustSubmit("a", "r1", "one")
+				time.Sleep(time.Minute)
+				h.stop()
+				h.start()
+				op := h.waitFor(id)
+				if took := op.Ended.Sub(op.Created); op.Status != signing.StatusFailed || took < deadline || took > deadline+time.Minute {
+					t.Errorf("operation = %s after %v, want %s after %v", op.Status, took, signing.StatusFailed, deadline)
+				}
+			})
+		})
+	}
+}
+
 func TestRetryAfterIsObeyed(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {

@@ -93,9 +93,10 @@ func (s *Service) storageTrouble(op Operation, e entry, err error) (Operation, b
 func (s *Service) conclude(ctx context.Context, t *try, e entry) (Operation, bool, time.Duration) {
 	op := t.op
 	if t.worst != nil {
-		last := !t.worst.Retry || op.Tries >= s.cfg.Tries || time.Since(op.Created) > s.cfg.Deadline
+		left := s.cfg.Deadline - time.Since(op.Created)
+		last := !t.worst.Retry || op.Tries >= s.cfg.Tries || left <= 0
 		if !last {
-			after := s.cfg.later(max(s.cfg.Backoff, t.worst.RetryAfter))
+			after := min(left, s.cfg.later(max(s.cfg.Backoff, t.worst.RetryAfter))) // the last try is at the deadline, not after it
 			change := StatusChange{Status: StatusRetrying, Tries: op.Tries + 1, NextTry: time.Now().Add(after)}
 			if err := s.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
 				return s.storageTrouble(op, e, err)
