@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -58,17 +59,30 @@ func (p *proxy) readiness(ctx context.Context) (bool, string) {
 	if !p.published() {
 		return false, "the address of this instance is not known yet"
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	// A probe that hangs up says nothing about the disk.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
-	switch err := p.store.Check(ctx); {
+	err := p.store.Check(ctx)
+	trouble := ""
+	switch {
 	case err == nil:
-		return true, "ready"
 	case signing.KindOf(err) == signing.KindBusy:
-		p.log.Error(err, "the state folder has no room")
-		return false, "the state folder has no room"
+		trouble = "the state folder has no room"
 	default:
-		p.log.Error(err, "the state folder takes no writes")
-		return false, "the state folder takes no writes"
+		trouble = "the state folder takes no writes"
+	}
+	p.noteTrouble(trouble, err)
+	return trouble == "", cmp.Or(trouble, "ready")
+}
+
+// noteTrouble logs what is wrong with the state folder once, and not at each probe, and that it has passed.
+func (p *proxy) noteTrouble(trouble string, err error) {
+	switch last := p.trouble.Swap(&trouble); {
+	case last != nil && *last == trouble, last == nil && trouble == "":
+	case trouble == "":
+		p.log.Info("the state folder takes writes again")
+	default:
+		p.log.Error(err, trouble)
 	}
 }
 

@@ -51,8 +51,9 @@ type proxy struct {
 	forwarder        *affinity.Forwarder
 
 	started  time.Time
-	opened   chan struct{} // closed when the service takes operations
-	draining atomic.Bool   // set when the process was asked to end
+	opened   chan struct{}          // closed when the service takes operations
+	draining atomic.Bool            // set when the process was asked to end
+	trouble  atomic.Pointer[string] // what the last readiness probe found wrong with the state folder; nil = none has looked
 }
 
 // open makes the proxy of a configuration, cheap mistakes first: nothing is made on disk before the files that it needs were read.

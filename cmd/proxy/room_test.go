@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -19,6 +20,10 @@ func TestNoRoom(t *testing.T) {
 	}
 	if code != http.StatusServiceUnavailable || why != "the state folder has no room\n" {
 		t.Errorf("readyz = %d %q, want 503 and why", code, why)
+	}
+	_, _ = readyz(t, p)
+	if n := strings.Count(p.log(t), "the state folder has no room"); n != 1 {
+		t.Errorf("the log says %d times that there is no room, want once and not for each probe", n)
 	}
 	if answer := post(t, p, "document/sign/async/base64", requestBody(t, "first")); answer.status != http.StatusServiceUnavailable {
 		t.Errorf("a request is answered with %d, want 503", answer.status)
