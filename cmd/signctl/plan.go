@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
@@ -14,7 +15,7 @@ import (
 // file is a file to be signed.
 type file struct {
 	path string
-	name string // what it is called in the request and in the output folder
+	name string // what it is called in the output folder
 	size int64  // bytes
 }
 
@@ -113,12 +114,25 @@ func plan(files []file, o *signOptions) []batch {
 	return batches
 }
 
+// sent is the file's name in the request, which is text: bytes of a name that are none, as in an old encoding, are written as %BA.
+func (f *file) sent() string {
+	var b strings.Builder
+	for i, r := range f.name {
+		if _, width := utf8.DecodeRuneInString(f.name[i:]); r == utf8.RuneError && width == 1 {
+			fmt.Fprintf(&b, "%%%02X", f.name[i])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
 // request is the sign request of b.
 func (b *batch) request(o *signOptions) *client.Request {
 	r := &client.Request{Reference: b.reference, Key: b.reference, Description: o.description, Signature: o.signature}
 	for _, f := range b.files {
 		r.Documents = append(r.Documents, client.Document{
-			Reference: f.name, Name: f.name, ContentType: contentType(o.signature.Type, f.name), Size: f.size,
+			Reference: f.sent(), Name: f.sent(), ContentType: contentType(o.signature.Type, f.name), Size: f.size,
 			Open: func() (io.ReadCloser, error) { return os.Open(f.path) },
 		})
 	}

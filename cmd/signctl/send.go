@@ -114,7 +114,7 @@ func (s *sender) keep(f file, d *client.SignedDocument, files *folder) string {
 	if reason := d.Failure(); reason != "" {
 		return reason
 	}
-	if d.Reference != f.name || d.Content < 0 {
+	if d.Reference != f.sent() || d.Content < 0 {
 		return "the answer holds no signed content for it"
 	}
 	path, err := files.keep(d.Content, f.name)

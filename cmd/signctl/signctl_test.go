@@ -87,6 +87,29 @@ func TestSignFewInOneSyncRequest(t *testing.T) {
 	}
 }
 
+// A name in an old encoding is no text, and JSON would make others of its bytes: what was signed keeps its name all the same.
+func TestSignNameThatIsNoText(t *testing.T) {
+	p := newFakeProxy(t)
+	names := map[string]string{"fatura_n\xba1.pdf": "A", "fatura_n\xbb1.pdf": "B", "ação�.pdf": "C"}
+	out, want := filepath.Join(t.TempDir(), "signed"), map[string]string{}
+	for name, content := range names {
+		want[name] = content + signedBy
+	}
+	r := signctl(t, p.URL, append([]string{"sign", "--reference", "r"}, append(write(t, names), "--out", out)...)...)
+	if r.code != exitOK {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	wantFiles(t, out, want)
+	var sent []string
+	for _, d := range p.ops["r"].Documents {
+		sent = append(sent, d["name"].(string))
+	}
+	slices.Sort(sent)
+	if want := []string{"ação�.pdf", "fatura_n%BA1.pdf", "fatura_n%BB1.pdf"}; !slices.Equal(sent, want) {
+		t.Errorf("the request names %q, want %q", sent, want)
+	}
+}
+
 func TestSignManyInAsyncChunks(t *testing.T) {
 	p := newFakeProxy(t)
 	p.pending = 1
