@@ -28,8 +28,9 @@ type health struct {
 type credentialHealth struct {
 	status.Credential
 	used       time.Time
-	configured bool // by name: it is there whether it is used or not
-	asked      bool // whether it can be read is known
+	configured bool    // by name: it is there whether it is used or not
+	asked      bool    // whether it can be read is known
+	unread     *unread // nil = it can be
 }
 
 func newHealth(r prometheus.Registerer) *health {
@@ -50,8 +51,9 @@ func (h *health) read(name string, c *signing.Credential, fault *signing.Error) 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e := h.entry(name)
-	e.asked, e.Fault = true, ""
+	e.asked, e.Fault, e.unread = true, "", nil
 	if fault != nil {
+		e.unread = &unread{at: time.Now(), passes: fault.Retry}
 		e.Fault = strings.Trim(string(fault.Kind)+": "+fault.Detail, ": ")
 		e.Fault = cmp.Or(e.Fault, "the log says why")
 		return
@@ -59,6 +61,16 @@ func (h *health) read(name string, c *signing.Credential, fault *signing.Error) 
 	if c != nil && !c.Certificate().NotAfter.Equal(e.NotAfter) {
 		h.describe(c)
 	}
+}
+
+// unreadable says why a credential could not be read when it was last asked for; nil = it could, or nobody has asked.
+func (h *health) unreadable(name string) *unread {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e := h.seen[name]; e != nil {
+		return e.unread
+	}
+	return nil
 }
 
 // entry returns a credential's, made where there is none.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -167,5 +168,23 @@ func TestClientServiceChoosesItsProvider(t *testing.T) {
 		if n := remote.Counts().Signatures; n != test.made {
 			t.Errorf("after %s %d signatures were made remotely, want %d", test.client, n, test.made)
 		}
+	}
+}
+
+// TestSecretIsChangedHereFirst: at the service domain a client's secret is its secret at the remote side too. Until that knows the new one,
+// the previous one is shown.
+func TestSecretIsChangedHereFirst(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{})
+	p := newTestProxy(t, remote.flags()...)
+	const id = "PRT.1-PRT.2-alice"
+	write(t, filepath.Join(p.o.Work, "client-services-config.json"),
+		fmt.Appendf(nil, `{%q: {"secret": "not known there yet", "previousSecret": %q}}`, id, clients[id]))
+	p.start(t)
+	c, err := client.New(client.Config{URL: p.URL, ClientID: id, Secret: "not known there yet"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if op, err := c.Sign(t.Context(), oneDocument(t, "changed", client.SignatureInfo{}), discard{}); err != nil || op.Status != client.StatusExecuted {
+		t.Errorf("Sign = %+v, %v, want it signed", op, err)
 	}
 }

@@ -29,17 +29,18 @@ type providers struct {
 	log          logr.Logger
 	standardName string                                                         // of its credential
 	read         func(name string, c *signing.Credential, fault *signing.Error) // hears of what was read, or could not be
+	unreadable   func(name string) *unread                                      // what it heard last; nil = it can be read
 
 	mu   sync.Mutex
 	own  map[string]signing.Provider // by client service id
 	seen *clientservice.Services     // whose client services own was last compared with
 }
 
-// openProviders opens every configured provider. A remote one is asked nothing yet: see readCredentials.
+// openProviders opens every configured provider. A remote one is asked nothing yet: see watchCredentials.
 func (p *proxy) openProviders() (err error) {
 	s := &providers{
 		clients: p.clients.Current, named: make(map[string]signing.Provider), own: make(map[string]signing.Provider),
-		atDomain: p.openAtDomain, log: p.log.WithName("providers"), read: p.health.read,
+		atDomain: p.openAtDomain, log: p.log.WithName("providers"), read: p.health.read, unreadable: p.health.unreadable,
 	}
 	p.providers = s
 	p.health.gone = s.gone
@@ -110,17 +111,22 @@ func (p *proxy) openLocal(name string) (signing.Provider, error) {
 	return p.openEmbedded("embedded-key", software.EmbeddedOptions{Options: options, Key: key})
 }
 
-// openAtDomain makes a client service's own provider. Its secret is read at each token, so that a changed one is used from then on.
+// openAtDomain makes a client service's own provider: the client service's id and secret are its at the remote side too. They are read at
+// each token, so that a changed one is used from then on, and the previous one where the remote side does not know the new one yet.
 func (p *proxy) openAtDomain(id string) (signing.Provider, error) {
 	return csc.New(csc.Config{
 		Name: domainPrefix + id, Settings: csc.ForDomain(p.cfg.Remote.Domain), HTTP: p.calls.remote,
 		Log: p.log.WithName("provider").WithValues("clientService", id),
-		Identity: func() (string, string, error) {
+		Identity: func() (string, []string, error) {
 			c := p.clients.Current().Lookup(id)
 			if c == nil {
-				return "", "", errors.New("the client service is not configured any more")
+				return "", nil, errors.New("the client service is not configured any more")
 			}
-			return c.ID, c.Secret.Reveal(), nil
+			secrets := []string{c.Secret.Reveal()}
+			if !c.PreviousSecret.IsZero() {
+				secrets = append(secrets, c.PreviousSecret.Reveal())
+			}
+			return c.ID, secrets, nil
 		},
 	})
 }
@@ -178,41 +184,6 @@ func (s *providers) checkLocal(ctx context.Context) error {
 	if _, err := local.Credential(ctx); err != nil {
 		return fmt.Errorf("read signing credential: %w", err)
 	}
-	return nil
-}
-
-// readCredentials asks for every client service's credential once, so that the log says what is wrong before the first document does.
-// A remote side that is out of reach stops nothing: what is accepted is on disk and signed when it is back, so the proxy is ready
-// all the same, and /readyz does not ask.
-func (s *providers) readCredentials(ctx context.Context) {
-	told := make(map[signing.Provider]bool)
-	for c := range s.clients().All() {
-		if ctx.Err() != nil {
-			return
-		}
-		p, err := s.forClient(c.ID)
-		if err == nil {
-			if told[p] {
-				continue
-			}
-			told[p] = true
-			err = s.tell(ctx, p, c.ID)
-		}
-		if err != nil && ctx.Err() == nil {
-			s.wasRead(c.ID, nil, signing.AsError(err))
-			s.log.Error(err, "signing credential cannot be read; requests are accepted all the same", "clientService", c.ID)
-		}
-	}
-}
-
-func (s *providers) tell(ctx context.Context, p signing.Provider, id string) error {
-	c, err := p.Credential(ctx)
-	if err != nil {
-		return err
-	}
-	s.wasRead(id, c, nil)
-	s.log.Info("signing credential", "name", c.Name, "algorithm", string(c.Algorithm), "hash", c.Hash.String(),
-		"maxBatch", c.MaxBatch, "inFlight", c.InFlight, "notAfter", c.Certificate().NotAfter)
 	return nil
 }
 

@@ -2,9 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -98,5 +104,81 @@ func TestProviderKinds(t *testing.T) {
 		if bad := settings().Validate(); (len(bad) == 0) != (kind == "embedded") {
 			t.Errorf("kind %s with nothing set: mistakes %v", kind, bad)
 		}
+	}
+}
+
+// moodyProvider is a provider whose credential can be read or not.
+type moodyProvider struct {
+	mu    sync.Mutex
+	fault *signing.Error
+	asked int
+}
+
+func (p *moodyProvider) cheerUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault = nil
+}
+
+func (*moodyProvider) Sign(context.Context, signing.Call) ([][]byte, error) { return nil, nil }
+
+func (p *moodyProvider) Credential(context.Context) (*signing.Credential, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	if p.fault != nil {
+		return nil, p.fault
+	}
+	return &signing.Credential{Name: "seal", Chain: []*x509.Certificate{{}}}, nil
+}
+
+// TestWatchCredentials: what could not be read is asked for again, though nobody signs, and at once where client services have changed; what
+// can be read is not, and a remote side that has refused us is left alone.
+func TestWatchCredentials(t *testing.T) {
+	passing, refused := signing.Errorf(signing.KindProvider, "away").Retryable(0), signing.Errorf(signing.KindProviderCredentials, "refused")
+	for _, c := range []struct {
+		name    string
+		fault   *signing.Error
+		after   time.Duration
+		changed bool
+		asked   int
+		seen    bool // that it can be read again
+	}{
+		{"readable", nil, 24 * time.Hour, true, 1, true},
+		{"away", passing, 2 * time.Minute, false, 2, true},
+		{"refused", refused, 30 * time.Minute, false, 1, false},
+		{"refused for long", refused, 2 * time.Hour, false, 2, true},
+		{"refused until it was changed", refused, 2 * time.Minute, true, 2, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				moody, h := &moodyProvider{fault: c.fault}, newHealth(prometheus.NewRegistry())
+				var current atomic.Pointer[clientservice.Services]
+				current.Store(services(t, clientservice.ClientService{ID: "a"}, clientservice.ClientService{ID: "b"}))
+				s := &providers{
+					clients: current.Load, standard: moody, standardName: "seal", log: logr.Discard(), read: h.read, unreadable: h.unreadable,
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan struct{})
+				go func() { s.watchCredentials(ctx); close(ended) }()
+				synctest.Wait()
+				if got := h.unreadable("seal") == nil; got != (c.fault == nil) {
+					t.Errorf("at the start it is readable: %v", got)
+				}
+				moody.cheerUp()
+				if c.changed {
+					current.Store(services(t, clientservice.ClientService{ID: "a"}))
+				}
+				time.Sleep(c.after)
+				if got := h.unreadable("seal") == nil; got != c.seen {
+					t.Errorf("after %v it is readable: %v, want %v", c.after, got, c.seen)
+				}
+				stop()
+				<-ended
+				if moody.asked != c.asked {
+					t.Errorf("it was asked for %d times, want %d", moody.asked, c.asked)
+				}
+			})
+		})
 	}
 }

@@ -189,21 +189,30 @@ func TestDomain(t *testing.T) {
 		ClientServices: map[string]string{"PRT.1-2-3": "first", "PRT.1-2-4": "second"},
 		Credentials:    []service.Credential{{AuthMode: service.Implicit}},
 	})
-	id, secret := "PRT.1-2-3", "first"
+	id, secrets := "PRT.1-2-3", []string{"first"}
 	p, err := csc.New(csc.Config{
 		Name: "PRT.1-2-3", Settings: csc.ForDomain(startService(t, s) + "/"), HTTP: newHTTP(t),
-		Identity: func() (string, string, error) { return id, secret, nil },
+		Identity: func() (string, []string, error) { return id, secrets, nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	signGood(t, p, 2)
-	if n := s.Counts().Calls["oauth2/authorization-server/oauth/token"]; n != 1 {
-		t.Errorf("the documented token endpoint was called %d times, want 1", n)
+	wantTokenCalls := func(want int64) {
+		t.Helper()
+		signGood(t, p, 2)
+		if n := s.Counts().Calls["oauth2/authorization-server/oauth/token"]; n != want {
+			t.Errorf("the documented token endpoint was called %d times, want %d", n, want)
+		}
+		s.RevokeTokens()
 	}
-	s.RevokeTokens()
-	id, secret = "PRT.1-2-4", "second"
-	signGood(t, p, 2)
+	wantTokenCalls(1)
+	id, secrets = "PRT.1-2-4", []string{"second"}
+	wantTokenCalls(2)
+	secrets = []string{"changed here first", "second"}
+	wantTokenCalls(4)
+	wantTokenCalls(5) // what was refused is not tried again before the other
+	secrets = []string{"second", "changed there first"}
+	wantTokenCalls(6)
 }
 
 func TestCredentialFaults(t *testing.T) {

@@ -77,8 +77,9 @@ type Config struct {
 	// Name of the credential among all of this proxy (signing.Credential.Name).
 	Name     string
 	Settings Settings
-	// Identity returns the client's id and secret as they are now, for each token. Nil = ClientID and ClientSecretFile of Settings.
-	Identity func() (id, secret string, err error)
+	// Identity returns the client's id and its secrets as they are now, for each token: where the first is refused, the next one is tried,
+	// so that a secret can be changed here before or after it is changed at the service. Nil = ClientID and ClientSecretFile of Settings.
+	Identity func() (id string, secrets []string, err error)
 	// HTTP is the client for every call (pkg/outbound).
 	HTTP *http.Client
 	// Log gets what an operator wants to know; no secret, token or hash.
@@ -128,12 +129,12 @@ func (s Settings) Validate() []error {
 }
 
 // identity is the default of Config.Identity.
-func (s Settings) identity() (id, secret string, err error) {
+func (s Settings) identity() (id string, secrets []string, err error) {
 	if s.ClientID == "" {
-		return "", "", errors.New("clientID is not set")
+		return "", nil, errors.New("clientID is not set")
 	}
-	secret, err = secretfile.Read(s.ClientSecretFile)
-	return s.ClientID, secret, err
+	secret, err := secretfile.Read(s.ClientSecretFile)
+	return s.ClientID, []string{secret}, err
 }
 
 func (s Settings) withDefaults() Settings {

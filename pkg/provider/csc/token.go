@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,7 +42,7 @@ const (
 // tokens holds one access token and gets the next. Safe for concurrent use; one call is under way at a time.
 type tokens struct {
 	http     *http.Client
-	identity func() (id, secret string, err error)
+	identity func() (id string, secrets []string, err error)
 	pace     *pace.Pace
 
 	busy chan struct{} // holds one value while somebody fetches
@@ -54,9 +55,10 @@ type tokens struct {
 	refusal    *failure // what the service said to
 	refusedID  [sha256.Size]byte
 	refusedTil time.Time
+	stale      [sha256.Size]byte // of the secret that was refused last: it is tried after the others
 }
 
-func newTokens(client *http.Client, identity func() (string, string, error)) *tokens {
+func newTokens(client *http.Client, identity func() (string, []string, error)) *tokens {
 	return &tokens{http: client, identity: identity, pace: pace.New(tokenCallsPerSecond, time.Second), busy: make(chan struct{}, 1)}
 }
 
@@ -147,9 +149,6 @@ func (t *tokens) refused(identity [sha256.Size]byte) *failure {
 }
 
 func (t *tokens) keepRefusal(identity [sha256.Size]byte, f *failure) {
-	if f.Kind != signing.KindProviderCredentials {
-		return
-	}
 	e := *f.Error
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -172,14 +171,47 @@ func (t *tokens) keep(a tokenAnswer) {
 // ask makes the call: client_credentials with HTTP Basic (RFC 6749 4.4), or auth/login. A refusal of our id and secret is kept a
 // moment for whoever asks next.
 func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tokenAnswer, *failure) {
-	id, secret, err := t.identity()
-	if err != nil {
+	id, secrets, err := t.identity()
+	if err != nil || len(secrets) == 0 {
 		return tokenAnswer{}, fail(signing.KindConfiguration, "the client id or secret of the signing service cannot be read").Because(err)
 	}
-	identity := sha256.Sum256([]byte(from.url + "\x00" + id + "\x00" + secret))
+	identity := sha256.Sum256([]byte(from.url + "\x00" + id + "\x00" + strings.Join(secrets, "\x00")))
 	if f := t.refused(identity); f != nil {
 		return tokenAnswer{}, f
 	}
+	var a tokenAnswer
+	var f *failure
+	for _, secret := range t.inTurn(secrets) {
+		if a, f = t.askAs(ctx, from, form, id, secret); f == nil || f.Kind != signing.KindProviderCredentials {
+			return a, f
+		}
+		t.noteStale(secret)
+	}
+	t.keepRefusal(identity, f)
+	return a, f
+}
+
+// inTurn puts the secret that was refused last behind the others: each refusal may bring us nearer to being locked out.
+func (t *tokens) inTurn(secrets []string) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	isStale := func(s string) int {
+		if sha256.Sum256([]byte(s)) == t.stale {
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(secrets), func(a, b string) int { return isStale(a) - isStale(b) })
+}
+
+func (t *tokens) noteStale(secret string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stale = sha256.Sum256([]byte(secret))
+}
+
+// askAs is ask with one secret.
+func (t *tokens) askAs(ctx context.Context, from tokenPlace, form url.Values, id, secret string) (tokenAnswer, *failure) {
 	if !form.Has("scope") { // there is a token with scope credential for each signHash
 		if err := t.pace.Wait(ctx); err != nil {
 			return tokenAnswer{}, fail(signing.KindProvider, "the signing service gave no access token in time").Because(err).Retryable(0)
@@ -190,11 +222,7 @@ func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tok
 		form.Set("grant_type", "client_credentials")
 		contentType, body = "application/x-www-form-urlencoded", form.Encode()
 	}
-	a, f := t.request(ctx, from.url, contentType, body, id, secret)
-	if f != nil {
-		t.keepRefusal(identity, f)
-	}
-	return a, f
+	return t.request(ctx, from.url, contentType, body, id, secret)
 }
 
 // credentialToken gets a token with scope credential, which stands for the SAD of an oauth2code credential (CSC 8.4.2 and 11.10).
