@@ -52,7 +52,8 @@ type batcher struct {
 	holds   map[queueKey]*hold      // credentials whose services asked for fewer requests
 	live    map[string]bool         // calls this process has begun and not ended
 	awaited map[string]*awaited     // calls without an end whose answers may still come
-	settled sync.Mutex              // one settleCalls at a time
+	// settling are the calls that somebody is finding an end for; closed when that is over.
+	settling map[string]chan struct{}
 }
 
 // queueKey tells credentials apart; a renewed certificate is another one, since the digests were made for the old.
@@ -65,7 +66,7 @@ func newBatcher(cfg Config) *batcher {
 	cfg.Batch.setDefaults()
 	return &batcher{
 		cfg: cfg, queues: make(map[queueKey]*credentialQueue), lately: make(map[queueKey]experience), holds: make(map[queueKey]*hold),
-		live: make(map[string]bool), awaited: make(map[string]*awaited),
+		live: make(map[string]bool), awaited: make(map[string]*awaited), settling: make(map[string]chan struct{}),
 	}
 }
 

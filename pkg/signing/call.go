@@ -121,7 +121,7 @@ func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items 
 			return b.await(call.ID, refs, AsError(err))
 		}
 	}
-	return b.conclude(call, c, values, err, time.Since(start))
+	return b.conclude(call, refs, c, values, err, time.Since(start))
 }
 
 // unrenewed is an error if the credential has another certificate by now than the one that the digests were made for: each value would
@@ -209,7 +209,7 @@ func panicUnknown(err *error) {
 }
 
 // conclude checks what came back and stores it, or stores that nothing usable did.
-func (b *batcher) conclude(call Call, c *Credential, values [][]byte, err error, took time.Duration) error {
+func (b *batcher) conclude(call Call, refs []Ref, c *Credential, values [][]byte, err error, took time.Duration) error {
 	if err == nil {
 		if err = checkValues(c, call.Digests, values); err == nil {
 			b.observe(c, call, took, "returned")
@@ -225,11 +225,47 @@ func (b *batcher) conclude(call Call, c *Credential, values [][]byte, err error,
 	}
 	b.observe(c, call, took, string(outcome))
 	b.cfg.Log.Info("call failed", "call", call.ID, "credential", c.Name, "digests", len(call.Digests), "outcome", string(outcome), "reason", e.Error())
+	end := b.policy(e)
+	failed := e.Unknown && !end.Retry
+	if failed {
+		if serr := b.persist(func(ctx context.Context) error { return b.failSent(ctx, refs, end) }); serr != nil {
+			return storageError(serr)
+		}
+	}
 	if serr := b.persist(func(ctx context.Context) error { return b.cfg.Store.AbandonCall(ctx, call.ID, outcome) }); serr != nil {
 		return storageError(serr)
 	}
-	return b.policy(e)
+	if failed {
+		return &failedAlready{end}
+	}
+	return end
 }
+
+// failSent fails documents that must not be sent again, which is done before their call has its end: whatever happens in between, and
+// however long other calls of their operations take, nothing is paid for twice.
+func (b *batcher) failSent(ctx context.Context, refs []Ref, why *Error) error {
+	results := make([]DocumentResult, len(refs))
+	for i, ref := range refs {
+		results[i] = DocumentResult{Ref: ref, Failure: &Failure{Kind: why.Kind, Detail: why.Detail}}
+	}
+	if err := b.cfg.Store.FinishDocuments(ctx, results); err != nil {
+		return err
+	}
+	b.cfg.Log.Info("documents failed, their signatures may exist", "documents", len(refs), "reason", why.Error())
+	if f := b.cfg.Observer.DocumentEnded; f != nil {
+		for range refs {
+			f(why.Kind, false)
+		}
+	}
+	return nil
+}
+
+// failedAlready is why documents have failed, which is stored already.
+type failedAlready struct{ why *Error }
+
+func (f *failedAlready) Error() string { return f.why.Error() }
+
+func (f *failedAlready) Unwrap() error { return f.why }
 
 const badAnswerDetail = "the signing service gave an invalid answer"
 
@@ -238,7 +274,7 @@ func badAnswer(why error) error {
 }
 
 // policy is what an error means for the documents of a call.
-func (b *batcher) policy(e *Error) error {
+func (b *batcher) policy(e *Error) *Error {
 	if !e.Unknown {
 		return e
 	}

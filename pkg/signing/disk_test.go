@@ -128,13 +128,19 @@ func TestStartOnFullDisk(t *testing.T) {
 // crashedOperation is an operation whose documents are prepared, as a process leaves it that dies before the call; the service is stopped.
 func (h *harness) crashedOperation(contents ...string) signing.ID {
 	h.t.Helper()
+	return h.crashedOperationOf("a", contents...)
+}
+
+// crashedOperationOf is crashedOperation of a client service.
+func (h *harness) crashedOperationOf(client string, contents ...string) signing.ID {
+	h.t.Helper()
 	h.stop()
 	ctx := h.t.Context()
 	up, err := h.store.NewUpload(ctx)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	op := signing.NewOperation{ClientService: "a", Created: time.Now(), Request: signing.Request{ExternalReference: "r1"}}
+	op := signing.NewOperation{ClientService: client, Created: time.Now(), Request: signing.Request{ExternalReference: "r1"}}
 	var prepared []signing.PreparedDocument
 	for i, text := range contents {
 		c, err := up.Add(strings.NewReader(text))

@@ -6,19 +6,16 @@ import (
 	"time"
 )
 
-// maxActive is how many operations are worked on at a time, for waiting clients and for the others each. It lets a thousand
-// requests of one document share remote calls; what an active operation holds in memory is a few kilobytes.
-const maxActive = 1024
-
 // busyRetryAfter is what a refused client is told: a few batches have been signed by then.
 const busyRetryAfter = 5 * time.Second
 
 // entry is an operation in the queue.
 type entry struct {
-	id        ID
-	documents int
-	waiting   bool
-	since     time.Time // accepted
+	id            ID
+	clientService string
+	documents     int
+	waiting       bool
+	since         time.Time // accepted
 }
 
 // queue holds what was accepted and has not ended, bounded in documents. Operations with a waiting client have a lane of their own,
@@ -29,8 +26,7 @@ type queue struct {
 	open    bool
 	queued  int                // documents reserved and not released
 	coming  int                // operations for which room was reserved and that are neither pushed nor released
-	lanes   [2][]entry         // 0: somebody waits, 1: nobody does
-	active  [2]int             // running operations of each lane
+	lanes   [2]lane            // 0: somebody waits, 1: nobody does
 	since   map[ID]time.Time   // of all that have not ended
 	timers  map[ID]*time.Timer // of those that wait for their next try
 	changed chan struct{}      // capacity 1: something may be ready to run
@@ -39,6 +35,7 @@ type queue struct {
 func newQueue(maxDocuments int) *queue {
 	return &queue{
 		max:     maxDocuments,
+		lanes:   [2]lane{newLane(), newLane()},
 		since:   make(map[ID]time.Time),
 		timers:  make(map[ID]*time.Timer),
 		changed: make(chan struct{}, 1),
@@ -103,12 +100,15 @@ func (q *queue) restore(e entry, after time.Duration) {
 }
 
 func (q *queue) pushLocked(e entry) {
-	lane := 1
-	if e.waiting {
-		lane = 0
-	}
-	q.lanes[lane] = append(q.lanes[lane], e)
+	q.lane(e).push(e)
 	q.signal()
+}
+
+func (q *queue) lane(e entry) *lane {
+	if e.waiting {
+		return &q.lanes[0]
+	}
+	return &q.lanes[1]
 }
 
 // later puts an operation back into its lane after a while. By then nobody waits for it any more.
@@ -172,26 +172,19 @@ func (q *queue) nextWaiting(ctx context.Context) (entry, bool) {
 func (q *queue) take(lanes int) (e entry, ok bool, coming int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for lane := range lanes {
-		if len(q.lanes[lane]) > 0 && q.active[lane] < maxActive {
-			e := q.lanes[lane][0]
-			q.lanes[lane] = q.lanes[lane][1:]
-			q.active[lane]++
+	for i := range lanes {
+		if e, ok := q.lanes[i].take(); ok {
 			return e, true, q.coming
 		}
 	}
-	return entry{}, false, q.coming + len(q.lanes[0])
+	return entry{}, false, q.coming + q.lanes[0].waiting()
 }
 
 // done says that an operation taken by next is not being worked on any more; ended, that it will not come back.
 func (q *queue) done(e entry, ended bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	lane := 1
-	if e.waiting {
-		lane = 0
-	}
-	q.active[lane]--
+	q.lane(e).done(e)
 	if ended {
 		q.queued -= e.documents
 		delete(q.since, e.id)
@@ -214,7 +207,7 @@ func (q *queue) setOpen(open bool) {
 func (q *queue) stats(now time.Time) Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	st := Stats{QueuedDocuments: q.queued, ActiveOperations: q.active[0] + q.active[1]}
+	st := Stats{QueuedDocuments: q.queued, ActiveOperations: q.lanes[0].running + q.lanes[1].running}
 	for _, since := range q.since {
 		st.OldestQueued = max(st.OldestQueued, now.Sub(since))
 	}

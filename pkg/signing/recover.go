@@ -32,7 +32,7 @@ func (s *Service) recovered(ctx, work context.Context) bool {
 // recover settles the calls that an earlier process left open, but those whose answers can be asked for: their operations do that, and
 // nobody has to wait for it. It queues every operation that has not ended.
 func (s *Service) recover(ctx context.Context) error {
-	if err := s.batch.settleCalls(ctx, false); err != nil {
+	if err := s.batch.settleCalls(ctx, func(CallRecord) bool { return true }, false); err != nil {
 		return fmt.Errorf("settle calls: %w", err)
 	}
 	ids, err := s.cfg.Store.Unfinished(ctx)
@@ -47,25 +47,24 @@ func (s *Service) recover(ctx context.Context) error {
 	}
 	for _, op := range ops {
 		s.cfg.Log.Info("operation resumed", "operation", op.ID, "externalReference", op.ExternalReference, "status", string(op.Status))
-		s.queue.restore(entry{id: op.ID, documents: op.DocumentCount, since: op.Created}, time.Until(op.NextTry))
+		s.queue.restore(entry{id: op.ID, clientService: op.ClientService, documents: op.DocumentCount, since: op.Created}, time.Until(op.NextTry))
 	}
 	return nil
 }
 
-// settleCalls finds an end for every recorded call that nobody in this process is waiting for: the provider is asked again under
+// settleCalls finds an end for the recorded calls of concern that nobody in this process is waiting for: the provider is asked again under
 // the noted handle where it can be, otherwise the outcome is unknown and the policy decides. A call whose answer may still come is left
 // as it is, and so is each that would have to be asked for without ask. The error is the store's.
-func (b *batcher) settleCalls(ctx context.Context, ask bool) error {
-	b.settled.Lock()
-	defer b.settled.Unlock()
+func (b *batcher) settleCalls(ctx context.Context, concern func(CallRecord) bool, ask bool) error {
 	calls, err := b.orphans(ctx)
 	if err != nil {
 		return err
 	}
+	calls = slices.DeleteFunc(calls, func(c CallRecord) bool { return !concern(c) })
 	errs := make([]error, len(calls))
 	var all sync.WaitGroup // each may wait for the provider as long as a call does; there are no more than were in flight together
 	for i, call := range calls {
-		all.Go(func() { errs[i] = b.settle(ctx, call, ask) })
+		all.Go(func() { errs[i] = b.settleOnce(ctx, call, ask) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -88,39 +87,61 @@ func (b *batcher) orphans(ctx context.Context) ([]CallRecord, error) {
 	return slices.DeleteFunc(open, func(call CallRecord) bool { return !left[call.ID] }), err
 }
 
+// settleOnce is settle, or the wait for another operation that is at the same call.
+func (b *batcher) settleOnce(ctx context.Context, call CallRecord, ask bool) error {
+	b.mu.Lock()
+	busy := b.settling[call.ID]
+	if busy == nil {
+		b.settling[call.ID] = make(chan struct{})
+	}
+	b.mu.Unlock()
+	if busy != nil {
+		select {
+		case <-busy:
+		case <-ctx.Done():
+		}
+		return nil // there is nothing more to find out
+	}
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		close(b.settling[call.ID])
+		delete(b.settling, call.ID)
+	}()
+	open, err := b.cfg.Store.OpenCalls(ctx)
+	if err != nil || !slices.ContainsFunc(open, func(c CallRecord) bool { return c.ID == call.ID }) {
+		return err // another has settled it since it was listed
+	}
+	return b.settle(ctx, call, ask)
+}
+
 func (b *batcher) settle(ctx context.Context, call CallRecord, ask bool) error {
 	sent, err := b.sent(ctx, call.Refs)
 	if err != nil {
 		return err
 	}
-	bad := false
-	if call.Handle != "" && len(sent) > 0 && len(sent) == len(call.Refs) {
+	why := Errorf(KindProvider, "the signing service's answer was lost; the signature may exist")
+	fail := b.cfg.UnknownOutcome == UnknownFail
+	if call.Handle != "" && len(sent) > 0 {
 		if !ask || b.tooSoon(call.ID) {
 			return nil
 		}
-		why, open, err := b.resume(ctx, call)
-		if err != nil || why == nil {
+		said, open, err := b.resume(ctx, call, sent)
+		if err != nil || said == nil {
 			return err
 		}
 		if open {
-			_ = b.await(call.ID, call.Refs, why)
+			_ = b.await(call.ID, call.Refs, said)
 			return nil
 		}
-		bad = errors.Is(why, ErrBadAnswer)
+		if errors.Is(said, ErrBadAnswer) {
+			why, fail = Errorf(KindProvider, badAnswerDetail), true
+		}
 	}
 	b.forget(call.ID)
-	b.cfg.Log.Info("outcome of a call is unknown", "call", call.ID, "credential", call.Credential, "digests", len(call.Refs), "policy", string(b.cfg.UnknownOutcome), "invalid answer", bad)
-	if len(sent) > 0 && (bad || b.cfg.UnknownOutcome == UnknownFail) {
-		detail := "the signing service's answer was lost; the signature may exist"
-		if bad {
-			detail = badAnswerDetail
-		}
-		// First the documents: a crash in between must not leave them to be signed again.
-		results := make([]DocumentResult, len(sent))
-		for i, ref := range sent {
-			results[i] = DocumentResult{Ref: ref, Failure: &Failure{Kind: KindProvider, Detail: detail}}
-		}
-		if err := b.cfg.Store.FinishDocuments(ctx, results); err != nil {
+	b.cfg.Log.Info("outcome of a call is unknown", "call", call.ID, "credential", call.Credential, "digests", len(call.Refs), "policy", string(b.cfg.UnknownOutcome), "reason", why.Detail)
+	if len(sent) > 0 && fail {
+		if err := b.failSent(ctx, sent, why); err != nil {
 			return err
 		}
 	}
@@ -142,10 +163,10 @@ func (b *batcher) sent(ctx context.Context, refs []Ref) ([]Ref, error) {
 	return sent, nil
 }
 
-// resume asks for the answer of an earlier call and stores its values; why says what is in the way, nil = nothing, and open that the
-// answer may still come. err is the store's.
-func (b *batcher) resume(ctx context.Context, record CallRecord) (why *Error, open bool, err error) {
-	op, err := b.cfg.Store.Operation(ctx, record.Refs[0].Operation)
+// resume asks for the answer of an earlier call, which documents still wait for, and stores its values; why says what is in the way, nil =
+// nothing, and open that the answer may still come. err is the store's.
+func (b *batcher) resume(ctx context.Context, record CallRecord, sent []Ref) (why *Error, open bool, err error) {
+	op, err := b.cfg.Store.Operation(ctx, sent[0].Operation)
 	if err != nil {
 		return nil, false, err
 	}
@@ -158,12 +179,16 @@ func (b *batcher) resume(ctx context.Context, record CallRecord) (why *Error, op
 		return Errorf(KindConfiguration, "the client service's provider gives no answer twice"), false, nil
 	}
 	call := Call{ID: record.ID, Digests: make([][]byte, len(record.Refs))}
-	prepared := make([]Prepared, len(record.Refs))
+	prepared := make([]*Prepared, len(record.Refs)) // nil: given up meanwhile, with its operation
 	for i, ref := range record.Refs {
-		if prepared[i], _, err = b.cfg.Store.Prepared(ctx, ref); err != nil {
+		if !slices.Contains(sent, ref) {
+			continue
+		}
+		p, _, err := b.cfg.Store.Prepared(ctx, ref)
+		if err != nil {
 			return nil, false, err
 		}
-		call.Digests[i] = prepared[i].Digest
+		prepared[i], call.Digests[i] = &p, p.Digest
 	}
 	values, open, err := b.ask(ctx, resumerOf{p, r, record.Credential}, call, record.Handle)
 	if err == nil {
@@ -263,7 +288,7 @@ func (r resumerOf) Resume(ctx context.Context, call Call, handle string) ([][]by
 
 // checkFetched is checkValues against the certificates that the documents were prepared for, which may have been renewed since. An error
 // is the store's, or ErrBadAnswer with what is wrong.
-func (b *batcher) checkFetched(ctx context.Context, refs []Ref, prepared []Prepared, values [][]byte) error {
+func (b *batcher) checkFetched(ctx context.Context, refs []Ref, prepared []*Prepared, values [][]byte) error {
 	bad := func(format string, args ...any) error {
 		return badAnswer(fmt.Errorf(format, args...))
 	}
@@ -271,6 +296,9 @@ func (b *batcher) checkFetched(ctx context.Context, refs []Ref, prepared []Prepa
 		return bad("%d values for %d digests", len(values), len(refs))
 	}
 	for i, ref := range refs {
+		if prepared[i] == nil {
+			continue
+		}
 		docs, err := b.cfg.Store.Documents(ctx, ref.Operation, ref.Index, 1)
 		if err != nil {
 			return storageError(err)
@@ -281,7 +309,7 @@ func (b *batcher) checkFetched(ctx context.Context, refs []Ref, prepared []Prepa
 		if len(values[i]) > maxValueBytes {
 			return bad("value %d has %d bytes", i, len(values[i]))
 		}
-		if err := b.cfg.Formats[docs[0].Signature.Type].CheckValue(prepared[i], values[i]); err != nil {
+		if err := b.cfg.Formats[docs[0].Signature.Type].CheckValue(*prepared[i], values[i]); err != nil {
 			return bad("value %d: %w", i, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 )
 
@@ -46,7 +47,8 @@ func storageError(err error) *Error {
 func (t *try) failAll(ctx context.Context, docs []Document, errs []error) {
 	var failed []DocumentResult
 	for i, err := range errs {
-		if err == nil {
+		var stored *failedAlready
+		if err == nil || errors.As(err, &stored) {
 			continue
 		}
 		if ctx.Err() != nil { // stopping is nobody's fault
@@ -105,9 +107,14 @@ func (t *try) giveUp(ctx context.Context) error {
 		return t.disk
 	})
 	if err == nil && sent {
-		err = t.s.batch.settleCalls(ctx, false)
+		err = t.s.batch.settleCalls(ctx, t.concerned, false)
 	}
 	return err
+}
+
+// concerned reports whether a call is of documents of this operation.
+func (t *try) concerned(call CallRecord) bool {
+	return slices.ContainsFunc(call.Refs, func(r Ref) bool { return r.Operation == t.op.ID })
 }
 
 // anySigned reports whether at least one document was signed, and that none is left.

@@ -221,8 +221,9 @@ type Journal interface {
 	BeginCall(ctx context.Context, call CallRecord) error
 	// NoteCall stores the handle of a begun call.
 	NoteCall(ctx context.Context, call, handle string) error
-	// EndCall stores the signature values, in the order of the refs, moves the documents from sent to valued, and forgets the call.
-	// ErrConflict if there is no such call, or one of them is not sent: then nothing is stored.
+	// EndCall stores the signature values, in the order of the refs, moves the documents from sent to valued, counts all of the call as
+	// returned, and forgets it. Documents that have ended or were removed meanwhile stay as they are. ErrConflict if there is no such call,
+	// or another one of them is not sent: then nothing is stored.
 	EndCall(ctx context.Context, call string, values [][]byte) error
 	// AbandonCall moves the documents from sent back to prepared, counts the outcome for all of the call, and forgets the call.
 	// Documents that have ended meanwhile stay as they are. ErrConflict if there is no such call.

@@ -168,7 +168,7 @@ func (s *Service) Submit(ctx context.Context, up Upload, sub Submission) (op Ope
 	}
 	s.cfg.Log.Info("operation accepted", "operation", op.ID, "clientService", op.ClientService,
 		"externalReference", op.ExternalReference, "documents", n)
-	s.queue.push(entry{id: op.ID, documents: n, waiting: sub.Waiting, since: op.Created})
+	s.queue.push(entry{id: op.ID, clientService: op.ClientService, documents: n, waiting: sub.Waiting, since: op.Created})
 	return op, false, nil
 }
 

@@ -69,7 +69,7 @@ func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, a
 		return op, true, 0
 	}
 	t := &try{s: s, op: op, waiting: e.waiting}
-	t.settle = sync.OnceValue(func() error { return s.batch.settleCalls(ctx, true) })
+	t.settle = sync.OnceValue(func() error { return s.batch.settleCalls(ctx, t.concerned, true) })
 	t.connect(ctx)
 	if err := t.documents(ctx); err != nil {
 		return s.storageTrouble(op, e, err)

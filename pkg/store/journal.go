@@ -215,14 +215,26 @@ func (s *Store) EndCall(ctx context.Context, call string, values [][]byte) error
 			return signing.ErrConflict
 		}
 		for i, ref := range refs {
-			err := t.mustChange(1, "UPDATE progress SET state = 'valued', value = ? WHERE id = ? AND state = 'sent'",
-				notNil(values[i]), documentID(ref.Operation, ref.Index))
-			if err != nil {
+			if err := t.keepValue(documentID(ref.Operation, ref.Index), values[i]); err != nil {
 				return err
 			}
 		}
 		return t.mustChange(1, "UPDATE instance SET returned = returned + ?", len(values))
 	})
+}
+
+// keepValue stores a document's signature value, if it waits for one.
+func (t *tx) keepValue(id int64, value []byte) error {
+	n, err := t.exec("UPDATE progress SET state = 'valued', value = ? WHERE id = ? AND state = 'sent'", notNil(value), id)
+	if err != nil || n == 1 {
+		return err
+	}
+	var other int
+	err = t.get("SELECT count(*) FROM progress WHERE id = ? AND state NOT IN ('signed', 'failed')", []any{id}, &other)
+	if err == nil && other > 0 {
+		return signing.ErrConflict
+	}
+	return err
 }
 
 // AbandonCall implements signing.Journal.

@@ -94,12 +94,21 @@ func (m *Memory) EndCall(_ context.Context, id string, values [][]byte) error {
 		if i < 0 || len(values) != len(m.calls[i].Refs) {
 			return signing.ErrConflict
 		}
-		docs, err := m.inState(m.calls[i].Refs, signing.DocumentSent)
-		if err != nil {
-			return err
+		docs := make([]*document, len(values))
+		for k, ref := range m.calls[i].Refs {
+			d := m.document(ref)
+			switch {
+			case d == nil || d.State.Ended():
+			case d.State != signing.DocumentSent:
+				return signing.ErrConflict
+			default:
+				docs[k] = d
+			}
 		}
 		for k, d := range docs {
-			d.State, d.value = signing.DocumentValued, slices.Clone(values[k])
+			if d != nil {
+				d.State, d.value = signing.DocumentValued, slices.Clone(values[k])
+			}
 		}
 		m.calls = slices.Delete(m.calls, i, i+1)
 		m.counters.Returned += int64(len(values))

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -92,16 +93,35 @@ var callTests = []test{
 		}
 	}},
 	{name: "a document that failed during its call", run: func(f *fixture) {
-		op := f.create("c", "r", many(3)...)
-		refs := refsOf(op.ID, 0, 1, 2)
+		for _, abandoned := range []bool{true, false} {
+			op := f.create("c", fmt.Sprint(abandoned), many(3)...)
+			refs := refsOf(op.ID, 0, 1, 2)
+			f.advance(signing.DocumentPrepared, refs)
+			f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
+			f.must(f.FinishDocuments(f.ctx(), failedOf(refs[1:2])))
+			if abandoned {
+				f.must(f.AbandonCall(f.ctx(), "call", signing.OutcomeUnknown))
+				f.wantStates("after AbandonCall", op.ID, signing.DocumentPrepared, signing.DocumentFailed, signing.DocumentPrepared)
+				f.wantCounters("after AbandonCall", signing.Counters{Sent: 3, Unknown: 3})
+				continue
+			}
+			f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
+			f.wantStates("after EndCall", op.ID, signing.DocumentValued, signing.DocumentFailed, signing.DocumentValued)
+			f.wantPrepared(refs[2], valuesOf(refs)[2])
+			f.wantCounters("after EndCall", signing.Counters{Sent: 6, Unknown: 3, Returned: 3})
+		}
+	}},
+	{name: "an operation that was removed during its call", run: func(f *fixture) {
+		gone, op := f.create("c", "gone", "a"), f.create("c", "here", "a")
+		refs := append(refsOf(gone.ID, 0), refsOf(op.ID, 0)...)
 		f.advance(signing.DocumentPrepared, refs)
 		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
-		f.must(f.FinishDocuments(f.ctx(), failedOf(refs[1:2])))
-		f.wantConflict("EndCall", f.EndCall(f.ctx(), "call", valuesOf(refs)))
-		f.wantStates("after EndCall", op.ID, signing.DocumentSent, signing.DocumentFailed, signing.DocumentSent)
-		f.must(f.AbandonCall(f.ctx(), "call", signing.OutcomeUnknown))
-		f.wantStates("after AbandonCall", op.ID, signing.DocumentPrepared, signing.DocumentFailed, signing.DocumentPrepared)
-		f.wantCounters("after AbandonCall", signing.Counters{Sent: 3, Unknown: 3})
+		f.must(f.FinishDocuments(f.ctx(), failedOf(refs[:1])))
+		f.must(f.SetStatus(f.ctx(), gone.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}))
+		f.must(f.Remove(f.ctx(), gone.ID))
+		f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
+		f.wantPrepared(refs[1], valuesOf(refs)[1])
+		f.wantCounters("after EndCall", signing.Counters{Sent: 2, Returned: 2})
 	}},
 }
 

@@ -1,0 +1,195 @@
+package signing_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
+)
+
+// What operations share must not let one suffer from another: calls, providers that are out of reach, the places at which they are worked on.
+
+func lost() error {
+	return &signing.Error{Kind: signing.KindProvider, Unknown: true, Err: errors.New("lost")}
+}
+
+// sentTimes is how often a digest was given to the provider.
+func (p *fakeProvider) sentTimes(digest []byte) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, call := range p.calls {
+		for _, d := range call {
+			if slices.Equal(d, digest) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// What must not be sent again is not, whatever the disk does when the call is given up.
+func TestNeverTwiceOnABadDisk(t *testing.T) {
+	for name, bad := range map[string]bool{"lost, policy fail": false, "bad answer, policy retry": true} {
+		t.Run(name, func(t *testing.T) {
+			memory := storetest.NewMemory()
+			run(t, func(h *harness) {
+				h.store = memory
+				if !bad {
+					h.cfg.UnknownOutcome = signing.UnknownFail
+				}
+				h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) {
+					if bad {
+						return [][]byte{[]byte("nonsense")}, nil
+					}
+					return nil, lost()
+				}
+			}, func(t *testing.T, h *harness) {
+				memory.FailNext("FinishDocuments", 1, storetest.NotStored)
+				h.check(h.mustSubmit("a", "r", "one"), signing.StatusFailed, "f")
+				if c := h.accounts(false); c.Sent != 1 || c.Unknown != 1 {
+					t.Errorf("counters = %+v, want one digest sent, and unknown", c)
+				}
+			})
+		})
+	}
+}
+
+// What must not be sent again is not after a stop either, though other calls of the operation were still under way.
+func TestNeverTwiceAfterAStop(t *testing.T) {
+	run(t, func(h *harness) {
+		h.cfg.UnknownOutcome, h.cfg.Grace = signing.UnknownFail, time.Millisecond
+		h.provider.credential.MaxBatch, h.provider.credential.InFlight = 1, 1
+		h.provider.latency = 30 * time.Second
+		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
+			if call == 0 {
+				return nil, lost()
+			}
+			return values, nil
+		}
+	}, func(t *testing.T, h *harness) {
+		id := h.mustSubmit("a", "r", "one", "two", "three")
+		time.Sleep(50 * time.Second)
+		h.stop()
+		h.start()
+		h.check(id, signing.StatusExecuted, "fss")
+		if n := h.provider.sentTimes(h.provider.calls[0][0]); n != 1 {
+			t.Errorf("the lost one was sent %d times, want once", n)
+		}
+	})
+}
+
+// An operation that is given up takes nothing from another that waits for the same answer.
+func TestGivingUpASharedCall(t *testing.T) {
+	run(t, func(h *harness) {
+		h.cfg.Random = func() float64 { return 0 }
+		h.provider.answer = func(call int, c signing.Call, values [][]byte) ([][]byte, error) {
+			if call < 3 {
+				return nil, busy()
+			}
+			if err := c.Note(context.Background(), "r-1"); err != nil {
+				return nil, err
+			}
+			return nil, lost()
+		}
+		there := time.Now().Add(7*time.Minute + 10*time.Second) // after the old one was given up, and before the new one would be
+		h.provider.resumed = func(c signing.Call) ([][]byte, error) {
+			if time.Now().Before(there) {
+				return nil, lost()
+			}
+			values := make([][]byte, len(c.Digests))
+			for i, d := range c.Digests {
+				if d == nil {
+					values[i] = []byte("of one that has no document any more")
+					continue
+				}
+				one, err := h.provider.values(signing.Call{Digests: [][]byte{d}})
+				if err != nil {
+					return nil, err
+				}
+				values[i] = one[0]
+			}
+			return values, nil
+		}
+	}, func(t *testing.T, h *harness) {
+		old := h.mustSubmit("a", "old", "one")
+		for op := (signing.Operation{}); op.Tries < 3; time.Sleep(time.Second) {
+			var err error
+			if op, err = h.store.Operation(t.Context(), old); err != nil {
+				t.Fatal(err)
+			}
+			if op.Tries == 3 {
+				time.Sleep(time.Until(op.NextTry) - time.Second - time.Millisecond)
+			}
+		}
+		recent := h.mustSubmit("b", "new", "two")
+		h.check(old, signing.StatusFailed, "f")
+		h.check(recent, signing.StatusExecuted, "s")
+		if got := h.provider.callSizes(); !slices.Equal(got, []int{1, 1, 1, 2}) {
+			t.Errorf("calls of %v digests, want one shared at the end, and none after it", got)
+		}
+		if c, err := h.store.Counters(t.Context()); err != nil || c.Returned != 2 || c.Unknown != 0 {
+			t.Errorf("counters = %+v, %v, want both returned", c, err)
+		}
+	})
+}
+
+// A service that is out of reach holds up nobody who waits for another's answer.
+func TestLostAnswersAreApart(t *testing.T) {
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.stop()
+		down := newProvider(t)
+		down.key, down.credential, down.silent = h.provider.key, h.provider.credential, true
+		down.credential.Name = "down"
+		h.cfg.Providers = func(client string) (signing.Provider, error) {
+			if client == "b" {
+				return h.provider, nil
+			}
+			return down, nil
+		}
+		ids := map[string]signing.ID{}
+		for client, credential := range map[string]string{"a": "down", "b": "test"} {
+			ids[client] = h.crashedOperationOf(client, "of "+client)
+			err := h.store.BeginCall(t.Context(), signing.CallRecord{ID: client, Credential: credential, Refs: []signing.Ref{{Operation: ids[client]}}})
+			if err = errors.Join(err, h.store.NoteCall(t.Context(), client, "r-1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start := time.Now()
+		h.start()
+		h.check(ids["b"], signing.StatusExecuted, "s")
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("what was there at once was taken after %v of fake time", took)
+		}
+	})
+}
+
+// The backlog of one client service at a slow service keeps nobody from signing at another.
+func TestBacklogOfOthers(t *testing.T) {
+	run(t, func(h *harness) {
+		h.provider.latency, h.provider.credential.MaxBatch, h.provider.credential.InFlight = time.Minute, 1, 1
+		fast := newProvider(t)
+		fast.key, fast.credential = h.provider.key, h.provider.credential
+		fast.credential.Name = "fast"
+		h.cfg.Providers = func(client string) (signing.Provider, error) {
+			if client == "b" {
+				return fast, nil
+			}
+			return h.provider, nil
+		}
+	}, func(t *testing.T, h *harness) {
+		for i := range 1100 {
+			h.mustSubmit("a", fmt.Sprint(i), fmt.Sprint("document ", i))
+		}
+		time.Sleep(time.Second)
+		start := time.Now()
+		h.check(h.mustSubmit("b", "small", "one"), signing.StatusExecuted, "s")
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("it took %v of fake time, at a service that takes 100 ms", took)
+		}
+	})
+}
