@@ -2,6 +2,7 @@ package signing_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -217,7 +218,9 @@ type harness struct {
 	format   fakeFormat
 	store    signing.Store
 	cfg      signing.Config
-	waiting  bool // submit as a sync request
+	waiting  bool           // submit as a sync request
+	level    signing.Level  // of what is submitted; empty = B-B
+	over     signing.Format // instead of format; nil = format
 	*signing.Service
 	stop func()
 }
@@ -238,6 +241,9 @@ func (h *harness) start() {
 	cfg := h.cfg
 	cfg.Store = h.store
 	cfg.Formats = map[signing.SignatureType]signing.Format{signing.PAdES: h.format}
+	if h.over != nil {
+		cfg.Formats[signing.PAdES] = h.over
+	}
 	if cfg.Providers == nil {
 		cfg.Providers = func(string) (signing.Provider, error) { return h.provider, nil }
 	}
@@ -272,7 +278,7 @@ func (h *harness) submit(client, reference string, contents ...string) (signing.
 		sub.Contents = append(sub.Contents, content)
 		sub.Request.Documents = append(sub.Request.Documents, signing.DocumentRequest{
 			ExternalReference: fmt.Sprintf("%s-%d", reference, i), Name: "a.pdf", ContentType: "application/pdf",
-			Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB},
+			Signature: signing.SignatureInfo{Type: signing.PAdES, Level: cmp.Or(h.level, signing.LevelB)},
 		})
 	}
 	op, _, err := h.Submit(ctx, up, sub)
@@ -374,6 +380,12 @@ func run(t *testing.T, change func(*harness), f func(*testing.T, *harness)) {
 		defer func() { h.stop() }()
 		f(t, h)
 	})
+}
+
+// sum is the digest of a document.
+func sum(content string) []byte {
+	s := sha256.Sum256([]byte(content))
+	return s[:]
 }
 
 func names(n int) []string {

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func (t *try) failAll(ctx context.Context, docs []Document, errs []error) {
 		}
 		e := AsError(err)
 		if e.Retry || e.Kind == KindStorage {
-			t.trouble(e)
+			t.trouble(e, docs[i])
 			continue
 		}
 		t.s.cfg.Log.Info("document failed", "operation", t.op.ID, "document", docs[i].Index, "reason", e.Error())
@@ -88,7 +89,7 @@ func (t *try) finish(ctx context.Context, results []DocumentResult) {
 	}
 }
 
-// giveUp fails every document that has not ended, for the reason that stopped the last try. Calls whose answers were waited for have an
+// giveUp fails every document that has not ended, each for what was in its way at the last try. Calls whose answers were waited for have an
 // end then too: their outcome stays unknown.
 func (t *try) giveUp(ctx context.Context) error {
 	sent := false
@@ -97,7 +98,8 @@ func (t *try) giveUp(ctx context.Context) error {
 		for _, d := range docs {
 			sent = sent || d.State == DocumentSent
 			if !d.State.Ended() {
-				failed = append(failed, DocumentResult{Ref: d.Ref, Failure: &Failure{Kind: t.worst.Kind, Detail: t.worst.Detail}})
+				why := cmp.Or(t.why[d.Index], t.worst)
+				failed = append(failed, DocumentResult{Ref: d.Ref, Failure: &Failure{Kind: why.Kind, Detail: why.Detail}})
 			}
 		}
 		if len(failed) > 0 {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -74,6 +75,8 @@ type Service struct {
 	batch *batcher
 	cpu   chan struct{} // slots for work that keeps a core busy
 	net   chan struct{} // slots for embedding that waits for a timestamp authority
+
+	unstored atomic.Int64 // bytes of sections that are finished and not stored
 
 	stopped chan struct{} // closed when the grace period of a stop is over, or all has ended before
 	halt    func()        // closes it, once

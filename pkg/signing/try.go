@@ -23,11 +23,13 @@ type try struct {
 	waiting    bool
 	provider   Provider
 	credential *Credential
+	unread     *Error       // why there is none
 	settle     func() error // finds ends for calls that have none; once a try
 
 	mu    sync.Mutex
-	worst *Error // why documents are left; nil = none is. A fault worth a retry wins over one that is not.
-	disk  error  // the first fault of our own store
+	worst *Error         // why documents are left; nil = none is. A fault worth a retry wins over one that is not.
+	why   map[int]*Error // why each is, by its index
+	disk  error          // the first fault of our own store
 }
 
 // connect finds the provider and its credential. Without them documents that have their signature value are embedded all the same.
@@ -42,6 +44,7 @@ func (t *try) connect(ctx context.Context) {
 	var fault *Error
 	if err != nil {
 		t.credential, fault = nil, AsError(err)
+		t.unread = fault
 		t.trouble(fault)
 	}
 	if f := t.s.cfg.Observer.CredentialRead; f != nil && ctx.Err() == nil {
@@ -49,10 +52,13 @@ func (t *try) connect(ctx context.Context) {
 	}
 }
 
-// trouble notes a fault that leaves documents unended. It copies err: others of the same call hold it too.
-func (t *try) trouble(err *Error) {
+// trouble notes a fault that leaves documents unended, and of which. It copies err: others of the same call hold it too.
+func (t *try) trouble(err *Error, of ...Document) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, d := range of {
+		t.why[d.Index] = err
+	}
 	if err.Kind == KindStorage {
 		if t.disk == nil {
 			t.disk = err
@@ -96,14 +102,16 @@ func (t *try) chunk(ctx context.Context, docs []Document) {
 		switch d.State {
 		case DocumentReceived, DocumentPrepared:
 			// Prepared anew even if it was before: the certificate may have been renewed since.
-			if t.credential != nil {
-				unsigned = append(unsigned, d)
-			}
+			unsigned = append(unsigned, d)
 		case DocumentValued:
 			valued = append(valued, d)
 		case DocumentSent:
-			t.trouble(t.unanswered(d))
+			t.trouble(t.unanswered(d), d)
 		}
+	}
+	if t.credential == nil && len(unsigned) > 0 {
+		t.trouble(t.unread, unsigned...)
+		unsigned = nil
 	}
 	valued = append(valued, t.sign(ctx, t.prepare(ctx, unsigned))...)
 	t.embed(ctx, valued)
@@ -214,67 +222,4 @@ func (t *try) sign(ctx context.Context, docs []preparedDoc) []Document {
 	}
 	t.failAll(ctx, all, errs)
 	return valued
-}
-
-// embed makes, checks and stores the appended sections.
-func (t *try) embed(ctx context.Context, docs []Document) {
-	if len(docs) == 0 {
-		return
-	}
-	results := make([]DocumentResult, len(docs))
-	errs := make([]error, len(docs))
-	local, remote := t.byLevel(docs)
-	var both sync.WaitGroup
-	for _, part := range []struct {
-		slots chan struct{}
-		index []int
-	}{{t.s.cpu, local}, {t.s.net, remote}} {
-		both.Go(func() {
-			t.each(ctx, part.slots, len(part.index), func(k int) {
-				i := part.index[k]
-				results[i].Ref = docs[i].Ref
-				results[i].Section, errs[i] = t.embedOne(ctx, docs[i])
-			})
-		})
-	}
-	both.Wait()
-	t.failAll(ctx, docs, errs)
-	var done []DocumentResult
-	for i := range results {
-		if errs[i] == nil && results[i].Section != nil {
-			done = append(done, results[i])
-		}
-	}
-	t.finish(ctx, done)
-}
-
-// byLevel tells documents that need a timestamp authority from those that need a core.
-func (t *try) byLevel(docs []Document) (local, remote []int) {
-	for i, d := range docs {
-		if d.Signature.Level == LevelB {
-			local = append(local, i)
-		} else {
-			remote = append(remote, i)
-		}
-	}
-	return local, remote
-}
-
-func (t *try) embedOne(ctx context.Context, d Document) (section []byte, err error) {
-	defer recovered(&err)
-	p, value, err := t.s.cfg.Store.Prepared(ctx, d.Ref)
-	if err != nil {
-		return nil, storageError(err)
-	}
-	format, in, err := t.open(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	defer in.File.Close()
-	// The digest that was signed was made as the bytes came. What a disk has made of them since must not be called signed.
-	if err := unaltered(in.File, d.Content); err != nil {
-		return nil, readFault(in.File, err)
-	}
-	section, err = format.Embed(ctx, in, p, value)
-	return section, readFault(in.File, err)
 }

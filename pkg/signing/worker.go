@@ -68,7 +68,7 @@ func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, a
 	if op.Status.Ended() {
 		return op, true, 0
 	}
-	t := &try{s: s, op: op, waiting: e.waiting}
+	t := &try{s: s, op: op, waiting: e.waiting, why: make(map[int]*Error)}
 	t.settle = sync.OnceValue(func() error { return s.batch.settleCalls(ctx, t.concerned, true) })
 	t.connect(ctx)
 	if err := t.documents(ctx); err != nil {
