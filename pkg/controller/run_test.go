@@ -118,10 +118,15 @@ func TestPorts(t *testing.T) {
 // wantDashboardFed: what dashboard and alerts ask of the controller is there. What they ask of the proxy is asked for in cmd/proxy.
 func wantDashboardFed(t *testing.T, p *program) {
 	t.Helper()
-	text, err := p.get(p.metrics, "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
+	// Instances have this one too, but it is the controller's that counts where none is left.
+	expected := regexp.MustCompile(`(?m)^signstash_instances_expected 1$`)
+	var text string
+	testenv.Eventually(t, func() (err error) {
+		if text, err = p.get(p.metrics, "/metrics"); err == nil && !expected.MatchString(text) {
+			err = errors.New("the metrics do not say how many instances there shall be")
+		}
+		return err
+	})
 	name := regexp.MustCompile(`signstash_controller_[a-z_]+`)
 	asked := 0
 	for _, file := range []string{"dashboard.json", "alerts.yaml"} {

@@ -31,8 +31,10 @@ func TestScaleDown(t *testing.T) {
 	w.pod(1, node)
 	w.wantDirectory(2, 2, 0, 1)
 	w.wantServices("proxy-0", "proxy-1")
+	w.wantExpected(2)
 	w.scale(1)
 	w.wantDirectory(1, 2, 0, 1)
+	w.wantExpected(1)
 	w.look()
 	w.wantServices("proxy-0", "proxy-1") // the pod is there still, and somebody may ask it for a result
 	w.removePod(1)
@@ -44,6 +46,14 @@ func TestScaleDown(t *testing.T) {
 	w.wantDirectory(2, 2, 0)
 	w.scale(0)
 	w.wantDirectory(0, 2, 0)
+}
+
+// wantExpected wants monitoring to know how many instances there shall be, whatever there are.
+func (w *world) wantExpected(want float64) {
+	w.t.Helper()
+	if got := w.gauge("signstash_instances_expected"); got != want {
+		w.t.Errorf("%v instances are expected, want %v", got, want)
+	}
 }
 
 // TestForeignService: a Service with a pod's name that is somebody else's is left alone, and the pod says why it takes no work.
