@@ -59,6 +59,19 @@ func TestFilesKeepTheLastGood(t *testing.T) {
 	name("machine")
 }
 
+// TestFromFile: monitoring can tell instances that wait for a controller from those that need none.
+func TestFromFile(t *testing.T) {
+	for file, want := range map[string]float64{"": 0, filepath.Join(t.TempDir(), "endpoint"): 1} {
+		registry := prometheus.NewRegistry()
+		if _, err := NewFiles(FilesConfig{EndpointFile: file, Log: logr.Discard(), Registerer: registry}); err != nil {
+			t.Fatal(err)
+		}
+		if got, known := gauge(t, registry, "signstash_endpoint_from_file"), gauge(t, registry, "signstash_endpoint_known"); got != want || known != 1-want {
+			t.Errorf("with file %q: from a file %v, want %v; known %v", file, got, want, known)
+		}
+	}
+}
+
 func gauge(t *testing.T, registry *prometheus.Registry, name string) float64 {
 	t.Helper()
 	families, err := registry.Gather()
