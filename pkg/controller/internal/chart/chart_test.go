@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -172,6 +173,31 @@ func TestAutoscaling(t *testing.T) {
 	text, err := template(t, modes["everything else"])
 	if err != nil || !strings.Contains(text, "scaleDown: {selectPolicy: Disabled}") {
 		t.Errorf("the autoscaler scales down, %v", err)
+	}
+}
+
+// TestWayBack: with the autoscaler the way back to an earlier release that the README names keeps the number of instances.
+func TestWayBack(t *testing.T) {
+	c, namespace := server.Client(t), server.Namespace(t)
+	config := administrator(t)
+	run := func(values string, args ...string) {
+		t.Helper()
+		if _, err := helm(t, values, append(args, "--namespace", namespace, "--kubeconfig", config)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const then, now = "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}", "{trial: {enabled: true}, replicas: 3, autoscaling: {enabled: true}}"
+	run(then, "install", release, folder, "--values", "-")
+	run(now, "upgrade", release, folder, "--values", "-")
+	set := &appsv1.StatefulSet{}
+	set.Namespace, set.Name = namespace, release
+	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}} // as the autoscaler does
+	if err := c.SubResource("scale").Update(t.Context(), set, client.WithSubResourceBody(scale), client.FieldOwner("kube-controller-manager")); err != nil {
+		t.Fatal(err)
+	}
+	run(then, "upgrade", release, folder, "--values", "-")
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(set), set); err != nil || *set.Spec.Replicas != 5 {
+		t.Errorf("replicas are %v, %v, want the 5 that there were", *set.Spec.Replicas, err)
 	}
 }
 
@@ -366,5 +392,8 @@ func TestTrialIsLoud(t *testing.T) {
 	}
 	if !strings.Contains(remote, "Before you scale down") || !strings.Contains(remote, "leaves the volumes") {
 		t.Errorf("notes do not say what becomes of volumes:\n%s", remote)
+	}
+	if scaled := notes(modes["everything else"]); !strings.Contains(scaled, "do not helm rollback") || strings.Contains(remote, "do not helm rollback") {
+		t.Errorf("notes with an autoscaler:\n%s\nwithout:\n%s", scaled, remote)
 	}
 }
