@@ -114,6 +114,18 @@ tolerations: {{ toJson . }}
 {{- if $config }}{{ toYaml $config }}{{ end -}}
 {{- end }}
 
+{{/* Ports to which calls may leave: those that are named, and those of the services that sign, where their URLs name one. None where none is named. */}}
+{{- define "signstash-proxy.egressPorts" -}}
+{{- $ports := list -}}
+{{- range .Values.networkPolicy.egressPorts }}{{ $ports = append $ports (int .) }}{{ end -}}
+{{- if $ports -}}
+{{- range append (.Values.config.providers | default list) (dict "url" .Values.provider.domain) -}}
+{{- with regexFind ":[0-9]+$" (get (urlParse (.url | default "")) "host") }}{{ $ports = append $ports (trimPrefix ":" . | int) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{ dict "ports" (uniq $ports) | toJson }}
+{{- end }}
+
 {{/* What must not be installed. */}}
 {{- define "signstash-proxy.check" -}}
 {{- if not (or .Values.provider.domain .Values.config.providers .Values.trial.enabled) -}}
