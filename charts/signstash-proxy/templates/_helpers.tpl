@@ -3,9 +3,15 @@
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 44 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 44 | trimSuffix "-" }}{{ end -}}
 {{- end }}
 
+{{/* Name of what belongs to no namespace. The hash tells namespace a with release b-c from namespace a-b with release c. */}}
+{{- define "signstash-proxy.clusterName" -}}
+{{- $name := include "signstash-proxy.name" . -}}
+{{ .Release.Namespace }}-{{ $name }}-controller-{{ printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 8 }}
+{{- end }}
+
 {{- define "signstash-proxy.selector" -}}
 app.kubernetes.io/name: signstash-proxy
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "signstash-proxy.labels" -}}

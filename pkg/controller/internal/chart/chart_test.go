@@ -311,7 +311,7 @@ func TestRights(t *testing.T) {
 	}
 	all := objects(t, modes["NodePort"])
 	role := find[*rbacv1.Role](t, all, release+"-controller")
-	cluster := find[*rbacv1.ClusterRole](t, all, "signing-"+release+"-controller")
+	cluster := clusterRole(t, all)
 	for kind, granted := range map[string][]rbacv1.PolicyRule{"Role": role.Rules, "ClusterRole": cluster.Rules} {
 		want, got := single(declared[kind], "proxy-"), single(granted, release+"-")
 		if len(want) == 0 || !slices.Equal(got, want) {
@@ -326,6 +326,46 @@ func TestRights(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// clusterRole returns the one that there is.
+func clusterRole(t *testing.T, all []client.Object) *rbacv1.ClusterRole {
+	t.Helper()
+	i := slices.IndexFunc(all, func(o client.Object) bool { _, ok := o.(*rbacv1.ClusterRole); return ok })
+	if i < 0 {
+		t.Fatal("there is no ClusterRole")
+	}
+	return all[i].(*rbacv1.ClusterRole)
+}
+
+// TestReleaseNames: what YAML would take for something else is a name, and two releases never share what belongs to no namespace.
+func TestReleaseNames(t *testing.T) {
+	of := func(release, namespace string) []client.Object {
+		t.Helper()
+		text, err := helm(t, modes["NodePort"], "template", release, folder, "--namespace", namespace, "--values", "-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return decode(t, text)
+	}
+	all := of("on", "1e3")
+	if set := find[*appsv1.StatefulSet](t, all, "on-"+release); set.Spec.Selector.MatchLabels["app.kubernetes.io/instance"] != "on" {
+		t.Errorf("the selector is %v", set.Spec.Selector.MatchLabels)
+	}
+	for _, o := range all {
+		if b, ok := o.(*rbacv1.ClusterRoleBinding); ok && (b.Name != clusterRole(t, all).Name || b.RoleRef.Name != b.Name || b.Subjects[0].Namespace != "1e3") {
+			t.Errorf("%s binds %s to %v", b.Name, b.RoleRef.Name, b.Subjects)
+		}
+	}
+	one, other := clusterRole(t, of("prod-signstash-proxy", "team")), clusterRole(t, of("signstash-proxy", "team-prod"))
+	if one.Name == other.Name {
+		t.Errorf("two releases have ClusterRole %s", one.Name)
+	}
+	// The longest names: 63 characters of a namespace, 44 of a release.
+	long := clusterRole(t, of(strings.Repeat("r", 53), strings.Repeat("n", 63)))
+	if len(long.Name) > 253 || !strings.HasPrefix(long.Name, strings.Repeat("n", 63)+"-") {
+		t.Errorf("ClusterRole %s has %d characters", long.Name, len(long.Name))
 	}
 }
 
