@@ -44,8 +44,30 @@ func TestScaleDown(t *testing.T) {
 	w.scale(2)
 	w.wantServices("proxy-0", "proxy-1")
 	w.wantDirectory(2, 2, 0)
+}
+
+// TestStop: where there shall be no instance at all, as for a backup, Services stay, and all come back at the addresses that clients were told.
+func TestStop(t *testing.T) {
+	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
+	w.pod(0, w.node("InternalIP", "10.4.1.1"))
+	w.wantDirectory(2, 2, 0)
+	w.wantServices("proxy-0", "proxy-1")
+	before := w.wantService(0)
 	w.scale(0)
-	w.wantDirectory(0, 2, 0)
+	w.removePod(0)
+	w.wantDirectory(0, 2)
+	w.wantExpected(0)
+	w.wantServices("proxy-0", "proxy-1")
+	w.change(func(*endpoints.Config) {}) // a new leader
+	w.scale(2)
+	w.wantDirectory(2, 2)
+	if after := w.wantService(0); after.UID != before.UID {
+		t.Error("the Service was made anew")
+	}
+	w.scale(0)
+	w.wantDirectory(0, 2)
+	w.change(func(c *endpoints.Config) { c.Mode = endpoints.PodDNS }) // none has a Service of its own there
+	w.wantServices()
 }
 
 // wantExpected wants monitoring to know how many instances there shall be, whatever there are.
