@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -121,13 +122,17 @@ var (
 	signatures       = describe("signatures_total", "Digests since the state folder was made, by what became of them: sent, returned, unknown, refused.", "outcome")
 	storedBytes      = describe("stored_bytes", "Bytes in the state folder, by kind: documents, uploads, metadata.", "kind")
 	freeBytes        = describe("disk_free_bytes", "Free bytes of the state folder's disk.")
+	minFreeBytes     = describe("disk_min_free_bytes", "Free bytes below which new operations are refused (--disk.min-free).")
+	diskBytes        = describe("disk_size_bytes", "Size of the state folder's disk, where it is known.")
 	operations       = describe("stored_operations", "Operations in the state folder.")
 	stateWritable    = describe("state_writable", "1 while the state folder has room for new operations and takes writes, else 0: then they are refused.")
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{queuedDocuments, queuedLimit, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, operations, stateWritable} {
+	for _, desc := range []*prometheus.Desc{
+		queuedDocuments, queuedLimit, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, stateWritable,
+	} {
 		d <- desc
 	}
 }
@@ -154,6 +159,10 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(storedBytes, float64(st.UploadingBytes), "uploads")
 		gauge(storedBytes, float64(st.MetadataBytes), "metadata")
 		gauge(freeBytes, float64(st.FreeBytes))
+		gauge(minFreeBytes, float64(st.MinFreeBytes))
+		if st.DiskBytes != math.MaxInt64 {
+			gauge(diskBytes, float64(st.DiskBytes))
+		}
 		gauge(operations, float64(st.Operations))
 	}
 	if n, err := c.store.Counters(ctx); err == nil {

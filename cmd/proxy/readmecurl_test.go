@@ -61,7 +61,8 @@ func TestReadmeCalls(t *testing.T) {
 	}
 	defer proxy.Kill()
 	script := strings.ReplaceAll(readmeCalls(t), "http://localhost:8080", proxy.URL)
-	cmd := exec.Command("bash", "-euo", "pipefail", "-c", `curl() { command curl -sS --fail-with-body "$@"; }`+"\n"+script)
+	// Without IFS bash takes variables apart no more than zsh does.
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", "IFS=\n"+`curl() { command curl -sS --fail-with-body "$@"; }`+"\n"+script)
 	cmd.Dir = dir
 	var faults strings.Builder
 	cmd.Stderr = &faults

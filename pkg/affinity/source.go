@@ -65,23 +65,38 @@ func NewFiles(c FilesConfig) (*Files, error) {
 		f.endpoint.Store(&c.Guess)
 	}
 	if c.Registerer != nil {
-		peers := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "signstash_peers", Help: "Other instances whose address is known.",
-		}, func() float64 { return float64(f.peers()) })
-		known := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "signstash_endpoint_known", Help: "1 once this instance knows the address that its async answers name.",
-		}, func() float64 {
-			if f.endpoint.Load() == nil {
-				return 0
-			}
-			return 1
-		})
-		if err := errors.Join(c.Registerer.Register(f.faults), c.Registerer.Register(peers), c.Registerer.Register(known)); err != nil {
+		if err := f.register(c.Registerer); err != nil {
 			return nil, fmt.Errorf("register affinity metrics: %w", err)
 		}
 	}
 	f.look()
 	return f, nil
+}
+
+func (f *Files) register(r prometheus.Registerer) error {
+	errs := []error{r.Register(f.faults)}
+	gauge := func(name, help string, value func() float64) {
+		errs = append(errs, r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)))
+	}
+	gauge("signstash_peers", "Other instances whose address is known.", func() float64 { return float64(f.peers()) })
+	gauge("signstash_endpoint_known", "1 once this instance knows the address that its async answers name.", func() float64 {
+		return oneIf(f.endpoint.Load() != nil)
+	})
+	gauge("signstash_endpoint_from_file", "1 where the address is read from a file that a controller writes, else 0.", func() float64 {
+		return oneIf(f.c.EndpointFile != "")
+	})
+	// The controller has one of the same name: it is there when no instance is.
+	gauge("signstash_instances_expected", "Instances that there shall be, by the peers file; 0 where it does not say.", func() float64 {
+		return float64(f.Directory().Expected)
+	})
+	return errors.Join(errs...)
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func (f *Files) peers() (n int) {

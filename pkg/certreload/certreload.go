@@ -30,10 +30,10 @@ type Config struct {
 
 // Reloader holds the last good pair of certificate and key. Safe for concurrent use.
 type Reloader struct {
-	config   Config
-	reloads  *prometheus.CounterVec
-	notAfter prometheus.Gauge
-	current  atomic.Pointer[tls.Certificate]
+	config              Config
+	reloads             *prometheus.CounterVec
+	notBefore, notAfter prometheus.Gauge
+	current             atomic.Pointer[tls.Certificate]
 	// seen is what the last look found; equal findings are no-ops. Used by New, then by Start alone.
 	seen finding
 }
@@ -52,6 +52,11 @@ func New(c Config) (*Reloader, error) {
 			Name: "signstash_tls_reloads_total",
 			Help: "Versions of the REST port's certificate and key that were read, by result: success or failure.",
 		}, []string{"result"}),
+		// With it an alert can go by the part of its life that a certificate has left: some live for a day.
+		notBefore: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "signstash_tls_certificate_not_before_timestamp_seconds",
+			Help: "Unix time from which the REST port's certificate in force is valid.",
+		}),
 		notAfter: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "signstash_tls_certificate_not_after_timestamp_seconds",
 			Help: "Unix time at which the REST port's certificate in force expires.",
@@ -60,7 +65,7 @@ func New(c Config) (*Reloader, error) {
 	r.reloads.WithLabelValues("success")
 	r.reloads.WithLabelValues("failure")
 	if c.Registerer != nil {
-		if err := errors.Join(c.Registerer.Register(r.reloads), c.Registerer.Register(r.notAfter)); err != nil {
+		if err := errors.Join(c.Registerer.Register(r.reloads), c.Registerer.Register(r.notBefore), c.Registerer.Register(r.notAfter)); err != nil {
 			return nil, fmt.Errorf("register metrics of the certificate: %w", err)
 		}
 	}
@@ -110,6 +115,7 @@ func (r *Reloader) reload() (changed bool, err error) {
 	}
 	r.current.Store(pair)
 	r.reloads.WithLabelValues("success").Inc()
+	r.notBefore.Set(float64(pair.Leaf.NotBefore.Unix()))
 	r.notAfter.Set(float64(pair.Leaf.NotAfter.Unix()))
 	return true, nil
 }

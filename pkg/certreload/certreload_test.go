@@ -35,6 +35,7 @@ func pair(t *testing.T, name string) (cert, key []byte) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: name},
+		NotBefore:    time.Unix(1e9, 0),
 		NotAfter:     time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
@@ -138,9 +139,9 @@ func TestReload(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Start = %v, want nil", err)
 	}
-	for _, want := range []string{`reloads_total{result="success"} 2`, `reloads_total{result="failure"} 1`} {
+	for _, want := range []string{`reloads_total{result="success"} 2`, `reloads_total{result="failure"} 1`, "not_before_timestamp_seconds 1e+09"} {
 		if got := exposition(registry); !strings.Contains(got, want) {
-			t.Errorf("metrics lack %q: unchanged content is no reload; got\n%s", want, got)
+			t.Errorf("metrics lack %q (unchanged content is no reload); got\n%s", want, got)
 		}
 	}
 }

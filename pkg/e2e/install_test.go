@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,10 @@ import (
 )
 
 // clusterWide names the rights of mode NodePort, the only ones outside of the namespace.
-const clusterWide = namespace + "-" + release + "-controller"
+var clusterWide = func() string {
+	digest := sha256.Sum256([]byte(namespace + "/" + release))
+	return fmt.Sprintf("%s-%s-controller-%x", namespace, release, digest[:4])
+}()
 
 // install puts the chart into a namespace where the API server enforces the restricted Pod Security level.
 func (w *world) install() {

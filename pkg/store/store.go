@@ -170,6 +170,8 @@ type Stats struct {
 	UploadingBytes       int64 // documents on their way in
 	MetadataBytes        int64 // database and WAL
 	FreeBytes            int64 // of the file system, for this process
+	DiskBytes            int64 // size of the file system; math.MaxInt64 = not known
+	MinFreeBytes         int64 // Config.MinFree; 0 = no such bound
 	Operations           int64
 	UnfinishedOperations int64
 	UnfinishedDocuments  int64 // documents of unfinished operations
@@ -177,10 +179,15 @@ type Stats struct {
 
 // Stats returns the state of the moment.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
-	st := Stats{StoredBytes: s.stored.Load(), UploadingBytes: s.uploading.Load(), MetadataBytes: s.metadataBytes()}
+	st := Stats{
+		StoredBytes: s.stored.Load(), UploadingBytes: s.uploading.Load(), MetadataBytes: s.metadataBytes(), MinFreeBytes: max(0, s.cfg.MinFree),
+	}
 	var err error
 	if st.FreeBytes, err = freeBytes(s.cfg.Folder); err != nil {
 		return st, storageError("read free space", err)
+	}
+	if st.DiskBytes, err = s.diskBytes(s.cfg.Folder); err != nil {
+		return st, storageError("read size of the disk", err)
 	}
 	err = s.queries.stats.QueryRowContext(ctx).Scan(&st.Operations, &st.UnfinishedOperations, &st.UnfinishedDocuments)
 	return st, storageError("count operations", err)

@@ -181,7 +181,8 @@ func TestClosedStore(t *testing.T) {
 }
 
 func TestCheckAndStats(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, store.Config{MinFree: 1000})
+	s.DiskBytes(5 << 30)
 	if err := s.Check(t.Context()); err != nil {
 		t.Errorf("Check = %v, want nil", err)
 	}
@@ -196,7 +197,10 @@ func TestCheckAndStats(t *testing.T) {
 		t.Errorf("Stats = %+v, want metadata and free space", got)
 	}
 	got.MetadataBytes, got.FreeBytes = 0, 0
-	want := store.Stats{StoredBytes: 12, UploadingBytes: 2, Operations: 2, UnfinishedOperations: 1, UnfinishedDocuments: 2}
+	want := store.Stats{
+		StoredBytes: 12, UploadingBytes: 2, DiskBytes: 5 << 30, MinFreeBytes: 1000,
+		Operations: 2, UnfinishedOperations: 1, UnfinishedDocuments: 2,
+	}
 	if got != want {
 		t.Errorf("Stats = %+v, want %+v", got, want)
 	}

@@ -3,9 +3,15 @@
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 44 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 44 | trimSuffix "-" }}{{ end -}}
 {{- end }}
 
+{{/* Name of what belongs to no namespace. The hash tells namespace a with release b-c from namespace a-b with release c. */}}
+{{- define "signstash-proxy.clusterName" -}}
+{{- $name := include "signstash-proxy.name" . -}}
+{{ .Release.Namespace }}-{{ $name }}-controller-{{ printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 8 }}
+{{- end }}
+
 {{- define "signstash-proxy.selector" -}}
 app.kubernetes.io/name: signstash-proxy
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "signstash-proxy.labels" -}}
@@ -112,6 +118,18 @@ tolerations: {{ toJson . }}
 {{- end -}}
 {{- end -}}
 {{- if $config }}{{ toYaml $config }}{{ end -}}
+{{- end }}
+
+{{/* Ports to which calls may leave: those that are named, and those of the services that sign, where their URLs name one. None where none is named. */}}
+{{- define "signstash-proxy.egressPorts" -}}
+{{- $ports := list -}}
+{{- range .Values.networkPolicy.egressPorts }}{{ $ports = append $ports (int .) }}{{ end -}}
+{{- if $ports -}}
+{{- range append (.Values.config.providers | default list) (dict "url" .Values.provider.domain) -}}
+{{- with regexFind ":[0-9]+$" (get (urlParse (.url | default "")) "host") }}{{ $ports = append $ports (trimPrefix ":" . | int) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{ dict "ports" (uniq $ports) | toJson }}
 {{- end }}
 
 {{/* What must not be installed. */}}

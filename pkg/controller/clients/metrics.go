@@ -9,9 +9,11 @@ import (
 
 // metrics of the rendering. No label holds anything of a client service.
 type metrics struct {
-	services, bytes prometheus.Gauge
-	refused         *prometheus.GaugeVec
-	writes          prometheus.Counter
+	// services has no value before something was rendered: that is how an alert tells a controller that works from one that starts in vain.
+	services *prometheus.GaugeVec
+	bytes    prometheus.Gauge
+	refused  *prometheus.GaugeVec
+	writes   prometheus.Counter
 }
 
 // reasons are those that the metric of refused Secrets always shows.
@@ -19,10 +21,10 @@ var reasons = [...]string{reasonInvalid, reasonDuplicate, reasonTooLarge}
 
 func newMetrics() *metrics {
 	return &metrics{
-		services: prometheus.NewGauge(prometheus.GaugeOpts{
+		services: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "signstash_controller_client_services",
-			Help: "Client services in the rendered Secret.",
-		}),
+			Help: "Client services in the rendered Secret; absent until this controller has looked after it.",
+		}, nil),
 		bytes: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "signstash_controller_rendered_bytes",
 			Help: "Size of the values of the rendered Secret; at 1048576 nothing more fits.",
@@ -51,7 +53,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 }
 
 func (m *metrics) rendered(services int, data map[string][]byte, faults map[types.UID]fault) {
-	m.services.Set(float64(services))
+	m.services.WithLabelValues().Set(float64(services))
 	bytes := 0
 	for _, value := range data {
 		bytes += len(value)

@@ -71,7 +71,7 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	for i := range instances {
 		instances[i].address = r.config.addressOf(instances[i].Pod, instances[i].ordinal, w)
 	}
-	r.metrics.looked(instances)
+	r.metrics.looked(replicas(owner), instances)
 	// The directory first, then each pod's own endpoint, and its readiness last: no pod takes work before it knows its address.
 	version, err := r.directory(ctx, owner, instances)
 	if err != nil {

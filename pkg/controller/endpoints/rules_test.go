@@ -31,8 +31,10 @@ func TestScaleDown(t *testing.T) {
 	w.pod(1, node)
 	w.wantDirectory(2, 2, 0, 1)
 	w.wantServices("proxy-0", "proxy-1")
+	w.wantExpected(2)
 	w.scale(1)
 	w.wantDirectory(1, 2, 0, 1)
+	w.wantExpected(1)
 	w.look()
 	w.wantServices("proxy-0", "proxy-1") // the pod is there still, and somebody may ask it for a result
 	w.removePod(1)
@@ -42,8 +44,38 @@ func TestScaleDown(t *testing.T) {
 	w.scale(2)
 	w.wantServices("proxy-0", "proxy-1")
 	w.wantDirectory(2, 2, 0)
+}
+
+// TestStop: where there shall be no instance at all, as for a backup, Services stay, and all come back at the addresses that clients were told.
+func TestStop(t *testing.T) {
+	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
+	w.pod(0, w.node("InternalIP", "10.4.1.1"))
+	w.wantDirectory(2, 2, 0)
+	w.wantServices("proxy-0", "proxy-1")
+	before := w.wantService(0)
 	w.scale(0)
-	w.wantDirectory(0, 2, 0)
+	w.removePod(0)
+	w.wantDirectory(0, 2)
+	w.wantExpected(0)
+	w.wantServices("proxy-0", "proxy-1")
+	w.change(func(*endpoints.Config) {}) // a new leader
+	w.scale(2)
+	w.wantDirectory(2, 2)
+	if after := w.wantService(0); after.UID != before.UID {
+		t.Error("the Service was made anew")
+	}
+	w.scale(0)
+	w.wantDirectory(0, 2)
+	w.change(func(c *endpoints.Config) { c.Mode = endpoints.PodDNS }) // none has a Service of its own there
+	w.wantServices()
+}
+
+// wantExpected wants monitoring to know how many instances there shall be, whatever there are.
+func (w *world) wantExpected(want float64) {
+	w.t.Helper()
+	if got := w.gauge("signstash_instances_expected"); got != want {
+		w.t.Errorf("%v instances are expected, want %v", got, want)
+	}
 }
 
 // TestForeignService: a Service with a pod's name that is somebody else's is left alone, and the pod says why it takes no work.

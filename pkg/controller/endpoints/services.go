@@ -26,8 +26,9 @@ const (
 )
 
 // services makes the Services of single pods what they shall be. The StatefulSet owns them, not the pod: a node port stays while a pod
-// is replaced. One is removed once its ordinal is not wanted any more and its pod is gone. What cannot be done for one pod is among the
-// faults, and keeps no other one waiting.
+// is replaced. One is removed once its ordinal is not wanted any more and its pod is gone: a load balancer costs money. Where there shall be
+// no instance at all they stay: that is a stop, as for a backup, and clients were told these addresses. What cannot be done for one pod is
+// among the faults, and keeps no other one waiting.
 func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (world, error) {
 	w := world{services: make(map[string]*corev1.Service), foreign: make(map[string]bool), faults: make(map[string]error)}
 	var all corev1.ServiceList
@@ -35,13 +36,14 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 		return w, fmt.Errorf("list Services: %w", err)
 	}
 	wanted := r.wantedServices(owner, instances)
+	stopped := r.config.perPod() && replicas(owner) == 0
 	for i := range all.Items {
 		s := &all.Items[i]
 		_, want := wanted[s.Name]
 		switch ours := isOurs(s, owner); {
 		case ours && want:
 			w.services[s.Name] = s
-		case ours:
+		case ours && !stopped:
 			if err := r.client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
 				w.faults[s.Name] = fmt.Errorf("remove Service %s: %w", s.Name, err)
 			}

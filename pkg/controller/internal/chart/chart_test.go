@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -175,6 +176,31 @@ func TestAutoscaling(t *testing.T) {
 	}
 }
 
+// TestWayBack: with the autoscaler the way back to an earlier release that the README names keeps the number of instances.
+func TestWayBack(t *testing.T) {
+	c, namespace := server.Client(t), server.Namespace(t)
+	config := administrator(t)
+	run := func(values string, args ...string) {
+		t.Helper()
+		if _, err := helm(t, values, append(args, "--namespace", namespace, "--kubeconfig", config)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const then, now = "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}", "{trial: {enabled: true}, replicas: 3, autoscaling: {enabled: true}}"
+	run(then, "install", release, folder, "--values", "-")
+	run(now, "upgrade", release, folder, "--values", "-")
+	set := &appsv1.StatefulSet{}
+	set.Namespace, set.Name = namespace, release
+	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}} // as the autoscaler does
+	if err := c.SubResource("scale").Update(t.Context(), set, client.WithSubResourceBody(scale), client.FieldOwner("kube-controller-manager")); err != nil {
+		t.Fatal(err)
+	}
+	run(then, "upgrade", release, folder, "--values", "-")
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(set), set); err != nil || *set.Spec.Replicas != 5 {
+		t.Errorf("replicas are %v, %v, want the 5 that there were", *set.Spec.Replicas, err)
+	}
+}
+
 // TestSecretsByReference: what is secret is named, never rendered; the one exception is the simulated service's, which is public.
 func TestSecretsByReference(t *testing.T) {
 	for name, values := range modes {
@@ -285,7 +311,7 @@ func TestRights(t *testing.T) {
 	}
 	all := objects(t, modes["NodePort"])
 	role := find[*rbacv1.Role](t, all, release+"-controller")
-	cluster := find[*rbacv1.ClusterRole](t, all, "signing-"+release+"-controller")
+	cluster := clusterRole(t, all)
 	for kind, granted := range map[string][]rbacv1.PolicyRule{"Role": role.Rules, "ClusterRole": cluster.Rules} {
 		want, got := single(declared[kind], "proxy-"), single(granted, release+"-")
 		if len(want) == 0 || !slices.Equal(got, want) {
@@ -300,6 +326,46 @@ func TestRights(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// clusterRole returns the one that there is.
+func clusterRole(t *testing.T, all []client.Object) *rbacv1.ClusterRole {
+	t.Helper()
+	i := slices.IndexFunc(all, func(o client.Object) bool { _, ok := o.(*rbacv1.ClusterRole); return ok })
+	if i < 0 {
+		t.Fatal("there is no ClusterRole")
+	}
+	return all[i].(*rbacv1.ClusterRole)
+}
+
+// TestReleaseNames: what YAML would take for something else is a name, and two releases never share what belongs to no namespace.
+func TestReleaseNames(t *testing.T) {
+	of := func(release, namespace string) []client.Object {
+		t.Helper()
+		text, err := helm(t, modes["NodePort"], "template", release, folder, "--namespace", namespace, "--values", "-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return decode(t, text)
+	}
+	all := of("on", "1e3")
+	if set := find[*appsv1.StatefulSet](t, all, "on-"+release); set.Spec.Selector.MatchLabels["app.kubernetes.io/instance"] != "on" {
+		t.Errorf("the selector is %v", set.Spec.Selector.MatchLabels)
+	}
+	for _, o := range all {
+		if b, ok := o.(*rbacv1.ClusterRoleBinding); ok && (b.Name != clusterRole(t, all).Name || b.RoleRef.Name != b.Name || b.Subjects[0].Namespace != "1e3") {
+			t.Errorf("%s binds %s to %v", b.Name, b.RoleRef.Name, b.Subjects)
+		}
+	}
+	one, other := clusterRole(t, of("prod-signstash-proxy", "team")), clusterRole(t, of("signstash-proxy", "team-prod"))
+	if one.Name == other.Name {
+		t.Errorf("two releases have ClusterRole %s", one.Name)
+	}
+	// The longest names: 63 characters of a namespace, 44 of a release.
+	long := clusterRole(t, of(strings.Repeat("r", 53), strings.Repeat("n", 63)))
+	if len(long.Name) > 253 || !strings.HasPrefix(long.Name, strings.Repeat("n", 63)+"-") {
+		t.Errorf("ClusterRole %s has %d characters", long.Name, len(long.Name))
 	}
 }
 
@@ -366,5 +432,8 @@ func TestTrialIsLoud(t *testing.T) {
 	}
 	if !strings.Contains(remote, "Before you scale down") || !strings.Contains(remote, "leaves the volumes") {
 		t.Errorf("notes do not say what becomes of volumes:\n%s", remote)
+	}
+	if scaled := notes(modes["everything else"]); !strings.Contains(scaled, "do not helm rollback") || strings.Contains(remote, "do not helm rollback") {
+		t.Errorf("notes with an autoscaler:\n%s\nwithout:\n%s", scaled, remote)
 	}
 }

@@ -58,8 +58,13 @@ func TestNetworkPolicy(t *testing.T) {
 			[]string{"[rest] 2", "[management] 1"}, []string{dns, peers, "[4318] 0"},
 			[]string{"[health metrics] 1"}, []string{dns, "[6443] 0"},
 		},
+		"provider at a port": {
+			"{provider: {domain: 'https://signing.example.org:9443/'}, config: {providers: [{name: a, url: 'https://[2001:db8::1]:8444/csc/v2'}, {name: b, url: 'https://b.example.org:443'}, {name: c}]}}",
+			[]string{"[rest] 0", "[management] 0"}, []string{dns, peers, "[443 80 8444 9443] 0"},
+			[]string{"[health metrics] 0"}, []string{dns, "[443 6443 8443 16443] 0"},
+		},
 		"no ports": {
-			"{trial: {enabled: true}, networkPolicy: {egressPorts: [], apiServerPorts: null}}",
+			"{trial: {enabled: true}, config: {providers: [{name: a, url: 'https://a.example.org:8443'}]}, networkPolicy: {egressPorts: [], apiServerPorts: null}}",
 			[]string{"[rest] 0", "[management] 0"}, []string{dns, peers},
 			[]string{"[health metrics] 0"}, []string{dns},
 		},

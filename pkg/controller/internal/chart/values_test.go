@@ -29,11 +29,12 @@ func administrator(t *testing.T) string {
 	t.Helper()
 	const user = "administrator"
 	file := server.Kubeconfig(t, user)
-	if err := server.Client(t).Create(t.Context(), &rbacv1.ClusterRoleBinding{
+	err := server.Client(t).Create(t.Context(), &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: user},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
-	}); err != nil {
+	})
+	if client.IgnoreAlreadyExists(err) != nil {
 		t.Fatal(err)
 	}
 	return file
