@@ -224,7 +224,7 @@ func (s *Service) Wait(ctx context.Context, id ID) (Operation, error) {
 	}
 	s.mu.Unlock()
 
-	op, err := s.cfg.Store.Operation(ctx, id)
+	op, err := s.cfg.Store.Operation(context.WithoutCancel(ctx), id) // a wait of no time has an answer too
 	if op.Status.Ended() || KindOf(err) == KindNotFound {
 		s.wake(id) // nobody else will
 	}
