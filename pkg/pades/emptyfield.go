@@ -30,11 +30,17 @@ func noField(name, format string, args ...any) error {
 // locateField finds the empty signature field of a name, its page and its rectangle.
 func locateField(doc *pdf.Document, f *form, name string) (spot, error) {
 	var found *field
+	signed := false // or another field of that name, which counts as the same field
 	err := walkFields(doc, f.dict, func(fd field) error {
-		if fd.name == name && found == nil {
+		if fd.name != name {
+			return nil
+		}
+		if found == nil {
 			found = &fd
 		}
-		return nil
+		value, err := doc.Get(fd.dict.Get("V"))
+		signed = signed || value != nil
+		return err
 	})
 	switch {
 	case err != nil:
@@ -43,12 +49,7 @@ func locateField(doc *pdf.Document, f *form, name string) (spot, error) {
 		return spot{}, noField(name, "is not in the document")
 	case found.kind != "Sig":
 		return spot{}, noField(name, "is not a signature field")
-	}
-	value, err := doc.Get(found.dict.Get("V"))
-	if err != nil {
-		return spot{}, err
-	}
-	if value != nil {
+	case signed:
 		return spot{}, noField(name, "is already signed")
 	}
 	if err := checkSeed(doc, found.dict, name); err != nil {

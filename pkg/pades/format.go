@@ -71,6 +71,9 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	if s.Attributes, err = cms.SignedAttributes(c.Hash, digest, c.Certificate()); err != nil {
 		return signing.Prepared{}, internal("build signed attributes", err)
 	}
+	if err := f.rehearse(in, s); err != nil {
+		return signing.Prepared{}, err
+	}
 	h := c.Hash.New()
 	h.Write(s.Attributes)
 	return signing.Prepared{Digest: h.Sum(nil), State: s.encode()}, nil

@@ -187,12 +187,17 @@ func (a *assembly) storeValidation(ctx context.Context) error {
 		data.ocsps.add(ocsps...)
 		data.crls.add(crls...)
 	}
+	return a.store(&data)
+}
+
+// store appends a revision with validation data.
+func (a *assembly) store(data *validation) error {
 	joined := a.joined()
 	doc, err := pdf.Open(joined, joined.size())
 	if err != nil {
 		return internal("open signed document", err)
 	}
-	section, err := dssSection(doc, &data)
+	section, err := dssSection(doc, data)
 	if err != nil {
 		return fmt.Errorf("write validation data: %w", err)
 	}

@@ -124,16 +124,11 @@ func (s *signature) checkWidget(doc *pdf.Document) error {
 // checkOnPage wants a widget among the annotations of the page that it names, or, since a field that was there before may name none or a
 // wrong one, of any page.
 func checkOnPage(doc *pdf.Document, ref pdf.Ref, widget *pdf.Dict) error {
-	page, err := doc.Dict(widget.Get("P"))
-	if err != nil {
-		return fmt.Errorf("the widget's page: %w", err)
-	}
-	annotations, err := doc.Array(page.Get("Annots"))
-	if err != nil {
-		return fmt.Errorf("the page's annotations: %w", err)
-	}
-	if slices.Contains(annotations, pdf.Object(ref)) {
-		return nil
+	if page, err := doc.Dict(widget.Get("P")); err == nil {
+		annotations, err := doc.Array(page.Get("Annots"))
+		if err == nil && slices.Contains(annotations, pdf.Object(ref)) {
+			return nil
+		}
 	}
 	found, err := pageOf(doc, ref)
 	if err != nil {

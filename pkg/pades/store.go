@@ -18,45 +18,30 @@ type store struct {
 
 // readStore reads the store of a document; it is empty where there is none.
 func readStore(doc *pdf.Document) (*store, error) {
-	catalog, _, err := doc.Catalog()
-	if err != nil {
-		return nil, err
-	}
-	dss, err := doc.Dict(catalog.Get("DSS"))
+	_, lists, err := storeLists(doc)
 	if err != nil {
 		return nil, err
 	}
 	s := &store{}
-	for _, e := range []struct {
-		key pdf.Name
-		add func(der []byte)
-	}{
-		{"Certs", func(der []byte) {
+	for i, add := range []func(der []byte){
+		func(der []byte) {
 			if c, err := x509.ParseCertificate(der); err == nil {
 				s.certs = append(s.certs, c)
 			}
-		}},
-		{"OCSPs", func(der []byte) {
+		},
+		func(der []byte) {
 			if r, err := ocsp.ParseResponse(der, nil); err == nil {
 				s.ocsps = append(s.ocsps, r)
 			}
-		}},
-		{"CRLs", func(der []byte) {
+		},
+		func(der []byte) {
 			if l, err := x509.ParseRevocationList(der); err == nil {
 				s.crls = append(s.crls, l)
 			}
-		}},
+		},
 	} {
-		list, err := doc.Array(dss.Get(e.key))
-		if err != nil {
+		if err := eachStream(doc, lists[i], maxKnown+maxAdded, add); err != nil {
 			return nil, err
-		}
-		for _, o := range list[:min(len(list), maxKnown)] {
-			der, err := streamContent(doc, o)
-			if err != nil {
-				return nil, err
-			}
-			e.add(der)
 		}
 	}
 	return s, nil
