@@ -199,8 +199,11 @@ func (a *assembly) checkLevel(doc *pdf.Document, c levelCheck, level signing.Lev
 	if err != nil {
 		return err
 	}
-	for _, chain := range a.chains {
-		if err := store.covers(chain); err != nil {
+	if len(a.gathered) == 0 {
+		return store.covers(a.chains[0])
+	}
+	for i, others := range a.gathered { // not the authority of the last timestamp, which came after the data was stored
+		if err := store.coversAmong(a.chains[i], others); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ type assembly struct {
 	sections []byte                // all of them
 	signed   int                   // length of the first, which holds the signature
 	chains   [][]*x509.Certificate // of the signer and of each timestamp authority
+	gathered [][]*x509.Certificate // for each of the chains that there were when validation data was stored: what was found elsewhere
 }
 
 // joined is the document as it is so far.
@@ -186,8 +187,20 @@ func (a *assembly) storeValidation(ctx context.Context) error {
 		data.certs.add(certs...)
 		data.ocsps.add(ocsps...)
 		data.crls.add(crls...)
+		a.gathered = append(a.gathered, parsed(certs))
 	}
 	return a.store(&data)
+}
+
+// parsed returns those of the certificates that can be read.
+func parsed(certs [][]byte) []*x509.Certificate {
+	var list []*x509.Certificate
+	for _, der := range certs {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // store appends a revision with validation data.

@@ -49,8 +49,12 @@ func readStore(doc *pdf.Document) (*store, error) {
 
 // covers wants validation data for the first certificate of a chain, and for each above it up to a root, or up to one whose issuer
 // is not known here: what a validator trusts need not be a root. Of several issuers, as after cross-certification, one is enough.
-func (s *store) covers(chain []*x509.Certificate) error {
-	p := &storePath{store: s, pool: append(chain[1:len(chain):len(chain)], s.certs...), seen: map[string]bool{}}
+func (s *store) covers(chain []*x509.Certificate) error { return s.coversAmong(chain, s.certs) }
+
+// coversAmong is covers where the issuers known are those of the chain and the others given: that somebody else stored one more
+// certificate demands no more of our data.
+func (s *store) coversAmong(chain, others []*x509.Certificate) error {
+	p := &storePath{store: s, pool: append(chain[1:len(chain):len(chain)], others...), seen: map[string]bool{}}
 	return p.from(chain[0], true)
 }
 
