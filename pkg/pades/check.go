@@ -2,6 +2,7 @@ package pades
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,8 +21,8 @@ func finding(format string, args ...any) error {
 
 // check verifies the signed document by a way of its own: it parses the joined document from its end, takes each gap from the
 // ByteRange found there, continues the stored hash of the original for the digests, and wants the level that was asked for.
-func (a *assembly) check(level signing.Level) error {
-	doc, own, err := a.structure()
+func (a *assembly) check(ctx context.Context, level signing.Level) error {
+	doc, own, err := a.structure(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ type placed struct {
 }
 
 // structure holds the joined document against all that does not depend on its gaps, and returns what lies in the appended sections. Earlier signatures are left alone: whatever is wrong with them was so before.
-func (a *assembly) structure() (*pdf.Document, []placed, error) {
+func (a *assembly) structure(ctx context.Context) (*pdf.Document, []placed, error) {
 	joined := a.joined()
 	doc, err := pdf.Open(joined, joined.size())
 	if err != nil {
@@ -68,7 +69,7 @@ func (a *assembly) structure() (*pdf.Document, []placed, error) {
 	signed := false
 	for i := range all {
 		p := placed{signature: all[i]}
-		if ours, err := a.place(doc, &p); err != nil {
+		if ours, err := a.place(ctx, doc, &p); err != nil {
 			return nil, nil, err
 		} else if !ours {
 			continue
@@ -89,7 +90,7 @@ func (a *assembly) structure() (*pdf.Document, []placed, error) {
 func (a *assembly) isSignature(p *placed) bool { return p.ref.Number == a.state.Signature }
 
 // place finds out whether a signature lies in the appended sections, and if so checks its dictionary and its widget.
-func (a *assembly) place(doc *pdf.Document, p *placed) (ours bool, err error) {
+func (a *assembly) place(ctx context.Context, doc *pdf.Document, p *placed) (ours bool, err error) {
 	split := a.in.File.Size()
 	if p.byteRange, err = readByteRange(doc, p.dict); !a.isSignature(p) && (err != nil || p.gapStart < split) {
 		return false, nil
@@ -100,7 +101,7 @@ func (a *assembly) place(doc *pdf.Document, p *placed) (ours bool, err error) {
 	if err := p.checkDictionary(); err != nil {
 		return false, finding("%w", err)
 	}
-	if err := p.checkWidget(doc); err != nil {
+	if err := p.checkWidget(ctx, doc); err != nil {
 		return false, finding("%w", err)
 	}
 	if p.gapStart < split {

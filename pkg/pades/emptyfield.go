@@ -1,6 +1,7 @@
 package pades
 
 import (
+	"context"
 	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
@@ -12,6 +13,9 @@ const (
 	printFlag   = 4
 	hidingFlags = 1 | 2 | 32
 )
+
+// maxAnnotations bounds those of all pages, together, that are looked through for a field's widget.
+const maxAnnotations = 5_000_000
 
 // emptyField is an existing signature field without a signature, and its widget.
 type emptyField struct {
@@ -28,7 +32,7 @@ func noField(name, format string, args ...any) error {
 }
 
 // locateField finds the empty signature field of a name, its page and its rectangle.
-func locateField(doc *pdf.Document, f *form, name string) (spot, error) {
+func locateField(ctx context.Context, doc *pdf.Document, f *form, name string) (spot, error) {
 	var found *field
 	signed := false // or another field of that name, which counts as the same field
 	err := walkFields(doc, f.dict, func(fd field) error {
@@ -55,10 +59,10 @@ func locateField(doc *pdf.Document, f *form, name string) (spot, error) {
 	if err := checkSeed(doc, found.dict, name); err != nil {
 		return spot{}, err
 	}
-	return fieldSpot(doc, found, name)
+	return fieldSpot(ctx, doc, found, name)
 }
 
-func fieldSpot(doc *pdf.Document, found *field, name string) (spot, error) {
+func fieldSpot(ctx context.Context, doc *pdf.Document, found *field, name string) (spot, error) {
 	widget, dict, err := widgetOf(doc, *found)
 	if err != nil {
 		return spot{}, err
@@ -77,7 +81,7 @@ func fieldSpot(doc *pdf.Document, found *field, name string) (spot, error) {
 	if e.lock, err = doc.Dict(found.dict.Get("Lock")); err != nil {
 		return spot{}, err
 	}
-	page, err := pageOf(doc, widget)
+	page, err := pageOf(ctx, doc, widget)
 	if err == nil && page == nil {
 		err = noField(name, "is on no page")
 	}
@@ -85,9 +89,16 @@ func fieldSpot(doc *pdf.Document, found *field, name string) (spot, error) {
 }
 
 // pageOf returns the page that has a widget among its annotations, whatever the widget's /P says; nil if none has.
-func pageOf(doc *pdf.Document, widget pdf.Ref) (found *pdf.Page, err error) {
+func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.Page, err error) {
+	looked := 0
 	err = doc.Pages(0, func(p *pdf.Page) (bool, error) {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
 		annotations, err := doc.Array(p.Dict.Get("Annots"))
+		if looked += len(annotations); looked > maxAnnotations {
+			return false, signing.Errorf(signing.KindTooComplex, "PDF is too complex: its pages have more than %d annotations", maxAnnotations)
+		}
 		if err == nil && slices.Contains(annotations, pdf.Object(widget)) {
 			found = p
 		}

@@ -125,7 +125,7 @@ const tokenTries = 2 // document timestamps asked for before a size is given up 
 func (a *assembly) timestampDocument(ctx context.Context) error {
 	size := a.tokenSize()
 	for range tokenTries {
-		section, err := a.prepareTimestamp(size)
+		section, err := a.prepareTimestamp(ctx, size)
 		if err != nil {
 			return err
 		}
@@ -157,13 +157,13 @@ func (a *assembly) tokenSize() int {
 	return cms.UsualTokenSize
 }
 
-func (a *assembly) prepareTimestamp(size int) (*hollow, error) {
+func (a *assembly) prepareTimestamp(ctx context.Context, size int) (*hollow, error) {
 	joined := a.joined()
 	doc, err := pdf.Open(joined, joined.size())
 	if err != nil {
 		return nil, internal("open signed document", err)
 	}
-	f, err := readForm(doc) // a timestamp may follow whatever a signature locks (ISO 32000-2 12.8.2.2)
+	f, err := readForm(ctx, doc) // a timestamp may follow whatever a signature locks (ISO 32000-2 12.8.2.2)
 	if err != nil {
 		return nil, internal("read form of signed document", err)
 	}

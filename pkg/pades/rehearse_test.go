@@ -1,7 +1,6 @@
 package pades
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -75,11 +74,7 @@ func TestNoSignatureIsWasted(t *testing.T) {
 			k := rsaKey()
 			a := newAuthority(t, k)
 			f := &Format{Timestamper: a, Revocation: a}
-			file := tt.make.bytes()
-			if at := bytes.Index(file, []byte("<00>")); at >= 0 {
-				file = bytes.Replace(file, []byte("AAAA"), fmt.Appendf(nil, "%4d", at), 1)
-				file = bytes.Replace(file, []byte("BBBB"), fmt.Appendf(nil, "%4d", at+4), 1)
-			}
+			file := leaveOut(tt.make.bytes())
 			in := input(t, file, tt.level)
 			in.Signature.Visible = tt.visible
 			p, err := f.Prepare(context.Background(), in, k.credential)

@@ -87,7 +87,7 @@ func locate(ctx context.Context, doc *pdf.Document, f *form, v signing.VisibleVa
 		page, err := doc.Page(v.At.Page - 1)
 		return spot{page: page, u: v.At.X, v: v.At.Y}, err
 	case signing.AtSignField:
-		return locateField(doc, f, v.Name)
+		return locateField(ctx, doc, f, v.Name)
 	}
 	return locatePlaceholder(ctx, doc, v.Name)
 }

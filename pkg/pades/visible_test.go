@@ -304,7 +304,7 @@ func TestVisibleRefusesALockedField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := inspect(doc, "")
+	f, err := inspect(t.Context(), doc, "")
 	if err != nil {
 		t.Fatal(err)
 	}
