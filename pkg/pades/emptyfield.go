@@ -23,6 +23,8 @@ type emptyField struct {
 	widget pdf.Ref // the field itself where the two are one dictionary
 	rect   pdf.Rectangle
 	lock   *pdf.Dict // /Lock; nil = none
+	seed   *pdf.Dict // /SV; nil = none
+	name   string
 }
 
 func noField(name, format string, args ...any) error {
@@ -42,8 +44,8 @@ func locateField(ctx context.Context, doc *pdf.Document, f *form, name string) (
 		if found == nil {
 			found = &fd
 		}
-		value, err := doc.Get(fd.dict.Get("V"))
-		signed = signed || value != nil
+		has, err := hasValue(doc, fd)
+		signed = signed || has
 		return err
 	})
 	switch {
@@ -56,13 +58,35 @@ func locateField(ctx context.Context, doc *pdf.Document, f *form, name string) (
 	case signed:
 		return spot{}, noField(name, "is already signed")
 	}
-	if err := checkSeed(doc, found.dict, name); err != nil {
-		return spot{}, err
-	}
 	return fieldSpot(ctx, doc, found, name)
 }
 
+// hasValue reports whether a field or a widget of it, where it does not belong but readers look, has a value.
+func hasValue(doc *pdf.Document, f field) (bool, error) {
+	kids, err := doc.Array(f.dict.Get("Kids"))
+	if err != nil {
+		return false, err
+	}
+	for _, o := range append(pdf.Array{f.dict}, kids...) {
+		dict, err := doc.Dict(o)
+		if err != nil {
+			return false, err
+		}
+		if value, err := doc.Get(dict.Get("V")); err != nil || value != nil {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
 func fieldSpot(ctx context.Context, doc *pdf.Document, found *field, name string) (spot, error) {
+	kids, err := doc.Array(found.dict.Get("Kids"))
+	if err != nil {
+		return spot{}, err
+	}
+	if len(kids) > 1 {
+		return spot{}, noField(name, "has several widgets, which readers take for several signatures")
+	}
 	widget, dict, err := widgetOf(doc, *found)
 	if err != nil {
 		return spot{}, err
@@ -70,7 +94,7 @@ func fieldSpot(ctx context.Context, doc *pdf.Document, found *field, name string
 	if found.ref.Number == 0 || widget.Number == 0 {
 		return spot{}, noField(name, "is no object of its own, and cannot be signed without rewriting its form")
 	}
-	e := &emptyField{field: found.ref, widget: widget}
+	e := &emptyField{field: found.ref, widget: widget, name: name}
 	rect, ok, err := doc.Rectangle(dict.Get("Rect"))
 	if err != nil {
 		return spot{}, err
@@ -79,6 +103,9 @@ func fieldSpot(ctx context.Context, doc *pdf.Document, found *field, name string
 		return spot{}, noField(name, "has no rectangle")
 	}
 	if e.lock, err = doc.Dict(found.dict.Get("Lock")); err != nil {
+		return spot{}, err
+	}
+	if e.seed, err = doc.Dict(found.dict.Get("SV")); err != nil {
 		return spot{}, err
 	}
 	page, err := pageOf(ctx, doc, widget)
@@ -119,34 +146,6 @@ func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
 	return ref, dict, err
 }
 
-// checkSeed honours what the field demands of its signature and we would not give (ISO 32000-2 table 237): another /Filter or /SubFilter.
-func checkSeed(doc *pdf.Document, dict *pdf.Dict, name string) error {
-	const filterBit, subFilterBit = 1, 2
-	seed, err := doc.Dict(dict.Get("SV"))
-	if err != nil || seed == nil {
-		return err
-	}
-	demands, err := doc.Int(seed.Get("Ff"), 0)
-	if err != nil {
-		return err
-	}
-	filter, err := doc.Name(seed.Get("Filter"))
-	if err != nil {
-		return err
-	}
-	if demands&filterBit != 0 && filter != "" && filter != "Adobe.PPKLite" {
-		return noField(name, "demands another signature handler")
-	}
-	allowed, err := doc.Array(seed.Get("SubFilter"))
-	if err != nil {
-		return err
-	}
-	if demands&subFilterBit != 0 && allowed != nil && !slices.Contains(allowed, pdf.Object(subFilterCAdES)) {
-		return noField(name, "demands another encoding of its signature")
-	}
-	return nil
-}
-
 // fill signs the field: the signature becomes its value, the appearance its widget's. What need not change is left alone, since readers
 // judge every change that follows an earlier signature.
 func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
@@ -159,6 +158,7 @@ func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
 	if err != nil {
 		return err
 	}
+	widget.Set("V", signature) // also where the two are not one: poppler and MuPDF look for it there
 	widget.Set("AP", pdf.NewDict("N", form))
 	widget.Delete("AS") // would choose among several appearances
 	flags, err := u.Document().Int(widget.Get("F"), 0)

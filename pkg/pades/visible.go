@@ -40,6 +40,11 @@ func makeVisible(ctx context.Context, doc *pdf.Document, f *form, in signing.Inp
 	if err != nil {
 		return nil, err
 	}
+	if at.field != nil {
+		if err := at.field.checkSeed(doc, in.Signature, c.Hash); err != nil {
+			return nil, err
+		}
+	}
 	pdfa, err := isPDFA(doc)
 	if err != nil {
 		return nil, err
