@@ -2,6 +2,7 @@ package pades
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,41 +21,96 @@ func finding(format string, args ...any) error {
 
 // check verifies the signed document by a way of its own: it parses the joined document from its end, takes each gap from the
 // ByteRange found there, continues the stored hash of the original for the digests, and wants the level that was asked for.
-func (a *assembly) check(level signing.Level) error {
-	joined := a.joined()
-	doc, err := pdf.Open(joined, joined.size())
+func (a *assembly) check(ctx context.Context, level signing.Level) error {
+	doc, own, err := a.structure(ctx)
 	if err != nil {
-		return finding("open: %w", err)
-	}
-	if doc.StartsAt() < joined.split {
-		return finding("its newest cross-reference section lies in the original")
-	}
-	if err := checkForm(doc); err != nil {
 		return err
 	}
-	all, err := readSignatures(doc)
-	if err != nil {
-		return finding("%w", err)
-	}
-	names := map[string]bool{}
 	var c levelCheck
-	for i := range all {
-		s := &all[i]
-		if names[s.field.name] {
-			return finding("two signature fields have the same name")
-		}
-		names[s.field.name] = true
-		if err := a.checkOwn(doc, s, &c); err != nil {
+	for i := range own {
+		if err := a.checkOwn(doc, &own[i], &c); err != nil {
 			return err
 		}
-	}
-	if !c.signed {
-		return finding("its form does not hold the signature")
 	}
 	if err := a.checkLevel(doc, c, level); err != nil {
 		return finding("level %s: %w", level, err)
 	}
 	return nil
+}
+
+// placed is a signature or document timestamp in the appended sections.
+type placed struct {
+	signature
+	byteRange
+}
+
+// structure holds the joined document against all that does not depend on its gaps, and returns what lies in the appended sections. Earlier signatures are left alone: whatever is wrong with them was so before.
+func (a *assembly) structure(ctx context.Context) (*pdf.Document, []placed, error) {
+	joined := a.joined()
+	doc, err := pdf.Open(joined, joined.size())
+	if err != nil {
+		return nil, nil, finding("open: %w", err)
+	}
+	if doc.StartsAt() < joined.split {
+		return nil, nil, finding("its newest cross-reference section lies in the original")
+	}
+	if err := checkForm(doc); err != nil {
+		return nil, nil, err
+	}
+	all, err := readSignatures(doc)
+	if err != nil {
+		return nil, nil, finding("%w", err)
+	}
+	names := map[string]int{}
+	for i := range all {
+		names[all[i].field.name]++
+	}
+	var own []placed
+	signed := false
+	for i := range all {
+		p := placed{signature: all[i]}
+		if ours, err := a.place(ctx, doc, &p); err != nil {
+			return nil, nil, err
+		} else if !ours {
+			continue
+		}
+		if names[p.field.name] > 1 {
+			return nil, nil, finding("two signature fields have the same name")
+		}
+		signed = signed || a.isSignature(&p)
+		own = append(own, p)
+	}
+	if !signed {
+		return nil, nil, finding("its form does not hold the signature")
+	}
+	return doc, own, nil
+}
+
+// isSignature tells the signature from the document timestamps.
+func (a *assembly) isSignature(p *placed) bool { return p.ref.Number == a.state.Signature }
+
+// place finds out whether a signature lies in the appended sections, and if so checks its dictionary and its widget.
+func (a *assembly) place(ctx context.Context, doc *pdf.Document, p *placed) (ours bool, err error) {
+	split := a.in.File.Size()
+	if p.byteRange, err = readByteRange(doc, p.dict); !a.isSignature(p) && (err != nil || p.gapStart < split) {
+		return false, nil
+	}
+	if err != nil {
+		return false, finding("%w", err)
+	}
+	if err := p.checkDictionary(); err != nil {
+		return false, finding("%w", err)
+	}
+	if err := p.checkWidget(ctx, doc); err != nil {
+		return false, finding("%w", err)
+	}
+	if p.gapStart < split {
+		return false, finding("its gap lies in the original")
+	}
+	if a.isSignature(p) && p.end != split+int64(a.signed) {
+		return false, finding("its ByteRange ends at %d, its section at %d", p.end, split+int64(a.signed))
+	}
+	return true, nil
 }
 
 func checkForm(doc *pdf.Document) error {
@@ -74,43 +130,25 @@ func checkForm(doc *pdf.Document) error {
 
 // levelCheck is what checkOwn found on the way.
 type levelCheck struct {
-	signed      bool
 	stamped     bool  // the signature carries a timestamp
 	documentEnd int64 // where the last document timestamp of ours ends; 0 = there is none
 }
 
-// checkOwn checks a signature or document timestamp that lies in the appended sections; earlier ones are left alone.
-func (a *assembly) checkOwn(doc *pdf.Document, s *signature, c *levelCheck) error {
-	split := a.in.File.Size()
-	own := s.ref.Number == a.state.Signature
-	if r, err := readByteRange(doc, s.dict); !own && (err != nil || r.gapStart < split) {
-		return nil
-	}
-	if err := s.checkDictionary(); err != nil {
-		return finding("%w", err)
-	}
-	if err := s.checkWidget(doc); err != nil {
-		return finding("%w", err)
-	}
-	r, content, err := s.gap(doc)
+// checkOwn checks what is in the gap of a signature or document timestamp of ours.
+func (a *assembly) checkOwn(doc *pdf.Document, p *placed, c *levelCheck) error {
+	_, content, err := p.gap(doc)
 	if err != nil {
 		return finding("%w", err)
 	}
-	if r.gapStart < split {
-		return finding("its gap lies in the original")
-	}
-	digest, err := continueHash(a.hash(), a.state.Midstate, a.sections[:r.gapStart-split], a.sections[r.gapEnd-split:r.end-split])
+	split := a.in.File.Size()
+	digest, err := continueHash(a.hash(), a.state.Midstate, a.sections[:p.gapStart-split], a.sections[p.gapEnd-split:p.end-split])
 	if err != nil {
 		return err
 	}
-	if !own {
-		c.documentEnd = max(c.documentEnd, r.end)
+	if !a.isSignature(p) {
+		c.documentEnd = max(c.documentEnd, p.end)
 		return a.checkDocumentTimestamp(content, digest)
 	}
-	if r.end != split+int64(a.signed) {
-		return finding("its ByteRange ends at %d, its section at %d", r.end, split+int64(a.signed))
-	}
-	c.signed = true
 	c.stamped, err = a.checkSignedData(content, digest)
 	return err
 }
@@ -162,8 +200,11 @@ func (a *assembly) checkLevel(doc *pdf.Document, c levelCheck, level signing.Lev
 	if err != nil {
 		return err
 	}
-	for _, chain := range a.chains {
-		if err := store.covers(chain); err != nil {
+	if len(a.gathered) == 0 {
+		return store.covers(a.chains[0])
+	}
+	for i, others := range a.gathered { // not the authority of the last timestamp, which came after the data was stored
+		if err := store.coversAmong(a.chains[i], others); err != nil {
 			return err
 		}
 	}

@@ -5,11 +5,13 @@ import (
 	"io"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 const (
-	maxKnown      = 256     // validation streams of a document that are looked at for doubles
-	maxValidation = 8 << 20 // bytes of one of them
+	maxKnown      = 256      // validation streams of one kind that are looked at for doubles: the newest, at the end of their list
+	maxAdded      = 256      // streams of one kind that one signature may add to them
+	maxValidation = 64 << 20 // bytes of all streams of one kind
 )
 
 // elements is a set of DER values in the order in which they came.
@@ -44,22 +46,19 @@ func dssSection(doc *pdf.Document, data *validation) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := doc.Dict(catalog.Get("DSS"))
+	old, lists, err := storeLists(doc)
 	if err != nil {
 		return nil, err
 	}
 	dss := old.Clone()
 	dss.Set("Type", pdf.Name("DSS"))
-	for _, e := range []struct {
-		key  pdf.Name
-		data *elements
-	}{{"Certs", &data.certs}, {"OCSPs", &data.ocsps}, {"CRLs", &data.crls}} {
-		list, err := addStreams(u, old.Get(e.key), e.data)
+	for i, data := range []*elements{&data.certs, &data.ocsps, &data.crls} {
+		list, err := addStreams(u, lists[i], data)
 		if err != nil {
 			return nil, err
 		}
 		if len(list) > 0 {
-			dss.Set(e.key, list)
+			dss.Set(storeKeys[i], list)
 		}
 	}
 	if ref, ok := catalog.Get("DSS").(pdf.Ref); ok && old != nil {
@@ -77,20 +76,40 @@ func dssSection(doc *pdf.Document, data *validation) ([]byte, error) {
 	return u.Bytes()
 }
 
-// addStreams returns the array under entry with a new stream for each element that is not in it yet.
-func addStreams(u *pdf.Update, entry pdf.Object, data *elements) (pdf.Array, error) {
-	doc := u.Document()
-	old, err := doc.Array(entry)
+// storeKeys are the lists of a document security store.
+var storeKeys = [3]pdf.Name{"Certs", "OCSPs", "CRLs"}
+
+// storeLists returns a document's security store, nil where there is none, with the lists under storeKeys.
+func storeLists(doc *pdf.Document) (dss *pdf.Dict, lists [3]pdf.Array, err error) {
+	catalog, _, err := doc.Catalog()
+	if err != nil {
+		return nil, lists, err
+	}
+	if dss, err = doc.Dict(catalog.Get("DSS")); err != nil {
+		return nil, lists, err
+	}
+	for i, key := range storeKeys {
+		if lists[i], err = doc.Array(dss.Get(key)); err != nil {
+			return nil, lists, err
+		}
+	}
+	return dss, lists, nil
+}
+
+// addStreams returns the list with a new stream for each element that is not in it yet.
+func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error) {
+	list := old.Clone()
+	if len(data.list) == 0 {
+		return list, nil
+	}
+	if len(data.list) > maxAdded {
+		return nil, signing.Errorf(signing.KindRevocation, "there are more than %d certificates or answers to store", maxAdded)
+	}
+	known := map[[32]byte]bool{}
+	err := eachStream(u.Document(), old, maxKnown, func(der []byte) { known[sha256.Sum256(der)] = true })
 	if err != nil {
 		return nil, err
 	}
-	known := map[[32]byte]bool{}
-	for _, o := range old[:min(len(old), maxKnown)] {
-		if content, err := streamContent(doc, o); err == nil {
-			known[sha256.Sum256(content)] = true
-		}
-	}
-	list := old.Clone()
 	for _, v := range data.list {
 		if !known[sha256.Sum256(v)] {
 			list = append(list, u.Add(pdf.NewStream(pdf.NewDict(), v)))
@@ -99,8 +118,27 @@ func addStreams(u *pdf.Update, entry pdf.Object, data *elements) (pdf.Array, err
 	return list, nil
 }
 
-// streamContent reads one stream of a document security store.
-func streamContent(doc *pdf.Document, o pdf.Object) ([]byte, error) {
+// eachStream visits the newest count streams of a list of a document security store, newest first, and no more than maxValidation bytes
+// of them. What cannot be read is left out: others may have put it there.
+func eachStream(doc *pdf.Document, list pdf.Array, count int, visit func(der []byte)) error {
+	left := int64(maxValidation)
+	for i := len(list) - 1; i >= max(0, len(list)-count); i-- {
+		der, err := streamContent(doc, list[i], left)
+		if signing.KindOf(err) == signing.KindStorage {
+			return err
+		}
+		if left -= int64(len(der)); left <= 0 {
+			return nil
+		}
+		if err == nil {
+			visit(der)
+		}
+	}
+	return nil
+}
+
+// streamContent reads at most limit bytes of one stream of a document security store.
+func streamContent(doc *pdf.Document, o pdf.Object, limit int64) ([]byte, error) {
 	v, err := doc.Get(o)
 	if err != nil {
 		return nil, err
@@ -113,5 +151,5 @@ func streamContent(doc *pdf.Document, o pdf.Object) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(io.LimitReader(r, maxValidation))
+	return io.ReadAll(io.LimitReader(r, limit))
 }

@@ -1,6 +1,7 @@
 package pades
 
 import (
+	"context"
 	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
@@ -13,12 +14,17 @@ const (
 	hidingFlags = 1 | 2 | 32
 )
 
+// maxAnnotations bounds those of all pages, together, that are looked through for a field's widget.
+const maxAnnotations = 5_000_000
+
 // emptyField is an existing signature field without a signature, and its widget.
 type emptyField struct {
 	field  pdf.Ref
 	widget pdf.Ref // the field itself where the two are one dictionary
 	rect   pdf.Rectangle
 	lock   *pdf.Dict // /Lock; nil = none
+	seed   *pdf.Dict // /SV; nil = none
+	name   string
 }
 
 func noField(name, format string, args ...any) error {
@@ -28,13 +34,19 @@ func noField(name, format string, args ...any) error {
 }
 
 // locateField finds the empty signature field of a name, its page and its rectangle.
-func locateField(doc *pdf.Document, f *form, name string) (spot, error) {
+func locateField(ctx context.Context, doc *pdf.Document, f *form, name string) (spot, error) {
 	var found *field
+	signed := false // or another field of that name, which counts as the same field
 	err := walkFields(doc, f.dict, func(fd field) error {
-		if fd.name == name && found == nil {
+		if fd.name != name {
+			return nil
+		}
+		if found == nil {
 			found = &fd
 		}
-		return nil
+		has, err := hasValue(doc, fd)
+		signed = signed || has
+		return err
 	})
 	switch {
 	case err != nil:
@@ -43,21 +55,38 @@ func locateField(doc *pdf.Document, f *form, name string) (spot, error) {
 		return spot{}, noField(name, "is not in the document")
 	case found.kind != "Sig":
 		return spot{}, noField(name, "is not a signature field")
+	case signed:
+		return spot{}, noField(name, "is already signed")
 	}
-	value, err := doc.Get(found.dict.Get("V"))
+	return fieldSpot(ctx, doc, found, name)
+}
+
+// hasValue reports whether a field or a widget of it, where it does not belong but readers look, has a value.
+func hasValue(doc *pdf.Document, f field) (bool, error) {
+	kids, err := doc.Array(f.dict.Get("Kids"))
+	if err != nil {
+		return false, err
+	}
+	for _, o := range append(pdf.Array{f.dict}, kids...) {
+		dict, err := doc.Dict(o)
+		if err != nil {
+			return false, err
+		}
+		if value, err := doc.Get(dict.Get("V")); err != nil || value != nil {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+func fieldSpot(ctx context.Context, doc *pdf.Document, found *field, name string) (spot, error) {
+	kids, err := doc.Array(found.dict.Get("Kids"))
 	if err != nil {
 		return spot{}, err
 	}
-	if value != nil {
-		return spot{}, noField(name, "is already signed")
+	if len(kids) > 1 {
+		return spot{}, noField(name, "has several widgets, which readers take for several signatures")
 	}
-	if err := checkSeed(doc, found.dict, name); err != nil {
-		return spot{}, err
-	}
-	return fieldSpot(doc, found, name)
-}
-
-func fieldSpot(doc *pdf.Document, found *field, name string) (spot, error) {
 	widget, dict, err := widgetOf(doc, *found)
 	if err != nil {
 		return spot{}, err
@@ -65,7 +94,7 @@ func fieldSpot(doc *pdf.Document, found *field, name string) (spot, error) {
 	if found.ref.Number == 0 || widget.Number == 0 {
 		return spot{}, noField(name, "is no object of its own, and cannot be signed without rewriting its form")
 	}
-	e := &emptyField{field: found.ref, widget: widget}
+	e := &emptyField{field: found.ref, widget: widget, name: name}
 	rect, ok, err := doc.Rectangle(dict.Get("Rect"))
 	if err != nil {
 		return spot{}, err
@@ -76,7 +105,10 @@ func fieldSpot(doc *pdf.Document, found *field, name string) (spot, error) {
 	if e.lock, err = doc.Dict(found.dict.Get("Lock")); err != nil {
 		return spot{}, err
 	}
-	page, err := pageOf(doc, widget)
+	if e.seed, err = doc.Dict(found.dict.Get("SV")); err != nil {
+		return spot{}, err
+	}
+	page, err := pageOf(ctx, doc, widget)
 	if err == nil && page == nil {
 		err = noField(name, "is on no page")
 	}
@@ -84,9 +116,16 @@ func fieldSpot(doc *pdf.Document, found *field, name string) (spot, error) {
 }
 
 // pageOf returns the page that has a widget among its annotations, whatever the widget's /P says; nil if none has.
-func pageOf(doc *pdf.Document, widget pdf.Ref) (found *pdf.Page, err error) {
+func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.Page, err error) {
+	looked := 0
 	err = doc.Pages(0, func(p *pdf.Page) (bool, error) {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
 		annotations, err := doc.Array(p.Dict.Get("Annots"))
+		if looked += len(annotations); looked > maxAnnotations {
+			return false, signing.Errorf(signing.KindTooComplex, "PDF is too complex: its pages have more than %d annotations", maxAnnotations)
+		}
 		if err == nil && slices.Contains(annotations, pdf.Object(widget)) {
 			found = p
 		}
@@ -107,34 +146,6 @@ func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
 	return ref, dict, err
 }
 
-// checkSeed honours what the field demands of its signature and we would not give (ISO 32000-2 table 237): another /Filter or /SubFilter.
-func checkSeed(doc *pdf.Document, dict *pdf.Dict, name string) error {
-	const filterBit, subFilterBit = 1, 2
-	seed, err := doc.Dict(dict.Get("SV"))
-	if err != nil || seed == nil {
-		return err
-	}
-	demands, err := doc.Int(seed.Get("Ff"), 0)
-	if err != nil {
-		return err
-	}
-	filter, err := doc.Name(seed.Get("Filter"))
-	if err != nil {
-		return err
-	}
-	if demands&filterBit != 0 && filter != "" && filter != "Adobe.PPKLite" {
-		return noField(name, "demands another signature handler")
-	}
-	allowed, err := doc.Array(seed.Get("SubFilter"))
-	if err != nil {
-		return err
-	}
-	if demands&subFilterBit != 0 && allowed != nil && !slices.Contains(allowed, pdf.Object(subFilterCAdES)) {
-		return noField(name, "demands another encoding of its signature")
-	}
-	return nil
-}
-
 // fill signs the field: the signature becomes its value, the appearance its widget's. What need not change is left alone, since readers
 // judge every change that follows an earlier signature.
 func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
@@ -147,6 +158,7 @@ func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
 	if err != nil {
 		return err
 	}
+	widget.Set("V", signature) // also where the two are not one: poppler and MuPDF look for it there
 	widget.Set("AP", pdf.NewDict("N", form))
 	widget.Delete("AS") // would choose among several appearances
 	flags, err := u.Document().Int(widget.Get("F"), 0)

@@ -7,7 +7,9 @@ import (
 
 const (
 	maxFields     = 100_000 // of one form
+	maxKids       = 200_000 // entries of their /Kids, widgets included
 	maxFieldDepth = 32      // levels of its hierarchy
+	maxNameBytes  = 4096    // of a fully qualified name
 )
 
 // field is a terminal form field (ISO 32000-2 12.7.4.2).
@@ -23,6 +25,7 @@ type formReader struct {
 	doc   *pdf.Document
 	seen  map[pdf.Ref]bool
 	count int
+	kids  int
 	visit func(field) error
 }
 
@@ -71,6 +74,9 @@ func (r *formReader) one(f field, depth int) error {
 		return err
 	}
 	if t, ok := title.(pdf.String); ok {
+		if len(f.name)+len(t.Value) > maxNameBytes {
+			return signing.Errorf(signing.KindTooComplex, "PDF is too complex: a form field's name has more than %d bytes", maxNameBytes)
+		}
 		if f.name != "" {
 			f.name += "."
 		}
@@ -86,6 +92,9 @@ func (r *formReader) one(f field, depth int) error {
 	kids, err := r.doc.Array(f.dict.Get("Kids"))
 	if err != nil {
 		return err
+	}
+	if r.kids += len(kids); r.kids > maxKids {
+		return signing.Errorf(signing.KindTooComplex, "PDF is too complex: its form has more than %d widgets", maxKids)
 	}
 	// Kids without /T are the field's widgets, not fields.
 	var below pdf.Array

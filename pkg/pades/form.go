@@ -1,21 +1,28 @@
 package pades
 
 import (
+	"context"
 	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
+
+// maxLocked bounds the names of fields that earlier signatures lock, together.
+const maxLocked = 100_000
 
 // form is a document's interactive form (ISO 32000-2 12.7.3) as far as a new signature has to know it.
 type form struct {
-	dict  *pdf.Dict       // nil: there is none
-	ref   pdf.Ref         // zero: it stands in the catalog itself
-	names map[string]bool // of all fields, those above others included
-	locks []lock
+	dict   *pdf.Dict       // nil: there is none
+	ref    pdf.Ref         // zero: it stands in the catalog itself
+	names  map[string]bool // first parts of the fields' names, of those that could be a new field's
+	any    bool            // there is a field
+	locks  []lock
+	locked int // names in locks
 }
 
 // readForm reads the form, and refuses one with an earlier signature that is broken.
-func readForm(doc *pdf.Document) (*form, error) {
+func readForm(ctx context.Context, doc *pdf.Document) (*form, error) {
 	catalog, _, err := doc.Catalog()
 	if err != nil {
 		return nil, err
@@ -28,16 +35,19 @@ func readForm(doc *pdf.Document) (*form, error) {
 	if key, dup := f.dict.Duplicate(); dup {
 		return nil, damaged("its form has the key /%s twice", string(key))
 	}
-	return f, walkFields(doc, f.dict, func(fd field) error { return f.note(doc, fd) })
+	return f, walkFields(doc, f.dict, func(fd field) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return f.note(doc, fd)
+	})
 }
 
 // note takes down a field's name and, where it is signed, what the signature locks.
 func (f *form) note(doc *pdf.Document, fd field) error {
-	f.names[fd.name] = true
-	for i, c := range fd.name {
-		if c == '.' {
-			f.names[fd.name[:i]] = true
-		}
+	f.any = true
+	if first, _, _ := strings.Cut(fd.name, "."); strings.HasPrefix(first, newField) && len(first) < 2*len(newField) {
+		f.names[first] = true
 	}
 	if fd.kind != "Sig" {
 		return nil
@@ -108,12 +118,15 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 	if err != nil {
 		return err
 	}
+	if f.locked += 1 + len(names); f.locked > maxLocked {
+		return signing.Errorf(signing.KindTooComplex, "PDF is too complex: its signatures lock more than %d fields", maxLocked)
+	}
 	for _, o := range names {
 		v, err := doc.Get(o)
 		if err != nil {
 			return err
 		}
-		if s, ok := v.(pdf.String); ok {
+		if s, ok := v.(pdf.String); ok && len(s.Value) <= maxNameBytes { // no field's name is longer
 			l.names = append(l.names, s.Text())
 		}
 	}

@@ -37,7 +37,7 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	if err != nil {
 		return signing.Prepared{}, err
 	}
-	form, err := inspect(doc, target(in.Signature))
+	form, err := inspect(ctx, doc, target(in.Signature))
 	if err != nil {
 		return signing.Prepared{}, err
 	}
@@ -71,6 +71,9 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	if s.Attributes, err = cms.SignedAttributes(c.Hash, digest, c.Certificate()); err != nil {
 		return signing.Prepared{}, internal("build signed attributes", err)
 	}
+	if err := f.rehearse(ctx, in, s); err != nil {
+		return signing.Prepared{}, err
+	}
 	h := c.Hash.New()
 	h.Write(s.Attributes)
 	return signing.Prepared{Digest: h.Sum(nil), State: s.encode()}, nil
@@ -96,7 +99,7 @@ func (f *Format) Embed(ctx context.Context, in signing.Input, p signing.Prepared
 	if err := a.raise(ctx, in.Signature.Level); err != nil {
 		return nil, err
 	}
-	if err := a.check(in.Signature.Level); err != nil {
+	if err := a.check(ctx, in.Signature.Level); err != nil {
 		return nil, err
 	}
 	return a.sections, nil

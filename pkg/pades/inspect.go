@@ -1,6 +1,7 @@
 package pades
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
@@ -16,7 +17,7 @@ const (
 
 // inspect refuses a document that must not or cannot be signed, and returns its form. target is the existing field to be signed; empty
 // = a new one.
-func inspect(doc *pdf.Document, target string) (*form, error) {
+func inspect(ctx context.Context, doc *pdf.Document, target string) (*form, error) {
 	catalog, _, err := doc.Catalog()
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func inspect(doc *pdf.Document, target string) (*form, error) {
 	if err := checkCertification(doc, catalog); err != nil {
 		return nil, err
 	}
-	f, err := readForm(doc)
+	f, err := readForm(ctx, doc)
 	if err != nil || f.dict == nil {
 		return f, err
 	}
@@ -69,7 +70,7 @@ func (f *form) checkXFA(doc *pdf.Document, catalog *pdf.Dict) error {
 	if err != nil {
 		return err
 	}
-	if needs == true || len(f.names) == 0 {
+	if needs == true || !f.any {
 		return signing.Errorf(signing.KindUnsupported, "PDF is an XFA form without PDF fields, which cannot be signed")
 	}
 	return nil

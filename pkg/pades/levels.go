@@ -19,6 +19,7 @@ type assembly struct {
 	sections []byte                // all of them
 	signed   int                   // length of the first, which holds the signature
 	chains   [][]*x509.Certificate // of the signer and of each timestamp authority
+	gathered [][]*x509.Certificate // for each of the chains that there were when validation data was stored: what was found elsewhere
 }
 
 // joined is the document as it is so far.
@@ -124,7 +125,7 @@ const tokenTries = 2 // document timestamps asked for before a size is given up 
 func (a *assembly) timestampDocument(ctx context.Context) error {
 	size := a.tokenSize()
 	for range tokenTries {
-		section, err := a.prepareTimestamp(size)
+		section, err := a.prepareTimestamp(ctx, size)
 		if err != nil {
 			return err
 		}
@@ -156,13 +157,13 @@ func (a *assembly) tokenSize() int {
 	return cms.UsualTokenSize
 }
 
-func (a *assembly) prepareTimestamp(size int) (*hollow, error) {
+func (a *assembly) prepareTimestamp(ctx context.Context, size int) (*hollow, error) {
 	joined := a.joined()
 	doc, err := pdf.Open(joined, joined.size())
 	if err != nil {
 		return nil, internal("open signed document", err)
 	}
-	f, err := readForm(doc) // a timestamp may follow whatever a signature locks (ISO 32000-2 12.8.2.2)
+	f, err := readForm(ctx, doc) // a timestamp may follow whatever a signature locks (ISO 32000-2 12.8.2.2)
 	if err != nil {
 		return nil, internal("read form of signed document", err)
 	}
@@ -186,13 +187,30 @@ func (a *assembly) storeValidation(ctx context.Context) error {
 		data.certs.add(certs...)
 		data.ocsps.add(ocsps...)
 		data.crls.add(crls...)
+		a.gathered = append(a.gathered, parsed(certs))
 	}
+	return a.store(&data)
+}
+
+// parsed returns those of the certificates that can be read.
+func parsed(certs [][]byte) []*x509.Certificate {
+	var list []*x509.Certificate
+	for _, der := range certs {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// store appends a revision with validation data.
+func (a *assembly) store(data *validation) error {
 	joined := a.joined()
 	doc, err := pdf.Open(joined, joined.size())
 	if err != nil {
 		return internal("open signed document", err)
 	}
-	section, err := dssSection(doc, &data)
+	section, err := dssSection(doc, data)
 	if err != nil {
 		return fmt.Errorf("write validation data: %w", err)
 	}

@@ -190,3 +190,45 @@ func TestHashOfTimestamps(t *testing.T) {
 	signed := mustSign(t, &Format{Timestamper: a, Revocation: a}, &other, onePage("", "").bytes(), signing.LevelLTA)
 	checkSigned(t, signed, signing.LevelLTA)
 }
+
+// turns asks its authorities in turn.
+type turns struct {
+	authorities []*authority
+	asked       int
+}
+
+func (t *turns) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
+	a := t.authorities[t.asked%len(t.authorities)]
+	t.asked++
+	return a.Timestamp(ctx, digest, hash)
+}
+
+// TestSecondAuthority has the archive timestamp made by another authority than the signature's, whose validation data is in no store yet.
+func TestSecondAuthority(t *testing.T) {
+	k := rsaKey()
+	first, second := newAuthority(t, k), newAuthority(t, k)
+	f := &Format{Timestamper: &turns{authorities: []*authority{first, second}}, Revocation: first}
+	signed, err := trySign(t, f, k, onePage("", "").bytes(), signing.LevelLTA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSigned(t, signed, signing.LevelLTA)
+}
+
+// rootless gathers as if the issuing CA's issuer were not known: nothing for it.
+type rootless struct{ *authority }
+
+func (r rootless) Gather(ctx context.Context, chain []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
+	_, ocsps, _, err = r.authority.Gather(ctx, chain)
+	return nil, ocsps, nil, err
+}
+
+// TestForeignStore signs a document whose store holds the root that is not known here: it demands no more of our data than before.
+func TestForeignStore(t *testing.T) {
+	k := rsaKey()
+	a := newAuthority(t, k)
+	original := onePage("/DSS<</Certs[6 0 R]>>", "").with(6, streamOf(string(k.root.Raw), "")).bytes()
+	if _, err := trySign(t, &Format{Timestamper: a, Revocation: rootless{a}}, k, original, signing.LevelLT); err != nil {
+		t.Error(err)
+	}
+}

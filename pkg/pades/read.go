@@ -1,6 +1,7 @@
 package pades
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
@@ -106,7 +107,7 @@ func (s *signature) checkDictionary() error {
 }
 
 // checkWidget holds the field's widget against what an invisible or visible signature field must be, and wants it on its page.
-func (s *signature) checkWidget(doc *pdf.Document) error {
+func (s *signature) checkWidget(ctx context.Context, doc *pdf.Document) error {
 	ref, widget, err := widgetOf(doc, s.field)
 	if err != nil {
 		return fmt.Errorf("the widget: %w", err)
@@ -118,24 +119,19 @@ func (s *signature) checkWidget(doc *pdf.Document) error {
 	if err != nil || !appearance.Has("N") {
 		return fmt.Errorf("the widget has no appearance")
 	}
-	return checkOnPage(doc, ref, widget)
+	return checkOnPage(ctx, doc, ref, widget)
 }
 
 // checkOnPage wants a widget among the annotations of the page that it names, or, since a field that was there before may name none or a
 // wrong one, of any page.
-func checkOnPage(doc *pdf.Document, ref pdf.Ref, widget *pdf.Dict) error {
-	page, err := doc.Dict(widget.Get("P"))
-	if err != nil {
-		return fmt.Errorf("the widget's page: %w", err)
+func checkOnPage(ctx context.Context, doc *pdf.Document, ref pdf.Ref, widget *pdf.Dict) error {
+	if page, err := doc.Dict(widget.Get("P")); err == nil {
+		annotations, err := doc.Array(page.Get("Annots"))
+		if err == nil && slices.Contains(annotations, pdf.Object(ref)) {
+			return nil
+		}
 	}
-	annotations, err := doc.Array(page.Get("Annots"))
-	if err != nil {
-		return fmt.Errorf("the page's annotations: %w", err)
-	}
-	if slices.Contains(annotations, pdf.Object(ref)) {
-		return nil
-	}
-	found, err := pageOf(doc, ref)
+	found, err := pageOf(ctx, doc, ref)
 	if err != nil {
 		return fmt.Errorf("the widget's page: %w", err)
 	}

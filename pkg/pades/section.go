@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -160,10 +161,13 @@ func addWidget(u *pdf.Update, f *form, signature, page pdf.Ref, rect pdf.Array, 
 	return addToForm(u, f, widget)
 }
 
+// newField begins the name of a new field.
+const newField = "Signature"
+
 // freeName is the first of Signature1, Signature2 … that no field has.
 func (f *form) freeName() string {
 	for i := 1; ; i++ {
-		if name := fmt.Sprintf("Signature%d", i); !f.names[name] {
+		if name := newField + strconv.Itoa(i); !f.names[name] {
 			return name
 		}
 	}

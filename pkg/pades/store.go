@@ -18,45 +18,30 @@ type store struct {
 
 // readStore reads the store of a document; it is empty where there is none.
 func readStore(doc *pdf.Document) (*store, error) {
-	catalog, _, err := doc.Catalog()
-	if err != nil {
-		return nil, err
-	}
-	dss, err := doc.Dict(catalog.Get("DSS"))
+	_, lists, err := storeLists(doc)
 	if err != nil {
 		return nil, err
 	}
 	s := &store{}
-	for _, e := range []struct {
-		key pdf.Name
-		add func(der []byte)
-	}{
-		{"Certs", func(der []byte) {
+	for i, add := range []func(der []byte){
+		func(der []byte) {
 			if c, err := x509.ParseCertificate(der); err == nil {
 				s.certs = append(s.certs, c)
 			}
-		}},
-		{"OCSPs", func(der []byte) {
+		},
+		func(der []byte) {
 			if r, err := ocsp.ParseResponse(der, nil); err == nil {
 				s.ocsps = append(s.ocsps, r)
 			}
-		}},
-		{"CRLs", func(der []byte) {
+		},
+		func(der []byte) {
 			if l, err := x509.ParseRevocationList(der); err == nil {
 				s.crls = append(s.crls, l)
 			}
-		}},
+		},
 	} {
-		list, err := doc.Array(dss.Get(e.key))
-		if err != nil {
+		if err := eachStream(doc, lists[i], maxKnown+maxAdded, add); err != nil {
 			return nil, err
-		}
-		for _, o := range list[:min(len(list), maxKnown)] {
-			der, err := streamContent(doc, o)
-			if err != nil {
-				return nil, err
-			}
-			e.add(der)
 		}
 	}
 	return s, nil
@@ -64,8 +49,12 @@ func readStore(doc *pdf.Document) (*store, error) {
 
 // covers wants validation data for the first certificate of a chain, and for each above it up to a root, or up to one whose issuer
 // is not known here: what a validator trusts need not be a root. Of several issuers, as after cross-certification, one is enough.
-func (s *store) covers(chain []*x509.Certificate) error {
-	p := &storePath{store: s, pool: append(chain[1:len(chain):len(chain)], s.certs...), seen: map[string]bool{}}
+func (s *store) covers(chain []*x509.Certificate) error { return s.coversAmong(chain, s.certs) }
+
+// coversAmong is covers where the issuers known are those of the chain and the others given: that somebody else stored one more
+// certificate demands no more of our data.
+func (s *store) coversAmong(chain, others []*x509.Certificate) error {
+	p := &storePath{store: s, pool: append(chain[1:len(chain):len(chain)], others...), seen: map[string]bool{}}
 	return p.from(chain[0], true)
 }
 

@@ -217,7 +217,7 @@ func signRegardless(t *testing.T, k *testKey, original []byte) []byte {
 func signSection(t *testing.T, k *testKey, original []byte, make func(*pdf.Document, *form, int) (*hollow, error)) []byte {
 	t.Helper()
 	doc := openPDF(t, original)
-	f, err := readForm(doc)
+	f, err := readForm(t.Context(), doc)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,7 @@ func (v *verifier) finish() error {
 		if err := v.ctx.Err(); err != nil {
 			return err
 		}
+		v.doc.Renew()
 		v.level(s, v.signatures[i+1:], store)
 		if s.End == 0 || s.Whole {
 			continue

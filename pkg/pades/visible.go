@@ -40,6 +40,11 @@ func makeVisible(ctx context.Context, doc *pdf.Document, f *form, in signing.Inp
 	if err != nil {
 		return nil, err
 	}
+	if at.field != nil {
+		if err := at.field.checkSeed(doc, in.Signature, c.Hash); err != nil {
+			return nil, err
+		}
+	}
 	pdfa, err := isPDFA(doc)
 	if err != nil {
 		return nil, err
@@ -87,7 +92,7 @@ func locate(ctx context.Context, doc *pdf.Document, f *form, v signing.VisibleVa
 		page, err := doc.Page(v.At.Page - 1)
 		return spot{page: page, u: v.At.X, v: v.At.Y}, err
 	case signing.AtSignField:
-		return locateField(doc, f, v.Name)
+		return locateField(ctx, doc, f, v.Name)
 	}
 	return locatePlaceholder(ctx, doc, v.Name)
 }

@@ -216,6 +216,8 @@ func inField(v *signing.VisibleSignature) {
 
 func TestVisibleInField(t *testing.T) {
 	lock := pdf.NewDict("Lock", pdf.NewDict("Type", pdf.Name("SigFieldLock"), "Action", pdf.Name("Include"), "Fields", pdf.Array{pdf.Text("Other")}))
+	o := askOthers(t, rsaKey())
+	o.script = false // it wants all pages to look as before
 	for name, file := range map[string][]byte{
 		"merged": withField(t, golden(t), false, nil), "kid": withField(t, golden(t), true, nil), "lock": withField(t, golden(t), false, lock),
 	} {
@@ -232,6 +234,7 @@ func TestVisibleInField(t *testing.T) {
 				t.Errorf("BBox = %v, want the field's size", box)
 			}
 			verifyAll(t, signed, 1)
+			o.check(t, file, signed)
 			if hasLock := bytes.Contains(signed, []byte("/FieldMDP")); hasLock != (name == "lock") {
 				t.Errorf("the signature locks fields: %v, want %v", hasLock, name == "lock")
 			}
@@ -304,7 +307,7 @@ func TestVisibleRefusesALockedField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := inspect(doc, "")
+	f, err := inspect(t.Context(), doc, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,9 +16,13 @@ const (
 	maxTokenBytes  = 4096      // a name, number or keyword
 	maxObjStmBytes = 16 << 20  // one decoded object stream
 	maxDecoded     = 256 << 20 // all streams decoded for one document, together
+	minParsed      = 8 << 20   // source text of all objects parsed for one document, as often as they are, together …
+	parsedPerByte  = 32        // … and so much more for each byte of the file: a manual of 1,000 pages that is searched takes 1.3 …
+	maxParsed      = 128 << 20 // … up to here: a few seconds' work, and 20 times what that manual takes
 	maxFilters     = 8         // filters of one stream
 	maxPageDepth   = 64        // levels of the page tree
 	maxPageNodes   = 200_000   // page tree nodes looked at for one page
+	maxPageKids    = 400_000   // entries of their /Kids
 	maxTreeLook    = 50        // page tree nodes looked at for a loop
 	maxRefChain    = 32        // references to references
 	maxCachedBytes = 1 << 20   // source text of objects kept parsed

@@ -23,8 +23,12 @@ func (d *Document) loadCompressed(ref Ref, stream, place int) (Object, error) {
 	if place >= len(s.numbers) || int(s.numbers[place]) != ref.Number {
 		return nil, damaged("object %d is not at its place in object stream %d", ref.Number, stream)
 	}
+	if err := d.mayParse(); err != nil {
+		return nil, err
+	}
 	begin := int(s.starts[place])
 	lex := newLexer(bytes.NewReader(s.data[begin:]), 0, maxObjectBytes)
+	defer func() { d.charge(lex.offset()) }()
 	p := &parser{lex: lex}
 	o, word, err := p.object(0)
 	if err != nil {
@@ -90,6 +94,7 @@ func (d *Document) objectStream(number int) (*objectStream, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.charge(int64(len(data)))
 	s := &objectStream{number: number, data: data}
 	if err := s.index(d, stm.Dict); err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ type Document struct {
 	sections  []*section // newest first
 	xrefBytes int64
 	decoded   int64 // bytes decoded so far
+	parsed    int64 // bytes of objects parsed so far
 	crypt     *crypt
 	encrypt   Ref // the /Encrypt dictionary, if it is an object of its own
 	objects   objectCache

@@ -50,6 +50,7 @@ type pageWalk struct {
 	d     *Document
 	left  int // leaf pages to step over
 	nodes int
+	kids  int
 	path  map[Ref]bool
 	visit func(*Page) (more bool, err error)
 }
@@ -147,6 +148,9 @@ func (w *pageWalk) node(node *Dict, ref Ref, in inherited, depth int) (more bool
 			w.left -= int(count)
 			return true, nil
 		}
+	}
+	if w.kids += len(list); w.kids > maxPageKids {
+		return false, tooComplex("its page tree has more than %d kids", maxPageKids)
 	}
 	w.path[ref] = true
 	defer delete(w.path, ref)

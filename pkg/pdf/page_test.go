@@ -102,6 +102,13 @@ func TestPagesRefused(t *testing.T) {
 			b.table("")
 			return b.String()
 		}(), signing.KindTooComplex, "nodes"},
+		{"many kids that are missing", func() string {
+			b := pageTree()
+			b.object(2, "<</Kids["+strings.Repeat("16 0 R ", 1000)+"]>>")
+			b.object(16, "<</Kids["+strings.Repeat("99 0 R ", 1000)+"]>>")
+			b.table("")
+			return b.String()
+		}(), signing.KindTooComplex, "kids"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := open(t, []byte(tt.file)).Page(0)

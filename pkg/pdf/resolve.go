@@ -115,13 +115,31 @@ func (d *Document) load(ref Ref) (Object, error) {
 	return nil, nil
 }
 
+// mayParse refuses to parse on when the budget is used up. Objects that are too large to be kept are parsed again at each reference.
+func (d *Document) mayParse() error {
+	if limit := min(maxParsed, minParsed+parsedPerByte*d.size); d.parsed > limit {
+		return tooComplex("more than %d bytes of objects have to be read, again and again", limit)
+	}
+	return nil
+}
+
+// charge counts what was parsed, be it in vain; the smallest object costs as much as the block that is read for it.
+func (d *Document) charge(bytes int64) { d.parsed += max(bytes, firstChunk) }
+
+// Renew begins the budget of parsed objects anew, for who has one piece of work after the other done with the document.
+func (d *Document) Renew() { d.parsed = 0 }
+
 // loadPlain reads the object at an offset, which must be the one that the cross-reference entry says.
 func (d *Document) loadPlain(ref Ref, offset int64) (Object, int64, error) {
 	if offset <= 0 || offset >= d.size {
 		return nil, 0, damaged("object %d is said to lie at byte %d of %d", ref.Number, offset, d.size)
 	}
+	if err := d.mayParse(); err != nil {
+		return nil, 0, err
+	}
 	lex := d.lexerAt(offset)
 	defer lex.release()
+	defer func() { d.charge(lex.offset() - offset) }()
 	p := &parser{lex: lex}
 	found, err := p.header()
 	if err != nil {
@@ -204,8 +222,12 @@ func (d *Document) plainNumber(ref Ref, offset int64) (Object, error) {
 	if offset <= 0 || offset >= d.size {
 		return nil, damaged("object %d is said to lie at byte %d of %d", ref.Number, offset, d.size)
 	}
+	if err := d.mayParse(); err != nil {
+		return nil, err
+	}
 	p := &parser{lex: d.lexerAt(offset)}
 	defer p.lex.release()
+	defer func() { d.charge(p.lex.offset() - offset) }()
 	found, err := p.header()
 	if err != nil {
 		return nil, err

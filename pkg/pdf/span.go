@@ -8,9 +8,13 @@ func (d *Document) ValueSpan(ref Ref, key Name) (start, end int64, ok bool, err 
 	if err != nil || e.kind != entryPlain || e.generation != ref.Generation || e.offset <= 0 || e.offset >= d.size {
 		return 0, 0, false, err
 	}
+	if err := d.mayParse(); err != nil {
+		return 0, 0, false, err
+	}
 	var spans []span
 	p := &parser{lex: d.lexerAt(e.offset), spans: &spans}
 	defer p.lex.release()
+	defer func() { d.charge(p.lex.offset() - e.offset) }()
 	if found, err := p.header(); err != nil || found != ref {
 		return 0, 0, false, err
 	}

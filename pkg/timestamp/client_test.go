@@ -137,7 +137,7 @@ func TestWhetherARetryHelps(t *testing.T) {
 		tsa.WrongNonce:  {true, firstPause},
 		tsa.Waiting:     {true, firstPause},
 		tsa.Rejection:   {false, 0},
-		tsa.Forbidden:   {false, 0},
+		tsa.Forbidden:   {true, firstPause},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newTSA(t, nil)

@@ -71,18 +71,14 @@ func (c *Client) request(ctx context.Context, a *authority, q *query) ([]byte, e
 }
 
 // checkStatus judges the HTTP status. 400 counts as a limit: at least one large authority says so, and a client that sends well-formed
-// queries has no other reason to see it.
+// queries has no other reason to see it. None is for ever: what an authority, or a proxy before it, says of an address or of credentials
+// changes once somebody looks after them, and signatures that are paid for wait.
 func checkStatus(answer *outbound.Answer) error {
 	if answer.Status == http.StatusOK {
 		return nil
 	}
 	e := &refusedError{reason: fmt.Sprintf("HTTP status %d", answer.Status), after: outbound.RetryAfter(answer.Header, time.Now())}
-	switch answer.Status {
-	case http.StatusBadRequest, http.StatusTooManyRequests:
-		e.limited = true
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
-		e.permanent = true
-	}
+	e.limited = answer.Status == http.StatusBadRequest || answer.Status == http.StatusTooManyRequests
 	return e
 }
 

@@ -6,11 +6,12 @@ type budget struct {
 	shown     int   // characters
 	forms     int   // form XObjects drawn
 	content   int64 // decoded bytes of content streams and CMaps
+	streams   int   // opened
 }
 
 // usual is every search's budget. An invoice has some thousand operators; a manual of a thousand pages has half a million. It keeps a search
 // of hostile pages to a few seconds.
-var usual = budget{operators: 2_000_000, shown: 8_000_000, forms: 20_000, content: 32 << 20}
+var usual = budget{operators: 2_000_000, shown: 8_000_000, forms: 20_000, content: 32 << 20, streams: 400_000}
 
 // Other limits.
 const (

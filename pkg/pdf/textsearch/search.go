@@ -187,6 +187,9 @@ func (m metered) Read(p []byte) (int, error) {
 
 // stream opens a stream's data; nil for anything else.
 func (s *search) stream(o pdf.Object) (io.Reader, error) {
+	if s.spent.streams++; s.spent.streams > s.limits.streams {
+		return nil, tooComplex("its pages have more than %d streams", s.limits.streams)
+	}
 	v, err := s.d.Get(o)
 	if err != nil {
 		return nil, err

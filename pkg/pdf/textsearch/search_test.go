@@ -247,7 +247,7 @@ func TestFindGoesOnBehindDamage(t *testing.T) {
 }
 
 func TestFindIsBounded(t *testing.T) {
-	small := budget{operators: 1000, shown: 1000, forms: 100, content: 100_000}
+	small := budget{operators: 1000, shown: 1000, forms: 100, content: 100_000, streams: 40}
 	tests := map[string]sheet{
 		"forms": {
 			content: []string{strings.Repeat("/Fm1 Do ", 20)},
@@ -256,6 +256,7 @@ func TestFindIsBounded(t *testing.T) {
 				"form2": stream("/Subtype /Form /Resources <<>>", "q Q"),
 			},
 		},
+		"streams":    {content: make([]string, small.streams+1)},
 		"operators":  {content: []string{strings.Repeat("q\n", small.operators+1)}},
 		"characters": {content: []string{"BT /F2 10 Tf (" + strings.Repeat("a", small.shown+1) + ") Tj ET"}},
 		"content":    {content: []string{strings.Repeat(" ", int(small.content)/2+1), strings.Repeat(" ", int(small.content)/2)}},

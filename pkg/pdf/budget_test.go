@@ -1,0 +1,76 @@
+package pdf
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// large is the text of an array that is too large to be kept parsed.
+var large = "[(" + strings.Repeat("x", maxCachedBytes/4) + ")]"
+
+// TestParsedBudget wants all that is parsed to count against one budget, in object streams and out of them, whole and broken.
+func TestParsedBudget(t *testing.T) {
+	b := newBuilder().catalog()
+	b.object(4, large)
+	b.object(5, large+"]")
+	b.objectStream(9, 6, large)
+	b.xrefStream(10, "")
+	broken := func(d *Document) error {
+		_, err := d.Get(Ref{5, 0})
+		if signing.KindOf(err) == signing.KindDamaged {
+			return nil
+		}
+		return err
+	}
+	get := func(number int) func(d *Document) error {
+		return func(d *Document) error {
+			_, err := d.Get(Ref{number, 0})
+			return err
+		}
+	}
+	for name, read := range map[string]func(d *Document) error{
+		"plain": get(4), "broken": broken, "in an object stream": get(6),
+		"a length": func(d *Document) error { _, err := d.plainNumber(Ref{4, 0}, b.offsets[4]); return err },
+		"the place of a value": func(d *Document) error {
+			_, _, _, err := d.ValueSpan(Ref{4, 0}, "A")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, b.Bytes())
+			limit := int64(minParsed + parsedPerByte*b.Len())
+			for range limit/int64(len(large)) - 5 {
+				if err := read(d); err != nil {
+					t.Fatalf("within the budget: %v", err)
+				}
+			}
+			var err error
+			for range 10 {
+				if err == nil {
+					err = read(d)
+				}
+			}
+			wantKind(t, err, signing.KindTooComplex, "have to be read")
+			d.Renew()
+			if err := read(d); err != nil {
+				t.Errorf("with a new budget: %v", err)
+			}
+		})
+	}
+}
+
+// TestParsedBudgetOfSmallObjects counts an object for what reading it costs, not for its few bytes.
+func TestParsedBudgetOfSmallObjects(t *testing.T) {
+	b := newBuilder().catalog()
+	b.table("")
+	d := open(t, b.Bytes())
+	if _, err := d.Get(Ref{3, 0}); err != nil || d.parsed < firstChunk {
+		t.Errorf("parsed = %d, %v, want at least a block", d.parsed, err)
+	}
+	before := d.parsed
+	if _, err := d.Get(Ref{3, 0}); err != nil || d.parsed != before {
+		t.Errorf("an object that is kept counts again: %d, then %d, %v", before, d.parsed, err)
+	}
+}
