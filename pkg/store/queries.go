@@ -41,7 +41,7 @@ func (q *queries) all() map[string]**sql.Stmt {
 		"SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?":                                   &q.callbacks,
 		`SELECT id, document_count, bytes FROM operations WHERE is_ended = 1 AND fetched > 0 AND fetched <= ?
 			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY fetched LIMIT ?`: &q.fetched,
-		`SELECT id, document_count, bytes, ended FROM operations WHERE is_ended = 1
+		`SELECT id, document_count, bytes, ended FROM operations WHERE is_ended = 1 AND ended > ? AND ended <= ?
 			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY ended, id LIMIT ?`: &q.expired,
 	}
 }

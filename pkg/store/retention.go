@@ -181,35 +181,52 @@ func (s *Store) keepBytes() int64 {
 	return share(limit, sweepBelow)
 }
 
-// choose returns the operations that ended first and are not being read, as far as they are too old, or there is more in use than keep and there was time
-// to fetch them.
+// choose returns the operations that ended first and are not being read, as far as they are too old, or there is more in use than keep and
+// there was time to fetch them. What ended later than now was ended by a clock that was put right since, nobody knows when: it is the first to
+// go where there is too much, or nothing might go until then. It is not too old: the clock of now may be the one that is wrong.
 func (s *Store) choose(ctx context.Context, keep int64) ([]expired, error) {
-	type candidate struct {
-		expired
-		ended int64
-	}
-	list, err := collect(ctx, s.queries.expired, func(r row) (c candidate, err error) {
-		err = r.Scan(&c.id, &c.count, &c.bytes, &c.ended)
-		return c, err
-	}, s.beingRead.spared(time.Now()), sweepBatch)
+	now := time.Now()
+	fetched, ahead := now.Add(-fetchTime).UnixNano(), now.Add(fetchTime).UnixNano()
+	spared := s.beingRead.spared(now)
+	list, err := s.ended(ctx, ahead, math.MaxInt64, spared)
 	if err != nil {
 		return nil, err
 	}
-	tooOld, fetched := int64(math.MinInt64), time.Now().Add(-fetchTime).UnixNano()
+	others, err := s.ended(ctx, math.MinInt64, ahead, spared)
+	if err != nil {
+		return nil, err
+	}
+	tooOld := int64(math.MinInt64)
 	if s.cfg.Retention.Age > 0 {
-		tooOld = time.Now().Add(-s.cfg.Retention.Age).UnixNano()
+		tooOld = now.Add(-s.cfg.Retention.Age).UnixNano()
 	}
 	used := s.used()
 	var batch []expired
-	for _, c := range list {
-		tooMuch := used > keep && c.ended <= fetched
+	for _, c := range append(list, others...) {
+		tooMuch := used > keep && (c.ended <= fetched || c.ended > ahead)
 		if c.ended > tooOld && !tooMuch {
-			break
+			continue
 		}
 		used -= c.bytes
-		batch = append(batch, c.expired)
+		if batch = append(batch, c.expired); len(batch) == sweepBatch {
+			break
+		}
 	}
 	return batch, nil
+}
+
+// candidate is an operation that may be removed.
+type candidate struct {
+	expired
+	ended int64
+}
+
+// ended returns operations that ended later than after and not later than until, the first ones first, without those that are spared.
+func (s *Store) ended(ctx context.Context, after, until int64, spared string) ([]candidate, error) {
+	return collect(ctx, s.queries.expired, func(r row) (c candidate, err error) {
+		err = r.Scan(&c.id, &c.count, &c.bytes, &c.ended)
+		return c, err
+	}, after, until, spared, sweepBatch)
 }
 
 // chooseFetched returns operations whose results were given out long enough ago.
