@@ -139,6 +139,7 @@ func (p *proxy) openAPI(context.Context) error {
 		Published:          p.published,
 		Forwarder:          p.forwarder,
 		Identity:           affinity.Identity(p.cfg.Affinity.InstanceUID),
+		Reading:            p.store.Reading,
 		Log:                p.log.WithName("api"),
 		Registerer:         p.registry,
 		TokenKey:           key,

@@ -40,7 +40,7 @@ func (x *exchange) writeSignOperation(op signing.Operation, content bool) error 
 				w.Number("executionTime", min(op.Ended.Sub(op.Created).Milliseconds(), math.MaxInt32))
 			}
 			w.Name("documentList")
-			w.Array(func() { err = x.writeDocuments(w, op.ID, content) })
+			w.Array(func() { err = x.writeDocuments(w, op, content) })
 		})
 		return err
 	})
@@ -77,10 +77,16 @@ func (x *exchange) writeStatus(w *jsonstream.Writer, op signing.Operation) {
 	})
 }
 
-// eachDocument calls do for each document of an operation, a page of them in memory at a time.
-func (x *exchange) eachDocument(id signing.ID, do func(d *signing.Document) error) error {
-	for from := 0; ; from += documentPage {
-		docs, err := x.api.cfg.Service.Documents(x.r.Context(), id, from, documentPage)
+// eachDocument calls do for each document of an operation, a page of them in memory at a time. It returns an error unless they were all there.
+func (x *exchange) eachDocument(op signing.Operation, do func(d *signing.Document) error) error {
+	if reading := x.api.cfg.Reading; reading != nil {
+		defer reading(op.ID)()
+	}
+	for seen := 0; seen < op.DocumentCount; {
+		docs, err := x.api.cfg.Service.Documents(x.r.Context(), op.ID, seen, documentPage)
+		if err == nil && len(docs) == 0 {
+			err = x.missing(op, seen)
+		}
 		if err != nil {
 			return err
 		}
@@ -89,15 +95,22 @@ func (x *exchange) eachDocument(id signing.ID, do func(d *signing.Document) erro
 				return err
 			}
 		}
-		if len(docs) < documentPage {
-			return nil
-		}
+		seen += len(docs)
 	}
+	return nil
+}
+
+// missing is why an operation has no more documents than it has.
+func (x *exchange) missing(op signing.Operation, seen int) error {
+	if _, err := x.api.cfg.Service.Operation(x.r.Context(), x.client.ID, op.ID); err != nil {
+		return err // it was removed meanwhile
+	}
+	return signing.Errorf(signing.KindStorage, "operation has %d documents in place of %d", seen, op.DocumentCount)
 }
 
 // writeDocuments writes the items of documentList.
-func (x *exchange) writeDocuments(w *jsonstream.Writer, id signing.ID, content bool) error {
-	return x.eachDocument(id, func(d *signing.Document) (err error) {
+func (x *exchange) writeDocuments(w *jsonstream.Writer, op signing.Operation, content bool) error {
+	return x.eachDocument(op, func(d *signing.Document) (err error) {
 		w.Object(func() {
 			w.Member("externalReference", d.ExternalReference)
 			w.Member("name", d.Name)

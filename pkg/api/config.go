@@ -30,6 +30,10 @@ type Config struct {
 	// Identity of this instance towards the others. Empty = requests that are meant for another are not noticed.
 	Identity affinity.Identity
 
+	// Reading is called before an operation's documents are read, and done after it: nothing but its owner removes them in between. Nil = nobody
+	// else does.
+	Reading func(id signing.ID) (done func())
+
 	Log        logr.Logger
 	Registerer prometheus.Registerer // nil = no metrics
 

@@ -19,8 +19,9 @@ type spyStore struct {
 	open    atomic.Int64
 	created chan signing.ID // gets each operation that is made
 	hollow  bool
-	short   atomic.Bool // files are a byte shorter than they were
-	torn    atomic.Bool // reading files fails at their last byte
+	short   atomic.Bool                   // files are a byte shorter than they were
+	torn    atomic.Bool                   // reading files fails at their last byte
+	turn    func(id signing.ID, from int) // is called before documents are read; nil = nothing is
 }
 
 func newSpyStore() *spyStore {
@@ -58,6 +59,13 @@ func (s *spyStore) OpenFile(ctx context.Context, id signing.ID, c signing.Conten
 		return shortFile{f}, nil
 	}
 	return f, nil
+}
+
+func (s *spyStore) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
+	if s.turn != nil {
+		s.turn(id, from)
+	}
+	return s.Memory.Documents(ctx, id, from, limit)
 }
 
 type spyUpload struct {

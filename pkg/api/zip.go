@@ -29,7 +29,7 @@ func zipByID(x *exchange) error {
 	}
 	var archive *zip.Writer
 	var names entryNames
-	err = x.eachDocument(op.ID, func(d *signing.Document) error {
+	err = x.eachDocument(op, func(d *signing.Document) error {
 		if d.State != signing.DocumentSigned {
 			return nil
 		}

@@ -3,7 +3,11 @@ package audit
 import (
 	"os"
 	"syscall"
+	"time"
 )
+
+// NextName is the name of the file behind last.
+func NextName(last string, now time.Time) string { return nextName(last, now) }
 
 // BreakFile makes the next write fail, and the cut behind it too.
 func BreakFile(l *Log) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,7 +36,7 @@ type Log struct {
 	writing sync.Mutex // guards what follows: one group is written at a time
 	file    *os.File
 	name    string // of file
-	day     string
+	opened  time.Time
 	size    int64 // of what is durable in it
 	hash    string
 	damaged error // why the file cannot be written any further, or was not begun
@@ -52,8 +51,13 @@ type group struct {
 	err     error
 }
 
-// dayForm is the date in a file's name, in UTC.
-const dayForm = "2006-01-02"
+const (
+	// dayForm is the date in a file's name, in UTC.
+	dayForm = "2006-01-02"
+	day     = 24 * time.Hour
+	// maxNumber is the last of the files of one day in a name: with a fourth digit names would not sort.
+	maxNumber = 999
+)
 
 // Open goes on where the last process ended. A last line that was written in part is cut off: nobody was told that it is there. A chain that
 // is broken elsewhere is left as it is, and a new file says so.
@@ -100,21 +104,37 @@ func list(folder string) ([]string, error) {
 	return names, nil
 }
 
-func fileName(day string, number int) string { return fmt.Sprintf("audit-%s-%03d.jsonl", day, number) }
+func fileName(date string, number int) string {
+	return fmt.Sprintf("audit-%s-%03d.jsonl", date, number)
+}
 
-func parseName(name string) (day string, number int, ok bool) {
+// nextName is the name of the file behind last at a time. It sorts behind it, though the clock may have been put back.
+func nextName(last string, now time.Time) string {
+	today := now.Format(dayForm)
+	lastDay, number, ok := parseName(last)
+	if !ok || lastDay < today {
+		return fileName(today, 0)
+	}
+	if number < maxNumber {
+		return fileName(lastDay, number+1)
+	}
+	d, _ := time.Parse(dayForm, lastDay) // it is one
+	return fileName(d.Add(day).Format(dayForm), 0)
+}
+
+func parseName(name string) (date string, number int, ok bool) {
 	text, prefixed := strings.CutPrefix(name, "audit-")
 	if len(text) < len(dayForm) || !prefixed {
 		return "", 0, false
 	}
-	day = text[:len(dayForm)]
-	if _, err := time.Parse(dayForm, day); err != nil {
+	date = text[:len(dayForm)]
+	if _, err := time.Parse(dayForm, date); err != nil {
 		return "", 0, false
 	}
 	if _, err := fmt.Sscanf(text[len(dayForm):], "-%d.jsonl", &number); err != nil {
 		return "", 0, false
 	}
-	return day, number, fileName(day, number) == name
+	return date, number, fileName(date, number) == name
 }
 
 // resume opens the newest file to append to it. One whose first line never was whole is removed: a process died as it made it.
@@ -128,8 +148,7 @@ func (l *Log) resume(name string) (whole bool, err error) {
 	if r.lines == 0 && (r.fault == nil || r.torn) {
 		return false, errors.Join(f.Close(), durable.RemoveAll(path))
 	}
-	l.file, l.name, l.size = f, name, r.good
-	l.day, _, _ = parseName(name)
+	l.file, l.name, l.size, l.opened = f, name, r.good, r.head.Opened.UTC()
 	if r.lines > 0 {
 		l.hash = r.last
 	}
@@ -168,23 +187,18 @@ func (l *Log) roll(broken string) error {
 
 func (l *Log) begin(broken string) error {
 	now := l.cfg.Now().UTC()
-	day := now.Format(dayForm)
 	if l.file != nil {
 		l.cfg.Log.Info("audit file closed", "file", l.name, "hash", l.hash)
 		_ = l.file.Close() // what matters is durable
 		l.file = nil
 	}
-	number := 0
-	if last, n, ok := parseName(l.name); ok && last >= day { // the clock may have been set back
-		day, number = last, n+1
-	}
-	name := fileName(day, number)
+	name := nextName(l.name, now)
 	path := filepath.Join(l.cfg.Folder, name)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("make audit file: %w", err)
 	}
-	l.file, l.name, l.day, l.size = f, name, day, 0
+	l.file, l.name, l.size, l.opened = f, name, 0, now
 	if err := errors.Join(l.head(broken), l.syncDir(l.cfg.Folder)); err != nil {
 		_ = f.Close()
 		_ = os.Remove(path) // or it is found, and gone on with if its head is whole
@@ -196,7 +210,7 @@ func (l *Log) begin(broken string) error {
 }
 
 func (l *Log) head(broken string) error {
-	text, hash, err := line(nil, l.hash, Head{Audit: version, Opened: l.cfg.Now().UTC(), Continues: l.hash, Broken: broken})
+	text, hash, err := line(nil, l.hash, Head{Audit: version, Opened: l.opened, Continues: l.hash, Broken: broken})
 	if err != nil {
 		return err
 	}
@@ -220,28 +234,6 @@ func (l *Log) append(text []byte, hash string) error {
 	l.size += int64(len(text))
 	l.hash = hash
 	return nil
-}
-
-// expire removes files whose day is over for long enough.
-func (l *Log) expire(now time.Time) {
-	if l.cfg.Keep <= 0 {
-		return
-	}
-	files, err := list(l.cfg.Folder)
-	if err != nil {
-		l.cfg.Log.Error(err, "old audit files stay")
-		return
-	}
-	for _, name := range files {
-		day, _, _ := parseName(name)
-		ended, err := time.Parse(dayForm, day)
-		if err != nil || name == l.name || now.Sub(ended.AddDate(0, 0, 1)) <= l.cfg.Keep {
-			continue
-		}
-		if err := os.Remove(filepath.Join(l.cfg.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			l.cfg.Log.Error(err, "an old audit file stays", "file", name)
-		}
-	}
 }
 
 // Append makes records durable, in their order. After an error none of them is there.
@@ -280,7 +272,7 @@ func (l *Log) write(records []Record) error {
 			return err
 		}
 	}
-	if l.file == nil || l.cfg.Now().UTC().Format(dayForm) > l.day {
+	if l.file == nil || l.over(l.cfg.Now().UTC()) {
 		if err := l.roll(""); err != nil {
 			return err
 		}
@@ -294,6 +286,12 @@ func (l *Log) write(records []Record) error {
 		}
 	}
 	return l.append(text, hash)
+}
+
+// over says whether the day of the file is. A clock that is put back begins no file, unless the file was begun by one that was ahead: else there
+// would be none until that day.
+func (l *Log) over(now time.Time) bool {
+	return now.Format(dayForm) > l.opened.Format(dayForm) || l.opened.Sub(now) > day
 }
 
 // reopen goes by what is there: the file that was written last may have been removed, when it could not be begun.

@@ -47,7 +47,8 @@ func (s *Service) recover(ctx context.Context) error {
 	}
 	for _, op := range ops {
 		s.cfg.Log.Info("operation resumed", "operation", op.ID, "externalReference", op.ExternalReference, "status", string(op.Status))
-		s.queue.restore(entry{id: op.ID, clientService: op.ClientService, documents: op.DocumentCount, since: op.Created}, time.Until(op.NextTry))
+		after := min(time.Until(op.NextTry), s.cfg.Deadline) // more: the clock was ahead
+		s.queue.restore(entry{id: op.ID, clientService: op.ClientService, documents: op.DocumentCount, since: op.Created}, after)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -60,6 +61,13 @@ func (s *Store) DiskBytes(size int64) {
 func (s *Store) HoldSweep() (release func()) {
 	s.sweeping.Lock()
 	return s.sweeping.Unlock
+}
+
+// ReadSince has an operation be read since then.
+func (s *Store) ReadSince(id signing.ID, since time.Time) {
+	s.beingRead.mu.Lock()
+	defer s.beingRead.mu.Unlock()
+	s.beingRead.by[id] = reading{s.beingRead.by[id].count, since.Add(readTime)}
 }
 
 // ReadOnly has the database refuse writes, as it does on a disk that is mounted read-only.

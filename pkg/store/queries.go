@@ -37,10 +37,12 @@ func (q *queries) all() map[string]**sql.Stmt {
 		"SELECT " + operationColumns + `, CASE WHEN is_ended THEN document_count ELSE (SELECT count(*) FROM progress p
 			WHERE p.id > o.id AND p.id <= o.id + o.document_count * 1024 AND p.state IN ('signed', 'failed')) END
 			FROM operations o ORDER BY id DESC LIMIT ?`: &q.recent,
-		"SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size":                  &q.pages,
-		"SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?":                                                    &q.callbacks,
-		"SELECT id, document_count, bytes FROM operations WHERE is_ended = 1 AND fetched > 0 AND fetched <= ? ORDER BY fetched LIMIT ?": &q.fetched,
-		"SELECT id, document_count, bytes, ended FROM operations WHERE is_ended = 1 ORDER BY ended, id LIMIT ?":                         &q.expired,
+		"SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size": &q.pages,
+		"SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?":                                   &q.callbacks,
+		`SELECT id, document_count, bytes FROM operations WHERE is_ended = 1 AND fetched > 0 AND fetched <= ?
+			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY fetched LIMIT ?`: &q.fetched,
+		`SELECT id, document_count, bytes, ended FROM operations WHERE is_ended = 1 AND ended > ? AND ended <= ?
+			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY ended, id LIMIT ?`: &q.expired,
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 	// diskShare is the part of the disk that Retention.MaxBytes is cut to: the rest is for the audit record, the database's own log and free
 	// pages, what file systems keep for themselves, and Config.MinFree.
 	diskShare = 0.8
-	// fetchTime is how long an ended operation is kept although there is too much: somebody is about to fetch, or fetching, its documents.
+	// fetchTime is how long an ended operation is kept although there is too much: somebody is about to fetch its documents.
 	fetchTime = time.Minute
 )
 
@@ -129,7 +129,7 @@ func (s *Store) Run(ctx context.Context) error {
 
 // Sweep removes ended operations that are older than Retention.Age, those whose results were fetched Retention.Fetched ago, and those that
 // ended first while nearly Retention.MaxBytes are used, and gives space in the database back. It returns how many operations were removed.
-// Documents that are being read stay readable to whoever opened them.
+// Operations that are being read are left alone; documents stay readable to whoever opened them.
 func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
 	if err := s.settleDoubtful(ctx); err != nil {
 		return 0, err
@@ -181,35 +181,52 @@ func (s *Store) keepBytes() int64 {
 	return share(limit, sweepBelow)
 }
 
-// choose returns the operations that ended first, as far as they are too old, or there is more in use than keep and there was time
-// to fetch them.
+// choose returns the operations that ended first and are not being read, as far as they are too old, or there is more in use than keep and
+// there was time to fetch them. What ended later than now was ended by a clock that was put right since, nobody knows when: it is the first to
+// go where there is too much, or nothing might go until then. It is not too old: the clock of now may be the one that is wrong.
 func (s *Store) choose(ctx context.Context, keep int64) ([]expired, error) {
-	type candidate struct {
-		expired
-		ended int64
-	}
-	list, err := collect(ctx, s.queries.expired, func(r row) (c candidate, err error) {
-		err = r.Scan(&c.id, &c.count, &c.bytes, &c.ended)
-		return c, err
-	}, sweepBatch)
+	now := time.Now()
+	fetched, ahead := now.Add(-fetchTime).UnixNano(), now.Add(fetchTime).UnixNano()
+	spared := s.beingRead.spared(now)
+	list, err := s.ended(ctx, ahead, math.MaxInt64, spared)
 	if err != nil {
 		return nil, err
 	}
-	tooOld, fetched := int64(math.MinInt64), time.Now().Add(-fetchTime).UnixNano()
+	others, err := s.ended(ctx, math.MinInt64, ahead, spared)
+	if err != nil {
+		return nil, err
+	}
+	tooOld := int64(math.MinInt64)
 	if s.cfg.Retention.Age > 0 {
-		tooOld = time.Now().Add(-s.cfg.Retention.Age).UnixNano()
+		tooOld = now.Add(-s.cfg.Retention.Age).UnixNano()
 	}
 	used := s.used()
 	var batch []expired
-	for _, c := range list {
-		tooMuch := used > keep && c.ended <= fetched
+	for _, c := range append(list, others...) {
+		tooMuch := used > keep && (c.ended <= fetched || c.ended > ahead)
 		if c.ended > tooOld && !tooMuch {
-			break
+			continue
 		}
 		used -= c.bytes
-		batch = append(batch, c.expired)
+		if batch = append(batch, c.expired); len(batch) == sweepBatch {
+			break
+		}
 	}
 	return batch, nil
+}
+
+// candidate is an operation that may be removed.
+type candidate struct {
+	expired
+	ended int64
+}
+
+// ended returns operations that ended later than after and not later than until, the first ones first, without those that are spared.
+func (s *Store) ended(ctx context.Context, after, until int64, spared string) ([]candidate, error) {
+	return collect(ctx, s.queries.expired, func(r row) (c candidate, err error) {
+		err = r.Scan(&c.id, &c.count, &c.bytes, &c.ended)
+		return c, err
+	}, after, until, spared, sweepBatch)
 }
 
 // chooseFetched returns operations whose results were given out long enough ago.
@@ -217,10 +234,11 @@ func (s *Store) chooseFetched(ctx context.Context) ([]expired, error) {
 	if s.cfg.Retention.Fetched <= 0 {
 		return nil, nil
 	}
+	now := time.Now()
 	return collect(ctx, s.queries.fetched, func(r row) (e expired, err error) {
 		err = r.Scan(&e.id, &e.count, &e.bytes)
 		return e, err
-	}, time.Now().Add(-s.cfg.Retention.Fetched).UnixNano(), sweepBatch)
+	}, now.Add(-s.cfg.Retention.Fetched).UnixNano(), s.beingRead.spared(now), sweepBatch)
 }
 
 // Fetched implements signing.Records. Nothing is written where it makes no difference.

@@ -141,6 +141,44 @@ func TestRetentionBySize(t *testing.T) {
 	wantKept(t, s, ops, false, true, true, true, true, true)
 }
 
+// TestRetentionAfterClockWasAhead: what ended in the future, by the clock of now, goes first where there is too much, and not for its age.
+func TestRetentionAfterClockWasAhead(t *testing.T) {
+	const size, ahead = 1 << 20, 20 // more than go in one batch
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
+	var ops []signing.Operation
+	add := func(n int, size int, ended time.Duration) {
+		for range n {
+			op := create(t, s, fmt.Sprint(len(ops)), strings.Repeat("x", size))
+			end(t, s, op, time.Now().Add(ended))
+			ops = append(ops, op)
+		}
+	}
+	add(ahead, size, 365*24*time.Hour)
+	add(1, 1, 30*time.Second) // so little ahead that somebody may be about to fetch it
+	add(2, 1, -10*time.Minute)
+	add(1, 1, -2*time.Hour)
+	kept := slices.Repeat([]bool{true}, len(ops))
+	kept[len(ops)-1] = false
+	s = reopen(t, s, store.Config{Folder: folder, Retention: store.Retention{MaxBytes: 100 * size, Age: time.Hour}})
+	if n, err := s.Sweep(t.Context()); n != 1 || err != nil {
+		t.Errorf("Sweep = %d, %v, want what is too old", n, err)
+	}
+	wantKept(t, s, ops, kept...)
+
+	s = reopen(t, s, store.Config{Folder: folder, Retention: store.Retention{MaxBytes: 2 * size}})
+	up, err := s.NewUpload(t.Context())
+	if err != nil {
+		t.Fatalf("NewUpload = %v, want room", err)
+	}
+	up.Discard()
+	if _, err := s.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	copy(kept, make([]bool, ahead-1)) // the last of them is within the limit
+	wantKept(t, s, ops, kept...)
+}
+
 // TestRetentionBySizeOfDisk: a limit that the disk does not hold is one of four fifths of it.
 func TestRetentionBySizeOfDisk(t *testing.T) {
 	const size = 1 << 20

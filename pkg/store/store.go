@@ -37,9 +37,10 @@ type Store struct {
 	left      atomic.Int64 // bytes that may come in before Store.full has to be asked again
 	appends   [16]sync.Mutex
 
-	sweeping sync.Mutex    // guards the removal of operations
-	wake     chan struct{} // of Run
-	doubtful doubtful
+	sweeping  sync.Mutex    // guards the removal of operations
+	wake      chan struct{} // of Run
+	doubtful  doubtful
+	beingRead beingRead
 
 	diskBytes func(path string) (int64, error) // size of the folder's disk
 }

@@ -42,6 +42,11 @@ func newAuthority(a Authority, sent []time.Time) *authority {
 	if n := len(sent) - a.Budget.Requests; n > 0 {
 		sent = sent[n:]
 	}
+	// By a clock that was ahead they are of the future. They count all the same, lest the authority sees too many, and no longer than one of now.
+	now := time.Now()
+	for i, at := range sent {
+		sent[i] = now.Add(min(0, at.Sub(now)))
+	}
 	return &authority{Authority: a, host: u.Host, slots: make(chan struct{}, maxInFlight), sent: sent}
 }
 

@@ -33,7 +33,8 @@ type guard struct {
 	accepted [sha256.Size]byte
 	refused  [sha256.Size]byte
 	until    time.Time
-	step     int64 // of the last time-based password
+	step     int64     // of the last time-based password
+	turnAt   time.Time // when it is or was the one, by the monotonic clock too
 }
 
 // enter asks whether a secret may be sent. leave must be told what became of it; a nil failure is success, and a refusal is kept.
@@ -81,20 +82,28 @@ func (g *guard) note(secret [sha256.Size]byte, keep time.Duration, f *failure) {
 	}
 }
 
-// totpStep is how long a time-based password is the one.
-const totpStep = 30 * time.Second
+const (
+	// totpStep is how long a time-based password is the one.
+	totpStep = 30 * time.Second
+	// totpDrift is by how many steps a clock may be put back so that no password is sent twice: services take those of the last few alone. After
+	// more, waiting until the clock is where it was would stop all signing.
+	totpDrift = 10
+)
 
 // turn returns the moment whose time-based password has not been sent yet, and waits for it: a service takes each once (RFC 6238 5.2).
 func (g *guard) turn(ctx context.Context) (time.Time, *failure) {
 	g.mu.Lock()
 	now := time.Now()
-	step := max(now.Unix()/int64(totpStep/time.Second), g.step+1)
+	step := now.Unix() / int64(totpStep/time.Second)
+	if reserved := int64(max(0, g.turnAt.Sub(now)) / totpStep); g.step-step <= reserved+totpDrift {
+		step = max(step, g.step+1)
+	}
 	at := time.Unix(step*int64(totpStep/time.Second), 0)
 	if end, ok := ctx.Deadline(); ok && at.After(end) {
 		g.mu.Unlock()
 		return at, fail(signing.KindProvider, "other calls use the one-time passwords of the time left").Retryable(at.Sub(now))
 	}
-	g.step = step
+	g.step, g.turnAt = step, now.Add(at.Sub(now))
 	g.mu.Unlock()
 	if err := pace.Pause(ctx, at.Sub(now)); err != nil {
 		return at, fail(signing.KindProvider, "there was no unused one-time password in time").Because(err).Retryable(0)

@@ -1,6 +1,7 @@
 package csc
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
@@ -32,6 +34,32 @@ func TestTOTP(t *testing.T) {
 	if _, err := totp("not base32!", time.Unix(0, 0)); err == nil || strings.Contains(err.Error(), "not base32!") {
 		t.Errorf("totp of a wrong secret = %v, want an error without the secret", err)
 	}
+}
+
+// TestTOTPAfterClockWasAhead: a clock that is put right stops no signing; little by little it sends no password twice.
+func TestTOTPAfterClockWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, test := range map[string]struct {
+			last   int64 // steps ahead of the clock
+			turnIn time.Duration
+			want   int64
+		}{
+			"not at all":                   {-1, 0, 0},
+			"a little":                     {3, 0, 4},
+			"not at all, but others wait":  {19, 19 * totpStep, 20},
+			"a year":                       {365 * 24 * 120, 0, 0},
+			"a year, and some waited then": {365*24*120 + 2, 2 * totpStep, 0},
+		} {
+			now := time.Now()
+			this := now.Unix() / 30
+			g := guard{step: this + test.last, turnAt: now.Add(test.turnIn)}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			if at, f := g.turn(ctx); f != nil || at.Unix()/30 != this+test.want || g.step != this+test.want {
+				t.Errorf("%s: step = %d, %v, want %d", name, at.Unix()/30-this, f, test.want)
+			}
+			cancel()
+		}
+	})
 }
 
 func TestChoose(t *testing.T) {

@@ -1,0 +1,62 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// expire removes files whose day is over for long enough, the oldest first: the chain begins later then, and has no hole.
+func (l *Log) expire(now time.Time) {
+	if l.cfg.Keep <= 0 {
+		return
+	}
+	files, err := list(l.cfg.Folder)
+	if err != nil {
+		l.cfg.Log.Error(err, "old audit files stay")
+		return
+	}
+	for i, name := range files {
+		ended, known := l.ended(files[i:], now)
+		if !known || name == l.name || now.Sub(ended) <= l.cfg.Keep {
+			return
+		}
+		if err := os.Remove(filepath.Join(l.cfg.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			l.cfg.Log.Error(err, "an old audit file stays", "file", name)
+		}
+	}
+}
+
+// ended returns when the day of the first of files was over. The name of one that was begun while the clock was ahead, or after that, does not
+// say it: its first line does, or that of the first one behind it that was begun by a clock put right.
+func (l *Log) ended(files []string, now time.Time) (end time.Time, known bool) {
+	date, _, _ := parseName(files[0])
+	if begun, err := time.Parse(dayForm, date); err == nil && !begun.After(now) {
+		return begun.Add(day), true
+	}
+	for _, name := range files {
+		if begun, ok := opened(filepath.Join(l.cfg.Folder, name)); ok && !begun.After(now) {
+			return begun.Truncate(day).Add(day), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// opened returns when a file was begun, by its first line.
+func opened(path string) (time.Time, bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return time.Time{}, false
+	}
+	defer func() { _ = f.Close() }()
+	text, err := bufio.NewReaderSize(f, maxLine).ReadSlice('\n')
+	var r fileRead
+	if err != nil || r.take(bytes.TrimSuffix(text, []byte{'\n'}), nil) != nil {
+		return time.Time{}, false
+	}
+	return r.head.Opened, true
+}
