@@ -136,11 +136,15 @@ func (f *Forwarder) Elsewhere(r *http.Request) bool {
 }
 
 // Owner returns the instance that holds an operation; nil if there is none, or it is this one. KindBusy if it exists, or did once,
-// and its address is not known.
+// and its address is not known, or nobody's is.
 func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
-	d, ordinal := f.c.Source.Directory(), id.Ordinal()
+	ordinal := id.Ordinal()
 	if ordinal == f.c.Ordinal {
 		return nil, nil
+	}
+	d, known := f.c.Source.Directory()
+	if !known {
+		return nil, f.nobodyKnown()
 	}
 	if peer, ok := d.find(ordinal); ok {
 		return &peer, nil
@@ -151,6 +155,12 @@ func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
 	return nil, nil
 }
 
+// nobodyKnown is the fault of not knowing yet whom to ask.
+func (f *Forwarder) nobodyKnown() error {
+	f.outcomes.WithLabelValues("silent").Inc()
+	return signing.Errorf(signing.KindBusy, "which other instances there are could not be read yet").Retryable(comeAgain)
+}
+
 // missing is the fault of an instance that must be asked and cannot be.
 func (f *Forwarder) missing(ordinal int) error {
 	f.outcomes.WithLabelValues("silent").Inc()
@@ -159,7 +169,7 @@ func (f *Forwarder) missing(ordinal int) error {
 
 // nameOf an ordinal, whether it has an address or not: instances of one set are named alike, the ordinal last.
 func (f *Forwarder) nameOf(ordinal int) string {
-	d := f.c.Source.Directory()
+	d, _ := f.c.Source.Directory()
 	if p, ok := d.find(ordinal); ok {
 		return p.Name
 	}

@@ -19,7 +19,7 @@ type source struct {
 	directory Directory
 }
 
-func (s source) Directory() Directory { return s.directory }
+func (s source) Directory() (Directory, bool) { return s.directory, true }
 
 // forwarderTo returns a forwarder of instance 0 whose peers, from ordinal 1 on, are the handlers; they say who they are.
 func forwarderTo(t *testing.T, peers ...http.HandlerFunc) *Forwarder {

@@ -13,9 +13,12 @@ import (
 const maxSmallAnswer = 64 << 10
 
 // expected are the other instances that must have answered before something is unknown; those without an address have none.
-func (f *Forwarder) expected() []Published {
-	d := f.c.Source.Directory()
-	var peers []Published
+// KindBusy where who they are is not known.
+func (f *Forwarder) expected() (peers []Published, err error) {
+	d, known := f.c.Source.Directory()
+	if !known {
+		return nil, f.nobodyKnown()
+	}
 	for ordinal := range d.Expected {
 		if ordinal == f.c.Ordinal {
 			continue
@@ -32,7 +35,7 @@ func (f *Forwarder) expected() []Published {
 			peers = append(peers, peer)
 		}
 	}
-	return peers
+	return peers, nil
 }
 
 // reply is what one peer said: an answer to be passed on, no (both nil), or nothing (err).
@@ -80,7 +83,10 @@ func (f *Forwarder) KeyOwner(r *http.Request, uri string) (*Published, error) {
 // askAll puts a question to all expected instances and returns the first answer that is a success; nil and an error that names a
 // silent instance if there is none and one was silent.
 func (f *Forwarder) askAll(ctx context.Context, q question, limit time.Duration) (*reply, error) {
-	peers := f.expected()
+	peers, err := f.expected()
+	if err != nil {
+		return nil, err
+	}
 	replies := make(chan reply, len(peers))
 	for i := range peers {
 		one := q

@@ -23,8 +23,8 @@ type peers struct {
 	other affinity.Published
 }
 
-func (p peers) Directory() affinity.Directory {
-	return affinity.Directory{Expected: 2, Ever: 2, Endpoints: []affinity.Published{p.other}}
+func (p peers) Directory() (affinity.Directory, bool) {
+	return affinity.Directory{Expected: 2, Ever: 2, Endpoints: []affinity.Published{p.other}}, true
 }
 
 // withPeer gives a harness a peer that says whatever handle does, as the instance proxy-1.
