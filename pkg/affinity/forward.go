@@ -26,6 +26,9 @@ const (
 	// TargetHeader of a request is the identity of the instance that it is meant for. Addresses are used again: another one answers
 	// 421 (RFC 9110 15.5.20).
 	TargetHeader = "X-Signstash-Target"
+	// CreatedHeader of an answer to another instance is when the operation was created that it names, in CreatedFormat: see Newest.
+	CreatedHeader = "X-Signstash-Created"
+	CreatedFormat = time.RFC3339Nano
 )
 
 const (
@@ -130,9 +133,12 @@ func (i Identity) Misdirected(r *http.Request) bool {
 	return target != "" && i != "" && target != string(i)
 }
 
+// Forwarded reports whether a request says that another instance passed it on. Anybody can say so.
+func Forwarded(r *http.Request) bool { return r.Header.Get(ForwardedHeader) != "" }
+
 // Elsewhere reports whether a request that this instance cannot answer may be asked of others.
 func (f *Forwarder) Elsewhere(r *http.Request) bool {
-	return f != nil && f.c.Mode != Off && r.Header.Get(ForwardedHeader) == ""
+	return f != nil && f.c.Mode != Off && !Forwarded(r)
 }
 
 // Owner returns the instance that holds an operation; nil if there is none, or it is this one. KindBusy if it exists, or did once,
