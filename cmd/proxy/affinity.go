@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 )
 
 // readAffinity finds out where clients reach this instance, as far as that is known yet, and who the others are.
@@ -107,6 +108,12 @@ func (a *authorities) look() error {
 	}
 	a.read, a.content, a.good, a.fault = true, content, pool, ""
 	return nil
+}
+
+// peersKnown says whether it is known who must be asked for what is not here, if anybody.
+func (p *proxy) peersKnown() bool {
+	_, known := p.instances.Directory()
+	return known || p.cfg.Affinity.Forward == config.ForwardOff
 }
 
 // published says whether the address is known that async answers are to name.

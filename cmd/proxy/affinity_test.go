@@ -34,6 +34,7 @@ func newFleet(t *testing.T, remote *remoteSide, flags ...string) *fleet {
 	f := &fleet{peers: filepath.Join(dir, "endpoints.json"), dir: affinity.Directory{Expected: 3, Ever: 4}}
 	key := filepath.Join(dir, "token.key")
 	write(t, key, []byte(strings.Repeat("k", 40)))
+	write(t, f.peers, []byte("{}")) // nobody is known before all have started
 	for i := range 3 {
 		all := append([]string{
 			"--affinity.peers.file=" + f.peers, fmt.Sprint("--instance.ordinal=", i), fmt.Sprint("--instance.uid=uid-", i), "--token.signing.key=" + key,
@@ -291,6 +292,46 @@ func TestRedirectAndOff(t *testing.T) {
 	f = newFleet(t, remote, "--affinity.forward=off")
 	id = f.signed(t, 1, "ref")
 	f.call(t, 0, http.MethodGet, "operation/status/"+id, "").is(t, "off", http.StatusNotFound)
+}
+
+// TestPeersFileNeverRead: an instance whose peers file is named and missing, or broken, is not ready, signs nothing that another one may
+// have signed and says of nothing that it is unknown. Where nobody is asked it needs no file.
+func TestPeersFileNeverRead(t *testing.T) {
+	remote := newRemoteSide(t, service.Options{})
+	dir := t.TempDir()
+	file := filepath.Join(dir, "endpoints.json")
+	began := func(flags ...string) *fleet {
+		p := newTestProxy(t, append(append(remote.flags(), "--affinity.peers.file="+file), flags...)...)
+		p.o.Unready = true
+		return &fleet{proxies: []*testProxy{p.start(t)}, peers: file}
+	}
+	for name, content := range map[string]string{"missing": "", "broken": "{"} {
+		t.Run(name, func(t *testing.T) {
+			_ = os.Remove(file)
+			if content != "" {
+				write(t, file, []byte(content))
+			}
+			f := began()
+			until(t, "it has started", func() bool { _, why := readyz(t, f.proxies[0]); return why != "starting\n" })
+			if code, why := readyz(t, f.proxies[0]); code != http.StatusServiceUnavailable || why != "the peers file could not be read yet\n" {
+				t.Errorf("readyz = %d %q, want 503", code, why)
+			}
+			const why = "could not be read yet"
+			f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "ref"), "Idempotency-Key", "k").is(t, "a key", http.StatusServiceUnavailable, why)
+			f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/x", "").is(t, "a reference", http.StatusServiceUnavailable, why)
+			f.call(t, 0, http.MethodGet, "operation/status/1025", "").is(t, "another's id", http.StatusServiceUnavailable, why)
+			write(t, file+".new", []byte("{}"))
+			if err := os.Rename(file+".new", file); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "it is ready", func() bool { code, _ := readyz(t, f.proxies[0]); return code == http.StatusOK })
+			f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "ref"), "Idempotency-Key", "k").is(t, "a key", http.StatusOK)
+			f.call(t, 0, http.MethodGet, "operation/status/1025", "").is(t, "nobody's id", http.StatusNotFound)
+		})
+	}
+	_ = os.Remove(file)
+	off := began("--affinity.forward=off")
+	until(t, "it is ready", func() bool { code, _ := readyz(t, off.proxies[0]); return code == http.StatusOK })
 }
 
 // TestEndpointFile: an instance is not ready, and refuses async requests, before it knows its address; reads go on.

@@ -34,7 +34,7 @@ func (p *proxy) managementServer() *http.Server {
 	}
 }
 
-// readyz answers 200 while new operations are welcome: recovered, not stopping, its address is known, and the state folder has room and takes writes.
+// readyz answers 200 while new operations are welcome: recovered, not stopping, its address and the other instances are known, and the state folder has room and takes writes.
 // Reads are served all the same where it answers 503. It does not ask the remote side: while that is out of reach requests are accepted all the same,
 // since what is accepted is on disk and signed later.
 func (p *proxy) readyz(w http.ResponseWriter, r *http.Request) {
@@ -58,6 +58,9 @@ func (p *proxy) readiness(ctx context.Context) (bool, string) {
 	}
 	if !p.published() {
 		return false, "the address of this instance is not known yet"
+	}
+	if !p.peersKnown() {
+		return false, "the peers file could not be read yet"
 	}
 	// A probe that hangs up says nothing about the disk.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)

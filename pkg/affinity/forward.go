@@ -26,6 +26,9 @@ const (
 	// TargetHeader of a request is the identity of the instance that it is meant for. Addresses are used again: another one answers
 	// 421 (RFC 9110 15.5.20).
 	TargetHeader = "X-Signstash-Target"
+	// CreatedHeader of an answer to another instance is when the operation was created that it names, in CreatedFormat: see Newest.
+	CreatedHeader = "X-Signstash-Created"
+	CreatedFormat = time.RFC3339Nano
 )
 
 const (
@@ -130,17 +133,24 @@ func (i Identity) Misdirected(r *http.Request) bool {
 	return target != "" && i != "" && target != string(i)
 }
 
+// Forwarded reports whether a request says that another instance passed it on. Anybody can say so.
+func Forwarded(r *http.Request) bool { return r.Header.Get(ForwardedHeader) != "" }
+
 // Elsewhere reports whether a request that this instance cannot answer may be asked of others.
 func (f *Forwarder) Elsewhere(r *http.Request) bool {
-	return f != nil && f.c.Mode != Off && r.Header.Get(ForwardedHeader) == ""
+	return f != nil && f.c.Mode != Off && !Forwarded(r)
 }
 
 // Owner returns the instance that holds an operation; nil if there is none, or it is this one. KindBusy if it exists, or did once,
-// and its address is not known.
+// and its address is not known, or nobody's is.
 func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
-	d, ordinal := f.c.Source.Directory(), id.Ordinal()
+	ordinal := id.Ordinal()
 	if ordinal == f.c.Ordinal {
 		return nil, nil
+	}
+	d, known := f.c.Source.Directory()
+	if !known {
+		return nil, f.nobodyKnown()
 	}
 	if peer, ok := d.find(ordinal); ok {
 		return &peer, nil
@@ -151,6 +161,12 @@ func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
 	return nil, nil
 }
 
+// nobodyKnown is the fault of not knowing yet whom to ask.
+func (f *Forwarder) nobodyKnown() error {
+	f.outcomes.WithLabelValues("silent").Inc()
+	return signing.Errorf(signing.KindBusy, "which other instances there are could not be read yet").Retryable(comeAgain)
+}
+
 // missing is the fault of an instance that must be asked and cannot be.
 func (f *Forwarder) missing(ordinal int) error {
 	f.outcomes.WithLabelValues("silent").Inc()
@@ -159,7 +175,7 @@ func (f *Forwarder) missing(ordinal int) error {
 
 // nameOf an ordinal, whether it has an address or not: instances of one set are named alike, the ordinal last.
 func (f *Forwarder) nameOf(ordinal int) string {
-	d := f.c.Source.Directory()
+	d, _ := f.c.Source.Directory()
 	if p, ok := d.find(ordinal); ok {
 		return p.Name
 	}

@@ -2,11 +2,13 @@ package affinity
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 
@@ -19,7 +21,7 @@ type source struct {
 	directory Directory
 }
 
-func (s source) Directory() Directory { return s.directory }
+func (s source) Directory() (Directory, bool) { return s.directory, true }
 
 // forwarderTo returns a forwarder of instance 0 whose peers, from ordinal 1 on, are the handlers; they say who they are.
 func forwarderTo(t *testing.T, peers ...http.HandlerFunc) *Forwarder {
@@ -166,6 +168,50 @@ func TestSearch(t *testing.T) {
 			}
 			if found && w.Body.String() != "found" {
 				t.Errorf("the client got %q", w.Body)
+			}
+		})
+	}
+}
+
+// TestNewest: the newest operation answers, whoever is first; one that is silent may know a newer one.
+func TestNewest(t *testing.T) {
+	no := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
+	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	at := func(second int64) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(CreatedHeader, time.Unix(second, 0).Format(CreatedFormat))
+			_, _ = fmt.Fprint(w, second)
+		}
+	}
+	silent := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "some time") } // an earlier release
+	for _, test := range []struct {
+		name  string
+		own   int64 // 0 = none
+		peers []http.HandlerFunc
+		want  string // empty = none of them
+		busy  bool
+	}{
+		{"none knows", 0, []http.HandlerFunc{no, no}, "", false},
+		{"the own one is the newest", 5, []http.HandlerFunc{at(4), at(3), no}, "", false},
+		{"the own one is as new", 5, []http.HandlerFunc{at(5)}, "", false},
+		{"another one is newer", 5, []http.HandlerFunc{at(6), at(8), at(7)}, "8", false},
+		{"only others know", 0, []http.HandlerFunc{no, at(3), at(2)}, "3", false},
+		{"no time is said", 0, []http.HandlerFunc{silent}, "some time", false},
+		{"no time is said, and others say one", 0, []http.HandlerFunc{silent, at(1)}, "1", false},
+		{"no time is said, and there is an own one", 5, []http.HandlerFunc{silent}, "", false},
+		{"one is silent", 5, []http.HandlerFunc{at(6), cut, no}, "", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w, own := httptest.NewRecorder(), time.Time{}
+			if test.own > 0 {
+				own = time.Unix(test.own, 0)
+			}
+			answered, err := forwarderTo(t, test.peers...).Newest(w, httptest.NewRequest(http.MethodGet, "/", nil), own)
+			if busy := err != nil && signing.KindOf(err) == signing.KindBusy; answered != (test.want != "") || busy != test.busy || busy != (err != nil) {
+				t.Errorf("Newest = %v, %v, want %v, busy %v", answered, err, test.want != "", test.busy)
+			}
+			if w.Body.String() != test.want || w.Header().Get(CreatedHeader) != "" {
+				t.Errorf("the client got %q, %v, want %q", w.Body, w.Header(), test.want)
 			}
 		})
 	}

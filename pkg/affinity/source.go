@@ -19,8 +19,8 @@ import (
 type Source interface {
 	// Endpoint is where clients reach this instance. Until that is known, known is false and the endpoint the best guess.
 	Endpoint() (e Endpoint, known bool)
-	// Directory is who else is there; it is not to be changed.
-	Directory() Directory
+	// Directory is who else is there; it is not to be changed. While known is false nobody can say: what is not here may be elsewhere.
+	Directory() (d Directory, known bool)
 }
 
 // Fixed is the Source of an instance whose endpoint never changes and that has no peers.
@@ -30,7 +30,7 @@ type Fixed Endpoint
 func (f Fixed) Endpoint() (Endpoint, bool) { return Endpoint(f), true }
 
 // Directory implements Source.
-func (f Fixed) Directory() Directory { return Directory{} }
+func (f Fixed) Directory() (Directory, bool) { return Directory{}, true }
 
 // FilesConfig is what Files are made of.
 type FilesConfig struct {
@@ -46,8 +46,8 @@ type FilesConfig struct {
 // last good one stays. A file that is missing or empty is one that nobody has written yet.
 type Files struct {
 	c         FilesConfig
-	endpoint  atomic.Pointer[Endpoint] // nil until known
-	directory atomic.Pointer[Directory]
+	endpoint  atomic.Pointer[Endpoint]  // nil until known
+	directory atomic.Pointer[Directory] // nil until known
 	faults    *prometheus.CounterVec
 	seen      map[string]string // by path: what the last look found; used by NewFiles, then by Start alone
 }
@@ -60,7 +60,9 @@ func NewFiles(c FilesConfig) (*Files, error) {
 	for _, name := range []string{"endpoint", "peers"} {
 		f.faults.WithLabelValues(name) // the first event of a series that was not there before it is no increase
 	}
-	f.directory.Store(&Directory{})
+	if c.PeersFile == "" {
+		f.directory.Store(&Directory{})
+	}
 	if c.EndpointFile == "" {
 		f.endpoint.Store(&c.Guess)
 	}
@@ -87,7 +89,8 @@ func (f *Files) register(r prometheus.Registerer) error {
 	})
 	// The controller has one of the same name: it is there when no instance is.
 	gauge("signstash_instances_expected", "Instances that there shall be, by the peers file; 0 where it does not say.", func() float64 {
-		return float64(f.Directory().Expected)
+		d, _ := f.Directory()
+		return float64(d.Expected)
 	})
 	return errors.Join(errs...)
 }
@@ -100,7 +103,8 @@ func oneIf(yes bool) float64 {
 }
 
 func (f *Files) peers() (n int) {
-	for _, e := range f.directory.Load().Endpoints {
+	d, _ := f.Directory()
+	for _, e := range d.Endpoints {
 		if e.Ordinal != f.c.Guess.Ordinal {
 			n++
 		}
@@ -120,7 +124,8 @@ func (f *Files) Endpoint() (Endpoint, bool) {
 
 // name is what the others call this instance, who believe an answer that carries it; without peers it is the host name.
 func (f *Files) name() string {
-	own, ok := f.directory.Load().find(f.c.Guess.Ordinal)
+	d, _ := f.Directory()
+	own, ok := d.find(f.c.Guess.Ordinal)
 	if !ok || f.c.Instance != "" && own.Instance != "" && own.Instance != f.c.Instance {
 		return f.c.Guess.Name
 	}
@@ -128,7 +133,12 @@ func (f *Files) name() string {
 }
 
 // Directory implements Source.
-func (f *Files) Directory() Directory { return *f.directory.Load() }
+func (f *Files) Directory() (Directory, bool) {
+	if d := f.directory.Load(); d != nil {
+		return *d, true
+	}
+	return Directory{}, false
+}
 
 // Start reads the files again whenever they change, until ctx is done, and then returns nil.
 func (f *Files) Start(ctx context.Context) error {
@@ -146,12 +156,12 @@ func (f *Files) Start(ctx context.Context) error {
 }
 
 func (f *Files) look() {
-	f.read("endpoint", f.c.EndpointFile, f.useEndpoint)
-	f.read("peers", f.c.PeersFile, f.useDirectory)
+	f.read("endpoint", f.c.EndpointFile, f.useEndpoint, func() bool { return f.endpoint.Load() != nil })
+	f.read("peers", f.c.PeersFile, f.useDirectory, func() bool { return f.directory.Load() != nil })
 }
 
-// read hands the content of a file to use if it is another than at the last look.
-func (f *Files) read(name, path string, use func([]byte) error) {
+// read hands the content of a file to use if it is another than at the last look. good says whether a version is in force.
+func (f *Files) read(name, path string, use func([]byte) error, good func() bool) {
 	if path == "" {
 		return
 	}
@@ -167,12 +177,19 @@ func (f *Files) read(name, path string, use func([]byte) error) {
 		return
 	}
 	f.seen[path] = found
-	if err == nil && len(bytes.TrimSpace(data)) > 0 {
+	empty := len(bytes.TrimSpace(data)) == 0
+	if err == nil && !empty {
 		err = use(data)
 	}
-	if err != nil {
+	switch {
+	case err != nil && good():
 		f.faults.WithLabelValues(name).Inc()
 		f.c.Log.Error(err, "affinity file refused; the last good version stays in force", "path", path)
+	case err != nil:
+		f.faults.WithLabelValues(name).Inc()
+		f.c.Log.Error(err, "affinity file refused; there is no good version yet", "path", path)
+	case empty && !good():
+		f.c.Log.Info("affinity file is missing or empty; waiting for it to be written", "path", path)
 	}
 }
 

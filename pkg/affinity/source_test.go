@@ -1,12 +1,18 @@
 package affinity
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // TestFilesKeepTheLastGood: a peers file that cannot be read takes nobody away, and the instance goes by the name that its peers know.
@@ -45,7 +51,7 @@ func TestFilesKeepTheLastGood(t *testing.T) {
 	name("p-1")
 	for _, bad := range []string{"{", `{"expected": -1}`, `{"endpoints": [{"name": "p-0", "host": "h h", "port": 1}]}`, "", "null and more"} {
 		content(bad)
-		if d := f.Directory(); d.Expected != 2 || len(d.Endpoints) != 1 {
+		if d, known := f.Directory(); d.Expected != 2 || len(d.Endpoints) != 1 || !known {
 			t.Errorf("after %q the directory is %+v, want the last good one", bad, d)
 		}
 	}
@@ -57,6 +63,58 @@ func TestFilesKeepTheLastGood(t *testing.T) {
 	name("p-1")
 	content(`{"expected": 2, "endpoints": [{"name": "p-9", "ordinal": 1, "instance": "another run", "host": "h", "port": 1}]}`)
 	name("machine")
+}
+
+// TestDirectoryIsUnknown: a peers file that is named and was never read is no word that there are no peers: nobody is asked in vain, and
+// nothing is not found. One that is missing is told of once.
+func TestDirectoryIsUnknown(t *testing.T) {
+	for name, content := range map[string]string{"missing": "", "empty": "\n", "broken": "{"} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), DirectoryKey)
+			if content != "" {
+				if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var lines []string
+			log := funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{})
+			f, err := NewFiles(FilesConfig{PeersFile: file, Guess: Endpoint{Name: "machine"}, Log: log})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.look()
+			if len(lines) != 1 || strings.Contains(lines[0], "last good") {
+				t.Errorf("it logged %q, want one line, and nothing of a good version", lines)
+			}
+			to, err := NewForwarder(ForwarderConfig{Mode: Forward, Source: f, Log: logr.Discard()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			busy := func(what string, err error) {
+				t.Helper()
+				if e := signing.AsError(err); err == nil || e.Kind != signing.KindBusy || e.RetryAfter == 0 {
+					t.Errorf("%s: %v, want busy", what, err)
+				}
+			}
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			_, err = to.KeyOwner(r, "/")
+			busy("an Idempotency-Key", err)
+			_, err = to.Search(httptest.NewRecorder(), r, "/", 0)
+			busy("a reference", err)
+			_, err = to.Owner(1)
+			busy("an id of another ordinal", err)
+			if peer, err := to.Owner(1024); peer != nil || err != nil {
+				t.Errorf("an id of this one's: %v, %v", peer, err)
+			}
+			if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f.look()
+			if peer, err := to.KeyOwner(r, "/"); peer != nil || err != nil {
+				t.Errorf("once it says that there are none: %v, %v", peer, err)
+			}
+		})
+	}
 }
 
 // TestFromFile: monitoring can tell instances that wait for a controller from those that need none.

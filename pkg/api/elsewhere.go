@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
@@ -13,7 +14,7 @@ import (
 // elsewhere lets other instances answer what this one does not know. notFound is the answer if they do not know it either.
 func (x *exchange) elsewhere(notFound error) error {
 	f := x.api.cfg.Forwarder
-	if !f.Elsewhere(x.r) {
+	if !f.Elsewhere(x.r) || x.askedAll {
 		return notFound
 	}
 	wait, err := pollTime(x.r.URL.Query())
@@ -39,6 +40,20 @@ func (x *exchange) elsewhere(notFound error) error {
 		err = notFound
 	}
 	return err
+}
+
+// newerElsewhere lets the instance answer that knows the newest operation of those that may know one; own is when this one's was
+// created, zero if it knows none.
+func (x *exchange) newerElsewhere(own time.Time) (answered bool, err error) {
+	f := x.api.cfg.Forwarder
+	if !f.Elsewhere(x.r) {
+		return false, nil
+	}
+	x.askedAll = true
+	if answered, err = f.Newest(x, x.r, own); answered {
+		x.forwarded = x.Header().Get(affinity.InstanceHeader)
+	}
+	return answered, err
 }
 
 // probe is a question that finds out who can answer the request, and does nothing else: the details of an operation hold its result.

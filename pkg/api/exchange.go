@@ -38,6 +38,7 @@ type exchange struct {
 	bearer    bool                         // a bearer token was sent
 	operation signing.ID                   // 0 = none
 	key       string                       // Idempotency-Key
+	askedAll  bool                         // the other instances were asked already, and know no better
 	forwarded string                       // name of the instance that was asked in place of this one
 	reference string                       // external reference, for the log: it is how client and operator speak of an operation
 	success   int                          // status of the first Write without WriteHeader; 0 = 200

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -94,19 +95,40 @@ func detailByID(x *exchange) error {
 	return x.writeSignOperation(op, content)
 }
 
+// newestWithDocument returns the client's own newest operation with such a document, of this instance.
+func (x *exchange) newestWithDocument(reference string) (signing.Operation, error) {
+	id, err := x.api.cfg.Service.FindByDocumentReference(x.r.Context(), x.client.ID, reference)
+	if err != nil {
+		return signing.Operation{}, err
+	}
+	return x.api.cfg.Service.Operation(x.r.Context(), x.client.ID, id)
+}
+
+// idByDocumentReference asks the other instances even where this one knows an operation: a document reference may repeat, and theirs may
+// be newer.
 func idByDocumentReference(x *exchange) error {
 	ref, err := x.path.reference(x.r.URL.Query())
 	if err != nil {
 		return err
 	}
 	x.reference = ref
-	id, err := x.api.cfg.Service.FindByDocumentReference(x.r.Context(), x.client.ID, ref)
-	if err != nil {
+	op, err := x.newestWithDocument(ref)
+	notFound := signing.KindOf(err) == signing.KindNotFound && err != nil
+	if err != nil && !notFound {
 		return err
 	}
-	x.operation = id
+	if answered, elsewhere := x.newerElsewhere(op.Created); answered || elsewhere != nil {
+		return elsewhere
+	}
+	if notFound {
+		return err
+	}
+	x.operation = op.ID
+	if affinity.Forwarded(x.r) {
+		x.Header().Set(affinity.CreatedHeader, op.Created.UTC().Format(affinity.CreatedFormat))
+	}
 	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
-		w.Int(int64(id))
+		w.Int(int64(op.ID))
 		return nil
 	})
 }

@@ -23,12 +23,17 @@ type peers struct {
 	other affinity.Published
 }
 
-func (p peers) Directory() affinity.Directory {
-	return affinity.Directory{Expected: 2, Ever: 2, Endpoints: []affinity.Published{p.other}}
+func (p peers) Directory() (affinity.Directory, bool) {
+	return affinity.Directory{Expected: 2, Ever: 2, Endpoints: []affinity.Published{p.other}}, true
 }
 
 // withPeer gives a harness a peer that says whatever handle does, as the instance proxy-1.
 func withPeer(t *testing.T, handle http.HandlerFunc) func(*harness) {
+	t.Helper()
+	return withPeerMode(t, affinity.Forward, handle)
+}
+
+func withPeerMode(t *testing.T, mode affinity.Mode, handle http.HandlerFunc) func(*harness) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(affinity.InstanceHeader, "proxy-1")
@@ -36,7 +41,7 @@ func withPeer(t *testing.T, handle http.HandlerFunc) func(*harness) {
 	}))
 	t.Cleanup(s.Close)
 	other := affinity.Published{Name: "proxy-1", Ordinal: 1, Host: "h", Port: 1, Internal: strings.TrimPrefix(s.URL, "http://")}
-	f, err := affinity.NewForwarder(affinity.ForwarderConfig{Mode: affinity.Forward, Name: "proxy-0", Source: peers{other: other}, Log: logr.Discard()})
+	f, err := affinity.NewForwarder(affinity.ForwarderConfig{Mode: mode, Name: "proxy-0", Source: peers{other: other}, Log: logr.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +83,57 @@ func TestPeerRefusesABody(t *testing.T) {
 				t.Errorf("%s = %q, want proxy-1", affinity.InstanceHeader, got)
 			}
 			h.log.next(`"forwardedTo"="proxy-1"`)
+		})
+	}
+}
+
+// startPeer makes the instance proxy-1. Its paths gets what it is asked.
+func startPeer(t *testing.T) (peer *harness, handle http.HandlerFunc, paths *[]string) {
+	t.Helper()
+	peer = start(t, func(h *harness) {
+		h.cfg.Endpoint = func() affinity.Endpoint { return affinity.Endpoint{Name: "proxy-1", Host: "h", Port: 1} }
+	})
+	paths = new([]string)
+	return peer, func(w http.ResponseWriter, r *http.Request) {
+		*paths = append(*paths, r.URL.RequestURI())
+		peer.api.Handler().ServeHTTP(w, r)
+	}, paths
+}
+
+// TestNewestDocument: of two instances that know a document's reference the one answers that saw it last, whichever is asked; the time
+// that they tell each other is not the client's.
+func TestNewestDocument(t *testing.T) {
+	const path = "operation/id/withDocumentExternalReference/doc-0"
+	sign := func(h *harness, reference string) string {
+		t.Helper()
+		r := h.do(request{path: "document/sign/base64", text: signRequest(reference, "%PDF")})
+		r.is(http.StatusOK, nil)
+		return r.at("id")
+	}
+	for _, mode := range []affinity.Mode{affinity.Forward, affinity.Redirect} {
+		t.Run(string(mode), func(t *testing.T) {
+			peer, handle, _ := startPeer(t)
+			h := start(t, withPeerMode(t, mode, handle))
+			h.do(request{path: path}).fails(http.StatusNotFound, "404", "")
+			sign(peer, "first")
+			own := sign(h, "second")
+			r := h.do(request{path: path})
+			r.is(http.StatusOK, map[string]string{"": own})
+			if who, created := r.Header().Get(affinity.InstanceHeader), r.Header().Get(affinity.CreatedHeader); who != "proxy-0" || created != "" {
+				t.Errorf("%s answered and said %q, want proxy-0 and no time", who, created)
+			}
+			theirs := sign(peer, "third")
+			r = h.do(request{path: path})
+			if mode == affinity.Redirect {
+				if got := r.Header().Get("Location"); r.Code != http.StatusTemporaryRedirect || got != "http://h:1"+base+path {
+					t.Errorf("answer = %d to %q, want 307 to proxy-1", r.Code, got)
+				}
+				return
+			}
+			r.is(http.StatusOK, map[string]string{"": theirs})
+			if got := r.Header().Get(affinity.InstanceHeader); got != "proxy-1" || own == theirs {
+				t.Errorf("id %s of %s, want proxy-1's", theirs, got)
+			}
 		})
 	}
 }

@@ -73,7 +73,7 @@ func (x *exchange) signAndWait(form bodyForm) error {
 		return err
 	}
 	if op, err = x.wait(op, x.api.cfg.SyncWait); err != nil {
-		return err
+		return orRemoved(err)
 	}
 	// A wait that ended early, since the client left or the server stops, says nothing.
 	if now := time.Now(); op.Status.Ended() || x.api.cfg.SyncWait > 0 && now.Sub(x.began) >= x.api.cfg.SyncWait {
@@ -81,7 +81,7 @@ func (x *exchange) signAndWait(form bodyForm) error {
 		toSee = false // it has
 	}
 	if err := x.refusal(op); err != nil {
-		return err
+		return orRemoved(err)
 	}
 	return x.writeSignOperation(op, op.ReturnContent)
 }
@@ -110,7 +110,18 @@ func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Op
 	return now, nil
 }
 
-// refusal is the fault of an operation whose only document was refused for what it is; nil for any other operation.
+// orRemoved is the fault of a request whose operation met err. It is gone where its owner, or a request with the same Idempotency-Key that
+// was refused, has removed it: no call that is not found.
+func orRemoved(err error) error {
+	if signing.KindOf(err) == signing.KindNotFound {
+		return signing.Errorf(signing.KindBusy, "the operation was removed while it was waited for").Retryable(defaultRetryAfter)
+	}
+	return err
+}
+
+// refusal is the fault of an operation whose only document was refused for what it is; nil for any other operation. Such an operation is
+// removed, so that nothing is kept of any request that is answered with 400: the corrected document may have its reference. Nothing was
+// paid for it: those faults are found before the remote side is asked.
 func (x *exchange) refusal(op signing.Operation) error {
 	if op.Status != signing.StatusFailed || op.DocumentCount != 1 {
 		return nil
@@ -120,6 +131,10 @@ func (x *exchange) refusal(op signing.Operation) error {
 		return err
 	}
 	if len(docs) == 1 && docs[0].Failure != nil && isDocumentFault(docs[0].Failure.Kind) {
+		ctx := context.WithoutCancel(x.r.Context()) // the answer is the same for a client that is just leaving
+		if err := x.api.cfg.Service.Remove(ctx, x.client.ID, op.ID); err != nil && signing.KindOf(err) != signing.KindNotFound {
+			x.api.cfg.Log.Error(err, "a refused operation could not be removed: its reference stays used", "operation", op.ID)
+		}
 		return signing.Errorf(docs[0].Failure.Kind, "documents[0]: %s", docs[0].Failure.Detail)
 	}
 	return nil

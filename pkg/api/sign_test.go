@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
 func TestSyncRequestAnswersWithSignedDocuments(t *testing.T) {
@@ -186,9 +187,8 @@ func TestDocumentFaults(t *testing.T) {
 				"documentList.1.signErrorCause": "the reason", "documentList.1.signedContent": "",
 			})
 			resp.signed("documentList.0.signedContent", "%PDF")
-			// Refused or not, it can be asked for.
-			h.do(request{path: "operation/sign/detail/withExternalReference/alone%20" + string(kind)}).
-				is(http.StatusOK, map[string]string{"status": "EXECUTION_FAILED", "documentList.0.signErrorCode": want[1]})
+			// Refused, nothing is kept of it.
+			h.do(request{path: "operation/sign/detail/withExternalReference/alone%20" + string(kind)}).fails(http.StatusNotFound, "404", "")
 		})
 	}
 	two := h.do(request{path: "document/sign/base64", text: signRequest("both", "fail:damaged:x", "fail:encrypted:y")})
@@ -325,4 +325,28 @@ func TestDamagedFileIsNeverASuccess(t *testing.T) {
 	}()
 	h.api.Handler().ServeHTTP(httptest.NewRecorder(), request{path: "operation/sign/detail/withExternalReference/r"}.build())
 	t.Error("the answer was not aborted")
+}
+
+// TestRefusedKeepsNothing: a sync request whose only document is refused leaves its reference and its Idempotency-Key to the corrected one,
+// like every other 400. Where it cannot be removed the answer is the same.
+func TestRefusedKeepsNothing(t *testing.T) {
+	h := start(t, nil)
+	send := func(content string, key ...string) response {
+		r := request{path: "document/sign/base64", text: signRequest("inv-1", content), header: map[string]string{}}
+		if len(key) > 0 {
+			r.header["Idempotency-Key"] = key[0]
+		}
+		return h.do(r)
+	}
+	for range 2 {
+		send("fail:damaged:x", "k").fails(http.StatusBadRequest, "2.2.3", "documents[0]: x")
+	}
+	h.do(request{path: "operation/status/withExternalReference/inv-1"}).fails(http.StatusNotFound, "404", "")
+	send("%PDF good", "k").is(http.StatusOK, map[string]string{"documentList.0.signStatus": "SIGNED"})
+
+	h = start(t, nil)
+	h.store.FailNext("Remove", 1, storetest.NotStored)
+	send("fail:damaged:x").fails(http.StatusBadRequest, "2.2.3", "documents[0]: x")
+	h.log.next("could not be removed")
+	send("%PDF good").fails(http.StatusConflict, "0.0.7", "")
 }

@@ -145,6 +145,9 @@ func (n *Notifier) one(ctx context.Context, c store.Callback, op signing.Operati
 		n.outcomes.WithLabelValues("made").Inc()
 		log.Info("callback made")
 		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
+	case signing.KindOf(err) == signing.KindNotFound && err != nil:
+		log.Info("callback dropped: its operation was removed")
+		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
 	case isFinal(err) || c.Tries+1 >= maxTries:
 		n.outcomes.WithLabelValues("given-up").Inc()
 		log.Error(err, "callback given up", "tries", c.Tries+1)
@@ -186,7 +189,7 @@ func (e finalError) Error() string { return e.text }
 
 func isFinal(err error) bool {
 	var final finalError
-	return errors.As(err, &final) || signing.KindOf(err) == signing.KindNotFound
+	return errors.As(err, &final)
 }
 
 // call sends it. The error holds no part of the URL: it may name a token.

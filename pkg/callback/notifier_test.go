@@ -23,11 +23,12 @@ import (
 
 // queue is a callback.Queue in memory.
 type queue struct {
-	mu    sync.Mutex
-	list  map[signing.ID]*store.Callback
-	ended []signing.ID
-	fault error
-	full  error // of every write
+	registry *prometheus.Registry
+	mu       sync.Mutex
+	list     map[signing.ID]*store.Callback
+	ended    []signing.ID
+	fault    error
+	full     error // of every write
 }
 
 func (q *queue) Callbacks(_ context.Context, limit int) ([]store.Callback, error) {
@@ -79,6 +80,25 @@ func (q *queue) Operation(_ context.Context, id signing.ID) (signing.Operation, 
 	return op, nil
 }
 
+// outcome is how many callbacks ended so, as the metrics tell.
+func (q *queue) outcome(t *testing.T, outcome string) (n float64) {
+	t.Helper()
+	families, err := q.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			for _, label := range m.GetLabel() {
+				if label.GetValue() == outcome {
+					n += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return n
+}
+
 func (q *queue) left() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -89,7 +109,7 @@ func (q *queue) left() int {
 func run(t *testing.T, ids []signing.ID, answer func(call int) int, test func(q *queue, n *callback.Notifier, calls func() []time.Duration)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		q := &queue{list: map[signing.ID]*store.Callback{}}
+		q := &queue{list: map[signing.ID]*store.Callback{}, registry: prometheus.NewRegistry()}
 		start := time.Now()
 		for _, id := range ids {
 			q.list[id] = &store.Callback{Operation: id, Next: start}
@@ -111,7 +131,7 @@ func run(t *testing.T, ids []signing.ID, answer func(call int) int, test func(q 
 		}))
 		defer stop()
 		n := callback.New(callback.Config{
-			Queue: q, HTTP: client, Timeout: 10 * time.Second, Log: testr.New(t), Registerer: prometheus.NewRegistry(),
+			Queue: q, HTTP: client, Timeout: 10 * time.Second, Log: testr.New(t), Registerer: q.registry,
 			Secret:   func(id string) (string, bool) { return "secret", id != "gone" },
 			Endpoint: func() (string, int) { return "proxy-0.example.org", 8080 },
 		})
@@ -170,6 +190,10 @@ func TestGivenUp(t *testing.T) {
 			time.Sleep(time.Hour)
 			if got := calls(); len(got) != want || q.left() != 0 {
 				t.Errorf("operation %d: calls at %v, %d left", id, got, q.left())
+			}
+			// An operation that was removed is nobody's fault: an alert goes by the others.
+			if got := q.outcome(t, "given-up"); got != 1 && id != 404 || got != 0 && id == 404 {
+				t.Errorf("operation %d: %v callbacks count as given up", id, got)
 			}
 		})
 	}

@@ -86,7 +86,8 @@ func declareAffinity(d *declaration, c *Config) {
 		"File in which the controller says where clients reach this instance. Where it is named, the instance is not ready before the file has been written. "+
 			"--server.host.port goes before it.")
 	d.add("affinity.peers.file", "FILE", text{&a.PeersFile},
-		"JSON file that says where the other instances are. What this instance does not hold is then asked of them.")
+		"JSON file that says where the other instances are. What this instance does not hold is then asked of them. "+
+			"Where it is named, the instance is not ready before the file has been read, unless --affinity.forward=off; {} = there are none.")
 	modes := choice[ForwardMode]{&a.Forward, []ForwardMode{ForwardRequests, RedirectRequests, ForwardOff}}
 	d.add("affinity.forward", modes.form("", "|"), modes,
 		"What becomes of a request for another instance's operation: it is passed on and the answer passed back, the client is sent there (307), or it is 404.")
