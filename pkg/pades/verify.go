@@ -93,6 +93,7 @@ type verifier struct {
 	doc        *pdf.Document
 	options    VerifyOptions
 	signatures []*verified
+	references pdf.References // of the revision compared last
 }
 
 // verified is a report in the making.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -37,7 +36,7 @@ func (v *verifier) finish() error {
 		if s.End == 0 || s.Whole {
 			continue
 		}
-		c, err := compare(v.doc, s.End, s.permission)
+		c, err := v.compare(s.End, s.permission)
 		if err != nil {
 			s.Tampered = append(s.Tampered, fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail))
 			continue
@@ -117,59 +116,4 @@ func parseDate(s string) time.Time {
 		shift = -shift
 	}
 	return t.Add(shift)
-}
-
-// comparison is what changed between two revisions, in words.
-type comparison struct {
-	old, now  *pdf.Document
-	allowed   []string
-	forbidden []string
-	// permission is /P of the certification, if it is one that is compared: 1 allows nothing but timestamps and validation data.
-	permission int64
-	roles      map[pdf.Ref]string // of objects that may come and change after a signature
-	isWidget   map[pdf.Ref]bool   // of signature fields
-}
-
-// compare holds the document against its revision that ends at a byte, where a signature with that /P of a certification lies.
-func compare(doc *pdf.Document, end, permission int64) (*comparison, error) {
-	old, err := doc.Prefix(end)
-	if err != nil {
-		return nil, err
-	}
-	c := &comparison{old: old, now: doc, permission: permission, roles: map[pdf.Ref]string{}, isWidget: map[pdf.Ref]bool{}}
-	changed, err := doc.ChangedSince(end)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.findRoles(); err != nil {
-		return nil, err
-	}
-	added := map[string]int{}
-	for _, number := range changed {
-		_, before, err := old.ByNumber(number)
-		if err != nil {
-			return nil, err
-		}
-		ref, after, err := doc.ByNumber(number)
-		switch {
-		case err != nil:
-			return nil, err
-		case before == nil:
-			added[c.roles[ref]]++ // what nothing refers to yet is seen where it is referred to
-		case after == nil:
-			c.mayNot("object %d was removed", number)
-		default:
-			c.object(ref, before, after)
-		}
-	}
-	if n := added[roleSignature]; n > 0 {
-		c.fill("%d %s added", n, roleSignature)
-	}
-	if n := added[roleTimestamp]; n > 0 {
-		c.may("%d %s added", n, roleTimestamp)
-	}
-	if added[roleStore] > 0 {
-		c.may("%s added", roleStore)
-	}
-	return c, nil
 }
