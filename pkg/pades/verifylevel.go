@@ -24,15 +24,11 @@ func (v *verifier) digest(r byteRange, algorithm crypto.Hash) ([]byte, error) {
 
 // finish works out what depends on several signatures: levels, and changes after each.
 func (v *verifier) finish() error {
-	store, err := readStore(v.doc)
-	if err != nil {
-		return err
-	}
 	for i, s := range v.signatures {
 		if err := v.ctx.Err(); err != nil {
 			return err
 		}
-		v.level(s, v.signatures[i+1:], store)
+		v.level(s, v.signatures[i+1:])
 		if s.End == 0 || s.Whole {
 			continue
 		}
@@ -47,7 +43,7 @@ func (v *verifier) finish() error {
 }
 
 // level is the baseline level of s, with the document timestamps after it (ETSI EN 319 142-1 6.3).
-func (v *verifier) level(s *verified, later []*verified, store *store) {
+func (v *verifier) level(s *verified, later []*verified) {
 	if !s.baseline || s.Timestamp || len(s.Faults) > 0 {
 		return
 	}
@@ -65,7 +61,7 @@ func (v *verifier) level(s *verified, later []*verified, store *store) {
 	}
 	s.Level = signing.LevelT
 	for _, chain := range chains {
-		if store.covers(chain) != nil {
+		if v.store.covers(chain) != nil {
 			return
 		}
 	}
