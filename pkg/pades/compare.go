@@ -127,10 +127,14 @@ func (c *comparison) role(ref pdf.Ref) string {
 	return role
 }
 
-// mayJoin reports whether an object may become an entry of a list: as the widget of a signature field that is new, or was one before.
+// mayJoin reports whether an object may become an entry of a list: as the widget of a signature field that is new or was one before, and
+// that shows nothing unless somebody signed.
 func (c *comparison) mayJoin(ref pdf.Ref) bool {
-	if !c.is.isWidget[ref] || c.was.isWidget[ref] {
-		return c.is.isWidget[ref]
+	if !c.is.isWidget[ref] || c.is.drawn[ref] {
+		return false
+	}
+	if c.was.isWidget[ref] {
+		return true
 	}
 	_, before, err := c.old.ByNumber(ref.Number)
 	return err == nil && before == nil

@@ -139,16 +139,10 @@ func TestVerifyForged(t *testing.T) {
 		}, `the page has /"Contents" twice`},
 		{"by a field that lay ready", func(t *testing.T) []byte {
 			file := signedContent(t, "", "", map[int]string{7: "<</FT/Sig/T(x)/Subtype/Widget/Rect[0 0 99 99]/AP<</N 8 0 R>>>>", 8: forgedContent})
-			return revise(t, file, func(u *pdf.Update) {
-				for number, key := range map[int]pdf.Name{3: "Annots", formOf(t, file): "Fields"} {
-					d, err := u.EditDict(pdf.Ref{Number: number})
-					if err != nil {
-						t.Fatal(err)
-					}
-					list, _ := d.Get(key).(pdf.Array)
-					d.Set(key, append(list.Clone(), pdf.Ref{Number: 7}))
-				}
-			})
+			return revise(t, file, func(u *pdf.Update) { putField(t, u, pdf.Ref{Number: 7}) })
+		}, "annotations were added"},
+		{"by a field that nobody signed", func(t *testing.T) []byte {
+			return revise(t, plain, func(u *pdf.Update) { putField(t, u, emptyFieldWith(u, "9 9 m f")) })
 		}, "annotations were added"},
 		{"without its encryption", unsealed, "encryption changed"},
 	} {
@@ -171,15 +165,29 @@ func signatureWidget(t *testing.T, file []byte) int {
 	return list[0].field.ref.Number
 }
 
-// formOf is the number of a document's form.
-func formOf(t *testing.T, file []byte) int {
+// emptyFieldWith adds a signature field without a signature, whose appearance has that content.
+func emptyFieldWith(u *pdf.Update, content string) pdf.Ref {
+	box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(99), pdf.Int(99)}
+	face := u.Add(pdf.NewStream(pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", box), []byte(content)))
+	return u.Add(pdf.NewDict("FT", pdf.Name("Sig"), "T", pdf.Text("x"), "Subtype", pdf.Name("Widget"), "Rect", box, "AP", pdf.NewDict("N", face)))
+}
+
+// putField puts a field into the form and on the page.
+func putField(t *testing.T, u *pdf.Update, field pdf.Ref) {
 	t.Helper()
-	catalog, _, err := openPDF(t, file).Catalog()
-	ref, ok := catalog.Get("AcroForm").(pdf.Ref)
+	catalog, _, err := u.Document().Catalog()
+	form, ok := catalog.Get("AcroForm").(pdf.Ref)
 	if err != nil || !ok {
 		t.Fatalf("the form is %v, %v, want an object of its own", catalog.Get("AcroForm"), err)
 	}
-	return ref.Number
+	for ref, key := range map[pdf.Ref]pdf.Name{{Number: 3}: "Annots", form: "Fields"} {
+		d, err := u.EditDict(ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, _ := d.Get(key).(pdf.Array)
+		d.Set(key, append(list.Clone(), field))
+	}
 }
 
 // unsealed is an encrypted document, signed, with a revision whose trailer does not say so any more.
@@ -217,6 +225,9 @@ func TestVerifyHonest(t *testing.T) {
 		"metadata": func(t *testing.T) []byte {
 			file := signedContent(t, "/Metadata 6 0 R", "", map[int]string{6: "<</Length 0>>\nstream\n\nendstream"})
 			return appendRevision(t, file, map[int]string{6: forgedContent}, "", 0)
+		},
+		"a field to be signed": func(t *testing.T) []byte {
+			return revise(t, signedContent(t, "", "", nil), func(u *pdf.Update) { putField(t, u, emptyFieldWith(u, "\n")) })
 		},
 		"another catalog that says the same": func(t *testing.T) []byte {
 			file := signedContent(t, "", "", nil)

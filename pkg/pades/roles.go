@@ -1,6 +1,9 @@
 package pades
 
 import (
+	"bytes"
+	"io"
+
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
@@ -17,6 +20,9 @@ const (
 	roleFace      = "appearance of a form field"
 )
 
+// maxEmptyFace is how many bytes an appearance that shows nothing may take: some writers leave a blank or an end of line.
+const maxEmptyFace = 64
+
 // isFree reports whether objects of a role may become anything, so that they must not be used for anything else.
 func isFree(role string) bool { return role == roleStore || role == roleMetadata || role == roleFace }
 
@@ -25,6 +31,7 @@ type roles struct {
 	doc      *pdf.Document
 	of       map[pdf.Ref]string // empty where an object has several
 	isWidget map[pdf.Ref]bool   // of signature fields
+	drawn    map[pdf.Ref]bool   // those of them that show something though nobody signed
 	// roots are what the trailer refers to, but for /Info; cut is what objects refer to in order to give it a role that is free.
 	roots []int
 	cut   map[int][]int
@@ -32,7 +39,7 @@ type roles struct {
 
 // findRoles walks catalog, form and validation data of a revision.
 func findRoles(doc *pdf.Document) (*roles, error) {
-	r := &roles{doc: doc, of: map[pdf.Ref]string{}, isWidget: map[pdf.Ref]bool{}, cut: map[int][]int{}}
+	r := &roles{doc: doc, of: map[pdf.Ref]string{}, isWidget: map[pdf.Ref]bool{}, drawn: map[pdf.Ref]bool{}, cut: map[int][]int{}}
 	catalog, root, err := doc.Catalog()
 	if err != nil {
 		return nil, err
@@ -119,15 +126,16 @@ func (r *roles) field(f field) error {
 }
 
 func (r *roles) signatureField(f field, kids pdf.Array) error {
-	for _, o := range append(kids[:len(kids):len(kids)], f.ref) {
-		if ref, ok := o.(pdf.Ref); ok {
-			r.isWidget[ref] = true
-			r.role(ref, roleField)
-		}
-	}
 	value, err := r.doc.Dict(f.dict.Get("V"))
 	if err != nil {
 		return err
+	}
+	for _, o := range append(kids[:len(kids):len(kids)], f.ref) {
+		if ref, ok := o.(pdf.Ref); ok {
+			r.isWidget[ref] = true
+			r.drawn[ref] = value == nil && r.draws(ref)
+			r.role(ref, roleField)
+		}
 	}
 	role := roleSignature
 	if value.Get("SubFilter") == subFilterTimestamp {
@@ -135,6 +143,32 @@ func (r *roles) signatureField(f field, kids pdf.Array) error {
 	}
 	r.role(f.dict.Get("V"), role)
 	return nil
+}
+
+// draws reports whether a widget has an appearance that is not empty, or may not be.
+func (r *roles) draws(ref pdf.Ref) bool {
+	widget, err := r.doc.Dict(ref)
+	if err != nil {
+		return true
+	}
+	appearance, err := r.doc.Dict(widget.Get("AP"))
+	if err != nil {
+		return true
+	}
+	normal, err := r.doc.Get(appearance.Get("N"))
+	if err != nil || normal == nil {
+		return err != nil
+	}
+	stm, ok := normal.(*pdf.Stream)
+	if !ok {
+		return true
+	}
+	data, err := r.doc.Data(stm)
+	if err != nil {
+		return true
+	}
+	content, err := io.ReadAll(io.LimitReader(data, maxEmptyFace))
+	return err != nil || len(content) == maxEmptyFace || len(bytes.TrimSpace(content)) > 0
 }
 
 // store gives a role to the document security store, and to the extensions that declare it.
