@@ -25,7 +25,7 @@ Exit code 0 only if every file has a signature and all of them are valid.
 
 func runVerify(ctx context.Context, args []string, s streams) error {
 	fs := newFlags("verify", verifyHelp, s)
-	caFile := fs.String("ca", "", "PEM `file` of the certification authorities to trust")
+	caFile := fs.String("ca", "", "PEM `file` of the certification authorities to trust, for signers and for timestamps")
 	paths, err := parse(fs, args)
 	if err != nil {
 		return err

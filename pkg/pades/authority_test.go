@@ -35,6 +35,12 @@ type authority struct {
 
 func newAuthority(t testing.TB, k *testKey) *authority {
 	t.Helper()
+	return newAuthorityWith(t, k, k.sub)
+}
+
+// newAuthorityWith is newAuthority with these certificates in its tokens besides its own.
+func newAuthorityWith(t testing.TB, k *testKey, chain ...*x509.Certificate) *authority {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +48,7 @@ func newAuthority(t testing.TB, k *testKey) *authority {
 	plain := func(c *x509.Certificate) { c.IsCA, c.KeyUsage = false, x509.KeyUsageDigitalSignature }
 	cert := issue("Test TSA", key.Public(), k.sub, k.caKey, func(c *x509.Certificate) { plain(c); tsa.Purpose(c) })
 	other := issue("Test TSA without purpose", key.Public(), k.sub, k.caKey, plain)
-	h, err := tsa.New(tsa.Options{Key: key, Certificate: cert, Chain: []*x509.Certificate{k.sub}, NoPurpose: other})
+	h, err := tsa.New(tsa.Options{Key: key, Certificate: cert, Chain: chain, NoPurpose: other})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,135 +1,143 @@
 package pades
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// Roles of objects that may come or change after a signature (ISO 32000-2 12.8.2.2, ETSI EN 319 142-1 5.4).
-const (
-	roleSignature = "signature(s)"
-	roleTimestamp = "document timestamp(s)"
-	roleField     = "signature field"
-	roleStore     = "validation data"
-	roleForm      = "form"
-	roleCatalog   = "catalog"
-	roleList      = "list of fields"
-	roleMetadata  = "metadata"
-	roleFace      = "appearance of a form field"
-)
-
-// findRoles walks catalog, form and validation data of the newer revision.
-func (c *comparison) findRoles() error {
-	catalog, root, err := c.now.Catalog()
-	if err != nil {
-		return err
-	}
-	c.roles[root] = roleCatalog
-	c.role(catalog.Get("AcroForm"), roleForm)
-	c.role(catalog.Get("Metadata"), roleMetadata)
-	c.role(c.now.Trailer().Get("Info"), roleMetadata)
-	form, err := c.now.Dict(catalog.Get("AcroForm"))
-	if err != nil {
-		return err
-	}
-	c.role(form.Get("Fields"), roleList)
-	if err := walkFields(c.now, form, c.fieldRoles); err != nil {
-		return err
-	}
-	return c.storeRoles(catalog)
+// comparison is what changed between two revisions, in words.
+type comparison struct {
+	old, now  *pdf.Document
+	allowed   []string
+	forbidden []string
+	// permission is /P of the certification, if it is one that is compared: 1 allows nothing but timestamps and validation data.
+	permission int64
+	was, is    *roles                // in old and now
+	fixed      func(number int) bool // what old refers to in places that may not change
 }
 
-func (c *comparison) role(o pdf.Object, role string) {
-	if ref, ok := o.(pdf.Ref); ok {
-		c.roles[ref] = role
+// compare holds the document against its revision that ends at a byte, where a signature with that /P of a certification lies.
+func (v *verifier) compare(end, permission int64) (*comparison, error) {
+	old, err := v.doc.Prefix(end)
+	if err != nil {
+		return nil, err
 	}
+	c := &comparison{old: old, now: v.doc, permission: permission}
+	changed, err := v.doc.ChangedSince(old)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.prepare(v.ctx, &v.references); err != nil {
+		return nil, err
+	}
+	if err := c.trailers(); err != nil {
+		return nil, err
+	}
+	added := map[string]int{}
+	for _, number := range changed {
+		if err := c.number(number, added); err != nil {
+			return nil, err
+		}
+	}
+	if n := added[roleSignature]; n > 0 {
+		c.fill("%d %s added", n, roleSignature)
+	}
+	if n := added[roleTimestamp]; n > 0 {
+		c.may("%d %s added", n, roleTimestamp)
+	}
+	if added[roleStore] > 0 {
+		c.may("%s added", roleStore)
+	}
+	return c, nil
 }
 
-// faces gives the appearance streams of a field's widget their role.
-func (c *comparison) faces(widget *pdf.Dict) error {
-	appearance, err := c.now.Dict(widget.Get("AP"))
+// prepare finds out what objects are for, in both revisions.
+func (c *comparison) prepare(ctx context.Context, references *pdf.References) error {
+	var err error
+	if c.was, err = findRoles(c.old); err != nil {
+		return err
+	}
+	if c.is, err = findRoles(c.now); err != nil {
+		return err
+	}
+	if err := references.Advance(ctx, c.old); err != nil {
+		return err
+	}
+	c.fixed = references.Reach(c.was.roots, c.was.cut)
+	return nil
+}
+
+// trailers wants a catalog that says the same where another object became the catalog, and, since all else depends on it, the same
+// encryption.
+func (c *comparison) trailers() error {
+	if !pdf.Equal(c.old.Trailer().Get("Encrypt"), c.now.Trailer().Get("Encrypt")) {
+		c.mayNot("the encryption changed")
+	}
+	before, was, err := c.old.Catalog()
 	if err != nil {
 		return err
 	}
-	for _, o := range appearance.All() {
-		c.role(o, roleFace)
-		states, err := c.now.Get(o)
-		if err != nil {
-			return err
-		}
-		if d, ok := states.(*pdf.Dict); ok {
-			for _, state := range d.All() {
-				c.role(state, roleFace)
-			}
-		}
+	after, ref, err := c.now.Catalog()
+	if err == nil && ref != was {
+		c.catalog(before, after)
+	}
+	return err
+}
+
+func (c *comparison) catalog(old, now *pdf.Dict) {
+	c.dict("catalog", old, now, map[pdf.Name]func(a, b pdf.Object){
+		"AcroForm": c.form, "DSS": nil, "Extensions": nil, "Version": nil, "Metadata": nil,
+	})
+}
+
+// number judges one object whose entry is not the old one.
+func (c *comparison) number(number int, added map[string]int) error {
+	was, before, err := c.old.ByNumber(number)
+	if err != nil {
+		return err
+	}
+	ref, after, err := c.now.ByNumber(number)
+	switch {
+	case err != nil:
+		return err
+	case before == nil && after == nil:
+	case before == nil && c.fixed(number):
+		c.mayNot("object %d was added, which the signed revision refers to", number) // it was null there: the page may show it now
+	case before == nil:
+		added[c.is.of[ref]]++ // what nothing refers to yet is seen where it is referred to
+	case after == nil:
+		c.mayNot("object %d was removed", number)
+	case was != ref:
+		c.mayNot("object %d changed", number)
+	default:
+		c.object(ref, before, after)
 	}
 	return nil
 }
 
-func (c *comparison) fieldRoles(f field) error {
-	kids, err := c.now.Array(f.dict.Get("Kids"))
-	if err != nil {
-		return err
+// role is what an object is for in both revisions: not what only the newer one says, since whoever made that may say anything.
+func (c *comparison) role(ref pdf.Ref) string {
+	role := c.is.of[ref]
+	if c.was.of[ref] != role || isFree(role) && c.fixed(ref.Number) {
+		return ""
 	}
-	for _, o := range kids {
-		kid, err := c.now.Dict(o)
-		if err != nil {
-			return err
-		}
-		if err := c.faces(kid); err != nil {
-			return err
-		}
-	}
-	if err := c.faces(f.dict); err != nil || f.kind != "Sig" {
-		return err
-	}
-	return c.signatureField(f)
+	return role
 }
 
-func (c *comparison) signatureField(f field) error {
-	kids, err := c.now.Array(f.dict.Get("Kids"))
-	if err != nil {
-		return err
+// mayJoin reports whether an object may become an entry of a list: as the widget of a signature field that is new or was one before, and
+// that shows nothing unless somebody signed.
+func (c *comparison) mayJoin(ref pdf.Ref) bool {
+	if !c.is.isWidget[ref] || c.is.drawn[ref] {
+		return false
 	}
-	for _, o := range append(kids[:len(kids):len(kids)], f.ref) {
-		if ref, ok := o.(pdf.Ref); ok {
-			c.isWidget[ref] = true
-			c.roles[ref] = roleField
-		}
+	if c.was.isWidget[ref] {
+		return true
 	}
-	value, err := c.now.Dict(f.dict.Get("V"))
-	if err != nil {
-		return err
-	}
-	role := roleSignature
-	if value.Get("SubFilter") == subFilterTimestamp {
-		role = roleTimestamp
-	}
-	c.role(f.dict.Get("V"), role)
-	return nil
-}
-
-func (c *comparison) storeRoles(catalog *pdf.Dict) error {
-	c.role(catalog.Get("DSS"), roleStore)
-	c.role(catalog.Get("Extensions"), roleStore)
-	dss, err := c.now.Dict(catalog.Get("DSS"))
-	if err != nil {
-		return err
-	}
-	c.role(dss.Get("VRI"), roleStore)
-	for _, key := range []pdf.Name{"Certs", "OCSPs", "CRLs"} {
-		c.role(dss.Get(key), roleStore)
-		list, err := c.now.Array(dss.Get(key))
-		if err != nil {
-			return err
-		}
-		for _, o := range list {
-			c.role(o, roleStore)
-		}
-	}
-	return nil
+	_, before, err := c.old.ByNumber(ref.Number)
+	return err == nil && before == nil
 }
 
 func (c *comparison) may(format string, args ...any) {
@@ -169,7 +177,7 @@ func (c *comparison) object(ref pdf.Ref, before, after pdf.Object) {
 	}
 	old, isDict := before.(*pdf.Dict)
 	now, stillDict := after.(*pdf.Dict)
-	switch role := c.roles[ref]; {
+	switch role := c.role(ref); {
 	case role == roleStore:
 		c.may("validation data changed")
 	case role == roleMetadata:
@@ -181,9 +189,7 @@ func (c *comparison) object(ref pdf.Ref, before, after pdf.Object) {
 	case !isDict || !stillDict:
 		c.other(ref, before)
 	case role == roleCatalog:
-		c.dict("catalog", old, now, map[pdf.Name]func(a, b pdf.Object){
-			"AcroForm": c.form, "DSS": nil, "Extensions": nil, "Version": nil, "Metadata": nil,
-		})
+		c.catalog(old, now)
 	case role == roleForm:
 		c.form(old, now)
 	case role == roleField:
@@ -211,6 +217,9 @@ func (c *comparison) other(ref pdf.Ref, before pdf.Object) {
 
 // dict compares entries; those in may are passed on, or allowed where there is nobody to pass them to.
 func (c *comparison) dict(what string, old, now *pdf.Dict, may map[pdf.Name]func(a, b pdf.Object)) {
+	if key, twice := now.Duplicate(); twice {
+		c.mayNot("the %s has /%s twice", what, printable(string(key)))
+	}
 	keys := map[pdf.Name]bool{}
 	for _, d := range []*pdf.Dict{old, now} {
 		for k := range d.All() {
@@ -274,7 +283,7 @@ func (c *comparison) grew(old, now pdf.Array) bool {
 			kept++
 			continue
 		}
-		if ref, ok := o.(pdf.Ref); !ok || !c.isWidget[ref] {
+		if ref, ok := o.(pdf.Ref); !ok || !c.mayJoin(ref) {
 			return false
 		}
 	}

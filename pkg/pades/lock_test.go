@@ -126,6 +126,29 @@ func TestEncrypted(t *testing.T) {
 	}
 }
 
+// TestEncryptedXrefStreams raises an encrypted document with cross-reference streams, whose strings are not encrypted, to B-LTA, and signs
+// it again.
+func TestEncryptedXrefStreams(t *testing.T) {
+	k := rsaKey()
+	a := newAuthority(t, k)
+	f := &Format{Timestamper: a, Revocation: a}
+	for _, name := range []string{"aes-128-r4", "aes-128-r4-metadata", "aes-256-r6"} {
+		t.Run(name, func(t *testing.T) {
+			original, err := os.ReadFile("../pdf/testdata/encrypted/" + name + ".pdf")
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := mustSign(t, f, k, original, signing.LevelLTA)
+			if r := report(t, file, VerifyOptions{}); !r.Valid() || r.Signatures[0].Level != signing.LevelLTA {
+				t.Errorf("report = %+v, want valid at B-LTA", r.Signatures)
+			}
+			if r := report(t, mustSign(t, f, k, file, signing.LevelLTA), VerifyOptions{}); !r.Valid() || len(r.Signatures) != 4 {
+				t.Errorf("signed again, report = %+v, want four valid signatures", r.Signatures)
+			}
+		})
+	}
+}
+
 // TestNames finds a free name beside fields that have, or contain, the usual ones.
 func TestNames(t *testing.T) {
 	m := onePage("/AcroForm<</Fields[10 0 R 11 0 R 13 0 R]>>", "").with(10, "<</FT/Tx/T(Signature1)>>").

@@ -68,7 +68,11 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*R
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{ctx: ctx, r: r, doc: doc, options: o}
+	store, err := readStore(doc)
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{ctx: ctx, r: r, doc: doc, options: o, store: store}
 	for i := range list {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -92,7 +96,9 @@ type verifier struct {
 	r          io.ReaderAt
 	doc        *pdf.Document
 	options    VerifyOptions
+	store      *store
 	signatures []*verified
+	references pdf.References // of the revision compared last
 }
 
 // verified is a report in the making.
@@ -188,17 +194,8 @@ func (v *verifier) signed(out *verified, s *signature, r byteRange, content []by
 	}
 	out.Certificate = cert
 	out.chains = append(out.chains, chainOf(cert, sd.Certificates))
-	t, err := signatureTimestamp(sd)
-	switch {
-	case err != nil:
+	if err := v.stamp(out, sd); err != nil {
 		out.fault("its timestamp: %v", err)
-	case t != nil:
-		out.Stamped = t.Time
-		if s, err := t.Signed.Signer(); err == nil {
-			if authority := t.Signed.Certificate(s); authority != nil {
-				out.chains = append(out.chains, chainOf(authority, t.Signed.Certificates))
-			}
-		}
 	}
 	for _, err := range []error{s.checkDictionary(), sd.CheckBaseline()} {
 		if err != nil && s.subFilter() == subFilterCAdES {
@@ -207,6 +204,28 @@ func (v *verifier) signed(out *verified, s *signature, r byteRange, content []by
 		out.baseline = err == nil && (out.baseline || len(out.Notes) == 0)
 	}
 	v.judge(out, cert, sd.Certificates, v.when(out), x509.ExtKeyUsageAny)
+}
+
+// stamp takes the time from a signature's timestamp, if it has one and its authority may give one.
+func (v *verifier) stamp(out *verified, sd *cms.SignedData) error {
+	t, err := signatureTimestamp(sd)
+	if err != nil || t == nil {
+		return err
+	}
+	signer, err := t.Signed.Signer()
+	if err != nil {
+		return err
+	}
+	authority := t.Signed.Certificate(signer)
+	if authority == nil {
+		return fmt.Errorf("its authority's certificate is not there")
+	}
+	if err := v.trusted(authority, t.Signed.Certificates, t.Time, x509.ExtKeyUsageTimeStamping); err != nil {
+		return err
+	}
+	out.Stamped = t.Time
+	out.chains = append(out.chains, chainOf(authority, t.Signed.Certificates))
+	return nil
 }
 
 // when is the time at which certificates are judged.
@@ -220,19 +239,27 @@ func (v *verifier) when(out *verified) time.Time {
 	return time.Now()
 }
 
-// judge looks for a chain to a trusted root, where roots are given.
+// judge wants a certificate to be trusted.
 func (v *verifier) judge(out *verified, cert *x509.Certificate, others []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage) {
+	if err := v.trusted(cert, others, at, usage); err != nil {
+		out.fault("%v", err)
+	}
+}
+
+// trusted looks for a chain to a trusted root, where roots are given.
+func (v *verifier) trusted(cert *x509.Certificate, others []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage) error {
 	if v.options.Roots == nil {
-		return
+		return nil
 	}
 	pool := x509.NewCertPool()
-	for _, c := range others {
+	for _, c := range slices.Concat(others, v.store.certs) { // a token need not hold more than its authority's own
 		pool.AddCert(c)
 	}
 	_, err := cert.Verify(x509.VerifyOptions{
 		Roots: v.options.Roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
 	})
 	if err != nil {
-		out.fault("its certificate is not trusted: %v", err)
+		return fmt.Errorf("its certificate is not trusted: %w", err)
 	}
+	return nil
 }

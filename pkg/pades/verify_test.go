@@ -246,6 +246,38 @@ func TestVerifyRoots(t *testing.T) {
 	}
 }
 
+// TestVerifyAuthorities wants a signature's timestamp to count only if its authority is trusted, where roots are given.
+func TestVerifyAuthorities(t *testing.T) {
+	k := rsaKey()
+	rogue := newAuthority(t, newTestKey(mustRSA(t), signing.RSAPKCS1, k.credential.Hash))
+	roots := x509.NewCertPool()
+	roots.AddCert(k.root)
+	for name, tt := range map[string]struct {
+		authority *authority
+		roots     *x509.CertPool
+		level     signing.Level
+		valid     bool
+	}{
+		"trusted":                {newAuthority(t, k), roots, signing.LevelT, true},
+		"anybody":                {rogue, roots, signing.LevelT, false},
+		"anybody, not judged":    {rogue, nil, signing.LevelT, true},
+		"issuer is in the store": {newAuthorityWith(t, k), roots, signing.LevelLT, true},
+		"issuer is nowhere":      {newAuthorityWith(t, newTestKey(mustRSA(t), signing.RSAPKCS1, k.credential.Hash)), roots, signing.LevelT, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &Format{Timestamper: tt.authority, Revocation: tt.authority}
+			file := mustSign(t, f, k, onePage("", "").bytes(), tt.level)
+			s := report(t, file, VerifyOptions{Roots: tt.roots}).Signatures[0]
+			if s.Valid() != tt.valid || s.Stamped.IsZero() == tt.valid || (s.Level == tt.level) != tt.valid {
+				t.Errorf("report = %+v, want valid = %v, and a stamp and a level only then", s, tt.valid)
+			}
+			if want := "its timestamp: its certificate is not trusted"; !tt.valid && !strings.Contains(strings.Join(s.Faults, "\n"), want) {
+				t.Errorf("faults = %q, want %q", s.Faults, want)
+			}
+		})
+	}
+}
+
 func TestVerifyUnsigned(t *testing.T) {
 	if r := report(t, onePage("", "").bytes(), VerifyOptions{}); r.Valid() || len(r.Signatures) != 0 {
 		t.Errorf("report = %+v, want none", r)

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -25,20 +24,16 @@ func (v *verifier) digest(r byteRange, algorithm crypto.Hash) ([]byte, error) {
 
 // finish works out what depends on several signatures: levels, and changes after each.
 func (v *verifier) finish() error {
-	store, err := readStore(v.doc)
-	if err != nil {
-		return err
-	}
 	for i, s := range v.signatures {
 		if err := v.ctx.Err(); err != nil {
 			return err
 		}
 		v.doc.Renew()
-		v.level(s, v.signatures[i+1:], store)
+		v.level(s, v.signatures[i+1:])
 		if s.End == 0 || s.Whole {
 			continue
 		}
-		c, err := compare(v.doc, s.End, s.permission)
+		c, err := v.compare(s.End, s.permission)
 		if err != nil {
 			s.Tampered = append(s.Tampered, fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail))
 			continue
@@ -49,7 +44,7 @@ func (v *verifier) finish() error {
 }
 
 // level is the baseline level of s, with the document timestamps after it (ETSI EN 319 142-1 6.3).
-func (v *verifier) level(s *verified, later []*verified, store *store) {
+func (v *verifier) level(s *verified, later []*verified) {
 	if !s.baseline || s.Timestamp || len(s.Faults) > 0 {
 		return
 	}
@@ -67,7 +62,7 @@ func (v *verifier) level(s *verified, later []*verified, store *store) {
 	}
 	s.Level = signing.LevelT
 	for _, chain := range chains {
-		if store.covers(chain) != nil {
+		if v.store.covers(chain) != nil {
 			return
 		}
 	}
@@ -118,59 +113,4 @@ func parseDate(s string) time.Time {
 		shift = -shift
 	}
 	return t.Add(shift)
-}
-
-// comparison is what changed between two revisions, in words.
-type comparison struct {
-	old, now  *pdf.Document
-	allowed   []string
-	forbidden []string
-	// permission is /P of the certification, if it is one that is compared: 1 allows nothing but timestamps and validation data.
-	permission int64
-	roles      map[pdf.Ref]string // of objects that may come and change after a signature
-	isWidget   map[pdf.Ref]bool   // of signature fields
-}
-
-// compare holds the document against its revision that ends at a byte, where a signature with that /P of a certification lies.
-func compare(doc *pdf.Document, end, permission int64) (*comparison, error) {
-	old, err := doc.Prefix(end)
-	if err != nil {
-		return nil, err
-	}
-	c := &comparison{old: old, now: doc, permission: permission, roles: map[pdf.Ref]string{}, isWidget: map[pdf.Ref]bool{}}
-	changed, err := doc.ChangedSince(end)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.findRoles(); err != nil {
-		return nil, err
-	}
-	added := map[string]int{}
-	for _, number := range changed {
-		_, before, err := old.ByNumber(number)
-		if err != nil {
-			return nil, err
-		}
-		ref, after, err := doc.ByNumber(number)
-		switch {
-		case err != nil:
-			return nil, err
-		case before == nil:
-			added[c.roles[ref]]++ // what nothing refers to yet is seen where it is referred to
-		case after == nil:
-			c.mayNot("object %d was removed", number)
-		default:
-			c.object(ref, before, after)
-		}
-	}
-	if n := added[roleSignature]; n > 0 {
-		c.fill("%d %s added", n, roleSignature)
-	}
-	if n := added[roleTimestamp]; n > 0 {
-		c.may("%d %s added", n, roleTimestamp)
-	}
-	if added[roleStore] > 0 {
-		c.may("%s added", roleStore)
-	}
-	return c, nil
 }

@@ -1,9 +1,6 @@
 package pdf
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // maxChanged bounds the objects that ChangedSince lists.
 const maxChanged = 200_000
@@ -20,30 +17,52 @@ func (d *Document) Prefix(end int64) (*Document, error) {
 	return p, err
 }
 
-// ChangedSince returns the numbers of the objects that cross-reference sections behind a byte list, be it as free, in order. The byte
-// is counted from the first byte of the file.
-func (d *Document) ChangedSince(offset int64) ([]int, error) {
-	seen := map[int]bool{}
-	for _, s := range d.sections {
-		if d.base+s.offset < offset {
+// ChangedSince returns the numbers of the objects that may differ from an older revision, be it as free, in order: all that is listed by
+// cross-reference sections which the two do not have in common. It does not matter where a section lies: one that hides between the
+// bytes of the older revision, and is only linked by the newer one, is new; so is what shows where a section of the older one is skipped.
+func (d *Document) ChangedSince(old *Document) ([]int, error) {
+	var numbers []int
+	for n, changed := range listed(changedSections(d, old)) {
+		if n == 0 || !changed {
 			continue
 		}
+		if len(numbers) == maxChanged {
+			return nil, tooComplex("more than %d objects were changed", maxChanged)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
+}
+
+// changedSections returns the sections of two revisions that stand before what their chains have in common.
+func changedSections(d, old *Document) []*section {
+	a, b := d.sections, old.sections
+	for len(a) > 0 && len(b) > 0 && d.base+a[len(a)-1].offset == old.base+b[len(b)-1].offset {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return append(slices.Clone(a), b...)
+}
+
+// listed marks the objects that sections list.
+func listed(sections []*section) []bool {
+	top := 0
+	for _, s := range sections {
+		top = max(top, s.top())
+	}
+	marks := make([]bool, top)
+	for _, s := range sections {
 		for _, part := range []*section{s, s.hidden} {
 			if part == nil {
 				continue
 			}
 			for _, run := range part.runs {
-				if len(seen)+run.count > maxChanged {
-					return nil, tooComplex("more than %d objects were changed", maxChanged)
-				}
 				for n := run.first; n < run.first+run.count; n++ {
-					seen[n] = true
+					marks[n] = true
 				}
 			}
 		}
 	}
-	delete(seen, 0)
-	return slices.Sorted(maps.Keys(seen)), nil
+	return marks
 }
 
 // ByNumber returns the object in force under a number, with its reference; nil where the number is free.
@@ -61,7 +80,8 @@ func (d *Document) ByNumber(number int) (Ref, Object, error) {
 }
 
 // Equal reports whether two objects say the same; references are compared, not followed, and streams are the same only if they are
-// one. Numbers are compared as they are written.
+// one. Numbers are compared as they are written. A dictionary b with a key that is there twice is like no other, since readers differ in
+// which one they take.
 func Equal(a, b Object) bool {
 	switch x := a.(type) {
 	case Array:
@@ -69,7 +89,7 @@ func Equal(a, b Object) bool {
 		return ok && slices.EqualFunc(x, y, Equal)
 	case *Dict:
 		y, ok := b.(*Dict)
-		if !ok || x.Len() != y.Len() {
+		if _, twice := y.Duplicate(); !ok || twice || x.Len() != y.Len() {
 			return false
 		}
 		for k, v := range x.All() {

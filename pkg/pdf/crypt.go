@@ -174,7 +174,7 @@ func (c *crypt) streamMethod(d *Document, s *Stream) (cipherMethod, error) {
 		}
 		return method, nil
 	}
-	if s.Dict.Get("Type") == Name("Metadata") && !c.encryptMetadata {
+	if t := s.Dict.Get("Type"); t == Name("XRef") || t == Name("Metadata") && !c.encryptMetadata {
 		return cipherNone, nil
 	}
 	return c.streams, nil

@@ -57,6 +57,10 @@ func FuzzDocument(f *testing.F) {
 				}
 			}
 		}
+		var refs References
+		if err := refs.Advance(t.Context(), d); err == nil && !refs.Reach([]int{page.Ref.Number}, nil)(page.Ref.Number) {
+			t.Error("the page is not reached from itself")
+		}
 		u, err := NewUpdate(d)
 		if err != nil {
 			return

@@ -152,7 +152,7 @@ func (d *Document) loadPlain(ref Ref, offset int64) (Object, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if d.crypt != nil && ref != d.encrypt {
+	if d.crypt != nil && ref != d.encrypt && !isXrefStream(o, word) {
 		o, err = decryptStrings(o, func(s string) (string, error) { return d.crypt.decryptString(ref, s) })
 		if err != nil {
 			return nil, 0, err
@@ -172,6 +172,12 @@ func (d *Document) loadPlain(ref Ref, offset int64) (Object, int64, error) {
 	}
 	stm, err := d.streamAt(lex, dict, ref, length)
 	return stm, size, err
+}
+
+// isXrefStream reports whether what was read is a cross-reference stream, in which nothing is encrypted (ISO 32000-2 7.5.8.2).
+func isXrefStream(o Object, word string) bool {
+	dict, _ := o.(*Dict)
+	return word == "stream" && dict.Get("Type") == Name("XRef")
 }
 
 // streamLength reads /Length, which may be a reference to a number that is an object of its own.

@@ -179,7 +179,7 @@ func TestPrefixAndChanges(t *testing.T) {
 	if wantDict(t, p, Ref{3, 0}).Has("Round") || !wantDict(t, d, Ref{3, 0}).Has("Round") {
 		t.Error("the prefix is not the older revision")
 	}
-	changed, err := d.ChangedSince(int64(len(first)))
+	changed, err := d.ChangedSince(p)
 	if got := fmt.Sprint(changed); got != "[3 7 8 9]" || err != nil {
 		t.Errorf("ChangedSince = %s, %v, want 3, 7, 8 and 9", got, err)
 	}

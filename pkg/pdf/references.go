@@ -1,0 +1,212 @@
+package pdf
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// References knows which objects the objects of a document refer to. Advance leads it from one revision to the next: an object is read
+// once, however many revisions are looked at.
+type References struct {
+	doc *Document
+	// of has the numbers that an object refers to, by its own; the stream in which it lies counts as one of them.
+	of    map[int][]int32
+	top   int
+	held  int
+	spent int64
+}
+
+const (
+	maxScanned    = 256 << 20 // source text scanned for references, besides twice the file's size: objects may overlap
+	maxReferences = 16 << 20  // held for one document
+	entryCost     = 128       // bytes for which looking up an entry counts
+	scanBreath    = 1024      // objects after which it is asked whether to go on
+)
+
+// packedPlace is where an object of an object stream lies.
+type packedPlace struct{ stream, place, number int }
+
+// Advance reads the objects of d, or those that differ from the revision that it was called with before. An object that cannot be read
+// counts as one that refers to nothing.
+func (r *References) Advance(ctx context.Context, d *Document) error {
+	old := r.doc
+	if old == nil {
+		r.of, old = map[int][]int32{}, &Document{}
+	}
+	r.doc = d
+	err := r.read(ctx, listed(changedSections(d, old)))
+	if err != nil {
+		*r = References{}
+	}
+	return err
+}
+
+func (r *References) read(ctx context.Context, numbers []bool) error {
+	var packed []packedPlace
+	for number, wanted := range numbers {
+		if number%scanBreath == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !wanted {
+			continue
+		}
+		r.held -= len(r.of[number])
+		delete(r.of, number)
+		e, err := r.doc.lookup(number)
+		if err != nil {
+			return err
+		}
+		if err := r.charge(entryCost + int64(len(r.doc.sections))); err != nil {
+			return err
+		}
+		switch e.kind {
+		case entryPlain:
+			if err := r.plain(number, e); err != nil {
+				return err
+			}
+		case entryCompressed:
+			packed = append(packed, packedPlace{int(e.offset), e.generation, number})
+		}
+	}
+	return r.packed(ctx, packed)
+}
+
+func (r *References) charge(n int64) error {
+	if r.spent += n; r.spent > maxScanned+2*r.doc.size {
+		return tooComplex("it takes too much to find out what its objects refer to")
+	}
+	return nil
+}
+
+func (r *References) plain(number int, e entry) error {
+	if e.offset <= 0 || e.offset >= r.doc.size {
+		return nil
+	}
+	lex := r.doc.lexerAt(e.offset)
+	defer lex.release()
+	found, err := (&parser{lex: lex}).header()
+	if err != nil || found != (Ref{number, e.generation}) {
+		return storageFault(err)
+	}
+	return r.scan(number, lex, nil)
+}
+
+// packed reads objects of object streams, each stream once.
+func (r *References) packed(ctx context.Context, list []packedPlace) error {
+	slices.SortFunc(list, func(a, b packedPlace) int {
+		if a.stream != b.stream {
+			return a.stream - b.stream
+		}
+		return a.place - b.place
+	})
+	var s *objectStream
+	var starts []int32
+	for i, o := range list {
+		if i%scanBreath == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if i == 0 || o.stream != list[i-1].stream {
+			var err error
+			if s, err = r.doc.objectStream(o.stream); storageFault(err) != nil {
+				return err
+			}
+			if starts = nil; s != nil {
+				starts = slices.Sorted(slices.Values(s.starts))
+			}
+		}
+		if s == nil || o.place >= len(s.numbers) || int(s.numbers[o.place]) != o.number {
+			continue
+		}
+		begin, end := s.starts[o.place], len(s.data)
+		if next, _ := slices.BinarySearch(starts, begin+1); next < len(starts) {
+			end = int(starts[next])
+		}
+		if err := r.scan(o.number, newLexer(bytes.NewReader(s.data[begin:end]), 0, maxObjectBytes), []int32{int32(o.stream)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan collects what an object's tokens refer to, up to its end or its data: that is more than parsing finds, where a key is there
+// twice or the object is broken.
+func (r *References) scan(number int, lex *lexer, list []int32) error {
+	start := lex.offset()
+	var a, b token
+	for {
+		t, err := lex.next()
+		if storageFault(err) != nil {
+			return err
+		}
+		if err != nil || t.kind == tokenEOF || t.kind == tokenKeyword && (t.value == "endobj" || t.value == "stream" || t.value == "obj") {
+			break
+		}
+		if t.kind == tokenKeyword && t.value == "R" && a.kind == tokenNumber && b.kind == tokenNumber {
+			if n, ok := small(Number(a.value), maxObjects); ok {
+				list = append(list, int32(n))
+			}
+		}
+		a, b = b, t
+	}
+	if len(list) > 0 {
+		r.of[number] = list
+		r.top = max(r.top, int(slices.Max(list)))
+	}
+	if r.held += len(list); r.held > maxReferences {
+		return tooComplex("its objects refer to each other more than %d times", maxReferences)
+	}
+	return r.charge(lex.offset() - start)
+}
+
+// storageFault returns err where reading failed, and nil where the file is to blame.
+func storageFault(err error) error {
+	if err != nil && signing.KindOf(err) == signing.KindStorage {
+		return err
+	}
+	return nil
+}
+
+// Reach returns a function that tells whether an object can be come to from the roots. cut has references that are not followed, by the
+// object that makes them: each of them once for each time that it is listed.
+func (r *References) Reach(roots []int, cut map[int][]int) func(number int) bool {
+	reached := make([]bool, max(r.top, slices.Max(append(roots, 0)))+1)
+	todo := slices.Clone(roots)
+	for _, n := range roots {
+		reached[n] = true
+	}
+	for len(todo) > 0 {
+		number := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		left := slices.Clone(cut[number])
+		for _, n := range r.of[number] {
+			if i := slices.Index(left, int(n)); i >= 0 {
+				left = slices.Delete(left, i, i+1)
+			} else if !reached[n] {
+				reached[n] = true
+				todo = append(todo, int(n))
+			}
+		}
+	}
+	return func(number int) bool { return number >= 0 && number < len(reached) && reached[number] }
+}
+
+// NumbersIn returns the numbers of the objects that o refers to, each as often as it does.
+func NumbersIn(o Object) []int {
+	var list []int
+	switch v := o.(type) {
+	case Ref:
+		return []int{v.Number}
+	case Array:
+		for _, item := range v {
+			list = append(list, NumbersIn(item)...)
+		}
+	case *Dict:
+		for _, item := range v.All() {
+			list = append(list, NumbersIn(item)...)
+		}
+	}
+	return list
+}
