@@ -54,6 +54,18 @@ func (s *signature) subFilter() pdf.Name {
 	return n
 }
 
+// contentOf decodes /Contents as it stands in the file.
+func contentOf(raw []byte) ([]byte, error) {
+	if len(raw) < 2 || raw[0] != '<' || raw[len(raw)-1] != '>' {
+		return nil, fmt.Errorf("/Contents is no hexadecimal string")
+	}
+	content := make([]byte, hex.DecodedLen(len(raw)-2))
+	if _, err := hex.Decode(content, raw[1:len(raw)-1]); err != nil {
+		return nil, fmt.Errorf("/Contents: %w", err)
+	}
+	return content, nil
+}
+
 // gap returns the ByteRange, whose gap must be the very place of the /Contents value, and the content, zeros behind it included.
 func (s *signature) gap(doc *pdf.Document) (byteRange, []byte, error) {
 	r, err := readByteRange(doc, s.dict)
@@ -74,12 +86,9 @@ func (s *signature) gap(doc *pdf.Document) (byteRange, []byte, error) {
 	if err != nil {
 		return r, nil, fmt.Errorf("/Contents: %w", err)
 	}
-	if raw[0] != '<' || raw[len(raw)-1] != '>' {
-		return r, nil, fmt.Errorf("/Contents is no hexadecimal string")
-	}
-	content := make([]byte, hex.DecodedLen(len(raw)-2))
-	if _, err := hex.Decode(content, raw[1:len(raw)-1]); err != nil {
-		return r, nil, fmt.Errorf("/Contents: %w", err)
+	content, err := contentOf(raw)
+	if err != nil {
+		return r, nil, err
 	}
 	return r, content, nil
 }

@@ -1,9 +1,12 @@
 package pades
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -16,12 +19,13 @@ func (f *Format) rehearse(ctx context.Context, in signing.Input, s *state) error
 		return err
 	}
 	a.signed = len(a.sections)
-	if _, _, err := a.structure(ctx); err != nil {
+	doc, own, err := a.structure(ctx)
+	if err != nil {
 		return refusal(ctx, err)
 	}
 	level := in.Signature.Level
 	if level == signing.LevelB {
-		return nil
+		return refusal(ctx, s.Rehearsed.see(a, doc, own))
 	}
 	if level != signing.LevelT {
 		if err := a.store(&validation{}); err != nil {
@@ -30,6 +34,33 @@ func (f *Format) rehearse(ctx context.Context, in signing.Input, s *state) error
 	}
 	_, err = a.prepareTimestamp(ctx, a.tokenSize()) // below B-LTA too: for a token that does not fit
 	return refusal(ctx, err)
+}
+
+// see notes the section of a signature without more revisions, as the structural check has found it.
+func (r *rehearsed) see(a *assembly, doc *pdf.Document, own []placed) error {
+	if len(own) != 1 {
+		return finding("there are %d signatures in its section", len(own))
+	}
+	if _, _, err := own[0].gap(doc); err != nil {
+		return finding("%w", err)
+	}
+	split := a.in.File.Size()
+	r.GapStart, r.GapEnd = int(own[0].gapStart-split), int(own[0].gapEnd-split)
+	r.Around = r.around(a.sections)
+	return nil
+}
+
+// around digests a section without the gap.
+func (r *rehearsed) around(section []byte) []byte {
+	h := sha256.New()
+	h.Write(section[:r.GapStart])
+	h.Write(section[r.GapEnd:])
+	return h.Sum(nil)
+}
+
+// same reports whether a section is the one that was seen, but for what is in the gap.
+func (r *rehearsed) same(section []byte) bool {
+	return len(r.Around) > 0 && 0 <= r.GapStart && r.GapStart < r.GapEnd && r.GapEnd <= len(section) && bytes.Equal(r.Around, r.around(section))
 }
 
 // refusal is a finding of the rehearsal as a fault of the document, of which nothing is signed yet: its own kind where it has one.

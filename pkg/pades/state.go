@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// stateVersion is written into every Prepared. A later release reads the older ones.
-const stateVersion = 1
+// stateVersion is written into every Prepared. A later release reads the older ones: version 1 has no rehearsed.
+const stateVersion = 2
 
 const maxStateBytes = 32 << 20 // a section holds changed objects, one of which may be a page's long list of annotations
 
@@ -28,11 +28,19 @@ type state struct {
 	Algorithm    signing.SignatureAlgorithm
 	Attributes   []byte   // signed attributes, DER
 	Chain        [][]byte // DER
+	Rehearsed    rehearsed
+}
+
+// rehearsed is what the structural check saw of the section, with zeros for the signature: between the gap that it found by itself, and what
+// lies around it, nothing else can be wrong with the same section once the signature is in.
+type rehearsed struct {
+	GapStart, GapEnd int    // of /Contents with its brackets, in the section
+	Around           []byte // SHA-256 of the section without the gap; empty = not checked
 }
 
 func (s *state) encode() []byte {
 	size := 16 * binary.MaxVarintLen64
-	for _, part := range append([][]byte{s.Head, s.Tail, s.Midstate, s.Attributes}, s.Chain...) {
+	for _, part := range append([][]byte{s.Head, s.Tail, s.Midstate, s.Attributes, s.Rehearsed.Around}, s.Chain...) {
 		size += len(part) + binary.MaxVarintLen32
 	}
 	b := make([]byte, 0, size)
@@ -55,6 +63,9 @@ func (s *state) encode() []byte {
 	for _, c := range s.Chain {
 		text(c)
 	}
+	number(uint64(s.Rehearsed.GapStart))
+	number(uint64(s.Rehearsed.GapEnd))
+	text(s.Rehearsed.Around)
 	return b
 }
 
@@ -95,7 +106,7 @@ func readState(b []byte) (*state, error) {
 	}
 	r := &stateReader{b: b}
 	s := &state{Version: int(r.number(math.MaxInt32))}
-	if r.broken || s.Version != stateVersion {
+	if r.broken || s.Version < 1 || s.Version > stateVersion {
 		return nil, signing.Errorf(signing.KindInternal, "state has version %d", s.Version)
 	}
 	s.OriginalSize = int64(r.number(math.MaxInt64))
@@ -105,6 +116,9 @@ func readState(b []byte) (*state, error) {
 	s.Chain = make([][]byte, r.number(maxChain))
 	for i := range s.Chain {
 		s.Chain[i] = r.text()
+	}
+	if s.Version > 1 {
+		s.Rehearsed = rehearsed{int(r.number(maxStateBytes)), int(r.number(maxStateBytes)), r.text()}
 	}
 	switch {
 	case r.broken, len(r.b) > 0, len(s.Head) == 0, len(s.Tail) == 0,

@@ -15,6 +15,7 @@ func TestState(t *testing.T) {
 	s := &state{
 		Version: stateVersion, OriginalSize: 1 << 40, Head: []byte("head<"), Hole: 8, Tail: []byte(">tail"), Signature: 7, Hash: uint(crypto.SHA256),
 		Midstate: []byte("midstate"), Algorithm: signing.RSAPSS, Attributes: []byte{0x31, 0}, Chain: [][]byte{[]byte("leaf"), []byte("root")},
+		Rehearsed: rehearsed{GapStart: 4, GapEnd: 14, Around: []byte("sum")},
 	}
 	encoded := s.encode()
 	got, err := decodeState(encoded, 1<<40)
@@ -31,6 +32,11 @@ func TestState(t *testing.T) {
 	}
 	if _, err := readState(append(bytes.Clone(encoded), 0)); err == nil {
 		t.Error("readState with a byte more = nil error")
+	}
+	first := s.encode()
+	first[0] = 1
+	if got, err := readState(first[:len(first)-len("\x04\x0e\x03sum")]); err != nil || len(got.Rehearsed.Around) != 0 || len(got.Chain) != 2 {
+		t.Errorf("readState of version 1 = %+v, %v, want it without the rehearsal", got, err)
 	}
 	s.Version++
 	if _, err := readState(s.encode()); err == nil {
