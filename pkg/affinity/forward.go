@@ -192,6 +192,9 @@ func (f *Forwarder) nameOf(ordinal int) string {
 // and Close must return only when nobody reads the body any more.
 func (f *Forwarder) Send(w http.ResponseWriter, r *http.Request, body io.ReadCloser, to *Published, longest time.Duration) (answered bool, err error) {
 	if f.c.Mode == Redirect {
+		if body != nil {
+			_ = body.Close()
+		}
 		return f.redirect(w, r, to)
 	}
 	ctx, cancel := context.WithCancel(r.Context())

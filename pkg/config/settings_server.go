@@ -124,7 +124,7 @@ func declareLimits(d *declaration, c *Config) {
 	d.add("retention.fetched", "DURATION", duration{&r.Fetched, 0, 3650 * day},
 		"How long an operation is kept once its owner has fetched all results, where that is shorter. 0 = no shorter: clients may come again.")
 	d.add("retention.size", "BYTES", size{&r.Bytes, 0},
-		"Most bytes of documents and results, and never more than four fifths of the disk; the oldest ended operations go first. 0 = no bound but the disk.")
+		"Most bytes of documents and results, and never more than four fifths of the disk, or than leaves --disk.min-free and a tenth of it free; the oldest ended operations go first. 0 = no bound but the disk.")
 	d.add("disk.min-free", "BYTES", size{&r.MinFreeBytes, 0},
 		"Free bytes the disk of the state folder must keep; below it new requests get 503 with Retry-After, reads go on.")
 }

@@ -22,6 +22,8 @@ const (
 	// diskShare is the part of the disk that Retention.MaxBytes is cut to: the rest is for the audit record, the database's own log and free
 	// pages, what file systems keep for themselves, and Config.MinFree.
 	diskShare = 0.8
+	// othersShare is the part of a small disk that is kept for others than documents beside Config.MinFree.
+	othersShare = 0.1
 	// fetchTime is how long an ended operation is kept although there is too much: somebody is about to fetch its documents.
 	fetchTime = time.Minute
 )
@@ -75,7 +77,8 @@ func (s *Store) makeRoom(ctx context.Context) error {
 }
 
 // limit is Retention.MaxBytes, or what the disk allows where that is less; 0 = no limit. A limit that the disk does not hold would never be
-// reached: then old results would stay, and new documents be refused for want of free space, until Retention.Age.
+// reached: then old results would stay, and new documents be refused for want of free space, until Retention.Age. On a small disk it is
+// Config.MinFree that counts: it must stay free.
 func (s *Store) limit() int64 {
 	limit := s.cfg.Retention.MaxBytes
 	if limit <= 0 {
@@ -83,6 +86,9 @@ func (s *Store) limit() int64 {
 	}
 	if size, err := s.diskBytes(s.cfg.Folder); err == nil {
 		limit = min(limit, share(size, diskShare))
+		if room := share(size, 1-othersShare) - s.cfg.MinFree; s.cfg.MinFree > 0 && room > 0 {
+			limit = min(limit, room)
+		}
 	}
 	return limit
 }

@@ -179,10 +179,11 @@ func TestRetentionAfterClockWasAhead(t *testing.T) {
 	wantKept(t, s, ops, kept...)
 }
 
-// TestRetentionBySizeOfDisk: a limit that the disk does not hold is one of four fifths of it.
+// TestRetentionBySizeOfDisk: a limit that the disk does not hold is one of four fifths of it, and of less where more must stay free.
 func TestRetentionBySizeOfDisk(t *testing.T) {
 	const size = 1 << 20
-	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 1 << 40}})
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder, MinFree: -1, Retention: store.Retention{MaxBytes: 1 << 40}})
 	var ops []signing.Operation
 	for i := range 6 {
 		op := create(t, s, fmt.Sprint(i), strings.Repeat("x", size))
@@ -198,6 +199,12 @@ func TestRetentionBySizeOfDisk(t *testing.T) {
 		t.Errorf("Sweep on a smaller disk = %d, %v, want 1", n, err)
 	}
 	wantKept(t, s, ops, false, true, true, true, true, true)
+	s = reopen(t, s, store.Config{Folder: folder, MinFree: 4 * size, Retention: store.Retention{MaxBytes: 1 << 40}})
+	s.DiskBytes(10 * size) // less a tenth and what must stay free, that is what the documents take
+	if n, err := s.Sweep(t.Context()); n != 1 || err != nil {
+		t.Errorf("Sweep on a disk of which much must stay free = %d, %v, want 1", n, err)
+	}
+	wantKept(t, s, ops, false, false, true, true, true, true)
 }
 
 // reopen opens a folder again as another configuration says.
