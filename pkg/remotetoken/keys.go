@@ -63,7 +63,9 @@ func newKeys(c Config) *keys {
 	k.known = fresh.New(fresh.Config[[]key]{
 		Ask: k.ask, For: keysFor, Pause: keysPause,
 		StillGood: func(_ []key, age time.Duration, err error) bool {
-			c.Log.Info("keys of the remote service could not be read", "reason", err.Error())
+			if err != nil {
+				c.Log.Info("keys of the remote service could not be read", "reason", err.Error())
+			}
 			return age < keysStale
 		},
 	})
@@ -96,7 +98,11 @@ func (k *keys) find(ctx context.Context, t *jwt.Token) (any, error) {
 	}
 	id, _ := t.Header["kid"].(string)
 	for try := 1; ; try++ {
-		all, err := k.known.Get(ctx)
+		get := k.known.Get
+		if try == 2 { // others, whose keys are known, wait for nothing
+			get = func(ctx context.Context) ([]key, error) { return k.known.Newest(ctx, k.mayAsk()) }
+		}
+		all, err := get(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errUnjudged, err)
 		}
@@ -109,10 +115,9 @@ func (k *keys) find(ctx context.Context, t *jwt.Token) (any, error) {
 		if len(set.Keys) > 0 {
 			return set, nil
 		}
-		if try == 2 || !k.mayAsk() {
+		if try == 2 {
 			return nil, errors.New("signed with a key that its issuer does not publish")
 		}
-		k.known.Forget()
 	}
 }
 

@@ -148,6 +148,43 @@ func TestOutOfReach(t *testing.T) {
 	}
 }
 
+// TestHangs: while one waits for an issuer that hangs, because its keys are due or a token names another, tokens of known keys are judged at once.
+func TestHangs(t *testing.T) {
+	bubble(t, remotetoken.Settings{JWKSURL: jwksURL}, func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
+		want(t, v, "good", s.Token("a"), "a", "")
+		if err := s.Misbehave(service.Fault{Rudeness: service.Stalled}); err != nil {
+			t.Fatal(err)
+		}
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, test := range map[string]struct {
+			after time.Duration
+			token func() string
+			id    string
+			kind  signing.Kind
+		}{
+			"an unknown key": {time.Minute, func() string { return sign(t, jwt.SigningMethodRS256, key, "unknown", nil, nil) }, "", bad},
+			"keys are due":   {2 * time.Hour, func() string { return s.Token("a") }, "a", ""},
+		} {
+			time.Sleep(test.after) // fake
+			var all sync.WaitGroup
+			all.Go(func() { want(t, v, name, test.token(), test.id, test.kind) })
+			synctest.Wait()
+			began := time.Now()
+			want(t, v, name+", others", s.Token("b"), "b", "")
+			if took := time.Since(began); took != 0 {
+				t.Errorf("%s: others waited %v", name, took)
+			}
+			all.Wait()
+			if time.Since(began) == 0 {
+				t.Errorf("%s: nobody waited", name)
+			}
+		}
+	})
+}
+
 // TestRevocation: introspection notices it within a minute.
 func TestRevocation(t *testing.T) {
 	bubble(t, remotetoken.Settings{IntrospectionURL: introspectURL}, func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {

@@ -119,3 +119,86 @@ func TestFailureIsShared(t *testing.T) {
 		}
 	})
 }
+
+// TestOldOneMeanwhile: one asks a service that hangs; the others go on with the old value, unless it is too old, was refused or was forgotten.
+func TestOldOneMeanwhile(t *testing.T) {
+	const hangs = 15 * time.Second
+	trouble, refusal := errors.New("trouble"), errors.New("refusal")
+	for name, test := range map[string]struct {
+		age       time.Duration
+		before    func(t *testing.T, v *fresh.Value[int], ask *error)
+		otherWait time.Duration
+	}{
+		"due":     {age: time.Hour},
+		"old":     {age: 23 * time.Hour},
+		"too old": {age: 25 * time.Hour, otherWait: hangs},
+		"forgotten": {
+			before:    func(_ *testing.T, v *fresh.Value[int], _ *error) { v.Forget() },
+			otherWait: hangs,
+		},
+		"used in trouble": {age: time.Hour, before: func(t *testing.T, v *fresh.Value[int], ask *error) {
+			*ask = trouble
+			if got, err := v.Get(t.Context()); got != 7 || err != nil {
+				t.Errorf("Get in trouble = %d, %v, want the old value", got, err)
+			}
+			time.Sleep(time.Minute)
+		}},
+		"refused": {age: time.Hour, otherWait: hangs, before: func(t *testing.T, v *fresh.Value[int], ask *error) {
+			*ask = refusal
+			if _, err := v.Get(t.Context()); err != refusal {
+				t.Errorf("Get = %v, want the refusal", err)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ask, hang := error(nil), false
+				v := fresh.New(fresh.Config[int]{
+					For: time.Hour, Pause: 30 * time.Second,
+					StillGood: func(_ int, age time.Duration, err error) bool { return age < 24*time.Hour && err != refusal },
+					Ask: func(context.Context) (int, error) {
+						if hang {
+							time.Sleep(hangs) // fake
+						}
+						return 7, ask
+					},
+				})
+				if _, err := v.Get(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(test.age)
+				if test.before != nil {
+					test.before(t, v, &ask)
+				}
+				ask, hang = nil, true
+				var all sync.WaitGroup
+				get := func(who string, get func(context.Context) (int, error), want time.Duration) {
+					all.Go(func() {
+						began := time.Now()
+						if got, err := get(t.Context()); got != 7 || err != nil || time.Since(began) != want {
+							t.Errorf("%s: Get = %d, %v after %v, want the value after %v", who, got, err, time.Since(began), want)
+						}
+					})
+					synctest.Wait()
+				}
+				get("one who asks", v.Get, hangs)
+				get("another", v.Get, test.otherWait)
+				get("one who needs the newest", func(ctx context.Context) (int, error) { return v.Newest(ctx, false) }, hangs)
+				all.Wait()
+			})
+		})
+	}
+}
+
+// TestNewest: it asks if it is told to, and else takes what there is.
+func TestNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		v := fresh.New(fresh.Config[int]{For: time.Hour, Ask: func(context.Context) (int, error) { asked++; return asked, nil }})
+		for i, want := range []int{1, 1, 2} {
+			if got, err := v.Newest(t.Context(), i == 2); got != want || err != nil {
+				t.Errorf("Newest = %d, %v, want %d", got, err, want)
+			}
+		}
+	})
+}

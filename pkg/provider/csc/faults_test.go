@@ -3,6 +3,7 @@ package csc_test
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,4 +254,34 @@ func TestResume(t *testing.T) {
 	if e := signing.AsError(err); e == nil || e.Unknown || e.Retry || e.Kind != provider {
 		t.Errorf("Resume with a handle that is not known = %v, want that there will be no answer", err)
 	}
+}
+
+// TestServiceHangs: while one call waits for the credential to be described anew, others use the old one.
+func TestServiceHangs(t *testing.T) {
+	bubble(t, service.Options{}, csc.Settings{URL: "http://simulated.invalid", PINFile: secretFile(t, service.PIN)}, func(t *testing.T, s *service.Service, p *csc.Provider) {
+		if _, err := p.Credential(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // fake
+		if err := s.Misbehave(service.Fault{Endpoint: "credentials/info", Rudeness: service.Stalled}); err != nil {
+			t.Fatal(err)
+		}
+		credential := func(who string) {
+			if _, err := p.Credential(t.Context()); err != nil {
+				t.Errorf("%s: Credential = %v, want the old one", who, err)
+			}
+		}
+		var all sync.WaitGroup
+		all.Go(func() { credential("one") })
+		synctest.Wait()
+		began := time.Now()
+		credential("another")
+		if took := time.Since(began); took != 0 {
+			t.Errorf("another waited %v", took)
+		}
+		all.Wait()
+		if time.Since(began) == 0 {
+			t.Error("nobody waited")
+		}
+	})
 }

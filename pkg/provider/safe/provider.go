@@ -77,7 +77,11 @@ func New(c Config) (*Provider, error) {
 		},
 		For: refreshAfter, Pause: refreshPause,
 		StillGood: func(old *state, age time.Duration, err error) bool {
-			ok := signing.AsError(err).Retry && age < staleFor && time.Now().Before(old.Certificate().NotAfter)
+			ok := age < staleFor && time.Now().Before(old.Certificate().NotAfter)
+			if err == nil {
+				return ok
+			}
+			ok = ok && signing.AsError(err).Retry
 			p.log.Info("credential could not be refreshed", "credential", p.name, "old one is used", ok, "reason", err.Error())
 			return ok
 		},

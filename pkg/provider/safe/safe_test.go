@@ -230,6 +230,37 @@ func TestSignHashFaults(t *testing.T) {
 	}
 }
 
+// TestServiceHangs: while one call waits for the credential to be described anew, others use the old one.
+func TestServiceHangs(t *testing.T) {
+	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		p := newProvider(t, client, set)
+		if _, err := p.Credential(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // fake
+		if err := s.Misbehave(service.Fault{Endpoint: "credentials/info", Rudeness: service.Stalled}); err != nil {
+			t.Fatal(err)
+		}
+		credential := func(who string) {
+			if _, err := p.Credential(t.Context()); err != nil {
+				t.Errorf("%s: Credential = %v, want the old one", who, err)
+			}
+		}
+		var all sync.WaitGroup
+		all.Go(func() { credential("one") })
+		synctest.Wait()
+		began := time.Now()
+		credential("another")
+		if took := time.Since(began); took != 0 {
+			t.Errorf("another waited %v", took)
+		}
+		all.Wait()
+		if time.Since(began) == 0 {
+			t.Error("nobody waited")
+		}
+	})
+}
+
 // TestOtherFaults: before signHash nothing is spent and nothing unknown; after it what passes is gone through.
 func TestOtherFaults(t *testing.T) {
 	harmless := map[service.Rudeness]bool{service.ExpiredSAD: true, service.WrongOrder: true, service.TooFewValues: true,
