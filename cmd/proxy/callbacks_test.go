@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
@@ -62,6 +64,29 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.t.Errorf("callback %s: %v", body, err)
 	}
 	r.told[told.ExternalReference] = told.Status
+	wantDescribed(r.t, body)
+}
+
+// wantDescribed holds what was posted against the API's description.
+func wantDescribed(t *testing.T, body []byte) {
+	text, err := os.ReadFile("../../pkg/api/openapi.yaml")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(text)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	var v any
+	if err := json.Unmarshal(body, &v); err != nil {
+		t.Error(err)
+		return
+	}
+	if err := doc.Components.Schemas["Callback"].Value.VisitJSON(v, openapi3.EnableFormatValidation()); err != nil {
+		t.Errorf("callback %s is not as described: %v", body, err)
+	}
 }
 
 func (r *receiver) heard(reference string) string {

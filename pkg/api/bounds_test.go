@@ -111,6 +111,7 @@ func TestTextOfAllRequestsIsBounded(t *testing.T) {
 	for range 3 { // all was given back, by the refused ones too
 		h.do(request{path: "document/sign/base64", text: wordy("refused"), header: map[string]string{"Idempotency-Key": "k"}}).is(http.StatusOK, nil)
 	}
+	h.do(request{path: "operation/status/withExternalReference/held?wait=30s"}).is(http.StatusOK, nil)
 	h.nothingKept("none")
 }
 

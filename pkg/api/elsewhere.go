@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -58,9 +59,10 @@ func (x *exchange) newerElsewhere(own time.Time) (answered bool, err error) {
 
 // probe is a question that finds out who can answer the request, and does nothing else: the details of an operation hold its result.
 func (x *exchange) probe() string {
-	under := x.api.cfg.BasePath + apiPath
-	if reference, ok := strings.CutPrefix(x.escapedPath, under+"operation/sign/detail/withExternalReference/"); ok {
-		return under + "operation/status/withExternalReference/" + reference
+	if strings.Contains(x.route, "/operation/sign/detail/withExternalReference/") {
+		if ref, err := x.path.reference(x.r.URL.Query()); err == nil {
+			return x.api.cfg.BasePath + apiPath + "operation/status/withExternalReference?externalReference=" + url.QueryEscape(ref)
+		}
 	}
 	return x.r.URL.RequestURI()
 }

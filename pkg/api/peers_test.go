@@ -138,6 +138,45 @@ func TestNewestDocument(t *testing.T) {
 	}
 }
 
+// TestProbe: however a client spells it, who holds an operation is found out by a question that fetches nothing.
+func TestProbe(t *testing.T) {
+	peer, handle, paths := startPeer(t)
+	h := start(t, withPeerMode(t, affinity.Redirect, handle))
+	peer.do(request{path: "document/sign/base64", text: signRequest("FT 2026/1", "%PDF")}).is(http.StatusOK, nil)
+	for _, path := range []string{
+		"operation/sign/detail/withExternalReference/FT%202026%2F1", "operation/sign/detail/withExternalReference?externalReference=FT+2026%2F1",
+		"operation/sign/detail/withExternalReference/?externalReference=FT+2026%2F1", "operation//sign/detail/withExternalReference///FT%202026/1/",
+	} {
+		*paths = nil
+		r := h.do(request{path: path})
+		if got := r.Header().Get("Location"); r.Code != http.StatusTemporaryRedirect || got != "http://h:1"+base+path {
+			t.Errorf("%s: answer = %d to %q, want 307 to proxy-1", path, r.Code, got)
+		}
+		for _, asked := range *paths {
+			if !strings.Contains(asked, "/operation/status/") {
+				t.Errorf("%s: the peer was asked for %s", path, asked)
+			}
+		}
+	}
+}
+
+// TestRedirectReadsTheBody: a client that is sent elsewhere gets to write all it has, and so to read where to.
+func TestRedirectReadsTheBody(t *testing.T) {
+	h := start(t, withPeerMode(t, affinity.Redirect, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	c := dial(t, h.serve(), header("document/sign/base64", basic(alice, aliceSecret), "Idempotency-Key: k", fmt.Sprint("Content-Length: ", 8<<20)))
+	if _, err := c.Write(bytes.Repeat([]byte(" "), 8<<20)); err != nil {
+		t.Fatalf("send: %v", err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("the answer was lost: %v", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusTemporaryRedirect {
+		t.Errorf("the client got %d, want 307", resp.StatusCode)
+	}
+}
+
 // TestEveryAnswerNamesTheInstance: peers believe no other.
 func TestEveryAnswerNamesTheInstance(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.Identity = "uid" })

@@ -25,3 +25,10 @@ func FailSyncDir(l *Log, times int) {
 		return sync(path)
 	}
 }
+
+// OpenOf is how many calls a store takes for open.
+func OpenOf(s *Store) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open) + len(s.ended)
+}

@@ -16,8 +16,10 @@ type Store struct {
 	log *Log
 	now func() time.Time
 
-	mu   sync.Mutex
-	open map[string]call // calls of this process, and those that it was told of
+	mu      sync.Mutex
+	open    map[string]call // calls of this process, and those that it was told of
+	listing int             // how many listings are under way
+	ended   map[string]bool // calls that have ended meanwhile, which these may still name
 }
 
 // call is one that has no recorded end.
@@ -28,7 +30,7 @@ type call struct {
 
 // NewStore returns a store over another.
 func NewStore(below signing.Store, log *Log) *Store {
-	return &Store{Store: below, log: log, now: log.cfg.Now, open: map[string]call{}}
+	return &Store{Store: below, log: log, now: log.cfg.Now, open: map[string]call{}, ended: map[string]bool{}}
 }
 
 // BeginCall implements signing.Journal.
@@ -36,22 +38,33 @@ func (s *Store) BeginCall(ctx context.Context, c signing.CallRecord) error {
 	if err := s.Store.BeginCall(ctx, c); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.keep(c)
 	return nil
 }
 
 // OpenCalls implements signing.Journal. An earlier process may have begun some of them.
 func (s *Store) OpenCalls(ctx context.Context) ([]signing.CallRecord, error) {
+	s.mu.Lock()
+	s.listing++
+	s.mu.Unlock()
 	calls, err := s.Store.OpenCalls(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, c := range calls {
-		s.keep(c)
+		if !s.ended[c.ID] {
+			s.keep(c)
+		}
+	}
+	if s.listing--; s.listing == 0 {
+		clear(s.ended)
 	}
 	return calls, err
 }
 
+// keep is guarded by mu.
 func (s *Store) keep(c signing.CallRecord) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if _, ok := s.open[c.ID]; !ok {
 		s.open[c.ID] = call{CallRecord: c}
 	}
@@ -88,6 +101,9 @@ func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func(
 	if err == nil || errors.Is(err, signing.ErrConflict) { // a conflict: there is no such call any more
 		s.mu.Lock()
 		delete(s.open, id)
+		if s.listing > 0 {
+			s.ended[id] = true
+		}
 		s.mu.Unlock()
 	}
 	return err

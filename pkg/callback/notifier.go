@@ -70,7 +70,10 @@ const (
 	OperationHeader = "X-Signstash-Operation"
 )
 
-// Body is what a callback says: where to ask, and not what was signed.
+// dateFormat is that of the API.
+const dateFormat = "2006-01-02T15:04:05.000-07:00"
+
+// Body is what a callback says: where to ask, and not what was signed. The schema Callback of the API's description has the same.
 type Body struct {
 	ID                int64  `json:"id"`
 	ExternalReference string `json:"externalReference"`
@@ -201,7 +204,7 @@ func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 	host, port := n.cfg.Endpoint()
 	body, err := json.Marshal(Body{
 		ID: int64(op.ID), ExternalReference: op.ExternalReference, Status: string(op.Status), Documents: op.DocumentCount,
-		Created: op.Created.UTC().Format(time.RFC3339), Ended: op.Ended.UTC().Format(time.RFC3339), Host: host, Port: port,
+		Created: op.Created.UTC().Format(dateFormat), Ended: op.Ended.UTC().Format(dateFormat), Host: host, Port: port,
 	})
 	if err != nil {
 		return finalError{"it cannot be encoded"}
