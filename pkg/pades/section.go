@@ -123,11 +123,11 @@ func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
 		appearance := u.Add(pdf.NewStream(pdf.NewDict(
 			"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", box, "Resources", pdf.NewDict(),
 		), nil))
-		return addWidget(u, f, signature, page.Ref, box, appearance)
+		return addWidget(u, f, signature, page.Ref, box, appearance, addAnnotation)
 	}
 	rect, appearance := v.write(u)
 	if v.field == nil {
-		return addWidget(u, f, signature, v.page, rect, appearance)
+		return addWidget(u, f, signature, v.page, rect, appearance, addOwnAnnotation)
 	}
 	if err := v.field.fill(u, signature, appearance); err != nil {
 		return err
@@ -143,7 +143,9 @@ func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
 	return markSigned(u, f, edited)
 }
 
-func addWidget(u *pdf.Update, f *form, signature, page pdf.Ref, rect pdf.Array, appearance pdf.Ref) error {
+func addWidget(
+	u *pdf.Update, f *form, signature, page pdf.Ref, rect pdf.Array, appearance pdf.Ref, annotate func(u *pdf.Update, page, widget pdf.Ref) error,
+) error {
 	widget := u.Add(pdf.NewDict(
 		"Type", pdf.Name("Annot"),
 		"Subtype", pdf.Name("Widget"),
@@ -155,7 +157,7 @@ func addWidget(u *pdf.Update, f *form, signature, page pdf.Ref, rect pdf.Array, 
 		"P", page,
 		"AP", pdf.NewDict("N", appearance),
 	))
-	if err := addAnnotation(u, page, widget); err != nil {
+	if err := annotate(u, page, widget); err != nil {
 		return err
 	}
 	return addToForm(u, f, widget)
@@ -180,6 +182,20 @@ func addAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 		return err
 	}
 	return appendTo(u, dict, "Annots", widget, func() (*pdf.Dict, error) { return u.EditDict(page) })
+}
+
+// addOwnAnnotation appends what can be seen: to an array of the page's own, since pages may share one, and all of them would show it.
+func addOwnAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
+	dict, err := u.EditDict(page)
+	if err != nil {
+		return err
+	}
+	list, err := u.Document().Array(dict.Get("Annots"))
+	if err != nil {
+		return err
+	}
+	dict.Set("Annots", append(list.Clone(), widget))
+	return nil
 }
 
 // appendTo appends to the array under a key of a dictionary. Where the array is an object of its own only that is changed, else the

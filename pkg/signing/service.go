@@ -269,7 +269,7 @@ func (s *Service) Remove(ctx context.Context, clientService string, id ID) error
 		return Errorf(KindNotEnded, "operation %s has not ended", id)
 	}
 	if err == nil {
-		s.cfg.Log.Info("operation removed by its owner", "operation", id, "clientService", clientService)
+		s.cfg.Log.Info("operation removed", "operation", id, "clientService", clientService)
 	}
 	return err
 }
