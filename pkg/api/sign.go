@@ -146,7 +146,7 @@ func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error
 		return signing.Operation{}, err
 	}
 	service := x.api.cfg.Service
-	if err := service.Admit(); err != nil {
+	if err := service.Admit(x.client.ID); err != nil {
 		return signing.Operation{}, err
 	}
 	sub := signing.Submission{ClientService: x.client.ID, IdempotencyKey: x.key, Callback: x.client.CallbackURL, Waiting: waiting}

@@ -107,7 +107,7 @@ func declareLimits(d *declaration, c *Config) {
 	d.add("limits.document.size", "BYTES", size{&l.DocumentBytes, 1 << 10}, "Largest document, in bytes of its content.")
 	d.add("limits.documents-per-request", "COUNT", number{&l.DocumentsPerRequest, 1, most}, "Most documents of one request.")
 	d.add("limits.queued-documents", "COUNT", number{&l.QueuedDocuments, 1, most},
-		"Most documents accepted and not yet ended; beyond it new requests get 503 with Retry-After.")
+		"Most documents accepted and not yet ended, an eighth of them of client services that have less than that waiting; beyond it new requests get 503 with Retry-After.")
 	d.add("limits.concurrent-requests", "COUNT", number{&l.ConcurrentRequests, 1, most},
 		"Most request bodies that are read at a time; one more gets 429 with Retry-After. Requests that only wait for their result do not count.")
 	d.add("limits.waiting-requests", "COUNT", number{&l.WaitingRequests, 1, most},

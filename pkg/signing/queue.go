@@ -18,13 +18,15 @@ type entry struct {
 	since         time.Time // accepted
 }
 
-// queue holds what was accepted and has not ended, bounded in documents. Operations with a waiting client have a lane of their own,
+// queue holds what was accepted and has not ended, bounded in documents. An eighth is for client services that hold less than that: the
+// backlog of one keeps nobody out. Operations with a waiting client have a lane of their own,
 // so that they never stand behind a night's batch.
 type queue struct {
 	mu      sync.Mutex
 	max     int
 	open    bool
 	queued  int                // documents reserved and not released
+	held    map[string]int     // of them, by client service
 	coming  int                // operations for which room was reserved and that are neither pushed nor released
 	lanes   [2]lane            // 0: somebody waits, 1: nobody does
 	since   map[ID]time.Time   // of all that have not ended
@@ -35,6 +37,7 @@ type queue struct {
 func newQueue(maxDocuments int) *queue {
 	return &queue{
 		max:     maxDocuments,
+		held:    make(map[string]int),
 		lanes:   [2]lane{newLane(), newLane()},
 		since:   make(map[ID]time.Time),
 		timers:  make(map[ID]*time.Timer),
@@ -42,43 +45,55 @@ func newQueue(maxDocuments int) *queue {
 	}
 }
 
-// admit reports KindBusy when n more documents have no room.
-func (q *queue) admit(n int) error {
+// admit reports KindBusy when n more documents of a client service have no room.
+func (q *queue) admit(client string, n int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.admitLocked(n)
+	return q.admitLocked(client, n)
 }
 
-func (q *queue) admitLocked(n int) error {
-	if !q.open {
+func (q *queue) admitLocked(client string, n int) error {
+	kept := q.max / 8 // one request of the largest documented size, at the default
+	switch {
+	case !q.open:
 		return Errorf(KindBusy, "the service is starting or stopping").Retryable(busyRetryAfter)
-	}
-	// A request that is larger than the whole queue is let in when the queue is empty: its own limits have judged it.
-	if q.queued > 0 && q.queued+n > q.max {
+	case q.queued == 0: // a request that is larger than the whole queue is let in: its own limits have judged it
+		return nil
+	case q.queued+n > q.max:
 		return Errorf(KindBusy, "the queue is full").Retryable(busyRetryAfter)
+	case q.queued+n > q.max-kept && q.held[client]+n > kept:
+		return Errorf(KindBusy, "the queue is full but for client services with less in it").Retryable(busyRetryAfter)
 	}
 	return nil
 }
 
 // reserve takes room for n documents.
-func (q *queue) reserve(n int) error {
+func (q *queue) reserve(client string, n int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err := q.admitLocked(n); err != nil {
+	if err := q.admitLocked(client, n); err != nil {
 		return err
 	}
-	q.queued += n
+	q.hold(client, n)
 	q.coming++
 	return nil
 }
 
 // release gives reserved room back.
-func (q *queue) release(n int) {
+func (q *queue) release(client string, n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.queued -= n
+	q.hold(client, -n)
 	q.coming--
 	q.signal()
+}
+
+// hold counts documents that a client service has in the queue, or has no more.
+func (q *queue) hold(client string, n int) {
+	q.queued += n
+	if q.held[client] += n; q.held[client] == 0 {
+		delete(q.held, client)
+	}
 }
 
 // push adds an operation for which room was reserved.
@@ -93,7 +108,7 @@ func (q *queue) push(e entry) {
 // restore adds an operation found at start, beyond any bound: it was accepted once.
 func (q *queue) restore(e entry, after time.Duration) {
 	q.mu.Lock()
-	q.queued += e.documents
+	q.hold(e.clientService, e.documents)
 	q.since[e.id] = e.since
 	q.mu.Unlock()
 	q.later(e, after)
@@ -186,7 +201,7 @@ func (q *queue) done(e entry, ended bool) {
 	defer q.mu.Unlock()
 	q.lane(e).done(e)
 	if ended {
-		q.queued -= e.documents
+		q.hold(e.clientService, -e.documents)
 		delete(q.since, e.id)
 	}
 	q.signal()

@@ -25,7 +25,8 @@ type Config struct {
 	Log       logr.Logger
 	Observer  Observer
 
-	// MaxQueuedDocuments bounds the documents accepted and not yet ended. 0 = 20,000: eight requests of the largest documented size.
+	// MaxQueuedDocuments bounds the documents accepted and not yet ended; an eighth is for client services that have less than that in it.
+	// 0 = 20,000: eight requests of the largest documented size.
 	MaxQueuedDocuments int
 	// Tries is how many times a try that failed for the remote side's reasons is repeated, Backoff apart. 0 = 3; Backoff 0 = one
 	// minute, as the vendor advises.
@@ -120,9 +121,9 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
-// Admit says whether a new request may be read at all: KindBusy with RetryAfter when the queue is full or the service is not
-// running. Doors call it before they read a body.
-func (s *Service) Admit() error { return s.queue.admit(1) }
+// Admit says whether a client service's new request may be read at all: KindBusy with RetryAfter when the queue is full or the service
+// is not running. Doors call it before they read a body.
+func (s *Service) Admit(clientService string) error { return s.queue.admit(clientService, 1) }
 
 // NewUpload opens a place for the documents of one request; see Upload.
 func (s *Service) NewUpload(ctx context.Context) (Upload, error) { return s.cfg.Store.NewUpload(ctx) }
@@ -149,7 +150,7 @@ func (s *Service) Submit(ctx context.Context, up Upload, sub Submission) (op Ope
 		return op, ok, err
 	}
 	n := len(sub.Request.Documents)
-	if err := s.queue.reserve(n); err != nil {
+	if err := s.queue.reserve(sub.ClientService, n); err != nil {
 		return Operation{}, false, err
 	}
 	made := NewOperation{
@@ -162,7 +163,7 @@ func (s *Service) Submit(ctx context.Context, up Upload, sub Submission) (op Ope
 		Created:        time.Now(),
 	}
 	if op, err = s.create(ctx, up, made); err != nil {
-		s.queue.release(n)
+		s.queue.release(sub.ClientService, n)
 		// Two requests with one key may have raced: the loser is the winner's replay.
 		if again, ok, rerr := s.replay(ctx, sub, print); ok || rerr != nil {
 			return again, ok, rerr
