@@ -19,8 +19,8 @@ type entry struct {
 }
 
 // queue holds what was accepted and has not ended, bounded in documents. An eighth is for client services that hold less than that: the
-// backlog of one keeps nobody out. Operations with a waiting client have a lane of their own,
-// so that they never stand behind a night's batch.
+// backlog of one keeps nobody out. Operations with a waiting client have a lane of their own, so that they never stand behind a night's
+// batch.
 type queue struct {
 	mu      sync.Mutex
 	max     int

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -142,62 +141,6 @@ func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 		if !slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(path, m.MountPath+"/") }) {
 			t.Errorf("%s lies below no mount", arg)
 		}
-	}
-}
-
-// TestAutoscaling: the autoscaler owns the number of instances, and never lowers it. Neither does an upgrade, the one included that
-// switches it on.
-func TestAutoscaling(t *testing.T) {
-	c, namespace := server.Client(t), server.Namespace(t)
-	config := administrator(t)
-	want := func(want int32) {
-		t.Helper()
-		text, err := helm(t, "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}", "template", release, folder, "--namespace", namespace, "--values", "-",
-			"--dry-run=server", "--kubeconfig", config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if set := find[*appsv1.StatefulSet](t, decode(t, text), release); set.Spec.Replicas == nil || *set.Spec.Replicas != want {
-			t.Errorf("replicas are %v, want %d", set.Spec.Replicas, want)
-		}
-	}
-	want(2)
-	set := find[*appsv1.StatefulSet](t, objects(t, modes["trial"]), release)
-	replicas := int32(5)
-	set.Namespace, set.Spec.Replicas = namespace, &replicas
-	set.Annotations = map[string]string{"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace} // as helm does
-	if err := c.Create(t.Context(), set); err != nil {
-		t.Fatal(err)
-	}
-	want(5)
-	text, err := template(t, modes["everything else"])
-	if err != nil || !strings.Contains(text, "scaleDown: {selectPolicy: Disabled}") {
-		t.Errorf("the autoscaler scales down, %v", err)
-	}
-}
-
-// TestWayBack: with the autoscaler the way back to an earlier release that the README names keeps the number of instances.
-func TestWayBack(t *testing.T) {
-	c, namespace := server.Client(t), server.Namespace(t)
-	config := administrator(t)
-	run := func(values string, args ...string) {
-		t.Helper()
-		if _, err := helm(t, values, append(args, "--namespace", namespace, "--kubeconfig", config)...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const then, now = "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}", "{trial: {enabled: true}, replicas: 3, autoscaling: {enabled: true}}"
-	run(then, "install", release, folder, "--values", "-")
-	run(now, "upgrade", release, folder, "--values", "-")
-	set := &appsv1.StatefulSet{}
-	set.Namespace, set.Name = namespace, release
-	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}} // as the autoscaler does
-	if err := c.SubResource("scale").Update(t.Context(), set, client.WithSubResourceBody(scale), client.FieldOwner("kube-controller-manager")); err != nil {
-		t.Fatal(err)
-	}
-	run(then, "upgrade", release, folder, "--values", "-")
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(set), set); err != nil || *set.Spec.Replicas != 5 {
-		t.Errorf("replicas are %v, %v, want the 5 that there were", *set.Spec.Replicas, err)
 	}
 }
 
