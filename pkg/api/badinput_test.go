@@ -228,6 +228,39 @@ func TestMultipart(t *testing.T) {
 		is(http.StatusAccepted, map[string]string{"externalReference": "later"})
 }
 
+// TestLoosePartNames: what programs write around the name of a file.
+func TestLoosePartNames(t *testing.T) {
+	h := start(t, nil)
+	send := func(reference, disposition string) response {
+		text := form(part("signRequest", multipartRequest(reference, 1)), "--cut\r\nContent-Disposition: "+disposition+"\r\n\r\n%PDF one\r\n")
+		return h.do(request{path: "document/sign/", text: text, header: formType})
+	}
+	for i, disposition := range []string{
+		`form-data; name="files"; filename=my invoice.pdf`,
+		`form-data; name=files; filename=a(1).pdf`,
+		`form-data; name="files"; filename=fatura-é.pdf`,
+		"form-data; name=\"files\"; filename=fatura-\xe9.pdf",
+		`form-data; name="files"; filename="a"b.pdf"`,
+		`Form-Data; filename="a"b.pdf"; NAME = "files"`,
+		`form-data; filename=my invoice.pdf;name=files`,
+		`form-data;name="files";filename=`,
+	} {
+		resp := send(fmt.Sprint("loose-", i), disposition)
+		resp.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
+		resp.signed("documentList.0.signedContent", "%PDF one")
+	}
+	for _, disposition := range []string{
+		`attachment; name="files"; filename=my invoice.pdf`,
+		`form-data; filename=name=files`,
+		`form-data; filename=my invoice.pdf`,
+		`form-data; name="other"; filename=my invoice.pdf`,
+		`form-data; name="other"; filename="a"b; name="files"`,
+		`form-data; name="files"; filename="` + strings.Repeat("a", 5000) + `"b"`,
+	} {
+		send("bad", disposition).fails(http.StatusBadRequest, "0.0.6", "files: there are 0 parts for 1 documents")
+	}
+}
+
 func TestAnyOrderUnknownFieldsAndNulls(t *testing.T) {
 	h := start(t, nil)
 	text := `{"documents":[{"unknown":{"deep":[{"er":[1,2,{}]}]},"signatureInfo":{"location":null,"applyTimestamp":false,"visibleSignatureInfo":null,"signatureType":"PAdES",

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -32,7 +33,7 @@ func (x *exchange) readMultipart(up signing.Upload) (*wireRequest, error) {
 		if err != nil {
 			return nil, multipartFault(err)
 		}
-		switch part.FormName() {
+		switch partName(part) {
 		case "files":
 			files, err = x.addFile(up, part, files)
 		case "signRequest":
@@ -50,6 +51,41 @@ func (x *exchange) readMultipart(up signing.Upload) (*wireRequest, error) {
 		return nil, err
 	}
 	return joinFiles(request, files)
+}
+
+// maxDispositionBytes bounds a Content-Disposition that is read leniently: far above the longest file name.
+const maxDispositionBytes = 4 << 10
+
+// partName is the name of a part; empty if it has none. Where the header is not as RFC 7578 wants it, mostly for a file name with blanks,
+// accents or quotes in it, the name is looked for in spite of that, as the usual readers in Java do.
+func partName(part *multipart.Part) string {
+	if name := part.FormName(); name != "" {
+		return name
+	}
+	value := part.Header.Get("Content-Disposition")
+	if _, _, err := mime.ParseMediaType(value); err == nil || len(value) > maxDispositionBytes {
+		return ""
+	}
+	return looseName(value)
+}
+
+// looseName returns the parameter name of a Content-Disposition. Two of them are none: one may be part of a file name.
+func looseName(value string) (name string) {
+	kind, params, _ := strings.Cut(value, ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "form-data") {
+		return ""
+	}
+	for param := range strings.SplitSeq(params, ";") {
+		key, v, _ := strings.Cut(param, "=")
+		if !strings.EqualFold(strings.TrimSpace(key), "name") {
+			continue
+		}
+		if name != "" {
+			return ""
+		}
+		name = strings.Trim(strings.TrimSpace(v), `"`)
+	}
+	return name
 }
 
 // addFile spools one part while it arrives.
