@@ -53,7 +53,11 @@ var badRequests = []struct {
 	{"externalReference null", edit(`"externalReference":"bad",`, `"externalReference":null,`), 400, "0.0.2", "externalReference is missing"},
 	{"externalReference empty", edit(`"externalReference":"bad",`, `"externalReference":"",`), 400, "0.0.2", "externalReference is missing"},
 	{"externalReference blank", edit(`"externalReference":"bad",`, `"externalReference":" ",`), 400, "0.0.2", "externalReference is missing"},
-	{"externalReference a number", edit(`"externalReference":"bad",`, `"externalReference":7,`), 400, "0.0.6", "externalReference: must be a string"},
+	// A number or a boolean is taken for its text, as the original does it: TestScalarsInPlaceOfTexts.
+	{"externalReference an object", edit(`"externalReference":"bad",`, `"externalReference":{"a":7},`), 400, "0.0.6", "externalReference: must be a string"},
+	{"externalReference an array", edit(`"externalReference":"bad",`, `"externalReference":[7],`), 400, "0.0.6", "externalReference: must be a string"},
+	{"externalReference no number", edit(`"externalReference":"bad",`, `"externalReference":007,`), 400, "0.0.2", "externalReference: not JSON"},
+	{"externalReference a long number", edit(`"bad"`, strings.Repeat("7", 1025)), 413, "0.0.4", "externalReference"},
 	{"externalReference with U+0000", edit(`"externalReference":"bad",`, `"externalReference":"a\u0000",`), 400, "0.0.6", "externalReference"},
 	{"externalReference long", edit(`"bad"`, `"`+strings.Repeat("x", 1025)+`"`), 413, "0.0.4", "externalReference"},
 	{"no description", edit(`,"description":"test"`, ``), 400, "0.0.2", "description is missing"},
@@ -79,6 +83,7 @@ var badRequests = []struct {
 	{"base64 without padding", edit(contentJSON, `"base64Content":"JVBERg"`), 400, "0.0.6", "documents[0].documentRequest.base64Content: is not base64"},
 	{"base64 for URLs", edit(contentJSON, `"base64Content":"JVB_-i0x"`), 400, "0.0.6", "documents[0].documentRequest.base64Content: is not base64"},
 	{"a data URL", edit(contentJSON, `"base64Content":"data:application/pdf;base64,`+contentText+`"`), 400, "0.0.6", "documents[0].documentRequest.base64Content: is not base64"},
+	{"content a boolean", edit(contentJSON, `"base64Content":true`), 400, "0.0.6", "documents[0].documentRequest.base64Content: must be a string"},
 	{"content a number", edit(contentJSON, `"base64Content":1`), 400, "0.0.6", "documents[0].documentRequest.base64Content: must be a string"},
 
 	{"no signatureInfo", edit(`,"signatureInfo":{"signatureType":"PAdES"}`, ``), 400, "0.0.2", "documents[0].signatureInfo is missing"},
@@ -89,7 +94,8 @@ var badRequests = []struct {
 	{"CAdES", edit(`"PAdES"`, `"CAdES"`), 400, "0.0.6", "documents[0].signatureInfo.signatureType: CAdES is not available"},
 	{"an unknown level", edit(`"PAdES"`, `"PAdES","level":"B-X"`), 400, "0.0.6", "documents[0].signatureInfo.level"},
 	{"a level that contradicts", edit(`"PAdES"`, `"PAdES","level":"B-B","applyTimestamp":true`), 400, "0.0.6", "documents[0].signatureInfo.level"},
-	{"applyTimestamp a word", edit(`"PAdES"`, `"PAdES","applyTimestamp":"true"`), 400, "0.0.6", "documents[0].signatureInfo.applyTimestamp"},
+	{"applyTimestamp a word", edit(`"PAdES"`, `"PAdES","applyTimestamp":"yes"`), 400, "0.0.6", "documents[0].signatureInfo.applyTimestamp: must be true or false"},
+	{"applyTimestamp an array", edit(`"PAdES"`, `"PAdES","applyTimestamp":[true]`), 400, "0.0.6", "documents[0].signatureInfo.applyTimestamp: must be true or false"},
 	{"visible without a place", edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationValue":"x"}`), 400, "0.0.2", "documents[0].signatureInfo.visibleSignatureInfo.locationType"},
 	{"visible at an unknown place", edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationType":"MIDDLE","locationValue":"x"}`), 400, "0.0.6", "documents[0].signatureInfo.visibleSignatureInfo.locationType"},
 	{"visible on page 0", edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationType":"COORDINATE","locationValue":"page=0,x=1,y=1"}`), 400, "0.0.6", "documents[0].signatureInfo.visibleSignatureInfo.locationValue"},
@@ -273,6 +279,28 @@ func TestAnyOrderUnknownFieldsAndNulls(t *testing.T) {
 	ops, err := h.store.FindByReference(t.Context(), alice, "any")
 	if err != nil || len(ops) != 1 || ops[0].Preservation != `{"alias":"a","preserveContent":false}` || !ops[0].ReturnContent {
 		t.Errorf("stored operation = %+v, %v", ops, err)
+	}
+}
+
+// TestScalarsInPlaceOfTexts: such a request is the same as one that is written as described, down to its Idempotency-Key.
+func TestScalarsInPlaceOfTexts(t *testing.T) {
+	h := start(t, nil)
+	plain := strings.NewReplacer(`"doc-0"`, `"7.50"`, `"test"`, `"true"`, `"PAdES"`, `"PAdES","reason":"-1e3","applyTimestamp":true`).Replace(signRequest("20260001", "%PDF"))
+	plain = strings.Replace(plain, "{", `{"returnSignedContent":false,`, 1)
+	loose := strings.NewReplacer(`"7.50"`, `7.50`, `"true"`, `true`, `"-1e3"`, `-1e3`, `"20260001"`, `20260001`, `:true`, `:"true"`, `:false`, `:"false"`).Replace(plain)
+	key := map[string]string{"Idempotency-Key": "scalars"}
+	first := h.do(request{path: "document/sign/async/base64", text: loose, header: key})
+	first.is(http.StatusAccepted, map[string]string{"externalReference": "20260001"})
+	if again := h.do(request{path: "document/sign/async/base64", text: plain, header: key}); again.Code != http.StatusAccepted || again.at("id") != first.at("id") {
+		t.Errorf("the same as described = %d %.200s, want the first operation", again.Code, again.text)
+	}
+	ops, err := h.store.FindByReference(t.Context(), alice, "20260001")
+	if err != nil || len(ops) != 1 || ops[0].Description != "true" || ops[0].ReturnContent {
+		t.Fatalf("stored operation = %+v, %v", ops, err)
+	}
+	docs, err := h.store.Documents(t.Context(), ops[0].ID, 0, 1)
+	if err != nil || docs[0].ExternalReference != "7.50" || docs[0].Signature.Reason != "-1e3" || docs[0].Signature.Level != signing.LevelT {
+		t.Errorf("stored document = %+v, %v", docs, err)
 	}
 }
 

@@ -28,6 +28,8 @@ func FuzzSignRequest(f *testing.F) {
 		`"base64Content":"JVBERg=="},"signatureInfo":{"signatureType":"PAdES","level":"B-T","visibleSignatureInfo":{"locationType":"COORDINATE",` +
 		`"locationValue":"page=1,x=1,y=1","imageValue":"AAAA","imageType":"IMAGE_PNG"},"advancedSignatureInfo":{"signatureLocation":"/a"}}}],` +
 		`"preservationInfo":{"a":[1]},"returnSignedContent":false}`))
+	f.Add([]byte(`{"externalReference":20260001,"description":-1.5e3,"returnSignedContent":"false","documents":[{"documentRequest":{"externalReference":true,"name":7,` +
+		`"contentType":"application/pdf","base64Content":"JVBERg=="},"signatureInfo":{"signatureType":"PAdES","applyTimestamp":"true"}}]}`))
 	f.Add([]byte(`{"documents":[{"documentRequest":null,"signatureInfo":[]}]}`))
 	a := &API{text: newShares(64 << 20)}
 	a.cfg.setDefaults()

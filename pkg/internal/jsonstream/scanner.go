@@ -293,21 +293,6 @@ func (s *Scanner) value(read func() error, nullIsAbsent bool) error {
 	return s.Skip()
 }
 
-// Bool reads true or false.
-func (s *Scanner) Bool() (bool, error) {
-	c, err := s.peek()
-	if err != nil {
-		return false, err
-	}
-	switch c {
-	case 't':
-		return true, s.literal("true")
-	case 'f':
-		return false, s.literal("false")
-	}
-	return false, s.wrongType("must be true or false")
-}
-
 // literal consumes a word.
 func (s *Scanner) literal(word string) error {
 	s.pending = false

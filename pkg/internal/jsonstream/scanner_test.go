@@ -181,8 +181,13 @@ func TestScannerWrongTypes(t *testing.T) {
 	}{
 		{`"x"`, func(s *Scanner) error { return s.Object(nil) }},
 		{`{}`, func(s *Scanner) error { return s.Array(nil) }},
-		{`5`, func(s *Scanner) error { _, err := s.String(9); return err }},
-		{`"true"`, func(s *Scanner) error { _, err := s.Bool(); return err }},
+		{`{"a":5}`, func(s *Scanner) error { _, err := s.String(9); return err }},
+		{`[5]`, func(s *Scanner) error { _, err := s.String(9); return err }},
+		{`"yes"`, func(s *Scanner) error { _, err := s.Bool(); return err }},
+		{`2`, func(s *Scanner) error { _, err := s.Bool(); return err }},
+		{`[true]`, func(s *Scanner) error { _, err := s.Bool(); return err }},
+		{`null`, func(s *Scanner) error { _, err := s.Bool(); return err }},
+		{`5`, func(s *Scanner) error { _, err := s.Base64(); return err }},
 		{`[]`, func(s *Scanner) error { _, err := s.Base64(); return err }},
 		{`null`, func(s *Scanner) error { _, err := s.String(9); return err }},
 	}
@@ -190,6 +195,32 @@ func TestScannerWrongTypes(t *testing.T) {
 		var e *Error
 		if err := tt.read(NewScanner(strings.NewReader(tt.text), Limits{})); !errors.As(err, &e) || e.Fault != WrongType {
 			t.Errorf("%s: error = %v, want a wrong type", tt.text, err)
+		}
+	}
+}
+
+func TestScannerTakesScalarsForTexts(t *testing.T) {
+	for name, reader := range readers {
+		for text, want := range map[string]string{
+			`"7"`: "7", `7`: "7", `-0.50`: "-0.50", `20260001`: "20260001", `12345678901234567890`: "12345678901234567890", `1e+3`: "1e+3", `true`: "true", `false`: "false",
+		} {
+			s := NewScanner(reader(strings.NewReader(`{"a":`+text+`}`)), Limits{})
+			var got string
+			err := s.Object(func(string) (err error) {
+				got, err = s.String(20)
+				return err
+			})
+			if err := errors.Join(err, s.End()); err != nil || got != want {
+				t.Errorf("%s: String of %s = %q, %v, want %q", name, text, got, err, want)
+			}
+		}
+		for text, want := range map[string]bool{
+			`true`: true, `"true"`: true, `"True"`: true, `"TRUE"`: true, `1`: true, `false`: false, `"false"`: false, `"False"`: false, `"FALSE"`: false, `0`: false,
+		} {
+			s := NewScanner(reader(strings.NewReader(text)), Limits{})
+			if got, err := s.Bool(); errors.Join(err, s.End()) != nil || got != want {
+				t.Errorf("%s: Bool of %s = %v, %v, want %v", name, text, got, err, want)
+			}
 		}
 	}
 }
@@ -211,6 +242,9 @@ func TestScannerBoundsWhatItHolds(t *testing.T) {
 		{"a long string", `"123456"`, false, func(s *Scanner) error { _, err := s.String(5); return err }},
 		{"a long string of escapes", `"12345\n"`, false, func(s *Scanner) error { _, err := s.String(5); return err }},
 		{"an endless string", `"` + strings.Repeat("x", 1<<20) + `"`, false, func(s *Scanner) error { _, err := s.String(5); return err }},
+		{"a number that fits", `12345`, true, func(s *Scanner) error { _, err := s.String(5); return err }},
+		{"a long number", `123456`, false, func(s *Scanner) error { _, err := s.String(5); return err }},
+		{"an endless number", strings.Repeat("1", 1<<20), false, func(s *Scanner) error { _, err := s.String(5); return err }},
 		{"raw that fits", `[1, "a"]`, true, func(s *Scanner) error { _, err := s.Raw(7); return err }},
 		{"long raw", `[1, "a"]`, false, func(s *Scanner) error { _, err := s.Raw(6); return err }},
 		{"endless raw of brackets", "[" + strings.Repeat("[],", 1<<20) + "[]]", false, func(s *Scanner) error { _, err := s.Raw(1000); return err }},
@@ -219,6 +253,9 @@ func TestScannerBoundsWhatItHolds(t *testing.T) {
 		{"names that fit", many(256), true, (*Scanner).Skip},
 		{"many names", many(257), false, (*Scanner).Skip},
 		{"text in all", `["0123456789","0123456789x"]`, false, func(s *Scanner) error {
+			return s.Array(func(int) error { _, err := s.String(20); return err })
+		}},
+		{"numbers in all", `[1234567890,12345678901]`, false, func(s *Scanner) error {
 			return s.Array(func(int) error { _, err := s.String(20); return err })
 		}},
 		{"text skipped", `["0123456789","0123456789x"]`, true, (*Scanner).Skip},

@@ -7,14 +7,39 @@ import (
 	"unicode/utf8"
 )
 
-// String reads a string of at most limit bytes of UTF-8.
-func (s *Scanner) String(limit int) (string, error) {
-	c, err := s.peek()
+// String reads a string of at most limit bytes of UTF-8. A number or boolean in its place is taken for its text, as the usual readers in
+// Java do.
+func (s *Scanner) String(limit int) (string, error) { return s.scalar(limit, "must be a string") }
+
+// maxBoolBytes bounds a string in place of a boolean.
+const maxBoolBytes = 256
+
+// Bool reads true or false; in a string, too, and as 1 or 0: see String.
+func (s *Scanner) Bool() (bool, error) {
+	const reason = "must be true or false"
+	text, err := s.scalar(maxBoolBytes, reason)
 	if err != nil {
-		return "", err
+		return false, err
 	}
-	if c != '"' {
-		return "", s.wrongType("must be a string")
+	switch text {
+	case "true", "True", "TRUE", "1":
+		return true, nil
+	case "false", "False", "FALSE", "0":
+		return false, nil
+	}
+	return false, s.fault(WrongType, reason)
+}
+
+// scalar reads the text of a string, number or boolean; of any other value reason is the fault.
+func (s *Scanner) scalar(limit int, reason string) (string, error) {
+	c, err := s.peek()
+	switch {
+	case err != nil:
+		return "", err
+	case c == 't' || c == 'f' || c == '-' || '0' <= c && c <= '9':
+		return s.Raw(limit)
+	case c != '"':
+		return "", s.wrongType(reason)
 	}
 	text, err := s.utf8Text(limit, "is longer than "+strconv.Itoa(limit)+" bytes")
 	if err != nil {
