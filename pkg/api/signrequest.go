@@ -68,5 +68,9 @@ func (a *API) scanner(r io.Reader) *jsonstream.Scanner {
 
 // readJSON reads the body of the base64 calls.
 func (x *exchange) readJSON(up signing.Upload) (*wireRequest, error) {
-	return x.newRequestReader(x.api.scanner(x.body), up, true).read()
+	text, err := asUTF8(x.body, x.r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, err
+	}
+	return x.newRequestReader(x.api.scanner(text), up, true).read()
 }
