@@ -15,17 +15,19 @@ type comparison struct {
 	forbidden []string
 	// permission is /P of the certification, if it is one that is compared: 1 allows nothing but timestamps and validation data.
 	permission int64
+	locks      []lock                // of the signature that is compared
+	annots     map[pdf.Ref]bool      // arrays of annotations in old; nil until one is asked for
 	was, is    *roles                // in old and now
 	fixed      func(number int) bool // what old refers to in places that may not change
 }
 
-// compare holds the document against its revision that ends at a byte, where a signature with that /P of a certification lies.
-func (v *verifier) compare(end, permission int64) (*comparison, error) {
-	old, err := v.doc.Prefix(end)
+// compare holds the document against its revision that a signature covers.
+func (v *verifier) compare(s *verified) (*comparison, error) {
+	old, err := v.doc.Prefix(s.End)
 	if err != nil {
 		return nil, err
 	}
-	c := &comparison{old: old, now: v.doc, permission: permission}
+	c := &comparison{old: old, now: v.doc, permission: s.permission, locks: s.locks}
 	changed, err := v.doc.ChangedSince(old)
 	if err != nil {
 		return nil, err
@@ -38,12 +40,15 @@ func (v *verifier) compare(end, permission int64) (*comparison, error) {
 	}
 	added := map[string]int{}
 	for _, number := range changed {
+		if err := v.ctx.Err(); err != nil {
+			return nil, err
+		}
 		if err := c.number(number, added); err != nil {
 			return nil, err
 		}
 	}
 	if n := added[roleSignature]; n > 0 {
-		c.fill("%d %s added", n, roleSignature)
+		c.fill(nil, "%d %s added", n, roleSignature)
 	}
 	if n := added[roleTimestamp]; n > 0 {
 		c.may("%d %s added", n, roleTimestamp)
@@ -118,26 +123,17 @@ func (c *comparison) number(number int, added map[string]int) error {
 	return nil
 }
 
-// role is what an object is for in both revisions: not what only the newer one says, since whoever made that may say anything.
+// role is what an object is for in both revisions: not what only the newer one says, since whoever made that may say anything. What the
+// older one used freely, and for nothing else, is free where the newer one has no use for it any more.
 func (c *comparison) role(ref pdf.Ref) string {
-	role := c.is.of[ref]
-	if c.was.of[ref] != role || isFree(role) && c.fixed(ref.Number) {
+	was := c.was.of[ref]
+	switch {
+	case isFree(was) && !c.fixed(ref.Number):
+		return was
+	case isFree(was) || c.is.of[ref] != was:
 		return ""
 	}
-	return role
-}
-
-// mayJoin reports whether an object may become an entry of a list: as the widget of a signature field that is new or was one before, and
-// that shows nothing unless somebody signed.
-func (c *comparison) mayJoin(ref pdf.Ref) bool {
-	if !c.is.isWidget[ref] || c.is.drawn[ref] {
-		return false
-	}
-	if c.was.isWidget[ref] {
-		return true
-	}
-	_, before, err := c.old.ByNumber(ref.Number)
-	return err == nil && before == nil
+	return was
 }
 
 func (c *comparison) may(format string, args ...any) {
@@ -148,18 +144,31 @@ func (c *comparison) mayNot(format string, args ...any) {
 	c.forbidden = appendOnce(c.forbidden, fmt.Sprintf(format, args...))
 }
 
-// fill is for what filling in a form and signing do: a certification may forbid it.
-func (c *comparison) fill(format string, args ...any) {
-	if c.permission == 1 {
+// fill is for what filling in a form and signing do to fields of those names: a certification may forbid it, or a lock.
+func (c *comparison) fill(names []string, format string, args ...any) {
+	if c.permission == 1 || slices.ContainsFunc(names, c.locked) {
 		c.mayNot(format, args...)
 		return
 	}
 	c.may(format, args...)
 }
 
+// locked reports whether the signature locks a field (ISO 32000-2 12.8.2.4).
+func (c *comparison) locked(name string) bool {
+	return slices.ContainsFunc(c.locks, func(l lock) bool { return l.covers(name) })
+}
+
+// names are those of the fields to which an object belongs; one that belongs to none has none, and what locks all fields locks it.
+func (c *comparison) names(ref pdf.Ref) []string {
+	if names := c.was.names[ref]; len(names) > 0 {
+		return names
+	}
+	return []string{""}
+}
+
 // filling are the entries of a field or its widget that filling it in changes.
-func (c *comparison) filling() map[pdf.Name]func(a, b pdf.Object) {
-	value := func(_, _ pdf.Object) { c.fill("a form field was filled in") }
+func (c *comparison) filling(ref pdf.Ref) map[pdf.Name]func(a, b pdf.Object) {
+	value := func(_, _ pdf.Object) { c.fill(c.names(ref), "a form field was filled in") }
 	return map[pdf.Name]func(a, b pdf.Object){"V": value, "AS": value, "AP": value, "M": value, "RV": value, "I": value}
 }
 
@@ -177,27 +186,28 @@ func (c *comparison) object(ref pdf.Ref, before, after pdf.Object) {
 	}
 	old, isDict := before.(*pdf.Dict)
 	now, stillDict := after.(*pdf.Dict)
+	_, isSignatureField := c.was.value[ref]
 	switch role := c.role(ref); {
 	case role == roleStore:
 		c.may("validation data changed")
 	case role == roleMetadata:
 		c.may("metadata changed")
 	case role == roleFace:
-		c.fill("the appearance of a form field changed")
+		c.face(ref)
 	case role == roleList:
 		c.fields(before, after)
 	case !isDict || !stillDict:
 		c.other(ref, before)
+	case isSignatureField:
+		c.signatureField(ref, old, now)
 	case role == roleCatalog:
 		c.catalog(old, now)
 	case role == roleForm:
 		c.form(old, now)
-	case role == roleField:
-		c.dict("signature field", old, now, map[pdf.Name]func(a, b pdf.Object){"V": c.onlySet, "AP": nil, "F": nil, "Lock": nil, "M": nil})
 	case old.Get("Type") == pdf.Name("Page"):
 		c.dict("page", old, now, map[pdf.Name]func(a, b pdf.Object){"Annots": c.annotations})
 	case old.Get("FT") != nil || old.Get("Subtype") == pdf.Name("Widget"):
-		c.dict(fmt.Sprintf("form field of object %d", ref.Number), old, now, c.filling())
+		c.dict(fmt.Sprintf("form field of object %d", ref.Number), old, now, c.filling(ref))
 	default:
 		c.other(ref, before)
 	}
@@ -206,7 +216,7 @@ func (c *comparison) object(ref pdf.Ref, before, after pdf.Object) {
 // other is an object without a role: an array of annotations may grow, anything else must stay.
 func (c *comparison) other(ref pdf.Ref, before pdf.Object) {
 	after, err := c.now.Object(ref)
-	if a, ok := before.(pdf.Array); ok && err == nil {
+	if a, ok := before.(pdf.Array); ok && err == nil && c.isAnnotations(ref) {
 		if b, ok := after.(pdf.Array); ok && c.grew(a, b) {
 			c.may("signature field put on a page")
 			return
@@ -275,6 +285,28 @@ func (c *comparison) annotations(a, b pdf.Object) {
 	c.may("signature field put on a page")
 }
 
+// isAnnotations reports whether an object was a page's array of annotations, or on the way to it.
+func (c *comparison) isAnnotations(ref pdf.Ref) bool {
+	if c.annots == nil {
+		c.annots = map[pdf.Ref]bool{}
+		err := c.old.Pages(0, func(p *pdf.Page) (bool, error) {
+			o := p.Dict.Get("Annots")
+			for next, ok := o.(pdf.Ref); ok && !c.annots[next]; next, ok = o.(pdf.Ref) {
+				c.annots[next] = true
+				var err error
+				if o, err = c.old.Object(next); err != nil {
+					return false, err
+				}
+			}
+			return true, nil
+		})
+		if err != nil { // who knows what the rest of them are
+			clear(c.annots)
+		}
+	}
+	return c.annots[ref]
+}
+
 // grew reports whether now is old with signature fields added.
 func (c *comparison) grew(old, now pdf.Array) bool {
 	kept := 0
@@ -288,13 +320,4 @@ func (c *comparison) grew(old, now pdf.Array) bool {
 		}
 	}
 	return kept == len(old)
-}
-
-// onlySet wants a signature field to have been empty before.
-func (c *comparison) onlySet(a, _ pdf.Object) {
-	if a != nil {
-		c.mayNot("a signature was replaced")
-		return
-	}
-	c.fill("an empty signature field was signed")
 }

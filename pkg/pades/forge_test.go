@@ -168,8 +168,8 @@ func signatureWidget(t *testing.T, file []byte) int {
 // emptyFieldWith adds a signature field without a signature, whose appearance has that content.
 func emptyFieldWith(u *pdf.Update, content string) pdf.Ref {
 	box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(99), pdf.Int(99)}
-	face := u.Add(pdf.NewStream(pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", box), []byte(content)))
-	return u.Add(pdf.NewDict("FT", pdf.Name("Sig"), "T", pdf.Text("x"), "Subtype", pdf.Name("Widget"), "Rect", box, "AP", pdf.NewDict("N", face)))
+	return u.Add(pdf.NewDict("FT", pdf.Name("Sig"), "T", pdf.Text("x"), "Subtype", pdf.Name("Widget"), "Rect", box,
+		"AP", pdf.NewDict("N", faceWith(u, content))))
 }
 
 // putField puts a field into the form and on the page.
@@ -228,6 +228,15 @@ func TestVerifyHonest(t *testing.T) {
 		},
 		"a field to be signed": func(t *testing.T) []byte {
 			return revise(t, signedContent(t, "", "", nil), func(u *pdf.Update) { putField(t, u, emptyFieldWith(u, "\n")) })
+		},
+		"validation data that was extended, and then replaced": func(t *testing.T) []byte {
+			file := signedContent(t, "/DSS 20 0 R", "", map[int]string{20: "<</Certs[]>>"})
+			file = appendRevision(t, file, map[int]string{20: "<</Certs[40 0 R]>>", 40: "<</Length 0>>\nstream\n\nendstream"}, "", 0)
+			return revise(t, file, set(t, 1, "DSS", func(u *pdf.Update) pdf.Object { return u.Add(pdf.NewDict("Certs", pdf.Array{})) }))
+		},
+		"a field that was filled in twice": func(t *testing.T) []byte {
+			file := appendRevision(t, signedForm(t), map[int]string{11: "<</Length 0>>\nstream\n\nendstream"}, "", 0)
+			return revise(t, file, set(t, 10, "AP", func(u *pdf.Update) pdf.Object { return pdf.NewDict("N", faceWith(u, "f")) }))
 		},
 		"another catalog that says the same": func(t *testing.T) []byte {
 			file := signedContent(t, "", "", nil)

@@ -64,16 +64,16 @@ func (f *form) note(doc *pdf.Document, fd field) error {
 
 // lock says which fields must not change after a signature (ISO 32000-2 tables 236 and 259).
 type lock struct {
-	action pdf.Name // All, Include or Exclude
-	names  []string // with all that is below them
-	all    bool     // /P 1: the whole document is locked
+	action pdf.Name        // All, Include or Exclude
+	names  map[string]bool // with all that is below them
+	all    bool            // /P 1: the whole document is locked
 }
 
 // covers reports whether a field of that name is locked.
 func (l *lock) covers(name string) bool {
-	named := false
-	for _, n := range l.names {
-		named = named || n == name || strings.HasPrefix(name, n+".")
+	named := l.names[name]
+	for i := 0; i < len(name) && !named; i++ {
+		named = name[i] == '.' && l.names[name[:i]]
 	}
 	switch l.action {
 	case "All":
@@ -105,7 +105,7 @@ func (f *form) noteLocks(doc *pdf.Document, fd field, signature *pdf.Dict) error
 }
 
 func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
-	var l lock
+	l := lock{names: map[string]bool{}}
 	p, err := doc.Int(dict.Get("P"), 0)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 			return err
 		}
 		if s, ok := v.(pdf.String); ok && len(s.Value) <= maxNameBytes { // no field's name is longer
-			l.names = append(l.names, s.Text())
+			l.names[s.Text()] = true
 		}
 	}
 	f.locks = append(f.locks, l)

@@ -28,10 +28,12 @@ func isFree(role string) bool { return role == roleStore || role == roleMetadata
 
 // roles is what the objects of one revision are for.
 type roles struct {
-	doc      *pdf.Document
-	of       map[pdf.Ref]string // empty where an object has several
-	isWidget map[pdf.Ref]bool   // of signature fields
-	drawn    map[pdf.Ref]bool   // those of them that show something though nobody signed
+	doc   *pdf.Document
+	of    map[pdf.Ref]string     // empty where an object has several
+	names map[pdf.Ref][]string   // of the fields to which a field or widget belongs
+	faces map[pdf.Ref][]pdf.Ref  // the fields and widgets of which something is an appearance
+	value map[pdf.Ref]pdf.Object // of signature fields, by the field and each of its widgets; nil where nobody signed
+	signs map[pdf.Ref]int        // fields that have the signature as their value
 	// roots are what the trailer refers to, but for /Info; cut is what objects refer to in order to give it a role that is free.
 	roots []int
 	cut   map[int][]int
@@ -39,7 +41,10 @@ type roles struct {
 
 // findRoles walks catalog, form and validation data of a revision.
 func findRoles(doc *pdf.Document) (*roles, error) {
-	r := &roles{doc: doc, of: map[pdf.Ref]string{}, isWidget: map[pdf.Ref]bool{}, drawn: map[pdf.Ref]bool{}, cut: map[int][]int{}}
+	r := &roles{
+		doc: doc, of: map[pdf.Ref]string{}, names: map[pdf.Ref][]string{}, faces: map[pdf.Ref][]pdf.Ref{}, value: map[pdf.Ref]pdf.Object{}, signs: map[pdf.Ref]int{},
+		cut: map[int][]int{},
+	}
 	catalog, root, err := doc.Catalog()
 	if err != nil {
 		return nil, err
@@ -81,23 +86,33 @@ func (r *roles) leave(owner pdf.Ref, o pdf.Object) {
 	r.cut[owner.Number] = append(r.cut[owner.Number], pdf.NumbersIn(o)...)
 }
 
-// faces gives the appearance streams of a field's widget their role. An /AP that is no dictionary shows nothing.
-func (r *roles) faces(ref pdf.Ref, widget *pdf.Dict) error {
+// look gives the appearance streams of a field's widget their role. An /AP that is no dictionary shows nothing.
+func (r *roles) look(ref pdf.Ref, widget *pdf.Dict) error {
 	r.leave(ref, widget.Get("AP"))
+	return r.eachFace(widget, func(o pdf.Object) {
+		r.role(o, roleFace)
+		if face, ok := o.(pdf.Ref); ok {
+			r.faces[face] = append(r.faces[face], ref)
+		}
+	})
+}
+
+// eachFace visits the entries of a widget's /AP, and those of the dictionaries of states among them (ISO 32000-2 12.5.5).
+func (r *roles) eachFace(widget *pdf.Dict, visit func(pdf.Object)) error {
 	o, err := r.doc.Get(widget.Get("AP"))
 	if err != nil {
 		return err
 	}
 	appearance, _ := o.(*pdf.Dict)
 	for _, o := range appearance.All() {
-		r.role(o, roleFace)
+		visit(o)
 		states, err := r.doc.Get(o)
 		if err != nil {
 			return err
 		}
 		if d, ok := states.(*pdf.Dict); ok {
 			for _, state := range d.All() {
-				r.role(state, roleFace)
+				visit(state)
 			}
 		}
 	}
@@ -109,59 +124,86 @@ func (r *roles) field(f field) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range kids {
-		kid, err := r.doc.Dict(o)
-		if err != nil {
-			return err
-		}
-		ref, _ := o.(pdf.Ref)
-		if err := r.faces(ref, kid); err != nil {
-			return err
-		}
-	}
-	if err := r.faces(f.ref, f.dict); err != nil || f.kind != "Sig" {
-		return err
-	}
-	return r.signatureField(f, kids)
-}
-
-func (r *roles) signatureField(f field, kids pdf.Array) error {
-	value, err := r.doc.Dict(f.dict.Get("V"))
+	value, err := r.doc.Get(f.dict.Get("V"))
 	if err != nil {
 		return err
 	}
-	for _, o := range append(kids[:len(kids):len(kids)], f.ref) {
-		if ref, ok := o.(pdf.Ref); ok {
-			r.isWidget[ref] = true
-			r.drawn[ref] = value == nil && r.draws(ref)
-			r.role(ref, roleField)
+	for i, o := range append(kids[:len(kids):len(kids)], f.ref) {
+		widget := f.dict
+		if i < len(kids) {
+			if widget, err = r.doc.Dict(o); err != nil {
+				return err
+			}
+		}
+		ref, _ := o.(pdf.Ref)
+		r.names[ref] = append(r.names[ref], f.name)
+		if f.kind == "Sig" && value != nil {
+			continue // how it looks belongs to the signature
+		}
+		if err := r.look(ref, widget); err != nil {
+			return err
 		}
 	}
-	role := roleSignature
-	if value.Get("SubFilter") == subFilterTimestamp {
-		role = roleTimestamp
+	if f.kind == "Sig" {
+		r.signatureField(f, kids, value)
 	}
-	r.role(f.dict.Get("V"), role)
 	return nil
 }
 
-// draws reports whether a widget has an appearance that is not empty, or may not be.
+func (r *roles) signatureField(f field, kids pdf.Array, value pdf.Object) {
+	for _, o := range append(kids[:len(kids):len(kids)], f.ref) {
+		if ref, ok := o.(pdf.Ref); ok {
+			r.role(ref, roleField)
+			if r.value[ref] = nil; value != nil {
+				r.value[ref] = f.dict.Get("V")
+			}
+		}
+	}
+	if ref, ok := f.dict.Get("V").(pdf.Ref); ok {
+		r.signs[ref]++
+	}
+	role := roleSignature
+	if d, ok := value.(*pdf.Dict); ok && d.Get("SubFilter") == subFilterTimestamp {
+		role = roleTimestamp
+	}
+	r.role(f.dict.Get("V"), role)
+}
+
+// isWidget reports whether an object may be the widget of a signature field, or a field without one, and nothing else: readers draw other
+// annotations by their own entries, and follow actions.
+func (r *roles) isWidget(ref pdf.Ref) bool {
+	d, err := r.doc.Dict(ref)
+	if err != nil {
+		return false
+	}
+	kind, subtype := d.Get("Type"), d.Get("Subtype")
+	return (kind == nil || kind == pdf.Name("Annot")) && (subtype == nil || subtype == pdf.Name("Widget")) && !d.Has("A") && !d.Has("AA")
+}
+
+// draws reports whether a widget has an appearance that is not empty, or may not be: of its own, or that a reader makes up.
 func (r *roles) draws(ref pdf.Ref) bool {
 	widget, err := r.doc.Dict(ref)
 	if err != nil {
 		return true
 	}
-	appearance, err := r.doc.Dict(widget.Get("AP"))
+	look, err := r.doc.Dict(widget.Get("MK"))
+	if err != nil || look.Has("BG") || look.Has("BC") || look.Has("CA") {
+		return true
+	}
+	shows := false
+	err = r.eachFace(widget, func(o pdf.Object) { shows = shows || r.paints(o) })
+	return err != nil || shows
+}
+
+// paints reports whether an appearance is a stream that is not empty, or something that cannot be read.
+func (r *roles) paints(face pdf.Object) bool {
+	o, err := r.doc.Get(face)
 	if err != nil {
 		return true
 	}
-	normal, err := r.doc.Get(appearance.Get("N"))
-	if err != nil || normal == nil {
-		return err != nil
-	}
-	stm, ok := normal.(*pdf.Stream)
+	stm, ok := o.(*pdf.Stream)
 	if !ok {
-		return true
+		return false // a dictionary's entries are visited themselves
 	}
 	data, err := r.doc.Data(stm)
 	if err != nil {

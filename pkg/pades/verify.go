@@ -106,6 +106,7 @@ type verified struct {
 	SignatureReport
 	baseline   bool
 	permission int64                 // /P where it is a certification; 0 otherwise
+	locks      []lock                // of form fields
 	chains     [][]*x509.Certificate // of the signer and of its timestamp's authority
 }
 
@@ -119,7 +120,9 @@ func (v *verifier) one(s *signature) *verified {
 	if m, ok := s.dict.Get("M").(pdf.String); ok {
 		out.Claimed = parseDate(m.Value)
 	}
-	out.permission, _ = certification(v.doc, s.dict)
+	if err := v.binds(out, s); err != nil {
+		out.fault("what it locks: %v", err)
+	}
 	r, content, err := s.gap(v.doc)
 	out.End = r.end
 	if err != nil {
@@ -137,6 +140,22 @@ func (v *verifier) one(s *signature) *verified {
 		out.fault("signatures of type %s cannot be verified", printable(out.SubFilter))
 	}
 	return out
+}
+
+// binds reads what a signature allows to follow it.
+func (v *verifier) binds(out *verified, s *signature) error {
+	var err error
+	if out.permission, err = certification(v.doc, s.dict); err != nil {
+		return err
+	}
+	locks := &form{}
+	if err := locks.noteLocks(v.doc, s.field, s.dict); err != nil {
+		return err
+	}
+	if out.locks = locks.locks; slices.ContainsFunc(locks.locks, func(l lock) bool { return l.all }) {
+		out.permission = 1
+	}
+	return nil
 }
 
 func printable(s string) string { return fmt.Sprintf("%.40q", s) }

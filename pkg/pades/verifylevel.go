@@ -33,7 +33,7 @@ func (v *verifier) finish() error {
 		if s.End == 0 || s.Whole {
 			continue
 		}
-		c, err := v.compare(s.End, s.permission)
+		c, err := v.compare(s)
 		if err != nil {
 			s.Tampered = append(s.Tampered, fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail))
 			continue

@@ -1,6 +1,7 @@
 package pdf
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -72,5 +73,24 @@ func TestParsedBudgetOfSmallObjects(t *testing.T) {
 	before := d.parsed
 	if _, err := d.Get(Ref{3, 0}); err != nil || d.parsed != before {
 		t.Errorf("an object that is kept counts again: %d, then %d, %v", before, d.parsed, err)
+	}
+}
+
+// TestParsedBudgetOfPacked reads a large packed form several times, as signing it does: 20,000 objects in a few kilobytes.
+func TestParsedBudgetOfPacked(t *testing.T) {
+	const objects = 20_000
+	b := newBuilder().catalog()
+	bodies := make([]string, objects)
+	for i := range bodies {
+		bodies[i] = fmt.Sprintf("<</Type/Annot/Subtype/Widget/FT/Tx/T(field%d)/Rect[%d %d %d %d]>>", i, i%500, i%700, i%500+40, i%700+12)
+	}
+	b.objectStream(10, 11, bodies...).xrefStream(10+1+objects, "")
+	d := open(t, b.Bytes())
+	for range 3 {
+		for n := range objects {
+			if o, err := d.Get(Ref{11 + n, 0}); err != nil || o == nil {
+				t.Fatalf("object %d of a file of %d bytes: %v, %v", n, d.Size(), o, err)
+			}
+		}
 	}
 }

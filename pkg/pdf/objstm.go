@@ -28,7 +28,7 @@ func (d *Document) loadCompressed(ref Ref, stream, place int) (Object, error) {
 	}
 	begin := int(s.starts[place])
 	lex := newLexer(bytes.NewReader(s.data[begin:]), 0, maxObjectBytes)
-	defer func() { d.charge(lex.offset()) }()
+	defer func() { d.chargePacked(lex.offset()) }()
 	p := &parser{lex: lex}
 	o, word, err := p.object(0)
 	if err != nil {

@@ -13,10 +13,12 @@ import (
 type References struct {
 	doc *Document
 	// of has the numbers that an object refers to, by its own; the stream in which it lies counts as one of them.
-	of    map[int][]int32
-	top   int
-	held  int
-	spent int64
+	of map[int][]int32
+	// unread are those that could not be read to their end, be it that another reader could: they may refer to anything.
+	unread map[int]bool
+	top    int
+	held   int
+	spent  int64
 }
 
 const (
@@ -29,12 +31,11 @@ const (
 // packedPlace is where an object of an object stream lies.
 type packedPlace struct{ stream, place, number int }
 
-// Advance reads the objects of d, or those that differ from the revision that it was called with before. An object that cannot be read
-// counts as one that refers to nothing.
+// Advance reads the objects of d, or those that differ from the revision that it was called with before.
 func (r *References) Advance(ctx context.Context, d *Document) error {
 	old := r.doc
 	if old == nil {
-		r.of, old = map[int][]int32{}, &Document{}
+		r.of, r.unread, old = map[int][]int32{}, map[int]bool{}, &Document{}
 	}
 	r.doc = d
 	err := r.read(ctx, listed(changedSections(d, old)))
@@ -55,6 +56,7 @@ func (r *References) read(ctx context.Context, numbers []bool) error {
 		}
 		r.held -= len(r.of[number])
 		delete(r.of, number)
+		delete(r.unread, number)
 		e, err := r.doc.lookup(number)
 		if err != nil {
 			return err
@@ -83,12 +85,14 @@ func (r *References) charge(n int64) error {
 
 func (r *References) plain(number int, e entry) error {
 	if e.offset <= 0 || e.offset >= r.doc.size {
+		r.unread[number] = true
 		return nil
 	}
 	lex := r.doc.lexerAt(e.offset)
 	defer lex.release()
 	found, err := (&parser{lex: lex}).header()
 	if err != nil || found != (Ref{number, e.generation}) {
+		r.unread[number] = true
 		return storageFault(err)
 	}
 	return r.scan(number, lex, nil)
@@ -118,6 +122,7 @@ func (r *References) packed(ctx context.Context, list []packedPlace) error {
 			}
 		}
 		if s == nil || o.place >= len(s.numbers) || int(s.numbers[o.place]) != o.number {
+			r.unread[o.number] = true
 			continue
 		}
 		begin, end := s.starts[o.place], len(s.data)
@@ -141,7 +146,11 @@ func (r *References) scan(number int, lex *lexer, list []int32) error {
 		if storageFault(err) != nil {
 			return err
 		}
-		if err != nil || t.kind == tokenEOF || t.kind == tokenKeyword && (t.value == "endobj" || t.value == "stream" || t.value == "obj") {
+		if err != nil {
+			r.unread[number] = true
+			break
+		}
+		if t.kind == tokenEOF || t.kind == tokenKeyword && (t.value == "endobj" || t.value == "stream" || t.value == "obj") {
 			break
 		}
 		if t.kind == tokenKeyword && t.value == "R" && a.kind == tokenNumber && b.kind == tokenNumber {
@@ -169,8 +178,9 @@ func storageFault(err error) error {
 	return nil
 }
 
-// Reach returns a function that tells whether an object can be come to from the roots. cut has references that are not followed, by the
-// object that makes them: each of them once for each time that it is listed.
+// Reach returns a function that tells whether an object can be come to from the roots: each of them where the way leads over one that
+// could not be read. cut has references that are not followed, by the object that makes them: each of them once for each time that it is
+// listed.
 func (r *References) Reach(roots []int, cut map[int][]int) func(number int) bool {
 	reached := make([]bool, max(r.top, slices.Max(append(roots, 0)))+1)
 	todo := slices.Clone(roots)
@@ -180,6 +190,9 @@ func (r *References) Reach(roots []int, cut map[int][]int) func(number int) bool
 	for len(todo) > 0 {
 		number := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
+		if r.unread[number] {
+			return func(int) bool { return true }
+		}
 		left := slices.Clone(cut[number])
 		for _, n := range r.of[number] {
 			if i := slices.Index(left, int(n)); i >= 0 {

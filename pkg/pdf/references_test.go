@@ -64,6 +64,34 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// TestReferencesUnread wants what cannot be read, but perhaps by others, to refer to everything, if it is used.
+func TestReferencesUnread(t *testing.T) {
+	for name, tt := range map[string]struct {
+		root, broken string
+		all          bool
+	}{
+		"a token":         {"4 0 R", "<</A/" + strings.Repeat("a", maxTokenBytes+1) + "/B 5 0 R>>", true},
+		"no object":       {"4 0 R", "endobj 5 0 obj", false}, // null
+		"no such bracket": {"4 0 R", "<</A ]]>> )", true},
+		"of no use":       {"6 0 R", "<</A/" + strings.Repeat("a", maxTokenBytes+1) + ">>", false},
+	} {
+		b := newBuilder()
+		b.object(1, "<</Type/Catalog/Pages "+tt.root+">>").object(4, tt.broken).table("")
+		var r References
+		if got := reachable(t, &r, open(t, b.Bytes()), nil); strings.HasSuffix(got, " 39]") != tt.all {
+			t.Errorf("%s: reached %s, want all: %v", name, got, tt.all)
+		}
+	}
+	b := newBuilder()
+	b.object(1, "<</Type/Catalog/Pages 4 0 R>>")
+	b.offsets[4] = 3 // where no object is
+	b.table("")
+	var r References
+	if got := reachable(t, &r, open(t, b.Bytes()), nil); !strings.HasSuffix(got, " 39]") {
+		t.Errorf("at a wrong place: reached %s, want all", got)
+	}
+}
+
 // TestReferencesBounded wants objects that lie in each other not to be read without end, and a broken one to refer to what it did up to
 // there.
 func TestReferencesBounded(t *testing.T) {

@@ -126,6 +126,11 @@ func (d *Document) mayParse() error {
 // charge counts what was parsed, be it in vain; the smallest object costs as much as the block that is read for it.
 func (d *Document) charge(bytes int64) { d.parsed += max(bytes, firstChunk) }
 
+// packedCost is what an object of an object stream, for which no block is read, costs at least: finding it is work too.
+const packedCost = 64
+
+func (d *Document) chargePacked(bytes int64) { d.parsed += max(bytes, packedCost) }
+
 // Renew begins the budget of parsed objects anew, for who has one piece of work after the other done with the document.
 func (d *Document) Renew() { d.parsed = 0 }
 
