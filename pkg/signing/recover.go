@@ -90,18 +90,16 @@ func (b *batcher) orphans(ctx context.Context) ([]CallRecord, error) {
 
 // settleOnce is settle, or the wait for another operation that is at the same call.
 func (b *batcher) settleOnce(ctx context.Context, call CallRecord, ask bool) error {
-	b.mu.Lock()
-	busy := b.settling[call.ID]
-	if busy == nil {
-		b.settling[call.ID] = make(chan struct{})
-	}
-	b.mu.Unlock()
-	if busy != nil {
+	for busy := b.claim(call.ID); busy != nil; busy = b.claim(call.ID) {
 		select {
 		case <-busy:
 		case <-ctx.Done():
+			return nil
 		}
-		return nil // there is nothing more to find out
+		if ask {
+			return nil // there is nothing more to find out
+		}
+		// The other one may have left the call to this operation, whose documents had not ended when it looked.
 	}
 	defer func() {
 		b.mu.Lock()
@@ -114,6 +112,17 @@ func (b *batcher) settleOnce(ctx context.Context, call CallRecord, ask bool) err
 		return err // another has settled it since it was listed
 	}
 	return b.settle(ctx, call, ask)
+}
+
+// claim makes the caller the one who settles a call, or returns what is closed once another one is done with it.
+func (b *batcher) claim(call string) (busy <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if other := b.settling[call]; other != nil {
+		return other
+	}
+	b.settling[call] = make(chan struct{})
+	return nil
 }
 
 func (b *batcher) settle(ctx context.Context, call CallRecord, ask bool) error {

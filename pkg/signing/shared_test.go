@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +138,41 @@ func TestGivingUpASharedCall(t *testing.T) {
 			t.Errorf("counters = %+v, %v, want both returned", c, err)
 		}
 	})
+}
+
+// late is a store in which results take a while to be stored, each its own.
+type late struct{ signing.Store }
+
+func (l late) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
+	time.Sleep(time.Duration(1+rand.IntN(4000)) * time.Microsecond)
+	return l.Store.FinishDocuments(ctx, results)
+}
+
+func (l late) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
+	time.Sleep(50 * time.Microsecond)
+	return l.Store.Documents(ctx, id, from, limit)
+}
+
+// Operations that give up a shared call at one moment do not leave it to each other.
+func TestGivingUpASharedCallTogether(t *testing.T) {
+	for range 20 {
+		run(t, func(h *harness) {
+			h.store = late{storetest.NewMemory()}
+			h.provider.credential.MaxBatch = 100
+			h.provider.answer = func(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
+				_ = c.Note(context.Background(), "r-1")
+				return nil, lost()
+			}
+			h.provider.resumed = func(signing.Call) ([][]byte, error) { return nil, lost() }
+		}, func(t *testing.T, h *harness) {
+			for _, id := range []signing.ID{h.mustSubmit("a", "r1", names(30)...), h.mustSubmit("b", "r2", names(30)...)} {
+				h.check(id, signing.StatusFailed, strings.Repeat("f", 30))
+			}
+			if c := h.accounts(false); c.Sent != 60 || c.Unknown != 60 || len(h.provider.callSizes()) != 1 {
+				t.Errorf("counters = %+v of calls %v, want 60 digests sent in one, and unknown", c, h.provider.callSizes())
+			}
+		})
+	}
 }
 
 // A service that is out of reach holds up nobody who waits for another's answer.
