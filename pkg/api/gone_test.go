@@ -58,3 +58,12 @@ func breaksOff(h *harness, r request) (aborted bool) {
 	h.api.Handler().ServeHTTP(httptest.NewRecorder(), r.build())
 	return false
 }
+
+// TestRemovedBeforeAnswered: a synchronous request whose operation another one removes is not answered that its call was not found.
+func TestRemovedBeforeAnswered(t *testing.T) {
+	h := start(t, nil)
+	h.store.turn = func(id signing.ID, _ int) { _ = h.store.Remove(t.Context(), id) }
+	if resp := h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")}); resp.Code != http.StatusServiceUnavailable {
+		t.Errorf("answer = %d %.200s, want 503", resp.Code, resp.text)
+	}
+}

@@ -83,7 +83,7 @@ func (x *exchange) signAndWait(form bodyForm) error {
 	if err := x.refusal(op); err != nil {
 		return orRemoved(err)
 	}
-	return x.writeSignOperation(op, op.ReturnContent)
+	return orRemoved(x.writeSignOperation(op, op.ReturnContent))
 }
 
 // wait returns the operation once it has ended, or as it is when the longest wait is over (negative = none) or the server stops. The client's going

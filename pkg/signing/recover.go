@@ -88,6 +88,34 @@ func (b *batcher) orphans(ctx context.Context) ([]CallRecord, error) {
 	return slices.DeleteFunc(open, func(call CallRecord) bool { return !left[call.ID] }), err
 }
 
+// leftPause is the time between looks for calls that nobody will end.
+const leftPause = time.Minute
+
+// endLeft ends the calls that have no end though all their documents do, which a disk fault at the wrong moment leaves: no operation looks
+// at them any more, and what they may have cost is to be counted before the next start. It returns when ctx is done.
+func (b *batcher) endLeft(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(leftPause):
+		}
+		calls, err := b.orphans(ctx)
+		for _, call := range calls {
+			var sent []Ref
+			if sent, err = b.sent(ctx, call.Refs); err == nil && len(sent) == 0 {
+				err = b.settleOnce(ctx, call, false)
+			}
+			if err != nil {
+				break
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			b.cfg.Log.Error(err, "calls whose documents have all ended have no end yet")
+		}
+	}
+}
+
 // settleOnce is settle, or the wait for another operation that is at the same call.
 func (b *batcher) settleOnce(ctx context.Context, call CallRecord, ask bool) error {
 	for busy := b.claim(call.ID); busy != nil; busy = b.claim(call.ID) {
@@ -177,6 +205,9 @@ func (b *batcher) sent(ctx context.Context, refs []Ref) ([]Ref, error) {
 // nothing, and open that the answer may still come. err is the store's.
 func (b *batcher) resume(ctx context.Context, record CallRecord, sent []Ref) (why *Error, open bool, err error) {
 	op, err := b.cfg.Store.Operation(ctx, sent[0].Operation)
+	if KindOf(err) == KindNotFound && err != nil {
+		return nil, false, nil // removed since it was looked at: the next one who looks sees that
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -195,6 +226,9 @@ func (b *batcher) resume(ctx context.Context, record CallRecord, sent []Ref) (wh
 			continue
 		}
 		p, _, err := b.cfg.Store.Prepared(ctx, ref)
+		if KindOf(err) == KindNotFound && err != nil {
+			continue // since it was looked at
+		}
 		if err != nil {
 			return nil, false, err
 		}

@@ -140,6 +140,22 @@ func TestGivingUpASharedCall(t *testing.T) {
 	})
 }
 
+// A call whose documents have ended gets its end when the disk takes it, not at the next start.
+func TestEndThatCouldNotBeStored(t *testing.T) {
+	memory := storetest.NewMemory()
+	run(t, func(h *harness) {
+		h.store, h.cfg.UnknownOutcome = memory, signing.UnknownFail
+		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, lost() }
+	}, func(t *testing.T, h *harness) {
+		memory.FailNext("AbandonCall", 6, storetest.NotStored)
+		h.check(h.mustSubmit("a", "r", "one"), signing.StatusFailed, "f")
+		time.Sleep(3 * time.Minute)
+		if c := h.accounts(false); c.Sent != 1 || c.Unknown != 1 {
+			t.Errorf("counters = %+v, want one digest sent, and unknown", c)
+		}
+	})
+}
+
 // late is a store in which results take a while to be stored, each its own.
 type late struct{ signing.Store }
 

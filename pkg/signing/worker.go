@@ -21,6 +21,7 @@ func (s *Service) Start(ctx context.Context) error {
 		f()
 	}
 	var running sync.WaitGroup
+	running.Go(func() { s.batch.endLeft(ctx) })
 	for {
 		e, ok := s.queue.next(ctx)
 		if !ok {
