@@ -100,20 +100,21 @@ func (b *batcher) endLeft(ctx context.Context) {
 			return
 		case <-time.After(leftPause):
 		}
-		calls, err := b.orphans(ctx)
-		for _, call := range calls {
-			var sent []Ref
-			if sent, err = b.sent(ctx, call.Refs); err == nil && len(sent) == 0 {
-				err = b.settleOnce(ctx, call, false)
-			}
-			if err != nil {
-				break
-			}
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := b.endEnded(ctx); err != nil && ctx.Err() == nil {
 			b.cfg.Log.Error(err, "calls whose documents have all ended have no end yet")
 		}
 	}
+}
+
+func (b *batcher) endEnded(ctx context.Context) error {
+	calls, err := b.orphans(ctx)
+	for i := 0; i < len(calls) && err == nil; i++ {
+		var sent []Ref
+		if sent, err = b.sent(ctx, calls[i].Refs); err == nil && len(sent) == 0 {
+			err = b.settleOnce(ctx, calls[i], false)
+		}
+	}
+	return err
 }
 
 // settleOnce is settle, or the wait for another operation that is at the same call.
@@ -205,7 +206,7 @@ func (b *batcher) sent(ctx context.Context, refs []Ref) ([]Ref, error) {
 // nothing, and open that the answer may still come. err is the store's.
 func (b *batcher) resume(ctx context.Context, record CallRecord, sent []Ref) (why *Error, open bool, err error) {
 	op, err := b.cfg.Store.Operation(ctx, sent[0].Operation)
-	if KindOf(err) == KindNotFound && err != nil {
+	if KindOf(err) == KindNotFound {
 		return nil, false, nil // removed since it was looked at: the next one who looks sees that
 	}
 	if err != nil {
@@ -226,7 +227,7 @@ func (b *batcher) resume(ctx context.Context, record CallRecord, sent []Ref) (wh
 			continue
 		}
 		p, _, err := b.cfg.Store.Prepared(ctx, ref)
-		if KindOf(err) == KindNotFound && err != nil {
+		if KindOf(err) == KindNotFound {
 			continue // since it was looked at
 		}
 		if err != nil {

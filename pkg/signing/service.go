@@ -183,7 +183,7 @@ func (s *Service) replay(ctx context.Context, sub Submission, print [32]byte) (O
 	}
 	op, err := s.cfg.Store.FindByKey(ctx, sub.ClientService, sub.IdempotencyKey)
 	switch {
-	case KindOf(err) == KindNotFound && err != nil:
+	case KindOf(err) == KindNotFound:
 		return Operation{}, false, nil
 	case err != nil:
 		return Operation{}, false, err

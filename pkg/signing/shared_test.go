@@ -34,6 +34,23 @@ func (p *fakeProvider) sentTimes(digest []byte) (n int) {
 	return n
 }
 
+// fetched is the answer to a call that is asked for later; a digest that is nil is of a document that has ended meanwhile.
+func (p *fakeProvider) fetched(c signing.Call) ([][]byte, error) {
+	values := make([][]byte, len(c.Digests))
+	for i, d := range c.Digests {
+		if d == nil {
+			values[i] = []byte("of one that has no document any more")
+			continue
+		}
+		one, err := p.values(signing.Call{Digests: [][]byte{d}})
+		if err != nil {
+			return nil, err
+		}
+		values[i] = one[0]
+	}
+	return values, nil
+}
+
 // What must not be sent again is not, whatever the disk does when the call is given up.
 func TestNeverTwiceOnABadDisk(t *testing.T) {
 	for name, bad := range map[string]bool{"lost, policy fail": false, "bad answer, policy retry": true} {
@@ -103,19 +120,7 @@ func TestGivingUpASharedCall(t *testing.T) {
 			if time.Now().Before(there) {
 				return nil, lost()
 			}
-			values := make([][]byte, len(c.Digests))
-			for i, d := range c.Digests {
-				if d == nil {
-					values[i] = []byte("of one that has no document any more")
-					continue
-				}
-				one, err := h.provider.values(signing.Call{Digests: [][]byte{d}})
-				if err != nil {
-					return nil, err
-				}
-				values[i] = one[0]
-			}
-			return values, nil
+			return h.provider.fetched(c)
 		}
 	}, func(t *testing.T, h *harness) {
 		old := h.mustSubmit("a", "old", "one")
@@ -136,6 +141,49 @@ func TestGivingUpASharedCall(t *testing.T) {
 		}
 		if c, err := h.store.Counters(t.Context()); err != nil || c.Returned != 2 || c.Unknown != 0 {
 			t.Errorf("counters = %+v, %v, want both returned", c, err)
+		}
+	})
+}
+
+// ending is a store in which an operation's document ends just when it is looked at for the answer of its call.
+type ending struct {
+	signing.Store
+	lost bool // the answer, from now on
+	of   signing.ID
+}
+
+func (e *ending) Prepared(ctx context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
+	if e.lost && ref.Operation == e.of {
+		_ = e.FinishDocuments(ctx, []signing.DocumentResult{{Ref: ref, Failure: &signing.Failure{Kind: signing.KindProvider}}})
+	}
+	return e.Store.Prepared(ctx, ref)
+}
+
+// What ends while the answer of a shared call is asked for is no fault of the others.
+func TestNeighbourEndsMeanwhile(t *testing.T) {
+	store := &ending{Store: storetest.NewMemory()}
+	run(t, func(h *harness) {
+		h.store = store
+		h.provider.answer = func(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
+			_ = c.Note(context.Background(), "r-1")
+			return nil, lost()
+		}
+		there := time.Now().Add(4 * time.Minute) // after whoever made the call has stopped asking
+		h.provider.resumed = func(c signing.Call) ([][]byte, error) {
+			if time.Now().Before(there) {
+				return nil, lost()
+			}
+			return h.provider.fetched(c)
+		}
+	}, func(t *testing.T, h *harness) {
+		one := h.mustSubmit("a", "r1", "one")
+		store.of = h.mustSubmit("b", "r2", "two")
+		time.Sleep(30 * time.Second) // the call was made
+		store.lost = true
+		h.check(store.of, signing.StatusFailed, "f")
+		h.check(one, signing.StatusExecuted, "s")
+		if got := h.provider.callSizes(); !slices.Equal(got, []int{2}) {
+			t.Errorf("calls of %v digests, want one shared", got)
 		}
 	})
 }
