@@ -40,7 +40,7 @@ func (x *exchange) readMultipart(up signing.Upload) (*wireRequest, error) {
 			if request != nil {
 				return nil, signing.Errorf(signing.KindMalformed, "signRequest: the part is there twice")
 			}
-			request, err = x.readPart(part, up)
+			request, err = x.readSignRequest(part, part.Header.Get("Content-Type"), up, false)
 		}
 		if err != nil {
 			return nil, multipartFault(err)
@@ -51,15 +51,6 @@ func (x *exchange) readMultipart(up signing.Upload) (*wireRequest, error) {
 		return nil, err
 	}
 	return joinFiles(request, files)
-}
-
-// readPart reads the part that says what to do with the files.
-func (x *exchange) readPart(part *multipart.Part, up signing.Upload) (*wireRequest, error) {
-	text, err := asUTF8(part, part.Header.Get("Content-Type"))
-	if err != nil {
-		return nil, err
-	}
-	return x.newRequestReader(x.api.scanner(text), up, false).read()
 }
 
 // maxDispositionBytes bounds a Content-Disposition that is read leniently: far above the longest file name.

@@ -68,9 +68,14 @@ func (a *API) scanner(r io.Reader) *jsonstream.Scanner {
 
 // readJSON reads the body of the base64 calls.
 func (x *exchange) readJSON(up signing.Upload) (*wireRequest, error) {
-	text, err := asUTF8(x.body, x.r.Header.Get("Content-Type"))
+	return x.readSignRequest(x.body, x.r.Header.Get("Content-Type"), up, true)
+}
+
+// readSignRequest reads a SignRequest in the charset that its Content-Type declares; inline says whether content is in it.
+func (x *exchange) readSignRequest(r io.Reader, contentType string, up signing.Upload, inline bool) (*wireRequest, error) {
+	text, err := asUTF8(r, contentType)
 	if err != nil {
 		return nil, err
 	}
-	return x.newRequestReader(x.api.scanner(text), up, true).read()
+	return x.newRequestReader(x.api.scanner(text), up, inline).read()
 }

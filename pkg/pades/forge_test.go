@@ -82,7 +82,7 @@ func withEntry(dict, entry string) string {
 // harmless, by another catalog, by what the signed revision left undefined, and by cross-reference sections that lie within it.
 func TestVerifyForged(t *testing.T) {
 	plain := signedContent(t, "", "", nil)
-	catalog, field := bodyOf(t, plain, 1), signatureWidget(t, plain)
+	catalog, field := bodyOf(t, plain, 1), onlySignature(t, plain).field.ref.Number
 	for _, tt := range []struct {
 		name string
 		file func(*testing.T) []byte
@@ -155,20 +155,22 @@ func TestVerifyForged(t *testing.T) {
 	}
 }
 
-// signatureWidget is the number of the only field of a form, which is a signature's.
-func signatureWidget(t *testing.T, file []byte) int {
+// onlySignature is the one of a form without other fields that are signed.
+func onlySignature(t *testing.T, file []byte) signature {
 	t.Helper()
 	list, err := readSignatures(openPDF(t, file))
 	if err != nil || len(list) != 1 {
 		t.Fatalf("signatures = %v, %v, want one", list, err)
 	}
-	return list[0].field.ref.Number
+	return list[0]
 }
+
+// forgedBox is where forged fields are.
+var forgedBox = pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(99), pdf.Int(99)}
 
 // emptyFieldWith adds a signature field without a signature, whose appearance has that content.
 func emptyFieldWith(u *pdf.Update, content string) pdf.Ref {
-	box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(99), pdf.Int(99)}
-	return u.Add(pdf.NewDict("FT", pdf.Name("Sig"), "T", pdf.Text("x"), "Subtype", pdf.Name("Widget"), "Rect", box,
+	return u.Add(pdf.NewDict("FT", pdf.Name("Sig"), "T", pdf.Text("x"), "Subtype", pdf.Name("Widget"), "Rect", forgedBox,
 		"AP", pdf.NewDict("N", faceWith(u, content))))
 }
 
@@ -232,11 +234,11 @@ func TestVerifyHonest(t *testing.T) {
 		"validation data that was extended, and then replaced": func(t *testing.T) []byte {
 			file := signedContent(t, "/DSS 20 0 R", "", map[int]string{20: "<</Certs[]>>"})
 			file = appendRevision(t, file, map[int]string{20: "<</Certs[40 0 R]>>", 40: "<</Length 0>>\nstream\n\nendstream"}, "", 0)
-			return revise(t, file, set(t, 1, "DSS", func(u *pdf.Update) pdf.Object { return u.Add(pdf.NewDict("Certs", pdf.Array{})) }))
+			return revise(t, file, func(u *pdf.Update) { set(t, 1, "DSS", u.Add(pdf.NewDict("Certs", pdf.Array{})))(u) })
 		},
 		"a field that was filled in twice": func(t *testing.T) []byte {
 			file := appendRevision(t, signedForm(t), map[int]string{11: "<</Length 0>>\nstream\n\nendstream"}, "", 0)
-			return revise(t, file, set(t, 10, "AP", func(u *pdf.Update) pdf.Object { return pdf.NewDict("N", faceWith(u, "f")) }))
+			return revise(t, file, func(u *pdf.Update) { set(t, 10, "AP", pdf.NewDict("N", faceWith(u, "f")))(u) })
 		},
 		"another catalog that says the same": func(t *testing.T) []byte {
 			file := signedContent(t, "", "", nil)

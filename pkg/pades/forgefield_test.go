@@ -8,51 +8,44 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// signatureRef is the number of the only signature of a document.
-func signatureRef(t *testing.T, file []byte) pdf.Ref {
-	t.Helper()
-	list, err := readSignatures(openPDF(t, file))
-	if err != nil || len(list) != 1 {
-		t.Fatalf("signatures = %v, %v, want one", list, err)
-	}
-	return list[0].ref
-}
-
 // faceWith adds an appearance.
 func faceWith(u *pdf.Update, content string) pdf.Ref {
-	box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(99), pdf.Int(99)}
-	return u.Add(pdf.NewStream(pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", box), []byte(content)))
+	return u.Add(pdf.NewStream(pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", forgedBox), []byte(content)))
 }
 
 // set changes an entry of a dictionary.
-func set(t *testing.T, number int, key pdf.Name, value func(*pdf.Update) pdf.Object) func(*pdf.Update) {
+func set(t *testing.T, number int, key pdf.Name, value pdf.Object) func(*pdf.Update) {
 	return func(u *pdf.Update) {
 		t.Helper()
 		d, err := u.EditDict(pdf.Ref{Number: number})
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.Set(key, value(u))
+		d.Set(key, value)
 	}
+}
+
+// signedWithEmptyField has an empty signature field, object 10, whose appearance, object 8, is empty too.
+func signedWithEmptyField(t *testing.T) []byte {
+	t.Helper()
+	return signedContent(t, "/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]", map[int]string{
+		10: "<</FT/Sig/T(e)/Subtype/Widget/Rect[0 0 99 99]/AP<</N 8 0 R>>>>", 8: "<</Length 0>>\nstream\n\nendstream",
+	})
 }
 
 // TestVerifyForgedFields draws over a page, or says other things, with what passes for a signature field, and where a signature locks.
 func TestVerifyForgedFields(t *testing.T) {
 	plain := signedContent(t, "", "", nil)
-	field := signatureWidget(t, plain)
 	join := func(entries ...pdf.Object) func(*testing.T) []byte {
 		return func(t *testing.T) []byte {
 			return revise(t, plain, func(u *pdf.Update) {
-				box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(99), pdf.Int(99)}
-				putField(t, u, u.Add(pdf.NewDict(append(entries, "FT", pdf.Name("Sig"), "T", pdf.Text("x"), "Rect", box)...)))
+				putField(t, u, u.Add(pdf.NewDict(append(entries, "FT", pdf.Name("Sig"), "T", pdf.Text("x"), "Rect", forgedBox)...)))
 			})
 		}
 	}
-	painted := func(u *pdf.Update) pdf.Object { return pdf.NewDict("N", faceWith(u, "9 9 m f")) }
-	empty := func(t *testing.T) []byte {
-		return signedContent(t, "/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]", map[int]string{
-			10: "<</FT/Sig/T(e)/Subtype/Widget/Rect[0 0 99 99]/AP<</N 8 0 R>>>>", 8: "<</Length 0>>\nstream\n\nendstream",
-		})
+	field := onlySignature(t, plain).field.ref.Number
+	paint := func(number int) func(*pdf.Update) {
+		return func(u *pdf.Update) { set(t, number, "AP", pdf.NewDict("N", faceWith(u, "9 9 m f")))(u) }
 	}
 	for name, tt := range map[string]struct {
 		file func(*testing.T) []byte
@@ -67,26 +60,26 @@ func TestVerifyForgedFields(t *testing.T) {
 			return revise(t, plain, func(u *pdf.Update) {
 				field := emptyFieldWith(u, "9 9 m f")
 				putField(t, u, field)
-				set(t, field.Number, "V", func(*pdf.Update) pdf.Object { return signatureRef(t, plain) })(u)
+				set(t, field.Number, "V", onlySignature(t, plain).ref)(u)
 			})
 		}, "annotations were added"},
 		"an empty field with somebody else's signature": {func(t *testing.T) []byte {
-			file := empty(t)
-			return revise(t, file, set(t, 10, "V", func(*pdf.Update) pdf.Object { return signatureRef(t, file) }))
+			file := signedWithEmptyField(t)
+			return revise(t, file, set(t, 10, "V", onlySignature(t, file).ref))
 		}, "not its own"},
-		"an empty field drawn anew":            {func(t *testing.T) []byte { return revise(t, empty(t), set(t, 10, "AP", painted)) }, "nobody signed"},
-		"an empty field's appearance replaced": {func(t *testing.T) []byte { return appendRevision(t, empty(t), map[int]string{8: forgedContent}, "", 0) }, "nobody signed"},
-		"a signed field drawn anew":            {func(t *testing.T) []byte { return revise(t, plain, set(t, field, "AP", painted)) }, "field of a signature changed"},
-		"a signed field hidden": {func(t *testing.T) []byte {
-			return revise(t, plain, set(t, field, "F", func(*pdf.Update) pdf.Object { return pdf.Int(2) }))
-		}, "field of a signature changed"},
+		"an empty field drawn anew": {func(t *testing.T) []byte { return revise(t, signedWithEmptyField(t), paint(10)) }, "nobody signed"},
+		"an empty field's appearance replaced": {func(t *testing.T) []byte {
+			return appendRevision(t, signedWithEmptyField(t), map[int]string{8: forgedContent}, "", 0)
+		}, "nobody signed"},
+		"a signed field drawn anew": {func(t *testing.T) []byte { return revise(t, plain, paint(field)) }, "field of a signature changed"},
+		"a signed field hidden":     {func(t *testing.T) []byte { return revise(t, plain, set(t, field, "F", pdf.Int(2))) }, "field of a signature changed"},
 		"a signed field's appearance replaced": {func(t *testing.T) []byte {
-			file, err := signField(t, &Format{}, empty(t), "e", signing.LevelB)
+			file, err := signField(t, &Format{}, signedWithEmptyField(t), "e", signing.LevelB)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return append(file, appendRevision(t, file, map[int]string{faceOf(t, file, 10): forgedContent}, "", 0)[len(file):]...)
-		}, ""},
+			return appendRevision(t, file, map[int]string{faceOf(t, file, 10): forgedContent}, "", 0)
+		}, "changed"},
 		"a page among the pages": {func(t *testing.T) []byte {
 			m := onePage("", "/Contents 4 0 R").with(4, "<</Length 0>>\nstream\n\nendstream").
 				with(2, "<</Type/Pages/Count 1/Kids 8 0 R/MediaBox[0 0 595 842]>>").with(8, "[3 0 R]")
@@ -129,10 +122,7 @@ func faceOf(t *testing.T, file []byte, widget int) int {
 
 // TestVerifyFaceOfLaterSignature: the appearance of an empty field may be rewritten where it is when the field is signed, and not after.
 func TestVerifyFaceOfLaterSignature(t *testing.T) {
-	file := signedContent(t, "/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]", map[int]string{
-		10: "<</FT/Sig/T(e)/Subtype/Widget/Rect[0 0 99 99]/AP<</N 8 0 R>>>>", 8: "<</Length 0>>\nstream\n\nendstream",
-	})
-	signed, err := signField(t, &Format{}, file, "e", signing.LevelB)
+	signed, err := signField(t, &Format{}, signedWithEmptyField(t), "e", signing.LevelB)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +151,7 @@ func TestVerifyLocks(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, edit := range map[string]func(*pdf.Update){
-			"filled in": set(t, 10, "V", func(*pdf.Update) pdf.Object { return pdf.Text("9") }),
+			"filled in": set(t, 10, "V", pdf.Text("9")),
 			"drawn":     func(u *pdf.Update) { u.Put(pdf.Ref{Number: 11}, pdf.NewStream(pdf.NewDict(), []byte("f"))) },
 		} {
 			if s := report(t, revise(t, file, edit), VerifyOptions{}).Signatures[0]; s.Valid() != valid.filled {

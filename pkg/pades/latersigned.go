@@ -9,9 +9,12 @@ func (c *comparison) mayJoin(ref pdf.Ref) bool {
 	if !ok || !c.is.isWidget(ref) || c.is.draws(ref) && !c.isLater(value) {
 		return false
 	}
-	if _, ok := c.was.value[ref]; ok {
-		return true
-	}
+	_, was := c.was.value[ref]
+	return was || c.isNew(ref)
+}
+
+// isNew reports whether the older revision has no object of that number.
+func (c *comparison) isNew(ref pdf.Ref) bool {
 	_, before, err := c.old.ByNumber(ref.Number)
 	return err == nil && before == nil
 }
@@ -20,11 +23,7 @@ func (c *comparison) mayJoin(ref pdf.Ref) bool {
 // another one once more shows what nobody signed.
 func (c *comparison) isLater(value pdf.Object) bool {
 	ref, ok := value.(pdf.Ref)
-	if !ok || c.is.signs[ref] != 1 {
-		return false
-	}
-	_, before, err := c.old.ByNumber(ref.Number)
-	if err != nil || before != nil {
+	if !ok || c.is.signs[ref] != 1 || !c.isNew(ref) {
 		return false
 	}
 	dict, err := c.now.Dict(ref)

@@ -128,6 +128,10 @@ func (r *roles) field(f field) error {
 	if err != nil {
 		return err
 	}
+	var signature pdf.Object // as the field names it; nil where nobody signed
+	if f.kind == "Sig" && value != nil {
+		signature = f.dict.Get("V")
+	}
 	for i, o := range append(kids[:len(kids):len(kids)], f.ref) {
 		widget := f.dict
 		if i < len(kids) {
@@ -135,38 +139,35 @@ func (r *roles) field(f field) error {
 				return err
 			}
 		}
-		ref, _ := o.(pdf.Ref)
+		ref, own := o.(pdf.Ref)
 		r.names[ref] = append(r.names[ref], f.name)
-		if f.kind == "Sig" && value != nil {
+		if own && f.kind == "Sig" {
+			r.role(ref, roleField)
+			r.value[ref] = signature
+		}
+		if signature != nil {
 			continue // how it looks belongs to the signature
 		}
 		if err := r.look(ref, widget); err != nil {
 			return err
 		}
 	}
-	if f.kind == "Sig" {
-		r.signatureField(f, kids, value)
+	if signature != nil {
+		r.signature(signature, value)
 	}
 	return nil
 }
 
-func (r *roles) signatureField(f field, kids pdf.Array, value pdf.Object) {
-	for _, o := range append(kids[:len(kids):len(kids)], f.ref) {
-		if ref, ok := o.(pdf.Ref); ok {
-			r.role(ref, roleField)
-			if r.value[ref] = nil; value != nil {
-				r.value[ref] = f.dict.Get("V")
-			}
-		}
-	}
-	if ref, ok := f.dict.Get("V").(pdf.Ref); ok {
-		r.signs[ref]++
-	}
+// signature gives a field's value its role.
+func (r *roles) signature(v, value pdf.Object) {
 	role := roleSignature
 	if d, ok := value.(*pdf.Dict); ok && d.Get("SubFilter") == subFilterTimestamp {
 		role = roleTimestamp
 	}
-	r.role(f.dict.Get("V"), role)
+	r.role(v, role)
+	if ref, ok := v.(pdf.Ref); ok {
+		r.signs[ref]++
+	}
 }
 
 // isWidget reports whether an object may be the widget of a signature field, or a field without one, and nothing else: readers draw other

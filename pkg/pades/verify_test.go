@@ -38,15 +38,6 @@ func report(t *testing.T, file []byte, o VerifyOptions) *Report {
 // TestVerifyChanges appends revisions of all kinds to a signed document and wants each to be named and judged.
 func TestVerifyChanges(t *testing.T) {
 	file := signedForm(t)
-	edit := func(number int, key pdf.Name, value pdf.Object) func(*pdf.Update) {
-		return func(u *pdf.Update) {
-			d, err := u.EditDict(pdf.Ref{Number: number})
-			if err != nil {
-				t.Fatal(err)
-			}
-			d.Set(key, value)
-		}
-	}
 	stream := func(data string) *pdf.Stream { return pdf.NewStream(pdf.NewDict(), []byte(data)) }
 	for _, tt := range []struct {
 		name    string
@@ -55,23 +46,23 @@ func TestVerifyChanges(t *testing.T) {
 		mention string
 	}{
 		{"nothing", func(u *pdf.Update) { u.Add(pdf.Text("unused")) }, true, ""},
-		{"field filled in", edit(10, "V", pdf.Text("2")), true, "filled in"},
+		{"field filled in", set(t, 10, "V", pdf.Text("2")), true, "filled in"},
 		{"field drawn anew", func(u *pdf.Update) { u.Put(pdf.Ref{Number: 11}, stream("f")) }, true, "appearance of a form field"},
-		{"field moved", edit(10, "Rect", pdf.Array{pdf.Int(5), pdf.Int(5), pdf.Int(9), pdf.Int(9)}), false, "Rect"},
-		{"field of another kind", edit(10, "FT", pdf.Name("Btn")), false, "FT"},
+		{"field moved", set(t, 10, "Rect", pdf.Array{pdf.Int(5), pdf.Int(5), pdf.Int(9), pdf.Int(9)}), false, "Rect"},
+		{"field of another kind", set(t, 10, "FT", pdf.Name("Btn")), false, "FT"},
 		{"content", func(u *pdf.Update) { u.Put(pdf.Ref{Number: 4}, stream("1 1 m f")) }, false, "object 4"},
-		{"content replaced", func(u *pdf.Update) { edit(3, "Contents", u.Add(stream("1 1 m f")))(u) }, false, "Contents"},
-		{"page box", edit(3, "CropBox", pdf.Array{pdf.Int(1), pdf.Int(1), pdf.Int(9), pdf.Int(9)}), false, "CropBox"},
-		{"page tree", edit(2, "Count", pdf.Int(2)), false, "object 2"},
+		{"content replaced", func(u *pdf.Update) { set(t, 3, "Contents", u.Add(stream("1 1 m f")))(u) }, false, "Contents"},
+		{"page box", set(t, 3, "CropBox", pdf.Array{pdf.Int(1), pdf.Int(1), pdf.Int(9), pdf.Int(9)}), false, "CropBox"},
+		{"page tree", set(t, 2, "Count", pdf.Int(2)), false, "object 2"},
 		{"annotation added", func(u *pdf.Update) {
-			edit(3, "Annots", pdf.Array{pdf.Ref{Number: 10}, pdf.Ref{Number: 12}, u.Add(pdf.NewDict())})(u)
+			set(t, 3, "Annots", pdf.Array{pdf.Ref{Number: 10}, pdf.Ref{Number: 12}, u.Add(pdf.NewDict())})(u)
 		}, false, "annotations"},
-		{"annotation removed", edit(3, "Annots", pdf.Array{}), false, "annotations"},
-		{"annotation changed", edit(13, "Contents", pdf.Text("other")), false, "object 13"},
-		{"catalog", edit(1, "OpenAction", pdf.NewDict("S", pdf.Name("JavaScript"))), false, "OpenAction"},
-		{"other pages", func(u *pdf.Update) { edit(1, "Pages", u.Add(pdf.NewDict()))(u) }, false, "Pages"},
-		{"metadata", func(u *pdf.Update) { edit(1, "Metadata", u.Add(stream("<x/>")))(u) }, true, "Metadata"},
-		{"fields removed", edit(1, "AcroForm", pdf.NewDict("Fields", pdf.Array{}, "SigFlags", pdf.Int(3))), false, "form fields"},
+		{"annotation removed", set(t, 3, "Annots", pdf.Array{}), false, "annotations"},
+		{"annotation changed", set(t, 13, "Contents", pdf.Text("other")), false, "object 13"},
+		{"catalog", set(t, 1, "OpenAction", pdf.NewDict("S", pdf.Name("JavaScript"))), false, "OpenAction"},
+		{"other pages", func(u *pdf.Update) { set(t, 1, "Pages", u.Add(pdf.NewDict()))(u) }, false, "Pages"},
+		{"metadata", func(u *pdf.Update) { set(t, 1, "Metadata", u.Add(stream("<x/>")))(u) }, true, "Metadata"},
+		{"fields removed", set(t, 1, "AcroForm", pdf.NewDict("Fields", pdf.Array{}, "SigFlags", pdf.Int(3))), false, "form fields"},
 		{"signed again", nil, true, "1 signature(s) added"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
