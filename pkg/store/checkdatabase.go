@@ -18,7 +18,7 @@ func connectToRead(path string) (db *sql.DB, done func(), err error) {
 		return nil, nil, err
 	}
 	remove := func() {}
-	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
+	if wal, missing := os.Stat(path + "-wal"); missing == nil && wal.Size() > 0 {
 		if path, remove, err = copyDatabase(path); err != nil {
 			return nil, nil, fmt.Errorf("copy the database, which was not closed, to read it (TMPDIR says where): %w", err)
 		}
