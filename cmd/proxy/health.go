@@ -13,11 +13,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
 
-// maxCredentials bounds what is remembered: client services at the service domain have a credential each, and there may be many. The one
-// that was used least recently goes.
-const maxCredentials = 100
+// maxShown is how many credentials the status page shows: client services at the service domain have one each, and there may be many.
+const maxShown = 100
 
-// health remembers how credentials did, for the status page and for alerts. Safe for concurrent use.
+// health remembers how credentials did, for the status page and for alerts: that of each client service, or one that ends or cannot be read
+// would go unseen. Safe for concurrent use.
 type health struct {
 	gone func(name string) bool // whether a credential's client service is not there any more; nil = never
 
@@ -27,10 +27,8 @@ type health struct {
 
 type credentialHealth struct {
 	status.Credential
-	used       time.Time
-	configured bool    // by name: it is there whether it is used or not
-	asked      bool    // whether it can be read is known
-	unread     *unread // nil = it can be
+	asked  bool    // whether it can be read is known
+	unread *unread // nil = it can be
 }
 
 func newHealth(r prometheus.Registerer) *health {
@@ -43,7 +41,7 @@ func newHealth(r prometheus.Registerer) *health {
 func (h *health) configured(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.entry(name).configured = true
+	h.entry(name)
 }
 
 // read notes how the reading of a credential ended. Details of faults hold no secrets: clients are told them.
@@ -77,27 +75,10 @@ func (h *health) unreadable(name string) *unread {
 func (h *health) entry(name string) *credentialHealth {
 	e := h.seen[name]
 	if e == nil {
-		if len(h.seen) >= maxCredentials {
-			h.forgetOne()
-		}
 		e = &credentialHealth{Credential: status.Credential{Name: name}}
 		h.seen[name] = e
 	}
-	e.used = time.Now()
 	return e
-}
-
-func (h *health) forgetOne() {
-	oldest := ""
-	for name, e := range h.seen {
-		if e.configured {
-			continue
-		}
-		if oldest == "" || e.used.Before(h.seen[oldest].used) {
-			oldest = name
-		}
-	}
-	delete(h.seen, oldest)
 }
 
 func (h *health) describe(c *signing.Credential) *credentialHealth {
@@ -121,15 +102,33 @@ func (h *health) called(c *signing.Credential, outcome string) {
 // callReturned is the outcome of a call whose values came back.
 const callReturned = "returned"
 
-// credentials lists them by name.
-func (h *health) credentials() []status.Credential {
+// credentials lists them by name, maxShown at most: those that something is wrong with, and those that end first. more is how many are left
+// off.
+func (h *health) credentials() (all []status.Credential, more int) {
 	entries := h.entries()
-	all := make([]status.Credential, len(entries))
-	for i := range entries {
-		all[i] = entries[i].Credential
+	if more = len(entries) - maxShown; more > 0 {
+		slices.SortStableFunc(entries, byUrgency)
+		entries = entries[:maxShown]
+		slices.SortFunc(entries, byName)
 	}
-	return all
+	for i := range entries {
+		all = append(all, entries[i].Credential)
+	}
+	return all, max(0, more)
 }
+
+// byUrgency has those first that an operator is looking for.
+func byUrgency(a, b credentialHealth) int {
+	wrong := func(c credentialHealth) int {
+		if c.Fault != "" || !c.Healthy() {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(wrong(a), wrong(b)), a.NotAfter.Compare(b.NotAfter))
+}
+
+func byName(a, b credentialHealth) int { return strings.Compare(a.Name, b.Name) }
 
 // entries are all that are known, by name. Those of client services that have gone are forgotten.
 func (h *health) entries() []credentialHealth {
@@ -143,7 +142,7 @@ func (h *health) entries() []credentialHealth {
 		}
 		all = append(all, *e)
 	}
-	slices.SortFunc(all, func(a, b credentialHealth) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, byName)
 	return all
 }
 

@@ -17,9 +17,10 @@ func (p *proxy) snapshot(ctx context.Context) status.Snapshot {
 	queue := p.service.Stats()
 	s := status.Snapshot{
 		Version: version, Instance: p.cfg.InstanceName, Ordinal: p.cfg.InstanceOrdinal, Ready: ready, Started: p.started,
-		Credentials: p.health.credentials(), QueuedDocuments: queue.QueuedDocuments, ActiveOperations: queue.ActiveOperations,
+		QueuedDocuments: queue.QueuedDocuments, ActiveOperations: queue.ActiveOperations,
 		OldestQueued: queue.OldestQueued, ShowReferences: p.cfg.Management.ShowReferences,
 	}
+	s.Credentials, s.CredentialsLeftOff = p.health.credentials()
 	if endpoint.Host != "" {
 		s.Endpoint = endpoint.HostPort()
 	}

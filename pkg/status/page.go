@@ -20,8 +20,9 @@ type Snapshot struct {
 	Ready    string // what /readyz says
 	Started  time.Time
 
-	Credentials  []Credential
-	Certificates []Certificate // beside those of credentials
+	Credentials        []Credential
+	CredentialsLeftOff int           // how many there are beside these
+	Certificates       []Certificate // beside those of credentials
 
 	QueuedDocuments  int
 	ActiveOperations int

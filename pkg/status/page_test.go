@@ -49,10 +49,13 @@ func TestRender(t *testing.T) {
 			t.Errorf("the page has %q", never)
 		}
 	}
+	if strings.Contains(page, "left off") {
+		t.Error("the page says that credentials are left off, and none is")
+	}
 	s := snapshot()
-	s.ShowReferences = true
-	if out, err := status.Render(s, now); err != nil || !strings.Contains(string(out), "FT 2026/1") {
-		t.Errorf("references are not shown where they may be: %v", err)
+	s.ShowReferences, s.CredentialsLeftOff = true, 17
+	if out, err := status.Render(s, now); err != nil || !strings.Contains(string(out), "FT 2026/1") || !strings.Contains(string(out), "17 more are left off") {
+		t.Errorf("references are not shown where they may be, or not how many credentials are left off: %v", err)
 	}
 }
 
