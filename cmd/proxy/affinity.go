@@ -48,10 +48,18 @@ func (p *proxy) readAffinity() error {
 		}
 	}
 	p.forwarder, err = affinity.NewForwarder(affinity.ForwarderConfig{
-		Mode: affinity.Mode(c.Forward), Source: p.instances, Ordinal: guess.Ordinal, Name: guess.Name, TLS: peerTLS, Authorities: peers.pool,
+		Mode: affinity.Mode(c.Forward), Scheme: redirectScheme(c.Scheme), Source: p.instances, Ordinal: guess.Ordinal, Name: guess.Name, TLS: peerTLS, Authorities: peers.pool,
 		Log: p.log.WithName("affinity"), Registerer: p.registry,
 	})
 	return err
+}
+
+// redirectScheme is what redirects always say; empty = what fits.
+func redirectScheme(s config.RedirectScheme) string {
+	if s == config.SchemeAuto {
+		return ""
+	}
+	return string(s)
 }
 
 // authorities are those that the certificates of the other instances must lead to. The file is read whenever one is connected to, which is

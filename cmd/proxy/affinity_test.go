@@ -289,6 +289,13 @@ func TestRedirectAndOff(t *testing.T) {
 			t.Errorf("GET %s = %d to %q, want 307 to %q", path, got.status, got.header.Get("Location"), want)
 		}
 	}
+	// A gateway in front that ends TLS, at whatever port.
+	f = newFleet(t, remote, "--affinity.forward=redirect", "--affinity.redirect.scheme=https")
+	id = f.signed(t, 1, "ref")
+	got := f.call(t, 0, http.MethodGet, "operation/status/"+id, "")
+	if want := strings.Replace(f.proxies[1].URL, "http:", "https:", 1) + api + "operation/status/" + id; got.header.Get("Location") != want {
+		t.Errorf("behind a gateway clients are sent to %q, want %q", got.header.Get("Location"), want)
+	}
 	f = newFleet(t, remote, "--affinity.forward=off")
 	id = f.signed(t, 1, "ref")
 	f.call(t, 0, http.MethodGet, "operation/status/"+id, "").is(t, "off", http.StatusNotFound)

@@ -1,6 +1,7 @@
 package affinity
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -64,6 +65,8 @@ type ForwarderConfig struct {
 	Ordinal int         // of this instance
 	Name    string      // of this instance
 	TLS     *tls.Config // for peers; nil = they are spoken to without TLS
+	// Scheme is that of redirects, http or https; empty = as peers are spoken to, and https where the published port is 443.
+	Scheme string
 	// Authorities are those that a peer's certificate must lead to, asked for at every connection; nil, or nil from it = as TLS says.
 	Authorities func() *x509.CertPool
 	Log         logr.Logger
@@ -225,8 +228,8 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r *http.Request, to *Publish
 	if to.Unreachable {
 		return false, f.missing(to.Ordinal)
 	}
-	scheme := f.scheme
-	if to.Port == httpsPort {
+	scheme := cmp.Or(f.c.Scheme, f.scheme)
+	if f.c.Scheme == "" && to.Port == httpsPort {
 		scheme = "https" // something in front ends TLS
 	}
 	w.Header().Set("Location", scheme+"://"+to.endpoint().HostPort()+r.URL.RequestURI())

@@ -132,12 +132,14 @@ func TestRedirect(t *testing.T) {
 	peer := &f.c.Source.(source).directory.Endpoints[0]
 	for _, test := range []struct {
 		port        int
+		scheme      string
 		unreachable bool
 		want        string // Location; empty = 503
 	}{
-		{8080, false, "http://h:8080/detail?x=y"}, {443, false, "https://h:443/detail?x=y"}, {8080, true, ""},
+		{8080, "", false, "http://h:8080/detail?x=y"}, {443, "", false, "https://h:443/detail?x=y"}, {8080, "", true, ""},
+		{9001, "https", false, "https://h:9001/detail?x=y"}, {443, "http", false, "http://h:443/detail?x=y"}, {9001, "https", true, ""},
 	} {
-		peer.Port, peer.Unreachable = test.port, test.unreachable
+		peer.Port, peer.Unreachable, f.c.Scheme = test.port, test.unreachable, test.scheme
 		for name, call := range map[string]func(http.ResponseWriter, *http.Request) (bool, error){
 			"Send":   func(w http.ResponseWriter, r *http.Request) (bool, error) { return f.Send(w, r, nil, peer, 0) },
 			"Search": func(w http.ResponseWriter, r *http.Request) (bool, error) { return f.Search(w, r, "/status", 0) },

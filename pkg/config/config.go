@@ -59,6 +59,7 @@ type Affinity struct {
 	EndpointFile string // where the controller says how clients reach this instance; empty = worked out
 	PeersFile    string // where it says who the others are; empty = there are none
 	Forward      ForwardMode
+	Scheme       RedirectScheme
 	CAFile       string // PEM bundle for the others' certificates; empty = the system's
 	InstanceUID  string // identity of this run, the pod's UID; empty = unknown
 }
@@ -70,6 +71,16 @@ const (
 	ForwardRequests  ForwardMode = "forward"
 	RedirectRequests ForwardMode = "redirect"
 	ForwardOff       ForwardMode = "off"
+)
+
+// RedirectScheme is how clients are told to speak to the instance that they are sent to.
+type RedirectScheme string
+
+const (
+	// SchemeAuto is that of the REST port, and https where the published port is 443.
+	SchemeAuto  RedirectScheme = "auto"
+	SchemeHTTP  RedirectScheme = "http"
+	SchemeHTTPS RedirectScheme = "https"
 )
 
 // Management is the port of the status page, /healthz, /readyz and /metrics.

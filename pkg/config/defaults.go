@@ -46,7 +46,7 @@ func defaults(in Input) Config {
 		},
 		Timestamp:  Timestamp{Timeout: 10 * time.Second, MaxSkew: 5 * time.Minute},
 		Revocation: Revocation{Timeout: 10 * time.Second, Total: 30 * time.Second, MaxAge: time.Hour, MaxCRLBytes: 4 << 20},
-		Affinity:   Affinity{Forward: ForwardRequests},
+		Affinity:   Affinity{Forward: ForwardRequests, Scheme: SchemeAuto},
 		Limits: Limits{
 			BodyBytes:           2 << 30,
 			DocumentBytes:       1 << 30,

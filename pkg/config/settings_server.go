@@ -91,6 +91,10 @@ func declareAffinity(d *declaration, c *Config) {
 	modes := choice[ForwardMode]{&a.Forward, []ForwardMode{ForwardRequests, RedirectRequests, ForwardOff}}
 	d.add("affinity.forward", modes.form("", "|"), modes,
 		"What becomes of a request for another instance's operation: it is passed on and the answer passed back, the client is sent there (307), or it is 404.")
+	schemes := choice[RedirectScheme]{&a.Scheme, []RedirectScheme{SchemeAuto, SchemeHTTP, SchemeHTTPS}}
+	d.add("affinity.redirect.scheme", schemes.form("", "|"), schemes,
+		"How clients that are sent to another instance shall speak to it. auto: as the REST port does, and https where the published port is 443. "+
+			"https is for a gateway that ends TLS at any other port.")
 	d.add("affinity.peers.ca-file", "FILE", text{&a.CAFile},
 		"PEM bundle of authorities that the other instances' certificates must lead to, where the REST port speaks TLS.").
 		Default = "the system's authorities"
