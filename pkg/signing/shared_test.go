@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,12 +150,11 @@ func TestGivingUpASharedCall(t *testing.T) {
 // ending is a store in which an operation's document ends just when it is looked at for the answer of its call.
 type ending struct {
 	signing.Store
-	lost bool // the answer, from now on
-	of   signing.ID
+	of atomic.Int64 // the operation; 0 = none yet
 }
 
 func (e *ending) Prepared(ctx context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
-	if e.lost && ref.Operation == e.of {
+	if int64(ref.Operation) == e.of.Load() {
 		_ = e.FinishDocuments(ctx, []signing.DocumentResult{{Ref: ref, Failure: &signing.Failure{Kind: signing.KindProvider}}})
 	}
 	return e.Store.Prepared(ctx, ref)
@@ -177,11 +178,83 @@ func TestNeighbourEndsMeanwhile(t *testing.T) {
 		}
 	}, func(t *testing.T, h *harness) {
 		one := h.mustSubmit("a", "r1", "one")
-		store.of = h.mustSubmit("b", "r2", "two")
+		two := h.mustSubmit("b", "r2", "two")
 		time.Sleep(30 * time.Second) // the call was made
-		store.lost = true
-		h.check(store.of, signing.StatusFailed, "f")
+		store.of.Store(int64(two))
+		h.check(two, signing.StatusFailed, "f")
 		h.check(one, signing.StatusExecuted, "s")
+		if got := h.provider.callSizes(); !slices.Equal(got, []int{2}) {
+			t.Errorf("calls of %v digests, want one shared", got)
+		}
+	})
+}
+
+// removing is a store in which an operation ends and is removed between two looks at it for the answer of its call: at its documents, then
+// at itself.
+type removing struct {
+	signing.Store
+	armed atomic.Bool
+
+	mu      sync.Mutex
+	looked  time.Time  // at a document of one that waits
+	removed signing.ID // 0 = none yet
+	err     error
+}
+
+func (r *removing) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
+	docs, err := r.Store.Documents(ctx, id, from, limit)
+	if len(docs) == 1 && docs[0].State == signing.DocumentSent {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.looked = time.Now()
+	}
+	return docs, err
+}
+
+func (r *removing) Operation(ctx context.Context, id signing.ID) (signing.Operation, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.looked.Equal(time.Now()) && r.armed.CompareAndSwap(true, false) { // the clock is fake
+		failed := signing.DocumentResult{Ref: signing.Ref{Operation: id}, Failure: &signing.Failure{Kind: signing.KindProvider}}
+		op, missing := r.Store.Operation(ctx, id)
+		r.removed, r.err = id, errors.Join(missing, r.FinishDocuments(ctx, []signing.DocumentResult{failed}),
+			r.SetStatus(ctx, id, op.Status, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}), r.Remove(ctx, id))
+	}
+	return r.Store.Operation(ctx, id)
+}
+
+// What is removed while the answer of a shared call is asked for takes it from nobody.
+func TestNeighbourRemovedMeanwhile(t *testing.T) {
+	store := &removing{Store: storetest.NewMemory()}
+	run(t, func(h *harness) {
+		h.store = store
+		h.provider.answer = func(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
+			_ = c.Note(context.Background(), "r-1")
+			return nil, lost()
+		}
+		there := time.Now().Add(4 * time.Minute) // after whoever made the call has stopped asking
+		h.provider.resumed = func(c signing.Call) ([][]byte, error) {
+			if time.Now().Before(there) {
+				return nil, lost()
+			}
+			return h.provider.fetched(c)
+		}
+	}, func(t *testing.T, h *harness) {
+		all := []signing.ID{h.mustSubmit("a", "r1", "one"), h.mustSubmit("b", "r2", "two")}
+		time.Sleep(30 * time.Second) // the call was made
+		store.armed.Store(true)
+		time.Sleep(10 * time.Minute)
+		store.mu.Lock()
+		removed, err := store.removed, store.err
+		store.mu.Unlock()
+		if removed == 0 || err != nil {
+			t.Fatalf("operation %d was removed: %v", removed, err)
+		}
+		for _, id := range all {
+			if id != removed {
+				h.check(id, signing.StatusExecuted, "s")
+			}
+		}
 		if got := h.provider.callSizes(); !slices.Equal(got, []int{2}) {
 			t.Errorf("calls of %v digests, want one shared", got)
 		}
