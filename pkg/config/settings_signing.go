@@ -17,7 +17,7 @@ func declareSigning(d *declaration, c *Config) {
 	d.add("signing.rsa.scheme", schemes.form("", "|"), schemes, "How an RSA key of a PKCS#12 file or the embedded one signs: RSASSA-PKCS1-v1_5 or RSASSA-PSS.")
 	d.add("signing.batch.quiet", "DURATION", duration{&s.Quiet, time.Microsecond, time.Second},
 		"How long no further digest may have come before a call that is not full leaves for an idle credential. It is cut to a tenth of what "+
-			"such calls take, and up to ten times as long where clients that have just shared a call are likely to come back.")
+			"such calls take, and up to twenty times as long where clients that have just shared a call are likely to come back.")
 	d.add("signing.batch.max-wait.sync", "DURATION", duration{&s.MaxWaitSync, time.Millisecond, time.Minute},
 		"Longest wait of a digest for others to share a call with, where a client waits.")
 	d.add("signing.batch.max-wait.async", "DURATION", duration{&s.MaxWaitAsync, time.Millisecond, time.Minute}, "The same where nobody waits.")

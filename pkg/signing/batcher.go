@@ -12,8 +12,8 @@ type BatchConfig struct {
 	// Quiet is how long nothing may have come before a call that is not full leaves an idle credential. 0 = 5 ms: requests that were
 	// sent together arrive within it, and beside a remote signature of 100 ms and more nobody notices. It is cut to a tenth of what
 	// the credential's calls have taken lately, so that a fast local key is not waited for. Where clients have just shared a call, most
-	// come back together with their next request: until as many digests wait as then, it is a quarter of that time, ten times Quiet
-	// at most.
+	// come back together with their next request: until as many digests wait as then, it is a third of that time, twenty times Quiet
+	// at most. Who comes while a call is in flight waits for its end, so that too short a time costs a whole call's.
 	Quiet time.Duration
 	// MaxWaitSync and MaxWaitAsync bound the wait of the oldest digest while other calls of the credential are in flight and its own call
 	// is not full. 0 = 500 ms and 1 s.
@@ -165,7 +165,7 @@ func (q *credentialQueue) company(now time.Time) time.Duration {
 	if q.inFlight == 0 {
 		quiet := cfg.Quiet
 		if lately := q.b.lately[q.key]; q.lanes.n < lately.shared {
-			quiet = min(10*quiet, lately.took/4)
+			quiet = min(20*quiet, lately.took/3)
 		} else if lately.took > 0 {
 			quiet = min(quiet, lately.took/10)
 		}
@@ -210,7 +210,9 @@ func (e experience) after(items []*item, took time.Duration) experience {
 		e.took = took
 	}
 	e.took = (7*e.took + took) / 8
-	e.shared = e.shared * 3 / 4
+	if len(items) < e.shared { // a call of more left at once: it does not say that nobody else came
+		e.shared = e.shared * 3 / 4
+	}
 	for _, it := range items {
 		if it.ref.Operation != items[0].ref.Operation {
 			e.shared = max(e.shared, len(items))

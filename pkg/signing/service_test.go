@@ -242,6 +242,42 @@ func TestPartialCallLeavesInTime(t *testing.T) {
 	})
 }
 
+// Clients that have shared a call are waited for a little when the first of them comes back, whatever larger batch left between; who comes
+// alone is not held up for long.
+func TestClientsComeBackTogether(t *testing.T) {
+	run(t, func(h *harness) {
+		h.provider.credential.MaxBatch, h.provider.latency = 100, 300*time.Millisecond
+	}, func(t *testing.T, h *harness) {
+		sizes := func(want ...int) {
+			t.Helper()
+			time.Sleep(5 * time.Second)
+			if got := h.provider.callSizes(); !slices.Equal(got, want) {
+				t.Fatalf("calls of %v digests, want %v", got, want)
+			}
+		}
+		together := func(round string, gap time.Duration) {
+			h.mustSubmit("a", round+"first", "one")
+			time.Sleep(gap)
+			for _, name := range names(4) {
+				h.mustSubmit("a", round+name, name)
+			}
+		}
+		together("1 ", 0)
+		sizes(5)
+		h.mustSubmit("a", "batch", names(20)...)
+		sizes(5, 20)
+		together("2 ", 90*time.Millisecond)
+		sizes(5, 20, 5)
+		for i, most := range []time.Duration{401, 401, 401, 306, 306} { // 5 shared, then 3, 2 and 1
+			start := time.Now()
+			h.check(h.mustSubmit("a", fmt.Sprint("alone ", i), "one"), signing.StatusExecuted, "s")
+			if took := time.Since(start); took > most*time.Millisecond {
+				t.Errorf("number %d that came alone took %v, want %d ms", i, took, most)
+			}
+		}
+	})
+}
+
 func TestStopLetsRunningWorkEnd(t *testing.T) {
 	run(t, func(h *harness) { h.provider.latency = 5 * time.Second }, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
