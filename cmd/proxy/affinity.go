@@ -48,8 +48,8 @@ func (p *proxy) readAffinity() error {
 		}
 	}
 	p.forwarder, err = affinity.NewForwarder(affinity.ForwarderConfig{
-		Mode: affinity.Mode(c.Forward), Scheme: redirectScheme(c.Scheme), Source: p.instances, Ordinal: guess.Ordinal, Name: guess.Name, TLS: peerTLS, Authorities: peers.pool,
-		Log: p.log.WithName("affinity"), Registerer: p.registry,
+		Mode: affinity.Mode(c.Forward), Scheme: redirectScheme(c.Scheme), Source: p.instances, Ordinal: guess.Ordinal, Name: guess.Name,
+		TLS: peerTLS, Authorities: peers.pool, Log: p.log.WithName("affinity"), Registerer: p.registry,
 	})
 	return err
 }

@@ -1,7 +1,6 @@
 package affinity
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -228,9 +227,13 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r *http.Request, to *Publish
 	if to.Unreachable {
 		return false, f.missing(to.Ordinal)
 	}
-	scheme := cmp.Or(f.c.Scheme, f.scheme)
-	if f.c.Scheme == "" && to.Port == httpsPort {
+	scheme := f.c.Scheme
+	switch {
+	case scheme != "":
+	case to.Port == httpsPort:
 		scheme = "https" // something in front ends TLS
+	default:
+		scheme = f.scheme
 	}
 	w.Header().Set("Location", scheme+"://"+to.endpoint().HostPort()+r.URL.RequestURI())
 	w.Header().Set("Cache-Control", "no-store")

@@ -53,6 +53,22 @@ func (p *fakeProvider) fetched(c signing.Call) ([][]byte, error) {
 	return values, nil
 }
 
+// lostWithHandle loses the answer of a call that can be asked for again.
+func lostWithHandle(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
+	_ = c.Note(context.Background(), "r-1")
+	return nil, lost()
+}
+
+// fetchedFrom has the answer of an earlier call there from a time on.
+func (p *fakeProvider) fetchedFrom(there time.Time) func(signing.Call) ([][]byte, error) {
+	return func(c signing.Call) ([][]byte, error) {
+		if time.Now().Before(there) {
+			return nil, lost()
+		}
+		return p.fetched(c)
+	}
+}
+
 // What must not be sent again is not, whatever the disk does when the call is given up.
 func TestNeverTwiceOnABadDisk(t *testing.T) {
 	for name, bad := range map[string]bool{"lost, policy fail": false, "bad answer, policy retry": true} {
@@ -117,13 +133,8 @@ func TestGivingUpASharedCall(t *testing.T) {
 			}
 			return nil, lost()
 		}
-		there := time.Now().Add(7*time.Minute + 10*time.Second) // after the old one was given up, and before the new one would be
-		h.provider.resumed = func(c signing.Call) ([][]byte, error) {
-			if time.Now().Before(there) {
-				return nil, lost()
-			}
-			return h.provider.fetched(c)
-		}
+		// After the old one was given up, and before the new one would be.
+		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(7*time.Minute + 10*time.Second))
 	}, func(t *testing.T, h *harness) {
 		old := h.mustSubmit("a", "old", "one")
 		for op := (signing.Operation{}); op.Tries < 3; time.Sleep(time.Second) {
@@ -165,17 +176,8 @@ func TestNeighbourEndsMeanwhile(t *testing.T) {
 	store := &ending{Store: storetest.NewMemory()}
 	run(t, func(h *harness) {
 		h.store = store
-		h.provider.answer = func(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
-			_ = c.Note(context.Background(), "r-1")
-			return nil, lost()
-		}
-		there := time.Now().Add(4 * time.Minute) // after whoever made the call has stopped asking
-		h.provider.resumed = func(c signing.Call) ([][]byte, error) {
-			if time.Now().Before(there) {
-				return nil, lost()
-			}
-			return h.provider.fetched(c)
-		}
+		h.provider.answer = lostWithHandle
+		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute)) // after whoever made the call has stopped asking
 	}, func(t *testing.T, h *harness) {
 		one := h.mustSubmit("a", "r1", "one")
 		two := h.mustSubmit("b", "r2", "two")
@@ -228,17 +230,8 @@ func TestNeighbourRemovedMeanwhile(t *testing.T) {
 	store := &removing{Store: storetest.NewMemory()}
 	run(t, func(h *harness) {
 		h.store = store
-		h.provider.answer = func(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
-			_ = c.Note(context.Background(), "r-1")
-			return nil, lost()
-		}
-		there := time.Now().Add(4 * time.Minute) // after whoever made the call has stopped asking
-		h.provider.resumed = func(c signing.Call) ([][]byte, error) {
-			if time.Now().Before(there) {
-				return nil, lost()
-			}
-			return h.provider.fetched(c)
-		}
+		h.provider.answer = lostWithHandle
+		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute)) // after whoever made the call has stopped asking
 	}, func(t *testing.T, h *harness) {
 		all := []signing.ID{h.mustSubmit("a", "r1", "one"), h.mustSubmit("b", "r2", "two")}
 		time.Sleep(30 * time.Second) // the call was made
@@ -296,10 +289,7 @@ func TestGivingUpASharedCallTogether(t *testing.T) {
 		run(t, func(h *harness) {
 			h.store = late{storetest.NewMemory()}
 			h.provider.credential.MaxBatch = 100
-			h.provider.answer = func(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
-				_ = c.Note(context.Background(), "r-1")
-				return nil, lost()
-			}
+			h.provider.answer = lostWithHandle
 			h.provider.resumed = func(signing.Call) ([][]byte, error) { return nil, lost() }
 		}, func(t *testing.T, h *harness) {
 			for _, id := range []signing.ID{h.mustSubmit("a", "r1", names(30)...), h.mustSubmit("b", "r2", names(30)...)} {
