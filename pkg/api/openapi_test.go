@@ -82,6 +82,24 @@ func TestOpenAPIDocumentIsValid(t *testing.T) {
 	}
 }
 
+// TestOpenAPIDocumentHasNoDefaults: several generators give a property with a default a type that must be set, as if it were required.
+// The description says in words what a missing property means.
+func TestOpenAPIDocumentHasNoDefaults(t *testing.T) {
+	text, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := regexp.MustCompile(`[{, \t]default:.*`).FindAllString(string(text), -1); found != nil {
+		t.Errorf("the description has defaults: %q", found)
+	}
+	for _, name := range []string{"SignRequest", "SignRequestWithoutContent"} {
+		schema := loadSchemas(t).doc.Components.Schemas[name].Value
+		if schema.Properties["returnSignedContent"] == nil || slices.Contains(schema.Required, "returnSignedContent") {
+			t.Errorf("%s: returnSignedContent is not described, or is required", name)
+		}
+	}
+}
+
 func TestOpenAPIDocumentAndRoutesAgree(t *testing.T) {
 	var described []string
 	for path, item := range loadSchemas(t).doc.Paths.Map() {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
@@ -69,12 +70,9 @@ func statusByID(x *exchange) error {
 }
 
 func detailByReference(x *exchange) error {
-	content := true
-	if s := x.r.URL.Query().Get("includeContent"); s != "" {
-		var err error
-		if content, err = parseFlag(s); err != nil {
-			return err
-		}
+	content, err := x.contentWanted()
+	if err != nil {
+		return err
 	}
 	ops, err := x.operationsByReference()
 	if err != nil {
@@ -83,8 +81,9 @@ func detailByReference(x *exchange) error {
 	return x.writeSignOperation(ops[0], content)
 }
 
+// detailByID answers both calls by id. The one whose path has no flag takes it from the query, like detailByReference.
 func detailByID(x *exchange) error {
-	content, err := x.path.includeContent()
+	content, err := x.contentWanted()
 	if err != nil {
 		return err
 	}
@@ -93,6 +92,13 @@ func detailByID(x *exchange) error {
 		return err
 	}
 	return x.writeSignOperation(op, content)
+}
+
+// contentWanted reads the flag that says whether the signed documents come with the answer: from the path if the call has it there, else
+// from the query. They come if neither has it.
+func (x *exchange) contentWanted() (bool, error) {
+	flag := cmp.Or(x.path.flag, x.r.URL.Query().Get("includeContent"), "true")
+	return parseFlag(flag)
 }
 
 // newestWithDocument returns the client's own newest operation with such a document, of this instance.

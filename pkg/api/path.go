@@ -76,9 +76,7 @@ func (v pathValues) operationID() (signing.ID, error) {
 	return signing.ID(id), nil
 }
 
-// includeContent reads the flag of a path; clients send True, true and TRUE.
-func (v pathValues) includeContent() (bool, error) { return parseFlag(v.flag) }
-
+// parseFlag reads includeContent; clients send True, true and TRUE.
 func parseFlag(s string) (bool, error) {
 	switch strings.ToLower(s) {
 	case "true":

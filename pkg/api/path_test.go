@@ -56,7 +56,7 @@ func FuzzPath(f *testing.F) {
 				continue
 			}
 			_, _ = v.operationID()
-			_, _ = v.includeContent()
+			_, _ = parseFlag(v.flag)
 			ref, err := v.reference(url.Values{})
 			if err != nil || !strings.HasSuffix(table[i].pattern, paramRef) {
 				continue

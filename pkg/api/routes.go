@@ -50,9 +50,13 @@ func (a *API) routes() []route {
 		{method: http.MethodGet, pattern: under("operation/sign/detail/" + paramID + "/documents"), handle: zipByID},
 		{method: http.MethodGet, pattern: under("operation/id/withDocumentExternalReference/" + paramRef), handle: idByDocumentReference},
 		{method: http.MethodGet, pattern: under("operation/id/withIdempotencyKey"), handle: idByKey},
+		{method: http.MethodGet, pattern: under("operation/sign/detail/" + paramID), handle: detailByID},
 		{method: http.MethodDelete, pattern: under("operation/sign/detail/" + paramID), handle: removeByID},
 
+		// At the root, where the original has it, and below the base path, where clients look that are generated from the
+		// description: most generators put every path below the one server. Both are one route in logs and metrics.
 		{method: http.MethodPost, pattern: tokenPath, open: true, handle: issueToken},
+		{method: http.MethodPost, pattern: a.cfg.BasePath + tokenPath, open: true, handle: issueToken},
 
 		{method: http.MethodGet, pattern: a.cfg.BasePath + pagePath, open: true, handle: (*exchange).servePage},
 		{method: http.MethodGet, pattern: a.cfg.BasePath + openAPI, open: true, handle: (*exchange).serveOpenAPI},

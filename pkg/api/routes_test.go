@@ -25,10 +25,12 @@ func TestMethodsOfEveryPath(t *testing.T) {
 		{"operation/sign/detail/" + id + "/contentInResponse/True", get}, {"operation/sign/detail/" + id + "/contentInResponse/false/", get},
 		{"operation/sign/detail/" + id + "/documents", get}, {"operation/sign/detail/" + id + "/documents//", get},
 		{"/oauth2/authorization-server/oauth/token", post}, {"//oauth2//authorization-server/oauth/token/", post},
+		{"/signstash/einvoice-integration-client-ws/oauth2/authorization-server/oauth/token", post},
+		{"/signstash/einvoice-integration-client-ws//oauth2/authorization-server/oauth/token//", post},
 		{"/signstash/einvoice-integration-client-ws/swagger-ui.html", get}, {"/signstash/einvoice-integration-client-ws/openapi.yaml", get},
 		{"/signstash/einvoice-integration-client-ws", get}, {"/signstash/einvoice-integration-client-ws//", get},
 		{"/signstash/einvoice-integration-client-ws/swagger-ui/swagger-ui.css", get},
-		{"operation/sign/detail/" + id + "//", "DELETE"}, // the last that needs it
+		{"operation/sign/detail/" + id + "//", "DELETE, " + get}, // the last that needs the operation
 
 		{"", ""}, {"document", ""}, {"document/sign/base64/x", ""}, {"document/sign/other", ""}, {"Document/sign/base64", ""},
 		{"operation", ""}, {"operation/status", ""}, {"operation/status/" + id + "/x", ""}, {"operation/sign/detail/" + id + "/y", ""},
@@ -124,6 +126,8 @@ func TestBadParameters(t *testing.T) {
 		{"operation/status/99999999999999999999999999", 400, "0.0.6", "operationId"},
 		{"operation/status/9007199254740991", 404, "404", "9007199254740991"},
 		{"operation/sign/detail/1024/contentInResponse/maybe", 400, "0.0.6", "includeContent"},
+		{"operation/sign/detail/1024?includeContent=maybe", 400, "0.0.6", "includeContent"},
+		{"operation/sign/detail/x", 400, "0.0.6", "operationId"},
 		{"operation/sign/detail/x/documents", 400, "0.0.6", "operationId"},
 	}
 	for _, tt := range tests {
