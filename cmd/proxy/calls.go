@@ -41,9 +41,9 @@ func (p *proxy) openCalls() error {
 		}
 		switch c.client { // whose addresses others choose
 		case &made.revocation:
-			cfg.Control = outbound.OnlyPublic(p.cfg.Revocation.AllowPrivate)
+			cfg.Guard = &outbound.Guard{Allow: p.cfg.Revocation.AllowPrivate, Hosts: p.cfg.Revocation.Hosts, Setting: "--revocation.hosts"}
 		case &made.callback:
-			cfg.Control = outbound.OnlyPublic(p.cfg.Callback.AllowPrivate)
+			cfg.Guard = &outbound.Guard{Allow: p.cfg.Callback.AllowPrivate, Hosts: p.cfg.Callback.Hosts, Setting: "--callback.hosts"}
 		}
 		client, err := outbound.New(cfg)
 		if err != nil {

@@ -188,3 +188,23 @@ func TestSecretIsChangedHereFirst(t *testing.T) {
 		t.Errorf("Sign = %+v, %v, want it signed", op, err)
 	}
 }
+
+// TestCallbackBehindHTTPProxy posts callbacks to names that do not resolve on this machine: the HTTP proxy is asked for those that
+// --callback.hosts lists, and for no others.
+func TestCallbackBehindHTTPProxy(t *testing.T) {
+	port, log := startTinyproxy(t)
+	p := newTestProxy(t)
+	p.o.Args = append(p.o.Args, "--einvoice-integration-client.rest.provider.proxy.hostname=127.0.0.1", "--callback.hosts=listed.invalid",
+		"--einvoice-integration-client.rest.provider.proxy.port="+port, "--outbound.proxy.credentials-file="+p.file(t, "proxy-credentials", "simulated:password1\n"))
+	p.start(t)
+	post(t, p, "document/sign/async/base64", withCallback(t, "not listed", "http://stranger.invalid/callback"))
+	until(t, "a refusal that names the setting", func() bool { return strings.Contains(p.log(t), "--callback.hosts does not list it") })
+	post(t, p, "document/sign/async/base64", withCallback(t, "listed", "http://erp.listed.invalid/callback"))
+	until(t, "the HTTP proxy's log holds the listed receiver", func() bool {
+		written, err := os.ReadFile(log)
+		return err == nil && bytes.Contains(written, []byte("erp.listed.invalid"))
+	})
+	if written, err := os.ReadFile(log); err != nil || bytes.Contains(written, []byte("stranger")) {
+		t.Errorf("the HTTP proxy was asked for a host that is not listed (%v)", err)
+	}
+}

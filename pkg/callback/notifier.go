@@ -34,8 +34,7 @@ type Queue interface {
 // Config is what a Notifier is made of.
 type Config struct {
 	Queue Queue
-	// HTTP makes the calls. Its dialler refuses private addresses (outbound.OnlyPublic); behind an outbound proxy, which resolves names, the
-	// proxy has to.
+	// HTTP makes the calls. It must refuse private addresses (outbound.Guard).
 	HTTP *http.Client
 	// AllowPrivate are ranges that may be called although they are not public.
 	AllowPrivate []netip.Prefix
@@ -243,6 +242,8 @@ func lost(err error) error {
 		return errors.New("the receiver has failed lately and is not called for a while")
 	case errors.Is(err, outbound.ErrPrivate):
 		return errors.New("its URL leads to an address that is not public")
+	case errors.Is(err, outbound.ErrUnresolved):
+		return errors.New("the host name of its URL does not resolve here, and --callback.hosts does not list it")
 	case errors.Is(err, context.DeadlineExceeded):
 		return errors.New("the receiver did not answer in time")
 	case errors.As(err, &gone) && gone.Sent:

@@ -157,6 +157,7 @@ type Budget struct {
 // Revocation is how OCSP responses and CRLs are gathered for B-LT and above.
 type Revocation struct {
 	AllowPrivate   []netip.Prefix
+	Hosts          []string      // endings of host names that an HTTP proxy may be asked for without resolving them here
 	Timeout, Total time.Duration // of one request, of all for a document
 	MaxAge         time.Duration
 	MaxCRLBytes    int64
@@ -250,6 +251,7 @@ type Audit struct {
 // Callback is how clients' own services are told of ends.
 type Callback struct {
 	AllowPrivate []netip.Prefix
+	Hosts        []string // endings of host names that an HTTP proxy may be asked for without resolving them here
 	Timeout      time.Duration
 }
 

@@ -148,6 +148,8 @@ func TestRemoteMistakes(t *testing.T) {
 		parts []string
 	}{
 		{[]string{"--timestamp.urls=tsa.example.org"}, []string{"want a URL"}},
+		{[]string{"--callback.hosts=example.org,*.example.net"}, []string{`"*.example.net" is not a host name`}},
+		{[]string{"--revocation.hosts=https://example.org"}, []string{`"https://example.org" is not a host name`}},
 		{[]string{"--revocation.allow-private=10.0.0.0/33"}, []string{"want address ranges"}},
 		{[]string{"--remote.token.jwks-url=https://a/k", "--remote.token.introspection-url=https://a/i"},
 			[]string{"exclude each other", "needs --remote.token.client-id", "needs --remote.token.client-secret-file"}},

@@ -54,6 +54,9 @@ func declareRevocation(d *declaration, c *Config) {
 	d.add("revocation.allow-private", "CIDR[,CIDR...]", prefixes{&r.AllowPrivate},
 		"Address ranges that may be asked for OCSP and CRLs although they are not public: a certification authority inside the company. "+
 			"Certificates choose these addresses, so the rest of the own network stays closed to them.").Default = "none"
+	d.add("revocation.hosts", "HOST[,HOST...]", hostNames{&r.Hosts},
+		"Host names, or endings of host names, of OCSP, CRL and issuer addresses that the HTTP proxy may be asked for without a check of what they resolve to. "+
+			"Needed where this machine cannot resolve outside names; example.org covers ocsp.example.org too.").Default = "none"
 	d.add("revocation.timeout", "DURATION", duration{&r.Timeout, 100 * time.Millisecond, 10 * time.Minute}, "Longest wait for one OCSP response or CRL.")
 	d.add("revocation.total-timeout", "DURATION", duration{&r.Total, 100 * time.Millisecond, time.Hour}, "Longest wait for all that one certificate chain needs.")
 	d.add("revocation.max-age", "DURATION", duration{&r.MaxAge, time.Second, 7 * day},

@@ -138,6 +138,9 @@ func declareCallback(d *declaration, c *Config) {
 	d.add("callback.allow-private", "CIDR[,CIDR...]", prefixes{&c.Callback.AllowPrivate},
 		"Address ranges that callbackUrl may lead to although they are not public. Clients choose these URLs, so the rest of the own network stays closed to them.").
 		Default = "none"
+	d.add("callback.hosts", "HOST[,HOST...]", hostNames{&c.Callback.Hosts},
+		"Host names, or endings of host names, of receivers that the HTTP proxy may be asked for without a check of what they resolve to. "+
+			"Needed where this machine cannot resolve outside names; example.org covers erp.example.org too.").Default = "none"
 	d.add("callback.timeout", "DURATION", duration{&c.Callback.Timeout, 100 * time.Millisecond, time.Minute},
 		"Longest wait for the answer to a callback. One that fails is repeated for a day.")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -89,6 +90,29 @@ func (v prefixes) String() string {
 	}
 	return strings.Join(texts, ",")
 }
+
+// hostNames is a list of host names or endings of them.
+type hostNames struct{ to *[]string }
+
+func (v hostNames) set(s string) error {
+	list := items(s)
+	for i, name := range list {
+		list[i] = strings.ToLower(strings.Trim(name, "."))
+		if !hostName.MatchString(list[i]) {
+			return fmt.Errorf("%q is not a host name; want names separated by commas, such as example.org,erp.example.net", name)
+		}
+	}
+	if len(list) == 0 || len(list) > maxList {
+		return fmt.Errorf("want 1 to %d host names, separated by commas", maxList)
+	}
+	*v.to = list
+	return nil
+}
+
+func (v hostNames) String() string { return strings.Join(*v.to, ",") }
+
+// hostName is the form of a host name (RFC 1123 2.1): no wildcard, port or scheme.
+var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 
 // items splits at commas and drops what is empty.
 func items(s string) []string {

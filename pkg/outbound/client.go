@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -25,9 +24,8 @@ type Config struct {
 	CAFile string
 	// UserAgent is sent where a request names none. Empty = signstash-proxy.
 	UserAgent string
-	// Control is asked about every address that is dialled directly (net.Dialer), after the name was resolved: an error refuses it.
-	// Nil = none is refused. It is not asked where a proxy is set, since then the proxy resolves names.
-	Control func(network, address string, c syscall.RawConn) error
+	// Guard refuses calls into the own network, for clients whose addresses others choose. Nil = none is refused.
+	Guard *Guard
 	// Breaker settings for every host.
 	Breaker Breaker
 }
@@ -66,8 +64,13 @@ func New(c Config) (*http.Client, error) {
 		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
-	if c.ProxyHost == "" {
-		dialer.Control = c.Control
+	var proxied *Guard
+	switch {
+	case c.Guard == nil:
+	case c.ProxyHost == "":
+		dialer.Control = c.Guard.control
+	default:
+		proxied = c.Guard
 	}
 	base := &http.Transport{
 		Proxy:                  c.proxy(),
@@ -82,7 +85,10 @@ func New(c Config) (*http.Client, error) {
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 	return &http.Client{
-		Transport:     &transport{base: base, breakers: newBreakers(c.Breaker), userAgent: cmp.Or(c.UserAgent, "signstash-proxy"), proxied: c.ProxyHost != ""},
+		Transport: &transport{
+			base: base, breakers: newBreakers(c.Breaker), guard: proxied,
+			userAgent: cmp.Or(c.UserAgent, "signstash-proxy"), proxied: c.ProxyHost != "",
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }
@@ -110,6 +116,7 @@ func loadRoots(file string) (*x509.CertPool, error) {
 type transport struct {
 	base      http.RoundTripper
 	breakers  *breakers
+	guard     *Guard // asked before a call goes to the HTTP proxy; nil = every call may go
 	userAgent string
 	proxied   bool // what is not TLS is read by a proxy
 }
@@ -117,7 +124,7 @@ type transport struct {
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	host := r.URL.Host
-	if err := t.breakers.enter(host); err != nil {
+	if err := t.admit(r, host); err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
@@ -127,6 +134,16 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.base.RoundTrip(r)
 	t.breakers.leave(host, judge(answer, err))
 	return answer, err
+}
+
+// admit says whether a request may go out. A refusal by the guard says nothing about the host, so the breaker does not count it.
+func (t *transport) admit(r *http.Request, host string) error {
+	if t.guard != nil {
+		if err := t.guard.checkProxied(r.Context(), r.URL); err != nil {
+			return err
+		}
+	}
+	return t.breakers.enter(host)
 }
 
 // prepare sets what every request has.

@@ -6,3 +6,6 @@ import "net/http"
 func WithBase(base http.RoundTripper, b Breaker) *http.Client {
 	return &http.Client{Transport: &transport{base: base, breakers: newBreakers(b), userAgent: "test"}}
 }
+
+// Dialled is what g says of an address that is about to be dialled.
+func Dialled(g *Guard, address string) error { return g.control("tcp", address, nil) }

@@ -1,28 +1,95 @@
 package outbound
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 )
 
-// ErrPrivate refuses an address inside: neither a certificate nor a client may make this process ask its own network (server-side request
-// forgery).
+// ErrPrivate refuses an address inside the own network: neither a certificate nor a client may make this process call it
+// (server-side request forgery).
 var ErrPrivate = errors.New("the address is not public")
 
-// OnlyPublic returns a net.Dialer's Control that refuses every address that is not public, unless it lies in one of allow. It looks at
-// the address that is dialled, so that no name can be made to mean another one in between.
-func OnlyPublic(allow []netip.Prefix) func(network, address string, _ syscall.RawConn) error {
-	return func(_, address string, _ syscall.RawConn) error {
-		ap, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return fmt.Errorf("check address: %w", ErrPrivate)
-		}
-		return checkAddress(ap.Addr(), allow)
+// ErrUnresolved refuses a host whose name does not resolve on this machine, so that nobody can tell where an HTTP proxy would go.
+var ErrUnresolved = errors.New("the host name does not resolve here")
+
+// Guard keeps calls whose address somebody else chose (a client, a certificate) away from the own network. Without an HTTP proxy
+// it checks each address that is dialled, so that a name cannot change its meaning in between. With an HTTP proxy, which resolves
+// names itself, it resolves the name first and checks every address that it finds. The proxy's own answer may still differ from
+// ours, so a proxy that can refuse private addresses should do so too.
+type Guard struct {
+	// Allow are ranges that may be called although they are not public.
+	Allow []netip.Prefix
+	// Hosts are host names, or endings of host names, that may be called through an HTTP proxy without being resolved here: for
+	// machines that cannot resolve outside names. "example.com" covers example.com and www.example.com, not badexample.com.
+	Hosts []string
+	// Setting is the name of the setting that fills Hosts, for error messages.
+	Setting string
+	// Resolver looks names up. Nil = net.DefaultResolver.
+	Resolver Resolver
+}
+
+// Resolver is the part of net.Resolver that Guard uses.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// lookupTimeout bounds one look-up of a name: a resolver's own limit is about 5 s for each server that it asks.
+const lookupTimeout = 10 * time.Second
+
+// control is a net.Dialer's Control that refuses every address that is not public.
+func (g *Guard) control(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("check address: %w", ErrPrivate)
 	}
+	return checkAddress(ap.Addr(), g.Allow)
+}
+
+// checkProxied says whether an HTTP proxy may be asked to call u: nil, ErrPrivate or ErrUnresolved.
+func (g *Guard) checkProxied(ctx context.Context, u *url.URL) error {
+	host := hostOf(u)
+	if numeric, err := checkName(host, g.Allow); numeric || err != nil {
+		return err
+	}
+	if g.listed(host) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	var resolver Resolver = net.DefaultResolver
+	if g.Resolver != nil {
+		resolver = g.Resolver
+	}
+	// The trailing dot keeps search domains out: the proxy does not know ours.
+	addresses, err := resolver.LookupNetIP(ctx, "ip", host+".")
+	if err != nil || len(addresses) == 0 {
+		return fmt.Errorf("%w, and %s does not list it", ErrUnresolved, cmp.Or(g.Setting, "the configuration"))
+	}
+	for _, a := range addresses {
+		if err := checkAddress(a, g.Allow); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listed says whether host is one of Hosts or lies below one.
+func (g *Guard) listed(host string) bool {
+	for _, h := range g.Hosts {
+		h = strings.ToLower(strings.Trim(h, "."))
+		if host == h || h != "" && strings.HasSuffix(host, "."+h) {
+			return true
+		}
+	}
+	return false
 }
 
 // special are ranges that netip has no word for: shared address space, benchmarking, documentation, NAT64 and 6to4 (which hold IPv4
@@ -62,23 +129,33 @@ func checkAddress(a netip.Addr, allow []netip.Prefix) error {
 	return nil
 }
 
-// CheckHost refuses a URL whose host is written as numbers, or is this machine by name, and not public: ErrPrivate. The dialler sees to
-// other names; behind an outbound proxy, which resolves them itself, that proxy has to.
+// CheckHost refuses a URL whose host is written as numbers, or is this machine by name, and not public: ErrPrivate. It resolves
+// nothing: a Guard checks what names mean.
 func CheckHost(address string, allow []netip.Prefix) error {
 	u, err := url.Parse(address)
 	if err != nil {
 		return errors.New("the address is not a URL")
 	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	_, err = checkName(hostOf(u), allow)
+	return err
+}
+
+// hostOf returns the host of u in lower case, without port, brackets and trailing dot.
+func hostOf(u *url.URL) string {
+	return strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+}
+
+// checkName checks what can be said of a host without resolving it. numeric is true for an IP address that was found good.
+func checkName(host string, allow []netip.Prefix) (numeric bool, err error) {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	if a, err := netip.ParseAddr(host); err == nil {
-		return checkAddress(a, allow)
+		return true, checkAddress(a, allow)
 	}
 	switch {
 	case last == "localhost": // RFC 6761 6.3
-		return checkAddress(netip.AddrFrom4([4]byte{127, 0, 0, 1}), allow)
+		return false, checkAddress(netip.AddrFrom4([4]byte{127, 0, 0, 1}), allow)
 	case last == "" || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x"):
-		return ErrPrivate // 2130706433, 0x7f.1 and 127.1 are addresses to some resolvers and in no list
+		return false, ErrPrivate // 2130706433, 0x7f.1 and 127.1 are addresses to some resolvers and in no list
 	}
-	return nil
+	return false, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
-func TestOnlyPublic(t *testing.T) {
+func TestGuardOfDialledAddress(t *testing.T) {
 	inside := []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
 	for address, want := range map[string]bool{
 		"93.184.216.34:80": true, "[2606:2800:220:1::1]:443": true, "10.1.2.3:80": true,
@@ -17,8 +17,8 @@ func TestOnlyPublic(t *testing.T) {
 		"[::ffff:127.0.0.1]:80": false, "[::ffff:10.2.0.1]:80": false, "[fe80::1%eth0]:80": false, "[fd00::1]:80": false,
 		"[64:ff9b::7f00:1]:80": false, "[2002:7f00:1::]:80": false, "224.0.0.1:80": false, "255.255.255.255:80": false, "nonsense": false,
 	} {
-		if err := outbound.OnlyPublic(inside)("tcp", address, nil); (err == nil) != want {
-			t.Errorf("OnlyPublic(%s) = %v, want allowed %v", address, err, want)
+		if err := outbound.Dialled(&outbound.Guard{Allow: inside}, address); (err == nil) != want {
+			t.Errorf("dialling %s = %v, want allowed %v", address, err, want)
 		}
 	}
 }

@@ -5,5 +5,5 @@
 // whoever may sign it, about this very certificate, and fresh. It is kept for a while, since one chain signs thousands of documents.
 //
 // The addresses stand in certificates, and certificates come from others: only http and https are followed, redirects never, and
-// private addresses only where the configuration allows them (outbound.OnlyPublic).
+// private addresses only where the configuration allows them (outbound.Guard).
 package revocation

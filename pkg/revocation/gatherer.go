@@ -19,8 +19,7 @@ import (
 
 // Config is how revocation data is gathered. The zero value is usable.
 type Config struct {
-	// HTTP makes the requests; an outbound proxy is set there, and its dialler must refuse private addresses (outbound.OnlyPublic). Nil = a
-	// client of its own that does.
+	// HTTP makes the requests. It must refuse private addresses (outbound.Guard). Nil = a client of its own that does.
 	HTTP *http.Client
 	// AllowPrivate are address ranges that may be asked although they are not public: a CA inside the company.
 	AllowPrivate []netip.Prefix
@@ -51,7 +50,7 @@ func New(cfg Config) (*Gatherer, error) {
 	cfg.MaxCRLBytes = orDefault(cfg.MaxCRLBytes, 4<<20)
 	if cfg.HTTP == nil {
 		var err error
-		if cfg.HTTP, err = outbound.New(outbound.Config{Control: outbound.OnlyPublic(cfg.AllowPrivate)}); err != nil {
+		if cfg.HTTP, err = outbound.New(outbound.Config{Guard: &outbound.Guard{Allow: cfg.AllowPrivate}}); err != nil {
 			return nil, fmt.Errorf("make revocation client: %w", err)
 		}
 	}
