@@ -42,7 +42,7 @@ func runAudit(_ context.Context, args []string, s streams) error {
 		fmt.Fprintln(s.out, "the last line is not whole: a process died there, or writes there now; no record is missing")
 	}
 	for _, fault := range r.Faults {
-		fmt.Fprintln(s.err, "FAULT", fault)
+		fmt.Fprintln(s.err, "FAULT", printable(fault))
 	}
 	if !found {
 		fmt.Fprintln(s.err, "FAULT the chain does not hold the hash expected: its newest records were removed, or it is another chain")

@@ -18,8 +18,9 @@ import (
 // connection is the flags that every command has: where the proxy is, and who asks.
 type connection struct {
 	url, clientID, secretFile, ca string
-	basic                         bool
+	basic, follow                 bool
 	patience                      time.Duration
+	maxContent                    int64 // bytes of signed documents in one answer; 0 = the client's default
 }
 
 func (c *connection) register(fs *flag.FlagSet, env func(string) string) {
@@ -32,12 +33,13 @@ func (c *connection) register(fs *flag.FlagSet, env func(string) string) {
 	fs.StringVar(&c.secretFile, "secret-file", "", "`file` that holds the secret; else SIGNSTASH_SECRET")
 	fs.StringVar(&c.ca, "ca", "", "PEM `file` of certification authorities to trust beside the system's")
 	fs.BoolVar(&c.basic, "basic", false, "send id and secret with each call (HTTP Basic) instead of a token")
+	fs.BoolVar(&c.follow, "follow-redirects", false, "let the proxy redirect calls that only read to other hosts, with the credentials")
 	fs.DurationVar(&c.patience, "patience", time.Minute, "how long to try again while the proxy is busy or out of reach")
 }
 
 // client makes the client; notice is told of calls that are tried again.
 func (c *connection) client(env func(string) string, notice func(format string, args ...any)) (*client.Client, error) {
-	cfg := client.Config{URL: c.url, ClientID: c.clientID, Basic: c.basic, Patience: c.patience, Token: env("SIGNSTASH_TOKEN")}
+	cfg := client.Config{URL: c.url, ClientID: c.clientID, Basic: c.basic, Patience: c.patience, Token: env("SIGNSTASH_TOKEN"), FollowRedirects: c.follow, MaxContent: c.maxContent}
 	cfg.Retrying = func(err error, wait time.Duration) {
 		notice("%v; trying again in %s", err, wait.Round(100*time.Millisecond))
 	}

@@ -26,6 +26,7 @@ type fakeProxy struct {
 	busy     int // how many calls are still refused with 503
 	pending  int // how many status calls still answer PENDING_EXECUTION
 	syncSlow bool
+	answer   map[string]string // the signed content of documents that do not get their own, by name
 	calls    []string
 }
 
@@ -121,7 +122,11 @@ func (p *fakeProxy) sign(w http.ResponseWriter, r *http.Request, async bool) {
 			doc["signErrorCode"], doc["signErrorCause"] = "2.2.3", "is damaged"
 		} else {
 			doc["signStatus"] = "SIGNED"
-			doc["signedContent"] = base64.StdEncoding.EncodeToString(append(d.DocumentRequest.Base64Content, signedBy...))
+			signed := string(d.DocumentRequest.Base64Content) + signedBy
+			if other, ok := p.answer[d.DocumentRequest.Name]; ok {
+				signed = other
+			}
+			doc["signedContent"] = base64.StdEncoding.EncodeToString([]byte(signed))
 		}
 		op.Documents = append(op.Documents, doc)
 	}

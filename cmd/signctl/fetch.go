@@ -36,7 +36,8 @@ func runStatus(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	for _, op := range ops {
-		fmt.Fprintf(s.out, "%d\t%s\t%s\t%s\n", op.ID, op.Status, op.Created, net.JoinHostPort(op.Host, strconv.Itoa(op.Port)))
+		fmt.Fprintf(s.out, "%d\t%s\t%s\t%s\n", op.ID, printable(op.Status), printable(op.Created),
+			printable(net.JoinHostPort(op.Host, strconv.Itoa(op.Port))))
 	}
 	if len(ops) == 0 {
 		return fmt.Errorf("no operation has the reference %s", reference)
@@ -47,7 +48,8 @@ func runStatus(ctx context.Context, args []string, s streams) error {
 const getHelp = `signctl get REF [--out DIR] [flags]
 
 Fetches the signed documents of the newest operation that has the external reference REF and writes them, under the names that the
-request gave them, to DIR. Documents that were not signed are named with their reason, and the exit code is 1.
+request gave them, to DIR. Documents that were not signed are named with their reason, and the exit code is 1. An answer about
+another operation, a PDF that is none, and a document that had to be renamed are named too.
 `
 
 func runGet(ctx context.Context, args []string, s streams) error {
@@ -55,6 +57,7 @@ func runGet(ctx context.Context, args []string, s streams) error {
 	fs := newFlags("get", getHelp, s)
 	conn.register(fs, s.env)
 	out := fs.String("out", "signed", "`folder` for the signed files")
+	fs.Int64Var(&conn.maxContent, "max-bytes", 16<<30, "most `bytes` of signed documents that are taken from the proxy")
 	wait := fs.Bool("wait", false, "wait until the operation has ended")
 	reference, err := oneReference(parse(fs, args))
 	if err != nil {
@@ -79,6 +82,9 @@ func runGet(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
+	if op.Reference != reference {
+		return fmt.Errorf("the proxy answered with the operation %q, not with %s: nothing was written", op.Reference, reference)
+	}
 	if !op.Ended() {
 		return fmt.Errorf("%s is still %s; --wait waits for its end", reference, op.Status)
 	}
@@ -96,10 +102,17 @@ func keepAll(op *client.Operation, files *folder, show *progress) {
 			show.failed(failure{name, reason})
 			continue
 		}
+		if err := files.check(d.Content, d.ContentType); err != nil {
+			show.failed(failure{name, err.Error()})
+			continue
+		}
 		path, err := files.keep(d.Content, name)
 		if err != nil {
 			show.failed(failure{name, err.Error()})
 			continue
+		}
+		if name != d.Name {
+			show.notice("the document named %q was written as %s", d.Name, path)
 		}
 		show.signed(path)
 	}

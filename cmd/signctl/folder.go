@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -44,6 +46,60 @@ func (f *folder) keep(content int, name string) (string, error) {
 	}
 	f.temp[content] = ""
 	return path, nil
+}
+
+// header is what begins a PDF; readers look for it in the first headerWindow bytes (ISO 32000-2 7.5.2, annex C of ISO 32000-1).
+const (
+	header       = "%PDF-"
+	headerWindow = 1024
+)
+
+// check says whether a content can be what its content type says.
+func (f *folder) check(content int, contentType string) error {
+	if contentType != "application/pdf" || content < 0 || content >= len(f.temp) {
+		return nil
+	}
+	file, err := os.Open(f.temp[content])
+	if err != nil {
+		return fmt.Errorf("read output file: %w", err)
+	}
+	defer file.Close()
+	start, err := io.ReadAll(io.LimitReader(file, headerWindow+int64(len(header))))
+	if err == nil && !bytes.Contains(start, []byte(header)) {
+		err = errors.New("the proxy sent something that is not a PDF")
+	}
+	return err
+}
+
+// extends says whether a content is original with something appended, as every PAdES signature is.
+func (f *folder) extends(content int, original string) error {
+	signed, err := os.Open(f.temp[content])
+	if err != nil {
+		return fmt.Errorf("read output file: %w", err)
+	}
+	defer signed.Close()
+	file, err := os.Open(original)
+	if err != nil {
+		return fmt.Errorf("read %s again: %w", original, err)
+	}
+	defer file.Close()
+	got, want := bufio.NewReader(signed), bufio.NewReader(file)
+	for {
+		w, err := want.ReadByte()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read %s again: %w", original, err)
+		}
+		if g, err := got.ReadByte(); err != nil || g != w {
+			return errors.New("the answer is not this file with a signature: it does not begin with the file's bytes")
+		}
+	}
+	if _, err := got.ReadByte(); err != nil {
+		return errors.New("the answer is this file without a signature")
+	}
+	return nil
 }
 
 // discard removes what was not kept.

@@ -96,10 +96,10 @@ func report(err error, command string, stderr io.Writer) int {
 	case errors.Is(err, errNamed):
 		return exitFailed
 	case errors.As(err, &wrongUse):
-		fmt.Fprintf(stderr, "signctl %s: %v (see signctl %s --help)\n", command, err, command)
+		fmt.Fprintf(stderr, "signctl %s: %s (see signctl %s --help)\n", command, printable(err.Error()), command)
 		return exitUsage
 	}
-	fmt.Fprintf(stderr, "signctl %s: %v\n", command, err)
+	fmt.Fprintf(stderr, "signctl %s: %s\n", command, printable(err.Error()))
 	return exitFailed
 }
 

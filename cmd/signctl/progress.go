@@ -48,7 +48,7 @@ func (p *progress) line(format string, args ...any) {
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}
-	fmt.Fprintf(p.err, format+"\n", args...)
+	fmt.Fprintln(p.err, printable(fmt.Sprintf(format, args...)))
 }
 
 // accepted tells that a batch is durable at the proxy.
@@ -66,7 +66,7 @@ func (p *progress) signed(path string) {
 	defer p.mu.Unlock()
 	p.ok++
 	if p.bar == nil {
-		fmt.Fprintln(p.out, path)
+		fmt.Fprintln(p.out, printable(path))
 	}
 	p.step()
 }

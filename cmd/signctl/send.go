@@ -117,6 +117,11 @@ func (s *sender) keep(f file, d *client.SignedDocument, files *folder) string {
 	if d.Reference != f.sent() || d.Content < 0 {
 		return "the answer holds no signed content for it"
 	}
+	if s.options.signature.Type == "PAdES" {
+		if err := files.extends(d.Content, f.path); err != nil {
+			return err.Error()
+		}
+	}
 	path, err := files.keep(d.Content, f.name)
 	if err != nil {
 		return err.Error()

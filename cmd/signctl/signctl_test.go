@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 )
@@ -178,8 +180,8 @@ func TestSignFallsBack(t *testing.T) {
 	gone := newFakeProxy(t)
 	p.holder = gone
 	gone.Close()
-	p.ops["ref"] = &fakeOperation{ID: 1, Status: "EXECUTED", Documents: []map[string]any{
-		{"externalReference": "a.pdf", "signStatus": "SIGNED", "signedContent": "QQ=="},
+	p.ops["ref"] = &fakeOperation{ID: 1, Status: "EXECUTED", Reference: "ref", Documents: []map[string]any{
+		{"externalReference": "a.pdf", "signStatus": "SIGNED", "signedContent": base64.StdEncoding.EncodeToString([]byte("A" + signedBy))},
 	}}
 	out := t.TempDir()
 	args := []string{"sign", "--mode", "async", "--patience", "1ms", "--reference", "ref", "--out", out}
@@ -187,7 +189,7 @@ func TestSignFallsBack(t *testing.T) {
 	if r.code != exitOK || !strings.Contains(r.err, "out of reach") {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
-	wantFiles(t, out, map[string]string{"a.pdf": "A"})
+	wantFiles(t, out, map[string]string{"a.pdf": "A" + signedBy})
 }
 
 func TestSignTriesAgainWhenBusy(t *testing.T) {
@@ -228,7 +230,7 @@ func TestSignPassesVisibleSignatureOn(t *testing.T) {
 
 func TestGetAndStatus(t *testing.T) {
 	p := newFakeProxy(t)
-	p.ops["r/1"] = &fakeOperation{ID: 9, Status: "EXECUTED", Created: "then", Host: "h", Port: 81, Documents: []map[string]any{
+	p.ops["r/1"] = &fakeOperation{ID: 9, Status: "EXECUTED", Reference: "r/1", Created: "then", Host: "h", Port: 81, Documents: []map[string]any{
 		{"name": "a.pdf", "signStatus": "SIGNED", "signedContent": "QQ=="},
 		{"name": "../../a.pdf", "signStatus": "SIGNED", "signedContent": "Qg=="},
 		{"name": "..", "signStatus": "SIGNED", "signedContent": "Qw=="},
@@ -246,6 +248,67 @@ func TestGetAndStatus(t *testing.T) {
 	wantFiles(t, out, map[string]string{"a.pdf": "A", "2-a.pdf": "B", "3-": "C", "hidden": "D"})
 }
 
+// TestGetNamesWhatWasNotAskedFor answers with another operation, with something that is not a PDF, and with more than was allowed.
+func TestGetNamesWhatWasNotAskedFor(t *testing.T) {
+	p := newFakeProxy(t)
+	text := base64.StdEncoding.EncodeToString([]byte("<html>"))
+	p.ops["other"] = &fakeOperation{Status: "EXECUTED", Reference: "mine", Documents: []map[string]any{{"name": "a", "signStatus": "SIGNED", "signedContent": text}}}
+	p.ops["page"] = &fakeOperation{Status: "EXECUTED", Reference: "page", Documents: []map[string]any{
+		{"name": "a.pdf", "contentType": "application/pdf", "signStatus": "SIGNED", "signedContent": text},
+		{"name": "../b\x1b[2J.xml", "contentType": "application/xml", "signStatus": "SIGNED", "signedContent": text},
+	}}
+	for _, tt := range []struct {
+		reference, flag, says string
+		files                 int
+	}{
+		{"other", "--max-bytes=100", `with the operation "mine", not with other`, 0},
+		{"page", "--max-bytes=100", "FAILED a.pdf: the proxy sent something that is not a PDF", 1},
+		{"page", "--max-bytes=100", `the document named "../b\x1b[2J.xml" was written as`, 1},
+		{"page", "--max-bytes=11", "the answer is larger than what was asked for", 0},
+	} {
+		out := t.TempDir()
+		r := signctl(t, p.URL, "get", tt.reference, "--out", out, tt.flag)
+		if r.code != exitFailed || !strings.Contains(r.err, tt.says) {
+			t.Errorf("get %s %s ended with %d and printed %s; want %q", tt.reference, tt.flag, r.code, r.err, tt.says)
+		}
+		if found, _ := os.ReadDir(out); len(found) != tt.files {
+			t.Errorf("get %s %s left %v, want %d files", tt.reference, tt.flag, found, tt.files)
+		}
+	}
+}
+
+// TestSignRefusesAnotherDocument gets answers that are not the file with a signature: none of them is written.
+func TestSignRefusesAnotherDocument(t *testing.T) {
+	for content, says := range map[string]string{"B" + signedBy: "does not begin with the file's bytes", "A": "without a signature", "": "does not begin"} {
+		p := newFakeProxy(t)
+		p.syncSlow = true
+		p.answer = map[string]string{"a.pdf": content}
+		out := t.TempDir()
+		r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+		if r.code != exitFailed || !strings.Contains(r.err, says) {
+			t.Errorf("answer %q: sign ended with %d and printed %s; want %q", content, r.code, r.err, says)
+		}
+		if found, _ := os.ReadDir(out); len(found) != 0 {
+			t.Errorf("answer %q: %v was written", content, found)
+		}
+	}
+}
+
+// TestNoRawBytesOnTheTerminal lets a proxy and a file send control characters: none reaches the terminal.
+func TestNoRawBytesOnTheTerminal(t *testing.T) {
+	p := newFakeProxy(t)
+	p.ops["r"] = &fakeOperation{Status: "EXECUTED\x1b[2J", Reference: "r", Created: "\x07", Host: "h\x1b", Documents: []map[string]any{
+		{"name": "a\x1b.pdf", "signStatus": "ERROR_SIGNING", "signError": "E\x1b]0;title\x07"},
+	}}
+	for _, args := range [][]string{{"status", "r"}, {"get", "r", "--out", t.TempDir()}, {"get", "\x1b[2J", "--out", t.TempDir()},
+		{"verify", write(t, map[string]string{"x.pdf": "%PDF-1.7\n\x1b[2J"})[0]}, {"verify", "missing\x1b.pdf"}} {
+		r := signctl(t, p.URL, args...)
+		if i := strings.IndexFunc(r.out+r.err, func(c rune) bool { return c != '\n' && c != '\t' && !unicode.IsPrint(c) }); i >= 0 {
+			t.Errorf("signctl %q printed %q", args, r.out+r.err)
+		}
+	}
+}
+
 func TestNotFound(t *testing.T) {
 	p := newFakeProxy(t)
 	for _, command := range []string{"status", "get"} {
@@ -257,7 +320,7 @@ func TestNotFound(t *testing.T) {
 
 func TestGetOfPendingOperation(t *testing.T) {
 	p := newFakeProxy(t)
-	p.ops["r"] = &fakeOperation{ID: 9, Status: "PENDING_EXECUTION"}
+	p.ops["r"] = &fakeOperation{ID: 9, Status: "PENDING_EXECUTION", Reference: "r"}
 	out := t.TempDir()
 	if r := signctl(t, p.URL, "get", "r", "--out", out); r.code != exitFailed || !strings.Contains(r.err, "still PENDING_EXECUTION") {
 		t.Errorf("get ended with %d and printed %q", r.code, r.err)

@@ -33,7 +33,7 @@ func runState(ctx context.Context, args []string, s streams) error {
 	fmt.Fprintf(s.out, "%d operations with %d documents, %d bytes; %d not ended, %d calls without an end, %d files left over\n",
 		r.Operations, r.Documents, r.Bytes, r.Unfinished, r.OpenCalls, r.Leftovers)
 	for _, fault := range r.Faults {
-		fmt.Fprintln(s.err, "FAULT", fault)
+		fmt.Fprintln(s.err, "FAULT", printable(fault))
 	}
 	if len(r.Faults) > 0 {
 		return errNamed

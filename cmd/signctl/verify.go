@@ -45,7 +45,7 @@ func runVerify(ctx context.Context, args []string, s streams) error {
 		report, err := verifyFile(ctx, path, options)
 		if err != nil {
 			bad = true
-			fmt.Fprintf(s.err, "FAILED %s: %s\n", path, reason(err))
+			fmt.Fprintf(s.err, "FAILED %s: %s\n", printable(path), printable(reason(err)))
 			continue
 		}
 		bad = bad || !report.Valid()
@@ -87,7 +87,7 @@ func printReport(w io.Writer, path string, r *pades.Report) {
 	case !r.Valid():
 		verdict = "NOT VALID"
 	}
-	fmt.Fprintf(w, "%s: %s\n", path, verdict)
+	fmt.Fprintf(w, "%s: %s\n", printable(path), verdict)
 	for i := range r.Signatures {
 		printSignature(w, i+1, &r.Signatures[i], r.Size)
 	}

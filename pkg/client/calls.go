@@ -19,7 +19,7 @@ import (
 func (c *Client) Sign(ctx context.Context, r *Request, sink Sink) (*Operation, error) {
 	var op Operation
 	err := c.post(ctx, "api/v0/document/sign/base64/", r, sink != nil, func(body io.Reader) error {
-		return readOperation(body, sink, &op)
+		return readOperation(body, sink, boundsOf(r), &op)
 	})
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (c *Client) status(ctx context.Context, reference string, wait time.Duratio
 }
 
 // Detail returns the newest operation of that external reference with its documents; their signed contents go to sink, or are
-// left out where sink is nil.
+// left out where sink is nil. Contents of more than Config.MaxContent bytes in all are ErrTooMuch.
 func (c *Client) Detail(ctx context.Context, reference string, sink Sink) (*Operation, error) {
 	var op Operation
 	path := "api/v0/operation/sign/detail/withExternalReference/" + url.PathEscape(reference)
@@ -79,7 +79,7 @@ func (c *Client) Detail(ctx context.Context, reference string, sink Sink) (*Oper
 		path += "?includeContent=false"
 	}
 	err := c.do(ctx, call{method: http.MethodGet, path: path, read: func(body io.Reader) error {
-		return readOperation(body, sink, &op)
+		return readOperation(body, sink, bounds{documents: maxDocuments, bytes: c.cfg.MaxContent}, &op)
 	}})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,12 @@ type Config struct {
 
 	// HTTP makes the connections; nil is http.DefaultClient.
 	HTTP *http.Client
+	// FollowRedirects lets calls that only read be redirected to another origin, with the credentials: for a proxy that redirects
+	// clients to the instance that holds an operation. Otherwise a redirect to another origin is an error that names it. Nothing
+	// is ever redirected from https to http.
+	FollowRedirects bool
+	// MaxContent bounds in bytes the signed contents that one answer of Detail may bring; 0 is 16 GiB.
+	MaxContent int64
 	// Patience is how long a call is tried again after 429, 503 or a lost connection; 0 is one minute.
 	Patience time.Duration
 	// Retrying, if set, is told of each failed try that will be followed by another after wait. It may be called concurrently.
@@ -49,13 +56,38 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.HTTP == nil {
-		cfg.HTTP = http.DefaultClient
-	}
-	if cfg.Patience == 0 {
-		cfg.Patience = time.Minute
-	}
+	guarded := *cmp.Or(cfg.HTTP, http.DefaultClient)
+	guarded.CheckRedirect = cfg.checkRedirect
+	cfg.HTTP = &guarded
+	cfg.Patience = cmp.Or(cfg.Patience, time.Minute)
+	cfg.MaxContent = cmp.Or(cfg.MaxContent, defaultMaxContent)
 	return &Client{cfg: cfg, root: root, tokens: &tokens{byRoot: map[string]token{}}}, nil
+}
+
+// defaultMaxContent is far above the largest request that a proxy accepts by default, and below most disks.
+const defaultMaxContent = 16 << 30
+
+// maxRedirects bounds a chain of redirects: the instances of a proxy need one.
+const maxRedirects = 3
+
+// ErrRedirected is a call that was redirected to where it must not go.
+var ErrRedirected = errors.New("the proxy redirects to another address")
+
+// checkRedirect is the CheckRedirect of an http.Client. Credentials and documents go to the origin that the caller named.
+func (c *Config) checkRedirect(r *http.Request, via []*http.Request) error {
+	from := via[0]
+	if len(via) > maxRedirects {
+		return permanentError{fmt.Errorf("%w: more than %d times", ErrRedirected, maxRedirects)}
+	}
+	if r.URL.Scheme == from.URL.Scheme && r.URL.Host == from.URL.Host {
+		return nil
+	}
+	downgrade := from.URL.Scheme == "https" && r.URL.Scheme != "https"
+	if !c.FollowRedirects || from.Method != http.MethodGet || downgrade || r.URL.User != nil {
+		return permanentError{fmt.Errorf("%w, %s://%s", ErrRedirected, r.URL.Scheme, r.URL.Host)}
+	}
+	r.Header.Set("Authorization", from.Header.Get("Authorization")) // http.Client drops it for another host
+	return nil
 }
 
 // parseRoot cuts a URL down to what comes before basePath.
@@ -173,12 +205,15 @@ func (c *Client) once(ctx context.Context, k call) error {
 	}
 	resp, err := c.cfg.HTTP.Do(req)
 	if err != nil {
-		if errors.Is(err, errChanged) {
+		if errors.Is(err, errChanged) || errors.Is(err, ErrRedirected) {
 			return permanentError{err}
 		}
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode/100 == 3 { // one that cannot be followed because a body cannot be sent again
+		return permanentError{fmt.Errorf("%w (status %d)", ErrRedirected, resp.StatusCode)}
+	}
 	if resp.StatusCode/100 != 2 {
 		return readError(resp)
 	}

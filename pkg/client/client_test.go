@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -369,5 +370,67 @@ func TestBodyIsNotHeld(t *testing.T) {
 	var buf bytes.Buffer
 	if _, err := io.CopyN(&buf, &body{segs: segs}, 100); err != nil || !bytes.HasPrefix(buf.Bytes(), []byte(`{"description":`)) {
 		t.Errorf("body begins %q, %v", buf.Bytes(), err)
+	}
+}
+
+// TestRedirects redirects calls to the same and to another origin. Only those that may go there arrive, with their credentials.
+func TestRedirects(t *testing.T) {
+	var arrived, authorized int
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived++
+		if r.Header.Get("Authorization") == "Bearer made elsewhere" {
+			authorized++
+		}
+		fmt.Fprint(w, `[]`)
+	}))
+	t.Cleanup(other.Close)
+	for _, tt := range []struct {
+		name          string
+		follow, post  bool
+		to            string
+		err           error
+		reachesTheirs int
+	}{
+		{name: "the same origin", to: "/there"},
+		{name: "another origin", to: other.URL, err: ErrRedirected},
+		{name: "another origin by consent", to: other.URL, follow: true, reachesTheirs: 1},
+		{name: "documents never leave", to: other.URL, follow: true, post: true, err: ErrRedirected},
+		{name: "no loop", to: "", err: ErrRedirected},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			arrived, authorized = 0, 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/there" {
+					fmt.Fprint(w, `[]`)
+					return
+				}
+				http.Redirect(w, r, cmp.Or(tt.to, r.URL.Path), http.StatusTemporaryRedirect)
+			}))
+			t.Cleanup(server.Close)
+			c, err := New(Config{URL: server.URL, Token: "made elsewhere", FollowRedirects: tt.follow})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.post {
+				_, err = c.SignAsync(t.Context(), &Request{Reference: "r", Key: "r", Documents: documents("a")})
+			} else {
+				_, err = c.Status(t.Context(), "r")
+			}
+			if !errors.Is(err, tt.err) || tt.err == nil && err != nil {
+				t.Errorf("err = %v, want %v", err, tt.err)
+			}
+			if arrived != tt.reachesTheirs || authorized != arrived {
+				t.Errorf("the other origin was called %d times, %d with credentials; want %d", arrived, authorized, tt.reachesTheirs)
+			}
+		})
+	}
+}
+
+// TestNoRedirectFromHTTPS refuses to leave TLS, whatever the caller allows.
+func TestNoRedirectFromHTTPS(t *testing.T) {
+	cfg := Config{FollowRedirects: true}
+	from := httptest.NewRequest(http.MethodGet, "https://a.example/", nil)
+	if err := cfg.checkRedirect(httptest.NewRequest(http.MethodGet, "http://a.example/", nil), []*http.Request{from}); !errors.Is(err, ErrRedirected) {
+		t.Errorf("checkRedirect = %v, want ErrRedirected", err)
 	}
 }

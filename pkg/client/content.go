@@ -20,27 +20,58 @@ type Sink interface {
 const (
 	maxAnswerText = 64 << 20
 	maxMember     = 1 << 20
+	// maxDocuments is above what a request can hold: more are not the answer to one.
+	maxDocuments = 100_000
 )
+
+// bounds is how much signed content an answer may bring. A server must not be able to fill the caller's disk or memory.
+type bounds struct {
+	documents int   // of one answer
+	bytes     int64 // of all signed contents of one answer
+}
+
+// Growth of a document that is signed: certificates, revocation lists and a picture take at most growth bytes, and a damaged
+// encoding of an incremental update never doubles a document.
+const (
+	growthFactor = 2
+	growth       = 64 << 20
+)
+
+// boundsOf is how much the answer to r may bring.
+func boundsOf(r *Request) bounds {
+	b := bounds{documents: len(r.Documents)}
+	for i := range r.Documents {
+		b.bytes += growthFactor*r.Documents[i].Size + growth
+	}
+	return b
+}
+
+// ErrTooMuch is an answer with more documents or more signed content than the caller believes.
+var ErrTooMuch = errors.New("the answer is larger than what was asked for")
 
 // operationReader reads an Operation: signed contents go to sink, the rest is small and goes to encoding/json.
 type operationReader struct {
 	scan     *jsonstream.Scanner
 	sink     Sink // nil: contents are skipped
-	contents int  // so far
+	left     bounds
+	contents int // so far
 }
 
-// readOperation reads an answer into op.
-func readOperation(body io.Reader, sink Sink, op *Operation) error {
+// readOperation reads an answer of at most b into op.
+func readOperation(body io.Reader, sink Sink, b bounds, op *Operation) error {
 	if sink != nil {
 		if err := sink.Begin(); err != nil {
 			return permanentError{err}
 		}
 	}
-	r := operationReader{scan: jsonstream.NewScanner(body, jsonstream.Limits{TextBytes: maxAnswerText}), sink: sink}
+	r := operationReader{scan: jsonstream.NewScanner(body, jsonstream.Limits{TextBytes: maxAnswerText}), sink: sink, left: b}
 	*op = Operation{}
 	var documents []SignedDocument
 	err := r.object(op, "documentList", func() error {
-		return r.scan.Array(func(int) error {
+		return r.scan.Array(func(i int) error {
+			if i >= b.documents {
+				return permanentError{fmt.Errorf("%w: more than %d documents", ErrTooMuch, b.documents)}
+			}
 			d := SignedDocument{Content: -1}
 			err := r.object(&d, "signedContent", func() (err error) {
 				d.Content, err = r.content()
@@ -94,7 +125,10 @@ func (r *operationReader) content() (int, error) {
 		return -1, permanentError{err}
 	}
 	guarded := &guardedWriter{to: to}
-	_, err = io.Copy(guarded, from)
+	n, err := io.Copy(guarded, io.LimitReader(from, r.left.bytes+1))
+	if r.left.bytes -= n; r.left.bytes < 0 && err == nil {
+		err = permanentError{fmt.Errorf("%w: too many bytes of signed content", ErrTooMuch)}
+	}
 	if cerr := to.Close(); err == nil && cerr != nil {
 		err = permanentError{cerr}
 	}

@@ -31,13 +31,30 @@ type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
+// room is more than any answer of these tests needs.
+var room = bounds{documents: 100, bytes: 1 << 30}
+
+// TestReadOperationBounds gives answers that are as large as they may be, and larger ones.
+func TestReadOperationBounds(t *testing.T) {
+	in := `{"documentList":[{"signedContent":"aGk="},{"signedContent":"aGk="},{"name":"c"}]}`
+	for _, tt := range []struct {
+		bounds bounds
+		fits   bool
+	}{{bounds{3, 4}, true}, {bounds{2, 4}, false}, {bounds{3, 3}, false}, {bounds{3, 0}, false}} {
+		err := readOperation(strings.NewReader(in), &memory{}, tt.bounds, new(Operation))
+		if fits := err == nil; fits != tt.fits || !fits && (!errors.Is(err, ErrTooMuch) || !errors.As(err, new(permanentError))) {
+			t.Errorf("readOperation within %+v = %v, want it to fit: %v", tt.bounds, err, tt.fits)
+		}
+	}
+}
+
 func TestReadOperation(t *testing.T) {
 	big := strings.Repeat("0123456789", 20_001)
 	in := `{"documentList":[{"signedContent":"aGk=","name":"a"},{"name":"b","signedContent":null},{"new":{"x":[1]},"name":"c","signedContent":"` +
 		base64.StdEncoding.EncodeToString([]byte(big)) + `"},{"name":"d","signedContent":"\u0061G8="}],"id":9007199254740991,"status":"EXECUTED","folder":{"id":1}}`
 	var sink memory
 	var op Operation
-	if err := readOperation(iotest.HalfReader(strings.NewReader(in)), &sink, &op); err != nil {
+	if err := readOperation(iotest.HalfReader(strings.NewReader(in)), &sink, room, &op); err != nil {
 		t.Fatal(err)
 	}
 	if op.ID != 1<<53-1 || op.Status != StatusExecuted || len(op.Documents) != 4 {
@@ -60,7 +77,7 @@ func TestReadOperation(t *testing.T) {
 
 func TestReadOperationWithoutSink(t *testing.T) {
 	var op Operation
-	err := readOperation(strings.NewReader(`{"documentList":[{"name":"a","signedContent":"aGk="}]}`), nil, &op)
+	err := readOperation(strings.NewReader(`{"documentList":[{"name":"a","signedContent":"aGk="}]}`), nil, room, &op)
 	if err != nil || len(op.Documents) != 1 || op.Documents[0].Name != "a" {
 		t.Errorf("readOperation = %+v, %v", op, err)
 	}
@@ -83,7 +100,7 @@ func TestReadOperationFaults(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := readOperation(strings.NewReader(tt.in), &memory{}, new(Operation))
+			err := readOperation(strings.NewReader(tt.in), &memory{}, room, new(Operation))
 			if err == nil || errors.As(err, new(permanentError)) != tt.permanent {
 				t.Errorf("readOperation = %v, want a fault, permanent %v", err, tt.permanent)
 			}
@@ -95,7 +112,7 @@ func TestReadOperationFullDisk(t *testing.T) {
 	full := errors.New("no space left on device")
 	in := `{"documentList":[{"signedContent":"aGk="}]}`
 	for _, sink := range []Sink{brokenSink{create: full}, brokenSink{write: full}, brokenSink{shut: full}} {
-		err := readOperation(strings.NewReader(in), sink, new(Operation))
+		err := readOperation(strings.NewReader(in), sink, room, new(Operation))
 		if !errors.Is(err, full) || !errors.As(err, new(permanentError)) {
 			t.Errorf("readOperation = %v, want %v, permanent", err, full)
 		}
