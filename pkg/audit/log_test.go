@@ -237,6 +237,34 @@ func TestFileRemoved(t *testing.T) {
 	}
 }
 
+// TestFileRenamed renames each of three files in turn. Every new name is noticed, also where the chain alone would not show it.
+func TestFileRenamed(t *testing.T) {
+	folder, c := t.TempDir(), newClock()
+	l := open(t, folder, c, 0)
+	for _, id := range []string{"a", "b", "c"} {
+		add(t, l, id)
+		c.pass(24 * time.Hour)
+	}
+	if r, err := audit.Verify(folder, nil); err != nil || len(r.Faults) > 0 {
+		t.Fatalf("Verify = %+v, %v before anything was renamed", r, err)
+	}
+	for _, name := range files(t, folder) {
+		for _, to := range []string{"audit-2026-11-23-000.jsonl", "audit-2026-12-24-000.jsonl", strings.Replace(name, "-000", "-003", 1), "x.jsonl", name + ".bak"} {
+			from, at := filepath.Join(folder, name), filepath.Join(folder, to)
+			if err := os.Rename(from, at); err != nil {
+				t.Fatal(err)
+			}
+			oldest := strings.HasSuffix(to, "-24-003.jsonl") // a number says nothing where no file is before it
+			if r, err := audit.Verify(folder, nil); err != nil || !oldest && !strings.Contains(strings.Join(r.Faults, "; "), to+" was renamed") {
+				t.Errorf("%s as %s: Verify = %+v, %v, want a fault that names it", name, to, r, err)
+			}
+			if err := os.Rename(at, from); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // TestKeep: files go when their day is over for as long as was said, the one in use never.
 func TestKeep(t *testing.T) {
 	folder, c := t.TempDir(), newClock()

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 )
 
 // Report is what Verify found.
@@ -35,6 +37,9 @@ func Verify(folder string, each Reader) (Report, error) {
 	if err != nil {
 		return r, err
 	}
+	if r.Faults, err = strays(folder, files); err != nil {
+		return r, err
+	}
 	for i, name := range files {
 		f, err := os.Open(filepath.Join(folder, name))
 		if err != nil {
@@ -56,6 +61,9 @@ func Verify(folder string, each Reader) (Report, error) {
 		} else if read.lines > 0 && read.head.Continues != r.Last {
 			r.Faults = append(r.Faults, fmt.Sprintf("%s does not continue the file before it", name))
 		}
+		if before := files[max(i-1, 0)]; read.lines > 0 && renamed(name, before, read.head.Opened.UTC()) {
+			r.Faults = append(r.Faults, fmt.Sprintf("%s was renamed: it was begun on %s", name, read.head.Opened.UTC().Format(dayForm)))
+		}
 		if read.head.Broken != "" {
 			r.Faults = append(r.Faults, fmt.Sprintf("%s was begun because of a fault: %s", name, read.head.Broken))
 		}
@@ -70,6 +78,37 @@ func Verify(folder string, each Reader) (Report, error) {
 		}
 	}
 	return r, nil
+}
+
+// strays names the files that begin as audit files do and are not called like one, so that a renamed file does not pass for a
+// missing one. Other files are ignored.
+func strays(folder string, files []string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("list audit files: %w", err)
+	}
+	var faults []string
+	for _, e := range entries {
+		if !e.Type().IsRegular() || slices.Contains(files, e.Name()) {
+			continue
+		}
+		if at, ok := opened(filepath.Join(folder, e.Name())); ok {
+			faults = append(faults, fmt.Sprintf("%s was renamed: it is an audit file begun on %s", e.Name(), at.UTC().Format(dayForm)))
+		}
+	}
+	return faults, nil
+}
+
+// renamed says whether a file does not have the name that it was begun with. before is the file before it; the oldest file is its
+// own: what was before it is not known.
+func renamed(name, before string, opened time.Time) bool {
+	if name != before {
+		return name != nextName(before, opened)
+	}
+	// A later day than that of its first line, and a number, are those of a file that was begun after the clock was put back.
+	date, number, _ := parseName(name)
+	today := opened.Format(dayForm)
+	return date < today || date > today && number == 0
 }
 
 // fileRead is what was found in one file.
