@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
@@ -28,7 +29,7 @@ func (x *exchange) authenticate() error {
 		x.bearer = true
 		x.client, err = x.byToken(services, strings.TrimSpace(rest))
 	case strings.EqualFold(scheme, "Basic"):
-		x.client, err = x.byBasic(services, rest, false)
+		x.client, _, err = x.byBasic(services, rest, false)
 	default:
 		err = unauthenticated("Authorization is of an unknown scheme: send a bearer token, or HTTP Basic with client service id and secret")
 	}
@@ -37,44 +38,58 @@ func (x *exchange) authenticate() error {
 
 // byToken returns the client service that a token was issued to.
 func (x *exchange) byToken(services *clientservice.Services, token string) (*clientservice.ClientService, error) {
-	id, ours, err := x.api.tokens.verify(token)
-	if !ours && x.api.cfg.RemoteTokens != nil {
-		id, err = x.api.cfg.RemoteTokens.Verify(x.r.Context(), token)
-	}
-	if err != nil {
+	own, ours, err := x.api.tokens.verify(token, time.Now())
+	var id string
+	switch {
+	case err == nil:
+		id = own.Subject
+	case !ours && x.api.cfg.RemoteTokens != nil:
+		if id, err = x.api.cfg.RemoteTokens.Verify(x.r.Context(), token); err != nil {
+			return nil, err
+		}
+	default:
 		return nil, err
 	}
-	if c := services.Lookup(id); c != nil {
-		return c, nil
+	c := services.Lookup(id)
+	if c == nil {
+		return nil, signing.Errorf(kindUnknownClient, "the client service of the token is not known here, or not any more")
 	}
-	return nil, signing.Errorf(kindUnknownClient, "the client service of the token is not known here, or not any more")
+	if own != nil {
+		if err := own.checkSecret(c); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
-// byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in a time that tells nothing. With form, they may be
-// form-encoded, as RFC 6749 2.3.1 asks of clients of the token endpoint and few do.
-func (x *exchange) byBasic(services *clientservice.Services, credentials string, form bool) (c *clientservice.ClientService, err error) {
+// byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in a time that tells nothing. It returns the client service
+// and the secret that was shown, which is its secret or its previous one. With form, they may be form-encoded, as RFC 6749 2.3.1 asks
+// of clients of the token endpoint and few do.
+func (x *exchange) byBasic(services *clientservice.Services, credentials string, form bool) (
+	c *clientservice.ClientService, shown clientservice.Secret, err error,
+) {
 	id, secret, ok := parseBasic(credentials)
 	if !ok {
-		return nil, unauthenticated("Authorization: Basic does not hold base64 of id:secret")
+		return nil, shown, unauthenticated("Authorization: Basic does not hold base64 of id:secret")
 	}
 	err = x.api.brake.check(newBrakeKey(x.r.RemoteAddr, id), x.began, secret, func() bool {
-		c = services.Authenticate(id, secret)
+		c, shown = services.Authenticate(id, secret), clientservice.NewSecret(secret)
 		if c == nil && form && strings.ContainsAny(id+secret, "%+") {
-			c = byEncoded(services, id, secret)
+			c, shown = byEncoded(services, id, secret)
 		}
 		return c != nil
 	})
-	return c, err
+	return c, shown, err
 }
 
 // byEncoded compares credentials that are form-encoded.
-func byEncoded(services *clientservice.Services, id, secret string) *clientservice.ClientService {
+func byEncoded(services *clientservice.Services, id, secret string) (*clientservice.ClientService, clientservice.Secret) {
 	plainID, err1 := url.QueryUnescape(id)
 	plainSecret, err2 := url.QueryUnescape(secret)
 	if err1 != nil || err2 != nil {
-		return nil
+		return nil, clientservice.Secret{}
 	}
-	return services.Authenticate(plainID, plainSecret)
+	return services.Authenticate(plainID, plainSecret), clientservice.NewSecret(plainSecret)
 }
 
 // parseBasic splits the credentials. Bytes that are not UTF-8 are taken for ISO 8859-1, in which old clients write them.

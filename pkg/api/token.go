@@ -1,21 +1,18 @@
 package api
 
 import (
-	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -37,82 +34,28 @@ const maxFormBytes = 64 << 10
 type tokens struct {
 	lifetime time.Duration
 	parser   *jwt.Parser
-
-	mu   sync.Mutex
-	keys []tokenKey // the one that signs first, then those before it whose tokens have not expired
+	keys     *tokenKeys
 }
 
-// tokenKey is a key that signs or has signed.
-type tokenKey struct {
-	key   []byte
-	id    string    // of the key's digest: which key made a token is no secret, the key is
-	until time.Time // when the last of its tokens has expired; zero while it signs
-}
-
-func newTokenKey(key []byte) tokenKey {
-	digest := sha256.Sum256(append([]byte("signstash token key id\x00"), key...))
-	return tokenKey{key: bytes.Clone(key), id: hex.EncodeToString(digest[:8])}
-}
-
-// leeway is how far clocks of instances may differ.
-const leeway = 30 * time.Second
-
-// set makes key the one that signs. Another instance may go on signing with the one before for as long as a mounted file may be behind.
-func (t *tokens) set(key []byte, now time.Time) (changed bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	next := newTokenKey(key)
-	if t.keys[0].id == next.id {
-		return false
-	}
-	keys := []tokenKey{next}
-	for _, k := range t.keys {
-		if k.until.IsZero() {
-			k.until = now.Add(t.lifetime + mountDelay + leeway)
-		}
-		if k.id != next.id && now.Before(k.until) {
-			keys = append(keys, k)
-		}
-	}
-	t.keys = keys
-	return true
-}
-
-// mountDelay is how long a kubelet may take to bring a mounted file up to date.
-const mountDelay = 2 * time.Minute
-
-// signing returns the key that signs.
-func (t *tokens) signing() tokenKey {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.keys[0]
-}
-
-// find returns the key with that id, unless none of its tokens can be valid any more.
-func (t *tokens) find(id any, now time.Time) ([]byte, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, k := range t.keys {
-		if k.id == id && (k.until.IsZero() || now.Before(k.until)) {
-			return k.key, true
-		}
-	}
-	return nil, false
-}
-
-// SetTokenKey makes key the one that signs tokens, if it is another; tokens of the one before stay valid until they expire. A key that
-// is too short is refused by Config and must not come here.
-func (a *API) SetTokenKey(key []byte) (changed bool) { return a.tokens.set(key, time.Now()) }
+// SetTokenKey makes key the one that signs tokens, if it is another. Tokens that the one before has signed until now stay valid until
+// they expire. A key that is too short is refused by Config and must not come here.
+func (a *API) SetTokenKey(key []byte) (changed bool) { return a.tokens.keys.set(key, time.Now()) }
 
 // claims are what a token says.
 type claims struct {
 	jwt.RegisteredClaims
 	Scope string `json:"scope"`
+	// Secret is the digest of the secret that the token was issued for; see tokenKey.secretDigest. Releases before it was introduced
+	// issue tokens without it. They are accepted, so that instances of both releases work side by side during an upgrade: the last of
+	// them expires one lifetime after the last such instance has gone.
+	Secret string `json:"secret,omitempty"`
+
+	key tokenKey // that has verified the token
 }
 
 func newTokens(c Config) *tokens {
 	return &tokens{
-		keys: []tokenKey{newTokenKey(c.TokenKey)}, lifetime: c.TokenLifetime,
+		keys: newTokenKeys(c.TokenKey, c.TokenLifetime), lifetime: c.TokenLifetime,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithIssuer(tokenIssuer), jwt.WithAudience(tokenAudience), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
@@ -121,17 +64,18 @@ func newTokens(c Config) *tokens {
 	}
 }
 
-// issue returns a token for a client service and its unique id.
-func (t *tokens) issue(clientService string, now time.Time) (token, id string, err error) {
+// issue returns a token for a client service that has shown secret, and the token's unique id.
+func (t *tokens) issue(clientService string, secret clientservice.Secret, now time.Time) (token, id string, err error) {
 	id = rand.Text()
+	key := t.keys.signing()
 	unsigned := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: tokenIssuer, Audience: jwt.ClaimStrings{tokenAudience}, Subject: clientService, ID: id,
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(t.lifetime)),
 		},
-		Scope: tokenScope,
+		Scope:  tokenScope,
+		Secret: key.secretDigest(clientService, secret),
 	})
-	key := t.signing()
 	unsigned.Header["kid"] = key.id
 	token, err = unsigned.SignedString(key.key)
 	return token, id, err
@@ -140,29 +84,54 @@ func (t *tokens) issue(clientService string, now time.Time) (token, id string, e
 // errForeign marks a token that names another key than ours.
 var errForeign = errors.New("token names another key")
 
-// verify returns the client service that a token was issued to. ours is false for a token that does not name our key: somebody
-// else may know it.
-func (t *tokens) verify(token string) (clientService string, ours bool, err error) {
+// verify returns what a token says, if it is one of this service. ours is false for a token that does not name one of our keys:
+// somebody else may know it.
+func (t *tokens) verify(token string, now time.Time) (c *claims, ours bool, err error) {
 	bad := unauthenticated("the token is not one of this service, or is damaged")
 	if token == "" || len(token) > maxTokenBytes {
-		return "", true, bad
+		return nil, true, bad
 	}
-	var c claims
-	_, err = t.parser.ParseWithClaims(token, &c, func(parsed *jwt.Token) (any, error) {
-		if key, ok := t.find(parsed.Header["kid"], time.Now()); ok {
-			return key, nil
+	c = new(claims)
+	_, err = t.parser.ParseWithClaims(token, c, func(parsed *jwt.Token) (any, error) {
+		var ok bool
+		if c.key, ok = t.keys.find(parsed.Header["kid"], now); ok {
+			return c.key.key, nil
 		}
 		return nil, errForeign
 	})
 	switch {
 	case err == nil:
-		return c.Subject, true, nil
+		return c, true, t.checkTimes(c, now)
 	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return "", true, unauthenticated("the token has expired")
+		return nil, true, unauthenticated(tokenExpired)
 	case errors.Is(err, errForeign), errors.Is(err, jwt.ErrTokenMalformed), errors.Is(err, jwt.ErrTokenUnverifiable), errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return "", false, bad
+		return nil, false, bad
 	}
-	return "", true, bad
+	return nil, true, bad
+}
+
+const tokenExpired = "the token has expired"
+
+// checkTimes refuses what the parser lets pass: a token that says no time of issue, one that is older than tokens of this service
+// become, whatever end it names, and one that a key has signed after it was replaced.
+func (t *tokens) checkTimes(c *claims, now time.Time) error {
+	switch {
+	case c.IssuedAt == nil:
+		return unauthenticated("the token does not say when it was issued")
+	case now.After(c.IssuedAt.Add(t.lifetime + leeway)):
+		return unauthenticated(tokenExpired)
+	case !c.key.covers(c.IssuedAt.Time, c.ExpiresAt.Time, t.lifetime):
+		return unauthenticated("the key of the token was replaced before the token was issued")
+	}
+	return nil
+}
+
+// checkSecret refuses a token whose secret the client service does not have any more.
+func (c *claims) checkSecret(client *clientservice.ClientService) error {
+	if c.Secret == "" || c.key.issuedFor(c.Secret, client) {
+		return nil
+	}
+	return unauthenticated("the token was issued for a secret that the client service does not have any more")
 }
 
 // issueToken is the token endpoint: RFC 6749 4.4, the client authenticated by HTTP Basic. grant_type may stand in the form or in
@@ -172,7 +141,7 @@ func issueToken(x *exchange) error {
 	if !strings.EqualFold(scheme, "Basic") {
 		return unauthenticated("HTTP Basic with client service id and secret is missing")
 	}
-	client, err := x.byBasic(x.api.cfg.ClientServices(), rest, true)
+	client, secret, err := x.byBasic(x.api.cfg.ClientServices(), rest, true)
 	if err != nil {
 		return err
 	}
@@ -183,7 +152,7 @@ func issueToken(x *exchange) error {
 	if err := x.checkGrant(); err != nil {
 		return err
 	}
-	token, id, err := x.api.tokens.issue(client.ID, time.Now())
+	token, id, err := x.api.tokens.issue(client.ID, secret, time.Now())
 	if err != nil {
 		return err
 	}

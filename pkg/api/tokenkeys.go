@@ -1,0 +1,110 @@
+package api
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+)
+
+// leeway is how far clocks of instances may differ.
+const leeway = 30 * time.Second
+
+// tokenKey is a key that signs tokens, or has signed them.
+type tokenKey struct {
+	key     []byte
+	id      string    // of the key's digest: which key made a token is not secret, the key is
+	retired time.Time // when another key took its place; zero while it signs
+}
+
+func newTokenKey(key []byte) tokenKey {
+	digest := sha256.Sum256(append([]byte("signstash token key id\x00"), key...))
+	return tokenKey{key: bytes.Clone(key), id: hex.EncodeToString(digest[:8])}
+}
+
+// covers reports whether a token of that time and lifetime can be one that this service issued with the key. A key is often
+// replaced because somebody else may know it. Whoever knows it can still write any time into a token, so this only bounds the
+// damage: a token of the old key is void at the latest one lifetime after the change.
+//
+// An instance that reads the new key later than this one goes on issuing tokens that this one refuses. Clients answer a 401 by
+// asking for a new token, as they do for tokens of the new key at the slower instance.
+func (k tokenKey) covers(issued, expires time.Time, lifetime time.Duration) bool {
+	return k.retired.IsZero() || !issued.After(k.retired) && expires.Sub(issued) <= lifetime
+}
+
+// secretDigestBytes is 128 bits of HMAC-SHA256: nobody finds another secret with the same digest, and the token stays short.
+const secretDigestBytes = 16
+
+// secretDigest is what a token says about the secret that it was issued for. It is keyed, so that a token that leaks does not let
+// anybody test guesses of the secret.
+func (k tokenKey) secretDigest(clientService string, secret clientservice.Secret) string {
+	mac := hmac.New(sha256.New, k.key)
+	mac.Write([]byte("signstash token secret\x00" + clientService + "\x00"))
+	secret.HashInto(mac)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:secretDigestBytes])
+}
+
+// issuedFor reports whether a digest is that of the secret of a client service, or of its previous one.
+func (k tokenKey) issuedFor(digest string, c *clientservice.ClientService) bool {
+	matches := func(s clientservice.Secret) bool {
+		return hmac.Equal([]byte(digest), []byte(k.secretDigest(c.ID, s))) && !s.IsZero()
+	}
+	current, previous := matches(c.Secret), matches(c.PreviousSecret)
+	return current || previous
+}
+
+// tokenKeys are the key that signs and those before it whose tokens have not expired. Safe for concurrent use.
+type tokenKeys struct {
+	lifetime time.Duration // of tokens
+
+	mu   sync.Mutex
+	keys []tokenKey // the one that signs first
+}
+
+func newTokenKeys(key []byte, lifetime time.Duration) *tokenKeys {
+	return &tokenKeys{keys: []tokenKey{newTokenKey(key)}, lifetime: lifetime}
+}
+
+// set makes key the one that signs. Keys before it are kept in memory alone, for as long as tokens that they have made may be valid:
+// a restart forgets them.
+func (t *tokenKeys) set(key []byte, now time.Time) (changed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := newTokenKey(key)
+	if t.keys[0].id == next.id {
+		return false
+	}
+	t.keys[0].retired = now
+	keys := []tokenKey{next}
+	for _, k := range t.keys {
+		if k.id != next.id && now.Before(k.retired.Add(t.lifetime+leeway)) {
+			keys = append(keys, k)
+		}
+	}
+	t.keys = keys
+	return true
+}
+
+// signing returns the key that signs.
+func (t *tokenKeys) signing() tokenKey {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.keys[0]
+}
+
+// find returns the key with that id, unless all of its tokens have expired.
+func (t *tokenKeys) find(id any, now time.Time) (tokenKey, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.keys {
+		if k.id == id && (k.retired.IsZero() || now.Before(k.retired.Add(t.lifetime+leeway))) {
+			return k, true
+		}
+	}
+	return tokenKey{}, false
+}
