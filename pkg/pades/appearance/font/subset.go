@@ -26,8 +26,8 @@ func (f *Face) NewSubset() *Subset {
 	}
 }
 
-// Encode returns text as two-byte character codes for Identity-H and takes its glyphs into the subset. A character that the face does not
-// draw becomes a question mark: PDF/A-2 forbids .notdef (ISO 19005-2 6.2.11.8), and a reader sees that something is missing.
+// Encode returns text as two-byte character codes for Identity-H and takes its glyphs into the subset. The face must have every
+// character, because PDF/A-2 forbids to show .notdef (ISO 19005-2 6.2.11.8).
 func (s *Subset) Encode(text string) []byte {
 	out := make([]byte, 0, 2*len(text))
 	for _, r := range text {
@@ -40,15 +40,10 @@ func (s *Subset) cid(r rune) uint16 {
 	if cid, ok := s.encoded[r]; ok {
 		return cid
 	}
-	shown := r
-	g := s.face.glyph(r)
-	if g == 0 {
-		shown, g = '?', s.face.glyph('?')
-	}
-	cid := s.add(g)
+	cid := s.add(s.face.glyph(r))
 	// Where characters share a glyph, as blank and no-break blank do, the first one is what is found by a search.
 	if _, taken := s.unicode[cid]; !taken {
-		s.unicode[cid] = shown
+		s.unicode[cid] = r
 	}
 	s.encoded[r] = uint16(cid)
 	return uint16(cid)

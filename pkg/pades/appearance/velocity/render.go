@@ -18,16 +18,16 @@ const (
 var ErrTooLong = errors.New("the text of the template is longer than 32 KiB")
 
 // Render expands template. Its only error is ErrTooLong.
-func Render(template string, data Data) (string, error) {
+func Render(template string, data Data) (Text, error) {
 	template = strings.ReplaceAll(template, "\r\n", "\n")
-	var out strings.Builder
+	var out writer
 	for rest := template; rest != ""; {
-		if out.Len() > maxOutput {
-			return "", ErrTooLong
+		if out.size > maxOutput {
+			return nil, ErrTooLong
 		}
 		switch {
 		case strings.HasPrefix(rest, `\n`):
-			out.WriteByte('\n')
+			out.write("\n", "")
 			rest = rest[2:]
 		case strings.HasPrefix(rest, `\$`):
 			n := escaped(&out, rest, data)
@@ -41,14 +41,14 @@ func Render(template string, data Data) (string, error) {
 			_, rest, _ = strings.Cut(rest[2:], "*#")
 		default:
 			n := plain(rest)
-			out.WriteString(rest[:n])
+			out.write(rest[:n], "")
 			rest = rest[n:]
 		}
 	}
-	if out.Len() > maxOutput {
-		return "", ErrTooLong
+	if out.size > maxOutput {
+		return nil, ErrTooLong
 	}
-	return out.String(), nil
+	return out.text, nil
 }
 
 // plain returns the length of the text before the next character that may mean something, at least 1.
@@ -60,32 +60,32 @@ func plain(s string) int {
 }
 
 // escaped writes what \$ at the start of s stands for and returns how much of s that took: a known reference loses its backslash.
-func escaped(out *strings.Builder, s string, data Data) int {
+func escaped(out *writer, s string, data Data) int {
 	ref, n := parseReference(s[1:])
 	if n == 0 {
-		out.WriteString(s[:2])
+		out.write(s[:2], "")
 		return 2
 	}
 	if _, known := data.value(ref); !known {
-		out.WriteByte('\\')
+		out.write(`\`, "")
 	}
-	out.WriteString(s[1 : 1+n])
+	out.write(s[1:1+n], "")
 	return 1 + n
 }
 
 // expand writes what the reference at the start of s stands for and returns its length.
-func expand(out *strings.Builder, s string, data Data) int {
+func expand(out *writer, s string, data Data) int {
 	ref, n := parseReference(s)
 	if n == 0 {
-		out.WriteByte('$')
+		out.write("$", "")
 		return 1
 	}
 	value, known := data.value(ref)
 	switch {
 	case known:
-		out.WriteString(oneLine(value))
+		out.write(oneLine(value), ref.String())
 	case !ref.quiet:
-		out.WriteString(s[:n])
+		out.write(s[:n], "")
 	}
 	return n
 }
@@ -111,6 +111,19 @@ type part struct {
 	name string
 	call bool
 	args []string
+}
+
+// String returns the reference without its arguments, as in $date.format().
+func (r reference) String() string {
+	var b strings.Builder
+	b.WriteString("$" + r.name)
+	for _, p := range r.parts {
+		b.WriteString("." + p.name)
+		if p.call {
+			b.WriteString("()")
+		}
+	}
+	return b.String()
 }
 
 // parseReference reads the reference at the start of s, which begins with a dollar sign. n is its length; 0 if it is none.

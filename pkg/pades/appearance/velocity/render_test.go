@@ -6,6 +6,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestRender(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Render: %v", err)
 			}
-			if got != tt.want {
+			if got.String() != tt.want {
 				t.Errorf("Render(%q) = %q, want %q", tt.template, got, tt.want)
 			}
 		})
@@ -84,11 +85,11 @@ func TestRender(t *testing.T) {
 
 func TestRenderWithoutValues(t *testing.T) {
 	got, err := Render("[$reason][$certificate.commonName][$!certificate.commonName]", Data{})
-	if want := "[][$certificate.commonName][]"; err != nil || got != want {
+	if want := "[][$certificate.commonName][]"; err != nil || got.String() != want {
 		t.Errorf("Render = %q, %v, want %q", got, err, want)
 	}
 	got, err = Render("$certificate.getCommonName()", Data{Certificate: &x509.Certificate{Subject: pkix.Name{Organization: []string{"ACME"}}}})
-	if want := "ACME"; err != nil || got != want {
+	if want := "ACME"; err != nil || got.String() != want {
 		t.Errorf("Render without a common name = %q, %v, want %q", got, err, want)
 	}
 }
@@ -97,7 +98,19 @@ func TestRenderKeepsValuesOnOneLine(t *testing.T) {
 	data := sample()
 	data.Certificate.Subject.CommonName = "A\nApproved by B\u202e\u2028$reason"
 	got, err := Render("by $certificate.commonName", data)
-	if want := "by A Approved by B  $reason"; err != nil || got != want {
+	if want := "by A Approved by B  $reason"; err != nil || got.String() != want {
+		t.Errorf("Render = %q, %v, want %q", got, err, want)
+	}
+}
+
+// TestRenderTellsWhereTextComesFrom holds each piece against its source.
+func TestRenderTellsWhereTextComesFrom(t *testing.T) {
+	got, err := Render(`by \$x $certificate.getCommonName()\non ${date.format("yyyy")}$!reason.`, sample())
+	want := Text{
+		{`by \$x `, ""}, {"João Álvares", "$certificate.getCommonName()"}, {"\non ", ""}, {"2026", "$date.format()"},
+		{"Approval", "$reason"}, {".", ""},
+	}
+	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("Render = %q, %v, want %q", got, err, want)
 	}
 }
@@ -122,10 +135,10 @@ func FuzzRender(f *testing.F) {
 		if err != nil && !errors.Is(err, ErrTooLong) {
 			t.Errorf("Render(%q): %v", template, err)
 		}
-		if len(got) > maxOutput {
-			t.Errorf("Render(%q) made %d bytes", template, len(got))
+		if len(got.String()) > maxOutput {
+			t.Errorf("Render(%q) made %d bytes", template, len(got.String()))
 		}
-		if utf8.ValidString(template) && !utf8.ValidString(got) {
+		if utf8.ValidString(template) && !utf8.ValidString(got.String()) {
 			t.Errorf("Render(%q) = %q, not UTF-8", template, got)
 		}
 	})

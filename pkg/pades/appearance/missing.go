@@ -1,0 +1,86 @@
+package appearance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/velocity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// maxMissingNamed bounds how many characters one error names. A few are enough to find a font that has them.
+const maxMissingNamed = 5
+
+// missing collects the characters of one piece of text that no font draws.
+type missing struct {
+	field string // where the piece comes from, as the client knows it
+	runes []rune // each once, in the order of the text
+}
+
+// fieldOf names the source of a piece in the words of the request. The operator's own template has no field.
+func fieldOf(p velocity.Piece, template string) string {
+	field := "visibleSignatureInfo.oneOffTemplate"
+	if template == signing.SystemTemplate {
+		field = "visibleSignatureInfo"
+	}
+	switch {
+	case p.Reference == "":
+		return field
+	case strings.HasPrefix(p.Reference, "$reason"):
+		return "reason"
+	case strings.HasPrefix(p.Reference, "$location"):
+		return "location"
+	}
+	return field + ": " + clip(p.Reference)
+}
+
+// clip shortens a reference. Its longest names are those that a template invents.
+func clip(s string) string {
+	const maxReference = 80 // bytes; the longest known reference has about 50
+	if len(s) > maxReference {
+		return s[:maxReference]
+	}
+	return s
+}
+
+// error is KindVisible: the characters would have to be left out.
+func (m *missing) error() error {
+	var names []string
+	for _, r := range m.runes[:min(len(m.runes), maxMissingNamed)] {
+		name := fmt.Sprintf("U+%04X", r)
+		if unicode.IsGraphic(r) && !unicode.IsMark(r) && !unicode.IsSpace(r) {
+			name += " (" + string(r) + ")"
+		}
+		names = append(names, name)
+	}
+	more := ""
+	if n := len(m.runes) - len(names); n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return signing.Errorf(signing.KindVisible, "%s: no font has %s%s", m.field, strings.Join(names, ", "), more)
+}
+
+// checkDrawable refuses a text with characters that the face does not draw. It reports the first piece that has any.
+func checkDrawable(face *font.Face, t velocity.Text, template string) error {
+	for _, p := range t {
+		m := missing{field: fieldOf(p, template)}
+		for _, r := range p.Text {
+			if shown(r) && r != '\n' && r != '\t' && !face.Has(r) && !slices.Contains(m.runes, r) {
+				m.runes = append(m.runes, r)
+			}
+		}
+		if len(m.runes) > 0 {
+			return m.error()
+		}
+	}
+	return nil
+}
+
+// shown reports whether a character takes part in the layout. Control and formatting characters do not, because nobody would see
+// that they are missing; line feeds and tabs do.
+func shown(r rune) bool {
+	return r == '\n' || r == '\t' || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r)
+}
