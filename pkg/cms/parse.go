@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
 // Bounds on counts, far above what any signature has.
@@ -60,7 +62,7 @@ func parseCertificate(raw []byte, known []*x509.Certificate) (*x509.Certificate,
 			return c, nil
 		}
 	}
-	return x509.ParseCertificate(raw)
+	return certchain.Parse(raw)
 }
 
 // parse reads the fields of SignedData (RFC 5652 5.1).

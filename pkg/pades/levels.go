@@ -5,8 +5,10 @@ import (
 	"crypto"
 	"crypto/x509"
 	"fmt"
+	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -95,28 +97,9 @@ func (a *assembly) noteAuthority(token []byte) error {
 	if cert == nil {
 		return signing.Errorf(signing.KindTimestamp, "the timestamp does not hold its authority's certificate")
 	}
-	a.chains = append(a.chains, chainOf(cert, t.Signed.Certificates))
+	// An authority may send its own certificate alone. Its issuer is often the signer's too.
+	a.chains = append(a.chains, certchain.Link(cert, slices.Concat(t.Signed.Certificates, a.chains[0]), t.Time))
 	return nil
-}
-
-// chainOf orders what leads from cert upwards.
-func chainOf(cert *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
-	chain := []*x509.Certificate{cert}
-	for len(chain) <= len(others) {
-		last := chain[len(chain)-1]
-		var issuer *x509.Certificate
-		for _, c := range others {
-			if !c.Equal(last) && string(c.RawSubject) == string(last.RawIssuer) && last.CheckSignatureFrom(c) == nil {
-				issuer = c
-				break
-			}
-		}
-		if issuer == nil {
-			break
-		}
-		chain = append(chain, issuer)
-	}
-	return chain
 }
 
 const tokenTries = 2 // document timestamps asked for before a size is given up on
@@ -196,7 +179,7 @@ func (a *assembly) storeValidation(ctx context.Context) error {
 func parsed(certs [][]byte) []*x509.Certificate {
 	var list []*x509.Certificate
 	for _, der := range certs {
-		if c, err := x509.ParseCertificate(der); err == nil {
+		if c, err := certchain.Parse(der); err == nil {
 			list = append(list, c)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -140,7 +141,7 @@ func decodeState(b []byte, size int64) (*state, error) {
 func (s *state) chain() ([]*x509.Certificate, error) {
 	chain := make([]*x509.Certificate, len(s.Chain))
 	for i, raw := range s.Chain {
-		c, err := x509.ParseCertificate(raw)
+		c, err := certchain.Parse(raw)
 		if err != nil {
 			return nil, internal("read stored certificate", err)
 		}

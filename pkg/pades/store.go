@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
@@ -25,7 +26,7 @@ func readStore(doc *pdf.Document) (*store, error) {
 	s := &store{}
 	for i, add := range []func(der []byte){
 		func(der []byte) {
-			if c, err := x509.ParseCertificate(der); err == nil {
+			if c, err := certchain.Parse(der); err == nil {
 				s.certs = append(s.certs, c)
 			}
 		},
@@ -35,7 +36,7 @@ func readStore(doc *pdf.Document) (*store, error) {
 			}
 		},
 		func(der []byte) {
-			if l, err := x509.ParseRevocationList(der); err == nil {
+			if l, err := certchain.ParseCRL(der); err == nil {
 				s.crls = append(s.crls, l)
 			}
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -181,7 +182,7 @@ func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte)
 		return
 	}
 	out.Certificate, out.Stamped = cert, t.Time
-	out.chains = append(out.chains, chainOf(cert, t.Signed.Certificates))
+	out.chains = append(out.chains, certchain.Link(cert, t.Signed.Certificates, t.Time))
 	v.judge(out, cert, t.Signed.Certificates, t.Time, x509.ExtKeyUsageTimeStamping)
 }
 
@@ -212,7 +213,7 @@ func (v *verifier) signed(out *verified, s *signature, r byteRange, content []by
 		return
 	}
 	out.Certificate = cert
-	out.chains = append(out.chains, chainOf(cert, sd.Certificates))
+	out.chains = append(out.chains, certchain.Link(cert, sd.Certificates, v.when(out)))
 	if err := v.stamp(out, sd); err != nil {
 		out.fault("its timestamp: %v", err)
 	}
@@ -243,7 +244,7 @@ func (v *verifier) stamp(out *verified, sd *cms.SignedData) error {
 		return err
 	}
 	out.Stamped = t.Time
-	out.chains = append(out.chains, chainOf(authority, t.Signed.Certificates))
+	out.chains = append(out.chains, certchain.Link(authority, t.Signed.Certificates, t.Time))
 	return nil
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
 // list is a checked CRL. Its entries are not kept parsed: there may be a hundred thousand, in several times the memory of their DER.
@@ -83,7 +85,7 @@ func (g *Gatherer) crl(ctx context.Context, address string, issuer *x509.Certifi
 // checkCRL holds a list against RFC 5280 6.3.3 as far as it does not depend on the certificate, and returns it with the time until
 // which it may be kept. Delta and indirect lists are not used.
 func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time) (*list, time.Time, error) {
-	crl, err := x509.ParseRevocationList(der)
+	crl, err := certchain.ParseCRL(der)
 	if err != nil {
 		return nil, time.Time{}, err
 	}

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -23,6 +25,8 @@ type Config struct {
 	HTTP *http.Client
 	// AllowPrivate are address ranges that may be asked although they are not public: a CA inside the company.
 	AllowPrivate []netip.Prefix
+	// Issuers are certificates known from the configuration. They are used where a chain lacks an issuer, before that is fetched.
+	Issuers []*x509.Certificate
 	// Local returns CRLs (DER) of an issuer that publishes none; nil = none. They are checked like any other.
 	Local func(ctx context.Context, issuer *x509.Certificate) ([][]byte, error)
 	// Timeout bounds one request, default 10 s; Total one Gather, default 30 s.
@@ -84,9 +88,9 @@ func add(list *[][]byte, der []byte) {
 const maxChain = 10
 
 // Gather returns what a validator needs for the chain's first certificate: the certificates of its path that were found elsewhere
-// and those that signed OCSP responses, OCSP responses and CRLs, each DER. The rest of chain is looked through for issuers, in any
-// order. A self-issued certificate ends the path and needs nothing; so does an issuer that is found nowhere, since what a validator
-// trusts need not be a root.
+// and those that signed OCSP responses, OCSP responses and CRLs, each DER. Issuers are taken from the rest of chain, in any order,
+// then from Config.Issuers, then from the addresses that certificates name. Of several paths the best is taken (certchain.Link). A
+// root ends the path and needs nothing; so does an issuer that is found nowhere, since what a validator trusts need not be a root.
 //
 // Errors are KindRevocation, with Retry unless no later try can help, or KindCertificate when a certificate is revoked.
 func (g *Gatherer) Gather(ctx context.Context, chain []*x509.Certificate) (certificates, ocsps, crls [][]byte, err error) {
@@ -96,17 +100,19 @@ func (g *Gatherer) Gather(ctx context.Context, chain []*x509.Certificate) (certi
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Total)
 	defer cancel()
 	var e evidence
+	path := &path{Gatherer: g, pool: slices.Concat(chain[1:], g.cfg.Issuers)}
 	cert := chain[0]
 	for range maxChain {
-		if selfIssued(cert) {
+		if certchain.IsRoot(cert) {
 			return e.certificates, e.ocsps, e.crls, nil
 		}
-		issuer, err := g.issuer(ctx, cert, chain)
+		issuer, err := path.issuer(ctx, cert)
 		switch {
 		case err != nil:
 			return nil, nil, nil, refusal(err)
 		case issuer == nil && cert == chain[0]:
-			return nil, nil, nil, signing.Errorf(signing.KindRevocation, "the issuer of the certificate is not known, so its revocation data cannot be checked")
+			return nil, nil, nil, signing.Errorf(signing.KindRevocation,
+				"the issuer of the certificate is not known, so its revocation data cannot be checked: %s", certchain.Name(cert.Issuer))
 		case issuer == nil:
 			return e.certificates, e.ocsps, e.crls, nil
 		}
@@ -195,8 +201,6 @@ func usable(addresses []string) []string {
 	}
 	return list
 }
-
-func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, c.RawSubject) }
 
 func contains(chain []*x509.Certificate, c *x509.Certificate) bool {
 	for _, have := range chain {

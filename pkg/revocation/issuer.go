@@ -1,7 +1,6 @@
 package revocation
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/asn1"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
 // maxIssuerBytes bounds what caIssuers gives: one certificate, or a bundle of a few.
@@ -27,11 +27,17 @@ func hasExtension(c *x509.Certificate, oid asn1.ObjectIdentifier) bool {
 	return false
 }
 
-// issuer returns the certificate that signed cert: one of chain, or what cert's caIssuers address gives (RFC 5280 4.2.2.1). Nil when
-// it is not in chain and cert names no address.
-func (g *Gatherer) issuer(ctx context.Context, cert *x509.Certificate, chain []*x509.Certificate) (*x509.Certificate, error) {
-	if c := signerOf(cert, chain); c != nil {
-		return c, nil
+// path finds the issuers of one chain.
+type path struct {
+	*Gatherer
+	pool []*x509.Certificate // where issuers are looked for before they are fetched
+}
+
+// issuer returns the certificate that signed cert: the next one on the best path through the pool, or what cert's caIssuers address
+// gives (RFC 5280 4.2.2.1), which then joins the pool. Nil when it is not in the pool and cert names no address.
+func (p *path) issuer(ctx context.Context, cert *x509.Certificate) (*x509.Certificate, error) {
+	if known := certchain.Link(cert, p.pool, time.Now()); len(known) > 1 {
+		return known[1], nil
 	}
 	addresses := usable(cert.IssuingCertificateURL)
 	if len(addresses) == 0 {
@@ -39,29 +45,21 @@ func (g *Gatherer) issuer(ctx context.Context, cert *x509.Certificate, chain []*
 	}
 	var failures []error
 	for _, address := range addresses {
-		body, err := g.kept(ctx, "issuer "+address, func(ctx context.Context) (any, time.Time, error) {
-			der, err := g.get(ctx, address, maxIssuerBytes)
-			return der, time.Now().Add(g.cfg.MaxAge), err
+		body, err := p.kept(ctx, "issuer "+address, func(ctx context.Context) (any, time.Time, error) {
+			der, err := p.get(ctx, address, maxIssuerBytes)
+			return der, time.Now().Add(p.cfg.MaxAge), err
 		})
 		if err != nil {
 			failures = append(failures, err)
 			continue
 		}
-		if c := signerOf(cert, parseCertificates(body.([]byte))); c != nil {
-			return c, nil
+		p.pool = append(p.pool, parseCertificates(body.([]byte))...)
+		if known := certchain.Link(cert, p.pool, time.Now()); len(known) > 1 {
+			return known[1], nil
 		}
 		failures = append(failures, errors.New("it is not the issuer's certificate"))
 	}
 	return nil, fmt.Errorf("fetch issuer: %w", errors.Join(failures...))
-}
-
-func signerOf(cert *x509.Certificate, list []*x509.Certificate) *x509.Certificate {
-	for _, c := range list {
-		if bytes.Equal(c.RawSubject, cert.RawIssuer) && cert.CheckSignatureFrom(c) == nil {
-			return c
-		}
-	}
-	return nil
 }
 
 // parseCertificates reads a certificate, as DER or PEM, or a bundle of them (certs-only CMS message, RFC 5652 5.1).
@@ -69,7 +67,7 @@ func parseCertificates(body []byte) []*x509.Certificate {
 	if block, _ := pem.Decode(body); block != nil {
 		body = block.Bytes
 	}
-	if c, err := x509.ParseCertificate(body); err == nil {
+	if c, err := certchain.Parse(body); err == nil {
 		return []*x509.Certificate{c}
 	}
 	if bundle, err := cms.Parse(body); err == nil {

@@ -1,55 +1,159 @@
-// Package certchain puts certificates that come in any order into the order of a chain.
+// Package certchain reads certificates as real authorities issue them and puts them into the order of a chain.
 package certchain
 
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
+	"slices"
+	"time"
 )
 
-// Link returns the chain from leaf upwards, as far as others lead. What does not belong to it is left out; a root is its last.
-func Link(leaf *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
-	chain := []*x509.Certificate{leaf}
-	for top := leaf; !selfIssued(top) && len(chain) <= len(others); {
-		issuer := issuerOf(top, others)
-		if issuer == nil {
-			break
-		}
-		chain = append(chain, issuer)
-		top = issuer
+const (
+	// maxLength bounds a chain, leaf and root included. Public chains have five certificates at most, company chains a few more.
+	maxLength = 20
+	// maxChecks bounds the signatures that one search verifies. The certificates may come from anybody, for example from a PDF.
+	maxChecks = 256
+	// maxSteps bounds the certificates that one search visits. Without it cross-certificates could make the paths countless.
+	maxSteps = 1024
+)
+
+// Link returns the best chain from leaf upwards that others give: the one whose issuers are all valid at that time, then one that
+// ends at a root, then the longest, then the one whose certificates end later (RFC 4158 3.5 has such criteria). The leaf's own
+// validity does not count. Certificates in others may come in any order. Duplicates and strangers are left out. The chain ends at a
+// root or where no issuer is known: see MissingIssuer.
+func Link(leaf *x509.Certificate, others []*x509.Certificate, at time.Time) []*x509.Certificate {
+	s := &search{
+		others: others, at: at, checks: maxChecks, steps: maxSteps,
+		signed: make(map[pair]bool), roots: make(map[*x509.Certificate]bool),
 	}
-	return chain
+	s.climb([]*x509.Certificate{leaf})
+	return s.best
 }
 
-func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, c.RawSubject) }
-
-// issuerOf returns the certificate that signed c: names alone may be those of an older or a stranger's key.
-func issuerOf(c *x509.Certificate, all []*x509.Certificate) *x509.Certificate {
-	for _, candidate := range all {
-		if bytes.Equal(candidate.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(candidate) == nil {
-			return candidate
-		}
-	}
-	return nil
-}
-
-// ParsePEM returns the chain in a PEM text whose first certificate is the leaf, reading limit certificates at most.
-func ParsePEM(text []byte, limit int) ([]*x509.Certificate, error) {
-	var all []*x509.Certificate
-	for block, rest := pem.Decode(text); block != nil && len(all) < limit; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d: %w", len(all), err)
-		}
-		all = append(all, c)
-	}
+// Order returns the best chain in a list that comes in any order, nil for an empty list. The leaf is the first certificate unless
+// that one is a CA's: then it is the first that is neither a CA's nor the issuer of another in the list.
+func Order(all []*x509.Certificate, at time.Time) []*x509.Certificate {
 	if len(all) == 0 {
-		return nil, errors.New("no certificate in it")
+		return nil
 	}
-	return Link(all[0], all[1:]), nil
+	return Link(leafOf(all), all, at)
+}
+
+func leafOf(all []*x509.Certificate) *x509.Certificate {
+	if !all[0].IsCA && !issuesAny(all[0], all) {
+		return all[0]
+	}
+	for _, wantUser := range []bool{true, false} { // a company's own CA may mark the certificates of its users as a CA's
+		for _, c := range all {
+			if !issuesAny(c, all) && !(wantUser && c.IsCA) && (wantUser || !IsRoot(c)) {
+				return c
+			}
+		}
+	}
+	return all[0]
+}
+
+// issuesAny compares names only: that is enough to tell a CA's certificate without the extension that says so.
+func issuesAny(c *x509.Certificate, all []*x509.Certificate) bool {
+	return slices.ContainsFunc(all, func(o *x509.Certificate) bool {
+		return bytes.Equal(o.RawIssuer, c.RawSubject) && !bytes.Equal(o.RawSubject, c.RawSubject)
+	})
+}
+
+// MissingIssuer returns the name of the issuer that the chain lacks, empty where the chain ends at a root. The name is cleaned and
+// bounded, so that it can be logged.
+func MissingIssuer(chain []*x509.Certificate) string {
+	if len(chain) == 0 || IsRoot(chain[len(chain)-1]) {
+		return ""
+	}
+	return Name(chain[len(chain)-1].Issuer)
+}
+
+// pair is a certificate and a possible issuer.
+type pair struct{ cert, issuer *x509.Certificate }
+
+// search looks for the best chain.
+type search struct {
+	others        []*x509.Certificate
+	at            time.Time
+	checks, steps int // how many are left
+	signed        map[pair]bool
+	roots         map[*x509.Certificate]bool
+	best          []*x509.Certificate
+}
+
+// climb extends the path in every way and keeps the best of those that cannot be extended.
+func (s *search) climb(path []*x509.Certificate) {
+	s.steps--
+	extended := false
+	if top := path[len(path)-1]; len(path) < maxLength && !s.isRoot(top) {
+		for _, issuer := range s.others {
+			if s.steps <= 0 {
+				break
+			}
+			if !onPath(path, issuer) && s.isSigned(top, issuer) {
+				extended = true
+				s.climb(append(path, issuer))
+			}
+		}
+	}
+	if !extended && (s.best == nil || s.better(path)) {
+		s.best = slices.Clone(path)
+	}
+}
+
+// onPath reports whether the path has the certificate already, or another one of the same name and key: two CAs that certify each
+// other would otherwise make a loop (RFC 4158 5.2).
+func onPath(path []*x509.Certificate, c *x509.Certificate) bool {
+	return slices.ContainsFunc(path, func(p *x509.Certificate) bool {
+		return bytes.Equal(p.RawSubject, c.RawSubject) && bytes.Equal(p.RawSubjectPublicKeyInfo, c.RawSubjectPublicKeyInfo)
+	})
+}
+
+func (s *search) isSigned(c, issuer *x509.Certificate) bool {
+	if !bytes.Equal(c.RawIssuer, issuer.RawSubject) {
+		return false
+	}
+	key := pair{c, issuer}
+	signed, known := s.signed[key]
+	if !known && s.checks > 0 {
+		s.checks--
+		signed = SignedBy(c, issuer)
+		s.signed[key] = signed
+	}
+	return signed
+}
+
+func (s *search) isRoot(c *x509.Certificate) bool {
+	root, known := s.roots[c]
+	if !known {
+		root = IsRoot(c)
+		s.roots[c] = root
+	}
+	return root
+}
+
+// better reports whether the path is better than the best so far.
+func (s *search) better(path []*x509.Certificate) bool {
+	valid, complete := s.valid(path), s.isRoot(path[len(path)-1])
+	bestValid, bestComplete := s.valid(s.best), s.isRoot(s.best[len(s.best)-1])
+	switch {
+	case valid != bestValid:
+		return valid
+	case complete != bestComplete:
+		return complete
+	case len(path) != len(s.best):
+		return len(path) > len(s.best)
+	}
+	for i, c := range path {
+		if !c.NotAfter.Equal(s.best[i].NotAfter) {
+			return c.NotAfter.After(s.best[i].NotAfter)
+		}
+	}
+	return false
+}
+
+// valid reports whether all issuers on the path are valid.
+func (s *search) valid(path []*x509.Certificate) bool {
+	return !slices.ContainsFunc(path[1:], func(c *x509.Certificate) bool { return s.at.Before(c.NotBefore) || s.at.After(c.NotAfter) })
 }

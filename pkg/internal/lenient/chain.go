@@ -5,15 +5,16 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// maxChain bounds a certificate chain.
-const maxChain = 10
+// maxChain bounds a certificate chain, with the strangers and duplicates that services add.
+const maxChain = 20
 
-// Chain reads the certificates and puts each issuer after its subject. The first must be the signer's (as in CSC 11.5); what does not
-// belong to its chain is left out.
+// Chain reads certificates that come in any order and returns the best chain in them (certchain.Order). Duplicates and strangers are
+// left out. The first should be the signer's (CSC 11.5), and is taken for it unless it is a CA's.
 func Chain(texts []string) ([]*x509.Certificate, error) {
 	if len(texts) == 0 {
 		return nil, errors.New("there is no certificate")
@@ -22,25 +23,25 @@ func Chain(texts []string) ([]*x509.Certificate, error) {
 	for i, text := range texts[:min(len(texts), maxChain)] {
 		c, err := parseCertificate(text)
 		if err != nil {
-			return nil, fmt.Errorf("certificate %d in the list: %w", i, err)
+			return nil, fmt.Errorf("certificate %d in the list: %w", i+1, err)
 		}
 		all = append(all, c)
 	}
-	return certchain.Link(all[0], all[1:]), nil
+	return certchain.Order(all, time.Now()), nil
 }
 
 // parseCertificate reads base64 of DER, PEM, or base64 of either once more.
 func parseCertificate(text string) (*x509.Certificate, error) {
 	for range 2 {
 		if block, _ := pem.Decode([]byte(text)); block != nil {
-			return x509.ParseCertificate(block.Bytes)
+			return certchain.Parse(block.Bytes)
 		}
 		data, err := Base64(text)
 		if err != nil {
 			return nil, errors.New("not base64")
 		}
 		if len(data) > 0 && data[0] == 0x30 { // SEQUENCE: DER at last
-			return x509.ParseCertificate(data)
+			return certchain.Parse(data)
 		}
 		text = string(data)
 	}

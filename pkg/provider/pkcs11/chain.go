@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"time"
 
 	"github.com/miekg/pkcs11"
 
@@ -63,7 +64,7 @@ func (c *connection) tokenChain() ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read certificate: %w", err)
 		}
-		cert, err := x509.ParseCertificate(values[0].Value)
+		cert, err := certchain.Parse(values[0].Value)
 		if err != nil {
 			continue // another one's
 		}
@@ -75,7 +76,7 @@ func (c *connection) tokenChain() ([]*x509.Certificate, error) {
 	if leaf == nil {
 		return nil, errors.New("the token has no certificate with the key's id: name a certificate file")
 	}
-	return certchain.Link(leaf, all), nil
+	return certchain.Link(leaf, all, time.Now()), nil
 }
 
 // maxChainBytes bounds a certificate file: a chain of ten certificates takes 20 KB.
@@ -86,7 +87,7 @@ func readChain(path string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read certificate file: %w", err)
 	}
-	chain, err := certchain.ParsePEM(data, maxCertificates)
+	chain, err := certchain.ParsePEM(data, maxCertificates, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("read certificate file %s: %w", path, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"time"
 
 	"software.sslmate.com/src/go-pkcs12"
 
@@ -34,7 +35,7 @@ func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("open PKCS#12 file %s: a key of type %T cannot sign", path, private)
 	}
 	p := newProvider(o)
-	id, err := p.newIdentity(key, certchain.Link(leaf, others), o)
+	id, err := p.newIdentity(key, certchain.Link(leaf, others, time.Now()), o)
 	if err != nil {
 		return nil, fmt.Errorf("open PKCS#12 file %s: %w", path, err)
 	}
