@@ -41,6 +41,12 @@ var builtFaults = []builtFault{
 	{service.NotJSON, client.StatusFailed, serviceFault, 2},
 	{service.Empty, client.StatusFailed, serviceFault, 1},
 	{service.Huge, client.StatusFailed, serviceFault, 2},
+	{service.TimedOutAfter, client.StatusFailed, serviceFault, 2},
+	{service.TooManyAfter, client.StatusFailed, serviceFault, 2},
+	{service.HungUpAfter, client.StatusFailed, serviceFault, 2},
+	{service.ServerErrorAfter, client.StatusFailed, serviceFault, 2},
+	{service.NotFoundAfter, client.StatusFailed, "CONFIGURATION_SIGN_ERROR", 2},
+	{service.RedirectAfter, client.StatusFailed, "CONFIGURATION_SIGN_ERROR", 2},
 	{service.WrongOrder, client.StatusExecuted, "", 1}, // of one value there is one order
 	{service.TooFewValues, client.StatusFailed, serviceFault, 1},
 	{service.TooManyValues, client.StatusFailed, serviceFault, 1},

@@ -15,6 +15,7 @@ import (
 const (
 	serviceFault     = "CERT_SERVICE_GLOBAL_ERROR"
 	credentialsFault = "INVALID_CERT_SERVICE_CREDS"
+	settingsFault    = "CONFIGURATION_SIGN_ERROR"
 )
 
 // signed is an operation of which every document was signed; made signatures may be more than were delivered.
@@ -42,6 +43,11 @@ var (
 	pacedEach    = failed(serviceFault, 0, 27, 0, 27)   // refused for the rate: 1, 2, 4, ... 32 s apart within the first try, then once in each
 	splitRefused = failed(serviceFault, 0, 8, 0, 8)     // refused for good, down to single documents: 3, 1+2, 1+1; no further try
 	deniedUs     = failed(credentialsFault, 0, 3, 0, 3) // refused for good, and not because of a document: neither split nor tried again
+	renewedToken = failed(credentialsFault, 0, 9, 0, 9) // as deniedUs, after two more calls with new tokens
+	renewedSAD   = failed(serviceFault, 0, 27, 0, 27)   // each try is refused, and so are two calls with new activation data in each
+	misled       = failed(settingsFault, 0, 3, 0, 3)    // there seems to be nothing at the address, before anything can be signed
+	noPlace      = failed(settingsFault, 0, 0, 0, 0)    // the same before anything was to be signed
+	paidMisled   = failed(settingsFault, 9, 9, 9, 0)    // the same after it was signed
 	unsureEach   = failed(serviceFault, 0, 9, 9, 0)     // each try may have signed
 	paidEach     = failed(serviceFault, 9, 9, 9, 0)     // each try has signed, and its answer was lost: --signing.unknown-outcome=retry
 	nonsense     = failed(serviceFault, 3, 3, 3, 0)     // an answer that cannot be used, whole: it is not paid for again
@@ -72,9 +78,9 @@ func TestSignHashMatrix(t *testing.T) {
 		{service.Unavailable, all(unsureEach), all(unsureOnce)},
 		{service.Gateway, all(unsureEach), all(unsureOnce)},
 		{service.CutBefore, all(unsureEach), all(unsureOnce)},
-		{service.Refused, all(splitRefused), all(refusedOnce)}, // once: the halves are signed in the same try
-		{service.ExpiredToken, all(deniedUs), all(atOnce)},
-		{service.ExpiredSAD, all(refusedEach), cscElse(atOnce, refusedOnce)}, // the CSC's is renewed at once
+		{service.Refused, all(splitRefused), all(refusedOnce)},      // once: the halves are signed in the same try
+		{service.ExpiredToken, all(renewedToken), all(refusedOnce)}, // each signHash that goes out is counted
+		{service.ExpiredSAD, cscElse(renewedSAD, refusedEach), all(refusedOnce)},
 		{service.ErrorAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.CutAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.HalfAnswer, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
@@ -82,6 +88,12 @@ func TestSignHashMatrix(t *testing.T) {
 		{service.NotJSON, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)}, // as a gateway's page: the answer itself is lost
 		{service.Empty, cscElse(nonsense, atOnce), cscElse(nonsense, atOnce)},
 		{service.Huge, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.TimedOutAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.TooManyAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.HungUpAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.ServerErrorAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
+		{service.NotFoundAfter, cscElse(paidMisled, atOnce), cscElse(paidTwice, atOnce)},
+		{service.RedirectAfter, cscElse(paidMisled, atOnce), cscElse(paidTwice, atOnce)},
 		{service.WrongOrder, all(nonsense), all(nonsense)},
 		{service.TooFewValues, all(nonsense), all(nonsense)},
 		{service.TooManyValues, all(nonsense), all(nonsense)},
@@ -95,7 +107,7 @@ func TestSignHashMatrix(t *testing.T) {
 // What was refused is tried again all the same, and what can be fetched is.
 func TestSignHashMatrixNeverTwice(t *testing.T) {
 	unsure := failed(serviceFault, 0, 3, 3, 0) // not signed, as it happens
-	lost := failed(serviceFault, 3, 3, 3, 0)
+	lost, lostMisled := failed(serviceFault, 3, 3, 3, 0), failed(settingsFault, 3, 3, 3, 0)
 	for i := range variants {
 		variants := slices.Clone(variants)
 		variants[i].unknown = signing.UnknownFail
@@ -111,6 +123,12 @@ func TestSignHashMatrixNeverTwice(t *testing.T) {
 			{service.Stalled, cscElse(lost, atOnce), cscElse(lost, atOnce)},
 			{service.NotJSON, cscElse(lost, atOnce), cscElse(lost, atOnce)},
 			{service.Huge, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.TimedOutAfter, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.TooManyAfter, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.HungUpAfter, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.ServerErrorAfter, cscElse(lost, atOnce), cscElse(lost, atOnce)},
+			{service.NotFoundAfter, cscElse(lostMisled, atOnce), cscElse(lostMisled, atOnce)},
+			{service.RedirectAfter, cscElse(lostMisled, atOnce), cscElse(lostMisled, atOnce)},
 			{service.BadBase64, all(nonsense), all(nonsense)},
 		} {
 			runRow(t, "signatures/signHash", variants, i, r)
@@ -123,7 +141,7 @@ func TestSignHashMatrixNeverTwice(t *testing.T) {
 // SAFE's and the CSC's ways are alike.
 func fetchRows() []row {
 	lost := failed(serviceFault, 3, 3, 3, 0)
-	lostKey := failed(credentialsFault, 3, 3, 3, 0)
+	lostKey, lostPlace := failed(credentialsFault, 3, 3, 3, 0), failed(settingsFault, 3, 3, 3, 0)
 	return []row{
 		{service.TooManyRequests, all(lost), all(atOnce)},
 		{service.TooManyRetryAfter, all(lost), all(atOnce)},
@@ -141,6 +159,12 @@ func fetchRows() []row {
 		{service.NotJSON, all(lost), all(atOnce)},
 		{service.Empty, all(nonsense), all(atOnce)}, // asked for once more, then believed
 		{service.Huge, all(lost), all(atOnce)},
+		{service.TimedOutAfter, all(lost), all(atOnce)},
+		{service.TooManyAfter, all(lost), all(atOnce)},
+		{service.HungUpAfter, all(lost), all(atOnce)},
+		{service.ServerErrorAfter, all(lost), all(atOnce)},
+		{service.NotFoundAfter, all(lostPlace), all(atOnce)},
+		{service.RedirectAfter, all(lostPlace), all(atOnce)},
 		{service.WrongOrder, all(atOnce), all(atOnce)}, // values are made elsewhere
 		{service.TooFewValues, all(atOnce), all(atOnce)},
 		{service.TooManyValues, all(atOnce), all(atOnce)},
@@ -177,6 +201,12 @@ func TestAuthorizeMatrix(t *testing.T) {
 		{service.NotJSON, cscElse(refusedEach, refusedEach), cscElse(refusedOnce, refusedOnce)},
 		{service.Empty, cscElse(refusedEach, atOnce), cscElse(refusedOnce, atOnce)},
 		{service.Huge, all(refusedEach), all(refusedOnce)},
+		{service.TimedOutAfter, all(refusedEach), all(refusedOnce)},
+		{service.TooManyAfter, all(pacedEach), all(refusedOnce)},
+		{service.HungUpAfter, all(refusedEach), all(refusedOnce)},
+		{service.ServerErrorAfter, all(refusedEach), all(refusedOnce)},
+		{service.NotFoundAfter, all(misled), all(misled)},
+		{service.RedirectAfter, all(misled), all(misled)},
 		{service.WrongOrder, all(atOnce), all(atOnce)},
 		{service.TooFewValues, all(atOnce), all(atOnce)},
 		{service.TooManyValues, all(atOnce), all(atOnce)},
@@ -205,6 +235,12 @@ func TestTokenMatrix(t *testing.T) {
 		{service.NotJSON, all(neverAsked), all(atOnce)},
 		{service.Empty, all(neverAsked), all(atOnce)},
 		{service.Huge, all(neverAsked), all(atOnce)},
+		{service.TimedOutAfter, all(neverAsked), all(atOnce)},
+		{service.TooManyAfter, all(neverAsked), all(atOnce)},
+		{service.HungUpAfter, all(neverAsked), all(atOnce)},
+		{service.ServerErrorAfter, all(neverAsked), all(atOnce)},
+		{service.NotFoundAfter, all(noPlace), all(noPlace)},
+		{service.RedirectAfter, all(noPlace), all(noPlace)},
 		{service.WrongOrder, all(atOnce), all(atOnce)},
 		{service.TooFewValues, all(atOnce), all(atOnce)},
 		{service.TooManyValues, all(atOnce), all(atOnce)},

@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// maxRenewals is how often a call is repeated at once because a token or activation data had ended: both may have, one after the other.
+// Each repetition is a call of its own in the store and in the counters.
+const maxRenewals = 2
+
 // call makes one call and ends each of its items, but those that it returns: they were refused for the rate alone, and get another turn.
 // It runs on its own context: what may have been paid for is waited for, whoever hung up.
 func (b *batcher) call(key queueKey, p Provider, c *Credential, items []*item, s *splitting) (refused []*item) {
@@ -17,6 +21,12 @@ func (b *batcher) call(key queueKey, p Provider, c *Credential, items []*item, s
 	defer cancel()
 	start := time.Now()
 	err := b.attempt(ctx, p, c, items)
+	for range maxRenewals {
+		if !errors.Is(err, ErrRenewed) || AsError(err).Unknown {
+			break
+		}
+		err = b.attempt(ctx, p, c, items)
+	}
 	b.heed(key, c, start, err)
 	halves := s.halves(err, items)
 	if halves == nil {

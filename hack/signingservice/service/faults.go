@@ -33,6 +33,15 @@ const (
 	Empty      Rudeness = "empty"       // 200 with {}
 	Huge       Rudeness = "huge"        // 200 with an answer that does not end
 
+	// After it was done, in answers that look like refusals: what gateways say when they no longer wait.
+
+	TimedOutAfter    Rudeness = "408-after"          // 408 with an HTML page
+	TooManyAfter     Rudeness = "429-after"          // 429 of a gateway, with Retry-After: 2
+	HungUpAfter      Rudeness = "499-after"          // 499, which is nginx's for a client that went away
+	ServerErrorAfter Rudeness = "server-error-after" // 400 with the CSC's server_error
+	NotFoundAfter    Rudeness = "404-after"          // 404 with an HTML page
+	RedirectAfter    Rudeness = "302-after"          // 302 to a page for people
+
 	// Wrong values, all of them made and counted.
 
 	WrongOrder    Rudeness = "wrong-order"
@@ -46,7 +55,8 @@ const (
 // Rudenesses lists all of them.
 func Rudenesses() []Rudeness {
 	return []Rudeness{TooManyRequests, TooManyRetryAfter, ErrorBefore, Unavailable, Gateway, CutBefore, Refused, ExpiredToken, ExpiredSAD,
-		ErrorAfter, CutAfter, HalfAnswer, Stalled, NotJSON, Empty, Huge, WrongOrder, TooFewValues, TooManyValues, WrongKey, RawECDSA, BadBase64}
+		ErrorAfter, CutAfter, HalfAnswer, Stalled, NotJSON, Empty, Huge,
+		TimedOutAfter, TooManyAfter, HungUpAfter, ServerErrorAfter, NotFoundAfter, RedirectAfter, WrongOrder, TooFewValues, TooManyValues, WrongKey, RawECDSA, BadBase64}
 }
 
 // Fault is a rudeness at an endpoint.

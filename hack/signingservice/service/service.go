@@ -186,6 +186,10 @@ func before(r Rudeness) (answer, bool) {
 
 // after is the rudeness that comes when all was done.
 func (s *Service) after(w http.ResponseWriter, r *http.Request, rude Rudeness, a answer) {
+	if lie, ok := misleading(rude); ok {
+		s.write(w, lie)
+		return
+	}
 	switch rude {
 	case ErrorAfter:
 		a = answer{status: http.StatusInternalServerError, body: object{{"error", "server_error"}, {"error_description", "simulated fault after"}}}
@@ -203,6 +207,28 @@ func (s *Service) after(w http.ResponseWriter, r *http.Request, rude Rudeness, a
 		return
 	}
 	s.write(w, a)
+}
+
+// misleading is the rudeness that looks like a refusal and comes when all was done.
+func misleading(r Rudeness) (answer, bool) {
+	page := func(status int, title string) (answer, bool) {
+		return answer{status: status, header: map[string]string{"Content-Type": "text/html"}, body: raw("<html><body><h1>" + title + "</h1></body></html>")}, true
+	}
+	switch r {
+	case TimedOutAfter:
+		return page(http.StatusRequestTimeout, "408 Request Time-out")
+	case HungUpAfter:
+		return page(499, "499 Client Closed Request")
+	case NotFoundAfter:
+		return page(http.StatusNotFound, "404 Not Found")
+	case TooManyAfter:
+		return answer{status: http.StatusTooManyRequests, header: map[string]string{"Retry-After": "2"}, body: object{{"message", "API rate limit exceeded"}}}, true
+	case ServerErrorAfter:
+		return answer{status: http.StatusBadRequest, body: object{{"error", "server_error"}, {"error_description", "simulated fault after"}}}, true
+	case RedirectAfter:
+		return answer{status: http.StatusFound, header: map[string]string{"Location": "https://simulated.invalid/sorry"}, body: raw("")}, true
+	}
+	return answer{}, false
 }
 
 func (s *Service) write(w http.ResponseWriter, a answer) {

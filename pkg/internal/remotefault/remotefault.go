@@ -48,8 +48,8 @@ func (f *Failure[H]) Final() bool {
 	return errors.Is(f.Error, signing.ErrBadAnswer) || f.Kind == signing.KindProvider && !f.Retry
 }
 
-// Lost is a call without a whole answer, where err is outbound.Exchange's. Only a call that may sign leaves the outcome unknown, and only
-// if it went out and was not refused: of a refusal the status is enough. service is what the client reads.
+// Lost is a call without a whole answer, where err is outbound.Exchange's. Only a call that may sign leaves the outcome unknown, and
+// only if it went out. The status of an answer whose body was lost proves nothing (see Refused). service is what the client reads.
 func Lost[H any](service string, err error, signs bool) *Failure[H] {
 	var l *outbound.LostError
 	if !errors.As(err, &l) {
@@ -60,13 +60,8 @@ func Lost[H any](service string, err error, signs bool) *Failure[H] {
 		return New[H](signing.KindProvider, "%s has failed lately and is given a rest", service).Because(err).Retryable(open.RetryAfter)
 	}
 	f := New[H](signing.KindProvider, "%s did not answer", service).Because(err).Retryable(0)
-	f.Unknown = signs && l.Sent && !refused(l.Status)
+	f.Unknown = signs && l.Sent
 	return f
-}
-
-// refused reports whether a status says that nothing was done.
-func refused(status int) bool {
-	return status >= 300 && status < 500 || status == http.StatusNotImplemented
 }
 
 // Unreadable is a good status with something behind it that is not the service's own answer.
@@ -83,14 +78,23 @@ func Unusable[H any](service string, err error) *Failure[H] {
 	return f
 }
 
+// Said is what a service's answer says about a failure, in the service's own form.
+type Said struct {
+	Code, Description string
+	// Refusal is true if the service's specification defines Code as a refusal: then nothing was signed. The provider sets it from
+	// the body, and never from the status alone, because gateways and load balancers between us and the service answer 408, 429, 499,
+	// 404 or a redirect after they have passed the request on.
+	Refusal bool
+}
+
 // Refused completes f, which is what the provider makes of an answer that is no success: with the answer's Retry-After, whether it may
 // have signed, whether there were only too many requests, and the service's own words for the log.
-func Refused[H any](f *Failure[H], a *outbound.Answer, signs bool, code, description string) *Failure[H] {
+func Refused[H any](f *Failure[H], a *outbound.Answer, signs bool, said Said) *Failure[H] {
 	if after := outbound.RetryAfter(a.Header, time.Now()); f.Retry && after > 0 {
 		f.RetryAfter = after
 	}
-	f.Unknown = signs && !refused(a.Status)
-	f.Because(fmt.Errorf("status %d, error %q: %q", a.Status, Text(code), Text(description)))
+	f.Unknown = signs && !said.Refusal
+	f.Because(fmt.Errorf("status %d, error %q: %q", a.Status, Text(said.Code), Text(said.Description)))
 	if a.Status == http.StatusTooManyRequests && f.Retry {
 		f.Because(fmt.Errorf("%w: %w", signing.ErrTooMany, f.Err))
 	}

@@ -37,6 +37,7 @@ func TestMeaning(t *testing.T) {
 		return &outbound.Answer{Status: status, Header: http.Header{"Retry-After": {retryAfter}}}
 	}
 	again := func() *remotefault.Failure[hint] { return remotefault.New[hint](provider, "x").Retryable(0) }
+	refusal, nothing := remotefault.Said{Refusal: true}, remotefault.Said{}
 	no := func() *remotefault.Failure[hint] { return remotefault.New[hint](provider, "x") }
 	for name, c := range map[string]struct {
 		f    *remotefault.Failure[hint]
@@ -46,15 +47,17 @@ func TestMeaning(t *testing.T) {
 		"lost by a call that signs":     {remotefault.Lost[hint]("it", cut(true, 0), true), meaning{kind: provider, retry: true, unknown: true}},
 		"lost by another call":          {remotefault.Lost[hint]("it", cut(true, 0), false), meaning{kind: provider, retry: true}},
 		"half of a good answer":         {remotefault.Lost[hint]("it", cut(true, 200), true), meaning{kind: provider, retry: true, unknown: true}},
-		"half of a refusal":             {remotefault.Lost[hint]("it", cut(true, 400), true), meaning{kind: provider, retry: true}},
-		"not implemented, half":         {remotefault.Lost[hint]("it", cut(true, 501), true), meaning{kind: provider, retry: true}},
+		"half of a refusal":             {remotefault.Lost[hint]("it", cut(true, 400), true), meaning{kind: provider, retry: true, unknown: true}},
+		"not implemented, half":         {remotefault.Lost[hint]("it", cut(true, 501), true), meaning{kind: provider, retry: true, unknown: true}},
 		"a fault of ours":               {remotefault.Lost[hint]("it", errors.New("odd"), true), meaning{}},
 		"not its own answer":            {remotefault.Unreadable[hint]("it", errors.New("HTML"), true), meaning{kind: provider, retry: true, unknown: true}},
 		"no values":                     {remotefault.Unusable[hint]("it", errors.New("empty")), meaning{kind: provider, unknown: true, final: true}},
-		"refused":                       {remotefault.Refused(no(), answer(400, "7"), true, "", ""), meaning{kind: provider, final: true}},
-		"refused for now":               {remotefault.Refused(again(), answer(429, "7"), true, "", ""), meaning{kind: provider, retry: true, after: 7 * time.Second}},
-		"failed, and signs":             {remotefault.Refused(again(), answer(500, ""), true, "", ""), meaning{kind: provider, retry: true, unknown: true}},
-		"failed, and does not sign":     {remotefault.Refused(again(), answer(500, ""), false, "", ""), meaning{kind: provider, retry: true}},
+		"refused":                       {remotefault.Refused(no(), answer(400, "7"), true, refusal), meaning{kind: provider, final: true}},
+		"refused for now":               {remotefault.Refused(again(), answer(429, "7"), true, refusal), meaning{kind: provider, retry: true, after: 7 * time.Second}},
+		"like a refusal":                {remotefault.Refused(again(), answer(429, "7"), true, nothing), meaning{kind: provider, retry: true, after: 7 * time.Second, unknown: true}},
+		"like a refusal, does not sign": {remotefault.Refused(no(), answer(404, ""), false, nothing), meaning{kind: provider, final: true}},
+		"failed, and signs":             {remotefault.Refused(again(), answer(500, ""), true, nothing), meaning{kind: provider, retry: true, unknown: true}},
+		"failed, and does not sign":     {remotefault.Refused(again(), answer(500, ""), false, nothing), meaning{kind: provider, retry: true}},
 		"refused because of our secret": {remotefault.New[hint](signing.KindProviderCredentials, "x"), meaning{kind: signing.KindProviderCredentials}},
 	} {
 		if got := of(c.f); got != c.want {
@@ -66,7 +69,7 @@ func TestMeaning(t *testing.T) {
 // TestTheServicesWordsStayInTheLog: they are of one line and bounded there, and never in what the client reads.
 func TestTheServicesWordsStayInTheLog(t *testing.T) {
 	f := remotefault.Refused(remotefault.New[hint](signing.KindProvider, "refused"), &outbound.Answer{Status: 400, Header: http.Header{}}, false,
-		"x\r\nforged: line", strings.Repeat("y", 10_000))
+		remotefault.Said{Code: "x\r\nforged: line", Description: strings.Repeat("y", 10_000)})
 	if text := f.Error.Error(); len(text) > 600 || strings.ContainsAny(text, "\r\n") || !strings.Contains(text, "forged") {
 		t.Errorf("log text has %d bytes: %.100q", len(text), text)
 	}

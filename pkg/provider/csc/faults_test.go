@@ -57,7 +57,7 @@ func attempt(t *testing.T, s *service.Service, p *csc.Provider, n int) outcome {
 	var call signing.Call
 	if err == nil {
 		call = randomCall(t, c, n)
-		values, err = p.Sign(t.Context(), call)
+		values, err = signRenewed(t, p, call)
 	}
 	if err == nil {
 		err := valid(c, call, values)
@@ -110,6 +110,12 @@ var signHashFaults = []struct {
 	{rudeness: service.NotJSON, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
 	{rudeness: service.Empty, want: outcome{kind: provider, unknown: true, spent: 3}},
 	{rudeness: service.Huge, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
+	{rudeness: service.TimedOutAfter, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
+	{rudeness: service.TooManyAfter, want: outcome{kind: provider, retry: true, retryAfter: 2 * time.Second, unknown: true, spent: 3}},
+	{rudeness: service.HungUpAfter, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
+	{rudeness: service.ServerErrorAfter, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
+	{rudeness: service.NotFoundAfter, want: outcome{kind: signing.KindConfiguration, unknown: true, spent: 3}},
+	{rudeness: service.RedirectAfter, want: outcome{kind: signing.KindConfiguration, unknown: true, spent: 3}},
 	{rudeness: service.WrongOrder, want: outcome{bad: true, spent: 3}},
 	{rudeness: service.TooFewValues, want: outcome{bad: true, spent: 3}},
 	{rudeness: service.TooManyValues, want: outcome{bad: true, spent: 3}},
@@ -146,11 +152,46 @@ func TestSignHashFaults(t *testing.T) {
 	}
 }
 
+// TestSignHashIsNotRepeated: one Sign sends one signHash, whatever its answer is, because its caller counts calls. A refusal for a token
+// or activation data that had ended says that the same call may be made again, and the next call works.
+func TestSignHashIsNotRepeated(t *testing.T) {
+	for _, v := range variants {
+		for _, r := range service.Rudenesses() {
+			t.Run(v.name+" "+string(r), func(t *testing.T) {
+				opts := service.Options{Asynchronous: v.async, Credentials: []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}}}
+				bubble(t, opts, csc.Settings{URL: "http://simulated.invalid" + v.path}, func(t *testing.T, s *service.Service, p *csc.Provider) {
+					c, err := p.Credential(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := s.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: r}); err != nil {
+						t.Fatal(err)
+					}
+					_, err = p.Sign(t.Context(), randomCall(t, c, 3))
+					if n := s.Counts().Calls[v.path[1:]+"/signatures/signHash"]; n != 1 {
+						t.Errorf("%d calls of signHash, want 1", n)
+					}
+					renewed := r == service.ExpiredToken || r == service.ExpiredSAD
+					if errors.Is(err, signing.ErrRenewed) != renewed || renewed && signing.AsError(err).Unknown {
+						t.Errorf("Sign = %v, renewed %v wanted, with the outcome known", err, renewed)
+					}
+					s.Behave()
+					if _, err := p.Sign(t.Context(), randomCall(t, c, 3)); renewed && err != nil {
+						t.Errorf("next Sign = %v", err)
+					}
+				})
+			})
+		}
+	}
+}
+
 // earlyWant is what a rudeness means where nothing can have been signed yet.
 func earlyWant(r service.Rudeness) (want outcome, harmless bool) {
 	switch r {
-	case service.TooManyRetryAfter:
+	case service.TooManyRetryAfter, service.TooManyAfter:
 		return outcome{kind: provider, retry: true, retryAfter: 2 * time.Second}, false
+	case service.NotFoundAfter, service.RedirectAfter:
+		return outcome{kind: signing.KindConfiguration}, false
 	case service.Unavailable:
 		return outcome{kind: provider, retry: true, retryAfter: 3 * time.Second}, false
 	case service.Refused:
@@ -215,7 +256,8 @@ func TestPollingFaults(t *testing.T) {
 					case !got.ok && !got.unknown:
 						t.Errorf("outcome = %v, want signed or unknown", got)
 					}
-					if times == 1 && got.ok != (r != service.Refused) {
+					final := r == service.Refused || r == service.NotFoundAfter || r == service.RedirectAfter
+					if times == 1 && got.ok == final {
 						t.Errorf("outcome = %v; all but a refusal passes", got)
 					}
 				})

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"net/http"
 	"strings"
@@ -210,6 +211,7 @@ func TestClassify(t *testing.T) {
 		{301, "", "", signing.KindConfiguration, false, askOtherPlace},
 		{407, "", "", signing.KindConfiguration, false, nothing},
 		{408, "", "", signing.KindProvider, true, nothing},
+		{499, "", "", signing.KindProvider, true, nothing},
 		{429, "", "", signing.KindProvider, true, nothing},
 		{500, "invalid_token", "", signing.KindProvider, true, nothing},
 		{501, "", "", signing.KindConfiguration, false, askOtherPlace},
@@ -219,6 +221,57 @@ func TestClassify(t *testing.T) {
 		f := classify(c.status, c.code, strings.ToLower(c.text))
 		if f.Kind != c.kind || f.Retry != c.retry || f.Hint != c.hint || f.Unknown || f.Detail == "" {
 			t.Errorf("classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d", c.status, c.code, c.text, f.Kind, f.Retry, f.Hint, c.kind, c.retry, c.hint)
+		}
+	}
+}
+
+// TestOnlyDefinedRefusalsAreCertain goes through answers to signHash: the outcome is known only where the body, or the Bearer challenge,
+// says in a defined word that the request was refused.
+func TestOnlyDefinedRefusalsAreCertain(t *testing.T) {
+	const csc = `{"error":%q,"error_description":"x"}`
+	for _, c := range []struct {
+		status          int
+		code, challenge string
+		unknown         bool
+	}{
+		{400, "invalid_request", "", false},
+		{400, "access_denied", "", false},
+		{400, "expired_token", "", false},
+		{400, "invalid_pin", "", false},
+		{401, "invalid_token", "", false},
+		{401, "", `Bearer realm="x", error="invalid_token"`, false},
+		{403, "", `Basic realm="x", Bearer`, true},
+		{401, "", `Bearer realm="x"`, true},
+		{401, "", "", true},
+		{404, "invalid_request", "", false},
+		{429, "temporarily_unavailable", "", false},
+		{429, "too_many_requests", "", true},
+		{429, "", "", true},
+		{400, "temporarily_unavailable", "", true},
+		{400, "server_error", "", true},
+		{403, "server_error", "", true},
+		{408, "", "", true},
+		{409, "conflict", "", true},
+		{413, "", "", true},
+		{499, "", "", true},
+		{302, "invalid_request", "", true},
+		{307, "", "", true},
+		{500, "invalid_request", "", true},
+		{501, "", "", true},
+		{503, "temporarily_unavailable", "", true},
+	} {
+		a := &outbound.Answer{Status: c.status, Header: http.Header{}, Body: []byte("<html>")}
+		if c.code != "" {
+			a.Body = fmt.Appendf(nil, csc, c.code)
+		}
+		if c.challenge != "" {
+			a.Header.Set("WWW-Authenticate", c.challenge)
+		}
+		if f := refusal(a, true); f.Unknown != c.unknown {
+			t.Errorf("%d %q %q: unknown = %v, want %v", c.status, c.code, c.challenge, f.Unknown, c.unknown)
+		}
+		if f := refusal(a, false); f.Unknown {
+			t.Errorf("%d %q: unknown although the call does not sign", c.status, c.code)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -73,19 +74,15 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 	if f != nil {
 		return nil, f.Error
 	}
-	for try := 1; ; try++ {
-		values, f := p.signOnce(ctx, s, call)
-		switch {
-		case f == nil:
-			p.inspect(s, call, values)
-			return values, nil
-		case f.Hint == readAgain:
-			p.known.Forget()
-		case f.Hint == renewSAD && try == 1:
-			continue // refused before anything was signed
-		}
-		return nil, f.Error
+	values, f := p.signOnce(ctx, s, call)
+	if f == nil {
+		p.inspect(s, call, values)
+		return values, nil
 	}
+	if f.Hint == readAgain {
+		p.known.Forget()
+	}
+	return nil, f.Error
 }
 
 func (p *Provider) signOnce(ctx context.Context, s *state, call signing.Call) ([][]byte, *failure) {
@@ -115,6 +112,10 @@ func (p *Provider) signHash(ctx context.Context, s *state, call signing.Call, sa
 	}
 	var a signAnswer
 	if _, f := p.authorized(ctx, s.at, methodSign(len(call.Digests)), r, &a); f != nil {
+		if (f.Hint == renewSAD || f.Hint == renewToken) && !f.Unknown {
+			// The next call has new ones. The caller makes it, and counts it.
+			f.Because(fmt.Errorf("%w: %w", signing.ErrRenewed, f.Err))
+		}
 		return nil, f
 	}
 	if s.at.asynchronous && len(a.Signatures) == 0 {

@@ -225,7 +225,8 @@ func (p *Provider) exchange(r *http.Request, m method, out any) (int, *failure) 
 	return a.Status, nil
 }
 
-// authorized is post with an access token, and with another one if the first is refused.
+// authorized is post with an access token, and with another one if the first is refused. The call that signs is not repeated here: each
+// signHash that goes out is a call of its own for those who count them.
 func (p *Provider) authorized(ctx context.Context, at *place, m method, in, out any) (int, *failure) {
 	for try := 1; ; try++ {
 		token, f := p.tokens.get(ctx, at.tokens)
@@ -237,5 +238,8 @@ func (p *Provider) authorized(ctx context.Context, at *place, m method, in, out 
 			return status, f
 		}
 		p.tokens.drop(token)
+		if m.signs {
+			return status, f
+		}
 	}
 }

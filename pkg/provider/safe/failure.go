@@ -42,18 +42,36 @@ func unusable(err error) *failure { return remotefault.Unusable[hint](who, err) 
 func refusal(a *outbound.Answer, signs bool) *failure {
 	var said errorAnswer
 	_ = json.Unmarshal(a.Body, &said)
-	f := classify(a.Status, strings.ToLower(said.Description))
-	return remotefault.Refused(f, a, signs, said.Code, said.Description)
+	f := classify(a.Status, said.Code, strings.ToLower(said.Description))
+	return remotefault.Refused(f, a, signs, remotefault.Said{Code: said.Code, Description: said.Description, Refusal: isRefusal(a.Status, said)})
 }
 
+// isRefusal reports whether an answer says for certain that nothing was signed: SAFE's own refusals are 400, 401 and 403 with both
+// an error and its description, and 429 with the CSC's temporarily_unavailable. Anything else may come from a gateway that has passed
+// the request on.
+func isRefusal(status int, said errorAnswer) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return said.Code != "" && said.Code != "server_error" && said.Description != ""
+	case http.StatusTooManyRequests:
+		return said.Code == "temporarily_unavailable"
+	}
+	return false
+}
+
+// statusHungUp is nginx's own status for a client that went away.
+const statusHungUp = 499
+
 // classify is the table of refusals, in the words of SAFE's published interface.
-func classify(status int, text string) *failure {
+func classify(status int, code, text string) *failure {
 	says := func(part string) bool { return strings.Contains(text, part) }
 	switch {
 	case status == http.StatusTooManyRequests:
 		return fail(signing.KindProvider, "SAFE asks for fewer requests").Retryable(0)
-	case status >= 500:
+	case status >= 500, code == "server_error":
 		return fail(signing.KindProvider, "SAFE failed").Retryable(0)
+	case status == http.StatusRequestTimeout, status == statusHungUp:
+		return fail(signing.KindProvider, "a gateway of SAFE ended the call early").Retryable(0)
 	case status == http.StatusProxyAuthRequired:
 		return fail(signing.KindConfiguration, "the HTTP proxy on the way to SAFE does not accept our credentials")
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400:

@@ -200,6 +200,12 @@ func TestSignHashFaults(t *testing.T) {
 		{service.NotJSON, outcome{ok: true, spent: 3}},
 		{service.Empty, outcome{ok: true, spent: 3}},
 		{service.Huge, outcome{ok: true, spent: 3}},
+		{service.TimedOutAfter, outcome{ok: true, spent: 3}},
+		{service.TooManyAfter, outcome{ok: true, spent: 3}},
+		{service.HungUpAfter, outcome{ok: true, spent: 3}},
+		{service.ServerErrorAfter, outcome{ok: true, spent: 3}},
+		{service.NotFoundAfter, outcome{ok: true, spent: 3}},
+		{service.RedirectAfter, outcome{ok: true, spent: 3}},
 		{service.WrongOrder, outcome{bad: true, spent: 3}},
 		{service.TooFewValues, outcome{bad: true, spent: 3}},
 		{service.TooManyValues, outcome{bad: true, spent: 3}},
@@ -219,6 +225,9 @@ func TestSignHashFaults(t *testing.T) {
 				}
 				if got := attempt(t, s, p, 3); got != c.want {
 					t.Errorf("outcome = %v, want %v", got, c.want)
+				}
+				if n := s.Counts().Calls["safe/v2/signatures/signHash"]; n != 1 {
+					t.Errorf("%d calls of signHash, want 1: each is counted by its caller", n)
 				}
 				s.Behave()
 				time.Sleep(2 * time.Minute) // fake: what was put off is due
@@ -276,6 +285,7 @@ func TestOtherFaults(t *testing.T) {
 						}
 						got := attempt(t, s, p, 2)
 						late := endpoint == "signHash/verify"
+						final := r == service.Refused || r == service.NotFoundAfter || r == service.RedirectAfter
 						// What is said with a good status is believed where nothing else was to be said.
 						said := endpoint == "credentials/authorize" && (r == service.NotJSON || r == service.Empty)
 						switch {
@@ -283,7 +293,7 @@ func TestOtherFaults(t *testing.T) {
 							if !got.ok {
 								t.Errorf("outcome = %v, want signed", got)
 							}
-						case late && times == 1 && r != service.Refused && !got.ok:
+						case late && times == 1 && !final && !got.ok:
 							t.Errorf("outcome = %v, want signed: it passes", got)
 						case late && !got.ok && (!got.unknown || got.spent != 2):
 							t.Errorf("outcome = %v, want unknown, 2 spent", got)

@@ -80,7 +80,8 @@ func (p *Provider) newRequest(ctx context.Context, c call, token string) (*http.
 // one that SAFE gave for that.
 const maxTries = 3
 
-// authorized is do with the account's access token, and with a renewed one if the first has ended.
+// authorized is do with the account's access token, and with a renewed one if the first has ended. The call that signs is not repeated
+// here: each signHash that goes out is a call of its own for those who count them.
 func (p *Provider) authorized(ctx context.Context, c call) (answer, int, *failure) {
 	for try := 1; ; try++ {
 		token, f := p.account.access(ctx)
@@ -91,8 +92,15 @@ func (p *Provider) authorized(ctx context.Context, c call) (answer, int, *failur
 		if f == nil || f.Hint != renewToken || try == maxTries {
 			return a, status, f
 		}
-		if f := p.account.renew(ctx, token, p.update); f != nil {
-			return answer{}, 0, f
+		if renewal := p.account.renew(ctx, token, p.update); renewal != nil {
+			if c.signs {
+				renewal.Unknown = f.Unknown
+			}
+			return answer{}, 0, renewal
+		}
+		if c.signs {
+			f.Because(fmt.Errorf("%w: %w", signing.ErrRenewed, f.Err))
+			return a, status, f
 		}
 	}
 }
