@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	module = "github.com/signstash-proxy/signstash-proxy/"
+	// Limits of the house: columns of a line of code and of a line of comment; a tab is one column.
+	codeColumns, commentColumns = 120, 100
+	// manyMethods is from how many methods on a type is named.
+	manyMethods = 12
+)
+
+// tree is what is counted in a checkout.
+type tree struct {
+	functions, files       []int // lines; without tests
+	testFiles              []int
+	methods                map[string]int      // by package and type, of types that are structs; without tests
+	imports                map[string][]string // packages of this module, by importing package; without tests
+	longCode, longComments int
+	readme                 int64 // bytes
+}
+
+// folders hold the sources.
+var folders = []string{"cmd", "pkg", "hack"}
+
+func read(dir string) (*tree, error) {
+	t := &tree{methods: map[string]int{}, imports: map[string][]string{}}
+	structs := map[string]bool{}
+	for _, folder := range folders {
+		err := filepath.WalkDir(filepath.Join(dir, folder), func(path string, e fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case e.IsDir() && e.Name() == "testdata":
+				return filepath.SkipDir
+			case e.IsDir() || filepath.Ext(path) != ".go":
+				return nil
+			}
+			name, err := filepath.Rel(dir, filepath.Dir(path))
+			if err != nil {
+				return err
+			}
+			return t.file(path, filepath.ToSlash(name), structs)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	maps.DeleteFunc(t.methods, func(name string, _ int) bool { return !structs[name] })
+	info, err := os.Stat(filepath.Join(dir, "README.md"))
+	if err != nil {
+		return nil, err
+	}
+	t.readme = info.Size()
+	return t, nil
+}
+
+// file adds one file of a package.
+func (t *tree) file(path, pkg string, structs map[string]bool) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	lines := t.columns(text)
+	if strings.HasSuffix(path, "_test.go") {
+		t.testFiles = append(t.testFiles, lines)
+		return nil
+	}
+	t.files = append(t.files, lines)
+	set := token.NewFileSet()
+	parsed, err := parser.ParseFile(set, path, text, parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	for _, i := range parsed.Imports {
+		if to, ours := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module); ours && !slices.Contains(t.imports[pkg], to) {
+			t.imports[pkg] = append(t.imports[pkg], to)
+		}
+	}
+	for _, d := range parsed.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			t.functions = append(t.functions, set.Position(d.End()).Line-set.Position(d.Pos()).Line+1)
+			if d.Recv != nil {
+				t.methods[pkg+"."+receiver(d.Recv.List[0].Type)]++
+			}
+		case *ast.GenDecl:
+			for _, s := range d.Specs {
+				if s, ok := s.(*ast.TypeSpec); ok {
+					_, structs[pkg+"."+s.Name.Name] = s.Type.(*ast.StructType)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// columns counts the lines of a file, and those that are too long.
+func (t *tree) columns(text []byte) (lines int) {
+	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); lines++ {
+		switch n := utf8.RuneCount(s.Bytes()); {
+		case bytes.HasPrefix(bytes.TrimSpace(s.Bytes()), []byte("//")):
+			if n > commentColumns {
+				t.longComments++
+			}
+		case n > codeColumns:
+			t.longCode++
+		}
+	}
+	return lines
+}
+
+// receiver is the name of a method's type.
+func receiver(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.IndexListExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return "?"
+}
+
+func (t *tree) print(w io.Writer) {
+	fmt.Fprintf(w, "functions, lines      %s\n", quantiles(t.functions))
+	fmt.Fprintf(w, "files, lines          %s\n", quantiles(t.files))
+	fmt.Fprintf(w, "files of tests, lines %s\n", quantiles(t.testFiles))
+	fmt.Fprintf(w, "lines over %d columns of code %d, comments over %d columns %d\n", codeColumns, t.longCode, commentColumns, t.longComments)
+	fmt.Fprintf(w, "README.md %d bytes\n", t.readme)
+	fmt.Fprintf(w, "types with state and more than %d methods:\n", manyMethods)
+	names := slices.SortedFunc(maps.Keys(t.methods), func(a, b string) int { return t.methods[b] - t.methods[a] })
+	for _, name := range names {
+		if t.methods[name] > manyMethods {
+			fmt.Fprintf(w, "  %3d %s\n", t.methods[name], name)
+		}
+	}
+	for _, pkg := range []string{"pkg/api", "pkg/signing", "cmd/proxy"} {
+		slices.Sort(t.imports[pkg])
+		fmt.Fprintf(w, "%s imports %d packages of this module: %s\n", pkg, len(t.imports[pkg]), strings.Join(t.imports[pkg], " "))
+	}
+}
