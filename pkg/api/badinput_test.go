@@ -168,16 +168,16 @@ func TestMultipartFaults(t *testing.T) {
 	}{
 		{"fewer files", form(part("signRequest", two), part("files", "%PDF")), 400, "0.0.6", "files: there are 1 parts for 2 documents"},
 		{"more files", form(part("files", "%PDF"), part("files", "%PDF"), part("signRequest", one)), 400, "0.0.6", "files: there are 2 parts for 1 documents"},
-		{"no file", form(part("signRequest", one)), 400, "0.0.6", "files"},
-		{"no signRequest", form(part("files", "%PDF")), 400, "0.0.2", "signRequest"},
+		{"no file", form(part("signRequest", one)), 400, "0.0.6", `files: there are 0 parts for 1 documents; the parts that came: "signRequest"`},
+		{"no signRequest", form(part("files", "%PDF")), 400, "0.0.2", `signRequest: the part is missing; the parts that came: "files"`},
 		{"two signRequests", form(part("signRequest", one), part("signRequest", one), part("files", "%PDF")), 400, "0.0.2", "signRequest"},
 		{"an empty file", form(part("signRequest", two), part("files", "%PDF"), part("files", "")), 400, "0.0.2", "files[1] is missing or empty"},
 		{"signRequest not JSON", form(part("signRequest", "x"), part("files", "%PDF")), 400, "0.0.2", "not JSON"},
 		{"content in it all the same", form(part("signRequest", signRequest("bad", "x")), part("files", "%PDF")), 400, "0.0.6", "documents[0].documentRequest.base64Content"},
 		{"cut off in a file", form(part("signRequest", one), part("files", "%PDF one"))[:350], 400, "0.0.2", "multipart"},
-		{"cut off in a part's header", form(part("signRequest", one), part("files", "%PDF"))[:330], 400, "0.0.6", "files: there are 0 parts"},
+		{"cut off in a part's header", form(part("signRequest", one), part("files", "%PDF"))[:330], 400, "0.0.6", `files: there are 0 parts for 1 documents; the parts that came: "signRequest"`},
 		{"cut off before the end", strings.TrimSuffix(form(part("signRequest", one), part("files", "%PDF")), "--cut--\r\n"), 400, "0.0.2", "multipart"},
-		{"nothing", "--cut--\r\n", 400, "0.0.2", "signRequest"},
+		{"nothing", "--cut--\r\n", 400, "0.0.2", "signRequest: the part is missing; no part came"},
 		{"not a form", "{}", 400, "0.0.2", "multipart"},
 		{"a large file", form(part("signRequest", one), part("files", strings.Repeat("x", 2000))), 413, "0.0.4", "files[0] is larger than 1000 bytes"},
 		{"many files", form(part("files", "1"), part("files", "2"), part("files", "3"), part("files", "4")), 413, "0.0.4", "files: more than 3"},
@@ -263,7 +263,7 @@ func TestLoosePartNames(t *testing.T) {
 		`form-data; name="other"; filename="a"b; name="files"`,
 		`form-data; name="files"; filename="` + strings.Repeat("a", 5000) + `"b"`,
 	} {
-		send("bad", disposition).fails(http.StatusBadRequest, "0.0.6", "files: there are 0 parts for 1 documents")
+		send("bad", disposition).fails(http.StatusBadRequest, "0.0.6", `files: there are 0 parts for 1 documents; the parts that came: "signRequest", `)
 	}
 }
 

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"mime/multipart"
-	"strings"
+	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -15,32 +14,37 @@ import (
 // multipartBuffer is read from the connection at a time; package multipart alone would read 4 KiB.
 const multipartBuffer = 64 << 10
 
-// readMultipart reads the body of the multipart calls: parts named files, the i-th being the content of documents[i], and one
-// named signRequest, before, between or after them. Other parts are ignored.
+// formReader reads the body of the multipart calls: parts with documents (see parseFileName), and one named signRequest, before,
+// between or after them. Other parts are ignored, and named if documents are missing.
+type formReader struct {
+	x       *exchange
+	up      signing.Upload
+	request *wireRequest
+	files   []formFile
+	came    partNames
+}
+
+// formFile is the content of a document.
+type formFile struct {
+	index   int // of the document, if the part's name says it; else noIndex
+	content signing.Content
+}
+
+// readMultipart reads the body of the multipart calls.
 func (x *exchange) readMultipart(up signing.Upload) (*wireRequest, error) {
-	media, params, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
-	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
-		return nil, signing.Errorf(kindMediaType, "Content-Type must be multipart/form-data with a boundary")
+	boundary, err := formBoundary(x.r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, err
 	}
-	parts := multipart.NewReader(bufio.NewReaderSize(x.body, multipartBuffer), params["boundary"])
-	var request *wireRequest
-	var files []signing.Content
+	f := &formReader{x: x, up: up}
+	parts := multipart.NewReader(bufio.NewReaderSize(x.body, multipartBuffer), boundary)
 	for {
 		part, err := parts.NextPart()
 		if err == io.EOF {
 			break
 		}
-		if err != nil {
-			return nil, multipartFault(err)
-		}
-		switch partName(part) {
-		case "files":
-			files, err = x.addFile(up, part, files)
-		case "signRequest":
-			if request != nil {
-				return nil, signing.Errorf(signing.KindMalformed, "signRequest: the part is there twice")
-			}
-			request, err = x.readSignRequest(part, part.Header.Get("Content-Type"), up, false)
+		if err == nil {
+			err = f.part(part)
 		}
 		if err != nil {
 			return nil, multipartFault(err)
@@ -50,65 +54,81 @@ func (x *exchange) readMultipart(up signing.Upload) (*wireRequest, error) {
 	if _, err := io.Copy(io.Discard, x.body); err != nil {
 		return nil, err
 	}
-	return joinFiles(request, files)
+	return f.join()
 }
 
-// maxDispositionBytes bounds a Content-Disposition that is read leniently: far above the longest file name.
-const maxDispositionBytes = 4 << 10
-
-// partName is the name of a part; empty if it has none. Where the header is not as RFC 7578 wants it, mostly for a file name with blanks,
-// accents or quotes in it, the name is looked for in spite of that, as the usual readers in Java do.
-func partName(part *multipart.Part) string {
-	if name := part.FormName(); name != "" {
-		return name
+// part reads one part.
+func (f *formReader) part(part *multipart.Part) (err error) {
+	name := partName(part)
+	f.came.add(name)
+	if index, ok := parseFileName(name); ok {
+		return f.file(index, part)
 	}
-	value := part.Header.Get("Content-Disposition")
-	if _, _, err := mime.ParseMediaType(value); err == nil || len(value) > maxDispositionBytes {
-		return ""
+	if name != signRequestPart {
+		return nil
 	}
-	return looseName(value)
+	if f.request != nil {
+		return signing.Errorf(signing.KindMalformed, "signRequest: the part is there twice")
+	}
+	content, err := decodePart(part, signRequestPart)
+	if err != nil {
+		return err
+	}
+	f.request, err = f.x.readSignRequest(content, part.Header.Get("Content-Type"), f.up, false)
+	return err
 }
 
-// looseName returns the parameter name of a Content-Disposition. Two of them are none: one may be part of a file name.
-func looseName(value string) (name string) {
-	kind, params, _ := strings.Cut(value, ";")
-	if !strings.EqualFold(strings.TrimSpace(kind), "form-data") {
-		return ""
+// file spools one document while it arrives.
+func (f *formReader) file(index int, part *multipart.Part) error {
+	limit := f.x.api.cfg.MaxDocuments
+	if len(f.files) >= limit || index >= limit {
+		return signing.Errorf(signing.KindTooLarge, "files: more than %d in one request", limit)
 	}
-	for param := range strings.SplitSeq(params, ";") {
-		key, v, _ := strings.Cut(param, "=")
-		if !strings.EqualFold(strings.TrimSpace(key), "name") {
-			continue
+	place := index
+	if place == noIndex {
+		place = len(f.files)
+	}
+	field := fmt.Sprintf("files[%d]", place)
+	content, err := decodePart(part, field)
+	if err != nil {
+		return err
+	}
+	c, err := f.up.Add(limitContent(content, f.x.api.cfg.MaxDocumentBytes, field))
+	f.files = append(f.files, formFile{index, c})
+	return err
+}
+
+// join gives each document its content.
+func (f *formReader) join() (*wireRequest, error) {
+	if f.request == nil {
+		return nil, signing.Errorf(signing.KindMissing, "signRequest: the part is missing; %s", &f.came)
+	}
+	documents := f.request.documents
+	if f.request.hasDocuments && len(f.files) != len(documents) {
+		return nil, signing.Errorf(signing.KindInvalid, "files: there are %d parts for %d documents; %s", len(f.files), len(documents), &f.came)
+	}
+	if err := f.order(); err != nil {
+		return nil, err
+	}
+	for i := range documents {
+		documents[i].content = &f.files[i].content
+	}
+	return f.request, nil
+}
+
+// order puts the files in the order of their documents: by index where the names have one, else as they came.
+func (f *formReader) order() error {
+	slices.SortStableFunc(f.files, func(a, b formFile) int { return a.index - b.index })
+	for i, file := range f.files {
+		switch {
+		case file.index == i || file.index == noIndex && f.files[len(f.files)-1].index == noIndex:
+		case f.files[0].index == noIndex:
+			return signing.Errorf(signing.KindInvalid, "files: some parts have an index in their name and others do not; %s", &f.came)
+		default:
+			return signing.Errorf(signing.KindInvalid, "files[%d]: the part is missing; %s", i, &f.came)
 		}
-		if name != "" {
-			return ""
-		}
-		name = strings.Trim(strings.TrimSpace(v), `"`)
 	}
-	return name
-}
-
-// addFile spools one part while it arrives.
-func (x *exchange) addFile(up signing.Upload, part io.Reader, files []signing.Content) ([]signing.Content, error) {
-	if len(files) >= x.api.cfg.MaxDocuments {
-		return nil, signing.Errorf(signing.KindTooLarge, "files: more than %d in one request", x.api.cfg.MaxDocuments)
-	}
-	c, err := up.Add(limitContent(part, x.api.cfg.MaxDocumentBytes, fmt.Sprintf("files[%d]", len(files))))
-	return append(files, c), err
-}
-
-// joinFiles gives each document its content.
-func joinFiles(request *wireRequest, files []signing.Content) (*wireRequest, error) {
-	if request == nil {
-		return nil, signing.Errorf(signing.KindMissing, "signRequest: the part is missing")
-	}
-	if request.hasDocuments && len(files) != len(request.documents) {
-		return nil, signing.Errorf(signing.KindInvalid, "files: there are %d parts for %d documents", len(files), len(request.documents))
-	}
-	for i := range request.documents {
-		request.documents[i].content = &files[i]
-	}
-	return request, nil
+	return nil
 }
 
 // multipartFault turns an error of package multipart into a fault of the request. Ours, that come through it, stay what they are.
