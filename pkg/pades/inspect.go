@@ -25,9 +25,8 @@ func inspect(ctx context.Context, doc *pdf.Document, target string) (*form, erro
 	if key, dup := catalog.Duplicate(); dup {
 		return nil, damaged("its catalog has the key /%s twice", string(key))
 	}
-	if n := doc.HeaderOffset(); n > 0 {
-		// Offsets count from the header, a ByteRange from the first byte: readers disagree once both are in one file.
-		return nil, signing.Errorf(signing.KindUnsupported, "PDF has %d bytes before its header, with which it cannot be signed", n)
+	if err := doc.CheckFile(ctx); err != nil {
+		return nil, err
 	}
 	if err := doc.CheckPageTree(); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package pades
 import (
 	"crypto"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ func (v *verifier) digest(r byteRange, algorithm crypto.Hash) ([]byte, error) {
 
 // finish works out what depends on several signatures: levels, and changes after each.
 func (v *verifier) finish() error {
+	if err := v.strays(); err != nil {
+		return err
+	}
 	for i, s := range v.signatures {
 		if err := v.ctx.Err(); err != nil {
 			return err
@@ -38,7 +42,32 @@ func (v *verifier) finish() error {
 			s.Tampered = append(s.Tampered, fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail))
 			continue
 		}
-		s.Changes, s.Tampered = append(c.allowed, c.forbidden...), c.forbidden
+		s.Changes, s.Tampered = append(c.allowed, c.forbidden...), append(s.Tampered, c.forbidden...)
+	}
+	return nil
+}
+
+// strays looks for bytes behind each signature that belong to no revision. A reader that repairs the file may show the objects among
+// them, which no comparison of revisions sees.
+func (v *verifier) strays() error {
+	to := v.doc.Size()
+	var later []string // found behind the signatures that come after
+	for _, s := range slices.Backward(v.signatures) {
+		if s.End > 0 && s.End < to {
+			at, found, err := v.doc.Stray(v.ctx, s.End, to)
+			switch {
+			case err != nil && (v.ctx.Err() != nil || signing.KindOf(err) == signing.KindStorage):
+				return err
+			case err != nil:
+				later = appendOnce(later, "what was appended cannot be told apart: "+signing.AsError(err).Detail)
+			case found:
+				later = append([]string{fmt.Sprintf("the bytes from %d on belong to no revision", at)}, later...)
+			}
+			to = s.End
+		}
+		if s.End > 0 {
+			s.Tampered = append(s.Tampered, later...)
+		}
 	}
 	return nil
 }

@@ -11,8 +11,10 @@ import (
 type Document struct {
 	r         io.ReaderAt // from the header on
 	size      int64       // of r
-	base      int64       // bytes before the header; offsets in the file do not count them
+	base      int64       // bytes before the header, where the offsets in the file do not count them
+	junk      int64       // bytes before the header
 	startxref int64
+	tail      int64 // behind the number of the last startxref
 	header    Version
 	headerOK  bool
 	sections  []*section // newest first
@@ -35,12 +37,7 @@ func Open(r io.ReaderAt, size int64) (*Document, error) {
 	if err := d.readHeader(); err != nil {
 		return nil, err
 	}
-	offset, err := d.findStart()
-	if err != nil {
-		return nil, err
-	}
-	d.startxref = offset
-	if err := d.readSections(offset); err != nil {
+	if err := d.findSections(); err != nil {
 		return nil, err
 	}
 	if _, ok := d.Trailer().Get("Root").(Ref); !ok {
@@ -52,7 +49,7 @@ func Open(r io.ReaderAt, size int64) (*Document, error) {
 	return d, nil
 }
 
-// readHeader finds %PDF-; what stands before it is not counted in offsets, which is how readers do it.
+// readHeader finds %PDF-, before which other bytes may stand.
 func (d *Document) readHeader() error {
 	head := make([]byte, min(headerWindow, d.size))
 	if _, err := d.r.ReadAt(head, 0); err != nil && err != io.EOF {
@@ -63,11 +60,37 @@ func (d *Document) readHeader() error {
 		return signing.Errorf(signing.KindNotDocument, "the content is not a PDF: it has no %%PDF- header")
 	}
 	d.header, d.headerOK = parseVersion(string(head[i+5 : min(i+8, len(head))]))
-	if i > 0 {
-		d.base = int64(i)
-		d.r, d.size = io.NewSectionReader(d.r, d.base, d.size-d.base), d.size-d.base
-	}
+	d.junk = int64(i)
 	return nil
+}
+
+// findSections reads the cross-reference sections. Where bytes stand before the header, offsets count from the header (ISO 32000-2
+// 7.5.1), or else from the first byte of the file: whichever leads to a cross-reference section.
+func (d *Document) findSections() error {
+	if d.junk == 0 {
+		return d.readFromEnd()
+	}
+	file, size := d.r, d.size
+	d.base = d.junk
+	d.r, d.size = io.NewSectionReader(file, d.base, size-d.base), size-d.base
+	err := d.readFromEnd()
+	if signing.KindOf(err) != signing.KindDamaged || d.tail == 0 {
+		return err
+	}
+	d.r, d.size, d.base, d.sections, d.xrefBytes = file, size, 0, nil, 0
+	if asIs := d.readFromEnd(); signing.KindOf(asIs) != signing.KindDamaged {
+		return asIs
+	}
+	return damaged("it has %d bytes before its header, and its offsets lead to no cross-reference section", d.junk).Because(err)
+}
+
+func (d *Document) readFromEnd() error {
+	offset, err := d.findStart()
+	if err != nil {
+		return err
+	}
+	d.startxref = offset
+	return d.readSections(offset)
 }
 
 // findStart returns the number behind the last startxref. White space and zeros at the end, which transfers add, are stepped over.
@@ -93,6 +116,7 @@ func (d *Document) findStart() (int64, error) {
 	if t.kind != tokenNumber || !ok {
 		return 0, damaged("startxref is followed by no number")
 	}
+	d.tail = end - int64(len(tail)) + int64(i+len("startxref")) + lex.offset()
 	return n, nil
 }
 
@@ -119,7 +143,7 @@ func (d *Document) contentEnd() (int64, error) {
 func (d *Document) Size() int64 { return d.base + d.size }
 
 // HeaderOffset is the number of bytes before %PDF-.
-func (d *Document) HeaderOffset() int64 { return d.base }
+func (d *Document) HeaderOffset() int64 { return d.junk }
 
 // Trailer is the newest trailer dictionary, or the dictionary of the newest cross-reference stream.
 func (d *Document) Trailer() *Dict { return d.sections[0].trailer }

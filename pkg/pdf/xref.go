@@ -30,6 +30,9 @@ type subsection struct {
 // section is one cross-reference section. Tables stay in the file and are looked up there; streams are kept decoded.
 type section struct {
 	offset  int64
+	start   int64 // of its first byte: white space may stand between offset and it
+	end     int64 // behind its trailer dictionary, or behind its stream's data
+	fromOne bool  // a table that counts its first entry, the head of the free list, as object 1
 	trailer *Dict
 	runs    []subsection // by first, not overlapping
 	rows    []byte       // of a stream
@@ -192,12 +195,13 @@ func (d *Document) readSection(offset int64) (*section, error) {
 			return nil, noSection(offset)
 		}
 	}
+	s := &section{offset: offset, start: lex.offset()}
 	c := lex.peek()
 	switch {
 	case c == 'x':
-		return d.readTable(offset, lex)
+		return s, d.readTable(s, lex)
 	case isDigit(c):
-		return d.readXrefStream(offset, lex)
+		return s, d.readXrefStream(s, lex)
 	case lex.fault() != nil:
 		return nil, lex.fault()
 	}

@@ -6,38 +6,39 @@ import (
 )
 
 // readXrefStream reads a cross-reference stream (ISO 32000-2 7.5.8) and keeps its decoded rows.
-func (d *Document) readXrefStream(offset int64, lex *lexer) (*section, error) {
+func (d *Document) readXrefStream(s *section, lex *lexer) error {
 	p := &parser{lex: lex}
 	ref, err := p.header()
 	if err != nil {
-		return nil, noSection(offset)
+		return noSection(s.offset)
 	}
 	o, word, err := p.top()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	dict, ok := o.(*Dict)
 	if !ok || word != "stream" || dict.Get("Type") != Name("XRef") {
-		return nil, noSection(offset)
+		return noSection(s.offset)
 	}
-	s := &section{offset: offset, trailer: dict, stream: true}
+	s.trailer, s.stream = dict, true
 	rows, err := s.layout()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	length, ok := dict.Get("Length").(Number)
 	n, isInt := length.Int()
 	if !ok || !isInt {
-		return nil, damaged("the cross-reference stream at byte %d has no plain /Length", offset)
+		return damaged("the cross-reference stream at byte %d has no plain /Length", s.offset)
 	}
 	stm, err := d.streamAt(lex, dict, ref, n)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if s.rows, err = d.readRows(stm, rows*int64(s.rowSize())); err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.seal()
+	s.end = stm.offset + stm.length
+	return s.seal()
 }
 
 // readRows decodes want bytes of a cross-reference stream, which is never encrypted.

@@ -8,38 +8,37 @@ import (
 )
 
 // readTable reads a cross-reference table and its trailer (ISO 32000-2 7.5.4, 7.5.5). Entries stay in the file.
-func (d *Document) readTable(offset int64, lex *lexer) (*section, error) {
+func (d *Document) readTable(s *section, lex *lexer) error {
 	if t, err := lex.next(); err != nil || t.value != "xref" {
-		return nil, noSection(offset)
+		return noSection(s.offset)
 	}
-	s := &section{offset: offset}
 	for {
 		t, err := lex.next()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if t.kind == tokenKeyword && t.value == "trailer" {
 			break
 		}
 		end, err := d.readRun(s, t, lex)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if len(s.runs) > maxSubsections {
-			return nil, tooComplex("a cross-reference table has more than %d subsections", maxSubsections)
+			return tooComplex("a cross-reference table has more than %d subsections", maxSubsections)
 		}
 		lex = d.lexerAt(end)
 	}
 	o, _, err := (&parser{lex: lex}).object(0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	trailer, ok := o.(*Dict)
 	if !ok {
-		return nil, damaged("the trailer at byte %d is no dictionary", offset)
+		return damaged("the trailer at byte %d is no dictionary", s.offset)
 	}
-	s.trailer = trailer
-	return s, s.seal()
+	s.trailer, s.end = trailer, lex.offset()
+	return s.seal()
 }
 
 func brokenTable(at int64) error {
@@ -82,9 +81,9 @@ func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 	}
 	if run.first == 1 && len(s.runs) == 0 {
 		// Some writers count from 1, though their first entry is the head of the free list, object 0. What an entry names is held
-		// against the object that lies there in any case.
+		// against the object that lies there in any case. Other readers repair such a file: CheckFile refuses it.
 		if e, err := d.tableEntry(run.at); err == nil && e.kind == entryFree && e.offset == 0 && e.generation >= 65535 {
-			run.first = 0
+			run.first, s.fromOne = 0, true
 		}
 	}
 	if uniform {

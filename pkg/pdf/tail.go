@@ -1,0 +1,180 @@
+package pdf
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
+const (
+	// maxTailLookups bounds the entries that are looked up for what follows the ends of revisions, in all. A file needs about one
+	// for each revision.
+	maxTailLookups = 100_000
+	// maxRepeatedEnds bounds how often a startxref may follow the end of one revision. Some writers put it there twice.
+	maxRepeatedEnds = 16
+)
+
+// tails looks at what follows the ends of revisions.
+type tails struct {
+	d       *Document
+	order   []*section // as they lie in the file, hidden ones included
+	lookups int
+}
+
+// checkTails refuses bytes behind the end of a revision that belong to no revision. White space and comments may stand there, and
+// what a cross-reference section lists. A reader that repairs the file would take other objects there for its newest ones.
+func (d *Document) checkTails() error {
+	t := &tails{d: d}
+	for _, s := range d.sections {
+		for ; s != nil; s = s.hidden {
+			t.order = append(t.order, s)
+		}
+	}
+	slices.SortFunc(t.order, func(a, b *section) int { return cmp.Compare(a.start, b.start) })
+	for _, s := range t.order {
+		end, ok, err := t.endOf(s)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := t.check(end); err != nil {
+				return err
+			}
+		}
+	}
+	return t.check(d.tail)
+}
+
+// endOf returns where the startxref ends that follows a section; false where another thing follows.
+func (t *tails) endOf(s *section) (int64, bool, error) {
+	lex := t.d.lexerAt(s.end)
+	defer lex.release()
+	ends := []string{"startxref"}
+	if s.stream {
+		ends = []string{"endstream", "endobj", "startxref"}
+	}
+	for _, want := range ends {
+		token, err := lex.next()
+		if err != nil || token.value != want {
+			return 0, false, storageFault(err)
+		}
+	}
+	token, err := lex.next()
+	return lex.offset(), err == nil && token.kind == tokenNumber, storageFault(err)
+}
+
+// check looks at what stands at pos, behind the number of a startxref. %%EOF is a comment to it.
+func (t *tails) check(pos int64) error {
+	lex := t.d.lexerAt(pos)
+	defer lex.release()
+	for range maxRepeatedEnds {
+		from := lex.offset()
+		harmless := lex.skipHarmless()
+		at := lex.offset()
+		if err := lex.fault(); err != nil {
+			return err
+		}
+		if harmless && lex.peek() < 0 || t.d.sectionAt(from, at) != nil {
+			return nil
+		}
+		belongs, again, err := t.one(lex, from, at)
+		if err != nil {
+			return err
+		}
+		if !belongs {
+			return damaged("the bytes from %d on, behind the end of a revision, belong to no revision", t.d.base+at)
+		}
+		if !again {
+			return nil
+		}
+	}
+	return tooComplex("startxref stands more than %d times behind one revision", maxRepeatedEnds)
+}
+
+// one reads what begins at a byte: an object that a section lists, or a further startxref, behind which it goes on again. from is
+// where the white space before it begins: offsets of some writers point there.
+func (t *tails) one(lex *lexer, from, at int64) (belongs, again bool, err error) {
+	if isDigit(lex.peek()) {
+		ref, err := (&parser{lex: lex}).header()
+		if err != nil {
+			return false, false, storageFault(err)
+		}
+		belongs, err := t.listed(ref, from, at)
+		return belongs, false, err
+	}
+	ok, err := t.d.isStartxref(lex)
+	return ok, ok, err
+}
+
+// isStartxref reads startxref with the number of a section; 0 is what the first section of a linearized file has there.
+func (d *Document) isStartxref(lex *lexer) (bool, error) {
+	word, err := lex.next()
+	if err != nil || word.value != "startxref" {
+		return false, storageFault(err)
+	}
+	number, err := lex.next()
+	n, ok := Number(number.value).Int()
+	return ok && number.kind == tokenNumber && (n == 0 || d.sectionAt(n, n) != nil || n == d.startxref), storageFault(err)
+}
+
+// sectionAt returns the section whose offset or first byte lies from one byte to another.
+func (d *Document) sectionAt(from, to int64) *section {
+	for _, s := range d.sections {
+		for ; s != nil; s = s.hidden {
+			if s.offset >= from && s.offset <= to || s.start >= from && s.start <= to {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// listed reports whether a section says that the object lies there. The section that lies next is asked first.
+func (t *tails) listed(ref Ref, from, at int64) (bool, error) {
+	next, _ := slices.BinarySearchFunc(t.order, at, func(s *section, at int64) int { return cmp.Compare(s.start, at) })
+	for i := range t.order {
+		if t.lookups++; t.lookups > maxTailLookups {
+			return false, tooComplex("it takes too much to find out what lies between its revisions")
+		}
+		e, found, err := t.d.lookupIn(t.order[(next+i)%len(t.order)], ref.Number)
+		if storageFault(err) != nil {
+			return false, err
+		}
+		if found && err == nil && e.kind == entryPlain && e.generation == ref.Generation && e.offset >= from && e.offset <= at {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// skipHarmless steps over white space and comments. It returns false, and stands in the comment, where one holds what a reader that
+// repairs the file takes for the beginning of an object, a trailer or a cross-reference table.
+func (l *lexer) skipHarmless() bool {
+	var last [8]byte // the newest bytes of the comment
+	comment := false
+	for {
+		c := l.peek()
+		switch {
+		case c < 0:
+			return true
+		case comment && (c == '\n' || c == '\r'):
+			comment = false
+		case comment:
+			copy(last[:], last[1:])
+			last[len(last)-1] = byte(c)
+			if isRepairWord(last[:]) {
+				return false
+			}
+		case c == '%':
+			comment, last = true, [8]byte{}
+		case !isSpace(c):
+			return true
+		}
+		l.pos++
+	}
+}
+
+// isRepairWord reports whether eight bytes end with "0 obj", of any generation, with trailer or with xref.
+func isRepairWord(b []byte) bool {
+	return bytes.HasSuffix(b, []byte(" obj")) && isDigit(int(b[3])) || bytes.HasSuffix(b, []byte("trailer")) || bytes.HasSuffix(b, []byte("xref"))
+}
