@@ -125,13 +125,14 @@ var (
 	minFreeBytes     = describe("disk_min_free_bytes", "Free bytes below which new operations are refused (--disk.min-free).")
 	diskBytes        = describe("disk_size_bytes", "Size of the state folder's disk, where it is known.")
 	operations       = describe("stored_operations", "Operations in the state folder.")
+	lostFiles        = describe("lost_files", "Files with documents that the database does not know, in the folder lost of the state folder.")
 	stateWritable    = describe("state_writable", "1 while the state folder has room for new operations and takes writes, else 0: then they are refused.")
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		queuedDocuments, queuedLimit, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, stateWritable,
+		queuedDocuments, queuedLimit, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, lostFiles, stateWritable,
 	} {
 		d <- desc
 	}
@@ -164,6 +165,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 			gauge(diskBytes, float64(st.DiskBytes))
 		}
 		gauge(operations, float64(st.Operations))
+		gauge(lostFiles, float64(st.LostFiles))
 	}
 	if n, err := c.store.Counters(ctx); err == nil {
 		for outcome, v := range map[string]int64{"sent": n.Sent, "returned": n.Returned, "unknown": n.Unknown, "refused": n.Refused} {

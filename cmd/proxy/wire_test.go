@@ -14,6 +14,7 @@ func encode(content []byte) string { return base64.StdEncoding.EncodeToString(co
 // wireAnswer is an answer as it came.
 type wireAnswer struct {
 	status int
+	header http.Header
 	body   []byte
 }
 
@@ -42,7 +43,7 @@ func exchange(t *testing.T, r *http.Request) wireAnswer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return wireAnswer{resp.StatusCode, text}
+	return wireAnswer{resp.StatusCode, resp.Header, text}
 }
 
 // signed is the content of the answer's first document.

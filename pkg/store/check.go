@@ -22,7 +22,10 @@ type CheckReport struct {
 	Unfinished            int // operations that have not ended: the next start resumes them
 	OpenCalls             int // calls without a recorded end: the next start settles them
 	Bytes                 int64
-	Leftovers             int // files of operations that are not in the database: the next start removes them
+	Leftovers             int // files of unfinished requests and of removed operations: the next start removes them
+	// Lost are files with documents that the database does not know, with their folder: those in lost/, and those in operations/ that the
+	// next start moves there.
+	Lost []string
 	// Faults says what is wrong, a line each: what the operation, the document, and the matter is.
 	Faults []string
 }
@@ -49,13 +52,21 @@ func Check(ctx context.Context, path string) (CheckReport, error) {
 		return r, fmt.Errorf("state folder %s: %w: stop the proxy first", path, err)
 	}
 	defer func() { _ = lock.Release() }()
+	if !f.Making {
+		if err := f.mustHaveDatabase(ctx); err != nil {
+			return r, fmt.Errorf("state folder %s: %w", path, err)
+		}
+	}
 	db, done, err := connectToRead(f.database())
 	if err != nil {
 		return r, fmt.Errorf("state folder %s: %w", path, err)
 	}
 	defer done()
+	if err := f.checkTables(ctx, db); errors.Is(err, errLost) {
+		return r, fmt.Errorf("state folder %s: %w", path, err)
+	}
 	c := &checker{db: db, folder: f, report: &r}
-	for _, step := range []func(context.Context) error{c.version, c.database, c.operations, c.calls, c.orphans, c.leftovers} {
+	for _, step := range []func(context.Context) error{c.version, c.database, c.operations, c.calls, c.orphans, c.leftovers, c.lost} {
 		if err := step(ctx); err != nil {
 			return r, err
 		}
@@ -214,7 +225,7 @@ func (c *checker) operation(ctx context.Context, op checkedOperation) error {
 
 // open opens an operation's file; nil if it cannot.
 func (c *checker) open(op checkedOperation) (*os.File, int64) {
-	f, err := os.Open(c.folder.operation(op.id))
+	f, err := c.folder.openOperation(op.id, os.O_RDONLY)
 	if err != nil {
 		c.report.fault("operation %s: its documents cannot be read: %v", op.id, pathless(err))
 		return nil, 0
@@ -294,28 +305,4 @@ func digestOf(f io.ReaderAt, at, size int64) (n int64, sum []byte, err error) {
 	h := sha256.New()
 	n, err = io.Copy(h, io.NewSectionReader(f, at, size))
 	return n, h.Sum(nil), err
-}
-
-// leftovers counts files that no row names.
-func (c *checker) leftovers(ctx context.Context) error {
-	entries, err := os.ReadDir(c.folder.operations())
-	if err != nil {
-		c.report.fault("folder %s: %v", operationsName, pathless(err))
-		return nil
-	}
-	for _, e := range entries {
-		var known bool
-		ids := parseIDs([]string{e.Name()})
-		if len(ids) == 0 {
-			continue // not ours
-		}
-		if err := c.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM operations WHERE id = ?)", int64(ids[0])).Scan(&known); err != nil {
-			c.report.fault("database: %v", err)
-			return nil
-		}
-		if !known {
-			c.report.Leftovers++
-		}
-	}
-	return ctx.Err()
 }

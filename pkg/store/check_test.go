@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,9 +61,9 @@ func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation
 // TestCheck finds nothing where nothing is wrong.
 func TestCheck(t *testing.T) {
 	folder, _, _ := checkedFolder(t)
-	if err := os.WriteFile(filepath.Join(folder, "operations", "1024"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, "", folder, "operations", "1024.new")
+	write(t, "", folder, "operations", "2048")
+	write(t, "", folder, "lost", "3072")
 	for range 2 { // it changes nothing
 		r, err := store.Check(t.Context(), folder)
 		if err != nil || len(r.Faults) > 0 {
@@ -70,6 +71,9 @@ func TestCheck(t *testing.T) {
 		}
 		if r.Operations != 5 || r.Documents != 6 || r.Unfinished != 2 || r.OpenCalls != 1 || r.Leftovers != 1 || r.Bytes < 100<<10 {
 			t.Errorf("Check = %+v", r)
+		}
+		if want := []string{"operations/2048", "lost/3072"}; !slices.Equal(r.Lost, want) {
+			t.Errorf("Check names %q as lost, want %q", r.Lost, want)
 		}
 	}
 	open(t, store.Config{Folder: folder}) // and the store opens as before
@@ -184,8 +188,9 @@ func TestCheckDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r, err := store.Check(t.Context(), folder); err != nil || len(r.Faults) == 0 {
-		t.Errorf("Check = %+v, %v, want faults", r, err)
+	r, err := store.Check(t.Context(), folder)
+	if err == nil && len(r.Faults) == 0 || err != nil && !strings.Contains(err.Error(), "malformed") {
+		t.Errorf("Check = %+v, %v, want faults, or that it cannot be read", r, err)
 	}
 }
 

@@ -104,7 +104,7 @@ func crashHelper() error {
 			return err
 		}
 		_, err := s.Sweep(ctx)
-		return err
+		return errors.Join(err, s.Mark(ctx))
 	}
 	failed := make(chan error, crashWorkers)
 	for w := range crashWorkers {
@@ -203,7 +203,7 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, tell 
 func TestKill(t *testing.T) {
 	steps := []string{
 		"create", "create: documents in place", "create: committed", "prepared", "begin", "end", "finish", "finish: sections in place", "status",
-		"commit", "committed", "sweep: rows deleted",
+		"commit", "committed", "sweep: rows deleted", "mark: copied", "mark: raised", "mark: noted",
 	}
 	folder := t.TempDir()
 	promised := make(map[string]promise) // of all rounds

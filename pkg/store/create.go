@@ -48,13 +48,24 @@ func (s *Store) Create(ctx context.Context, up signing.Upload, n signing.NewOper
 	}
 	s.stored.Add(size)
 	s.step("create: committed")
+	s.nameCommitted(op.ID)
 	return op, nil
 }
 
-// createError makes a full disk KindBusy: nothing was accepted.
+// nameCommitted gives an operation's file its name after the commit. The rename need not be durable: the next start does it again.
+func (s *Store) nameCommitted(id signing.ID) {
+	if err := os.Rename(s.folder.newOperation(id), s.folder.operation(id)); err != nil {
+		s.log.Error(err, "could not rename the documents of an accepted operation; the next start will", "operation", id)
+	}
+}
+
+// createError makes a disk that is full or read-only KindBusy: nothing was accepted.
 func createError(err error) error {
-	if isFull(err) {
+	switch {
+	case isFull(err):
 		return signing.Errorf(signing.KindBusy, "storage is full").Because(err).Retryable(busyRetry)
+	case isReadOnly(err):
+		return signing.Errorf(signing.KindBusy, "storage takes no writes").Because(err).Retryable(busyRetry)
 	}
 	return err
 }
@@ -63,7 +74,7 @@ func createError(err error) error {
 func (s *Store) undoCreate(id signing.ID, size int64, err error) {
 	switch signing.KindOf(err) {
 	case signing.KindReferenceUsed, signing.KindKeyReused:
-		if err := os.Remove(s.folder.operation(id)); err != nil {
+		if err := os.Remove(s.folder.newOperation(id)); err != nil {
 			s.log.Error(err, "documents of a refused request could not be removed; the next start will")
 		}
 	default:
@@ -93,10 +104,10 @@ func (s *Store) isNew(ctx context.Context, n signing.NewOperation) error {
 	return nil
 }
 
-// takeOver moves an upload's file to its operation's name and makes both durable. The rename comes first, so that the one commit of
+// takeOver moves an upload's file to its operation's first name and makes both durable. The rename comes first, so that the one commit of
 // the file system's journal that the file needs takes the new name along.
 func (s *Store) takeOver(u *upload, id signing.ID) error {
-	target := s.folder.operation(id)
+	target := s.folder.newOperation(id)
 	if err := os.Rename(u.path, target); err != nil {
 		return intakeError("move upload", err)
 	}

@@ -53,9 +53,10 @@ func (s *Store) settleDoubtful(ctx context.Context) error {
 			s.doubtful.add(id, size)
 		case known[id]:
 			s.stored.Add(size)
+			s.nameCommitted(id)
 			s.log.Info("operation was stored although its commit was reported as failed", "operation", id)
 		default:
-			_ = os.Remove(s.folder.operation(id))
+			_ = os.Remove(s.folder.newOperation(id))
 		}
 	}
 	return err

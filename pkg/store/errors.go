@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -34,10 +35,23 @@ func intakeError(what string, err error) error {
 	switch {
 	case isFull(err):
 		detail = "storage is full"
+	case errors.Is(err, fs.ErrNotExist): // the state folder was deleted, or its volume is not mounted any more
+		detail = errGone
 	case !isReadOnly(err) && !errors.Is(err, syscall.EIO):
 		return storageError(what, err)
 	}
 	return signing.Errorf(signing.KindBusy, "%s", detail).Because(fmt.Errorf("%s: %w", what, err)).Retryable(busyRetry)
+}
+
+// errGone is what clients are told when the state folder is missing.
+const errGone = "storage is not there"
+
+// folderGone returns KindBusy if the state folder is missing; nil if it is there.
+func (s *Store) folderGone() error {
+	if _, err := os.Stat(s.folder.operations()); errors.Is(err, fs.ErrNotExist) {
+		return signing.Errorf(signing.KindBusy, errGone).Because(err).Retryable(busyRetry)
+	}
+	return nil
 }
 
 // isReadOnly reports whether the disk has been mounted read-only, as many are after a fault.
@@ -58,8 +72,12 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// fileError is the error of opening an operation's file: one that is not there will not come back by trying.
-func fileError(what string, err error) error {
+// fileError is the error of opening an operation's file: one that is not there will not come back by trying. Where the state folder
+// itself is not there, somebody may bring it back.
+func (s *Store) fileError(what string, err error) error {
+	if gone := s.folderGone(); gone != nil {
+		return gone
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return signing.Errorf(signing.KindNotFound, "no such file").Because(fmt.Errorf("%s: %w", what, err))
 	}

@@ -46,6 +46,15 @@ func (s *Store) Doubt(id signing.ID, size int64) {
 	s.doubtful.add(id, size)
 }
 
+// Mark has the writer note how new the database is.
+func (s *Store) Mark(ctx context.Context) error {
+	s.writer.markAsked.Store(true)
+	if err := s.touch(ctx); err != nil {
+		return err
+	}
+	return s.touch(ctx) // the writer has marked before it takes this one
+}
+
 // Queued returns how many writes wait.
 func (s *Store) Queued() int { return len(s.writer.jobs) }
 

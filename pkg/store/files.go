@@ -37,9 +37,9 @@ func (s *Store) OpenFile(_ context.Context, id signing.ID, c signing.Content) (s
 
 // openPart opens size bytes of an operation's file. It wants them to be there: a file that is too short was damaged from outside.
 func (s *Store) openPart(id signing.ID, at, size int64) (signing.File, error) {
-	f, err := os.Open(s.folder.operation(id))
+	f, err := s.folder.openOperation(id, os.O_RDONLY)
 	if err != nil {
-		return nil, fileError("open documents", err)
+		return nil, s.fileError("open documents", err)
 	}
 	info, err := f.Stat()
 	if err == nil && (size < 0 || at > info.Size()-size) {
@@ -110,9 +110,9 @@ const smallSections = 64 << 10
 // appendSections writes sections behind the operation's documents and makes them durable. It returns where each starts and how
 // long the file is now. Bytes whose commit fails afterwards are lost to the file, no more.
 func (s *Store) appendSections(id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
-	f, err := os.OpenFile(s.folder.operation(id), os.O_RDWR, 0)
+	f, err := s.folder.openOperation(id, os.O_RDWR)
 	if err != nil {
-		return nil, 0, fileError("open documents", err)
+		return nil, 0, s.fileError("open documents", err)
 	}
 	defer func() { _ = f.Close() }()
 	at, size, err = s.writeBehind(f, id, sections)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,6 +26,7 @@ const (
 	databaseName   = "metadata.db"
 	operationsName = "operations"
 	uploadsName    = "uploads"
+	lostName       = "lost"
 )
 
 // layoutVersion is the version of everything below the state folder. A store opens its own version only.
@@ -37,6 +37,10 @@ type identity struct {
 	Layout   int       `json:"layout"`
 	Instance string    `json:"instance"` // random; kept as long as the state is
 	Created  time.Time `json:"created"`
+	// Making is set from the first moment of a new folder until its database is complete: only then may the database be missing.
+	Making bool `json:"making,omitempty"`
+	// Generation is the newest generation of the database that was noted; see generation.go. 0 = an earlier release wrote the file.
+	Generation int64 `json:"generation,omitempty"`
 }
 
 // folder is the state folder on disk, locked against other processes.
@@ -49,6 +53,8 @@ type folder struct {
 func (f *folder) database() string   { return filepath.Join(f.path, databaseName) }
 func (f *folder) operations() string { return filepath.Join(f.path, operationsName) }
 func (f *folder) uploads() string    { return filepath.Join(f.path, uploadsName) }
+
+func (f *folder) lost() string { return filepath.Join(f.path, lostName) }
 
 // operation is the file that holds an operation's documents and larger sections.
 func (f *folder) operation(id signing.ID) string { return filepath.Join(f.operations(), id.String()) }
@@ -66,7 +72,7 @@ func openFolder(ctx context.Context, cfg Config) (*folder, error) {
 		return nil, fmt.Errorf("lock state folder %s: %w", cfg.Folder, err)
 	}
 	f := &folder{path: cfg.Folder, lock: lock}
-	if err := f.prepare(cfg.Recreate); err != nil {
+	if err := f.prepare(ctx, cfg.Recreate); err != nil {
 		_ = lock.Release()
 		return nil, fmt.Errorf("state folder %s: %w", cfg.Folder, err)
 	}
@@ -74,7 +80,7 @@ func openFolder(ctx context.Context, cfg Config) (*folder, error) {
 }
 
 // prepare reads or makes the identity, and makes the folders below.
-func (f *folder) prepare(recreate bool) error {
+func (f *folder) prepare(ctx context.Context, recreate bool) error {
 	known, err := f.readIdentity()
 	if err != nil {
 		return err
@@ -90,8 +96,10 @@ func (f *folder) prepare(recreate bool) error {
 		}
 		known = false
 	}
-	if known && !f.exists(databaseName) && !f.empty(operationsName) {
-		return fmt.Errorf("%s is missing beside documents: restore it, or start once with --force.database.recreate to throw them away", databaseName)
+	if known && !f.Making {
+		if err := f.mustHaveDatabase(ctx); err != nil {
+			return err
+		}
 	}
 	if !known {
 		if err := f.writeIdentity(); err != nil {
@@ -102,6 +110,9 @@ func (f *folder) prepare(recreate bool) error {
 		if err := durable.MkdirAll(path, 0o700); err != nil {
 			return err
 		}
+	}
+	if err := f.protect(); err != nil {
+		return err
 	}
 	return f.clearUploads()
 }
@@ -127,12 +138,10 @@ func (f *folder) readIdentity() (known bool, err error) {
 func (f *folder) writeIdentity() error {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
-	f.identity = identity{Layout: layoutVersion, Instance: hex.EncodeToString(random[:]), Created: time.Now().UTC().Truncate(time.Second)}
-	data, err := json.Marshal(f.identity)
-	if err != nil {
-		return fmt.Errorf("encode identity: %w", err)
+	f.identity = identity{
+		Layout: layoutVersion, Instance: hex.EncodeToString(random[:]), Created: time.Now().UTC().Truncate(time.Second), Making: true,
 	}
-	return durable.WriteFile(filepath.Join(f.path, identityName), append(data, '\n'), 0o600)
+	return f.writeFile(f.identity)
 }
 
 // mustBeFree refuses a folder without our identity in which our names are taken.
@@ -148,17 +157,6 @@ func (f *folder) mustBeFree() error {
 func (f *folder) exists(name string) bool {
 	_, err := os.Lstat(filepath.Join(f.path, name))
 	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// empty reports whether a sub-folder has nothing in it, or is not there.
-func (f *folder) empty(name string) bool {
-	d, err := os.Open(filepath.Join(f.path, name))
-	if err != nil {
-		return errors.Is(err, fs.ErrNotExist)
-	}
-	defer func() { _ = d.Close() }()
-	_, err = d.Readdirnames(1)
-	return errors.Is(err, io.EOF)
 }
 
 // throwAway removes the state. A mark is set first, so that a start after a crash in the middle goes on with it.
@@ -190,42 +188,6 @@ func (f *folder) clearUploads() error {
 		}
 	}
 	return nil
-}
-
-// orphanBatch is how many names are read and looked up at a time: a spool may hold a million operations.
-const orphanBatch = 1000
-
-// removeOrphans removes files in operations that keep does not name: their creation, or their removal, did not finish. Files
-// whose names are no id are not ours and stay.
-func (f *folder) removeOrphans(keep func(ids []signing.ID) (map[signing.ID]bool, error)) (removed int, err error) {
-	d, err := os.Open(f.operations())
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = d.Close() }()
-	for {
-		names, err := d.Readdirnames(orphanBatch)
-		if len(names) == 0 {
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return removed, err
-		}
-		ids := parseIDs(names)
-		known, err := keep(ids)
-		if err != nil {
-			return removed, err
-		}
-		for _, id := range ids {
-			if known[id] {
-				continue
-			}
-			if err := os.Remove(f.operation(id)); err != nil {
-				return removed, err
-			}
-			removed++
-		}
-	}
 }
 
 func parseIDs(names []string) []signing.ID {

@@ -179,7 +179,7 @@ func TestOrphansAreRemoved(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	write(t, "not committed", folder, "operations", (op.ID + 1024*77).String())
+	write(t, "not committed", folder, "operations", (op.ID+1024*77).String()+".new")
 	write(t, "not ours", folder, "operations", "README")
 	write(t, "half", folder, "uploads", "0123")
 	s = open(t, store.Config{Folder: folder})

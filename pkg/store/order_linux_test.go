@@ -81,7 +81,7 @@ func TestOrderOfSystemCalls(t *testing.T) {
 	}
 	events := traceEvents(string(raw), folder)
 	for _, c := range []struct{ from, to, want string }{
-		{"begin", "created", "rename operations/ID; fsync operations/ID; fsync operations; fsync metadata.db-wal"},
+		{"begin", "created", "rename operations/ID.new; fsync operations/ID.new; fsync operations; fsync metadata.db-wal; rename operations/ID"},
 		{"created", "prepared", "fsync metadata.db-wal"},
 		{"prepared", "sent", "fsync metadata.db-wal"},
 		{"sent", "valued", "fsync metadata.db-wal"},

@@ -4,8 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"io/fs"
-	"os"
+	"fmt"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -28,11 +27,15 @@ func (s *Store) Remove(ctx context.Context, id signing.ID) error {
 	return intakeError("remove operation", err) // a full disk: busy, the owner may come again
 }
 
-// removeAll removes operations that have ended, which is for good: rows first, since a file without a row is removed at the next
-// start, and a row without a file is a lie. unmade is how many callbacks went with them. s.sweeping must be held.
+// removeAll removes operations that have ended, which is for good: rows first, because a row without a file is a lie. The table of
+// removed operations tells the next start which files have no row because they were removed. unmade is how many callbacks went with them.
+// s.sweeping must be held.
 func (s *Store) removeAll(ctx context.Context, batch []expired) (unmade int64, err error) {
 	err = s.do(ctx, 0, func(t *tx) error {
 		unmade = 0 // a transaction may be tried twice
+		if _, err := t.exec("DELETE FROM removed WHERE id IN (SELECT value FROM json_each(?))", idList(s.unlinked)); err != nil {
+			return fmt.Errorf("forget removed operations: %w", err)
+		}
 		for _, e := range batch {
 			n, err := t.remove(e)
 			if err != nil {
@@ -45,12 +48,15 @@ func (s *Store) removeAll(ctx context.Context, batch []expired) (unmade int64, e
 	if err != nil {
 		return 0, err
 	}
+	s.unlinked = s.unlinked[:0]
 	s.step("sweep: rows deleted")
 	for _, e := range batch {
 		s.stored.Add(-e.bytes)
-		if err := os.Remove(s.folder.operation(e.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.folder.removeOperation(e.id); err != nil {
 			s.log.Error(err, "documents could not be removed; the next start will", "operation", e.id)
+			continue
 		}
+		s.unlinked = append(s.unlinked, int64(e.id))
 	}
 	return unmade, nil
 }

@@ -30,6 +30,9 @@ const (
 
 // full returns KindBusy if nothing more may come in as things are. It removes nothing; close to Retention.MaxBytes it has Run do so.
 func (s *Store) full() error {
+	if err := s.folderGone(); err != nil {
+		return err
+	}
 	left := int64(math.MaxInt64)
 	if limit := s.limit(); limit > 0 {
 		used := s.used()
@@ -128,6 +131,7 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			s.writer.markAsked.Store(true) // with the next write
 		case <-s.wake:
 		}
 	}
@@ -269,7 +273,10 @@ func (t *tx) remove(e expired) (unmade int64, err error) {
 	if unmade, err = t.exec("DELETE FROM callbacks WHERE operation = ?", int64(e.id)); err != nil {
 		return 0, fmt.Errorf("delete callback: %w", err)
 	}
-	_, err = t.exec("DELETE FROM operations WHERE id = ?", int64(e.id))
+	if _, err = t.exec("DELETE FROM operations WHERE id = ?", int64(e.id)); err != nil {
+		return 0, fmt.Errorf("delete operation: %w", err)
+	}
+	_, err = t.exec("INSERT OR IGNORE INTO removed (id) VALUES (?)", int64(e.id))
 	return unmade, err
 }
 

@@ -16,13 +16,19 @@ import (
 // The rowid of a document is its InternalID: the operation's ID plus 1024 for each position up to its own, so that the documents of
 // an operation are neighbours and need no index. Rows that are written once (documents) are apart from those that change (progress),
 // so that a change of state writes a few bytes; many of them share a page.
+//
+// instance.generation grows whenever the WAL was copied into the database (generation.go). instance.swept is when retention last looked
+// for what is too old, and instance.not_before the time until which it removes nothing for its age (clock.go). The table removed names
+// operations whose rows are gone and whose files may still be there.
 const schema = `
 CREATE TABLE instance (
 	only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
 	sequence INTEGER NOT NULL, -- the last one given out
 	sent INTEGER NOT NULL DEFAULT 0, returned INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
-	checked INTEGER NOT NULL DEFAULT 0
+	checked INTEGER NOT NULL DEFAULT 0,
+	generation INTEGER NOT NULL DEFAULT 0, swept INTEGER NOT NULL DEFAULT 0, not_before INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE removed (id INTEGER PRIMARY KEY);
 CREATE TABLE operations (
 	id INTEGER PRIMARY KEY,
 	client_service TEXT NOT NULL,
@@ -53,6 +59,7 @@ CREATE UNIQUE INDEX operations_reference ON operations (client_service, external
 CREATE UNIQUE INDEX operations_key ON operations (client_service, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX operations_unfinished ON operations (id) WHERE is_ended = 0;
 CREATE INDEX operations_ended ON operations (ended, id) WHERE is_ended = 1;
+CREATE INDEX operations_of_client ON operations (client_service, ended, id) WHERE is_ended = 1;
 CREATE INDEX operations_fetched ON operations (fetched) WHERE fetched > 0;
 CREATE TABLE documents (
 	id INTEGER PRIMARY KEY,
@@ -104,7 +111,8 @@ const (
 	readerCacheKiB = 256
 	// readers is how many reads run at a time; each has a cache and a statement set of its own.
 	readers = 4
-	// walPages bounds the WAL (4 MiB of 4 KiB pages): at this size it is copied into the database and written from the start again.
+	// walPages bounds the WAL (4 MiB of 4 KiB pages): at this size writer.mark copies it into the database, and it is written from
+	// the start again.
 	walPages = 1024
 )
 
@@ -115,7 +123,7 @@ func connect(path string, writer bool) (*sql.DB, error) {
 	conns := 1
 	if writer {
 		pragmas = append(pragmas, "auto_vacuum(INCREMENTAL)", "journal_mode(WAL)", "synchronous(FULL)",
-			fmt.Sprintf("wal_autocheckpoint(%d)", walPages), fmt.Sprintf("journal_size_limit(%d)", walPages*4096),
+			"wal_autocheckpoint(0)", fmt.Sprintf("journal_size_limit(%d)", walPages*4096),
 			fmt.Sprintf("cache_size(-%d)", writerCacheKiB))
 	} else {
 		pragmas = append(pragmas, "query_only(1)", fmt.Sprintf("cache_size(-%d)", readerCacheKiB))
@@ -136,7 +144,7 @@ func connect(path string, writer bool) (*sql.DB, error) {
 }
 
 // databaseVersion is the version of the schema, kept as SQLite's user_version. A database of an earlier one is brought up to it.
-const databaseVersion = 5
+const databaseVersion = 6
 
 // upgrades holds, at place n, what makes version n+1 of version n; each keeps all that is there.
 var upgrades = map[int]string{
@@ -147,6 +155,11 @@ var upgrades = map[int]string{
 		CREATE TABLE callbacks (operation INTEGER PRIMARY KEY, tries INTEGER NOT NULL DEFAULT 0, next_try INTEGER NOT NULL);
 		CREATE INDEX callbacks_due ON callbacks (next_try)`,
 	4: "ALTER TABLE progress ADD COLUMN section_sha256 BLOB",
+	5: `ALTER TABLE instance ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+		ALTER TABLE instance ADD COLUMN swept INTEGER NOT NULL DEFAULT 0;
+		ALTER TABLE instance ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
+		CREATE TABLE removed (id INTEGER PRIMARY KEY);
+		CREATE INDEX operations_of_client ON operations (client_service, ended, id) WHERE is_ended = 1`,
 }
 
 // migrate makes the tables in a new database, upgrades an older one, and refuses one of a later release.

@@ -38,6 +38,7 @@ type Store struct {
 	appends   [16]sync.Mutex
 
 	sweeping  sync.Mutex    // guards the removal of operations
+	unlinked  []int64       // removed operations whose files are gone; guarded by sweeping
 	wake      chan struct{} // of Run
 	doubtful  doubtful
 	beingRead beingRead
@@ -70,6 +71,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.write, err = connect(s.folder.database(), true); err != nil {
 		return err
 	}
+	if err := s.folder.checkTables(ctx, s.write); err != nil {
+		return err
+	}
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
@@ -77,7 +81,18 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	s.writer = startWriter(conn, s.step)
+	s.writer = newWriter(writerConfig{conn: conn, log: s.log, step: s.step, saw: s.folder.sawGeneration})
+	err = s.writer.mark()
+	go s.writer.loop()
+	if err != nil {
+		if s.folder.Making {
+			return err
+		}
+		s.log.Error(err, "could not note how new the database is")
+	}
+	if err := s.folder.protect(); err != nil {
+		return err
+	}
 	if s.read, err = connect(s.folder.database(), false); err != nil {
 		return err
 	}
@@ -90,11 +105,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.load(ctx); err != nil {
 		return err
 	}
-	removed, err := s.folder.removeOrphans(func(ids []signing.ID) (map[signing.ID]bool, error) { return s.known(ctx, ids) })
-	if removed > 0 {
-		s.log.Info("files of unfinished requests removed", "files", removed)
-	}
-	return err
+	return s.tidy(ctx)
 }
 
 // load reads what is kept in memory.
@@ -176,12 +187,14 @@ type Stats struct {
 	Operations           int64
 	UnfinishedOperations int64
 	UnfinishedDocuments  int64 // documents of unfinished operations
+	LostFiles            int64 // files in lost/: documents that the database does not know
 }
 
 // Stats returns the state of the moment.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	st := Stats{
 		StoredBytes: s.stored.Load(), UploadingBytes: s.uploading.Load(), MetadataBytes: s.metadataBytes(), MinFreeBytes: max(0, s.cfg.MinFree),
+		LostFiles: s.folder.lostFiles(),
 	}
 	var err error
 	if st.FreeBytes, err = freeBytes(s.cfg.Folder); err != nil {

@@ -23,6 +23,10 @@ func alter(t *testing.T, folder, statements string) {
 	}
 }
 
+// versionFive takes from a database what version 6 added.
+const versionFive = `ALTER TABLE instance DROP COLUMN generation; ALTER TABLE instance DROP COLUMN swept; ALTER TABLE instance DROP COLUMN not_before;
+	DROP TABLE removed; DROP INDEX operations_of_client;`
+
 // TestUpgrade: a database of the first version is brought up to this one with all that is in it, an open call too.
 func TestUpgrade(t *testing.T) {
 	folder := t.TempDir()
@@ -38,8 +42,9 @@ func TestUpgrade(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, folder, "ALTER TABLE progress DROP COLUMN section_sha256; ALTER TABLE calls DROP COLUMN certificate; DROP INDEX operations_fetched; ALTER TABLE operations DROP COLUMN fetched; ALTER TABLE operations DROP COLUMN callback; DROP TABLE callbacks; PRAGMA user_version = 1")
-	for range 2 { // the second time nothing is left to do
+	alter(t, folder, "ALTER TABLE progress DROP COLUMN section_sha256; ALTER TABLE calls DROP COLUMN certificate; DROP INDEX operations_fetched; ALTER TABLE operations DROP COLUMN fetched; ALTER TABLE operations DROP COLUMN callback; DROP TABLE callbacks; "+versionFive+" PRAGMA user_version = 1")
+	write(t, `{"layout": 1, "instance": "`+s.Instance()+`"}`, folder, "instance.json") // as releases before the generation wrote it
+	for range 2 {                                                                      // the second time nothing is left to do
 		s = open(t, store.Config{Folder: folder})
 		calls, err := s.OpenCalls(t.Context())
 		if err != nil || len(calls) != 1 || calls[0].ID != "call" || calls[0].Certificate != "" || len(calls[0].Refs) != 1 {

@@ -5,6 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
+
+	"github.com/go-logr/logr"
+	"modernc.org/sqlite"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -24,6 +28,12 @@ type writer struct {
 	jobs  chan *job
 	ended chan struct{}
 	step  func(string)
+
+	log       logr.Logger
+	saw       func(generation int64) error // notes a generation outside of the database
+	marked    int                          // pagesWritten at the last mark
+	markAsked atomic.Bool
+	markFault repeatedFault
 }
 
 // job is one caller's write: all of it is committed, or nothing.
@@ -38,10 +48,31 @@ type tx struct{ w *writer }
 
 var errClosed = errors.New("store is closed")
 
-func startWriter(conn *sql.Conn, step func(string)) *writer {
-	w := &writer{conn: conn, stmts: make(map[string]*sql.Stmt), jobs: make(chan *job, groupJobs), ended: make(chan struct{}), step: step}
-	go w.loop()
-	return w
+// writerConfig is what a writer is made of.
+type writerConfig struct {
+	conn *sql.Conn
+	log  logr.Logger
+	step func(string)
+	saw  func(generation int64) error
+}
+
+func newWriter(cfg writerConfig) *writer {
+	return &writer{
+		conn: cfg.conn, log: cfg.log, step: cfg.step, saw: cfg.saw,
+		stmts: make(map[string]*sql.Stmt), jobs: make(chan *job, groupJobs), ended: make(chan struct{}),
+	}
+}
+
+// pagesWritten is how many pages the connection has written to the WAL.
+func (w *writer) pagesWritten() (pages int) {
+	err := w.conn.Raw(func(conn any) (err error) {
+		pages, _, err = conn.(sqlite.DBStatus).Status(sqlite.DBStatusCacheWrite, false)
+		return err
+	})
+	if err != nil {
+		return w.marked // unknown: the WAL is marked when it is asked for
+	}
+	return pages
 }
 
 // do has run executed and committed; it is durable when do returns nil. The error is run's own, with nothing of it stored, if that is
@@ -61,6 +92,7 @@ func (w *writer) loop() {
 	defer close(w.ended)
 	for j := range w.jobs {
 		w.commit(w.gather(j))
+		w.markIfDue()
 	}
 	for _, s := range w.stmts {
 		_ = s.Close()

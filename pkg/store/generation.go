@@ -1,0 +1,207 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+)
+
+// The generation tells a database that lost something from the newest one. It is a number in the database that grows whenever the WAL
+// has been copied into the database file. The new number is written to the WAL alone, and then to instance.json. So a database file
+// whose WAL is missing, and an older copy of the database, have a smaller number than instance.json. A store does not start with them:
+// it would forget operations, and sign repeated requests again.
+
+// errLost ends the errors about a database that does not fit the folder, and says what to do.
+var errLost = errors.New("restore the whole folder from one backup, or start once with --force.database.recreate to throw the state away")
+
+// errNoDatabase is the error for a database that holds nothing although the folder was in use.
+func errNoDatabase(what string) error {
+	return fmt.Errorf("%s %s although this folder was in use before: %w", databaseName, what, errLost)
+}
+
+// errOlderDatabase is the error for a database that is older than what instance.json has seen.
+func errOlderDatabase(found, want int64) error {
+	return fmt.Errorf("%s is older than what %s has seen (generation %d, not %d): an old copy was restored, or %s-wal is missing: %w",
+		databaseName, identityName, found, want, databaseName, errLost)
+}
+
+// mustHaveDatabase refuses a folder that was in use and whose database is missing, has no tables, or is older than instance.json. It
+// reads the database file without its WAL and changes nothing: SQLite deletes the WAL of an empty file, and copies a WAL into whatever
+// file lies beside it.
+func (f *folder) mustHaveDatabase(ctx context.Context) error {
+	info, err := os.Stat(f.database())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errNoDatabase("is missing")
+	case err != nil:
+		return fmt.Errorf("look at database: %w", err)
+	case info.Size() == 0:
+		return errNoDatabase("is empty")
+	}
+	wal, err := os.Stat(f.database() + "-wal")
+	walIsEmpty := err != nil || wal.Size() == 0
+	version, generation, err := f.peek(ctx)
+	switch {
+	case errors.Is(err, errLost) && walIsEmpty:
+		return err
+	case err != nil: // A crash during a checkpoint leaves a file that only its WAL completes.
+		return nil
+	case version == 0 && walIsEmpty:
+		return errNoDatabase("has no tables")
+	case version == 0: // The tables may be in the WAL.
+		return nil
+	case generation < f.Generation-1 || walIsEmpty && generation < f.Generation:
+		return errOlderDatabase(generation, f.Generation)
+	}
+	return nil
+}
+
+// peek reads version and generation from the database file alone.
+func (f *folder) peek(ctx context.Context) (version int, generation int64, err error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: f.database()}).EscapedPath()+"?immutable=1&mode=ro")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = db.Close() }()
+	return readGeneration(ctx, db)
+}
+
+// generationSince is the version of the schema from which on a database has a generation.
+const generationSince = 6
+
+// readGeneration returns the version of the schema and the generation; errLost if the database has no instance row.
+func readGeneration(ctx context.Context, db *sql.DB) (version int, generation int64, err error) {
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, 0, fmt.Errorf("read database version: %w", err)
+	}
+	column := "generation"
+	if version < generationSince {
+		column = "0"
+	}
+	if version == 0 {
+		return 0, 0, nil
+	}
+	err = db.QueryRowContext(ctx, "SELECT "+column+" FROM instance").Scan(&generation)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		err = errNoDatabase("has no instance row")
+	case err != nil && strings.Contains(err.Error(), "no such table"):
+		err = errNoDatabase("has no instance table")
+	case err != nil:
+		err = fmt.Errorf("read instance row of %s: %w", databaseName, err)
+	}
+	return version, generation, err
+}
+
+// checkTables is mustHaveDatabase for an open database, with what is in its WAL.
+func (f *folder) checkTables(ctx context.Context, db *sql.DB) error {
+	if f.Making {
+		return nil
+	}
+	version, generation, err := readGeneration(ctx, db)
+	switch {
+	case err != nil:
+		return err
+	case version == 0:
+		return errNoDatabase("has no tables")
+	case generation < f.Generation:
+		return errOlderDatabase(generation, f.Generation)
+	}
+	return nil
+}
+
+// sawGeneration writes the generation to instance.json, which from then on also says that the database is complete.
+func (f *folder) sawGeneration(generation int64) error {
+	next := f.identity
+	next.Generation, next.Making = generation, false
+	if err := f.writeFile(next); err != nil {
+		return err
+	}
+	f.Generation, f.Making = generation, false
+	return nil
+}
+
+// protect takes the rights of others away from the database and what lies beside it, whatever the folder's mode is: SQLite makes its
+// files readable for everybody. It makes the file of a new database.
+func (f *folder) protect() error {
+	if f.Making {
+		file, err := os.OpenFile(f.database(), os.O_RDWR|os.O_CREATE, databaseMode)
+		if err != nil {
+			return fmt.Errorf("make database: %w", err)
+		}
+		if err := file.Close(); err != nil {
+			return fmt.Errorf("make database: %w", err)
+		}
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(f.database() + suffix)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().Perm() == databaseMode {
+			continue
+		}
+		if err == nil {
+			err = os.Chmod(f.database()+suffix, databaseMode)
+		}
+		if err != nil {
+			return fmt.Errorf("set permissions of database: %w", err)
+		}
+	}
+	return nil
+}
+
+// databaseMode are the permissions of the database. SQLite gives its WAL and its shared memory the same.
+const databaseMode = fs.FileMode(0o600)
+
+// mark copies the WAL into the database file and raises the generation. It runs on the writer's goroutine, or before that runs. Nothing
+// that was committed depends on it: after an error only the loss of the WAL would not be noticed.
+func (w *writer) mark() error {
+	var busy, pages, copied int
+	if err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &copied); err != nil {
+		return fmt.Errorf("copy WAL into database: %w", err)
+	}
+	w.step("mark: copied")
+	t := &tx{w: w}
+	if _, err := t.exec("UPDATE instance SET generation = generation + 1"); err != nil {
+		return fmt.Errorf("raise generation: %w", err)
+	}
+	var generation int64
+	if err := t.get("SELECT generation FROM instance", nil, &generation); err != nil {
+		return fmt.Errorf("read generation: %w", err)
+	}
+	if busy == 0 && pages == copied { // else a reader was in the way, and the next commit tries again
+		w.marked = w.pagesWritten()
+	}
+	w.step("mark: raised")
+	if err := w.saw(generation); err != nil {
+		return fmt.Errorf("note generation: %w", err)
+	}
+	w.step("mark: noted")
+	return nil
+}
+
+// markIfDue marks when the WAL has become long, or when somebody asked for it and something was written.
+func (w *writer) markIfDue() {
+	written := w.pagesWritten() - w.marked
+	asked := w.markAsked.Swap(false)
+	if written < walPages && !(asked && written > 0) {
+		return
+	}
+	w.markFault.report(w.log, w.mark(), "could not note how new the database is")
+}
+
+// writeFile writes an identity.
+func (f *folder) writeFile(id identity) error {
+	data, err := json.Marshal(id)
+	if err != nil {
+		return fmt.Errorf("encode identity: %w", err)
+	}
+	return durable.WriteFile(filepath.Join(f.path, identityName), append(data, '\n'), 0o600)
+}
