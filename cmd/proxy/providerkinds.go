@@ -112,12 +112,14 @@ func (s *pkcs12Settings) Validate() []error {
 	return bad
 }
 
-func (s *pkcs12Settings) open(_ *proxy, name string) (signing.Provider, error) {
+func (s *pkcs12Settings) open(p *proxy, name string) (signing.Provider, error) {
 	password, err := firstLine(s.PasswordFile)
 	if err != nil {
 		return nil, err
 	}
-	return software.OpenPKCS12(s.File, password, s.options(name))
+	options := s.options(name)
+	options.Log = p.log.WithName("provider")
+	return software.OpenPKCS12(s.File, password, options)
 }
 
 // embeddedSettings are an entry of kind embedded: a key made at the first start, for trying out.

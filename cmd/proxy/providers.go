@@ -93,7 +93,7 @@ func (s *providers) wasRead(id string, c *signing.Credential, fault *signing.Err
 
 // openLocal opens the key on the premises that signs where nothing remote is configured.
 func (p *proxy) openLocal(name string) (signing.Provider, error) {
-	options := software.Options{Name: name, Hash: hashOf(p.cfg.Signing.Digest)}
+	options := software.Options{Name: name, Hash: hashOf(p.cfg.Signing.Digest), Log: p.log.WithName("provider")}
 	if p.cfg.Signing.RSAScheme == config.PSS {
 		options.Algorithm = signing.RSAPSS
 	}

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/ber"
 )
 
 // AddTimestamp returns der, a SignedData with one signer as Build made it, with the token as signature-time-stamp (ETSI EN 319
@@ -79,7 +81,7 @@ func CanonicalToken(token []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	der, _, _, err := toDER(token)
+	der, _, _, err := ber.ToDER(token)
 	if err != nil {
 		return nil, malformed("SignedData: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/ber"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -223,15 +224,15 @@ func TestAddTimestamp(t *testing.T) {
 
 // tlv returns a constructed DER element of NULLs with about n bytes of content.
 func tlv(tag byte, n int) []byte {
-	return append(appendHeader(nil, []byte{tag}, n/2*2), bytes.Repeat([]byte{5, 0}, n/2)...)
+	return append(ber.AppendHeader(nil, []byte{tag}, n/2*2), bytes.Repeat([]byte{5, 0}, n/2)...)
 }
 
 func headerSize(der []byte) int {
-	e, err := readElement(der)
+	e, err := ber.ReadElement(der)
 	if err != nil {
 		panic(err)
 	}
-	return e.header
+	return e.Header
 }
 
 func TestCanonicalToken(t *testing.T) {

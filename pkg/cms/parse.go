@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/ber"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
@@ -28,7 +29,7 @@ const (
 // ErrMalformed; an algorithm that is not known is none, since it is Verify's matter. Certificates whose very bytes are among known are
 // not parsed again.
 func Parse(in []byte, known ...*x509.Certificate) (*SignedData, error) {
-	der, size, was, err := toDER(in)
+	der, size, was, err := ber.ToDER(in)
 	if err != nil {
 		return nil, malformed("ContentInfo: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/ber"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -75,24 +76,24 @@ func TestParseBER(t *testing.T) {
 func toBER(der []byte) []byte {
 	var out []byte
 	for len(der) > 0 {
-		e, err := readElement(der)
+		e, err := ber.ReadElement(der)
 		if err != nil {
 			panic(err)
 		}
-		content := der[e.header : e.header+e.content]
+		content := der[e.Header : e.Header+e.Content]
 		switch {
-		case e.constructed():
-			out = append(append(append(append(out, e.tag...), 0x80), toBER(content)...), 0, 0)
-		case e.tag[0] == 0x04:
+		case e.Constructed():
+			out = append(append(append(append(out, e.Tag...), 0x80), toBER(content)...), 0, 0)
+		case e.Tag[0] == 0x04:
 			half := len(content) / 2
 			out = append(out, 0x24, 0x80)
-			out = append(appendHeader(out, e.tag, half), content[:half]...)
-			out = append(appendHeader(out, e.tag, len(content)-half), content[half:]...)
+			out = append(ber.AppendHeader(out, e.Tag, half), content[:half]...)
+			out = append(ber.AppendHeader(out, e.Tag, len(content)-half), content[half:]...)
 			out = append(out, 0, 0)
 		default:
-			out = append(out, der[:e.header+e.content]...)
+			out = append(out, der[:e.Header+e.Content]...)
 		}
-		der = der[e.header+e.content:]
+		der = der[e.Header+e.Content:]
 	}
 	return out
 }

@@ -53,6 +53,22 @@ func leafOf(all []*x509.Certificate) *x509.Certificate {
 	return all[0]
 }
 
+// Newest returns the one of several certificates of a key that is to be used: one that is valid at that time where there is one, and
+// of those the one that ends last. Nil for an empty list.
+func Newest(list []*x509.Certificate, at time.Time) *x509.Certificate {
+	var best *x509.Certificate
+	for _, c := range list {
+		if best == nil || validAt(c, at) && !validAt(best, at) || validAt(c, at) == validAt(best, at) && c.NotAfter.After(best.NotAfter) {
+			best = c
+		}
+	}
+	return best
+}
+
+func validAt(c *x509.Certificate, at time.Time) bool {
+	return !at.Before(c.NotBefore) && !at.After(c.NotAfter)
+}
+
 // issuesAny compares names only: that is enough to tell a CA's certificate without the extension that says so.
 func issuesAny(c *x509.Certificate, all []*x509.Certificate) bool {
 	return slices.ContainsFunc(all, func(o *x509.Certificate) bool {
@@ -155,5 +171,5 @@ func (s *search) better(path []*x509.Certificate) bool {
 
 // valid reports whether all issuers on the path are valid.
 func (s *search) valid(path []*x509.Certificate) bool {
-	return !slices.ContainsFunc(path[1:], func(c *x509.Certificate) bool { return s.at.Before(c.NotBefore) || s.at.After(c.NotAfter) })
+	return !slices.ContainsFunc(path[1:], func(c *x509.Certificate) bool { return !validAt(c, s.at) })
 }

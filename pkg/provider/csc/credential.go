@@ -142,6 +142,7 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 	if err != nil {
 		return nil, unreadable(err, false)
 	}
+	p.chains.See(p.log.WithValues("credential", p.name), chain)
 	now := time.Now()
 	if now.After(chain[0].NotAfter) || now.Before(chain[0].NotBefore) {
 		return nil, fail(signing.KindCertificate, "the signing certificate is expired or not yet valid")

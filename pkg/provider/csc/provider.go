@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
@@ -25,6 +26,7 @@ type Provider struct {
 	tokens *tokens
 	known  *fresh.Value[*state]
 	guard  guard
+	chains certchain.Watch
 }
 
 var (

@@ -57,23 +57,31 @@ func (c *connection) tokenChain() ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find certificates: %w", err)
 	}
-	var leaf *x509.Certificate
-	var all []*x509.Certificate
+	var own, all []*x509.Certificate
+	var unreadable []error
 	for _, o := range objects {
 		values, err := c.ctx.GetAttributeValue(c.sessions[0], o, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_VALUE, nil), pkcs11.NewAttribute(pkcs11.CKA_ID, nil)})
 		if err != nil {
 			return nil, fmt.Errorf("read certificate: %w", err)
 		}
 		cert, err := certchain.Parse(values[0].Value)
+		isOwn := len(c.id) > 0 && bytes.Equal(values[1].Value, c.id)
 		if err != nil {
-			continue // another one's
+			if isOwn {
+				unreadable = append(unreadable, err)
+			}
+			continue
 		}
 		all = append(all, cert)
-		if len(c.id) > 0 && bytes.Equal(values[1].Value, c.id) && (leaf == nil || cert.NotAfter.After(leaf.NotAfter)) {
-			leaf = cert // a renewed certificate may lie beside the old one
+		if isOwn {
+			own = append(own, cert) // a renewed certificate may lie beside the old one
 		}
 	}
-	if leaf == nil {
+	leaf := certchain.Newest(own, time.Now())
+	switch {
+	case leaf == nil && len(unreadable) > 0:
+		return nil, fmt.Errorf("the key's certificate cannot be read: %w", errors.Join(unreadable...))
+	case leaf == nil:
 		return nil, errors.New("the token has no certificate with the key's id: name a certificate file")
 	}
 	return certchain.Link(leaf, all, time.Now()), nil

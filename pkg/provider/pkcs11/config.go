@@ -17,8 +17,8 @@ type Config struct {
 	KeyLabel string
 	KeyID    []byte
 	PIN      string // of the user; empty = no login
-	// CertificateFile is a PEM file with the chain, signing certificate first. Empty = the certificates in the token: the one of the
-	// key, and those that link up with it.
+	// CertificateFile is a PEM file with the chain in any order. Empty = the certificates in the token: the one of the key, and those
+	// that link up with it.
 	CertificateFile string
 	Algorithm       signing.SignatureAlgorithm // default: RSAPKCS1 or ECDSA, as the key is
 	Hash            crypto.Hash                // default SHA-256

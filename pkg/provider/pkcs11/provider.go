@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/pkcs11"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -45,6 +46,7 @@ func (m *Module) Open(cfg Config) (*Provider, error) {
 		c.close()
 		return nil, fmt.Errorf("open PKCS #11 key: %w", err)
 	}
+	new(certchain.Watch).See(cfg.Log.WithValues("credential", cfg.Name), chain)
 	p := &Provider{cfg: cfg, connect: m.connect, current: c, users: make(map[*connection]int)}
 	if p.credential, err = newCredential(cfg, c.kind, chain); err != nil {
 		c.close()

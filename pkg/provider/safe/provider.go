@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
@@ -29,6 +30,7 @@ type Provider struct {
 	account *account
 	known   *fresh.Value[*state]
 	pause   time.Duration // pollPause but in tests
+	chains  certchain.Watch
 }
 
 var (
@@ -129,6 +131,7 @@ func (p *Provider) read(ctx context.Context) (*state, *failure) {
 	if err != nil {
 		return nil, unreadable(err)
 	}
+	p.chains.See(p.log.WithValues("credential", p.name), chain)
 	if _, ok := chain[0].PublicKey.(*rsa.PublicKey); !ok {
 		return nil, unreadable(fmt.Errorf("certificate has a key of type %T", chain[0].PublicKey))
 	}

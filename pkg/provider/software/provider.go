@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
+
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -22,6 +24,7 @@ type Options struct {
 	MaxBatch  int                        // digests in one call; default 100
 	InFlight  int                        // calls at a time; default 2, so that one is gathered while another is signed
 	Parallel  int                        // signatures at a time over all calls; default: one for each processor
+	Log       logr.Logger                // warns of an incomplete chain; the zero Logger discards
 }
 
 // Provider signs with a key in memory. It is safe for concurrent use.

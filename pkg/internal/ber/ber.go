@@ -1,4 +1,5 @@
-package cms
+// Package ber reads BER (X.690 8) and puts it into DER form.
+package ber
 
 import (
 	"bytes"
@@ -12,16 +13,17 @@ const (
 	maxDepth = 64
 )
 
-var errBER = errors.New("not a BER element")
+// Err is the error for bytes that are not a BER element, or pass a bound.
+var Err = errors.New("not a BER element")
 
-// toDER returns the first element of in, in DER lengths and with its octet strings joined, and the bytes that it took of in. was
+// ToDER returns the first element of in, in DER lengths and with its octet strings joined, and the bytes that it took of in. was
 // is true when the element was in that form already; then it is a part of in. Values are not looked into otherwise: the order of
 // sets, booleans and so on stay as they are.
-func toDER(in []byte) (der []byte, size int, was bool, err error) {
+func ToDER(in []byte) (der []byte, size int, was bool, err error) {
 	if len(in) > maxSize {
 		in = in[:maxSize]
 	}
-	e, err := readElement(in)
+	e, err := ReadElement(in)
 	if err != nil {
 		return nil, 0, false, err
 	}
@@ -36,29 +38,30 @@ func toDER(in []byte) (der []byte, size int, was bool, err error) {
 	return out, size, false, err
 }
 
-// element is a header read from BER: tag octets, length of the header, and length of the content, -1 where it is indefinite.
-type element struct {
-	tag     []byte
-	header  int
-	content int
+// Element is a header read from BER: tag octets, length of the header, and length of the content, -1 where it is indefinite.
+type Element struct {
+	Tag     []byte
+	Header  int
+	Content int
 	minimal bool // the length is in the one form that DER knows
 }
 
-func (e element) constructed() bool { return e.tag[0]&0x20 != 0 }
+// Constructed reports whether the content is a list of elements.
+func (e Element) Constructed() bool { return e.Tag[0]&0x20 != 0 }
 
 // octets reports an OCTET STRING in pieces.
-func (e element) octets() bool { return len(e.tag) == 1 && e.tag[0] == 0x24 }
+func (e Element) octets() bool { return len(e.Tag) == 1 && e.Tag[0] == 0x24 }
 
-// readElement reads the header at the start of in and checks that a definite content is all there.
-func readElement(in []byte) (element, error) {
+// ReadElement reads the header at the start of in and checks that a definite content is all there.
+func ReadElement(in []byte) (Element, error) {
 	if len(in) < 2 {
-		return element{}, errBER
+		return Element{}, Err
 	}
 	tag := 1
 	if in[0]&0x1f == 0x1f { // high tag number form: no structure of ours has a number above 2^28
 		for {
 			if tag >= len(in) || tag > 4 {
-				return element{}, errBER
+				return Element{}, Err
 			}
 			tag++
 			if in[tag-1]&0x80 == 0 {
@@ -67,42 +70,42 @@ func readElement(in []byte) (element, error) {
 		}
 	}
 	if tag >= len(in) {
-		return element{}, errBER
+		return Element{}, Err
 	}
-	e := element{tag: in[:tag], header: tag + 1, minimal: true}
+	e := Element{Tag: in[:tag], Header: tag + 1, minimal: true}
 	first := in[tag]
 	switch {
 	case first == 0x80:
-		e.content, e.minimal = -1, false
-		if !e.constructed() {
-			return element{}, errBER
+		e.Content, e.minimal = -1, false
+		if !e.Constructed() {
+			return Element{}, Err
 		}
 		return e, nil
 	case first < 0x80:
-		e.content = int(first)
+		e.Content = int(first)
 	default:
 		if err := e.readLongLength(in[tag+1:], int(first&0x7f)); err != nil {
-			return element{}, err
+			return Element{}, err
 		}
 	}
-	if e.content > len(in)-e.header {
-		return element{}, errBER
+	if e.Content > len(in)-e.Header {
+		return Element{}, Err
 	}
 	return e, nil
 }
 
-func (e *element) readLongLength(in []byte, n int) error {
+func (e *Element) readLongLength(in []byte, n int) error {
 	if n > 8 || n > len(in) {
-		return errBER
+		return Err
 	}
 	for _, b := range in[:n] {
-		e.content = e.content<<8 | int(b)
-		if e.content > maxSize {
-			return errBER
+		e.Content = e.Content<<8 | int(b)
+		if e.Content > maxSize {
+			return Err
 		}
 	}
-	e.minimal = in[0] != 0 && e.content >= 0x80
-	e.header += n
+	e.minimal = in[0] != 0 && e.Content >= 0x80
+	e.Header += n
 	return nil
 }
 
@@ -111,23 +114,23 @@ func endOfContents(in []byte) bool { return len(in) >= 2 && in[0] == 0 && in[1] 
 
 // scan walks over the element at the start of in and returns its size and whether it is in DER form.
 func scan(in []byte, depth int) (size int, der bool, err error) {
-	e, err := readElement(in)
+	e, err := ReadElement(in)
 	if err != nil || depth > maxDepth {
-		return 0, false, errBER
+		return 0, false, Err
 	}
-	if !e.constructed() {
-		return e.header + e.content, e.minimal, nil
+	if !e.Constructed() {
+		return e.Header + e.Content, e.minimal, nil
 	}
 	der = e.minimal && !e.octets()
-	content, size := in[e.header:], e.header
-	if e.content >= 0 {
-		content = content[:e.content]
+	content, size := in[e.Header:], e.Header
+	if e.Content >= 0 {
+		content = content[:e.Content]
 	}
 	for {
-		if e.content >= 0 && len(content) == 0 {
+		if e.Content >= 0 && len(content) == 0 {
 			return size, der, nil
 		}
-		if e.content < 0 && endOfContents(content) {
+		if e.Content < 0 && endOfContents(content) {
 			return size + 2, der, nil
 		}
 		n, d, err := scan(content, depth+1)
@@ -139,25 +142,25 @@ func scan(in []byte, depth int) (size int, der bool, err error) {
 }
 
 // appendDER appends the element e at the start of in, which scan has accepted, in DER form, and returns its size in in.
-func appendDER(out, in []byte, e element, depth int) ([]byte, int, error) {
-	if !e.constructed() {
-		size := e.header + e.content
-		return append(appendHeader(out, e.tag, e.content), in[e.header:size]...), size, nil
+func appendDER(out, in []byte, e Element, depth int) ([]byte, int, error) {
+	if !e.Constructed() {
+		size := e.Header + e.Content
+		return append(AppendHeader(out, e.Tag, e.Content), in[e.Header:size]...), size, nil
 	}
 	if depth > maxDepth {
-		return nil, 0, errBER
+		return nil, 0, Err
 	}
 	var inner []byte
-	content, size := in[e.header:], e.header
-	if e.content >= 0 {
-		content = content[:e.content]
+	content, size := in[e.Header:], e.Header
+	if e.Content >= 0 {
+		content = content[:e.Content]
 	}
 	for len(content) > 0 {
-		if e.content < 0 && endOfContents(content) {
+		if e.Content < 0 && endOfContents(content) {
 			size += 2
 			break
 		}
-		child, err := readElement(content)
+		child, err := ReadElement(content)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -168,30 +171,31 @@ func appendDER(out, in []byte, e element, depth int) ([]byte, int, error) {
 		content, size = content[n:], size+n
 	}
 	if !e.octets() {
-		return append(appendHeader(out, e.tag, len(inner)), inner...), size, nil
+		return append(AppendHeader(out, e.Tag, len(inner)), inner...), size, nil
 	}
 	joined, err := joinOctets(inner)
 	if err != nil {
 		return nil, 0, err
 	}
-	return append(appendHeader(out, []byte{0x04}, len(joined)), joined...), size, nil
+	return append(AppendHeader(out, []byte{0x04}, len(joined)), joined...), size, nil
 }
 
 // joinOctets joins the OCTET STRINGs in der, each already primitive.
 func joinOctets(der []byte) ([]byte, error) {
 	var joined bytes.Buffer
 	for len(der) > 0 {
-		e, err := readElement(der)
-		if err != nil || e.tag[0] != 0x04 {
-			return nil, errBER
+		e, err := ReadElement(der)
+		if err != nil || e.Tag[0] != 0x04 {
+			return nil, Err
 		}
-		joined.Write(der[e.header : e.header+e.content])
-		der = der[e.header+e.content:]
+		joined.Write(der[e.Header : e.Header+e.Content])
+		der = der[e.Header+e.Content:]
 	}
 	return joined.Bytes(), nil
 }
 
-func appendHeader(out, tag []byte, length int) []byte {
+// AppendHeader appends tag and length of an element in DER form.
+func AppendHeader(out, tag []byte, length int) []byte {
 	out = append(out, tag...)
 	if length < 0x80 {
 		return append(out, byte(length))
