@@ -54,6 +54,9 @@ type batcher struct {
 	awaited map[string]*awaited     // calls without an end whose answers may still come
 	// settling are the calls that somebody is finding an end for; closed when that is over.
 	settling map[string]chan struct{}
+
+	renewals *renewals
+	proofs   *proofs
 }
 
 // queueKey tells credentials apart; a renewed certificate is another one, since the digests were made for the old.
@@ -62,18 +65,21 @@ type queueKey struct {
 	certificate [sha256.Size]byte
 }
 
+func keyOf(c *Credential) queueKey { return queueKey{c.Name, sha256.Sum256(c.Certificate().Raw)} }
+
 func newBatcher(cfg Config) *batcher {
 	cfg.Batch.setDefaults()
 	return &batcher{
 		cfg: cfg, queues: make(map[queueKey]*credentialQueue), lately: make(map[queueKey]experience), holds: make(map[queueKey]*hold),
 		live: make(map[string]bool), awaited: make(map[string]*awaited), settling: make(map[string]chan struct{}),
+		renewals: newRenewals(), proofs: newProofs(),
 	}
 }
 
 // sign hands items to the provider, merged with whatever else waits for the credential, and returns when each has its end. ctx
 // may be cancelled for items that have not left; one that is part of a call is waited for.
 func (b *batcher) sign(ctx context.Context, p Provider, c *Credential, items []*item) {
-	key := queueKey{c.Name, sha256.Sum256(c.Certificate().Raw)}
+	key := keyOf(c)
 	var all sync.WaitGroup
 	all.Add(len(items))
 	now := time.Now()

@@ -27,6 +27,7 @@ func (b *batcher) call(key queueKey, p Provider, c *Credential, items []*item, s
 		}
 		err = b.attempt(ctx, p, c, items)
 	}
+	b.proofs.heed(key, err)
 	b.heed(key, c, start, err)
 	halves := s.halves(err, items)
 	if halves == nil {
@@ -98,7 +99,7 @@ func (s *splitting) halves(err error, items []*item) [][]*item {
 
 // attempt records the call, makes it, checks the answer and records its end.
 func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items []*item) error {
-	if err := unrenewed(ctx, p, c); err != nil {
+	if err := b.fit(ctx, p, c); err != nil {
 		return err
 	}
 	call := Call{ID: newCallID(), Digests: make([][]byte, len(items))}
@@ -131,18 +132,7 @@ func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items 
 			return b.await(call.ID, refs, AsError(err))
 		}
 	}
-	return b.conclude(call, refs, c, values, err, time.Since(start))
-}
-
-// unrenewed is an error if the credential has another certificate by now than the one that the digests were made for: each value would
-// be paid in vain. Nothing was sent; the documents are prepared anew at the next try.
-func unrenewed(ctx context.Context, p Provider, c *Credential) (err error) {
-	defer recovered(&err)
-	now, err := p.Credential(ctx)
-	if err == nil && !now.Certificate().Equal(c.Certificate()) {
-		return Errorf(KindProvider, "the signing certificate has been renewed").Retryable(0)
-	}
-	return err
+	return b.conclude(madeCall{call: call, refs: refs, provider: p, credential: c, began: start}, values, err)
 }
 
 const (
@@ -218,8 +208,18 @@ func panicUnknown(err *error) {
 	}
 }
 
+// madeCall is a call that was sent.
+type madeCall struct {
+	call       Call
+	refs       []Ref
+	provider   Provider
+	credential *Credential
+	began      time.Time
+}
+
 // conclude checks what came back and stores it, or stores that nothing usable did.
-func (b *batcher) conclude(call Call, refs []Ref, c *Credential, values [][]byte, err error, took time.Duration) error {
+func (b *batcher) conclude(m madeCall, values [][]byte, err error) error {
+	call, c, took := m.call, m.credential, time.Since(m.began)
 	if err == nil {
 		if err = checkValues(c, call.Digests, values); err == nil {
 			b.observe(c, call, took, "returned")
@@ -235,10 +235,10 @@ func (b *batcher) conclude(call Call, refs []Ref, c *Credential, values [][]byte
 	}
 	b.observe(c, call, took, string(outcome))
 	b.cfg.Log.Info("call failed", "call", call.ID, "credential", c.Name, "digests", len(call.Digests), "outcome", string(outcome), "reason", e.Error())
-	end := b.policy(e)
+	end := b.afterFailure(m.provider, c, m.began, e)
 	failed := e.Unknown && !end.Retry
 	if failed {
-		if serr := b.persist(func(ctx context.Context) error { return b.failSent(ctx, refs, end) }); serr != nil {
+		if serr := b.persist(func(ctx context.Context) error { return b.failSent(ctx, m.refs, end) }); serr != nil {
 			return storageError(serr)
 		}
 	}

@@ -111,9 +111,12 @@ func (p *fakeProvider) Sign(ctx context.Context, c signing.Call) ([][]byte, erro
 }
 
 func (p *fakeProvider) values(c signing.Call) ([][]byte, error) {
+	p.mu.Lock()
+	key := p.key
+	p.mu.Unlock()
 	values := make([][]byte, len(c.Digests))
 	for i, d := range c.Digests {
-		v, err := p.key.Sign(rand.Reader, d, crypto.SHA256)
+		v, err := key.Sign(rand.Reader, d, crypto.SHA256)
 		if err != nil {
 			return nil, err
 		}

@@ -65,8 +65,15 @@ func (b *batcher) heldFor(key queueKey, now time.Time) time.Duration {
 	return 0
 }
 
-// atOnce is how many calls may be in flight.
+// atOnce is how many calls may be in flight. None begins while the credential is read again, and one where nothing says yet that
+// the service signs with its certificate.
 func (q *credentialQueue) atOnce() int {
+	switch {
+	case q.b.renewals.underWay(q.key):
+		return 0
+	case !q.b.proofs.proven(q.key, time.Now()):
+		return 1
+	}
 	n := max(1, q.credential.InFlight)
 	if h := q.b.holds[q.key]; h != nil {
 		n = min(n, h.atOnce)

@@ -173,8 +173,11 @@ func (b *batcher) settle(ctx context.Context, call CallRecord, ask bool) error {
 			_ = b.await(call.ID, call.Refs, said)
 			return nil
 		}
-		if errors.Is(said, ErrBadAnswer) {
+		switch {
+		case errors.Is(said, ErrBadAnswer):
 			why, fail = Errorf(KindProvider, badAnswerDetail), true
+		case errors.Is(said, errNewCertificate):
+			why = said // the values are lost, and the policy decides
 		}
 	}
 	b.forget(call.ID)
@@ -243,7 +246,11 @@ func (b *batcher) resume(ctx context.Context, record CallRecord, sent []Ref) (wh
 	}
 	if err != nil {
 		b.cfg.Log.Error(err, "answer of an earlier call could not be fetched", "call", record.ID)
-		return AsError(err), open, nil
+		why = AsError(err)
+		if errors.Is(err, ErrBadAnswer) {
+			why, open = b.judgeFetched(ctx, p, record, why)
+		}
+		return why, open, nil
 	}
 	b.cfg.Log.Info("answer of an earlier call was fetched", "call", record.ID, "digests", len(values))
 	b.forget(record.ID)

@@ -2,6 +2,7 @@ package signing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -22,8 +23,8 @@ type try struct {
 	op         Operation
 	waiting    bool
 	provider   Provider
-	credential *Credential
-	unread     *Error       // why there is none
+	credential *Credential  // guarded by mu once chunks run; nil = it cannot be used
+	unread     *Error       // why it cannot be used
 	settle     func() error // finds ends for calls that have none; once a try
 
 	mu    sync.Mutex
@@ -36,19 +37,22 @@ type try struct {
 func (t *try) connect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, t.s.batch.cfg.Batch.CallTimeout) // several questions, each of them bounded by the provider
 	defer cancel()
+	var c *Credential
 	p, err := t.s.cfg.Providers(t.op.ClientService)
 	if err == nil {
 		t.provider = p
-		t.credential, err = p.Credential(ctx)
+		c, err = usable(ctx, p)
 	}
 	var fault *Error
 	if err != nil {
-		t.credential, fault = nil, AsError(err)
+		fault = AsError(err)
 		t.unread = fault
 		t.trouble(fault)
+	} else {
+		t.credential = c
 	}
 	if f := t.s.cfg.Observer.CredentialRead; f != nil && ctx.Err() == nil {
-		f(t.op.ClientService, t.credential, fault)
+		f(t.op.ClientService, c, fault)
 	}
 }
 
@@ -109,11 +113,7 @@ func (t *try) chunk(ctx context.Context, docs []Document) {
 			t.trouble(t.unanswered(d), d)
 		}
 	}
-	if t.credential == nil && len(unsigned) > 0 {
-		t.trouble(t.unread, unsigned...)
-		unsigned = nil
-	}
-	valued = append(valued, t.sign(ctx, t.prepare(ctx, unsigned))...)
+	valued = append(valued, t.value(ctx, unsigned)...)
 	t.embed(ctx, valued)
 }
 
@@ -148,10 +148,10 @@ type preparedDoc struct {
 }
 
 // prepare computes and stores what has to be signed, and fails documents that cannot be.
-func (t *try) prepare(ctx context.Context, docs []Document) []preparedDoc {
+func (t *try) prepare(ctx context.Context, c *Credential, docs []Document) []preparedDoc {
 	prepared := make([]Prepared, len(docs))
 	errs := make([]error, len(docs))
-	t.each(ctx, t.s.cpu, len(docs), func(i int) { prepared[i], errs[i] = t.prepareOne(ctx, docs[i]) })
+	t.each(ctx, t.s.cpu, len(docs), func(i int) { prepared[i], errs[i] = t.prepareOne(ctx, c, docs[i]) })
 
 	var out []preparedDoc
 	var save []PreparedDocument
@@ -173,14 +173,14 @@ func (t *try) prepare(ctx context.Context, docs []Document) []preparedDoc {
 	return out
 }
 
-func (t *try) prepareOne(ctx context.Context, d Document) (p Prepared, err error) {
+func (t *try) prepareOne(ctx context.Context, c *Credential, d Document) (p Prepared, err error) {
 	defer recovered(&err)
 	format, in, err := t.open(ctx, d)
 	if err != nil {
 		return p, err
 	}
 	defer in.File.Close()
-	p, err = format.Prepare(ctx, in, t.credential)
+	p, err = format.Prepare(ctx, in, c)
 	return p, readFault(in.File, err)
 }
 
@@ -201,25 +201,30 @@ func (t *try) open(ctx context.Context, d Document) (Format, Input, error) {
 	return format, in, nil
 }
 
-// sign hands the digests to the batcher and waits for all; documents whose signature value is stored are returned.
-func (t *try) sign(ctx context.Context, docs []preparedDoc) []Document {
+// sign hands the digests to the batcher and waits for all. It returns the documents whose signature value is stored, and with again
+// those that have to be prepared for a renewed certificate.
+func (t *try) sign(ctx context.Context, c *Credential, docs []preparedDoc, again bool) (valued, renewed []Document) {
 	if len(docs) == 0 || ctx.Err() != nil {
-		return nil
+		return nil, nil
 	}
 	items := make([]*item, len(docs))
 	for i, d := range docs {
 		items[i] = &item{ref: d.Ref, digest: d.digest, clientService: t.op.ClientService, waiting: t.waiting}
 	}
-	t.s.batch.sign(ctx, t.provider, t.credential, items)
-	var valued []Document
+	t.s.batch.sign(ctx, t.provider, c, items)
 	all := make([]Document, len(docs))
 	errs := make([]error, len(docs))
 	for i, it := range items {
 		all[i] = docs[i].Document
-		if errs[i] = it.err; it.err == nil {
+		switch {
+		case it.err == nil:
 			valued = append(valued, docs[i].Document)
+		case again && errors.Is(it.err, errNewCertificate) && AsError(it.err).Retry:
+			renewed = append(renewed, docs[i].Document)
+		default:
+			errs[i] = it.err
 		}
 	}
 	t.failAll(ctx, all, errs)
-	return valued
+	return valued, renewed
 }

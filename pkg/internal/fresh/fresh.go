@@ -32,6 +32,8 @@ type Value[T any] struct {
 	spare bool      // the value may be used while somebody asks
 	fails int       // how often there was no answer
 	fault error     // of the last time
+	begun int       // how often it was asked
+	last  error     // what the last Ask said, whatever the old value was good for
 }
 
 // New returns an empty Value; the first Get asks.
@@ -53,6 +55,32 @@ func (v *Value[T]) Newest(ctx context.Context, ask bool) (T, error) {
 		v.mu.Unlock()
 	}
 	return v.get(ctx, func() (none T, ok bool) { return none, false })
+}
+
+// Renew asks now, or waits for an Ask that begins after the call, and returns the answer. Unlike Get it returns the error of Ask where the
+// old value may still be used.
+func (v *Value[T]) Renew(ctx context.Context) (none T, err error) {
+	v.mu.Lock()
+	before := v.begun
+	v.mu.Unlock()
+	select {
+	case v.busy <- struct{}{}:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	defer func() { <-v.busy }()
+	v.mu.Lock()
+	begun, last, value := v.begun, v.last, v.value
+	v.mu.Unlock()
+	if begun > before { // somebody else has asked since
+		return value, last
+	}
+	if value, err = v.ask(ctx); err != nil {
+		return none, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return value, v.last
 }
 
 func (v *Value[T]) get(ctx context.Context, meanwhile func() (T, bool)) (T, error) {
@@ -84,9 +112,13 @@ func (v *Value[T]) get(ctx context.Context, meanwhile func() (T, bool)) (T, erro
 
 // ask is for the holder of busy.
 func (v *Value[T]) ask(ctx context.Context) (none T, err error) {
+	v.mu.Lock()
+	v.begun++
+	v.mu.Unlock()
 	value, err := v.cfg.Ask(ctx)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.last = err
 	now := time.Now()
 	switch {
 	case err == nil:

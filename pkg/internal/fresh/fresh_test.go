@@ -202,3 +202,48 @@ func TestNewest(t *testing.T) {
 		}
 	})
 }
+
+// TestRenew: it asks whatever is kept, says what is wrong although an old value may be used, and a crowd asks once.
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		var trouble error
+		v := fresh.New(fresh.Config[int]{
+			For: time.Hour, Pause: time.Minute,
+			StillGood: func(int, time.Duration, error) bool { return true },
+			Ask: func(context.Context) (int, error) {
+				asked++
+				time.Sleep(time.Second) // fake
+				return asked, trouble
+			},
+		})
+		if got, err := v.Get(t.Context()); got != 1 || err != nil {
+			t.Fatalf("Get = %d, %v, want 1", got, err)
+		}
+		if got, err := v.Renew(t.Context()); got != 2 || err != nil {
+			t.Errorf("Renew = %d, %v, want 2", got, err)
+		}
+		trouble = errors.New("trouble")
+		if _, err := v.Renew(t.Context()); err != trouble {
+			t.Errorf("Renew = %v, want the trouble", err)
+		}
+		if got, err := v.Get(t.Context()); got != 2 || err != nil {
+			t.Errorf("Get in trouble = %d, %v, want the old value", got, err)
+		}
+		trouble, asked = nil, 10
+		go func() { _, _ = v.Renew(t.Context()) }()
+		synctest.Wait() // it asks, from before the others' call
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				if got, err := v.Renew(t.Context()); got != 12 || err != nil {
+					t.Errorf("Renew in a crowd = %d, %v, want 12", got, err)
+				}
+			})
+		}
+		all.Wait()
+		if asked != 12 {
+			t.Errorf("the crowd asked %d times, want once", asked-11)
+		}
+	})
+}

@@ -1,0 +1,278 @@
+package signing_test
+
+import (
+	"context"
+	"errors"
+	"math/big"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// keeping is a provider that keeps its credential until it is told to read it again.
+type keeping struct {
+	*fakeProvider
+
+	mu    sync.Mutex
+	kept  *signing.Credential
+	reads int           // since the first
+	down  bool          // the service does not describe its credential
+	slow  time.Duration // a reading takes so long
+}
+
+// Credential implements signing.Provider.
+func (k *keeping) Credential(ctx context.Context) (*signing.Credential, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.kept == nil {
+		k.kept, _ = k.fakeProvider.Credential(ctx)
+	}
+	return k.kept, nil
+}
+
+// Refresh implements signing.Refresher.
+func (k *keeping) Refresh(ctx context.Context) (*signing.Credential, error) {
+	select {
+	case <-time.After(k.slow):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.reads++
+	if k.down {
+		return nil, signing.Errorf(signing.KindProvider, "out of reach").Retryable(0)
+	}
+	k.kept, _ = k.fakeProvider.Credential(ctx)
+	return k.kept, nil
+}
+
+// renew gives the service another key and certificate.
+func (k *keeping) renew(t *testing.T) {
+	next := newProvider(t)
+	next.credential.Chain[0].SerialNumber = big.NewInt(2)
+	next.credential.MaxBatch, next.credential.InFlight = k.credential.MaxBatch, k.credential.InFlight
+	k.fakeProvider.mu.Lock()
+	defer k.fakeProvider.mu.Unlock()
+	k.key, k.credential = next.key, next.credential
+}
+
+// setDown says whether the service describes its credential.
+func (k *keeping) setDown(down bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.down = down
+}
+
+// runKeeping is run with a provider that has read its credential.
+func runKeeping(t *testing.T, change func(*harness, *keeping), f func(*testing.T, *harness, *keeping)) {
+	t.Helper()
+	var k *keeping
+	run(t, func(h *harness) {
+		k = &keeping{fakeProvider: h.provider}
+		h.format.prepared = new(sync.Map)
+		h.cfg.Providers = func(string) (signing.Provider, error) { return k, nil }
+		if change != nil {
+			change(h, k)
+		}
+		_, _ = k.Credential(context.Background())
+	}, func(t *testing.T, h *harness) { f(t, h, k) })
+}
+
+// TestRenewedKeyCostsOneCall: where the key is renewed while nothing is signed, one call is lost and counted, the credential is read
+// once, and everything is signed within the same try.
+func TestRenewedKeyCostsOneCall(t *testing.T) {
+	runKeeping(t, func(h *harness, k *keeping) { k.credential.InFlight = 4 }, func(t *testing.T, h *harness, k *keeping) {
+		h.check(h.mustSubmit("a", "r0", names(40)...), signing.StatusExecuted, strings.Repeat("s", 40))
+		time.Sleep(5 * time.Minute)
+		k.renew(t)
+		one, two := h.mustSubmit("a", "r1", names(100)...), h.mustSubmit("b", "r2", names(100)...)
+		for _, id := range []signing.ID{one, two} {
+			h.check(id, signing.StatusExecuted, strings.Repeat("s", 100))
+			if op := h.waitFor(id); op.Tries != 0 {
+				t.Errorf("operation %s used up %d tries, want none", id, op.Tries)
+			}
+		}
+		if got := h.accounts(false); got.Unknown != 10 || got.Sent != 250 || k.reads != 1 {
+			t.Errorf("counters = %+v after %d readings, want the 10 digests of one call unknown, 250 sent, one reading", got, k.reads)
+		}
+	})
+}
+
+// TestRenewedKeyUnderLoad: calls that are in flight when the key is renewed are lost at most, and are counted. They share one reading.
+func TestRenewedKeyUnderLoad(t *testing.T) {
+	runKeeping(t, func(h *harness, k *keeping) {
+		k.credential.InFlight = 4
+		h.provider.answer = func(call int, c signing.Call, values [][]byte) ([][]byte, error) {
+			if call == 8 {
+				k.renew(t)
+			}
+			return h.provider.values(c)
+		}
+	}, func(t *testing.T, h *harness, k *keeping) {
+		id := h.mustSubmit("a", "r1", names(200)...)
+		op := h.waitFor(id)
+		docs, err := h.Documents(t.Context(), id, 0, 200)
+		for _, d := range docs { // Embed has verified each with the certificate that it was prepared for
+			if d.State != signing.DocumentSigned || err != nil {
+				t.Errorf("document %d is %s, %v, want it signed", d.Index, d.State, err)
+			}
+		}
+		if op.Tries != 0 {
+			t.Errorf("%d tries were used up, want none", op.Tries)
+		}
+		if got := h.accounts(false); got.Unknown == 0 || got.Unknown > 40 || k.reads != 1 {
+			t.Errorf("counters = %+v after %d readings, want 40 digests unknown at most, one reading", got, k.reads)
+		}
+	})
+}
+
+// TestBadAnswerOfTheSameKey: a value that does not verify fails its call's documents where the certificate is the same, and is not
+// paid for again.
+func TestBadAnswerOfTheSameKey(t *testing.T) {
+	runKeeping(t, func(h *harness, k *keeping) {
+		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
+			if call == 0 {
+				values[0][len(values[0])-1] ^= 1
+			}
+			return values, nil
+		}
+	}, func(t *testing.T, h *harness, k *keeping) {
+		docs := h.check(h.mustSubmit("a", "r1", names(20)...), signing.StatusExecuted, strings.Repeat("f", 10)+strings.Repeat("s", 10))
+		if f := docs[0].Failure; f.Kind != signing.KindProvider || !strings.Contains(f.Detail, "invalid answer") {
+			t.Errorf("failure = %+v, want the invalid answer", f)
+		}
+		if got := h.accounts(false); got.Sent != 20 || got.Unknown != 10 || k.reads != 1 {
+			t.Errorf("counters = %+v after %d readings, want 20 sent, 10 unknown, one reading", got, k.reads)
+		}
+	})
+}
+
+// TestRenewedKeyThatCannotBeRead: while nobody knows whether the key was renewed, no further call is made. When the credential can be
+// read, everything is signed.
+func TestRenewedKeyThatCannotBeRead(t *testing.T) {
+	runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
+		k.renew(t)
+		k.setDown(true)
+		one, two := h.mustSubmit("a", "r1", names(10)...), h.mustSubmit("b", "r2", names(10)...)
+		time.Sleep(90 * time.Second)
+		if calls := h.provider.callSizes(); len(calls) != 1 {
+			t.Errorf("calls of %v digests while the credential cannot be read, want one", calls)
+		}
+		k.setDown(false)
+		h.check(one, signing.StatusExecuted, strings.Repeat("s", 10))
+		h.check(two, signing.StatusExecuted, strings.Repeat("s", 10))
+		if got := h.accounts(false); got.Unknown != 10 || got.Sent != 30 {
+			t.Errorf("counters = %+v, want 10 unknown and 30 sent", got)
+		}
+	})
+}
+
+// TestRenewedKeyUnderPolicyFail: where nothing may be spent twice without a person's decision, the documents of the lost call fail and
+// say why. The others are signed.
+func TestRenewedKeyUnderPolicyFail(t *testing.T) {
+	runKeeping(t, func(h *harness, _ *keeping) { h.cfg.UnknownOutcome = signing.UnknownFail }, func(t *testing.T, h *harness, k *keeping) {
+		k.renew(t)
+		docs := h.check(h.mustSubmit("a", "r1", names(20)...), signing.StatusExecuted, strings.Repeat("f", 10)+strings.Repeat("s", 10))
+		if f := docs[0].Failure; f.Kind != signing.KindProvider || !strings.Contains(f.Detail, "renewed") {
+			t.Errorf("failure = %+v, want that the certificate was renewed", f)
+		}
+		if got := h.accounts(false); got.Sent != 20 || got.Unknown != 10 {
+			t.Errorf("counters = %+v, want 20 sent and 10 unknown", got)
+		}
+	})
+}
+
+// TestRenewedKeyOfAnotherAlgorithm: a service that refuses calls for the old key's algorithm costs nothing.
+func TestRenewedKeyOfAnotherAlgorithm(t *testing.T) {
+	runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
+		h.provider.answer = func(call int, c signing.Call, _ [][]byte) ([][]byte, error) {
+			if call == 0 {
+				return nil, signing.Errorf(signing.KindProvider, "Invalid parameter signAlgo")
+			}
+			return h.provider.values(c)
+		}
+		k.renew(t)
+		h.check(h.mustSubmit("a", "r1", names(20)...), signing.StatusExecuted, strings.Repeat("s", 20))
+		if got := h.accounts(true); got.Refused != 10 || got.Unknown != 0 {
+			t.Errorf("counters = %+v, want 10 refused and none unknown", got)
+		}
+	})
+}
+
+// deadDisk is a store that ends no call while it is dead.
+type deadDisk struct {
+	signing.Store
+	dead atomic.Bool
+}
+
+// AbandonCall implements signing.Journal.
+func (d *deadDisk) AbandonCall(ctx context.Context, call string, outcome signing.Outcome) error {
+	if d.dead.Load() {
+		return errors.New("input/output error")
+	}
+	return d.Store.AbandonCall(ctx, call, outcome)
+}
+
+// TestEndBeforeTheLossIsRecorded: a process that ends between the answer and its record leaves a call that the next process counts once,
+// and whose documents it signs with the renewed key.
+func TestEndBeforeTheLossIsRecorded(t *testing.T) {
+	var disk *deadDisk
+	runKeeping(t, func(h *harness, k *keeping) {
+		disk = &deadDisk{Store: h.store}
+		disk.dead.Store(true)
+		h.store = disk
+	}, func(t *testing.T, h *harness, k *keeping) {
+		k.renew(t)
+		id := h.mustSubmit("a", "r1", names(5)...)
+		time.Sleep(45 * time.Second)
+		h.stop()
+		if calls, err := h.store.OpenCalls(t.Context()); err != nil || len(calls) != 1 {
+			t.Fatalf("open calls = %v, %v, want the one whose values do not verify", calls, err)
+		}
+		disk.dead.Store(false)
+		h.start()
+		h.check(id, signing.StatusExecuted, "sssss")
+		if got := h.accounts(false); got.Unknown != 5 || got.Sent != 10 {
+			t.Errorf("counters = %+v, want the lost call counted once", got)
+		}
+	})
+}
+
+// TestFetchedAnswerOfARenewedKey: an answer to a call of an earlier process is of no use where the key was renewed meanwhile. It is counted
+// and its documents are signed again; where the certificate is the same they fail.
+func TestFetchedAnswerOfARenewedKey(t *testing.T) {
+	for name, isRenewed := range map[string]bool{"renewed": true, "the same": false} {
+		t.Run(name, func(t *testing.T) {
+			runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
+				other := newProvider(t)
+				h.provider.resumed = func(c signing.Call) ([][]byte, error) { return other.values(c) }
+				id := h.crashedOperation("one", "two")
+				old := k.credential.Certificate().SerialNumber.Text(16)
+				err := h.store.BeginCall(t.Context(), signing.CallRecord{
+					ID: "call", Credential: "test", Certificate: old, Refs: []signing.Ref{{Operation: id}, {Operation: id, Index: 1}},
+				})
+				if err = errors.Join(err, h.store.NoteCall(t.Context(), "call", "r-1")); err != nil {
+					t.Fatal(err)
+				}
+				if isRenewed {
+					k.renew(t)
+				}
+				h.format.credential = &h.provider.credential
+				h.start()
+				want, status := "ff", signing.StatusFailed
+				if isRenewed {
+					want, status = "ss", signing.StatusExecuted
+				}
+				h.check(id, status, want)
+				if got, err := h.store.Counters(t.Context()); err != nil || got.Unknown != 2 {
+					t.Errorf("counters = %+v, %v, want 2 unknown", got, err)
+				}
+			})
+		})
+	}
+}
