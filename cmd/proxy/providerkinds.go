@@ -38,11 +38,11 @@ type cscSettings struct {
 	csc.Settings `yaml:",inline"`
 }
 
-// Validate wants an id too: an entry has no client service of its own to borrow one from.
+// Validate wants an id too where one is needed: an entry has no client service of its own to borrow one from.
 func (s *cscSettings) Validate() []error {
 	bad := s.Settings.Validate()
-	if s.ClientID == "" {
-		bad = append(bad, errors.New("clientID: is needed, and with it clientSecretFile"))
+	if err := s.CheckIdentity(); err != nil {
+		bad = append(bad, err)
 	}
 	return bad
 }

@@ -209,6 +209,9 @@ func (s *Service) rightPIN(c *credential, pin string) bool {
 
 // rightOTP takes the configured password as often as it comes, and with OTPOnce any other than those that came before.
 func (s *Service) rightOTP(c *credential, otp string) bool {
+	if c.TOTPKey != "" {
+		return otp == totp([]byte(c.TOTPKey), time.Now())
+	}
 	if c.OTP == "" || !c.OTPOnce {
 		return otp == c.OTP || c.OTP == ""
 	}

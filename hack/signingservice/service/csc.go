@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 func (s *Service) routeCSC() {
 	s.handle("POST /csc/v1/info", "info", s.serveInfo1)
 	s.handle("POST /csc/v2/info", "info", s.serveInfo2)
+	s.handle("POST /csc/v1/auth/login", "auth/login", s.serveLogin)
+	s.handle("POST /csc/v2/auth/login", "auth/login", s.serveLogin)
 	s.handle("POST /csc/v1/credentials/list", "credentials/list", s.serveList)
 	s.handle("POST /csc/v2/credentials/list", "credentials/list", s.serveList)
 	s.handle("POST /csc/v1/credentials/info", "credentials/info", s.serveCredential1)
@@ -45,13 +48,25 @@ func (s *Service) find(id string) *credential {
 }
 
 func (s *Service) serveInfo1(x *exchange) answer {
-	return answer{status: http.StatusOK, body: object{
-		{"name", "SIMULATED remote service (no legal value)"}, {"specs", "1.0.4.0"}, {"region", "XX"}, {"lang", "en-GB"},
+	body := object{
+		{"name", "SIMULATED remote service (no legal value)"}, {"specs", cmp.Or(s.opts.Specs, "1.0.4.0")}, {"region", "XX"}, {"lang", "en-GB"},
 		{"logo", "https://simulated.invalid/logo.png"}, {"description", "A simulation"},
-		// Some services put the whole path of the authorization endpoint here, against the standard.
-		{"oauth2", s.public(x) + "/oauth2/authorize"}, {"authType", []string{"oauth2client", "oauth2code"}},
 		{"methods", []string{"signatures/signHash", "credentials/authorize", "credentials/info", "credentials/list", "oauth2/token"}},
-	}}
+	}
+	// Some services put the whole path of the authorization endpoint here, against the standard.
+	return answer{status: http.StatusOK, body: append(body, s.authTypes(s.public(x)+"/oauth2/authorize", "oauth2client", "oauth2code")...)}
+}
+
+// authTypes are the fields of info that say how clients make themselves known.
+func (s *Service) authTypes(server string, usual ...string) object {
+	if s.opts.AuthTypes != nil {
+		usual = s.opts.AuthTypes
+	}
+	fields := object{{"authType", usual}}
+	if slices.ContainsFunc(usual, func(t string) bool { return strings.HasPrefix(t, "oauth2") }) {
+		fields = append(fields, field{"oauth2", server})
+	}
+	return fields
 }
 
 func (s *Service) serveInfo2(x *exchange) answer {
@@ -64,14 +79,14 @@ func (s *Service) serveInfo2(x *exchange) answer {
 		algos = append(algos, c.identifiers()...)
 	}
 	slices.Sort(algos)
-	return answer{status: http.StatusOK, body: object{
-		{"methods", methods}, {"signAlgorithms", object{{"algos", slices.Compact(algos)}}}, {"specs", "2.0.0.2"},
+	return answer{status: http.StatusOK, body: append(s.authTypes(s.public(x), "oauth2client"), object{
+		{"methods", methods}, {"signAlgorithms", object{{"algos", slices.Compact(algos)}}}, {"specs", cmp.Or(s.opts.Specs, "2.0.0.2")},
 		{"asynchronousOperationMode", s.opts.Asynchronous}, {"name", "SIMULATED remote service (no legal value)"},
-		{"oauth2", s.public(x)}, {"authType", []string{"oauth2client"}}, {"lang", "en"}, {"region", "XX"},
+		{"lang", "en"}, {"region", "XX"},
 		{"logo", "https://simulated.invalid/logo.png"}, {"description", "A simulation"},
 		{"signature_formats", object{{"formats", []string{"P"}}, {"envelope_properties", [][]string{{"Revision"}}}}},
 		{"conformance_levels", []string{"Ades-B-B"}}, {"simulated", true},
-	}}
+	}...)}
 }
 
 func (s *Service) serveList(x *exchange) answer {
@@ -82,7 +97,35 @@ func (s *Service) serveList(x *exchange) answer {
 	for _, c := range s.credentials {
 		ids = append(ids, c.ID)
 	}
+	if s.opts.PageSize > 0 {
+		return s.page(x, ids)
+	}
 	return answer{status: http.StatusOK, body: object{{"credentialIDs", ids}}}
+}
+
+// page is a part of a list (CSC v1 11.4). Every second page is empty, as where what it had was filtered out.
+func (s *Service) page(x *exchange, ids []string) answer {
+	var req struct {
+		PageToken string `json:"pageToken"`
+	}
+	_ = json.Unmarshal(x.body, &req)
+	n := 0
+	if req.PageToken != "" {
+		var err error
+		if n, err = strconv.Atoi(strings.TrimPrefix(req.PageToken, "page-")); err != nil || n < 1 {
+			return refuse("invalid_request", "Invalid parameter pageToken")
+		}
+	}
+	from := min(n/2*s.opts.PageSize, len(ids))
+	to := min(from+s.opts.PageSize, len(ids))
+	if n%2 == 0 {
+		to = from
+	}
+	body := object{{"credentialIDs", slices.Concat([]string{}, ids[from:to])}}
+	if n%2 == 0 || to < len(ids) {
+		body = append(body, field{"nextPageToken", "page-" + strconv.Itoa(n+1)})
+	}
+	return answer{status: http.StatusOK, body: body}
 }
 
 func (s *Service) readCredential(x *exchange) (*credential, string, *answer) {
@@ -92,10 +135,14 @@ func (s *Service) readCredential(x *exchange) (*credential, string, *answer) {
 	var req struct {
 		CredentialID string `json:"credentialID"`
 		Certificates string `json:"certificates"`
+		CertInfo     bool   `json:"certInfo"`
 	}
 	if err := json.Unmarshal(x.body, &req); err != nil {
 		a := refuse("invalid_request", "Malformed request")
 		return nil, "", &a
+	}
+	if req.CertInfo && s.opts.NoCertInfo {
+		return nil, "", &answer{status: http.StatusNotImplemented, header: map[string]string{"Content-Type": "text/plain"}, body: raw("501: Not Implemented")}
 	}
 	c := s.find(req.CredentialID)
 	if c == nil {
@@ -148,7 +195,7 @@ func (s *Service) serveCredential1(x *exchange) answer {
 	if c.AuthMode == Explicit {
 		body = append(body,
 			field{"PIN", object{{"presence", strconv.FormatBool(c.PIN != "")}, {"format", "N"}}},
-			field{"OTP", object{{"presence", strconv.FormatBool(c.OTP != "")}, {"type", "offline"}, {"format", "N"}}})
+			field{"OTP", object{{"presence", strconv.FormatBool(c.wantsOTP())}, {"type", "offline"}, {"format", "N"}}})
 	}
 	return answer{status: http.StatusOK, body: body}
 }
@@ -167,7 +214,7 @@ func (s *Service) serveCredential2(x *exchange) answer {
 		auth = object{{"mode", "oauth2code"}}
 	} else {
 		objects := []object{}
-		if c.OTP != "" && c.AuthMode == Explicit {
+		if c.wantsOTP() && c.AuthMode == Explicit {
 			objects = append(objects, object{{"type", "Password"}, {"generator", "totp"}, {"id", otpObject}, {"label", "one-time password"}})
 		}
 		if c.PIN != "" && c.AuthMode == Explicit {

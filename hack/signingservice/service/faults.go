@@ -61,7 +61,7 @@ func Rudenesses() []Rudeness {
 
 // Fault is a rudeness at an endpoint.
 type Fault struct {
-	// Endpoint is token, info, introspect, credentials/list, credentials/info, credentials/authorize, credentials/authorizeCheck,
+	// Endpoint is token, auth/login, info, introspect, credentials/list, credentials/info, credentials/authorize, credentials/authorizeCheck,
 	// signatures/signHash, signatures/signPolling, or for SAFE updateToken, authorize/verify, signHash/verify. Empty = all.
 	Endpoint string   `json:"endpoint"`
 	Rudeness Rudeness `json:"rudeness"`

@@ -43,11 +43,63 @@ func parameters(x *exchange) url.Values {
 // client authenticates an OAuth2 client by HTTP Basic or by form fields.
 func (s *Service) client(x *exchange, form url.Values) (string, bool) {
 	id, secret, ok := x.BasicAuth()
-	if !ok {
+	switch {
+	case ok && s.opts.ClientAuth == InForm:
+		return "", false
+	case ok && s.opts.ClientAuth == Decoded:
+		var idErr, secretErr error
+		id, idErr = url.QueryUnescape(id)
+		if secret, secretErr = url.QueryUnescape(secret); idErr != nil || secretErr != nil {
+			return "", false
+		}
+	case !ok:
 		id, secret = form.Get("client_id"), form.Get("client_secret")
 	}
 	want, known := s.opts.ClientServices[id]
-	return id, known && want != "" && subtle.ConstantTimeCompare([]byte(want), []byte(secret)) == 1
+	if known && want == "" { // a public client
+		return id, !ok && secret == "" && form.Get("grant_type") == "password"
+	}
+	return id, known && same(want, secret)
+}
+
+func same(want, got string) bool { return subtle.ConstantTimeCompare([]byte(want), []byte(got)) == 1 }
+
+// rightPassword reports whether name is a user with that password.
+func (s *Service) rightPassword(name, password string) bool {
+	want, known := s.opts.Users[name]
+	return known && same(want, password)
+}
+
+// serveLogin is auth/login (CSC v1 11.2).
+func (s *Service) serveLogin(x *exchange) answer {
+	name, password, ok := x.BasicAuth()
+	if s.opts.Users != nil {
+		ok = ok && s.rightPassword(name, password)
+	} else {
+		want, known := s.opts.ClientServices[name]
+		ok = ok && known && want != "" && same(want, password)
+	}
+	if !ok {
+		return answer{status: http.StatusUnauthorized, body: object{{"error", "authentication_error"}, {"error_description", "An error occurred during authentication process"}}}
+	}
+	if !json.Valid(x.body) {
+		return refuse("invalid_request", "Malformed request")
+	}
+	token, _ := s.keepToken(accessToken{client: name, scope: "service", expires: time.Now().Add(s.opts.TokenLifetime)})
+	return answer{status: http.StatusOK, body: object{{"expires_in", int(s.opts.TokenLifetime.Seconds())}, {"access_token", token}}}
+}
+
+// keepToken makes a token known, and returns it with its id.
+func (s *Service) keepToken(t accessToken) (token, id string) {
+	token, id = s.mint(t)
+	s.mu.Lock()
+	s.tokens[token] = t
+	if t.sad != nil {
+		s.sads[token] = t.sad
+	}
+	s.mu.Unlock()
+	s.counts.token()
+	return token, id
 }
 
 func (s *Service) serveToken(x *exchange) answer {
@@ -57,7 +109,12 @@ func (s *Service) serveToken(x *exchange) answer {
 		return answer{status: http.StatusUnauthorized, header: map[string]string{"WWW-Authenticate": `Basic realm="simulated"`},
 			body: object{{"error_description", "Bad credentials"}, {"error", "invalid_client"}}}
 	}
-	if grant := form.Get("grant_type"); grant != "client_credentials" {
+	switch grant := form.Get("grant_type"); {
+	case grant == "password" && s.opts.Users != nil:
+		if !s.rightPassword(form.Get("username"), form.Get("password")) {
+			return refuse("invalid_grant", "The provided authorization grant is invalid")
+		}
+	case grant != "client_credentials":
 		return refuse("unsupported_grant_type", "Invalid parameter grant_type")
 	}
 	t := accessToken{client: id, scope: "read write", expires: time.Now().Add(s.opts.TokenLifetime)}
@@ -68,14 +125,7 @@ func (s *Service) serveToken(x *exchange) answer {
 		}
 		t.scope, t.sad = "credential", bound
 	}
-	token, id := s.mint(t)
-	s.mu.Lock()
-	s.tokens[token] = t
-	if t.sad != nil {
-		s.sads[token] = t.sad
-	}
-	s.mu.Unlock()
-	s.counts.token()
+	token, id := s.keepToken(t)
 	return answer{status: http.StatusOK, header: map[string]string{"Cache-Control": "no-store"}, body: object{
 		{"token_type", "bearer"}, {"scope", t.scope}, {"expires_in", int(s.opts.TokenLifetime.Seconds())}, {"jti", id}, {"access_token", token},
 	}}
@@ -136,6 +186,9 @@ func (s *Service) bearer(x *exchange) (accessToken, *answer) {
 	scheme, token, _ := strings.Cut(x.Header.Get("Authorization"), " ")
 	refusal := &answer{status: http.StatusUnauthorized, header: map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`},
 		body: object{{"error", "invalid_token"}, {"error_description", "The access token is not valid"}}}
+	if s.opts.OpenToAll && scheme == "" {
+		return accessToken{scope: "read write"}, nil
+	}
 	if !strings.EqualFold(scheme, "bearer") {
 		return accessToken{}, refusal
 	}

@@ -30,7 +30,41 @@ type Options struct {
 	RatePerSecond int
 	// Log gets one line a request, without tokens or hashes.
 	Log logr.Logger
+
+	Foreign
 }
+
+// Foreign are the ways in which services in the field differ from the plain reading of the CSC's and OAuth2's standards. The zero value
+// is the plain reading.
+type Foreign struct {
+	// AuthTypes is authType of info. Nil = oauth2client, and in v1 oauth2code too. Where no oauth2 type is in it, info names no
+	// authorization server.
+	AuthTypes []string
+	// Specs is specs of info. Empty = the version.
+	Specs string
+	// OpenToAll accepts calls without an access token, as services do that know their clients by TLS (authType external).
+	OpenToAll bool
+	// ClientAuth is how the token and introspection endpoints want id and secret.
+	ClientAuth ClientAuth
+	// Users with their passwords, for the grant password and for auth/login. Nil = auth/login takes client services. A client service
+	// whose secret is empty is a public client: it may use the grant password, and nothing else.
+	Users map[string]string
+	// NoCertInfo answers credentials/info with 501 where certInfo is asked for.
+	NoCertInfo bool
+	// PageSize of credentials/list. 0 = one page.
+	PageSize int
+	// OperationModeNeeded refuses signHash of v2 without operationMode.
+	OperationModeNeeded bool
+}
+
+// ClientAuth is how an endpoint wants id and secret of an OAuth2 client.
+type ClientAuth string
+
+const (
+	AsItIs  ClientAuth = ""        // in Basic as they are, or in the form
+	Decoded ClientAuth = "decoded" // in Basic, form-urlencoded (RFC 6749 2.3.1)
+	InForm  ClientAuth = "form"    // in the form and not in Basic
+)
 
 // What is accepted when Options say nothing else. They are printed at start and worth nothing.
 const (
@@ -70,6 +104,7 @@ type Credential struct {
 	PIN       string   // asked for with Explicit; empty = no PIN
 	OTP       string   // asked for with Explicit; empty = no OTP
 	OTPOnce   bool     // any OTP is good, and each of them once
+	TOTPKey   string   // the OTP is the time-based password of this key (RFC 6238, SHA-1), and OTP is not looked at
 	SCAL      int      // 1 or 2; 0 = 2
 	Multisign int      // signatures in one authorisation; 0 = 100
 	Disabled  bool     // the key is disabled

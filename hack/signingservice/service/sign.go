@@ -37,6 +37,9 @@ func (s *Service) serveSignHash(x *exchange) answer {
 	if c == nil {
 		return refuse("invalid_request", "Invalid parameter credentialID")
 	}
+	if s.opts.OperationModeNeeded && !version1 && req.OperationMode == "" {
+		return refuse("invalid_request", "Missing (or invalid type) string parameter operationMode")
+	}
 	if req.OperationMode == "A" && !s.opts.Asynchronous || req.OperationMode != "" && req.OperationMode != "A" && req.OperationMode != "S" {
 		return refuse("invalid_request", "Invalid parameter operationMode")
 	}

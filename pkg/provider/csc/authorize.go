@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -160,10 +161,9 @@ func readIfSet(path string) (string, error) {
 
 // totp is the time-based one-time password of RFC 6238 with SHA-1, 30 seconds and 6 digits: what authenticator apps compute.
 func totp(secret string, at time.Time) (string, error) {
-	secret = strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "=", "").Replace(secret))
-	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
+	key, err := totpKey(secret)
 	if err != nil {
-		return "", errors.New("secret of the one-time password is not base32")
+		return "", err
 	}
 	mac := hmac.New(sha1.New, key) // RFC 6238 1.2: HMAC-SHA-1 is the default and what services use
 	var counter [8]byte
@@ -173,6 +173,23 @@ func totp(secret string, at time.Time) (string, error) {
 	offset := sum[len(sum)-1] & 0x0f // RFC 4226 5.3
 	code := binary.BigEndian.Uint32(sum[offset:offset+4]) & 0x7fffffff
 	return fmt.Sprintf("%06d", code%1_000_000), nil
+}
+
+// totpKey decodes the secret of a time-based password. Authenticator apps write it in base32, in capital or in small letters. Others,
+// as SSL.com's eSigner, write it in base64. Base64 of a key has letters of both cases or a character that base32 lacks: a key of 20
+// bytes lacks both less than once in ten million.
+func totpKey(secret string) ([]byte, error) {
+	plain := strings.NewReplacer(" ", "", "-", "", "=", "").Replace(secret)
+	if upper := strings.ToUpper(plain); plain == upper || plain == strings.ToLower(plain) {
+		if key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(upper); err == nil {
+			return key, nil
+		}
+	}
+	key, err := lenient.Base64(secret)
+	if err != nil || len(key) == 0 {
+		return nil, errors.New("secret of the one-time password is neither base32 nor base64")
+	}
+	return key, nil
 }
 
 // authorizeByToken authorises an oauth2code credential from server to server: the token endpoint gives a token with scope

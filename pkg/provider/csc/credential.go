@@ -101,33 +101,11 @@ func (p *Provider) read(ctx context.Context) (*state, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	var a credentialAnswer
-	if _, f := p.authorized(ctx, at, methodCredential, credentialRequest{CredentialID: id, Certificates: "chain", CertInfo: true, AuthInfo: true}, &a); f != nil {
+	a, f := p.credentialInfo(ctx, at, id)
+	if f != nil {
 		return nil, f
 	}
 	return p.describe(at, id, a)
-}
-
-// chooseCredential returns the configured credential, or the only one there is: whose seal goes on an invoice is not ours to guess.
-func (p *Provider) chooseCredential(ctx context.Context, at *place) (string, *failure) {
-	if p.set.CredentialID != "" {
-		return p.set.CredentialID, nil
-	}
-	var a listAnswer
-	if _, f := p.authorized(ctx, at, methodList, listRequest{UserID: p.set.UserID}, &a); f != nil {
-		return "", f
-	}
-	if a.CredentialIDs == nil {
-		return "", unreadable(errors.New("answer of credentials/list has no credentialIDs"), false)
-	}
-	switch len(a.CredentialIDs) {
-	case 0:
-		return "", fail(signing.KindProviderAccount, "the signing service has no credential for us")
-	case 1:
-		return a.CredentialIDs[0], nil
-	}
-	return "", fail(signing.KindConfiguration, "credentialID: is needed, since the signing service has %d credentials for us", len(a.CredentialIDs)).
-		Because(fmt.Errorf("they are %.500q", a.CredentialIDs))
 }
 
 // describe makes a state of the service's description, or says why it cannot sign.

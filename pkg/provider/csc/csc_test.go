@@ -221,10 +221,10 @@ func TestDomain(t *testing.T) {
 	wantTokenCalls(1)
 	id, secrets = "PRT.1-2-4", []string{"second"}
 	wantTokenCalls(2)
-	secrets = []string{"changed here first", "second"}
+	secrets = []string{"changed-here-first", "second"}
 	wantTokenCalls(4)
 	wantTokenCalls(5) // what was refused is not tried again before the other
-	secrets = []string{"second", "changed there first"}
+	secrets = []string{"second", "changed-there-first"}
 	wantTokenCalls(6)
 }
 

@@ -20,6 +20,7 @@ const (
 	readAgain          // what we know of the credential is out of date
 	askOtherPlace      // there is no such method at this address
 	wrongSecret        // the PIN or one-time password is not good
+	wrongUser          // the user's name or password is not good
 	pending            // an asynchronous answer is not ready
 )
 

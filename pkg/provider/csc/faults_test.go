@@ -3,6 +3,7 @@ package csc_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,12 +18,18 @@ import (
 // bubble runs a test with a fake clock and a network of its own. A goroutine or connection that is left behind fails it.
 func bubble(t *testing.T, opts service.Options, set csc.Settings, test func(t *testing.T, s *service.Service, p *csc.Provider)) {
 	t.Helper()
+	bubbleWith(t, opts, func(t *testing.T, s *service.Service, client *http.Client) { test(t, s, newProvider(t, client, set)) })
+}
+
+// bubbleWith is bubble where the test makes its providers.
+func bubbleWith(t *testing.T, opts service.Options, test func(t *testing.T, s *service.Service, client *http.Client)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, opts)
 		client, stop := pipenet.Serve(s)
 		defer stop()
 		defer s.Close()
-		test(t, s, newProvider(t, client, set))
+		test(t, s, client)
 	})
 }
 

@@ -32,6 +32,15 @@ func TestTOTP(t *testing.T) {
 			t.Errorf("totp at %d = %q, %v; want %q", at, got, err, want)
 		}
 	}
+	// The same key in base64, of both alphabets, and one that only base64 can be.
+	for _, text := range []string{"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA", "gezdgnbvgy3tqojqgezdgnbvgy3tqojq"} {
+		if got, err := totp(text, time.Unix(59, 0)); err != nil || got != "287082" {
+			t.Errorf("totp of %s = %q, %v; want 287082", text, got, err)
+		}
+	}
+	if key, err := totpKey("RDXYgV9qju-6_7GnMf1vCbKexXVJmUVr-86Wq_8aIGg="); err != nil || len(key) != 32 || key[0] != 0x44 {
+		t.Errorf("key of 32 bytes in base64url = %x, %v", key, err)
+	}
 	if _, err := totp("not base32!", time.Unix(0, 0)); err == nil || strings.Contains(err.Error(), "not base32!") {
 		t.Errorf("totp of a wrong secret = %v, want an error without the secret", err)
 	}
@@ -100,6 +109,22 @@ func TestChoose(t *testing.T) {
 				t.Errorf("choose = %+v, want %s %s %v implied %v", got, c.oid, c.kind, c.chosen, c.implied)
 			}
 		})
+	}
+}
+
+// TestIsVersion1: what specs of info and, without it, the base path say.
+func TestIsVersion1(t *testing.T) {
+	for _, c := range []struct {
+		specs, base string
+		want        bool
+	}{
+		{"1.0.4.0", "https://x/csc/v2", true}, {"v1.0.4.0", "https://x/api", true}, {" V1.0.3.0 ", "https://x/api", true}, {"0.1.7.9", "https://x", true},
+		{"1", "https://x", true}, {"2.0.0.2", "https://x/csc/v1", false}, {"v2.1", "https://x/csc/v1", false}, {"10.0", "https://x", false},
+		{"", "https://x/csc/v1", true}, {"", "https://x/csc/v0", true}, {"", "https://x/csc/v2", false},
+	} {
+		if got := isVersion1(c.specs, c.base); got != c.want {
+			t.Errorf("isVersion1(%q, %q) = %v, want %v", c.specs, c.base, got, c.want)
+		}
 	}
 }
 
@@ -289,8 +314,20 @@ func TestRemoteTextIsTamed(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	if bad := (Settings{URL: "https://simulated.invalid/csc/v2", ClientID: "a", ClientSecretFile: "b"}).Validate(); bad != nil {
-		t.Errorf("Validate = %v, want nothing", bad)
+	for _, good := range []Settings{
+		{URL: "https://simulated.invalid/csc/v2", ClientID: "a", ClientSecretFile: "b"},
+		{URL: "https://simulated.invalid", AuthType: "external"},
+		{URL: "https://simulated.invalid", AuthType: "basic", Username: "a", PasswordFile: "b"},
+		{URL: "https://simulated.invalid", AuthType: "oauth2", GrantType: "password", ClientID: "public", Username: "a", PasswordFile: "b", ClientAuth: "form"},
+	} {
+		if bad := good.Validate(); bad != nil || good.CheckIdentity() != nil {
+			t.Errorf("Validate of %+v = %v, %v, want nothing", good, bad, good.CheckIdentity())
+		}
+	}
+	for _, missing := range []Settings{{AuthType: "oauth2"}, {AuthType: "basic"}, {TokenURL: "https://simulated.invalid/token"}, {GrantType: "password"}} {
+		if missing.CheckIdentity() == nil {
+			t.Errorf("CheckIdentity of %+v wants no client id", missing)
+		}
 	}
 	bad := Settings{
 		URL: "simulated.invalid", TokenURL: "https://u:p@host/", ClientID: "a", OTPFile: "x", TOTPSecretFile: "y",
@@ -300,7 +337,17 @@ func TestValidate(t *testing.T) {
 	for _, err := range bad {
 		all.WriteString(err.Error() + "\n")
 	}
-	for _, want := range []string{"url:", "tokenURL:", "clientID and", "otpFile and", "hash:", "algorithm:", "operationMode:", "maxBatch,"} {
+	bad = append(bad, Settings{
+		URL: "https://simulated.invalid", AuthType: "kerberos", ClientAuth: "jwt", GrantType: "implicit", Username: "x",
+	}.Validate()...)
+	bad = append(bad, Settings{URL: "https://simulated.invalid", GrantType: "password", ClientID: "public"}.Validate()...)
+	bad = append(bad, Settings{URL: "https://simulated.invalid", AuthType: "external", TokenURL: "https://simulated.invalid/token"}.Validate()...)
+	bad = append(bad, Settings{URL: "https://simulated.invalid", GrantType: "password", ClientSecretFile: "x"}.Validate()...)
+	for _, err := range bad {
+		all.WriteString(err.Error() + "\n")
+	}
+	for _, want := range []string{"url:", "tokenURL:", "clientID and", "otpFile and", "authType: \"kerberos\"", "clientAuth: \"jwt\"", "grantType: \"implicit\"",
+		"username and passwordFile: one", "grantType: password needs username", "tokenURL: is not used with authType external", "hash:", "algorithm:", "operationMode:", "maxBatch,"} {
 		if !strings.Contains(all.String(), want) {
 			t.Errorf("Validate does not complain about %q:\n%s", want, all.String())
 		}

@@ -19,14 +19,15 @@ import (
 
 // Provider is one credential at a CSC service. It is safe for concurrent use and starts no goroutine.
 type Provider struct {
-	name   string
-	set    Settings
-	http   *http.Client
-	log    logr.Logger
-	tokens *tokens
-	known  *fresh.Value[*state]
-	guard  guard
-	chains certchain.Watch
+	name       string
+	set        Settings
+	identified bool // there is a client id
+	http       *http.Client
+	log        logr.Logger
+	tokens     *tokens
+	known      *fresh.Value[*state]
+	guard      guard
+	chains     certchain.Watch
 }
 
 var (
@@ -40,8 +41,8 @@ func New(c Config) (*Provider, error) {
 	if c.Name == "" {
 		bad = append(bad, errors.New("name: is needed"))
 	}
-	if c.Identity == nil && c.Settings.ClientID == "" {
-		bad = append(bad, errors.New("clientID: is needed"))
+	if c.Identity == nil {
+		bad = append(bad, c.Settings.CheckIdentity())
 	}
 	if c.HTTP == nil {
 		bad = append(bad, errors.New("an HTTP client is needed"))
@@ -49,10 +50,14 @@ func New(c Config) (*Provider, error) {
 	if err := errors.Join(bad...); err != nil {
 		return nil, err
 	}
+	identified := c.Identity != nil || c.Settings.ClientID != ""
 	if c.Identity == nil {
 		c.Identity = c.Settings.identity
 	}
-	p := &Provider{name: c.Name, set: c.Settings.withDefaults(), http: c.HTTP, log: c.Log, tokens: newTokens(c.HTTP, c.Identity)}
+	p := &Provider{
+		name: c.Name, set: c.Settings.withDefaults(), identified: identified, http: c.HTTP, log: c.Log,
+		tokens: newTokens(c.HTTP, c.Settings, c.Identity),
+	}
 	p.guard.trying = make(chan struct{}, 1)
 	p.known = p.keep()
 	return p, nil
@@ -108,7 +113,7 @@ func (p *Provider) signHash(ctx context.Context, s *state, call signing.Call, sa
 		r.Hash, r.HashAlgo = encode(call.Digests), hashOID
 	} else {
 		r.Hashes, r.HashAlgorithmOID = encode(call.Digests), hashOID
-		if s.at.asynchronous {
+		if r.OperationMode = p.set.OperationMode; s.at.asynchronous {
 			r.OperationMode = "A"
 		}
 	}

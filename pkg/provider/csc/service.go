@@ -92,10 +92,7 @@ func (p *Provider) find(ctx context.Context) (*place, *failure) {
 
 // settle reads what info said.
 func (p *Provider) settle(ctx context.Context, base string, info infoAnswer) (*place, *failure) {
-	at := &place{base: base, v1: strings.HasPrefix(info.Specs, "1.") || strings.HasPrefix(info.Specs, "0.")}
-	if info.Specs == "" {
-		at.v1 = strings.Contains(base, "/v1") || strings.Contains(base, "/v0")
-	}
+	at := &place{base: base, v1: isVersion1(info.Specs, base)}
 	if !at.v1 {
 		at.asynchronous = info.Asynchronous && slices.Contains(info.Methods, "signatures/signPolling")
 	}
@@ -112,22 +109,29 @@ func (p *Provider) settle(ctx context.Context, base string, info infoAnswer) (*p
 	return at, f
 }
 
+// isVersion1 reports whether a service speaks version 1 of the API, or a draft of it. specs is what info says ("1.0.4.0"; some write
+// "v1.0.4.0"); where it says nothing, the base path decides.
+func isVersion1(specs, base string) bool {
+	specs = strings.TrimLeft(strings.TrimSpace(specs), "vV")
+	if specs == "" {
+		return strings.Contains(base, "/v1") || strings.Contains(base, "/v0")
+	}
+	major, _, _ := strings.Cut(specs, ".")
+	return major == "1" || major == "0"
+}
+
 // findTokens decides where access tokens come from.
 func (p *Provider) findTokens(ctx context.Context, base string, info infoAnswer) (tokenPlace, *failure) {
-	has := func(kinds ...string) bool {
-		return slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(info.AuthType, k) })
-	}
+	at, kind, f := p.access(base, info)
 	switch {
+	case f != nil || kind != authOAuth2:
+		return at, f
 	case p.set.TokenURL != "":
 		return tokenPlace{url: p.set.TokenURL}, nil
 	case info.OAuth2 != "":
 		return p.trusted(oauthBase(info.OAuth2) + "/oauth2/token")
 	case info.OAuth2Issuer != "":
 		return p.issuerTokens(ctx, info.OAuth2Issuer)
-	case has("basic"):
-		return tokenPlace{url: base + "/auth/login", login: true}, nil
-	case has("external", "TLS", "tls"):
-		return tokenPlace{}, nil // whoever connects is known by other means
 	}
 	return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed, since the signing service does not say where its tokens come from")
 }

@@ -3,7 +3,6 @@ package csc
 import (
 	"cmp"
 	"crypto"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -29,14 +28,27 @@ type Settings struct {
 
 	// TokenURL is the OAuth2 token endpoint. Empty = as the service's info says.
 	TokenURL string `yaml:"tokenURL"`
-	// ClientID and ClientSecretFile authenticate us at the token endpoint (HTTP Basic). The file is read for each token.
+	// AuthType is how we make ourselves known, in the words of info: oauth2 (an access token of the token endpoint), basic (an access
+	// token of auth/login) or external (nothing of ours: the network or a TLS client certificate does it). Empty = as info says: OAuth2
+	// where it offers oauth2client or TokenURL is set, else auth/login where it offers basic, else nothing where it offers external.
+	AuthType string `yaml:"authType"`
+	// ClientID and ClientSecretFile authenticate us at the token endpoint. The file is read for each token. With the grant password
+	// the secret may be missing, for a client that is registered as public.
 	ClientID         string `yaml:"clientID"`
 	ClientSecretFile string `yaml:"clientSecretFile"`
+	// ClientAuth is where the token endpoint wants them: basic (HTTP Basic; the default) or form (client_id and client_secret).
+	ClientAuth clientauth.Method `yaml:"clientAuth"`
+	// GrantType is client_credentials (the default) or password, which shows the token endpoint Username and PasswordFile too.
+	GrantType string `yaml:"grantType"`
+	// Username and PasswordFile are for the grant password, and for auth/login. Where they are missing, auth/login gets ClientID and
+	// ClientSecretFile. The file is read for each token.
+	Username     string `yaml:"username"`
+	PasswordFile string `yaml:"passwordFile"`
 
 	// PINFile holds the PIN of a credential with explicit authorisation.
 	PINFile string `yaml:"pinFile"`
-	// OTPFile holds a one-time password that somebody else renews; TOTPSecretFile the secret (base32) from which we compute it
-	// (RFC 6238, SHA-1, 6 digits, 30 s). At most one of the two.
+	// OTPFile holds a one-time password that somebody else renews; TOTPSecretFile the secret (base32 or base64) from which we compute
+	// it (RFC 6238, SHA-1, 6 digits, 30 s). At most one of the two.
 	OTPFile        string `yaml:"otpFile"`
 	TOTPSecretFile string `yaml:"totpSecretFile"`
 
@@ -45,7 +57,7 @@ type Settings struct {
 	// Algorithm is RSA, PSS or ECDSA. Empty = RSA where the credential has it.
 	Algorithm string `yaml:"algorithm"`
 	// OperationMode is S (answers at once) or A (asynchronous, v2 only: an answer that was lost can be fetched again). Empty = A
-	// where the service offers it.
+	// where the service offers it, else nothing is said to the service.
 	OperationMode string `yaml:"operationMode"`
 	// MaxBatch is the most digests in one call. 0 = the credential's multisign, but 100 at most: more saves little, and all of a call
 	// is at stake when its answer is lost. A value here may be above 100, not above multisign.
@@ -105,9 +117,7 @@ func (s Settings) Validate() []error {
 	if s.TokenURL != "" {
 		checkURL("tokenURL", s.TokenURL)
 	}
-	if (s.ClientID == "") != (s.ClientSecretFile == "") {
-		add("clientID and clientSecretFile: one is set without the other")
-	}
+	bad = append(bad, s.validateAccess()...)
 	if s.OTPFile != "" && s.TOTPSecretFile != "" {
 		add("otpFile and totpSecretFile: only one of them may be set")
 	}
@@ -126,15 +136,6 @@ func (s Settings) Validate() []error {
 		add("maxBatch, inFlight and signTimeout: must not be negative")
 	}
 	return bad
-}
-
-// identity is the default of Config.Identity.
-func (s Settings) identity() (id string, secrets []string, err error) {
-	if s.ClientID == "" {
-		return "", nil, errors.New("clientID is not set")
-	}
-	secret, err := secretfile.Read(s.ClientSecretFile)
-	return s.ClientID, []string{secret}, err
 }
 
 func (s Settings) withDefaults() Settings {

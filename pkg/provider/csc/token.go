@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -34,6 +35,8 @@ const (
 	tokenCallsPerSecond = 3
 	// A refusal of our id and secret is repeated to everybody for so long, unless these change.
 	refusalKept = time.Second
+	// userRefusalKept is the same where a user's password was shown: services lock users out after a few wrong ones.
+	userRefusalKept = 5 * time.Minute
 	// renewPause is the time between two tries to renew a token that still lasts.
 	renewPause   = 30 * time.Second
 	tokenTimeout = 30 * time.Second
@@ -42,7 +45,9 @@ const (
 // tokens holds one access token and gets the next. Safe for concurrent use; one call is under way at a time.
 type tokens struct {
 	http     *http.Client
+	set      Settings
 	identity func() (id string, secrets []string, err error)
+	client   clientauth.Client
 	pace     *pace.Pace
 
 	busy chan struct{} // holds one value while somebody fetches
@@ -58,8 +63,11 @@ type tokens struct {
 	stale      [sha256.Size]byte // of the secret that was refused last: it is tried after the others
 }
 
-func newTokens(client *http.Client, identity func() (string, []string, error)) *tokens {
-	return &tokens{http: client, identity: identity, pace: pace.New(tokenCallsPerSecond, time.Second), busy: make(chan struct{}, 1)}
+func newTokens(client *http.Client, set Settings, identity func() (string, []string, error)) *tokens {
+	return &tokens{
+		http: client, set: set, identity: identity, client: clientauth.Client{Method: set.ClientAuth},
+		pace: pace.New(tokenCallsPerSecond, time.Second), busy: make(chan struct{}, 1),
+	}
 }
 
 // get returns a token that is good as far as we know.
@@ -148,11 +156,11 @@ func (t *tokens) refused(identity [sha256.Size]byte) *failure {
 	return &failure{Error: &e}
 }
 
-func (t *tokens) keepRefusal(identity [sha256.Size]byte, f *failure) {
+func (t *tokens) keepRefusal(identity [sha256.Size]byte, f *failure, keep time.Duration) {
 	e := *f.Error
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.refusal, t.refusedID, t.refusedTil = &failure{Error: &e}, identity, time.Now().Add(refusalKept)
+	t.refusal, t.refusedID, t.refusedTil = &failure{Error: &e}, identity, time.Now().Add(keep)
 }
 
 func (t *tokens) keep(a tokenAnswer) {
@@ -166,29 +174,6 @@ func (t *tokens) keep(a tokenAnswer) {
 	t.current, t.expires = a.AccessToken, now.Add(lifetime)
 	t.renew = t.expires.Add(-min(renewBefore, lifetime/5))
 	t.refusal = nil
-}
-
-// ask makes the call: client_credentials with HTTP Basic (RFC 6749 4.4), or auth/login. A refusal of our id and secret is kept a
-// moment for whoever asks next.
-func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tokenAnswer, *failure) {
-	id, secrets, err := t.identity()
-	if err != nil || len(secrets) == 0 {
-		return tokenAnswer{}, fail(signing.KindConfiguration, "the client id or secret of the signing service cannot be read").Because(err)
-	}
-	identity := sha256.Sum256([]byte(from.url + "\x00" + id + "\x00" + strings.Join(secrets, "\x00")))
-	if f := t.refused(identity); f != nil {
-		return tokenAnswer{}, f
-	}
-	var a tokenAnswer
-	var f *failure
-	for _, secret := range t.inTurn(secrets) {
-		if a, f = t.askAs(ctx, from, form, id, secret); f == nil || f.Kind != signing.KindProviderCredentials {
-			return a, f
-		}
-		t.noteStale(secret)
-	}
-	t.keepRefusal(identity, f)
-	return a, f
 }
 
 // inTurn puts the secret that was refused last behind the others: each refusal may bring us nearer to being locked out.
@@ -210,21 +195,6 @@ func (t *tokens) noteStale(secret string) {
 	t.stale = sha256.Sum256([]byte(secret))
 }
 
-// askAs is ask with one secret.
-func (t *tokens) askAs(ctx context.Context, from tokenPlace, form url.Values, id, secret string) (tokenAnswer, *failure) {
-	if !form.Has("scope") { // there is a token with scope credential for each signHash
-		if err := t.pace.Wait(ctx); err != nil {
-			return tokenAnswer{}, fail(signing.KindProvider, "the signing service gave no access token in time").Because(err).Retryable(0)
-		}
-	}
-	contentType, body := "application/json", "{}"
-	if !from.login {
-		form.Set("grant_type", "client_credentials")
-		contentType, body = "application/x-www-form-urlencoded", form.Encode()
-	}
-	return t.request(ctx, from.url, contentType, body, id, secret)
-}
-
 // credentialToken gets a token with scope credential, which stands for the SAD of an oauth2code credential (CSC 8.4.2 and 11.10).
 // It is good once and not kept.
 func (t *tokens) credentialToken(ctx context.Context, from tokenPlace, form url.Values) (string, *failure) {
@@ -233,14 +203,15 @@ func (t *tokens) credentialToken(ctx context.Context, from tokenPlace, form url.
 	return a.AccessToken, f
 }
 
-func (t *tokens) request(ctx context.Context, address, contentType, body, id, secret string) (a tokenAnswer, f *failure) {
+// request makes one call. authenticate puts what the header says of us there.
+func (t *tokens) request(ctx context.Context, address, contentType, body string, authenticate func(*http.Request)) (a tokenAnswer, f *failure) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(body))
 	if err != nil {
 		return a, fail(signing.KindConfiguration, "tokenURL: cannot be used").Because(err)
 	}
-	r.SetBasicAuth(id, secret)
+	authenticate(r)
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Accept", "application/json")
 	r.Close = true // no kept connection: what http.Transport sends again over a new one would be a call that pace does not see
@@ -267,7 +238,11 @@ func tokenRefusal(a *outbound.Answer) *failure {
 	var said errorAnswer
 	_ = json.Unmarshal(a.Body, &said)
 	text := strings.ToLower(said.Description)
-	ours := said.Code == "invalid_grant" || strings.Contains(text, "client") || strings.Contains(text, "credentials")
+	if said.Code == "invalid_grant" && !f.Retry {
+		f.Kind, f.Detail = signing.KindProviderCredentials, "the signing service does not accept our username or password"
+		return f.Can(wrongUser)
+	}
+	ours := strings.Contains(text, "client") || strings.Contains(text, "credentials")
 	if a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || ours && f.Kind == signing.KindProvider && !f.Retry {
 		f.Kind, f.Detail = signing.KindProviderCredentials, "the signing service does not accept our client id or secret"
 	}

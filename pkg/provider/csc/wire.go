@@ -24,6 +24,7 @@ func (a infoAnswer) empty() bool {
 // listAnswer is the answer of credentials/list.
 type listAnswer struct {
 	CredentialIDs lenient.List `json:"credentialIDs"`
+	NextPageToken string       `json:"nextPageToken"` // set where there are more
 }
 
 // presence is v1's description of a PIN or an OTP.
@@ -86,13 +87,14 @@ type tokenAnswer struct {
 // The requests. Fields of one version only are left out in the other.
 
 type listRequest struct {
-	UserID string `json:"userID,omitempty"`
+	UserID    string `json:"userID,omitempty"`
+	PageToken string `json:"pageToken,omitempty"`
 }
 
 type credentialRequest struct {
 	CredentialID string `json:"credentialID"`
 	Certificates string `json:"certificates"`
-	CertInfo     bool   `json:"certInfo"`
+	CertInfo     bool   `json:"certInfo,omitempty"`
 	AuthInfo     bool   `json:"authInfo"`
 }
 
