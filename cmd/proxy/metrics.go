@@ -126,13 +126,14 @@ var (
 	diskBytes        = describe("disk_size_bytes", "Size of the state folder's disk, where it is known.")
 	operations       = describe("stored_operations", "Operations in the state folder.")
 	lostFiles        = describe("lost_files", "Files with documents that the database does not know, in the folder lost of the state folder.")
+	clockJump        = describe("clock_jump_seconds", "By how much the clock has jumped ahead, while retention does not believe it yet; else 0.")
 	stateWritable    = describe("state_writable", "1 while the state folder has room for new operations and takes writes, else 0: then they are refused.")
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		queuedDocuments, queuedLimit, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, lostFiles, stateWritable,
+		queuedDocuments, queuedLimit, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, lostFiles, clockJump, stateWritable,
 	} {
 		d <- desc
 	}
@@ -166,6 +167,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(operations, float64(st.Operations))
 		gauge(lostFiles, float64(st.LostFiles))
+		gauge(clockJump, st.ClockJump.Seconds())
 	}
 	if n, err := c.store.Counters(ctx); err == nil {
 		for outcome, v := range map[string]int64{"sent": n.Sent, "returned": n.Returned, "unknown": n.Unknown, "refused": n.Refused} {

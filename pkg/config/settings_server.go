@@ -124,11 +124,11 @@ func declareLimits(d *declaration, c *Config) {
 	d.add("limits.client.failures", "COUNT", number{&l.ClientFailures, 0, most},
 		"Different wrong secrets of each client service that one address may send in a second, ten times as many at once. Beyond it no secret of that client service from there is looked at (429). 0 = no bound: where all clients come from the address of one ingress, and secrets are long and random.")
 	d.add("retention.age", "DURATION", duration{&r.Age, time.Minute, 3650 * day},
-		"How long ended operations with their documents and results are kept. Their external references become free again.")
+		"How long ended operations with their documents and results are kept. Their external references become free again. What becomes old because the clock jumps ahead is kept for another day.")
 	d.add("retention.fetched", "DURATION", duration{&r.Fetched, 0, 3650 * day},
 		"How long an operation is kept once its owner has fetched all results, where that is shorter. 0 = no shorter: clients may come again.")
 	d.add("retention.size", "BYTES", size{&r.Bytes, 0},
-		"Most bytes of documents and results, and never more than four fifths of the disk, or than leaves --disk.min-free and a tenth of it free; the oldest ended operations go first. 0 = no bound but the disk.")
+		"Most bytes of documents and results, and never more than four fifths of the disk, or than leaves --disk.min-free and a tenth of it free; of the client services that use most the oldest ended operations go first, and who uses no more than an equal share loses nothing to the others. 0 = no bound but the disk.")
 	d.add("disk.min-free", "BYTES", size{&r.MinFreeBytes, 0},
 		"Free bytes the disk of the state folder must keep; below it new requests get 503 with Retry-After, reads go on.")
 }

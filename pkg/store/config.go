@@ -28,17 +28,22 @@ type Config struct {
 
 	// onStep, set by crash tests only, is called between the durable steps of a write.
 	onStep func(step string)
+	// clock, set by tests only, is the time that retention counts ages with.
+	clock clock
 }
 
 // Retention says how long ended operations are kept. Operations that have not ended are never removed, and
 // those that are being read (Reading) not yet.
 type Retention struct {
-	// Age is how long an operation is kept after its end. 0 = for ever.
+	// Age is how long an operation is kept after its end. 0 = for ever. What became old because the clock jumped ahead is kept for
+	// another day.
 	Age time.Duration
 	// Fetched is how long an operation is kept once its results were given to its owner in full; 0 = as long as any other.
 	Fetched time.Duration
-	// MaxBytes bounds what documents, sections and metadata may take together. Close to it the operations that ended first are
-	// removed, but none within a minute of its end: somebody may be about to fetch it. At it, while that does not help, new uploads are refused.
+	// MaxBytes bounds what documents, sections and metadata may take together. Close to it operations are removed: of the client services
+	// that use most those that ended first, but none within a minute of its end, because somebody may be about to fetch it. A client
+	// service that uses no more than an equal share of MaxBytes loses nothing to the others. At MaxBytes, while that does not help, new
+	// uploads are refused.
 	// 0 = no bound. More than four fifths of the disk is cut to that. On disk up to 9 MiB (SQLite's log) come on top, and the database's free pages: up to a third of what it holds, or 4 MiB.
 	MaxBytes int64
 }

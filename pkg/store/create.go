@@ -134,6 +134,14 @@ type documentRow struct {
 // documentRowBytes is about what a document's rows take.
 const documentRowBytes = 700
 
+// rowBytes is about how many bytes an operation's rows take.
+func rowBytes(rows []documentRow) (bytes int) {
+	for _, r := range rows {
+		bytes += documentRowBytes + len(r.signature) + len(r.Name) + len(r.ExternalReference)
+	}
+	return bytes
+}
+
 // newRows checks the request against the upload and gives out ids: one for the operation, one for each document.
 func (s *Store) newRows(u *upload, n signing.NewOperation) (op signing.Operation, rows []documentRow, err error) {
 	count := len(n.Contents)
@@ -170,9 +178,9 @@ func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRo
 		key = op.IdempotencyKey
 	}
 	_, err := t.exec(`INSERT INTO operations (id, client_service, external_reference, description, preservation, return_content, idempotency_key,
-		fingerprint, status, created, document_count, bytes, callback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		fingerprint, status, created, document_count, bytes, callback, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		int64(op.ID), op.ClientService, op.ExternalReference, op.Description, op.Preservation, op.ReturnContent, key,
-		op.Fingerprint[:], string(op.Status), toNanos(op.Created), op.DocumentCount, size, op.Callback)
+		op.Fingerprint[:], string(op.Status), toNanos(op.Created), op.DocumentCount, size, op.Callback, rowBytes(rows))
 	if err != nil {
 		return fmt.Errorf("insert operation: %w", err)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"testing"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -10,6 +11,11 @@ import (
 
 // OnStep has f called between the durable steps of every write.
 func (c *Config) OnStep(f func(step string)) { c.onStep = f }
+
+// SetClock has retention count ages with another clock.
+func (c *Config) SetClock(wall func() time.Time, mono func() time.Duration) {
+	c.clock = clock{wall, mono}
+}
 
 // LimitPages makes the database full at that many pages; 0 ends it.
 func (s *Store) LimitPages(ctx context.Context, pages int) error {
@@ -60,6 +66,15 @@ func (s *Store) Queued() int { return len(s.writer.jobs) }
 
 // Used is what counts against Retention.MaxBytes.
 func (s *Store) Used() int64 { return s.used() }
+
+// UsedBy is what counts for a client service.
+func (s *Store) UsedBy(t testing.TB, clientService string) (bytes int64) {
+	t.Helper()
+	if err := s.read.QueryRowContext(t.Context(), "SELECT bytes FROM usage WHERE client_service = ?", clientService).Scan(&bytes); err != nil {
+		t.Error(err)
+	}
+	return bytes
+}
 
 // DiskBytes has the state folder be on a disk of that size.
 func (s *Store) DiskBytes(size int64) {

@@ -118,7 +118,23 @@ func (t *tx) finish(endings []ending, sizes map[signing.ID]int64) error {
 			return fmt.Errorf("update size: %w", err)
 		}
 	}
+	for id, size := range sectionsInDatabase(endings) {
+		if _, err := t.exec("UPDATE operations SET metadata = metadata + ? WHERE id = ?", size, int64(id)); err != nil {
+			return fmt.Errorf("update size: %w", err)
+		}
+	}
 	return nil
+}
+
+// sectionsInDatabase is how many bytes of sections go into the database, by operation.
+func sectionsInDatabase(endings []ending) map[signing.ID]int {
+	sizes := make(map[signing.ID]int, 1)
+	for _, e := range endings {
+		if !e.inFile && len(e.Section) > 0 {
+			sizes[e.Operation] += len(e.Section)
+		}
+	}
+	return sizes
 }
 
 func (t *tx) finishOne(id int64, e ending) error {

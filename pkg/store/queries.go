@@ -11,7 +11,7 @@ const operationColumns = `id, client_service, external_reference, description, p
 
 // queries are the prepared reads. Each runs on any connection of the pool.
 type queries struct {
-	operation, byReference, byKey, byDocument, documents, section, prepared, unfinished, calls, counters, known, stats, expired, fetched, recent, callbacks, pages, removed *sql.Stmt
+	operation, byReference, byKey, byDocument, documents, section, prepared, unfinished, calls, counters, known, stats, expired, fetched, recent, callbacks, pages, removed, usage, endedOf *sql.Stmt
 }
 
 func (q *queries) all() map[string]**sql.Stmt {
@@ -40,10 +40,14 @@ func (q *queries) all() map[string]**sql.Stmt {
 		"SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size": &q.pages,
 		"SELECT id FROM removed": &q.removed,
 		"SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?": &q.callbacks,
-		`SELECT id, document_count, bytes FROM operations WHERE is_ended = 1 AND fetched > 0 AND fetched <= ?
+		`SELECT id, document_count, bytes, metadata FROM operations WHERE is_ended = 1 AND fetched > 0 AND fetched <= ?
 			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY fetched LIMIT ?`: &q.fetched,
-		`SELECT id, document_count, bytes, ended FROM operations WHERE is_ended = 1 AND ended > ? AND ended <= ?
+		`SELECT id, document_count, bytes, metadata FROM operations WHERE is_ended = 1 AND ended <= ?
 			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY ended, id LIMIT ?`: &q.expired,
+		`SELECT id, document_count, bytes, metadata FROM operations INDEXED BY operations_of_client
+			WHERE is_ended = 1 AND client_service = ? AND ended > ? AND ended <= ?
+			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY ended, id LIMIT ?`: &q.endedOf,
+		"SELECT client_service, bytes FROM usage ORDER BY bytes DESC": &q.usage,
 	}
 }
 

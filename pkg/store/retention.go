@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -137,13 +138,14 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep removes ended operations that are older than Retention.Age, those whose results were fetched Retention.Fetched ago, and those that
-// ended first while nearly Retention.MaxBytes are used, and gives space in the database back. It returns how many operations were removed.
+// Sweep removes ended operations that are older than Retention.Age, those whose results were fetched Retention.Fetched ago, and, while nearly
+// Retention.MaxBytes are used, those that ended first of the client services that use most. It gives space in the database back. It returns how many operations were removed.
 // Operations that are being read are left alone; documents stay readable to whoever opened them.
 func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
 	if err := s.settleDoubtful(ctx); err != nil {
 		return 0, err
 	}
+	s.recordTime(ctx)
 	keep := s.keepBytes()
 	for n := 1; n > 0 && err == nil && ctx.Err() == nil; removed += n {
 		s.sweeping.Lock() // for each batch: others, who remove a single one, wait no longer than for that
@@ -158,16 +160,20 @@ func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
 
 // expired is an operation to be removed.
 type expired struct {
-	id    signing.ID
-	count int
-	bytes int64
+	id       signing.ID
+	count    int
+	bytes    int64 // of the file
+	metadata int64 // about what its rows take
 }
 
 // sweepSome removes one batch. s.sweeping must be held.
 func (s *Store) sweepSome(ctx context.Context, keep int64) (int, error) {
-	batch, err := s.choose(ctx, keep)
+	batch, err := s.chooseOld(ctx)
 	if err == nil && len(batch) == 0 {
 		batch, err = s.chooseFetched(ctx)
+	}
+	if err == nil && len(batch) == 0 {
+		batch, err = s.chooseOverShare(ctx, keep)
 	}
 	if err != nil || len(batch) == 0 {
 		return 0, err
@@ -191,52 +197,13 @@ func (s *Store) keepBytes() int64 {
 	return share(limit, sweepBelow)
 }
 
-// choose returns the operations that ended first and are not being read, as far as they are too old, or there is more in use than keep and
-// there was time to fetch them. What ended later than now was ended by a clock that was put right since, nobody knows when: it is the first to
-// go where there is too much, or nothing might go until then. It is not too old: the clock of now may be the one that is wrong.
-func (s *Store) choose(ctx context.Context, keep int64) ([]expired, error) {
-	now := time.Now()
-	fetched, ahead := now.Add(-fetchTime).UnixNano(), now.Add(fetchTime).UnixNano()
-	spared := s.beingRead.spared(now)
-	list, err := s.ended(ctx, ahead, math.MaxInt64, spared)
-	if err != nil {
-		return nil, err
+// chooseOld returns operations that ended too long ago and are not being read.
+func (s *Store) chooseOld(ctx context.Context) ([]expired, error) {
+	if s.cfg.Retention.Age <= 0 {
+		return nil, nil
 	}
-	others, err := s.ended(ctx, math.MinInt64, ahead, spared)
-	if err != nil {
-		return nil, err
-	}
-	tooOld := int64(math.MinInt64)
-	if s.cfg.Retention.Age > 0 {
-		tooOld = now.Add(-s.cfg.Retention.Age).UnixNano()
-	}
-	used := s.used()
-	var batch []expired
-	for _, c := range append(list, others...) {
-		tooMuch := used > keep && (c.ended <= fetched || c.ended > ahead)
-		if c.ended > tooOld && !tooMuch {
-			continue
-		}
-		used -= c.bytes
-		if batch = append(batch, c.expired); len(batch) == sweepBatch {
-			break
-		}
-	}
-	return batch, nil
-}
-
-// candidate is an operation that may be removed.
-type candidate struct {
-	expired
-	ended int64
-}
-
-// ended returns operations that ended later than after and not later than until, the first ones first, without those that are spared.
-func (s *Store) ended(ctx context.Context, after, until int64, spared string) ([]candidate, error) {
-	return collect(ctx, s.queries.expired, func(r row) (c candidate, err error) {
-		err = r.Scan(&c.id, &c.count, &c.bytes, &c.ended)
-		return c, err
-	}, after, until, spared, sweepBatch)
+	tooOld := s.believedTime().Add(-s.cfg.Retention.Age)
+	return s.scanExpired(ctx, s.queries.expired, tooOld.UnixNano(), s.beingRead.spared(time.Now()), sweepBatch)
 }
 
 // chooseFetched returns operations whose results were given out long enough ago.
@@ -244,11 +211,15 @@ func (s *Store) chooseFetched(ctx context.Context) ([]expired, error) {
 	if s.cfg.Retention.Fetched <= 0 {
 		return nil, nil
 	}
-	now := time.Now()
-	return collect(ctx, s.queries.fetched, func(r row) (e expired, err error) {
-		err = r.Scan(&e.id, &e.count, &e.bytes)
+	tooOld := s.believedTime().Add(-s.cfg.Retention.Fetched)
+	return s.scanExpired(ctx, s.queries.fetched, tooOld.UnixNano(), s.beingRead.spared(time.Now()), sweepBatch)
+}
+
+func (s *Store) scanExpired(ctx context.Context, q *sql.Stmt, args ...any) ([]expired, error) {
+	return collect(ctx, q, func(r row) (e expired, err error) {
+		err = r.Scan(&e.id, &e.count, &e.bytes, &e.metadata)
 		return e, err
-	}, now.Add(-s.cfg.Retention.Fetched).UnixNano(), s.beingRead.spared(now), sweepBatch)
+	}, args...)
 }
 
 // Fetched implements signing.Records. Nothing is written where it makes no difference.

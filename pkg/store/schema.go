@@ -17,16 +17,17 @@ import (
 // an operation are neighbours and need no index. Rows that are written once (documents) are apart from those that change (progress),
 // so that a change of state writes a few bytes; many of them share a page.
 //
-// instance.generation grows whenever the WAL was copied into the database (generation.go). instance.swept is when retention last looked
-// for what is too old, and instance.not_before the time until which it removes nothing for its age (clock.go). The table removed names
-// operations whose rows are gone and whose files may still be there.
+// instance.generation grows whenever the WAL was copied into the database (generation.go). instance.swept is what retention took
+// for the time when it last looked (clock.go). The table removed names operations whose rows are gone and whose files may still be there.
+// operations.metadata is about how many bytes an operation takes in the database; the table usage holds the sum of this and of
+// operations.bytes for each client service, which triggers keep.
 const schema = `
 CREATE TABLE instance (
 	only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
 	sequence INTEGER NOT NULL, -- the last one given out
 	sent INTEGER NOT NULL DEFAULT 0, returned INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
 	checked INTEGER NOT NULL DEFAULT 0,
-	generation INTEGER NOT NULL DEFAULT 0, swept INTEGER NOT NULL DEFAULT 0, not_before INTEGER NOT NULL DEFAULT 0
+	generation INTEGER NOT NULL DEFAULT 0, swept INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE removed (id INTEGER PRIMARY KEY);
 CREATE TABLE operations (
@@ -47,7 +48,8 @@ CREATE TABLE operations (
 	document_count INTEGER NOT NULL,
 	bytes INTEGER NOT NULL, -- of the operation's file
 	fetched INTEGER NOT NULL DEFAULT 0, -- when its results were first given out in full
-	callback TEXT NOT NULL DEFAULT '' -- URL that is told of the end
+	callback TEXT NOT NULL DEFAULT '', -- URL that is told of the end
+	metadata INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE callbacks ( -- that are still to be made
 	operation INTEGER PRIMARY KEY,
@@ -103,6 +105,20 @@ CREATE TABLE calls (
 	handle TEXT NOT NULL DEFAULT '',
 	refs TEXT NOT NULL -- JSON: [[operation, position], …] in the order of the digests
 );
+` + usageSchema
+
+const usageSchema = `
+CREATE TABLE usage (client_service TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER usage_more AFTER INSERT ON operations BEGIN
+	INSERT INTO usage VALUES (new.client_service, new.bytes + new.metadata) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER usage_other AFTER UPDATE OF bytes, metadata ON operations BEGIN
+	UPDATE usage SET bytes = bytes + new.bytes + new.metadata - old.bytes - old.metadata WHERE client_service = new.client_service;
+END;
+CREATE TRIGGER usage_less AFTER DELETE ON operations BEGIN
+	UPDATE usage SET bytes = bytes - old.bytes - old.metadata WHERE client_service = old.client_service;
+	DELETE FROM usage WHERE client_service = old.client_service AND bytes <= 0;
+END;
 `
 
 const (
@@ -157,9 +173,12 @@ var upgrades = map[int]string{
 	4: "ALTER TABLE progress ADD COLUMN section_sha256 BLOB",
 	5: `ALTER TABLE instance ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 		ALTER TABLE instance ADD COLUMN swept INTEGER NOT NULL DEFAULT 0;
-		ALTER TABLE instance ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 		CREATE TABLE removed (id INTEGER PRIMARY KEY);
-		CREATE INDEX operations_of_client ON operations (client_service, ended, id) WHERE is_ended = 1`,
+		CREATE INDEX operations_of_client ON operations (client_service, ended, id) WHERE is_ended = 1;
+		ALTER TABLE operations ADD COLUMN metadata INTEGER NOT NULL DEFAULT 0;
+		UPDATE operations SET metadata = document_count * 700 + coalesce((SELECT sum(section_size) FROM progress
+			WHERE id > operations.id AND id <= operations.id + operations.document_count * 1024 AND section_at IS NULL), 0);` + usageSchema +
+		`INSERT INTO usage SELECT client_service, sum(bytes + metadata) FROM operations GROUP BY client_service`,
 }
 
 // migrate makes the tables in a new database, upgrades an older one, and refuses one of a later release.

@@ -41,6 +41,7 @@ type Store struct {
 	unlinked  []int64       // removed operations whose files are gone; guarded by sweeping
 	wake      chan struct{} // of Run
 	doubtful  doubtful
+	age       ageClock
 	beingRead beingRead
 
 	diskBytes func(path string) (int64, error) // size of the folder's disk
@@ -103,6 +104,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := s.load(ctx); err != nil {
+		return err
+	}
+	if err := s.startAgeClock(ctx); err != nil {
 		return err
 	}
 	return s.tidy(ctx)
@@ -188,13 +192,15 @@ type Stats struct {
 	UnfinishedOperations int64
 	UnfinishedDocuments  int64 // documents of unfinished operations
 	LostFiles            int64 // files in lost/: documents that the database does not know
+	// ClockJump is by how much the clock has jumped ahead, while retention does not believe it.
+	ClockJump time.Duration
 }
 
 // Stats returns the state of the moment.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	st := Stats{
 		StoredBytes: s.stored.Load(), UploadingBytes: s.uploading.Load(), MetadataBytes: s.metadataBytes(), MinFreeBytes: max(0, s.cfg.MinFree),
-		LostFiles: s.folder.lostFiles(),
+		LostFiles: s.folder.lostFiles(), ClockJump: s.age.distrusted(),
 	}
 	var err error
 	if st.FreeBytes, err = freeBytes(s.cfg.Folder); err != nil {

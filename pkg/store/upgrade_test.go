@@ -24,8 +24,8 @@ func alter(t *testing.T, folder, statements string) {
 }
 
 // versionFive takes from a database what version 6 added.
-const versionFive = `ALTER TABLE instance DROP COLUMN generation; ALTER TABLE instance DROP COLUMN swept; ALTER TABLE instance DROP COLUMN not_before;
-	DROP TABLE removed; DROP INDEX operations_of_client;`
+const versionFive = `ALTER TABLE instance DROP COLUMN generation; ALTER TABLE instance DROP COLUMN swept; DROP TRIGGER usage_more; DROP TRIGGER usage_other;
+	DROP TRIGGER usage_less; DROP TABLE usage; ALTER TABLE operations DROP COLUMN metadata; DROP TABLE removed; DROP INDEX operations_of_client;`
 
 // TestUpgrade: a database of the first version is brought up to this one with all that is in it, an open call too.
 func TestUpgrade(t *testing.T) {
@@ -46,6 +46,9 @@ func TestUpgrade(t *testing.T) {
 	write(t, `{"layout": 1, "instance": "`+s.Instance()+`"}`, folder, "instance.json") // as releases before the generation wrote it
 	for range 2 {                                                                      // the second time nothing is left to do
 		s = open(t, store.Config{Folder: folder})
+		if got := s.UsedBy(t, "c"); got < int64(len("content")) {
+			t.Errorf("the client service uses %d bytes, want its documents counted", got)
+		}
 		calls, err := s.OpenCalls(t.Context())
 		if err != nil || len(calls) != 1 || calls[0].ID != "call" || calls[0].Certificate != "" || len(calls[0].Refs) != 1 {
 			t.Errorf("open calls are %+v, %v", calls, err)
