@@ -380,6 +380,41 @@ func TestVerifyNamesWhatItCannotRead(t *testing.T) {
 	}
 }
 
+// TestVerifyFile wants the report to name the verdict, the time at which the certificate is judged, and the forged bytes.
+func TestVerifyFile(t *testing.T) {
+	const cases = "../../pkg/pades/testdata/cases/"
+	forged, err := os.ReadFile(cases + "forged-tail.pdf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := write(t, map[string]string{"whole.pdf": string(forged[:87882])})[0]
+	const judged = "    judged   2026-11-30T06:05:52Z, the time that the signer claims\n"
+	for _, tt := range []struct {
+		name, path string
+		code       int
+		want       []string
+	}{
+		{"as it was signed", whole, exitOK, []string{": valid\n", `"Signature1": valid, PAdES B-B`, judged, "covers   the whole file"}},
+		{"with a forged page behind", cases + "forged-tail.pdf", exitFailed, []string{
+			": NOT VALID\n", `"Signature1": NOT VALID`, judged, "TAMPERED the bytes from 87882 on belong to no revision"}},
+		{"with a form that nobody knows", write(t, map[string]string{"new.pdf": strings.Replace(string(forged[:87882]),
+			"/SubFilter /ETSI.CAdES.detached", "/SubFilter /ETSI.CAdES.newshape", 1)})[0], exitFailed, []string{
+			": CANNOT BE JUDGED\n", `"Signature1": CANNOT BE JUDGED`, `UNKNOWN  signatures of type "ETSI.CAdES.newshape" are not known`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := signctl(t, "", "verify", tt.path, "--ca", cases+"forged-tail-ca.pem")
+			if r.code != tt.code || r.err != "" {
+				t.Errorf("ended with %d and printed %q, want %d", r.code, r.err, tt.code)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(r.out, want) {
+					t.Errorf("printed %q, want %q", r.out, want)
+				}
+			}
+		})
+	}
+}
+
 func TestPrintReport(t *testing.T) {
 	var out bytes.Buffer
 	printReport(&out, "a.pdf", &pades.Report{Size: 100, Signatures: []pades.SignatureReport{

@@ -20,6 +20,13 @@ const verifyHelp = `signctl verify FILES... [--ca FILE]
 Says of each signature in PDF files whether it is valid, which level it has, what it covers, and what was changed after it. Nobody
 is asked over the network: revocation after the fact is not seen. Without --ca it is not judged whether a certificate is trusted.
 
+NOT VALID means that a signature is wrong, or that the document was changed after it. CANNOT BE JUDGED means that this program does
+not know the form, the algorithm or the certificate of a signature, which may be good.
+
+A certificate is judged at the time of signing, and the line "judged" says which time that is: the time of a timestamp, if there is
+one, or else the time that the signer claims, which nothing proves, or else now. With --ca, the timestamp of an authority that is not
+trusted gives no time. Without --ca, the timestamp of any authority does.
+
 Exit code 0 only if every file has a signature and all of them are valid.
 `
 
@@ -79,25 +86,26 @@ func reason(err error) string {
 	return cause(err)
 }
 
+// verdicts are the words for a person.
+var verdicts = map[pades.Verdict]string{
+	pades.Unsigned: "not signed", pades.Good: "valid", pades.CannotBeJudged: "CANNOT BE JUDGED", pades.Broken: "NOT VALID",
+}
+
+// timeSources say where the time comes from at which a certificate is judged.
+var timeSources = map[pades.TimeSource]string{
+	pades.OwnTime: "its own time", pades.StampedTime: "the time of its timestamp",
+	pades.ClaimedTime: "the time that the signer claims", pades.VerifyTime: "now, because it names no time",
+}
+
 func printReport(w io.Writer, path string, r *pades.Report) {
-	verdict := "valid"
-	switch {
-	case len(r.Signatures) == 0:
-		verdict = "not signed"
-	case !r.Valid():
-		verdict = "NOT VALID"
-	}
-	fmt.Fprintf(w, "%s: %s\n", printable(path), verdict)
+	fmt.Fprintf(w, "%s: %s\n", printable(path), verdicts[r.Verdict()])
 	for i := range r.Signatures {
 		printSignature(w, i+1, &r.Signatures[i], r.Size)
 	}
 }
 
 func printSignature(w io.Writer, number int, s *pades.SignatureReport, size int64) {
-	verdict, kind := "valid", "signature"
-	if !s.Valid() {
-		verdict = "NOT VALID"
-	}
+	verdict, kind := verdicts[s.Verdict()], "signature"
 	if s.Timestamp {
 		kind = "document timestamp"
 	}
@@ -115,6 +123,9 @@ func printSignature(w io.Writer, number int, s *pades.SignatureReport, size int6
 	if !s.Stamped.IsZero() {
 		fmt.Fprintf(w, "    stamped  %s\n", s.Stamped.Format(time.RFC3339))
 	}
+	if s.JudgedBy != pades.NoTime {
+		fmt.Fprintf(w, "    judged   %s, %s\n", s.Judged.UTC().Format(time.RFC3339), timeSources[s.JudgedBy])
+	}
 	if s.Whole {
 		fmt.Fprintf(w, "    covers   the whole file\n")
 	} else {
@@ -123,7 +134,7 @@ func printSignature(w io.Writer, number int, s *pades.SignatureReport, size int6
 	for _, group := range []struct {
 		word  string
 		lines []string
-	}{{"FAULT", s.Faults}, {"TAMPERED", s.Tampered}, {"changed", s.Changes}, {"note", s.Notes}} {
+	}{{"FAULT", s.Faults}, {"UNKNOWN", s.Unjudged}, {"TAMPERED", s.Tampered}, {"changed", s.Changes}, {"note", s.Notes}} {
 		for _, line := range group.lines {
 			fmt.Fprintf(w, "    %-8s %s\n", group.word, printable(line))
 		}

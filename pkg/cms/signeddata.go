@@ -6,6 +6,9 @@ import (
 	"encoding/asn1"
 	"math/big"
 
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -94,4 +97,28 @@ func find(attributes []Attribute, oid asn1.ObjectIdentifier) [][]byte {
 		}
 	}
 	return values
+}
+
+// MessageDigest returns the value of the message-digest attribute (RFC 5652 11.2); false where there is not exactly one. It says what
+// the signature is over, and is no proof: Verify checks it.
+func (s *SignerInfo) MessageDigest() ([]byte, bool) {
+	values := s.Signed(OIDMessageDigest)
+	if len(values) != 1 {
+		return nil, false
+	}
+	var digest []byte
+	in := cryptobyte.String(values[0])
+	ok := in.ReadASN1Bytes(&digest, cbasn1.OCTET_STRING)
+	return digest, ok
+}
+
+// CheckDigest holds content-type and message-digest of the only signer against a content with that digest, made with Signer().Hash.
+// It needs no certificate and looks at no signature value: a signature whose certificate cannot be read is known to be wrong where the
+// content is another one. ErrMismatch; nil where there are no signed attributes, and where the hash is not known.
+func (d *SignedData) CheckDigest(digest []byte) error {
+	s, err := d.Signer()
+	if err != nil || s.Hash == 0 || s.RawSignedAttributes == nil {
+		return err
+	}
+	return s.checkContent(d.ContentType, digest)
 }

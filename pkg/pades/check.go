@@ -123,7 +123,7 @@ func checkForm(doc *pdf.Document) error {
 	if err != nil {
 		return finding("catalog: %w", err)
 	}
-	form, err := doc.Dict(catalog.Get("AcroForm"))
+	form, err := doc.DictAt(catalog, "AcroForm")
 	if err != nil {
 		return finding("form: %w", err)
 	}

@@ -85,11 +85,11 @@ func storeLists(doc *pdf.Document) (dss *pdf.Dict, lists [3]pdf.Array, err error
 	if err != nil {
 		return nil, lists, err
 	}
-	if dss, err = doc.Dict(catalog.Get("DSS")); err != nil {
+	if dss, err = doc.DictAt(catalog, "DSS"); err != nil {
 		return nil, lists, err
 	}
 	for i, key := range storeKeys {
-		if lists[i], err = doc.Array(dss.Get(key)); err != nil {
+		if lists[i], err = doc.ArrayAt(dss, key); err != nil {
 			return nil, lists, err
 		}
 	}

@@ -63,7 +63,7 @@ func locateField(ctx context.Context, doc *pdf.Document, f *form, name string) (
 
 // hasValue reports whether a field or a widget of it, where it does not belong but readers look, has a value.
 func hasValue(doc *pdf.Document, f field) (bool, error) {
-	kids, err := doc.Array(f.dict.Get("Kids"))
+	kids, err := doc.ArrayAt(f.dict, "Kids")
 	if err != nil {
 		return false, err
 	}
@@ -80,7 +80,7 @@ func hasValue(doc *pdf.Document, f field) (bool, error) {
 }
 
 func fieldSpot(ctx context.Context, doc *pdf.Document, found *field, name string) (spot, error) {
-	kids, err := doc.Array(found.dict.Get("Kids"))
+	kids, err := doc.ArrayAt(found.dict, "Kids")
 	if err != nil {
 		return spot{}, err
 	}
@@ -102,10 +102,10 @@ func fieldSpot(ctx context.Context, doc *pdf.Document, found *field, name string
 	if e.rect = rect; !ok {
 		return spot{}, noField(name, "has no rectangle")
 	}
-	if e.lock, err = doc.Dict(found.dict.Get("Lock")); err != nil {
+	if e.lock, err = doc.DictAt(found.dict, "Lock"); err != nil {
 		return spot{}, err
 	}
-	if e.seed, err = doc.Dict(found.dict.Get("SV")); err != nil {
+	if e.seed, err = doc.DictAt(found.dict, "SV"); err != nil {
 		return spot{}, err
 	}
 	page, err := pageOf(ctx, doc, widget)
@@ -122,7 +122,7 @@ func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
-		annotations, err := doc.Array(p.Dict.Get("Annots"))
+		annotations, err := doc.Annotations(p)
 		if looked += len(annotations); looked > maxAnnotations {
 			return false, signing.Errorf(signing.KindTooComplex, "PDF is too complex: its pages have more than %d annotations", maxAnnotations)
 		}
@@ -137,7 +137,7 @@ func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.
 // widgetOf returns a field's widget: the field itself, or the first of its kids (ISO 32000-2 12.5.6.19). The reference is zero where it
 // is no object of its own.
 func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
-	kids, err := doc.Array(f.dict.Get("Kids"))
+	kids, err := doc.ArrayAt(f.dict, "Kids")
 	if err != nil || len(kids) == 0 {
 		return f.ref, f.dict, err
 	}
@@ -179,7 +179,7 @@ func (e *emptyField) reference(doc *pdf.Document) (*pdf.Dict, error) {
 		return nil, err
 	}
 	params := pdf.NewDict("Type", pdf.Name("TransformParams"), "V", pdf.Name("1.2"), "Action", action)
-	names, err := doc.Array(e.lock.Get("Fields"))
+	names, err := doc.ArrayAt(e.lock, "Fields")
 	if err != nil {
 		return nil, err
 	}

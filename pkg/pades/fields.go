@@ -31,7 +31,7 @@ type formReader struct {
 
 // walkFields calls visit for each field that has no fields below it.
 func walkFields(doc *pdf.Document, form *pdf.Dict, visit func(field) error) error {
-	roots, err := doc.Array(form.Get("Fields"))
+	roots, err := doc.ArrayAt(form, "Fields")
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (r *formReader) one(f field, depth int) error {
 	if kind != "" {
 		f.kind = kind
 	}
-	kids, err := r.doc.Array(f.dict.Get("Kids"))
+	kids, err := r.doc.ArrayAt(f.dict, "Kids")
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func readForm(ctx context.Context, doc *pdf.Document) (*form, error) {
 	}
 	f := &form{names: map[string]bool{}}
 	f.ref, _ = catalog.Get("AcroForm").(pdf.Ref)
-	if f.dict, err = doc.Dict(catalog.Get("AcroForm")); err != nil || f.dict == nil {
+	if f.dict, err = doc.DictAt(catalog, "AcroForm"); err != nil || f.dict == nil {
 		return f, err
 	}
 	if key, dup := f.dict.Duplicate(); dup {
@@ -52,7 +52,7 @@ func (f *form) note(doc *pdf.Document, fd field) error {
 	if fd.kind != "Sig" {
 		return nil
 	}
-	value, err := doc.Dict(fd.dict.Get("V"))
+	value, err := doc.DictAt(fd.dict, "V")
 	if err != nil || value == nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (f *form) noteLocks(doc *pdf.Document, fd field, signature *pdf.Dict) error
 	if err != nil {
 		return err
 	}
-	own, err := doc.Dict(fd.dict.Get("Lock"))
+	own, err := doc.DictAt(fd.dict, "Lock")
 	if err != nil || own == nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 	if l.action, err = doc.Name(dict.Get("Action")); err != nil {
 		return err
 	}
-	names, err := doc.Array(dict.Get("Fields"))
+	names, err := doc.ArrayAt(dict, "Fields")
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	if err := ctx.Err(); err != nil {
 		return signing.Prepared{}, err
 	}
+	if err := checkEarlier(ctx, doc, in.File); err != nil {
+		return signing.Prepared{}, err
+	}
 	size, err := f.contentsSize(in.Signature.Level, c)
 	if err != nil {
 		return signing.Prepared{}, err

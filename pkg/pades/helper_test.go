@@ -69,7 +69,7 @@ func issue(name string, public crypto.PublicKey, parent *x509.Certificate, key c
 	}
 	c := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name, Organization: []string{"Test"}},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(100 * time.Hour),
+		NotBefore: testTime.Add(-time.Hour), NotAfter: time.Now().Add(100 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	if change != nil {

@@ -77,11 +77,11 @@ func (f *form) checkXFA(doc *pdf.Document, catalog *pdf.Dict) error {
 
 // checkCertification honours the document's DocMDP: 1 forbids every change (ISO 32000-2 12.8.2.2).
 func checkCertification(doc *pdf.Document, catalog *pdf.Dict) error {
-	perms, err := doc.Dict(catalog.Get("Perms"))
+	perms, err := doc.DictAt(catalog, "Perms")
 	if err != nil {
 		return err
 	}
-	signature, err := doc.Dict(perms.Get("DocMDP"))
+	signature, err := doc.DictAt(perms, "DocMDP")
 	if err != nil || signature == nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func certification(doc *pdf.Document, signature *pdf.Dict) (int64, error) {
 
 // eachReference goes through the signature references of a signature (ISO 32000-2 table 256).
 func eachReference(doc *pdf.Document, signature *pdf.Dict, visit func(method pdf.Name, params *pdf.Dict) error) error {
-	references, err := doc.Array(signature.Get("Reference"))
+	references, err := doc.ArrayAt(signature, "Reference")
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func eachReference(doc *pdf.Document, signature *pdf.Dict, visit func(method pdf
 		if err != nil {
 			return err
 		}
-		params, err := doc.Dict(reference.Get("TransformParams"))
+		params, err := doc.DictAt(reference, "TransformParams")
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func checkByteRange(doc *pdf.Document, signature *pdf.Dict) error {
 type byteRange struct{ gapStart, gapEnd, end int64 }
 
 func readByteRange(doc *pdf.Document, signature *pdf.Dict) (byteRange, error) {
-	a, err := doc.Array(signature.Get("ByteRange"))
+	a, err := doc.ArrayAt(signature, "ByteRange")
 	if err != nil || len(a) != 4 {
 		return byteRange{}, fmt.Errorf("its ByteRange has not four numbers")
 	}

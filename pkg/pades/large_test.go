@@ -8,6 +8,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -86,8 +87,13 @@ func TestLarge(t *testing.T) {
 				}
 				f.parts[size] = section
 				f.size += int64(len(section))
-				if _, err := (&Format{}).Prepare(context.Background(), in, k.credential); err != nil {
-					t.Errorf("sign again: %v", err)
+				doc, err := pdf.Open(f, f.size)
+				if err != nil {
+					t.Fatalf("open it signed: %v", err)
+				}
+				// Prepare would read the whole document here, and refuse the signature, which is over any other bytes.
+				if _, err := inspect(t.Context(), doc, ""); err != nil {
+					t.Errorf("inspect it signed: %v", err)
 				}
 			})
 		}

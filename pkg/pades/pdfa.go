@@ -18,7 +18,7 @@ func isPDFA(doc *pdf.Document) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	intents, err := doc.Array(catalog.Get("OutputIntents"))
+	intents, err := doc.ArrayAt(catalog, "OutputIntents")
 	if err != nil && signing.KindOf(err) == signing.KindStorage {
 		return false, err
 	}

@@ -30,7 +30,7 @@ func readSignatures(doc *pdf.Document) ([]signature, error) {
 	if err != nil {
 		return nil, err
 	}
-	form, err := doc.Dict(catalog.Get("AcroForm"))
+	form, err := doc.DictAt(catalog, "AcroForm")
 	if err != nil || form == nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func readSignatures(doc *pdf.Document) ([]signature, error) {
 		}
 		s := signature{field: f}
 		s.ref, _ = f.dict.Get("V").(pdf.Ref)
-		if s.dict, err = doc.Dict(f.dict.Get("V")); err == nil && s.dict != nil {
+		if s.dict, err = doc.DictAt(f.dict, "V"); err == nil && s.dict != nil {
 			list = append(list, s)
 		}
 		return err
@@ -124,7 +124,7 @@ func (s *signature) checkWidget(ctx context.Context, doc *pdf.Document) error {
 	if flags, err := doc.Int(widget.Get("F"), 0); err != nil || flags&4 == 0 || flags&hidingFlags != 0 {
 		return fmt.Errorf("the widget's flags are %d", flags)
 	}
-	appearance, err := doc.Dict(widget.Get("AP"))
+	appearance, err := doc.DictAt(widget, "AP")
 	if err != nil || !appearance.Has("N") {
 		return fmt.Errorf("the widget has no appearance")
 	}
@@ -134,8 +134,8 @@ func (s *signature) checkWidget(ctx context.Context, doc *pdf.Document) error {
 // checkOnPage wants a widget among the annotations of the page that it names, or, since a field that was there before may name none or a
 // wrong one, of any page.
 func checkOnPage(ctx context.Context, doc *pdf.Document, ref pdf.Ref, widget *pdf.Dict) error {
-	if page, err := doc.Dict(widget.Get("P")); err == nil {
-		annotations, err := doc.Array(page.Get("Annots"))
+	if page, err := doc.DictAt(widget, "P"); err == nil {
+		annotations, err := doc.ArrayAt(page, "Annots")
 		if err == nil && slices.Contains(annotations, pdf.Object(ref)) {
 			return nil
 		}

@@ -59,7 +59,7 @@ func findRoles(doc *pdf.Document) (*roles, error) {
 	for _, key := range []pdf.Name{"Metadata", "DSS", "Extensions"} {
 		r.leave(root, catalog.Get(key))
 	}
-	form, err := doc.Dict(catalog.Get("AcroForm"))
+	form, err := doc.DictAt(catalog, "AcroForm")
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (r *roles) eachFace(widget *pdf.Dict, visit func(pdf.Object)) error {
 }
 
 func (r *roles) field(f field) error {
-	kids, err := r.doc.Array(f.dict.Get("Kids"))
+	kids, err := r.doc.ArrayAt(f.dict, "Kids")
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (r *roles) draws(ref pdf.Ref) bool {
 	if err != nil {
 		return true
 	}
-	look, err := r.doc.Dict(widget.Get("MK"))
+	look, err := r.doc.DictAt(widget, "MK")
 	if err != nil || look.Has("BG") || look.Has("BC") || look.Has("CA") {
 		return true
 	}
@@ -218,14 +218,14 @@ func (r *roles) paints(face pdf.Object) bool {
 func (r *roles) store(catalog *pdf.Dict) error {
 	r.role(catalog.Get("DSS"), roleStore)
 	r.role(catalog.Get("Extensions"), roleStore)
-	dss, err := r.doc.Dict(catalog.Get("DSS"))
+	dss, err := r.doc.DictAt(catalog, "DSS")
 	if err != nil {
 		return err
 	}
 	r.role(dss.Get("VRI"), roleStore)
 	for _, key := range []pdf.Name{"Certs", "OCSPs", "CRLs"} {
 		r.role(dss.Get(key), roleStore)
-		list, err := r.doc.Array(dss.Get(key))
+		list, err := r.doc.ArrayAt(dss, key)
 		if err != nil {
 			return err
 		}

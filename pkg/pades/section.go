@@ -118,6 +118,9 @@ func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
 		if err != nil {
 			return err
 		}
+		if _, err := u.Document().Annotations(page); err != nil {
+			return err
+		}
 		// An invisible field has an appearance all the same: PDF/A asks for it (ISO 19005-1 6.9).
 		box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(0), pdf.Int(0)}
 		appearance := u.Add(pdf.NewStream(pdf.NewDict(
@@ -190,7 +193,7 @@ func addOwnAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 	if err != nil {
 		return err
 	}
-	list, err := u.Document().Array(dict.Get("Annots"))
+	list, err := u.Document().ArrayAt(dict, "Annots")
 	if err != nil {
 		return err
 	}
@@ -201,7 +204,7 @@ func addOwnAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 // appendTo appends to the array under a key of a dictionary. Where the array is an object of its own only that is changed, else the
 // dictionary that edit returns.
 func appendTo(u *pdf.Update, dict *pdf.Dict, key pdf.Name, item pdf.Ref, edit func() (*pdf.Dict, error)) error {
-	list, err := u.Document().Array(dict.Get(key))
+	list, err := u.Document().ArrayAt(dict, key)
 	if err != nil {
 		return err
 	}
@@ -294,7 +297,7 @@ func declare(u *pdf.Update, level int64) error {
 	if err != nil {
 		return err
 	}
-	extensions, err := doc.Dict(catalog.Get("Extensions"))
+	extensions, err := doc.DictAt(catalog, "Extensions")
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,8 @@ func TestForgedTail(t *testing.T) {
 // TestCasesRefused wants files that other readers repair to be refused by name.
 func TestCasesRefused(t *testing.T) {
 	for name, want := range map[string]string{
-		"xref1.pdf": "PDF is damaged: its cross-reference table at byte 766 starts at object 1 instead of object 0",
+		"xref1.pdf":      "PDF is damaged: its cross-reference table at byte 766 starts at object 1 instead of object 0",
+		"annotsdict.pdf": "PDF is damaged: /Annots of page 1 is no array",
 	} {
 		_, err := trySign(t, &Format{}, rsaKey(), readCase(t, name), signing.LevelB)
 		if e := signing.AsError(err); err == nil || e.Kind != signing.KindDamaged || e.Detail != want {
@@ -146,3 +147,6 @@ func checkPoppler(t *testing.T, signed []byte) {
 		t.Errorf("pdfsig: %v\n%s", err, out)
 	}
 }
+
+// offset is an offset as a cross-reference table has it.
+func offset(n int) []byte { return fmt.Appendf(nil, "%010d", n) }

@@ -3,6 +3,7 @@ package pades
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,15 +22,17 @@ type Report struct {
 	Signatures []SignatureReport // by the bytes they cover, earliest first
 }
 
-// Valid reports whether there is a signature, and each is valid and was followed by nothing but what may follow a signature.
-func (r *Report) Valid() bool {
+// Verdict is the worst of the signatures' verdicts; Unsigned where there is none.
+func (r *Report) Verdict() Verdict {
+	worst := Unsigned
 	for i := range r.Signatures {
-		if !r.Signatures[i].Valid() {
-			return false
-		}
+		worst = max(worst, r.Signatures[i].Verdict())
 	}
-	return len(r.Signatures) > 0
+	return worst
 }
+
+// Valid reports whether there is a signature, and each is valid and was followed by nothing but what may follow a signature.
+func (r *Report) Valid() bool { return r.Verdict() == Good }
 
 // SignatureReport is about one signature or document timestamp.
 type SignatureReport struct {
@@ -39,22 +42,38 @@ type SignatureReport struct {
 	Certificate *x509.Certificate // of signer or authority; nil where it could not be read
 	Claimed     time.Time         // /M; zero where there is none
 	Stamped     time.Time         // by a timestamp authority; zero where there is none
+	Judged      time.Time         // the time at which the certificate is judged; zero where there is no certificate
+	JudgedBy    TimeSource        // where Judged comes from
 	// Level is the PAdES baseline level reached; empty for a document timestamp, and for a signature that is not of the baseline.
 	Level    signing.Level
 	End      int64    // bytes covered, from the first byte of the file
 	Whole    bool     // all of the file is covered
 	Faults   []string // why it is not valid
+	Unjudged []string // why it cannot be judged: it may be good, and somebody else has to say so
 	Notes    []string // what is worth knowing, and does not make it invalid
 	Changes  []string // what later revisions changed, in words
 	Tampered []string // those of the changes that may not follow a signature
 }
 
-// Valid reports whether digest and signature value are right and no later revision changed what it must not.
-func (s *SignatureReport) Valid() bool { return len(s.Faults) == 0 && len(s.Tampered) == 0 }
+// Verdict is Broken where digest, signature value or certificate are wrong or a later revision changed what it must not, and
+// CannotBeJudged where this program does not know the form, the algorithm or the certificate.
+func (s *SignatureReport) Verdict() Verdict {
+	switch {
+	case len(s.Faults) > 0 || len(s.Tampered) > 0:
+		return Broken
+	case len(s.Unjudged) > 0:
+		return CannotBeJudged
+	}
+	return Good
+}
+
+// Valid reports whether the verdict is Good.
+func (s *SignatureReport) Valid() bool { return s.Verdict() == Good }
 
 // VerifyOptions say what a signature is held against.
 type VerifyOptions struct {
 	Roots *x509.CertPool // nil: whether certificates are trusted is not judged
+	Now   time.Time      // the time of verifying; zero: that of the clock
 }
 
 // Verify checks all signatures of a PDF of size bytes: each reads the bytes it covers. An error means that the document could not be
@@ -73,7 +92,10 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*R
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{ctx: ctx, r: r, doc: doc, options: o, store: store}
+	v := &verifier{ctx: ctx, r: r, doc: doc, options: o, store: store, now: time.Now()}
+	if !o.Now.IsZero() {
+		v.now = o.Now
+	}
 	for i := range list {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -98,6 +120,7 @@ type verifier struct {
 	doc        *pdf.Document
 	options    VerifyOptions
 	store      *store
+	now        time.Time
 	signatures []*verified
 	references pdf.References // of the revision compared last
 }
@@ -106,6 +129,7 @@ type verifier struct {
 type verified struct {
 	SignatureReport
 	baseline   bool
+	others     []*x509.Certificate   // that came with Certificate
 	permission int64                 // /P where it is a certification; 0 otherwise
 	locks      []lock                // of form fields
 	chains     [][]*x509.Certificate // of the signer and of its timestamp's authority
@@ -113,6 +137,20 @@ type verified struct {
 
 func (v *verified) fault(format string, args ...any) {
 	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
+}
+
+func (v *verified) unjudged(format string, args ...any) {
+	v.Unjudged = append(v.Unjudged, fmt.Sprintf(format, args...))
+}
+
+// blame notes an error of pkg/cms, which tells a wrong signature from one that cannot be judged. before begins the text.
+func (v *verified) blame(before string, err error) {
+	var unhandled x509.UnhandledCriticalExtension
+	if errors.Is(err, cms.ErrUnsupported) || errors.As(err, &unhandled) {
+		v.unjudged("%s%v", before, err)
+		return
+	}
+	v.fault("%s%v", before, err)
 }
 
 // one verifies a signature by itself.
@@ -138,7 +176,7 @@ func (v *verifier) one(s *signature) *verified {
 	case subFilterCAdES, "adbe.pkcs7.detached", "PBAD.PAdES":
 		v.signed(out, s, r, content)
 	default:
-		out.fault("signatures of type %s cannot be verified", printable(out.SubFilter))
+		out.unjudged("signatures of type %s are not known", printable(out.SubFilter))
 	}
 	return out
 }
@@ -164,11 +202,11 @@ func printable(s string) string { return fmt.Sprintf("%.40q", s) }
 func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte) {
 	t, err := cms.ParseTimestamp(content)
 	if err != nil {
-		out.fault("%v", err)
+		out.blame("", err)
 		return
 	}
 	if t.Hash == 0 || !t.Hash.Available() {
-		out.fault("the timestamp's hash is not known")
+		out.unjudged("the timestamp's hash is not known")
 		return
 	}
 	digest, err := v.digest(r, t.Hash)
@@ -178,28 +216,30 @@ func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte)
 	}
 	cert, err := t.Verify(digest, t.Hash)
 	if err != nil {
-		out.fault("%v", err)
+		out.blame("", err)
 		return
 	}
-	out.Certificate, out.Stamped = cert, t.Time
+	out.Certificate, out.Stamped, out.others = cert, t.Time, t.Signed.Certificates
 	out.chains = append(out.chains, certchain.Link(cert, t.Signed.Certificates, t.Time))
-	v.judge(out, cert, t.Signed.Certificates, t.Time, x509.ExtKeyUsageTimeStamping)
+	out.Judged, out.JudgedBy = t.Time, OwnTime
+	v.judge(out, x509.ExtKeyUsageTimeStamping)
 }
 
-// signed verifies a SignedData, its timestamps, and how far it follows the baseline.
+// signed verifies a SignedData, its timestamps, and how far it follows the baseline. The certificate is judged later, when the
+// time of the signature is known.
 func (v *verifier) signed(out *verified, s *signature, r byteRange, content []byte) {
 	sd, err := cms.Parse(content)
 	if err != nil {
-		out.fault("%v", err)
+		out.blame("", err)
 		return
 	}
 	signer, err := sd.Signer()
 	if err != nil {
-		out.fault("%v", err)
+		out.blame("", err)
 		return
 	}
 	if signer.Hash == 0 || !signer.Hash.Available() {
-		out.fault("its hash algorithm is not known")
+		out.unjudged("its hash algorithm is not known")
 		return
 	}
 	digest, err := v.digest(r, signer.Hash)
@@ -207,15 +247,18 @@ func (v *verifier) signed(out *verified, s *signature, r byteRange, content []by
 		out.fault("%v", err)
 		return
 	}
-	cert, err := sd.Verify(digest)
-	if err != nil {
-		out.fault("%v", err)
+	if err := sd.CheckDigest(digest); err != nil { // without a certificate Verify does not come so far
+		out.blame("", err)
 		return
 	}
-	out.Certificate = cert
-	out.chains = append(out.chains, certchain.Link(cert, sd.Certificates, v.when(out)))
+	cert, err := sd.Verify(digest)
+	if err != nil {
+		out.blame("", err)
+		return
+	}
+	out.Certificate, out.others = cert, sd.Certificates
 	if err := v.stamp(out, sd); err != nil {
-		out.fault("its timestamp: %v", err)
+		out.blame("its timestamp: ", err)
 	}
 	for _, err := range []error{s.checkDictionary(), sd.CheckBaseline()} {
 		if err != nil && s.subFilter() == subFilterCAdES {
@@ -223,7 +266,6 @@ func (v *verifier) signed(out *verified, s *signature, r byteRange, content []by
 		}
 		out.baseline = err == nil && (out.baseline || len(out.Notes) == 0)
 	}
-	v.judge(out, cert, sd.Certificates, v.when(out), x509.ExtKeyUsageAny)
 }
 
 // stamp takes the time from a signature's timestamp, if it has one and its authority may give one.
@@ -238,7 +280,7 @@ func (v *verifier) stamp(out *verified, sd *cms.SignedData) error {
 	}
 	authority := t.Signed.Certificate(signer)
 	if authority == nil {
-		return fmt.Errorf("its authority's certificate is not there")
+		return fmt.Errorf("its authority's certificate is not there: %w", cms.ErrUnsupported)
 	}
 	if err := v.trusted(authority, t.Signed.Certificates, t.Time, x509.ExtKeyUsageTimeStamping); err != nil {
 		return err
@@ -246,24 +288,6 @@ func (v *verifier) stamp(out *verified, sd *cms.SignedData) error {
 	out.Stamped = t.Time
 	out.chains = append(out.chains, certchain.Link(authority, t.Signed.Certificates, t.Time))
 	return nil
-}
-
-// when is the time at which certificates are judged.
-func (v *verifier) when(out *verified) time.Time {
-	if !out.Stamped.IsZero() {
-		return out.Stamped
-	}
-	if !out.Claimed.IsZero() {
-		return out.Claimed
-	}
-	return time.Now()
-}
-
-// judge wants a certificate to be trusted.
-func (v *verifier) judge(out *verified, cert *x509.Certificate, others []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage) {
-	if err := v.trusted(cert, others, at, usage); err != nil {
-		out.fault("%v", err)
-	}
 }
 
 // trusted looks for a chain to a trusted root, where roots are given.

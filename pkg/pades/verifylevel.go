@@ -33,6 +33,7 @@ func (v *verifier) finish() error {
 			return err
 		}
 		v.doc.Renew()
+		v.judgeTime(s, v.signatures[i+1:])
 		v.level(s, v.signatures[i+1:])
 		if s.End == 0 || s.Whole {
 			continue
@@ -78,26 +79,18 @@ func (v *verifier) level(s *verified, later []*verified) {
 		return
 	}
 	s.Level = signing.LevelB
-	chains := s.chains
-	stamped := !s.Stamped.IsZero()
-	for _, t := range later {
-		if !stamped && t.Timestamp && len(t.Faults) == 0 {
-			stamped, s.Stamped = true, t.Stamped
-			chains = append(chains[:len(chains):len(chains)], t.chains...)
-		}
-	}
-	if !stamped {
+	if s.Stamped.IsZero() {
 		return
 	}
 	s.Level = signing.LevelT
-	for _, chain := range chains {
+	for _, chain := range s.chains {
 		if v.store.covers(chain) != nil {
 			return
 		}
 	}
 	s.Level = signing.LevelLT
 	for _, t := range later {
-		if t.Timestamp && len(t.Faults) == 0 && v.archived(t.End, s) {
+		if t.Timestamp && len(t.Faults) == 0 && len(t.Unjudged) == 0 && v.archived(t.End, s) {
 			s.Level = signing.LevelLTA
 		}
 	}

@@ -45,6 +45,9 @@ func makeVisible(ctx context.Context, doc *pdf.Document, f *form, in signing.Inp
 			return nil, err
 		}
 	}
+	if _, err := doc.Annotations(at.page); at.field == nil && err != nil {
+		return nil, err
+	}
 	pdfa, err := isPDFA(doc)
 	if err != nil {
 		return nil, err

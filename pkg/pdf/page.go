@@ -9,6 +9,7 @@ import (
 
 // Page is one page with what it inherits from the page tree (ISO 32000-2 7.7.3.4).
 type Page struct {
+	Number    int // counted from 1
 	Ref       Ref
 	Dict      *Dict
 	Resources Object // as it is written; nil where there is none
@@ -49,6 +50,7 @@ func (in inherited) with(node *Dict) inherited {
 type pageWalk struct {
 	d     *Document
 	left  int // leaf pages to step over
+	next  int // number of the next page that is visited, from 1
 	nodes int
 	kids  int
 	path  map[Ref]bool
@@ -114,7 +116,7 @@ func (d *Document) walkPages(first int, visit func(*Page) (bool, error)) error {
 	if err != nil {
 		return err
 	}
-	w := &pageWalk{d: d, left: first, path: map[Ref]bool{}, visit: visit}
+	w := &pageWalk{d: d, left: first, next: first + 1, path: map[Ref]bool{}, visit: visit}
 	_, err = w.node(root, ref, inherited{}, 0)
 	return err
 }
@@ -190,7 +192,7 @@ func (d *Document) CheckPageTree() error {
 		if path[ref] {
 			return damaged("its page tree contains a loop")
 		}
-		kids, err := d.Array(node.Get("Kids"))
+		kids, err := d.ArrayAt(node, "Kids")
 		if err != nil || len(kids) == 0 {
 			return nil
 		}
@@ -232,6 +234,8 @@ func (w *pageWalk) leaf(node *Dict, ref Ref, in inherited) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	p.Number = w.next
+	w.next++
 	return w.visit(p)
 }
 
@@ -266,6 +270,19 @@ func (d *Document) makePage(node *Dict, ref Ref, in inherited) (*Page, error) {
 		}
 	}
 	return p, err
+}
+
+// Annotations returns the page's annotations as they are written; nil where there are none. The error names the page.
+func (d *Document) Annotations(p *Page) (Array, error) {
+	o := p.Dict.Get("Annots")
+	v, err := d.Get(o)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	if a, ok := v.(Array); ok {
+		return a, nil
+	}
+	return nil, damaged("/Annots of page %d is no array", p.Number)
 }
 
 func clip(r, to Rectangle) Rectangle {

@@ -102,7 +102,7 @@ func (d *Document) readParameters(dict *Dict) (standard, error) {
 
 // readCryptFilters reads /CF, /StmF and /StrF (ISO 32000-2 7.6.6).
 func (d *Document) readCryptFilters(dict *Dict, c *crypt) error {
-	all, err := d.Dict(dict.Get("CF"))
+	all, err := d.DictAt(dict, "CF")
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,32 @@ func (d *Document) Array(o Object) (Array, error) {
 	return nil, damaged("%s is no array", describe(o))
 }
 
+// DictAt is Dict for the value of a key of a dictionary. The error names the key.
+func (d *Document) DictAt(of *Dict, key Name) (*Dict, error) {
+	o := of.Get(key)
+	v, err := d.Get(o)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	if dict, ok := v.(*Dict); ok {
+		return dict, nil
+	}
+	return nil, damaged("%s is no dictionary", describeAt(key, o))
+}
+
+// ArrayAt is Array for the value of a key of a dictionary. The error names the key.
+func (d *Document) ArrayAt(of *Dict, key Name) (Array, error) {
+	o := of.Get(key)
+	v, err := d.Get(o)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	if a, ok := v.(Array); ok {
+		return a, nil
+	}
+	return nil, damaged("%s is no array", describeAt(key, o))
+}
+
 // Name is Get for a name: empty for anything else.
 func (d *Document) Name(o Object) (Name, error) {
 	v, err := d.Get(o)
@@ -86,6 +112,14 @@ func describe(o Object) string {
 		return "object " + r.String()
 	}
 	return "an entry"
+}
+
+// describeAt describes the value of a key, which is a name that this program looks for.
+func describeAt(key Name, o Object) string {
+	if _, ok := o.(Ref); ok {
+		return "/" + string(key) + ", " + describe(o) + ","
+	}
+	return "/" + string(key)
 }
 
 // InObjectStream reports whether the object in force lies in an object stream.

@@ -65,7 +65,7 @@ func (s *search) readComposite(dict *pdf.Dict, toUnicode *cmap) (*font, error) {
 	if err := s.setEncoding(f, dict.Get("Encoding")); err != nil {
 		return nil, err
 	}
-	descendants, err := s.d.Array(dict.Get("DescendantFonts"))
+	descendants, err := s.d.ArrayAt(dict, "DescendantFonts")
 	if err != nil || len(descendants) == 0 {
 		return f, err
 	}
@@ -73,7 +73,7 @@ func (s *search) readComposite(dict *pdf.Dict, toUnicode *cmap) (*font, error) {
 	if err != nil {
 		return nil, err
 	}
-	descriptor, err := s.d.Dict(cid.Get("FontDescriptor"))
+	descriptor, err := s.d.DictAt(cid, "FontDescriptor")
 	if err != nil {
 		return nil, err
 	}

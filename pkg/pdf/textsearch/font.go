@@ -84,13 +84,13 @@ func (s *search) readCMap(o pdf.Object) (*cmap, error) {
 // readSimple reads a Type 1, TrueType or Type 3 font.
 func (s *search) readSimple(dict *pdf.Dict, kind pdf.Name, toUnicode *cmap) (*font, error) {
 	f := &font{simple: new([256]glyph)}
-	descriptor, err := s.d.Dict(dict.Get("FontDescriptor"))
+	descriptor, err := s.d.DictAt(dict, "FontDescriptor")
 	if err != nil {
 		return nil, err
 	}
 	scale := 0.001
 	if kind == "Type3" {
-		list, err := s.d.Array(dict.Get("FontMatrix"))
+		list, err := s.d.ArrayAt(dict, "FontMatrix")
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +120,7 @@ func (s *search) readSimple(dict *pdf.Dict, kind pdf.Name, toUnicode *cmap) (*fo
 
 // setWidths reads the widths of a simple font (ISO 32000-2 9.6.2). Without any the font is one of the standard fourteen.
 func (s *search) setWidths(f *font, dict, descriptor *pdf.Dict, scale float64) error {
-	widths, err := s.d.Array(dict.Get("Widths"))
+	widths, err := s.d.ArrayAt(dict, "Widths")
 	if err != nil {
 		return err
 	}

@@ -206,7 +206,7 @@ func (in *interpreter) object(operands []pdf.Object) error {
 		return nil
 	}
 	name, _ := operands[0].(pdf.Name)
-	objects, err := in.d.Dict(in.resources.Get("XObject"))
+	objects, err := in.d.DictAt(in.resources, "XObject")
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (in *interpreter) form(stm *pdf.Stream, ref pdf.Ref) error {
 		return tooComplex("its pages draw more than %d form XObjects", in.limits.forms)
 	}
 	begin := in.now
-	list, err := in.d.Array(stm.Dict.Get("Matrix"))
+	list, err := in.d.ArrayAt(stm.Dict, "Matrix")
 	if err != nil && fatal(err) {
 		return err
 	}
@@ -262,7 +262,7 @@ func (in *interpreter) parameters(operands []pdf.Object) error {
 		return nil
 	}
 	name, _ := operands[0].(pdf.Name)
-	all, err := in.d.Dict(in.resources.Get("ExtGState"))
+	all, err := in.d.DictAt(in.resources, "ExtGState")
 	if err != nil {
 		return err
 	}
@@ -270,7 +270,7 @@ func (in *interpreter) parameters(operands []pdf.Object) error {
 	if err != nil {
 		return err
 	}
-	pair, err := in.d.Array(one.Get("Font"))
+	pair, err := in.d.ArrayAt(one, "Font")
 	if err != nil || len(pair) != 2 {
 		return err
 	}
@@ -282,7 +282,7 @@ func (in *interpreter) parameters(operands []pdf.Object) error {
 func (in *interpreter) setFont(o pdf.Object) error {
 	name, _ := o.(pdf.Name)
 	in.now.font = nil
-	fonts, err := in.d.Dict(in.resources.Get("Font"))
+	fonts, err := in.d.DictAt(in.resources, "Font")
 	if err != nil {
 		return err
 	}
