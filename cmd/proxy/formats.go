@@ -111,7 +111,7 @@ func (p *proxy) remoteTokens() (api.RemoteTokens, error) {
 	return remotetoken.New(remotetoken.Config{
 		Settings: remotetoken.Settings{
 			JWKSURL: t.JWKSURL, IntrospectionURL: t.IntrospectionURL, ClientID: t.ClientID, ClientSecretFile: t.ClientSecretFile,
-			ClientAuth: string(t.ClientAuth), Issuer: t.Issuer, Audience: t.Audience,
+			Issuer: t.Issuer, Audience: t.Audience,
 		},
 		HTTP: p.calls.token, Log: p.log.WithName("token"),
 	})

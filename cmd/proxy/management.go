@@ -18,13 +18,16 @@ import (
 // checkTimeout bounds the write that a readiness probe makes: kubelets wait one second by default.
 const checkTimeout = 900 * time.Millisecond
 
+// maxScrapes bounds the scrapes at a time. Each gathers some hundred kilobytes; two or three Prometheus servers ask one by one.
+const maxScrapes = 16
+
 // managementServer serves probes, metrics and the status page, on a port of their own since they have no authentication.
 func (p *proxy) managementServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
 	mux.HandleFunc("GET /readyz", p.readyz)
 	mux.Handle("GET /{$}", status.Handler(p.snapshot, time.Now))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{Registry: p.registry}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{Registry: p.registry, MaxRequestsInFlight: maxScrapes}))
 	return &http.Server{
 		Handler:      mux,
 		ReadTimeout:  managementTimeout,

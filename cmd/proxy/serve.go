@@ -17,15 +17,9 @@ import (
 )
 
 const (
-	// headerTimeout bounds the head of a request, which a well-meaning client sends in one piece. It ends connections that send a
-	// byte now and then (slow loris). Bodies and answers have no such bound, since large ones take long: pkg/api bounds their
-	// silence instead.
-	headerTimeout = 10 * time.Second
 	// idleTimeout is longer than the 60 s after which load balancers usually close a connection: the side that closes last does
 	// not lose a request that was just being sent.
 	idleTimeout = 90 * time.Second
-	// maxHeaderBytes holds a remote token and a long reference, both of some kilobytes.
-	maxHeaderBytes = 64 << 10
 	// managementTimeout bounds the whole of a management request: probes and scrapes are small and near.
 	managementTimeout = 30 * time.Second
 	// cutTimeout is how long what outlived the grace period may take to notice that it was cut.
@@ -51,6 +45,10 @@ func (p *proxy) serve(ctx context.Context) error {
 	defer cutRequests()
 
 	rest, management := p.restServer(requests), p.managementServer()
+	restPort, managementPort, err := p.limitConnections(rest, management)
+	if err != nil {
+		return err
+	}
 	t := newTasks(p.log)
 	t.start("client services", func() error { return p.clients.Start(background) })
 	if p.certificate != nil {
@@ -59,8 +57,8 @@ func (p *proxy) serve(ctx context.Context) error {
 	t.start("token key", func() error { return p.watchTokenKey(background) })
 	t.start("instances", func() error { return p.instances.Start(background) })
 	t.start("retention", func() error { return p.store.Run(background) })
-	t.start("management port", func() error { return management.Serve(p.management) })
-	t.start("REST port", func() error { return p.serveREST(rest) })
+	t.start("management port", func() error { return management.Serve(managementPort) })
+	t.start("REST port", func() error { return rest.Serve(restPort) })
 	service := t.start("signing", func() error { return p.service.Start(work) })
 	t.start("callbacks", func() error { return p.callbacks.Run(background) })
 	t.start("credentials", func() error { p.providers.watchCredentials(background); return nil })
@@ -122,18 +120,12 @@ func (p *proxy) endRequests(ctx context.Context, rest *http.Server, cut func()) 
 
 // restServer serves the API. Its requests end with ctx at the latest.
 func (p *proxy) restServer(ctx context.Context) *http.Server {
-	s := &http.Server{
-		Handler:           p.closing(p.tracing.handler(p.api.Handler())),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logr.ToSlogHandler(p.log.WithName("http")), slog.LevelDebug), // broken handshakes and the like
+	return &http.Server{
+		Handler:     p.closing(p.tracing.handler(p.api.Handler())),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		IdleTimeout: idleTimeout,
+		ErrorLog:    slog.NewLogLogger(logr.ToSlogHandler(p.log.WithName("http")), slog.LevelDebug),
 	}
-	if p.certificate != nil {
-		s.TLSConfig = p.certificate.TLSConfig()
-	}
-	return s
 }
 
 // closing ends connections with their next answer once the process was asked to end: what comes on a new connection is led to another
@@ -145,13 +137,6 @@ func (p *proxy) closing(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func (p *proxy) serveREST(s *http.Server) error {
-	if s.TLSConfig != nil {
-		return s.ServeTLS(p.rest, "", "")
-	}
-	return s.Serve(p.rest)
 }
 
 // announce tells where the proxy listens, and once it takes operations writes the ready file.

@@ -48,13 +48,14 @@ var rules = []rule{
 	{pkg: "pkg/affinity", may: []string{"pkg/signing", "pkg/internal/..."}},
 
 	// The doors.
-	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/api/...", "pkg/internal/..."}},
+	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/connlimit", "pkg/api/...", "pkg/internal/..."}},
 	{pkg: "pkg/hotfolder/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/internal/..."}},
 
 	// Around them.
 	{pkg: "pkg/config", may: []string{"pkg/affinity", "pkg/internal/..."}},
 	{pkg: "pkg/status", may: []string{}},
 	{pkg: "pkg/callback", may: []string{"pkg/signing", "pkg/outbound", "pkg/store", "pkg/internal/..."}},
+	{pkg: "pkg/connlimit", may: []string{}, bare: []string{"github.com/prometheus/client_golang"}},
 	{pkg: "pkg/certreload", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/tokenkey", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/client", may: []string{"pkg/internal/..."}, bare: []string{}},

@@ -103,10 +103,17 @@ func (b *body) read(p []byte) (int, error) {
 func (b *body) release() { _ = b.x.control.SetReadDeadline(time.Time{}) }
 
 // leave bounds what net/http does with a body that nobody has read to its end: it reads on before it sends the answer, and without
-// a deadline a client that sends no more would hold its connection for ever.
+// a deadline a client that sends no more would hold its connection for ever. Where nobody knows who sends, nothing more is read and
+// the connection ends with the answer: the request's head stays in memory while net/http reads.
 func (b *body) leave() {
-	if !b.ended.Load() && b.x.r.Body != http.NoBody {
-		_ = b.x.control.SetReadDeadline(time.Now().Add(drainTime)) // net/http takes it back before it reads for anything else
+	x := b.x
+	switch {
+	case b.ended.Load() || x.r.Body == http.NoBody:
+	case x.client == nil && x.r.ProtoMajor < 2:
+		x.Header().Set("Connection", "close")
+		_ = x.control.SetReadDeadline(time.Now())
+	default:
+		_ = x.control.SetReadDeadline(time.Now().Add(drainTime)) // net/http takes it back before it reads for anything else
 	}
 }
 
@@ -122,8 +129,15 @@ func (x *exchange) drain() {
 	_ = x.control.SetReadDeadline(time.Now().Add(drainTime))
 	_, err := io.CopyN(io.Discard, b.r, drainBytes)
 	b.release()
+	if x.status != 0 { // the answer went first: nothing more is read
+		_ = x.control.SetReadDeadline(time.Now())
+	}
 	b.ended.Store(errors.Is(err, io.EOF))
 	if err != nil && !errors.Is(err, io.EOF) {
 		x.Header().Set("Connection", "close")
 	}
 }
+
+// forget lets go of the fields of the request. It comes before a body is drained that came without valid credentials: many clients
+// can make the proxy drain at a time. The target stays for the log and for traces; it is within the limit of a head.
+func (x *exchange) forget() { clear(x.r.Header) }

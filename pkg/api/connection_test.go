@@ -25,6 +25,16 @@ func (h *harness) serve() *httptest.Server {
 	return s
 }
 
+// newHTTP2 is serve with TLS and HTTP/2.
+func newHTTP2(t *testing.T, h *harness) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h.api.Handler())
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
 // dial opens a connection and sends text.
 func dial(t *testing.T, s *httptest.Server, text string) net.Conn {
 	t.Helper()

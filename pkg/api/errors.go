@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"math"
 	"net/http"
 	"slices"
@@ -140,7 +141,10 @@ func (x *exchange) fail(err error) {
 	e := x.faultOf(err)
 	row := answerFor(e, x.api.cfg.StrictVendorStatus)
 	x.fault, x.code = e, row.code
-	x.drain()
+	x.release() // nobody needs to wait for a place while a refused body is drained
+	if x.client != nil {
+		x.drain()
+	}
 	h := x.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Del("Content-Disposition") // of the file that was about to be sent
@@ -151,8 +155,21 @@ func (x *exchange) fail(err error) {
 		x.challenge()
 	}
 	h.Set("Content-Type", "application/json;charset=UTF-8")
-	w := jsonstream.NewWriter(x)
+	text := x.errorText(e, row)
+	h.Set("Content-Length", strconv.Itoa(len(text)))
 	x.WriteHeader(row.status)
+	_, _ = x.Write(text) // the client is gone: there is nobody else to tell
+	if x.client == nil {
+		_ = x.control.Flush() // not every ResponseWriter can
+		x.forget()
+		x.drain()
+	}
+}
+
+// errorText is the body of an error.
+func (x *exchange) errorText(e *signing.Error, row answer) []byte {
+	var text bytes.Buffer
+	w := jsonstream.NewWriter(&text)
 	w.Object(func() {
 		if x.route == tokenRoute {
 			w.Member("error", oauthError(row))
@@ -163,7 +180,8 @@ func (x *exchange) fail(err error) {
 		w.Member("errorCodeDescription", row.description)
 		w.Member("causeMessage", causeFor(e))
 	})
-	_ = w.Flush() // the client is gone: there is nobody else to tell
+	_ = w.Flush() // a buffer takes everything
+	return text.Bytes()
 }
 
 // challenge names the ways to authenticate: RFC 9110 11.6.1, RFC 7617, RFC 6750 section 3.

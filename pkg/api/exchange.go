@@ -13,6 +13,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -30,7 +31,8 @@ type exchange struct {
 	escapedPath string
 	path        pathValues
 	began       time.Time
-	held        int64 // bytes of text; see hold
+	held        int64  // bytes of text; see hold
+	release     func() // lets the connection be closed to make room; see connlimit.Hold
 
 	// Facts.
 	route     string                       // method and pattern; unmatched until known
@@ -52,10 +54,11 @@ type exchange struct {
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{
 		ResponseWriter: w, api: a, r: r, control: http.NewResponseController(w),
-		escapedPath: r.URL.EscapedPath(), began: time.Now(), route: unmatched,
+		escapedPath: r.URL.EscapedPath(), began: time.Now(), route: unmatched, release: func() {},
 	}
 	x.body = newBody(x)
 	a.metrics.begin()
+	defer func() { x.release() }()
 	defer x.end()
 	if name := a.cfg.Endpoint().Name; name != "" {
 		x.Header().Set(affinity.InstanceHeader, name)
@@ -78,10 +81,14 @@ func (x *exchange) run(rt *route) {
 			x.fail(err)
 			return
 		}
+		x.release = connlimit.Hold(x.r.Context(), x.client.ID)
 		if err := x.countRequest(); err != nil {
 			x.fail(err)
 			return
 		}
+	}
+	if x.r.ProtoMajor >= 2 && rt.method != http.MethodPost {
+		_ = x.r.Body.Close() // HTTP/2 keeps what comes of a body that nobody reads
 	}
 	err := rt.handle(x)
 	if err != nil && x.status == 0 && signing.KindOf(err) == signing.KindNotFound {
@@ -151,7 +158,9 @@ func (x *exchange) endBody() {
 	if x.written > flushBytes {
 		_ = x.control.Flush() // a client that is gone has been noticed, or need not be
 	}
-	_ = x.control.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
+	if x.r.ProtoMajor < 2 { // a stream of HTTP/2 ends with its request, and its deadline bounds what is left to send
+		_ = x.control.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
+	}
 }
 
 // log writes the one line of the request. It holds no secret, no name and no content; external references are what clients and

@@ -20,10 +20,16 @@ const pagePath = api.DefaultBasePath + "/swagger-ui.html"
 // overPipe runs test on a fake clock with connections to an API, whose server has the time-outs of the proxy's.
 func overPipe(t *testing.T, change func(*harness), test func(t *testing.T, h *harness, dial func(text string) net.Conn)) {
 	t.Helper()
+	overPipeWith(t, change, func(next http.Handler) http.Handler { return next }, test)
+}
+
+// overPipeWith is overPipe with something in front of the API.
+func overPipeWith(t *testing.T, change func(*harness), wrap func(http.Handler) http.Handler, test func(t *testing.T, h *harness, dial func(text string) net.Conn)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, change)
 		l := pipenet.Listen()
-		server := &http.Server{Handler: h.api.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 90 * time.Second}
+		server := &http.Server{Handler: wrap(h.api.Handler()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 90 * time.Second}
 		go func() { _ = server.Serve(l) }()
 		defer time.Sleep(time.Second) // which net/http takes to let go of a connection that it closes
 		defer server.Close()

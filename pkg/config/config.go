@@ -105,21 +105,12 @@ type Remote struct {
 	Token  RemoteToken
 }
 
-// ClientAuth is where an OAuth2 endpoint wants a client's id and secret.
-type ClientAuth string
-
-const (
-	ClientAuthBasic ClientAuth = "basic" // in HTTP Basic
-	ClientAuthForm  ClientAuth = "form"  // in the request's form
-)
-
 // RemoteToken is how bearer tokens issued by the remote service are verified. Neither URL = they are refused.
 type RemoteToken struct {
 	JWKSURL, IntrospectionURL string // at most one
 	ClientID                  string // ours at the introspection endpoint
 	ClientSecretFile          string
-	ClientAuth                ClientAuth // where the endpoint wants id and secret
-	Issuer, Audience          string     // wanted in each token; empty = not looked at
+	Issuer, Audience          string // wanted in each token; empty = not looked at
 }
 
 // Provider is one entry of providers in the YAML file: a credential with a name.
@@ -238,6 +229,7 @@ type Limits struct {
 	QueuedDocuments          int
 	ConcurrentRequests       int
 	WaitingRequests          int
+	Connections              int // of the REST port
 	ClientConcurrentRequests int // 0 = half of ConcurrentRequests
 	ClientRate               int // requests a second; 0 = no bound
 	ClientFailures           int // wrong secrets a second from one address; 0 = no bound

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
+)
+
+// managementConns bounds the connections of the management port: kubelets, scrapers and people. It has no setting, because all of
+// them together need a tenth of it.
+const managementConns = 256
+
+// limitConnections returns the listeners of both ports with limits, and prepares the servers for them. It comes after the servers
+// are complete.
+func (p *proxy) limitConnections(rest, management *http.Server) (restPort, managementPort net.Listener, err error) {
+	metrics, err := connlimit.NewMetrics(p.registry)
+	if err != nil {
+		return nil, nil, fmt.Errorf("register metrics of connections: %w", err)
+	}
+	cfg := connlimit.Config{Listener: p.rest, Port: "rest", Metrics: metrics, MaxConns: p.cfg.Limits.Connections}
+	if p.certificate != nil {
+		cfg.TLS = p.certificate.TLSConfig()
+	}
+	limitedRest, err := connlimit.New(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	limitedManagement, err := connlimit.New(connlimit.Config{
+		Listener: p.management, Port: "management", Metrics: metrics, MaxConns: managementConns,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	limitedRest.Prepare(rest)
+	limitedManagement.Prepare(management)
+	return limitedRest, limitedManagement, nil
+}

@@ -1,0 +1,200 @@
+package connlimit
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config says what a Listener allows. Listener, MaxConns, Port and Metrics are needed.
+type Config struct {
+	Listener net.Listener
+	// Port names the listener in metrics.
+	Port    string
+	Metrics *Metrics
+	// TLS of the connections. Nil = none. Its NextProtos are set here.
+	TLS *tls.Config
+	// MaxConns bounds the connections, and the requests that are served at a time.
+	MaxConns int
+	// MaxHeadBytes bounds the request line and the fields of a request. 0 = 16 KiB.
+	MaxHeadBytes int
+	// MaxFields bounds the fields of a request. 0 = 100.
+	MaxFields int
+	// HeadTimeout bounds the time from the first byte of a head to its end. 0 = 10 s.
+	HeadTimeout time.Duration
+	// WriteTimeout bounds a write that has no deadline of its own. 0 = 60 s.
+	WriteTimeout time.Duration
+}
+
+// youngTime is how long a new connection may take to send its first request before it is the first to go.
+const youngTime = time.Second
+
+// Listener accepts connections and bounds their number. Make it with New. Prepare makes a server fit for it.
+//
+// When all places are taken, a new connection takes the place of another that holds no authenticated request (see Hold). The newest
+// goes first: connections that have been kept for long belong to clients that work with the proxy. But the youngest, of the last
+// second, may have up to half of the places, and of those the oldest goes first: a client that has just connected gets the time to
+// send its request, however fast others connect.
+type Listener struct {
+	cfg     Config
+	limits  headLimits
+	metrics *Metrics
+
+	requests atomic.Int64 // that are being served
+
+	mu         sync.Mutex
+	young, old list.List // of *conn, in the order in which they came
+	owners     map[string]int
+}
+
+// New returns a Listener, or an error that says what is wrong with cfg.
+func New(cfg Config) (*Listener, error) {
+	if cfg.Listener == nil || cfg.Metrics == nil || cfg.Port == "" || cfg.MaxConns < 1 {
+		return nil, errors.New("limit connections: Listener, Metrics, Port and a positive MaxConns are needed")
+	}
+	cfg.MaxHeadBytes = cmp.Or(cfg.MaxHeadBytes, 16<<10)
+	cfg.MaxFields = cmp.Or(cfg.MaxFields, 100)
+	cfg.HeadTimeout = cmp.Or(cfg.HeadTimeout, 10*time.Second)
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, time.Minute)
+	if cfg.TLS != nil {
+		cfg.TLS = cfg.TLS.Clone()
+		cfg.TLS.NextProtos = []string{"h2", "http/1.1"}
+	}
+	l := &Listener{cfg: cfg, limits: headLimits{bytes: cfg.MaxHeadBytes, fields: cfg.MaxFields}, metrics: cfg.Metrics, owners: make(map[string]int)}
+	l.metrics.start(cfg.Port)
+	return l, nil
+}
+
+// Accept implements net.Listener.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		raw, err := l.cfg.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := newConn(l, raw)
+		victim, ok := l.admit(c)
+		if victim != nil {
+			l.metrics.closed(l.cfg.Port, reasonFull)
+			_ = victim.raw.Close() // its reader notices, and ends it
+		}
+		if ok {
+			return c, nil
+		}
+		l.metrics.closed(l.cfg.Port, reasonRefused)
+		_ = raw.Close()
+	}
+}
+
+// Close implements net.Listener.
+func (l *Listener) Close() error { return l.cfg.Listener.Close() }
+
+// Addr implements net.Listener.
+func (l *Listener) Addr() net.Addr { return l.cfg.Listener.Addr() }
+
+// admit gives c a place. Where all are taken it returns the connection whose place it was, which the caller closes. It returns false
+// if every other connection holds its place.
+func (l *Listener) admit(c *conn) (victim *conn, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.grow(c.since)
+	if l.young.Len()+l.old.Len() >= l.cfg.MaxConns {
+		if victim = l.victim(); victim == nil {
+			return nil, false
+		}
+		l.leave(victim)
+	}
+	c.young, c.place = true, l.young.PushBack(c)
+	l.metrics.opened(l.cfg.Port)
+	return victim, true
+}
+
+// grow moves connections that are not young any more.
+func (l *Listener) grow(now time.Time) {
+	for e := l.young.Front(); e != nil; e = l.young.Front() {
+		c := e.Value.(*conn)
+		if now.Sub(c.since) < youngTime {
+			return
+		}
+		l.young.Remove(e)
+		c.young, c.place = false, l.old.PushBack(c)
+	}
+}
+
+// victim returns the connection that is to go; nil if all are held.
+func (l *Listener) victim() *conn {
+	oldestYoung := func() *conn { return loose(l.young.Front(), (*list.Element).Next) }
+	if l.young.Len() > l.cfg.MaxConns/2 {
+		if c := oldestYoung(); c != nil {
+			return c
+		}
+	}
+	if c := loose(l.old.Back(), (*list.Element).Prev); c != nil {
+		return c
+	}
+	return oldestYoung()
+}
+
+// loose returns the first connection from e on that nothing holds.
+func loose(e *list.Element, next func(*list.Element) *list.Element) *conn {
+	for ; e != nil; e = next(e) {
+		if c := e.Value.(*conn); c.holds == 0 {
+			return c
+		}
+	}
+	return nil
+}
+
+// leave gives the place of c back. mu must be held.
+func (l *Listener) leave(c *conn) {
+	if c.place == nil {
+		return
+	}
+	if c.young {
+		l.young.Remove(c.place)
+	} else {
+		l.old.Remove(c.place)
+	}
+	c.place = nil
+	l.metrics.left(l.cfg.Port)
+}
+
+func (l *Listener) remove(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leave(c)
+}
+
+type connKey struct{}
+
+// Hold keeps the connection of an authenticated request until release is called: it is not closed to make room for another. The
+// requests of one owner hold half of the connections at most. ctx is the context of the request; without a Listener nothing happens.
+// release may be called more than once.
+func Hold(ctx context.Context, owner string) (release func()) {
+	c, ok := ctx.Value(connKey{}).(*conn)
+	if !ok {
+		return func() {}
+	}
+	l := c.listener
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owners[owner] >= max(l.cfg.MaxConns/2, 1) {
+		return func() {}
+	}
+	l.owners[owner]++
+	c.holds++
+	return sync.OnceFunc(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		c.holds--
+		if l.owners[owner]--; l.owners[owner] == 0 {
+			delete(l.owners, owner)
+		}
+	})
+}
