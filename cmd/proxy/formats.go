@@ -12,6 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/api"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/remotetoken"
 	"github.com/signstash-proxy/signstash-proxy/pkg/revocation"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -21,7 +22,7 @@ import (
 // openFormats makes the forms of signature. Without a timestamp authority a document that wants a level above B-B is refused with
 // TIMESTAMP_SIGN_ERROR: never signed at a lesser one.
 func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) {
-	format := &pades.Format{}
+	format := &pades.Format{Fonts: p.fonts}
 	if len(p.cfg.Timestamp.Authorities) > 0 {
 		t, err := p.openTimestamper()
 		if err != nil {
@@ -39,6 +40,20 @@ func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) 
 	}
 	format.Revocation = gatherer
 	return map[signing.SignatureType]signing.Format{signing.PAdES: format}, nil
+}
+
+// readFonts reads the operator's own fonts for visible signatures.
+func (p *proxy) readFonts() (err error) {
+	if p.cfg.Visible.Fonts == "" {
+		return nil
+	}
+	if p.fonts, err = font.OpenLibrary(p.cfg.Visible.Fonts); err != nil {
+		return fmt.Errorf("read --visible.fonts:\n%w", err)
+	}
+	for _, f := range p.fonts.Faces() {
+		p.log.Info("font for visible signatures", "file", f.File(), "name", f.Name())
+	}
+	return nil
 }
 
 // localCRL returns the lists of development CAs, which no network knows.

@@ -20,6 +20,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/certreload"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
@@ -32,6 +33,7 @@ type proxy struct {
 
 	clients     *clientservice.Watcher
 	certificate *certreload.Reloader // nil without TLS
+	fonts       *font.Library        // nil = the built-in ones alone
 	store       *store.Store
 	audit       *audit.Log    // nil without the record
 	state       signing.Store // the store, with the record in front of it
@@ -82,8 +84,11 @@ func (p *proxy) openTracing(ctx context.Context) error {
 	return nil
 }
 
-// readFiles reads the client file and the certificate.
+// readFiles reads the fonts, the client file and the certificate.
 func (p *proxy) readFiles(context.Context) (err error) {
+	if err := p.readFonts(); err != nil {
+		return err
+	}
 	p.clients, err = clientservice.NewWatcher(clientservice.WatcherConfig{
 		Path: p.cfg.ClientServicesFile, Log: p.log.WithName("clients"), Registerer: p.registry,
 	})

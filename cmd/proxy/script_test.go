@@ -29,7 +29,7 @@ import (
 //	http FILE                 carry out the blocks of FILE (see block_test.go)
 //	hangup upload|download P  break a connection in the middle: of a POST to P, of the answer of a GET of P
 //
-// Variables: URL, MANAGEMENT, HOST, PORT of the proxy; ALICE and BOB, the two clients' HTTP Basic credentials.
+// Variables: FONTS, a folder with fonts of many scripts; URL, MANAGEMENT, HOST, PORT of the proxy; ALICE and BOB, the two clients' HTTP Basic credentials.
 // Files: invoice.pdf and other.pdf, two of the samples.
 func TestScripts(t *testing.T) {
 	bin := build(t)
@@ -68,6 +68,11 @@ func setup(env *testscript.Env, bin string) error {
 		_, name, _ := strings.Cut(id, "PRT.2-")
 		env.Setenv(strings.ToUpper(name), "Basic "+base64.StdEncoding.EncodeToString([]byte(id+":"+secret)))
 	}
+	fonts, err := filepath.Abs(filepath.Join("..", "..", "pkg", "pades", "appearance", "testdata", "fonts"))
+	if err != nil {
+		return err
+	}
+	env.Setenv("FONTS", fonts)
 	env.Setenv("SIGNSTASH_CLIENT_ID", "PRT.1-PRT.2-alice")
 	env.Setenv("SIGNSTASH_SECRET", clients["PRT.1-PRT.2-alice"])
 	for name, sample := range map[string]string{"invoice.pdf": "gnuaccounting-re-20201121.pdf", "other.pdf": "hybrid-xref.pdf"} {

@@ -78,6 +78,7 @@ var owners = map[string][]string{
 	"github.com/swaggest/swgui":           {"pkg/api/..."},
 	"github.com/getkin/kin-openapi":       {"pkg/api/..."},
 	"github.com/golang-jwt/jwt":           {"pkg/api/...", "pkg/remotetoken", "hack/..."},
+	"github.com/go-text/typesetting":      {"pkg/pades/appearance/..."},
 	"modernc.org/sqlite":                  {"pkg/store"},
 	"software.sslmate.com/src/go-pkcs12":  {"pkg/provider/software/..."},
 	"github.com/ThalesGroup/crypto11":     {"pkg/provider/pkcs11/..."},

@@ -27,6 +27,7 @@ func (l *loader) check(c *Config) {
 	l.readable("token.signing.key", c.Server.TokenSigningKey)
 	l.readable("signing.pkcs12.file", c.Signing.PKCS12File)
 	l.readable("signing.pkcs12.password-file", c.Signing.PKCS12PasswordFile)
+	l.folder("visible.fonts", c.Visible.Fonts)
 }
 
 func (l *loader) checkRemote(c *Config) {
@@ -84,6 +85,20 @@ func (l *loader) needs(a, aValue, b, bValue string) {
 // readable wants the file of a setting to be there, so that a wrong path shows together with all other mistakes.
 func (l *loader) readable(name, path string) {
 	if err := readableFile(path); err != nil {
+		l.mistake("--%s: %v", name, err)
+	}
+}
+
+// folder wants the folder of a setting to be there.
+func (l *loader) folder(name, path string) {
+	if path == "" {
+		return
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is a file, not a folder", path)
+	}
+	if err != nil {
 		l.mistake("--%s: %v", name, err)
 	}
 }

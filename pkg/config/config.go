@@ -33,6 +33,7 @@ type Config struct {
 	Signing         Signing
 	Timestamp       Timestamp
 	Revocation      Revocation
+	Visible         Visible
 	Limits          Limits
 	Retention       Retention
 	Audit           Audit
@@ -178,6 +179,11 @@ type Signing struct {
 	Backoff            time.Duration
 	Deadline           time.Duration // whole minutes on the command line (lock-time)
 	UnknownOutcome     UnknownOutcome
+}
+
+// Visible is how visible signatures are drawn.
+type Visible struct {
+	Fonts string // folder with fonts beside the built-in ones; empty = none
 }
 
 // Digest is the digest algorithm of signatures.

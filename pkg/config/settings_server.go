@@ -10,6 +10,7 @@ func declare(c *Config) *declaration {
 	declareAffinity(d, c)
 	declareRemote(d, c)
 	declareSigning(d, c)
+	declareVisible(d, c)
 	declareTimestamp(d, c)
 	declareRevocation(d, c)
 	declareOutbound(d, c)

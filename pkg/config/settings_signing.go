@@ -34,6 +34,13 @@ func declareSigning(d *declaration, c *Config) {
 		"Upper bound in minutes on an operation, from acceptance to its end, retries included.")
 }
 
+func declareVisible(d *declaration, c *Config) {
+	d.group = "Visible signatures"
+	d.add("visible.fonts", "FOLDER", text{&c.Visible.Fonts},
+		"Folder with TrueType and OpenType fonts (.ttf, .otf, .ttc) for characters that the built-in fonts lack, tried in the order of their file "+
+			"names: at most 64 fonts, 32 MiB each, 64 MiB in all. They are read at the start and stay in memory.")
+}
+
 func declareHotFolder(d *declaration, c *Config) {
 	d.group = "Hot folder (not available yet)"
 	h := &c.HotFolder

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -24,6 +25,8 @@ type Format struct {
 	// TokenSize is what a timestamp token of the Timestamper takes, in bytes; 0 = cms.UsualTokenSize. A token that does not fit
 	// becomes a document timestamp in a revision of its own.
 	TokenSize int
+	// Fonts are the operator's own fonts for visible signatures. Nil: the built-in ones alone.
+	Fonts *font.Library
 }
 
 var _ signing.Format = (*Format)(nil)
@@ -51,7 +54,7 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	if err != nil {
 		return signing.Prepared{}, err
 	}
-	v, err := makeVisible(ctx, doc, form, in, c)
+	v, err := f.makeVisible(ctx, doc, form, in, c)
 	if err != nil {
 		return signing.Prepared{}, err
 	}

@@ -28,7 +28,9 @@ type spot struct {
 
 // makeVisible locates and lays out the visible signature that in asks for; nil where it asks for none. Errors are KindVisible, those of
 // pkg/pdf, and KindForbidden where an earlier signature locks the field.
-func makeVisible(ctx context.Context, doc *pdf.Document, f *form, in signing.Input, c *signing.Credential) (*visible, error) {
+func (format *Format) makeVisible(
+	ctx context.Context, doc *pdf.Document, f *form, in signing.Input, c *signing.Credential,
+) (*visible, error) {
 	if in.Signature.Visible == nil {
 		return nil, nil
 	}
@@ -54,7 +56,7 @@ func makeVisible(ctx context.Context, doc *pdf.Document, f *form, in signing.Inp
 	}
 	content := appearance.Content{
 		Values: values, Certificate: c.Certificate(), Reason: in.Signature.Reason, Location: in.Signature.Location, Time: in.Time,
-		Page: appearance.PageSize(at.page), PDFA: pdfa,
+		Page: appearance.PageSize(at.page), PDFA: pdfa, Fonts: format.Fonts,
 	}
 	out := &visible{page: at.page.Ref, field: at.field}
 	if at.field != nil {

@@ -18,6 +18,8 @@ type Content struct {
 	Location    string
 	Time        time.Time    // claimed signing time, in the zone in which it prints
 	Image       signing.File // nil = none; read whole, within its bounds, and not closed
+	// Fonts is the operator's own fonts, tried where the one that the request names lacks a character. Nil = none.
+	Fonts *font.Library
 
 	// Area is the place to fill. Nil: that of Values, or, if there is none, as large as the content needs.
 	Area *signing.Area
@@ -33,7 +35,6 @@ type Appearance struct {
 	background *signing.Color
 	color      signing.Color
 	picture    *picture
-	face       *font.Face
 	pdfa       bool
 }
 
@@ -42,15 +43,12 @@ type Appearance struct {
 func Make(c Content) (*Appearance, error) {
 	a := &Appearance{background: c.Values.Background, color: c.Values.Font.Color, pdfa: c.PDFA}
 	var err error
-	if a.face, err = font.Lookup(c.Values.Font.Name); err != nil {
-		return nil, err
-	}
 	if c.Image != nil {
 		if a.picture, err = readImage(c.Image, c.Values.ImageType, c.paper()); err != nil {
 			return nil, err
 		}
 	}
-	text, err := c.text(a.face)
+	text, err := c.text()
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +68,7 @@ func (c *Content) paper() *signing.Color {
 	return c.Values.Background
 }
 
-func (c *Content) text(face *font.Face) (*text, error) {
+func (c *Content) text() (*text, error) {
 	s, err := velocity.Render(c.Values.Template, velocity.Data{
 		Certificate: c.Certificate, Reason: c.Reason, Location: c.Location, Time: c.Time,
 	})
@@ -80,10 +78,11 @@ func (c *Content) text(face *font.Face) (*text, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDrawable(face, s, c.Values.Template); err != nil {
+	fonts, err := newFontSet(c.Fonts, c.Values.Font.Name)
+	if err != nil {
 		return nil, err
 	}
-	return newText(face, s.String()), nil
+	return newText(fonts, s, c.Values.Template)
 }
 
 // area decides the size to fill.

@@ -8,13 +8,22 @@
 // # Layout
 //
 // Image and text stand beside each other, the image left, and are centred in the area together. The image is never scaled. The text is
-// set in the asked size (default 10 points) with a padding of 5 points around it, and wraps at blanks. Where it does not fit it is
+// set in the asked size (default 10 points) with a padding of 5 points around it, and wraps between words. Where it does not fit it is
 // set under the image, then in smaller sizes, in steps of half a point or 5 % down to 4 points, the padding shrinking with it; rather
 // than below 60 % of the asked size words are broken. What does not fit then is refused. Nothing is ever drawn outside the area.
 // Without an area in the request the area is as large as the content, and no larger than the page.
 //
-// A text with a character that the font does not draw, as those of all scripts written from right to left, is refused: nothing else
-// is drawn in its place.
+// # Fonts and scripts
+//
+// Each part of a text that is written in one script is drawn with the first font that has all its characters: the font that the request
+// names, then the operator's fonts in their order, then the other built-in ones. Where no font has all, each character with its marks is
+// drawn with the first that has it. A text with a character that no font has is refused: nothing else is drawn in its place.
+//
+// A line of the template that begins in a script written from right to left is such a line: it stands at the right. Within a line the
+// Unicode Bidirectional Algorithm (UAX #9) decides, with the value of each reference isolated. Text is shaped (ligatures, joined letters,
+// reordered vowels, marks) except for Latin, Greek and Cyrillic in a built-in font, which are drawn as they stand. Chinese, Japanese and
+// Korean lines break between characters (UAX #14). Thai, Lao, Khmer and Burmese write no blanks between words, and finding these takes a
+// dictionary: such lines break at blanks, or between any characters where words may be broken.
 //
 // # Colours and transparency
 //

@@ -37,9 +37,14 @@ func TestLatinOutputIsStable(t *testing.T) {
 			describe(t, &got, onePage(pageSpec{}), c)
 		}
 	}
-	const path = "testdata/latin.golden"
+	compareGolden(t, "testdata/latin.golden", got.Bytes())
+}
+
+// compareGolden holds text against a golden file.
+func compareGolden(t *testing.T, path string, got []byte) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -47,8 +52,8 @@ func TestLatinOutputIsStable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("the objects differ from %s:\n%s", path, got.String())
+	if !bytes.Equal(got, want) {
+		t.Errorf("the objects differ from %s:\n%s", path, got)
 	}
 }
 

@@ -1,9 +1,6 @@
 package appearance
 
 import (
-	"strings"
-
-	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -13,7 +10,7 @@ const (
 	sizeStep     = 0.5  // points, the least step to a smaller size
 	sizeShare    = 0.05 // of the size, which is the step of large sizes: it bounds the number of tries
 	breakingFrom = 0.6  // of the asked size: from here down words may be broken rather than set smaller
-	tabBlanks    = "    "
+	tabBlanks    = 4
 	rounding     = 1e-6 // slack in comparisons of lengths
 )
 
@@ -26,8 +23,9 @@ type layout struct {
 	image    point // lower left corner
 	fontSize float64
 	leading  float64
-	lines    []string
-	text     point // left end of the first baseline
+	lines    []line
+	text     point   // left end of the first baseline
+	width    float64 // of the block of lines, thousandths of the font size
 }
 
 // point is a place in points.
@@ -38,8 +36,9 @@ type block struct {
 	fontSize float64
 	padding  float64
 	leading  float64
-	lines    []string
-	size     // with the padding
+	lines    []line
+	width    float64 // of the widest line, thousandths of the font size
+	size             // with the padding
 }
 
 // place lays out text and image in an area; image is zero where there is none. KindVisible if it cannot be done.
@@ -90,8 +89,8 @@ func placeAt(area, image size, t *text, fontSize, padding float64, breaking bool
 
 // put sets the text with the upper left corner of its padding at x, top.
 func (l *layout) put(t *text, b block, x, top float64) {
-	l.fontSize, l.leading, l.lines = b.fontSize, b.leading, b.lines
-	l.text = point{x + b.padding, top - b.padding - (b.leading-t.height(b.fontSize))/2 - t.face.Ascent()*b.fontSize/1000}
+	l.fontSize, l.leading, l.lines, l.width = b.fontSize, b.leading, b.lines, b.width
+	l.text = point{x + b.padding, top - b.padding - (b.leading-t.height(b.fontSize))/2 - t.ascent*b.fontSize/1000}
 }
 
 // natural is the size of image and text beside each other where nothing limits them.
@@ -104,137 +103,26 @@ func natural(image size, t *text, fontSize float64) size {
 	return size{out.w + b.w, max(out.h, b.h)}
 }
 
-// text is what is to be set: its lines, cut into words and measured.
-type text struct {
-	face  *font.Face
-	lines [][]word
-}
-
-// word is a run of characters without blanks, and the blanks before it. Widths are thousandths of the font size.
-type word struct {
-	before int // width of the blanks before it
-	blanks string
-	text   string
-	width  int
-}
-
-// newText cuts s at line feeds and blanks. Empty lines at both ends are dropped.
-func newText(face *font.Face, s string) *text {
-	s = strings.Map(func(r rune) rune {
-		if !shown(r) {
-			return -1
-		}
-		return r
-	}, s)
-	s = strings.ReplaceAll(s, "\t", tabBlanks)
-	t := &text{face: face}
-	s = strings.TrimRight(s, "\n ")
-	for strings.HasPrefix(s, "\n") {
-		s = s[1:]
-	}
-	if s == "" {
-		return t
-	}
-	for line := range strings.SplitSeq(s, "\n") {
-		t.lines = append(t.lines, t.words(strings.TrimRight(line, " ")))
-	}
-	return t
-}
-
-func (t *text) empty() bool { return len(t.lines) == 0 }
-
-func (t *text) words(line string) []word {
-	var words []word
-	for line != "" {
-		rest := strings.TrimLeft(line, " ")
-		blanks := line[:len(line)-len(rest)]
-		end := strings.IndexByte(rest, ' ')
-		if end < 0 {
-			end = len(rest)
-		}
-		words = append(words, word{
-			before: t.measure(blanks), blanks: blanks, text: rest[:end], width: t.measure(rest[:end]),
-		})
-		line = rest[end:]
-	}
-	return words
-}
-
-func (t *text) measure(s string) int {
-	n := 0
-	for _, r := range s {
-		n += t.face.Advance(r)
-	}
-	return n
-}
-
 // height is what one line takes, without the gap between lines.
 func (t *text) height(fontSize float64) float64 {
-	return (t.face.Ascent() + t.face.Descent()) * fontSize / 1000
+	return (t.ascent + t.descent) * fontSize / 1000
 }
 
 // set wraps the text into a width and a height, padding included; false if it does not fit.
 func (t *text) set(w, h, fontSize, padding float64, breaking bool) (block, bool) {
-	b := block{fontSize: fontSize, padding: padding, leading: t.face.Leading() * fontSize / 1000}
+	b := block{fontSize: fontSize, padding: padding, leading: t.leading * fontSize / 1000}
 	limit := (w-2*padding)*1000/fontSize + rounding
 	maxLines := (h-2*padding)/b.leading + rounding
-	widest := 0
-	for _, words := range t.lines {
-		lines, width, ok := t.wrap(words, limit, breaking)
+	for _, p := range t.paragraphs {
+		lines, ok := p.wrap(limit, breaking)
 		b.lines = append(b.lines, lines...)
 		if !ok || float64(len(b.lines)) > maxLines {
 			return block{}, false
 		}
-		widest = max(widest, width)
 	}
-	b.size = size{float64(widest)*fontSize/1000 + 2*padding, float64(len(b.lines))*b.leading + 2*padding}
+	for _, l := range b.lines {
+		b.width = max(b.width, l.width)
+	}
+	b.size = size{b.width*fontSize/1000 + 2*padding, float64(len(b.lines))*b.leading + 2*padding}
 	return b, true
-}
-
-// wrap breaks one line of words at limit and returns the lines and the width of the widest; false if a word is wider than limit
-// and may not be broken. No word makes one empty line.
-func (t *text) wrap(words []word, limit float64, breaking bool) (lines []string, widest int, ok bool) {
-	var line strings.Builder
-	width := 0
-	flush := func() {
-		lines = append(lines, line.String())
-		widest = max(widest, width)
-		line.Reset()
-		width = 0
-	}
-	for i, w := range words {
-		if i > 0 && float64(width+w.before+w.width) > limit {
-			flush() // the blanks before the word vanish in the break
-		} else {
-			line.WriteString(w.blanks)
-			width += w.before
-		}
-		for float64(width+w.width) > limit {
-			head := t.head(w.text, limit-float64(width))
-			if !breaking || head == "" && width == 0 {
-				return nil, 0, false
-			}
-			line.WriteString(head)
-			width += t.measure(head)
-			flush()
-			w.text = w.text[len(head):]
-			w.width = t.measure(w.text)
-		}
-		line.WriteString(w.text)
-		width += w.width
-	}
-	flush()
-	return lines, widest, true
-}
-
-// head returns the longest beginning of s that is no wider than limit.
-func (t *text) head(s string, limit float64) string {
-	width := 0
-	for i, r := range s {
-		width += t.face.Advance(r)
-		if float64(width) > limit {
-			return s[:i]
-		}
-	}
-	return s
 }

@@ -5,17 +5,30 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
+	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/velocity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 func newTestText(t *testing.T, s string) *text {
 	t.Helper()
-	face, err := font.Lookup("")
+	fonts, err := newFontSet(nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newText(face, s)
+	txt, err := newText(fonts, velocity.Text{{Text: s}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return txt
+}
+
+// texts returns the lines in the order in which they are read, without what nobody sees.
+func (l layout) texts() []string {
+	var out []string
+	for _, line := range l.lines {
+		out = append(out, without([]rune(line.String()), invisible))
+	}
+	return out
 }
 
 // checkInside holds every line and the image against the area, the padding too.
@@ -27,13 +40,13 @@ func checkInside(t *testing.T, l layout, image size, txt *text, padding float64)
 	}
 	for i, line := range l.lines {
 		base := l.text.y - float64(i)*l.leading
-		top, bottom := base+txt.face.Ascent()*l.fontSize/1000, base-txt.face.Descent()*l.fontSize/1000
-		right := l.text.x + float64(txt.measure(line))*l.fontSize/1000
+		top, bottom := base+txt.ascent*l.fontSize/1000, base-txt.descent*l.fontSize/1000
+		right := l.text.x + line.width*l.fontSize/1000
 		if l.text.x < padding-slack || bottom < padding-slack || right > l.area.w-padding+slack || top > l.area.h-padding+slack {
 			t.Errorf("line %d %q from %.2f,%.2f to %.2f,%.2f reaches out of the area %v", i, line, l.text.x, bottom, right, top, l.area)
 		}
 		if overlaps := image.w > 0 && l.text.x < l.image.x+image.w-slack && right > l.image.x+slack &&
-			bottom < l.image.y+image.h-slack && top > l.image.y+slack; overlaps && strings.TrimSpace(line) != "" {
+			bottom < l.image.y+image.h-slack && top > l.image.y+slack; overlaps && strings.TrimSpace(line.String()) != "" {
 			t.Errorf("line %d %q is drawn over the image", i, line)
 		}
 	}
@@ -81,7 +94,7 @@ func TestPlaceVariants(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tt.lines != 0 && len(l.lines) != tt.lines {
-				t.Errorf("lines = %q, want %d", l.lines, tt.lines)
+				t.Errorf("lines = %q, want %d", l.texts(), tt.lines)
 			}
 			if tt.fontSize != 0 && l.fontSize != tt.fontSize || tt.fontSize == 0 && l.fontSize >= 10 {
 				t.Errorf("font size = %g, want %g (0 = smaller than 10)", l.fontSize, tt.fontSize)
@@ -101,7 +114,7 @@ func TestPlaceKeepsEveryWord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(l.lines, " "); got != s {
+	if got := strings.Join(l.texts(), " "); got != s {
 		t.Errorf("lines joined = %q, want %q", got, s)
 	}
 }
@@ -152,7 +165,7 @@ func TestPlaceNeverReachesOut(t *testing.T) {
 		fits++
 		checkInside(t, l, image, txt, 0)
 		squeeze := func(s string) string { return strings.Join(strings.Fields(s), "") }
-		if got, want := squeeze(strings.Join(l.lines, "")), squeeze(b.String()); got != want {
+		if got, want := squeeze(strings.Join(l.texts(), "")), squeeze(b.String()); got != want {
 			t.Fatalf("text %q was laid out as %q", want, got)
 		}
 	}

@@ -2,11 +2,9 @@ package appearance
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/velocity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -61,26 +59,4 @@ func (m *missing) error() error {
 		more = fmt.Sprintf(" and %d more", n)
 	}
 	return signing.Errorf(signing.KindVisible, "%s: no font has %s%s", m.field, strings.Join(names, ", "), more)
-}
-
-// checkDrawable refuses a text with characters that the face does not draw. It reports the first piece that has any.
-func checkDrawable(face *font.Face, t velocity.Text, template string) error {
-	for _, p := range t {
-		m := missing{field: fieldOf(p, template)}
-		for _, r := range p.Text {
-			if shown(r) && r != '\n' && r != '\t' && !face.Has(r) && !slices.Contains(m.runes, r) {
-				m.runes = append(m.runes, r)
-			}
-		}
-		if len(m.runes) > 0 {
-			return m.error()
-		}
-	}
-	return nil
-}
-
-// shown reports whether a character takes part in the layout. Control and formatting characters do not, because nobody would see
-// that they are missing; line feeds and tabs do.
-func shown(r rune) bool {
-	return r == '\n' || r == '\t' || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r)
 }

@@ -50,7 +50,7 @@ func TestMakeRefusesWhatNoFontDraws(t *testing.T) {
 func TestMakeLeavesOutWhatIsInvisible(t *testing.T) {
 	for _, template := range []string{"Sig\u00adned\u200b by\u200e \u202aA\u202c", "\ufeffSigned by A\u0007\u0085\u2060"} {
 		a, err := Make(content(t, func(v *signing.VisibleSignature, _ *Content) { v.OneOffTemplate = template }))
-		if err != nil || strings.Join(a.layout.lines, "|") != "Signed by A" {
+		if err != nil || strings.Join(a.layout.texts(), "|") != "Signed by A" {
 			t.Errorf("Make of %q = %v, %v, want one line without the invisible characters", template, a, err)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -22,9 +21,13 @@ func (a *Appearance) Write(add func(pdf.Object) pdf.Ref, matrix [6]float64) pdf.
 			a.picture.width, a.picture.height, pdf.Real(a.layout.image.x), pdf.Real(a.layout.image.y))
 	}
 	if len(a.layout.lines) > 0 {
-		subset := a.face.NewSubset()
-		a.writeText(content, subset)
-		resources.Set("Font", pdf.NewDict("F1", writeFont(add, a.face, subset)))
+		w := textWriter{b: content}
+		w.write(a.setColor(a.color), a.layout)
+		fonts := pdf.NewDict()
+		for _, f := range w.fonts {
+			fonts.Set(f.name, writeFont(add, f.face, f.subset))
+		}
+		resources.Set("Font", fonts)
 	}
 	if a.pdfa {
 		resources.Set("ColorSpace", pdf.NewDict("Cs1", calibrated(false)))
@@ -54,19 +57,6 @@ func (a *Appearance) setColor(c signing.Color) string {
 		return fmt.Sprintf("/Cs1 cs %s %s %s sc ", part(c.R), part(c.G), part(c.B))
 	}
 	return fmt.Sprintf("%s %s %s rg ", part(c.R), part(c.G), part(c.B))
-}
-
-func (a *Appearance) writeText(b *bytes.Buffer, subset *font.Subset) {
-	l := a.layout
-	fmt.Fprintf(b, "BT %s/F1 %s Tf %s TL %s %s Td\n", a.setColor(a.color), pdf.Real(l.fontSize), pdf.Real(l.leading),
-		pdf.Real(l.text.x), pdf.Real(l.text.y))
-	for i, line := range l.lines {
-		if i > 0 {
-			b.WriteString("T* ")
-		}
-		fmt.Fprintf(b, "<%X> Tj\n", subset.Encode(line))
-	}
-	b.WriteString("ET\n")
 }
 
 // calibrated is the colour space of PDF/A documents: CalRGB or CalGray (ISO 32000-2 8.6.5) with the white point and the primaries of
@@ -117,37 +107,6 @@ func imageDict(p *picture, space pdf.Object, gray bool) *pdf.Dict {
 		d.Set("DecodeParms", pdf.NewDict("Predictor", pdf.Int(15), "Colors", pdf.Int(colors), "Columns", pdf.Int(int64(p.width))))
 	}
 	return d
-}
-
-// writeFont writes a Type 0 font with the subset embedded (ISO 32000-2 9.7.6, ISO 19005-1 6.3).
-func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subset) pdf.Ref {
-	program := subset.Program()
-	name := pdf.Name(subset.Name())
-	d := face.Descriptor()
-	descriptor := pdf.NewDict(
-		"Type", pdf.Name("FontDescriptor"), "FontName", name, "Flags", pdf.Int(int64(d.Flags)),
-		"FontBBox", pdf.Array{pdf.Int(int64(d.Box[0])), pdf.Int(int64(d.Box[1])), pdf.Int(int64(d.Box[2])), pdf.Int(int64(d.Box[3]))},
-		"ItalicAngle", pdf.Int(0), "Ascent", pdf.Int(int64(d.Ascent)), "Descent", pdf.Int(int64(d.Descent)),
-		"CapHeight", pdf.Int(int64(d.CapHeight)), "StemV", pdf.Int(int64(d.StemV)),
-		"FontFile2", add(deflated(pdf.NewDict("Length1", pdf.Int(int64(len(program)))), program)),
-		"CIDSet", add(deflated(pdf.NewDict(), subset.CIDSet())),
-	)
-	widths := pdf.Array{}
-	for _, w := range subset.Widths() {
-		widths = append(widths, pdf.Int(int64(w)))
-	}
-	cidFont := pdf.NewDict(
-		"Type", pdf.Name("Font"), "Subtype", pdf.Name("CIDFontType2"), "BaseFont", name,
-		"CIDSystemInfo", pdf.NewDict("Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"), "Supplement", pdf.Int(0)),
-		"CIDToGIDMap", pdf.Name("Identity"),
-		"W", pdf.Array{pdf.Int(0), widths},
-		"FontDescriptor", add(descriptor),
-	)
-	return add(pdf.NewDict(
-		"Type", pdf.Name("Font"), "Subtype", pdf.Name("Type0"), "BaseFont", name, "Encoding", pdf.Name("Identity-H"),
-		"DescendantFonts", pdf.Array{add(cidFont)},
-		"ToUnicode", add(deflated(pdf.NewDict(), subset.ToUnicode())),
-	))
 }
 
 // deflaters keeps compressors, most of a megabyte each.

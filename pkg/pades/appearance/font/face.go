@@ -28,11 +28,18 @@ type Face struct {
 	box        [4]int // of all glyphs, font units
 	mono       bool
 	serif      bool
+	italic     bool
 
-	glyphs map[rune]uint16
+	glyphs map[rune]uint16 // of a built-in font; the others ask the shaper
 	tables map[string][]byte
-	loca   []uint32 // offsets into glyf; one more than glyphs
+	count  int      // glyphs
+	loca   []uint32 // offsets into glyf; one more than glyphs; nil with cff
+	cff    *cffFont // nil = outlines in glyf
 	wide   int      // number of long entries of hmtx
+
+	file   string   // where it was read from; empty = built in
+	names  []string // of the family, for Library.Find
+	shaper func() (*shaper, error)
 }
 
 // Families that Lookup chooses from. Each is unpacked at its first use and then kept: about 0.4 MB.
@@ -83,7 +90,11 @@ func load(name string, mono, serif bool) (*Face, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse font %s: %w", name, err)
 	}
+	if err := f.parseCmap(); err != nil {
+		return nil, fmt.Errorf("parse font %s: %w", name, err)
+	}
 	f.name, f.mono, f.serif = name, mono, serif
+	f.shaper = sync.OnceValues(func() (*shaper, error) { return newShaper(f.tables) }) // few signatures need it
 	return f, nil
 }
 
@@ -99,13 +110,27 @@ func (f *Face) Descent() float64 { return float64(f.scale(f.descent)) }
 // Leading is the distance between baselines in thousandths of the font size.
 func (f *Face) Leading() float64 { return float64(f.scale(f.ascent + f.descent + f.lineGap)) }
 
-// Has reports whether the face draws r. Scripts that are written from right to left are not drawn, though there are glyphs: without
-// reordering they would read backwards.
-func (f *Face) Has(r rune) bool { return f.glyph(r) != 0 }
+// BuiltIn reports whether the face is one of those that Lookup returns.
+func (f *Face) BuiltIn() bool { return f.file == "" }
+
+// Has reports whether the face draws r.
+func (f *Face) Has(r rune) bool { return f.Glyph(r) != 0 }
+
+// Drawable reports whether the outline of a glyph can be embedded; an error means that the font is damaged.
+func (f *Face) Drawable(g uint16) error {
+	if f.cff == nil {
+		return nil
+	}
+	_, err := f.cff.charstring(int(g))
+	return err
+}
+
+// Width is the width of a glyph in thousandths of the font size, as the PDF file says it (ISO 32000-2 9.7.4.3).
+func (f *Face) Width(g uint16) int { return f.width(g) }
 
 // Advance is the width of r, which the face must have, in thousandths of the font size; whole, so that it is just what the PDF file
 // says (ISO 32000-2 9.7.4.3).
-func (f *Face) Advance(r rune) int { return f.width(f.glyph(r)) }
+func (f *Face) Advance(r rune) int { return f.width(f.Glyph(r)) }
 
 func (f *Face) width(g uint16) int {
 	advance, _ := f.metrics(g)
@@ -121,9 +146,18 @@ func (f *Face) scale(units int) int {
 	return (n + f.unitsPerEm/2) / f.unitsPerEm
 }
 
-func (f *Face) glyph(r rune) uint16 {
-	if r >= 0x0590 && r <= 0x08ff || r >= 0xfb1d && r <= 0xfdff || r >= 0xfe70 && r <= 0xfeff {
+// Glyph returns the glyph of a character before shaping; 0 if the face has none.
+func (f *Face) Glyph(r rune) uint16 {
+	if f.glyphs != nil {
+		return f.glyphs[r]
+	}
+	s, err := f.shaper()
+	if err != nil {
 		return 0
 	}
-	return f.glyphs[r]
+	g, ok := s.cmap.Lookup(r)
+	if !ok || int(g) >= f.count {
+		return 0
+	}
+	return uint16(g)
 }

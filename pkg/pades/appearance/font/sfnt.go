@@ -8,10 +8,10 @@ import (
 
 var errShort = errors.New("a table is too short")
 
-// need are the tables without which a font cannot be drawn (ISO/IEC 14496-22, clause 4).
-var need = []string{"cmap", "glyf", "head", "hhea", "hmtx", "loca", "maxp"}
+// need are the tables without which a font cannot be drawn (ISO/IEC 14496-22, clause 4); outlines are in glyf with loca or in CFF.
+var need = []string{"cmap", "head", "hhea", "hmtx", "maxp"}
 
-// parse reads a TrueType program.
+// parse reads a font program, or the first one of a collection, but not its cmap.
 func parse(b []byte) (*Face, error) {
 	f := &Face{tables: make(map[string][]byte)}
 	if err := f.directory(b); err != nil {
@@ -22,7 +22,7 @@ func parse(b []byte) (*Face, error) {
 			return nil, fmt.Errorf("table %s is missing", name)
 		}
 	}
-	for _, step := range []func() error{f.parseHeaders, f.parseLoca, f.parseCmap} {
+	for _, step := range []func() error{f.parseHeaders, f.parseOutlines} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -31,15 +31,22 @@ func parse(b []byte) (*Face, error) {
 }
 
 func (f *Face) directory(b []byte) error {
-	if len(b) < 12 || u32(b) != 0x00010000 {
-		return errors.New("not a TrueType font")
+	at := uint64(0)
+	if len(b) >= 16 && string(b[:4]) == "ttcf" {
+		at = uint64(u32(b[12:])) // the first font of a collection
 	}
-	count := int(u16(b[4:]))
-	if len(b) < 12+16*count {
+	if at+12 > uint64(len(b)) {
+		return errors.New("not a TrueType or OpenType font")
+	}
+	if kind := u32(b[at:]); kind != 0x00010000 && kind != tagTrue && kind != tagOTTO {
+		return errors.New("not a TrueType or OpenType font")
+	}
+	count := uint64(u16(b[at+4:]))
+	if at+12+16*count > uint64(len(b)) {
 		return errShort
 	}
 	for i := range count {
-		entry := b[12+16*i:]
+		entry := b[at+12+16*i:]
 		offset, length := uint64(u32(entry[8:])), uint64(u32(entry[12:]))
 		if offset+length > uint64(len(b)) {
 			return errShort
@@ -51,9 +58,10 @@ func (f *Face) directory(b []byte) error {
 
 func (f *Face) parseHeaders() error {
 	head, hhea := f.tables["head"], f.tables["hhea"]
-	if len(head) < 54 || len(hhea) < 36 || len(f.tables["maxp"]) < 32 {
+	if len(head) < 54 || len(hhea) < 36 || len(f.tables["maxp"]) < 6 {
 		return errShort
 	}
+	f.count = int(u16(f.tables["maxp"][4:]))
 	f.unitsPerEm = int(u16(head[18:]))
 	if f.unitsPerEm == 0 {
 		return errors.New("unitsPerEm is 0")
@@ -73,8 +81,25 @@ func (f *Face) parseHeaders() error {
 	return nil
 }
 
+// parseOutlines finds the outlines, as TrueType or as CFF has them.
+func (f *Face) parseOutlines() (err error) {
+	switch {
+	case f.tables["glyf"] != nil && f.tables["loca"] != nil:
+		if len(f.tables["maxp"]) < 32 {
+			return errShort
+		}
+		return f.parseLoca()
+	case f.tables["CFF "] != nil:
+		f.cff, err = parseCFF(f.tables["CFF "], f.count)
+		return err
+	case f.tables["CFF2"] != nil:
+		return errors.New("its outlines are in table CFF2, which is not supported: use the static or the TrueType form of the font")
+	}
+	return errors.New("it has no outlines: neither glyf with loca nor CFF")
+}
+
 func (f *Face) parseLoca() error {
-	count := int(u16(f.tables["maxp"][4:]))
+	count := f.count
 	loca, glyf := f.tables["loca"], f.tables["glyf"]
 	long := u16(f.tables["head"][50:]) == 1
 	size := 2
@@ -166,6 +191,12 @@ func (f *Face) outline(g uint16) []byte {
 	}
 	return f.tables["glyf"][f.loca[g]:f.loca[g+1]]
 }
+
+// The first four bytes of fonts beside 00010000: TrueType as Apple writes it, and OpenType with table CFF.
+const (
+	tagTrue = 0x74727565
+	tagOTTO = 0x4f54544f
+)
 
 func u16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 func u32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }

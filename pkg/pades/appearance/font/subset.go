@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sort"
+	"unicode/utf16"
 )
 
 // Subset collects the glyphs that a text needs. CIDs are given out in order of first use, from 1; 0 is .notdef and is never shown.
@@ -14,7 +15,7 @@ type Subset struct {
 	face    *Face
 	glyphs  []uint16        // of the face, by CID
 	cids    map[uint16]int  // CID by the face's glyph
-	unicode map[int]rune    // by CID; components of composite glyphs have none
+	unicode map[int]string  // by CID; components of composite glyphs have none
 	encoded map[rune]uint16 // CID by character
 }
 
@@ -22,7 +23,7 @@ type Subset struct {
 func (f *Face) NewSubset() *Subset {
 	return &Subset{
 		face: f, glyphs: []uint16{0}, cids: map[uint16]int{0: 0},
-		unicode: make(map[int]rune), encoded: make(map[rune]uint16),
+		unicode: make(map[int]string), encoded: make(map[rune]uint16),
 	}
 }
 
@@ -40,13 +41,20 @@ func (s *Subset) cid(r rune) uint16 {
 	if cid, ok := s.encoded[r]; ok {
 		return cid
 	}
-	cid := s.add(s.face.glyph(r))
 	// Where characters share a glyph, as blank and no-break blank do, the first one is what is found by a search.
+	cid, _ := s.Glyph(s.face.Glyph(r), string(r))
+	s.encoded[r] = cid
+	return cid
+}
+
+// Glyph takes a glyph into the subset and returns its code. A search finds it as text, unless it stands for another text already:
+// same is false then.
+func (s *Subset) Glyph(g uint16, text string) (code uint16, same bool) {
+	cid := s.add(g)
 	if _, taken := s.unicode[cid]; !taken {
-		s.unicode[cid] = r
+		s.unicode[cid] = text
 	}
-	s.encoded[r] = uint16(cid)
-	return uint16(cid)
+	return uint16(cid), s.unicode[cid] == text
 }
 
 func (s *Subset) add(g uint16) int {
@@ -73,9 +81,15 @@ func (s *Subset) Name() string {
 	return string(tag) + "+" + s.face.name
 }
 
-// Program returns the TrueType program: the tables that ISO 32000-2 9.9.1 asks for, without hinting. It takes in the components of
-// composite glyphs, so call it before Widths and CIDSet.
+// Compact reports whether Program is a CFF program (CIDFontType0C) and not a TrueType one.
+func (s *Subset) Compact() bool { return s.face.cff != nil }
+
+// Program returns the font program: the tables that ISO 32000-2 9.9.1 asks for, without hinting, or a CID-keyed CFF program. It takes in
+// the components of composite glyphs, so call it before Widths and CIDSet.
 func (s *Subset) Program() []byte {
+	if s.face.cff != nil {
+		return s.face.cff.program(s.Name(), s.glyphs)
+	}
 	var outlines [][]byte
 	for i := 0; i < len(s.glyphs); i++ { // s.glyphs grows
 		outlines = append(outlines, s.face.strip(s.glyphs[i], func(g uint16) uint16 { return uint16(s.add(g)) }))
@@ -218,12 +232,29 @@ func (s *Subset) ToUnicode() []byte {
 		cids = cids[len(part):]
 		fmt.Fprintf(&b, "%d beginbfchar\n", len(part))
 		for _, cid := range part {
-			fmt.Fprintf(&b, "<%04X> <%04X>\n", cid, s.unicode[cid]) // the face has the basic plane only
+			fmt.Fprintf(&b, "<%04X> <%X>\n", cid, UTF16(s.unicode[cid]))
 		}
 		b.WriteString("endbfchar\n")
 	}
 	b.WriteString("endcmap\nCMapName currentdict /CMap defineresource pop\nend\nend\n")
 	return b.Bytes()
+}
+
+// UTF16 returns s in UTF-16, high bytes first.
+func UTF16(s string) []byte {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(s)) {
+		out = binary.BigEndian.AppendUint16(out, unit)
+	}
+	return out
+}
+
+func decodeUTF16(b []byte) string {
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = u16(b[2*i:])
+	}
+	return string(utf16.Decode(units))
 }
 
 // Descriptor is what a font descriptor says of the face (ISO 32000-2 Table 120); lengths are thousandths of the font size.
@@ -236,7 +267,7 @@ type Descriptor struct {
 
 // Descriptor describes the face.
 func (f *Face) Descriptor() Descriptor {
-	const fixedPitch, serifed, symbolic = 1 << 0, 1 << 1, 1 << 2
+	const fixedPitch, serifed, symbolic, italic = 1 << 0, 1 << 1, 1 << 2, 1 << 6
 	d := Descriptor{
 		Flags:  symbolic, // no character set of its own: the CIDs are the glyphs
 		Ascent: f.scale(f.ascent), Descent: -f.scale(f.descent), CapHeight: f.scale(f.capHeight),
@@ -247,6 +278,9 @@ func (f *Face) Descriptor() Descriptor {
 	}
 	if f.serif {
 		d.Flags |= serifed
+	}
+	if f.italic {
+		d.Flags |= italic
 	}
 	for i, v := range f.box {
 		d.Box[i] = f.scale(v)

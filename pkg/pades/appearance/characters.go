@@ -1,0 +1,60 @@
+package appearance
+
+import (
+	"unicode"
+
+	"github.com/go-text/typesetting/language"
+)
+
+// Characters that nobody sees but that say how their neighbours are drawn.
+const (
+	zeroWidthNonJoiner = 0x200c
+	zeroWidthJoiner    = 0x200d
+	graphemeJoiner     = 0x034f
+	firstStrongIsolate = 0x2068
+	popIsolate         = 0x2069
+)
+
+// kept reports whether a character takes part in the layout. Of control and formatting characters only those do that join, part or
+// turn their neighbours. Nobody sees that the others are missing.
+func kept(r rune) bool {
+	return !unicode.IsControl(r) && (!unicode.Is(unicode.Cf, r) || r == zeroWidthJoiner || r == zeroWidthNonJoiner || turning(r))
+}
+
+// turning are the marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX #9, 2).
+func turning(r rune) bool {
+	return unicode.Is(unicode.Bidi_Control, r)
+}
+
+// invisible reports whether a font need not have a character of the layout.
+func invisible(r rune) bool {
+	return unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) || r == graphemeJoiner
+}
+
+// scriptOf is the script of a character, Common for one that several scripts share.
+func scriptOf(r rune) language.Script {
+	s := language.LookupScript(r)
+	if !s.Strong() {
+		return language.Common
+	}
+	return s
+}
+
+// plain reports whether a script is drawn as its characters stand, without shaping, where a built-in font draws it.
+func plain(s language.Script) bool {
+	switch s {
+	case language.Latin, language.Greek, language.Cyrillic, language.Common:
+		return true
+	}
+	return false
+}
+
+// breaksAnywhere reports whether lines break at a character by the rules of UAX #14, and not at blanks alone.
+func breaksAnywhere(r rune) bool {
+	switch s := scriptOf(r); s {
+	case language.Common: // punctuation of Chinese, Japanese and Korean; full-width forms
+		return r >= 0x3000 && r <= 0x30ff || r >= 0xff00 && r <= 0xffef
+	default:
+		return !plain(s)
+	}
+}

@@ -1,0 +1,255 @@
+package font
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Bounds on a folder of fonts. The largest fonts in use, with all Chinese, Japanese and Korean characters, take 16 to 27 MB each. What is
+// read stays in memory, of which a pod has 512 MiB.
+const (
+	maxFonts       = 64
+	maxFontBytes   = 32 << 20
+	maxFolderBytes = 64 << 20
+)
+
+// extensions of the files that are read. All others in the folder, such as licences, are left alone.
+var extensions = []string{".ttf", ".otf", ".ttc"}
+
+// Library is the operator's own fonts. It is immutable and safe for concurrent use; nil is one without fonts.
+type Library struct{ faces []*Face }
+
+// OpenLibrary reads the fonts of a folder, in the order of their file names: TrueType and OpenType, and of a collection the first font.
+// Its error joins all mistakes and names the file of each.
+func OpenLibrary(folder string) (*Library, error) {
+	names, err := fontFiles(folder)
+	if err != nil {
+		return nil, err
+	}
+	var l Library
+	var mistakes []error
+	left := int64(maxFolderBytes)
+	for _, name := range names {
+		path := filepath.Join(folder, name)
+		program, err := readFont(path, left)
+		if err == nil {
+			left -= int64(len(program))
+			var face *Face
+			if face, err = parseOwn(path, program); err == nil {
+				l.faces = append(l.faces, face)
+			}
+		}
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("font %s: %w", path, err))
+		}
+	}
+	if len(mistakes) > 0 {
+		return nil, errors.Join(mistakes...)
+	}
+	return &l, nil
+}
+
+// fontFiles lists the font files of a folder. Names that begin with a dot are skipped: Kubernetes keeps its links there.
+func fontFiles(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && slices.Contains(extensions, strings.ToLower(filepath.Ext(e.Name()))) {
+			names = append(names, e.Name())
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return nil, fmt.Errorf("no font in %s: want files that end in %s", folder, strings.Join(extensions, ", "))
+	case len(names) > maxFonts:
+		return nil, fmt.Errorf("%d fonts in %s: want at most %d", len(names), folder, maxFonts)
+	}
+	return names, nil
+}
+
+// readFont reads a file whole, up to what is left of the bound of the folder.
+func readFont(path string, left int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is no file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	defer f.Close()
+	limit := min(left, maxFontBytes)
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(b) > maxFontBytes:
+		return nil, fmt.Errorf("it is larger than %d MiB", maxFontBytes>>20)
+	case int64(len(b)) > limit:
+		return nil, fmt.Errorf("with it the folder's fonts are larger than %d MiB", maxFolderBytes>>20)
+	}
+	return b, nil
+}
+
+// parseOwn reads one of the operator's fonts.
+func parseOwn(path string, program []byte) (*Face, error) {
+	f, err := parse(program)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.checkLicence(); err != nil {
+		return nil, err
+	}
+	s, err := newShaper(f.tables)
+	if err != nil {
+		return nil, err
+	}
+	f.file = path
+	f.shaper = func() (*shaper, error) { return s, nil }
+	f.describe()
+	f.keep("glyf", "CFF ", "head", "hhea", "hmtx", "maxp")
+	if f.cff != nil { // it refers to the table as it was read
+		f.cff, err = parseCFF(f.tables["CFF "], f.count)
+	}
+	return f, err
+}
+
+// keep drops all other tables, and with them the file as it was read.
+func (f *Face) keep(names ...string) {
+	kept := make(map[string][]byte)
+	for _, name := range names {
+		if t := f.tables[name]; t != nil {
+			kept[name] = bytes.Clone(t)
+		}
+	}
+	f.tables = kept
+}
+
+// Bits of fsType in table OS/2 (ISO/IEC 14496-22, 5.1.8).
+const (
+	restrictedLicence = 0x0002
+	previewAndPrint   = 0x0004
+	editable          = 0x0008
+	noSubsetting      = 0x0100
+	bitmapsOnly       = 0x0200
+)
+
+// checkLicence refuses a font whose licence bits forbid to embed a subset of its outlines. Where several of the first bits are set, the
+// least restrictive one counts.
+func (f *Face) checkLicence() error {
+	os2 := f.tables["OS/2"]
+	if len(os2) < 10 {
+		return nil
+	}
+	bits := u16(os2[8:])
+	forbidden := ""
+	switch {
+	case bits&restrictedLicence != 0 && bits&(previewAndPrint|editable) == 0:
+		forbidden = "embedding"
+	case bits&noSubsetting != 0:
+		forbidden = "embedding of a part"
+	case bits&bitmapsOnly != 0:
+		forbidden = "embedding of outlines"
+	}
+	if forbidden != "" {
+		return fmt.Errorf("its licence bits (fsType 0x%04x in table OS/2) forbid %s", bits, forbidden)
+	}
+	return nil
+}
+
+// describe takes names and style out of the tables.
+func (f *Face) describe() {
+	names := readNames(f.tables["name"])
+	base := strings.TrimSuffix(filepath.Base(f.file), filepath.Ext(f.file))
+	f.name = cmp.Or(postScriptName(names[6]), postScriptName(base), "Font")
+	for _, id := range []int{1, 4, 6, 16} { // family, full name, PostScript name, typographic family
+		if n := plainName(names[id]); n != "" {
+			f.names = append(f.names, n)
+		}
+	}
+	if post := f.tables["post"]; len(post) >= 16 {
+		f.italic = u32(post[4:]) != 0
+		f.mono = u32(post[12:]) != 0
+	}
+}
+
+// readNames returns the English or first names of table name by their numbers (ISO/IEC 14496-22, 5.1.7). Only what Windows reads is
+// looked at: UTF-16.
+func readNames(b []byte) map[int]string {
+	names := make(map[int]string)
+	if len(b) < 6 {
+		return names
+	}
+	strings := int(u16(b[4:]))
+	for i := range int(u16(b[2:])) {
+		at := 6 + 12*i
+		if len(b) < at+12 {
+			break
+		}
+		platform, language, id := u16(b[at:]), u16(b[at+4:]), int(u16(b[at+6:]))
+		length, offset := int(u16(b[at+8:])), strings+int(u16(b[at+10:]))
+		const windows, english = 3, 0x0409
+		if platform != windows || offset+length > len(b) || names[id] != "" && language != english {
+			continue
+		}
+		names[id] = decodeUTF16(b[offset : offset+length])
+	}
+	return names
+}
+
+// postScriptName keeps what a name may hold everywhere, at most 63 characters.
+func postScriptName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return -1
+	}, s)
+	return s[:min(len(s), 63)]
+}
+
+// plainName is what two spellings of a font's name have in common.
+func plainName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, s)
+}
+
+// Faces returns the fonts in the order in which they are tried.
+func (l *Library) Faces() []*Face {
+	if l == nil {
+		return nil
+	}
+	return l.faces
+}
+
+// Find returns the font that a request names, by its family or its own name in any spelling; nil if there is none.
+func (l *Library) Find(name string) *Face {
+	plain := plainName(name)
+	for _, f := range l.Faces() {
+		if plain != "" && slices.Contains(f.names, plain) {
+			return f
+		}
+	}
+	return nil
+}
+
+// File is where the font was read from; empty for a built-in one.
+func (f *Face) File() string { return f.file }
