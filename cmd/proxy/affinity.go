@@ -51,6 +51,10 @@ func (p *proxy) readAffinity() error {
 		Mode: affinity.Mode(c.Forward), Scheme: redirectScheme(c.Scheme), Source: p.instances, Ordinal: guess.Ordinal, Name: guess.Name,
 		TLS: peerTLS, Authorities: peers.pool, Log: p.log.WithName("affinity"), Registerer: p.registry,
 	})
+	if err == nil && c.PeersFile != "" && c.Forward != config.ForwardOff && p.cfg.Server.TokenSigningKey == "" && !p.forwarder.Certified() {
+		p.log.Info("WARNING: other instances are not asked for anything, because this one shares no key with them: " +
+			"give all instances the same --token.signing.key, or certificates of --affinity.peers.ca-file")
+	}
 	return err
 }
 

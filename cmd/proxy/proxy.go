@@ -148,6 +148,7 @@ func (p *proxy) openAPI(context.Context) error {
 		Log:                p.log.WithName("api"),
 		Registerer:         p.registry,
 		TokenKey:           key,
+		SharedTokenKey:     p.cfg.Server.TokenSigningKey != "",
 		TokenLifetime:      p.cfg.Server.TokenLifetime,
 		RemoteTokens:       tokens,
 		SyncWait:           orNone(p.cfg.Server.SyncWait),

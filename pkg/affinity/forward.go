@@ -72,13 +72,14 @@ type ForwarderConfig struct {
 	Registerer  prometheus.Registerer // nil = no metrics
 }
 
-// Forwarder asks other instances on behalf of a client: with the client's own authorization, once, streamed. It holds no document
-// and stores nothing. Safe for concurrent use.
+// Forwarder asks other instances on behalf of a client, once, streamed. It holds no document and stores nothing. Safe for concurrent
+// use.
 type Forwarder struct {
 	c        ForwarderConfig
 	client   *http.Client
 	scheme   string
 	met      sync.Map // identity by internal address: who was last asked there
+	proofs   sync.Map // runs of peers that have proved themselves, by runOf; as many as there were pods in the life of the process
 	outcomes *prometheus.CounterVec
 }
 
@@ -123,11 +124,6 @@ func (c *ForwarderConfig) dialTLS(ctx context.Context, network, address string) 
 
 // Identity is what another instance must ask for in TargetHeader; see Misdirected.
 type Identity string
-
-// FromPeer reports whether a request comes from another instance: one that names this very run of this one, which no answer tells.
-func (i Identity) FromPeer(r *http.Request) bool {
-	return i != "" && r.Header.Get(ForwardedHeader) != "" && r.Header.Get(TargetHeader) == string(i)
-}
 
 // Misdirected reports whether a forwarded request is meant for another instance than this one.
 func (i Identity) Misdirected(r *http.Request) bool {
@@ -192,12 +188,20 @@ func (f *Forwarder) nameOf(ordinal int) string {
 //
 // body, nil if there is none, is closed before w is written to: a peer that refuses a request answers before it has read all of it,
 // and Close must return only when nobody reads the body any more.
-func (f *Forwarder) Send(w http.ResponseWriter, r *http.Request, body io.ReadCloser, to *Published, longest time.Duration) (answered bool, err error) {
+//
+// A request that changes something and has no body is sent to a peer that has proved itself; if it has not yet, it is probed before.
+// One with a body is sent after KeyOwner has asked.
+func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, to *Published, longest time.Duration) (answered bool, err error) {
 	if f.c.Mode == Redirect {
 		if body != nil {
 			_ = body.Close()
 		}
 		return f.redirect(w, r, to)
+	}
+	if body == nil && changes(r.Method) && !f.proved(to) {
+		if err := f.probe(r, to); err != nil {
+			return false, err
+		}
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -222,8 +226,25 @@ func (f *Forwarder) Send(w http.ResponseWriter, r *http.Request, body io.ReadClo
 	return true, a.relay(w)
 }
 
+func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
+
+// probe asks a peer something that changes nothing, so that it can prove itself.
+func (f *Forwarder) probe(r Request, to *Published) error {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	q := outgoing(r, r.Probe)
+	q.method = http.MethodGet
+	a, err := f.ask(ctx, cancel, q, to, answerTimeout)
+	if err != nil {
+		return err
+	}
+	defer a.end()
+	a.skip(answerTimeout)
+	return nil
+}
+
 // redirect sends the client to the endpoint of another instance: 307, so that method and body stay (RFC 9110 15.4.8).
-func (f *Forwarder) redirect(w http.ResponseWriter, r *http.Request, to *Published) (answered bool, err error) {
+func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (answered bool, err error) {
 	if to.Unreachable {
 		return false, f.missing(to.Ordinal)
 	}
@@ -242,16 +263,20 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r *http.Request, to *Publish
 }
 
 // ask puts a question to a peer. The answer must begin within limit and be of the instance that was meant; whoever else answers at its
-// address, be it a gateway or a sidecar, has said nothing.
+// address, be it a gateway or a sidecar, has said nothing. See checkProof for what must prove that.
 func (f *Forwarder) ask(ctx context.Context, cancel func(), q question, to *Published, limit time.Duration) (*answer, error) {
 	silent := func(cause error) error {
 		f.outcomes.WithLabelValues("silent").Inc()
 		return signing.Errorf(signing.KindBusy, "instance %s does not answer", to.Name).Because(cause).Retryable(comeAgain)
 	}
 	patience := newPatience(limit, cancel)
-	req, err := f.request(ctx, q, to, patience)
+	req, pass, err := f.request(ctx, q, to, patience)
 	if err != nil || to.Internal == "" {
 		patience.end()
+		if known := signing.AsError(err); err != nil && known.Kind == signing.KindBusy {
+			f.outcomes.WithLabelValues("silent").Inc()
+			return nil, known // it must not be asked
+		}
 		return nil, silent(err)
 	}
 	resp, err := f.client.Do(req)
@@ -270,6 +295,8 @@ func (f *Forwarder) ask(ctx context.Context, cancel func(), q question, to *Publ
 		err = fmt.Errorf("at %s answered %q with status %d, and not that instance", to.Internal, name, resp.StatusCode)
 	case ctx.Err() != nil:
 		err = ctx.Err()
+	default:
+		err = f.checkProof(pass, to, resp)
 	}
 	if err != nil {
 		a.end()
@@ -278,17 +305,22 @@ func (f *Forwarder) ask(ctx context.Context, cancel func(), q question, to *Publ
 	return a, nil
 }
 
-// request is q as it is sent.
-func (f *Forwarder) request(ctx context.Context, q question, to *Published, p *patience) (*http.Request, error) {
+// request is q as it is sent, and what it is sent with.
+func (f *Forwarder) request(ctx context.Context, q question, to *Published, p *patience) (*http.Request, Pass, error) {
 	var body io.Reader
 	if q.body != nil {
 		body = io.NopCloser(&resetting{q.body, p})
 	}
 	req, err := http.NewRequestWithContext(ctx, q.method, f.scheme+"://"+to.Internal+q.uri, body)
 	if err != nil {
-		return nil, err
+		return nil, Pass{}, err
+	}
+	pass, err := q.authorize(Ask{Method: q.method, URL: req.URL, To: to, Proved: f.proved(to)})
+	if err != nil {
+		return nil, Pass{}, err
 	}
 	req.Header, req.ContentLength = q.header, q.length
+	req.Header.Set("Authorization", pass.Authorization)
 	req.Header.Set(ForwardedHeader, f.c.Name)
 	if to.Instance != "" {
 		req.Header.Set(TargetHeader, to.Instance)
@@ -296,5 +328,5 @@ func (f *Forwarder) request(ctx context.Context, q question, to *Published, p *p
 	if last, met := f.met.Swap(to.Internal, to.Instance); met && last != to.Instance {
 		f.client.CloseIdleConnections() // they lead to the one before
 	}
-	return req, nil
+	return req, pass, nil
 }

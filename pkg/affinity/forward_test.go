@@ -23,6 +23,11 @@ type source struct {
 
 func (s source) Directory() (Directory, bool) { return s.directory, true }
 
+// asked is a request in whose name peers are asked with "pass". They need not prove themselves.
+func asked(r *http.Request) Request {
+	return Request{Request: r, Authorize: func(Ask) (Pass, error) { return Pass{Authorization: "pass"}, nil }, Probe: "/probe"}
+}
+
 // forwarderTo returns a forwarder of instance 0 whose peers, from ordinal 1 on, are the handlers; they say who they are.
 func forwarderTo(t *testing.T, peers ...http.HandlerFunc) *Forwarder {
 	t.Helper()
@@ -50,6 +55,9 @@ func forwarderTo(t *testing.T, peers ...http.HandlerFunc) *Forwarder {
 func TestHeaders(t *testing.T) {
 	var seen *http.Request
 	f := forwarderTo(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/probe" {
+			return
+		}
 		seen = r
 		for _, name := range []string{"Content-Disposition", "Retry-After", "Set-Cookie", "X-Secret", "Keep-Alive"} {
 			w.Header().Set(name, "x")
@@ -66,14 +74,14 @@ func TestHeaders(t *testing.T) {
 	if err != nil || peer == nil {
 		t.Fatal(peer, err)
 	}
-	if answered, err := f.Send(w, r, nil, peer, 0); !answered || err != nil {
+	if answered, err := f.Send(w, asked(r), nil, peer, 0); !answered || err != nil {
 		t.Fatalf("Send = %v, %v", answered, err)
 	}
 	if seen.Method != http.MethodDelete || seen.RequestURI != "/a%2Fb?x=%20y" {
 		t.Errorf("the peer was asked %s %s", seen.Method, seen.RequestURI)
 	}
 	for name, want := range map[string]string{
-		"Authorization": "x", "Accept": "x", "Traceparent": "x", ForwardedHeader: "p-0", TargetHeader: "uid",
+		"Authorization": "pass", "Accept": "x", "Traceparent": "x", ForwardedHeader: "p-0", TargetHeader: "uid",
 		"Cookie": "", "X-Forwarded-For": "", "Upgrade": "",
 	} {
 		if got := seen.Header.Get(name); got != want {
@@ -113,15 +121,15 @@ func TestSilentPeers(t *testing.T) {
 			f := forwarderTo(t, peer)
 			owner, _ := f.Owner(1)
 			w := httptest.NewRecorder()
-			answered, err := f.Send(w, httptest.NewRequest(http.MethodGet, "/", nil), nil, owner, 0)
+			answered, err := f.Send(w, asked(httptest.NewRequest(http.MethodGet, "/", nil)), nil, owner, 0)
 			e := signing.AsError(err)
 			if answered || err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer" || e.RetryAfter == 0 {
 				t.Errorf("Send = %v, %v, want KindBusy that names p-1", answered, err)
 			}
-			if answered, err := f.Search(w, httptest.NewRequest(http.MethodGet, "/", nil), "", 0); answered || signing.KindOf(err) != signing.KindBusy {
+			if answered, err := f.Search(w, asked(httptest.NewRequest(http.MethodGet, "/", nil)), 0); answered || signing.KindOf(err) != signing.KindBusy {
 				t.Errorf("Search = %v, %v, want KindBusy", answered, err)
 			}
-			if owner, err := f.KeyOwner(httptest.NewRequest(http.MethodPost, "/", nil), "/"); owner != nil || signing.KindOf(err) != signing.KindBusy {
+			if owner, err := f.KeyOwner(asked(httptest.NewRequest(http.MethodPost, "/", nil)), "/"); owner != nil || signing.KindOf(err) != signing.KindBusy {
 				t.Errorf("KeyOwner = %v, %v, want KindBusy", owner, err)
 			}
 		})
@@ -137,7 +145,7 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	owner, _ := f.Owner(1)
-	if answered, err := f.Send(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), nil, owner, 0); !answered || err == nil {
+	if answered, err := f.Send(httptest.NewRecorder(), asked(httptest.NewRequest(http.MethodGet, "/", nil)), nil, owner, 0); !answered || err == nil {
 		t.Errorf("Send = %v, %v, want an error after the answer began", answered, err)
 	}
 }
@@ -162,7 +170,7 @@ func TestSearch(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			found, err := forwarderTo(t, test.peers...).Search(w, httptest.NewRequest(http.MethodGet, "/", nil), "", 0)
+			found, err := forwarderTo(t, test.peers...).Search(w, asked(httptest.NewRequest(http.MethodGet, "/", nil)), 0)
 			if found != test.found || (err != nil) != (test.kind != "") || err != nil && signing.KindOf(err) != test.kind {
 				t.Errorf("Search = %v, %v, want %v and kind %q", found, err, test.found, test.kind)
 			}
@@ -206,7 +214,7 @@ func TestNewest(t *testing.T) {
 			if test.own > 0 {
 				own = time.Unix(test.own, 0)
 			}
-			answered, err := forwarderTo(t, test.peers...).Newest(w, httptest.NewRequest(http.MethodGet, "/", nil), own)
+			answered, err := forwarderTo(t, test.peers...).Newest(w, asked(httptest.NewRequest(http.MethodGet, "/", nil)), own)
 			if busy := err != nil && signing.KindOf(err) == signing.KindBusy; answered != (test.want != "") || busy != test.busy || busy != (err != nil) {
 				t.Errorf("Newest = %v, %v, want %v, busy %v", answered, err, test.want != "", test.busy)
 			}
@@ -223,7 +231,7 @@ func TestBodyFaultIsTheClients(t *testing.T) {
 	owner, _ := f.Owner(1)
 	r := httptest.NewRequest(http.MethodPost, "/", nil).WithContext(context.Background())
 	body := io.NopCloser(io.MultiReader(strings.NewReader("half"), fault{}))
-	if _, err := f.Send(httptest.NewRecorder(), r, body, owner, 0); signing.KindOf(err) != signing.KindHungUp {
+	if _, err := f.Send(httptest.NewRecorder(), asked(r), body, owner, 0); signing.KindOf(err) != signing.KindHungUp {
 		t.Errorf("Send = %v, want KindHungUp", err)
 	}
 }

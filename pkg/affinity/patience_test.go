@@ -30,25 +30,25 @@ func TestPeerThatFreezes(t *testing.T) {
 	get := httptest.NewRequest(http.MethodGet, "/", nil)
 	t.Run("before the head", func(t *testing.T) {
 		f := forwarderTo(t, stuck(0))
-		if owner, err := f.KeyOwner(get, "/"); owner != nil || signing.KindOf(err) != signing.KindBusy {
+		if owner, err := f.KeyOwner(asked(get), "/"); owner != nil || signing.KindOf(err) != signing.KindBusy {
 			t.Errorf("KeyOwner = %v, %v, want KindBusy", owner, err)
 		}
-		if answered, err := f.Search(httptest.NewRecorder(), get, "", time.Millisecond-answerTimeout); answered || signing.KindOf(err) != signing.KindBusy {
+		if answered, err := f.Search(httptest.NewRecorder(), asked(get), time.Millisecond-answerTimeout); answered || signing.KindOf(err) != signing.KindBusy {
 			t.Errorf("Search = %v, %v, want KindBusy", answered, err)
 		}
 	})
 	t.Run("after a head that says no", func(t *testing.T) {
 		f := forwarderTo(t, stuck(http.StatusNotFound))
-		if owner, err := f.KeyOwner(get, "/"); owner != nil || err != nil {
+		if owner, err := f.KeyOwner(asked(get), "/"); owner != nil || err != nil {
 			t.Errorf("KeyOwner = %v, %v, want none", owner, err)
 		}
-		if answered, err := f.Search(httptest.NewRecorder(), get, "", time.Second-answerTimeout); answered || err != nil {
+		if answered, err := f.Search(httptest.NewRecorder(), asked(get), time.Second-answerTimeout); answered || err != nil {
 			t.Errorf("Search = %v, %v, want none", answered, err)
 		}
 	})
 	t.Run("after a head that says yes", func(t *testing.T) {
 		f := forwarderTo(t, stuck(http.StatusOK))
-		if owner, err := f.KeyOwner(get, "/"); owner == nil || err != nil {
+		if owner, err := f.KeyOwner(asked(get), "/"); owner == nil || err != nil {
 			t.Errorf("KeyOwner = %v, %v, want p-1", owner, err)
 		}
 	})
@@ -58,7 +58,7 @@ func TestPeerThatFreezes(t *testing.T) {
 func TestCredentialNotKnownYet(t *testing.T) {
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	owner, _ := f.Owner(1)
-	answered, err := f.Send(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), nil, owner, 0)
+	answered, err := f.Send(httptest.NewRecorder(), asked(httptest.NewRequest(http.MethodGet, "/", nil)), nil, owner, 0)
 	if e := signing.AsError(err); answered || err == nil || e.Kind != signing.KindBusy || e.RetryAfter == 0 {
 		t.Errorf("Send = %v, %v, want KindBusy", answered, err)
 	}
@@ -114,7 +114,7 @@ func TestEarlyAnswer(t *testing.T) {
 	w := &notBefore{ResponseRecorder: httptest.NewRecorder(), body: body}
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
 	r.ContentLength = -1
-	answered, err := f.Send(w, r, body, owner, 0)
+	answered, err := f.Send(w, asked(r), body, owner, 0)
 	if !answered || err != nil || w.Code != http.StatusTooManyRequests || w.Body.String() != "full" || w.Header().Get("Retry-After") != "7" {
 		t.Errorf("Send = %v, %v; the client got %d %q", answered, err, w.Code, w.Body)
 	}
@@ -126,8 +126,8 @@ func TestEarlyAnswer(t *testing.T) {
 // TestRedirect: the client is sent where it can go; where it cannot, it is told who is missing. The question that finds out who knows
 // is not the request itself.
 func TestRedirect(t *testing.T) {
-	var asked []string
-	f := forwarderTo(t, func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.Path) })
+	var paths []string
+	f := forwarderTo(t, func(_ http.ResponseWriter, r *http.Request) { paths = append(paths, r.URL.Path) })
 	f.c.Mode = Redirect
 	peer := &f.c.Source.(source).directory.Endpoints[0]
 	for _, test := range []struct {
@@ -141,8 +141,8 @@ func TestRedirect(t *testing.T) {
 	} {
 		peer.Port, peer.Unreachable, f.c.Scheme = test.port, test.unreachable, test.scheme
 		for name, call := range map[string]func(http.ResponseWriter, *http.Request) (bool, error){
-			"Send":   func(w http.ResponseWriter, r *http.Request) (bool, error) { return f.Send(w, r, nil, peer, 0) },
-			"Search": func(w http.ResponseWriter, r *http.Request) (bool, error) { return f.Search(w, r, "/status", 0) },
+			"Send":   func(w http.ResponseWriter, r *http.Request) (bool, error) { return f.Send(w, asked(r), nil, peer, 0) },
+			"Search": func(w http.ResponseWriter, r *http.Request) (bool, error) { return f.Search(w, asked(r), 0) },
 		} {
 			w := httptest.NewRecorder()
 			answered, err := call(w, httptest.NewRequest(http.MethodGet, "/detail?x=y", nil))
@@ -154,25 +154,7 @@ func TestRedirect(t *testing.T) {
 			}
 		}
 	}
-	if slices.ContainsFunc(asked, func(path string) bool { return path != "/status" }) {
-		t.Errorf("the peer was asked for %s", strings.Join(asked, ", "))
-	}
-}
-
-// TestFromPeer: only what names this very run of the instance comes from a peer.
-func TestFromPeer(t *testing.T) {
-	for _, test := range []struct {
-		own               Identity
-		forwarded, target string
-		want              bool
-	}{
-		{"uid", "p-1", "uid", true}, {"uid", "p-1", "other", false}, {"uid", "p-1", "", false}, {"uid", "", "uid", false}, {"", "p-1", "", false},
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Header.Set(ForwardedHeader, test.forwarded)
-		r.Header.Set(TargetHeader, test.target)
-		if got := test.own.FromPeer(r); got != test.want {
-			t.Errorf("%q.FromPeer(%q, %q) = %v, want %v", test.own, test.forwarded, test.target, got, test.want)
-		}
+	if slices.ContainsFunc(paths, func(path string) bool { return path != "/probe" }) {
+		t.Errorf("the peer was asked for %s", strings.Join(paths, ", "))
 	}
 }

@@ -15,7 +15,7 @@ import (
 // Headers that pass between client and peer. Naming what may pass is shorter than naming what may not, and safer.
 var (
 	requestHeaders = []string{
-		"Authorization", "Accept", "Content-Type", "Content-Encoding", "Idempotency-Key", "User-Agent", "Traceparent", "Tracestate",
+		"Accept", "Content-Type", "Content-Encoding", "Idempotency-Key", "User-Agent", "Traceparent", "Tracestate",
 	}
 	responseHeaders = []string{
 		"Content-Type", "Content-Length", "Content-Disposition", "Cache-Control", "Retry-After", "WWW-Authenticate", "Location", "Allow",
@@ -26,14 +26,15 @@ var (
 // question is a request to be put to a peer.
 type question struct {
 	method, uri string
+	authorize   func(Ask) (Pass, error)
 	header      http.Header
 	body        io.Reader // nil = none
 	length      int64     // of the body; -1 = unknown
 }
 
 // outgoing is what is asked of a peer on behalf of r, without its body.
-func outgoing(r *http.Request, uri string) question {
-	q := question{method: r.Method, uri: uri, header: make(http.Header)}
+func outgoing(r Request, uri string) question {
+	q := question{method: r.Method, uri: uri, authorize: r.Authorize, header: make(http.Header)}
 	copyHeaders(q.header, r.Header, requestHeaders)
 	return q
 }

@@ -46,12 +46,12 @@ type reply struct {
 }
 
 // Search asks all expected instances at once and passes the first answer on that is not 404; answered is then true. All said no:
-// false and nil. KindBusy names one that was silent while no other knew. Where the client is to be sent there, probe is asked in place
+// false and nil. KindBusy names one that was silent while no other knew. Where the client is to be sent there, r.Probe is asked in place
 // of the request: a result that nobody gets must not count as fetched.
-func (f *Forwarder) Search(w http.ResponseWriter, r *http.Request, probe string, longest time.Duration) (answered bool, err error) {
+func (f *Forwarder) Search(w http.ResponseWriter, r Request, longest time.Duration) (answered bool, err error) {
 	uri := r.URL.RequestURI()
 	if f.c.Mode == Redirect {
-		uri = probe
+		uri = r.Probe
 	}
 	found, err := f.askAll(r.Context(), outgoing(r, uri), longest+answerTimeout)
 	if found == nil {
@@ -68,7 +68,7 @@ func (f *Forwarder) Search(w http.ResponseWriter, r *http.Request, probe string,
 // Newest asks all expected instances at once for what more than one of them may know, and passes on the answer of the newest operation
 // if that was created after the asking instance's own, by the clocks of both; answered is then true. False and nil: there is none.
 // KindBusy names one that was silent, since it may know a newer one.
-func (f *Forwarder) Newest(w http.ResponseWriter, r *http.Request, own time.Time) (answered bool, err error) {
+func (f *Forwarder) Newest(w http.ResponseWriter, r Request, own time.Time) (answered bool, err error) {
 	replies, asked, err := f.askEach(r.Context(), outgoing(r, r.URL.RequestURI()), answerTimeout)
 	if err != nil {
 		return false, err
@@ -115,7 +115,7 @@ func (r *reply) created() time.Time {
 
 // KeyOwner returns the instance that knows an Idempotency-Key; nil if none does. uri is the question. KindBusy if one of the
 // expected did not answer in time, or is reading a request with that key: nothing may be signed then.
-func (f *Forwarder) KeyOwner(r *http.Request, uri string) (*Published, error) {
+func (f *Forwarder) KeyOwner(r Request, uri string) (*Published, error) {
 	q := outgoing(r, uri)
 	q.method = http.MethodGet
 	q.header.Del("Content-Type")

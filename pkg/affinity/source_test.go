@@ -97,9 +97,9 @@ func TestDirectoryIsUnknown(t *testing.T) {
 				}
 			}
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
-			_, err = to.KeyOwner(r, "/")
+			_, err = to.KeyOwner(asked(r), "/")
 			busy("an Idempotency-Key", err)
-			_, err = to.Search(httptest.NewRecorder(), r, "/", 0)
+			_, err = to.Search(httptest.NewRecorder(), asked(r), 0)
 			busy("a reference", err)
 			_, err = to.Owner(1)
 			busy("an id of another ordinal", err)
@@ -110,7 +110,7 @@ func TestDirectoryIsUnknown(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.look()
-			if peer, err := to.KeyOwner(r, "/"); peer != nil || err != nil {
+			if peer, err := to.KeyOwner(asked(r), "/"); peer != nil || err != nil {
 				t.Errorf("once it says that there are none: %v, %v", peer, err)
 			}
 		})

@@ -24,6 +24,7 @@ type API struct {
 	waiting *shares // sync requests
 	text    *shares // bytes of the requests that are being read
 	brake   *brake
+	used    *usedTokens
 }
 
 // New returns an API, or an error that lists all mistakes in c.
@@ -35,7 +36,7 @@ func New(c Config) (*API, error) {
 	a := &API{
 		cfg: c, metrics: newMetrics(), tokens: newTokens(c), quotas: newQuotas(c), waits: newPatience(c.SyncWait), keys: newKeys(),
 		uploads: make(chan struct{}, c.MaxUploads), polls: newShares(int64(c.MaxPolls)),
-		waiting: newShares(int64(c.MaxWaiting)), text: newShares(c.MaxTextBytes), brake: newBrake(c.ClientFailures),
+		waiting: newShares(int64(c.MaxWaiting)), text: newShares(c.MaxTextBytes), brake: newBrake(c.ClientFailures), used: new(usedTokens),
 	}
 	var err error
 	if a.page, err = newPage(c); err != nil {

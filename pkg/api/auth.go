@@ -27,17 +27,19 @@ func (x *exchange) authenticate() error {
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
 		x.bearer = true
-		x.client, err = x.byToken(services, strings.TrimSpace(rest))
+		x.client, x.shown, err = x.byToken(services, strings.TrimSpace(rest))
 	case strings.EqualFold(scheme, "Basic"):
-		x.client, _, err = x.byBasic(services, rest, false)
+		x.client, x.shown, err = x.byBasic(services, rest, false)
 	default:
 		err = unauthenticated("Authorization is of an unknown scheme: send a bearer token, or HTTP Basic with client service id and secret")
 	}
 	return err
 }
 
-// byToken returns the client service that a token was issued to.
-func (x *exchange) byToken(services *clientservice.Services, token string) (*clientservice.ClientService, error) {
+// byToken returns the client service that a token was issued to, and the secret that it was issued for; zero if that is not known.
+func (x *exchange) byToken(services *clientservice.Services, token string) (
+	c *clientservice.ClientService, shown clientservice.Secret, err error,
+) {
 	own, ours, err := x.api.tokens.verify(token, time.Now())
 	var id string
 	switch {
@@ -45,21 +47,24 @@ func (x *exchange) byToken(services *clientservice.Services, token string) (*cli
 		id = own.Subject
 	case !ours && x.api.cfg.RemoteTokens != nil:
 		if id, err = x.api.cfg.RemoteTokens.Verify(x.r.Context(), token); err != nil {
-			return nil, err
+			return nil, shown, err
 		}
 	default:
-		return nil, err
+		return nil, shown, err
 	}
-	c := services.Lookup(id)
-	if c == nil {
-		return nil, signing.Errorf(kindUnknownClient, "the client service of the token is not known here, or not any more")
+	if c = services.Lookup(id); c == nil {
+		return nil, shown, signing.Errorf(kindUnknownClient, "the client service of the token is not known here, or not any more")
 	}
 	if own != nil {
-		if err := own.checkSecret(c); err != nil {
-			return nil, err
-		}
+		shown, err = own.secretOf(c)
 	}
-	return c, nil
+	if err == nil && own != nil && own.Forward != nil {
+		err = x.acceptForward(own)
+	}
+	if err != nil {
+		return nil, shown, err
+	}
+	return c, shown, nil
 }
 
 // byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in a time that tells nothing. It returns the client service

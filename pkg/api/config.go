@@ -40,6 +40,9 @@ type Config struct {
 	// TokenKey signs and verifies the tokens of the token endpoint (HMAC-SHA256): at least 32 bytes, the same on all instances
 	// that shall accept each other's tokens.
 	TokenKey []byte
+	// SharedTokenKey says that the other instances hold TokenKey too, and nobody else does: instances then prove to each other with
+	// it who they are. See forwardtoken.go for what happens where it is not shared.
+	SharedTokenKey bool
 	// TokenLifetime is how long such a token is good. 0 = 1 hour: a token outlives a changed secret by no more than that, and
 	// making a new one costs nothing.
 	TokenLifetime time.Duration

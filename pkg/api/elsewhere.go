@@ -31,10 +31,10 @@ func (x *exchange) elsewhere(notFound error) error {
 			}
 			return oerr
 		}
-		if answered, err = f.Send(x, x.r, nil, owner, wait); answered {
+		if answered, err = f.Send(x, x.peerRequest(), nil, owner, wait); answered {
 			x.forwarded = owner.Name
 		}
-	} else if answered, err = f.Search(x, x.r, x.probe(), wait); answered {
+	} else if answered, err = f.Search(x, x.peerRequest(), wait); answered {
 		x.forwarded = x.Header().Get(affinity.InstanceHeader)
 	}
 	if !answered && err == nil {
@@ -51,7 +51,7 @@ func (x *exchange) newerElsewhere(own time.Time) (answered bool, err error) {
 		return false, nil
 	}
 	x.askedAll = true
-	if answered, err = f.Newest(x, x.r, own); answered {
+	if answered, err = f.Newest(x, x.peerRequest(), own); answered {
 		x.forwarded = x.Header().Get(affinity.InstanceHeader)
 	}
 	return answered, err
@@ -63,6 +63,9 @@ func (x *exchange) probe() string {
 		if ref, err := x.path.reference(x.r.URL.Query()); err == nil {
 			return x.api.cfg.BasePath + apiPath + "operation/status/withExternalReference?externalReference=" + url.QueryEscape(ref)
 		}
+	}
+	if x.r.Method == http.MethodDelete {
+		return x.api.cfg.BasePath + apiPath + "operation/status/" + x.operation.String()
 	}
 	return x.r.URL.RequestURI()
 }
@@ -118,11 +121,11 @@ func (x *exchange) keyElsewhere() (answered bool, err error) {
 	if err := x.body.admit(); err != nil {
 		return false, err
 	}
-	owner, err := f.KeyOwner(x.r, x.api.cfg.BasePath+apiPath+"operation/id/withIdempotencyKey")
+	owner, err := f.KeyOwner(x.peerRequest(), x.api.cfg.BasePath+apiPath+"operation/id/withIdempotencyKey")
 	if owner == nil {
 		return false, err
 	}
-	if answered, err = f.Send(x, x.r, newLent(x), owner, max(x.api.cfg.SyncWait, 0)); answered {
+	if answered, err = f.Send(x, x.peerRequest(), newLent(x), owner, max(x.api.cfg.SyncWait, 0)); answered {
 		x.forwarded = owner.Name
 	}
 	return answered, err
@@ -153,10 +156,10 @@ func idByKey(x *exchange) error {
 	})
 }
 
-// countRequest takes the request from the client service's bucket. What another instance asks was counted there: one request with an
-// Idempotency-Key would else cost one at every instance.
+// countRequest takes the request from the client service's bucket. What another instance has proved to ask was counted there: one
+// request with an Idempotency-Key would else cost one at every instance.
 func (x *exchange) countRequest() error {
-	if x.api.cfg.Identity.FromPeer(x.r) {
+	if x.counted {
 		return nil
 	}
 	return x.api.quotas.request(x.client.ID, x.began)

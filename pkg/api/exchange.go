@@ -37,7 +37,10 @@ type exchange struct {
 	// Facts.
 	route     string                       // method and pattern; unmatched until known
 	client    *clientservice.ClientService // nil until authenticated
+	shown     clientservice.Secret         // that the client has authenticated with, now or for its token; zero if it is not known
 	bearer    bool                         // a bearer token was sent
+	forward   *claims                      // of the forward token of another instance; nil if a client asks
+	counted   bool                         // that instance has counted the request against the client's rate
 	operation signing.ID                   // 0 = none
 	key       string                       // Idempotency-Key
 	askedAll  bool                         // the other instances were asked already, and know no better
@@ -227,6 +230,7 @@ func (x *exchange) loggedStatus() int {
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 {
 		x.status = status
+		x.prove(status)
 		x.body.leave()
 	}
 	x.ResponseWriter.WriteHeader(status)

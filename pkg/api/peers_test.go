@@ -45,7 +45,7 @@ func withPeerMode(t *testing.T, mode affinity.Mode, handle http.HandlerFunc) fun
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(h *harness) { h.cfg.Forwarder = f }
+	return func(h *harness) { h.cfg.Forwarder, h.cfg.SharedTokenKey = f, true }
 }
 
 // refuses knows every Idempotency-Key, and refuses the request itself before it has read it.
@@ -90,8 +90,16 @@ func TestPeerRefusesABody(t *testing.T) {
 // startPeer makes the instance proxy-1. Its paths gets what it is asked.
 func startPeer(t *testing.T) (peer *harness, handle http.HandlerFunc, paths *[]string) {
 	t.Helper()
+	return startPeerWith(t, nil)
+}
+
+func startPeerWith(t *testing.T, change func(*harness)) (peer *harness, handle http.HandlerFunc, paths *[]string) {
+	t.Helper()
 	peer = start(t, func(h *harness) {
 		h.cfg.Endpoint = func() affinity.Endpoint { return affinity.Endpoint{Name: "proxy-1", Host: "h", Port: 1} }
+		if change != nil {
+			change(h)
+		}
 	})
 	paths = new([]string)
 	return peer, func(w http.ResponseWriter, r *http.Request) {
@@ -192,29 +200,6 @@ func TestEveryAnswerNamesTheInstance(t *testing.T) {
 			t.Errorf("%s: %s = %q, want proxy-0", name, affinity.InstanceHeader, got)
 		}
 	}
-}
-
-// TestPeersAreNotCounted: what another instance asks on behalf of a client was counted there.
-func TestPeersAreNotCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, func(h *harness) { h.cfg.ClientRate, h.cfg.Identity = 1, "uid" })
-		ask := func(target string) int {
-			return h.do(request{path: known, header: map[string]string{affinity.ForwardedHeader: "proxy-1", affinity.TargetHeader: target}}).Code
-		}
-		for range 10 {
-			if got := ask("uid"); got != http.StatusNotFound {
-				t.Fatalf("a peer's question = %d, want 404", got)
-			}
-		}
-		for range 2 {
-			if got := ask(""); got != http.StatusNotFound {
-				t.Fatalf("a client's request = %d, want 404", got)
-			}
-		}
-		if got := ask(""); got != http.StatusTooManyRequests {
-			t.Errorf("a client that says that it is a peer = %d, want 429", got)
-		}
-	})
 }
 
 // TestTokenKeyChanges: tokens of the key before are accepted until the last of them has expired, and no longer; new ones are of the new key.

@@ -50,6 +50,9 @@ type claims struct {
 	// them expires one lifetime after the last such instance has gone.
 	Secret string `json:"secret,omitempty"`
 
+	// Forward makes the token a forward token: see forwardtoken.go. Nil = it is one of the token endpoint.
+	Forward *forwardClaims `json:"forward,omitempty"`
+
 	key tokenKey // that has verified the token
 }
 
@@ -68,7 +71,7 @@ func newTokens(c Config) *tokens {
 func (t *tokens) issue(clientService string, secret clientservice.Secret, now time.Time) (token, id string, err error) {
 	id = rand.Text()
 	key := t.keys.signing()
-	unsigned := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+	token, err = key.sign(claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: tokenIssuer, Audience: jwt.ClaimStrings{tokenAudience}, Subject: clientService, ID: id,
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(t.lifetime)),
@@ -76,8 +79,6 @@ func (t *tokens) issue(clientService string, secret clientservice.Secret, now ti
 		Scope:  tokenScope,
 		Secret: key.secretDigest(clientService, secret),
 	})
-	unsigned.Header["kid"] = key.id
-	token, err = unsigned.SignedString(key.key)
 	return token, id, err
 }
 
@@ -120,18 +121,22 @@ func (t *tokens) checkTimes(c *claims, now time.Time) error {
 		return unauthenticated("the token does not say when it was issued")
 	case now.After(c.IssuedAt.Add(t.lifetime + leeway)):
 		return unauthenticated(tokenExpired)
-	case !c.key.covers(c.IssuedAt.Time, c.ExpiresAt.Time, t.lifetime):
+	case !c.key.covers(c, t.lifetime):
 		return unauthenticated("the key of the token was replaced before the token was issued")
 	}
 	return nil
 }
 
-// checkSecret refuses a token whose secret the client service does not have any more.
-func (c *claims) checkSecret(client *clientservice.ClientService) error {
-	if c.Secret == "" || c.key.issuedFor(c.Secret, client) {
-		return nil
+// secretOf returns the secret of the client service that the token was issued for; zero for a token that does not say. A token whose
+// secret the client service does not have any more is refused.
+func (c *claims) secretOf(client *clientservice.ClientService) (clientservice.Secret, error) {
+	if c.Secret == "" {
+		return clientservice.Secret{}, nil
 	}
-	return unauthenticated("the token was issued for a secret that the client service does not have any more")
+	if secret := c.key.secretOf(c.Secret, client); !secret.IsZero() {
+		return secret, nil
+	}
+	return clientservice.Secret{}, unauthenticated("the token was issued for a secret that the client service does not have any more")
 }
 
 // issueToken is the token endpoint: RFC 6749 4.4, the client authenticated by HTTP Basic. grant_type may stand in the form or in

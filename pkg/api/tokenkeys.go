@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 )
 
@@ -33,8 +35,22 @@ func newTokenKey(key []byte) tokenKey {
 //
 // An instance that reads the new key later than this one goes on issuing tokens that this one refuses. Clients answer a 401 by
 // asking for a new token, as they do for tokens of the new key at the slower instance.
-func (k tokenKey) covers(issued, expires time.Time, lifetime time.Duration) bool {
-	return k.retired.IsZero() || !issued.After(k.retired) && expires.Sub(issued) <= lifetime
+//
+// Forward tokens are made by instances for each other, and nobody asks for a new one. They are accepted
+// for as long as an instance may take to read the new key.
+func (k tokenKey) covers(c *claims, lifetime time.Duration) bool {
+	last := k.retired
+	if c.Forward != nil {
+		last = last.Add(mountDelay + leeway)
+	}
+	return k.retired.IsZero() || !c.IssuedAt.After(last) && c.ExpiresAt.Sub(c.IssuedAt.Time) <= lifetime
+}
+
+// sign returns a token with these claims.
+func (k tokenKey) sign(c claims) (string, error) {
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
+	unsigned.Header["kid"] = k.id
+	return unsigned.SignedString(k.key)
 }
 
 // secretDigestBytes is 128 bits of HMAC-SHA256: nobody finds another secret with the same digest, and the token stays short.
@@ -49,13 +65,15 @@ func (k tokenKey) secretDigest(clientService string, secret clientservice.Secret
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:secretDigestBytes])
 }
 
-// issuedFor reports whether a digest is that of the secret of a client service, or of its previous one.
-func (k tokenKey) issuedFor(digest string, c *clientservice.ClientService) bool {
-	matches := func(s clientservice.Secret) bool {
-		return hmac.Equal([]byte(digest), []byte(k.secretDigest(c.ID, s))) && !s.IsZero()
+// secretOf returns the one of the two secrets of a client service that has the digest; zero if neither
+// has it.
+func (k tokenKey) secretOf(digest string, c *clientservice.ClientService) clientservice.Secret {
+	for _, s := range []clientservice.Secret{c.Secret, c.PreviousSecret} {
+		if hmac.Equal([]byte(digest), []byte(k.secretDigest(c.ID, s))) {
+			return s
+		}
 	}
-	current, previous := matches(c.Secret), matches(c.PreviousSecret)
-	return current || previous
+	return clientservice.Secret{}
 }
 
 // tokenKeys are the key that signs and those before it whose tokens have not expired. Safe for concurrent use.

@@ -66,7 +66,8 @@ func declareServer(d *declaration, c *Config) {
 		"PEM file with the certificate chain of the REST port, server first. With the next setting it switches TLS on; both are reloaded when they change.")
 	d.add("server.ssl.certificate-private-key", "FILE", text{&s.PrivateKey}, "PEM file with the private key of that certificate, unencrypted.")
 	d.add("token.signing.key", "FILE", text{&s.TokenSigningKey},
-		"Key that signs the tokens of the token endpoint. The same file on all instances lets any of them verify.").
+		"Key that signs the tokens of the token endpoint. The same file on all instances lets any of them verify, and instances prove to each other with it "+
+			"who they are: without it they do not ask each other.").
 		Default = "made in the state folder"
 	d.add("token.lifetime", "DURATION", duration{&s.TokenLifetime, time.Minute, 30 * day}, "How long a token is good for.")
 	d.add("sync.wait", "DURATION", duration{&s.SyncWait, 0, day},

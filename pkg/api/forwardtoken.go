@@ -1,0 +1,154 @@
+package api
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// Instances ask each other in the name of a client. The address of a peer comes from a file, and may be
+// wrong or belong to another pod by now; so the client's own credentials are never sent to it. What is
+// sent instead is a forward token: it is signed with the shared token key and says which client service
+// asks, and it is good for one request (method, path and query) at one instance, once, for half a
+// minute. A stranger who gets it can put the same question to that instance, and do nothing else.
+//
+//   - It proves to the peer that another instance asks, which has counted the request against the
+//     client's rate already. Without it, X-Signstash-Forwarded and X-Signstash-Target mean nothing for
+//     the rate: any client can send them.
+//   - The peer proves itself in turn: its answer carries an HMAC by the same key over the token's id,
+//     the peer's name and the status (affinity.ProofHeader). The id is the challenge, so this costs no
+//     further exchange. A document is only sent after the peer has answered the question for its
+//     Idempotency-Key, and a DELETE after a probe.
+//   - An instance of an earlier release takes the token for one of the token endpoint, which lets it
+//     answer; it gives no proof and is believed without one (see checkProof of pkg/affinity). While it
+//     has given no proof, a token for a request that changes something is marked (Unproved). Instances
+//     of this release refuse such a token, so that somebody who poses as an instance of an earlier
+//     release cannot use it here. In turn, an instance of an earlier release passes on the client's own
+//     credentials. They are accepted, and the request is counted like any other.
+//   - Clocks of instances may differ by leeway. A token that was used is remembered for as long as it
+//     could be used again.
+//   - Where no key is shared, a certificate that leads to the authorities of --affinity.peers.ca-file is
+//     the proof, and the client's credentials are passed on over that connection. Where there is neither,
+//     no other instance is asked: 503 with the reason.
+//
+// Somebody between two instances who reads and changes what they send is not kept out by this, but by TLS.
+
+// forwardLifetime is how long a forward token is good. It is used at once.
+const forwardLifetime = 30 * time.Second
+
+// mountDelay is how long a kubelet may take to bring a mounted file up to date: an instance may go on
+// signing forward tokens with the key of before for as long.
+const mountDelay = 2 * time.Minute
+
+// noKeyRetryAfter is sent where a missing setting keeps instances from asking each other.
+const noKeyRetryAfter = 10 * time.Second
+
+// forwardClaims make a token a forward token.
+type forwardClaims struct {
+	To      string `json:"to"`      // identity of the run of the instance that is asked, or its name
+	Request string `json:"request"` // digest of method, path and query
+	// Unproved says that the instance that is asked has not proved itself, and that the request changes
+	// something.
+	Unproved bool `json:"unproved,omitempty"`
+}
+
+// requestDigest is the digest of what is asked. Slashes are collapsed and escapes are decoded, because
+// what stands between two instances may do so too.
+func requestDigest(method string, u *url.URL) string {
+	digest := sha256.Sum256([]byte(method + "\x00" + collapse(u.Path) + "\x00" + u.RawQuery))
+	return base64.RawURLEncoding.EncodeToString(digest[:])
+}
+
+// answerProof is what proves that the instance of that name has given an answer of that status to the
+// request with the forward token of that id.
+func (k tokenKey) answerProof(id, instance string, status int) string {
+	mac := hmac.New(sha256.New, k.key)
+	mac.Write([]byte("signstash peer answer\x00" + id + "\x00" + instance + "\x00" + strconv.Itoa(status)))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// issueForward returns a forward token for a client service that has shown secret (zero if it has shown
+// none), and what the answer must prove.
+func (t *tokens) issueForward(client string, secret clientservice.Secret, ask affinity.Ask, now time.Time) (affinity.Pass, error) {
+	id, key := rand.Text(), t.keys.signing()
+	c := claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: tokenIssuer, Audience: jwt.ClaimStrings{tokenAudience}, Subject: client, ID: id,
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(forwardLifetime)),
+		},
+		Scope: tokenScope,
+		Forward: &forwardClaims{
+			To: ask.To.Instance, Request: requestDigest(ask.Method, ask.URL), Unproved: !ask.Proved && changes(ask.Method),
+		},
+	}
+	if c.Forward.To == "" {
+		c.Forward.To = ask.To.Name
+	}
+	if !secret.IsZero() {
+		c.Secret = key.secretDigest(client, secret)
+	}
+	token, err := key.sign(c)
+	return affinity.Pass{
+		Authorization: "Bearer " + token,
+		Proves: func(status int, proof string) bool {
+			return hmac.Equal([]byte(proof), []byte(key.answerProof(id, ask.To.Name, status)))
+		},
+	}, err
+}
+
+func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
+
+// peerRequest is the request as other instances are asked for it.
+func (x *exchange) peerRequest() affinity.Request {
+	return affinity.Request{Request: x.r, Authorize: x.authorizePeer, Probe: x.probe()}
+}
+
+// authorizePeer returns what one question to one peer is sent with.
+func (x *exchange) authorizePeer(ask affinity.Ask) (affinity.Pass, error) {
+	if x.api.cfg.SharedTokenKey {
+		return x.api.tokens.issueForward(x.client.ID, x.shown, ask, time.Now())
+	}
+	if x.api.cfg.Forwarder.Certified() {
+		return affinity.Pass{Authorization: x.r.Header.Get("Authorization")}, nil
+	}
+	return affinity.Pass{}, signing.Errorf(signing.KindBusy,
+		"instance %s is not asked, because no key is shared with it (--token.signing.key)", ask.To.Name).Retryable(noKeyRetryAfter)
+}
+
+// acceptForward checks that a forward token was made for this very request, and notes that a peer has
+// passed it on.
+func (x *exchange) acceptForward(c *claims) error {
+	f := c.Forward
+	here := f.To != "" && (f.To == string(x.api.cfg.Identity) || f.To == x.api.cfg.Endpoint().Name)
+	switch {
+	case !here, !affinity.Forwarded(x.r), f.Request != requestDigest(x.r.Method, x.r.URL),
+		c.ExpiresAt.Sub(c.IssuedAt.Time) > forwardLifetime:
+		return unauthenticated("the token was made for another request")
+	case f.Unproved && changes(x.r.Method):
+		return unauthenticated("the token was made for an instance that has not proved itself")
+	}
+	known, noted := x.api.used.note(c.ID, x.began)
+	if known {
+		return unauthenticated("the token was used before")
+	}
+	x.forward, x.counted = c, noted
+	return nil
+}
+
+// prove puts the proof of this instance on an answer to a peer.
+func (x *exchange) prove(status int) {
+	if x.forward != nil {
+		x.Header().Set(affinity.ProofHeader, x.forward.key.answerProof(x.forward.ID, x.Header().Get(affinity.InstanceHeader), status))
+	}
+}
