@@ -125,6 +125,8 @@ type pipeline struct {
 	registry *prometheus.Registry
 	door     *http.Client
 	closers  []func()
+
+	timestampReady func(context.Context) error // nil below B-T
 }
 
 // openPipeline starts it. The caller closes it within the bubble.
@@ -168,7 +170,7 @@ func openPipeline(t *testing.T, v variant) *pipeline {
 		Store: disk, Formats: map[signing.SignatureType]signing.Format{signing.PAdES: format}, Log: logr.Discard(),
 		Providers: func(string) (signing.Provider, error) { return provider, nil },
 		Observer:  m.observer(func() {}, func() {}, func(*signing.Credential, string, int, time.Duration, string) {}), Tries: matrixTries - 1, UnknownOutcome: v.unknown,
-		Random: func() float64 { return 0 },
+		TimestampReady: p.timestampReady, Random: func() float64 { return 0 },
 	})
 	m.watch(p.registry, s, p.store, 0)
 	p.start(t, s)

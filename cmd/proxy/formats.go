@@ -28,7 +28,7 @@ func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) 
 		if err != nil {
 			return nil, err
 		}
-		format.Timestamper = t
+		format.Timestamper, p.timestampReady = t, t.Ready
 	}
 	r := p.cfg.Revocation
 	gatherer, err := revocation.New(revocation.Config{
@@ -69,7 +69,7 @@ func (p *proxy) localCRL(ctx context.Context, issuer *x509.Certificate) ([][]byt
 // budgetFile lies in the state folder: a restart must not forget what an authority was asked.
 const budgetFile = "timestamp-budget.json"
 
-func (p *proxy) openTimestamper() (signing.Timestamper, error) {
+func (p *proxy) openTimestamper() (*timestamp.Client, error) {
 	t := p.cfg.Timestamp
 	cfg := timestamp.Config{
 		HTTP: p.calls.timestamp, Timeout: t.Timeout, MaxSkew: t.MaxSkew, BudgetFile: filepath.Join(p.cfg.StateFolder, budgetFile),

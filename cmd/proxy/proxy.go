@@ -45,8 +45,10 @@ type proxy struct {
 	health    *health
 	tracing   *tracing
 	callbacks *callback.Notifier
-	localCRLs []func(context.Context, *x509.Certificate) ([][]byte, error) // of embedded keys
-	closers   []func() error                                               // of providers, run at the end
+	// timestampReady says whether a timestamp authority is there; nil = none is configured.
+	timestampReady func(context.Context) error
+	localCRLs      []func(context.Context, *x509.Certificate) ([][]byte, error) // of embedded keys
+	closers        []func() error                                               // of providers, run at the end
 
 	rest, management net.Listener
 	instances        *affinity.Files

@@ -81,6 +81,7 @@ func (p *proxy) openService(ctx context.Context) error {
 		Store:              p.state,
 		Formats:            formats,
 		Providers:          p.providers.forClient,
+		TimestampReady:     p.timestampReady,
 		Log:                p.log.WithName("signing"),
 		Observer:           observer,
 		MaxQueuedDocuments: p.cfg.Limits.QueuedDocuments,

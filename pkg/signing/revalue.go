@@ -16,7 +16,7 @@ func (t *try) value(ctx context.Context, docs []Document) []Document {
 			t.trouble(t.unread, docs...)
 			break
 		}
-		done, renewed := t.sign(ctx, c, t.prepare(ctx, c, docs), round < renewalRounds)
+		done, renewed := t.sign(ctx, c, t.stampable(ctx, t.prepare(ctx, c, docs)), round < renewalRounds)
 		valued = append(valued, done...)
 		if docs = renewed; len(docs) > 0 && !t.reconnect(ctx, docs) {
 			break

@@ -22,8 +22,11 @@ type Config struct {
 	// Providers gives the provider that signs for a client service. It is asked for every operation; equal credentials must be
 	// behind equal Credential.Name values. An error fails the operation's documents (KindConfiguration) or is retried if it says so.
 	Providers func(clientService string) (Provider, error)
-	Log       logr.Logger
-	Observer  Observer
+	// TimestampReady returns an error with Retry while no timestamp authority is expected to give a token: then no signature is spent
+	// on documents that need one. It may ask an authority. Nil = it is not asked.
+	TimestampReady func(ctx context.Context) error
+	Log            logr.Logger
+	Observer       Observer
 
 	// MaxQueuedDocuments bounds the documents accepted and not yet ended; an eighth is for client services that have less than that in it.
 	// 0 = 20,000: eight requests of the largest documented size.

@@ -35,6 +35,7 @@ type authority struct {
 	sent     []time.Time // requests within the budget's window, oldest first
 	failures int         // in a row
 	paused   time.Time   // not to be asked before
+	good     time.Time   // the last token; zero = none yet
 }
 
 func newAuthority(a Authority, sent []time.Time) *authority {
@@ -85,7 +86,7 @@ func (a *authority) admit(now time.Time) (next time.Time, err error) {
 func (a *authority) succeeded() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.failures, a.paused = 0, time.Time{}
+	a.failures, a.paused, a.good = 0, time.Time{}, time.Now()
 }
 
 // failed sets the pause after a failure and returns its end.

@@ -52,6 +52,7 @@ type Client struct {
 	http        *http.Client
 	authorities []*authority
 	budgets     *budgetFile
+	probing     chan struct{} // holds one value while Ready asks
 }
 
 // maxBudget bounds what is remembered of an authority.
@@ -73,7 +74,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	client := *cfg.HTTP
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c := &Client{cfg: cfg, http: &client, budgets: &budgetFile{path: cfg.BudgetFile}}
+	c := &Client{cfg: cfg, http: &client, budgets: &budgetFile{path: cfg.BudgetFile}, probing: make(chan struct{}, 1)}
 	past, err := c.budgets.load()
 	if err != nil {
 		return nil, fmt.Errorf("make timestamp client: %w", err)
