@@ -22,7 +22,7 @@ import (
 // openFormats makes the forms of signature. Without a timestamp authority a document that wants a level above B-B is refused with
 // TIMESTAMP_SIGN_ERROR: never signed at a lesser one.
 func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) {
-	format := &pades.Format{Fonts: p.fonts}
+	format := &pades.Format{Fonts: p.fonts, AllowClipping: p.cfg.Visible.AllowClipping}
 	if len(p.cfg.Timestamp.Authorities) > 0 {
 		t, err := p.openTimestamper()
 		if err != nil {

@@ -183,7 +183,8 @@ type Signing struct {
 
 // Visible is how visible signatures are drawn.
 type Visible struct {
-	Fonts string // folder with fonts beside the built-in ones; empty = none
+	Fonts         string // folder with fonts beside the built-in ones; empty = none
+	AllowClipping bool   // a box may lie partly outside its page
 }
 
 // Digest is the digest algorithm of signatures.

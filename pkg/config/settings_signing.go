@@ -39,6 +39,8 @@ func declareVisible(d *declaration, c *Config) {
 	d.add("visible.fonts", "FOLDER", text{&c.Visible.Fonts},
 		"Folder with TrueType and OpenType fonts (.ttf, .otf, .ttc) for characters that the built-in fonts lack, tried in the order of their file "+
 			"names: at most 64 fonts, 32 MiB each, 64 MiB in all. They are read at the start and stay in memory.")
+	d.add("visible.allow-clipping", "TRUE|FALSE", boolean{&c.Visible.AllowClipping},
+		"TRUE signs although a visible signature at a coordinate or a placeholder lies partly outside its page. Readers show only the part on the page.")
 }
 
 func declareHotFolder(d *declaration, c *Config) {

@@ -19,6 +19,8 @@ type form struct {
 	any    bool            // there is a field
 	locks  []lock
 	locked int // names in locks
+	// noAnnotations: the certification or a lock allows forms to be filled in and signed, and no new annotations.
+	noAnnotations bool
 }
 
 // readForm reads the form, and refuses one with an earlier signature that is broken.
@@ -59,6 +61,11 @@ func (f *form) note(doc *pdf.Document, fd field) error {
 	if err := checkByteRange(doc, value); err != nil {
 		return err
 	}
+	p, err := certification(doc, value)
+	if err != nil {
+		return err
+	}
+	f.noAnnotations = f.noAnnotations || p == 2
 	return f.noteLocks(doc, fd, value)
 }
 
@@ -111,6 +118,7 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 		return err
 	}
 	l.all = p == 1
+	f.noAnnotations = f.noAnnotations || p == 2
 	if l.action, err = doc.Name(dict.Get("Action")); err != nil {
 		return err
 	}
@@ -131,6 +139,15 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 		}
 	}
 	f.locks = append(f.locks, l)
+	return nil
+}
+
+// checkAnnotations honours a certification or a lock that allows no annotations: a new field that can be seen is one. An invisible
+// field shows nothing, and an existing field is there already (ISO 32000-2 tables 236 and 257).
+func (f *form) checkAnnotations() error {
+	if f.noAnnotations {
+		return forbidden("its certification or an earlier signature allows no new visible field. An invisible signature and one in an existing field are possible")
+	}
 	return nil
 }
 

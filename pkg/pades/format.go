@@ -27,6 +27,8 @@ type Format struct {
 	TokenSize int
 	// Fonts are the operator's own fonts for visible signatures. Nil: the built-in ones alone.
 	Fonts *font.Library
+	// AllowClipping signs although the box of a new visible signature lies partly outside its page.
+	AllowClipping bool
 }
 
 var _ signing.Format = (*Format)(nil)

@@ -34,13 +34,15 @@ func inspect(ctx context.Context, doc *pdf.Document, target string) (*form, erro
 	if err := checkPermissions(doc, target); err != nil {
 		return nil, err
 	}
-	if err := checkCertification(doc, catalog); err != nil {
+	permission, err := checkCertification(doc, catalog)
+	if err != nil {
 		return nil, err
 	}
 	f, err := readForm(ctx, doc)
 	if err != nil || f.dict == nil {
 		return f, err
 	}
+	f.noAnnotations = f.noAnnotations || permission == 2
 	if err := f.checkLocks(target); err != nil {
 		return nil, err
 	}
@@ -75,21 +77,22 @@ func (f *form) checkXFA(doc *pdf.Document, catalog *pdf.Dict) error {
 	return nil
 }
 
-// checkCertification honours the document's DocMDP: 1 forbids every change (ISO 32000-2 12.8.2.2).
-func checkCertification(doc *pdf.Document, catalog *pdf.Dict) error {
+// checkCertification honours the document's DocMDP, and returns what it allows: 1 forbids every change, 2 allows forms to be filled in
+// and signed, 3 also allows annotations (ISO 32000-2 12.8.2.2). It is 0 where the document is not certified.
+func checkCertification(doc *pdf.Document, catalog *pdf.Dict) (int64, error) {
 	perms, err := doc.DictAt(catalog, "Perms")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	signature, err := doc.DictAt(perms, "DocMDP")
 	if err != nil || signature == nil {
-		return err
+		return 0, err
 	}
 	p, err := certification(doc, signature)
 	if err == nil && p == 1 {
-		return forbidden("its certification allows no changes")
+		return p, forbidden("its certification allows no changes")
 	}
-	return err
+	return p, err
 }
 
 // certification is what a signature allows after it as a certification, /P from 1 to 3; 0 where it is none.

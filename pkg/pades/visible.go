@@ -27,7 +27,7 @@ type spot struct {
 }
 
 // makeVisible locates and lays out the visible signature that in asks for; nil where it asks for none. Errors are KindVisible, those of
-// pkg/pdf, and KindForbidden where an earlier signature locks the field.
+// pkg/pdf, and KindForbidden where an earlier signature locks the field or allows no new annotations.
 func (format *Format) makeVisible(
 	ctx context.Context, doc *pdf.Document, f *form, in signing.Input, c *signing.Credential,
 ) (*visible, error) {
@@ -37,6 +37,11 @@ func (format *Format) makeVisible(
 	values, err := in.Signature.Visible.Parse()
 	if err != nil {
 		return nil, err
+	}
+	if values.Location != signing.AtSignField {
+		if err := f.checkAnnotations(); err != nil {
+			return nil, err
+		}
 	}
 	at, err := locate(ctx, doc, f, values)
 	if err != nil {
@@ -70,7 +75,10 @@ func (format *Format) makeVisible(
 		return nil, err
 	}
 	if at.field == nil {
-		out.placement, err = appearance.Place(at.page, at.u, at.v, out.appearance.Area())
+		area := out.appearance.Area()
+		if out.placement, err = appearance.Place(at.page, at.u, at.v, area); err == nil && !format.AllowClipping {
+			err = appearance.CheckWhole(at.page, at.u, at.v, area)
+		}
 	}
 	return out, err
 }

@@ -65,14 +65,31 @@ func Place(p *pdf.Page, u, v float64, area signing.Area) (Placement, error) {
 		return Placement{}, signing.Errorf(signing.KindVisible, "the page has no usable MediaBox")
 	}
 	if size := PageSize(p); !(u < size.Width && v < size.Height && u+area.Width > 0 && v+area.Height > 0) {
-		return Placement{}, signing.Errorf(signing.KindVisible,
-			"the visible signature at x=%g, y=%g lies outside the page of %g x %g points", round2(u), round2(v),
-			round2(size.Width), round2(size.Height))
+		return Placement{}, outside(p, u, v, area, "")
 	}
 	x0, y0 := user(p, u, v)
 	x1, y1 := user(p, u+area.Width, v+area.Height)
 	rect := pdf.Rectangle{X0: min(x0, x1), Y0: min(y0, y1), X1: max(x0, x1), Y1: max(y0, y1)}
 	return Placement{Rect: rect, Matrix: matrix(p, area)}, nil
+}
+
+// maxOverhang is how far a box may reach over the edge of its page, in points: clients round the sizes of pages.
+const maxOverhang = 0.01
+
+// CheckWhole refuses an area, placed as Place does it, that does not lie on the page from edge to edge. KindVisible.
+func CheckWhole(p *pdf.Page, u, v float64, area signing.Area) error {
+	size := PageSize(p)
+	if min(u, v) < -maxOverhang || u+area.Width > size.Width+maxOverhang || v+area.Height > size.Height+maxOverhang {
+		return outside(p, u, v, area, "partly ")
+	}
+	return nil
+}
+
+func outside(p *pdf.Page, u, v float64, area signing.Area, how string) error {
+	size := PageSize(p)
+	return signing.Errorf(signing.KindVisible,
+		"visibleSignatureInfo.locationValue: the box of %g x %g points at x=%g, y=%g lies %soutside the page: page %d has %g x %g points",
+		round2(area.Width), round2(area.Height), round2(u), round2(v), how, p.Number, round2(size.Width), round2(size.Height))
 }
 
 // PlaceIn returns where an appearance goes that fills rect, the rectangle of an existing field, and the area that it has as the
