@@ -3,12 +3,10 @@ kind_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top_dir=$(git -C "$kind_dir" rev-parse --show-toplevel 2>/dev/null || dirname "$kind_dir")
 . "$kind_dir/versions.env"
 
-tools_dir=${KIND_TOOLS_DIR:-$top_dir/bin/tools}   # kind, kubectl, helm
 work_dir=${KIND_WORK_DIR:-${TMPDIR:-/var/tmp}/kind-local}
 cluster=${KIND_CLUSTER:-e2e}
 k8s_dir=${K8S_MODULE_DIR:-$kind_dir/../envtest}
 k8s_bin=${ENVTEST_DIR:-$top_dir/bin/k8s}            # programs of Kubernetes: those of the controller's tests are among them
-export PATH="$tools_dir:$PATH"
 export GOWORK=off
 
 say() { printf '%s %s\n' "$(date +%T)" "$*" >&2; }

@@ -5,7 +5,6 @@ package e2e
 import (
 	"crypto/sha256"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,7 +57,7 @@ func (w *world) leastPrivilege() {
 	if roles := w.must("kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found"); roles != "" {
 		w.t.Errorf("cluster-wide rights outside of mode NodePort: %s", roles)
 	}
-	node := os.Getenv("KIND_CLUSTER") + "-control-plane"
+	node := kind.Name + "-control-plane"
 	pids := strings.Fields(w.must("docker", "exec", node, "pgrep", "-f", "^/bin/proxy"))
 	if len(pids) != 3 {
 		w.t.Fatalf("%d processes of the proxy run, want 3", len(pids))

@@ -41,7 +41,7 @@ func (w *world) nodePort() {
 	w.helm("--wait")
 	node := w.must("kubectl", "get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
 	for ordinal := range 3 {
-		port := 30081 + ordinal // one that loopback leads to; the controller leaves it as it is
+		port := instancePort(ordinal) // one that loopback leads to; the controller leaves it as it is
 		w.eventually(func() error {
 			_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "patch", "service", podName(ordinal), "--type=json",
 				fmt.Sprintf(`--patch=[{"op":"replace","path":"/spec/ports/0/nodePort","value":%d}]`, port))
@@ -49,7 +49,7 @@ func (w *world) nodePort() {
 		})
 	}
 	for ordinal := range 3 {
-		w.wantPublished(ordinal, node, 30081+ordinal)
+		w.wantPublished(ordinal, node, instancePort(ordinal))
 	}
 	// Outside, the node's address is loopback's: kind leads these ports there.
 	outside := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
@@ -63,7 +63,7 @@ func (w *world) nodePort() {
 	}}
 	w.eventually(func() error { // the pod's mounted endpoint follows the annotation
 		op := w.accept(instanceURL(1), fmt.Sprintf("outside %d", time.Now().UnixNano()))
-		if op.Host != node || op.Port != 30082 {
+		if op.Host != node || op.Port != instancePort(1) {
 			return fmt.Errorf("the answer names %s", op.HostPort)
 		}
 		reference := op.ExternalReference
@@ -82,7 +82,7 @@ func (w *world) nodePort() {
 	for ordinal := range 3 {
 		reference := fmt.Sprintf("at its port %d", ordinal)
 		w.eventually(func() error {
-			a, err := call(w.t.Context(), outside, w.admin, http.MethodPost, fmt.Sprintf("http://%s:%d%sdocument/sign/async/base64/", node, 30081+ordinal, api),
+			a, err := call(w.t.Context(), outside, w.admin, http.MethodPost, fmt.Sprintf("http://%s:%d%sdocument/sign/async/base64/", node, instancePort(ordinal), api),
 				request(w.t, reference), "Idempotency-Key", reference)
 			if err == nil && (a.status != http.StatusAccepted || a.header.Get("X-Signstash-Instance") != podName(ordinal)) {
 				err = fmt.Errorf("port of %s: %v, answered by %q", podName(ordinal), a, a.header.Get("X-Signstash-Instance"))

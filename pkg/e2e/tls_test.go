@@ -38,7 +38,7 @@ func (w *world) tls() {
 	plain := w.door
 	defer func() { w.door = plain }()
 	w.door = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort)}), TLSClientConfig: &tls.Config{RootCAs: roots},
+		Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort())}), TLSClientConfig: &tls.Config{RootCAs: roots},
 		DisableKeepAlives: true, // any pod each time
 	}}
 	secure := func(base string) string { return strings.Replace(base, "http://", "https://", 1) }

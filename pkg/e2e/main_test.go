@@ -1,0 +1,62 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/e2e/cluster"
+)
+
+// images are what hack/e2e/images has built.
+var images = []string{"signstash-proxy:e2e", "signstash-proxy:e2e-next", "signstash-trial:e2e", "signstash-door:e2e"}
+
+// kind is the cluster that the tests run in.
+var kind cluster.Config
+
+// TestMain makes the cluster unless there is one, loads the images, and removes a cluster that it made, unless KEEP is set.
+func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code, err := inCluster(ctx, m.Run)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "end-to-end tests:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+func inCluster(ctx context.Context, tests func() int) (code int, err error) {
+	if kind, err = cluster.FromEnvironment("../../hack/kind"); err != nil {
+		return 1, err
+	}
+	made, err := cluster.Up(ctx, kind)
+	if made && os.Getenv("KEEP") == "" {
+		defer func() {
+			if downErr := cluster.Down(kind); err == nil {
+				err = downErr
+			}
+		}()
+	}
+	if err != nil {
+		return 1, err
+	}
+	if err := cluster.Load(ctx, kind, images...); err != nil {
+		return 1, err
+	}
+	if err := os.Setenv("KUBECONFIG", kind.Kubeconfig()); err != nil { // for kubectl and helm
+		return 1, err
+	}
+	return tests(), nil
+}
+
+// instancePort is the port of loopback that leads to the NodePort of an instance of the release under test.
+func instancePort(ordinal int) int { return kind.Port + 1 + ordinal }
+
+// doorPort is the port of loopback that leads to the door.
+func doorPort() int { return kind.Port + cluster.Ports - 1 }
