@@ -79,7 +79,7 @@ type Forwarder struct {
 	client   *http.Client
 	scheme   string
 	met      sync.Map // identity by internal address: who was last asked there
-	proofs   sync.Map // runs of peers that have proved themselves, by runOf; as many as there were pods in the life of the process
+	proofs   sync.Map // runs of peers that have proved themselves, by runOf: one for each pod that there was
 	outcomes *prometheus.CounterVec
 }
 
@@ -191,7 +191,9 @@ func (f *Forwarder) nameOf(ordinal int) string {
 //
 // A request that changes something and has no body is sent to a peer that has proved itself; if it has not yet, it is probed before.
 // One with a body is sent after KeyOwner has asked.
-func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, to *Published, longest time.Duration) (answered bool, err error) {
+func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, to *Published, longest time.Duration) (
+	answered bool, err error,
+) {
 	if f.c.Mode == Redirect {
 		if body != nil {
 			_ = body.Close()

@@ -8,7 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// proving is a request whose answers must carry the proof "right". It gathers what peers were asked with.
+// proving is a request whose answers must carry the proof "right". It gathers what peers were asked
+// with.
 func proving(r *http.Request, asks *[]Ask) Request {
 	return Request{Request: r, Probe: "/probe", Authorize: func(a Ask) (Pass, error) {
 		*asks = append(*asks, a)
@@ -16,7 +17,8 @@ func proving(r *http.Request, asks *[]Ask) Request {
 	}}
 }
 
-// TestProof: an answer with a wrong proof is never believed, one without any until its run has given one.
+// TestProof: an answer with a wrong proof is never believed, one without any until its run has
+// given one.
 func TestProof(t *testing.T) {
 	proof := ""
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -56,7 +58,8 @@ func TestProof(t *testing.T) {
 	}
 }
 
-// TestRefusalNeedsNoProof: a peer that cannot read what it is asked with cannot prove itself either.
+// TestRefusalNeedsNoProof: a peer that cannot read what it is asked with cannot prove itself
+// either.
 func TestRefusalNeedsNoProof(t *testing.T) {
 	refuse := false
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) {

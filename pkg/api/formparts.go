@@ -26,14 +26,16 @@ func formBoundary(contentType string) (string, error) {
 	return boundary, nil
 }
 
-// maxBoundaryBytes and boundaryMarks are of RFC 2046 5.1.1. A value with some of these marks must be quoted (RFC 2045 5.1), and
-// JavaMail and others that make boundaries like ----=_Part_0 do not always do so.
+// maxBoundaryBytes and boundaryMarks are of RFC 2046 5.1.1. A value with some of these marks must
+// be quoted (RFC 2045 5.1), and JavaMail and others that make boundaries like ----=_Part_0 do not
+// always do so.
 const (
 	maxBoundaryBytes = 70
 	boundaryMarks    = "'()+_,-./:=? "
 )
 
-// looseBoundary looks for the boundary in a Content-Type that is not written as it should be; empty if there is none, or two.
+// looseBoundary looks for the boundary in a Content-Type that is not written as it should be; empty
+// if there is none, or two.
 func looseBoundary(contentType string) (boundary string) {
 	_, params, _ := strings.Cut(contentType, ";")
 	for param := range strings.SplitSeq(params, ";") {
@@ -64,8 +66,8 @@ const signRequestPart = "signRequest"
 // noIndex is the index of a part whose name has none.
 const noIndex = -1
 
-// parseFileName reports whether a part of that name holds a document: files or file, as PHP and Rails write them too (files[]), or with
-// the place of the document (files[0]).
+// parseFileName reports whether a part of that name holds a document: files or file, as PHP and
+// Rails write them too (files[]), or with the place of the document (files[0]).
 func parseFileName(name string) (index int, ok bool) {
 	base, rest, bracket := strings.Cut(name, "[")
 	if base != "files" && base != "file" {
@@ -79,8 +81,9 @@ func parseFileName(name string) (index int, ok bool) {
 	return int(n), closed && err == nil
 }
 
-// decodePart returns the content of a part as it was before its Content-Transfer-Encoding. RFC 7578 4.7 deprecates the field and
-// clients of older libraries send it. Package multipart decodes quoted-printable by itself. field names the part in errors.
+// decodePart returns the content of a part as it was before its Content-Transfer-Encoding. RFC 7578
+// 4.7 deprecates the field and clients of older libraries send it. Package multipart decodes
+// quoted-printable by itself. field names the part in errors.
 func decodePart(part *multipart.Part, field string) (io.Reader, error) {
 	encoding := part.Header.Get("Content-Transfer-Encoding")
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
@@ -89,10 +92,12 @@ func decodePart(part *multipart.Part, field string) (io.Reader, error) {
 	case "base64":
 		return &base64Part{base64.NewDecoder(base64.StdEncoding, faultyPart{part}), field}, nil
 	}
-	return nil, signing.Errorf(signing.KindInvalid, "%s: Content-Transfer-Encoding %.40q is not understood: send binary or base64", field, encoding)
+	return nil, signing.Errorf(signing.KindInvalid,
+		"%s: Content-Transfer-Encoding %.40q is not understood: send binary or base64", field, encoding)
 }
 
-// faultyPart turns errors of a part into those of the request, so that they cannot be taken for errors of what reads it.
+// faultyPart turns errors of a part into those of the request, so that they cannot be taken for
+// errors of what reads it.
 type faultyPart struct{ r io.Reader }
 
 // Read implements io.Reader.
@@ -115,16 +120,19 @@ func (b *base64Part) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	var known *signing.Error
 	if err != nil && err != io.EOF && !errors.As(err, &known) {
-		err = signing.Errorf(signing.KindInvalid, "%s is not base64, and its Content-Transfer-Encoding says that it is", b.field).Because(err)
+		err = signing.Errorf(signing.KindInvalid,
+			"%s is not base64, and its Content-Transfer-Encoding says that it is", b.field).Because(err)
 	}
 	return n, err
 }
 
-// maxDispositionBytes bounds a Content-Disposition that is read leniently: far above the longest file name.
+// maxDispositionBytes bounds a Content-Disposition that is read leniently: far above the longest
+// file name.
 const maxDispositionBytes = 4 << 10
 
-// partName is the name of a part; empty if it has none. Where the header is not as RFC 7578 wants it, mostly for a file name with blanks,
-// accents or quotes in it, the name is looked for in spite of that, as the usual readers in Java do.
+// partName is the name of a part; empty if it has none. Where the header is not as RFC 7578 wants
+// it, mostly for a file name with blanks, accents or quotes in it, the name is looked for in spite
+// of that, as the usual readers in Java do.
 func partName(part *multipart.Part) string {
 	if name := part.FormName(); name != "" {
 		return name
@@ -136,7 +144,8 @@ func partName(part *multipart.Part) string {
 	return looseName(value)
 }
 
-// looseName returns the parameter name of a Content-Disposition. Two of them are none: one may be part of a file name.
+// looseName returns the parameter name of a Content-Disposition. Two of them are none: one may be
+// part of a file name.
 func looseName(value string) (name string) {
 	kind, params, _ := strings.Cut(value, ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), "form-data") {

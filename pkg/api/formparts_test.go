@@ -59,7 +59,8 @@ func TestWhatCameIsNamed(t *testing.T) {
 	h.nothingKept("bad")
 }
 
-// TestBoundaries: RFC 2045 5.1 wants boundaries with some characters in quotes; not all libraries put them there.
+// TestBoundaries: RFC 2045 5.1 wants boundaries with some characters in quotes; not all libraries
+// put them there.
 func TestBoundaries(t *testing.T) {
 	h := start(t, nil)
 	send := func(i int, boundary, contentType string) response {
@@ -93,7 +94,8 @@ func encodedPart(name, encoding, content string) string {
 	return strings.Replace(part(name, content), "\r\n\r\n", "\r\nContent-Transfer-Encoding: "+encoding+"\r\n\r\n", 1)
 }
 
-// TestTransferEncodings: a part in base64 is the document that it encodes. Encodings that are not known are refused by name.
+// TestTransferEncodings: a part in base64 is the document that it encodes. Encodings that are not
+// known are refused by name.
 func TestTransferEncodings(t *testing.T) {
 	h := start(t, limited)
 	base64Lines := func(text string) string {

@@ -17,11 +17,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Instances ask each other in the name of a client. The address of a peer comes from a file, and may be
-// wrong or belong to another pod by now; so the client's own credentials are never sent to it. What is
-// sent instead is a forward token: it is signed with the shared token key and says which client service
-// asks, and it is good for one request (method, path and query) at one instance, once, for half a
-// minute. A stranger who gets it can put the same question to that instance, and do nothing else.
+// Instances ask each other in the name of a client. The address of a peer comes from a file, and
+// may be wrong or belong to another pod by now; so the client's own credentials are never sent to
+// it. What is sent instead is a forward token: it is signed with the shared token key and says
+// which client service asks, and it is good for one request (method, path and query) at one
+// instance, once, for half a minute. A stranger who gets it can put the same question to that
+// instance, and do nothing else.
 //
 //   - It proves to the peer that another instance asks, which has counted the request against the
 //     client's rate already. Without it, X-Signstash-Forwarded and X-Signstash-Target mean nothing for
@@ -42,13 +43,14 @@ import (
 //     the proof, and the client's credentials are passed on over that connection. Where there is neither,
 //     no other instance is asked: 503 with the reason.
 //
-// Somebody between two instances who reads and changes what they send is not kept out by this, but by TLS.
+// Somebody between two instances who reads and changes what they send is not kept out by this, but
+// by TLS.
 
 // forwardLifetime is how long a forward token is good. It is used at once.
 const forwardLifetime = 30 * time.Second
 
-// mountDelay is how long a kubelet may take to bring a mounted file up to date: an instance may go on
-// signing forward tokens with the key of before for as long.
+// mountDelay is how long a kubelet may take to bring a mounted file up to date: an instance may go
+// on signing forward tokens with the key of before for as long.
 const mountDelay = 2 * time.Minute
 
 // noKeyRetryAfter is sent where a missing setting keeps instances from asking each other.
@@ -56,31 +58,34 @@ const noKeyRetryAfter = 10 * time.Second
 
 // forwardClaims make a token a forward token.
 type forwardClaims struct {
-	To      string `json:"to"`      // identity of the run of the instance that is asked, or its name
-	Request string `json:"request"` // digest of method, path and query
-	// Unproved says that the instance that is asked has not proved itself, and that the request changes
-	// something.
+	Instance string `json:"instance,omitempty"` // identity of the run of the instance that is asked
+	Name     string `json:"name"`               // of that instance
+	Request  string `json:"request"`            // digest of method, path and query
+	// Unproved says that the instance that is asked has not proved itself, and that the request
+	// changes something.
 	Unproved bool `json:"unproved,omitempty"`
 }
 
-// requestDigest is the digest of what is asked. Slashes are collapsed and escapes are decoded, because
-// what stands between two instances may do so too.
+// requestDigest is the digest of what is asked. Slashes are collapsed and escapes are decoded,
+// because what stands between two instances may do so too.
 func requestDigest(method string, u *url.URL) string {
 	digest := sha256.Sum256([]byte(method + "\x00" + collapse(u.Path) + "\x00" + u.RawQuery))
 	return base64.RawURLEncoding.EncodeToString(digest[:])
 }
 
-// answerProof is what proves that the instance of that name has given an answer of that status to the
-// request with the forward token of that id.
+// answerProof is what proves that the instance of that name has given an answer of that status to
+// the request with the forward token of that id.
 func (k tokenKey) answerProof(id, instance string, status int) string {
 	mac := hmac.New(sha256.New, k.key)
 	mac.Write([]byte("signstash peer answer\x00" + id + "\x00" + instance + "\x00" + strconv.Itoa(status)))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// issueForward returns a forward token for a client service that has shown secret (zero if it has shown
-// none), and what the answer must prove.
-func (t *tokens) issueForward(client string, secret clientservice.Secret, ask affinity.Ask, now time.Time) (affinity.Pass, error) {
+// issueForward returns a forward token for a client service that has shown secret (zero if it has
+// shown none), and what the answer must prove.
+func (t *tokens) issueForward(client string, secret clientservice.Secret, ask affinity.Ask, now time.Time) (
+	affinity.Pass, error,
+) {
 	id, key := rand.Text(), t.keys.signing()
 	c := claims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -89,11 +94,9 @@ func (t *tokens) issueForward(client string, secret clientservice.Secret, ask af
 		},
 		Scope: tokenScope,
 		Forward: &forwardClaims{
-			To: ask.To.Instance, Request: requestDigest(ask.Method, ask.URL), Unproved: !ask.Proved && changes(ask.Method),
+			Instance: ask.To.Instance, Name: ask.To.Name, Request: requestDigest(ask.Method, ask.URL),
+			Unproved: !ask.Proved && changes(ask.Method),
 		},
-	}
-	if c.Forward.To == "" {
-		c.Forward.To = ask.To.Name
 	}
 	if !secret.IsZero() {
 		c.Secret = key.secretDigest(client, secret)
@@ -123,16 +126,16 @@ func (x *exchange) authorizePeer(ask affinity.Ask) (affinity.Pass, error) {
 		return affinity.Pass{Authorization: x.r.Header.Get("Authorization")}, nil
 	}
 	return affinity.Pass{}, signing.Errorf(signing.KindBusy,
-		"instance %s is not asked, because no key is shared with it (--token.signing.key)", ask.To.Name).Retryable(noKeyRetryAfter)
+		"instance %s is not asked, because no key is shared with it (--token.signing.key)", ask.To.Name,
+	).Retryable(noKeyRetryAfter)
 }
 
-// acceptForward checks that a forward token was made for this very request, and notes that a peer has
-// passed it on.
+// acceptForward checks that a forward token was made for this very request, and notes that a peer
+// has passed it on.
 func (x *exchange) acceptForward(c *claims) error {
 	f := c.Forward
-	here := f.To != "" && (f.To == string(x.api.cfg.Identity) || f.To == x.api.cfg.Endpoint().Name)
 	switch {
-	case !here, !affinity.Forwarded(x.r), f.Request != requestDigest(x.r.Method, x.r.URL),
+	case !x.api.isHere(f), !affinity.Forwarded(x.r), f.Request != requestDigest(x.r.Method, x.r.URL),
 		c.ExpiresAt.Sub(c.IssuedAt.Time) > forwardLifetime:
 		return unauthenticated("the token was made for another request")
 	case f.Unproved && changes(x.r.Method):
@@ -146,9 +149,20 @@ func (x *exchange) acceptForward(c *claims) error {
 	return nil
 }
 
+// isHere reports whether a forward token was made for this instance: for this run of it, where both
+// sides tell runs apart, else for its name.
+func (a *API) isHere(f *forwardClaims) bool {
+	if own := string(a.cfg.Identity); own != "" && f.Instance != "" {
+		return f.Instance == own
+	}
+	return f.Name == a.cfg.Endpoint().Name
+}
+
 // prove puts the proof of this instance on an answer to a peer.
 func (x *exchange) prove(status int) {
-	if x.forward != nil {
-		x.Header().Set(affinity.ProofHeader, x.forward.key.answerProof(x.forward.ID, x.Header().Get(affinity.InstanceHeader), status))
+	if x.forward == nil {
+		return
 	}
+	name := x.Header().Get(affinity.InstanceHeader)
+	x.Header().Set(affinity.ProofHeader, x.forward.key.answerProof(x.forward.ID, name, status))
 }

@@ -28,7 +28,9 @@ func TestPeersAreNotCounted(t *testing.T) {
 	h := start(t, withPeer(t, handle))
 	id := peer.do(request{path: "document/sign/base64", text: signRequest("theirs", "%PDF")}).at("id")
 	for range 10 {
-		for _, path := range []string{known, "operation/status/withExternalReference/theirs", "operation/id/withDocumentExternalReference/doc-0"} {
+		for _, path := range []string{
+			known, "operation/status/withExternalReference/theirs", "operation/id/withDocumentExternalReference/doc-0",
+		} {
 			if got := h.do(request{path: path}); got.Code != http.StatusNotFound && got.Code != http.StatusOK {
 				t.Fatalf("GET %s of operation %s = %d %s, want the peer's answer", path, id, got.Code, got.text)
 			}
@@ -36,13 +38,14 @@ func TestPeersAreNotCounted(t *testing.T) {
 	}
 }
 
-// TestClientsThatSayTheyArePeers: the headers of a forwarded request do not save a client from its rate.
+// TestClientsThatSayTheyArePeers: the headers of a forwarded request do not save a client from its
+// rate.
 func TestClientsThatSayTheyArePeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.ClientRate, h.cfg.Identity, h.cfg.SharedTokenKey = 1, "uid", true })
 		bearer := "Bearer " + token(h, basic(bob, bobSecret))
 		for _, auth := range []string{"", bearer} {
-			ask := request{path: known, auth: auth, header: map[string]string{affinity.ForwardedHeader: "proxy-1", affinity.TargetHeader: "uid"}}
+			ask := request{path: known, auth: auth, header: forwardedTo}
 			codes := make(map[int]int)
 			for range 4 {
 				codes[h.do(ask).Code]++
@@ -87,7 +90,8 @@ var requestsForOthers = []request{
 	{path: "document/sign/base64", text: signRequest("keyed", "%PDF"), header: map[string]string{"Idempotency-Key": "k"}},
 }
 
-// TestCredentialsStay: whatever is asked of a peer, the client's credentials do not reach its address.
+// TestCredentialsStay: whatever is asked of a peer, the client's credentials do not reach its
+// address.
 func TestCredentialsStay(t *testing.T) {
 	var came seen
 	for _, mode := range []affinity.Mode{affinity.Forward, affinity.Redirect} {
@@ -126,7 +130,8 @@ func TestNoSharedKey(t *testing.T) {
 	h := start(t, func(h *harness) { with(h); h.cfg.SharedTokenKey = false })
 	for _, r := range requestsForOthers {
 		got := h.do0(r)
-		got.fails(http.StatusServiceUnavailable, "503", "instance proxy-1 is not asked, because no key is shared with it (--token.signing.key)")
+		got.fails(http.StatusServiceUnavailable, "503",
+			"instance proxy-1 is not asked, because no key is shared with it (--token.signing.key)")
 		if got.Header().Get("Retry-After") == "" {
 			t.Errorf("%s has no Retry-After", r.path)
 		}
@@ -136,7 +141,8 @@ func TestNoSharedKey(t *testing.T) {
 	}
 }
 
-// TestCertifiedPeer: without a shared key, a certificate of the authorities that are named for peers is the proof.
+// TestCertifiedPeer: without a shared key, a certificate of the authorities that are named for
+// peers is the proof.
 func TestCertifiedPeer(t *testing.T) {
 	var came seen
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -150,8 +156,8 @@ func TestCertifiedPeer(t *testing.T) {
 	other := affinity.Published{Name: "proxy-1", Ordinal: 1, Host: "h", Port: 1, Internal: strings.TrimPrefix(s.URL, "https://")}
 	for name, authorities := range map[string]*x509.CertPool{"named authorities": pool, "the system's": nil} {
 		f, err := affinity.NewForwarder(affinity.ForwarderConfig{
-			Mode: affinity.Forward, Name: "proxy-0", Source: peers{other: other}, Log: logr.Discard(), TLS: &tls.Config{MinVersion: tls.VersionTLS12},
-			Authorities: func() *x509.CertPool { return authorities },
+			Mode: affinity.Forward, Name: "proxy-0", Source: peers{other: other}, Log: logr.Discard(),
+			TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Authorities: func() *x509.CertPool { return authorities },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -164,7 +170,8 @@ func TestCertifiedPeer(t *testing.T) {
 	}
 }
 
-// forwardToken is a token as proxy-0 makes it for a request at the instance uid, with changed claims.
+// forwardToken is a token as proxy-0 makes it for a request at the instance uid, with changed
+// claims.
 func forwardToken(t *testing.T, h *harness, method, uri string, change func(claims, forward jwt.MapClaims)) string {
 	t.Helper()
 	u, err := url.Parse(uri)
@@ -173,7 +180,7 @@ func forwardToken(t *testing.T, h *harness, method, uri string, change func(clai
 	}
 	digest := sha256.Sum256([]byte(method + "\x00" + u.Path + "\x00" + u.RawQuery))
 	return forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) {
-		forward := jwt.MapClaims{"to": "uid", "request": base64.RawURLEncoding.EncodeToString(digest[:])}
+		forward := jwt.MapClaims{"instance": "uid", "name": "proxy-0", "request": base64.RawURLEncoding.EncodeToString(digest[:])}
 		c["exp"], c["forward"] = time.Now().Add(30*time.Second).Unix(), forward
 		if change != nil {
 			change(c, forward)
@@ -187,7 +194,8 @@ func newPeer(t *testing.T) *harness {
 	return newHarness(t, func(h *harness) { h.cfg.Identity, h.cfg.SharedTokenKey = "uid", true })
 }
 
-// TestForwardTokenIsOfOneRequest: a token that a stranger has got is good for nothing but what it was made for.
+// TestForwardTokenIsOfOneRequest: a token that a stranger has got is good for nothing but what it
+// was made for.
 func TestForwardTokenIsOfOneRequest(t *testing.T) {
 	h := newPeer(t)
 	const path = base + known + "?wait=1s"
@@ -200,12 +208,13 @@ func TestForwardTokenIsOfOneRequest(t *testing.T) {
 	}{
 		{"as it was made", none, request{path: path}, true},
 		{"with doubled slashes", none, request{path: strings.Replace(path, "/operation/", "//operation///", 1)}, true},
-		{"for the name of the instance", func(_, f jwt.MapClaims) { f["to"] = "proxy-0" }, request{path: path}, true},
+		{"for the name alone", func(_, f jwt.MapClaims) { delete(f, "instance") }, request{path: path}, true},
 		{"another path", none, request{path: base + "operation/status/1024"}, false},
 		{"another query", none, request{path: base + known}, false},
 		{"another method", none, request{path: path, method: http.MethodHead}, false},
-		{"another instance", func(_, f jwt.MapClaims) { f["to"] = "another" }, request{path: path}, false},
-		{"no instance", func(_, f jwt.MapClaims) { f["to"] = "" }, request{path: path}, false},
+		{"another run of the instance", func(_, f jwt.MapClaims) { f["instance"] = "another" }, request{path: path}, false},
+		{"another instance", func(_, f jwt.MapClaims) { delete(f, "instance"); f["name"] = "proxy-1" }, request{path: path}, false},
+		{"no instance", func(_, f jwt.MapClaims) { delete(f, "instance"); delete(f, "name") }, request{path: path}, false},
 		{"another client service that does not exist", func(c, _ jwt.MapClaims) { c["sub"] = "gone" }, request{path: path}, false},
 		{"too long a life", func(c, _ jwt.MapClaims) { c["exp"] = time.Now().Add(time.Minute).Unix() }, request{path: path}, false},
 		{"an old one", func(c, _ jwt.MapClaims) {
@@ -232,14 +241,16 @@ func TestForwardTokenIsOfOneRequest(t *testing.T) {
 		fails(http.StatusUnauthorized, "0.0.10", "has not proved itself")
 }
 
-// TestForwardTokenInTime: clocks may differ by half a minute; a token is not good twice however they do.
+// TestForwardTokenInTime: clocks may differ by half a minute; a token is not good twice however
+// they do.
 func TestForwardTokenInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newPeer(t)
 		made := func(ago time.Duration) request {
-			return request{path: known, header: forwardedTo, auth: "Bearer " + forwardToken(t, h, http.MethodGet, base+known, func(c, _ jwt.MapClaims) {
+			tok := forwardToken(t, h, http.MethodGet, base+known, func(c, _ jwt.MapClaims) {
 				c["iat"], c["exp"] = time.Now().Add(-ago).Unix(), time.Now().Add(30*time.Second-ago).Unix()
-			})}
+			})
+			return request{path: known, header: forwardedTo, auth: "Bearer " + tok}
 		}
 		for ago, want := range map[time.Duration]int{
 			-30 * time.Second: http.StatusNotFound, -32 * time.Second: http.StatusUnauthorized,
@@ -260,13 +271,15 @@ func TestForwardTokenInTime(t *testing.T) {
 	})
 }
 
-// TestForwardTokenOfAReplacedKey: an instance that has not read the new key yet is understood for as long as that may take.
+// TestForwardTokenOfAReplacedKey: an instance that has not read the new key yet is understood for
+// as long as that may take.
 func TestForwardTokenOfAReplacedKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newPeer(t)
 		slow := newPeer(t)
 		ask := func() response {
-			return h.do(request{path: known, header: forwardedTo, auth: "Bearer " + forwardToken(t, slow, http.MethodGet, base+known, nil)})
+			tok := forwardToken(t, slow, http.MethodGet, base+known, nil)
+			return h.do(request{path: known, header: forwardedTo, auth: "Bearer " + tok})
 		}
 		h.api.SetTokenKey(bytes.Repeat([]byte("n"), 32))
 		ask().fails(http.StatusNotFound, "404", "")
@@ -282,7 +295,8 @@ func TestEarlierReleaseAsPeer(t *testing.T) {
 	peer, handle, _ := startPeer(t)
 	tokens := 0
 	h := start(t, withPeer(t, func(w http.ResponseWriter, r *http.Request) {
-		// That release reads the token as one of the token endpoint: it ignores what it does not know, and proves nothing.
+		// That release reads the token as one of the token endpoint: it ignores what it does not
+		// know, and proves nothing.
 		plain := forge(t, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), peer.cfg.TokenKey, func(c jwt.MapClaims) {
 			delete(c, "forward")
 			delete(c, "secret")
@@ -291,17 +305,21 @@ func TestEarlierReleaseAsPeer(t *testing.T) {
 		tokens++
 		handle(w, r)
 	}))
-	signed := peer.do(request{path: "document/sign/base64", text: signRequest("theirs", "%PDF"), header: map[string]string{"Idempotency-Key": "k"}})
+	keyed := request{
+		path: "document/sign/base64", text: signRequest("theirs", "%PDF"), header: map[string]string{"Idempotency-Key": "k"},
+	}
+	signed := peer.do(keyed)
 	signed.is(http.StatusOK, nil)
-	h.do(request{path: "operation/status/withExternalReference/theirs"}).is(http.StatusOK, map[string]string{"0.id": signed.at("id")})
-	again := h.do(request{path: "document/sign/base64", text: signRequest("theirs", "%PDF"), header: map[string]string{"Idempotency-Key": "k"}})
-	again.is(http.StatusOK, map[string]string{"id": signed.at("id")})
+	found := h.do(request{path: "operation/status/withExternalReference/theirs"})
+	found.is(http.StatusOK, map[string]string{"0.id": signed.at("id")})
+	h.do(keyed).is(http.StatusOK, map[string]string{"id": signed.at("id")})
 	if tokens < 3 {
 		t.Errorf("the peer was asked %d times, want 3", tokens)
 	}
 }
 
-// TestEarlierReleaseAsks: an instance of a release that passes on the client's credentials is answered.
+// TestEarlierReleaseAsks: an instance of a release that passes on the client's credentials is
+// answered.
 func TestEarlierReleaseAsks(t *testing.T) {
 	h := newPeer(t)
 	h.do(request{path: known, header: forwardedTo}).fails(http.StatusNotFound, "404", "")
@@ -310,7 +328,8 @@ func TestEarlierReleaseAsks(t *testing.T) {
 	}
 }
 
-// TestStrangerAtAPeersAddress: somebody without the key who poses as a peer that gives proofs is not believed, and gets no document.
+// TestStrangerAtAPeersAddress: somebody without the key who poses as a peer that gives proofs is
+// not believed, and gets no document.
 func TestStrangerAtAPeersAddress(t *testing.T) {
 	methods := map[string]int{}
 	h := start(t, withPeer(t, func(w http.ResponseWriter, r *http.Request) {

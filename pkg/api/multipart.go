@@ -14,8 +14,9 @@ import (
 // multipartBuffer is read from the connection at a time; package multipart alone would read 4 KiB.
 const multipartBuffer = 64 << 10
 
-// formReader reads the body of the multipart calls: parts with documents (see parseFileName), and one named signRequest, before,
-// between or after them. Other parts are ignored, and named if documents are missing.
+// formReader reads the body of the multipart calls: parts with documents (see parseFileName), and
+// one named signRequest, before, between or after them. Other parts are ignored, and named if
+// documents are missing.
 type formReader struct {
 	x       *exchange
 	up      signing.Upload
@@ -105,7 +106,8 @@ func (f *formReader) join() (*wireRequest, error) {
 	}
 	documents := f.request.documents
 	if f.request.hasDocuments && len(f.files) != len(documents) {
-		return nil, signing.Errorf(signing.KindInvalid, "files: there are %d parts for %d documents; %s", len(f.files), len(documents), &f.came)
+		return nil, signing.Errorf(signing.KindInvalid,
+			"files: there are %d parts for %d documents; %s", len(f.files), len(documents), &f.came)
 	}
 	if err := f.order(); err != nil {
 		return nil, err
@@ -116,14 +118,16 @@ func (f *formReader) join() (*wireRequest, error) {
 	return f.request, nil
 }
 
-// order puts the files in the order of their documents: by index where the names have one, else as they came.
+// order puts the files in the order of their documents: by index where the names have one, else as
+// they came.
 func (f *formReader) order() error {
 	slices.SortStableFunc(f.files, func(a, b formFile) int { return a.index - b.index })
 	for i, file := range f.files {
 		switch {
 		case file.index == i || file.index == noIndex && f.files[len(f.files)-1].index == noIndex:
 		case f.files[0].index == noIndex:
-			return signing.Errorf(signing.KindInvalid, "files: some parts have an index in their name and others do not; %s", &f.came)
+			return signing.Errorf(signing.KindInvalid,
+				"files: some parts have an index in their name and others do not; %s", &f.came)
 		default:
 			return signing.Errorf(signing.KindInvalid, "files[%d]: the part is missing; %s", i, &f.came)
 		}
@@ -131,7 +135,8 @@ func (f *formReader) order() error {
 	return nil
 }
 
-// multipartFault turns an error of package multipart into a fault of the request. Ours, that come through it, stay what they are.
+// multipartFault turns an error of package multipart into a fault of the request. Ours, that come
+// through it, stay what they are.
 func multipartFault(err error) error {
 	var known *signing.Error
 	if errors.As(err, &known) {

@@ -17,14 +17,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Claims of our tokens. Both ends are this proxy: the values only keep other uses of the same key apart.
+// Claims of our tokens. Both ends are this proxy: the values only keep other uses of the same key
+// apart.
 const (
 	tokenIssuer   = "signstash-proxy"
 	tokenAudience = "signstash-proxy/api"
 	tokenScope    = "read write"
 )
 
-// maxTokenBytes bounds a token before it is parsed; ours have about 400 bytes, a remote one with many claims some thousand.
+// maxTokenBytes bounds a token before it is parsed; ours have about 400 bytes, a remote one with
+// many claims some thousand.
 const maxTokenBytes = 16 << 10
 
 // maxFormBytes bounds the body of a token request.
@@ -37,20 +39,23 @@ type tokens struct {
 	keys     *tokenKeys
 }
 
-// SetTokenKey makes key the one that signs tokens, if it is another. Tokens that the one before has signed until now stay valid until
-// they expire. A key that is too short is refused by Config and must not come here.
+// SetTokenKey makes key the one that signs tokens, if it is another. Tokens that the one before has
+// signed until now stay valid until they expire. A key that is too short is refused by Config and
+// must not come here.
 func (a *API) SetTokenKey(key []byte) (changed bool) { return a.tokens.keys.set(key, time.Now()) }
 
 // claims are what a token says.
 type claims struct {
 	jwt.RegisteredClaims
 	Scope string `json:"scope"`
-	// Secret is the digest of the secret that the token was issued for; see tokenKey.secretDigest. Releases before it was introduced
-	// issue tokens without it. They are accepted, so that instances of both releases work side by side during an upgrade: the last of
-	// them expires one lifetime after the last such instance has gone.
+	// Secret is the digest of the secret that the token was issued for; see tokenKey.secretDigest.
+	// Releases before it was introduced issue tokens without it. They are accepted, so that
+	// instances of both releases work side by side during an upgrade: the last of them expires one
+	// lifetime after the last such instance has gone.
 	Secret string `json:"secret,omitempty"`
 
-	// Forward makes the token a forward token: see forwardtoken.go. Nil = it is one of the token endpoint.
+	// Forward makes the token a forward token: see forwardtoken.go. Nil = it is one of the token
+	// endpoint.
 	Forward *forwardClaims `json:"forward,omitempty"`
 
 	key tokenKey // that has verified the token
@@ -85,8 +90,8 @@ func (t *tokens) issue(clientService string, secret clientservice.Secret, now ti
 // errForeign marks a token that names another key than ours.
 var errForeign = errors.New("token names another key")
 
-// verify returns what a token says, if it is one of this service. ours is false for a token that does not name one of our keys:
-// somebody else may know it.
+// verify returns what a token says, if it is one of this service. ours is false for a token that
+// does not name one of our keys: somebody else may know it.
 func (t *tokens) verify(token string, now time.Time) (c *claims, ours bool, err error) {
 	bad := unauthenticated("the token is not one of this service, or is damaged")
 	if token == "" || len(token) > maxTokenBytes {
@@ -105,7 +110,8 @@ func (t *tokens) verify(token string, now time.Time) (c *claims, ours bool, err 
 		return c, true, t.checkTimes(c, now)
 	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenSignatureInvalid):
 		return nil, true, unauthenticated(tokenExpired)
-	case errors.Is(err, errForeign), errors.Is(err, jwt.ErrTokenMalformed), errors.Is(err, jwt.ErrTokenUnverifiable), errors.Is(err, jwt.ErrTokenSignatureInvalid):
+	case errors.Is(err, errForeign), errors.Is(err, jwt.ErrTokenMalformed), errors.Is(err, jwt.ErrTokenUnverifiable),
+		errors.Is(err, jwt.ErrTokenSignatureInvalid):
 		return nil, false, bad
 	}
 	return nil, true, bad
@@ -113,8 +119,9 @@ func (t *tokens) verify(token string, now time.Time) (c *claims, ours bool, err 
 
 const tokenExpired = "the token has expired"
 
-// checkTimes refuses what the parser lets pass: a token that says no time of issue, one that is older than tokens of this service
-// become, whatever end it names, and one that a key has signed after it was replaced.
+// checkTimes refuses what the parser lets pass: a token that says no time of issue, one that is
+// older than tokens of this service become, whatever end it names, and one that a key has signed
+// after it was replaced.
 func (t *tokens) checkTimes(c *claims, now time.Time) error {
 	switch {
 	case c.IssuedAt == nil:
@@ -127,8 +134,8 @@ func (t *tokens) checkTimes(c *claims, now time.Time) error {
 	return nil
 }
 
-// secretOf returns the secret of the client service that the token was issued for; zero for a token that does not say. A token whose
-// secret the client service does not have any more is refused.
+// secretOf returns the secret of the client service that the token was issued for; zero for a token
+// that does not say. A token whose secret the client service does not have any more is refused.
 func (c *claims) secretOf(client *clientservice.ClientService) (clientservice.Secret, error) {
 	if c.Secret == "" {
 		return clientservice.Secret{}, nil
@@ -136,11 +143,12 @@ func (c *claims) secretOf(client *clientservice.ClientService) (clientservice.Se
 	if secret := c.key.secretOf(c.Secret, client); !secret.IsZero() {
 		return secret, nil
 	}
-	return clientservice.Secret{}, unauthenticated("the token was issued for a secret that the client service does not have any more")
+	return clientservice.Secret{}, unauthenticated(
+		"the token was issued for a secret that the client service does not have any more")
 }
 
-// issueToken is the token endpoint: RFC 6749 4.4, the client authenticated by HTTP Basic. grant_type may stand in the form or in
-// the query.
+// issueToken is the token endpoint: RFC 6749 4.4, the client authenticated by HTTP Basic.
+// grant_type may stand in the form or in the query.
 func issueToken(x *exchange) error {
 	scheme, rest, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Basic") {
@@ -186,7 +194,8 @@ func (x *exchange) checkGrant() error {
 	if len(data) > maxFormBytes {
 		return signing.Errorf(signing.KindTooLarge, "the form is larger than %d bytes", maxFormBytes)
 	}
-	// A type is asked for only where there is something to read: clients send none, or a wrong one, with an empty body.
+	// A type is asked for only where there is something to read: clients send none, or a wrong one,
+	// with an empty body.
 	if media, _, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type")); len(data) > 0 && media == "application/x-www-form-urlencoded" {
 		form, err := url.ParseQuery(string(data))
 		if err != nil {

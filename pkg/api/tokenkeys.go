@@ -29,15 +29,17 @@ func newTokenKey(key []byte) tokenKey {
 	return tokenKey{key: bytes.Clone(key), id: hex.EncodeToString(digest[:8])}
 }
 
-// covers reports whether a token of that time and lifetime can be one that this service issued with the key. A key is often
-// replaced because somebody else may know it. Whoever knows it can still write any time into a token, so this only bounds the
-// damage: a token of the old key is void at the latest one lifetime after the change.
+// covers reports whether a token of that time and lifetime can be one that this service issued with
+// the key. A key is often replaced because somebody else may know it. Whoever knows it can still
+// write any time into a token, so this only bounds the damage: a token of the old key is void at
+// the latest one lifetime after the change.
 //
-// An instance that reads the new key later than this one goes on issuing tokens that this one refuses. Clients answer a 401 by
-// asking for a new token, as they do for tokens of the new key at the slower instance.
+// An instance that reads the new key later than this one goes on issuing tokens that this one
+// refuses. Clients answer a 401 by asking for a new token, as they do for tokens of the new key at
+// the slower instance.
 //
-// Forward tokens are made by instances for each other, and nobody asks for a new one. They are accepted
-// for as long as an instance may take to read the new key.
+// Forward tokens are made by instances for each other, and nobody asks for a new one. They are
+// accepted for as long as an instance may take to read the new key.
 func (k tokenKey) covers(c *claims, lifetime time.Duration) bool {
 	last := k.retired
 	if c.Forward != nil {
@@ -53,11 +55,12 @@ func (k tokenKey) sign(c claims) (string, error) {
 	return unsigned.SignedString(k.key)
 }
 
-// secretDigestBytes is 128 bits of HMAC-SHA256: nobody finds another secret with the same digest, and the token stays short.
+// secretDigestBytes is 128 bits of HMAC-SHA256: nobody finds another secret with the same digest,
+// and the token stays short.
 const secretDigestBytes = 16
 
-// secretDigest is what a token says about the secret that it was issued for. It is keyed, so that a token that leaks does not let
-// anybody test guesses of the secret.
+// secretDigest is what a token says about the secret that it was issued for. It is keyed, so that a
+// token that leaks does not let anybody test guesses of the secret.
 func (k tokenKey) secretDigest(clientService string, secret clientservice.Secret) string {
 	mac := hmac.New(sha256.New, k.key)
 	mac.Write([]byte("signstash token secret\x00" + clientService + "\x00"))
@@ -65,8 +68,8 @@ func (k tokenKey) secretDigest(clientService string, secret clientservice.Secret
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:secretDigestBytes])
 }
 
-// secretOf returns the one of the two secrets of a client service that has the digest; zero if neither
-// has it.
+// secretOf returns the one of the two secrets of a client service that has the digest; zero if
+// neither has it.
 func (k tokenKey) secretOf(digest string, c *clientservice.ClientService) clientservice.Secret {
 	for _, s := range []clientservice.Secret{c.Secret, c.PreviousSecret} {
 		if hmac.Equal([]byte(digest), []byte(k.secretDigest(c.ID, s))) {
@@ -76,7 +79,8 @@ func (k tokenKey) secretOf(digest string, c *clientservice.ClientService) client
 	return clientservice.Secret{}
 }
 
-// tokenKeys are the key that signs and those before it whose tokens have not expired. Safe for concurrent use.
+// tokenKeys are the key that signs and those before it whose tokens have not expired. Safe for
+// concurrent use.
 type tokenKeys struct {
 	lifetime time.Duration // of tokens
 
@@ -88,8 +92,8 @@ func newTokenKeys(key []byte, lifetime time.Duration) *tokenKeys {
 	return &tokenKeys{keys: []tokenKey{newTokenKey(key)}, lifetime: lifetime}
 }
 
-// set makes key the one that signs. Keys before it are kept in memory alone, for as long as tokens that they have made may be valid:
-// a restart forgets them.
+// set makes key the one that signs. Keys before it are kept in memory alone, for as long as tokens
+// that they have made may be valid: a restart forgets them.
 func (t *tokenKeys) set(key []byte, now time.Time) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

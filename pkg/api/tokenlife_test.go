@@ -13,7 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 )
 
-// setSecrets gives the harness a client file in which alice has these secrets; an empty secret removes her.
+// setSecrets gives the harness a client file in which alice has these secrets; an empty secret
+// removes her.
 func (h *harness) setSecrets(secret, previous string) {
 	h.t.Helper()
 	all := []clientservice.ClientService{{ID: bob, Secret: clientservice.NewSecret(bobSecret)}}
@@ -38,7 +39,8 @@ func (h *harness) tokenIs(what, token, code string) {
 	}
 }
 
-// TestTokenDiesWithItsSecret: a token is good while the secret that it was issued for is the client service's secret or its previous one.
+// TestTokenDiesWithItsSecret: a token is good while the secret that it was issued for is the client
+// service's secret or its previous one.
 func TestTokenDiesWithItsSecret(t *testing.T) {
 	h := newHarness(t, nil)
 	old := token(h, "")
@@ -63,7 +65,8 @@ func TestTokenDiesWithItsSecret(t *testing.T) {
 	h.tokenIs("a token whose secret is in force again", next, "")
 }
 
-// TestTokenOfAnEncodedSecret: a client that form-encodes its secret, as RFC 6749 2.3.1 has it, gets a token of the secret itself.
+// TestTokenOfAnEncodedSecret: a client that form-encodes its secret, as RFC 6749 2.3.1 has it, gets
+// a token of the secret itself.
 func TestTokenOfAnEncodedSecret(t *testing.T) {
 	h := newHarness(t, nil)
 	encoded := token(h, basic(url.QueryEscape(alice), url.QueryEscape(aliceSecret)))
@@ -72,7 +75,8 @@ func TestTokenOfAnEncodedSecret(t *testing.T) {
 	h.tokenIs("a token of an encoded secret that is gone", encoded, "0.0.10")
 }
 
-// forge signs the claims of a token again after change, with the key and the key id that the token has.
+// forge signs the claims of a token again after change, with the key and the key id that the token
+// has.
 func forge(t *testing.T, token string, key []byte, change func(jwt.MapClaims)) string {
 	t.Helper()
 	claims := jwt.MapClaims{}
@@ -90,14 +94,16 @@ func forge(t *testing.T, token string, key []byte, change func(jwt.MapClaims)) s
 	return text
 }
 
-// TestTokenOfAnEarlierRelease: instances of a release that writes no digest of the secret issue tokens for this one during an upgrade.
+// TestTokenOfAnEarlierRelease: instances of a release that writes no digest of the secret issue
+// tokens for this one during an upgrade.
 func TestTokenOfAnEarlierRelease(t *testing.T) {
 	h := newHarness(t, nil)
 	h.tokenIs("a token without a digest", forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "secret") }), "")
 	h.tokenIs("a token with another digest", forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { c["secret"] = "AAAAAAAAAAAAAAAAAAAAAA" }), "0.0.10")
 }
 
-// TestTokenOfAReplacedKey: whoever knows the key of before gets no further with it than the tokens that it signed before the change.
+// TestTokenOfAReplacedKey: whoever knows the key of before gets no further with it than the tokens
+// that it signed before the change.
 func TestTokenOfAReplacedKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.TokenLifetime = time.Hour })
@@ -122,7 +128,8 @@ func TestTokenOfAReplacedKey(t *testing.T) {
 	})
 }
 
-// TestTokenLivesNoLongerThanConfigured: a token of the key in force that names a later end ends with the configured lifetime.
+// TestTokenLivesNoLongerThanConfigured: a token of the key in force that names a later end ends
+// with the configured lifetime.
 func TestTokenLivesNoLongerThanConfigured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.TokenLifetime = time.Hour })
