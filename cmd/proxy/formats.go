@@ -126,7 +126,7 @@ func (p *proxy) remoteTokens() (api.RemoteTokens, error) {
 	return remotetoken.New(remotetoken.Config{
 		Settings: remotetoken.Settings{
 			JWKSURL: t.JWKSURL, IntrospectionURL: t.IntrospectionURL, ClientID: t.ClientID, ClientSecretFile: t.ClientSecretFile,
-			Issuer: t.Issuer, Audience: t.Audience,
+			ClientAuth: string(t.ClientAuth), Issuer: t.Issuer, Audience: t.Audience,
 		},
 		HTTP: p.calls.token, Log: p.log.WithName("token"),
 	})

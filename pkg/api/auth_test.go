@@ -217,6 +217,8 @@ func (r *remoteTokens) Verify(_ context.Context, token string) (string, error) {
 		return alice, nil
 	case "late":
 		return "", signing.Errorf(signing.KindBusy, "the remote service is out of reach").Retryable(7 * time.Second)
+	case "misconfigured":
+		return "", signing.Errorf(signing.KindConfiguration, "our secret for the issuer is wrong")
 	}
 	return "", signing.Errorf(signing.KindUnauthenticated, "unknown to the remote service")
 }
@@ -234,6 +236,12 @@ func TestRemoteTokens(t *testing.T) {
 	late.fails(http.StatusServiceUnavailable, "503", "out of reach")
 	if late.Header().Get("Retry-After") != "7" {
 		t.Errorf("Retry-After = %q, want 7", late.Header().Get("Retry-After"))
+	}
+	// A fault of our settings is no outage: a retry does not help, and clients do not hear what is wrong.
+	wrong := h.do0(request{path: known, auth: "Bearer misconfigured"})
+	wrong.fails(http.StatusInternalServerError, "0.0.1", "the log of the service says why")
+	if wrong.Header().Get("Retry-After") != "" {
+		t.Errorf("Retry-After = %q, want none", wrong.Header().Get("Retry-After"))
 	}
 	asked := len(remote.asked)
 	h.do(request{path: known, auth: "Bearer " + token(h, "")}).fails(http.StatusNotFound, "404", "")

@@ -106,12 +106,21 @@ type Remote struct {
 	Token  RemoteToken
 }
 
+// ClientAuth is where an OAuth2 endpoint wants a client's id and secret.
+type ClientAuth string
+
+const (
+	ClientAuthBasic ClientAuth = "basic" // in HTTP Basic
+	ClientAuthForm  ClientAuth = "form"  // in the request's form
+)
+
 // RemoteToken is how bearer tokens issued by the remote service are verified. Neither URL = they are refused.
 type RemoteToken struct {
 	JWKSURL, IntrospectionURL string // at most one
 	ClientID                  string // ours at the introspection endpoint
 	ClientSecretFile          string
-	Issuer, Audience          string // wanted in each token; empty = not looked at
+	ClientAuth                ClientAuth // where the endpoint wants id and secret
+	Issuer, Audience          string     // wanted in each token; empty = not looked at
 }
 
 // Provider is one entry of providers in the YAML file: a credential with a name.

@@ -44,6 +44,7 @@ func defaults(in Input) Config {
 			Deadline:       day,
 			UnknownOutcome: UnknownRetry,
 		},
+		Remote:     Remote{Token: RemoteToken{ClientAuth: ClientAuthBasic}},
 		Timestamp:  Timestamp{Timeout: 10 * time.Second, MaxSkew: 5 * time.Minute},
 		Revocation: Revocation{Timeout: 10 * time.Second, Total: 30 * time.Second, MaxAge: time.Hour, MaxCRLBytes: 4 << 20},
 		Affinity:   Affinity{Forward: ForwardRequests, Scheme: SchemeAuto},

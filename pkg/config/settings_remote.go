@@ -19,6 +19,9 @@ func declareRemote(d *declaration, c *Config) {
 		"The remote service's token introspection endpoint (RFC 7662), in place of keys.")
 	d.add("remote.token.client-id", "ID", text{&t.ClientID}, "The proxy's own id at the introspection endpoint.")
 	d.add("remote.token.client-secret-file", "FILE", text{&t.ClientSecretFile}, "File with the secret of that id.")
+	places := choice[ClientAuth]{&t.ClientAuth, []ClientAuth{ClientAuthBasic, ClientAuthForm}}
+	d.add("remote.token.client-auth", places.form("", "|"), places,
+		"Where the introspection endpoint wants id and secret: basic (HTTP Basic) or form (client_id and client_secret).")
 	d.add("remote.token.issuer", "ISSUER", text{&t.Issuer}, "Issuer that remote tokens must name.").Default = "any"
 	d.add("remote.token.audience", "AUDIENCE", text{&t.Audience}, "Audience that remote tokens must name.").Default = "any"
 }

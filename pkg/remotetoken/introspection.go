@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
@@ -40,9 +41,13 @@ type introspector struct {
 	secret func() (string, error)
 	http   *http.Client
 	places chan struct{} // holds a value for each question under way
+	client clientauth.Client
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]verdict
+	refusal    error             // why the issuer does not accept us
+	refusedAs  [sha256.Size]byte // the secret that it refused
+	refusedTil time.Time
 }
 
 // verdict is what was said about a token. Tokens themselves are not kept.
@@ -56,6 +61,7 @@ func newIntrospector(c Config, secret func() (string, error)) *introspector {
 	return &introspector{
 		url: c.Settings.IntrospectionURL, id: c.Settings.ClientID, secret: secret, http: c.HTTP,
 		places: make(chan struct{}, introspections), remembered: make(map[[sha256.Size]byte]verdict),
+		client: clientauth.Client{Method: clientauth.Method(c.Settings.ClientAuth)},
 	}
 }
 
@@ -76,6 +82,9 @@ func (i *introspector) judge(ctx context.Context, token string) (claims, error) 
 	if !ok {
 		var err error
 		if v, err = i.inTurn(ctx, name, token); err != nil {
+			if errors.Is(err, errSettings) {
+				return claims{}, err
+			}
 			return claims{}, fmt.Errorf("%w: %w", errUnjudged, err)
 		}
 	}
@@ -134,26 +143,83 @@ func (i *introspector) remember(name [sha256.Size]byte, v verdict) {
 	i.remembered[name] = v
 }
 
-// ask asks the issuer.
+// ask asks the issuer, in each way of showing our secret that it may understand. The error is errSettings if the issuer does not accept
+// us: that is no outage, and it does not pass before an operator changes something. It is kept a moment, so that clients' tokens do not
+// bring us nearer to being locked out.
 func (i *introspector) ask(ctx context.Context, token string) (v verdict, err error) {
 	secret, err := i.secret()
 	if err != nil {
+		return v, fmt.Errorf("%w: %w", errSettings, err)
+	}
+	shown := sha256.Sum256([]byte(secret))
+	if err := i.refused(shown); err != nil {
 		return v, err
 	}
+	i.client.Try(i.id, secret, func(way clientauth.Way) clientauth.Outcome {
+		v, err = i.askBy(ctx, way, secret, token)
+		switch {
+		case err == nil:
+			return clientauth.Accepted
+		case errors.Is(err, errSettings):
+			return clientauth.Refused
+		}
+		return clientauth.Undecided
+	})
+	if errors.Is(err, errSettings) {
+		i.keepRefusal(shown, err)
+	}
+	return v, err
+}
+
+// refused returns why the issuer did not accept the same secret a moment ago.
+func (i *introspector) refused(shown [sha256.Size]byte) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.refusedAs != shown || !time.Now().Before(i.refusedTil) {
+		return nil
+	}
+	return i.refusal
+}
+
+func (i *introspector) keepRefusal(shown [sha256.Size]byte, err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.refusal, i.refusedAs, i.refusedTil = err, shown, time.Now().Add(badFor)
+}
+
+// refusal returns errSettings if an answer is about us: 401, 403, or an error of OAuth2 about the client (RFC 7662 2.3, RFC 6749 5.2).
+func refusal(a *outbound.Answer) error {
+	var said struct {
+		Code string `json:"error"`
+	}
+	_ = json.Unmarshal(a.Body, &said) // without a body the status decides
+	about := said.Code == "invalid_client" || said.Code == "unauthorized_client"
+	if a.Status != http.StatusUnauthorized && a.Status != http.StatusForbidden && (a.Status != http.StatusBadRequest || !about) {
+		return nil
+	}
+	return fmt.Errorf("%w: the introspection endpoint does not accept our client id or secret: status %d", errSettings, a.Status)
+}
+
+// askBy is ask in one way.
+func (i *introspector) askBy(ctx context.Context, way clientauth.Way, secret, token string) (v verdict, err error) {
 	ctx, cancel := context.WithTimeout(ctx, introspectionTimeout)
 	defer cancel()
 	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	way.AddTo(form, i.id, secret)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, i.url, strings.NewReader(form.Encode()))
 	if err != nil {
 		return v, fmt.Errorf("ask about token: %w", err)
 	}
-	r.SetBasicAuth(i.id, secret)
+	way.SetHeader(r, i.id, secret)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
 	outbound.Repeatable(r)
 	a, err := outbound.Exchange(i.http, r, maxIntrospection)
 	if err != nil {
 		return v, fmt.Errorf("ask about token: %w", err)
+	}
+	if err := refusal(a); err != nil {
+		return v, err
 	}
 	if a.Status != http.StatusOK {
 		return v, fmt.Errorf("ask about token: status %d", a.Status)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -20,10 +21,12 @@ import (
 type Settings struct {
 	// JWKSURL is where the issuer publishes its keys.
 	JWKSURL string `yaml:"jwksURL"`
-	// IntrospectionURL is the issuer's introspection endpoint; we are known there by ClientID and ClientSecretFile (HTTP Basic).
+	// IntrospectionURL is the issuer's introspection endpoint; we are known there by ClientID and ClientSecretFile.
 	IntrospectionURL string `yaml:"introspectionURL"`
 	ClientID         string `yaml:"clientID"`
 	ClientSecretFile string `yaml:"clientSecretFile"`
+	// ClientAuth is where the endpoint wants them: basic (HTTP Basic; the default) or form (client_id and client_secret).
+	ClientAuth string `yaml:"clientAuth"`
 	// Issuer and Audience must be named by each token. Empty = not looked at; an issuer that serves others too needs Audience, or
 	// their tokens are good here.
 	Issuer   string `yaml:"issuer"`
@@ -44,6 +47,9 @@ func (s Settings) Validate() []error {
 	}
 	if s.IntrospectionURL != "" && (s.ClientID == "" || s.ClientSecretFile == "") {
 		bad = append(bad, errors.New("introspectionURL: needs clientID and clientSecretFile"))
+	}
+	if err := clientauth.Method(s.ClientAuth).Validate("clientAuth"); err != nil {
+		bad = append(bad, err)
 	}
 	return bad
 }
@@ -101,13 +107,16 @@ var (
 	errBad = errors.New("token is not valid")
 	// errUnjudged is a token that nobody can judge at the moment.
 	errUnjudged = errors.New("token cannot be verified at the moment")
+	// errSettings is a token that nobody can judge before our settings are changed.
+	errSettings = errors.New("token cannot be verified with these settings")
 )
 
 // retryAfter is what a client is told when its token cannot be judged.
 const retryAfter = 5 * time.Second
 
 // Verify returns the id of the client service that token was issued to: its client_id, azp or sub, the first that is there. The error
-// is a *signing.Error: KindUnauthenticated where the token is not good, KindBusy where the service that would know is out of reach.
+// is a *signing.Error: KindUnauthenticated where the token is not good, KindBusy where the service that would know is out of reach,
+// KindConfiguration where that service does not accept our own id and secret.
 func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
 	id, err := v.verify(ctx, token)
 	switch {
@@ -115,6 +124,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
 		return id, nil
 	case errors.Is(err, errBad):
 		return "", signing.Errorf(signing.KindUnauthenticated, "the token is expired or not valid").Because(err)
+	}
+	if errors.Is(err, errSettings) {
+		v.log.Error(err, "tokens of the remote service cannot be verified with these settings")
+		return "", signing.Errorf(signing.KindConfiguration, "the settings for tokens of the remote service do not work").Because(err)
 	}
 	v.log.Info("token of the remote service could not be judged", "reason", err.Error())
 	return "", signing.Errorf(signing.KindBusy, "the token cannot be verified at the moment").Retryable(retryAfter).Because(err)

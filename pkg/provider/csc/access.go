@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -28,7 +29,7 @@ func (s Settings) validateAccess() (bad []error) {
 	if !slices.Contains([]string{"", grantClient, grantPassword}, s.GrantType) {
 		add("grantType: %q is not client_credentials or password", s.GrantType)
 	}
-	if err := s.ClientAuth.Validate("clientAuth"); err != nil {
+	if err := clientauth.Method(s.ClientAuth).Validate("clientAuth"); err != nil {
 		bad = append(bad, err)
 	}
 	public := s.GrantType == grantPassword && s.ClientSecretFile == ""

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 	"github.com/signstash-proxy/signstash-proxy/pkg/provider/csc"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -105,12 +104,12 @@ func TestClientSecretWithSpecialCharacters(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		endpoint      service.ClientAuth
-		set           clientauth.Method
+		set           string
 		first, second int64 // calls for the first token, and for the second
 	}{
 		{"decoded", service.Decoded, "", 1, 1},
-		{"form", service.InForm, clientauth.Form, 1, 1},
-		{"either in the form", service.AsItIs, clientauth.Form, 1, 1},
+		{"form", service.InForm, "form", 1, 1},
+		{"either in the form", service.AsItIs, "form", 1, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			opts := service.Options{ClientServices: map[string]string{id: secret}, Credentials: []service.Credential{{AuthMode: service.Implicit}}}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -37,7 +36,7 @@ type Settings struct {
 	ClientID         string `yaml:"clientID"`
 	ClientSecretFile string `yaml:"clientSecretFile"`
 	// ClientAuth is where the token endpoint wants them: basic (HTTP Basic; the default) or form (client_id and client_secret).
-	ClientAuth clientauth.Method `yaml:"clientAuth"`
+	ClientAuth string `yaml:"clientAuth"`
 	// GrantType is client_credentials (the default) or password, which shows the token endpoint Username and PasswordFile too.
 	GrantType string `yaml:"grantType"`
 	// Username and PasswordFile are for the grant password, and for auth/login. Where they are missing, auth/login gets ClientID and

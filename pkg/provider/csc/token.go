@@ -65,7 +65,7 @@ type tokens struct {
 
 func newTokens(client *http.Client, set Settings, identity func() (string, []string, error)) *tokens {
 	return &tokens{
-		http: client, set: set, identity: identity, client: clientauth.Client{Method: set.ClientAuth},
+		http: client, set: set, identity: identity, client: clientauth.Client{Method: clientauth.Method(set.ClientAuth)},
 		pace: pace.New(tokenCallsPerSecond, time.Second), busy: make(chan struct{}, 1),
 	}
 }
