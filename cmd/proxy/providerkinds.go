@@ -38,7 +38,8 @@ type cscSettings struct {
 	csc.Settings `yaml:",inline"`
 }
 
-// Validate wants an id too where one is needed: an entry has no client service of its own to borrow one from.
+// Validate wants an id too where one is needed: an entry has no client service of its own to borrow
+// one from.
 func (s *cscSettings) Validate() []error {
 	bad := s.Settings.Validate()
 	if err := s.CheckIdentity(); err != nil {

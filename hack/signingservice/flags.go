@@ -40,6 +40,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.IntVar(&s.options.RatePerSecond, "rate", 0, "requests a second, above which 429 is answered; 0 = no limit")
 	fs.Func("client", "`id=secret` of an OAuth2 client; may be repeated; default "+service.ClientID+"="+service.ClientSecret, s.addClient)
 	fs.Func("rude", "`endpoint:rudeness[:chance]`, for example signatures/signHash:cut-after:0.05; may be repeated; empty endpoint = all", s.addFault)
+	foreignFlags(fs, &s.options.Foreign)
 	credential := service.Credential{}
 	kinds := fs.String("credentials", "rsa", "comma-separated `kinds` of keys: rsa, rsaplain, pss, ecdsa, ecdsa384")
 	fs.StringVar((*string)(&credential.AuthMode), "auth-mode", "explicit", "explicit, implicit or oauth2code")

@@ -20,7 +20,8 @@ func TestRun(t *testing.T) {
 	out, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"--address=127.0.0.1:0", "--root-file=" + root, "--quiet", "--client=a=b", "--credentials=ecdsa", "--rude=info:429"}, w, io.Discard)
+		ended <- run(ctx, []string{"--address=127.0.0.1:0", "--root-file=" + root, "--quiet", "--client=a=b", "--credentials=ecdsa", "--rude=info:429",
+			"--auth-type=basic", "--user=us=pass", "--specs=v1.0.4.0", "--page-size=1"}, w, io.Discard)
 		_ = w.Close()
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
@@ -50,7 +51,10 @@ func TestRun(t *testing.T) {
 	if body := call("POST", "/csc/v2/info", 200); !strings.Contains(string(body), "SIMULATED") {
 		t.Error("info does not say that it is a simulation")
 	}
-	call("POST", "/csc/v1/info", 200)
+	if body := call("POST", "/csc/v1/info", 200); !strings.Contains(string(body), `"v1.0.4.0"`) || strings.Contains(string(body), `"oauth2":`) {
+		t.Errorf("info = %s, want specs v1.0.4.0 and no OAuth2", body)
+	}
+	call("POST", "/csc/v1/auth/login", 401)
 	call("POST", "/safe/info", 200)
 	call("POST", "/tsa", 415)
 	call("GET", "/crl/0", 200)
@@ -82,6 +86,7 @@ func TestFlags(t *testing.T) {
 		"no rudeness":      {"--rude=info"},
 		"chance of 2":      {"--rude=info:429:2"},
 		"client":           {"--client=a"},
+		"user":             {"--user=a"},
 		"unknown key":      {"--credentials=dsa", "--address=127.0.0.1:0"},
 		"argument":         {"extra"},
 		"unknown flag":     {"--real"},

@@ -17,8 +17,12 @@ import (
 
 const specialSecret = "a+b/c%d e"
 
-// bubbleAs runs a test with a simulation that wants our secret in a certain way, and with a secret file of the test's.
-func bubbleAs(t *testing.T, endpoint service.ClientAuth, set remotetoken.Settings, secret string, test func(t *testing.T, s *service.Service, v *remotetoken.Verifier)) {
+// bubbleAs runs a test with a simulation that wants our secret in a certain way, and with a secret
+// file of the test's.
+func bubbleAs(
+	t *testing.T, endpoint service.ClientAuth, set remotetoken.Settings, secret string,
+	test func(t *testing.T, s *service.Service, v *remotetoken.Verifier),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		a, err := authority()
@@ -53,7 +57,8 @@ func introspections(s *service.Service) int64 {
 	return s.Counts().Calls["oauth2/authorization-server/oauth/introspect"]
 }
 
-// TestClientSecretWithSpecialCharacters: introspection endpoints that decode Basic (RFC 6749 2.3.1), that do not, and that want a form.
+// TestClientSecretWithSpecialCharacters: introspection endpoints that decode Basic (RFC 6749
+// 2.3.1), that do not, and that want a form.
 func TestClientSecretWithSpecialCharacters(t *testing.T) {
 	for _, c := range []struct {
 		endpoint service.ClientAuth
@@ -70,8 +75,8 @@ func TestClientSecretWithSpecialCharacters(t *testing.T) {
 	}
 }
 
-// TestOurSecretIsRefused: an issuer that does not accept us is a fault of the settings, not an outage. It is not asked again at once,
-// unless the secret changes.
+// TestOurSecretIsRefused: an issuer that does not accept us is a fault of the settings, not an
+// outage. It is not asked again at once, unless the secret changes.
 func TestOurSecretIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	for _, endpoint := range []service.ClientAuth{service.AsItIs, service.Decoded, service.InForm} {

@@ -143,9 +143,10 @@ func (i *introspector) remember(name [sha256.Size]byte, v verdict) {
 	i.remembered[name] = v
 }
 
-// ask asks the issuer, in each way of showing our secret that it may understand. The error is errSettings if the issuer does not accept
-// us: that is no outage, and it does not pass before an operator changes something. It is kept a moment, so that clients' tokens do not
-// bring us nearer to being locked out.
+// ask asks the issuer, in each way of showing our secret that it may understand. The error is
+// errSettings if the issuer does not accept us: that is no outage, and it does not pass before an
+// operator changes something. It is kept a moment, so that clients' tokens do not bring us nearer
+// to being locked out.
 func (i *introspector) ask(ctx context.Context, token string) (v verdict, err error) {
 	secret, err := i.secret()
 	if err != nil {
@@ -187,17 +188,20 @@ func (i *introspector) keepRefusal(shown [sha256.Size]byte, err error) {
 	i.refusal, i.refusedAs, i.refusedTil = err, shown, time.Now().Add(badFor)
 }
 
-// refusal returns errSettings if an answer is about us: 401, 403, or an error of OAuth2 about the client (RFC 7662 2.3, RFC 6749 5.2).
+// refusal returns errSettings if an answer is about us: 401, 403, or an error of OAuth2 about the
+// client (RFC 7662 2.3, RFC 6749 5.2).
 func refusal(a *outbound.Answer) error {
 	var said struct {
 		Code string `json:"error"`
 	}
 	_ = json.Unmarshal(a.Body, &said) // without a body the status decides
 	about := said.Code == "invalid_client" || said.Code == "unauthorized_client"
-	if a.Status != http.StatusUnauthorized && a.Status != http.StatusForbidden && (a.Status != http.StatusBadRequest || !about) {
-		return nil
+	switch {
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden, a.Status == http.StatusBadRequest && about:
+		return fmt.Errorf("%w: the introspection endpoint does not accept our client id or secret: status %d",
+			errSettings, a.Status)
 	}
-	return fmt.Errorf("%w: the introspection endpoint does not accept our client id or secret: status %d", errSettings, a.Status)
+	return nil
 }
 
 // askBy is ask in one way.

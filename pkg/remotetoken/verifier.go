@@ -21,11 +21,13 @@ import (
 type Settings struct {
 	// JWKSURL is where the issuer publishes its keys.
 	JWKSURL string `yaml:"jwksURL"`
-	// IntrospectionURL is the issuer's introspection endpoint; we are known there by ClientID and ClientSecretFile.
+	// IntrospectionURL is the issuer's introspection endpoint; we are known there by ClientID and
+	// ClientSecretFile.
 	IntrospectionURL string `yaml:"introspectionURL"`
 	ClientID         string `yaml:"clientID"`
 	ClientSecretFile string `yaml:"clientSecretFile"`
-	// ClientAuth is where the endpoint wants them: basic (HTTP Basic; the default) or form (client_id and client_secret).
+	// ClientAuth is where the endpoint wants them: basic (HTTP Basic; the default) or form
+	// (client_id and client_secret).
 	ClientAuth string `yaml:"clientAuth"`
 	// Issuer and Audience must be named by each token. Empty = not looked at; an issuer that serves others too needs Audience, or
 	// their tokens are good here.
@@ -114,9 +116,10 @@ var (
 // retryAfter is what a client is told when its token cannot be judged.
 const retryAfter = 5 * time.Second
 
-// Verify returns the id of the client service that token was issued to: its client_id, azp or sub, the first that is there. The error
-// is a *signing.Error: KindUnauthenticated where the token is not good, KindBusy where the service that would know is out of reach,
-// KindConfiguration where that service does not accept our own id and secret.
+// Verify returns the id of the client service that token was issued to: its client_id, azp or sub,
+// the first that is there. The error is a *signing.Error: KindUnauthenticated where the token is
+// not good, KindBusy where the service that would know is out of reach, KindConfiguration where
+// that service does not accept our own id and secret.
 func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
 	id, err := v.verify(ctx, token)
 	switch {
@@ -127,7 +130,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
 	}
 	if errors.Is(err, errSettings) {
 		v.log.Error(err, "tokens of the remote service cannot be verified with these settings")
-		return "", signing.Errorf(signing.KindConfiguration, "the settings for tokens of the remote service do not work").Because(err)
+		return "", signing.Errorf(signing.KindConfiguration,
+			"the settings for tokens of the remote service do not work").Because(err)
 	}
 	v.log.Info("token of the remote service could not be judged", "reason", err.Error())
 	return "", signing.Errorf(signing.KindBusy, "the token cannot be verified at the moment").Retryable(retryAfter).Because(err)

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// maxRenewals is how often a call is repeated at once because a token or activation data had ended: both may have, one after the other.
-// Each repetition is a call of its own in the store and in the counters.
+// maxRenewals is how often a call is repeated at once because a token or activation data had ended:
+// both may have, one after the other. Each repetition is a call of its own in the store and in the
+// counters.
 const maxRenewals = 2
 
 // call makes one call and ends each of its items, but those that it returns: they were refused for the rate alone, and get another turn.

@@ -135,8 +135,9 @@ var ErrBadAnswer = errors.New("answer does not fit the call")
 // may be made again without its documents having used up a try.
 var ErrTooMany = errors.New("too many requests")
 
-// ErrRenewed is in the chain of a provider's error, without Unknown, that refused a call only because an access token or activation data
-// had ended. The provider gets new ones for the next call: the same call may be made again at once, and uses up no try.
+// ErrRenewed is in the chain of a provider's error, without Unknown, that refused a call only
+// because an access token or activation data had ended. The provider gets new ones for the next
+// call: the same call may be made again at once, and uses up no try.
 var ErrRenewed = errors.New("token or activation data had ended")
 
 // ErrNothingYet is in the chain of a Resumer's error, with Retry set, where the service was there and had nothing under the handle. It may

@@ -14,8 +14,9 @@ func renewedToken(unknown bool) error {
 	return err
 }
 
-// TestRenewedCallsAreCounted: a call that was refused because a token or activation data had ended is made again at once, uses up no try,
-// and each of the calls is in the counters. Where it may have signed it is not made again at once.
+// TestRenewedCallsAreCounted: a call that was refused because a token or activation data had ended
+// is made again at once, uses up no try, and each of the calls is in the counters. Where it may
+// have signed it is not made again at once.
 func TestRenewedCallsAreCounted(t *testing.T) {
 	for _, c := range []struct {
 		name     string

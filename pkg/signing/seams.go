@@ -46,11 +46,13 @@ type Provider interface {
 	// It may be slow the first time and is cached by the provider.
 	Credential(ctx context.Context) (*Credential, error)
 
-	// Sign returns the signature value of digest i at place i, all or nothing. Values are not trusted: the caller verifies each
-	// against its digest. The error is an *Error of a remote-side kind: Retry says that the same call may succeed later, Unknown
-	// that the signatures may have been made although no answer came. ctx bounds the wait; cancelling it after the request went
-	// out makes the outcome unknown. The request that signs is sent at most once, so that the caller's record of calls is the record
-	// of what may have been signed: a provider that could send it again returns ErrRenewed or ErrTooMany.
+	// Sign returns the signature value of digest i at place i, all or nothing. Values are not
+	// trusted: the caller verifies each against its digest. The error is an *Error of a remote-side
+	// kind: Retry says that the same call may succeed later, Unknown that the signatures may have
+	// been made although no answer came. ctx bounds the wait; cancelling it after the request went
+	// out makes the outcome unknown. The request that signs is sent at most once, so that the
+	// caller's record of calls is the record of what may have been signed: a provider that could
+	// send it again returns ErrRenewed or ErrTooMany.
 	Sign(ctx context.Context, call Call) ([][]byte, error)
 }
 

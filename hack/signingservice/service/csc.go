@@ -49,12 +49,14 @@ func (s *Service) find(id string) *credential {
 
 func (s *Service) serveInfo1(x *exchange) answer {
 	body := object{
-		{"name", "SIMULATED remote service (no legal value)"}, {"specs", cmp.Or(s.opts.Specs, "1.0.4.0")}, {"region", "XX"}, {"lang", "en-GB"},
+		{"name", "SIMULATED remote service (no legal value)"}, {"specs", cmp.Or(s.opts.Specs, "1.0.4.0")},
+		{"region", "XX"}, {"lang", "en-GB"},
 		{"logo", "https://simulated.invalid/logo.png"}, {"description", "A simulation"},
 		{"methods", []string{"signatures/signHash", "credentials/authorize", "credentials/info", "credentials/list", "oauth2/token"}},
 	}
 	// Some services put the whole path of the authorization endpoint here, against the standard.
-	return answer{status: http.StatusOK, body: append(body, s.authTypes(s.public(x)+"/oauth2/authorize", "oauth2client", "oauth2code")...)}
+	body = append(body, s.authTypes(s.public(x)+"/oauth2/authorize", "oauth2client", "oauth2code")...)
+	return answer{status: http.StatusOK, body: body}
 }
 
 // authTypes are the fields of info that say how clients make themselves known.
@@ -80,7 +82,8 @@ func (s *Service) serveInfo2(x *exchange) answer {
 	}
 	slices.Sort(algos)
 	return answer{status: http.StatusOK, body: append(s.authTypes(s.public(x), "oauth2client"), object{
-		{"methods", methods}, {"signAlgorithms", object{{"algos", slices.Compact(algos)}}}, {"specs", cmp.Or(s.opts.Specs, "2.0.0.2")},
+		{"methods", methods}, {"signAlgorithms", object{{"algos", slices.Compact(algos)}}},
+		{"specs", cmp.Or(s.opts.Specs, "2.0.0.2")},
 		{"asynchronousOperationMode", s.opts.Asynchronous}, {"name", "SIMULATED remote service (no legal value)"},
 		{"lang", "en"}, {"region", "XX"},
 		{"logo", "https://simulated.invalid/logo.png"}, {"description", "A simulation"},
@@ -103,7 +106,8 @@ func (s *Service) serveList(x *exchange) answer {
 	return answer{status: http.StatusOK, body: object{{"credentialIDs", ids}}}
 }
 
-// page is a part of a list (CSC v1 11.4). Every second page is empty, as where what it had was filtered out.
+// page is a part of a list (CSC v1 11.4). Every second page is empty, as where what it had was
+// filtered out.
 func (s *Service) page(x *exchange, ids []string) answer {
 	var req struct {
 		PageToken string `json:"pageToken"`
@@ -142,7 +146,10 @@ func (s *Service) readCredential(x *exchange) (*credential, string, *answer) {
 		return nil, "", &a
 	}
 	if req.CertInfo && s.opts.NoCertInfo {
-		return nil, "", &answer{status: http.StatusNotImplemented, header: map[string]string{"Content-Type": "text/plain"}, body: raw("501: Not Implemented")}
+		return nil, "", &answer{
+			status: http.StatusNotImplemented, header: map[string]string{"Content-Type": "text/plain"},
+			body: raw("501: Not Implemented"),
+		}
 	}
 	c := s.find(req.CredentialID)
 	if c == nil {

@@ -33,7 +33,8 @@ const (
 	Empty      Rudeness = "empty"       // 200 with {}
 	Huge       Rudeness = "huge"        // 200 with an answer that does not end
 
-	// After it was done, in answers that look like refusals: what gateways say when they no longer wait.
+	// After it was done, in answers that look like refusals: what gateways say when they no longer
+	// wait.
 
 	TimedOutAfter    Rudeness = "408-after"          // 408 with an HTML page
 	TooManyAfter     Rudeness = "429-after"          // 429 of a gateway, with Retry-After: 2
@@ -56,13 +57,16 @@ const (
 func Rudenesses() []Rudeness {
 	return []Rudeness{TooManyRequests, TooManyRetryAfter, ErrorBefore, Unavailable, Gateway, CutBefore, Refused, ExpiredToken, ExpiredSAD,
 		ErrorAfter, CutAfter, HalfAnswer, Stalled, NotJSON, Empty, Huge,
-		TimedOutAfter, TooManyAfter, HungUpAfter, ServerErrorAfter, NotFoundAfter, RedirectAfter, WrongOrder, TooFewValues, TooManyValues, WrongKey, RawECDSA, BadBase64}
+		TimedOutAfter, TooManyAfter, HungUpAfter, ServerErrorAfter, NotFoundAfter, RedirectAfter,
+		WrongOrder, TooFewValues, TooManyValues, WrongKey, RawECDSA, BadBase64}
 }
 
 // Fault is a rudeness at an endpoint.
 type Fault struct {
-	// Endpoint is token, auth/login, info, introspect, credentials/list, credentials/info, credentials/authorize, credentials/authorizeCheck,
-	// signatures/signHash, signatures/signPolling, or for SAFE updateToken, authorize/verify, signHash/verify. Empty = all.
+	// Endpoint is token, auth/login, info, introspect, credentials/list, credentials/info,
+	// credentials/authorize, credentials/authorizeCheck, signatures/signHash,
+	// signatures/signPolling, or for SAFE updateToken, authorize/verify, signHash/verify. Empty =
+	// all.
 	Endpoint string   `json:"endpoint"`
 	Rudeness Rudeness `json:"rudeness"`
 	// Times is how often; 0 = until faults are cleared.

@@ -80,13 +80,17 @@ func (s *Service) serveLogin(x *exchange) answer {
 		ok = ok && known && want != "" && same(want, password)
 	}
 	if !ok {
-		return answer{status: http.StatusUnauthorized, body: object{{"error", "authentication_error"}, {"error_description", "An error occurred during authentication process"}}}
+		return answer{status: http.StatusUnauthorized, body: object{
+			{"error", "authentication_error"}, {"error_description", "An error occurred during authentication process"},
+		}}
 	}
 	if !json.Valid(x.body) {
 		return refuse("invalid_request", "Malformed request")
 	}
 	token, _ := s.keepToken(accessToken{client: name, scope: "service", expires: time.Now().Add(s.opts.TokenLifetime)})
-	return answer{status: http.StatusOK, body: object{{"expires_in", int(s.opts.TokenLifetime.Seconds())}, {"access_token", token}}}
+	return answer{status: http.StatusOK, body: object{
+		{"expires_in", int(s.opts.TokenLifetime.Seconds())}, {"access_token", token},
+	}}
 }
 
 // keepToken makes a token known, and returns it with its id.

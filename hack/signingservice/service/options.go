@@ -34,20 +34,22 @@ type Options struct {
 	Foreign
 }
 
-// Foreign are the ways in which services in the field differ from the plain reading of the CSC's and OAuth2's standards. The zero value
-// is the plain reading.
+// Foreign are the ways in which services in the field differ from the plain reading of the CSC's
+// and OAuth2's standards. The zero value is the plain reading.
 type Foreign struct {
-	// AuthTypes is authType of info. Nil = oauth2client, and in v1 oauth2code too. Where no oauth2 type is in it, info names no
-	// authorization server.
+	// AuthTypes is authType of info. Nil = oauth2client, and in v1 oauth2code too. Where no oauth2
+	// type is in it, info names no authorization server.
 	AuthTypes []string
 	// Specs is specs of info. Empty = the version.
 	Specs string
-	// OpenToAll accepts calls without an access token, as services do that know their clients by TLS (authType external).
+	// OpenToAll accepts calls without an access token, as services do that know their clients by
+	// TLS (authType external).
 	OpenToAll bool
 	// ClientAuth is how the token and introspection endpoints want id and secret.
 	ClientAuth ClientAuth
-	// Users with their passwords, for the grant password and for auth/login. Nil = auth/login takes client services. A client service
-	// whose secret is empty is a public client: it may use the grant password, and nothing else.
+	// Users with their passwords, for the grant password and for auth/login. Nil = auth/login takes
+	// client services. A client service whose secret is empty is a public client: it may use the
+	// grant password, and nothing else.
 	Users map[string]string
 	// NoCertInfo answers credentials/info with 501 where certInfo is asked for.
 	NoCertInfo bool

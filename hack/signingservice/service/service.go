@@ -212,7 +212,10 @@ func (s *Service) after(w http.ResponseWriter, r *http.Request, rude Rudeness, a
 // misleading is the rudeness that looks like a refusal and comes when all was done.
 func misleading(r Rudeness) (answer, bool) {
 	page := func(status int, title string) (answer, bool) {
-		return answer{status: status, header: map[string]string{"Content-Type": "text/html"}, body: raw("<html><body><h1>" + title + "</h1></body></html>")}, true
+		return answer{
+			status: status, header: map[string]string{"Content-Type": "text/html"},
+			body: raw("<html><body><h1>" + title + "</h1></body></html>"),
+		}, true
 	}
 	switch r {
 	case TimedOutAfter:
@@ -222,11 +225,18 @@ func misleading(r Rudeness) (answer, bool) {
 	case NotFoundAfter:
 		return page(http.StatusNotFound, "404 Not Found")
 	case TooManyAfter:
-		return answer{status: http.StatusTooManyRequests, header: map[string]string{"Retry-After": "2"}, body: object{{"message", "API rate limit exceeded"}}}, true
+		return answer{
+			status: http.StatusTooManyRequests, header: map[string]string{"Retry-After": "2"},
+			body: object{{"message", "API rate limit exceeded"}},
+		}, true
 	case ServerErrorAfter:
-		return answer{status: http.StatusBadRequest, body: object{{"error", "server_error"}, {"error_description", "simulated fault after"}}}, true
+		return answer{status: http.StatusBadRequest, body: object{
+			{"error", "server_error"}, {"error_description", "simulated fault after"},
+		}}, true
 	case RedirectAfter:
-		return answer{status: http.StatusFound, header: map[string]string{"Location": "https://simulated.invalid/sorry"}, body: raw("")}, true
+		return answer{
+			status: http.StatusFound, header: map[string]string{"Location": "https://simulated.invalid/sorry"}, body: raw(""),
+		}, true
 	}
 	return answer{}, false
 }

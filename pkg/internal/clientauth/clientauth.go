@@ -27,8 +27,8 @@ func (m Method) Validate(setting string) error {
 	return fmt.Errorf("%s: %q is not basic or form", setting, m)
 }
 
-// Client shows id and secret to one endpoint, and remembers which form of Basic the endpoint understands. It is safe for concurrent
-// use. The zero value uses Basic.
+// Client shows id and secret to one endpoint, and remembers which form of Basic the endpoint
+// understands. It is safe for concurrent use. The zero value uses Basic.
 type Client struct {
 	Method Method
 
@@ -41,7 +41,8 @@ type Client struct {
 type Outcome int
 
 const (
-	// Undecided means that the endpoint did not judge them: it did not answer, or it refused something else.
+	// Undecided means that the endpoint did not judge them: it did not answer, or it refused
+	// something else.
 	Undecided Outcome = iota
 	// Accepted means that they are good.
 	Accepted
@@ -60,9 +61,10 @@ const (
 
 // Try calls ask with one way after another, until the endpoint does not refuse id and secret.
 //
-// RFC 6749 2.3.1 wants id and secret form-urlencoded before they go into Basic, but many endpoints do not decode them. So the encoded
-// form is tried first, and then the raw form, where the two differ. What an endpoint understood once is used from then on, because
-// each refusal may bring the client nearer to being locked out.
+// RFC 6749 2.3.1 wants id and secret form-urlencoded before they go into Basic, but many endpoints
+// do not decode them. So the encoded form is tried first, and then the raw form, where the two
+// differ. What an endpoint understood once is used from then on, because each refusal may bring the
+// client nearer to being locked out.
 func (c *Client) Try(id, secret string, ask func(Way) Outcome) {
 	ways := c.ways(id, secret)
 	for _, w := range ways {

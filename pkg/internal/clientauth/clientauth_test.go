@@ -52,7 +52,8 @@ func (e *endpoint) ask(c *clientauth.Client, id, secret string) (last clientauth
 	return last
 }
 
-// TestTry: endpoints that decode Basic, that do not, and that want a form. What was understood once is not searched for again.
+// TestTry: endpoints that decode Basic, that do not, and that want a form. What was understood once
+// is not searched for again.
 func TestTry(t *testing.T) {
 	for name, c := range map[string]struct {
 		endpoint      endpoint
@@ -73,7 +74,8 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// TestOneTryWhereWaysAreEqual: a wrong secret is shown once where encoding changes nothing, and a public client shows only its id.
+// TestOneTryWhereWaysAreEqual: a wrong secret is shown once where encoding changes nothing, and a
+// public client shows only its id.
 func TestOneTryWhereWaysAreEqual(t *testing.T) {
 	e := &endpoint{}
 	if got := e.ask(&clientauth.Client{}, "id", "wrong"); got != clientauth.Refused || len(e.shown) != 1 {
@@ -90,7 +92,8 @@ func TestOneTryWhereWaysAreEqual(t *testing.T) {
 	})
 }
 
-// TestUndecidedTeachesNothing: an endpoint that did not judge is not asked in another way, and both ways are tried the next time.
+// TestUndecidedTeachesNothing: an endpoint that did not judge is not asked in another way, and both
+// ways are tried the next time.
 func TestUndecidedTeachesNothing(t *testing.T) {
 	c, calls := &clientauth.Client{}, 0
 	c.Try(id, secret, func(clientauth.Way) clientauth.Outcome { calls++; return clientauth.Undecided })

@@ -48,8 +48,9 @@ func (f *Failure[H]) Final() bool {
 	return errors.Is(f.Error, signing.ErrBadAnswer) || f.Kind == signing.KindProvider && !f.Retry
 }
 
-// Lost is a call without a whole answer, where err is outbound.Exchange's. Only a call that may sign leaves the outcome unknown, and
-// only if it went out. The status of an answer whose body was lost proves nothing (see Refused). service is what the client reads.
+// Lost is a call without a whole answer, where err is outbound.Exchange's. Only a call that may
+// sign leaves the outcome unknown, and only if it went out. The status of an answer whose body was
+// lost proves nothing (see Refused). service is what the client reads.
 func Lost[H any](service string, err error, signs bool) *Failure[H] {
 	var l *outbound.LostError
 	if !errors.As(err, &l) {
@@ -81,9 +82,10 @@ func Unusable[H any](service string, err error) *Failure[H] {
 // Said is what a service's answer says about a failure, in the service's own form.
 type Said struct {
 	Code, Description string
-	// Refusal is true if the service's specification defines Code as a refusal: then nothing was signed. The provider sets it from
-	// the body, and never from the status alone, because gateways and load balancers between us and the service answer 408, 429, 499,
-	// 404 or a redirect after they have passed the request on.
+	// Refusal is true if the service's specification defines Code as a refusal: then nothing was
+	// signed. The provider sets it from the body, and never from the status alone, because gateways
+	// and load balancers between us and the service answer 408, 429, 499, 404 or a redirect after
+	// they have passed the request on.
 	Refusal bool
 }
 

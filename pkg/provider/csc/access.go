@@ -48,8 +48,9 @@ func (s Settings) validateAccess() (bad []error) {
 	return bad
 }
 
-// CheckIdentity returns what is missing in s where Config.Identity is nil: a client id, unless something else makes us known. Without
-// AuthType that is decided by info, so that a missing id may come to light only when the service is asked.
+// CheckIdentity returns what is missing in s where Config.Identity is nil: a client id, unless
+// something else makes us known. Without AuthType that is decided by info, so that a missing id may
+// come to light only when the service is asked.
 func (s Settings) CheckIdentity() error {
 	oauth2 := s.AuthType == authOAuth2 || s.TokenURL != "" || s.GrantType == grantPassword
 	if s.ClientID == "" && (oauth2 || s.AuthType == authBasic && s.Username == "") {
@@ -76,10 +77,12 @@ func (s Settings) user() (name, password string, err error) {
 	return s.Username, password, err
 }
 
-// access decides how we get access to the service at base: by OAuth2, by auth/login, or without a token.
+// access decides how we get access to the service at base: by OAuth2, by auth/login, or without a
+// token.
 //
-// What info offers and we can use comes in this order: OAuth2 for servers (oauth2client), auth/login, nothing (external). Last comes OAuth2
-// where info names an authorization server and offers only oauth2code or does not say: such services often give tokens to servers too.
+// What info offers and we can use comes in this order: OAuth2 for servers (oauth2client),
+// auth/login, nothing (external). Last comes OAuth2 where info names an authorization server and
+// offers only oauth2code or does not say: such services often give tokens to servers too.
 func (p *Provider) access(base string, info infoAnswer) (tokenPlace, string, *failure) {
 	offers := func(kinds ...string) bool {
 		return slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(info.AuthType, k) })
@@ -100,13 +103,16 @@ func (p *Provider) access(base string, info infoAnswer) (tokenPlace, string, *fa
 	case offers(authBasic):
 		kind = authBasic
 	default:
-		return tokenPlace{}, "", fail(signing.KindConfiguration, "tokenURL: is needed, since the signing service does not say where its tokens come from")
+		return tokenPlace{}, "", fail(signing.KindConfiguration,
+			"tokenURL: is needed, since the signing service does not say where its tokens come from")
 	}
 	switch {
 	case kind == authOAuth2 && !p.identified:
-		return tokenPlace{}, "", fail(signing.KindConfiguration, "clientID: is needed, since the signing service wants an OAuth2 token")
+		return tokenPlace{}, "", fail(signing.KindConfiguration,
+			"clientID: is needed, since the signing service wants an OAuth2 token")
 	case kind == authBasic && !p.identified && p.set.Username == "":
-		return tokenPlace{}, "", fail(signing.KindConfiguration, "username: is needed, since the signing service wants a login")
+		return tokenPlace{}, "", fail(signing.KindConfiguration,
+			"username: is needed, since the signing service wants a login")
 	case kind == authBasic:
 		return login, kind, nil
 	}

@@ -34,7 +34,8 @@ func loginCalls(s *service.Service) int64 {
 	return n.Calls["csc/v1/auth/login"] + n.Calls["csc/v2/auth/login"]
 }
 
-// TestAuthType: what info offers and the setting chooses decides how we make ourselves known, and both versions sign that way.
+// TestAuthType: what info offers and the setting chooses decides how we make ourselves known, and
+// both versions sign that way.
 func TestAuthType(t *testing.T) {
 	const token, login, nothing = "token", "login", "nothing"
 	user := csc.Settings{Username: "our user", PasswordFile: "password"}
@@ -98,7 +99,8 @@ func TestAuthType(t *testing.T) {
 	}
 }
 
-// TestClientSecretWithSpecialCharacters: token endpoints that decode Basic (RFC 6749 2.3.1), that do not, and that want a form.
+// TestClientSecretWithSpecialCharacters: token endpoints that decode Basic (RFC 6749 2.3.1), that
+// do not, and that want a form.
 func TestClientSecretWithSpecialCharacters(t *testing.T) {
 	const id, secret = "our id:1", "a+b/c%d e"
 	for _, c := range []struct {
@@ -162,8 +164,9 @@ func TestPasswordGrant(t *testing.T) {
 	}
 }
 
-// TestWrongPasswordIsNotRepeated: a user's password that was refused is not sent again for minutes, unless its file changes: services lock
-// users out. No other way of showing the client is tried, since that was not what was wrong.
+// TestWrongPasswordIsNotRepeated: a user's password that was refused is not sent again for minutes,
+// unless its file changes: services lock users out. No other way of showing the client is tried,
+// since that was not what was wrong.
 func TestWrongPasswordIsNotRepeated(t *testing.T) {
 	opts := service.Options{ClientServices: map[string]string{"app": "a+b"}, Credentials: []service.Credential{{AuthMode: service.Implicit}}}
 	opts.Users, opts.ClientAuth = map[string]string{"user": "right"}, service.Decoded
@@ -192,7 +195,8 @@ func TestWrongPasswordIsNotRepeated(t *testing.T) {
 	})
 }
 
-// TestTOTPSecretInBase64: services of both versions that check the time-based password of a key that was given in base64.
+// TestTOTPSecretInBase64: services of both versions that check the time-based password of a key
+// that was given in base64.
 func TestTOTPSecretInBase64(t *testing.T) {
 	for _, version := range []string{"/csc/v1", "/csc/v2"} {
 		opts := service.Options{Credentials: []service.Credential{{Key: service.ECDSAP256, TOTPKey: "\x44\xf5\xd8 is how this key begins."}}}

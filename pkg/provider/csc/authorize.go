@@ -175,9 +175,10 @@ func totp(secret string, at time.Time) (string, error) {
 	return fmt.Sprintf("%06d", code%1_000_000), nil
 }
 
-// totpKey decodes the secret of a time-based password. Authenticator apps write it in base32, in capital or in small letters. Others,
-// as SSL.com's eSigner, write it in base64. Base64 of a key has letters of both cases or a character that base32 lacks: a key of 20
-// bytes lacks both less than once in ten million.
+// totpKey decodes the secret of a time-based password. Authenticator apps write it in base32, in
+// capital or in small letters. Others, as SSL.com's eSigner, write it in base64. Base64 of a key
+// has letters of both cases or a character that base32 lacks: a key of 20 bytes lacks both less
+// than once in ten million.
 func totpKey(secret string) ([]byte, error) {
 	plain := strings.NewReplacer(" ", "", "-", "", "=", "").Replace(secret)
 	if upper := strings.ToUpper(plain); plain == upper || plain == strings.ToLower(plain) {

@@ -106,7 +106,8 @@ func valid(c *signing.Credential, call signing.Call, values [][]byte) error {
 	return nil
 }
 
-// signRenewed signs as the batcher does: a call that was refused because a token or activation data had ended is made again.
+// signRenewed signs as the batcher does: a call that was refused because a token or activation data
+// had ended is made again.
 func signRenewed(t *testing.T, p signing.Provider, call signing.Call) ([][]byte, error) {
 	t.Helper()
 	values, err := p.Sign(t.Context(), call)

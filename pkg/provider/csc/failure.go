@@ -56,7 +56,8 @@ func refusal(a *outbound.Answer, signs bool) *failure {
 	})
 }
 
-// challenge returns the error of a Bearer challenge (RFC 6750 3), which services send instead of a body. Empty = there is none.
+// challenge returns the error of a Bearer challenge (RFC 6750 3), which services send instead of a
+// body. Empty = there is none.
 func challenge(a *outbound.Answer) string {
 	for _, v := range a.Header.Values("WWW-Authenticate") {
 		scheme, rest, _ := strings.Cut(v, " ")
@@ -71,23 +72,28 @@ func challenge(a *outbound.Answer) string {
 	return ""
 }
 
-// refusals are the error codes of the CSC (v1 10.1, v2 10.2), OAuth2 (RFC 6749 5.2, RFC 6750 3.1) and of the CSC's tables for
-// credentials/authorize that are defined as: the request was refused. server_error is not one of them, whatever its status is,
-// because it is defined as a condition that kept the server from fulfilling the request: it may have signed before.
+// refusals are the error codes of the CSC (v1 10.1, v2 10.2), OAuth2 (RFC 6749 5.2, RFC 6750 3.1)
+// and of the CSC's tables for credentials/authorize that are defined as: the request was refused.
+// server_error is not one of them, whatever its status is, because it is defined as a condition
+// that kept the server from fulfilling the request: it may have signed before.
 var refusals = map[string]bool{
 	"invalid_request": true, "invalid_token": true, "expired_token": true, "insufficient_scope": true,
-	"unauthorized_client": true, "access_denied": true, "invalid_client": true, "invalid_grant": true, "invalid_scope": true,
+	"unauthorized_client": true, "access_denied": true, "invalid_client": true, "invalid_grant": true,
+	"invalid_scope":          true,
 	"unsupported_grant_type": true, "unsupported_response_type": true,
 	"invalid_pin": true, "invalid_otp": true, "invalid_authentication_data": true, "authentication_error": true,
 }
 
-// isRefusal reports whether an answer says for certain that nothing was signed. Only a 4xx with a defined refusal in it does.
+// isRefusal reports whether an answer says for certain that nothing was signed. Only a 4xx with a
+// defined refusal in it does.
 //
-// A rate limit needs this care most, since a call that was refused for the rate is repeated without using up a try (ErrTooMany). A
-// 429 with temporarily_unavailable is a certain refusal: the code is defined as "unable to handle the request" (RFC 6749 4.1.2.1), and
-// the status says why. Any other 429 may come from a gateway that counts answers, or whose connection to the service was cut by
-// the limit. It still makes the credential pause, but its outcome is unknown, so that it is counted, it obeys the policy for unknown
-// outcomes, and it uses up a try: each repetition may be paid twice, and the tries bound that.
+// A rate limit needs this care most, since a call that was refused for the rate is repeated without
+// using up a try (ErrTooMany). A 429 with temporarily_unavailable is a certain refusal: the code is
+// defined as "unable to handle the request" (RFC 6749 4.1.2.1), and the status says why. Any other
+// 429 may come from a gateway that counts answers, or whose connection to the service was cut by
+// the limit. It still makes the credential pause, but its outcome is unknown, so that it is
+// counted, it obeys the policy for unknown outcomes, and it uses up a try: each repetition may be
+// paid twice, and the tries bound that.
 func isRefusal(status int, code string) bool {
 	switch {
 	case status < 400 || status >= 500:

@@ -159,8 +159,9 @@ func TestSignHashFaults(t *testing.T) {
 	}
 }
 
-// TestSignHashIsNotRepeated: one Sign sends one signHash, whatever its answer is, because its caller counts calls. A refusal for a token
-// or activation data that had ended says that the same call may be made again, and the next call works.
+// TestSignHashIsNotRepeated: one Sign sends one signHash, whatever its answer is, because its
+// caller counts calls. A refusal for a token or activation data that had ended says that the same
+// call may be made again, and the next call works.
 func TestSignHashIsNotRepeated(t *testing.T) {
 	for _, v := range variants {
 		for _, r := range service.Rudenesses() {

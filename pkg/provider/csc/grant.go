@@ -13,8 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// proof is what we show for a token: a client with secrets of which one is good, and a user where there is one. At auth/login the user
-// stands in the client's place.
+// proof is what we show for a token: a client with secrets of which one is good, and a user where
+// there is one. At auth/login the user stands in the client's place.
 type proof struct {
 	id             string
 	secrets        []string
@@ -33,14 +33,16 @@ func (t *tokens) proof(from tokenPlace) (p proof, err error) {
 	return p, err
 }
 
-// ask makes the call: a grant of RFC 6749 (4.4 client_credentials, 4.3 password), or auth/login (CSC v1 11.2). A refusal of what we
-// show is kept a moment for whoever asks next.
+// ask makes the call: a grant of RFC 6749 (4.4 client_credentials, 4.3 password), or auth/login
+// (CSC v1 11.2). A refusal of what we show is kept a moment for whoever asks next.
 func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tokenAnswer, *failure) {
 	p, err := t.proof(from)
 	if err != nil || len(p.secrets) == 0 {
-		return tokenAnswer{}, fail(signing.KindConfiguration, "the client id or secret of the signing service cannot be read").Because(err)
+		return tokenAnswer{}, fail(signing.KindConfiguration,
+			"the client id or secret of the signing service cannot be read").Because(err)
 	}
-	identity := sha256.Sum256([]byte(strings.Join(append([]string{from.url, p.id, p.user, p.password}, p.secrets...), "\x00")))
+	parts := append([]string{from.url, p.id, p.user, p.password}, p.secrets...)
+	identity := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	if f := t.refused(identity); f != nil {
 		return tokenAnswer{}, f
 	}
@@ -55,9 +57,6 @@ func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tok
 		if f == nil || f.Kind != signing.KindProviderCredentials {
 			return a, f
 		}
-		if f.Hint == wrongUser {
-			break // another secret of the client's does not help
-		}
 		t.noteStale(secret)
 	}
 	keep := refusalKept
@@ -68,7 +67,8 @@ func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tok
 	return a, f
 }
 
-// login gets a token by auth/login: user and password in HTTP Basic as they are (RFC 7617), and a body of which no field is needed.
+// login gets a token by auth/login: user and password in HTTP Basic as they are (RFC 7617), and a
+// body of which no field is needed.
 func (t *tokens) login(ctx context.Context, from tokenPlace, id, secret string) (tokenAnswer, *failure) {
 	if f := t.inPace(ctx); f != nil {
 		return tokenAnswer{}, f
@@ -76,8 +76,11 @@ func (t *tokens) login(ctx context.Context, from tokenPlace, id, secret string) 
 	return t.request(ctx, from.url, "application/json", "{}", func(r *http.Request) { r.SetBasicAuth(id, secret) })
 }
 
-// grant gets a token from the token endpoint with one secret, in each way that the endpoint may understand.
-func (t *tokens) grant(ctx context.Context, from tokenPlace, form url.Values, p proof, secret string) (a tokenAnswer, f *failure) {
+// grant gets a token from the token endpoint with one secret, in each way that the endpoint may
+// understand.
+func (t *tokens) grant(
+	ctx context.Context, from tokenPlace, form url.Values, p proof, secret string,
+) (a tokenAnswer, f *failure) {
 	t.client.Try(p.id, secret, func(way clientauth.Way) clientauth.Outcome {
 		if !form.Has("scope") { // there is a token with scope credential for each signHash
 			if f = t.inPace(ctx); f != nil {
@@ -91,7 +94,9 @@ func (t *tokens) grant(ctx context.Context, from tokenPlace, form url.Values, p 
 			body.Set("password", p.password)
 		}
 		way.AddTo(body, p.id, secret)
-		a, f = t.request(ctx, from.url, "application/x-www-form-urlencoded", body.Encode(), func(r *http.Request) { way.SetHeader(r, p.id, secret) })
+		a, f = t.request(ctx, from.url, "application/x-www-form-urlencoded", body.Encode(), func(r *http.Request) {
+			way.SetHeader(r, p.id, secret)
+		})
 		switch {
 		case f == nil:
 			return clientauth.Accepted

@@ -250,8 +250,8 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// TestOnlyDefinedRefusalsAreCertain goes through answers to signHash: the outcome is known only where the body, or the Bearer challenge,
-// says in a defined word that the request was refused.
+// TestOnlyDefinedRefusalsAreCertain goes through answers to signHash: the outcome is known only
+// where the body, or the Bearer challenge, says in a defined word that the request was refused.
 func TestOnlyDefinedRefusalsAreCertain(t *testing.T) {
 	const csc = `{"error":%q,"error_description":"x"}`
 	for _, c := range []struct {

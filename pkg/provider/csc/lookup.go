@@ -9,7 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// chooseCredential returns the configured credential, or the only one there is: whose seal goes on an invoice is not ours to guess.
+// chooseCredential returns the configured credential, or the only one there is: whose seal goes on
+// an invoice is not ours to guess.
 func (p *Provider) chooseCredential(ctx context.Context, at *place) (string, *failure) {
 	if p.set.CredentialID != "" {
 		return p.set.CredentialID, nil
@@ -24,12 +25,13 @@ func (p *Provider) chooseCredential(ctx context.Context, at *place) (string, *fa
 	case 1:
 		return ids[0], nil
 	}
-	return "", fail(signing.KindConfiguration, "credentialID: is needed, since the signing service has %d credentials for us", len(ids)).
-		Because(fmt.Errorf("they are %.500q", ids))
+	return "", fail(signing.KindConfiguration,
+		"credentialID: is needed, since the signing service has %d credentials for us", len(ids)).Because(fmt.Errorf("they are %.500q", ids))
 }
 
 const (
-	// maxPages bounds the pages of credentials/list: a service that gives the same page for ever is not asked for ever.
+	// maxPages bounds the pages of credentials/list: a service that gives the same page for ever is
+	// not asked for ever.
 	maxPages = 50
 	// maxListed is how many credentials are enough to say that one has to be chosen.
 	maxListed = 100
@@ -55,8 +57,8 @@ func (p *Provider) listCredentials(ctx context.Context, at *place) (ids []string
 	return nil, unreadable(fmt.Errorf("credentials/list has more than %d pages", maxPages), false)
 }
 
-// credentialInfo asks credentials/info. Where the service refuses the request, it is asked again without certInfo: some services do not
-// implement it, and the certificates say the same.
+// credentialInfo asks credentials/info. Where the service refuses the request, it is asked again
+// without certInfo: some services do not implement it, and the certificates say the same.
 func (p *Provider) credentialInfo(ctx context.Context, at *place, id string) (a credentialAnswer, f *failure) {
 	r := credentialRequest{CredentialID: id, Certificates: "chain", CertInfo: true, AuthInfo: true}
 	status, f := p.authorized(ctx, at, methodCredential, r, &a)
@@ -69,7 +71,8 @@ func (p *Provider) credentialInfo(ctx context.Context, at *place, id string) (a 
 	return a, f
 }
 
-// refusesRequest reports whether a status may be about a field of the request, and not about who makes it.
+// refusesRequest reports whether a status may be about a field of the request, and not about who
+// makes it.
 func refusesRequest(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:

@@ -25,7 +25,8 @@ func TestCertInfoRefused(t *testing.T) {
 	}
 }
 
-// TestPagesOfCredentials: all pages are read, empty ones too, before one credential is taken for the only one.
+// TestPagesOfCredentials: all pages are read, empty ones too, before one credential is taken for
+// the only one.
 func TestPagesOfCredentials(t *testing.T) {
 	keys := []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}, {Key: service.ECDSAP384, PIN: service.PIN}, {ID: "third", Key: service.ECDSAP256}}
 	for _, c := range []struct {

@@ -109,8 +109,8 @@ func (p *Provider) settle(ctx context.Context, base string, info infoAnswer) (*p
 	return at, f
 }
 
-// isVersion1 reports whether a service speaks version 1 of the API, or a draft of it. specs is what info says ("1.0.4.0"; some write
-// "v1.0.4.0"); where it says nothing, the base path decides.
+// isVersion1 reports whether a service speaks version 1 of the API, or a draft of it. specs is what
+// info says ("1.0.4.0"; some write "v1.0.4.0"); where it says nothing, the base path decides.
 func isVersion1(specs, base string) bool {
 	specs = strings.TrimLeft(strings.TrimSpace(specs), "vV")
 	if specs == "" {
@@ -229,8 +229,9 @@ func (p *Provider) exchange(r *http.Request, m method, out any) (int, *failure) 
 	return a.Status, nil
 }
 
-// authorized is post with an access token, and with another one if the first is refused. The call that signs is not repeated here: each
-// signHash that goes out is a call of its own for those who count them.
+// authorized is post with an access token, and with another one if the first is refused. The call
+// that signs is not repeated here: each signHash that goes out is a call of its own for those who
+// count them.
 func (p *Provider) authorized(ctx context.Context, at *place, m method, in, out any) (int, *failure) {
 	for try := 1; ; try++ {
 		token, f := p.tokens.get(ctx, at.tokens)

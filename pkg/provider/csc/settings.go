@@ -27,27 +27,33 @@ type Settings struct {
 
 	// TokenURL is the OAuth2 token endpoint. Empty = as the service's info says.
 	TokenURL string `yaml:"tokenURL"`
-	// AuthType is how we make ourselves known, in the words of info: oauth2 (an access token of the token endpoint), basic (an access
-	// token of auth/login) or external (nothing of ours: the network or a TLS client certificate does it). Empty = as info says: OAuth2
-	// where it offers oauth2client or TokenURL is set, else auth/login where it offers basic, else nothing where it offers external.
+	// AuthType is how we make ourselves known, in the words of info: oauth2 (an access token of the
+	// token endpoint), basic (an access token of auth/login) or external (nothing of ours: the
+	// network or a TLS client certificate does it). Empty = as info says: OAuth2 where it offers
+	// oauth2client or TokenURL is set, else auth/login where it offers basic, else nothing where it
+	// offers external.
 	AuthType string `yaml:"authType"`
-	// ClientID and ClientSecretFile authenticate us at the token endpoint. The file is read for each token. With the grant password
-	// the secret may be missing, for a client that is registered as public.
+	// ClientID and ClientSecretFile authenticate us at the token endpoint. The file is read for
+	// each token. With the grant password the secret may be missing, for a client that is
+	// registered as public.
 	ClientID         string `yaml:"clientID"`
 	ClientSecretFile string `yaml:"clientSecretFile"`
-	// ClientAuth is where the token endpoint wants them: basic (HTTP Basic; the default) or form (client_id and client_secret).
+	// ClientAuth is where the token endpoint wants them: basic (HTTP Basic; the default) or form
+	// (client_id and client_secret).
 	ClientAuth string `yaml:"clientAuth"`
-	// GrantType is client_credentials (the default) or password, which shows the token endpoint Username and PasswordFile too.
+	// GrantType is client_credentials (the default) or password, which shows the token endpoint
+	// Username and PasswordFile too.
 	GrantType string `yaml:"grantType"`
-	// Username and PasswordFile are for the grant password, and for auth/login. Where they are missing, auth/login gets ClientID and
-	// ClientSecretFile. The file is read for each token.
+	// Username and PasswordFile are for the grant password, and for auth/login. Where they are
+	// missing, auth/login gets ClientID and ClientSecretFile. The file is read for each token.
 	Username     string `yaml:"username"`
 	PasswordFile string `yaml:"passwordFile"`
 
 	// PINFile holds the PIN of a credential with explicit authorisation.
 	PINFile string `yaml:"pinFile"`
-	// OTPFile holds a one-time password that somebody else renews; TOTPSecretFile the secret (base32 or base64) from which we compute
-	// it (RFC 6238, SHA-1, 6 digits, 30 s). At most one of the two.
+	// OTPFile holds a one-time password that somebody else renews; TOTPSecretFile the secret
+	// (base32 or base64) from which we compute it (RFC 6238, SHA-1, 6 digits, 30 s). At most one of
+	// the two.
 	OTPFile        string `yaml:"otpFile"`
 	TOTPSecretFile string `yaml:"totpSecretFile"`
 
@@ -55,8 +61,9 @@ type Settings struct {
 	Hash string `yaml:"hash"`
 	// Algorithm is RSA, PSS or ECDSA. Empty = RSA where the credential has it.
 	Algorithm string `yaml:"algorithm"`
-	// OperationMode is S (answers at once) or A (asynchronous, v2 only: an answer that was lost can be fetched again). Empty = A
-	// where the service offers it, else nothing is said to the service.
+	// OperationMode is S (answers at once) or A (asynchronous, v2 only: an answer that was lost can
+	// be fetched again). Empty = A where the service offers it, else nothing is said to the
+	// service.
 	OperationMode string `yaml:"operationMode"`
 	// MaxBatch is the most digests in one call. 0 = the credential's multisign, but 100 at most: more saves little, and all of a call
 	// is at stake when its answer is lost. A value here may be above 100, not above multisign.

@@ -35,7 +35,8 @@ const (
 	tokenCallsPerSecond = 3
 	// A refusal of our id and secret is repeated to everybody for so long, unless these change.
 	refusalKept = time.Second
-	// userRefusalKept is the same where a user's password was shown: services lock users out after a few wrong ones.
+	// userRefusalKept is the same where a user's password was shown: services lock users out after
+	// a few wrong ones.
 	userRefusalKept = 5 * time.Minute
 	// renewPause is the time between two tries to renew a token that still lasts.
 	renewPause   = 30 * time.Second
@@ -65,8 +66,9 @@ type tokens struct {
 
 func newTokens(client *http.Client, set Settings, identity func() (string, []string, error)) *tokens {
 	return &tokens{
-		http: client, set: set, identity: identity, client: clientauth.Client{Method: clientauth.Method(set.ClientAuth)},
-		pace: pace.New(tokenCallsPerSecond, time.Second), busy: make(chan struct{}, 1),
+		http: client, set: set, identity: identity,
+		client: clientauth.Client{Method: clientauth.Method(set.ClientAuth)},
+		pace:   pace.New(tokenCallsPerSecond, time.Second), busy: make(chan struct{}, 1),
 	}
 }
 
@@ -204,7 +206,9 @@ func (t *tokens) credentialToken(ctx context.Context, from tokenPlace, form url.
 }
 
 // request makes one call. authenticate puts what the header says of us there.
-func (t *tokens) request(ctx context.Context, address, contentType, body string, authenticate func(*http.Request)) (a tokenAnswer, f *failure) {
+func (t *tokens) request(
+	ctx context.Context, address, contentType, body string, authenticate func(*http.Request),
+) (a tokenAnswer, f *failure) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(body))
@@ -239,7 +243,8 @@ func tokenRefusal(a *outbound.Answer) *failure {
 	_ = json.Unmarshal(a.Body, &said)
 	text := strings.ToLower(said.Description)
 	if said.Code == "invalid_grant" && !f.Retry {
-		f.Kind, f.Detail = signing.KindProviderCredentials, "the signing service does not accept our username or password"
+		f.Kind = signing.KindProviderCredentials
+		f.Detail = "the signing service does not accept our username or password"
 		return f.Can(wrongUser)
 	}
 	ours := strings.Contains(text, "client") || strings.Contains(text, "credentials")

@@ -43,12 +43,14 @@ func refusal(a *outbound.Answer, signs bool) *failure {
 	var said errorAnswer
 	_ = json.Unmarshal(a.Body, &said)
 	f := classify(a.Status, said.Code, strings.ToLower(said.Description))
-	return remotefault.Refused(f, a, signs, remotefault.Said{Code: said.Code, Description: said.Description, Refusal: isRefusal(a.Status, said)})
+	return remotefault.Refused(f, a, signs, remotefault.Said{
+		Code: said.Code, Description: said.Description, Refusal: isRefusal(a.Status, said),
+	})
 }
 
-// isRefusal reports whether an answer says for certain that nothing was signed: SAFE's own refusals are 400, 401 and 403 with both
-// an error and its description, and 429 with the CSC's temporarily_unavailable. Anything else may come from a gateway that has passed
-// the request on.
+// isRefusal reports whether an answer says for certain that nothing was signed: SAFE's own refusals
+// are 400, 401 and 403 with both an error and its description, and 429 with the CSC's
+// temporarily_unavailable. Anything else may come from a gateway that has passed the request on.
 func isRefusal(status int, said errorAnswer) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:

@@ -80,8 +80,9 @@ func (p *Provider) newRequest(ctx context.Context, c call, token string) (*http.
 // one that SAFE gave for that.
 const maxTries = 3
 
-// authorized is do with the account's access token, and with a renewed one if the first has ended. The call that signs is not repeated
-// here: each signHash that goes out is a call of its own for those who count them.
+// authorized is do with the account's access token, and with a renewed one if the first has ended.
+// The call that signs is not repeated here: each signHash that goes out is a call of its own for
+// those who count them.
 func (p *Provider) authorized(ctx context.Context, c call) (answer, int, *failure) {
 	for try := 1; ; try++ {
 		token, f := p.account.access(ctx)
