@@ -16,13 +16,19 @@ type Content struct {
 	lex    *lexer
 	p      *parser
 	faults int
+	most   int                     // operands before one operator
+	spill  func(operands []Object) // takes them where there are more; nil: that is an error
 }
 
 // NewContent reads decoded content from r.
 func NewContent(r io.Reader) *Content {
 	lex := newLexer(r, 0, maxDecoded)
-	return &Content{lex: lex, p: &parser{lex: lex}}
+	return &Content{lex: lex, p: &parser{lex: lex}, most: maxOperands}
 }
+
+// Spill has Next hand over operands whenever there are n of them before their operator, where it would fail with too many of them
+// otherwise. Next returns the operator with those that are left. It is for CMaps, whose blocks may hold any number of entries.
+func (c *Content) Spill(n int, take func(operands []Object)) { c.most, c.spill = n, take }
 
 // Next returns the next operator with its operands; io.EOF at the end. Stray brackets are stepped over. An inline image comes as the
 // operator BI with its dictionary as the only operand, its data left out.
@@ -41,10 +47,13 @@ func (c *Content) Next() (operator string, operands []Object, err error) {
 			return "BI", []Object{image}, err
 		case keyword != "":
 			return keyword, operands, nil
-		case len(operands) == maxOperands:
-			return "", nil, tooComplex("an operator has more than %d operands", maxOperands)
-		default:
+		case len(operands) < c.most:
 			operands = append(operands, o)
+		case c.spill == nil:
+			return "", nil, tooComplex("an operator has more than %d operands", c.most)
+		default:
+			c.spill(operands)
+			operands = append(operands[:0], o)
 		}
 	}
 }
@@ -54,6 +63,7 @@ func (c *Content) item() (o Object, keyword string, end bool, err error) {
 	if c.lex.peek() < 0 {
 		return nil, "", true, c.lex.fault()
 	}
+	c.p.items = 0 // their limit is one object's
 	o, keyword, err = c.p.object(0)
 	return o, keyword, false, err
 }

@@ -35,10 +35,23 @@ type codeRange struct {
 	to          target
 }
 
-// parseCMap reads a CMap. What was read before damage is kept.
+// blocks are the operators that begin a block of entries, with those that end it and carry its entries (Adobe Technical Note 5014).
+var blocks = map[string]string{
+	"begincodespacerange": "endcodespacerange",
+	"beginbfchar":         "endbfchar", "begincidchar": "endcidchar",
+	"beginbfrange": "endbfrange", "begincidrange": "endcidrange",
+}
+
+// spilledOperands is how many operands of a block are taken at once: a multiple of two and three, which is what an entry takes.
+const spilledOperands = 600
+
+// parseCMap reads a CMap. What was read before damage is kept. A block should have at most 100 entries, but many writers put all of
+// them into one, so that entries are taken a few at a time.
 func parseCMap(r io.Reader) (*cmap, error) {
 	m := &cmap{chars: map[uint32]target{}}
 	c := pdf.NewContent(io.LimitReader(r, maxCMapBytes))
+	end := "" // of the block that is being read
+	c.Spill(spilledOperands, func(operands []pdf.Object) { m.add(end, operands) })
 	for {
 		operator, operands, err := c.Next()
 		if errors.Is(err, io.EOF) || err != nil && !fatal(err) {
@@ -47,16 +60,21 @@ func parseCMap(r io.Reader) (*cmap, error) {
 		if err != nil {
 			return nil, err
 		}
-		if m.entries += len(operands); m.entries > maxMappings {
+		m.add(operator, operands)
+		end = blocks[operator]
+		if m.entries > maxMappings {
 			break
 		}
-		m.add(operator, operands)
 	}
 	sort.SliceStable(m.ranges, func(i, j int) bool { return m.ranges[i].first < m.ranges[j].first })
 	return m, nil
 }
 
+// add takes the entries of a block, or some of them: whole ones, since spilledOperands is a multiple of what each entry takes.
 func (m *cmap) add(operator string, operands []pdf.Object) {
+	if m.entries += len(operands) / 2; m.entries > maxMappings {
+		return
+	}
 	switch operator {
 	case "endcodespacerange":
 		for pair := range slices.Chunk(operands, 2) {
