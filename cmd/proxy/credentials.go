@@ -58,7 +58,8 @@ func (s *providers) readCredentials(ctx context.Context, asked map[string]*clien
 			continue
 		}
 		last, bad := asked[name], s.unreadable(name)
-		if now[name] = last; last == nil || bad != nil && (last != services || bad.due(time.Now())) {
+		again := bad != nil && (last != services || bad.due(time.Now())) || bad == nil && s.lapsed(name)
+		if now[name] = last; last == nil || again {
 			now[name] = services
 			s.readCredential(ctx, c.ID, bad == nil)
 		}
@@ -73,7 +74,12 @@ func (s *providers) readCredential(ctx context.Context, id string, news bool) {
 	if err == nil {
 		c, err = p.Credential(ctx)
 	}
+	if err == nil {
+		err = c.CheckValidity(time.Now())
+	}
 	switch {
+	case signing.KindOf(err) == signing.KindCertificate:
+		s.wasRead(id, c, signing.AsError(err)) // which logs it
 	case err == nil:
 		s.wasRead(id, c, nil)
 		s.log.Info("signing credential", "name", c.Name, "algorithm", string(c.Algorithm), "hash", c.Hash.String(),

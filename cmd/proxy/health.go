@@ -27,8 +27,19 @@ type health struct {
 
 type credentialHealth struct {
 	status.Credential
-	asked  bool    // whether it can be read is known
-	unread *unread // nil = it can be
+	asked      bool                // whether it can be read is known
+	unread     *unread             // nil = it can be
+	credential *signing.Credential // as it was read last; nil = never
+}
+
+// judge notes a certificate that is not valid at now, which the passing of time alone can bring.
+func (c *credentialHealth) judge(now time.Time) {
+	if c.Fault != "" || c.credential == nil {
+		return
+	}
+	if err := signing.AsError(c.credential.CheckValidity(now)); err != nil {
+		c.Invalid, c.Fault = true, err.Detail
+	}
 }
 
 func newHealth(r prometheus.Registerer) *health {
@@ -45,20 +56,36 @@ func (h *health) configured(name string) {
 }
 
 // read notes how the reading of a credential ended. Details of faults hold no secrets: clients are told them.
-func (h *health) read(name string, c *signing.Credential, fault *signing.Error) {
+// It returns whether the certificate is not valid, and that is news.
+func (h *health) read(name string, c *signing.Credential, fault *signing.Error) (invalid bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e := h.entry(name)
-	e.asked, e.Fault, e.unread = true, "", nil
-	if fault != nil {
-		e.unread = &unread{at: time.Now(), passes: fault.Retry}
-		e.Fault = strings.Trim(string(fault.Kind)+": "+fault.Detail, ": ")
-		e.Fault = cmp.Or(e.Fault, "the log says why")
-		return
-	}
-	if c != nil && !c.Certificate().NotAfter.Equal(e.NotAfter) {
+	before := e.Invalid
+	e.asked, e.Fault, e.unread, e.Invalid = true, "", nil, false
+	if c != nil {
 		h.describe(c)
 	}
+	if fault == nil {
+		return false
+	}
+	e.Invalid = fault.Kind == signing.KindCertificate
+	e.unread = &unread{at: time.Now(), passes: fault.Retry || e.Invalid} // to ask for a certificate brings nobody nearer to being locked out
+	if e.Invalid {
+		e.Fault = fault.Detail
+	} else {
+		e.Fault = strings.Trim(string(fault.Kind)+": "+fault.Detail, ": ")
+	}
+	e.Fault = cmp.Or(e.Fault, "the log says why")
+	return e.Invalid && !before
+}
+
+// lapsed reports whether a credential could be read, and its certificate is not valid any more.
+func (h *health) lapsed(name string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := h.seen[name]
+	return e != nil && e.credential != nil && e.credential.CheckValidity(time.Now()) != nil
 }
 
 // unreadable says why a credential could not be read when it was last asked for; nil = it could, or nobody has asked.
@@ -83,6 +110,10 @@ func (h *health) entry(name string) *credentialHealth {
 
 func (h *health) describe(c *signing.Credential) *credentialHealth {
 	e := h.entry(c.Name)
+	if e.credential == c {
+		return e
+	}
+	e.credential = c
 	e.Algorithm, e.Subject, e.NotAfter = string(c.Algorithm), c.Certificate().Subject.String(), c.Certificate().NotAfter
 	return e
 }
@@ -140,7 +171,9 @@ func (h *health) entries() []credentialHealth {
 			delete(h.seen, name)
 			continue
 		}
-		all = append(all, *e)
+		shown := *e
+		shown.judge(time.Now())
+		all = append(all, shown)
 	}
 	slices.SortFunc(all, byName)
 	return all
@@ -152,19 +185,31 @@ var credentialEnd = describe("credential_not_after_timestamp_seconds",
 var credentialReadable = describe("credential_readable",
 	"1 if a credential could be read when it was last asked for, else 0; of the client services at the service domain 0 if any could not.", "credential")
 
+var credentialValid = describe("credential_valid",
+	"1 if a credential's certificate is valid now, else 0: then documents are refused; of the client services at the service domain 0 if any is not.", "credential")
+
 // Describe implements prometheus.Collector.
 func (h *health) Describe(d chan<- *prometheus.Desc) {
 	d <- credentialEnd
+	d <- credentialValid
 	d <- credentialReadable
 }
 
 // Collect implements prometheus.Collector.
 func (h *health) Collect(out chan<- prometheus.Metric) {
-	ends, readable := map[string]time.Time{}, map[string]float64{}
+	ends, readable, valid := map[string]time.Time{}, map[string]float64{}, map[string]float64{}
 	for _, c := range h.entries() {
 		label := credentialLabel(c.Name)
 		if end, ok := ends[label]; !c.NotAfter.IsZero() && (!ok || c.NotAfter.Before(end)) {
 			ends[label] = c.NotAfter
+		}
+		if c.credential != nil || c.Invalid {
+			if _, ok := valid[label]; !ok {
+				valid[label] = 1
+			}
+			if c.Invalid {
+				valid[label] = 0
+			}
 		}
 		if !c.asked {
 			continue
@@ -175,6 +220,9 @@ func (h *health) Collect(out chan<- prometheus.Metric) {
 		if c.Fault != "" {
 			readable[label] = 0
 		}
+	}
+	for label, v := range valid {
+		out <- prometheus.MustNewConstMetric(credentialValid, prometheus.GaugeValue, v, label)
 	}
 	for label, v := range readable {
 		out <- prometheus.MustNewConstMetric(credentialReadable, prometheus.GaugeValue, v, label)

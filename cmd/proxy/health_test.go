@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,10 +33,10 @@ func TestHealthOfMany(t *testing.T) {
 		t.Errorf("why m-bad could not be read is %+v, want that it passes", u)
 	}
 	families, err := r.Gather()
-	if err != nil || len(families) != 2 {
+	if err != nil || len(families) != 3 {
 		t.Fatalf("metrics: %v, %v", families, err)
 	}
-	for i, want := range []float64{float64(end.Unix()), 0} { // not_after, readable
+	for i, want := range []float64{float64(end.Unix()), 0, 1} { // not_after, readable, valid
 		if m := families[i].GetMetric(); len(m) != 1 || m[0].GetGauge().GetValue() != want {
 			t.Errorf("%s is %v, want %v", families[i].GetName(), m, want)
 		}
@@ -56,4 +57,51 @@ func TestHealthOfMany(t *testing.T) {
 			t.Errorf("%s is not shown", want)
 		}
 	}
+}
+
+// TestHealthOfACertificateThatEnds: what was read while the certificate was valid is shown as it is now, is news once, and is asked for
+// each minute until it is renewed.
+func TestHealthOfACertificateThatEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := prometheus.NewPedanticRegistry()
+		h := newHealth(r)
+		now := time.Now()
+		credential := func(end time.Time) *signing.Credential {
+			return &signing.Credential{Name: "key", Chain: []*x509.Certificate{{NotAfter: end}}}
+		}
+		old := credential(now.Add(time.Hour))
+		want := func(what string, valid float64, state string) {
+			t.Helper()
+			families, err := r.Gather()
+			if err != nil || len(families) != 3 {
+				t.Fatalf("%s: metrics %v, %v", what, families, err)
+			}
+			if got := families[2].GetMetric()[0].GetGauge().GetValue(); got != valid {
+				t.Errorf("%s: %s = %v, want %v", what, families[2].GetName(), got, valid)
+			}
+			if all, _ := h.credentials(); all[0].State() != state {
+				t.Errorf("%s: the page says %q, want %q", what, all[0].State(), state)
+			}
+		}
+		if h.read("key", old, nil) || h.lapsed("key") {
+			t.Error("a valid certificate is news")
+		}
+		want("valid", 1, "")
+		time.Sleep(2 * time.Hour)
+		const state = "signs nothing: the signing certificate expired on 2000-01-01T01:00:00Z"
+		want("ended", 0, state)
+		if !h.lapsed("key") || h.unreadable("key") != nil {
+			t.Error("nobody hears that the certificate has ended")
+		}
+		fault := signing.AsError(old.CheckValidity(time.Now()))
+		if !h.read("key", old, fault) || h.read("key", old, fault) {
+			t.Error("the end of a certificate is to be news, once")
+		}
+		want("read after its end", 0, state)
+		if u := h.unreadable("key"); u == nil || u.due(time.Now()) || !u.due(time.Now().Add(time.Minute)) {
+			t.Errorf("unreadable = %+v, want that it is read again in a minute", u)
+		}
+		h.read("key", credential(time.Now().Add(time.Hour)), nil)
+		want("renewed", 1, "")
+	})
 }

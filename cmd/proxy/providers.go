@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,9 +26,11 @@ type providers struct {
 	standard     signing.Provider // nil = each client service has its own at the domain
 	atDomain     func(id string) (signing.Provider, error)
 	log          logr.Logger
-	standardName string                                                         // of its credential
-	read         func(name string, c *signing.Credential, fault *signing.Error) // hears of what was read, or could not be
-	unreadable   func(name string) *unread                                      // what it heard last; nil = it can be read
+	standardName string // of its credential
+	// read hears of what was read, or could not be, and returns whether the certificate is not valid any more since the last time.
+	read       func(name string, c *signing.Credential, fault *signing.Error) (invalid bool)
+	unreadable func(name string) *unread // what it heard last; nil = it can be read
+	lapsed     func(name string) bool    // whether the certificate that it heard of is not valid any more
 
 	mu   sync.Mutex
 	own  map[string]signing.Provider // by client service id
@@ -40,7 +41,7 @@ type providers struct {
 func (p *proxy) openProviders() (err error) {
 	s := &providers{
 		clients: p.clients.Current, named: make(map[string]signing.Provider), own: make(map[string]signing.Provider),
-		atDomain: p.openAtDomain, log: p.log.WithName("providers"), read: p.health.read, unreadable: p.health.unreadable,
+		atDomain: p.openAtDomain, log: p.log.WithName("providers"), read: p.health.read, unreadable: p.health.unreadable, lapsed: p.health.lapsed,
 	}
 	p.providers = s
 	p.health.gone = s.gone
@@ -86,9 +87,12 @@ func (s *providers) gone(name string) bool {
 	return ok && s.clients().Lookup(id) == nil
 }
 
-// wasRead passes on how a client service's credential was read.
+// wasRead passes on how a client service's credential was read. It logs once that a certificate is not valid.
 func (s *providers) wasRead(id string, c *signing.Credential, fault *signing.Error) {
-	s.read(s.credentialName(id), c, fault)
+	name := s.credentialName(id)
+	if s.read(name, c, fault) {
+		s.log.Error(fault, "signing certificate is not valid; documents are refused until it is", "credential", name)
+	}
 }
 
 // openLocal opens the key on the premises that signs where nothing remote is configured.
@@ -172,19 +176,6 @@ func (s *providers) forDomain(services *clientservice.Services, id string) (sign
 	}
 	s.own[id] = p
 	return p, nil
-}
-
-// checkLocal fails if the key on the premises that signs by default cannot: nothing but a new file or certificate will help, and
-// the one who starts the proxy should hear of it.
-func (s *providers) checkLocal(ctx context.Context) error {
-	local, ok := s.standard.(*software.Provider)
-	if !ok {
-		return nil
-	}
-	if _, err := local.Credential(ctx); err != nil {
-		return fmt.Errorf("read signing credential: %w", err)
-	}
-	return nil
 }
 
 // credentialLabel is a credential's name in metrics: those of client services are one, since there may be many.

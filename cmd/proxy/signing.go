@@ -55,15 +55,12 @@ func orNone[T ~int64](v T) T {
 }
 
 // openService makes the pipeline with the plugs that the configuration asks for.
-func (p *proxy) openService(ctx context.Context) error {
+func (p *proxy) openService(context.Context) error {
 	if err := p.openCalls(); err != nil {
 		return err
 	}
 	p.openCallbacks()
 	if err := p.openProviders(); err != nil {
-		return err
-	}
-	if err := p.providers.checkLocal(ctx); err != nil {
 		return err
 	}
 	formats, err := p.openFormats()

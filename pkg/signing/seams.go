@@ -43,7 +43,7 @@ type Call struct {
 // Provider signs digests with one credential. Implementations are safe for concurrent use.
 type Provider interface {
 	// Credential returns the credential as it is now; the chain may change between calls when the certificate is renewed.
-	// It may be slow the first time and is cached by the provider.
+	// It may be slow the first time and is cached by the provider. Its certificate need not be valid now: the caller checks.
 	Credential(ctx context.Context) (*Credential, error)
 
 	// Sign returns the signature value of digest i at place i, all or nothing. Values are not

@@ -49,12 +49,15 @@ type Credential struct {
 	LastGood    time.Time // zero = never since the start
 	LastFailure time.Time
 	Outcome     string // of the last failure: refused or unknown
-	Fault       string // why it cannot be read; empty = it can, or was not asked for yet
+	Fault       string // why it cannot be read, or is not valid; empty = it can and is, or was not asked for yet
+	Invalid     bool   // its certificate is expired or not yet valid: nothing is signed with it
 }
 
-// State is whether it can be read, in words.
+// State is whether it can be used, in words.
 func (c Credential) State() string {
 	switch {
+	case c.Invalid:
+		return "signs nothing: " + c.Fault
 	case c.Fault != "":
 		return "cannot be read: " + c.Fault
 	case c.NotAfter.IsZero():

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/miekg/pkcs11"
 
@@ -69,15 +68,8 @@ func newCredential(cfg Config, kind uint, chain []*x509.Certificate) (*signing.C
 	}, nil
 }
 
-// Credential implements signing.Provider. KindCertificate when the certificate is not valid now.
-func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
-	cert := p.credential.Certificate()
-	if now := time.Now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
-		return nil, signing.Errorf(signing.KindCertificate, "the signing certificate is valid from %s to %s",
-			cert.NotBefore.UTC().Format(time.DateOnly), cert.NotAfter.UTC().Format(time.DateOnly))
-	}
-	return p.credential, nil
-}
+// Credential implements signing.Provider.
+func (p *Provider) Credential(context.Context) (*signing.Credential, error) { return p.credential, nil }
 
 // Sign implements signing.Provider. A module cannot be interrupted: when ctx ends, Sign returns at once, the signature under way is
 // made to its end and thrown away, and the outcome is unknown. A connection that is being made is left to whoever signs next.

@@ -19,8 +19,8 @@ const maxPKCS12Bytes = 1 << 20
 
 // OpenPKCS12 returns a provider that signs with the key in a PKCS#12 file (RFC 7292, DER or BER). The file is read once. It must hold
 // one key, RSA of 2048 to 4096 bits or ECDSA on P-256, P-384 or P-521, with its certificate. Further certificates may come in any
-// order: they become the chain as far as they belong to it, and a chain without its root is logged as a warning. An expired
-// certificate is no error here: Credential tells.
+// order: they become the chain as far as they belong to it, and a chain without its root is logged as a warning. A
+// certificate that is not valid now is no error here: the service checks before it signs.
 func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 	data, err := secretfile.Bounded(path, maxPKCS12Bytes)
 	if err != nil {

@@ -87,8 +87,12 @@ func TestPKCS12Validity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Credential(t.Context()); signing.KindOf(err) != signing.KindCertificate {
-			t.Errorf("%s: Credential = %v, want KindCertificate", name, err)
+		c, err := p.Credential(t.Context())
+		if err != nil {
+			t.Fatalf("%s: Credential = %v, want it", name, err)
+		}
+		if err := c.CheckValidity(time.Now()); signing.KindOf(err) != signing.KindCertificate {
+			t.Errorf("%s: CheckValidity = %v, want KindCertificate", name, err)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-logr/logr"
 
@@ -63,19 +62,12 @@ func newProvider(o Options) *Provider {
 	return p
 }
 
-// Credential implements signing.Provider. It fails with KindCertificate when the certificate is not valid now. The embedded key's
-// certificate is renewed here when its end is near.
+// Credential implements signing.Provider. The embedded key's certificate is renewed here when its end is near.
 func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
 	if p.embedded != nil {
 		p.renew()
 	}
-	c := p.current.Load().credential
-	if now := time.Now(); now.After(c.Certificate().NotAfter) {
-		return nil, signing.Errorf(signing.KindCertificate, "the signing certificate expired on %s", c.Certificate().NotAfter.UTC().Format(time.DateOnly))
-	} else if now.Before(c.Certificate().NotBefore) {
-		return nil, signing.Errorf(signing.KindCertificate, "the signing certificate is not valid before %s", c.Certificate().NotBefore.UTC().Format(time.DateOnly))
-	}
-	return c, nil
+	return p.current.Load().credential, nil
 }
 
 // Sign implements signing.Provider. A signature that is thrown away costs nothing here, so no outcome is ever unknown.
