@@ -16,6 +16,7 @@ const maxTableOffset = 9_999_999_999
 // Update is an incremental update in the making (ISO 32000-2 7.5.6): new and changed objects of a document.
 type Update struct {
 	d       *Document
+	first   int // first new object number
 	next    int // next new object number
 	objects map[Ref]Object
 	order   []Ref
@@ -34,7 +35,7 @@ func NewUpdate(d *Document) (*Update, error) {
 	if next > maxObjects-1024 {
 		return nil, tooComplex("it leaves no room for new objects")
 	}
-	return &Update{d: d, next: next, objects: map[Ref]Object{}}, nil
+	return &Update{d: d, first: next, next: next, objects: map[Ref]Object{}}, nil
 }
 
 // Document is the document that is updated.
@@ -107,17 +108,31 @@ func (u *Update) Bytes() ([]byte, error) {
 	if err := u.beginLine(w); err != nil {
 		return nil, err
 	}
+	packed, err := u.pack()
+	if err != nil {
+		return nil, err
+	}
 	offsets := make(map[Ref]int64, len(u.order))
+	copied := int64(0)
 	for _, ref := range u.order {
-		offsets[ref] = w.offset() - u.d.base
+		start := w.offset()
+		offsets[ref] = start - u.d.base
+		if _, ok := packed.places[ref]; ok {
+			continue
+		}
 		if err := u.writeObject(w, ref); err != nil {
 			return nil, err
 		}
+		if ref.Number < u.first || ref == packed.stream {
+			copied += w.offset() - start
+		}
+	}
+	if err := u.mayCopy(copied); err != nil {
+		return nil, err
 	}
 	w.encrypt = nil
-	var err error
 	if u.d.sections[0].stream {
-		err = u.writeXrefStream(w, offsets)
+		err = u.writeXrefStream(w, offsets, packed)
 	} else {
 		err = u.writeTable(w, offsets)
 	}
@@ -255,7 +270,7 @@ func (u *Update) writeTable(w *writer, offsets map[Ref]int64) error {
 }
 
 // writeXrefStream writes a cross-reference stream, which lists itself (ISO 32000-2 7.5.8).
-func (u *Update) writeXrefStream(w *writer, offsets map[Ref]int64) error {
+func (u *Update) writeXrefStream(w *writer, offsets map[Ref]int64, packed packing) error {
 	start := w.offset() - u.d.base
 	self := u.Reserve()
 	offsets[self] = start
@@ -268,11 +283,15 @@ func (u *Update) writeXrefStream(w *writer, offsets map[Ref]int64) error {
 	for _, run := range runs(sortedRefs(offsets)) {
 		index = append(index, Int(int64(run[0].Number)), Int(int64(len(run))))
 		for _, r := range run {
+			kind, at, last := byte(1), uint64(offsets[r]), r.Generation
+			if place, ok := packed.places[r]; ok {
+				kind, at, last = 2, uint64(packed.stream.Number), place
+			}
 			var b [8]byte
-			binary.BigEndian.PutUint64(b[:], uint64(offsets[r]))
-			rows.WriteByte(1)
+			binary.BigEndian.PutUint64(b[:], at)
+			rows.WriteByte(kind)
 			rows.Write(b[8-width:])
-			rows.Write([]byte{byte(r.Generation >> 8), byte(r.Generation)})
+			rows.Write([]byte{byte(last >> 8), byte(last)})
 		}
 	}
 	dict := u.carried()

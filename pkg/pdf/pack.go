@@ -1,0 +1,98 @@
+package pdf
+
+import (
+	"bytes"
+	"compress/zlib"
+	"fmt"
+	"strings"
+)
+
+const (
+	// packFrom is from which size in bytes on an object is compressed where it may be. Smaller ones, which are nearly all, stay readable.
+	packFrom = 4 << 10
+	// copiedSlack is how many bytes of objects of the document an update may repeat, beside as many as the document has. An object stream
+	// of a small file may hold an object a thousand times its size. Annotations and form fields of real documents are lists of references.
+	copiedSlack = 256 << 10
+)
+
+// packing are the objects of an update that lie in an object stream (ISO 32000-2 7.5.7), with their places in it.
+type packing struct {
+	stream Ref
+	places map[Ref]int
+}
+
+// pack puts the large objects into an object stream, where the document has a cross-reference stream, which alone can list it. Its
+// cross-reference stream and signatures stay out: a slot must keep its bytes. In an encrypted document nothing is packed, since strings
+// are encrypted elsewhere in an object stream.
+func (u *Update) pack() (packing, error) {
+	var p packing
+	if !u.d.sections[0].stream || u.d.crypt != nil {
+		return p, nil
+	}
+	var index, data strings.Builder
+	p.places = make(map[Ref]int)
+	for _, ref := range u.order {
+		if ref.Generation != 0 || hasSlot(u.objects[ref]) {
+			continue
+		}
+		if _, ok := u.objects[ref].(*Stream); ok {
+			continue
+		}
+		var w writer
+		if err := w.object(u.objects[ref]); err != nil {
+			return p, err
+		}
+		if w.buf.Len() < packFrom {
+			continue
+		}
+		p.places[ref] = len(p.places)
+		fmt.Fprintf(&index, "%d %d ", ref.Number, data.Len())
+		data.Write(w.buf.Bytes())
+		data.WriteByte('\n')
+	}
+	if len(p.places) == 0 {
+		return p, nil
+	}
+	content, err := deflated(index.String() + data.String())
+	if err != nil {
+		return p, err
+	}
+	p.stream = u.Add(NewStream(NewDict(
+		"Type", Name("ObjStm"), "N", Int(int64(len(p.places))), "First", Int(int64(index.Len())), "Filter", Name("FlateDecode"),
+	), content))
+	return p, nil
+}
+
+// hasSlot reports whether a dictionary holds a slot, as that of a signature does.
+func hasSlot(o Object) bool {
+	dict, ok := o.(*Dict)
+	if !ok {
+		return false
+	}
+	for _, v := range dict.All() {
+		if _, ok := v.(*Slot); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func deflated(text string) ([]byte, error) {
+	var b bytes.Buffer
+	z := zlib.NewWriter(&b)
+	if _, err := z.Write([]byte(text)); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// mayCopy refuses an update that repeats much more of the document than there is of it.
+func (u *Update) mayCopy(copied int64) error {
+	if copied > copiedSlack+u.d.size {
+		return tooComplex("a signature would have to repeat %d bytes of it", copied)
+	}
+	return nil
+}
