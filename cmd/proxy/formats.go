@@ -23,8 +23,12 @@ import (
 // TIMESTAMP_SIGN_ERROR: never signed at a lesser one.
 func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) {
 	format := &pades.Format{Fonts: p.fonts, AllowClipping: p.cfg.Visible.AllowClipping}
+	trusted, err := p.timestampCAs()
+	if err != nil {
+		return nil, err
+	}
 	if len(p.cfg.Timestamp.Authorities) > 0 {
-		t, err := p.openTimestamper()
+		t, err := p.openTimestamper(trusted)
 		if err != nil {
 			return nil, err
 		}
@@ -32,7 +36,7 @@ func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) 
 	}
 	r := p.cfg.Revocation
 	gatherer, err := revocation.New(revocation.Config{
-		HTTP: p.calls.revocation, AllowPrivate: r.AllowPrivate, Local: p.localCRL,
+		HTTP: p.calls.revocation, AllowPrivate: r.AllowPrivate, Local: p.localCRL, Issuers: p.issuers.with(trusted),
 		Timeout: r.Timeout, Total: r.Total, MaxAge: r.MaxAge, MaxCRLBytes: r.MaxCRLBytes, Log: p.log.WithName("revocation"),
 	})
 	if err != nil {
@@ -69,11 +73,28 @@ func (p *proxy) localCRL(ctx context.Context, issuer *x509.Certificate) ([][]byt
 // budgetFile lies in the state folder: a restart must not forget what an authority was asked.
 const budgetFile = "timestamp-budget.json"
 
-func (p *proxy) openTimestamper() (*timestamp.Client, error) {
+// timestampCAs reads --timestamp.ca-file; nil where there is none.
+func (p *proxy) timestampCAs() ([]*x509.Certificate, error) {
+	file := p.cfg.Timestamp.CAFile
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read --timestamp.ca-file: %w", err)
+	}
+	list, err := timestamp.ParseTrusted(pem)
+	if err != nil {
+		return nil, fmt.Errorf("read --timestamp.ca-file: %s: %w", file, err)
+	}
+	return list, nil
+}
+
+func (p *proxy) openTimestamper(trusted []*x509.Certificate) (*timestamp.Client, error) {
 	t := p.cfg.Timestamp
 	cfg := timestamp.Config{
 		HTTP: p.calls.timestamp, Timeout: t.Timeout, MaxSkew: t.MaxSkew, BudgetFile: filepath.Join(p.cfg.StateFolder, budgetFile),
-		Log: p.log.WithName("timestamp"),
+		Trusted: trusted, Issuers: p.issuers.with(nil), Log: p.log.WithName("timestamp"),
 	}
 	for _, a := range t.Authorities {
 		authority, err := timestampAuthority(a)
@@ -83,21 +104,11 @@ func (p *proxy) openTimestamper() (*timestamp.Client, error) {
 		cfg.Authorities = append(cfg.Authorities, authority)
 		p.log.Info("timestamp authority", "name", a.Name, "url", a.URL, "budget", a.Budget.Requests, "window", a.Budget.Window.String())
 	}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read --timestamp.ca-file: %w", err)
-		}
-		cfg.Roots = x509.NewCertPool()
-		if !cfg.Roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read --timestamp.ca-file: no PEM certificate in %s", t.CAFile)
-		}
-	}
 	return timestamp.New(cfg)
 }
 
 func timestampAuthority(a config.TimestampAuthority) (timestamp.Authority, error) {
-	out := timestamp.Authority{URL: a.URL, User: a.User, Budget: timestamp.Budget{Requests: a.Budget.Requests, Window: a.Budget.Window}}
+	out := timestamp.Authority{Name: a.Name, URL: a.URL, User: a.User, Budget: timestamp.Budget{Requests: a.Budget.Requests, Window: a.Budget.Window}}
 	if a.PasswordFile != "" {
 		password, err := firstLine(a.PasswordFile)
 		if err != nil {

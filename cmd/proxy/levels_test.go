@@ -3,15 +3,18 @@ package main_test
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -52,6 +55,34 @@ func TestRemoteLevels(t *testing.T) {
 			}
 			if n := p.signatures(t); n["sent"] != 4 || n["returned"] != 4 || remote.Counts().Signatures != 4 {
 				t.Errorf("counters are %v, %d signatures were made, want 4", n, remote.Counts().Signatures)
+			}
+		})
+	}
+}
+
+// TestAuthorityWithoutIssuers reaches B-LT with a timestamp authority that sends its own certificate alone: the issuer is known from
+// --timestamp.ca-file, or from the chain of the signing credential.
+func TestAuthorityWithoutIssuers(t *testing.T) {
+	for name, inFile := range map[string]bool{"issuer in the file": true, "issuer in the credential's chain": false} {
+		t.Run(name, func(t *testing.T) {
+			remote := newRemoteSide(t, service.Options{})
+			remote.tsa.MisbehaveAlways(tsa.LeafAlone)
+			flags := remote.flags()
+			if inFile { // the key is a local one, of another CA
+				issuing, _ := remote.authority.Issuer()
+				cas := filepath.Join(t.TempDir(), "cas.pem")
+				write(t, cas, append(remote.authority.RootPEM(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuing.Raw})...))
+				flags = append(remote.surroundings(), "--timestamp.ca-file="+cas)
+			}
+			p := newTestProxy(t, flags...).start(t)
+			var signed memorySink
+			op, err := newClient(t, p.Instance).Sign(t.Context(), oneDocument(t, "lt", client.SignatureInfo{Level: "B-LT"}), &signed)
+			if err != nil || op.Status != client.StatusExecuted || len(signed) != 1 {
+				t.Fatalf("Sign = %+v, %v, want it signed", op, err)
+			}
+			report, err := pades.Verify(t.Context(), bytes.NewReader(signed[0].Bytes()), int64(signed[0].Len()), pades.VerifyOptions{})
+			if err != nil || !report.Valid() || report.Signatures[0].Level != signing.LevelLT {
+				t.Errorf("report = %+v, %v, want level B-LT", report, err)
 			}
 		})
 	}

@@ -41,7 +41,7 @@ type providers struct {
 func (p *proxy) openProviders() (err error) {
 	s := &providers{
 		clients: p.clients.Current, named: make(map[string]signing.Provider), own: make(map[string]signing.Provider),
-		atDomain: p.openAtDomain, log: p.log.WithName("providers"), read: p.health.read, unreadable: p.health.unreadable, lapsed: p.health.lapsed,
+		atDomain: p.openAtDomain, log: p.log.WithName("providers"), read: p.wasRead, unreadable: p.health.unreadable, lapsed: p.health.lapsed,
 	}
 	p.providers = s
 	p.health.gone = s.gone
@@ -67,6 +67,12 @@ func (p *proxy) openProviders() (err error) {
 		s.standard, err = p.openLocal(s.standardName)
 	}
 	return err
+}
+
+// wasRead hears of each credential that was read, or could not be; see health.read.
+func (p *proxy) wasRead(name string, c *signing.Credential, fault *signing.Error) (invalid bool) {
+	p.issuers.see(c)
+	return p.health.read(name, c, fault)
 }
 
 // credentialName is the name of the credential that signs for a client service.

@@ -48,6 +48,7 @@ type proxy struct {
 	// timestampReady says whether a timestamp authority is there; nil = none is configured.
 	timestampReady func(context.Context) error
 	localCRLs      []func(context.Context, *x509.Certificate) ([][]byte, error) // of embedded keys
+	issuers        issuers                                                      // CA certificates that are known here
 	closers        []func() error                                               // of providers, run at the end
 
 	rest, management net.Listener

@@ -30,6 +30,8 @@ type remoteSide struct {
 	status *certstatus.Responder
 	url    string
 	root   string // PEM file
+
+	authority *service.Authority
 }
 
 // newRemoteSide starts a remote side for the clients of the tests. Its credentials want no PIN unless o says otherwise.
@@ -41,7 +43,7 @@ func newRemoteSide(t *testing.T, o service.Options) *remoteSide {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Authority = authority
+	o.Authority, r.authority = authority, authority
 	if o.ClientServices == nil {
 		o.ClientServices = clients
 	}

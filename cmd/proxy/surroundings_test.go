@@ -53,10 +53,8 @@ func (p *pipeline) surround(t *testing.T, authority *service.Authority) *pades.F
 	mux.Handle("/", p.status)
 	client, stop := pipenet.Serve(mux)
 	p.closers = append(p.closers, stop)
-	roots := x509.NewCertPool()
-	roots.AddCert(root)
 	stamps, err := timestamp.New(timestamp.Config{
-		Authorities: []timestamp.Authority{{URL: "http://status.invalid/tsa"}}, HTTP: client, Roots: roots, Log: logr.Discard(),
+		Authorities: []timestamp.Authority{{URL: "http://status.invalid/tsa"}}, HTTP: client, Trusted: []*x509.Certificate{root}, Log: logr.Discard(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ var rules = []rule{
 	// Leaves: syntax and standards. Of the domain they take its words: kinds of errors and algorithms.
 	{pkg: "pkg/pdf/...", may: []string{"pkg/signing", "pkg/pdf/...", "pkg/internal/..."}},
 	{pkg: "pkg/cms", may: []string{"pkg/signing", "pkg/internal/..."}},
-	{pkg: "pkg/internal/remotefault", may: []string{"pkg/signing", "pkg/outbound"}},
+	{pkg: "pkg/internal/remotefault", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/printable"}},
 	{pkg: "pkg/internal/...", may: []string{"pkg/internal/..."}},
 
 	// The HTTP client for calls that leave: programs make it, plugs use it.

@@ -3,7 +3,6 @@ package cms
 import (
 	"bytes"
 	"encoding/asn1"
-	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -29,7 +28,7 @@ func AddUnsignedAttribute(der []byte, oid asn1.ObjectIdentifier, value []byte) (
 		return nil, err
 	}
 	if !d.DER {
-		return nil, fmt.Errorf("add unsigned attribute: SignedData is not DER: %w", ErrUnsupported)
+		return nil, unsupported("add unsigned attribute: SignedData is not DER")
 	}
 	if one, ok := readElements(value, 1); !ok || len(one) != 1 {
 		return nil, malformed("attribute value is not one element")

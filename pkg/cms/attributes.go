@@ -24,7 +24,7 @@ type Attribute struct {
 func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certificate) ([]byte, error) {
 	alg, ok := writable(hash)
 	if !ok {
-		return nil, fmt.Errorf("build signed attributes: hash %v: %w", hash, ErrUnsupported)
+		return nil, unsupported("build signed attributes: hash %v is not supported", hash)
 	}
 	if len(messageDigest) != hash.Size() {
 		return nil, fmt.Errorf("build signed attributes: message digest has %d bytes, want %d", len(messageDigest), hash.Size())

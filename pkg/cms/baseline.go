@@ -2,7 +2,6 @@ package cms
 
 import (
 	"errors"
-	"fmt"
 )
 
 // CheckBaseline holds the SignedData of a PAdES baseline signature against ETSI EN 319 142-1 6.3 and the encoding rules: one signer,
@@ -13,7 +12,7 @@ func (d *SignedData) CheckBaseline() error {
 	var faults []error
 	fault := func(bad bool, format string, args ...any) {
 		if bad {
-			faults = append(faults, fmt.Errorf("PAdES baseline: "+format+": %w", append(args, ErrMismatch)...))
+			faults = append(faults, mismatch("PAdES baseline: "+format, args...))
 		}
 	}
 	fault(!d.DER, "SignedData is not DER")

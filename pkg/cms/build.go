@@ -34,7 +34,7 @@ type SignedDataParams struct {
 func Build(p SignedDataParams) ([]byte, error) {
 	alg, ok := writable(p.Hash)
 	if !ok {
-		return nil, fmt.Errorf("build SignedData: hash %v: %w", p.Hash, ErrUnsupported)
+		return nil, unsupported("build SignedData: hash %v is not supported", p.Hash)
 	}
 	if len(p.Chain) == 0 || len(p.SignatureValue) == 0 {
 		return nil, fmt.Errorf("build SignedData: chain or signature value is missing")
@@ -42,7 +42,7 @@ func Build(p SignedDataParams) ([]byte, error) {
 	var set cryptobyte.String
 	in := cryptobyte.String(p.SignedAttributes)
 	if !in.ReadASN1(&set, cbasn1.SET) || !in.Empty() || set.Empty() {
-		return nil, fmt.Errorf("build SignedData: signed attributes: %w", ErrMalformed)
+		return nil, &fault{"build SignedData: the signed attributes are malformed", ErrMalformed}
 	}
 	signer, err := buildSignerInfo(p, alg, set)
 	if err != nil {
@@ -121,7 +121,7 @@ func algorithmIdentifier(algorithm signing.SignatureAlgorithm, alg hashAlgorithm
 	case signing.RSAPSS:
 		return pssIdentifier(alg)
 	}
-	return nil, fmt.Errorf("build SignedData: algorithm %q: %w", algorithm, ErrUnsupported)
+	return nil, unsupported("build SignedData: algorithm %q is not supported", algorithm)
 }
 
 // pssIdentifier writes RSASSA-PSS-params with MGF1 of the same hash and a salt of its length; the trailer field is the default
@@ -185,5 +185,5 @@ func maxValueSize(public crypto.PublicKey) (int, error) {
 		// Two INTEGERs of one byte more than the curve's, each with its header, in a SEQUENCE.
 		return 2*((key.Curve.Params().BitSize+7)/8+1+3) + 4, nil
 	}
-	return 0, fmt.Errorf("estimate SignedData: key of type %T: %w", public, ErrUnsupported)
+	return 0, unsupported("estimate SignedData: a key of type %T is not supported", public)
 }

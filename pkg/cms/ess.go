@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
-	"fmt"
 	"math/big"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -16,7 +15,7 @@ import (
 func (s *SignerInfo) CheckSigningCertificate(cert *x509.Certificate) error {
 	v2, v1 := s.Signed(OIDSigningCertificateV2), s.Signed(OIDSigningCertificate)
 	if len(v2) == 0 && len(v1) == 0 {
-		return fmt.Errorf("check signing certificate: no signing-certificate attribute: %w", ErrMismatch)
+		return mismatch("check signing certificate: there is no signing-certificate attribute")
 	}
 	for _, a := range []struct {
 		values  [][]byte
@@ -26,7 +25,7 @@ func (s *SignerInfo) CheckSigningCertificate(cert *x509.Certificate) error {
 			continue
 		}
 		if len(a.values) != 1 {
-			return fmt.Errorf("check signing certificate: attribute has %d values, want 1: %w", len(a.values), ErrMismatch)
+			return mismatch("check signing certificate: the attribute has %d values, want 1", len(a.values))
 		}
 		if err := checkESS(a.values[0], a.version, cert); err != nil {
 			return err
@@ -37,7 +36,7 @@ func (s *SignerInfo) CheckSigningCertificate(cert *x509.Certificate) error {
 
 // checkESS compares the first ESSCertID or ESSCertIDv2, which is the signer's, with cert.
 func checkESS(value []byte, version int, cert *x509.Certificate) error {
-	wrong := fmt.Errorf("check signing certificate: attribute: %w", ErrMismatch)
+	wrong := mismatch("check signing certificate: the attribute is malformed")
 	in := cryptobyte.String(value)
 	var signing, certs, id, digest cryptobyte.String
 	if !in.ReadASN1(&signing, cbasn1.SEQUENCE) || !in.Empty() || !signing.ReadASN1(&certs, cbasn1.SEQUENCE) || !certs.ReadASN1(&id, cbasn1.SEQUENCE) {
@@ -49,7 +48,7 @@ func checkESS(value []byte, version int, cert *x509.Certificate) error {
 		if id.PeekASN1Tag(cbasn1.SEQUENCE) {
 			var ok bool
 			if hash, ok = readHash(&id); !ok {
-				return fmt.Errorf("check signing certificate: hash algorithm: %w", ErrUnsupported)
+				return unsupported("check signing certificate: the hash algorithm is not supported")
 			}
 		}
 	}
@@ -59,7 +58,7 @@ func checkESS(value []byte, version int, cert *x509.Certificate) error {
 	h := hash.New()
 	h.Write(cert.Raw)
 	if !bytes.Equal(digest, h.Sum(nil)) {
-		return fmt.Errorf("check signing certificate: it is another certificate: %w", ErrMismatch)
+		return mismatch("check signing certificate: the attribute names another certificate")
 	}
 	if id.Empty() {
 		return nil
@@ -73,10 +72,10 @@ func checkIssuerSerial(id cryptobyte.String, cert *x509.Certificate) error {
 	var issuerSerial, names cryptobyte.String
 	serial := new(big.Int)
 	if !id.ReadASN1(&issuerSerial, cbasn1.SEQUENCE) || !issuerSerial.ReadASN1(&names, cbasn1.SEQUENCE) || !issuerSerial.ReadASN1Integer(serial) {
-		return fmt.Errorf("check signing certificate: issuerSerial: %w", ErrMismatch)
+		return mismatch("check signing certificate: issuerSerial is malformed")
 	}
 	if serial.Cmp(cert.SerialNumber) != 0 {
-		return fmt.Errorf("check signing certificate: serial number differs: %w", ErrMismatch)
+		return mismatch("check signing certificate: the serial number differs")
 	}
 	return nil
 }

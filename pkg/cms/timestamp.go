@@ -7,10 +7,13 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
 // Timestamp is a TimeStampToken (RFC 3161 2.4.2) as ParseTimestamp read it.
@@ -128,17 +131,17 @@ func (t *Timestamp) readAccuracy(s *cryptobyte.String) bool {
 // ErrUnsupported, ErrMalformed.
 func (t *Timestamp) Verify(digest []byte, hash crypto.Hash, others ...*x509.Certificate) (*x509.Certificate, error) {
 	if t.Hash == 0 {
-		return nil, fmt.Errorf("verify timestamp: imprint algorithm: %w", ErrUnsupported)
+		return nil, unsupported("verify timestamp: the imprint's hash algorithm is not supported")
 	}
 	if t.Hash != hash || !bytes.Equal(t.Imprint, digest) {
-		return nil, fmt.Errorf("verify timestamp: it is over another digest: %w", ErrMismatch)
+		return nil, mismatch("verify timestamp: it is over another digest")
 	}
 	s, err := t.Signed.Signer()
 	if err != nil {
 		return nil, err
 	}
 	if s.Hash == 0 {
-		return nil, fmt.Errorf("verify timestamp: digest algorithm %v: %w", s.DigestAlgorithm, ErrUnsupported)
+		return nil, unsupported("verify timestamp: digest algorithm %v is not supported", s.DigestAlgorithm)
 	}
 	h := s.Hash.New()
 	h.Write(t.Signed.Content)
@@ -153,9 +156,27 @@ func (t *Timestamp) Verify(digest []byte, hash crypto.Hash, others ...*x509.Cert
 		return nil, err
 	}
 	if t.Time.Before(cert.NotBefore) || t.Time.After(cert.NotAfter) {
-		return nil, fmt.Errorf("verify timestamp: the certificate was not valid at the time stated: %w", ErrMismatch)
+		return nil, mismatch("verify timestamp: the certificate was not valid at the time stated")
 	}
 	return cert, nil
+}
+
+// CheckAlgorithms wants a signature and a certificate chain without SHA-1 and older hashes: validators do not count a timestamp that
+// uses one (ETSI TS 119 312 8.4). others are looked through for the chain too. A root's own signature does not count, nor does the hash
+// by which the signing-certificate attribute names the certificate. ErrUnsupported.
+func (t *Timestamp) CheckAlgorithms(cert *x509.Certificate, others ...*x509.Certificate) error {
+	s, err := t.Signed.Signer()
+	if err != nil {
+		return err
+	}
+	if s.Hash == crypto.SHA1 || s.SignatureHash == crypto.SHA1 {
+		return unsupported("the timestamp is signed with SHA-1")
+	}
+	chain := certchain.Link(cert, slices.Concat(t.Signed.Certificates, others), t.Time)
+	if weak := certchain.Weak(chain); weak != nil {
+		return unsupported("the timestamp's certificate chain uses SHA-1 or an older hash: certificate of %s", certchain.Name(weak.Subject))
+	}
+	return nil
 }
 
 var oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
@@ -168,7 +189,8 @@ func checkTimestamping(cert *x509.Certificate) error {
 		critical = critical || e.Critical && e.Id.Equal(oidExtKeyUsage)
 	}
 	if !only || !critical {
-		return fmt.Errorf("verify timestamp: the certificate is not one for timestamps alone: %w", ErrMismatch)
+		return mismatch("verify timestamp: the certificate is not one for timestamps alone: " +
+			"its extended key usage must be timeStamping, only that, and critical")
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
-	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -19,7 +18,7 @@ import (
 // length, as Build declares it. ErrMismatch when it is wrong, ErrUnsupported when key or hash are of no known kind.
 func VerifyValue(public crypto.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte) error {
 	if hash == 0 || !hash.Available() {
-		return fmt.Errorf("verify signature value: hash %v: %w", hash, ErrUnsupported)
+		return unsupported("verify signature value: hash %v is not supported", hash)
 	}
 	return verifyValue(public, algorithm, hash, digest, value, hash.Size())
 }
@@ -27,21 +26,21 @@ func VerifyValue(public crypto.PublicKey, algorithm signing.SignatureAlgorithm, 
 // verifyValue is VerifyValue with any salt length.
 func verifyValue(public crypto.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte, salt int) error {
 	if len(digest) != hash.Size() {
-		return fmt.Errorf("verify signature value: digest has %d bytes, want %d: %w", len(digest), hash.Size(), ErrMismatch)
+		return mismatch("verify signature value: the digest has %d bytes, want %d", len(digest), hash.Size())
 	}
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		return verifyRSA(key, algorithm, hash, digest, value, salt)
 	case *ecdsa.PublicKey:
 		if algorithm != signing.ECDSA {
-			return fmt.Errorf("verify signature value: algorithm %q with an ECDSA key: %w", algorithm, ErrMismatch)
+			return mismatch("verify signature value: algorithm %q does not fit an ECDSA key", algorithm)
 		}
 		if !ecdsa.VerifyASN1(key, digest, value) {
-			return fmt.Errorf("verify signature value: ECDSA: %w", ErrMismatch)
+			return mismatch("verify signature value: the ECDSA signature does not match")
 		}
 		return nil
 	}
-	return fmt.Errorf("verify signature value: key of type %T: %w", public, ErrUnsupported)
+	return unsupported("verify signature value: a key of type %T is not supported", public)
 }
 
 func verifyRSA(key *rsa.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte, salt int) error {
@@ -55,10 +54,10 @@ func verifyRSA(key *rsa.PublicKey, algorithm signing.SignatureAlgorithm, hash cr
 		}
 		err = rsa.VerifyPSS(key, hash, digest, value, &rsa.PSSOptions{SaltLength: salt, Hash: hash})
 	default:
-		return fmt.Errorf("verify signature value: algorithm %q with an RSA key: %w", algorithm, ErrMismatch)
+		return mismatch("verify signature value: algorithm %q does not fit an RSA key", algorithm)
 	}
 	if err != nil {
-		return fmt.Errorf("verify signature value: %w: %w", ErrMismatch, err)
+		return mismatch("verify signature value: the RSA signature does not match")
 	}
 	return nil
 }
@@ -74,7 +73,7 @@ func (d *SignedData) Verify(digest []byte, others ...*x509.Certificate) (*x509.C
 	}
 	cert := d.Certificate(s, others...)
 	if cert == nil { // it may also be one that crypto/x509 cannot read
-		return nil, fmt.Errorf("verify SignedData: the signing certificate is not there: %w", ErrUnsupported)
+		return nil, unsupported("verify SignedData: the signing certificate is not there, or cannot be read")
 	}
 	if err := s.verify(cert, d.ContentType, digest); err != nil {
 		return nil, err
@@ -90,11 +89,11 @@ func (d *SignedData) Verify(digest []byte, others ...*x509.Certificate) (*x509.C
 func (s *SignerInfo) verify(cert *x509.Certificate, contentType asn1.ObjectIdentifier, digest []byte) error {
 	switch {
 	case s.Hash == 0:
-		return fmt.Errorf("verify SignedData: digest algorithm %v: %w", s.DigestAlgorithm, ErrUnsupported)
+		return unsupported("verify SignedData: digest algorithm %v is not supported", s.DigestAlgorithm)
 	case s.Algorithm == "":
-		return fmt.Errorf("verify SignedData: signature algorithm %v: %w", s.SignatureAlgorithm, ErrUnsupported)
+		return unsupported("verify SignedData: signature algorithm %v is not supported", s.SignatureAlgorithm)
 	case len(digest) != s.Hash.Size():
-		return fmt.Errorf("verify SignedData: digest has %d bytes, want %d: %w", len(digest), s.Hash.Size(), ErrMismatch)
+		return mismatch("verify SignedData: the digest has %d bytes, want %d", len(digest), s.Hash.Size())
 	}
 	if s.RawSignedAttributes == nil {
 		// RFC 5652 5.4: without signed attributes the content itself is signed.
@@ -110,7 +109,7 @@ func (s *SignerInfo) verify(cert *x509.Certificate, contentType asn1.ObjectIdent
 
 func (s *SignerInfo) verifyDigest(cert *x509.Certificate, sameHash bool, digest []byte) error {
 	if !sameHash {
-		return fmt.Errorf("verify SignedData: digest and signature algorithm use different hashes: %w", ErrUnsupported)
+		return unsupported("verify SignedData: digest and signature algorithm use different hashes")
 	}
 	return verifyValue(cert.PublicKey, s.Algorithm, s.SignatureHash, digest, s.Value, s.SaltLength)
 }
@@ -119,15 +118,15 @@ func (s *SignerInfo) verifyDigest(cert *x509.Certificate, sameHash bool, digest 
 func (s *SignerInfo) checkContent(contentType asn1.ObjectIdentifier, digest []byte) error {
 	types, digests := s.Signed(OIDContentType), s.Signed(OIDMessageDigest)
 	if len(types) != 1 || len(digests) != 1 {
-		return fmt.Errorf("verify SignedData: content-type or message-digest is missing or doubled: %w", ErrMismatch)
+		return mismatch("verify SignedData: content-type or message-digest is missing or there twice")
 	}
 	var oid asn1.ObjectIdentifier
 	if in := cryptobyte.String(types[0]); !in.ReadASN1ObjectIdentifier(&oid) || !oid.Equal(contentType) {
-		return fmt.Errorf("verify SignedData: content-type differs from the content: %w", ErrMismatch)
+		return mismatch("verify SignedData: content-type differs from the content")
 	}
 	var value []byte
 	if in := cryptobyte.String(digests[0]); !in.ReadASN1Bytes(&value, cbasn1.OCTET_STRING) || !bytes.Equal(value, digest) {
-		return fmt.Errorf("verify SignedData: the content has another digest: %w", ErrMismatch)
+		return mismatch("verify SignedData: the content has another digest")
 	}
 	return nil
 }

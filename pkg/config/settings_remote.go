@@ -48,7 +48,7 @@ func declareTimestamp(d *declaration, c *Config) {
 	d.add("timestamp.timeout", "DURATION", duration{&t.Timeout, 100 * time.Millisecond, 10 * time.Minute}, "Longest wait for one authority.")
 	d.add("timestamp.max-skew", "DURATION", duration{&t.MaxSkew, time.Second, day}, "How far a token's time may be from this machine's.")
 	d.add("timestamp.ca-file", "FILE", text{&t.CAFile},
-		"PEM file with the authorities that tokens' certificates must lead to.").Default = "any: validators of the document decide"
+		"PEM file with the authorities that tokens' certificates must lead to, roots or issuers below them. It also completes the chain of an authority that sends its own certificate alone.").Default = "any: validators of the document decide"
 }
 
 func declareRevocation(d *declaration, c *Config) {

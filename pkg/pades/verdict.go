@@ -39,8 +39,8 @@ func (v *verifier) judgeTime(s *verified, later []*verified) {
 		return
 	}
 	for _, t := range later {
-		if s.Stamped.IsZero() && t.Timestamp && t.Verdict() == Good {
-			s.Stamped, s.chains = t.Stamped, append(s.chains, t.chains...)
+		if t.Timestamp && t.Verdict() == Good && (s.Stamped.IsZero() || s.weak != nil && t.weak == nil) {
+			s.Stamped, s.weak, s.chains = t.Stamped, t.weak, append(s.chains, t.chains...)
 		}
 	}
 	switch {

@@ -133,6 +133,7 @@ type verified struct {
 	permission int64                 // /P where it is a certification; 0 otherwise
 	locks      []lock                // of form fields
 	chains     [][]*x509.Certificate // of the signer and of its timestamp's authority
+	weak       error                 // why its timestamp does not count for the level; nil = it counts
 }
 
 func (v *verified) fault(format string, args ...any) {
@@ -220,6 +221,7 @@ func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte)
 		return
 	}
 	out.Certificate, out.Stamped, out.others = cert, t.Time, t.Signed.Certificates
+	out.weak = t.CheckAlgorithms(cert, v.store.certs...)
 	out.chains = append(out.chains, certchain.Link(cert, t.Signed.Certificates, t.Time))
 	out.Judged, out.JudgedBy = t.Time, OwnTime
 	v.judge(out, x509.ExtKeyUsageTimeStamping)
@@ -262,7 +264,7 @@ func (v *verifier) signed(out *verified, s *signature, r byteRange, content []by
 	}
 	for _, err := range []error{s.checkDictionary(), sd.CheckBaseline()} {
 		if err != nil && s.subFilter() == subFilterCAdES {
-			out.Notes = append(out.Notes, strings.Split(strings.ReplaceAll(err.Error(), ": "+cms.ErrMismatch.Error(), ""), "\n")...)
+			out.Notes = append(out.Notes, strings.Split(err.Error(), "\n")...)
 		}
 		out.baseline = err == nil && (out.baseline || len(out.Notes) == 0)
 	}
@@ -286,6 +288,7 @@ func (v *verifier) stamp(out *verified, sd *cms.SignedData) error {
 		return err
 	}
 	out.Stamped = t.Time
+	out.weak = t.CheckAlgorithms(authority, v.store.certs...)
 	out.chains = append(out.chains, certchain.Link(authority, t.Signed.Certificates, t.Time))
 	return nil
 }

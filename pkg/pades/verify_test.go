@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -264,6 +265,22 @@ func TestVerifyAuthorities(t *testing.T) {
 			}
 			if want := "its timestamp: its certificate is not trusted"; !tt.valid && !strings.Contains(strings.Join(s.Faults, "\n"), want) {
 				t.Errorf("faults = %q, want %q", s.Faults, want)
+			}
+		})
+	}
+}
+
+// TestVerifyWeakTimestamp wants a timestamp with SHA-1 not to count for the level: validators do not count it.
+func TestVerifyWeakTimestamp(t *testing.T) {
+	k := rsaKey()
+	for name, level := range map[string]signing.Level{"signature": signing.LevelT, "document": signing.LevelLTA} {
+		t.Run(name, func(t *testing.T) {
+			a := newAuthority(t, k)
+			a.handler.MisbehaveAlways(tsa.SHA1)
+			file := mustSign(t, &Format{Timestamper: a, Revocation: a}, k, onePage("", "").bytes(), level)
+			s := report(t, file, VerifyOptions{}).Signatures[0]
+			if !s.Valid() || s.Level != signing.LevelB || !strings.Contains(strings.Join(s.Notes, "\n"), "signed with SHA-1") {
+				t.Errorf("report = %+v, want valid with level %s and a note about SHA-1", s, signing.LevelB)
 			}
 		})
 	}

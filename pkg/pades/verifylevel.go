@@ -79,6 +79,10 @@ func (v *verifier) level(s *verified, later []*verified) {
 		return
 	}
 	s.Level = signing.LevelB
+	if s.weak != nil {
+		s.Notes = append(s.Notes, fmt.Sprintf("its timestamp does not count for the level: %v", s.weak))
+		return
+	}
 	if s.Stamped.IsZero() {
 		return
 	}
@@ -90,7 +94,7 @@ func (v *verifier) level(s *verified, later []*verified) {
 	}
 	s.Level = signing.LevelLT
 	for _, t := range later {
-		if t.Timestamp && len(t.Faults) == 0 && len(t.Unjudged) == 0 && v.archived(t.End, s) {
+		if t.Timestamp && len(t.Faults) == 0 && len(t.Unjudged) == 0 && t.weak == nil && v.archived(t.End, s) {
 			s.Level = signing.LevelLTA
 		}
 	}

@@ -25,8 +25,9 @@ type Config struct {
 	HTTP *http.Client
 	// AllowPrivate are address ranges that may be asked although they are not public: a CA inside the company.
 	AllowPrivate []netip.Prefix
-	// Issuers are certificates known from the configuration. They are used where a chain lacks an issuer, before that is fetched.
-	Issuers []*x509.Certificate
+	// Issuers returns certificates that are known from elsewhere; nil = none. They are used where a chain lacks an issuer, before that
+	// is fetched. It is called by each Gather.
+	Issuers func() []*x509.Certificate
 	// Local returns CRLs (DER) of an issuer that publishes none; nil = none. They are checked like any other.
 	Local func(ctx context.Context, issuer *x509.Certificate) ([][]byte, error)
 	// Timeout bounds one request, default 10 s; Total one Gather, default 30 s.
@@ -100,7 +101,10 @@ func (g *Gatherer) Gather(ctx context.Context, chain []*x509.Certificate) (certi
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Total)
 	defer cancel()
 	var e evidence
-	path := &path{Gatherer: g, pool: slices.Concat(chain[1:], g.cfg.Issuers)}
+	path := &path{Gatherer: g, pool: slices.Clone(chain[1:])}
+	if g.cfg.Issuers != nil {
+		path.pool = append(path.pool, g.cfg.Issuers()...)
+	}
 	cert := chain[0]
 	for range maxChain {
 		if certchain.IsRoot(cert) {

@@ -7,6 +7,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -270,5 +272,46 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	if _, ok := c.get("large", now.Add(time.Hour)); ok || len(c.entries) != 0 || c.bytes != 0 {
 		t.Errorf("an entry is there after its time: %d entries, %d bytes", len(c.entries), c.bytes)
+	}
+}
+
+// A TSA may send its own certificate alone: the issuers known from the configuration complete its path without a request.
+func TestGatherUsesKnownIssuers(t *testing.T) {
+	w := newWorld(t, shape{issuerURL: true})
+	w.cfg.Issuers = func() []*x509.Certificate { return []*x509.Certificate{w.root, w.issuing} }
+	certs, ocsps, _, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.leaf})
+	if err != nil || len(ocsps) != 2 || w.issuerFetches.Load() != 0 {
+		t.Fatalf("Gather = %d OCSP responses, %v, with %d requests for issuers; want 2 and none", len(ocsps), err, w.issuerFetches.Load())
+	}
+	for _, want := range []*x509.Certificate{w.issuing, w.root} {
+		if !slices.ContainsFunc(certs, func(der []byte) bool { return bytes.Equal(der, want.Raw) }) {
+			t.Errorf("Gather does not return the certificate of %s", want.Subject)
+		}
+	}
+}
+
+// The issuer may have two certificates: the one on the valid path is taken, whatever comes first.
+func TestGatherTakesTheValidPath(t *testing.T) {
+	w := newWorld(t, shape{})
+	oldKey := newKey(t)
+	expired := func(c *x509.Certificate) *x509.Certificate {
+		c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-time.Hour)
+		return c
+	}
+	old := certify(t, expired(ca("old root")), nil, oldKey.Public(), oldKey)
+	template := expired(ca("cross"))
+	template.RawSubject = w.issuing.RawSubject
+	cross := certify(t, template, old, w.issuingKey.Public(), oldKey)
+	_, ocsps, _, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.leaf, cross, old, w.issuing, w.root})
+	if err != nil || len(ocsps) != 2 {
+		t.Errorf("Gather = %d OCSP responses, %v; want 2: for the leaf and for its valid issuer", len(ocsps), err)
+	}
+}
+
+func TestGatherNamesTheMissingIssuer(t *testing.T) {
+	w := newWorld(t, shape{})
+	_, _, _, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.leaf, w.root})
+	if e := signing.AsError(err); e.Kind != signing.KindRevocation || !strings.Contains(e.Detail, w.issuing.Subject.CommonName) {
+		t.Errorf("Gather = %v, want KindRevocation that names %s", err, w.issuing.Subject)
 	}
 }

@@ -1,6 +1,7 @@
 package timestamp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -19,16 +20,19 @@ const (
 	maxLimitPause   = time.Hour
 )
 
-// errPaused and errBudget say why an authority was not asked.
-var (
-	errPaused = errors.New("left alone after a failure")
-	errBudget = errors.New("its budget of requests is used up")
-)
+// errBudget says why an authority was not asked.
+var errBudget = errors.New("its budget of requests is used up")
+
+// pausedError says that an authority was not asked because it failed lately.
+type pausedError struct{ last error }
+
+func (e *pausedError) Error() string { return "not asked again yet after a failure: " + e.last.Error() }
+func (e *pausedError) Unwrap() error { return e.last }
 
 // authority is an Authority with what is known about it.
 type authority struct {
 	Authority
-	host  string // for logs
+	name  string // for logs and reasons
 	slots chan struct{}
 
 	mu       sync.Mutex
@@ -36,6 +40,7 @@ type authority struct {
 	failures int         // in a row
 	paused   time.Time   // not to be asked before
 	good     time.Time   // the last token; zero = none yet
+	last     error       // why it failed last
 }
 
 func newAuthority(a Authority, sent []time.Time) *authority {
@@ -48,7 +53,7 @@ func newAuthority(a Authority, sent []time.Time) *authority {
 	for i, at := range sent {
 		sent[i] = now.Add(min(0, at.Sub(now)))
 	}
-	return &authority{Authority: a, host: u.Host, slots: make(chan struct{}, maxInFlight), sent: sent}
+	return &authority{Authority: a, name: cmp.Or(a.Name, u.Host), slots: make(chan struct{}, maxInFlight), sent: sent}
 }
 
 // enter waits for a free place.
@@ -68,7 +73,7 @@ func (a *authority) admit(now time.Time) (next time.Time, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if now.Before(a.paused) {
-		return a.paused, errPaused
+		return a.paused, &pausedError{a.last}
 	}
 	if a.Budget.Requests == 0 {
 		return time.Time{}, nil
@@ -93,6 +98,7 @@ func (a *authority) succeeded() {
 func (a *authority) failed(err error, now time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.last = err
 	first, most := firstPause, maxPause
 	var r *refusedError
 	if errors.As(err, &r) && r.limited {

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -24,8 +26,12 @@ type Config struct {
 	Timeout time.Duration
 	// MaxSkew is how far the time in a token may be from ours, its accuracy included; default 5 min.
 	MaxSkew time.Duration
-	// Roots are what a token's certificate must lead to; nil = any, since the validators of the document decide in the end.
-	Roots *x509.CertPool
+	// Trusted are the certificates that a token's certificate must lead to, roots or issuers below them; see ParseTrusted. Empty = any,
+	// since the validators of the document decide in the end.
+	Trusted []*x509.Certificate
+	// Issuers returns further certificates that complete the chain of an authority that does not send its issuers, but are not trusted
+	// for it; nil = none. It is called for each token.
+	Issuers func() []*x509.Certificate
 	// BudgetFile keeps the requests of authorities with a budget over restarts; empty = they are forgotten. Its folder must exist.
 	BudgetFile string
 	Log        logr.Logger
@@ -33,6 +39,7 @@ type Config struct {
 
 // Authority is one timestamp authority.
 type Authority struct {
+	Name           string                // in logs and in reasons for clients; empty = the URL's host
 	URL            string                // http or https, without credentials in it
 	User, Password string                // HTTP Basic; empty = none
 	Policy         asn1.ObjectIdentifier // asked for, and then wanted in the token; nil = the authority's own
@@ -49,6 +56,7 @@ type Budget struct {
 // Client asks timestamp authorities. It is safe for concurrent use.
 type Client struct {
 	cfg         Config
+	roots       *x509.CertPool // of cfg.Trusted; nil = any
 	http        *http.Client
 	authorities []*authority
 	budgets     *budgetFile
@@ -74,7 +82,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	client := *cfg.HTTP
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c := &Client{cfg: cfg, http: &client, budgets: &budgetFile{path: cfg.BudgetFile}, probing: make(chan struct{}, 1)}
+	c := &Client{cfg: cfg, roots: pool(cfg.Trusted), http: &client, budgets: &budgetFile{path: cfg.BudgetFile}, probing: make(chan struct{}, 1)}
 	past, err := c.budgets.load()
 	if err != nil {
 		return nil, fmt.Errorf("make timestamp client: %w", err)
@@ -106,20 +114,23 @@ func (a Authority) validate() error {
 }
 
 // Timestamp implements signing.Timestamper: the first good token of the authorities in their order. Those that failed lately or have
-// no budget left are passed over. The error is KindTimestamp; Retry and RetryAfter say when one may be asked again.
+// no budget left are passed over. The error is KindTimestamp. Its detail names each authority with the reason in words; Retry and
+// RetryAfter say when one may be asked again.
 func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
 	q, err := newQuery(digest, hash)
 	if err != nil {
 		return nil, signing.Errorf(signing.KindTimestamp, "the digest cannot be timestamped").Because(err)
 	}
 	var failures []error
+	var reasons []string
 	var again time.Time // the earliest moment at which one may be asked again; zero = never with this request
 	for _, a := range c.authorities {
 		token, next, err := c.ask(ctx, a, q)
 		if err == nil {
 			return token, nil
 		}
-		failures = append(failures, fmt.Errorf("%s: %w", a.host, err))
+		failures = append(failures, fmt.Errorf("%s: %w", a.name, err))
+		reasons = append(reasons, a.name+": "+reason(err))
 		if !next.IsZero() && (again.IsZero() || next.Before(again)) {
 			again = next
 		}
@@ -128,7 +139,8 @@ func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash)
 			break
 		}
 	}
-	e := signing.Errorf(signing.KindTimestamp, "no timestamp authority gave a usable token").Because(errors.Join(failures...))
+	e := signing.Errorf(signing.KindTimestamp, "no timestamp authority gave a usable token: %s", printable.Text(strings.Join(reasons, "; "), maxReasons))
+	e = e.Because(errors.Join(failures...))
 	if !again.IsZero() {
 		e = e.Retryable(max(0, time.Until(again)))
 	}
@@ -147,7 +159,7 @@ func (c *Client) ask(ctx context.Context, a *authority, q *query) (token []byte,
 	if a.Budget.Requests > 0 {
 		// Stored before it is sent: after a crash a request counts too often rather than not at all.
 		if err := c.budgets.save(c.authorities); err != nil {
-			c.cfg.Log.Error(err, "store timestamp budget", "authority", a.host)
+			c.cfg.Log.Error(err, "store timestamp budget", "authority", a.name)
 		}
 	}
 	token, err = c.request(ctx, a, q)
@@ -159,7 +171,7 @@ func (c *Client) ask(ctx context.Context, a *authority, q *query) (token []byte,
 		return nil, time.Now(), err
 	}
 	next = a.failed(err, time.Now())
-	c.cfg.Log.Info("timestamp authority failed", "authority", a.host, "reason", err.Error(), "notBefore", next)
+	c.cfg.Log.Info("timestamp authority failed", "authority", a.name, "reason", printable.Text(err.Error(), maxReason), "notBefore", next)
 	if refusal := (*refusedError)(nil); errors.As(err, &refusal) && refusal.permanent {
 		return nil, time.Time{}, err
 	}

@@ -273,17 +273,16 @@ func TestCancelledCallerIsNoFailure(t *testing.T) {
 	})
 }
 
-func TestRoots(t *testing.T) {
-	trusted, strange := x509.NewCertPool(), x509.NewCertPool()
-	if !trusted.AppendCertsFromPEM(pki().authority.RootPEM()) {
-		t.Fatal("no root")
+func TestTrusted(t *testing.T) {
+	trusted, err := ParseTrusted(pki().authority.RootPEM())
+	if err != nil {
+		t.Fatal(err)
 	}
-	strange.AddCert(pki().options.NoPurpose)
 	for name, c := range map[string]struct {
-		roots *x509.CertPool
-		ok    bool
-	}{"trusted": {trusted, true}, "strange": {strange, false}, "none given": {nil, true}} {
-		client := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": newTSA(t, nil)}.client(), Roots: c.roots})
+		trusted []*x509.Certificate
+		ok      bool
+	}{"trusted": {trusted, true}, "strange": {[]*x509.Certificate{pki().options.NoPurpose}, false}, "none given": {nil, true}} {
+		client := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": newTSA(t, nil)}.client(), Trusted: c.trusted})
 		if _, err := client.Timestamp(t.Context(), digest[:], sha); (err == nil) != c.ok {
 			t.Errorf("%s: Timestamp = %v, want success: %v", name, err, c.ok)
 		}

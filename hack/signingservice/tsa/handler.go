@@ -148,9 +148,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = append(answer, "trailing garbage"...)
 	}
 	w.Header().Set("Content-Type", "application/timestamp-reply")
-	if rude == Cut {
+	switch rude {
+	case Cut:
 		cut(w, answer)
 		return
+	case Created:
+		w.WriteHeader(http.StatusCreated)
 	}
 	_, _ = w.Write(answer)
 }
@@ -195,7 +198,7 @@ func (h *Handler) build(req request, rude Rudeness) ([]byte, error) {
 	h.mu.Unlock()
 	b := &builder{
 		info: info{Version: 1, Policy: h.o.Policy, Imprint: req.Imprint, Serial: serial, Time: genTime(time.Now()), Accuracy: accuracy{1}, Nonce: req.Nonce},
-		key:  h.o.Key, certificate: h.o.Certificate, ess: h.o.Certificate,
+		key:  h.o.Key, certificate: h.o.Certificate, ess: h.o.Certificate, hash: crypto.SHA256,
 	}
 	if req.CertReq {
 		b.certificates = append([]*x509.Certificate{h.o.Certificate}, h.o.Chain...)
@@ -204,7 +207,7 @@ func (h *Handler) build(req request, rude Rudeness) ([]byte, error) {
 	return b.token()
 }
 
-// spoil makes the token one that must not be used.
+// spoil makes the token one that must not be used, or an unusual one.
 func (h *Handler) spoil(b *builder, rude Rudeness) {
 	switch rude {
 	case WrongNonce:
@@ -227,10 +230,14 @@ func (h *Handler) spoil(b *builder, rude Rudeness) {
 		b.ess = nil
 	case NoCertificate:
 		b.certificates = nil
+	case LeafAlone:
+		b.certificates = b.certificates[:min(1, len(b.certificates))]
 	case Stale:
 		b.info.Time = genTime(time.Now().Add(-time.Hour))
 	case Future:
 		b.info.Time = genTime(time.Now().Add(time.Hour))
+	case SHA1:
+		b.hash = crypto.SHA1
 	case WrongPolicy:
 		b.info.Policy = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 3161, 2}
 	}

@@ -137,7 +137,7 @@ func TestLimitAnswers400(t *testing.T) {
 	h, _ := newHandler(t, key, func(o *Options) { o.Limit, o.Window = 2, time.Hour })
 	server := httptest.NewServer(h)
 	defer server.Close()
-	query, err := asn1.Marshal(request{Version: 1, Imprint: imprint{pkix.AlgorithmIdentifier{Algorithm: oidSHA256}, make([]byte, 32)}})
+	query, err := asn1.Marshal(request{Version: 1, Imprint: imprint{pkix.AlgorithmIdentifier{Algorithm: algorithms[crypto.SHA256].hash}, make([]byte, 32)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@ package tsa
 
 import (
 	"crypto"
-	_ "crypto/sha1" // for the client's request alone; certificates are named by SHA-256
+	_ "crypto/sha1" // for the client's request, and for tokens that must not be used
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"crypto/x509/pkix"

@@ -39,15 +39,18 @@ const (
 	Stale         Rudeness = "stale"          // a time of an hour ago
 	Future        Rudeness = "future"         // a time in an hour
 	WrongPolicy   Rudeness = "wrong-policy"   // another policy than the one asked for
+	SHA1          Rudeness = "sha1"           // signed with SHA-1
 
 	// Allowed, if unusual.
 
-	WithMods Rudeness = "granted-with-mods"
+	WithMods  Rudeness = "granted-with-mods"
+	LeafAlone Rudeness = "leaf-alone" // the authority's certificate without those of its issuers
+	Created   Rudeness = "201"        // HTTP 201
 )
 
-// Rudenesses lists all but Polite and WithMods.
+// Rudenesses lists those that must not be answered with a timestamp.
 func Rudenesses() []Rudeness {
 	return []Rudeness{Rejection, SystemFail, Waiting, NoToken, BadRequest, TooMany, Unavailable, Forbidden, HTML, Empty, Garbage, Cut, Slow, Huge,
 		Redirect, Trailing, WrongNonce, MissingNonce, WrongImprint, WrongHash, WrongValue, WrongPurpose, ForeignSigner, NoSigner, NoCertificate,
-		Stale, Future, WrongPolicy}
+		Stale, Future, WrongPolicy, SHA1}
 }

@@ -20,10 +20,19 @@ var (
 	oidMessageDigest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}
 	oidSigningTime   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 5}
 	oidSigningCertV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
-	oidSHA256        = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
-	oidSHA256RSA     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}
-	oidSHA256ECDSA   = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}
 )
+
+// algorithms are the identifiers of a hash and of the signature algorithms with it.
+var algorithms = map[crypto.Hash]struct{ hash, rsa, ecdsa asn1.ObjectIdentifier }{
+	crypto.SHA256: {
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2},
+	},
+	crypto.SHA1: {
+		asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1},
+	},
+}
 
 type contentInfo struct {
 	Type    asn1.ObjectIdentifier
@@ -71,6 +80,7 @@ type builder struct {
 	certificate  *x509.Certificate   // named as signer
 	certificates []*x509.Certificate // sent along; none where the client does not ask
 	ess          *x509.Certificate   // named by signing-certificate-v2; nil = no such attribute
+	hash         crypto.Hash         // of the signature
 	spoilValue   bool
 }
 
@@ -89,19 +99,18 @@ func (b *builder) token() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(attributes)
-	value, err := b.key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	value, err := b.key.Sign(rand.Reader, sum(b.hash, attributes), b.hash)
 	if err != nil {
 		return nil, err
 	}
 	if b.spoilValue {
 		value[len(value)-1] ^= 0xff
 	}
-	algorithm := pkix.AlgorithmIdentifier{Algorithm: oidSHA256RSA, Parameters: asn1.NullRawValue}
+	algorithm := pkix.AlgorithmIdentifier{Algorithm: algorithms[b.hash].rsa, Parameters: asn1.NullRawValue}
 	if _, ok := b.key.Public().(*ecdsa.PublicKey); ok {
-		algorithm = pkix.AlgorithmIdentifier{Algorithm: oidSHA256ECDSA}
+		algorithm = pkix.AlgorithmIdentifier{Algorithm: algorithms[b.hash].ecdsa}
 	}
-	sha := pkix.AlgorithmIdentifier{Algorithm: oidSHA256}
+	sha := pkix.AlgorithmIdentifier{Algorithm: algorithms[b.hash].hash}
 	implicit := append([]byte{0xa0}, attributes[1:]...)
 	data := signedData{
 		Version: 3, Digests: []pkix.AlgorithmIdentifier{sha}, Content: encapsulated{oidTSTInfo, content},
@@ -125,8 +134,7 @@ func (b *builder) token() ([]byte, error) {
 
 // attributes returns the signed attributes as SET OF. A signing-time is among them, as most authorities have it.
 func (b *builder) attributes(content []byte) ([]byte, error) {
-	digest := sha256.Sum256(content)
-	values := map[string]any{oidContentType.String(): oidTSTInfo, oidMessageDigest.String(): digest[:], oidSigningTime.String(): time.Now().UTC()}
+	values := map[string]any{oidContentType.String(): oidTSTInfo, oidMessageDigest.String(): sum(b.hash, content), oidSigningTime.String(): time.Now().UTC()}
 	if b.ess != nil {
 		hash := sha256.Sum256(b.ess.Raw)
 		values[oidSigningCertV2.String()] = struct{ Certs []essCertID }{[]essCertID{{hash[:]}}}
@@ -144,4 +152,10 @@ func (b *builder) attributes(content []byte) ([]byte, error) {
 		set = append(set, attribute{oid, []asn1.RawValue{{FullBytes: raw}}})
 	}
 	return asn1.MarshalWithParams(set, "set")
+}
+
+func sum(hash crypto.Hash, data []byte) []byte {
+	h := hash.New()
+	h.Write(data)
+	return h.Sum(nil)
 }

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
 )
 
 // Parse reads a certificate (DER) and accepts two faults that real authorities make and crypto/x509 refuses: a negative serial
@@ -100,7 +102,7 @@ func (f *certificateFields) who() string {
 	var name string
 	_ = eachAttribute(f.subject, func(a attribute) error {
 		if a.name() == "commonName" || name == "" {
-			name = Clean(string(a.content()), 64)
+			name = printable.Text(string(a.content()), 64)
 		}
 		return nil
 	})

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -126,15 +126,4 @@ func Check[H any](c *signing.Credential, call signing.Call) *Failure[H] {
 const maxText = 200
 
 // Text makes a service's words fit for a log line.
-func Text(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > maxText {
-		s = s[:maxText] + "…"
-	}
-	return s
-}
+func Text(s string) string { return printable.Text(s, maxText) }

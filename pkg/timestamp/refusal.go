@@ -1,0 +1,144 @@
+package timestamp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/ber"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
+)
+
+const (
+	// maxReason bounds what one authority's reason takes in an answer or a log line, in characters: RFC 3161 does not bound its text.
+	maxReason = 250
+	// maxReasons bounds the reasons of all authorities together.
+	maxReasons = 1000
+)
+
+// refusedError is an authority's no.
+type refusedError struct {
+	reason    string        // fit for clients
+	limited   bool          // it has had enough of our requests
+	permanent bool          // it will say no to this request for ever
+	after     time.Duration // it named a time; 0 = it did not
+}
+
+func (e *refusedError) Error() string { return e.reason }
+
+// reason returns in words that a client may read why an authority gave no usable token. Faults of the network are told without their
+// causes, which name addresses inside the company.
+func reason(err error) string {
+	var lost *outbound.LostError
+	var network net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return "no answer in time"
+	case errors.Is(err, context.Canceled):
+		return "the request ended before the answer came"
+	case errors.Is(err, outbound.ErrTooLarge):
+		return "its answer is too large"
+	case errors.As(err, &lost) && lost.Sent:
+		return "its answer was lost"
+	case errors.As(err, &lost):
+		return "it could not be reached"
+	}
+	return printable.Text(err.Error(), maxReason)
+}
+
+// checkStatus judges the HTTP status. Any 2xx is a success. 400 counts as a limit: at least one large authority says so, and a client
+// that sends well-formed queries has no other reason to see it. None is for ever: what an authority, or a proxy before it, says of an
+// address or of credentials changes once somebody looks after them, and signatures that are paid for wait.
+func checkStatus(answer *outbound.Answer) error {
+	if answer.Status/100 == 2 {
+		return nil
+	}
+	e := &refusedError{reason: fmt.Sprintf("HTTP status %d", answer.Status), after: outbound.RetryAfter(answer.Header, time.Now())}
+	e.limited = answer.Status == http.StatusBadRequest || answer.Status == http.StatusTooManyRequests
+	return e
+}
+
+// pkiFailure is a bit of PKIFailureInfo (RFC 3161 2.4.2).
+type pkiFailure struct {
+	bit       int
+	name      string
+	permanent bool // no other try can change it
+}
+
+var pkiFailures = []pkiFailure{
+	{0, "badAlg", true}, {2, "badRequest", true}, {5, "badDataFormat", true}, {14, "timeNotAvailable", false}, {15, "unacceptedPolicy", true},
+	{16, "unacceptedExtension", true}, {17, "addInfoNotAvailable", false}, {25, "systemFailure", false},
+}
+
+// pkiStatuses are the values of PKIStatus (RFC 3161 2.4.2) that are not granted.
+var pkiStatuses = map[int]string{2: "rejection", 3: "waiting", 4: "revocationWarning", 5: "revocationNotification"}
+
+// parseResponse reads a TimeStampResp and returns the token in it, whose structure is not looked at yet.
+func parseResponse(body []byte) ([]byte, error) {
+	der, size, _, err := ber.ToDER(body) // RFC 3161 wants DER, yet some write BER
+	if err != nil || size != len(body) {
+		return nil, errors.New("the answer is not a TimeStampResp")
+	}
+	in := cryptobyte.String(der)
+	var response, status cryptobyte.String
+	var code int
+	if !in.ReadASN1(&response, cbasn1.SEQUENCE) || !in.Empty() || !response.ReadASN1(&status, cbasn1.SEQUENCE) || !status.ReadASN1Integer(&code) {
+		return nil, errors.New("the answer is not a TimeStampResp")
+	}
+	if code != 0 && code != 1 { // granted, grantedWithMods: what was modified shows in the token
+		return nil, refusedWith(code, status)
+	}
+	if response.Empty() {
+		return nil, errors.New("the answer is granted, but holds no token")
+	}
+	return response, nil
+}
+
+// refusedWith makes an error of a PKIStatus and of what follows it in PKIStatusInfo: text for people and failure bits.
+func refusedWith(code int, info cryptobyte.String) error {
+	e := &refusedError{reason: cmp.Or(pkiStatuses[code], fmt.Sprintf("PKIStatus %d", code))}
+	text := readFreeText(&info)
+	var bits cryptobyte.String
+	if info.PeekASN1Tag(cbasn1.BIT_STRING) && info.ReadASN1(&bits, cbasn1.BIT_STRING) && len(bits) > 1 {
+		var names []string
+		for _, f := range pkiFailures {
+			if i := 1 + f.bit/8; i < len(bits) && bits[i]&(0x80>>(f.bit%8)) != 0 {
+				names = append(names, f.name)
+				e.permanent = e.permanent || f.permanent
+			}
+		}
+		if len(names) > 0 {
+			e.reason += " (" + strings.Join(names, ", ") + ")"
+		}
+	}
+	if text != "" {
+		e.reason += ": " + text
+	}
+	return e
+}
+
+// readFreeText reads PKIFreeText (RFC 4210 5.1.1), if it is there, and joins its strings.
+func readFreeText(info *cryptobyte.String) string {
+	var list cryptobyte.String
+	if !info.PeekASN1Tag(cbasn1.SEQUENCE) || !info.ReadASN1(&list, cbasn1.SEQUENCE) {
+		return ""
+	}
+	var texts []string
+	for !list.Empty() {
+		var text cryptobyte.String
+		if !list.ReadAnyASN1(&text, new(cbasn1.Tag)) {
+			break
+		}
+		texts = append(texts, string(text))
+	}
+	return printable.Text(strings.Join(texts, "; "), maxReason-50)
+}
