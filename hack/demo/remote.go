@@ -34,7 +34,7 @@ func startRemote(ctx context.Context, provider, temp, secret string) (*remoteSid
 		return nil, fmt.Errorf("build signing service: %w: %s", err, out)
 	}
 	r := &remoteSide{root: filepath.Join(temp, "root.pem")}
-	r.cmd = exec.Command(program, "-address", "127.0.0.1:0", "-root-file", r.root, "-quiet", "-pin", "", "-client", clientID+"="+secret)
+	r.cmd = exec.Command(program, "-address", "127.0.0.1:0", "-key-file", "", "-root-file", r.root, "-quiet", "-pin", "", "-client", clientID+"="+secret)
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start signing service: %w", err)

@@ -17,6 +17,7 @@ type settings struct {
 	address  string
 	anywhere bool
 	rootFile string
+	keyFile  string
 	quiet    bool
 	options  service.Options
 	faults   []service.Fault
@@ -30,6 +31,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.StringVar(&s.address, "address", "127.0.0.1:8090", "`host:port` to listen on; port 0 = any free one")
 	fs.BoolVar(&s.anywhere, "listen-anywhere", false, "allow an address that is not loopback (a cluster, never a network of people)")
 	fs.StringVar(&s.rootFile, "root-file", "", "write the simulated root certificate to this `file` (PEM)")
+	fs.StringVar(&s.keyFile, "key-file", defaultKeyFile(),
+		"`file` from which all keys and certificates are derived, made where it is missing; empty = new ones at each start")
 	fs.BoolVar(&s.quiet, "quiet", false, "no line for each request")
 	fs.StringVar(&s.options.PublicURL, "public-url", "", "`URL` under which clients reach the service; default http:// and the Host of the request")
 	fs.BoolVar(&s.options.Asynchronous, "asynchronous", false, "CSC v2 offers operationMode A with signPolling")

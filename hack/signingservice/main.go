@@ -1,5 +1,5 @@
-// Signingservice is a simulated remote signing service for tests, demonstrations and clusters. It is no signing service: its keys
-// live as long as the process and its certificates say SIMULATED. See package service for what
+// Signingservice is a simulated remote signing service for tests, demonstrations and clusters. It is no signing service, and its
+// certificates say SIMULATED. It has the same keys after a restart (--key-file), unless told otherwise. See package service for what
 // it speaks; beside it stand a timestamp authority (/tsa), OCSP (/ocsp) and CRLs (/crl/0, /crl/1).
 package main
 

@@ -20,7 +20,7 @@ func TestRun(t *testing.T) {
 	out, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"--address=127.0.0.1:0", "--root-file=" + root, "--quiet", "--client=a=b", "--credentials=ecdsa", "--rude=info:429",
+		ended <- run(ctx, []string{"--address=127.0.0.1:0", "--key-file=", "--root-file=" + root, "--quiet", "--client=a=b", "--credentials=ecdsa", "--rude=info:429",
 			"--auth-type=basic", "--user=us=pass", "--specs=v1.0.4.0", "--page-size=1"}, w, io.Discard)
 		_ = w.Close()
 	}()
@@ -82,12 +82,12 @@ func TestFlags(t *testing.T) {
 		"not loopback":     {"--address=0.0.0.0:0"},
 		"any address":      {"--address=:0"},
 		"not an address":   {"--address=here"},
-		"unknown rudeness": {"--rude=info:moody", "--address=127.0.0.1:0"},
+		"unknown rudeness": {"--rude=info:moody", "--address=127.0.0.1:0", "--key-file="},
 		"no rudeness":      {"--rude=info"},
 		"chance of 2":      {"--rude=info:429:2"},
 		"client":           {"--client=a"},
 		"user":             {"--user=a"},
-		"unknown key":      {"--credentials=dsa", "--address=127.0.0.1:0"},
+		"unknown key":      {"--credentials=dsa", "--address=127.0.0.1:0", "--key-file="},
 		"argument":         {"extra"},
 		"unknown flag":     {"--real"},
 	} {

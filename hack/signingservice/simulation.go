@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -31,7 +28,11 @@ func newSimulation(set *settings, address string) (*simulation, error) {
 	if base == "" {
 		base = address
 	}
-	authority, err := service.NewAuthorityAt(base)
+	seed, err := readSeed(set.keyFile)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := service.NewSeededAuthority(base, seed)
 	if err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}
@@ -59,7 +60,7 @@ func newSimulation(set *settings, address string) (*simulation, error) {
 }
 
 func newTSA(authority *service.Authority) (*tsa.Handler, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := authority.Key("timestamp key")
 	if err != nil {
 		return nil, err
 	}

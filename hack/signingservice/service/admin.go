@@ -14,6 +14,7 @@ import (
 //	POST   /hold, /release   signHash waits, goes on
 //	POST   /latency?of=100ms
 //	POST   /revoke-tokens
+//	POST   /renew-credentials  new keys and certificates under the same ids
 //	GET    /root.pem         the simulated root certificate
 //	GET    /safe-tokens      the SAFE account's tokens, as its holder would have got them
 func (s *Service) Admin() http.Handler {
@@ -30,6 +31,13 @@ func (s *Service) Admin() http.Handler {
 	mux.HandleFunc("POST /hold", do(s.Hold))
 	mux.HandleFunc("POST /release", do(s.Release))
 	mux.HandleFunc("POST /revoke-tokens", do(s.RevokeTokens))
+	mux.HandleFunc("POST /renew-credentials", func(w http.ResponseWriter, _ *http.Request) {
+		if err := s.RenewCredentials(); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("POST /latency", func(w http.ResponseWriter, r *http.Request) {
 		d, err := time.ParseDuration(r.URL.Query().Get("of"))
 		if err != nil {

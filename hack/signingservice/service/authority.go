@@ -6,18 +6,21 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"sync"
 	"time"
 )
 
-// Authority is a certification authority of one process's life, with a root and an issuing certificate, and the keys it certified.
-// It is safe for concurrent use.
+// Authority is a certification authority with a root and an issuing certificate, and the keys it certified. It lives as long as the
+// process, or as its Seed. It is safe for concurrent use.
 type Authority struct {
+	seed                Seed // nil = keys are random
 	root, issuing       *x509.Certificate
 	rootKey, issuingKey crypto.Signer
 	// OCSPURL and CRLURL go into the certificates issued from then on; empty = none. Set before use.
@@ -33,17 +36,21 @@ func NewAuthority() (*Authority, error) { return NewAuthorityAt("") }
 
 // NewAuthorityAt makes an authority whose certificates send to base/ocsp for OCSP, and for CRLs to base/crl/0 (what the issuing
 // certificate issued) and base/crl/1 (what the root issued).
-func NewAuthorityAt(base string) (*Authority, error) {
-	a := &Authority{keys: make(map[KeyKind]crypto.Signer), serial: time.Now().UnixNano()}
+func NewAuthorityAt(base string) (*Authority, error) { return NewSeededAuthority(base, nil) }
+
+// NewSeededAuthority is NewAuthorityAt whose keys are derived from a seed: with the same seed, base and year they and the certificates
+// are the same. A nil seed makes new ones.
+func NewSeededAuthority(base string, seed Seed) (*Authority, error) {
+	a := &Authority{seed: seed, keys: make(map[KeyKind]crypto.Signer), serial: time.Now().UnixNano()}
 	var rootCRL string
 	if base != "" {
 		a.OCSPURL, a.CRLURL, rootCRL = base+"/ocsp", base+"/crl/0", base+"/crl/1"
 	}
 	var err error
-	if a.rootKey, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader); err != nil {
+	if a.rootKey, err = a.ecdsaKey(elliptic.P384(), "root key"); err != nil {
 		return nil, fmt.Errorf("make root key: %w", err)
 	}
-	if a.issuingKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+	if a.issuingKey, err = a.ecdsaKey(elliptic.P256(), "issuing key"); err != nil {
 		return nil, fmt.Errorf("make issuing key: %w", err)
 	}
 	if a.root, err = a.certifyCA("Root", 1, a.rootKey.Public(), ""); err != nil {
@@ -59,9 +66,9 @@ func name(common string) pkix.Name {
 
 // certifyCA makes a certificate that the root signs, also its own.
 func (a *Authority) certifyCA(common string, below int, key crypto.PublicKey, crl string) (*x509.Certificate, error) {
-	now := time.Now()
+	now := a.now()
 	template := &x509.Certificate{
-		SerialNumber: a.nextSerial(), Subject: name(common + " CA"),
+		SerialNumber: a.serialFor(common, key), Subject: name(common + " CA"),
 		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(10, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLen: below, MaxPathLenZero: below == 0,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -72,14 +79,49 @@ func (a *Authority) certifyCA(common string, below int, key crypto.PublicKey, cr
 	} else if crl != "" {
 		template.OCSPServer, template.CRLDistributionPoints = []string{a.OCSPURL}, []string{crl}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, a.rootKey)
+	der, err := x509.CreateCertificate(a.random(), template, parent, key, a.rootKey)
 	if err != nil {
 		return nil, fmt.Errorf("issue %s CA certificate: %w", common, err)
 	}
 	return x509.ParseCertificate(der)
 }
 
-func (a *Authority) nextSerial() *big.Int {
+// now is the time from which certificates are valid: with a seed the begin of the year, so that they are the same after a restart.
+func (a *Authority) now() time.Time {
+	if a.seed == nil {
+		return time.Now()
+	}
+	return time.Date(time.Now().UTC().Year(), 1, 1, 0, 0, 0, 0, time.UTC)
+}
+
+// random is where signatures take their random numbers from. Nil makes those of ECDSA deterministic (RFC 6979).
+func (a *Authority) random() io.Reader {
+	if a.seed == nil {
+		return rand.Reader
+	}
+	return nil
+}
+
+// ecdsaKey makes or derives a key.
+func (a *Authority) ecdsaKey(curve elliptic.Curve, purpose string) (crypto.Signer, error) {
+	if a.seed == nil {
+		return ecdsa.GenerateKey(curve, rand.Reader)
+	}
+	return a.seed.ecdsaKey(curve, purpose)
+}
+
+// Key returns a key on P-256 for a purpose other than signing documents.
+func (a *Authority) Key(purpose string) (crypto.Signer, error) {
+	return a.ecdsaKey(elliptic.P256(), purpose)
+}
+
+// serialFor returns a serial number that no other certificate has.
+func (a *Authority) serialFor(common string, key crypto.PublicKey) *big.Int {
+	if a.seed != nil {
+		spki, _ := x509.MarshalPKIXPublicKey(key) // certifying it says what is wrong
+		sum := sha256.Sum256(append([]byte(common+"\n"+a.now().String()+"\n"), spki...))
+		return new(big.Int).SetBytes(sum[:15])
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.serial++
@@ -89,9 +131,9 @@ func (a *Authority) nextSerial() *big.Int {
 // Issue certifies a key under the issuing certificate. change may alter the template, for other purposes than signing documents;
 // nil = leave it.
 func (a *Authority) Issue(common string, key crypto.PublicKey, change func(*x509.Certificate)) (*x509.Certificate, error) {
-	now := time.Now()
+	now := a.now()
 	template := &x509.Certificate{
-		SerialNumber: a.nextSerial(), Subject: name(common),
+		SerialNumber: a.serialFor(common, key), Subject: name(common),
 		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(2, 0, 0),
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageContentCommitment | x509.KeyUsageDigitalSignature,
@@ -105,7 +147,7 @@ func (a *Authority) Issue(common string, key crypto.PublicKey, change func(*x509
 	if change != nil {
 		change(template)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.issuing, key, a.issuingKey)
+	der, err := x509.CreateCertificate(a.random(), template, a.issuing, key, a.issuingKey)
 	if err != nil {
 		return nil, fmt.Errorf("issue certificate: %w", err)
 	}
@@ -130,21 +172,31 @@ func (a *Authority) key(kind KeyKind) (crypto.Signer, error) {
 	if k, ok := a.keys[kind]; ok {
 		return k, nil
 	}
-	var k crypto.Signer
-	var err error
-	switch kind {
-	case RSA2048, RSAPlain, RSAPSS:
+	k, err := makeKey(kind, a.seed)
+	if err != nil {
+		return nil, err
+	}
+	a.keys[kind] = k
+	return k, nil
+}
+
+// makeKey makes a key of that kind, or derives it from a seed.
+func makeKey(kind KeyKind, seed Seed) (k crypto.Signer, err error) {
+	purpose := string(kind) + " key"
+	switch {
+	case (kind == RSA2048 || kind == RSAPlain || kind == RSAPSS) && seed != nil:
+		k, err = seed.rsaKey(purpose)
+	case kind == RSA2048, kind == RSAPlain, kind == RSAPSS:
 		k, err = rsa.GenerateKey(rand.Reader, 2048)
-	case ECDSAP256:
-		k, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case ECDSAP384:
-		k, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case kind == ECDSAP256:
+		k, err = (&Authority{seed: seed}).ecdsaKey(elliptic.P256(), purpose)
+	case kind == ECDSAP384:
+		k, err = (&Authority{seed: seed}).ecdsaKey(elliptic.P384(), purpose)
 	default:
 		return nil, fmt.Errorf("no such kind of key: %q", kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
-	a.keys[kind] = k
 	return k, nil
 }

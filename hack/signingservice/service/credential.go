@@ -5,17 +5,16 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/asn1"
 	"math/big"
+	"sync/atomic"
 )
 
 // credential is a Credential with its key and certificates.
 type credential struct {
 	Credential
-	key      crypto.Signer
+	held     atomic.Pointer[identity]
 	stranger crypto.Signer // another key of the same kind, for wrong answers
-	chain    []*x509.Certificate
 
 	wrongPINs int // in a row; guarded by Service.mu, as what follows
 	usedOTPs  map[string]bool
@@ -28,11 +27,8 @@ func (a *Authority) credential(c Credential) (*credential, error) {
 		return nil, err
 	}
 	// Any other key will do for a wrong answer; the issuing CA's is at hand and would be a scandal.
-	leaf, err := a.Issue("Seal "+c.ID, key.Public(), nil)
-	if err != nil {
-		return nil, err
-	}
-	return &credential{Credential: c, key: key, stranger: a.issuingKey, chain: []*x509.Certificate{leaf, a.issuing, a.root}}, nil
+	made := &credential{Credential: c, stranger: a.issuingKey}
+	return made, made.certify(a, key)
 }
 
 // algorithm is a signature algorithm the simulation knows, by its identifier.
@@ -80,7 +76,7 @@ func (c *credential) curve() string {
 }
 
 func (c *credential) bits() int {
-	switch k := c.key.Public().(type) {
+	switch k := c.held.Load().key.Public().(type) {
 	case *rsa.PublicKey:
 		return k.N.BitLen()
 	case *ecdsa.PublicKey:
@@ -164,7 +160,7 @@ func (c *credential) sign(a algorithm, digest []byte, raw bool) ([]byte, error) 
 	if a.kind == "PSS" {
 		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: a.hash}
 	}
-	value, err := c.key.Sign(rand.Reader, digest, opts)
+	value, err := c.held.Load().key.Sign(rand.Reader, digest, opts)
 	if err == nil && a.kind == "ECDSA" && (raw || c.RawECDSA) {
 		return rawECDSA(value, (c.bits()+7)/8)
 	}

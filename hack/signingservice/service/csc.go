@@ -168,7 +168,7 @@ func (c *credential) keyStatus() string {
 
 // certificates are as many as asked for; wrap, like some services, breaks the base64 into lines.
 func (c *credential) certificates(which string, wrap bool) []string {
-	chain := c.chain
+	chain := c.held.Load().chain
 	switch which {
 	case "none":
 		return nil

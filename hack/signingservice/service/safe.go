@@ -165,7 +165,7 @@ func (s *Service) serveSAFECredential(x *exchange) answer {
 	}
 	// The certificates are base64 of base64, as the published interface shows them.
 	var chain []string
-	for _, cert := range s.safe.credential.chain {
+	for _, cert := range s.safe.credential.held.Load().chain {
 		chain = append(chain, base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString(cert.Raw))))
 	}
 	return answer{status: http.StatusOK, body: object{

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+)
+
+// defaultKeyFile lies with what programs keep for a user. Where the user has no such folder, as in a container, keys are not kept
+// unless a file is named.
+func defaultKeyFile() string {
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(folder, "signstash-simulation", "key-seed")
+}
+
+// readSeed reads the key file, or makes it. It may be a mounted Secret. An empty name is no seed.
+func readSeed(path string) (service.Seed, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		text = []byte(rand.Text() + rand.Text() + "\n")
+		err = writeSeed(path, text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	seed := service.Seed(bytes.TrimSpace(text))
+	if len(seed) < service.MinSeed {
+		return nil, fmt.Errorf("key file %s: has %d characters, want %d or more", path, len(seed), service.MinSeed)
+	}
+	return seed, nil
+}
+
+// writeSeed writes the file in one step. Nothing is lost with it but the simulation's keys, so it is not synced.
+func writeSeed(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
