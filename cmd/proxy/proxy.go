@@ -160,6 +160,7 @@ func (p *proxy) openAPI(context.Context) error {
 		MaxDocuments:       p.cfg.Limits.DocumentsPerRequest,
 		MaxUploads:         p.cfg.Limits.ConcurrentRequests,
 		MaxWaiting:         p.cfg.Limits.WaitingRequests,
+		MaxDownloads:       p.cfg.Limits.ConcurrentDownloads,
 		ClientUploads:      p.cfg.Limits.ClientConcurrentRequests,
 		ClientRate:         p.cfg.Limits.ClientRate,
 		ClientFailures:     p.cfg.Limits.ClientFailures,

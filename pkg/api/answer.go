@@ -25,7 +25,12 @@ func formatDate(t time.Time) string { return t.UTC().Format(dateFormat) }
 func (x *exchange) writeSignOperation(op signing.Operation, content bool) error {
 	x.operation = op.ID
 	content = content && x.r.Method != http.MethodHead
-	err := x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) (err error) {
+	done, err := x.downloadOf(op, content)
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) (err error) {
 		w.Object(func() {
 			writeBase(w, op)
 			w.Name("folder")

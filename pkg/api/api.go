@@ -10,21 +10,22 @@ import (
 // API answers the REST calls. Make it with New; it is safe for concurrent use and needs no shutdown: http.Server.Shutdown waits
 // for its requests.
 type API struct {
-	cfg     Config
-	table   []route
-	router  *httprouter.Router
-	tokens  *tokens
-	page    *page
-	metrics *metrics
-	quotas  *quotas
-	waits   *patience
-	uploads chan struct{} // slots for bodies that are being read
-	keys    *keys
-	polls   *shares // status calls that wait
-	waiting *shares // sync requests
-	text    *shares // bytes of the requests that are being read
-	brake   *brake
-	used    *usedTokens
+	cfg       Config
+	table     []route
+	router    *httprouter.Router
+	tokens    *tokens
+	page      *page
+	metrics   *metrics
+	quotas    *quotas
+	waits     *patience
+	uploads   *places // for bodies that are being read
+	downloads *places // for answers with documents
+	keys      *keys
+	polls     *shares // status calls that wait
+	waiting   *shares // sync requests
+	text      *shares // bytes of the requests that are being read
+	brake     *brake
+	used      *usedTokens
 }
 
 // New returns an API, or an error that lists all mistakes in c.
@@ -35,7 +36,8 @@ func New(c Config) (*API, error) {
 	}
 	a := &API{
 		cfg: c, metrics: newMetrics(), tokens: newTokens(c), quotas: newQuotas(c), waits: newPatience(c.SyncWait), keys: newKeys(),
-		uploads: make(chan struct{}, c.MaxUploads), polls: newShares(int64(c.MaxPolls)),
+		uploads:   newPlaces("requests", "being read", c.MaxUploads, c.ClientUploads),
+		downloads: newPlaces("answers with documents", "being sent", c.MaxDownloads, max(c.MaxDownloads/2, 1)), polls: newShares(int64(c.MaxPolls)),
 		waiting: newShares(int64(c.MaxWaiting)), text: newShares(c.MaxTextBytes), brake: newBrake(c.ClientFailures), used: new(usedTokens),
 	}
 	var err error

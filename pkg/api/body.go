@@ -18,24 +18,20 @@ const (
 	drainTime  = 5 * time.Second
 )
 
-// minBytesPerSecond is what the body of a client must average beyond the idle timeout: one that trickles would keep its place for
-// ever. The slowest line that anybody sends documents over is ten times as fast.
-const minBytesPerSecond = 1 << 10
-
 // body is a request's body with the limits of the API. Its errors are *signing.Error: KindTooLarge, KindHungUp.
 type body struct {
 	x       *exchange
 	r       io.Reader
-	n       int64         // bytes read
-	err     error         // sticky; io.EOF at the end
-	expects bool          // the client waits for 100 Continue, which the first read sends
-	waited  time.Duration // for the client: time that this side takes does not count against it
-	ended   atomic.Bool   // net/http has read all; a forwarded body may still be read while the answer is written
+	n       int64 // bytes read
+	err     error // sticky; io.EOF at the end
+	expects bool  // the client waits for 100 Continue, which the first read sends
+	pace    pace
+	ended   atomic.Bool // net/http has read all; a forwarded body may still be read while the answer is written
 }
 
 func newBody(x *exchange) *body {
 	return &body{
-		x: x, r: x.r.Body,
+		x: x, r: x.r.Body, pace: pace{idle: x.api.cfg.IdleTimeout},
 		expects: strings.EqualFold(x.r.Header.Get("Expect"), "100-continue"),
 	}
 }
@@ -55,21 +51,20 @@ func (b *body) tooLarge() error {
 	return signing.Errorf(signing.KindTooLarge, "the body is larger than %d bytes", b.x.api.cfg.MaxBodyBytes)
 }
 
-// Read implements io.Reader. The client may be silent for the idle timeout, no longer, and not be slower than minBytesPerSecond.
+// Read implements io.Reader. The client may be silent for the idle timeout, no longer, and not be slower than its pace allows.
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	idle := b.x.api.cfg.IdleTimeout
-	left := idle + time.Duration(b.n)*(time.Second/minBytesPerSecond) - b.waited
+	left := b.pace.left(b.n)
 	if left <= 0 {
-		b.err = signing.Errorf(signing.KindHungUp, "the body came at less than %d bytes a second", minBytesPerSecond)
+		b.err = signing.Errorf(signing.KindHungUp, "the body came at less than %d bytes a second", b.pace.least())
 		return 0, b.err
 	}
 	began := time.Now()
-	_ = b.x.control.SetReadDeadline(began.Add(min(idle, left))) // not every ResponseWriter has one
+	_ = b.x.control.SetReadDeadline(began.Add(left)) // not every ResponseWriter has one
 	n, err := b.read(p)
-	b.waited += time.Since(began)
+	b.pace.waited += time.Since(began)
 	if err != nil {
 		b.release()
 	}

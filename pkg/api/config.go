@@ -77,6 +77,9 @@ type Config struct {
 	MaxUploads int
 	// ClientUploads bounds those of one client service. 0 = half of MaxUploads, so that none takes all places.
 	ClientUploads int
+	// MaxDownloads bounds the answers with documents that are sent at a time, and half of it those of one client service. 0 = 128:
+	// each costs some 100 KB. One more is answered 429.
+	MaxDownloads int
 	// MaxWaiting bounds the sync requests, which wait for their results: each costs a goroutine and a connection, some 30 KB. Half of
 	// them may be one client service's. 0 = 2000. One more is answered 503 before its body is read.
 	MaxWaiting int
@@ -118,6 +121,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxImageBytes, 4<<20)
 	setDefault(&c.MaxUploads, 256)
 	setDefault(&c.ClientUploads, max(c.MaxUploads/2, 1))
+	setDefault(&c.MaxDownloads, 128)
 	setDefault(&c.MaxWaiting, 2000)
 	setDefault(&c.MaxPolls, 1000)
 	setDefault(&c.Version, "dev")
@@ -143,7 +147,7 @@ func (c *Config) validate() error {
 		"MaxBodyBytes": c.MaxBodyBytes, "MaxDocuments": int64(c.MaxDocuments), "MaxMetadataBytes": c.MaxMetadataBytes,
 		"MaxDocumentBytes": c.MaxDocumentBytes, "MaxImageBytes": c.MaxImageBytes, "MaxUploads": int64(c.MaxUploads),
 		"ClientUploads": int64(c.ClientUploads), "ClientRate": int64(c.ClientRate), "ClientFailures": int64(c.ClientFailures),
-		"MaxTextBytes": c.MaxTextBytes, "MaxWaiting": int64(c.MaxWaiting), "MaxPolls": int64(c.MaxPolls),
+		"MaxTextBytes": c.MaxTextBytes, "MaxWaiting": int64(c.MaxWaiting), "MaxPolls": int64(c.MaxPolls), "MaxDownloads": int64(c.MaxDownloads),
 		"IdleTimeout": int64(c.IdleTimeout), "TokenLifetime": int64(c.TokenLifetime),
 	} {
 		if v < 0 {

@@ -22,6 +22,11 @@ func (x *exchange) elsewhere(notFound error) error {
 	if err != nil {
 		return err
 	}
+	done, err := x.passOn()
+	if err != nil {
+		return err
+	}
+	defer done()
 	var answered bool
 	if x.path.id != "" {
 		owner, oerr := f.Owner(x.operation)

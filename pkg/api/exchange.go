@@ -32,6 +32,7 @@ type exchange struct {
 	path        pathValues
 	began       time.Time
 	held        int64  // bytes of text; see hold
+	pace        pace   // of the client while it reads the answer
 	release     func() // lets the connection be closed to make room; see connlimit.Hold
 
 	// Facts.
@@ -57,7 +58,7 @@ type exchange struct {
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{
 		ResponseWriter: w, api: a, r: r, control: http.NewResponseController(w),
-		escapedPath: r.URL.EscapedPath(), began: time.Now(), route: unmatched, release: func() {},
+		escapedPath: r.URL.EscapedPath(), began: time.Now(), route: unmatched, release: func() {}, pace: pace{idle: a.cfg.IdleTimeout},
 	}
 	x.body = newBody(x)
 	a.metrics.begin()
@@ -236,13 +237,19 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
-// Write implements http.ResponseWriter. The client may be silent for the idle timeout, no longer.
+// Write implements http.ResponseWriter. The client may be silent for the idle timeout, no longer, and not be slower than its pace allows.
 func (x *exchange) Write(p []byte) (int, error) {
 	if x.status == 0 {
 		x.WriteHeader(cmp.Or(x.success, http.StatusOK))
 	}
-	_ = x.control.SetWriteDeadline(time.Now().Add(x.api.cfg.IdleTimeout)) // not every ResponseWriter has one
+	left := x.pace.left(x.written)
+	if left <= 0 {
+		return 0, signing.Errorf(signing.KindHungUp, "the client read the answer at less than %d bytes a second", x.pace.least())
+	}
+	began := time.Now()
+	_ = x.control.SetWriteDeadline(began.Add(left)) // not every ResponseWriter has one
 	n, err := x.ResponseWriter.Write(p)
+	x.pace.waited += time.Since(began)
 	x.written += int64(n)
 	if err != nil {
 		return n, signing.Errorf(signing.KindHungUp, "the client went away").Because(err)

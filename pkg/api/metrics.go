@@ -11,13 +11,14 @@ import (
 
 // metrics counts requests. Labels are of few values: the pattern of a route, never a path.
 type metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	received *prometheus.CounterVec
-	sent     *prometheus.CounterVec
-	inFlight prometheus.Gauge
-	uploads  prometheus.Gauge
-	tokens   prometheus.Counter
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	received  *prometheus.CounterVec
+	sent      *prometheus.CounterVec
+	inFlight  prometheus.Gauge
+	uploads   prometheus.Gauge
+	downloads prometheus.Gauge
+	tokens    prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -42,6 +43,9 @@ func newMetrics() *metrics {
 		uploads: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "signstash_api_uploads_in_flight", Help: "Request bodies that are being read.",
 		}),
+		downloads: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "signstash_api_downloads_in_flight", Help: "Answers with documents that are being sent.",
+		}),
 		tokens: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "signstash_api_tokens_issued_total", Help: "Tokens issued by the token endpoint.",
 		}),
@@ -63,7 +67,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	if r == nil {
 		return nil
 	}
-	all := []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.uploads, m.tokens}
+	all := []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.uploads, m.downloads, m.tokens}
 	for i, c := range all {
 		if err := r.Register(c); err != nil {
 			for _, done := range all[:i] {

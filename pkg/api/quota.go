@@ -13,21 +13,19 @@ import (
 // quotas bound what one client service takes of an instance, so that one that has gone wild leaves room for its neighbours.
 // Only client services that have authenticated get one: there are never more than the client file has ever named.
 type quotas struct {
-	rate    rate.Limit // requests a second; rate.Inf = no bound
-	burst   int        // requests at once, after a time without any
-	uploads int        // bodies read at a time
+	rate  rate.Limit // requests a second; rate.Inf = no bound
+	burst int        // requests at once, after a time without any
 
 	mu       sync.Mutex
 	byClient map[string]*quota
 }
 
 type quota struct {
-	bucket  *rate.Limiter
-	uploads int
+	bucket *rate.Limiter
 }
 
 func newQuotas(c Config) *quotas {
-	q := &quotas{rate: rate.Inf, uploads: c.ClientUploads, byClient: make(map[string]*quota)}
+	q := &quotas{rate: rate.Inf, byClient: make(map[string]*quota)}
 	if c.ClientRate > 0 {
 		// Two seconds' worth: an ERP that releases its evening batch is no attack.
 		q.rate, q.burst = rate.Limit(c.ClientRate), 2*c.ClientRate
@@ -56,20 +54,4 @@ func (q *quotas) request(client string, now time.Time) error {
 	missing := 1 - bucket.TokensAt(now)
 	wait := time.Duration(math.Ceil(missing / float64(q.rate) * float64(time.Second)))
 	return signing.Errorf(signing.KindTooMany, "more than %v requests a second", float64(q.rate)).Retryable(wait)
-}
-
-// upload takes one of the client service's places for bodies that are read at a time; the caller gives it back.
-func (q *quotas) upload(client string) (done func(), err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	one := q.of(client)
-	if one.uploads >= q.uploads {
-		return nil, signing.Errorf(signing.KindTooMany, "%d requests of this client service are being read", q.uploads).Retryable(defaultRetryAfter)
-	}
-	one.uploads++
-	return func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		one.uploads--
-	}, nil
 }

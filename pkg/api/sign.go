@@ -168,18 +168,14 @@ func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error
 
 // receive reads the body into an upload, which the caller must end.
 func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Upload, error) {
-	done, err := x.api.quotas.upload(x.client.ID)
+	done, err := x.api.uploads.take(x.client.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	select {
-	case x.api.uploads <- struct{}{}:
-		x.api.metrics.uploads.Inc()
-		defer func() { <-x.api.uploads; x.api.metrics.uploads.Dec() }()
-	default:
-		return nil, signing.Errorf(signing.KindTooMany, "%d requests are being read", x.api.cfg.MaxUploads).Retryable(defaultRetryAfter)
-	}
+	x.api.metrics.uploads.Inc()
+	defer x.api.metrics.uploads.Dec()
+	x.body.pace.rate = func() int64 { return x.api.uploads.leastRate(x.client.ID) }
 	up, err := x.api.cfg.Service.NewUpload(x.r.Context())
 	if err != nil {
 		return nil, err

@@ -2,7 +2,7 @@ package api
 
 import (
 	"archive/zip"
-	"compress/flate"
+	"encoding/binary"
 	"io"
 	"net/http"
 	"path"
@@ -19,7 +19,7 @@ import (
 const maxEntryName = 240
 
 // copyBuffers holds what documents are copied through.
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, maxStoredBlock); return &b }}
 
 // zipByID streams the signed documents of an operation as one zip file.
 func zipByID(x *exchange) error {
@@ -27,6 +27,11 @@ func zipByID(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	done, err := x.download(downloadWait)
+	if err != nil {
+		return err
+	}
+	defer done()
 	var archive *zip.Writer
 	var names entryNames
 	err = x.eachDocument(op, func(d *signing.Document) error {
@@ -69,29 +74,39 @@ func (x *exchange) beginZip(op signing.Operation) *zip.Writer {
 	h.Set("Content-Disposition", `attachment; filename="operation-`+op.ID.String()+`.zip"`)
 	h.Set("Cache-Control", "no-store")
 	archive := zip.NewWriter(x)
-	archive.RegisterCompressor(zip.Deflate, newDeflater)
+	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return storedBlocks{w}, nil })
 	return archive
 }
 
-// deflaters holds what flate.NewWriter makes: nearly a megabyte, too much to be made for each document.
-var deflaters = sync.Pool{New: func() any {
-	w, _ := flate.NewWriter(nil, flate.NoCompression) // the level is a good one
-	return w
-}}
+// maxStoredBlock is the most that a stored block of DEFLATE holds, RFC 1951 3.2.4.
+const maxStoredBlock = 1<<16 - 1
 
-// deflater gives its writer back when it is closed.
-type deflater struct{ *flate.Writer }
+// storedBlocks writes DEFLATE without compressing: stored blocks alone. compress/flate needs nearly a megabyte for the same.
+type storedBlocks struct{ w io.Writer }
 
-func newDeflater(w io.Writer) (io.WriteCloser, error) {
-	f := deflaters.Get().(*flate.Writer)
-	f.Reset(w)
-	return deflater{f}, nil
+// Write implements io.Writer.
+func (s storedBlocks) Write(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		piece := p[n:min(n+maxStoredBlock, len(p))]
+		if err = s.begin(0, len(piece)); err != nil {
+			return n, err
+		}
+		var m int
+		m, err = s.w.Write(piece)
+		n += m
+	}
+	return n, err
 }
 
-func (d deflater) Close() error {
-	err := d.Writer.Close()
-	d.Writer.Reset(nil) // keep nothing of the exchange alive
-	deflaters.Put(d.Writer)
+// Close writes the block that is the last one, which is empty.
+func (s storedBlocks) Close() error { return s.begin(1, 0) }
+
+// begin writes the head of a block: whether it is the last, its type 00, its length, and its length inverted.
+func (s storedBlocks) begin(last byte, length int) error {
+	head := [5]byte{last}
+	binary.LittleEndian.PutUint16(head[1:], uint16(length))
+	binary.LittleEndian.PutUint16(head[3:], ^uint16(length))
+	_, err := s.w.Write(head[:])
 	return err
 }
 

@@ -246,6 +246,7 @@ type Limits struct {
 	ConcurrentRequests       int
 	WaitingRequests          int
 	Connections              int // of the REST port
+	ConcurrentDownloads      int
 	ClientConcurrentRequests int // 0 = half of ConcurrentRequests
 	ClientRate               int // requests a second; 0 = no bound
 	ClientFailures           int // wrong secrets a second from one address; 0 = no bound

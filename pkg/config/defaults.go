@@ -56,6 +56,7 @@ func defaults(in Input) Config {
 			ConcurrentRequests:  256,
 			WaitingRequests:     2000,
 			Connections:         4096,
+			ConcurrentDownloads: 128,
 			ClientRate:          1000,
 			ClientFailures:      1,
 		},

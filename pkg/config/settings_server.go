@@ -118,6 +118,8 @@ func declareLimits(d *declaration, c *Config) {
 		"Most request bodies that are read at a time; one more gets 429 with Retry-After. Requests that only wait for their result do not count.")
 	d.add("limits.waiting-requests", "COUNT", number{&l.WaitingRequests, 1, most},
 		"Most synchronous requests at a time, until they are answered, half of them of one client service; one more gets 503 with Retry-After before its body is read.")
+	d.add("limits.concurrent-downloads", "COUNT", number{&l.ConcurrentDownloads, 1, most},
+		"Most answers with documents (zip files and details) that are sent at a time, half of them to one client service; one more gets 429 with Retry-After. Each takes about 100 KB of memory.")
 	d.add("limits.connections", "COUNT", number{&l.Connections, 16, 100_000},
 		"Most connections to the REST port. When there are so many, a new one takes the place of one that serves no authenticated request, the newest first. Each takes up to 40 KiB.")
 	d.add("limits.client.concurrent-requests", "COUNT", number{&l.ClientConcurrentRequests, 0, most},

@@ -1,0 +1,159 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+const (
+	// minBytesPerSecond is what a client must average beyond the idle timeout while it sends a body or reads an answer: one that
+	// trickles would keep its place for ever. The slowest line that anybody sends documents over is ten times as fast.
+	minBytesPerSecond = 1 << 10
+	// maxRateFactor is by how much that rate is higher when no place is free: 32 KiB a second, which every line within a company
+	// carries. Clients that keep all 256 places for uploads must then send 8 MiB a second.
+	maxRateFactor = 32
+)
+
+// places bound what is done at a time: bodies that are read, or answers that are sent. Each client service may have some of the
+// places. An eighth of them is kept for client services that have none, so that a few cannot shut the others out. The rate that a
+// client must keep up rises while places run out. Safe for concurrent use.
+type places struct {
+	what, done string // what has places and what is done with it, for errors: "requests", "being read"
+	all, each  int
+
+	mu       sync.Mutex
+	taken    int
+	byClient map[string]int // without those that have none
+	queue    []*placeWaiter
+}
+
+// placeWaiter waits for a place.
+type placeWaiter struct {
+	client string
+	got    chan struct{} // closed when it has one
+}
+
+func newPlaces(what, done string, all, each int) *places {
+	return &places{what: what, done: done, all: all, each: each, byClient: make(map[string]int)}
+}
+
+// take takes a place for a client service until done is called. KindTooMany, with the time to come again, if there is none.
+func (p *places) take(client string) (done func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.refusal(client); err != nil {
+		return nil, err
+	}
+	p.grant(client)
+	return func() { p.give(client) }, nil
+}
+
+// wait is take, but waits for a place for so long, or until ctx is done.
+func (p *places) wait(ctx context.Context, client string, longest time.Duration) (done func(), err error) {
+	p.mu.Lock()
+	refusal := p.refusal(client)
+	if refusal == nil {
+		p.grant(client)
+		p.mu.Unlock()
+		return func() { p.give(client) }, nil
+	}
+	w := &placeWaiter{client: client, got: make(chan struct{})}
+	p.queue = append(p.queue, w)
+	p.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	select {
+	case <-w.got:
+		return func() { p.give(client) }, nil
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.queue, w); i >= 0 {
+		p.queue = slices.Delete(p.queue, i, i+1)
+		return nil, refusal
+	}
+	return func() { p.give(client) }, nil // it came at the last moment
+}
+
+// refusal says why a client service gets no further place; nil if it gets one. mu must be held.
+func (p *places) refusal(client string) error {
+	mine, room := p.byClient[client], p.all
+	if mine > 0 {
+		room -= p.all / 8
+	}
+	why := ""
+	switch {
+	case mine >= p.each:
+		why = fmt.Sprintf("%d %s of this client service are %s", p.each, p.what, p.done)
+	case p.taken >= room:
+		why = fmt.Sprintf("%d %s are %s", p.taken, p.what, p.done)
+	default:
+		return nil
+	}
+	return signing.Errorf(signing.KindTooMany, "%s", why).Retryable(defaultRetryAfter)
+}
+
+// grant gives a place to a client service. mu must be held.
+func (p *places) grant(client string) {
+	p.taken++
+	p.byClient[client]++
+}
+
+// give takes a place back and gives it to the first who waits and may have it.
+func (p *places) give(client string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken--
+	if p.byClient[client]--; p.byClient[client] == 0 {
+		delete(p.byClient, client)
+	}
+	for i, w := range p.queue {
+		if p.refusal(w.client) == nil {
+			p.grant(w.client)
+			p.queue = slices.Delete(p.queue, i, i+1)
+			close(w.got)
+			return
+		}
+	}
+}
+
+// leastRate is how many bytes a second a client service must average now. It is minBytesPerSecond while half of the places are free,
+// and rises to maxRateFactor of it when none is. The only place of a client service is not at stake: a slow line is no attack.
+func (p *places) leastRate(client string) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	half := max(p.all/2, 1)
+	free := p.all - p.taken
+	if free >= half || p.byClient[client] <= 1 {
+		return minBytesPerSecond
+	}
+	return minBytesPerSecond + minBytesPerSecond*(maxRateFactor-1)*int64(half-free)/int64(half)
+}
+
+// pace bounds how long a client may take, given how many bytes it has moved so far.
+type pace struct {
+	idle   time.Duration // silence allowed at a time, and at the beginning
+	rate   func() int64  // bytes a second that it must average; nil = minBytesPerSecond
+	waited time.Duration // for the client: time that this side takes does not count against it
+}
+
+// left is how long the client may take for the next bytes after n. Not positive if it was too slow.
+func (p *pace) left(n int64) time.Duration {
+	earned := time.Duration(float64(n) / float64(p.least()) * float64(time.Second))
+	return min(p.idle, p.idle+earned-p.waited)
+}
+
+// least is the rate in force.
+func (p *pace) least() int64 {
+	if p.rate == nil {
+		return minBytesPerSecond
+	}
+	return p.rate()
+}
