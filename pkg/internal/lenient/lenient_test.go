@@ -63,6 +63,8 @@ func TestChain(t *testing.T) {
 	}{
 		{"in order", []string{b64(leaf), b64(issuer), b64(root)}, []*x509.Certificate{leaf, issuer, root}},
 		{"out of order", []string{pemOf(leaf), url(root), broken(issuer)}, []*x509.Certificate{leaf, issuer, root}},
+		{"leaf last", []string{b64(root), b64(root), b64(issuer), b64(leaf)}, []*x509.Certificate{leaf, issuer, root}},
+		{"duplicates", []string{b64(leaf), b64(leaf), b64(issuer), b64(issuer)}, []*x509.Certificate{leaf, issuer}},
 		{"without root", []string{twice(leaf), twice(issuer)}, []*x509.Certificate{leaf, issuer}},
 		{"leaf alone", []string{b64(leaf)}, []*x509.Certificate{leaf}},
 		{"none", nil, nil},
