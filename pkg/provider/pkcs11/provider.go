@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/miekg/pkcs11"
 
@@ -17,8 +18,8 @@ import (
 
 // Provider signs with a key in a token. It is safe for concurrent use.
 type Provider struct {
-	cfg        Config
-	credential *signing.Credential
+	cfg  Config
+	kept atomic.Pointer[signing.Credential]
 
 	connect func(Config) (*connection, error) // Module.connect
 
@@ -47,10 +48,12 @@ func (m *Module) Open(cfg Config) (*Provider, error) {
 	}
 	new(certchain.Watch).See(cfg.Log.WithValues("credential", cfg.Name), chain)
 	p := &Provider{cfg: cfg, connect: m.connect, current: c, users: make(map[*connection]int)}
-	if p.credential, err = newCredential(cfg, c.kind, chain); err != nil {
+	credential, err := newCredential(cfg, c.kind, chain)
+	if err != nil {
 		c.close()
 		return nil, fmt.Errorf("open PKCS #11 key: %w", err)
 	}
+	p.kept.Store(credential)
 	return p, nil
 }
 
@@ -69,7 +72,9 @@ func newCredential(cfg Config, kind uint, chain []*x509.Certificate) (*signing.C
 }
 
 // Credential implements signing.Provider.
-func (p *Provider) Credential(context.Context) (*signing.Credential, error) { return p.credential, nil }
+func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
+	return p.kept.Load(), nil
+}
 
 // Sign implements signing.Provider. A module cannot be interrupted: when ctx ends, Sign returns at once, the signature under way is
 // made to its end and thrown away, and the outcome is unknown. A connection that is being made is left to whoever signs next.
@@ -114,12 +119,12 @@ func (p *Provider) check(ctx context.Context, call signing.Call) error {
 	if err := ctx.Err(); err != nil {
 		return classify(err, 0)
 	}
-	if n := len(call.Digests); n < 1 || n > p.credential.MaxBatch {
+	if n := len(call.Digests); n < 1 || n > p.kept.Load().MaxBatch {
 		return signing.Errorf(signing.KindProvider, "a call of %d digests is not possible", n)
 	}
 	for i, d := range call.Digests {
-		if len(d) != p.credential.Hash.Size() {
-			return signing.Errorf(signing.KindProvider, "digest %d has %d bytes, %v has %d", i, len(d), p.credential.Hash, p.credential.Hash.Size())
+		if len(d) != p.kept.Load().Hash.Size() {
+			return signing.Errorf(signing.KindProvider, "digest %d has %d bytes, %v has %d", i, len(d), p.kept.Load().Hash, p.kept.Load().Hash.Size())
 		}
 	}
 	return nil

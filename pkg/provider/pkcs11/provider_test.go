@@ -138,7 +138,7 @@ func TestReconnects(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Sign after the sessions were lost = %v, want nil", err)
 	}
-	if err := signing.VerifyValue(p.credential, call.Digests[0], values[0]); err != nil {
+	if err := signing.VerifyValue(p.kept.Load(), call.Digests[0], values[0]); err != nil {
 		t.Error(err)
 	}
 }

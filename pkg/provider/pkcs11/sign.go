@@ -125,7 +125,7 @@ func (p *Provider) sign(c *connection, s pkcs11.SessionHandle, digest []byte) ([
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	if p.credential.Algorithm == signing.ECDSA {
+	if p.kept.Load().Algorithm == signing.ECDSA {
 		return sigValue(value)
 	}
 	return value, nil
@@ -142,15 +142,15 @@ func (p *Provider) notePIN(err error) error {
 
 // mechanism returns how the token signs a digest, and what it is given to sign.
 func (p *Provider) mechanism(digest []byte) (*pkcs11.Mechanism, []byte) {
-	switch p.credential.Algorithm {
+	switch p.kept.Load().Algorithm {
 	case signing.RSAPSS:
-		hash, mask := pssParameters(p.credential.Hash)
-		return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_PSS, pkcs11.NewPSSParams(hash, mask, uint(p.credential.Hash.Size()))), digest
+		hash, mask := pssParameters(p.kept.Load().Hash)
+		return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_PSS, pkcs11.NewPSSParams(hash, mask, uint(p.kept.Load().Hash.Size()))), digest
 	case signing.ECDSA:
 		return pkcs11.NewMechanism(pkcs11.CKM_ECDSA, nil), digest
 	}
 	// CKM_RSA_PKCS pads what it is given: that is a DigestInfo (RFC 8017 9.2).
-	return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS, nil), append(digestInfo(p.credential.Hash), digest...)
+	return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS, nil), append(digestInfo(p.kept.Load().Hash), digest...)
 }
 
 func pssParameters(hash crypto.Hash) (algorithm, mask uint) {

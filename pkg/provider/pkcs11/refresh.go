@@ -1,0 +1,88 @@
+//go:build pkcs11 && cgo
+
+package pkcs11
+
+import (
+	"context"
+	"errors"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+var _ signing.Refresher = (*Provider)(nil)
+
+// errChanged says that key and certificate do not fit, for example because one of them is not replaced yet.
+var errChanged = errors.New("key and certificate do not fit together now")
+
+// Refresh implements signing.Refresher: it connects again and reads key and certificate, which may have been replaced in the token or
+// in the certificate file. A module cannot be interrupted: when ctx ends, Refresh returns at once and what it reads is thrown away.
+func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
+	p.mu.Lock()
+	refused := p.refused
+	if p.closed {
+		refused = errClosed
+	}
+	p.mu.Unlock()
+	if refused != nil {
+		return nil, classify(refused, 0)
+	}
+	type reading struct {
+		c   *connection
+		now *signing.Credential
+		err error
+	}
+	done := make(chan reading, 1)
+	go func() {
+		c, now, err := p.readAgain()
+		done <- reading{c, now, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, classify(r.err, 0)
+		}
+		return r.now, p.replace(r.c, r.now)
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.c != nil {
+				r.c.close()
+			}
+		}()
+		return nil, classify(ctx.Err(), 0)
+	}
+}
+
+// readAgain makes a connection of its own and reads key and certificate through it.
+func (p *Provider) readAgain() (*connection, *signing.Credential, error) {
+	c, err := p.connect(p.cfg)
+	if err != nil {
+		return nil, nil, p.notePIN(err)
+	}
+	chain, err := c.chain(p.cfg)
+	if err == nil {
+		var now *signing.Credential
+		if now, err = newCredential(p.cfg, c.kind, chain); err == nil {
+			return c, now, nil
+		}
+	}
+	c.close()
+	return nil, nil, errors.Join(errChanged, err)
+}
+
+// replace makes what was read the key and certificate of the calls that begin from now on.
+func (p *Provider) replace(c *connection, now *signing.Credential) error {
+	p.mu.Lock()
+	old := c
+	err := classify(errClosed, 0)
+	if !p.closed {
+		old, err = p.current, nil
+		p.current = c
+		p.kept.Store(now)
+	}
+	unused := old != nil && p.unused(old)
+	p.mu.Unlock()
+	if unused {
+		old.close() // without the lock: the module may take its time
+	}
+	return err
+}
