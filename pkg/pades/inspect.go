@@ -139,7 +139,7 @@ func eachReference(doc *pdf.Document, signature *pdf.Dict, visit func(method pdf
 }
 
 // checkByteRange refuses a document with an earlier signature that cannot be valid: its ByteRange must leave out exactly one
-// hexadecimal string within the file. Digests are not looked at: that would take a reading of the whole file.
+// hexadecimal string within the file. checkEarlier looks at the digests.
 func checkByteRange(doc *pdf.Document, signature *pdf.Dict) error {
 	r, err := readByteRange(doc, signature)
 	if err != nil {

@@ -105,11 +105,13 @@ func TestVerifyStray(t *testing.T) {
 // where they do not.
 func TestBytesBeforeHeader(t *testing.T) {
 	file := string(onePage("", "").bytes())
+	a := newAuthority(t, rsaKey())
 	for _, before := range []string{" ", "\n", "mail header\r\n", strings.Repeat("x", 1000)} {
 		counted := shifted(before, file)
 		signed := mustSign(t, &Format{}, rsaKey(), []byte(counted), signing.LevelB)
 		checkSigned(t, signed, signing.LevelB)
 		checkPoppler(t, signed)
+		checkSigned(t, mustSign(t, &Format{Timestamper: a, Revocation: a}, rsaKey(), []byte(counted), signing.LevelLTA), signing.LevelLTA)
 		_, err := trySign(t, &Format{}, rsaKey(), []byte(before+file), signing.LevelB)
 		want := fmt.Sprintf("PDF has %d bytes before its header, with which it cannot be signed", len(before))
 		if e := signing.AsError(err); err == nil || e.Kind != signing.KindUnsupported || e.Detail != want {

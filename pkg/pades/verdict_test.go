@@ -2,12 +2,17 @@ package pades
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/rand"
 	"crypto/x509"
+	"encoding/asn1"
+	"math/big"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -146,4 +151,51 @@ func TestVerdicts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestVerifyNegativeSerial wants a good signature not to be called broken because of a certificate that crypto/x509 refuses.
+func TestVerifyNegativeSerial(t *testing.T) {
+	k := validFor(testTime.Add(-time.Hour), time.Now().Add(time.Hour))
+	serial := []byte{2, 8, 0x12, 0x34, 0x56, 0x78, 0x12, 0x34, 0x56, 0x78}
+	leaf := issue("Test Signer", k.key.Public(), k.sub, k.caKey, func(c *x509.Certificate) {
+		c.IsCA, c.KeyUsage, c.SerialNumber = false, x509.KeyUsageDigitalSignature, new(big.Int).SetBytes(serial[2:])
+	})
+	negative := bytes.Clone(serial)
+	negative[2] = 0x92
+	odd, err := certchain.Parse(resign(t, k.caKey, bytes.Replace(leaf.Raw, serial, negative, 1)))
+	if err != nil || odd.SerialNumber.Sign() >= 0 {
+		t.Fatalf("certificate with a negative serial number: %v, %v", odd, err)
+	}
+	k.credential.Chain = []*x509.Certificate{odd, k.sub}
+	file := mustSign(t, &Format{}, k, onePage("", "").bytes(), signing.LevelB)
+	roots := x509.NewCertPool()
+	roots.AddCert(k.root)
+	for _, o := range []VerifyOptions{{}, {Roots: roots}} {
+		if r := report(t, file, o); r.Verdict() != Good {
+			t.Errorf("verdict = %d, want %d: %+v", r.Verdict(), Good, r.Signatures)
+		}
+	}
+}
+
+// resign replaces the signature of a certificate whose content was changed in place.
+func resign(t *testing.T, by crypto.Signer, der []byte) []byte {
+	t.Helper()
+	var parts struct {
+		TBS       asn1.RawValue
+		Algorithm asn1.RawValue
+		Signature asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(der, &parts); err != nil {
+		t.Fatal(err)
+	}
+	value, err := by.Sign(rand.Reader, sha256Of(parts.TBS.FullBytes), crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts.Signature = asn1.BitString{Bytes: value, BitLength: 8 * len(value)}
+	out, err := asn1.Marshal(parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

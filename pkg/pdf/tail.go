@@ -36,7 +36,7 @@ func (d *Document) checkTails() error {
 		if err != nil {
 			return err
 		}
-		if ok {
+		if ok && end != d.tail {
 			if err := t.check(end); err != nil {
 				return err
 			}
