@@ -90,15 +90,26 @@ func expand(out *writer, s string, data Data) int {
 	return n
 }
 
-// oneLine turns control and formatting characters into blanks: line ends, and marks that turn the direction of the text.
+// oneLine turns control and formatting characters into blanks: line ends, and marks that turn the direction of the text. Joiners stay
+// where they belong to the spelling: in Persian and Indic names.
 func oneLine(s string) string {
+	before := ' '
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Cf) {
+		joins := (r == zeroWidthJoiner || r == zeroWidthNonJoiner) && unicode.In(before, unicode.L, unicode.M) &&
+			!unicode.In(before, unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Common, unicode.Inherited)
+		before = r
+		if !joins && (unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Cf)) {
 			return ' '
 		}
 		return r
 	}, s)
 }
+
+// Characters that say whether their neighbours are written joined.
+const (
+	zeroWidthNonJoiner = 0x200c
+	zeroWidthJoiner    = 0x200d
+)
 
 // reference is one parsed reference: $name.part.part(args).
 type reference struct {

@@ -103,6 +103,19 @@ func TestRenderKeepsValuesOnOneLine(t *testing.T) {
 	}
 }
 
+// TestRenderKeepsJoiners keeps what Persian and Indic names are spelled with, and nothing of the kind elsewhere.
+func TestRenderKeepsJoiners(t *testing.T) {
+	for reason, want := range map[string]string{
+		"می‌شود": "می‌شود", "क्‍ष": "क्‍ष", "a‌b‍c": "a b c", "‌ش 1‍": " ش 1 ",
+	} {
+		data := sample()
+		data.Reason = reason
+		if got, err := Render("$reason", data); err != nil || got.String() != want {
+			t.Errorf("Render of %q = %q, %v, want %q", reason, got, err, want)
+		}
+	}
+}
+
 // TestRenderTellsWhereTextComesFrom holds each piece against its source.
 func TestRenderTellsWhereTextComesFrom(t *testing.T) {
 	got, err := Render(`by \$x $certificate.getCommonName()\non ${date.format("yyyy")}$!reason.`, sample())
