@@ -5,7 +5,7 @@ import "time"
 func declareSigning(d *declaration, c *Config) {
 	d.group = "Signing"
 	s := &c.Signing
-	d.add("signing.pkcs12.file", "FILE", text{&s.PKCS12File}, "PKCS#12 file with key and certificate chain to sign with, in place of a remote service.")
+	d.add("signing.pkcs12.file", "FILE", text{&s.PKCS12File}, "PKCS#12 file (DER or BER) with key and certificate chain, in any order, to sign with in place of a remote service.")
 	d.add("signing.pkcs12.password-file", "FILE", text{&s.PKCS12PasswordFile}, "File whose first line is the password of the PKCS#12 file.").
 		Default = "an empty password"
 	keys := choice[KeyAlgorithm]{&s.EmbeddedKey, []KeyAlgorithm{RSA2048, RSA3072, RSA4096, P256, P384, P521}}

@@ -40,11 +40,12 @@ func TestOddFilesOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		chain, warning string
 	}{
-		"nss":       {"order < Test Issuing CA < Test Root CA", ""},
-		"cross":     {"nochain < Test Issuing CA < Test Root CA", ""},
-		"prt_under": {"SVC_SIGN_01 < Test Issuing CA < Test Root CA", ""},
-		"nochain":   {"nochain", "CN=Test Issuing CA,O=Test CA Ação,C=PT"},
-		"expired":   {"expired < Test Issuing CA < Test Root CA", ""},
+		"nss":          {"order < Test Issuing CA < Test Root CA", ""},
+		"bouncycastle": {"order < Test Issuing CA < Test Root CA", ""},
+		"cross":        {"nochain < Test Issuing CA < Test Root CA", ""},
+		"prt_under":    {"SVC_SIGN_01 < Test Issuing CA < Test Root CA", ""},
+		"nochain":      {"nochain", "CN=Test Issuing CA,O=Test CA Ação,C=PT"},
+		"expired":      {"expired < Test Issuing CA < Test Root CA", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, lines := logged(Options{})
