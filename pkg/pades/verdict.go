@@ -32,8 +32,9 @@ const (
 
 // judgeTime decides at which time the certificate of a signature is judged. A timestamp comes first, because it proves that the
 // signature existed then: its own one, or else the first good document timestamp behind it. An authority that is not trusted gives no
-// time where roots are given. Otherwise it is the time that the signer claims. Without a timestamp there is no better one: judged at the
-// time of verifying, each signature at level B-B would end with its certificate. A signature that names no time is judged as of now.
+// time where roots are given. Otherwise it is the time that the signer claims, which nothing proves. The time of verifying would not be
+// better, because each signature at level B-B would become invalid when its certificate expires. A signature that names no time is judged
+// at the time of verifying.
 func (v *verifier) judgeTime(s *verified, later []*verified) {
 	if s.Certificate == nil || s.Timestamp {
 		return

@@ -249,7 +249,7 @@ func (v *verifier) signed(out *verified, s *signature, r byteRange, content []by
 		out.fault("%v", err)
 		return
 	}
-	if err := sd.CheckDigest(digest); err != nil { // without a certificate Verify does not come so far
+	if err := sd.CheckDigest(digest); err != nil { // Verify stops before it where the certificate is missing
 		out.blame("", err)
 		return
 	}
