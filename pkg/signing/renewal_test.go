@@ -107,6 +107,7 @@ func TestRenewedKeyCostsOneCall(t *testing.T) {
 func TestRenewedKeyUnderLoad(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) {
 		k.credential.InFlight = 4
+		k.slow = 10 * time.Second // no call begins in that time
 		h.provider.answer = func(call int, c signing.Call, values [][]byte) ([][]byte, error) {
 			if call == 8 {
 				k.renew(t)
@@ -148,6 +149,55 @@ func TestBadAnswerOfTheSameKey(t *testing.T) {
 		}
 		if got := h.accounts(false); got.Sent != 20 || got.Unknown != 10 || k.reads != 1 {
 			t.Errorf("counters = %+v after %d readings, want 20 sent, 10 unknown, one reading", got, k.reads)
+		}
+	})
+}
+
+// TestNoCallWhileReadingAgain: one call of four meets the renewed key. No further call begins until the credential has been read again,
+// though the others are answered with the old key meanwhile.
+func TestNoCallWhileReadingAgain(t *testing.T) {
+	runKeeping(t, func(h *harness, k *keeping) {
+		k.credential.InFlight = 4
+		k.slow = 10 * time.Second
+		old := &fakeProvider{key: k.key}
+		h.provider.answer = func(call int, c signing.Call, values [][]byte) ([][]byte, error) {
+			switch {
+			case call == 1:
+				k.renew(t)
+			case call > 1 && call <= 4: // began beside it
+				time.Sleep(time.Second)
+				return old.values(c)
+			}
+			return h.provider.values(c)
+		}
+	}, func(t *testing.T, h *harness, k *keeping) {
+		h.check(h.mustSubmit("a", "r0", names(10)...), signing.StatusExecuted, strings.Repeat("s", 10))
+		op := h.waitFor(h.mustSubmit("a", "r1", names(100)...))
+		if got := h.accounts(false); op.Status != signing.StatusExecuted || got.Unknown != 10 || got.Sent != 120 || k.reads != 1 {
+			t.Errorf("operation = %s, counters = %+v after %d readings, want 10 unknown, 120 sent, one reading", op.Status, got, k.reads)
+		}
+	})
+}
+
+// TestBadAnswersTogether: calls that were in flight together and bring bad answers share one reading, also the one that comes late.
+func TestBadAnswersTogether(t *testing.T) {
+	runKeeping(t, func(h *harness, k *keeping) {
+		k.credential.InFlight = 4
+		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
+			if call == 0 || call > 4 { // the first shows that the key is the right one
+				return values, nil
+			}
+			if call == 4 {
+				time.Sleep(10 * time.Second)
+			}
+			values[0][len(values[0])-1] ^= 1
+			return values, nil
+		}
+	}, func(t *testing.T, h *harness, k *keeping) {
+		h.check(h.mustSubmit("a", "r0", names(10)...), signing.StatusExecuted, strings.Repeat("s", 10))
+		h.waitFor(h.mustSubmit("a", "r1", names(50)...))
+		if got := h.accounts(false); got.Sent != 60 || got.Unknown != 40 || k.reads != 1 {
+			t.Errorf("counters = %+v after %d readings, want 60 sent, 40 unknown, one reading", got, k.reads)
 		}
 	})
 }
