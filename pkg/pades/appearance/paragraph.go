@@ -12,10 +12,13 @@ import (
 
 // paragraph is one line of the template, shaped. It is wrapped into lines between its units.
 type paragraph struct {
-	text    []rune
-	units   []unit
-	bidi    *bidi.Paragraph // nil = all from left to right
-	words   []word
+	text  []rune
+	units []unit
+	bidi  *bidi.Paragraph // nil = all from left to right
+	words []word
+	// offsets are where units begin where all stand on one line, thousandths of the font size; one more than units. So a long word that
+	// is broken often is not measured again each time.
+	offsets []float64
 	primary *font.Face // the one that is preferred
 }
 
@@ -66,6 +69,10 @@ func newParagraph(fonts *fontSet, text []rune, missing func(at int, grapheme []r
 			return nil, err
 		}
 		cells = cells[n:]
+	}
+	p.offsets = make([]float64, len(p.units)+1)
+	for i, u := range p.units {
+		p.offsets[i+1] = p.offsets[i] + u.width
 	}
 	p.words = p.findWords()
 	return p, nil

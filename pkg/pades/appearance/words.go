@@ -102,13 +102,7 @@ func (p *paragraph) head(start, end int, limit float64) (int, float64) {
 	return end, width
 }
 
-func (p *paragraph) widthOf(start, end int) float64 {
-	width := 0.0
-	for _, u := range p.units[start:end] {
-		width += u.width
-	}
-	return width
-}
+func (p *paragraph) widthOf(start, end int) float64 { return p.offsets[end] - p.offsets[start] }
 
 // rightLeft reports whether the line begins at the right.
 func (l line) rightLeft() bool { return l.of.bidi != nil && l.of.bidi.Level == 1 }
