@@ -169,7 +169,9 @@ func (s *search) better(path []*x509.Certificate) bool {
 	return false
 }
 
-// valid reports whether all issuers on the path are valid.
-func (s *search) valid(path []*x509.Certificate) bool {
-	return !slices.ContainsFunc(path[1:], func(c *x509.Certificate) bool { return !validAt(c, s.at) })
+func (s *search) valid(path []*x509.Certificate) bool { return ValidIssuers(path, s.at) }
+
+// ValidIssuers reports whether all certificates of a chain above the leaf are valid at that time.
+func ValidIssuers(chain []*x509.Certificate, at time.Time) bool {
+	return !slices.ContainsFunc(chain[1:], func(c *x509.Certificate) bool { return !validAt(c, at) })
 }

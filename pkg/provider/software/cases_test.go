@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr/funcr"
 	"golang.org/x/crypto/cryptobyte"
@@ -74,6 +75,27 @@ func TestOddFilesOpen(t *testing.T) {
 				t.Errorf("OpenPKCS12 with a wrong password = %v, want that it is wrong", err)
 			}
 		})
+	}
+}
+
+// The valid path is taken while the process runs, not only at its start.
+func TestChainFollowsTheClock(t *testing.T) {
+	p, err := OpenPKCS12(filepath.Join("testdata", "cross.p12"), "pw", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		now  time.Time
+		root string
+	}{
+		{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), "Old Root"},
+		{time.Date(2026, 12, 15, 0, 0, 0, 0, time.UTC), "Test Root CA"},
+	} {
+		p.relink(c.now)
+		chain := p.current.Load().credential.Chain
+		if got := chain[len(chain)-1].Subject.CommonName; len(chain) != 3 || got != c.root {
+			t.Errorf("on %s the chain of %d ends with %s, want %s", c.now.Format(time.DateOnly), len(chain), got, c.root)
+		}
 	}
 }
 

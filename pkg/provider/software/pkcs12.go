@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("open PKCS#12 file %s: %w", path, err)
 	}
 	p := newProvider(o)
+	p.others = c.certificates
 	chain := certchain.Link(leaf, c.certificates, time.Now())
 	id, err := p.newIdentity(c.key, chain, o)
 	if err != nil {
@@ -49,6 +51,21 @@ func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 	new(certchain.Watch).See(o.Log.WithValues("credential", p.name), chain)
 	p.current.Store(id)
 	return p, nil
+}
+
+// relink takes another chain when an issuer of the current one is not valid: a cross-certificate may expire while the process runs.
+func (p *Provider) relink(now time.Time) {
+	id := p.current.Load()
+	if certchain.ValidIssuers(id.credential.Chain, now) {
+		return
+	}
+	chain := certchain.Link(id.credential.Certificate(), p.others, now)
+	if slices.EqualFunc(chain, id.credential.Chain, (*x509.Certificate).Equal) {
+		return
+	}
+	c := *id.credential
+	c.Chain = chain
+	p.current.CompareAndSwap(id, &identity{id.key, &c})
 }
 
 // container is what a PKCS#12 file holds.

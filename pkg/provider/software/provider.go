@@ -5,10 +5,12 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-logr/logr"
 
@@ -31,8 +33,9 @@ type Provider struct {
 	name     string
 	maxBatch int
 	inFlight int
-	slots    chan struct{} // one for each signature at a time
-	embedded *embedded     // nil for PKCS#12
+	slots    chan struct{}       // one for each signature at a time
+	embedded *embedded           // nil for PKCS#12
+	others   []*x509.Certificate // of the PKCS#12 file; they are not changed
 
 	mu      sync.Mutex // guards renewal and the CRL
 	current atomic.Pointer[identity]
@@ -62,10 +65,13 @@ func newProvider(o Options) *Provider {
 	return p
 }
 
-// Credential implements signing.Provider. The embedded key's certificate is renewed here when its end is near.
+// Credential implements signing.Provider. The embedded key's certificate is renewed here when its end is near. The chain of a PKCS#12
+// file is built anew here when one of its issuers is not valid any more.
 func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
 	if p.embedded != nil {
 		p.renew()
+	} else {
+		p.relink(time.Now())
 	}
 	return p.current.Load().credential, nil
 }
