@@ -119,6 +119,7 @@ var (
 	queuedLimit      = describe("queued_documents_limit", "Documents that may be accepted and not ended at a time.")
 	activeOperations = describe("active_operations", "Operations being worked on.")
 	oldestQueued     = describe("oldest_operation_age_seconds", "Age of the oldest operation that has not ended.")
+	unstoredValues   = describe("unstored_values", "Signature values that are kept in memory because the state folder cannot store them.")
 	signatures       = describe("signatures_total", "Digests since the state folder was made, by what became of them: sent, returned, unknown, refused.", "outcome")
 	storedBytes      = describe("stored_bytes", "Bytes in the state folder, by kind: documents, uploads, metadata.", "kind")
 	freeBytes        = describe("disk_free_bytes", "Free bytes of the state folder's disk.")
@@ -133,7 +134,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		queuedDocuments, queuedLimit, activeOperations, oldestQueued, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, lostFiles, clockJump, stateWritable,
+		queuedDocuments, queuedLimit, activeOperations, oldestQueued, unstoredValues, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, lostFiles, clockJump, stateWritable,
 	} {
 		d <- desc
 	}
@@ -151,6 +152,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(queuedLimit, float64(c.maxQueued))
 	gauge(activeOperations, float64(q.ActiveOperations))
 	gauge(oldestQueued, q.OldestQueued.Seconds())
+	gauge(unstoredValues, float64(q.UnstoredValues))
 	writable := 0.0
 	if c.store.Check(ctx) == nil {
 		writable = 1

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -87,7 +88,7 @@ func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func(
 	if known && c.told != outcome { // a write that is repeated is told once
 		records, err := s.records(ctx, c.CallRecord, outcome)
 		if err == nil {
-			err = s.log.Append(records)
+			err = s.append(records)
 		}
 		if err != nil {
 			return (&signing.Error{Kind: signing.KindStorage, Err: err}).Retryable(0)
@@ -105,6 +106,21 @@ func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func(
 			s.ended[id] = true
 		}
 		s.mu.Unlock()
+	}
+	return err
+}
+
+// reserver is a store that keeps room on a disk for what is written after a call.
+type reserver interface {
+	// UseReserve makes room on a full disk and reports whether it could.
+	UseReserve() bool
+}
+
+// append writes records, on a full disk in the room that the store below has kept for that.
+func (s *Store) append(records []Record) error {
+	err := s.log.Append(records)
+	if r, ok := s.Store.(reserver); ok && errors.Is(err, syscall.ENOSPC) && r.UseReserve() {
+		err = s.log.Append(records)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,6 +55,9 @@ type batcher struct {
 	awaited map[string]*awaited     // calls without an end whose answers may still come
 	// settling are the calls that somebody is finding an end for; closed when that is over.
 	settling map[string]chan struct{}
+
+	unstored atomic.Int64    // signature values in memory that could not be stored yet
+	stopped  <-chan struct{} // closed when nobody can wait any longer for them to be stored
 
 	renewals *renewals
 	proofs   *proofs

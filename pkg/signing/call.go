@@ -294,18 +294,9 @@ func (b *batcher) policy(e *Error) *Error {
 	return &out
 }
 
-// keepValues stores signature values before anything uses them.
-func (b *batcher) keepValues(call Call, values [][]byte) error {
-	if err := b.persist(func(ctx context.Context) error { return b.cfg.Store.EndCall(ctx, call.ID, values) }); err != nil {
-		b.cfg.Log.Error(err, "signature values could not be stored", "call", call.ID, "digests", len(values))
-		return storageError(err)
-	}
-	return nil
-}
-
 const (
-	// persistTries and persistPause give a disk that is full for a moment time to recover before values that were paid for are
-	// given up: half a minute in all. After that they count as unknown.
+	// persistTries and persistPause give a disk that is full for a moment time to recover before the end of a call that brought no
+	// values is left to endLeft or to the next start: half a minute in all.
 	persistTries = 6
 	persistPause = time.Second
 )

@@ -35,6 +35,9 @@ func (b *batcher) heed(key queueKey, c *Credential, start time.Time, err error) 
 	}
 	e := AsError(err)
 	tooMany := errors.Is(err, ErrTooMany)
+	if e.Kind == KindStorage { // a fault of our own disk says nothing about the service
+		return
+	}
 	if !e.Retry || e.RetryAfter <= 0 && !tooMany {
 		return
 	}

@@ -69,6 +69,7 @@ type Stats struct {
 	QueuedDocuments  int           // accepted, not ended
 	ActiveOperations int           // being worked on
 	OldestQueued     time.Duration // age of the oldest operation that has not ended; 0 = none
+	UnstoredValues   int           // signature values that are kept in memory because they cannot be stored
 }
 
 // Service is the one pipeline behind every door: sync and async requests and hot folders differ only in who waits.
@@ -105,10 +106,12 @@ func New(cfg Config) *Service {
 		cfg.Random = rand.Float64
 	}
 	stopped := make(chan struct{})
+	batch := newBatcher(cfg)
+	batch.stopped = stopped
 	return &Service{
 		cfg:     cfg,
 		queue:   newQueue(cfg.MaxQueuedDocuments),
-		batch:   newBatcher(cfg),
+		batch:   batch,
 		cpu:     make(chan struct{}, runtime.GOMAXPROCS(0)),
 		net:     make(chan struct{}, remoteEmbeds),
 		stopped: stopped,
@@ -307,4 +310,8 @@ func (s *Service) Documents(ctx context.Context, id ID, from, limit int) ([]Docu
 }
 
 // Stats returns the state of the moment.
-func (s *Service) Stats() Stats { return s.queue.stats(time.Now()) }
+func (s *Service) Stats() Stats {
+	st := s.queue.stats(time.Now())
+	st.UnstoredValues = int(s.batch.unstored.Load())
+	return st
+}

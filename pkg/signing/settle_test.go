@@ -67,8 +67,14 @@ func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
 		h.store, h.cfg.UnknownOutcome = list, signing.UnknownFail
 		h.format.embed = func([]byte) error { time.Sleep(time.Hour); return nil } // fake: long valued, and not ended
 	}, func(t *testing.T, h *harness) {
-		memory.Inject(func(method string) storetest.Fault {
-			if method == "EndCall" {
+		h.provider.answer = func(n int, _ signing.Call, values [][]byte) ([][]byte, error) {
+			if n == 0 {
+				return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
+			}
+			return values, nil
+		}
+		memory.Inject(func(method string) storetest.Fault { // the first call is left without an end
+			if method == "FinishDocuments" {
 				return storetest.NotStored
 			}
 			return storetest.NoFault

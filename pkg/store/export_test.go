@@ -61,6 +61,12 @@ func (s *Store) Mark(ctx context.Context) error {
 	return s.touch(ctx) // the writer has marked before it takes this one
 }
 
+// HoldRoom keeps room for the values of a call, as BeginCall does.
+func (s *Store) HoldRoom(call string, documents int) error { return s.reserve.hold(call, documents) }
+
+// FreeRoom gives it up.
+func (s *Store) FreeRoom(call string) { s.reserve.free(call) }
+
 // Queued returns how many writes wait.
 func (s *Store) Queued() int { return len(s.writer.jobs) }
 

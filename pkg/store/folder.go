@@ -27,6 +27,7 @@ const (
 	operationsName = "operations"
 	uploadsName    = "uploads"
 	lostName       = "lost"
+	reserveName    = "reserve"
 )
 
 // layoutVersion is the version of everything below the state folder. A store opens its own version only.

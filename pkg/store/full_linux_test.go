@@ -141,8 +141,8 @@ func (f *full) journal() {
 	f.free()
 	f.expect("SavePrepared", f.SavePrepared(f.ctx, preparedFor(refs, 10)), "")
 	f.expect("BeginCall", f.BeginCall(f.ctx, signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}), "")
-	f.expect("EndCall", f.EndCall(f.ctx, "call", [][]byte{[]byte("value")}), "")
 	f.fill()
+	f.values(refs)
 	section := make([]byte, 1<<20)
 	f.expect("FinishDocuments on a full disk", f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}), signing.KindStorage)
 	docs, err = f.Documents(f.ctx, op.ID, 0, 1)
@@ -158,4 +158,17 @@ func (f *full) journal() {
 		_ = file.Close()
 	}
 	f.expect("Check", f.Check(f.ctx), "")
+}
+
+// values: what was paid for is stored on a full disk, in the room that was kept for it, and then no call begins until there is room again.
+func (f *full) values(refs []signing.Ref) {
+	// A value that is large enough to need room of its own: else it might fit into the log as it is.
+	f.expect("EndCall on a full disk", f.EndCall(f.ctx, "call", [][]byte{make([]byte, 2<<20)}), "")
+	f.fill()
+	f.expect("BeginCall without room", f.BeginCall(f.ctx, signing.CallRecord{ID: "next", Credential: "credential", Refs: refs}), signing.KindStorage)
+	calls, err := f.OpenCalls(f.ctx)
+	f.expect("OpenCalls", err, "")
+	if len(calls) != 0 {
+		f.wrong = append(f.wrong, fmt.Errorf("open calls = %v, want none", calls))
+	}
 }

@@ -145,8 +145,11 @@ func (s *Store) BeginCall(ctx context.Context, call signing.CallRecord) error {
 	if err != nil {
 		return fmt.Errorf("encode refs: %w", err)
 	}
+	if err := s.reserve.hold(call.ID, len(refs)); err != nil {
+		return err
+	}
 	s.step("begin")
-	return s.do(ctx, len(list), func(t *tx) error {
+	err = s.do(ctx, len(list), func(t *tx) error {
 		ids, err := t.documentIDs(refs)
 		if err != nil {
 			return err
@@ -161,6 +164,10 @@ func (s *Store) BeginCall(ctx context.Context, call signing.CallRecord) error {
 		}
 		return t.mustChange(1, "UPDATE instance SET sent = sent + ?", len(refs))
 	})
+	if err != nil {
+		s.reserve.free(call.ID)
+	}
+	return err
 }
 
 // NoteCall implements signing.Journal.
@@ -206,21 +213,25 @@ func (s *Store) EndCall(ctx context.Context, call string, values [][]byte) error
 		bytes += len(v)
 	}
 	s.step("end")
-	return s.do(ctx, bytes, func(t *tx) error {
-		refs, err := t.takeCall(call)
-		if err != nil {
+	return s.afterCall(call, func() error {
+		return s.do(ctx, bytes, func(t *tx) error { return t.endCall(call, values) })
+	})
+}
+
+func (t *tx) endCall(call string, values [][]byte) error {
+	refs, err := t.takeCall(call)
+	if err != nil {
+		return err
+	}
+	if len(refs) != len(values) {
+		return signing.ErrConflict
+	}
+	for i, ref := range refs {
+		if err := t.keepValue(documentID(ref.Operation, ref.Index), values[i]); err != nil {
 			return err
 		}
-		if len(refs) != len(values) {
-			return signing.ErrConflict
-		}
-		for i, ref := range refs {
-			if err := t.keepValue(documentID(ref.Operation, ref.Index), values[i]); err != nil {
-				return err
-			}
-		}
-		return t.mustChange(1, "UPDATE instance SET returned = returned + ?", len(values))
-	})
+	}
+	return t.mustChange(1, "UPDATE instance SET returned = returned + ?", len(values))
 }
 
 // keepValue stores a document's signature value, if it waits for one.
@@ -247,20 +258,24 @@ func (s *Store) AbandonCall(ctx context.Context, call string, outcome signing.Ou
 		return fmt.Errorf("abandon call: unknown outcome %q", outcome)
 	}
 	s.step("abandon")
-	return s.do(ctx, 0, func(t *tx) error {
-		refs, err := t.takeCall(call)
-		if err != nil {
-			return err
-		}
-		ids := make([]int64, len(refs))
-		for i, ref := range refs {
-			ids[i] = documentID(ref.Operation, ref.Index)
-		}
-		if _, err := t.exec("UPDATE progress SET state = 'prepared' WHERE state = 'sent' AND id IN (SELECT value FROM json_each(?))", idList(ids)); err != nil {
-			return fmt.Errorf("update progress: %w", err)
-		}
-		return t.mustChange(1, count, len(refs))
+	return s.afterCall(call, func() error {
+		return s.do(ctx, 0, func(t *tx) error { return t.abandonCall(call, count) })
 	})
+}
+
+func (t *tx) abandonCall(call, count string) error {
+	refs, err := t.takeCall(call)
+	if err != nil {
+		return err
+	}
+	ids := make([]int64, len(refs))
+	for i, ref := range refs {
+		ids[i] = documentID(ref.Operation, ref.Index)
+	}
+	if _, err := t.exec("UPDATE progress SET state = 'prepared' WHERE state = 'sent' AND id IN (SELECT value FROM json_each(?))", idList(ids)); err != nil {
+		return fmt.Errorf("update progress: %w", err)
+	}
+	return t.mustChange(1, count, len(refs))
 }
 
 // OpenCalls implements signing.Journal.

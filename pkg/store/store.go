@@ -42,6 +42,7 @@ type Store struct {
 	wake      chan struct{} // of Run
 	doubtful  doubtful
 	age       ageClock
+	reserve   *reserve
 	beingRead beingRead
 
 	diskBytes func(path string) (int64, error) // size of the folder's disk
@@ -59,7 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, log: cfg.Log, folder: f, wake: make(chan struct{}, 1), diskBytes: diskBytes}
+	s := &Store{cfg: cfg, log: cfg.Log, folder: f, wake: make(chan struct{}, 1), diskBytes: diskBytes, reserve: newReserve(cfg.Folder)}
 	if err := s.open(ctx); err != nil {
 		s.shut()
 		return nil, fmt.Errorf("open state folder %s: %w", cfg.Folder, err)
@@ -109,7 +110,13 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.startAgeClock(ctx); err != nil {
 		return err
 	}
-	return s.tidy(ctx)
+	if err := s.tidy(ctx); err != nil {
+		return err
+	}
+	if err := s.reserve.hold("", 0); err != nil {
+		s.log.Error(err, "no room can be kept for signature values; no call begins until there is")
+	}
+	return nil
 }
 
 // load reads what is kept in memory.

@@ -1,0 +1,64 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/client"
+)
+
+// TestFullDiskPaysOnce: a disk that others fill while calls are in flight costs no signature twice. What came back is stored in the room that
+// was kept for it, no call begins while there is none, and all documents are signed once there is room again.
+func TestFullDiskPaysOnce(t *testing.T) {
+	const documents = 40
+	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 8}}})
+	p := newTestProxy(t, append(remote.flags(), "--disk.min-free=1MiB", "--signing.retry.backoff=50ms", "--signing.tries=1")...)
+	if err := os.MkdirAll(p.o.State, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := mountSmall(p.o.State, 48<<20); err != nil {
+		t.Skip("NOT SHOWN: ", err)
+	}
+	t.Cleanup(func() { _ = unmountSmall(p.o.State) })
+	p.start(t)
+	remote.Hold()
+	r := oneDocument(t, "full", client.SignatureInfo{})
+	for k := 1; k < documents; k++ {
+		d := r.Documents[0]
+		d.Reference = fmt.Sprintf("full/%d", k)
+		r.Documents = append(r.Documents, d)
+	}
+	c := newClient(t, p.Instance)
+	if _, err := c.SignAsync(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a call is held", func() bool { return remote.Counts().Held > 0 })
+	filler, err := os.Create(filepath.Join(p.o.State, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	until(t, "the disk is full", func() bool { return takeRoom(filler) })
+	remote.Release()
+	until(t, "values came back and are stored", func() bool {
+		n := p.signatures(t)
+		return n["returned"] > 0 && n["returned"] == remote.Counts().Signatures && n["sent"] == n["returned"]
+	})
+	if err := filler.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	op, err := c.Wait(t.Context(), "full")
+	if err != nil || op.Status != client.StatusExecuted {
+		t.Fatalf("Wait = %+v, %v, want it executed", op, err)
+	}
+	var signed memorySink
+	if op, err = c.Detail(t.Context(), "full", &signed); err != nil || len(signed) != documents {
+		t.Errorf("%d documents are signed, %v, want %d", len(signed), err, documents)
+	}
+	if n := p.signatures(t); remote.Counts().Signatures != documents || n["unknown"] != 0 {
+		t.Errorf("%d signatures were made for %d documents, counters %v", remote.Counts().Signatures, documents, n)
+	}
+}

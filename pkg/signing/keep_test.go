@@ -1,0 +1,72 @@
+package signing_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
+)
+
+// Values that cannot be stored for hours are kept, and stored when there is room: nothing is signed a second time.
+func TestValuesWaitForRoom(t *testing.T) {
+	memory := storetest.NewMemory()
+	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+		memory.Inject(func(method string) storetest.Fault {
+			if method == "EndCall" {
+				return storetest.NotStored
+			}
+			return storetest.NoFault
+		})
+		id := h.mustSubmit("a", "r1", names(20)...)
+		other := h.mustSubmit("b", "r2", names(5)...)
+		time.Sleep(5 * time.Hour)
+		if got := h.Stats().UnstoredValues; got == 0 || got != h.provider.made {
+			t.Errorf("%d values wait to be stored, want all %d that were made", got, h.provider.made)
+		}
+		memory.Inject(nil)
+		h.check(id, signing.StatusExecuted, strings.Repeat("s", 20))
+		h.check(other, signing.StatusExecuted, strings.Repeat("s", 5))
+		if c := h.accounts(true); c.Unknown != 0 || h.provider.made != 25 {
+			t.Errorf("%d signatures were made, counters %+v, want 25 and none unknown", h.provider.made, c)
+		}
+		if got := h.Stats().UnstoredValues; got != 0 {
+			t.Errorf("%d values still wait to be stored", got)
+		}
+	})
+}
+
+// A value that was stored although that was reported as failed is used, and not stored twice.
+func TestValuesStoredAfterAll(t *testing.T) {
+	memory := storetest.NewMemory()
+	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+		memory.FailNext("EndCall", 1, storetest.Misreported)
+		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
+		if c := h.accounts(true); c.Returned != 1 {
+			t.Errorf("counters = %+v, want one value returned", c)
+		}
+	})
+}
+
+// A stop does not wait for ever for values that cannot be stored. The next start counts them.
+func TestValuesAreCountedAfterStop(t *testing.T) {
+	memory := storetest.NewMemory()
+	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+		memory.Inject(func(method string) storetest.Fault {
+			if method == "EndCall" {
+				return storetest.NotStored
+			}
+			return storetest.NoFault
+		})
+		id := h.mustSubmit("a", "r1", "one", "two")
+		time.Sleep(time.Minute)
+		h.stop()
+		memory.Inject(nil)
+		h.start()
+		h.check(id, signing.StatusExecuted, "ss")
+		if c := h.accounts(false); c.Unknown != 2 || c.Returned != 2 {
+			t.Errorf("counters = %+v, want two unknown and two returned", c)
+		}
+	})
+}

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+const (
+	// reserveBytes is the size of the reserve file. It holds the values of four usual calls in flight, of 100 digests each. More
+	// calls, or larger ones, make it larger, as long as they are in flight.
+	reserveBytes = 4 << 20
+	// valueRoom is how much of the disk the end of a call may take for one document: a page of the WAL, the same page in the database, and
+	// a line of the audit record.
+	valueRoom = 9 << 10
+)
+
+// reserve is a file of the state folder that keeps room on the disk free for the values of the calls in flight. No call begins unless
+// the file is as large as these values need. When there is no other room for the values left, the file is emptied. Safe for concurrent use.
+type reserve struct {
+	path string
+
+	mu    sync.Mutex
+	size  int64            // of the file
+	holds map[string]int64 // bytes for each call in flight, by its id
+	held  int64            // sum of holds
+}
+
+func newReserve(folder string) *reserve {
+	return &reserve{path: filepath.Join(folder, reserveName), holds: make(map[string]int64)}
+}
+
+// hold keeps room for the values of a call until free. KindStorage if the disk has no room for them: then the call must not begin.
+func (r *reserve) hold(call string, documents int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	need := int64(documents) * valueRoom
+	if err := r.grow(r.held + need); err != nil {
+		return storageError("keep room for signature values", err)
+	}
+	if _, again := r.holds[call]; !again {
+		r.holds[call] = need
+		r.held += need
+	}
+	return nil
+}
+
+// free gives up the room that a call held. It does nothing for a call of an earlier process.
+func (r *reserve) free(call string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held -= r.holds[call]
+	delete(r.holds, call)
+	if want := roundUp(r.held); r.size > want && (r.held == 0 || r.size > 2*want) { // after a burst
+		if os.Truncate(r.path, want) == nil {
+			r.size = want
+		}
+	}
+}
+
+func roundUp(bytes int64) int64 { return max(1, (bytes+reserveBytes-1)/reserveBytes) * reserveBytes }
+
+// grow makes the file large enough. mu must be held.
+func (r *reserve) grow(need int64) error {
+	want := roundUp(need)
+	if r.size >= want {
+		return nil
+	}
+	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open reserve: %w", err)
+	}
+	err = allocate(f, want)
+	if err != nil { // A part of it would take room from others and be of no use.
+		err = errors.Join(fmt.Errorf("allocate reserve: %w", err), f.Truncate(0))
+		r.size = 0
+	} else {
+		r.size = want
+	}
+	return errors.Join(err, f.Close())
+}
+
+// use empties the file, so that values can be stored, and reports whether that has made room.
+func (r *reserve) use() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.size == 0 {
+		return false
+	}
+	if err := os.Truncate(r.path, 0); err != nil {
+		return false
+	}
+	r.size = 0
+	return true
+}
+
+// zeros is written where a file system cannot allocate.
+var zeros [64 << 10]byte
+
+// fillWithZeros allocates by writing.
+func fillWithZeros(f *os.File, size int64) error {
+	for at := int64(0); at < size; at += int64(len(zeros)) {
+		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
+// UseReserve makes room on a full disk for what must be written after a call, and reports whether there was any. Until the reserve is filled
+// again no call begins.
+func (s *Store) UseReserve() bool {
+	used := s.reserve.use()
+	if used {
+		s.log.Info("the disk is full: the room that was kept for signature values is used, and no call begins until there is more")
+	}
+	return used
+}
+
+// afterCall runs the write that ends a call, on a full disk in the room that was kept for it.
+func (s *Store) afterCall(call string, write func() error) error {
+	err := write()
+	if isFull(err) && s.UseReserve() {
+		err = write()
+	}
+	if err == nil || errors.Is(err, signing.ErrConflict) { // a conflict: the call has ended already
+		s.reserve.free(call)
+	}
+	return err
+}

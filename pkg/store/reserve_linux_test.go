@@ -1,0 +1,57 @@
+package store_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+)
+
+// TestReserve: the room for signature values is really taken on the disk, grows with the calls in flight, and is given back after them.
+func TestReserve(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "reserve")
+	s := open(t, store.Config{Folder: folder})
+	want := func(when string, size int64) {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil || info.Size() != size || allocated(t, path) < size {
+			t.Errorf("reserve %s has %d bytes, %d on the disk, %v, want %d", when, info.Size(), allocated(t, path), err, size)
+		}
+	}
+	const usual = 4 << 20
+	want("at first", usual)
+	for _, call := range []string{"a", "a", "b"} { // one is repeated
+		if err := s.HoldRoom(call, 400); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("of two calls", 2*usual)
+	if err := s.HoldRoom("c", 3000); err != nil {
+		t.Fatal(err)
+	}
+	want("of a large call", 9*usual)
+	for _, call := range []string{"c", "a", "b", "unknown"} {
+		s.FreeRoom(call)
+	}
+	want("after them", usual)
+	if !s.UseReserve() || s.UseReserve() {
+		t.Error("UseReserve = false, then true, want the room given once")
+	}
+	if err := s.HoldRoom("d", 1); err != nil {
+		t.Fatal(err)
+	}
+	want("of the next call", usual)
+	open(t, store.Config{Folder: folderOf(t, s, folder)})
+	want("after a restart", usual)
+}
+
+// folderOf closes a store and returns its folder.
+func folderOf(t *testing.T, s *store.Store, folder string) string {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
