@@ -1,9 +1,8 @@
 package appearance
 
 import (
-	"fmt"
+	"errors"
 	"slices"
-	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/bidi"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
@@ -138,11 +137,11 @@ func (p *paragraph) checkDrawable() error {
 		for _, g := range u.glyphs {
 			err := u.face.Drawable(g.ID)
 			if g.ID == 0 {
-				err = fmt.Errorf("it has no glyph")
+				err = errors.New("it has no glyph")
 			}
 			if err != nil {
 				return signing.Errorf(signing.KindVisible, "the visible signature's text: font %s cannot draw %q: %v",
-					strings.TrimSpace(u.face.Name()), g.text, err)
+					u.face.Name(), g.text, err)
 			}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-text/typesetting/font"
 	"github.com/go-text/typesetting/font/opentype"
-
 	"github.com/go-text/typesetting/language"
 )
 
@@ -39,11 +38,10 @@ func TestCompactProgramHasTheSameOutlines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tables := map[string][]byte{"CFF ": program, "head": f.tables["head"], "hhea": s.hhea(), "hmtx": s.hmtx(), "maxp": {0, 0, 0x50, 0, 0, byte(len(s.glyphs))}}
-		for _, tag := range []string{"cmap"} {
-			tables[tag] = table(t, name, tag)
-		}
-		sub, err := font.ParseTTF(bytes.NewReader(writeSFNT(tables)))
+		sub, err := font.ParseTTF(bytes.NewReader(writeSFNT(map[string][]byte{
+			"CFF ": program, "cmap": table(t, name, "cmap"), "head": f.tables["head"], "hhea": s.hhea(), "hmtx": s.hmtx(),
+			"maxp": {0, 0, 0x50, 0, 0, byte(len(s.glyphs))},
+		})))
 		if err != nil {
 			t.Fatal(err)
 		}
