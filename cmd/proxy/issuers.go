@@ -8,11 +8,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// maxIssuers bounds the certificates that are remembered: many client services share the CAs of a few trust services.
+// maxIssuers bounds the certificates that are remembered: many client services share the CAs of a
+// few trust services.
 const maxIssuers = 64
 
-// issuers remembers the CA certificates that are known here: those of --timestamp.ca-file and those in the chains of the signing
-// credentials. They complete the chain of a timestamp authority that sends its own certificate alone. Safe for concurrent use.
+// issuers remembers the CA certificates that are known here: those of --timestamp.ca-file and those
+// in the chains of the signing credentials. They complete the chain of a timestamp authority that
+// sends its own certificate alone. Safe for concurrent use.
 type issuers struct {
 	mu   sync.Mutex
 	list []*x509.Certificate

@@ -28,7 +28,8 @@ type oddPKI struct {
 	root, leaf   []byte
 }
 
-// newOddPKI makes certificates whose names are PrintableStrings with those characters. A negative serial number is optional.
+// newOddPKI makes certificates whose names are PrintableStrings with those characters. A negative
+// serial number is optional.
 func newOddPKI(t *testing.T, rootName, leafName string, negative bool) *oddPKI {
 	t.Helper()
 	p := &oddPKI{rootKey: newECKey(t), key: newECKey(t)}
@@ -62,7 +63,8 @@ func newECKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// printableName is a distinguished name with a common name in a PrintableString, whatever its characters.
+// printableName is a distinguished name with a common name in a PrintableString, whatever its
+// characters.
 func printableName(t *testing.T, name string) []byte {
 	t.Helper()
 	value := asn1.RawValue{Tag: asn1.TagPrintableString, Bytes: []byte(name)}
@@ -118,7 +120,8 @@ func (p *oddPKI) pkcs12(t *testing.T) (file, root string) {
 	return file, root
 }
 
-// TestOddCertificatesSign signs with certificates that crypto/x509 refuses. OpenSSL and other readers accept the result.
+// TestOddCertificatesSign signs with certificates that crypto/x509 refuses. OpenSSL and other
+// readers accept the result.
 func TestOddCertificatesSign(t *testing.T) {
 	for name, c := range map[string]struct {
 		root, leaf string

@@ -33,8 +33,9 @@ type path struct {
 	pool []*x509.Certificate // where issuers are looked for before they are fetched
 }
 
-// issuer returns the certificate that signed cert: the next one on the best path through the pool, or what cert's caIssuers address
-// gives (RFC 5280 4.2.2.1), which then joins the pool. Nil when it is not in the pool and cert names no address.
+// issuer returns the certificate that signed cert: the next one on the best path through the pool,
+// or what cert's caIssuers address gives (RFC 5280 4.2.2.1), which then joins the pool. Nil when it
+// is not in the pool and cert names no address.
 func (p *path) issuer(ctx context.Context, cert *x509.Certificate) (*x509.Certificate, error) {
 	if known := certchain.Link(cert, p.pool, time.Now()); len(known) > 1 {
 		return known[1], nil
@@ -62,7 +63,8 @@ func (p *path) issuer(ctx context.Context, cert *x509.Certificate) (*x509.Certif
 	return nil, fmt.Errorf("fetch issuer: %w", errors.Join(failures...))
 }
 
-// parseCertificates reads a certificate, as DER or PEM, or a bundle of them (certs-only CMS message, RFC 5652 5.1).
+// parseCertificates reads a certificate, as DER or PEM, or a bundle of them (certs-only CMS
+// message, RFC 5652 5.1).
 func parseCertificates(body []byte) []*x509.Certificate {
 	if block, _ := pem.Decode(body); block != nil {
 		body = block.Bytes

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -53,7 +54,8 @@ s.serve_forever()
 	return "http://127.0.0.1:" + strings.TrimSpace(port) + "/"
 }
 
-// What another implementation answers is taken when a validator counts it, and refused in words when not.
+// What another implementation answers is taken when a validator counts it, and refused in words
+// when not.
 func TestOddAuthority(t *testing.T) {
 	address := startOddTSA(t)
 	for _, good := range []string{
@@ -61,7 +63,7 @@ func TestOddAuthority(t *testing.T) {
 		"ordering", "tsaname", "qcstmt", "noacc", "emptyacc", "bigserial", "serial0", "nosigningtime", "imprint_nonull", "ct_text", "ct_none", "skew4m",
 		"sigalgwithhash",
 	} {
-		c := newClient(t, Config{Authorities: []Authority{{URL: address + good}}})
+		c := newClient(t, Config{Authorities: []Authority{{URL: address + good}}, Timeout: time.Minute})
 		if _, err := c.Timestamp(t.Context(), digest[:], sha); err != nil {
 			t.Errorf("%s: Timestamp = %v, want a token", good, err)
 		}
@@ -84,7 +86,7 @@ func TestOddAuthority(t *testing.T) {
 		"imprint_sha1": "it is over another digest",
 		"skew10m":      "is too far from ours",
 	} {
-		c := newClient(t, Config{Authorities: []Authority{{URL: address + bad}}})
+		c := newClient(t, Config{Authorities: []Authority{{URL: address + bad}}, Timeout: time.Minute})
 		_, err := c.Timestamp(t.Context(), digest[:], sha)
 		if err == nil || !strings.Contains(signing.AsError(err).Detail, want) {
 			t.Errorf("%s: Timestamp = %v, want %q", bad, err, want)

@@ -60,8 +60,8 @@ func rude(t *testing.T, r tsa.Rudeness) http.Handler {
 	return h
 }
 
-// The client learns which authority said what, in words, and nothing of the network behind the proxy. Log lines end where the reason
-// ends.
+// The client learns which authority said what, in words, and nothing of the network behind the
+// proxy. Log lines end where the reason ends.
 func TestReasonsReachTheClient(t *testing.T) {
 	refusedDial := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 80}, Err: errors.New("connection refused")}
@@ -132,8 +132,8 @@ func TestAnySuccessStatusIsAccepted(t *testing.T) {
 	}
 }
 
-// A validator does not count a timestamp whose certificate chain uses SHA-1, so it is not taken for one. The root's own signature does
-// not matter.
+// A validator does not count a timestamp whose certificate chain uses SHA-1, so it is not taken for
+// one. The root's own signature does not matter.
 func TestChainWithSHA1IsRefused(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -188,7 +188,8 @@ func TestChainWithSHA1IsRefused(t *testing.T) {
 	}
 }
 
-// An authority that sends its own certificate alone is trusted when its issuers are in the file of trusted certificates.
+// An authority that sends its own certificate alone is trusted when its issuers are in the file of
+// trusted certificates.
 func TestLeafAloneIsTrusted(t *testing.T) {
 	issuing, _ := pki().authority.Issuer()
 	root, err := ParseTrusted(pki().authority.RootPEM())

@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// maxReason bounds what one authority's reason takes in an answer or a log line, in characters: RFC 3161 does not bound its text.
+	// maxReason bounds what one authority's reason takes in an answer or a log line, in characters:
+	// RFC 3161 does not bound its text.
 	maxReason = 250
 	// maxReasons bounds the reasons of all authorities together.
 	maxReasons = 1000
@@ -35,8 +36,8 @@ type refusedError struct {
 
 func (e *refusedError) Error() string { return e.reason }
 
-// reason returns in words that a client may read why an authority gave no usable token. Faults of the network are told without their
-// causes, which name addresses inside the company.
+// reason returns in words that a client may read why an authority gave no usable token. Faults of
+// the network are told without their causes, which name addresses inside the company.
 func reason(err error) string {
 	var lost *outbound.LostError
 	var network net.Error
@@ -55,14 +56,16 @@ func reason(err error) string {
 	return printable.Text(err.Error(), maxReason)
 }
 
-// checkStatus judges the HTTP status. Any 2xx is a success. 400 counts as a limit: at least one large authority says so, and a client
-// that sends well-formed queries has no other reason to see it. None is for ever: what an authority, or a proxy before it, says of an
-// address or of credentials changes once somebody looks after them, and signatures that are paid for wait.
+// checkStatus judges the HTTP status. Any 2xx is a success. 400 counts as a limit: at least one
+// large authority says so, and a client that sends well-formed queries has no other reason to see
+// it. None is for ever: what an authority, or a proxy before it, says of an address or of
+// credentials changes once somebody looks after them, and signatures that are paid for wait.
 func checkStatus(answer *outbound.Answer) error {
 	if answer.Status/100 == 2 {
 		return nil
 	}
-	e := &refusedError{reason: fmt.Sprintf("HTTP status %d", answer.Status), after: outbound.RetryAfter(answer.Header, time.Now())}
+	e := &refusedError{reason: fmt.Sprintf("HTTP status %d", answer.Status)}
+	e.after = outbound.RetryAfter(answer.Header, time.Now())
 	e.limited = answer.Status == http.StatusBadRequest || answer.Status == http.StatusTooManyRequests
 	return e
 }
@@ -75,14 +78,15 @@ type pkiFailure struct {
 }
 
 var pkiFailures = []pkiFailure{
-	{0, "badAlg", true}, {2, "badRequest", true}, {5, "badDataFormat", true}, {14, "timeNotAvailable", false}, {15, "unacceptedPolicy", true},
-	{16, "unacceptedExtension", true}, {17, "addInfoNotAvailable", false}, {25, "systemFailure", false},
+	{0, "badAlg", true}, {2, "badRequest", true}, {5, "badDataFormat", true}, {14, "timeNotAvailable", false},
+	{15, "unacceptedPolicy", true}, {16, "unacceptedExtension", true}, {17, "addInfoNotAvailable", false}, {25, "systemFailure", false},
 }
 
 // pkiStatuses are the values of PKIStatus (RFC 3161 2.4.2) that are not granted.
 var pkiStatuses = map[int]string{2: "rejection", 3: "waiting", 4: "revocationWarning", 5: "revocationNotification"}
 
-// parseResponse reads a TimeStampResp and returns the token in it, whose structure is not looked at yet.
+// parseResponse reads a TimeStampResp and returns the token in it, whose structure is not looked at
+// yet.
 func parseResponse(body []byte) ([]byte, error) {
 	der, size, _, err := ber.ToDER(body) // RFC 3161 wants DER, yet some write BER
 	if err != nil || size != len(body) {
@@ -91,7 +95,8 @@ func parseResponse(body []byte) ([]byte, error) {
 	in := cryptobyte.String(der)
 	var response, status cryptobyte.String
 	var code int
-	if !in.ReadASN1(&response, cbasn1.SEQUENCE) || !in.Empty() || !response.ReadASN1(&status, cbasn1.SEQUENCE) || !status.ReadASN1Integer(&code) {
+	if !in.ReadASN1(&response, cbasn1.SEQUENCE) || !in.Empty() || !response.ReadASN1(&status, cbasn1.SEQUENCE) ||
+		!status.ReadASN1Integer(&code) {
 		return nil, errors.New("the answer is not a TimeStampResp")
 	}
 	if code != 0 && code != 1 { // granted, grantedWithMods: what was modified shows in the token
@@ -103,7 +108,8 @@ func parseResponse(body []byte) ([]byte, error) {
 	return response, nil
 }
 
-// refusedWith makes an error of a PKIStatus and of what follows it in PKIStatusInfo: text for people and failure bits.
+// refusedWith makes an error of a PKIStatus and of what follows it in PKIStatusInfo: text for
+// people and failure bits.
 func refusedWith(code int, info cryptobyte.String) error {
 	e := &refusedError{reason: cmp.Or(pkiStatuses[code], fmt.Sprintf("PKIStatus %d", code))}
 	text := readFreeText(&info)

@@ -40,7 +40,8 @@ func (c *Client) request(ctx context.Context, a *authority, q *query) ([]byte, e
 	if a.User != "" || a.Password != "" {
 		r.SetBasicAuth(a.User, a.Password)
 	}
-	outbound.Repeatable(r) // nonce and digest stay the same; a token that is made twice costs less than a document that waits
+	// Nonce and digest stay the same. A token that is made twice costs less than a document that waits.
+	outbound.Repeatable(r)
 	asked := time.Now()
 	answer, err := outbound.Exchange(c.http, r, maxAnswerBytes)
 	if err != nil {
@@ -97,7 +98,8 @@ func (c *Client) checkTrust(cert *x509.Certificate, known []*x509.Certificate, a
 		return nil
 	}
 	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: c.roots, Intermediates: pool(known), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
+		Roots: c.roots, Intermediates: pool(known), CurrentTime: at,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
 	})
 	if err == nil {
 		return nil
@@ -105,7 +107,8 @@ func (c *Client) checkTrust(cert *x509.Certificate, known []*x509.Certificate, a
 	if missing := certchain.MissingIssuer(certchain.Link(cert, known, at)); missing != "" {
 		return fmt.Errorf("the token's certificate is not trusted: its issuer is not known: %s", missing)
 	}
-	return errors.New("the token's certificate is not trusted: it does not lead to a configured authority, or its chain is not valid")
+	return errors.New("the token's certificate is not trusted: " +
+		"it does not lead to a configured authority, or its chain is not valid")
 }
 
 // pool returns the certificates as a pool; nil where there are none.
@@ -120,10 +123,12 @@ func pool(list []*x509.Certificate) *x509.CertPool {
 	return p
 }
 
-// maxTrusted bounds the certificates of a file: the EU's trusted lists name some hundred timestamp services.
+// maxTrusted bounds the certificates of a file: the EU's trusted lists name some hundred timestamp
+// services.
 const maxTrusted = 2048
 
-// ParseTrusted reads the certificates of a PEM file, of roots and of issuers below them. A certificate that cannot be read is an error.
+// ParseTrusted reads the certificates of a PEM file, of roots and of issuers below them. A
+// certificate that cannot be read is an error.
 func ParseTrusted(text []byte) ([]*x509.Certificate, error) {
 	return certchain.ParseAllPEM(text, maxTrusted)
 }

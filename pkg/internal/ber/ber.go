@@ -7,18 +7,21 @@ import (
 )
 
 const (
-	// maxSize bounds what is parsed, in bytes: signatures that carry revocation lists are a few megabytes.
+	// maxSize bounds what is parsed, in bytes: signatures that carry revocation lists are a few
+	// megabytes.
 	maxSize = 32 << 20
-	// maxDepth bounds nesting. A SignedData with a timestamp token that carries certificates stays below 30.
+	// maxDepth bounds nesting. A SignedData with a timestamp token that carries certificates stays
+	// below 30.
 	maxDepth = 64
 )
 
 // Err is the error for bytes that are not a BER element, or pass a bound.
 var Err = errors.New("not a BER element")
 
-// ToDER returns the first element of in, in DER lengths and with its octet strings joined, and the bytes that it took of in. was
-// is true when the element was in that form already; then it is a part of in. Values are not looked into otherwise: the order of
-// sets, booleans and so on stay as they are.
+// ToDER returns the first element of in, in DER lengths and with its octet strings joined, and the
+// bytes that it took of in. was is true when the element was in that form already; then it is a
+// part of in. Values are not looked into otherwise: the order of sets, booleans and so on stay as
+// they are.
 func ToDER(in []byte) (der []byte, size int, was bool, err error) {
 	if len(in) > maxSize {
 		in = in[:maxSize]
@@ -38,7 +41,8 @@ func ToDER(in []byte) (der []byte, size int, was bool, err error) {
 	return out, size, false, err
 }
 
-// Element is a header read from BER: tag octets, length of the header, and length of the content, -1 where it is indefinite.
+// Element is a header read from BER: tag octets, length of the header, and length of the content,
+// -1 where it is indefinite.
 type Element struct {
 	Tag     []byte
 	Header  int
@@ -112,7 +116,8 @@ func (e *Element) readLongLength(in []byte, n int) error {
 // endOfContents reports the two zero octets that end an indefinite length.
 func endOfContents(in []byte) bool { return len(in) >= 2 && in[0] == 0 && in[1] == 0 }
 
-// scan walks over the element at the start of in and returns its size and whether it is in DER form.
+// scan walks over the element at the start of in and returns its size and whether it is in DER
+// form.
 func scan(in []byte, depth int) (size int, der bool, err error) {
 	e, err := ReadElement(in)
 	if err != nil || depth > maxDepth {
@@ -141,7 +146,8 @@ func scan(in []byte, depth int) (size int, der bool, err error) {
 	}
 }
 
-// appendDER appends the element e at the start of in, which scan has accepted, in DER form, and returns its size in in.
+// appendDER appends the element e at the start of in, which scan has accepted, in DER form, and
+// returns its size in in.
 func appendDER(out, in []byte, e Element, depth int) ([]byte, int, error) {
 	if !e.Constructed() {
 		size := e.Header + e.Content

@@ -34,9 +34,10 @@ var stringTypes = map[cbasn1.Tag]string{
 
 // attributeNames are those of X.520 that certificates have.
 var attributeNames = map[string]string{
-	"2.5.4.3": "commonName", "2.5.4.4": "surname", "2.5.4.5": "serialNumber", "2.5.4.6": "countryName", "2.5.4.7": "localityName",
-	"2.5.4.8": "stateOrProvinceName", "2.5.4.9": "streetAddress", "2.5.4.10": "organizationName", "2.5.4.11": "organizationalUnitName",
-	"2.5.4.12": "title", "2.5.4.17": "postalCode", "2.5.4.42": "givenName", "2.5.4.65": "pseudonym", "2.5.4.97": "organizationIdentifier",
+	"2.5.4.3": "commonName", "2.5.4.4": "surname", "2.5.4.5": "serialNumber", "2.5.4.6": "countryName",
+	"2.5.4.7": "localityName", "2.5.4.8": "stateOrProvinceName", "2.5.4.9": "streetAddress", "2.5.4.10": "organizationName",
+	"2.5.4.11": "organizationalUnitName", "2.5.4.12": "title", "2.5.4.17": "postalCode", "2.5.4.42": "givenName", "2.5.4.65": "pseudonym",
+	"2.5.4.97":             "organizationIdentifier",
 	"1.2.840.113549.1.9.1": "emailAddress", "0.9.2342.19200300.100.1.25": "domainComponent",
 }
 
@@ -67,7 +68,8 @@ func eachAttribute(name cryptobyte.String, visit func(attribute) error) error {
 		}
 		for !set.Empty() {
 			var a attribute
-			if !set.ReadASN1(&pair, cbasn1.SEQUENCE) || !pair.ReadASN1ObjectIdentifier(&a.oid) || !pair.ReadAnyASN1Element(&a.value, new(cbasn1.Tag)) {
+			if !set.ReadASN1(&pair, cbasn1.SEQUENCE) || !pair.ReadASN1ObjectIdentifier(&a.oid) ||
+				!pair.ReadAnyASN1Element(&a.value, new(cbasn1.Tag)) {
 				return malformed
 			}
 			if err := visit(a); err != nil {
@@ -78,8 +80,9 @@ func eachAttribute(name cryptobyte.String, visit func(attribute) error) error {
 	return nil
 }
 
-// amendName makes each string of a name one that crypto/x509 reads. A string of printable ASCII characters becomes a UTF8String,
-// which has the same bytes. The error names what cannot be read so. field is where the name stands.
+// amendName makes each string of a name one that crypto/x509 reads. A string of printable ASCII
+// characters becomes a UTF8String, which has the same bytes. The error names what cannot be read
+// so. field is where the name stands.
 func amendName(name cryptobyte.String, field string) error {
 	return eachAttribute(name, func(a attribute) error {
 		tag := cbasn1.Tag(a.value[0])
@@ -99,7 +102,8 @@ func amendName(name cryptobyte.String, field string) error {
 		}
 		for _, b := range content {
 			if b < 0x20 || b > 0x7e {
-				return fmt.Errorf("the %s's %s is a %s with the byte 0x%02X, which is not a printable ASCII character", field, a.name(), kind, b)
+				return fmt.Errorf("the %s's %s is a %s with the byte 0x%02X, which is not a printable ASCII character",
+					field, a.name(), kind, b)
 			}
 		}
 		a.value[0] = byte(cbasn1.UTF8String)

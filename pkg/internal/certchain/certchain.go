@@ -1,4 +1,5 @@
-// Package certchain reads certificates as real authorities issue them and puts them into the order of a chain.
+// Package certchain reads certificates as real authorities issue them and puts them into the order
+// of a chain.
 package certchain
 
 import (
@@ -9,18 +10,22 @@ import (
 )
 
 const (
-	// maxLength bounds a chain, leaf and root included. Public chains have five certificates at most, company chains a few more.
+	// maxLength bounds a chain, leaf and root included. Public chains have five certificates at
+	// most, company chains a few more.
 	maxLength = 20
-	// maxChecks bounds the signatures that one search verifies. The certificates may come from anybody, for example from a PDF.
+	// maxChecks bounds the signatures that one search verifies. The certificates may come from
+	// anybody, for example from a PDF.
 	maxChecks = 256
-	// maxSteps bounds the certificates that one search visits. Without it cross-certificates could make the paths countless.
+	// maxSteps bounds the certificates that one search visits. Without it cross-certificates could
+	// make the paths countless.
 	maxSteps = 1024
 )
 
-// Link returns the best chain from leaf upwards that others give: the one whose issuers are all valid at that time, then one that
-// ends at a root, then the longest, then the one whose certificates end later (RFC 4158 3.5 has such criteria). The leaf's own
-// validity does not count. Certificates in others may come in any order. Duplicates and strangers are left out. The chain ends at a
-// root or where no issuer is known: see MissingIssuer.
+// Link returns the best chain from leaf upwards that others give: the one whose issuers are all
+// valid at that time, then one that ends at a root, then the longest, then the one whose
+// certificates end later (RFC 4158 3.5 has such criteria). The leaf's own validity does not count.
+// Certificates in others may come in any order. Duplicates and strangers are left out. The chain
+// ends at a root or where no issuer is known: see MissingIssuer.
 func Link(leaf *x509.Certificate, others []*x509.Certificate, at time.Time) []*x509.Certificate {
 	s := &search{
 		others: others, at: at, checks: maxChecks, steps: maxSteps,
@@ -30,8 +35,9 @@ func Link(leaf *x509.Certificate, others []*x509.Certificate, at time.Time) []*x
 	return s.best
 }
 
-// Order returns the best chain in a list that comes in any order, nil for an empty list. The leaf is the first certificate unless
-// that one is a CA's: then it is the first that is neither a CA's nor the issuer of another in the list.
+// Order returns the best chain in a list that comes in any order, nil for an empty list. The leaf
+// is the first certificate unless that one is a CA's: then it is the first that is neither a CA's
+// nor the issuer of another in the list.
 func Order(all []*x509.Certificate, at time.Time) []*x509.Certificate {
 	if len(all) == 0 {
 		return nil
@@ -43,7 +49,8 @@ func leafOf(all []*x509.Certificate) *x509.Certificate {
 	if !all[0].IsCA && !issuesAny(all[0], all) {
 		return all[0]
 	}
-	for _, wantUser := range []bool{true, false} { // a company's own CA may mark the certificates of its users as a CA's
+	// A company's own CA may mark the certificates of its users as a CA's.
+	for _, wantUser := range []bool{true, false} {
 		for _, c := range all {
 			if !issuesAny(c, all) && !(wantUser && c.IsCA) && (wantUser || !IsRoot(c)) {
 				return c
@@ -53,12 +60,13 @@ func leafOf(all []*x509.Certificate) *x509.Certificate {
 	return all[0]
 }
 
-// Newest returns the one of several certificates of a key that is to be used: one that is valid at that time where there is one, and
-// of those the one that ends last. Nil for an empty list.
+// Newest returns the one of several certificates of a key that is to be used: one that is valid at
+// that time where there is one, and of those the one that ends last. Nil for an empty list.
 func Newest(list []*x509.Certificate, at time.Time) *x509.Certificate {
 	var best *x509.Certificate
 	for _, c := range list {
-		if best == nil || validAt(c, at) && !validAt(best, at) || validAt(c, at) == validAt(best, at) && c.NotAfter.After(best.NotAfter) {
+		if best == nil || validAt(c, at) && !validAt(best, at) ||
+			validAt(c, at) == validAt(best, at) && c.NotAfter.After(best.NotAfter) {
 			best = c
 		}
 	}
@@ -69,15 +77,16 @@ func validAt(c *x509.Certificate, at time.Time) bool {
 	return !at.Before(c.NotBefore) && !at.After(c.NotAfter)
 }
 
-// issuesAny compares names only: that is enough to tell a CA's certificate without the extension that says so.
+// issuesAny compares names only: that is enough to tell a CA's certificate without the extension
+// that says so.
 func issuesAny(c *x509.Certificate, all []*x509.Certificate) bool {
 	return slices.ContainsFunc(all, func(o *x509.Certificate) bool {
 		return bytes.Equal(o.RawIssuer, c.RawSubject) && !bytes.Equal(o.RawSubject, c.RawSubject)
 	})
 }
 
-// MissingIssuer returns the name of the issuer that the chain lacks, empty where the chain ends at a root. The name is cleaned and
-// bounded, so that it can be logged.
+// MissingIssuer returns the name of the issuer that the chain lacks, empty where the chain ends at
+// a root. The name is cleaned and bounded, so that it can be logged.
 func MissingIssuer(chain []*x509.Certificate) string {
 	if len(chain) == 0 || IsRoot(chain[len(chain)-1]) {
 		return ""
@@ -118,11 +127,12 @@ func (s *search) climb(path []*x509.Certificate) {
 	}
 }
 
-// onPath reports whether the path has the certificate already, or another one of the same name and key: two CAs that certify each
-// other would otherwise make a loop (RFC 4158 5.2).
+// onPath reports whether the path has the certificate already, or another one of the same name and
+// key: two CAs that certify each other would otherwise make a loop (RFC 4158 5.2).
 func onPath(path []*x509.Certificate, c *x509.Certificate) bool {
 	return slices.ContainsFunc(path, func(p *x509.Certificate) bool {
-		return bytes.Equal(p.RawSubject, c.RawSubject) && bytes.Equal(p.RawSubjectPublicKeyInfo, c.RawSubjectPublicKeyInfo)
+		return bytes.Equal(p.RawSubject, c.RawSubject) &&
+			bytes.Equal(p.RawSubjectPublicKeyInfo, c.RawSubjectPublicKeyInfo)
 	})
 }
 

@@ -17,7 +17,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// now is the time of all searches. Certificates are valid for an hour around it unless a test says otherwise.
+// now is the time of all searches. Certificates are valid for an hour around it unless a test says
+// otherwise.
 var now = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
 // issued is a certificate with its key.

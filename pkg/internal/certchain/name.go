@@ -9,5 +9,6 @@ import (
 // maxName bounds a name in a message, in characters.
 const maxName = 200
 
-// Name returns a distinguished name in the form of RFC 4514, fit for logs and answers and of at most 200 characters.
+// Name returns a distinguished name in the form of RFC 4514, fit for logs and answers and of at
+// most 200 characters.
 func Name(n pkix.Name) string { return printable.Text(n.String(), maxName) }

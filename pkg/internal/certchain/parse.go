@@ -13,9 +13,10 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
 )
 
-// Parse reads a certificate (DER) and accepts two faults that real authorities make and crypto/x509 refuses: a negative serial
-// number, and names with ASCII characters that their string type does not have, such as '_' in a PrintableString. Both are harmless:
-// the number and the characters are clear. The result keeps the bytes as they came, so that what is embedded and what is verified is
+// Parse reads a certificate (DER) and accepts two faults that real authorities make and crypto/x509
+// refuses: a negative serial number, and names with ASCII characters that their string type does
+// not have, such as '_' in a PrintableString. Both are harmless: the number and the characters are
+// clear. The result keeps the bytes as they came, so that what is embedded and what is verified is
 // the certificate as issued.
 //
 // The error names the certificate, and where it can be told the field and the character.
@@ -35,7 +36,8 @@ func Parse(der []byte) (*x509.Certificate, error) {
 	return c, nil
 }
 
-// certificateFields are parts of a certificate (RFC 5280 4.1). Each is a part of the bytes that were read.
+// certificateFields are parts of a certificate (RFC 5280 4.1). Each is a part of the bytes that
+// were read.
 type certificateFields struct {
 	whole, tbs, serial, issuer, subject cryptobyte.String
 }
@@ -47,7 +49,8 @@ func (f *certificateFields) read(der []byte) bool {
 		return false
 	}
 	certificate = f.whole
-	return certificate.ReadASN1(&certificate, cbasn1.SEQUENCE) && certificate.ReadASN1Element(&f.tbs, cbasn1.SEQUENCE) &&
+	return certificate.ReadASN1(&certificate, cbasn1.SEQUENCE) &&
+		certificate.ReadASN1Element(&f.tbs, cbasn1.SEQUENCE) &&
 		readBody(f.tbs, &body) && body.SkipOptionalASN1(cbasn1.Tag(0).ContextSpecific().Constructed()) &&
 		body.ReadASN1Element(&f.serial, cbasn1.INTEGER) && body.SkipASN1(cbasn1.SEQUENCE) &&
 		body.ReadASN1Element(&f.issuer, cbasn1.SEQUENCE) && body.SkipASN1(cbasn1.SEQUENCE) &&
@@ -58,8 +61,8 @@ func readBody(element cryptobyte.String, body *cryptobyte.String) bool {
 	return element.ReadASN1(body, cbasn1.SEQUENCE)
 }
 
-// parseAmended parses a copy in which the harmless faults are mended, and puts the original bytes back into the result. The copy has
-// the same length, so nothing else in it moves.
+// parseAmended parses a copy in which the harmless faults are mended, and puts the original bytes
+// back into the result. The copy has the same length, so nothing else in it moves.
 func parseAmended(der []byte, f *certificateFields) (*x509.Certificate, error) {
 	patched := bytes.Clone(der)
 	var p certificateFields
@@ -112,7 +115,8 @@ func (f *certificateFields) who() string {
 	return fmt.Sprintf("%q", name)
 }
 
-// ParseCRL reads a certificate revocation list (DER) and accepts in its issuer's name what Parse accepts in one.
+// ParseCRL reads a certificate revocation list (DER) and accepts in its issuer's name what Parse
+// accepts in one.
 func ParseCRL(der []byte) (*x509.RevocationList, error) {
 	crl, err := x509.ParseRevocationList(der)
 	if err == nil {
@@ -149,5 +153,6 @@ func (f *crlFields) read(der []byte) bool {
 		return false
 	}
 	return readBody(f.whole, &list) && list.ReadASN1Element(&f.tbs, cbasn1.SEQUENCE) && readBody(f.tbs, &body) &&
-		body.SkipOptionalASN1(cbasn1.INTEGER) && body.SkipASN1(cbasn1.SEQUENCE) && body.ReadASN1Element(&f.issuer, cbasn1.SEQUENCE)
+		body.SkipOptionalASN1(cbasn1.INTEGER) && body.SkipASN1(cbasn1.SEQUENCE) &&
+		body.ReadASN1Element(&f.issuer, cbasn1.SEQUENCE)
 }

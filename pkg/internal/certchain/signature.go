@@ -10,8 +10,9 @@ import (
 	"errors"
 )
 
-// SignedBy reports whether issuer has the name that c gives and its key signed c. Names alone are not enough, because a CA that
-// renews its key keeps its name. SHA-1 is accepted: this is about the order of certificates, not about trust. See Weak.
+// SignedBy reports whether issuer has the name that c gives and its key signed c. Names alone are
+// not enough, because a CA that renews its key keeps its name. SHA-1 is accepted: this is about the
+// order of certificates, not about trust. See Weak.
 func SignedBy(c, issuer *x509.Certificate) bool {
 	if !bytes.Equal(c.RawIssuer, issuer.RawSubject) {
 		return false
@@ -23,8 +24,8 @@ func SignedBy(c, issuer *x509.Certificate) bool {
 	return err == nil
 }
 
-// IsRoot reports whether c signed itself. A CA that renews its key issues certificates under its own name that are not roots: those
-// carry the signature of its other key.
+// IsRoot reports whether c signed itself. A CA that renews its key issues certificates under its
+// own name that are not roots: those carry the signature of its other key.
 func IsRoot(c *x509.Certificate) bool {
 	if !bytes.Equal(c.RawIssuer, c.RawSubject) {
 		return false
@@ -41,15 +42,16 @@ func signedWithSHA1(c, issuer *x509.Certificate) bool {
 	digest := sha1.Sum(c.RawTBSCertificate)
 	switch key := issuer.PublicKey.(type) {
 	case *rsa.PublicKey:
-		return c.SignatureAlgorithm == x509.SHA1WithRSA && rsa.VerifyPKCS1v15(key, crypto.SHA1, digest[:], c.Signature) == nil
+		return c.SignatureAlgorithm == x509.SHA1WithRSA &&
+			rsa.VerifyPKCS1v15(key, crypto.SHA1, digest[:], c.Signature) == nil
 	case *ecdsa.PublicKey:
 		return c.SignatureAlgorithm == x509.ECDSAWithSHA1 && ecdsa.VerifyASN1(key, digest[:], c.Signature)
 	}
 	return false
 }
 
-// Weak returns the first certificate of a chain whose signature uses SHA-1 or an older hash, nil where there is none. A root's
-// signature proves nothing, so it does not count.
+// Weak returns the first certificate of a chain whose signature uses SHA-1 or an older hash, nil
+// where there is none. A root's signature proves nothing, so it does not count.
 func Weak(chain []*x509.Certificate) *x509.Certificate {
 	for _, c := range chain {
 		switch c.SignatureAlgorithm {

@@ -9,25 +9,26 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// Watch warns of what is wrong with the chain of one credential, once for each chain. The zero Watch is ready. It is safe for
-// concurrent use.
+// Watch warns of what is wrong with the chain of one credential, once for each chain. The zero
+// Watch is ready. It is safe for concurrent use.
 type Watch struct {
 	mu   sync.Mutex
 	seen [sha256.Size]byte
 }
 
-// See logs a warning that names the issuer that the chain lacks, and one that names a certificate signed with SHA-1. Without the
-// issuer, and because of SHA-1, validators of the documents do not trust the signature.
+// See logs a warning that names the issuer that the chain lacks, and one that names a certificate
+// signed with SHA-1. Without the issuer, and because of SHA-1, validators of the documents do not
+// trust the signature.
 func (w *Watch) See(log logr.Logger, chain []*x509.Certificate) {
 	if !w.isNew(chain) {
 		return
 	}
 	if issuer := MissingIssuer(chain); issuer != "" {
-		log.Info("WARNING: the certificate chain is incomplete: its issuer is missing, so validators may not trust signatures",
+		log.Info("WARNING: the certificate chain is incomplete, so validators may not trust signatures",
 			"missingIssuer", issuer, "certificates", len(chain))
 	}
 	if weak := Weak(chain); weak != nil {
-		log.Info("WARNING: a certificate of the chain is signed with SHA-1 or an older hash, so validators may not trust signatures",
+		log.Info("WARNING: a certificate is signed with SHA-1 or an older hash, so validators may not trust signatures",
 			"certificate", Name(weak.Subject))
 	}
 }

@@ -38,7 +38,8 @@ func TestWatchWarnsOnceForEachChain(t *testing.T) {
 	}
 }
 
-// Old company CAs sign with SHA-1. The order of such a chain is found, and a warning says what validators will say.
+// Old company CAs sign with SHA-1. The order of such a chain is found, and a warning says what
+// validators will say.
 func TestSHA1IsOrderedAndNamed(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

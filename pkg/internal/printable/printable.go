@@ -6,8 +6,9 @@ import (
 	"unicode"
 )
 
-// Text returns s without what could disturb a reader: control characters, characters that change the direction of text and bytes that
-// are not UTF-8 become spaces, and what is longer than limit characters is cut.
+// Text returns s without what could disturb a reader: control characters, characters that change
+// the direction of text and bytes that are not UTF-8 become spaces, and what is longer than limit
+// characters is cut.
 func Text(s string, limit int) string {
 	var b strings.Builder
 	n := 0

@@ -36,7 +36,8 @@ func logged(o Options) (Options, func() []string) {
 	}
 }
 
-// Each file of testdata has the chain that a validator needs, or one warning that says what is missing.
+// Each file of testdata has the chain that a validator needs, or one warning that says what is
+// missing.
 func TestOddFilesOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		chain, warning string
@@ -99,8 +100,8 @@ func TestChainFollowsTheClock(t *testing.T) {
 	}
 }
 
-// toBER writes every constructed element with indefinite length, and OCTET STRINGs in two pieces, the implicit one of EncryptedData
-// included.
+// toBER writes every constructed element with indefinite length, and OCTET STRINGs in two pieces,
+// the implicit one of EncryptedData included.
 func toBER(t *testing.T, der []byte) []byte {
 	t.Helper()
 	var out []byte

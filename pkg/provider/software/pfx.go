@@ -27,8 +27,9 @@ var (
 // explicit is the tag [0] around a content.
 var explicit = cbasn1.Tag(0).Constructed().ContextSpecific()
 
-// toDER returns a PKCS#12 file (RFC 7292 4: BER) in the DER form that the library reads. The MAC is over the contents as they are, so
-// where those change the MAC is verified first and then replaced by one of the new contents with the same key.
+// toDER returns a PKCS#12 file (RFC 7292 4: BER) in the DER form that the library reads. The MAC is
+// over the contents as they are, so where those change the MAC is verified first and then replaced
+// by one of the new contents with the same key.
 func toDER(data []byte, password string) ([]byte, error) {
 	der, _, was, err := ber.ToDER(data)
 	if err != nil {
@@ -81,8 +82,9 @@ func (f *pfx) read(der []byte) bool {
 	in := cryptobyte.String(der)
 	var body, info, content cryptobyte.String
 	var contentType asn1.ObjectIdentifier
-	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !body.ReadASN1Integer(&f.version) || !body.ReadASN1(&info, cbasn1.SEQUENCE) ||
-		!info.ReadASN1ObjectIdentifier(&contentType) || !contentType.Equal(oidData) || !info.ReadASN1(&content, explicit) ||
+	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !body.ReadASN1Integer(&f.version) ||
+		!body.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) || !contentType.Equal(oidData) ||
+		!info.ReadASN1(&content, explicit) ||
 		!content.ReadASN1Bytes(&f.contents, cbasn1.OCTET_STRING) {
 		return false
 	}
@@ -114,7 +116,8 @@ func (f *pfx) marshal() ([]byte, error) {
 	return b.Bytes()
 }
 
-// convertSafe puts an AuthenticatedSafe into DER form, with what its contents hold as far as that is not encrypted.
+// convertSafe puts an AuthenticatedSafe into DER form, with what its contents hold as far as that
+// is not encrypted.
 func convertSafe(contents []byte) ([]byte, error) {
 	der, size, _, err := ber.ToDER(contents)
 	if err != nil || size != len(contents) {
@@ -145,7 +148,8 @@ func convertInfo(b *cryptobyte.Builder, infos *cryptobyte.String) bool {
 		return false
 	}
 	info = whole
-	if !info.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) || !info.ReadASN1(&content, explicit) {
+	if !info.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) ||
+		!info.ReadASN1(&content, explicit) {
 		return false
 	}
 	var convert func(*cryptobyte.Builder, cryptobyte.String) bool
@@ -179,14 +183,15 @@ func convertData(b *cryptobyte.Builder, content cryptobyte.String) bool {
 	return true
 }
 
-// convertEncrypted copies EncryptedData (RFC 5652 8). Its content is an OCTET STRING under an implicit tag: in BER it may come in
-// pieces, which are joined.
+// convertEncrypted copies EncryptedData (RFC 5652 8). Its content is an OCTET STRING under an
+// implicit tag: in BER it may come in pieces, which are joined.
 func convertEncrypted(b *cryptobyte.Builder, content cryptobyte.String) bool {
 	primitive := cbasn1.Tag(0).ContextSpecific()
 	var data, info, pieces, octets cryptobyte.String
 	var version, contentType, algorithm cryptobyte.String
-	if !content.ReadASN1(&data, cbasn1.SEQUENCE) || !data.ReadASN1Element(&version, cbasn1.INTEGER) || !data.ReadASN1(&info, cbasn1.SEQUENCE) ||
-		!info.ReadASN1Element(&contentType, cbasn1.OBJECT_IDENTIFIER) || !info.ReadASN1Element(&algorithm, cbasn1.SEQUENCE) {
+	if !content.ReadASN1(&data, cbasn1.SEQUENCE) || !data.ReadASN1Element(&version, cbasn1.INTEGER) ||
+		!data.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1Element(&contentType, cbasn1.OBJECT_IDENTIFIER) ||
+		!info.ReadASN1Element(&algorithm, cbasn1.SEQUENCE) {
 		return false
 	}
 	var joined []byte
@@ -220,14 +225,16 @@ var macHashes = map[string]crypto.Hash{
 	"1.3.14.3.2.26": crypto.SHA1, "2.16.840.1.101.3.4.2.1": crypto.SHA256, "2.16.840.1.101.3.4.2.3": crypto.SHA512,
 }
 
-// maxIterations bounds the work for a MAC: 10 million take some seconds. OpenSSL uses 2,048, NSS 600,000.
+// maxIterations bounds the work for a MAC: 10 million take some seconds. OpenSSL uses 2,048, NSS
+// 600,000.
 const maxIterations = 10_000_000
 
 // replaceMAC verifies the MAC of the contents and puts the MAC of the new ones in its place.
 func (f *pfx) replaceMAC(contents []byte, password string) error {
 	hash := macHashes[f.macData.Mac.Algorithm.Algorithm.String()]
 	if hash == 0 || f.macData.Iterations < 1 || f.macData.Iterations > maxIterations {
-		return fmt.Errorf("its MAC (algorithm %v) is not supported in a file that is not DER", f.macData.Mac.Algorithm.Algorithm)
+		return fmt.Errorf("its MAC (algorithm %v) is not supported in a file that is not DER",
+			f.macData.Mac.Algorithm.Algorithm)
 	}
 	secrets := [][]byte{bmpString(password)}
 	if password == "" {
@@ -258,8 +265,8 @@ func bmpString(password string) []byte {
 	return append(out, 0, 0)
 }
 
-// macKey derives the key of a MAC (RFC 7292 B.2). The key is as long as the hash, so one block is enough and the steps for further
-// blocks do not occur.
+// macKey derives the key of a MAC (RFC 7292 B.2). The key is as long as the hash, so one block is
+// enough and the steps for further blocks do not occur.
 func macKey(hash crypto.Hash, password, salt []byte, iterations int) []byte {
 	const purpose = 3 // a key for a MAC (B.3)
 	h := hash.New()

@@ -18,10 +18,11 @@ import (
 // maxPKCS12Bytes bounds a PKCS#12 file: a key with a chain takes a few kilobytes.
 const maxPKCS12Bytes = 1 << 20
 
-// OpenPKCS12 returns a provider that signs with the key in a PKCS#12 file (RFC 7292, DER or BER). The file is read once. It must hold
-// one key, RSA of 2048 to 4096 bits or ECDSA on P-256, P-384 or P-521, with its certificate. Further certificates may come in any
-// order: they become the chain as far as they belong to it, and a chain without its root is logged as a warning. A
-// certificate that is not valid now is no error here: the service checks before it signs.
+// OpenPKCS12 returns a provider that signs with the key in a PKCS#12 file (RFC 7292, DER or BER).
+// The file is read once. It must hold one key, RSA of 2048 to 4096 bits or ECDSA on P-256, P-384 or
+// P-521, with its certificate. Further certificates may come in any order: they become the chain as
+// far as they belong to it, and a chain without its root is logged as a warning. A certificate that
+// is not valid now is no error here: the service checks before it signs.
 func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 	data, err := secretfile.Bounded(path, maxPKCS12Bytes)
 	if err != nil {
@@ -46,14 +47,16 @@ func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("open PKCS#12 file %s: %w", path, err)
 	}
 	for _, err := range c.unreadable {
-		o.Log.Info("a certificate of the PKCS#12 file is left out because it cannot be read", "credential", p.name, "reason", err.Error())
+		o.Log.Info("a certificate of the PKCS#12 file is left out because it cannot be read",
+			"credential", p.name, "reason", err.Error())
 	}
 	new(certchain.Watch).See(o.Log.WithValues("credential", p.name), chain)
 	p.current.Store(id)
 	return p, nil
 }
 
-// relink takes another chain when an issuer of the current one is not valid: a cross-certificate may expire while the process runs.
+// relink takes another chain when an issuer of the current one is not valid: a cross-certificate
+// may expire while the process runs.
 func (p *Provider) relink(now time.Time) {
 	id := p.current.Load()
 	if certchain.ValidIssuers(id.credential.Chain, now) {
@@ -91,13 +94,14 @@ func openContainer(data []byte, password string) (*container, error) {
 	return &container{key: key, certificates: append([]*x509.Certificate{first}, others...)}, nil
 }
 
-// openLeniently opens a file with certificates that crypto/x509 refuses. strict is why it could not be opened otherwise, which is
-// returned where this does not help either.
+// openLeniently opens a file with certificates that crypto/x509 refuses. strict is why it could not
+// be opened otherwise, which is returned where this does not help either.
 func openLeniently(data []byte, password string, strict error) (*container, error) {
 	if errors.Is(strict, pkcs12.ErrIncorrectPassword) {
 		return nil, strict
 	}
-	blocks, err := pkcs12.ToPEM(data, password) //nolint:staticcheck // the library's only function that returns certificates unparsed
+	//nolint:staticcheck // the library's only function that returns certificates unparsed
+	blocks, err := pkcs12.ToPEM(data, password)
 	if err != nil {
 		return nil, strict
 	}
@@ -137,11 +141,13 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	return key, nil
 }
 
-// leaf returns the key's certificate. Of several, such as a renewed one beside the old one, it is the one to be used now.
+// leaf returns the key's certificate. Of several, such as a renewed one beside the old one, it is
+// the one to be used now.
 func (c *container) leaf(now time.Time) (*x509.Certificate, error) {
 	var own []*x509.Certificate
 	for _, cert := range c.certificates {
-		if public, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); ok && public.Equal(c.key.Public()) {
+		public, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+		if ok && public.Equal(c.key.Public()) {
 			own = append(own, cert)
 		}
 	}
