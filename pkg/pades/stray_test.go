@@ -101,6 +101,23 @@ func TestVerifyStray(t *testing.T) {
 	}
 }
 
+// TestVerifyPadded wants white space to be harmless behind a signature as long as readers find the end of the last revision. Beyond that
+// they rebuild the file, and may show objects that the signed revision holds and does not list.
+func TestVerifyPadded(t *testing.T) {
+	file := signedForm(t)
+	found := 1024 - (len(file) - bytes.LastIndex(file, []byte("startxref")))
+	for n, want := range map[int]bool{1: true, found: true, found + 1: false, 5000: false} {
+		r := report(t, append(bytes.Clone(file), strings.Repeat(" ", n)...), VerifyOptions{})
+		if r.Valid() != want {
+			t.Errorf("%d blanks behind: valid = %v, want %v: %q", n, r.Valid(), want, r.Signatures[0].Tampered)
+		}
+	}
+	padded := append(bytes.Clone(file), strings.Repeat(" ", 5000)...)
+	if again := mustSign(t, &Format{}, rsaKey(), padded, signing.LevelB); !report(t, again, VerifyOptions{}).Valid() {
+		t.Error("signed again behind 5000 blanks: not valid, want valid")
+	}
+}
+
 // TestBytesBeforeHeader signs a document with bytes before its header where its offsets count them, and refuses it by their number
 // where they do not.
 func TestBytesBeforeHeader(t *testing.T) {

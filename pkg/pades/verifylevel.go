@@ -53,6 +53,9 @@ func (v *verifier) finish() error {
 func (v *verifier) strays() error {
 	to := v.doc.Size()
 	var later []string // found behind the signatures that come after
+	if !v.doc.EndFound() {
+		later = append(later, "so many bytes were appended that readers do not find the end of the last revision")
+	}
 	for _, s := range slices.Backward(v.signatures) {
 		if s.End > 0 && s.End < to {
 			at, found, err := v.doc.Stray(v.ctx, s.End, to)
@@ -66,7 +69,7 @@ func (v *verifier) strays() error {
 			}
 			to = s.End
 		}
-		if s.End > 0 {
+		if s.End > 0 && !s.Whole {
 			s.Tampered = append(s.Tampered, later...)
 		}
 	}

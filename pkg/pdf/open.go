@@ -14,7 +14,8 @@ type Document struct {
 	base      int64       // bytes before the header, where the offsets in the file do not count them
 	junk      int64       // bytes before the header
 	startxref int64
-	tail      int64 // behind the number of the last startxref
+	last      int64 // of the last startxref
+	tail      int64 // behind its number
 	header    Version
 	headerOK  bool
 	sections  []*section // newest first
@@ -116,7 +117,8 @@ func (d *Document) findStart() (int64, error) {
 	if t.kind != tokenNumber || !ok {
 		return 0, damaged("startxref is followed by no number")
 	}
-	d.tail = end - int64(len(tail)) + int64(i+len("startxref")) + lex.offset()
+	d.last = end - int64(len(tail)) + int64(i)
+	d.tail = d.last + int64(len("startxref")) + lex.offset()
 	return n, nil
 }
 

@@ -21,6 +21,13 @@ type tails struct {
 	lookups int
 }
 
+// endWindow is how many bytes at the end of a file readers search for startxref (ISO 32000-1 Annex H.3 note 18).
+const endWindow = 1024
+
+// EndFound reports whether readers find the last startxref. Where too many bytes follow it, they do not, and rebuild the file
+// from all objects that it holds.
+func (d *Document) EndFound() bool { return d.size-d.last <= endWindow }
+
 // checkTails refuses bytes behind the end of a revision that belong to no revision. White space and comments may stand there, and
 // what a cross-reference section lists. A reader that repairs the file would take other objects there for its newest ones.
 func (d *Document) checkTails() error {
