@@ -112,6 +112,7 @@ type moodyProvider struct {
 	mu    sync.Mutex
 	fault *signing.Error
 	asked int
+	ends  time.Time // of the certificate
 }
 
 func (p *moodyProvider) cheerUp() {
@@ -129,11 +130,11 @@ func (p *moodyProvider) Credential(context.Context) (*signing.Credential, error)
 	if p.fault != nil {
 		return nil, p.fault
 	}
-	return &signing.Credential{Name: "seal", Chain: []*x509.Certificate{{}}}, nil
+	return &signing.Credential{Name: "seal", Chain: []*x509.Certificate{{NotAfter: p.ends}}}, nil
 }
 
 // TestWatchCredentials: what could not be read is asked for again, though nobody signs, and at once where client services have changed; what
-// can be read is not, and a remote side that has refused us is left alone.
+// can be read is not, until its certificate ends, and a remote side that has refused us is left alone.
 func TestWatchCredentials(t *testing.T) {
 	passing, refused := signing.Errorf(signing.KindProvider, "away").Retryable(0), signing.Errorf(signing.KindProviderCredentials, "refused")
 	for _, c := range []struct {
@@ -142,21 +143,23 @@ func TestWatchCredentials(t *testing.T) {
 		after   time.Duration
 		changed bool
 		asked   int
-		seen    bool // that it can be read again
+		seen    bool          // that it can be read again
+		ends    time.Duration // of the certificate
 	}{
-		{"readable", nil, 24 * time.Hour, true, 1, true},
-		{"away", passing, 2 * time.Minute, false, 2, true},
-		{"refused", refused, 30 * time.Minute, false, 1, false},
-		{"refused for long", refused, 2 * time.Hour, false, 2, true},
-		{"refused until it was changed", refused, 2 * time.Minute, true, 2, true},
+		{"readable", nil, 24 * time.Hour, true, 1, true, 48 * time.Hour},
+		{"away", passing, 2 * time.Minute, false, 2, true, 48 * time.Hour},
+		{"refused", refused, 30 * time.Minute, false, 1, false, 48 * time.Hour},
+		{"refused for long", refused, 2 * time.Hour, false, 2, true, 48 * time.Hour},
+		{"refused until it was changed", refused, 2 * time.Minute, true, 2, true, 48 * time.Hour},
+		{"ends", nil, 150 * time.Second, false, 2, false, 90 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				moody, h := &moodyProvider{fault: c.fault}, newHealth(prometheus.NewRegistry())
+				moody, h := &moodyProvider{fault: c.fault, ends: time.Now().Add(c.ends)}, newHealth(prometheus.NewRegistry())
 				var current atomic.Pointer[clientservice.Services]
 				current.Store(services(t, clientservice.ClientService{ID: "a"}, clientservice.ClientService{ID: "b"}))
 				s := &providers{
-					clients: current.Load, standard: moody, standardName: "seal", log: logr.Discard(), read: h.read, unreadable: h.unreadable,
+					clients: current.Load, standard: moody, standardName: "seal", log: logr.Discard(), read: h.read, unreadable: h.unreadable, lapsed: h.lapsed,
 				}
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan struct{})
