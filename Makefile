@@ -64,6 +64,11 @@ soak: ## SOAK_RUNS (200) random kills, 100,000 mutated requests, 10,000 mutated 
 	HOSTILE=100 $(GO) test -count=1 -timeout 2h -v -run 'Hostile|HalfOpen' ./cmd/proxy
 	SOAK_TIME=$(SOAK_TIME) $(GO) test -count=1 -timeout 3h -v -run 'TestSoak' ./cmd/proxy
 
+FLOOD ?= 5000
+.PHONY: hostile
+hostile: ## FLOOD (5000) connections of each shape that ended a proxy, against one in 512 MiB, while a client signs; in a cgroup where root can make one
+	FLOOD=$(FLOOD) $(GO) test -count=1 -timeout 30m -v -run 'TestFlood$$' ./cmd/proxy
+
 .PHONY: vet
 vet: ## the Go team's own checks
 	$(GO) vet ./...

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -84,10 +85,16 @@ func (h *hostile) call(c hostileCall, seed hostileSeed, what string, change ...f
 }
 
 // tinyPDF is a document of less than a kilobyte that can be signed.
-func tinyPDF(n int) []byte {
+func tinyPDF(n int) []byte { return paddedPDF(n, 0) }
+
+// paddedPDF is tinyPDF with a comment of so many bytes.
+func paddedPDF(n, padding int) []byte {
 	var b bytes.Buffer
 	var offsets []int
 	b.WriteString("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
+	if padding > 0 {
+		b.WriteString("%" + strings.Repeat("x", padding) + "\n")
+	}
 	for i, object := range []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>", "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>"} {
 		offsets = append(offsets, b.Len())
 		fmt.Fprintf(&b, "%d 0 obj\n%s\nendobj\n", i+1, object)

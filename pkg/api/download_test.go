@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/api"
 )
 
 // downloads are the calls whose answers hold documents.
@@ -149,5 +151,19 @@ func TestTwoClientServicesDoNotHoldAllUploads(t *testing.T) {
 		for _, c := range few {
 			c.Close()
 		}
+	})
+}
+
+// TestUnreadPagesAreBounded: files of the page that nobody reads do not keep others from being served for longer than a minute.
+func TestUnreadPagesAreBounded(t *testing.T) {
+	const bundle = api.DefaultBasePath + "/swagger-ui/swagger-ui-bundle.js"
+	overPipe(t, nil, func(t *testing.T, h *harness, dial func(string) net.Conn) {
+		for range 32 {
+			dial("GET " + bundle + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		}
+		synctest.Wait()
+		h.do0(request{path: bundle, auth: "none"}).fails(http.StatusTooManyRequests, "429", "files of the page")
+		time.Sleep(61 * time.Second)
+		h.do0(request{path: bundle, auth: "none"}).is(http.StatusOK, nil)
 	})
 }

@@ -28,7 +28,12 @@ type page struct {
 	document string
 	html     string
 	assets   map[string]asset
+	serving  chan struct{} // holds a value for each answer that is sent
 }
+
+// maxPages bounds the files of the page that are sent at a time: anybody may ask for them, and some are decompressed meanwhile. A
+// browser asks for four.
+const maxPages = 32
 
 // asset is a file of the page.
 type asset struct {
@@ -44,9 +49,9 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 func newPage(c Config) (*page, error) {
 	fill := strings.NewReplacer("{{base}}", c.BasePath, "{{version}}", c.Version)
 	p := &page{
-		document: fill.Replace(openAPIText),
-		html:     fill.Replace(pageHTML),
-		assets:   map[string]asset{"page.js": {contentType: "text/javascript; charset=utf-8", data: []byte(fill.Replace(pageScript))}},
+		document: fill.Replace(openAPIText), serving: make(chan struct{}, maxPages),
+		html:   fill.Replace(pageHTML),
+		assets: map[string]asset{"page.js": {contentType: "text/javascript; charset=utf-8", data: []byte(fill.Replace(pageScript))}},
 	}
 	for name, contentType := range map[string]string{
 		"swagger-ui-bundle.js.gz": "text/javascript; charset=utf-8",
@@ -85,6 +90,12 @@ func (x *exchange) serveAsset() error {
 	a, ok := x.api.page.assets[x.path.file]
 	if !ok {
 		return signing.Errorf(kindNoSuchCall, "there is no such file")
+	}
+	select {
+	case x.api.page.serving <- struct{}{}:
+		defer func() { <-x.api.page.serving }()
+	default:
+		return signing.Errorf(signing.KindTooMany, "%d files of the page are being sent", maxPages).Retryable(defaultRetryAfter)
 	}
 	x.Header().Set("Cache-Control", "max-age=3600")
 	if !a.gzipped {

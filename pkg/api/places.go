@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -84,20 +83,22 @@ func (p *places) wait(ctx context.Context, client string, longest time.Duration)
 
 // refusal says why a client service gets no further place; nil if it gets one. mu must be held.
 func (p *places) refusal(client string) error {
+	switch {
+	case p.fits(client):
+		return nil
+	case p.byClient[client] >= p.each:
+		return signing.Errorf(signing.KindTooMany, "%d %s of this client service are %s", p.each, p.what, p.done).Retryable(defaultRetryAfter)
+	}
+	return signing.Errorf(signing.KindTooMany, "%d %s are %s", p.taken, p.what, p.done).Retryable(defaultRetryAfter)
+}
+
+// fits reports whether a client service gets a further place. mu must be held.
+func (p *places) fits(client string) bool {
 	mine, room := p.byClient[client], p.all
 	if mine > 0 {
 		room -= p.all / 8
 	}
-	why := ""
-	switch {
-	case mine >= p.each:
-		why = fmt.Sprintf("%d %s of this client service are %s", p.each, p.what, p.done)
-	case p.taken >= room:
-		why = fmt.Sprintf("%d %s are %s", p.taken, p.what, p.done)
-	default:
-		return nil
-	}
-	return signing.Errorf(signing.KindTooMany, "%s", why).Retryable(defaultRetryAfter)
+	return mine < p.each && p.taken < room
 }
 
 // grant gives a place to a client service. mu must be held.
@@ -115,7 +116,7 @@ func (p *places) give(client string) {
 		delete(p.byClient, client)
 	}
 	for i, w := range p.queue {
-		if p.refusal(w.client) == nil {
+		if p.fits(w.client) {
 			p.grant(w.client)
 			p.queue = slices.Delete(p.queue, i, i+1)
 			close(w.got)

@@ -55,7 +55,7 @@ func defaults(in Input) Config {
 			QueuedDocuments:     20_000,
 			ConcurrentRequests:  256,
 			WaitingRequests:     2000,
-			Connections:         4096,
+			Connections:         3500,
 			ConcurrentDownloads: 128,
 			ClientRate:          1000,
 			ClientFailures:      1,

@@ -121,7 +121,7 @@ func declareLimits(d *declaration, c *Config) {
 	d.add("limits.concurrent-downloads", "COUNT", number{&l.ConcurrentDownloads, 1, most},
 		"Most answers with documents (zip files and details) that are sent at a time, half of them to one client service; one more gets 429 with Retry-After. Each takes about 100 KB of memory.")
 	d.add("limits.connections", "COUNT", number{&l.Connections, 16, 100_000},
-		"Most connections to the REST port. When there are so many, a new one takes the place of one that serves no authenticated request, the newest first. Each takes up to 40 KiB.")
+		"Most connections to the REST port. When there are so many, a new one takes the place of one that serves no authenticated request, the newest first. Each may take 40 KiB. Keep it above the sum of the limits for requests that wait, are read and are sent.")
 	d.add("limits.client.concurrent-requests", "COUNT", number{&l.ClientConcurrentRequests, 0, most},
 		"Most bodies of one client service that are read at a time.").
 		Default = "half of limits.concurrent-requests"
