@@ -127,6 +127,7 @@ var (
 	diskBytes        = describe("disk_size_bytes", "Size of the state folder's disk, where it is known.")
 	operations       = describe("stored_operations", "Operations in the state folder.")
 	lostFiles        = describe("lost_files", "Files with documents that the database does not know, in the folder lost of the state folder.")
+	earlierIDs       = describe("earlier_ids_total", "Operations asked for that this ordinal had before its state folder was made: the volume is new, or the state was thrown away.")
 	clockJump        = describe("clock_jump_seconds", "By how much the clock has jumped ahead, while retention does not believe it yet; else 0.")
 	stateWritable    = describe("state_writable", "1 while the state folder has room for new operations and takes writes, else 0: then they are refused.")
 )
@@ -134,7 +135,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		queuedDocuments, queuedLimit, activeOperations, oldestQueued, unstoredValues, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, lostFiles, clockJump, stateWritable,
+		queuedDocuments, queuedLimit, activeOperations, oldestQueued, unstoredValues, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, lostFiles, earlierIDs, clockJump, stateWritable,
 	} {
 		d <- desc
 	}
@@ -169,6 +170,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(operations, float64(st.Operations))
 		gauge(lostFiles, float64(st.LostFiles))
+		out <- prometheus.MustNewConstMetric(earlierIDs, prometheus.CounterValue, float64(st.EarlierIDs))
 		gauge(clockJump, st.ClockJump.Seconds())
 	}
 	if n, err := c.store.Counters(ctx); err == nil {

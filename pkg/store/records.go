@@ -63,6 +63,9 @@ func (s *Store) Operation(ctx context.Context, id signing.ID) (signing.Operation
 		return signing.Operation{}, err
 	}
 	op, err := scanOperation(s.queries.operation.QueryRow(int64(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		s.noteEarlier(id)
+	}
 	return op, notFound("operation", err)
 }
 

@@ -43,6 +43,7 @@ type Store struct {
 	doubtful  doubtful
 	age       ageClock
 	reserve   *reserve
+	earlier   earlierIDs
 	beingRead beingRead
 
 	diskBytes func(path string) (int64, error) // size of the folder's disk
@@ -199,6 +200,7 @@ type Stats struct {
 	UnfinishedOperations int64
 	UnfinishedDocuments  int64 // documents of unfinished operations
 	LostFiles            int64 // files in lost/: documents that the database does not know
+	EarlierIDs           int64 // operations asked for that this ordinal had before the state folder was made, since the start
 	// ClockJump is by how much the clock has jumped ahead, while retention does not believe it.
 	ClockJump time.Duration
 }
@@ -207,7 +209,7 @@ type Stats struct {
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	st := Stats{
 		StoredBytes: s.stored.Load(), UploadingBytes: s.uploading.Load(), MetadataBytes: s.metadataBytes(), MinFreeBytes: max(0, s.cfg.MinFree),
-		LostFiles: s.folder.lostFiles(), ClockJump: s.age.distrusted(),
+		LostFiles: s.folder.lostFiles(), ClockJump: s.age.distrusted(), EarlierIDs: s.earlier.count.Load(),
 	}
 	var err error
 	if st.FreeBytes, err = freeBytes(s.cfg.Folder); err != nil {
