@@ -360,7 +360,7 @@ func (p *pipeline) wantNothingLeft(t *testing.T, operations int) {
 		t.Errorf("open calls %v, unfinished operations %v (%v, %v), want none", open, unfinished, err, uerr)
 	}
 	for _, name := range namesIn(t, p.folder) {
-		if known := strings.HasPrefix(name, "metadata.db") || slices.Contains([]string{"instance.json", "lock", "operations", "uploads"}, name); !known {
+		if known := strings.HasPrefix(name, "metadata.db") || slices.Contains([]string{"instance.json", "lock", "operations", "reserve", "uploads"}, name); !known {
 			t.Errorf("the state folder holds %s, which belongs to nothing", name)
 		}
 	}
