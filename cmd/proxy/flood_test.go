@@ -89,8 +89,19 @@ func TestFlood(t *testing.T) {
 		count, hold = n, floodHold
 	}
 	p := startFlooded(t)
+	lives := func() bool {
+		select {
+		case <-p.Ended():
+			return false
+		default:
+			return true
+		}
+	}
 	big := signBig(t, p)
 	for _, shape := range floodShapes(big) {
+		if !lives() {
+			return // a shape before has failed
+		}
 		t.Run(shape.name, func(t *testing.T) {
 			signer := startSigner(t, p)
 			opened, cut := flood(t, p, shape, count, hold)
@@ -187,6 +198,7 @@ func flood(t *testing.T, p *instance.Instance, shape floodShape, count int, hold
 type floodSigner struct {
 	t                         *testing.T
 	url                       string
+	ended                     <-chan struct{} // the proxy
 	stop                      context.CancelFunc
 	running                   sync.WaitGroup
 	signed, longest, repeated atomic.Int64
@@ -194,7 +206,7 @@ type floodSigner struct {
 
 func startSigner(t *testing.T, p *instance.Instance) *floodSigner {
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &floodSigner{t: t, url: p.URL + apiPath + "document/sign/base64", stop: cancel}
+	s := &floodSigner{t: t, url: p.URL + apiPath + "document/sign/base64", ended: p.Ended(), stop: cancel}
 	first := make(chan struct{}, 2)
 	for _, kept := range []bool{true, false} {
 		s.running.Go(func() {
@@ -208,7 +220,10 @@ func startSigner(t *testing.T, p *instance.Instance) *floodSigner {
 			}
 		})
 	}
-	<-first
+	select {
+	case <-first:
+	case <-p.Ended():
+	}
 	return s
 }
 
@@ -242,6 +257,12 @@ func (s *floodSigner) sign(transport http.RoundTripper) bool {
 			return false
 		}
 		s.repeated.Add(1)
+		select {
+		case <-s.ended:
+			s.t.Error("the proxy has ended")
+			return false
+		default:
+		}
 	}
 }
 
