@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// readSignatureAlgorithm sets Algorithm, SignatureHash and SaltLength from the identifier; Algorithm stays empty where the
-// identifier or its parameters are not known.
+// readSignatureAlgorithm sets Algorithm, SignatureHash and SaltLength from the identifier;
+// Algorithm stays empty where the identifier or its parameters are not known.
 func (s *SignerInfo) readSignatureAlgorithm(parameters cryptobyte.String) {
 	oid := s.SignatureAlgorithm
 	s.SignatureHash = s.Hash
@@ -37,8 +37,9 @@ func (s *SignerInfo) readSignatureAlgorithm(parameters cryptobyte.String) {
 	}
 }
 
-// readPSS reads RSASSA-PSS-params (RFC 4055 3.1). Absent fields have their defaults: SHA-1, MGF1 with SHA-1, 20, 1. A mask hash
-// that differs from the message hash is refused: crypto/rsa knows no such signature.
+// readPSS reads RSASSA-PSS-params (RFC 4055 3.1). Absent fields have their defaults: SHA-1, MGF1
+// with SHA-1, 20, 1. A mask hash that differs from the message hash is refused: crypto/rsa knows no
+// such signature.
 func readPSS(s cryptobyte.String) (hash crypto.Hash, salt int, ok bool) {
 	hash, salt = crypto.SHA1, 20
 	mask, trailer := crypto.SHA1, 1
@@ -67,7 +68,9 @@ func readPSS(s cryptobyte.String) (hash crypto.Hash, salt int, ok bool) {
 			return 0, 0, false
 		}
 	}
-	if !params.ReadOptionalASN1Integer(&salt, contextTag(2), 20) || !params.ReadOptionalASN1Integer(&trailer, contextTag(3), 1) || !params.Empty() {
+	if !params.ReadOptionalASN1Integer(&salt, contextTag(2), 20) ||
+		!params.ReadOptionalASN1Integer(&trailer, contextTag(3), 1) ||
+		!params.Empty() {
 		return 0, 0, false
 	}
 	return hash, salt, hash == mask && trailer == 1 && salt >= 0 && salt <= 512

@@ -18,16 +18,21 @@ type Attribute struct {
 	Values [][]byte
 }
 
-// SignedAttributes returns the signed attributes over messageDigest, made with hash, for the signing certificate: the DER SET OF,
-// tag 0x31, whose digest the key signs (RFC 5652 5.4). They are exactly content-type (id-data), message-digest and
-// signing-certificate-v2, as ETSI EN 319 142-1 6.3 asks for; the claimed time belongs into the signature dictionary.
+// SignedAttributes returns the signed attributes over messageDigest, made with hash, for the
+// signing certificate: the DER SET OF, tag 0x31, whose digest the key signs (RFC 5652 5.4). They
+// are exactly content-type (id-data), message-digest and signing-certificate-v2, as ETSI EN 319
+// 142-1 6.3 asks for; the claimed time belongs into the signature dictionary.
 func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certificate) ([]byte, error) {
 	alg, ok := writable(hash)
 	if !ok {
 		return nil, unsupported("build signed attributes: hash %v is not supported", hash)
 	}
 	if len(messageDigest) != hash.Size() {
-		return nil, fmt.Errorf("build signed attributes: message digest has %d bytes, want %d", len(messageDigest), hash.Size())
+		return nil, fmt.Errorf(
+			"build signed attributes: message digest has %d bytes, want %d",
+			len(messageDigest),
+			hash.Size(),
+		)
 	}
 	if cert == nil || len(cert.Raw) == 0 {
 		return nil, fmt.Errorf("build signed attributes: no signing certificate")
@@ -51,8 +56,9 @@ func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certifi
 	})
 }
 
-// signingCertificateV2 is the attribute's value (RFC 5035 3). The hash algorithm is the DER default SHA-256 and then must be left
-// out; any other is named. issuerSerial is there, since widespread validators compare it where they find it.
+// signingCertificateV2 is the attribute's value (RFC 5035 3). The hash algorithm is the DER default
+// SHA-256 and then must be left out; any other is named. issuerSerial is there, since widespread
+// validators compare it where they find it.
 func signingCertificateV2(alg hashAlgorithm, cert *x509.Certificate) ([]byte, error) {
 	h := alg.hash.New()
 	h.Write(cert.Raw)
@@ -101,8 +107,8 @@ func marshalAttributes(tag cbasn1.Tag, attributes []Attribute) ([]byte, error) {
 	})
 }
 
-// sorted returns the elements of a SET OF in DER order. Comparing a shorter one as if padded with zeros (X.690 11.6) is the same
-// as bytes.Compare here: no whole element is a prefix of another.
+// sorted returns the elements of a SET OF in DER order. Comparing a shorter one as if padded with
+// zeros (X.690 11.6) is the same as bytes.Compare here: no whole element is a prefix of another.
 func sorted(elements [][]byte) [][]byte {
 	return slices.SortedFunc(slices.Values(elements), bytes.Compare)
 }

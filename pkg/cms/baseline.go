@@ -4,10 +4,11 @@ import (
 	"errors"
 )
 
-// CheckBaseline holds the SignedData of a PAdES baseline signature against ETSI EN 319 142-1 6.3 and the encoding rules: one signer,
-// detached id-data, the mandatory signed attributes once each, no signing-time, DER with sorted sets, no empty unsigned
-// attributes, the signing certificate inside and named. It returns all faults joined, each with ErrMismatch; nil where there is
-// none. It does not verify: see Verify.
+// CheckBaseline holds the SignedData of a PAdES baseline signature against ETSI EN 319 142-1 6.3
+// and the encoding rules: one signer, detached id-data, the mandatory signed attributes once each,
+// no signing-time, DER with sorted sets, no empty unsigned attributes, the signing certificate
+// inside and named. It returns all faults joined, each with ErrMismatch; nil where there is none.
+// It does not verify: see Verify.
 func (d *SignedData) CheckBaseline() error {
 	var faults []error
 	fault := func(bad bool, format string, args ...any) {

@@ -15,8 +15,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// UsualTokenSize is what a timestamp token of a public authority takes, in bytes, with its certificates and room to spare: with
-// three RSA-2048 certificates one has about 3.5 KB, with RSA-4096 about 6 KB.
+// UsualTokenSize is what a timestamp token of a public authority takes, in bytes, with its
+// certificates and room to spare: with three RSA-2048 certificates one has about 3.5 KB, with
+// RSA-4096 about 6 KB.
 const UsualTokenSize = 8 << 10
 
 // SignedDataParams is what Build puts together.
@@ -29,8 +30,8 @@ type SignedDataParams struct {
 	UnsignedAttributes []Attribute // none: the field is left out, since an empty set is wrong
 }
 
-// Build returns the DER ContentInfo with a detached SignedData: version 1, one SignerInfo named by issuer and serial number, all
-// sets in DER order. It does not verify the value: VerifyValue does.
+// Build returns the DER ContentInfo with a detached SignedData: version 1, one SignerInfo named by
+// issuer and serial number, all sets in DER order. It does not verify the value: VerifyValue does.
 func Build(p SignedDataParams) ([]byte, error) {
 	alg, ok := writable(p.Hash)
 	if !ok {
@@ -87,7 +88,17 @@ func buildSignerInfo(p SignedDataParams, alg hashAlgorithm, attributes []byte) (
 		}
 	}
 	cert := p.Chain[0]
-	size := len(cert.RawIssuer) + len(attributes) + len(signatureAlgorithm) + len(p.SignatureValue) + len(unsigned) + usualSize
+	size := len(
+		cert.RawIssuer,
+	) + len(
+		attributes,
+	) + len(
+		signatureAlgorithm,
+	) + len(
+		p.SignatureValue,
+	) + len(
+		unsigned,
+	) + usualSize
 	return buildSized(size, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1Int64(1)
@@ -124,8 +135,9 @@ func algorithmIdentifier(algorithm signing.SignatureAlgorithm, alg hashAlgorithm
 	return nil, unsupported("build SignedData: algorithm %q is not supported", algorithm)
 }
 
-// pssIdentifier writes RSASSA-PSS-params with MGF1 of the same hash and a salt of its length; the trailer field is the default
-// and left out. The hash identifiers carry NULL, as RFC 4055 2.1 defines them.
+// pssIdentifier writes RSASSA-PSS-params with MGF1 of the same hash and a salt of its length; the
+// trailer field is the default and left out. The hash identifiers carry NULL, as RFC 4055 2.1
+// defines them.
 func pssIdentifier(alg hashAlgorithm) ([]byte, error) {
 	hashIdentifier := func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -151,8 +163,9 @@ func pssIdentifier(alg hashAlgorithm) ([]byte, error) {
 	})
 }
 
-// EstimateSize returns an upper bound, in bytes, of what Build makes for the chain, with any of its hashes, and a timestamp token of
-// tokenSize bytes (0: none; UsualTokenSize where the authority is not known). It sizes reserved contents.
+// EstimateSize returns an upper bound, in bytes, of what Build makes for the chain, with any of its
+// hashes, and a timestamp token of tokenSize bytes (0: none; UsualTokenSize where the authority is
+// not known). It sizes reserved contents.
 func EstimateSize(chain []*x509.Certificate, algorithm signing.SignatureAlgorithm, tokenSize int) (int, error) {
 	if len(chain) == 0 {
 		return 0, fmt.Errorf("estimate SignedData: no certificate")
@@ -165,7 +178,13 @@ func EstimateSize(chain []*x509.Certificate, algorithm signing.SignatureAlgorith
 	if err != nil {
 		return 0, err
 	}
-	p := SignedDataParams{SignedAttributes: attributes, SignatureValue: make([]byte, size), Chain: chain, Algorithm: algorithm, Hash: crypto.SHA512}
+	p := SignedDataParams{
+		SignedAttributes: attributes,
+		SignatureValue:   make([]byte, size),
+		Chain:            chain,
+		Algorithm:        algorithm,
+		Hash:             crypto.SHA512,
+	}
 	if tokenSize > 0 {
 		p.UnsignedAttributes = []Attribute{{OIDSignatureTimestamp, [][]byte{make([]byte, tokenSize)}}}
 	}

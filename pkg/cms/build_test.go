@@ -45,7 +45,14 @@ func TestBuildVerifies(t *testing.T) {
 				t.Fatal(err)
 			}
 			if d.Size != len(der) || d.Padding != 100 || !d.DER || d.Version != 1 {
-				t.Errorf("Parse: size %d, padding %d, DER %v, version %d; want %d, 100, true, 1", d.Size, d.Padding, d.DER, d.Version, len(der))
+				t.Errorf(
+					"Parse: size %d, padding %d, DER %v, version %d; want %d, 100, true, 1",
+					d.Size,
+					d.Padding,
+					d.DER,
+					d.Version,
+					len(der),
+				)
 			}
 			cert, err := d.Verify(sum(hash, []byte("content")))
 			if err != nil || !cert.Equal(id.chain[0]) {
@@ -65,12 +72,17 @@ var p256 = elliptic.P256()
 
 func zeros(n int) []byte { return make([]byte, n) }
 
-// The signed attributes are in DER order whatever the length of their values: Bouncy Castle and Adobe refuse others.
+// The signed attributes are in DER order whatever the length of their values: Bouncy Castle and
+// Adobe refuse others.
 func TestSignedAttributesAreOrdered(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		hash := []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512}[random.IntN(3)]
-		cert := &x509.Certificate{Raw: []byte{0x30, 0}, SerialNumber: serial(random), RawIssuer: tlv(0x30, random.IntN(70_000))}
+		cert := &x509.Certificate{
+			Raw:          []byte{0x30, 0},
+			SerialNumber: serial(random),
+			RawIssuer:    tlv(0x30, random.IntN(70_000)),
+		}
 		der, err := SignedAttributes(hash, zeros(hash.Size()), cert)
 		if err != nil {
 			t.Fatal(err)
@@ -122,7 +134,13 @@ func TestBuildRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := SignedDataParams{SignedAttributes: attributes, SignatureValue: []byte{1}, Chain: id.chain, Algorithm: signing.RSAPKCS1, Hash: crypto.SHA256}
+	good := SignedDataParams{
+		SignedAttributes: attributes,
+		SignatureValue:   []byte{1},
+		Chain:            id.chain,
+		Algorithm:        signing.RSAPKCS1,
+		Hash:             crypto.SHA256,
+	}
 	for name, change := range map[string]func(p *SignedDataParams){
 		"no chain":                  func(p *SignedDataParams) { p.Chain = nil },
 		"no value":                  func(p *SignedDataParams) { p.SignatureValue = nil },
@@ -176,7 +194,12 @@ func TestEstimateSizeIsEnough(t *testing.T) {
 		if len(stamped) > estimate || estimate > len(stamped)+300 {
 			t.Errorf("%s: EstimateSize = %d, want at least %d and not much more", name, estimate, len(stamped))
 		}
-		if bare, err := EstimateSize(id.chain, d.Signers[0].Algorithm, 0); err != nil || len(der) > bare || bare > len(der)+300 {
+		if bare, err := EstimateSize(
+			id.chain,
+			d.Signers[0].Algorithm,
+			0,
+		); err != nil || len(der) > bare ||
+			bare > len(der)+300 {
 			t.Errorf("%s: EstimateSize without token = %d, %v, want at least %d and not much more", name, bare, err, len(der))
 		}
 	}
@@ -199,7 +222,8 @@ func TestAddTimestamp(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := d.Signers[0].Unsigned(OIDSignatureTimestamp)
-	if len(tokens) != 2 || !bytes.Equal(tokens[0], second) || !bytes.Equal(tokens[1], first) { // DER order: the shorter one first
+	// DER order: the shorter one first
+	if len(tokens) != 2 || !bytes.Equal(tokens[0], second) || !bytes.Equal(tokens[1], first) {
 		t.Errorf("%d tokens, want both in DER order", len(tokens))
 	}
 	if _, err := d.Verify(sum(crypto.SHA256, []byte("content"))); err != nil {
@@ -209,8 +233,12 @@ func TestAddTimestamp(t *testing.T) {
 		t.Errorf("CheckBaseline = %v", err)
 	}
 	built, err := Build(SignedDataParams{
-		SignedAttributes: d.Signers[0].RawSignedAttributes, SignatureValue: d.Signers[0].Value, Chain: id.chain,
-		Algorithm: signing.RSAPKCS1, Hash: crypto.SHA256, UnsignedAttributes: []Attribute{{OIDSignatureTimestamp, [][]byte{first}}},
+		SignedAttributes:   d.Signers[0].RawSignedAttributes,
+		SignatureValue:     d.Signers[0].Value,
+		Chain:              id.chain,
+		Algorithm:          signing.RSAPKCS1,
+		Hash:               crypto.SHA256,
+		UnsignedAttributes: []Attribute{{OIDSignatureTimestamp, [][]byte{first}}},
 	})
 	if err != nil || !bytes.Equal(built, one) {
 		t.Errorf("Build with the token differs from AddTimestamp: %v", err)
@@ -237,7 +265,8 @@ func headerSize(der []byte) int {
 
 func TestCanonicalToken(t *testing.T) {
 	token := read(t, "testdata/timestamp/token.der")
-	// The token of openssl ends with the signature value: an empty [1] is put behind it, and every length on the way grows by two.
+	// The token of openssl ends with the signature value: an empty [1] is put behind it, and every
+	// length on the way grows by two.
 	empty, err := replaceUnsigned(token, pathToSigner, []byte{0xa1, 0})
 	if err != nil || len(empty) != len(token)+2 {
 		t.Fatalf("replaceUnsigned = %d bytes, %v; want %d", len(empty), err, len(token)+2)

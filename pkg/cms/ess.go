@@ -10,8 +10,9 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// CheckSigningCertificate holds cert against the attribute signing-certificate-v2 or signing-certificate (RFC 5035, RFC 2634) of s.
-// ErrMismatch where it names another one, where the attribute is not what it should be, or where there is none.
+// CheckSigningCertificate holds cert against the attribute signing-certificate-v2 or
+// signing-certificate (RFC 5035, RFC 2634) of s. ErrMismatch where it names another one, where the
+// attribute is not what it should be, or where there is none.
 func (s *SignerInfo) CheckSigningCertificate(cert *x509.Certificate) error {
 	v2, v1 := s.Signed(OIDSigningCertificateV2), s.Signed(OIDSigningCertificate)
 	if len(v2) == 0 && len(v1) == 0 {
@@ -39,7 +40,8 @@ func checkESS(value []byte, version int, cert *x509.Certificate) error {
 	wrong := mismatch("check signing certificate: the attribute is malformed")
 	in := cryptobyte.String(value)
 	var signing, certs, id, digest cryptobyte.String
-	if !in.ReadASN1(&signing, cbasn1.SEQUENCE) || !in.Empty() || !signing.ReadASN1(&certs, cbasn1.SEQUENCE) || !certs.ReadASN1(&id, cbasn1.SEQUENCE) {
+	if !in.ReadASN1(&signing, cbasn1.SEQUENCE) || !in.Empty() || !signing.ReadASN1(&certs, cbasn1.SEQUENCE) ||
+		!certs.ReadASN1(&id, cbasn1.SEQUENCE) {
 		return wrong
 	}
 	hash := crypto.SHA1
@@ -66,12 +68,13 @@ func checkESS(value []byte, version int, cert *x509.Certificate) error {
 	return checkIssuerSerial(id, cert)
 }
 
-// checkIssuerSerial compares an IssuerSerial (RFC 5035 4). Only the serial number decides: the digest has named the certificate
-// already, and encodings of names differ.
+// checkIssuerSerial compares an IssuerSerial (RFC 5035 4). Only the serial number decides: the
+// digest has named the certificate already, and encodings of names differ.
 func checkIssuerSerial(id cryptobyte.String, cert *x509.Certificate) error {
 	var issuerSerial, names cryptobyte.String
 	serial := new(big.Int)
-	if !id.ReadASN1(&issuerSerial, cbasn1.SEQUENCE) || !issuerSerial.ReadASN1(&names, cbasn1.SEQUENCE) || !issuerSerial.ReadASN1Integer(serial) {
+	if !id.ReadASN1(&issuerSerial, cbasn1.SEQUENCE) || !issuerSerial.ReadASN1(&names, cbasn1.SEQUENCE) ||
+		!issuerSerial.ReadASN1Integer(serial) {
 		return mismatch("check signing certificate: issuerSerial is malformed")
 	}
 	if serial.Cmp(cert.SerialNumber) != 0 {

@@ -36,7 +36,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("Parse of what AddTimestamp returned = %v", err)
 		}
-		if !bytes.Equal(again.Signers[0].Value, d.Signers[0].Value) || len(again.Signers[0].Unsigned(OIDSignatureTimestamp)) != len(d.Signers[0].Unsigned(OIDSignatureTimestamp))+1 {
+		if !bytes.Equal(again.Signers[0].Value, d.Signers[0].Value) ||
+			len(again.Signers[0].Unsigned(OIDSignatureTimestamp)) != len(d.Signers[0].Unsigned(OIDSignatureTimestamp))+1 {
 			t.Error("AddTimestamp changed something else")
 		}
 	})

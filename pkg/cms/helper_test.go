@@ -62,7 +62,12 @@ func newIdentity(t testing.TB, key crypto.Signer, organization string, serial in
 	return identity{key, []*x509.Certificate{certify(t, leaf, rootCert, key.Public(), rootKey), rootCert}}
 }
 
-func certify(t testing.TB, template, parent *x509.Certificate, public crypto.PublicKey, by crypto.Signer) *x509.Certificate {
+func certify(
+	t testing.TB,
+	template, parent *x509.Certificate,
+	public crypto.PublicKey,
+	by crypto.Signer,
+) *x509.Certificate {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, by)
 	if err != nil {
@@ -85,7 +90,12 @@ func (id identity) sign(t testing.TB, algorithm signing.SignatureAlgorithm, hash
 	return id.signAttributes(t, algorithm, hash, attributes)
 }
 
-func (id identity) signAttributes(t testing.TB, algorithm signing.SignatureAlgorithm, hash crypto.Hash, attributes []byte) []byte {
+func (id identity) signAttributes(
+	t testing.TB,
+	algorithm signing.SignatureAlgorithm,
+	hash crypto.Hash,
+	attributes []byte,
+) []byte {
 	t.Helper()
 	der, err := Build(SignedDataParams{
 		SignedAttributes: attributes, SignatureValue: id.value(t, algorithm, hash, sum(hash, attributes)),

@@ -9,7 +9,8 @@ import (
 	_ "crypto/sha512"
 )
 
-// Attribute and content types: RFC 5652 11, RFC 5035 3 and 4, RFC 3161 3.3 and appendix A, ETSI EN 319 122-1 5.
+// Attribute and content types: RFC 5652 11, RFC 5035 3 and 4, RFC 3161 3.3 and appendix A, ETSI EN
+// 319 122-1 5.
 var (
 	OIDData                 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
 	OIDSignedData           = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
@@ -31,7 +32,8 @@ var (
 	oidECPublicKey   = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
 )
 
-// hashAlgorithm ties a hash to its identifiers: its own, and those of the signature algorithms bound to it (RFC 4055, RFC 5758).
+// hashAlgorithm ties a hash to its identifiers: its own, and those of the signature algorithms
+// bound to it (RFC 4055, RFC 5758).
 type hashAlgorithm struct {
 	hash   crypto.Hash
 	digest asn1.ObjectIdentifier
@@ -41,11 +43,36 @@ type hashAlgorithm struct {
 
 // hashAlgorithms lists what can be read. Only SHA-256, SHA-384 and SHA-512 are written.
 var hashAlgorithms = []hashAlgorithm{
-	{crypto.SHA256, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}},
-	{crypto.SHA384, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12}, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}},
-	{crypto.SHA512, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13}, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}},
-	{crypto.SHA224, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 4}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 14}, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}},
-	{crypto.SHA1, asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}},
+	{
+		crypto.SHA256,
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1},
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2},
+	},
+	{
+		crypto.SHA384,
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2},
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3},
+	},
+	{
+		crypto.SHA512,
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3},
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4},
+	},
+	{
+		crypto.SHA224,
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 4},
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 14},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1},
+	},
+	{
+		crypto.SHA1,
+		asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26},
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1},
+	},
 }
 
 // writable returns the identifiers of a hash that may be written; ok is false for any other.

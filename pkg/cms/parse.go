@@ -24,10 +24,11 @@ const (
 	maxValues       = 64
 )
 
-// Parse reads a ContentInfo with a SignedData. Zero bytes after it are the padding of reserved contents and are counted; anything
-// else after it is an error. BER lengths and split octet strings are accepted and reported (SignedData.DER). Errors are
-// ErrMalformed; an algorithm that is not known is none, since it is Verify's matter. Certificates whose very bytes are among known are
-// not parsed again.
+// Parse reads a ContentInfo with a SignedData. Zero bytes after it are the padding of reserved
+// contents and are counted; anything else after it is an error. BER lengths and split octet strings
+// are accepted and reported (SignedData.DER). Errors are ErrMalformed; an algorithm that is not
+// known is none, since it is Verify's matter. Certificates whose very bytes are among known are not
+// parsed again.
 func Parse(in []byte, known ...*x509.Certificate) (*SignedData, error) {
 	der, size, was, err := ber.ToDER(in)
 	if err != nil {
@@ -47,7 +48,8 @@ func Parse(in []byte, known ...*x509.Certificate) (*SignedData, error) {
 	if !contentType.Equal(OIDSignedData) {
 		return nil, malformed("content type %v is not SignedData", contentType)
 	}
-	if !info.ReadASN1(&explicit, contextTag(0)) || !info.Empty() || !explicit.ReadASN1(&body, cbasn1.SEQUENCE) || !explicit.Empty() {
+	if !info.ReadASN1(&explicit, contextTag(0)) || !info.Empty() || !explicit.ReadASN1(&body, cbasn1.SEQUENCE) ||
+		!explicit.Empty() {
 		return nil, malformed("ContentInfo")
 	}
 	if err := d.parse(body, known); err != nil {
@@ -91,7 +93,8 @@ func (d *SignedData) parse(s cryptobyte.String, known []*x509.Certificate) error
 		return malformed("certificates")
 	}
 	for _, raw := range d.RawCertificates {
-		// Attribute certificates and certificates that crypto/x509 refuses stay raw: they may still be of use to somebody.
+		// Attribute certificates and certificates that crypto/x509 refuses stay raw: they may still be of
+		// use to somebody.
 		if c, err := parseCertificate(raw, known); err == nil {
 			d.Certificates = append(d.Certificates, c)
 		}
@@ -122,7 +125,8 @@ func (d *SignedData) parseContent(s cryptobyte.String) error {
 	if !has {
 		return nil
 	}
-	// Before CMS the content was any type (PKCS #7); its contents octets are what is digested all the same (RFC 5652 5.2.1).
+	// Before CMS the content was any type (PKCS #7); its contents octets are what is digested all the
+	// same (RFC 5652 5.2.1).
 	if !explicit.ReadAnyASN1(&octets, new(cbasn1.Tag)) || !explicit.Empty() {
 		return malformed("eContent")
 	}
@@ -156,7 +160,9 @@ func parseSignerInfo(s cryptobyte.String) (*SignerInfo, error) {
 		return nil, malformed("signatureAlgorithm")
 	}
 	info.readSignatureAlgorithm(parameters)
-	if !s.ReadASN1Bytes(&info.Value, cbasn1.OCTET_STRING) || !s.ReadOptionalASN1(&unsigned, &info.HasUnsigned, contextTag(1)) || !s.Empty() {
+	if !s.ReadASN1Bytes(&info.Value, cbasn1.OCTET_STRING) ||
+		!s.ReadOptionalASN1(&unsigned, &info.HasUnsigned, contextTag(1)) ||
+		!s.Empty() {
 		return nil, malformed("signature value or unsignedAttrs")
 	}
 	var err error
@@ -170,7 +176,9 @@ func (s *SignerInfo) readIdentifier(in *cryptobyte.String) bool {
 	}
 	var id, issuer cryptobyte.String
 	s.SerialNumber = new(big.Int)
-	if !in.ReadASN1(&id, cbasn1.SEQUENCE) || !id.ReadASN1Element(&issuer, cbasn1.SEQUENCE) || !id.ReadASN1Integer(s.SerialNumber) || !id.Empty() {
+	if !in.ReadASN1(&id, cbasn1.SEQUENCE) || !id.ReadASN1Element(&issuer, cbasn1.SEQUENCE) ||
+		!id.ReadASN1Integer(s.SerialNumber) ||
+		!id.Empty() {
 		return false
 	}
 	s.RawIssuer = issuer
@@ -199,7 +207,9 @@ func readAttributes(s cryptobyte.String) (attributes []Attribute, ordered bool, 
 		var one, values cryptobyte.String
 		var a Attribute
 		in := cryptobyte.String(e)
-		if !in.ReadASN1(&one, cbasn1.SEQUENCE) || !one.ReadASN1ObjectIdentifier(&a.Type) || !one.ReadASN1(&values, cbasn1.SET) || !one.Empty() {
+		if !in.ReadASN1(&one, cbasn1.SEQUENCE) || !one.ReadASN1ObjectIdentifier(&a.Type) ||
+			!one.ReadASN1(&values, cbasn1.SET) ||
+			!one.Empty() {
 			return nil, false, malformed("attribute")
 		}
 		if a.Values, ok = readElements(values, maxValues); !ok {

@@ -44,7 +44,9 @@ func TestParseOriginal(t *testing.T) {
 	if err != nil || !bytes.Equal(attributes, d.Signers[0].RawSignedAttributes) {
 		t.Errorf("SignedAttributes differ from the original's: %v", err)
 	}
-	der, err := Build(SignedDataParams{attributes, d.Signers[0].Value, d.Certificates, signing.RSAPKCS1, crypto.SHA256, nil})
+	der, err := Build(
+		SignedDataParams{attributes, d.Signers[0].Value, d.Certificates, signing.RSAPKCS1, crypto.SHA256, nil},
+	)
 	if err != nil || !bytes.Equal(der, read(t, "testdata/original/contents.der")[:1485]) {
 		t.Errorf("Build differs from the original: %v", err)
 	}
@@ -149,8 +151,8 @@ func manyCertificates(t *testing.T, n int) []byte {
 	return der
 }
 
-// Every byte of a SignedData counts: whichever is flipped, the result is refused or is no baseline signature over the content by the
-// same certificate chain any more.
+// Every byte of a SignedData counts: whichever is flipped, the result is refused or is no baseline
+// signature over the content by the same certificate chain any more.
 func TestVerifyNoticesEveryFlippedByte(t *testing.T) {
 	id := newIdentity(t, newKey(t, signing.ECDSA, p256), "org", 7)
 	id.chain = id.chain[:1]
@@ -207,7 +209,8 @@ func TestCheckBaselineFaults(t *testing.T) {
 	}
 }
 
-// Attributes that were signed out of order still verify (OpenSSL made such), but are no baseline signature.
+// Attributes that were signed out of order still verify (OpenSSL made such), but are no baseline
+// signature.
 func TestVerifyUnsortedAttributes(t *testing.T) {
 	id := newIdentity(t, rsaKey(), "org", 7)
 	attributes, err := SignedAttributes(crypto.SHA256, sum(crypto.SHA256, nil), id.chain[0])
@@ -215,7 +218,9 @@ func TestVerifyUnsortedAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	elements, _ := readElements(attributes[headerSize(attributes):], 3)
-	turned := append(attributes[:headerSize(attributes):headerSize(attributes)], bytes.Join([][]byte{elements[2], elements[0], elements[1]}, nil)...)
+	turned := append(
+		attributes[:headerSize(attributes):headerSize(attributes)],
+		bytes.Join([][]byte{elements[2], elements[0], elements[1]}, nil)...)
 	d, err := Parse(id.signAttributes(t, signing.RSAPKCS1, crypto.SHA256, turned))
 	if err != nil {
 		t.Fatal(err)
@@ -296,8 +301,15 @@ func TestTimestamp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 1500*time.Millisecond + 100*time.Microsecond; ts.Accuracy != want || ts.Nonce == nil || ts.Serial.Sign() <= 0 {
-		t.Errorf("accuracy %v, nonce %v, serial %v; want %v, a nonce and a serial number", ts.Accuracy, ts.Nonce, ts.Serial, want)
+	if want := 1500*time.Millisecond + 100*time.Microsecond; ts.Accuracy != want || ts.Nonce == nil ||
+		ts.Serial.Sign() <= 0 {
+		t.Errorf(
+			"accuracy %v, nonce %v, serial %v; want %v, a nonce and a serial number",
+			ts.Accuracy,
+			ts.Nonce,
+			ts.Serial,
+			want,
+		)
 	}
 	if !ts.Policy.Equal(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}) {
 		t.Errorf("policy = %v", ts.Policy)

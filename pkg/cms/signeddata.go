@@ -12,13 +12,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// SignedData is what Parse read. Byte slices are copies or parts of the input's DER form; nobody may write to them.
+// SignedData is what Parse read. Byte slices are copies or parts of the input's DER form; nobody
+// may write to them.
 type SignedData struct {
 	Version          int
 	DigestAlgorithms []asn1.ObjectIdentifier
 	ContentType      asn1.ObjectIdentifier
 	Content          []byte // nil: detached
-	// RawCertificates are all certificates as they are; Certificates those of them that crypto/x509 can read.
+	// RawCertificates are all certificates as they are; Certificates those of them that crypto/x509
+	// can read.
 	RawCertificates [][]byte
 	Certificates    []*x509.Certificate
 	CRLs            [][]byte // RevocationInfoChoices as they are
@@ -44,7 +46,8 @@ type SignerInfo struct {
 	SignatureHash      crypto.Hash // bound to the signature algorithm or its parameters; else Hash
 	SaltLength         int         // RSASSA-PSS: bytes
 
-	// RawSignedAttributes is the SET OF with tag 0x31, in the order received; nil where there are no signed attributes.
+	// RawSignedAttributes is the SET OF with tag 0x31, in the order received; nil where there are no
+	// signed attributes.
 	RawSignedAttributes []byte
 	SignedAttributes    []Attribute
 	UnsignedAttributes  []Attribute
@@ -62,7 +65,8 @@ func (d *SignedData) Signer() (*SignerInfo, error) {
 	return &d.Signers[0], nil
 }
 
-// Certificate returns the certificate that s names, of those in the SignedData and then of others; nil where it is not there.
+// Certificate returns the certificate that s names, of those in the SignedData and then of others;
+// nil where it is not there.
 func (d *SignedData) Certificate(s *SignerInfo, others ...*x509.Certificate) *x509.Certificate {
 	for _, list := range [][]*x509.Certificate{d.Certificates, others} {
 		for _, c := range list {
@@ -99,8 +103,8 @@ func find(attributes []Attribute, oid asn1.ObjectIdentifier) [][]byte {
 	return values
 }
 
-// MessageDigest returns the value of the message-digest attribute (RFC 5652 11.2); false where there is not exactly one. It says what
-// the signature is over, and is no proof: Verify checks it.
+// MessageDigest returns the value of the message-digest attribute (RFC 5652 11.2); false where
+// there is not exactly one. It says what the signature is over, and is no proof: Verify checks it.
 func (s *SignerInfo) MessageDigest() ([]byte, bool) {
 	values := s.Signed(OIDMessageDigest)
 	if len(values) != 1 {
@@ -112,9 +116,10 @@ func (s *SignerInfo) MessageDigest() ([]byte, bool) {
 	return digest, ok
 }
 
-// CheckDigest holds content-type and message-digest of the only signer against a content with that digest, made with Signer().Hash.
-// It needs no certificate and looks at no signature value: a signature whose certificate cannot be read is known to be wrong where the
-// content is another one. ErrMismatch; nil where there are no signed attributes, and where the hash is not known.
+// CheckDigest holds content-type and message-digest of the only signer against a content with that
+// digest, made with Signer().Hash. It needs no certificate and looks at no signature value: a
+// signature whose certificate cannot be read is known to be wrong where the content is another one.
+// ErrMismatch; nil where there are no signed attributes, and where the hash is not known.
 func (d *SignedData) CheckDigest(digest []byte) error {
 	s, err := d.Signer()
 	if err != nil || s.Hash == 0 || s.RawSignedAttributes == nil {

@@ -64,7 +64,8 @@ func (t *Timestamp) readImprint(s *cryptobyte.String) bool {
 	return ok && imprint.ReadASN1Bytes(&t.Imprint, cbasn1.OCTET_STRING) && imprint.Empty()
 }
 
-// readTime reads genTime. RFC 3161 allows fractions of a second, which encoding/asn1 and cryptobyte do not read.
+// readTime reads genTime. RFC 3161 allows fractions of a second, which encoding/asn1 and cryptobyte
+// do not read.
 func readTime(s *cryptobyte.String) (time.Time, error) {
 	var raw cryptobyte.String
 	if !s.ReadASN1(&raw, cbasn1.GeneralizedTime) || len(raw) > 32 {
@@ -121,13 +122,20 @@ func (t *Timestamp) readAccuracy(s *cryptobyte.String) bool {
 	if seconds < 0 || seconds > day || fractions[0] > 999 || fractions[1] > 999 || !accuracy.Empty() {
 		return false
 	}
-	t.Accuracy = time.Duration(seconds)*time.Second + time.Duration(fractions[0])*time.Millisecond + time.Duration(fractions[1])*time.Microsecond
+	t.Accuracy = time.Duration(
+		seconds,
+	)*time.Second + time.Duration(
+		fractions[0],
+	)*time.Millisecond + time.Duration(
+		fractions[1],
+	)*time.Microsecond
 	return true
 }
 
-// Verify checks that the token is over digest, made with hash, and that it is signed as RFC 3161 2.4.2 asks for: one signer, by a
-// certificate that its signing-certificate attribute names, whose only and critical extended key usage is time stamping, and
-// which was valid at the time stated. It returns that certificate; whether it is trusted is the caller's matter. ErrMismatch,
+// Verify checks that the token is over digest, made with hash, and that it is signed as RFC 3161
+// 2.4.2 asks for: one signer, by a certificate that its signing-certificate attribute names, whose
+// only and critical extended key usage is time stamping, and which was valid at the time stated. It
+// returns that certificate; whether it is trusted is the caller's matter. ErrMismatch,
 // ErrUnsupported, ErrMalformed.
 func (t *Timestamp) Verify(digest []byte, hash crypto.Hash, others ...*x509.Certificate) (*x509.Certificate, error) {
 	if t.Hash == 0 {
@@ -161,9 +169,10 @@ func (t *Timestamp) Verify(digest []byte, hash crypto.Hash, others ...*x509.Cert
 	return cert, nil
 }
 
-// CheckAlgorithms wants a signature and a certificate chain without SHA-1 and older hashes: validators do not count a timestamp that
-// uses one (ETSI TS 119 312 8.4). others are looked through for the chain too. A root's own signature does not count, nor does the hash
-// by which the signing-certificate attribute names the certificate. ErrUnsupported.
+// CheckAlgorithms wants a signature and a certificate chain without SHA-1 and older hashes:
+// validators do not count a timestamp that uses one (ETSI TS 119 312 8.4). others are looked
+// through for the chain too. A root's own signature does not count, nor does the hash by which the
+// signing-certificate attribute names the certificate. ErrUnsupported.
 func (t *Timestamp) CheckAlgorithms(cert *x509.Certificate, others ...*x509.Certificate) error {
 	s, err := t.Signed.Signer()
 	if err != nil {
@@ -174,16 +183,21 @@ func (t *Timestamp) CheckAlgorithms(cert *x509.Certificate, others ...*x509.Cert
 	}
 	chain := certchain.Link(cert, slices.Concat(t.Signed.Certificates, others), t.Time)
 	if weak := certchain.Weak(chain); weak != nil {
-		return unsupported("the timestamp's certificate chain uses SHA-1 or an older hash: certificate of %s", certchain.Name(weak.Subject))
+		return unsupported(
+			"the timestamp's certificate chain uses SHA-1 or an older hash: certificate of %s",
+			certchain.Name(weak.Subject),
+		)
 	}
 	return nil
 }
 
 var oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
 
-// checkTimestamping wants the extended key usage of RFC 3161 2.3: time stamping alone, and critical.
+// checkTimestamping wants the extended key usage of RFC 3161 2.3: time stamping alone, and
+// critical.
 func checkTimestamping(cert *x509.Certificate) error {
-	only := len(cert.ExtKeyUsage) == 1 && cert.ExtKeyUsage[0] == x509.ExtKeyUsageTimeStamping && len(cert.UnknownExtKeyUsage) == 0
+	only := len(cert.ExtKeyUsage) == 1 && cert.ExtKeyUsage[0] == x509.ExtKeyUsageTimeStamping &&
+		len(cert.UnknownExtKeyUsage) == 0
 	critical := false
 	for _, e := range cert.Extensions {
 		critical = critical || e.Critical && e.Id.Equal(oidExtKeyUsage)

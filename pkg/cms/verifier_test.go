@@ -20,7 +20,12 @@ func TestOpenSSLVerifies(t *testing.T) {
 			write(t, folder, "content", []byte("content"))
 			write(t, folder, "other", []byte("Content"))
 			write(t, folder, "cms.der", der)
-			write(t, folder, "root.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.chain[len(id.chain)-1].Raw}))
+			write(
+				t,
+				folder,
+				"root.pem",
+				pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.chain[len(id.chain)-1].Raw}),
+			)
 			verify := func(content string) ([]byte, error) {
 				cmd := exec.Command(openssl, "cms", "-verify", "-binary", "-inform", "DER", "-in", "cms.der",
 					"-content", content, "-CAfile", "root.pem", "-purpose", "any", "-out", os.DevNull)
@@ -52,7 +57,14 @@ func TestBouncyCastleVerifies(t *testing.T) {
 	}
 	folder := t.TempDir()
 	classpath := strings.Join(append(jars, folder), string(filepath.ListSeparator))
-	if out, err := exec.Command(javac, "-cp", classpath, "-d", folder, "testdata/bouncycastle/Verify.java").CombinedOutput(); err != nil {
+	if out, err := exec.Command(
+		javac,
+		"-cp",
+		classpath,
+		"-d",
+		folder,
+		"testdata/bouncycastle/Verify.java",
+	).CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v: %s", err, out)
 	}
 	args := []string{"-cp", classpath, "Verify", write(t, folder, "content", []byte("content"))}

@@ -14,9 +14,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// VerifyValue checks a signature value against the digest that was signed (not the message); a PSS salt must have the hash's
-// length, as Build declares it. ErrMismatch when it is wrong, ErrUnsupported when key or hash are of no known kind.
-func VerifyValue(public crypto.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte) error {
+// VerifyValue checks a signature value against the digest that was signed (not the message); a PSS
+// salt must have the hash's length, as Build declares it. ErrMismatch when it is wrong,
+// ErrUnsupported when key or hash are of no known kind.
+func VerifyValue(
+	public crypto.PublicKey,
+	algorithm signing.SignatureAlgorithm,
+	hash crypto.Hash,
+	digest, value []byte,
+) error {
 	if hash == 0 || !hash.Available() {
 		return unsupported("verify signature value: hash %v is not supported", hash)
 	}
@@ -24,7 +30,13 @@ func VerifyValue(public crypto.PublicKey, algorithm signing.SignatureAlgorithm, 
 }
 
 // verifyValue is VerifyValue with any salt length.
-func verifyValue(public crypto.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte, salt int) error {
+func verifyValue(
+	public crypto.PublicKey,
+	algorithm signing.SignatureAlgorithm,
+	hash crypto.Hash,
+	digest, value []byte,
+	salt int,
+) error {
 	if len(digest) != hash.Size() {
 		return mismatch("verify signature value: the digest has %d bytes, want %d", len(digest), hash.Size())
 	}
@@ -43,7 +55,13 @@ func verifyValue(public crypto.PublicKey, algorithm signing.SignatureAlgorithm, 
 	return unsupported("verify signature value: a key of type %T is not supported", public)
 }
 
-func verifyRSA(key *rsa.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte, salt int) error {
+func verifyRSA(
+	key *rsa.PublicKey,
+	algorithm signing.SignatureAlgorithm,
+	hash crypto.Hash,
+	digest, value []byte,
+	salt int,
+) error {
 	var err error
 	switch algorithm {
 	case signing.RSAPKCS1:
@@ -62,10 +80,12 @@ func verifyRSA(key *rsa.PublicKey, algorithm signing.SignatureAlgorithm, hash cr
 	return nil
 }
 
-// Verify checks the only signer of a SignedData over content with that digest, made with Signer().Hash: message-digest and
-// content-type, the signature value under the certificate that the signer names, and that certificate against the
-// signing-certificate attributes, where there are any. others are looked through for the certificate too. It returns the signing
-// certificate; whether that is trusted, valid or fit is the caller's matter. ErrMismatch, ErrUnsupported, ErrMalformed.
+// Verify checks the only signer of a SignedData over content with that digest, made with
+// Signer().Hash: message-digest and content-type, the signature value under the certificate that
+// the signer names, and that certificate against the signing-certificate attributes, where there
+// are any. others are looked through for the certificate too. It returns the signing certificate;
+// whether that is trusted, valid or fit is the caller's matter. ErrMismatch, ErrUnsupported,
+// ErrMalformed.
 func (d *SignedData) Verify(digest []byte, others ...*x509.Certificate) (*x509.Certificate, error) {
 	s, err := d.Signer()
 	if err != nil {

@@ -17,7 +17,10 @@ import (
 // largePage is a document whose page holds so many dictionaries in an object stream.
 func largePage(t *testing.T, dictionaries int) []byte {
 	t.Helper()
-	page := "<</Type/Page/Parent 2 0 R/Annots 6 0 R/PieceInfo<</X<</Private[" + strings.Repeat("<</A 1>>", dictionaries) + "]>>>>>>"
+	page := "<</Type/Page/Parent 2 0 R/Annots 6 0 R/PieceInfo<</X<</Private[" + strings.Repeat(
+		"<</A 1>>",
+		dictionaries,
+	) + "]>>>>>>"
 	bodies := []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>", page}
 	var index, data strings.Builder
 	for i, body := range bodies {
@@ -33,7 +36,13 @@ func largePage(t *testing.T, dictionaries int) []byte {
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.7\n")
 	at := b.Len()
-	fmt.Fprintf(&b, "4 0 obj\n<</Type/ObjStm/N 3/First %d/Filter/FlateDecode/Length %d>>\nstream\n%s\nendstream\nendobj\n", index.Len(), content.Len(), content.Bytes())
+	fmt.Fprintf(
+		&b,
+		"4 0 obj\n<</Type/ObjStm/N 3/First %d/Filter/FlateDecode/Length %d>>\nstream\n%s\nendstream\nendobj\n",
+		index.Len(),
+		content.Len(),
+		content.Bytes(),
+	)
 	annots := b.Len()
 	fmt.Fprint(&b, "6 0 obj\n[]\nendobj\n")
 	start := b.Len()
@@ -44,12 +53,18 @@ func largePage(t *testing.T, dictionaries int) []byte {
 	for _, offset := range []int{at, start, annots} {
 		rows = append(rows, 1, byte(offset>>8), byte(offset), 0)
 	}
-	fmt.Fprintf(&b, "5 0 obj\n<</Type/XRef/Size 7/W[1 2 1]/Root 1 0 R/Length %d>>\nstream\n%s\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n", len(rows), rows, start)
+	fmt.Fprintf(
+		&b,
+		"5 0 obj\n<</Type/XRef/Size 7/W[1 2 1]/Root 1 0 R/Length %d>>\nstream\n%s\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n",
+		len(rows),
+		rows,
+		start,
+	)
 	return b.Bytes()
 }
 
-// TestSmallFileStaysSmall: a page that is several hundred times as large as its file is not written out in the section. Other programs find the
-// signature valid, also a second one.
+// TestSmallFileStaysSmall: a page that is several hundred times as large as its file is not written
+// out in the section. Other programs find the signature valid, also a second one.
 func TestSmallFileStaysSmall(t *testing.T) {
 	k := rsaKey()
 	dir := t.TempDir()
@@ -112,7 +127,8 @@ func wantQuiet(t *testing.T, command []string) {
 	}
 }
 
-// TestCopyIsBounded: where a large object cannot be compressed, because the file is encrypted, the document is refused before it is signed.
+// TestCopyIsBounded: where a large object cannot be compressed, because the file is encrypted, the
+// document is refused before it is signed.
 func TestCopyIsBounded(t *testing.T) {
 	if _, err := exec.LookPath("qpdf"); err != nil {
 		t.Skip("qpdf is not installed")
@@ -123,7 +139,17 @@ func TestCopyIsBounded(t *testing.T) {
 		if err := os.WriteFile(plain, largePage(t, dictionaries), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command("qpdf", "--object-streams=generate", "--encrypt", "", "owner", "256", "--", plain, encrypted).CombinedOutput()
+		out, err := exec.Command(
+			"qpdf",
+			"--object-streams=generate",
+			"--encrypt",
+			"",
+			"owner",
+			"256",
+			"--",
+			plain,
+			encrypted,
+		).CombinedOutput()
 		if err != nil {
 			t.Fatalf("qpdf: %v: %s", err, out)
 		}
@@ -131,7 +157,14 @@ func TestCopyIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := trySign(t, &Format{}, rsaKey(), original, signing.LevelB); (err != nil || want != "") && (err == nil || signing.KindOf(err) != want) {
+		if _, err := trySign(
+			t,
+			&Format{},
+			rsaKey(),
+			original,
+			signing.LevelB,
+		); (err != nil || want != "") &&
+			(err == nil || signing.KindOf(err) != want) {
 			t.Errorf("sign a page of %d dictionaries in %d bytes: %v, want kind %q", dictionaries, len(original), err, want)
 		}
 	}

@@ -24,7 +24,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// authority is a Timestamper over the simulated timestamp authority, and the Revocation of all that the key's CA issued.
+// authority is a Timestamper over the simulated timestamp authority, and the Revocation of all that
+// the key's CA issued.
 type authority struct {
 	handler  *tsa.Handler
 	key      *testKey
@@ -79,7 +80,9 @@ var hashOIDs = map[crypto.Hash]asn1.ObjectIdentifier{
 
 // Timestamp implements signing.Timestamper.
 func (a *authority) Timestamp(_ context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
-	body, err := asn1.Marshal(timestampRequest{1, imprint{pkix.AlgorithmIdentifier{Algorithm: hashOIDs[hash]}, digest}, true})
+	body, err := asn1.Marshal(
+		timestampRequest{1, imprint{pkix.AlgorithmIdentifier{Algorithm: hashOIDs[hash]}, digest}, true},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +101,8 @@ func (a *authority) Timestamp(_ context.Context, digest []byte, hash crypto.Hash
 	return token, nil
 }
 
-// Gather implements Revocation: OCSP for what the issuing CA issued, a CRL of the root for the issuing CA.
+// Gather implements Revocation: OCSP for what the issuing CA issued, a CRL of the root for the
+// issuing CA.
 func (a *authority) Gather(_ context.Context, chain []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
 	now := time.Now().Add(-time.Duration(a.gathered.Add(1)) * time.Second) // never the same response twice
 	response, err := ocsp.CreateResponse(a.key.sub, a.key.sub, ocsp.Response{

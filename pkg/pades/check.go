@@ -12,17 +12,20 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// errCheck is wrapped by every finding of the checker: a fault of ours, which never becomes a signed document.
+// errCheck is wrapped by every finding of the checker: a fault of ours, which never becomes a
+// signed document.
 var errCheck = errors.New("the signed document did not pass its check")
 
 func finding(format string, args ...any) error {
 	return internal("check signed document", fmt.Errorf("%w: "+format, append([]any{errCheck}, args...)...))
 }
 
-// check verifies the signed document by a way of its own: it parses the joined document from its end, takes each gap from the
-// ByteRange found there, continues the stored hash of the original for the digests, and wants the level that was asked for.
+// check verifies the signed document by a way of its own: it parses the joined document from its
+// end, takes each gap from the ByteRange found there, continues the stored hash of the original for
+// the digests, and wants the level that was asked for.
 //
-// Where nothing follows the signature, the structure of these very bytes was checked before it was made: what is left is in the gap.
+// Where nothing follows the signature, the structure of these very bytes was checked before it was
+// made: what is left is in the gap.
 func (a *assembly) check(ctx context.Context, level signing.Level) error {
 	if r := &a.state.Rehearsed; level == signing.LevelB && a.in.File.Size() == a.state.OriginalSize && r.same(a.sections) {
 		return a.checkGap(r.GapStart, r.GapEnd)
@@ -49,7 +52,9 @@ type placed struct {
 	byteRange
 }
 
-// structure holds the joined document against all that does not depend on its gaps, and returns what lies in the appended sections. Earlier signatures are left alone: whatever is wrong with them was so before.
+// structure holds the joined document against all that does not depend on its gaps, and returns
+// what lies in the appended sections. Earlier signatures are left alone: whatever is wrong with
+// them was so before.
 func (a *assembly) structure(ctx context.Context) (*pdf.Document, []placed, error) {
 	joined := a.joined()
 	doc, err := pdf.Open(joined, joined.size())
@@ -94,7 +99,8 @@ func (a *assembly) structure(ctx context.Context) (*pdf.Document, []placed, erro
 // isSignature tells the signature from the document timestamps.
 func (a *assembly) isSignature(p *placed) bool { return p.ref.Number == a.state.Signature }
 
-// place finds out whether a signature lies in the appended sections, and if so checks its dictionary and its widget.
+// place finds out whether a signature lies in the appended sections, and if so checks its
+// dictionary and its widget.
 func (a *assembly) place(ctx context.Context, doc *pdf.Document, p *placed) (ours bool, err error) {
 	split := a.in.File.Size()
 	if p.byteRange, err = readByteRange(doc, p.dict); !a.isSignature(p) && (err != nil || p.gapStart < split) {
@@ -146,7 +152,12 @@ func (a *assembly) checkOwn(doc *pdf.Document, p *placed, c *levelCheck) error {
 		return finding("%w", err)
 	}
 	split := a.in.File.Size()
-	digest, err := continueHash(a.hash(), a.state.Midstate, a.sections[:p.gapStart-split], a.sections[p.gapEnd-split:p.end-split])
+	digest, err := continueHash(
+		a.hash(),
+		a.state.Midstate,
+		a.sections[:p.gapStart-split],
+		a.sections[p.gapEnd-split:p.end-split],
+	)
 	if err != nil {
 		return err
 	}
@@ -158,7 +169,8 @@ func (a *assembly) checkOwn(doc *pdf.Document, p *placed, c *levelCheck) error {
 	return err
 }
 
-// checkGap checks the signature in a gap of the section, of which the structure is known to be right.
+// checkGap checks the signature in a gap of the section, of which the structure is known to be
+// right.
 func (a *assembly) checkGap(start, end int) error {
 	content, err := contentOf(a.sections[start:end])
 	if err != nil {
@@ -172,7 +184,8 @@ func (a *assembly) checkGap(start, end int) error {
 	return err
 }
 
-// checkSignedData verifies the SignedData found in the gap against the digest and the certificate that the key belongs to.
+// checkSignedData verifies the SignedData found in the gap against the digest and the certificate
+// that the key belongs to.
 func (a *assembly) checkSignedData(content, digest []byte) (stamped bool, err error) {
 	sd, cert, err := verifyBaseline(content, digest, a.chains[0])
 	if err != nil {

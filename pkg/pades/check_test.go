@@ -156,7 +156,8 @@ func intText(n int64) []byte {
 	return b
 }
 
-// flipContents changes a digit of the first /Contents, at a share of what is used of it; at 1 it is the last digit reserved.
+// flipContents changes a digit of the first /Contents, at a share of what is used of it; at 1 it is
+// the last digit reserved.
 func flipContents(share float64) func(*testing.T, *assembly) {
 	return func(t *testing.T, a *assembly) {
 		t.Helper()
@@ -175,7 +176,8 @@ func flipContents(share float64) func(*testing.T, *assembly) {
 	}
 }
 
-// TestCheckIndependent wants the checker to go by what it parses: a section whose slots were filled for another size is found.
+// TestCheckIndependent wants the checker to go by what it parses: a section whose slots were filled
+// for another size is found.
 func TestCheckIndependent(t *testing.T) {
 	a := assembled(t, onePage("", "").bytes(), signing.LevelB)
 	a.in.File = newFile(append(onePage("", "").bytes(), "% more\n"...))
@@ -189,7 +191,8 @@ func TestCheckIndependent(t *testing.T) {
 	}
 }
 
-// TestCheckAfterRehearsal wants no short way for a section that is not the one that was seen, and none without a sight of it.
+// TestCheckAfterRehearsal wants no short way for a section that is not the one that was seen, and
+// none without a sight of it.
 func TestCheckAfterRehearsal(t *testing.T) {
 	a := assembled(t, onePage("", "").bytes(), signing.LevelB)
 	r := &a.state.Rehearsed

@@ -29,8 +29,8 @@ func trySpot(t *testing.T, f *Format, original []byte, kind, place string) error
 	return err
 }
 
-// TestVisibleClipped wants a box that does not lie on its page as a whole to be refused by its size, its place and its page, unless
-// clipping is allowed.
+// TestVisibleClipped wants a box that does not lie on its page as a whole to be refused by its
+// size, its place and its page, unless clipping is allowed.
 func TestVisibleClipped(t *testing.T) {
 	word := func(x, y int) string {
 		content := fmt.Sprintf("BT /F1 12 Tf %d %d Td (SIGNHERE) Tj ET", x, y)
@@ -38,9 +38,21 @@ func TestVisibleClipped(t *testing.T) {
 	}
 	// Page 1 is 595 x 842 points; page 2 is seen as 300 x 400 points, turned by 90 degrees.
 	two := func(x, y int) []byte {
-		return onePage("", "/Contents 5 0 R/Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>").with(5, word(x, y)).
-			with(2, "<</Type/Pages/Count 2/Kids[3 0 R 4 0 R]/MediaBox[0 0 595 842]>>").
-			with(4, "<</Type/Page/Parent 2 0 R/MediaBox[100 100 500 400]/Rotate 90>>").bytes()
+		return onePage(
+			"",
+			"/Contents 5 0 R/Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>",
+		).with(
+			5,
+			word(x, y),
+		).
+			with(
+				2,
+				"<</Type/Pages/Count 2/Kids[3 0 R 4 0 R]/MediaBox[0 0 595 842]>>",
+			).
+			with(
+				4,
+				"<</Type/Page/Parent 2 0 R/MediaBox[100 100 500 400]/Rotate 90>>",
+			).bytes()
 	}
 	for _, tt := range []struct {
 		kind, place string
@@ -77,8 +89,8 @@ func TestVisibleClipped(t *testing.T) {
 	}
 }
 
-// TestVisibleInCertified wants a certification or a lock of level 2 to allow invisible signatures and existing fields, and no new
-// visible field, which is an annotation.
+// TestVisibleInCertified wants a certification or a lock of level 2 to allow invisible signatures
+// and existing fields, and no new visible field, which is an annotation.
 func TestVisibleInCertified(t *testing.T) {
 	k := rsaKey()
 	form := onePage("/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]").
@@ -119,7 +131,10 @@ func TestVisibleInCertified(t *testing.T) {
 			if tt.want && err != nil {
 				t.Errorf("a new visible field is refused: %v", err)
 			}
-			if e := signing.AsError(err); !tt.want && (err == nil || e.Kind != signing.KindForbidden || !strings.Contains(e.Detail, "no new visible field")) {
+			if e := signing.AsError(
+				err,
+			); !tt.want &&
+				(err == nil || e.Kind != signing.KindForbidden || !strings.Contains(e.Detail, "no new visible field")) {
 				t.Errorf("a new visible field: %v, want %s", err, signing.KindForbidden)
 			}
 			if err := trySpot(t, &Format{}, bytes.Clone(tt.file), "SIGN_FIELD", "empty"); err != nil {

@@ -13,7 +13,8 @@ type comparison struct {
 	old, now  *pdf.Document
 	allowed   []string
 	forbidden []string
-	// permission is /P of the certification, if it is one that is compared: 1 allows nothing but timestamps and validation data.
+	// permission is /P of the certification, if it is one that is compared: 1 allows nothing but
+	// timestamps and validation data.
 	permission int64
 	locks      []lock                // of the signature that is compared
 	annots     map[pdf.Ref]bool      // arrays of annotations in old; nil until one is asked for
@@ -75,8 +76,8 @@ func (c *comparison) prepare(ctx context.Context, references *pdf.References) er
 	return nil
 }
 
-// trailers wants a catalog that says the same where another object became the catalog, and, since all else depends on it, the same
-// encryption.
+// trailers wants a catalog that says the same where another object became the catalog, and, since
+// all else depends on it, the same encryption.
 func (c *comparison) trailers() error {
 	if !pdf.Equal(c.old.Trailer().Get("Encrypt"), c.now.Trailer().Get("Encrypt")) {
 		c.mayNot("the encryption changed")
@@ -110,7 +111,8 @@ func (c *comparison) number(number int, added map[string]int) error {
 		return err
 	case before == nil && after == nil:
 	case before == nil && c.fixed(number):
-		c.mayNot("object %d was added, which the signed revision refers to", number) // it was null there: the page may show it now
+		// it was null there: the page may show it now
+		c.mayNot("object %d was added, which the signed revision refers to", number)
 	case before == nil:
 		added[c.is.of[ref]]++ // what nothing refers to yet is seen where it is referred to
 	case after == nil:
@@ -123,8 +125,9 @@ func (c *comparison) number(number int, added map[string]int) error {
 	return nil
 }
 
-// role is what an object is for in both revisions: not what only the newer one says, since whoever made that may say anything. What the
-// older one used freely, and for nothing else, is free where the newer one has no use for it any more.
+// role is what an object is for in both revisions: not what only the newer one says, since whoever
+// made that may say anything. What the older one used freely, and for nothing else, is free where
+// the newer one has no use for it any more.
 func (c *comparison) role(ref pdf.Ref) string {
 	was := c.was.of[ref]
 	switch {
@@ -144,7 +147,8 @@ func (c *comparison) mayNot(format string, args ...any) {
 	c.forbidden = appendOnce(c.forbidden, fmt.Sprintf(format, args...))
 }
 
-// fill is for what filling in a form and signing do to fields of those names: a certification may forbid it, or a lock.
+// fill is for what filling in a form and signing do to fields of those names: a certification may
+// forbid it, or a lock.
 func (c *comparison) fill(names []string, format string, args ...any) {
 	if c.permission == 1 || slices.ContainsFunc(names, c.locked) {
 		c.mayNot(format, args...)
@@ -158,7 +162,8 @@ func (c *comparison) locked(name string) bool {
 	return slices.ContainsFunc(c.locks, func(l lock) bool { return l.covers(name) })
 }
 
-// names are those of the fields to which an object belongs; one that belongs to none has none, and what locks all fields locks it.
+// names are those of the fields to which an object belongs; one that belongs to none has none, and
+// what locks all fields locks it.
 func (c *comparison) names(ref pdf.Ref) []string {
 	if names := c.was.names[ref]; len(names) > 0 {
 		return names
@@ -225,7 +230,8 @@ func (c *comparison) other(ref pdf.Ref, before pdf.Object) {
 	c.mayNot("object %d changed", ref.Number)
 }
 
-// dict compares entries; those in may are passed on, or allowed where there is nobody to pass them to.
+// dict compares entries; those in may are passed on, or allowed where there is nobody to pass them
+// to.
 func (c *comparison) dict(what string, old, now *pdf.Dict, may map[pdf.Name]func(a, b pdf.Object)) {
 	if key, twice := now.Duplicate(); twice {
 		c.mayNot("the %s has /%s twice", what, printable(string(key)))

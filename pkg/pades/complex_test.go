@@ -11,17 +11,41 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestTooComplex has small files that would hold a processor for hours: each is refused before it does.
+// TestTooComplex has small files that would hold a processor for hours: each is refused before it
+// does.
 func TestTooComplex(t *testing.T) {
 	large := strings.Repeat("x", 300<<10) // an object with it is parsed at each reference
 	form := func(fields string) maker { return onePage("/AcroForm 9 0 R", "").with(9, "<</Fields["+fields+"]>>") }
-	atField := &signing.VisibleSignature{LocationType: "SIGN_FIELD", LocationValue: "S", TemplateType: "ONE_OFF", OneOffTemplate: "x"}
+	atField := &signing.VisibleSignature{
+		LocationType:   "SIGN_FIELD",
+		LocationValue:  "S",
+		TemplateType:   "ONE_OFF",
+		OneOffTemplate: "x",
+	}
 	atWord := &signing.VisibleSignature{
-		LocationType: "PLACEHOLDER", LocationValue: "SIGN", Area: "width=90,height=30", TemplateType: "ONE_OFF", OneOffTemplate: "x",
+		LocationType:   "PLACEHOLDER",
+		LocationValue:  "SIGN",
+		Area:           "width=90,height=30",
+		TemplateType:   "ONE_OFF",
+		OneOffTemplate: "x",
 	}
 	pages := func(n int, annots string) maker {
-		return withEmptyField("").with(2, fmt.Sprintf("<</Type/Pages/Count %d/Kids[%s 4 0 R]/MediaBox[0 0 595 842]>>", n+1, strings.Repeat("3 0 R ", n))).
-			with(3, "<</Type/Page/Parent 2 0 R/Annots 9 0 R>>").with(9, annots).with(4, "<</Type/Page/Parent 2 0 R/Annots[10 0 R]>>")
+		return withEmptyField(
+			"",
+		).with(
+			2,
+			fmt.Sprintf("<</Type/Pages/Count %d/Kids[%s 4 0 R]/MediaBox[0 0 595 842]>>", n+1, strings.Repeat("3 0 R ", n)),
+		).
+			with(
+				3,
+				"<</Type/Page/Parent 2 0 R/Annots 9 0 R>>",
+			).with(
+			9,
+			annots,
+		).with(
+			4,
+			"<</Type/Page/Parent 2 0 R/Annots[10 0 R]>>",
+		)
 	}
 	for _, tt := range []struct {
 		name    string
@@ -42,7 +66,13 @@ func TestTooComplex(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			in := input(t, leaveOut(tt.make.bytes()), signing.LevelB)
 			in.Signature.Visible = tt.visible
-			if _, err := (&Format{}).Prepare(t.Context(), in, rsaKey().credential); signing.KindOf(err) != signing.KindTooComplex {
+			if _, err := (&Format{}).Prepare(
+				t.Context(),
+				in,
+				rsaKey().credential,
+			); signing.KindOf(
+				err,
+			) != signing.KindTooComplex {
 				t.Errorf("Prepare = %v, want %s", err, signing.KindTooComplex)
 			}
 		})

@@ -49,7 +49,8 @@ func writeRefusals(t *testing.T, list map[string]string) {
 	}
 }
 
-// corpusFiles lists the samples of the repository and of the folder that SIGNSTASH_CORPUS names, where they lie in it or in pdf/.
+// corpusFiles lists the samples of the repository and of the folder that SIGNSTASH_CORPUS names,
+// where they lie in it or in pdf/.
 func corpusFiles(t testing.TB) []string {
 	t.Helper()
 	var files []string
@@ -123,14 +124,17 @@ func (o *others) check(t *testing.T, original, signed []byte, args ...string) {
 	if !o.script {
 		return
 	}
-	cmd := exec.Command("/usr/bin/python3", append([]string{"../../hack/verify/verify-pdf", before, after, o.ca, "-q"}, args...)...)
+	cmd := exec.Command(
+		"/usr/bin/python3",
+		append([]string{"../../hack/verify/verify-pdf", before, after, o.ca, "-q"}, args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("verify-pdf: %v\n%s", err, out)
 	}
 }
 
-// TestCorpus signs every sample or refuses it with the reason that the golden list has. A sample that the list does not know, from a
-// folder of somebody else's, may be refused for any reason of a document's own kinds.
+// TestCorpus signs every sample or refuses it with the reason that the golden list has. A sample
+// that the list does not know, from a folder of somebody else's, may be refused for any reason of a
+// document's own kinds.
 func TestCorpus(t *testing.T) {
 	k := rsaKey()
 	o := askOthers(t, k)
@@ -181,8 +185,13 @@ func TestCorpus(t *testing.T) {
 func checkRefusal(t *testing.T, e *signing.Error) {
 	t.Helper()
 	switch e.Kind {
-	case signing.KindNotDocument, signing.KindDamaged, signing.KindEncrypted, signing.KindForbidden, signing.KindUnsupported,
-		signing.KindTooComplex, signing.KindBroken:
+	case signing.KindNotDocument,
+		signing.KindDamaged,
+		signing.KindEncrypted,
+		signing.KindForbidden,
+		signing.KindUnsupported,
+		signing.KindTooComplex,
+		signing.KindBroken:
 	default:
 		t.Errorf("refused with kind %q: %v", e.Kind, e)
 	}
@@ -191,7 +200,8 @@ func checkRefusal(t *testing.T, e *signing.Error) {
 	}
 }
 
-// checkSigned wants the newest signature to be ours and right, by the report that reads all bytes again.
+// checkSigned wants the newest signature to be ours and right, by the report that reads all bytes
+// again.
 func checkSigned(t *testing.T, signed []byte, level signing.Level) *SignatureReport {
 	t.Helper()
 	r, err := Verify(context.Background(), bytes.NewReader(signed), int64(len(signed)), VerifyOptions{})

@@ -14,8 +14,9 @@ import (
 
 const readBlock = 256 << 10 // bytes read at a time where the original has to be read
 
-// hashOriginal returns the state of the hash after the last byte of the original. It is at hand for SHA-256, since the upload was
-// hashed while it was spooled; for any other hash the original is read once.
+// hashOriginal returns the state of the hash after the last byte of the original. It is at hand for
+// SHA-256, since the upload was hashed while it was spooled; for any other hash the original is
+// read once.
 func hashOriginal(ctx context.Context, in signing.Input, algorithm crypto.Hash) ([]byte, error) {
 	if !algorithm.Available() {
 		return nil, signing.Errorf(signing.KindCertificate, "the credential's hash algorithm is not known")

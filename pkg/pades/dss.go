@@ -9,7 +9,9 @@ import (
 )
 
 const (
-	maxKnown      = 256      // validation streams of one kind that are looked at for doubles: the newest, at the end of their list
+	// validation streams of one kind that are looked at for doubles: the newest, at the end of their
+	// list
+	maxKnown      = 256
 	maxAdded      = 256      // streams of one kind that one signature may add to them
 	maxValidation = 64 << 20 // bytes of all streams of one kind
 )
@@ -35,8 +37,9 @@ func (e *elements) add(values ...[]byte) {
 // validation is what goes into the document security store.
 type validation struct{ certs, ocsps, crls elements }
 
-// dssSection writes a section that puts data into the document security store (ISO 32000-2 12.8.4.3, ETSI EN 319 142-1 5.4.2).
-// What is in the store already stays, and is not stored again. There is no /VRI of ours: it is optional.
+// dssSection writes a section that puts data into the document security store (ISO 32000-2
+// 12.8.4.3, ETSI EN 319 142-1 5.4.2). What is in the store already stays, and is not stored again.
+// There is no /VRI of ours: it is optional.
 func dssSection(doc *pdf.Document, data *validation) ([]byte, error) {
 	u, err := pdf.NewUpdate(doc)
 	if err != nil {
@@ -79,7 +82,8 @@ func dssSection(doc *pdf.Document, data *validation) ([]byte, error) {
 // storeKeys are the lists of a document security store.
 var storeKeys = [3]pdf.Name{"Certs", "OCSPs", "CRLs"}
 
-// storeLists returns a document's security store, nil where there is none, with the lists under storeKeys.
+// storeLists returns a document's security store, nil where there is none, with the lists under
+// storeKeys.
 func storeLists(doc *pdf.Document) (dss *pdf.Dict, lists [3]pdf.Array, err error) {
 	catalog, _, err := doc.Catalog()
 	if err != nil {
@@ -103,7 +107,11 @@ func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error)
 		return list, nil
 	}
 	if len(data.list) > maxAdded {
-		return nil, signing.Errorf(signing.KindRevocation, "there are more than %d certificates or answers to store", maxAdded)
+		return nil, signing.Errorf(
+			signing.KindRevocation,
+			"there are more than %d certificates or answers to store",
+			maxAdded,
+		)
 	}
 	known := map[[32]byte]bool{}
 	err := eachStream(u.Document(), old, maxKnown, func(der []byte) { known[sha256.Sum256(der)] = true })
@@ -118,8 +126,9 @@ func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error)
 	return list, nil
 }
 
-// eachStream visits the newest count streams of a list of a document security store, newest first, and no more than maxValidation bytes
-// of them. What cannot be read is left out: others may have put it there.
+// eachStream visits the newest count streams of a list of a document security store, newest first,
+// and no more than maxValidation bytes of them. What cannot be read is left out: others may have
+// put it there.
 func eachStream(doc *pdf.Document, list pdf.Array, count int, visit func(der []byte)) error {
 	left := int64(maxValidation)
 	for i := len(list) - 1; i >= max(0, len(list)-count); i-- {

@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	// maxEarlierContents bounds the contents of all earlier signatures, in bytes. One of them takes some ten thousand.
+	// maxEarlierContents bounds the contents of all earlier signatures, in bytes. One of them takes
+	// some ten thousand.
 	maxEarlierContents = 64 << 20
-	// Earlier signatures may make us hash hashedPerByte times the size of the file and minHashed bytes. The document is hashed once
-	// for all of them, and once more from each one's gap to its end, which is its own section as a rule.
+	// Earlier signatures may make us hash hashedPerByte times the size of the file and minHashed
+	// bytes. The document is hashed once for all of them, and once more from each one's gap to its
+	// end, which is its own section as a rule.
 	hashedPerByte = 8
 	minHashed     = 16 << 20
 )
@@ -31,9 +33,10 @@ type earlier struct {
 	check func(digest []byte) error // wraps cms.ErrMismatch where the signature is over another digest
 }
 
-// checkEarlier refuses a document with an earlier signature that is broken, or with bytes behind one that belong to no revision. It
-// reads the document up to the end of the last signature. A signature that cannot be judged, because this program does not know its
-// form or its algorithm, refuses nothing.
+// checkEarlier refuses a document with an earlier signature that is broken, or with bytes behind
+// one that belong to no revision. It reads the document up to the end of the last signature. A
+// signature that cannot be judged, because this program does not know its form or its algorithm,
+// refuses nothing.
 func checkEarlier(ctx context.Context, doc *pdf.Document, file io.ReaderAt) error {
 	list, err := readSignatures(doc)
 	if err != nil || len(list) == 0 {
@@ -47,7 +50,11 @@ func checkEarlier(ctx context.Context, doc *pdf.Document, file io.ReaderAt) erro
 			return brokenEarlier("%v", err)
 		}
 		if contents += e.gapEnd - e.gapStart; contents > 2*maxEarlierContents {
-			return signing.Errorf(signing.KindTooComplex, "PDF is too complex: its signatures take more than %d bytes", maxEarlierContents)
+			return signing.Errorf(
+				signing.KindTooComplex,
+				"PDF is too complex: its signatures take more than %d bytes",
+				maxEarlierContents,
+			)
 		}
 		if err := e.read(doc, list[i].subFilter()); err != nil {
 			return err
@@ -73,7 +80,8 @@ func brokenEarlier(format string, args ...any) *signing.Error {
 	return e
 }
 
-// read finds out which digest a signature is over. It leaves check nil where the signature cannot be judged.
+// read finds out which digest a signature is over. It leaves check nil where the signature cannot
+// be judged.
 func (e *earlier) read(doc *pdf.Document, subFilter pdf.Name) error {
 	raw, err := doc.RawBytes(e.gapStart, int(e.gapEnd-e.gapStart))
 	if err != nil {
@@ -139,7 +147,8 @@ func (e *earlier) holds(sd *cms.SignedData) error {
 	return verdict(sd, h.Sum(nil))
 }
 
-// mismatch verifies a SignedData over a digest. It returns nil where the signature cannot be judged.
+// mismatch verifies a SignedData over a digest. It returns nil where the signature cannot be
+// judged.
 func mismatch(sd *cms.SignedData, digest []byte) error {
 	if _, err := sd.Verify(digest); errors.Is(err, cms.ErrMismatch) {
 		return err
@@ -184,7 +193,8 @@ func hashEarlier(ctx context.Context, file io.ReaderAt, size int64, list []earli
 	return nil
 }
 
-// hashAlike checks signatures with one hash, in the order of their gaps: what comes before a gap is hashed once for all of them.
+// hashAlike checks signatures with one hash, in the order of their gaps: what comes before a gap is
+// hashed once for all of them.
 func hashAlike(ctx context.Context, file io.ReaderAt, list []earlier) error {
 	before, at := list[0].hash.New(), int64(0)
 	for _, e := range list {

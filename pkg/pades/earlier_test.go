@@ -11,8 +11,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestEarlierBroken wants a document not to be signed whose earlier signature or document timestamp is wrong, and to be signed where
-// nobody can tell.
+// TestEarlierBroken wants a document not to be signed whose earlier signature or document timestamp
+// is wrong, and to be signed where nobody can tell.
 func TestEarlierBroken(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)
@@ -26,7 +26,12 @@ func TestEarlierBroken(t *testing.T) {
 	stamp := func(file []byte) []byte { // a document timestamp alone
 		in := input(t, file, signing.LevelT)
 		s := &state{Hash: uint(crypto.SHA256), Midstate: in.Midstate}
-		section := &assembly{Format: &Format{Timestamper: a}, in: in, state: s, chains: [][]*x509.Certificate{k.credential.Chain}}
+		section := &assembly{
+			Format: &Format{Timestamper: a},
+			in:     in,
+			state:  s,
+			chains: [][]*x509.Certificate{k.credential.Chain},
+		}
 		if err := section.timestampDocument(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -58,19 +63,29 @@ func TestEarlierBroken(t *testing.T) {
 			if tt.want == "" && err != nil {
 				t.Errorf("refused: %v", err)
 			}
-			if e := signing.AsError(err); tt.want != "" && (err == nil || e.Kind != signing.KindBroken || !strings.Contains(e.Detail, tt.want)) {
+			if e := signing.AsError(
+				err,
+			); tt.want != "" &&
+				(err == nil || e.Kind != signing.KindBroken || !strings.Contains(e.Detail, tt.want)) {
 				t.Errorf("error = %v, want %s with %q", err, signing.KindBroken, tt.want)
 			}
 		})
 	}
 }
 
-// TestEarlierStray wants objects that nothing lists to be refused behind an earlier signature, also within a revision.
+// TestEarlierStray wants objects that nothing lists to be refused behind an earlier signature, also
+// within a revision.
 func TestEarlierStray(t *testing.T) {
 	const forged = "90 0 obj\n<</Type/Page>>\nendobj\n"
 	file := signedForm(t)
 	blank := strings.Repeat(" ", len(forged))
-	revised := appendRevision(t, append(bytes.Clone(file), blank...), map[int]string{10: withEntry(bodyOf(t, file, 10), "/M(D:2026)")}, "", 0)
+	revised := appendRevision(
+		t,
+		append(bytes.Clone(file), blank...),
+		map[int]string{10: withEntry(bodyOf(t, file, 10), "/M(D:2026)")},
+		"",
+		0,
+	)
 	table := bytes.LastIndex(revised, []byte("xref\n10 1"))
 	// The forged object stands between the revision's own object and its table.
 	object := revised[len(file)+len(blank) : table]
@@ -82,7 +97,10 @@ func TestEarlierStray(t *testing.T) {
 		t.Errorf("without the forged object: %v", err)
 	}
 	_, err := trySign(t, &Format{}, rsaKey(), moved, signing.LevelB)
-	if e := signing.AsError(err); err == nil || e.Kind != signing.KindDamaged || !strings.Contains(e.Detail, "belong to no revision") {
+	if e := signing.AsError(
+		err,
+	); err == nil || e.Kind != signing.KindDamaged ||
+		!strings.Contains(e.Detail, "belong to no revision") {
 		t.Errorf("with it: %v, want %s", err, signing.KindDamaged)
 	}
 }
@@ -93,7 +111,14 @@ func TestEarlierBounded(t *testing.T) {
 	file := bytes.NewReader(make([]byte, size))
 	var list []earlier
 	for range (minHashed + hashedPerByte*size) / size {
-		list = append(list, earlier{byteRange: byteRange{gapStart: 1, gapEnd: 2, end: size}, hash: crypto.SHA256, check: func([]byte) error { return nil }})
+		list = append(
+			list,
+			earlier{
+				byteRange: byteRange{gapStart: 1, gapEnd: 2, end: size},
+				hash:      crypto.SHA256,
+				check:     func([]byte) error { return nil },
+			},
+		)
 	}
 	if err := hashEarlier(t.Context(), file, size, list); err != nil {
 		t.Errorf("%d signatures: %v", len(list), err)

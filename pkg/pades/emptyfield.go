@@ -8,7 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Flags of a widget (ISO 32000-2 table 167): Print, and those that would keep it from being seen: Invisible, Hidden, NoView.
+// Flags of a widget (ISO 32000-2 table 167): Print, and those that would keep it from being seen:
+// Invisible, Hidden, NoView.
 const (
 	printFlag   = 4
 	hidingFlags = 1 | 2 | 32
@@ -61,7 +62,8 @@ func locateField(ctx context.Context, doc *pdf.Document, f *form, name string) (
 	return fieldSpot(ctx, doc, found, name)
 }
 
-// hasValue reports whether a field or a widget of it, where it does not belong but readers look, has a value.
+// hasValue reports whether a field or a widget of it, where it does not belong but readers look,
+// has a value.
 func hasValue(doc *pdf.Document, f field) (bool, error) {
 	kids, err := doc.ArrayAt(f.dict, "Kids")
 	if err != nil {
@@ -115,7 +117,8 @@ func fieldSpot(ctx context.Context, doc *pdf.Document, found *field, name string
 	return spot{page: page, field: e}, err
 }
 
-// pageOf returns the page that has a widget among its annotations, whatever the widget's /P says; nil if none has.
+// pageOf returns the page that has a widget among its annotations, whatever the widget's /P says;
+// nil if none has.
 func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.Page, err error) {
 	looked := 0
 	err = doc.Pages(0, func(p *pdf.Page) (bool, error) {
@@ -124,7 +127,11 @@ func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.
 		}
 		annotations, err := doc.Annotations(p)
 		if looked += len(annotations); looked > maxAnnotations {
-			return false, signing.Errorf(signing.KindTooComplex, "PDF is too complex: its pages have more than %d annotations", maxAnnotations)
+			return false, signing.Errorf(
+				signing.KindTooComplex,
+				"PDF is too complex: its pages have more than %d annotations",
+				maxAnnotations,
+			)
 		}
 		if err == nil && slices.Contains(annotations, pdf.Object(widget)) {
 			found = p
@@ -134,8 +141,8 @@ func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.
 	return found, err
 }
 
-// widgetOf returns a field's widget: the field itself, or the first of its kids (ISO 32000-2 12.5.6.19). The reference is zero where it
-// is no object of its own.
+// widgetOf returns a field's widget: the field itself, or the first of its kids (ISO 32000-2
+// 12.5.6.19). The reference is zero where it is no object of its own.
 func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
 	kids, err := doc.ArrayAt(f.dict, "Kids")
 	if err != nil || len(kids) == 0 {
@@ -146,8 +153,8 @@ func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
 	return ref, dict, err
 }
 
-// fill signs the field: the signature becomes its value, the appearance its widget's. What need not change is left alone, since readers
-// judge every change that follows an earlier signature.
+// fill signs the field: the signature becomes its value, the appearance its widget's. What need not
+// change is left alone, since readers judge every change that follows an earlier signature.
 func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
 	field, err := u.EditDict(e.field)
 	if err != nil {
@@ -171,8 +178,9 @@ func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
 	return nil
 }
 
-// reference is the FieldMDP reference that the field's /Lock asks for (ISO 32000-2 12.7.5.5, 12.8.2.4); nil where there is none. The
-// DocMDP part of /Lock, its /P, is left to readers: we certify nothing.
+// reference is the FieldMDP reference that the field's /Lock asks for (ISO 32000-2 12.7.5.5,
+// 12.8.2.4); nil where there is none. The DocMDP part of /Lock, its /P, is left to readers: we
+// certify nothing.
 func (e *emptyField) reference(doc *pdf.Document) (*pdf.Dict, error) {
 	action, err := doc.Name(e.lock.Get("Action"))
 	if err != nil || action != "All" && action != "Include" && action != "Exclude" {
@@ -190,5 +198,14 @@ func (e *emptyField) reference(doc *pdf.Document) (*pdf.Dict, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pdf.NewDict("Type", pdf.Name("SigRef"), "TransformMethod", pdf.Name("FieldMDP"), "TransformParams", params, "Data", root), nil
+	return pdf.NewDict(
+		"Type",
+		pdf.Name("SigRef"),
+		"TransformMethod",
+		pdf.Name("FieldMDP"),
+		"TransformParams",
+		params,
+		"Data",
+		root,
+	), nil
 }

@@ -75,7 +75,11 @@ func (r *formReader) one(f field, depth int) error {
 	}
 	if t, ok := title.(pdf.String); ok {
 		if len(f.name)+len(t.Value) > maxNameBytes {
-			return signing.Errorf(signing.KindTooComplex, "PDF is too complex: a form field's name has more than %d bytes", maxNameBytes)
+			return signing.Errorf(
+				signing.KindTooComplex,
+				"PDF is too complex: a form field's name has more than %d bytes",
+				maxNameBytes,
+			)
 		}
 		if f.name != "" {
 			f.name += "."

@@ -15,7 +15,8 @@ import (
 
 const forgedContent = "<</Length 9>>\nstream\n9 9 m f %\n\nendstream"
 
-// signedContent is a document whose page shows object 4, signed as B-B; more is put into the catalog, the page and the file.
+// signedContent is a document whose page shows object 4, signed as B-B; more is put into the
+// catalog, the page and the file.
 func signedContent(t *testing.T, catalog, page string, more map[int]string) []byte {
 	t.Helper()
 	if !strings.Contains(page, "/Contents") {
@@ -28,8 +29,8 @@ func signedContent(t *testing.T, catalog, page string, more map[int]string) []by
 	return mustSign(t, &Format{}, rsaKey(), m.bytes(), signing.LevelB)
 }
 
-// appendRevision appends objects with a cross-reference table, whose /Prev is prev or, if that is 0, the newest section. Entries of
-// trailer come before the usual ones.
+// appendRevision appends objects with a cross-reference table, whose /Prev is prev or, if that is
+// 0, the newest section. Entries of trailer come before the usual ones.
 func appendRevision(t *testing.T, file []byte, objects map[int]string, trailer string, prev int64) []byte {
 	t.Helper()
 	if prev == 0 {
@@ -78,8 +79,9 @@ func withEntry(dict, entry string) string {
 	return strings.TrimSuffix(strings.TrimSpace(dict), ">>") + entry + ">>"
 }
 
-// TestVerifyForged appends to signed documents what makes a reader show another page: by objects that only the new revision says are
-// harmless, by another catalog, by what the signed revision left undefined, and by cross-reference sections that lie within it.
+// TestVerifyForged appends to signed documents what makes a reader show another page: by objects
+// that only the new revision says are harmless, by another catalog, by what the signed revision
+// left undefined, and by cross-reference sections that lie within it.
 func TestVerifyForged(t *testing.T) {
 	plain := signedContent(t, "", "", nil)
 	catalog, field := bodyOf(t, plain, 1), onlySignature(t, plain).field.ref.Number
@@ -192,7 +194,8 @@ func putField(t *testing.T, u *pdf.Update, field pdf.Ref) {
 	}
 }
 
-// unsealed is an encrypted document, signed, with a revision whose trailer does not say so any more.
+// unsealed is an encrypted document, signed, with a revision whose trailer does not say so any
+// more.
 func unsealed(t *testing.T) []byte {
 	original, err := os.ReadFile("../pdf/testdata/encrypted/rc4-128-r3.pdf")
 	if err != nil {
@@ -203,7 +206,8 @@ func unsealed(t *testing.T) []byte {
 	return append(file, bytes.Replace(revised[len(file):], []byte("/Encrypt"), []byte("/Ciphers"), 1)...)
 }
 
-// hiddenSection is a signed document in one of whose streams a cross-reference section lies, with its object; a later update links it.
+// hiddenSection is a signed document in one of whose streams a cross-reference section lies, with
+// its object; a later update links it.
 func hiddenSection(t *testing.T) []byte {
 	const object = "4 0 obj\n" + forgedContent + "\nendobj\n"
 	build := func(at, prev int) []byte {

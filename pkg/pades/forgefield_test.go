@@ -10,7 +10,12 @@ import (
 
 // faceWith adds an appearance.
 func faceWith(u *pdf.Update, content string) pdf.Ref {
-	return u.Add(pdf.NewStream(pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", forgedBox), []byte(content)))
+	return u.Add(
+		pdf.NewStream(
+			pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", forgedBox),
+			[]byte(content),
+		),
+	)
 }
 
 // set changes an entry of a dictionary.
@@ -25,7 +30,8 @@ func set(t *testing.T, number int, key pdf.Name, value pdf.Object) func(*pdf.Upd
 	}
 }
 
-// signedWithEmptyField has an empty signature field, object 10, whose appearance, object 8, is empty too.
+// signedWithEmptyField has an empty signature field, object 10, whose appearance, object 8, is
+// empty too.
 func signedWithEmptyField(t *testing.T) []byte {
 	t.Helper()
 	return signedContent(t, "/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]", map[int]string{
@@ -33,7 +39,8 @@ func signedWithEmptyField(t *testing.T) []byte {
 	})
 }
 
-// TestVerifyForgedFields draws over a page, or says other things, with what passes for a signature field, and where a signature locks.
+// TestVerifyForgedFields draws over a page, or says other things, with what passes for a signature
+// field, and where a signature locks.
 func TestVerifyForgedFields(t *testing.T) {
 	plain := signedContent(t, "", "", nil)
 	join := func(entries ...pdf.Object) func(*testing.T) []byte {
@@ -120,13 +127,18 @@ func faceOf(t *testing.T, file []byte, widget int) int {
 	return ref.Number
 }
 
-// TestVerifyFaceOfLaterSignature: the appearance of an empty field may be rewritten where it is when the field is signed, and not after.
+// TestVerifyFaceOfLaterSignature: the appearance of an empty field may be rewritten where it is
+// when the field is signed, and not after.
 func TestVerifyFaceOfLaterSignature(t *testing.T) {
 	signed, err := signField(t, &Format{}, signedWithEmptyField(t), "e", signing.LevelB)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := report(t, appendRevision(t, signed, map[int]string{8: forgedContent, faceOf(t, signed, 10): forgedContent}, "", 0), VerifyOptions{})
+	r := report(
+		t,
+		appendRevision(t, signed, map[int]string{8: forgedContent, faceOf(t, signed, 10): forgedContent}, "", 0),
+		VerifyOptions{},
+	)
 	if len(r.Signatures) != 2 || !r.Signatures[0].Valid() || r.Signatures[1].Valid() {
 		t.Errorf("report = %+v, want the first valid and the second not", r.Signatures)
 	}
@@ -144,7 +156,10 @@ func TestVerifyLocks(t *testing.T) {
 		"/Action/Include/Fields[(amount.x)]": {true, true},
 	} {
 		m := onePage("/AcroForm<</Fields[10 0 R 12 0 R]>>", "/Annots[10 0 R 12 0 R]").
-			with(10, "<</FT/Tx/T(amount)/V(1)/Subtype/Widget/Rect[0 0 9 9]/AP<</N 11 0 R>>>>").with(11, "<</Length 0>>\nstream\n\nendstream").
+			with(
+				10,
+				"<</FT/Tx/T(amount)/V(1)/Subtype/Widget/Rect[0 0 9 9]/AP<</N 11 0 R>>>>",
+			).with(11, "<</Length 0>>\nstream\n\nendstream").
 			with(12, "<</FT/Sig/T(empty)/Subtype/Widget/Rect[0 0 90 90]/P 3 0 R/Lock<<"+lock+">>>>")
 		file, err := signField(t, &Format{}, m.bytes(), "empty", signing.LevelB)
 		if err != nil {

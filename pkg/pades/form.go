@@ -11,7 +11,8 @@ import (
 // maxLocked bounds the names of fields that earlier signatures lock, together.
 const maxLocked = 100_000
 
-// form is a document's interactive form (ISO 32000-2 12.7.3) as far as a new signature has to know it.
+// form is a document's interactive form (ISO 32000-2 12.7.3) as far as a new signature has to know
+// it.
 type form struct {
 	dict   *pdf.Dict       // nil: there is none
 	ref    pdf.Ref         // zero: it stands in the catalog itself
@@ -19,7 +20,8 @@ type form struct {
 	any    bool            // there is a field
 	locks  []lock
 	locked int // names in locks
-	// noAnnotations: the certification or a lock allows forms to be filled in and signed, and no new annotations.
+	// noAnnotations: the certification or a lock allows forms to be filled in and signed, and no new
+	// annotations.
 	noAnnotations bool
 }
 
@@ -127,7 +129,11 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 		return err
 	}
 	if f.locked += 1 + len(names); f.locked > maxLocked {
-		return signing.Errorf(signing.KindTooComplex, "PDF is too complex: its signatures lock more than %d fields", maxLocked)
+		return signing.Errorf(
+			signing.KindTooComplex,
+			"PDF is too complex: its signatures lock more than %d fields",
+			maxLocked,
+		)
 	}
 	for _, o := range names {
 		v, err := doc.Get(o)
@@ -142,16 +148,20 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 	return nil
 }
 
-// checkAnnotations honours a certification or a lock that allows no annotations: a new field that can be seen is one. An invisible
-// field shows nothing, and an existing field is there already (ISO 32000-2 tables 236 and 257).
+// checkAnnotations honours a certification or a lock that allows no annotations: a new field that
+// can be seen is one. An invisible field shows nothing, and an existing field is there already (ISO
+// 32000-2 tables 236 and 257).
 func (f *form) checkAnnotations() error {
 	if f.noAnnotations {
-		return forbidden("its certification or an earlier signature allows no new visible field. An invisible signature and one in an existing field are possible")
+		return forbidden(
+			"its certification or an earlier signature allows no new visible field. An invisible signature and one in an existing field are possible",
+		)
 	}
 	return nil
 }
 
-// checkLocks honours what earlier signatures lock. A new field is one that /All locks, and one that /Exclude does not name.
+// checkLocks honours what earlier signatures lock. A new field is one that /All locks, and one that
+// /Exclude does not name.
 func (f *form) checkLocks(target string) error {
 	name := target
 	if name == "" {

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestForms signs documents whose form and annotations stand in every place they may, twice, as tables and as packed objects, and
-// wants everything that was there to be there still.
+// TestForms signs documents whose form and annotations stand in every place they may, twice, as
+// tables and as packed objects, and wants everything that was there to be there still.
 func TestForms(t *testing.T) {
 	const text = "<</FT/Tx/T(Signature1)/V(kept)/Subtype/Widget/Rect[0 0 9 9]>>"
 	for _, tt := range []struct {
@@ -46,7 +46,9 @@ func TestForms(t *testing.T) {
 				twice := mustSign(t, &Format{}, rsaKey(), once, signing.LevelB)
 				checkSigned(t, once, signing.LevelB)
 				r := checkSigned(t, twice, signing.LevelB)
-				if r == nil || r.Field == "Signature1" && tt.fields == 1 && !strings.Contains(tt.name, "nested") && !strings.Contains(tt.name, "loop") {
+				if r == nil ||
+					r.Field == "Signature1" && tt.fields == 1 && !strings.Contains(tt.name, "nested") &&
+						!strings.Contains(tt.name, "loop") {
 					t.Errorf("the second field is called %q", r.Field)
 				}
 				checkKept(t, openPDF(t, original), openPDF(t, twice), tt.fields, tt.annots)
@@ -55,7 +57,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// checkKept wants form, annotations and extensions of before to be in after, with two signature fields more.
+// checkKept wants form, annotations and extensions of before to be in after, with two signature
+// fields more.
 func checkKept(t *testing.T, before, after *pdf.Document, fields, annots int) {
 	t.Helper()
 	old, _, err := before.Catalog()
@@ -121,7 +124,8 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// TestSignatureDictionary holds the dictionary and the widget against product/api.md 5 and ETSI EN 319 142-1 6.3.
+// TestSignatureDictionary holds the dictionary and the widget against product/api.md 5 and ETSI EN
+// 319 142-1 6.3.
 func TestSignatureDictionary(t *testing.T) {
 	signed := mustSign(t, &Format{}, rsaKey(), onePage("", "").bytes(), signing.LevelB)
 	doc := openPDF(t, signed)
@@ -141,7 +145,8 @@ func TestSignatureDictionary(t *testing.T) {
 		}
 	}
 	widget := list[0].field.dict
-	if widget.Get("F") != pdf.Int(132) || widget.Get("Subtype") != pdf.Name("Widget") || widget.Get("P") != (pdf.Ref{Number: 3}) {
+	if widget.Get("F") != pdf.Int(132) || widget.Get("Subtype") != pdf.Name("Widget") ||
+		widget.Get("P") != (pdf.Ref{Number: 3}) {
 		t.Errorf("widget = %v", widget)
 	}
 	in := input(t, onePage("", "").bytes(), signing.LevelB)

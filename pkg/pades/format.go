@@ -13,17 +13,19 @@ import (
 
 // Revocation gathers validation data for certificates. Errors are signing.KindRevocation.
 type Revocation interface {
-	// Gather returns what is needed to validate the chains of the certificates given, which are the chains of a signer or of a
-	// timestamp authority: further certificates, OCSP responses and CRLs, each DER. Roots need none.
+	// Gather returns what is needed to validate the chains of the certificates given, which are the
+	// chains of a signer or of a timestamp authority: further certificates, OCSP responses and CRLs,
+	// each DER. Roots need none.
 	Gather(ctx context.Context, chain []*x509.Certificate) (certs, ocsps, crls [][]byte, err error)
 }
 
-// Format signs PDF documents. The zero value signs at level B-B; it is safe for concurrent use and keeps nothing between calls.
+// Format signs PDF documents. The zero value signs at level B-B; it is safe for concurrent use and
+// keeps nothing between calls.
 type Format struct {
 	Timestamper signing.Timestamper // nil: levels above B-B are refused with KindTimestamp
 	Revocation  Revocation          // nil: levels above B-T are refused with KindRevocation
-	// TokenSize is what a timestamp token of the Timestamper takes, in bytes; 0 = cms.UsualTokenSize. A token that does not fit
-	// becomes a document timestamp in a revision of its own.
+	// TokenSize is what a timestamp token of the Timestamper takes, in bytes; 0 = cms.UsualTokenSize.
+	// A token that does not fit becomes a document timestamp in a revision of its own.
 	TokenSize int
 	// Fonts are the operator's own fonts for visible signatures. Nil: the built-in ones alone.
 	Fonts *font.Library
@@ -69,8 +71,16 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 		return signing.Prepared{}, err
 	}
 	s := &state{
-		Version: stateVersion, OriginalSize: in.File.Size(), Head: section.head, Tail: section.tail, Hole: section.hole,
-		Signature: section.signature.Number, Hash: uint(c.Hash), Midstate: after, Algorithm: c.Algorithm, Chain: rawChain(c.Chain),
+		Version:      stateVersion,
+		OriginalSize: in.File.Size(),
+		Head:         section.head,
+		Tail:         section.tail,
+		Hole:         section.hole,
+		Signature:    section.signature.Number,
+		Hash:         uint(c.Hash),
+		Midstate:     after,
+		Algorithm:    c.Algorithm,
+		Chain:        rawChain(c.Chain),
 	}
 	digest, err := s.documentDigest()
 	if err != nil {
@@ -123,10 +133,15 @@ func (f *Format) CheckValue(p signing.Prepared, value []byte) error {
 	if err != nil {
 		return err
 	}
-	return signing.VerifyValue(&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: crypto.Hash(s.Hash)}, p.Digest, value)
+	return signing.VerifyValue(
+		&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: crypto.Hash(s.Hash)},
+		p.Digest,
+		value,
+	)
 }
 
-// accepts refuses a level that is not known, or for which a source is not configured, before any work.
+// accepts refuses a level that is not known, or for which a source is not configured, before any
+// work.
 func (f *Format) accepts(sig signing.SignatureInfo) error {
 	switch sig.Level {
 	case signing.LevelB:
@@ -143,7 +158,8 @@ func (f *Format) accepts(sig signing.SignatureInfo) error {
 	return nil
 }
 
-// target is the name of the existing field that a signature asks for; empty for a new one. Mistakes in the values are makeVisible's.
+// target is the name of the existing field that a signature asks for; empty for a new one. Mistakes
+// in the values are makeVisible's.
 func target(sig signing.SignatureInfo) string {
 	if sig.Visible == nil {
 		return ""
@@ -155,7 +171,8 @@ func target(sig signing.SignatureInfo) string {
 	return values.Name
 }
 
-// contentsSize is the room for the SignedData, in bytes: what the chain takes, and a token where the level wants one.
+// contentsSize is the room for the SignedData, in bytes: what the chain takes, and a token where
+// the level wants one.
 func (f *Format) contentsSize(level signing.Level, c *signing.Credential) (int, error) {
 	token := 0
 	if level != signing.LevelB {
@@ -165,7 +182,9 @@ func (f *Format) contentsSize(level signing.Level, c *signing.Credential) (int, 
 	}
 	size, err := cms.EstimateSize(c.Chain, c.Algorithm, token)
 	if err != nil {
-		return 0, (&signing.Error{Kind: signing.KindCertificate, Detail: "the certificate cannot be used for signing"}).Because(err)
+		return 0, (&signing.Error{Kind: signing.KindCertificate, Detail: "the certificate cannot be used for signing"}).Because(
+			err,
+		)
 	}
 	return size, nil
 }

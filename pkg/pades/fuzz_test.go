@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// FuzzSign signs anything: what is not refused must be valid for the report, which reads all of it again, and must start with what
-// came in.
+// FuzzSign signs anything: what is not refused must be valid for the report, which reads all of it
+// again, and must start with what came in.
 func FuzzSign(f *testing.F) {
 	for _, path := range corpusFiles(f) {
 		b, err := os.ReadFile(path)
@@ -22,7 +22,21 @@ func FuzzSign(f *testing.F) {
 			f.Add(b)
 		}
 	}
-	f.Add(onePage("/AcroForm<</Fields 8 0 R/XFA 5 0 R>>", "/Annots 7 0 R").with(7, "[]").with(8, "[10 0 R]").with(10, "<</FT/Tx/T(a)>>").bytes())
+	f.Add(
+		onePage(
+			"/AcroForm<</Fields 8 0 R/XFA 5 0 R>>",
+			"/Annots 7 0 R",
+		).with(
+			7,
+			"[]",
+		).with(
+			8,
+			"[10 0 R]",
+		).with(
+			10,
+			"<</FT/Tx/T(a)>>",
+		).bytes(),
+	)
 	packed := onePage("", "")
 	packed.packed = true
 	f.Add(packed.bytes())

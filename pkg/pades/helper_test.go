@@ -53,16 +53,29 @@ func newTestKey(key crypto.Signer, algorithm signing.SignatureAlgorithm, hash cr
 		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
 	})
 	return &testKey{
-		credential: &signing.Credential{Name: "test", Chain: []*x509.Certificate{leaf, sub}, Algorithm: algorithm, Hash: hash, MaxBatch: 1, InFlight: 1},
-		key:        key,
-		caKey:      caKey,
-		root:       root,
-		sub:        sub,
-		rootPEM:    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}),
+		credential: &signing.Credential{
+			Name:      "test",
+			Chain:     []*x509.Certificate{leaf, sub},
+			Algorithm: algorithm,
+			Hash:      hash,
+			MaxBatch:  1,
+			InFlight:  1,
+		},
+		key:     key,
+		caKey:   caKey,
+		root:    root,
+		sub:     sub,
+		rootPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}),
 	}
 }
 
-func issue(name string, public crypto.PublicKey, parent *x509.Certificate, key crypto.Signer, change func(*x509.Certificate)) *x509.Certificate {
+func issue(
+	name string,
+	public crypto.PublicKey,
+	parent *x509.Certificate,
+	key crypto.Signer,
+	change func(*x509.Certificate),
+) *x509.Certificate {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 90))
 	if err != nil {
 		panic(err)
@@ -183,7 +196,11 @@ func signedData(t testing.TB, k *testKey, digest []byte) []byte {
 	h := c.Hash.New()
 	h.Write(attributes)
 	der, err := cms.Build(cms.SignedDataParams{
-		SignedAttributes: attributes, SignatureValue: k.sign(t, h.Sum(nil)), Chain: c.Chain, Algorithm: c.Algorithm, Hash: c.Hash,
+		SignedAttributes: attributes,
+		SignatureValue:   k.sign(t, h.Sum(nil)),
+		Chain:            c.Chain,
+		Algorithm:        c.Algorithm,
+		Hash:             c.Hash,
 	})
 	if err != nil {
 		t.Fatal(err)

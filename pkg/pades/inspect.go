@@ -15,8 +15,8 @@ const (
 	mayFill     = 1 << 8 // bit 9
 )
 
-// inspect refuses a document that must not or cannot be signed, and returns its form. target is the existing field to be signed; empty
-// = a new one.
+// inspect refuses a document that must not or cannot be signed, and returns its form. target is the
+// existing field to be signed; empty = a new one.
 func inspect(ctx context.Context, doc *pdf.Document, target string) (*form, error) {
 	catalog, _, err := doc.Catalog()
 	if err != nil {
@@ -49,7 +49,8 @@ func inspect(ctx context.Context, doc *pdf.Document, target string) (*form, erro
 	return f, f.checkXFA(doc, catalog)
 }
 
-// checkPermissions honours an encrypted document's permissions: a field may be filled in by bit 6 or 9, made by bits 4 and 6.
+// checkPermissions honours an encrypted document's permissions: a field may be filled in by bit 6
+// or 9, made by bits 4 and 6.
 func checkPermissions(doc *pdf.Document, target string) error {
 	p := doc.Permissions()
 	switch {
@@ -61,7 +62,8 @@ func checkPermissions(doc *pdf.Document, target string) error {
 	return nil
 }
 
-// checkXFA refuses a form that lives in XFA alone: readers of XFA would not show a field that stands outside of it.
+// checkXFA refuses a form that lives in XFA alone: readers of XFA would not show a field that
+// stands outside of it.
 func (f *form) checkXFA(doc *pdf.Document, catalog *pdf.Dict) error {
 	xfa, err := doc.Get(f.dict.Get("XFA"))
 	if err != nil || xfa == nil {
@@ -77,8 +79,9 @@ func (f *form) checkXFA(doc *pdf.Document, catalog *pdf.Dict) error {
 	return nil
 }
 
-// checkCertification honours the document's DocMDP, and returns what it allows: 1 forbids every change, 2 allows forms to be filled in
-// and signed, 3 also allows annotations (ISO 32000-2 12.8.2.2). It is 0 where the document is not certified.
+// checkCertification honours the document's DocMDP, and returns what it allows: 1 forbids every
+// change, 2 allows forms to be filled in and signed, 3 also allows annotations (ISO 32000-2
+// 12.8.2.2). It is 0 where the document is not certified.
 func checkCertification(doc *pdf.Document, catalog *pdf.Dict) (int64, error) {
 	perms, err := doc.DictAt(catalog, "Perms")
 	if err != nil {
@@ -95,7 +98,8 @@ func checkCertification(doc *pdf.Document, catalog *pdf.Dict) (int64, error) {
 	return p, err
 }
 
-// certification is what a signature allows after it as a certification, /P from 1 to 3; 0 where it is none.
+// certification is what a signature allows after it as a certification, /P from 1 to 3; 0 where it
+// is none.
 func certification(doc *pdf.Document, signature *pdf.Dict) (int64, error) {
 	var permission int64
 	err := eachReference(doc, signature, func(method pdf.Name, params *pdf.Dict) error {
@@ -138,8 +142,8 @@ func eachReference(doc *pdf.Document, signature *pdf.Dict, visit func(method pdf
 	return nil
 }
 
-// checkByteRange refuses a document with an earlier signature that cannot be valid: its ByteRange must leave out exactly one
-// hexadecimal string within the file. checkEarlier looks at the digests.
+// checkByteRange refuses a document with an earlier signature that cannot be valid: its ByteRange
+// must leave out exactly one hexadecimal string within the file. checkEarlier looks at the digests.
 func checkByteRange(doc *pdf.Document, signature *pdf.Dict) error {
 	r, err := readByteRange(doc, signature)
 	if err != nil {
@@ -154,12 +158,16 @@ func checkByteRange(doc *pdf.Document, signature *pdf.Dict) error {
 		return err
 	}
 	if ends[0] != '<' || last[0] != '>' {
-		return signing.Errorf(signing.KindBroken, "an earlier signature is broken: its ByteRange does not leave out its /Contents")
+		return signing.Errorf(
+			signing.KindBroken,
+			"an earlier signature is broken: its ByteRange does not leave out its /Contents",
+		)
 	}
 	return nil
 }
 
-// byteRange is a ByteRange of two ranges that begin at 0 (ISO 32000-2 12.8.1): the gap is [gapStart, gapEnd), the end is exclusive.
+// byteRange is a ByteRange of two ranges that begin at 0 (ISO 32000-2 12.8.1): the gap is
+// [gapStart, gapEnd), the end is exclusive.
 type byteRange struct{ gapStart, gapEnd, end int64 }
 
 func readByteRange(doc *pdf.Document, signature *pdf.Dict) (byteRange, error) {

@@ -55,7 +55,12 @@ func sparseDocument(size int64, stream bool) *sparseFile {
 		for _, o := range append(offsets, start) {
 			rows = append(append(rows, 1), binary.BigEndian.AppendUint64(nil, uint64(o))[2:]...)
 		}
-		fmt.Fprintf(&tail, "4 0 obj <</Type/XRef/Size 5/W[1 6 0]/Index[1 4]/Root 1 0 R/Length %d>>stream\n%s\nendstream endobj\n", len(rows), rows)
+		fmt.Fprintf(
+			&tail,
+			"4 0 obj <</Type/XRef/Size 5/W[1 6 0]/Index[1 4]/Root 1 0 R/Length %d>>stream\n%s\nendstream endobj\n",
+			len(rows),
+			rows,
+		)
 	} else {
 		tail.WriteString("xref\n1 3\n")
 		for _, o := range offsets {
@@ -67,8 +72,8 @@ func sparseDocument(size int64, stream bool) *sparseFile {
 	return &sparseFile{size: size, parts: map[int64][]byte{0: []byte("%PDF-1.7\n"), base: tail.Bytes()}}
 }
 
-// TestLarge signs documents whose offsets pass every width of number there is. What the checker continues is the state of some
-// hash: the bytes of the original are not read, so that any will do.
+// TestLarge signs documents whose offsets pass every width of number there is. What the checker
+// continues is the state of some hash: the bytes of the original are not read, so that any will do.
 func TestLarge(t *testing.T) {
 	k := rsaKey()
 	for _, size := range []int64{99_999_000, 100_000_500, 999_999_000, 1_000_000_500, 1<<31 - 2000, 1<<31 + 5000, 1<<32 - 2000, 1<<32 + 5000, 9_999_960_000} {
@@ -91,7 +96,8 @@ func TestLarge(t *testing.T) {
 				if err != nil {
 					t.Fatalf("open it signed: %v", err)
 				}
-				// Prepare would read the whole document here, and refuse the signature, which is over any other bytes.
+				// Prepare would read the whole document here, and refuse the signature, which is over any other
+				// bytes.
 				if _, err := inspect(t.Context(), doc, ""); err != nil {
 					t.Errorf("inspect it signed: %v", err)
 				}
@@ -100,7 +106,8 @@ func TestLarge(t *testing.T) {
 	}
 }
 
-// TestLargeHashed reads all of a document of more than 2^32 bytes: to sign it without a state of the hash, and to verify it.
+// TestLargeHashed reads all of a document of more than 2^32 bytes: to sign it without a state of
+// the hash, and to verify it.
 func TestLargeHashed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads 13 GB of zeros")

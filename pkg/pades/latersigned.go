@@ -2,8 +2,8 @@ package pades
 
 import "github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 
-// mayJoin reports whether an object may become an entry of a list: as the widget of a signature field that is new or was one before, and
-// that shows nothing unless somebody signed with it.
+// mayJoin reports whether an object may become an entry of a list: as the widget of a signature
+// field that is new or was one before, and that shows nothing unless somebody signed with it.
 func (c *comparison) mayJoin(ref pdf.Ref) bool {
 	value, ok := c.is.value[ref]
 	if !ok || !c.is.isWidget(ref) || c.is.draws(ref) && !c.isLater(value) {
@@ -19,8 +19,8 @@ func (c *comparison) isNew(ref pdf.Ref) bool {
 	return err == nil && before == nil
 }
 
-// isLater reports whether a field's value is a signature, of that field alone, that was made after the older revision: whoever shows
-// another one once more shows what nobody signed.
+// isLater reports whether a field's value is a signature, of that field alone, that was made after
+// the older revision: whoever shows another one once more shows what nobody signed.
 func (c *comparison) isLater(value pdf.Object) bool {
 	ref, ok := value.(pdf.Ref)
 	if !ok || c.is.signs[ref] != 1 || !c.isNew(ref) {
@@ -34,7 +34,8 @@ func (c *comparison) isLater(value pdf.Object) bool {
 	return err == nil && r.gapStart >= c.old.Size()
 }
 
-// signatureField compares a signature field or its widget. One that was signed stays as it is; one that was not may be signed.
+// signatureField compares a signature field or its widget. One that was signed stays as it is; one
+// that was not may be signed.
 func (c *comparison) signatureField(ref pdf.Ref, old, now *pdf.Dict) {
 	looks := func(_, _ pdf.Object) {
 		switch {
@@ -62,7 +63,8 @@ func (c *comparison) face(ref pdf.Ref) {
 	}
 }
 
-// onlySet wants a signature field to have been empty before, and to have got a signature that is its own.
+// onlySet wants a signature field to have been empty before, and to have got a signature that is
+// its own.
 func (c *comparison) onlySet(ref pdf.Ref, was, is pdf.Object) {
 	switch {
 	case was != nil:

@@ -21,7 +21,8 @@ type assembly struct {
 	sections []byte                // all of them
 	signed   int                   // length of the first, which holds the signature
 	chains   [][]*x509.Certificate // of the signer and of each timestamp authority
-	gathered [][]*x509.Certificate // for each of the chains that there were when validation data was stored: what was found elsewhere
+	// for each of the chains that there were when validation data was stored: what was found elsewhere
+	gathered [][]*x509.Certificate
 }
 
 // joined is the document as it is so far.
@@ -31,11 +32,16 @@ func (a *assembly) joined() *joinedFile {
 
 func (a *assembly) hash() crypto.Hash { return crypto.Hash(a.state.Hash) }
 
-// sign puts the signature value into the first section, with a timestamp where the level wants one. A token that does not fit is
-// left out: a document timestamp in a revision of its own then gives the level, and no second signature is spent.
+// sign puts the signature value into the first section, with a timestamp where the level wants one.
+// A token that does not fit is left out: a document timestamp in a revision of its own then gives
+// the level, and no second signature is spent.
 func (a *assembly) sign(ctx context.Context, value []byte, chain []*x509.Certificate, level signing.Level) error {
 	der, err := cms.Build(cms.SignedDataParams{
-		SignedAttributes: a.state.Attributes, SignatureValue: value, Chain: chain, Algorithm: a.state.Algorithm, Hash: a.hash(),
+		SignedAttributes: a.state.Attributes,
+		SignatureValue:   value,
+		Chain:            chain,
+		Algorithm:        a.state.Algorithm,
+		Hash:             a.hash(),
 	})
 	if err != nil {
 		return internal("build SignedData", err)
@@ -56,7 +62,8 @@ func (a *assembly) sign(ctx context.Context, value []byte, chain []*x509.Certifi
 	return nil
 }
 
-// addToken returns der with a timestamp of the signature value; fits is false, and der as it was, where there is no room for it.
+// addToken returns der with a timestamp of the signature value; fits is false, and der as it was,
+// where there is no room for it.
 func (a *assembly) addToken(ctx context.Context, der, value []byte) (with []byte, fits bool, err error) {
 	h := a.hash().New()
 	h.Write(value)
@@ -66,7 +73,12 @@ func (a *assembly) addToken(ctx context.Context, der, value []byte) (with []byte
 	}
 	with, err = cms.AddTimestamp(der, token)
 	if err != nil {
-		return nil, false, signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(err)
+		return nil, false, signing.Errorf(
+			signing.KindTimestamp,
+			"the timestamp authority gave an unusable token",
+		).Because(
+			err,
+		)
 	}
 	if 2*len(with) > a.state.Hole {
 		return der, false, nil
@@ -104,7 +116,8 @@ func (a *assembly) noteAuthority(token []byte) error {
 
 const tokenTries = 2 // document timestamps asked for before a size is given up on
 
-// timestampDocument appends a revision with a document timestamp over all before it (ISO 32000-2 12.8.5).
+// timestampDocument appends a revision with a document timestamp over all before it (ISO 32000-2
+// 12.8.5).
 func (a *assembly) timestampDocument(ctx context.Context) error {
 	size := a.tokenSize()
 	for range tokenTries {
@@ -112,7 +125,13 @@ func (a *assembly) timestampDocument(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		digest, err := continueHash(a.hash(), a.state.Midstate, a.sections, section.head[:len(section.head)-1], section.tail[1:])
+		digest, err := continueHash(
+			a.hash(),
+			a.state.Midstate,
+			a.sections,
+			section.head[:len(section.head)-1],
+			section.tail[1:],
+		)
 		if err != nil {
 			return err
 		}
@@ -130,7 +149,10 @@ func (a *assembly) timestampDocument(ctx context.Context) error {
 		a.sections = append(a.sections, section.fill(token)...)
 		return nil
 	}
-	return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave tokens of different sizes, none of which fits")
+	return signing.Errorf(
+		signing.KindTimestamp,
+		"the timestamp authority gave tokens of different sizes, none of which fits",
+	)
 }
 
 func (a *assembly) tokenSize() int {

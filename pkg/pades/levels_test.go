@@ -57,7 +57,8 @@ func TestOthersLevels(t *testing.T) {
 	o.check(t, original, mustSign(t, f, k, original, signing.LevelT), "--timestamp")
 }
 
-// TestOverflow gives tokens that do not fit: the level is reached by a document timestamp, with the one signature there is.
+// TestOverflow gives tokens that do not fit: the level is reached by a document timestamp, with the
+// one signature there is.
 func TestOverflow(t *testing.T) {
 	k := rsaKey()
 	original := onePage("", "").bytes()
@@ -87,7 +88,8 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
-// TestAuthorityFails hands on the authority's errors, and refuses what it gives if that is no token over our digest.
+// TestAuthorityFails hands on the authority's errors, and refuses what it gives if that is no token
+// over our digest.
 func TestAuthorityFails(t *testing.T) {
 	k := rsaKey()
 	original := onePage("", "").bytes()
@@ -135,7 +137,15 @@ func TestRevocationFails(t *testing.T) {
 	k := rsaKey()
 	original := onePage("", "").bytes()
 	a := newAuthority(t, k)
-	if _, err := trySign(t, &Format{Timestamper: a, Revocation: refusing{}}, k, original, signing.LevelLT); signing.KindOf(err) != signing.KindRevocation {
+	if _, err := trySign(
+		t,
+		&Format{Timestamper: a, Revocation: refusing{}},
+		k,
+		original,
+		signing.LevelLT,
+	); signing.KindOf(
+		err,
+	) != signing.KindRevocation {
 		t.Errorf("error = %v, want the gatherer's own", err)
 	}
 	if _, err := trySign(t, &Format{Timestamper: a, Revocation: nothing{}}, k, original, signing.LevelLT); err == nil {
@@ -203,7 +213,8 @@ func (t *turns) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash) 
 	return a.Timestamp(ctx, digest, hash)
 }
 
-// TestSecondAuthority has the archive timestamp made by another authority than the signature's, whose validation data is in no store yet.
+// TestSecondAuthority has the archive timestamp made by another authority than the signature's,
+// whose validation data is in no store yet.
 func TestSecondAuthority(t *testing.T) {
 	k := rsaKey()
 	first, second := newAuthority(t, k), newAuthority(t, k)
@@ -223,7 +234,8 @@ func (r rootless) Gather(ctx context.Context, chain []*x509.Certificate) (certs,
 	return nil, ocsps, nil, err
 }
 
-// TestForeignStore signs a document whose store holds the root that is not known here: it demands no more of our data than before.
+// TestForeignStore signs a document whose store holds the root that is not known here: it demands
+// no more of our data than before.
 func TestForeignStore(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)

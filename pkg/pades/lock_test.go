@@ -27,7 +27,8 @@ func signField(t *testing.T, f *Format, original []byte, name string, level sign
 	return append(bytes.Clone(original), section...), err
 }
 
-// withLock is a document with the signature fields a and b, of which a locks fields once it is signed.
+// withLock is a document with the signature fields a and b, of which a locks fields once it is
+// signed.
 func withLock(lock string) []byte {
 	const field = "<</FT/Sig/T(%s)/Subtype/Widget/Rect[0 0 90 90]/P 3 0 R%s>>"
 	return onePage("/AcroForm<</Fields[10 0 R 11 0 R]>>", "/Annots[10 0 R 11 0 R]").
@@ -53,17 +54,32 @@ func TestLocks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := signField(t, &Format{}, locked, "b", signing.LevelB); (err == nil) != tt.other || err != nil && signing.KindOf(err) != signing.KindForbidden {
+			if _, err := signField(
+				t,
+				&Format{},
+				locked,
+				"b",
+				signing.LevelB,
+			); (err == nil) != tt.other ||
+				err != nil && signing.KindOf(err) != signing.KindForbidden {
 				t.Errorf("sign the other field: %v, want allowed = %v", err, tt.other)
 			}
-			if _, err := trySign(t, &Format{}, rsaKey(), locked, signing.LevelB); (err == nil) != tt.newOne || err != nil && signing.KindOf(err) != signing.KindForbidden {
+			if _, err := trySign(
+				t,
+				&Format{},
+				rsaKey(),
+				locked,
+				signing.LevelB,
+			); (err == nil) != tt.newOne ||
+				err != nil && signing.KindOf(err) != signing.KindForbidden {
 				t.Errorf("sign a new field: %v, want allowed = %v", err, tt.newOne)
 			}
 		})
 	}
 }
 
-// TestTimestampPassesLocks reaches B-LTA with a field that locks everything: what it locks is not timestamps.
+// TestTimestampPassesLocks reaches B-LTA with a field that locks everything: what it locks is not
+// timestamps.
 func TestTimestampPassesLocks(t *testing.T) {
 	a := newAuthority(t, rsaKey())
 	signed, err := signField(t, &Format{Timestamper: a, Revocation: a}, withLock("/Action/All"), "a", signing.LevelLTA)
@@ -73,7 +89,8 @@ func TestTimestampPassesLocks(t *testing.T) {
 	checkSigned(t, signed, signing.LevelLTA)
 }
 
-// TestPermissions clears permission bits of an encrypted document: a new field needs 4 and 6, an existing one 6 or 9.
+// TestPermissions clears permission bits of an encrypted document: a new field needs 4 and 6, an
+// existing one 6 or 9.
 func TestPermissions(t *testing.T) {
 	plain, err := os.ReadFile("../pdf/testdata/encrypted/rc4-128-r3.pdf")
 	if err != nil {
@@ -99,7 +116,8 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// TestEncrypted signs documents of all revisions of encryption; others decrypt them and find the signature right.
+// TestEncrypted signs documents of all revisions of encryption; others decrypt them and find the
+// signature right.
 func TestEncrypted(t *testing.T) {
 	k := rsaKey()
 	o := askOthers(t, k)
@@ -126,8 +144,8 @@ func TestEncrypted(t *testing.T) {
 	}
 }
 
-// TestEncryptedXrefStreams raises an encrypted document with cross-reference streams, whose strings are not encrypted, to B-LTA, and signs
-// it again.
+// TestEncryptedXrefStreams raises an encrypted document with cross-reference streams, whose strings
+// are not encrypted, to B-LTA, and signs it again.
 func TestEncryptedXrefStreams(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)

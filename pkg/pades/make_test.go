@@ -19,7 +19,8 @@ type maker struct {
 	header  string // empty = %PDF-1.7
 }
 
-// onePage is a document of catalog, page tree and page; entries are added to the catalog and to the page.
+// onePage is a document of catalog, page tree and page; entries are added to the catalog and to the
+// page.
 func onePage(catalog, page string) maker {
 	return maker{objects: map[int]string{
 		1: "<</Type/Catalog/Pages 2 0 R" + catalog + ">>",
@@ -97,7 +98,14 @@ func (m maker) pack(b *bytes.Buffer, numbers []int) []byte {
 		stream, packed, index.Len(), index.Len()+data.Len(), index.String(), data.String())
 	start := b.Len()
 	plain(stream + 1)
-	fmt.Fprintf(b, "%d 0 obj\n<</Type/XRef/Size %d/W[1 4 2]/Root 1 0 R%s/Length %d>>\nstream\n", stream+1, len(rows), m.trailer, 7*len(rows))
+	fmt.Fprintf(
+		b,
+		"%d 0 obj\n<</Type/XRef/Size %d/W[1 4 2]/Root 1 0 R%s/Length %d>>\nstream\n",
+		stream+1,
+		len(rows),
+		m.trailer,
+		7*len(rows),
+	)
 	for _, r := range rows {
 		b.Write(r[:])
 	}

@@ -66,7 +66,8 @@ func contentOf(raw []byte) ([]byte, error) {
 	return content, nil
 }
 
-// gap returns the ByteRange, whose gap must be the very place of the /Contents value, and the content, zeros behind it included.
+// gap returns the ByteRange, whose gap must be the very place of the /Contents value, and the
+// content, zeros behind it included.
 func (s *signature) gap(doc *pdf.Document) (byteRange, []byte, error) {
 	r, err := readByteRange(doc, s.dict)
 	if err != nil {
@@ -93,7 +94,8 @@ func (s *signature) gap(doc *pdf.Document) (byteRange, []byte, error) {
 	return r, content, nil
 }
 
-// checkDictionary holds a PAdES signature dictionary against ETSI EN 319 142-1 6.3, and a document timestamp's against 5.4.3.
+// checkDictionary holds a PAdES signature dictionary against ETSI EN 319 142-1 6.3, and a document
+// timestamp's against 5.4.3.
 func (s *signature) checkDictionary() error {
 	if key, dup := s.dict.Duplicate(); dup {
 		return fmt.Errorf("the signature dictionary has /%s twice", string(key))
@@ -115,7 +117,8 @@ func (s *signature) checkDictionary() error {
 	return nil
 }
 
-// checkWidget holds the field's widget against what an invisible or visible signature field must be, and wants it on its page.
+// checkWidget holds the field's widget against what an invisible or visible signature field must
+// be, and wants it on its page.
 func (s *signature) checkWidget(ctx context.Context, doc *pdf.Document) error {
 	ref, widget, err := widgetOf(doc, s.field)
 	if err != nil {
@@ -131,8 +134,8 @@ func (s *signature) checkWidget(ctx context.Context, doc *pdf.Document) error {
 	return checkOnPage(ctx, doc, ref, widget)
 }
 
-// checkOnPage wants a widget among the annotations of the page that it names, or, since a field that was there before may name none or a
-// wrong one, of any page.
+// checkOnPage wants a widget among the annotations of the page that it names, or, since a field
+// that was there before may name none or a wrong one, of any page.
 func checkOnPage(ctx context.Context, doc *pdf.Document, ref pdf.Ref, widget *pdf.Dict) error {
 	if page, err := doc.DictAt(widget, "P"); err == nil {
 		annotations, err := doc.ArrayAt(page, "Annots")
@@ -150,8 +153,8 @@ func checkOnPage(ctx context.Context, doc *pdf.Document, ref pdf.Ref, widget *pd
 	return nil
 }
 
-// verifyBaseline verifies a PAdES signature over digest and returns its SignedData and certificate. known certificates are not parsed
-// again where the content has the very same bytes.
+// verifyBaseline verifies a PAdES signature over digest and returns its SignedData and certificate.
+// known certificates are not parsed again where the content has the very same bytes.
 func verifyBaseline(content, digest []byte, known []*x509.Certificate) (*cms.SignedData, *x509.Certificate, error) {
 	sd, err := cms.Parse(content, known...)
 	if err != nil {
@@ -164,7 +167,8 @@ func verifyBaseline(content, digest []byte, known []*x509.Certificate) (*cms.Sig
 	return sd, cert, err
 }
 
-// signatureTimestamp verifies the timestamps in a SignedData and returns the first; nil where there is none.
+// signatureTimestamp verifies the timestamps in a SignedData and returns the first; nil where there
+// is none.
 func signatureTimestamp(sd *cms.SignedData) (*cms.Timestamp, error) {
 	signer, err := sd.Signer()
 	if err != nil {

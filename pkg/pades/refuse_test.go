@@ -9,7 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestRefused is one row for each reason why a readable document is not signed; rows without a kind are signed.
+// TestRefused is one row for each reason why a readable document is not signed; rows without a kind
+// are signed.
 func TestRefused(t *testing.T) {
 	const signed = "<</FT/Sig/T(Old)/V 11 0 R/Subtype/Widget/Rect[0 0 0 0]%s>>"
 	// The old signature's ByteRange leaves out the first string of the file.
@@ -116,7 +117,8 @@ func TestLevelsNotConfigured(t *testing.T) {
 	}
 }
 
-// TestInjection signs documents full of what looks like reserved contents: nothing of it is touched or taken for ours.
+// TestInjection signs documents full of what looks like reserved contents: nothing of it is touched
+// or taken for ours.
 func TestInjection(t *testing.T) {
 	hole := "/ByteRange [0 0000000000 0000000000 0000000000]/Contents<" + strings.Repeat("0", 20_000) + ">"
 	stream := fmt.Sprintf("<</Length %d>>\nstream\n%s\nendstream", len(hole), hole)
@@ -141,7 +143,9 @@ func TestInjection(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, packed %v", tt.name, packed), func(t *testing.T) {
 				tt.make.packed = packed
 				original := append(tt.make.bytes(), "%"+hole+"\n"...)
-				original = append(original, original[bytes.LastIndex(original, []byte("startxref")):bytes.LastIndex(original, []byte("%%EOF"))+6]...)
+				original = append(
+					original,
+					original[bytes.LastIndex(original, []byte("startxref")):bytes.LastIndex(original, []byte("%%EOF"))+6]...)
 				signed := mustSign(t, &Format{}, rsaKey(), original, signing.LevelB)
 				if !bytes.HasPrefix(signed, original) {
 					t.Error("the original was changed")

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// rehearse goes the way of Embed with zeros in place of the signature and without validation data: a document whose signature could not
-// be handed out in the end is refused before one is paid for.
+// rehearse goes the way of Embed with zeros in place of the signature and without validation data:
+// a document whose signature could not be handed out in the end is refused before one is paid for.
 func (f *Format) rehearse(ctx context.Context, in signing.Input, s *state) error {
 	a := &assembly{Format: f, in: in, state: s}
 	var err error
@@ -36,7 +36,8 @@ func (f *Format) rehearse(ctx context.Context, in signing.Input, s *state) error
 	return refusal(ctx, err)
 }
 
-// see notes the section of a signature without more revisions, as the structural check has found it.
+// see notes the section of a signature without more revisions, as the structural check has found
+// it.
 func (r *rehearsed) see(a *assembly, doc *pdf.Document, own []placed) error {
 	if len(own) != 1 {
 		return finding("there are %d signatures in its section", len(own))
@@ -60,10 +61,12 @@ func (r *rehearsed) around(section []byte) []byte {
 
 // same reports whether a section is the one that was seen, but for what is in the gap.
 func (r *rehearsed) same(section []byte) bool {
-	return len(r.Around) > 0 && 0 <= r.GapStart && r.GapStart < r.GapEnd && r.GapEnd <= len(section) && bytes.Equal(r.Around, r.around(section))
+	return len(r.Around) > 0 && 0 <= r.GapStart && r.GapStart < r.GapEnd && r.GapEnd <= len(section) &&
+		bytes.Equal(r.Around, r.around(section))
 }
 
-// refusal is a finding of the rehearsal as a fault of the document, of which nothing is signed yet: its own kind where it has one.
+// refusal is a finding of the rehearsal as a fault of the document, of which nothing is signed yet:
+// its own kind where it has one.
 func refusal(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
@@ -77,5 +80,10 @@ func refusal(ctx context.Context, err error) error {
 			break
 		}
 	}
-	return signing.Errorf(signing.KindUnsupported, "PDF cannot be signed: a reader would not find the signature in it").Because(err)
+	return signing.Errorf(
+		signing.KindUnsupported,
+		"PDF cannot be signed: a reader would not find the signature in it",
+	).Because(
+		err,
+	)
 }

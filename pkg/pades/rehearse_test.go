@@ -12,7 +12,8 @@ import (
 
 const emptySigField = "<</Type/Annot/Subtype/Widget/FT/Sig/T(S)/Rect[100 100 300 200]/F 4%s>>"
 
-// withEmptyField is a document with the signature field S as object 10; extra entries are added to it.
+// withEmptyField is a document with the signature field S as object 10; extra entries are added to
+// it.
 func withEmptyField(extra string) maker {
 	return onePage("/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]").with(10, fmt.Sprintf(emptySigField, extra))
 }
@@ -21,14 +22,26 @@ func streamOf(data, entries string) string {
 	return fmt.Sprintf("<<%s/Length %d>>\nstream\n%s\nendstream", entries, len(data), data)
 }
 
-// TestNoSignatureIsWasted prepares documents on which embedding could stumble. Prepare refuses them, or what it prepared is embedded: in
-// between somebody pays for the signature.
+// TestNoSignatureIsWasted prepares documents on which embedding could stumble. Prepare refuses
+// them, or what it prepared is embedded: in between somebody pays for the signature.
 func TestNoSignatureIsWasted(t *testing.T) {
 	// Two signed fields; their ByteRange leaves out the first string of the file.
 	earlier := func(first, second string) maker {
 		const field = "<</FT/Sig%s/V 12 0 R/Subtype/Widget/Rect[0 0 0 0]>>"
-		return onePage("/AcroForm<</Fields[10 0 R 11 0 R]>>", "").with(10, fmt.Sprintf(field, first)).with(11, fmt.Sprintf(field, second)).
-			with(12, "<</Type/Sig/Contents<00>/ByteRange[0 AAAA BBBB 9]>>")
+		return onePage(
+			"/AcroForm<</Fields[10 0 R 11 0 R]>>",
+			"",
+		).with(
+			10,
+			fmt.Sprintf(field, first),
+		).with(
+			11,
+			fmt.Sprintf(field, second),
+		).
+			with(
+				12,
+				"<</Type/Sig/Contents<00>/ByteRange[0 AAAA BBBB 9]>>",
+			)
 	}
 	filled := func(n int) maker {
 		m, list := onePage("", ""), ""
@@ -38,9 +51,18 @@ func TestNoSignatureIsWasted(t *testing.T) {
 		}
 		return m.with(1, "<</Type/Catalog/Pages 2 0 R/DSS<</Certs["+list+"]>>>>")
 	}
-	atField := &signing.VisibleSignature{LocationType: "SIGN_FIELD", LocationValue: "S", TemplateType: "ONE_OFF", OneOffTemplate: "x"}
+	atField := &signing.VisibleSignature{
+		LocationType:   "SIGN_FIELD",
+		LocationValue:  "S",
+		TemplateType:   "ONE_OFF",
+		OneOffTemplate: "x",
+	}
 	onPage2 := &signing.VisibleSignature{
-		LocationType: "COORDINATE", LocationValue: "page=2,x=10,y=10", Area: "width=90,height=30", TemplateType: "ONE_OFF", OneOffTemplate: "x",
+		LocationType:   "COORDINATE",
+		LocationValue:  "page=2,x=10,y=10",
+		Area:           "width=90,height=30",
+		TemplateType:   "ONE_OFF",
+		OneOffTemplate: "x",
 	}
 	for _, tt := range []struct {
 		name    string
@@ -79,7 +101,10 @@ func TestNoSignatureIsWasted(t *testing.T) {
 			in.Signature.Visible = tt.visible
 			p, err := f.Prepare(context.Background(), in, k.credential)
 			if tt.refused != "" {
-				if e := signing.AsError(err); err == nil || e.Kind == signing.KindInternal || !strings.Contains(e.Detail, tt.refused) {
+				if e := signing.AsError(
+					err,
+				); err == nil || e.Kind == signing.KindInternal ||
+					!strings.Contains(e.Detail, tt.refused) {
 					t.Errorf("Prepare = %v, want it refused with %q", err, tt.refused)
 				}
 				return
@@ -99,7 +124,8 @@ func TestNoSignatureIsWasted(t *testing.T) {
 	}
 }
 
-// TestStoreLooksAtTheNewest finds what is known at the end of a long list, and stores nothing twice that is there.
+// TestStoreLooksAtTheNewest finds what is known at the end of a long list, and stores nothing twice
+// that is there.
 func TestStoreLooksAtTheNewest(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)

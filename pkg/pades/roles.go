@@ -7,7 +7,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// Roles of objects that may come or change after a signature (ISO 32000-2 12.8.2.2, ETSI EN 319 142-1 5.4).
+// Roles of objects that may come or change after a signature (ISO 32000-2 12.8.2.2, ETSI EN 319
+// 142-1 5.4).
 const (
 	roleSignature = "signature(s)"
 	roleTimestamp = "document timestamp(s)"
@@ -20,10 +21,12 @@ const (
 	roleFace      = "appearance of a form field"
 )
 
-// maxEmptyFace is how many bytes an appearance that shows nothing may take: some writers leave a blank or an end of line.
+// maxEmptyFace is how many bytes an appearance that shows nothing may take: some writers leave a
+// blank or an end of line.
 const maxEmptyFace = 64
 
-// isFree reports whether objects of a role may become anything, so that they must not be used for anything else.
+// isFree reports whether objects of a role may become anything, so that they must not be used for
+// anything else.
 func isFree(role string) bool { return role == roleStore || role == roleMetadata || role == roleFace }
 
 // roles is what the objects of one revision are for.
@@ -34,7 +37,8 @@ type roles struct {
 	faces map[pdf.Ref][]pdf.Ref  // the fields and widgets of which something is an appearance
 	value map[pdf.Ref]pdf.Object // of signature fields, by the field and each of its widgets; nil where nobody signed
 	signs map[pdf.Ref]int        // fields that have the signature as their value
-	// roots are what the trailer refers to, but for /Info; cut is what objects refer to in order to give it a role that is free.
+	// roots are what the trailer refers to, but for /Info; cut is what objects refer to in order to
+	// give it a role that is free.
 	roots []int
 	cut   map[int][]int
 }
@@ -42,14 +46,20 @@ type roles struct {
 // findRoles walks catalog, form and validation data of a revision.
 func findRoles(doc *pdf.Document) (*roles, error) {
 	r := &roles{
-		doc: doc, of: map[pdf.Ref]string{}, names: map[pdf.Ref][]string{}, faces: map[pdf.Ref][]pdf.Ref{}, value: map[pdf.Ref]pdf.Object{}, signs: map[pdf.Ref]int{},
-		cut: map[int][]int{},
+		doc:   doc,
+		of:    map[pdf.Ref]string{},
+		names: map[pdf.Ref][]string{},
+		faces: map[pdf.Ref][]pdf.Ref{},
+		value: map[pdf.Ref]pdf.Object{},
+		signs: map[pdf.Ref]int{},
+		cut:   map[int][]int{},
 	}
 	catalog, root, err := doc.Catalog()
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range []pdf.Name{"Root", "Encrypt", "ID"} { // keys of a writer's own, which may name anything, show nothing
+	// keys of a writer's own, which may name anything, show nothing
+	for _, key := range []pdf.Name{"Root", "Encrypt", "ID"} {
 		r.roots = append(r.roots, pdf.NumbersIn(doc.Trailer().Get(key))...)
 	}
 	r.role(root, roleCatalog)
@@ -86,7 +96,8 @@ func (r *roles) leave(owner pdf.Ref, o pdf.Object) {
 	r.cut[owner.Number] = append(r.cut[owner.Number], pdf.NumbersIn(o)...)
 }
 
-// look gives the appearance streams of a field's widget their role. An /AP that is no dictionary shows nothing.
+// look gives the appearance streams of a field's widget their role. An /AP that is no dictionary
+// shows nothing.
 func (r *roles) look(ref pdf.Ref, widget *pdf.Dict) error {
 	r.leave(ref, widget.Get("AP"))
 	return r.eachFace(widget, func(o pdf.Object) {
@@ -97,7 +108,8 @@ func (r *roles) look(ref pdf.Ref, widget *pdf.Dict) error {
 	})
 }
 
-// eachFace visits the entries of a widget's /AP, and those of the dictionaries of states among them (ISO 32000-2 12.5.5).
+// eachFace visits the entries of a widget's /AP, and those of the dictionaries of states among them
+// (ISO 32000-2 12.5.5).
 func (r *roles) eachFace(widget *pdf.Dict, visit func(pdf.Object)) error {
 	o, err := r.doc.Get(widget.Get("AP"))
 	if err != nil {
@@ -170,18 +182,21 @@ func (r *roles) signature(v, value pdf.Object) {
 	}
 }
 
-// isWidget reports whether an object may be the widget of a signature field, or a field without one, and nothing else: readers draw other
-// annotations by their own entries, and follow actions.
+// isWidget reports whether an object may be the widget of a signature field, or a field without
+// one, and nothing else: readers draw other annotations by their own entries, and follow actions.
 func (r *roles) isWidget(ref pdf.Ref) bool {
 	d, err := r.doc.Dict(ref)
 	if err != nil {
 		return false
 	}
 	kind, subtype := d.Get("Type"), d.Get("Subtype")
-	return (kind == nil || kind == pdf.Name("Annot")) && (subtype == nil || subtype == pdf.Name("Widget")) && !d.Has("A") && !d.Has("AA")
+	return (kind == nil || kind == pdf.Name("Annot")) && (subtype == nil || subtype == pdf.Name("Widget")) &&
+		!d.Has("A") &&
+		!d.Has("AA")
 }
 
-// draws reports whether a widget has an appearance that is not empty, or may not be: of its own, or that a reader makes up.
+// draws reports whether a widget has an appearance that is not empty, or may not be: of its own, or
+// that a reader makes up.
 func (r *roles) draws(ref pdf.Ref) bool {
 	widget, err := r.doc.Dict(ref)
 	if err != nil {
@@ -196,7 +211,8 @@ func (r *roles) draws(ref pdf.Ref) bool {
 	return err != nil || shows
 }
 
-// paints reports whether an appearance is a stream that is not empty, or something that cannot be read.
+// paints reports whether an appearance is a stream that is not empty, or something that cannot be
+// read.
 func (r *roles) paints(face pdf.Object) bool {
 	o, err := r.doc.Get(face)
 	if err != nil {

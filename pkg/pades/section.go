@@ -19,7 +19,8 @@ const (
 	widgetFlags = 4 | 128
 	// sigFlags are SignaturesExist and AppendOnly (ISO 32000-2 table 225).
 	sigFlags = 1 | 2
-	// extensionSignature is the ESIC extension level of PAdES signatures, extensionDSS of documents with a DSS.
+	// extensionSignature is the ESIC extension level of PAdES signatures, extensionDSS of documents
+	// with a DSS.
 	extensionSignature = 2
 	extensionDSS       = 5
 )
@@ -49,7 +50,8 @@ type fieldSpec struct {
 	visible *visible
 }
 
-// signatureSection writes the section that signs doc, with size bytes reserved for the SignedData; v is nil for an invisible signature.
+// signatureSection writes the section that signs doc, with size bytes reserved for the SignedData;
+// v is nil for an invisible signature.
 func signatureSection(doc *pdf.Document, f *form, in signing.Input, v *visible, size int) (*hollow, error) {
 	value := pdf.NewDict(
 		"Type", pdf.Name("Sig"),
@@ -75,7 +77,8 @@ func signatureSection(doc *pdf.Document, f *form, in signing.Input, v *visible, 
 	return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionSignature, visible: v})
 }
 
-// fieldSection writes a section with a new signature field, or with the existing one that the visible signature names.
+// fieldSection writes a section with a new signature field, or with the existing one that the
+// visible signature names.
 func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 	u, err := pdf.NewUpdate(doc)
 	if err != nil {
@@ -99,7 +102,15 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 	base := doc.Size()
 	gapStart := contents.Offset()
 	gapEnd := gapStart + int64(contents.Len())
-	text := fmt.Sprintf("[0 %-*d %-*d %-*d]", byteRangeDigits, gapStart, byteRangeDigits, gapEnd, byteRangeDigits, base+int64(len(section))-gapEnd)
+	text := fmt.Sprintf(
+		"[0 %-*d %-*d %-*d]",
+		byteRangeDigits,
+		gapStart,
+		byteRangeDigits,
+		gapEnd,
+		byteRangeDigits,
+		base+int64(len(section))-gapEnd,
+	)
 	if copy(section[ranges.Offset()-base:], text); len(text) > ranges.Len() {
 		return nil, signing.Errorf(signing.KindTooLarge, "the document is too large to be signed")
 	}
@@ -111,7 +122,8 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 // date is a date string in UTC (ISO 32000-2 7.9.4).
 func date(t time.Time) string { return t.UTC().Format("D:20060102150405") + "+00'00'" }
 
-// addField adds the field, which is its own widget, to its page and to the form; an invisible one goes to the first page.
+// addField adds the field, which is its own widget, to its page and to the form; an invisible one
+// goes to the first page.
 func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
 	if v == nil {
 		page, err := u.Document().Page(0)
@@ -147,7 +159,12 @@ func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
 }
 
 func addWidget(
-	u *pdf.Update, f *form, signature, page pdf.Ref, rect pdf.Array, appearance pdf.Ref, annotate func(u *pdf.Update, page, widget pdf.Ref) error,
+	u *pdf.Update,
+	f *form,
+	signature, page pdf.Ref,
+	rect pdf.Array,
+	appearance pdf.Ref,
+	annotate func(u *pdf.Update, page, widget pdf.Ref) error,
 ) error {
 	widget := u.Add(pdf.NewDict(
 		"Type", pdf.Name("Annot"),
@@ -178,7 +195,8 @@ func (f *form) freeName() string {
 	}
 }
 
-// addAnnotation appends the widget to the page's /Annots, which may be missing, direct or an object of its own.
+// addAnnotation appends the widget to the page's /Annots, which may be missing, direct or an object
+// of its own.
 func addAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 	dict, err := u.Document().Dict(page)
 	if err != nil {
@@ -187,7 +205,8 @@ func addAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 	return appendTo(u, dict, "Annots", widget, func() (*pdf.Dict, error) { return u.EditDict(page) })
 }
 
-// addOwnAnnotation appends what can be seen: to an array of the page's own, since pages may share one, and all of them would show it.
+// addOwnAnnotation appends what can be seen: to an array of the page's own, since pages may share
+// one, and all of them would show it.
 func addOwnAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 	dict, err := u.EditDict(page)
 	if err != nil {
@@ -201,8 +220,8 @@ func addOwnAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 	return nil
 }
 
-// appendTo appends to the array under a key of a dictionary. Where the array is an object of its own only that is changed, else the
-// dictionary that edit returns.
+// appendTo appends to the array under a key of a dictionary. Where the array is an object of its
+// own only that is changed, else the dictionary that edit returns.
 func appendTo(u *pdf.Update, dict *pdf.Dict, key pdf.Name, item pdf.Ref, edit func() (*pdf.Dict, error)) error {
 	list, err := u.Document().ArrayAt(dict, key)
 	if err != nil {
@@ -237,7 +256,8 @@ func putArray(u *pdf.Update, ref pdf.Ref, list pdf.Array) error {
 	return nil
 }
 
-// addToForm extends the interactive form, or makes one (ISO 32000-2 12.7.3). Nothing that is in it is lost.
+// addToForm extends the interactive form, or makes one (ISO 32000-2 12.7.3). Nothing that is in it
+// is lost.
 func addToForm(u *pdf.Update, f *form, widget pdf.Ref) error {
 	_, root, err := u.Document().Catalog()
 	if err != nil {
@@ -271,7 +291,8 @@ func markSigned(u *pdf.Update, f *form, edited *pdf.Dict) error {
 	return nil
 }
 
-// editForm returns a copy of the form that will be written: as an object, or as part of the catalog.
+// editForm returns a copy of the form that will be written: as an object, or as part of the
+// catalog.
 func editForm(u *pdf.Update, f *form, root pdf.Ref) (*pdf.Dict, error) {
 	if f.ref.Number != 0 {
 		return u.EditDict(f.ref)
@@ -285,8 +306,8 @@ func editForm(u *pdf.Update, f *form, root pdf.Ref) (*pdf.Dict, error) {
 	return edited, nil
 }
 
-// declare enters the ESIC developer extension into the catalog of a document below PDF 2.0 (ISO 32000-2 7.12, ETSI EN 319 142-1
-// 5.6), unless it is there at that level.
+// declare enters the ESIC developer extension into the catalog of a document below PDF 2.0 (ISO
+// 32000-2 7.12, ETSI EN 319 142-1 5.6), unless it is there at that level.
 func declare(u *pdf.Update, level int64) error {
 	doc := u.Document()
 	version, err := doc.Version()

@@ -26,8 +26,8 @@ const (
 // seedLevel is the /V up to which all entries are known: 3 is ISO 32000-2.
 const seedLevel = 3
 
-// checkSeed honours what the field demands of its signature: what we would not give, and what we cannot judge, is refused. What it only
-// proposes is left alone.
+// checkSeed honours what the field demands of its signature: what we would not give, and what we
+// cannot judge, is refused. What it only proposes is left alone.
 func (e *emptyField) checkSeed(doc *pdf.Document, sig signing.SignatureInfo, hash crypto.Hash) error {
 	if e.seed == nil {
 		return nil
@@ -71,16 +71,51 @@ type seedRule struct {
 
 func seedRules(doc *pdf.Document, sig signing.SignatureInfo, hash crypto.Hash) []seedRule {
 	return []seedRule{
-		{seedFilter, "Filter", func(o pdf.Object) (bool, error) { return o == pdf.Name("Adobe.PPKLite"), nil }, "another signature handler"},
-		{seedSubFilter, "SubFilter", func(o pdf.Object) (bool, error) { return contains(o, subFilterCAdES), nil }, "another encoding of its signature"},
+		{
+			seedFilter,
+			"Filter",
+			func(o pdf.Object) (bool, error) { return o == pdf.Name("Adobe.PPKLite"), nil },
+			"another signature handler",
+		},
+		{
+			seedSubFilter,
+			"SubFilter",
+			func(o pdf.Object) (bool, error) { return contains(o, subFilterCAdES), nil },
+			"another encoding of its signature",
+		},
 		{seedVersion, "V", knownVersion, "what only a newer version knows"},
-		{seedReasons, "Reasons", func(o pdf.Object) (bool, error) { return allowedReason(doc, o, sig.Reason) }, "another reason of its signature"},
+		{
+			seedReasons,
+			"Reasons",
+			func(o pdf.Object) (bool, error) { return allowedReason(doc, o, sig.Reason) },
+			"another reason of its signature",
+		},
 		{seedLegalAttestation, "LegalAttestation", never, "a legal attestation"},
-		{seedAddRevInfo, "AddRevInfo", func(o pdf.Object) (bool, error) { return o == false, nil }, "revocation data within its signature"},
-		{seedDigestMethod, "DigestMethod", func(o pdf.Object) (bool, error) { return allowedHash(doc, o, hash) }, "another hash of its signature"},
-		{seedLockDocument, "LockDocument", func(o pdf.Object) (bool, error) { return o != pdf.Name("true") && o != true, nil }, "a signature that locks the document"},
+		{
+			seedAddRevInfo,
+			"AddRevInfo",
+			func(o pdf.Object) (bool, error) { return o == false, nil },
+			"revocation data within its signature",
+		},
+		{
+			seedDigestMethod,
+			"DigestMethod",
+			func(o pdf.Object) (bool, error) { return allowedHash(doc, o, hash) },
+			"another hash of its signature",
+		},
+		{
+			seedLockDocument,
+			"LockDocument",
+			func(o pdf.Object) (bool, error) { return o != pdf.Name("true") && o != true, nil },
+			"a signature that locks the document",
+		},
 		{seedAppearanceFilter, "AppearanceFilter", never, "another appearance of its signature"},
-		{0, "MDP", func(o pdf.Object) (bool, error) { return number(doc, o, "P", 0) }, "a signature that certifies the document"},
+		{
+			0,
+			"MDP",
+			func(o pdf.Object) (bool, error) { return number(doc, o, "P", 0) },
+			"a signature that certifies the document",
+		},
 		{0, "Cert", func(o pdf.Object) (bool, error) { return number(doc, o, "Ff", 0) }, "a certificate of its own choice"},
 		{0, "TimeStamp", func(o pdf.Object) (bool, error) {
 			optional, err := number(doc, o, "Ff", 0)
@@ -134,7 +169,8 @@ func texts(doc *pdf.Document, o pdf.Object) ([]string, error) {
 	return out, nil
 }
 
-// allowedReason wants a reason of the list; no reason where there is no list, or one of a single full stop.
+// allowedReason wants a reason of the list; no reason where there is no list, or one of a single
+// full stop.
 func allowedReason(doc *pdf.Document, o pdf.Object, reason string) (bool, error) {
 	list, err := texts(doc, o)
 	if len(list) == 0 || len(list) == 1 && list[0] == "." {

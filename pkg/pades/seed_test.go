@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestSeedValues signs a field that makes demands (ISO 32000-2 table 237), with SHA-256 and the reason that input gives. What is not
-// flagged as a demand is a proposal.
+// TestSeedValues signs a field that makes demands (ISO 32000-2 table 237), with SHA-256 and the
+// reason that input gives. What is not flagged as a demand is a proposal.
 func TestSeedValues(t *testing.T) {
 	const reason = "<FEFF0050007200FC00660075006E0067002000280031 0029>" // Prüfung (1)
 	for _, tt := range []struct {
@@ -57,7 +57,12 @@ func TestSeedValues(t *testing.T) {
 		})
 	}
 	in := input(t, withEmptyField("/SV<</Ff 8/Reasons[(.)]>>").bytes(), signing.LevelB)
-	in.Signature.Visible = &signing.VisibleSignature{LocationType: "SIGN_FIELD", LocationValue: "S", TemplateType: "ONE_OFF", OneOffTemplate: "x"}
+	in.Signature.Visible = &signing.VisibleSignature{
+		LocationType:   "SIGN_FIELD",
+		LocationValue:  "S",
+		TemplateType:   "ONE_OFF",
+		OneOffTemplate: "x",
+	}
 	in.Signature.Reason = ""
 	if _, err := (&Format{}).Prepare(context.Background(), in, rsaKey().credential); err != nil {
 		t.Errorf("no reason where none is allowed: %v", err)
@@ -75,12 +80,16 @@ func wantFieldRefused(t *testing.T, err error, text string) {
 	}
 }
 
-// TestFieldWithKids signs a field whose widget is a dictionary of its own, and no field that is signed in a widget or has several.
+// TestFieldWithKids signs a field whose widget is a dictionary of its own, and no field that is
+// signed in a widget or has several.
 func TestFieldWithKids(t *testing.T) {
 	const widget = "<</Type/Annot/Subtype/Widget/Parent 10 0 R/Rect[100 100 300 200]/F 4%>>"
 	field := func(kids, entries string) []byte {
 		return onePage("/AcroForm<</Fields[10 0 R]>>", "/Annots[11 0 R 12 0 R]").with(10, "<</FT/Sig/T(S)/Kids["+kids+"]>>").
-			with(11, strings.Replace(widget, "%", entries, 1)).with(12, strings.Replace(widget, "%", "", 1)).with(13, "<</Type/Sig>>").bytes()
+			with(
+				11,
+				strings.Replace(widget, "%", entries, 1),
+			).with(12, strings.Replace(widget, "%", "", 1)).with(13, "<</Type/Sig>>").bytes()
 	}
 	for name, tt := range map[string]struct{ kids, entries, refused string }{
 		"one":      {"11 0 R", "", ""},

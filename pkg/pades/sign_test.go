@@ -19,7 +19,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestSignedMany signs one document again and again: all signatures stay valid, for us and for pdfsig.
+// TestSignedMany signs one document again and again: all signatures stay valid, for us and for
+// pdfsig.
 func TestSignedMany(t *testing.T) {
 	k := rsaKey()
 	for _, packed := range []bool{false, true} {
@@ -65,7 +66,8 @@ func checkAll(t *testing.T, file []byte, want int) {
 	}
 }
 
-// TestAlgorithms signs with every kind of key and hash that a credential may have, with and without a state of the hash at hand.
+// TestAlgorithms signs with every kind of key and hash that a credential may have, with and without
+// a state of the hash at hand.
 func TestAlgorithms(t *testing.T) {
 	rsaSigner, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {
@@ -96,7 +98,8 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
-// TestReadsOnce wants the original to be read only where objects are needed if its hash is at hand, and once as a whole if not.
+// TestReadsOnce wants the original to be read only where objects are needed if its hash is at hand,
+// and once as a whole if not.
 func TestReadsOnce(t *testing.T) {
 	k := rsaKey()
 	original := largeDocument(4<<20, 2000)
@@ -138,7 +141,8 @@ func TestReadsOnce(t *testing.T) {
 	}
 }
 
-// TestMemory wants a document a hundred times larger, with a hundred times the objects, to need the same memory.
+// TestMemory wants a document a hundred times larger, with a hundred times the objects, to need the
+// same memory.
 func TestMemory(t *testing.T) {
 	k := rsaKey()
 	allocated := func(size, objects int) uint64 {
@@ -166,7 +170,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestPrepared wants the stored value to be small, to survive another process, and to give the same section each time.
+// TestPrepared wants the stored value to be small, to survive another process, and to give the same
+// section each time.
 func TestPrepared(t *testing.T) {
 	k := rsaKey()
 	original := onePage("", "").bytes()

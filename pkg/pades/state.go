@@ -10,13 +10,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// stateVersion is written into every Prepared. A later release reads the older ones: version 1 has no rehearsed.
+// stateVersion is written into every Prepared. A later release reads the older ones: version 1 has
+// no rehearsed.
 const stateVersion = 2
 
 const maxStateBytes = 32 << 20 // a section holds changed objects, one of which may be a page's long list of annotations
 
-// state is what Prepare hands to Embed. It is stored in the order of its fields: numbers as unsigned varints (encoding/binary), bytes
-// and texts after their length.
+// state is what Prepare hands to Embed. It is stored in the order of its fields: numbers as
+// unsigned varints (encoding/binary), bytes and texts after their length.
 type state struct {
 	Version      int
 	OriginalSize int64  // bytes
@@ -32,8 +33,9 @@ type state struct {
 	Rehearsed    rehearsed
 }
 
-// rehearsed is what the structural check saw of the section, with zeros for the signature: between the gap that it found by itself, and what
-// lies around it, nothing else can be wrong with the same section once the signature is in.
+// rehearsed is what the structural check saw of the section, with zeros for the signature: between
+// the gap that it found by itself, and what lies around it, nothing else can be wrong with the same
+// section once the signature is in.
 type rehearsed struct {
 	GapStart, GapEnd int    // of /Contents with its brackets, in the section
 	Around           []byte // SHA-256 of the section without the gap; empty = not checked
@@ -70,7 +72,8 @@ func (s *state) encode() []byte {
 	return b
 }
 
-// stateReader reads what encode wrote. What it returns shares the memory of b. It is broken once something does not fit.
+// stateReader reads what encode wrote. What it returns shares the memory of b. It is broken once
+// something does not fit.
 type stateReader struct {
 	b      []byte
 	broken bool
@@ -153,7 +156,8 @@ func (s *state) chain() ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-// documentDigest is the digest of the document as signed: the original and the section without the hole and its brackets.
+// documentDigest is the digest of the document as signed: the original and the section without the
+// hole and its brackets.
 func (s *state) documentDigest() ([]byte, error) {
 	return continueHash(crypto.Hash(s.Hash), s.Midstate, s.Head[:len(s.Head)-1], s.Tail[1:])
 }

@@ -13,9 +13,20 @@ import (
 // TestState wants all of a state back, and nothing of a part of it.
 func TestState(t *testing.T) {
 	s := &state{
-		Version: stateVersion, OriginalSize: 1 << 40, Head: []byte("head<"), Hole: 8, Tail: []byte(">tail"), Signature: 7, Hash: uint(crypto.SHA256),
-		Midstate: []byte("midstate"), Algorithm: signing.RSAPSS, Attributes: []byte{0x31, 0}, Chain: [][]byte{[]byte("leaf"), []byte("root")},
-		Rehearsed: rehearsed{GapStart: 4, GapEnd: 14, Around: []byte("sum")},
+		Version:      stateVersion,
+		OriginalSize: 1 << 40,
+		Head:         []byte("head<"),
+		Hole:         8,
+		Tail:         []byte(">tail"),
+		Signature:    7,
+		Hash:         uint(crypto.SHA256),
+		Midstate: []byte(
+			"midstate",
+		),
+		Algorithm:  signing.RSAPSS,
+		Attributes: []byte{0x31, 0},
+		Chain:      [][]byte{[]byte("leaf"), []byte("root")},
+		Rehearsed:  rehearsed{GapStart: 4, GapEnd: 14, Around: []byte("sum")},
 	}
 	encoded := s.encode()
 	got, err := decodeState(encoded, 1<<40)
@@ -35,7 +46,10 @@ func TestState(t *testing.T) {
 	}
 	first := s.encode()
 	first[0] = 1
-	if got, err := readState(first[:len(first)-len("\x04\x0e\x03sum")]); err != nil || len(got.Rehearsed.Around) != 0 || len(got.Chain) != 2 {
+	if got, err := readState(
+		first[:len(first)-len("\x04\x0e\x03sum")],
+	); err != nil || len(got.Rehearsed.Around) != 0 ||
+		len(got.Chain) != 2 {
 		t.Errorf("readState of version 1 = %+v, %v, want it without the rehearsal", got, err)
 	}
 	s.Version++
@@ -45,7 +59,9 @@ func TestState(t *testing.T) {
 }
 
 func FuzzState(f *testing.F) {
-	f.Add((&state{Version: stateVersion, Head: []byte("<"), Hole: 2, Tail: []byte(">"), Hash: uint(crypto.SHA384), Chain: [][]byte{{1}}}).encode())
+	f.Add(
+		(&state{Version: stateVersion, Head: []byte("<"), Hole: 2, Tail: []byte(">"), Hash: uint(crypto.SHA384), Chain: [][]byte{{1}}}).encode(),
+	)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := readState(b)
 		if err != nil {
@@ -58,7 +74,8 @@ func FuzzState(f *testing.F) {
 	})
 }
 
-// TestCheckValue holds values against the certificate that was there when the document was prepared.
+// TestCheckValue holds values against the certificate that was there when the document was
+// prepared.
 func TestCheckValue(t *testing.T) {
 	k, stranger := rsaKey(), newTestKey(mustRSA(t), signing.RSAPKCS1, crypto.SHA256)
 	p, err := (&Format{}).Prepare(context.Background(), input(t, onePage("", "").bytes(), signing.LevelB), k.credential)

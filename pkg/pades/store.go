@@ -10,7 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// store is a parsed document security store. What cannot be parsed is left out: others may have put it there.
+// store is a parsed document security store. What cannot be parsed is left out: others may have put
+// it there.
 type store struct {
 	certs []*x509.Certificate
 	ocsps []*ocsp.Response
@@ -48,12 +49,13 @@ func readStore(doc *pdf.Document) (*store, error) {
 	return s, nil
 }
 
-// covers wants validation data for the first certificate of a chain, and for each above it up to a root, or up to one whose issuer
-// is not known here: what a validator trusts need not be a root. Of several issuers, as after cross-certification, one is enough.
+// covers wants validation data for the first certificate of a chain, and for each above it up to a
+// root, or up to one whose issuer is not known here: what a validator trusts need not be a root. Of
+// several issuers, as after cross-certification, one is enough.
 func (s *store) covers(chain []*x509.Certificate) error { return s.coversAmong(chain, s.certs) }
 
-// coversAmong is covers where the issuers known are those of the chain and the others given: that somebody else stored one more
-// certificate demands no more of our data.
+// coversAmong is covers where the issuers known are those of the chain and the others given: that
+// somebody else stored one more certificate demands no more of our data.
 func (s *store) coversAmong(chain, others []*x509.Certificate) error {
 	p := &storePath{store: s, pool: append(chain[1:len(chain):len(chain)], others...), seen: map[string]bool{}}
 	return p.from(chain[0], true)
@@ -113,7 +115,8 @@ func (s *store) holds(cert *x509.Certificate) bool {
 	return false
 }
 
-// revocationFor reports whether an OCSP response or a CRL speaks of cert. Their signatures are not verified here.
+// revocationFor reports whether an OCSP response or a CRL speaks of cert. Their signatures are not
+// verified here.
 func (s *store) revocationFor(cert, issuer *x509.Certificate) bool {
 	for _, r := range s.ocsps {
 		if r.SerialNumber != nil && r.SerialNumber.Cmp(cert.SerialNumber) == 0 {

@@ -25,7 +25,8 @@ func readCase(t *testing.T, name string) []byte {
 	return b
 }
 
-// TestForgedTail wants the forged page behind a signed document neither to be called valid nor to be signed.
+// TestForgedTail wants the forged page behind a signed document neither to be called valid nor to
+// be signed.
 func TestForgedTail(t *testing.T) {
 	file := readCase(t, "forged-tail.pdf")
 	roots := x509.NewCertPool()
@@ -37,7 +38,10 @@ func TestForgedTail(t *testing.T) {
 		t.Errorf("report = %+v, want the bytes from 87882 on", s)
 	}
 	_, err := trySign(t, &Format{}, rsaKey(), file, signing.LevelB)
-	if e := signing.AsError(err); err == nil || e.Kind != signing.KindDamaged || !strings.Contains(e.Detail, "the bytes from 87882 on") {
+	if e := signing.AsError(
+		err,
+	); err == nil || e.Kind != signing.KindDamaged ||
+		!strings.Contains(e.Detail, "the bytes from 87882 on") {
 		t.Errorf("signed again: %v, want %s and the bytes from 87882 on", err, signing.KindDamaged)
 	}
 	if r := report(t, file[:87882], VerifyOptions{Roots: roots}); !r.Valid() {
@@ -58,7 +62,8 @@ func TestCasesRefused(t *testing.T) {
 	}
 }
 
-// TestVerifyStray appends to a signed document what belongs to no revision, alone or beside a revision that is allowed.
+// TestVerifyStray appends to a signed document what belongs to no revision, alone or beside a
+// revision that is allowed.
 func TestVerifyStray(t *testing.T) {
 	const forged = "90 0 obj\n<</Type/Page>>\nendobj\n"
 	file := signedForm(t)
@@ -101,8 +106,9 @@ func TestVerifyStray(t *testing.T) {
 	}
 }
 
-// TestVerifyPadded wants white space to be harmless behind a signature as long as readers find the end of the last revision. Beyond that
-// they rebuild the file, and may show objects that the signed revision holds and does not list.
+// TestVerifyPadded wants white space to be harmless behind a signature as long as readers find the
+// end of the last revision. Beyond that they rebuild the file, and may show objects that the signed
+// revision holds and does not list.
 func TestVerifyPadded(t *testing.T) {
 	file := signedForm(t)
 	found := 1024 - (len(file) - bytes.LastIndex(file, []byte("startxref")))
@@ -118,8 +124,8 @@ func TestVerifyPadded(t *testing.T) {
 	}
 }
 
-// TestBytesBeforeHeader signs a document with bytes before its header where its offsets count them, and refuses it by their number
-// where they do not.
+// TestBytesBeforeHeader signs a document with bytes before its header where its offsets count them,
+// and refuses it by their number where they do not.
 func TestBytesBeforeHeader(t *testing.T) {
 	file := string(onePage("", "").bytes())
 	a := newAuthority(t, rsaKey())
@@ -128,7 +134,11 @@ func TestBytesBeforeHeader(t *testing.T) {
 		signed := mustSign(t, &Format{}, rsaKey(), []byte(counted), signing.LevelB)
 		checkSigned(t, signed, signing.LevelB)
 		checkPoppler(t, signed)
-		checkSigned(t, mustSign(t, &Format{Timestamper: a, Revocation: a}, rsaKey(), []byte(counted), signing.LevelLTA), signing.LevelLTA)
+		checkSigned(
+			t,
+			mustSign(t, &Format{Timestamper: a, Revocation: a}, rsaKey(), []byte(counted), signing.LevelLTA),
+			signing.LevelLTA,
+		)
 		_, err := trySign(t, &Format{}, rsaKey(), []byte(before+file), signing.LevelB)
 		want := fmt.Sprintf("PDF has %d bytes before its header, with which it cannot be signed", len(before))
 		if e := signing.AsError(err); err == nil || e.Kind != signing.KindUnsupported || e.Detail != want {

@@ -30,11 +30,12 @@ const (
 	OwnTime                       // the certificate is that of a document timestamp, which states its own time
 )
 
-// judgeTime decides at which time the certificate of a signature is judged. A timestamp comes first, because it proves that the
-// signature existed then: its own one, or else the first good document timestamp behind it. An authority that is not trusted gives no
-// time where roots are given. Otherwise it is the time that the signer claims, which nothing proves. The time of verifying would not be
-// better, because each signature at level B-B would become invalid when its certificate expires. A signature that names no time is judged
-// at the time of verifying.
+// judgeTime decides at which time the certificate of a signature is judged. A timestamp comes
+// first, because it proves that the signature existed then: its own one, or else the first good
+// document timestamp behind it. An authority that is not trusted gives no time where roots are
+// given. Otherwise it is the time that the signer claims, which nothing proves. The time of
+// verifying would not be better, because each signature at level B-B would become invalid when its
+// certificate expires. A signature that names no time is judged at the time of verifying.
 func (v *verifier) judgeTime(s *verified, later []*verified) {
 	if s.Certificate == nil || s.Timestamp {
 		return
@@ -56,7 +57,8 @@ func (v *verifier) judgeTime(s *verified, later []*verified) {
 	v.judge(s, x509.ExtKeyUsageAny)
 }
 
-// judge wants a certificate to be valid at the time at which it is judged and, where roots are given, to be trusted.
+// judge wants a certificate to be valid at the time at which it is judged and, where roots are
+// given, to be trusted.
 func (v *verifier) judge(s *verified, usage x509.ExtKeyUsage) {
 	cert, at := s.Certificate, s.Judged
 	switch {

@@ -29,8 +29,8 @@ func validFor(from, to time.Time) *testKey {
 	return &k
 }
 
-// TestVerifyTime wants a certificate to be judged at the time of signing, with and without trusted roots, and the source of that time to
-// be named.
+// TestVerifyTime wants a certificate to be judged at the time of signing, with and without trusted
+// roots, and the source of that time to be named.
 func TestVerifyTime(t *testing.T) {
 	now, hour := time.Now(), time.Hour
 	original := onePage("", "").bytes()
@@ -70,7 +70,8 @@ func TestVerifyTime(t *testing.T) {
 			roots.AddCert(k.root)
 			for _, o := range []VerifyOptions{{Now: now}, {Now: now, Roots: roots}} {
 				s := report(t, file, o).Signatures[0]
-				if s.JudgedBy != tt.source || s.Valid() != (tt.fault == "") || !strings.Contains(strings.Join(s.Faults, "\n"), tt.fault) {
+				if s.JudgedBy != tt.source || s.Valid() != (tt.fault == "") ||
+					!strings.Contains(strings.Join(s.Faults, "\n"), tt.fault) {
 					t.Errorf("report = %+v, want it judged by %d with fault %q", s, tt.source, tt.fault)
 				}
 				if got := strings.Contains(strings.Join(s.Notes, "\n"), "no timestamp proves"); got != (tt.note != "") {
@@ -101,7 +102,13 @@ func TestVerifyTimeOfStranger(t *testing.T) {
 // TestVerdicts tells a signature that is broken from one that this program cannot judge.
 func TestVerdicts(t *testing.T) {
 	k := rsaKey()
-	signed := mustSign(t, &Format{}, k, onePage("", "/Contents 4 0 R").with(4, "<</Length 9>>\nstream\n0 0 m f %\n\nendstream").bytes(), signing.LevelB)
+	signed := mustSign(
+		t,
+		&Format{},
+		k,
+		onePage("", "/Contents 4 0 R").with(4, "<</Length 9>>\nstream\n0 0 m f %\n\nendstream").bytes(),
+		signing.LevelB,
+	)
 	other := func(file []byte) []byte { // an encoding of signatures that nobody knows
 		return signSection(t, k, file, func(doc *pdf.Document, f *form, size int) (*hollow, error) {
 			value := pdf.NewDict("Type", pdf.Name("Sig"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", pdf.Name("new.form"))
@@ -121,7 +128,8 @@ func TestVerdicts(t *testing.T) {
 		}
 		return b
 	}
-	// The certificate of its first signature had expired, and its second signature is made with Ed25519.
+	// The certificate of its first signature had expired, and its second signature is made with
+	// Ed25519.
 	ed25519 := sample("pyHanko__extensions-update-direct.pdf")
 	for _, tt := range []struct {
 		name string
@@ -142,7 +150,14 @@ func TestVerdicts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := report(t, tt.file, VerifyOptions{})
 			if r.Verdict() != tt.all || len(r.Signatures) != len(tt.want) {
-				t.Fatalf("verdict = %d on %d signatures, want %d on %d: %+v", r.Verdict(), len(r.Signatures), tt.all, len(tt.want), r.Signatures)
+				t.Fatalf(
+					"verdict = %d on %d signatures, want %d on %d: %+v",
+					r.Verdict(),
+					len(r.Signatures),
+					tt.all,
+					len(tt.want),
+					r.Signatures,
+				)
 			}
 			for i, want := range tt.want {
 				if s := &r.Signatures[i]; s.Verdict() != want || s.Valid() != (want == Good) {
@@ -153,7 +168,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestVerifyNegativeSerial wants a good signature not to be called broken because of a certificate that crypto/x509 refuses.
+// TestVerifyNegativeSerial wants a good signature not to be called broken because of a certificate
+// that crypto/x509 refuses.
 func TestVerifyNegativeSerial(t *testing.T) {
 	k := validFor(testTime.Add(-time.Hour), time.Now().Add(time.Hour))
 	serial := []byte{2, 8, 0x12, 0x34, 0x56, 0x78, 0x12, 0x34, 0x56, 0x78}

@@ -31,7 +31,8 @@ func (r *Report) Verdict() Verdict {
 	return worst
 }
 
-// Valid reports whether there is a signature, and each is valid and was followed by nothing but what may follow a signature.
+// Valid reports whether there is a signature, and each is valid and was followed by nothing but
+// what may follow a signature.
 func (r *Report) Valid() bool { return r.Verdict() == Good }
 
 // SignatureReport is about one signature or document timestamp.
@@ -44,7 +45,8 @@ type SignatureReport struct {
 	Stamped     time.Time         // by a timestamp authority; zero where there is none
 	Judged      time.Time         // the time at which the certificate is judged; zero where there is no certificate
 	JudgedBy    TimeSource        // where Judged comes from
-	// Level is the PAdES baseline level reached; empty for a document timestamp, and for a signature that is not of the baseline.
+	// Level is the PAdES baseline level reached; empty for a document timestamp, and for a signature
+	// that is not of the baseline.
 	Level    signing.Level
 	End      int64    // bytes covered, from the first byte of the file
 	Whole    bool     // all of the file is covered
@@ -55,8 +57,9 @@ type SignatureReport struct {
 	Tampered []string // those of the changes that may not follow a signature
 }
 
-// Verdict is Broken where digest, signature value or certificate are wrong or a later revision changed what it must not, and
-// CannotBeJudged where this program does not know the form, the algorithm or the certificate.
+// Verdict is Broken where digest, signature value or certificate are wrong or a later revision
+// changed what it must not, and CannotBeJudged where this program does not know the form, the
+// algorithm or the certificate.
 func (s *SignatureReport) Verdict() Verdict {
 	switch {
 	case len(s.Faults) > 0 || len(s.Tampered) > 0:
@@ -76,9 +79,9 @@ type VerifyOptions struct {
 	Now   time.Time      // the time of verifying; zero: that of the clock
 }
 
-// Verify checks all signatures of a PDF of size bytes: each reads the bytes it covers. An error means that the document could not be
-// read; what is wrong with a signature is in the report. It does not ask anybody, so that it does not know about revocation after
-// the fact.
+// Verify checks all signatures of a PDF of size bytes: each reads the bytes it covers. An error
+// means that the document could not be read; what is wrong with a signature is in the report. It
+// does not ask anybody, so that it does not know about revocation after the fact.
 func Verify(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*Report, error) {
 	doc, err := pdf.Open(r, size)
 	if err != nil {
@@ -144,7 +147,8 @@ func (v *verified) unjudged(format string, args ...any) {
 	v.Unjudged = append(v.Unjudged, fmt.Sprintf(format, args...))
 }
 
-// blame notes an error of pkg/cms, which tells a wrong signature from one that cannot be judged. before begins the text.
+// blame notes an error of pkg/cms, which tells a wrong signature from one that cannot be judged.
+// before begins the text.
 func (v *verified) blame(before string, err error) {
 	var unhandled x509.UnhandledCriticalExtension
 	if errors.Is(err, cms.ErrUnsupported) || errors.As(err, &unhandled) {
@@ -227,8 +231,8 @@ func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte)
 	v.judge(out, x509.ExtKeyUsageTimeStamping)
 }
 
-// signed verifies a SignedData, its timestamps, and how far it follows the baseline. The certificate is judged later, when the
-// time of the signature is known.
+// signed verifies a SignedData, its timestamps, and how far it follows the baseline. The
+// certificate is judged later, when the time of the signature is known.
 func (v *verifier) signed(out *verified, s *signature, r byteRange, content []byte) {
 	sd, err := cms.Parse(content)
 	if err != nil {
@@ -294,7 +298,12 @@ func (v *verifier) stamp(out *verified, sd *cms.SignedData) error {
 }
 
 // trusted looks for a chain to a trusted root, where roots are given.
-func (v *verifier) trusted(cert *x509.Certificate, others []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage) error {
+func (v *verifier) trusted(
+	cert *x509.Certificate,
+	others []*x509.Certificate,
+	at time.Time,
+	usage x509.ExtKeyUsage,
+) error {
 	if v.options.Roots == nil {
 		return nil
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// signedForm is a signed document with a text field, content, an unused object and an empty signature field.
+// signedForm is a signed document with a text field, content, an unused object and an empty
+// signature field.
 func signedForm(t *testing.T) []byte {
 	t.Helper()
 	m := onePage("/AcroForm<</Fields[10 0 R 12 0 R]/DA(/Helv 0 Tf)>>", "/Contents 4 0 R/Annots[10 0 R 12 0 R 13 0 R]").
@@ -36,7 +37,8 @@ func report(t *testing.T, file []byte, o VerifyOptions) *Report {
 	return r
 }
 
-// TestVerifyChanges appends revisions of all kinds to a signed document and wants each to be named and judged.
+// TestVerifyChanges appends revisions of all kinds to a signed document and wants each to be named
+// and judged.
 func TestVerifyChanges(t *testing.T) {
 	file := signedForm(t)
 	stream := func(data string) *pdf.Stream { return pdf.NewStream(pdf.NewDict(), []byte(data)) }
@@ -120,14 +122,21 @@ func TestVerifyFreed(t *testing.T) {
 	file := signedForm(t)
 	doc := openPDF(t, file)
 	start := len(file)
-	file = append(file, fmt.Sprintf("xref\n4 1\n0000000000 00001 f \ntrailer\n<</Size 30/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n", doc.StartsAt(), start)...)
+	file = append(
+		file,
+		fmt.Sprintf(
+			"xref\n4 1\n0000000000 00001 f \ntrailer\n<</Size 30/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n",
+			doc.StartsAt(),
+			start,
+		)...)
 	s := report(t, file, VerifyOptions{}).Signatures[0]
 	if s.Valid() || !slices.Contains(s.Tampered, "object 4 was removed") {
 		t.Errorf("report = %+v, want the removal", s)
 	}
 }
 
-// TestVerifyBytes flips single bytes of a signed document: whatever is covered makes the signature invalid, or the file unreadable.
+// TestVerifyBytes flips single bytes of a signed document: whatever is covered makes the signature
+// invalid, or the file unreadable.
 func TestVerifyBytes(t *testing.T) {
 	file := signedForm(t)
 	list, err := readSignatures(openPDF(t, file))
@@ -151,7 +160,8 @@ func TestVerifyBytes(t *testing.T) {
 	}
 }
 
-// TestVerifyWrapping moves the gap away from the /Contents of the signature, as signature wrapping does.
+// TestVerifyWrapping moves the gap away from the /Contents of the signature, as signature wrapping
+// does.
 func TestVerifyWrapping(t *testing.T) {
 	file := signedForm(t)
 	doc := openPDF(t, file)
@@ -159,7 +169,8 @@ func TestVerifyWrapping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The dictionary is written again behind, with the old ByteRange and contents: the bytes are still right, the place is not.
+	// The dictionary is written again behind, with the old ByteRange and contents: the bytes are still
+	// right, the place is not.
 	moved := revise(t, file, func(u *pdf.Update) {
 		if _, err := u.EditDict(list[0].ref); err != nil {
 			t.Fatal(err)
@@ -180,7 +191,8 @@ func TestVerifyCertification(t *testing.T) {
 		if r := report(t, certified, VerifyOptions{}); !r.Valid() {
 			t.Fatalf("the certification itself: %+v", r)
 		}
-		// Signing it again is refused with P 1 unless the certification is hidden from us: only the report is asked here.
+		// Signing it again is refused with P 1 unless the certification is hidden from us: only the
+		// report is asked here.
 		again := signRegardless(t, k, certified)
 		if r := report(t, again, VerifyOptions{}); r.Valid() != valid {
 			t.Errorf("P %d, signed again: valid = %v, want %v: %+v", permission, r.Valid(), valid, r.Signatures[0])
@@ -192,8 +204,20 @@ func TestVerifyCertification(t *testing.T) {
 func certify(t *testing.T, k *testKey, original []byte, permission int64) []byte {
 	t.Helper()
 	return signSection(t, k, original, func(doc *pdf.Document, f *form, size int) (*hollow, error) {
-		value := pdf.NewDict("Type", pdf.Name("Sig"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", subFilterCAdES, "M", pdf.Text(date(testTime)),
-			"Reference", pdf.Array{pdf.NewDict("TransformMethod", pdf.Name("DocMDP"), "TransformParams", pdf.NewDict("P", pdf.Int(permission)))})
+		value := pdf.NewDict(
+			"Type",
+			pdf.Name("Sig"),
+			"Filter",
+			pdf.Name("Adobe.PPKLite"),
+			"SubFilter",
+			subFilterCAdES,
+			"M",
+			pdf.Text(date(testTime)),
+			"Reference",
+			pdf.Array{
+				pdf.NewDict("TransformMethod", pdf.Name("DocMDP"), "TransformParams", pdf.NewDict("P", pdf.Int(permission))),
+			},
+		)
 		return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionSignature})
 	})
 }
@@ -206,7 +230,12 @@ func signRegardless(t *testing.T, k *testKey, original []byte) []byte {
 }
 
 // signSection signs a section that make wrote, without the refusals and checks of Format.
-func signSection(t *testing.T, k *testKey, original []byte, make func(*pdf.Document, *form, int) (*hollow, error)) []byte {
+func signSection(
+	t *testing.T,
+	k *testKey,
+	original []byte,
+	make func(*pdf.Document, *form, int) (*hollow, error),
+) []byte {
 	t.Helper()
 	doc := openPDF(t, original)
 	f, err := readForm(t.Context(), doc)
@@ -233,12 +262,18 @@ func TestVerifyRoots(t *testing.T) {
 	stranger := newTestKey(mustRSA(t), signing.RSAPKCS1, k.credential.Hash)
 	others := x509.NewCertPool()
 	others.AddCert(stranger.root)
-	if r := report(t, file, VerifyOptions{Roots: others}); r.Valid() || !strings.Contains(fmt.Sprint(r.Signatures[0].Faults), "not trusted") {
+	if r := report(
+		t,
+		file,
+		VerifyOptions{Roots: others},
+	); r.Valid() ||
+		!strings.Contains(fmt.Sprint(r.Signatures[0].Faults), "not trusted") {
 		t.Errorf("with another root: %+v", r.Signatures)
 	}
 }
 
-// TestVerifyAuthorities wants a signature's timestamp to count only if its authority is trusted, where roots are given.
+// TestVerifyAuthorities wants a signature's timestamp to count only if its authority is trusted,
+// where roots are given.
 func TestVerifyAuthorities(t *testing.T) {
 	k := rsaKey()
 	rogue := newAuthority(t, newTestKey(mustRSA(t), signing.RSAPKCS1, k.credential.Hash))
@@ -263,14 +298,16 @@ func TestVerifyAuthorities(t *testing.T) {
 			if s.Valid() != tt.valid || s.Stamped.IsZero() == tt.valid || (s.Level == tt.level) != tt.valid {
 				t.Errorf("report = %+v, want valid = %v, and a stamp and a level only then", s, tt.valid)
 			}
-			if want := "its timestamp: its certificate is not trusted"; !tt.valid && !strings.Contains(strings.Join(s.Faults, "\n"), want) {
+			if want := "its timestamp: its certificate is not trusted"; !tt.valid &&
+				!strings.Contains(strings.Join(s.Faults, "\n"), want) {
 				t.Errorf("faults = %q, want %q", s.Faults, want)
 			}
 		})
 	}
 }
 
-// TestVerifyWeakTimestamp wants a timestamp with SHA-1 not to count for the level: validators do not count it.
+// TestVerifyWeakTimestamp wants a timestamp with SHA-1 not to count for the level: validators do
+// not count it.
 func TestVerifyWeakTimestamp(t *testing.T) {
 	k := rsaKey()
 	for name, level := range map[string]signing.Level{"signature": signing.LevelT, "document": signing.LevelLTA} {
@@ -290,7 +327,14 @@ func TestVerifyUnsigned(t *testing.T) {
 	if r := report(t, onePage("", "").bytes(), VerifyOptions{}); r.Valid() || len(r.Signatures) != 0 {
 		t.Errorf("report = %+v, want none", r)
 	}
-	if _, err := Verify(context.Background(), strings.NewReader("text"), 4, VerifyOptions{}); signing.KindOf(err) != signing.KindNotDocument {
+	if _, err := Verify(
+		context.Background(),
+		strings.NewReader("text"),
+		4,
+		VerifyOptions{},
+	); signing.KindOf(
+		err,
+	) != signing.KindNotDocument {
 		t.Errorf("error = %v, want %s", err, signing.KindNotDocument)
 	}
 }

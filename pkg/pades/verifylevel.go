@@ -40,7 +40,10 @@ func (v *verifier) finish() error {
 		}
 		c, err := v.compare(s)
 		if err != nil {
-			s.Tampered = append(s.Tampered, fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail))
+			s.Tampered = append(
+				s.Tampered,
+				fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail),
+			)
 			continue
 		}
 		s.Changes, s.Tampered = append(c.allowed, c.forbidden...), append(s.Tampered, c.forbidden...)
@@ -48,8 +51,8 @@ func (v *verifier) finish() error {
 	return nil
 }
 
-// strays looks for bytes behind each signature that belong to no revision. A reader that repairs the file may show the objects among
-// them, which no comparison of revisions sees.
+// strays looks for bytes behind each signature that belong to no revision. A reader that repairs
+// the file may show the objects among them, which no comparison of revisions sees.
 func (v *verifier) strays() error {
 	to := v.doc.Size()
 	var later []string // found behind the signatures that come after

@@ -26,8 +26,9 @@ type spot struct {
 	field *emptyField // nil = a new field
 }
 
-// makeVisible locates and lays out the visible signature that in asks for; nil where it asks for none. Errors are KindVisible, those of
-// pkg/pdf, and KindForbidden where an earlier signature locks the field or allows no new annotations.
+// makeVisible locates and lays out the visible signature that in asks for; nil where it asks for
+// none. Errors are KindVisible, those of pkg/pdf, and KindForbidden where an earlier signature
+// locks the field or allows no new annotations.
 func (format *Format) makeVisible(
 	ctx context.Context, doc *pdf.Document, f *form, in signing.Input, c *signing.Credential,
 ) (*visible, error) {
@@ -60,8 +61,14 @@ func (format *Format) makeVisible(
 		return nil, err
 	}
 	content := appearance.Content{
-		Values: values, Certificate: c.Certificate(), Reason: in.Signature.Reason, Location: in.Signature.Location, Time: in.Time,
-		Page: appearance.PageSize(at.page), PDFA: pdfa, Fonts: format.Fonts,
+		Values:      values,
+		Certificate: c.Certificate(),
+		Reason:      in.Signature.Reason,
+		Location:    in.Signature.Location,
+		Time:        in.Time,
+		Page:        appearance.PageSize(at.page),
+		PDFA:        pdfa,
+		Fonts:       format.Fonts,
 	}
 	out := &visible{page: at.page.Ref, field: at.field}
 	if at.field != nil {
@@ -110,14 +117,19 @@ func locate(ctx context.Context, doc *pdf.Document, f *form, v signing.VisibleVa
 	return locatePlaceholder(ctx, doc, v.Name)
 }
 
-// locatePlaceholder makes the lower left corner of the word, as the reader sees it, the top left corner of the area.
+// locatePlaceholder makes the lower left corner of the word, as the reader sees it, the top left
+// corner of the area.
 func locatePlaceholder(ctx context.Context, doc *pdf.Document, word string) (spot, error) {
 	m, err := textsearch.Find(ctx, doc, word)
 	if err != nil {
 		return spot{}, err
 	}
 	if m == nil {
-		return spot{}, signing.Errorf(signing.KindVisible, "visibleSignatureInfo.locationValue: the placeholder %q is not in the document", word)
+		return spot{}, signing.Errorf(
+			signing.KindVisible,
+			"visibleSignatureInfo.locationValue: the placeholder %q is not in the document",
+			word,
+		)
 	}
 	at := spot{page: m.Page, u: math.Inf(1), v: math.Inf(-1)}
 	for _, c := range m.Corners {

@@ -24,9 +24,14 @@ func visibleInput(t *testing.T, original []byte, edit func(*signing.VisibleSigna
 	}
 	in := input(t, original, signing.LevelB)
 	in.Signature.Visible = &signing.VisibleSignature{
-		LocationType: "COORDINATE", LocationValue: "page=1,x=100,y=500", Area: "width=300,height=200", AreaBackgroundColor: "transparent",
-		TemplateType: "ONE_OFF", OneOffTemplate: "Signed by $certificate.getCommonName()", ImageType: "IMAGE_PNG",
-		Image: &signing.Content{Size: int64(len(casa))},
+		LocationType:        "COORDINATE",
+		LocationValue:       "page=1,x=100,y=500",
+		Area:                "width=300,height=200",
+		AreaBackgroundColor: "transparent",
+		TemplateType:        "ONE_OFF",
+		OneOffTemplate:      "Signed by $certificate.getCommonName()",
+		ImageType:           "IMAGE_PNG",
+		Image:               &signing.Content{Size: int64(len(casa))},
 	}
 	in.OpenImage = func() (signing.File, error) { return newFile(casa), nil }
 	if edit != nil {
@@ -58,7 +63,8 @@ func golden(t *testing.T) []byte {
 	return b
 }
 
-// widgets returns rectangle, page number and appearance of each signed field's widget, in the order of the form.
+// widgets returns rectangle, page number and appearance of each signed field's widget, in the order
+// of the form.
 func signedWidget(t *testing.T, file []byte, n int) (rect pdf.Rectangle, page int, form *pdf.Stream) {
 	t.Helper()
 	doc, err := pdf.Open(bytes.NewReader(file), int64(len(file)))
@@ -148,13 +154,18 @@ func TestVisibleTwice(t *testing.T) {
 	verifyAll(t, twice, 2)
 }
 
-// TestVisibleOnOnePage signs pages that share one array of annotations: one page shows the signature.
+// TestVisibleOnOnePage signs pages that share one array of annotations: one page shows the
+// signature.
 func TestVisibleOnOnePage(t *testing.T) {
 	file := onePage("", "/Annots 7 0 R").with(2, "<</Type/Pages/Count 2/Kids[3 0 R 4 0 R]/MediaBox[0 0 595 842]>>").
 		with(4, "<</Type/Page/Parent 2 0 R/Annots 7 0 R>>").with(7, "[8 0 R]").
 		with(8, "<</Type/Annot/Subtype/Link/Rect[0 0 9 9]>>").bytes()
 	for n, want := range [][2]int{{1, 2}, {2, 2}} { // how many annotations the two pages have then
-		signed, err := signVisible(t, file, func(v *signing.VisibleSignature) { v.LocationValue = fmt.Sprintf("page=%d,x=100,y=500", 2-n) })
+		signed, err := signVisible(
+			t,
+			file,
+			func(v *signing.VisibleSignature) { v.LocationValue = fmt.Sprintf("page=%d,x=100,y=500", 2-n) },
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,13 +193,15 @@ func TestVisibleAtPlaceholder(t *testing.T) {
 	}
 	// pdftotext -bbox: xMin 280.0, yMax 69.4 from the top of 841.89.
 	rect, page, _ := signedWidget(t, signed, 0)
-	if page != 0 || rect.X0 < 278 || rect.X0 > 282 || rect.Y1 < 841.89-72 || rect.Y1 > 841.89-66 || rect.Width() < 299.9 || rect.Height() < 199.9 {
+	if page != 0 || rect.X0 < 278 || rect.X0 > 282 || rect.Y1 < 841.89-72 || rect.Y1 > 841.89-66 || rect.Width() < 299.9 ||
+		rect.Height() < 199.9 {
 		t.Errorf("widget = %v on page %d, want its top left at 280, 772", rect, page)
 	}
 	verifyAll(t, signed, 1)
 }
 
-// withField adds an empty signature field to a document; kid makes its widget a kid of it, and extra are entries of the field.
+// withField adds an empty signature field to a document; kid makes its widget a kid of it, and
+// extra are entries of the field.
 func withField(t *testing.T, original []byte, kid bool, extra *pdf.Dict) []byte {
 	t.Helper()
 	doc, err := pdf.Open(bytes.NewReader(original), int64(len(original)))
@@ -239,7 +252,10 @@ func inField(v *signing.VisibleSignature) {
 }
 
 func TestVisibleInField(t *testing.T) {
-	lock := pdf.NewDict("Lock", pdf.NewDict("Type", pdf.Name("SigFieldLock"), "Action", pdf.Name("Include"), "Fields", pdf.Array{pdf.Text("Other")}))
+	lock := pdf.NewDict(
+		"Lock",
+		pdf.NewDict("Type", pdf.Name("SigFieldLock"), "Action", pdf.Name("Include"), "Fields", pdf.Array{pdf.Text("Other")}),
+	)
 	o := askOthers(t, rsaKey())
 	o.script = false // it wants all pages to look as before
 	for name, file := range map[string][]byte{
@@ -262,14 +278,20 @@ func TestVisibleInField(t *testing.T) {
 			if hasLock := bytes.Contains(signed, []byte("/FieldMDP")); hasLock != (name == "lock") {
 				t.Errorf("the signature locks fields: %v, want %v", hasLock, name == "lock")
 			}
-			if _, err := signVisible(t, signed, inField); signing.KindOf(err) != signing.KindVisible || !strings.Contains(err.Error(), "already signed") {
+			if _, err := signVisible(
+				t,
+				signed,
+				inField,
+			); signing.KindOf(err) != signing.KindVisible ||
+				!strings.Contains(err.Error(), "already signed") {
 				t.Errorf("a second signature in the field = %v, want it refused as already signed", err)
 			}
 		})
 	}
 }
 
-// TestVisibleInFieldAfterSignature signs a document first, with the field empty, and then in the field.
+// TestVisibleInFieldAfterSignature signs a document first, with the field empty, and then in the
+// field.
 func TestVisibleInFieldAfterSignature(t *testing.T) {
 	once, err := signVisible(t, withField(t, golden(t), false, nil), nil)
 	if err != nil {
@@ -291,17 +313,42 @@ func TestVisibleRefused(t *testing.T) {
 		want string
 	}{
 		{"page out of range", golden(t), func(v *signing.VisibleSignature) { v.LocationValue = "page=2,x=1,y=1" }, "page 2"},
-		{"outside the page", golden(t), func(v *signing.VisibleSignature) { v.LocationValue = "page=1,x=600,y=1" }, "outside the page"},
-		{"image larger than the area", golden(t), func(v *signing.VisibleSignature) { v.Area = "width=300,height=149" }, "150 x 150 pixels"},
+		{
+			"outside the page",
+			golden(t),
+			func(v *signing.VisibleSignature) { v.LocationValue = "page=1,x=600,y=1" },
+			"outside the page",
+		},
+		{
+			"image larger than the area",
+			golden(t),
+			func(v *signing.VisibleSignature) { v.Area = "width=300,height=149" },
+			"150 x 150 pixels",
+		},
 		{"not an image", golden(t), func(v *signing.VisibleSignature) { v.ImageType = "IMAGE_JPG" }, "not a JPEG"},
-		{"no placeholder", golden(t), func(v *signing.VisibleSignature) { v.LocationType, v.LocationValue = "PLACEHOLDER", "NOWHERE" }, `"NOWHERE" is not in the document`},
+		{
+			"no placeholder",
+			golden(t),
+			func(v *signing.VisibleSignature) { v.LocationType, v.LocationValue = "PLACEHOLDER", "NOWHERE" },
+			`"NOWHERE" is not in the document`,
+		},
 		{"no form", golden(t), inField, "is not in the document"},
 		{"no field", withField(t, golden(t), false, nil), func(v *signing.VisibleSignature) {
 			inField(v)
 			v.LocationValue = "Other"
 		}, "is not in the document"},
-		{"not a signature field", withField(t, golden(t), false, pdf.NewDict("FT", pdf.Name("Tx"))), inField, "not a signature field"},
-		{"no area", withField(t, golden(t), false, pdf.NewDict("Rect", pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(0), pdf.Int(0)})), inField, "empty"},
+		{
+			"not a signature field",
+			withField(t, golden(t), false, pdf.NewDict("FT", pdf.Name("Tx"))),
+			inField,
+			"not a signature field",
+		},
+		{
+			"no area",
+			withField(t, golden(t), false, pdf.NewDict("Rect", pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(0), pdf.Int(0)})),
+			inField,
+			"empty",
+		},
 		{"no rectangle", withField(t, golden(t), false, pdf.NewDict("Rect", nil)), inField, "rectangle"},
 		{"another encoding demanded", withField(t, golden(t), false, locking), inField, "demands"},
 		{"too much text", withField(t, golden(t), false, nil), func(v *signing.VisibleSignature) {
@@ -326,7 +373,8 @@ func TestVisibleRefusesALockedField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Its own signature locks the field's name: another field of that name below it would be locked too.
+	// Its own signature locks the field's name: another field of that name below it would be locked
+	// too.
 	doc, err := pdf.Open(bytes.NewReader(locked), int64(len(locked)))
 	if err != nil {
 		t.Fatal(err)
@@ -356,8 +404,12 @@ func TestIsPDFA(t *testing.T) {
 		{"metadata", "/Metadata 4 0 R", xmp, true},
 		{"other metadata", "/Metadata 4 0 R", "<x:xmpmeta/>", false},
 	} {
-		file := smallPDF("<</Type /Catalog /Pages 2 0 R "+tt.catalog+">>", "<</Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 9 9]>>",
-			"<</Type /Page /Parent 2 0 R>>", fmt.Sprintf("<</Length %d>>\nstream\n%s\nendstream", len(tt.metadata), tt.metadata))
+		file := smallPDF(
+			"<</Type /Catalog /Pages 2 0 R "+tt.catalog+">>",
+			"<</Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 9 9]>>",
+			"<</Type /Page /Parent 2 0 R>>",
+			fmt.Sprintf("<</Length %d>>\nstream\n%s\nendstream", len(tt.metadata), tt.metadata),
+		)
 		doc, err := pdf.Open(bytes.NewReader(file), int64(len(file)))
 		if err != nil {
 			t.Fatal(err)

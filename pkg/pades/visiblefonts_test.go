@@ -9,14 +9,17 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestVisibleWithOwnFonts signs with a text that the built-in fonts lack: refused without fonts before there is a digest, signed with
-// them. Every reader must find the signature valid.
+// TestVisibleWithOwnFonts signs with a text that the built-in fonts lack: refused without fonts
+// before there is a digest, signed with them. Every reader must find the signature valid.
 func TestVisibleWithOwnFonts(t *testing.T) {
 	chinese := func(v *signing.VisibleSignature) {
 		v.OneOffTemplate = "签署人：张伟\nمحمد بن عبد الله"
 	}
 	_, err := signVisible(t, golden(t), chinese)
-	if e := signing.AsError(err); err == nil || e.Kind != signing.KindVisible || !strings.Contains(e.Detail, "no font has U+7B7E (签)") {
+	if e := signing.AsError(
+		err,
+	); err == nil || e.Kind != signing.KindVisible ||
+		!strings.Contains(e.Detail, "no font has U+7B7E (签)") {
 		t.Errorf("sign = %v, want %q that names U+7B7E", err, signing.KindVisible)
 	}
 	fonts, err := font.OpenLibrary("appearance/testdata/fonts")

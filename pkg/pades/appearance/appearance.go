@@ -18,10 +18,12 @@ type Content struct {
 	Location    string
 	Time        time.Time    // claimed signing time, in the zone in which it prints
 	Image       signing.File // nil = none; read whole, within its bounds, and not closed
-	// Fonts is the operator's own fonts, tried where the one that the request names lacks a character. Nil = none.
+	// Fonts is the operator's own fonts, tried where the one that the request names lacks a character.
+	// Nil = none.
 	Fonts *font.Library
 
-	// Area is the place to fill. Nil: that of Values, or, if there is none, as large as the content needs.
+	// Area is the place to fill. Nil: that of Values, or, if there is none, as large as the content
+	// needs.
 	Area *signing.Area
 	// Page is the page's visible size: what an area is bounded by that the content decides.
 	Page signing.Area
@@ -38,8 +40,8 @@ type Appearance struct {
 	pdfa       bool
 }
 
-// Make lays out c. Its errors are KindVisible: what is asked for cannot be shown as it is asked for; KindStorage: the image could not
-// be read.
+// Make lays out c. Its errors are KindVisible: what is asked for cannot be shown as it is asked
+// for; KindStorage: the image could not be read.
 func Make(c Content) (*Appearance, error) {
 	a := &Appearance{background: c.Values.Background, color: c.Values.Font.Color, pdfa: c.PDFA}
 	var err error
@@ -102,7 +104,10 @@ func (c *Content) area(image size, t *text) (size, error) {
 	}
 	need = size{min(need.w, c.Page.Width), min(need.h, c.Page.Height)}
 	if need.w <= 0 || need.h <= 0 {
-		return size{}, signing.Errorf(signing.KindVisible, "the visible signature has neither an area nor content that would give it one")
+		return size{}, signing.Errorf(
+			signing.KindVisible,
+			"the visible signature has neither an area nor content that would give it one",
+		)
 	}
 	return need, nil
 }

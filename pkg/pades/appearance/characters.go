@@ -15,13 +15,15 @@ const (
 	popIsolate         = 0x2069
 )
 
-// kept reports whether a character takes part in the layout. Of control and formatting characters only those do that join, part or
-// turn their neighbours. Nobody sees that the others are missing.
+// kept reports whether a character takes part in the layout. Of control and formatting characters
+// only those do that join, part or turn their neighbours. Nobody sees that the others are missing.
 func kept(r rune) bool {
-	return !unicode.IsControl(r) && (!unicode.Is(unicode.Cf, r) || r == zeroWidthJoiner || r == zeroWidthNonJoiner || turning(r))
+	return !unicode.IsControl(r) &&
+		(!unicode.Is(unicode.Cf, r) || r == zeroWidthJoiner || r == zeroWidthNonJoiner || turning(r))
 }
 
-// turning are the marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX #9, 2).
+// turning are the marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX #9,
+// 2).
 func turning(r rune) bool {
 	return unicode.Is(unicode.Bidi_Control, r)
 }
@@ -40,7 +42,8 @@ func scriptOf(r rune) language.Script {
 	return s
 }
 
-// plain reports whether a script is drawn as its characters stand, without shaping, where a built-in font draws it.
+// plain reports whether a script is drawn as its characters stand, without shaping, where a
+// built-in font draws it.
 func plain(s language.Script) bool {
 	switch s {
 	case language.Latin, language.Greek, language.Cyrillic, language.Common:
@@ -49,7 +52,8 @@ func plain(s language.Script) bool {
 	return false
 }
 
-// breaksAnywhere reports whether lines break at a character by the rules of UAX #14, and not at blanks alone.
+// breaksAnywhere reports whether lines break at a character by the rules of UAX #14, and not at
+// blanks alone.
 func breaksAnywhere(r rune) bool {
 	switch s := scriptOf(r); s {
 	case language.Common: // punctuation of Chinese, Japanese and Korean; full-width forms

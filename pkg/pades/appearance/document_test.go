@@ -24,7 +24,8 @@ type pageSpec struct {
 	catalog     string // more entries of the catalog
 }
 
-// onePage writes a document of one page that says "page" in its own middle and has a frame around its crop box.
+// onePage writes a document of one page that says "page" in its own middle and has a frame around
+// its crop box.
 func onePage(s pageSpec) []byte {
 	if s.media == "" {
 		s.media = "[0 0 595.303937007874 841.889763779528]"
@@ -108,7 +109,8 @@ func content(t *testing.T, edit func(*signing.VisibleSignature, *Content)) Conte
 	return c
 }
 
-// stamp draws c on the first page of a document at its coordinate, as the appearance of an unsigned signature field.
+// stamp draws c on the first page of a document at its coordinate, as the appearance of an unsigned
+// signature field.
 func stamp(t *testing.T, original []byte, c Content) []byte {
 	t.Helper()
 	d := openPDF(t, original)
@@ -130,8 +132,22 @@ func stamp(t *testing.T, original []byte, c Content) []byte {
 		t.Fatal(err)
 	}
 	widget := u.Add(pdf.NewDict(
-		"Type", pdf.Name("Annot"), "Subtype", pdf.Name("Widget"), "FT", pdf.Name("Sig"), "T", pdf.Text("Signature1"), "F", pdf.Int(132),
-		"P", page.Ref, "Rect", where.Rect.Array(), "AP", pdf.NewDict("N", a.Write(u.Add, where.Matrix)),
+		"Type",
+		pdf.Name("Annot"),
+		"Subtype",
+		pdf.Name("Widget"),
+		"FT",
+		pdf.Name("Sig"),
+		"T",
+		pdf.Text("Signature1"),
+		"F",
+		pdf.Int(132),
+		"P",
+		page.Ref,
+		"Rect",
+		where.Rect.Array(),
+		"AP",
+		pdf.NewDict("N", a.Write(u.Add, where.Matrix)),
 	))
 	edited, err := u.EditDict(page.Ref)
 	if err != nil {
@@ -150,7 +166,8 @@ func stamp(t *testing.T, original []byte, c Content) []byte {
 	return withUpdate(t, original, u)
 }
 
-// tool returns the path of an external program; the test is skipped where it is missing, but fails in CI.
+// tool returns the path of an external program; the test is skipped where it is missing, but fails
+// in CI.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

@@ -16,8 +16,8 @@ type fontSet struct {
 	rest  []string // names of built-in families that are looked up when no other font has a character
 }
 
-// newFontSet begins with the font that the request names, be it one of the operator's or a built-in one, and goes on with the operator's
-// in their order.
+// newFontSet begins with the font that the request names, be it one of the operator's or a built-in
+// one, and goes on with the operator's in their order.
 func newFontSet(l *font.Library, name string) (*fontSet, error) {
 	first := l.Find(name)
 	if first == nil {
@@ -59,8 +59,8 @@ func (s *fontSet) find(text []rune) (*font.Face, error) {
 	}
 }
 
-// findEquivalent is find for a character with its marks. Where no font has it, its composed and its decomposed form are tried
-// (UAX #15), and the one that a font has is returned too.
+// findEquivalent is find for a character with its marks. Where no font has it, its composed and its
+// decomposed form are tried (UAX #15), and the one that a font has is returned too.
 func (s *fontSet) findEquivalent(text []rune) (*font.Face, []rune, error) {
 	f, err := s.find(text)
 	if f != nil || err != nil {
@@ -82,8 +82,9 @@ func covers(f *font.Face, text []rune) bool {
 	return !slices.ContainsFunc(text, func(r rune) bool { return !invisible(r) && !f.Has(r) })
 }
 
-// assign gives neighbours of one script the first font that has all of them; where none has, they keep nil. What scripts share is drawn
-// as its neighbours on both sides are, if they agree, and else with the first font.
+// assign gives neighbours of one script the first font that has all of them; where none has, they
+// keep nil. What scripts share is drawn as its neighbours on both sides are, if they agree, and
+// else with the first font.
 func (s *fontSet) assign(cells []cell, text []rune) error {
 	runs := runsOf(cells)
 	for _, common := range []bool{false, true} {
@@ -145,7 +146,8 @@ func (s *fontSet) between(runs [][]cell, i int, all []rune) (*font.Face, error) 
 	return s.find(all)
 }
 
-// assignAlone gives each grapheme without a font the first one that has it. The text that it returns holds the forms that the fonts have.
+// assignAlone gives each grapheme without a font the first one that has it. The text that it
+// returns holds the forms that the fonts have.
 func assignAlone(fonts *fontSet, cells []cell, text []rune, missing func(int, []rune)) ([]rune, error) {
 	out := make([]rune, 0, len(text))
 	for i := range cells {

@@ -13,7 +13,8 @@ type Placement struct {
 	Matrix [6]float64    // the form's /Matrix: turns the content upright for the reader of the page
 }
 
-// PageSize returns the size of a page in points as its reader sees it: its crop box, rotated, in the page's unit.
+// PageSize returns the size of a page in points as its reader sees it: its crop box, rotated, in
+// the page's unit.
 func PageSize(p *pdf.Page) signing.Area {
 	return seenSize(p, p.CropBox)
 }
@@ -27,7 +28,8 @@ func seenSize(p *pdf.Page, r pdf.Rectangle) signing.Area {
 	return signing.Area{Width: w, Height: h}
 }
 
-// user turns a place as the reader sees it, in points from the visible page's top left corner, into user space.
+// user turns a place as the reader sees it, in points from the visible page's top left corner, into
+// user space.
 func user(p *pdf.Page, u, v float64) (x, y float64) {
 	b := p.CropBox
 	u, v = u/p.UserUnit, v/p.UserUnit
@@ -42,7 +44,8 @@ func user(p *pdf.Page, u, v float64) (x, y float64) {
 	return b.X0 + u, b.Y1 - v
 }
 
-// Seen turns a place in user space into points from the visible page's top left corner, y downwards, as the reader sees it.
+// Seen turns a place in user space into points from the visible page's top left corner, y
+// downwards, as the reader sees it.
 func Seen(p *pdf.Page, x, y float64) (u, v float64) {
 	b := p.CropBox
 	switch p.Rotate {
@@ -58,8 +61,8 @@ func Seen(p *pdf.Page, x, y float64) (u, v float64) {
 	return u * p.UserUnit, v * p.UserUnit
 }
 
-// Place returns where an area goes whose top left corner lies at u, v, in points from the visible page's top left corner as the
-// reader sees it. KindVisible if no part of it would be seen.
+// Place returns where an area goes whose top left corner lies at u, v, in points from the visible
+// page's top left corner as the reader sees it. KindVisible if no part of it would be seen.
 func Place(p *pdf.Page, u, v float64, area signing.Area) (Placement, error) {
 	if p.CropBox.Width() <= 0 || p.CropBox.Height() <= 0 {
 		return Placement{}, signing.Errorf(signing.KindVisible, "the page has no usable MediaBox")
@@ -73,10 +76,12 @@ func Place(p *pdf.Page, u, v float64, area signing.Area) (Placement, error) {
 	return Placement{Rect: rect, Matrix: matrix(p, area)}, nil
 }
 
-// maxOverhang is how far a box may reach over the edge of its page, in points: clients round the sizes of pages.
+// maxOverhang is how far a box may reach over the edge of its page, in points: clients round the
+// sizes of pages.
 const maxOverhang = 0.01
 
-// CheckWhole refuses an area, placed as Place does it, that does not lie on the page from edge to edge. KindVisible.
+// CheckWhole refuses an area, placed as Place does it, that does not lie on the page from edge to
+// edge. KindVisible.
 func CheckWhole(p *pdf.Page, u, v float64, area signing.Area) error {
 	size := PageSize(p)
 	if min(u, v) < -maxOverhang || u+area.Width > size.Width+maxOverhang || v+area.Height > size.Height+maxOverhang {
@@ -87,23 +92,37 @@ func CheckWhole(p *pdf.Page, u, v float64, area signing.Area) error {
 
 func outside(p *pdf.Page, u, v float64, area signing.Area, how string) error {
 	size := PageSize(p)
-	return signing.Errorf(signing.KindVisible,
+	return signing.Errorf(
+		signing.KindVisible,
 		"visibleSignatureInfo.locationValue: the box of %g x %g points at x=%g, y=%g lies %soutside the page: page %d has %g x %g points",
-		round2(area.Width), round2(area.Height), round2(u), round2(v), how, p.Number, round2(size.Width), round2(size.Height))
+		round2(area.Width),
+		round2(area.Height),
+		round2(u),
+		round2(v),
+		how,
+		p.Number,
+		round2(size.Width),
+		round2(size.Height),
+	)
 }
 
-// PlaceIn returns where an appearance goes that fills rect, the rectangle of an existing field, and the area that it has as the
-// reader sees it. KindVisible if the rectangle is empty, as that of an invisible field.
+// PlaceIn returns where an appearance goes that fills rect, the rectangle of an existing field, and
+// the area that it has as the reader sees it. KindVisible if the rectangle is empty, as that of an
+// invisible field.
 func PlaceIn(p *pdf.Page, rect pdf.Rectangle) (Placement, signing.Area, error) {
 	if rect.Width() <= 0 || rect.Height() <= 0 {
-		return Placement{}, signing.Area{}, signing.Errorf(signing.KindVisible, "the signature field has no area: its rectangle is empty")
+		return Placement{}, signing.Area{}, signing.Errorf(
+			signing.KindVisible,
+			"the signature field has no area: its rectangle is empty",
+		)
 	}
 	area := seenSize(p, rect)
 	return Placement{Rect: rect, Matrix: matrix(p, area)}, area, nil
 }
 
-// matrix turns the form against the page's rotation and moves it so that it begins at the origin; readers then fit it into /Rect
-// (ISO 32000-2 12.5.5, algorithm "appearance streams"), which also takes UserUnit into account.
+// matrix turns the form against the page's rotation and moves it so that it begins at the origin;
+// readers then fit it into /Rect (ISO 32000-2 12.5.5, algorithm "appearance streams"), which also
+// takes UserUnit into account.
 func matrix(p *pdf.Page, area signing.Area) [6]float64 {
 	switch p.Rotate {
 	case 90:

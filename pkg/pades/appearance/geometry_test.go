@@ -9,7 +9,12 @@ import (
 )
 
 func page(rotate int, unit float64, crop pdf.Rectangle) *pdf.Page {
-	return &pdf.Page{CropBox: crop, MediaBox: pdf.Rectangle{X0: -1000, Y0: -1000, X1: 2000, Y1: 2000}, Rotate: rotate, UserUnit: unit}
+	return &pdf.Page{
+		CropBox:  crop,
+		MediaBox: pdf.Rectangle{X0: -1000, Y0: -1000, X1: 2000, Y1: 2000},
+		Rotate:   rotate,
+		UserUnit: unit,
+	}
 }
 
 func TestPlace(t *testing.T) {
@@ -24,13 +29,61 @@ func TestPlace(t *testing.T) {
 		rect   pdf.Rectangle
 		matrix [6]float64
 	}{
-		{"as the original", page(0, 1, a4), 100, 500, signing.Area{Width: 300, Height: 200}, pdf.Rectangle{X0: 100, Y0: 141.889763779528, X1: 400, Y1: 341.889763779528}, [6]float64{1, 0, 0, 1, 0, 0}},
-		{"crop box", page(0, 1, crop), 10, 30, area, pdf.Rectangle{X0: 60, Y0: 550, X1: 160, Y1: 590}, [6]float64{1, 0, 0, 1, 0, 0}},
+		{
+			"as the original",
+			page(0, 1, a4),
+			100,
+			500,
+			signing.Area{Width: 300, Height: 200},
+			pdf.Rectangle{X0: 100, Y0: 141.889763779528, X1: 400, Y1: 341.889763779528},
+			[6]float64{1, 0, 0, 1, 0, 0},
+		},
+		{
+			"crop box",
+			page(0, 1, crop),
+			10,
+			30,
+			area,
+			pdf.Rectangle{X0: 60, Y0: 550, X1: 160, Y1: 590},
+			[6]float64{1, 0, 0, 1, 0, 0},
+		},
 		// The reader's top edge is the page's left edge.
-		{"90", page(90, 1, crop), 10, 30, area, pdf.Rectangle{X0: 80, Y0: 30, X1: 120, Y1: 130}, [6]float64{0, 1, -1, 0, 40, 0}},
-		{"180", page(180, 1, crop), 10, 30, area, pdf.Rectangle{X0: 340, Y0: 50, X1: 440, Y1: 90}, [6]float64{-1, 0, 0, -1, 100, 40}},
-		{"270", page(270, 1, crop), 10, 30, area, pdf.Rectangle{X0: 380, Y0: 510, X1: 420, Y1: 610}, [6]float64{0, -1, 1, 0, 0, 100}},
-		{"user unit", page(0, 2, crop), 10, 30, area, pdf.Rectangle{X0: 55, Y0: 585, X1: 105, Y1: 605}, [6]float64{1, 0, 0, 1, 0, 0}},
+		{
+			"90",
+			page(90, 1, crop),
+			10,
+			30,
+			area,
+			pdf.Rectangle{X0: 80, Y0: 30, X1: 120, Y1: 130},
+			[6]float64{0, 1, -1, 0, 40, 0},
+		},
+		{
+			"180",
+			page(180, 1, crop),
+			10,
+			30,
+			area,
+			pdf.Rectangle{X0: 340, Y0: 50, X1: 440, Y1: 90},
+			[6]float64{-1, 0, 0, -1, 100, 40},
+		},
+		{
+			"270",
+			page(270, 1, crop),
+			10,
+			30,
+			area,
+			pdf.Rectangle{X0: 380, Y0: 510, X1: 420, Y1: 610},
+			[6]float64{0, -1, 1, 0, 0, 100},
+		},
+		{
+			"user unit",
+			page(0, 2, crop),
+			10,
+			30,
+			area,
+			pdf.Rectangle{X0: 55, Y0: 585, X1: 105, Y1: 605},
+			[6]float64{1, 0, 0, 1, 0, 0},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,7 +118,14 @@ func TestPlaceOutsideThePage(t *testing.T) {
 	if _, err := Place(p, 595, 395, signing.Area{Width: 10, Height: 10}); err != nil {
 		t.Errorf("Place partly on the page: %v", err)
 	}
-	if _, err := Place(page(0, 1, pdf.Rectangle{}), 0, 0, signing.Area{Width: 10, Height: 10}); signing.KindOf(err) != signing.KindVisible {
+	if _, err := Place(
+		page(0, 1, pdf.Rectangle{}),
+		0,
+		0,
+		signing.Area{Width: 10, Height: 10},
+	); signing.KindOf(
+		err,
+	) != signing.KindVisible {
 		t.Errorf("Place on a page without size = %v, want KindVisible", err)
 	}
 }

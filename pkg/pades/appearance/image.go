@@ -43,8 +43,8 @@ func wrongImage(cause error, format string, args ...any) error {
 	return e.Because(cause)
 }
 
-// readImage reads and checks an image of a kind (signing.ImagePNG, ImageJPG; empty = either). paper is what a transparent one is
-// flattened onto; nil keeps the transparency.
+// readImage reads and checks an image of a kind (signing.ImagePNG, ImageJPG; empty = either). paper
+// is what a transparent one is flattened onto; nil keeps the transparency.
 func readImage(file signing.File, kind string, paper *signing.Color) (*picture, error) {
 	if file.Size() > maxImageBytes {
 		return nil, wrongImage(nil, "the image has more than %d MiB", maxImageBytes>>20)
@@ -70,7 +70,13 @@ func readImage(file signing.File, kind string, paper *signing.Color) (*picture, 
 // checkSize refuses by the header alone what would be too large once unpacked.
 func checkSize(c image.Config) error {
 	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > maxImagePixels {
-		return wrongImage(nil, "the image of %d x %d pixels has no usable size; at most %d pixels are allowed", c.Width, c.Height, maxImagePixels)
+		return wrongImage(
+			nil,
+			"the image of %d x %d pixels has no usable size; at most %d pixels are allowed",
+			c.Width,
+			c.Height,
+			maxImagePixels,
+		)
 	}
 	return nil
 }
@@ -90,7 +96,8 @@ func readPNG(data []byte, paper *signing.Color) (*picture, error) {
 	return fromPixels(img, paper)
 }
 
-// readJPEG takes a JPEG over as it is where PDF readers agree on its colours: grey, or YCbCr. The others are unpacked.
+// readJPEG takes a JPEG over as it is where PDF readers agree on its colours: grey, or YCbCr. The
+// others are unpacked.
 func readJPEG(data []byte) (*picture, error) {
 	c, err := jpeg.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
@@ -123,7 +130,8 @@ func wrongJPEG(err error) error {
 	return wrongImage(err, "the JPEG image is damaged")
 }
 
-// fromPixels packs an unpacked image: grey where it has no colours, with its opacity apart unless it is flattened onto paper.
+// fromPixels packs an unpacked image: grey where it has no colours, with its opacity apart unless
+// it is flattened onto paper.
 func fromPixels(img image.Image, paper *signing.Color) (*picture, error) {
 	b := img.Bounds()
 	pixels, alpha := image.NewNRGBA(image.Rect(0, 0, b.Dx(), b.Dy())), image.NewGray(image.Rect(0, 0, b.Dx(), b.Dy()))
@@ -196,8 +204,8 @@ func (p *encoderPool) Get() *png.EncoderBuffer {
 
 func (p *encoderPool) Put(b *png.EncoderBuffer) { p.Pool.Put(b) }
 
-// pack compresses the rows of an opaque image as FlateDecode with PNG prediction (ISO 32000-2 7.4.4.4), which is what the IDAT chunks
-// of a PNG file hold.
+// pack compresses the rows of an opaque image as FlateDecode with PNG prediction (ISO 32000-2
+// 7.4.4.4), which is what the IDAT chunks of a PNG file hold.
 func pack(img image.Image) ([]byte, error) {
 	var file bytes.Buffer
 	encoder := png.Encoder{BufferPool: encoders}

@@ -14,12 +14,18 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestLatinOutputIsStable holds every object of appearances whose text the built-in fonts draw alone against what earlier releases wrote.
-// Streams are compared unpacked, because the compressor is not ours.
+// TestLatinOutputIsStable holds every object of appearances whose text the built-in fonts draw
+// alone against what earlier releases wrote. Streams are compared unpacked, because the compressor
+// is not ours.
 func TestLatinOutputIsStable(t *testing.T) {
 	const long = "Digitally signed by Transportes Rodoviários Irmãos Álvares e Companhia, Sociedade Unipessoal Limitada"
 	tests := []struct{ name, template, area, font string }{
-		{"serif", "Signed by $certificate.getCommonName()\nΑθήνα, Київ, $date.format('d MMM yyyy')\n$reason, $location", "width=300,height=200", ""},
+		{
+			"serif",
+			"Signed by $certificate.getCommonName()\nΑθήνα, Київ, $date.format('d MMM yyyy')\n$reason, $location",
+			"width=300,height=200",
+			"",
+		},
 		{"sans", "Ação: Ελλάδα, Україна — €, e\u0301 fi", "width=120,height=40", "size=14,color=#8B0000,name=arial"},
 		{"mono", long + "\n\n  a\tb   c", "width=200,height=90", "size=9,name=courier"},
 		{"broken", long + strings.Repeat("x", 60), "width=80,height=60", ""},
@@ -59,7 +65,8 @@ func compareGolden(t *testing.T, path string, got []byte) {
 
 var objectText = regexp.MustCompile(`(?s)\n(\d+) 0 obj\s(.*?)(?:stream\r?\n.*?)?\s?endobj`)
 
-// describe prints the objects that a stamp of c adds to a document: content as it is, font programs and other streams as their digest.
+// describe prints the objects that a stamp of c adds to a document: content as it is, font programs
+// and other streams as their digest.
 func describe(t *testing.T, out *bytes.Buffer, original []byte, c Content) {
 	t.Helper()
 	file := stamp(t, original, c)

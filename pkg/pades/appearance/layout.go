@@ -41,7 +41,8 @@ type block struct {
 	size             // with the padding
 }
 
-// place lays out text and image in an area; image is zero where there is none. KindVisible if it cannot be done.
+// place lays out text and image in an area; image is zero where there is none. KindVisible if it
+// cannot be done.
 func place(area size, image size, text *text, asked float64) (layout, error) {
 	if image.w > area.w+rounding || image.h > area.h+rounding {
 		return layout{}, signing.Errorf(signing.KindVisible,

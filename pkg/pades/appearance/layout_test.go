@@ -35,15 +35,26 @@ func (l layout) texts() []string {
 func checkInside(t *testing.T, l layout, image size, txt *text, padding float64) {
 	t.Helper()
 	const slack = 1e-3
-	if image.w > 0 && (l.image.x < -slack || l.image.y < -slack || l.image.x+image.w > l.area.w+slack || l.image.y+image.h > l.area.h+slack) {
+	if image.w > 0 &&
+		(l.image.x < -slack || l.image.y < -slack || l.image.x+image.w > l.area.w+slack || l.image.y+image.h > l.area.h+slack) {
 		t.Errorf("image of %v at %v reaches out of the area %v", image, l.image, l.area)
 	}
 	for i, line := range l.lines {
 		base := l.text.y - float64(i)*l.leading
 		top, bottom := base+txt.ascent*l.fontSize/1000, base-txt.descent*l.fontSize/1000
 		right := l.text.x + line.width*l.fontSize/1000
-		if l.text.x < padding-slack || bottom < padding-slack || right > l.area.w-padding+slack || top > l.area.h-padding+slack {
-			t.Errorf("line %d %q from %.2f,%.2f to %.2f,%.2f reaches out of the area %v", i, line, l.text.x, bottom, right, top, l.area)
+		if l.text.x < padding-slack || bottom < padding-slack || right > l.area.w-padding+slack ||
+			top > l.area.h-padding+slack {
+			t.Errorf(
+				"line %d %q from %.2f,%.2f to %.2f,%.2f reaches out of the area %v",
+				i,
+				line,
+				l.text.x,
+				bottom,
+				right,
+				top,
+				l.area,
+			)
 		}
 		if overlaps := image.w > 0 && l.text.x < l.image.x+image.w-slack && right > l.image.x+slack &&
 			bottom < l.image.y+image.h-slack && top > l.image.y+slack; overlaps && strings.TrimSpace(line.String()) != "" {
@@ -125,7 +136,13 @@ func TestPlaceRefuses(t *testing.T) {
 		area, image size
 		text, want  string
 	}{
-		{"wide image", size{100, 100}, size{101, 10}, "", "image of 101 x 10 pixels is larger than the signature's area of 100 x 100 points"},
+		{
+			"wide image",
+			size{100, 100},
+			size{101, 10},
+			"",
+			"image of 101 x 10 pixels is larger than the signature's area of 100 x 100 points",
+		},
 		{"high image", size{100, 100}, size{10, 100.5}, "", "larger than"},
 		{"much text", size{50, 50}, size{}, strings.Repeat("too much text ", 50), "not even in 4 point size"},
 		{"no room beside or under", size{50, 50}, size{50, 50}, "text", "does not fit"},

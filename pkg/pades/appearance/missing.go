@@ -9,7 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// maxMissingNamed bounds how many characters one error names. A few are enough to find a font that has them.
+// maxMissingNamed bounds how many characters one error names. A few are enough to find a font that
+// has them.
 const maxMissingNamed = 5
 
 // missing collects the characters of one piece of text that no font draws.
@@ -18,7 +19,8 @@ type missing struct {
 	runes []rune // each once, in the order of the text
 }
 
-// fieldOf names the source of a piece in the words of the request. The operator's own template has no field.
+// fieldOf names the source of a piece in the words of the request. The operator's own template has
+// no field.
 func fieldOf(p velocity.Piece, template string) string {
 	field := "visibleSignatureInfo.oneOffTemplate"
 	if template == signing.SystemTemplate {

@@ -10,20 +10,42 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestMakeRefusesWhatNoFontDraws wants the error to name each character and the field that it came from, and never a substitute.
+// TestMakeRefusesWhatNoFontDraws wants the error to name each character and the field that it came
+// from, and never a substitute.
 func TestMakeRefusesWhatNoFontDraws(t *testing.T) {
 	tests := []struct {
 		name, template, commonName, reason, location string
 		want                                         string
 	}{
-		{"template", "漢字 by $certificate.commonName", "", "", "", "visibleSignatureInfo.oneOffTemplate: no font has U+6F22 (漢), U+5B57 (字)"},
+		{
+			"template",
+			"漢字 by $certificate.commonName",
+			"",
+			"",
+			"",
+			"visibleSignatureInfo.oneOffTemplate: no font has U+6F22 (漢), U+5B57 (字)",
+		},
 		{
 			"certificate", "by $certificate.getCommonName()", "王小明", "", "",
 			"visibleSignatureInfo.oneOffTemplate: $certificate.getCommonName(): no font has U+738B (王), U+5C0F (小), U+660E (明)",
 		},
-		{"operator's template", "", "王", "", "", "visibleSignatureInfo: $certificate.getCommonName(): no font has U+738B (王)"},
+		{
+			"operator's template",
+			"",
+			"王",
+			"",
+			"",
+			"visibleSignatureInfo: $certificate.getCommonName(): no font has U+738B (王)",
+		},
 		{"reason", "$reason", "", "ok ✍", "", "reason: no font has U+270D (✍)"},
-		{"location", "a\n$location", "", "", "กรุงเทพ", "location: no font has U+0E01 (ก), U+0E23 (ร), U+0E38, U+0E07 (ง), U+0E40 (เ) and 2 more"},
+		{
+			"location",
+			"a\n$location",
+			"",
+			"",
+			"กรุงเทพ",
+			"location: no font has U+0E01 (ก), U+0E23 (ร), U+0E38, U+0E07 (ง), U+0E40 (เ) and 2 more",
+		},
 		{"each once", "漢漢漢", "", "", "", "oneOffTemplate: no font has U+6F22 (漢)"},
 		{"not printable", "a\U000F0000", "", "", "", "no font has U+F0000"},
 		{"beyond the basic plane", "$reason", "", "😀", "", "reason: no font has U+1F600 (😀)"},

@@ -16,8 +16,8 @@ type paragraph struct {
 	units []unit
 	bidi  *bidi.Paragraph // nil = all from left to right
 	words []word
-	// offsets are where units begin where all stand on one line, thousandths of the font size; one more than units. So a long word that
-	// is broken often is not measured again each time.
+	// offsets are where units begin where all stand on one line, thousandths of the font size; one
+	// more than units. So a long word that is broken often is not measured again each time.
 	offsets []float64
 	primary *font.Face // the one that is preferred
 }
@@ -35,7 +35,8 @@ type unit struct {
 type glyph struct {
 	font.Glyph
 	text string
-	// actual is the text that all neighbours with the same First stand for together; empty for a glyph that was not shaped.
+	// actual is the text that all neighbours with the same First stand for together; empty for a glyph
+	// that was not shaped.
 	actual string
 }
 
@@ -47,7 +48,8 @@ type cell struct {
 	level      uint8
 }
 
-// newParagraph shapes a line. missing is given each grapheme that no font has, and the position of its first character.
+// newParagraph shapes a line. missing is given each grapheme that no font has, and the position of
+// its first character.
 func newParagraph(fonts *fontSet, text []rune, missing func(at int, grapheme []rune)) (*paragraph, error) {
 	cells, text, err := divide(fonts, text, missing)
 	if err != nil {
@@ -78,7 +80,8 @@ func newParagraph(fonts *fontSet, text []rune, missing func(at int, grapheme []r
 	return p, nil
 }
 
-// divide cuts a line into graphemes and chooses the font of each. The text that it returns may hold other forms of the same characters.
+// divide cuts a line into graphemes and chooses the font of each. The text that it returns may hold
+// other forms of the same characters.
 func divide(fonts *fontSet, text []rune, missing func(int, []rune)) ([]cell, []rune, error) {
 	var s segmenter.Segmenter
 	s.Init(text)
@@ -100,7 +103,8 @@ func divide(fonts *fontSet, text []rune, missing func(int, []rune)) ([]cell, []r
 	if err != nil {
 		return nil, nil, err
 	}
-	// Characters that scripts share are shaped with those before them, and at the start with those behind.
+	// Characters that scripts share are shaped with those before them, and at the start with those
+	// behind.
 	for i := 1; i < len(cells); i++ {
 		if cells[i].script == language.Common && cells[i].face == cells[i-1].face {
 			cells[i].script = cells[i-1].script
@@ -151,7 +155,8 @@ func (p *paragraph) plainUnit(c cell) unit {
 	return u
 }
 
-// unitsOf groups glyphs, in the order of the text, into units: a unit ends where both a grapheme and a group of glyphs end.
+// unitsOf groups glyphs, in the order of the text, into units: a unit ends where both a grapheme
+// and a group of glyphs end.
 func (p *paragraph) unitsOf(cells []cell, glyphs []font.Glyph, rightLeft bool) []unit {
 	var units []unit
 	end := cells[len(cells)-1].end
@@ -188,7 +193,8 @@ func (p *paragraph) unitsOf(cells []cell, glyphs []font.Glyph, rightLeft bool) [
 	return units
 }
 
-// named says for which text each glyph stands. The glyphs are in the order of the text, which they cover up to end.
+// named says for which text each glyph stands. The glyphs are in the order of the text, which they
+// cover up to end.
 func (p *paragraph) named(face *font.Face, glyphs []font.Glyph, end int) []glyph {
 	var out []glyph
 	for len(glyphs) > 0 {

@@ -15,7 +15,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-var update = flag.Bool("update", false, "write the rendered pages of testdata/render anew; look at them before committing")
+var update = flag.Bool(
+	"update",
+	false,
+	"write the rendered pages of testdata/render anew; look at them before committing",
+)
 
 // render draws page 1 with pdftoppm as a reader would show it, dpi dots an inch.
 func render(t *testing.T, file []byte, dpi int) image.Image {
@@ -54,8 +58,9 @@ func distance(a, b image.Image) float64 {
 	return sum / float64(a.Bounds().Dx()*a.Bounds().Dy())
 }
 
-// TestRenderedPages draws a signature on pages of every rotation whose crop box is off the origin, and holds the pages against pictures
-// that were looked at: the box 40 points from the left and 60 from the top as the reader sees it, upright, colours and image right.
+// TestRenderedPages draws a signature on pages of every rotation whose crop box is off the origin,
+// and holds the pages against pictures that were looked at: the box 40 points from the left and 60
+// from the top as the reader sees it, upright, colours and image right.
 func TestRenderedPages(t *testing.T) {
 	const media, crop = "[-20 -10 700 900]", "[50 30 450 630]"
 	tests := map[string]pageSpec{
@@ -96,7 +101,8 @@ func compare(t *testing.T, path string, got image.Image) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Another version of the renderer smooths edges otherwise; a box at another place or turned differs by more than 10.
+	// Another version of the renderer smooths edges otherwise; a box at another place or turned
+	// differs by more than 10.
 	if d := distance(got, want); d > 2 {
 		failed := filepath.Join(t.ArtifactDir(), filepath.Base(path))
 		_ = os.WriteFile(failed, encodePNG(t, got), 0o600)
@@ -104,7 +110,8 @@ func compare(t *testing.T, path string, got image.Image) {
 	}
 }
 
-// TestRenderedUpright says without pictures what they show: the box has its colour where the reader would measure it, and only there.
+// TestRenderedUpright says without pictures what they show: the box has its colour where the reader
+// would measure it, and only there.
 func TestRenderedUpright(t *testing.T) {
 	for _, rotate := range []int{0, 90, 180, 270} {
 		for _, pdfa := range []bool{false, true} {
@@ -112,7 +119,11 @@ func TestRenderedUpright(t *testing.T) {
 				v.LocationValue, v.Area, v.AreaBackgroundColor = "page=1,x=40,y=60", "width=100,height=50", "#FF0000"
 				v.OneOffTemplate, v.ImageType, v.Image, c.Image, c.PDFA = " ", "", nil, nil, pdfa
 			})
-			img := render(t, stamp(t, onePage(pageSpec{media: "[-20 -10 700 900]", crop: "[50 30 450 630]", rotate: rotate}), c), 72)
+			img := render(
+				t,
+				stamp(t, onePage(pageSpec{media: "[-20 -10 700 900]", crop: "[50 30 450 630]", rotate: rotate}), c),
+				72,
+			)
 			for at, want := range map[[2]int]bool{
 				{42, 62}: true, {138, 62}: true, {42, 108}: true, {138, 108}: true,
 				{37, 62}: false, {143, 62}: false, {42, 57}: false, {42, 113}: false,
@@ -126,14 +137,16 @@ func TestRenderedUpright(t *testing.T) {
 	}
 }
 
-// TestRenderedGoldenPair makes the original product's signed file anew and holds the picture of it against its own.
+// TestRenderedGoldenPair makes the original product's signed file anew and holds the picture of it
+// against its own.
 func TestRenderedGoldenPair(t *testing.T) {
 	original, err := os.ReadFile("testdata/golden/test.pdf")
 	if err != nil {
 		t.Fatal(err)
 	}
 	signed := stamp(t, original, content(t, nil))
-	if !bytes.Contains(signed, []byte("/Rect[100 141.88976 400 341.88976]")) && !bytes.Contains(signed, []byte("/Rect [100 141.88976 400 341.88976]")) {
+	if !bytes.Contains(signed, []byte("/Rect[100 141.88976 400 341.88976]")) &&
+		!bytes.Contains(signed, []byte("/Rect [100 141.88976 400 341.88976]")) {
 		t.Error("the widget's /Rect is not [100 141.88976 400 341.88976]")
 	}
 	compare(t, filepath.Join("testdata", "render", "golden.png"), render(t, signed, 36))

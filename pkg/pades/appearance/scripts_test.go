@@ -27,8 +27,9 @@ func library(t *testing.T) *font.Library {
 	return l
 }
 
-// scripts are texts that the fonts of testdata draw, alone or together with the built-in ones. found is what a search must find; poppler
-// gives lines that are written from right to left in the order in which they are read.
+// scripts are texts that the fonts of testdata draw, alone or together with the built-in ones.
+// found is what a search must find; poppler gives lines that are written from right to left in the
+// order in which they are read.
 var scripts = []struct {
 	name, text string
 	found      []string
@@ -38,7 +39,11 @@ var scripts = []struct {
 	{"chinese", "签署人：张伟（发票专用章）\n北京示例科技有限公司", []string{"签署人：张伟（发票专用章）", "北京示例科技有限公司"}},
 	{"thai", "ลงนามโดย นายสมชาย ใจดี\nที่กรุงเทพฯ น้ำ ปู่", []string{"ลงนามโดย นายสมชาย ใจดี", "ที่กรุงเทพฯ น้ำ ปู่"}},
 	{"devanagari", "हस्ताक्षरित श्री कुमार\nहिन्दी में र्क्ति।", []string{"हस्ताक्षरित श्री कुमार", "हिन्दी में र्क्ति।"}},
-	{"mixed", "Signed by محمد (ACME 12) on 2026\nShalom שלום, 北京 ∰ น้ำ!", []string{"Signed by", "محمد", "שלום", "北京", "น้ำ"}},
+	{
+		"mixed",
+		"Signed by محمد (ACME 12) on 2026\nShalom שלום, 北京 ∰ น้ำ!",
+		[]string{"Signed by", "محمد", "שלום", "北京", "น้ำ"},
+	},
 }
 
 func scriptContent(t *testing.T, text string, pdfa bool) Content {
@@ -60,7 +65,8 @@ func TestRenderedScripts(t *testing.T) {
 	}
 }
 
-// TestScriptStructure holds every object of these appearances against golden ones: glyphs, their positions, fonts.
+// TestScriptStructure holds every object of these appearances against golden ones: glyphs, their
+// positions, fonts.
 func TestScriptStructure(t *testing.T) {
 	var got bytes.Buffer
 	for _, tt := range scripts {
@@ -75,13 +81,23 @@ func TestScriptsInOtherReaders(t *testing.T) {
 	for _, tt := range scripts {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "stamped.pdf")
-			if err := os.WriteFile(path, stamp(t, onePage(pageSpec{media: "[0 0 300 100]"}), scriptContent(t, tt.text, true)), 0o600); err != nil {
+			if err := os.WriteFile(
+				path,
+				stamp(t, onePage(pageSpec{media: "[0 0 300 100]"}), scriptContent(t, tt.text, true)),
+				0o600,
+			); err != nil {
 				t.Fatal(err)
 			}
 			if out, err := exec.Command(tool(t, "qpdf"), "--check", path).CombinedOutput(); err != nil {
 				t.Errorf("qpdf: %v\n%s", err, out)
 			}
-			out, err := exec.Command(tool(t, "mutool"), "draw", "-o", filepath.Join(t.TempDir(), "page.png"), path).CombinedOutput()
+			out, err := exec.Command(
+				tool(t, "mutool"),
+				"draw",
+				"-o",
+				filepath.Join(t.TempDir(), "page.png"),
+				path,
+			).CombinedOutput()
 			if err != nil || strings.Contains(string(out), "error") {
 				t.Errorf("mutool: %v\n%s", err, out)
 			}
@@ -117,7 +133,9 @@ func TestChineseCertificate(t *testing.T) {
 	if got, want := strings.Join(a.layout.texts(), "|"), "Signed by 张伟 (发票专用章)"; got != want {
 		t.Errorf("text = %q, want %q", got, want)
 	}
-	if got, want := facesOf(a), "LiberationSans NotoSansCJKsc-Regular LiberationSans NotoSansCJKsc-Regular LiberationSans"; got != want {
+	if got, want := facesOf(
+		a,
+	), "LiberationSans NotoSansCJKsc-Regular LiberationSans NotoSansCJKsc-Regular LiberationSans"; got != want {
 		t.Errorf("fonts = %s, want %s", got, want)
 	}
 }
@@ -154,8 +172,8 @@ func layOutText(t *testing.T, s string, area size) layout {
 	return l
 }
 
-// TestLinesBreakByScript breaks Chinese between characters, but not before what may not begin a line; Thai and Arabic at blanks; Latin
-// at blanks alone.
+// TestLinesBreakByScript breaks Chinese between characters, but not before what may not begin a
+// line; Thai and Arabic at blanks; Latin at blanks alone.
 func TestLinesBreakByScript(t *testing.T) {
 	tests := []struct {
 		name, text string
@@ -179,7 +197,8 @@ func TestLinesBreakByScript(t *testing.T) {
 	}
 }
 
-// TestBrokenWordsKeepTheirMarks breaks words that are too long, but never between a letter and its marks.
+// TestBrokenWordsKeepTheirMarks breaks words that are too long, but never between a letter and its
+// marks.
 func TestBrokenWordsKeepTheirMarks(t *testing.T) {
 	l := layOutText(t, strings.Repeat("น้ำปู่", 12), size{40, 300})
 	for _, s := range l.texts() {
@@ -201,7 +220,8 @@ func visualText(l line) string {
 	return b.String()
 }
 
-// TestDirection holds what is seen from left to right, and at which side lines stand, against UAX #9.
+// TestDirection holds what is seen from left to right, and at which side lines stand, against UAX
+// #9.
 func TestDirection(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -213,8 +233,15 @@ func TestDirection(t *testing.T) {
 		{"hebrew", velocity.Text{{Text: "אבג 12"}}, []string{"12 גבא"}, []bool{true}},
 		{"hebrew in latin", velocity.Text{{Text: "by אב גד, 5"}}, []string{"by 5 ,דג בא"}, []bool{false}},
 		{
-			"a value keeps its place", velocity.Text{{Text: "by "}, {Text: "אב", Reference: "$reason"}, {Text: " 2026, "}, {Text: "גד 1", Reference: "$location"}},
-			[]string{"by בא 2026, 1 דג"}, []bool{false},
+			"a value keeps its place",
+			velocity.Text{
+				{Text: "by "},
+				{Text: "אב", Reference: "$reason"},
+				{Text: " 2026, "},
+				{Text: "גד 1", Reference: "$location"},
+			},
+			[]string{"by בא 2026, 1 דג"},
+			[]bool{false},
 		},
 		{"each line its own direction", velocity.Text{{Text: "אב a\na אב"}}, []string{"a בא", "a בא"}, []bool{true, false}},
 		{"mark", velocity.Text{{Text: "\u200fabc!"}}, []string{"!abc"}, []bool{true}},
@@ -243,7 +270,8 @@ func TestDirection(t *testing.T) {
 	}
 }
 
-// TestFallback chooses fonts run by run, and character by character only where no font has a whole run.
+// TestFallback chooses fonts run by run, and character by character only where no font has a whole
+// run.
 func TestFallback(t *testing.T) {
 	tests := []struct{ name, font, text, want string }{
 		{"built-in alone", "sans", "Signed by João Ελλάδα Україна", "LiberationSans"},
@@ -296,7 +324,12 @@ func BenchmarkScripts(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, tt := range scripts {
-		v := signing.VisibleSignature{LocationType: "COORDINATE", LocationValue: "page=1,x=1,y=1", Area: "width=260,height=60", OneOffTemplate: tt.text}
+		v := signing.VisibleSignature{
+			LocationType:   "COORDINATE",
+			LocationValue:  "page=1,x=1,y=1",
+			Area:           "width=260,height=60",
+			OneOffTemplate: tt.text,
+		}
 		values, err := v.Parse()
 		if err != nil {
 			b.Fatal(err)

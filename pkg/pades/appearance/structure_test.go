@@ -47,7 +47,8 @@ func data(t *testing.T, d *pdf.Document, s *pdf.Stream) []byte {
 	return b
 }
 
-// follow resolves o and, one after the other, the entries that path names; "" is an array's first element.
+// follow resolves o and, one after the other, the entries that path names; "" is an array's first
+// element.
 func follow(t *testing.T, d *pdf.Document, o pdf.Object, path ...pdf.Name) pdf.Object {
 	t.Helper()
 	v, err := d.Get(o)
@@ -124,7 +125,8 @@ func halfClear() image.Image {
 	return img
 }
 
-// TestPDFAStructure holds the appearance against the rules of ISO 19005-1 6.2 to 6.4 that can be told from its objects.
+// TestPDFAStructure holds the appearance against the rules of ISO 19005-1 6.2 to 6.4 that can be
+// told from its objects.
 func TestPDFAStructure(t *testing.T) {
 	jpg, err := os.ReadFile("testdata/rgb.jpg")
 	if err != nil {
@@ -165,7 +167,8 @@ func TestPDFAStructure(t *testing.T) {
 	}
 }
 
-// TestFontStructure holds the font against ISO 19005-1 6.3: embedded, a subset's name, CIDSet, widths as in the program, ToUnicode.
+// TestFontStructure holds the font against ISO 19005-1 6.3: embedded, a subset's name, CIDSet,
+// widths as in the program, ToUnicode.
 func TestFontStructure(t *testing.T) {
 	d := openPDF(t, stamp(t, onePage(pageSpec{}), content(t, func(v *signing.VisibleSignature, _ *Content) {
 		v.OneOffTemplate = "Ação: Ελλάδα, Україна — €"
@@ -234,7 +237,8 @@ func TestTransparentImageKeepsItsMaskElsewhere(t *testing.T) {
 	}
 }
 
-// TestOtherReaders asks independent readers whether the files are sound and the text can be taken out again.
+// TestOtherReaders asks independent readers whether the files are sound and the text can be taken
+// out again.
 func TestOtherReaders(t *testing.T) {
 	for _, pdfa := range []bool{false, true} {
 		file := stamp(t, onePage(pageSpec{rotate: 90}), content(t, func(v *signing.VisibleSignature, c *Content) {
@@ -248,10 +252,20 @@ func TestOtherReaders(t *testing.T) {
 			t.Errorf("qpdf: %v\n%s", err, out)
 		}
 		out, err := exec.Command(tool(t, "pdftotext"), "-raw", path, "-").CombinedOutput()
-		if got := strings.Join(strings.Fields(string(out)), " "); err != nil || !strings.Contains(got, "Assinado por João Ação Ελλάδα Україна") {
+		if got := strings.Join(
+			strings.Fields(string(out)),
+			" ",
+		); err != nil ||
+			!strings.Contains(got, "Assinado por João Ação Ελλάδα Україна") {
 			t.Errorf("pdftotext: %v %q", err, got)
 		}
-		if out, err := exec.Command(tool(t, "mutool"), "draw", "-o", filepath.Join(t.TempDir(), "page.png"), path).CombinedOutput(); err != nil ||
+		if out, err := exec.Command(
+			tool(t, "mutool"),
+			"draw",
+			"-o",
+			filepath.Join(t.TempDir(), "page.png"),
+			path,
+		).CombinedOutput(); err != nil ||
 			strings.Contains(string(out), "error") {
 			t.Errorf("mutool: %v\n%s", err, out)
 		}
@@ -295,8 +309,11 @@ func BenchmarkAppearance(b *testing.B) {
 		b.Fatal(err)
 	}
 	v := signing.VisibleSignature{
-		LocationType: "COORDINATE", LocationValue: "page=1,x=100,y=500", Area: "width=300,height=200", OneOffTemplate: "Signed by $reason\n$date",
-		Image: &signing.Content{Size: int64(len(casa))},
+		LocationType:   "COORDINATE",
+		LocationValue:  "page=1,x=100,y=500",
+		Area:           "width=300,height=200",
+		OneOffTemplate: "Signed by $reason\n$date",
+		Image:          &signing.Content{Size: int64(len(casa))},
 	}
 	values, err := v.Parse()
 	if err != nil {

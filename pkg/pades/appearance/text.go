@@ -10,7 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// text is what is to be set. Lengths are thousandths of the font size, the greatest of all fonts that are used.
+// text is what is to be set. Lengths are thousandths of the font size, the greatest of all fonts
+// that are used.
 type text struct {
 	paragraphs               []*paragraph
 	ascent, descent, leading float64
@@ -22,8 +23,8 @@ type source struct {
 	piece int
 }
 
-// newText shapes a rendered template, line by line. Empty lines at both ends are dropped. Its error is KindVisible where no font has a
-// character.
+// newText shapes a rendered template, line by line. Empty lines at both ends are dropped. Its error
+// is KindVisible where no font has a character.
 func newText(fonts *fontSet, pieces velocity.Text, template string) (*text, error) {
 	t := &text{}
 	for _, l := range linesOf(pieces) {
@@ -47,8 +48,8 @@ func newText(fonts *fontSet, pieces velocity.Text, template string) (*text, erro
 	return t, nil
 }
 
-// linesOf cuts the text at line feeds, turns tabs into blanks and drops characters that take no part, blanks at the ends of lines, and
-// empty lines at both ends.
+// linesOf cuts the text at line feeds, turns tabs into blanks and drops characters that take no
+// part, blanks at the ends of lines, and empty lines at both ends.
 func linesOf(pieces velocity.Text) [][]source {
 	lines := [][]source{nil}
 	for i, piece := range pieces {
@@ -81,8 +82,9 @@ func linesOf(pieces velocity.Text) [][]source {
 	return lines
 }
 
-// isolated returns a line's characters and the piece of each. Where some are written from right to left it isolates the values of
-// references (UAX #9, 2.4.2): a name in Arabic must not carry the date away that stands behind it.
+// isolated returns a line's characters and the piece of each. Where some are written from right to
+// left it isolates the values of references (UAX #9, 2.4.2): a name in Arabic must not carry the
+// date away that stands behind it.
 func isolated(l []source, pieces velocity.Text) (characters []rune, pieceOf []int) {
 	add := func(r rune, piece int) {
 		characters = append(characters, r)
@@ -149,7 +151,14 @@ func (p *paragraph) checkDrawable() error {
 }
 
 // addMissing notes the characters of a grapheme that no font has, with the field of their piece.
-func addMissing(by map[int]*missing, fonts *fontSet, piece int, pieces velocity.Text, template string, grapheme []rune) {
+func addMissing(
+	by map[int]*missing,
+	fonts *fontSet,
+	piece int,
+	pieces velocity.Text,
+	template string,
+	grapheme []rune,
+) {
 	m := by[piece]
 	if m == nil {
 		m = &missing{field: fieldOf(pieces[piece], template)}
@@ -157,7 +166,10 @@ func addMissing(by map[int]*missing, fonts *fontSet, piece int, pieces velocity.
 	}
 	for _, r := range grapheme {
 		// Where fonts have each character, but none has all, the first font decides which ones are named.
-		if alone, _ := fonts.find([]rune{r}); (alone == nil || !fonts.primary().Has(r)) && !invisible(r) && !slices.Contains(m.runes, r) {
+		if alone, _ := fonts.find(
+			[]rune{r},
+		); (alone == nil || !fonts.primary().Has(r)) && !invisible(r) &&
+			!slices.Contains(m.runes, r) {
 			m.runes = append(m.runes, r)
 		}
 	}

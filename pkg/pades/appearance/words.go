@@ -6,15 +6,16 @@ import (
 	"github.com/go-text/typesetting/segmenter"
 )
 
-// word is what is kept on one line if that can be done: units of a paragraph, and the blanks before them. Widths are thousandths of
-// the font size.
+// word is what is kept on one line if that can be done: units of a paragraph, and the blanks before
+// them. Widths are thousandths of the font size.
 type word struct {
 	blanks, start, end int // the first blank, the first unit behind the blanks, behind the last unit
 	before             float64
 	width              float64
 }
 
-// findWords cuts a paragraph at blanks and, in scripts that write none, where UAX #14 lets a line break.
+// findWords cuts a paragraph at blanks and, in scripts that write none, where UAX #14 lets a line
+// break.
 func (p *paragraph) findWords() []word {
 	breaks := p.breaks()
 	var words []word
@@ -59,7 +60,8 @@ type line struct {
 	width      float64
 }
 
-// wrap breaks the paragraph at limit; false if a word is wider than limit and may not be broken. No word makes one empty line.
+// wrap breaks the paragraph at limit; false if a word is wider than limit and may not be broken. No
+// word makes one empty line.
 func (p *paragraph) wrap(limit float64, breaking bool) (lines []line, ok bool) {
 	l := line{of: p}
 	flush := func(next int) {

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Write hands the appearance's objects to add, which gives each its reference, and returns the form XObject's: the value of the
-// annotation's /AP /N. matrix is the Placement's.
+// Write hands the appearance's objects to add, which gives each its reference, and returns the form
+// XObject's: the value of the annotation's /AP /N. matrix is the Placement's.
 func (a *Appearance) Write(add func(pdf.Object) pdf.Ref, matrix [6]float64) pdf.Ref {
 	resources := pdf.NewDict()
 	content := a.start()
@@ -59,8 +59,8 @@ func (a *Appearance) setColor(c signing.Color) string {
 	return fmt.Sprintf("%s %s %s rg ", part(c.R), part(c.G), part(c.B))
 }
 
-// calibrated is the colour space of PDF/A documents: CalRGB or CalGray (ISO 32000-2 8.6.5) with the white point and the primaries of
-// sRGB (IEC 61966-2-1), and 2.2 for its transfer curve.
+// calibrated is the colour space of PDF/A documents: CalRGB or CalGray (ISO 32000-2 8.6.5) with the
+// white point and the primaries of sRGB (IEC 61966-2-1), and 2.2 for its transfer curve.
 func calibrated(gray bool) pdf.Array {
 	white := numbers(0.9505, 1, 1.089)
 	if gray {
@@ -104,7 +104,10 @@ func imageDict(p *picture, space pdf.Object, gray bool) *pdf.Dict {
 		if gray {
 			colors = 1
 		}
-		d.Set("DecodeParms", pdf.NewDict("Predictor", pdf.Int(15), "Colors", pdf.Int(colors), "Columns", pdf.Int(int64(p.width))))
+		d.Set(
+			"DecodeParms",
+			pdf.NewDict("Predictor", pdf.Int(15), "Colors", pdf.Int(colors), "Columns", pdf.Int(int64(p.width))),
+		)
 	}
 	return d
 }

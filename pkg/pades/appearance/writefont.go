@@ -11,10 +11,24 @@ func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subse
 	name := pdf.Name(subset.Name())
 	d := face.Descriptor()
 	descriptor := pdf.NewDict(
-		"Type", pdf.Name("FontDescriptor"), "FontName", name, "Flags", pdf.Int(int64(d.Flags)),
-		"FontBBox", pdf.Array{pdf.Int(int64(d.Box[0])), pdf.Int(int64(d.Box[1])), pdf.Int(int64(d.Box[2])), pdf.Int(int64(d.Box[3]))},
-		"ItalicAngle", pdf.Int(0), "Ascent", pdf.Int(int64(d.Ascent)), "Descent", pdf.Int(int64(d.Descent)),
-		"CapHeight", pdf.Int(int64(d.CapHeight)), "StemV", pdf.Int(int64(d.StemV)),
+		"Type",
+		pdf.Name("FontDescriptor"),
+		"FontName",
+		name,
+		"Flags",
+		pdf.Int(int64(d.Flags)),
+		"FontBBox",
+		pdf.Array{pdf.Int(int64(d.Box[0])), pdf.Int(int64(d.Box[1])), pdf.Int(int64(d.Box[2])), pdf.Int(int64(d.Box[3]))},
+		"ItalicAngle",
+		pdf.Int(0),
+		"Ascent",
+		pdf.Int(int64(d.Ascent)),
+		"Descent",
+		pdf.Int(int64(d.Descent)),
+		"CapHeight",
+		pdf.Int(int64(d.CapHeight)),
+		"StemV",
+		pdf.Int(int64(d.StemV)),
 	)
 	kind := pdf.Name("CIDFontType2")
 	if subset.Compact() {
@@ -29,8 +43,14 @@ func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subse
 		widths = append(widths, pdf.Int(int64(w)))
 	}
 	cidFont := pdf.NewDict(
-		"Type", pdf.Name("Font"), "Subtype", kind, "BaseFont", name,
-		"CIDSystemInfo", pdf.NewDict("Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"), "Supplement", pdf.Int(0)),
+		"Type",
+		pdf.Name("Font"),
+		"Subtype",
+		kind,
+		"BaseFont",
+		name,
+		"CIDSystemInfo",
+		pdf.NewDict("Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"), "Supplement", pdf.Int(0)),
 	)
 	if !subset.Compact() {
 		cidFont.Set("CIDToGIDMap", pdf.Name("Identity"))

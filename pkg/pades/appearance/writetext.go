@@ -20,8 +20,8 @@ type textWriter struct {
 	current  int     // of fonts
 	rise     float64 // points
 	pending  showing
-	// pen is where the next glyph is drawn if nothing moves it, and want where it should be: thousandths of the font size from the
-	// left end of the line.
+	// pen is where the next glyph is drawn if nothing moves it, and want where it should be:
+	// thousandths of the font size from the left end of the line.
 	pen, want float64
 }
 
@@ -43,8 +43,16 @@ type showing struct {
 func (w *textWriter) write(color string, l layout) {
 	w.fontSize = l.fontSize
 	first := w.use(l.lines[0].firstFace())
-	fmt.Fprintf(w.b, "BT %s/%s %s Tf %s TL %s %s Td\n", color, w.fonts[first].name, pdf.Real(l.fontSize), pdf.Real(l.leading),
-		pdf.Real(l.text.x), pdf.Real(l.text.y))
+	fmt.Fprintf(
+		w.b,
+		"BT %s/%s %s Tf %s TL %s %s Td\n",
+		color,
+		w.fonts[first].name,
+		pdf.Real(l.fontSize),
+		pdf.Real(l.leading),
+		pdf.Real(l.text.x),
+		pdf.Real(l.text.y),
+	)
 	for i, line := range l.lines {
 		if i > 0 {
 			w.b.WriteString("T* ")
@@ -87,8 +95,8 @@ func (w *textWriter) line(l line) {
 	w.flush()
 }
 
-// group writes glyphs that stand for a text together. Where their codes alone do not lead to it, the text is given as ActualText
-// (ISO 32000-2 14.9.4), so that it can be searched and copied.
+// group writes glyphs that stand for a text together. Where their codes alone do not lead to it,
+// the text is given as ActualText (ISO 32000-2 14.9.4), so that it can be searched and copied.
 func (w *textWriter) group(face *font.Face, glyphs []glyph) {
 	to := w.use(face)
 	codes := make([]uint16, len(glyphs))
@@ -128,7 +136,8 @@ func (w *textWriter) glyph(to int, g font.Glyph, code uint16) {
 		w.rise = rise
 		fmt.Fprintf(w.b, "%s Ts ", pdf.Real(rise))
 	}
-	// Less than a thousandth of the size is left for the next glyph: it is what rounding of widths makes, and nobody sees it.
+	// Less than a thousandth of the size is left for the next glyph: it is what rounding of widths
+	// makes, and nobody sees it.
 	if move := math.Round(w.want + g.X - w.pen); math.Abs(w.want+g.X-w.pen) >= 1 {
 		w.move(move)
 	}

@@ -86,7 +86,8 @@ func (s *sequence) pairs() [][2]int {
 	return pairs
 }
 
-// closingOf returns the bracket that closes an opening one (BidiBrackets.txt): nearly always the next character.
+// closingOf returns the bracket that closes an opening one (BidiBrackets.txt): nearly always the
+// next character.
 func closingOf(r rune) rune {
 	switch r {
 	case '[', '{', 0xff3b, 0xff5b:

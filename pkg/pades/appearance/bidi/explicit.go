@@ -19,7 +19,8 @@ type explicit struct {
 	overflowIsolates, overflowEmbeddings, validIsolates int
 }
 
-// run sets the levels that embeddings, overrides and isolates give, and returns the classes after overrides.
+// run sets the levels that embeddings, overrides and isolates give, and returns the classes after
+// overrides.
 func (e *explicit) run() []class {
 	e.stack = []status{{level: e.p.Level, override: bidi.ON}}
 	for i, c := range e.p.original {

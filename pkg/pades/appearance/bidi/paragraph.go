@@ -11,7 +11,8 @@ type class = bidi.Class
 // maxDepth is the highest explicit level (BD2).
 const maxDepth = 125
 
-// Paragraph holds the levels of one paragraph. Even levels read from left to right, odd ones from right to left.
+// Paragraph holds the levels of one paragraph. Even levels read from left to right, odd ones from
+// right to left.
 type Paragraph struct {
 	Level  uint8   // of the paragraph: 1 if its first strong character is written from right to left (P2, P3)
 	Levels []uint8 // of each character
@@ -46,8 +47,8 @@ func classOf(r rune) class {
 	return properties.Class()
 }
 
-// Line returns the levels of a line of the paragraph: the characters from start to before end. Blanks at its end and before tabs
-// take the level of the paragraph (L1).
+// Line returns the levels of a line of the paragraph: the characters from start to before end.
+// Blanks at its end and before tabs take the level of the paragraph (L1).
 func (p *Paragraph) Line(start, end int) []uint8 {
 	levels := slices.Clone(p.Levels[start:end])
 	trailing := true
@@ -88,7 +89,8 @@ func VisualOrder(levels []uint8) []int {
 	return order
 }
 
-// firstStrong is the level that the first strong character gives a text, isolates left out (P2, P3); 0 if there is none.
+// firstStrong is the level that the first strong character gives a text, isolates left out (P2,
+// P3); 0 if there is none.
 func firstStrong(classes []class, start, end int, match []int) uint8 {
 	for i := start; i < end; i++ {
 		switch c := classes[i]; {
@@ -106,8 +108,8 @@ func firstStrong(classes []class, start, end int, match []int) uint8 {
 	return 0
 }
 
-// matchIsolates returns for each isolate initiator the index of its PDI, for each PDI that of its initiator, and -1 for all others
-// (BD9).
+// matchIsolates returns for each isolate initiator the index of its PDI, for each PDI that of its
+// initiator, and -1 for all others (BD9).
 func matchIsolates(classes []class) []int {
 	match := make([]int, len(classes))
 	var open []int

@@ -2,7 +2,8 @@ package bidi
 
 import "golang.org/x/text/unicode/bidi"
 
-// sequence is an isolating run sequence (BD13): characters of one level that the weak and neutral rules see as neighbours.
+// sequence is an isolating run sequence (BD13): characters of one level that the weak and neutral
+// rules see as neighbours.
 type sequence struct {
 	at       []int   // indices into the text
 	classes  []class // of those characters, resolved step by step
@@ -151,7 +152,8 @@ func (s *sequence) numbers() {
 func (s *sequence) separators() {
 	c := s.classes
 	for i := 1; i+1 < len(c); i++ {
-		if c[i-1] == c[i+1] && (c[i-1] == bidi.EN && (c[i] == bidi.ES || c[i] == bidi.CS) || c[i-1] == bidi.AN && c[i] == bidi.CS) {
+		if c[i-1] == c[i+1] &&
+			(c[i-1] == bidi.EN && (c[i] == bidi.ES || c[i] == bidi.CS) || c[i-1] == bidi.AN && c[i] == bidi.CS) {
 			c[i] = c[i-1]
 		}
 	}

@@ -11,7 +11,8 @@ import (
 // errCFF is for a table CFF whose parts point outside of it.
 var errCFF = errors.New("table CFF is damaged")
 
-// Operators of a DICT that the subset needs (Adobe Technical Note 5176, tables 9 to 23). Those of two bytes begin with 12.
+// Operators of a DICT that the subset needs (Adobe Technical Note 5176, tables 9 to 23). Those of
+// two bytes begin with 12.
 const (
 	opFontBBox       = 5
 	opPrivate        = 18
@@ -312,7 +313,8 @@ func (d dict) raw(op int) []byte {
 // number returns a whole operand of an entry.
 func (d dict) number(op, i int) (int, bool) {
 	e := d.find(op)
-	if e == nil || i >= len(e.numbers) || e.numbers[i] != math.Trunc(e.numbers[i]) || math.Abs(e.numbers[i]) > math.MaxInt32 {
+	if e == nil || i >= len(e.numbers) || e.numbers[i] != math.Trunc(e.numbers[i]) ||
+		math.Abs(e.numbers[i]) > math.MaxInt32 {
 		return 0, false
 	}
 	return int(e.numbers[i]), true

@@ -20,8 +20,8 @@ func own(t testing.TB, name string) *Face {
 	return f
 }
 
-// TestCompactProgramHasTheSameOutlines reads subsets of fonts with table CFF, CID-keyed and not, with another reader and holds each
-// outline against the one it came from.
+// TestCompactProgramHasTheSameOutlines reads subsets of fonts with table CFF, CID-keyed and not,
+// with another reader and holds each outline against the one it came from.
 func TestCompactProgramHasTheSameOutlines(t *testing.T) {
 	for name, text := range map[string]string{"NotoSansCJKsc.otf": "张伟（发票专用章）", "TestSymbols.otf": "⟦∰⨌"} {
 		f := own(t, name)
@@ -82,7 +82,11 @@ func TestCharstringFlattening(t *testing.T) {
 		{"a call in a call", []byte{subr(1), 10, 14}, []byte{140, 141, 6, 14}},
 		{"the end in a global subroutine", []byte{139, 139, subr(0), 29, 99}, []byte{139, 139, 21, 14}},
 		{"no end", []byte{139, 22}, []byte{139, 22, 14}},
-		{"hint mask of two bytes", append(bytes.Repeat([]byte{139}, 18), 23, 19, 10, 29, 14), append(bytes.Repeat([]byte{139}, 18), 23, 19, 10, 29, 14)},
+		{
+			"hint mask of two bytes",
+			append(bytes.Repeat([]byte{139}, 18), 23, 19, 10, 29, 14),
+			append(bytes.Repeat([]byte{139}, 18), 23, 19, 10, 29, 14),
+		},
 		{"real number", []byte{255, 0, 1, 128, 0, 22, 14}, []byte{255, 0, 1, 128, 0, 22, 14}},
 		{"endless calls", []byte{subr(2), 10}, nil},
 		{"no such subroutine", []byte{239, 10}, nil},

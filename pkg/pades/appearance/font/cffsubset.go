@@ -4,8 +4,9 @@ import (
 	"encoding/binary"
 )
 
-// cffProgram returns the glyphs of a subset as a CID-keyed font program whose CIDs are the glyph numbers: CIDFontType0C
-// (ISO 32000-2 9.9.1). Outlines that are damaged are left empty: Drawable has refused them.
+// cffProgram returns the glyphs of a subset as a CID-keyed font program whose CIDs are the glyph
+// numbers: CIDFontType0C (ISO 32000-2 9.9.1). Outlines that are damaged are left empty: Drawable
+// has refused them.
 func (f *cffFont) program(name string, glyphs []uint16) []byte {
 	var outlines, parts [][]byte
 	number := make(map[int]int) // of the parts in use
@@ -27,7 +28,15 @@ func (f *cffFont) program(name string, glyphs []uint16) []byte {
 	for _, i := range used {
 		parts = append(parts, f.fonts[i].private.without(opSubrs))
 	}
-	w := cffWriter{font: f, name: name, count: len(glyphs), charStrings: writeIndex(outlines...), fdSelect: fdSelect, used: used, privates: parts}
+	w := cffWriter{
+		font:        f,
+		name:        name,
+		count:       len(glyphs),
+		charStrings: writeIndex(outlines...),
+		fdSelect:    fdSelect,
+		used:        used,
+		privates:    parts,
+	}
 	return w.write()
 }
 
@@ -49,7 +58,8 @@ const (
 )
 
 func (w *cffWriter) write() []byte {
-	// All offsets take five bytes, so that the length of what stands before them is known from the start.
+	// All offsets take five bytes, so that the length of what stands before them is known from the
+	// start.
 	head := []byte{1, 0, 4, 4}
 	head = append(head, writeIndex([]byte(w.name))...)
 	topSize := len(writeIndex(w.top(0, 0, 0, 0)))

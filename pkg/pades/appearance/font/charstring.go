@@ -6,7 +6,8 @@ import (
 	"math"
 )
 
-// Bounds on one charstring (Adobe Technical Note 5177, appendix B). Fonts in use stay far below the last one.
+// Bounds on one charstring (Adobe Technical Note 5177, appendix B). Fonts in use stay far below the
+// last one.
 const (
 	maxSubrDepth       = 10
 	maxStack           = 513 // of CFF2; Type 2 allows 48
@@ -15,7 +16,8 @@ const (
 
 var errCharstring = errors.New("a charstring is damaged")
 
-// flattener copies a charstring and puts each subroutine in the place of its call, so that a subset needs none.
+// flattener copies a charstring and puts each subroutine in the place of its call, so that a subset
+// needs none.
 type flattener struct {
 	global, local index
 	out           bytes.Buffer
@@ -157,10 +159,32 @@ func (f *flattener) operator(b []byte) (int, error) {
 	return n, nil
 }
 
-// effects says how many operands an arithmetic operator takes and leaves. Their values are not followed.
+// effects says how many operands an arithmetic operator takes and leaves. Their values are not
+// followed.
 var effects = map[byte][2]int{
-	3: {2, 1}, 4: {2, 1}, 5: {1, 1}, 9: {1, 1}, 10: {2, 1}, 11: {2, 1}, 12: {2, 1}, 14: {1, 1}, 15: {2, 1}, 18: {1, 0}, 20: {2, 0},
-	21: {1, 1}, 22: {4, 1}, 23: {0, 1}, 24: {2, 1}, 26: {1, 1}, 27: {1, 2}, 28: {2, 2}, 29: {1, 1}, 30: {2, 0},
+	3: {
+		2,
+		1,
+	},
+	4:  {2, 1},
+	5:  {1, 1},
+	9:  {1, 1},
+	10: {2, 1},
+	11: {2, 1},
+	12: {2, 1},
+	14: {1, 1},
+	15: {2, 1},
+	18: {1, 0},
+	20: {2, 0},
+	21: {1, 1},
+	22: {4, 1},
+	23: {0, 1},
+	24: {2, 1},
+	26: {1, 1},
+	27: {1, 2},
+	28: {2, 2},
+	29: {1, 1},
+	30: {2, 0},
 }
 
 // arithmetic applies such an operator to the stack; false if it is another one.

@@ -49,8 +49,9 @@ var (
 	mono  = sync.OnceValues(func() (*Face, error) { return load("LiberationMono", true, false) })
 )
 
-// Lookup returns the face for a font name as a request gives it, in any case: names of well-known sans-serif and fixed-pitch families
-// give Liberation Sans and Mono; all others, the empty name too, Liberation Serif. Styles such as bold are not known.
+// Lookup returns the face for a font name as a request gives it, in any case: names of well-known
+// sans-serif and fixed-pitch families give Liberation Sans and Mono; all others, the empty name
+// too, Liberation Serif. Styles such as bold are not known.
 func Lookup(name string) (*Face, error) {
 	plain := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) {
@@ -116,7 +117,8 @@ func (f *Face) BuiltIn() bool { return f.file == "" }
 // Has reports whether the face draws r.
 func (f *Face) Has(r rune) bool { return f.Glyph(r) != 0 }
 
-// Drawable reports whether the outline of a glyph can be embedded; an error means that the font is damaged.
+// Drawable reports whether the outline of a glyph can be embedded; an error means that the font is
+// damaged.
 func (f *Face) Drawable(g uint16) error {
 	if f.cff == nil {
 		return nil
@@ -125,11 +127,12 @@ func (f *Face) Drawable(g uint16) error {
 	return err
 }
 
-// Width is the width of a glyph in thousandths of the font size, as the PDF file says it (ISO 32000-2 9.7.4.3).
+// Width is the width of a glyph in thousandths of the font size, as the PDF file says it (ISO
+// 32000-2 9.7.4.3).
 func (f *Face) Width(g uint16) int { return f.width(g) }
 
-// Advance is the width of r, which the face must have, in thousandths of the font size; whole, so that it is just what the PDF file
-// says (ISO 32000-2 9.7.4.3).
+// Advance is the width of r, which the face must have, in thousandths of the font size; whole, so
+// that it is just what the PDF file says (ISO 32000-2 9.7.4.3).
 func (f *Face) Advance(r rune) int { return f.width(f.Glyph(r)) }
 
 func (f *Face) width(g uint16) int {

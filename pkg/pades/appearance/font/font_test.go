@@ -86,7 +86,8 @@ func TestSubsetProgram(t *testing.T) {
 	}
 }
 
-// checkGlyph holds a glyph of the subset against the one it came from: the same advance, and the same parts.
+// checkGlyph holds a glyph of the subset against the one it came from: the same advance, and the
+// same parts.
 func checkGlyph(t *testing.T, f, sub *Face, from, to uint16) {
 	t.Helper()
 	wantAdvance, wantBearing := f.metrics(from)

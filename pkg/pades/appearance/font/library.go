@@ -13,22 +13,24 @@ import (
 	"unicode"
 )
 
-// Bounds on a folder of fonts. The largest fonts in use, with all Chinese, Japanese and Korean characters, take 16 to 27 MB each. What is
-// read stays in memory, of which a pod has 512 MiB.
+// Bounds on a folder of fonts. The largest fonts in use, with all Chinese, Japanese and Korean
+// characters, take 16 to 27 MB each. What is read stays in memory, of which a pod has 512 MiB.
 const (
 	maxFonts       = 64
 	maxFontBytes   = 32 << 20
 	maxFolderBytes = 64 << 20
 )
 
-// extensions of the files that are read. All others in the folder, such as licences, are left alone.
+// extensions of the files that are read. All others in the folder, such as licences, are left
+// alone.
 var extensions = []string{".ttf", ".otf", ".ttc"}
 
-// Library is the operator's own fonts. It is immutable and safe for concurrent use; nil is one without fonts.
+// Library is the operator's own fonts. It is immutable and safe for concurrent use; nil is one
+// without fonts.
 type Library struct{ faces []*Face }
 
-// OpenLibrary reads the fonts of a folder, in the order of their file names: TrueType and OpenType, and of a collection the first font.
-// Its error joins all mistakes and names the file of each.
+// OpenLibrary reads the fonts of a folder, in the order of their file names: TrueType and OpenType,
+// and of a collection the first font. Its error joins all mistakes and names the file of each.
 func OpenLibrary(folder string) (*Library, error) {
 	names, err := fontFiles(folder)
 	if err != nil {
@@ -57,7 +59,8 @@ func OpenLibrary(folder string) (*Library, error) {
 	return &l, nil
 }
 
-// fontFiles lists the font files of a folder. Names that begin with a dot are skipped: Kubernetes keeps its links there.
+// fontFiles lists the font files of a folder. Names that begin with a dot are skipped: Kubernetes
+// keeps its links there.
 func fontFiles(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -148,8 +151,8 @@ const (
 	bitmapsOnly       = 0x0200
 )
 
-// checkLicence refuses a font whose licence bits forbid to embed a subset of its outlines. Where several of the first bits are set, the
-// least restrictive one counts.
+// checkLicence refuses a font whose licence bits forbid to embed a subset of its outlines. Where
+// several of the first bits are set, the least restrictive one counts.
 func (f *Face) checkLicence() error {
 	os2 := f.tables["OS/2"]
 	if len(os2) < 10 {
@@ -187,8 +190,8 @@ func (f *Face) describe() {
 	}
 }
 
-// readNames returns the English or first names of table name by their numbers (ISO/IEC 14496-22, 5.1.7). Only what Windows reads is
-// looked at: UTF-16.
+// readNames returns the English or first names of table name by their numbers (ISO/IEC 14496-22,
+// 5.1.7). Only what Windows reads is looked at: UTF-16.
 func readNames(b []byte) map[int]string {
 	names := make(map[int]string)
 	if len(b) < 6 {
@@ -240,7 +243,8 @@ func (l *Library) Faces() []*Face {
 	return l.faces
 }
 
-// Find returns the font that a request names, by its family or its own name in any spelling; nil if there is none.
+// Find returns the font that a request names, by its family or its own name in any spelling; nil if
+// there is none.
 func (l *Library) Find(name string) *Face {
 	plain := plainName(name)
 	for _, f := range l.Faces() {

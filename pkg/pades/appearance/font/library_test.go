@@ -35,8 +35,14 @@ func folder(t *testing.T, files map[string][]byte) string {
 
 func TestOpenLibraryKeepsTheOrderOfFileNames(t *testing.T) {
 	dir := folder(t, map[string][]byte{
-		"20-a.ttf": testFont(t, "NotoSansThai.ttf"), "10-b.OTF": testFont(t, "NotoSansCJKsc.otf"), "30.ttf": testFont(t, "NotoSansArabic.ttf"),
-		"OFL.txt": []byte("a licence"), ".hidden.ttf": []byte("not read"),
+		"20-a.ttf": testFont(
+			t,
+			"NotoSansThai.ttf",
+		),
+		"10-b.OTF":    testFont(t, "NotoSansCJKsc.otf"),
+		"30.ttf":      testFont(t, "NotoSansArabic.ttf"),
+		"OFL.txt":     []byte("a licence"),
+		".hidden.ttf": []byte("not read"),
 	})
 	l, err := OpenLibrary(dir)
 	if err != nil {
@@ -46,7 +52,10 @@ func TestOpenLibraryKeepsTheOrderOfFileNames(t *testing.T) {
 	for _, f := range l.Faces() {
 		names = append(names, f.Name())
 	}
-	if got, want := strings.Join(names, " "), "NotoSansCJKsc-Regular NotoSansThai-Regular NotoSansArabic-Regular"; got != want {
+	if got, want := strings.Join(
+		names,
+		" ",
+	), "NotoSansCJKsc-Regular NotoSansThai-Regular NotoSansArabic-Regular"; got != want {
 		t.Errorf("Faces = %s, want %s", got, want)
 	}
 	for name, want := range map[string]string{
@@ -62,7 +71,8 @@ func TestOpenLibraryKeepsTheOrderOfFileNames(t *testing.T) {
 	}
 }
 
-// TestOpenLibraryFollowsLinks reads a folder as Kubernetes mounts it: names are links into a hidden folder.
+// TestOpenLibraryFollowsLinks reads a folder as Kubernetes mounts it: names are links into a hidden
+// folder.
 func TestOpenLibraryFollowsLinks(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "..2026"), 0o700); err != nil {
@@ -109,7 +119,8 @@ func renamed(t *testing.T, name, table string) []byte {
 	return b
 }
 
-// TestOpenLibraryNamesEveryMistake wants all broken and forbidden fonts to be named at once, each with its reason.
+// TestOpenLibraryNamesEveryMistake wants all broken and forbidden fonts to be named at once, each
+// with its reason.
 func TestOpenLibraryNamesEveryMistake(t *testing.T) {
 	thai := testFont(t, "NotoSansThai.ttf")
 	tests := map[string]struct {
@@ -122,15 +133,25 @@ func TestOpenLibraryNamesEveryMistake(t *testing.T) {
 		"directory.ttf":  {thai[:40], "a table is too short"},
 		"collection.ttc": {[]byte("ttcf\x00\x01\x00\x00\x00\x00\x00\x01\xff\xff\xff\xff"), "not a TrueType or OpenType font"},
 		"restricted.ttf": {withLicence(t, 0x0002), "its licence bits (fsType 0x0002 in table OS/2) forbid embedding"},
-		"whole.ttf":      {withLicence(t, 0x0104), "its licence bits (fsType 0x0104 in table OS/2) forbid embedding of a part"},
-		"bitmaps.ttf":    {withLicence(t, 0x0200), "its licence bits (fsType 0x0200 in table OS/2) forbid embedding of outlines"},
+		"whole.ttf": {
+			withLicence(t, 0x0104),
+			"its licence bits (fsType 0x0104 in table OS/2) forbid embedding of a part",
+		},
+		"bitmaps.ttf": {
+			withLicence(t, 0x0200),
+			"its licence bits (fsType 0x0200 in table OS/2) forbid embedding of outlines",
+		},
 		"nocmap.ttf":     {renamed(t, "NotoSansThai.ttf", "cmap"), "table cmap is missing"},
 		"nooutlines.ttf": {renamed(t, "NotoSansThai.ttf", "glyf"), "it has no outlines"},
 		"nocff.otf":      {renamed(t, "NotoSansCJKsc.otf", "CFF "), "it has no outlines"},
 		"badcff.otf":     {edited(t, "NotoSansCJKsc.otf", "CFF ", func(b []byte) { clear(b[4:]) }), "table CFF"},
 		"units.ttf":      {edited(t, "NotoSansThai.ttf", "head", func(b []byte) { clear(b[18:20]) }), "unitsPerEm is 0"},
 	}
-	files := map[string][]byte{"good.ttf": thai, "preview.ttf": withLicence(t, 0x0004), "either.ttf": withLicence(t, 0x000a)}
+	files := map[string][]byte{
+		"good.ttf":    thai,
+		"preview.ttf": withLicence(t, 0x0004),
+		"either.ttf":  withLicence(t, 0x000a),
+	}
 	for name, tt := range tests {
 		files[name] = tt.content
 	}
@@ -156,7 +177,10 @@ func TestOpenLibraryIsBounded(t *testing.T) {
 	for i := range maxFonts + 1 {
 		many[fmt.Sprintf("%d.ttf", i)] = nil
 	}
-	if _, err := OpenLibrary(folder(t, many)); err == nil || !strings.Contains(err.Error(), "65 fonts") || !strings.Contains(err.Error(), "at most 64") {
+	if _, err := OpenLibrary(
+		folder(t, many),
+	); err == nil || !strings.Contains(err.Error(), "65 fonts") ||
+		!strings.Contains(err.Error(), "at most 64") {
 		t.Errorf("OpenLibrary of %d fonts = %v, want it refused", len(many), err)
 	}
 	for name, tt := range map[string]struct {

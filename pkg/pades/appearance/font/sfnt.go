@@ -8,7 +8,8 @@ import (
 
 var errShort = errors.New("a table is too short")
 
-// need are the tables without which a font cannot be drawn (ISO/IEC 14496-22, clause 4); outlines are in glyf with loca or in CFF.
+// need are the tables without which a font cannot be drawn (ISO/IEC 14496-22, clause 4); outlines
+// are in glyf with loca or in CFF.
 var need = []string{"cmap", "head", "hhea", "hmtx", "maxp"}
 
 // parse reads a font program, or the first one of a collection, but not its cmap.
@@ -93,7 +94,9 @@ func (f *Face) parseOutlines() (err error) {
 		f.cff, err = parseCFF(f.tables["CFF "], f.count)
 		return err
 	case f.tables["CFF2"] != nil:
-		return errors.New("its outlines are in table CFF2, which is not supported: use the static or the TrueType form of the font")
+		return errors.New(
+			"its outlines are in table CFF2, which is not supported: use the static or the TrueType form of the font",
+		)
 	}
 	return errors.New("it has no outlines: neither glyf with loca nor CFF")
 }
@@ -192,7 +195,8 @@ func (f *Face) outline(g uint16) []byte {
 	return f.tables["glyf"][f.loca[g]:f.loca[g+1]]
 }
 
-// The first four bytes of fonts beside 00010000: TrueType as Apple writes it, and OpenType with table CFF.
+// The first four bytes of fonts beside 00010000: TrueType as Apple writes it, and OpenType with
+// table CFF.
 const (
 	tagTrue = 0x74727565
 	tagOTTO = 0x4f54544f

@@ -33,10 +33,27 @@ type shaper struct {
 	cmap   font.Cmap
 }
 
-// layoutTables are what shaping needs of a font; outlines take most of its memory and are not among them.
-var layoutTables = []string{"GDEF", "GPOS", "GSUB", "OS/2", "ankr", "cmap", "feat", "head", "hhea", "hmtx", "kern", "kerx", "maxp", "morx"}
+// layoutTables are what shaping needs of a font; outlines take most of its memory and are not among
+// them.
+var layoutTables = []string{
+	"GDEF",
+	"GPOS",
+	"GSUB",
+	"OS/2",
+	"ankr",
+	"cmap",
+	"feat",
+	"head",
+	"hhea",
+	"hmtx",
+	"kern",
+	"kerx",
+	"maxp",
+	"morx",
+}
 
-// newShaper parses the layout tables. The parser is not ours and the font comes from outside, so a panic becomes an error.
+// newShaper parses the layout tables. The parser is not ours and the font comes from outside, so a
+// panic becomes an error.
 func newShaper(tables map[string][]byte) (_ *shaper, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -56,7 +73,8 @@ func newShaper(tables map[string][]byte) (_ *shaper, err error) {
 	return &shaper{font: harfbuzz.NewFont(face), buffer: harfbuzz.NewBuffer(), cmap: face.Cmap}, nil
 }
 
-// shape returns the glyphs of a run from left to right. Lengths are in font units. See newShaper for the panic.
+// shape returns the glyphs of a run from left to right. Lengths are in font units. See newShaper
+// for the panic.
 func (s *shaper) shape(text []rune, run Run) (info []harfbuzz.GlyphInfo, pos []harfbuzz.GlyphPosition, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +89,11 @@ func (s *shaper) shape(text []rune, run Run) (info []harfbuzz.GlyphInfo, pos []h
 	b.ClusterLevel = harfbuzz.MonotoneCharacters
 	b.Flags = harfbuzz.RemoveDefaultIgnorables | harfbuzz.DoNotinsertDottedCircle
 	b.AddRunes(text, run.Start, run.End-run.Start)
-	b.Props = harfbuzz.SegmentProperties{Script: run.Script, Direction: harfbuzz.LeftToRight, Language: language.NewLanguage("und")}
+	b.Props = harfbuzz.SegmentProperties{
+		Script:    run.Script,
+		Direction: harfbuzz.LeftToRight,
+		Language:  language.NewLanguage("und"),
+	}
 	if run.RightLeft {
 		b.Props.Direction = harfbuzz.RightToLeft
 	}

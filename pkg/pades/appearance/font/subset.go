@@ -9,8 +9,8 @@ import (
 	"unicode/utf16"
 )
 
-// Subset collects the glyphs that a text needs. CIDs are given out in order of first use, from 1; 0 is .notdef and is never shown.
-// Not for concurrent use.
+// Subset collects the glyphs that a text needs. CIDs are given out in order of first use, from 1; 0
+// is .notdef and is never shown. Not for concurrent use.
 type Subset struct {
 	face    *Face
 	glyphs  []uint16        // of the face, by CID
@@ -27,8 +27,9 @@ func (f *Face) NewSubset() *Subset {
 	}
 }
 
-// Encode returns text as two-byte character codes for Identity-H and takes its glyphs into the subset. The face must have every
-// character, because PDF/A-2 forbids to show .notdef (ISO 19005-2 6.2.11.8).
+// Encode returns text as two-byte character codes for Identity-H and takes its glyphs into the
+// subset. The face must have every character, because PDF/A-2 forbids to show .notdef (ISO 19005-2
+// 6.2.11.8).
 func (s *Subset) Encode(text string) []byte {
 	out := make([]byte, 0, 2*len(text))
 	for _, r := range text {
@@ -41,14 +42,15 @@ func (s *Subset) cid(r rune) uint16 {
 	if cid, ok := s.encoded[r]; ok {
 		return cid
 	}
-	// Where characters share a glyph, as blank and no-break blank do, the first one is what is found by a search.
+	// Where characters share a glyph, as blank and no-break blank do, the first one is what is found
+	// by a search.
 	cid, _ := s.Glyph(s.face.Glyph(r), string(r))
 	s.encoded[r] = cid
 	return cid
 }
 
-// Glyph takes a glyph into the subset and returns its code. A search finds it as text, unless it stands for another text already:
-// same is false then.
+// Glyph takes a glyph into the subset and returns its code. A search finds it as text, unless it
+// stands for another text already: same is false then.
 func (s *Subset) Glyph(g uint16, text string) (code uint16, same bool) {
 	cid := s.add(g)
 	if _, taken := s.unicode[cid]; !taken {
@@ -67,7 +69,8 @@ func (s *Subset) add(g uint16) int {
 	return cid
 }
 
-// Name is the PostScript name with the subset's tag (ISO 32000-2 9.9.2), which depends on the glyphs alone.
+// Name is the PostScript name with the subset's tag (ISO 32000-2 9.9.2), which depends on the
+// glyphs alone.
 func (s *Subset) Name() string {
 	h := sha256.New()
 	for _, g := range s.glyphs {
@@ -84,8 +87,9 @@ func (s *Subset) Name() string {
 // Compact reports whether Program is a CFF program (CIDFontType0C) and not a TrueType one.
 func (s *Subset) Compact() bool { return s.face.cff != nil }
 
-// Program returns the font program: the tables that ISO 32000-2 9.9.1 asks for, without hinting, or a CID-keyed CFF program. It takes in
-// the components of composite glyphs, so call it before Widths and CIDSet.
+// Program returns the font program: the tables that ISO 32000-2 9.9.1 asks for, without hinting, or
+// a CID-keyed CFF program. It takes in the components of composite glyphs, so call it before Widths
+// and CIDSet.
 func (s *Subset) Program() []byte {
 	if s.face.cff != nil {
 		return s.face.cff.program(s.Name(), s.glyphs)
@@ -101,7 +105,8 @@ func (s *Subset) Program() []byte {
 	})
 }
 
-// joinOutlines lays the outlines one behind the other, each from a multiple of four bytes, with long offsets.
+// joinOutlines lays the outlines one behind the other, each from a multiple of four bytes, with
+// long offsets.
 func joinOutlines(outlines [][]byte) (glyf, loca []byte) {
 	for _, o := range outlines {
 		loca = binary.BigEndian.AppendUint32(loca, uint32(len(glyf)))
@@ -145,7 +150,8 @@ func (s *Subset) maxp() []byte {
 	return b
 }
 
-// writeSFNT writes the tables in the order of their names with their checksums (ISO/IEC 14496-22, clause 4.5).
+// writeSFNT writes the tables in the order of their names with their checksums (ISO/IEC 14496-22,
+// clause 4.5).
 func writeSFNT(tables map[string][]byte) []byte {
 	names := make([]string, 0, len(tables))
 	for name := range tables {
@@ -202,7 +208,8 @@ func (s *Subset) Widths() []int {
 	return widths
 }
 
-// CIDSet returns the bit map of the CIDs that the program holds, which is all of them (ISO 19005-1 6.3.5; ISO 32000-2 Table 122).
+// CIDSet returns the bit map of the CIDs that the program holds, which is all of them (ISO 19005-1
+// 6.3.5; ISO 32000-2 Table 122).
 func (s *Subset) CIDSet() []byte {
 	n := len(s.glyphs)
 	set := bytes.Repeat([]byte{0xff}, (n+7)/8)
@@ -257,7 +264,8 @@ func decodeUTF16(b []byte) string {
 	return string(utf16.Decode(units))
 }
 
-// Descriptor is what a font descriptor says of the face (ISO 32000-2 Table 120); lengths are thousandths of the font size.
+// Descriptor is what a font descriptor says of the face (ISO 32000-2 Table 120); lengths are
+// thousandths of the font size.
 type Descriptor struct {
 	Flags                      int
 	Box                        [4]int

@@ -104,8 +104,12 @@ func (d Data) root(name string) (any, bool) {
 func certificate(c *x509.Certificate) object {
 	subject, issuer := c.Subject, c.Issuer
 	return object{
-		"":                       distinguished(subject),
-		"commonName":             firstOf(subject.CommonName, strings.Join(subject.Organization, ", "), distinguished(subject)),
+		"": distinguished(subject),
+		"commonName": firstOf(
+			subject.CommonName,
+			strings.Join(subject.Organization, ", "),
+			distinguished(subject),
+		),
 		"subject":                distinguished(subject),
 		"subjectDN":              distinguished(subject),
 		"subjectSerialNumber":    subject.SerialNumber,
@@ -148,7 +152,8 @@ func attribute(c *x509.Certificate, oid asn1.ObjectIdentifier) string {
 	return ""
 }
 
-// email is the first address among the alternative names, else the subject's emailAddress (PKCS #9).
+// email is the first address among the alternative names, else the subject's emailAddress (PKCS
+// #9).
 func email(c *x509.Certificate) string {
 	if len(c.EmailAddresses) > 0 {
 		return c.EmailAddresses[0]

@@ -11,7 +11,8 @@ const (
 	maxLetters     = 9 // of one kind in a row; more add only zeros
 )
 
-// formatIn is date.format(pattern) and date.format(pattern, zone); false if the zone is not known to this machine.
+// formatIn is date.format(pattern) and date.format(pattern, zone); false if the zone is not known
+// to this machine.
 func formatIn(t time.Time, args []string) (any, bool) {
 	if len(args) == 2 {
 		zone, err := time.LoadLocation(args[1])
@@ -23,7 +24,8 @@ func formatIn(t time.Time, args []string) (any, bool) {
 	return format(t, args[0]), true
 }
 
-// format writes t by a pattern of Java's SimpleDateFormat. Letters it does not know stand for themselves.
+// format writes t by a pattern of Java's SimpleDateFormat. Letters it does not know stand for
+// themselves.
 func format(t time.Time, pattern string) string {
 	var out strings.Builder
 	for i := 0; i < len(pattern); {
@@ -42,7 +44,8 @@ func format(t time.Time, pattern string) string {
 	return out.String()
 }
 
-// quoted writes the literal text at the start of s, which begins with a quotation mark, and returns its length. Two marks are one.
+// quoted writes the literal text at the start of s, which begins with a quotation mark, and returns
+// its length. Two marks are one.
 func quoted(out *strings.Builder, s string) int {
 	if strings.HasPrefix(s, "''") {
 		out.WriteByte('\'')

@@ -6,13 +6,27 @@ import (
 	"strings"
 )
 
-// keywords name the types of attributes that stand in signing certificates: those of RFC 2253 and, since organisations and persons are
-// told apart by them (ETSI EN 319 412-2 and -3), the ones whose value it would write in hexadecimal.
+// keywords name the types of attributes that stand in signing certificates: those of RFC 2253 and,
+// since organisations and persons are told apart by them (ETSI EN 319 412-2 and -3), the ones whose
+// value it would write in hexadecimal.
 var keywords = map[string]string{
-	"2.5.4.3": "CN", "2.5.4.4": "SURNAME", "2.5.4.5": "SERIALNUMBER", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST",
-	"2.5.4.9": "STREET", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "T", "2.5.4.17": "POSTALCODE", "2.5.4.42": "GIVENNAME",
-	"2.5.4.65": "PSEUDONYM", "2.5.4.97": "organizationIdentifier",
-	"1.2.840.113549.1.9.1": "EMAILADDRESS", "0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC",
+	"2.5.4.3":                    "CN",
+	"2.5.4.4":                    "SURNAME",
+	"2.5.4.5":                    "SERIALNUMBER",
+	"2.5.4.6":                    "C",
+	"2.5.4.7":                    "L",
+	"2.5.4.8":                    "ST",
+	"2.5.4.9":                    "STREET",
+	"2.5.4.10":                   "O",
+	"2.5.4.11":                   "OU",
+	"2.5.4.12":                   "T",
+	"2.5.4.17":                   "POSTALCODE",
+	"2.5.4.42":                   "GIVENNAME",
+	"2.5.4.65":                   "PSEUDONYM",
+	"2.5.4.97":                   "organizationIdentifier",
+	"1.2.840.113549.1.9.1":       "EMAILADDRESS",
+	"0.9.2342.19200300.100.1.1":  "UID",
+	"0.9.2342.19200300.100.1.25": "DC",
 }
 
 // distinguished writes a name as RFC 2253 does: the last attribute first.

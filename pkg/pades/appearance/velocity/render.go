@@ -14,7 +14,8 @@ const (
 	maxArgs   = 2
 )
 
-// ErrTooLong is returned for a template that expands to more than a visible signature could ever show.
+// ErrTooLong is returned for a template that expands to more than a visible signature could ever
+// show.
 var ErrTooLong = errors.New("the text of the template is longer than 32 KiB")
 
 // Render expands template. Its only error is ErrTooLong.
@@ -51,7 +52,8 @@ func Render(template string, data Data) (Text, error) {
 	return out.text, nil
 }
 
-// plain returns the length of the text before the next character that may mean something, at least 1.
+// plain returns the length of the text before the next character that may mean something, at least
+// 1.
 func plain(s string) int {
 	if n := strings.IndexAny(s[1:], `$\#`); n >= 0 {
 		return n + 1
@@ -59,7 +61,8 @@ func plain(s string) int {
 	return len(s)
 }
 
-// escaped writes what \$ at the start of s stands for and returns how much of s that took: a known reference loses its backslash.
+// escaped writes what \$ at the start of s stands for and returns how much of s that took: a known
+// reference loses its backslash.
 func escaped(out *writer, s string, data Data) int {
 	ref, n := parseReference(s[1:])
 	if n == 0 {
@@ -90,8 +93,9 @@ func expand(out *writer, s string, data Data) int {
 	return n
 }
 
-// oneLine turns control and formatting characters into blanks: line ends, and marks that turn the direction of the text. Joiners stay
-// where they belong to the spelling: in Persian and Indic names.
+// oneLine turns control and formatting characters into blanks: line ends, and marks that turn the
+// direction of the text. Joiners stay where they belong to the spelling: in Persian and Indic
+// names.
 func oneLine(s string) string {
 	before := ' '
 	return strings.Map(func(r rune) rune {
@@ -137,7 +141,8 @@ func (r reference) String() string {
 	return b.String()
 }
 
-// parseReference reads the reference at the start of s, which begins with a dollar sign. n is its length; 0 if it is none.
+// parseReference reads the reference at the start of s, which begins with a dollar sign. n is its
+// length; 0 if it is none.
 func parseReference(s string) (ref reference, n int) {
 	at := 1
 	if strings.HasPrefix(s[at:], "!") {
@@ -222,8 +227,8 @@ func parseArgs(s string) (args []string, n int, ok bool) {
 
 func blanks(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
 
-// identifier returns the VTL identifier that s begins with: a letter, then letters, digits and underscores (no hyphens, as in
-// Velocity 2).
+// identifier returns the VTL identifier that s begins with: a letter, then letters, digits and
+// underscores (no hyphens, as in Velocity 2).
 func identifier(s string) string {
 	for i := 0; i < len(s); i++ {
 		c := s[i]

@@ -44,21 +44,41 @@ func TestRender(t *testing.T) {
 		{"braces", "${certificate.getCommonName()}x ${reason}s", "João Álvaresx Approvals"},
 		{"quiet", "$!reason $!{location}", "Approval Lisbon"},
 		{"line feed", "a\nb\r\nc\\nd", "a\nb\nc\nd"},
-		{"subject", "$certificate.subject", `CN=João Álvares,organizationIdentifier=VATPT-505767457,GIVENNAME=João,O=ACME\, Lda,1.2.3=\#1 \"x\"\ `},
+		{
+			"subject",
+			"$certificate.subject",
+			`CN=João Álvares,organizationIdentifier=VATPT-505767457,GIVENNAME=João,O=ACME\, Lda,1.2.3=\#1 \"x\"\ `,
+		},
 		{"the certificate itself", "$certificate.getIssuerDN()", "CN=Test CA,C=PT"},
-		{"parts", "$certificate.organization|$certificate.givenName|$certificate.getOrganizationIdentifier()|$certificate.subjectSerialNumber|$certificate.email|", "ACME, Lda|João|VATPT-505767457|NIF-123||"},
+		{
+			"parts",
+			"$certificate.organization|$certificate.givenName|$certificate.getOrganizationIdentifier()|$certificate.subjectSerialNumber|$certificate.email|",
+			"ACME, Lda|João|VATPT-505767457|NIF-123||",
+		},
 		{"issuer", "$certificate.getIssuerCommonName()", "Test CA"},
 		{"serial number", "$certificate.serialNumber $certificate.getSerialNumberHex()", "1255 4E7"},
-		{"dates", "$certificate.getNotBefore() to $certificate.notAfter.format('dd/MM/yy')", "2025-01-02 03:04:05 UTC to 31/12/27"},
+		{
+			"dates",
+			"$certificate.getNotBefore() to $certificate.notAfter.format('dd/MM/yy')",
+			"2025-01-02 03:04:05 UTC to 31/12/27",
+		},
 		{"date", "$date", "2026-11-22 15:04:05 WET"},
 		{"format", `$date.format("EEE, d MMMM yyyy 'at' h:mm a, SSS XXX")`, "Sun, 22 November 2026 at 3:04 PM, 678 +01:00"},
 		{"format in a zone", "$signature.date.format('HH:mm z', 'UTC')", "14:04 UTC"},
 		{"unknown zone", "$date.format('HH:mm', '../etc/passwd')", "$date.format('HH:mm', '../etc/passwd')"},
 		{"signature", "$signature.getReason() in $signature.location", "Approval in Lisbon"},
 		{"case", "$reason.toUpperCase() $reason.toLowerCase()", "APPROVAL approval"},
-		{"unknown reference", "$nobody $nobody.getName() ${nobody} $certificate.getNothing() $reason.x", "$nobody $nobody.getName() ${nobody} $certificate.getNothing() $reason.x"},
+		{
+			"unknown reference",
+			"$nobody $nobody.getName() ${nobody} $certificate.getNothing() $reason.x",
+			"$nobody $nobody.getName() ${nobody} $certificate.getNothing() $reason.x",
+		},
 		{"unknown and quiet", "[$!nobody][$!{nobody.name}][$!certificate.getNothing()]", "[][][]"},
-		{"unknown arguments", "$certificate.getCommonName('x') $date.format(1)", "$certificate.getCommonName('x') $date.format(1)"},
+		{
+			"unknown arguments",
+			"$certificate.getCommonName('x') $date.format(1)",
+			"$certificate.getCommonName('x') $date.format(1)",
+		},
 		{"money", "costs $5.00, $ 5, 5$", "costs $5.00, $ 5, 5$"},
 		{"two dollars", "$$reason", "$Approval"},
 		{"open brace", "${reason and more", "${reason and more"},
@@ -88,7 +108,10 @@ func TestRenderWithoutValues(t *testing.T) {
 	if want := "[][$certificate.commonName][]"; err != nil || got.String() != want {
 		t.Errorf("Render = %q, %v, want %q", got, err, want)
 	}
-	got, err = Render("$certificate.getCommonName()", Data{Certificate: &x509.Certificate{Subject: pkix.Name{Organization: []string{"ACME"}}}})
+	got, err = Render(
+		"$certificate.getCommonName()",
+		Data{Certificate: &x509.Certificate{Subject: pkix.Name{Organization: []string{"ACME"}}}},
+	)
 	if want := "ACME"; err != nil || got.String() != want {
 		t.Errorf("Render without a common name = %q, %v, want %q", got, err, want)
 	}
@@ -103,7 +126,8 @@ func TestRenderKeepsValuesOnOneLine(t *testing.T) {
 	}
 }
 
-// TestRenderKeepsJoiners keeps what Persian and Indic names are spelled with, and nothing of the kind elsewhere.
+// TestRenderKeepsJoiners keeps what Persian and Indic names are spelled with, and nothing of the
+// kind elsewhere.
 func TestRenderKeepsJoiners(t *testing.T) {
 	for reason, want := range map[string]string{
 		"می‌شود": "می‌شود", "क्‍ष": "क्‍ष", "a‌b‍c": "a b c", "‌ش 1‍": " ش 1 ",

@@ -8,8 +8,8 @@ type Text []Piece
 // Piece is a part of a text that comes from one source.
 type Piece struct {
 	Text string
-	// Reference names the reference whose value Text is, without arguments, as in $certificate.getCommonName(). It is empty for
-	// the template's own text.
+	// Reference names the reference whose value Text is, without arguments, as in
+	// $certificate.getCommonName(). It is empty for the template's own text.
 	Reference string
 }
 
