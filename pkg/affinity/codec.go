@@ -26,7 +26,8 @@ func EncodePublished(p Published) ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// DecodePublished reads the value of EndpointAnnotation. Keys that it does not know are left to a later release.
+// DecodePublished reads the value of EndpointAnnotation. Keys that it does not know are left to a
+// later release.
 func DecodePublished(data []byte) (Published, error) {
 	var p Published
 	err := json.Unmarshal(data, &p)
@@ -39,7 +40,8 @@ func DecodePublished(data []byte) (Published, error) {
 	return p, nil
 }
 
-// EncodeDirectory returns the value of DirectoryKey: equal directories give equal bytes, in whatever order the endpoints come.
+// EncodeDirectory returns the value of DirectoryKey: equal directories give equal bytes, in
+// whatever order the endpoints come.
 func EncodeDirectory(d Directory) ([]byte, error) {
 	d.Endpoints = slices.Clone(d.Endpoints)
 	slices.SortFunc(d.Endpoints, func(a, b Published) int { return a.Ordinal - b.Ordinal })
@@ -52,7 +54,8 @@ func EncodeDirectory(d Directory) ([]byte, error) {
 	return json.MarshalIndent(d, "", "  ")
 }
 
-// DecodeDirectory reads the value of DirectoryKey. Keys that it does not know are left to a later release.
+// DecodeDirectory reads the value of DirectoryKey. Keys that it does not know are left to a later
+// release.
 func DecodeDirectory(data []byte) (Directory, error) {
 	var d Directory
 	err := json.Unmarshal(data, &d)
@@ -86,7 +89,8 @@ func (p *Published) endpoint() Endpoint {
 }
 
 func (d *Directory) validate() error {
-	if d.Expected < 0 || d.Expected > MaxInstances || d.Ever < 0 || d.Ever > MaxInstances || len(d.Endpoints) > MaxInstances {
+	if d.Expected < 0 || d.Expected > MaxInstances || d.Ever < 0 || d.Ever > MaxInstances ||
+		len(d.Endpoints) > MaxInstances {
 		return fmt.Errorf("more than %d instances, or less than none", MaxInstances)
 	}
 	last := -1

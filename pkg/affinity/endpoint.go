@@ -29,8 +29,8 @@ type Sources struct {
 	Ordinal  int
 }
 
-// Resolve returns the endpoint of this instance. It takes, in this order: the flag; the listen address; where that is unspecified
-// (0.0.0.0 or ::), the host name with the listen port.
+// Resolve returns the endpoint of this instance. It takes, in this order: the flag; the listen
+// address; where that is unspecified (0.0.0.0 or ::), the host name with the listen port.
 func Resolve(s Sources) (Endpoint, error) {
 	e := Endpoint{Name: s.HostName, Ordinal: s.Ordinal}
 	if s.Flag != "" {
@@ -47,7 +47,9 @@ func Resolve(s Sources) (Endpoint, error) {
 		e.Host = s.HostName
 	}
 	if e.Host == "" || e.Port == 0 {
-		return Endpoint{}, errors.New("resolve endpoint: the listen address is unspecified and there is no host name; give --server.host.port")
+		return Endpoint{}, errors.New(
+			"resolve endpoint: the listen address is unspecified and there is no host name; give --server.host.port",
+		)
 	}
 	return e, nil
 }

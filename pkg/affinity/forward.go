@@ -23,10 +23,11 @@ const (
 	InstanceHeader = "X-Signstash-Instance"
 	// ForwardedHeader of a request names the instance that forwarded it: it is not forwarded again.
 	ForwardedHeader = "X-Signstash-Forwarded"
-	// TargetHeader of a request is the identity of the instance that it is meant for. Addresses are used again: another one answers
-	// 421 (RFC 9110 15.5.20).
+	// TargetHeader of a request is the identity of the instance that it is meant for. Addresses are
+	// used again: another one answers 421 (RFC 9110 15.5.20).
 	TargetHeader = "X-Signstash-Target"
-	// CreatedHeader of an answer to another instance is when the operation was created that it names, in CreatedFormat: see Newest.
+	// CreatedHeader of an answer to another instance is when the operation was created that it names,
+	// in CreatedFormat: see Newest.
 	CreatedHeader = "X-Signstash-Created"
 	CreatedFormat = time.RFC3339Nano
 )
@@ -34,9 +35,11 @@ const (
 const (
 	// dialTimeout bounds the way to a peer, which is near: a missing one shall not be waited for.
 	dialTimeout = 2 * time.Second
-	// answerTimeout is how long a peer may think before its answer begins, beyond what the request itself allows it to wait.
+	// answerTimeout is how long a peer may think before its answer begins, beyond what the request
+	// itself allows it to wait.
 	answerTimeout = 5 * time.Second
-	// keyTimeout is how long a peer may think about whether it knows an Idempotency-Key: a client waits behind it.
+	// keyTimeout is how long a peer may think about whether it knows an Idempotency-Key: a client
+	// waits behind it.
 	keyTimeout = time.Second
 	// silence bounds a pause in the middle of a peer's answer; pkg/api gives clients as long.
 	silence = 60 * time.Second
@@ -64,16 +67,18 @@ type ForwarderConfig struct {
 	Ordinal int         // of this instance
 	Name    string      // of this instance
 	TLS     *tls.Config // for peers; nil = they are spoken to without TLS
-	// Scheme is that of redirects, http or https; empty = as peers are spoken to, and https where the published port is 443.
+	// Scheme is that of redirects, http or https; empty = as peers are spoken to, and https where the
+	// published port is 443.
 	Scheme string
-	// Authorities are those that a peer's certificate must lead to, asked for at every connection; nil, or nil from it = as TLS says.
+	// Authorities are those that a peer's certificate must lead to, asked for at every connection;
+	// nil, or nil from it = as TLS says.
 	Authorities func() *x509.CertPool
 	Log         logr.Logger
 	Registerer  prometheus.Registerer // nil = no metrics
 }
 
-// Forwarder asks other instances on behalf of a client, once, streamed. It holds no document and stores nothing. Safe for concurrent
-// use.
+// Forwarder asks other instances on behalf of a client, once, streamed. It holds no document and
+// stores nothing. Safe for concurrent use.
 type Forwarder struct {
 	c        ForwarderConfig
 	client   *http.Client
@@ -86,7 +91,8 @@ type Forwarder struct {
 // NewForwarder returns a Forwarder. It speaks to nobody yet.
 func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 	f := &Forwarder{c: c, scheme: "http", outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "signstash_forwards_total", Help: "Questions put to other instances, by outcome: answered, unknown (not theirs), silent.",
+		Name: "signstash_forwards_total",
+		Help: "Questions put to other instances, by outcome: answered, unknown (not theirs), silent.",
 	}, []string{"outcome"})}
 	if c.TLS != nil {
 		f.scheme = "https"
@@ -139,8 +145,8 @@ func (f *Forwarder) Elsewhere(r *http.Request) bool {
 	return f != nil && f.c.Mode != Off && !Forwarded(r)
 }
 
-// Owner returns the instance that holds an operation; nil if there is none, or it is this one. KindBusy if it exists, or did once,
-// and its address is not known, or nobody's is.
+// Owner returns the instance that holds an operation; nil if there is none, or it is this one.
+// KindBusy if it exists, or did once, and its address is not known, or nobody's is.
 func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
 	ordinal := id.Ordinal()
 	if ordinal == f.c.Ordinal {
@@ -171,7 +177,8 @@ func (f *Forwarder) missing(ordinal int) error {
 	return signing.Errorf(signing.KindBusy, "instance %s does not answer", f.nameOf(ordinal)).Retryable(comeAgain)
 }
 
-// nameOf an ordinal, whether it has an address or not: instances of one set are named alike, the ordinal last.
+// nameOf an ordinal, whether it has an address or not: instances of one set are named alike, the
+// ordinal last.
 func (f *Forwarder) nameOf(ordinal int) string {
 	d, _ := f.c.Source.Directory()
 	if p, ok := d.find(ordinal); ok {
@@ -183,14 +190,16 @@ func (f *Forwarder) nameOf(ordinal int) string {
 	return fmt.Sprintf("with ordinal %d", ordinal)
 }
 
-// Send passes a request on and the answer back; w has been written to if answered is true. longest is what the request allows the
-// peer to wait before its answer begins. KindBusy names an instance that did not answer, or is not the one that it should be.
+// Send passes a request on and the answer back; w has been written to if answered is true. longest
+// is what the request allows the peer to wait before its answer begins. KindBusy names an instance
+// that did not answer, or is not the one that it should be.
 //
-// body, nil if there is none, is closed before w is written to: a peer that refuses a request answers before it has read all of it,
-// and Close must return only when nobody reads the body any more.
+// body, nil if there is none, is closed before w is written to: a peer that refuses a request
+// answers before it has read all of it, and Close must return only when nobody reads the body any
+// more.
 //
-// A request that changes something and has no body is sent to a peer that has proved itself; if it has not yet, it is probed before.
-// One with a body is sent after KeyOwner has asked.
+// A request that changes something and has no body is sent to a peer that has proved itself; if it
+// has not yet, it is probed before. One with a body is sent after KeyOwner has asked.
 func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, to *Published, longest time.Duration) (
 	answered bool, err error,
 ) {
@@ -222,7 +231,13 @@ func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, t
 	if a.StatusCode == http.StatusUnauthorized {
 		// This instance accepts the client: the other one has not read yet what changed.
 		f.outcomes.WithLabelValues("silent").Inc()
-		return false, signing.Errorf(signing.KindBusy, "instance %s does not know the credential yet", to.Name).Retryable(comeAgain)
+		return false, signing.Errorf(
+			signing.KindBusy,
+			"instance %s does not know the credential yet",
+			to.Name,
+		).Retryable(
+			comeAgain,
+		)
 	}
 	f.outcomes.WithLabelValues("answered").Inc()
 	return true, a.relay(w)
@@ -245,7 +260,8 @@ func (f *Forwarder) probe(r Request, to *Published) error {
 	return nil
 }
 
-// redirect sends the client to the endpoint of another instance: 307, so that method and body stay (RFC 9110 15.4.8).
+// redirect sends the client to the endpoint of another instance: 307, so that method and body stay
+// (RFC 9110 15.4.8).
 func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (answered bool, err error) {
 	if to.Unreachable {
 		return false, f.missing(to.Ordinal)
@@ -264,9 +280,16 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (a
 	return true, nil
 }
 
-// ask puts a question to a peer. The answer must begin within limit and be of the instance that was meant; whoever else answers at its
-// address, be it a gateway or a sidecar, has said nothing. See checkProof for what must prove that.
-func (f *Forwarder) ask(ctx context.Context, cancel func(), q question, to *Published, limit time.Duration) (*answer, error) {
+// ask puts a question to a peer. The answer must begin within limit and be of the instance that was
+// meant; whoever else answers at its address, be it a gateway or a sidecar, has said nothing. See
+// checkProof for what must prove that.
+func (f *Forwarder) ask(
+	ctx context.Context,
+	cancel func(),
+	q question,
+	to *Published,
+	limit time.Duration,
+) (*answer, error) {
 	silent := func(cause error) error {
 		f.outcomes.WithLabelValues("silent").Inc()
 		return signing.Errorf(signing.KindBusy, "instance %s does not answer", to.Name).Because(cause).Retryable(comeAgain)

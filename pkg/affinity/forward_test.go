@@ -25,10 +25,15 @@ func (s source) Directory() (Directory, bool) { return s.directory, true }
 
 // asked is a request in whose name peers are asked with "pass". They need not prove themselves.
 func asked(r *http.Request) Request {
-	return Request{Request: r, Authorize: func(Ask) (Pass, error) { return Pass{Authorization: "pass"}, nil }, Probe: "/probe"}
+	return Request{
+		Request:   r,
+		Authorize: func(Ask) (Pass, error) { return Pass{Authorization: "pass"}, nil },
+		Probe:     "/probe",
+	}
 }
 
-// forwarderTo returns a forwarder of instance 0 whose peers, from ordinal 1 on, are the handlers; they say who they are.
+// forwarderTo returns a forwarder of instance 0 whose peers, from ordinal 1 on, are the handlers;
+// they say who they are.
 func forwarderTo(t *testing.T, peers ...http.HandlerFunc) *Forwarder {
 	t.Helper()
 	d := Directory{Expected: len(peers) + 1, Ever: len(peers) + 1}
@@ -98,7 +103,8 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestSilentPeers: whatever a peer does that is no answer names it, and tells nothing of the inside.
+// TestSilentPeers: whatever a peer does that is no answer names it, and tells nothing of the
+// inside.
 func TestSilentPeers(t *testing.T) {
 	for name, peer := range map[string]http.HandlerFunc{
 		"cut":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
@@ -123,13 +129,23 @@ func TestSilentPeers(t *testing.T) {
 			w := httptest.NewRecorder()
 			answered, err := f.Send(w, asked(httptest.NewRequest(http.MethodGet, "/", nil)), nil, owner, 0)
 			e := signing.AsError(err)
-			if answered || err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer" || e.RetryAfter == 0 {
+			if answered || err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer" ||
+				e.RetryAfter == 0 {
 				t.Errorf("Send = %v, %v, want KindBusy that names p-1", answered, err)
 			}
-			if answered, err := f.Search(w, asked(httptest.NewRequest(http.MethodGet, "/", nil)), 0); answered || signing.KindOf(err) != signing.KindBusy {
+			if answered, err := f.Search(
+				w,
+				asked(httptest.NewRequest(http.MethodGet, "/", nil)),
+				0,
+			); answered ||
+				signing.KindOf(err) != signing.KindBusy {
 				t.Errorf("Search = %v, %v, want KindBusy", answered, err)
 			}
-			if owner, err := f.KeyOwner(asked(httptest.NewRequest(http.MethodPost, "/", nil)), "/"); owner != nil || signing.KindOf(err) != signing.KindBusy {
+			if owner, err := f.KeyOwner(
+				asked(httptest.NewRequest(http.MethodPost, "/", nil)),
+				"/",
+			); owner != nil ||
+				signing.KindOf(err) != signing.KindBusy {
 				t.Errorf("KeyOwner = %v, %v, want KindBusy", owner, err)
 			}
 		})
@@ -145,7 +161,14 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	owner, _ := f.Owner(1)
-	if answered, err := f.Send(httptest.NewRecorder(), asked(httptest.NewRequest(http.MethodGet, "/", nil)), nil, owner, 0); !answered || err == nil {
+	if answered, err := f.Send(
+		httptest.NewRecorder(),
+		asked(httptest.NewRequest(http.MethodGet, "/", nil)),
+		nil,
+		owner,
+		0,
+	); !answered ||
+		err == nil {
 		t.Errorf("Send = %v, %v, want an error after the answer began", answered, err)
 	}
 }
@@ -181,7 +204,8 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// TestNewest: the newest operation answers, whoever is first; one that is silent may know a newer one.
+// TestNewest: the newest operation answers, whoever is first; one that is silent may know a newer
+// one.
 func TestNewest(t *testing.T) {
 	no := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
 	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
@@ -215,7 +239,9 @@ func TestNewest(t *testing.T) {
 				own = time.Unix(test.own, 0)
 			}
 			answered, err := forwarderTo(t, test.peers...).Newest(w, asked(httptest.NewRequest(http.MethodGet, "/", nil)), own)
-			if busy := err != nil && signing.KindOf(err) == signing.KindBusy; answered != (test.want != "") || busy != test.busy || busy != (err != nil) {
+			if busy := err != nil &&
+				signing.KindOf(err) == signing.KindBusy; answered != (test.want != "") || busy != test.busy ||
+				busy != (err != nil) {
 				t.Errorf("Newest = %v, %v, want %v, busy %v", answered, err, test.want != "", test.busy)
 			}
 			if w.Body.String() != test.want || w.Header().Get(CreatedHeader) != "" {

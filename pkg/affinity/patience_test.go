@@ -14,7 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// stuck is a peer that sends the head of an answer, if any, and then no more until nobody waits for it.
+// stuck is a peer that sends the head of an answer, if any, and then no more until nobody waits for
+// it.
 func stuck(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if status != 0 {
@@ -25,7 +26,8 @@ func stuck(status int) http.HandlerFunc {
 	}
 }
 
-// TestPeerThatFreezes: one that never answers is silent; one that stops after its head has said what it has said. Nobody waits for ever.
+// TestPeerThatFreezes: one that never answers is silent; one that stops after its head has said
+// what it has said. Nobody waits for ever.
 func TestPeerThatFreezes(t *testing.T) {
 	get := httptest.NewRequest(http.MethodGet, "/", nil)
 	t.Run("before the head", func(t *testing.T) {
@@ -33,7 +35,12 @@ func TestPeerThatFreezes(t *testing.T) {
 		if owner, err := f.KeyOwner(asked(get), "/"); owner != nil || signing.KindOf(err) != signing.KindBusy {
 			t.Errorf("KeyOwner = %v, %v, want KindBusy", owner, err)
 		}
-		if answered, err := f.Search(httptest.NewRecorder(), asked(get), time.Millisecond-answerTimeout); answered || signing.KindOf(err) != signing.KindBusy {
+		if answered, err := f.Search(
+			httptest.NewRecorder(),
+			asked(get),
+			time.Millisecond-answerTimeout,
+		); answered ||
+			signing.KindOf(err) != signing.KindBusy {
 			t.Errorf("Search = %v, %v, want KindBusy", answered, err)
 		}
 	})
@@ -54,7 +61,8 @@ func TestPeerThatFreezes(t *testing.T) {
 	})
 }
 
-// TestCredentialNotKnownYet: a peer that has not read a new credential is no reason to tell its client that it is wrong.
+// TestCredentialNotKnownYet: a peer that has not read a new credential is no reason to tell its
+// client that it is wrong.
 func TestCredentialNotKnownYet(t *testing.T) {
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	owner, _ := f.Owner(1)
@@ -100,7 +108,8 @@ func (w *notBefore) WriteHeader(status int) {
 	w.ResponseRecorder.WriteHeader(status)
 }
 
-// TestEarlyAnswer: a peer that refuses a request before it has read all of it is heard, and the body is closed first.
+// TestEarlyAnswer: a peer that refuses a request before it has read all of it is heard, and the
+// body is closed first.
 func TestEarlyAnswer(t *testing.T) {
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "7")
@@ -115,7 +124,8 @@ func TestEarlyAnswer(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
 	r.ContentLength = -1
 	answered, err := f.Send(w, asked(r), body, owner, 0)
-	if !answered || err != nil || w.Code != http.StatusTooManyRequests || w.Body.String() != "full" || w.Header().Get("Retry-After") != "7" {
+	if !answered || err != nil || w.Code != http.StatusTooManyRequests || w.Body.String() != "full" ||
+		w.Header().Get("Retry-After") != "7" {
 		t.Errorf("Send = %v, %v; the client got %d %q", answered, err, w.Code, w.Body)
 	}
 	if w.early {
@@ -123,8 +133,8 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
-// TestRedirect: the client is sent where it can go; where it cannot, it is told who is missing. The question that finds out who knows
-// is not the request itself.
+// TestRedirect: the client is sent where it can go; where it cannot, it is told who is missing. The
+// question that finds out who knows is not the request itself.
 func TestRedirect(t *testing.T) {
 	var paths []string
 	f := forwarderTo(t, func(_ http.ResponseWriter, r *http.Request) { paths = append(paths, r.URL.Path) })
@@ -147,9 +157,20 @@ func TestRedirect(t *testing.T) {
 			w := httptest.NewRecorder()
 			answered, err := call(w, httptest.NewRequest(http.MethodGet, "/detail?x=y", nil))
 			if answered != (test.want != "") || w.Header().Get("Location") != test.want {
-				t.Errorf("%s to port %d = %v, %v, Location %q, want %q", name, test.port, answered, err, w.Header().Get("Location"), test.want)
+				t.Errorf(
+					"%s to port %d = %v, %v, Location %q, want %q",
+					name,
+					test.port,
+					answered,
+					err,
+					w.Header().Get("Location"),
+					test.want,
+				)
 			}
-			if e := signing.AsError(err); test.unreachable && (err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer") {
+			if e := signing.AsError(
+				err,
+			); test.unreachable &&
+				(err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer") {
 				t.Errorf("%s = %v, want KindBusy that names p-1", name, err)
 			}
 		}

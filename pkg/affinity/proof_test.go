@@ -52,7 +52,8 @@ func TestProof(t *testing.T) {
 		if got := w.Header().Get(ProofHeader); got != "" {
 			t.Errorf("%s: the client got the proof %q", test.name, got)
 		}
-		if len(asks) != 1 || asks[0].Method != http.MethodGet || asks[0].URL.Path != "/x" || asks[0].To.Name != "p-1" || f.proved(peer) != test.proved {
+		if len(asks) != 1 || asks[0].Method != http.MethodGet || asks[0].URL.Path != "/x" || asks[0].To.Name != "p-1" ||
+			f.proved(peer) != test.proved {
 			t.Errorf("%s: asked %v, and proved is %v, want %v", test.name, asks, f.proved(peer), test.proved)
 		}
 	}
@@ -94,10 +95,17 @@ func TestProbeBeforeChange(t *testing.T) {
 	owner, _ := f.Owner(1)
 	remove := func() (bool, error) {
 		var asks []Ask
-		return f.Send(httptest.NewRecorder(), proving(httptest.NewRequest(http.MethodDelete, "/x", nil), &asks), nil, owner, 0)
+		return f.Send(
+			httptest.NewRecorder(),
+			proving(httptest.NewRequest(http.MethodDelete, "/x", nil), &asks),
+			nil,
+			owner,
+			0,
+		)
 	}
 	stranger = true
-	if answered, err := remove(); answered || signing.KindOf(err) != signing.KindBusy || len(paths) != 1 || paths[0] != "GET /probe" {
+	if answered, err := remove(); answered || signing.KindOf(err) != signing.KindBusy || len(paths) != 1 ||
+		paths[0] != "GET /probe" {
 		t.Errorf("DELETE at a stranger = %v, %v, asked %v, want the probe alone", answered, err, paths)
 	}
 	stranger, paths = false, nil
@@ -117,7 +125,11 @@ func TestMustNotBeAsked(t *testing.T) {
 	owner, _ := f.Owner(1)
 	why := signing.Errorf(signing.KindBusy, "no key")
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
-		r := Request{Request: httptest.NewRequest(method, "/", nil), Probe: "/", Authorize: func(Ask) (Pass, error) { return Pass{}, why }}
+		r := Request{
+			Request:   httptest.NewRequest(method, "/", nil),
+			Probe:     "/",
+			Authorize: func(Ask) (Pass, error) { return Pass{}, why },
+		}
 		if answered, err := f.Send(httptest.NewRecorder(), r, nil, owner, 0); answered || signing.AsError(err) != why {
 			t.Errorf("Send = %v, %v, want the reason", answered, err)
 		}

@@ -12,14 +12,24 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Headers that pass between client and peer. Naming what may pass is shorter than naming what may not, and safer.
+// Headers that pass between client and peer. Naming what may pass is shorter than naming what may
+// not, and safer.
 var (
 	requestHeaders = []string{
 		"Accept", "Content-Type", "Content-Encoding", "Idempotency-Key", "User-Agent", "Traceparent", "Tracestate",
 	}
 	responseHeaders = []string{
-		"Content-Type", "Content-Length", "Content-Disposition", "Cache-Control", "Retry-After", "WWW-Authenticate", "Location", "Allow",
-		"Idempotent-Replayed", "X-Content-Type-Options", InstanceHeader,
+		"Content-Type",
+		"Content-Length",
+		"Content-Disposition",
+		"Cache-Control",
+		"Retry-After",
+		"WWW-Authenticate",
+		"Location",
+		"Allow",
+		"Idempotent-Replayed",
+		"X-Content-Type-Options",
+		InstanceHeader,
 	}
 )
 
@@ -63,7 +73,8 @@ func (a *answer) relay(w http.ResponseWriter) error {
 	return err
 }
 
-// skip reads a small body, which nobody wants, so that the connection can be used again; within limit.
+// skip reads a small body, which nobody wants, so that the connection can be used again; within
+// limit.
 func (a *answer) skip(limit time.Duration) {
 	a.timer.Reset(limit)
 	_, _ = io.CopyN(io.Discard, a.Body, maxSmallAnswer)
@@ -108,7 +119,8 @@ func (p *patience) set(running bool) {
 	}
 }
 
-// resetting is a body on its way to a peer: the time for the answer runs from the last of it, and not while the client is slow.
+// resetting is a body on its way to a peer: the time for the answer runs from the last of it, and
+// not while the client is slow.
 type resetting struct {
 	r io.Reader
 	p *patience

@@ -12,8 +12,8 @@ import (
 // maxSmallAnswer bounds the answer to a question for an Idempotency-Key: a number.
 const maxSmallAnswer = 64 << 10
 
-// expected are the other instances that must have answered before something is unknown; those without an address have none.
-// KindBusy where who they are is not known.
+// expected are the other instances that must have answered before something is unknown; those
+// without an address have none. KindBusy where who they are is not known.
 func (f *Forwarder) expected() (peers []Published, err error) {
 	d, known := f.c.Source.Directory()
 	if !known {
@@ -45,9 +45,10 @@ type reply struct {
 	err error
 }
 
-// Search asks all expected instances at once and passes the first answer on that is not 404; answered is then true. All said no:
-// false and nil. KindBusy names one that was silent while no other knew. Where the client is to be sent there, r.Probe is asked in place
-// of the request: a result that nobody gets must not count as fetched.
+// Search asks all expected instances at once and passes the first answer on that is not 404;
+// answered is then true. All said no: false and nil. KindBusy names one that was silent while no
+// other knew. Where the client is to be sent there, r.Probe is asked in place of the request: a
+// result that nobody gets must not count as fetched.
 func (f *Forwarder) Search(w http.ResponseWriter, r Request, longest time.Duration) (answered bool, err error) {
 	uri := r.URL.RequestURI()
 	if f.c.Mode == Redirect {
@@ -65,9 +66,10 @@ func (f *Forwarder) Search(w http.ResponseWriter, r Request, longest time.Durati
 	return true, found.relay(w)
 }
 
-// Newest asks all expected instances at once for what more than one of them may know, and passes on the answer of the newest operation
-// if that was created after the asking instance's own, by the clocks of both; answered is then true. False and nil: there is none.
-// KindBusy names one that was silent, since it may know a newer one.
+// Newest asks all expected instances at once for what more than one of them may know, and passes on
+// the answer of the newest operation if that was created after the asking instance's own, by the
+// clocks of both; answered is then true. False and nil: there is none. KindBusy names one that was
+// silent, since it may know a newer one.
 func (f *Forwarder) Newest(w http.ResponseWriter, r Request, own time.Time) (answered bool, err error) {
 	replies, asked, err := f.askEach(r.Context(), outgoing(r, r.URL.RequestURI()), answerTimeout)
 	if err != nil {
@@ -104,7 +106,8 @@ func (f *Forwarder) Newest(w http.ResponseWriter, r Request, own time.Time) (ans
 	return true, newest.relay(w)
 }
 
-// created is when the operation of an answer was; zero if the answer, of an older release, does not say.
+// created is when the operation of an answer was; zero if the answer, of an older release, does not
+// say.
 func (r *reply) created() time.Time {
 	t, err := time.Parse(CreatedFormat, r.Header.Get(CreatedHeader))
 	if err != nil {
@@ -113,8 +116,9 @@ func (r *reply) created() time.Time {
 	return t
 }
 
-// KeyOwner returns the instance that knows an Idempotency-Key; nil if none does. uri is the question. KindBusy if one of the
-// expected did not answer in time, or is reading a request with that key: nothing may be signed then.
+// KeyOwner returns the instance that knows an Idempotency-Key; nil if none does. uri is the
+// question. KindBusy if one of the expected did not answer in time, or is reading a request with
+// that key: nothing may be signed then.
 func (f *Forwarder) KeyOwner(r Request, uri string) (*Published, error) {
 	q := outgoing(r, uri)
 	q.method = http.MethodGet
@@ -128,8 +132,8 @@ func (f *Forwarder) KeyOwner(r Request, uri string) (*Published, error) {
 	return found.peer, nil
 }
 
-// askAll puts a question to all expected instances and returns the first answer that is a success; nil and an error that names a
-// silent instance if there is none and one was silent.
+// askAll puts a question to all expected instances and returns the first answer that is a success;
+// nil and an error that names a silent instance if there is none and one was silent.
 func (f *Forwarder) askAll(ctx context.Context, q question, limit time.Duration) (*reply, error) {
 	replies, asked, err := f.askEach(ctx, q, limit)
 	if err != nil {
@@ -148,8 +152,13 @@ func (f *Forwarder) askAll(ctx context.Context, q question, limit time.Duration)
 	return nil, silent
 }
 
-// askEach puts a question to all expected instances. Each of the asked gives one reply, which the caller must take and end.
-func (f *Forwarder) askEach(ctx context.Context, q question, limit time.Duration) (replies <-chan reply, asked int, err error) {
+// askEach puts a question to all expected instances. Each of the asked gives one reply, which the
+// caller must take and end.
+func (f *Forwarder) askEach(
+	ctx context.Context,
+	q question,
+	limit time.Duration,
+) (replies <-chan reply, asked int, err error) {
 	peers, err := f.expected()
 	if err != nil {
 		return nil, 0, err
@@ -164,7 +173,8 @@ func (f *Forwarder) askEach(ctx context.Context, q question, limit time.Duration
 	return all, len(peers), nil
 }
 
-// askOne turns a peer's answer into a reply. A peer that answers anything but a success or 404 has not said no.
+// askOne turns a peer's answer into a reply. A peer that answers anything but a success or 404 has
+// not said no.
 func (f *Forwarder) askOne(ctx context.Context, cancel func(), q question, peer *Published, limit time.Duration) reply {
 	a, err := f.ask(ctx, cancel, q, peer, limit)
 	if err != nil {
@@ -182,7 +192,9 @@ func (f *Forwarder) askOne(ctx context.Context, cancel func(), q question, peer 
 	}
 	f.outcomes.WithLabelValues("silent").Inc()
 	cause := fmt.Errorf("it answered with status %d", a.StatusCode)
-	return reply{err: signing.Errorf(signing.KindBusy, "instance %s cannot say", peer.Name).Because(cause).Retryable(comeAgain)}
+	return reply{
+		err: signing.Errorf(signing.KindBusy, "instance %s cannot say", peer.Name).Because(cause).Retryable(comeAgain),
+	}
 }
 
 // discard ends the answers that nobody waits for.

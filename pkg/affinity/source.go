@@ -15,11 +15,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
-// Source is what an instance knows of itself and of the others at this moment. Implementations are safe for concurrent use.
+// Source is what an instance knows of itself and of the others at this moment. Implementations are
+// safe for concurrent use.
 type Source interface {
-	// Endpoint is where clients reach this instance. Until that is known, known is false and the endpoint the best guess.
+	// Endpoint is where clients reach this instance. Until that is known, known is false and the
+	// endpoint the best guess.
 	Endpoint() (e Endpoint, known bool)
-	// Directory is who else is there; it is not to be changed. While known is false nobody can say: what is not here may be elsewhere.
+	// Directory is who else is there; it is not to be changed. While known is false nobody can say:
+	// what is not here may be elsewhere.
 	Directory() (d Directory, known bool)
 }
 
@@ -42,8 +45,9 @@ type FilesConfig struct {
 	Registerer   prometheus.Registerer // nil = no metrics
 }
 
-// Files is the Source that mounted files make. A version that cannot be read is refused: error in the log and in the metrics, and the
-// last good one stays. A file that is missing or empty is one that nobody has written yet.
+// Files is the Source that mounted files make. A version that cannot be read is refused: error in
+// the log and in the metrics, and the last good one stays. A file that is missing or empty is one
+// that nobody has written yet.
 type Files struct {
 	c         FilesConfig
 	endpoint  atomic.Pointer[Endpoint]  // nil until known
@@ -55,7 +59,8 @@ type Files struct {
 // NewFiles reads the files as they are now. Nothing that they hold keeps it from being made.
 func NewFiles(c FilesConfig) (*Files, error) {
 	f := &Files{c: c, seen: make(map[string]string), faults: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "signstash_affinity_file_faults_total", Help: "Versions of the endpoint file and the peers file that were refused, by file.",
+		Name: "signstash_affinity_file_faults_total",
+		Help: "Versions of the endpoint file and the peers file that were refused, by file.",
 	}, []string{"file"})}
 	for _, name := range []string{"endpoint", "peers"} {
 		f.faults.WithLabelValues(name) // the first event of a series that was not there before it is no increase
@@ -81,17 +86,29 @@ func (f *Files) register(r prometheus.Registerer) error {
 		errs = append(errs, r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)))
 	}
 	gauge("signstash_peers", "Other instances whose address is known.", func() float64 { return float64(f.peers()) })
-	gauge("signstash_endpoint_known", "1 once this instance knows the address that its async answers name.", func() float64 {
-		return oneIf(f.endpoint.Load() != nil)
-	})
-	gauge("signstash_endpoint_from_file", "1 where the address is read from a file that a controller writes, else 0.", func() float64 {
-		return oneIf(f.c.EndpointFile != "")
-	})
+	gauge(
+		"signstash_endpoint_known",
+		"1 once this instance knows the address that its async answers name.",
+		func() float64 {
+			return oneIf(f.endpoint.Load() != nil)
+		},
+	)
+	gauge(
+		"signstash_endpoint_from_file",
+		"1 where the address is read from a file that a controller writes, else 0.",
+		func() float64 {
+			return oneIf(f.c.EndpointFile != "")
+		},
+	)
 	// The controller has one of the same name: it is there when no instance is.
-	gauge("signstash_instances_expected", "Instances that there shall be, by the peers file; 0 where it does not say.", func() float64 {
-		d, _ := f.Directory()
-		return float64(d.Expected)
-	})
+	gauge(
+		"signstash_instances_expected",
+		"Instances that there shall be, by the peers file; 0 where it does not say.",
+		func() float64 {
+			d, _ := f.Directory()
+			return float64(d.Expected)
+		},
+	)
 	return errors.Join(errs...)
 }
 
@@ -122,7 +139,8 @@ func (f *Files) Endpoint() (Endpoint, bool) {
 	return e, known
 }
 
-// name is what the others call this instance, who believe an answer that carries it; without peers it is the host name.
+// name is what the others call this instance, who believe an answer that carries it; without peers
+// it is the host name.
 func (f *Files) name() string {
 	d, _ := f.Directory()
 	own, ok := d.find(f.c.Guess.Ordinal)
@@ -160,7 +178,8 @@ func (f *Files) look() {
 	f.read("peers", f.c.PeersFile, f.useDirectory, func() bool { return f.directory.Load() != nil })
 }
 
-// read hands the content of a file to use if it is another than at the last look. good says whether a version is in force.
+// read hands the content of a file to use if it is another than at the last look. good says whether
+// a version is in force.
 func (f *Files) read(name, path string, use func([]byte) error, good func() bool) {
 	if path == "" {
 		return
@@ -199,7 +218,11 @@ func (f *Files) useEndpoint(data []byte) error {
 		return err
 	}
 	if f.c.Instance != "" && p.Instance != f.c.Instance {
-		f.c.Log.Info("the endpoint file is of an earlier run of this instance; waiting for a new one", "path", f.c.EndpointFile)
+		f.c.Log.Info(
+			"the endpoint file is of an earlier run of this instance; waiting for a new one",
+			"path",
+			f.c.EndpointFile,
+		)
 		return nil
 	}
 	if p.Ordinal != f.c.Guess.Ordinal {

@@ -15,12 +15,17 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestFilesKeepTheLastGood: a peers file that cannot be read takes nobody away, and the instance goes by the name that its peers know.
+// TestFilesKeepTheLastGood: a peers file that cannot be read takes nobody away, and the instance
+// goes by the name that its peers know.
 func TestFilesKeepTheLastGood(t *testing.T) {
 	file := filepath.Join(t.TempDir(), DirectoryKey)
 	registry := prometheus.NewRegistry()
 	f, err := NewFiles(FilesConfig{
-		PeersFile: file, Instance: "uid", Guess: Endpoint{Name: "machine", Ordinal: 1}, Log: logr.Discard(), Registerer: registry,
+		PeersFile:  file,
+		Instance:   "uid",
+		Guess:      Endpoint{Name: "machine", Ordinal: 1},
+		Log:        logr.Discard(),
+		Registerer: registry,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -61,12 +66,14 @@ func TestFilesKeepTheLastGood(t *testing.T) {
 	}
 	f.look()
 	name("p-1")
-	content(`{"expected": 2, "endpoints": [{"name": "p-9", "ordinal": 1, "instance": "another run", "host": "h", "port": 1}]}`)
+	content(
+		`{"expected": 2, "endpoints": [{"name": "p-9", "ordinal": 1, "instance": "another run", "host": "h", "port": 1}]}`,
+	)
 	name("machine")
 }
 
-// TestDirectoryIsUnknown: a peers file that is named and was never read is no word that there are no peers: nobody is asked in vain, and
-// nothing is not found. One that is missing is told of once.
+// TestDirectoryIsUnknown: a peers file that is named and was never read is no word that there are
+// no peers: nobody is asked in vain, and nothing is not found. One that is missing is told of once.
 func TestDirectoryIsUnknown(t *testing.T) {
 	for name, content := range map[string]string{"missing": "", "empty": "\n", "broken": "{"} {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +131,16 @@ func TestFromFile(t *testing.T) {
 		if _, err := NewFiles(FilesConfig{EndpointFile: file, Log: logr.Discard(), Registerer: registry}); err != nil {
 			t.Fatal(err)
 		}
-		if got, known := gauge(t, registry, "signstash_endpoint_from_file"), gauge(t, registry, "signstash_endpoint_known"); got != want || known != 1-want {
+		if got, known := gauge(
+			t,
+			registry,
+			"signstash_endpoint_from_file",
+		), gauge(
+			t,
+			registry,
+			"signstash_endpoint_known",
+		); got != want ||
+			known != 1-want {
 			t.Errorf("with file %q: from a file %v, want %v; known %v", file, got, want, known)
 		}
 	}
