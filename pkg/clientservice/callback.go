@@ -8,8 +8,9 @@ import (
 // MaxCallbackBytes bounds a callback URL.
 const MaxCallbackBytes = 2048
 
-// CheckCallback says what is wrong with a URL that is to be told of the end of operations; empty is none and fine. Which addresses may be
-// told is decided when they are dialled. Errors complete a sentence that begins with the field's name.
+// CheckCallback says what is wrong with a URL that is to be told of the end of operations; empty is
+// none and fine. Which addresses may be told is decided when they are dialled. Errors complete a
+// sentence that begins with the field's name.
 func CheckCallback(text string) error {
 	if text == "" {
 		return nil

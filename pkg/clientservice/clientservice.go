@@ -12,7 +12,8 @@ type ClientService struct {
 	Secret         Secret // never zero in a Services
 	PreviousSecret Secret // accepted as well while it is there; zero = none
 
-	// Folders of the hot folder, relative to the work folder, cleaned and with a leading slash; empty = none.
+	// Folders of the hot folder, relative to the work folder, cleaned and with a leading slash; empty
+	// = none.
 	InputFolder, BackupFolder, OutputFolder string
 
 	CallbackURL          string                // is told of the end of operations; empty = nobody is
@@ -21,7 +22,8 @@ type ClientService struct {
 	SignatureInfo        *SignatureInfo        // for files of the hot folder; nil = defaults
 }
 
-// SecretMatches reports whether given is the secret or the previous one, in a time that tells nothing of either.
+// SecretMatches reports whether given is the secret or the previous one, in a time that tells
+// nothing of either.
 func (c *ClientService) SecretMatches(given string) bool {
 	current, previous := c.Secret.Matches(given), c.PreviousSecret.Matches(given)
 	return current || previous
@@ -40,7 +42,8 @@ type VisibleSignatureInfo struct {
 	ImageValue          string `json:"imageValue,omitempty"` // base64
 }
 
-// SignatureInfo has the fields of the API's signatureInfo that a file of the hot folder can need, as written.
+// SignatureInfo has the fields of the API's signatureInfo that a file of the hot folder can need,
+// as written.
 type SignatureInfo struct {
 	SignatureType         string                 `json:"signatureType,omitempty"`
 	Level                 string                 `json:"level,omitempty"`
@@ -57,7 +60,8 @@ type AdvancedSignatureInfo struct {
 	CanonicalTransform string `json:"canonicalTransform,omitempty"`
 }
 
-// Services are the client services of one version of the file. It is immutable; the zero value holds none.
+// Services are the client services of one version of the file. It is immutable; the zero value
+// holds none.
 type Services struct {
 	byID map[string]*ClientService
 }
@@ -98,8 +102,9 @@ func (s *Services) All() iter.Seq[*ClientService] {
 	}
 }
 
-// Authenticate returns the client service with that id if secret is its secret or its previous one, else nil. An unknown id takes
-// as long as a wrong secret, so that ids cannot be guessed by the clock.
+// Authenticate returns the client service with that id if secret is its secret or its previous one,
+// else nil. An unknown id takes as long as a wrong secret, so that ids cannot be guessed by the
+// clock.
 func (s *Services) Authenticate(id, secret string) *ClientService {
 	c := s.byID[id]
 	if c == nil {

@@ -13,7 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write golden files")
 
-// TestDecodeFiles decodes testdata: valid-* must survive Encode and Decode unchanged, invalid-* must give the text beside them.
+// TestDecodeFiles decodes testdata: valid-* must survive Encode and Decode unchanged, invalid-*
+// must give the text beside them.
 func TestDecodeFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*valid-*.json")
 	if err != nil || len(files) < 10 {

@@ -10,14 +10,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
-// MaxFileBytes bounds a client-services file: thousands of clients, some with an image. (A Kubernetes Secret ends at 1 MiB.)
+// MaxFileBytes bounds a client-services file: thousands of clients, some with an image. (A
+// Kubernetes Secret ends at 1 MiB.)
 const MaxFileBytes = 16 << 20
 
 // FileName is the file's usual name, in the work folder or in the mounted Secret.
 const FileName = "client-services-config.json"
 
-// Decode reads a whole client-services file. It refuses unknown and repeated keys, trailing data, and everything Validate refuses;
-// the error is an *InvalidError with every mistake, naming client service and field but never a value that could be a secret.
+// Decode reads a whole client-services file. It refuses unknown and repeated keys, trailing data,
+// and everything Validate refuses; the error is an *InvalidError with every mistake, naming client
+// service and field but never a value that could be a secret.
 func Decode(data []byte) (*Services, error) {
 	var m mistakes
 	// Windows editors put a byte order mark in front; RFC 8259 section 8.1 lets a reader ignore it.
@@ -54,7 +56,8 @@ func Decode(data []byte) (*Services, error) {
 	return s, nil
 }
 
-// ReadFile decodes the file at path. Errors of the file system are wrapped, so errors.Is(err, fs.ErrNotExist) works.
+// ReadFile decodes the file at path. Errors of the file system are wrapped, so errors.Is(err,
+// fs.ErrNotExist) works.
 func ReadFile(path string) (*Services, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -75,8 +78,8 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// syntaxMistake says where data stops being one JSON value; empty if it is one. encoding/json's own text is not used: it quotes the
-// offending character, which may be part of a secret.
+// syntaxMistake says where data stops being one JSON value; empty if it is one. encoding/json's own
+// text is not used: it quotes the offending character, which may be part of a secret.
 func syntaxMistake(data []byte) string {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return "the file is empty; without clients it is {}"
@@ -102,7 +105,8 @@ type member struct {
 	value json.RawMessage
 }
 
-// readObject returns the members of a JSON object in their order, repeated ones too; false if data, which is valid JSON, is none.
+// readObject returns the members of a JSON object in their order, repeated ones too; false if data,
+// which is valid JSON, is none.
 func readObject(data []byte) ([]member, bool) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {

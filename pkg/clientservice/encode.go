@@ -20,8 +20,8 @@ type entry struct {
 	SignatureInfo        *SignatureInfo        `json:"signatureInfo,omitempty"`
 }
 
-// Encode returns s as a client-services file: the same bytes for the same client services, in the order of their ids, secrets in
-// the clear. The file needs mode 0600.
+// Encode returns s as a client-services file: the same bytes for the same client services, in the
+// order of their ids, secrets in the clear. The file needs mode 0600.
 func Encode(s *Services) ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteString("{")
@@ -33,9 +33,15 @@ func Encode(s *Services) ([]byte, error) {
 		}
 		out.WriteString(": ")
 		err := writeJSON(&out, entry{
-			Secret: c.Secret.Reveal(), PreviousSecret: c.PreviousSecret.Reveal(),
-			InputFolder: c.InputFolder, BackupFolder: c.BackupFolder, OutputFolder: c.OutputFolder,
-			Provider: c.Provider, CallbackURL: c.CallbackURL, VisibleSignatureInfo: c.VisibleSignatureInfo, SignatureInfo: c.SignatureInfo,
+			Secret:               c.Secret.Reveal(),
+			PreviousSecret:       c.PreviousSecret.Reveal(),
+			InputFolder:          c.InputFolder,
+			BackupFolder:         c.BackupFolder,
+			OutputFolder:         c.OutputFolder,
+			Provider:             c.Provider,
+			CallbackURL:          c.CallbackURL,
+			VisibleSignatureInfo: c.VisibleSignatureInfo,
+			SignatureInfo:        c.SignatureInfo,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("encode client services: %w", err)
@@ -44,7 +50,11 @@ func Encode(s *Services) ([]byte, error) {
 	}
 	out.WriteString("\n}\n")
 	if out.Len() > MaxFileBytes {
-		return nil, fmt.Errorf("encode client services: %d bytes are more than the %d a file may have", out.Len(), MaxFileBytes)
+		return nil, fmt.Errorf(
+			"encode client services: %d bytes are more than the %d a file may have",
+			out.Len(),
+			MaxFileBytes,
+		)
 	}
 	return out.Bytes(), nil
 }

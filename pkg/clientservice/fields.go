@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// fields binds the JSON names of an object to what takes their values: *string, *Secret, *bool or a nested fields func.
+// fields binds the JSON names of an object to what takes their values: *string, *Secret, *bool or a
+// nested fields func.
 type fields map[string]any
 
 func (c *ClientService) fields() fields {
@@ -107,8 +108,8 @@ func (d *entryDecoder) object(prefix string, data json.RawMessage, known fields)
 	}
 }
 
-// unknown adds the mistake of an unknown key, with the known one if only its letters' case differs. Long keys are cut: what stands
-// there may be anything.
+// unknown adds the mistake of an unknown key, with the known one if only its letters' case differs.
+// Long keys are cut: what stands there may be anything.
 func (d *entryDecoder) unknown(name, key string, known fields) {
 	for k := range known {
 		if strings.EqualFold(k, key) {
@@ -154,8 +155,9 @@ func (d *entryDecoder) text(name string, data json.RawMessage, target *string) b
 // isNull reports whether data is null, which json.Unmarshal takes for "leave as it is".
 func isNull(data json.RawMessage) bool { return bytes.Equal(bytes.TrimSpace(data), []byte("null")) }
 
-// DecodeSettings reads everything of a client service but its secrets from data: one JSON object with the keys of an entry of the
-// file. It is as strict as Decode, and secrets are unknown keys. What it returns has still to be validated, by NewServices.
+// DecodeSettings reads everything of a client service but its secrets from data: one JSON object
+// with the keys of an entry of the file. It is as strict as Decode, and secrets are unknown keys.
+// What it returns has still to be validated, by NewServices.
 func DecodeSettings(id string, data []byte) (ClientService, error) {
 	c := ClientService{ID: id}
 	var m mistakes

@@ -11,10 +11,12 @@ import (
 // hidden stands for a secret wherever one would be printed.
 const hidden = "[secret]"
 
-// Secret is a client service's password. It shows itself to no log, no format verb and no JSON encoder; Reveal is the one way to
-// its value. The zero Secret is "none": it matches nothing. Secrets are immutable and safe for concurrent use.
+// Secret is a client service's password. It shows itself to no log, no format verb and no JSON
+// encoder; Reveal is the one way to its value. The zero Secret is "none": it matches nothing.
+// Secrets are immutable and safe for concurrent use.
 type Secret struct {
-	// A pointer, because fmt cannot call methods on unexported fields of other structs: there it prints an address, not the text.
+	// A pointer, because fmt cannot call methods on unexported fields of other structs: there it
+	// prints an address, not the text.
 	value *string
 }
 
@@ -29,8 +31,8 @@ func NewSecret(value string) Secret {
 // IsZero reports whether there is no secret. The JSON option omitzero uses it.
 func (s Secret) IsZero() bool { return s.value == nil }
 
-// Reveal returns the secret itself. It is for writing the configuration file and for authenticating at the remote service in the
-// client service's name, and for nothing else.
+// Reveal returns the secret itself. It is for writing the configuration file and for authenticating
+// at the remote service in the client service's name, and for nothing else.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
@@ -41,14 +43,16 @@ func (s Secret) Reveal() string {
 // HashInto writes the secret into h, for a digest that says which secret something was made with.
 func (s Secret) HashInto(h hash.Hash) { _, _ = h.Write([]byte(s.Reveal())) } // a hash.Hash never fails
 
-// Matches reports whether s is set and equals given, in a time that tells nothing of either value or their lengths.
+// Matches reports whether s is set and equals given, in a time that tells nothing of either value
+// or their lengths.
 func (s Secret) Matches(given string) bool {
 	want, got := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(given))
 	equal := subtle.ConstantTimeCompare(want[:], got[:])
 	return equal == 1 && !s.IsZero()
 }
 
-// Equal reports whether s and t are the same secret. It makes Secrets comparable in tests; use Matches to authenticate.
+// Equal reports whether s and t are the same secret. It makes Secrets comparable in tests; use
+// Matches to authenticate.
 func (s Secret) Equal(t Secret) bool {
 	return s.IsZero() == t.IsZero() && (s.IsZero() || s.Matches(t.Reveal()))
 }

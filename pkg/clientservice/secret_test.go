@@ -12,7 +12,8 @@ import (
 	"github.com/go-logr/logr/funcr"
 )
 
-// TestSecretIsNeverPrinted sends a secret through everything that prints values, on its own and deep inside others.
+// TestSecretIsNeverPrinted sends a secret through everything that prints values, on its own and
+// deep inside others.
 func TestSecretIsNeverPrinted(t *testing.T) {
 	const value = "geheim"
 	s := NewSecret(value)
@@ -93,7 +94,11 @@ func TestAuthenticate(t *testing.T) {
 }
 
 func TestNewServicesRefuses(t *testing.T) {
-	_, err := NewServices(ClientService{ID: "a", Secret: NewSecret("1")}, ClientService{ID: "a", Secret: NewSecret("2")}, ClientService{ID: "b"})
+	_, err := NewServices(
+		ClientService{ID: "a", Secret: NewSecret("1")},
+		ClientService{ID: "a", Secret: NewSecret("2")},
+		ClientService{ID: "b"},
+	)
 	want := "2 mistakes:\n  client service \"a\": is there twice\n  client service \"b\": secret: is missing or empty"
 	if err == nil || err.Error() != want {
 		t.Errorf("NewServices = %v, want %s", err, want)

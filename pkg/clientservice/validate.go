@@ -51,7 +51,8 @@ func validate(c *ClientService, m *mistakes) {
 	}
 }
 
-// validateID holds an id against what HTTP Basic can carry: no colon, no control character (RFC 7617 section 2).
+// validateID holds an id against what HTTP Basic can carry: no colon, no control character (RFC
+// 7617 section 2).
 func validateID(id string, m *mistakes) {
 	switch {
 	case id == "":
@@ -69,7 +70,8 @@ func validateID(id string, m *mistakes) {
 	}
 }
 
-// validateSecret holds a secret against what HTTP Basic can carry (RFC 7617 section 2). No text shows any part of it.
+// validateSecret holds a secret against what HTTP Basic can carry (RFC 7617 section 2). No text
+// shows any part of it.
 func validateSecret(id, field string, s Secret, m *mistakes) {
 	value := s.Reveal()
 	switch {

@@ -23,17 +23,20 @@ type WatcherConfig struct {
 	Registerer prometheus.Registerer // nil = no metrics
 }
 
-// Watcher keeps the last good version of a client-services file. A version with any mistake is refused whole: error in the log and
-// in the metrics, and what was in force stays so. Safe for concurrent use.
+// Watcher keeps the last good version of a client-services file. A version with any mistake is
+// refused whole: error in the log and in the metrics, and what was in force stays so. Safe for
+// concurrent use.
 type Watcher struct {
 	config  WatcherConfig
 	metrics *metrics
 	current atomic.Pointer[Services]
-	// seen is what the last look at the file found; equal findings are no-ops. Used by NewWatcher, then by Start alone.
+	// seen is what the last look at the file found; equal findings are no-ops. Used by NewWatcher,
+	// then by Start alone.
 	seen finding
 }
 
-// finding tells one look at the file from the next: the content's digest, or the text of the error that kept it from being read.
+// finding tells one look at the file from the next: the content's digest, or the text of the error
+// that kept it from being read.
 type finding struct {
 	digest [sha256.Size]byte
 	fault  string
@@ -51,12 +54,17 @@ func NewWatcher(c WatcherConfig) (*Watcher, error) {
 	return w, nil
 }
 
-// Current returns the client services in force. They are immutable; a request uses one Services from its start to its end.
+// Current returns the client services in force. They are immutable; a request uses one Services
+// from its start to its end.
 func (w *Watcher) Current() *Services { return w.current.Load() }
 
 // Start reloads the file whenever it changes, until ctx is done, and then returns nil.
 func (w *Watcher) Start(ctx context.Context) error {
-	return filewatch.Run(ctx, filewatch.Config{Paths: []string{w.config.Path}, Poll: w.config.Poll, Log: w.config.Log}, w.look)
+	return filewatch.Run(
+		ctx,
+		filewatch.Config{Paths: []string{w.config.Path}, Poll: w.config.Poll, Log: w.config.Log},
+		w.look,
+	)
 }
 
 // look reloads and tells the log.
@@ -64,13 +72,21 @@ func (w *Watcher) look() {
 	changed, err := w.reload()
 	switch {
 	case err != nil:
-		w.config.Log.Error(err, "client services refused; the last good version stays in force", "path", w.config.Path, "clients", w.Current().Len())
+		w.config.Log.Error(
+			err,
+			"client services refused; the last good version stays in force",
+			"path",
+			w.config.Path,
+			"clients",
+			w.Current().Len(),
+		)
 	case changed:
 		w.config.Log.Info("client services reloaded", "path", w.config.Path, "clients", w.Current().Len())
 	}
 }
 
-// reload brings the file's content into force if it is another than at the last look. An error is returned once for each finding.
+// reload brings the file's content into force if it is another than at the last look. An error is
+// returned once for each finding.
 func (w *Watcher) reload() (changed bool, err error) {
 	data, err := readFile(w.config.Path)
 	found := finding{digest: sha256.Sum256(data)}

@@ -83,7 +83,8 @@ func start(t *testing.T, path string, poll time.Duration) *running {
 	return r
 }
 
-// await reads log lines until one holds want; the test binary's own deadline ends a wait for nothing.
+// await reads log lines until one holds want; the test binary's own deadline ends a wait for
+// nothing.
 func (r *running) await(want string) {
 	r.t.Helper()
 	for line := range r.lines {
@@ -106,7 +107,13 @@ func (r *running) wantSecret(id, secret string) {
 func (r *running) wantMetrics(lines ...string) {
 	r.t.Helper()
 	w := httptest.NewRecorder()
-	promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	promhttp.HandlerFor(
+		r.registry,
+		promhttp.HandlerOpts{},
+	).ServeHTTP(
+		w,
+		httptest.NewRequest(http.MethodGet, "/metrics", nil),
+	)
 	for _, want := range lines {
 		if !strings.Contains(w.Body.String(), want+"\n") {
 			r.t.Errorf("metrics lack %q:\n%s", want, w.Body.String())
@@ -116,7 +123,8 @@ func (r *running) wantMetrics(lines ...string) {
 
 const never = 24 * time.Hour
 
-// TestWatcherFollowsMountedSecret rotates a secret and breaks the file by swaps of ..data, seen by notification alone.
+// TestWatcherFollowsMountedSecret rotates a secret and breaks the file by swaps of ..data, seen by
+// notification alone.
 func TestWatcherFollowsMountedSecret(t *testing.T) {
 	v := newVolume(t)
 	v.publish(`{"a": {"secret": "geheim1"}}`)
@@ -136,14 +144,20 @@ func TestWatcherFollowsMountedSecret(t *testing.T) {
 	v.publish(`{"a": {"secret": "geheim4"}, "b": {"secret": ""}}`)
 	r.await("client services refused")
 	r.wantSecret("a", "geheim2")
-	r.wantMetrics(`signstash_client_services_reloads_total{result="failure"} 1`, `signstash_client_services_last_reload_successful 0`,
-		`signstash_client_services 2`)
+	r.wantMetrics(
+		`signstash_client_services_reloads_total{result="failure"} 1`,
+		`signstash_client_services_last_reload_successful 0`,
+		`signstash_client_services 2`,
+	)
 
 	v.publish(`{"a": {"secret": "geheim4"}}`)
 	r.await("client services reloaded")
 	r.wantSecret("a", "geheim4")
-	r.wantMetrics(`signstash_client_services_reloads_total{result="success"} 3`, `signstash_client_services_last_reload_successful 1`,
-		`signstash_client_services 1`)
+	r.wantMetrics(
+		`signstash_client_services_reloads_total{result="success"} 3`,
+		`signstash_client_services_last_reload_successful 1`,
+		`signstash_client_services 1`,
+	)
 }
 
 // TestWatcherKeepsLastGood walks through the ways a file can be broken, polled.
