@@ -20,7 +20,8 @@ const (
 // Signed is the signStatus of a document that was signed.
 const Signed = "SIGNED"
 
-// Operation is one sign request and how far it has come. Documents is empty where only the status was asked for.
+// Operation is one sign request and how far it has come. Documents is empty where only the status
+// was asked for.
 type Operation struct {
 	ID            int64            `json:"id"`
 	Status        string           `json:"status"`
@@ -68,7 +69,8 @@ func (d *SignedDocument) Failure() string {
 	return text
 }
 
-// Accepted is the answer to an asynchronous request: the operation is durable, and its state is asked for at Host and Port.
+// Accepted is the answer to an asynchronous request: the operation is durable, and its state is
+// asked for at Host and Port.
 type Accepted struct {
 	ID        int64  `json:"id"`
 	Reference string `json:"externalReference"`
@@ -109,7 +111,8 @@ func (e *Error) retryable() bool {
 // maxErrorBody bounds how much of a refusal is read.
 const maxErrorBody = 64 << 10
 
-// readError makes an Error of an answer that is no success. Bodies that are not the proxy's (a load balancer's page) are left out.
+// readError makes an Error of an answer that is no success. Bodies that are not the proxy's (a load
+// balancer's page) are left out.
 func readError(resp *http.Response) *Error {
 	e := &Error{HTTPStatus: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
 	var body struct {

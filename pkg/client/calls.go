@@ -14,8 +14,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 )
 
-// Sign sends a request and waits for its result: signed contents go to sink, or are not asked for where sink is nil. The operation
-// may still be pending when the proxy's own waiting time is over; Wait and Detail go on from there.
+// Sign sends a request and waits for its result: signed contents go to sink, or are not asked for
+// where sink is nil. The operation may still be pending when the proxy's own waiting time is over;
+// Wait and Detail go on from there.
 func (c *Client) Sign(ctx context.Context, r *Request, sink Sink) (*Operation, error) {
 	var op Operation
 	err := c.post(ctx, "api/v0/document/sign/base64/", r, sink != nil, func(body io.Reader) error {
@@ -56,7 +57,8 @@ func (c *Client) Status(ctx context.Context, reference string) ([]Operation, err
 	return c.status(ctx, reference, 0)
 }
 
-// status lets the proxy hold its answer back for as long as wait, rounded down to seconds, while the newest operation has not ended.
+// status lets the proxy hold its answer back for as long as wait, rounded down to seconds, while
+// the newest operation has not ended.
 func (c *Client) status(ctx context.Context, reference string, wait time.Duration) ([]Operation, error) {
 	var ops []Operation
 	path := "api/v0/operation/status/withExternalReference/" + url.PathEscape(reference)
@@ -70,8 +72,9 @@ func (c *Client) status(ctx context.Context, reference string, wait time.Duratio
 	return ops, err
 }
 
-// Detail returns the newest operation of that external reference with its documents; their signed contents go to sink, or are
-// left out where sink is nil. Contents of more than Config.MaxContent bytes in all are ErrTooMuch.
+// Detail returns the newest operation of that external reference with its documents; their signed
+// contents go to sink, or are left out where sink is nil. Contents of more than Config.MaxContent
+// bytes in all are ErrTooMuch.
 func (c *Client) Detail(ctx context.Context, reference string, sink Sink) (*Operation, error) {
 	var op Operation
 	path := "api/v0/operation/sign/detail/withExternalReference/" + url.PathEscape(reference)
@@ -88,8 +91,9 @@ func (c *Client) Detail(ctx context.Context, reference string, sink Sink) (*Oper
 }
 
 const (
-	// pollWait is how long the proxy may hold back the answer to a question for the state of an operation. It is well below what
-	// proxies on the way allow, and below this client's own time-out for an answer.
+	// pollWait is how long the proxy may hold back the answer to a question for the state of an
+	// operation. It is well below what proxies on the way allow, and below this client's own time-out
+	// for an answer.
 	pollWait = 20 * time.Second
 	// Times between two questions, for a proxy that does not hold its answers back, or not for now.
 	firstPoll = 200 * time.Millisecond

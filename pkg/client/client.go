@@ -22,8 +22,9 @@ type Config struct {
 	// URL is the proxy's root, as https://sign.example.org:8080, or the base path of its API.
 	URL string
 
-	// ClientID and Secret authenticate the client service: with a token from the proxy's token endpoint, or with HTTP Basic where
-	// Basic is set. Token, if set, is a Bearer token made elsewhere and takes their place.
+	// ClientID and Secret authenticate the client service: with a token from the proxy's token
+	// endpoint, or with HTTP Basic where Basic is set. Token, if set, is a Bearer token made elsewhere
+	// and takes their place.
 	ClientID string
 	Secret   string
 	Basic    bool
@@ -31,15 +32,16 @@ type Config struct {
 
 	// HTTP makes the connections; nil is http.DefaultClient.
 	HTTP *http.Client
-	// FollowRedirects lets calls that only read be redirected to another origin, with the credentials: for a proxy that redirects
-	// clients to the instance that holds an operation. Otherwise a redirect to another origin is an error that names it. Nothing
-	// is ever redirected from https to http.
+	// FollowRedirects lets calls that only read be redirected to another origin, with the credentials:
+	// for a proxy that redirects clients to the instance that holds an operation. Otherwise a redirect
+	// to another origin is an error that names it. Nothing is ever redirected from https to http.
 	FollowRedirects bool
 	// MaxContent bounds in bytes the signed contents that one answer of Detail may bring; 0 is 16 GiB.
 	MaxContent int64
 	// Patience is how long a call is tried again after 429, 503 or a lost connection; 0 is one minute.
 	Patience time.Duration
-	// Retrying, if set, is told of each failed try that will be followed by another after wait. It may be called concurrently.
+	// Retrying, if set, is told of each failed try that will be followed by another after wait. It may
+	// be called concurrently.
 	Retrying func(err error, wait time.Duration)
 }
 
@@ -64,7 +66,8 @@ func New(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, root: root, tokens: &tokens{byRoot: map[string]token{}}}, nil
 }
 
-// defaultMaxContent is far above the largest request that a proxy accepts by default, and below most disks.
+// defaultMaxContent is far above the largest request that a proxy accepts by default, and below
+// most disks.
 const defaultMaxContent = 16 << 30
 
 // maxRedirects bounds a chain of redirects: the instances of a proxy need one.
@@ -73,7 +76,8 @@ const maxRedirects = 3
 // ErrRedirected is a call that was redirected to where it must not go.
 var ErrRedirected = errors.New("the proxy redirects to another address")
 
-// checkRedirect is the CheckRedirect of an http.Client. Credentials and documents go to the origin that the caller named.
+// checkRedirect is the CheckRedirect of an http.Client. Credentials and documents go to the origin
+// that the caller named.
 func (c *Config) checkRedirect(r *http.Request, via []*http.Request) error {
 	from := via[0]
 	if len(via) > maxRedirects {
@@ -106,11 +110,13 @@ func parseRoot(raw string) (string, error) {
 	return u.Scheme + "://" + u.Host + strings.TrimRight(path, "/"), nil
 }
 
-// followPatience is shorter than the patience with the address that the caller gave: that one serves for all instances.
+// followPatience is shorter than the patience with the address that the caller gave: that one
+// serves for all instances.
 const followPatience = 5 * time.Second
 
-// Follow returns a Client of another instance of the same proxy, as an asynchronous answer names it. Scheme and credentials are the
-// same; what a reverse proxy put before the path is not. It gives up soon: then c itself answers for the other instance.
+// Follow returns a Client of another instance of the same proxy, as an asynchronous answer names
+// it. Scheme and credentials are the same; what a reverse proxy put before the path is not. It
+// gives up soon: then c itself answers for the other instance.
 //
 // An empty host is no other instance: then it returns c.
 func (c *Client) Follow(host string, port int) *Client {
@@ -133,7 +139,8 @@ type call struct {
 	path   string // under basePath
 	key    string // Idempotency-Key; empty = none
 	body   func() (io.ReadCloser, int64, error)
-	// read takes a successful answer. It is called again when the answer broke off and the call was repeated.
+	// read takes a successful answer. It is called again when the answer broke off and the call was
+	// repeated.
 	read func(io.Reader) error
 }
 
@@ -175,7 +182,8 @@ const (
 	maxWait   = 10 * time.Second
 )
 
-// retry says whether err is worth another try, and after which wait. e is err as a refusal, nil if it is none.
+// retry says whether err is worth another try, and after which wait. e is err as a refusal, nil if
+// it is none.
 func (k *call) retry(err error, e *Error, try int) (time.Duration, bool) {
 	wait := min(firstWait<<min(try, 10), maxWait)
 	wait += rand.N(wait / 4) // apart from others that were refused at the same moment
@@ -220,7 +228,8 @@ func (c *Client) once(ctx context.Context, k call) error {
 	return k.read(resp.Body)
 }
 
-// largeBody is the size in bytes from which the proxy is asked before the body is sent: a refusal then costs no upload.
+// largeBody is the size in bytes from which the proxy is asked before the body is sent: a refusal
+// then costs no upload.
 const largeBody = 1 << 20
 
 func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {

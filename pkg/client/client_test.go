@@ -23,7 +23,9 @@ func newClient(t *testing.T, h http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	c, err := New(Config{URL: server.URL, ClientID: "PRT.1-PRT.2-abc", Secret: "s3cret", Basic: true, HTTP: server.Client()})
+	c, err := New(
+		Config{URL: server.URL, ClientID: "PRT.1-PRT.2-abc", Secret: "s3cret", Basic: true, HTTP: server.Client()},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +75,8 @@ func TestSignSendsDocumentedRequest(t *testing.T) {
 		if id, secret, _ := r.BasicAuth(); id != "PRT.1-PRT.2-abc" || secret != "s3cret" {
 			t.Errorf("call came from %q", id)
 		}
-		if got.ExternalReference != "ref \"1\"" || got.Description != "d" || got.ReturnSignedContent == nil || !*got.ReturnSignedContent {
+		if got.ExternalReference != "ref \"1\"" || got.Description != "d" || got.ReturnSignedContent == nil ||
+			!*got.ReturnSignedContent {
 			t.Errorf("request is %+v", got)
 		}
 		for i, d := range got.Documents {
@@ -100,7 +103,9 @@ func TestSignSendsDocumentedRequest(t *testing.T) {
 	if op.ID != 7 || !op.Ended() || len(op.Documents) != 3 {
 		t.Fatalf("Sign gave %+v", op)
 	}
-	if d := op.Documents; d[0].Content != 0 || d[1].Content != -1 || d[2].Content != 1 || d[1].Failure() != "X 2.2.9: why" || d[0].Failure() != "" {
+	if d := op.Documents; d[0].Content != 0 || d[1].Content != -1 || d[2].Content != 1 ||
+		d[1].Failure() != "X 2.2.9: why" ||
+		d[0].Failure() != "" {
 		t.Errorf("documents are %+v", d)
 	}
 	if sink.contents[0].String() != "a" || sink.contents[1].String() != "b" {
@@ -171,10 +176,13 @@ func refuse(status int, after string) func(http.ResponseWriter) {
 // hangUp begins an answer with a content and never ends it.
 func hangUp(w http.ResponseWriter) { fmt.Fprint(w, `{"documentList":[{"signedContent":"YW`) }
 
-// offline returns a Client whose calls go straight to h, so that the test can run on synctest's clock.
+// offline returns a Client whose calls go straight to h, so that the test can run on synctest's
+// clock.
 func offline(t *testing.T, h http.HandlerFunc) *Client {
 	t.Helper()
-	c, err := New(Config{URL: "http://proxy.test", ClientID: "id", Secret: "s", Basic: true, HTTP: &http.Client{Transport: direct{h}}})
+	c, err := New(
+		Config{URL: "http://proxy.test", ClientID: "id", Secret: "s", Basic: true, HTTP: &http.Client{Transport: direct{h}}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +257,8 @@ func TestWrongSecretIsNotTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Status(t.Context(), "r")
-	if err == nil || tries.Load() != 1 || !strings.Contains(err.Error(), "1.1.0") || strings.Contains(err.Error(), "hush") {
+	if err == nil || tries.Load() != 1 || !strings.Contains(err.Error(), "1.1.0") ||
+		strings.Contains(err.Error(), "hush") {
 		t.Errorf("Status = %v after %d tries, want the code after one", err, tries.Load())
 	}
 }
@@ -368,12 +377,18 @@ func TestBodyIsNotHeld(t *testing.T) {
 		t.Errorf("reading %d bytes took %.0f allocations, want a handful", size, allocs)
 	}
 	var buf bytes.Buffer
-	if _, err := io.CopyN(&buf, &body{segs: segs}, 100); err != nil || !bytes.HasPrefix(buf.Bytes(), []byte(`{"description":`)) {
+	if _, err := io.CopyN(
+		&buf,
+		&body{segs: segs},
+		100,
+	); err != nil ||
+		!bytes.HasPrefix(buf.Bytes(), []byte(`{"description":`)) {
 		t.Errorf("body begins %q, %v", buf.Bytes(), err)
 	}
 }
 
-// TestRedirects redirects calls to the same and to another origin. Only those that may go there arrive, with their credentials.
+// TestRedirects redirects calls to the same and to another origin. Only those that may go there
+// arrive, with their credentials.
 func TestRedirects(t *testing.T) {
 	var arrived, authorized int
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -420,7 +435,12 @@ func TestRedirects(t *testing.T) {
 				t.Errorf("err = %v, want %v", err, tt.err)
 			}
 			if arrived != tt.reachesTheirs || authorized != arrived {
-				t.Errorf("the other origin was called %d times, %d with credentials; want %d", arrived, authorized, tt.reachesTheirs)
+				t.Errorf(
+					"the other origin was called %d times, %d with credentials; want %d",
+					arrived,
+					authorized,
+					tt.reachesTheirs,
+				)
 			}
 		})
 	}
@@ -430,7 +450,13 @@ func TestRedirects(t *testing.T) {
 func TestNoRedirectFromHTTPS(t *testing.T) {
 	cfg := Config{FollowRedirects: true}
 	from := httptest.NewRequest(http.MethodGet, "https://a.example/", nil)
-	if err := cfg.checkRedirect(httptest.NewRequest(http.MethodGet, "http://a.example/", nil), []*http.Request{from}); !errors.Is(err, ErrRedirected) {
+	if err := cfg.checkRedirect(
+		httptest.NewRequest(http.MethodGet, "http://a.example/", nil),
+		[]*http.Request{from},
+	); !errors.Is(
+		err,
+		ErrRedirected,
+	) {
 		t.Errorf("checkRedirect = %v, want ErrRedirected", err)
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 )
 
-// Sink takes the signed content of an answer. Begin is called once before the first content of an answer, again when the answer
-// has to be read anew: what came before is then void. Create is called for each content in the order of the answer; i counts from 0.
+// Sink takes the signed content of an answer. Begin is called once before the first content of an
+// answer, again when the answer has to be read anew: what came before is then void. Create is
+// called for each content in the order of the answer; i counts from 0.
 type Sink interface {
 	Begin() error
 	Create(i int) (io.WriteCloser, error)
@@ -24,14 +25,15 @@ const (
 	maxDocuments = 100_000
 )
 
-// bounds is how much signed content an answer may bring. A server must not be able to fill the caller's disk or memory.
+// bounds is how much signed content an answer may bring. A server must not be able to fill the
+// caller's disk or memory.
 type bounds struct {
 	documents int   // of one answer
 	bytes     int64 // of all signed contents of one answer
 }
 
-// Growth of a document that is signed: certificates, revocation lists and a picture take at most growth bytes, and a damaged
-// encoding of an incremental update never doubles a document.
+// Growth of a document that is signed: certificates, revocation lists and a picture take at most
+// growth bytes, and a damaged encoding of an incremental update never doubles a document.
 const (
 	growthFactor = 2
 	growth       = 64 << 20
@@ -49,7 +51,8 @@ func boundsOf(r *Request) bounds {
 // ErrTooMuch is an answer with more documents or more signed content than the caller believes.
 var ErrTooMuch = errors.New("the answer is larger than what was asked for")
 
-// operationReader reads an Operation: signed contents go to sink, the rest is small and goes to encoding/json.
+// operationReader reads an Operation: signed contents go to sink, the rest is small and goes to
+// encoding/json.
 type operationReader struct {
 	scan     *jsonstream.Scanner
 	sink     Sink // nil: contents are skipped
@@ -64,7 +67,11 @@ func readOperation(body io.Reader, sink Sink, b bounds, op *Operation) error {
 			return permanentError{err}
 		}
 	}
-	r := operationReader{scan: jsonstream.NewScanner(body, jsonstream.Limits{TextBytes: maxAnswerText}), sink: sink, left: b}
+	r := operationReader{
+		scan: jsonstream.NewScanner(body, jsonstream.Limits{TextBytes: maxAnswerText}),
+		sink: sink,
+		left: b,
+	}
 	*op = Operation{}
 	var documents []SignedDocument
 	err := r.object(op, "documentList", func() error {
@@ -152,7 +159,8 @@ func (w *guardedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// answerError says of a fault in an answer whether another try may bring a better one: only if the answer broke off.
+// answerError says of a fault in an answer whether another try may bring a better one: only if the
+// answer broke off.
 func answerError(err error) error {
 	if err == nil {
 		return nil

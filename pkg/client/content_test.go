@@ -42,7 +42,8 @@ func TestReadOperationBounds(t *testing.T) {
 		fits   bool
 	}{{bounds{3, 4}, true}, {bounds{2, 4}, false}, {bounds{3, 3}, false}, {bounds{3, 0}, false}} {
 		err := readOperation(strings.NewReader(in), &memory{}, tt.bounds, new(Operation))
-		if fits := err == nil; fits != tt.fits || !fits && (!errors.Is(err, ErrTooMuch) || !errors.As(err, new(permanentError))) {
+		if fits := err == nil; fits != tt.fits ||
+			!fits && (!errors.Is(err, ErrTooMuch) || !errors.As(err, new(permanentError))) {
 			t.Errorf("readOperation within %+v = %v, want it to fit: %v", tt.bounds, err, tt.fits)
 		}
 	}
@@ -51,7 +52,9 @@ func TestReadOperationBounds(t *testing.T) {
 func TestReadOperation(t *testing.T) {
 	big := strings.Repeat("0123456789", 20_001)
 	in := `{"documentList":[{"signedContent":"aGk=","name":"a"},{"name":"b","signedContent":null},{"new":{"x":[1]},"name":"c","signedContent":"` +
-		base64.StdEncoding.EncodeToString([]byte(big)) + `"},{"name":"d","signedContent":"\u0061G8="}],"id":9007199254740991,"status":"EXECUTED","folder":{"id":1}}`
+		base64.StdEncoding.EncodeToString(
+			[]byte(big),
+		) + `"},{"name":"d","signedContent":"\u0061G8="}],"id":9007199254740991,"status":"EXECUTED","folder":{"id":1}}`
 	var sink memory
 	var op Operation
 	if err := readOperation(iotest.HalfReader(strings.NewReader(in)), &sink, room, &op); err != nil {
@@ -83,7 +86,8 @@ func TestReadOperationWithoutSink(t *testing.T) {
 	}
 }
 
-// TestReadOperationFaults: an answer that breaks off is asked for again, one that is wrong, or a disk that is full, is not.
+// TestReadOperationFaults: an answer that breaks off is asked for again, one that is wrong, or a
+// disk that is full, is not.
 func TestReadOperationFaults(t *testing.T) {
 	tests := map[string]struct {
 		in        string

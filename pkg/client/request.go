@@ -10,10 +10,12 @@ import (
 
 // Request is a sign request. All documents are signed in the same way.
 type Request struct {
-	// Reference is the caller's name for the operation; the proxy refuses a second request of the same name (409).
+	// Reference is the caller's name for the operation; the proxy refuses a second request of the same
+	// name (409).
 	Reference   string
 	Description string
-	// Key is the Idempotency-Key. With it a repeated request returns the first operation; without it nothing is repeated.
+	// Key is the Idempotency-Key. With it a repeated request returns the first operation; without it
+	// nothing is repeated.
 	Key       string
 	Signature SignatureInfo
 	Documents []Document
