@@ -56,8 +56,8 @@ func New() []byte {
 	return append(base64.StdEncoding.AppendEncode(nil, random[:]), '\n')
 }
 
-// ReadOrMake returns the key in the folder, which is made, durably and with mode 0600, where it is missing. Only one process at a
-// time may use the folder.
+// ReadOrMake returns the key in the folder, which is made, durably and with mode 0600, where it is
+// missing. Only one process at a time may use the folder.
 func ReadOrMake(folder string) ([]byte, error) {
 	file := filepath.Join(folder, FileName)
 	key, err := Read(file)
@@ -71,8 +71,8 @@ func ReadOrMake(folder string) ([]byte, error) {
 	return Parse(content)
 }
 
-// Watch hands the key in file to use at once and whenever the file may have changed, until ctx is done; it then returns nil. A key that
-// cannot be read is told in the log, once, and not handed on.
+// Watch hands the key in file to use at once and whenever the file may have changed, until ctx is
+// done; it then returns nil. A key that cannot be read is told in the log, once, and not handed on.
 func Watch(ctx context.Context, file string, log logr.Logger, use func(key []byte)) error {
 	fault := ""
 	return filewatch.Run(ctx, filewatch.Config{Paths: []string{file}, Log: log}, func() {

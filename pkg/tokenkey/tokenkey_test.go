@@ -33,7 +33,8 @@ func TestReadOrMake(t *testing.T) {
 	}
 }
 
-// TestReadOrMakeKeepsWhatItCannotRead wants no new key in place of a damaged one: tokens of other instances would stop to verify unnoticed.
+// TestReadOrMakeKeepsWhatItCannotRead wants no new key in place of a damaged one: tokens of other
+// instances would stop to verify unnoticed.
 func TestReadOrMakeKeepsWhatItCannotRead(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, FileName)
