@@ -42,20 +42,68 @@ func declare(s *settings) *flag.FlagSet {
 	c := &s.config
 	f.StringVar(&c.Namespace, "namespace", "", "`NAME` of the namespace of the release; needed")
 	f.StringVar(&c.StatefulSet, "statefulset", "", "`NAME` of the proxy's StatefulSet; needed")
-	f.StringVar(&c.ClientsSecret, "clients-secret", "", "`NAME` of the rendered Secret; default: that of the StatefulSet with -clients")
-	f.StringVar(&c.EndpointsConfigMap, "endpoints-configmap", "", "`NAME` of the ConfigMap of endpoints; default: that of the StatefulSet with -endpoints")
-	f.StringVar(&c.HeadlessService, "headless-service", "", "`NAME` of the proxy's headless Service; default: that of the StatefulSet with -headless")
-	f.StringVar(&c.Lease, "lease", "", "`NAME` of the Lease that the leader holds; default: that of the StatefulSet with -controller")
-	f.StringVar(&c.Deployment, "deployment", "", "`NAME` of the controller's Deployment, which owns the Lease; default: the Lease's")
+	f.StringVar(
+		&c.ClientsSecret,
+		"clients-secret",
+		"",
+		"`NAME` of the rendered Secret; default: that of the StatefulSet with -clients",
+	)
+	f.StringVar(
+		&c.EndpointsConfigMap,
+		"endpoints-configmap",
+		"",
+		"`NAME` of the ConfigMap of endpoints; default: that of the StatefulSet with -endpoints",
+	)
+	f.StringVar(
+		&c.HeadlessService,
+		"headless-service",
+		"",
+		"`NAME` of the proxy's headless Service; default: that of the StatefulSet with -headless",
+	)
+	f.StringVar(
+		&c.Lease,
+		"lease",
+		"",
+		"`NAME` of the Lease that the leader holds; default: that of the StatefulSet with -controller",
+	)
+	f.StringVar(
+		&c.Deployment,
+		"deployment",
+		"",
+		"`NAME` of the controller's Deployment, which owns the Lease; default: the Lease's",
+	)
 	f.BoolVar(&c.LeaderElect, "leader-elect", true, "let one of several controllers work")
-	f.StringVar(&c.Endpoint.Mode, "endpoint-mode", "PodDNS", "how clients reach an instance: `MODE` PodDNS, NodePort, LoadBalancer or HostTemplate")
-	f.StringVar(&c.Endpoint.HostTemplate, "host-template", "", "`HOST` of an instance in mode HostTemplate, with {pod}, {ordinal} and {namespace}")
-	f.StringVar(&c.Endpoint.PortTemplate, "port-template", "", "`PORT` of an instance in mode HostTemplate, such as 443 or 9000+{ordinal}")
+	f.StringVar(
+		&c.Endpoint.Mode,
+		"endpoint-mode",
+		"PodDNS",
+		"how clients reach an instance: `MODE` PodDNS, NodePort, LoadBalancer or HostTemplate",
+	)
+	f.StringVar(
+		&c.Endpoint.HostTemplate,
+		"host-template",
+		"",
+		"`HOST` of an instance in mode HostTemplate, with {pod}, {ordinal} and {namespace}",
+	)
+	f.StringVar(
+		&c.Endpoint.PortTemplate,
+		"port-template",
+		"",
+		"`PORT` of an instance in mode HostTemplate, such as 443 or 9000+{ordinal}",
+	)
 	f.StringVar(&c.Endpoint.RESTPort, "rest-port", "rest", "`PORT` of REST in the proxy's container: name or number")
 	f.StringVar(&c.Endpoint.ClusterDomain, "cluster-domain", "cluster.local", "`DOMAIN` of the cluster's DNS")
-	f.Func("service-annotations", "annotations of the Services of single pods: `JSON` object of strings, with {pod}, {ordinal} and {namespace} in the values",
-		func(text string) error { return json.Unmarshal([]byte(text), &c.Endpoint.ServiceAnnotations) })
-	f.StringVar(&c.Endpoint.LoadBalancerClass, "load-balancer-class", "", "`CLASS` of the load balancers in mode LoadBalancer; default: the cluster's")
+	f.Func(
+		"service-annotations",
+		"annotations of the Services of single pods: `JSON` object of strings, with {pod}, {ordinal} and {namespace} in the values",
+		func(text string) error { return json.Unmarshal([]byte(text), &c.Endpoint.ServiceAnnotations) },
+	)
+	f.StringVar(
+		&c.Endpoint.LoadBalancerClass,
+		"load-balancer-class",
+		"",
+		"`CLASS` of the load balancers in mode LoadBalancer; default: the cluster's",
+	)
 	f.StringVar(&c.MetricsAddress, "metrics-address", ":8082", "`HOST:PORT` of /metrics; 0 = none")
 	f.StringVar(&c.HealthAddress, "health-address", ":8081", "`HOST:PORT` of /healthz and /readyz; 0 = none")
 	f.StringVar(&s.logLevel, "log.level", logInfo, "`LEVEL` of what is logged: info or debug")
@@ -64,7 +112,8 @@ func declare(s *settings) *flag.FlagSet {
 	return f
 }
 
-// parse reads args, and env for what args leave out: flag host-template is HOST_TEMPLATE there. Help goes to stdout.
+// parse reads args, and env for what args leave out: flag host-template is HOST_TEMPLATE there.
+// Help goes to stdout.
 func parse(args, env []string, stdout io.Writer) (settings, error) {
 	var s settings
 	f := declare(&s)

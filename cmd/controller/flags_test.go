@@ -9,9 +9,20 @@ import (
 
 func TestParse(t *testing.T) {
 	var out strings.Builder
-	s, err := parse([]string{"--namespace=n", "-statefulset", "r", "--log.level=debug"},
-		[]string{"STATEFULSET=other", "ENDPOINT_MODE=HostTemplate", "HOST_TEMPLATE={pod}.example.org", "PORT_TEMPLATE=443", "LOG_FORMAT=text", "LEADER_ELECT=false", "VERSION=1",
-			`SERVICE_ANNOTATIONS={"a.example.org/b": "{pod}, c"}`}, &out)
+	s, err := parse(
+		[]string{"--namespace=n", "-statefulset", "r", "--log.level=debug"},
+		[]string{
+			"STATEFULSET=other",
+			"ENDPOINT_MODE=HostTemplate",
+			"HOST_TEMPLATE={pod}.example.org",
+			"PORT_TEMPLATE=443",
+			"LOG_FORMAT=text",
+			"LEADER_ELECT=false",
+			"VERSION=1",
+			`SERVICE_ANNOTATIONS={"a.example.org/b": "{pod}, c"}`,
+		},
+		&out,
+	)
 	if err != nil {
 		t.Fatalf("parse: %v", err)
 	}

@@ -1,6 +1,8 @@
-// Command controller makes client credentials and endpoints known to the instances of the proxy in a Kubernetes cluster.
+// Command controller makes client credentials and endpoints known to the instances of the proxy in
+// a Kubernetes cluster.
 //
-// Exit codes: 0 stopped as asked, or help or version printed; 1 failed, or lost the lead; 2 the flags have mistakes.
+// Exit codes: 0 stopped as asked, or help or version printed; 1 failed, or lost the lead; 2 the
+// flags have mistakes.
 package main
 
 import (
@@ -32,7 +34,8 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// run is the program but for signals and the exit code. It returns when ctx is done and everything has ended.
+// run is the program but for signals and the exit code. It returns when ctx is done and everything
+// has ended.
 func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
 	s, err := parse(args, env, stdout)
 	switch {

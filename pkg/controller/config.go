@@ -13,8 +13,8 @@ type Config struct {
 	EndpointsConfigMap string // says who is who among the instances
 	HeadlessService    string // gives the proxy's pods their names in DNS
 
-	// LeaderElect makes several controllers agree, by Lease, on the one that works. Deployment owns the Lease, so that it goes with it;
-	// without such a Deployment nobody does.
+	// LeaderElect makes several controllers agree, by Lease, on the one that works. Deployment owns
+	// the Lease, so that it goes with it; without such a Deployment nobody does.
 	LeaderElect bool
 	Lease       string
 	Deployment  string

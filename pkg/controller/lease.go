@@ -18,8 +18,9 @@ import (
 // leaseLook is the pause between looks at the owner: nothing waits for it but an uninstallation.
 const leaseLook = time.Minute
 
-// leaseOwner makes the controller's Deployment own the Lease, so that uninstalling leaves none behind. A pod must not own it: the Lease
-// outlives every pod. One that was deleted by hand comes back from the election without an owner.
+// leaseOwner makes the controller's Deployment own the Lease, so that uninstalling leaves none
+// behind. A pod must not own it: the Lease outlives every pod. One that was deleted by hand comes
+// back from the election without an owner.
 type leaseOwner struct {
 	config Config
 	client client.Client

@@ -43,10 +43,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// No wait for the program is without an end: a test that hangs says nothing until the whole run is over.
+// No wait for the program is without an end: a test that hangs says nothing until the whole run is
+// over.
 const (
-	// buildTimeout is below the ten minutes that a run of tests has by default. Without a warm cache the program's libraries are compiled
-	// again, since its flags are others than the tests'.
+	// buildTimeout is below the ten minutes that a run of tests has by default. Without a warm cache
+	// the program's libraries are compiled again, since its flags are others than the tests'.
 	buildTimeout = 8 * time.Minute
 	// answerTimeout is beyond what a probe takes on a machine that compiles beside it.
 	answerTimeout = 10 * time.Second
@@ -105,7 +106,8 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// start runs the program for a release named proxy, with the rights that the markers in the sources grant and no others.
+// start runs the program for a release named proxy, with the rights that the markers in the sources
+// grant and no others.
 func start(t *testing.T, namespace string) *program {
 	t.Helper()
 	user := "controller-" + namespace

@@ -25,7 +25,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/endpoints"
 )
 
-// stopTimeout is how long reconcilers may take to end: longer than one call of the API server, shorter than a pod's grace period.
+// stopTimeout is how long reconcilers may take to end: longer than one call of the API server,
+// shorter than a pod's grace period.
 const stopTimeout = 15 * time.Second
 
 // The election of the leader tells about itself in events of the older API.
@@ -34,7 +35,8 @@ const stopTimeout = 15 * time.Second
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=proxy-controller,verbs=get;update;patch,namespace=release
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=release
 
-// Run works until ctx is done. It returns an error too when the lead is lost: the process has to end then.
+// Run works until ctx is done. It returns an error too when the lead is lost: the process has to
+// end then.
 func Run(ctx context.Context, config Config) error {
 	ctrl.SetLogger(config.Log)
 	mgr, err := newManager(config)
@@ -91,8 +93,8 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// cacheOptions narrows what is watched and kept: one namespace, and in it the Secrets of client services, the pods of proxies and what
-// endpoints are made of.
+// cacheOptions narrows what is watched and kept: one namespace, and in it the Secrets of client
+// services, the pods of proxies and what endpoints are made of.
 func cacheOptions(config Config) cache.Options {
 	own := map[string]cache.Config{config.Namespace: {}}
 	objects := endpoints.Objects(endpointsConfig(config))
@@ -107,10 +109,18 @@ func cacheOptions(config Config) cache.Options {
 
 func endpointsConfig(c Config) endpoints.Config {
 	return endpoints.Config{
-		Namespace: c.Namespace, StatefulSet: c.StatefulSet, EndpointsConfigMap: c.EndpointsConfigMap, HeadlessService: c.HeadlessService,
-		ClusterDomain: c.Endpoint.ClusterDomain, Mode: endpoints.Mode(c.Endpoint.Mode), HostTemplate: c.Endpoint.HostTemplate,
-		PortTemplate: c.Endpoint.PortTemplate, RESTPort: c.Endpoint.RESTPort,
-		ServiceAnnotations: c.Endpoint.ServiceAnnotations, LoadBalancerClass: c.Endpoint.LoadBalancerClass, Metrics: metrics.Registry,
+		Namespace:          c.Namespace,
+		StatefulSet:        c.StatefulSet,
+		EndpointsConfigMap: c.EndpointsConfigMap,
+		HeadlessService:    c.HeadlessService,
+		ClusterDomain:      c.Endpoint.ClusterDomain,
+		Mode:               endpoints.Mode(c.Endpoint.Mode),
+		HostTemplate:       c.Endpoint.HostTemplate,
+		PortTemplate:       c.Endpoint.PortTemplate,
+		RESTPort:           c.Endpoint.RESTPort,
+		ServiceAnnotations: c.Endpoint.ServiceAnnotations,
+		LoadBalancerClass:  c.Endpoint.LoadBalancerClass,
+		Metrics:            metrics.Registry,
 	}
 }
 
@@ -122,7 +132,10 @@ func proxyLabels() labels.Set {
 // setup adds to the manager what it shall run.
 func setup(mgr ctrl.Manager, config Config) error {
 	if err := clients.Setup(mgr, clients.Config{
-		Namespace: config.Namespace, StatefulSet: config.StatefulSet, RenderedSecret: config.ClientsSecret, Metrics: metrics.Registry,
+		Namespace:      config.Namespace,
+		StatefulSet:    config.StatefulSet,
+		RenderedSecret: config.ClientsSecret,
+		Metrics:        metrics.Registry,
 	}); err != nil {
 		return err
 	}

@@ -115,7 +115,8 @@ func TestPorts(t *testing.T) {
 	wantDashboardFed(t, p)
 }
 
-// wantDashboardFed: what dashboard and alerts ask of the controller is there. What they ask of the proxy is asked for in cmd/proxy.
+// wantDashboardFed: what dashboard and alerts ask of the controller is there. What they ask of the
+// proxy is asked for in cmd/proxy.
 func wantDashboardFed(t *testing.T, p *program) {
 	t.Helper()
 	name := regexp.MustCompile(`signstash_controller_[a-z_]+`)
@@ -148,7 +149,8 @@ func wantDashboardFed(t *testing.T, p *program) {
 	})
 }
 
-// TestTouch: the pods that the chart labels as proxies are those that the controller sees and touches.
+// TestTouch: the pods that the chart labels as proxies are those that the controller sees and
+// touches.
 func TestTouch(t *testing.T) {
 	c, namespace := release(t)
 	var owner appsv1.StatefulSet
@@ -158,11 +160,16 @@ func TestTouch(t *testing.T) {
 	_, pods := template()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: "proxy-0",
+			Namespace: namespace,
+			Name:      "proxy-0",
 			Labels: map[string]string{
-				"app.kubernetes.io/name": "signstash-proxy", "app.kubernetes.io/instance": "r", "app.kubernetes.io/component": "proxy",
+				"app.kubernetes.io/name":      "signstash-proxy",
+				"app.kubernetes.io/instance":  "r",
+				"app.kubernetes.io/component": "proxy",
 			},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(&owner, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))},
+			OwnerReferences: []metav1.OwnerReference{
+				*metav1.NewControllerRef(&owner, appsv1.SchemeGroupVersion.WithKind("StatefulSet")),
+			},
 		},
 		Spec: pods.Spec,
 	}
@@ -179,7 +186,8 @@ func TestTouch(t *testing.T) {
 	})
 }
 
-// TestLeader: of two controllers one works; when it ends the other one does. The Lease belongs to the Deployment.
+// TestLeader: of two controllers one works; when it ends the other one does. The Lease belongs to
+// the Deployment.
 func TestLeader(t *testing.T) {
 	c, namespace := release(t)
 	first := start(t, namespace)
@@ -193,7 +201,11 @@ func TestLeader(t *testing.T) {
 		t.Errorf("the second controller wrote:\n%s", text)
 	}
 	// What an alert takes for a controller at work is not there on one that has done nothing yet.
-	if text, err := second.get(second.metrics, "/metrics"); err != nil || strings.Contains(text, "\nsignstash_controller_client_services ") {
+	if text, err := second.get(
+		second.metrics,
+		"/metrics",
+	); err != nil ||
+		strings.Contains(text, "\nsignstash_controller_client_services ") {
 		t.Errorf("the second controller tells of client services, %v", err)
 	}
 	testenv.Eventually(t, func() error {
@@ -201,7 +213,8 @@ func TestLeader(t *testing.T) {
 		if err := c.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "proxy-controller"}, &lease); err != nil {
 			return err
 		}
-		if refs := lease.OwnerReferences; len(refs) != 1 || refs[0].Kind != "Deployment" || refs[0].Name != "proxy-controller" {
+		if refs := lease.OwnerReferences; len(refs) != 1 || refs[0].Kind != "Deployment" ||
+			refs[0].Name != "proxy-controller" {
 			return fmt.Errorf("the Lease belongs to %v", refs)
 		}
 		return nil
@@ -253,7 +266,14 @@ func TestThousand(t *testing.T) {
 	if rss > maxRSS {
 		t.Errorf("the peak RSS is %d bytes, want at most %d", rss, maxRSS)
 	}
-	t.Logf("%d Secrets: created in %v, rendered after %v, %d writes, peak RSS %d MiB", thousand, created, all, got-1, rss>>20)
+	t.Logf(
+		"%d Secrets: created in %v, rendered after %v, %d writes, peak RSS %d MiB",
+		thousand,
+		created,
+		all,
+		got-1,
+		rss>>20,
+	)
 	if cpu := os.Getenv("SIGNSTASH_IDLE_CPU"); cpu != "" { // a figure, not a test
 		before := cpuTime(t, p.cmd.Process.Pid)
 		<-time.After(30 * time.Second)
@@ -261,7 +281,8 @@ func TestThousand(t *testing.T) {
 	}
 }
 
-// watchRendered counts the writes of the rendered Secret from now until it holds so many client services.
+// watchRendered counts the writes of the rendered Secret from now until it holds so many client
+// services.
 func watchRendered(t *testing.T, c client.WithWatch, namespace string) func(until int) int {
 	t.Helper()
 	var list corev1.SecretList

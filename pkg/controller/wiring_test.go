@@ -22,15 +22,20 @@ import (
 func opaque(t *testing.T, c client.Client, namespace string) {
 	t.Helper()
 	err := c.Create(t.Context(), &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "opaque"}, Type: corev1.SecretTypeOpaque,
-		StringData: map[string]string{"clientId": "PRT.505767457-PRT.123654123-opaque", "secret": "0123456789abcdef0123456789abcdef"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "opaque"},
+		Type:       corev1.SecretTypeOpaque,
+		StringData: map[string]string{
+			"clientId": "PRT.505767457-PRT.123654123-opaque",
+			"secret":   "0123456789abcdef0123456789abcdef",
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestOtherSecrets: the program renders no Secret of another type, even where it could be a client service.
+// TestOtherSecrets: the program renders no Secret of another type, even where it could be a client
+// service.
 func TestOtherSecrets(t *testing.T) {
 	c, namespace := release(t)
 	opaque(t, c, namespace)
@@ -42,7 +47,8 @@ func TestOtherSecrets(t *testing.T) {
 	wantRendered(t, c, namespace, 1)
 }
 
-// TestCacheScope: what the program keeps in its memory are the Secrets of client services in its namespace, and no others.
+// TestCacheScope: what the program keeps in its memory are the Secrets of client services in its
+// namespace, and no others.
 func TestCacheScope(t *testing.T) {
 	c, namespace := release(t)
 	other := server.Namespace(t)
@@ -52,7 +58,10 @@ func TestCacheScope(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept, err := cache.New(server.Config(t), controller.CacheOptions(controller.Config{Namespace: namespace, StatefulSet: "proxy"}))
+	kept, err := cache.New(
+		server.Config(t),
+		controller.CacheOptions(controller.Config{Namespace: namespace, StatefulSet: "proxy"}),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +93,8 @@ func TestCacheScope(t *testing.T) {
 	}
 }
 
-// TestLeaseOwner: a Lease that was deleted by hand, and came back from the election, gets its owner again.
+// TestLeaseOwner: a Lease that was deleted by hand, and came back from the election, gets its owner
+// again.
 func TestLeaseOwner(t *testing.T) {
 	c, namespace := release(t)
 	key := client.ObjectKey{Namespace: namespace, Name: "proxy-controller"}
@@ -102,7 +112,8 @@ func TestLeaseOwner(t *testing.T) {
 			if err := c.Get(t.Context(), key, &lease); err != nil {
 				return err
 			}
-			if refs := lease.OwnerReferences; len(refs) != 1 || refs[0].Kind != "Deployment" || refs[0].Name != "proxy-controller" {
+			if refs := lease.OwnerReferences; len(refs) != 1 || refs[0].Kind != "Deployment" ||
+				refs[0].Name != "proxy-controller" {
 				return fmt.Errorf("the Lease belongs to %v", refs)
 			}
 			return nil

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// provenanceKey of the rendered Secret holds the origin of each entry, by client service id, as JSON.
+	// provenanceKey of the rendered Secret holds the origin of each entry, by client service id, as
+	// JSON.
 	provenanceKey = "provenance.json"
 	// maxContentBytes is what a Secret may hold (corev1.MaxSecretSize counts the values alone).
 	maxContentBytes = 1 << 20
@@ -66,9 +67,10 @@ func encode(e entries, key []byte) (map[string][]byte, error) {
 	return map[string][]byte{clientservice.FileName: config, provenanceKey: provenance, tokenkey.FileName: key}, nil
 }
 
-// decode returns the entries of a rendered Secret. What has no origin is not from here and left out. Without data there are none. Each
-// entry is read on its own: one that a stricter release refuses does not lose the others. The error tells of what was lost; the entries
-// beside it are good.
+// decode returns the entries of a rendered Secret. What has no origin is not from here and left
+// out. Without data there are none. Each entry is read on its own: one that a stricter release
+// refuses does not lose the others. The error tells of what was lost; the entries beside it are
+// good.
 func decode(data map[string][]byte) (entries, error) {
 	result := entries{}
 	if len(data[clientservice.FileName]) == 0 {

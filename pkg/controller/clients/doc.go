@@ -1,4 +1,5 @@
-// Package clients renders the Secrets of client services into the one Secret that every instance of the proxy mounts.
+// Package clients renders the Secrets of client services into the one Secret that every instance of
+// the proxy mounts.
 //
 // Rules, each with a test beside it:
 //

@@ -10,10 +10,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-// geheim stands for every value that must not be told; ids too, since a secret may stand in the wrong key.
+// geheim stands for every value that must not be told; ids too, since a secret may stand in the
+// wrong key.
 const geheim = "geheim"
 
-// TestFaults: each fault is named in an event on its Secret, without a value, and keeps the Secret out.
+// TestFaults: each fault is named in an event on its Secret, without a value, and keeps the Secret
+// out.
 func TestFaults(t *testing.T) {
 	w := newWorld(t)
 	for name, test := range map[string]struct {
@@ -51,7 +53,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestToldOnce: however often the controller looks, a fault is told once; another fault of the same Secret is told too.
+// TestToldOnce: however often the controller looks, a fault is told once; another fault of the same
+// Secret is told too.
 func TestToldOnce(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", data{"clientId": "A"})
@@ -87,7 +90,8 @@ func TestDuplicate(t *testing.T) {
 	w.wantEvent("a", corev1.EventTypeNormal, "Accepted", "rendered as it stands")
 }
 
-// TestDuplicateOfOneSecond: of Secrets that are equally old the first by name has the id. Creation times count in seconds.
+// TestDuplicateOfOneSecond: of Secrets that are equally old the first by name has the id. Creation
+// times count in seconds.
 func TestDuplicateOfOneSecond(t *testing.T) {
 	w := newWorld(t)
 	tied := func() bool {
@@ -103,7 +107,8 @@ func TestDuplicateOfOneSecond(t *testing.T) {
 	w.wantWarning("b", "DuplicateClientID", "clientId: the older Secret a has the same one, and keeps it")
 }
 
-// TestTakenID: a Secret that changes to an id of an older one keeps its own; one that changes to an id of a younger one gets it.
+// TestTakenID: a Secret that changes to an id of an older one keeps its own; one that changes to an
+// id of a younger one gets it.
 func TestTakenID(t *testing.T) {
 	w := newWorld(t)
 	w.secret("old", data{"clientId": "A", "secret": "a"})
@@ -121,7 +126,8 @@ func TestTakenID(t *testing.T) {
 	w.wantWarning("young", "DuplicateClientID", "clientId: the older Secret old has the same one, and keeps it")
 }
 
-// nextSecond waits until the API server's clock, which writes creation times, is beyond the second in which that Secret was made.
+// nextSecond waits until the API server's clock, which writes creation times, is beyond the second
+// in which that Secret was made.
 func (w *world) nextSecond(name string) {
 	w.t.Helper()
 	created := w.created(name)

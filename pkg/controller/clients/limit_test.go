@@ -11,12 +11,15 @@ import (
 // big is a client service that takes kib KiB of the rendered Secret.
 func big(id, secret string, kib int) data {
 	return data{"clientId": id, "secret": secret, "config": fmt.Sprintf(
-		`{"visibleSignatureInfo": {"locationType": "COORDINATE", "locationValue": "1", "imageValue": "%s"}}`, strings.Repeat("A", kib<<10))}
+		`{"visibleSignatureInfo": {"locationType": "COORDINATE", "locationValue": "1", "imageValue": "%s"}}`,
+		strings.Repeat("A", kib<<10),
+	)}
 }
 
 const tooLarge = "the Secret does not fit: all client services together may take 1 MiB; what was rendered last is kept"
 
-// TestLimit: what does not fit into 1 MiB stays as it was; what makes room, and what fits beside, is rendered.
+// TestLimit: what does not fit into 1 MiB stays as it was; what makes room, and what fits beside,
+// is rendered.
 func TestLimit(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", big("A", "1", 500))
@@ -43,7 +46,8 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestLimitOfChangedID: where the Secret with its new id does not fit, its client service stays under the old one.
+// TestLimitOfChangedID: where the Secret with its new id does not fit, its client service stays
+// under the old one.
 func TestLimitOfChangedID(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", big("A", "1", 400))

@@ -61,7 +61,8 @@ func (w *world) newKey(old []byte) error {
 	return nil
 }
 
-// wantWrites checks how often this controller has written: the API server itself hides writes that change nothing.
+// wantWrites checks how often this controller has written: the API server itself hides writes that
+// change nothing.
 func (w *world) wantWrites(want float64) {
 	w.t.Helper()
 	if got := w.gauge("signstash_controller_rendered_writes_total", ""); got != want {
@@ -69,8 +70,8 @@ func (w *world) wantWrites(want float64) {
 	}
 }
 
-// looks makes the controller look at everything once for each name, and end all looks but the last: a broken Secret of that name
-// causes an event and no write.
+// looks makes the controller look at everything once for each name, and end all looks but the last:
+// a broken Secret of that name causes an event and no write.
 func (w *world) looks(names ...string) {
 	w.t.Helper()
 	for _, name := range names {
@@ -94,8 +95,9 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// staysAway deletes the rendered Secret, if it is there, as Kubernetes does when the StatefulSet goes, and wants none after a look at
-// everything. Each look begins with the StatefulSet, and there is one at a time: when a second one begins the first has ended.
+// staysAway deletes the rendered Secret, if it is there, as Kubernetes does when the StatefulSet
+// goes, and wants none after a look at everything. Each look begins with the StatefulSet, and there
+// is one at a time: when a second one begins the first has ended.
 func (w *world) staysAway() {
 	w.t.Helper()
 	if _, err := w.rendered(); err == nil {

@@ -9,7 +9,8 @@ import (
 
 // metrics of the rendering. No label holds anything of a client service.
 type metrics struct {
-	// services has no value before something was rendered: that is how an alert tells a controller that works from one that starts in vain.
+	// services has no value before something was rendered: that is how an alert tells a controller
+	// that works from one that starts in vain.
 	services *prometheus.GaugeVec
 	bytes    prometheus.Gauge
 	refused  *prometheus.GaugeVec

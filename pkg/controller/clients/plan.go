@@ -12,8 +12,8 @@ type plan struct {
 	faults  map[types.UID]fault
 }
 
-// newPlan decides about sources, the oldest first, where last was rendered before. The entries take at most limit bytes, unless last
-// took more.
+// newPlan decides about sources, the oldest first, where last was rendered before. The entries take
+// at most limit bytes, unless last took more.
 func newPlan(sources []*source, last entries, limit int) plan {
 	p := plan{faults: map[types.UID]fault{}}
 	for _, s := range sources {
@@ -29,8 +29,8 @@ func newPlan(sources []*source, last entries, limit int) plan {
 	return p
 }
 
-// claim gives each id to the oldest Secret that has it. A broken Secret stands for what was last rendered from it; one whose id is
-// taken falls back to that, if nobody else has that id.
+// claim gives each id to the oldest Secret that has it. A broken Secret stands for what was last
+// rendered from it; one whose id is taken falls back to that, if nobody else has that id.
 func (p *plan) claim(sources []*source, previous map[types.UID]entry) entries {
 	claimed := entries{}
 	var without []*source
@@ -49,7 +49,10 @@ func (p *plan) claim(sources []*source, previous map[types.UID]entry) entries {
 		}
 		without = append(without, s)
 		if _, broken := p.faults[s.uid()]; !broken {
-			p.faults[s.uid()] = fault{reasonDuplicate, "clientId: the older Secret " + holder.origin.Name + " has the same one, and keeps it"}
+			p.faults[s.uid()] = fault{
+				reasonDuplicate,
+				"clientId: the older Secret " + holder.origin.Name + " has the same one, and keeps it",
+			}
 		}
 	}
 	for _, s := range without {
@@ -68,8 +71,8 @@ func entryID(e entry) string {
 	return e.client.ID
 }
 
-// approach goes from what was last rendered towards p.entries, Secret by Secret, as far as it fits: first what makes room, then the
-// rest, the oldest first.
+// approach goes from what was last rendered towards p.entries, Secret by Secret, as far as it fits:
+// first what makes room, then the rest, the oldest first.
 func (p *plan) approach(sources []*source, previous map[types.UID]entry, limit int) entries {
 	reached := layout{entries: entries{}, ids: map[types.UID]string{}}
 	for _, s := range sources {
@@ -87,7 +90,10 @@ func (p *plan) approach(sources []*source, previous map[types.UID]entry, limit i
 			switch growth := reached.growth(e); {
 			case growth > 0 && !growing:
 			case growth > 0 && reached.bytes+growth > limit:
-				p.faults[s.uid()] = fault{reasonTooLarge, "the Secret does not fit: all client services together may take 1 MiB; what was rendered last is kept"}
+				p.faults[s.uid()] = fault{
+					reasonTooLarge,
+					"the Secret does not fit: all client services together may take 1 MiB; what was rendered last is kept",
+				}
 			default:
 				reached.put(e)
 			}

@@ -18,12 +18,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
 )
 
-// awaitOwner is how often the StatefulSet is looked for that shall own the rendered Secret: both are installed at the same moment.
+// awaitOwner is how often the StatefulSet is looked for that shall own the rendered Secret: both
+// are installed at the same moment.
 const awaitOwner = 2 * time.Second
 
-// reconciler renders all Secrets of client services into one. Its one request is the rendered Secret; it has one worker.
+// reconciler renders all Secrets of client services into one. Its one request is the rendered
+// Secret; it has one worker.
 //
-// A Role cannot narrow Secrets by their type: list and watch are for all of the namespace, but the cache asks for the one type.
+// A Role cannot narrow Secrets by their type: list and watch are for all of the namespace, but the
+// cache asks for the one type.
 type reconciler struct {
 	config   Config
 	cached   client.Client // Secrets of client services and pods
@@ -33,8 +36,8 @@ type reconciler struct {
 	pods     refresher
 	metrics  *metrics
 
-	// last is what was rendered last. nil at the start: then the rendered Secret says so. From then on it is this that counts, so
-	// that a hand in the rendered Secret changes nothing for good.
+	// last is what was rendered last. nil at the start: then the rendered Secret says so. From then on
+	// it is this that counts, so that a hand in the rendered Secret changes nothing for good.
 	last entries
 }
 
@@ -65,7 +68,8 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: again}, err
 }
 
-// owner returns the StatefulSet of the proxy; nil while there is none, or none any more: what it owns must not come back then.
+// owner returns the StatefulSet of the proxy; nil while there is none, or none any more: what it
+// owns must not come back then.
 func (r *reconciler) owner(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
 	owner := &metav1.PartialObjectMetadata{}
 	owner.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
@@ -90,11 +94,19 @@ func (r *reconciler) render(ctx context.Context, owner *metav1.PartialObjectMeta
 	}
 	if r.last == nil {
 		if r.last, err = decode(current.Data); err != nil {
-			logger.Error(err, "the rendered Secret is damaged; what of it cannot be read is nothing to fall back to for broken Secrets of client services")
+			logger.Error(
+				err,
+				"the rendered Secret is damaged; what of it cannot be read is nothing to fall back to for broken Secrets of client services",
+			)
 		}
 	}
 	var secrets corev1.SecretList
-	if err := r.cached.List(ctx, &secrets, client.InNamespace(r.config.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.cached.List(
+		ctx,
+		&secrets,
+		client.InNamespace(r.config.Namespace),
+		client.UnsafeDisableDeepCopy,
+	); err != nil {
 		return "", fmt.Errorf("list Secrets of client services: %w", err)
 	}
 	sources := newSources(secrets.Items)
@@ -137,14 +149,25 @@ func tokenKey(data map[string][]byte, logger logr.Logger) []byte {
 	return tokenkey.New()
 }
 
-// write creates or updates the rendered Secret, if it is not as it shall be, and returns its resourceVersion. A conflict is an error:
-// the next attempt reads anew.
-func (r *reconciler) write(ctx context.Context, owner client.Object, current *corev1.Secret, data map[string][]byte) (string, error) {
+// write creates or updates the rendered Secret, if it is not as it shall be, and returns its
+// resourceVersion. A conflict is an error: the next attempt reads anew.
+func (r *reconciler) write(
+	ctx context.Context,
+	owner client.Object,
+	current *corev1.Secret,
+	data map[string][]byte,
+) (string, error) {
 	yes := true
 	// Without blockOwnerDeletion: that would take the right to set finalizers of the StatefulSet.
-	owners := []metav1.OwnerReference{{
-		APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet", Name: owner.GetName(), UID: owner.GetUID(), Controller: &yes,
-	}}
+	owners := []metav1.OwnerReference{
+		{
+			APIVersion: appsv1.SchemeGroupVersion.String(),
+			Kind:       "StatefulSet",
+			Name:       owner.GetName(),
+			UID:        owner.GetUID(),
+			Controller: &yes,
+		},
+	}
 	if reflect.DeepEqual(current.Data, data) && reflect.DeepEqual(current.OwnerReferences, owners) {
 		return current.ResourceVersion, nil
 	}

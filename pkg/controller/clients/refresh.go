@@ -15,11 +15,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 )
 
-// refreshAgain is the time between the two touches of a pod: at the first one the kubelet may not have seen the new Secret yet.
+// refreshAgain is the time between the two touches of a pod: at the first one the kubelet may not
+// have seen the new Secret yet.
 const refreshAgain = 2 * time.Second
 
-// refresher makes kubelets bring mounted files up to date at once: they look at a pod's volumes whenever the pod changes, and else
-// about once a minute.
+// refresher makes kubelets bring mounted files up to date at once: they look at a pod's volumes
+// whenever the pod changes, and else about once a minute.
 type refresher struct {
 	client    client.Client
 	namespace string
@@ -29,8 +30,9 @@ type refresher struct {
 	first   time.Time // when they were first
 }
 
-// refresh touches the owner's pods as often as version asks for, and says how long to wait before it is called again; 0 = never.
-// A controller that has just started touches them too: the one before may have ended right after its write.
+// refresh touches the owner's pods as often as version asks for, and says how long to wait before
+// it is called again; 0 = never. A controller that has just started touches them too: the one
+// before may have ended right after its write.
 func (r *refresher) refresh(ctx context.Context, owner types.UID, version string) (time.Duration, error) {
 	now := time.Now()
 	if r.version != version {

@@ -16,7 +16,10 @@ import (
 // pod creates a pod; owned says whether it belongs to the StatefulSet.
 func (w *world) pod(name string, owned bool) {
 	w.t.Helper()
-	pod := &corev1.Pod{ObjectMeta: meta(name), Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "proxy", Image: "proxy"}}}}
+	pod := &corev1.Pod{
+		ObjectMeta: meta(name),
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "proxy", Image: "proxy"}}},
+	}
 	if owned {
 		yes := true
 		pod.OwnerReferences = []metav1.OwnerReference{
@@ -77,7 +80,8 @@ func checkTouches(found map[string][]time.Time) error {
 	return nil
 }
 
-// TestRefresh: after a write the proxy's pods, and no others, are touched twice; without a write they are left alone.
+// TestRefresh: after a write the proxy's pods, and no others, are touched twice; without a write
+// they are left alone.
 func TestRefresh(t *testing.T) {
 	w := emptyWorld(t)
 	w.createOwner()

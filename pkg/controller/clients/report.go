@@ -9,8 +9,8 @@ import (
 // action is what was done when an event came up (events.k8s.io/v1).
 const action = "Render"
 
-// reporter tells every change in what is wrong with a Secret, once. A controller that has just started tells what it finds: events are
-// short-lived.
+// reporter tells every change in what is wrong with a Secret, once. A controller that has just
+// started tells what it finds: events are short-lived.
 type reporter struct {
 	events events.EventRecorder
 	told   map[types.UID]fault

@@ -22,8 +22,14 @@ func TestRender(t *testing.T) {
 	s := w.want(data{"A": "sa", "B": "sb"})
 	want, err := clientservice.NewServices(
 		clientservice.ClientService{ID: "A", Secret: clientservice.NewSecret("sa")},
-		clientservice.ClientService{ID: "B", Secret: clientservice.NewSecret("sb"), PreviousSecret: clientservice.NewSecret("old"),
-			InputFolder: "/in", Provider: "p", SignatureInfo: &clientservice.SignatureInfo{Level: "B-T"}},
+		clientservice.ClientService{
+			ID:             "B",
+			Secret:         clientservice.NewSecret("sb"),
+			PreviousSecret: clientservice.NewSecret("old"),
+			InputFolder:    "/in",
+			Provider:       "p",
+			SignatureInfo:  &clientservice.SignatureInfo{Level: "B-T"},
+		},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -48,12 +54,14 @@ func TestRender(t *testing.T) {
 // TestNoClients: without a client service there is an empty file, which the proxy takes.
 func TestNoClients(t *testing.T) {
 	w := newWorld(t)
-	w.create(&corev1.Secret{ObjectMeta: meta("other"), Data: data{"clientId": "A", "secret": "s"}.bytes()}) // of another type
+	// of another type
+	w.create(&corev1.Secret{ObjectMeta: meta("other"), Data: data{"clientId": "A", "secret": "s"}.bytes()})
 	w.want(data{})
 	w.stays(data{})
 }
 
-// TestOwner: the rendered Secret waits for the StatefulSet, belongs to it, and does not come back once that is gone.
+// TestOwner: the rendered Secret waits for the StatefulSet, belongs to it, and does not come back
+// once that is gone.
 func TestOwner(t *testing.T) {
 	w := emptyWorld(t)
 	w.secret("a", data{"clientId": "A", "secret": "s"})
@@ -61,7 +69,8 @@ func TestOwner(t *testing.T) {
 	w.createOwner()
 	s := w.want(data{"A": "s"})
 	owner := w.owner()
-	if refs := s.OwnerReferences; len(refs) != 1 || refs[0].UID != owner.UID || refs[0].Controller == nil || !*refs[0].Controller {
+	if refs := s.OwnerReferences; len(refs) != 1 || refs[0].UID != owner.UID || refs[0].Controller == nil ||
+		!*refs[0].Controller {
 		t.Errorf("the owners are %v, want the StatefulSet alone", refs)
 	}
 	w.patch(renderedName, func(s *corev1.Secret) { s.OwnerReferences = nil })
@@ -98,7 +107,8 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// TestKeepsLastGood: a Secret that breaks keeps its client service as it was, also over a restart of the controller.
+// TestKeepsLastGood: a Secret that breaks keeps its client service as it was, also over a restart
+// of the controller.
 func TestKeepsLastGood(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", data{"clientId": "A", "secret": "good"})
@@ -178,7 +188,8 @@ func TestPreviousSecret(t *testing.T) {
 	}
 }
 
-// TestRestored: the rendered Secret comes back as it was from whatever a hand does to it, but for a token key that is lost.
+// TestRestored: the rendered Secret comes back as it was from whatever a hand does to it, but for a
+// token key that is lost.
 func TestRestored(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", data{"clientId": "A", "secret": "good"})
@@ -222,8 +233,8 @@ func TestTokenKey(t *testing.T) {
 	testenv.Eventually(t, func() error { return w.newKey(key) })
 }
 
-// TestLastGoodIsReadOneByOne: an entry of the rendered Secret that this release refuses, though an earlier one wrote it, does not lose the
-// last good of the others.
+// TestLastGoodIsReadOneByOne: an entry of the rendered Secret that this release refuses, though an
+// earlier one wrote it, does not lose the last good of the others.
 func TestLastGoodIsReadOneByOne(t *testing.T) {
 	for name, damage := range map[string]func(*corev1.Secret){
 		"entry": func(s *corev1.Secret) {

@@ -39,10 +39,12 @@ func known(key string) (string, bool) {
 	return "", false
 }
 
-// maxFaultBytes bounds the words for a fault: the API server takes notes of at most 1 kB (events.k8s.io/v1).
+// maxFaultBytes bounds the words for a fault: the API server takes notes of at most 1 kB
+// (events.k8s.io/v1).
 const maxFaultBytes = 800
 
-// fault is why a Secret is not rendered as it stands. It holds no value of the Secret. The zero fault is none.
+// fault is why a Secret is not rendered as it stands. It holds no value of the Secret. The zero
+// fault is none.
 type fault struct{ reason, text string }
 
 // Reasons of events.
@@ -62,7 +64,8 @@ type source struct {
 
 func (s *source) uid() types.UID { return s.object.UID }
 
-// byAge orders Secrets: the older one first. Many can be created in the same second, so that the name decides.
+// byAge orders Secrets: the older one first. Many can be created in the same second, so that the
+// name decides.
 func byAge(a, b *source) int {
 	return cmp.Or(
 		a.object.CreationTimestamp.Compare(b.object.CreationTimestamp.Time),
@@ -111,7 +114,8 @@ func parse(data map[string][]byte) (*clientservice.ClientService, error) {
 	return services.Lookup(c.ID), nil
 }
 
-// checkKeys refuses data without an id, and keys that are one of ours but for their case. Other keys belong to whoever wrote them.
+// checkKeys refuses data without an id, and keys that are one of ours but for their case. Other
+// keys belong to whoever wrote them.
 func checkKeys(data map[string][]byte) error {
 	if len(data[idKey]) == 0 {
 		return errors.New("clientId: is missing or empty")
@@ -132,7 +136,8 @@ type configError struct{ error }
 
 func (e configError) Unwrap() error { return e.error }
 
-// describe puts a fault in words that name keys but no client service: an id may be a secret that somebody put in the wrong key.
+// describe puts a fault in words that name keys but no client service: an id may be a secret that
+// somebody put in the wrong key.
 func describe(err error) string {
 	var invalid *clientservice.InvalidError
 	if !errors.As(err, &invalid) {

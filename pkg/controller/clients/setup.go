@@ -32,8 +32,9 @@ type Config struct {
 	Metrics prometheus.Registerer // nil = none
 }
 
-// Secrets is what the manager's cache may hold of Secrets: those of client services, in one namespace, and of each no more than is
-// read here. Annotations go too: kubectl apply repeats the whole Secret in one.
+// Secrets is what the manager's cache may hold of Secrets: those of client services, in one
+// namespace, and of each no more than is read here. Annotations go too: kubectl apply repeats the
+// whole Secret in one.
 func Secrets(namespace string) cache.ByObject {
 	return cache.ByObject{
 		Namespaces: map[string]cache.Config{namespace: {}},
@@ -58,7 +59,8 @@ func slim(object any) (any, error) {
 	return secret, nil
 }
 
-// Times after which a look that failed is tried again: a credential must not wait for the quarter of an hour that the default comes to.
+// Times after which a look that failed is tried again: a credential must not wait for the quarter
+// of an hour that the default comes to.
 const (
 	firstRetry = 5 * time.Millisecond
 	lastRetry  = 30 * time.Second

@@ -36,7 +36,8 @@ const (
 	ownerName    = "proxy"
 )
 
-// world is a namespace with the proxy's StatefulSet, and a controller that can be stopped and started.
+// world is a namespace with the proxy's StatefulSet, and a controller that can be stopped and
+// started.
 type world struct {
 	t         *testing.T
 	api       client.WithWatch
@@ -211,7 +212,8 @@ func (w *world) rendered() (*corev1.Secret, error) {
 	return s, w.api.Get(w.t.Context(), w.key(renderedName), s)
 }
 
-// want waits until exactly those client services are rendered, by id with their secrets, and returns the Secret.
+// want waits until exactly those client services are rendered, by id with their secrets, and
+// returns the Secret.
 func (w *world) want(secrets data) *corev1.Secret {
 	w.t.Helper()
 	var s *corev1.Secret
@@ -235,7 +237,8 @@ func (w *world) want(secrets data) *corev1.Secret {
 	return s
 }
 
-// stays lets the controller look at everything again, by a further client service, and wants the others as before.
+// stays lets the controller look at everything again, by a further client service, and wants the
+// others as before.
 func (w *world) stays(secrets data) *corev1.Secret {
 	w.t.Helper()
 	marker := fmt.Sprintf("marker-%d", len(w.secretNames()))
@@ -260,7 +263,8 @@ func (w *world) secretNames() []string {
 	return names
 }
 
-// origins returns the provenance of the rendered Secret: by client service id the name and UID of its Secret.
+// origins returns the provenance of the rendered Secret: by client service id the name and UID of
+// its Secret.
 func origins(t *testing.T, s *corev1.Secret) map[string]struct {
 	Name string
 	UID  types.UID

@@ -24,7 +24,8 @@ type address struct {
 
 func unknown(format string, args ...any) address { return address{why: fmt.Sprintf(format, args...)} }
 
-// nodePreference is the order in which a node's addresses are taken: clients outside come first, names before numbers.
+// nodePreference is the order in which a node's addresses are taken: clients outside come first,
+// names before numbers.
 var nodePreference = []corev1.NodeAddressType{
 	corev1.NodeExternalDNS, corev1.NodeExternalIP, corev1.NodeInternalDNS, corev1.NodeInternalIP,
 }
@@ -41,7 +42,8 @@ func nodeAddress(node *corev1.Node) string {
 	return ""
 }
 
-// balancerAddress is the address that a cloud gave a Service: a name before a number, since certificates are made out to names.
+// balancerAddress is the address that a cloud gave a Service: a name before a number, since
+// certificates are made out to names.
 func balancerAddress(service *corev1.Service) string {
 	for _, in := range service.Status.LoadBalancer.Ingress {
 		if in.Hostname != "" {
@@ -56,7 +58,8 @@ func balancerAddress(service *corev1.Service) string {
 	return ""
 }
 
-// restPort is the number of the container port that is named, or given, as the REST port; 0 = the pod has none.
+// restPort is the number of the container port that is named, or given, as the REST port; 0 = the
+// pod has none.
 func restPort(p *corev1.Pod, name string) int {
 	if n, err := strconv.Atoi(name); err == nil && n > 0 && n < 65536 {
 		return n
@@ -88,7 +91,8 @@ func (w *world) joined() error {
 	return errors.Join(all...)
 }
 
-// addressOf finds where clients reach a pod. What no client could use is none: nodes and clouds say what they like.
+// addressOf finds where clients reach a pod. What no client could use is none: nodes and clouds say
+// what they like.
 func (c *Config) addressOf(p *corev1.Pod, ordinal int, w world) address {
 	a := c.find(p, ordinal, w)
 	if a.why != "" {
@@ -100,7 +104,8 @@ func (c *Config) addressOf(p *corev1.Pod, ordinal int, w world) address {
 	return a
 }
 
-// maxWhyBytes bounds a reason: the API server takes notes of events of at most 1 kB (events.k8s.io/v1).
+// maxWhyBytes bounds a reason: the API server takes notes of events of at most 1 kB
+// (events.k8s.io/v1).
 const maxWhyBytes = 800
 
 func clip(text string) string {
@@ -164,7 +169,8 @@ func nodePortAddress(p *corev1.Pod, service *corev1.Service, w world) address {
 	return address{host: host, port: int(port)}
 }
 
-// published is the pod's endpoint. Where its address is not known, the others still reach it inside of the cluster.
+// published is the pod's endpoint. Where its address is not known, the others still reach it inside
+// of the cluster.
 func (c *Config) published(p *corev1.Pod, ordinal int, a address) affinity.Published {
 	internal := c.podName(p.Name)
 	port := restPort(p, c.RESTPort)

@@ -36,9 +36,11 @@ type Config struct {
 	PortTemplate string // with HostTemplate: a number, or a number+{ordinal}
 	RESTPort     string // name or number of the container port
 
-	// ServiceAnnotations go onto the Services of single pods; {pod}, {ordinal} and {namespace} in a value stand for the pod's.
+	// ServiceAnnotations go onto the Services of single pods; {pod}, {ordinal} and {namespace} in a
+	// value stand for the pod's.
 	ServiceAnnotations map[string]string
-	// LoadBalancerClass says who makes load balancers, with LoadBalancer; empty = the cluster's default. It cannot be changed later.
+	// LoadBalancerClass says who makes load balancers, with LoadBalancer; empty = the cluster's
+	// default. It cannot be changed later.
 	LoadBalancerClass string
 
 	Metrics prometheus.Registerer // nil = none
@@ -95,7 +97,8 @@ func (c *Config) validateServices() (errs []error) {
 // perPod says whether every instance has a Service of its own.
 func (c *Config) perPod() bool { return c.Mode != PodDNS }
 
-// podName is the DNS name of a pod, by the headless Service; it is there also while the pod is not ready.
+// podName is the DNS name of a pod, by the headless Service; it is there also while the pod is not
+// ready.
 func (c *Config) podName(name string) string {
 	host := fmt.Sprintf("%s.%s.%s.svc", name, c.HeadlessService, c.Namespace)
 	if c.ClusterDomain != "" {

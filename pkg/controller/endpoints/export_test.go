@@ -10,9 +10,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Publish writes annotation and readiness gate of a pod as a reconciler does that saw it some time ago.
+// Publish writes annotation and readiness gate of a pod as a reconciler does that saw it some time
+// ago.
 func Publish(ctx context.Context, c client.Client, p *corev1.Pod, host string, port int) error {
-	r := &reconciler{config: Config{RESTPort: "rest", HeadlessService: "headless"}, client: c, events: events.NewFakeRecorder(10)}
+	r := &reconciler{
+		config: Config{RESTPort: "rest", HeadlessService: "headless"},
+		client: c,
+		events: events.NewFakeRecorder(10),
+	}
 	i := instance{Pod: p, address: address{host: host, port: port}}
 	return errors.Join(r.publish(ctx, i), r.gate(ctx, i))
 }

@@ -9,7 +9,8 @@ import (
 // metrics of the endpoints.
 type metrics struct {
 	published, missing prometheus.Gauge
-	// expected has no value before the first look: a controller that has just started, or one that does not lead, knows of nothing.
+	// expected has no value before the first look: a controller that has just started, or one that
+	// does not lead, knows of nothing.
 	expected *prometheus.GaugeVec
 }
 
@@ -19,7 +20,8 @@ func newMetrics() *metrics {
 			Name: "signstash_controller_endpoints_published", Help: "Pods of the proxy whose address is known.",
 		}),
 		missing: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "signstash_controller_endpoints_missing", Help: "Pods of the proxy whose address is not known: they take no new work.",
+			Name: "signstash_controller_endpoints_missing",
+			Help: "Pods of the proxy whose address is not known: they take no new work.",
 		}),
 		// Instances have one of the same name, and this one is there when none of them is.
 		expected: prometheus.NewGaugeVec(prometheus.GaugeOpts{

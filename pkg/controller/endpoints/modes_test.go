@@ -14,7 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-// TestPodDNS: inside of the cluster a pod is reached by the name that the headless Service gives it; nothing but that is made.
+// TestPodDNS: inside of the cluster a pod is reached by the name that the headless Service gives
+// it; nothing but that is made.
 func TestPodDNS(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.PodDNS, ClusterDomain: "cluster.local"}, 2)
 	w.pod(0, "")
@@ -30,8 +31,8 @@ func TestPodDNS(t *testing.T) {
 	w.wantServices()
 }
 
-// TestHostTemplate: host and port of an ingress or gateway are worked out of the pod's name and ordinal, and it has a Service to lead to,
-// the pod's own, ready or not.
+// TestHostTemplate: host and port of an ingress or gateway are worked out of the pod's name and
+// ordinal, and it has a Service to lead to, the pod's own, ready or not.
 func TestHostTemplate(t *testing.T) {
 	w := newWorld(t, endpoints.Config{
 		Mode: endpoints.HostTemplate, HostTemplate: "{pod}.{namespace}.example.org", PortTemplate: "9000+{ordinal}",
@@ -43,7 +44,8 @@ func TestHostTemplate(t *testing.T) {
 	}
 	w.wantServices("proxy-0", "proxy-1") // also for the pod that is to come
 	s := w.wantService(1)
-	if !metav1.IsControlledBy(s, w.owner()) || s.Spec.Type != corev1.ServiceTypeClusterIP || !s.Spec.PublishNotReadyAddresses ||
+	if !metav1.IsControlledBy(s, w.owner()) || s.Spec.Type != corev1.ServiceTypeClusterIP ||
+		!s.Spec.PublishNotReadyAddresses ||
 		!maps.Equal(s.Spec.Selector, map[string]string{"statefulset.kubernetes.io/pod-name": "proxy-1"}) {
 		t.Errorf("Service is %+v, owned by %v", s.Spec, s.OwnerReferences)
 	}
@@ -52,7 +54,8 @@ func TestHostTemplate(t *testing.T) {
 	}
 }
 
-// TestNodePort: every instance has a Service that the StatefulSet owns, which leads to it alone, on its own node, ready or not.
+// TestNodePort: every instance has a Service that the StatefulSet owns, which leads to it alone, on
+// its own node, ready or not.
 func TestNodePort(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	node := w.node("InternalIP", "10.1.0.1", "ExternalIP", "192.0.2.1")
@@ -63,8 +66,10 @@ func TestNodePort(t *testing.T) {
 	if !metav1.IsControlledBy(s, w.owner()) {
 		t.Errorf("owners are %v, want the StatefulSet", s.OwnerReferences)
 	}
-	if s.Spec.Type != corev1.ServiceTypeNodePort || s.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal ||
-		!s.Spec.PublishNotReadyAddresses || !maps.Equal(s.Spec.Selector, map[string]string{"statefulset.kubernetes.io/pod-name": "proxy-0"}) {
+	if s.Spec.Type != corev1.ServiceTypeNodePort ||
+		s.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal ||
+		!s.Spec.PublishNotReadyAddresses ||
+		!maps.Equal(s.Spec.Selector, map[string]string{"statefulset.kubernetes.io/pod-name": "proxy-0"}) {
 		t.Errorf("Service is %+v", s.Spec)
 	}
 	if p := s.Spec.Ports[0]; p.Port != restPort || p.TargetPort.IntValue() != restPort {
@@ -75,7 +80,8 @@ func TestNodePort(t *testing.T) {
 	w.wantPublished(0, "node.example.org", int(s.Spec.Ports[0].NodePort))
 }
 
-// TestReplacedPod: Service and node port stay while a pod is replaced; what is published is the new one's, on the node where it is now.
+// TestReplacedPod: Service and node port stay while a pod is replaced; what is published is the new
+// one's, on the node where it is now.
 func TestReplacedPod(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)
 	before := w.pod(0, w.node("InternalIP", "10.2.0.1"))
@@ -85,7 +91,12 @@ func TestReplacedPod(t *testing.T) {
 	w.removePod(0)
 	w.wantDirectory(1, 1)
 	after := w.pod(0, w.node("InternalIP", "10.2.0.2"))
-	if own := w.wantPublished(0, "10.2.0.2", port); own.Instance == string(before.UID) || own.Instance != string(after.UID) {
+	if own := w.wantPublished(
+		0,
+		"10.2.0.2",
+		port,
+	); own.Instance == string(before.UID) ||
+		own.Instance != string(after.UID) {
 		t.Errorf("the published identity is %s, want %s, not %s", own.Instance, after.UID, before.UID)
 	}
 	if again := w.wantService(0); again.UID != s.UID {
@@ -93,7 +104,8 @@ func TestReplacedPod(t *testing.T) {
 	}
 }
 
-// TestLoadBalancer: the address is the one that the cloud writes into the Service's status; a name counts before a number.
+// TestLoadBalancer: the address is the one that the cloud writes into the Service's status; a name
+// counts before a number.
 func TestLoadBalancer(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.LoadBalancer}, 1)
 	w.pod(0, "")
@@ -125,7 +137,8 @@ func (w *world) cloud(service string, addresses ...corev1.LoadBalancerIngress) {
 	})
 }
 
-// TestOthersFields: what a cloud or a person writes into a Service stays, and what is ours is mended.
+// TestOthersFields: what a cloud or a person writes into a Service stays, and what is ours is
+// mended.
 func TestOthersFields(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.LoadBalancer}, 1)
 	w.wantService(0)
@@ -149,7 +162,8 @@ func TestOthersFields(t *testing.T) {
 	}
 }
 
-// TestModeChange: Services of single pods go when a mode has no use for them, and change their type when it has another.
+// TestModeChange: Services of single pods go when a mode has no use for them, and change their type
+// when it has another.
 func TestModeChange(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)
 	w.pod(0, w.node("Hostname", "not-taken", "InternalIP", "10.3.0.1"))
@@ -171,8 +185,8 @@ func TestModeChange(t *testing.T) {
 	w.wantServices()
 }
 
-// TestServiceAnnotations: what clouds and external-dns are to know of a pod's Service is there, follows the configuration, and leaves
-// what others wrote alone.
+// TestServiceAnnotations: what clouds and external-dns are to know of a pod's Service is there,
+// follows the configuration, and leaves what others wrote alone.
 func TestServiceAnnotations(t *testing.T) {
 	const class, dns, theirs = "lb.example.org/internal", "cloud.example.org/scheme", "cloud.example.org/id"
 	w := newWorld(t, endpoints.Config{
@@ -189,7 +203,13 @@ func TestServiceAnnotations(t *testing.T) {
 		})
 	}
 	const list = "signstash.io/service-annotations"
-	want(map[string]string{dns: "proxy-1." + w.namespace + ".example.org/1", "once.example.org/a": "b", list: dns + ",once.example.org/a"})
+	want(
+		map[string]string{
+			dns:                  "proxy-1." + w.namespace + ".example.org/1",
+			"once.example.org/a": "b",
+			list:                 dns + ",once.example.org/a",
+		},
+	)
 	if s := w.wantService(1); s.Spec.LoadBalancerClass == nil || *s.Spec.LoadBalancerClass != class {
 		t.Errorf("class is %v, want %s", s.Spec.LoadBalancerClass, class)
 	}

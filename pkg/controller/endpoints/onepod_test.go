@@ -15,7 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-// TestRefusedService: where the Service of one pod is refused, the others are published all the same, and that one says why it is not.
+// TestRefusedService: where the Service of one pod is refused, the others are published all the
+// same, and that one says why it is not.
 func TestRefusedService(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)
 	w.pod(0, w.node("InternalIP", "10.10.0.1"))
@@ -64,7 +65,8 @@ func (w *world) overQuota() error {
 	return fmt.Errorf("a Service beyond the quota: %v, want it refused", err)
 }
 
-// TestUnusableAddress: a node's address that no client could use closes the pods of that node alone.
+// TestUnusableAddress: a node's address that no client could use closes the pods of that node
+// alone.
 func TestUnusableAddress(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	bad := w.node("ExternalDNS", "no such host")
@@ -72,7 +74,11 @@ func TestUnusableAddress(t *testing.T) {
 	w.pod(0, w.node("InternalIP", "10.11.0.1"))
 	w.wantPublished(0, "10.11.0.1", int(w.wantService(0).Spec.Ports[0].NodePort))
 	port := int(w.wantService(1).Spec.Ports[0].NodePort)
-	w.wantClosed(1, "EndpointPending", fmt.Sprintf("no such host, port %d: the host is neither a DNS name nor an IP address", port))
+	w.wantClosed(
+		1,
+		"EndpointPending",
+		fmt.Sprintf("no such host, port %d: the host is neither a DNS name nor an IP address", port),
+	)
 	for _, e := range w.wantDirectory(2, 2, 0, 1).Endpoints {
 		if e.Unreachable != (e.Ordinal == 1) {
 			t.Errorf("the directory says of %s: unreachable %v", e.Name, e.Unreachable)
@@ -82,7 +88,8 @@ func TestUnusableAddress(t *testing.T) {
 	w.wantPublished(1, "node.example.org", port)
 }
 
-// TestDeletedSet: while the StatefulSet is being deleted, and after it, nothing that went with it comes back.
+// TestDeletedSet: while the StatefulSet is being deleted, and after it, nothing that went with it
+// comes back.
 func TestDeletedSet(t *testing.T) {
 	w := emptyWorld(t, endpoints.Config{Mode: endpoints.NodePort})
 	owner := statefulSet(1)

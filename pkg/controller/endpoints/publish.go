@@ -27,7 +27,8 @@ const (
 	action          = "Publish"
 )
 
-// touchAgain is the time between the two touches of a pod: at the first one the kubelet may not have seen the new directory yet.
+// touchAgain is the time between the two touches of a pod: at the first one the kubelet may not
+// have seen the new directory yet.
 const touchAgain = 2 * time.Second
 
 // directory writes who is who, if that has changed, and returns the ConfigMap's resourceVersion.
@@ -58,9 +59,15 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	next := current.DeepCopy()
 	next.Namespace, next.Name = r.config.Namespace, r.config.EndpointsConfigMap
 	next.Data = map[string]string{affinity.DirectoryKey: string(data)}
-	next.OwnerReferences = []metav1.OwnerReference{{
-		APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet", Name: owner.Name, UID: owner.UID, Controller: &yes,
-	}}
+	next.OwnerReferences = []metav1.OwnerReference{
+		{
+			APIVersion: appsv1.SchemeGroupVersion.String(),
+			Kind:       "StatefulSet",
+			Name:       owner.Name,
+			UID:        owner.UID,
+			Controller: &yes,
+		},
+	}
 	if exists && reflect.DeepEqual(current, next) {
 		return current.ResourceVersion, nil
 	}
@@ -76,7 +83,8 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	return next.ResourceVersion, nil
 }
 
-// publish writes a pod's own endpoint and then its readiness. A pod whose address is lost keeps what it knew, and turns unready.
+// publish writes a pod's own endpoint and then its readiness. A pod whose address is lost keeps
+// what it knew, and turns unready.
 func (r *reconciler) publish(ctx context.Context, i instance) error {
 	if i.DeletionTimestamp != nil {
 		return nil
@@ -110,8 +118,9 @@ func (r *reconciler) annotate(ctx context.Context, p *corev1.Pod, key, value str
 	return nil
 }
 
-// superseded says that the pod's name is another's now, or nobody's: the next look is about that one. A UID that does not match is a
-// conflict to most resources, and an invalid field to a pod's status.
+// superseded says that the pod's name is another's now, or nobody's: the next look is about that
+// one. A UID that does not match is a conflict to most resources, and an invalid field to a pod's
+// status.
 func superseded(err error) bool {
 	cause, ok := apierrors.StatusCause(err, metav1.CauseTypeFieldValueInvalid)
 	return apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ok && cause.Field == "metadata.uid"
@@ -173,8 +182,9 @@ func condition(p *corev1.Pod) corev1.PodCondition {
 	return corev1.PodCondition{}
 }
 
-// touch makes kubelets bring the mounted directory up to date: they look at a pod's volumes when the pod changes, and else about once
-// a minute. It says how long to wait before it is called again; 0 = never.
+// touch makes kubelets bring the mounted directory up to date: they look at a pod's volumes when
+// the pod changes, and else about once a minute. It says how long to wait before it is called
+// again; 0 = never.
 func (r *reconciler) touch(ctx context.Context, instances []instance, version string) (again time.Duration, err error) {
 	if r.version != version {
 		r.version, r.touched = version, time.Now()

@@ -21,7 +21,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 )
 
-// reconciler publishes the endpoints of all pods of one StatefulSet. It has one worker, and nothing that it must remember.
+// reconciler publishes the endpoints of all pods of one StatefulSet. It has one worker, and nothing
+// that it must remember.
 type reconciler struct {
 	config  Config
 	client  client.Client
@@ -72,7 +73,8 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		instances[i].address = r.config.addressOf(instances[i].Pod, instances[i].ordinal, w)
 	}
 	r.metrics.looked(replicas(owner), instances)
-	// The directory first, then each pod's own endpoint, and its readiness last: no pod takes work before it knows its address.
+	// The directory first, then each pod's own endpoint, and its readiness last: no pod takes work
+	// before it knows its address.
 	version, err := r.directory(ctx, owner, instances)
 	if err != nil {
 		return ctrl.Result{}, errors.Join(w.joined(), err)
@@ -103,7 +105,8 @@ func (r *reconciler) instances(ctx context.Context, owner *appsv1.StatefulSet) (
 	for i := range pods.Items {
 		p := &pods.Items[i]
 		ordinal, ok := ordinalOf(p.Name, owner.Name)
-		if !ok || !metav1.IsControlledBy(p, owner) || p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
+		if !ok || !metav1.IsControlledBy(p, owner) || p.Status.Phase == corev1.PodFailed ||
+			p.Status.Phase == corev1.PodSucceeded {
 			continue
 		}
 		if ordinal > maxOrdinal {

@@ -23,7 +23,8 @@ func (w *world) dns(ordinal int) string {
 	return podName(ordinal) + ".proxy-headless." + w.namespace + ".svc"
 }
 
-// TestScaleDown: the Service of an ordinal goes once it is wanted no more and its pod is gone; that it was there is not forgotten.
+// TestScaleDown: the Service of an ordinal goes once it is wanted no more and its pod is gone; that
+// it was there is not forgotten.
 func TestScaleDown(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	node := w.node("InternalIP", "10.4.0.1")
@@ -46,7 +47,8 @@ func TestScaleDown(t *testing.T) {
 	w.wantDirectory(2, 2, 0)
 }
 
-// TestStop: where there shall be no instance at all, as for a backup, Services stay, and all come back at the addresses that clients were told.
+// TestStop: where there shall be no instance at all, as for a backup, Services stay, and all come
+// back at the addresses that clients were told.
 func TestStop(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	w.pod(0, w.node("InternalIP", "10.4.1.1"))
@@ -78,7 +80,8 @@ func (w *world) wantExpected(want float64) {
 	}
 }
 
-// TestForeignService: a Service with a pod's name that is somebody else's is left alone, and the pod says why it takes no work.
+// TestForeignService: a Service with a pod's name that is somebody else's is left alone, and the
+// pod says why it takes no work.
 func TestForeignService(t *testing.T) {
 	w := emptyWorld(t, endpoints.Config{Mode: endpoints.NodePort})
 	w.create(statefulSet(1))
@@ -105,7 +108,8 @@ func TestForeignService(t *testing.T) {
 	w.wantPublished(0, "10.5.0.1", int(w.wantService(0).Spec.Ports[0].NodePort))
 }
 
-// TestOrphanedServices: Services that a StatefulSet left behind are its successor's, with their node ports, or go.
+// TestOrphanedServices: Services that a StatefulSet left behind are its successor's, with their
+// node ports, or go.
 func TestOrphanedServices(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	node := w.node("InternalIP", "10.5.1.1")
@@ -114,7 +118,8 @@ func TestOrphanedServices(t *testing.T) {
 	w.wantPublished(0, "10.5.1.1", int(before.Spec.Ports[0].NodePort))
 	w.wantServices("proxy-0", "proxy-1")
 	w.stop()
-	// kubectl delete statefulset --cascade=orphan: there is no garbage collector here that would do this.
+	// kubectl delete statefulset --cascade=orphan: there is no garbage collector here that would do
+	// this.
 	for ordinal := range 2 {
 		s := w.wantService(ordinal)
 		s.OwnerReferences = nil
@@ -124,7 +129,10 @@ func TestOrphanedServices(t *testing.T) {
 	}
 	theirs := before.DeepCopy()
 	theirs.ObjectMeta = metav1.ObjectMeta{Name: "other-0", Labels: before.Labels}
-	theirs.Spec = corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 1}}, Selector: map[string]string{"statefulset.kubernetes.io/pod-name": "other-0"}}
+	theirs.Spec = corev1.ServiceSpec{
+		Ports:    []corev1.ServicePort{{Port: 1}},
+		Selector: map[string]string{"statefulset.kubernetes.io/pod-name": "other-0"},
+	}
 	w.create(theirs)
 	w.remove(w.owner())
 	w.create(statefulSet(1))
@@ -148,8 +156,8 @@ func TestOrphanedServices(t *testing.T) {
 	w.wantPublished(0, "10.5.1.1", int(before.Spec.Ports[0].NodePort))
 }
 
-// TestLostAddress: where the node goes or the load balancer's address is withdrawn, the pod turns unready with a Warning, keeps what it
-// knew, and is back with the address.
+// TestLostAddress: where the node goes or the load balancer's address is withdrawn, the pod turns
+// unready with a Warning, keeps what it knew, and is back with the address.
 func TestLostAddress(t *testing.T) {
 	t.Run("node", func(t *testing.T) {
 		w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)
@@ -180,7 +188,8 @@ func TestLostAddress(t *testing.T) {
 	})
 }
 
-// wantLost waits until an instance is closed for that reason, and wants it to know its last address still.
+// wantLost waits until an instance is closed for that reason, and wants it to know its last address
+// still.
 func (w *world) wantLost(last affinity.Published, why string) {
 	w.t.Helper()
 	w.wantClosed(last.Ordinal, "EndpointLost", why)
@@ -209,7 +218,8 @@ func (w *world) gauge(name string) float64 {
 	return 0
 }
 
-// TestOrder: the directory knows a pod before the pod knows its address, and it knows that before its gate opens.
+// TestOrder: the directory knows a pod before the pod knows its address, and it knows that before
+// its gate opens.
 func TestOrder(t *testing.T) {
 	w := emptyWorld(t, podDNS)
 	w.create(statefulSet(1))
@@ -221,7 +231,8 @@ func TestOrder(t *testing.T) {
 			steps = append(steps, name)
 		}
 	}
-	// One watch would do for each kind, but only resourceVersions order the two against each other: etcd counts all writes.
+	// One watch would do for each kind, but only resourceVersions order the two against each other:
+	// etcd counts all writes.
 	pods, err := w.api.Watch(t.Context(), &corev1.PodList{}, client.InNamespace(w.namespace))
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +261,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestStaleIdentity: an annotation that a pod took over from its predecessor, by whatever way, is replaced by its own.
+// TestStaleIdentity: an annotation that a pod took over from its predecessor, by whatever way, is
+// replaced by its own.
 func TestStaleIdentity(t *testing.T) {
 	w := emptyWorld(t, podDNS)
 	w.create(statefulSet(1))
@@ -262,7 +274,9 @@ func TestStaleIdentity(t *testing.T) {
 	}
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: "proxy-0", OwnerReferences: w.ownedBy(), Annotations: map[string]string{affinity.EndpointAnnotation: string(stale)},
+			Name:            "proxy-0",
+			OwnerReferences: w.ownedBy(),
+			Annotations:     map[string]string{affinity.EndpointAnnotation: string(stale)},
 		},
 		Spec: podSpec(""),
 	}
@@ -271,8 +285,8 @@ func TestStaleIdentity(t *testing.T) {
 	w.wantPublished(0, w.dns(0), restPort)
 }
 
-// TestWhosePods: pods that are not the set's, and pods that have ended, have no endpoint; one that is ending has, for its peers, but is
-// not written any more.
+// TestWhosePods: pods that are not the set's, and pods that have ended, have no endpoint; one that
+// is ending has, for its peers, but is not written any more.
 func TestWhosePods(t *testing.T) {
 	w := emptyWorld(t, podDNS)
 	w.create(statefulSet(3))
@@ -286,7 +300,8 @@ func TestWhosePods(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.pod(0, w.node("InternalIP", "10.7.0.1"))
-	w.remove(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "proxy-0"}}) // its kubelet would end it; here it goes on ending
+	// its kubelet would end it; here it goes on ending
+	w.remove(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "proxy-0"}})
 	ending := w.getPod(0)
 	if ending.DeletionTimestamp == nil {
 		t.Fatal("the pod is not ending")
@@ -299,7 +314,8 @@ func TestWhosePods(t *testing.T) {
 	}
 }
 
-// TestSuccessor: what was worked out for a pod is not written to the one that has taken its name since.
+// TestSuccessor: what was worked out for a pod is not written to the one that has taken its name
+// since.
 func TestSuccessor(t *testing.T) {
 	w := emptyWorld(t, podDNS)
 	w.create(statefulSet(1))
@@ -330,12 +346,18 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// TestTouch: when the directory changes, every pod is touched at once and once more, so that its kubelet mounts it.
+// TestTouch: when the directory changes, every pod is touched at once and once more, so that its
+// kubelet mounts it.
 func TestTouch(t *testing.T) {
 	w := newWorld(t, podDNS, 2)
 	w.pod(0, "")
 	w.settled(0)
-	pods, err := w.api.Watch(t.Context(), &corev1.PodList{}, client.InNamespace(w.namespace), client.MatchingFields{"metadata.name": "proxy-0"})
+	pods, err := w.api.Watch(
+		t.Context(),
+		&corev1.PodList{},
+		client.InNamespace(w.namespace),
+		client.MatchingFields{"metadata.name": "proxy-0"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

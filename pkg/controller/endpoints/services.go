@@ -19,16 +19,18 @@ import (
 const (
 	// perPodLabel is on every Service of a single pod that was made here.
 	perPodLabel = "signstash.io/per-pod-service"
-	// annotationsKey is an annotation that lists the others which were written here, so that one goes once it is not wanted any more.
+	// annotationsKey is an annotation that lists the others which were written here, so that one goes
+	// once it is not wanted any more.
 	annotationsKey = "signstash.io/service-annotations"
 	// podNameLabel is on every pod of a StatefulSet.
 	podNameLabel = "statefulset.kubernetes.io/pod-name"
 )
 
-// services makes the Services of single pods what they shall be. The StatefulSet owns them, not the pod: a node port stays while a pod
-// is replaced. One is removed once its ordinal is not wanted any more and its pod is gone: a load balancer costs money. Where there shall be
-// no instance at all they stay: that is a stop, as for a backup, and clients were told these addresses. What cannot be done for one pod is
-// among the faults, and keeps no other one waiting.
+// services makes the Services of single pods what they shall be. The StatefulSet owns them, not the
+// pod: a node port stays while a pod is replaced. One is removed once its ordinal is not wanted any
+// more and its pod is gone: a load balancer costs money. Where there shall be no instance at all
+// they stay: that is a stop, as for a backup, and clients were told these addresses. What cannot be
+// done for one pod is among the faults, and keeps no other one waiting.
 func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (world, error) {
 	w := world{services: make(map[string]*corev1.Service), foreign: make(map[string]bool), faults: make(map[string]error)}
 	var all corev1.ServiceList
@@ -62,8 +64,9 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 	return w, nil
 }
 
-// isOurs says whether a Service was made here, for a pod of this StatefulSet. One that nobody owns is taken back: a StatefulSet that was
-// deleted with --cascade=orphan, as to grow its volumes, and made anew leaves them so.
+// isOurs says whether a Service was made here, for a pod of this StatefulSet. One that nobody owns
+// is taken back: a StatefulSet that was deleted with --cascade=orphan, as to grow its volumes, and
+// made anew leaves them so.
 func isOurs(s *corev1.Service, owner *appsv1.StatefulSet) bool {
 	if s.Labels[perPodLabel] == "" {
 		return false
@@ -75,7 +78,8 @@ func isOurs(s *corev1.Service, owner *appsv1.StatefulSet) bool {
 	return ok && s.Spec.Selector[podNameLabel] == s.Name
 }
 
-// wantedServices are the names of pods that need one, each with its REST port; for a pod that is not there yet 0.
+// wantedServices are the names of pods that need one, each with its REST port; for a pod that is
+// not there yet 0.
 func (r *reconciler) wantedServices(owner *appsv1.StatefulSet, instances []instance) map[string]int {
 	wanted := make(map[string]int)
 	if !r.config.perPod() {
@@ -91,7 +95,8 @@ func (r *reconciler) wantedServices(owner *appsv1.StatefulSet, instances []insta
 	return wanted
 }
 
-// ensure creates a Service, or mends the fields that are ours. Fields that others own stay: node ports, addresses, a cloud's annotations.
+// ensure creates a Service, or mends the fields that are ours. Fields that others own stay: node
+// ports, addresses, a cloud's annotations.
 func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *world, name string, port int) error {
 	if port == 0 {
 		return nil // the address says so
@@ -138,9 +143,15 @@ func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port in
 	labels[perPodLabel] = "true"
 	s.Labels = labels
 	yes := true
-	s.OwnerReferences = []metav1.OwnerReference{{
-		APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet", Name: owner.Name, UID: owner.UID, Controller: &yes,
-	}}
+	s.OwnerReferences = []metav1.OwnerReference{
+		{
+			APIVersion: appsv1.SchemeGroupVersion.String(),
+			Kind:       "StatefulSet",
+			Name:       owner.Name,
+			UID:        owner.UID,
+			Controller: &yes,
+		},
+	}
 	r.annotateService(s, owner)
 	r.shapeType(&s.Spec)
 	s.Spec.Selector = map[string]string{podNameLabel: s.Name}

@@ -25,8 +25,8 @@ import (
 // name of the controller, in logs, metrics and events.
 const name = "signstash-endpoints"
 
-// Objects is what the manager's cache may hold for Setup, beside the pods of the proxy: two objects by name and the namespace's
-// Services, of which one that is not ours may be in the way.
+// Objects is what the manager's cache may hold for Setup, beside the pods of the proxy: two objects
+// by name and the namespace's Services, of which one that is not ours may be in the way.
 func Objects(c Config) map[client.Object]cache.ByObject {
 	own := map[string]cache.Config{c.Namespace: {}}
 	named := func(name string) cache.ByObject {
@@ -43,7 +43,8 @@ func Objects(c Config) map[client.Object]cache.ByObject {
 	return objects
 }
 
-// slimNode drops from a node what nobody here reads: kubelets write there every few seconds, and large clusters have many.
+// slimNode drops from a node what nobody here reads: kubelets write there every few seconds, and
+// large clusters have many.
 func slimNode(object any) (any, error) {
 	if node, ok := object.(*corev1.Node); ok {
 		node.ManagedFields, node.Annotations, node.Labels, node.Spec = nil, nil, nil, corev1.NodeSpec{}
@@ -52,14 +53,15 @@ func slimNode(object any) (any, error) {
 	return object, nil
 }
 
-// Times after which a look that failed is tried again. What fails for one pod must not keep the address of another one waiting for the
-// quarter of an hour that the default comes to.
+// Times after which a look that failed is tried again. What fails for one pod must not keep the
+// address of another one waiting for the quarter of an hour that the default comes to.
 const (
 	firstRetry = 5 * time.Millisecond
 	lastRetry  = 30 * time.Second
 )
 
-// moved says whether a node has other addresses than before: kubelets write a node's status every few seconds.
+// moved says whether a node has other addresses than before: kubelets write a node's status every
+// few seconds.
 func moved(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(*corev1.Node)
 	now, ok2 := e.ObjectNew.(*corev1.Node)

@@ -17,7 +17,16 @@ type pod struct {
 
 // expand puts the pod's words in the place of {pod}, {ordinal} and {namespace}.
 func expand(template string, p pod) string {
-	return strings.NewReplacer("{pod}", p.name, "{ordinal}", strconv.Itoa(p.ordinal), "{namespace}", p.namespace).Replace(template)
+	return strings.NewReplacer(
+		"{pod}",
+		p.name,
+		"{ordinal}",
+		strconv.Itoa(p.ordinal),
+		"{namespace}",
+		p.namespace,
+	).Replace(
+		template,
+	)
 }
 
 // expandHost makes the pod's host of the template.

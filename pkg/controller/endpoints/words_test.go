@@ -66,7 +66,10 @@ func TestNodeAddress(t *testing.T) {
 
 func TestRESTPort(t *testing.T) {
 	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{
-		{Ports: []corev1.ContainerPort{{Name: "management", ContainerPort: 8081}}}, {Ports: []corev1.ContainerPort{{Name: "rest", ContainerPort: 8080}}},
+		{
+			Ports: []corev1.ContainerPort{{Name: "management", ContainerPort: 8081}},
+		},
+		{Ports: []corev1.ContainerPort{{Name: "rest", ContainerPort: 8080}}},
 	}}}
 	for name, want := range map[string]int{"rest": 8080, "management": 8081, "9090": 9090, "other": 0, "0": 0, "70000": 0, "": 0} {
 		if got := restPort(p, name); got != want {
@@ -79,7 +82,9 @@ func TestRESTPort(t *testing.T) {
 func TestNoAddress(t *testing.T) {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "proxy-0"},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "rest", ContainerPort: 8080}}}}},
+		Spec: corev1.PodSpec{
+			Containers: []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "rest", ContainerPort: 8080}}}},
+		},
 	}
 	service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 8080}}}}
 	with := map[string]*corev1.Service{"proxy-0": service}

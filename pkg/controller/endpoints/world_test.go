@@ -39,8 +39,8 @@ const (
 	restPort      = 8080
 )
 
-// world is a namespace with the proxy's StatefulSet and a controller that can be stopped and started. Its test is StatefulSet
-// controller, kubelet and cloud: no other part of a cluster runs.
+// world is a namespace with the proxy's StatefulSet and a controller that can be stopped and
+// started. Its test is StatefulSet controller, kubelet and cloud: no other part of a cluster runs.
 type world struct {
 	t         *testing.T
 	api       client.WithWatch
@@ -50,7 +50,8 @@ type world struct {
 	stop      func()
 }
 
-// newWorld starts a controller over a StatefulSet of so many replicas, whose pods are not there yet.
+// newWorld starts a controller over a StatefulSet of so many replicas, whose pods are not there
+// yet.
 func newWorld(t *testing.T, c endpoints.Config, replicas int32) *world {
 	w := emptyWorld(t, c)
 	w.create(statefulSet(replicas))
@@ -149,7 +150,10 @@ func (w *world) scale(replicas int32) {
 // pod makes the pod of an ordinal on a node, as the StatefulSet controller and the scheduler would.
 func (w *world) pod(ordinal int, node string) *corev1.Pod {
 	w.t.Helper()
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: podName(ordinal), OwnerReferences: w.ownedBy()}, Spec: podSpec(node)}
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: podName(ordinal), OwnerReferences: w.ownedBy()},
+		Spec:       podSpec(node),
+	}
 	w.create(p)
 	return p
 }
@@ -157,7 +161,9 @@ func (w *world) pod(ordinal int, node string) *corev1.Pod {
 func (w *world) ownedBy() []metav1.OwnerReference {
 	w.t.Helper()
 	yes := true
-	return []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: ownerName, UID: w.owner().UID, Controller: &yes}}
+	return []metav1.OwnerReference{
+		{APIVersion: "apps/v1", Kind: "StatefulSet", Name: ownerName, UID: w.owner().UID, Controller: &yes},
+	}
 }
 
 func podName(ordinal int) string { return fmt.Sprintf("%s-%d", ownerName, ordinal) }
@@ -168,7 +174,8 @@ func (w *world) removePod(ordinal int) {
 	w.remove(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: podName(ordinal)}}, client.GracePeriodSeconds(0))
 }
 
-// node makes a node with these addresses: type, address, type, address. Its name is the test's own: nodes are in no namespace.
+// node makes a node with these addresses: type, address, type, address. Its name is the test's own:
+// nodes are in no namespace.
 func (w *world) node(addresses ...string) string {
 	w.t.Helper()
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{GenerateName: w.namespace + "-"}}
@@ -209,7 +216,11 @@ func (w *world) create(object client.Object) {
 
 func (w *world) get(object client.Object) {
 	w.t.Helper()
-	if err := w.api.Get(w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: object.GetName()}, object); err != nil {
+	if err := w.api.Get(
+		w.t.Context(),
+		client.ObjectKey{Namespace: w.namespace, Name: object.GetName()},
+		object,
+	); err != nil {
 		w.t.Fatalf("get %s: %v", object.GetName(), err)
 	}
 }
@@ -229,8 +240,8 @@ func (w *world) getPod(ordinal int) *corev1.Pod {
 	return p
 }
 
-// wantPublished waits until an instance is published at that address: in its annotation, by its gate and in the directory, each with
-// the identity of the pod that is there now.
+// wantPublished waits until an instance is published at that address: in its annotation, by its
+// gate and in the directory, each with the identity of the pod that is there now.
 func (w *world) wantPublished(ordinal int, host string, port int) affinity.Published {
 	w.t.Helper()
 	var own affinity.Published
@@ -239,7 +250,8 @@ func (w *world) wantPublished(ordinal int, host string, port int) affinity.Publi
 		if own, err = affinity.DecodePublished([]byte(p.Annotations[affinity.EndpointAnnotation])); err != nil {
 			return err
 		}
-		if own.Host != host || own.Port != port || own.Instance != string(p.UID) || own.Ordinal != ordinal || own.Name != p.Name {
+		if own.Host != host || own.Port != port || own.Instance != string(p.UID) || own.Ordinal != ordinal ||
+			own.Name != p.Name {
 			return fmt.Errorf("%s is published as %+v, want %s, port %d, and its UID %s", p.Name, own, host, port, p.UID)
 		}
 		if g := gate(p); g.Status != corev1.ConditionTrue || g.Reason != "EndpointPublished" {
@@ -265,7 +277,15 @@ func (w *world) wantClosed(ordinal int, reason, message string) {
 	testenv.Eventually(w.t, func() error {
 		g := gate(w.getPod(ordinal))
 		if g.Status != corev1.ConditionFalse || g.Reason != reason || g.Message != message {
-			return fmt.Errorf("gate of %s is %s %s %q, want false %s %q", podName(ordinal), g.Status, g.Reason, g.Message, reason, message)
+			return fmt.Errorf(
+				"gate of %s is %s %s %q, want false %s %q",
+				podName(ordinal),
+				g.Status,
+				g.Reason,
+				g.Message,
+				reason,
+				message,
+			)
 		}
 		return nil
 	})
@@ -301,7 +321,15 @@ func (w *world) wantDirectory(expected, ever int, ordinals ...int) affinity.Dire
 			got = append(got, e.Ordinal)
 		}
 		if d.Expected != expected || d.Ever != ever || fmt.Sprint(got) != fmt.Sprint(ordinals) {
-			return fmt.Errorf("directory has expected %d, ever %d, ordinals %v; want %d, %d, %v", d.Expected, d.Ever, got, expected, ever, ordinals)
+			return fmt.Errorf(
+				"directory has expected %d, ever %d, ordinals %v; want %d, %d, %v",
+				d.Expected,
+				d.Ever,
+				got,
+				expected,
+				ever,
+				ordinals,
+			)
 		}
 		return nil
 	})
@@ -347,7 +375,8 @@ func (w *world) wantEvent(ordinal int, kind, reason, note string) {
 		}
 		var seen []string
 		for _, e := range list.Items {
-			if e.Regarding.Kind == "Pod" && e.Regarding.Name == podName(ordinal) && e.Type == kind && e.Reason == reason && e.Note == note {
+			if e.Regarding.Kind == "Pod" && e.Regarding.Name == podName(ordinal) && e.Type == kind && e.Reason == reason &&
+				e.Note == note {
 				return nil
 			}
 			seen = append(seen, fmt.Sprintf("%s: %s %s %q", e.Regarding.Name, e.Type, e.Reason, e.Note))
@@ -356,7 +385,8 @@ func (w *world) wantEvent(ordinal int, kind, reason, note string) {
 	})
 }
 
-// settled waits until an instance has been touched for the second time, after which nothing is left to do.
+// settled waits until an instance has been touched for the second time, after which nothing is left
+// to do.
 func (w *world) settled(ordinal int) {
 	w.t.Helper()
 	testenv.Eventually(w.t, func() error {
@@ -391,7 +421,8 @@ func (w *world) versions() map[string]string {
 	return all
 }
 
-// look makes the controller look at everything anew and waits until it has: it removes a Service that is its own and wanted no more.
+// look makes the controller look at everything anew and waits until it has: it removes a Service
+// that is its own and wanted no more.
 func (w *world) look() {
 	w.t.Helper()
 	stray := &corev1.Service{

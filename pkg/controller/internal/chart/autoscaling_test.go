@@ -9,19 +9,36 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// TestAutoscaling: the autoscaler owns the number of instances, and never lowers it. Neither does an upgrade, the one included that
-// switches it on.
+// TestAutoscaling: the autoscaler owns the number of instances, and never lowers it. Neither does
+// an upgrade, the one included that switches it on.
 func TestAutoscaling(t *testing.T) {
 	c, namespace := server.Client(t), server.Namespace(t)
 	config := administrator(t)
 	want := func(want int32) {
 		t.Helper()
-		text, err := helm(t, "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}", "template", release, folder, "--namespace", namespace, "--values", "-",
-			"--dry-run=server", "--kubeconfig", config)
+		text, err := helm(
+			t,
+			"{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}",
+			"template",
+			release,
+			folder,
+			"--namespace",
+			namespace,
+			"--values",
+			"-",
+			"--dry-run=server",
+			"--kubeconfig",
+			config,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if set := find[*appsv1.StatefulSet](t, decode(t, text), release); set.Spec.Replicas == nil || *set.Spec.Replicas != want {
+		if set := find[*appsv1.StatefulSet](
+			t,
+			decode(t, text),
+			release,
+		); set.Spec.Replicas == nil ||
+			*set.Spec.Replicas != want {
 			t.Errorf("replicas are %v, want %d", set.Spec.Replicas, want)
 		}
 	}
@@ -29,7 +46,8 @@ func TestAutoscaling(t *testing.T) {
 	set := find[*appsv1.StatefulSet](t, objects(t, modes["trial"]), release)
 	replicas := int32(5)
 	set.Namespace, set.Spec.Replicas = namespace, &replicas
-	set.Annotations = map[string]string{"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace} // as helm does
+	// as helm does
+	set.Annotations = map[string]string{"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
 	if err := c.Create(t.Context(), set); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +58,8 @@ func TestAutoscaling(t *testing.T) {
 	}
 }
 
-// TestWayBack: with the autoscaler the way back to an earlier release that the README names keeps the number of instances.
+// TestWayBack: with the autoscaler the way back to an earlier release that the README names keeps
+// the number of instances.
 func TestWayBack(t *testing.T) {
 	c, namespace := server.Client(t), server.Namespace(t)
 	config := administrator(t)
@@ -56,7 +75,14 @@ func TestWayBack(t *testing.T) {
 	set := &appsv1.StatefulSet{}
 	set.Namespace, set.Name = namespace, release
 	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}} // as the autoscaler does
-	if err := c.SubResource("scale").Update(t.Context(), set, client.WithSubResourceBody(scale), client.FieldOwner("kube-controller-manager")); err != nil {
+	if err := c.SubResource(
+		"scale",
+	).Update(
+		t.Context(),
+		set,
+		client.WithSubResourceBody(scale),
+		client.FieldOwner("kube-controller-manager"),
+	); err != nil {
 		t.Fatal(err)
 	}
 	run(then, "upgrade", release, folder, "--values", "-")

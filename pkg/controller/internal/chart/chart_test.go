@@ -24,7 +24,8 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestModes has a real API server say what it thinks of everything that is rendered, and holds rules that are true in every mode.
+// TestModes has a real API server say what it thinks of everything that is rendered, and holds
+// rules that are true in every mode.
 func TestModes(t *testing.T) {
 	for name, values := range modes {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +76,8 @@ func wantRestricted(t *testing.T, all []client.Object) {
 	}
 	for name, p := range pods {
 		s := p.SecurityContext
-		if s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+		if s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil ||
+			s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
 			t.Errorf("security context of pod %s is %+v", name, s)
 		}
 		if p.EnableServiceLinks == nil || *p.EnableServiceLinks {
@@ -95,7 +97,8 @@ func wantRestricted(t *testing.T, all []client.Object) {
 	}
 }
 
-// wantSteadyLabels holds that pods are not replaced for another version of the chart alone, or of another image than theirs.
+// wantSteadyLabels holds that pods are not replaced for another version of the chart alone, or of
+// another image than theirs.
 func wantSteadyLabels(t *testing.T, all []client.Object) {
 	t.Helper()
 	for _, o := range all {
@@ -107,7 +110,10 @@ func wantSteadyLabels(t *testing.T, all []client.Object) {
 			labels = o.Spec.Template.Labels
 		}
 		for name := range labels {
-			if !slices.Contains([]string{"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}, name) {
+			if !slices.Contains(
+				[]string{"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"},
+				name,
+			) {
 				t.Errorf("pods of %s carry label %s", o.GetName(), name)
 			}
 		}
@@ -138,13 +144,17 @@ func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 		if !strings.HasPrefix(path, "/") {
 			continue
 		}
-		if !slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(path, m.MountPath+"/") }) {
+		if !slices.ContainsFunc(
+			container.VolumeMounts,
+			func(m corev1.VolumeMount) bool { return strings.HasPrefix(path, m.MountPath+"/") },
+		) {
 			t.Errorf("%s lies below no mount", arg)
 		}
 	}
 }
 
-// TestSecretsByReference: what is secret is named, never rendered; the one exception is the simulated service's, which is public.
+// TestSecretsByReference: what is secret is named, never rendered; the one exception is the
+// simulated service's, which is public.
 func TestSecretsByReference(t *testing.T) {
 	for name, values := range modes {
 		for _, o := range objects(t, values) {
@@ -282,7 +292,8 @@ func clusterRole(t *testing.T, all []client.Object) *rbacv1.ClusterRole {
 	return all[i].(*rbacv1.ClusterRole)
 }
 
-// TestReleaseNames: what YAML would take for something else is a name, and two releases never share what belongs to no namespace.
+// TestReleaseNames: what YAML would take for something else is a name, and two releases never share
+// what belongs to no namespace.
 func TestReleaseNames(t *testing.T) {
 	of := func(release, namespace string) []client.Object {
 		t.Helper()
@@ -293,11 +304,16 @@ func TestReleaseNames(t *testing.T) {
 		return decode(t, text)
 	}
 	all := of("on", "1e3")
-	if set := find[*appsv1.StatefulSet](t, all, "on-"+release); set.Spec.Selector.MatchLabels["app.kubernetes.io/instance"] != "on" {
+	if set := find[*appsv1.StatefulSet](
+		t,
+		all,
+		"on-"+release,
+	); set.Spec.Selector.MatchLabels["app.kubernetes.io/instance"] != "on" {
 		t.Errorf("the selector is %v", set.Spec.Selector.MatchLabels)
 	}
 	for _, o := range all {
-		if b, ok := o.(*rbacv1.ClusterRoleBinding); ok && (b.Name != clusterRole(t, all).Name || b.RoleRef.Name != b.Name || b.Subjects[0].Namespace != "1e3") {
+		if b, ok := o.(*rbacv1.ClusterRoleBinding); ok &&
+			(b.Name != clusterRole(t, all).Name || b.RoleRef.Name != b.Name || b.Subjects[0].Namespace != "1e3") {
 			t.Errorf("%s binds %s to %v", b.Name, b.RoleRef.Name, b.Subjects)
 		}
 	}
@@ -334,7 +350,8 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// single takes rules apart: group, resource, verb and name, each by itself; names without what they begin with, that of the release.
+// single takes rules apart: group, resource, verb and name, each by itself; names without what they
+// begin with, that of the release.
 func single(rules []rbacv1.PolicyRule, prefix string) []string {
 	var all []string
 	for _, r := range rules {
@@ -356,10 +373,24 @@ func single(rules []rbacv1.PolicyRule, prefix string) []string {
 	return slices.Compact(all)
 }
 
-// TestTrialIsLoud: nobody can overlook that signatures of a trial have no value, nor what becomes of an instance that is scaled away.
+// TestTrialIsLoud: nobody can overlook that signatures of a trial have no value, nor what becomes
+// of an instance that is scaled away.
 func TestTrialIsLoud(t *testing.T) {
 	notes := func(values string) string {
-		out, err := helm(t, values, "install", release, folder, "--namespace", "signing", "--dry-run=client", "--output", "json", "--values", "-")
+		out, err := helm(
+			t,
+			values,
+			"install",
+			release,
+			folder,
+			"--namespace",
+			"signing",
+			"--dry-run=client",
+			"--output",
+			"json",
+			"--values",
+			"-",
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +407,10 @@ func TestTrialIsLoud(t *testing.T) {
 	if !strings.Contains(remote, "Before you scale down") || !strings.Contains(remote, "leaves the volumes") {
 		t.Errorf("notes do not say what becomes of volumes:\n%s", remote)
 	}
-	if scaled := notes(modes["everything else"]); !strings.Contains(scaled, "do not helm rollback") || strings.Contains(remote, "do not helm rollback") {
+	if scaled := notes(
+		modes["everything else"],
+	); !strings.Contains(scaled, "do not helm rollback") ||
+		strings.Contains(remote, "do not helm rollback") {
 		t.Errorf("notes with an autoscaler:\n%s\nwithout:\n%s", scaled, remote)
 	}
 }

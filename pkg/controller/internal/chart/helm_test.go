@@ -38,7 +38,8 @@ const (
 	release = "signstash-proxy"
 )
 
-// helm runs it and returns what it printed. Where HELM is not set and none is on PATH the test is skipped, or fails where CI=true.
+// helm runs it and returns what it printed. Where HELM is not set and none is on PATH the test is
+// skipped, or fails where CI=true.
 func helm(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
 	program := os.Getenv("HELM")
@@ -69,8 +70,9 @@ func template(t *testing.T, values string) (string, error) {
 	return helm(t, values, "template", release, folder, "--namespace", "signing", "--values", "-")
 }
 
-// objects renders the chart and decodes what comes out as the API server would with strict field validation: every field is known, none
-// is there twice. What the standard API does not know comes back unstructured.
+// objects renders the chart and decodes what comes out as the API server would with strict field
+// validation: every field is known, none is there twice. What the standard API does not know comes
+// back unstructured.
 func objects(t *testing.T, values string) []client.Object {
 	t.Helper()
 	text, err := template(t, values)

@@ -40,8 +40,9 @@ func egress(p *networkingv1.NetworkPolicy) (rules []string) {
 	return rules
 }
 
-// TestNetworkPolicy: who may speak to whom, by default and where values narrow it. A rule without ports, or a narrowed one that forgets the
-// other instances, would be the opposite of what was meant.
+// TestNetworkPolicy: who may speak to whom, by default and where values narrow it. A rule without
+// ports, or a narrowed one that forgets the other instances, would be the opposite of what was
+// meant.
 func TestNetworkPolicy(t *testing.T) {
 	const dns, peers = "[53/UDP 53 5353/UDP 5353] 0", "[8080 8090] 1"
 	for name, test := range map[string]struct {
@@ -85,7 +86,8 @@ func TestNetworkPolicy(t *testing.T) {
 				}
 			}
 			to := proxy.Spec.Egress[1]
-			if to.To[0].PodSelector == nil || to.To[0].PodSelector.MatchLabels["app.kubernetes.io/instance"] != release || *to.Ports[0].Port != intstr.FromInt32(8080) {
+			if to.To[0].PodSelector == nil || to.To[0].PodSelector.MatchLabels["app.kubernetes.io/instance"] != release ||
+				*to.Ports[0].Port != intstr.FromInt32(8080) {
 				t.Errorf("other instances are %+v", to)
 			}
 			for _, p := range []*networkingv1.NetworkPolicy{proxy, controller} {

@@ -54,14 +54,18 @@ var buildController = sync.OnceValues(func() (string, error) {
 	return program, err
 })
 
-// wantControllerStarts has the controller itself read the flags that it is started with: it gets as far as to look for a cluster.
+// wantControllerStarts has the controller itself read the flags that it is started with: it gets as
+// far as to look for a cluster.
 func wantControllerStarts(t *testing.T, all []client.Object) {
 	t.Helper()
 	program, err := buildController()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, find[*appsv1.Deployment](t, all, release+"-controller").Spec.Template.Spec.Containers[0].Args...)
+	cmd := exec.CommandContext(
+		t.Context(),
+		program,
+		find[*appsv1.Deployment](t, all, release+"-controller").Spec.Template.Spec.Containers[0].Args...)
 	cmd.Env = []string{"NAMESPACE=signing", "KUBECONFIG=" + os.DevNull}
 	if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("find the cluster")) {
 		t.Errorf("the controller is started with %v, and ends with %v: %s", cmd.Args[1:], err, out)
@@ -100,13 +104,17 @@ func TestPods(t *testing.T) {
 	wantProbe(t, "liveness", proxy.LivenessProbe, "/healthz", "management")
 	wantProbe(t, "readiness", proxy.ReadinessProbe, "/readyz", "management")
 	if p := proxy.StartupProbe; p.PeriodSeconds*p.FailureThreshold < 120 {
-		t.Errorf("a start may take %d s: the lock of a predecessor alone is waited for 60", p.PeriodSeconds*p.FailureThreshold)
+		t.Errorf(
+			"a start may take %d s: the lock of a predecessor alone is waited for 60",
+			p.PeriodSeconds*p.FailureThreshold,
+		)
 	}
 	controller := find[*appsv1.Deployment](t, all, release+"-controller").Spec.Template.Spec.Containers[0]
 	wantProbe(t, "controller's liveness", controller.LivenessProbe, "/healthz", "health")
 	wantProbe(t, "controller's readiness", controller.ReadinessProbe, "/readyz", "health")
 	spread := pod.Spec.TopologySpreadConstraints
-	if len(spread) != 1 || spread[0].TopologyKey != corev1.LabelHostname || !maps.Equal(spread[0].LabelSelector.MatchLabels, pod.Labels) {
+	if len(spread) != 1 || spread[0].TopologyKey != corev1.LabelHostname ||
+		!maps.Equal(spread[0].LabelSelector.MatchLabels, pod.Labels) {
 		t.Errorf("instances are spread by %+v, and have the labels %v", spread, pod.Labels)
 	}
 	budget := find[*policyv1.PodDisruptionBudget](t, all, release).Spec
@@ -131,23 +139,32 @@ func TestExtras(t *testing.T) {
 	for _, e := range proxy.Env {
 		env[e.Name] = e
 	}
-	if env["OTEL_EXPORTER_OTLP_ENDPOINT"].Value != "http://collector:4318" || env["KEY"].ValueFrom == nil || env["INSTANCE_UID"].ValueFrom == nil {
+	if env["OTEL_EXPORTER_OTLP_ENDPOINT"].Value != "http://collector:4318" || env["KEY"].ValueFrom == nil ||
+		env["INSTANCE_UID"].ValueFrom == nil {
 		t.Errorf("the environment is %v", proxy.Env)
 	}
 	if got := env["GOMEMLIMIT"].Value; got != "966367641" { // of 1 GiB
 		t.Errorf("GOMEMLIMIT is %s, want nine tenths of the limit", got)
 	}
-	if !slices.ContainsFunc(proxy.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == "extra" && m.MountPath == "/extra" }) ||
+	if !slices.ContainsFunc(
+		proxy.VolumeMounts,
+		func(m corev1.VolumeMount) bool { return m.Name == "extra" && m.MountPath == "/extra" },
+	) ||
 		!slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "extra" && v.ConfigMap != nil }) {
 		t.Errorf("mounts are %v of %v", proxy.VolumeMounts, pod.Spec.Volumes)
 	}
 	if pod.Spec.Affinity == nil || pod.Spec.Affinity.PodAntiAffinity == nil {
 		t.Errorf("affinity is %v", pod.Spec.Affinity)
 	}
-	if len(pod.Annotations["signstash.io/config"]) != 64 || pod.Annotations["a.example.org/b"] != "c" || pod.Labels["app.kubernetes.io/name"] != release {
+	if len(pod.Annotations["signstash.io/config"]) != 64 || pod.Annotations["a.example.org/b"] != "c" ||
+		pod.Labels["app.kubernetes.io/name"] != release {
 		t.Errorf("annotations are %v, labels %v: what the chart needs is lost", pod.Annotations, pod.Labels)
 	}
-	labelled := find[*appsv1.StatefulSet](t, objects(t, "{trial: {enabled: true}, podLabels: {a.example.org/b: c}}"), release).Spec.Template.Labels
+	labelled := find[*appsv1.StatefulSet](
+		t,
+		objects(t, "{trial: {enabled: true}, podLabels: {a.example.org/b: c}}"),
+		release,
+	).Spec.Template.Labels
 	if labelled["a.example.org/b"] != "c" {
 		t.Errorf("labels are %v", labelled)
 	}
@@ -216,13 +233,15 @@ func TestImage(t *testing.T) {
 // TestFrontService: the Service in front of all is what a cloud is told to make.
 func TestFrontService(t *testing.T) {
 	s := find[*corev1.Service](t, objects(t, modes["LoadBalancer of a class"]), release).Spec
-	if s.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal || s.LoadBalancerClass == nil || *s.LoadBalancerClass != "internal" ||
+	if s.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal || s.LoadBalancerClass == nil ||
+		*s.LoadBalancerClass != "internal" ||
 		!slices.Equal(s.LoadBalancerSourceRanges, []string{"192.0.2.0/24"}) {
 		t.Errorf("Service is %+v", s)
 	}
 }
 
-// TestTrialConfig: documents of a trial get revocation data too: it comes from a Service, whose address is private.
+// TestTrialConfig: documents of a trial get revocation data too: it comes from a Service, whose
+// address is private.
 func TestTrialConfig(t *testing.T) {
 	for values, want := range map[string]string{
 		"trial: {enabled: true}": "10.0.0.0/8",
@@ -239,11 +258,13 @@ func TestTrialConfig(t *testing.T) {
 	}
 }
 
-// TestTestAuthority: `helm test` trusts the authority of the TLS Secret where there is one, and starts where there is none.
+// TestTestAuthority: `helm test` trusts the authority of the TLS Secret where there is one, and
+// starts where there is none.
 func TestTestAuthority(t *testing.T) {
 	spec := find[*corev1.Pod](t, objects(t, "{trial: {enabled: true}, tls: {secretName: s}}"), release+"-test").Spec
 	i := slices.IndexFunc(spec.Volumes, func(v corev1.Volume) bool { return v.Name == "tls" })
-	if i < 0 || spec.Volumes[i].Secret.Optional == nil || !*spec.Volumes[i].Secret.Optional || len(spec.Volumes[i].Secret.Items) != 1 {
+	if i < 0 || spec.Volumes[i].Secret.Optional == nil || !*spec.Volumes[i].Secret.Optional ||
+		len(spec.Volumes[i].Secret.Items) != 1 {
 		t.Fatalf("volumes are %+v", spec.Volumes)
 	}
 	if slices.ContainsFunc(spec.Containers[0].Args, func(arg string) bool { return strings.HasPrefix(arg, "--ca=") }) ||

@@ -19,7 +19,8 @@ import (
 const (
 	// assetsVariable names the folder that holds etcd and kube-apiserver.
 	assetsVariable = "KUBEBUILDER_ASSETS"
-	// startTimeout is generous: both programs start within seconds, but on a machine that compiles beside them they take longer.
+	// startTimeout is generous: both programs start within seconds, but on a machine that compiles
+	// beside them they take longer.
 	startTimeout = 2 * time.Minute
 )
 
@@ -30,8 +31,9 @@ type Server struct {
 	reason string // why there is none
 }
 
-// Run starts the server, runs m's tests and stops it; for TestMain: os.Exit(server.Run(m)). Where KUBEBUILDER_ASSETS is not set there
-// is no server: the tests that ask for it are skipped, or fail where CI=true.
+// Run starts the server, runs m's tests and stops it; for TestMain: os.Exit(server.Run(m)). Where
+// KUBEBUILDER_ASSETS is not set there is no server: the tests that ask for it are skipped, or fail
+// where CI=true.
 func (s *Server) Run(m *testing.M) int {
 	ctrl.SetLogger(logr.Discard())
 	if os.Getenv(assetsVariable) == "" {
@@ -54,7 +56,8 @@ func (s *Server) Run(m *testing.M) int {
 	return code
 }
 
-// Config returns how to reach the server as its administrator. Without one the test is skipped, or fails where CI=true.
+// Config returns how to reach the server as its administrator. Without one the test is skipped, or
+// fails where CI=true.
 func (s *Server) Config(t *testing.T) *rest.Config {
 	t.Helper()
 	switch {
@@ -77,7 +80,8 @@ func (s *Server) Client(t *testing.T) client.WithWatch {
 	return c
 }
 
-// Kubeconfig returns a file for programs that are to reach the server as a user of that name, who may do nothing yet.
+// Kubeconfig returns a file for programs that are to reach the server as a user of that name, who
+// may do nothing yet.
 func (s *Server) Kubeconfig(t *testing.T, user string) string {
 	t.Helper()
 	s.Config(t)
@@ -96,7 +100,8 @@ func (s *Server) Kubeconfig(t *testing.T, user string) string {
 	return file
 }
 
-// Namespace makes a namespace of the test's own and returns its name. It is left behind: nothing here could empty it.
+// Namespace makes a namespace of the test's own and returns its name. It is left behind: nothing
+// here could empty it.
 func (s *Server) Namespace(t *testing.T) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
