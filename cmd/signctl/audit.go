@@ -36,8 +36,17 @@ func runAudit(_ context.Context, args []string, s streams) error {
 	if r.Files == 0 {
 		return fmt.Errorf("%s holds no audit file", rest[1])
 	}
-	fmt.Fprintf(s.out, "%d files, %d records: %d returned, %d refused, %d unknown\nfirst  %s\nlast   %s\n", r.Files, r.Records,
-		r.ByOutcome[audit.Returned], r.ByOutcome[audit.Refused], r.ByOutcome[audit.Unknown], r.First, r.Last)
+	fmt.Fprintf(
+		s.out,
+		"%d files, %d records: %d returned, %d refused, %d unknown\nfirst  %s\nlast   %s\n",
+		r.Files,
+		r.Records,
+		r.ByOutcome[audit.Returned],
+		r.ByOutcome[audit.Refused],
+		r.ByOutcome[audit.Unknown],
+		r.First,
+		r.Last,
+	)
 	if r.Torn {
 		fmt.Fprintln(s.out, "the last line is not whole: a process died there, or writes there now; no record is missing")
 	}
@@ -45,7 +54,10 @@ func runAudit(_ context.Context, args []string, s streams) error {
 		fmt.Fprintln(s.err, "FAULT", printable(fault))
 	}
 	if !found {
-		fmt.Fprintln(s.err, "FAULT the chain does not hold the hash expected: its newest records were removed, or it is another chain")
+		fmt.Fprintln(
+			s.err,
+			"FAULT the chain does not hold the hash expected: its newest records were removed, or it is another chain",
+		)
 	}
 	if len(r.Faults) > 0 || !found {
 		return errNamed

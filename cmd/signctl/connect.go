@@ -29,17 +29,35 @@ func (c *connection) register(fs *flag.FlagSet, env func(string) string) {
 		url = "http://localhost:8080"
 	}
 	fs.StringVar(&c.url, "url", url, "the proxy's `URL`; also SIGNSTASH_URL")
-	fs.StringVar(&c.clientID, "client-id", env("SIGNSTASH_CLIENT_ID"), "`id` of the client service; also SIGNSTASH_CLIENT_ID")
+	fs.StringVar(
+		&c.clientID,
+		"client-id",
+		env("SIGNSTASH_CLIENT_ID"),
+		"`id` of the client service; also SIGNSTASH_CLIENT_ID",
+	)
 	fs.StringVar(&c.secretFile, "secret-file", "", "`file` that holds the secret; else SIGNSTASH_SECRET")
 	fs.StringVar(&c.ca, "ca", "", "PEM `file` of certification authorities to trust beside the system's")
 	fs.BoolVar(&c.basic, "basic", false, "send id and secret with each call (HTTP Basic) instead of a token")
-	fs.BoolVar(&c.follow, "follow-redirects", false, "let the proxy redirect calls that only read to other hosts, with the credentials")
+	fs.BoolVar(
+		&c.follow,
+		"follow-redirects",
+		false,
+		"let the proxy redirect calls that only read to other hosts, with the credentials",
+	)
 	fs.DurationVar(&c.patience, "patience", time.Minute, "how long to try again while the proxy is busy or out of reach")
 }
 
 // client makes the client; notice is told of calls that are tried again.
 func (c *connection) client(env func(string) string, notice func(format string, args ...any)) (*client.Client, error) {
-	cfg := client.Config{URL: c.url, ClientID: c.clientID, Basic: c.basic, Patience: c.patience, Token: env("SIGNSTASH_TOKEN"), FollowRedirects: c.follow, MaxContent: c.maxContent}
+	cfg := client.Config{
+		URL:             c.url,
+		ClientID:        c.clientID,
+		Basic:           c.basic,
+		Patience:        c.patience,
+		Token:           env("SIGNSTASH_TOKEN"),
+		FollowRedirects: c.follow,
+		MaxContent:      c.maxContent,
+	}
 	cfg.Retrying = func(err error, wait time.Duration) {
 		notice("%v; trying again in %s", err, wait.Round(100*time.Millisecond))
 	}
@@ -92,7 +110,8 @@ func (c *connection) secret(env func(string) string) (string, error) {
 	return secret, nil
 }
 
-// answerTimeout is how long the proxy may think before its answer begins: far above the time a synchronous request waits (60 s).
+// answerTimeout is how long the proxy may think before its answer begins: far above the time a
+// synchronous request waits (60 s).
 const answerTimeout = 10 * time.Minute
 
 func newHTTPClient(caFile string) (*http.Client, error) {

@@ -14,8 +14,9 @@ import (
 	"testing"
 )
 
-// fakeProxy speaks the documented wire: it "signs" by appending signedBy, refuses documents that say so, and holds operations by
-// their external reference. One fakeProxy may name another as the holder of its operations.
+// fakeProxy speaks the documented wire: it "signs" by appending signedBy, refuses documents that
+// say so, and holds operations by their external reference. One fakeProxy may name another as the
+// holder of its operations.
 type fakeProxy struct {
 	*httptest.Server
 	t      *testing.T
@@ -114,9 +115,20 @@ func (p *fakeProxy) sign(w http.ResponseWriter, r *http.Request, async bool) {
 		p.t.Errorf("Idempotency-Key is %q, want %q", key, req.ExternalReference)
 	}
 	host, port := p.holder.hostPort()
-	op := &fakeOperation{ID: len(p.ops) + 1, Status: "EXECUTED", Reference: req.ExternalReference, Created: "2026-01-02T03:04:05.678Z", Host: host, Port: port}
+	op := &fakeOperation{
+		ID:        len(p.ops) + 1,
+		Status:    "EXECUTED",
+		Reference: req.ExternalReference,
+		Created:   "2026-01-02T03:04:05.678Z",
+		Host:      host,
+		Port:      port,
+	}
 	for _, d := range req.Documents {
-		doc := map[string]any{"externalReference": d.DocumentRequest.ExternalReference, "name": d.DocumentRequest.Name, "info": d.SignatureInfo}
+		doc := map[string]any{
+			"externalReference": d.DocumentRequest.ExternalReference,
+			"name":              d.DocumentRequest.Name,
+			"info":              d.SignatureInfo,
+		}
 		if strings.Contains(string(d.DocumentRequest.Base64Content), "broken") {
 			doc["signStatus"], doc["signError"] = "ERROR_SIGNING", "SIGN_OPERATION_INTERNAL_ERROR"
 			doc["signErrorCode"], doc["signErrorCause"] = "2.2.3", "is damaged"
@@ -134,7 +146,17 @@ func (p *fakeProxy) sign(w http.ResponseWriter, r *http.Request, async bool) {
 	switch {
 	case async:
 		w.WriteHeader(http.StatusAccepted)
-		_ = json.NewEncoder(w).Encode(map[string]any{"id": op.ID, "externalReference": op.Reference, "status": "PENDING_EXECUTION", "host": host, "port": port})
+		_ = json.NewEncoder(
+			w,
+		).Encode(
+			map[string]any{
+				"id":                op.ID,
+				"externalReference": op.Reference,
+				"status":            "PENDING_EXECUTION",
+				"host":              host,
+				"port":              port,
+			},
+		)
 	case p.syncSlow:
 		_ = json.NewEncoder(w).Encode(map[string]any{"id": op.ID, "status": "PENDING_EXECUTION", "documentList": []any{}})
 	default:

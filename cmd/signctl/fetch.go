@@ -83,7 +83,11 @@ func runGet(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	if op.Reference != reference {
-		return fmt.Errorf("the proxy answered with the operation %q, not with %s: nothing was written", op.Reference, reference)
+		return fmt.Errorf(
+			"the proxy answered with the operation %q, not with %s: nothing was written",
+			op.Reference,
+			reference,
+		)
 	}
 	if !op.Ended() {
 		return fmt.Errorf("%s is still %s; --wait waits for its end", reference, op.Status)
@@ -118,7 +122,8 @@ func keepAll(op *client.Operation, files *folder, show *progress) {
 	}
 }
 
-// safeName makes a file name of what the answer says: no path of it is followed, nothing hidden is made, none comes twice.
+// safeName makes a file name of what the answer says: no path of it is followed, nothing hidden is
+// made, none comes twice.
 func safeName(name string, i int, used map[string]bool) string {
 	base := strings.TrimLeft(filepath.Base(filepath.Clean("/"+strings.ReplaceAll(name, `\`, "/"))), "./")
 	base = strings.Map(func(r rune) rune {

@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 )
 
-// folder receives the signed contents of one answer under temporary names in the output folder and renames them when the answer
-// was read to its end: a file under its own name is always complete. It is a client.Sink.
+// folder receives the signed contents of one answer under temporary names in the output folder and
+// renames them when the answer was read to its end: a file under its own name is always complete.
+// It is a client.Sink.
 type folder struct {
 	dir  string
 	temp []string // by number of the content; empty once renamed
@@ -48,7 +49,8 @@ func (f *folder) keep(content int, name string) (string, error) {
 	return path, nil
 }
 
-// header is what begins a PDF; readers look for it in the first headerWindow bytes (ISO 32000-2 7.5.2, annex C of ISO 32000-1).
+// header is what begins a PDF; readers look for it in the first headerWindow bytes (ISO 32000-2
+// 7.5.2, annex C of ISO 32000-1).
 const (
 	header       = "%PDF-"
 	headerWindow = 1024
@@ -112,7 +114,8 @@ func (f *folder) discard() {
 	f.temp = nil
 }
 
-// syncedFile is on disk when Close returns without error, so that the rename never shows an empty file after a power cut.
+// syncedFile is on disk when Close returns without error, so that the rename never shows an empty
+// file after a power cut.
 type syncedFile struct{ *os.File }
 
 // Close implements io.Closer.

@@ -1,4 +1,5 @@
-// Command signctl sends documents to a proxy and brings the signed ones back: for people and for scripts.
+// Command signctl sends documents to a proxy and brings the signed ones back: for people and for
+// scripts.
 package main
 
 import (

@@ -114,7 +114,8 @@ func plan(files []file, o *signOptions) []batch {
 	return batches
 }
 
-// sent is the file's name in the request, which is text: bytes of a name that are none, as in an old encoding, are written as %BA.
+// sent is the file's name in the request, which is text: bytes of a name that are none, as in an
+// old encoding, are written as %BA.
 func (f *file) sent() string {
 	var b strings.Builder
 	for i, r := range f.name {
@@ -139,8 +140,9 @@ func (b *batch) request(o *signOptions) *client.Request {
 	return r
 }
 
-// contentType is what a file is sent as: with PAdES a PDF and with XAdES XML, whatever its name says. The proxy looks into each and
-// refuses those that are not, one by one; a type that does not fit would have it refuse the whole request.
+// contentType is what a file is sent as: with PAdES a PDF and with XAdES XML, whatever its name
+// says. The proxy looks into each and refuses those that are not, one by one; a type that does not
+// fit would have it refuse the whole request.
 func contentType(signature, name string) string {
 	extension := strings.ToLower(filepath.Ext(name))
 	switch {

@@ -13,8 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// progress tells what happens: a bar on a terminal, plain lines elsewhere. Signed files go to standard output, everything else to
-// standard error. It is safe for concurrent use.
+// progress tells what happens: a bar on a terminal, plain lines elsewhere. Signed files go to
+// standard output, everything else to standard error. It is safe for concurrent use.
 type progress struct {
 	out, err io.Writer
 	started  time.Time
@@ -28,9 +28,17 @@ type progress struct {
 func newProgress(s streams, files int) *progress {
 	p := &progress{out: s.out, err: s.err, started: time.Now()}
 	if f, isFile := s.err.(*os.File); isFile && term.IsTerminal(int(f.Fd())) && files > 0 {
-		p.bar = progressbar.NewOptions(files,
-			progressbar.OptionSetWriter(f), progressbar.OptionSetDescription("signing"), progressbar.OptionShowCount(),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(65*time.Millisecond))
+		p.bar = progressbar.NewOptions(
+			files,
+			progressbar.OptionSetWriter(f),
+			progressbar.OptionSetDescription("signing"),
+			progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(
+				true,
+			),
+			progressbar.OptionClearOnFinish(),
+			progressbar.OptionThrottle(65*time.Millisecond),
+		)
 		_ = p.bar.RenderBlank() // a terminal that takes no output is none of our business
 	}
 	return p

@@ -83,8 +83,14 @@ func (s *sender) sign(ctx context.Context, b batch, files *folder) (*client.Oper
 	return s.fetch(ctx, b.reference, op.Host, op.Port, files)
 }
 
-// fetch waits for an operation at the instance that holds it, if that can be reached, else at the address that was given to us.
-func (s *sender) fetch(ctx context.Context, reference, host string, port int, files *folder) (*client.Operation, error) {
+// fetch waits for an operation at the instance that holds it, if that can be reached, else at the
+// address that was given to us.
+func (s *sender) fetch(
+	ctx context.Context,
+	reference, host string,
+	port int,
+	files *folder,
+) (*client.Operation, error) {
 	op, err := s.fetchAt(ctx, s.client.Follow(host, port), reference, files)
 	if host != "" && unreachable(err) && ctx.Err() == nil {
 		s.show.notice("%s is out of reach; asking at %s", net.JoinHostPort(host, strconv.Itoa(port)), s.options.url)
@@ -96,7 +102,12 @@ func (s *sender) fetch(ctx context.Context, reference, host string, port int, fi
 	return op, nil
 }
 
-func (s *sender) fetchAt(ctx context.Context, at *client.Client, reference string, files *folder) (*client.Operation, error) {
+func (s *sender) fetchAt(
+	ctx context.Context,
+	at *client.Client,
+	reference string,
+	files *folder,
+) (*client.Operation, error) {
 	if _, err := at.Wait(ctx, reference); err != nil {
 		return nil, err
 	}

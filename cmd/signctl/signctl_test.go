@@ -89,7 +89,8 @@ func TestSignFewInOneSyncRequest(t *testing.T) {
 	}
 }
 
-// A name in an old encoding is no text, and JSON would make others of its bytes: what was signed keeps its name all the same.
+// A name in an old encoding is no text, and JSON would make others of its bytes: what was signed
+// keeps its name all the same.
 func TestSignNameThatIsNoText(t *testing.T) {
 	p := newFakeProxy(t)
 	names := map[string]string{"fatura_n\xba1.pdf": "A", "fatura_n\xbb1.pdf": "B", "ação�.pdf": "C"}
@@ -164,7 +165,10 @@ func TestSignFollowsHostAndPort(t *testing.T) {
 	front, holder := newFakeProxy(t), newFakeProxy(t)
 	front.holder = holder
 	out := t.TempDir()
-	r := signctl(t, front.URL, append([]string{"sign", "--mode", "async", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+	r := signctl(
+		t,
+		front.URL,
+		append([]string{"sign", "--mode", "async", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
 	if r.code != exitOK {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
@@ -174,14 +178,19 @@ func TestSignFollowsHostAndPort(t *testing.T) {
 	}
 }
 
-// TestSignFallsBack: the instance named in the answer cannot be reached from here; the address that was given serves all the same.
+// TestSignFallsBack: the instance named in the answer cannot be reached from here; the address that
+// was given serves all the same.
 func TestSignFallsBack(t *testing.T) {
 	p := newFakeProxy(t)
 	gone := newFakeProxy(t)
 	p.holder = gone
 	gone.Close()
 	p.ops["ref"] = &fakeOperation{ID: 1, Status: "EXECUTED", Reference: "ref", Documents: []map[string]any{
-		{"externalReference": "a.pdf", "signStatus": "SIGNED", "signedContent": base64.StdEncoding.EncodeToString([]byte("A" + signedBy))},
+		{
+			"externalReference": "a.pdf",
+			"signStatus":        "SIGNED",
+			"signedContent":     base64.StdEncoding.EncodeToString([]byte("A" + signedBy)),
+		},
 	}}
 	out := t.TempDir()
 	args := []string{"sign", "--mode", "async", "--patience", "1ms", "--reference", "ref", "--out", out}
@@ -217,7 +226,20 @@ func TestSignWaitsAfterSlowSync(t *testing.T) {
 func TestSignPassesVisibleSignatureOn(t *testing.T) {
 	p := newFakeProxy(t)
 	visible := write(t, map[string]string{"visible.json": `{"locationType":"COORDINATE","locationValue":"page=1,x=1,y=2"}`})[0]
-	args := []string{"sign", "--reference", "r", "--visible", visible, "--level", "B-T", "--timestamp", "--location", "Porto", "--out", t.TempDir()}
+	args := []string{
+		"sign",
+		"--reference",
+		"r",
+		"--visible",
+		visible,
+		"--level",
+		"B-T",
+		"--timestamp",
+		"--location",
+		"Porto",
+		"--out",
+		t.TempDir(),
+	}
 	if r := signctl(t, p.URL, append(args, write(t, map[string]string{"a.pdf": "A"})...)...); r.code != exitOK {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
@@ -230,13 +252,21 @@ func TestSignPassesVisibleSignatureOn(t *testing.T) {
 
 func TestGetAndStatus(t *testing.T) {
 	p := newFakeProxy(t)
-	p.ops["r/1"] = &fakeOperation{ID: 9, Status: "EXECUTED", Reference: "r/1", Created: "then", Host: "h", Port: 81, Documents: []map[string]any{
-		{"name": "a.pdf", "signStatus": "SIGNED", "signedContent": "QQ=="},
-		{"name": "../../a.pdf", "signStatus": "SIGNED", "signedContent": "Qg=="},
-		{"name": "..", "signStatus": "SIGNED", "signedContent": "Qw=="},
-		{"name": `c:\x\.hidden`, "signStatus": "SIGNED", "signedContent": "RA=="},
-		{"name": "bad.pdf", "signStatus": "ERROR_SIGNING", "signError": "E"},
-	}}
+	p.ops["r/1"] = &fakeOperation{
+		ID:        9,
+		Status:    "EXECUTED",
+		Reference: "r/1",
+		Created:   "then",
+		Host:      "h",
+		Port:      81,
+		Documents: []map[string]any{
+			{"name": "a.pdf", "signStatus": "SIGNED", "signedContent": "QQ=="},
+			{"name": "../../a.pdf", "signStatus": "SIGNED", "signedContent": "Qg=="},
+			{"name": "..", "signStatus": "SIGNED", "signedContent": "Qw=="},
+			{"name": `c:\x\.hidden`, "signStatus": "SIGNED", "signedContent": "RA=="},
+			{"name": "bad.pdf", "signStatus": "ERROR_SIGNING", "signError": "E"},
+		},
+	}
 	if r := signctl(t, p.URL, "status", "r/1"); r.code != exitOK || r.out != "9\tEXECUTED\tthen\th:81\n" {
 		t.Errorf("status ended with %d and printed %q%s", r.code, r.out, r.err)
 	}
@@ -248,11 +278,16 @@ func TestGetAndStatus(t *testing.T) {
 	wantFiles(t, out, map[string]string{"a.pdf": "A", "2-a.pdf": "B", "3-": "C", "hidden": "D"})
 }
 
-// TestGetNamesWhatWasNotAskedFor answers with another operation, with something that is not a PDF, and with more than was allowed.
+// TestGetNamesWhatWasNotAskedFor answers with another operation, with something that is not a PDF,
+// and with more than was allowed.
 func TestGetNamesWhatWasNotAskedFor(t *testing.T) {
 	p := newFakeProxy(t)
 	text := base64.StdEncoding.EncodeToString([]byte("<html>"))
-	p.ops["other"] = &fakeOperation{Status: "EXECUTED", Reference: "mine", Documents: []map[string]any{{"name": "a", "signStatus": "SIGNED", "signedContent": text}}}
+	p.ops["other"] = &fakeOperation{
+		Status:    "EXECUTED",
+		Reference: "mine",
+		Documents: []map[string]any{{"name": "a", "signStatus": "SIGNED", "signedContent": text}},
+	}
 	p.ops["page"] = &fakeOperation{Status: "EXECUTED", Reference: "page", Documents: []map[string]any{
 		{"name": "a.pdf", "contentType": "application/pdf", "signStatus": "SIGNED", "signedContent": text},
 		{"name": "../b\x1b[2J.xml", "contentType": "application/xml", "signStatus": "SIGNED", "signedContent": text},
@@ -277,7 +312,8 @@ func TestGetNamesWhatWasNotAskedFor(t *testing.T) {
 	}
 }
 
-// TestSignRefusesAnotherDocument gets answers that are not the file with a signature: none of them is written.
+// TestSignRefusesAnotherDocument gets answers that are not the file with a signature: none of them
+// is written.
 func TestSignRefusesAnotherDocument(t *testing.T) {
 	for content, says := range map[string]string{"B" + signedBy: "does not begin with the file's bytes", "A": "without a signature", "": "does not begin"} {
 		p := newFakeProxy(t)
@@ -294,16 +330,26 @@ func TestSignRefusesAnotherDocument(t *testing.T) {
 	}
 }
 
-// TestNoRawBytesOnTheTerminal lets a proxy and a file send control characters: none reaches the terminal.
+// TestNoRawBytesOnTheTerminal lets a proxy and a file send control characters: none reaches the
+// terminal.
 func TestNoRawBytesOnTheTerminal(t *testing.T) {
 	p := newFakeProxy(t)
-	p.ops["r"] = &fakeOperation{Status: "EXECUTED\x1b[2J", Reference: "r", Created: "\x07", Host: "h\x1b", Documents: []map[string]any{
-		{"name": "a\x1b.pdf", "signStatus": "ERROR_SIGNING", "signError": "E\x1b]0;title\x07"},
-	}}
+	p.ops["r"] = &fakeOperation{
+		Status:    "EXECUTED\x1b[2J",
+		Reference: "r",
+		Created:   "\x07",
+		Host:      "h\x1b",
+		Documents: []map[string]any{
+			{"name": "a\x1b.pdf", "signStatus": "ERROR_SIGNING", "signError": "E\x1b]0;title\x07"},
+		},
+	}
 	for _, args := range [][]string{{"status", "r"}, {"get", "r", "--out", t.TempDir()}, {"get", "\x1b[2J", "--out", t.TempDir()},
 		{"verify", write(t, map[string]string{"x.pdf": "%PDF-1.7\n\x1b[2J"})[0]}, {"verify", "missing\x1b.pdf"}} {
 		r := signctl(t, p.URL, args...)
-		if i := strings.IndexFunc(r.out+r.err, func(c rune) bool { return c != '\n' && c != '\t' && !unicode.IsPrint(c) }); i >= 0 {
+		if i := strings.IndexFunc(
+			r.out+r.err,
+			func(c rune) bool { return c != '\n' && c != '\t' && !unicode.IsPrint(c) },
+		); i >= 0 {
 			t.Errorf("signctl %q printed %q", args, r.out+r.err)
 		}
 	}
@@ -322,7 +368,15 @@ func TestGetOfPendingOperation(t *testing.T) {
 	p := newFakeProxy(t)
 	p.ops["r"] = &fakeOperation{ID: 9, Status: "PENDING_EXECUTION", Reference: "r"}
 	out := t.TempDir()
-	if r := signctl(t, p.URL, "get", "r", "--out", out); r.code != exitFailed || !strings.Contains(r.err, "still PENDING_EXECUTION") {
+	if r := signctl(
+		t,
+		p.URL,
+		"get",
+		"r",
+		"--out",
+		out,
+	); r.code != exitFailed ||
+		!strings.Contains(r.err, "still PENDING_EXECUTION") {
 		t.Errorf("get ended with %d and printed %q", r.code, r.err)
 	}
 	wantFiles(t, out, nil)
@@ -375,12 +429,14 @@ func TestHelp(t *testing.T) {
 func TestVerifyNamesWhatItCannotRead(t *testing.T) {
 	notAPDF := write(t, map[string]string{"a.pdf": "Dear Sir or Madam"})[0]
 	r := signctl(t, "", "verify", notAPDF, "missing.pdf")
-	if r.code != exitFailed || !strings.Contains(r.err, "FAILED "+notAPDF+": ") || !strings.Contains(r.err, "FAILED missing.pdf: no such file") {
+	if r.code != exitFailed || !strings.Contains(r.err, "FAILED "+notAPDF+": ") ||
+		!strings.Contains(r.err, "FAILED missing.pdf: no such file") {
 		t.Errorf("verify ended with %d and printed %q", r.code, r.err)
 	}
 }
 
-// TestVerifyFile wants the report to name the verdict, the time at which the certificate is judged, and the forged bytes.
+// TestVerifyFile wants the report to name the verdict, the time at which the certificate is judged,
+// and the forged bytes.
 func TestVerifyFile(t *testing.T) {
 	const cases = "../../pkg/pades/testdata/cases/"
 	forged, err := os.ReadFile(cases + "forged-tail.pdf")
@@ -418,7 +474,14 @@ func TestVerifyFile(t *testing.T) {
 func TestPrintReport(t *testing.T) {
 	var out bytes.Buffer
 	printReport(&out, "a.pdf", &pades.Report{Size: 100, Signatures: []pades.SignatureReport{
-		{Field: "S\x1b[2J", Level: "B-T", End: 50, Faults: []string{"the digest is another\x07"}, Tampered: []string{"a page"}, Notes: []string{"n"}},
+		{
+			Field:    "S\x1b[2J",
+			Level:    "B-T",
+			End:      50,
+			Faults:   []string{"the digest is another\x07"},
+			Tampered: []string{"a page"},
+			Notes:    []string{"n"},
+		},
 		{Field: "T", Timestamp: true, End: 100, Whole: true},
 	}})
 	want := `a.pdf: NOT VALID
@@ -443,7 +506,10 @@ func TestProxyOutOfReach(t *testing.T) {
 	url := "http://" + l.Addr().String()
 	l.Close()
 	out := t.TempDir()
-	r := signctl(t, url, append([]string{"sign", "--patience", "1ms", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+	r := signctl(
+		t,
+		url,
+		append([]string{"sign", "--patience", "1ms", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
 	if r.code != exitFailed || !strings.Contains(r.err, "a.pdf: ") || !strings.Contains(r.err, "connection refused") {
 		t.Errorf("ended with %d and printed %q", r.code, r.err)
 	}

@@ -31,8 +31,16 @@ func runState(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%d operations with %d documents, %d bytes; %d not ended, %d calls without an end, %d files left over\n",
-		r.Operations, r.Documents, r.Bytes, r.Unfinished, r.OpenCalls, r.Leftovers)
+	fmt.Fprintf(
+		s.out,
+		"%d operations with %d documents, %d bytes; %d not ended, %d calls without an end, %d files left over\n",
+		r.Operations,
+		r.Documents,
+		r.Bytes,
+		r.Unfinished,
+		r.OpenCalls,
+		r.Leftovers,
+	)
 	for _, name := range r.Lost {
 		fmt.Fprintln(s.out, "LOST", name)
 	}

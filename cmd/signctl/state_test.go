@@ -9,7 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestStateCheckNamesLostFiles: documents that the database does not know are listed, and a database that has lost something is named.
+// TestStateCheckNamesLostFiles: documents that the database does not know are listed, and a
+// database that has lost something is named.
 func TestStateCheckNamesLostFiles(t *testing.T) {
 	folder := t.TempDir()
 	s, err := store.Open(t.Context(), store.Config{Folder: folder})
@@ -30,7 +31,11 @@ func TestStateCheckNamesLostFiles(t *testing.T) {
 	}
 	check := func() (code int, out, errOut string) {
 		var o, e strings.Builder
-		code = run(t.Context(), []string{"state", "check", folder}, streams{out: &o, err: &e, env: func(string) string { return "" }})
+		code = run(
+			t.Context(),
+			[]string{"state", "check", folder},
+			streams{out: &o, err: &e, env: func(string) string { return "" }},
+		)
 		return code, o.String(), e.String()
 	}
 	code, out, errOut := check()

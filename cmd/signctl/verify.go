@@ -115,7 +115,12 @@ func printSignature(w io.Writer, number int, s *pades.SignatureReport, size int6
 	}
 	fmt.Fprintln(w)
 	if s.Certificate != nil {
-		fmt.Fprintf(w, "    by       %s\n    issuer   %s\n", printable(s.Certificate.Subject.String()), printable(s.Certificate.Issuer.String()))
+		fmt.Fprintf(
+			w,
+			"    by       %s\n    issuer   %s\n",
+			printable(s.Certificate.Subject.String()),
+			printable(s.Certificate.Issuer.String()),
+		)
 	}
 	if !s.Claimed.IsZero() {
 		fmt.Fprintf(w, "    claimed  %s\n", s.Claimed.Format(time.RFC3339))
