@@ -79,7 +79,13 @@ func (w *world) askAtRandom(all []holding, judge func(holding, answer) error) {
 func right(h holding, a answer) error {
 	if a.status != http.StatusOK || !strings.Contains(string(a.body), fmt.Sprintf(`"id":%d,`, h.id)) ||
 		a.header.Get("X-Signstash-Instance") != podName(h.ordinal) {
-		return fmt.Errorf("answer %v of %s, want operation %d of instance %d", a, a.header.Get("X-Signstash-Instance"), h.id, h.ordinal)
+		return fmt.Errorf(
+			"answer %v of %s, want operation %d of instance %d",
+			a,
+			a.header.Get("X-Signstash-Instance"),
+			h.id,
+			h.ordinal,
+		)
 	}
 	return nil
 }
@@ -94,7 +100,8 @@ func (w *world) anyPodAnswers() {
 	}
 }
 
-// onePodDown keeps an instance away: its operations are 503 that names it, the others are answered as before.
+// onePodDown keeps an instance away: its operations are 503 that names it, the others are answered
+// as before.
 func (w *world) onePodDown() {
 	all := w.spread("down")
 	const down = 2
@@ -104,7 +111,8 @@ func (w *world) onePodDown() {
 	defer uncordon()
 	w.kubectl("delete", "pod", podName(down))
 	missing := func(a answer) error {
-		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || !strings.Contains(string(a.body), podName(down)) {
+		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" ||
+			!strings.Contains(string(a.body), podName(down)) {
 			return fmt.Errorf("answer %v, Retry-After %q; want 503 that names %s", a, a.header.Get("Retry-After"), podName(down))
 		}
 		return nil
@@ -115,7 +123,9 @@ func (w *world) onePodDown() {
 		}
 		return right(h, a)
 	})
-	if err := missing(w.ask(http.StatusServiceUnavailable, http.MethodGet, statusURL(front, "invented"), nil)); err != nil {
+	if err := missing(
+		w.ask(http.StatusServiceUnavailable, http.MethodGet, statusURL(front, "invented"), nil),
+	); err != nil {
 		w.t.Errorf("an invented reference while one cannot be asked: %v", err)
 	}
 	uncordon()

@@ -51,13 +51,15 @@ func request(t *testing.T, reference string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := json.Marshal(object{"externalReference": reference, "description": "an invoice", "documents": []any{object{
-		"documentRequest": object{
-			"externalReference": reference, "name": "invoice.pdf", "contentType": "application/pdf",
-			"base64Content": base64.StdEncoding.EncodeToString(pdf),
-		},
-		"signatureInfo": object{"signatureType": "PAdES", "reason": "Invoice"},
-	}}})
+	body, err := json.Marshal(
+		object{"externalReference": reference, "description": "an invoice", "documents": []any{object{
+			"documentRequest": object{
+				"externalReference": reference, "name": "invoice.pdf", "contentType": "application/pdf",
+				"base64Content": base64.StdEncoding.EncodeToString(pdf),
+			},
+			"signatureInfo": object{"signatureType": "PAdES", "reason": "Invoice"},
+		}}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,14 +88,24 @@ func (w *world) decode(a answer) operation {
 	return op
 }
 
-// accept gives a document to sign, asynchronously. A call with a key is refused while a peer cannot say whether it knows the key, as
-// one that has just been replaced: then it is repeated, as the README tells clients to.
+// accept gives a document to sign, asynchronously. A call with a key is refused while a peer cannot
+// say whether it knows the key, as one that has just been replaced: then it is repeated, as the
+// README tells clients to.
 func (w *world) accept(base, reference string) operation {
 	w.t.Helper()
 	body := request(w.t, reference)
 	var op operation
 	w.eventually(func() error {
-		a, err := call(w.t.Context(), w.door, w.admin, http.MethodPost, base+api+"document/sign/async/base64/", body, "Idempotency-Key", reference)
+		a, err := call(
+			w.t.Context(),
+			w.door,
+			w.admin,
+			http.MethodPost,
+			base+api+"document/sign/async/base64/",
+			body,
+			"Idempotency-Key",
+			reference,
+		)
 		switch {
 		case err != nil:
 			return err
@@ -139,7 +151,8 @@ func (w *world) ended(base, reference string) operation {
 	return op
 }
 
-// signed wants an operation of the cluster to hold one signed document, which independent verifiers accept.
+// signed wants an operation of the cluster to hold one signed document, which independent verifiers
+// accept.
 func (w *world) signed(op operation) {
 	w.t.Helper()
 	pem, err := call(w.t.Context(), w.door, credential{}, http.MethodGet, simulator+"root.pem", nil)
@@ -209,7 +222,15 @@ func (w *world) counts() counts {
 // simulate uses a control of the simulated service, as hold and release.
 func (w *world) simulate(control string) {
 	w.t.Helper()
-	if a, err := call(w.t.Context(), w.door, credential{}, http.MethodPost, simulator+control, nil); err != nil || a.status != http.StatusNoContent {
+	if a, err := call(
+		w.t.Context(),
+		w.door,
+		credential{},
+		http.MethodPost,
+		simulator+control,
+		nil,
+	); err != nil ||
+		a.status != http.StatusNoContent {
 		w.t.Fatalf("%s: %v, %v", control, a, err)
 	}
 }

@@ -24,11 +24,13 @@ const (
 	containerVolume = "signstash-e2e-vol"
 )
 
-// The simulated service's only client: in this form of operation the proxy uses each client service's own id and secret there.
+// The simulated service's only client: in this form of operation the proxy uses each client
+// service's own id and secret there.
 var simulatedClient = credential{"SIM.000000000-000000000-simulated", "simulated-client-secret"}
 
-// TestContainer runs the docker command of the original product's documentation, with host, port and paths replaced (and the published
-// port on loopback alone), and signs async through it: the digests leave by the HTTP proxy that it names.
+// TestContainer runs the docker command of the original product's documentation, with host, port
+// and paths replaced (and the published port on loopback alone), and signs async through it: the
+// digests leave by the HTTP proxy that it names.
 func TestContainer(t *testing.T) {
 	w := &world{t: t, door: &http.Client{Timeout: time.Minute}, admin: simulatedClient}
 	remove := func() {
@@ -41,20 +43,47 @@ func TestContainer(t *testing.T) {
 	remove()
 	defer remove()
 	w.must("docker", "network", "create", containerNet)
-	w.must("docker", "run", "-d", "--name", containerTrial, "--network", containerNet, "signstash-trial:e2e",
-		"--address=0.0.0.0:8090", "--listen-anywhere", "--public-url=http://"+containerTrial+":8090", "--auth-mode=implicit", "--pin=")
+	w.must(
+		"docker",
+		"run",
+		"-d",
+		"--name",
+		containerTrial,
+		"--network",
+		containerNet,
+		"signstash-trial:e2e",
+		"--address=0.0.0.0:8090",
+		"--listen-anywhere",
+		"--public-url=http://"+containerTrial+":8090",
+		"--auth-mode=implicit",
+		"--pin=",
+	)
 	doorPort := freePort(t)
 	w.must("docker", "run", "-d", "--name", containerHTTP, "--network", containerNet, "-p", "127.0.0.1:"+doorPort+":8888",
 		"signstash-door:e2e", "--address=0.0.0.0:8888")
 
 	folder, port := w.workFolder(), freePort(t)
-	id := w.must("docker", "run", "-d",
-		"--mount", "source="+containerVolume+",target=/tmp", "--mount", "type=bind,source="+folder+",target=/home",
-		"-p", "127.0.0.1:"+port+":8080", "--memory=512m", "--name", containerProxy, "--network", containerNet, "signstash-proxy:e2e",
+	id := w.must(
+		"docker",
+		"run",
+		"-d",
+		"--mount",
+		"source="+containerVolume+",target=/tmp",
+		"--mount",
+		"type=bind,source="+folder+",target=/home",
+		"-p",
+		"127.0.0.1:"+port+":8080",
+		"--memory=512m",
+		"--name",
+		containerProxy,
+		"--network",
+		containerNet,
+		"signstash-proxy:e2e",
 		"--server.host.port=127.0.0.1:"+port,
 		"--einvoice-integration-client.service.domain=http://"+containerTrial+":8090/",
 		"--einvoice-integration-client.rest.provider.proxy.hostname="+containerHTTP,
-		"--einvoice-integration-client.rest.provider.proxy.port=8888")
+		"--einvoice-integration-client.rest.provider.proxy.port=8888",
+	)
 	defer func() {
 		if t.Failed() {
 			out, err := run(t.Context(), "", "docker", "logs", "--tail", "40", id)
@@ -113,8 +142,18 @@ func (w *world) workFolder() string {
 // rootBehind fetches the simulated root certificate through the HTTP proxy.
 func (w *world) rootBehind(door string) []byte {
 	w.t.Helper()
-	inside := &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: door})}}
-	a, err := call(w.t.Context(), inside, credential{}, http.MethodGet, "http://"+containerTrial+":8090/simulator/root.pem", nil)
+	inside := &http.Client{
+		Timeout:   time.Minute,
+		Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: door})},
+	}
+	a, err := call(
+		w.t.Context(),
+		inside,
+		credential{},
+		http.MethodGet,
+		"http://"+containerTrial+":8090/simulator/root.pem",
+		nil,
+	)
 	if err != nil || a.status != http.StatusOK {
 		w.t.Fatalf("root certificate: %v, %v", a, err)
 	}

@@ -16,7 +16,8 @@ var clusterWide = func() string {
 	return fmt.Sprintf("%s-%s-controller-%x", namespace, release, digest[:4])
 }()
 
-// install puts the chart into a namespace where the API server enforces the restricted Pod Security level.
+// install puts the chart into a namespace where the API server enforces the restricted Pod Security
+// level.
 func (w *world) install() {
 	for _, name := range []string{namespace, doorNamespace} {
 		w.must("kubectl", "delete", "namespace", name, "--ignore-not-found") // what an earlier run left
@@ -25,7 +26,17 @@ func (w *world) install() {
 	w.must("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
 	w.must("kubectl", "delete", "clusterrole,clusterrolebinding", clusterWide, "--ignore-not-found")
 	w.must("kubectl", "uncordon", "--selector=kubernetes.io/os=linux") // a run that was ended may have left a node closed
-	_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "run", "forbidden", "--image=signstash-proxy:e2e", "--privileged")
+	_, err := run(
+		w.t.Context(),
+		"",
+		"kubectl",
+		"-n",
+		namespace,
+		"run",
+		"forbidden",
+		"--image=signstash-proxy:e2e",
+		"--privileged",
+	)
 	if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
 		w.t.Fatalf("a privileged pod: %v, want a refusal by the API server", err)
 	}
@@ -49,12 +60,24 @@ func (w *world) leastPrivilege() {
 	}
 	account := "--as=system:serviceaccount:" + namespace + ":" + release
 	for _, what := range []string{"get secrets", "list pods", "get configmaps", "create pods", "list nodes", "update secrets"} {
-		out, err := run(w.t.Context(), "", "kubectl", append([]string{"-n", namespace, "auth", "can-i", account}, strings.Fields(what)...)...)
+		out, err := run(
+			w.t.Context(),
+			"",
+			"kubectl",
+			append([]string{"-n", namespace, "auth", "can-i", account}, strings.Fields(what)...)...)
 		if out != "no" {
 			w.t.Errorf("the proxy's account may %s: %s %v", what, out, err)
 		}
 	}
-	if roles := w.must("kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found"); roles != "" {
+	if roles := w.must(
+		"kubectl",
+		"get",
+		"clusterrole,clusterrolebinding",
+		clusterWide,
+		"-o",
+		"name",
+		"--ignore-not-found",
+	); roles != "" {
 		w.t.Errorf("cluster-wide rights outside of mode NodePort: %s", roles)
 	}
 	node := kind.Name + "-control-plane"
@@ -70,7 +93,10 @@ func (w *world) leastPrivilege() {
 			}
 		}
 		mounts := strings.Split(w.must("docker", "exec", node, "cat", filepath.Join("/proc", pid, "mounts")), "\n")
-		root := slices.IndexFunc(mounts, func(m string) bool { return len(strings.Fields(m)) > 3 && strings.Fields(m)[1] == "/" })
+		root := slices.IndexFunc(
+			mounts,
+			func(m string) bool { return len(strings.Fields(m)) > 3 && strings.Fields(m)[1] == "/" },
+		)
 		if root < 0 || !strings.HasPrefix(strings.Fields(mounts[root])[3], "ro") {
 			w.t.Errorf("root of process %s can be written", pid)
 		}
@@ -111,7 +137,15 @@ func (w *world) uninstall() {
 		}
 		return nil
 	})
-	if roles := w.must("kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found"); roles != "" {
+	if roles := w.must(
+		"kubectl",
+		"get",
+		"clusterrole,clusterrolebinding",
+		clusterWide,
+		"-o",
+		"name",
+		"--ignore-not-found",
+	); roles != "" {
 		w.t.Errorf("left for all of the cluster: %s", roles)
 	}
 	for _, name := range []string{namespace, doorNamespace} {

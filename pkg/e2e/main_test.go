@@ -19,7 +19,8 @@ var images = []string{"signstash-proxy:e2e", "signstash-proxy:e2e-next", "signst
 // kind is the cluster that the tests run in.
 var kind cluster.Config
 
-// TestMain makes the cluster unless there is one, loads the images, and removes a cluster that it made, unless KEEP is set.
+// TestMain makes the cluster unless there is one, loads the images, and removes a cluster that it
+// made, unless KEEP is set.
 func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code, err := inCluster(ctx, m.Run)
@@ -55,7 +56,8 @@ func inCluster(ctx context.Context, tests func() int) (code int, err error) {
 	return tests(), nil
 }
 
-// instancePort is the port of loopback that leads to the NodePort of an instance of the release under test.
+// instancePort is the port of loopback that leads to the NodePort of an instance of the release
+// under test.
 func instancePort(ordinal int) int { return kind.Port + 1 + ordinal }
 
 // doorPort is the port of loopback that leads to the door.

@@ -29,17 +29,31 @@ func (w *world) wantPublished(ordinal int, host string, port int) {
 			return err
 		}
 		if own != (published{host, port}) || p.condition("Ready") != "True" {
-			return fmt.Errorf("%s is published at %+v, ready %s; want %s, port %d", podName(ordinal), own, p.condition("Ready"), host, port)
+			return fmt.Errorf(
+				"%s is published at %+v, ready %s; want %s, port %d",
+				podName(ordinal),
+				own,
+				p.condition("Ready"),
+				host,
+				port,
+			)
 		}
 		return nil
 	})
 }
 
-// nodePort publishes every pod at its node, on a port of its own, and follows from outside of the cluster.
+// nodePort publishes every pod at its node, on a port of its own, and follows from outside of the
+// cluster.
 func (w *world) nodePort() {
 	w.values["endpoint.mode"] = "NodePort"
 	w.helm("--wait")
-	node := w.must("kubectl", "get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
+	node := w.must(
+		"kubectl",
+		"get",
+		"nodes",
+		"-o",
+		`jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`,
+	)
 	for ordinal := range 3 {
 		port := instancePort(ordinal) // one that loopback leads to; the controller leaves it as it is
 		w.eventually(func() error {
@@ -82,8 +96,16 @@ func (w *world) nodePort() {
 	for ordinal := range 3 {
 		reference := fmt.Sprintf("at its port %d", ordinal)
 		w.eventually(func() error {
-			a, err := call(w.t.Context(), outside, w.admin, http.MethodPost, fmt.Sprintf("http://%s:%d%sdocument/sign/async/base64/", node, instancePort(ordinal), api),
-				request(w.t, reference), "Idempotency-Key", reference)
+			a, err := call(
+				w.t.Context(),
+				outside,
+				w.admin,
+				http.MethodPost,
+				fmt.Sprintf("http://%s:%d%sdocument/sign/async/base64/", node, instancePort(ordinal), api),
+				request(w.t, reference),
+				"Idempotency-Key",
+				reference,
+			)
 			if err == nil && (a.status != http.StatusAccepted || a.header.Get("X-Signstash-Instance") != podName(ordinal)) {
 				err = fmt.Errorf("port of %s: %v, answered by %q", podName(ordinal), a, a.header.Get("X-Signstash-Instance"))
 			}
@@ -98,8 +120,19 @@ func (w *world) loadBalancer() {
 	w.helm()
 	cloud := func(ordinal int, ingress string) {
 		w.eventually(func() error {
-			_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "patch", "service", podName(ordinal), "--subresource=status", "--type=merge",
-				`--patch={"status":{"loadBalancer":{"ingress":`+ingress+`}}}`)
+			_, err := run(
+				w.t.Context(),
+				"",
+				"kubectl",
+				"-n",
+				namespace,
+				"patch",
+				"service",
+				podName(ordinal),
+				"--subresource=status",
+				"--type=merge",
+				`--patch={"status":{"loadBalancer":{"ingress":`+ingress+`}}}`,
+			)
 			return err
 		})
 	}
@@ -112,8 +145,16 @@ func (w *world) loadBalancer() {
 	}
 	w.eventually(func() error {
 		reference := fmt.Sprintf("balanced %d", time.Now().UnixNano())
-		a, err := call(w.t.Context(), w.door, w.admin, http.MethodPost, front+api+"document/sign/async/base64/", request(w.t, reference))
-		if err != nil || a.status != http.StatusAccepted { // no pod was ready: the Service learns a moment later that they are again
+		a, err := call(
+			w.t.Context(),
+			w.door,
+			w.admin,
+			http.MethodPost,
+			front+api+"document/sign/async/base64/",
+			request(w.t, reference),
+		)
+		// no pod was ready: the Service learns a moment later that they are again
+		if err != nil || a.status != http.StatusAccepted {
 			return errors.Join(err, fmt.Errorf("sign: %v", a))
 		}
 		op := w.decode(a)
@@ -129,7 +170,8 @@ func (w *world) loadBalancer() {
 		}
 		return nil
 	})
-	w.ask(http.StatusOK, http.MethodGet, statusURL(front, "killed"), nil) // of the instance that is unready: it answers all the same
+	// of the instance that is unready: it answers all the same
+	w.ask(http.StatusOK, http.MethodGet, statusURL(front, "killed"), nil)
 	w.values["endpoint.mode"] = "PodDNS"
 	w.helm("--wait")
 	w.wantReady(3)

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// killPod ends a pod the hard way while the remote side works for it: the operation ends after the restart, under the same id.
+// killPod ends a pod the hard way while the remote side works for it: the operation ends after the
+// restart, under the same id.
 func (w *world) killPod() {
 	w.simulate("hold")
 	op := w.accept(instanceURL(1), "killed")
@@ -25,9 +26,21 @@ func (w *world) killPod() {
 	})
 	before := w.pod(1).Metadata.UID
 	w.kubectl("delete", "pod", podName(1), "--force", "--grace-period=0")
-	// The remote side goes on holding until another process has the operation: the first one cannot have ended it.
+	// The remote side goes on holding until another process has the operation: the first one cannot
+	// have ended it.
 	w.eventually(func() error {
-		now, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "get", "pod", podName(1), "-o", "jsonpath={.metadata.uid} {.status.phase}")
+		now, err := run(
+			w.t.Context(),
+			"",
+			"kubectl",
+			"-n",
+			namespace,
+			"get",
+			"pod",
+			podName(1),
+			"-o",
+			"jsonpath={.metadata.uid} {.status.phase}",
+		)
 		if uid, phase, _ := strings.Cut(now, " "); err != nil || uid == before || phase != "Running" {
 			return fmt.Errorf("pod %s was %s and is %s: %v", podName(1), before, now, err)
 		}
@@ -48,7 +61,8 @@ func (w *world) killPod() {
 	w.signed(w.decode(w.ask(http.StatusOK, http.MethodGet, detailURL(instanceURL(1), "killed"), nil)))
 }
 
-// scale goes up, and down: the volume of an instance that is taken away stays, and so do its operations.
+// scale goes up, and down: the volume of an instance that is taken away stays, and so do its
+// operations.
 func (w *world) scale() {
 	w.values["replicas"] = "4"
 	w.helm("--wait")
@@ -94,7 +108,8 @@ func (l *load) because(reason string) {
 	l.reasons[reason]++
 }
 
-// upgradeUnderLoad rolls a new image while clients sign: what fails is cured by the documented retry.
+// upgradeUnderLoad rolls a new image while clients sign: what fails is cured by the documented
+// retry.
 func (w *world) upgradeUnderLoad() {
 	l := &load{reasons: map[string]int{}}
 	ctx, stop := context.WithCancel(w.t.Context())
@@ -128,7 +143,15 @@ func (w *world) upgradeUnderLoad() {
 // oneOfMany signs a document through the Service and fetches the result.
 func (w *world) oneOfMany(l *load, reference string) {
 	body := request(w.t, reference)
-	ok := w.retried(l, http.StatusAccepted, http.MethodPost, front+api+"document/sign/async/base64/", body, reference, nil) &&
+	ok := w.retried(
+		l,
+		http.StatusAccepted,
+		http.MethodPost,
+		front+api+"document/sign/async/base64/",
+		body,
+		reference,
+		nil,
+	) &&
 		w.retried(l, http.StatusOK, http.MethodGet, statusURL(front, reference)+"?wait=20s", nil, "", func(a answer) bool {
 			return strings.Contains(string(a.body), `"EXECUTED"`)
 		}) &&
@@ -142,7 +165,8 @@ func (w *world) oneOfMany(l *load, reference string) {
 	l.operations.Add(1)
 }
 
-// retried makes a call as the README tells clients to: after 429, 503 or a lost connection it is repeated, a POST with its key.
+// retried makes a call as the README tells clients to: after 429, 503 or a lost connection it is
+// repeated, a POST with its key.
 func (w *world) retried(l *load, status int, method, url string, body []byte, key string, done func(answer) bool) bool {
 	var header []string
 	if key != "" {

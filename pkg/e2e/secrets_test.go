@@ -26,7 +26,8 @@ func clientSecret(id, secret, previous string) object {
 	}
 }
 
-// rotate changes the credential ten times by kubectl apply. The old one goes on until it is removed.
+// rotate changes the credential ten times by kubectl apply. The old one goes on until it is
+// removed.
 func (w *world) rotate() {
 	var took []time.Duration
 	for i := range rotations {
@@ -47,13 +48,20 @@ func (w *world) rotate() {
 		took[rotations/2].Round(time.Millisecond), took[rotations-1].Round(time.Millisecond), rotations)
 	old := credential{w.admin.id, fmt.Sprintf("rotated-secret-%d", rotations-2)}
 	started := time.Now()
-	w.kubectl("patch", "secret", credentialSecret, "--type=json", `--patch=[{"op":"remove","path":"/data/previousSecret"}]`)
+	w.kubectl(
+		"patch",
+		"secret",
+		credentialSecret,
+		"--type=json",
+		`--patch=[{"op":"remove","path":"/data/previousSecret"}]`,
+	)
 	removed := w.lastToAccept(started, old, http.StatusUnauthorized)
 	w.t.Logf("from its removal until the last pod refuses the old one: %v", removed.Round(time.Millisecond))
 	w.askAs(w.admin, http.StatusNotFound)
 }
 
-// lastToAccept returns when the last of three pods answers a credential with that status, after a start.
+// lastToAccept returns when the last of three pods answers a credential with that status, after a
+// start.
 func (w *world) lastToAccept(started time.Time, who credential, status int) time.Duration {
 	w.t.Helper()
 	var all sync.WaitGroup
@@ -94,14 +102,22 @@ func (w *world) askAs(who credential, status int) {
 	}
 }
 
-// brokenSecret breaks the Secret: an event says so without its value, and the client goes on with what was good.
+// brokenSecret breaks the Secret: an event says so without its value, and the client goes on with
+// what was good.
 func (w *world) brokenSecret() {
-	w.kubectl("patch", "secret", credentialSecret, "--type=merge", `--patch={"stringData":{"config":"{\"inputFolder\": 7"}}`)
+	w.kubectl(
+		"patch",
+		"secret",
+		credentialSecret,
+		"--type=merge",
+		`--patch={"stringData":{"config":"{\"inputFolder\": 7"}}`,
+	)
 	note := w.wantEvent("Secret", credentialSecret, "InvalidClientService")
 	if strings.Contains(note, w.admin.secret) || !strings.Contains(note, "config") {
 		w.t.Errorf("the event says %q", note)
 	}
-	// Once a client service that came after it is known everywhere, so is what the controller made of the broken one.
+	// Once a client service that came after it is known everywhere, so is what the controller made of
+	// the broken one.
 	later := credential{"later", "later-secret"}
 	w.apply(namespace, object{
 		"apiVersion": "v1", "kind": "Secret", "type": "signstash.io/client-service",

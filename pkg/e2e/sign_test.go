@@ -12,7 +12,8 @@ import (
 // credentialSecret is the Secret of the client service that the steps use.
 const credentialSecret = "erp"
 
-// clientByKubectl applies the sample of a client service as a user would, and waits until every pod knows it.
+// clientByKubectl applies the sample of a client service as a user would, and waits until every pod
+// knows it.
 func (w *world) clientByKubectl() {
 	w.kubectl("apply", "-f", "../../config/samples/client-service.yaml")
 	w.accepted(w.admin, 3)
@@ -43,8 +44,16 @@ func (w *world) signSync() {
 		w.t.Fatalf("token: %d bytes, %v", len(a.body), err)
 	}
 	for ordinal := 1; ordinal < 3; ordinal++ {
-		got, err := call(w.t.Context(), w.door, credential{}, http.MethodPost, instanceURL(ordinal)+api+"document/sign/base64/",
-			request(w.t, fmt.Sprintf("sync %d", ordinal)), "Authorization", "Bearer "+token.AccessToken)
+		got, err := call(
+			w.t.Context(),
+			w.door,
+			credential{},
+			http.MethodPost,
+			instanceURL(ordinal)+api+"document/sign/base64/",
+			request(w.t, fmt.Sprintf("sync %d", ordinal)),
+			"Authorization",
+			"Bearer "+token.AccessToken,
+		)
 		if err != nil || got.status != http.StatusOK {
 			w.t.Fatalf("sign at %d: %v, %v", ordinal, got, err)
 		}
@@ -82,13 +91,21 @@ func (w *world) signAsync() {
 	}
 }
 
-// idempotency repeats a request through the Service and at every pod: it is one operation, and one signature.
+// idempotency repeats a request through the Service and at every pod: it is one operation, and one
+// signature.
 func (w *world) idempotency() {
 	before := w.counts().Signatures
 	first := w.accept(front, "once")
 	for i, base := range []string{front, instanceURL(0), instanceURL(1), instanceURL(2), front, front, front, front, front, front} {
 		if again := w.accept(base, "once"); again.ID != first.ID || again.HostPort != first.HostPort {
-			w.t.Errorf("repetition %d is operation %d at %s, want %d at %s", i, again.ID, again.HostPort, first.ID, first.HostPort)
+			w.t.Errorf(
+				"repetition %d is operation %d at %s, want %d at %s",
+				i,
+				again.ID,
+				again.HostPort,
+				first.ID,
+				first.HostPort,
+			)
 		}
 	}
 	w.ended(front, "once")

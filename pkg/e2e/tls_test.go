@@ -22,9 +22,14 @@ import (
 // tlsSecret is what cert-manager would make for the release.
 const tlsSecret = "proxy-tls"
 
-// tls lets every instance speak TLS, with one certificate and the authority behind it, and asks one for what another holds.
+// tls lets every instance speak TLS, with one certificate and the authority behind it, and asks one
+// for what another holds.
 func (w *world) tls() {
-	certificate, key, authority := makeCertificate(w.t, release+"."+namespace+".svc", "*."+release+"-headless."+namespace+".svc.cluster.local")
+	certificate, key, authority := makeCertificate(
+		w.t,
+		release+"."+namespace+".svc",
+		"*."+release+"-headless."+namespace+".svc.cluster.local",
+	)
 	w.apply(namespace, object{
 		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": object{"name": tlsSecret},
 		"stringData": object{"tls.crt": certificate, "tls.key": key, "ca.crt": authority},
@@ -38,14 +43,18 @@ func (w *world) tls() {
 	plain := w.door
 	defer func() { w.door = plain }()
 	w.door = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort())}), TLSClientConfig: &tls.Config{RootCAs: roots},
+		Proxy: http.ProxyURL(
+			&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort())},
+		),
+		TLSClientConfig:   &tls.Config{RootCAs: roots},
 		DisableKeepAlives: true, // any pod each time
 	}}
 	secure := func(base string) string { return strings.Replace(base, "http://", "https://", 1) }
 	op := w.accept(secure(front), "by TLS")
 	there := "https://" + op.HostPort
 	w.ended(there, "by TLS")
-	for _, base := range []string{front, instanceURL(0), instanceURL(1), instanceURL(2)} { // two of them ask the holder, by TLS
+	// two of them ask the holder, by TLS
+	for _, base := range []string{front, instanceURL(0), instanceURL(1), instanceURL(2)} {
 		for _, url := range []string{byIDURL(secure(base), op.ID), detailURL(secure(base), "by TLS")} {
 			w.eventually(func() error { // every pod is new, and hears of its new peers a moment after it is ready
 				a, err := call(w.t.Context(), w.door, w.admin, http.MethodGet, url, nil)
@@ -56,7 +65,15 @@ func (w *world) tls() {
 			})
 		}
 	}
-	if a, err := call(w.t.Context(), plain, w.admin, http.MethodGet, byIDURL(instanceURL(0), op.ID), nil); err == nil && a.status == http.StatusOK {
+	if a, err := call(
+		w.t.Context(),
+		plain,
+		w.admin,
+		http.MethodGet,
+		byIDURL(instanceURL(0), op.ID),
+		nil,
+	); err == nil &&
+		a.status == http.StatusOK {
 		w.t.Error("the REST port still speaks without TLS")
 	}
 	w.helmTest() // it, too, goes by TLS
@@ -77,16 +94,30 @@ func makeCertificate(t *testing.T, names ...string) (certificate, key, authority
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	fail(err)
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "e2e CA"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(
+			1,
+		),
+		Subject:               pkix.Name{CommonName: "e2e CA"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
 	}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
 	fail(err)
 	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	fail(err)
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		SerialNumber: big.NewInt(
+			2,
+		),
+		Subject:     pkix.Name{CommonName: names[0]},
+		DNSNames:    names,
+		NotBefore:   time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(time.Hour),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey)
 	fail(err)

@@ -24,10 +24,12 @@ const (
 	release       = "signstash-proxy" // all that the chart makes is named after it
 	chart         = "../../charts/signstash-proxy"
 
-	// commandTime bounds one command of kubectl, helm or docker: helm waits for pods, which wait for volumes.
+	// commandTime bounds one command of kubectl, helm or docker: helm waits for pods, which wait for
+	// volumes.
 	commandTime = 5 * time.Minute
-	// patience is how long the cluster may take to become as a step wants it: a pod that was killed waits a minute for the lock of its
-	// state, and an operation tries again a minute after a call that was cut.
+	// patience is how long the cluster may take to become as a step wants it: a pod that was killed
+	// waits a minute for the lock of its state, and an operation tries again a minute after a call
+	// that was cut.
 	patience = 3 * time.Minute
 	// interval between two looks.
 	interval = 100 * time.Millisecond
@@ -53,7 +55,15 @@ func run(ctx context.Context, stdin string, name string, args ...string) (string
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return strings.TrimSpace(stdout.String()), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
+		return strings.TrimSpace(
+				stdout.String(),
+			), fmt.Errorf(
+				"%s %s: %w: %s",
+				name,
+				strings.Join(args, " "),
+				err,
+				bytes.TrimSpace(stderr.Bytes()),
+			)
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }
@@ -211,7 +221,10 @@ func (w *world) wantEvent(kind, name, reason string) string {
 // newDoor returns a client that speaks to what is inside of the cluster.
 func newDoor() *http.Client {
 	door := &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort())}
-	return &http.Client{Timeout: 90 * time.Second, Transport: &http.Transport{Proxy: http.ProxyURL(door), MaxIdleConnsPerHost: 16}}
+	return &http.Client{
+		Timeout:   90 * time.Second,
+		Transport: &http.Transport{Proxy: http.ProxyURL(door), MaxIdleConnsPerHost: 16},
+	}
 }
 
 // openDoor installs it.
@@ -256,7 +269,14 @@ type answer struct {
 func (a answer) String() string { return fmt.Sprintf("%d %.300s", a.status, a.body) }
 
 // call makes one call; header holds names and values in turn.
-func call(ctx context.Context, c *http.Client, who credential, method, url string, body []byte, header ...string) (answer, error) {
+func call(
+	ctx context.Context,
+	c *http.Client,
+	who credential,
+	method, url string,
+	body []byte,
+	header ...string,
+) (answer, error) {
 	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, err
@@ -283,7 +303,11 @@ func call(ctx context.Context, c *http.Client, who credential, method, url strin
 func TestCluster(t *testing.T) {
 	sample := credential{"erp", "change-me"} // config/samples/client-service.yaml
 	w := &world{t: t, door: newDoor(), admin: sample, values: map[string]string{
-		"image.tag": "e2e", "image.pullPolicy": "Never", "trial.enabled": "true", "trial.image.tag": "e2e", "persistence.size": "200Mi",
+		"image.tag":        "e2e",
+		"image.pullPolicy": "Never",
+		"trial.enabled":    "true",
+		"trial.image.tag":  "e2e",
+		"persistence.size": "200Mi",
 	}}
 	var times strings.Builder
 	for _, step := range steps {

@@ -1,9 +1,11 @@
-// Command door is an HTTP proxy for tests: it lets a client outside of a cluster speak to what has a name only inside of it. Every
-// request gets a connection of its own, so that a Service in front of several pods chooses anew each time.
+// Command door is an HTTP proxy for tests: it lets a client outside of a cluster speak to what has
+// a name only inside of it. Every request gets a connection of its own, so that a Service in front
+// of several pods chooses anew each time.
 //
 //	door --address=0.0.0.0:8888
 //
-// It passes on whatever it is asked to, for anyone: it belongs into a test cluster, and its port onto loopback.
+// It passes on whatever it is asked to, for anyone: it belongs into a test cluster, and its port
+// onto loopback.
 package main
 
 import (
@@ -21,7 +23,8 @@ import (
 )
 
 const (
-	// dialTimeout is shorter than what the tests wait, and longer than a node takes to route to a new pod.
+	// dialTimeout is shorter than what the tests wait, and longer than a node takes to route to a new
+	// pod.
 	dialTimeout = 5 * time.Second
 	// headerTimeout bounds idle clients.
 	headerTimeout = 10 * time.Second

@@ -1,4 +1,5 @@
-// Command cluster makes, loads and removes the kind cluster of the end-to-end tests, for people and scripts.
+// Command cluster makes, loads and removes the kind cluster of the end-to-end tests, for people and
+// scripts.
 package main
 
 import (

@@ -19,20 +19,23 @@ import (
 )
 
 const (
-	// readyTime is how long a new cluster may take until its nodes are ready: a minute on a quiet machine of two cores.
+	// readyTime is how long a new cluster may take until its nodes are ready: a minute on a quiet
+	// machine of two cores.
 	readyTime = 5 * time.Minute
 	// answerTime is how long an API server may take to say that it is well.
 	answerTime = 10 * time.Second
 )
 
-// kubeletPatch lets the kubelet start although the host has cgroup v1 only. It is harmless on cgroup v2.
+// kubeletPatch lets the kubelet start although the host has cgroup v1 only. It is harmless on
+// cgroup v2.
 const kubeletPatch = "kind: KubeletConfiguration\nfailCgroupV1: false\n"
 
 func provider() *kind.Provider {
 	return kind.NewProvider(kind.ProviderWithDocker(), kind.ProviderWithLogger(cmd.NewLogger()))
 }
 
-// Up makes the cluster unless it is there and answers, and writes its kubeconfig. made is true for a new one.
+// Up makes the cluster unless it is there and answers, and writes its kubeconfig. made is true for
+// a new one.
 func Up(ctx context.Context, c Config) (made bool, err error) {
 	if err := os.MkdirAll(c.Folder, 0o755); err != nil {
 		return false, fmt.Errorf("make work folder: %w", err)
@@ -62,8 +65,14 @@ func Up(ctx context.Context, c Config) (made bool, err error) {
 		return false, err
 	}
 	options := []kind.CreateOption{
-		kind.CreateWithV1Alpha4Config(c.spec()), kind.CreateWithKubeconfigPath(c.Kubeconfig()), kind.CreateWithWaitForReady(readyTime),
-		kind.CreateWithNodeImage(image), kind.CreateWithDisplayUsage(false), kind.CreateWithDisplaySalutation(false),
+		kind.CreateWithV1Alpha4Config(
+			c.spec(),
+		),
+		kind.CreateWithKubeconfigPath(c.Kubeconfig()),
+		kind.CreateWithWaitForReady(readyTime),
+		kind.CreateWithNodeImage(image),
+		kind.CreateWithDisplayUsage(false),
+		kind.CreateWithDisplaySalutation(false),
 	}
 	if err := p.Create(c.Name, options...); err != nil {
 		return false, fmt.Errorf("make cluster: %w", err)
@@ -89,11 +98,16 @@ func (c Config) spec() *v1alpha4.Cluster {
 	return spec
 }
 
-// checkPorts says whether the cluster that is there has the ports that are wanted: they cannot be added later.
+// checkPorts says whether the cluster that is there has the ports that are wanted: they cannot be
+// added later.
 func (c Config) checkPorts(ctx context.Context) error {
 	last := c.Port + Ports - 1
 	if _, err := docker(ctx, "port", c.Name+"-control-plane", fmt.Sprintf("%d/tcp", last)); err != nil {
-		return fmt.Errorf("cluster %s has no port %d on loopback: remove it (make kind-down) or choose another name (KIND_CLUSTER)", c.Name, last)
+		return fmt.Errorf(
+			"cluster %s has no port %d on loopback: remove it (make kind-down) or choose another name (KIND_CLUSTER)",
+			c.Name,
+			last,
+		)
 	}
 	return nil
 }

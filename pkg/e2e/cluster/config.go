@@ -11,22 +11,24 @@ import (
 // Config says which cluster is meant and how a new one is made. FromEnvironment fills it.
 type Config struct {
 	Name string // KIND_CLUSTER, default e2e
-	// Port is the first of Ports ports of the host's loopback that lead to the same NodePorts of the cluster. Two clusters at the
-	// same time need different ones. KIND_PORT, default 30080.
+	// Port is the first of Ports ports of the host's loopback that lead to the same NodePorts of the
+	// cluster. Two clusters at the same time need different ones. KIND_PORT, default 30080.
 	Port int
 	// Workers is the number of nodes beside the control plane. KIND_WORKERS, default 0.
 	Workers int
-	// NodeImage is "pull" (the image that kind names), "local" (one made here), or "auto": local if there is one already or the
-	// pull fails. KIND_NODE, default auto.
+	// NodeImage is "pull" (the image that kind names), "local" (one made here), or "auto": local if
+	// there is one already or the pull fails. KIND_NODE, default auto.
 	NodeImage string
-	// Folder holds the kubeconfig and notes about this machine. KIND_WORK_DIR, default kind-local in TMPDIR or /var/tmp.
+	// Folder holds the kubeconfig and notes about this machine. KIND_WORK_DIR, default kind-local in
+	// TMPDIR or /var/tmp.
 	Folder string
 	// Scripts is the folder hack/kind, for build-node-image.
 	Scripts string
 }
 
-// Ports is how many ports of loopback a cluster takes: Port for the release of `make kind-up`, the four after it for instances of
-// the release under test, and the sixth for the door (hack/e2e/door).
+// Ports is how many ports of loopback a cluster takes: Port for the release of `make kind-up`, the
+// four after it for instances of the release under test, and the sixth for the door
+// (hack/e2e/door).
 const Ports = 6
 
 const (

@@ -55,7 +55,8 @@ func pulled(ctx context.Context, image string) bool {
 	return err == nil
 }
 
-// Load copies images from the Docker engine to every node of the cluster. They are saved once for each node, and streamed.
+// Load copies images from the Docker engine to every node of the cluster. They are saved once for
+// each node, and streamed.
 func Load(ctx context.Context, c Config, images ...string) error {
 	all, err := provider().ListInternalNodes(c.Name)
 	if err != nil {

@@ -15,12 +15,18 @@ import (
 
 // The kubelet sets these for the whole machine.
 var sysctls = []string{
-	"vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops", "kernel.keys.root_maxkeys", "kernel.keys.root_maxbytes",
+	"vm.overcommit_memory",
+	"vm.panic_on_oom",
+	"kernel.panic",
+	"kernel.panic_on_oops",
+	"kernel.keys.root_maxkeys",
+	"kernel.keys.root_maxbytes",
 }
 
 func (c Config) sysctlFile() string { return filepath.Join(c.Folder, "sysctl") }
 
-// keepSysctls notes what the kubelet is going to change, unless it is noted or cannot be changed from here.
+// keepSysctls notes what the kubelet is going to change, unless it is noted or cannot be changed
+// from here.
 func (c Config) keepSysctls() error {
 	if _, err := os.Stat(c.sysctlFile()); err == nil {
 		return nil
@@ -50,7 +56,8 @@ func (c Config) restoreSysctls() error {
 	return os.Remove(c.sysctlFile())
 }
 
-// routes lets the pods of different nodes reach each other. The local node image has no daemon that does it.
+// routes lets the pods of different nodes reach each other. The local node image has no daemon that
+// does it.
 func routes(ctx context.Context, p *kind.Provider, name string) error {
 	first, err := controlPlane(p, name)
 	if err != nil {
