@@ -1,4 +1,5 @@
-// Package certreload serves a TLS certificate from files and follows their changes, so that a renewed certificate needs no restart.
+// Package certreload serves a TLS certificate from files and follows their changes, so that a
+// renewed certificate needs no restart.
 package certreload
 
 import (
@@ -52,7 +53,8 @@ func New(c Config) (*Reloader, error) {
 			Name: "signstash_tls_reloads_total",
 			Help: "Versions of the REST port's certificate and key that were read, by result: success or failure.",
 		}, []string{"result"}),
-		// With it an alert can go by the part of its life that a certificate has left: some live for a day.
+		// With it an alert can go by the part of its life that a certificate has left: some live for a
+		// day.
 		notBefore: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "signstash_tls_certificate_not_before_timestamp_seconds",
 			Help: "Unix time from which the REST port's certificate in force is valid.",
@@ -65,7 +67,11 @@ func New(c Config) (*Reloader, error) {
 	r.reloads.WithLabelValues("success")
 	r.reloads.WithLabelValues("failure")
 	if c.Registerer != nil {
-		if err := errors.Join(c.Registerer.Register(r.reloads), c.Registerer.Register(r.notBefore), c.Registerer.Register(r.notAfter)); err != nil {
+		if err := errors.Join(
+			c.Registerer.Register(r.reloads),
+			c.Registerer.Register(r.notBefore),
+			c.Registerer.Register(r.notAfter),
+		); err != nil {
 			return nil, fmt.Errorf("register metrics of the certificate: %w", err)
 		}
 	}
@@ -75,8 +81,8 @@ func New(c Config) (*Reloader, error) {
 	return r, nil
 }
 
-// TLSConfig returns a server's configuration that presents the certificate in force at each handshake. TLS 1.2 is the oldest version:
-// RFC 8996 forbids those before it.
+// TLSConfig returns a server's configuration that presents the certificate in force at each
+// handshake. TLS 1.2 is the oldest version: RFC 8996 forbids those before it.
 func (r *Reloader) TLSConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -87,8 +93,8 @@ func (r *Reloader) TLSConfig() *tls.Config {
 // NotAfter is the end of the certificate in use.
 func (r *Reloader) NotAfter() time.Time { return r.current.Load().Leaf.NotAfter }
 
-// Start reloads the files whenever they change, until ctx is done, and then returns nil. Files that do not fit each other, as in the
-// middle of a renewal, leave the last good pair in force.
+// Start reloads the files whenever they change, until ctx is done, and then returns nil. Files that
+// do not fit each other, as in the middle of a renewal, leave the last good pair in force.
 func (r *Reloader) Start(ctx context.Context) error {
 	paths := []string{r.config.CertFile, r.config.KeyFile}
 	return filewatch.Run(ctx, filewatch.Config{Paths: paths, Poll: r.config.Poll, Log: r.config.Log}, func() {
@@ -102,7 +108,8 @@ func (r *Reloader) Start(ctx context.Context) error {
 	})
 }
 
-// reload brings the files' content into force if it is another than at the last look. An error is returned once for each finding.
+// reload brings the files' content into force if it is another than at the last look. An error is
+// returned once for each finding.
 func (r *Reloader) reload() (changed bool, err error) {
 	pair, found, err := r.read()
 	if found == r.seen {
@@ -120,7 +127,8 @@ func (r *Reloader) reload() (changed bool, err error) {
 	return true, nil
 }
 
-// read returns the pair that lies in the files now. tls.X509KeyPair checks that the key is the certificate's.
+// read returns the pair that lies in the files now. tls.X509KeyPair checks that the key is the
+// certificate's.
 func (r *Reloader) read() (*tls.Certificate, finding, error) {
 	cert, certErr := secretfile.Bounded(r.config.CertFile, maxFileBytes)
 	key, keyErr := secretfile.Bounded(r.config.KeyFile, maxFileBytes)

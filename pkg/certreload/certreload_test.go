@@ -46,7 +46,11 @@ func pair(t *testing.T, name string) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	return pem.EncodeToMemory(
+			&pem.Block{Type: "CERTIFICATE", Bytes: der},
+		), pem.EncodeToMemory(
+			&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8},
+		)
 }
 
 // files holds a pair on disk.
@@ -99,8 +103,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestReload serves real handshakes while the files change: a new certificate without its key is refused and logged once, the old
-// pair goes on, and with its key the new one is served.
+// TestReload serves real handshakes while the files change: a new certificate without its key is
+// refused and logged once, the old pair goes on, and with its key the new one is served.
 func TestReload(t *testing.T) {
 	f := newFiles(t)
 	cert, key := pair(t, "one")
@@ -184,7 +188,8 @@ func served(t *testing.T, address string) string {
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
-// await reads log lines until one holds want; the test binary's own deadline ends a wait for nothing.
+// await reads log lines until one holds want; the test binary's own deadline ends a wait for
+// nothing.
 func await(t *testing.T, lines <-chan string, want string) {
 	t.Helper()
 	for line := range lines {

@@ -27,9 +27,9 @@ const (
 	benchAtOnce    = 8  // chunks under way
 )
 
-// BenchmarkCycle takes 2,500 documents of 200 KB through everything the store does for them, and reports how that compares with two
-// floors measured in the same run: writing them with one fsync each by two bare goroutines, and the same with reading, SHA-256 and
-// one RSA-2048 signature each.
+// BenchmarkCycle takes 2,500 documents of 200 KB through everything the store does for them, and
+// reports how that compares with two floors measured in the same run: writing them with one fsync
+// each by two bare goroutines, and the same with reading, SHA-256 and one RSA-2048 signature each.
 func BenchmarkCycle(b *testing.B) {
 	content := make([]byte, benchBytes)
 	_, _ = rand.Read(content)
@@ -72,7 +72,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// floor writes the documents with one fsync each; with a key each is read and hashed before, and signed.
+// floor writes the documents with one fsync each; with a key each is read and hashed before, and
+// signed.
 func floor(b *testing.B, content []byte, key *rsa.PrivateKey) {
 	folder := b.TempDir()
 	var both sync.WaitGroup
@@ -138,7 +139,12 @@ func benchCycle(b *testing.B, content []byte) time.Duration {
 	close(work)
 	workers.Wait()
 	step("work")
-	err = s.SetStatus(b.Context(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()})
+	err = s.SetStatus(
+		b.Context(),
+		op.ID,
+		signing.StatusPending,
+		signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()},
+	)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -160,8 +166,18 @@ func benchCreate(b *testing.B, s *store.Store, content []byte, step func(string)
 		}
 		n.Contents = append(n.Contents, c)
 		n.Request.Documents = append(n.Request.Documents, signing.DocumentRequest{
-			ExternalReference: fmt.Sprintf("FT 2026/%d", i), Name: fmt.Sprintf("invoice-%d.pdf", i), ContentType: "application/pdf",
-			Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB, Reason: "Invoice", Location: "Lisboa"},
+			ExternalReference: fmt.Sprintf(
+				"FT 2026/%d",
+				i,
+			),
+			Name:        fmt.Sprintf("invoice-%d.pdf", i),
+			ContentType: "application/pdf",
+			Signature: signing.SignatureInfo{
+				Type:     signing.PAdES,
+				Level:    signing.LevelB,
+				Reason:   "Invoice",
+				Location: "Lisboa",
+			},
 		})
 	}
 	step("add")
@@ -210,8 +226,9 @@ func benchWork(b *testing.B, s *store.Store, id signing.ID, from int) {
 	check(s.FinishDocuments(ctx, results))
 }
 
-// BenchmarkSmall takes operations of one document of 200 KB through everything, 50 at a time, as sync clients send them. Each takes
-// six commits, which share their fsyncs; commits and the operations a second say how well.
+// BenchmarkSmall takes operations of one document of 200 KB through everything, 50 at a time, as
+// sync clients send them. Each takes six commits, which share their fsyncs; commits and the
+// operations a second say how well.
 func BenchmarkSmall(b *testing.B) {
 	s, err := store.Open(b.Context(), store.Config{Folder: b.TempDir()})
 	if err != nil {
@@ -255,9 +272,21 @@ func benchSmallOne(b *testing.B, s *store.Store, reference string, content []byt
 	op, err := s.Create(ctx, up, n)
 	check(err)
 	ref := signing.Ref{Operation: op.ID}
-	check(s.SavePrepared(ctx, []signing.PreparedDocument{{Ref: ref, Prepared: signing.Prepared{State: make([]byte, benchPrepared)}}}))
+	check(
+		s.SavePrepared(
+			ctx,
+			[]signing.PreparedDocument{{Ref: ref, Prepared: signing.Prepared{State: make([]byte, benchPrepared)}}},
+		),
+	)
 	check(s.BeginCall(ctx, signing.CallRecord{ID: reference, Credential: "credential", Refs: []signing.Ref{ref}}))
 	check(s.EndCall(ctx, reference, [][]byte{make([]byte, 256)}))
 	check(s.FinishDocuments(ctx, []signing.DocumentResult{{Ref: ref, Section: make([]byte, benchSection)}}))
-	check(s.SetStatus(ctx, op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()}))
+	check(
+		s.SetStatus(
+			ctx,
+			op.ID,
+			signing.StatusPending,
+			signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()},
+		),
+	)
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Callback is the end of an operation that somebody is still to be told of. It goes with its operation.
+// Callback is the end of an operation that somebody is still to be told of. It goes with its
+// operation.
 type Callback struct {
 	Operation signing.ID
 	Tries     int       // that failed
@@ -35,7 +36,11 @@ func (s *Store) CallbackEnded(ctx context.Context, id signing.ID) error {
 // CallbackFailed notes a try that failed, and when the next one is due.
 func (s *Store) CallbackFailed(ctx context.Context, id signing.ID, next time.Time) error {
 	return s.do(ctx, 0, func(t *tx) error {
-		_, err := t.exec("UPDATE callbacks SET tries = tries + 1, next_try = ? WHERE operation = ?", next.UnixNano(), int64(id))
+		_, err := t.exec(
+			"UPDATE callbacks SET tries = tries + 1, next_try = ? WHERE operation = ?",
+			next.UnixNano(),
+			int64(id),
+		)
 		return err
 	})
 }

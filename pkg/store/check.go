@@ -23,8 +23,8 @@ type CheckReport struct {
 	OpenCalls             int // calls without a recorded end: the next start settles them
 	Bytes                 int64
 	Leftovers             int // files of unfinished requests and of removed operations: the next start removes them
-	// Lost are files with documents that the database does not know, with their folder: those in lost/, and those in operations/ that the
-	// next start moves there.
+	// Lost are files with documents that the database does not know, with their folder: those in
+	// lost/, and those in operations/ that the next start moves there.
 	Lost []string
 	// Faults says what is wrong, a line each: what the operation, the document, and the matter is.
 	Faults []string
@@ -34,8 +34,9 @@ func (r *CheckReport) fault(format string, args ...any) {
 	r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
 }
 
-// Check examines a state folder that no process uses, and changes nothing in it: the database itself, every document and section against
-// its SHA-256, every section's place, and whether states fit each other. It reads everything, so that it takes as long as the disk does. The error is
+// Check examines a state folder that no process uses, and changes nothing in it: the database
+// itself, every document and section against its SHA-256, every section's place, and whether states
+// fit each other. It reads everything, so that it takes as long as the disk does. The error is
 // about the folder as a whole: in use, not of this program, of another version, unreadable.
 func Check(ctx context.Context, path string) (CheckReport, error) {
 	var r CheckReport
@@ -108,7 +109,8 @@ func (c *checker) database(ctx context.Context) error {
 	})
 }
 
-// each calls f for every row of a query. A database that cannot be read is a fault, and the check goes on.
+// each calls f for every row of a query. A database that cannot be read is a fault, and the check
+// goes on.
 func (c *checker) each(ctx context.Context, query string, f func(row) error, args ...any) error {
 	rows, err := c.db.QueryContext(ctx, query, args...)
 	if err == nil {
@@ -139,12 +141,16 @@ type checkedOperation struct {
 
 func (c *checker) operations(ctx context.Context) error {
 	var all []checkedOperation // a few words each
-	err := c.each(ctx, "SELECT id, status, is_ended, document_count, bytes FROM operations ORDER BY id", func(r row) error {
-		var op checkedOperation
-		err := r.Scan(&op.id, &op.status, &op.ended, &op.documents, &op.bytes)
-		all = append(all, op)
-		return err
-	})
+	err := c.each(
+		ctx,
+		"SELECT id, status, is_ended, document_count, bytes FROM operations ORDER BY id",
+		func(r row) error {
+			var op checkedOperation
+			err := r.Scan(&op.id, &op.status, &op.ended, &op.documents, &op.bytes)
+			all = append(all, op)
+			return err
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -182,7 +188,8 @@ const documentsOf = `SELECT d.position, d.at, d.size, d.sha256, p.state, p.secti
 	FROM documents d LEFT JOIN progress p ON p.id = d.id LEFT JOIN sections s ON s.id = d.id
 	WHERE d.id > ? AND d.id <= ? AND d.operation = ? ORDER BY d.id`
 
-// documents is the query for an operation's: a database of before version 5 has no digests of sections.
+// documents is the query for an operation's: a database of before version 5 has no digests of
+// sections.
 func (c *checker) documents() string {
 	if c.databaseVersion < 5 {
 		return fmt.Sprintf(documentsOf, "NULL")
@@ -290,7 +297,8 @@ func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, s
 	}
 }
 
-// sectionDigest is that of the section, wherever it is; nil if it cannot be known for want of the file.
+// sectionDigest is that of the section, wherever it is; nil if it cannot be known for want of the
+// file.
 func (d checkedDocument) sectionDigest(f *os.File) (sum []byte, err error) {
 	if !d.sectionAt.Valid {
 		_, sum, err = digestOf(bytes.NewReader(d.section), 0, d.sectionSize.Int64)

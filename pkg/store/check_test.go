@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// checkedFolder holds an operation that was signed, with one section in the database and one in the file, one that failed, one on its way
-// and one whose call has no end.
+// checkedFolder holds an operation that was signed, with one section in the database and one in the
+// file, one that failed, one on its way and one whose call has no end.
 func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation) {
 	t.Helper()
 	folder = t.TempDir()
@@ -37,7 +37,10 @@ func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation
 		var results []signing.DocumentResult
 		for i := range op.DocumentCount {
 			ref := signing.Ref{Operation: op.ID, Index: i}
-			prepared = append(prepared, signing.PreparedDocument{Ref: ref, Prepared: signing.Prepared{Digest: []byte{1}, State: []byte{2}}})
+			prepared = append(
+				prepared,
+				signing.PreparedDocument{Ref: ref, Prepared: signing.Prepared{Digest: []byte{1}, State: []byte{2}}},
+			)
 			call.Refs, values = append(call.Refs, ref), append(values, []byte{3})
 			results = append(results, signing.DocumentResult{Ref: ref, Section: section})
 		}
@@ -45,14 +48,40 @@ func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation
 		must(s.BeginCall(t.Context(), call))
 		must(s.EndCall(t.Context(), call.ID, values))
 		must(s.FinishDocuments(t.Context(), results))
-		must(s.SetStatus(t.Context(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: op.Created}))
+		must(
+			s.SetStatus(
+				t.Context(),
+				op.ID,
+				signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusExecuted, Ended: op.Created},
+			),
+		)
 	}
 	finish(signed, []byte("section"))
 	finish(large, make([]byte, 100<<10))
-	must(s.FinishDocuments(t.Context(), []signing.DocumentResult{{Ref: signing.Ref{Operation: failed.ID}, Failure: &signing.Failure{Kind: signing.KindProvider}}}))
-	must(s.SetStatus(t.Context(), failed.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: failed.Created}))
+	must(
+		s.FinishDocuments(
+			t.Context(),
+			[]signing.DocumentResult{
+				{Ref: signing.Ref{Operation: failed.ID}, Failure: &signing.Failure{Kind: signing.KindProvider}},
+			},
+		),
+	)
+	must(
+		s.SetStatus(
+			t.Context(),
+			failed.ID,
+			signing.StatusPending,
+			signing.StatusChange{Status: signing.StatusFailed, Ended: failed.Created},
+		),
+	)
 	refs := []signing.Ref{{Operation: sent.ID}}
-	must(s.SavePrepared(t.Context(), []signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}}))
+	must(
+		s.SavePrepared(
+			t.Context(),
+			[]signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}},
+		),
+	)
 	must(s.BeginCall(t.Context(), signing.CallRecord{ID: "open", Refs: refs}))
 	must(s.Close())
 	return folder, signed, large
@@ -69,7 +98,8 @@ func TestCheck(t *testing.T) {
 		if err != nil || len(r.Faults) > 0 {
 			t.Fatalf("Check = %+v, %v", r, err)
 		}
-		if r.Operations != 5 || r.Documents != 6 || r.Unfinished != 2 || r.OpenCalls != 1 || r.Leftovers != 1 || r.Bytes < 100<<10 {
+		if r.Operations != 5 || r.Documents != 6 || r.Unfinished != 2 || r.OpenCalls != 1 || r.Leftovers != 1 ||
+			r.Bytes < 100<<10 {
 			t.Errorf("Check = %+v", r)
 		}
 		if want := []string{"operations/2048", "lost/3072"}; !slices.Equal(r.Lost, want) {
@@ -128,11 +158,15 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// TestDamagedSection: a section of which a byte was changed on disk is not given out, wherever it lies; one that an earlier release stored
-// without a digest is.
+// TestDamagedSection: a section of which a byte was changed on disk is not given out, wherever it
+// lies; one that an earlier release stored without a digest is.
 func TestDamagedSection(t *testing.T) {
 	folder, signed, large := checkedFolder(t)
-	alter(t, folder, fmt.Sprintf("UPDATE sections SET section = CAST('sectiom' AS BLOB) WHERE id = %d", int64(signed.ID)+1024))
+	alter(
+		t,
+		folder,
+		fmt.Sprintf("UPDATE sections SET section = CAST('sectiom' AS BLOB) WHERE id = %d", int64(signed.ID)+1024),
+	)
 	if err := overwrite(filepath.Join(folder, "operations", large.ID.String()), 13+50<<10, "X"); err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +230,11 @@ func TestCheckDatabase(t *testing.T) {
 
 // TestCheckRefuses: a folder in use, and one that is none.
 func TestCheckRefuses(t *testing.T) {
-	if _, err := store.Check(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "it is no state folder") {
+	if _, err := store.Check(
+		t.Context(),
+		t.TempDir(),
+	); err == nil ||
+		!strings.Contains(err.Error(), "it is no state folder") {
 		t.Errorf("Check of an empty folder = %v", err)
 	}
 	folder := t.TempDir()

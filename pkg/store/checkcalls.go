@@ -6,7 +6,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// calls counts open calls and holds them against the documents, and their digests against the counters.
+// calls counts open calls and holds them against the documents, and their digests against the
+// counters.
 func (c *checker) calls(ctx context.Context) error {
 	open, inCalls := int64(0), make(map[int64]bool)
 	err := c.each(ctx, "SELECT id, refs FROM calls", func(r row) error {
@@ -39,35 +40,52 @@ func (c *checker) calls(ctx context.Context) error {
 		var n signing.Counters
 		err := r.Scan(&n.Sent, &n.Returned, &n.Unknown, &n.Refused)
 		if err == nil && n.Sent != n.Returned+n.Unknown+n.Refused+open {
-			c.report.fault("counters: %d digests were sent, but %d returned, %d are unknown, %d refused and %d in open calls", n.Sent, n.Returned, n.Unknown, n.Refused, open)
+			c.report.fault(
+				"counters: %d digests were sent, but %d returned, %d are unknown, %d refused and %d in open calls",
+				n.Sent,
+				n.Returned,
+				n.Unknown,
+				n.Refused,
+				open,
+			)
 		}
 		return err
 	})
 }
 
-// called wants a document of an open call to be sent. It may have been given up meanwhile, or be gone with its operation.
+// called wants a document of an open call to be sent. It may have been given up meanwhile, or be
+// gone with its operation.
 func (c *checker) called(ctx context.Context, call string, ref signing.Ref) error {
-	return c.each(ctx, "SELECT state FROM progress WHERE id = ? AND state NOT IN ('sent', 'signed', 'failed')", func(r row) error {
-		var state string
-		err := r.Scan(&state)
-		if err == nil {
-			c.report.fault("operation %s document %d: is %s, but call %s has no end", ref.Operation, ref.Index, state, call)
-		}
-		return err
-	}, documentID(ref.Operation, ref.Index))
+	return c.each(
+		ctx,
+		"SELECT state FROM progress WHERE id = ? AND state NOT IN ('sent', 'signed', 'failed')",
+		func(r row) error {
+			var state string
+			err := r.Scan(&state)
+			if err == nil {
+				c.report.fault("operation %s document %d: is %s, but call %s has no end", ref.Operation, ref.Index, state, call)
+			}
+			return err
+		},
+		documentID(ref.Operation, ref.Index),
+	)
 }
 
 // sent wants every document that is sent to be in an open call: else it waits for ever.
 func (c *checker) sent(ctx context.Context, inCalls map[int64]bool) error {
-	return c.each(ctx, "SELECT d.id, d.operation, d.position FROM progress p JOIN documents d ON d.id = p.id WHERE p.state = 'sent'", func(r row) error {
-		var document, position int64
-		var id signing.ID
-		err := r.Scan(&document, &id, &position)
-		if err == nil && !inCalls[document] {
-			c.report.fault("operation %s document %d: is sent, but no call has it", id, position)
-		}
-		return err
-	})
+	return c.each(
+		ctx,
+		"SELECT d.id, d.operation, d.position FROM progress p JOIN documents d ON d.id = p.id WHERE p.state = 'sent'",
+		func(r row) error {
+			var document, position int64
+			var id signing.ID
+			err := r.Scan(&document, &id, &position)
+			if err == nil && !inCalls[document] {
+				c.report.fault("operation %s document %d: is sent, but no call has it", id, position)
+			}
+			return err
+		},
+	)
 }
 
 // orphans wants every row to belong to an operation.

@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 )
 
-// connectToRead opens the database of a folder that nobody uses, and leaves its files as they are. After a clean stop it is read where it
-// lies. After a crash there is a WAL, which SQLite would write back: then a copy is read, in the folder for temporary files.
+// connectToRead opens the database of a folder that nobody uses, and leaves its files as they are.
+// After a clean stop it is read where it lies. After a crash there is a WAL, which SQLite would
+// write back: then a copy is read, in the folder for temporary files.
 func connectToRead(path string) (db *sql.DB, done func(), err error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, nil, err

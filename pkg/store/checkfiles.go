@@ -36,7 +36,13 @@ func (c *checker) leftovers(ctx context.Context) error {
 			continue // not ours
 		}
 		var known bool
-		if err := c.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM operations WHERE id = ?)", int64(ids[0])).Scan(&known); err != nil {
+		if err := c.db.QueryRowContext(
+			ctx,
+			"SELECT EXISTS (SELECT 1 FROM operations WHERE id = ?)",
+			int64(ids[0]),
+		).Scan(
+			&known,
+		); err != nil {
 			c.report.fault("database: %v", err)
 			return nil
 		}

@@ -33,10 +33,21 @@ func digests(t *testing.T, folder string) map[string][32]byte {
 	return all
 }
 
-// TestCheckChangesNothing: in the folder of a process that was killed every file stays as it was, and what is in the WAL alone is seen.
+// TestCheckChangesNothing: in the folder of a process that was killed every file stays as it was,
+// and what is in the WAL alone is seen.
 func TestCheckChangesNothing(t *testing.T) {
 	folder := t.TempDir()
-	crash(t, "sweep: rows deleted", []string{"STORE_TEST_FOLDER=" + folder, "STORE_TEST_STEP=sweep: rows deleted", "STORE_TEST_AFTER=1", "STORE_TEST_ROUND=0"}, map[string]promise{})
+	crash(
+		t,
+		"sweep: rows deleted",
+		[]string{
+			"STORE_TEST_FOLDER=" + folder,
+			"STORE_TEST_STEP=sweep: rows deleted",
+			"STORE_TEST_AFTER=1",
+			"STORE_TEST_ROUND=0",
+		},
+		map[string]promise{},
+	)
 	before := digests(t, folder)
 	if wal, err := os.Stat(filepath.Join(folder, "metadata.db-wal")); err != nil || wal.Size() == 0 {
 		t.Fatalf("the killed process left no WAL: %v", err)

@@ -7,18 +7,22 @@ import (
 )
 
 const (
-	// jumpTolerance is by how much wall clock and monotonic clock may part between two looks. NTP slews a clock by 30 ms a minute.
+	// jumpTolerance is by how much wall clock and monotonic clock may part between two looks. NTP
+	// slews a clock by 30 ms a minute.
 	jumpTolerance = time.Minute
-	// stopTolerance is how long a process may have been stopped until its retention takes the time for a jump of the clock. Restarts
-	// and rolling updates are shorter. After a longer stop old results stay for distrustTime more, which harms nobody.
+	// stopTolerance is how long a process may have been stopped until its retention takes the time for
+	// a jump of the clock. Restarts and rolling updates are shorter. After a longer stop old results
+	// stay for distrustTime more, which harms nobody.
 	stopTolerance = time.Hour
-	// distrustTime is how long retention does not believe a clock that has jumped ahead: an operator has a day to put it right.
+	// distrustTime is how long retention does not believe a clock that has jumped ahead: an operator
+	// has a day to put it right.
 	distrustTime = 24 * time.Hour
 	// sweptEvery is how often the time of the last look is written to the database.
 	sweptEvery = 10 * time.Minute
 )
 
-// clock is the time of the machine: the wall clock, which somebody may set, and the time since some moment, which nobody can.
+// clock is the time of the machine: the wall clock, which somebody may set, and the time since some
+// moment, which nobody can.
 type clock struct {
 	wall func() time.Time
 	mono func() time.Duration
@@ -26,11 +30,15 @@ type clock struct {
 
 func systemClock() clock {
 	start := time.Now()
-	return clock{wall: func() time.Time { return time.Now().Round(0) }, mono: func() time.Duration { return time.Since(start) }}
+	return clock{
+		wall: func() time.Time { return time.Now().Round(0) },
+		mono: func() time.Duration { return time.Since(start) },
+	}
 }
 
-// ageClock is the time that retention counts ages with. It is the wall clock without the jumps that are not believed yet. So what became
-// old by a jump alone stays until the clock was put right, or until the jump has lasted for distrustTime. Safe for concurrent use.
+// ageClock is the time that retention counts ages with. It is the wall clock without the jumps that
+// are not believed yet. So what became old by a jump alone stays until the clock was put right, or
+// until the jump has lasted for distrustTime. Safe for concurrent use.
 type ageClock struct {
 	clock clock
 
@@ -42,7 +50,8 @@ type ageClock struct {
 	recorded time.Duration // mono when the time was last written to the database
 }
 
-// start sets the clock going. last is what the clock of an earlier process said last; zero = not known.
+// start sets the clock going. last is what the clock of an earlier process said last; zero = not
+// known.
 func (c *ageClock) start(clock clock, last time.Time) (jumped time.Duration) {
 	c.clock = clock
 	c.wall, c.mono = clock.wall(), clock.mono()
@@ -53,7 +62,8 @@ func (c *ageClock) start(clock clock, last time.Time) (jumped time.Duration) {
 	return c.jumped
 }
 
-// now is the time that ages are counted with. changed is a jump of the wall clock since the last look, which may be negative; 0 = none.
+// now is the time that ages are counted with. changed is a jump of the wall clock since the last
+// look, which may be negative; 0 = none.
 func (c *ageClock) now() (believed time.Time, changed time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +103,8 @@ func (c *ageClock) record() bool {
 	return true
 }
 
-// startAgeClock reads what the clock of the last process said. A database of an earlier release knows when a readiness probe last came.
+// startAgeClock reads what the clock of the last process said. A database of an earlier release
+// knows when a readiness probe last came.
 func (s *Store) startAgeClock(ctx context.Context) error {
 	var swept, checked int64
 	if err := s.read.QueryRowContext(ctx, "SELECT swept, checked FROM instance").Scan(&swept, &checked); err != nil {
@@ -107,8 +118,13 @@ func (s *Store) startAgeClock(ctx context.Context) error {
 		source = systemClock()
 	}
 	if jumped := s.age.start(source, fromNanos(swept)); jumped > 0 {
-		s.log.Info("the proxy was stopped for long, or the clock has jumped ahead: for a day nothing is removed that became old in this time",
-			"since", fromNanos(swept).Format(time.RFC3339), "time", jumped.Round(time.Second).String())
+		s.log.Info(
+			"the proxy was stopped for long, or the clock has jumped ahead: for a day nothing is removed that became old in this time",
+			"since",
+			fromNanos(swept).Format(time.RFC3339),
+			"time",
+			jumped.Round(time.Second).String(),
+		)
 	}
 	return nil
 }
@@ -118,15 +134,19 @@ func (s *Store) believedTime() time.Time {
 	now, jump := s.age.now()
 	switch {
 	case jump > 0:
-		s.log.Info("WARNING: the clock has jumped ahead: for a day nothing is removed that became old by it, unless the clock is put right",
-			"jump", jump.Round(time.Second).String())
+		s.log.Info(
+			"WARNING: the clock has jumped ahead: for a day nothing is removed that became old by it, unless the clock is put right",
+			"jump",
+			jump.Round(time.Second).String(),
+		)
 	case jump < 0:
 		s.log.Info("the clock was put back", "jump", jump.Round(time.Second).String())
 	}
 	return now
 }
 
-// recordTime writes the believed time to the database, now and then. Sweeps do not depend on it: on a full disk they make room for it.
+// recordTime writes the believed time to the database, now and then. Sweeps do not depend on it: on
+// a full disk they make room for it.
 func (s *Store) recordTime(ctx context.Context) {
 	now := s.believedTime()
 	if !s.age.record() {

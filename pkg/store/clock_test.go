@@ -23,7 +23,10 @@ func (c *twoClocks) jump(d time.Duration) { c.wall = c.wall.Add(d) }
 const day = 24 * time.Hour
 
 // agingStore has an operation that has just ended and one that ended nearly a retention time ago.
-func agingStore(t *testing.T, r store.Retention) (s *store.Store, cfg store.Config, c *twoClocks, fresh, old signing.Operation) {
+func agingStore(
+	t *testing.T,
+	r store.Retention,
+) (s *store.Store, cfg store.Config, c *twoClocks, fresh, old signing.Operation) {
 	c = &twoClocks{wall: time.Now().Round(0)}
 	cfg = store.Config{Folder: t.TempDir(), Retention: r}
 	cfg.SetClock(func() time.Time { return c.wall }, func() time.Duration { return c.mono })
@@ -48,8 +51,8 @@ func wantJump(t *testing.T, s *store.Store, want time.Duration) {
 	}
 }
 
-// TestClockRunsAhead: a clock that is 30 days ahead for a while removes nothing, and what becomes old in the time that really passes goes
-// as usual.
+// TestClockRunsAhead: a clock that is 30 days ahead for a while removes nothing, and what becomes
+// old in the time that really passes goes as usual.
 func TestClockRunsAhead(t *testing.T) {
 	s, _, c, fresh, old := agingStore(t, store.Retention{Age: 7 * day})
 	ops := []signing.Operation{fresh, old}
@@ -84,7 +87,8 @@ func TestClockWasBehind(t *testing.T) {
 	wantJump(t, s, 0)
 }
 
-// TestClockRunsAheadAtStart: a jump that a restart hides, and restarts after it, remove nothing either.
+// TestClockRunsAheadAtStart: a jump that a restart hides, and restarts after it, remove nothing
+// either.
 func TestClockRunsAheadAtStart(t *testing.T) {
 	for name, earlierRelease := range map[string]bool{"": false, "of an earlier release": true} {
 		s, cfg, c, fresh, old := agingStore(t, store.Retention{Age: 7 * day})

@@ -22,12 +22,18 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// The crash tests run this test binary again as another process, which works on a store, tells on its standard output what
-// it was promised, and is killed with SIGKILL: by itself at a named step, or by the test at any moment. Then the test opens the
-// folder and compares. A kill keeps what the kernel has been told to write; TestOrderOfSystemCalls looks at the fsyncs.
+// The crash tests run this test binary again as another process, which works on a store, tells on
+// its standard output what it was promised, and is killed with SIGKILL: by itself at a named step,
+// or by the test at any moment. Then the test opens the folder and compares. A kill keeps what the
+// kernel has been told to write; TestOrderOfSystemCalls looks at the fsyncs.
 
 // helperRoles are what the test binary does when it is started as another process.
-var helperRoles = map[string]func() error{"crash": crashHelper, "order": orderHelper, "full": fullHelper, "check": checkHelper}
+var helperRoles = map[string]func() error{
+	"crash": crashHelper,
+	"order": orderHelper,
+	"full":  fullHelper,
+	"check": checkHelper,
+}
 
 func TestMain(m *testing.M) {
 	if role := helperRoles[os.Getenv("STORE_TEST_ROLE")]; role != nil {
@@ -48,7 +54,8 @@ func helper(t *testing.T, role string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// promise is a step that the helper was told to be done; an operation's later promises come after its earlier ones.
+// promise is a step that the helper was told to be done; an operation's later promises come after
+// its earlier ones.
 type promise struct {
 	Reference string
 	ID        signing.ID
@@ -64,7 +71,11 @@ const crashWorkers = 3
 // crashHelper works until it is killed.
 func crashHelper() error {
 	ctx := context.Background()
-	cfg := store.Config{Folder: os.Getenv("STORE_TEST_FOLDER"), LockWait: 10 * time.Second, Retention: store.Retention{Age: time.Hour}}
+	cfg := store.Config{
+		Folder:    os.Getenv("STORE_TEST_FOLDER"),
+		LockWait:  10 * time.Second,
+		Retention: store.Retention{Age: time.Hour},
+	}
 	after, err := strconv.Atoi(os.Getenv("STORE_TEST_AFTER"))
 	if err != nil {
 		return err
@@ -96,7 +107,8 @@ func crashHelper() error {
 	}
 	var telling sync.Mutex
 	out := json.NewEncoder(os.Stdout)
-	// Told by the worker itself: by the time it takes the next step, the test has been told of the last one.
+	// Told by the worker itself: by the time it takes the next step, the test has been told of the
+	// last one.
 	tell := func(p promise) error {
 		telling.Lock()
 		defer telling.Unlock()
@@ -121,7 +133,8 @@ func crashHelper() error {
 	return <-failed
 }
 
-// crashContent is what a document of the crash test holds; an operation's name says everything about it.
+// crashContent is what a document of the crash test holds; an operation's name says everything
+// about it.
 func crashContent(reference string, index int) []byte {
 	line := fmt.Sprintf("document %d of %s\n", index, reference)
 	return bytes.Repeat([]byte(line), 1+len(reference)*(index%7)*20)
@@ -141,7 +154,11 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, tell 
 	if err != nil {
 		return err
 	}
-	n := signing.NewOperation{ClientService: "crash", Created: time.Now(), Request: signing.Request{ExternalReference: reference}}
+	n := signing.NewOperation{
+		ClientService: "crash",
+		Created:       time.Now(),
+		Request:       signing.Request{ExternalReference: reference},
+	}
 	for i := range p.Documents {
 		c, err := up.Add(bytes.NewReader(crashContent(reference, i)))
 		if err != nil {
@@ -193,7 +210,12 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, tell 
 	if err := tell(p); err != nil { // the intention to end
 		return err
 	}
-	if err := s.SetStatus(ctx, op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: ended}); err != nil {
+	if err := s.SetStatus(
+		ctx,
+		op.ID,
+		signing.StatusPending,
+		signing.StatusChange{Status: signing.StatusExecuted, Ended: ended},
+	); err != nil {
 		return err
 	}
 	p.Ended = true
@@ -202,8 +224,21 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, tell 
 
 func TestKill(t *testing.T) {
 	steps := []string{
-		"create", "create: documents in place", "create: committed", "prepared", "begin", "end", "finish", "finish: sections in place", "status",
-		"commit", "committed", "sweep: rows deleted", "mark: copied", "mark: raised", "mark: noted",
+		"create",
+		"create: documents in place",
+		"create: committed",
+		"prepared",
+		"begin",
+		"end",
+		"finish",
+		"finish: sections in place",
+		"status",
+		"commit",
+		"committed",
+		"sweep: rows deleted",
+		"mark: copied",
+		"mark: raised",
+		"mark: noted",
 	}
 	folder := t.TempDir()
 	promised := make(map[string]promise) // of all rounds
@@ -298,13 +333,25 @@ func compareOperation(t *testing.T, s *store.Store, op signing.Operation, p prom
 		t.Fatalf("operation %s has %d documents, %v, want %d", p.Reference, len(docs), err, p.Documents)
 	}
 	rank := map[signing.DocumentState]int{
-		signing.DocumentReceived: 1, signing.DocumentPrepared: 2, signing.DocumentSent: 3, signing.DocumentValued: 4, signing.DocumentSigned: 5,
+		signing.DocumentReceived: 1,
+		signing.DocumentPrepared: 2,
+		signing.DocumentSent:     3,
+		signing.DocumentValued:   4,
+		signing.DocumentSigned:   5,
 	}
 	for _, d := range docs {
 		if d.State != docs[0].State {
-			t.Errorf("operation %s: document %d is %s beside %s, want one step for all", p.Reference, d.Index, d.State, docs[0].State)
+			t.Errorf(
+				"operation %s: document %d is %s beside %s, want one step for all",
+				p.Reference,
+				d.Index,
+				d.State,
+				docs[0].State,
+			)
 		}
-		if got, want := rank[d.State], rank[p.State]; got != want && got != want+1 && !(p.State == signing.DocumentSent && got == 2) { // abandoned
+		// abandoned
+		if got, want := rank[d.State], rank[p.State]; got != want && got != want+1 &&
+			!(p.State == signing.DocumentSent && got == 2) {
 			t.Errorf("operation %s: document %d is %s, promised was %s", p.Reference, d.Index, d.State, p.State)
 		}
 		f, err := s.OpenFile(t.Context(), op.ID, d.Content)
@@ -335,7 +382,8 @@ func compareFile(t *testing.T, what string, ref signing.Ref, f signing.File, err
 	}
 }
 
-// compareCounters wants every digest that was sent to be somewhere, and calls to hold exactly the documents that are sent.
+// compareCounters wants every digest that was sent to be somewhere, and calls to hold exactly the
+// documents that are sent.
 func compareCounters(t *testing.T, s *store.Store) {
 	t.Helper()
 	c, err := s.Counters(t.Context())
@@ -350,7 +398,13 @@ func compareCounters(t *testing.T, s *store.Store) {
 	for _, call := range calls {
 		for _, ref := range call.Refs {
 			open++
-			if docs, err := s.Documents(t.Context(), ref.Operation, ref.Index, 1); err != nil || len(docs) != 1 || docs[0].State != signing.DocumentSent {
+			if docs, err := s.Documents(
+				t.Context(),
+				ref.Operation,
+				ref.Index,
+				1,
+			); err != nil || len(docs) != 1 ||
+				docs[0].State != signing.DocumentSent {
 				t.Errorf("call %s has %v: %v, %v, want a document that is sent", call.ID, ref, docs, err)
 			}
 		}
@@ -369,7 +423,12 @@ func TestInspection(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
 	create(t, s, "r", "a", "b")
-	out, err := exec.Command(tool, "-readonly", folder+"/metadata.db", "PRAGMA integrity_check; SELECT status, document_count FROM operations;").CombinedOutput()
+	out, err := exec.Command(
+		tool,
+		"-readonly",
+		folder+"/metadata.db",
+		"PRAGMA integrity_check; SELECT status, document_count FROM operations;",
+	).CombinedOutput()
 	if got := strings.TrimSpace(string(out)); err != nil || got != "ok\nPENDING_EXECUTION|2" {
 		t.Errorf("sqlite3 says %q, %v, want ok and the operation", got, err)
 	}

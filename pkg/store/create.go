@@ -19,9 +19,9 @@ func errKeyUsed() error {
 	return signing.Errorf(signing.KindKeyReused, "Idempotency-Key was used before")
 }
 
-// Create implements signing.Records. The order matters: the documents get their final name, then content and name are made
-// durable, then the rows are committed. A crash before the commit leaves a file that the next start removes. An Idempotency-Key that
-// was used before is KindKeyReused.
+// Create implements signing.Records. The order matters: the documents get their final name, then
+// content and name are made durable, then the rows are committed. A crash before the commit leaves
+// a file that the next start removes. An Idempotency-Key that was used before is KindKeyReused.
 func (s *Store) Create(ctx context.Context, up signing.Upload, n signing.NewOperation) (signing.Operation, error) {
 	var none signing.Operation
 	u, ok := up.(*upload)
@@ -52,7 +52,8 @@ func (s *Store) Create(ctx context.Context, up signing.Upload, n signing.NewOper
 	return op, nil
 }
 
-// nameCommitted gives an operation's file its name after the commit. The rename need not be durable: the next start does it again.
+// nameCommitted gives an operation's file its name after the commit. The rename need not be
+// durable: the next start does it again.
 func (s *Store) nameCommitted(id signing.ID) {
 	if err := os.Rename(s.folder.newOperation(id), s.folder.operation(id)); err != nil {
 		s.log.Error(err, "could not rename the documents of an accepted operation; the next start will", "operation", id)
@@ -104,8 +105,9 @@ func (s *Store) isNew(ctx context.Context, n signing.NewOperation) error {
 	return nil
 }
 
-// takeOver moves an upload's file to its operation's first name and makes both durable. The rename comes first, so that the one commit of
-// the file system's journal that the file needs takes the new name along.
+// takeOver moves an upload's file to its operation's first name and makes both durable. The rename
+// comes first, so that the one commit of the file system's journal that the file needs takes the
+// new name along.
 func (s *Store) takeOver(u *upload, id signing.ID) error {
 	target := s.folder.newOperation(id)
 	if err := os.Rename(u.path, target); err != nil {
@@ -142,7 +144,8 @@ func rowBytes(rows []documentRow) (bytes int) {
 	return bytes
 }
 
-// newRows checks the request against the upload and gives out ids: one for the operation, one for each document.
+// newRows checks the request against the upload and gives out ids: one for the operation, one for
+// each document.
 func (s *Store) newRows(u *upload, n signing.NewOperation) (op signing.Operation, rows []documentRow, err error) {
 	count := len(n.Contents)
 	if count == 0 || count != len(n.Request.Documents) || count >= maxDocuments {
@@ -161,10 +164,21 @@ func (s *Store) newRows(u *upload, n signing.NewOperation) (op signing.Operation
 	}
 	sequence := s.sequence.Add(int64(count)+1) - int64(count)
 	return signing.Operation{
-		ID: signing.NewID(sequence, s.cfg.Ordinal), ClientService: n.ClientService, ExternalReference: n.Request.ExternalReference,
-		Description: n.Request.Description, Preservation: n.Request.Preservation, ReturnContent: n.Request.ReturnContent,
-		IdempotencyKey: n.IdempotencyKey, Callback: n.Callback, Fingerprint: n.Fingerprint, Status: signing.StatusPending,
-		Created: fromNanos(toNanos(n.Created)), DocumentCount: count,
+		ID: signing.NewID(
+			sequence,
+			s.cfg.Ordinal,
+		),
+		ClientService:     n.ClientService,
+		ExternalReference: n.Request.ExternalReference,
+		Description:       n.Request.Description,
+		Preservation:      n.Request.Preservation,
+		ReturnContent:     n.Request.ReturnContent,
+		IdempotencyKey:    n.IdempotencyKey,
+		Callback:          n.Callback,
+		Fingerprint:       n.Fingerprint,
+		Status:            signing.StatusPending,
+		Created:           fromNanos(toNanos(n.Created)),
+		DocumentCount:     count,
 	}, rows, nil
 }
 
@@ -177,23 +191,53 @@ func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRo
 	if op.IdempotencyKey != "" {
 		key = op.IdempotencyKey
 	}
-	_, err := t.exec(`INSERT INTO operations (id, client_service, external_reference, description, preservation, return_content, idempotency_key,
+	_, err := t.exec(
+		`INSERT INTO operations (id, client_service, external_reference, description, preservation, return_content, idempotency_key,
 		fingerprint, status, created, document_count, bytes, callback, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		int64(op.ID), op.ClientService, op.ExternalReference, op.Description, op.Preservation, op.ReturnContent, key,
-		op.Fingerprint[:], string(op.Status), toNanos(op.Created), op.DocumentCount, size, op.Callback, rowBytes(rows))
+		int64(op.ID),
+		op.ClientService,
+		op.ExternalReference,
+		op.Description,
+		op.Preservation,
+		op.ReturnContent,
+		key,
+		op.Fingerprint[:],
+		string(op.Status),
+		toNanos(op.Created),
+		op.DocumentCount,
+		size,
+		op.Callback,
+		rowBytes(rows),
+	)
 	if err != nil {
 		return fmt.Errorf("insert operation: %w", err)
 	}
 	for i, r := range rows {
 		id := documentID(op.ID, i)
-		_, err := t.exec(`INSERT INTO documents (id, operation, position, reference_digest, external_reference, name, content_type, signature,
+		_, err := t.exec(
+			`INSERT INTO documents (id, operation, position, reference_digest, external_reference, name, content_type, signature,
 			at, size, sha256, midstate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, int64(op.ID), i, referenceDigest(op.ClientService, r.ExternalReference), r.ExternalReference, r.Name, r.ContentType,
-			string(r.signature), r.at, r.content.Size, r.content.SHA256[:], r.content.Midstate)
+			id,
+			int64(op.ID),
+			i,
+			referenceDigest(op.ClientService, r.ExternalReference),
+			r.ExternalReference,
+			r.Name,
+			r.ContentType,
+			string(r.signature),
+			r.at,
+			r.content.Size,
+			r.content.SHA256[:],
+			r.content.Midstate,
+		)
 		if err != nil {
 			return fmt.Errorf("insert document: %w", err)
 		}
-		if _, err := t.exec("INSERT INTO progress (id, state) VALUES (?, ?)", id, string(signing.DocumentReceived)); err != nil {
+		if _, err := t.exec(
+			"INSERT INTO progress (id, state) VALUES (?, ?)",
+			id,
+			string(signing.DocumentReceived),
+		); err != nil {
 			return fmt.Errorf("insert progress: %w", err)
 		}
 	}

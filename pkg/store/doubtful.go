@@ -8,8 +8,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// doubtful are operations whose commit failed, with the sizes of their files in bytes. Until a later commit has succeeded nobody knows
-// whether a crash would bring them back, so their files stay that long.
+// doubtful are operations whose commit failed, with the sizes of their files in bytes. Until a
+// later commit has succeeded nobody knows whether a crash would bring them back, so their files
+// stay that long.
 type doubtful struct {
 	mu    sync.Mutex
 	sizes map[signing.ID]int64
@@ -32,8 +33,9 @@ func (d *doubtful) take() map[signing.ID]int64 {
 	return sizes
 }
 
-// settleDoubtful removes the files of doubtful operations that do not exist, and counts those that do: their rows are as durable as the
-// commit that has just succeeded. Whoever called Create looks for its operation itself, as signing.Store says.
+// settleDoubtful removes the files of doubtful operations that do not exist, and counts those that
+// do: their rows are as durable as the commit that has just succeeded. Whoever called Create looks
+// for its operation itself, as signing.Store says.
 func (s *Store) settleDoubtful(ctx context.Context) error {
 	sizes := s.doubtful.take()
 	if len(sizes) == 0 {

@@ -8,7 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// When the metadata has no room nothing is accepted, what is there is served, and the documents of the refused request go away.
+// When the metadata has no room nothing is accepted, what is there is served, and the documents of
+// the refused request go away.
 func TestFullMetadata(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -47,7 +48,8 @@ func TestFullMetadata(t *testing.T) {
 	}
 }
 
-// An operation that is there although its commit was reported as failed keeps its documents, and they count.
+// An operation that is there although its commit was reported as failed keeps its documents, and
+// they count.
 func TestStoredAlthoughReported(t *testing.T) {
 	s := open(t, store.Config{Folder: t.TempDir()})
 	op := create(t, s, "kept", "a document")

@@ -11,11 +11,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestEarlierIDs: an instance whose volume is new although its ordinal is not notices that as soon as somebody asks for an operation of
-// the old volume, warns once, and counts.
+// TestEarlierIDs: an instance whose volume is new although its ordinal is not notices that as soon
+// as somebody asks for an operation of the old volume, warns once, and counts.
 func TestEarlierIDs(t *testing.T) {
 	var log strings.Builder
-	s := open(t, store.Config{Ordinal: 7, Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})})
+	s := open(
+		t,
+		store.Config{Ordinal: 7, Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})},
+	)
 	ask := func(sequence int64, ordinal int) {
 		t.Helper()
 		if _, err := s.Operation(t.Context(), signing.NewID(sequence, ordinal)); signing.KindOf(err) != signing.KindNotFound {

@@ -14,11 +14,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// storageError is a fault of our own disk: the domain's error around err, worth another try. Errors that say themselves what they are,
-// and those of a context, are returned as they are.
+// storageError is a fault of our own disk: the domain's error around err, worth another try. Errors
+// that say themselves what they are, and those of a context, are returned as they are.
 func storageError(what string, err error) error {
 	var e *signing.Error
-	if err == nil || errors.As(err, &e) || errors.Is(err, signing.ErrConflict) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.As(err, &e) || errors.Is(err, signing.ErrConflict) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	out := signing.Errorf(signing.KindStorage, "storage failed").Because(fmt.Errorf("%s: %w", what, err))
@@ -28,8 +29,9 @@ func storageError(what string, err error) error {
 	return out.Retryable(0)
 }
 
-// intakeError is storageError for what clients ask to be written: a disk that is full, read-only or broken is KindBusy, since nothing was
-// accepted yet and the client may try again, perhaps at another instance.
+// intakeError is storageError for what clients ask to be written: a disk that is full, read-only or
+// broken is KindBusy, since nothing was accepted yet and the client may try again, perhaps at
+// another instance.
 func intakeError(what string, err error) error {
 	detail := "storage takes no writes"
 	switch {
@@ -72,8 +74,8 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// fileError is the error of opening an operation's file: one that is not there will not come back by trying. Where the state folder
-// itself is not there, somebody may bring it back.
+// fileError is the error of opening an operation's file: one that is not there will not come back
+// by trying. Where the state folder itself is not there, somebody may bring it back.
 func (s *Store) fileError(what string, err error) error {
 	if gone := s.folderGone(); gone != nil {
 		return gone

@@ -30,11 +30,18 @@ func (s *Store) LimitPages(ctx context.Context, pages int) error {
 
 // Pages returns how many pages the database has, and how many of them are free.
 func (s *Store) Pages(ctx context.Context) (total, free int, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count").Scan(&total, &free)
+	err = s.read.QueryRowContext(
+		ctx,
+		"SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count",
+	).Scan(
+		&total,
+		&free,
+	)
 	return total, free, err
 }
 
-// Hold keeps the writer from committing until the returned function is called, so that writes queue up.
+// Hold keeps the writer from committing until the returned function is called, so that writes queue
+// up.
 func (s *Store) Hold(ctx context.Context) (release func()) {
 	held, free := make(chan struct{}), make(chan struct{})
 	ended := make(chan struct{})
@@ -46,7 +53,8 @@ func (s *Store) Hold(ctx context.Context) (release func()) {
 	return func() { close(free); <-ended }
 }
 
-// Doubt puts the store where it is after the commit of an operation was reported as failed, although it was stored.
+// Doubt puts the store where it is after the commit of an operation was reported as failed,
+// although it was stored.
 func (s *Store) Doubt(id signing.ID, size int64) {
 	s.stored.Add(-size)
 	s.doubtful.add(id, size)
@@ -76,7 +84,13 @@ func (s *Store) Used() int64 { return s.used() }
 // UsedBy is what counts for a client service.
 func (s *Store) UsedBy(t testing.TB, clientService string) (bytes int64) {
 	t.Helper()
-	if err := s.read.QueryRowContext(t.Context(), "SELECT bytes FROM usage WHERE client_service = ?", clientService).Scan(&bytes); err != nil {
+	if err := s.read.QueryRowContext(
+		t.Context(),
+		"SELECT bytes FROM usage WHERE client_service = ?",
+		clientService,
+	).Scan(
+		&bytes,
+	); err != nil {
 		t.Error(err)
 	}
 	return bytes

@@ -6,7 +6,8 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// repeatedFault logs an error that may come again every minute, once until it changes or passes. Safe for concurrent use.
+// repeatedFault logs an error that may come again every minute, once until it changes or passes.
+// Safe for concurrent use.
 type repeatedFault struct {
 	mu   sync.Mutex
 	last string

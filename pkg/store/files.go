@@ -35,7 +35,8 @@ func (s *Store) OpenFile(_ context.Context, id signing.ID, c signing.Content) (s
 	return s.openPart(id, at, c.Size)
 }
 
-// openPart opens size bytes of an operation's file. It wants them to be there: a file that is too short was damaged from outside.
+// openPart opens size bytes of an operation's file. It wants them to be there: a file that is too
+// short was damaged from outside.
 func (s *Store) openPart(id signing.ID, at, size int64) (signing.File, error) {
 	f, err := s.folder.openOperation(id, os.O_RDONLY)
 	if err != nil {
@@ -52,7 +53,8 @@ func (s *Store) openPart(id signing.ID, at, size int64) (signing.File, error) {
 	return part{io.NewSectionReader(f, at, size), f}, nil
 }
 
-// OpenSection implements signing.Spool. Sections kept in the database are at most smallSections bytes, so they are read whole.
+// OpenSection implements signing.Spool. Sections kept in the database are at most smallSections
+// bytes, so they are read whole.
 func (s *Store) OpenSection(ctx context.Context, ref signing.Ref) (signing.File, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -63,7 +65,15 @@ func (s *Store) OpenSection(ctx context.Context, ref signing.Ref) (signing.File,
 	var at sql.NullInt64
 	var size int64
 	var sum, section []byte
-	err := s.queries.section.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation)).Scan(&at, &size, &sum, &section)
+	err := s.queries.section.QueryRow(
+		documentID(ref.Operation, ref.Index),
+		int64(ref.Operation),
+	).Scan(
+		&at,
+		&size,
+		&sum,
+		&section,
+	)
 	if err != nil {
 		return nil, notFound("signed document", err)
 	}
@@ -83,8 +93,9 @@ func (s *Store) OpenSection(ctx context.Context, ref signing.Ref) (signing.File,
 	return f, nil
 }
 
-// sameSection returns KindAltered if a section is not what was stored. It reads it once more than its reader will: it is short, and so a
-// client gets no byte of a document whose signature is damaged. Of a section without a digest nothing but the length is known.
+// sameSection returns KindAltered if a section is not what was stored. It reads it once more than
+// its reader will: it is short, and so a client gets no byte of a document whose signature is
+// damaged. Of a section without a digest nothing but the length is known.
 func sameSection(f signing.File, sum []byte) error {
 	if sum == nil {
 		return nil
@@ -102,13 +113,15 @@ func sameSection(f signing.File, sum []byte) error {
 	return nil
 }
 
-// smallSections is how many bytes of sections, of one operation in one call, go into the database: they need no fsync of their
-// own there. More go behind the operation's documents, where they are written once and not twice (WAL, database) and do not
-// pass through SQLite's cache; measured with sections of 20 KB, see README.md.
+// smallSections is how many bytes of sections, of one operation in one call, go into the database:
+// they need no fsync of their own there. More go behind the operation's documents, where they are
+// written once and not twice (WAL, database) and do not pass through SQLite's cache; measured with
+// sections of 20 KB, see README.md.
 const smallSections = 64 << 10
 
-// appendSections writes sections behind the operation's documents and makes them durable. It returns where each starts and how
-// long the file is now. Bytes whose commit fails afterwards are lost to the file, no more.
+// appendSections writes sections behind the operation's documents and makes them durable. It
+// returns where each starts and how long the file is now. Bytes whose commit fails afterwards are
+// lost to the file, no more.
 func (s *Store) appendSections(id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
 	f, err := s.folder.openOperation(id, os.O_RDWR)
 	if err != nil {
@@ -125,7 +138,8 @@ func (s *Store) appendSections(id signing.ID, sections [][]byte) (at []int64, si
 	return at, size, nil
 }
 
-// writeBehind writes at the file's end, one caller at a time. What a failure leaves is cut off again.
+// writeBehind writes at the file's end, one caller at a time. What a failure leaves is cut off
+// again.
 func (s *Store) writeBehind(f *os.File, id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
 	mu := &s.appends[int(id.Sequence())%len(s.appends)]
 	mu.Lock()

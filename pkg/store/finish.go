@@ -15,7 +15,8 @@ type piece[T any] struct {
 	bytes int
 }
 
-// split cuts a list where its parts would pass groupBytes, so that the WAL stays small whatever a caller brings.
+// split cuts a list where its parts would pass groupBytes, so that the WAL stays small whatever a
+// caller brings.
 func split[T any](items []T, size func(T) int) []piece[T] {
 	var pieces []piece[T]
 	start, bytes := 0, 0
@@ -64,8 +65,8 @@ func (s *Store) FinishDocuments(ctx context.Context, results []signing.DocumentR
 	return s.do(ctx, bytes, func(t *tx) error { return t.finish(endings, sizes) })
 }
 
-// placeSections writes the sections of operations that have more than smallSections of them here behind their documents. It
-// returns how long these operations' files are now.
+// placeSections writes the sections of operations that have more than smallSections of them here
+// behind their documents. It returns how long these operations' files are now.
 func (s *Store) placeSections(endings []ending) (map[signing.ID]int64, error) {
 	byOperation := make(map[signing.ID][]int, 1)
 	bytes := make(map[signing.ID]int, 1)
@@ -147,8 +148,15 @@ func (t *tx) finishOne(id int64, e ending) error {
 		at = e.at
 	}
 	sum := sha256.Sum256(e.Section)
-	err := t.mustChange(1, `UPDATE progress SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?
-		WHERE id = ? AND state = 'valued'`, at, len(e.Section), sum[:], id)
+	err := t.mustChange(
+		1,
+		`UPDATE progress SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?
+		WHERE id = ? AND state = 'valued'`,
+		at,
+		len(e.Section),
+		sum[:],
+		id,
+	)
 	if err != nil || e.inFile {
 		return err
 	}

@@ -30,7 +30,8 @@ const (
 	reserveName    = "reserve"
 )
 
-// layoutVersion is the version of everything below the state folder. A store opens its own version only.
+// layoutVersion is the version of everything below the state folder. A store opens its own version
+// only.
 const layoutVersion = 1
 
 // identity marks a folder as a store's own.
@@ -38,9 +39,11 @@ type identity struct {
 	Layout   int       `json:"layout"`
 	Instance string    `json:"instance"` // random; kept as long as the state is
 	Created  time.Time `json:"created"`
-	// Making is set from the first moment of a new folder until its database is complete: only then may the database be missing.
+	// Making is set from the first moment of a new folder until its database is complete: only then
+	// may the database be missing.
 	Making bool `json:"making,omitempty"`
-	// Generation is the newest generation of the database that was noted; see generation.go. 0 = an earlier release wrote the file.
+	// Generation is the newest generation of the database that was noted; see generation.go. 0 = an
+	// earlier release wrote the file.
 	Generation int64 `json:"generation,omitempty"`
 }
 
@@ -118,7 +121,8 @@ func (f *folder) prepare(ctx context.Context, recreate bool) error {
 	return f.clearUploads()
 }
 
-// readIdentity reports whether the folder has one, and refuses layouts that this release does not know.
+// readIdentity reports whether the folder has one, and refuses layouts that this release does not
+// know.
 func (f *folder) readIdentity() (known bool, err error) {
 	data, err := os.ReadFile(filepath.Join(f.path, identityName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,7 +144,10 @@ func (f *folder) writeIdentity() error {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
 	f.identity = identity{
-		Layout: layoutVersion, Instance: hex.EncodeToString(random[:]), Created: time.Now().UTC().Truncate(time.Second), Making: true,
+		Layout:   layoutVersion,
+		Instance: hex.EncodeToString(random[:]),
+		Created:  time.Now().UTC().Truncate(time.Second),
+		Making:   true,
 	}
 	return f.writeFile(f.identity)
 }
@@ -160,7 +167,8 @@ func (f *folder) exists(name string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// throwAway removes the state. A mark is set first, so that a start after a crash in the middle goes on with it.
+// throwAway removes the state. A mark is set first, so that a start after a crash in the middle
+// goes on with it.
 func (f *folder) throwAway() error {
 	mark := filepath.Join(f.path, recreateName)
 	if err := durable.WriteFile(mark, nil, 0o600); err != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestFullDisk runs fullHelper in a mount namespace of its own, with a small file system for it to fill.
+// TestFullDisk runs fullHelper in a mount namespace of its own, with a small file system for it to
+// fill.
 func TestFullDisk(t *testing.T) {
 	folder := t.TempDir()
 	runMounting(t, helper(t, "full", "STORE_TEST_FOLDER="+folder))
@@ -41,7 +42,8 @@ func runMounting(t *testing.T, cmd *exec.Cmd) {
 
 const errNoMount = "mount small file system"
 
-// fullHelper fills the disk at every point where the store writes, and looks at what it says and whether it recovers.
+// fullHelper fills the disk at every point where the store writes, and looks at what it says and
+// whether it recovers.
 func fullHelper() error {
 	folder := os.Getenv("STORE_TEST_FOLDER")
 	if err := syscall.Mount("small", folder, "tmpfs", 0, "size=16m"); err != nil {
@@ -124,7 +126,8 @@ func (f *full) intake() {
 	f.expect("Operation", err, "")
 }
 
-// journal: on a full disk every write fails as storage or busy, reads go on, and all is well once there is room again.
+// journal: on a full disk every write fails as storage or busy, reads go on, and all is well once
+// there is room again.
 func (f *full) journal() {
 	op, err := f.create("journal", 1000)
 	f.expect("Create", err, "")
@@ -144,7 +147,11 @@ func (f *full) journal() {
 	f.fill()
 	f.values(refs)
 	section := make([]byte, 1<<20)
-	f.expect("FinishDocuments on a full disk", f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}), signing.KindStorage)
+	f.expect(
+		"FinishDocuments on a full disk",
+		f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}),
+		signing.KindStorage,
+	)
 	docs, err = f.Documents(f.ctx, op.ID, 0, 1)
 	f.expect("Documents on a full disk", err, "")
 	if len(docs) != 1 || docs[0].State != signing.DocumentValued {
@@ -160,12 +167,17 @@ func (f *full) journal() {
 	f.expect("Check", f.Check(f.ctx), "")
 }
 
-// values: what was paid for is stored on a full disk, in the room that was kept for it, and then no call begins until there is room again.
+// values: what was paid for is stored on a full disk, in the room that was kept for it, and then no
+// call begins until there is room again.
 func (f *full) values(refs []signing.Ref) {
 	// A value that is large enough to need room of its own: else it might fit into the log as it is.
 	f.expect("EndCall on a full disk", f.EndCall(f.ctx, "call", [][]byte{make([]byte, 2<<20)}), "")
 	f.fill()
-	f.expect("BeginCall without room", f.BeginCall(f.ctx, signing.CallRecord{ID: "next", Credential: "credential", Refs: refs}), signing.KindStorage)
+	f.expect(
+		"BeginCall without room",
+		f.BeginCall(f.ctx, signing.CallRecord{ID: "next", Credential: "credential", Refs: refs}),
+		signing.KindStorage,
+	)
 	calls, err := f.OpenCalls(f.ctx)
 	f.expect("OpenCalls", err, "")
 	if len(calls) != 0 {

@@ -15,13 +15,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 )
 
-// The generation tells a database that lost something from the newest one. It is a number in the database that grows whenever the WAL
-// has been copied into the database file. The new number is written to the WAL alone, and then to instance.json. So a database file
-// whose WAL is missing, and an older copy of the database, have a smaller number than instance.json. A store does not start with them:
-// it would forget operations, and sign repeated requests again.
+// The generation tells a database that lost something from the newest one. It is a number in the
+// database that grows whenever the WAL has been copied into the database file. The new number is
+// written to the WAL alone, and then to instance.json. So a database file whose WAL is missing, and
+// an older copy of the database, have a smaller number than instance.json. A store does not start
+// with them: it would forget operations, and sign repeated requests again.
 
 // errLost ends the errors about a database that does not fit the folder, and says what to do.
-var errLost = errors.New("restore the whole folder from one backup, or start once with --force.database.recreate to throw the state away")
+var errLost = errors.New(
+	"restore the whole folder from one backup, or start once with --force.database.recreate to throw the state away",
+)
 
 // errNoDatabase is the error for a database that holds nothing although the folder was in use.
 func errNoDatabase(what string) error {
@@ -30,13 +33,20 @@ func errNoDatabase(what string) error {
 
 // errOlderDatabase is the error for a database that is older than what instance.json has seen.
 func errOlderDatabase(found, want int64) error {
-	return fmt.Errorf("%s is older than what %s has seen (generation %d, not %d): an old copy was restored, or %s-wal is missing: %w",
-		databaseName, identityName, found, want, databaseName, errLost)
+	return fmt.Errorf(
+		"%s is older than what %s has seen (generation %d, not %d): an old copy was restored, or %s-wal is missing: %w",
+		databaseName,
+		identityName,
+		found,
+		want,
+		databaseName,
+		errLost,
+	)
 }
 
-// mustHaveDatabase refuses a folder that was in use and whose database is missing, has no tables, or is older than instance.json. It
-// reads the database file without its WAL and changes nothing: SQLite deletes the WAL of an empty file, and copies a WAL into whatever
-// file lies beside it.
+// mustHaveDatabase refuses a folder that was in use and whose database is missing, has no tables,
+// or is older than instance.json. It reads the database file without its WAL and changes nothing:
+// SQLite deletes the WAL of an empty file, and copies a WAL into whatever file lies beside it.
 func (f *folder) mustHaveDatabase(ctx context.Context) error {
 	info, err := os.Stat(f.database())
 	switch {
@@ -78,7 +88,8 @@ func (f *folder) peek(ctx context.Context) (version int, generation int64, err e
 // generationSince is the version of the schema from which on a database has a generation.
 const generationSince = 6
 
-// readGeneration returns the version of the schema and the generation; errLost if the database has no instance row.
+// readGeneration returns the version of the schema and the generation; errLost if the database has
+// no instance row.
 func readGeneration(ctx context.Context, db *sql.DB) (version int, generation int64, err error) {
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return 0, 0, fmt.Errorf("read database version: %w", err)
@@ -119,7 +130,8 @@ func (f *folder) checkTables(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// sawGeneration writes the generation to instance.json, which from then on also says that the database is complete.
+// sawGeneration writes the generation to instance.json, which from then on also says that the
+// database is complete.
 func (f *folder) sawGeneration(generation int64) error {
 	next := f.identity
 	next.Generation, next.Making = generation, false
@@ -130,8 +142,9 @@ func (f *folder) sawGeneration(generation int64) error {
 	return nil
 }
 
-// protect takes the rights of others away from the database and what lies beside it, whatever the folder's mode is: SQLite makes its
-// files readable for everybody. It makes the file of a new database.
+// protect takes the rights of others away from the database and what lies beside it, whatever the
+// folder's mode is: SQLite makes its files readable for everybody. It makes the file of a new
+// database.
 func (f *folder) protect() error {
 	if f.Making {
 		file, err := os.OpenFile(f.database(), os.O_RDWR|os.O_CREATE, databaseMode)
@@ -157,14 +170,23 @@ func (f *folder) protect() error {
 	return nil
 }
 
-// databaseMode are the permissions of the database. SQLite gives its WAL and its shared memory the same.
+// databaseMode are the permissions of the database. SQLite gives its WAL and its shared memory the
+// same.
 const databaseMode = fs.FileMode(0o600)
 
-// mark copies the WAL into the database file and raises the generation. It runs on the writer's goroutine, or before that runs. Nothing
-// that was committed depends on it: after an error only the loss of the WAL would not be noticed.
+// mark copies the WAL into the database file and raises the generation. It runs on the writer's
+// goroutine, or before that runs. Nothing that was committed depends on it: after an error only the
+// loss of the WAL would not be noticed.
 func (w *writer) mark() error {
 	var busy, pages, copied int
-	if err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &copied); err != nil {
+	if err := w.conn.QueryRowContext(
+		context.Background(),
+		"PRAGMA wal_checkpoint(PASSIVE)",
+	).Scan(
+		&busy,
+		&pages,
+		&copied,
+	); err != nil {
 		return fmt.Errorf("copy WAL into database: %w", err)
 	}
 	w.step("mark: copied")
@@ -187,7 +209,8 @@ func (w *writer) mark() error {
 	return nil
 }
 
-// markIfDue marks when the WAL has become long, or when somebody asked for it and something was written.
+// markIfDue marks when the WAL has become long, or when somebody asked for it and something was
+// written.
 func (w *writer) markIfDue() {
 	written := w.pagesWritten() - w.marked
 	asked := w.markAsked.Swap(false)

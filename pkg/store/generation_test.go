@@ -12,7 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// copyFolder copies a state folder as it is now. Of a store that is open and idle it is what kill -9 leaves.
+// copyFolder copies a state folder as it is now. Of a store that is open and idle it is what kill
+// -9 leaves.
 func copyFolder(t *testing.T, from string) (to string) {
 	t.Helper()
 	to = t.TempDir()
@@ -39,8 +40,9 @@ func remove(t *testing.T, path ...string) {
 	}
 }
 
-// TestLostDatabaseIsRefused: a folder that was in use does not open with a database that has lost something, whatever the way, and is left
-// as it is. All of it was killed in the middle of its work.
+// TestLostDatabaseIsRefused: a folder that was in use does not open with a database that has lost
+// something, whatever the way, and is left as it is. All of it was killed in the middle of its
+// work.
 func TestLostDatabaseIsRefused(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -103,7 +105,8 @@ func TestLostDatabaseIsRefused(t *testing.T) {
 			before := digests(t, folder)
 			for range 2 {
 				_, err := store.Open(t.Context(), store.Config{Folder: folder, LockWait: -1})
-				if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "--force.database.recreate") {
+				if err == nil || !strings.Contains(err.Error(), test.want) ||
+					!strings.Contains(err.Error(), "--force.database.recreate") {
 					t.Fatalf("Open = %v, want an error with %q and what to do", err, test.want)
 				}
 				if _, err := store.Check(t.Context(), folder); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -127,8 +130,9 @@ func TestLostDatabaseIsRefused(t *testing.T) {
 	}
 }
 
-// TestKilledFolderOpens: what a kill leaves opens with all that is in it, also after another program has opened the database meanwhile,
-// which copies the WAL and removes it; and so does a backup of the whole folder.
+// TestKilledFolderOpens: what a kill leaves opens with all that is in it, also after another
+// program has opened the database meanwhile, which copies the WAL and removes it; and so does a
+// backup of the whole folder.
 func TestKilledFolderOpens(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -152,7 +156,8 @@ func TestKilledFolderOpens(t *testing.T) {
 	}
 }
 
-// TestFirstStartIsRepeated: a crash in the middle of the very first start leaves a folder that opens.
+// TestFirstStartIsRepeated: a crash in the middle of the very first start leaves a folder that
+// opens.
 func TestFirstStartIsRepeated(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, folder string){
 		"no database":        func(*testing.T, string) {},
@@ -183,7 +188,8 @@ func TestFirstStartIsRepeated(t *testing.T) {
 	}
 }
 
-// TestDatabaseFileIsComplete: the file alone, without its WAL, always holds the tables and the instance row.
+// TestDatabaseFileIsComplete: the file alone, without its WAL, always holds the tables and the
+// instance row.
 func TestDatabaseFileIsComplete(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -194,7 +200,13 @@ func TestDatabaseFileIsComplete(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = db.Close() }()
-		err = db.QueryRowContext(t.Context(), "SELECT generation, (SELECT count(*) FROM operations) FROM instance").Scan(&generation, &operations)
+		err = db.QueryRowContext(
+			t.Context(),
+			"SELECT generation, (SELECT count(*) FROM operations) FROM instance",
+		).Scan(
+			&generation,
+			&operations,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +218,12 @@ func TestDatabaseFileIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	if later, operations := look(); later <= first || operations != 1 {
-		t.Errorf("the file has generation %d and %d operations after a mark, want more than %d, and 1", later, operations, first)
+		t.Errorf(
+			"the file has generation %d and %d operations after a mark, want more than %d, and 1",
+			later,
+			operations,
+			first,
+		)
 	}
 	wal, err := os.Stat(filepath.Join(folder, "metadata.db-wal"))
 	if err != nil || wal.Size() == 0 {
@@ -214,7 +231,8 @@ func TestDatabaseFileIsComplete(t *testing.T) {
 	}
 }
 
-// TestOnlyTheOwnerReads: nobody else may read the database, whatever the mode of the folder and of files from an earlier release.
+// TestOnlyTheOwnerReads: nobody else may read the database, whatever the mode of the folder and of
+// files from an earlier release.
 func TestOnlyTheOwnerReads(t *testing.T) {
 	folder := t.TempDir()
 	if err := os.Chmod(folder, 0o777); err != nil { //nolint:gosec // it is what is tested

@@ -51,7 +51,8 @@ func idList(ids []int64) string {
 	return string(append(list, ']'))
 }
 
-// SavePrepared implements signing.Journal. Much data is written in several transactions; a conflict found before the first stores nothing.
+// SavePrepared implements signing.Journal. Much data is written in several transactions; a conflict
+// found before the first stores nothing.
 func (s *Store) SavePrepared(ctx context.Context, docs []signing.PreparedDocument) error {
 	pieces := split(docs, func(d signing.PreparedDocument) int { return len(d.Digest) + len(d.State) + preparedRowBytes })
 	if len(pieces) > 1 {
@@ -78,7 +79,11 @@ func (t *tx) mayPrepare(docs []signing.PreparedDocument) error {
 		return err
 	}
 	var n int
-	err = t.get("SELECT count(*) FROM progress WHERE state IN ('received', 'prepared') AND id IN (SELECT value FROM json_each(?))", []any{idList(ids)}, &n)
+	err = t.get(
+		"SELECT count(*) FROM progress WHERE state IN ('received', 'prepared') AND id IN (SELECT value FROM json_each(?))",
+		[]any{idList(ids)},
+		&n,
+	)
 	if err == nil && n != len(ids) {
 		return signing.ErrConflict
 	}
@@ -104,7 +109,12 @@ func (t *tx) savePrepared(docs []signing.PreparedDocument) error {
 		return err
 	}
 	for i, d := range docs {
-		if _, err := t.exec("INSERT OR REPLACE INTO prepared (id, digest, state) VALUES (?, ?, ?)", ids[i], notNil(d.Digest), notNil(d.State)); err != nil {
+		if _, err := t.exec(
+			"INSERT OR REPLACE INTO prepared (id, digest, state) VALUES (?, ?, ?)",
+			ids[i],
+			notNil(d.Digest),
+			notNil(d.State),
+		); err != nil {
 			return fmt.Errorf("insert prepared: %w", err)
 		}
 	}
@@ -127,7 +137,14 @@ func (s *Store) Prepared(ctx context.Context, ref signing.Ref) (p signing.Prepar
 	if ref.Index < 0 || ref.Index >= maxDocuments {
 		return p, nil, notFound("prepared document", sql.ErrNoRows)
 	}
-	err = s.queries.prepared.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation)).Scan(&p.Digest, &p.State, &value)
+	err = s.queries.prepared.QueryRow(
+		documentID(ref.Operation, ref.Index),
+		int64(ref.Operation),
+	).Scan(
+		&p.Digest,
+		&p.State,
+		&value,
+	)
 	return p, value, notFound("prepared document", err)
 }
 
@@ -154,11 +171,22 @@ func (s *Store) BeginCall(ctx context.Context, call signing.CallRecord) error {
 		if err != nil {
 			return err
 		}
-		err = t.mustChange(len(ids), "UPDATE progress SET state = 'sent' WHERE state = 'prepared' AND id IN (SELECT value FROM json_each(?))", idList(ids))
+		err = t.mustChange(
+			len(ids),
+			"UPDATE progress SET state = 'sent' WHERE state = 'prepared' AND id IN (SELECT value FROM json_each(?))",
+			idList(ids),
+		)
 		if err != nil {
 			return err
 		}
-		err = t.mustChange(1, "INSERT OR IGNORE INTO calls (id, credential, certificate, refs) VALUES (?, ?, ?, ?)", call.ID, call.Credential, call.Certificate, string(list))
+		err = t.mustChange(
+			1,
+			"INSERT OR IGNORE INTO calls (id, credential, certificate, refs) VALUES (?, ?, ?, ?)",
+			call.ID,
+			call.Credential,
+			call.Certificate,
+			string(list),
+		)
 		if err != nil {
 			return err
 		}
@@ -272,7 +300,10 @@ func (t *tx) abandonCall(call, count string) error {
 	for i, ref := range refs {
 		ids[i] = documentID(ref.Operation, ref.Index)
 	}
-	if _, err := t.exec("UPDATE progress SET state = 'prepared' WHERE state = 'sent' AND id IN (SELECT value FROM json_each(?))", idList(ids)); err != nil {
+	if _, err := t.exec(
+		"UPDATE progress SET state = 'prepared' WHERE state = 'sent' AND id IN (SELECT value FROM json_each(?))",
+		idList(ids),
+	); err != nil {
 		return fmt.Errorf("update progress: %w", err)
 	}
 	return t.mustChange(1, count, len(refs))
@@ -297,13 +328,27 @@ func (s *Store) SetStatus(ctx context.Context, id signing.ID, from signing.Statu
 	}
 	s.step("status")
 	return s.do(ctx, 0, func(t *tx) error {
-		err := t.mustChange(1, "UPDATE operations SET status = ?, tries = ?, next_try = ?, ended = ?, is_ended = ? WHERE id = ? AND status = ?",
-			string(change.Status), change.Tries, toNanos(change.NextTry), toNanos(change.Ended), change.Status.Ended(), int64(id), string(from))
+		err := t.mustChange(
+			1,
+			"UPDATE operations SET status = ?, tries = ?, next_try = ?, ended = ?, is_ended = ? WHERE id = ? AND status = ?",
+			string(
+				change.Status,
+			),
+			change.Tries,
+			toNanos(change.NextTry),
+			toNanos(change.Ended),
+			change.Status.Ended(),
+			int64(id),
+			string(from),
+		)
 		if err != nil || !change.Status.Ended() {
 			return err
 		}
-		_, err = t.exec("INSERT OR IGNORE INTO callbacks (operation, next_try) SELECT id, ? FROM operations WHERE id = ? AND callback <> ''",
-			time.Now().UnixNano(), int64(id))
+		_, err = t.exec(
+			"INSERT OR IGNORE INTO callbacks (operation, next_try) SELECT id, ? FROM operations WHERE id = ? AND callback <> ''",
+			time.Now().UnixNano(),
+			int64(id),
+		)
 		return err
 	})
 }

@@ -19,8 +19,9 @@ import (
 //	<id>.new   The documents are complete and durable, and the commit of the operation may not have happened.
 //	<id>       The operation was committed.
 //
-// Create renames the file after the commit. So a start can tell the documents of a request that was never accepted, which it removes,
-// from documents that were accepted and that the database has lost, which it keeps: they are moved to lost/.
+// Create renames the file after the commit. So a start can tell the documents of a request that was
+// never accepted, which it removes, from documents that were accepted and that the database has
+// lost, which it keeps: they are moved to lost/.
 
 // newSuffix ends the name of an operation's file whose commit may not have happened.
 const newSuffix = ".new"
@@ -28,8 +29,8 @@ const newSuffix = ".new"
 // newOperation is the name of an operation's file until the operation is committed.
 func (f *folder) newOperation(id signing.ID) string { return f.operation(id) + newSuffix }
 
-// openOperation opens an operation's file. Between the commit and the rename it has its first name. The second look at the usual name is
-// for a rename between the first two.
+// openOperation opens an operation's file. Between the commit and the rename it has its first name.
+// The second look at the usual name is for a rename between the first two.
 func (f *folder) openOperation(id signing.ID, flag int) (file *os.File, err error) {
 	for _, path := range []string{f.operation(id), f.newOperation(id), f.operation(id)} {
 		if file, err = os.OpenFile(path, flag, 0); !errors.Is(err, fs.ErrNotExist) {
@@ -51,7 +52,8 @@ func (f *folder) removeOperation(id signing.ID) error {
 	return err
 }
 
-// operationBatch is how many names are read and looked up at a time: a folder may hold a million operations.
+// operationBatch is how many names are read and looked up at a time: a folder may hold a million
+// operations.
 const operationBatch = 1000
 
 // tidy brings the files of operations in line with the database after a crash or a restore.
@@ -91,8 +93,13 @@ func (t tidying) report(s *Store) {
 		s.log.Info("files of unfinished requests and of removed operations were removed", "files", t.removed)
 	}
 	if t.lost > 0 {
-		s.log.Info("WARNING: the database does not know some documents: their files were moved. Was an old database restored?",
-			"files", t.lost, "folder", s.folder.lost())
+		s.log.Info(
+			"WARNING: the database does not know some documents: their files were moved. Was an old database restored?",
+			"files",
+			t.lost,
+			"folder",
+			s.folder.lost(),
+		)
 	}
 }
 
@@ -180,7 +187,11 @@ func (f *folder) lostFiles() (n int64) {
 
 // removed returns the operations whose rows are gone and whose files may still be there.
 func (s *Store) removed(ctx context.Context) (map[signing.ID]bool, error) {
-	ids, err := collect(ctx, s.queries.removed, func(r row) (id signing.ID, err error) { err = r.Scan(&id); return id, err })
+	ids, err := collect(
+		ctx,
+		s.queries.removed,
+		func(r row) (id signing.ID, err error) { err = r.Scan(&id); return id, err },
+	)
 	set := make(map[signing.ID]bool, len(ids))
 	for _, id := range ids {
 		set[id] = true

@@ -14,7 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestUnknownDocumentsAreKept: documents that the database does not know are moved, with a warning, and never removed.
+// TestUnknownDocumentsAreKept: documents that the database does not know are moved, with a warning,
+// and never removed.
 func TestUnknownDocumentsAreKept(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -27,11 +28,17 @@ func TestUnknownDocumentsAreKept(t *testing.T) {
 		}
 		write(t, "documents of round "+want, folder, "operations", unknown)
 		log.Reset()
-		s = open(t, store.Config{Folder: folder, Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})})
+		s = open(
+			t,
+			store.Config{Folder: folder, Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})},
+		)
 		if got := log.String(); strings.Count(got, "WARNING") != 1 || !strings.Contains(got, `"files"=1`) {
 			t.Errorf("log = %s, want a warning about one file", got)
 		}
-		if got, err := os.ReadFile(filepath.Join(folder, "lost", want)); err != nil || string(got) != "documents of round "+want {
+		if got, err := os.ReadFile(
+			filepath.Join(folder, "lost", want),
+		); err != nil ||
+			string(got) != "documents of round "+want {
 			t.Errorf("lost/%s = %q, %v, want the documents", want, got, err)
 		}
 		if st, err := s.Stats(t.Context()); err != nil || st.LostFiles != int64(round+1) {
@@ -44,8 +51,8 @@ func TestUnknownDocumentsAreKept(t *testing.T) {
 	readBack(t, s, op, "kept")
 }
 
-// TestRenameAfterCommit: a crash between the commit of an operation and the rename of its file loses nothing, and until the next start the
-// documents are served under the name that they have.
+// TestRenameAfterCommit: a crash between the commit of an operation and the rename of its file
+// loses nothing, and until the next start the documents are served under the name that they have.
 func TestRenameAfterCommit(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder, Retention: store.Retention{Age: time.Hour}})
@@ -69,7 +76,8 @@ func TestRenameAfterCommit(t *testing.T) {
 	readBack(t, s, op, "a document")
 }
 
-// TestRemovedDocumentsAreNotLost: files whose operations were removed go at the next start: the database knows that it removed them.
+// TestRemovedDocumentsAreNotLost: files whose operations were removed go at the next start: the
+// database knows that it removed them.
 func TestRemovedDocumentsAreNotLost(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder, Retention: store.Retention{Age: time.Hour}})
@@ -93,12 +101,16 @@ func TestRemovedDocumentsAreNotLost(t *testing.T) {
 	}
 	write(t, "a", path)
 	s = open(t, store.Config{Folder: folder})
-	if got := append(list(t, folder, "operations"), list(t, folder)...); slices.Contains(got, "lost") || slices.Contains(got, op.ID.String()) {
+	if got := append(
+		list(t, folder, "operations"),
+		list(t, folder)...); slices.Contains(got, "lost") ||
+		slices.Contains(got, op.ID.String()) {
 		t.Errorf("the folder holds %q, want the removed operation's file gone", got)
 	}
 }
 
-// TestFolderDeleted: a state folder that was deleted beneath a running store is busy, with a time to come again, for writers and readers.
+// TestFolderDeleted: a state folder that was deleted beneath a running store is busy, with a time
+// to come again, for writers and readers.
 func TestFolderDeleted(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "state")
 	s := open(t, store.Config{Folder: folder, MinFree: -1})

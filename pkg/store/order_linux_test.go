@@ -14,7 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// orderHelper takes one operation of large sections through its life, writing a mark to standard output after each promise.
+// orderHelper takes one operation of large sections through its life, writing a mark to standard
+// output after each promise.
 func orderHelper() error {
 	ctx := context.Background()
 	s, err := store.Open(ctx, store.Config{Folder: os.Getenv("STORE_TEST_FOLDER")})
@@ -29,7 +30,11 @@ func orderHelper() error {
 	if err != nil {
 		return err
 	}
-	n := signing.NewOperation{ClientService: "c", Contents: []signing.Content{c}, Request: signing.Request{Documents: make([]signing.DocumentRequest, 1)}}
+	n := signing.NewOperation{
+		ClientService: "c",
+		Contents:      []signing.Content{c},
+		Request:       signing.Request{Documents: make([]signing.DocumentRequest, 1)},
+	}
 	fmt.Println("MARK begin")
 	op, err := s.Create(ctx, up, n)
 	if err != nil {
@@ -49,14 +54,18 @@ func orderHelper() error {
 		return err
 	}
 	fmt.Println("MARK valued")
-	if err := s.FinishDocuments(ctx, []signing.DocumentResult{{Ref: refs[0], Section: make([]byte, 100_000)}}); err != nil {
+	if err := s.FinishDocuments(
+		ctx,
+		[]signing.DocumentResult{{Ref: refs[0], Section: make([]byte, 100_000)}},
+	); err != nil {
 		return err
 	}
 	fmt.Println("MARK signed")
 	return s.Close()
 }
 
-// Each promise rests on fsyncs in a certain order; strace sees them. A line is a system call with the file it was about.
+// Each promise rests on fsyncs in a certain order; strace sees them. A line is a system call with
+// the file it was about.
 func TestOrderOfSystemCalls(t *testing.T) {
 	tool, err := exec.LookPath("strace")
 	if err != nil {
@@ -67,7 +76,9 @@ func TestOrderOfSystemCalls(t *testing.T) {
 	}
 	folder, trace := t.TempDir(), filepath.Join(t.TempDir(), "trace")
 	cmd := helper(t, "order", "STORE_TEST_FOLDER="+folder)
-	cmd.Args = append([]string{tool, "-f", "-y", "-o", trace, "-e", "trace=fsync,fdatasync,rename,renameat,renameat2,write"}, cmd.Args...)
+	cmd.Args = append(
+		[]string{tool, "-f", "-y", "-o", trace, "-e", "trace=fsync,fdatasync,rename,renameat,renameat2,write"},
+		cmd.Args...)
 	cmd.Path = tool
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if strings.Contains(string(out), "ptrace") {

@@ -7,8 +7,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// readTime is how long retention spares an operation for one who reads it: 2,500 documents of 200 KB at 1 Mbit/s take over an hour. Whoever
-// reads slower, by intent perhaps, does not hold the disk for ever.
+// readTime is how long retention spares an operation for one who reads it: 2,500 documents of 200
+// KB at 1 Mbit/s take over an hour. Whoever reads slower, by intent perhaps, does not hold the disk
+// for ever.
 const readTime = 2 * time.Hour
 
 // beingRead are operations whose documents are read one after the other.
@@ -22,7 +23,8 @@ type reading struct {
 	until time.Time
 }
 
-// Reading keeps retention from removing an operation until done is called, for two hours at most. Its owner may remove it all the same.
+// Reading keeps retention from removing an operation until done is called, for two hours at most.
+// Its owner may remove it all the same.
 func (s *Store) Reading(id signing.ID) (done func()) {
 	r := &s.beingRead
 	r.mu.Lock()

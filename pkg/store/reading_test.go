@@ -10,7 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestRetentionSparesReaders: what is being read stays, whatever it is old or large, and the sweep goes on behind it; its owner may remove it.
+// TestRetentionSparesReaders: what is being read stays, whatever it is old or large, and the sweep
+// goes on behind it; its owner may remove it.
 func TestRetentionSparesReaders(t *testing.T) {
 	const size, read = 1 << 20, 20 // more than go in one batch
 	for name, retention := range map[string]store.Retention{

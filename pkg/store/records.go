@@ -28,8 +28,24 @@ type row interface{ Scan(...any) error }
 func scanOperation(r row, more ...any) (op signing.Operation, err error) {
 	var fingerprint []byte
 	var next, created, ended int64
-	err = r.Scan(append([]any{&op.ID, &op.ClientService, &op.ExternalReference, &op.Description, &op.Preservation, &op.ReturnContent,
-		&op.IdempotencyKey, &fingerprint, &op.Status, &op.Tries, &next, &created, &ended, &op.DocumentCount, &op.Callback}, more...)...)
+	err = r.Scan(
+		append([]any{
+			&op.ID,
+			&op.ClientService,
+			&op.ExternalReference,
+			&op.Description,
+			&op.Preservation,
+			&op.ReturnContent,
+			&op.IdempotencyKey,
+			&fingerprint,
+			&op.Status,
+			&op.Tries,
+			&next,
+			&created,
+			&ended,
+			&op.DocumentCount,
+			&op.Callback,
+		}, more...)...)
 	copy(op.Fingerprint[:], fingerprint)
 	op.NextTry, op.Created, op.Ended = fromNanos(next), fromNanos(created), fromNanos(ended)
 	return op, err
@@ -85,7 +101,13 @@ func (s *Store) Recent(ctx context.Context, limit int) ([]Progress, error) {
 
 // FindByReference implements signing.Records.
 func (s *Store) FindByReference(ctx context.Context, clientService, reference string) ([]signing.Operation, error) {
-	return collect(ctx, s.queries.byReference, func(r row) (signing.Operation, error) { return scanOperation(r) }, clientService, reference)
+	return collect(
+		ctx,
+		s.queries.byReference,
+		func(r row) (signing.Operation, error) { return scanOperation(r) },
+		clientService,
+		reference,
+	)
 }
 
 // FindByKey implements signing.Records.
@@ -98,7 +120,10 @@ func (s *Store) FindByKey(ctx context.Context, clientService, key string) (signi
 }
 
 // FindByDocumentReference implements signing.Records.
-func (s *Store) FindByDocumentReference(ctx context.Context, clientService, reference string) (id signing.ID, err error) {
+func (s *Store) FindByDocumentReference(
+	ctx context.Context,
+	clientService, reference string,
+) (id signing.ID, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -106,7 +131,8 @@ func (s *Store) FindByDocumentReference(ctx context.Context, clientService, refe
 	return id, notFound("document", err)
 }
 
-// referenceDigest makes an index entry of eight bytes from two strings; the strings are compared as well.
+// referenceDigest makes an index entry of eight bytes from two strings; the strings are compared as
+// well.
 func referenceDigest(clientService, reference string) int64 {
 	sum := sha256.Sum256([]byte(clientService + "\x00" + reference))
 	return int64(binary.BigEndian.Uint64(sum[:]))
@@ -127,8 +153,23 @@ func scanDocument(r row, id signing.ID) (d signing.Document, err error) {
 	var signature, sum []byte
 	var at, created int64
 	var kind, detail sql.NullString
-	err = r.Scan(&d.InternalID, &d.Index, &d.ExternalReference, &d.Name, &d.ContentType, &signature, &at, &d.Content.Size, &sum,
-		&d.Content.Midstate, &d.State, &kind, &detail, &d.SectionSize, &created)
+	err = r.Scan(
+		&d.InternalID,
+		&d.Index,
+		&d.ExternalReference,
+		&d.Name,
+		&d.ContentType,
+		&signature,
+		&at,
+		&d.Content.Size,
+		&sum,
+		&d.Content.Midstate,
+		&d.State,
+		&kind,
+		&detail,
+		&d.SectionSize,
+		&created,
+	)
 	if err != nil {
 		return d, err
 	}
@@ -171,7 +212,12 @@ func (s *Store) known(ctx context.Context, ids []signing.ID) (map[signing.ID]boo
 	if err != nil {
 		return nil, fmt.Errorf("encode ids: %w", err)
 	}
-	found, err := collect(ctx, s.queries.known, func(r row) (id signing.ID, err error) { err = r.Scan(&id); return id, err }, string(list))
+	found, err := collect(
+		ctx,
+		s.queries.known,
+		func(r row) (id signing.ID, err error) { err = r.Scan(&id); return id, err },
+		string(list),
+	)
 	known := make(map[signing.ID]bool, len(found))
 	for _, id := range found {
 		known[id] = true

@@ -14,7 +14,15 @@ func (s *Store) Remove(ctx context.Context, id signing.ID) error {
 	s.sweeping.Lock() // a sweep may have chosen the same operation
 	defer s.sweeping.Unlock()
 	e, ended := expired{id: id}, false
-	err := s.read.QueryRowContext(ctx, "SELECT document_count, bytes, is_ended FROM operations WHERE id = ?", int64(id)).Scan(&e.count, &e.bytes, &ended)
+	err := s.read.QueryRowContext(
+		ctx,
+		"SELECT document_count, bytes, is_ended FROM operations WHERE id = ?",
+		int64(id),
+	).Scan(
+		&e.count,
+		&e.bytes,
+		&ended,
+	)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return signing.Errorf(signing.KindNotFound, "no operation with id %s", id)
@@ -27,13 +35,17 @@ func (s *Store) Remove(ctx context.Context, id signing.ID) error {
 	return intakeError("remove operation", err) // a full disk: busy, the owner may come again
 }
 
-// removeAll removes operations that have ended, which is for good: rows first, because a row without a file is a lie. The table of
-// removed operations tells the next start which files have no row because they were removed. unmade is how many callbacks went with them.
-// s.sweeping must be held.
+// removeAll removes operations that have ended, which is for good: rows first, because a row
+// without a file is a lie. The table of removed operations tells the next start which files have no
+// row because they were removed. unmade is how many callbacks went with them. s.sweeping must be
+// held.
 func (s *Store) removeAll(ctx context.Context, batch []expired) (unmade int64, err error) {
 	err = s.do(ctx, 0, func(t *tx) error {
 		unmade = 0 // a transaction may be tried twice
-		if _, err := t.exec("DELETE FROM removed WHERE id IN (SELECT value FROM json_each(?))", idList(s.unlinked)); err != nil {
+		if _, err := t.exec(
+			"DELETE FROM removed WHERE id IN (SELECT value FROM json_each(?))",
+			idList(s.unlinked),
+		); err != nil {
 			return fmt.Errorf("forget removed operations: %w", err)
 		}
 		for _, e := range batch {

@@ -11,16 +11,17 @@ import (
 )
 
 const (
-	// reserveBytes is the size of the reserve file. It holds the values of four usual calls in flight, of 100 digests each. More
-	// calls, or larger ones, make it larger, as long as they are in flight.
+	// reserveBytes is the size of the reserve file. It holds the values of four usual calls in flight,
+	// of 100 digests each. More calls, or larger ones, make it larger, as long as they are in flight.
 	reserveBytes = 4 << 20
-	// valueRoom is how much of the disk the end of a call may take for one document: a page of the WAL, the same page in the database, and
-	// a line of the audit record.
+	// valueRoom is how much of the disk the end of a call may take for one document: a page of the
+	// WAL, the same page in the database, and a line of the audit record.
 	valueRoom = 9 << 10
 )
 
-// reserve is a file of the state folder that keeps room on the disk free for the values of the calls in flight. No call begins unless
-// the file is as large as these values need. When there is no other room for the values left, the file is emptied. Safe for concurrent use.
+// reserve is a file of the state folder that keeps room on the disk free for the values of the
+// calls in flight. No call begins unless the file is as large as these values need. When there is
+// no other room for the values left, the file is emptied. Safe for concurrent use.
 type reserve struct {
 	path string
 
@@ -34,7 +35,8 @@ func newReserve(folder string) *reserve {
 	return &reserve{path: filepath.Join(folder, reserveName), holds: make(map[string]int64)}
 }
 
-// hold keeps room for the values of a call until free. KindStorage if the disk has no room for them: then the call must not begin.
+// hold keeps room for the values of a call until free. KindStorage if the disk has no room for
+// them: then the call must not begin.
 func (r *reserve) hold(call string, documents int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,12 +113,14 @@ func fillWithZeros(f *os.File, size int64) error {
 	return f.Sync()
 }
 
-// UseReserve makes room on a full disk for what must be written after a call, and reports whether there was any. Until the reserve is filled
-// again no call begins.
+// UseReserve makes room on a full disk for what must be written after a call, and reports whether
+// there was any. Until the reserve is filled again no call begins.
 func (s *Store) UseReserve() bool {
 	used := s.reserve.use()
 	if used {
-		s.log.Info("the disk is full: the room that was kept for signature values is used, and no call begins until there is more")
+		s.log.Info(
+			"the disk is full: the room that was kept for signature values is used, and no call begins until there is more",
+		)
 	}
 	return used
 }

@@ -12,24 +12,29 @@ import (
 )
 
 const (
-	// sweepEvery is how often Run looks for what is to be removed. Retention is counted in hours: a minute is exact enough.
+	// sweepEvery is how often Run looks for what is to be removed. Retention is counted in hours: a
+	// minute is exact enough.
 	sweepEvery = time.Minute
 	// sweepBatch is how many operations are removed in one transaction.
 	sweepBatch = 16
-	// sweepAbove is the part of Retention.MaxBytes at which a sweep begins, so that no upload has to wait for one, and sweepBelow that at
-	// which it ends, so that the next one is not due at once.
+	// sweepAbove is the part of Retention.MaxBytes at which a sweep begins, so that no upload has to
+	// wait for one, and sweepBelow that at which it ends, so that the next one is not due at once.
 	sweepAbove = 0.95
 	sweepBelow = 0.9
-	// diskShare is the part of the disk that Retention.MaxBytes is cut to: the rest is for the audit record, the database's own log and free
-	// pages, what file systems keep for themselves, and Config.MinFree.
+	// diskShare is the part of the disk that Retention.MaxBytes is cut to: the rest is for the audit
+	// record, the database's own log and free pages, what file systems keep for themselves, and
+	// Config.MinFree.
 	diskShare = 0.8
-	// othersShare is the part of a small disk that is kept for others than documents beside Config.MinFree.
+	// othersShare is the part of a small disk that is kept for others than documents beside
+	// Config.MinFree.
 	othersShare = 0.1
-	// fetchTime is how long an ended operation is kept although there is too much: somebody is about to fetch its documents.
+	// fetchTime is how long an ended operation is kept although there is too much: somebody is about
+	// to fetch its documents.
 	fetchTime = time.Minute
 )
 
-// full returns KindBusy if nothing more may come in as things are. It removes nothing; close to Retention.MaxBytes it has Run do so.
+// full returns KindBusy if nothing more may come in as things are. It removes nothing; close to
+// Retention.MaxBytes it has Run do so.
 func (s *Store) full() error {
 	if err := s.folderGone(); err != nil {
 		return err
@@ -66,8 +71,9 @@ func (s *Store) room(ctx context.Context) error {
 	return s.full()
 }
 
-// makeRoom removes ended operations until Retention.MaxBytes is not reached any more: Run does the rest. It waits for nobody who is at it
-// already: a request that waits holds its place among those that are served at a time, also against those that read.
+// makeRoom removes ended operations until Retention.MaxBytes is not reached any more: Run does the
+// rest. It waits for nobody who is at it already: a request that waits holds its place among those
+// that are served at a time, also against those that read.
 func (s *Store) makeRoom(ctx context.Context) error {
 	limit := s.limit()
 	for limit > 0 && s.used() >= limit && s.sweeping.TryLock() {
@@ -80,8 +86,9 @@ func (s *Store) makeRoom(ctx context.Context) error {
 	return nil
 }
 
-// limit is Retention.MaxBytes, or what the disk allows where that is less; 0 = no limit. A limit that the disk does not hold would never be
-// reached: then old results would stay, and new documents be refused for want of free space, until Retention.Age. On a small disk it is
+// limit is Retention.MaxBytes, or what the disk allows where that is less; 0 = no limit. A limit
+// that the disk does not hold would never be reached: then old results would stay, and new
+// documents be refused for want of free space, until Retention.Age. On a small disk it is
 // Config.MinFree that counts: it must stay free.
 func (s *Store) limit() int64 {
 	limit := s.cfg.Retention.MaxBytes
@@ -102,8 +109,9 @@ func share(limit int64, part float64) int64 { return int64(float64(limit) * part
 // used is what counts against Retention.MaxBytes.
 func (s *Store) used() int64 { return s.stored.Load() + s.uploading.Load() + s.usedMetadata() }
 
-// usedMetadata is what the database holds. Its free pages are left out, since they take what comes next, and so is the WAL, which is of
-// bounded size: a sweep that counted them would see no effect of what it removes, and remove all.
+// usedMetadata is what the database holds. Its free pages are left out, since they take what comes
+// next, and so is the WAL, which is of bounded size: a sweep that counted them would see no effect
+// of what it removes, and remove all.
 func (s *Store) usedMetadata() int64 {
 	var pages, free, size int64
 	if err := s.queries.pages.QueryRow().Scan(&pages, &free, &size); err != nil {
@@ -138,9 +146,11 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep removes ended operations that are older than Retention.Age, those whose results were fetched Retention.Fetched ago, and, while nearly
-// Retention.MaxBytes are used, those that ended first of the client services that use most. It gives space in the database back. It returns how many operations were removed.
-// Operations that are being read are left alone; documents stay readable to whoever opened them.
+// Sweep removes ended operations that are older than Retention.Age, those whose results were
+// fetched Retention.Fetched ago, and, while nearly Retention.MaxBytes are used, those that ended
+// first of the client services that use most. It gives space in the database back. It returns how
+// many operations were removed. Operations that are being read are left alone; documents stay
+// readable to whoever opened them.
 func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
 	if err := s.settleDoubtful(ctx); err != nil {
 		return 0, err
@@ -228,7 +238,11 @@ func (s *Store) Fetched(ctx context.Context, id signing.ID) error {
 		return nil
 	}
 	return s.do(ctx, 0, func(t *tx) error {
-		_, err := t.exec("UPDATE operations SET fetched = ? WHERE id = ? AND is_ended = 1 AND fetched = 0", time.Now().UnixNano(), int64(id))
+		_, err := t.exec(
+			"UPDATE operations SET fetched = ? WHERE id = ? AND is_ended = 1 AND fetched = 0",
+			time.Now().UnixNano(),
+			int64(id),
+		)
 		return err
 	})
 }
@@ -262,7 +276,13 @@ const (
 func (s *Store) shrink(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var free, total int64
-		err := s.read.QueryRowContext(ctx, "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count").Scan(&free, &total)
+		err := s.read.QueryRowContext(
+			ctx,
+			"SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count",
+		).Scan(
+			&free,
+			&total,
+		)
 		if err != nil {
 			return storageError("count free pages", err)
 		}

@@ -55,10 +55,17 @@ func TestRetentionByAge(t *testing.T) {
 	}
 }
 
-// TestRetentionOfCallbacks: what goes before anybody was told of its end does not go unnoticed, but for what its owner removes.
+// TestRetentionOfCallbacks: what goes before anybody was told of its end does not go unnoticed, but
+// for what its owner removes.
 func TestRetentionOfCallbacks(t *testing.T) {
 	var log strings.Builder
-	s := open(t, store.Config{Retention: store.Retention{Age: time.Hour}, Log: funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{})})
+	s := open(
+		t,
+		store.Config{
+			Retention: store.Retention{Age: time.Hour},
+			Log:       funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{}),
+		},
+	)
 	ended := func(reference, callback string) signing.Operation {
 		up, n := request(t, s, reference, "a")
 		n.Callback = callback
@@ -86,7 +93,8 @@ func TestRetentionOfCallbacks(t *testing.T) {
 	}
 }
 
-// TestRetentionOfFetched: what its owner has fetched goes earlier where that was asked for; what was not, or has not ended, stays.
+// TestRetentionOfFetched: what its owner has fetched goes earlier where that was asked for; what
+// was not, or has not ended, stays.
 func TestRetentionOfFetched(t *testing.T) {
 	for name, test := range map[string]struct {
 		fetched time.Duration
@@ -94,7 +102,23 @@ func TestRetentionOfFetched(t *testing.T) {
 	}{"at once": {time.Nanosecond, false}, "later": {time.Hour, true}, "not asked for": {0, true}} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, store.Config{Retention: store.Retention{Age: 24 * time.Hour, Fetched: test.fetched}})
-			fetched, other, running := create(t, s, "fetched", "a", "b"), create(t, s, "other", "a"), create(t, s, "running", "a")
+			fetched, other, running := create(
+				t,
+				s,
+				"fetched",
+				"a",
+				"b",
+			), create(
+				t,
+				s,
+				"other",
+				"a",
+			), create(
+				t,
+				s,
+				"running",
+				"a",
+			)
 			end(t, s, fetched, time.Now())
 			end(t, s, other, time.Now())
 			for _, op := range []signing.Operation{fetched, fetched, running} {
@@ -130,14 +154,16 @@ func TestRetentionBySize(t *testing.T) {
 	if n, err := s.Sweep(t.Context()); n != 0 || err != nil {
 		t.Errorf("Sweep below the limit = %d, %v, want 0", n, err)
 	}
-	s = reopen(t, s, store.Config{Folder: folder, Retention: store.Retention{MaxBytes: 6 * size}}) // which the metadata pass
+	// which the metadata pass
+	s = reopen(t, s, store.Config{Folder: folder, Retention: store.Retention{MaxBytes: 6 * size}})
 	if n, err := s.Sweep(t.Context()); n == 0 || err != nil {
 		t.Errorf("Sweep above the limit = %d, %v, want some", n, err)
 	}
 	wantKept(t, s, ops, false, true, true, true, true, true)
 }
 
-// TestRetentionAfterClockWasAhead: what ended in the future, by the clock of now, goes first where there is too much, and not for its age.
+// TestRetentionAfterClockWasAhead: what ended in the future, by the clock of now, goes first where
+// there is too much, and not for its age.
 func TestRetentionAfterClockWasAhead(t *testing.T) {
 	const size, ahead = 1 << 20, 20 // more than go in one batch
 	folder := t.TempDir()
@@ -175,7 +201,8 @@ func TestRetentionAfterClockWasAhead(t *testing.T) {
 	wantKept(t, s, ops, kept...)
 }
 
-// TestRetentionBySizeOfDisk: a limit that the disk does not hold is one of four fifths of it, and of less where more must stay free.
+// TestRetentionBySizeOfDisk: a limit that the disk does not hold is one of four fifths of it, and
+// of less where more must stay free.
 func TestRetentionBySizeOfDisk(t *testing.T) {
 	const size = 1 << 20
 	folder := t.TempDir()
@@ -212,8 +239,9 @@ func reopen(t *testing.T, s *store.Store, cfg store.Config) *store.Store {
 	return open(t, cfg)
 }
 
-// TestRetentionBySizeOfMetadata: where documents are small most of what is in use are sections in the database, whose file does not shrink
-// as rows go. A sweep goes as far below the limit as it should, and no further.
+// TestRetentionBySizeOfMetadata: where documents are small most of what is in use are sections in
+// the database, whose file does not shrink as rows go. A sweep goes as far below the limit as it
+// should, and no further.
 func TestRetentionBySizeOfMetadata(t *testing.T) {
 	const operations, documents, section, limit = 300, 3, 20 << 10, 12 << 20
 	folder := t.TempDir()
@@ -252,7 +280,10 @@ func TestSweepShrinksTheDatabase(t *testing.T) {
 		op := create(t, s, fmt.Sprint(i), make([]string, 1000)...)
 		failed := make([]signing.DocumentResult, 1000)
 		for k := range failed {
-			failed[k] = signing.DocumentResult{Ref: signing.Ref{Operation: op.ID, Index: k}, Failure: &signing.Failure{Detail: strings.Repeat("x", 4000)}}
+			failed[k] = signing.DocumentResult{
+				Ref:     signing.Ref{Operation: op.ID, Index: k},
+				Failure: &signing.Failure{Detail: strings.Repeat("x", 4000)},
+			}
 		}
 		if err := s.FinishDocuments(t.Context(), failed); err != nil {
 			t.Fatal(err)
@@ -272,8 +303,9 @@ func TestSweepShrinksTheDatabase(t *testing.T) {
 	}
 }
 
-// The promise on disk: payload, a little for each document, and a fixed amount. It is measured at every step, with prepared values and
-// sections of the largest usual size, in chunks as the worker does it.
+// The promise on disk: payload, a little for each document, and a fixed amount. It is measured at
+// every step, with prepared values and sections of the largest usual size, in chunks as the worker
+// does it.
 func TestDiskStaysBounded(t *testing.T) {
 	const documents, size, prepared, section = 600, 10 << 10, 10 << 10, 20 << 10
 	const bound = documents*size*105/100 + documents*(40<<10) + 16<<20
@@ -318,7 +350,11 @@ func sign(t *testing.T, s signing.Store, refs []signing.Ref, section int) {
 		values[i] = make([]byte, 256)
 		results[i] = signing.DocumentResult{Ref: ref, Section: make([]byte, section)}
 	}
-	err := errors.Join(s.BeginCall(t.Context(), signing.CallRecord{ID: call, Credential: "credential", Refs: refs}), s.EndCall(t.Context(), call, values), s.FinishDocuments(t.Context(), results))
+	err := errors.Join(
+		s.BeginCall(t.Context(), signing.CallRecord{ID: call, Credential: "credential", Refs: refs}),
+		s.EndCall(t.Context(), call, values),
+		s.FinishDocuments(t.Context(), results),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +363,10 @@ func sign(t *testing.T, s signing.Store, refs []signing.Ref, section int) {
 func preparedFor(refs []signing.Ref, size int) []signing.PreparedDocument {
 	docs := make([]signing.PreparedDocument, len(refs))
 	for i, ref := range refs {
-		docs[i] = signing.PreparedDocument{Ref: ref, Prepared: signing.Prepared{Digest: make([]byte, 32), State: make([]byte, size)}}
+		docs[i] = signing.PreparedDocument{
+			Ref:      ref,
+			Prepared: signing.Prepared{Digest: make([]byte, 32), State: make([]byte, size)},
+		}
 	}
 	return docs
 }

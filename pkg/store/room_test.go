@@ -16,7 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestSweepDoesNotHoldUploads: at the limit an upload is refused at once while somebody removes operations; before it is reached Run is woken.
+// TestSweepDoesNotHoldUploads: at the limit an upload is refused at once while somebody removes
+// operations; before it is reached Run is woken.
 func TestSweepDoesNotHoldUploads(t *testing.T) {
 	const size = 1 << 20
 	folder := t.TempDir()
@@ -63,7 +64,8 @@ func TestSweepDoesNotHoldUploads(t *testing.T) {
 	}
 }
 
-// TestUploadsTogether: what is left is shared by all uploads that run, however little each has brought.
+// TestUploadsTogether: what is left is shared by all uploads that run, however little each has
+// brought.
 func TestUploadsTogether(t *testing.T) {
 	const size = 1 << 20
 	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 4 * size}})
@@ -156,7 +158,8 @@ func TestRemoveOnReadOnlyDisk(t *testing.T) {
 	}
 }
 
-// TestIntakeErrors: whatever a disk refuses to take, the client may try again; other faults are the store's.
+// TestIntakeErrors: whatever a disk refuses to take, the client may try again; other faults are the
+// store's.
 func TestIntakeErrors(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
 		wantBusy(t, err.Error(), store.IntakeError(&os.PathError{Op: "write", Err: err}))
@@ -166,7 +169,8 @@ func TestIntakeErrors(t *testing.T) {
 	}
 }
 
-// TestCheckReadOnly: a disk that is read-only is found out by Check; reads go on, and all is well afterwards.
+// TestCheckReadOnly: a disk that is read-only is found out by Check; reads go on, and all is well
+// afterwards.
 func TestCheckReadOnly(t *testing.T) {
 	s := open(t, store.Config{})
 	op := create(t, s, "r", "a")

@@ -11,16 +11,19 @@ import (
 	_ "modernc.org/sqlite" // the database/sql driver named "sqlite"
 )
 
-// schema is that of databaseVersion. Times are Unix nanoseconds (0 = not set), states and statuses the domain's words.
+// schema is that of databaseVersion. Times are Unix nanoseconds (0 = not set), states and statuses
+// the domain's words.
 //
-// The rowid of a document is its InternalID: the operation's ID plus 1024 for each position up to its own, so that the documents of
-// an operation are neighbours and need no index. Rows that are written once (documents) are apart from those that change (progress),
-// so that a change of state writes a few bytes; many of them share a page.
+// The rowid of a document is its InternalID: the operation's ID plus 1024 for each position up to
+// its own, so that the documents of an operation are neighbours and need no index. Rows that are
+// written once (documents) are apart from those that change (progress), so that a change of state
+// writes a few bytes; many of them share a page.
 //
-// instance.generation grows whenever the WAL was copied into the database (generation.go). instance.swept is what retention took
-// for the time when it last looked (clock.go). The table removed names operations whose rows are gone and whose files may still be there.
-// operations.metadata is about how many bytes an operation takes in the database; the table usage holds the sum of this and of
-// operations.bytes for each client service, which triggers keep.
+// instance.generation grows whenever the WAL was copied into the database (generation.go).
+// instance.swept is what retention took for the time when it last looked (clock.go). The table
+// removed names operations whose rows are gone and whose files may still be there.
+// operations.metadata is about how many bytes an operation takes in the database; the table usage
+// holds the sum of this and of operations.bytes for each client service, which triggers keep.
 const schema = `
 CREATE TABLE instance (
 	only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -122,18 +125,19 @@ END;
 `
 
 const (
-	// writerCacheKiB holds the pages that one group of writes touches; what does not fit goes to the WAL early.
+	// writerCacheKiB holds the pages that one group of writes touches; what does not fit goes to the
+	// WAL early.
 	writerCacheKiB = 2048
 	readerCacheKiB = 256
 	// readers is how many reads run at a time; each has a cache and a statement set of its own.
 	readers = 4
-	// walPages bounds the WAL (4 MiB of 4 KiB pages): at this size writer.mark copies it into the database, and it is written from
-	// the start again.
+	// walPages bounds the WAL (4 MiB of 4 KiB pages): at this size writer.mark copies it into the
+	// database, and it is written from the start again.
 	walPages = 1024
 )
 
-// connect opens the database for one writer, or for readers. A busy database is waited for: only a checkpoint, or the sqlite3
-// program in somebody's hands, ever holds a lock.
+// connect opens the database for one writer, or for readers. A busy database is waited for: only a
+// checkpoint, or the sqlite3 program in somebody's hands, ever holds a lock.
 func connect(path string, writer bool) (*sql.DB, error) {
 	pragmas := []string{"busy_timeout(10000)", "temp_store(MEMORY)"}
 	conns := 1
@@ -159,7 +163,8 @@ func connect(path string, writer bool) (*sql.DB, error) {
 	return db, nil
 }
 
-// databaseVersion is the version of the schema, kept as SQLite's user_version. A database of an earlier one is brought up to it.
+// databaseVersion is the version of the schema, kept as SQLite's user_version. A database of an
+// earlier one is brought up to it.
 const databaseVersion = 6
 
 // upgrades holds, at place n, what makes version n+1 of version n; each keeps all that is there.
@@ -181,7 +186,8 @@ var upgrades = map[int]string{
 		`INSERT INTO usage SELECT client_service, sum(bytes + metadata) FROM operations GROUP BY client_service`,
 }
 
-// migrate makes the tables in a new database, upgrades an older one, and refuses one of a later release.
+// migrate makes the tables in a new database, upgrades an older one, and refuses one of a later
+// release.
 func migrate(ctx context.Context, db *sql.DB) error {
 	var version int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {

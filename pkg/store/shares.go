@@ -6,16 +6,18 @@ import (
 	"time"
 )
 
-// usage is what the operations of a client service take: their files, and about what their rows take.
+// usage is what the operations of a client service take: their files, and about what their rows
+// take.
 type usage struct {
 	clientService string
 	bytes         int64
 }
 
-// chooseOverShare returns operations to be removed because more than keep is in use: of the client service that uses most, the ones that
-// ended first, until it is no longer the one that uses most, and so on. A client service that uses no more than an equal part of keep loses
-// nothing to the others. It may be that nothing can go: then new documents are refused until something ends or was there to be fetched for a
-// while.
+// chooseOverShare returns operations to be removed because more than keep is in use: of the client
+// service that uses most, the ones that ended first, until it is no longer the one that uses most,
+// and so on. A client service that uses no more than an equal part of keep loses nothing to the
+// others. It may be that nothing can go: then new documents are refused until something ends or was
+// there to be fetched for a while.
 func (s *Store) chooseOverShare(ctx context.Context, keep int64) ([]expired, error) {
 	used := s.used()
 	if used <= keep {
@@ -41,7 +43,8 @@ func (s *Store) chooseOverShare(ctx context.Context, keep int64) ([]expired, err
 		if c.bytes <= share {
 			break
 		}
-		// A little more than needed, so that two client services that use the same do not lose one operation in turn.
+		// A little more than needed, so that two client services that use the same do not lose one
+		// operation in turn.
 		slack := share / 32
 		next := share
 		if len(clients) > 1 && clients[1].clientService != c.clientService {
@@ -55,15 +58,24 @@ func (s *Store) chooseOverShare(ctx context.Context, keep int64) ([]expired, err
 	return nil, nil
 }
 
-// chooseOf returns the operations of a client service that ended first and not a moment ago, and are not being read, as many as hold excess
-// bytes. What ended later than now was ended by a clock that was put right since, nobody knows when: it is the first to go, or nothing
-// might go until then.
+// chooseOf returns the operations of a client service that ended first and not a moment ago, and
+// are not being read, as many as hold excess bytes. What ended later than now was ended by a clock
+// that was put right since, nobody knows when: it is the first to go, or nothing might go until
+// then.
 func (s *Store) chooseOf(ctx context.Context, c usage, excess int64, scale float64) ([]expired, error) {
 	now := time.Now()
 	ahead := now.Add(fetchTime).UnixNano()
 	var batch []expired
 	for _, span := range [][2]int64{{ahead, math.MaxInt64}, {math.MinInt64, now.Add(-fetchTime).UnixNano()}} {
-		list, err := s.scanExpired(ctx, s.queries.endedOf, c.clientService, span[0], span[1], s.beingRead.spared(now), sweepBatch)
+		list, err := s.scanExpired(
+			ctx,
+			s.queries.endedOf,
+			c.clientService,
+			span[0],
+			span[1],
+			s.beingRead.spared(now),
+			sweepBatch,
+		)
 		if err != nil {
 			return nil, err
 		}

@@ -16,7 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Store is the signing.Store on disk. Make it with Open, end it with Close. Safe for concurrent use.
+// Store is the signing.Store on disk. Make it with Open, end it with Close. Safe for concurrent
+// use.
 type Store struct {
 	cfg    Config
 	log    logr.Logger
@@ -51,7 +52,8 @@ type Store struct {
 
 var _ signing.Store = (*Store)(nil)
 
-// Open opens the state folder, waits for its lock, and removes what a crash left unfinished. ctx bounds the wait.
+// Open opens the state folder, waits for its lock, and removes what a crash left unfinished. ctx
+// bounds the wait.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
 	if cfg.Ordinal < 0 || cfg.Ordinal > signing.MaxOrdinal {
@@ -61,7 +63,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, log: cfg.Log, folder: f, wake: make(chan struct{}, 1), diskBytes: diskBytes, reserve: newReserve(cfg.Folder)}
+	s := &Store{
+		cfg:       cfg,
+		log:       cfg.Log,
+		folder:    f,
+		wake:      make(chan struct{}, 1),
+		diskBytes: diskBytes,
+		reserve:   newReserve(cfg.Folder),
+	}
 	if err := s.open(ctx); err != nil {
 		s.shut()
 		return nil, fmt.Errorf("open state folder %s: %w", cfg.Folder, err)
@@ -123,7 +132,13 @@ func (s *Store) open(ctx context.Context) (err error) {
 // load reads what is kept in memory.
 func (s *Store) load(ctx context.Context) error {
 	var sequence, stored int64
-	err := s.read.QueryRowContext(ctx, "SELECT (SELECT sequence FROM instance), (SELECT coalesce(sum(bytes), 0) FROM operations)").Scan(&sequence, &stored)
+	err := s.read.QueryRowContext(
+		ctx,
+		"SELECT (SELECT sequence FROM instance), (SELECT coalesce(sum(bytes), 0) FROM operations)",
+	).Scan(
+		&sequence,
+		&stored,
+	)
 	if err != nil {
 		return fmt.Errorf("read totals: %w", err)
 	}
@@ -132,7 +147,8 @@ func (s *Store) load(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for running writes, ends the store and lets go of the folder. Later calls fail; open files stay readable.
+// Close waits for running writes, ends the store and lets go of the folder. Later calls fail; open
+// files stay readable.
 func (s *Store) Close() error {
 	s.alive.Lock()
 	already := s.closed
@@ -169,11 +185,13 @@ func (s *Store) do(ctx context.Context, bytes int, run func(*tx) error) error {
 	return s.writer.do(ctx, bytes, run)
 }
 
-// Instance is the random identity of the state: another one means that the state was lost or thrown away.
+// Instance is the random identity of the state: another one means that the state was lost or thrown
+// away.
 func (s *Store) Instance() string { return s.folder.Instance }
 
-// Check reports whether new operations would be taken: KindBusy if there is no room for them, KindStorage if the store cannot be written,
-// which is found out by writing. It is for readiness probes.
+// Check reports whether new operations would be taken: KindBusy if there is no room for them,
+// KindStorage if the store cannot be written, which is found out by writing. It is for readiness
+// probes.
 func (s *Store) Check(ctx context.Context) error {
 	if err := s.full(); err != nil {
 		return err
@@ -200,7 +218,8 @@ type Stats struct {
 	UnfinishedOperations int64
 	UnfinishedDocuments  int64 // documents of unfinished operations
 	LostFiles            int64 // files in lost/: documents that the database does not know
-	EarlierIDs           int64 // operations asked for that this ordinal had before the state folder was made, since the start
+	// operations asked for that this ordinal had before the state folder was made, since the start
+	EarlierIDs int64
 	// ClockJump is by how much the clock has jumped ahead, while retention does not believe it.
 	ClockJump time.Duration
 }
@@ -208,8 +227,13 @@ type Stats struct {
 // Stats returns the state of the moment.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	st := Stats{
-		StoredBytes: s.stored.Load(), UploadingBytes: s.uploading.Load(), MetadataBytes: s.metadataBytes(), MinFreeBytes: max(0, s.cfg.MinFree),
-		LostFiles: s.folder.lostFiles(), ClockJump: s.age.distrusted(), EarlierIDs: s.earlier.count.Load(),
+		StoredBytes:    s.stored.Load(),
+		UploadingBytes: s.uploading.Load(),
+		MetadataBytes:  s.metadataBytes(),
+		MinFreeBytes:   max(0, s.cfg.MinFree),
+		LostFiles:      s.folder.lostFiles(),
+		ClockJump:      s.age.distrusted(),
+		EarlierIDs:     s.earlier.count.Load(),
 	}
 	var err error
 	if st.FreeBytes, err = freeBytes(s.cfg.Folder); err != nil {

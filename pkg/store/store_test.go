@@ -36,20 +36,32 @@ func open(t *testing.T, cfg store.Config) *store.Store {
 }
 
 // request spools documents and returns the request for them.
-func request(t *testing.T, s signing.Store, reference string, contents ...string) (signing.Upload, signing.NewOperation) {
+func request(
+	t *testing.T,
+	s signing.Store,
+	reference string,
+	contents ...string,
+) (signing.Upload, signing.NewOperation) {
 	t.Helper()
 	up, err := s.NewUpload(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := signing.NewOperation{ClientService: "c", Created: time.Now(), Request: signing.Request{ExternalReference: reference}}
+	n := signing.NewOperation{
+		ClientService: "c",
+		Created:       time.Now(),
+		Request:       signing.Request{ExternalReference: reference},
+	}
 	for i, content := range contents {
 		c, err := up.Add(strings.NewReader(content))
 		if err != nil {
 			t.Fatal(err)
 		}
 		n.Contents = append(n.Contents, c)
-		n.Request.Documents = append(n.Request.Documents, signing.DocumentRequest{ExternalReference: fmt.Sprint(reference, "/", i), Name: "a.pdf"})
+		n.Request.Documents = append(
+			n.Request.Documents,
+			signing.DocumentRequest{ExternalReference: fmt.Sprint(reference, "/", i), Name: "a.pdf"},
+		)
 	}
 	return up, n
 }
@@ -67,7 +79,12 @@ func create(t *testing.T, s signing.Store, reference string, contents ...string)
 // end gives an operation up at a moment.
 func end(t *testing.T, s signing.Store, op signing.Operation, at time.Time) {
 	t.Helper()
-	if err := s.SetStatus(t.Context(), op.ID, op.Status, signing.StatusChange{Status: signing.StatusFailed, Ended: at}); err != nil {
+	if err := s.SetStatus(
+		t.Context(),
+		op.ID,
+		op.Status,
+		signing.StatusChange{Status: signing.StatusFailed, Ended: at},
+	); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -110,7 +127,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// Writes that queue up while the disk is busy are committed together, and one that is refused takes nobody along.
+// Writes that queue up while the disk is busy are committed together, and one that is refused takes
+// nobody along.
 func TestGroupCommit(t *testing.T) {
 	s := open(t, store.Config{})
 	const writes = 20

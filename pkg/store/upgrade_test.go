@@ -27,24 +27,41 @@ func alter(t *testing.T, folder, statements string) {
 const versionFive = `ALTER TABLE instance DROP COLUMN generation; ALTER TABLE instance DROP COLUMN swept; DROP TRIGGER usage_more; DROP TRIGGER usage_other;
 	DROP TRIGGER usage_less; DROP TABLE usage; ALTER TABLE operations DROP COLUMN metadata; DROP TABLE removed; DROP INDEX operations_of_client;`
 
-// TestUpgrade: a database of the first version is brought up to this one with all that is in it, an open call too.
+// TestUpgrade: a database of the first version is brought up to this one with all that is in it, an
+// open call too.
 func TestUpgrade(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
 	op := create(t, s, "r", "content")
 	refs := []signing.Ref{{Operation: op.ID, Index: 0}}
-	if err := s.SavePrepared(t.Context(), []signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}}); err != nil {
+	if err := s.SavePrepared(
+		t.Context(),
+		[]signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}},
+	); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.BeginCall(t.Context(), signing.CallRecord{ID: "call", Credential: "credential", Certificate: "1f", Refs: refs}); err != nil {
+	if err := s.BeginCall(
+		t.Context(),
+		signing.CallRecord{ID: "call", Credential: "credential", Certificate: "1f", Refs: refs},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, folder, "ALTER TABLE progress DROP COLUMN section_sha256; ALTER TABLE calls DROP COLUMN certificate; DROP INDEX operations_fetched; ALTER TABLE operations DROP COLUMN fetched; ALTER TABLE operations DROP COLUMN callback; DROP TABLE callbacks; "+versionFive+" PRAGMA user_version = 1")
-	write(t, `{"layout": 1, "instance": "`+s.Instance()+`"}`, folder, "instance.json") // as releases before the generation wrote it
-	for range 2 {                                                                      // the second time nothing is left to do
+	alter(
+		t,
+		folder,
+		"ALTER TABLE progress DROP COLUMN section_sha256; ALTER TABLE calls DROP COLUMN certificate; DROP INDEX operations_fetched; ALTER TABLE operations DROP COLUMN fetched; ALTER TABLE operations DROP COLUMN callback; DROP TABLE callbacks; "+versionFive+" PRAGMA user_version = 1",
+	)
+	write(
+		t,
+		`{"layout": 1, "instance": "`+s.Instance()+`"}`,
+		folder,
+		"instance.json",
+	) // as releases before the generation wrote it
+	// the second time nothing is left to do
+	for range 2 {
 		s = open(t, store.Config{Folder: folder})
 		if got := s.UsedBy(t, "c"); got < int64(len("content")) {
 			t.Errorf("the client service uses %d bytes, want its documents counted", got)
@@ -66,7 +83,11 @@ func TestLaterDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	alter(t, folder, "PRAGMA user_version = 99")
-	if _, err := store.Open(t.Context(), store.Config{Folder: folder}); err == nil || !strings.Contains(err.Error(), "database version is 99") {
+	if _, err := store.Open(
+		t.Context(),
+		store.Config{Folder: folder},
+	); err == nil ||
+		!strings.Contains(err.Error(), "database version is 99") {
 		t.Errorf("Open = %v, want a refusal that names the version", err)
 	}
 }

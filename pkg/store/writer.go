@@ -14,14 +14,17 @@ import (
 )
 
 const (
-	// groupJobs bounds how many writes share a transaction: past some dozens an fsync is no longer what they wait for.
+	// groupJobs bounds how many writes share a transaction: past some dozens an fsync is no longer
+	// what they wait for.
 	groupJobs = 128
-	// groupBytes bounds what a transaction adds to the WAL, which is not written from the start again before it ends.
+	// groupBytes bounds what a transaction adds to the WAL, which is not written from the start again
+	// before it ends.
 	groupBytes = 4 << 20
 )
 
-// writer is the one place where the database is written. Its goroutine takes all writes that have queued up while the last
-// group was committed, and commits them together: concurrent callers share an fsync, a lone one waits for nobody.
+// writer is the one place where the database is written. Its goroutine takes all writes that have
+// queued up while the last group was committed, and commits them together: concurrent callers share
+// an fsync, a lone one waits for nobody.
 type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt // by text; used by the goroutine alone
@@ -75,8 +78,9 @@ func (w *writer) pagesWritten() (pages int) {
 	return pages
 }
 
-// do has run executed and committed; it is durable when do returns nil. The error is run's own, with nothing of it stored, if that is
-// ErrConflict or a *signing.Error; otherwise it is KindStorage, and what was stored has to be read. ctx bounds the wait in the queue only.
+// do has run executed and committed; it is durable when do returns nil. The error is run's own,
+// with nothing of it stored, if that is ErrConflict or a *signing.Error; otherwise it is
+// KindStorage, and what was stored has to be read. ctx bounds the wait in the queue only.
 func (w *writer) do(ctx context.Context, bytes int, run func(*tx) error) error {
 	j := &job{bytes: bytes, run: run, done: make(chan error, 1)}
 	select {
@@ -118,7 +122,8 @@ func (w *writer) gather(first *job) []*job {
 	return group
 }
 
-// commit runs a group in one transaction. A job that refuses is undone alone; when the database fails, the whole group has failed.
+// commit runs a group in one transaction. A job that refuses is undone alone; when the database
+// fails, the whole group has failed.
 func (w *writer) commit(group []*job) {
 	results, err := w.transaction(group)
 	for i, j := range group {
@@ -162,7 +167,8 @@ func (w *writer) transaction(group []*job) (results []error, err error) {
 	return results, err
 }
 
-// runJob runs one job inside a savepoint. refused is the job's own answer; err means that the transaction cannot go on.
+// runJob runs one job inside a savepoint. refused is the job's own answer; err means that the
+// transaction cannot go on.
 func (t *tx) runJob(j *job) (refused, err error) {
 	if _, err := t.exec("SAVEPOINT job"); err != nil {
 		return nil, err
@@ -186,7 +192,8 @@ func isRefusal(err error) bool {
 	return errors.Is(err, signing.ErrConflict) || errors.As(err, &e)
 }
 
-// stmt prepares a statement once. The writer uses a context without end throughout: a transaction is never cut off in the middle.
+// stmt prepares a statement once. The writer uses a context without end throughout: a transaction
+// is never cut off in the middle.
 func (t *tx) stmt(query string) (*sql.Stmt, error) {
 	if s, ok := t.w.stmts[query]; ok {
 		return s, nil

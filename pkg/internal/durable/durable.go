@@ -11,9 +11,10 @@ import (
 // TempSuffix ends the name of every file that WriteFile has not finished.
 const TempSuffix = ".tmp"
 
-// WriteFile puts data under path, replacing what was there: after a crash path holds the old content or the new, never a part.
-// It is durable when it returns without error. The file has exactly perm, whatever the umask. The folder must exist.
-// Concurrent calls for one path are safe; one of them wins.
+// WriteFile puts data under path, replacing what was there: after a crash path holds the old
+// content or the new, never a part. It is durable when it returns without error. The file has
+// exactly perm, whatever the umask. The folder must exist. Concurrent calls for one path are safe;
+// one of them wins.
 func WriteFile(path string, data []byte, perm os.FileMode) (err error) {
 	folder, name := filepath.Split(path)
 	if folder == "" {
@@ -58,8 +59,8 @@ func writeAll(f *os.File, data []byte) error {
 	return err
 }
 
-// MkdirAll makes path and every missing folder above it, each durable when it returns without error. It does nothing, and syncs
-// nothing, where path is already a folder.
+// MkdirAll makes path and every missing folder above it, each durable when it returns without
+// error. It does nothing, and syncs nothing, where path is already a folder.
 func MkdirAll(path string, perm os.FileMode) error {
 	info, err := os.Stat(path)
 	switch {
@@ -82,8 +83,8 @@ func MkdirAll(path string, perm os.FileMode) error {
 	return SyncDir(parent)
 }
 
-// Rename moves a file or folder to another name of the same file system, replacing a file there, and makes that durable. The
-// content must have been synced before.
+// Rename moves a file or folder to another name of the same file system, replacing a file there,
+// and makes that durable. The content must have been synced before.
 func Rename(oldPath, newPath string) error {
 	if err := os.Rename(oldPath, newPath); err != nil {
 		return fmt.Errorf("rename: %w", err)
@@ -98,7 +99,8 @@ func Rename(oldPath, newPath string) error {
 	return SyncDir(loses)
 }
 
-// RemoveAll removes path with everything in it and makes that durable. A path that does not exist is no error.
+// RemoveAll removes path with everything in it and makes that durable. A path that does not exist
+// is no error.
 func RemoveAll(path string) error {
 	if err := os.RemoveAll(path); err != nil {
 		return fmt.Errorf("remove: %w", err)

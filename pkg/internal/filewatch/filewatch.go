@@ -1,4 +1,5 @@
-// Package filewatch tells when files may have changed, also when they are swapped through symbolic links as mounted Secrets are.
+// Package filewatch tells when files may have changed, also when they are swapped through symbolic
+// links as mounted Secrets are.
 package filewatch
 
 import (
@@ -10,11 +11,12 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// DefaultPoll is how often files are looked at when no event came: often enough for a new credential to be in force within five
-// seconds, rare enough to cost nothing.
+// DefaultPoll is how often files are looked at when no event came: often enough for a new
+// credential to be in force within five seconds, rare enough to cost nothing.
 const DefaultPoll = 2 * time.Second
 
-// settle is how long the folder must be quiet before a change is told. An editor that truncates and then writes is read once, whole.
+// settle is how long the folder must be quiet before a change is told. An editor that truncates and
+// then writes is read once, whole.
 const settle = 100 * time.Millisecond
 
 // Config is what Run needs.
@@ -24,9 +26,10 @@ type Config struct {
 	Log   logr.Logger
 }
 
-// Run calls changed after every event in the folders of the files and at every poll, until ctx is done; it then returns nil. changed
-// finds out itself whether the content is another: an event says little, and none at all comes from network file systems or for a
-// link that leads into another folder. Calls never overlap. Without the system's notifications Run polls alone.
+// Run calls changed after every event in the folders of the files and at every poll, until ctx is
+// done; it then returns nil. changed finds out itself whether the content is another: an event says
+// little, and none at all comes from network file systems or for a link that leads into another
+// folder. Calls never overlap. Without the system's notifications Run polls alone.
 func Run(ctx context.Context, c Config, changed func()) error {
 	if c.Poll == 0 {
 		c.Poll = DefaultPoll
@@ -46,8 +49,9 @@ func Run(ctx context.Context, c Config, changed func()) error {
 	return nil
 }
 
-// loop calls changed at once, since the caller read the files before anybody watched them, then settle after the last of several
-// events, and at every poll, before which it calls rewatch: a folder that was replaced has a new inode.
+// loop calls changed at once, since the caller read the files before anybody watched them, then
+// settle after the last of several events, and at every poll, before which it calls rewatch: a
+// folder that was replaced has a new inode.
 func loop(ctx context.Context, every time.Duration, events <-chan struct{}, rewatch, changed func()) {
 	poll := time.NewTicker(every)
 	defer poll.Stop()
@@ -98,7 +102,8 @@ func (f *folders) open() {
 	f.add()
 }
 
-// add watches every folder; for one that is watched already it does nothing, and one that is gone is tried again at the next poll.
+// add watches every folder; for one that is watched already it does nothing, and one that is gone
+// is tried again at the next poll.
 func (f *folders) add() {
 	if f.watcher == nil {
 		return

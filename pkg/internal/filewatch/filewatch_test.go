@@ -12,7 +12,8 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// watch runs Run until the test ends and returns a channel that gets the file's content after each call.
+// watch runs Run until the test ends and returns a channel that gets the file's content after each
+// call.
 func watch(t *testing.T, poll time.Duration, path string) <-chan string {
 	t.Helper()
 	contents := make(chan string, 1000)
@@ -80,8 +81,8 @@ func TestRunTellsEvents(t *testing.T) {
 	await(t, contents, "4")
 }
 
-// TestRunFollowsKubeletSwap changes a file the way the kubelet does: FILE -> ..data/FILE, ..data -> a folder with a time in its
-// name, and a new ..data renamed over the old one.
+// TestRunFollowsKubeletSwap changes a file the way the kubelet does: FILE -> ..data/FILE, ..data ->
+// a folder with a time in its name, and a new ..data renamed over the old one.
 func TestRunFollowsKubeletSwap(t *testing.T) {
 	volume := t.TempDir()
 	publish := func(version, content string) {
@@ -115,7 +116,8 @@ func TestRunFollowsKubeletSwap(t *testing.T) {
 	await(t, contents, "3")
 }
 
-// TestRunPolls changes a file behind a link into another folder, which gives no event in the watched one.
+// TestRunPolls changes a file behind a link into another folder, which gives no event in the
+// watched one.
 func TestRunPolls(t *testing.T) {
 	elsewhere := filepath.Join(t.TempDir(), "file")
 	write(t, elsewhere, "1")

@@ -9,12 +9,13 @@ import (
 
 // Config says where a value comes from and how long it is good.
 type Config[T any] struct {
-	// Ask gets the value. One call is under way at a time, on the context of whoever found the old value too old.
+	// Ask gets the value. One call is under way at a time, on the context of whoever found the old
+	// value too old.
 	Ask func(context.Context) (T, error)
 	// For is how long a value is used without asking.
 	For time.Duration
-	// StillGood says whether old, so many ago, may be used although Ask failed with err, or, where err is nil, while somebody asks. It must not
-	// block. Nil = never.
+	// StillGood says whether old, so many ago, may be used although Ask failed with err, or, where err
+	// is nil, while somebody asks. It must not block. Nil = never.
 	StillGood func(old T, age time.Duration, err error) bool
 	// Pause is the time before Ask is tried again while an old value is used.
 	Pause time.Duration
@@ -41,13 +42,16 @@ func New[T any](cfg Config[T]) *Value[T] {
 	return &Value[T]{cfg: cfg, busy: make(chan struct{}, 1)}
 }
 
-// Get returns the value. The error is Ask's, or that of ctx when it ended while somebody else asked. Who waited for somebody else's
-// question shares its failure: a service that does not answer would else keep a crowd waiting one after the other, for its time-out each.
+// Get returns the value. The error is Ask's, or that of ctx when it ended while somebody else
+// asked. Who waited for somebody else's question shares its failure: a service that does not answer
+// would else keep a crowd waiting one after the other, for its time-out each.
 //
-// While somebody asks others use the old value, if it is still good and was not forgotten: a service that hangs stops one of them, not all.
+// While somebody asks others use the old value, if it is still good and was not forgotten: a
+// service that hangs stops one of them, not all.
 func (v *Value[T]) Get(ctx context.Context) (T, error) { return v.get(ctx, v.meanwhile) }
 
-// Newest is Get for whom the value may be too old whatever it is for others: it waits for whoever asks, and with ask it has the value asked for.
+// Newest is Get for whom the value may be too old whatever it is for others: it waits for whoever
+// asks, and with ask it has the value asked for.
 func (v *Value[T]) Newest(ctx context.Context, ask bool) (T, error) {
 	if ask {
 		v.mu.Lock()
@@ -57,8 +61,8 @@ func (v *Value[T]) Newest(ctx context.Context, ask bool) (T, error) {
 	return v.get(ctx, func() (none T, ok bool) { return none, false })
 }
 
-// Renew asks now, or waits for an Ask that begins after the call, and returns the answer. Unlike Get it returns the error of Ask where the
-// old value may still be used.
+// Renew asks now, or waits for an Ask that begins after the call, and returns the answer. Unlike
+// Get it returns the error of Ask where the old value may still be used.
 func (v *Value[T]) Renew(ctx context.Context) (none T, err error) {
 	v.mu.Lock()
 	before := v.begun
@@ -148,7 +152,8 @@ func (v *Value[T]) meanwhile() (value T, ok bool) {
 	return v.value, v.spare && v.cfg.StillGood != nil && v.cfg.StillGood(v.value, time.Since(v.asked), nil)
 }
 
-// Forget lets the next Get ask, and others wait for it; the old value remains for the case that this fails.
+// Forget lets the next Get ask, and others wait for it; the old value remains for the case that
+// this fails.
 func (v *Value[T]) Forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()

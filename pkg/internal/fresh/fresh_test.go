@@ -78,8 +78,8 @@ func TestOneAtATime(t *testing.T) {
 	})
 }
 
-// TestFailureIsShared: a crowd that waits for one question gets its failure, and does not ask one after the other; one whose own time is up
-// leaves the question to the next.
+// TestFailureIsShared: a crowd that waits for one question gets its failure, and does not ask one
+// after the other; one whose own time is up leaves the question to the next.
 func TestFailureIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -120,7 +120,8 @@ func TestFailureIsShared(t *testing.T) {
 	})
 }
 
-// TestOldOneMeanwhile: one asks a service that hangs; the others go on with the old value, unless it is too old, was refused or was forgotten.
+// TestOldOneMeanwhile: one asks a service that hangs; the others go on with the old value, unless
+// it is too old, was refused or was forgotten.
 func TestOldOneMeanwhile(t *testing.T) {
 	const hangs = 15 * time.Second
 	trouble, refusal := errors.New("trouble"), errors.New("refusal")
@@ -194,7 +195,9 @@ func TestOldOneMeanwhile(t *testing.T) {
 func TestNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		v := fresh.New(fresh.Config[int]{For: time.Hour, Ask: func(context.Context) (int, error) { asked++; return asked, nil }})
+		v := fresh.New(
+			fresh.Config[int]{For: time.Hour, Ask: func(context.Context) (int, error) { asked++; return asked, nil }},
+		)
 		for i, want := range []int{1, 1, 2} {
 			if got, err := v.Newest(t.Context(), i == 2); got != want || err != nil {
 				t.Errorf("Newest = %d, %v, want %d", got, err, want)
@@ -203,7 +206,8 @@ func TestNewest(t *testing.T) {
 	})
 }
 
-// TestRenew: it asks whatever is kept, says what is wrong although an old value may be used, and a crowd asks once.
+// TestRenew: it asks whatever is kept, says what is wrong although an old value may be used, and a
+// crowd asks once.
 func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0

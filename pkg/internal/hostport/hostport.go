@@ -16,8 +16,8 @@ var (
 	errPort = errors.New("the port is not a number from 1 to 65535")
 )
 
-// Parse splits HOST:PORT. The host must be a DNS name or an IP address (IPv6 in brackets, returned without), the port a number
-// from 1 to 65535: both are answered to clients as they are.
+// Parse splits HOST:PORT. The host must be a DNS name or an IP address (IPv6 in brackets, returned
+// without), the port a number from 1 to 65535: both are answered to clients as they are.
 func Parse(s string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(s)
 	if err != nil {
@@ -33,7 +33,8 @@ func Parse(s string) (host string, port int, err error) {
 	return host, int(n), nil
 }
 
-// validHost accepts IP addresses and what RFC 1123 section 2.1 lets a host name be, plus the underscore seen in real names.
+// validHost accepts IP addresses and what RFC 1123 section 2.1 lets a host name be, plus the
+// underscore seen in real names.
 func validHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true

@@ -19,7 +19,8 @@ func New(n int, span time.Duration) *Pace {
 	return &Pace{span: span, last: make([]time.Time, n)}
 }
 
-// Wait returns when the caller may call, or the error of ctx. A caller that gave up has used its turn: calls never come too fast.
+// Wait returns when the caller may call, or the error of ctx. A caller that gave up has used its
+// turn: calls never come too fast.
 func (p *Pace) Wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -10,8 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Memory is a signing.Store that keeps everything in memory, so that nothing it holds survives its process. It starts no
-// goroutine and never sleeps: it can be used in a testing/synctest bubble. Safe for concurrent use.
+// Memory is a signing.Store that keeps everything in memory, so that nothing it holds survives its
+// process. It starts no goroutine and never sleeps: it can be used in a testing/synctest bubble.
+// Safe for concurrent use.
 type Memory struct {
 	mu       sync.Mutex
 	sequence int64
@@ -60,9 +61,10 @@ const (
 // ErrInjected is the hidden cause of every injected failure.
 var ErrInjected = errors.New("injected failure")
 
-// Inject lets f decide, before each write, whether and how it fails. f gets the name of the method (Create, SavePrepared,
-// BeginCall, NoteCall, EndCall, AbandonCall, FinishDocuments, SetStatus, Remove, NewUpload, Add) and is called under the store's lock:
-// it must not call the store. Nil ends all faults.
+// Inject lets f decide, before each write, whether and how it fails. f gets the name of the method
+// (Create, SavePrepared, BeginCall, NoteCall, EndCall, AbandonCall, FinishDocuments, SetStatus,
+// Remove, NewUpload, Add) and is called under the store's lock: it must not call the store. Nil
+// ends all faults.
 func (m *Memory) Inject(f func(method string) Fault) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,7 +84,8 @@ func (m *Memory) FailNext(method string, n int, how Fault) {
 	})
 }
 
-// write runs change under the lock, failing as injected. change must change nothing when it returns an error.
+// write runs change under the lock, failing as injected. change must change nothing when it returns
+// an error.
 func (m *Memory) write(method string, change func() error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -114,7 +117,8 @@ func (m *Memory) document(ref signing.Ref) *document {
 	return r.docs[ref.Index]
 }
 
-// inState returns the documents, or ErrConflict if one does not exist, is named twice or is in none of the states.
+// inState returns the documents, or ErrConflict if one does not exist, is named twice or is in none
+// of the states.
 func (m *Memory) inState(refs []signing.Ref, states ...signing.DocumentState) ([]*document, error) {
 	seen := make(map[signing.Ref]bool, len(refs))
 	docs := make([]*document, len(refs))
@@ -130,7 +134,11 @@ func (m *Memory) inState(refs []signing.Ref, states ...signing.DocumentState) ([
 }
 
 // Create implements signing.Records.
-func (m *Memory) Create(_ context.Context, up signing.Upload, n signing.NewOperation) (op signing.Operation, err error) {
+func (m *Memory) Create(
+	_ context.Context,
+	up signing.Upload,
+	n signing.NewOperation,
+) (op signing.Operation, err error) {
 	u, ok := up.(*upload)
 	if !ok || len(n.Contents) != len(n.Request.Documents) || len(n.Contents) == 0 {
 		return op, errors.New("upload and request do not fit")
@@ -164,14 +172,30 @@ func (m *Memory) add(u *upload, n signing.NewOperation) signing.Operation {
 	m.sequence += 1 + int64(len(n.Contents))
 	created := stamp(n.Created)
 	r := &record{files: u.files, op: signing.Operation{
-		ID: id, ClientService: n.ClientService, ExternalReference: n.Request.ExternalReference, Description: n.Request.Description,
-		Preservation: n.Request.Preservation, ReturnContent: n.Request.ReturnContent, IdempotencyKey: n.IdempotencyKey, Callback: n.Callback,
-		Fingerprint: n.Fingerprint, Status: signing.StatusPending, Created: created, DocumentCount: len(n.Contents),
+		ID:                id,
+		ClientService:     n.ClientService,
+		ExternalReference: n.Request.ExternalReference,
+		Description:       n.Request.Description,
+		Preservation:      n.Request.Preservation,
+		ReturnContent:     n.Request.ReturnContent,
+		IdempotencyKey:    n.IdempotencyKey,
+		Callback:          n.Callback,
+		Fingerprint:       n.Fingerprint,
+		Status:            signing.StatusPending,
+		Created:           created,
+		DocumentCount:     len(n.Contents),
 	}}
 	for i, d := range n.Request.Documents {
 		r.docs = append(r.docs, &document{Document: signing.Document{
-			Ref: signing.Ref{Operation: id, Index: i}, DocumentRequest: d, InternalID: int64(id) + 1 + int64(i), Content: n.Contents[i],
-			State: signing.DocumentReceived, Received: created,
+			Ref: signing.Ref{
+				Operation: id,
+				Index:     i,
+			},
+			DocumentRequest: d,
+			InternalID:      int64(id) + 1 + int64(i),
+			Content:         n.Contents[i],
+			State:           signing.DocumentReceived,
+			Received:        created,
 		}})
 	}
 	m.records[id] = r

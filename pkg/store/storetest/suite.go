@@ -17,8 +17,8 @@ import (
 
 // Options is what a store can do beyond the interface.
 type Options struct {
-	// Reopen ends a store as a crash or a stop would, and opens it again with what was durable. Nil = nothing survives: tests of
-	// durability are skipped.
+	// Reopen ends a store as a crash or a stop would, and opens it again with what was durable. Nil =
+	// nothing survives: tests of durability are skipped.
 	Reopen func(t *testing.T, s signing.Store) signing.Store
 }
 
@@ -111,14 +111,27 @@ func (f *fixture) add(up signing.Upload, content string) signing.Content {
 func (f *fixture) newOperation(up signing.Upload, client, reference string, contents ...string) signing.NewOperation {
 	f.Helper()
 	n := signing.NewOperation{
-		ClientService: client, Created: time.Now(), Fingerprint: sha256.Sum256([]byte(reference)),
-		Request: signing.Request{ExternalReference: reference, Description: "description of " + reference, ReturnContent: true, Preservation: `{"a":1}`},
+		ClientService: client,
+		Created:       time.Now(),
+		Fingerprint:   sha256.Sum256([]byte(reference)),
+		Request: signing.Request{
+			ExternalReference: reference,
+			Description:       "description of " + reference,
+			ReturnContent:     true,
+			Preservation:      `{"a":1}`,
+		},
 	}
 	for i, content := range contents {
 		n.Contents = append(n.Contents, f.add(up, content))
 		n.Request.Documents = append(n.Request.Documents, signing.DocumentRequest{
-			ExternalReference: fmt.Sprintf("%s/%d", reference, i), Name: fmt.Sprintf("invoice %d.pdf", i), ContentType: "application/pdf",
-			Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB, Reason: "reason", Location: "Évora"},
+			ExternalReference: fmt.Sprintf(
+				"%s/%d",
+				reference,
+				i,
+			),
+			Name:        fmt.Sprintf("invoice %d.pdf", i),
+			ContentType: "application/pdf",
+			Signature:   signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB, Reason: "reason", Location: "Évora"},
 		})
 	}
 	return n
@@ -180,7 +193,10 @@ func signedOf(refs []signing.Ref, size int) []signing.DocumentResult {
 func failedOf(refs []signing.Ref) []signing.DocumentResult {
 	results := make([]signing.DocumentResult, len(refs))
 	for i, ref := range refs {
-		results[i] = signing.DocumentResult{Ref: ref, Failure: &signing.Failure{Kind: signing.KindDamaged, Detail: "page 3 is missing"}}
+		results[i] = signing.DocumentResult{
+			Ref:     ref,
+			Failure: &signing.Failure{Kind: signing.KindDamaged, Detail: "page 3 is missing"},
+		}
 	}
 	return results
 }
@@ -253,8 +269,8 @@ func (f *fixture) wantFile(what string, file signing.File, err error, want []byt
 	}
 }
 
-// wantCounters compares the totals, and what they always must say: what was sent has returned, was refused, is unknown or is
-// in an open call.
+// wantCounters compares the totals, and what they always must say: what was sent has returned, was
+// refused, is unknown or is in an open call.
 func (f *fixture) wantCounters(what string, want signing.Counters) {
 	f.Helper()
 	got, err := f.Counters(f.ctx())

@@ -13,13 +13,22 @@ var callTests = []test{
 		refs := append(refsOf(b.ID, 1), refsOf(a.ID, 2, 0)...) // the order of the digests, not of the documents
 		other := refsOf(a.ID, 1)
 		f.advance(signing.DocumentPrepared, append(refs, other...))
-		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "first", Credential: "credential one", Certificate: "1f", Refs: refs}))
+		f.must(
+			f.BeginCall(f.ctx(), signing.CallRecord{ID: "first", Credential: "credential one", Certificate: "1f", Refs: refs}),
+		)
 		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "second", Credential: "credential two", Refs: other}))
 		f.must(f.NoteCall(f.ctx(), "first", "handle"))
 		open, err := f.OpenCalls(f.ctx())
 		f.must(err)
 		f.wantEqual("OpenCalls", open, []signing.CallRecord{
-			{ID: "first", Credential: "credential one", Certificate: "1f", Handle: "handle", Refs: refs}, {ID: "second", Credential: "credential two", Refs: other},
+			{
+				ID:          "first",
+				Credential:  "credential one",
+				Certificate: "1f",
+				Handle:      "handle",
+				Refs:        refs,
+			},
+			{ID: "second", Credential: "credential two", Refs: other},
 		})
 		f.wantCounters("in flight", signing.Counters{Sent: 4})
 
@@ -51,8 +60,14 @@ var callTests = []test{
 		op := f.create("c", "r", many(2)...)
 		f.advance(signing.DocumentPrepared, refsOf(op.ID, 0, 1))
 		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refsOf(op.ID, 0)}))
-		f.wantConflict("BeginCall under a name in use", f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refsOf(op.ID, 1)}))
-		f.wantConflict("BeginCall without documents", f.BeginCall(f.ctx(), signing.CallRecord{ID: "empty", Credential: "credential", Refs: nil}))
+		f.wantConflict(
+			"BeginCall under a name in use",
+			f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refsOf(op.ID, 1)}),
+		)
+		f.wantConflict(
+			"BeginCall without documents",
+			f.BeginCall(f.ctx(), signing.CallRecord{ID: "empty", Credential: "credential", Refs: nil}),
+		)
 		f.wantStates("after", op.ID, signing.DocumentSent, signing.DocumentPrepared)
 		f.wantCounters("after", signing.Counters{Sent: 1})
 	}},
@@ -86,7 +101,8 @@ var callTests = []test{
 			f.wantStates(string(outcome), op.ID, signing.DocumentPrepared, signing.DocumentPrepared)
 			f.wantCounters(string(outcome), want)
 			f.wantPrepared(refs[0], nil)
-			f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs})) // the name is free again
+			// the name is free again
+			f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 			f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
 			want.Sent, want.Returned = want.Sent+2, want.Returned+2
 			f.wantCounters(string(outcome)+" and sent again", want)
@@ -117,7 +133,14 @@ var callTests = []test{
 		f.advance(signing.DocumentPrepared, refs)
 		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 		f.must(f.FinishDocuments(f.ctx(), failedOf(refs[:1])))
-		f.must(f.SetStatus(f.ctx(), gone.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}))
+		f.must(
+			f.SetStatus(
+				f.ctx(),
+				gone.ID,
+				signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
+			),
+		)
 		f.must(f.Remove(f.ctx(), gone.ID))
 		f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
 		f.wantPrepared(refs[1], valuesOf(refs)[1])
@@ -162,7 +185,10 @@ var concurrencyTests = []test{
 			if err := f.SavePrepared(f.ctx(), preparedOf(refs)); err != nil {
 				return err
 			}
-			if err := f.BeginCall(f.ctx(), signing.CallRecord{ID: callOf(refs), Credential: "credential", Refs: refs}); err != nil {
+			if err := f.BeginCall(
+				f.ctx(),
+				signing.CallRecord{ID: callOf(refs), Credential: "credential", Refs: refs},
+			); err != nil {
 				return err
 			}
 			if err := f.EndCall(f.ctx(), callOf(refs), valuesOf(refs)); err != nil {

@@ -62,7 +62,14 @@ var durabilityTests = []test{
 		f.must(f.FinishDocuments(f.ctx(), signedOf(refs, 40_000)))
 		f.restart()
 		ended := time.Now()
-		f.must(f.SetStatus(f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: ended}))
+		f.must(
+			f.SetStatus(
+				f.ctx(),
+				op.ID,
+				signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusExecuted, Ended: ended},
+			),
+		)
 		f.restart()
 		got, err := f.Operation(f.ctx(), op.ID)
 		f.must(err)

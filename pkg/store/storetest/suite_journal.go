@@ -9,7 +9,12 @@ import (
 
 // allStates are the states a document can be in.
 var allStates = []signing.DocumentState{
-	signing.DocumentReceived, signing.DocumentPrepared, signing.DocumentSent, signing.DocumentValued, signing.DocumentSigned, signing.DocumentFailed,
+	signing.DocumentReceived,
+	signing.DocumentPrepared,
+	signing.DocumentSent,
+	signing.DocumentValued,
+	signing.DocumentSigned,
+	signing.DocumentFailed,
 }
 
 // moves says which states each change accepts, and where it leads.
@@ -110,7 +115,12 @@ var journalTests = []test{
 	{name: "a document prepared again has the later value", run: func(f *fixture) {
 		op := f.create("c", "r", "a")
 		refs := refsOf(op.ID, 0)
-		f.must(f.SavePrepared(f.ctx(), []signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte("old"), State: []byte("old")}}}))
+		f.must(
+			f.SavePrepared(
+				f.ctx(),
+				[]signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte("old"), State: []byte("old")}}},
+			),
+		)
 		f.must(f.SavePrepared(f.ctx(), preparedOf(refs)))
 		f.wantPrepared(refs[0], nil)
 	}},

@@ -18,9 +18,18 @@ var recordTests = []test{
 		op, err := f.Create(f.ctx(), up, n)
 		f.must(err)
 		want := signing.Operation{
-			ID: op.ID, ClientService: "client", ExternalReference: n.Request.ExternalReference, Description: n.Request.Description,
-			Preservation: n.Request.Preservation, ReturnContent: true, IdempotencyKey: "key", Callback: "https://erp.example.org/ended", Fingerprint: n.Fingerprint,
-			Status: signing.StatusPending, Created: stamp(n.Created), DocumentCount: 2,
+			ID:                op.ID,
+			ClientService:     "client",
+			ExternalReference: n.Request.ExternalReference,
+			Description:       n.Request.Description,
+			Preservation:      n.Request.Preservation,
+			ReturnContent:     true,
+			IdempotencyKey:    "key",
+			Callback:          "https://erp.example.org/ended",
+			Fingerprint:       n.Fingerprint,
+			Status:            signing.StatusPending,
+			Created:           stamp(n.Created),
+			DocumentCount:     2,
 		}
 		f.wantEqual("Create", op, want)
 		got, err := f.Operation(f.ctx(), op.ID)
@@ -69,11 +78,24 @@ var recordTests = []test{
 		other := f.create("c", "other", "third")
 		f.wantConflict("Remove of a pending operation", f.Remove(f.ctx(), op.ID))
 		for i := range n.Contents {
-			f.must(f.FinishDocuments(f.ctx(), []signing.DocumentResult{{
-				Ref: signing.Ref{Operation: op.ID, Index: i}, Failure: &signing.Failure{Kind: signing.KindDamaged, Detail: "damaged"},
-			}}))
+			f.must(f.FinishDocuments(f.ctx(), []signing.DocumentResult{
+				{
+					Ref: signing.Ref{
+						Operation: op.ID,
+						Index:     i,
+					},
+					Failure: &signing.Failure{Kind: signing.KindDamaged, Detail: "damaged"},
+				},
+			}))
 		}
-		f.must(f.SetStatus(f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}))
+		f.must(
+			f.SetStatus(
+				f.ctx(),
+				op.ID,
+				signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
+			),
+		)
 		open, err := f.OpenFile(f.ctx(), op.ID, n.Contents[1])
 		f.must(err)
 		f.must(f.Remove(f.ctx(), op.ID))
@@ -134,7 +156,14 @@ var recordTests = []test{
 	}},
 	{name: "a reference stays used when the operation has ended", run: func(f *fixture) {
 		op := f.create("c", "ref", "a")
-		f.must(f.SetStatus(f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}))
+		f.must(
+			f.SetStatus(
+				f.ctx(),
+				op.ID,
+				signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
+			),
+		)
 		up := f.upload()
 		_, err := f.Create(f.ctx(), up, f.newOperation(up, "c", "ref", "b"))
 		f.wantKind("Create", err, signing.KindReferenceUsed)

@@ -21,7 +21,14 @@ var spoolTests = []test{
 		for i, want := range contents {
 			c := docs[i].Content
 			if c.Size != int64(len(want)) || c.SHA256 != sha256.Sum256([]byte(want)) {
-				f.Errorf("document %d: content = %d bytes, %x, want %d, %x", i, c.Size, c.SHA256, len(want), sha256.Sum256([]byte(want)))
+				f.Errorf(
+					"document %d: content = %d bytes, %x, want %d, %x",
+					i,
+					c.Size,
+					c.SHA256,
+					len(want),
+					sha256.Sum256([]byte(want)),
+				)
 			}
 			sum, err := midstate(c.Midstate, "and more")
 			if whole := sha256.Sum256([]byte(want + "and more")); err != nil || !bytes.Equal(sum, whole[:]) {
@@ -83,7 +90,11 @@ var spoolTests = []test{
 		for i, image := range []string{"image", "image", "other image"} {
 			c, err := up.AddShared(strings.NewReader(image))
 			f.must(err)
-			n.Request.Documents[i].Signature.Visible = &signing.VisibleSignature{LocationType: "COORDINATE", ImageType: "IMAGE_PNG", Image: &c}
+			n.Request.Documents[i].Signature.Visible = &signing.VisibleSignature{
+				LocationType: "COORDINATE",
+				ImageType:    "IMAGE_PNG",
+				Image:        &c,
+			}
 		}
 		image := func(i int) signing.Content { return *n.Request.Documents[i].Signature.Visible.Image }
 		f.wantEqual("AddShared of equal bytes", image(1), image(0))
