@@ -55,7 +55,8 @@ func (x *exchange) writeSignOperation(op signing.Operation, content bool) error 
 	return err
 }
 
-// fetched notes that all of an operation's results went out. The client may be gone by now, so the note waits for nobody.
+// fetched notes that all of an operation's results went out. The client may be gone by now, so the
+// note waits for nobody.
 func (x *exchange) fetched(id signing.ID) {
 	x.api.cfg.Service.Fetched(context.WithoutCancel(x.r.Context()), id)
 }
@@ -82,7 +83,8 @@ func (x *exchange) writeStatus(w *jsonstream.Writer, op signing.Operation) {
 	})
 }
 
-// eachDocument calls do for each document of an operation, a page of them in memory at a time. It returns an error unless they were all there.
+// eachDocument calls do for each document of an operation, a page of them in memory at a time. It
+// returns an error unless they were all there.
 func (x *exchange) eachDocument(op signing.Operation, do func(d *signing.Document) error) error {
 	if reading := x.api.cfg.Reading; reading != nil {
 		defer reading(op.ID)()
@@ -193,7 +195,8 @@ func (x *exchange) openSigned(d *signing.Document) (signing.File, error) {
 	return f, nil
 }
 
-// checkLength makes sure that what is shorter than when it was signed does not pass for the document.
+// checkLength makes sure that what is shorter than when it was signed does not pass for the
+// document.
 func checkLength(n int64, d *signing.Document) error {
 	if n != d.SignedSize() {
 		return signing.Errorf(signing.KindStorage, "document %d has %d bytes in place of %d", d.Index, n, d.SignedSize())
@@ -201,8 +204,8 @@ func checkLength(n int64, d *signing.Document) error {
 	return nil
 }
 
-// writeAttributes writes documentAttributes: what was asked for, in the vendor's names. The image of a visible signature is left
-// out: the client has it, and it may be as large as a document.
+// writeAttributes writes documentAttributes: what was asked for, in the vendor's names. The image
+// of a visible signature is left out: the client has it, and it may be as large as a document.
 func writeAttributes(w *jsonstream.Writer, s *signing.SignatureInfo) {
 	w.Name("documentAttributes")
 	w.Array(func() {

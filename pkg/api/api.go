@@ -7,8 +7,8 @@ import (
 	"github.com/julienschmidt/httprouter"
 )
 
-// API answers the REST calls. Make it with New; it is safe for concurrent use and needs no shutdown: http.Server.Shutdown waits
-// for its requests.
+// API answers the REST calls. Make it with New; it is safe for concurrent use and needs no
+// shutdown: http.Server.Shutdown waits for its requests.
 type API struct {
 	cfg       Config
 	table     []route
@@ -35,10 +35,26 @@ func New(c Config) (*API, error) {
 		return nil, fmt.Errorf("make api: %w", err)
 	}
 	a := &API{
-		cfg: c, metrics: newMetrics(), tokens: newTokens(c), quotas: newQuotas(c), waits: newPatience(c.SyncWait), keys: newKeys(),
-		uploads:   newPlaces("requests", "being read", c.MaxUploads, c.ClientUploads),
-		downloads: newPlaces("answers with documents", "being sent", c.MaxDownloads, max(c.MaxDownloads/2, 1)), polls: newShares(int64(c.MaxPolls)),
-		waiting: newShares(int64(c.MaxWaiting)), text: newShares(c.MaxTextBytes), brake: newBrake(c.ClientFailures), used: new(usedTokens),
+		cfg:     c,
+		metrics: newMetrics(),
+		tokens:  newTokens(c),
+		quotas:  newQuotas(c),
+		waits:   newPatience(c.SyncWait),
+		keys:    newKeys(),
+		uploads: newPlaces("requests", "being read", c.MaxUploads, c.ClientUploads),
+		downloads: newPlaces(
+			"answers with documents",
+			"being sent",
+			c.MaxDownloads,
+			max(c.MaxDownloads/2, 1),
+		),
+		polls: newShares(int64(c.MaxPolls)),
+		waiting: newShares(
+			int64(c.MaxWaiting),
+		),
+		text:  newShares(c.MaxTextBytes),
+		brake: newBrake(c.ClientFailures),
+		used:  new(usedTokens),
 	}
 	var err error
 	if a.page, err = newPage(c); err != nil {
@@ -57,7 +73,8 @@ func New(c Config) (*API, error) {
 	return a, nil
 }
 
-// Handler returns what an http.Server is to serve. The server should set ReadHeaderTimeout, IdleTimeout and MaxHeaderBytes, and
-// neither ReadTimeout nor WriteTimeout (see Config.IdleTimeout). If it ends its base context in order to stop, the cause should be a
+// Handler returns what an http.Server is to serve. The server should set ReadHeaderTimeout,
+// IdleTimeout and MaxHeaderBytes, and neither ReadTimeout nor WriteTimeout (see
+// Config.IdleTimeout). If it ends its base context in order to stop, the cause should be a
 // *signing.Error of KindBusy, which clients are then told; without one they are taken for gone.
 func (a *API) Handler() http.Handler { return http.HandlerFunc(a.serve) }

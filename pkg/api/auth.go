@@ -15,11 +15,14 @@ func unauthenticated(reason string) *signing.Error {
 	return signing.Errorf(signing.KindUnauthenticated, "%s", reason)
 }
 
-// authenticate finds out which client service calls: by a bearer token of our own or of the remote service, or by HTTP Basic.
+// authenticate finds out which client service calls: by a bearer token of our own or of the remote
+// service, or by HTTP Basic.
 func (x *exchange) authenticate() error {
 	values := x.r.Header.Values("Authorization")
 	if len(values) != 1 {
-		return unauthenticated("Authorization is missing, or there more than once: send a bearer token, or HTTP Basic with client service id and secret")
+		return unauthenticated(
+			"Authorization is missing, or there more than once: send a bearer token, or HTTP Basic with client service id and secret",
+		)
 	}
 	scheme, rest, _ := strings.Cut(values[0], " ")
 	services := x.api.cfg.ClientServices()
@@ -31,12 +34,15 @@ func (x *exchange) authenticate() error {
 	case strings.EqualFold(scheme, "Basic"):
 		x.client, x.shown, err = x.byBasic(services, rest, false)
 	default:
-		err = unauthenticated("Authorization is of an unknown scheme: send a bearer token, or HTTP Basic with client service id and secret")
+		err = unauthenticated(
+			"Authorization is of an unknown scheme: send a bearer token, or HTTP Basic with client service id and secret",
+		)
 	}
 	return err
 }
 
-// byToken returns the client service that a token was issued to, and the secret that it was issued for; zero if that is not known.
+// byToken returns the client service that a token was issued to, and the secret that it was issued
+// for; zero if that is not known.
 func (x *exchange) byToken(services *clientservice.Services, token string) (
 	c *clientservice.ClientService, shown clientservice.Secret, err error,
 ) {
@@ -53,7 +59,10 @@ func (x *exchange) byToken(services *clientservice.Services, token string) (
 		return nil, shown, err
 	}
 	if c = services.Lookup(id); c == nil {
-		return nil, shown, signing.Errorf(kindUnknownClient, "the client service of the token is not known here, or not any more")
+		return nil, shown, signing.Errorf(
+			kindUnknownClient,
+			"the client service of the token is not known here, or not any more",
+		)
 	}
 	if own != nil {
 		shown, err = own.secretOf(c)
@@ -67,9 +76,10 @@ func (x *exchange) byToken(services *clientservice.Services, token string) (
 	return c, shown, nil
 }
 
-// byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in a time that tells nothing. It returns the client service
-// and the secret that was shown, which is its secret or its previous one. With form, they may be form-encoded, as RFC 6749 2.3.1 asks
-// of clients of the token endpoint and few do.
+// byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in a time that tells
+// nothing. It returns the client service and the secret that was shown, which is its secret or its
+// previous one. With form, they may be form-encoded, as RFC 6749 2.3.1 asks of clients of the token
+// endpoint and few do.
 func (x *exchange) byBasic(services *clientservice.Services, credentials string, form bool) (
 	c *clientservice.ClientService, shown clientservice.Secret, err error,
 ) {
@@ -88,7 +98,10 @@ func (x *exchange) byBasic(services *clientservice.Services, credentials string,
 }
 
 // byEncoded compares credentials that are form-encoded.
-func byEncoded(services *clientservice.Services, id, secret string) (*clientservice.ClientService, clientservice.Secret) {
+func byEncoded(
+	services *clientservice.Services,
+	id, secret string,
+) (*clientservice.ClientService, clientservice.Secret) {
 	plainID, err1 := url.QueryUnescape(id)
 	plainSecret, err2 := url.QueryUnescape(secret)
 	if err1 != nil || err2 != nil {
@@ -97,7 +110,8 @@ func byEncoded(services *clientservice.Services, id, secret string) (*clientserv
 	return services.Authenticate(plainID, plainSecret), clientservice.NewSecret(plainSecret)
 }
 
-// parseBasic splits the credentials. Bytes that are not UTF-8 are taken for ISO 8859-1, in which old clients write them.
+// parseBasic splits the credentials. Bytes that are not UTF-8 are taken for ISO 8859-1, in which
+// old clients write them.
 func parseBasic(credentials string) (id, secret string, ok bool) {
 	data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(credentials))
 	if err != nil {

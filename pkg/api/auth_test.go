@@ -22,7 +22,13 @@ const known = "operation/status/withExternalReference/none"
 
 func token(h *harness, auth string) string {
 	h.t.Helper()
-	resp := h.do(request{method: http.MethodPost, path: "/oauth2/authorization-server/oauth/token?grant_type=client_credentials", auth: auth})
+	resp := h.do(
+		request{
+			method: http.MethodPost,
+			path:   "/oauth2/authorization-server/oauth/token?grant_type=client_credentials",
+			auth:   auth,
+		},
+	)
 	resp.is(http.StatusOK, nil)
 	return resp.at("access_token")
 }
@@ -32,17 +38,59 @@ func TestTokenEndpoint(t *testing.T) {
 	const path = "/oauth2/authorization-server/oauth/token"
 	formHeader := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	forms := map[string]request{
-		"form":                   {method: http.MethodPost, path: path, text: "grant_type=client_credentials", header: formHeader},
-		"form with charset":      {method: http.MethodPost, path: path, text: "grant_type=client_credentials&x=y", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"}},
-		"query, no type":         {method: http.MethodPost, path: path + "?grant_type=client_credentials"},
-		"query, type, no body":   {method: http.MethodPost, path: path + "?grant_type=client_credentials", header: formHeader},
-		"query, JSON, no body":   {method: http.MethodPost, path: path + "?grant_type=client_credentials", header: map[string]string{"Content-Type": "application/json"}},
-		"slashes":                {method: http.MethodPost, path: "//oauth2//authorization-server/oauth/token//?grant_type=client_credentials"},
-		"lower case basic":       {method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: "basic " + strings.TrimPrefix(basic(alice, aliceSecret), "Basic ")},
-		"form-encoded secret":    {method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: basic(alice, url.QueryEscape(aliceSecret))},
-		"non-ASCII secret":       {method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: basic(bob, bobSecret)},
-		"ISO 8859-1 secret":      {method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: basic(bob, "bob-secret-Z\xfcrich")},
-		"both in form and query": {method: http.MethodPost, path: path + "?grant_type=client_credentials", text: "grant_type=client_credentials", header: formHeader},
+		"form": {
+			method: http.MethodPost,
+			path:   path,
+			text:   "grant_type=client_credentials",
+			header: formHeader,
+		},
+		"form with charset": {
+			method: http.MethodPost,
+			path:   path,
+			text:   "grant_type=client_credentials&x=y",
+			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"},
+		},
+		"query, no type": {method: http.MethodPost, path: path + "?grant_type=client_credentials"},
+		"query, type, no body": {
+			method: http.MethodPost,
+			path:   path + "?grant_type=client_credentials",
+			header: formHeader,
+		},
+		"query, JSON, no body": {
+			method: http.MethodPost,
+			path:   path + "?grant_type=client_credentials",
+			header: map[string]string{"Content-Type": "application/json"},
+		},
+		"slashes": {
+			method: http.MethodPost,
+			path:   "//oauth2//authorization-server/oauth/token//?grant_type=client_credentials",
+		},
+		"lower case basic": {
+			method: http.MethodPost,
+			path:   path + "?grant_type=client_credentials",
+			auth:   "basic " + strings.TrimPrefix(basic(alice, aliceSecret), "Basic "),
+		},
+		"form-encoded secret": {
+			method: http.MethodPost,
+			path:   path + "?grant_type=client_credentials",
+			auth:   basic(alice, url.QueryEscape(aliceSecret)),
+		},
+		"non-ASCII secret": {
+			method: http.MethodPost,
+			path:   path + "?grant_type=client_credentials",
+			auth:   basic(bob, bobSecret),
+		},
+		"ISO 8859-1 secret": {
+			method: http.MethodPost,
+			path:   path + "?grant_type=client_credentials",
+			auth:   basic(bob, "bob-secret-Z\xfcrich"),
+		},
+		"both in form and query": {
+			method: http.MethodPost,
+			path:   path + "?grant_type=client_credentials",
+			text:   "grant_type=client_credentials",
+			header: formHeader,
+		},
 	}
 	for name, r := range forms {
 		t.Run(name, func(t *testing.T) {
@@ -60,23 +108,64 @@ func TestTokenEndpoint(t *testing.T) {
 		status int
 		error  string
 	}{
-		"no credentials":  {request{method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: "none"}, 401, "invalid_client"},
-		"bearer":          {request{method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: "Bearer x"}, 401, "invalid_client"},
-		"wrong secret":    {request{method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: basic(alice, "x")}, 401, "invalid_client"},
-		"unknown client":  {request{method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: basic("nobody", "x")}, 401, "invalid_client"},
-		"no grant":        {request{method: http.MethodPost, path: path}, 400, "invalid_request"},
-		"another grant":   {request{method: http.MethodPost, path: path, text: "grant_type=password", header: formHeader}, 400, "unsupported_grant_type"},
-		"contradiction":   {request{method: http.MethodPost, path: path + "?grant_type=client_credentials", text: "grant_type=password", header: formHeader}, 400, "unsupported_grant_type"},
-		"not a form":      {request{method: http.MethodPost, path: path, text: "%zz", header: formHeader}, 400, "invalid_request"},
-		"an endless form": {request{method: http.MethodPost, path: path, text: strings.Repeat("a=b&", 50_000), header: formHeader}, 413, "invalid_request"},
+		"no credentials": {
+			request{method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: "none"},
+			401,
+			"invalid_client",
+		},
+		"bearer": {
+			request{method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: "Bearer x"},
+			401,
+			"invalid_client",
+		},
+		"wrong secret": {
+			request{method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: basic(alice, "x")},
+			401,
+			"invalid_client",
+		},
+		"unknown client": {
+			request{method: http.MethodPost, path: path + "?grant_type=client_credentials", auth: basic("nobody", "x")},
+			401,
+			"invalid_client",
+		},
+		"no grant": {request{method: http.MethodPost, path: path}, 400, "invalid_request"},
+		"another grant": {
+			request{method: http.MethodPost, path: path, text: "grant_type=password", header: formHeader},
+			400,
+			"unsupported_grant_type",
+		},
+		"contradiction": {
+			request{
+				method: http.MethodPost,
+				path:   path + "?grant_type=client_credentials",
+				text:   "grant_type=password",
+				header: formHeader,
+			},
+			400,
+			"unsupported_grant_type",
+		},
+		"not a form": {
+			request{method: http.MethodPost, path: path, text: "%zz", header: formHeader},
+			400,
+			"invalid_request",
+		},
+		"an endless form": {
+			request{method: http.MethodPost, path: path, text: strings.Repeat("a=b&", 50_000), header: formHeader},
+			413,
+			"invalid_request",
+		},
 	}
 	for name, tt := range faults {
 		t.Run(name, func(t *testing.T) {
 			resp := h.do0(tt.request)
-			if resp.Code != tt.status || resp.at("error") != tt.error || resp.at("error_description") == "" || resp.at("errorCode") != "" {
+			if resp.Code != tt.status || resp.at("error") != tt.error || resp.at("error_description") == "" ||
+				resp.at("errorCode") != "" {
 				t.Errorf("answer = %d %s, want %d %s", resp.Code, resp.text, tt.status, tt.error)
 			}
-			if got := resp.Header().Get("WWW-Authenticate"); (got != "") != (tt.status == 401) || got != "" && !strings.HasPrefix(got, "Basic ") {
+			if got := resp.Header().Get(
+				"WWW-Authenticate",
+			); (got != "") != (tt.status == 401) ||
+				got != "" && !strings.HasPrefix(got, "Basic ") {
 				t.Errorf("WWW-Authenticate = %q", got)
 			}
 		})
@@ -88,7 +177,11 @@ func TestTokensAreUnique(t *testing.T) {
 	seen := map[string]bool{}
 	for range 20 {
 		var c jwt.RegisteredClaims
-		if _, _, err := jwt.NewParser().ParseUnverified(token(h, ""), &c); err != nil || c.ID == "" || seen[c.ID] || c.Subject != alice {
+		if _, _, err := jwt.NewParser().ParseUnverified(
+			token(h, ""),
+			&c,
+		); err != nil || c.ID == "" || seen[c.ID] ||
+			c.Subject != alice {
 			t.Fatalf("claims = %+v, %v, want a new id for %s", c, err, alice)
 		}
 		seen[c.ID] = true
@@ -142,11 +235,23 @@ func TestAuthentication(t *testing.T) {
 		{"half a token", "Bearer " + good[:len(good)/2], "0.0.10"},
 		{"a long token", "Bearer " + strings.Repeat("x", 20_000), "0.0.10"},
 		{"no signature", "Bearer " + none, "0.0.10"},
-		{"another key", "Bearer " + sign([]byte("another key of thirty-two bytes!"), kid, claims(func(jwt.MapClaims) {})), "0.0.10"},
+		{
+			"another key",
+			"Bearer " + sign([]byte("another key of thirty-two bytes!"), kid, claims(func(jwt.MapClaims) {})),
+			"0.0.10",
+		},
 		{"another key's name", "Bearer " + sign(key, "other", claims(func(jwt.MapClaims) {})), "0.0.10"},
-		{"expired", "Bearer " + sign(key, kid, claims(func(c jwt.MapClaims) { c["exp"] = time.Now().Add(-time.Hour).Unix() })), "0.0.10"},
+		{
+			"expired",
+			"Bearer " + sign(key, kid, claims(func(c jwt.MapClaims) { c["exp"] = time.Now().Add(-time.Hour).Unix() })),
+			"0.0.10",
+		},
 		{"without end", "Bearer " + sign(key, kid, claims(func(c jwt.MapClaims) { delete(c, "exp") })), "0.0.10"},
-		{"issued tomorrow", "Bearer " + sign(key, kid, claims(func(c jwt.MapClaims) { c["iat"] = time.Now().Add(24 * time.Hour).Unix() })), "0.0.10"},
+		{
+			"issued tomorrow",
+			"Bearer " + sign(key, kid, claims(func(c jwt.MapClaims) { c["iat"] = time.Now().Add(24 * time.Hour).Unix() })),
+			"0.0.10",
+		},
 		{"another issuer", "Bearer " + sign(key, kid, claims(func(c jwt.MapClaims) { c["iss"] = "x" })), "0.0.10"},
 		{"another audience", "Bearer " + sign(key, kid, claims(func(c jwt.MapClaims) { c["aud"] = "x" })), "0.0.10"},
 		{"a client that is gone", "Bearer " + sign(key, kid, claims(func(c jwt.MapClaims) { c["sub"] = "gone" })), "1.1.0"},
@@ -160,7 +265,11 @@ func TestAuthentication(t *testing.T) {
 				return
 			}
 			resp.fails(http.StatusUnauthorized, tt.code, "")
-			if got := strings.Join(resp.Header().Values("WWW-Authenticate"), ", "); !strings.Contains(got, "Bearer ") || !strings.Contains(got, "Basic ") {
+			if got := strings.Join(
+				resp.Header().Values("WWW-Authenticate"),
+				", ",
+			); !strings.Contains(got, "Bearer ") ||
+				!strings.Contains(got, "Basic ") {
 				t.Errorf("WWW-Authenticate = %q, want Bearer and Basic", got)
 			}
 			if secret := strings.TrimPrefix(tt.auth, "Bearer "); len(secret) > 20 && strings.Contains(resp.text, secret) {
@@ -169,7 +278,10 @@ func TestAuthentication(t *testing.T) {
 		})
 	}
 	h.t = t
-	if got := h.do(request{path: known, auth: "Bearer x"}).Header().Values("WWW-Authenticate")[0]; !strings.Contains(got, `error="invalid_token"`) {
+	if got := h.do(request{path: known, auth: "Bearer x"}).Header().Values("WWW-Authenticate")[0]; !strings.Contains(
+		got,
+		`error="invalid_token"`,
+	) {
 		t.Errorf("WWW-Authenticate = %q, want it to say invalid_token", got)
 	}
 }
@@ -181,7 +293,16 @@ func TestEveryCallAuthenticates(t *testing.T) {
 		if strings.HasPrefix(path, "/api/") {
 			path = api.DefaultBasePath + path
 		}
-		path = strings.NewReplacer("{operationId}", "1024", "{includeContent}", "true", "{externalReference}", "x").Replace(path)
+		path = strings.NewReplacer(
+			"{operationId}",
+			"1024",
+			"{includeContent}",
+			"true",
+			"{externalReference}",
+			"x",
+		).Replace(
+			path,
+		)
 		if resp := h.do0(request{method: method, path: path, auth: "none"}); resp.Code != http.StatusUnauthorized {
 			t.Errorf("%s without credentials = %d, want 401", r, resp.Code)
 		}
@@ -191,7 +312,9 @@ func TestEveryCallAuthenticates(t *testing.T) {
 func TestTokenOfARemovedClientService(t *testing.T) {
 	h := newHarness(t, nil)
 	tok := token(h, "")
-	services, err := clientservice.NewServices(clientservice.ClientService{ID: bob, Secret: clientservice.NewSecret(bobSecret)})
+	services, err := clientservice.NewServices(
+		clientservice.ClientService{ID: bob, Secret: clientservice.NewSecret(bobSecret)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +354,13 @@ func TestRemoteTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.do(request{path: known, auth: "Bearer remote"}).fails(http.StatusNotFound, "404", "")
-	h.do(request{path: known, auth: "Bearer " + foreign}).fails(http.StatusUnauthorized, "0.0.10", "unknown to the remote service")
+	h.do(
+		request{path: known, auth: "Bearer " + foreign},
+	).fails(
+		http.StatusUnauthorized,
+		"0.0.10",
+		"unknown to the remote service",
+	)
 	late := h.do0(request{path: known, auth: "Bearer late"})
 	late.fails(http.StatusServiceUnavailable, "503", "out of reach")
 	if late.Header().Get("Retry-After") != "7" {
@@ -258,15 +387,23 @@ func TestAnotherClientServicesOperation(t *testing.T) {
 	resp.is(http.StatusOK, nil)
 	id := resp.at("id")
 	paths := []string{
-		"operation/status/" + id, "operation/status/withExternalReference/hers", "operation/sign/detail/withExternalReference/hers",
-		"operation/sign/detail/" + id + "/contentInResponse/true", "operation/sign/detail/" + id + "/documents",
+		"operation/status/" + id,
+		"operation/status/withExternalReference/hers",
+		"operation/sign/detail/withExternalReference/hers",
+		"operation/sign/detail/" + id + "/contentInResponse/true",
+		"operation/sign/detail/" + id + "/documents",
 		"operation/id/withDocumentExternalReference/doc-0",
 	}
 	for _, path := range paths {
 		his := h.do(request{path: path, auth: basic(bob, bobSecret)})
 		his.fails(http.StatusNotFound, "404", "")
 		// It must look the same as what does not exist.
-		none := h.do(request{path: strings.NewReplacer(id, "1047552", "hers", "none", "doc-0", "none").Replace(path), auth: basic(bob, bobSecret)})
+		none := h.do(
+			request{
+				path: strings.NewReplacer(id, "1047552", "hers", "none", "doc-0", "none").Replace(path),
+				auth: basic(bob, bobSecret),
+			},
+		)
 		if strings.ReplaceAll(his.text, id, "1047552") != none.text {
 			t.Errorf("%s: another's = %s, none = %s", path, his.text, none.text)
 		}
@@ -294,7 +431,10 @@ func TestNewRefusesBadSettings(t *testing.T) {
 	}
 	cfg := h.cfg
 	cfg.TokenKey, cfg.MaxDocuments = nil, -1
-	if _, err := api.New(cfg); err == nil || !strings.Contains(err.Error(), "token key") || !strings.Contains(err.Error(), "MaxDocuments") {
+	if _, err := api.New(
+		cfg,
+	); err == nil || !strings.Contains(err.Error(), "token key") ||
+		!strings.Contains(err.Error(), "MaxDocuments") {
 		t.Errorf("New = %v, want all mistakes", err)
 	}
 }

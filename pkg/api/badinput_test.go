@@ -42,7 +42,13 @@ var badRequests = []struct {
 	{"nothing", ` `, 400, "0.0.2", "too early"},
 	{"an array", `[]`, 400, "0.0.6", "must be an object"},
 	{"null", `null`, 400, "0.0.6", "must be an object"},
-	{"cut off in base64", edit(contentJSON, contentJSON)[:strings.Index(edit("x", "x"), contentText)+5], 400, "0.0.2", "documents[0].documentRequest.base64Content"},
+	{
+		"cut off in base64",
+		edit(contentJSON, contentJSON)[:strings.Index(edit("x", "x"), contentText)+5],
+		400,
+		"0.0.2",
+		"documents[0].documentRequest.base64Content",
+	},
 	{"cut off in a name", `{"externalRef`, 400, "0.0.2", "too early"},
 	{"something behind it", signRequest("bad", "%PDF") + "x", 400, "0.0.2", "something follows"},
 	{"a name twice", edit(`"description":"test"`, `"description":"a","description":"b"`), 400, "0.0.2", "description"},
@@ -50,65 +56,328 @@ var badRequests = []struct {
 	{"not UTF-8", edit(`"test"`, "\"\xff\""), 400, "0.0.2", "description: is not UTF-8"},
 
 	{"no externalReference", edit(`"externalReference":"bad",`, ``), 400, "0.0.2", "externalReference is missing"},
-	{"externalReference null", edit(`"externalReference":"bad",`, `"externalReference":null,`), 400, "0.0.2", "externalReference is missing"},
-	{"externalReference empty", edit(`"externalReference":"bad",`, `"externalReference":"",`), 400, "0.0.2", "externalReference is missing"},
-	{"externalReference blank", edit(`"externalReference":"bad",`, `"externalReference":" ",`), 400, "0.0.2", "externalReference is missing"},
+	{
+		"externalReference null",
+		edit(`"externalReference":"bad",`, `"externalReference":null,`),
+		400,
+		"0.0.2",
+		"externalReference is missing",
+	},
+	{
+		"externalReference empty",
+		edit(`"externalReference":"bad",`, `"externalReference":"",`),
+		400,
+		"0.0.2",
+		"externalReference is missing",
+	},
+	{
+		"externalReference blank",
+		edit(`"externalReference":"bad",`, `"externalReference":" ",`),
+		400,
+		"0.0.2",
+		"externalReference is missing",
+	},
 	// A number or a boolean is taken for its text, as the original does it: TestScalarsInPlaceOfTexts.
-	{"externalReference an object", edit(`"externalReference":"bad",`, `"externalReference":{"a":7},`), 400, "0.0.6", "externalReference: must be a string"},
-	{"externalReference an array", edit(`"externalReference":"bad",`, `"externalReference":[7],`), 400, "0.0.6", "externalReference: must be a string"},
-	{"externalReference no number", edit(`"externalReference":"bad",`, `"externalReference":007,`), 400, "0.0.2", "externalReference: not JSON"},
+	{
+		"externalReference an object",
+		edit(`"externalReference":"bad",`, `"externalReference":{"a":7},`),
+		400,
+		"0.0.6",
+		"externalReference: must be a string",
+	},
+	{
+		"externalReference an array",
+		edit(`"externalReference":"bad",`, `"externalReference":[7],`),
+		400,
+		"0.0.6",
+		"externalReference: must be a string",
+	},
+	{
+		"externalReference no number",
+		edit(`"externalReference":"bad",`, `"externalReference":007,`),
+		400,
+		"0.0.2",
+		"externalReference: not JSON",
+	},
 	{"externalReference a long number", edit(`"bad"`, strings.Repeat("7", 1025)), 413, "0.0.4", "externalReference"},
-	{"externalReference with U+0000", edit(`"externalReference":"bad",`, `"externalReference":"a\u0000",`), 400, "0.0.6", "externalReference"},
+	{
+		"externalReference with U+0000",
+		edit(`"externalReference":"bad",`, `"externalReference":"a\u0000",`),
+		400,
+		"0.0.6",
+		"externalReference",
+	},
 	{"externalReference long", edit(`"bad"`, `"`+strings.Repeat("x", 1025)+`"`), 413, "0.0.4", "externalReference"},
 	{"no description", edit(`,"description":"test"`, ``), 400, "0.0.2", "description is missing"},
 	{"no documents", `{"externalReference":"bad","description":"d"}`, 400, "0.0.2", "documents is missing"},
-	{"documents null", `{"externalReference":"bad","description":"d","documents":null}`, 400, "0.0.2", "documents is missing"},
-	{"documents empty", `{"externalReference":"bad","description":"d","documents":[]}`, 400, "0.0.2", "documents is empty"},
-	{"documents an object", `{"externalReference":"bad","description":"d","documents":{}}`, 400, "0.0.6", "documents: must be an array"},
-	{"a document null", `{"externalReference":"bad","description":"d","documents":[null]}`, 400, "0.0.6", "documents[0]: must be an object"},
-	{"returnSignedContent a word", edit(`"description"`, `"returnSignedContent":"no","description"`), 400, "0.0.6", "returnSignedContent"},
+	{
+		"documents null",
+		`{"externalReference":"bad","description":"d","documents":null}`,
+		400,
+		"0.0.2",
+		"documents is missing",
+	},
+	{
+		"documents empty",
+		`{"externalReference":"bad","description":"d","documents":[]}`,
+		400,
+		"0.0.2",
+		"documents is empty",
+	},
+	{
+		"documents an object",
+		`{"externalReference":"bad","description":"d","documents":{}}`,
+		400,
+		"0.0.6",
+		"documents: must be an array",
+	},
+	{
+		"a document null",
+		`{"externalReference":"bad","description":"d","documents":[null]}`,
+		400,
+		"0.0.6",
+		"documents[0]: must be an object",
+	},
+	{
+		"returnSignedContent a word",
+		edit(`"description"`, `"returnSignedContent":"no","description"`),
+		400,
+		"0.0.6",
+		"returnSignedContent",
+	},
 
-	{"no documentRequest", `{"externalReference":"bad","description":"d","documents":[{"signatureInfo":{"signatureType":"PAdES"}}]}`, 400, "0.0.2", "documents[0].documentRequest is missing"},
-	{"no document reference", edit(`"externalReference":"doc-0",`, ``), 400, "0.0.2", "documents[0].documentRequest.externalReference is missing"},
+	{
+		"no documentRequest",
+		`{"externalReference":"bad","description":"d","documents":[{"signatureInfo":{"signatureType":"PAdES"}}]}`,
+		400,
+		"0.0.2",
+		"documents[0].documentRequest is missing",
+	},
+	{
+		"no document reference",
+		edit(`"externalReference":"doc-0",`, ``),
+		400,
+		"0.0.2",
+		"documents[0].documentRequest.externalReference is missing",
+	},
 	{"no name in the second", second(`"name":"a.pdf",`, ``), 400, "0.0.2", "documents[1].documentRequest.name is missing"},
 	{"an empty name", edit(`"name":"a.pdf",`, `"name":"",`), 400, "0.0.2", "documents[0].documentRequest.name is missing"},
-	{"no contentType", edit(`"contentType":"application/pdf",`, ``), 400, "0.0.2", "documents[0].documentRequest.contentType is missing"},
-	{"an unknown contentType", edit(`application/pdf`, `image/png`), 400, "0.0.6", "documents[0].documentRequest.contentType"},
-	{"a contentType that is none", edit(`application/pdf`, `pdf;;;`), 400, "0.0.6", "documents[0].documentRequest.contentType"},
-	{"a contentType that does not fit", edit(`application/pdf`, `text/xml`), 400, "0.0.6", "documents[0].documentRequest.contentType: does not fit signatureType PAdES"},
+	{
+		"no contentType",
+		edit(`"contentType":"application/pdf",`, ``),
+		400,
+		"0.0.2",
+		"documents[0].documentRequest.contentType is missing",
+	},
+	{
+		"an unknown contentType",
+		edit(`application/pdf`, `image/png`),
+		400,
+		"0.0.6",
+		"documents[0].documentRequest.contentType",
+	},
+	{
+		"a contentType that is none",
+		edit(`application/pdf`, `pdf;;;`),
+		400,
+		"0.0.6",
+		"documents[0].documentRequest.contentType",
+	},
+	{
+		"a contentType that does not fit",
+		edit(`application/pdf`, `text/xml`),
+		400,
+		"0.0.6",
+		"documents[0].documentRequest.contentType: does not fit signatureType PAdES",
+	},
 	{"no content", edit(`,`+contentJSON, ``), 400, "0.0.2", "documents[0].documentRequest.base64Content is missing"},
-	{"content null", edit(contentJSON, `"base64Content":null`), 400, "0.0.2", "documents[0].documentRequest.base64Content is missing"},
-	{"an empty document", edit(contentJSON, `"base64Content":""`), 400, "0.0.2", "documents[0].documentRequest.base64Content is missing"},
-	{"wrong base64 in the second", second(contentJSON, `"base64Content":"JVBE*i0x"`), 400, "0.0.6", "documents[1].documentRequest.base64Content: is not base64"},
-	{"base64 without padding", edit(contentJSON, `"base64Content":"JVBERg"`), 400, "0.0.6", "documents[0].documentRequest.base64Content: is not base64"},
-	{"base64 for URLs", edit(contentJSON, `"base64Content":"JVB_-i0x"`), 400, "0.0.6", "documents[0].documentRequest.base64Content: is not base64"},
-	{"a data URL", edit(contentJSON, `"base64Content":"data:application/pdf;base64,`+contentText+`"`), 400, "0.0.6", "documents[0].documentRequest.base64Content: is not base64"},
-	{"content a boolean", edit(contentJSON, `"base64Content":true`), 400, "0.0.6", "documents[0].documentRequest.base64Content: must be a string"},
-	{"content a number", edit(contentJSON, `"base64Content":1`), 400, "0.0.6", "documents[0].documentRequest.base64Content: must be a string"},
+	{
+		"content null",
+		edit(contentJSON, `"base64Content":null`),
+		400,
+		"0.0.2",
+		"documents[0].documentRequest.base64Content is missing",
+	},
+	{
+		"an empty document",
+		edit(contentJSON, `"base64Content":""`),
+		400,
+		"0.0.2",
+		"documents[0].documentRequest.base64Content is missing",
+	},
+	{
+		"wrong base64 in the second",
+		second(contentJSON, `"base64Content":"JVBE*i0x"`),
+		400,
+		"0.0.6",
+		"documents[1].documentRequest.base64Content: is not base64",
+	},
+	{
+		"base64 without padding",
+		edit(contentJSON, `"base64Content":"JVBERg"`),
+		400,
+		"0.0.6",
+		"documents[0].documentRequest.base64Content: is not base64",
+	},
+	{
+		"base64 for URLs",
+		edit(contentJSON, `"base64Content":"JVB_-i0x"`),
+		400,
+		"0.0.6",
+		"documents[0].documentRequest.base64Content: is not base64",
+	},
+	{
+		"a data URL",
+		edit(contentJSON, `"base64Content":"data:application/pdf;base64,`+contentText+`"`),
+		400,
+		"0.0.6",
+		"documents[0].documentRequest.base64Content: is not base64",
+	},
+	{
+		"content a boolean",
+		edit(contentJSON, `"base64Content":true`),
+		400,
+		"0.0.6",
+		"documents[0].documentRequest.base64Content: must be a string",
+	},
+	{
+		"content a number",
+		edit(contentJSON, `"base64Content":1`),
+		400,
+		"0.0.6",
+		"documents[0].documentRequest.base64Content: must be a string",
+	},
 
-	{"no signatureInfo", edit(`,"signatureInfo":{"signatureType":"PAdES"}`, ``), 400, "0.0.2", "documents[0].signatureInfo is missing"},
-	{"no signatureType", edit(`"signatureType":"PAdES"`, ``), 400, "0.0.2", "documents[0].signatureInfo.signatureType is missing"},
+	{
+		"no signatureInfo",
+		edit(`,"signatureInfo":{"signatureType":"PAdES"}`, ``),
+		400,
+		"0.0.2",
+		"documents[0].signatureInfo is missing",
+	},
+	{
+		"no signatureType",
+		edit(`"signatureType":"PAdES"`, ``),
+		400,
+		"0.0.2",
+		"documents[0].signatureInfo.signatureType is missing",
+	},
 	{"an unknown signatureType", edit(`"PAdES"`, `"pades"`), 400, "0.0.6", "documents[0].signatureInfo.signatureType"},
-	{"XAdES", edit(`"application/pdf","base64Content":"`+contentText+`"},"signatureInfo":{"signatureType":"PAdES"`,
-		`"text/xml","base64Content":"`+contentText+`"},"signatureInfo":{"signatureType":"XAdES"`), 400, "0.0.6", "documents[0].signatureInfo.signatureType: XAdES is not available"},
-	{"CAdES", edit(`"PAdES"`, `"CAdES"`), 400, "0.0.6", "documents[0].signatureInfo.signatureType: CAdES is not available"},
+	{
+		"XAdES",
+		edit(
+			`"application/pdf","base64Content":"`+contentText+`"},"signatureInfo":{"signatureType":"PAdES"`,
+			`"text/xml","base64Content":"`+contentText+`"},"signatureInfo":{"signatureType":"XAdES"`,
+		),
+		400,
+		"0.0.6",
+		"documents[0].signatureInfo.signatureType: XAdES is not available",
+	},
+	{
+		"CAdES",
+		edit(`"PAdES"`, `"CAdES"`),
+		400,
+		"0.0.6",
+		"documents[0].signatureInfo.signatureType: CAdES is not available",
+	},
 	{"an unknown level", edit(`"PAdES"`, `"PAdES","level":"B-X"`), 400, "0.0.6", "documents[0].signatureInfo.level"},
-	{"a level that contradicts", edit(`"PAdES"`, `"PAdES","level":"B-B","applyTimestamp":true`), 400, "0.0.6", "documents[0].signatureInfo.level"},
-	{"applyTimestamp a word", edit(`"PAdES"`, `"PAdES","applyTimestamp":"yes"`), 400, "0.0.6", "documents[0].signatureInfo.applyTimestamp: must be true or false"},
-	{"applyTimestamp an array", edit(`"PAdES"`, `"PAdES","applyTimestamp":[true]`), 400, "0.0.6", "documents[0].signatureInfo.applyTimestamp: must be true or false"},
-	{"visible without a place", edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationValue":"x"}`), 400, "0.0.2", "documents[0].signatureInfo.visibleSignatureInfo.locationType"},
-	{"visible at an unknown place", edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationType":"MIDDLE","locationValue":"x"}`), 400, "0.0.6", "documents[0].signatureInfo.visibleSignatureInfo.locationType"},
-	{"visible on page 0", edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationType":"COORDINATE","locationValue":"page=0,x=1,y=1"}`), 400, "0.0.6", "documents[0].signatureInfo.visibleSignatureInfo.locationValue"},
-	{"an image that is not base64", edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"imageValue":"*"}`), 400, "0.0.6", "documents[0].signatureInfo.visibleSignatureInfo.imageValue"},
-	{"an image type alone", edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationType":"PLACEHOLDER","locationValue":"x","imageType":"IMAGE_PNG"}`), 400, "0.0.2", "imageValue"},
-	{"a large image", edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"imageValue":"`+strings.Repeat("AAAA", 100)+`"}`), 413, "0.0.4", "documents[0].signatureInfo.visibleSignatureInfo.imageValue is larger than 200 bytes"},
+	{
+		"a level that contradicts",
+		edit(`"PAdES"`, `"PAdES","level":"B-B","applyTimestamp":true`),
+		400,
+		"0.0.6",
+		"documents[0].signatureInfo.level",
+	},
+	{
+		"applyTimestamp a word",
+		edit(`"PAdES"`, `"PAdES","applyTimestamp":"yes"`),
+		400,
+		"0.0.6",
+		"documents[0].signatureInfo.applyTimestamp: must be true or false",
+	},
+	{
+		"applyTimestamp an array",
+		edit(`"PAdES"`, `"PAdES","applyTimestamp":[true]`),
+		400,
+		"0.0.6",
+		"documents[0].signatureInfo.applyTimestamp: must be true or false",
+	},
+	{
+		"visible without a place",
+		edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationValue":"x"}`),
+		400,
+		"0.0.2",
+		"documents[0].signatureInfo.visibleSignatureInfo.locationType",
+	},
+	{
+		"visible at an unknown place",
+		edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationType":"MIDDLE","locationValue":"x"}`),
+		400,
+		"0.0.6",
+		"documents[0].signatureInfo.visibleSignatureInfo.locationType",
+	},
+	{
+		"visible on page 0",
+		edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"locationType":"COORDINATE","locationValue":"page=0,x=1,y=1"}`),
+		400,
+		"0.0.6",
+		"documents[0].signatureInfo.visibleSignatureInfo.locationValue",
+	},
+	{
+		"an image that is not base64",
+		edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"imageValue":"*"}`),
+		400,
+		"0.0.6",
+		"documents[0].signatureInfo.visibleSignatureInfo.imageValue",
+	},
+	{
+		"an image type alone",
+		edit(
+			`"PAdES"`,
+			`"PAdES","visibleSignatureInfo":{"locationType":"PLACEHOLDER","locationValue":"x","imageType":"IMAGE_PNG"}`,
+		),
+		400,
+		"0.0.2",
+		"imageValue",
+	},
+	{
+		"a large image",
+		edit(`"PAdES"`, `"PAdES","visibleSignatureInfo":{"imageValue":"`+strings.Repeat("AAAA", 100)+`"}`),
+		413,
+		"0.0.4",
+		"documents[0].signatureInfo.visibleSignatureInfo.imageValue is larger than 200 bytes",
+	},
 
-	{"a large document", edit(contentText, strings.Repeat("AAAA", 400)), 413, "0.0.4", "documents[0].documentRequest.base64Content is larger than 1000 bytes"},
+	{
+		"a large document",
+		edit(contentText, strings.Repeat("AAAA", 400)),
+		413,
+		"0.0.4",
+		"documents[0].documentRequest.base64Content is larger than 1000 bytes",
+	},
 	{"many documents", signRequest("bad", "1", "2", "3", "4"), 413, "0.0.4", "documents: more than 3"},
-	{"much beside content", edit(`"PAdES"`, `"PAdES","reason":"`+strings.Repeat("r", 1000)+`","location":"`+strings.Repeat("l", 1000)+`"`), 413, "0.0.4", "beside content"},
+	{
+		"much beside content",
+		edit(`"PAdES"`, `"PAdES","reason":"`+strings.Repeat("r", 1000)+`","location":"`+strings.Repeat("l", 1000)+`"`),
+		413,
+		"0.0.4",
+		"beside content",
+	},
 	{"deep", strings.Repeat(`{"a":`, 100), 413, "0.0.4", "nested deeper"},
-	{"a large preservationInfo", edit(`"description"`, `"preservationInfo":{"a":"`+strings.Repeat("x", 70_000)+`"},"description"`), 413, "0.0.4", "preservationInfo"},
-	{"a large body", `{"unknown":"` + strings.Repeat("x", 200_000) + `"}`, 413, "0.0.4", "the body is larger than 100000 bytes"},
+	{
+		"a large preservationInfo",
+		edit(`"description"`, `"preservationInfo":{"a":"`+strings.Repeat("x", 70_000)+`"},"description"`),
+		413,
+		"0.0.4",
+		"preservationInfo",
+	},
+	{
+		"a large body",
+		`{"unknown":"` + strings.Repeat("x", 200_000) + `"}`,
+		413,
+		"0.0.4",
+		"the body is larger than 100000 bytes",
+	},
 }
 
 func limited(h *harness) {
@@ -124,7 +393,13 @@ func TestBadRequests(t *testing.T) {
 				h.do(request{path: path, text: tt.text}).fails(tt.status, tt.code, tt.cause)
 			}
 			// In pieces, and without a length announced.
-			h.do(request{path: "document/sign/base64/", body: iotest.OneByteReader(strings.NewReader(tt.text))}).fails(tt.status, tt.code, tt.cause)
+			h.do(
+				request{path: "document/sign/base64/", body: iotest.OneByteReader(strings.NewReader(tt.text))},
+			).fails(
+				tt.status,
+				tt.code,
+				tt.cause,
+			)
 		})
 	}
 	h.t = t
@@ -148,13 +423,22 @@ func (h *harness) nothingKept(reference string) {
 func TestBadRequestsWithTheVendorsStatus(t *testing.T) {
 	h := start(t, func(h *harness) { limited(h); h.cfg.StrictVendorStatus = true })
 	for _, tt := range badRequests {
-		if resp := h.do0(request{path: "document/sign/base64/", text: tt.text}); resp.Code != 500 || resp.at("errorCode") != tt.code {
+		if resp := h.do0(
+			request{path: "document/sign/base64/", text: tt.text},
+		); resp.Code != 500 ||
+			resp.at("errorCode") != tt.code {
 			t.Errorf("%s: answer = %d %.200s, want 500 %s", tt.name, resp.Code, resp.text, tt.code)
 		}
 	}
 	h.do(request{path: "document/sign/base64/", text: signRequest("r", "%PDF")}).is(http.StatusOK, nil)
 	h.do(request{path: "document/sign/base64/", text: signRequest("r", "%PDF")}).fails(http.StatusConflict, "0.0.7", "")
-	h.do(request{path: "document/sign/base64/", text: signRequest("s", "fail:visible-signature:x")}).fails(http.StatusBadRequest, "2.2.1", "x")
+	h.do(
+		request{path: "document/sign/base64/", text: signRequest("s", "fail:visible-signature:x")},
+	).fails(
+		http.StatusBadRequest,
+		"2.2.1",
+		"x",
+	)
 }
 
 func TestMultipartFaults(t *testing.T) {
@@ -166,21 +450,87 @@ func TestMultipartFaults(t *testing.T) {
 		code       string
 		cause      string
 	}{
-		{"fewer files", form(part("signRequest", two), part("files", "%PDF")), 400, "0.0.6", "files: there are 1 parts for 2 documents"},
-		{"more files", form(part("files", "%PDF"), part("files", "%PDF"), part("signRequest", one)), 400, "0.0.6", "files: there are 2 parts for 1 documents"},
-		{"no file", form(part("signRequest", one)), 400, "0.0.6", `files: there are 0 parts for 1 documents; the parts that came: "signRequest"`},
-		{"no signRequest", form(part("files", "%PDF")), 400, "0.0.2", `signRequest: the part is missing; the parts that came: "files"`},
-		{"two signRequests", form(part("signRequest", one), part("signRequest", one), part("files", "%PDF")), 400, "0.0.2", "signRequest"},
-		{"an empty file", form(part("signRequest", two), part("files", "%PDF"), part("files", "")), 400, "0.0.2", "files[1] is missing or empty"},
+		{
+			"fewer files",
+			form(part("signRequest", two), part("files", "%PDF")),
+			400,
+			"0.0.6",
+			"files: there are 1 parts for 2 documents",
+		},
+		{
+			"more files",
+			form(part("files", "%PDF"), part("files", "%PDF"), part("signRequest", one)),
+			400,
+			"0.0.6",
+			"files: there are 2 parts for 1 documents",
+		},
+		{
+			"no file",
+			form(part("signRequest", one)),
+			400,
+			"0.0.6",
+			`files: there are 0 parts for 1 documents; the parts that came: "signRequest"`,
+		},
+		{
+			"no signRequest",
+			form(part("files", "%PDF")),
+			400,
+			"0.0.2",
+			`signRequest: the part is missing; the parts that came: "files"`,
+		},
+		{
+			"two signRequests",
+			form(part("signRequest", one), part("signRequest", one), part("files", "%PDF")),
+			400,
+			"0.0.2",
+			"signRequest",
+		},
+		{
+			"an empty file",
+			form(part("signRequest", two), part("files", "%PDF"), part("files", "")),
+			400,
+			"0.0.2",
+			"files[1] is missing or empty",
+		},
 		{"signRequest not JSON", form(part("signRequest", "x"), part("files", "%PDF")), 400, "0.0.2", "not JSON"},
-		{"content in it all the same", form(part("signRequest", signRequest("bad", "x")), part("files", "%PDF")), 400, "0.0.6", "documents[0].documentRequest.base64Content"},
+		{
+			"content in it all the same",
+			form(part("signRequest", signRequest("bad", "x")), part("files", "%PDF")),
+			400,
+			"0.0.6",
+			"documents[0].documentRequest.base64Content",
+		},
 		{"cut off in a file", form(part("signRequest", one), part("files", "%PDF one"))[:350], 400, "0.0.2", "multipart"},
-		{"cut off in a part's header", form(part("signRequest", one), part("files", "%PDF"))[:330], 400, "0.0.6", `files: there are 0 parts for 1 documents; the parts that came: "signRequest"`},
-		{"cut off before the end", strings.TrimSuffix(form(part("signRequest", one), part("files", "%PDF")), "--cut--\r\n"), 400, "0.0.2", "multipart"},
+		{
+			"cut off in a part's header",
+			form(part("signRequest", one), part("files", "%PDF"))[:330],
+			400,
+			"0.0.6",
+			`files: there are 0 parts for 1 documents; the parts that came: "signRequest"`,
+		},
+		{
+			"cut off before the end",
+			strings.TrimSuffix(form(part("signRequest", one), part("files", "%PDF")), "--cut--\r\n"),
+			400,
+			"0.0.2",
+			"multipart",
+		},
 		{"nothing", "--cut--\r\n", 400, "0.0.2", "signRequest: the part is missing; no part came"},
 		{"not a form", "{}", 400, "0.0.2", "multipart"},
-		{"a large file", form(part("signRequest", one), part("files", strings.Repeat("x", 2000))), 413, "0.0.4", "files[0] is larger than 1000 bytes"},
-		{"many files", form(part("files", "1"), part("files", "2"), part("files", "3"), part("files", "4")), 413, "0.0.4", "files: more than 3"},
+		{
+			"a large file",
+			form(part("signRequest", one), part("files", strings.Repeat("x", 2000))),
+			413,
+			"0.0.4",
+			"files[0] is larger than 1000 bytes",
+		},
+		{
+			"many files",
+			form(part("files", "1"), part("files", "2"), part("files", "3"), part("files", "4")),
+			413,
+			"0.0.4",
+			"files: more than 3",
+		},
 		{"a large body", form(part("other", strings.Repeat("x", 200_000))), 413, "0.0.4", "the body is larger"},
 	}
 	for _, tt := range tests {
@@ -192,9 +542,27 @@ func TestMultipartFaults(t *testing.T) {
 		})
 	}
 	h.t = t
-	h.do(request{path: "document/sign/", text: form(), header: map[string]string{"Content-Type": "application/json"}}).fails(http.StatusUnsupportedMediaType, "415", "multipart/form-data")
-	h.do(request{path: "document/sign/", text: form(), header: map[string]string{"Content-Type": "multipart/form-data"}}).fails(http.StatusUnsupportedMediaType, "415", "boundary")
-	h.do(request{path: "document/sign/base64/", text: "x", header: map[string]string{"Content-Encoding": "gzip"}}).fails(http.StatusUnsupportedMediaType, "415", "Content-Encoding")
+	h.do(
+		request{path: "document/sign/", text: form(), header: map[string]string{"Content-Type": "application/json"}},
+	).fails(
+		http.StatusUnsupportedMediaType,
+		"415",
+		"multipart/form-data",
+	)
+	h.do(
+		request{path: "document/sign/", text: form(), header: map[string]string{"Content-Type": "multipart/form-data"}},
+	).fails(
+		http.StatusUnsupportedMediaType,
+		"415",
+		"boundary",
+	)
+	h.do(
+		request{path: "document/sign/base64/", text: "x", header: map[string]string{"Content-Encoding": "gzip"}},
+	).fails(
+		http.StatusUnsupportedMediaType,
+		"415",
+		"Content-Encoding",
+	)
 	h.nothingKept("bad")
 }
 
@@ -215,10 +583,27 @@ func multipartRequest(reference string, n int) string {
 func TestMultipart(t *testing.T) {
 	h := start(t, nil)
 	bodies := map[string]string{
-		"signRequest first":   form(part("signRequest", multipartRequest("first", 2)), part("files", "%PDF one"), part("files", "%PDF two")),
-		"signRequest last":    form(part("files", "%PDF one"), part("files", "%PDF two"), part("signRequest", multipartRequest("last", 2))),
-		"signRequest between": form(part("files", "%PDF one"), part("signRequest", multipartRequest("mid", 2)), part("other", "x"), part("files", "%PDF two")),
-		"with text around it": "preamble\r\n" + form(part("signRequest", multipartRequest("around", 2)), part("files", "%PDF one"), part("files", "%PDF two")) + "epilogue",
+		"signRequest first": form(
+			part("signRequest", multipartRequest("first", 2)),
+			part("files", "%PDF one"),
+			part("files", "%PDF two"),
+		),
+		"signRequest last": form(
+			part("files", "%PDF one"),
+			part("files", "%PDF two"),
+			part("signRequest", multipartRequest("last", 2)),
+		),
+		"signRequest between": form(
+			part("files", "%PDF one"),
+			part("signRequest", multipartRequest("mid", 2)),
+			part("other", "x"),
+			part("files", "%PDF two"),
+		),
+		"with text around it": "preamble\r\n" + form(
+			part("signRequest", multipartRequest("around", 2)),
+			part("files", "%PDF one"),
+			part("files", "%PDF two"),
+		) + "epilogue",
 	}
 	for name, body := range bodies {
 		t.Run(name, func(t *testing.T) {
@@ -230,15 +615,27 @@ func TestMultipart(t *testing.T) {
 		})
 	}
 	h.t = t
-	h.do(request{path: "document/sign/async/", text: form(part("files", "%PDF"), part("signRequest", multipartRequest("later", 1))), header: formType}).
-		is(http.StatusAccepted, map[string]string{"externalReference": "later"})
+	h.do(
+		request{
+			path:   "document/sign/async/",
+			text:   form(part("files", "%PDF"), part("signRequest", multipartRequest("later", 1))),
+			header: formType,
+		},
+	).
+		is(
+			http.StatusAccepted,
+			map[string]string{"externalReference": "later"},
+		)
 }
 
 // TestLoosePartNames: what programs write around the name of a file.
 func TestLoosePartNames(t *testing.T) {
 	h := start(t, nil)
 	send := func(reference, disposition string) response {
-		text := form(part("signRequest", multipartRequest(reference, 1)), "--cut\r\nContent-Disposition: "+disposition+"\r\n\r\n%PDF one\r\n")
+		text := form(
+			part("signRequest", multipartRequest(reference, 1)),
+			"--cut\r\nContent-Disposition: "+disposition+"\r\n\r\n%PDF one\r\n",
+		)
 		return h.do(request{path: "document/sign/", text: text, header: formType})
 	}
 	for i, disposition := range []string{
@@ -263,7 +660,14 @@ func TestLoosePartNames(t *testing.T) {
 		`form-data; name="other"; filename="a"b; name="files"`,
 		`form-data; name="files"; filename="` + strings.Repeat("a", 5000) + `"b"`,
 	} {
-		send("bad", disposition).fails(http.StatusBadRequest, "0.0.6", `files: there are 0 parts for 1 documents; the parts that came: "signRequest", `)
+		send(
+			"bad",
+			disposition,
+		).fails(
+			http.StatusBadRequest,
+			"0.0.6",
+			`files: there are 0 parts for 1 documents; the parts that came: "signRequest", `,
+		)
 	}
 }
 
@@ -274,24 +678,60 @@ func TestAnyOrderUnknownFieldsAndNulls(t *testing.T) {
 		"documentRequest":{"base64Content":"` + contentText + `","contentType":"application/pdf; charset=binary","unknown":1e5,"name":"n","externalReference":"d"}}],
 		"returnSignedContent":null,"unknown":[[["x"]]],"preservationInfo":{"alias":"a","preserveContent":false},"description":"d","externalReference":"any"}`
 	resp := h.do(request{path: "document/sign/base64", text: text})
-	resp.is(http.StatusOK, map[string]string{"status": "EXECUTED", "documentList.0.name": "n", "documentList.0.contentType": "application/pdf; charset=binary"})
+	resp.is(
+		http.StatusOK,
+		map[string]string{
+			"status":                     "EXECUTED",
+			"documentList.0.name":        "n",
+			"documentList.0.contentType": "application/pdf; charset=binary",
+		},
+	)
 	resp.signed("documentList.0.signedContent", "%PDF-1.7 content")
 	ops, err := h.store.FindByReference(t.Context(), alice, "any")
-	if err != nil || len(ops) != 1 || ops[0].Preservation != `{"alias":"a","preserveContent":false}` || !ops[0].ReturnContent {
+	if err != nil || len(ops) != 1 || ops[0].Preservation != `{"alias":"a","preserveContent":false}` ||
+		!ops[0].ReturnContent {
 		t.Errorf("stored operation = %+v, %v", ops, err)
 	}
 }
 
-// TestScalarsInPlaceOfTexts: such a request is the same as one that is written as described, down to its Idempotency-Key.
+// TestScalarsInPlaceOfTexts: such a request is the same as one that is written as described, down
+// to its Idempotency-Key.
 func TestScalarsInPlaceOfTexts(t *testing.T) {
 	h := start(t, nil)
-	plain := strings.NewReplacer(`"doc-0"`, `"7.50"`, `"test"`, `"true"`, `"PAdES"`, `"PAdES","reason":"-1e3","applyTimestamp":true`).Replace(signRequest("20260001", "%PDF"))
+	plain := strings.NewReplacer(
+		`"doc-0"`,
+		`"7.50"`,
+		`"test"`,
+		`"true"`,
+		`"PAdES"`,
+		`"PAdES","reason":"-1e3","applyTimestamp":true`,
+	).Replace(
+		signRequest("20260001", "%PDF"),
+	)
 	plain = strings.Replace(plain, "{", `{"returnSignedContent":false,`, 1)
-	loose := strings.NewReplacer(`"7.50"`, `7.50`, `"true"`, `true`, `"-1e3"`, `-1e3`, `"20260001"`, `20260001`, `:true`, `:"true"`, `:false`, `:"false"`).Replace(plain)
+	loose := strings.NewReplacer(
+		`"7.50"`,
+		`7.50`,
+		`"true"`,
+		`true`,
+		`"-1e3"`,
+		`-1e3`,
+		`"20260001"`,
+		`20260001`,
+		`:true`,
+		`:"true"`,
+		`:false`,
+		`:"false"`,
+	).Replace(
+		plain,
+	)
 	key := map[string]string{"Idempotency-Key": "scalars"}
 	first := h.do(request{path: "document/sign/async/base64", text: loose, header: key})
 	first.is(http.StatusAccepted, map[string]string{"externalReference": "20260001"})
-	if again := h.do(request{path: "document/sign/async/base64", text: plain, header: key}); again.Code != http.StatusAccepted || again.at("id") != first.at("id") {
+	if again := h.do(
+		request{path: "document/sign/async/base64", text: plain, header: key},
+	); again.Code != http.StatusAccepted ||
+		again.at("id") != first.at("id") {
 		t.Errorf("the same as described = %d %.200s, want the first operation", again.Code, again.text)
 	}
 	ops, err := h.store.FindByReference(t.Context(), alice, "20260001")
@@ -299,7 +739,8 @@ func TestScalarsInPlaceOfTexts(t *testing.T) {
 		t.Fatalf("stored operation = %+v, %v", ops, err)
 	}
 	docs, err := h.store.Documents(t.Context(), ops[0].ID, 0, 1)
-	if err != nil || docs[0].ExternalReference != "7.50" || docs[0].Signature.Reason != "-1e3" || docs[0].Signature.Level != signing.LevelT {
+	if err != nil || docs[0].ExternalReference != "7.50" || docs[0].Signature.Reason != "-1e3" ||
+		docs[0].Signature.Level != signing.LevelT {
 		t.Errorf("stored document = %+v, %v", docs, err)
 	}
 }
@@ -310,8 +751,19 @@ func TestLevels(t *testing.T) {
 		info string
 		want signing.Level
 	}{
-		{``, signing.LevelB}, {`,"applyTimestamp":false`, signing.LevelB}, {`,"applyTimestamp":true`, signing.LevelT}, {`,"level":"B-B"`, signing.LevelB},
-		{`,"level":"B-T"`, signing.LevelT}, {`,"level":"B-LT","applyTimestamp":true`, signing.LevelLT}, {`,"level":"B-LTA"`, signing.LevelLTA},
+		{
+			``,
+			signing.LevelB,
+		},
+		{`,"applyTimestamp":false`, signing.LevelB},
+		{`,"applyTimestamp":true`, signing.LevelT},
+		{`,"level":"B-B"`, signing.LevelB},
+		{
+			`,"level":"B-T"`,
+			signing.LevelT,
+		},
+		{`,"level":"B-LT","applyTimestamp":true`, signing.LevelLT},
+		{`,"level":"B-LTA"`, signing.LevelLTA},
 	}
 	for i, tt := range tests {
 		text := strings.Replace(signRequest(fmt.Sprint("r", i), "%PDF"), `"PAdES"`, `"PAdES"`+tt.info, 1)
@@ -351,17 +803,40 @@ func TestOtherSignatureTypes(t *testing.T) {
 	})
 	tests := []struct{ contentType, info, cause string }{
 		{"text/xml", `"signatureType":"XAdES"`, ""},
-		{"application/xml", `"signatureType":"XAdES","advancedSignatureInfo":{"signatureLocation":"/a/b","signatureTransform":"XPATH","canonicalTransform":"EXCLUSIVE"}`, ""},
+		{
+			"application/xml",
+			`"signatureType":"XAdES","advancedSignatureInfo":{"signatureLocation":"/a/b","signatureTransform":"XPATH","canonicalTransform":"EXCLUSIVE"}`,
+			"",
+		},
 		{"application/pdf", `"signatureType":"CAdES"`, ""},
 		{"application/octet-stream", `"signatureType":"CAdES"`, ""},
 		{"application/pdf", `"signatureType":"XAdES"`, "documentRequest.contentType: does not fit signatureType XAdES"},
 		{"image/png", `"signatureType":"XAdES"`, "documentRequest.contentType"},
-		{"text/xml", `"signatureType":"XAdES","advancedSignatureInfo":{"signatureTransform":"X"}`, "advancedSignatureInfo.signatureTransform"},
-		{"text/xml", `"signatureType":"XAdES","advancedSignatureInfo":{"canonicalTransform":"X"}`, "advancedSignatureInfo.canonicalTransform"},
-		{"text/xml", `"signatureType":"XAdES","visibleSignatureInfo":{"locationType":"PLACEHOLDER","locationValue":"x"}`, "visibleSignatureInfo"},
+		{
+			"text/xml",
+			`"signatureType":"XAdES","advancedSignatureInfo":{"signatureTransform":"X"}`,
+			"advancedSignatureInfo.signatureTransform",
+		},
+		{
+			"text/xml",
+			`"signatureType":"XAdES","advancedSignatureInfo":{"canonicalTransform":"X"}`,
+			"advancedSignatureInfo.canonicalTransform",
+		},
+		{
+			"text/xml",
+			`"signatureType":"XAdES","visibleSignatureInfo":{"locationType":"PLACEHOLDER","locationValue":"x"}`,
+			"visibleSignatureInfo",
+		},
 	}
 	for i, tt := range tests {
-		text := strings.NewReplacer(`"signatureType":"PAdES"`, tt.info, "application/pdf", tt.contentType).Replace(signRequest(fmt.Sprint("r", i), "content"))
+		text := strings.NewReplacer(
+			`"signatureType":"PAdES"`,
+			tt.info,
+			"application/pdf",
+			tt.contentType,
+		).Replace(
+			signRequest(fmt.Sprint("r", i), "content"),
+		)
 		resp := h.do(request{path: "document/sign/async/base64", text: text})
 		if tt.cause == "" {
 			resp.is(http.StatusAccepted, nil)

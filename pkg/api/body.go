@@ -11,14 +11,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// drainBytes and drainTime bound what is read of a body that is refused: a client that sends before it reads would otherwise see
-// a broken connection in place of the answer, and one that must renew its token would not learn so.
+// drainBytes and drainTime bound what is read of a body that is refused: a client that sends before
+// it reads would otherwise see a broken connection in place of the answer, and one that must renew
+// its token would not learn so.
 const (
 	drainBytes = 16 << 20
 	drainTime  = 5 * time.Second
 )
 
-// body is a request's body with the limits of the API. Its errors are *signing.Error: KindTooLarge, KindHungUp.
+// body is a request's body with the limits of the API. Its errors are *signing.Error: KindTooLarge,
+// KindHungUp.
 type body struct {
 	x       *exchange
 	r       io.Reader
@@ -51,7 +53,8 @@ func (b *body) tooLarge() error {
 	return signing.Errorf(signing.KindTooLarge, "the body is larger than %d bytes", b.x.api.cfg.MaxBodyBytes)
 }
 
-// Read implements io.Reader. The client may be silent for the idle timeout, no longer, and not be slower than its pace allows.
+// Read implements io.Reader. The client may be silent for the idle timeout, no longer, and not be
+// slower than its pace allows.
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -72,7 +75,8 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) read(p []byte) (int, error) {
-	// One byte more than the limit is asked for: only that one tells a body that fits from one that does not.
+	// One byte more than the limit is asked for: only that one tells a body that fits from one that
+	// does not.
 	left := b.x.api.cfg.MaxBodyBytes - b.n
 	if int64(len(p)) > left+1 {
 		p = p[:left+1]
@@ -93,13 +97,14 @@ func (b *body) read(p []byte) (int, error) {
 	return n, err
 }
 
-// release takes the deadline back: from the end of the body on, net/http reads in order to notice that the client goes away, and
-// a deadline would look like that.
+// release takes the deadline back: from the end of the body on, net/http reads in order to notice
+// that the client goes away, and a deadline would look like that.
 func (b *body) release() { _ = b.x.control.SetReadDeadline(time.Time{}) }
 
-// leave bounds what net/http does with a body that nobody has read to its end: it reads on before it sends the answer, and without
-// a deadline a client that sends no more would hold its connection for ever. Where nobody knows who sends, nothing more is read and
-// the connection ends with the answer: the request's head stays in memory while net/http reads.
+// leave bounds what net/http does with a body that nobody has read to its end: it reads on before
+// it sends the answer, and without a deadline a client that sends no more would hold its connection
+// for ever. Where nobody knows who sends, nothing more is read and the connection ends with the
+// answer: the request's head stays in memory while net/http reads.
 func (b *body) leave() {
 	x := b.x
 	switch {
@@ -133,6 +138,7 @@ func (x *exchange) drain() {
 	}
 }
 
-// forget lets go of the fields of the request. It comes before a body is drained that came without valid credentials: many clients
-// can make the proxy drain at a time. The target stays for the log and for traces; it is within the limit of a head.
+// forget lets go of the fields of the request. It comes before a body is drained that came without
+// valid credentials: many clients can make the proxy drain at a time. The target stays for the log
+// and for traces; it is within the limit of a head.
 func (x *exchange) forget() { clear(x.r.Header) }

@@ -18,7 +18,9 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 			answers <- h.do0(request{path: "document/sign/base64", text: signRequest("held", "%PDF"), auth: auth})
 		}()
 		<-h.store.created // and waits for its result from here
-		refused := h.do(request{path: "document/sign/base64", body: neverRead{t}, header: map[string]string{"Expect": "100-continue"}})
+		refused := h.do(
+			request{path: "document/sign/base64", body: neverRead{t}, header: map[string]string{"Expect": "100-continue"}},
+		)
 		refused.fails(http.StatusServiceUnavailable, "503", "too many synchronous requests wait")
 		if got := refused.Header().Get("Retry-After"); got != "1" {
 			t.Errorf("Retry-After = %q, want 1", got)
@@ -34,13 +36,19 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 	h.do(request{path: "document/sign/base64", text: signRequest("later", "%PDF")}).is(http.StatusOK, nil)
 }
 
-// TestPollsAreBounded: a status call that finds no place to wait is answered at once; one client service has half of them.
+// TestPollsAreBounded: a status call that finds no place to wait is answered at once; one client
+// service has half of them.
 func TestPollsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, func(h *harness) { h.cfg.MaxPolls = 2; h.provider.hold = make(chan struct{}) })
 		bobs := basic(bob, bobSecret)
 		h.do(request{path: "document/sign/async/base64", text: signRequest("slow", "%PDF")}).is(http.StatusAccepted, nil)
-		h.do(request{path: "document/sign/async/base64", text: signRequest("slow", "%PDF"), auth: bobs}).is(http.StatusAccepted, nil)
+		h.do(
+			request{path: "document/sign/async/base64", text: signRequest("slow", "%PDF"), auth: bobs},
+		).is(
+			http.StatusAccepted,
+			nil,
+		)
 		poll := request{path: "operation/status/withExternalReference/slow?wait=30s"}
 		waited := func(auth string) time.Duration {
 			began := time.Now()
@@ -68,7 +76,8 @@ func TestPollsAreBounded(t *testing.T) {
 	})
 }
 
-// TestTextOfAllRequestsIsBounded: a request that would pass the bound is refused and leaves nothing; others go on.
+// TestTextOfAllRequestsIsBounded: a request that would pass the bound is refused and leaves
+// nothing; others go on.
 func TestTextOfAllRequestsIsBounded(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.MaxTextBytes = 64 << 10 })
 	wordy := func(reference string) string {
@@ -95,7 +104,12 @@ func TestTextOfAllRequestsIsBounded(t *testing.T) {
 		t.Errorf("%d uploads are open, want %d", got, open)
 	}
 	h.do(request{path: "document/sign/base64", text: signRequest("short", "%PDF")}).is(http.StatusOK, nil)
-	h.do(request{path: "document/sign/base64", text: wordy("neighbour"), auth: basic(bob, bobSecret)}).is(http.StatusOK, nil)
+	h.do(
+		request{path: "document/sign/base64", text: wordy("neighbour"), auth: basic(bob, bobSecret)},
+	).is(
+		http.StatusOK,
+		nil,
+	)
 
 	// Documents count, however little they say.
 	many := `{"documents":[` + strings.Repeat(`{},`, 100) + `{}]}`
@@ -109,7 +123,12 @@ func TestTextOfAllRequestsIsBounded(t *testing.T) {
 		t.Errorf("the held request = %d %s, want 202", resp.Code, resp.text)
 	}
 	for range 3 { // all was given back, by the refused ones too
-		h.do(request{path: "document/sign/base64", text: wordy("refused"), header: map[string]string{"Idempotency-Key": "k"}}).is(http.StatusOK, nil)
+		h.do(
+			request{path: "document/sign/base64", text: wordy("refused"), header: map[string]string{"Idempotency-Key": "k"}},
+		).is(
+			http.StatusOK,
+			nil,
+		)
 	}
 	h.do(request{path: "operation/status/withExternalReference/held?wait=30s"}).is(http.StatusOK, nil)
 	h.nothingKept("none")
@@ -134,7 +153,13 @@ func TestPanicWhileReadingKeepsNothing(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.MaxUploads, h.cfg.MaxWaiting = 2, 2 })
 	for range 3 {
 		text := strings.TrimSuffix(signRequest("r", "%PDF"), "]}")
-		h.do(request{path: "document/sign/base64", body: &panicking{r: strings.NewReader(text)}}).fails(http.StatusInternalServerError, "0.0.1", "")
+		h.do(
+			request{path: "document/sign/base64", body: &panicking{r: strings.NewReader(text)}},
+		).fails(
+			http.StatusInternalServerError,
+			"0.0.1",
+			"",
+		)
 		h.nothingKept("r")
 	}
 	h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")}).is(http.StatusOK, nil)
@@ -142,7 +167,13 @@ func TestPanicWhileReadingKeepsNothing(t *testing.T) {
 
 func TestLongReferenceIsCutInTheLog(t *testing.T) {
 	h := newHarness(t, nil)
-	h.do(request{path: "operation/status/withExternalReference/a" + strings.Repeat("%C3%A9", 5000)}).fails(http.StatusNotFound, "404", "")
+	h.do(
+		request{path: "operation/status/withExternalReference/a" + strings.Repeat("%C3%A9", 5000)},
+	).fails(
+		http.StatusNotFound,
+		"404",
+		"",
+	)
 	line := h.log.next(`"msg"="request"`)
 	if n := strings.Count(line, "é"); n != 127 || !utf8.ValidString(line) || strings.Contains(line, `\x`) {
 		t.Errorf("the log line holds %d of the characters, want 127 whole ones: %.600s", n, line)

@@ -14,16 +14,19 @@ import (
 )
 
 const (
-	// failuresAtOnce is how many seconds' worth of wrong secrets may come at once: enough for a person who looks for the right one.
+	// failuresAtOnce is how many seconds' worth of wrong secrets may come at once: enough for a person
+	// who looks for the right one.
 	failuresAtOnce = 10
-	// maxBrakes bounds the pairs of address and client service that are remembered; one takes some 250 bytes.
+	// maxBrakes bounds the pairs of address and client service that are remembered; one takes some 250
+	// bytes.
 	maxBrakes = 4096
 	// brakesSeen is how many of them are looked at to find one to forget.
 	brakesSeen = 16
 )
 
-// brake slows down who guesses the secret of a client service, by the address that the connection comes from. What a header says of
-// addresses is not believed: the guesser writes it. A client service that calls from elsewhere is not held up.
+// brake slows down who guesses the secret of a client service, by the address that the connection
+// comes from. What a header says of addresses is not believed: the guesser writes it. A client
+// service that calls from elsewhere is not held up.
 type brake struct {
 	perSecond int // 0 = no brake
 	seed      maphash.Seed
@@ -32,8 +35,8 @@ type brake struct {
 	failed map[brakeKey]*failures
 }
 
-// failures are those of one client service from one address. The same wrong secret again is none: it is no guess, but an ERP that has an
-// old one, or one that is not in force yet.
+// failures are those of one client service from one address. The same wrong secret again is none:
+// it is no guess, but an ERP that has an old one, or one that is not in force yet.
 type failures struct {
 	left *rate.Limiter
 	last uint64 // hash of the last wrong secret
@@ -50,7 +53,8 @@ func newBrake(perSecond int) *brake {
 	return &brake{perSecond: perSecond, seed: maphash.MakeSeed(), failed: make(map[brakeKey]*failures)}
 }
 
-// newBrakeKey is for an address as net/http tells it. Whoever has an IPv6 address has all of its /64.
+// newBrakeKey is for an address as net/http tells it. Whoever has an IPv6 address has all of its
+// /64.
 func newBrakeKey(remote, client string) brakeKey {
 	key := brakeKey{client: sha256.Sum256([]byte(client))}
 	if from, err := netip.ParseAddrPort(remote); err == nil {
@@ -63,8 +67,9 @@ func newBrakeKey(remote, client string) brakeKey {
 	return key
 }
 
-// check calls matches, which compares secret. After too many failures it does not: KindTooMany, with the time to come again.
-// The lock is held meanwhile, so that many guesses at once are no more than as many in a row; the comparison takes a microsecond.
+// check calls matches, which compares secret. After too many failures it does not: KindTooMany,
+// with the time to come again. The lock is held meanwhile, so that many guesses at once are no more
+// than as many in a row; the comparison takes a microsecond.
 func (b *brake) check(key brakeKey, now time.Time, secret string, matches func() bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -72,7 +77,12 @@ func (b *brake) check(key brakeKey, now time.Time, secret string, matches func()
 	if f != nil {
 		if missing := 1 - f.left.TokensAt(now); missing > 0 {
 			wait := time.Duration(math.Ceil(missing / float64(b.perSecond) * float64(time.Second)))
-			return signing.Errorf(signing.KindTooMany, "too many wrong secrets of this client service came from this address").Retryable(wait)
+			return signing.Errorf(
+				signing.KindTooMany,
+				"too many wrong secrets of this client service came from this address",
+			).Retryable(
+				wait,
+			)
 		}
 	}
 	if matches() {
@@ -94,8 +104,8 @@ func (b *brake) check(key brakeKey, now time.Time, secret string, matches func()
 	return unauthenticated(wrongSecret)
 }
 
-// makeRoom forgets, of some that happen to be seen, the one that has failed least: who fails under many names does not so come to have
-// the one forgotten that is held.
+// makeRoom forgets, of some that happen to be seen, the one that has failed least: who fails under
+// many names does not so come to have the one forgotten that is held.
 func (b *brake) makeRoom(now time.Time) {
 	if len(b.failed) < maxBrakes {
 		return

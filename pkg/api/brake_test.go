@@ -8,7 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestBrakeIsBounded: whoever fails under many names neither fills the memory nor has the one forgotten that is held.
+// TestBrakeIsBounded: whoever fails under many names neither fills the memory nor has the one
+// forgotten that is held.
 func TestBrakeIsBounded(t *testing.T) {
 	b, now := newBrake(1), time.Unix(1e9, 0)
 	fail := func(client, secret string) error {
@@ -25,7 +26,12 @@ func TestBrakeIsBounded(t *testing.T) {
 	if len(b.failed) != maxBrakes {
 		t.Errorf("%d pairs are remembered, want %d", len(b.failed), maxBrakes)
 	}
-	err := b.check(newBrakeKey("192.0.2.1:2", "held"), now, "right", func() bool { t.Error("the secret was looked at"); return true })
+	err := b.check(
+		newBrakeKey("192.0.2.1:2", "held"),
+		now,
+		"right",
+		func() bool { t.Error("the secret was looked at"); return true },
+	)
 	if e := signing.AsError(err); e == nil || e.Kind != signing.KindTooMany || e.RetryAfter != time.Second {
 		t.Errorf("check = %v, want %s for a second", err, signing.KindTooMany)
 	}

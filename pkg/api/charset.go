@@ -20,8 +20,9 @@ var charsetNames = map[string]string{
 	"cp1252": "windows-1252", "iso8859_15": "ISO-8859-15", "iso8859-15": "ISO-8859-15",
 }
 
-// asUTF8 decodes JSON from the charset that its Content-Type names, a few kilobytes at a time; a byte order mark says more than that name.
-// RFC 8259 8.1 knows UTF-8 alone and gives the parameter no meaning, but Java's older clients declare what they write.
+// asUTF8 decodes JSON from the charset that its Content-Type names, a few kilobytes at a time; a
+// byte order mark says more than that name. RFC 8259 8.1 knows UTF-8 alone and gives the parameter
+// no meaning, but Java's older clients declare what they write.
 func asUTF8(r io.Reader, contentType string) (io.Reader, error) {
 	_, params, _ := mime.ParseMediaType(contentType) // what cannot be read declares nothing
 	name := cmp.Or(strings.TrimSpace(params["charset"]), "UTF-8")

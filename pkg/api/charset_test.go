@@ -9,7 +9,8 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// TestCharsets: what a client declares is read as such, and the text is the same as in UTF-8; nothing else changes.
+// TestCharsets: what a client declares is read as such, and the text is the same as in UTF-8;
+// nothing else changes.
 func TestCharsets(t *testing.T) {
 	const text = "nº 7, à ordem de João & Cª"
 	encode := func(s string, charset interface{ String(string) (string, error) }) string {
@@ -30,7 +31,8 @@ func TestCharsets(t *testing.T) {
 		{"application/json; charset=Cp1252", "7 €", encode("7 €", windows)},
 		{"application/json; charset=ISO8859_1", text, encode(text, latin1)},
 		{"application/json; charset=ISO-8859-15", "7 €", encode("7 €", charmap.ISO8859_15.NewEncoder())},
-		{"application/json; charset=ANSI_X3.4-1968", text, text}, // says less than it holds, as glibc does where no locale is set
+		// says less than it holds, as glibc does where no locale is set
+		{"application/json; charset=ANSI_X3.4-1968", text, text},
 		{"application/json; charset=ascii", text, text},
 		{"application/json; charset=utf-8", text, text},
 		{"application/json; charset=UTF8", text, text},
@@ -54,15 +56,32 @@ func TestCharsets(t *testing.T) {
 			}
 		}
 	}
-	marked := request{path: "document/sign/async/base64", text: "\ufeff" + strings.Replace(signRequest("marked", "%PDF"), `"test"`, `"é"`, 1),
-		header: map[string]string{"Content-Type": "application/json; charset=ISO-8859-1"}}
+	marked := request{
+		path:   "document/sign/async/base64",
+		text:   "\ufeff" + strings.Replace(signRequest("marked", "%PDF"), `"test"`, `"é"`, 1),
+		header: map[string]string{"Content-Type": "application/json; charset=ISO-8859-1"},
+	}
 	h.do(marked).is(http.StatusAccepted, nil)
-	if ops, err := h.store.FindByReference(t.Context(), alice, "marked"); err != nil || len(ops) != 1 || ops[0].Description != "é" {
+	if ops, err := h.store.FindByReference(
+		t.Context(),
+		alice,
+		"marked",
+	); err != nil || len(ops) != 1 ||
+		ops[0].Description != "é" {
 		t.Errorf("with a byte order mark: stored operation = %+v, %v", ops, err)
 	}
 	whole := encode(signRequest("wide", "%PDF"), utf16)
-	h.do(request{path: "document/sign/async/base64", text: whole, header: map[string]string{"Content-Type": "application/json; charset=UTF-16"}}).
-		is(http.StatusAccepted, map[string]string{"externalReference": "wide"})
+	h.do(
+		request{
+			path:   "document/sign/async/base64",
+			text:   whole,
+			header: map[string]string{"Content-Type": "application/json; charset=UTF-16"},
+		},
+	).
+		is(
+			http.StatusAccepted,
+			map[string]string{"externalReference": "wide"},
+		)
 	for _, charset := range []string{"x-klingon", "UTF-7"} {
 		header := map[string]string{"Content-Type": "application/json; charset=" + charset}
 		resp := h.do(request{path: "document/sign/async/base64", text: signRequest("none", "%PDF"), header: header})

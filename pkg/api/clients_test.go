@@ -9,10 +9,12 @@ import (
 	"testing"
 )
 
-// Two programs that exist outside this project decide compatibility; their requests are re-created here in shape, not in text.
+// Two programs that exist outside this project decide compatibility; their requests are re-created
+// here in shape, not in text.
 
-// TestFirstClient: a C# program that serialises absent objects as null, doubles slashes at the end, asks for the token with an empty
-// body, reuses one document reference for ever, and takes any body with the lower-case letters of its word for a failure.
+// TestFirstClient: a C# program that serialises absent objects as null, doubles slashes at the end,
+// asks for the token with an empty body, reuses one document reference for ever, and takes any body
+// with the lower-case letters of its word for a failure.
 func TestFirstClient(t *testing.T) {
 	h := start(t, nil)
 	tokenResp := h.do(request{
@@ -31,9 +33,15 @@ func TestFirstClient(t *testing.T) {
 				"signatureInfo": map[string]any{
 					"signatureType": "PAdES", "applyTimestamp": true, "location": "Oeiras", "reason": "API",
 					"visibleSignatureInfo": map[string]any{
-						"locationType": "COORDINATE", "locationValue": "page=1,x=140,y=35", "area": "width=100,height=30",
-						"font": "color=#000000,size=8,name=arial", "oneOffTemplate": "Signed by $certificate.getCommonName()\nDate: x", "templateType": "ONE_OFF",
-						"imageType": nil, "imageValue": nil, "areaBackgroundColor": nil,
+						"locationType":        "COORDINATE",
+						"locationValue":       "page=1,x=140,y=35",
+						"area":                "width=100,height=30",
+						"font":                "color=#000000,size=8,name=arial",
+						"oneOffTemplate":      "Signed by $certificate.getCommonName()\nDate: x",
+						"templateType":        "ONE_OFF",
+						"imageType":           nil,
+						"imageValue":          nil,
+						"areaBackgroundColor": nil,
 					},
 				},
 			}},
@@ -59,8 +67,8 @@ func TestFirstClient(t *testing.T) {
 	}
 }
 
-// TestSecondClient: a C# program that says bearer, sends the grant in a form, names the preservation it wants, and reads status, id
-// and documentList[0].signedContent.
+// TestSecondClient: a C# program that says bearer, sends the grant in a form, names the
+// preservation it wants, and reads status, id and documentList[0].signedContent.
 func TestSecondClient(t *testing.T) {
 	h := start(t, nil)
 	tokenResp := h.do(request{
@@ -73,12 +81,24 @@ func TestSecondClient(t *testing.T) {
 		`"externalReference":"FT_2021_5","name":"fatura.pdf"},"signatureInfo":{"applyTimestamp":true,"location":"Porto","reason":"Documento","signatureType":"PAdES"}}],` +
 		`"externalReference":"FT_2021_5","preservationInfo":{"alias":"fatura.pdf","deliveryInfo":{"attachDocuments":true,"personReceiver":[{"deliveryStatus":"SENT",` +
 		`"email":"someone@example.org"}]},"preserveContent":false},"returnSignedContent":true}`
-	resp := h.do(request{path: "document/sign/base64/", text: text, auth: auth, header: map[string]string{"Content-Type": "application/json"}})
+	resp := h.do(
+		request{
+			path:   "document/sign/base64/",
+			text:   text,
+			auth:   auth,
+			header: map[string]string{"Content-Type": "application/json"},
+		},
+	)
 	resp.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
 	resp.signed("documentList.0.signedContent", "%PDF-1.7 content")
 	id := resp.at("id")
 
-	h.do(request{path: "operation/id/withDocumentExternalReference/FT_2021_5", auth: auth}).is(http.StatusOK, map[string]string{"": id})
+	h.do(
+		request{path: "operation/id/withDocumentExternalReference/FT_2021_5", auth: auth},
+	).is(
+		http.StatusOK,
+		map[string]string{"": id},
+	)
 	for _, flag := range []string{"True", "true", "TRUE"} {
 		again := h.do(request{path: "operation/sign/detail/" + id + "/contentInResponse/" + flag, auth: auth})
 		again.is(http.StatusOK, map[string]string{"id": id})
@@ -90,15 +110,20 @@ func TestSecondClient(t *testing.T) {
 	}
 }
 
-// TestGeneratedJavaClient: Gson escapes what HTML could misread, and the client gets a new token when one is refused, then tries once
-// more.
+// TestGeneratedJavaClient: Gson escapes what HTML could misread, and the client gets a new token
+// when one is refused, then tries once more.
 func TestGeneratedJavaClient(t *testing.T) {
 	h := start(t, nil)
 	content := base64.StdEncoding.EncodeToString([]byte("%PDF-1.7 content "))
 	if !strings.HasSuffix(content, "=") {
 		t.Fatal("the content must be padded for this test")
 	}
-	text := strings.Replace(signRequest("gson", "%PDF-1.7 content "), content, strings.NewReplacer("=", `\u003d`, "/", `\/`).Replace(content), 1)
+	text := strings.Replace(
+		signRequest("gson", "%PDF-1.7 content "),
+		content,
+		strings.NewReplacer("=", `\u003d`, "/", `\/`).Replace(content),
+		1,
+	)
 	s := h.serve()
 	call := func(auth string) *http.Response {
 		req, err := http.NewRequest(http.MethodPost, s.URL+base+"document/sign/base64/", strings.NewReader(text))
@@ -126,7 +151,8 @@ func TestGeneratedJavaClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if op.Status != "EXECUTED" || !strings.HasPrefix(string(op.DocumentList[0].SignedContent), "%PDF-1.7 content \nsealed:") {
+	if op.Status != "EXECUTED" ||
+		!strings.HasPrefix(string(op.DocumentList[0].SignedContent), "%PDF-1.7 content \nsealed:") {
 		t.Errorf("answer = %+v", op)
 	}
 }
@@ -167,7 +193,8 @@ func TestPage(t *testing.T) {
 			path, _, _ := strings.Cut(rest, `"`)
 			plain := get(path, nil)
 			zipped := get(path, map[string]string{"Accept-Encoding": "gzip, deflate"})
-			if plain.Code != http.StatusOK || zipped.Code != http.StatusOK || plain.Body.Len() == 0 || plain.Header().Get("Content-Encoding") != "" {
+			if plain.Code != http.StatusOK || zipped.Code != http.StatusOK || plain.Body.Len() == 0 ||
+				plain.Header().Get("Content-Encoding") != "" {
 				t.Errorf("%s = %d, %d", path, plain.Code, zipped.Code)
 			}
 			loaded++
@@ -176,10 +203,19 @@ func TestPage(t *testing.T) {
 	if loaded != 4 {
 		t.Errorf("the page loads %d files, want 4", loaded)
 	}
-	if rec := get(root+"/swagger-ui/swagger-ui-bundle.js", map[string]string{"Accept-Encoding": "gzip"}); rec.Header().Get("Content-Encoding") != "gzip" {
+	if rec := get(
+		root+"/swagger-ui/swagger-ui-bundle.js",
+		map[string]string{"Accept-Encoding": "gzip"},
+	); rec.Header().Get(
+		"Content-Encoding",
+	) != "gzip" {
 		t.Error("the bundle is not sent compressed")
 	}
-	if rec := get(root+"/openapi.yaml", map[string]string{"Range": "bytes=0-6"}); rec.Code != http.StatusPartialContent || rec.Body.String() != "openapi" {
+	if rec := get(
+		root+"/openapi.yaml",
+		map[string]string{"Range": "bytes=0-6"},
+	); rec.Code != http.StatusPartialContent ||
+		rec.Body.String() != "openapi" {
 		t.Errorf("part of the document = %d %q", rec.Code, rec.Body)
 	}
 	if rec := get(root+"/swagger-ui/none.js", nil); rec.Code != http.StatusNotFound {

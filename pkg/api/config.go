@@ -18,33 +18,37 @@ import (
 // DefaultBasePath is where the original product serves its API.
 const DefaultBasePath = "/signstash/einvoice-integration-client-ws"
 
-// Config is what an API is made of. Zero values of the settings are replaced by the defaults named beside them.
+// Config is what an API is made of. Zero values of the settings are replaced by the defaults named
+// beside them.
 type Config struct {
 	Service        *signing.Service
 	ClientServices func() *clientservice.Services // those in force; asked once per request
 	Endpoint       func() affinity.Endpoint       // where clients reach this instance; asked once per answer that names it
-	// Published says whether that address is known; until then async requests are refused. Nil = it is.
+	// Published says whether that address is known; until then async requests are refused. Nil = it
+	// is.
 	Published func() bool
 	// Forwarder asks other instances for what this one does not hold. Nil = nobody is asked.
 	Forwarder *affinity.Forwarder
-	// Identity of this instance towards the others. Empty = requests that are meant for another are not noticed.
+	// Identity of this instance towards the others. Empty = requests that are meant for another are
+	// not noticed.
 	Identity affinity.Identity
 
-	// Reading is called before an operation's documents are read, and done after it: nothing but its owner removes them in between. Nil = nobody
-	// else does.
+	// Reading is called before an operation's documents are read, and done after it: nothing but its
+	// owner removes them in between. Nil = nobody else does.
 	Reading func(id signing.ID) (done func())
 
 	Log        logr.Logger
 	Registerer prometheus.Registerer // nil = no metrics
 
-	// TokenKey signs and verifies the tokens of the token endpoint (HMAC-SHA256): at least 32 bytes, the same on all instances
-	// that shall accept each other's tokens.
+	// TokenKey signs and verifies the tokens of the token endpoint (HMAC-SHA256): at least 32 bytes,
+	// the same on all instances that shall accept each other's tokens.
 	TokenKey []byte
-	// SharedTokenKey says that the other instances hold TokenKey too, and nobody else does: instances then prove to each other with
-	// it who they are. See forwardtoken.go for what happens where it is not shared.
+	// SharedTokenKey says that the other instances hold TokenKey too, and nobody else does: instances
+	// then prove to each other with it who they are. See forwardtoken.go for what happens where it is
+	// not shared.
 	SharedTokenKey bool
-	// TokenLifetime is how long such a token is good. 0 = 1 hour: a token outlives a changed secret by no more than that, and
-	// making a new one costs nothing.
+	// TokenLifetime is how long such a token is good. 0 = 1 hour: a token outlives a changed secret by
+	// no more than that, and making a new one costs nothing.
 	TokenLifetime time.Duration
 	// RemoteTokens verifies bearer tokens that this proxy did not issue. Nil = they are refused.
 	RemoteTokens RemoteTokens
@@ -56,52 +60,64 @@ type Config struct {
 	BasePath string
 	// SyncWait is how long a sync request waits for its operation. 0 = 60 s; negative = not at all.
 	SyncWait time.Duration
-	// IdleTimeout bounds the silence of a client in the middle of a body, sent or received. 0 = 60 s. It replaces ReadTimeout and
-	// WriteTimeout of the http.Server, which must be 0: they would bound a whole upload or download.
+	// IdleTimeout bounds the silence of a client in the middle of a body, sent or received. 0 = 60 s.
+	// It replaces ReadTimeout and WriteTimeout of the http.Server, which must be 0: they would bound a
+	// whole upload or download.
 	IdleTimeout time.Duration
 
-	// MaxBodyBytes bounds a request's body, as sent. 0 = 2 GiB: the largest documented request, 25 x 20 MB, is 667 MB in base64.
+	// MaxBodyBytes bounds a request's body, as sent. 0 = 2 GiB: the largest documented request, 25 x
+	// 20 MB, is 667 MB in base64.
 	MaxBodyBytes int64
 	// MaxDocumentBytes bounds a document's content, decoded. 0 = 1 GiB.
 	MaxDocumentBytes int64
-	// MaxDocuments bounds the documents of one request. 0 = 10,000: four times the largest documented number.
+	// MaxDocuments bounds the documents of one request. 0 = 10,000: four times the largest documented
+	// number.
 	MaxDocuments int
-	// MaxMetadataBytes bounds what a request says beside the content of documents and images: it is held in memory. 0 = 16 MiB.
+	// MaxMetadataBytes bounds what a request says beside the content of documents and images: it is
+	// held in memory. 0 = 16 MiB.
 	MaxMetadataBytes int64
-	// MaxTextBytes bounds what all requests that are being read hold of that together, and half of it what those of one client service
-	// do. 0 = 64 MiB. A request that would pass it is answered 503.
+	// MaxTextBytes bounds what all requests that are being read hold of that together, and half of it
+	// what those of one client service do. 0 = 64 MiB. A request that would pass it is answered 503.
 	MaxTextBytes int64
-	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 4 MiB, as much as the drawing takes.
+	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 4 MiB, as much as the
+	// drawing takes.
 	MaxImageBytes int64
 	// MaxUploads bounds the request bodies that are read at a time. 0 = 256. One more is answered 429.
 	MaxUploads int
-	// ClientUploads bounds those of one client service. 0 = half of MaxUploads, so that none takes all places.
+	// ClientUploads bounds those of one client service. 0 = half of MaxUploads, so that none takes all
+	// places.
 	ClientUploads int
-	// MaxDownloads bounds the answers with documents that are sent at a time, and half of it those of one client service. 0 = 128:
-	// each costs some 100 KB. One more is answered 429.
+	// MaxDownloads bounds the answers with documents that are sent at a time, and half of it those of
+	// one client service. 0 = 128: each costs some 100 KB. One more is answered 429.
 	MaxDownloads int
-	// MaxWaiting bounds the sync requests, which wait for their results: each costs a goroutine and a connection, some 30 KB. Half of
-	// them may be one client service's. 0 = 2000. One more is answered 503 before its body is read.
+	// MaxWaiting bounds the sync requests, which wait for their results: each costs a goroutine and a
+	// connection, some 30 KB. Half of them may be one client service's. 0 = 2000. One more is answered
+	// 503 before its body is read.
 	MaxWaiting int
-	// MaxPolls bounds the status calls that wait, likewise. 0 = 1000. One more is answered at once, as if it had not asked to wait.
+	// MaxPolls bounds the status calls that wait, likewise. 0 = 1000. One more is answered at once, as
+	// if it had not asked to wait.
 	MaxPolls int
-	// ClientRate bounds the requests a second of one client service; after a pause twice as many may come at once. More are
-	// answered 429 before the body is read. 0 = no bound.
+	// ClientRate bounds the requests a second of one client service; after a pause twice as many may
+	// come at once. More are answered 429 before the body is read. 0 = no bound.
 	ClientRate int
-	// ClientFailures bounds the different wrong secrets of one client service that one address may send in a second, ten times as many
-	// after a pause. Beyond it no secret of theirs is looked at, also not the right one: 429. 0 = no bound.
+	// ClientFailures bounds the different wrong secrets of one client service that one address may
+	// send in a second, ten times as many after a pause. Beyond it no secret of theirs is looked at,
+	// also not the right one: 429. 0 = no bound.
 	ClientFailures int
 
-	// StrictVendorStatus answers with the original's HTTP status where the documented one was chosen to be better.
+	// StrictVendorStatus answers with the original's HTTP status where the documented one was chosen
+	// to be better.
 	StrictVendorStatus bool
 	// Version of the proxy, for the API documentation. Empty = "dev".
 	Version string
 }
 
-// RemoteTokens verifies bearer tokens issued by the remote signing service. Implementations are safe for concurrent use.
+// RemoteTokens verifies bearer tokens issued by the remote signing service. Implementations are
+// safe for concurrent use.
 type RemoteTokens interface {
-	// Verify returns the id of the client service that token was issued to. The error is a *signing.Error:
-	// KindUnauthenticated where the token is not good, KindBusy where the service that would know is out of reach.
+	// Verify returns the id of the client service that token was issued to. The error is a
+	// *signing.Error: KindUnauthenticated where the token is not good, KindBusy where the service that
+	// would know is out of reach.
 	Verify(ctx context.Context, token string) (clientServiceID string, err error)
 }
 
@@ -138,10 +154,17 @@ func (c *Config) validate() error {
 		errs = append(errs, errors.New("one of Service, ClientServices and Endpoint is not set"))
 	}
 	if len(c.TokenKey) < minTokenKeyBytes {
-		errs = append(errs, fmt.Errorf("the token key has %d bytes, at least %d are needed", len(c.TokenKey), minTokenKeyBytes))
+		errs = append(
+			errs,
+			fmt.Errorf("the token key has %d bytes, at least %d are needed", len(c.TokenKey), minTokenKeyBytes),
+		)
 	}
-	if strings.ContainsAny(c.BasePath, ":*%?# ") || strings.Contains(c.BasePath, "//") || c.BasePath == "/" || strings.HasPrefix(c.BasePath, "/oauth2") {
-		errs = append(errs, errors.New("the base path must be one or more plain segments, and not that of the token endpoint"))
+	if strings.ContainsAny(c.BasePath, ":*%?# ") || strings.Contains(c.BasePath, "//") || c.BasePath == "/" ||
+		strings.HasPrefix(c.BasePath, "/oauth2") {
+		errs = append(
+			errs,
+			errors.New("the base path must be one or more plain segments, and not that of the token endpoint"),
+		)
 	}
 	for name, v := range map[string]int64{
 		"MaxBodyBytes": c.MaxBodyBytes, "MaxDocuments": int64(c.MaxDocuments), "MaxMetadataBytes": c.MaxMetadataBytes,

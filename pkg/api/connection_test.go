@@ -51,7 +51,10 @@ func dial(t *testing.T, s *httptest.Server, text string) net.Conn {
 
 // header is the header of a POST.
 func header(path, auth string, lines ...string) string {
-	return "POST " + base + path + " HTTP/1.1\r\nHost: x\r\nAuthorization: " + auth + "\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n"
+	return "POST " + base + path + " HTTP/1.1\r\nHost: x\r\nAuthorization: " + auth + "\r\n" + strings.Join(
+		lines,
+		"\r\n",
+	) + "\r\n\r\n"
 }
 
 func TestClientHangsUpInTheMiddleOfAnUpload(t *testing.T) {
@@ -59,10 +62,15 @@ func TestClientHangsUpInTheMiddleOfAnUpload(t *testing.T) {
 	chunk := fmt.Sprintf("%x\r\n%s\r\n", len(half), half)
 	file := part("signRequest", multipartRequest("half", 1)) + part("files", strings.Repeat("%PDF ", 50_000))[:150_000]
 	uploads := map[string]string{
-		"a length":      header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000") + half,
-		"chunks":        header("document/sign/base64", basic(alice, aliceSecret), "Transfer-Encoding: chunked") + chunk,
-		"async":         header("document/sign/async/base64", basic(alice, aliceSecret), "Content-Length: 1000000") + half,
-		"multipart":     header("document/sign", basic(alice, aliceSecret), "Content-Type: multipart/form-data; boundary=cut", "Content-Length: 1000000") + file,
+		"a length": header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000") + half,
+		"chunks":   header("document/sign/base64", basic(alice, aliceSecret), "Transfer-Encoding: chunked") + chunk,
+		"async":    header("document/sign/async/base64", basic(alice, aliceSecret), "Content-Length: 1000000") + half,
+		"multipart": header(
+			"document/sign",
+			basic(alice, aliceSecret),
+			"Content-Type: multipart/form-data; boundary=cut",
+			"Content-Length: 1000000",
+		) + file,
 		"before a byte": header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000"),
 	}
 	for name, text := range uploads {
@@ -84,10 +92,15 @@ func TestClientHangsUpInTheMiddleOfAnUpload(t *testing.T) {
 	}
 }
 
-// TestClientClosesItsHalf: such a client can still read an answer, and must not take silence for success.
+// TestClientClosesItsHalf: such a client can still read an answer, and must not take silence for
+// success.
 func TestClientClosesItsHalf(t *testing.T) {
 	h := start(t, nil)
-	c := dial(t, h.serve(), header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000")+signRequest("half", "%PDF"))
+	c := dial(
+		t,
+		h.serve(),
+		header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000")+signRequest("half", "%PDF"),
+	)
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -121,11 +134,19 @@ func TestClientHangsUpWhileItWaits(t *testing.T) {
 	h := start(t, func(h *harness) { h.provider.hold = make(chan struct{}) })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-h.store.created; cancel() }()
-	h.api.Handler().ServeHTTP(httptest.NewRecorder(), request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx))
+	h.api.Handler().ServeHTTP(
+		httptest.NewRecorder(),
+		request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx),
+	)
 	h.log.next(`"status"=499`, `"operation"="1024000"`, `"externalReference"="waiting"`)
 	close(h.provider.hold)
 	h.wait("1024000")
-	h.do(request{path: "operation/status/withExternalReference/waiting"}).is(http.StatusOK, map[string]string{"0.status": "EXECUTED"})
+	h.do(
+		request{path: "operation/status/withExternalReference/waiting"},
+	).is(
+		http.StatusOK,
+		map[string]string{"0.status": "EXECUTED"},
+	)
 }
 
 // TestServerStops: what was accepted is answered with its state, what was not is refused.
@@ -138,20 +159,31 @@ func TestServerStops(t *testing.T) {
 		cut(signing.Errorf(signing.KindBusy, "the service is stopping").Retryable(5 * time.Second))
 	}()
 	waiting := httptest.NewRecorder()
-	h.api.Handler().ServeHTTP(waiting, request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx))
+	h.api.Handler().ServeHTTP(
+		waiting,
+		request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx),
+	)
 	if waiting.Code != http.StatusOK || !strings.Contains(waiting.Body.String(), "PENDING_EXECUTION") {
 		t.Errorf("answer to what was accepted = %d %s, want its state", waiting.Code, waiting.Body)
 	}
 	refused := httptest.NewRecorder()
-	h.api.Handler().ServeHTTP(refused, request{path: "document/sign/base64", text: `{"externalReference":"late"`}.build().WithContext(ctx))
-	if refused.Code != http.StatusServiceUnavailable || refused.Header().Get("Retry-After") != "5" || !strings.Contains(refused.Body.String(), "is stopping") {
+	h.api.Handler().ServeHTTP(
+		refused,
+		request{path: "document/sign/base64", text: `{"externalReference":"late"`}.build().WithContext(ctx),
+	)
+	if refused.Code != http.StatusServiceUnavailable || refused.Header().Get("Retry-After") != "5" ||
+		!strings.Contains(refused.Body.String(), "is stopping") {
 		t.Errorf("answer to what was not = %d %v %s, want 503", refused.Code, refused.Header(), refused.Body)
 	}
 }
 
 func TestSilentClientIsCutOff(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.IdleTimeout = 50 * time.Millisecond })
-	c := dial(t, h.serve(), header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000")+`{"documents":`)
+	c := dial(
+		t,
+		h.serve(),
+		header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000")+`{"documents":`,
+	)
 	h.log.next(`"msg"="request"`, `"status"=499`)
 	_, _ = io.Copy(io.Discard, c) // ends: the connection is closed
 	h.nothingKept("half")
@@ -165,7 +197,11 @@ func TestIdleTimeoutDoesNotEndTheWait(t *testing.T) {
 	})
 	defer close(h.provider.hold)
 	s := h.serve()
-	req, err := http.NewRequest(http.MethodPost, s.URL+base+"document/sign/base64", strings.NewReader(signRequest("r", "%PDF")))
+	req, err := http.NewRequest(
+		http.MethodPost,
+		s.URL+base+"document/sign/base64",
+		strings.NewReader(signRequest("r", "%PDF")),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +229,11 @@ func TestExpectContinue(t *testing.T) {
 		}
 	}
 	text := signRequest("r", "%PDF")
-	c := dial(t, s, header("document/sign/base64", basic(alice, aliceSecret), fmt.Sprintf("Content-Length: %d", len(text)), expect))
+	c := dial(
+		t,
+		s,
+		header("document/sign/base64", basic(alice, aliceSecret), fmt.Sprintf("Content-Length: %d", len(text)), expect),
+	)
 	r := bufio.NewReader(c)
 	if line, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
 		t.Fatalf("first answer = %q, %v, want 100 Continue", line, err)
@@ -209,7 +249,8 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// TestRefusedClientGetsToReadTheAnswer: clients send all before they read, and must not meet a broken connection.
+// TestRefusedClientGetsToReadTheAnswer: clients send all before they read, and must not meet a
+// broken connection.
 func TestRefusedClientGetsToReadTheAnswer(t *testing.T) {
 	h := start(t, nil)
 	s := h.serve()
@@ -238,7 +279,13 @@ func TestPanicIsAnInternalFault(t *testing.T) {
 		return affinity.Endpoint{}
 	}
 	h.api = mustNew(t, h.cfg)
-	h.do(request{path: "operation/status/withExternalReference/r"}).fails(http.StatusInternalServerError, "0.0.1", "log of the service")
+	h.do(
+		request{path: "operation/status/withExternalReference/r"},
+	).fails(
+		http.StatusInternalServerError,
+		"0.0.1",
+		"log of the service",
+	)
 	h.log.next("out of bounds", "stack")
 	h.log.next(`"msg"="request"`, `"status"=500`)
 }

@@ -9,17 +9,18 @@ import (
 )
 
 const (
-	// downloadWait is how long a download waits for a place: long enough for the end of others, which take milliseconds where their
-	// clients read them.
+	// downloadWait is how long a download waits for a place: long enough for the end of others, which
+	// take milliseconds where their clients read them.
 	downloadWait = time.Second
-	// answerWait is the same for the answer to a sync request. It is longer, because what was waited for is there.
+	// answerWait is the same for the answer to a sync request. It is longer, because what was waited
+	// for is there.
 	answerWait = 10 * time.Second
 	// fewDocuments are described in an answer so short that it never waits for its reader.
 	fewDocuments = 10
 )
 
-// download takes a place for an answer with documents, until done is called. It waits for one for so long. From here on the client
-// must read at the rate that the places ask for.
+// download takes a place for an answer with documents, until done is called. It waits for one for
+// so long. From here on the client must read at the rate that the places ask for.
 func (x *exchange) download(longest time.Duration) (done func(), err error) {
 	leave, err := x.api.downloads.wait(x.r.Context(), x.client.ID, longest)
 	if err != nil {
@@ -42,8 +43,13 @@ func (x *exchange) downloadOf(op signing.Operation, content bool) (done func(), 
 		return x.download(downloadWait)
 	}
 	if done, err = x.download(answerWait); err != nil {
-		err = signing.Errorf(signing.KindBusy, "too many answers are being sent; the result is kept: fetch it by its externalReference").
-			Retryable(defaultRetryAfter)
+		err = signing.Errorf(
+			signing.KindBusy,
+			"too many answers are being sent; the result is kept: fetch it by its externalReference",
+		).
+			Retryable(
+				defaultRetryAfter,
+			)
 	}
 	return done, err
 }

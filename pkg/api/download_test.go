@@ -24,14 +24,19 @@ func getHeader(path, auth string) string {
 	return strings.Replace(header(path, auth), "POST", "GET", 1)
 }
 
-// TestUnreadDownloadsAreBounded: answers that are not read take half of the places of one client service. Others are served, and
-// the answers that are not read end.
+// TestUnreadDownloadsAreBounded: answers that are not read take half of the places of one client
+// service. Others are served, and the answers that are not read end.
 func TestUnreadDownloadsAreBounded(t *testing.T) {
 	for name, path := range downloads {
 		t.Run(name, func(t *testing.T) {
 			overPipe(t, func(h *harness) { h.cfg.MaxDownloads = 8 }, func(t *testing.T, h *harness, dial func(string) net.Conn) {
 				for _, auth := range []string{"", basic(bob, bobSecret)} {
-					h.do(request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 100_000)), auth: auth}).is(http.StatusOK, nil)
+					h.do(
+						request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 100_000)), auth: auth},
+					).is(
+						http.StatusOK,
+						nil,
+					)
 				}
 				var unread []net.Conn
 				for range 4 {
@@ -41,7 +46,13 @@ func TestUnreadDownloadsAreBounded(t *testing.T) {
 				if got := h.samples()["signstash_api_downloads_in_flight"]; got != 4 {
 					t.Errorf("%v downloads are in flight, want 4", got)
 				}
-				h.do(request{path: path}).fails(http.StatusTooManyRequests, "429", "4 answers with documents of this client service are being sent")
+				h.do(
+					request{path: path},
+				).fails(
+					http.StatusTooManyRequests,
+					"429",
+					"4 answers with documents of this client service are being sent",
+				)
 				small := h.do(request{path: strings.Replace(path, "contentInResponse/true", "contentInResponse/false", 1)})
 				if strings.Contains(path, "contentInResponse") && small.Code != http.StatusOK {
 					t.Errorf("detail without content = %d, want 200", small.Code)
@@ -63,7 +74,8 @@ func TestUnreadDownloadsAreBounded(t *testing.T) {
 	}
 }
 
-// TestTricklingDownload: an answer that is read at less than the least rate ends, one that is read slowly does not.
+// TestTricklingDownload: an answer that is read at less than the least rate ends, one that is read
+// slowly does not.
 func TestTricklingDownload(t *testing.T) {
 	for name, test := range map[string]struct {
 		piece int64 // bytes every 30 s
@@ -71,7 +83,12 @@ func TestTricklingDownload(t *testing.T) {
 	}{"trickling": {1000, false}, "slow": {64_000, true}} {
 		t.Run(name, func(t *testing.T) {
 			overPipe(t, nil, func(t *testing.T, h *harness, dial func(string) net.Conn) {
-				h.do(request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 250_000))}).is(http.StatusOK, nil)
+				h.do(
+					request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 250_000))},
+				).is(
+					http.StatusOK,
+					nil,
+				)
 				c := dial(getHeader(downloads["zip"], basic(alice, aliceSecret)))
 				var err error
 				read, began := int64(0), time.Now()
@@ -93,18 +110,31 @@ func TestTricklingDownload(t *testing.T) {
 	}
 }
 
-// TestSyncAnswerWaitsForItsPlace: the answer to a sync request waits while others are sent. Where they do not end, the result is
-// kept and the client is told so.
+// TestSyncAnswerWaitsForItsPlace: the answer to a sync request waits while others are sent. Where
+// they do not end, the result is kept and the client is told so.
 func TestSyncAnswerWaitsForItsPlace(t *testing.T) {
 	overPipe(t, func(h *harness) { h.cfg.MaxDownloads = 2 }, func(t *testing.T, h *harness, dial func(string) net.Conn) {
-		h.do(request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 100_000))}).is(http.StatusOK, nil)
+		h.do(
+			request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 100_000))},
+		).is(
+			http.StatusOK,
+			nil,
+		)
 		blocked := dial(getHeader(downloads["zip"], basic(alice, aliceSecret)))
 		synctest.Wait()
 		sign := func(reference string) request {
-			return request{path: "document/sign/base64", text: strings.Replace(signRequest(reference, "%PDF"), "{", `{"returnSignedContent":true,`, 1)}
+			return request{
+				path: "document/sign/base64",
+				text: strings.Replace(signRequest(reference, "%PDF"), "{", `{"returnSignedContent":true,`, 1),
+			}
 		}
 		h.do(sign("late")).fails(http.StatusServiceUnavailable, "503", "the result is kept")
-		h.do(request{path: "operation/status/withExternalReference/late"}).is(http.StatusOK, map[string]string{"0.status": "EXECUTED"})
+		h.do(
+			request{path: "operation/status/withExternalReference/late"},
+		).is(
+			http.StatusOK,
+			map[string]string{"0.status": "EXECUTED"},
+		)
 		go func() {
 			time.Sleep(5 * time.Second)
 			blocked.Close()
@@ -113,8 +143,8 @@ func TestSyncAnswerWaitsForItsPlace(t *testing.T) {
 	})
 }
 
-// TestTwoClientServicesDoNotHoldAllUploads: bodies that trickle leave places for a client service that has none, and lose theirs when
-// places run out.
+// TestTwoClientServicesDoNotHoldAllUploads: bodies that trickle leave places for a client service
+// that has none, and lose theirs when places run out.
 func TestTwoClientServicesDoNotHoldAllUploads(t *testing.T) {
 	overPipe(t, func(h *harness) { h.cfg.MaxUploads = 16 }, func(t *testing.T, h *harness, dial func(string) net.Conn) {
 		begin := func(auth string) net.Conn {
@@ -141,7 +171,12 @@ func TestTwoClientServicesDoNotHoldAllUploads(t *testing.T) {
 		if left := trickle(few, time.Hour); len(left) != 8 {
 			t.Errorf("%d uploads of 8 are left where places are free, want all", len(left))
 		}
-		h.do(request{path: "document/sign/base64", text: signRequest("b", "%PDF"), auth: basic(bob, bobSecret)}).is(http.StatusOK, nil)
+		h.do(
+			request{path: "document/sign/base64", text: signRequest("b", "%PDF"), auth: basic(bob, bobSecret)},
+		).is(
+			http.StatusOK,
+			nil,
+		)
 		for range 7 {
 			few = append(few, begin(basic(bob, bobSecret)))
 		}
@@ -154,7 +189,8 @@ func TestTwoClientServicesDoNotHoldAllUploads(t *testing.T) {
 	})
 }
 
-// TestUnreadPagesAreBounded: files of the page that nobody reads do not keep others from being served for longer than a minute.
+// TestUnreadPagesAreBounded: files of the page that nobody reads do not keep others from being
+// served for longer than a minute.
 func TestUnreadPagesAreBounded(t *testing.T) {
 	const bundle = api.DefaultBasePath + "/swagger-ui/swagger-ui-bundle.js"
 	overPipe(t, nil, func(t *testing.T, h *harness, dial func(string) net.Conn) {

@@ -12,7 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// elsewhere lets other instances answer what this one does not know. notFound is the answer if they do not know it either.
+// elsewhere lets other instances answer what this one does not know. notFound is the answer if they
+// do not know it either.
 func (x *exchange) elsewhere(notFound error) error {
 	f := x.api.cfg.Forwarder
 	if !f.Elsewhere(x.r) || x.askedAll {
@@ -48,8 +49,8 @@ func (x *exchange) elsewhere(notFound error) error {
 	return err
 }
 
-// newerElsewhere lets the instance answer that knows the newest operation of those that may know one; own is when this one's was
-// created, zero if it knows none.
+// newerElsewhere lets the instance answer that knows the newest operation of those that may know
+// one; own is when this one's was created, zero if it knows none.
 func (x *exchange) newerElsewhere(own time.Time) (answered bool, err error) {
 	f := x.api.cfg.Forwarder
 	if !f.Elsewhere(x.r) {
@@ -62,11 +63,14 @@ func (x *exchange) newerElsewhere(own time.Time) (answered bool, err error) {
 	return answered, err
 }
 
-// probe is a question that finds out who can answer the request, and does nothing else: the details of an operation hold its result.
+// probe is a question that finds out who can answer the request, and does nothing else: the details
+// of an operation hold its result.
 func (x *exchange) probe() string {
 	if strings.Contains(x.route, "/operation/sign/detail/withExternalReference/") {
 		if ref, err := x.path.reference(x.r.URL.Query()); err == nil {
-			return x.api.cfg.BasePath + apiPath + "operation/status/withExternalReference?externalReference=" + url.QueryEscape(ref)
+			return x.api.cfg.BasePath + apiPath + "operation/status/withExternalReference?externalReference=" + url.QueryEscape(
+				ref,
+			)
 		}
 	}
 	if x.r.Method == http.MethodDelete {
@@ -75,8 +79,9 @@ func (x *exchange) probe() string {
 	return x.r.URL.RequestURI()
 }
 
-// keys are the Idempotency-Keys of requests that are being read: their operations are not in the store yet. Instances tell each
-// other of them, so that of two requests with one key that two instances read at the same moment at most one is signed.
+// keys are the Idempotency-Keys of requests that are being read: their operations are not in the
+// store yet. Instances tell each other of them, so that of two requests with one key that two
+// instances read at the same moment at most one is signed.
 type keys struct {
 	mu    sync.Mutex
 	count map[clientKey]int
@@ -105,7 +110,8 @@ func (k *keys) claimed(c clientKey) bool {
 	return k.count[c] > 0
 }
 
-// claimKey reads the Idempotency-Key of the request and tells who asks that it is being read, until done is called.
+// claimKey reads the Idempotency-Key of the request and tells who asks that it is being read, until
+// done is called.
 func (x *exchange) claimKey() (done func(), err error) {
 	if x.key, err = x.idempotencyKey(); err != nil || x.key == "" {
 		return func() {}, err
@@ -113,14 +119,19 @@ func (x *exchange) claimKey() (done func(), err error) {
 	return x.api.keys.claim(clientKey{x.client.ID, x.key}), nil
 }
 
-// keyElsewhere lets the instance answer that knows the request's Idempotency-Key. Where another expected instance cannot be asked,
-// nothing is signed: KindBusy.
+// keyElsewhere lets the instance answer that knows the request's Idempotency-Key. Where another
+// expected instance cannot be asked, nothing is signed: KindBusy.
 func (x *exchange) keyElsewhere() (answered bool, err error) {
 	f := x.api.cfg.Forwarder
 	if x.key == "" || !f.Elsewhere(x.r) {
 		return false, nil
 	}
-	if _, err := x.api.cfg.Service.FindByKey(x.r.Context(), x.client.ID, x.key); signing.KindOf(err) != signing.KindNotFound || err == nil {
+	if _, err := x.api.cfg.Service.FindByKey(
+		x.r.Context(),
+		x.client.ID,
+		x.key,
+	); signing.KindOf(err) != signing.KindNotFound ||
+		err == nil {
 		return false, err
 	}
 	if err := x.body.admit(); err != nil {
@@ -136,7 +147,8 @@ func (x *exchange) keyElsewhere() (answered bool, err error) {
 	return answered, err
 }
 
-// idByKey answers with the id of the operation that an Idempotency-Key made. While a request with it is being read nobody can say.
+// idByKey answers with the id of the operation that an Idempotency-Key made. While a request with
+// it is being read nobody can say.
 func idByKey(x *exchange) error {
 	key, err := x.idempotencyKey()
 	if err != nil {
@@ -149,7 +161,12 @@ func idByKey(x *exchange) error {
 	reading := x.api.keys.claimed(clientKey{x.client.ID, key})
 	id, err := x.api.cfg.Service.FindByKey(x.r.Context(), x.client.ID, key)
 	if err != nil && reading && signing.KindOf(err) == signing.KindNotFound {
-		return signing.Errorf(signing.KindBusy, "a request with that Idempotency-Key is being read").Retryable(defaultRetryAfter)
+		return signing.Errorf(
+			signing.KindBusy,
+			"a request with that Idempotency-Key is being read",
+		).Retryable(
+			defaultRetryAfter,
+		)
 	}
 	if err != nil {
 		return err
@@ -161,8 +178,9 @@ func idByKey(x *exchange) error {
 	})
 }
 
-// countRequest takes the request from the client service's bucket. What another instance has proved to ask was counted there: one
-// request with an Idempotency-Key would else cost one at every instance.
+// countRequest takes the request from the client service's bucket. What another instance has proved
+// to ask was counted there: one request with an Idempotency-Key would else cost one at every
+// instance.
 func (x *exchange) countRequest() error {
 	if x.counted {
 		return nil

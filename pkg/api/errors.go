@@ -18,12 +18,15 @@ const (
 	kindNoSuchCall    signing.Kind = "no-such-call"           // the path names nothing
 	kindMethod        signing.Kind = "method-not-allowed"     // the path is there, the method is not
 	kindUnknownClient signing.Kind = "unknown-client-service" // the token is good, but its client service is gone
-	kindMediaType     signing.Kind = "media-type"             // the body is of a type or encoding that the call does not take
-	kindMisdirected   signing.Kind = "misdirected"            // it was forwarded to an address that is another instance's by now
-	kindGrant         signing.Kind = "grant-type"             // the token endpoint was asked for another grant type
+	// the body is of a type or encoding that the call does not take
+	kindMediaType signing.Kind = "media-type"
+	// it was forwarded to an address that is another instance's by now
+	kindMisdirected signing.Kind = "misdirected"
+	kindGrant       signing.Kind = "grant-type" // the token endpoint was asked for another grant type
 )
 
-// answer is how one kind of fault is told to a client: the only place where the domain's kinds meet HTTP and the vendor's numbers.
+// answer is how one kind of fault is told to a client: the only place where the domain's kinds meet
+// HTTP and the vendor's numbers.
 type answer struct {
 	status      int
 	strict      int    // status with StrictVendorStatus; 0 = the same
@@ -34,8 +37,8 @@ type answer struct {
 
 // answers is the table of faults of a request. A kind that is not in it is answered as internal.
 //
-// Codes 0.0.x and 1.1.0 are the vendor's. So is 2.2.1. The codes from 2.2.2 on are this project's own, one for each kind of fault
-// inside a document:
+// Codes 0.0.x and 1.1.0 are the vendor's. So is 2.2.1. The codes from 2.2.2 on are this project's
+// own, one for each kind of fault inside a document:
 //
 //	2.2.1  the visible signature is impossible as asked for
 //	2.2.2  the content is not a document of the declared type
@@ -46,24 +49,43 @@ type answer struct {
 //	2.2.7  the document is too complex
 //	2.2.8  an earlier signature in the document is broken
 var answers = map[signing.Kind]answer{
-	signing.KindInternal:        {status: 500, code: "0.0.1", description: "Unhandled fault."},
-	signing.KindMissing:         {status: 400, strict: 500, code: "0.0.2", description: "Mandatory attribute is missing."},
-	signing.KindMalformed:       {status: 400, strict: 500, code: "0.0.2", description: "The request is malformed."},
-	signing.KindInvalid:         {status: 400, strict: 500, code: "0.0.6", description: "Parameter is invalid."},
-	signing.KindTooLarge:        {status: 413, strict: 500, code: "0.0.4", description: "A size limit was passed."},
-	signing.KindReferenceUsed:   {status: 409, code: "0.0.7", description: "External reference is already used."},
-	signing.KindNotEnded:        {status: 409, description: "The operation has not ended."},
-	signing.KindKeyReused:       {status: 422, code: "0.0.6", description: "Idempotency-Key is already used for another request."},
-	signing.KindUnauthenticated: {status: 401, code: "0.0.10", description: "Credentials or token are missing, expired or invalid.", oauth: "invalid_client"},
-	kindUnknownClient:           {status: 401, code: "1.1.0", description: "Client service is unknown.", oauth: "invalid_client"},
-	signing.KindNotFound:        {status: 404, description: "Not found."},
-	kindNoSuchCall:              {status: 404, description: "There is no such call."},
-	kindMethod:                  {status: 405, description: "The method is not allowed here."},
-	kindMisdirected:             {status: 421, description: "This is another instance."},
-	kindMediaType:               {status: 415, description: "The content type is not accepted here."},
-	kindGrant:                   {status: 400, code: "0.0.6", description: "Parameter is invalid.", oauth: "unsupported_grant_type"},
-	signing.KindTooMany:         {status: 429, description: "Too many requests."},
-	signing.KindBusy:            {status: 503, description: "The service is busy."},
+	signing.KindInternal:      {status: 500, code: "0.0.1", description: "Unhandled fault."},
+	signing.KindMissing:       {status: 400, strict: 500, code: "0.0.2", description: "Mandatory attribute is missing."},
+	signing.KindMalformed:     {status: 400, strict: 500, code: "0.0.2", description: "The request is malformed."},
+	signing.KindInvalid:       {status: 400, strict: 500, code: "0.0.6", description: "Parameter is invalid."},
+	signing.KindTooLarge:      {status: 413, strict: 500, code: "0.0.4", description: "A size limit was passed."},
+	signing.KindReferenceUsed: {status: 409, code: "0.0.7", description: "External reference is already used."},
+	signing.KindNotEnded:      {status: 409, description: "The operation has not ended."},
+	signing.KindKeyReused: {
+		status:      422,
+		code:        "0.0.6",
+		description: "Idempotency-Key is already used for another request.",
+	},
+	signing.KindUnauthenticated: {
+		status:      401,
+		code:        "0.0.10",
+		description: "Credentials or token are missing, expired or invalid.",
+		oauth:       "invalid_client",
+	},
+	kindUnknownClient: {
+		status:      401,
+		code:        "1.1.0",
+		description: "Client service is unknown.",
+		oauth:       "invalid_client",
+	},
+	signing.KindNotFound: {status: 404, description: "Not found."},
+	kindNoSuchCall:       {status: 404, description: "There is no such call."},
+	kindMethod:           {status: 405, description: "The method is not allowed here."},
+	kindMisdirected:      {status: 421, description: "This is another instance."},
+	kindMediaType:        {status: 415, description: "The content type is not accepted here."},
+	kindGrant: {
+		status:      400,
+		code:        "0.0.6",
+		description: "Parameter is invalid.",
+		oauth:       "unsupported_grant_type",
+	},
+	signing.KindTooMany: {status: 429, description: "Too many requests."},
+	signing.KindBusy:    {status: 503, description: "The service is busy."},
 	// Nobody is there to read it, unless only the sending half of the connection was closed.
 	signing.KindHungUp: {status: 400, strict: 500, code: "0.0.2", description: "The request ended early."},
 
@@ -85,8 +107,9 @@ var documentFaults = []signing.Kind{
 
 func isDocumentFault(k signing.Kind) bool { return slices.Contains(documentFaults, k) }
 
-// signErrors is the signError of a document that was given up. Kinds that are not in it are SIGN_OPERATION_INTERNAL_ERROR: so are
-// the faults inside a document, for which the vendor's list has no word; their signErrorCode says more.
+// signErrors is the signError of a document that was given up. Kinds that are not in it are
+// SIGN_OPERATION_INTERNAL_ERROR: so are the faults inside a document, for which the vendor's list
+// has no word; their signErrorCode says more.
 var signErrors = map[signing.Kind]string{
 	signing.KindVisible:             "CONFIGURATION_SIGN_ERROR",
 	signing.KindConfiguration:       "CONFIGURATION_SIGN_ERROR",
@@ -107,7 +130,8 @@ func signError(k signing.Kind) string {
 	return "SIGN_OPERATION_INTERNAL_ERROR"
 }
 
-// statusHungUp is what the log says of a client that went away; the number is nginx's, and never sent.
+// statusHungUp is what the log says of a client that went away; the number is nginx's, and never
+// sent.
 const statusHungUp = 499
 
 // defaultRetryAfter is sent with 429 and 503 where nobody knows better.

@@ -20,8 +20,8 @@ import (
 // flushBytes is well above what net/http holds back of an answer in order to know its length.
 const flushBytes = 64 << 10
 
-// exchange is one request and its answer: made at the door, filled with facts on the way, logged and counted once at the end.
-// It is the http.ResponseWriter of its request.
+// exchange is one request and its answer: made at the door, filled with facts on the way, logged
+// and counted once at the end. It is the http.ResponseWriter of its request.
 type exchange struct {
 	http.ResponseWriter
 	api         *API
@@ -36,29 +36,38 @@ type exchange struct {
 	release     func() // lets the connection be closed to make room; see connlimit.Hold
 
 	// Facts.
-	route     string                       // method and pattern; unmatched until known
-	client    *clientservice.ClientService // nil until authenticated
-	shown     clientservice.Secret         // that the client has authenticated with, now or for its token; zero if it is not known
-	bearer    bool                         // a bearer token was sent
-	forward   *claims                      // of the forward token of another instance; nil if a client asks
-	counted   bool                         // that instance has counted the request against the client's rate
-	operation signing.ID                   // 0 = none
-	key       string                       // Idempotency-Key
-	askedAll  bool                         // the other instances were asked already, and know no better
-	forwarded string                       // name of the instance that was asked in place of this one
-	reference string                       // external reference, for the log: it is how client and operator speak of an operation
-	success   int                          // status of the first Write without WriteHeader; 0 = 200
-	status    int                          // 0 until written
-	written   int64                        // bytes of the answer's body
-	code      string                       // errorCode; empty = success
+	route  string                       // method and pattern; unmatched until known
+	client *clientservice.ClientService // nil until authenticated
+	// that the client has authenticated with, now or for its token; zero if it is not known
+	shown     clientservice.Secret
+	bearer    bool       // a bearer token was sent
+	forward   *claims    // of the forward token of another instance; nil if a client asks
+	counted   bool       // that instance has counted the request against the client's rate
+	operation signing.ID // 0 = none
+	key       string     // Idempotency-Key
+	askedAll  bool       // the other instances were asked already, and know no better
+	forwarded string     // name of the instance that was asked in place of this one
+	// external reference, for the log: it is how client and operator speak of an operation
+	reference string
+	success   int    // status of the first Write without WriteHeader; 0 = 200
+	status    int    // 0 until written
+	written   int64  // bytes of the answer's body
+	code      string // errorCode; empty = success
 	fault     *signing.Error
 }
 
 // serve is the handler of everything.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{
-		ResponseWriter: w, api: a, r: r, control: http.NewResponseController(w),
-		escapedPath: r.URL.EscapedPath(), began: time.Now(), route: unmatched, release: func() {}, pace: pace{idle: a.cfg.IdleTimeout},
+		ResponseWriter: w,
+		api:            a,
+		r:              r,
+		control:        http.NewResponseController(w),
+		escapedPath:    r.URL.EscapedPath(),
+		began:          time.Now(),
+		route:          unmatched,
+		release:        func() {},
+		pace:           pace{idle: a.cfg.IdleTimeout},
 	}
 	x.body = newBody(x)
 	a.metrics.begin()
@@ -109,13 +118,15 @@ func (x *exchange) run(rt *route) {
 	}
 }
 
-// broken notes why an answer breaks off that has begun: it is logged and counted as a fault, whatever its status says.
+// broken notes why an answer breaks off that has begun: it is logged and counted as a fault,
+// whatever its status says.
 func (x *exchange) broken(e *signing.Error) {
 	x.fault, x.code = e, answerFor(e, x.api.cfg.StrictVendorStatus).code
 }
 
-// faultOf is the fault of a request that met err. Where its context is done, that is the fault, whatever came of it: the client
-// is gone, or the server says by the cause, a *signing.Error, why it cut the request.
+// faultOf is the fault of a request that met err. Where its context is done, that is the fault,
+// whatever came of it: the client is gone, or the server says by the cause, a *signing.Error, why
+// it cut the request.
 func (x *exchange) faultOf(err error) *signing.Error {
 	e := signing.AsError(err)
 	switch cut := x.cut(); {
@@ -156,8 +167,9 @@ func (x *exchange) end() {
 	}
 }
 
-// endBody takes the deadline of writing back, which belongs to the connection and not to the request; that of reading net/http sets
-// anew. What is left of a long answer is sent under the deadline; a short one is left to net/http, which then tells its length.
+// endBody takes the deadline of writing back, which belongs to the connection and not to the
+// request; that of reading net/http sets anew. What is left of a long answer is sent under the
+// deadline; a short one is left to net/http, which then tells its length.
 func (x *exchange) endBody() {
 	if x.written > flushBytes {
 		_ = x.control.Flush() // a client that is gone has been noticed, or need not be
@@ -167,12 +179,24 @@ func (x *exchange) endBody() {
 	}
 }
 
-// log writes the one line of the request. It holds no secret, no name and no content; external references are what clients and
-// operators know operations by.
+// log writes the one line of the request. It holds no secret, no name and no content; external
+// references are what clients and operators know operations by.
 func (x *exchange) log() {
 	kv := []any{
-		"method", x.r.Method, "route", x.route, "status", x.loggedStatus(), "duration", time.Since(x.began).Round(time.Microsecond).String(),
-		"bytesIn", x.body.n, "bytesOut", x.written, "remote", x.r.RemoteAddr,
+		"method",
+		x.r.Method,
+		"route",
+		x.route,
+		"status",
+		x.loggedStatus(),
+		"duration",
+		time.Since(x.began).Round(time.Microsecond).String(),
+		"bytesIn",
+		x.body.n,
+		"bytesOut",
+		x.written,
+		"remote",
+		x.r.RemoteAddr,
 	}
 	if x.client != nil {
 		kv = append(kv, "clientService", x.client.ID)
@@ -212,8 +236,8 @@ func beginning(s string, limit int) string {
 	return s[:limit]
 }
 
-// isOurs reports whether the cause of a fault is for the operator: then the log shows it. The hidden cause of a client's fault may
-// quote what the client sent, and stays hidden.
+// isOurs reports whether the cause of a fault is for the operator: then the log shows it. The
+// hidden cause of a client's fault may quote what the client sent, and stays hidden.
 func isOurs(k signing.Kind) bool {
 	_, known := answers[k]
 	return !known || k == signing.KindInternal || k == signing.KindBusy
@@ -237,14 +261,19 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
-// Write implements http.ResponseWriter. The client may be silent for the idle timeout, no longer, and not be slower than its pace allows.
+// Write implements http.ResponseWriter. The client may be silent for the idle timeout, no longer,
+// and not be slower than its pace allows.
 func (x *exchange) Write(p []byte) (int, error) {
 	if x.status == 0 {
 		x.WriteHeader(cmp.Or(x.success, http.StatusOK))
 	}
 	left := x.pace.left(x.written)
 	if left <= 0 {
-		return 0, signing.Errorf(signing.KindHungUp, "the client read the answer at less than %d bytes a second", x.pace.least())
+		return 0, signing.Errorf(
+			signing.KindHungUp,
+			"the client read the answer at less than %d bytes a second",
+			x.pace.least(),
+		)
 	}
 	began := time.Now()
 	_ = x.control.SetWriteDeadline(began.Add(left)) // not every ResponseWriter has one

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Routes lists the calls that the API description must hold: all but the description itself and its page. Their paths are without the base path.
+// Routes lists the calls that the API description must hold: all but the description itself and its
+// page. Their paths are without the base path.
 func Routes() []string {
 	var names []string
 	a := &API{cfg: Config{BasePath: DefaultBasePath}}
@@ -18,8 +19,8 @@ func Routes() []string {
 	return names
 }
 
-// ErrorRows lists status and code of every row of the table of errors, as "400 | 0.0.2". That of a client that went away has no
-// reader.
+// ErrorRows lists status and code of every row of the table of errors, as "400 | 0.0.2". That of a
+// client that went away has no reader.
 func ErrorRows() []string {
 	var rows []string
 	for _, a := range answers {

@@ -21,7 +21,8 @@ const (
 // documentBytes is what a document takes in memory beside its texts, received and validated.
 const documentBytes = 512
 
-// wireRequest is a SignRequest as received, its documents' content spooled. Validation turns it into a signing.Request.
+// wireRequest is a SignRequest as received, its documents' content spooled. Validation turns it
+// into a signing.Request.
 type wireRequest struct {
 	externalReference string
 	description       string
@@ -58,7 +59,8 @@ type requestReader struct {
 	request wireRequest
 }
 
-// newRequestReader returns a reader that hands content to up; contents come in the request itself if inline is set.
+// newRequestReader returns a reader that hands content to up; contents come in the request itself
+// if inline is set.
 func (x *exchange) newRequestReader(s *jsonstream.Scanner, up signing.Upload, inline bool) *requestReader {
 	return &requestReader{s: s, up: up, limits: &x.api.cfg, hold: x.hold, inline: inline}
 }

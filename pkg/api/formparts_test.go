@@ -14,13 +14,21 @@ func TestNamesOfFileParts(t *testing.T) {
 	for i, names := range [][2]string{
 		{"files", "files"}, {"files[]", "files[]"}, {"files[0]", "files[1]"}, {"file", "file"}, {"file[]", "file[]"}, {"files", "file"},
 	} {
-		text := form(part(names[0], "%PDF one"), part(names[1], "%PDF two"), part("signRequest", multipartRequest(fmt.Sprint("named-", i), 2)))
+		text := form(
+			part(names[0], "%PDF one"),
+			part(names[1], "%PDF two"),
+			part("signRequest", multipartRequest(fmt.Sprint("named-", i), 2)),
+		)
 		resp := h.do(request{path: "document/sign/", text: text, header: formType})
 		resp.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
 		resp.signed("documentList.0.signedContent", "%PDF one")
 		resp.signed("documentList.1.signedContent", "%PDF two")
 	}
-	text := form(part("files[1]", "%PDF two"), part("signRequest", multipartRequest("turned", 2)), part("files[0]", "%PDF one"))
+	text := form(
+		part("files[1]", "%PDF two"),
+		part("signRequest", multipartRequest("turned", 2)),
+		part("files[0]", "%PDF one"),
+	)
 	resp := h.do(request{path: "document/sign/", text: text, header: formType})
 	resp.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
 	resp.signed("documentList.0.signedContent", "%PDF one")
@@ -103,7 +111,13 @@ func TestTransferEncodings(t *testing.T) {
 		return encoded[:8] + "\r\n" + encoded[8:] + "\r\n"
 	}
 	send := func(reference, file string) response {
-		return h.do(request{path: "document/sign/", text: form(part("signRequest", multipartRequest(reference, 1)), file), header: formType})
+		return h.do(
+			request{
+				path:   "document/sign/",
+				text:   form(part("signRequest", multipartRequest(reference, 1)), file),
+				header: formType,
+			},
+		)
 	}
 	for i, file := range []string{
 		encodedPart("files", "base64", base64Lines("%PDF one")), encodedPart("files[]", " BASE64 ", base64Lines("%PDF one")),
@@ -114,16 +128,51 @@ func TestTransferEncodings(t *testing.T) {
 		resp.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
 		resp.signed("documentList.0.signedContent", "%PDF one")
 	}
-	text := form(encodedPart("signRequest", "base64", base64Lines(multipartRequest("encoded-request", 1))), part("files", "%PDF one"))
-	h.do(request{path: "document/sign/", text: text, header: formType}).is(http.StatusOK, map[string]string{"folderExternalReference": "encoded-request"})
+	text := form(
+		encodedPart("signRequest", "base64", base64Lines(multipartRequest("encoded-request", 1))),
+		part("files", "%PDF one"),
+	)
+	h.do(
+		request{path: "document/sign/", text: text, header: formType},
+	).is(
+		http.StatusOK,
+		map[string]string{"folderExternalReference": "encoded-request"},
+	)
 
-	send("bad", encodedPart("files", "x-uuencode", "%PDF")).fails(http.StatusBadRequest, "0.0.6", `files[0]: Content-Transfer-Encoding "x-uuencode" is not understood`)
+	send(
+		"bad",
+		encodedPart("files", "x-uuencode", "%PDF"),
+	).fails(
+		http.StatusBadRequest,
+		"0.0.6",
+		`files[0]: Content-Transfer-Encoding "x-uuencode" is not understood`,
+	)
 	for _, content := range []string{"%PDF one", "JVBERg", "JVBERg==JVBERg==", "JVBERg=="[:7]} {
-		send("bad", encodedPart("files[0]", "base64", content)).fails(http.StatusBadRequest, "0.0.6", "files[0] is not base64")
+		send(
+			"bad",
+			encodedPart("files[0]", "base64", content),
+		).fails(
+			http.StatusBadRequest,
+			"0.0.6",
+			"files[0] is not base64",
+		)
 	}
 	cut := form(part("signRequest", multipartRequest("bad", 1)), encodedPart("files", "base64", "JVBERiBvbmU="))
-	h.do(request{path: "document/sign/", text: cut[:len(cut)-12], header: formType}).fails(http.StatusBadRequest, "0.0.2", "ends too early")
+	h.do(
+		request{path: "document/sign/", text: cut[:len(cut)-12], header: formType},
+	).fails(
+		http.StatusBadRequest,
+		"0.0.2",
+		"ends too early",
+	)
 	large := base64.StdEncoding.EncodeToString(make([]byte, 1001))
-	send("bad", encodedPart("files", "base64", large)).fails(http.StatusRequestEntityTooLarge, "0.0.4", "files[0] is larger than 1000 bytes")
+	send(
+		"bad",
+		encodedPart("files", "base64", large),
+	).fails(
+		http.StatusRequestEntityTooLarge,
+		"0.0.4",
+		"files[0] is larger than 1000 bytes",
+	)
 	h.nothingKept("bad")
 }

@@ -153,7 +153,13 @@ func TestCertifiedPeer(t *testing.T) {
 	t.Cleanup(s.Close)
 	pool := x509.NewCertPool()
 	pool.AddCert(s.Certificate())
-	other := affinity.Published{Name: "proxy-1", Ordinal: 1, Host: "h", Port: 1, Internal: strings.TrimPrefix(s.URL, "https://")}
+	other := affinity.Published{
+		Name:     "proxy-1",
+		Ordinal:  1,
+		Host:     "h",
+		Port:     1,
+		Internal: strings.TrimPrefix(s.URL, "https://"),
+	}
 	for name, authorities := range map[string]*x509.CertPool{"named authorities": pool, "the system's": nil} {
 		f, err := affinity.NewForwarder(affinity.ForwarderConfig{
 			Mode: affinity.Forward, Name: "proxy-0", Source: peers{other: other}, Log: logr.Discard(),
@@ -164,7 +170,13 @@ func TestCertifiedPeer(t *testing.T) {
 		}
 		h := start(t, func(h *harness) { h.cfg.Forwarder = f })
 		code := h.do(request{path: known}).Code
-		if values := strings.Join(came.take(), "\n"); strings.Contains(values, basic(alice, aliceSecret)) != (authorities != nil) {
+		if values := strings.Join(
+			came.take(),
+			"\n",
+		); strings.Contains(
+			values,
+			basic(alice, aliceSecret),
+		) != (authorities != nil) {
 			t.Errorf("%s: answer %d; the peer was asked with %q", name, code, values)
 		}
 	}
@@ -180,7 +192,11 @@ func forwardToken(t *testing.T, h *harness, method, uri string, change func(clai
 	}
 	digest := sha256.Sum256([]byte(method + "\x00" + u.Path + "\x00" + u.RawQuery))
 	return forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) {
-		forward := jwt.MapClaims{"instance": "uid", "name": "proxy-0", "request": base64.RawURLEncoding.EncodeToString(digest[:])}
+		forward := jwt.MapClaims{
+			"instance": "uid",
+			"name":     "proxy-0",
+			"request":  base64.RawURLEncoding.EncodeToString(digest[:]),
+		}
 		c["exp"], c["forward"] = time.Now().Add(30*time.Second).Unix(), forward
 		if change != nil {
 			change(c, forward)
@@ -225,7 +241,10 @@ func TestForwardTokenIsOfOneRequest(t *testing.T) {
 	} {
 		tt.ask.auth = "Bearer " + forwardToken(t, h, http.MethodGet, path, tt.change)
 		tt.ask.header = forwardedTo
-		if got := h.do0(tt.ask); (got.Code == http.StatusNotFound) != tt.good || !tt.good && got.Code != http.StatusUnauthorized {
+		if got := h.do0(
+			tt.ask,
+		); (got.Code == http.StatusNotFound) != tt.good ||
+			!tt.good && got.Code != http.StatusUnauthorized {
 			t.Errorf("%s = %d %s, want it accepted: %v", tt.name, got.Code, got.text, tt.good)
 		}
 	}
@@ -297,10 +316,15 @@ func TestEarlierReleaseAsPeer(t *testing.T) {
 	h := start(t, withPeer(t, func(w http.ResponseWriter, r *http.Request) {
 		// That release reads the token as one of the token endpoint: it ignores what it does not
 		// know, and proves nothing.
-		plain := forge(t, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), peer.cfg.TokenKey, func(c jwt.MapClaims) {
-			delete(c, "forward")
-			delete(c, "secret")
-		})
+		plain := forge(
+			t,
+			strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "),
+			peer.cfg.TokenKey,
+			func(c jwt.MapClaims) {
+				delete(c, "forward")
+				delete(c, "secret")
+			},
+		)
 		r.Header.Set("Authorization", "Bearer "+plain)
 		tokens++
 		handle(w, r)

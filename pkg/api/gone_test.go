@@ -10,7 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestRemovedWhileRead: an answer whose operation goes between two pages of documents breaks off; it does not end as if these were all.
+// TestRemovedWhileRead: an answer whose operation goes between two pages of documents breaks off;
+// it does not end as if these were all.
 func TestRemovedWhileRead(t *testing.T) {
 	contents := make([]string, 150)
 	for i := range contents {
@@ -44,12 +45,19 @@ func TestRemovedWhileRead(t *testing.T) {
 	}
 }
 
-// TestRemovedBeforeRead: while nothing was sent the answer is that of an operation that is not there.
+// TestRemovedBeforeRead: while nothing was sent the answer is that of an operation that is not
+// there.
 func TestRemovedBeforeRead(t *testing.T) {
 	h := start(t, nil)
 	made := h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")})
 	h.store.turn = func(id signing.ID, _ int) { _ = h.store.Remove(t.Context(), id) }
-	h.do(request{path: "operation/sign/detail/" + made.at("id") + "/contentInResponse/True"}).fails(http.StatusNotFound, "404", "no operation with id")
+	h.do(
+		request{path: "operation/sign/detail/" + made.at("id") + "/contentInResponse/True"},
+	).fails(
+		http.StatusNotFound,
+		"404",
+		"no operation with id",
+	)
 }
 
 // breaksOff reports whether an answer is aborted.
@@ -59,11 +67,14 @@ func breaksOff(h *harness, r request) (aborted bool) {
 	return false
 }
 
-// TestRemovedBeforeAnswered: a synchronous request whose operation another one removes is not answered that its call was not found.
+// TestRemovedBeforeAnswered: a synchronous request whose operation another one removes is not
+// answered that its call was not found.
 func TestRemovedBeforeAnswered(t *testing.T) {
 	h := start(t, nil)
 	h.store.turn = func(id signing.ID, _ int) { _ = h.store.Remove(t.Context(), id) }
-	if resp := h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")}); resp.Code != http.StatusServiceUnavailable {
+	if resp := h.do(
+		request{path: "document/sign/base64", text: signRequest("r", "%PDF")},
+	); resp.Code != http.StatusServiceUnavailable {
 		t.Errorf("answer = %d %.200s, want 503", resp.Code, resp.text)
 	}
 }

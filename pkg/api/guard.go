@@ -5,15 +5,17 @@ import (
 	"io"
 )
 
-// A client that exists takes any body with the lower-case letters "error" for a failure. No key and no fixed text of a success body
-// holds them, but a reference may, and by chance so does one of some 4,000 base64 texts of 200 KB.
+// A client that exists takes any body with the lower-case letters "error" for a failure. No key and
+// no fixed text of a success body holds them, but a reference may, and by chance so does one of
+// some 4,000 base64 texts of 200 KB.
 var (
 	forbiddenWord = []byte("error")
 	escapedWord   = []byte(`\u0065rror`)
 )
 
-// guard passes JSON on with the forbidden word written by an escape: the same value to a JSON parser. All JSON may pass through it,
-// since the word can only stand inside a string, and never as the end of an escape: jsonstream.Writer writes escapes in upper case.
+// guard passes JSON on with the forbidden word written by an escape: the same value to a JSON
+// parser. All JSON may pass through it, since the word can only stand inside a string, and never as
+// the end of an escape: jsonstream.Writer writes escapes in upper case.
 type guard struct {
 	w    io.Writer
 	held int // bytes at the end of the last piece that began the word and are not written yet
@@ -54,8 +56,9 @@ func (g *guard) Write(p []byte) (int, error) {
 	return all, nil
 }
 
-// flush writes what is held back: at the end, or when it was no beginning of the word after all. A prefix of the word that fails
-// to become it holds no other beginning: its letters but the first are none.
+// flush writes what is held back: at the end, or when it was no beginning of the word after all. A
+// prefix of the word that fails to become it holds no other beginning: its letters but the first
+// are none.
 func (g *guard) flush() error {
 	held := g.held
 	g.held = 0

@@ -31,7 +31,24 @@ func guarded(t *testing.T, text string, cuts ...int) string {
 }
 
 func TestGuardOverEveryBoundary(t *testing.T) {
-	texts := []string{"error", "xerrorx", "errorerror", "eerror", "errerror", "erroerror", "errorr", "e", "err", "erro", "terrorerrors", "ERROR Error", "", "eeeeerrorrrr", "erroe", "r ror er"}
+	texts := []string{
+		"error",
+		"xerrorx",
+		"errorerror",
+		"eerror",
+		"errerror",
+		"erroerror",
+		"errorr",
+		"e",
+		"err",
+		"erro",
+		"terrorerrors",
+		"ERROR Error",
+		"",
+		"eeeeerrorrrr",
+		"erroe",
+		"r ror er",
+	}
 	for _, text := range texts {
 		want := strings.ReplaceAll(text, "error", `\u0065rror`)
 		for i := 0; i <= len(text); i++ {
@@ -51,7 +68,8 @@ func TestGuardOverEveryBoundary(t *testing.T) {
 	}
 }
 
-// TestGuardNeverBreaksAnEscape: the letters behind an escape must not be taken for the end of the word with the escape's last digit.
+// TestGuardNeverBreaksAnEscape: the letters behind an escape must not be taken for the end of the
+// word with the escape's last digit.
 func TestGuardNeverBreaksAnEscape(t *testing.T) {
 	for _, value := range []string{"\x0error", "\x1error", "\\error", `"error"`, "\nerror", "\x1eerror", "erro\x00r", "<error>&"} {
 		var out strings.Builder
@@ -62,17 +80,23 @@ func TestGuardNeverBreaksAnEscape(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got string
-		if err := json.Unmarshal([]byte(out.String()), &got); err != nil || got != value || strings.Contains(out.String(), "error") {
+		if err := json.Unmarshal(
+			[]byte(out.String()),
+			&got,
+		); err != nil || got != value ||
+			strings.Contains(out.String(), "error") {
 			t.Errorf("%q is written %s and read as %q, %v", value, out.String(), got, err)
 		}
 	}
 }
 
 func TestGuardInBase64OverPieces(t *testing.T) {
-	// Base64 that is nothing but the word, so that it stands over every boundary of the writer's pieces.
+	// Base64 that is nothing but the word, so that it stands over every boundary of the writer's
+	// pieces.
 	plain := make([]byte, 0, 300_000)
 	for len(plain) < 300_000 {
-		plain = append(plain, 0x7a, 0xba, 0xe8, 0xae, 0xba) // not aligned with the word: five bytes against its five letters of six bits
+		// not aligned with the word: five bytes against its five letters of six bits
+		plain = append(plain, 0x7a, 0xba, 0xe8, 0xae, 0xba)
 	}
 	for shift := range 5 {
 		data := plain[shift:]
@@ -86,7 +110,11 @@ func TestGuardInBase64OverPieces(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []byte
-		if err := json.Unmarshal([]byte(out.String()), &got); err != nil || string(got) != string(data) || strings.Contains(out.String(), "error") {
+		if err := json.Unmarshal(
+			[]byte(out.String()),
+			&got,
+		); err != nil || string(got) != string(data) ||
+			strings.Contains(out.String(), "error") {
 			t.Errorf("shift %d: read back %d bytes, %v", shift, len(got), err)
 		}
 	}

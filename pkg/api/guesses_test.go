@@ -44,7 +44,11 @@ func TestGuessesAreBraked(t *testing.T) {
 		try(there, wrong(), http.StatusTooManyRequests)
 		try(there, right, http.StatusTooManyRequests) // not looked at
 		try(there, request{method: http.MethodPost, path: tokenCall}, http.StatusTooManyRequests)
-		try(there, request{path: known, header: map[string]string{"X-Forwarded-For": "203.0.113.1"}}, http.StatusTooManyRequests)
+		try(
+			there,
+			request{path: known, header: map[string]string{"X-Forwarded-For": "203.0.113.1"}},
+			http.StatusTooManyRequests,
+		)
 		try(there, request{path: known, auth: "Bearer " + issued}, http.StatusNotFound)
 		try(there, request{path: known, auth: basic(bob, bobSecret)}, http.StatusNotFound)
 		try(elsewhere, right, http.StatusNotFound)
@@ -69,7 +73,9 @@ func TestGuessesAreBraked(t *testing.T) {
 func TestGuessesWithoutBrake(t *testing.T) {
 	h := newHarness(t, nil)
 	for i := range 100 {
-		if got := h.do(request{path: known, auth: basic(alice, "guess "+strconv.Itoa(i))}); got.Code != http.StatusUnauthorized {
+		if got := h.do(
+			request{path: known, auth: basic(alice, "guess "+strconv.Itoa(i))},
+		); got.Code != http.StatusUnauthorized {
 			t.Fatalf("guess %d = %d, want 401", i, got.Code)
 		}
 	}

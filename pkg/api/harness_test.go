@@ -70,8 +70,14 @@ func newHarness(t *testing.T, change func(*harness)) *harness {
 		t.Fatal(err)
 	}
 	h := &harness{
-		t: t, store: newSpyStore(), provider: newProvider(t), registry: prometheus.NewRegistry(), log: newLog(t), services: services,
-		schema: loadSchemas(t), opened: make(chan struct{}),
+		t:        t,
+		store:    newSpyStore(),
+		provider: newProvider(t),
+		registry: prometheus.NewRegistry(),
+		log:      newLog(t),
+		services: services,
+		schema:   loadSchemas(t),
+		opened:   make(chan struct{}),
 	}
 	h.service = signing.New(signing.Config{
 		Store: h.store, Log: logr.Discard(),
@@ -240,7 +246,8 @@ func (r response) is(status int, values map[string]string) {
 // fails compares status, code and a part of the cause of an error.
 func (r response) fails(status int, code, cause string) {
 	r.t.Helper()
-	if r.Code != status || r.at("errorCode") != code || !strings.Contains(r.at("causeMessage"), cause) || r.at("errorCodeDescription") == "" {
+	if r.Code != status || r.at("errorCode") != code || !strings.Contains(r.at("causeMessage"), cause) ||
+		r.at("errorCodeDescription") == "" {
 		r.t.Errorf("answer = %d %.300s, want %d %s with %q in its cause", r.Code, r.text, status, code, cause)
 	}
 }
@@ -260,12 +267,20 @@ func signRequest(reference string, contents ...string) string {
 	for i, c := range contents {
 		docs = append(docs, document(fmt.Sprintf("doc-%d", i), c))
 	}
-	return fmt.Sprintf(`{"externalReference":%q,"description":"test","documents":[%s]}`, reference, strings.Join(docs, ","))
+	return fmt.Sprintf(
+		`{"externalReference":%q,"description":"test","documents":[%s]}`,
+		reference,
+		strings.Join(docs, ","),
+	)
 }
 
 func document(reference, content string) string {
-	return fmt.Sprintf(`{"documentRequest":{"externalReference":%q,"name":"a.pdf","contentType":"application/pdf","base64Content":%q},`+
-		`"signatureInfo":{"signatureType":"PAdES"}}`, reference, base64.StdEncoding.EncodeToString([]byte(content)))
+	return fmt.Sprintf(
+		`{"documentRequest":{"externalReference":%q,"name":"a.pdf","contentType":"application/pdf","base64Content":%q},`+
+			`"signatureInfo":{"signatureType":"PAdES"}}`,
+		reference,
+		base64.StdEncoding.EncodeToString([]byte(content)),
+	)
 }
 
 // fakeProvider signs with a key of its own. While held, calls wait.
@@ -282,7 +297,11 @@ func newProvider(t *testing.T) *fakeProvider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Unix(1<<34, 0)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "test"},
+		NotAfter:     time.Unix(1<<34, 0),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -292,7 +311,12 @@ func newProvider(t *testing.T) *fakeProvider {
 		t.Fatal(err)
 	}
 	return &fakeProvider{key: key, credential: signing.Credential{
-		Name: "test", Chain: []*x509.Certificate{cert}, Algorithm: signing.ECDSA, Hash: crypto.SHA256, MaxBatch: 100, InFlight: 2,
+		Name:      "test",
+		Chain:     []*x509.Certificate{cert},
+		Algorithm: signing.ECDSA,
+		Hash:      crypto.SHA256,
+		MaxBatch:  100,
+		InFlight:  2,
 	}}
 }
 
@@ -322,7 +346,8 @@ func (p *fakeProvider) Sign(ctx context.Context, c signing.Call) ([][]byte, erro
 	return values, nil
 }
 
-// fakeFormat seals a document by what it begins with. A document can ask to fail: "fail:<kind>:<detail>".
+// fakeFormat seals a document by what it begins with. A document can ask to fail:
+// "fail:<kind>:<detail>".
 type fakeFormat struct{}
 
 // seal is what fakeFormat appends.

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// lent is the body of a request while it is passed on to another instance. That one may answer before it has read all, and the
-// transport then goes on reading in a goroutine of its own, even after the answer was handed back; Close takes the body back.
+// lent is the body of a request while it is passed on to another instance. That one may answer
+// before it has read all, and the transport then goes on reading in a goroutine of its own, even
+// after the answer was handed back; Close takes the body back.
 type lent struct {
 	x      *exchange
 	turn   chan struct{} // holds a value while somebody reads
@@ -18,7 +19,8 @@ type lent struct {
 // errTakenBack is what the transport is told, which has nobody to tell it to.
 var errTakenBack = errors.New("the body is not passed on any more")
 
-// wakeAgain is how often a read that waits for the client is told again to end: the read sets a deadline of its own when it begins.
+// wakeAgain is how often a read that waits for the client is told again to end: the read sets a
+// deadline of its own when it begins.
 const wakeAgain = 100 * time.Millisecond
 
 func newLent(x *exchange) *lent { return &lent{x: x, turn: make(chan struct{}, 1)} }
@@ -33,8 +35,8 @@ func (l *lent) Read(p []byte) (int, error) {
 	return l.x.body.Read(p)
 }
 
-// Close implements io.Closer: when it returns nobody reads the body, and what the client still sends was read, within the bounds of
-// drain, so that it comes to read the answer.
+// Close implements io.Closer: when it returns nobody reads the body, and what the client still
+// sends was read, within the bounds of drain, so that it comes to read the answer.
 func (l *lent) Close() error {
 	l.closed.Store(true)
 	until := time.Now().Add(drainTime)

@@ -8,12 +8,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// LongestPoll bounds the wait of a status call. It is below the 60 s after which load balancers usually give a silent
-// connection up.
+// LongestPoll bounds the wait of a status call. It is below the 60 s after which load balancers
+// usually give a silent connection up.
 const LongestPoll = 50 * time.Second
 
-// pollTime reads ?wait= of a status call: how long the answer may be held back while the operation has not ended. A longer wait
-// than LongestPoll is cut to it.
+// pollTime reads ?wait= of a status call: how long the answer may be held back while the operation
+// has not ended. A longer wait than LongestPoll is cut to it.
 func pollTime(query url.Values) (time.Duration, error) {
 	text := query.Get("wait")
 	if text == "" {
@@ -29,7 +29,8 @@ func pollTime(query url.Values) (time.Duration, error) {
 	return min(d, LongestPoll), nil
 }
 
-// poll returns the operation once it has ended, or as it is when the time that the request names is over.
+// poll returns the operation once it has ended, or as it is when the time that the request names is
+// over.
 func (x *exchange) poll(op signing.Operation) (signing.Operation, error) {
 	d, err := pollTime(x.r.URL.Query())
 	if err != nil || d == 0 {

@@ -80,8 +80,8 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestMemoryDoesNotGrowWithDocuments sends 500 MB as 25 documents and gets them back three times, with little more allocated in all
-// than for 5 MB.
+// TestMemoryDoesNotGrowWithDocuments sends 500 MB as 25 documents and gets them back three times,
+// with little more allocated in all than for 5 MB.
 func TestMemoryDoesNotGrowWithDocuments(t *testing.T) {
 	const documents, small = 25, 200_000
 	big := int64(26_800_000) // characters: 25 x 20 MB
@@ -104,7 +104,10 @@ func TestMemoryDoesNotGrowWithDocuments(t *testing.T) {
 				runtime.GC()
 				runtime.ReadMemStats(&before)
 				out := &sink{header: http.Header{}}
-				h.api.Handler().ServeHTTP(out, request{path: tt.path, body: tt.body(reference, documents, size), header: tt.header}.build())
+				h.api.Handler().ServeHTTP(
+					out,
+					request{path: tt.path, body: tt.body(reference, documents, size), header: tt.header}.build(),
+				)
 				h.get(out, reference)
 				h.zip(out)
 				runtime.ReadMemStats(&after)
@@ -119,7 +122,13 @@ func TestMemoryDoesNotGrowWithDocuments(t *testing.T) {
 			if many > few+16<<20 {
 				t.Errorf("%d bytes of base64 allocated %d bytes, %d allocated %d", documents*big, many, documents*small, few)
 			}
-			t.Logf("allocated in all: %d KiB for %d MB, %d KiB for %d MB", few>>10, documents*small/1_000_000, many>>10, documents*big/1_000_000)
+			t.Logf(
+				"allocated in all: %d KiB for %d MB, %d KiB for %d MB",
+				few>>10,
+				documents*small/1_000_000,
+				many>>10,
+				documents*big/1_000_000,
+			)
 		})
 	}
 }

@@ -25,7 +25,8 @@ func newMetrics() *metrics {
 	byRoute := []string{"route"}
 	return &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "signstash_api_requests_total", Help: "Requests answered, by route, HTTP status (499: the client went away) and error code.",
+			Name: "signstash_api_requests_total",
+			Help: "Requests answered, by route, HTTP status (499: the client went away) and error code.",
 		}, []string{"route", "status", "error_code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "signstash_api_request_duration_seconds", Help: "Time from the request's header to the end of the answer.",
@@ -52,8 +53,9 @@ func newMetrics() *metrics {
 	}
 }
 
-// start makes the series that alerts watch of every route: the first event of a series that was not there before it is no increase. An
-// unhandled fault is a 500, or breaks off an answer that has begun as 200.
+// start makes the series that alerts watch of every route: the first event of a series that was not
+// there before it is no increase. An unhandled fault is a 500, or breaks off an answer that has
+// begun as 200.
 func (m *metrics) start(routes []string) {
 	code := answers[signing.KindInternal].code
 	for _, route := range routes {

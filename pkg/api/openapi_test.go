@@ -54,7 +54,8 @@ func (s *schemas) operation(r *http.Request) *openapi3.Operation {
 	return nil
 }
 
-// check holds the body of an answer against its schema. Answers to calls that do not exist must be errors.
+// check holds the body of an answer against its schema. Answers to calls that do not exist must be
+// errors.
 func (s *schemas) check(t *testing.T, r *http.Request, status int, body []byte) {
 	t.Helper()
 	schema := s.doc.Components.Schemas["ErrorResponse"].Value
@@ -82,8 +83,8 @@ func TestOpenAPIDocumentIsValid(t *testing.T) {
 	}
 }
 
-// TestOpenAPIDocumentHasNoDefaults: several generators give a property with a default a type that must be set, as if it were required.
-// The description says in words what a missing property means.
+// TestOpenAPIDocumentHasNoDefaults: several generators give a property with a default a type that
+// must be set, as if it were required. The description says in words what a missing property means.
 func TestOpenAPIDocumentHasNoDefaults(t *testing.T) {
 	text, err := os.ReadFile("openapi.yaml")
 	if err != nil {

@@ -23,7 +23,8 @@ var pageHTML string
 //go:embed page.js
 var pageScript string
 
-// page is the API documentation: Swagger UI over our OpenAPI document. The browser loads nothing from elsewhere.
+// page is the API documentation: Swagger UI over our OpenAPI document. The browser loads nothing
+// from elsewhere.
 type page struct {
 	document string
 	html     string
@@ -31,8 +32,8 @@ type page struct {
 	serving  chan struct{} // holds a value for each answer that is sent
 }
 
-// maxPages bounds the files of the page that are sent at a time: anybody may ask for them, and some are decompressed meanwhile. A
-// browser asks for four.
+// maxPages bounds the files of the page that are sent at a time: anybody may ask for them, and some
+// are decompressed meanwhile. A browser asks for four.
 const maxPages = 32
 
 // asset is a file of the page.
@@ -42,16 +43,20 @@ type asset struct {
 	gzipped     bool
 }
 
-// pagePolicy lets the page load from here and from nowhere else; Swagger UI sets styles and small pictures inline.
+// pagePolicy lets the page load from here and from nowhere else; Swagger UI sets styles and small
+// pictures inline.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func newPage(c Config) (*page, error) {
 	fill := strings.NewReplacer("{{base}}", c.BasePath, "{{version}}", c.Version)
 	p := &page{
-		document: fill.Replace(openAPIText), serving: make(chan struct{}, maxPages),
-		html:   fill.Replace(pageHTML),
-		assets: map[string]asset{"page.js": {contentType: "text/javascript; charset=utf-8", data: []byte(fill.Replace(pageScript))}},
+		document: fill.Replace(openAPIText),
+		serving:  make(chan struct{}, maxPages),
+		html:     fill.Replace(pageHTML),
+		assets: map[string]asset{
+			"page.js": {contentType: "text/javascript; charset=utf-8", data: []byte(fill.Replace(pageScript))},
+		},
 	}
 	for name, contentType := range map[string]string{
 		"swagger-ui-bundle.js.gz": "text/javascript; charset=utf-8",
@@ -95,7 +100,13 @@ func (x *exchange) serveAsset() error {
 	case x.api.page.serving <- struct{}{}:
 		defer func() { <-x.api.page.serving }()
 	default:
-		return signing.Errorf(signing.KindTooMany, "%d files of the page are being sent", maxPages).Retryable(defaultRetryAfter)
+		return signing.Errorf(
+			signing.KindTooMany,
+			"%d files of the page are being sent",
+			maxPages,
+		).Retryable(
+			defaultRetryAfter,
+		)
 	}
 	x.Header().Set("Cache-Control", "max-age=3600")
 	if !a.gzipped {
@@ -115,7 +126,8 @@ func (x *exchange) serveAsset() error {
 	return err
 }
 
-// serveText serves something that does not change while the process runs; parts of it, if asked for.
+// serveText serves something that does not change while the process runs; parts of it, if asked
+// for.
 func (x *exchange) serveText(contentType string, content io.ReadSeeker) error {
 	x.Header().Set("Content-Type", contentType)
 	http.ServeContent(x, x.r, "", time.Time{}, content)

@@ -22,8 +22,8 @@ type pathValues struct {
 	ref            string // without slashes at its start and unescaped ones at its end
 }
 
-// match holds an escaped path against a pattern. Any number of slashes counts as one, up to the reference, and none or any may
-// stand at the end: clients send them.
+// match holds an escaped path against a pattern. Any number of slashes counts as one, up to the
+// reference, and none or any may stand at the end: clients send them.
 func match(pattern, escaped string) (v pathValues, ok bool) {
 	for want := range strings.SplitSeq(strings.Trim(pattern, "/"), "/") {
 		escaped = strings.TrimLeft(escaped, "/")
@@ -49,7 +49,8 @@ func match(pattern, escaped string) (v pathValues, ok bool) {
 	return v, strings.Trim(escaped, "/") == ""
 }
 
-// collapse makes each run of slashes one. The router looks for prefixes in the result; calls are matched on what was sent.
+// collapse makes each run of slashes one. The router looks for prefixes in the result; calls are
+// matched on what was sent.
 func collapse(path string) string {
 	if !strings.Contains(path, "//") {
 		return path
@@ -98,7 +99,10 @@ func (v pathValues) reference(query url.Values) (string, error) {
 	}
 	switch {
 	case ref == "":
-		return "", signing.Errorf(signing.KindMissing, "externalReference is missing: it is the end of the path, or a parameter of the query")
+		return "", signing.Errorf(
+			signing.KindMissing,
+			"externalReference is missing: it is the end of the path, or a parameter of the query",
+		)
 	case !utf8.ValidString(ref):
 		return "", signing.Errorf(signing.KindInvalid, "externalReference is not UTF-8")
 	}

@@ -35,7 +35,8 @@ func TestMatchKeepsTheReferenceAsItIs(t *testing.T) {
 	}
 }
 
-// FuzzPath holds for any path: nothing panics, a matched reference is decoded once, and encoding it again finds it again.
+// FuzzPath holds for any path: nothing panics, a matched reference is decoded once, and encoding it
+// again finds it again.
 func FuzzPath(f *testing.F) {
 	for _, path := range []string{"/x", "/signstash/einvoice-integration-client-ws/api/v0/operation/status/withExternalReference/a%2Fb//", "/%zz", "//", "/a%00"} {
 		f.Add(path)

@@ -7,8 +7,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// patience refuses sync requests early where they would only wait in vain: once several of a client service's in a row have waited as long
-// as they may without a result, the remote side is too slow for them. Async requests are accepted all the same.
+// patience refuses sync requests early where they would only wait in vain: once several of a client
+// service's in a row have waited as long as they may without a result, the remote side is too slow
+// for them. Async requests are accepted all the same.
 type patience struct {
 	wait time.Duration // how long a sync request waits at most
 
@@ -23,8 +24,9 @@ type waits struct {
 }
 
 const (
-	// vainWaits is how many requests in a row wait in vain before others are refused: one that waits for its own reasons (a timestamp authority
-	// that is out of reach, say) says nothing of the others.
+	// vainWaits is how many requests in a row wait in vain before others are refused: one that waits
+	// for its own reasons (a timestamp authority that is out of reach, say) says nothing of the
+	// others.
 	vainWaits = 3
 	// refusedFor is how long requests are refused then.
 	refusedFor = 10 * time.Second
@@ -34,8 +36,9 @@ func newPatience(wait time.Duration) *patience {
 	return &patience{wait: wait, byClient: make(map[string]*waits)}
 }
 
-// admit returns KindBusy, with the time to come again, while requests of a client service would wait in vain. toSee is true for the one
-// that is let through to see: the caller calls waited or unseen.
+// admit returns KindBusy, with the time to come again, while requests of a client service would
+// wait in vain. toSee is true for the one that is let through to see: the caller calls waited or
+// unseen.
 func (p *patience) admit(client string, now time.Time) (toSee bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -44,8 +47,13 @@ func (p *patience) admit(client string, now time.Time) (toSee bool, err error) {
 		return false, nil
 	}
 	if now.Before(w.until) {
-		return false, signing.Errorf(signing.KindBusy, "results take longer than a synchronous request waits; send it asynchronously, or later").
-			Retryable(min(w.until.Sub(now), refusedFor))
+		return false, signing.Errorf(
+			signing.KindBusy,
+			"results take longer than a synchronous request waits; send it asynchronously, or later",
+		).
+			Retryable(
+				min(w.until.Sub(now), refusedFor),
+			)
 	}
 	w.until = now.Add(p.wait + refusedFor) // this one is to see; the others wait for what it finds
 	return true, nil
@@ -68,7 +76,8 @@ func (p *patience) waited(client string, inTime bool, now time.Time) {
 	w.until = now.Add(refusedFor)
 }
 
-// unseen notes that the request that was to see did not wait to the end: it was refused for what it is, say. The next one is to see.
+// unseen notes that the request that was to see did not wait to the end: it was refused for what it
+// is, say. The next one is to see.
 func (p *patience) unseen(client string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,13 +7,17 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestPatience: three waits in vain close the door for ten seconds; then one request sees whether it opens again.
+// TestPatience: three waits in vain close the door for ten seconds; then one request sees whether
+// it opens again.
 func TestPatience(t *testing.T) {
 	p, now := newPatience(time.Minute), time.Now()
 	admitted := func(client string) bool {
 		t.Helper()
 		_, err := p.admit(client, now)
-		if e := signing.AsError(err); err != nil && (e.Kind != signing.KindBusy || e.RetryAfter <= 0 || e.RetryAfter > refusedFor) {
+		if e := signing.AsError(
+			err,
+		); err != nil &&
+			(e.Kind != signing.KindBusy || e.RetryAfter <= 0 || e.RetryAfter > refusedFor) {
 			t.Errorf("admit = %v, to be repeated after %v", err, e.RetryAfter)
 		}
 		return err == nil
@@ -63,7 +67,8 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestPatienceOfAnUnfitProbe: the one request that is let through to see, and is refused for what it is, leaves that to the next one.
+// TestPatienceOfAnUnfitProbe: the one request that is let through to see, and is refused for what
+// it is, leaves that to the next one.
 func TestPatienceOfAnUnfitProbe(t *testing.T) {
 	p, now := newPatience(time.Minute), time.Now()
 	for range vainWaits {

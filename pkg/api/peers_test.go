@@ -40,8 +40,16 @@ func withPeerMode(t *testing.T, mode affinity.Mode, handle http.HandlerFunc) fun
 		handle(w, r)
 	}))
 	t.Cleanup(s.Close)
-	other := affinity.Published{Name: "proxy-1", Ordinal: 1, Host: "h", Port: 1, Internal: strings.TrimPrefix(s.URL, "http://")}
-	f, err := affinity.NewForwarder(affinity.ForwarderConfig{Mode: mode, Name: "proxy-0", Source: peers{other: other}, Log: logr.Discard()})
+	other := affinity.Published{
+		Name:     "proxy-1",
+		Ordinal:  1,
+		Host:     "h",
+		Port:     1,
+		Internal: strings.TrimPrefix(s.URL, "http://"),
+	}
+	f, err := affinity.NewForwarder(
+		affinity.ForwarderConfig{Mode: mode, Name: "proxy-0", Source: peers{other: other}, Log: logr.Discard()},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,13 +68,23 @@ func refuses(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).Flush()
 }
 
-// TestPeerRefusesABody: the answer of a peer that has not read the body reaches a client that sends all of it before it reads, and one
-// that has stopped to send. The body is read by one at a time: run it with -race.
+// TestPeerRefusesABody: the answer of a peer that has not read the body reaches a client that sends
+// all of it before it reads, and one that has stopped to send. The body is read by one at a time:
+// run it with -race.
 func TestPeerRefusesABody(t *testing.T) {
 	for name, sent := range map[string]int{"all is sent": 1 << 20, "half is sent": 1 << 19} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, withPeer(t, refuses))
-			c := dial(t, h.serve(), header("document/sign/base64", basic(alice, aliceSecret), "Idempotency-Key: k", fmt.Sprint("Content-Length: ", 1<<20)))
+			c := dial(
+				t,
+				h.serve(),
+				header(
+					"document/sign/base64",
+					basic(alice, aliceSecret),
+					"Idempotency-Key: k",
+					fmt.Sprint("Content-Length: ", 1<<20),
+				),
+			)
 			if _, err := c.Write(bytes.Repeat([]byte(" "), sent)); err != nil {
 				t.Fatalf("send: %v", err)
 			}
@@ -76,7 +94,8 @@ func TestPeerRefusesABody(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			text, err := io.ReadAll(resp.Body)
-			if resp.StatusCode != http.StatusTooManyRequests || string(text) != "full" || err != nil || resp.Header.Get("Retry-After") != "7" {
+			if resp.StatusCode != http.StatusTooManyRequests || string(text) != "full" || err != nil ||
+				resp.Header.Get("Retry-After") != "7" {
 				t.Errorf("the client got %d %q, %v, want the peer's 429", resp.StatusCode, text, err)
 			}
 			if got := resp.Header.Get(affinity.InstanceHeader); got != "proxy-1" {
@@ -108,8 +127,8 @@ func startPeerWith(t *testing.T, change func(*harness)) (peer *harness, handle h
 	}, paths
 }
 
-// TestNewestDocument: of two instances that know a document's reference the one answers that saw it last, whichever is asked; the time
-// that they tell each other is not the client's.
+// TestNewestDocument: of two instances that know a document's reference the one answers that saw it
+// last, whichever is asked; the time that they tell each other is not the client's.
 func TestNewestDocument(t *testing.T) {
 	const path = "operation/id/withDocumentExternalReference/doc-0"
 	sign := func(h *harness, reference string) string {
@@ -127,7 +146,12 @@ func TestNewestDocument(t *testing.T) {
 			own := sign(h, "second")
 			r := h.do(request{path: path})
 			r.is(http.StatusOK, map[string]string{"": own})
-			if who, created := r.Header().Get(affinity.InstanceHeader), r.Header().Get(affinity.CreatedHeader); who != "proxy-0" || created != "" {
+			if who, created := r.Header().Get(
+				affinity.InstanceHeader,
+			), r.Header().Get(
+				affinity.CreatedHeader,
+			); who != "proxy-0" ||
+				created != "" {
 				t.Errorf("%s answered and said %q, want proxy-0 and no time", who, created)
 			}
 			theirs := sign(peer, "third")
@@ -146,7 +170,8 @@ func TestNewestDocument(t *testing.T) {
 	}
 }
 
-// TestProbe: however a client spells it, who holds an operation is found out by a question that fetches nothing.
+// TestProbe: however a client spells it, who holds an operation is found out by a question that
+// fetches nothing.
 func TestProbe(t *testing.T) {
 	peer, handle, paths := startPeer(t)
 	h := start(t, withPeerMode(t, affinity.Redirect, handle))
@@ -168,10 +193,23 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestRedirectReadsTheBody: a client that is sent elsewhere gets to write all it has, and so to read where to.
+// TestRedirectReadsTheBody: a client that is sent elsewhere gets to write all it has, and so to
+// read where to.
 func TestRedirectReadsTheBody(t *testing.T) {
-	h := start(t, withPeerMode(t, affinity.Redirect, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
-	c := dial(t, h.serve(), header("document/sign/base64", basic(alice, aliceSecret), "Idempotency-Key: k", fmt.Sprint("Content-Length: ", 8<<20)))
+	h := start(
+		t,
+		withPeerMode(t, affinity.Redirect, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }),
+	)
+	c := dial(
+		t,
+		h.serve(),
+		header(
+			"document/sign/base64",
+			basic(alice, aliceSecret),
+			"Idempotency-Key: k",
+			fmt.Sprint("Content-Length: ", 8<<20),
+		),
+	)
 	if _, err := c.Write(bytes.Repeat([]byte(" "), 8<<20)); err != nil {
 		t.Fatalf("send: %v", err)
 	}
@@ -202,7 +240,8 @@ func TestEveryAnswerNamesTheInstance(t *testing.T) {
 	}
 }
 
-// TestTokenKeyChanges: tokens of the key before are accepted until the last of them has expired, and no longer; new ones are of the new key.
+// TestTokenKeyChanges: tokens of the key before are accepted until the last of them has expired,
+// and no longer; new ones are of the new key.
 func TestTokenKeyChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := newHarness(t, nil), newHarness(t, nil)

@@ -10,17 +10,20 @@ import (
 )
 
 const (
-	// minBytesPerSecond is what a client must average beyond the idle timeout while it sends a body or reads an answer: one that
-	// trickles would keep its place for ever. The slowest line that anybody sends documents over is ten times as fast.
+	// minBytesPerSecond is what a client must average beyond the idle timeout while it sends a body or
+	// reads an answer: one that trickles would keep its place for ever. The slowest line that anybody
+	// sends documents over is ten times as fast.
 	minBytesPerSecond = 1 << 10
-	// maxRateFactor is by how much that rate is higher when no place is free: 32 KiB a second, which every line within a company
-	// carries. Clients that keep all 256 places for uploads must then send 8 MiB a second.
+	// maxRateFactor is by how much that rate is higher when no place is free: 32 KiB a second, which
+	// every line within a company carries. Clients that keep all 256 places for uploads must then send
+	// 8 MiB a second.
 	maxRateFactor = 32
 )
 
-// places bound what is done at a time: bodies that are read, or answers that are sent. Each client service may have some of the
-// places. An eighth of them is kept for client services that have none, so that a few cannot shut the others out. The rate that a
-// client must keep up rises while places run out. Safe for concurrent use.
+// places bound what is done at a time: bodies that are read, or answers that are sent. Each client
+// service may have some of the places. An eighth of them is kept for client services that have
+// none, so that a few cannot shut the others out. The rate that a client must keep up rises while
+// places run out. Safe for concurrent use.
 type places struct {
 	what, done string // what has places and what is done with it, for errors: "requests", "being read"
 	all, each  int
@@ -41,7 +44,8 @@ func newPlaces(what, done string, all, each int) *places {
 	return &places{what: what, done: done, all: all, each: each, byClient: make(map[string]int)}
 }
 
-// take takes a place for a client service until done is called. KindTooMany, with the time to come again, if there is none.
+// take takes a place for a client service until done is called. KindTooMany, with the time to come
+// again, if there is none.
 func (p *places) take(client string) (done func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,7 +91,15 @@ func (p *places) refusal(client string) error {
 	case p.fits(client):
 		return nil
 	case p.byClient[client] >= p.each:
-		return signing.Errorf(signing.KindTooMany, "%d %s of this client service are %s", p.each, p.what, p.done).Retryable(defaultRetryAfter)
+		return signing.Errorf(
+			signing.KindTooMany,
+			"%d %s of this client service are %s",
+			p.each,
+			p.what,
+			p.done,
+		).Retryable(
+			defaultRetryAfter,
+		)
 	}
 	return signing.Errorf(signing.KindTooMany, "%d %s are %s", p.taken, p.what, p.done).Retryable(defaultRetryAfter)
 }
@@ -125,8 +137,9 @@ func (p *places) give(client string) {
 	}
 }
 
-// leastRate is how many bytes a second a client service must average now. It is minBytesPerSecond while half of the places are free,
-// and rises to maxRateFactor of it when none is. The only place of a client service is not at stake: a slow line is no attack.
+// leastRate is how many bytes a second a client service must average now. It is minBytesPerSecond
+// while half of the places are free, and rises to maxRateFactor of it when none is. The only place
+// of a client service is not at stake: a slow line is no attack.
 func (p *places) leastRate(client string) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

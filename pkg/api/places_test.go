@@ -67,7 +67,12 @@ func TestPlacesAreWaitedFor(t *testing.T) {
 				done()
 			}()
 		}
-		if _, err := p.wait(t.Context(), "a", time.Second); signing.KindOf(err) != signing.KindTooMany || time.Since(began) != time.Second {
+		if _, err := p.wait(
+			t.Context(),
+			"a",
+			time.Second,
+		); signing.KindOf(err) != signing.KindTooMany ||
+			time.Since(began) != time.Second {
 			t.Errorf("wait = %v after %v, want a refusal after 1 s", err, time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -107,6 +112,12 @@ func TestLeastRateRises(t *testing.T) {
 		}
 	}
 	if a, b := p.leastRate("a"), p.leastRate("b"); a != maxRateFactor*minBytesPerSecond || b != minBytesPerSecond {
-		t.Errorf("rates with no free place = %d and %d for an only place, want %d and %d", a, b, maxRateFactor*minBytesPerSecond, minBytesPerSecond)
+		t.Errorf(
+			"rates with no free place = %d and %d for an only place, want %d and %d",
+			a,
+			b,
+			maxRateFactor*minBytesPerSecond,
+			minBytesPerSecond,
+		)
 	}
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// quotas bound what one client service takes of an instance, so that one that has gone wild leaves room for its neighbours.
-// Only client services that have authenticated get one: there are never more than the client file has ever named.
+// quotas bound what one client service takes of an instance, so that one that has gone wild leaves
+// room for its neighbours. Only client services that have authenticated get one: there are never
+// more than the client file has ever named.
 type quotas struct {
 	rate  rate.Limit // requests a second; rate.Inf = no bound
 	burst int        // requests at once, after a time without any
@@ -43,7 +44,8 @@ func (q *quotas) of(client string) *quota {
 	return one
 }
 
-// request takes one request from the bucket of a client service: KindTooMany, with the time after which the next one will do.
+// request takes one request from the bucket of a client service: KindTooMany, with the time after
+// which the next one will do.
 func (q *quotas) request(client string, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

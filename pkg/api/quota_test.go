@@ -53,7 +53,10 @@ func TestRateOfOneClientService(t *testing.T) {
 func TestRateOfTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.ClientRate = 10 })
-		ask := request{method: http.MethodPost, path: "/oauth2/authorization-server/oauth/token?grant_type=client_credentials"}
+		ask := request{
+			method: http.MethodPost,
+			path:   "/oauth2/authorization-server/oauth/token?grant_type=client_credentials",
+		}
 		for i := range 20 { // twice the rate at once
 			if resp := h.do(ask); resp.Code != http.StatusOK {
 				t.Fatalf("token %d = %d, want 200", i, resp.Code)
@@ -83,7 +86,12 @@ func TestUploadsOfOneClientService(t *testing.T) {
 	}
 	h.do(request{path: "document/sign/base64", text: signRequest("more", "%PDF")}).
 		fails(http.StatusTooManyRequests, "429", "2 requests of this client service are being read")
-	h.do(request{path: "document/sign/base64", text: signRequest("other", "%PDF"), auth: basic(bob, bobSecret)}).is(http.StatusOK, nil)
+	h.do(
+		request{path: "document/sign/base64", text: signRequest("other", "%PDF"), auth: basic(bob, bobSecret)},
+	).is(
+		http.StatusOK,
+		nil,
+	)
 	for i, w := range hold {
 		if _, err := io.Copy(w, strings.NewReader(signRequest("held "+string(rune('a'+i)), "%PDF")[1:])); err != nil {
 			t.Fatal(err)

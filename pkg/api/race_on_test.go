@@ -2,5 +2,6 @@
 
 package api_test
 
-// underRace tells that the race detector makes everything slow: tests then move a tenth of the bytes.
+// underRace tells that the race detector makes everything slow: tests then move a tenth of the
+// bytes.
 const underRace = true

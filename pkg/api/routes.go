@@ -43,31 +43,53 @@ func (a *API) routes() []route {
 		{method: http.MethodPost, pattern: under("document/sign/async"), handle: signMultipartAsync},
 		{method: http.MethodPost, pattern: under("document/sign"), handle: signMultipart},
 
-		{method: http.MethodGet, pattern: under("operation/status/withExternalReference/" + paramRef), handle: statusByReference},
+		{
+			method:  http.MethodGet,
+			pattern: under("operation/status/withExternalReference/" + paramRef),
+			handle:  statusByReference,
+		},
 		{method: http.MethodGet, pattern: under("operation/status/" + paramID), handle: statusByID},
-		{method: http.MethodGet, pattern: under("operation/sign/detail/withExternalReference/" + paramRef), handle: detailByReference},
-		{method: http.MethodGet, pattern: under("operation/sign/detail/" + paramID + "/contentInResponse/" + paramFlag), handle: detailByID},
+		{
+			method:  http.MethodGet,
+			pattern: under("operation/sign/detail/withExternalReference/" + paramRef),
+			handle:  detailByReference,
+		},
+		{
+			method:  http.MethodGet,
+			pattern: under("operation/sign/detail/" + paramID + "/contentInResponse/" + paramFlag),
+			handle:  detailByID,
+		},
 		{method: http.MethodGet, pattern: under("operation/sign/detail/" + paramID + "/documents"), handle: zipByID},
-		{method: http.MethodGet, pattern: under("operation/id/withDocumentExternalReference/" + paramRef), handle: idByDocumentReference},
+		{
+			method:  http.MethodGet,
+			pattern: under("operation/id/withDocumentExternalReference/" + paramRef),
+			handle:  idByDocumentReference,
+		},
 		{method: http.MethodGet, pattern: under("operation/id/withIdempotencyKey"), handle: idByKey},
 		{method: http.MethodGet, pattern: under("operation/sign/detail/" + paramID), handle: detailByID},
 		{method: http.MethodDelete, pattern: under("operation/sign/detail/" + paramID), handle: removeByID},
 
-		// At the root, where the original has it, and below the base path, where clients look that are generated from the
-		// description: most generators put every path below the one server. Both are one route in logs and metrics.
+		// At the root, where the original has it, and below the base path, where clients look that are
+		// generated from the description: most generators put every path below the one server. Both are
+		// one route in logs and metrics.
 		{method: http.MethodPost, pattern: tokenPath, open: true, handle: issueToken},
 		{method: http.MethodPost, pattern: a.cfg.BasePath + tokenPath, open: true, handle: issueToken},
 
 		{method: http.MethodGet, pattern: a.cfg.BasePath + pagePath, open: true, handle: (*exchange).servePage},
 		{method: http.MethodGet, pattern: a.cfg.BasePath + openAPI, open: true, handle: (*exchange).serveOpenAPI},
-		{method: http.MethodGet, pattern: a.cfg.BasePath + assetsPath + paramFile, open: true, handle: (*exchange).serveAsset},
+		{
+			method:  http.MethodGet,
+			pattern: a.cfg.BasePath + assetsPath + paramFile,
+			open:    true,
+			handle:  (*exchange).serveAsset,
+		},
 		{method: http.MethodGet, pattern: a.cfg.BasePath, open: true, handle: (*exchange).redirectToPage},
 	}
 }
 
-// newRouter registers one catch-all for each method and prefix, since httprouter cannot hold the calls one by one: a parameter
-// and a word on the same segment exclude each other in it, and its redirects break the POSTs of real clients. Which call it is,
-// dispatch finds out.
+// newRouter registers one catch-all for each method and prefix, since httprouter cannot hold the
+// calls one by one: a parameter and a word on the same segment exclude each other in it, and its
+// redirects break the POSTs of real clients. Which call it is, dispatch finds out.
 func (a *API) newRouter() *httprouter.Router {
 	r := httprouter.New()
 	r.RedirectTrailingSlash = false

@@ -9,34 +9,89 @@ import (
 	"testing"
 )
 
-// TestMethodsOfEveryPath is the table of what answers what: one row a path, the methods that are allowed there.
+// TestMethodsOfEveryPath is the table of what answers what: one row a path, the methods that are
+// allowed there.
 func TestMethodsOfEveryPath(t *testing.T) {
 	h := start(t, nil)
 	h.do(request{path: "document/sign/base64", text: signRequest("x", "%PDF")}).is(http.StatusOK, nil)
 	const id = "1024000"
 	const post, get = "POST", "GET, HEAD"
 	tests := []struct{ path, allowed string }{
-		{"document/sign/base64", post}, {"document/sign/base64/", post}, {"document/sign/base64///", post}, {"document//sign//base64", post},
-		{"document/sign", post}, {"document/sign/", post}, {"document/sign/async", post}, {"document/sign/async/base64/", post},
-		{"operation/status/withExternalReference/x", get}, {"operation/status/withExternalReference//x//", get},
-		{"operation/status/withExternalReference?externalReference=x", get}, {"operation/status/withExternalReference/?externalReference=x", get},
-		{"operation/sign/detail/withExternalReference/x", get}, {"operation/id/withDocumentExternalReference/doc-0", get},
-		{"operation/status/" + id, get}, {"operation/status/" + id + "//", get}, {"operation//status//" + id, get},
-		{"operation/sign/detail/" + id + "/contentInResponse/True", get}, {"operation/sign/detail/" + id + "/contentInResponse/false/", get},
-		{"operation/sign/detail/" + id + "/documents", get}, {"operation/sign/detail/" + id + "/documents//", get},
-		{"/oauth2/authorization-server/oauth/token", post}, {"//oauth2//authorization-server/oauth/token/", post},
+		{
+			"document/sign/base64",
+			post,
+		},
+		{"document/sign/base64/", post},
+		{"document/sign/base64///", post},
+		{"document//sign//base64", post},
+		{
+			"document/sign",
+			post,
+		},
+		{"document/sign/", post},
+		{"document/sign/async", post},
+		{"document/sign/async/base64/", post},
+		{"operation/status/withExternalReference/x", get},
+		{"operation/status/withExternalReference//x//", get},
+		{
+			"operation/status/withExternalReference?externalReference=x",
+			get,
+		},
+		{"operation/status/withExternalReference/?externalReference=x", get},
+		{"operation/sign/detail/withExternalReference/x", get},
+		{"operation/id/withDocumentExternalReference/doc-0", get},
+		{"operation/status/" + id, get},
+		{"operation/status/" + id + "//", get},
+		{"operation//status//" + id, get},
+		{
+			"operation/sign/detail/" + id + "/contentInResponse/True",
+			get,
+		},
+		{"operation/sign/detail/" + id + "/contentInResponse/false/", get},
+		{"operation/sign/detail/" + id + "/documents", get},
+		{"operation/sign/detail/" + id + "/documents//", get},
+		{"/oauth2/authorization-server/oauth/token", post},
+		{"//oauth2//authorization-server/oauth/token/", post},
 		{"/signstash/einvoice-integration-client-ws/oauth2/authorization-server/oauth/token", post},
 		{"/signstash/einvoice-integration-client-ws//oauth2/authorization-server/oauth/token//", post},
-		{"/signstash/einvoice-integration-client-ws/swagger-ui.html", get}, {"/signstash/einvoice-integration-client-ws/openapi.yaml", get},
-		{"/signstash/einvoice-integration-client-ws", get}, {"/signstash/einvoice-integration-client-ws//", get},
+		{
+			"/signstash/einvoice-integration-client-ws/swagger-ui.html",
+			get,
+		},
+		{"/signstash/einvoice-integration-client-ws/openapi.yaml", get},
+		{"/signstash/einvoice-integration-client-ws", get},
+		{"/signstash/einvoice-integration-client-ws//", get},
 		{"/signstash/einvoice-integration-client-ws/swagger-ui/swagger-ui.css", get},
 		{"operation/sign/detail/" + id + "//", "DELETE, " + get}, // the last that needs the operation
 
-		{"", ""}, {"document", ""}, {"document/sign/base64/x", ""}, {"document/sign/other", ""}, {"Document/sign/base64", ""},
-		{"operation", ""}, {"operation/status", ""}, {"operation/status/" + id + "/x", ""}, {"operation/sign/detail/" + id + "/y", ""},
-		{"operation/sign/detail/" + id + "/contentInResponse", ""}, {"operation/sign/detail/" + id + "/documents/x", ""},
-		{"/", ""}, {"/signstash", ""}, {"/oauth2/authorization-server/oauth", ""}, {"/api/v0/operation/status/1", ""}, {"/metrics", ""}, {"/swagger-ui.html", ""},
-		{"/signstash/einvoice-integration-client-ws/swagger-ui/../x", ""}, {"/signstash/einvoice-integration-client-ws/swagger-ui.html/x", ""},
+		{"", ""},
+		{"document", ""},
+		{"document/sign/base64/x", ""},
+		{"document/sign/other", ""},
+		{"Document/sign/base64", ""},
+		{
+			"operation",
+			"",
+		},
+		{"operation/status", ""},
+		{"operation/status/" + id + "/x", ""},
+		{"operation/sign/detail/" + id + "/y", ""},
+		{"operation/sign/detail/" + id + "/contentInResponse", ""},
+		{"operation/sign/detail/" + id + "/documents/x", ""},
+		{
+			"/",
+			"",
+		},
+		{"/signstash", ""},
+		{"/oauth2/authorization-server/oauth", ""},
+		{"/api/v0/operation/status/1", ""},
+		{"/metrics", ""},
+		{"/swagger-ui.html", ""},
+		{
+			"/signstash/einvoice-integration-client-ws/swagger-ui/../x",
+			"",
+		},
+		{"/signstash/einvoice-integration-client-ws/swagger-ui.html/x", ""},
 	}
 	for _, tt := range tests {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FROBNICATE"} {
@@ -57,7 +112,8 @@ func TestMethodsOfEveryPath(t *testing.T) {
 						t.Errorf("HEAD = %d", resp.Code)
 					}
 				default:
-					if resp.Code != http.StatusMethodNotAllowed || allow != tt.allowed || method != "HEAD" && resp.at("errorCode") != "405" {
+					if resp.Code != http.StatusMethodNotAllowed || allow != tt.allowed ||
+						method != "HEAD" && resp.at("errorCode") != "405" {
 						t.Errorf("answer = %d, Allow %q, want 405, %q", resp.Code, allow, tt.allowed)
 					}
 				}
@@ -69,8 +125,29 @@ func TestMethodsOfEveryPath(t *testing.T) {
 func TestReferencesOfAnyKind(t *testing.T) {
 	h := start(t, nil)
 	references := []string{
-		"simple", "FT 2026/1", "a/b/c", "50%", "100%25", "a+b", "a%2Fb", "ção €/😀", `quote"back\slash`, "?x=y&z#f", ";,:@", "/leading", "trailing/", "a//b", ".", "..", "../x",
-		"withExternalReference", "1024", " blank ", "error", "\ttab", "a\u0301",
+		"simple",
+		"FT 2026/1",
+		"a/b/c",
+		"50%",
+		"100%25",
+		"a+b",
+		"a%2Fb",
+		"ção €/😀",
+		`quote"back\slash`,
+		"?x=y&z#f",
+		";,:@",
+		"/leading",
+		"trailing/",
+		"a//b",
+		".",
+		"..",
+		"../x",
+		"withExternalReference",
+		"1024",
+		" blank ",
+		"error",
+		"\ttab",
+		"a\u0301",
 	}
 	for i, ref := range references {
 		t.Run(ref, func(t *testing.T) {
@@ -150,7 +227,14 @@ func TestLookupsTakeTheNewest(t *testing.T) {
 func TestStatusHasTheEndpoint(t *testing.T) {
 	h := start(t, nil)
 	id := h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")}).at("id")
-	want := map[string]string{"id": id, "type": "SIGN", "status": "EXECUTED", "host": "proxy-0.example.org", "port": "8443", "documentList": ""}
+	want := map[string]string{
+		"id":           id,
+		"type":         "SIGN",
+		"status":       "EXECUTED",
+		"host":         "proxy-0.example.org",
+		"port":         "8443",
+		"documentList": "",
+	}
 	h.do(request{path: "operation/status/" + id}).is(http.StatusOK, want)
 	list := h.do(request{path: "operation/status/withExternalReference/r"})
 	for k, v := range want {

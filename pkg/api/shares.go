@@ -2,8 +2,8 @@ package api
 
 import "sync"
 
-// shares bound what all requests together take of something at a time, and what those of one client service take to half of it, so
-// that none takes all.
+// shares bound what all requests together take of something at a time, and what those of one client
+// service take to half of it, so that none takes all.
 type shares struct {
 	all, each int64
 

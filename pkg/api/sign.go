@@ -45,10 +45,16 @@ func (x *exchange) signLater(form bodyForm) error {
 	return x.writeAccepted(op)
 }
 
-// signAndWait answers when the operation has ended, or with its state when the longest wait is over: it goes on all the same.
+// signAndWait answers when the operation has ended, or with its state when the longest wait is
+// over: it goes on all the same.
 func (x *exchange) signAndWait(form bodyForm) error {
 	if !x.api.waiting.take(x.client.ID, 1) {
-		return signing.Errorf(signing.KindBusy, "too many synchronous requests wait for their results; send it asynchronously, or later").Retryable(defaultRetryAfter)
+		return signing.Errorf(
+			signing.KindBusy,
+			"too many synchronous requests wait for their results; send it asynchronously, or later",
+		).Retryable(
+			defaultRetryAfter,
+		)
 	}
 	defer x.api.waiting.give(x.client.ID, 1)
 	done, err := x.claimKey()
@@ -86,8 +92,9 @@ func (x *exchange) signAndWait(form bodyForm) error {
 	return orRemoved(x.writeSignOperation(op, op.ReturnContent))
 }
 
-// wait returns the operation once it has ended, or as it is when the longest wait is over (negative = none) or the server stops. The client's going
-// away ends the wait alone: the operation is accepted and goes on.
+// wait returns the operation once it has ended, or as it is when the longest wait is over (negative
+// = none) or the server stops. The client's going away ends the wait alone: the operation is
+// accepted and goes on.
 func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Operation, error) {
 	if op.Status.Ended() || longest < 0 {
 		return op, nil
@@ -102,7 +109,8 @@ func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Op
 	case x.cut() == nil:
 		return op, signing.Errorf(signing.KindHungUp, "the client went away before the operation ended").Because(gone)
 	}
-	// The operation is on disk and goes on at the next start; to refuse the request now would ask for it a second time.
+	// The operation is on disk and goes on at the next start; to refuse the request now would ask for
+	// it a second time.
 	x.r = x.r.WithContext(context.WithoutCancel(x.r.Context()))
 	if err != nil {
 		now = op
@@ -110,18 +118,25 @@ func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Op
 	return now, nil
 }
 
-// orRemoved is the fault of a request whose operation met err. It is gone where its owner, or a request with the same Idempotency-Key that
-// was refused, has removed it: no call that is not found.
+// orRemoved is the fault of a request whose operation met err. It is gone where its owner, or a
+// request with the same Idempotency-Key that was refused, has removed it: no call that is not
+// found.
 func orRemoved(err error) error {
 	if signing.KindOf(err) == signing.KindNotFound {
-		return signing.Errorf(signing.KindBusy, "the operation was removed while it was waited for").Retryable(defaultRetryAfter)
+		return signing.Errorf(
+			signing.KindBusy,
+			"the operation was removed while it was waited for",
+		).Retryable(
+			defaultRetryAfter,
+		)
 	}
 	return err
 }
 
-// refusal is the fault of an operation whose only document was refused for what it is; nil for any other operation. Such an operation is
-// removed, so that nothing is kept of any request that is answered with 400: the corrected document may have its reference. Nothing was
-// paid for it: those faults are found before the remote side is asked.
+// refusal is the fault of an operation whose only document was refused for what it is; nil for any
+// other operation. Such an operation is removed, so that nothing is kept of any request that is
+// answered with 400: the corrected document may have its reference. Nothing was paid for it: those
+// faults are found before the remote side is asked.
 func (x *exchange) refusal(op signing.Operation) error {
 	if op.Status != signing.StatusFailed || op.DocumentCount != 1 {
 		return nil
@@ -132,7 +147,12 @@ func (x *exchange) refusal(op signing.Operation) error {
 	}
 	if len(docs) == 1 && docs[0].Failure != nil && isDocumentFault(docs[0].Failure.Kind) {
 		ctx := context.WithoutCancel(x.r.Context()) // the answer is the same for a client that is just leaving
-		if err := x.api.cfg.Service.Remove(ctx, x.client.ID, op.ID); err != nil && signing.KindOf(err) != signing.KindNotFound {
+		if err := x.api.cfg.Service.Remove(
+			ctx,
+			x.client.ID,
+			op.ID,
+		); err != nil &&
+			signing.KindOf(err) != signing.KindNotFound {
 			x.api.cfg.Log.Error(err, "a refused operation could not be removed: its reference stays used", "operation", op.ID)
 		}
 		return signing.Errorf(docs[0].Failure.Kind, "documents[0]: %s", docs[0].Failure.Detail)
@@ -140,7 +160,8 @@ func (x *exchange) refusal(op signing.Operation) error {
 	return nil
 }
 
-// submit reads the request, spooling its documents, and hands it over. Nothing is kept of a request that is refused.
+// submit reads the request, spooling its documents, and hands it over. Nothing is kept of a request
+// that is refused.
 func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error) {
 	if err := x.body.admit(); err != nil {
 		return signing.Operation{}, err
@@ -149,7 +170,12 @@ func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error
 	if err := service.Admit(x.client.ID); err != nil {
 		return signing.Operation{}, err
 	}
-	sub := signing.Submission{ClientService: x.client.ID, IdempotencyKey: x.key, Callback: x.client.CallbackURL, Waiting: waiting}
+	sub := signing.Submission{
+		ClientService:  x.client.ID,
+		IdempotencyKey: x.key,
+		Callback:       x.client.CallbackURL,
+		Waiting:        waiting,
+	}
 	defer x.letGo()
 	up, err := x.receive(form, &sub)
 	if err != nil {
@@ -204,7 +230,12 @@ func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Uplo
 // hold counts so many bytes of the request that stay in memory until it is handed over.
 func (x *exchange) hold(bytes int) error {
 	if !x.api.text.take(x.client.ID, int64(bytes)) {
-		return signing.Errorf(signing.KindBusy, "the requests that are being read hold too much text").Retryable(defaultRetryAfter)
+		return signing.Errorf(
+			signing.KindBusy,
+			"the requests that are being read hold too much text",
+		).Retryable(
+			defaultRetryAfter,
+		)
 	}
 	x.held += int64(bytes)
 	return nil
@@ -253,8 +284,8 @@ func (x *exchange) writeAccepted(op signing.Operation) error {
 	})
 }
 
-// writeJSON writes a success body. Nothing is sent before the first 16 KiB are there or write has returned, so that an error of
-// write can still be answered as one.
+// writeJSON writes a success body. Nothing is sent before the first 16 KiB are there or write has
+// returned, so that an error of write can still be answered as one.
 func (x *exchange) writeJSON(status int, write func(w *jsonstream.Writer) error) error {
 	x.Header().Set("Content-Type", "application/json")
 	if x.Header().Get("Cache-Control") == "" {

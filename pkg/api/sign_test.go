@@ -21,11 +21,24 @@ func TestSyncRequestAnswersWithSignedDocuments(t *testing.T) {
 	h := start(t, nil)
 	resp := h.do(request{path: "document/sign/base64/", text: signRequest("ref-1", "%PDF one", "%PDF two")})
 	resp.is(http.StatusOK, map[string]string{
-		"type": "SIGN", "status": "EXECUTED", "issuerClientServiceAlias": alice, "folderExternalReference": "ref-1",
-		"folder.externalReference": "ref-1", "folder.description": "test", "folder.folderContent": "HASH", "folder.folderId": resp.at("id"),
-		"signatureQueuePriority.name": "DEFAULT", "documentList.1.externalReference": "doc-1", "documentList.1.name": "a.pdf",
-		"documentList.1.contentType": "application/pdf", "documentList.1.signStatus": "SIGNED", "documentList.1.cipherStatus": "NO_CIPHER",
-		"documentList.1.storageStatus": "CONTENT_NOT_STORED", "documentList.1.contentLength": "8", "documentList.1.signError": "", "host": "",
+		"type":                             "SIGN",
+		"status":                           "EXECUTED",
+		"issuerClientServiceAlias":         alice,
+		"folderExternalReference":          "ref-1",
+		"folder.externalReference":         "ref-1",
+		"folder.description":               "test",
+		"folder.folderContent":             "HASH",
+		"folder.folderId":                  resp.at("id"),
+		"signatureQueuePriority.name":      "DEFAULT",
+		"documentList.1.externalReference": "doc-1",
+		"documentList.1.name":              "a.pdf",
+		"documentList.1.contentType":       "application/pdf",
+		"documentList.1.signStatus":        "SIGNED",
+		"documentList.1.cipherStatus":      "NO_CIPHER",
+		"documentList.1.storageStatus":     "CONTENT_NOT_STORED",
+		"documentList.1.contentLength":     "8",
+		"documentList.1.signError":         "",
+		"host":                             "",
 	})
 	resp.signed("documentList.0.signedContent", "%PDF one")
 	resp.signed("documentList.1.signedContent", "%PDF two")
@@ -43,19 +56,33 @@ func TestSyncRequestAnswersWithSignedDocuments(t *testing.T) {
 // TestSyncAnswerIsAsDocumented holds a whole answer against a file that a person can read.
 func TestSyncAnswerIsAsDocumented(t *testing.T) {
 	h := start(t, nil)
-	resp := h.do(request{path: "document/sign/base64", text: `{"externalReference":"FT 2026/1","description":"Fatura nº 1","documents":[
+	resp := h.do(
+		request{
+			path: "document/sign/base64",
+			text: `{"externalReference":"FT 2026/1","description":"Fatura nº 1","documents":[
 		{"documentRequest":{"externalReference":"FT 2026/1","name":"fatura.pdf","contentType":"application/pdf","base64Content":"` +
-		base64.StdEncoding.EncodeToString([]byte("%PDF one")) + `"},
+				base64.StdEncoding.EncodeToString([]byte("%PDF one")) + `"},
 		 "signatureInfo":{"signatureType":"PAdES","reason":"error in \"reason\"","location":"Évora","visibleSignatureInfo":{
 			"locationType":"COORDINATE","locationValue":"page=1,x=100,y=500","area":"width=300,height=200","font":"color=#000000,size=8",
 			"templateType":"ONE_OFF","oneOffTemplate":"Signed by $certificate.getCommonName()\nterror"}}},
 		{"documentRequest":{"externalReference":"FT 2026/2","name":"other.pdf","contentType":"application/pdf","base64Content":"` +
-		base64.StdEncoding.EncodeToString([]byte("fail:damaged:the cross-reference is damaged")) + `"},
-		 "signatureInfo":{"signatureType":"PAdES"}}]}`})
+				base64.StdEncoding.EncodeToString([]byte("fail:damaged:the cross-reference is damaged")) + `"},
+		 "signatureInfo":{"signatureType":"PAdES"}}]}`,
+		},
+	)
 	resp.is(http.StatusOK, nil)
 	got := regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+\+00:00`).ReplaceAllString(resp.text, "DATE")
 	got = regexp.MustCompile(`"executionTime":\d+`).ReplaceAllString(got, `"executionTime":TIME`)
-	got = strings.NewReplacer(`},{`, "},\n{", `"documentList":[`, "\"documentList\":[\n", `"documentAttributes":[{`, "\"documentAttributes\":[\n{").Replace(got) + "\n"
+	got = strings.NewReplacer(
+		`},{`,
+		"},\n{",
+		`"documentList":[`,
+		"\"documentList\":[\n",
+		`"documentAttributes":[{`,
+		"\"documentAttributes\":[\n{",
+	).Replace(
+		got,
+	) + "\n"
 	want, err := os.ReadFile("testdata/sign-operation.json")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile("testdata/sign-operation.json", []byte(got), 0o644); err != nil {
@@ -88,15 +115,33 @@ func TestAsyncRequestIsAcceptedBeforeItIsSigned(t *testing.T) {
 	h := start(t, func(h *harness) { h.provider.hold = make(chan struct{}) })
 	resp := h.do(request{path: "document/sign/async/base64/", text: signRequest("later", "%PDF one")})
 	resp.is(http.StatusAccepted, map[string]string{
-		"externalReference": "later", "status": "PENDING_EXECUTION", "host": "proxy-0.example.org", "port": "8443", "hostPort": "proxy-0.example.org:8443",
+		"externalReference": "later",
+		"status":            "PENDING_EXECUTION",
+		"host":              "proxy-0.example.org",
+		"port":              "8443",
+		"hostPort":          "proxy-0.example.org:8443",
 	})
 	id := resp.at("id")
 	if want := base + "operation/status/" + id; resp.Header().Get("Location") != want {
 		t.Errorf("Location = %q, want %q", resp.Header().Get("Location"), want)
 	}
 	pending := h.do(request{path: "operation/sign/detail/" + id + "/contentInResponse/True"})
-	pending.is(http.StatusOK, map[string]string{"status": "PENDING_EXECUTION", "documentList.0.signStatus": "RECEIVED", "documentList.0.signedContent": "", "executionTime": ""})
-	h.do(request{path: "operation/sign/detail/" + id + "/documents"}).fails(http.StatusNotFound, "404", "PENDING_EXECUTION")
+	pending.is(
+		http.StatusOK,
+		map[string]string{
+			"status":                       "PENDING_EXECUTION",
+			"documentList.0.signStatus":    "RECEIVED",
+			"documentList.0.signedContent": "",
+			"executionTime":                "",
+		},
+	)
+	h.do(
+		request{path: "operation/sign/detail/" + id + "/documents"},
+	).fails(
+		http.StatusNotFound,
+		"404",
+		"PENDING_EXECUTION",
+	)
 
 	close(h.provider.hold)
 	h.wait(id)
@@ -129,10 +174,22 @@ func TestSyncWaitEnds(t *testing.T) {
 		if waited := time.Since(began); waited != time.Minute {
 			t.Errorf("waited %v, want a minute", waited)
 		}
-		resp.is(http.StatusOK, map[string]string{"status": "PENDING_EXECUTION", "documentList.0.signStatus": "RECEIVED", "documentList.0.signedContent": ""})
+		resp.is(
+			http.StatusOK,
+			map[string]string{
+				"status":                       "PENDING_EXECUTION",
+				"documentList.0.signStatus":    "RECEIVED",
+				"documentList.0.signedContent": "",
+			},
+		)
 		close(h.provider.hold)
 		h.wait(resp.at("id"))
-		h.do(request{path: "operation/sign/detail/withExternalReference/slow"}).is(http.StatusOK, map[string]string{"status": "EXECUTED"})
+		h.do(
+			request{path: "operation/sign/detail/withExternalReference/slow"},
+		).is(
+			http.StatusOK,
+			map[string]string{"status": "EXECUTED"},
+		)
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -140,7 +197,8 @@ func TestSyncWaitEnds(t *testing.T) {
 	})
 }
 
-// TestRefusedEarly: once results take longer than sync requests wait, further ones are told so at once; async ones are accepted.
+// TestRefusedEarly: once results take longer than sync requests wait, further ones are told so at
+// once; async ones are accepted.
 func TestRefusedEarly(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.SyncWait, h.provider.hold = time.Millisecond, make(chan struct{}) })
 	for _, ref := range []string{"one", "two", "three"} {
@@ -158,7 +216,12 @@ func TestRefusedEarly(t *testing.T) {
 func TestNoSyncWaitAtAll(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.SyncWait, h.provider.hold = -1, make(chan struct{}) })
 	defer close(h.provider.hold)
-	h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")}).is(http.StatusOK, map[string]string{"status": "PENDING_EXECUTION"})
+	h.do(
+		request{path: "document/sign/base64", text: signRequest("r", "%PDF")},
+	).is(
+		http.StatusOK,
+		map[string]string{"status": "PENDING_EXECUTION"},
+	)
 }
 
 func TestDocumentFaults(t *testing.T) {
@@ -182,17 +245,34 @@ func TestDocumentFaults(t *testing.T) {
 			// With a neighbour: that one is signed.
 			resp := h.do(request{path: "document/sign/base64", text: signRequest("beside "+string(kind), "%PDF", bad)})
 			resp.is(http.StatusOK, map[string]string{
-				"status": "EXECUTED", "documentList.0.signStatus": "SIGNED",
-				"documentList.1.signStatus": "ERROR_SIGNING", "documentList.1.signError": want[0], "documentList.1.signErrorCode": want[1],
-				"documentList.1.signErrorCause": "the reason", "documentList.1.signedContent": "",
+				"status":                        "EXECUTED",
+				"documentList.0.signStatus":     "SIGNED",
+				"documentList.1.signStatus":     "ERROR_SIGNING",
+				"documentList.1.signError":      want[0],
+				"documentList.1.signErrorCode":  want[1],
+				"documentList.1.signErrorCause": "the reason",
+				"documentList.1.signedContent":  "",
 			})
 			resp.signed("documentList.0.signedContent", "%PDF")
 			// Refused, nothing is kept of it.
-			h.do(request{path: "operation/sign/detail/withExternalReference/alone%20" + string(kind)}).fails(http.StatusNotFound, "404", "")
+			h.do(
+				request{path: "operation/sign/detail/withExternalReference/alone%20" + string(kind)},
+			).fails(
+				http.StatusNotFound,
+				"404",
+				"",
+			)
 		})
 	}
 	two := h.do(request{path: "document/sign/base64", text: signRequest("both", "fail:damaged:x", "fail:encrypted:y")})
-	two.is(http.StatusOK, map[string]string{"status": "EXECUTION_FAILED", "documentList.0.signErrorCode": "2.2.3", "documentList.1.signErrorCode": "2.2.4"})
+	two.is(
+		http.StatusOK,
+		map[string]string{
+			"status":                       "EXECUTION_FAILED",
+			"documentList.0.signErrorCode": "2.2.3",
+			"documentList.1.signErrorCode": "2.2.4",
+		},
+	)
 }
 
 func TestRemoteFaults(t *testing.T) {
@@ -222,7 +302,10 @@ func TestManyDocumentsAreReadInPages(t *testing.T) {
 		contents[i] = fmt.Sprint("%PDF ", i)
 	}
 	resp := h.do(request{path: "document/sign/base64", text: signRequest("many", contents...)})
-	resp.is(http.StatusOK, map[string]string{"status": "EXECUTED", "documentList.249.externalReference": "doc-249", "documentList.250": ""})
+	resp.is(
+		http.StatusOK,
+		map[string]string{"status": "EXECUTED", "documentList.249.externalReference": "doc-249", "documentList.250": ""},
+	)
 	for i := range contents {
 		resp.signed(fmt.Sprintf("documentList.%d.signedContent", i), contents[i])
 	}
@@ -241,8 +324,19 @@ func TestIdempotencyKey(t *testing.T) {
 	if again.Header().Get("Idempotent-Replayed") != "true" || first.Header().Get("Idempotent-Replayed") != "" {
 		t.Error("Idempotent-Replayed is not on the second answer alone")
 	}
-	h.do(request{path: "document/sign/async/base64", text: text, header: key}).is(http.StatusAccepted, map[string]string{"id": first.at("id")})
-	h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF other"), header: key}).fails(http.StatusUnprocessableEntity, "0.0.6", "Idempotency-Key")
+	h.do(
+		request{path: "document/sign/async/base64", text: text, header: key},
+	).is(
+		http.StatusAccepted,
+		map[string]string{"id": first.at("id")},
+	)
+	h.do(
+		request{path: "document/sign/base64", text: signRequest("r", "%PDF other"), header: key},
+	).fails(
+		http.StatusUnprocessableEntity,
+		"0.0.6",
+		"Idempotency-Key",
+	)
 	h.do(request{path: "document/sign/base64", text: text}).fails(http.StatusConflict, "0.0.7", "externalReference")
 	other := h.do(request{path: "document/sign/base64", text: text, header: key, auth: basic(bob, bobSecret)})
 	other.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
@@ -250,7 +344,13 @@ func TestIdempotencyKey(t *testing.T) {
 		t.Error("a key was taken for another client service's")
 	}
 	for _, bad := range []string{"", strings.Repeat("x", 256), "a\x7f", "é"} {
-		h.do(request{path: "document/sign/base64", text: text, header: map[string]string{"Idempotency-Key": bad}}).fails(http.StatusBadRequest, "0.0.6", "Idempotency-Key")
+		h.do(
+			request{path: "document/sign/base64", text: text, header: map[string]string{"Idempotency-Key": bad}},
+		).fails(
+			http.StatusBadRequest,
+			"0.0.6",
+			"Idempotency-Key",
+		)
 	}
 }
 
@@ -305,7 +405,13 @@ func TestDamagedFileIsNeverASuccess(t *testing.T) {
 		t.Errorf("Content-Disposition of a refusal = %q, want none: a browser would save it as the archive", got)
 	}
 	h.log.next("kind", "storage")
-	h.do(request{path: "operation/sign/detail/withExternalReference/r"}).fails(http.StatusInternalServerError, "0.0.1", "log of the service")
+	h.do(
+		request{path: "operation/sign/detail/withExternalReference/r"},
+	).fails(
+		http.StatusInternalServerError,
+		"0.0.1",
+		"log of the service",
+	)
 	h.log.next("kind", "storage")
 
 	// What goes wrong after the answer has begun cuts it off. Its series is there before.
@@ -323,12 +429,16 @@ func TestDamagedFileIsNeverASuccess(t *testing.T) {
 			t.Errorf("answers that broke off are counted %v times as faults, want once", got)
 		}
 	}()
-	h.api.Handler().ServeHTTP(httptest.NewRecorder(), request{path: "operation/sign/detail/withExternalReference/r"}.build())
+	h.api.Handler().ServeHTTP(
+		httptest.NewRecorder(),
+		request{path: "operation/sign/detail/withExternalReference/r"}.build(),
+	)
 	t.Error("the answer was not aborted")
 }
 
-// TestRefusedKeepsNothing: a sync request whose only document is refused leaves its reference and its Idempotency-Key to the corrected one,
-// like every other 400. Where it cannot be removed the answer is the same.
+// TestRefusedKeepsNothing: a sync request whose only document is refused leaves its reference and
+// its Idempotency-Key to the corrected one, like every other 400. Where it cannot be removed the
+// answer is the same.
 func TestRefusedKeepsNothing(t *testing.T) {
 	h := start(t, nil)
 	send := func(content string, key ...string) response {

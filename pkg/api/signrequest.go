@@ -23,7 +23,11 @@ func (q *requestReader) image(v *signing.VisibleSignature) error {
 
 // limitContent returns a reader that fails, naming field, where io.LimitReader would end.
 func limitContent(r io.Reader, limit int64, field string) io.Reader {
-	return &limitedReader{r: r, left: limit, fault: signing.Errorf(signing.KindTooLarge, "%s is larger than %d bytes", field, limit)}
+	return &limitedReader{
+		r:     r,
+		left:  limit,
+		fault: signing.Errorf(signing.KindTooLarge, "%s is larger than %d bytes", field, limit),
+	}
 }
 
 type limitedReader struct {
@@ -43,7 +47,8 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// requestFault turns a fault of the JSON text into one of the domain; other errors stay what they are.
+// requestFault turns a fault of the JSON text into one of the domain; other errors stay what they
+// are.
 func requestFault(err error) error {
 	var known *signing.Error
 	var e *jsonstream.Error
@@ -71,8 +76,14 @@ func (x *exchange) readJSON(up signing.Upload) (*wireRequest, error) {
 	return x.readSignRequest(x.body, x.r.Header.Get("Content-Type"), up, true)
 }
 
-// readSignRequest reads a SignRequest in the charset that its Content-Type declares; inline says whether content is in it.
-func (x *exchange) readSignRequest(r io.Reader, contentType string, up signing.Upload, inline bool) (*wireRequest, error) {
+// readSignRequest reads a SignRequest in the charset that its Content-Type declares; inline says
+// whether content is in it.
+func (x *exchange) readSignRequest(
+	r io.Reader,
+	contentType string,
+	up signing.Upload,
+	inline bool,
+) (*wireRequest, error) {
 	text, err := asUTF8(r, contentType)
 	if err != nil {
 		return nil, err

@@ -21,15 +21,23 @@ func (u *blindUpload) Add(r io.Reader) (signing.Content, error) {
 func (u *blindUpload) AddShared(r io.Reader) (signing.Content, error) { return u.Add(r) }
 func (u *blindUpload) Discard()                                       {}
 
-// FuzzSignRequest holds for any body: no panic; a fault is of a request's own kinds and says something; what is accepted is complete;
-// the pieces in which it comes make no difference.
+// FuzzSignRequest holds for any body: no panic; a fault is of a request's own kinds and says
+// something; what is accepted is complete; the pieces in which it comes make no difference.
 func FuzzSignRequest(f *testing.F) {
-	f.Add([]byte(`{"externalReference":"r","description":"d","documents":[{"documentRequest":{"externalReference":"e","name":"n","contentType":"application/pdf",` +
-		`"base64Content":"JVBERg=="},"signatureInfo":{"signatureType":"PAdES","level":"B-T","visibleSignatureInfo":{"locationType":"COORDINATE",` +
-		`"locationValue":"page=1,x=1,y=1","imageValue":"AAAA","imageType":"IMAGE_PNG"},"advancedSignatureInfo":{"signatureLocation":"/a"}}}],` +
-		`"preservationInfo":{"a":[1]},"returnSignedContent":false}`))
-	f.Add([]byte(`{"externalReference":20260001,"description":-1.5e3,"returnSignedContent":"false","documents":[{"documentRequest":{"externalReference":true,"name":7,` +
-		`"contentType":"application/pdf","base64Content":"JVBERg=="},"signatureInfo":{"signatureType":"PAdES","applyTimestamp":"true"}}]}`))
+	f.Add(
+		[]byte(
+			`{"externalReference":"r","description":"d","documents":[{"documentRequest":{"externalReference":"e","name":"n","contentType":"application/pdf",` +
+				`"base64Content":"JVBERg=="},"signatureInfo":{"signatureType":"PAdES","level":"B-T","visibleSignatureInfo":{"locationType":"COORDINATE",` +
+				`"locationValue":"page=1,x=1,y=1","imageValue":"AAAA","imageType":"IMAGE_PNG"},"advancedSignatureInfo":{"signatureLocation":"/a"}}}],` +
+				`"preservationInfo":{"a":[1]},"returnSignedContent":false}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"externalReference":20260001,"description":-1.5e3,"returnSignedContent":"false","documents":[{"documentRequest":{"externalReference":true,"name":7,` +
+				`"contentType":"application/pdf","base64Content":"JVBERg=="},"signatureInfo":{"signatureType":"PAdES","applyTimestamp":"true"}}]}`,
+		),
+	)
 	f.Add([]byte(`{"documents":[{"documentRequest":null,"signatureInfo":[]}]}`))
 	a := &API{text: newShares(64 << 20)}
 	a.cfg.setDefaults()
@@ -62,7 +70,9 @@ func FuzzSignRequest(f *testing.F) {
 			t.Errorf("accepted %+v with %d contents", request, len(contents))
 		}
 		for i, d := range request.Documents {
-			if contents[i].Size == 0 || d.Name == "" || d.ContentType == "" || d.ExternalReference == "" || d.Signature.Level == "" || d.Signature.Type != signing.PAdES {
+			if contents[i].Size == 0 || d.Name == "" || d.ContentType == "" || d.ExternalReference == "" ||
+				d.Signature.Level == "" ||
+				d.Signature.Type != signing.PAdES {
 				t.Errorf("accepted document %+v", d)
 			}
 		}

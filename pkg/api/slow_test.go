@@ -17,19 +17,33 @@ import (
 
 const pagePath = api.DefaultBasePath + "/swagger-ui.html"
 
-// overPipe runs test on a fake clock with connections to an API, whose server has the time-outs of the proxy's.
-func overPipe(t *testing.T, change func(*harness), test func(t *testing.T, h *harness, dial func(text string) net.Conn)) {
+// overPipe runs test on a fake clock with connections to an API, whose server has the time-outs of
+// the proxy's.
+func overPipe(
+	t *testing.T,
+	change func(*harness),
+	test func(t *testing.T, h *harness, dial func(text string) net.Conn),
+) {
 	t.Helper()
 	overPipeWith(t, change, func(next http.Handler) http.Handler { return next }, test)
 }
 
 // overPipeWith is overPipe with something in front of the API.
-func overPipeWith(t *testing.T, change func(*harness), wrap func(http.Handler) http.Handler, test func(t *testing.T, h *harness, dial func(text string) net.Conn)) {
+func overPipeWith(
+	t *testing.T,
+	change func(*harness),
+	wrap func(http.Handler) http.Handler,
+	test func(t *testing.T, h *harness, dial func(text string) net.Conn),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, change)
 		l := pipenet.Listen()
-		server := &http.Server{Handler: wrap(h.api.Handler()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 90 * time.Second}
+		server := &http.Server{
+			Handler:           wrap(h.api.Handler()),
+			ReadHeaderTimeout: 10 * time.Second,
+			IdleTimeout:       90 * time.Second,
+		}
 		go func() { _ = server.Serve(l) }()
 		defer time.Sleep(time.Second) // which net/http takes to let go of a connection that it closes
 		defer server.Close()
@@ -46,7 +60,8 @@ func overPipeWith(t *testing.T, change func(*harness), wrap func(http.Handler) h
 	})
 }
 
-// TestHeldBody: a connection whose body never comes is closed soon, whoever sent its head and whatever the answer is.
+// TestHeldBody: a connection whose body never comes is closed soon, whoever sent its head and
+// whatever the answer is.
 func TestHeldBody(t *testing.T) {
 	credentials := "Authorization: " + basic(alice, aliceSecret)
 	for name, head := range map[string][]string{
@@ -66,7 +81,8 @@ func TestHeldBody(t *testing.T) {
 				c := dial(strings.Join(head, "\r\n") + "\r\n\r\n")
 				_ = c.SetReadDeadline(began.Add(time.Hour)) // else a failure ends as a deadlock
 				answer, err := io.ReadAll(c)
-				if took := time.Since(began); err != nil || len(answer) == 0 || took > 66*time.Second { // a minute of silence, 5 s to drain
+				// a minute of silence, 5 s to drain
+				if took := time.Since(began); err != nil || len(answer) == 0 || took > 66*time.Second {
 					t.Errorf("after %v: %.100q, %v, want an answer and the end of the connection", took, answer, err)
 				}
 			})
@@ -74,34 +90,45 @@ func TestHeldBody(t *testing.T) {
 	}
 }
 
-// TestConnectionIsKept: what is read to its end has no deadline left, and a body that comes late is not taken for a held one.
+// TestConnectionIsKept: what is read to its end has no deadline left, and a body that comes late is
+// not taken for a held one.
 func TestConnectionIsKept(t *testing.T) {
-	overPipe(t, func(h *harness) { h.provider.hold = make(chan struct{}) }, func(t *testing.T, h *harness, dial func(string) net.Conn) {
-		text := signRequest("r", "%PDF")
-		c := dial("POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\nAuthorization: " + basic(alice, aliceSecret) + "\r\nTransfer-Encoding: chunked\r\n\r\n")
-		time.Sleep(30 * time.Second)
-		for _, piece := range []string{fmt.Sprintf("%x\r\n%s\r\n", len(text), text), "0\r\n\r\n"} {
-			if _, err := io.WriteString(c, piece); err != nil {
+	overPipe(
+		t,
+		func(h *harness) { h.provider.hold = make(chan struct{}) },
+		func(t *testing.T, h *harness, dial func(string) net.Conn) {
+			text := signRequest("r", "%PDF")
+			c := dial(
+				"POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\nAuthorization: " + basic(
+					alice,
+					aliceSecret,
+				) + "\r\nTransfer-Encoding: chunked\r\n\r\n",
+			)
+			time.Sleep(30 * time.Second)
+			for _, piece := range []string{fmt.Sprintf("%x\r\n%s\r\n", len(text), text), "0\r\n\r\n"} {
+				if _, err := io.WriteString(c, piece); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Second)
+			}
+			close(h.provider.hold)
+			r := readAnswer(t, c)
+			if r.StatusCode != http.StatusOK {
+				t.Errorf("answer = %v, want 200", r.Status)
+			}
+			time.Sleep(80 * time.Second)
+			if _, err := io.WriteString(c, "GET "+pagePath+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(10 * time.Second)
-		}
-		close(h.provider.hold)
-		r := readAnswer(t, c)
-		if r.StatusCode != http.StatusOK {
-			t.Errorf("answer = %v, want 200", r.Status)
-		}
-		time.Sleep(80 * time.Second)
-		if _, err := io.WriteString(c, "GET "+pagePath+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		if r := readAnswer(t, c); r.StatusCode != http.StatusOK {
-			t.Errorf("second answer = %v, want 200", r.Status)
-		}
-	})
+			if r := readAnswer(t, c); r.StatusCode != http.StatusOK {
+				t.Errorf("second answer = %v, want 200", r.Status)
+			}
+		},
+	)
 }
 
-// TestTricklingUpload: a body that never falls silent and never comes to its end does not keep its place; one that is merely slow does.
+// TestTricklingUpload: a body that never falls silent and never comes to its end does not keep its
+// place; one that is merely slow does.
 func TestTricklingUpload(t *testing.T) {
 	for name, test := range map[string]struct {
 		piece  int // bytes every 30 s
@@ -110,8 +137,10 @@ func TestTricklingUpload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			overPipe(t, nil, func(t *testing.T, h *harness, dial func(string) net.Conn) {
 				began := time.Now()
-				c := dial("POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\nAuthorization: " + basic(alice, aliceSecret) +
-					"\r\nContent-Length: 100000000\r\n\r\n{\"unknown\":\"")
+				c := dial(
+					"POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\nAuthorization: " + basic(alice, aliceSecret) +
+						"\r\nContent-Length: 100000000\r\n\r\n{\"unknown\":\"",
+				)
 				go func() { _, _ = io.Copy(io.Discard, c) }()
 				var err error
 				for time.Since(began) < 3*time.Hour && err == nil {

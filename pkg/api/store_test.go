@@ -12,8 +12,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// spyStore is a store in memory that counts uploads which nobody has ended. A hollow one keeps no content: what it gives out has
-// the size of what came in, for documents that are too large for a test's memory.
+// spyStore is a store in memory that counts uploads which nobody has ended. A hollow one keeps no
+// content: what it gives out has the size of what came in, for documents that are too large for a
+// test's memory.
 type spyStore struct {
 	*storetest.Memory
 	open    atomic.Int64

@@ -196,7 +196,10 @@ func (x *exchange) checkGrant() error {
 	}
 	// A type is asked for only where there is something to read: clients send none, or a wrong one,
 	// with an empty body.
-	if media, _, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type")); len(data) > 0 && media == "application/x-www-form-urlencoded" {
+	if media, _, _ := mime.ParseMediaType(
+		x.r.Header.Get("Content-Type"),
+	); len(data) > 0 &&
+		media == "application/x-www-form-urlencoded" {
 		form, err := url.ParseQuery(string(data))
 		if err != nil {
 			return signing.Errorf(signing.KindMalformed, "the form is not form-encoded")

@@ -34,7 +34,8 @@ func (h *harness) setSecrets(secret, previous string) {
 func (h *harness) tokenIs(what, token, code string) {
 	h.t.Helper()
 	resp := h.do(request{path: known, auth: "Bearer " + token})
-	if code == "" && resp.Code != http.StatusNotFound || code != "" && (resp.Code != http.StatusUnauthorized || resp.at("errorCode") != code) {
+	if code == "" && resp.Code != http.StatusNotFound ||
+		code != "" && (resp.Code != http.StatusUnauthorized || resp.at("errorCode") != code) {
 		h.t.Errorf("%s = %d %.200s, want it accepted, or refused with %q", what, resp.Code, resp.text, code)
 	}
 }
@@ -98,8 +99,16 @@ func forge(t *testing.T, token string, key []byte, change func(jwt.MapClaims)) s
 // tokens for this one during an upgrade.
 func TestTokenOfAnEarlierRelease(t *testing.T) {
 	h := newHarness(t, nil)
-	h.tokenIs("a token without a digest", forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "secret") }), "")
-	h.tokenIs("a token with another digest", forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { c["secret"] = "AAAAAAAAAAAAAAAAAAAAAA" }), "0.0.10")
+	h.tokenIs(
+		"a token without a digest",
+		forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "secret") }),
+		"",
+	)
+	h.tokenIs(
+		"a token with another digest",
+		forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { c["secret"] = "AAAAAAAAAAAAAAAAAAAAAA" }),
+		"0.0.10",
+	)
 }
 
 // TestTokenOfAReplacedKey: whoever knows the key of before gets no further with it than the tokens
@@ -111,7 +120,12 @@ func TestTokenOfAReplacedKey(t *testing.T) {
 		before := token(h, "")
 		issued := time.Now()
 		times := func(from time.Time, lifetime time.Duration) string {
-			return forge(t, before, h.cfg.TokenKey, func(c jwt.MapClaims) { c["iat"], c["exp"] = from.Unix(), from.Add(lifetime).Unix() })
+			return forge(
+				t,
+				before,
+				h.cfg.TokenKey,
+				func(c jwt.MapClaims) { c["iat"], c["exp"] = from.Unix(), from.Add(lifetime).Unix() },
+			)
 		}
 		time.Sleep(10 * time.Second)
 		h.api.SetTokenKey(bytes.Repeat([]byte("n"), 32))
@@ -119,9 +133,17 @@ func TestTokenOfAReplacedKey(t *testing.T) {
 		h.tokenIs("a token of before the change", before, "")
 		h.tokenIs("a token of after the change", times(time.Now(), time.Hour), "0.0.10")
 		h.tokenIs("a token of a moment after the change", times(time.Now().Add(-time.Second), time.Hour), "0.0.10")
-		h.tokenIs("a token of before the change that lives longer than tokens do", times(issued, time.Hour+time.Second), "0.0.10")
+		h.tokenIs(
+			"a token of before the change that lives longer than tokens do",
+			times(issued, time.Hour+time.Second),
+			"0.0.10",
+		)
 		h.tokenIs("a token of before the change that lives shorter", times(issued, time.Minute), "")
-		h.tokenIs("a token without a time of issue", forge(t, before, h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "iat") }), "0.0.10")
+		h.tokenIs(
+			"a token without a time of issue",
+			forge(t, before, h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "iat") }),
+			"0.0.10",
+		)
 		time.Sleep(time.Hour + 30*time.Second) // the leeway for clocks
 		h.tokenIs("a token of before the change that has expired", before, "0.0.10")
 		h.tokenIs("one with the last time that is believed", times(issued.Add(10*time.Second), time.Hour), "0.0.10")
@@ -133,10 +155,19 @@ func TestTokenOfAReplacedKey(t *testing.T) {
 func TestTokenLivesNoLongerThanConfigured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.TokenLifetime = time.Hour })
-		long := forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { c["exp"] = time.Now().Add(24 * time.Hour).Unix() })
+		long := forge(
+			t,
+			token(h, ""),
+			h.cfg.TokenKey,
+			func(c jwt.MapClaims) { c["exp"] = time.Now().Add(24 * time.Hour).Unix() },
+		)
 		h.tokenIs("a token of an instance with another lifetime", long, "")
 		time.Sleep(time.Hour + time.Minute)
 		h.tokenIs("that token after the lifetime of this instance", long, "0.0.10")
-		h.tokenIs("a token without a time of issue", forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "iat") }), "0.0.10")
+		h.tokenIs(
+			"a token without a time of issue",
+			forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "iat") }),
+			"0.0.10",
+		)
 	})
 }

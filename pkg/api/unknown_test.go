@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// TestUnknownClientIsAnsweredFirst: a client without valid credentials gets its answer before its body is drained, and nothing of
-// its fields is kept meanwhile. The connection ends soon after, whatever the client does.
+// TestUnknownClientIsAnsweredFirst: a client without valid credentials gets its answer before its
+// body is drained, and nothing of its fields is kept meanwhile. The connection ends soon after,
+// whatever the client does.
 func TestUnknownClientIsAnsweredFirst(t *testing.T) {
 	for name, head := range map[string]string{
 		"no credentials":    "POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\nContent-Length: 16000000\r\n\r\n",
@@ -63,7 +64,11 @@ func TestUnknownClientIsAnsweredFirst(t *testing.T) {
 // TestUnknownClientOverHTTP2 sends a large body without credentials over HTTP/2.
 func TestUnknownClientOverHTTP2(t *testing.T) {
 	s := newHTTP2(t, start(t, nil))
-	resp, err := s.Client().Post(s.URL+base+"document/sign/base64", "application/json", strings.NewReader(strings.Repeat("x", 8<<20)))
+	resp, err := s.Client().Post(
+		s.URL+base+"document/sign/base64",
+		"application/json",
+		strings.NewReader(strings.Repeat("x", 8<<20)),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

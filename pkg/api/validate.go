@@ -10,7 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// validator turns a received request into one of the domain. It stops at the first fault and names its field.
+// validator turns a received request into one of the domain. It stops at the first fault and names
+// its field.
 type validator struct {
 	types      []signing.SignatureType // that can be asked for
 	contentKey string                  // what the client knows the content of a document by
@@ -34,8 +35,12 @@ func (v *validator) request(r *wireRequest) (signing.Request, []signing.Content,
 		return signing.Request{}, nil, invalid("callbackUrl", "%v", err)
 	}
 	out := signing.Request{
-		ExternalReference: r.externalReference, Description: r.description, ReturnContent: !r.withoutContent, Preservation: r.preservation, Callback: r.callback,
-		Documents: make([]signing.DocumentRequest, len(r.documents)),
+		ExternalReference: r.externalReference,
+		Description:       r.description,
+		ReturnContent:     !r.withoutContent,
+		Preservation:      r.preservation,
+		Callback:          r.callback,
+		Documents:         make([]signing.DocumentRequest, len(r.documents)),
 	}
 	contents := make([]signing.Content, len(r.documents))
 	for i := range r.documents {
@@ -64,7 +69,12 @@ func (v *validator) document(d *wireDocument, index int) (signing.DocumentReques
 		return signing.DocumentRequest{}, err
 	}
 	info, err := v.signature(d, at)
-	return signing.DocumentRequest{ExternalReference: d.externalReference, Name: d.name, ContentType: d.contentType, Signature: info}, err
+	return signing.DocumentRequest{
+		ExternalReference: d.externalReference,
+		Name:              d.name,
+		ContentType:       d.contentType,
+		Signature:         info,
+	}, err
 }
 
 // signature validates signatureInfo, with contentType, which must fit.
@@ -114,7 +124,11 @@ func (v *validator) signatureType(d *wireDocument, at string) (signing.Signature
 	isPDF, isXML := media == "application/pdf", media == "text/xml" || media == "application/xml"
 	switch {
 	case typ != signing.CAdES && !isPDF && !isXML:
-		return "", invalid(at+"documentRequest.contentType", "must be application/pdf, text/xml or application/xml with signatureType %s", typ)
+		return "", invalid(
+			at+"documentRequest.contentType",
+			"must be application/pdf, text/xml or application/xml with signatureType %s",
+			typ,
+		)
 	case typ == signing.PAdES && !isPDF, typ == signing.XAdES && !isXML:
 		return "", invalid(at+"documentRequest.contentType", "does not fit signatureType %s", typ)
 	}
@@ -188,7 +202,8 @@ func required(field, value string) error {
 	return checkText(field, value)
 }
 
-// checkText refuses U+0000: neither a PDF string's reader nor a database or a file name can be trusted with it.
+// checkText refuses U+0000: neither a PDF string's reader nor a database or a file name can be
+// trusted with it.
 func checkText(field, value string) error {
 	if strings.ContainsRune(value, 0) {
 		return invalid(field, "holds the character U+0000")

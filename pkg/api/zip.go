@@ -15,7 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// maxEntryName keeps a name, and what makes it unique, within the 255 bytes that file systems allow.
+// maxEntryName keeps a name, and what makes it unique, within the 255 bytes that file systems
+// allow.
 const maxEntryName = 240
 
 // copyBuffers holds what documents are copied through.
@@ -66,8 +67,9 @@ func zipByID(x *exchange) error {
 	return nil
 }
 
-// beginZip sets the header of the answer and returns the archive. Entries are deflated without compressing: PDF is compressed
-// already, and stored entries whose size comes after them are beyond Java's ZipInputStream.
+// beginZip sets the header of the answer and returns the archive. Entries are deflated without
+// compressing: PDF is compressed already, and stored entries whose size comes after them are beyond
+// Java's ZipInputStream.
 func (x *exchange) beginZip(op signing.Operation) *zip.Writer {
 	h := x.Header()
 	h.Set("Content-Type", "application/zip")
@@ -81,7 +83,8 @@ func (x *exchange) beginZip(op signing.Operation) *zip.Writer {
 // maxStoredBlock is the most that a stored block of DEFLATE holds, RFC 1951 3.2.4.
 const maxStoredBlock = 1<<16 - 1
 
-// storedBlocks writes DEFLATE without compressing: stored blocks alone. compress/flate needs nearly a megabyte for the same.
+// storedBlocks writes DEFLATE without compressing: stored blocks alone. compress/flate needs nearly
+// a megabyte for the same.
 type storedBlocks struct{ w io.Writer }
 
 // Write implements io.Writer.
@@ -101,7 +104,8 @@ func (s storedBlocks) Write(p []byte) (n int, err error) {
 // Close writes the block that is the last one, which is empty.
 func (s storedBlocks) Close() error { return s.begin(1, 0) }
 
-// begin writes the head of a block: whether it is the last, its type 00, its length, and its length inverted.
+// begin writes the head of a block: whether it is the last, its type 00, its length, and its length
+// inverted.
 func (s storedBlocks) begin(last byte, length int) error {
 	head := [5]byte{last}
 	binary.LittleEndian.PutUint16(head[1:], uint16(length))
@@ -134,7 +138,8 @@ type entryNames struct {
 	taken map[string]int // how often, by name in lower case: some file systems do not tell cases apart
 }
 
-// of returns <document external reference>.<document name>, made safe for any file system and unique.
+// of returns <document external reference>.<document name>, made safe for any file system and
+// unique.
 func (n *entryNames) of(d *signing.Document) string {
 	if n.taken == nil {
 		n.taken = make(map[string]int)
@@ -147,7 +152,8 @@ func (n *entryNames) of(d *signing.Document) string {
 		if n.taken[key] == 1 {
 			return unique
 		}
-		// The count of the name itself numbers its doubles; it grows each time that one of them is taken, too.
+		// The count of the name itself numbers its doubles; it grows each time that one of them is taken,
+		// too.
 		if key != strings.ToLower(name) {
 			n.taken[strings.ToLower(name)]++
 		}
@@ -155,7 +161,8 @@ func (n *entryNames) of(d *signing.Document) string {
 	}
 }
 
-// safeName makes a file name of a text: one segment that no file system takes for a path, a device or a hidden file.
+// safeName makes a file name of a text: one segment that no file system takes for a path, a device
+// or a hidden file.
 func safeName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if strings.ContainsRune(`/\:*?"<>|`, r) || unicode.IsControl(r) || r == utf8.RuneError || unicode.Is(unicode.Cf, r) {
@@ -176,7 +183,8 @@ func safeName(s string) string {
 	return s
 }
 
-// isDevice reports whether Windows takes a name for a device, whatever its extension is: CON, NUL, COM1 and the like.
+// isDevice reports whether Windows takes a name for a device, whatever its extension is: CON, NUL,
+// COM1 and the like.
 func isDevice(s string) bool {
 	base, _, _ := strings.Cut(strings.ToUpper(s), ".")
 	base = strings.TrimRight(base, " ")

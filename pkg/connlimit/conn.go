@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// readAhead is how many bytes net/http may read beyond the end of a body: the size of its bufio.Reader.
+// readAhead is how many bytes net/http may read beyond the end of a body: the size of its
+// bufio.Reader.
 const readAhead = 4 << 10
 
 const (
 	// firstHeadBytes is the buffer of a head that did not come in one piece. Most heads fit.
 	firstHeadBytes = 1 << 10
-	// refusedTime and refusedBytes bound what is read after an answer 431: closing at once would reset the connection, and the
-	// client might lose the answer.
+	// refusedTime and refusedBytes bound what is read after an answer 431: closing at once would reset
+	// the connection, and the client might lose the answer.
 	refusedTime  = 500 * time.Millisecond
 	refusedBytes = 64 << 10
 )
@@ -36,7 +37,8 @@ const (
 	refused       // nothing more is handed over
 )
 
-// conn is a connection with limits. Reads are serialized by net/http; everything else may be called at any time.
+// conn is a connection with limits. Reads are serialized by net/http; everything else may be called
+// at any time.
 type conn struct {
 	net.Conn          // what the server speaks: TLS, or raw
 	raw      net.Conn // the network
@@ -76,7 +78,8 @@ func newConn(l *Listener, raw net.Conn) *conn {
 	return c
 }
 
-// Read implements net.Conn. A head is handed over when it is complete, or with the error that ends it.
+// Read implements net.Conn. A head is handed over when it is complete, or with the error that ends
+// it.
 func (c *conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -134,7 +137,8 @@ func (c *conn) readHead(p []byte) (int, error) {
 	return n, nil
 }
 
-// readWhole reads into p, and hands p over if a head is complete in it: the usual case, in which nothing is copied.
+// readWhole reads into p, and hands p over if a head is complete in it: the usual case, in which
+// nothing is copied.
 func (c *conn) readWhole(p []byte) (int, error) {
 	n, err := c.read(p)
 	end, exceeded := c.scanHead(p[:n])
@@ -199,7 +203,8 @@ func (c *conn) exceeded() bool {
 	return c.listener.limits.exceededBy(&c.scan)
 }
 
-// consume takes n bytes from the front of buf. An empty buffer is given back: an idle connection holds none.
+// consume takes n bytes from the front of buf. An empty buffer is given back: an idle connection
+// holds none.
 func (c *conn) consume(n int) {
 	c.buf, c.scanned, c.ready = c.buf[n:], max(c.scanned-n, 0), max(c.ready-n, 0)
 	if len(c.buf) == 0 {
@@ -219,8 +224,8 @@ func (c *conn) handedOver() {
 	c.served = true
 }
 
-// seePreface notes whether the first head of a connection is the beginning of HTTP/2's client preface, RFC 9113 section 3.4. The
-// server looks for it where the connection is one of TLS.
+// seePreface notes whether the first head of a connection is the beginning of HTTP/2's client
+// preface, RFC 9113 section 3.4. The server looks for it where the connection is one of TLS.
 func (c *conn) seePreface(head []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -262,9 +267,9 @@ func (c *conn) readOn(p []byte) (n int, err error) {
 	return n, err
 }
 
-// begin tells what follows the head of the request that is now served: a body of so many bytes, -1 for one that ends by itself.
-// It returns false if the head was read together with the body before it, and so was not counted from its start: the connection
-// shall end with the answer.
+// begin tells what follows the head of the request that is now served: a body of so many bytes, -1
+// for one that ends by itself. It returns false if the head was read together with the body before
+// it, and so was not counted from its start: the connection shall end with the answer.
 func (c *conn) begin(length int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -292,8 +297,8 @@ func (c *conn) begin(length int64) bool {
 	return true
 }
 
-// setIdle notes whether a request is being served, as net/http tells. After one that ended by itself, the next bytes are a head, of
-// which the beginning may have been read already.
+// setIdle notes whether a request is being served, as net/http tells. After one that ended by
+// itself, the next bytes are a head, of which the beginning may have been read already.
 func (c *conn) setIdle(idle bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -303,8 +308,8 @@ func (c *conn) setIdle(idle bool) {
 	}
 }
 
-// hurry bounds the rest of a head that has begun to come. net/http bounds it only from where it sees the first byte, which is when
-// the head is complete.
+// hurry bounds the rest of a head that has begun to come. net/http bounds it only from where it
+// sees the first byte, which is when the head is complete.
 func (c *conn) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -322,12 +327,16 @@ func (c *conn) read(p []byte) (int, error) {
 		return n, err
 	}
 	if record.Conn != nil && looksLikeHTTP(record.RecordHeader) {
-		_, _ = io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+		_, _ = io.WriteString(
+			record.Conn,
+			"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+		)
 	}
 	return 0, io.EOF
 }
 
-// looksLikeHTTP reports whether the first bytes of what should be TLS are the beginning of a request.
+// looksLikeHTTP reports whether the first bytes of what should be TLS are the beginning of a
+// request.
 func looksLikeHTTP(b [5]byte) bool {
 	switch string(b[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET":
@@ -336,15 +345,26 @@ func looksLikeHTTP(b [5]byte) bool {
 	return false
 }
 
-// refuse answers 431 to a head that exceeds a limit and returns what ends the connection. It uses p as a buffer.
+// refuse answers 431 to a head that exceeds a limit and returns what ends the connection. It uses p
+// as a buffer.
 func (c *conn) refuse(p []byte) error {
 	c.buf, c.scanned, c.ready = nil, 0, 0
 	c.listener.metrics.closed(c.listener.cfg.Port, reasonHead)
 	const status = "431 Request Header Fields Too Large"
-	text := fmt.Sprintf("%s: the limits are %d bytes and %d fields\n", status, c.listener.limits.bytes, c.listener.limits.fields)
+	text := fmt.Sprintf(
+		"%s: the limits are %d bytes and %d fields\n",
+		status,
+		c.listener.limits.bytes,
+		c.listener.limits.fields,
+	)
 	_ = c.SetWriteDeadline(time.Now().Add(refusedTime))
-	_, _ = fmt.Fprintf(c.Conn, "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
-		status, len(text), text)
+	_, _ = fmt.Fprintf(
+		c.Conn,
+		"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		status,
+		len(text),
+		text,
+	)
 	_ = c.CloseWrite()
 	c.mu.Lock()
 	c.phase = refused
@@ -359,7 +379,8 @@ func (c *conn) refuse(p []byte) error {
 	return io.EOF
 }
 
-// Write implements net.Conn. Where no deadline is set, the client may leave it waiting for WriteTimeout.
+// Write implements net.Conn. Where no deadline is set, the client may leave it waiting for
+// WriteTimeout.
 func (c *conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	if c.phase == refused { // the last answer was 431

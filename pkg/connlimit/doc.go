@@ -1,7 +1,8 @@
 // Package connlimit bounds what connections cost an HTTP server before the server knows who sends.
 //
-// net/http parses the whole head of a request before a handler sees it. A head of 64 KiB with 9,000 fields then costs about a
-// megabyte, and a client needs no credentials to send it. This package stands between the network and net/http:
+// net/http parses the whole head of a request before a handler sees it. A head of 64 KiB with 9,000
+// fields then costs about a megabyte, and a client needs no credentials to send it. This package
+// stands between the network and net/http:
 //
 //   - Listener bounds the number of connections. When all places are taken, a new connection takes the place of one that serves no
 //     authenticated request; see Listener for the order.

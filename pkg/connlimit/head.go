@@ -2,8 +2,9 @@ package connlimit
 
 import "bytes"
 
-// headScan finds the end of an HTTP/1 head in a stream of bytes, and counts its bytes and lines (RFC 9112 section 2.1). Its zero
-// value is ready. Its idea of a line is that of net/http: lines end with LF, with or without CR.
+// headScan finds the end of an HTTP/1 head in a stream of bytes, and counts its bytes and lines
+// (RFC 9112 section 2.1). Its zero value is ready. Its idea of a line is that of net/http: lines
+// end with LF, with or without CR.
 type headScan struct {
 	bytes   int
 	lines   int  // that are not empty: the request line and the fields
@@ -19,8 +20,8 @@ func (l headLimits) exceededBy(s *headScan) bool {
 	return s.bytes > l.bytes || s.lines > l.fields+1 // one line is the request line
 }
 
-// feed scans b up to the end of a head, or to the place where a limit is exceeded. It returns how much it scanned. Empty lines
-// before the head belong to the head, as in net/http.
+// feed scans b up to the end of a head, or to the place where a limit is exceeded. It returns how
+// much it scanned. Empty lines before the head belong to the head, as in net/http.
 func (s *headScan) feed(b []byte, limits headLimits) (n int, ended, exceeded bool) {
 	for n < len(b) {
 		n += s.next(b[n:])
@@ -34,7 +35,8 @@ func (s *headScan) feed(b []byte, limits headLimits) (n int, ended, exceeded boo
 	return n, false, false
 }
 
-// follow scans b, in which any number of heads and chunks may end, and keeps the counts since the last empty line.
+// follow scans b, in which any number of heads and chunks may end, and keeps the counts since the
+// last empty line.
 func (s *headScan) follow(b []byte) {
 	if len(b) > readAhead {
 		b = b[len(b)-readAhead:]

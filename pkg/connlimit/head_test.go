@@ -21,7 +21,8 @@ func fields(n int) string {
 	return b.String()
 }
 
-// TestHeadIsBounded: a head within the limits is served, one beyond them is answered 431 and not parsed.
+// TestHeadIsBounded: a head within the limits is served, one beyond them is answered 431 and not
+// parsed.
 func TestHeadIsBounded(t *testing.T) {
 	long := func(n int) string {
 		return "X: " + strings.Repeat("x", n-len("GET / HTTP/1.1\r\nHost: x\r\nX: \r\n\r\n")) + "\r\n"
@@ -114,13 +115,27 @@ func requests() []request {
 		{"GET /get HTTP/1.1\r\nHost: x\r\n\r\n", "/get:"},
 		{"POST /empty HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "/empty:"},
 		{"POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na\r\n\r\n", "/short:a\r\n\r\n"},
-		{fmt.Sprintf("POST /lines HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(lines), lines), "/lines:" + lines},
-		{fmt.Sprintf("POST /chunks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n3\r\n\n\nx\r\n0\r\n\r\n", len(lines), lines), "/chunks:" + lines + "\n\nx"},
-		{"POST /trailer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nA: b\r\n\r\n", "/trailer:ab"},
+		{
+			fmt.Sprintf("POST /lines HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(lines), lines),
+			"/lines:" + lines,
+		},
+		{
+			fmt.Sprintf(
+				"POST /chunks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n3\r\n\n\nx\r\n0\r\n\r\n",
+				len(lines),
+				lines,
+			),
+			"/chunks:" + lines + "\n\nx",
+		},
+		{
+			"POST /trailer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nA: b\r\n\r\n",
+			"/trailer:ab",
+		},
 	}
 }
 
-// TestKeptConnection: requests with bodies of all kinds follow each other on one connection, however the network cuts them.
+// TestKeptConnection: requests with bodies of all kinds follow each other on one connection,
+// however the network cuts them.
 func TestKeptConnection(t *testing.T) {
 	h := serve(t, connlimit.Config{}, http.HandlerFunc(echo))
 	seed := rand.Uint64()
@@ -143,8 +158,9 @@ func TestKeptConnection(t *testing.T) {
 	}
 }
 
-// TestPipelinedRequests: requests that are sent at once are answered in order, and a head beyond the limits behind any of them is
-// never served. After a body that ends by itself, the connection may end.
+// TestPipelinedRequests: requests that are sent at once are answered in order, and a head beyond
+// the limits behind any of them is never served. After a body that ends by itself, the connection
+// may end.
 func TestPipelinedRequests(t *testing.T) {
 	h := serve(t, connlimit.Config{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.Header) > 100 {
@@ -158,7 +174,8 @@ func TestPipelinedRequests(t *testing.T) {
 			c := h.dial()
 			r := bufio.NewReader(c)
 			go func() {
-				_, _ = io.WriteString(c, first.text+second.text+"GET /last HTTP/1.1\r\nHost: x\r\n"+fields(100)+"\r\n") // it may be cut off
+				// it may be cut off
+				_, _ = io.WriteString(c, first.text+second.text+"GET /last HTTP/1.1\r\nHost: x\r\n"+fields(100)+"\r\n")
 			}()
 			for k, want := range []string{first.answer, second.answer} {
 				if status, body := answer(t, r); status != http.StatusOK || body != want {

@@ -32,15 +32,18 @@ type Config struct {
 	WriteTimeout time.Duration
 }
 
-// youngTime is how long a new connection may take to send its first request before it is the first to go.
+// youngTime is how long a new connection may take to send its first request before it is the first
+// to go.
 const youngTime = time.Second
 
-// Listener accepts connections and bounds their number. Make it with New. Prepare makes a server fit for it.
+// Listener accepts connections and bounds their number. Make it with New. Prepare makes a server
+// fit for it.
 //
-// When all places are taken, a new connection takes the place of another that holds no authenticated request (see Hold). The newest
-// goes first: connections that have been kept for long belong to clients that work with the proxy. But the youngest, of the last
-// second, may have up to half of the places, and of those the oldest goes first: a client that has just connected gets the time to
-// send its request, however fast others connect.
+// When all places are taken, a new connection takes the place of another that holds no
+// authenticated request (see Hold). The newest goes first: connections that have been kept for long
+// belong to clients that work with the proxy. But the youngest, of the last second, may have up to
+// half of the places, and of those the oldest goes first: a client that has just connected gets the
+// time to send its request, however fast others connect.
 type Listener struct {
 	cfg     Config
 	limits  headLimits
@@ -66,7 +69,12 @@ func New(cfg Config) (*Listener, error) {
 		cfg.TLS = cfg.TLS.Clone()
 		cfg.TLS.NextProtos = []string{"h2", "http/1.1"}
 	}
-	l := &Listener{cfg: cfg, limits: headLimits{bytes: cfg.MaxHeadBytes, fields: cfg.MaxFields}, metrics: cfg.Metrics, owners: make(map[string]int)}
+	l := &Listener{
+		cfg:     cfg,
+		limits:  headLimits{bytes: cfg.MaxHeadBytes, fields: cfg.MaxFields},
+		metrics: cfg.Metrics,
+		owners:  make(map[string]int),
+	}
 	l.metrics.start(cfg.Port)
 	return l, nil
 }
@@ -98,8 +106,8 @@ func (l *Listener) Close() error { return l.cfg.Listener.Close() }
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return l.cfg.Listener.Addr() }
 
-// admit gives c a place. Where all are taken it returns the connection whose place it was, which the caller closes. It returns false
-// if every other connection holds its place.
+// admit gives c a place. Where all are taken it returns the connection whose place it was, which
+// the caller closes. It returns false if every other connection holds its place.
 func (l *Listener) admit(c *conn) (victim *conn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,9 +181,10 @@ func (l *Listener) remove(c *conn) {
 
 type connKey struct{}
 
-// Hold keeps the connection of an authenticated request until release is called: it is not closed to make room for another. The
-// requests of one owner hold half of the connections at most. ctx is the context of the request; without a Listener nothing happens.
-// release may be called more than once.
+// Hold keeps the connection of an authenticated request until release is called: it is not closed
+// to make room for another. The requests of one owner hold half of the connections at most. ctx is
+// the context of the request; without a Listener nothing happens. release may be called more than
+// once.
 func Hold(ctx context.Context, owner string) (release func()) {
 	c, ok := ctx.Value(connKey{}).(*conn)
 	if !ok {

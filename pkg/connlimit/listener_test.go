@@ -18,7 +18,12 @@ import (
 )
 
 // piped runs test on a fake clock with a server whose connections are pipes.
-func piped(t *testing.T, cfg connlimit.Config, handler http.HandlerFunc, test func(t *testing.T, h *harness, dial func() net.Conn)) {
+func piped(
+	t *testing.T,
+	cfg connlimit.Config,
+	handler http.HandlerFunc,
+	test func(t *testing.T, h *harness, dial func() net.Conn),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := pipenet.Listen()
@@ -47,7 +52,8 @@ func isOpen(c net.Conn) bool {
 
 const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
-// TestNewestIdleIsClosedFirst: a new connection takes the place of the newest that serves nobody. Older ones are kept.
+// TestNewestIdleIsClosedFirst: a new connection takes the place of the newest that serves nobody.
+// Older ones are kept.
 func TestNewestIdleIsClosedFirst(t *testing.T) {
 	piped(t, connlimit.Config{MaxConns: 4}, echo, func(t *testing.T, h *harness, dial func() net.Conn) {
 		var conns []net.Conn
@@ -81,8 +87,8 @@ func TestNewestIdleIsClosedFirst(t *testing.T) {
 	})
 }
 
-// TestFloodLeavesTime: while others connect as fast as they can, a new connection has the time in which half of the places are
-// taken, and those that were there before lose nothing.
+// TestFloodLeavesTime: while others connect as fast as they can, a new connection has the time in
+// which half of the places are taken, and those that were there before lose nothing.
 func TestFloodLeavesTime(t *testing.T) {
 	piped(t, connlimit.Config{MaxConns: 100}, echo, func(t *testing.T, _ *harness, dial func() net.Conn) {
 		var kept []net.Conn
@@ -109,7 +115,8 @@ func TestFloodLeavesTime(t *testing.T) {
 	})
 }
 
-// TestHeldConnectionIsKept: a connection with an authenticated request is not closed, and where all are such, a new one is.
+// TestHeldConnectionIsKept: a connection with an authenticated request is not closed, and where all
+// are such, a new one is.
 func TestHeldConnectionIsKept(t *testing.T) {
 	var goOn chan struct{} // of the bubble
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -162,7 +169,8 @@ func TestOneOwnerHoldsHalf(t *testing.T) {
 	})
 }
 
-// TestSlowHeadIsEnded: a head that does not come to its end is given up soon, also on a connection that was kept for long.
+// TestSlowHeadIsEnded: a head that does not come to its end is given up soon, also on a connection
+// that was kept for long.
 func TestSlowHeadIsEnded(t *testing.T) {
 	piped(t, connlimit.Config{}, echo, func(t *testing.T, _ *harness, dial func() net.Conn) {
 		kept := dial()
@@ -185,7 +193,8 @@ func TestSlowHeadIsEnded(t *testing.T) {
 	})
 }
 
-// TestUnreadAnswersAreEnded: a client that sends requests and reads no answers loses its connection.
+// TestUnreadAnswersAreEnded: a client that sends requests and reads no answers loses its
+// connection.
 func TestUnreadAnswersAreEnded(t *testing.T) {
 	piped(t, connlimit.Config{}, echo, func(t *testing.T, _ *harness, dial func() net.Conn) {
 		c := dial()
@@ -197,7 +206,8 @@ func TestUnreadAnswersAreEnded(t *testing.T) {
 	})
 }
 
-// TestPipelinedHeadWaits: the beginning of the next request does not disturb the one that is served, however long it takes.
+// TestPipelinedHeadWaits: the beginning of the next request does not disturb the one that is
+// served, however long it takes.
 func TestPipelinedHeadWaits(t *testing.T) {
 	var goOn chan struct{} // of the bubble
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -226,12 +236,16 @@ func TestPipelinedHeadWaits(t *testing.T) {
 // TestRequestsAreBounded: HTTP/2 cannot have more requests served than there may be connections.
 func TestRequestsAreBounded(t *testing.T) {
 	goOn, began := make(chan struct{}), make(chan struct{}, 10)
-	h := serve(t, connlimit.Config{TLS: certificate(t), MaxConns: 3}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/last" {
-			began <- struct{}{}
-			<-goOn
-		}
-	}))
+	h := serve(
+		t,
+		connlimit.Config{TLS: certificate(t), MaxConns: 3},
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/last" {
+				began <- struct{}{}
+				<-goOn
+			}
+		}),
+	)
 	client := h.http2Client()
 	var all sync.WaitGroup
 	for i := range 3 {

@@ -9,19 +9,20 @@ import (
 )
 
 const (
-	// maxStreams bounds the requests at a time on one HTTP/2 connection: as many as net/http allows by default. All connections
-	// together are bounded by MaxConns.
+	// maxStreams bounds the requests at a time on one HTTP/2 connection: as many as net/http allows by
+	// default. All connections together are bounded by MaxConns.
 	maxStreams = 250
-	// maxFrameBytes is the least that HTTP/2 allows: net/http makes room for a whole frame when it has read its first nine bytes.
+	// maxFrameBytes is the least that HTTP/2 allows: net/http makes room for a whole frame when it has
+	// read its first nine bytes.
 	maxFrameBytes = 16 << 10
-	// maxStreamBytes and maxConnBytes bound what is kept of HTTP/2 bodies that a handler has not read yet. The first is also the
-	// window for an upload: 256 KiB carry 10 MB a second over 25 ms.
+	// maxStreamBytes and maxConnBytes bound what is kept of HTTP/2 bodies that a handler has not read
+	// yet. The first is also the window for an upload: 256 KiB carry 10 MB a second over 25 ms.
 	maxStreamBytes = 256 << 10
 	maxConnBytes   = 1 << 20
 )
 
-// Prepare sets what s needs to serve this listener, by Serve also where TLS is spoken. It wraps the handler, and so comes after it
-// was set.
+// Prepare sets what s needs to serve this listener, by Serve also where TLS is spoken. It wraps the
+// handler, and so comes after it was set.
 func (l *Listener) Prepare(s *http.Server) {
 	s.Handler = l.handler(s.Handler)
 	s.MaxHeaderBytes = max(l.cfg.MaxHeadBytes-readAhead, 1) // net/http adds its buffer to it
@@ -46,8 +47,8 @@ func (l *Listener) Prepare(s *http.Server) {
 	}
 }
 
-// handler tells the connection what follows the head of each request, and holds what net/http cannot: the number of requests over
-// all HTTP/2 connections, and of fields.
+// handler tells the connection what follows the head of each request, and holds what net/http
+// cannot: the number of requests over all HTTP/2 connections, and of fields.
 func (l *Listener) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer l.requests.Add(-1)

@@ -65,13 +65,19 @@ func TestClientSecretWithSpecialCharacters(t *testing.T) {
 		set      string
 		calls    int64 // for two tokens
 	}{{service.Decoded, "", 2}, {service.AsItIs, "basic", 3}, {service.InForm, "form", 2}} {
-		bubbleAs(t, c.endpoint, remotetoken.Settings{ClientAuth: c.set}, specialSecret, func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
-			want(t, v, "one", s.Token("a"), "a", "")
-			want(t, v, "another", s.Token("b"), "b", "")
-			if n := introspections(s); n != c.calls {
-				t.Errorf("%q with %q: %d calls for two tokens, want %d", c.endpoint, c.set, n, c.calls)
-			}
-		})
+		bubbleAs(
+			t,
+			c.endpoint,
+			remotetoken.Settings{ClientAuth: c.set},
+			specialSecret,
+			func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
+				want(t, v, "one", s.Token("a"), "a", "")
+				want(t, v, "another", s.Token("b"), "b", "")
+				if n := introspections(s); n != c.calls {
+					t.Errorf("%q with %q: %d calls for two tokens, want %d", c.endpoint, c.set, n, c.calls)
+				}
+			},
+		)
 	}
 }
 
@@ -80,30 +86,36 @@ func TestClientSecretWithSpecialCharacters(t *testing.T) {
 func TestOurSecretIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	for _, endpoint := range []service.ClientAuth{service.AsItIs, service.Decoded, service.InForm} {
-		bubbleAs(t, endpoint, remotetoken.Settings{ClientSecretFile: file}, "wrong one", func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
-			for range 20 {
-				_, err := v.Verify(t.Context(), s.Token("a"))
-				e := signing.AsError(err)
-				if e == nil || e.Kind != signing.KindConfiguration || e.Retry || strings.Contains(err.Error(), "wrong one") {
-					t.Fatalf("%q: Verify = %v, want a fault of the settings", endpoint, err)
+		bubbleAs(
+			t,
+			endpoint,
+			remotetoken.Settings{ClientSecretFile: file},
+			"wrong one",
+			func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
+				for range 20 {
+					_, err := v.Verify(t.Context(), s.Token("a"))
+					e := signing.AsError(err)
+					if e == nil || e.Kind != signing.KindConfiguration || e.Retry || strings.Contains(err.Error(), "wrong one") {
+						t.Fatalf("%q: Verify = %v, want a fault of the settings", endpoint, err)
+					}
 				}
-			}
-			if n := introspections(s); n != 2 {
-				t.Errorf("%q: the wrong secret was sent %d times, want once in each form of Basic", endpoint, n)
-			}
-			time.Sleep(10 * time.Second) // fake
-			want(t, v, "still wrong", s.Token("a"), "", signing.KindConfiguration)
-			if n := introspections(s); n != 4 {
-				t.Errorf("%q: the wrong secret was sent %d times in 10 seconds, want twice", endpoint, n)
-			}
-			if endpoint == service.InForm {
-				return // Basic does not work there
-			}
-			if err := os.WriteFile(file, []byte(specialSecret), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			want(t, v, "right", s.Token("a"), "a", "")
-		})
+				if n := introspections(s); n != 2 {
+					t.Errorf("%q: the wrong secret was sent %d times, want once in each form of Basic", endpoint, n)
+				}
+				time.Sleep(10 * time.Second) // fake
+				want(t, v, "still wrong", s.Token("a"), "", signing.KindConfiguration)
+				if n := introspections(s); n != 4 {
+					t.Errorf("%q: the wrong secret was sent %d times in 10 seconds, want twice", endpoint, n)
+				}
+				if endpoint == service.InForm {
+					return // Basic does not work there
+				}
+				if err := os.WriteFile(file, []byte(specialSecret), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				want(t, v, "right", s.Token("a"), "a", "")
+			},
+		)
 	}
 }
 

@@ -18,15 +18,16 @@ import (
 )
 
 const (
-	// A token found good is believed for a minute, so that a revocation is noticed then; one found bad for ten seconds, so that a
-	// client that repeats it does not make us repeat the question.
+	// A token found good is believed for a minute, so that a revocation is noticed then; one found bad
+	// for ten seconds, so that a client that repeats it does not make us repeat the question.
 	goodFor = time.Minute
 	badFor  = 10 * time.Second
-	// maxRemembered bounds the memory: some 2 MB. When it is full, what has ended is dropped, and then whatever comes first.
+	// maxRemembered bounds the memory: some 2 MB. When it is full, what has ended is dropped, and then
+	// whatever comes first.
 	maxRemembered = 10_000
 
-	// introspections is how many questions are under way at a time, and placeWait how long one more waits for its turn: whoever sends made-up
-	// tokens must not have us overrun the issuer.
+	// introspections is how many questions are under way at a time, and placeWait how long one more
+	// waits for its turn: whoever sends made-up tokens must not have us overrun the issuer.
 	introspections = 8
 	placeWait      = 2 * time.Second
 

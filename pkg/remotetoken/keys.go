@@ -26,8 +26,8 @@ const (
 	keysFor = time.Hour
 	// keysStale is how long old ones are used while the issuer does not answer.
 	keysStale = 24 * time.Hour
-	// keysPause is the time between two questions after a failure, and between two because of a key that is not known: tokens with
-	// made-up key names must not make us ask without end.
+	// keysPause is the time between two questions after a failure, and between two because of a key
+	// that is not known: tokens with made-up key names must not make us ask without end.
 	keysPause = 30 * time.Second
 	// keysTimeout and maxKeySet bound the answer; maxKeys what is used of it.
 	keysTimeout = 15 * time.Second
@@ -88,7 +88,13 @@ func (k *keys) judge(ctx context.Context, token string) (claims, error) {
 	case err != nil:
 		return claims{}, fmt.Errorf("%w: %w", errBad, err)
 	}
-	return claims{clientID: c.ClientID, authorizedParty: c.AuthorizedParty, subject: c.Subject, issuer: c.Issuer, audience: c.Audience}, nil
+	return claims{
+		clientID:        c.ClientID,
+		authorizedParty: c.AuthorizedParty,
+		subject:         c.Subject,
+		issuer:          c.Issuer,
+		audience:        c.Audience,
+	}, nil
 }
 
 // find returns the keys that may have signed a token.
@@ -132,7 +138,8 @@ func (k *keys) mayAsk() bool {
 	return true
 }
 
-// fits reports whether the key may be used with an algorithm (RFC 7518 3.1): the curve is part of ES256 and its like.
+// fits reports whether the key may be used with an algorithm (RFC 7518 3.1): the curve is part of
+// ES256 and its like.
 func (k key) fits(algorithm string) bool {
 	if k.algorithm != "" && k.algorithm != algorithm {
 		return false
@@ -182,7 +189,8 @@ type webKey struct {
 	E         string `json:"e"`
 }
 
-// parseKeys reads the public signature keys of a set; others are left out (RFC 7517 5). A set without any is an error.
+// parseKeys reads the public signature keys of a set; others are left out (RFC 7517 5). A set
+// without any is an error.
 func parseKeys(body []byte) ([]key, error) {
 	var set struct {
 		Keys []webKey `json:"keys"`

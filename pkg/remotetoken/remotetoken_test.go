@@ -37,7 +37,11 @@ const (
 )
 
 // bubble runs a test with a fake clock, a network of its own and the simulation.
-func bubble(t *testing.T, set remotetoken.Settings, test func(t *testing.T, s *service.Service, v *remotetoken.Verifier)) {
+func bubble(
+	t *testing.T,
+	set remotetoken.Settings,
+	test func(t *testing.T, s *service.Service, v *remotetoken.Verifier),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		a, err := authority()
@@ -148,7 +152,8 @@ func TestOutOfReach(t *testing.T) {
 	}
 }
 
-// TestHangs: while one waits for an issuer that hangs, because its keys are due or a token names another, tokens of known keys are judged at once.
+// TestHangs: while one waits for an issuer that hangs, because its keys are due or a token names
+// another, tokens of known keys are judged at once.
 func TestHangs(t *testing.T) {
 	bubble(t, remotetoken.Settings{JWKSURL: jwksURL}, func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
 		want(t, v, "good", s.Token("a"), "a", "")
@@ -187,13 +192,17 @@ func TestHangs(t *testing.T) {
 
 // TestRevocation: introspection notices it within a minute.
 func TestRevocation(t *testing.T) {
-	bubble(t, remotetoken.Settings{IntrospectionURL: introspectURL}, func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
-		token := s.Token("a")
-		want(t, v, "good", token, "a", "")
-		s.RevokeTokens()
-		time.Sleep(time.Minute)
-		want(t, v, "revoked", token, "", bad)
-	})
+	bubble(
+		t,
+		remotetoken.Settings{IntrospectionURL: introspectURL},
+		func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
+			token := s.Token("a")
+			want(t, v, "good", token, "a", "")
+			s.RevokeTokens()
+			time.Sleep(time.Minute)
+			want(t, v, "revoked", token, "", bad)
+		},
+	)
 }
 
 // issuer publishes keys and signs tokens with them.
@@ -232,9 +241,21 @@ func jwkOf(t *testing.T, id string, key crypto.PublicKey, extra map[string]any) 
 	return w
 }
 
-func sign(t *testing.T, method jwt.SigningMethod, key any, id string, change func(jwt.MapClaims), header map[string]any) string {
+func sign(
+	t *testing.T,
+	method jwt.SigningMethod,
+	key any,
+	id string,
+	change func(jwt.MapClaims),
+	header map[string]any,
+) string {
 	t.Helper()
-	c := jwt.MapClaims{"client_id": "a", "exp": time.Now().Add(time.Hour).Unix(), "iss": "https://issuer", "aud": []string{"us", "them"}}
+	c := jwt.MapClaims{
+		"client_id": "a",
+		"exp":       time.Now().Add(time.Hour).Unix(),
+		"iss":       "https://issuer",
+		"aud":       []string{"us", "them"},
+	}
 	if change != nil {
 		change(c)
 	}
@@ -284,15 +305,47 @@ func TestKeys(t *testing.T) {
 		i := &issuer{keys: published}
 		client, stop := pipenet.Serve(i)
 		defer stop()
-		v := newVerifier(t, client, remotetoken.Settings{JWKSURL: "http://simulated.invalid/keys", Issuer: "https://issuer", Audience: "us"})
+		v := newVerifier(
+			t,
+			client,
+			remotetoken.Settings{JWKSURL: "http://simulated.invalid/keys", Issuer: "https://issuer", Audience: "us"},
+		)
 		now := time.Now()
 		for _, m := range []jwt.SigningMethod{jwt.SigningMethodRS256, jwt.SigningMethodRS512, jwt.SigningMethodPS256} {
 			want(t, v, m.Alg(), sign(t, m, rsaKey, "rsa", nil, nil), "a", "")
 		}
 		want(t, v, "ES384", sign(t, jwt.SigningMethodES384, ecKey, "ec", nil, nil), "a", "")
 		want(t, v, "no key name", sign(t, jwt.SigningMethodRS256, rsaKey, "", nil, nil), "a", "")
-		want(t, v, "azp", sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", func(c jwt.MapClaims) { delete(c, "client_id"); c["azp"] = "b"; c["sub"] = "c" }, nil), "b", "")
-		want(t, v, "sub", sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", func(c jwt.MapClaims) { delete(c, "client_id"); c["sub"] = "c" }, nil), "c", "")
+		want(
+			t,
+			v,
+			"azp",
+			sign(
+				t,
+				jwt.SigningMethodRS256,
+				rsaKey,
+				"rsa",
+				func(c jwt.MapClaims) { delete(c, "client_id"); c["azp"] = "b"; c["sub"] = "c" },
+				nil,
+			),
+			"b",
+			"",
+		)
+		want(
+			t,
+			v,
+			"sub",
+			sign(
+				t,
+				jwt.SigningMethodRS256,
+				rsaKey,
+				"rsa",
+				func(c jwt.MapClaims) { delete(c, "client_id"); c["sub"] = "c" },
+				nil,
+			),
+			"c",
+			"",
+		)
 		for what, change := range map[string]func(jwt.MapClaims){
 			"no client":          set("client_id", nil),
 			"other issuer":       set("iss", "https://other"),
@@ -305,18 +358,40 @@ func TestKeys(t *testing.T) {
 		} {
 			want(t, v, what, sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", change, nil), "", bad)
 		}
-		want(t, v, "clock a little late", sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", set("exp", now.Add(-10*time.Second).Unix()), nil), "a", "")
+		want(
+			t,
+			v,
+			"clock a little late",
+			sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", set("exp", now.Add(-10*time.Second).Unix()), nil),
+			"a",
+			"",
+		)
 		want(t, v, "none", sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "rsa", nil, nil), "", bad)
 		want(t, v, "HMAC with the public key", sign(t, jwt.SigningMethodHS256, rsaKey.N.Bytes(), "rsa", nil, nil), "", bad)
-		want(t, v, "HMAC with the shared key", sign(t, jwt.SigningMethodHS256, []byte("guess me"), "shared", nil, nil), "", bad)
+		want(
+			t,
+			v,
+			"HMAC with the shared key",
+			sign(t, jwt.SigningMethodHS256, []byte("guess me"), "shared", nil, nil),
+			"",
+			bad,
+		)
 		want(t, v, "somebody else's key", sign(t, jwt.SigningMethodRS256, other, "rsa", nil, nil), "", bad)
 		want(t, v, "key for encryption", sign(t, jwt.SigningMethodRS256, other, "enc", nil, nil), "", bad)
-		want(t, v, "critical extension", sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", nil, map[string]any{"crit": []string{"exp"}}), "", bad)
+		want(
+			t,
+			v,
+			"critical extension",
+			sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", nil, map[string]any{"crit": []string{"exp"}}),
+			"",
+			bad,
+		)
 		if i.asked > 2 {
 			t.Errorf("the keys were read %d times, want 2 at most", i.asked)
 		}
 
-		// A new key is found when its first token comes; names that are made up do not make us ask each time.
+		// A new key is found when its first token comes; names that are made up do not make us ask each
+		// time.
 		i.keys = append(i.keys, jwkOf(t, "new", &other.PublicKey, nil))
 		time.Sleep(time.Minute) // fake
 		want(t, v, "new key", sign(t, jwt.SigningMethodRS256, other, "new", nil, nil), "a", "")
@@ -355,7 +430,8 @@ func FuzzKeySet(f *testing.F) {
 	})
 }
 
-// TestMadeUpTokens: whoever sends them has few questions put to the issuer at a time, and the rest is told to come again.
+// TestMadeUpTokens: whoever sends them has few questions put to the issuer at a time, and the rest
+// is told to come again.
 func TestMadeUpTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

@@ -29,8 +29,8 @@ type Settings struct {
 	// ClientAuth is where the endpoint wants them: basic (HTTP Basic; the default) or form
 	// (client_id and client_secret).
 	ClientAuth string `yaml:"clientAuth"`
-	// Issuer and Audience must be named by each token. Empty = not looked at; an issuer that serves others too needs Audience, or
-	// their tokens are good here.
+	// Issuer and Audience must be named by each token. Empty = not looked at; an issuer that serves
+	// others too needs Audience, or their tokens are good here.
 	Issuer   string `yaml:"issuer"`
 	Audience string `yaml:"audience"`
 }
@@ -72,7 +72,8 @@ type Verifier struct {
 	log   logr.Logger
 }
 
-// maxToken bounds what is taken for a token; longer ones do not fit into the headers of most servers.
+// maxToken bounds what is taken for a token; longer ones do not fit into the headers of most
+// servers.
 const maxToken = 16 << 10
 
 // leeway for clocks that differ.
@@ -134,11 +135,19 @@ func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
 			"the settings for tokens of the remote service do not work").Because(err)
 	}
 	v.log.Info("token of the remote service could not be judged", "reason", err.Error())
-	return "", signing.Errorf(signing.KindBusy, "the token cannot be verified at the moment").Retryable(retryAfter).Because(err)
+	return "", signing.Errorf(
+		signing.KindBusy,
+		"the token cannot be verified at the moment",
+	).Retryable(
+		retryAfter,
+	).Because(
+		err,
+	)
 }
 
 func (v *Verifier) verify(ctx context.Context, token string) (string, error) {
-	if token == "" || len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if token == "" || len(token) > maxToken ||
+		strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", fmt.Errorf("%w: not of the form of a token", errBad)
 	}
 	c, err := v.judge(ctx, token)

@@ -5,9 +5,10 @@ import (
 	"io"
 )
 
-// Base64 begins to read a string that holds base64 (RFC 4648 section 4, the standard alphabet, padded) and returns its decoded
-// bytes as a stream. Blanks and line breaks between the characters are ignored. The stream must be read to its end, or closed,
-// before the scanner is used again. It buffers nothing.
+// Base64 begins to read a string that holds base64 (RFC 4648 section 4, the standard alphabet,
+// padded) and returns its decoded bytes as a stream. Blanks and line breaks between the characters
+// are ignored. The stream must be read to its end, or closed, before the scanner is used again. It
+// buffers nothing.
 func (s *Scanner) Base64() (*Base64, error) {
 	c, err := s.peek()
 	if err != nil {

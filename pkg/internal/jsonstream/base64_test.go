@@ -46,9 +46,17 @@ func TestBase64Decodes(t *testing.T) {
 			fmt.Fprintf(&unicode, `\u%04x`, c)
 		}
 		forms := map[string]string{
-			"plain": encoded, "lines": lines(`\r\n`), "blanks": " " + lines(" ") + " ", "all escaped": unicode.String(),
-			"slashes escaped": strings.ReplaceAll(encoded, "/", `\/`), "equals signs escaped": strings.ReplaceAll(encoded, "=", `\u003d`),
-			"pluses escaped": strings.ReplaceAll(encoded, "+", `\u002B`),
+			"plain":       encoded,
+			"lines":       lines(`\r\n`),
+			"blanks":      " " + lines(" ") + " ",
+			"all escaped": unicode.String(),
+			"slashes escaped": strings.ReplaceAll(
+				encoded,
+				"/",
+				`\/`,
+			),
+			"equals signs escaped": strings.ReplaceAll(encoded, "=", `\u003d`),
+			"pluses escaped":       strings.ReplaceAll(encoded, "+", `\u002B`),
 		}
 		for form, text := range forms {
 			for name, reader := range readers {
@@ -82,12 +90,39 @@ func TestBase64Refuses(t *testing.T) {
 		text  string
 		fault Fault
 	}{
-		{`"A"`, BadBase64}, {`"AA"`, BadBase64}, {`"AAA"`, BadBase64}, {`"AA="`, BadBase64}, {`"A==="`, BadBase64}, {`"===="`, BadBase64}, {`"="`, BadBase64},
-		{`"AA=A"`, BadBase64}, {`"AAA=AAAA"`, BadBase64}, {`"AA==="`, BadBase64}, {`"AA==AA=="`, BadBase64},
-		{`"AA-_"`, BadBase64}, {`"AA.A"`, BadBase64}, {`"AAé"`, BadBase64}, {`"data:application/pdf;base64,AAAA"`, BadBase64}, {`"AA\u0000A"`, BadBase64},
+		{
+			`"A"`,
+			BadBase64,
+		},
+		{`"AA"`, BadBase64},
+		{`"AAA"`, BadBase64},
+		{`"AA="`, BadBase64},
+		{`"A==="`, BadBase64},
+		{`"===="`, BadBase64},
+		{`"="`, BadBase64},
+		{`"AA=A"`, BadBase64},
+		{`"AAA=AAAA"`, BadBase64},
+		{`"AA==="`, BadBase64},
+		{`"AA==AA=="`, BadBase64},
+		{
+			`"AA-_"`,
+			BadBase64,
+		},
+		{`"AA.A"`, BadBase64},
+		{`"AAé"`, BadBase64},
+		{`"data:application/pdf;base64,AAAA"`, BadBase64},
+		{`"AA\u0000A"`, BadBase64},
 		{`"AA\u0141A"`, BadBase64},
-		{`"` + long + `*AAA"`, BadBase64}, {`"` + long + `A"`, BadBase64}, {`"` + long + "\n" + `AAAA"`, Malformed}, {`"` + long + `\x"`, Malformed},
-		{`"` + long, Truncated}, {`"` + long + `AA`, Truncated}, {`"` + long + `AA==`, Truncated},
+		{
+			`"` + long + `*AAA"`,
+			BadBase64,
+		},
+		{`"` + long + `A"`, BadBase64},
+		{`"` + long + "\n" + `AAAA"`, Malformed},
+		{`"` + long + `\x"`, Malformed},
+		{`"` + long, Truncated},
+		{`"` + long + `AA`, Truncated},
+		{`"` + long + `AA==`, Truncated},
 	}
 	for name, reader := range readers {
 		for _, tt := range tests {
@@ -128,7 +163,9 @@ func FuzzBase64(f *testing.F) {
 		if err != nil || json.Unmarshal([]byte(`"`+text+`"`), &value) != nil {
 			return
 		}
-		want, werr := base64.StdEncoding.DecodeString(strings.NewReplacer(" ", "", "\t", "", "\n", "", "\r", "").Replace(value))
+		want, werr := base64.StdEncoding.DecodeString(
+			strings.NewReplacer(" ", "", "\t", "", "\n", "", "\r", "").Replace(value),
+		)
 		if werr != nil || !bytes.Equal(got, want) {
 			t.Fatalf("decoded %q, want %q, %v", got, want, werr)
 		}

@@ -14,8 +14,8 @@ const (
 	BadBase64              // the text of a string is not base64
 )
 
-// Error is a fault of the text, as opposed to one of the reader it comes from. Reason may be shown to whoever sent the text: it
-// quotes nothing of it.
+// Error is a fault of the text, as opposed to one of the reader it comes from. Reason may be shown
+// to whoever sent the text: it quotes nothing of it.
 type Error struct {
 	Fault  Fault
 	Path   string // of the value, as in documents[3].documentRequest.name; empty = the text as a whole

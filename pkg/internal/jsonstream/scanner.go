@@ -8,10 +8,12 @@ import (
 	"strings"
 )
 
-// bufferBytes is read at a time: large enough for the bulk search to pay, small enough for hundreds of scanners.
+// bufferBytes is read at a time: large enough for the bulk search to pay, small enough for hundreds
+// of scanners.
 const bufferBytes = 64 << 10
 
-// Limits bound what a Scanner holds in memory. Zero values are replaced by the defaults named beside them.
+// Limits bound what a Scanner holds in memory. Zero values are replaced by the defaults named
+// beside them.
 type Limits struct {
 	Depth     int   // nested objects and arrays. 0 = 32
 	Names     int   // in one object. 0 = 256
@@ -34,8 +36,9 @@ func (l *Limits) setDefaults() {
 	}
 }
 
-// Scanner pulls values out of a JSON text. Every method that returns a value consumes it; after an error none may be called.
-// Errors are *Error for faults of the text; errors of the reader are returned as they are. Not for concurrent use.
+// Scanner pulls values out of a JSON text. Every method that returns a value consumes it; after an
+// error none may be called. Errors are *Error for faults of the text; errors of the reader are
+// returned as they are. Not for concurrent use.
 type Scanner struct {
 	r        io.Reader
 	limits   Limits
@@ -144,7 +147,8 @@ func (s *Scanner) peek() (byte, error) {
 	}
 }
 
-// skipByteOrderMark ignores a UTF-8 byte order mark, as RFC 8259 8.1 allows: writers of some platforms send one.
+// skipByteOrderMark ignores a UTF-8 byte order mark, as RFC 8259 8.1 allows: writers of some
+// platforms send one.
 func (s *Scanner) skipByteOrderMark() error {
 	for i, want := range []byte("\xEF\xBB\xBF") {
 		if err := s.fill(); err != nil {
@@ -161,8 +165,9 @@ func (s *Scanner) skipByteOrderMark() error {
 	return nil
 }
 
-// Object reads an object. For each member it calls member, which reads the value by a method of s, or returns without doing so:
-// then the value is skipped. Members whose value is null are left out, as if they were not there.
+// Object reads an object. For each member it calls member, which reads the value by a method of s,
+// or returns without doing so: then the value is skipped. Members whose value is null are left out,
+// as if they were not there.
 func (s *Scanner) Object(member func(name string) error) error {
 	if err := s.open('{', "must be an object"); err != nil {
 		return err
@@ -185,7 +190,8 @@ func (s *Scanner) Object(member func(name string) error) error {
 	}
 }
 
-// Array reads an array. For each item it calls item with its index; see Object. An item that is null is not left out.
+// Array reads an array. For each item it calls item with its index; see Object. An item that is
+// null is not left out.
 func (s *Scanner) Array(item func(index int) error) error {
 	if err := s.open('[', "must be an array"); err != nil {
 		return err
@@ -220,7 +226,8 @@ func (s *Scanner) open(bracket byte, reason string) error {
 	return nil
 }
 
-// more consumes what stands between members or items: a comma, or the closing bracket, after which it returns false.
+// more consumes what stands between members or items: a comma, or the closing bracket, after which
+// it returns false.
 func (s *Scanner) more(bracket byte, first bool) (bool, error) {
 	c, err := s.peek()
 	switch {

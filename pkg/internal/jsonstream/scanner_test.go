@@ -22,7 +22,8 @@ var readers = map[string]func(io.Reader) io.Reader{
 	},
 }
 
-// decode reads any value into what encoding/json makes of it, but for numbers, which become json.Number.
+// decode reads any value into what encoding/json makes of it, but for numbers, which become
+// json.Number.
 func decode(s *Scanner) (any, error) {
 	c, err := s.peek()
 	if err != nil {
@@ -82,9 +83,20 @@ func dropNulls(v any) any {
 }
 
 var validTexts = []string{
-	`{}`, `[]`, ` { "a" : [ 1 , -2.5e+10 , 0 , 0.1E-2, true , false , null , "x" ] } `,
-	`{"a":{"b":{"c":[[],[{}]]}}}`, "\t\r\n[ ]\n", `"text"`, `"\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00"`, `"é😀"`, `12`, `-0`, `true`, `null`,
-	`{"":1,"a\u0062":2}`, "\xEF\xBB\xBF{\"bom\":true}",
+	`{}`,
+	`[]`,
+	` { "a" : [ 1 , -2.5e+10 , 0 , 0.1E-2, true , false , null , "x" ] } `,
+	`{"a":{"b":{"c":[[],[{}]]}}}`,
+	"\t\r\n[ ]\n",
+	`"text"`,
+	`"\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00"`,
+	`"é😀"`,
+	`12`,
+	`-0`,
+	`true`,
+	`null`,
+	`{"":1,"a\u0062":2}`,
+	"\xEF\xBB\xBF{\"bom\":true}",
 	`{"long":"` + strings.Repeat("0123456789", 20_000) + `"}`,
 	`["` + strings.Repeat(`\\\"x`, 30_000) + `"]`,
 }
@@ -121,18 +133,93 @@ func TestScannerRefuses(t *testing.T) {
 		fault Fault
 		path  string
 	}{
-		{``, Truncated, ""}, {`{`, Truncated, ""}, {`{"a"`, Truncated, "a"}, {`{"a":`, Truncated, "a"}, {`["x`, Truncated, "[0]"},
-		{`["\`, Truncated, "[0]"}, {`["\u00`, Truncated, "[0]"}, {`[tru`, Truncated, "[0]"}, {`[1,`, Truncated, ""}, {`-`, Truncated, ""},
+		{
+			``,
+			Truncated,
+			"",
+		},
+		{`{`, Truncated, ""},
+		{`{"a"`, Truncated, "a"},
+		{`{"a":`, Truncated, "a"},
+		{`["x`, Truncated, "[0]"},
+		{
+			`["\`,
+			Truncated,
+			"[0]",
+		},
+		{`["\u00`, Truncated, "[0]"},
+		{`[tru`, Truncated, "[0]"},
+		{`[1,`, Truncated, ""},
+		{`-`, Truncated, ""},
 		{`{"a":{"b":[1,{"c":x}]}}`, Malformed, "a.b[1].c"},
-		{`{"a":1 "b":2}`, Malformed, ""}, {`{"a" 1}`, Malformed, "a"}, {`{a:1}`, Malformed, ""}, {`{"a":1,}`, Malformed, ""}, {`[1,]`, Malformed, ""},
-		{`[,1]`, Malformed, "[0]"}, {`{,}`, Malformed, ""}, {`[1 2]`, Malformed, ""}, {`01`, Malformed, ""}, {`1.`, Malformed, ""}, {`[1.]`, Malformed, "[0]"},
-		{`[1e]`, Malformed, "[0]"}, {`[+1]`, Malformed, "[0]"}, {`[.5]`, Malformed, "[0]"}, {`[--1]`, Malformed, "[0]"}, {`[NaN]`, Malformed, "[0]"},
-		{`nul`, Truncated, ""}, {`nulx`, Malformed, ""}, {`tru e`, Malformed, ""}, {`'a'`, Malformed, ""}, {`// x`, Malformed, ""}, {`PK`, Malformed, ""},
-		{`{} {}`, Malformed, ""}, {`{}x`, Malformed, ""}, {"\xEF\xBBx", Malformed, ""},
-		{`["\x"]`, Malformed, "[0]"}, {`["\u12G4"]`, Malformed, "[0]"}, {`["\u-123"]`, Malformed, "[0]"}, {"[\"a\nb\"]", Malformed, "[0]"}, {"[\"\x00\"]", Malformed, "[0]"},
-		{`["\uD800"]`, Malformed, "[0]"}, {`["\uD800\u0041"]`, Malformed, "[0]"}, {`["\uDC00\uD800"]`, Malformed, "[0]"}, {`["\uD800x"]`, Malformed, "[0]"},
-		{"[\"\xff\"]", Malformed, "[0]"}, {"[\"\xC3\"]", Malformed, "[0]"}, {"[\"\xED\xA0\x80\"]", Malformed, "[0]"},
-		{`{"a":1,"b":{"c":1,"c":2}}`, Duplicate, "b.c"}, {`{"a":1,"\u0061":2}`, Duplicate, "a"}, {`{"a":null,"a":2}`, Duplicate, "a"},
+		{
+			`{"a":1 "b":2}`,
+			Malformed,
+			"",
+		},
+		{`{"a" 1}`, Malformed, "a"},
+		{`{a:1}`, Malformed, ""},
+		{`{"a":1,}`, Malformed, ""},
+		{`[1,]`, Malformed, ""},
+		{
+			`[,1]`,
+			Malformed,
+			"[0]",
+		},
+		{`{,}`, Malformed, ""},
+		{`[1 2]`, Malformed, ""},
+		{`01`, Malformed, ""},
+		{`1.`, Malformed, ""},
+		{`[1.]`, Malformed, "[0]"},
+		{
+			`[1e]`,
+			Malformed,
+			"[0]",
+		},
+		{`[+1]`, Malformed, "[0]"},
+		{`[.5]`, Malformed, "[0]"},
+		{`[--1]`, Malformed, "[0]"},
+		{`[NaN]`, Malformed, "[0]"},
+		{
+			`nul`,
+			Truncated,
+			"",
+		},
+		{`nulx`, Malformed, ""},
+		{`tru e`, Malformed, ""},
+		{`'a'`, Malformed, ""},
+		{`// x`, Malformed, ""},
+		{`PK`, Malformed, ""},
+		{`{} {}`, Malformed, ""},
+		{`{}x`, Malformed, ""},
+		{"\xEF\xBBx", Malformed, ""},
+		{
+			`["\x"]`,
+			Malformed,
+			"[0]",
+		},
+		{`["\u12G4"]`, Malformed, "[0]"},
+		{`["\u-123"]`, Malformed, "[0]"},
+		{"[\"a\nb\"]", Malformed, "[0]"},
+		{"[\"\x00\"]", Malformed, "[0]"},
+		{
+			`["\uD800"]`,
+			Malformed,
+			"[0]",
+		},
+		{`["\uD800\u0041"]`, Malformed, "[0]"},
+		{`["\uDC00\uD800"]`, Malformed, "[0]"},
+		{`["\uD800x"]`, Malformed, "[0]"},
+		{"[\"\xff\"]", Malformed, "[0]"},
+		{"[\"\xC3\"]", Malformed, "[0]"},
+		{"[\"\xED\xA0\x80\"]", Malformed, "[0]"},
+		{
+			`{"a":1,"b":{"c":1,"c":2}}`,
+			Duplicate,
+			"b.c",
+		},
+		{`{"a":1,"\u0061":2}`, Duplicate, "a"},
+		{`{"a":null,"a":2}`, Duplicate, "a"},
 		{strings.Repeat("[", 33), TooLarge, strings.Repeat("[0]", 32)},
 		{`{"` + strings.Repeat("n", 257) + `":1}`, TooLarge, ""},
 	}
@@ -241,15 +328,40 @@ func TestScannerBoundsWhatItHolds(t *testing.T) {
 		{"a string that fits", `"12345"`, true, func(s *Scanner) error { _, err := s.String(5); return err }},
 		{"a long string", `"123456"`, false, func(s *Scanner) error { _, err := s.String(5); return err }},
 		{"a long string of escapes", `"12345\n"`, false, func(s *Scanner) error { _, err := s.String(5); return err }},
-		{"an endless string", `"` + strings.Repeat("x", 1<<20) + `"`, false, func(s *Scanner) error { _, err := s.String(5); return err }},
+		{
+			"an endless string",
+			`"` + strings.Repeat("x", 1<<20) + `"`,
+			false,
+			func(s *Scanner) error { _, err := s.String(5); return err },
+		},
 		{"a number that fits", `12345`, true, func(s *Scanner) error { _, err := s.String(5); return err }},
 		{"a long number", `123456`, false, func(s *Scanner) error { _, err := s.String(5); return err }},
-		{"an endless number", strings.Repeat("1", 1<<20), false, func(s *Scanner) error { _, err := s.String(5); return err }},
+		{
+			"an endless number",
+			strings.Repeat("1", 1<<20),
+			false,
+			func(s *Scanner) error { _, err := s.String(5); return err },
+		},
 		{"raw that fits", `[1, "a"]`, true, func(s *Scanner) error { _, err := s.Raw(7); return err }},
 		{"long raw", `[1, "a"]`, false, func(s *Scanner) error { _, err := s.Raw(6); return err }},
-		{"endless raw of brackets", "[" + strings.Repeat("[],", 1<<20) + "[]]", false, func(s *Scanner) error { _, err := s.Raw(1000); return err }},
-		{"endless raw of digits", strings.Repeat("1", 1<<20), false, func(s *Scanner) error { _, err := s.Raw(1000); return err }},
-		{"endless raw of text", `"` + strings.Repeat("x", 1<<20) + `"`, false, func(s *Scanner) error { _, err := s.Raw(1000); return err }},
+		{
+			"endless raw of brackets",
+			"[" + strings.Repeat("[],", 1<<20) + "[]]",
+			false,
+			func(s *Scanner) error { _, err := s.Raw(1000); return err },
+		},
+		{
+			"endless raw of digits",
+			strings.Repeat("1", 1<<20),
+			false,
+			func(s *Scanner) error { _, err := s.Raw(1000); return err },
+		},
+		{
+			"endless raw of text",
+			`"` + strings.Repeat("x", 1<<20) + `"`,
+			false,
+			func(s *Scanner) error { _, err := s.Raw(1000); return err },
+		},
 		{"names that fit", many(256), true, (*Scanner).Skip},
 		{"many names", many(257), false, (*Scanner).Skip},
 		{"text in all", `["0123456789","0123456789x"]`, false, func(s *Scanner) error {
@@ -286,7 +398,10 @@ func TestScannerRawLeavesBlanksOut(t *testing.T) {
 }
 
 func TestObjectSkipsWhatIsNotRead(t *testing.T) {
-	text := `{"skip":{"x":[1,2,{"y":"\\"}]},"take":"a","nothing":null,"skip too":"` + strings.Repeat("z", 100_000) + `","last":true}`
+	text := `{"skip":{"x":[1,2,{"y":"\\"}]},"take":"a","nothing":null,"skip too":"` + strings.Repeat(
+		"z",
+		100_000,
+	) + `","last":true}`
 	var names []string
 	s := NewScanner(strings.NewReader(text), Limits{})
 	err := s.Object(func(name string) error {
@@ -341,12 +456,16 @@ func TestScannerMemoryDoesNotGrowWithTheText(t *testing.T) {
 	if err := errors.Join(s.Skip(), s.End()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, must(NewScanner(&endless{n: n, head: `"`, tail: `"`}, Limits{}).Base64())); err != nil {
+	if _, err := io.Copy(
+		io.Discard,
+		must(NewScanner(&endless{n: n, head: `"`, tail: `"`}, Limits{}).Base64()),
+	); err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
-	// All that was ever allocated, not the number of allocations: a text that is kept takes n bytes, and buffers with the noise of
-	// the runtime and of the race detector are far from one sixteenth of it.
+	// All that was ever allocated, not the number of allocations: a text that is kept takes n bytes,
+	// and buffers with the noise of the runtime and of the race detector are far from one sixteenth of
+	// it.
 	if got := after.TotalAlloc - before.TotalAlloc; got > n/16 {
 		t.Errorf("two texts of %d bytes took %d bytes of memory, want %d at most", n, got, n/16)
 	}
@@ -359,7 +478,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// faultOf is what must not depend on the pieces a text comes in; offsets may, by what was bulk and what was not.
+// faultOf is what must not depend on the pieces a text comes in; offsets may, by what was bulk and
+// what was not.
 func faultOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) {
@@ -390,7 +510,8 @@ func FuzzScanner(f *testing.F) {
 			t.Fatalf("accepted %q, which is not JSON", text)
 		}
 		// encoding/json lets bytes that are not UTF-8 and halves of surrogate pairs pass.
-		if wholeErr != nil && json.Valid(text) && !strings.Contains(e.Reason, "UTF-8") && !strings.Contains(e.Reason, "surrogate") {
+		if wholeErr != nil && json.Valid(text) && !strings.Contains(e.Reason, "UTF-8") &&
+			!strings.Contains(e.Reason, "surrogate") {
 			t.Fatalf("refused %q: %v", text, wholeErr)
 		}
 	})

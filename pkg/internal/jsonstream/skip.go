@@ -2,7 +2,8 @@ package jsonstream
 
 import "strconv"
 
-// Skip consumes a value of any type and checks that it is JSON; escapes and encoding of its strings aside.
+// Skip consumes a value of any type and checks that it is JSON; escapes and encoding of its strings
+// aside.
 func (s *Scanner) Skip() error {
 	c, err := s.peek()
 	if err != nil {
@@ -26,7 +27,8 @@ func (s *Scanner) Skip() error {
 	return s.number()
 }
 
-// Raw consumes a value of any type and returns its text, without the blanks between tokens; at most limit bytes.
+// Raw consumes a value of any type and returns its text, without the blanks between tokens; at most
+// limit bytes.
 func (s *Scanner) Raw(limit int) (string, error) {
 	if _, err := s.peek(); err != nil {
 		return "", err
@@ -54,7 +56,10 @@ func (s *Scanner) checkRaw() error {
 // checkText bounds all text together.
 func (s *Scanner) checkText() error {
 	if s.text > s.limits.TextBytes {
-		return s.fault(TooLarge, "is part of a text that says more than "+strconv.FormatInt(s.limits.TextBytes, 10)+" bytes beside content")
+		return s.fault(
+			TooLarge,
+			"is part of a text that says more than "+strconv.FormatInt(s.limits.TextBytes, 10)+" bytes beside content",
+		)
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// String reads a string of at most limit bytes of UTF-8. A number or boolean in its place is taken for its text, as the usual readers in
-// Java do.
+// String reads a string of at most limit bytes of UTF-8. A number or boolean in its place is taken
+// for its text, as the usual readers in Java do.
 func (s *Scanner) String(limit int) (string, error) { return s.scalar(limit, "must be a string") }
 
 // maxBoolBytes bounds a string in place of a boolean.
@@ -109,8 +109,8 @@ func (s *Scanner) skipText() error {
 	}
 }
 
-// plain returns the bytes up to the next quote, backslash or end of the buffer, without consuming them. It returns none where a
-// quote or a backslash stands next.
+// plain returns the bytes up to the next quote, backslash or end of the buffer, without consuming
+// them. It returns none where a quote or a backslash stands next.
 func (s *Scanner) plain() ([]byte, error) {
 	if err := s.fill(); err != nil {
 		return nil, err

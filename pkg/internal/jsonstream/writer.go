@@ -11,11 +11,12 @@ import (
 // flushBytes is what a Writer gathers before it writes.
 const flushBytes = 16 << 10
 
-// Writer writes one JSON text. Its methods are called in the order of the text; commas are its business. The first error of the
-// underlying writer sticks, is returned by Flush, and makes everything after it a no-op. Not for concurrent use.
+// Writer writes one JSON text. Its methods are called in the order of the text; commas are its
+// business. The first error of the underlying writer sticks, is returned by Flush, and makes
+// everything after it a no-op. Not for concurrent use.
 //
-// Letters of escapes are written in upper case (\u001F), so that no escape and the letters behind it can form a word that the
-// text does not hold.
+// Letters of escapes are written in upper case (\u001F), so that no escape and the letters behind
+// it can form a word that the text does not hold.
 type Writer struct {
 	w     io.Writer
 	buf   []byte
@@ -144,7 +145,8 @@ func appendEscape(buf []byte, c byte) []byte {
 	return append(buf, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 }
 
-// base64Piece is what is encoded at a time; a multiple of three, so that no piece but the last is padded.
+// base64Piece is what is encoded at a time; a multiple of three, so that no piece but the last is
+// padded.
 const base64Piece = 24 << 10
 
 // pieces holds the buffers of Base64, which are too large to be made for each document.
@@ -155,8 +157,9 @@ type piece struct {
 	encoded [base64Piece / 3 * 4]byte
 }
 
-// Base64 writes a string that holds all of r in base64, and returns how many bytes of r that were. The error is r's own; the
-// writer's sticks. After an error of r the text is not JSON and must be abandoned.
+// Base64 writes a string that holds all of r in base64, and returns how many bytes of r that were.
+// The error is r's own; the writer's sticks. After an error of r the text is not JSON and must be
+// abandoned.
 func (w *Writer) Base64(r io.Reader) (n int64, err error) {
 	w.begin()
 	w.buf = append(w.buf, '"')
@@ -178,8 +181,8 @@ func (w *Writer) Base64(r io.Reader) (n int64, err error) {
 	return n, err
 }
 
-// fill reads until p is full or r returns an error. Unlike io.ReadFull it returns that error as it is: an unexpected end that r
-// reports is not the end.
+// fill reads until p is full or r returns an error. Unlike io.ReadFull it returns that error as it
+// is: an unexpected end that r reports is not the end.
 func fill(r io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var m int

@@ -50,7 +50,11 @@ func TestWriterStrings(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got string
-		if err := json.Unmarshal(out.Bytes(), &got); err != nil || got != strings.ToValidUTF8(s, "\uFFFD") && !strings.Contains(got, "\uFFFD\uFFFD") {
+		if err := json.Unmarshal(
+			out.Bytes(),
+			&got,
+		); err != nil ||
+			got != strings.ToValidUTF8(s, "\uFFFD") && !strings.Contains(got, "\uFFFD\uFFFD") {
 			t.Errorf("String(%.40q) reads back as %.40q, %v", s, got, err)
 		}
 	}
@@ -73,7 +77,9 @@ func TestWriterBase64OfAnySize(t *testing.T) {
 
 func TestWriterErrors(t *testing.T) {
 	w := NewWriter(io.Discard)
-	if _, err := w.Base64(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF))); err != io.ErrUnexpectedEOF {
+	if _, err := w.Base64(
+		io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)),
+	); err != io.ErrUnexpectedEOF {
 		t.Errorf("Base64 of a reader that ends unexpectedly = %v, want its error", err)
 	}
 	broken := errors.New("connection reset")

@@ -13,8 +13,9 @@ import (
 // maxChain bounds a certificate chain, with the strangers and duplicates that services add.
 const maxChain = 20
 
-// Chain reads certificates that come in any order and returns the best chain in them (certchain.Order). Duplicates and strangers are
-// left out. The first should be the signer's (CSC 11.5), and is taken for it unless it is a CA's.
+// Chain reads certificates that come in any order and returns the best chain in them
+// (certchain.Order). Duplicates and strangers are left out. The first should be the signer's (CSC
+// 11.5), and is taken for it unless it is a CA's.
 func Chain(texts []string) ([]*x509.Certificate, error) {
 	if len(texts) == 0 {
 		return nil, errors.New("there is no certificate")

@@ -1,2 +1,3 @@
-// Package lenient reads what remote services write when they take a standard lightly: base64, certificate chains, numbers and lists.
+// Package lenient reads what remote services write when they take a standard lightly: base64,
+// certificate chains, numbers and lists.
 package lenient

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Number is a JSON number, or one in a string, as some services write it. It is bounded to an int32.
+// Number is a JSON number, or one in a string, as some services write it. It is bounded to an
+// int32.
 type Number int
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -26,7 +27,8 @@ func (n *Number) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// List is a JSON array of strings, or one string alone. Null has no elements; nil is a list that was not there.
+// List is a JSON array of strings, or one string alone. Null has no elements; nil is a list that
+// was not there.
 type List []string
 
 // UnmarshalJSON implements json.Unmarshaler.

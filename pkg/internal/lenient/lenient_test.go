@@ -24,7 +24,13 @@ func testChain(t testing.TB) (leaf, issuer, root *x509.Certificate) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: ca, BasicConstraintsValid: true}
+		c := &x509.Certificate{
+			SerialNumber:          big.NewInt(1),
+			Subject:               pkix.Name{CommonName: name},
+			NotAfter:              time.Now().Add(time.Hour),
+			IsCA:                  ca,
+			BasicConstraintsValid: true,
+		}
 		if parent == nil {
 			parent, signer = c, key
 		}
