@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
 )
 
-// TestClockWasAhead: a record of a clock that is put right leaves a file a day behind it, in one chain, and --audit.keep goes on; so it does after
-// a restart, and after a clock that was behind.
+// TestClockWasAhead: a record of a clock that is put right leaves a file a day behind it, in one
+// chain, and --audit.keep goes on; so it does after a restart, and after a clock that was behind.
 func TestClockWasAhead(t *testing.T) {
 	const decade = 10 * 365 * 24 * time.Hour
 	folder, c := t.TempDir(), newClock()

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// expire removes files whose day is over for long enough, the oldest first: the chain begins later then, and has no hole.
+// expire removes files whose day is over for long enough, the oldest first: the chain begins later
+// then, and has no hole.
 func (l *Log) expire(now time.Time) {
 	if l.cfg.Keep <= 0 {
 		return
@@ -31,8 +32,9 @@ func (l *Log) expire(now time.Time) {
 	}
 }
 
-// ended returns when the day of the first of files was over. The name of one that was begun while the clock was ahead, or after that, does not
-// say it: its first line does, or that of the first one behind it that was begun by a clock put right.
+// ended returns when the day of the first of files was over. The name of one that was begun while
+// the clock was ahead, or after that, does not say it: its first line does, or that of the first
+// one behind it that was begun by a clock put right.
 func (l *Log) ended(files []string, now time.Time) (end time.Time, known bool) {
 	date, _, _ := parseName(files[0])
 	if begun, err := time.Parse(dayForm, date); err == nil && !begun.After(now) {

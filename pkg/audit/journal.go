@@ -11,7 +11,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Store is a signing.Store that records what became of every call before it stores it. Everything else it leaves to the store below.
+// Store is a signing.Store that records what became of every call before it stores it. Everything
+// else it leaves to the store below.
 type Store struct {
 	signing.Store
 	log *Log
@@ -71,12 +72,14 @@ func (s *Store) keep(c signing.CallRecord) {
 	}
 }
 
-// EndCall implements signing.Journal. KindStorage when the record cannot be written: then nothing is stored.
+// EndCall implements signing.Journal. KindStorage when the record cannot be written: then nothing
+// is stored.
 func (s *Store) EndCall(ctx context.Context, id string, values [][]byte) error {
 	return s.end(ctx, id, Returned, func() error { return s.Store.EndCall(ctx, id, values) })
 }
 
-// AbandonCall implements signing.Journal. KindStorage when the record cannot be written: then nothing is stored.
+// AbandonCall implements signing.Journal. KindStorage when the record cannot be written: then
+// nothing is stored.
 func (s *Store) AbandonCall(ctx context.Context, id string, outcome signing.Outcome) error {
 	return s.end(ctx, id, Outcome(outcome), func() error { return s.Store.AbandonCall(ctx, id, outcome) })
 }
@@ -125,7 +128,8 @@ func (s *Store) append(records []Record) error {
 	return err
 }
 
-// records says what is known of every digest of a call. An operation that was removed meanwhile is there by its id alone.
+// records says what is known of every digest of a call. An operation that was removed meanwhile is
+// there by its id alone.
 func (s *Store) records(ctx context.Context, c signing.CallRecord, outcome Outcome) ([]Record, error) {
 	records := make([]Record, 0, len(c.Refs))
 	now := s.now().UTC()
@@ -149,8 +153,15 @@ func (s *Store) records(ctx context.Context, c signing.CallRecord, outcome Outco
 		}
 		for k := range run {
 			r := Record{
-				Time: now, Call: c.ID, Outcome: outcome, Credential: c.Credential, Certificate: c.Certificate,
-				ClientService: op.ClientService, Operation: int64(ref.Operation), Reference: op.ExternalReference, Document: ref.Index + k,
+				Time:          now,
+				Call:          c.ID,
+				Outcome:       outcome,
+				Credential:    c.Credential,
+				Certificate:   c.Certificate,
+				ClientService: op.ClientService,
+				Operation:     int64(ref.Operation),
+				Reference:     op.ExternalReference,
+				Document:      ref.Index + k,
 			}
 			if k < len(docs) {
 				r.DocumentReference, r.SHA256 = docs[k].ExternalReference, hex.EncodeToString(docs[k].Content.SHA256[:])

@@ -18,7 +18,8 @@ import (
 
 // Config is what a Log is made of.
 type Config struct {
-	// Folder holds the files. It is made where it is missing, and belongs to one process: the state folder's lock sees to that.
+	// Folder holds the files. It is made where it is missing, and belongs to one process: the state
+	// folder's lock sees to that.
 	Folder string
 	// Keep is how long a file is kept after its day; 0 = for ever.
 	Keep time.Duration
@@ -55,12 +56,14 @@ const (
 	// dayForm is the date in a file's name, in UTC.
 	dayForm = "2006-01-02"
 	day     = 24 * time.Hour
-	// maxNumber is the last of the files of one day in a name: with a fourth digit names would not sort.
+	// maxNumber is the last of the files of one day in a name: with a fourth digit names would not
+	// sort.
 	maxNumber = 999
 )
 
-// Open goes on where the last process ended. A last line that was written in part is cut off: nobody was told that it is there. A chain that
-// is broken elsewhere is left as it is, and a new file says so.
+// Open goes on where the last process ended. A last line that was written in part is cut off:
+// nobody was told that it is there. A chain that is broken elsewhere is left as it is, and a new
+// file says so.
 func Open(cfg Config) (*Log, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -108,7 +111,8 @@ func fileName(date string, number int) string {
 	return fmt.Sprintf("audit-%s-%03d.jsonl", date, number)
 }
 
-// nextName is the name of the file behind last at a time. It sorts behind it, though the clock may have been put back.
+// nextName is the name of the file behind last at a time. It sorts behind it, though the clock may
+// have been put back.
 func nextName(last string, now time.Time) string {
 	today := now.Format(dayForm)
 	lastDay, number, ok := parseName(last)
@@ -137,7 +141,8 @@ func parseName(name string) (date string, number int, ok bool) {
 	return date, number, fileName(date, number) == name
 }
 
-// resume opens the newest file to append to it. One whose first line never was whole is removed: a process died as it made it.
+// resume opens the newest file to append to it. One whose first line never was whole is removed: a
+// process died as it made it.
 func (l *Log) resume(name string) (whole bool, err error) {
 	path := filepath.Join(l.cfg.Folder, name)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -155,7 +160,14 @@ func (l *Log) resume(name string) (whole bool, err error) {
 	if r.fault == nil || r.torn {
 		return true, l.cut()
 	}
-	l.cfg.Log.Error(r.fault, "the audit record was changed, or torn by a power cut: a new file begins", "file", name, "line", r.lines+1)
+	l.cfg.Log.Error(
+		r.fault,
+		"the audit record was changed, or torn by a power cut: a new file begins",
+		"file",
+		name,
+		"line",
+		r.lines+1,
+	)
 	return true, l.roll(fmt.Sprintf("%s line %d: %v", name, r.lines+1, r.fault))
 }
 
@@ -175,7 +187,8 @@ func (l *Log) cut() error {
 	return nil
 }
 
-// roll begins a new file. Where it cannot, the chain is as it was; what is left of the file the next write finds out.
+// roll begins a new file. Where it cannot, the chain is as it was; what is left of the file the
+// next write finds out.
 func (l *Log) roll(broken string) error {
 	before := l.hash
 	if err := l.begin(broken); err != nil {
@@ -224,7 +237,8 @@ func (l *Log) append(text []byte, hash string) error {
 		err = l.file.Sync()
 	}
 	if err != nil {
-		// Bytes may have got there, and after a failed fsync nobody knows which: back to what is known, in a file that can still be cut.
+		// Bytes may have got there, and after a failed fsync nobody knows which: back to what is known,
+		// in a file that can still be cut.
 		_, seekErr := l.file.Seek(l.size, io.SeekStart)
 		if cutErr := errors.Join(l.file.Truncate(l.size), seekErr); cutErr != nil {
 			l.damaged = cutErr
@@ -288,13 +302,14 @@ func (l *Log) write(records []Record) error {
 	return l.append(text, hash)
 }
 
-// over says whether the day of the file is. A clock that is put back begins no file, unless the file was begun by one that was ahead: else there
-// would be none until that day.
+// over says whether the day of the file is. A clock that is put back begins no file, unless the
+// file was begun by one that was ahead: else there would be none until that day.
 func (l *Log) over(now time.Time) bool {
 	return now.Format(dayForm) > l.opened.Format(dayForm) || l.opened.Sub(now) > day
 }
 
-// reopen goes by what is there: the file that was written last may have been removed, when it could not be begun.
+// reopen goes by what is there: the file that was written last may have been removed, when it could
+// not be begun.
 func (l *Log) reopen() error {
 	if l.file != nil {
 		_ = l.file.Close()
@@ -307,7 +322,8 @@ func (l *Log) reopen() error {
 	return nil
 }
 
-// Hash is the last one of the chain: who notes it can tell later that nothing before it was removed.
+// Hash is the last one of the chain: who notes it can tell later that nothing before it was
+// removed.
 func (l *Log) Hash() string {
 	l.writing.Lock()
 	defer l.writing.Unlock()

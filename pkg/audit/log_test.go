@@ -49,7 +49,9 @@ func open(t *testing.T, folder string, c *clock, keep time.Duration) *audit.Log 
 func add(t *testing.T, l *audit.Log, calls ...string) {
 	t.Helper()
 	for _, id := range calls {
-		if err := l.Append([]audit.Record{{Call: id, Outcome: audit.Returned}, {Call: id, Outcome: audit.Returned, Document: 1}}); err != nil {
+		if err := l.Append(
+			[]audit.Record{{Call: id, Outcome: audit.Returned}, {Call: id, Outcome: audit.Returned, Document: 1}},
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -106,7 +108,8 @@ func TestChain(t *testing.T) {
 		t.Errorf("files are %s", got)
 	}
 	r, err := audit.Verify(folder, nil)
-	if err != nil || r.Last != l.Hash() || r.First != strings.Repeat("0", 64) || r.Records != 8 || r.ByOutcome[audit.Returned] != 8 {
+	if err != nil || r.Last != l.Hash() || r.First != strings.Repeat("0", 64) || r.Records != 8 ||
+		r.ByOutcome[audit.Returned] != 8 {
 		t.Errorf("Verify = %+v, %v", r, err)
 	}
 }
@@ -118,7 +121,9 @@ func TestTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() {
-			if err := l.Append([]audit.Record{{Call: fmt.Sprint("call", i)}, {Call: fmt.Sprint("call", i), Document: 1}}); err != nil {
+			if err := l.Append(
+				[]audit.Record{{Call: fmt.Sprint("call", i)}, {Call: fmt.Sprint("call", i), Document: 1}},
+			); err != nil {
 				t.Error(err)
 			}
 		})
@@ -170,7 +175,8 @@ func readAll(t *testing.T, folder string) []byte {
 	return data
 }
 
-// TestTampering: whoever changes, removes, doubles or moves something is found out, and the log goes on all the same, saying so.
+// TestTampering: whoever changes, removes, doubles or moves something is found out, and the log
+// goes on all the same, saying so.
 func TestTampering(t *testing.T) {
 	source, c := t.TempDir(), newClock()
 	l := open(t, source, c, 0)
@@ -205,7 +211,8 @@ func TestTampering(t *testing.T) {
 		l := open(t, folder, c, 0)
 		add(t, l, "next")
 		r, err = audit.Verify(folder, nil)
-		if err != nil || len(r.Faults) < 2 || !strings.Contains(strings.Join(r.Faults, "; "), "audit-2026-11-24-001.jsonl was begun because of a fault") {
+		if err != nil || len(r.Faults) < 2 ||
+			!strings.Contains(strings.Join(r.Faults, "; "), "audit-2026-11-24-001.jsonl was begun because of a fault") {
 			t.Errorf("%s: after a start Verify = %+v, %v, want a fault that stays", name, r, err)
 		}
 		if r.Last != l.Hash() {
@@ -226,7 +233,11 @@ func TestFileRemoved(t *testing.T) {
 	if err := os.Rename(filepath.Join(folder, names[1]), filepath.Join(t.TempDir(), "x")); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := audit.Verify(folder, nil); err != nil || len(r.Faults) != 1 || !strings.Contains(r.Faults[0], "does not continue") {
+	if r, err := audit.Verify(
+		folder,
+		nil,
+	); err != nil || len(r.Faults) != 1 ||
+		!strings.Contains(r.Faults[0], "does not continue") {
 		t.Errorf("Verify = %+v, %v, want a file that does not continue", r, err)
 	}
 	if err := os.Remove(filepath.Join(folder, names[0])); err != nil {
@@ -237,7 +248,8 @@ func TestFileRemoved(t *testing.T) {
 	}
 }
 
-// TestFileRenamed renames each of three files in turn. Every new name is noticed, also where the chain alone would not show it.
+// TestFileRenamed renames each of three files in turn. Every new name is noticed, also where the
+// chain alone would not show it.
 func TestFileRenamed(t *testing.T) {
 	folder, c := t.TempDir(), newClock()
 	l := open(t, folder, c, 0)
@@ -255,7 +267,11 @@ func TestFileRenamed(t *testing.T) {
 				t.Fatal(err)
 			}
 			oldest := strings.HasSuffix(to, "-24-003.jsonl") // a number says nothing where no file is before it
-			if r, err := audit.Verify(folder, nil); err != nil || !oldest && !strings.Contains(strings.Join(r.Faults, "; "), to+" was renamed") {
+			if r, err := audit.Verify(
+				folder,
+				nil,
+			); err != nil ||
+				!oldest && !strings.Contains(strings.Join(r.Faults, "; "), to+" was renamed") {
 				t.Errorf("%s as %s: Verify = %+v, %v, want a fault that names it", name, to, r, err)
 			}
 			if err := os.Rename(at, from); err != nil {
@@ -278,7 +294,8 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// TestDiskFails: a record that cannot be written is refused whole, and the next one is written where the chain ended.
+// TestDiskFails: a record that cannot be written is refused whole, and the next one is written
+// where the chain ended.
 func TestDiskFails(t *testing.T) {
 	folder, c := t.TempDir(), newClock()
 	l := open(t, folder, c, 0)
@@ -293,7 +310,8 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
-// TestRollFails: a file that could not be begun leaves no trace in the chain, and the next record begins it.
+// TestRollFails: a file that could not be begun leaves no trace in the chain, and the next record
+// begins it.
 func TestRollFails(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, folder string, l *audit.Log){
 		"at midnight": func(*testing.T, string, *audit.Log) {},
@@ -328,7 +346,8 @@ func TestRollFails(t *testing.T) {
 	}
 }
 
-// TestRollAfterChangeFails: the file that is to follow one that was changed cannot be begun at first, while the log is in doubt of its own.
+// TestRollAfterChangeFails: the file that is to follow one that was changed cannot be begun at
+// first, while the log is in doubt of its own.
 func TestRollAfterChangeFails(t *testing.T) {
 	folder, c := t.TempDir(), newClock()
 	l := open(t, folder, c, 0)

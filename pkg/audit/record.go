@@ -10,7 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Record is one digest that was given to a provider, and what became of it. It holds no content and no name of a person or file.
+// Record is one digest that was given to a provider, and what became of it. It holds no content and
+// no name of a person or file.
 type Record struct {
 	Time          time.Time `json:"time"`
 	Call          string    `json:"call"` // as the provider was told, where it takes one
@@ -40,7 +41,8 @@ type Head struct {
 	Audit     int       `json:"audit"` // version of the format
 	Opened    time.Time `json:"opened"`
 	Continues string    `json:"continues"` // last hash of the file before; zeros in the very first one
-	// Broken says what was wrong with the file before, so that its chain could not be continued; empty = nothing.
+	// Broken says what was wrong with the file before, so that its chain could not be continued; empty
+	// = nothing.
 	Broken string `json:"broken,omitempty"`
 }
 

@@ -22,15 +22,17 @@ type Report struct {
 	First     string // the hash that the oldest file continues
 	Last      string // the last one of the chain
 	Faults    []string
-	// Torn says that the newest file ends in the middle of a line: a process died there, or writes there now.
+	// Torn says that the newest file ends in the middle of a line: a process died there, or writes
+	// there now.
 	Torn bool
 }
 
-// Reader is what Verify calls with every line that is whole: with its hash, and its record. A Head has none.
+// Reader is what Verify calls with every line that is whole: with its hash, and its record. A Head
+// has none.
 type Reader func(hash string, record *Record)
 
-// Verify reads all files of a folder and follows the chain through them. The error is about reading; what is wrong with the chain is in
-// Report.Faults. each may be nil.
+// Verify reads all files of a folder and follows the chain through them. The error is about
+// reading; what is wrong with the chain is in Report.Faults. each may be nil.
 func Verify(folder string, each Reader) (Report, error) {
 	r := Report{ByOutcome: map[Outcome]int{}}
 	files, err := list(folder)
@@ -62,7 +64,10 @@ func Verify(folder string, each Reader) (Report, error) {
 			r.Faults = append(r.Faults, fmt.Sprintf("%s does not continue the file before it", name))
 		}
 		if before := files[max(i-1, 0)]; read.lines > 0 && renamed(name, before, read.head.Opened.UTC()) {
-			r.Faults = append(r.Faults, fmt.Sprintf("%s was renamed: it was begun on %s", name, read.head.Opened.UTC().Format(dayForm)))
+			r.Faults = append(
+				r.Faults,
+				fmt.Sprintf("%s was renamed: it was begun on %s", name, read.head.Opened.UTC().Format(dayForm)),
+			)
 		}
 		if read.head.Broken != "" {
 			r.Faults = append(r.Faults, fmt.Sprintf("%s was begun because of a fault: %s", name, read.head.Broken))
@@ -80,8 +85,8 @@ func Verify(folder string, each Reader) (Report, error) {
 	return r, nil
 }
 
-// strays names the files that begin as audit files do and are not called like one, so that a renamed file does not pass for a
-// missing one. Other files are ignored.
+// strays names the files that begin as audit files do and are not called like one, so that a
+// renamed file does not pass for a missing one. Other files are ignored.
 func strays(folder string, files []string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -93,19 +98,23 @@ func strays(folder string, files []string) ([]string, error) {
 			continue
 		}
 		if at, ok := opened(filepath.Join(folder, e.Name())); ok {
-			faults = append(faults, fmt.Sprintf("%s was renamed: it is an audit file begun on %s", e.Name(), at.UTC().Format(dayForm)))
+			faults = append(
+				faults,
+				fmt.Sprintf("%s was renamed: it is an audit file begun on %s", e.Name(), at.UTC().Format(dayForm)),
+			)
 		}
 	}
 	return faults, nil
 }
 
-// renamed says whether a file does not have the name that it was begun with. before is the file before it; the oldest file is its
-// own: what was before it is not known.
+// renamed says whether a file does not have the name that it was begun with. before is the file
+// before it; the oldest file is its own: what was before it is not known.
 func renamed(name, before string, opened time.Time) bool {
 	if name != before {
 		return name != nextName(before, opened)
 	}
-	// A later day than that of its first line, and a number, are those of a file that was begun after the clock was put back.
+	// A later day than that of its first line, and a number, are those of a file that was begun after
+	// the clock was put back.
 	date, number, _ := parseName(name)
 	today := opened.Format(dayForm)
 	return date < today || date > today && number == 0

@@ -39,7 +39,8 @@ type Config struct {
 	// AllowPrivate are ranges that may be called although they are not public.
 	AllowPrivate []netip.Prefix
 	Timeout      time.Duration // of one call
-	// Secret returns the secret of a client service, which signs; false where there is no such client service any more.
+	// Secret returns the secret of a client service, which signs; false where there is no such client
+	// service any more.
 	Secret     func(clientService string) (string, bool)
 	Endpoint   func() (host string, port int) // of this instance
 	Log        logr.Logger
@@ -47,11 +48,11 @@ type Config struct {
 }
 
 const (
-	// atOnce is how many callbacks are under way, clientAtOnce how many of one client service: its receivers that do not answer must not
-	// hold up those of others.
+	// atOnce is how many callbacks are under way, clientAtOnce how many of one client service: its
+	// receivers that do not answer must not hold up those of others.
 	atOnce, clientAtOnce = 8, 2
-	// leastLook and mostLook are how many callbacks the queue is asked for: more, where those that are due first must wait for their client
-	// service's others.
+	// leastLook and mostLook are how many callbacks the queue is asked for: more, where those that are
+	// due first must wait for their client service's others.
 	leastLook, mostLook = 4 * atOnce, 1 << 14
 	// lookEvery is how often the queue is looked at where nobody says that something has come.
 	lookEvery = 5 * time.Second
@@ -72,7 +73,8 @@ const (
 // dateFormat is that of the API.
 const dateFormat = "2006-01-02T15:04:05.000-07:00"
 
-// Body is what a callback says: where to ask, and not what was signed. The schema Callback of the API's description has the same.
+// Body is what a callback says: where to ask, and not what was signed. The schema Callback of the
+// API's description has the same.
 type Body struct {
 	ID                int64  `json:"id"`
 	ExternalReference string `json:"externalReference"`
@@ -115,7 +117,12 @@ func (n *Notifier) Wake() {
 
 // Run makes callbacks until ctx is done.
 func (n *Notifier) Run(ctx context.Context) error {
-	p := &pool{n: n, underWay: make(map[signing.ID]string), byClient: make(map[string]int), ended: make(chan signing.ID, atOnce)}
+	p := &pool{
+		n:        n,
+		underWay: make(map[signing.ID]string),
+		byClient: make(map[string]int),
+		ended:    make(chan signing.ID, atOnce),
+	}
 	defer p.all.Wait()
 	for {
 		p.start(ctx)
@@ -163,8 +170,9 @@ func (n *Notifier) one(ctx context.Context, c store.Callback, op signing.Operati
 	}
 }
 
-// note writes down what became of a callback, until it is written: to make it again because the disk is full would go on for as long as
-// the disk is. Its place stays taken, so that few are made whose outcome cannot be noted.
+// note writes down what became of a callback, until it is written: to make it again because the
+// disk is full would go on for as long as the disk is. Its place stays taken, so that few are made
+// whose outcome cannot be noted.
 func (n *Notifier) note(ctx context.Context, log logr.Logger, write func() error) {
 	for said := false; ; said = true {
 		err := write()
@@ -172,7 +180,10 @@ func (n *Notifier) note(ctx context.Context, log logr.Logger, write func() error
 			return
 		}
 		if !said {
-			log.Error(err, "what became of a callback cannot be noted: it is tried again, and after a stop the callback is repeated")
+			log.Error(
+				err,
+				"what became of a callback cannot be noted: it is tried again, and after a stop the callback is repeated",
+			)
 		}
 		if pace.Pause(ctx, lookEvery) != nil {
 			return

@@ -68,7 +68,13 @@ func (q *queue) Operation(_ context.Context, id signing.ID) (signing.Operation, 
 	if id == 404 {
 		return signing.Operation{}, signing.Errorf(signing.KindNotFound, "no such operation")
 	}
-	op := signing.Operation{ID: id, ClientService: "erp", ExternalReference: "r", Status: signing.StatusExecuted, Callback: "http://receiver.invalid/ended"}
+	op := signing.Operation{
+		ID:                id,
+		ClientService:     "erp",
+		ExternalReference: "r",
+		Status:            signing.StatusExecuted,
+		Callback:          "http://receiver.invalid/ended",
+	}
 	switch {
 	case id == 403:
 		op.ClientService = "gone"
@@ -106,7 +112,12 @@ func (q *queue) left() int {
 }
 
 // run runs a notifier over a queue on a fake clock; answer gives the status of each call.
-func run(t *testing.T, ids []signing.ID, answer func(call int) int, test func(q *queue, n *callback.Notifier, calls func() []time.Duration)) {
+func run(
+	t *testing.T,
+	ids []signing.ID,
+	answer func(call int) int,
+	test func(q *queue, n *callback.Notifier, calls func() []time.Duration),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{list: map[signing.ID]*store.Callback{}, registry: prometheus.NewRegistry()}
@@ -152,32 +163,45 @@ func always(status int) func(int) int { return func(int) int { return status } }
 
 // TestMade: what is due is made at once, and made once.
 func TestMade(t *testing.T) {
-	run(t, []signing.ID{1, 2, 3, 4, 5, 6, 7, 8, 9, 11}, always(204), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
-		time.Sleep(time.Hour)
-		if got := calls(); len(got) != 10 || q.left() != 0 || slices.Max(got) > time.Second {
-			t.Errorf("calls at %v, %d left", got, q.left())
-		}
-	})
+	run(
+		t,
+		[]signing.ID{1, 2, 3, 4, 5, 6, 7, 8, 9, 11},
+		always(204),
+		func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+			time.Sleep(time.Hour)
+			if got := calls(); len(got) != 10 || q.left() != 0 || slices.Max(got) > time.Second {
+				t.Errorf("calls at %v, %d left", got, q.left())
+			}
+		},
+	)
 }
 
-// TestRepeated: a receiver that fails is called again, further and further apart, until it takes it.
+// TestRepeated: a receiver that fails is called again, further and further apart, until it takes
+// it.
 func TestRepeated(t *testing.T) {
 	statuses := []int{500, 503, 301, 404, 0, 200}
-	run(t, []signing.ID{1}, func(call int) int { return statuses[call-1] }, func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
-		time.Sleep(time.Hour)
-		got := calls()
-		if len(got) != len(statuses) || q.left() != 0 {
-			t.Fatalf("calls at %v, %d left", got, q.left())
-		}
-		for i, least := range []time.Duration{10, 20, 40, 80, 160} {
-			if gap := got[i+1] - got[i]; gap < least*time.Second || gap > (least+16)*time.Second { // looked at every 5 s; one took 10 s
-				t.Errorf("call %d came %v after the one before, want about %d s", i+2, gap, least)
+	run(
+		t,
+		[]signing.ID{1},
+		func(call int) int { return statuses[call-1] },
+		func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
+			time.Sleep(time.Hour)
+			got := calls()
+			if len(got) != len(statuses) || q.left() != 0 {
+				t.Fatalf("calls at %v, %d left", got, q.left())
 			}
-		}
-	})
+			for i, least := range []time.Duration{10, 20, 40, 80, 160} {
+				// looked at every 5 s; one took 10 s
+				if gap := got[i+1] - got[i]; gap < least*time.Second || gap > (least+16)*time.Second {
+					t.Errorf("call %d came %v after the one before, want about %d s", i+2, gap, least)
+				}
+			}
+		},
+	)
 }
 
-// TestGivenUp: a receiver that is down for good is called for about a day; one that says 410, and what nobody could check, at most once.
+// TestGivenUp: a receiver that is down for good is called for about a day; one that says 410, and
+// what nobody could check, at most once.
 func TestGivenUp(t *testing.T) {
 	run(t, []signing.ID{1}, always(500), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
 		time.Sleep(72 * time.Hour)
@@ -199,7 +223,8 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// TestWake: what comes while nothing is due is made at once when somebody says so; a queue that cannot be read is read again.
+// TestWake: what comes while nothing is due is made at once when somebody says so; a queue that
+// cannot be read is read again.
 func TestWake(t *testing.T) {
 	run(t, nil, always(200), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
 		q.mu.Lock()
@@ -239,7 +264,12 @@ func TestFullDisk(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 			if got := calls(); len(got) == 0 || len(got) > 8 || q.left() != len(ids) {
-				t.Errorf("answers of %d: %d calls in an hour of a full disk, %d left, want some and 8 at most", status, len(got), q.left())
+				t.Errorf(
+					"answers of %d: %d calls in an hour of a full disk, %d left, want some and 8 at most",
+					status,
+					len(got),
+					q.left(),
+				)
 			}
 			q.mu.Lock()
 			q.full = nil
@@ -256,7 +286,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestTarPit: a client service whose receivers take every call and answer none does not hold up others' callbacks, however many it has.
+// TestTarPit: a client service whose receivers take every call and answer none does not hold up
+// others' callbacks, however many it has.
 func TestTarPit(t *testing.T) {
 	run(t, nil, always(200), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
 		q.mu.Lock()
@@ -277,10 +308,15 @@ func TestTarPit(t *testing.T) {
 	})
 }
 
-// TestSign has a value that another program has worked out: printf '1700000000.{}' | openssl dgst -sha256 -hmac secret.
+// TestSign has a value that another program has worked out: printf '1700000000.{}' | openssl dgst
+// -sha256 -hmac secret.
 func TestSign(t *testing.T) {
 	const want = "t=1700000000,v1="
-	if got := callback.Sign("secret", time.Unix(1700000000, 0), []byte("{}")); got != want+"b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163" {
+	if got := callback.Sign(
+		"secret",
+		time.Unix(1700000000, 0),
+		[]byte("{}"),
+	); got != want+"b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163" {
 		t.Errorf("Sign = %s", got)
 	}
 }

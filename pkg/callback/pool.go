@@ -16,7 +16,8 @@ type pool struct {
 	ended    chan signing.ID
 	underWay map[signing.ID]string // client services
 	byClient map[string]int        // how many are under way
-	waiting  map[signing.ID]string // client services of those that were looked at and not begun, so that no operation is read twice
+	// client services of those that were looked at and not begun, so that no operation is read twice
+	waiting map[signing.ID]string
 }
 
 // end gives the place of a callback back.
@@ -44,7 +45,8 @@ func (p *pool) start(ctx context.Context) {
 	}
 }
 
-// begin begins those of a list that are due and have a place; all is false where more of the queue may be due and have one.
+// begin begins those of a list that are due and have a place; all is false where more of the queue
+// may be due and have one.
 func (p *pool) begin(ctx context.Context, list []store.Callback) (all bool) {
 	now := time.Now()
 	waiting := make(map[signing.ID]string)

@@ -10,17 +10,19 @@ import (
 
 // BatchConfig says when digests that wait for a credential leave as one call.
 type BatchConfig struct {
-	// Quiet is how long nothing may have come before a call that is not full leaves an idle credential. 0 = 5 ms: requests that were
-	// sent together arrive within it, and beside a remote signature of 100 ms and more nobody notices. It is cut to a tenth of what
-	// the credential's calls have taken lately, so that a fast local key is not waited for. Where clients have just shared a call, most
-	// come back together with their next request: until as many digests wait as then, it is a third of that time, twenty times Quiet
-	// at most. Who comes while a call is in flight waits for its end, so that too short a time costs a whole call's.
+	// Quiet is how long nothing may have come before a call that is not full leaves an idle
+	// credential. 0 = 5 ms: requests that were sent together arrive within it, and beside a remote
+	// signature of 100 ms and more nobody notices. It is cut to a tenth of what the credential's calls
+	// have taken lately, so that a fast local key is not waited for. Where clients have just shared a
+	// call, most come back together with their next request: until as many digests wait as then, it is
+	// a third of that time, twenty times Quiet at most. Who comes while a call is in flight waits for
+	// its end, so that too short a time costs a whole call's.
 	Quiet time.Duration
-	// MaxWaitSync and MaxWaitAsync bound the wait of the oldest digest while other calls of the credential are in flight and its own call
-	// is not full. 0 = 500 ms and 1 s.
+	// MaxWaitSync and MaxWaitAsync bound the wait of the oldest digest while other calls of the
+	// credential are in flight and its own call is not full. 0 = 500 ms and 1 s.
 	MaxWaitSync, MaxWaitAsync time.Duration
-	// CallTimeout bounds one call. 0 = 2 minutes: services that ask a person or poll an HSM take tens of seconds; after that an answer
-	// is not expected and the outcome is unknown.
+	// CallTimeout bounds one call. 0 = 2 minutes: services that ask a person or poll an HSM take tens
+	// of seconds; after that an answer is not expected and the outcome is unknown.
 	CallTimeout time.Duration
 }
 
@@ -63,7 +65,8 @@ type batcher struct {
 	proofs   *proofs
 }
 
-// queueKey tells credentials apart; a renewed certificate is another one, since the digests were made for the old.
+// queueKey tells credentials apart; a renewed certificate is another one, since the digests were
+// made for the old.
 type queueKey struct {
 	name        string
 	certificate [sha256.Size]byte
@@ -74,14 +77,21 @@ func keyOf(c *Credential) queueKey { return queueKey{c.Name, sha256.Sum256(c.Cer
 func newBatcher(cfg Config) *batcher {
 	cfg.Batch.setDefaults()
 	return &batcher{
-		cfg: cfg, queues: make(map[queueKey]*credentialQueue), lately: make(map[queueKey]experience), holds: make(map[queueKey]*hold),
-		live: make(map[string]bool), awaited: make(map[string]*awaited), settling: make(map[string]chan struct{}),
-		renewals: newRenewals(), proofs: newProofs(),
+		cfg:      cfg,
+		queues:   make(map[queueKey]*credentialQueue),
+		lately:   make(map[queueKey]experience),
+		holds:    make(map[queueKey]*hold),
+		live:     make(map[string]bool),
+		awaited:  make(map[string]*awaited),
+		settling: make(map[string]chan struct{}),
+		renewals: newRenewals(),
+		proofs:   newProofs(),
 	}
 }
 
-// sign hands items to the provider, merged with whatever else waits for the credential, and returns when each has its end. ctx
-// may be cancelled for items that have not left; one that is part of a call is waited for.
+// sign hands items to the provider, merged with whatever else waits for the credential, and returns
+// when each has its end. ctx may be cancelled for items that have not left; one that is part of a
+// call is waited for.
 func (b *batcher) sign(ctx context.Context, p Provider, c *Credential, items []*item) {
 	key := keyOf(c)
 	var all sync.WaitGroup

@@ -15,8 +15,9 @@ import (
 // counters.
 const maxRenewals = 2
 
-// call makes one call and ends each of its items, but those that it returns: they were refused for the rate alone, and get another turn.
-// It runs on its own context: what may have been paid for is waited for, whoever hung up.
+// call makes one call and ends each of its items, but those that it returns: they were refused for
+// the rate alone, and get another turn. It runs on its own context: what may have been paid for is
+// waited for, whoever hung up.
 func (b *batcher) call(key queueKey, p Provider, c *Credential, items []*item, s *splitting) (refused []*item) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Batch.CallTimeout)
 	defer cancel()
@@ -47,8 +48,9 @@ func (b *batcher) call(key queueKey, p Provider, c *Credential, items []*item, s
 	return refused
 }
 
-// end ends items with the error of their call, or returns them if they are to have another turn. Their operations do not come again before
-// the credential may be used: that would cost them a try, and make no call.
+// end ends items with the error of their call, or returns them if they are to have another turn.
+// Their operations do not come again before the credential may be used: that would cost them a try,
+// and make no call.
 func (b *batcher) end(key queueKey, items []*item, err error) (refused []*item) {
 	if e := AsError(err); e != nil && e.Retry {
 		b.mu.Lock()
@@ -80,9 +82,11 @@ type splitting struct {
 // newSplitting allows for one bad digest among n, found in halves, and a few refusals more.
 func newSplitting(n int) *splitting { return &splitting{limit: bits.Len(uint(n)) + 3} }
 
-// halves says whether a call that was definitely refused is worth another try in halves, so that one bad digest does not fail its
-// neighbours. Never after an unknown outcome, and not when the refusal was about us (credentials, account, too many requests):
-// halves would only be refused again, and a wrong PIN counted twice. Nor when all parts so far were refused: then it is not the digests.
+// halves says whether a call that was definitely refused is worth another try in halves, so that
+// one bad digest does not fail its neighbours. Never after an unknown outcome, and not when the
+// refusal was about us (credentials, account, too many requests): halves would only be refused
+// again, and a wrong PIN counted twice. Nor when all parts so far were refused: then it is not the
+// digests.
 func (s *splitting) halves(err error, items []*item) [][]*item {
 	s.signed = s.signed || err == nil
 	var e *Error
@@ -137,15 +141,16 @@ func (b *batcher) attempt(ctx context.Context, p Provider, c *Credential, items 
 }
 
 const (
-	// fetchTime is how long a lost answer is asked for under its handle before that is left to the operation's next try: a service restarts
-	// in that time, and the credential's other calls wait no longer for the place of this one.
+	// fetchTime is how long a lost answer is asked for under its handle before that is left to the
+	// operation's next try: a service restarts in that time, and the credential's other calls wait no
+	// longer for the place of this one.
 	fetchTime  = 3 * time.Minute
 	fetchTries = 7
 	fetchPause = time.Second // before the first try; each later pause is twice the one before
 )
 
-// fetch asks for the answer of a call whose outcome is unknown; lost is why. What was paid for is not given up at the first fault. open =
-// the answer may still come, and err is what was said last.
+// fetch asks for the answer of a call whose outcome is unknown; lost is why. What was paid for is
+// not given up at the first fault. open = the answer may still come, and err is what was said last.
 func (b *batcher) fetch(r Resumer, call Call, handle string, lost error) (values [][]byte, err error, open bool) {
 	b.cfg.Log.Info("answer was lost and is asked for again", "call", call.ID, "reason", lost.Error())
 	all, cancel := context.WithTimeout(context.Background(), fetchTime)
@@ -185,8 +190,8 @@ func mayCome(err error) bool {
 	return !errors.Is(err, ErrBadAnswer) && (e.Unknown || e.Retry)
 }
 
-// signRecovered is Provider.Sign whose panic is an unknown outcome, and so is an error that is none of the contract's: it does not
-// say that nothing was signed.
+// signRecovered is Provider.Sign whose panic is an unknown outcome, and so is an error that is none
+// of the contract's: it does not say that nothing was signed.
 func signRecovered(ctx context.Context, p Provider, call Call) (values [][]byte, err error) {
 	defer panicUnknown(&err)
 	values, err = p.Sign(ctx, call)
@@ -197,7 +202,8 @@ func signRecovered(ctx context.Context, p Provider, call Call) (values [][]byte,
 	return values, err
 }
 
-// resumeRecovered is Resumer.Resume whose panic says that nobody knows: the process that makes it must not die of it at every start.
+// resumeRecovered is Resumer.Resume whose panic says that nobody knows: the process that makes it
+// must not die of it at every start.
 func resumeRecovered(ctx context.Context, r Resumer, call Call, handle string) (values [][]byte, err error) {
 	defer panicUnknown(&err)
 	return r.Resume(ctx, call, handle)
@@ -235,7 +241,19 @@ func (b *batcher) conclude(m madeCall, values [][]byte, err error) error {
 		outcome = OutcomeUnknown
 	}
 	b.observe(c, call, took, string(outcome))
-	b.cfg.Log.Info("call failed", "call", call.ID, "credential", c.Name, "digests", len(call.Digests), "outcome", string(outcome), "reason", e.Error())
+	b.cfg.Log.Info(
+		"call failed",
+		"call",
+		call.ID,
+		"credential",
+		c.Name,
+		"digests",
+		len(call.Digests),
+		"outcome",
+		string(outcome),
+		"reason",
+		e.Error(),
+	)
 	end := b.afterFailure(m.provider, c, m.began, e)
 	failed := e.Unknown && !end.Retry
 	if failed {
@@ -243,7 +261,9 @@ func (b *batcher) conclude(m madeCall, values [][]byte, err error) error {
 			return storageError(serr)
 		}
 	}
-	if serr := b.persist(func(ctx context.Context) error { return b.cfg.Store.AbandonCall(ctx, call.ID, outcome) }); serr != nil {
+	if serr := b.persist(
+		func(ctx context.Context) error { return b.cfg.Store.AbandonCall(ctx, call.ID, outcome) },
+	); serr != nil {
 		return storageError(serr)
 	}
 	if failed {
@@ -252,8 +272,9 @@ func (b *batcher) conclude(m madeCall, values [][]byte, err error) error {
 	return end
 }
 
-// failSent fails documents that must not be sent again, which is done before their call has its end: whatever happens in between, and
-// however long other calls of their operations take, nothing is paid for twice.
+// failSent fails documents that must not be sent again, which is done before their call has its
+// end: whatever happens in between, and however long other calls of their operations take, nothing
+// is paid for twice.
 func (b *batcher) failSent(ctx context.Context, refs []Ref, why *Error) error {
 	results := make([]DocumentResult, len(refs))
 	for i, ref := range refs {
@@ -295,8 +316,9 @@ func (b *batcher) policy(e *Error) *Error {
 }
 
 const (
-	// persistTries and persistPause give a disk that is full for a moment time to recover before the end of a call that brought no
-	// values is left to endLeft or to the next start: half a minute in all.
+	// persistTries and persistPause give a disk that is full for a moment time to recover before the
+	// end of a call that brought no values is left to endLeft or to the next start: half a minute in
+	// all.
 	persistTries = 6
 	persistPause = time.Second
 )
@@ -306,7 +328,8 @@ func (b *batcher) persist(write func(context.Context) error) error {
 	pause := persistPause
 	for try := 1; ; try++ {
 		err := write(context.Background())
-		// A conflict after another fault means that the earlier try was stored although it was reported as failed.
+		// A conflict after another fault means that the earlier try was stored although it was reported
+		// as failed.
 		if err == nil || errors.Is(err, ErrConflict) && try > 1 {
 			return nil
 		}

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// create is Store.Create that knows what an error left: an operation that is stored all the same is accepted, and no error.
+// create is Store.Create that knows what an error left: an operation that is stored all the same is
+// accepted, and no error.
 func (s *Service) create(ctx context.Context, up Upload, made NewOperation) (Operation, error) {
 	op, err := s.cfg.Store.Create(ctx, up, made)
 	if err == nil || KindOf(err) == KindReferenceUsed || KindOf(err) == KindKeyReused {
@@ -22,7 +23,8 @@ func (s *Service) create(ctx context.Context, up Upload, made NewOperation) (Ope
 	return Operation{}, err
 }
 
-// find looks for the operation that a failed Create may have stored. Of all with its reference it is the one of that very moment.
+// find looks for the operation that a failed Create may have stored. Of all with its reference it
+// is the one of that very moment.
 func (s *Service) find(ctx context.Context, made NewOperation) (op Operation, found bool, err error) {
 	ops, err := s.cfg.Store.FindByReference(ctx, made.ClientService, made.Request.ExternalReference)
 	for _, op := range ops {
@@ -33,7 +35,8 @@ func (s *Service) find(ctx context.Context, made NewOperation) (op Operation, fo
 	return Operation{}, false, err
 }
 
-// findLater looks again until it can be read whether the operation is there, and then queues it. The next start does so too.
+// findLater looks again until it can be read whether the operation is there, and then queues it.
+// The next start does so too.
 func (s *Service) findLater(made NewOperation) {
 	made.Request.Documents, made.Contents = nil, nil
 	time.AfterFunc(s.cfg.Backoff, func() {

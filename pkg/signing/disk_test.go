@@ -14,8 +14,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// Every write of the journal fails once, in both ways: nothing was stored, and stored but reported as failed. The operation ends
-// all the same, with every document signed, and no signature is made that is not accounted for.
+// Every write of the journal fails once, in both ways: nothing was stored, and stored but reported
+// as failed. The operation ends all the same, with every document signed, and no signature is made
+// that is not accounted for.
 func TestJournalFaults(t *testing.T) {
 	for _, method := range []string{"SavePrepared", "BeginCall", "EndCall", "FinishDocuments", "SetStatus"} {
 		for way, fault := range map[string]storetest.Fault{"nothing stored": storetest.NotStored, "stored": storetest.Misreported} {
@@ -62,7 +63,8 @@ func TestCreateFault(t *testing.T) {
 	})
 }
 
-// A call whose answer was never recorded is unknown, or given up, as the policy says; its answer is fetched again where it can be.
+// A call whose answer was never recorded is unknown, or given up, as the policy says; its answer is
+// fetched again where it can be.
 func TestOpenCallsAreSettled(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy  signing.UnknownPolicy
@@ -86,7 +88,10 @@ func TestOpenCallsAreSettled(t *testing.T) {
 			}, func(t *testing.T, h *harness) {
 				id := h.crashedOperation("one", "two")
 				refs := []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}
-				if err := h.store.BeginCall(t.Context(), signing.CallRecord{ID: "call", Credential: "test", Refs: refs}); err != nil {
+				if err := h.store.BeginCall(
+					t.Context(),
+					signing.CallRecord{ID: "call", Credential: "test", Refs: refs},
+				); err != nil {
 					t.Fatal(err)
 				}
 				if c.handle != "" {
@@ -105,7 +110,8 @@ func TestOpenCallsAreSettled(t *testing.T) {
 	}
 }
 
-// A start on a disk that is full waits for room: the process does not end, and nothing is taken up twice.
+// A start on a disk that is full waits for room: the process does not end, and nothing is taken up
+// twice.
 func TestStartOnFullDisk(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -125,7 +131,8 @@ func TestStartOnFullDisk(t *testing.T) {
 	})
 }
 
-// crashedOperation is an operation whose documents are prepared, as a process leaves it that dies before the call; the service is stopped.
+// crashedOperation is an operation whose documents are prepared, as a process leaves it that dies
+// before the call; the service is stopped.
 func (h *harness) crashedOperation(contents ...string) signing.ID {
 	h.t.Helper()
 	return h.crashedOperationOf("a", contents...)
@@ -140,7 +147,11 @@ func (h *harness) crashedOperationOf(client string, contents ...string) signing.
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	op := signing.NewOperation{ClientService: client, Created: time.Now(), Request: signing.Request{ExternalReference: "r1"}}
+	op := signing.NewOperation{
+		ClientService: client,
+		Created:       time.Now(),
+		Request:       signing.Request{ExternalReference: "r1"},
+	}
 	var prepared []signing.PreparedDocument
 	for i, text := range contents {
 		c, err := up.Add(strings.NewReader(text))
@@ -148,8 +159,17 @@ func (h *harness) crashedOperationOf(client string, contents ...string) signing.
 			h.t.Fatal(err)
 		}
 		op.Contents = append(op.Contents, c)
-		op.Request.Documents = append(op.Request.Documents, signing.DocumentRequest{Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}})
-		prepared = append(prepared, signing.PreparedDocument{Ref: signing.Ref{Index: i}, Prepared: signing.Prepared{Digest: c.SHA256[:], State: c.SHA256[:]}})
+		op.Request.Documents = append(
+			op.Request.Documents,
+			signing.DocumentRequest{Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}},
+		)
+		prepared = append(
+			prepared,
+			signing.PreparedDocument{
+				Ref:      signing.Ref{Index: i},
+				Prepared: signing.Prepared{Digest: c.SHA256[:], State: c.SHA256[:]},
+			},
+		)
 	}
 	created, err := h.store.Create(ctx, up, op)
 	if err != nil {
@@ -209,7 +229,11 @@ func TestSignedReadAt(t *testing.T) {
 		for off := range all {
 			for n := 1; n <= len(all)-off; n++ {
 				p := make([]byte, n)
-				if got, err := f.ReadAt(p, int64(off)); got != n || err != nil && err != io.EOF || string(p) != string(all[off:off+n]) {
+				if got, err := f.ReadAt(
+					p,
+					int64(off),
+				); got != n || err != nil && err != io.EOF ||
+					string(p) != string(all[off:off+n]) {
 					t.Fatalf("ReadAt(%d bytes, %d) = %d, %v, %q", n, off, got, err, p)
 				}
 			}

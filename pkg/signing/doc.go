@@ -1,8 +1,10 @@
-// Package signing is the life of a sign operation: what a client service asks for, the durable steps on the way to signed
-// documents, and the seams behind which formats, providers, timestamps and the store stand.
+// Package signing is the life of a sign operation: what a client service asks for, the durable
+// steps on the way to signed documents, and the seams behind which formats, providers, timestamps
+// and the store stand.
 //
-// It imports nothing of this module. Everything else points at it: the doors (api, hotfolder) call Service, the plugs
-// (pades, provider/*, store, timestamp) implement the interfaces of seams.go, and only cmd knows which plug is in which seam.
+// It imports nothing of this module. Everything else points at it: the doors (api, hotfolder) call
+// Service, the plugs (pades, provider/*, store, timestamp) implement the interfaces of seams.go,
+// and only cmd knows which plug is in which seam.
 //
 // The way of an operation, with what is on disk after each step:
 //

@@ -34,11 +34,11 @@ func (t *try) embed(ctx context.Context, docs []Document) {
 }
 
 const (
-	// storeTogether is how many bytes of finished sections a chunk collects before they are stored: they share an fsync. A chunk of B-B
-	// has fewer.
+	// storeTogether is how many bytes of finished sections a chunk collects before they are stored:
+	// they share an fsync. A chunk of B-B has fewer.
 	storeTogether = 2 << 20
-	// maxUnstored is how many of all operations may wait for that; beyond it each is stored as it comes. Sections above B-T hold revocation
-	// lists of up to some megabytes.
+	// maxUnstored is how many of all operations may wait for that; beyond it each is stored as it
+	// comes. Sections above B-T hold revocation lists of up to some megabytes.
 	maxUnstored = 16 << 20
 )
 
@@ -98,7 +98,8 @@ func (t *try) embedOne(ctx context.Context, d Document) (section []byte, err err
 		return nil, err
 	}
 	defer in.File.Close()
-	// The digest that was signed was made as the bytes came. What a disk has made of them since must not be called signed.
+	// The digest that was signed was made as the bytes came. What a disk has made of them since must
+	// not be called signed.
 	if err := unaltered(in.File, d.Content); err != nil {
 		return nil, readFault(in.File, err)
 	}

@@ -59,7 +59,11 @@ func TestSectionsInMemoryAreBounded(t *testing.T) {
 				}
 			}
 			if most := heavy.most.Load() * heavySection; most > 24<<20 {
-				t.Errorf("%s: %d MiB of sections waited in memory to be stored, want 16 and those that were just made", level, most>>20)
+				t.Errorf(
+					"%s: %d MiB of sections waited in memory to be stored, want 16 and those that were just made",
+					level,
+					most>>20,
+				)
 			}
 		})
 	}

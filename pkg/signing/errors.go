@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Kind says what went wrong, coarsely enough to survive every layer. Only pkg/api turns a Kind into an HTTP status, a vendor
-// error code or a signError. The zero Kind is internal: its text never leaves the process. Kinds are stored with failed
-// documents, so a value, once released, keeps its meaning.
+// Kind says what went wrong, coarsely enough to survive every layer. Only pkg/api turns a Kind into
+// an HTTP status, a vendor error code or a signError. The zero Kind is internal: its text never
+// leaves the process. Kinds are stored with failed documents, so a value, once released, keeps its
+// meaning.
 type Kind string
 
 const (
@@ -27,8 +28,9 @@ const (
 	KindNotFound        Kind = "not-found"       // no such thing, or somebody else's
 	KindNotEnded        Kind = "not-ended"       // the operation has not ended yet
 	KindTooMany         Kind = "too-many"        // a rate limit was passed; RetryAfter says how long to wait
-	KindBusy            Kind = "busy"            // queue or spool is full, or shutting down; RetryAfter says how long to wait
-	KindHungUp          Kind = "client-hung-up"  // the client went away; there is nobody to answer
+	// queue or spool is full, or shutting down; RetryAfter says how long to wait
+	KindBusy   Kind = "busy"
+	KindHungUp Kind = "client-hung-up" // the client went away; there is nobody to answer
 
 	// Faults inside a document. They fail that document alone.
 
@@ -44,33 +46,40 @@ const (
 	// Faults on the remote side. They decide the signError of a document.
 
 	KindProviderCredentials Kind = "provider-credentials" // the service does not accept our client id, secret or PIN
-	KindProviderAccount     Kind = "provider-account"     // the account or the credential is blocked, suspended or not ours
-	KindProvider            Kind = "provider"             // the service failed, was out of reach or answered nonsense
-	KindConfiguration       Kind = "configuration"        // our settings for this client service cannot work
-	KindTimestamp           Kind = "timestamp"            // no timestamp authority gave a usable token
-	KindRevocation          Kind = "revocation"           // no usable revocation data for the level asked for
-	KindCertificate         Kind = "certificate"          // the certificate is expired, not yet valid, or not fit for signing
-	KindStorage             Kind = "storage"              // our own disk failed
-	KindAltered             Kind = "altered"              // our own disk holds other bytes than were accepted; nothing brings them back
+	// the account or the credential is blocked, suspended or not ours
+	KindProviderAccount Kind = "provider-account"
+	KindProvider        Kind = "provider"      // the service failed, was out of reach or answered nonsense
+	KindConfiguration   Kind = "configuration" // our settings for this client service cannot work
+	KindTimestamp       Kind = "timestamp"     // no timestamp authority gave a usable token
+	KindRevocation      Kind = "revocation"    // no usable revocation data for the level asked for
+	// the certificate is expired, not yet valid, or not fit for signing
+	KindCertificate Kind = "certificate"
+	KindStorage     Kind = "storage" // our own disk failed
+	// our own disk holds other bytes than were accepted; nothing brings them back
+	KindAltered Kind = "altered"
 )
 
-// Error is the one error of the domain. Detail is written for the client and reaches the wire: it names the field or the reason
-// and holds nothing internal, no secret and no document content. Err is the hidden cause, for the log only.
+// Error is the one error of the domain. Detail is written for the client and reaches the wire: it
+// names the field or the reason and holds nothing internal, no secret and no document content. Err
+// is the hidden cause, for the log only.
 type Error struct {
 	Kind   Kind
 	Detail string
 	Err    error
 
-	// Retry is stated by whoever knows: the same call may succeed later. RetryAfter is the earliest useful moment; 0 = unknown.
+	// Retry is stated by whoever knows: the same call may succeed later. RetryAfter is the earliest
+	// useful moment; 0 = unknown.
 	Retry      bool
 	RetryAfter time.Duration
 
-	// Unknown is set by a provider that cannot tell whether the signatures were made: the answer was lost. Only a provider sets
-	// it, and it must set it whenever the request may have been carried out.
+	// Unknown is set by a provider that cannot tell whether the signatures were made: the answer was
+	// lost. Only a provider sets it, and it must set it whenever the request may have been carried
+	// out.
 	Unknown bool
 }
 
-// Errorf returns an *Error of kind whose formatted text is safe for the client. It does not wrap: give a hidden cause with Because.
+// Errorf returns an *Error of kind whose formatted text is safe for the client. It does not wrap:
+// give a hidden cause with Because.
 func Errorf(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Detail: fmt.Sprintf(format, args...)}
 }
@@ -127,12 +136,14 @@ func KindOf(err error) Kind {
 	return KindInternal
 }
 
-// ErrBadAnswer is in the chain of a provider's error, with Unknown set, whose answer came whole and holds nothing that can be used: the
-// signatures may have been made, and a service that answers nonsense is not paid twice, whatever the policy for lost answers is.
+// ErrBadAnswer is in the chain of a provider's error, with Unknown set, whose answer came whole and
+// holds nothing that can be used: the signatures may have been made, and a service that answers
+// nonsense is not paid twice, whatever the policy for lost answers is.
 var ErrBadAnswer = errors.New("answer does not fit the call")
 
-// ErrTooMany is in the chain of a provider's error, with Retry set, that refused a call only because there were too many: the same call
-// may be made again without its documents having used up a try.
+// ErrTooMany is in the chain of a provider's error, with Retry set, that refused a call only
+// because there were too many: the same call may be made again without its documents having used up
+// a try.
 var ErrTooMany = errors.New("too many requests")
 
 // ErrRenewed is in the chain of a provider's error, without Unknown, that refused a call only
@@ -140,10 +151,11 @@ var ErrTooMany = errors.New("too many requests")
 // call: the same call may be made again at once, and uses up no try.
 var ErrRenewed = errors.New("token or activation data had ended")
 
-// ErrNothingYet is in the chain of a Resumer's error, with Retry set, where the service was there and had nothing under the handle. It may
-// not have got the call: what it says for minutes is believed.
+// ErrNothingYet is in the chain of a Resumer's error, with Retry set, where the service was there
+// and had nothing under the handle. It may not have got the call: what it says for minutes is
+// believed.
 var ErrNothingYet = errors.New("nothing there yet")
 
-// ErrConflict is returned by Store when a record was not in the state that the caller expected. It is a fault of the caller or a
-// race that the caller must handle; it never reaches a client.
+// ErrConflict is returned by Store when a record was not in the state that the caller expected. It
+// is a fault of the caller or a race that the caller must handle; it never reaches a client.
 var ErrConflict = errors.New("record is not in the expected state")

@@ -69,7 +69,12 @@ func newProvider(t *testing.T) *fakeProvider {
 		t.Fatal(err)
 	}
 	return &fakeProvider{key: key, latency: 100 * time.Millisecond, credential: signing.Credential{
-		Name: "test", Chain: []*x509.Certificate{cert}, Algorithm: signing.ECDSA, Hash: crypto.SHA256, MaxBatch: 10, InFlight: 2,
+		Name:      "test",
+		Chain:     []*x509.Certificate{cert},
+		Algorithm: signing.ECDSA,
+		Hash:      crypto.SHA256,
+		MaxBatch:  10,
+		InFlight:  2,
 	}}
 }
 
@@ -162,11 +167,14 @@ func (p *fakeProvider) callSizes() []int {
 	return sizes
 }
 
-// fakeFormat "signs" by appending the signature value to the document. Documents say what goes wrong with them.
+// fakeFormat "signs" by appending the signature value to the document. Documents say what goes
+// wrong with them.
 type fakeFormat struct {
 	credential *signing.Credential
-	prepared   *sync.Map // digest to the credential that a document was prepared for last; nil = they are all for credential
-	embed      func(content []byte) error
+	// digest to the credential that a document was prepared for last; nil = they are all for
+	// credential
+	prepared *sync.Map
+	embed    func(content []byte) error
 }
 
 func (f fakeFormat) Prepare(_ context.Context, in signing.Input, c *signing.Credential) (signing.Prepared, error) {
@@ -272,7 +280,11 @@ func (h *harness) submit(client, reference string, contents ...string) (signing.
 	if err != nil {
 		return signing.Operation{}, err
 	}
-	sub := signing.Submission{ClientService: client, Waiting: h.waiting, Request: signing.Request{ExternalReference: reference, Description: "test"}}
+	sub := signing.Submission{
+		ClientService: client,
+		Waiting:       h.waiting,
+		Request:       signing.Request{ExternalReference: reference, Description: "test"},
+	}
 	for i, c := range contents {
 		content, err := up.Add(bytes.NewReader([]byte(c)))
 		if err != nil {
@@ -309,7 +321,8 @@ func (h *harness) waitFor(id signing.ID) signing.Operation {
 	return op
 }
 
-// check compares every document's state: want has one letter a document, s(igned) or f(ailed). Signed ones must verify.
+// check compares every document's state: want has one letter a document, s(igned) or f(ailed).
+// Signed ones must verify.
 func (h *harness) check(id signing.ID, status signing.Status, want string) []signing.Document {
 	h.t.Helper()
 	op := h.waitFor(id)

@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// firstPause is how long a credential rests after its service asked for fewer requests and did not say until when. Each such refusal
-// without a success in between doubles it, up to twice Config.Backoff: what waits longer than Backoff is given back to its operation.
+// firstPause is how long a credential rests after its service asked for fewer requests and did not
+// say until when. Each such refusal without a success in between doubles it, up to twice
+// Config.Backoff: what waits longer than Backoff is given back to its operation.
 const firstPause = time.Second
 
-// hold is how a credential is used whose service asked for fewer requests, or for none until some time. Guarded by batcher.mu.
+// hold is how a credential is used whose service asked for fewer requests, or for none until some
+// time. Guarded by batcher.mu.
 type hold struct {
 	until  time.Time
 	since  time.Time     // calls that began before were not warned: what becomes of them is no news
@@ -68,8 +70,8 @@ func (b *batcher) heldFor(key queueKey, now time.Time) time.Duration {
 	return 0
 }
 
-// atOnce is how many calls may be in flight. None begins while the credential is read again, and one where nothing says yet that
-// the service signs with its certificate.
+// atOnce is how many calls may be in flight. None begins while the credential is read again, and
+// one where nothing says yet that the service signs with its certificate.
 func (q *credentialQueue) atOnce() int {
 	switch {
 	case q.b.renewals.underWay(q.key):
@@ -84,8 +86,8 @@ func (q *credentialQueue) atOnce() int {
 	return n
 }
 
-// giveBack ends what waits for a credential that must rest for longer than an operation waits between two tries: nothing was sent, the
-// operation says that a retry is planned, and for when.
+// giveBack ends what waits for a credential that must rest for longer than an operation waits
+// between two tries: nothing was sent, the operation says that a retry is planned, and for when.
 func (q *credentialQueue) giveBack(now time.Time) {
 	rest := q.b.heldFor(q.key, now)
 	if rest <= q.b.cfg.Backoff || q.lanes.n == 0 {
@@ -99,7 +101,8 @@ func (q *credentialQueue) giveBack(now time.Time) {
 	}
 }
 
-// again puts items back that were refused for the rate alone: another turn is no other try of their operations.
+// again puts items back that were refused for the rate alone: another turn is no other try of their
+// operations.
 func (q *credentialQueue) again(items []*item) {
 	waiting := items[:0]
 	for _, it := range items {

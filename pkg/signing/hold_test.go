@@ -14,7 +14,14 @@ import (
 
 // tooMany is a 429.
 func tooMany(after time.Duration) error {
-	return signing.Errorf(signing.KindProvider, "the signing service asks for fewer requests").Retryable(after).Because(fmt.Errorf("status 429: %w", signing.ErrTooMany))
+	return signing.Errorf(
+		signing.KindProvider,
+		"the signing service asks for fewer requests",
+	).Retryable(
+		after,
+	).Because(
+		fmt.Errorf("status 429: %w", signing.ErrTooMany),
+	)
 }
 
 // limited lets so many calls begin in each second.
@@ -42,7 +49,8 @@ func (l *limited) answer(_ int, c signing.Call, values [][]byte) ([][]byte, erro
 	return values, nil
 }
 
-// A service that takes few requests a second is given few: everything is signed at the first try, and nothing twice.
+// A service that takes few requests a second is given few: everything is signed at the first try,
+// and nothing twice.
 func TestRateLimitIsObeyed(t *testing.T) {
 	for _, c := range []struct{ perSecond, documents, batch int }{{1, 250, 10}, {2, 250, 10}, {5, 2500, 100}} {
 		documents := c.documents
@@ -89,8 +97,8 @@ func TestRefusedForTheRateForEver(t *testing.T) {
 	})
 }
 
-// What a service said to one operation holds for all of its credential's: nobody calls before, and those that would have to wait for long
-// hear at once that a retry is planned.
+// What a service said to one operation holds for all of its credential's: nobody calls before, and
+// those that would have to wait for long hear at once that a retry is planned.
 func TestRetryAfterHoldsForAll(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.Random = func() float64 { return 0.5 }
@@ -106,7 +114,11 @@ func TestRetryAfterHoldsForAll(t *testing.T) {
 		h.waiting = true
 		second := h.mustSubmit("b", "r2", "two")
 		time.Sleep(time.Second) // fake
-		if op, err := h.store.Operation(t.Context(), second); err != nil || op.Status != signing.StatusRetrying || time.Until(op.NextTry) < 59*time.Minute {
+		if op, err := h.store.Operation(
+			t.Context(),
+			second,
+		); err != nil || op.Status != signing.StatusRetrying ||
+			time.Until(op.NextTry) < 59*time.Minute {
 			t.Errorf("operation during another's Retry-After: %+v, %v, want a retry planned for its end", op, err)
 		}
 		time.Sleep(58 * time.Minute)
@@ -118,7 +130,8 @@ func TestRetryAfterHoldsForAll(t *testing.T) {
 	})
 }
 
-// However the pauses of a credential and of its operation are drawn out, each try of the operation is a call.
+// However the pauses of a credential and of its operation are drawn out, each try of the operation
+// is a call.
 func TestEachTryIsACall(t *testing.T) {
 	run(t, func(h *harness) {
 		var drawn atomic.Int64
@@ -190,7 +203,8 @@ func TestSplittingIsBounded(t *testing.T) {
 	})
 }
 
-// Documents of one refused call, of several operations, note what it said and its Retry-After without each other: -race.
+// Documents of one refused call, of several operations, note what it said and its Retry-After
+// without each other: -race.
 func TestErrorOfACallIsShared(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
@@ -209,7 +223,8 @@ func TestErrorOfACallIsShared(t *testing.T) {
 	})
 }
 
-// A certificate that is renewed during an operation costs nothing: what was prepared for the old one is prepared anew before it is sent.
+// A certificate that is renewed during an operation costs nothing: what was prepared for the old
+// one is prepared anew before it is sent.
 func TestRenewedCertificate(t *testing.T) {
 	run(t, func(h *harness) { h.format.prepared = new(sync.Map) }, func(t *testing.T, h *harness) {
 		p, next := h.provider, newProvider(t)
@@ -226,7 +241,10 @@ func TestRenewedCertificate(t *testing.T) {
 		p.credential.InFlight = 1
 		id := h.mustSubmit("a", "r1", names(100)...)
 		op := h.waitFor(id)
-		if got := h.accounts(true); op.Status != signing.StatusExecuted || op.Tries != 0 || got.Returned != 100 || got.Refused != 0 {
+		if got := h.accounts(
+			true,
+		); op.Status != signing.StatusExecuted || op.Tries != 0 || got.Returned != 100 ||
+			got.Refused != 0 {
 			t.Errorf("operation = %+v, counters %+v, want all signed, and none sent in vain", op, got)
 		}
 		docs, err := h.Documents(t.Context(), id, 0, 100)

@@ -9,7 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// Values that cannot be stored for hours are kept, and stored when there is room: nothing is signed a second time.
+// Values that cannot be stored for hours are kept, and stored when there is room: nothing is signed
+// a second time.
 func TestValuesWaitForRoom(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {

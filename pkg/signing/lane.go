@@ -3,15 +3,17 @@ package signing
 import "slices"
 
 const (
-	// maxActive is how many operations are worked on at a time, for waiting clients and for the others each. It lets a thousand
-	// requests of one document share remote calls; what an active operation holds in memory is a few kilobytes.
+	// maxActive is how many operations are worked on at a time, for waiting clients and for the others
+	// each. It lets a thousand requests of one document share remote calls; what an active operation
+	// holds in memory is a few kilobytes.
 	maxActive = 1024
-	// ownActive is how many of each client service are, whatever others have: the backlog of one at a slow service keeps nobody from signing
-	// at another.
+	// ownActive is how many of each client service are, whatever others have: the backlog of one at a
+	// slow service keeps nobody from signing at another.
 	ownActive = 16
 )
 
-// lane is the operations of one kind, somebody waits for them or nobody does: a line for each client service, served in turn.
+// lane is the operations of one kind, somebody waits for them or nobody does: a line for each
+// client service, served in turn.
 type lane struct {
 	lines   map[string][]entry
 	order   []string // client services that have a line

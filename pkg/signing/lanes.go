@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// lanes holds waiting items so that nobody starves: one lane for each client service's waiting clients and one for its other work,
-// served in turn, one item each.
+// lanes holds waiting items so that nobody starves: one lane for each client service's waiting
+// clients and one for its other work, served in turn, one item each.
 type lanes struct {
 	n     int
 	turn  int
@@ -107,7 +107,8 @@ func (l *lanes) drop(key laneKey) {
 	}
 }
 
-// oldest is when the longest waiting item came: of items with a waiting client only, or of all. Zero = there is none.
+// oldest is when the longest waiting item came: of items with a waiting client only, or of all.
+// Zero = there is none.
 func (l *lanes) oldest(waitingOnly bool) time.Time {
 	var t time.Time
 	for key, lane := range l.items {

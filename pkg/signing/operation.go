@@ -8,8 +8,9 @@ import (
 // MaxOrdinal is the highest instance ordinal: ten bits of every ID.
 const MaxOrdinal = 1023
 
-// ID names an operation: sequence*1024 + instance ordinal, below 2^53 so that JavaScript clients keep it. Unique over 1,024
-// instances, and the instance that holds the operation can be read off it.
+// ID names an operation: sequence*1024 + instance ordinal, below 2^53 so that JavaScript clients
+// keep it. Unique over 1,024 instances, and the instance that holds the operation can be read off
+// it.
 type ID int64
 
 // NewID returns the ID of a sequence number on the instance with that ordinal.
@@ -83,7 +84,8 @@ type SignatureInfo struct {
 	Advanced *AdvancedSignature `json:"advanced,omitempty"`
 }
 
-// VisibleSignature is the request's visibleSignatureInfo; values are as received (api.md section 4), the format parses them.
+// VisibleSignature is the request's visibleSignatureInfo; values are as received (api.md section
+// 4), the format parses them.
 type VisibleSignature struct {
 	LocationType        string `json:"locationType"` // COORDINATE, SIGN_FIELD, PLACEHOLDER
 	LocationValue       string `json:"locationValue"`
@@ -93,7 +95,8 @@ type VisibleSignature struct {
 	TemplateType        string `json:"templateType,omitempty"`
 	OneOffTemplate      string `json:"oneOffTemplate,omitempty"`
 	ImageType           string `json:"imageType,omitempty"` // IMAGE_PNG, IMAGE_JPG
-	// Image is the decoded imageValue, spooled like a document; equal images of one request are stored once. Nil = none.
+	// Image is the decoded imageValue, spooled like a document; equal images of one request are stored
+	// once. Nil = none.
 	Image *Content `json:"image,omitempty"`
 }
 
@@ -109,12 +112,13 @@ type Content struct {
 	File   string   `json:"file"` // name within the operation's folder; chosen by the store, never by a client
 	Size   int64    `json:"size"` // bytes
 	SHA256 [32]byte `json:"sha256"`
-	// Midstate is the state of crypto/sha256 after the last byte (encoding.BinaryMarshaler): hashing goes on from here when the
-	// appended section is known, so that the original is never read twice.
+	// Midstate is the state of crypto/sha256 after the last byte (encoding.BinaryMarshaler): hashing
+	// goes on from here when the appended section is known, so that the original is never read twice.
 	Midstate []byte `json:"midstate,omitempty"`
 }
 
-// Operation is one sign request and its state. Documents are read apart (Store.Documents), since there may be thousands.
+// Operation is one sign request and its state. Documents are read apart (Store.Documents), since
+// there may be thousands.
 type Operation struct {
 	ID                ID
 	ClientService     string
@@ -122,15 +126,17 @@ type Operation struct {
 	Description       string
 	Preservation      string
 	ReturnContent     bool
-	Callback          string   // URL that is told of the end; empty = none
-	IdempotencyKey    string   // empty = none was sent
-	Fingerprint       [32]byte // of the parsed request and the document digests: tells whether a repeated key brings the same request
-	Status            Status
-	Tries             int       // failed tries so far
-	NextTry           time.Time // when Status is StatusRetrying
-	Created           time.Time
-	Ended             time.Time // zero until ended
-	DocumentCount     int
+	Callback          string // URL that is told of the end; empty = none
+	IdempotencyKey    string // empty = none was sent
+	// of the parsed request and the document digests: tells whether a repeated key brings the same
+	// request
+	Fingerprint   [32]byte
+	Status        Status
+	Tries         int       // failed tries so far
+	NextTry       time.Time // when Status is StatusRetrying
+	Created       time.Time
+	Ended         time.Time // zero until ended
+	DocumentCount int
 }
 
 // DocumentState is how far a document has come; each is durable.

@@ -18,9 +18,9 @@ type entry struct {
 	since         time.Time // accepted
 }
 
-// queue holds what was accepted and has not ended, bounded in documents. An eighth is for client services that hold less than that: the
-// backlog of one keeps nobody out. Operations with a waiting client have a lane of their own, so that they never stand behind a night's
-// batch.
+// queue holds what was accepted and has not ended, bounded in documents. An eighth is for client
+// services that hold less than that: the backlog of one keeps nobody out. Operations with a waiting
+// client have a lane of their own, so that they never stand behind a night's batch.
 type queue struct {
 	mu      sync.Mutex
 	max     int
@@ -167,8 +167,8 @@ func (q *queue) next(ctx context.Context) (entry, bool) {
 	}
 }
 
-// nextWaiting returns an operation that a client waits for; false when there is none and none is being stored any more, or ctx is
-// done. The queue must be closed.
+// nextWaiting returns an operation that a client waits for; false when there is none and none is
+// being stored any more, or ctx is done. The queue must be closed.
 func (q *queue) nextWaiting(ctx context.Context) (entry, bool) {
 	for {
 		e, ok, coming := q.take(1)
@@ -195,7 +195,8 @@ func (q *queue) take(lanes int) (e entry, ok bool, coming int) {
 	return entry{}, false, q.coming + q.lanes[0].waiting()
 }
 
-// done says that an operation taken by next is not being worked on any more; ended, that it will not come back.
+// done says that an operation taken by next is not being worked on any more; ended, that it will
+// not come back.
 func (q *queue) done(e entry, ended bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

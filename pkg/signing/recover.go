@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// recoverPause is the time between attempts to recover while our own disk is in the way: full or read-only, it is mended by somebody, and
-// what can be read is served meanwhile. A process that ended instead would serve nothing.
+// recoverPause is the time between attempts to recover while our own disk is in the way: full or
+// read-only, it is mended by somebody, and what can be read is served meanwhile. A process that
+// ended instead would serve nothing.
 const recoverPause = 5 * time.Second
 
 // recovered recovers, however long that takes; false = ctx ended before.
@@ -29,8 +30,9 @@ func (s *Service) recovered(ctx, work context.Context) bool {
 	}
 }
 
-// recover settles the calls that an earlier process left open, but those whose answers can be asked for: their operations do that, and
-// nobody has to wait for it. It queues every operation that has not ended.
+// recover settles the calls that an earlier process left open, but those whose answers can be asked
+// for: their operations do that, and nobody has to wait for it. It queues every operation that has
+// not ended.
 func (s *Service) recover(ctx context.Context) error {
 	if err := s.batch.settleCalls(ctx, func(CallRecord) bool { return true }, false); err != nil {
 		return fmt.Errorf("settle calls: %w", err)
@@ -46,16 +48,28 @@ func (s *Service) recover(ctx context.Context) error {
 		}
 	}
 	for _, op := range ops {
-		s.cfg.Log.Info("operation resumed", "operation", op.ID, "externalReference", op.ExternalReference, "status", string(op.Status))
+		s.cfg.Log.Info(
+			"operation resumed",
+			"operation",
+			op.ID,
+			"externalReference",
+			op.ExternalReference,
+			"status",
+			string(op.Status),
+		)
 		after := min(time.Until(op.NextTry), s.cfg.Deadline) // more: the clock was ahead
-		s.queue.restore(entry{id: op.ID, clientService: op.ClientService, documents: op.DocumentCount, since: op.Created}, after)
+		s.queue.restore(
+			entry{id: op.ID, clientService: op.ClientService, documents: op.DocumentCount, since: op.Created},
+			after,
+		)
 	}
 	return nil
 }
 
-// settleCalls finds an end for the recorded calls of concern that nobody in this process is waiting for: the provider is asked again under
-// the noted handle where it can be, otherwise the outcome is unknown and the policy decides. A call whose answer may still come is left
-// as it is, and so is each that would have to be asked for without ask. The error is the store's.
+// settleCalls finds an end for the recorded calls of concern that nobody in this process is waiting
+// for: the provider is asked again under the noted handle where it can be, otherwise the outcome is
+// unknown and the policy decides. A call whose answer may still come is left as it is, and so is
+// each that would have to be asked for without ask. The error is the store's.
 func (b *batcher) settleCalls(ctx context.Context, concern func(CallRecord) bool, ask bool) error {
 	calls, err := b.orphans(ctx)
 	if err != nil {
@@ -63,7 +77,9 @@ func (b *batcher) settleCalls(ctx context.Context, concern func(CallRecord) bool
 	}
 	calls = slices.DeleteFunc(calls, func(c CallRecord) bool { return !concern(c) })
 	errs := make([]error, len(calls))
-	var all sync.WaitGroup // each may wait for the provider as long as a call does; there are no more than were in flight together
+	// each may wait for the provider as long as a call does; there are no more than were in flight
+	// together
+	var all sync.WaitGroup
 	for i, call := range calls {
 		all.Go(func() { errs[i] = b.settleOnce(ctx, call, ask) })
 	}
@@ -83,7 +99,8 @@ func (b *batcher) orphans(ctx context.Context) ([]CallRecord, error) {
 		left[call.ID] = !b.live[call.ID]
 	}
 	b.mu.Unlock()
-	// Some of them have ended properly since they were listed. What is open still, and was not live, has no end.
+	// Some of them have ended properly since they were listed. What is open still, and was not live,
+	// has no end.
 	open, err = b.cfg.Store.OpenCalls(ctx)
 	return slices.DeleteFunc(open, func(call CallRecord) bool { return !left[call.ID] }), err
 }
@@ -91,8 +108,9 @@ func (b *batcher) orphans(ctx context.Context) ([]CallRecord, error) {
 // leftPause is the time between looks for calls that nobody will end.
 const leftPause = time.Minute
 
-// endLeft ends the calls that have no end though all their documents do, which a disk fault at the wrong moment leaves: no operation looks
-// at them any more, and what they may have cost is to be counted before the next start. It returns when ctx is done.
+// endLeft ends the calls that have no end though all their documents do, which a disk fault at the
+// wrong moment leaves: no operation looks at them any more, and what they may have cost is to be
+// counted before the next start. It returns when ctx is done.
 func (b *batcher) endLeft(ctx context.Context) {
 	for {
 		select {
@@ -128,7 +146,8 @@ func (b *batcher) settleOnce(ctx context.Context, call CallRecord, ask bool) err
 		if ask {
 			return nil // there is nothing more to find out
 		}
-		// The other one may have left the call to this operation, whose documents had not ended when it looked.
+		// The other one may have left the call to this operation, whose documents had not ended when it
+		// looked.
 	}
 	defer func() {
 		b.mu.Lock()
@@ -143,7 +162,8 @@ func (b *batcher) settleOnce(ctx context.Context, call CallRecord, ask bool) err
 	return b.settle(ctx, call, ask)
 }
 
-// claim makes the caller the one who settles a call, or returns what is closed once another one is done with it.
+// claim makes the caller the one who settles a call, or returns what is closed once another one is
+// done with it.
 func (b *batcher) claim(call string) (busy <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -181,7 +201,19 @@ func (b *batcher) settle(ctx context.Context, call CallRecord, ask bool) error {
 		}
 	}
 	b.forget(call.ID)
-	b.cfg.Log.Info("outcome of a call is unknown", "call", call.ID, "credential", call.Credential, "digests", len(call.Refs), "policy", string(b.cfg.UnknownOutcome), "reason", why.Detail)
+	b.cfg.Log.Info(
+		"outcome of a call is unknown",
+		"call",
+		call.ID,
+		"credential",
+		call.Credential,
+		"digests",
+		len(call.Refs),
+		"policy",
+		string(b.cfg.UnknownOutcome),
+		"reason",
+		why.Detail,
+	)
 	if len(sent) > 0 && fail {
 		if err := b.failSent(ctx, sent, why); err != nil {
 			return err
@@ -190,7 +222,8 @@ func (b *batcher) settle(ctx context.Context, call CallRecord, ask bool) error {
 	return b.cfg.Store.AbandonCall(ctx, call.ID, OutcomeUnknown)
 }
 
-// sent returns those of refs whose documents still wait for their call's end; a process may have died after it had failed them.
+// sent returns those of refs whose documents still wait for their call's end; a process may have
+// died after it had failed them.
 func (b *batcher) sent(ctx context.Context, refs []Ref) ([]Ref, error) {
 	var sent []Ref
 	for _, ref := range refs {
@@ -205,8 +238,9 @@ func (b *batcher) sent(ctx context.Context, refs []Ref) ([]Ref, error) {
 	return sent, nil
 }
 
-// resume asks for the answer of an earlier call, which documents still wait for, and stores its values; why says what is in the way, nil =
-// nothing, and open that the answer may still come. err is the store's.
+// resume asks for the answer of an earlier call, which documents still wait for, and stores its
+// values; why says what is in the way, nil = nothing, and open that the answer may still come. err
+// is the store's.
 func (b *batcher) resume(ctx context.Context, record CallRecord, sent []Ref) (why *Error, open bool, err error) {
 	op, err := b.cfg.Store.Operation(ctx, sent[0].Operation)
 	if KindOf(err) == KindNotFound {
@@ -258,7 +292,12 @@ func (b *batcher) resume(ctx context.Context, record CallRecord, sent []Ref) (wh
 }
 
 // ask asks once, and again for a while unless the service says that there will be no answer.
-func (b *batcher) ask(ctx context.Context, r Resumer, call Call, handle string) (values [][]byte, open bool, err error) {
+func (b *batcher) ask(
+	ctx context.Context,
+	r Resumer,
+	call Call,
+	handle string,
+) (values [][]byte, open bool, err error) {
 	first, cancel := context.WithTimeout(ctx, b.cfg.Batch.CallTimeout)
 	values, err = resumeRecovered(first, r, call, handle)
 	cancel()
@@ -268,22 +307,33 @@ func (b *batcher) ask(ctx context.Context, r Resumer, call Call, handle string) 
 	return values, open, err
 }
 
-// awaited is a call whose answer may still come: its documents stay sent, and their operations ask again at their next try.
+// awaited is a call whose answer may still come: its documents stay sent, and their operations ask
+// again at their next try.
 type awaited struct {
 	refs map[Ref]bool
 	next time.Time // not asked before
 	why  *Error
 }
 
-// await notes that the answer of a call may still come. The error says to its documents that it is asked for again.
+// await notes that the answer of a call may still come. The error says to its documents that it is
+// asked for again.
 func (b *batcher) await(call string, refs []Ref, why *Error) error {
 	a := &awaited{refs: make(map[Ref]bool, len(refs)), next: time.Now().Add(max(b.cfg.Backoff/2, why.RetryAfter))}
 	for _, ref := range refs {
 		a.refs[ref] = true
 	}
-	// Not wrapped: what it says of itself, that it was one request too many perhaps, is not said of the call.
+	// Not wrapped: what it says of itself, that it was one request too many perhaps, is not said of
+	// the call.
 	a.why = (&Error{Kind: why.Kind, Detail: why.Detail, Err: errors.New(why.Error())}).Retryable(why.RetryAfter)
-	b.cfg.Log.Info("answer of a call is not there yet, it will be asked for again", "call", call, "digests", len(refs), "reason", why.Error())
+	b.cfg.Log.Info(
+		"answer of a call is not there yet, it will be asked for again",
+		"call",
+		call,
+		"digests",
+		len(refs),
+		"reason",
+		why.Error(),
+	)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.awaited[call] = a
@@ -302,7 +352,8 @@ func (b *batcher) awaits(ref Ref) *Error {
 	return nil
 }
 
-// tooSoon reports whether the answer of a call was asked for a moment ago, for another of its operations.
+// tooSoon reports whether the answer of a call was asked for a moment ago, for another of its
+// operations.
 func (b *batcher) tooSoon(call string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -316,8 +367,8 @@ func (b *batcher) forget(call string) {
 	delete(b.awaited, call)
 }
 
-// resumerOf resumes with one credential only: the client service may have another one since, at a service to which the handle means
-// nothing, or something else.
+// resumerOf resumes with one credential only: the client service may have another one since, at a
+// service to which the handle means nothing, or something else.
 type resumerOf struct {
 	provider   Provider
 	resumer    Resumer
@@ -333,13 +384,18 @@ func (r resumerOf) Resume(ctx context.Context, call Call, handle string) ([][]by
 		return nil, &e
 	}
 	if c.Name != r.credential {
-		return nil, Errorf(KindConfiguration, "the client service signs with %s now, the call was made with %s", c.Name, r.credential)
+		return nil, Errorf(
+			KindConfiguration,
+			"the client service signs with %s now, the call was made with %s",
+			c.Name,
+			r.credential,
+		)
 	}
 	return r.resumer.Resume(ctx, call, handle)
 }
 
-// checkFetched is checkValues against the certificates that the documents were prepared for, which may have been renewed since. An error
-// is the store's, or ErrBadAnswer with what is wrong.
+// checkFetched is checkValues against the certificates that the documents were prepared for, which
+// may have been renewed since. An error is the store's, or ErrBadAnswer with what is wrong.
 func (b *batcher) checkFetched(ctx context.Context, refs []Ref, prepared []*Prepared, values [][]byte) error {
 	bad := func(format string, args ...any) error {
 		return badAnswer(fmt.Errorf(format, args...))

@@ -10,12 +10,13 @@ import (
 
 // Refresher is a Provider that keeps its credential for some time and can read it again at once.
 type Refresher interface {
-	// Refresh asks the service for the credential, whatever is kept, and keeps the answer. It fails where Credential would return
-	// an old value because the service does not answer.
+	// Refresh asks the service for the credential, whatever is kept, and keeps the answer. It fails
+	// where Credential would return an old value because the service does not answer.
 	Refresh(ctx context.Context) (*Credential, error)
 }
 
-// readAgain returns the credential as the service describes it now. Providers that are no Refresher keep nothing.
+// readAgain returns the credential as the service describes it now. Providers that are no Refresher
+// keep nothing.
 func readAgain(ctx context.Context, p Provider) (c *Credential, err error) {
 	defer recovered(&err)
 	if r, ok := p.(Refresher); ok {
@@ -24,8 +25,8 @@ func readAgain(ctx context.Context, p Provider) (c *Credential, err error) {
 	return p.Credential(ctx)
 }
 
-// usable returns the credential as it is now, and an error if it cannot be used. It returns the credential of a certificate that is
-// not valid too.
+// usable returns the credential as it is now, and an error if it cannot be used. It returns the
+// credential of a certificate that is not valid too.
 func usable(ctx context.Context, p Provider) (*Credential, error) {
 	c, err := p.Credential(ctx)
 	if err != nil {
@@ -41,8 +42,8 @@ func usable(ctx context.Context, p Provider) (*Credential, error) {
 	return c, invalid
 }
 
-// errNewCertificate is in the chain of an error that says Retry because the documents were prepared for a certificate that is not in
-// use any more. They are prepared again within the same try.
+// errNewCertificate is in the chain of an error that says Retry because the documents were prepared
+// for a certificate that is not in use any more. They are prepared again within the same try.
 var errNewCertificate = errors.New("certificate was renewed")
 
 func newCertificateError() *Error {
@@ -58,7 +59,8 @@ const (
 	renewed                   // it has another certificate
 )
 
-// renewals reads credentials again whose signature values do not fit the certificate. It is safe for concurrent use.
+// renewals reads credentials again whose signature values do not fit the certificate. It is safe
+// for concurrent use.
 type renewals struct {
 	mu    sync.Mutex
 	reads map[queueKey]*rereading
@@ -81,8 +83,8 @@ func (r *renewals) underWay(key queueKey) bool {
 	return last != nil && last.ended.IsZero()
 }
 
-// inDoubt reports whether the credential could not be read after a value of it did not verify. Until it can, each further call
-// may be paid for in vain.
+// inDoubt reports whether the credential could not be read after a value of it did not verify.
+// Until it can, each further call may be paid for in vain.
 func (r *renewals) inDoubt(key queueKey) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,12 +92,13 @@ func (r *renewals) inDoubt(key queueKey) bool {
 	return last != nil && !last.ended.IsZero() && last.verdict == unreadable
 }
 
-// judge says whether the certificate of c was renewed, for a call that began at the given time. Calls that were under way together
-// share one reading.
+// judge says whether the certificate of c was renewed, for a call that began at the given time.
+// Calls that were under way together share one reading.
 func (r *renewals) judge(began time.Time, key queueKey, read func() verdict) verdict {
 	r.mu.Lock()
 	last := r.reads[key]
-	if last != nil && (last.ended.IsZero() || last.verdict == renewed || last.verdict == unchanged && began.Before(last.ended)) {
+	if last != nil &&
+		(last.ended.IsZero() || last.verdict == renewed || last.verdict == unchanged && began.Before(last.ended)) {
 		r.mu.Unlock()
 		<-last.done
 		return last.verdict
@@ -133,8 +136,8 @@ func (b *batcher) reread(p Provider, c *Credential) verdict {
 	return renewed
 }
 
-// fit returns nil if a call with the certificate of c may begin: it is valid now, and as far as the provider knows still in use.
-// Nothing was sent when fit returns an error.
+// fit returns nil if a call with the certificate of c may begin: it is valid now, and as far as the
+// provider knows still in use. Nothing was sent when fit returns an error.
 func (b *batcher) fit(ctx context.Context, p Provider, c *Credential) (err error) {
 	defer recovered(&err)
 	now, err := p.Credential(ctx)
@@ -161,14 +164,16 @@ func (b *batcher) fit(ctx context.Context, p Provider, c *Credential) (err error
 	return Errorf(KindProvider, "the signing service does not describe its certificate").Retryable(0)
 }
 
-// afterFailure returns what the failure e of a call that began at the given time means for its documents. Before documents are
-// given up because a value does not verify, or because the service refused the call for good, the credential is read again.
-// With a renewed certificate the documents may be signed: the values that are lost are counted as unknown, and the policy for
-// unknown outcomes decides.
+// afterFailure returns what the failure e of a call that began at the given time means for its
+// documents. Before documents are given up because a value does not verify, or because the service
+// refused the call for good, the credential is read again. With a renewed certificate the documents
+// may be signed: the values that are lost are counted as unknown, and the policy for unknown
+// outcomes decides.
 func (b *batcher) afterFailure(p Provider, c *Credential, began time.Time, e *Error) *Error {
 	end := b.policy(e)
 	bad := errors.Is(e, ErrBadAnswer)
-	if end.Retry || !bad && (e.Unknown || errors.Is(e, ErrRenewed) || e.Kind != KindProvider && e.Kind != KindCertificate) {
+	if end.Retry ||
+		!bad && (e.Unknown || errors.Is(e, ErrRenewed) || e.Kind != KindProvider && e.Kind != KindCertificate) {
 		return end
 	}
 	if !bad { // one digest may be what is wrong, and is searched for in many calls
@@ -178,7 +183,8 @@ func (b *batcher) afterFailure(p Provider, c *Credential, began time.Time, e *Er
 	switch {
 	case v == renewed:
 		again := newCertificateError()
-		again.Err = fmt.Errorf("%w: %s", errNewCertificate, e.Error()) // not wrapped: the answer was a good one of another key
+		// not wrapped: the answer was a good one of another key
+		again.Err = fmt.Errorf("%w: %s", errNewCertificate, e.Error())
 		again.Unknown = e.Unknown
 		again.Retry = !e.Unknown || b.cfg.UnknownOutcome == UnknownRetry
 		return again
@@ -191,8 +197,9 @@ func (b *batcher) afterFailure(p Provider, c *Credential, began time.Time, e *Er
 	return end
 }
 
-// judgeFetched returns what a bad answer to an earlier call means: why is ErrBadAnswer where the credential has the certificate still
-// that the call was made with, errNewCertificate where it was renewed, and open where that cannot be found out now.
+// judgeFetched returns what a bad answer to an earlier call means: why is ErrBadAnswer where the
+// credential has the certificate still that the call was made with, errNewCertificate where it was
+// renewed, and open where that cannot be found out now.
 func (b *batcher) judgeFetched(ctx context.Context, p Provider, record CallRecord, why *Error) (_ *Error, open bool) {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.Batch.CallTimeout)
 	defer cancel()

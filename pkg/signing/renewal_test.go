@@ -83,8 +83,8 @@ func runKeeping(t *testing.T, change func(*harness, *keeping), f func(*testing.T
 	}, func(t *testing.T, h *harness) { f(t, h, k) })
 }
 
-// TestRenewedKeyCostsOneCall: where the key is renewed while nothing is signed, one call is lost and counted, the credential is read
-// once, and everything is signed within the same try.
+// TestRenewedKeyCostsOneCall: where the key is renewed while nothing is signed, one call is lost
+// and counted, the credential is read once, and everything is signed within the same try.
 func TestRenewedKeyCostsOneCall(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) { k.credential.InFlight = 4 }, func(t *testing.T, h *harness, k *keeping) {
 		h.check(h.mustSubmit("a", "r0", names(40)...), signing.StatusExecuted, strings.Repeat("s", 40))
@@ -98,12 +98,17 @@ func TestRenewedKeyCostsOneCall(t *testing.T) {
 			}
 		}
 		if got := h.accounts(false); got.Unknown != 10 || got.Sent != 250 || k.reads != 1 {
-			t.Errorf("counters = %+v after %d readings, want the 10 digests of one call unknown, 250 sent, one reading", got, k.reads)
+			t.Errorf(
+				"counters = %+v after %d readings, want the 10 digests of one call unknown, 250 sent, one reading",
+				got,
+				k.reads,
+			)
 		}
 	})
 }
 
-// TestRenewedKeyUnderLoad: calls that are in flight when the key is renewed are lost at most, and are counted. They share one reading.
+// TestRenewedKeyUnderLoad: calls that are in flight when the key is renewed are lost at most, and
+// are counted. They share one reading.
 func TestRenewedKeyUnderLoad(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) {
 		k.credential.InFlight = 4
@@ -132,8 +137,8 @@ func TestRenewedKeyUnderLoad(t *testing.T) {
 	})
 }
 
-// TestBadAnswerOfTheSameKey: a value that does not verify fails its call's documents where the certificate is the same, and is not
-// paid for again.
+// TestBadAnswerOfTheSameKey: a value that does not verify fails its call's documents where the
+// certificate is the same, and is not paid for again.
 func TestBadAnswerOfTheSameKey(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) {
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
@@ -143,7 +148,11 @@ func TestBadAnswerOfTheSameKey(t *testing.T) {
 			return values, nil
 		}
 	}, func(t *testing.T, h *harness, k *keeping) {
-		docs := h.check(h.mustSubmit("a", "r1", names(20)...), signing.StatusExecuted, strings.Repeat("f", 10)+strings.Repeat("s", 10))
+		docs := h.check(
+			h.mustSubmit("a", "r1", names(20)...),
+			signing.StatusExecuted,
+			strings.Repeat("f", 10)+strings.Repeat("s", 10),
+		)
 		if f := docs[0].Failure; f.Kind != signing.KindProvider || !strings.Contains(f.Detail, "invalid answer") {
 			t.Errorf("failure = %+v, want the invalid answer", f)
 		}
@@ -153,8 +162,8 @@ func TestBadAnswerOfTheSameKey(t *testing.T) {
 	})
 }
 
-// TestNoCallWhileReadingAgain: one call of four meets the renewed key. No further call begins until the credential has been read again,
-// though the others are answered with the old key meanwhile.
+// TestNoCallWhileReadingAgain: one call of four meets the renewed key. No further call begins until
+// the credential has been read again, though the others are answered with the old key meanwhile.
 func TestNoCallWhileReadingAgain(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) {
 		k.credential.InFlight = 4
@@ -173,13 +182,22 @@ func TestNoCallWhileReadingAgain(t *testing.T) {
 	}, func(t *testing.T, h *harness, k *keeping) {
 		h.check(h.mustSubmit("a", "r0", names(10)...), signing.StatusExecuted, strings.Repeat("s", 10))
 		op := h.waitFor(h.mustSubmit("a", "r1", names(100)...))
-		if got := h.accounts(false); op.Status != signing.StatusExecuted || got.Unknown != 10 || got.Sent != 120 || k.reads != 1 {
-			t.Errorf("operation = %s, counters = %+v after %d readings, want 10 unknown, 120 sent, one reading", op.Status, got, k.reads)
+		if got := h.accounts(
+			false,
+		); op.Status != signing.StatusExecuted || got.Unknown != 10 || got.Sent != 120 ||
+			k.reads != 1 {
+			t.Errorf(
+				"operation = %s, counters = %+v after %d readings, want 10 unknown, 120 sent, one reading",
+				op.Status,
+				got,
+				k.reads,
+			)
 		}
 	})
 }
 
-// TestBadAnswersTogether: calls that were in flight together and bring bad answers share one reading, also the one that comes late.
+// TestBadAnswersTogether: calls that were in flight together and bring bad answers share one
+// reading, also the one that comes late.
 func TestBadAnswersTogether(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) {
 		k.credential.InFlight = 4
@@ -202,8 +220,8 @@ func TestBadAnswersTogether(t *testing.T) {
 	})
 }
 
-// TestRenewedKeyThatCannotBeRead: while nobody knows whether the key was renewed, no further call is made. When the credential can be
-// read, everything is signed.
+// TestRenewedKeyThatCannotBeRead: while nobody knows whether the key was renewed, no further call
+// is made. When the credential can be read, everything is signed.
 func TestRenewedKeyThatCannotBeRead(t *testing.T) {
 	runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
 		k.renew(t)
@@ -222,22 +240,31 @@ func TestRenewedKeyThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// TestRenewedKeyUnderPolicyFail: where nothing may be spent twice without a person's decision, the documents of the lost call fail and
-// say why. The others are signed.
+// TestRenewedKeyUnderPolicyFail: where nothing may be spent twice without a person's decision, the
+// documents of the lost call fail and say why. The others are signed.
 func TestRenewedKeyUnderPolicyFail(t *testing.T) {
-	runKeeping(t, func(h *harness, _ *keeping) { h.cfg.UnknownOutcome = signing.UnknownFail }, func(t *testing.T, h *harness, k *keeping) {
-		k.renew(t)
-		docs := h.check(h.mustSubmit("a", "r1", names(20)...), signing.StatusExecuted, strings.Repeat("f", 10)+strings.Repeat("s", 10))
-		if f := docs[0].Failure; f.Kind != signing.KindProvider || !strings.Contains(f.Detail, "renewed") {
-			t.Errorf("failure = %+v, want that the certificate was renewed", f)
-		}
-		if got := h.accounts(false); got.Sent != 20 || got.Unknown != 10 {
-			t.Errorf("counters = %+v, want 20 sent and 10 unknown", got)
-		}
-	})
+	runKeeping(
+		t,
+		func(h *harness, _ *keeping) { h.cfg.UnknownOutcome = signing.UnknownFail },
+		func(t *testing.T, h *harness, k *keeping) {
+			k.renew(t)
+			docs := h.check(
+				h.mustSubmit("a", "r1", names(20)...),
+				signing.StatusExecuted,
+				strings.Repeat("f", 10)+strings.Repeat("s", 10),
+			)
+			if f := docs[0].Failure; f.Kind != signing.KindProvider || !strings.Contains(f.Detail, "renewed") {
+				t.Errorf("failure = %+v, want that the certificate was renewed", f)
+			}
+			if got := h.accounts(false); got.Sent != 20 || got.Unknown != 10 {
+				t.Errorf("counters = %+v, want 20 sent and 10 unknown", got)
+			}
+		},
+	)
 }
 
-// TestRenewedKeyOfAnotherAlgorithm: a service that refuses calls for the old key's algorithm costs nothing.
+// TestRenewedKeyOfAnotherAlgorithm: a service that refuses calls for the old key's algorithm costs
+// nothing.
 func TestRenewedKeyOfAnotherAlgorithm(t *testing.T) {
 	runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
 		h.provider.answer = func(call int, c signing.Call, _ [][]byte) ([][]byte, error) {
@@ -268,8 +295,8 @@ func (d *deadDisk) AbandonCall(ctx context.Context, call string, outcome signing
 	return d.Store.AbandonCall(ctx, call, outcome)
 }
 
-// TestEndBeforeTheLossIsRecorded: a process that ends between the answer and its record leaves a call that the next process counts once,
-// and whose documents it signs with the renewed key.
+// TestEndBeforeTheLossIsRecorded: a process that ends between the answer and its record leaves a
+// call that the next process counts once, and whose documents it signs with the renewed key.
 func TestEndBeforeTheLossIsRecorded(t *testing.T) {
 	var disk *deadDisk
 	runKeeping(t, func(h *harness, k *keeping) {
@@ -293,8 +320,9 @@ func TestEndBeforeTheLossIsRecorded(t *testing.T) {
 	})
 }
 
-// TestFetchedAnswerOfARenewedKey: an answer to a call of an earlier process is of no use where the key was renewed meanwhile. It is counted
-// and its documents are signed again; where the certificate is the same they fail.
+// TestFetchedAnswerOfARenewedKey: an answer to a call of an earlier process is of no use where the
+// key was renewed meanwhile. It is counted and its documents are signed again; where the
+// certificate is the same they fail.
 func TestFetchedAnswerOfARenewedKey(t *testing.T) {
 	for name, isRenewed := range map[string]bool{"renewed": true, "the same": false} {
 		t.Run(name, func(t *testing.T) {

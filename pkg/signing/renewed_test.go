@@ -9,7 +9,12 @@ import (
 
 // renewedToken is a refusal for a token that had ended.
 func renewedToken(unknown bool) error {
-	err := signing.Errorf(signing.KindProviderCredentials, "token ended").Because(fmt.Errorf("status 401: %w", signing.ErrRenewed))
+	err := signing.Errorf(
+		signing.KindProviderCredentials,
+		"token ended",
+	).Because(
+		fmt.Errorf("status 401: %w", signing.ErrRenewed),
+	)
 	err.Unknown = unknown
 	return err
 }

@@ -28,7 +28,8 @@ func (t *try) each(ctx context.Context, slots chan struct{}, n int, f func(i int
 	wg.Wait()
 }
 
-// recovered turns a panic over somebody's document into an internal error: one hostile file must not take the others down.
+// recovered turns a panic over somebody's document into an internal error: one hostile file must
+// not take the others down.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = &Error{Err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
@@ -89,8 +90,8 @@ func (t *try) finish(ctx context.Context, results []DocumentResult) {
 	}
 }
 
-// giveUp fails every document that has not ended, each for what was in its way at the last try. Calls whose answers were waited for have an
-// end then too: their outcome stays unknown.
+// giveUp fails every document that has not ended, each for what was in its way at the last try.
+// Calls whose answers were waited for have an end then too: their outcome stays unknown.
 func (t *try) giveUp(ctx context.Context) error {
 	sent := false
 	err := t.pages(ctx, func(docs []Document) error {

@@ -2,12 +2,14 @@ package signing
 
 import "context"
 
-// renewalRounds is how often documents are prepared again within one try because their certificate was renewed. One round is
-// enough where a certificate is renewed. More would be a service whose instances do not agree on a certificate.
+// renewalRounds is how often documents are prepared again within one try because their certificate
+// was renewed. One round is enough where a certificate is renewed. More would be a service whose
+// instances do not agree on a certificate.
 const renewalRounds = 2
 
-// value takes documents to their signature values, and returns those that have one. Documents whose certificate is renewed
-// meanwhile are prepared again at once: a client may be waiting, and the fault is not the operation's.
+// value takes documents to their signature values, and returns those that have one. Documents whose
+// certificate is renewed meanwhile are prepared again at once: a client may be waiting, and the
+// fault is not the operation's.
 func (t *try) value(ctx context.Context, docs []Document) []Document {
 	var valued []Document
 	for round := 0; len(docs) > 0; round++ {
@@ -32,7 +34,8 @@ func (t *try) current() *Credential {
 	return t.credential
 }
 
-// reconnect reads the renewed credential for docs. It records the trouble and returns false if the credential cannot be used.
+// reconnect reads the renewed credential for docs. It records the trouble and returns false if the
+// credential cannot be used.
 func (t *try) reconnect(ctx context.Context, docs []Document) bool {
 	ctx, cancel := context.WithTimeout(ctx, t.s.batch.cfg.Batch.CallTimeout)
 	defer cancel()

@@ -15,33 +15,41 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// Config is what a Service is made of. Zero values of the settings are replaced by the defaults named beside them.
+// Config is what a Service is made of. Zero values of the settings are replaced by the defaults
+// named beside them.
 type Config struct {
 	Store   Store
 	Formats map[SignatureType]Format
-	// Providers gives the provider that signs for a client service. It is asked for every operation; equal credentials must be
-	// behind equal Credential.Name values. An error fails the operation's documents (KindConfiguration) or is retried if it says so.
+	// Providers gives the provider that signs for a client service. It is asked for every operation;
+	// equal credentials must be behind equal Credential.Name values. An error fails the operation's
+	// documents (KindConfiguration) or is retried if it says so.
 	Providers func(clientService string) (Provider, error)
-	// TimestampReady returns an error with Retry while no timestamp authority is expected to give a token: then no signature is spent
-	// on documents that need one. It may ask an authority. Nil = it is not asked.
+	// TimestampReady returns an error with Retry while no timestamp authority is expected to give a
+	// token: then no signature is spent on documents that need one. It may ask an authority. Nil = it
+	// is not asked.
 	TimestampReady func(ctx context.Context) error
 	Log            logr.Logger
 	Observer       Observer
 
-	// MaxQueuedDocuments bounds the documents accepted and not yet ended; an eighth is for client services that have less than that in it.
-	// 0 = 20,000: eight requests of the largest documented size.
+	// MaxQueuedDocuments bounds the documents accepted and not yet ended; an eighth is for client
+	// services that have less than that in it. 0 = 20,000: eight requests of the largest documented
+	// size.
 	MaxQueuedDocuments int
-	// Tries is how many times a try that failed for the remote side's reasons is repeated, Backoff apart. 0 = 3; Backoff 0 = one
-	// minute, as the vendor advises.
+	// Tries is how many times a try that failed for the remote side's reasons is repeated, Backoff
+	// apart. 0 = 3; Backoff 0 = one minute, as the vendor advises.
 	Tries   int
 	Backoff time.Duration
-	// Deadline is how long after its acceptance an operation's last try begins, restarts included. 0 = 24 hours (the documented lock time).
+	// Deadline is how long after its acceptance an operation's last try begins, restarts included. 0 =
+	// 24 hours (the documented lock time).
 	Deadline time.Duration
-	// UnknownOutcome says what happens to documents whose signatures may exist but were lost. Empty = retry.
+	// UnknownOutcome says what happens to documents whose signatures may exist but were lost. Empty =
+	// retry.
 	UnknownOutcome UnknownPolicy
-	// Random gives numbers from 0 up to 1, with which pauses are drawn out by up to a fifth. Nil = math/rand/v2.
+	// Random gives numbers from 0 up to 1, with which pauses are drawn out by up to a fifth. Nil =
+	// math/rand/v2.
 	Random func() float64
-	// Grace is how long running operations may go on once the service is told to stop. 0 = 20 s, inside Kubernetes' default of 30.
+	// Grace is how long running operations may go on once the service is told to stop. 0 = 20 s,
+	// inside Kubernetes' default of 30.
 	Grace time.Duration
 	Batch BatchConfig
 }
@@ -54,14 +62,17 @@ const (
 	UnknownFail  UnknownPolicy = "fail"  // give the document up: nothing is spent twice without a person's decision
 )
 
-// Observer hears of what happens, for metrics. Nil functions are skipped. They are called from many goroutines and must not block.
+// Observer hears of what happens, for metrics. Nil functions are skipped. They are called from many
+// goroutines and must not block.
 type Observer struct {
 	Opened         func() // what an earlier process left is queued again, and new operations are accepted
 	OperationEnded func(clientService string, status Status)
 	DocumentEnded  func(kind Kind, signed bool)
-	// CredentialRead is how the credential of a client service was read, at every try of an operation of its; err is nil or says why not.
+	// CredentialRead is how the credential of a client service was read, at every try of an operation
+	// of its; err is nil or says why not.
 	CredentialRead func(clientService string, c *Credential, err *Error)
-	CallEnded      func(c *Credential, id string, digests int, took time.Duration, outcome string) // returned, refused, unknown
+	// returned, refused, unknown
+	CallEnded func(c *Credential, id string, digests int, took time.Duration, outcome string)
 }
 
 // Stats is a moment's state, for gauges.
@@ -72,8 +83,8 @@ type Stats struct {
 	UnstoredValues   int           // signature values that are kept in memory because they cannot be stored
 }
 
-// Service is the one pipeline behind every door: sync and async requests and hot folders differ only in who waits.
-// Make it with New, run it with Start. All methods are safe for concurrent use.
+// Service is the one pipeline behind every door: sync and async requests and hot folders differ
+// only in who waits. Make it with New, run it with Start. All methods are safe for concurrent use.
 type Service struct {
 	cfg   Config
 	queue *queue
@@ -90,8 +101,9 @@ type Service struct {
 	waiters map[ID]chan struct{} // closed when the operation has ended
 }
 
-// remoteEmbeds is how many documents may wait for timestamps and revocation data at a time: enough to hide a round trip of
-// 100 ms behind the next signing call, few enough for a timestamp authority's manners.
+// remoteEmbeds is how many documents may wait for timestamps and revocation data at a time: enough
+// to hide a round trip of 100 ms behind the next signing call, few enough for a timestamp
+// authority's manners.
 const remoteEmbeds = 16
 
 // New returns a service that accepts nothing until Start runs.
@@ -127,8 +139,8 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
-// Admit says whether a client service's new request may be read at all: KindBusy with RetryAfter when the queue is full or the service
-// is not running. Doors call it before they read a body.
+// Admit says whether a client service's new request may be read at all: KindBusy with RetryAfter
+// when the queue is full or the service is not running. Doors call it before they read a body.
 func (s *Service) Admit(clientService string) error { return s.queue.admit(clientService, 1) }
 
 // NewUpload opens a place for the documents of one request; see Upload.
@@ -140,15 +152,18 @@ type Submission struct {
 	Request        Request
 	Contents       []Content // of Request.Documents, place by place
 	IdempotencyKey string    // empty = none
-	// Callback is told of the end where Request names no other URL. It is no part of what makes a repetition the same request.
+	// Callback is told of the end where Request names no other URL. It is no part of what makes a
+	// repetition the same request.
 	Callback string
-	// Waiting is set where a client waits for the result (sync): such operations go before others and are batched sooner.
+	// Waiting is set where a client waits for the result (sync): such operations go before others and
+	// are batched sooner.
 	Waiting bool
 }
 
-// Submit accepts an operation: it is durable when Submit returns, and ends with a result or a reason whatever happens. The upload is taken
-// over, or discarded when there is an error or when a repeated Idempotency-Key is answered with the operation it made before
-// (replayed). Errors: KindReferenceUsed, KindKeyReused, KindBusy, KindStorage.
+// Submit accepts an operation: it is durable when Submit returns, and ends with a result or a
+// reason whatever happens. The upload is taken over, or discarded when there is an error or when a
+// repeated Idempotency-Key is answered with the operation it made before (replayed). Errors:
+// KindReferenceUsed, KindKeyReused, KindBusy, KindStorage.
 func (s *Service) Submit(ctx context.Context, up Upload, sub Submission) (op Operation, replayed bool, err error) {
 	defer up.Discard()
 	print := fingerprint(sub)
@@ -199,8 +214,8 @@ func (s *Service) replay(ctx context.Context, sub Submission, print [32]byte) (O
 	return op, true, nil
 }
 
-// fingerprint digests what was asked for: the parsed fields and the documents' digests, but nothing that differs between two
-// sendings of one request (names of spooled files).
+// fingerprint digests what was asked for: the parsed fields and the documents' digests, but nothing
+// that differs between two sendings of one request (names of spooled files).
 func fingerprint(sub Submission) [32]byte {
 	h := sha256.New()
 	enc := json.NewEncoder(h)
@@ -220,8 +235,9 @@ func fingerprint(sub Submission) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// Wait returns the operation once it has ended, or as it is when ctx is done or the grace period of a stop is over: nobody
-// waits for a result that only the next process will make. It says nothing about whose operation it is.
+// Wait returns the operation once it has ended, or as it is when ctx is done or the grace period of
+// a stop is over: nobody waits for a result that only the next process will make. It says nothing
+// about whose operation it is.
 func (s *Service) Wait(ctx context.Context, id ID) (Operation, error) {
 	s.mu.Lock()
 	ended, ok := s.waiters[id]
@@ -256,7 +272,8 @@ func (s *Service) wake(id ID) {
 	}
 }
 
-// Operation returns a client service's operation; KindNotFound also for another's, so that nobody learns that it exists.
+// Operation returns a client service's operation; KindNotFound also for another's, so that nobody
+// learns that it exists.
 func (s *Service) Operation(ctx context.Context, clientService string, id ID) (Operation, error) {
 	op, err := s.cfg.Store.Operation(ctx, id)
 	if err == nil && op.ClientService != clientService {
@@ -265,8 +282,8 @@ func (s *Service) Operation(ctx context.Context, clientService string, id ID) (O
 	return op, err
 }
 
-// Remove forgets a client service's operation that has ended, with its documents and results. KindNotFound as Operation says it,
-// KindNotEnded, KindStorage.
+// Remove forgets a client service's operation that has ended, with its documents and results.
+// KindNotFound as Operation says it, KindNotEnded, KindStorage.
 func (s *Service) Remove(ctx context.Context, clientService string, id ID) error {
 	if _, err := s.Operation(ctx, clientService, id); err != nil {
 		return err
@@ -293,7 +310,8 @@ func (s *Service) FindByReference(ctx context.Context, clientService, reference 
 	return s.cfg.Store.FindByReference(ctx, clientService, reference)
 }
 
-// FindByDocumentReference returns the client service's newest operation with such a document; KindNotFound.
+// FindByDocumentReference returns the client service's newest operation with such a document;
+// KindNotFound.
 func (s *Service) FindByDocumentReference(ctx context.Context, clientService, reference string) (ID, error) {
 	return s.cfg.Store.FindByDocumentReference(ctx, clientService, reference)
 }
@@ -304,7 +322,8 @@ func (s *Service) FindByKey(ctx context.Context, clientService, key string) (ID,
 	return op.ID, err
 }
 
-// Documents returns up to limit documents of an operation from index on. Ask Operation first whose it is.
+// Documents returns up to limit documents of an operation from index on. Ask Operation first whose
+// it is.
 func (s *Service) Documents(ctx context.Context, id ID, from, limit int) ([]Document, error) {
 	return s.cfg.Store.Documents(ctx, id, from, limit)
 }

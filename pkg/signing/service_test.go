@@ -82,8 +82,21 @@ func TestIdempotencyKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return h.Submit(t.Context(), up, signing.Submission{ClientService: "a", IdempotencyKey: key, Contents: []signing.Content{c},
-				Request: signing.Request{ExternalReference: "r1", Documents: []signing.DocumentRequest{{Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}}}}})
+			return h.Submit(
+				t.Context(),
+				up,
+				signing.Submission{
+					ClientService:  "a",
+					IdempotencyKey: key,
+					Contents:       []signing.Content{c},
+					Request: signing.Request{
+						ExternalReference: "r1",
+						Documents: []signing.DocumentRequest{
+							{Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}},
+						},
+					},
+				},
+			)
 		}
 		first, replayed, err := send("k", "one")
 		if err != nil || replayed {
@@ -123,30 +136,35 @@ func TestQueueIsBounded(t *testing.T) {
 	})
 }
 
-// TestQueueKeepsAnEighth: one client service's backlog leaves room for the others, and for nobody twice.
+// TestQueueKeepsAnEighth: one client service's backlog leaves room for the others, and for nobody
+// twice.
 func TestQueueKeepsAnEighth(t *testing.T) {
-	run(t, func(h *harness) { h.cfg.MaxQueuedDocuments, h.provider.latency = 16, time.Minute }, func(t *testing.T, h *harness) {
-		accepted := map[signing.ID]int{h.mustSubmit("a", "r", names(14)...): 14}
-		for i, step := range []struct {
-			client string
-			busy   bool
-		}{{"a", true}, {"b", false}, {"a", true}, {"b", false}, {"b", true}, {"c", true}} {
-			if err := h.Admit(step.client); (signing.KindOf(err) == signing.KindBusy) != step.busy {
-				t.Errorf("Admit(%s) = %v, want busy: %v", step.client, err, step.busy)
+	run(
+		t,
+		func(h *harness) { h.cfg.MaxQueuedDocuments, h.provider.latency = 16, time.Minute },
+		func(t *testing.T, h *harness) {
+			accepted := map[signing.ID]int{h.mustSubmit("a", "r", names(14)...): 14}
+			for i, step := range []struct {
+				client string
+				busy   bool
+			}{{"a", true}, {"b", false}, {"a", true}, {"b", false}, {"b", true}, {"c", true}} {
+				if err := h.Admit(step.client); (signing.KindOf(err) == signing.KindBusy) != step.busy {
+					t.Errorf("Admit(%s) = %v, want busy: %v", step.client, err, step.busy)
+				}
+				op, err := h.submit(step.client, fmt.Sprint("r", i), "one")
+				if (signing.KindOf(err) == signing.KindBusy) != step.busy {
+					t.Errorf("Submit of %s = %v, want busy: %v", step.client, err, step.busy)
+				}
+				if err == nil {
+					accepted[op.ID] = 1
+				}
 			}
-			op, err := h.submit(step.client, fmt.Sprint("r", i), "one")
-			if (signing.KindOf(err) == signing.KindBusy) != step.busy {
-				t.Errorf("Submit of %s = %v, want busy: %v", step.client, err, step.busy)
+			for id, documents := range accepted {
+				h.check(id, signing.StatusExecuted, strings.Repeat("s", documents))
 			}
-			if err == nil {
-				accepted[op.ID] = 1
-			}
-		}
-		for id, documents := range accepted {
-			h.check(id, signing.StatusExecuted, strings.Repeat("s", documents))
-		}
-		h.check(h.mustSubmit("a", "again", names(15)...), signing.StatusExecuted, strings.Repeat("s", 15))
-	})
+			h.check(h.mustSubmit("a", "again", names(15)...), signing.StatusExecuted, strings.Repeat("s", 15))
+		},
+	)
 }
 
 func TestStoppedServiceIsBusy(t *testing.T) {
@@ -219,7 +237,8 @@ func TestFairness(t *testing.T) {
 	})
 }
 
-// A partial call waits for company only while others of its credential are in flight, and never longer than its bound.
+// A partial call waits for company only while others of its credential are in flight, and never
+// longer than its bound.
 func TestPartialCallLeavesInTime(t *testing.T) {
 	run(t, func(h *harness) { h.cfg.Batch.CallTimeout = 2 * time.Hour }, func(t *testing.T, h *harness) {
 		calls := func() int { return len(h.provider.callSizes()) - 1 } // without the first call, which is made alone
@@ -245,8 +264,8 @@ func TestPartialCallLeavesInTime(t *testing.T) {
 	})
 }
 
-// Clients that have shared a call are waited for a little when the first of them comes back, whatever larger batch left between; who comes
-// alone is not held up for long.
+// Clients that have shared a call are waited for a little when the first of them comes back,
+// whatever larger batch left between; who comes alone is not held up for long.
 func TestClientsComeBackTogether(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.credential.MaxBatch, h.provider.latency = 100, 300*time.Millisecond
@@ -293,20 +312,25 @@ func TestStopLetsRunningWorkEnd(t *testing.T) {
 	})
 }
 
-// What a stop cut off is resumed by the next start; the answer of a call that was waited for is not lost.
+// What a stop cut off is resumed by the next start; the answer of a call that was waited for is not
+// lost.
 func TestRestartResumes(t *testing.T) {
-	run(t, func(h *harness) { h.cfg.Grace = time.Second; h.provider.latency = 30 * time.Second }, func(t *testing.T, h *harness) {
-		id := h.mustSubmit("a", "r1", names(50)...)
-		time.Sleep(10 * time.Second)
-		h.stop()
-		if op, err := h.store.Operation(t.Context(), id); err != nil || op.Status.Ended() {
-			t.Fatalf("after a stop: %v, %v, want it unended", op.Status, err)
-		}
-		h.start()
-		h.check(id, signing.StatusExecuted, string(bytes.Repeat([]byte("s"), 50)))
-		h.accounts(true)
-		slices.Sort(h.provider.callSizes())
-	})
+	run(
+		t,
+		func(h *harness) { h.cfg.Grace = time.Second; h.provider.latency = 30 * time.Second },
+		func(t *testing.T, h *harness) {
+			id := h.mustSubmit("a", "r1", names(50)...)
+			time.Sleep(10 * time.Second)
+			h.stop()
+			if op, err := h.store.Operation(t.Context(), id); err != nil || op.Status.Ended() {
+				t.Fatalf("after a stop: %v, %v, want it unended", op.Status, err)
+			}
+			h.start()
+			h.check(id, signing.StatusExecuted, string(bytes.Repeat([]byte("s"), 50)))
+			h.accounts(true)
+			slices.Sort(h.provider.callSizes())
+		},
+	)
 }
 
 // A client that waits gets its result although the stop came before its operation was begun.

@@ -12,7 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// A process that dies after it has failed the documents of a lost call, and before it has forgotten the call, starts again.
+// A process that dies after it has failed the documents of a lost call, and before it has forgotten
+// the call, starts again.
 func TestHalfSettledCall(t *testing.T) {
 	for _, handle := range []string{"", "r-1"} {
 		t.Run("handle "+handle, func(t *testing.T) {
@@ -40,7 +41,8 @@ func TestHalfSettledCall(t *testing.T) {
 	}
 }
 
-// listing is a store in which something happens before and after calls are listed for the first time.
+// listing is a store in which something happens before and after calls are listed for the first
+// time.
 type listing struct {
 	signing.Store
 	before, after func()
@@ -101,7 +103,8 @@ func (a attentive) Operation(ctx context.Context, id signing.ID) (signing.Operat
 	return a.Store.Operation(ctx, id)
 }
 
-// Who goes away, or had no time to wait at all, is told how it stands, and does not end the wait of others.
+// Who goes away, or had no time to wait at all, is told how it stands, and does not end the wait of
+// others.
 func TestWaitOfOthersGoesOn(t *testing.T) {
 	run(t, func(h *harness) { h.store = attentive{h.store} }, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
@@ -119,8 +122,9 @@ func TestWaitOfOthersGoesOn(t *testing.T) {
 	})
 }
 
-// A service that does not answer is not asked for a lost answer for longer than a restart takes: that is left to the next try, and given
-// up with the operation. Meanwhile nothing is signed again, whatever the policy.
+// A service that does not answer is not asked for a lost answer for longer than a restart takes:
+// that is left to the next try, and given up with the operation. Meanwhile nothing is signed again,
+// whatever the policy.
 func TestFetchingIsBounded(t *testing.T) {
 	for _, policy := range []signing.UnknownPolicy{signing.UnknownFail, signing.UnknownRetry} {
 		run(t, func(h *harness) {
@@ -134,7 +138,11 @@ func TestFetchingIsBounded(t *testing.T) {
 		}, func(t *testing.T, h *harness) {
 			id := h.mustSubmit("a", "r1", "one")
 			time.Sleep(4 * time.Minute) // fake
-			if op, err := h.store.Operation(t.Context(), id); err != nil || op.Status != signing.StatusRetrying || op.Tries != 1 {
+			if op, err := h.store.Operation(
+				t.Context(),
+				id,
+			); err != nil || op.Status != signing.StatusRetrying ||
+				op.Tries != 1 {
 				t.Errorf("%s: after four minutes: %+v, %v, want that a retry is planned", policy, op, err)
 			}
 			h.check(id, signing.StatusFailed, "f")
@@ -146,11 +154,19 @@ func TestFetchingIsBounded(t *testing.T) {
 	}
 }
 
-// lostCall leaves a call of an operation of two documents without an end, under a handle, and starts anew.
+// lostCall leaves a call of an operation of two documents without an end, under a handle, and
+// starts anew.
 func (h *harness) lostCall(credential, handle string) (id signing.ID) {
 	h.t.Helper()
 	id = h.crashedOperation("one", "two")
-	err := h.store.BeginCall(h.t.Context(), signing.CallRecord{ID: "call", Credential: credential, Refs: []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}})
+	err := h.store.BeginCall(
+		h.t.Context(),
+		signing.CallRecord{
+			ID:         "call",
+			Credential: credential,
+			Refs:       []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}},
+		},
+	)
 	if err = errors.Join(err, h.store.NoteCall(h.t.Context(), "call", handle)); err != nil {
 		h.t.Fatal(err)
 	}
@@ -190,7 +206,8 @@ func TestAnswerUnderTheOldCertificate(t *testing.T) {
 	})
 }
 
-// A service that knows nothing of a handle is asked once: the start does not wait for what never comes.
+// A service that knows nothing of a handle is asked once: the start does not wait for what never
+// comes.
 func TestAnswerThatNeverComes(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		id := h.lostCall("test", "nobody's")
@@ -203,7 +220,8 @@ func TestAnswerThatNeverComes(t *testing.T) {
 	})
 }
 
-// A call whose end could not be recorded is settled at the next try, which then goes on: it is not put off again for nothing.
+// A call whose end could not be recorded is settled at the next try, which then goes on: it is not
+// put off again for nothing.
 func TestSettledDocumentsGoOn(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -225,7 +243,8 @@ func TestSettledDocumentsGoOn(t *testing.T) {
 	})
 }
 
-// Whatever Create says: an operation that is stored runs, and its client is not told that it was refused.
+// Whatever Create says: an operation that is stored runs, and its client is not told that it was
+// refused.
 func TestCreateMisreported(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -266,7 +285,8 @@ func TestCreateMisreportedAndUnread(t *testing.T) {
 			is.Store(false)
 			time.Sleep(10 * time.Minute) // fake
 			ops, err := h.store.FindByReference(t.Context(), "a", "r1")
-			if err != nil || len(ops) != 0 && ops[0].Status != signing.StatusExecuted || (len(ops) == 1) != (how == storetest.Misreported) {
+			if err != nil || len(ops) != 0 && ops[0].Status != signing.StatusExecuted ||
+				(len(ops) == 1) != (how == storetest.Misreported) {
 				t.Errorf("%s: operations = %+v, %v", name, ops, err)
 			}
 			if st := h.Stats(); st.QueuedDocuments != 0 {

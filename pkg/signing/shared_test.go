@@ -16,7 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// What operations share must not let one suffer from another: calls, providers that are out of reach, the places at which they are worked on.
+// What operations share must not let one suffer from another: calls, providers that are out of
+// reach, the places at which they are worked on.
 
 func lost() error {
 	return &signing.Error{Kind: signing.KindProvider, Unknown: true, Err: errors.New("lost")}
@@ -36,7 +37,8 @@ func (p *fakeProvider) sentTimes(digest []byte) (n int) {
 	return n
 }
 
-// fetched is the answer to a call that is asked for later; a digest that is nil is of a document that has ended meanwhile.
+// fetched is the answer to a call that is asked for later; a digest that is nil is of a document
+// that has ended meanwhile.
 func (p *fakeProvider) fetched(c signing.Call) ([][]byte, error) {
 	values := make([][]byte, len(c.Digests))
 	for i, d := range c.Digests {
@@ -96,7 +98,8 @@ func TestNeverTwiceOnABadDisk(t *testing.T) {
 	}
 }
 
-// What must not be sent again is not after a stop either, though other calls of the operation were still under way.
+// What must not be sent again is not after a stop either, though other calls of the operation were
+// still under way.
 func TestNeverTwiceAfterAStop(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.UnknownOutcome, h.cfg.Grace = signing.UnknownFail, time.Millisecond
@@ -158,7 +161,8 @@ func TestGivingUpASharedCall(t *testing.T) {
 	})
 }
 
-// ending is a store in which an operation's document ends just when it is looked at for the answer of its call.
+// ending is a store in which an operation's document ends just when it is looked at for the answer
+// of its call.
 type ending struct {
 	signing.Store
 	of atomic.Int64 // the operation; 0 = none yet
@@ -166,7 +170,10 @@ type ending struct {
 
 func (e *ending) Prepared(ctx context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
 	if int64(ref.Operation) == e.of.Load() {
-		_ = e.FinishDocuments(ctx, []signing.DocumentResult{{Ref: ref, Failure: &signing.Failure{Kind: signing.KindProvider}}})
+		_ = e.FinishDocuments(
+			ctx,
+			[]signing.DocumentResult{{Ref: ref, Failure: &signing.Failure{Kind: signing.KindProvider}}},
+		)
 	}
 	return e.Store.Prepared(ctx, ref)
 }
@@ -177,7 +184,8 @@ func TestNeighbourEndsMeanwhile(t *testing.T) {
 	run(t, func(h *harness) {
 		h.store = store
 		h.provider.answer = lostWithHandle
-		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute)) // after whoever made the call has stopped asking
+		// after whoever made the call has stopped asking
+		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute))
 	}, func(t *testing.T, h *harness) {
 		one := h.mustSubmit("a", "r1", "one")
 		two := h.mustSubmit("b", "r2", "two")
@@ -191,8 +199,8 @@ func TestNeighbourEndsMeanwhile(t *testing.T) {
 	})
 }
 
-// removing is a store in which an operation ends and is removed between two looks at it for the answer of its call: at its documents, then
-// at itself.
+// removing is a store in which an operation ends and is removed between two looks at it for the
+// answer of its call: at its documents, then at itself.
 type removing struct {
 	signing.Store
 	armed atomic.Bool
@@ -217,10 +225,22 @@ func (r *removing) Operation(ctx context.Context, id signing.ID) (signing.Operat
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.looked.Equal(time.Now()) && r.armed.CompareAndSwap(true, false) { // the clock is fake
-		failed := signing.DocumentResult{Ref: signing.Ref{Operation: id}, Failure: &signing.Failure{Kind: signing.KindProvider}}
+		failed := signing.DocumentResult{
+			Ref:     signing.Ref{Operation: id},
+			Failure: &signing.Failure{Kind: signing.KindProvider},
+		}
 		op, missing := r.Store.Operation(ctx, id)
-		r.removed, r.err = id, errors.Join(missing, r.FinishDocuments(ctx, []signing.DocumentResult{failed}),
-			r.SetStatus(ctx, id, op.Status, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}), r.Remove(ctx, id))
+		r.removed, r.err = id, errors.Join(
+			missing,
+			r.FinishDocuments(ctx, []signing.DocumentResult{failed}),
+			r.SetStatus(
+				ctx,
+				id,
+				op.Status,
+				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
+			),
+			r.Remove(ctx, id),
+		)
 	}
 	return r.Store.Operation(ctx, id)
 }
@@ -231,7 +251,8 @@ func TestNeighbourRemovedMeanwhile(t *testing.T) {
 	run(t, func(h *harness) {
 		h.store = store
 		h.provider.answer = lostWithHandle
-		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute)) // after whoever made the call has stopped asking
+		// after whoever made the call has stopped asking
+		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute))
 	}, func(t *testing.T, h *harness) {
 		all := []signing.ID{h.mustSubmit("a", "r1", "one"), h.mustSubmit("b", "r2", "two")}
 		time.Sleep(30 * time.Second) // the call was made
@@ -318,7 +339,10 @@ func TestLostAnswersAreApart(t *testing.T) {
 		ids := map[string]signing.ID{}
 		for client, credential := range map[string]string{"a": "down", "b": "test"} {
 			ids[client] = h.crashedOperationOf(client, "of "+client)
-			err := h.store.BeginCall(t.Context(), signing.CallRecord{ID: client, Credential: credential, Refs: []signing.Ref{{Operation: ids[client]}}})
+			err := h.store.BeginCall(
+				t.Context(),
+				signing.CallRecord{ID: client, Credential: credential, Refs: []signing.Ref{{Operation: ids[client]}}},
+			)
 			if err = errors.Join(err, h.store.NoteCall(t.Context(), client, "r-1")); err != nil {
 				t.Fatal(err)
 			}

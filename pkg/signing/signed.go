@@ -8,9 +8,10 @@ import (
 	"io"
 )
 
-// OpenSigned opens a signed document: the stored original and its appended section, joined as they are read. The caller closes it, and reads
-// from one goroutine. The section is known to be what was stored; who reads from the beginning to the end gets KindAltered at
-// the end of the original if that is not what was signed.
+// OpenSigned opens a signed document: the stored original and its appended section, joined as they
+// are read. The caller closes it, and reads from one goroutine. The section is known to be what was
+// stored; who reads from the beginning to the end gets KindAltered at the end of the original if
+// that is not what was signed.
 func (s *Service) OpenSigned(ctx context.Context, d Document) (File, error) {
 	if d.State != DocumentSigned {
 		return nil, Errorf(KindNotFound, "document %d is not signed", d.Index)

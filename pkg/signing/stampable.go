@@ -2,8 +2,8 @@ package signing
 
 import "context"
 
-// stampable returns the documents for which a signature may be spent now. Those that need a timestamp wait while no authority
-// gives one.
+// stampable returns the documents for which a signature may be spent now. Those that need a
+// timestamp wait while no authority gives one.
 func (t *try) stampable(ctx context.Context, docs []preparedDoc) []preparedDoc {
 	var ready []preparedDoc
 	var waiting []Document

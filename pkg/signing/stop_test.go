@@ -25,7 +25,11 @@ func TestStopWakesWaiters(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		h.stop()
 		if op := <-answered; op.Status.Ended() || waited > 2*time.Second {
-			t.Errorf("Wait returned %v after %v, want an operation that has not ended, after the grace period of a second", op.Status, waited)
+			t.Errorf(
+				"Wait returned %v after %v, want an operation that has not ended, after the grace period of a second",
+				op.Status,
+				waited,
+			)
 		}
 		if op := h.waitFor(id); op.Status.Ended() {
 			t.Errorf("Wait after the stop = %v, want an operation that has not ended", op.Status)

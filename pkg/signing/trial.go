@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// provenFor is how long a verified signature value says that the credential's certificate is the one that the service signs with.
-// After that time without an answer the next call is made alone, so that a renewed certificate costs one call and not all that
-// would be in flight.
+// provenFor is how long a verified signature value says that the credential's certificate is the
+// one that the service signs with. After that time without an answer the next call is made alone,
+// so that a renewed certificate costs one call and not all that would be in flight.
 const provenFor = time.Minute
 
 // proofs remembers when values of a credential last verified. It is safe for concurrent use.
@@ -19,8 +19,8 @@ type proofs struct {
 
 func newProofs() *proofs { return &proofs{last: make(map[queueKey]time.Time)} }
 
-// heed records how a call ended. A failure that may pass takes the proof away, because the service may come back with another
-// certificate. A refusal of the digests or of the rate does not.
+// heed records how a call ended. A failure that may pass takes the proof away, because the service
+// may come back with another certificate. A refusal of the digests or of the rate does not.
 func (p *proofs) heed(key queueKey, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

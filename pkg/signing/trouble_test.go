@@ -53,8 +53,8 @@ func TestRetriesAreBounded(t *testing.T) {
 	})
 }
 
-// TestDeadline: however many tries are left and whatever the remote side asks for, the last one begins at the deadline, which a restart
-// does not put off.
+// TestDeadline: however many tries are left and whatever the remote side asks for, the last one
+// begins at the deadline, which a restart does not put off.
 func TestDeadline(t *testing.T) {
 	for name, after := range map[string]time.Duration{"backoff": 0, "Retry-After": time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -70,7 +70,10 @@ func TestDeadline(t *testing.T) {
 				h.stop()
 				h.start()
 				op := h.waitFor(id)
-				if took := op.Ended.Sub(op.Created); op.Status != signing.StatusFailed || took < deadline || took > deadline+time.Minute {
+				if took := op.Ended.Sub(
+					op.Created,
+				); op.Status != signing.StatusFailed || took < deadline ||
+					took > deadline+time.Minute {
 					t.Errorf("operation = %s after %v, want %s after %v", op.Status, took, signing.StatusFailed, deadline)
 				}
 			})
@@ -142,7 +145,8 @@ func TestRefusedCredentialsAreNotSplit(t *testing.T) {
 	})
 }
 
-// TestCredentialRead: whoever watches hears of a credential that cannot be read, and of the same one when it can.
+// TestCredentialRead: whoever watches hears of a credential that cannot be read, and of the same
+// one when it can.
 func TestCredentialRead(t *testing.T) {
 	var faults []string
 	run(t, func(h *harness) {
@@ -265,8 +269,9 @@ func TestUnexpectedErrorIsInternal(t *testing.T) {
 	})
 }
 
-// A lost answer with a handle is fetched, through an outage too, however long the operation has tries for, and nothing is signed twice.
-// Only where the service says that there is no answer does the policy decide.
+// A lost answer with a handle is fetched, through an outage too, however long the operation has
+// tries for, and nothing is signed twice. Only where the service says that there is no answer does
+// the policy decide.
 func TestLostAnswerIsFetched(t *testing.T) {
 	for name, c := range map[string]struct {
 		handle        string
@@ -297,8 +302,19 @@ func TestLostAnswerIsFetched(t *testing.T) {
 				}
 				h.check(h.mustSubmit("a", "r1", "one", "two"), status, c.docs)
 				calls, err := h.store.OpenCalls(t.Context())
-				if got := h.accounts(c.unknown == 0); h.provider.made != c.made || got.Unknown != int64(c.unknown) || len(calls) > 0 || err != nil {
-					t.Errorf("%d made, counters %+v, open calls %v, %v; want %d made, %d unknown", h.provider.made, got, calls, err, c.made, c.unknown)
+				if got := h.accounts(
+					c.unknown == 0,
+				); h.provider.made != c.made || got.Unknown != int64(c.unknown) || len(calls) > 0 ||
+					err != nil {
+					t.Errorf(
+						"%d made, counters %+v, open calls %v, %v; want %d made, %d unknown",
+						h.provider.made,
+						got,
+						calls,
+						err,
+						c.made,
+						c.unknown,
+					)
 				}
 			})
 		})

@@ -9,11 +9,12 @@ import (
 )
 
 const (
-	// chunkDocuments is how many documents take each step together: one transaction a step, and few enough that a chunk's
-	// prepared values (about 8 KB each) stay small in memory.
+	// chunkDocuments is how many documents take each step together: one transaction a step, and few
+	// enough that a chunk's prepared values (about 8 KB each) stay small in memory.
 	chunkDocuments = 64
-	// chunksAtOnce is how many chunks of one operation are under way: while some wait for the provider, others are prepared and
-	// embedded. With 64 documents each it fills several calls of the usual multisign (100) in flight.
+	// chunksAtOnce is how many chunks of one operation are under way: while some wait for the
+	// provider, others are prepared and embedded. With 64 documents each it fills several calls of the
+	// usual multisign (100) in flight.
 	chunksAtOnce = 8
 )
 
@@ -33,9 +34,11 @@ type try struct {
 	disk  error          // the first fault of our own store
 }
 
-// connect finds the provider and its credential. Without them documents that have their signature value are embedded all the same.
+// connect finds the provider and its credential. Without them documents that have their signature
+// value are embedded all the same.
 func (t *try) connect(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, t.s.batch.cfg.Batch.CallTimeout) // several questions, each of them bounded by the provider
+	// several questions, each of them bounded by the provider
+	ctx, cancel := context.WithTimeout(ctx, t.s.batch.cfg.Batch.CallTimeout)
 	defer cancel()
 	var c *Credential
 	p, err := t.s.cfg.Providers(t.op.ClientService)
@@ -56,7 +59,8 @@ func (t *try) connect(ctx context.Context) {
 	}
 }
 
-// trouble notes a fault that leaves documents unended, and of which. It copies err: others of the same call hold it too.
+// trouble notes a fault that leaves documents unended, and of which. It copies err: others of the
+// same call hold it too.
 func (t *try) trouble(err *Error, of ...Document) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,7 +121,8 @@ func (t *try) chunk(ctx context.Context, docs []Document) {
 	t.embed(ctx, valued)
 }
 
-// settled returns docs as they are once every call has an end: an earlier try may have left one whose end could not be recorded.
+// settled returns docs as they are once every call has an end: an earlier try may have left one
+// whose end could not be recorded.
 func (t *try) settled(ctx context.Context, docs []Document) []Document {
 	if !slices.ContainsFunc(docs, func(d Document) bool { return d.State == DocumentSent }) {
 		return docs
@@ -201,8 +206,8 @@ func (t *try) open(ctx context.Context, d Document) (Format, Input, error) {
 	return format, in, nil
 }
 
-// sign hands the digests to the batcher and waits for all. It returns the documents whose signature value is stored, and with again
-// those that have to be prepared for a renewed certificate.
+// sign hands the digests to the batcher and waits for all. It returns the documents whose signature
+// value is stored, and with again those that have to be prepared for a renewed certificate.
 func (t *try) sign(ctx context.Context, c *Credential, docs []preparedDoc, again bool) (valued, renewed []Document) {
 	if len(docs) == 0 || ctx.Err() != nil {
 		return nil, nil

@@ -14,8 +14,9 @@ func validBetween(p *fakeProvider, notBefore, notAfter time.Duration) {
 	p.credential.Chain[0].NotBefore, p.credential.Chain[0].NotAfter = now.Add(notBefore), now.Add(notAfter)
 }
 
-// TestCertificateNotValid: no call is made with a certificate that is expired or not valid yet, whatever the provider believes. The
-// documents fail and say why. A certificate that becomes valid in a moment is waited for.
+// TestCertificateNotValid: no call is made with a certificate that is expired or not valid yet,
+// whatever the provider believes. The documents fail and say why. A certificate that becomes valid
+// in a moment is waited for.
 func TestCertificateNotValid(t *testing.T) {
 	for name, c := range map[string]struct {
 		notBefore, notAfter time.Duration
@@ -45,8 +46,8 @@ func TestCertificateNotValid(t *testing.T) {
 	}
 }
 
-// TestCertificateExpiresWhileKept: documents that are prepared when the certificate expires are not sent any more. Where the service has
-// a renewed certificate, they are signed with it.
+// TestCertificateExpiresWhileKept: documents that are prepared when the certificate expires are not
+// sent any more. Where the service has a renewed certificate, they are signed with it.
 func TestCertificateExpiresWhileKept(t *testing.T) {
 	for name, renewed := range map[string]bool{"not renewed": false, "renewed": true} {
 		t.Run(name, func(t *testing.T) {

@@ -24,11 +24,12 @@ const (
 	ImageJPG        = "IMAGE_JPG"
 )
 
-// SystemTemplate is the text of a visible signature whose request has templateType SERVICE_CUSTOMIZATION, or neither a template
-// nor an image.
+// SystemTemplate is the text of a visible signature whose request has templateType
+// SERVICE_CUSTOMIZATION, or neither a template nor an image.
 const SystemTemplate = "Digitally signed by $certificate.getCommonName()\n$date.format('yyyy-MM-dd HH:mm:ss z')"
 
-// Bounds of the values of a visible signature. A page of PDF is at most 14,400 units wide (ISO 32000-2 Annex C.2).
+// Bounds of the values of a visible signature. A page of PDF is at most 14,400 units wide (ISO
+// 32000-2 Annex C.2).
 const (
 	maxVisiblePage     = 1_000_000
 	maxVisibleLength   = 14_400 // points
@@ -42,7 +43,8 @@ const (
 	defaultVisibleFontSize = 10 // points; as the original product draws
 )
 
-// Coordinate is a place on a page as its reader sees it: points from the top left corner, y downwards.
+// Coordinate is a place on a page as its reader sees it: points from the top left corner, y
+// downwards.
 type Coordinate struct {
 	Page int // from 1
 	X, Y float64
@@ -73,8 +75,9 @@ type VisibleValues struct {
 	ImageType  string // ImagePNG, ImageJPG; empty = told by the image itself, if there is one
 }
 
-// Validate reports the first mistake in the values: a fault that is visible in the request itself. The error is an *Error of
-// KindMissing or KindInvalid that names the field as in visibleSignatureInfo.area.
+// Validate reports the first mistake in the values: a fault that is visible in the request itself.
+// The error is an *Error of KindMissing or KindInvalid that names the field as in
+// visibleSignatureInfo.area.
 func (v *VisibleSignature) Validate() error {
 	_, err := v.Parse()
 	return err
@@ -233,8 +236,8 @@ func (v *VisibleSignature) parseFont(out *VisibleValues) error {
 	return nil
 }
 
-// parseTemplate decides the text: the one-off template, or the system template where the request leaves the text to the
-// service or would show nothing at all.
+// parseTemplate decides the text: the one-off template, or the system template where the request
+// leaves the text to the service or would show nothing at all.
 func (v *VisibleSignature) parseTemplate(out *VisibleValues) error {
 	if err := checkText("oneOffTemplate", v.OneOffTemplate, maxTemplateBytes); err != nil {
 		return err
@@ -273,7 +276,8 @@ func (v *VisibleSignature) parseImage(out *VisibleValues) error {
 	return nil
 }
 
-// parsePairs splits "key=value, key=value". Keys are compared without regard to case; each may come once and must be one of allowed.
+// parsePairs splits "key=value, key=value". Keys are compared without regard to case; each may come
+// once and must be one of allowed.
 func parsePairs(field, s string, allowed ...string) (map[string]string, error) {
 	if len(s) > maxVisibleValue {
 		return nil, invalidVisible(field, "is longer than %d bytes", maxVisibleValue)

@@ -18,9 +18,14 @@ func TestVisibleSignatureParse(t *testing.T) {
 		{
 			"as the original's client sends it",
 			VisibleSignature{
-				LocationType: "COORDINATE", LocationValue: "page=1,x=100,y=500", Area: "width=300,height=200",
-				AreaBackgroundColor: "transparent", TemplateType: "ONE_OFF", OneOffTemplate: "Signed by $certificate.getCommonName()",
-				ImageType: "IMAGE_PNG", Image: image,
+				LocationType:        "COORDINATE",
+				LocationValue:       "page=1,x=100,y=500",
+				Area:                "width=300,height=200",
+				AreaBackgroundColor: "transparent",
+				TemplateType:        "ONE_OFF",
+				OneOffTemplate:      "Signed by $certificate.getCommonName()",
+				ImageType:           "IMAGE_PNG",
+				Image:               image,
 			},
 			VisibleValues{
 				Location: AtCoordinate, At: Coordinate{1, 100, 500}, Area: &Area{300, 200}, Font: black10,
@@ -45,7 +50,12 @@ func TestVisibleSignatureParse(t *testing.T) {
 		},
 		{
 			"the service's template",
-			VisibleSignature{LocationType: "PLACEHOLDER", LocationValue: "x", TemplateType: "SERVICE_CUSTOMIZATION", OneOffTemplate: "ignored"},
+			VisibleSignature{
+				LocationType:   "PLACEHOLDER",
+				LocationValue:  "x",
+				TemplateType:   "SERVICE_CUSTOMIZATION",
+				OneOffTemplate: "ignored",
+			},
 			VisibleValues{Location: AtPlaceholder, Name: "x", Font: black10, Template: SystemTemplate},
 		},
 		{
@@ -82,7 +92,12 @@ func TestVisibleSignatureValidateNamesTheMistake(t *testing.T) {
 		{"no value", func(v *VisibleSignature) { v.LocationValue = "  " }, KindMissing, "locationValue"},
 		{"page 0", func(v *VisibleSignature) { v.LocationValue = "page=0,x=1,y=1" }, KindInvalid, "page"},
 		{"page 1.5", func(v *VisibleSignature) { v.LocationValue = "page=1.5,x=1,y=1" }, KindInvalid, "page"},
-		{"huge page", func(v *VisibleSignature) { v.LocationValue = "page=99999999999999999999,x=1,y=1" }, KindInvalid, "page"},
+		{
+			"huge page",
+			func(v *VisibleSignature) { v.LocationValue = "page=99999999999999999999,x=1,y=1" },
+			KindInvalid,
+			"page",
+		},
 		{"no y", func(v *VisibleSignature) { v.LocationValue = "page=1,x=1" }, KindInvalid, "y is missing"},
 		{"x twice", func(v *VisibleSignature) { v.LocationValue = "page=1,x=1,x=2,y=1" }, KindInvalid, "x twice"},
 		{"unknown key", func(v *VisibleSignature) { v.LocationValue = "page=1,x=1,y=1,z=1" }, KindInvalid, "unknown key"},
@@ -98,31 +113,57 @@ func TestVisibleSignatureValidateNamesTheMistake(t *testing.T) {
 		{"area in words", func(v *VisibleSignature) { v.Area = "width=10,height=ten" }, KindInvalid, "area: height"},
 		{"colour name", func(v *VisibleSignature) { v.AreaBackgroundColor = "red" }, KindInvalid, "areaBackgroundColor"},
 		{"short colour", func(v *VisibleSignature) { v.AreaBackgroundColor = "#fff" }, KindInvalid, "areaBackgroundColor"},
-		{"signed colour", func(v *VisibleSignature) { v.AreaBackgroundColor = "#+fffff" }, KindInvalid, "areaBackgroundColor"},
+		{
+			"signed colour",
+			func(v *VisibleSignature) { v.AreaBackgroundColor = "#+fffff" },
+			KindInvalid,
+			"areaBackgroundColor",
+		},
 		{"font colour", func(v *VisibleSignature) { v.Font = "color=black" }, KindInvalid, "font: color"},
 		{"font size", func(v *VisibleSignature) { v.Font = "size=0" }, KindInvalid, "font: size"},
 		{"font key", func(v *VisibleSignature) { v.Font = "weight=bold" }, KindInvalid, "font: has an unknown key"},
 		{"template type", func(v *VisibleSignature) { v.TemplateType = "HTML" }, KindInvalid, "templateType"},
-		{"no template", func(v *VisibleSignature) { v.TemplateType = "ONE_OFF"; v.OneOffTemplate = "" }, KindMissing, "oneOffTemplate"},
-		{"long template", func(v *VisibleSignature) { v.OneOffTemplate = strings.Repeat("x", maxTemplateBytes+1) }, KindInvalid, "oneOffTemplate"},
+		{
+			"no template",
+			func(v *VisibleSignature) { v.TemplateType = "ONE_OFF"; v.OneOffTemplate = "" },
+			KindMissing,
+			"oneOffTemplate",
+		},
+		{
+			"long template",
+			func(v *VisibleSignature) { v.OneOffTemplate = strings.Repeat("x", maxTemplateBytes+1) },
+			KindInvalid,
+			"oneOffTemplate",
+		},
 		{"bytes as template", func(v *VisibleSignature) { v.OneOffTemplate = "\xff" }, KindInvalid, "UTF-8"},
 		{"image type", func(v *VisibleSignature) { v.ImageType = "IMAGE_GIF" }, KindInvalid, "imageType"},
 		{"no image", func(v *VisibleSignature) { v.ImageType = "IMAGE_JPG" }, KindMissing, "imageValue"},
-		{"empty image", func(v *VisibleSignature) { v.ImageType, v.Image = "IMAGE_JPG", &Content{} }, KindMissing, "imageValue"},
+		{
+			"empty image",
+			func(v *VisibleSignature) { v.ImageType, v.Image = "IMAGE_JPG", &Content{} },
+			KindMissing,
+			"imageValue",
+		},
 		{"long word", func(v *VisibleSignature) {
 			v.LocationType, v.LocationValue = "PLACEHOLDER", strings.Repeat("x", maxPlaceholder+1)
 		}, KindInvalid, "locationValue"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v := VisibleSignature{LocationType: "COORDINATE", LocationValue: "page=1,x=100,y=500", Area: "width=300,height=200", OneOffTemplate: "x"}
+			v := VisibleSignature{
+				LocationType:   "COORDINATE",
+				LocationValue:  "page=1,x=100,y=500",
+				Area:           "width=300,height=200",
+				OneOffTemplate: "x",
+			}
 			tt.edit(&v)
 			err := v.Validate()
 			var e *Error
 			if !errors.As(err, &e) {
 				t.Fatalf("Validate = %v, want an *Error", err)
 			}
-			if e.Kind != tt.kind || !strings.Contains(e.Detail, tt.want) || !strings.HasPrefix(e.Detail, "visibleSignatureInfo.") {
+			if e.Kind != tt.kind || !strings.Contains(e.Detail, tt.want) ||
+				!strings.HasPrefix(e.Detail, "visibleSignatureInfo.") {
 				t.Errorf("Validate = %q %q, want %q with %q in its detail", e.Kind, e.Detail, tt.kind, tt.want)
 			}
 		})
@@ -133,7 +174,13 @@ func FuzzVisibleSignatureParse(f *testing.F) {
 	f.Add("page=1,x=100,y=500", "width=300,height=200", "#102030", "color=#000000,size=8,name=arial")
 	f.Add("y = 5 , page=2,x=1e9", "height=.,width=1", "transparent", "size=NaN")
 	f.Fuzz(func(t *testing.T, location, area, background, font string) {
-		v := VisibleSignature{LocationType: "COORDINATE", LocationValue: location, Area: area, AreaBackgroundColor: background, Font: font}
+		v := VisibleSignature{
+			LocationType:        "COORDINATE",
+			LocationValue:       location,
+			Area:                area,
+			AreaBackgroundColor: background,
+			Font:                font,
+		}
 		got, err := v.Parse()
 		if err != nil {
 			if k := KindOf(err); k != KindInvalid && k != KindMissing {
@@ -145,7 +192,8 @@ func FuzzVisibleSignatureParse(f *testing.F) {
 		if !(at.Page >= 1 && at.X >= 0 && at.X <= maxVisibleLength && at.Y >= 0 && at.Y <= maxVisibleLength && size >= minVisibleFontSize && size <= maxVisibleFontSize) {
 			t.Errorf("Parse let %+v pass", got)
 		}
-		if a := got.Area; a != nil && !(a.Width >= 1 && a.Width <= maxVisibleLength && a.Height >= 1 && a.Height <= maxVisibleLength) {
+		if a := got.Area; a != nil &&
+			!(a.Width >= 1 && a.Width <= maxVisibleLength && a.Height >= 1 && a.Height <= maxVisibleLength) {
 			t.Errorf("Parse let area %+v pass", *a)
 		}
 	})

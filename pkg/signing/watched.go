@@ -20,7 +20,8 @@ func (f *watchedFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// readFault is err, unless the file could not be read: then that is the fault, whatever a format made of it.
+// readFault is err, unless the file could not be read: then that is the fault, whatever a format
+// made of it.
 func readFault(f File, err error) error {
 	if w, ok := f.(*watchedFile); ok && err != nil {
 		if fault := w.fault.Load(); fault != nil {

@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Start opens the service, resumes what an earlier process left, and works until ctx is done. Then it lets nothing more in,
-// gives running operations and those that a client waits for Config.Grace to end, and returns; what has not ended by then is resumed by the next Start from disk.
-// A Service is started once.
+// Start opens the service, resumes what an earlier process left, and works until ctx is done. Then
+// it lets nothing more in, gives running operations and those that a client waits for Config.Grace
+// to end, and returns; what has not ended by then is resumed by the next Start from disk. A Service
+// is started once.
 func (s *Service) Start(ctx context.Context) error {
 	defer s.halt()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -54,13 +55,23 @@ func (s *Service) run(ctx context.Context, e entry) {
 		s.queue.done(e, false)
 	default:
 		s.queue.done(e, false)
-		s.cfg.Log.Info("operation will be tried again", "operation", e.id, "externalReference", op.ExternalReference, "tries", op.Tries, "after", after.String())
+		s.cfg.Log.Info(
+			"operation will be tried again",
+			"operation",
+			e.id,
+			"externalReference",
+			op.ExternalReference,
+			"tries",
+			op.Tries,
+			"after",
+			after.String(),
+		)
 		s.queue.later(e, after)
 	}
 }
 
-// try works on every document that has not ended, once, and stores what became of the operation. If it has not ended, after is
-// how long to wait before the next try.
+// try works on every document that has not ended, once, and stores what became of the operation. If
+// it has not ended, after is how long to wait before the next try.
 func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, after time.Duration) {
 	op, err := s.cfg.Store.Operation(ctx, e.id)
 	if err != nil {
@@ -81,7 +92,8 @@ func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, a
 	return s.conclude(ctx, t, e)
 }
 
-// storageTrouble puts an operation off because our own disk failed: that is no try, since the fault is not the operation's.
+// storageTrouble puts an operation off because our own disk failed: that is no try, since the fault
+// is not the operation's.
 func (s *Service) storageTrouble(op Operation, e entry, err error) (Operation, bool, time.Duration) {
 	if KindOf(err) == KindNotFound {
 		return op, true, 0 // thrown away by retention or by hand: nothing is left to do
@@ -97,7 +109,8 @@ func (s *Service) conclude(ctx context.Context, t *try, e entry) (Operation, boo
 		left := s.cfg.Deadline - time.Since(op.Created)
 		last := !t.worst.Retry || op.Tries >= s.cfg.Tries || left <= 0
 		if !last {
-			after := min(left, s.cfg.later(max(s.cfg.Backoff, t.worst.RetryAfter))) // the last try is at the deadline, not after it
+			// the last try is at the deadline, not after it
+			after := min(left, s.cfg.later(max(s.cfg.Backoff, t.worst.RetryAfter)))
 			change := StatusChange{Status: StatusRetrying, Tries: op.Tries + 1, NextTry: time.Now().Add(after)}
 			if err := s.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
 				return s.storageTrouble(op, e, err)
@@ -127,8 +140,19 @@ func (s *Service) end(ctx context.Context, t *try, e entry) (Operation, bool, ti
 		return s.storageTrouble(op, e, err)
 	}
 	op.Status, op.Ended = change.Status, change.Ended
-	s.cfg.Log.Info("operation ended", "operation", op.ID, "clientService", op.ClientService, "externalReference", op.ExternalReference,
-		"status", string(op.Status), "took", op.Ended.Sub(op.Created).String())
+	s.cfg.Log.Info(
+		"operation ended",
+		"operation",
+		op.ID,
+		"clientService",
+		op.ClientService,
+		"externalReference",
+		op.ExternalReference,
+		"status",
+		string(op.Status),
+		"took",
+		op.Ended.Sub(op.Created).String(),
+	)
 	if f := s.cfg.Observer.OperationEnded; f != nil {
 		f(op.ClientService, op.Status)
 	}
