@@ -21,7 +21,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// engineLoad is documents for the engine alone: no HTTP, no store, the check of every result included.
+// engineLoad is documents for the engine alone: no HTTP, no store, the check of every result
+// included.
 type engineLoad struct {
 	documents int
 	size      int64
@@ -39,10 +40,14 @@ var engineLoads = []engineLoad{
 	{documents: 15, size: 29_000_000, objects: 32_000, what: "29 MB, 32,000 objects"},
 }
 
-// engine signs with a local RSA-2048 key, two documents at a time, beside the floor over the same files.
+// engine signs with a local RSA-2048 key, two documents at a time, beside the floor over the same
+// files.
 func (b *bench) engine(ctx context.Context) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "engine, B-B\tdocuments\tengine\tfloor\tspeed / floor\tdocuments/s\tallocations / document\tallocated / document")
+	fmt.Fprintln(
+		w,
+		"engine, B-B\tdocuments\tengine\tfloor\tspeed / floor\tdocuments/s\tallocations / document\tallocated / document",
+	)
 	var speeds []float64
 	for _, l := range engineLoads {
 		if b.documents > 0 {
@@ -66,7 +71,8 @@ func (b *bench) engine(ctx context.Context) error {
 	return nil
 }
 
-// measure prints a line and returns the speed as a ratio to the floor's, which is measured before and after.
+// measure prints a line and returns the speed as a ratio to the floor's, which is measured before
+// and after.
 func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) (float64, error) {
 	dir, err := os.MkdirTemp(temp, "bench-")
 	if err != nil {
@@ -98,8 +104,20 @@ func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) (floa
 	}
 	floor := median(append(floors, last...), func(c cost) time.Duration { return c.wall })
 	n := uint64(len(docs))
-	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%.2f\t%.0f\t%d\t%.0f KB\n", l.what, n, ms(took), ms(floor), ratio(floor, took),
-		float64(n)/took.Seconds(), (after.Mallocs-before.Mallocs)/n, float64(after.TotalAlloc-before.TotalAlloc)/float64(n)/1000)
+	fmt.Fprintf(
+		w,
+		"%s\t%d\t%s\t%s\t%.2f\t%.0f\t%d\t%.0f KB\n",
+		l.what,
+		n,
+		ms(took),
+		ms(floor),
+		ratio(floor, took),
+		float64(
+			n,
+		)/took.Seconds(),
+		(after.Mallocs-before.Mallocs)/n,
+		float64(after.TotalAlloc-before.TotalAlloc)/float64(n)/1000,
+	)
 	return ratio(floor, took), nil
 }
 
@@ -122,7 +140,8 @@ func newEngine(ctx context.Context, dir string) (*engine, error) {
 	return &engine{provider: provider, credential: credential}, nil
 }
 
-// signAll signs docs into a folder of its own, with so many goroutines, and says how long that took. It leaves nothing behind.
+// signAll signs docs into a folder of its own, with so many goroutines, and says how long that
+// took. It leaves nothing behind.
 func (e *engine) signAll(ctx context.Context, dir string, docs []document, workers int) (time.Duration, error) {
 	out, err := os.MkdirTemp(dir, "engine-")
 	if err != nil {

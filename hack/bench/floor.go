@@ -19,7 +19,8 @@ type cost struct {
 	wall, cpu time.Duration
 }
 
-// measureFloor does to docs what no proxy can avoid, with so many goroutines, and leaves nothing behind.
+// measureFloor does to docs what no proxy can avoid, with so many goroutines, and leaves nothing
+// behind.
 func measureFloor(dir string, docs []document, workers int) (cost, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -65,7 +66,8 @@ func floorOne(d document, to string, key *rsa.PrivateKey) (err error) {
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	hash := sha256.New()
-	// Only the Writer: else io would copy inside the kernel, and the hash would cost a read of its own.
+	// Only the Writer: else io would copy inside the kernel, and the hash would cost a read of its
+	// own.
 	if _, err := io.Copy(struct{ io.Writer }{io.MultiWriter(hash, out)}, in); err != nil {
 		return fmt.Errorf("floor: %w", err)
 	}

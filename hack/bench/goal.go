@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// goals are what the cases must show. Each is printed in one form once it is known; -strict fails where one was missed.
+// goals are what the cases must show. Each is printed in one form once it is known; -strict fails
+// where one was missed.
 type goals struct {
 	out    io.Writer
 	known  int
@@ -15,7 +16,8 @@ type goals struct {
 
 const mebibytes = " MiB"
 
-// atMost and atLeast judge what was measured, a ratio or a number of some unit. Nothing measured meets no goal.
+// atMost and atLeast judge what was measured, a ratio or a number of some unit. Nothing measured
+// meets no goal.
 func (g *goals) atMost(what string, got, limit float64, unit string) {
 	g.judge(what, got, got > 0 && got <= limit, "at most", limit, unit)
 }
@@ -39,7 +41,8 @@ func (g *goals) rss(what string, peak int64, limit float64) {
 	g.atMost(what+": peak RSS", float64(peak)/(1<<20), limit, mebibytes)
 }
 
-// disk judges the most bytes that the state folder took while it held so many documents of payload bytes in all.
+// disk judges the most bytes that the state folder took while it held so many documents of payload
+// bytes in all.
 func (g *goals) disk(what string, peak, payload int64, documents int) {
 	bound := 1.05*float64(payload) + 40e3*float64(documents) + 16e6
 	g.atMost(what+": peak state / (1.05 x payload + 40 KB a document + 16 MB)", float64(peak)/bound, 1, "")

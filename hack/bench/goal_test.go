@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestGoals: a goal has one form, one missed is an error that names it, and so is one of which nothing was measured.
+// TestGoals: a goal has one form, one missed is an error that names it, and so is one of which
+// nothing was measured.
 func TestGoals(t *testing.T) {
 	var out bytes.Buffer
 	g := &goals{out: &out}
@@ -28,7 +29,8 @@ func TestGoals(t *testing.T) {
 		}
 	}
 	want := "  goal: speed / floor: 0.60, at least 0.60: met\n  goal: queued: peak RSS: 159 MiB, at most 160 MiB: met\n"
-	if !strings.HasPrefix(out.String(), want) || !strings.Contains(out.String(), "  goal: fat: peak RSS: 161 MiB, at most 160 MiB: MISSED\n") {
+	if !strings.HasPrefix(out.String(), want) ||
+		!strings.Contains(out.String(), "  goal: fat: peak RSS: 161 MiB, at most 160 MiB: MISSED\n") {
 		t.Errorf("printed\n%s", out.String())
 	}
 }

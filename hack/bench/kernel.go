@@ -77,7 +77,8 @@ func (w *stateWatch) stop() int64 {
 	return <-w.peak
 }
 
-// folderSize is what the disk gave for all files below dir, in bytes. Files that vanish meanwhile do not count.
+// folderSize is what the disk gave for all files below dir, in bytes. Files that vanish meanwhile
+// do not count.
 func folderSize(dir string) (size int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -25,7 +25,8 @@ var largeSizes = []struct {
 // largeMore is the goal: how many MiB more than a small document a large one may take.
 const largeMore = 32
 
-// large signs one document in a process of its own, the original read and hashed once, and prints what memory that took.
+// large signs one document in a process of its own, the original read and hashed once, and prints
+// what memory that took.
 func (b *bench) large(ctx context.Context) error {
 	dir, err := os.MkdirTemp(b.temp, "bench-")
 	if err != nil {
@@ -80,7 +81,11 @@ func signLarge(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("look at document: %w", err)
 	}
-	in := signing.Input{File: spooled{file, info.Size()}, Time: time.Now(), Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}}
+	in := signing.Input{
+		File:      spooled{file, info.Size()},
+		Time:      time.Now(),
+		Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB},
+	}
 	if err := e.append(ctx, in, file, path); err != nil {
 		return err
 	}
@@ -103,8 +108,11 @@ func writeSparsePDF(path string, size int64) (err error) {
 			err = cerr
 		}
 	}()
-	head := fmt.Sprintf("%%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n"+
-		"3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Scan 4 0 R>>\nendobj\n4 0 obj\n<</Length %d>>\nstream\n", size)
+	head := fmt.Sprintf(
+		"%%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n"+
+			"3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Scan 4 0 R>>\nendobj\n4 0 obj\n<</Length %d>>\nstream\n",
+		size,
+	)
 	tail := "\nendstream\nendobj\n"
 	start := int64(len(head)) + size + int64(len(tail))
 	tail += "xref\n0 5\n0000000000 65535 f \n"

@@ -16,7 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// The load cases measure what much at a time costs: memory of concurrent requests and of what is queued.
+// The load cases measure what much at a time costs: memory of concurrent requests and of what is
+// queued.
 
 const (
 	loadClients   = 20 // concurrent requests of 50 x 200 KB
@@ -67,9 +68,14 @@ func (b *bench) concurrent(ctx context.Context) error {
 // queued has few large requests wait for the remote side.
 func (b *bench) queued(ctx context.Context) error {
 	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
-		return b.held(ctx, dir, fmt.Sprintf("%d async documents queued, %d in a request", loadQueued*len(docs), len(docs)), held{
-			requests: loadQueued, senders: 1, documents: func(int) []document { return docs },
-		})
+		return b.held(
+			ctx,
+			dir,
+			fmt.Sprintf("%d async documents queued, %d in a request", loadQueued*len(docs), len(docs)),
+			held{
+				requests: loadQueued, senders: 1, documents: func(int) []document { return docs },
+			},
+		)
 	})
 }
 
@@ -77,7 +83,11 @@ func (b *bench) queued(ctx context.Context) error {
 func (b *bench) single(ctx context.Context) error {
 	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
 		return b.held(ctx, dir, fmt.Sprintf("%d async documents queued, 1 in a request", loadQueued*len(docs)), held{
-			requests: loadQueued * len(docs), senders: loadSenders, documents: func(i int) []document { return docs[i%len(docs):][:1] },
+			requests: loadQueued * len(
+				docs,
+			),
+			senders:   loadSenders,
+			documents: func(i int) []document { return docs[i%len(docs):][:1] },
 		})
 	})
 }
@@ -135,7 +145,8 @@ func executed(ctx context.Context, c *client.Client, reference string) error {
 	return nil
 }
 
-// atOnce does count things, so many at a time, and returns the faults. After one nothing more is begun.
+// atOnce does count things, so many at a time, and returns the faults. After one nothing more is
+// begun.
 func atOnce(count, workers int, do func(i int) error) error {
 	var next atomic.Int64
 	var failed atomic.Bool

@@ -1,6 +1,7 @@
-// Command bench measures a built proxy: latency, throughput, memory and disk, beside a floor that is measured in the same run. The
-// floor is what cannot be avoided: two goroutines read the same files, hash them, sign each digest with RSA-2048, write the files
-// and sync each. Figures of two machines, or of two runs on a busy one, say little; the ratios of one run do.
+// Command bench measures a built proxy: latency, throughput, memory and disk, beside a floor that
+// is measured in the same run. The floor is what cannot be avoided: two goroutines read the same
+// files, hash them, sign each digest with RSA-2048, write the files and sync each. Figures of two
+// machines, or of two runs on a busy one, say little; the ratios of one run do.
 package main
 
 import (
@@ -36,8 +37,24 @@ const cores = 2
 var scenarios = []scenario{
 	{name: "sync-1", documents: 1, size: 200_000, requests: 40, what: "sync, 1 x 200 KB: latency, median"},
 	{name: "sync-50", documents: 50, size: 200_000, requests: 5, rss: 40, what: "sync, 50 x 200 KB"},
-	{name: "async-2500", documents: 2500, size: 200_000, requests: 1, async: true, speed: 0.6, what: "async, 2,500 x 200 KB"},
-	{name: "sync-25x20", documents: 25, size: 20_000_000, requests: 1, env: []string{"GOMEMLIMIT=128MiB"}, rss: 48, what: "sync, 25 x 20 MB, heap limit 128 MiB"},
+	{
+		name:      "async-2500",
+		documents: 2500,
+		size:      200_000,
+		requests:  1,
+		async:     true,
+		speed:     0.6,
+		what:      "async, 2,500 x 200 KB",
+	},
+	{
+		name:      "sync-25x20",
+		documents: 25,
+		size:      20_000_000,
+		requests:  1,
+		env:       []string{"GOMEMLIMIT=128MiB"},
+		rss:       48,
+		what:      "sync, 25 x 20 MB, heap limit 128 MiB",
+	},
 }
 
 func main() {
@@ -78,8 +95,16 @@ var cases = []struct {
 	name    string
 	measure func(*bench, context.Context) error
 }{
-	{"engine", (*bench).engine}, {"large", (*bench).large}, {"remote", (*bench).remote},
-	{"load-concurrent", (*bench).concurrent}, {"load-queued", (*bench).queued}, {"load-single", (*bench).single}, {"load-many", (*bench).many},
+	{"engine", (*bench).engine},
+	{"large", (*bench).large},
+	{"remote", (*bench).remote},
+	{
+		"load-concurrent",
+		(*bench).concurrent,
+	},
+	{"load-queued", (*bench).queued},
+	{"load-single", (*bench).single},
+	{"load-many", (*bench).many},
 }
 
 func names() string {
@@ -101,7 +126,12 @@ func meets(only, name string) bool {
 func (b *bench) run(ctx context.Context, only string, strict bool) error {
 	fmt.Printf("%s %s/%s, %d cores\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	if n := runtime.NumCPU(); n != cores {
-		fmt.Fprintf(os.Stderr, "bench: %d cores, but the goals are for %d, shared with the client: run it with taskset -c 0,1\n", n, cores)
+		fmt.Fprintf(
+			os.Stderr,
+			"bench: %d cores, but the goals are for %d, shared with the client: run it with taskset -c 0,1\n",
+			n,
+			cores,
+		)
 	}
 	found := false
 	for _, c := range cases {
@@ -165,7 +195,10 @@ func (b *bench) judge(results []result) {
 
 func printTable(results []result) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "case\twall\tclient CPU\tproxy CPU\tproxy's time\tfloor\tspeed / floor\tfloor CPU / proxy CPU\tdocuments/s\tfetch\tpeak RSS\tpeak state / payload")
+	fmt.Fprintln(
+		w,
+		"case\twall\tclient CPU\tproxy CPU\tproxy's time\tfloor\tspeed / floor\tfloor CPU / proxy CPU\tdocuments/s\tfetch\tpeak RSS\tpeak state / payload",
+	)
 	for _, r := range results {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.2f\t%.2f\t%.0f\t%s\t%.0f MiB\t%.2f\n",
 			r.name, ms(r.wall), ms(r.clientCPU), ms(r.proxyCPU), ms(r.own()), ms(r.floor.wall),

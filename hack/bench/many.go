@@ -19,7 +19,8 @@ const (
 	manyRSS      = 1.25 // flat, but for what the garbage collector leaves to chance
 )
 
-// many compares a document's cost where 100,000 were signed with its cost where 2,500 were: those of fresh proxies, before and after.
+// many compares a document's cost where 100,000 were signed with its cost where 2,500 were: those
+// of fresh proxies, before and after.
 func (b *bench) many(ctx context.Context) error {
 	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
 		few, err := b.fresh(ctx, filepath.Join(dir, "before"), docs)
@@ -40,9 +41,17 @@ func (b *bench) many(ctx context.Context) error {
 		wall := ratio(median(last, manySample.time), median(few, manySample.time))
 		early, late := median(long[:manyLast], manySample.memory), median(last, manySample.memory)
 		n, first := len(docs)*manyRequests, len(docs)
-		fmt.Printf("%d documents of 20 KB, %d in a request   over all of them %.2f of the CPU and %.2f of the time of %d; RSS %d MiB after %d, %d MiB at the end\n",
-			n, first, ratio(mean(long, manySample.cpu), median(few, manySample.cpu)), ratio(mean(long, manySample.time), median(few, manySample.time)),
-			first, early>>20, first*manyLast, late>>20)
+		fmt.Printf(
+			"%d documents of 20 KB, %d in a request   over all of them %.2f of the CPU and %.2f of the time of %d; RSS %d MiB after %d, %d MiB at the end\n",
+			n,
+			first,
+			ratio(mean(long, manySample.cpu), median(few, manySample.cpu)),
+			ratio(mean(long, manySample.time), median(few, manySample.time)),
+			first,
+			early>>20,
+			first*manyLast,
+			late>>20,
+		)
 		b.goals.atMost(fmt.Sprintf("CPU of a document at %d / at %d", n, first), cpu, manyMore, "")
 		b.goals.atMost(fmt.Sprintf("time of a document at %d / at %d", n, first), wall, manyMore, "")
 		b.goals.atMost(fmt.Sprintf("RSS at %d / at %d", n, first*manyLast), ratio(late, early), manyRSS, "")
@@ -72,7 +81,8 @@ func (b *bench) fresh(ctx context.Context, dir string, docs []document) (all []m
 	return all, nil
 }
 
-// requests sends so many to a proxy of its own, one after the other, after a small one that warms it up.
+// requests sends so many to a proxy of its own, one after the other, after a small one that warms
+// it up.
 func (b *bench) requests(ctx context.Context, dir string, docs []document, count int) (all []manySample, err error) {
 	defer os.RemoveAll(dir)
 	err = withProxy(ctx, b.binary, dir, func(p *instance.Instance, c *client.Client) error {

@@ -45,8 +45,8 @@ func (r *result) documentsPerSecond() float64 {
 	return float64(r.documents) / r.own().Seconds()
 }
 
-// measure runs a scenario against a proxy of its own, and the floor over the same files before and after: the disk of a machine that
-// does other things is not always the same.
+// measure runs a scenario against a proxy of its own, and the floor over the same files before and
+// after: the disk of a machine that does other things is not always the same.
 func measure(ctx context.Context, binary, temp string, s scenario) (r result, err error) {
 	dir, err := os.MkdirTemp(temp, "bench-")
 	if err != nil {
@@ -70,7 +70,10 @@ func measure(ctx context.Context, binary, temp string, s scenario) (r result, er
 		return r, err
 	}
 	floors = append(floors, after...)
-	r.floor = cost{wall: median(floors, func(c cost) time.Duration { return c.wall }), cpu: median(floors, func(c cost) time.Duration { return c.cpu })}
+	r.floor = cost{
+		wall: median(floors, func(c cost) time.Duration { return c.wall }),
+		cpu:  median(floors, func(c cost) time.Duration { return c.cpu }),
+	}
 	return r, nil
 }
 
@@ -95,7 +98,12 @@ const (
 var onCores = fmt.Sprint("GOMAXPROCS=", cores)
 
 func measureProxy(ctx context.Context, binary, dir string, s scenario, docs []document) (r result, err error) {
-	o := instance.Options{Binary: binary, Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Env: append(s.env[:len(s.env):len(s.env)], onCores)}
+	o := instance.Options{
+		Binary: binary,
+		Work:   filepath.Join(dir, "work"),
+		State:  filepath.Join(dir, "state"),
+		Env:    append(s.env[:len(s.env):len(s.env)], onCores),
+	}
 	if err := instance.WriteClients(o.Work, map[string]string{clientID: secret}); err != nil {
 		return r, err
 	}
@@ -140,7 +148,14 @@ func measureProxy(ctx context.Context, binary, dir string, s scenario, docs []do
 type sample struct{ wall, fetch, client, proxy time.Duration }
 
 // one sends one request and waits for its result.
-func one(ctx context.Context, c *client.Client, proxy *instance.Instance, s scenario, reference string, docs []document) (sample, error) {
+func one(
+	ctx context.Context,
+	c *client.Client,
+	proxy *instance.Instance,
+	s scenario,
+	reference string,
+	docs []document,
+) (sample, error) {
 	request := newRequest(reference, docs)
 	before, err := processCPU(proxy.PID())
 	if err != nil {
@@ -175,7 +190,12 @@ func one(ctx context.Context, c *client.Client, proxy *instance.Instance, s scen
 }
 
 func newRequest(reference string, docs []document) *client.Request {
-	r := &client.Request{Reference: reference, Description: "bench", Key: reference, Signature: client.SignatureInfo{Type: "PAdES"}}
+	r := &client.Request{
+		Reference:   reference,
+		Description: "bench",
+		Key:         reference,
+		Signature:   client.SignatureInfo{Type: "PAdES"},
+	}
 	for _, d := range docs {
 		name := filepath.Base(d.path)
 		r.Documents = append(r.Documents, client.Document{

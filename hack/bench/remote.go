@@ -24,8 +24,9 @@ const (
 	remoteBatch     = 2500
 )
 
-// remote measures signing with a key elsewhere: what merging independent requests is worth, and how near a large batch comes to the
-// time that the remote side alone takes. Both are ratios within this run.
+// remote measures signing with a key elsewhere: what merging independent requests is worth, and how
+// near a large batch comes to the time that the remote side alone takes. Both are ratios within
+// this run.
 func (b *bench) remote(ctx context.Context) error {
 	documents := b.documents
 	dir, err := os.MkdirTemp(b.temp, "bench-")
@@ -41,7 +42,9 @@ func (b *bench) remote(ctx context.Context) error {
 		return err
 	}
 	remote, err := service.New(service.Options{
-		Latency: remoteLatency, ClientServices: map[string]string{clientID: secret}, Credentials: []service.Credential{{Multisign: remoteMultisign}},
+		Latency:        remoteLatency,
+		ClientServices: map[string]string{clientID: secret},
+		Credentials:    []service.Credential{{Multisign: remoteMultisign}},
 	})
 	if err != nil {
 		return err
@@ -72,15 +75,39 @@ func (b *bench) remote(ctx context.Context) error {
 	formula := time.Duration(calls)*2*remoteLatency/remoteInFlight + local // authorize and signHash
 	fmt.Printf("remote key (100 ms an answer, multisign 100, %d calls in flight), 200 KB a document\n", remoteInFlight)
 	fmt.Printf("  50 concurrent sync requests of 1   %s, one of 50 %s\n", ms(together), ms(one))
-	fmt.Printf("  async %d   %s; %d x 200 ms / %d + local key %s = %s\n", documents, ms(batch), calls, remoteInFlight, ms(local), ms(formula))
+	fmt.Printf(
+		"  async %d   %s; %d x 200 ms / %d + local key %s = %s\n",
+		documents,
+		ms(batch),
+		calls,
+		remoteInFlight,
+		ms(local),
+		ms(formula),
+	)
 	b.goals.atMost("remote: 50 sync requests of 1 / one of 50", ratio(together, one), 1.5, "")
-	b.goals.atMost(fmt.Sprintf("remote: async %d / (the remote side's time + the same with a local key)", documents), ratio(batch, formula), 1.3, "")
+	b.goals.atMost(
+		fmt.Sprintf("remote: async %d / (the remote side's time + the same with a local key)", documents),
+		ratio(batch, formula),
+		1.3,
+		"",
+	)
 	return nil
 }
 
 // withProxy runs do against a proxy of its own.
-func withProxy(ctx context.Context, binary, dir string, do func(*instance.Instance, *client.Client) error, flags ...string) error {
-	o := instance.Options{Binary: binary, Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Args: flags, Env: []string{onCores}}
+func withProxy(
+	ctx context.Context,
+	binary, dir string,
+	do func(*instance.Instance, *client.Client) error,
+	flags ...string,
+) error {
+	o := instance.Options{
+		Binary: binary,
+		Work:   filepath.Join(dir, "work"),
+		State:  filepath.Join(dir, "state"),
+		Args:   flags,
+		Env:    []string{onCores},
+	}
 	if err := instance.WriteClients(o.Work, map[string]string{clientID: secret}); err != nil {
 		return err
 	}
@@ -97,7 +124,12 @@ func withProxy(ctx context.Context, binary, dir string, do func(*instance.Instan
 }
 
 // fiftyAndFifty measures the documents as concurrent requests of one, and as one request, in turn.
-func fiftyAndFifty(ctx context.Context, p *instance.Instance, c *client.Client, docs []document) (together, single time.Duration, err error) {
+func fiftyAndFifty(
+	ctx context.Context,
+	p *instance.Instance,
+	c *client.Client,
+	docs []document,
+) (together, single time.Duration, err error) {
 	whole := scenario{documents: len(docs)}
 	var apart, wholes []time.Duration
 	for run := range remoteRuns + 1 {
@@ -140,7 +172,14 @@ func asyncBatch(ctx context.Context, p *instance.Instance, c *client.Client, doc
 	return oneRequest(ctx, p, c, scenario{documents: len(docs), async: true}, "batch", docs)
 }
 
-func oneRequest(ctx context.Context, p *instance.Instance, c *client.Client, s scenario, reference string, docs []document) (time.Duration, error) {
+func oneRequest(
+	ctx context.Context,
+	p *instance.Instance,
+	c *client.Client,
+	s scenario,
+	reference string,
+	docs []document,
+) (time.Duration, error) {
 	took, err := one(ctx, c, p, s, reference, docs)
 	return took.wall, err
 }

@@ -1,5 +1,6 @@
-// Command chart writes the chart's README from the comments in its values.yaml. A comment that begins with "-- " belongs to the value
-// below it; every value has one, or lies below a map that has one.
+// Command chart writes the chart's README from the comments in its values.yaml. A comment that
+// begins with "-- " belongs to the value below it; every value has one, or lies below a map that
+// has one.
 //
 //	go run ./hack/chart
 package main

@@ -1,7 +1,9 @@
-// Command demo shows the whole product in a minute: it starts a proxy with the embedded key, signs the sample documents over REST
-// with signctl, once synchronously and once asynchronously, has every result checked by programs that are not ours, and stops.
+// Command demo shows the whole product in a minute: it starts a proxy with the embedded key, signs
+// the sample documents over REST with signctl, once synchronously and once asynchronously, has
+// every result checked by programs that are not ours, and stops.
 //
-// With -prepare it only writes a client file with a random secret into a work folder, for a proxy that is started by hand.
+// With -prepare it only writes a client file with a random secret into a work folder, for a proxy
+// that is started by hand.
 package main
 
 import (
@@ -47,7 +49,8 @@ func main() {
 	}
 }
 
-// prepareWork makes a client service with a random secret, where there is none, and says how to use it.
+// prepareWork makes a client service with a random secret, where there is none, and says how to use
+// it.
 func prepareWork(out io.Writer, work string) error {
 	path, secretFile := filepath.Join(work, "client-services-config.json"), filepath.Join(work, "secret")
 	if _, err := os.Stat(path); err != nil {
@@ -57,7 +60,12 @@ func prepareWork(out io.Writer, work string) error {
 	}
 	fmt.Fprintln(out, "clients:", path)
 	if _, err := os.Stat(secretFile); err == nil {
-		fmt.Fprintf(out, "try:     bin/signctl sign hack/samples/*.pdf --out signed/ --client-id %s --secret-file %s\n", clientID, secretFile)
+		fmt.Fprintf(
+			out,
+			"try:     bin/signctl sign hack/samples/*.pdf --out signed/ --client-id %s --secret-file %s\n",
+			clientID,
+			secretFile,
+		)
 	}
 	return nil
 }
@@ -115,15 +123,26 @@ func demo(ctx context.Context, bin, samples, out, provider string) (err error) {
 		return withLog(err, logPath)
 	}
 	abs, _ := filepath.Abs(out)
-	fmt.Printf("\n%d documents signed twice in %s.\nThey are in %s; the certificate to trust is development-ca.pem there. These signatures have no legal value.\n",
-		len(r.files), time.Since(started).Round(100*time.Millisecond), abs)
+	fmt.Printf(
+		"\n%d documents signed twice in %s.\nThey are in %s; the certificate to trust is development-ca.pem there. These signatures have no legal value.\n",
+		len(r.files),
+		time.Since(started).Round(100*time.Millisecond),
+		abs,
+	)
 	return nil
 }
 
 func (r *run) start(ctx context.Context, temp string, log io.Writer) (err error) {
 	step("starting the proxy with " + r.remote.words())
 	o := instance.Options{
-		Binary: filepath.Join(r.bin, "proxy"), Work: filepath.Join(temp, "work"), State: filepath.Join(temp, "state"), Log: log, Args: r.remote.flags(),
+		Binary: filepath.Join(
+			r.bin,
+			"proxy",
+		),
+		Work:  filepath.Join(temp, "work"),
+		State: filepath.Join(temp, "state"),
+		Log:   log,
+		Args:  r.remote.flags(),
 	}
 	if err := instance.WriteClients(o.Work, map[string]string{clientID: r.secret}); err != nil {
 		return err
@@ -163,9 +182,16 @@ func (r *run) signAndCheck(ctx context.Context) error {
 }
 
 func (r *run) signctl(ctx context.Context, mode string) error {
-	args := append([]string{"sign", "--level", r.remote.level(), "--mode", mode, "--out", filepath.Join(r.out, mode)}, r.files...)
+	args := append(
+		[]string{"sign", "--level", r.remote.level(), "--mode", mode, "--out", filepath.Join(r.out, mode)},
+		r.files...)
 	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "signctl"), args...)
-	cmd.Env = append(os.Environ(), "SIGNSTASH_URL="+r.proxy.URL, "SIGNSTASH_CLIENT_ID="+clientID, "SIGNSTASH_SECRET="+r.secret)
+	cmd.Env = append(
+		os.Environ(),
+		"SIGNSTASH_URL="+r.proxy.URL,
+		"SIGNSTASH_CLIENT_ID="+clientID,
+		"SIGNSTASH_SECRET="+r.secret,
+	)
 	cmd.Stderr = os.Stdout
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("signctl: %w", err)

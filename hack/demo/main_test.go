@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestPrepareTellsTwice: who starts the proxy a second time hears again how to use it, and the secret stays.
+// TestPrepareTellsTwice: who starts the proxy a second time hears again how to use it, and the
+// secret stays.
 func TestPrepareTellsTwice(t *testing.T) {
 	work := t.TempDir()
 	var first, second strings.Builder

@@ -12,14 +12,16 @@ import (
 	"syscall"
 )
 
-// remoteSide is the simulated remote service as a process; nil stands for none: the embedded key signs, without timestamps.
+// remoteSide is the simulated remote service as a process; nil stands for none: the embedded key
+// signs, without timestamps.
 type remoteSide struct {
 	cmd  *exec.Cmd
 	url  string
 	root string // PEM file
 }
 
-// startRemote starts the simulated remote service where provider asks for it. It knows the demo's client service.
+// startRemote starts the simulated remote service where provider asks for it. It knows the demo's
+// client service.
 func startRemote(ctx context.Context, provider, temp, secret string) (*remoteSide, error) {
 	switch provider {
 	case "", "embedded":
@@ -30,11 +32,31 @@ func startRemote(ctx context.Context, provider, temp, secret string) (*remoteSid
 	}
 	step("starting a simulated remote service: CSC v2, timestamps, OCSP")
 	program := filepath.Join(temp, "signingservice")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./hack/signingservice").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(
+		ctx,
+		"go",
+		"build",
+		"-o",
+		program,
+		"./hack/signingservice",
+	).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build signing service: %w: %s", err, out)
 	}
 	r := &remoteSide{root: filepath.Join(temp, "root.pem")}
-	r.cmd = exec.Command(program, "-address", "127.0.0.1:0", "-key-file", "", "-root-file", r.root, "-quiet", "-pin", "", "-client", clientID+"="+secret)
+	r.cmd = exec.Command(
+		program,
+		"-address",
+		"127.0.0.1:0",
+		"-key-file",
+		"",
+		"-root-file",
+		r.root,
+		"-quiet",
+		"-pin",
+		"",
+		"-client",
+		clientID+"="+secret,
+	)
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start signing service: %w", err)
@@ -74,7 +96,11 @@ func (r *remoteSide) flags() []string {
 	if r == nil {
 		return nil
 	}
-	return []string{"--einvoice-integration-client.service.domain=" + r.url, "--timestamp.urls=" + r.url + "/tsa", "--timestamp.ca-file=" + r.root}
+	return []string{
+		"--einvoice-integration-client.service.domain=" + r.url,
+		"--timestamp.urls=" + r.url + "/tsa",
+		"--timestamp.ca-file=" + r.root,
+	}
 }
 
 // level is what signctl asks for.

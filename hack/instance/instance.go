@@ -40,7 +40,8 @@ type Instance struct {
 	err   error // of Wait; valid once ended is closed
 }
 
-// WriteClients writes client-services-config.json into the folder work: client service ids and their secrets.
+// WriteClients writes client-services-config.json into the folder work: client service ids and
+// their secrets.
 func WriteClients(work string, secrets map[string]string) error {
 	type entry struct {
 		Secret string `json:"secret"`
@@ -62,7 +63,8 @@ func WriteClients(work string, secrets map[string]string) error {
 	return nil
 }
 
-// startTimeout is ample: the slowest start makes an RSA key and opens a large store, on a machine that does other things.
+// startTimeout is ample: the slowest start makes an RSA key and opens a large store, on a machine
+// that does other things.
 const startTimeout = 60 * time.Second
 
 // Start starts a proxy and returns when it is ready to serve. The caller ends it with Stop or Kill.
@@ -95,7 +97,8 @@ func Start(ctx context.Context, o Options) (*Instance, error) {
 	return i, nil
 }
 
-// caFile is what the embedded key's CA certificate is called, in the state folder or a folder there.
+// caFile is what the embedded key's CA certificate is called, in the state folder or a folder
+// there.
 const caFile = "development-ca.pem"
 
 func command(o Options, ready string) *exec.Cmd {

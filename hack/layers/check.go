@@ -12,8 +12,8 @@ type pkg struct {
 	Imports  []string
 }
 
-// check returns one line for each import in graph that breaks the rules, in order. graph holds the packages of this module and
-// all that they depend on, by import path.
+// check returns one line for each import in graph that breaks the rules, in order. graph holds the
+// packages of this module and all that they depend on, by import path.
 func check(graph map[string]pkg) []string {
 	var faults []string
 	for _, path := range sortedKeys(graph) {

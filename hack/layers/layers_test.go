@@ -60,12 +60,32 @@ func TestCheckFinds(t *testing.T) {
 		want    string // part of the only fault; empty: none
 	}{
 		{"domain imports a leaf", "pkg/signing", []string{module + "pkg/pdf"}, "pkg/signing imports pkg/pdf"},
-		{"domain imports an internal package", "pkg/signing", []string{module + "pkg/internal/durable"}, "pkg/signing imports pkg/internal/durable"},
-		{"domain imports a third party", "pkg/signing", []string{"golang.org/x/sync/errgroup"}, "pkg/signing imports golang.org/x/sync"},
+		{
+			"domain imports an internal package",
+			"pkg/signing",
+			[]string{module + "pkg/internal/durable"},
+			"pkg/signing imports pkg/internal/durable",
+		},
+		{
+			"domain imports a third party",
+			"pkg/signing",
+			[]string{"golang.org/x/sync/errgroup"},
+			"pkg/signing imports golang.org/x/sync",
+		},
 		{"domain imports logr and the standard library", "pkg/signing", []string{logr, "context"}, ""},
 		{"plug imports a plug", "pkg/pades", []string{module + "pkg/store"}, "pkg/pades imports pkg/store"},
-		{"provider imports a provider", "pkg/provider/csc", []string{module + "pkg/provider/software"}, "pkg/provider/csc imports pkg/provider/software"},
-		{"plug imports domain and leaves", "pkg/pades", []string{module + "pkg/signing", module + "pkg/pdf", module + "pkg/cms"}, ""},
+		{
+			"provider imports a provider",
+			"pkg/provider/csc",
+			[]string{module + "pkg/provider/software"},
+			"pkg/provider/csc imports pkg/provider/software",
+		},
+		{
+			"plug imports domain and leaves",
+			"pkg/pades",
+			[]string{module + "pkg/signing", module + "pkg/pdf", module + "pkg/cms"},
+			"",
+		},
 		{"leaf imports a plug", "pkg/pdf", []string{module + "pkg/pades"}, "pkg/pdf imports pkg/pades"},
 		{"door imports a plug", "pkg/api", []string{module + "pkg/store"}, "pkg/api imports pkg/store"},
 		{"router outside the API", "pkg/hotfolder", []string{router}, "belongs to pkg/api"},

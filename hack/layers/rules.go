@@ -3,8 +3,9 @@ package layers
 // module is the import path of this module; paths in the tables are relative to it.
 const module = "github.com/signstash-proxy/signstash-proxy/"
 
-// rule says what a package may import of this module. A path covers itself; a path that ends in /... covers what lies below too.
-// Standard library and third-party imports are the business of owners and bare.
+// rule says what a package may import of this module. A path covers itself; a path that ends in
+// /... covers what lies below too. Standard library and third-party imports are the business of
+// owners and bare.
 type rule struct {
 	pkg  string
 	may  []string
@@ -35,8 +36,14 @@ var rules = []rule{
 	{pkg: "pkg/cades/...", may: []string{"pkg/signing", "pkg/cms", "pkg/internal/..."}},
 	{pkg: "pkg/timestamp/...", may: []string{"pkg/signing", "pkg/cms", "pkg/outbound", "pkg/internal/..."}},
 	{pkg: "pkg/revocation/...", may: []string{"pkg/signing", "pkg/cms", "pkg/outbound", "pkg/internal/..."}},
-	{pkg: "pkg/provider/csc/...", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/...", "pkg/provider/csc/..."}},
-	{pkg: "pkg/provider/safe/...", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/...", "pkg/provider/safe/..."}},
+	{
+		pkg: "pkg/provider/csc/...",
+		may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/...", "pkg/provider/csc/..."},
+	},
+	{
+		pkg: "pkg/provider/safe/...",
+		may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/...", "pkg/provider/safe/..."},
+	},
 	{pkg: "pkg/provider/pkcs11/...", may: []string{"pkg/signing", "pkg/internal/...", "pkg/provider/pkcs11/..."}},
 	{pkg: "pkg/provider/software/...", may: []string{"pkg/signing", "pkg/internal/...", "pkg/provider/software/..."}},
 	{pkg: "pkg/remotetoken", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/..."}},
@@ -48,7 +55,10 @@ var rules = []rule{
 	{pkg: "pkg/affinity", may: []string{"pkg/signing", "pkg/internal/..."}},
 
 	// The doors.
-	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/connlimit", "pkg/api/...", "pkg/internal/..."}},
+	{
+		pkg: "pkg/api/...",
+		may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/connlimit", "pkg/api/...", "pkg/internal/..."},
+	},
 	{pkg: "pkg/hotfolder/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/internal/..."}},
 
 	// Around them.
@@ -59,20 +69,47 @@ var rules = []rule{
 	{pkg: "pkg/certreload", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/tokenkey", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/client", may: []string{"pkg/internal/..."}, bare: []string{}},
-	{pkg: "pkg/controller/...", may: []string{"pkg/clientservice", "pkg/tokenkey", "pkg/affinity", "pkg/config", "pkg/controller/...", "pkg/internal/..."}},
+	{
+		pkg: "pkg/controller/...",
+		may: []string{
+			"pkg/clientservice",
+			"pkg/tokenkey",
+			"pkg/affinity",
+			"pkg/config",
+			"pkg/controller/...",
+			"pkg/internal/...",
+		},
+	},
 	{pkg: "pkg/e2e/...", may: []string{"pkg/client", "pkg/clientservice", "pkg/affinity", "pkg/e2e/..."}},
 
 	// The programs wire; only they name concrete plugs.
 	{pkg: "cmd/proxy/...", may: []string{"pkg/...", "cmd/proxy/..."}},
-	{pkg: "cmd/controller/...", may: []string{"pkg/controller/...", "pkg/config", "pkg/clientservice", "pkg/affinity", "cmd/controller/..."}},
-	// It also looks at what a proxy leaves on disk: the record of signatures, and the state folder of one that is stopped.
-	{pkg: "cmd/signctl/...", may: []string{"pkg/signing", "pkg/client", "pkg/pades/...", "pkg/pdf/...", "pkg/cms", "pkg/audit", "pkg/store", "cmd/signctl/..."}},
+	{
+		pkg: "cmd/controller/...",
+		may: []string{"pkg/controller/...", "pkg/config", "pkg/clientservice", "pkg/affinity", "cmd/controller/..."},
+	},
+	// It also looks at what a proxy leaves on disk: the record of signatures, and the state folder of
+	// one that is stopped.
+	{
+		pkg: "cmd/signctl/...",
+		may: []string{
+			"pkg/signing",
+			"pkg/client",
+			"pkg/pades/...",
+			"pkg/pdf/...",
+			"pkg/cms",
+			"pkg/audit",
+			"pkg/store",
+			"cmd/signctl/...",
+		},
+	},
 
 	// What serves the developers may use anything but the programs' insides.
 	{pkg: "hack/...", may: []string{"pkg/...", "hack/..."}},
 }
 
-// owners names the third-party modules that belong to few packages: an import anywhere else is a fault.
+// owners names the third-party modules that belong to few packages: an import anywhere else is a
+// fault.
 var owners = map[string][]string{
 	"github.com/julienschmidt/httprouter": {"pkg/api/..."},
 	"github.com/swaggest/swgui":           {"pkg/api/..."},

@@ -15,7 +15,8 @@ const top = "../.."
 // link is an inline link of Markdown, or a picture.
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-// TestLinks follows every link of a Markdown file that stays in the repository: the file must be there, and have the heading.
+// TestLinks follows every link of a Markdown file that stays in the repository: the file must be
+// there, and have the heading.
 func TestLinks(t *testing.T) {
 	checked := 0
 	for _, path := range markdown(t) {

@@ -1,5 +1,6 @@
-// Command measure prints figures about the source tree: sizes of functions and files, methods of types, long lines, imports, and, if
-// asked, the times of `make demo` and `make test`. It is for comparing two commits:
+// Command measure prints figures about the source tree: sizes of functions and files, methods of
+// types, long lines, imports, and, if asked, the times of `make demo` and `make test`. It is for
+// comparing two commits:
 //
 //	go run ./hack/measure                  the tree
 //	go run ./hack/measure -times           the tree, then make demo and make test with warm caches
@@ -53,5 +54,12 @@ func quantiles(sizes []int) string {
 	}
 	slices.Sort(sizes)
 	at := func(percent int) int { return sizes[min(len(sizes)*percent/100, len(sizes)-1)] }
-	return fmt.Sprintf("median %d, 90 %% %d, 99 %% %d, largest %d (of %d)", at(50), at(90), at(99), sizes[len(sizes)-1], len(sizes))
+	return fmt.Sprintf(
+		"median %d, 90 %% %d, 99 %% %d, largest %d (of %d)",
+		at(50),
+		at(90),
+		at(99),
+		sizes[len(sizes)-1],
+		len(sizes),
+	)
 }

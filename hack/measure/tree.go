@@ -88,7 +88,11 @@ func (t *tree) file(path, pkg string, structs map[string]bool) error {
 		return err
 	}
 	for _, i := range parsed.Imports {
-		if to, ours := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module); ours && !slices.Contains(t.imports[pkg], to) {
+		if to, ours := strings.CutPrefix(
+			strings.Trim(i.Path.Value, `"`),
+			module,
+		); ours &&
+			!slices.Contains(t.imports[pkg], to) {
 			t.imports[pkg] = append(t.imports[pkg], to)
 		}
 	}
@@ -144,7 +148,14 @@ func (t *tree) print(w io.Writer) {
 	fmt.Fprintf(w, "functions, lines      %s\n", quantiles(t.functions))
 	fmt.Fprintf(w, "files, lines          %s\n", quantiles(t.files))
 	fmt.Fprintf(w, "files of tests, lines %s\n", quantiles(t.testFiles))
-	fmt.Fprintf(w, "lines over %d columns of code %d, comments over %d columns %d\n", codeColumns, t.longCode, commentColumns, t.longComments)
+	fmt.Fprintf(
+		w,
+		"lines over %d columns of code %d, comments over %d columns %d\n",
+		codeColumns,
+		t.longCode,
+		commentColumns,
+		t.longComments,
+	)
 	fmt.Fprintf(w, "README.md %d bytes\n", t.readme)
 	fmt.Fprintf(w, "types with state and more than %d methods:\n", manyMethods)
 	names := slices.SortedFunc(maps.Keys(t.methods), func(a, b string) int { return t.methods[b] - t.methods[a] })
@@ -155,6 +166,12 @@ func (t *tree) print(w io.Writer) {
 	}
 	for _, pkg := range []string{"pkg/api", "pkg/signing", "cmd/proxy"} {
 		slices.Sort(t.imports[pkg])
-		fmt.Fprintf(w, "%s imports %d packages of this module: %s\n", pkg, len(t.imports[pkg]), strings.Join(t.imports[pkg], " "))
+		fmt.Fprintf(
+			w,
+			"%s imports %d packages of this module: %s\n",
+			pkg,
+			len(t.imports[pkg]),
+			strings.Join(t.imports[pkg], " "),
+		)
 	}
 }

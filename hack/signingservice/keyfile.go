@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// defaultKeyFile lies with what programs keep for a user. Where the user has no such folder, as in a container, keys are not kept
-// unless a file is named.
+// defaultKeyFile lies with what programs keep for a user. Where the user has no such folder, as in
+// a container, keys are not kept unless a file is named.
 func defaultKeyFile() string {
 	folder, err := os.UserCacheDir()
 	if err != nil {
@@ -42,7 +42,8 @@ func readSeed(path string) (service.Seed, error) {
 	return seed, nil
 }
 
-// writeSeed writes the file in one step. Nothing is lost with it but the simulation's keys, so it is not synced.
+// writeSeed writes the file in one step. Nothing is lost with it but the simulation's keys, so it
+// is not synced.
 func writeSeed(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err

@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// TestKeysAreKept: a simulation has the same keys and certificates after a restart, of a key file that it made or that is read-only, and
-// new ones without a file.
+// TestKeysAreKept: a simulation has the same keys and certificates after a restart, of a key file
+// that it made or that is read-only, and new ones without a file.
 func TestKeysAreKept(t *testing.T) {
 	dir := t.TempDir()
 	made, mounted := filepath.Join(dir, "new", "key-seed"), filepath.Join(dir, "secret")
@@ -40,7 +40,13 @@ func TestKeysAreKept(t *testing.T) {
 			sim.service.Close()
 		}
 		if roots[0] == "" || keys[0] == "" || (roots[0] == roots[1]) != c.same || (keys[0] == keys[1]) != c.same {
-			t.Errorf("key file %q: after a restart the root is the same: %v, the certificates are: %v, want %v", c.file, roots[0] == roots[1], keys[0] == keys[1], c.same)
+			t.Errorf(
+				"key file %q: after a restart the root is the same: %v, the certificates are: %v, want %v",
+				c.file,
+				roots[0] == roots[1],
+				keys[0] == keys[1],
+				c.same,
+			)
 		}
 	}
 	if info, err := os.Stat(made); err != nil || info.Mode().Perm() != 0o600 {

@@ -1,6 +1,7 @@
-// Signingservice is a simulated remote signing service for tests, demonstrations and clusters. It is no signing service, and its
-// certificates say SIMULATED. It has the same keys after a restart (--key-file), unless told otherwise. See package service for what
-// it speaks; beside it stand a timestamp authority (/tsa), OCSP (/ocsp) and CRLs (/crl/0, /crl/1).
+// Signingservice is a simulated remote signing service for tests, demonstrations and clusters. It
+// is no signing service, and its certificates say SIMULATED. It has the same keys after a restart
+// (--key-file), unless told otherwise. See package service for what it speaks; beside it stand a
+// timestamp authority (/tsa), OCSP (/ocsp) and CRLs (/crl/0, /crl/1).
 package main
 
 import (
@@ -67,7 +68,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // serve runs until ctx ends, then gives running requests a moment.
 func serve(ctx context.Context, listener net.Listener, sim *simulation) error {
-	server := &http.Server{Handler: sim.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
+	server := &http.Server{
+		Handler:           sim.handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo),
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {

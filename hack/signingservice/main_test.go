@@ -51,7 +51,12 @@ func TestRun(t *testing.T) {
 	if body := call("POST", "/csc/v2/info", 200); !strings.Contains(string(body), "SIMULATED") {
 		t.Error("info does not say that it is a simulation")
 	}
-	if body := call("POST", "/csc/v1/info", 200); !strings.Contains(string(body), `"v1.0.4.0"`) || strings.Contains(string(body), `"oauth2":`) {
+	if body := call(
+		"POST",
+		"/csc/v1/info",
+		200,
+	); !strings.Contains(string(body), `"v1.0.4.0"`) ||
+		strings.Contains(string(body), `"oauth2":`) {
 		t.Errorf("info = %s, want specs v1.0.4.0 and no OAuth2", body)
 	}
 	call("POST", "/csc/v1/auth/login", 401)
@@ -63,7 +68,11 @@ func TestRun(t *testing.T) {
 	call("POST", "/simulator/tsa?rudeness=503", 200)
 	call("POST", "/simulator/latency?of=soon", 400)
 	var counts struct{ Calls map[string]int }
-	if err := json.Unmarshal(call("GET", "/simulator/counts", 200), &counts); err != nil || counts.Calls["csc/v2/info"] != 2 {
+	if err := json.Unmarshal(
+		call("GET", "/simulator/counts", 200),
+		&counts,
+	); err != nil ||
+		counts.Calls["csc/v2/info"] != 2 {
 		t.Errorf("counts = %+v, %v; want 2 calls of csc/v2/info", counts, err)
 	}
 	call("GET", "/simulator/surroundings", 200)

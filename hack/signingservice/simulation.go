@@ -22,7 +22,8 @@ type simulation struct {
 	status  *certstatus.Responder
 }
 
-// newSimulation makes keys and certificates; address is how the process can be reached if no public URL is set.
+// newSimulation makes keys and certificates; address is how the process can be reached if no public
+// URL is set.
 func newSimulation(set *settings, address string) (*simulation, error) {
 	base := strings.TrimSuffix(set.options.PublicURL, "/")
 	if base == "" {
@@ -52,7 +53,11 @@ func newSimulation(set *settings, address string) (*simulation, error) {
 	}
 	issuing, issuingKey := authority.Issuer()
 	root, rootKey := authority.Root()
-	sim.status, err = certstatus.New(certstatus.Options{Issuers: []certstatus.Issuer{{Certificate: issuing, Key: issuingKey}, {Certificate: root, Key: rootKey}}})
+	sim.status, err = certstatus.New(
+		certstatus.Options{
+			Issuers: []certstatus.Issuer{{Certificate: issuing, Key: issuingKey}, {Certificate: root, Key: rootKey}},
+		},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("make OCSP responder: %w", err)
 	}

@@ -58,8 +58,9 @@ func installed(tool string) bool {
 
 // Verifier checks signatures that chain to one CA. Make it with New and end it with Close.
 type Verifier struct {
-	// Offline says that the OCSP responder which a certificate names cannot be reached from here. pdfsig trusts no certificate then,
-	// and with its -no-ocsp neither: whether the chain ends at the CA is for OpenSSL to say.
+	// Offline says that the OCSP responder which a certificate names cannot be reached from here.
+	// pdfsig trusts no certificate then, and with its -no-ocsp neither: whether the chain ends at the
+	// CA is for OpenSSL to say.
 	Offline bool
 
 	ca  string // PEM file
@@ -152,14 +153,17 @@ func prefix(original, signed string) string {
 
 var number = regexp.MustCompile(`\d+`)
 
-// qpdf holds that the signed file has no structural fault that the original did not have. Exit code 2 is errors, 3 warnings.
+// qpdf holds that the signed file has no structural fault that the original did not have. Exit code
+// 2 is errors, 3 warnings.
 func qpdf(ctx context.Context, original, signed string) string {
 	complaints := func(path string) map[string]bool {
 		out, _ := exec.CommandContext(ctx, "qpdf", "--check", path).CombinedOutput()
 		found := map[string]bool{}
 		for line := range strings.Lines(string(out)) {
 			line = strings.ReplaceAll(strings.TrimSpace(line), path, "FILE")
-			if strings.Contains(line, "WARNING") || strings.Contains(line, "rror") && !strings.Contains(line, "No syntax") && !strings.Contains(line, "errors that qpdf cannot") {
+			if strings.Contains(line, "WARNING") ||
+				strings.Contains(line, "rror") && !strings.Contains(line, "No syntax") &&
+					!strings.Contains(line, "errors that qpdf cannot") {
 				found[number.ReplaceAllString(line, "N")] = true
 			}
 		}
@@ -174,7 +178,8 @@ func qpdf(ctx context.Context, original, signed string) string {
 	return ""
 }
 
-// pdfsig reads what poppler says of the last signature. Its exit code is 0 even for a wrong digest: the text decides.
+// pdfsig reads what poppler says of the last signature. Its exit code is 0 even for a wrong digest:
+// the text decides.
 func (v *Verifier) pdfsig(ctx context.Context, signed string) string {
 	args := []string{signed}
 	if v.nss != "" {
@@ -202,7 +207,8 @@ func (v *Verifier) pdfsig(ctx context.Context, signed string) string {
 
 var byteRange = regexp.MustCompile(`/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]`)
 
-// openssl takes the last signature's CMS and the bytes it covers out of the file and verifies both with OpenSSL.
+// openssl takes the last signature's CMS and the bytes it covers out of the file and verifies both
+// with OpenSSL.
 func (v *Verifier) openssl(ctx context.Context, signed string) string {
 	dir, err := os.MkdirTemp("", "verify-cms-")
 	if err != nil {
@@ -213,16 +219,34 @@ func (v *Verifier) openssl(ctx context.Context, signed string) string {
 	if err := split(signed, content, cms); err != nil {
 		return err.Error()
 	}
-	cmd := exec.CommandContext(ctx, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", cms, "-content", content,
-		"-CAfile", v.ca, "-purpose", "any", "-out", os.DevNull)
+	cmd := exec.CommandContext(
+		ctx,
+		"openssl",
+		"cms",
+		"-verify",
+		"-binary",
+		"-inform",
+		"DER",
+		"-in",
+		cms,
+		"-content",
+		content,
+		"-CAfile",
+		v.ca,
+		"-purpose",
+		"any",
+		"-out",
+		os.DevNull,
+	)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Sprintf("%v: %s", err, strings.Join(strings.Fields(string(out)), " "))
 	}
 	return ""
 }
 
-// split writes what the ByteRange that reaches to the end covers to content and the CMS in its gap to cms. Earlier signatures may be
-// written again behind it, such as usage rights in a changed catalog. Files are small here: samples and tests.
+// split writes what the ByteRange that reaches to the end covers to content and the CMS in its gap
+// to cms. Earlier signatures may be written again behind it, such as usage rights in a changed
+// catalog. Files are small here: samples and tests.
 func split(signed, content, cms string) error {
 	whole, err := os.ReadFile(signed)
 	if err != nil {

@@ -32,7 +32,11 @@ func sample(t *testing.T) (ca, original, signed string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := signing.Input{File: file{bytes.NewReader(content)}, Time: time.Now(), Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}}
+	in := signing.Input{
+		File:      file{bytes.NewReader(content)},
+		Time:      time.Now(),
+		Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB},
+	}
 	format := &pades.Format{}
 	prepared, err := format.Prepare(t.Context(), in, credential)
 	if err != nil {
@@ -79,8 +83,18 @@ func TestFileFindsFaults(t *testing.T) {
 		who    []string // find fault
 	}{
 		{"as it is", ca, func(b []byte) []byte { return b }, nil},
-		{"a byte of the original changed", ca, func(b []byte) []byte { b[len(b)/8] ^= 1; return b }, []string{"prefix", "pdfsig", "openssl"}},
-		{"a byte of the section changed", ca, func(b []byte) []byte { return bytes.Replace(b, []byte("/SigFlags 3"), []byte("/SigFlags 2"), 1) }, []string{"pdfsig", "openssl"}},
+		{
+			"a byte of the original changed",
+			ca,
+			func(b []byte) []byte { b[len(b)/8] ^= 1; return b },
+			[]string{"prefix", "pdfsig", "openssl"},
+		},
+		{
+			"a byte of the section changed",
+			ca,
+			func(b []byte) []byte { return bytes.Replace(b, []byte("/SigFlags 3"), []byte("/SigFlags 2"), 1) },
+			[]string{"pdfsig", "openssl"},
+		},
 		{"something after the end", ca, func(b []byte) []byte { return append(b, "%%EOF\n"...) }, []string{"openssl"}},
 		{"cut off", ca, func(b []byte) []byte { return b[:len(b)-200] }, []string{"qpdf", "openssl"}},
 		{"not signed", ca, func(b []byte) []byte { return b[:0] }, []string{"prefix", "pdfsig", "openssl"}},

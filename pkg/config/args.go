@@ -5,8 +5,8 @@ import "strings"
 // asked is what the command line wants instead of a start.
 type asked struct{ help, version bool }
 
-// args reads the command line: --name=value, --name value, and --name alone for TRUE; one dash does as well, and of a repeated flag
-// the last counts, as in package flag.
+// args reads the command line: --name=value, --name value, and --name alone for TRUE; one dash does
+// as well, and of a repeated flag the last counts, as in package flag.
 func (l *loader) args(args []string) (map[string]given, asked) {
 	values := make(map[string]given)
 	for i := 0; i < len(args); i++ {

@@ -16,7 +16,9 @@ func (l *loader) check(c *Config) {
 	l.needs("signing.pkcs12.password-file", c.Signing.PKCS12PasswordFile, "signing.pkcs12.file", c.Signing.PKCS12File)
 	l.checkRemote(c)
 	if c.Remote.Domain != "" && c.Signing.PKCS12File != "" {
-		l.mistake("--einvoice-integration-client.service.domain and --signing.pkcs12.file exclude each other: both say what signs")
+		l.mistake(
+			"--einvoice-integration-client.service.domain and --signing.pkcs12.file exclude each other: both say what signs",
+		)
 	}
 	if c.Server.Port != 0 && c.Server.Port == c.Management.Port && c.Server.Address == c.Management.Address {
 		l.mistake("--server.port and --management.server.port are both %d", c.Server.Port)
@@ -35,7 +37,12 @@ func (l *loader) checkRemote(c *Config) {
 	if (o.ProxyHost == "") != (o.ProxyPort == 0) {
 		l.mistake("--einvoice-integration-client.rest.provider.proxy.hostname and .port must be given together")
 	}
-	l.needs("outbound.proxy.credentials-file", o.ProxyCredentialsFile, "einvoice-integration-client.rest.provider.proxy.hostname", o.ProxyHost)
+	l.needs(
+		"outbound.proxy.credentials-file",
+		o.ProxyCredentialsFile,
+		"einvoice-integration-client.rest.provider.proxy.hostname",
+		o.ProxyHost,
+	)
 	l.readable("outbound.proxy.credentials-file", o.ProxyCredentialsFile)
 	l.readable("outbound.ca-file", o.CAFile)
 	l.readable("timestamp.ca-file", c.Timestamp.CAFile)
@@ -82,7 +89,8 @@ func (l *loader) needs(a, aValue, b, bValue string) {
 	}
 }
 
-// readable wants the file of a setting to be there, so that a wrong path shows together with all other mistakes.
+// readable wants the file of a setting to be there, so that a wrong path shows together with all
+// other mistakes.
 func (l *loader) readable(name, path string) {
 	if err := readableFile(path); err != nil {
 		l.mistake("--%s: %v", name, err)

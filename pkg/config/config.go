@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// Config is the proxy's configuration, complete and checked. Names, defaults and help are declared in settings_*.go.
+// Config is the proxy's configuration, complete and checked. Names, defaults and help are declared
+// in settings_*.go.
 type Config struct {
-	// Help and Version are set when the command line asks for nothing but that; the rest is then the defaults, unchecked.
+	// Help and Version are set when the command line asks for nothing but that; the rest is then the
+	// defaults, unchecked.
 	Help, Version bool
 
 	File                  string // --config; empty = none
@@ -28,7 +30,8 @@ type Config struct {
 	Outbound   Outbound
 	Remote     Remote
 	Providers  []Provider // of the YAML file, in its order
-	// DefaultProvider signs for client services that name none: one of Providers; empty = what Signing and Remote say.
+	// DefaultProvider signs for client services that name none: one of Providers; empty = what Signing
+	// and Remote say.
 	DefaultProvider string
 	Signing         Signing
 	Timestamp       Timestamp
@@ -92,7 +95,8 @@ type Management struct {
 	ShowReferences bool
 }
 
-// Outbound is how every call leaves: to remote services, timestamp authorities, OCSP responders, CRLs.
+// Outbound is how every call leaves: to remote services, timestamp authorities, OCSP responders,
+// CRLs.
 type Outbound struct {
 	ProxyHost            string // HTTP proxy; empty = none
 	ProxyPort            int
@@ -114,7 +118,8 @@ const (
 	ClientAuthForm  ClientAuth = "form"  // in the request's form
 )
 
-// RemoteToken is how bearer tokens issued by the remote service are verified. Neither URL = they are refused.
+// RemoteToken is how bearer tokens issued by the remote service are verified. Neither URL = they
+// are refused.
 type RemoteToken struct {
 	JWKSURL, IntrospectionURL string // at most one
 	ClientID                  string // ours at the introspection endpoint
@@ -129,7 +134,8 @@ type Provider struct {
 	Settings   ProviderSettings // as Input.ProviderKinds made it for the kind, filled and validated
 }
 
-// ProviderSettings are the settings of one kind of provider: a pointer to a struct whose fields have yaml tags.
+// ProviderSettings are the settings of one kind of provider: a pointer to a struct whose fields
+// have yaml tags.
 type ProviderSettings interface {
 	// Validate returns every mistake, in the words of the YAML file.
 	Validate() []error
@@ -143,7 +149,8 @@ type Timestamp struct {
 	CAFile      string // PEM bundle to which tokens must lead; empty = any
 }
 
-// TimestampAuthority is one RFC 3161 authority: an entry of timestamp.authorities in the YAML file, or one of --timestamp.urls.
+// TimestampAuthority is one RFC 3161 authority: an entry of timestamp.authorities in the YAML file,
+// or one of --timestamp.urls.
 type TimestampAuthority struct {
 	// Name is for logs. Empty = the URL's host.
 	Name string `yaml:"name"`
@@ -152,9 +159,11 @@ type TimestampAuthority struct {
 	// User and PasswordFile authenticate us (HTTP Basic). The file is read at the start.
 	User         string `yaml:"user"`
 	PasswordFile string `yaml:"passwordFile"`
-	// Policy is asked for and then wanted in the token: an OID such as 1.2.3.4. Empty = the authority's own.
+	// Policy is asked for and then wanted in the token: an OID such as 1.2.3.4. Empty = the
+	// authority's own.
 	Policy string `yaml:"policy"`
-	// Budget bounds the requests of this instance in any window of that length. Requests 0 = any number.
+	// Budget bounds the requests of this instance in any window of that length. Requests 0 = any
+	// number.
 	Budget Budget `yaml:"budget"`
 }
 

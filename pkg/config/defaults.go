@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// containerEnv is set, to anything, by the project's image. The image says so itself because nothing else says it reliably: the
-// file /.dockerenv is Docker's alone (containerd and CRI-O make none), and some hosts have it by accident.
+// containerEnv is set, to anything, by the project's image. The image says so itself because
+// nothing else says it reliably: the file /.dockerenv is Docker's alone (containerd and CRI-O make
+// none), and some hosts have it by accident.
 const containerEnv = "SIGNSTASH_CONTAINER"
 
 // kubernetesEnv is set by the kubelet in every pod.
@@ -75,8 +76,9 @@ func defaultWorkFolder(in Input) string {
 	return "./work"
 }
 
-// lockWait is how long another process may take to let go of the state folder: on Kubernetes the old pod may live a little longer
-// after a forced deletion; elsewhere a person has started a second proxy by mistake and wants to know at once.
+// lockWait is how long another process may take to let go of the state folder: on Kubernetes the
+// old pod may live a little longer after a forced deletion; elsewhere a person has started a second
+// proxy by mistake and wants to know at once.
 func lockWait(in Input) time.Duration {
 	if in.env(kubernetesEnv) == "" {
 		return 0
@@ -84,7 +86,8 @@ func lockWait(in Input) time.Duration {
 	return time.Minute
 }
 
-// podOrdinal reads the ordinal off the name that a StatefulSet gives its pods (NAME-ORDINAL); 0 everywhere else.
+// podOrdinal reads the ordinal off the name that a StatefulSet gives its pods (NAME-ORDINAL); 0
+// everywhere else.
 func podOrdinal(in Input) int {
 	if in.env(kubernetesEnv) == "" {
 		return 0

@@ -40,7 +40,8 @@ func (f *yamlFile) entries(name string, value *yaml.Node) []*yaml.Node {
 // providerName keeps names usable in logs, metrics and the names of folders.
 var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
-// providers reads the list of that name. Each entry has name and kind; the rest belongs to the kind.
+// providers reads the list of that name. Each entry has name and kind; the rest belongs to the
+// kind.
 func (f *yamlFile) providers(list string, _, value *yaml.Node) {
 	for _, n := range f.entries(list, value) {
 		name, kind, rest := nameAndKind(n)
@@ -154,7 +155,8 @@ func (f *yamlFile) filesOf(at string, settings any) {
 	v := reflect.ValueOf(settings).Elem()
 	for _, field := range reflect.VisibleFields(v.Type()) {
 		key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
-		if field.Type.Kind() != reflect.String || slices.Contains(madeLater, key) || key != "file" && !strings.HasSuffix(key, "File") {
+		if field.Type.Kind() != reflect.String || slices.Contains(madeLater, key) ||
+			key != "file" && !strings.HasSuffix(key, "File") {
 			continue
 		}
 		if err := readableFile(v.FieldByIndex(field.Index).String()); err != nil {

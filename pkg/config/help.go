@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// helpWidth is the width of help lines: it fits a terminal that somebody has not widened, but for the longest names.
+// helpWidth is the width of help lines: it fits a terminal that somebody has not widened, but for
+// the longest names.
 const helpWidth = 100
 
 // Help is the text of --help.

@@ -70,7 +70,13 @@ timestamp:
   - url: http://other.example.org
 revocation.allow-private: 10.1.2.3/16, fd00::1
 `))
-	want := []Provider{{Name: "first", Kind: "key", Settings: &keySettings{URL: "https://a.example.org", PINFile: secret, Wait: 90 * time.Second, Inner: Inner{7}}}}
+	want := []Provider{
+		{
+			Name:     "first",
+			Kind:     "key",
+			Settings: &keySettings{URL: "https://a.example.org", PINFile: secret, Wait: 90 * time.Second, Inner: Inner{7}},
+		},
+	}
 	if diff := cmp.Diff(want, c.Providers); diff != "" {
 		t.Errorf("providers (-want +got):\n%s", diff)
 	}
@@ -78,7 +84,14 @@ revocation.allow-private: 10.1.2.3/16, fd00::1
 		t.Errorf("default provider = %q, want the only one", c.DefaultProvider)
 	}
 	wantTimestamp := Timestamp{Timeout: 3 * time.Second, MaxSkew: 5 * time.Minute, Authorities: []TimestampAuthority{
-		{Name: "national", URL: "https://tsa.example.org/x?y=1", User: "u", PasswordFile: secret, Policy: "1.2.3", Budget: Budget{20, 20 * time.Minute}},
+		{
+			Name:         "national",
+			URL:          "https://tsa.example.org/x?y=1",
+			User:         "u",
+			PasswordFile: secret,
+			Policy:       "1.2.3",
+			Budget:       Budget{20, 20 * time.Minute},
+		},
 		{URL: "http://other.example.org"},
 	}}
 	if diff := cmp.Diff(wantTimestamp, c.Timestamp); diff != "" {
@@ -115,7 +128,11 @@ func TestDefaultProvider(t *testing.T) {
 		}
 	}
 	wantMistakes(t, withFile(t, two), "--defaultProvider is needed: there are several providers (a, b)")
-	wantMistakes(t, withFile(t, two, "--defaultProvider=c"), `--defaultProvider is "c", which is none of the providers a, b`)
+	wantMistakes(
+		t,
+		withFile(t, two, "--defaultProvider=c"),
+		`--defaultProvider is "c", which is none of the providers a, b`,
+	)
 	wantMistakes(t, Input{Args: []string{"--defaultProvider=c"}}, "the YAML file has no providers")
 }
 

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Input is where settings come from. Load looks nowhere else, apart from the files that settings name.
+// Input is where settings come from. Load looks nowhere else, apart from the files that settings
+// name.
 type Input struct {
 	Args     []string // command line without the program's name
 	Env      []string // NAME=value, as os.Environ gives it
@@ -14,7 +15,8 @@ type Input struct {
 	ProviderKinds map[string]func() ProviderSettings
 }
 
-// env returns the last value of a variable, as the operating system's own look-ups do; empty if there is none.
+// env returns the last value of a variable, as the operating system's own look-ups do; empty if
+// there is none.
 func (in Input) env(name string) string {
 	for i := len(in.Env) - 1; i >= 0; i-- {
 		if value, ok := strings.CutPrefix(in.Env[i], name+"="); ok {
@@ -35,7 +37,8 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("%d mistakes in the configuration:\n  %s", len(e.Mistakes), strings.Join(e.Mistakes, "\n  "))
 }
 
-// given is a value as somewhere given, with the words that name the place: flag --server.port, environment variable SERVER_PORT.
+// given is a value as somewhere given, with the words that name the place: flag --server.port,
+// environment variable SERVER_PORT.
 type given struct{ text, origin string }
 
 // loader gathers values and mistakes.
@@ -53,8 +56,8 @@ func (l *loader) mistake(format string, args ...any) {
 	l.mistakes = append(l.mistakes, fmt.Sprintf(format, args...))
 }
 
-// Load returns the configuration, or an *InvalidError with every mistake in it. Where the command line asks for help or version,
-// nothing else is looked at.
+// Load returns the configuration, or an *InvalidError with every mistake in it. Where the command
+// line asks for help or version, nothing else is looked at.
 func Load(in Input) (Config, error) {
 	c := defaults(in)
 	l := &loader{declared: declare(&c), kinds: in.ProviderKinds}
@@ -94,8 +97,8 @@ func (l *loader) join(c *Config) {
 	}
 }
 
-// hint explains values that nobody has written: for a Service named server, the kubelet sets SERVER_PORT=tcp://10.0.0.1:8080 in every
-// pod that allows it.
+// hint explains values that nobody has written: for a Service named server, the kubelet sets
+// SERVER_PORT=tcp://10.0.0.1:8080 in every pod that allows it.
 func hint(text string) string {
 	if strings.HasPrefix(text, "tcp://") {
 		return " (a service link of Kubernetes? enableServiceLinks: false switches them off)"

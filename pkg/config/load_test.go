@@ -59,11 +59,15 @@ func wantMistakes(t *testing.T, in Input, parts ...string) {
 
 func TestDefaults(t *testing.T) {
 	c := load(t, Input{HostName: "machine-3"})
-	if c.WorkFolder != "./work" || c.ClientServicesFile != "work/client-services-config.json" || c.StateFolder != "/tmp/signstash" {
+	if c.WorkFolder != "./work" || c.ClientServicesFile != "work/client-services-config.json" ||
+		c.StateFolder != "/tmp/signstash" {
 		t.Errorf("folders = %s, %s, %s", c.WorkFolder, c.ClientServicesFile, c.StateFolder)
 	}
 	if c.Server.Port != 8080 || c.Management.Port != 8081 || c.Server.SyncWait != time.Minute || c.HotFolder.Threshold != 1000 ||
-		c.Signing.Deadline != 24*time.Hour || c.Signing.Tries != 3 || c.Signing.Backoff != time.Minute || c.Signing.UnknownOutcome != UnknownRetry {
+		c.Signing.Deadline != 24*time.Hour ||
+		c.Signing.Tries != 3 ||
+		c.Signing.Backoff != time.Minute ||
+		c.Signing.UnknownOutcome != UnknownRetry {
 		t.Errorf("documented defaults differ: %+v", c)
 	}
 	if c.InstanceOrdinal != 0 || c.InstanceName != "machine-3" {
@@ -134,15 +138,21 @@ func TestForms(t *testing.T) {
 		"--einvoice-integration-client.scheduler.task.handleSignatureTasks.lock-time=90",
 		"--hot.folder.enabled=False", "--retention.age=30d", "--limits.document.size=64Mi",
 	}})
-	if c.Remote.Domain != "https://sign.example.org/base" || c.Outbound.ProxyHost != "proxy.example.org" || c.Outbound.ProxyPort != 3128 || c.Signing.Deadline != 90*time.Minute ||
-		c.Retention.Age != 720*time.Hour || c.Limits.DocumentBytes != 64<<20 {
+	if c.Remote.Domain != "https://sign.example.org/base" || c.Outbound.ProxyHost != "proxy.example.org" ||
+		c.Outbound.ProxyPort != 3128 ||
+		c.Signing.Deadline != 90*time.Minute ||
+		c.Retention.Age != 720*time.Hour ||
+		c.Limits.DocumentBytes != 64<<20 {
 		t.Errorf("Load = %+v", c)
 	}
 }
 
 func TestFiles(t *testing.T) {
-	want := load(t, Input{Args: []string{"--server.port=9090", "--server.host.port=proxy-0.example.org:9090", "--sync.wait=5s",
-		"--limits.request.size=500000000", "--log.level=debug"}})
+	want := load(
+		t,
+		Input{Args: []string{"--server.port=9090", "--server.host.port=proxy-0.example.org:9090", "--sync.wait=5s",
+			"--limits.request.size=500000000", "--log.level=debug"}},
+	)
 	for _, name := range []string{"valid-nested.yaml", "valid-flat.yaml", "valid-half-nested.yaml"} {
 		got := load(t, Input{Args: []string{"--config=testdata/" + name}})
 		want.File = got.File

@@ -67,7 +67,11 @@ const day = 24 * time.Hour
 func (v duration) set(s string) error {
 	d, err := parseDuration(s)
 	if err != nil || d < v.min || d > v.max {
-		return fmt.Errorf("want a duration from %s to %s, such as 500ms, 30s, 5m, 12h or 7d", formatDuration(v.min), formatDuration(v.max))
+		return fmt.Errorf(
+			"want a duration from %s to %s, such as 500ms, 30s, 5m, 12h or 7d",
+			formatDuration(v.min),
+			formatDuration(v.max),
+		)
 	}
 	*v.to = d
 	return nil

@@ -66,7 +66,13 @@ func (r *Responder) answer(body []byte, rude Rudeness) ([]byte, error) {
 		return ocsp.UnauthorizedErrorResponse, nil
 	}
 	this, next := r.times(rude)
-	template := ocsp.Response{Status: ocsp.Good, SerialNumber: req.SerialNumber, ThisUpdate: this, NextUpdate: next, IssuerHash: req.HashAlgorithm}
+	template := ocsp.Response{
+		Status:       ocsp.Good,
+		SerialNumber: req.SerialNumber,
+		ThisUpdate:   this,
+		NextUpdate:   next,
+		IssuerHash:   req.HashAlgorithm,
+	}
 	r.mu.Lock()
 	at, revoked := r.revoked[req.SerialNumber.Text(16)]
 	r.mu.Unlock()
@@ -105,16 +111,22 @@ func (r *Responder) sign(number int, template ocsp.Response, rude Rudeness) ([]b
 	return ocsp.CreateResponse(issuer, responder, template, key)
 }
 
-// find returns the number of the issuer that the request names by the hashes of its name and key; -1 = none.
+// find returns the number of the issuer that the request names by the hashes of its name and key;
+// -1 = none.
 func (r *Responder) find(req *ocsp.Request) int {
 	for i, issuer := range r.o.Issuers {
 		// A request made here for the same issuer has the same hashes.
-		der, err := ocsp.CreateRequest(&x509.Certificate{SerialNumber: req.SerialNumber}, issuer.Certificate, &ocsp.RequestOptions{Hash: req.HashAlgorithm})
+		der, err := ocsp.CreateRequest(
+			&x509.Certificate{SerialNumber: req.SerialNumber},
+			issuer.Certificate,
+			&ocsp.RequestOptions{Hash: req.HashAlgorithm},
+		)
 		if err != nil {
 			continue
 		}
 		own, err := ocsp.ParseRequest(der)
-		if err == nil && bytes.Equal(own.IssuerKeyHash, req.IssuerKeyHash) && bytes.Equal(own.IssuerNameHash, req.IssuerNameHash) {
+		if err == nil && bytes.Equal(own.IssuerKeyHash, req.IssuerKeyHash) &&
+			bytes.Equal(own.IssuerNameHash, req.IssuerNameHash) {
 			return i
 		}
 	}

@@ -27,7 +27,8 @@ type Issuer struct {
 // Options of a Responder.
 type Options struct {
 	Issuers []Issuer // the i-th has its CRL at /crl/i
-	// Delegated: OCSP answers are signed by certificates that the issuers made for that (RFC 6960 4.2.2.2), not by the issuers.
+	// Delegated: OCSP answers are signed by certificates that the issuers made for that (RFC 6960
+	// 4.2.2.2), not by the issuers.
 	Delegated bool
 	// Validity of an answer, from thisUpdate to nextUpdate. 0 = an hour.
 	Validity time.Duration
@@ -35,7 +36,8 @@ type Options struct {
 	RedirectTarget string
 }
 
-// Responder answers OCSP requests by POST and GET at /ocsp and gives CRLs at /crl/0, /crl/1, … It is safe for concurrent use.
+// Responder answers OCSP requests by POST and GET at /ocsp and gives CRLs at /crl/0, /crl/1, … It
+// is safe for concurrent use.
 type Responder struct {
 	o         Options
 	delegates []delegate // of the i-th issuer
@@ -94,9 +96,12 @@ func newDelegate(issuer Issuer) (d delegate, err error) {
 		serial, e := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 100))
 		err = errors.Join(err, e)
 		template := &x509.Certificate{
-			SerialNumber: serial, Subject: pkix.Name{Organization: []string{"SIMULATED - NO LEGAL VALUE"}, CommonName: "SIMULATED OCSP"},
-			NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to),
-			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: usage,
+			SerialNumber:    serial,
+			Subject:         pkix.Name{Organization: []string{"SIMULATED - NO LEGAL VALUE"}, CommonName: "SIMULATED OCSP"},
+			NotBefore:       time.Now().Add(from),
+			NotAfter:        time.Now().Add(to),
+			KeyUsage:        x509.KeyUsageDigitalSignature,
+			ExtKeyUsage:     usage,
 			ExtraExtensions: []pkix.Extension{{Id: oidNoCheck, Value: []byte{5, 0}}},
 		}
 		der, e := x509.CreateCertificate(rand.Reader, template, issuer.Certificate, key.Public(), issuer.Key)
@@ -234,7 +239,10 @@ func (r *Responder) makeCRL(number int, rude Rudeness) ([]byte, error) {
 	r.mu.Lock()
 	for serial, at := range r.revoked {
 		n, _ := new(big.Int).SetString(serial, 16)
-		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: at, ReasonCode: 1})
+		list.RevokedCertificateEntries = append(
+			list.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: n, RevocationTime: at, ReasonCode: 1},
+		)
 	}
 	r.mu.Unlock()
 	return x509.CreateRevocationList(rand.Reader, list, &issuer, key)

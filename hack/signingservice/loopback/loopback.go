@@ -1,7 +1,8 @@
-// Package loopback serves a handler on loopback for tests with a real clock, and knows when nothing is under way any more.
+// Package loopback serves a handler on loopback for tests with a real clock, and knows when nothing
+// is under way any more.
 //
-// A client that gives up has its request read and carried out all the same, a little later. Whoever counts what a call has cost must
-// wait for that, or counts it to the next call.
+// A client that gives up has its request read and carried out all the same, a little later. Whoever
+// counts what a call has cost must wait for that, or counts it to the next call.
 package loopback
 
 import (
@@ -81,8 +82,8 @@ func (c *conn) Close() error {
 	return err
 }
 
-// Settle returns when every request that went out has been dealt with: no connection is left at either end. It is for moments in
-// which no call is being made.
+// Settle returns when every request that went out has been dealt with: no connection is left at
+// either end. It is for moments in which no call is being made.
 func (s *Server) Settle() {
 	s.Client.CloseIdleConnections()
 	s.mu.Lock()

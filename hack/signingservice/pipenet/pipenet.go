@@ -1,5 +1,6 @@
-// Package pipenet is a network within the process, for tests in which a remote side and its client share a fake clock: time-outs of
-// minutes pass at once (testing/synctest), and a goroutine or connection left behind fails the test.
+// Package pipenet is a network within the process, for tests in which a remote side and its client
+// share a fake clock: time-outs of minutes pass at once (testing/synctest), and a goroutine or
+// connection left behind fails the test.
 package pipenet
 
 import (
@@ -32,7 +33,10 @@ func Serve(h http.Handler) (client *http.Client, stop func()) {
 		_ = server.Serve(l)
 	}()
 	transport := &http.Transport{DialContext: l.Dial}
-	client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return client, func() {
 		transport.CloseIdleConnections()
 		_ = server.Close()

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Authority is a certification authority with a root and an issuing certificate, and the keys it certified. It lives as long as the
-// process, or as its Seed. It is safe for concurrent use.
+// Authority is a certification authority with a root and an issuing certificate, and the keys it
+// certified. It lives as long as the process, or as its Seed. It is safe for concurrent use.
 type Authority struct {
 	seed                Seed // nil = keys are random
 	root, issuing       *x509.Certificate
@@ -31,15 +31,16 @@ type Authority struct {
 	keys   map[KeyKind]crypto.Signer
 }
 
-// NewAuthority makes an authority with new keys, whose certificates do not say where their status is to be asked.
+// NewAuthority makes an authority with new keys, whose certificates do not say where their status
+// is to be asked.
 func NewAuthority() (*Authority, error) { return NewAuthorityAt("") }
 
-// NewAuthorityAt makes an authority whose certificates send to base/ocsp for OCSP, and for CRLs to base/crl/0 (what the issuing
-// certificate issued) and base/crl/1 (what the root issued).
+// NewAuthorityAt makes an authority whose certificates send to base/ocsp for OCSP, and for CRLs to
+// base/crl/0 (what the issuing certificate issued) and base/crl/1 (what the root issued).
 func NewAuthorityAt(base string) (*Authority, error) { return NewSeededAuthority(base, nil) }
 
-// NewSeededAuthority is NewAuthorityAt whose keys are derived from a seed: with the same seed, base and year they and the certificates
-// are the same. A nil seed makes new ones.
+// NewSeededAuthority is NewAuthorityAt whose keys are derived from a seed: with the same seed, base
+// and year they and the certificates are the same. A nil seed makes new ones.
 func NewSeededAuthority(base string, seed Seed) (*Authority, error) {
 	a := &Authority{seed: seed, keys: make(map[KeyKind]crypto.Signer), serial: time.Now().UnixNano()}
 	var rootCRL string
@@ -61,7 +62,11 @@ func NewSeededAuthority(base string, seed Seed) (*Authority, error) {
 }
 
 func name(common string) pkix.Name {
-	return pkix.Name{Country: []string{"XX"}, Organization: []string{"SIMULATED - NO LEGAL VALUE"}, CommonName: "SIMULATED " + common}
+	return pkix.Name{
+		Country:      []string{"XX"},
+		Organization: []string{"SIMULATED - NO LEGAL VALUE"},
+		CommonName:   "SIMULATED " + common,
+	}
 }
 
 // certifyCA makes a certificate that the root signs, also its own.
@@ -86,7 +91,8 @@ func (a *Authority) certifyCA(common string, below int, key crypto.PublicKey, cr
 	return x509.ParseCertificate(der)
 }
 
-// now is the time from which certificates are valid: with a seed the begin of the year, so that they are the same after a restart.
+// now is the time from which certificates are valid: with a seed the begin of the year, so that
+// they are the same after a restart.
 func (a *Authority) now() time.Time {
 	if a.seed == nil {
 		return time.Now()
@@ -94,7 +100,8 @@ func (a *Authority) now() time.Time {
 	return time.Date(time.Now().UTC().Year(), 1, 1, 0, 0, 0, 0, time.UTC)
 }
 
-// random is where signatures take their random numbers from. Nil makes those of ECDSA deterministic (RFC 6979).
+// random is where signatures take their random numbers from. Nil makes those of ECDSA deterministic
+// (RFC 6979).
 func (a *Authority) random() io.Reader {
 	if a.seed == nil {
 		return rand.Reader
@@ -128,9 +135,13 @@ func (a *Authority) serialFor(common string, key crypto.PublicKey) *big.Int {
 	return big.NewInt(a.serial)
 }
 
-// Issue certifies a key under the issuing certificate. change may alter the template, for other purposes than signing documents;
-// nil = leave it.
-func (a *Authority) Issue(common string, key crypto.PublicKey, change func(*x509.Certificate)) (*x509.Certificate, error) {
+// Issue certifies a key under the issuing certificate. change may alter the template, for other
+// purposes than signing documents; nil = leave it.
+func (a *Authority) Issue(
+	common string,
+	key crypto.PublicKey,
+	change func(*x509.Certificate),
+) (*x509.Certificate, error) {
 	now := a.now()
 	template := &x509.Certificate{
 		SerialNumber: a.serialFor(common, key), Subject: name(common),
@@ -157,7 +168,8 @@ func (a *Authority) Issue(common string, key crypto.PublicKey, change func(*x509
 // Issuer returns the certificate and the key that sign what Issue gives, and their revocation data.
 func (a *Authority) Issuer() (*x509.Certificate, crypto.Signer) { return a.issuing, a.issuingKey }
 
-// Root returns the root certificate and its key, which sign the issuing certificate's revocation data.
+// Root returns the root certificate and its key, which sign the issuing certificate's revocation
+// data.
 func (a *Authority) Root() (*x509.Certificate, crypto.Signer) { return a.root, a.rootKey }
 
 // RootPEM is the root certificate for those who are to trust the simulation.

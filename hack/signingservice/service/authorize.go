@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// sad is signature activation data: good once, for one credential and, where bound, for certain hashes.
+// sad is signature activation data: good once, for one credential and, where bound, for certain
+// hashes.
 type sad struct {
 	credential *credential
 	left       int
@@ -207,7 +208,8 @@ func (s *Service) rightPIN(c *credential, pin string) bool {
 	return false
 }
 
-// rightOTP takes the configured password as often as it comes, and with OTPOnce any other than those that came before.
+// rightOTP takes the configured password as often as it comes, and with OTPOnce any other than
+// those that came before.
 func (s *Service) rightOTP(c *credential, otp string) bool {
 	if c.TOTPKey != "" {
 		return otp == totp([]byte(c.TOTPKey), time.Now())
@@ -262,7 +264,10 @@ func (s *Service) serveAuthorizeCheck(x *exchange) answer {
 	}
 	delete(s.waiting, req.Handle)
 	s.mu.Unlock()
-	return answer{status: http.StatusOK, body: object{{"expiresIn", strconv.Itoa(int(s.opts.SADLifetime.Seconds()))}, {"SAD", s.keepSAD(w.made)}}}
+	return answer{
+		status: http.StatusOK,
+		body:   object{{"expiresIn", strconv.Itoa(int(s.opts.SADLifetime.Seconds()))}, {"SAD", s.keepSAD(w.made)}},
+	}
 }
 
 func (s *Service) readAuthorization(x *exchange) (authorization, *answer) {

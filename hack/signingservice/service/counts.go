@@ -9,7 +9,8 @@ import (
 
 // Counts is what has happened since the start.
 type Counts struct {
-	// Calls by path without the leading slash (csc/v2/signatures/signHash); refused and rude ones included.
+	// Calls by path without the leading slash (csc/v2/signatures/signHash); refused and rude ones
+	// included.
 	Calls map[string]int64 `json:"calls"`
 	// Signatures made, all of which would have been paid for, delivered or not.
 	Signatures int64 `json:"signatures"`
@@ -88,7 +89,8 @@ func (g *gate) held() int {
 	return g.n
 }
 
-// pass returns when the gate is open. A client that hangs up stays in the queue: its request has been received.
+// pass returns when the gate is open. A client that hangs up stays in the queue: its request has
+// been received.
 func (g *gate) pass(closed <-chan struct{}) {
 	g.mu.Lock()
 	shut := g.shut

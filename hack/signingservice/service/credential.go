@@ -91,7 +91,8 @@ var hashOIDs = map[string]crypto.Hash{
 	"2.16.840.1.101.3.4.2.3": crypto.SHA512,
 }
 
-// choose finds the algorithm that a request names, or says what is wrong with it in the words of the CSC's error tables.
+// choose finds the algorithm that a request names, or says what is wrong with it in the words of
+// the CSC's error tables.
 func (c *credential) choose(signAlgo, hashAlgo, params string) (a algorithm, wrong string) {
 	allowed := false
 	for _, oid := range c.identifiers() {
@@ -148,7 +149,9 @@ func checkPSS(params string, h crypto.Hash) (wrong string) {
 	if err == nil {
 		_, err = asn1.Unmarshal(der, &p)
 	}
-	if err != nil || hashOIDs[p.Hash.Algorithm.String()] != h || hashOIDs[p.Mask.Hash.Algorithm.String()] != h || p.Salt != h.Size() || p.Trailer != 1 {
+	if err != nil || hashOIDs[p.Hash.Algorithm.String()] != h || hashOIDs[p.Mask.Hash.Algorithm.String()] != h ||
+		p.Salt != h.Size() ||
+		p.Trailer != 1 {
 		return "Invalid parameter signAlgoParams"
 	}
 	return ""

@@ -49,10 +49,16 @@ func (s *Service) find(id string) *credential {
 
 func (s *Service) serveInfo1(x *exchange) answer {
 	body := object{
-		{"name", "SIMULATED remote service (no legal value)"}, {"specs", cmp.Or(s.opts.Specs, "1.0.4.0")},
-		{"region", "XX"}, {"lang", "en-GB"},
-		{"logo", "https://simulated.invalid/logo.png"}, {"description", "A simulation"},
-		{"methods", []string{"signatures/signHash", "credentials/authorize", "credentials/info", "credentials/list", "oauth2/token"}},
+		{"name", "SIMULATED remote service (no legal value)"},
+		{"specs", cmp.Or(s.opts.Specs, "1.0.4.0")},
+		{"region", "XX"},
+		{"lang", "en-GB"},
+		{"logo", "https://simulated.invalid/logo.png"},
+		{"description", "A simulation"},
+		{
+			"methods",
+			[]string{"signatures/signHash", "credentials/authorize", "credentials/info", "credentials/list", "oauth2/token"},
+		},
 	}
 	// Some services put the whole path of the authorization endpoint here, against the standard.
 	body = append(body, s.authTypes(s.public(x)+"/oauth2/authorize", "oauth2client", "oauth2code")...)
@@ -72,7 +78,13 @@ func (s *Service) authTypes(server string, usual ...string) object {
 }
 
 func (s *Service) serveInfo2(x *exchange) answer {
-	methods := []string{"credentials/list", "credentials/info", "credentials/authorize", "credentials/authorizeCheck", "signatures/signHash"}
+	methods := []string{
+		"credentials/list",
+		"credentials/info",
+		"credentials/authorize",
+		"credentials/authorizeCheck",
+		"signatures/signHash",
+	}
 	if s.opts.Asynchronous {
 		methods = append(methods, "signatures/signPolling")
 	}
@@ -222,7 +234,10 @@ func (s *Service) serveCredential2(x *exchange) answer {
 	} else {
 		objects := []object{}
 		if c.wantsOTP() && c.AuthMode == Explicit {
-			objects = append(objects, object{{"type", "Password"}, {"generator", "totp"}, {"id", otpObject}, {"label", "one-time password"}})
+			objects = append(
+				objects,
+				object{{"type", "Password"}, {"generator", "totp"}, {"id", otpObject}, {"label", "one-time password"}},
+			)
 		}
 		if c.PIN != "" && c.AuthMode == Explicit {
 			objects = append(objects, object{{"id", pinObject}, {"type", "Password"}, {"format", "N"}, {"label", "secret"}})

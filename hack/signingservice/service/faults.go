@@ -55,10 +55,36 @@ const (
 
 // Rudenesses lists all of them.
 func Rudenesses() []Rudeness {
-	return []Rudeness{TooManyRequests, TooManyRetryAfter, ErrorBefore, Unavailable, Gateway, CutBefore, Refused, ExpiredToken, ExpiredSAD,
-		ErrorAfter, CutAfter, HalfAnswer, Stalled, NotJSON, Empty, Huge,
-		TimedOutAfter, TooManyAfter, HungUpAfter, ServerErrorAfter, NotFoundAfter, RedirectAfter,
-		WrongOrder, TooFewValues, TooManyValues, WrongKey, RawECDSA, BadBase64}
+	return []Rudeness{
+		TooManyRequests,
+		TooManyRetryAfter,
+		ErrorBefore,
+		Unavailable,
+		Gateway,
+		CutBefore,
+		Refused,
+		ExpiredToken,
+		ExpiredSAD,
+		ErrorAfter,
+		CutAfter,
+		HalfAnswer,
+		Stalled,
+		NotJSON,
+		Empty,
+		Huge,
+		TimedOutAfter,
+		TooManyAfter,
+		HungUpAfter,
+		ServerErrorAfter,
+		NotFoundAfter,
+		RedirectAfter,
+		WrongOrder,
+		TooFewValues,
+		TooManyValues,
+		WrongKey,
+		RawECDSA,
+		BadBase64,
+	}
 }
 
 // Fault is a rudeness at an endpoint.

@@ -110,8 +110,11 @@ func (s *Service) serveToken(x *exchange) answer {
 	form := parameters(x)
 	id, ok := s.client(x, form)
 	if !ok {
-		return answer{status: http.StatusUnauthorized, header: map[string]string{"WWW-Authenticate": `Basic realm="simulated"`},
-			body: object{{"error_description", "Bad credentials"}, {"error", "invalid_client"}}}
+		return answer{
+			status: http.StatusUnauthorized,
+			header: map[string]string{"WWW-Authenticate": `Basic realm="simulated"`},
+			body:   object{{"error_description", "Bad credentials"}, {"error", "invalid_client"}},
+		}
 	}
 	switch grant := form.Get("grant_type"); {
 	case grant == "password" && s.opts.Users != nil:
@@ -131,11 +134,19 @@ func (s *Service) serveToken(x *exchange) answer {
 	}
 	token, id := s.keepToken(t)
 	return answer{status: http.StatusOK, header: map[string]string{"Cache-Control": "no-store"}, body: object{
-		{"token_type", "bearer"}, {"scope", t.scope}, {"expires_in", int(s.opts.TokenLifetime.Seconds())}, {"jti", id}, {"access_token", token},
+		{
+			"token_type",
+			"bearer",
+		},
+		{"scope", t.scope},
+		{"expires_in", int(s.opts.TokenLifetime.Seconds())},
+		{"jti", id},
+		{"access_token", token},
 	}}
 }
 
-// credentialScope reads the CSC's parameters of oauth2/authorize (8.4.2), here allowed at the token endpoint.
+// credentialScope reads the CSC's parameters of oauth2/authorize (8.4.2), here allowed at the token
+// endpoint.
 func (s *Service) credentialScope(form url.Values) (*sad, *answer) {
 	req := authorization{CredentialID: form.Get("credentialID"), NumSignatures: json.Number(form.Get("numSignatures"))}
 	list := form.Get("hashes")
@@ -166,8 +177,16 @@ func (s *Service) mint(t accessToken) (token, id string) {
 	id = random(12)
 	header := encode64(object{{"kid", tokenKeyID}, {"typ", "JWT"}, {"alg", "ES256"}})
 	claims := encode64(object{
-		{"jti", id}, {"scope", strings.Fields(t.scope)}, {"client_id", t.client}, {"aud", []string{"simulated-remote-service"}},
-		{"iat", time.Now().Unix()}, {"exp", t.expires.Unix()}, {"iss", "https://simulated.invalid/"},
+		{
+			"jti",
+			id,
+		},
+		{"scope", strings.Fields(t.scope)},
+		{"client_id", t.client},
+		{"aud", []string{"simulated-remote-service"}},
+		{"iat", time.Now().Unix()},
+		{"exp", t.expires.Unix()},
+		{"iss", "https://simulated.invalid/"},
 	})
 	digest := sha256.Sum256([]byte(header + "." + claims))
 	r, v, err := ecdsa.Sign(rand.Reader, s.tokenKey, digest[:])
@@ -188,8 +207,11 @@ func encode64(o object) string {
 // bearer returns the token of a request, or an answer that refuses it.
 func (s *Service) bearer(x *exchange) (accessToken, *answer) {
 	scheme, token, _ := strings.Cut(x.Header.Get("Authorization"), " ")
-	refusal := &answer{status: http.StatusUnauthorized, header: map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`},
-		body: object{{"error", "invalid_token"}, {"error_description", "The access token is not valid"}}}
+	refusal := &answer{
+		status: http.StatusUnauthorized,
+		header: map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`},
+		body:   object{{"error", "invalid_token"}, {"error_description", "The access token is not valid"}},
+	}
 	if s.opts.OpenToAll && scheme == "" {
 		return accessToken{scope: "read write"}, nil
 	}
@@ -216,7 +238,8 @@ func (s *Service) RevokeTokens() {
 	clear(s.tokens)
 }
 
-// Token issues a token as the token endpoint would, uncounted: for tests that play a client of somebody else.
+// Token issues a token as the token endpoint would, uncounted: for tests that play a client of
+// somebody else.
 func (s *Service) Token(client string) string {
 	t := accessToken{client: client, scope: "read write", expires: time.Now().Add(s.opts.TokenLifetime)}
 	token, _ := s.mint(t)
@@ -238,7 +261,10 @@ func (s *Service) serveIntrospection(x *exchange) answer {
 	if !ok || time.Now().After(t.expires) {
 		return answer{status: http.StatusOK, body: object{{"active", false}}}
 	}
-	return answer{status: http.StatusOK, body: object{{"exp", t.expires.Unix()}, {"client_id", t.client}, {"active", true}, {"scope", t.scope}}}
+	return answer{
+		status: http.StatusOK,
+		body:   object{{"exp", t.expires.Unix()}, {"client_id", t.client}, {"active", true}, {"scope", t.scope}},
+	}
 }
 
 // serveKeys is the JSON Web Key Set (RFC 7517 5), with a key of no use beside the right one.
@@ -248,8 +274,21 @@ func (s *Service) serveKeys(*exchange) answer {
 		panic(err) // a P-256 key has a point
 	}
 	coordinate := func(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
-	return answer{status: http.StatusOK, body: object{{"keys", []object{
-		{{"kty", "oct"}, {"k", "bm90IGEga2V5"}, {"kid", "ignore-me"}},
-		{{"crv", "P-256"}, {"kid", tokenKeyID}, {"use", "sig"}, {"alg", "ES256"}, {"kty", "EC"}, {"x", coordinate(point[1:33])}, {"y", coordinate(point[33:])}},
-	}}}}
+	return answer{status: http.StatusOK, body: object{
+		{
+			"keys",
+			[]object{
+				{{"kty", "oct"}, {"k", "bm90IGEga2V5"}, {"kid", "ignore-me"}},
+				{
+					{"crv", "P-256"},
+					{"kid", tokenKeyID},
+					{"use", "sig"},
+					{"alg", "ES256"},
+					{"kty", "EC"},
+					{"x", coordinate(point[1:33])},
+					{"y", coordinate(point[33:])},
+				},
+			},
+		},
+	}}
 }

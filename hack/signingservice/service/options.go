@@ -8,9 +8,11 @@ import (
 
 // Options of a Service; the zero value is polite and quick.
 type Options struct {
-	// Authority issued the credentials' certificates. Nil = a new one. Tests share one, since RSA keys take a while to make.
+	// Authority issued the credentials' certificates. Nil = a new one. Tests share one, since RSA keys
+	// take a while to make.
 	Authority *Authority
-	// PublicURL is how clients reach the service, without a trailing slash. Empty = http:// and the request's Host.
+	// PublicURL is how clients reach the service, without a trailing slash. Empty = http:// and the
+	// request's Host.
 	PublicURL string
 	// ClientServices are the accepted OAuth2 clients: id to secret. Nil = ClientID with ClientSecret.
 	ClientServices map[string]string
@@ -18,7 +20,8 @@ type Options struct {
 	Credentials []Credential
 	// Asynchronous says whether CSC v2 offers operationMode A with signatures/signPolling.
 	Asynchronous bool
-	// PendingPolls is how many polls of an asynchronous answer, or of SAFE's verify, say "not yet". 0 = 1; negative = none.
+	// PendingPolls is how many polls of an asynchronous answer, or of SAFE's verify, say "not yet". 0
+	// = 1; negative = none.
 	PendingPolls int
 	// TokenLifetime of access tokens. 0 = 1 h.
 	TokenLifetime time.Duration
@@ -111,8 +114,8 @@ type Credential struct {
 	Multisign int      // signatures in one authorisation; 0 = 100
 	Disabled  bool     // the key is disabled
 	RawECDSA  bool     // values are r‖s instead of DER, always
-	// Slow makes the authorisation wait for somebody: credentials/authorize answers 202 with a handle, and so many authorizeChecks
-	// after it. v2 only.
+	// Slow makes the authorisation wait for somebody: credentials/authorize answers 202 with a handle,
+	// and so many authorizeChecks after it. v2 only.
 	Slow int
 }
 

@@ -5,7 +5,8 @@ import (
 	"crypto/x509"
 )
 
-// identity is the key that a credential has at a time, and its certificates, the signing certificate first.
+// identity is the key that a credential has at a time, and its certificates, the signing
+// certificate first.
 type identity struct {
 	key   crypto.Signer
 	chain []*x509.Certificate
@@ -21,8 +22,8 @@ func (c *credential) certify(a *Authority, key crypto.Signer) error {
 	return nil
 }
 
-// RenewCredentials gives every credential a new random key and certificate under its old id, as a service does whose certificates
-// end. After a restart a Seed brings the first ones back.
+// RenewCredentials gives every credential a new random key and certificate under its old id, as a
+// service does whose certificates end. After a restart a Seed brings the first ones back.
 func (s *Service) RenewCredentials() error {
 	for _, c := range append(s.credentials[:len(s.credentials):len(s.credentials)], s.safe.credential) {
 		key, err := makeKey(c.Key, nil)

@@ -38,7 +38,27 @@ type safeProcess struct {
 var safeID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
 // digestInfoSHA256 is the DER of DigestInfo (RFC 8017 9.2) before the 32 bytes of the hash.
-var digestInfoSHA256 = []byte{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20}
+var digestInfoSHA256 = []byte{
+	0x30,
+	0x31,
+	0x30,
+	0x0d,
+	0x06,
+	0x09,
+	0x60,
+	0x86,
+	0x48,
+	0x01,
+	0x65,
+	0x03,
+	0x04,
+	0x02,
+	0x01,
+	0x05,
+	0x00,
+	0x04,
+	0x20,
+}
 
 func (s *Service) openSAFEAccount() error {
 	c, err := s.opts.Authority.credential(Credential{ID: SAFECredentialID, AuthMode: Implicit, Multisign: safeMultisign})
@@ -104,11 +124,16 @@ const safeExpired = "The access or refresh token is expired or has been revoked"
 func (s *Service) safeAuth(x *exchange, refresh bool) *answer {
 	user, password, ok := x.BasicAuth()
 	if !ok || user != SAFEUser || password != SAFEPassword {
-		return &answer{status: http.StatusUnauthorized, body: object{{"error", "Unauthorized"}, {"error_description", "Unauthorized"}}}
+		return &answer{
+			status: http.StatusUnauthorized,
+			body:   object{{"error", "Unauthorized"}, {"error_description", "Unauthorized"}},
+		}
 	}
 	token, ok := strings.CutPrefix(x.Header.Get("SAFEAuthorization"), "Bearer ")
 	if !ok {
-		return safeNo("The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, or is otherwise malformed.")
+		return safeNo(
+			"The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, or is otherwise malformed.",
+		)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,9 +168,28 @@ func (s *Service) readSAFE(x *exchange, refresh bool) (safeRequest, *answer) {
 }
 
 func (s *Service) serveSAFEInfo(*exchange) answer {
-	return answer{status: http.StatusOK, body: object{{"authType", []string{"basic"}}, {"specs", "1.0.0"}, {"name", "SIMULATED SAFE"},
-		{"description", "A simulation"}, {"lang", "en-US"}, {"logo", "https://simulated.invalid/logo.png"}, {"region", "PT"},
-		{"methods", []string{"credentials/list", "credentials/info", "credentials/authorize", "signatures/signHash", "signatureAccount/updateToken"}}}}
+	return answer{
+		status: http.StatusOK,
+		body: object{
+			{"authType", []string{"basic"}},
+			{"specs", "1.0.0"},
+			{"name", "SIMULATED SAFE"},
+			{"description", "A simulation"},
+			{"lang", "en-US"},
+			{"logo", "https://simulated.invalid/logo.png"},
+			{"region", "PT"},
+			{
+				"methods",
+				[]string{
+					"credentials/list",
+					"credentials/info",
+					"credentials/authorize",
+					"signatures/signHash",
+					"signatureAccount/updateToken",
+				},
+			},
+		},
+	}
 }
 
 func (s *Service) serveSAFEList(x *exchange) answer {
@@ -196,7 +240,12 @@ func (s *Service) serveSAFEAuthorize(x *exchange) answer {
 	if s.safe.processes[req.ClientData.ProcessID] != nil {
 		return *safeNo("Invalid parameter processId")
 	}
-	s.safe.processes[req.ClientData.ProcessID] = &safeProcess{hashes: req.Hashes, sad: random(24), authPending: s.opts.PendingPolls, signPending: s.opts.PendingPolls}
+	s.safe.processes[req.ClientData.ProcessID] = &safeProcess{
+		hashes:      req.Hashes,
+		sad:         random(24),
+		authPending: s.opts.PendingPolls,
+		signPending: s.opts.PendingPolls,
+	}
 	return answer{status: http.StatusOK}
 }
 
@@ -248,7 +297,10 @@ func (s *Service) serveSAFESign(x *exchange) answer {
 	}
 	values, err := s.makeValues(x, s.safe.credential, algorithm{kind: "RSA", hash: crypto.SHA256}, digests)
 	if err != nil {
-		return answer{status: http.StatusInternalServerError, body: object{{"error", "Internal Server Error"}, {"error_description", "Internal Server Error"}}}
+		return answer{
+			status: http.StatusInternalServerError,
+			body:   object{{"error", "Internal Server Error"}, {"error_description", "Internal Server Error"}},
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -287,5 +339,8 @@ func (s *Service) serveSAFEUpdate(x *exchange) answer {
 	defer s.mu.Unlock()
 	s.renewSAFETokens()
 	s.counts.token()
-	return answer{status: http.StatusOK, body: object{{"newRefreshToken", s.safe.refresh}, {"newAccessToken", s.safe.access}}}
+	return answer{
+		status: http.StatusOK,
+		body:   object{{"newRefreshToken", s.safe.refresh}, {"newAccessToken", s.safe.access}},
+	}
 }

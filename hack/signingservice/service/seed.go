@@ -17,8 +17,9 @@ import (
 // MinSeed is the least length of a Seed in bytes.
 const MinSeed = 32
 
-// Seed is what an Authority derives its keys from, so that it has the same keys and certificates after a restart. It is as secret as
-// the keys are. Nothing real may be signed with them: see the package's comment.
+// Seed is what an Authority derives its keys from, so that it has the same keys and certificates
+// after a restart. It is as secret as the keys are. Nothing real may be signed with them: see the
+// package's comment.
 type Seed []byte
 
 // stream returns bytes without end that depend on the seed and the purpose.
@@ -86,7 +87,8 @@ func (s Seed) rsaKey(purpose string) (crypto.Signer, error) {
 	return key, key.Validate()
 }
 
-// nextPrime returns the first prime p of 1024 bits from a place in the stream on, for which the exponent has an inverse modulo p-1.
+// nextPrime returns the first prime p of 1024 bits from a place in the stream on, for which the
+// exponent has an inverse modulo p-1.
 func nextPrime(in io.Reader, exponent int64) (*big.Int, error) {
 	start := make([]byte, 128)
 	if _, err := io.ReadFull(in, start); err != nil {

@@ -122,7 +122,8 @@ type answer struct {
 // maxBody bounds a request: a thousand hashes with room to spare.
 const maxBody = 1 << 20
 
-// handle serves an endpoint under a pattern of http.ServeMux: it counts, waits and misbehaves around what serve does.
+// handle serves an endpoint under a pattern of http.ServeMux: it counts, waits and misbehaves
+// around what serve does.
 func (s *Service) handle(pattern, endpoint string, serve func(*exchange) answer) {
 	key := endpoint
 	if _, path, ok := strings.Cut(pattern, " "); ok {
@@ -145,12 +146,23 @@ func (s *Service) handle(pattern, endpoint string, serve func(*exchange) answer)
 		x.body = body
 		s.wait(time.Duration(s.latency.Load()))
 		a := serve(x)
-		s.opts.Log.Info("simulated request", "path", key, "status", a.status, "rudeness", string(x.rude), "ms", time.Since(start).Milliseconds())
+		s.opts.Log.Info(
+			"simulated request",
+			"path",
+			key,
+			"status",
+			a.status,
+			"rudeness",
+			string(x.rude),
+			"ms",
+			time.Since(start).Milliseconds(),
+		)
 		s.after(w, r, x.rude, a)
 	})
 }
 
-// wait pauses for d, or until the service is closed; a client that hangs up does not shorten it, as with a real service.
+// wait pauses for d, or until the service is closed; a client that hangs up does not shorten it, as
+// with a real service.
 func (s *Service) wait(d time.Duration) {
 	if d <= 0 {
 		return
@@ -169,13 +181,28 @@ func before(r Rudeness) (answer, bool) {
 	case TooManyRequests:
 		return answer{status: http.StatusTooManyRequests, body: object{{"error", "temporarily_unavailable"}}}, true
 	case TooManyRetryAfter:
-		return answer{status: http.StatusTooManyRequests, header: map[string]string{"Retry-After": "2"}, body: object{{"error", "temporarily_unavailable"}}}, true
+		return answer{
+			status: http.StatusTooManyRequests,
+			header: map[string]string{"Retry-After": "2"},
+			body:   object{{"error", "temporarily_unavailable"}},
+		}, true
 	case ErrorBefore:
-		return answer{status: http.StatusInternalServerError, body: object{{"error_description", "simulated fault before"}, {"error", "server_error"}}}, true
+		return answer{
+			status: http.StatusInternalServerError,
+			body:   object{{"error_description", "simulated fault before"}, {"error", "server_error"}},
+		}, true
 	case Unavailable:
-		return answer{status: http.StatusServiceUnavailable, header: map[string]string{"Retry-After": "3"}, body: object{{"error", "temporarily_unavailable"}}}, true
+		return answer{
+			status: http.StatusServiceUnavailable,
+			header: map[string]string{"Retry-After": "3"},
+			body:   object{{"error", "temporarily_unavailable"}},
+		}, true
 	case Gateway:
-		return answer{status: http.StatusBadGateway, header: map[string]string{"Content-Type": "text/html"}, body: raw("<html><body><h1>502 Bad Gateway</h1></body></html>")}, true
+		return answer{
+			status: http.StatusBadGateway,
+			header: map[string]string{"Content-Type": "text/html"},
+			body:   raw("<html><body><h1>502 Bad Gateway</h1></body></html>"),
+		}, true
 	case Refused:
 		return refuse("invalid_request", "Simulated refusal"), true
 	case CutBefore:
@@ -192,7 +219,10 @@ func (s *Service) after(w http.ResponseWriter, r *http.Request, rude Rudeness, a
 	}
 	switch rude {
 	case ErrorAfter:
-		a = answer{status: http.StatusInternalServerError, body: object{{"error", "server_error"}, {"error_description", "simulated fault after"}}}
+		a = answer{
+			status: http.StatusInternalServerError,
+			body:   object{{"error", "server_error"}, {"error_description", "simulated fault after"}},
+		}
 	case CutAfter:
 		panic(http.ErrAbortHandler)
 	case HalfAnswer, Stalled:
@@ -252,7 +282,8 @@ func (s *Service) write(w http.ResponseWriter, a answer) {
 	writeJSON(w, a.status, a.body)
 }
 
-// writeHalf sends half of the answer and cuts the connection, at once or when the client has given up.
+// writeHalf sends half of the answer and cuts the connection, at once or when the client has given
+// up.
 func (s *Service) writeHalf(w http.ResponseWriter, r *http.Request, rude Rudeness, a answer) {
 	text := encode(a.body)
 	w.Header().Set("Content-Type", "application/json")

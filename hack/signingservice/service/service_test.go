@@ -72,7 +72,10 @@ func hashOf(text string) string {
 
 func (r remote) authorize(hashes ...string) string {
 	r.t.Helper()
-	status, a := r.post("/csc/v1/credentials/authorize", map[string]any{"credentialID": "sim-rsa", "numSignatures": len(hashes), "hash": hashes, "PIN": service.PIN})
+	status, a := r.post(
+		"/csc/v1/credentials/authorize",
+		map[string]any{"credentialID": "sim-rsa", "numSignatures": len(hashes), "hash": hashes, "PIN": service.PIN},
+	)
 	sad, _ := a["SAD"].(string)
 	if status != http.StatusOK || sad == "" {
 		r.t.Fatalf("authorize = %d %v", status, a)
@@ -82,7 +85,10 @@ func (r remote) authorize(hashes ...string) string {
 
 func (r remote) sign(sad string, hashes ...string) (int, string) {
 	r.t.Helper()
-	status, a := r.post("/csc/v1/signatures/signHash", map[string]any{"credentialID": "sim-rsa", "SAD": sad, "hash": hashes, "signAlgo": "1.2.840.113549.1.1.11"})
+	status, a := r.post(
+		"/csc/v1/signatures/signHash",
+		map[string]any{"credentialID": "sim-rsa", "SAD": sad, "hash": hashes, "signAlgo": "1.2.840.113549.1.1.11"},
+	)
 	text, _ := a["error_description"].(string)
 	return status, text
 }
@@ -108,7 +114,8 @@ func TestSAD(t *testing.T) {
 		t.Errorf("no SAD: %d", status)
 	}
 	n := r.Counts()
-	if n.Signatures != 2 || n.SignaturesBy["sim-rsa"] != 2 || n.LargestBatch != 2 || n.Calls["csc/v1/signatures/signHash"] != 5 {
+	if n.Signatures != 2 || n.SignaturesBy["sim-rsa"] != 2 || n.LargestBatch != 2 ||
+		n.Calls["csc/v1/signatures/signHash"] != 5 {
 		t.Errorf("counts = %+v, want 2 signatures in 5 calls", n)
 	}
 }

@@ -40,7 +40,8 @@ func (s *Service) serveSignHash(x *exchange) answer {
 	if s.opts.OperationModeNeeded && !version1 && req.OperationMode == "" {
 		return refuse("invalid_request", "Missing (or invalid type) string parameter operationMode")
 	}
-	if req.OperationMode == "A" && !s.opts.Asynchronous || req.OperationMode != "" && req.OperationMode != "A" && req.OperationMode != "S" {
+	if req.OperationMode == "A" && !s.opts.Asynchronous ||
+		req.OperationMode != "" && req.OperationMode != "A" && req.OperationMode != "S" {
 		return refuse("invalid_request", "Invalid parameter operationMode")
 	}
 	a, digests, refusal := c.readHashes(req)
@@ -146,8 +147,13 @@ func (s *Service) servePolling(x *exchange) answer {
 	}
 	if kept.pending > 0 {
 		kept.pending--
-		return answer{status: http.StatusAccepted, body: object{{"error", "accepted_request"},
-			{"error_description", "The previous asynchronous request has been accepted for processing, but the processing has not yet been completed"}}}
+		return answer{status: http.StatusAccepted, body: object{
+			{"error", "accepted_request"},
+			{
+				"error_description",
+				"The previous asynchronous request has been accepted for processing, but the processing has not yet been completed",
+			},
+		}}
 	}
 	return answer{status: http.StatusOK, body: object{{"signatures", kept.values}}}
 }

@@ -24,12 +24,14 @@ type Options struct {
 	Policy      asn1.ObjectIdentifier
 	// User and Password are wanted by HTTP Basic; empty = none is.
 	User, Password string
-	// Limit is how many requests may come within Window; the one above it and all later ones are answered with HTTP 400. 0 = any number.
+	// Limit is how many requests may come within Window; the one above it and all later ones are
+	// answered with HTTP 400. 0 = any number.
 	Limit  int
 	Window time.Duration
 }
 
-// Handler answers timestamp requests over HTTP (RFC 3161 3.4) at any path. It is safe for concurrent use.
+// Handler answers timestamp requests over HTTP (RFC 3161 3.4) at any path. It is safe for
+// concurrent use.
 type Handler struct {
 	o Options
 
@@ -43,15 +45,18 @@ type Handler struct {
 
 var oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
 
-// Purpose makes a certificate template one of a timestamp authority (RFC 3161 2.3): the extended key usage alone, and critical, which
-// crypto/x509 does not write by itself.
+// Purpose makes a certificate template one of a timestamp authority (RFC 3161 2.3): the extended
+// key usage alone, and critical, which crypto/x509 does not write by itself.
 func Purpose(template *x509.Certificate) {
 	value, err := asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}})
 	if err != nil {
 		panic(err) // a constant
 	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: oidExtKeyUsage, Critical: true, Value: value})
+	template.ExtraExtensions = append(
+		template.ExtraExtensions,
+		pkix.Extension{Id: oidExtKeyUsage, Critical: true, Value: value},
+	)
 }
 
 // New returns a polite Handler.
@@ -197,8 +202,19 @@ func (h *Handler) build(req request, rude Rudeness) ([]byte, error) {
 	h.issued++
 	h.mu.Unlock()
 	b := &builder{
-		info: info{Version: 1, Policy: h.o.Policy, Imprint: req.Imprint, Serial: serial, Time: genTime(time.Now()), Accuracy: accuracy{1}, Nonce: req.Nonce},
-		key:  h.o.Key, certificate: h.o.Certificate, ess: h.o.Certificate, hash: crypto.SHA256,
+		info: info{
+			Version:  1,
+			Policy:   h.o.Policy,
+			Imprint:  req.Imprint,
+			Serial:   serial,
+			Time:     genTime(time.Now()),
+			Accuracy: accuracy{1},
+			Nonce:    req.Nonce,
+		},
+		key:         h.o.Key,
+		certificate: h.o.Certificate,
+		ess:         h.o.Certificate,
+		hash:        crypto.SHA256,
 	}
 	if req.CertReq {
 		b.certificates = append([]*x509.Certificate{h.o.Certificate}, h.o.Chain...)
@@ -218,7 +234,8 @@ func (h *Handler) spoil(b *builder, rude Rudeness) {
 		b.info.Imprint.Digest = slices.Clone(b.info.Imprint.Digest)
 		b.info.Imprint.Digest[0] ^= 1
 	case WrongHash:
-		b.info.Imprint.Algorithm.Algorithm = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 6} // SHA-512/256: as long as SHA-256
+		// SHA-512/256: as long as SHA-256
+		b.info.Imprint.Algorithm.Algorithm = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 6}
 	case WrongValue:
 		b.spoilValue = true
 	case WrongPurpose:

@@ -106,7 +106,17 @@ func TestOpenSSLVerifies(t *testing.T) {
 			}
 			_, reply := post(t, server.URL, query)
 			write(t, folder, "reply", reply)
-			verify := []string{"-verify", "-queryfile", "query", "-in", "reply", "-CAfile", "root.pem", "-untrusted", "issuing.pem"}
+			verify := []string{
+				"-verify",
+				"-queryfile",
+				"query",
+				"-in",
+				"reply",
+				"-CAfile",
+				"root.pem",
+				"-untrusted",
+				"issuing.pem",
+			}
 			if out, err := run(verify...); err != nil || !strings.Contains(out, "Verification: OK") {
 				t.Errorf("openssl ts -verify = %v: %s", err, out)
 			}
@@ -137,7 +147,12 @@ func TestLimitAnswers400(t *testing.T) {
 	h, _ := newHandler(t, key, func(o *Options) { o.Limit, o.Window = 2, time.Hour })
 	server := httptest.NewServer(h)
 	defer server.Close()
-	query, err := asn1.Marshal(request{Version: 1, Imprint: imprint{pkix.AlgorithmIdentifier{Algorithm: algorithms[crypto.SHA256].hash}, make([]byte, 32)}})
+	query, err := asn1.Marshal(
+		request{
+			Version: 1,
+			Imprint: imprint{pkix.AlgorithmIdentifier{Algorithm: algorithms[crypto.SHA256].hash}, make([]byte, 32)},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +177,11 @@ func TestRefuses(t *testing.T) {
 	for name, query := range map[string][]byte{"nothing": nil, "garbage": []byte("garbage")} {
 		_, body := post(t, server.URL, query)
 		var r response
-		if _, err := asn1.Unmarshal(body, &r); err != nil || r.Status.Status != rejection || r.Status.Fail.At(badDataFormat) != 1 {
+		if _, err := asn1.Unmarshal(
+			body,
+			&r,
+		); err != nil || r.Status.Status != rejection ||
+			r.Status.Fail.At(badDataFormat) != 1 {
 			t.Errorf("%s: status %d, %v; want a rejection with badDataFormat", name, r.Status.Status, err)
 		}
 	}

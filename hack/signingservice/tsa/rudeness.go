@@ -50,7 +50,35 @@ const (
 
 // Rudenesses lists those that must not be answered with a timestamp.
 func Rudenesses() []Rudeness {
-	return []Rudeness{Rejection, SystemFail, Waiting, NoToken, BadRequest, TooMany, Unavailable, Forbidden, HTML, Empty, Garbage, Cut, Slow, Huge,
-		Redirect, Trailing, WrongNonce, MissingNonce, WrongImprint, WrongHash, WrongValue, WrongPurpose, ForeignSigner, NoSigner, NoCertificate,
-		Stale, Future, WrongPolicy, SHA1}
+	return []Rudeness{
+		Rejection,
+		SystemFail,
+		Waiting,
+		NoToken,
+		BadRequest,
+		TooMany,
+		Unavailable,
+		Forbidden,
+		HTML,
+		Empty,
+		Garbage,
+		Cut,
+		Slow,
+		Huge,
+		Redirect,
+		Trailing,
+		WrongNonce,
+		MissingNonce,
+		WrongImprint,
+		WrongHash,
+		WrongValue,
+		WrongPurpose,
+		ForeignSigner,
+		NoSigner,
+		NoCertificate,
+		Stale,
+		Future,
+		WrongPolicy,
+		SHA1,
+	}
 }

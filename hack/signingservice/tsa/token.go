@@ -129,12 +129,19 @@ func (b *builder) token() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return asn1.Marshal(contentInfo{oidSignedData, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: inner}})
+	return asn1.Marshal(
+		contentInfo{oidSignedData, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: inner}},
+	)
 }
 
-// attributes returns the signed attributes as SET OF. A signing-time is among them, as most authorities have it.
+// attributes returns the signed attributes as SET OF. A signing-time is among them, as most
+// authorities have it.
 func (b *builder) attributes(content []byte) ([]byte, error) {
-	values := map[string]any{oidContentType.String(): oidTSTInfo, oidMessageDigest.String(): sum(b.hash, content), oidSigningTime.String(): time.Now().UTC()}
+	values := map[string]any{
+		oidContentType.String():   oidTSTInfo,
+		oidMessageDigest.String(): sum(b.hash, content),
+		oidSigningTime.String():   time.Now().UTC(),
+	}
 	if b.ess != nil {
 		hash := sha256.Sum256(b.ess.Raw)
 		values[oidSigningCertV2.String()] = struct{ Certs []essCertID }{[]essCertID{{hash[:]}}}
