@@ -11,7 +11,8 @@ import (
 // large is the text of an array that is too large to be kept parsed.
 var large = "[(" + strings.Repeat("x", maxCachedBytes/4) + ")]"
 
-// TestParsedBudget wants all that is parsed to count against one budget, in object streams and out of them, whole and broken.
+// TestParsedBudget wants all that is parsed to count against one budget, in object streams and out
+// of them, whole and broken.
 func TestParsedBudget(t *testing.T) {
 	b := newBuilder().catalog()
 	b.object(4, large)
@@ -76,13 +77,21 @@ func TestParsedBudgetOfSmallObjects(t *testing.T) {
 	}
 }
 
-// TestParsedBudgetOfPacked reads a large packed form several times, as signing it does: 20,000 objects in a few kilobytes.
+// TestParsedBudgetOfPacked reads a large packed form several times, as signing it does: 20,000
+// objects in a few kilobytes.
 func TestParsedBudgetOfPacked(t *testing.T) {
 	const objects = 20_000
 	b := newBuilder().catalog()
 	bodies := make([]string, objects)
 	for i := range bodies {
-		bodies[i] = fmt.Sprintf("<</Type/Annot/Subtype/Widget/FT/Tx/T(field%d)/Rect[%d %d %d %d]>>", i, i%500, i%700, i%500+40, i%700+12)
+		bodies[i] = fmt.Sprintf(
+			"<</Type/Annot/Subtype/Widget/FT/Tx/T(field%d)/Rect[%d %d %d %d]>>",
+			i,
+			i%500,
+			i%700,
+			i%500+40,
+			i%700+12,
+		)
 	}
 	b.objectStream(10, 11, bodies...).xrefStream(10+1+objects, "")
 	d := open(t, b.Bytes())

@@ -44,7 +44,11 @@ func (b *builder) objectStream(number, first int, bodies ...string) *builder {
 		data.WriteString(body + " ")
 		b.packed[first+i] = [2]int{number, i}
 	}
-	return b.stream(number, fmt.Sprintf("/Type/ObjStm/N %d/First %d/Filter/FlateDecode", len(bodies), index.Len()), deflate(index.String()+data.String()))
+	return b.stream(
+		number,
+		fmt.Sprintf("/Type/ObjStm/N %d/First %d/Filter/FlateDecode", len(bodies), index.Len()),
+		deflate(index.String()+data.String()),
+	)
 }
 
 // catalog writes objects 1 to 3: catalog, page tree and one page.
@@ -66,7 +70,8 @@ func (b *builder) top() int {
 	return top
 }
 
-// table ends the file with a cross-reference table and returns where that lies; trailer holds further entries.
+// table ends the file with a cross-reference table and returns where that lies; trailer holds
+// further entries.
 func (b *builder) table(trailer string) int64 {
 	start := int64(b.Len())
 	fmt.Fprintf(b, "xref\n0 %d\n", b.top())
@@ -81,7 +86,8 @@ func (b *builder) table(trailer string) int64 {
 	return start
 }
 
-// xrefStream ends the file with a cross-reference stream as object number and returns where that lies.
+// xrefStream ends the file with a cross-reference stream as object number and returns where that
+// lies.
 func (b *builder) xrefStream(number int, dict string) int64 {
 	start := int64(b.Len())
 	b.offsets[number] = start
@@ -101,7 +107,11 @@ func (b *builder) xrefStream(number int, dict string) int64 {
 		}
 		rows.Write(row[:7])
 	}
-	b.stream(number, fmt.Sprintf("/Type/XRef/Size %d/W[1 4 2]/Root 1 0 R/Filter/FlateDecode%s", b.top(), dict), deflate(rows.String()))
+	b.stream(
+		number,
+		fmt.Sprintf("/Type/XRef/Size %d/W[1 4 2]/Root 1 0 R/Filter/FlateDecode%s", b.top(), dict),
+		deflate(rows.String()),
+	)
 	fmt.Fprintf(b, "startxref\n%d\n%%%%EOF\n", start)
 	return start
 }

@@ -2,7 +2,8 @@ package pdf
 
 import "slices"
 
-// objectCache keeps small parsed objects. It starts over when it is full: what is needed again is needed soon.
+// objectCache keeps small parsed objects. It starts over when it is full: what is needed again is
+// needed soon.
 type objectCache struct {
 	objects map[Ref]Object
 	bytes   int64 // source text of what is kept

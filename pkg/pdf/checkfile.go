@@ -9,9 +9,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// CheckFile refuses a file that other readers repair before they show it, because what they rebuild may differ from what Document
-// reads. It looks at the bytes before the header, at the first number of each cross-reference table, and at what follows the end of
-// each revision. It reads objects only where bytes stand before the header. Errors are KindDamaged, KindUnsupported, KindTooComplex.
+// CheckFile refuses a file that other readers repair before they show it, because what they rebuild
+// may differ from what Document reads. It looks at the bytes before the header, at the first number
+// of each cross-reference table, and at what follows the end of each revision. It reads objects
+// only where bytes stand before the header. Errors are KindDamaged, KindUnsupported,
+// KindTooComplex.
 func (d *Document) CheckFile(ctx context.Context) error {
 	if err := d.checkHeader(ctx); err != nil {
 		return err
@@ -24,14 +26,19 @@ func (d *Document) CheckFile(ctx context.Context) error {
 	return d.checkTails()
 }
 
-// checkHeader allows bytes before the header only where every offset counts from the first byte of the file, as a ByteRange does.
-// Where offsets count from the header, readers disagree about where a ByteRange begins.
+// checkHeader allows bytes before the header only where every offset counts from the first byte of
+// the file, as a ByteRange does. Where offsets count from the header, readers disagree about where
+// a ByteRange begins.
 func (d *Document) checkHeader(ctx context.Context) error {
 	if d.junk == 0 {
 		return nil
 	}
 	if d.base > 0 {
-		return signing.Errorf(signing.KindUnsupported, "PDF has %d bytes before its header, with which it cannot be signed", d.junk)
+		return signing.Errorf(
+			signing.KindUnsupported,
+			"PDF has %d bytes before its header, with which it cannot be signed",
+			d.junk,
+		)
 	}
 	for _, s := range d.sections {
 		for part := s; part != nil; part = part.hidden {
@@ -68,7 +75,8 @@ func (d *Document) checkOffsets(ctx context.Context, s *section) error {
 	})
 }
 
-// entriesBetweenAsks is after how many entries eachEntry asks whether to go on: some milliseconds of work.
+// entriesBetweenAsks is after how many entries eachEntry asks whether to go on: some milliseconds
+// of work.
 const entriesBetweenAsks = 4096
 
 // eachEntry visits all entries of one section, without those of its hidden one.

@@ -21,24 +21,35 @@ func shifted(before, file string) string {
 		}
 		return fmt.Sprintf(format, n+len(before))
 	}
-	file = regexp.MustCompile(`\d{10} 00000 n`).ReplaceAllStringFunc(file, func(s string) string { return move(s[:10], "%010d") + s[10:] })
+	file = regexp.MustCompile(
+		`\d{10} 00000 n`,
+	).ReplaceAllStringFunc(
+		file,
+		func(s string) string { return move(s[:10], "%010d") + s[10:] },
+	)
 	return before + regexp.MustCompile(`startxref\n\d+`).ReplaceAllStringFunc(file, func(s string) string {
 		return "startxref\n" + move(strings.TrimPrefix(s, "startxref\n"), "%d")
 	})
 }
 
-// revised appends a revision of one object to a file with a table; between stands in front of it, beside stands behind the object.
+// revised appends a revision of one object to a file with a table; between stands in front of it,
+// beside stands behind the object.
 func revised(file, between, beside string) string {
 	file += between
 	at := len(file)
 	file += "4 0 obj\n(new)\nendobj\n" + beside
 	table := len(file)
 	prev := regexp.MustCompile(`startxref\n(\d+)`).FindAllStringSubmatch(file, -1)
-	return file + fmt.Sprintf("xref\n4 1\n%010d 00000 n \ntrailer\n<</Size 5/Root 1 0 R/Prev %s>>\nstartxref\n%d\n%%%%EOF\n",
-		at, prev[len(prev)-1][1], table)
+	return file + fmt.Sprintf(
+		"xref\n4 1\n%010d 00000 n \ntrailer\n<</Size 5/Root 1 0 R/Prev %s>>\nstartxref\n%d\n%%%%EOF\n",
+		at,
+		prev[len(prev)-1][1],
+		table,
+	)
 }
 
-// TestCheckFile wants a file to be refused that other readers repair, and the bytes to be named because of which they do.
+// TestCheckFile wants a file to be refused that other readers repair, and the bytes to be named
+// because of which they do.
 func TestCheckFile(t *testing.T) {
 	b := newBuilder().catalog()
 	b.table("")
@@ -97,7 +108,8 @@ func TestCheckFile(t *testing.T) {
 	}
 }
 
-// TestOpenBytesBefore wants the bytes before the header to be named where no way to count them leads to a cross-reference section.
+// TestOpenBytesBefore wants the bytes before the header to be named where no way to count them
+// leads to a cross-reference section.
 func TestOpenBytesBefore(t *testing.T) {
 	b := newBuilder().catalog()
 	b.table("")

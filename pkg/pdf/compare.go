@@ -5,7 +5,8 @@ import "slices"
 // maxChanged bounds the objects that ChangedSince lists.
 const maxChanged = 200_000
 
-// Prefix opens the revision of the document that ends at a byte, counted from the first byte of the file.
+// Prefix opens the revision of the document that ends at a byte, counted from the first byte of the
+// file.
 func (d *Document) Prefix(end int64) (*Document, error) {
 	if end < d.base || end > d.Size() {
 		return nil, damaged("it has no revision that ends at byte %d", end)
@@ -17,9 +18,11 @@ func (d *Document) Prefix(end int64) (*Document, error) {
 	return p, err
 }
 
-// ChangedSince returns the numbers of the objects that may differ from an older revision, be it as free, in order: all that is listed by
-// cross-reference sections which the two do not have in common. It does not matter where a section lies: one that hides between the
-// bytes of the older revision, and is only linked by the newer one, is new; so is what shows where a section of the older one is skipped.
+// ChangedSince returns the numbers of the objects that may differ from an older revision, be it as
+// free, in order: all that is listed by cross-reference sections which the two do not have in
+// common. It does not matter where a section lies: one that hides between the bytes of the older
+// revision, and is only linked by the newer one, is new; so is what shows where a section of the
+// older one is skipped.
 func (d *Document) ChangedSince(old *Document) ([]int, error) {
 	var numbers []int
 	for n, changed := range listed(changedSections(d, old)) {
@@ -34,7 +37,8 @@ func (d *Document) ChangedSince(old *Document) ([]int, error) {
 	return numbers, nil
 }
 
-// changedSections returns the sections of two revisions that stand before what their chains have in common.
+// changedSections returns the sections of two revisions that stand before what their chains have in
+// common.
 func changedSections(d, old *Document) []*section {
 	a, b := d.sections, old.sections
 	for len(a) > 0 && len(b) > 0 && d.base+a[len(a)-1].offset == old.base+b[len(b)-1].offset {
@@ -65,7 +69,8 @@ func listed(sections []*section) []bool {
 	return marks
 }
 
-// ByNumber returns the object in force under a number, with its reference; nil where the number is free.
+// ByNumber returns the object in force under a number, with its reference; nil where the number is
+// free.
 func (d *Document) ByNumber(number int) (Ref, Object, error) {
 	e, err := d.lookup(number)
 	if err != nil || e.kind == entryFree {
@@ -79,9 +84,9 @@ func (d *Document) ByNumber(number int) (Ref, Object, error) {
 	return ref, o, err
 }
 
-// Equal reports whether two objects say the same; references are compared, not followed, and streams are the same only if they are
-// one. Numbers are compared as they are written. A dictionary b with a key that is there twice is like no other, since readers differ in
-// which one they take.
+// Equal reports whether two objects say the same; references are compared, not followed, and
+// streams are the same only if they are one. Numbers are compared as they are written. A dictionary
+// b with a key that is there twice is like no other, since readers differ in which one they take.
 func Equal(a, b Object) bool {
 	switch x := a.(type) {
 	case Array:

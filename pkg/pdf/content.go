@@ -11,7 +11,8 @@ const (
 	maxContentFault = 1000 // stray brackets and the like that are stepped over
 )
 
-// Content reads a content stream, or what is written like one: CMaps and appearances (ISO 32000-2 7.8.2).
+// Content reads a content stream, or what is written like one: CMaps and appearances (ISO 32000-2
+// 7.8.2).
 type Content struct {
 	lex    *lexer
 	p      *parser
@@ -26,12 +27,14 @@ func NewContent(r io.Reader) *Content {
 	return &Content{lex: lex, p: &parser{lex: lex}, most: maxOperands}
 }
 
-// Spill has Next hand over operands whenever there are n of them before their operator, where it would fail with too many of them
-// otherwise. Next returns the operator with those that are left. It is for CMaps, whose blocks may hold any number of entries.
+// Spill has Next hand over operands whenever there are n of them before their operator, where it
+// would fail with too many of them otherwise. Next returns the operator with those that are left.
+// It is for CMaps, whose blocks may hold any number of entries.
 func (c *Content) Spill(n int, take func(operands []Object)) { c.most, c.spill = n, take }
 
-// Next returns the next operator with its operands; io.EOF at the end. Stray brackets are stepped over. An inline image comes as the
-// operator BI with its dictionary as the only operand, its data left out.
+// Next returns the next operator with its operands; io.EOF at the end. Stray brackets are stepped
+// over. An inline image comes as the operator BI with its dictionary as the only operand, its data
+// left out.
 func (c *Content) Next() (operator string, operands []Object, err error) {
 	for {
 		o, keyword, end, err := c.item()
@@ -95,7 +98,8 @@ func (c *Content) inlineImage() (*Dict, error) {
 	}
 }
 
-// skipImage steps over image data: to an EI between white space. Data that holds the same by chance is not told from it.
+// skipImage steps over image data: to an EI between white space. Data that holds the same by chance
+// is not told from it.
 func (c *Content) skipImage() error {
 	before := c.lex.take()
 	for {

@@ -31,7 +31,8 @@ type crypt struct {
 	permissions     uint32
 }
 
-// Permissions returns the user's permission bits (ISO 32000-2 table 22); all of them where the file is not encrypted.
+// Permissions returns the user's permission bits (ISO 32000-2 table 22); all of them where the file
+// is not encrypted.
 func (d *Document) Permissions() uint32 {
 	if d.crypt == nil {
 		return ^uint32(0)
@@ -85,7 +86,8 @@ func (c *crypt) objectKey(ref Ref, method cipherMethod) []byte {
 	}
 	h := md5.New()
 	h.Write(c.key)
-	h.Write([]byte{byte(ref.Number), byte(ref.Number >> 8), byte(ref.Number >> 16), byte(ref.Generation), byte(ref.Generation >> 8)})
+	n, g := ref.Number, ref.Generation
+	h.Write([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(g), byte(g >> 8)})
 	if method == cipherAES {
 		h.Write([]byte("sAlT"))
 	}
@@ -124,7 +126,8 @@ func (c *crypt) apply(ref Ref, method cipherMethod, s string, encrypt bool) (str
 	return openCBC(block, s)
 }
 
-// sealCBC encrypts with a random initialisation vector in front and padding behind (ISO 32000-2 7.6.3.1).
+// sealCBC encrypts with a random initialisation vector in front and padding behind (ISO 32000-2
+// 7.6.3.1).
 func sealCBC(block cipher.Block, s string) string {
 	pad := aes.BlockSize - len(s)%aes.BlockSize
 	b := make([]byte, aes.BlockSize, aes.BlockSize+len(s)+pad)

@@ -10,7 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestEncrypted reads, and updates, files of all revisions of the standard security handler with an empty user password.
+// TestEncrypted reads, and updates, files of all revisions of the standard security handler with an
+// empty user password.
 func TestEncrypted(t *testing.T) {
 	files, err := filepath.Glob("testdata/encrypted/[ar]*.pdf")
 	if err != nil || len(files) < 7 {

@@ -7,8 +7,9 @@ import (
 	"io"
 )
 
-// Data returns the decoded data of a stream that this Document read. What is decoded counts against a budget for the whole
-// document; filters that only image decoders know end with an error of KindUnsupported.
+// Data returns the decoded data of a stream that this Document read. What is decoded counts against
+// a budget for the whole document; filters that only image decoders know end with an error of
+// KindUnsupported.
 func (d *Document) Data(s *Stream) (io.Reader, error) {
 	raw, err := d.RawData(s)
 	if err != nil {
@@ -77,8 +78,8 @@ func (d *Document) oneOrMore(o Object) (Array, error) {
 	return Array{v}, nil
 }
 
-// decode puts the filters of s before raw. Every stage counts against the document's budget, since a stage may be larger than
-// what comes out at the end.
+// decode puts the filters of s before raw. Every stage counts against the document's budget, since
+// a stage may be larger than what comes out at the end.
 func (d *Document) decode(s *Stream, raw io.Reader) (io.Reader, error) {
 	specs, err := d.filters(s.Dict)
 	if err != nil {
@@ -141,7 +142,8 @@ func (f *flateReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// budgetReader ends with an error when limit bytes have been read through all readers that share used.
+// budgetReader ends with an error when limit bytes have been read through all readers that share
+// used.
 type budgetReader struct {
 	r     io.Reader
 	used  *int64

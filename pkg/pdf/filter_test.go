@@ -69,7 +69,8 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// lzwEncode writes 9 to 12 bit codes with a literal for each byte, clearing the table before it is full.
+// lzwEncode writes 9 to 12 bit codes with a literal for each byte, clearing the table before it is
+// full.
 func lzwEncode(data []byte, early int) []byte {
 	var out []byte
 	var bits, nbits uint
@@ -147,7 +148,8 @@ func TestPredictors(t *testing.T) {
 		4, 1, 11, 10,
 		0, 40, 50, 60,
 	}
-	// Row 4 (average): 9 = x + 7/2; 9 = x + (9+8)/2; 9 = x + (9+9)/2. Row 5 (Paeth) over 9 9 9: 10 = x + 9; 20 = x + 10 (left); 30 = x + 20.
+	// Row 4 (average): 9 = x + 7/2; 9 = x + (9+8)/2; 9 = x + (9+9)/2. Row 5 (Paeth) over 9 9 9: 10 = x
+	// + 9; 20 = x + 10 (left); 30 = x + 20.
 	rows[13], rows[14], rows[15] = 9-3, 9-8, 0
 	rows[17], rows[18], rows[19] = 10-9, 20-10, 30-20
 	dict := "/Filter/FlateDecode/DecodeParms<</Predictor 15/Columns 3>>"
@@ -155,7 +157,11 @@ func TestPredictors(t *testing.T) {
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("PNG = %v, %v, want %v", got, err, want)
 	}
-	got, err = decoded(t, "/Filter/FlateDecode/DecodeParms<</Predictor 2/Columns 3/Colors 2>>", deflate("\x01\x02\x01\x01\x01\x01\x05\x05\x01\x01\x01\x01"))
+	got, err = decoded(
+		t,
+		"/Filter/FlateDecode/DecodeParms<</Predictor 2/Columns 3/Colors 2>>",
+		deflate("\x01\x02\x01\x01\x01\x01\x05\x05\x01\x01\x01\x01"),
+	)
 	if want := []byte{1, 2, 2, 3, 3, 4, 5, 5, 6, 6, 7, 7}; err != nil || !bytes.Equal(got, want) {
 		t.Errorf("TIFF = %v, %v, want %v", got, err, want)
 	}

@@ -31,12 +31,19 @@ func seed(f *testing.F) {
 	table.table("/ID[<01><02>]")
 	f.Add(table.Bytes())
 	packed := newBuilder()
-	packed.objectStream(9, 1, "<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>", "<</Type/Page/Parent 2 0 R>>")
+	packed.objectStream(
+		9,
+		1,
+		"<</Type/Catalog/Pages 2 0 R>>",
+		"<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>",
+		"<</Type/Page/Parent 2 0 R>>",
+	)
 	packed.xrefStream(10, "")
 	f.Add(packed.Bytes())
 }
 
-// FuzzDocument opens a file, walks what signing needs of it, and updates it: whatever opens must open again with the update.
+// FuzzDocument opens a file, walks what signing needs of it, and updates it: whatever opens must
+// open again with the update.
 func FuzzDocument(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -111,7 +118,11 @@ func FuzzObject(f *testing.F) {
 // FuzzXref reads cross-reference streams and tables with any content.
 func FuzzXref(f *testing.F) {
 	f.Add([]byte("xref\n0 2\n0000000000 65535 f \n0000000009 00000 n \ntrailer<</Size 2/Root 1 0 R>>"))
-	f.Add([]byte("9 0 obj<</Type/XRef/Size 3/W[1 2 1]/Index[0 1 2 1]/Root 1 0 R/Length 8>>stream\n\x00\x00\x00\x00\x01\x00\x09\x00\nendstream endobj"))
+	f.Add(
+		[]byte(
+			"9 0 obj<</Type/XRef/Size 3/W[1 2 1]/Index[0 1 2 1]/Root 1 0 R/Length 8>>stream\n\x00\x00\x00\x00\x01\x00\x09\x00\nendstream endobj",
+		),
+	)
 	f.Add([]byte("xref\n0 1\n0000000000 65535 f \ntrailer<</Size 2/Root 1 0 R/Prev 9/XRefStm 9>>"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file := append([]byte("%PDF-1.7\n"), b...)

@@ -22,14 +22,16 @@ const (
 	tokenDictClose
 )
 
-// token is one lexical token; value is decoded, source is as it was written (strings and numbers only).
+// token is one lexical token; value is decoded, source is as it was written (strings and numbers
+// only).
 type token struct {
 	kind   tokenKind
 	value  string
 	source string
 }
 
-// lexer cuts bytes into tokens (ISO 32000-2 7.2). It reads ahead as needed and no further than budget.
+// lexer cuts bytes into tokens (ISO 32000-2 7.2). It reads ahead as needed and no further than
+// budget.
 type lexer struct {
 	r       io.Reader
 	buf     []byte
@@ -50,13 +52,16 @@ func newLexer(r io.Reader, base, budget int64) *lexer {
 	return &lexer{r: r, base: base, budget: budget, chunk: firstChunk}
 }
 
-// lexers keeps the memory of lexers that have read their object: a document is opened for a few objects, time after time.
+// lexers keeps the memory of lexers that have read their object: a document is opened for a few
+// objects, time after time.
 var lexers = sync.Pool{New: func() any { return new(lexer) }}
 
-// maxKeptBytes bounds the memory that a lexer leaves to the next one: a signature's contents fit, a hostile object's do not stay.
+// maxKeptBytes bounds the memory that a lexer leaves to the next one: a signature's contents fit, a
+// hostile object's do not stay.
 const maxKeptBytes = 128 << 10
 
-// release gives the lexer's memory to a later one of Document.lexerAt. Nothing may use it any more; tokens hold copies.
+// release gives the lexer's memory to a later one of Document.lexerAt. Nothing may use it any more;
+// tokens hold copies.
 func (l *lexer) release() {
 	if cap(l.buf)+cap(l.scratch)+cap(l.source) <= maxKeptBytes {
 		*l = lexer{buf: l.buf[:0], scratch: l.scratch[:0], source: l.source[:0]}
@@ -226,7 +231,8 @@ func (l *lexer) regular(c byte) (token, error) {
 
 func isNumeric(c int) bool { return isDigit(c) || c == '.' || c == '-' || c == '+' }
 
-// name reads a name behind its slash. A # that two hexadecimal digits do not follow stands for itself, as before PDF 1.2.
+// name reads a name behind its slash. A # that two hexadecimal digits do not follow stands for
+// itself, as before PDF 1.2.
 func (l *lexer) name() (token, error) {
 	l.scratch = l.scratch[:0]
 	for {
@@ -290,7 +296,8 @@ func (l *lexer) hex() (token, error) {
 	}
 }
 
-// hexPairs takes the pairs of digits that are at hand: a signature's reserved contents are tens of thousands.
+// hexPairs takes the pairs of digits that are at hand: a signature's reserved contents are tens of
+// thousands.
 func (l *lexer) hexPairs() {
 	run := l.buf[l.pos:]
 	n := 0

@@ -1,6 +1,7 @@
 package pdf
 
-// Limits on what a file may make us do. They are far above what real documents need and far below what hurts.
+// Limits on what a file may make us do. They are far above what real documents need and far below
+// what hurts.
 const (
 	headerWindow   = 1024      // where readers look for %PDF- (ISO 32000-1 Annex H.3 note 13)
 	trailerWindow  = 2048      // where startxref is looked for, before trailing white space and zeros
@@ -16,9 +17,9 @@ const (
 	maxTokenBytes  = 4096      // a name, number or keyword
 	maxObjStmBytes = 16 << 20  // one decoded object stream
 	maxDecoded     = 256 << 20 // all streams decoded for one document, together
-	minParsed      = 8 << 20   // source text of all objects parsed for one document, as often as they are, together …
-	parsedPerByte  = 32        // … and so much more for each byte of the file: a manual of 1,000 pages that is searched takes 1.3 …
-	maxParsed      = 128 << 20 // … up to here: a few seconds' work, and 20 times what that manual takes
+	minParsed      = 8 << 20   // source text of all objects parsed for one document, counted each time they are parsed
+	parsedPerByte  = 32        // added to minParsed for each byte of the file; searching a manual of 1,000 pages takes 1.3
+	maxParsed      = 128 << 20 // upper bound of that sum: a few seconds of work, 20 times what that manual takes
 	maxFilters     = 8         // filters of one stream
 	maxPageDepth   = 64        // levels of the page tree
 	maxPageNodes   = 200_000   // page tree nodes looked at for one page

@@ -11,8 +11,8 @@ const (
 	lzwCodes = 4096
 )
 
-// lzwReader decodes LZWDecode (ISO 32000-2 7.4.4): codes of 9 to 12 bits, high bit first. The width grows one code early unless
-// /EarlyChange is 0.
+// lzwReader decodes LZWDecode (ISO 32000-2 7.4.4): codes of 9 to 12 bits, high bit first. The width
+// grows one code early unless /EarlyChange is 0.
 type lzwReader struct {
 	r      *bufio.Reader
 	early  int

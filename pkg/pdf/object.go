@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Object is any PDF object (ISO 32000-2 7.3): nil (null), bool, Number, String, Name, Array, *Dict, Ref, *Stream; and in an Update
-// also *Slot. Objects that a Document returns are shared: Clone before changing.
+// Object is any PDF object (ISO 32000-2 7.3): nil (null), bool, Number, String, Name, Array, *Dict,
+// Ref, *Stream; and in an Update also *Slot. Objects that a Document returns are shared: Clone
+// before changing.
 type Object any
 
 // Number is a number as it was written, such as 12, -.5 or 1.50.
@@ -18,7 +19,8 @@ type Number string
 // Int returns n as a Number.
 func Int(n int64) Number { return Number(strconv.FormatInt(n, 10)) }
 
-// Real returns f as a Number with at most five digits after the point, which is what readers keep (ISO 32000-1 Annex C).
+// Real returns f as a Number with at most five digits after the point, which is what readers keep
+// (ISO 32000-1 Annex C).
 func Real(f float64) Number {
 	s := strconv.FormatFloat(f, 'f', 5, 64)
 	s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
@@ -76,7 +78,8 @@ type Dict struct {
 
 const indexedDict = 16 // entries from which a map is worth it
 
-// NewDict returns a dictionary with the entries given as key, value, key, value …; keys are Name or string.
+// NewDict returns a dictionary with the entries given as key, value, key, value …; keys are Name or
+// string.
 func NewDict(entries ...Object) *Dict {
 	d := &Dict{}
 	for i := 0; i+1 < len(entries); i += 2 {
@@ -103,7 +106,8 @@ func (d *Dict) find(key Name) int {
 	return slices.Index(d.keys, key)
 }
 
-// Get returns the entry's value as it is written, which may be a Ref; nil where there is none. A nil Dict is empty.
+// Get returns the entry's value as it is written, which may be a Ref; nil where there is none. A
+// nil Dict is empty.
 func (d *Dict) Get(key Name) Object {
 	if i := d.find(key); i >= 0 {
 		return d.values[i]
@@ -190,7 +194,8 @@ func (d *Dict) Clone() *Dict {
 	return c
 }
 
-// Duplicate returns a key that the file gives twice in this dictionary. Readers differ in which one they take.
+// Duplicate returns a key that the file gives twice in this dictionary. Readers differ in which one
+// they take.
 func (d *Dict) Duplicate() (Name, bool) {
 	if d == nil {
 		return "", false
@@ -198,7 +203,8 @@ func (d *Dict) Duplicate() (Name, bool) {
 	return d.doubled, d.isDup
 }
 
-// Stream is a stream object. One that was read knows where its data lies; one made with NewStream has it.
+// Stream is a stream object. One that was read knows where its data lies; one made with NewStream
+// has it.
 type Stream struct {
 	Dict   *Dict
 	Ref    Ref   // as which it was read
@@ -208,7 +214,8 @@ type Stream struct {
 	isNew  bool
 }
 
-// NewStream returns a stream to be written in an Update; data is encoded as dict's /Filter says, and /Length is set on writing.
+// NewStream returns a stream to be written in an Update; data is encoded as dict's /Filter says,
+// and /Length is set on writing.
 func NewStream(dict *Dict, data []byte) *Stream {
 	return &Stream{Dict: dict, data: data, length: int64(len(data)), isNew: true}
 }

@@ -13,8 +13,9 @@ type objectStream struct {
 	starts  []int32 // in data
 }
 
-// loadCompressed returns the object at a place of an object stream; the place must hold the object that the entry says. /Extends
-// need not be followed: the cross-reference entry names the stream itself.
+// loadCompressed returns the object at a place of an object stream; the place must hold the object
+// that the entry says. /Extends need not be followed: the cross-reference entry names the stream
+// itself.
 func (d *Document) loadCompressed(ref Ref, stream, place int) (Object, error) {
 	s, err := d.objectStream(stream)
 	if err != nil {

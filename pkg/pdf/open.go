@@ -7,7 +7,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Document is a PDF file that is being read. It keeps small caches: it is not safe for concurrent use.
+// Document is a PDF file that is being read. It keeps small caches: it is not safe for concurrent
+// use.
 type Document struct {
 	r         io.ReaderAt // from the header on
 	size      int64       // of r
@@ -31,8 +32,9 @@ type Document struct {
 	lengthDepth int // lengths being read from object streams, against loops
 }
 
-// Open reads the cross-reference sections of a PDF of size bytes, and its encryption, for which it takes the user password to be
-// empty. It looks at the end of the file first and reads no objects but /Encrypt. r is used as long as the Document is.
+// Open reads the cross-reference sections of a PDF of size bytes, and its encryption, for which it
+// takes the user password to be empty. It looks at the end of the file first and reads no objects
+// but /Encrypt. r is used as long as the Document is.
 func Open(r io.ReaderAt, size int64) (*Document, error) {
 	d := &Document{r: r, size: size, loading: map[int]bool{}}
 	if err := d.readHeader(); err != nil {
@@ -65,8 +67,9 @@ func (d *Document) readHeader() error {
 	return nil
 }
 
-// findSections reads the cross-reference sections. Where bytes stand before the header, offsets count from the header (ISO 32000-2
-// 7.5.1), or else from the first byte of the file: whichever leads to a cross-reference section.
+// findSections reads the cross-reference sections. Where bytes stand before the header, offsets
+// count from the header (ISO 32000-2 7.5.1), or else from the first byte of the file: whichever
+// leads to a cross-reference section.
 func (d *Document) findSections() error {
 	if d.junk == 0 {
 		return d.readFromEnd()
@@ -82,7 +85,8 @@ func (d *Document) findSections() error {
 	if asIs := d.readFromEnd(); signing.KindOf(asIs) != signing.KindDamaged {
 		return asIs
 	}
-	return damaged("it has %d bytes before its header, and its offsets lead to no cross-reference section", d.junk).Because(err)
+	const lost = "it has %d bytes before its header, and its offsets lead to no cross-reference section"
+	return damaged(lost, d.junk).Because(err)
 }
 
 func (d *Document) readFromEnd() error {
@@ -94,7 +98,8 @@ func (d *Document) readFromEnd() error {
 	return d.readSections(offset)
 }
 
-// findStart returns the number behind the last startxref. White space and zeros at the end, which transfers add, are stepped over.
+// findStart returns the number behind the last startxref. White space and zeros at the end, which
+// transfers add, are stepped over.
 func (d *Document) findStart() (int64, error) {
 	end, err := d.contentEnd()
 	if err != nil {
@@ -156,7 +161,8 @@ func (d *Document) Encrypted() bool { return d.crypt != nil }
 // Revisions is the number of cross-reference sections; a linearised file has two from the start.
 func (d *Document) Revisions() int { return len(d.sections) }
 
-// Version is the newer of the header's and the catalog's version (ISO 32000-2 7.2.2). An unreadable header counts as 1.0.
+// Version is the newer of the header's and the catalog's version (ISO 32000-2 7.2.2). An unreadable
+// header counts as 1.0.
 func (d *Document) Version() (Version, error) {
 	v := d.header
 	if !d.headerOK {

@@ -8,22 +8,26 @@ import (
 )
 
 const (
-	// packFrom is from which size in bytes on an object is compressed where it may be. Smaller ones, which are nearly all, stay readable.
+	// packFrom is from which size in bytes on an object is compressed where it may be. Smaller ones,
+	// which are nearly all, stay readable.
 	packFrom = 4 << 10
-	// copiedSlack is how many bytes of objects of the document an update may repeat, beside as many as the document has. An object stream
-	// of a small file may hold an object a thousand times its size. Annotations and form fields of real documents are lists of references.
+	// copiedSlack is how many bytes of objects of the document an update may repeat, beside as many as
+	// the document has. An object stream of a small file may hold an object a thousand times its size.
+	// Annotations and form fields of real documents are lists of references.
 	copiedSlack = 256 << 10
 )
 
-// packing are the objects of an update that lie in an object stream (ISO 32000-2 7.5.7), with their places in it.
+// packing are the objects of an update that lie in an object stream (ISO 32000-2 7.5.7), with their
+// places in it.
 type packing struct {
 	stream Ref
 	places map[Ref]int
 }
 
-// pack puts the large objects into an object stream, where the document has a cross-reference stream, which alone can list it. Its
-// cross-reference stream and signatures stay out: a slot must keep its bytes. In an encrypted document nothing is packed, since strings
-// are encrypted elsewhere in an object stream.
+// pack puts the large objects into an object stream, where the document has a cross-reference
+// stream, which alone can list it. Its cross-reference stream and signatures stay out: a slot must
+// keep its bytes. In an encrypted document nothing is packed, since strings are encrypted elsewhere
+// in an object stream.
 func (u *Update) pack() (packing, error) {
 	var p packing
 	if !u.d.sections[0].stream || u.d.crypt != nil {
@@ -58,7 +62,10 @@ func (u *Update) pack() (packing, error) {
 		return p, err
 	}
 	p.stream = u.Add(NewStream(NewDict(
-		"Type", Name("ObjStm"), "N", Int(int64(len(p.places))), "First", Int(int64(index.Len())), "Filter", Name("FlateDecode"),
+		"Type", Name("ObjStm"),
+		"N", Int(int64(len(p.places))),
+		"First", Int(int64(index.Len())),
+		"Filter", Name("FlateDecode"),
 	), content))
 	return p, nil
 }

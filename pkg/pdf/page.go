@@ -67,8 +67,8 @@ func (d *Document) PageCount() (int, error) {
 	return int(max(0, min(n, maxObjects))), err
 }
 
-// Page returns page n, from 0. Subtrees before it are stepped over by their /Count. KindVisible when there is no such page, which
-// only a visible signature can ask for.
+// Page returns page n, from 0. Subtrees before it are stepped over by their /Count. KindVisible
+// when there is no such page, which only a visible signature can ask for.
 func (d *Document) Page(n int) (*Page, error) {
 	var found *Page
 	err := d.walkPages(n, func(p *Page) (bool, error) {
@@ -87,7 +87,8 @@ func (d *Document) Page(n int) (*Page, error) {
 	return found, nil
 }
 
-// Pages calls visit for each page from page first, counted from 0, on, in order, until visit returns false or an error.
+// Pages calls visit for each page from page first, counted from 0, on, in order, until visit
+// returns false or an error.
 func (d *Document) Pages(first int, visit func(*Page) (more bool, err error)) error {
 	return d.walkPages(first, visit)
 }
@@ -178,8 +179,9 @@ func (w *pageWalk) node(node *Dict, ref Ref, in inherited, depth int) (more bool
 	return true, nil
 }
 
-// CheckPageTree refuses a page tree that leads back to one of its own nodes among the first maxTreeLook nodes. Page alone would not meet
-// a loop behind the page that it looks for, but readers of the whole tree do. Nodes that cannot be read are left to them.
+// CheckPageTree refuses a page tree that leads back to one of its own nodes among the first
+// maxTreeLook nodes. Page alone would not meet a loop behind the page that it looks for, but
+// readers of the whole tree do. Nodes that cannot be read are left to them.
 func (d *Document) CheckPageTree() error {
 	root, ref, err := d.pageRoot()
 	if err != nil {
@@ -272,7 +274,8 @@ func (d *Document) makePage(node *Dict, ref Ref, in inherited) (*Page, error) {
 	return p, err
 }
 
-// Annotations returns the page's annotations as they are written; nil where there are none. The error names the page.
+// Annotations returns the page's annotations as they are written; nil where there are none. The
+// error names the page.
 func (d *Document) Annotations(p *Page) (Array, error) {
 	o := p.Dict.Get("Annots")
 	v, err := d.Get(o)
@@ -289,7 +292,8 @@ func clip(r, to Rectangle) Rectangle {
 	return Rectangle{max(r.X0, to.X0), max(r.Y0, to.Y0), min(r.X1, to.X1), min(r.Y1, to.Y1)}
 }
 
-// Rectangle reads a rectangle (ISO 32000-2 7.9.5), whose corners may come in any order; false where o is none.
+// Rectangle reads a rectangle (ISO 32000-2 7.9.5), whose corners may come in any order; false where
+// o is none.
 func (d *Document) Rectangle(o Object) (Rectangle, bool, error) {
 	v, err := d.Get(o)
 	a, ok := v.(Array)

@@ -8,7 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// pageTree is a tree of three levels: pages 10 to 15 below nodes 3 and 4, whose attributes they inherit.
+// pageTree is a tree of three levels: pages 10 to 15 below nodes 3 and 4, whose attributes they
+// inherit.
 func pageTree() *builder {
 	b := newBuilder()
 	b.object(1, "<</Type/Catalog/Pages 2 0 R>>")
@@ -48,7 +49,10 @@ func TestPages(t *testing.T) {
 			continue
 		}
 		r, err := d.Dict(p.Resources)
-		if p.Ref.Number != tt.object || p.MediaBox != tt.media || p.CropBox != tt.crop || p.Rotate != tt.rotate || p.UserUnit != tt.unit || !r.Has(tt.resource) || err != nil {
+		if p.Ref.Number != tt.object || p.MediaBox != tt.media || p.CropBox != tt.crop || p.Rotate != tt.rotate ||
+			p.UserUnit != tt.unit ||
+			!r.Has(tt.resource) ||
+			err != nil {
 			t.Errorf("Page(%d) = %+v, want %+v", tt.n, p, tt)
 		}
 	}

@@ -15,8 +15,8 @@ type parser struct {
 // span is where an item lies in the file: from its first byte to behind its last one.
 type span struct{ start, end int64 }
 
-// object reads one object that ends by itself; a reference is told from two numbers only inside arrays and dictionaries, by list,
-// and by top. It returns the keyword instead where one stands.
+// object reads one object that ends by itself; a reference is told from two numbers only inside
+// arrays and dictionaries, by list, and by top. It returns the keyword instead where one stands.
 func (p *parser) object(depth int) (Object, string, error) {
 	t, err := p.lex.next()
 	if err != nil {
@@ -142,8 +142,8 @@ func (p *parser) dict(depth int) (*Dict, error) {
 	return d, nil
 }
 
-// top reads the content of an indirect object, up to endobj or stream, and returns that word. An object that ends where another
-// begins, or at the end of the data, is damaged.
+// top reads the content of an indirect object, up to endobj or stream, and returns that word. An
+// object that ends where another begins, or at the end of the data, is damaged.
 func (p *parser) top() (Object, string, error) {
 	var items []Object
 	for {
@@ -196,8 +196,8 @@ func (p *parser) header() (Ref, error) {
 	return Ref{v[0], v[1]}, nil
 }
 
-// decryptStrings replaces the strings in o, which belongs to the caller alone. The /Contents of a signature dictionary is not
-// encrypted (ISO 32000-2 7.6.2).
+// decryptStrings replaces the strings in o, which belongs to the caller alone. The /Contents of a
+// signature dictionary is not encrypted (ISO 32000-2 7.6.2).
 func decryptStrings(o Object, decrypt func(string) (string, error)) (Object, error) {
 	switch v := o.(type) {
 	case String:

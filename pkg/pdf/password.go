@@ -12,10 +12,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// passwordPadding fills a password up to 32 bytes (ISO 32000-2 7.6.4.3.2): all of it is what an empty password counts as.
-const passwordPadding = "\x28\xBF\x4E\x5E\x4E\x75\x8A\x41\x64\x00\x4E\x56\xFF\xFA\x01\x08\x2E\x2E\x00\xB6\xD0\x68\x3E\x80\x2F\x0C\xA9\xFE\x64\x53\x69\x7A"
+// passwordPadding fills a password up to 32 bytes (ISO 32000-2 7.6.4.3.2): all of it is what an
+// empty password counts as.
+const passwordPadding = "\x28\xBF\x4E\x5E\x4E\x75\x8A\x41\x64\x00\x4E\x56\xFF\xFA\x01\x08" +
+	"\x2E\x2E\x00\xB6\xD0\x68\x3E\x80\x2F\x0C\xA9\xFE\x64\x53\x69\x7A"
 
-// standard is what the encryption dictionary of the standard security handler says (ISO 32000-2 table 21).
+// standard is what the encryption dictionary of the standard security handler says (ISO 32000-2
+// table 21).
 type standard struct {
 	version, revision int64
 	keyBytes          int
@@ -86,7 +89,8 @@ func (d *Document) readParameters(dict *Dict) (standard, error) {
 		return s, unsupported("its encryption is of revision %d", s.revision)
 	case s.revision >= 5 != (s.version == 5):
 		return s, damaged("version and revision of its encryption do not fit")
-	case s.revision >= 5 && (len(s.user) < 48 || len(s.userKey) < 32), s.revision < 5 && (len(s.user) < 32 || len(s.owner) < 32):
+	case s.revision >= 5 && (len(s.user) < 48 || len(s.userKey) < 32),
+		s.revision < 5 && (len(s.user) < 32 || len(s.owner) < 32):
 		return s, damaged("its encryption dictionary is incomplete")
 	case s.version == 1:
 		length = 40
@@ -150,7 +154,8 @@ func (d *Document) readCryptFilters(dict *Dict, c *crypt) error {
 	return nil
 }
 
-// key128 makes the file key from the empty user password and checks it: Algorithms 2, 4, 5 and 6 of ISO 32000-2 7.6.4.
+// key128 makes the file key from the empty user password and checks it: Algorithms 2, 4, 5 and 6 of
+// ISO 32000-2 7.6.4.
 func (s *standard) key128() ([]byte, error) {
 	h := md5.New()
 	h.Write([]byte(passwordPadding))

@@ -8,13 +8,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// References knows which objects the objects of a document refer to. Advance leads it from one revision to the next: an object is read
-// once, however many revisions are looked at.
+// References knows which objects the objects of a document refer to. Advance leads it from one
+// revision to the next: an object is read once, however many revisions are looked at.
 type References struct {
 	doc *Document
-	// of has the numbers that an object refers to, by its own; the stream in which it lies counts as one of them.
+	// of has the numbers that an object refers to, by its own; the stream in which it lies counts as
+	// one of them.
 	of map[int][]int32
-	// unread are those that could not be read to their end, be it that another reader could: they may refer to anything.
+	// unread are those that could not be read to their end, be it that another reader could: they may
+	// refer to anything.
 	unread map[int]bool
 	top    int
 	held   int
@@ -31,7 +33,8 @@ const (
 // packedPlace is where an object of an object stream lies.
 type packedPlace struct{ stream, place, number int }
 
-// Advance reads the objects of d, or those that differ from the revision that it was called with before.
+// Advance reads the objects of d, or those that differ from the revision that it was called with
+// before.
 func (r *References) Advance(ctx context.Context, d *Document) error {
 	old := r.doc
 	if old == nil {
@@ -129,15 +132,16 @@ func (r *References) packed(ctx context.Context, list []packedPlace) error {
 		if next, _ := slices.BinarySearch(starts, begin+1); next < len(starts) {
 			end = int(starts[next])
 		}
-		if err := r.scan(o.number, newLexer(bytes.NewReader(s.data[begin:end]), 0, maxObjectBytes), []int32{int32(o.stream)}); err != nil {
+		lex := newLexer(bytes.NewReader(s.data[begin:end]), 0, maxObjectBytes)
+		if err := r.scan(o.number, lex, []int32{int32(o.stream)}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// scan collects what an object's tokens refer to, up to its end or its data: that is more than parsing finds, where a key is there
-// twice or the object is broken.
+// scan collects what an object's tokens refer to, up to its end or its data: that is more than
+// parsing finds, where a key is there twice or the object is broken.
 func (r *References) scan(number int, lex *lexer, list []int32) error {
 	start := lex.offset()
 	var a, b token
@@ -178,9 +182,9 @@ func storageFault(err error) error {
 	return nil
 }
 
-// Reach returns a function that tells whether an object can be come to from the roots: each of them where the way leads over one that
-// could not be read. cut has references that are not followed, by the object that makes them: each of them once for each time that it is
-// listed.
+// Reach returns a function that tells whether an object can be come to from the roots: each of them
+// where the way leads over one that could not be read. cut has references that are not followed, by
+// the object that makes them: each of them once for each time that it is listed.
 func (r *References) Reach(roots []int, cut map[int][]int) func(number int) bool {
 	reached := make([]bool, max(r.top, slices.Max(append(roots, 0)))+1)
 	todo := slices.Clone(roots)

@@ -28,7 +28,8 @@ func reachable(t *testing.T, r *References, d *Document, cut map[int][]int) stri
 func TestReferences(t *testing.T) {
 	b := newBuilder()
 	b.object(1, "<</Type/Catalog/Pages 2 0 R/Metadata 20 0 R/Also[20 0 R]>>")
-	// A key that is there twice, a stream whose /Length is an object, a lone reference, and an object stream with neighbours.
+	// A key that is there twice, a stream whose /Length is an object, a lone reference, and an object
+	// stream with neighbours.
 	b.object(2, "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]/A 21 0 R/A 22 0 R>>")
 	b.objectStream(8, 3, "<</Type/Page/Parent 2 0 R/Contents 5 0 R>>", "<</Unused 30 0 R>>", "6 0 R")
 	b.object(6, "<</Length 7 0 R/Note(31 0 R)>>\nstream\n32 0 R\nendstream").object(7, "6")
@@ -64,7 +65,8 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-// TestReferencesUnread wants what cannot be read, but perhaps by others, to refer to everything, if it is used.
+// TestReferencesUnread wants what cannot be read, but perhaps by others, to refer to everything, if
+// it is used.
 func TestReferencesUnread(t *testing.T) {
 	for name, tt := range map[string]struct {
 		root, broken string
@@ -92,8 +94,8 @@ func TestReferencesUnread(t *testing.T) {
 	}
 }
 
-// TestReferencesBounded wants objects that lie in each other not to be read without end, and a broken one to refer to what it did up to
-// there.
+// TestReferencesBounded wants objects that lie in each other not to be read without end, and a
+// broken one to refer to what it did up to there.
 func TestReferencesBounded(t *testing.T) {
 	b := newBuilder().catalog()
 	b.object(4, "<</A 5 0 R/B )>>").table("")

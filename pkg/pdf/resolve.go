@@ -4,8 +4,9 @@ import (
 	"io"
 )
 
-// Get resolves o: a reference is followed to the object that is in force, anything else is returned as it is. A reference to an
-// object that is free, missing or of another generation is null (ISO 32000-2 7.3.10).
+// Get resolves o: a reference is followed to the object that is in force, anything else is returned
+// as it is. A reference to an object that is free, missing or of another generation is null (ISO
+// 32000-2 7.3.10).
 func (d *Document) Get(o Object) (Object, error) {
 	for range maxRefChain {
 		ref, ok := o.(Ref)
@@ -23,7 +24,8 @@ func (d *Document) Get(o Object) (Object, error) {
 // Object returns the object that a reference stands for, which may be a reference again.
 func (d *Document) Object(ref Ref) (Object, error) { return d.load(ref) }
 
-// Dict is Get for a dictionary: nil for null, damage for anything else. A stream's dictionary does not count.
+// Dict is Get for a dictionary: nil for null, damage for anything else. A stream's dictionary does
+// not count.
 func (d *Document) Dict(o Object) (*Dict, error) {
 	v, err := d.Get(o)
 	if err != nil || v == nil {
@@ -149,7 +151,8 @@ func (d *Document) load(ref Ref) (Object, error) {
 	return nil, nil
 }
 
-// mayParse refuses to parse on when the budget is used up. Objects that are too large to be kept are parsed again at each reference.
+// mayParse refuses to parse on when the budget is used up. Objects that are too large to be kept
+// are parsed again at each reference.
 func (d *Document) mayParse() error {
 	if limit := min(maxParsed, minParsed+parsedPerByte*d.size); d.parsed > limit {
 		return tooComplex("more than %d bytes of objects have to be read, again and again", limit)
@@ -157,18 +160,22 @@ func (d *Document) mayParse() error {
 	return nil
 }
 
-// charge counts what was parsed, be it in vain; the smallest object costs as much as the block that is read for it.
+// charge counts what was parsed, be it in vain; the smallest object costs as much as the block that
+// is read for it.
 func (d *Document) charge(bytes int64) { d.parsed += max(bytes, firstChunk) }
 
-// packedCost is what an object of an object stream, for which no block is read, costs at least: finding it is work too.
+// packedCost is what an object of an object stream, for which no block is read, costs at least:
+// finding it is work too.
 const packedCost = 64
 
 func (d *Document) chargePacked(bytes int64) { d.parsed += max(bytes, packedCost) }
 
-// Renew begins the budget of parsed objects anew, for who has one piece of work after the other done with the document.
+// Renew begins the budget of parsed objects anew, for who has one piece of work after the other
+// done with the document.
 func (d *Document) Renew() { d.parsed = 0 }
 
-// loadPlain reads the object at an offset, which must be the one that the cross-reference entry says.
+// loadPlain reads the object at an offset, which must be the one that the cross-reference entry
+// says.
 func (d *Document) loadPlain(ref Ref, offset int64) (Object, int64, error) {
 	if offset <= 0 || offset >= d.size {
 		return nil, 0, damaged("object %d is said to lie at byte %d of %d", ref.Number, offset, d.size)
@@ -213,7 +220,8 @@ func (d *Document) loadPlain(ref Ref, offset int64) (Object, int64, error) {
 	return stm, size, err
 }
 
-// isXrefStream reports whether what was read is a cross-reference stream, in which nothing is encrypted (ISO 32000-2 7.5.8.2).
+// isXrefStream reports whether what was read is a cross-reference stream, in which nothing is
+// encrypted (ISO 32000-2 7.5.8.2).
 func isXrefStream(o Object, word string) bool {
 	dict, _ := o.(*Dict)
 	return word == "stream" && dict.Get("Type") == Name("XRef")
@@ -242,7 +250,8 @@ func (d *Document) streamLength(dict *Dict, owner Ref) (int64, error) {
 	return length, nil
 }
 
-// compressedLength reads a /Length that lies in an object stream, but not in the stream whose length it is.
+// compressedLength reads a /Length that lies in an object stream, but not in the stream whose
+// length it is.
 func (d *Document) compressedLength(ref Ref, e entry, owner Ref) (int64, error) {
 	wrong := damaged("object %d has no usable /Length", owner.Number)
 	if e.kind != entryCompressed || ref.Generation != 0 || int(e.offset) == owner.Number || d.lengthDepth > 0 {
@@ -287,7 +296,8 @@ func (d *Document) plainNumber(ref Ref, offset int64) (Object, error) {
 	return o, err
 }
 
-// streamAt makes the Stream whose data begins behind the word stream, where lex stands, and checks that it ends with endstream.
+// streamAt makes the Stream whose data begins behind the word stream, where lex stands, and checks
+// that it ends with endstream.
 func (d *Document) streamAt(lex *lexer, dict *Dict, ref Ref, length int64) (*Stream, error) {
 	for lex.peek() == ' ' || lex.peek() == '\t' { // not in the standard, yet written
 		lex.pos++

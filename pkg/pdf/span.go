@@ -1,8 +1,8 @@
 package pdf
 
-// ValueSpan returns where the value of a key of a dictionary lies: from the value's first byte to behind its last one, counted from
-// the first byte of the file. The dictionary must be an object of its own, outside object streams; false where it is not, or has
-// no such key.
+// ValueSpan returns where the value of a key of a dictionary lies: from the value's first byte to
+// behind its last one, counted from the first byte of the file. The dictionary must be an object of
+// its own, outside object streams; false where it is not, or has no such key.
 func (d *Document) ValueSpan(ref Ref, key Name) (start, end int64, ok bool, err error) {
 	e, err := d.lookup(ref.Number)
 	if err != nil || e.kind != entryPlain || e.generation != ref.Generation || e.offset <= 0 || e.offset >= d.size {
@@ -30,10 +30,12 @@ func (d *Document) ValueSpan(ref Ref, key Name) (start, end int64, ok bool, err 
 	return d.base + spans[2*i+1].start, d.base + spans[2*i+1].end, true, nil
 }
 
-// StartsAt returns where the newest cross-reference section lies, counted from the first byte of the file.
+// StartsAt returns where the newest cross-reference section lies, counted from the first byte of
+// the file.
 func (d *Document) StartsAt() int64 { return d.base + d.startxref }
 
-// RawBytes returns n bytes from an offset, counted from the first byte of the file. n is the caller's to bound.
+// RawBytes returns n bytes from an offset, counted from the first byte of the file. n is the
+// caller's to bound.
 func (d *Document) RawBytes(offset int64, n int) ([]byte, error) {
 	offset -= d.base
 	if offset < 0 || n < 0 || offset > d.size-int64(n) {

@@ -7,10 +7,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Stray looks for bytes between two places that belong to no revision. from is where one revision ends, to is where another one or the
-// file ends, both counted from the first byte of the file. Only white space, comments, cross-reference sections, and the objects
-// that these sections list may lie between them. It returns where the first other byte lies, and whether there is one. What cannot be
-// read there counts as stray. Errors are KindTooComplex, KindStorage, and those of ctx.
+// Stray looks for bytes between two places that belong to no revision. from is where one revision
+// ends, to is where another one or the file ends, both counted from the first byte of the file.
+// Only white space, comments, cross-reference sections, and the objects that these sections list
+// may lie between them. It returns where the first other byte lies, and whether there is one. What
+// cannot be read there counts as stray. Errors are KindTooComplex, KindStorage, and those of ctx.
 func (d *Document) Stray(ctx context.Context, from, to int64) (at int64, found bool, err error) {
 	w := &strayWalk{d: d, listed: map[int64]Ref{}, sections: map[int64]*section{}, from: from - d.base, to: to - d.base}
 	if err := w.claim(ctx); err != nil {
@@ -90,8 +91,8 @@ func (w *strayWalk) walk(ctx context.Context) (int64, error) {
 
 var errStray = signing.Errorf(signing.KindDamaged, "it belongs to no revision")
 
-// one steps over what begins at a byte, and returns where that ends. Offsets of some writers point to the white space before it,
-// which begins at from.
+// one steps over what begins at a byte, and returns where that ends. Offsets of some writers point
+// to the white space before it, which begins at from.
 func (w *strayWalk) one(from, at int64) (int64, error) {
 	if s := w.sections[at]; s != nil {
 		w.move(s.end)
@@ -145,8 +146,8 @@ func (w *strayWalk) content(p *parser, ref Ref) (int64, error) {
 	return w.endStream()
 }
 
-// broken steps over a listed object that cannot be read, up to its endobj. It must not hold anything that a reader which repairs the
-// file takes for the beginning of another object.
+// broken steps over a listed object that cannot be read, up to its endobj. It must not hold
+// anything that a reader which repairs the file takes for the beginning of another object.
 func (w *strayWalk) broken(begin int64) (int64, error) {
 	w.move(begin)
 	var last [8]byte // the newest bytes

@@ -7,10 +7,11 @@ import (
 )
 
 const (
-	// maxTailLookups bounds the entries that are looked up for what follows the ends of revisions, in all. A file needs about one
-	// for each revision.
+	// maxTailLookups bounds the entries that are looked up for what follows the ends of revisions, in
+	// all. A file needs about one for each revision.
 	maxTailLookups = 100_000
-	// maxRepeatedEnds bounds how often a startxref may follow the end of one revision. Some writers put it there twice.
+	// maxRepeatedEnds bounds how often a startxref may follow the end of one revision. Some writers
+	// put it there twice.
 	maxRepeatedEnds = 16
 )
 
@@ -21,15 +22,17 @@ type tails struct {
 	lookups int
 }
 
-// endWindow is how many bytes at the end of a file readers search for startxref (ISO 32000-1 Annex H.3 note 18).
+// endWindow is how many bytes at the end of a file readers search for startxref (ISO 32000-1 Annex
+// H.3 note 18).
 const endWindow = 1024
 
-// EndFound reports whether readers find the last startxref. Where too many bytes follow it, they do not, and rebuild the file
-// from all objects that it holds.
+// EndFound reports whether readers find the last startxref. Where too many bytes follow it, they do
+// not, and rebuild the file from all objects that it holds.
 func (d *Document) EndFound() bool { return d.size-d.last <= endWindow }
 
-// checkTails refuses bytes behind the end of a revision that belong to no revision. White space and comments may stand there, and
-// what a cross-reference section lists. A reader that repairs the file would take other objects there for its newest ones.
+// checkTails refuses bytes behind the end of a revision that belong to no revision. White space and
+// comments may stand there, and what a cross-reference section lists. A reader that repairs the
+// file would take other objects there for its newest ones.
 func (d *Document) checkTails() error {
 	t := &tails{d: d}
 	for _, s := range d.sections {
@@ -98,8 +101,9 @@ func (t *tails) check(pos int64) error {
 	return tooComplex("startxref stands more than %d times behind one revision", maxRepeatedEnds)
 }
 
-// one reads what begins at a byte: an object that a section lists, or a further startxref, behind which it goes on again. from is
-// where the white space before it begins: offsets of some writers point there.
+// one reads what begins at a byte: an object that a section lists, or a further startxref, behind
+// which it goes on again. from is where the white space before it begins: offsets of some writers
+// point there.
 func (t *tails) one(lex *lexer, from, at int64) (belongs, again bool, err error) {
 	if isDigit(lex.peek()) {
 		ref, err := (&parser{lex: lex}).header()
@@ -113,7 +117,8 @@ func (t *tails) one(lex *lexer, from, at int64) (belongs, again bool, err error)
 	return ok, ok, err
 }
 
-// isStartxref reads startxref with the number of a section; 0 is what the first section of a linearized file has there.
+// isStartxref reads startxref with the number of a section; 0 is what the first section of a
+// linearized file has there.
 func (d *Document) isStartxref(lex *lexer) (bool, error) {
 	word, err := lex.next()
 	if err != nil || word.value != "startxref" {
@@ -136,7 +141,8 @@ func (d *Document) sectionAt(from, to int64) *section {
 	return nil
 }
 
-// listed reports whether a section says that the object lies there. The section that lies next is asked first.
+// listed reports whether a section says that the object lies there. The section that lies next is
+// asked first.
 func (t *tails) listed(ref Ref, from, at int64) (bool, error) {
 	next, _ := slices.BinarySearchFunc(t.order, at, func(s *section, at int64) int { return cmp.Compare(s.start, at) })
 	for i := range t.order {
@@ -147,15 +153,17 @@ func (t *tails) listed(ref Ref, from, at int64) (bool, error) {
 		if storageFault(err) != nil {
 			return false, err
 		}
-		if found && err == nil && e.kind == entryPlain && e.generation == ref.Generation && e.offset >= from && e.offset <= at {
+		same := found && err == nil && e.kind == entryPlain && e.generation == ref.Generation
+		if same && e.offset >= from && e.offset <= at {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// skipHarmless steps over white space and comments. It returns false, and stands in the comment, where one holds what a reader that
-// repairs the file takes for the beginning of an object, a trailer or a cross-reference table.
+// skipHarmless steps over white space and comments. It returns false, and stands in the comment,
+// where one holds what a reader that repairs the file takes for the beginning of an object, a
+// trailer or a cross-reference table.
 func (l *lexer) skipHarmless() bool {
 	var last [8]byte // the newest bytes of the comment
 	comment := false
@@ -181,7 +189,9 @@ func (l *lexer) skipHarmless() bool {
 	}
 }
 
-// isRepairWord reports whether eight bytes end with "0 obj", of any generation, with trailer or with xref.
+// isRepairWord reports whether eight bytes end with "0 obj", of any generation, with trailer or
+// with xref.
 func isRepairWord(b []byte) bool {
-	return bytes.HasSuffix(b, []byte(" obj")) && isDigit(int(b[3])) || bytes.HasSuffix(b, []byte("trailer")) || bytes.HasSuffix(b, []byte("xref"))
+	return bytes.HasSuffix(b, []byte(" obj")) && isDigit(int(b[3])) ||
+		bytes.HasSuffix(b, []byte("trailer")) || bytes.HasSuffix(b, []byte("xref"))
 }

@@ -9,7 +9,8 @@ import (
 // Bytes returns a byte string object.
 func Bytes(b []byte) String { return String{Value: string(b)} }
 
-// Text returns a text string (ISO 32000-2 7.9.2.2): as it is where it is plain ASCII, else UTF-16BE with its mark.
+// Text returns a text string (ISO 32000-2 7.9.2.2): as it is where it is plain ASCII, else UTF-16BE
+// with its mark.
 func Text(s string) String {
 	plain := true
 	for i := 0; i < len(s); i++ {

@@ -13,7 +13,8 @@ import (
 // maxTableOffset is the greatest offset that ten digits of a cross-reference table hold.
 const maxTableOffset = 9_999_999_999
 
-// Update is an incremental update in the making (ISO 32000-2 7.5.6): new and changed objects of a document.
+// Update is an incremental update in the making (ISO 32000-2 7.5.6): new and changed objects of a
+// document.
 type Update struct {
 	d       *Document
 	first   int // first new object number
@@ -55,8 +56,8 @@ func (u *Update) Add(o Object) Ref {
 	return ref
 }
 
-// Put sets the object that ref stands for: a reserved one, or one of the document, which it then replaces. An object of an object
-// stream is replaced by one of its own.
+// Put sets the object that ref stands for: a reserved one, or one of the document, which it then
+// replaces. An object of an object stream is replaced by one of its own.
 func (u *Update) Put(ref Ref, o Object) {
 	if _, ok := u.objects[ref]; !ok {
 		u.order = append(u.order, ref)
@@ -80,8 +81,9 @@ func (u *Update) Get(o Object) (Object, error) {
 	return nil, tooComplex("references are chained more than %d times", maxRefChain)
 }
 
-// EditDict returns a copy of the dictionary that ref stands for, which is already Put: what is set in it is written. A key that
-// the file gives twice is damage, since readers differ in which one they take.
+// EditDict returns a copy of the dictionary that ref stands for, which is already Put: what is set
+// in it is written. A key that the file gives twice is damage, since readers differ in which one
+// they take.
 func (u *Update) EditDict(ref Ref) (*Dict, error) {
 	v, err := u.Get(ref)
 	if err != nil {
@@ -102,7 +104,8 @@ func (u *Update) EditDict(ref Ref) (*Dict, error) {
 	return dict, nil
 }
 
-// Bytes writes the section to append. It begins with an end of line where the file does not end with one.
+// Bytes writes the section to append. It begins with an end of line where the file does not end
+// with one.
 func (u *Update) Bytes() ([]byte, error) {
 	w := &writer{base: u.d.Size()}
 	if err := u.beginLine(w); err != nil {
@@ -240,8 +243,8 @@ func runs(refs []Ref) [][]Ref {
 	return out
 }
 
-// writeTable writes a cross-reference table with trailer (ISO 32000-2 7.5.4). Object 0 is listed again as it was, as the
-// standard's own example of an update does it.
+// writeTable writes a cross-reference table with trailer (ISO 32000-2 7.5.4). Object 0 is listed
+// again as it was, as the standard's own example of an update does it.
 func (u *Update) writeTable(w *writer, offsets map[Ref]int64) error {
 	start := w.offset() - u.d.base
 	zero, err := u.d.lookup(0)

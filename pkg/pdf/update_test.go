@@ -38,7 +38,13 @@ func TestUpdate(t *testing.T) {
 	table.object(7, "<</Keep 1.50/Raw(\\101)>>")
 	table.table("/ID[<01><02>]/Info 7 0 R/Custom/Value")
 	stream := newBuilder()
-	stream.objectStream(9, 1, "<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>", "<</Type/Page/Parent 2 0 R>>")
+	stream.objectStream(
+		9,
+		1,
+		"<</Type/Catalog/Pages 2 0 R>>",
+		"<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>",
+		"<</Type/Page/Parent 2 0 R>>",
+	)
 	stream.object(7, "<</Keep 1.50/Raw(\\101)>>")
 	stream.xrefStream(10, "/ID[<01><02>]/Info 7 0 R/Custom/Value")
 	hybrid := newBuilder().catalog()
@@ -79,7 +85,8 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// appendUpdate changes the page and object 7, adds a stream and an object that stays reserved first, and reads all of it back.
+// appendUpdate changes the page and object 7, adds a stream and an object that stays reserved
+// first, and reads all of it back.
 func appendUpdate(t *testing.T, file []byte, round int) []byte {
 	t.Helper()
 	d := open(t, file)
@@ -150,7 +157,8 @@ func TestUpdateRefuses(t *testing.T) {
 	wantKind(t, err, signing.KindTooComplex, "no room")
 }
 
-// TestNewNumbers wants new objects above what any trailer counts and any section lists, even where /Size is too small.
+// TestNewNumbers wants new objects above what any trailer counts and any section lists, even where
+// /Size is too small.
 func TestNewNumbers(t *testing.T) {
 	b := newBuilder().catalog()
 	b.object(20, "1")
@@ -214,7 +222,8 @@ func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// TestLargeFiles updates files beyond 2^31, 2^32 and the ten digits of a table, whose objects lie near the end.
+// TestLargeFiles updates files beyond 2^31, 2^32 and the ten digits of a table, whose objects lie
+// near the end.
 func TestLargeFiles(t *testing.T) {
 	for _, tt := range []struct {
 		size   int64
@@ -239,7 +248,8 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-// largeObjects are a catalog, a page and the cross-reference section of either kind, to lie at base.
+// largeObjects are a catalog, a page and the cross-reference section of either kind, to lie at
+// base.
 func largeObjects(base int64, stream bool) (b []byte, start int64) {
 	var tail bytes.Buffer
 	var offsets []int64
@@ -261,7 +271,12 @@ func largeObjects(base int64, stream bool) (b []byte, start int64) {
 		rows = append(rows, 1)
 		rows = append(rows, binary.BigEndian.AppendUint64(nil, uint64(o))[2:]...)
 	}
-	fmt.Fprintf(&tail, "4 0 obj <</Type/XRef/Size 5/W[1 6 0]/Index[1 4]/Root 1 0 R/Length %d>>stream\n%s\nendstream endobj\n", len(rows), rows)
+	fmt.Fprintf(
+		&tail,
+		"4 0 obj <</Type/XRef/Size 5/W[1 6 0]/Index[1 4]/Root 1 0 R/Length %d>>stream\n%s\nendstream endobj\n",
+		len(rows),
+		rows,
+	)
 	return tail.Bytes(), start
 }
 

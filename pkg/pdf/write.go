@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Slot is a place in an update that is filled after the update is written: the text stands for it until then. Its bytes are
-// written as they are, never encrypted.
+// Slot is a place in an update that is filled after the update is written: the text stands for it
+// until then. Its bytes are written as they are, never encrypted.
 type Slot struct {
 	text   []byte
 	offset int64
@@ -16,16 +16,19 @@ type Slot struct {
 // NewSlot returns a slot that holds text at first.
 func NewSlot(text []byte) *Slot { return &Slot{text: text, offset: -1} }
 
-// Offset is where the slot begins, counted from the first byte of the file; -1 before it is written.
+// Offset is where the slot begins, counted from the first byte of the file; -1 before it is
+// written.
 func (s *Slot) Offset() int64 { return s.offset }
 
 // Len is the slot's length in bytes.
 func (s *Slot) Len() int { return len(s.text) }
 
-// behindSlot is room for what usually comes behind the largest slot of a section, a signature's contents, so that it is copied once.
+// behindSlot is room for what usually comes behind the largest slot of a section, a signature's
+// contents, so that it is copied once.
 const behindSlot = 4 << 10
 
-// writer writes objects in the form that most readers write: one line, one blank between tokens where one is needed.
+// writer writes objects in the form that most readers write: one line, one blank between tokens
+// where one is needed.
 type writer struct {
 	buf     bytes.Buffer
 	base    int64 // place of buf[0], from the first byte of the file
@@ -116,7 +119,8 @@ func (w *writer) name(n Name) {
 	}
 }
 
-// string writes a string as it was read where that is still right, else in the form that suits its bytes.
+// string writes a string as it was read where that is still right, else in the form that suits its
+// bytes.
 func (w *writer) string(s String) error {
 	v := s.Value
 	if w.encrypt != nil {

@@ -27,7 +27,8 @@ type subsection struct {
 	width        int   // table: bytes of an entry, with its end of line
 }
 
-// section is one cross-reference section. Tables stay in the file and are looked up there; streams are kept decoded.
+// section is one cross-reference section. Tables stay in the file and are looked up there; streams
+// are kept decoded.
 type section struct {
 	offset  int64
 	start   int64 // of its first byte: white space may stand between offset and it
@@ -53,7 +54,8 @@ func (s *section) run(number int) (subsection, bool) {
 	return s.runs[i], true
 }
 
-// seal orders the subsections and refuses an object that is listed twice: readers differ in which entry they take.
+// seal orders the subsections and refuses an object that is listed twice: readers differ in which
+// entry they take.
 func (s *section) seal() error {
 	s.runs = slices.DeleteFunc(s.runs, func(r subsection) bool { return r.count == 0 })
 	slices.SortFunc(s.runs, func(a, b subsection) int { return a.first - b.first })
@@ -92,8 +94,9 @@ func (d *Document) lookupIn(s *section, number int) (entry, bool, error) {
 	return e, true, err
 }
 
-// lookup returns the entry that is in force; free where no section lists the object. In a hybrid section an entry that is free or
-// missing may stand in the stream that it names (ISO 32000-2 7.5.8.4).
+// lookup returns the entry that is in force; free where no section lists the object. In a hybrid
+// section an entry that is free or missing may stand in the stream that it names (ISO 32000-2
+// 7.5.8.4).
 func (d *Document) lookup(number int) (entry, error) {
 	for _, s := range d.sections {
 		e, found, err := d.lookupIn(s, number)
@@ -116,7 +119,8 @@ func (d *Document) lookup(number int) (entry, error) {
 	return entry{}, nil
 }
 
-// readSections reads all cross-reference sections, newest first, from the one at offset on along /Prev.
+// readSections reads all cross-reference sections, newest first, from the one at offset on along
+// /Prev.
 func (d *Document) readSections(offset int64) error {
 	seen := map[int64]bool{}
 	for {
@@ -165,8 +169,12 @@ func (d *Document) readHidden(s *section, seen map[int64]bool) error {
 	if !ok {
 		return damaged("/XRefStm is no whole number")
 	}
-	if i := slices.IndexFunc(d.sections, func(o *section) bool { return o.hidden != nil && o.hidden.offset == offset }); i >= 0 {
-		// Writers of updates copy the entry into their trailers, where it does not belong. It is no part of the chain: no loop.
+	if i := slices.IndexFunc(
+		d.sections,
+		func(o *section) bool { return o.hidden != nil && o.hidden.offset == offset },
+	); i >= 0 {
+		// Writers of updates copy the entry into their trailers, where it does not belong. It is no part
+		// of the chain: no loop.
 		s.hidden = d.sections[i].hidden
 		return nil
 	}
@@ -212,7 +220,8 @@ func noSection(offset int64) error {
 	return damaged("no cross-reference section lies at byte %d, where one is said to be", offset)
 }
 
-// lexerAt reads from an offset on, as much as one object may take. Who is done with it may release it.
+// lexerAt reads from an offset on, as much as one object may take. Who is done with it may release
+// it.
 func (d *Document) lexerAt(offset int64) *lexer {
 	l := lexers.Get().(*lexer)
 	l.r, l.base, l.budget, l.chunk = io.NewSectionReader(d.r, offset, d.size-offset), offset, maxObjectBytes, firstChunk

@@ -15,7 +15,13 @@ func TestOpenKinds(t *testing.T) {
 	stream := newBuilder().catalog()
 	stream.xrefStream(4, "")
 	packed := newBuilder()
-	packed.objectStream(9, 1, "<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>", "<</Type/Page/Parent 2 0 R>>")
+	packed.objectStream(
+		9,
+		1,
+		"<</Type/Catalog/Pages 2 0 R>>",
+		"<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>",
+		"<</Type/Page/Parent 2 0 R>>",
+	)
 	packed.xrefStream(10, "")
 	short := strings.ReplaceAll(table.String(), " n \n", " n\n")
 	short = strings.ReplaceAll(short, " f \n", " f\n")
@@ -59,7 +65,8 @@ func TestOpenKinds(t *testing.T) {
 	}
 }
 
-// TestHybrid wants the entries of /XRefStm to come behind the table of their section and before older sections.
+// TestHybrid wants the entries of /XRefStm to come behind the table of their section and before
+// older sections.
 func TestHybrid(t *testing.T) {
 	b := newBuilder().catalog()
 	b.object(4, "(old)").object(5, "(table)")
@@ -81,7 +88,8 @@ func TestHybrid(t *testing.T) {
 	}
 }
 
-// TestHybridNamedTwice wants an update that copied /XRefStm into its trailer to be read: the stream is no part of the chain of /Prev.
+// TestHybridNamedTwice wants an update that copied /XRefStm into its trailer to be read: the stream
+// is no part of the chain of /Prev.
 func TestHybridNamedTwice(t *testing.T) {
 	b := newBuilder().catalog()
 	b.objectStream(6, 4, "(hidden)")
@@ -90,7 +98,13 @@ func TestHybridNamedTwice(t *testing.T) {
 	delete(b.packed, 4)
 	prev := b.table(fmt.Sprintf("/XRefStm %d", hidden))
 	start := b.Len()
-	fmt.Fprintf(b, "xref\n0 0\ntrailer\n<</Size 8/Root 1 0 R/Prev %d/XRefStm %d>>\nstartxref\n%d\n%%%%EOF\n", prev, hidden, start)
+	fmt.Fprintf(
+		b,
+		"xref\n0 0\ntrailer\n<</Size 8/Root 1 0 R/Prev %d/XRefStm %d>>\nstartxref\n%d\n%%%%EOF\n",
+		prev,
+		hidden,
+		start,
+	)
 	d := open(t, b.Bytes())
 	o, err := d.Get(Ref{4, 0})
 	if s, _ := o.(String); err != nil || s.Value != "hidden" || d.Revisions() != 2 {
@@ -147,7 +161,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestObjectsRefused wants objects that are not what the cross-reference says to be refused, not guessed.
+// TestObjectsRefused wants objects that are not what the cross-reference says to be refused, not
+// guessed.
 func TestObjectsRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name string

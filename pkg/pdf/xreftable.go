@@ -7,7 +7,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// readTable reads a cross-reference table and its trailer (ISO 32000-2 7.5.4, 7.5.5). Entries stay in the file.
+// readTable reads a cross-reference table and its trailer (ISO 32000-2 7.5.4, 7.5.5). Entries stay
+// in the file.
 func (d *Document) readTable(s *section, lex *lexer) error {
 	if t, err := lex.next(); err != nil || t.value != "xref" {
 		return noSection(s.offset)
@@ -45,7 +46,8 @@ func brokenTable(at int64) error {
 	return damaged("the cross-reference table is broken at byte %d", at)
 }
 
-// readRun reads the line "first count", whose first number is t, and finds out where its entries are. It returns where they end.
+// readRun reads the line "first count", whose first number is t, and finds out where its entries
+// are. It returns where they end.
 func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 	first, ok := small(Number(t.value), maxObjects)
 	if t.kind != tokenNumber || !ok {
@@ -80,8 +82,9 @@ func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 		return 0, err
 	}
 	if run.first == 1 && len(s.runs) == 0 {
-		// Some writers count from 1, though their first entry is the head of the free list, object 0. What an entry names is held
-		// against the object that lies there in any case. Other readers repair such a file: CheckFile refuses it.
+		// Some writers count from 1, though their first entry is the head of the free list, object 0.
+		// What an entry names is held against the object that lies there in any case. Other readers
+		// repair such a file: CheckFile refuses it.
 		if e, err := d.tableEntry(run.at); err == nil && e.kind == entryFree && e.offset == 0 && e.generation >= 65535 {
 			run.first, s.fromOne = 0, true
 		}
@@ -93,8 +96,9 @@ func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 	return d.scanRun(s, run)
 }
 
-// entryWidth measures the entry at an offset, with the blanks and ends of line behind it. Twenty bytes is the rule; some writers end
-// the line with one byte or with three, and some leave lines empty.
+// entryWidth measures the entry at an offset, with the blanks and ends of line behind it. Twenty
+// bytes is the rule; some writers end the line with one byte or with three, and some leave lines
+// empty.
 func (d *Document) entryWidth(at int64) (int, error) {
 	var b [32]byte
 	n, err := d.r.ReadAt(b[:max(0, min(int64(len(b)), d.size-at))], at)
@@ -117,8 +121,8 @@ func (d *Document) entryWidth(at int64) (int, error) {
 	return width, nil
 }
 
-// uniform reports whether all entries of a run are as wide as its first: the last one is an entry then, and another subsection or the
-// trailer follows. It returns where that begins.
+// uniform reports whether all entries of a run are as wide as its first: the last one is an entry
+// then, and another subsection or the trailer follows. It returns where that begins.
 func (d *Document) uniform(run subsection) (end int64, ok bool, err error) {
 	last := run.at + int64(run.count-1)*int64(run.width)
 	if last+18 > d.size {

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// cmap maps character codes to CIDs or to Unicode (ISO 32000-2 9.7.5, 9.10.3). Ranges are kept as ranges: what a file says costs no
-// more memory than it takes in the file.
+// cmap maps character codes to CIDs or to Unicode (ISO 32000-2 9.7.5, 9.10.3). Ranges are kept as
+// ranges: what a file says costs no more memory than it takes in the file.
 type cmap struct {
 	spaces   []codespace
 	chars    map[uint32]target
@@ -29,24 +29,27 @@ type target struct {
 	text string
 }
 
-// codeRange is a range of codes; each following one stands for the next CID or, in its last character, the next text.
+// codeRange is a range of codes; each following one stands for the next CID or, in its last
+// character, the next text.
 type codeRange struct {
 	first, last uint32
 	to          target
 }
 
-// blocks are the operators that begin a block of entries, with those that end it and carry its entries (Adobe Technical Note 5014).
+// blocks are the operators that begin a block of entries, with those that end it and carry its
+// entries (Adobe Technical Note 5014).
 var blocks = map[string]string{
 	"begincodespacerange": "endcodespacerange",
 	"beginbfchar":         "endbfchar", "begincidchar": "endcidchar",
 	"beginbfrange": "endbfrange", "begincidrange": "endcidrange",
 }
 
-// spilledOperands is how many operands of a block are taken at once: a multiple of two and three, which is what an entry takes.
+// spilledOperands is how many operands of a block are taken at once: a multiple of two and three,
+// which is what an entry takes.
 const spilledOperands = 600
 
-// parseCMap reads a CMap. What was read before damage is kept. A block should have at most 100 entries, but many writers put all of
-// them into one, so that entries are taken a few at a time.
+// parseCMap reads a CMap. What was read before damage is kept. A block should have at most 100
+// entries, but many writers put all of them into one, so that entries are taken a few at a time.
 func parseCMap(r io.Reader) (*cmap, error) {
 	m := &cmap{chars: map[uint32]target{}}
 	c := pdf.NewContent(io.LimitReader(r, maxCMapBytes))
@@ -70,7 +73,8 @@ func parseCMap(r io.Reader) (*cmap, error) {
 	return m, nil
 }
 
-// add takes the entries of a block, or some of them: whole ones, since spilledOperands is a multiple of what each entry takes.
+// add takes the entries of a block, or some of them: whole ones, since spilledOperands is a
+// multiple of what each entry takes.
 func (m *cmap) add(operator string, operands []pdf.Object) {
 	if m.entries += len(operands) / 2; m.entries > maxMappings {
 		return
@@ -182,7 +186,8 @@ func (m *cmap) lookup(code uint32) (target, bool) {
 	return to, true
 }
 
-// length returns how many bytes the next code takes: by the codespace, or two where that says nothing.
+// length returns how many bytes the next code takes: by the codespace, or two where that says
+// nothing.
 func (m *cmap) length(codes string) int {
 	shortest := 0
 	for _, s := range m.spaces {

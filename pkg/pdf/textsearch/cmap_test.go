@@ -54,10 +54,14 @@ func TestLongBlocks(t *testing.T) {
 	}
 }
 
-// TestFindWithLongMap finds a word of a font whose map to Unicode has thousands of entries in one block.
+// TestFindWithLongMap finds a word of a font whose map to Unicode has thousands of entries in one
+// block.
 func TestFindWithLongMap(t *testing.T) {
 	unicode := block("bfchar", 0, 20000, 1, func(code int) string { return fmt.Sprintf("<%04X> <%04X>", code, code+0x20) })
-	s := sheet{content: []string{"BT /F4 10 Tf 100 500 Td <003300290027002E> Tj ET"}, objects: map[string]string{"unicode": stream("", unicode)}}
+	s := sheet{
+		content: []string{"BT /F4 10 Tf 100 500 Td <003300290027002E> Tj ET"},
+		objects: map[string]string{"unicode": stream("", unicode)},
+	}
 	if p, ok := s.find(t, "SIGN"); !ok || !p.near(at{0, 100, 500}) {
 		t.Errorf("SIGN is at %v, %v, want 100, 500", p, ok)
 	}
@@ -65,7 +69,11 @@ func TestFindWithLongMap(t *testing.T) {
 
 // TestMapsAreBounded wants entries beyond the bound to be left out, however they are written.
 func TestMapsAreBounded(t *testing.T) {
-	m, err := parseCMap(strings.NewReader(block("bfchar", 0, 3*maxMappings, 1, func(code int) string { return fmt.Sprintf("<%06X><41>", code) })))
+	m, err := parseCMap(
+		strings.NewReader(
+			block("bfchar", 0, 3*maxMappings, 1, func(code int) string { return fmt.Sprintf("<%06X><41>", code) }),
+		),
+	)
 	if err != nil || len(m.chars) > maxMappings {
 		t.Errorf("%d entries, %v, want at most %d", len(m.chars), err, maxMappings)
 	}

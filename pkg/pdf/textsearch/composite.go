@@ -94,7 +94,8 @@ func (s *search) readComposite(dict *pdf.Dict, toUnicode *cmap) (*font, error) {
 	return f, err
 }
 
-// setEncoding reads /Encoding: a CMap, or the name of one. Of the predefined ones those are known whose codes are CIDs or Unicode.
+// setEncoding reads /Encoding: a CMap, or the name of one. Of the predefined ones those are known
+// whose codes are CIDs or Unicode.
 func (s *search) setEncoding(f *font, o pdf.Object) error {
 	v, err := s.d.Get(o)
 	if err != nil {

@@ -10,11 +10,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// Upper halves of the standard encodings (ISO 32000-2 Annex D.2), from code 0x80 or 0xa0 on; U+0000 stands for no character.
+// Upper halves of the standard encodings (ISO 32000-2 Annex D.2), from code 0x80 or 0xa0 on; U+0000
+// stands for no character.
 const (
-	macRomanHigh = "ÄÅÇÉÑÖÜáàâäãåçéèêëíìîïñóòôöõúùûü†°¢£§•¶ß®©™´¨≠ÆØ∞±≤≥¥µ∂∑∏π∫ªºΩæø¿¡¬√ƒ≈∆«»… ÀÃÕŒœ–—“”‘’÷◊ÿŸ⁄€‹›ﬁﬂ‡·‚„‰ÂÊÁËÈÍÎÏÌÓÔ\uf8ffÒÚÛÙıˆ˜¯˘˙˚¸˝˛ˇ"
-	winAnsi80    = "€•‚ƒ„…†‡ˆ‰Š‹Œ•Ž••‘’“”•–—˜™š›œ•žŸ"
-	standardA0   = "\x00¡¢£⁄¥ƒ§¤'“«‹›ﬁﬂ\x00–†‡·\x00¶•‚„”»…‰\x00¿\x00`´ˆ˜¯˘˙¨\x00˚¸\x00˝˛ˇ—\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
+	macRomanHigh = "ÄÅÇÉÑÖÜáàâäãåçéèêëíìîïñóòôöõúùûü†°¢£§•¶ß®©™´¨≠ÆØ∞±≤≥¥µ∂∑∏π∫ªºΩæø" +
+		"¿¡¬√ƒ≈∆«»… ÀÃÕŒœ–—“”‘’÷◊ÿŸ⁄€‹›ﬁﬂ‡·‚„‰ÂÊÁËÈÍÎÏÌÓÔ\uf8ffÒÚÛÙıˆ˜¯˘˙˚¸˝˛ˇ"
+	winAnsi80  = "€•‚ƒ„…†‡ˆ‰Š‹Œ•Ž••‘’“”•–—˜™š›œ•žŸ"
+	standardA0 = "\x00¡¢£⁄¥ƒ§¤'“«‹›ﬁﬂ\x00–†‡·\x00¶•‚„”»…‰\x00¿\x00`´ˆ˜¯˘˙¨\x00˚¸\x00˝˛ˇ—\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
 		"\x00\x00\x00\x00\x00\x00Æ\x00ª\x00\x00\x00\x00ŁØŒº\x00\x00\x00\x00\x00æ\x00\x00\x00ı\x00\x00łøœß\x00\x00\x00\x00"
 	// symbolLetters is the Greek part of the Symbol font's encoding, from code 0x41 and 0x61 on.
 	symbolCapitals = "ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ"
@@ -71,7 +73,8 @@ func symbolEncoding() texts {
 	return t
 }
 
-// encoding returns the texts of a simple font by its /Encoding (ISO 32000-2 9.6.5), or by the encoding that is built into it.
+// encoding returns the texts of a simple font by its /Encoding (ISO 32000-2 9.6.5), or by the
+// encoding that is built into it.
 func (s *search) encoding(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (texts, error) {
 	v, err := s.d.Get(dict.Get("Encoding"))
 	if err != nil {
@@ -111,7 +114,8 @@ func namedEncoding(name pdf.Name) (texts, bool) {
 	return texts{}, false
 }
 
-// builtIn is the encoding of a font that names none. That of a TrueType program is taken to be WinAnsi, as most are.
+// builtIn is the encoding of a font that names none. That of a TrueType program is taken to be
+// WinAnsi, as most are.
 func (s *search) builtIn(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (texts, error) {
 	name, err := s.d.Name(dict.Get("BaseFont"))
 	if err != nil {
@@ -196,7 +200,8 @@ var glyphNames = sync.OnceValue(func() map[string]string {
 	return names
 })
 
-// nameText returns what a glyph's name stands for (Adobe Glyph List Specification, clause 2); empty if that is not known.
+// nameText returns what a glyph's name stands for (Adobe Glyph List Specification, clause 2); empty
+// if that is not known.
 func nameText(name string) string {
 	name, _, _ = strings.Cut(name, ".")
 	if text, ok := glyphNames()[name]; ok {

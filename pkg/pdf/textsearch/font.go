@@ -118,7 +118,8 @@ func (s *search) readSimple(dict *pdf.Dict, kind pdf.Name, toUnicode *cmap) (*fo
 	return f, s.setWidths(f, dict, descriptor, scale)
 }
 
-// setWidths reads the widths of a simple font (ISO 32000-2 9.6.2). Without any the font is one of the standard fourteen.
+// setWidths reads the widths of a simple font (ISO 32000-2 9.6.2). Without any the font is one of
+// the standard fourteen.
 func (s *search) setWidths(f *font, dict, descriptor *pdf.Dict, scale float64) error {
 	widths, err := s.d.ArrayAt(dict, "Widths")
 	if err != nil {
@@ -182,7 +183,8 @@ func (s *search) setHeights(f *font, descriptor *pdf.Dict) error {
 // maxType1Head bounds the clear text part of a Type 1 font program, where the encoding stands.
 const maxType1Head = 64 << 10
 
-// type1Head returns the clear text part of an embedded Type 1 font program; empty where there is none.
+// type1Head returns the clear text part of an embedded Type 1 font program; empty where there is
+// none.
 func (s *search) type1Head(descriptor *pdf.Dict) (string, error) {
 	r, err := s.stream(descriptor.Get("FontFile"))
 	if err != nil || r == nil {

@@ -9,8 +9,8 @@ type budget struct {
 	streams   int   // opened
 }
 
-// usual is every search's budget. An invoice has some thousand operators; a manual of a thousand pages has half a million. It keeps a search
-// of hostile pages to a few seconds.
+// usual is every search's budget. An invoice has some thousand operators; a manual of a thousand
+// pages has half a million. It keeps a search of hostile pages to a few seconds.
 var usual = budget{operators: 2_000_000, shown: 8_000_000, forms: 20_000, content: 32 << 20, streams: 400_000}
 
 // Other limits.

@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// How characters are joined to words, in font sizes. Readers that take text out of pages work with about the same figures.
+// How characters are joined to words, in font sizes. Readers that take text out of pages work with
+// about the same figures.
 const (
 	sameLine  = 0.25 // baselines that differ less are one line
 	wordGap   = 0.15 // a wider gap between characters is a blank
@@ -21,7 +22,8 @@ const (
 	unknown = "\ufffd" // stands for a character that is not known
 )
 
-// placed is a character in the lines of its direction: along the line to the right, across it upwards.
+// placed is a character in the lines of its direction: along the line to the right, across it
+// upwards.
 type placed struct {
 	along, across float64
 	width, size   float64
@@ -43,8 +45,8 @@ func (s *search) look() {
 	}
 }
 
-// directions parts the characters by the direction in which the reader of the page sees them written, in whole degrees: upright
-// text first.
+// directions parts the characters by the direction in which the reader of the page sees them
+// written, in whole degrees: upright text first.
 func (s *search) directions() [][]placed {
 	groups := map[int][]placed{}
 	for i, c := range s.characters {
@@ -129,8 +131,9 @@ func (r *run) blank(index int) {
 	}
 }
 
-// lookInLine searches one line: as it is, then taking gaps for letter-spacing. A blank that is shown counts only where there is a gap:
-// some files fill lines with blanks and show other text over them.
+// lookInLine searches one line: as it is, then taking gaps for letter-spacing. A blank that is
+// shown counts only where there is a gap: some files fill lines with blanks and show other text
+// over them.
 func (s *search) lookInLine(line []placed) {
 	var strict, loose run
 	spaced, blank := false, false

@@ -26,7 +26,8 @@ type word struct {
 	page int
 }
 
-// program returns the path of an external program; the test is skipped where it is missing, but fails in CI.
+// program returns the path of an external program; the test is skipped where it is missing, but
+// fails in CI.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -40,12 +41,21 @@ func program(t *testing.T, name string) string {
 	return ""
 }
 
-// oracle returns the words of a file as pdftotext sees them, without those of annotations; nil if qpdf does not read the file.
+// oracle returns the words of a file as pdftotext sees them, without those of annotations; nil if
+// qpdf does not read the file.
 func oracle(t *testing.T, path string) []word {
 	t.Helper()
 	qpdf, pdftotext := program(t, "qpdf"), program(t, "pdftotext")
 	bare := filepath.Join(t.TempDir(), "bare.pdf")
-	if err := exec.Command(qpdf, "--qdf", "--object-streams=disable", "--decrypt", "--warning-exit-0", path, bare).Run(); err != nil {
+	if err := exec.Command(
+		qpdf,
+		"--qdf",
+		"--object-streams=disable",
+		"--decrypt",
+		"--warning-exit-0",
+		path,
+		bare,
+	).Run(); err != nil {
 		return nil
 	}
 	file, err := os.ReadFile(bare)
@@ -114,7 +124,8 @@ func unique(words []word, limit int) []word {
 	return out
 }
 
-// corner is a point as the reader of the page sees it, from the top left corner of the visible page.
+// corner is a point as the reader of the page sees it, from the top left corner of the visible
+// page.
 func corner(p *pdf.Page, at Point) (u, v float64) {
 	b := p.CropBox
 	switch p.Rotate {
@@ -138,8 +149,8 @@ func box(m *Match) (x0, y0, x1, y1 float64) {
 	return x0, y0, x1, y1
 }
 
-// agrees says whether a match is where the oracle has the word: its left end to a fifth of a line's height, its bottom to a third,
-// since readers take the heights of fonts from different places.
+// agrees says whether a match is where the oracle has the word: its left end to a fifth of a line's
+// height, its bottom to a third, since readers take the heights of fonts from different places.
 func agrees(m *Match, w word) bool {
 	x0, _, _, y1 := box(m)
 	height := math.Min(w.Y1-w.Y0, w.X1-w.X0)
@@ -149,8 +160,8 @@ func agrees(m *Match, w word) bool {
 // samples are the repository's own invoices and forms.
 const samples = "../../../hack/samples"
 
-// TestCorpus holds the places of words against those of pdftotext, over the files of the folder that SIGNSTASH_CORPUS names, else over
-// the repository's samples.
+// TestCorpus holds the places of words against those of pdftotext, over the files of the folder
+// that SIGNSTASH_CORPUS names, else over the repository's samples.
 func TestCorpus(t *testing.T) {
 	folder := os.Getenv("SIGNSTASH_CORPUS")
 	limit := 12 // words of one file
@@ -207,7 +218,21 @@ func compareFile(t *testing.T, path string, limit int) (total, right int) {
 			t.Logf("%s: %q not found, want page %d", filepath.Base(path), w.Text, w.page)
 		case !agrees(m, w):
 			x0, y0, x1, y1 := box(m)
-			t.Logf("%s: %q on page %d at %.1f %.1f %.1f %.1f, want page %d at %.1f %.1f %.1f %.1f", filepath.Base(path), w.Text, m.Index, x0, y0, x1, y1, w.page, w.X0, w.Y0, w.X1, w.Y1)
+			t.Logf(
+				"%s: %q on page %d at %.1f %.1f %.1f %.1f, want page %d at %.1f %.1f %.1f %.1f",
+				filepath.Base(path),
+				w.Text,
+				m.Index,
+				x0,
+				y0,
+				x1,
+				y1,
+				w.page,
+				w.X0,
+				w.Y0,
+				w.X1,
+				w.Y1,
+			)
 		default:
 			right++
 		}

@@ -29,12 +29,18 @@ var standardObjects = map[string]string{
 	"different": "<</Type /Font /Subtype /Type1 /BaseFont /X /FirstChar 1 /LastChar 5 /Widths [500 500 500 500 500] /Encoding <</Differences [1 /S /I /G /N /uni20AC]>>>>",
 	"cid": "<</Type /Font /Subtype /Type0 /BaseFont /Y /Encoding /Identity-H /ToUnicode @unicode /DescendantFonts " +
 		"[<</Type /Font /Subtype /CIDFontType2 /DW 600 /W [1 [500 500] 3 9 500]>>]>>",
-	"unicode": stream("", "1 begincodespacerange <0000> <FFFF> endcodespacerange 2 beginbfchar <0001> <0053> <0002> <00490047> endbfchar "+
-		"1 beginbfrange <0003> <0004> <004E> endbfrange 1 beginbfrange <0005> <0006> [<FB01> <0058>] endbfrange"),
+	"unicode": stream(
+		"",
+		"1 begincodespacerange <0000> <FFFF> endcodespacerange 2 beginbfchar <0001> <0053> <0002> <00490047> endbfchar "+
+			"1 beginbfrange <0003> <0004> <004E> endbfrange 1 beginbfrange <0005> <0006> [<FB01> <0058>] endbfrange",
+	),
 	"vertical": "<</Type /Font /Subtype /Type0 /BaseFont /Z /Encoding /UniJIS-UCS2-V /DescendantFonts [<</Type /Font /Subtype /CIDFontType0 /DW 1000>>]>>",
 	"embedded": "<</Type /Font /Subtype /Type0 /BaseFont /W /Encoding @codes /ToUnicode @short /DescendantFonts [<</Type /Font /Subtype /CIDFontType0 /DW 500>>]>>",
-	"codes": stream("/Type /CMap", "2 begincodespacerange <00> <7F> <8000> <FFFF> endcodespacerange 1 begincidrange <8001> <8003> 10 endcidrange "+
-		"1 begincidchar <01> 1 endcidchar"),
+	"codes": stream(
+		"/Type /CMap",
+		"2 begincodespacerange <00> <7F> <8000> <FFFF> endcodespacerange 1 begincidrange <8001> <8003> 10 endcidrange "+
+			"1 begincidchar <01> 1 endcidchar",
+	),
 	"short": stream("", "3 beginbfchar <01> <0053> <8001> <00490047> <8002> <004E> endbfchar"),
 	"drawn": "<</Type /Font /Subtype /Type3 /FontMatrix [0.01 0 0 0.01 0 0] /FontBBox [0 0 50 50] /CharProcs <<>> /FirstChar 1 /LastChar 4 " +
 		"/Widths [50 50 50 50] /Encoding <</Differences [1 /S /I /G /N]>>>>",
@@ -62,8 +68,14 @@ func (s sheet) bytes() []byte {
 		all[fmt.Sprintf("page%d", i)] = fmt.Sprintf("<</Type /Page /Parent @tree /Contents @content%d>>", i)
 		kids = append(kids, fmt.Sprintf("@page%d", i))
 	}
-	all["tree"] = fmt.Sprintf("<</Type /Pages /Kids [%s] /Count %d /MediaBox [0 0 600 800] %s /Resources <</Font <<%s>> /XObject <</Fm1 @form1 /Fm2 @form2>> "+
-		"/ExtGState <</Gs1 <</Font [@courier 20]>>>>>>>>", strings.Join(kids, " "), len(kids), s.page, standardFonts)
+	all["tree"] = fmt.Sprintf(
+		"<</Type /Pages /Kids [%s] /Count %d /MediaBox [0 0 600 800] %s /Resources <</Font <<%s>> /XObject <</Fm1 @form1 /Fm2 @form2>> "+
+			"/ExtGState <</Gs1 <</Font [@courier 20]>>>>>>>>",
+		strings.Join(kids, " "),
+		len(kids),
+		s.page,
+		standardFonts,
+	)
 	all["catalog"] = "<</Type /Catalog /Pages @tree>>"
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.7\n")
@@ -108,7 +120,8 @@ func open(t testing.TB, b []byte) *pdf.Document {
 	return d
 }
 
-// at is a place as the tests give it: page, and lower left corner without the descent, in user space.
+// at is a place as the tests give it: page, and lower left corner without the descent, in user
+// space.
 type at struct {
 	page int
 	x, y float64
@@ -123,7 +136,8 @@ func (s sheet) find(t *testing.T, word string) (at, bool) {
 	if m == nil {
 		return at{}, false
 	}
-	// The baseline lies between descent and ascent as 0.22 to 0.9, the heights of a font that does not tell its own.
+	// The baseline lies between descent and ascent as 0.22 to 0.9, the heights of a font that does not
+	// tell its own.
 	low, high := m.Corners[0], m.Corners[3]
 	share := 0.22 / (0.22 + 0.9)
 	return at{m.Index, low.X + (high.X-low.X)*share, low.Y + (high.Y-low.Y)*share}, true
@@ -141,15 +155,42 @@ func TestFind(t *testing.T) {
 		word  string
 		want  at
 	}{
-		{"one string", one("BT /F1 10 Tf 100 200 Td (Hello SIGN_HERE there) Tj ET"), "SIGN_HERE", at{0, 100 + 10*(0.722+0.556+0.222*2+0.556+0.278), 200}},
+		{
+			"one string",
+			one("BT /F1 10 Tf 100 200 Td (Hello SIGN_HERE there) Tj ET"),
+			"SIGN_HERE",
+			at{0, 100 + 10*(0.722+0.556+0.222*2+0.556+0.278), 200},
+		},
 		{"split over operators", one("BT /F2 10 Tf 100 200 Td (SI) Tj (GN) Tj ( x) Tj ET"), "SIGN", at{0, 100, 200}},
 		{"kerned", one("BT /F2 10 Tf 100 200 Td [(S) 20 (I) -30 (GN)] TJ ET"), "SIGN", at{0, 100, 200}},
 		{"gap as blank", one("BT /F2 10 Tf 100 200 Td [(SIGN) -600 (HERE)] TJ ET"), "SIGN HERE", at{0, 100, 200}},
-		{"a letter at a time, backwards", one("BT /F2 10 Tf 1 0 0 1 118 200 Tm (N) Tj 1 0 0 1 112 200 Tm (G) Tj 1 0 0 1 100 200 Tm (S) Tj 1 0 0 1 106 200 Tm (I) Tj ET"), "SIGN", at{0, 100, 200}},
-		{"lines by T* and quotes", one("BT /F2 10 Tf 12 TL 100 200 Td (a) Tj T* (b) Tj (c) ' 0 0 (SIGN) \" ET"), "SIGN", at{0, 100, 164}},
+		{
+			"a letter at a time, backwards",
+			one(
+				"BT /F2 10 Tf 1 0 0 1 118 200 Tm (N) Tj 1 0 0 1 112 200 Tm (G) Tj 1 0 0 1 100 200 Tm (S) Tj 1 0 0 1 106 200 Tm (I) Tj ET",
+			),
+			"SIGN",
+			at{0, 100, 200},
+		},
+		{
+			"lines by T* and quotes",
+			one("BT /F2 10 Tf 12 TL 100 200 Td (a) Tj T* (b) Tj (c) ' 0 0 (SIGN) \" ET"),
+			"SIGN",
+			at{0, 100, 164},
+		},
 		{"TD sets the leading", one("BT /F2 10 Tf 100 200 Td 0 -20 TD (a) Tj (SIGN) ' ET"), "SIGN", at{0, 100, 160}},
-		{"scale, spacing and rise", one("BT /F2 10 Tf 50 Tz 2 Tc 10 Tw 3 Ts 100 200 Td (a SIGN) Tj ET"), "SIGN", at{0, 100 + 0.5*(6+2) + 0.5*(6+2+10), 203}},
-		{"transformed", one("q 2 0 0 2 10 20 cm BT /F2 10 Tf 100 200 Td (SIGN) Tj ET Q BT /F2 10 Tf (y) Tj ET"), "SIGN", at{0, 210, 420}},
+		{
+			"scale, spacing and rise",
+			one("BT /F2 10 Tf 50 Tz 2 Tc 10 Tw 3 Ts 100 200 Td (a SIGN) Tj ET"),
+			"SIGN",
+			at{0, 100 + 0.5*(6+2) + 0.5*(6+2+10), 203},
+		},
+		{
+			"transformed",
+			one("q 2 0 0 2 10 20 cm BT /F2 10 Tf 100 200 Td (SIGN) Tj ET Q BT /F2 10 Tf (y) Tj ET"),
+			"SIGN",
+			at{0, 210, 420},
+		},
 		{"restored", one("q 2 0 0 2 10 20 cm Q BT /F2 10 Tf 100 200 Td (SIGN) Tj ET"), "SIGN", at{0, 100, 200}},
 		{"font by gs", one("/Gs1 gs BT 100 200 Td (xxSIGN) Tj ET"), "xxSIGN", at{0, 100, 200}},
 		{"invisible", one("BT 3 Tr /F2 10 Tf 100 200 Td (SIGN) Tj ET"), "SIGN", at{0, 100, 200}},
@@ -160,15 +201,35 @@ func TestFind(t *testing.T) {
 		{"ligature", one("BT /F4 10 Tf 100 200 Td <00010005> Tj ET"), "Sfi", at{0, 100, 200}},
 		{"CMap of its own", one("BT /F6 10 Tf 100 200 Td <01018001 8002> Tj ET"), "SIGN", at{0, 105, 200}},
 		{"Type 3", one("BT /F7 10 Tf 100 200 Td <0101020304> Tj ET"), "SIGN", at{0, 105, 200}},
-		{"inline image before", one("q BI /W 1 /H 1 /BPC 8 /CS /G ID xEI(\nEI Q BT /F2 10 Tf 100 200 Td (SIGN) Tj ET"), "SIGN", at{0, 100, 200}},
+		{
+			"inline image before",
+			one("q BI /W 1 /H 1 /BPC 8 /CS /G ID xEI(\nEI Q BT /F2 10 Tf 100 200 Td (SIGN) Tj ET"),
+			"SIGN",
+			at{0, 100, 200},
+		},
 		{"stray bracket before", one("> ] BT /F2 10 Tf 100 200 Td (SIGN) Tj ET"), "SIGN", at{0, 100, 200}},
-		{"drawn twice to be bold", one("BT /F2 10 Tf 100 200 Td (SIGN) Tj 1 0 0 1 100.3 200 Tm (SIGN) Tj ET"), "SIGN", at{0, 100, 200}},
-		{"over a line of blanks", one("BT /F2 10 Tf 90 200 Td (            ) Tj 1 0 0 1 100 200 Tm (SIGN) Tj ET"), "SIGN", at{0, 100, 200}},
+		{
+			"drawn twice to be bold",
+			one("BT /F2 10 Tf 100 200 Td (SIGN) Tj 1 0 0 1 100.3 200 Tm (SIGN) Tj ET"),
+			"SIGN",
+			at{0, 100, 200},
+		},
+		{
+			"over a line of blanks",
+			one("BT /F2 10 Tf 90 200 Td (            ) Tj 1 0 0 1 100 200 Tm (SIGN) Tj ET"),
+			"SIGN",
+			at{0, 100, 200},
+		},
 		{"letter-spaced", one("BT /F2 10 Tf 6 Tc 100 200 Td (SIGN) Tj ET"), "SIGN", at{0, 100, 200}},
 		{"alone before inside", one("BT /F2 10 Tf 100 300 Td (SIGNED) Tj 0 -100 Td (SIGN:) Tj ET"), "SIGN", at{0, 100, 200}},
 		{"inside at last", one("BT /F2 10 Tf 100 200 Td (xxSIGNxx) Tj ET"), "SIGN", at{0, 112, 200}},
 		{"top first", one("BT /F2 10 Tf 100 200 Td (SIGN) Tj 0 100 Td (SIGN) Tj ET"), "SIGN", at{0, 100, 300}},
-		{"first page first", sheet{content: []string{"", "BT /F2 10 Tf 100 200 Td (SIGN) Tj ET", "BT /F2 10 Tf 100 300 Td (SIGN) Tj ET"}}, "SIGN", at{1, 100, 200}},
+		{
+			"first page first",
+			sheet{content: []string{"", "BT /F2 10 Tf 100 200 Td (SIGN) Tj ET", "BT /F2 10 Tf 100 300 Td (SIGN) Tj ET"}},
+			"SIGN",
+			at{1, 100, 200},
+		},
 		{"brackets", one("BT /F2 10 Tf 100 200 Td (a [[SIGN]]: b) Tj ET"), "[[SIGN]]", at{0, 112, 200}},
 		{"written upwards", one("BT /F2 10 Tf 0 1 -1 0 100 200 Tm (aSIGN) Tj ET"), "SIGN", at{0, 100, 206}},
 	}
@@ -186,8 +247,12 @@ func TestFindInForms(t *testing.T) {
 	s := sheet{
 		content: []string{"q 1 0 0 1 100 100 cm /Fm1 Do Q"},
 		objects: map[string]string{
-			// The inner form has no resources: it takes those around it. The outer one draws itself, which must not matter.
-			"form1": stream("/Type /XObject /Subtype /Form /Matrix [2 0 0 2 0 0] /BBox [0 0 99 99] /Resources <</XObject <</Fm2 @form2 /Fm1 @form1>> /Font <<"+standardFonts+" >>>>", "/Fm1 Do /Fm2 Do"),
+			// The inner form has no resources: it takes those around it. The outer one draws itself, which
+			// must not matter.
+			"form1": stream(
+				"/Type /XObject /Subtype /Form /Matrix [2 0 0 2 0 0] /BBox [0 0 99 99] /Resources <</XObject <</Fm2 @form2 /Fm1 @form1>> /Font <<"+standardFonts+" >>>>",
+				"/Fm1 Do /Fm2 Do",
+			),
 			"form2": stream("/Type /XObject /Subtype /Form /BBox [0 0 99 99]", "BT /F2 10 Tf 10 20 Td (SIGN) Tj ET"),
 		},
 	}
@@ -208,7 +273,8 @@ func TestFindVertical(t *testing.T) {
 	}
 }
 
-// TestFindOnRotatedPages writes a word so that the reader sees it upright, twice: the upper one is the first.
+// TestFindOnRotatedPages writes a word so that the reader sees it upright, twice: the upper one is
+// the first.
 func TestFindOnRotatedPages(t *testing.T) {
 	for rotate, c := range map[int]struct {
 		matrix string
@@ -221,7 +287,9 @@ func TestFindOnRotatedPages(t *testing.T) {
 		s := sheet{page: fmt.Sprintf("/Rotate %d", rotate), content: []string{
 			fmt.Sprintf("BT /F2 10 Tf %s 400 300 Tm (SIGN) Tj %s 200 300 Tm (SIGN) Tj ET", c.matrix, c.matrix)}}
 		if rotate == 180 {
-			s.content = []string{fmt.Sprintf("BT /F2 10 Tf %s 400 400 Tm (SIGN) Tj %s 200 300 Tm (SIGN) Tj ET", c.matrix, c.matrix)}
+			s.content = []string{
+				fmt.Sprintf("BT /F2 10 Tf %s 400 400 Tm (SIGN) Tj %s 200 300 Tm (SIGN) Tj ET", c.matrix, c.matrix),
+			}
 		}
 		if got, found := s.find(t, "SIGN"); !found || !got.near(c.first) {
 			t.Errorf("rotated by %d: Find = %+v, %v, want %+v", rotate, got, found, c.first)
@@ -259,15 +327,25 @@ func TestFindIsBounded(t *testing.T) {
 		"streams":    {content: make([]string, small.streams+1)},
 		"operators":  {content: []string{strings.Repeat("q\n", small.operators+1)}},
 		"characters": {content: []string{"BT /F2 10 Tf (" + strings.Repeat("a", small.shown+1) + ") Tj ET"}},
-		"content":    {content: []string{strings.Repeat(" ", int(small.content)/2+1), strings.Repeat(" ", int(small.content)/2)}},
-		"CMap":       {content: []string{"BT /F4 10 Tf <00> Tj ET"}, objects: map[string]string{"unicode": stream("", strings.Repeat(" ", int(small.content)))}},
+		"content": {
+			content: []string{strings.Repeat(" ", int(small.content)/2+1), strings.Repeat(" ", int(small.content)/2)},
+		},
+		"CMap": {
+			content: []string{"BT /F4 10 Tf <00> Tj ET"},
+			objects: map[string]string{"unicode": stream("", strings.Repeat(" ", int(small.content)))},
+		},
 	}
 	for name, s := range tests {
 		if _, err := find(t.Context(), open(t, s.bytes()), "SIGN", small); signing.KindOf(err) != signing.KindTooComplex {
 			t.Errorf("%s: find = %v, want KindTooComplex", name, err)
 		}
 	}
-	if _, err := find(t.Context(), open(t, sheet{content: []string{strings.Repeat("q\n", small.operators)}}.bytes()), "SIGN", small); err != nil {
+	if _, err := find(
+		t.Context(),
+		open(t, sheet{content: []string{strings.Repeat("q\n", small.operators)}}.bytes()),
+		"SIGN",
+		small,
+	); err != nil {
 		t.Errorf("find within the budget: %v", err)
 	}
 }
