@@ -1,164 +1,132 @@
 package pades
 
 import (
-	"crypto/sha256"
-	"io"
+	"crypto/x509"
+	"fmt"
 
+	"golang.org/x/crypto/ocsp"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
-	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-const (
-	// validation streams of one kind that are looked at for doubles: the newest, at the end of their
-	// list
-	maxKnown      = 256
-	maxAdded      = 256      // streams of one kind that one signature may add to them
-	maxValidation = 64 << 20 // bytes of all streams of one kind
-)
-
-// elements is a set of DER values in the order in which they came.
-type elements struct {
-	seen map[[32]byte]bool
-	list [][]byte
+// store is a parsed document security store. What cannot be parsed is left out: others may have put
+// it there.
+type store struct {
+	certs []*x509.Certificate
+	ocsps []*ocsp.Response
+	crls  []*x509.RevocationList
 }
 
-func (e *elements) add(values ...[]byte) {
-	if e.seen == nil {
-		e.seen = map[[32]byte]bool{}
-	}
-	for _, v := range values {
-		if sum := sha256.Sum256(v); !e.seen[sum] {
-			e.seen[sum] = true
-			e.list = append(e.list, v)
-		}
-	}
-}
-
-// validation is what goes into the document security store.
-type validation struct{ certs, ocsps, crls elements }
-
-// dssSection writes a section that puts data into the document security store (ISO 32000-2
-// 12.8.4.3, ETSI EN 319 142-1 5.4.2). What is in the store already stays, and is not stored again.
-// There is no /VRI of ours: it is optional.
-func dssSection(doc *pdf.Document, data *validation) ([]byte, error) {
-	u, err := pdf.NewUpdate(doc)
+// readStore reads the store of a document; it is empty where there is none.
+func readStore(doc *pdf.Document) (*store, error) {
+	_, lists, err := storeLists(doc)
 	if err != nil {
 		return nil, err
 	}
-	catalog, root, err := doc.Catalog()
-	if err != nil {
-		return nil, err
-	}
-	old, lists, err := storeLists(doc)
-	if err != nil {
-		return nil, err
-	}
-	dss := old.Clone()
-	dss.Set("Type", pdf.Name("DSS"))
-	for i, data := range []*elements{&data.certs, &data.ocsps, &data.crls} {
-		list, err := addStreams(u, lists[i], data)
-		if err != nil {
+	s := &store{}
+	for i, add := range []func(der []byte){
+		func(der []byte) {
+			if c, err := certchain.Parse(der); err == nil {
+				s.certs = append(s.certs, c)
+			}
+		},
+		func(der []byte) {
+			if r, err := ocsp.ParseResponse(der, nil); err == nil {
+				s.ocsps = append(s.ocsps, r)
+			}
+		},
+		func(der []byte) {
+			if l, err := certchain.ParseCRL(der); err == nil {
+				s.crls = append(s.crls, l)
+			}
+		},
+	} {
+		if err := eachStream(doc, lists[i], maxKnown+maxAdded, add); err != nil {
 			return nil, err
 		}
-		if len(list) > 0 {
-			dss.Set(storeKeys[i], list)
-		}
 	}
-	if ref, ok := catalog.Get("DSS").(pdf.Ref); ok && old != nil {
-		u.Put(ref, dss)
-	} else {
-		edited, err := u.EditDict(root)
-		if err != nil {
-			return nil, err
-		}
-		edited.Set("DSS", u.Add(dss))
-	}
-	if err := declare(u, extensionDSS); err != nil {
-		return nil, err
-	}
-	return u.Bytes()
+	return s, nil
 }
 
-// storeKeys are the lists of a document security store.
-var storeKeys = [3]pdf.Name{"Certs", "OCSPs", "CRLs"}
+// covers wants validation data for the first certificate of a chain, and for each above it up to a
+// root, or up to one whose issuer is not known here: what a validator trusts need not be a root. Of
+// several issuers, as after cross-certification, one is enough.
+func (s *store) covers(chain []*x509.Certificate) error { return s.coversAmong(chain, s.certs) }
 
-// storeLists returns a document's security store, nil where there is none, with the lists under
-// storeKeys.
-func storeLists(doc *pdf.Document) (dss *pdf.Dict, lists [3]pdf.Array, err error) {
-	catalog, _, err := doc.Catalog()
-	if err != nil {
-		return nil, lists, err
-	}
-	if dss, err = doc.DictAt(catalog, "DSS"); err != nil {
-		return nil, lists, err
-	}
-	for i, key := range storeKeys {
-		if lists[i], err = doc.ArrayAt(dss, key); err != nil {
-			return nil, lists, err
-		}
-	}
-	return dss, lists, nil
+// coversAmong is covers where the issuers known are those of the chain and the others given: that
+// somebody else stored one more certificate demands no more of our data.
+func (s *store) coversAmong(chain, others []*x509.Certificate) error {
+	p := &storePath{store: s, pool: append(chain[1:len(chain):len(chain)], others...), seen: map[string]bool{}}
+	return p.from(chain[0], true)
 }
 
-// addStreams returns the list with a new stream for each element that is not in it yet.
-func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error) {
-	list := old.Clone()
-	if len(data.list) == 0 {
-		return list, nil
-	}
-	if len(data.list) > maxAdded {
-		return nil, signing.Errorf(
-			signing.KindRevocation,
-			"there are more than %d certificates or answers to store",
-			maxAdded,
-		)
-	}
-	known := map[[32]byte]bool{}
-	err := eachStream(u.Document(), old, maxKnown, func(der []byte) { known[sha256.Sum256(der)] = true })
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range data.list {
-		if !known[sha256.Sum256(v)] {
-			list = append(list, u.Add(pdf.NewStream(pdf.NewDict(), v)))
-		}
-	}
-	return list, nil
+// storePath looks for one path from a certificate upwards.
+type storePath struct {
+	*store
+	pool []*x509.Certificate
+	seen map[string]bool // by their DER: each certificate is tried once
 }
 
-// eachStream visits the newest count streams of a list of a document security store, newest first,
-// and no more than maxValidation bytes of them. What cannot be read is left out: others may have
-// put it there.
-func eachStream(doc *pdf.Document, list pdf.Array, count int, visit func(der []byte)) error {
-	left := int64(maxValidation)
-	for i := len(list) - 1; i >= max(0, len(list)-count); i-- {
-		der, err := streamContent(doc, list[i], left)
-		if signing.KindOf(err) == signing.KindStorage {
-			return err
+func (p *storePath) from(cert *x509.Certificate, first bool) error {
+	if isSelfIssued(cert) {
+		return nil
+	}
+	p.seen[string(cert.Raw)] = true
+	issuers := p.issuers(cert)
+	switch {
+	case len(issuers) == 0 && !first:
+		return nil
+	case !p.holds(cert):
+		return fmt.Errorf("a certificate is not in the store")
+	case len(issuers) == 0 && p.revocationFor(cert, nil):
+		return nil
+	}
+	err := fmt.Errorf("a certificate has no revocation data in the store")
+	for _, issuer := range issuers {
+		if p.seen[string(issuer.Raw)] || !p.revocationFor(cert, issuer) {
+			continue
 		}
-		if left -= int64(len(der)); left <= 0 {
+		if err = p.from(issuer, false); err == nil {
 			return nil
 		}
-		if err == nil {
-			visit(der)
-		}
 	}
-	return nil
+	return err
 }
 
-// streamContent reads at most limit bytes of one stream of a document security store.
-func streamContent(doc *pdf.Document, o pdf.Object, limit int64) ([]byte, error) {
-	v, err := doc.Get(o)
-	if err != nil {
-		return nil, err
+func (p *storePath) issuers(cert *x509.Certificate) []*x509.Certificate {
+	var list []*x509.Certificate
+	for _, c := range p.pool {
+		if string(c.RawSubject) == string(cert.RawIssuer) && cert.CheckSignatureFrom(c) == nil {
+			list = append(list, c)
+		}
 	}
-	stm, ok := v.(*pdf.Stream)
-	if !ok {
-		return nil, damaged("its validation data is no stream")
+	return list
+}
+
+func isSelfIssued(c *x509.Certificate) bool { return string(c.RawIssuer) == string(c.RawSubject) }
+
+func (s *store) holds(cert *x509.Certificate) bool {
+	for _, c := range s.certs {
+		if c.Equal(cert) {
+			return true
+		}
 	}
-	r, err := doc.Data(stm)
-	if err != nil {
-		return nil, err
+	return false
+}
+
+// revocationFor reports whether an OCSP response or a CRL speaks of cert. Their signatures are not
+// verified here.
+func (s *store) revocationFor(cert, issuer *x509.Certificate) bool {
+	for _, r := range s.ocsps {
+		if r.SerialNumber != nil && r.SerialNumber.Cmp(cert.SerialNumber) == 0 {
+			return true
+		}
 	}
-	return io.ReadAll(io.LimitReader(r, limit))
+	for _, l := range s.crls {
+		if string(l.RawIssuer) == string(cert.RawIssuer) && (issuer == nil || l.CheckSignatureFrom(issuer) == nil) {
+			return true
+		}
+	}
+	return false
 }

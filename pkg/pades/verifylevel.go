@@ -1,27 +1,11 @@
 package pades
 
 import (
-	"crypto"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
-
-// digest hashes the bytes that a ByteRange covers.
-func (v *verifier) digest(r byteRange, algorithm crypto.Hash) ([]byte, error) {
-	h := algorithm.New()
-	if err := hashRange(v.ctx, h, v.r, 0, r.gapStart); err != nil {
-		return nil, err
-	}
-	if err := hashRange(v.ctx, h, v.r, r.gapEnd, r.end); err != nil {
-		return nil, err
-	}
-	return h.Sum(nil), nil
-}
 
 // finish works out what depends on several signatures: levels, and changes after each.
 func (v *verifier) finish() error {
@@ -114,35 +98,4 @@ func (v *verifier) archived(end int64, s *verified) bool {
 	}
 	store, err := readStore(prefix)
 	return err == nil && store.covers(s.chains[0]) == nil
-}
-
-// parseDate reads a date string (ISO 32000-2 7.9.4); zero where it is none.
-func parseDate(s string) time.Time {
-	s = strings.TrimPrefix(s, "D:")
-	const full = "20060102150405"
-	if len(s) < len(full) {
-		return time.Time{}
-	}
-	t, err := time.Parse(full, s[:len(full)])
-	if err != nil {
-		return time.Time{}
-	}
-	zone := strings.ReplaceAll(s[len(full):], "'", "")
-	if len(zone) < 3 || zone[0] != '+' && zone[0] != '-' {
-		return t
-	}
-	hours, err1 := strconv.Atoi(zone[1:3])
-	minutes := 0
-	var err2 error
-	if len(zone) >= 5 {
-		minutes, err2 = strconv.Atoi(zone[3:5])
-	}
-	if err1 != nil || err2 != nil {
-		return t
-	}
-	shift := time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
-	if zone[0] == '+' {
-		shift = -shift
-	}
-	return t.Add(shift)
 }

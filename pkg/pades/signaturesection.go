@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -118,9 +117,6 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 		head: section[:gapStart-base+1], tail: section[gapEnd-base-1:], hole: 2 * spec.size, signature: signature,
 	}, nil
 }
-
-// date is a date string in UTC (ISO 32000-2 7.9.4).
-func date(t time.Time) string { return t.UTC().Format("D:20060102150405") + "+00'00'" }
 
 // addField adds the field, which is its own widget, to its page and to the form; an invisible one
 // goes to the first page.

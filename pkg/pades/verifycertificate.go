@@ -1,0 +1,81 @@
+package pades
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
+)
+
+// judgeTime decides at which time the certificate of a signature is judged. A timestamp comes
+// first, because it proves that the signature existed then: its own one, or else the first good
+// document timestamp behind it. An authority that is not trusted gives no time where roots are
+// given. Otherwise it is the time that the signer claims, which nothing proves. The time of
+// verifying would not be better, because each signature at level B-B would become invalid when its
+// certificate expires. A signature that names no time is judged at the time of verifying.
+func (v *verifier) judgeTime(s *verified, later []*verified) {
+	if s.Certificate == nil || s.Timestamp {
+		return
+	}
+	for _, t := range later {
+		if t.Timestamp && t.Verdict() == Good && (s.Stamped.IsZero() || s.weak != nil && t.weak == nil) {
+			s.Stamped, s.weak, s.chains = t.Stamped, t.weak, append(s.chains, t.chains...)
+		}
+	}
+	switch {
+	case !s.Stamped.IsZero():
+		s.Judged, s.JudgedBy = s.Stamped, StampedTime
+	case !s.Claimed.IsZero():
+		s.Judged, s.JudgedBy = s.Claimed, ClaimedTime
+	default:
+		s.Judged, s.JudgedBy = v.now, VerifyTime
+	}
+	s.chains = append([][]*x509.Certificate{certchain.Link(s.Certificate, s.others, s.Judged)}, s.chains...)
+	v.judge(s, x509.ExtKeyUsageAny)
+}
+
+// judge wants a certificate to be valid at the time at which it is judged and, where roots are
+// given, to be trusted.
+func (v *verifier) judge(s *verified, usage x509.ExtKeyUsage) {
+	cert, at := s.Certificate, s.Judged
+	switch {
+	case at.Before(cert.NotBefore):
+		s.fault("its certificate is not valid before %s", cert.NotBefore.UTC().Format(time.RFC3339))
+		return
+	case at.After(cert.NotAfter):
+		s.fault("its certificate expired at %s", cert.NotAfter.UTC().Format(time.RFC3339))
+		return
+	}
+	if s.JudgedBy == ClaimedTime && v.now.After(cert.NotAfter) {
+		s.Notes = append(s.Notes, "its certificate expired at "+cert.NotAfter.UTC().Format(time.RFC3339)+
+			": no timestamp proves that the signature was made before")
+	}
+	if err := v.trusted(cert, s.others, at, usage); err != nil {
+		s.blame("", err)
+	}
+}
+
+// trusted looks for a chain to a trusted root, where roots are given.
+func (v *verifier) trusted(
+	cert *x509.Certificate,
+	others []*x509.Certificate,
+	at time.Time,
+	usage x509.ExtKeyUsage,
+) error {
+	if v.options.Roots == nil {
+		return nil
+	}
+	pool := x509.NewCertPool()
+	for _, c := range slices.Concat(others, v.store.certs) { // a token need not hold more than its authority's own
+		pool.AddCert(c)
+	}
+	_, err := cert.Verify(x509.VerifyOptions{
+		Roots: v.options.Roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
+	})
+	if err != nil {
+		return fmt.Errorf("its certificate is not trusted: %w", err)
+	}
+	return nil
+}
