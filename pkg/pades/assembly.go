@@ -2,7 +2,6 @@ package pades
 
 import (
 	"context"
-	"crypto"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -30,8 +29,6 @@ func (a *assembly) joined() *joinedFile {
 	return &joinedFile{head: a.in.File, split: a.in.File.Size(), tail: a.sections}
 }
 
-func (a *assembly) hash() crypto.Hash { return crypto.Hash(a.state.Hash) }
-
 // sign puts the signature value into the first section, with a timestamp where the level wants one.
 // A token that does not fit is left out: a document timestamp in a revision of its own then gives
 // the level, and no second signature is spent.
@@ -41,7 +38,7 @@ func (a *assembly) sign(ctx context.Context, value []byte, chain []*x509.Certifi
 		SignatureValue:   value,
 		Chain:            chain,
 		Algorithm:        a.state.Algorithm,
-		Hash:             a.hash(),
+		Hash:             a.state.hash(),
 	})
 	if err != nil {
 		return internal("build SignedData", err)
@@ -65,7 +62,7 @@ func (a *assembly) sign(ctx context.Context, value []byte, chain []*x509.Certifi
 // addToken returns der with a timestamp of the signature value; fits is false, and der as it was,
 // where there is no room for it.
 func (a *assembly) addToken(ctx context.Context, der, value []byte) (with []byte, fits bool, err error) {
-	h := a.hash().New()
+	h := a.state.hash().New()
 	h.Write(value)
 	token, err := a.token(ctx, h.Sum(nil))
 	if err != nil {
@@ -88,7 +85,7 @@ func (a *assembly) addToken(ctx context.Context, der, value []byte) (with []byte
 
 // token asks for a timestamp over digest.
 func (a *assembly) token(ctx context.Context, digest []byte) ([]byte, error) {
-	token, err := a.Timestamper.Timestamp(ctx, digest, a.hash())
+	token, err := a.Timestamper.Timestamp(ctx, digest, a.state.hash())
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +123,7 @@ func (a *assembly) timestampDocument(ctx context.Context) error {
 			return err
 		}
 		digest, err := continueHash(
-			a.hash(),
+			a.state.hash(),
 			a.state.Midstate,
 			a.sections,
 			section.head[:len(section.head)-1],

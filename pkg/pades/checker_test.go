@@ -34,7 +34,7 @@ func assembled(t *testing.T, original []byte, level signing.Level) *assembly {
 	if err := a.raise(context.Background(), level); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.check(t.Context(), level); err != nil {
+	if err := a.checker().check(t.Context(), level); err != nil {
 		t.Fatalf("check of what is right: %v", err)
 	}
 	return a
@@ -120,7 +120,7 @@ func TestCheckFinds(t *testing.T) {
 			if tt.want == "" {
 				tt.want = tt.level
 			}
-			err := a.check(t.Context(), tt.want)
+			err := a.checker().check(t.Context(), tt.want)
 			if err == nil || !errors.Is(err, errCheck) || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("check = %v, want a finding with %q", err, tt.text)
 			}
@@ -181,12 +181,12 @@ func flipContents(share float64) func(*testing.T, *assembly) {
 func TestCheckIndependent(t *testing.T) {
 	a := assembled(t, onePage("", "").bytes(), signing.LevelB)
 	a.in.File = newFile(append(onePage("", "").bytes(), "% more\n"...))
-	if err := a.check(t.Context(), signing.LevelB); !errors.Is(err, errCheck) {
+	if err := a.checker().check(t.Context(), signing.LevelB); !errors.Is(err, errCheck) {
 		t.Errorf("check = %v, want a finding", err)
 	}
 	a = assembled(t, onePage("", "").bytes(), signing.LevelB)
 	a.state.Hash = uint(crypto.SHA512)
-	if err := a.check(t.Context(), signing.LevelB); err == nil {
+	if err := a.checker().check(t.Context(), signing.LevelB); err == nil {
 		t.Error("check passed with another hash")
 	}
 }

@@ -2,7 +2,6 @@ package pades
 
 import (
 	"context"
-	"crypto"
 	"crypto/x509"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
@@ -40,29 +39,7 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	if err := f.accepts(in.Signature); err != nil {
 		return signing.Prepared{}, err
 	}
-	doc, err := pdf.Open(in.File, in.File.Size())
-	if err != nil {
-		return signing.Prepared{}, err
-	}
-	form, err := inspect(ctx, doc, target(in.Signature))
-	if err != nil {
-		return signing.Prepared{}, err
-	}
-	if err := ctx.Err(); err != nil {
-		return signing.Prepared{}, err
-	}
-	if err := checkEarlier(ctx, doc, in.File); err != nil {
-		return signing.Prepared{}, err
-	}
-	size, err := f.contentsSize(in.Signature.Level, c)
-	if err != nil {
-		return signing.Prepared{}, err
-	}
-	v, err := f.makeVisible(ctx, doc, form, in, c)
-	if err != nil {
-		return signing.Prepared{}, err
-	}
-	section, err := signatureSection(doc, form, in, v, size)
+	section, err := f.signatureSection(ctx, in, c)
 	if err != nil {
 		return signing.Prepared{}, err
 	}
@@ -97,6 +74,38 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	return signing.Prepared{Digest: h.Sum(nil), State: s.encode()}, nil
 }
 
+// signatureSection returns the section that signs the document, with a hole for the signature. It
+// refuses a document that must not or cannot be signed.
+func (f *Format) signatureSection(ctx context.Context, in signing.Input, c *signing.Credential) (*hollow, error) {
+	look, err := parseVisible(in.Signature)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := pdf.Open(in.File, in.File.Size())
+	if err != nil {
+		return nil, err
+	}
+	form, err := inspect(ctx, doc, look.existingField())
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := checkEarlier(ctx, doc, in.File); err != nil {
+		return nil, err
+	}
+	size, err := f.contentsSize(in.Signature.Level, c)
+	if err != nil {
+		return nil, err
+	}
+	v, err := f.makeVisible(ctx, doc, form, look, in, c)
+	if err != nil {
+		return nil, err
+	}
+	return signatureSection(doc, form, in, v, size)
+}
+
 // Embed implements signing.Format.
 func (f *Format) Embed(ctx context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
 	if err := f.accepts(in.Signature); err != nil {
@@ -117,7 +126,7 @@ func (f *Format) Embed(ctx context.Context, in signing.Input, p signing.Prepared
 	if err := a.raise(ctx, in.Signature.Level); err != nil {
 		return nil, err
 	}
-	if err := a.check(ctx, in.Signature.Level); err != nil {
+	if err := a.checker().check(ctx, in.Signature.Level); err != nil {
 		return nil, err
 	}
 	return a.sections, nil
@@ -134,7 +143,7 @@ func (f *Format) CheckValue(p signing.Prepared, value []byte) error {
 		return err
 	}
 	return signing.VerifyValue(
-		&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: crypto.Hash(s.Hash)},
+		&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: s.hash()},
 		p.Digest,
 		value,
 	)
@@ -158,19 +167,6 @@ func (f *Format) accepts(sig signing.SignatureInfo) error {
 	return nil
 }
 
-// target is the name of the existing field that a signature asks for; empty for a new one. Mistakes
-// in the values are makeVisible's.
-func target(sig signing.SignatureInfo) string {
-	if sig.Visible == nil {
-		return ""
-	}
-	values, err := sig.Visible.Parse()
-	if err != nil || values.Location != signing.AtSignField {
-		return ""
-	}
-	return values.Name
-}
-
 // contentsSize is the room for the SignedData, in bytes: what the chain takes, and a token where
 // the level wants one.
 func (f *Format) contentsSize(level signing.Level, c *signing.Credential) (int, error) {
@@ -182,9 +178,8 @@ func (f *Format) contentsSize(level signing.Level, c *signing.Credential) (int, 
 	}
 	size, err := cms.EstimateSize(c.Chain, c.Algorithm, token)
 	if err != nil {
-		return 0, (&signing.Error{Kind: signing.KindCertificate, Detail: "the certificate cannot be used for signing"}).Because(
-			err,
-		)
+		e := signing.Errorf(signing.KindCertificate, "the certificate cannot be used for signing")
+		return 0, e.Because(err)
 	}
 	return size, nil
 }

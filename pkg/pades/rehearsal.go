@@ -19,7 +19,7 @@ func (f *Format) rehearse(ctx context.Context, in signing.Input, s *state) error
 		return err
 	}
 	a.signed = len(a.sections)
-	doc, own, err := a.structure(ctx)
+	doc, own, err := a.checker().structure(ctx)
 	if err != nil {
 		return refusal(ctx, err)
 	}

@@ -126,7 +126,7 @@ func readState(b []byte) (*state, error) {
 	}
 	switch {
 	case r.broken, len(r.b) > 0, len(s.Head) == 0, len(s.Tail) == 0,
-		s.Hole <= 0 || s.Hole%2 != 0 || !crypto.Hash(s.Hash).Available():
+		s.Hole <= 0 || s.Hole%2 != 0 || !s.hash().Available():
 		return nil, signing.Errorf(signing.KindInternal, "state is broken")
 	}
 	return s, nil
@@ -140,6 +140,8 @@ func decodeState(b []byte, size int64) (*state, error) {
 	}
 	return s, err
 }
+
+func (s *state) hash() crypto.Hash { return crypto.Hash(s.Hash) }
 
 func (s *state) chain() ([]*x509.Certificate, error) {
 	chain := make([]*x509.Certificate, len(s.Chain))
@@ -159,7 +161,7 @@ func (s *state) chain() ([]*x509.Certificate, error) {
 // documentDigest is the digest of the document as signed: the original and the section without the
 // hole and its brackets.
 func (s *state) documentDigest() ([]byte, error) {
-	return continueHash(crypto.Hash(s.Hash), s.Midstate, s.Head[:len(s.Head)-1], s.Tail[1:])
+	return continueHash(s.hash(), s.Midstate, s.Head[:len(s.Head)-1], s.Tail[1:])
 }
 
 // fill puts der into the hole.

@@ -26,25 +26,46 @@ type spot struct {
 	field *emptyField // nil = a new field
 }
 
-// makeVisible locates and lays out the visible signature that in asks for; nil where it asks for
-// none. Errors are KindVisible, those of pkg/pdf, and KindForbidden where an earlier signature
-// locks the field or allows no new annotations.
-func (format *Format) makeVisible(
-	ctx context.Context, doc *pdf.Document, f *form, in signing.Input, c *signing.Credential,
-) (*visible, error) {
-	if in.Signature.Visible == nil {
+// look is how the request wants the visible signature to look, and where to put it. A nil look means
+// that the signature is invisible.
+type look struct{ signing.VisibleValues }
+
+// parseVisible parses the visibleSignatureInfo of a request. It returns nil if there is none. Errors
+// are KindMissing and KindInvalid.
+func parseVisible(sig signing.SignatureInfo) (*look, error) {
+	if sig.Visible == nil {
 		return nil, nil
 	}
-	values, err := in.Signature.Visible.Parse()
+	values, err := sig.Visible.Parse()
 	if err != nil {
 		return nil, err
 	}
-	if values.Location != signing.AtSignField {
+	return &look{values}, nil
+}
+
+// existingField returns the name of the existing field to sign. It is empty for a new field.
+func (l *look) existingField() string {
+	if l == nil || l.Location != signing.AtSignField {
+		return ""
+	}
+	return l.Name
+}
+
+// makeVisible locates and lays out the visible signature. It returns nil if the signature is
+// invisible. Errors are KindVisible, those of pkg/pdf, and KindForbidden where an earlier signature
+// locks the field or allows no new annotations.
+func (format *Format) makeVisible(
+	ctx context.Context, doc *pdf.Document, f *form, look *look, in signing.Input, c *signing.Credential,
+) (*visible, error) {
+	if look == nil {
+		return nil, nil
+	}
+	if look.Location != signing.AtSignField {
 		if err := f.checkAnnotations(); err != nil {
 			return nil, err
 		}
 	}
-	at, err := locate(ctx, doc, f, values)
+	at, err := locate(ctx, doc, f, look)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +82,7 @@ func (format *Format) makeVisible(
 		return nil, err
 	}
 	content := appearance.Content{
-		Values:      values,
+		Values:      look.VisibleValues,
 		Certificate: c.Certificate(),
 		Reason:      in.Signature.Reason,
 		Location:    in.Signature.Location,
@@ -106,7 +127,7 @@ func layOut(in signing.Input, c appearance.Content) (*appearance.Appearance, err
 	return appearance.Make(c)
 }
 
-func locate(ctx context.Context, doc *pdf.Document, f *form, v signing.VisibleValues) (spot, error) {
+func locate(ctx context.Context, doc *pdf.Document, f *form, v *look) (spot, error) {
 	switch v.Location {
 	case signing.AtCoordinate:
 		page, err := doc.Page(v.At.Page - 1)
