@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/julienschmidt/httprouter"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 )
 
 // API answers the REST calls. Make it with New; it is safe for concurrent use and needs no
@@ -16,15 +18,15 @@ type API struct {
 	tokens    *tokens
 	page      *page
 	metrics   *metrics
-	quotas    *quotas
-	waits     *patience
-	uploads   *places // for bodies that are being read
-	downloads *places // for answers with documents
+	quotas    *limits.Quotas
+	waits     *limits.Patience
+	uploads   *limits.Places // for bodies that are being read
+	downloads *limits.Places // for answers with documents
 	keys      *keys
-	polls     *shares // status calls that wait
-	waiting   *shares // sync requests
-	text      *shares // bytes of the requests that are being read
-	brake     *brake
+	polls     *limits.Shares // status calls that wait
+	waiting   *limits.Shares // sync requests
+	text      *limits.Shares // bytes of the requests that are being read
+	brake     *limits.Brake
 	used      *usedTokens
 }
 
@@ -38,23 +40,17 @@ func New(c Config) (*API, error) {
 		cfg:     c,
 		metrics: newMetrics(),
 		tokens:  newTokens(c),
-		quotas:  newQuotas(c),
-		waits:   newPatience(c.SyncWait),
+		quotas:  limits.NewQuotas(c.ClientRate),
+		waits:   limits.NewPatience(c.SyncWait),
 		keys:    newKeys(),
-		uploads: newPlaces("requests", "being read", c.MaxUploads, c.ClientUploads),
-		downloads: newPlaces(
-			"answers with documents",
-			"being sent",
-			c.MaxDownloads,
-			max(c.MaxDownloads/2, 1),
-		),
-		polls: newShares(int64(c.MaxPolls)),
-		waiting: newShares(
-			int64(c.MaxWaiting),
-		),
-		text:  newShares(c.MaxTextBytes),
-		brake: newBrake(c.ClientFailures),
-		used:  new(usedTokens),
+		uploads: limits.NewPlaces("requests", "being read", c.MaxUploads, c.ClientUploads),
+		downloads: limits.NewPlaces("answers with documents", "being sent",
+			c.MaxDownloads, max(c.MaxDownloads/2, 1)),
+		polls:   limits.NewShares(int64(c.MaxPolls)),
+		waiting: limits.NewShares(int64(c.MaxWaiting)),
+		text:    limits.NewShares(c.MaxTextBytes),
+		brake:   limits.NewBrake(c.ClientFailures),
+		used:    new(usedTokens),
 	}
 	var err error
 	if a.page, err = newPage(c); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -87,7 +88,7 @@ func (x *exchange) byBasic(services *clientservice.Services, credentials string,
 	if !ok {
 		return nil, shown, unauthenticated("Authorization: Basic does not hold base64 of id:secret")
 	}
-	err = x.api.brake.check(newBrakeKey(x.r.RemoteAddr, id), x.began, secret, func() bool {
+	err = x.api.brake.Check(limits.NewBrakeKey(x.r.RemoteAddr, id), x.began, secret, func() bool {
 		c, shown = services.Authenticate(id, secret), clientservice.NewSecret(secret)
 		if c == nil && form && strings.ContainsAny(id+secret, "%+") {
 			c, shown = byEncoded(services, id, secret)

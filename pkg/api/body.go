@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -27,13 +28,13 @@ type body struct {
 	n       int64 // bytes read
 	err     error // sticky; io.EOF at the end
 	expects bool  // the client waits for 100 Continue, which the first read sends
-	pace    pace
+	pace    limits.Pace
 	ended   atomic.Bool // net/http has read all; a forwarded body may still be read while the answer is written
 }
 
 func newBody(x *exchange) *body {
 	return &body{
-		x: x, r: x.r.Body, pace: pace{idle: x.api.cfg.IdleTimeout},
+		x: x, r: x.r.Body, pace: limits.Pace{Idle: x.api.cfg.IdleTimeout},
 		expects: strings.EqualFold(x.r.Header.Get("Expect"), "100-continue"),
 	}
 }
@@ -59,15 +60,15 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	left := b.pace.left(b.n)
+	left := b.pace.Left(b.n)
 	if left <= 0 {
-		b.err = signing.Errorf(signing.KindHungUp, "the body came at less than %d bytes a second", b.pace.least())
+		b.err = signing.Errorf(signing.KindHungUp, "the body came at less than %d bytes a second", b.pace.Least())
 		return 0, b.err
 	}
 	began := time.Now()
 	_ = b.x.control.SetReadDeadline(began.Add(left)) // not every ResponseWriter has one
 	n, err := b.read(p)
-	b.pace.waited += time.Since(began)
+	b.pace.Waited += time.Since(began)
 	if err != nil {
 		b.release()
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -22,11 +23,11 @@ const (
 // download takes a place for an answer with documents, until done is called. It waits for one for
 // so long. From here on the client must read at the rate that the places ask for.
 func (x *exchange) download(longest time.Duration) (done func(), err error) {
-	leave, err := x.api.downloads.wait(x.r.Context(), x.client.ID, longest)
+	leave, err := x.api.downloads.Wait(x.r.Context(), x.client.ID, longest)
 	if err != nil {
 		return nil, err
 	}
-	x.pace.rate = func() int64 { return x.api.downloads.leastRate(x.client.ID) }
+	x.pace.Rate = func() int64 { return x.api.downloads.LeastRate(x.client.ID) }
 	x.api.metrics.downloads.Inc()
 	return func() {
 		x.api.metrics.downloads.Dec()
@@ -46,10 +47,7 @@ func (x *exchange) downloadOf(op signing.Operation, content bool) (done func(), 
 		err = signing.Errorf(
 			signing.KindBusy,
 			"too many answers are being sent; the result is kept: fetch it by its externalReference",
-		).
-			Retryable(
-				defaultRetryAfter,
-			)
+		).Retryable(limits.RetryAfter)
 	}
 	return done, err
 }

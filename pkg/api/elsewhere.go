@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -164,9 +165,7 @@ func idByKey(x *exchange) error {
 		return signing.Errorf(
 			signing.KindBusy,
 			"a request with that Idempotency-Key is being read",
-		).Retryable(
-			defaultRetryAfter,
-		)
+		).Retryable(limits.RetryAfter)
 	}
 	if err != nil {
 		return err
@@ -185,5 +184,5 @@ func (x *exchange) countRequest() error {
 	if x.counted {
 		return nil
 	}
-	return x.api.quotas.request(x.client.ID, x.began)
+	return x.api.quotas.Request(x.client.ID, x.began)
 }

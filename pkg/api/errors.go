@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -134,9 +135,6 @@ func signError(k signing.Kind) string {
 // sent.
 const statusHungUp = 499
 
-// defaultRetryAfter is sent with 429 and 503 where nobody knows better.
-const defaultRetryAfter = time.Second
-
 // answerFor returns the row of the table for e.
 func answerFor(e *signing.Error, strict bool) answer {
 	row, ok := answers[e.Kind]
@@ -248,7 +246,7 @@ func oauthDescription(s string) string {
 // retryAfter is d in whole seconds, at least one; RFC 9110 10.2.3.
 func retryAfter(d time.Duration) string {
 	if d <= 0 {
-		d = defaultRetryAfter
+		d = limits.RetryAfter
 	}
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }

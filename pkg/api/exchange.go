@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -31,9 +32,9 @@ type exchange struct {
 	escapedPath string
 	path        pathValues
 	began       time.Time
-	held        int64  // bytes of text; see hold
-	pace        pace   // of the client while it reads the answer
-	release     func() // lets the connection be closed to make room; see connlimit.Hold
+	held        int64       // bytes of text; see hold
+	pace        limits.Pace // of the client while it reads the answer
+	release     func()      // lets the connection be closed to make room; see connlimit.Hold
 
 	// Facts.
 	route  string                       // method and pattern; unmatched until known
@@ -67,7 +68,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		began:          time.Now(),
 		route:          unmatched,
 		release:        func() {},
-		pace:           pace{idle: a.cfg.IdleTimeout},
+		pace:           limits.Pace{Idle: a.cfg.IdleTimeout},
 	}
 	x.body = newBody(x)
 	a.metrics.begin()
@@ -267,18 +268,18 @@ func (x *exchange) Write(p []byte) (int, error) {
 	if x.status == 0 {
 		x.WriteHeader(cmp.Or(x.success, http.StatusOK))
 	}
-	left := x.pace.left(x.written)
+	left := x.pace.Left(x.written)
 	if left <= 0 {
 		return 0, signing.Errorf(
 			signing.KindHungUp,
 			"the client read the answer at less than %d bytes a second",
-			x.pace.least(),
+			x.pace.Least(),
 		)
 	}
 	began := time.Now()
 	_ = x.control.SetWriteDeadline(began.Add(left)) // not every ResponseWriter has one
 	n, err := x.ResponseWriter.Write(p)
-	x.pace.waited += time.Since(began)
+	x.pace.Waited += time.Since(began)
 	x.written += int64(n)
 	if err != nil {
 		return n, signing.Errorf(signing.KindHungUp, "the client went away").Because(err)

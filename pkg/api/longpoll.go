@@ -36,9 +36,9 @@ func (x *exchange) poll(op signing.Operation) (signing.Operation, error) {
 	if err != nil || d == 0 {
 		return op, err
 	}
-	if !x.api.polls.take(x.client.ID, 1) {
+	if !x.api.polls.Take(x.client.ID, 1) {
 		return op, nil
 	}
-	defer x.api.polls.give(x.client.ID, 1)
+	defer x.api.polls.Give(x.client.ID, 1)
 	return x.wait(op, d)
 }

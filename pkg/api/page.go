@@ -11,6 +11,7 @@ import (
 
 	"github.com/swaggest/swgui/v5/static"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -104,9 +105,7 @@ func (x *exchange) serveAsset() error {
 			signing.KindTooMany,
 			"%d files of the page are being sent",
 			maxPages,
-		).Retryable(
-			defaultRetryAfter,
-		)
+		).Retryable(limits.RetryAfter)
 	}
 	x.Header().Set("Cache-Control", "max-age=3600")
 	if !a.gzipped {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -28,7 +29,7 @@ func signMultipartAsync(x *exchange) error { return x.signLater(multipartForm) }
 // signLater answers 202 as soon as the operation is durable.
 func (x *exchange) signLater(form bodyForm) error {
 	if x.api.cfg.Published != nil && !x.api.cfg.Published() {
-		return signing.Errorf(signing.KindBusy, "the address of this instance is not known yet").Retryable(defaultRetryAfter)
+		return signing.Errorf(signing.KindBusy, "the address of this instance is not known yet").Retryable(limits.RetryAfter)
 	}
 	done, err := x.claimKey()
 	if err != nil {
@@ -48,15 +49,13 @@ func (x *exchange) signLater(form bodyForm) error {
 // signAndWait answers when the operation has ended, or with its state when the longest wait is
 // over: it goes on all the same.
 func (x *exchange) signAndWait(form bodyForm) error {
-	if !x.api.waiting.take(x.client.ID, 1) {
+	if !x.api.waiting.Take(x.client.ID, 1) {
 		return signing.Errorf(
 			signing.KindBusy,
 			"too many synchronous requests wait for their results; send it asynchronously, or later",
-		).Retryable(
-			defaultRetryAfter,
-		)
+		).Retryable(limits.RetryAfter)
 	}
-	defer x.api.waiting.give(x.client.ID, 1)
+	defer x.api.waiting.Give(x.client.ID, 1)
 	done, err := x.claimKey()
 	if err != nil {
 		return err
@@ -65,13 +64,13 @@ func (x *exchange) signAndWait(form bodyForm) error {
 	if answered, err := x.keyElsewhere(); answered || err != nil {
 		return err
 	}
-	toSee, err := x.api.waits.admit(x.client.ID, x.began)
+	toSee, err := x.api.waits.Admit(x.client.ID, x.began)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if toSee {
-			x.api.waits.unseen(x.client.ID, time.Now())
+			x.api.waits.Unseen(x.client.ID, time.Now())
 		}
 	}()
 	op, err := x.submit(form, true)
@@ -83,7 +82,7 @@ func (x *exchange) signAndWait(form bodyForm) error {
 	}
 	// A wait that ended early, since the client left or the server stops, says nothing.
 	if now := time.Now(); op.Status.Ended() || x.api.cfg.SyncWait > 0 && now.Sub(x.began) >= x.api.cfg.SyncWait {
-		x.api.waits.waited(x.client.ID, op.Status.Ended(), now)
+		x.api.waits.Waited(x.client.ID, op.Status.Ended(), now)
 		toSee = false // it has
 	}
 	if err := x.refusal(op); err != nil {
@@ -126,9 +125,7 @@ func orRemoved(err error) error {
 		return signing.Errorf(
 			signing.KindBusy,
 			"the operation was removed while it was waited for",
-		).Retryable(
-			defaultRetryAfter,
-		)
+		).Retryable(limits.RetryAfter)
 	}
 	return err
 }
@@ -194,14 +191,14 @@ func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error
 
 // receive reads the body into an upload, which the caller must end.
 func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Upload, error) {
-	done, err := x.api.uploads.take(x.client.ID)
+	done, err := x.api.uploads.Take(x.client.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	x.api.metrics.uploads.Inc()
 	defer x.api.metrics.uploads.Dec()
-	x.body.pace.rate = func() int64 { return x.api.uploads.leastRate(x.client.ID) }
+	x.body.pace.Rate = func() int64 { return x.api.uploads.LeastRate(x.client.ID) }
 	up, err := x.api.cfg.Service.NewUpload(x.r.Context())
 	if err != nil {
 		return nil, err
@@ -229,13 +226,11 @@ func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Uplo
 
 // hold counts so many bytes of the request that stay in memory until it is handed over.
 func (x *exchange) hold(bytes int) error {
-	if !x.api.text.take(x.client.ID, int64(bytes)) {
+	if !x.api.text.Take(x.client.ID, int64(bytes)) {
 		return signing.Errorf(
 			signing.KindBusy,
 			"the requests that are being read hold too much text",
-		).Retryable(
-			defaultRetryAfter,
-		)
+		).Retryable(limits.RetryAfter)
 	}
 	x.held += int64(bytes)
 	return nil
@@ -243,7 +238,7 @@ func (x *exchange) hold(bytes int) error {
 
 // letGo gives back what hold took.
 func (x *exchange) letGo() {
-	x.api.text.give(x.client.ID, x.held)
+	x.api.text.Give(x.client.ID, x.held)
 	x.held = 0
 }
 

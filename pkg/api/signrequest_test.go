@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -39,7 +40,7 @@ func FuzzSignRequest(f *testing.F) {
 		),
 	)
 	f.Add([]byte(`{"documents":[{"documentRequest":null,"signatureInfo":[]}]}`))
-	a := &API{text: newShares(64 << 20)}
+	a := &API{text: limits.NewShares(64 << 20)}
 	a.cfg.setDefaults()
 	a.cfg.MaxDocuments, a.cfg.MaxDocumentBytes, a.cfg.MaxImageBytes, a.cfg.MaxMetadataBytes = 3, 1000, 100, 10_000
 	x := &exchange{api: a, client: &clientservice.ClientService{}}

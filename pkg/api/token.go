@@ -159,7 +159,7 @@ func issueToken(x *exchange) error {
 		return err
 	}
 	x.client = client
-	if err := x.api.quotas.request(client.ID, x.began); err != nil {
+	if err := x.api.quotas.Request(client.ID, x.began); err != nil {
 		return err
 	}
 	if err := x.checkGrant(); err != nil {

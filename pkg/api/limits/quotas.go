@@ -1,4 +1,4 @@
-package api
+package limits
 
 import (
 	"math"
@@ -13,7 +13,7 @@ import (
 // quotas bound what one client service takes of an instance, so that one that has gone wild leaves
 // room for its neighbours. Only client services that have authenticated get one: there are never
 // more than the client file has ever named.
-type quotas struct {
+type Quotas struct {
 	rate  rate.Limit // requests a second; rate.Inf = no bound
 	burst int        // requests at once, after a time without any
 
@@ -25,17 +25,17 @@ type quota struct {
 	bucket *rate.Limiter
 }
 
-func newQuotas(c Config) *quotas {
-	q := &quotas{rate: rate.Inf, byClient: make(map[string]*quota)}
-	if c.ClientRate > 0 {
+func NewQuotas(requestsPerSecond int) *Quotas {
+	q := &Quotas{rate: rate.Inf, byClient: make(map[string]*quota)}
+	if requestsPerSecond > 0 {
 		// Two seconds' worth: an ERP that releases its evening batch is no attack.
-		q.rate, q.burst = rate.Limit(c.ClientRate), 2*c.ClientRate
+		q.rate, q.burst = rate.Limit(requestsPerSecond), 2*requestsPerSecond
 	}
 	return q
 }
 
 // of returns the quota of a client service. mu must be held.
-func (q *quotas) of(client string) *quota {
+func (q *Quotas) of(client string) *quota {
 	one, ok := q.byClient[client]
 	if !ok {
 		one = &quota{bucket: rate.NewLimiter(q.rate, q.burst)}
@@ -46,7 +46,7 @@ func (q *quotas) of(client string) *quota {
 
 // request takes one request from the bucket of a client service: KindTooMany, with the time after
 // which the next one will do.
-func (q *quotas) request(client string, now time.Time) error {
+func (q *Quotas) Request(client string, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	bucket := q.of(client).bucket

@@ -1,4 +1,4 @@
-package api
+package limits
 
 import (
 	"crypto/sha256"
@@ -27,12 +27,12 @@ const (
 // brake slows down who guesses the secret of a client service, by the address that the connection
 // comes from. What a header says of addresses is not believed: the guesser writes it. A client
 // service that calls from elsewhere is not held up.
-type brake struct {
+type Brake struct {
 	perSecond int // 0 = no brake
 	seed      maphash.Seed
 
 	mu     sync.Mutex
-	failed map[brakeKey]*failures
+	failed map[BrakeKey]*failures
 }
 
 // failures are those of one client service from one address. The same wrong secret again is none:
@@ -42,21 +42,21 @@ type failures struct {
 	last uint64 // hash of the last wrong secret
 }
 
-type brakeKey struct {
+type BrakeKey struct {
 	source netip.Prefix
 	client [sha256.Size]byte // digest of the id: callers choose it, and its length
 }
 
 const wrongSecret = "client service id or secret is wrong"
 
-func newBrake(perSecond int) *brake {
-	return &brake{perSecond: perSecond, seed: maphash.MakeSeed(), failed: make(map[brakeKey]*failures)}
+func NewBrake(perSecond int) *Brake {
+	return &Brake{perSecond: perSecond, seed: maphash.MakeSeed(), failed: make(map[BrakeKey]*failures)}
 }
 
-// newBrakeKey is for an address as net/http tells it. Whoever has an IPv6 address has all of its
+// NewBrakeKey is for an address as net/http tells it. Whoever has an IPv6 address has all of its
 // /64.
-func newBrakeKey(remote, client string) brakeKey {
-	key := brakeKey{client: sha256.Sum256([]byte(client))}
+func NewBrakeKey(remote, client string) BrakeKey {
+	key := BrakeKey{client: sha256.Sum256([]byte(client))}
 	if from, err := netip.ParseAddrPort(remote); err == nil {
 		addr, bits := from.Addr().Unmap(), 32
 		if addr.Is6() {
@@ -70,7 +70,7 @@ func newBrakeKey(remote, client string) brakeKey {
 // check calls matches, which compares secret. After too many failures it does not: KindTooMany,
 // with the time to come again. The lock is held meanwhile, so that many guesses at once are no more
 // than as many in a row; the comparison takes a microsecond.
-func (b *brake) check(key brakeKey, now time.Time, secret string, matches func() bool) error {
+func (b *Brake) Check(key BrakeKey, now time.Time, secret string, matches func() bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.failed[key]
@@ -91,26 +91,26 @@ func (b *brake) check(key brakeKey, now time.Time, secret string, matches func()
 	hash := maphash.String(b.seed, secret)
 	switch {
 	case b.perSecond == 0:
-		return unauthenticated(wrongSecret)
+		return signing.Errorf(signing.KindUnauthenticated, wrongSecret)
 	case f == nil:
 		b.makeRoom(now)
 		f = &failures{left: rate.NewLimiter(rate.Limit(b.perSecond), failuresAtOnce*b.perSecond)}
 		b.failed[key] = f
 	case f.last == hash:
-		return unauthenticated(wrongSecret)
+		return signing.Errorf(signing.KindUnauthenticated, wrongSecret)
 	}
 	f.last = hash
 	f.left.AllowN(now, 1)
-	return unauthenticated(wrongSecret)
+	return signing.Errorf(signing.KindUnauthenticated, wrongSecret)
 }
 
 // makeRoom forgets, of some that happen to be seen, the one that has failed least: who fails under
 // many names does not so come to have the one forgotten that is held.
-func (b *brake) makeRoom(now time.Time) {
+func (b *Brake) makeRoom(now time.Time) {
 	if len(b.failed) < maxBrakes {
 		return
 	}
-	var least brakeKey
+	var least BrakeKey
 	most, seen := math.Inf(-1), 0
 	for key, f := range b.failed {
 		if left := f.left.TokensAt(now); left > most {

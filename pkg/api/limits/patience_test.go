@@ -1,4 +1,4 @@
-package api
+package limits
 
 import (
 	"testing"
@@ -10,10 +10,10 @@ import (
 // TestPatience: three waits in vain close the door for ten seconds; then one request sees whether
 // it opens again.
 func TestPatience(t *testing.T) {
-	p, now := newPatience(time.Minute), time.Now()
+	p, now := NewPatience(time.Minute), time.Now()
 	admitted := func(client string) bool {
 		t.Helper()
-		_, err := p.admit(client, now)
+		_, err := p.Admit(client, now)
 		if e := signing.AsError(
 			err,
 		); err != nil &&
@@ -23,16 +23,16 @@ func TestPatience(t *testing.T) {
 		return err == nil
 	}
 	for range 2 {
-		p.waited("a", false, now)
+		p.Waited("a", false, now)
 	}
-	p.waited("a", true, now) // a result in between: nothing is wrong
+	p.Waited("a", true, now) // a result in between: nothing is wrong
 	for range 2 {
-		p.waited("a", false, now)
+		p.Waited("a", false, now)
 	}
 	if !admitted("a") {
 		t.Error("refused after two waits in vain")
 	}
-	p.waited("a", false, now)
+	p.Waited("a", false, now)
 	if admitted("a") {
 		t.Error("admitted after three waits in vain")
 	}
@@ -47,7 +47,7 @@ func TestPatience(t *testing.T) {
 		t.Error("want no other one until it is seen")
 	}
 	now = now.Add(time.Minute)
-	p.waited("a", false, now) // it was in vain
+	p.Waited("a", false, now) // it was in vain
 	if admitted("a") {
 		t.Error("admitted after a fourth wait in vain")
 	}
@@ -59,7 +59,7 @@ func TestPatience(t *testing.T) {
 	if !admitted("a") {
 		t.Error("the door stays closed for ever")
 	}
-	p.waited("a", true, now)
+	p.Waited("a", true, now)
 	for range 2 {
 		if !admitted("a") {
 			t.Error("refused after a result in time")
@@ -70,18 +70,18 @@ func TestPatience(t *testing.T) {
 // TestPatienceOfAnUnfitProbe: the one request that is let through to see, and is refused for what
 // it is, leaves that to the next one.
 func TestPatienceOfAnUnfitProbe(t *testing.T) {
-	p, now := newPatience(time.Minute), time.Now()
+	p, now := NewPatience(time.Minute), time.Now()
 	for range vainWaits {
-		p.waited("a", false, now)
+		p.Waited("a", false, now)
 	}
 	now = now.Add(refusedFor)
 	for range 2 {
-		if toSee, err := p.admit("a", now); !toSee || err != nil {
+		if toSee, err := p.Admit("a", now); !toSee || err != nil {
 			t.Errorf("admit = %v, %v, want one to see", toSee, err)
 		}
-		if _, err := p.admit("a", now); err == nil {
+		if _, err := p.Admit("a", now); err == nil {
 			t.Error("admitted beside the one that is to see")
 		}
-		p.unseen("a", now)
+		p.Unseen("a", now)
 	}
 }

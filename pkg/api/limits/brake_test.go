@@ -1,4 +1,4 @@
-package api
+package limits
 
 import (
 	"strconv"
@@ -11,9 +11,9 @@ import (
 // TestBrakeIsBounded: whoever fails under many names neither fills the memory nor has the one
 // forgotten that is held.
 func TestBrakeIsBounded(t *testing.T) {
-	b, now := newBrake(1), time.Unix(1e9, 0)
+	b, now := NewBrake(1), time.Unix(1e9, 0)
 	fail := func(client, secret string) error {
-		return b.check(newBrakeKey("192.0.2.1:1", client), now, secret, func() bool { return false })
+		return b.Check(NewBrakeKey("192.0.2.1:1", client), now, secret, func() bool { return false })
 	}
 	for i := range failuresAtOnce {
 		if err := fail("held", strconv.Itoa(i)); signing.KindOf(err) != signing.KindUnauthenticated {
@@ -26,8 +26,8 @@ func TestBrakeIsBounded(t *testing.T) {
 	if len(b.failed) != maxBrakes {
 		t.Errorf("%d pairs are remembered, want %d", len(b.failed), maxBrakes)
 	}
-	err := b.check(
-		newBrakeKey("192.0.2.1:2", "held"),
+	err := b.Check(
+		NewBrakeKey("192.0.2.1:2", "held"),
 		now,
 		"right",
 		func() bool { t.Error("the secret was looked at"); return true },
@@ -49,11 +49,11 @@ func TestBrakeKey(t *testing.T) {
 		{"[2001:db8::1]:1", "[2001:db8:0:1::1]:1", false},
 		{"[fe80::1%eth0]:1", "[fe80::1%eth1]:1", true},
 	} {
-		if same := newBrakeKey(tt.a, "c") == newBrakeKey(tt.b, "c"); same != tt.same {
+		if same := NewBrakeKey(tt.a, "c") == NewBrakeKey(tt.b, "c"); same != tt.same {
 			t.Errorf("%s and %s are one source: %v, want %v", tt.a, tt.b, same, tt.same)
 		}
 	}
-	if newBrakeKey("192.0.2.1:1", "a") == newBrakeKey("192.0.2.1:1", "b") {
+	if NewBrakeKey("192.0.2.1:1", "a") == NewBrakeKey("192.0.2.1:1", "b") {
 		t.Error("two client services are one")
 	}
 }

@@ -1,4 +1,4 @@
-package api
+package limits
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 )
 
 func TestPlaces(t *testing.T) {
-	p := newPlaces("requests", "being read", 16, 8)
+	p := NewPlaces("requests", "being read", 16, 8)
 	take := func(client string, n int) (ends []func()) {
 		t.Helper()
 		for range n {
-			done, err := p.take(client)
+			done, err := p.Take(client)
 			if err != nil {
 				t.Fatalf("%s gets no place: %v", client, err)
 			}
@@ -24,7 +24,7 @@ func TestPlaces(t *testing.T) {
 	}
 	refused := func(client string) {
 		t.Helper()
-		if _, err := p.take(client); signing.KindOf(err) != signing.KindTooMany || signing.AsError(err).RetryAfter <= 0 {
+		if _, err := p.Take(client); signing.KindOf(err) != signing.KindTooMany || signing.AsError(err).RetryAfter <= 0 {
 			t.Errorf("take(%s) = %v, want a refusal with the time to come again", client, err)
 		}
 	}
@@ -46,10 +46,10 @@ func TestPlaces(t *testing.T) {
 // TestPlacesAreWaitedFor: the first who may have it gets a place that becomes free.
 func TestPlacesAreWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlaces("answers", "being sent", 4, 2)
+		p := NewPlaces("answers", "being sent", 4, 2)
 		var ends []func()
 		for range 2 {
-			done, err := p.take("a")
+			done, err := p.Take("a")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestPlacesAreWaitedFor(t *testing.T) {
 		began, took := time.Now(), make(chan time.Duration, 2)
 		for range 2 {
 			go func() {
-				done, err := p.wait(t.Context(), "a", time.Minute)
+				done, err := p.Wait(t.Context(), "a", time.Minute)
 				if err != nil {
 					t.Error(err)
 					return
@@ -67,7 +67,7 @@ func TestPlacesAreWaitedFor(t *testing.T) {
 				done()
 			}()
 		}
-		if _, err := p.wait(
+		if _, err := p.Wait(
 			t.Context(),
 			"a",
 			time.Second,
@@ -77,7 +77,7 @@ func TestPlacesAreWaitedFor(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := p.wait(ctx, "a", time.Minute); err == nil {
+		if _, err := p.Wait(ctx, "a", time.Minute); err == nil {
 			t.Error("a client that went away got a place")
 		}
 		ends[0]()
@@ -94,24 +94,24 @@ func TestPlacesAreWaitedFor(t *testing.T) {
 }
 
 func TestLeastRateRises(t *testing.T) {
-	p := newPlaces("requests", "being read", 16, 16)
+	p := NewPlaces("requests", "being read", 16, 16)
 	last := int64(0)
 	for i := range 14 {
-		if _, err := p.take("a"); err != nil {
+		if _, err := p.Take("a"); err != nil {
 			t.Fatal(err)
 		}
-		rate := p.leastRate("a")
+		rate := p.LeastRate("a")
 		if i < 8 && rate != minBytesPerSecond || i >= 8 && rate <= last {
 			t.Errorf("rate with %d places taken = %d after %d", i+1, rate, last)
 		}
 		last = rate
 	}
 	for _, client := range []string{"b", "c"} {
-		if _, err := p.take(client); err != nil {
+		if _, err := p.Take(client); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if a, b := p.leastRate("a"), p.leastRate("b"); a != maxRateFactor*minBytesPerSecond || b != minBytesPerSecond {
+	if a, b := p.LeastRate("a"), p.LeastRate("b"); a != maxRateFactor*minBytesPerSecond || b != minBytesPerSecond {
 		t.Errorf(
 			"rates with no free place = %d and %d for an only place, want %d and %d",
 			a,

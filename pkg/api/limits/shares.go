@@ -1,10 +1,10 @@
-package api
+package limits
 
 import "sync"
 
 // shares bound what all requests together take of something at a time, and what those of one client
 // service take to half of it, so that none takes all.
-type shares struct {
+type Shares struct {
 	all, each int64
 
 	mu       sync.Mutex
@@ -12,12 +12,12 @@ type shares struct {
 	byClient map[string]int64 // without those that have taken nothing
 }
 
-func newShares(all int64) *shares {
-	return &shares{all: all, each: max(all/2, 1), byClient: make(map[string]int64)}
+func NewShares(all int64) *Shares {
+	return &Shares{all: all, each: max(all/2, 1), byClient: make(map[string]int64)}
 }
 
 // take takes n for a client service, which gives them back; false if there are not so many left.
-func (s *shares) take(client string, n int64) bool {
+func (s *Shares) Take(client string, n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.taken+n > s.all || s.byClient[client]+n > s.each {
@@ -28,7 +28,7 @@ func (s *shares) take(client string, n int64) bool {
 	return true
 }
 
-func (s *shares) give(client string, n int64) {
+func (s *Shares) Give(client string, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken -= n

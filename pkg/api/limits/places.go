@@ -1,4 +1,4 @@
-package api
+package limits
 
 import (
 	"context"
@@ -24,7 +24,7 @@ const (
 // service may have some of the places. An eighth of them is kept for client services that have
 // none, so that a few cannot shut the others out. The rate that a client must keep up rises while
 // places run out. Safe for concurrent use.
-type places struct {
+type Places struct {
 	what, done string // what has places and what is done with it, for errors: "requests", "being read"
 	all, each  int
 
@@ -40,13 +40,13 @@ type placeWaiter struct {
 	got    chan struct{} // closed when it has one
 }
 
-func newPlaces(what, done string, all, each int) *places {
-	return &places{what: what, done: done, all: all, each: each, byClient: make(map[string]int)}
+func NewPlaces(what, done string, all, each int) *Places {
+	return &Places{what: what, done: done, all: all, each: each, byClient: make(map[string]int)}
 }
 
 // take takes a place for a client service until done is called. KindTooMany, with the time to come
 // again, if there is none.
-func (p *places) take(client string) (done func(), err error) {
+func (p *Places) Take(client string) (done func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.refusal(client); err != nil {
@@ -57,7 +57,7 @@ func (p *places) take(client string) (done func(), err error) {
 }
 
 // wait is take, but waits for a place for so long, or until ctx is done.
-func (p *places) wait(ctx context.Context, client string, longest time.Duration) (done func(), err error) {
+func (p *Places) Wait(ctx context.Context, client string, longest time.Duration) (done func(), err error) {
 	p.mu.Lock()
 	refusal := p.refusal(client)
 	if refusal == nil {
@@ -86,7 +86,7 @@ func (p *places) wait(ctx context.Context, client string, longest time.Duration)
 }
 
 // refusal says why a client service gets no further place; nil if it gets one. mu must be held.
-func (p *places) refusal(client string) error {
+func (p *Places) refusal(client string) error {
 	switch {
 	case p.fits(client):
 		return nil
@@ -98,14 +98,14 @@ func (p *places) refusal(client string) error {
 			p.what,
 			p.done,
 		).Retryable(
-			defaultRetryAfter,
+			RetryAfter,
 		)
 	}
-	return signing.Errorf(signing.KindTooMany, "%d %s are %s", p.taken, p.what, p.done).Retryable(defaultRetryAfter)
+	return signing.Errorf(signing.KindTooMany, "%d %s are %s", p.taken, p.what, p.done).Retryable(RetryAfter)
 }
 
 // fits reports whether a client service gets a further place. mu must be held.
-func (p *places) fits(client string) bool {
+func (p *Places) fits(client string) bool {
 	mine, room := p.byClient[client], p.all
 	if mine > 0 {
 		room -= p.all / 8
@@ -114,13 +114,13 @@ func (p *places) fits(client string) bool {
 }
 
 // grant gives a place to a client service. mu must be held.
-func (p *places) grant(client string) {
+func (p *Places) grant(client string) {
 	p.taken++
 	p.byClient[client]++
 }
 
 // give takes a place back and gives it to the first who waits and may have it.
-func (p *places) give(client string) {
+func (p *Places) give(client string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.taken--
@@ -140,7 +140,7 @@ func (p *places) give(client string) {
 // leastRate is how many bytes a second a client service must average now. It is minBytesPerSecond
 // while half of the places are free, and rises to maxRateFactor of it when none is. The only place
 // of a client service is not at stake: a slow line is no attack.
-func (p *places) leastRate(client string) int64 {
+func (p *Places) LeastRate(client string) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	half := max(p.all/2, 1)
@@ -149,25 +149,4 @@ func (p *places) leastRate(client string) int64 {
 		return minBytesPerSecond
 	}
 	return minBytesPerSecond + minBytesPerSecond*(maxRateFactor-1)*int64(half-free)/int64(half)
-}
-
-// pace bounds how long a client may take, given how many bytes it has moved so far.
-type pace struct {
-	idle   time.Duration // silence allowed at a time, and at the beginning
-	rate   func() int64  // bytes a second that it must average; nil = minBytesPerSecond
-	waited time.Duration // for the client: time that this side takes does not count against it
-}
-
-// left is how long the client may take for the next bytes after n. Not positive if it was too slow.
-func (p *pace) left(n int64) time.Duration {
-	earned := time.Duration(float64(n) / float64(p.least()) * float64(time.Second))
-	return min(p.idle, p.idle+earned-p.waited)
-}
-
-// least is the rate in force.
-func (p *pace) least() int64 {
-	if p.rate == nil {
-		return minBytesPerSecond
-	}
-	return p.rate()
 }

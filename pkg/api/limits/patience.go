@@ -1,4 +1,4 @@
-package api
+package limits
 
 import (
 	"sync"
@@ -10,7 +10,7 @@ import (
 // patience refuses sync requests early where they would only wait in vain: once several of a client
 // service's in a row have waited as long as they may without a result, the remote side is too slow
 // for them. Async requests are accepted all the same.
-type patience struct {
+type Patience struct {
 	wait time.Duration // how long a sync request waits at most
 
 	mu       sync.Mutex
@@ -32,14 +32,14 @@ const (
 	refusedFor = 10 * time.Second
 )
 
-func newPatience(wait time.Duration) *patience {
-	return &patience{wait: wait, byClient: make(map[string]*waits)}
+func NewPatience(wait time.Duration) *Patience {
+	return &Patience{wait: wait, byClient: make(map[string]*waits)}
 }
 
 // admit returns KindBusy, with the time to come again, while requests of a client service would
 // wait in vain. toSee is true for the one that is let through to see: the caller calls waited or
 // unseen.
-func (p *patience) admit(client string, now time.Time) (toSee bool, err error) {
+func (p *Patience) Admit(client string, now time.Time) (toSee bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.byClient[client]
@@ -60,7 +60,7 @@ func (p *patience) admit(client string, now time.Time) (toSee bool, err error) {
 }
 
 // waited notes how the wait of an admitted request ended.
-func (p *patience) waited(client string, inTime bool, now time.Time) {
+func (p *Patience) Waited(client string, inTime bool, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if inTime {
@@ -78,7 +78,7 @@ func (p *patience) waited(client string, inTime bool, now time.Time) {
 
 // unseen notes that the request that was to see did not wait to the end: it was refused for what it
 // is, say. The next one is to see.
-func (p *patience) unseen(client string, now time.Time) {
+func (p *Patience) Unseen(client string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w := p.byClient[client]; w != nil {

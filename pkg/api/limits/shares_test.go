@@ -1,9 +1,9 @@
-package api
+package limits
 
 import "testing"
 
 func TestShares(t *testing.T) {
-	s := newShares(10)
+	s := NewShares(10)
 	for i, step := range []struct {
 		client string
 		n      int64
@@ -13,13 +13,13 @@ func TestShares(t *testing.T) {
 		{"b", 4, true}, {"c", 2, false}, {"c", 1, true}, // all
 		{"b", 1, false},
 	} {
-		if got := s.take(step.client, step.n); got != step.taken {
+		if got := s.Take(step.client, step.n); got != step.taken {
 			t.Errorf("step %d: take(%s, %d) = %v, want %v", i, step.client, step.n, got, step.taken)
 		}
 	}
-	s.give("a", 5)
-	s.give("c", 1)
-	if !s.take("b", 1) || len(s.byClient) != 1 {
+	s.Give("a", 5)
+	s.Give("c", 1)
+	if !s.Take("b", 1) || len(s.byClient) != 1 {
 		t.Errorf("what was given back is not there, or is remembered: %v", s.byClient)
 	}
 }
