@@ -7,17 +7,21 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Callback is the end of an operation that somebody is still to be told of. It goes with its
-// operation.
+// Callback says that somebody must still be told of the end of an operation. It is removed together
+// with its operation.
 type Callback struct {
 	Operation signing.ID
-	Tries     int       // that failed
+	Tries     int       // failed tries so far
 	Next      time.Time // not before
 }
 
-// Callbacks returns those that are due first, whether they are or not yet.
-func (s *Store) Callbacks(ctx context.Context, limit int) ([]Callback, error) {
-	return collect(ctx, s.queries.callbacks, func(r row) (c Callback, err error) {
+// callbacks keeps the callbacks that are still to be made. It is safe for concurrent use.
+type callbacks struct{ db *database }
+
+// Callbacks returns at most limit callbacks, those with the earliest due time first. They may be due
+// in the future.
+func (cb *callbacks) Callbacks(ctx context.Context, limit int) ([]Callback, error) {
+	return collect(ctx, cb.db.queries.callbacks, func(r row) (c Callback, err error) {
 		var next int64
 		err = r.Scan(&c.Operation, &c.Tries, &next)
 		c.Next = fromNanos(next)
@@ -25,22 +29,19 @@ func (s *Store) Callbacks(ctx context.Context, limit int) ([]Callback, error) {
 	}, limit)
 }
 
-// CallbackEnded forgets one: it was made, or given up.
-func (s *Store) CallbackEnded(ctx context.Context, id signing.ID) error {
-	return s.do(ctx, 0, func(t *tx) error {
+// CallbackEnded removes a callback that was made or given up.
+func (cb *callbacks) CallbackEnded(ctx context.Context, id signing.ID) error {
+	return cb.db.do(ctx, 0, func(t *tx) error {
 		_, err := t.exec("DELETE FROM callbacks WHERE operation = ?", int64(id))
 		return err
 	})
 }
 
-// CallbackFailed notes a try that failed, and when the next one is due.
-func (s *Store) CallbackFailed(ctx context.Context, id signing.ID, next time.Time) error {
-	return s.do(ctx, 0, func(t *tx) error {
-		_, err := t.exec(
-			"UPDATE callbacks SET tries = tries + 1, next_try = ? WHERE operation = ?",
-			next.UnixNano(),
-			int64(id),
-		)
+// CallbackFailed records a failed try and when the next one is due.
+func (cb *callbacks) CallbackFailed(ctx context.Context, id signing.ID, next time.Time) error {
+	const failed = "UPDATE callbacks SET tries = tries + 1, next_try = ? WHERE operation = ?"
+	return cb.db.do(ctx, 0, func(t *tx) error {
+		_, err := t.exec(failed, next.UnixNano(), int64(id))
 		return err
 	})
 }

@@ -40,7 +40,7 @@ func (r *CheckReport) fault(format string, args ...any) {
 // about the folder as a whole: in use, not of this program, of another version, unreadable.
 func Check(ctx context.Context, path string) (CheckReport, error) {
 	var r CheckReport
-	f := &folder{path: path}
+	f := &folder{paths: paths(path)}
 	known, err := f.readIdentity()
 	if err != nil {
 		return r, fmt.Errorf("state folder %s: %w", path, err)

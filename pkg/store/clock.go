@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/go-logr/logr"
 )
 
 const (
@@ -40,7 +42,9 @@ func systemClock() clock {
 // are not believed yet. So what became old by a jump alone stays until the clock was put right, or
 // until the jump has lasted for distrustTime. Safe for concurrent use.
 type ageClock struct {
-	clock clock
+	clock clock // zero until start = the system's
+	db    *database
+	log   logr.Logger
 
 	mu       sync.Mutex
 	wall     time.Time     // at the last look
@@ -50,9 +54,9 @@ type ageClock struct {
 	recorded time.Duration // mono when the time was last written to the database
 }
 
-// start sets the clock going. last is what the clock of an earlier process said last; zero = not
+// begin sets the clock going. last is what the clock of an earlier process said last; zero = not
 // known.
-func (c *ageClock) start(clock clock, last time.Time) (jumped time.Duration) {
+func (c *ageClock) begin(clock clock, last time.Time) (jumped time.Duration) {
 	c.clock = clock
 	c.wall, c.mono = clock.wall(), clock.mono()
 	c.since, c.recorded = c.mono, c.mono-sweptEvery
@@ -92,8 +96,8 @@ func (c *ageClock) distrusted() time.Duration {
 	return c.jumped
 }
 
-// record reports whether the time is to be written to the database now.
-func (c *ageClock) record() bool {
+// due reports whether the time is to be written to the database now.
+func (c *ageClock) due() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mono-c.recorded < sweptEvery {
@@ -103,22 +107,22 @@ func (c *ageClock) record() bool {
 	return true
 }
 
-// startAgeClock reads what the clock of the last process said. A database of an earlier release
+// start reads what the clock of the last process said. A database of an earlier release
 // knows when a readiness probe last came.
-func (s *Store) startAgeClock(ctx context.Context) error {
+func (c *ageClock) start(ctx context.Context) error {
 	var swept, checked int64
-	if err := s.read.QueryRowContext(ctx, "SELECT swept, checked FROM instance").Scan(&swept, &checked); err != nil {
+	if err := c.db.read.QueryRowContext(ctx, "SELECT swept, checked FROM instance").Scan(&swept, &checked); err != nil {
 		return storageError("read time of the last sweep", err)
 	}
 	if swept == 0 {
 		swept = checked
 	}
-	source := s.cfg.clock
+	source := c.clock
 	if source.wall == nil {
 		source = systemClock()
 	}
-	if jumped := s.age.start(source, fromNanos(swept)); jumped > 0 {
-		s.log.Info(
+	if jumped := c.begin(source, fromNanos(swept)); jumped > 0 {
+		c.log.Info(
 			"the proxy was stopped for long, or the clock has jumped ahead: for a day nothing is removed that became old in this time",
 			"since",
 			fromNanos(swept).Format(time.RFC3339),
@@ -129,33 +133,33 @@ func (s *Store) startAgeClock(ctx context.Context) error {
 	return nil
 }
 
-// believedTime is the time that ages are counted with. It tells the log about jumps.
-func (s *Store) believedTime() time.Time {
-	now, jump := s.age.now()
+// believed is the time that ages are counted with. It tells the log about jumps.
+func (c *ageClock) believed() time.Time {
+	now, jump := c.now()
 	switch {
 	case jump > 0:
-		s.log.Info(
+		c.log.Info(
 			"WARNING: the clock has jumped ahead: for a day nothing is removed that became old by it, unless the clock is put right",
 			"jump",
 			jump.Round(time.Second).String(),
 		)
 	case jump < 0:
-		s.log.Info("the clock was put back", "jump", jump.Round(time.Second).String())
+		c.log.Info("the clock was put back", "jump", jump.Round(time.Second).String())
 	}
 	return now
 }
 
-// recordTime writes the believed time to the database, now and then. Sweeps do not depend on it: on
+// record writes the believed time to the database, now and then. Sweeps do not depend on it: on
 // a full disk they make room for it.
-func (s *Store) recordTime(ctx context.Context) {
-	now := s.believedTime()
-	if !s.age.record() {
+func (c *ageClock) record(ctx context.Context) {
+	now := c.believed()
+	if !c.due() {
 		return
 	}
-	err := s.do(ctx, 0, func(t *tx) error {
+	err := c.db.do(ctx, 0, func(t *tx) error {
 		return t.mustChange(1, "UPDATE instance SET swept = ?", now.UnixNano())
 	})
 	if err != nil && ctx.Err() == nil {
-		s.log.Error(err, "could not record the time of the last sweep")
+		c.log.Error(err, "could not record the time of the last sweep")
 	}
 }

@@ -62,6 +62,13 @@ const (
 	busyRetry = 30 * time.Second
 )
 
+// step marks a place between the durable steps of a write.
+func (c Config) step(name string) {
+	if c.onStep != nil {
+		c.onStep(name)
+	}
+}
+
 func (c Config) withDefaults() Config {
 	if c.LockWait == 0 {
 		c.LockWait = defaultLockWait

@@ -6,10 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
+	"github.com/go-logr/logr"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
+
+// intake takes the documents of requests and creates operations. It is safe for concurrent use.
+type intake struct {
+	ordinal   int
+	db        *database
+	files     paths
+	space     *space
+	records   *records
+	sweeper   *sweeper
+	uncertain *uncertainCommits
+	log       logr.Logger
+
+	sequence atomic.Int64 // the last one given out
+}
 
 func errReferenceUsed() error {
 	return signing.Errorf(signing.KindReferenceUsed, "externalReference was used before")
@@ -22,42 +38,34 @@ func errKeyUsed() error {
 // Create implements signing.Records. The order matters: the documents get their final name, then
 // content and name are made durable, then the rows are committed. A crash before the commit leaves
 // a file that the next start removes. An Idempotency-Key that was used before is KindKeyReused.
-func (s *Store) Create(ctx context.Context, up signing.Upload, n signing.NewOperation) (signing.Operation, error) {
+func (in *intake) Create(ctx context.Context, up signing.Upload, n signing.NewOperation) (signing.Operation, error) {
 	var none signing.Operation
 	u, ok := up.(*upload)
-	if !ok || u.s != s || u.ended || u.file == nil {
+	if !ok || u.in != in || u.ended || u.file == nil {
 		return none, fmt.Errorf("create operation: %w", errUploadEnded)
 	}
-	if err := s.isNew(ctx, n); err != nil { // before the fsyncs; the transaction asks again
+	if err := in.isNew(ctx, n); err != nil { // before the fsyncs; the transaction asks again
 		return none, err
 	}
-	op, rows, err := s.newRows(u, n)
+	op, rows, err := in.newRows(u, n)
 	if err != nil {
 		return none, fmt.Errorf("create operation: %w", err)
 	}
 	size := u.size
-	s.step("create")
-	if err := s.takeOver(u, op.ID); err != nil {
+	in.db.step("create")
+	if err := in.takeOver(u, op.ID); err != nil {
 		return none, err
 	}
-	s.step("create: documents in place")
-	err = s.do(ctx, len(rows)*documentRowBytes, func(t *tx) error { return t.insertOperation(op, size, rows) })
+	in.db.step("create: documents in place")
+	err = in.db.do(ctx, len(rows)*documentRowBytes, func(t *tx) error { return t.insertOperation(op, size, rows) })
 	if err != nil {
-		s.undoCreate(op.ID, size, err)
+		in.undoCreate(op.ID, size, err)
 		return none, createError(err)
 	}
-	s.stored.Add(size)
-	s.step("create: committed")
-	s.nameCommitted(op.ID)
+	in.space.stored.Add(size)
+	in.db.step("create: committed")
+	in.uncertain.nameCommitted(op.ID)
 	return op, nil
-}
-
-// nameCommitted gives an operation's file its name after the commit. The rename need not be
-// durable: the next start does it again.
-func (s *Store) nameCommitted(id signing.ID) {
-	if err := os.Rename(s.folder.newOperation(id), s.folder.operation(id)); err != nil {
-		s.log.Error(err, "could not rename the documents of an accepted operation; the next start will", "operation", id)
-	}
 }
 
 // createError makes a disk that is full or read-only KindBusy: nothing was accepted.
@@ -72,20 +80,20 @@ func createError(err error) error {
 }
 
 // undoCreate removes the documents if it is certain that no row names them.
-func (s *Store) undoCreate(id signing.ID, size int64, err error) {
+func (in *intake) undoCreate(id signing.ID, size int64, err error) {
 	switch signing.KindOf(err) {
 	case signing.KindReferenceUsed, signing.KindKeyReused:
-		if err := os.Remove(s.folder.newOperation(id)); err != nil {
-			s.log.Error(err, "documents of a refused request could not be removed; the next start will")
+		if err := os.Remove(in.files.newOperation(id)); err != nil {
+			in.log.Error(err, "documents of a refused request could not be removed; the next start will")
 		}
 	default:
-		s.doubtful.add(id, size)
+		in.uncertain.add(id, size)
 	}
 }
 
 // isNew refuses a reference or key that is taken.
-func (s *Store) isNew(ctx context.Context, n signing.NewOperation) error {
-	ops, err := s.FindByReference(ctx, n.ClientService, n.Request.ExternalReference)
+func (in *intake) isNew(ctx context.Context, n signing.NewOperation) error {
+	ops, err := in.records.FindByReference(ctx, n.ClientService, n.Request.ExternalReference)
 	if err != nil {
 		return err
 	}
@@ -95,7 +103,7 @@ func (s *Store) isNew(ctx context.Context, n signing.NewOperation) error {
 	if n.IdempotencyKey == "" {
 		return nil
 	}
-	_, err = s.FindByKey(ctx, n.ClientService, n.IdempotencyKey)
+	_, err = in.records.FindByKey(ctx, n.ClientService, n.IdempotencyKey)
 	switch {
 	case err == nil:
 		return errKeyUsed()
@@ -108,14 +116,14 @@ func (s *Store) isNew(ctx context.Context, n signing.NewOperation) error {
 // takeOver moves an upload's file to its operation's first name and makes both durable. The rename
 // comes first, so that the one commit of the file system's journal that the file needs takes the
 // new name along.
-func (s *Store) takeOver(u *upload, id signing.ID) error {
-	target := s.folder.newOperation(id)
+func (in *intake) takeOver(u *upload, id signing.ID) error {
+	target := in.files.newOperation(id)
 	if err := os.Rename(u.path, target); err != nil {
 		return intakeError("move upload", err)
 	}
 	err := u.file.Sync()
 	if err == nil {
-		err = durable.SyncDir(s.folder.operations())
+		err = durable.SyncDir(in.files.operations())
 	}
 	u.end()
 	if err != nil {
@@ -146,7 +154,7 @@ func rowBytes(rows []documentRow) (bytes int) {
 
 // newRows checks the request against the upload and gives out ids: one for the operation, one for
 // each document.
-func (s *Store) newRows(u *upload, n signing.NewOperation) (op signing.Operation, rows []documentRow, err error) {
+func (in *intake) newRows(u *upload, n signing.NewOperation) (op signing.Operation, rows []documentRow, err error) {
 	count := len(n.Contents)
 	if count == 0 || count != len(n.Request.Documents) || count >= maxDocuments {
 		return op, nil, errors.New("contents do not fit the documents")
@@ -162,11 +170,11 @@ func (s *Store) newRows(u *upload, n signing.NewOperation) (op signing.Operation
 			return op, nil, fmt.Errorf("encode signature information: %w", err)
 		}
 	}
-	sequence := s.sequence.Add(int64(count)+1) - int64(count)
+	sequence := in.sequence.Add(int64(count)+1) - int64(count)
 	return signing.Operation{
 		ID: signing.NewID(
 			sequence,
-			s.cfg.Ordinal,
+			in.ordinal,
 		),
 		ClientService:     n.ClientService,
 		ExternalReference: n.Request.ExternalReference,
@@ -245,7 +253,7 @@ func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRo
 	return err
 }
 
-// isNew is Store.isNew within the transaction.
+// isNew is intake.isNew within the transaction.
 func (t *tx) isNew(op signing.Operation) error {
 	var used, keyUsed bool
 	err := t.get(`SELECT EXISTS (SELECT 1 FROM operations WHERE client_service = ?1 AND external_reference = ?2),

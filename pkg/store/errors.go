@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -48,14 +47,6 @@ func intakeError(what string, err error) error {
 // errGone is what clients are told when the state folder is missing.
 const errGone = "storage is not there"
 
-// folderGone returns KindBusy if the state folder is missing; nil if it is there.
-func (s *Store) folderGone() error {
-	if _, err := os.Stat(s.folder.operations()); errors.Is(err, fs.ErrNotExist) {
-		return signing.Errorf(signing.KindBusy, errGone).Because(err).Retryable(busyRetry)
-	}
-	return nil
-}
-
 // isReadOnly reports whether the disk has been mounted read-only, as many are after a fault.
 func isReadOnly(err error) bool {
 	var s *sqlite.Error
@@ -72,16 +63,4 @@ func isFull(err error) bool {
 		return true
 	}
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// fileError is the error of opening an operation's file: one that is not there will not come back
-// by trying. Where the state folder itself is not there, somebody may bring it back.
-func (s *Store) fileError(what string, err error) error {
-	if gone := s.folderGone(); gone != nil {
-		return gone
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return signing.Errorf(signing.KindNotFound, "no such file").Because(fmt.Errorf("%s: %w", what, err))
-	}
-	return storageError(what, err)
 }

@@ -22,7 +22,7 @@ func (s *Store) LimitPages(ctx context.Context, pages int) error {
 	if pages == 0 {
 		pages = 1 << 30
 	}
-	return s.do(ctx, 0, func(t *tx) error {
+	return s.db.do(ctx, 0, func(t *tx) error {
 		var got int
 		return t.w.conn.QueryRowContext(context.Background(), "PRAGMA max_page_count="+signing.ID(pages).String()).Scan(&got)
 	})
@@ -30,7 +30,7 @@ func (s *Store) LimitPages(ctx context.Context, pages int) error {
 
 // Pages returns how many pages the database has, and how many of them are free.
 func (s *Store) Pages(ctx context.Context) (total, free int, err error) {
-	err = s.read.QueryRowContext(
+	err = s.db.read.QueryRowContext(
 		ctx,
 		"SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count",
 	).Scan(
@@ -47,7 +47,7 @@ func (s *Store) Hold(ctx context.Context) (release func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = s.do(ctx, groupBytes, func(*tx) error { close(held); <-free; return nil })
+		_ = s.db.do(ctx, groupBytes, func(*tx) error { close(held); <-free; return nil })
 	}()
 	<-held
 	return func() { close(free); <-ended }
@@ -56,35 +56,37 @@ func (s *Store) Hold(ctx context.Context) (release func()) {
 // Doubt puts the store where it is after the commit of an operation was reported as failed,
 // although it was stored.
 func (s *Store) Doubt(id signing.ID, size int64) {
-	s.stored.Add(-size)
-	s.doubtful.add(id, size)
+	s.space.stored.Add(-size)
+	s.intake.uncertain.add(id, size)
 }
 
 // Mark has the writer note how new the database is.
 func (s *Store) Mark(ctx context.Context) error {
-	s.writer.markAsked.Store(true)
-	if err := s.touch(ctx); err != nil {
+	s.db.writer.markAsked.Store(true)
+	if err := s.db.touch(ctx); err != nil {
 		return err
 	}
-	return s.touch(ctx) // the writer has marked before it takes this one
+	return s.db.touch(ctx) // the writer has marked before it takes this one
 }
 
 // HoldRoom keeps room for the values of a call, as BeginCall does.
-func (s *Store) HoldRoom(call string, documents int) error { return s.reserve.hold(call, documents) }
+func (s *Store) HoldRoom(call string, documents int) error {
+	return s.journal.reserve.hold(call, documents)
+}
 
 // FreeRoom gives it up.
-func (s *Store) FreeRoom(call string) { s.reserve.free(call) }
+func (s *Store) FreeRoom(call string) { s.journal.reserve.free(call) }
 
 // Queued returns how many writes wait.
-func (s *Store) Queued() int { return len(s.writer.jobs) }
+func (s *Store) Queued() int { return len(s.db.writer.jobs) }
 
 // Used is what counts against Retention.MaxBytes.
-func (s *Store) Used() int64 { return s.used() }
+func (s *Store) Used() int64 { return s.space.used() }
 
 // UsedBy is what counts for a client service.
 func (s *Store) UsedBy(t testing.TB, clientService string) (bytes int64) {
 	t.Helper()
-	if err := s.read.QueryRowContext(
+	if err := s.db.read.QueryRowContext(
 		t.Context(),
 		"SELECT bytes FROM usage WHERE client_service = ?",
 		clientService,
@@ -98,25 +100,25 @@ func (s *Store) UsedBy(t testing.TB, clientService string) (bytes int64) {
 
 // DiskBytes has the state folder be on a disk of that size.
 func (s *Store) DiskBytes(size int64) {
-	s.diskBytes = func(string) (int64, error) { return size, nil }
+	s.space.diskBytes = func(string) (int64, error) { return size, nil }
 }
 
 // HoldSweep is somebody who removes operations until the returned function is called.
 func (s *Store) HoldSweep() (release func()) {
-	s.sweeping.Lock()
-	return s.sweeping.Unlock
+	s.sweeper.sweeping.Lock()
+	return s.sweeper.sweeping.Unlock
 }
 
 // ReadSince has an operation be read since then.
 func (s *Store) ReadSince(id signing.ID, since time.Time) {
-	s.beingRead.mu.Lock()
-	defer s.beingRead.mu.Unlock()
-	s.beingRead.by[id] = reading{s.beingRead.by[id].count, since.Add(readTime)}
+	s.readers.mu.Lock()
+	defer s.readers.mu.Unlock()
+	s.readers.by[id] = reading{s.readers.by[id].count, since.Add(readTime)}
 }
 
 // ReadOnly has the database refuse writes, as it does on a disk that is mounted read-only.
 func (s *Store) ReadOnly(ctx context.Context, on bool) error {
-	_, err := s.writer.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA query_only = %v", on))
+	_, err := s.db.writer.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA query_only = %v", on))
 	return err
 }
 

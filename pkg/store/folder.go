@@ -10,24 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
-	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
-)
-
-// Names within the state folder. Everything else in it belongs to others and is never touched.
-const (
-	lockName       = "lock"
-	identityName   = "instance.json"
-	recreateName   = "recreate"
-	databaseName   = "metadata.db"
-	operationsName = "operations"
-	uploadsName    = "uploads"
-	lostName       = "lost"
-	reserveName    = "reserve"
 )
 
 // layoutVersion is the version of everything below the state folder. A store opens its own version
@@ -49,19 +34,10 @@ type identity struct {
 
 // folder is the state folder on disk, locked against other processes.
 type folder struct {
-	path string
+	paths
 	lock *durable.Lock
 	identity
 }
-
-func (f *folder) database() string   { return filepath.Join(f.path, databaseName) }
-func (f *folder) operations() string { return filepath.Join(f.path, operationsName) }
-func (f *folder) uploads() string    { return filepath.Join(f.path, uploadsName) }
-
-func (f *folder) lost() string { return filepath.Join(f.path, lostName) }
-
-// operation is the file that holds an operation's documents and larger sections.
-func (f *folder) operation(id signing.ID) string { return filepath.Join(f.operations(), id.String()) }
 
 // openFolder makes, locks and checks the state folder and brings it to the current layout.
 func openFolder(ctx context.Context, cfg Config) (*folder, error) {
@@ -75,7 +51,7 @@ func openFolder(ctx context.Context, cfg Config) (*folder, error) {
 	case err != nil:
 		return nil, fmt.Errorf("lock state folder %s: %w", cfg.Folder, err)
 	}
-	f := &folder{path: cfg.Folder, lock: lock}
+	f := &folder{paths: paths(cfg.Folder), lock: lock}
 	if err := f.prepare(ctx, cfg.Recreate); err != nil {
 		_ = lock.Release()
 		return nil, fmt.Errorf("state folder %s: %w", cfg.Folder, err)
@@ -124,7 +100,7 @@ func (f *folder) prepare(ctx context.Context, recreate bool) error {
 // readIdentity reports whether the folder has one, and refuses layouts that this release does not
 // know.
 func (f *folder) readIdentity() (known bool, err error) {
-	data, err := os.ReadFile(filepath.Join(f.path, identityName))
+	data, err := os.ReadFile(filepath.Join(f.path(), identityName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -162,20 +138,15 @@ func (f *folder) mustBeFree() error {
 	return nil
 }
 
-func (f *folder) exists(name string) bool {
-	_, err := os.Lstat(filepath.Join(f.path, name))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
 // throwAway removes the state. A mark is set first, so that a start after a crash in the middle
 // goes on with it.
 func (f *folder) throwAway() error {
-	mark := filepath.Join(f.path, recreateName)
+	mark := filepath.Join(f.path(), recreateName)
 	if err := durable.WriteFile(mark, nil, 0o600); err != nil {
 		return err
 	}
 	for _, name := range []string{databaseName, databaseName + "-wal", databaseName + "-shm", operationsName, uploadsName} {
-		if err := os.RemoveAll(filepath.Join(f.path, name)); err != nil {
+		if err := os.RemoveAll(filepath.Join(f.path(), name)); err != nil {
 			return err
 		}
 	}
@@ -197,15 +168,4 @@ func (f *folder) clearUploads() error {
 		}
 	}
 	return nil
-}
-
-func parseIDs(names []string) []signing.ID {
-	var ids []signing.ID
-	for _, name := range names {
-		n, err := strconv.ParseInt(name, 10, 64)
-		if err == nil && n > 0 && strconv.FormatInt(n, 10) == strings.TrimSpace(name) {
-			ids = append(ids, signing.ID(n))
-		}
-	}
-	return ids
 }

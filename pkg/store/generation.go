@@ -226,5 +226,5 @@ func (f *folder) writeFile(id identity) error {
 	if err != nil {
 		return fmt.Errorf("encode identity: %w", err)
 	}
-	return durable.WriteFile(filepath.Join(f.path, identityName), append(data, '\n'), 0o600)
+	return durable.WriteFile(filepath.Join(f.path(), identityName), append(data, '\n'), 0o600)
 }

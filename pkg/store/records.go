@@ -73,14 +73,25 @@ func notFound(what string, err error) error {
 	return storageError("read "+what, err)
 }
 
+// records reads operations and documents. It is safe for concurrent use.
+type records struct {
+	db      *database
+	earlier earlierIDs
+}
+
+func scanID(r row) (id signing.ID, err error) {
+	err = r.Scan(&id)
+	return id, err
+}
+
 // Operation implements signing.Records.
-func (s *Store) Operation(ctx context.Context, id signing.ID) (signing.Operation, error) {
+func (rs *records) Operation(ctx context.Context, id signing.ID) (signing.Operation, error) {
 	if err := ctx.Err(); err != nil {
 		return signing.Operation{}, err
 	}
-	op, err := scanOperation(s.queries.operation.QueryRow(int64(id)))
+	op, err := scanOperation(rs.db.queries.operation.QueryRow(int64(id)))
 	if errors.Is(err, sql.ErrNoRows) {
-		s.noteEarlier(id)
+		rs.earlier.note(id)
 	}
 	return op, notFound("operation", err)
 }
@@ -92,18 +103,18 @@ type Progress struct {
 }
 
 // Recent returns the newest operations, of whatever client service: for operators.
-func (s *Store) Recent(ctx context.Context, limit int) ([]Progress, error) {
-	return collect(ctx, s.queries.recent, func(r row) (p Progress, err error) {
+func (rs *records) Recent(ctx context.Context, limit int) ([]Progress, error) {
+	return collect(ctx, rs.db.queries.recent, func(r row) (p Progress, err error) {
 		p.Operation, err = scanOperation(r, &p.EndedDocuments)
 		return p, err
 	}, limit)
 }
 
 // FindByReference implements signing.Records.
-func (s *Store) FindByReference(ctx context.Context, clientService, reference string) ([]signing.Operation, error) {
+func (rs *records) FindByReference(ctx context.Context, clientService, reference string) ([]signing.Operation, error) {
 	return collect(
 		ctx,
-		s.queries.byReference,
+		rs.db.queries.byReference,
 		func(r row) (signing.Operation, error) { return scanOperation(r) },
 		clientService,
 		reference,
@@ -111,23 +122,23 @@ func (s *Store) FindByReference(ctx context.Context, clientService, reference st
 }
 
 // FindByKey implements signing.Records.
-func (s *Store) FindByKey(ctx context.Context, clientService, key string) (signing.Operation, error) {
+func (rs *records) FindByKey(ctx context.Context, clientService, key string) (signing.Operation, error) {
 	if err := ctx.Err(); err != nil {
 		return signing.Operation{}, err
 	}
-	op, err := scanOperation(s.queries.byKey.QueryRow(clientService, key))
+	op, err := scanOperation(rs.db.queries.byKey.QueryRow(clientService, key))
 	return op, notFound("operation", err)
 }
 
 // FindByDocumentReference implements signing.Records.
-func (s *Store) FindByDocumentReference(
+func (rs *records) FindByDocumentReference(
 	ctx context.Context,
 	clientService, reference string,
 ) (id signing.ID, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	err = s.queries.byDocument.QueryRow(referenceDigest(clientService, reference), reference, clientService).Scan(&id)
+	err = rs.db.queries.byDocument.QueryRow(referenceDigest(clientService, reference), reference, clientService).Scan(&id)
 	return id, notFound("document", err)
 }
 
@@ -139,13 +150,13 @@ func referenceDigest(clientService, reference string) int64 {
 }
 
 // Documents implements signing.Records.
-func (s *Store) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
+func (rs *records) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
 	from = max(from, 0)
 	if from >= maxDocuments || limit <= 0 {
 		return nil, ctx.Err()
 	}
 	limit = min(limit, maxDocuments)
-	return collect(ctx, s.queries.documents, func(r row) (signing.Document, error) { return scanDocument(r, id) },
+	return collect(ctx, rs.db.queries.documents, func(r row) (signing.Document, error) { return scanDocument(r, id) },
 		documentID(id, from), documentID(id, from+limit), int64(id))
 }
 
@@ -204,23 +215,4 @@ func collect[T any](ctx context.Context, q *sql.Stmt, scan func(row) (T, error),
 		list = append(list, one)
 	}
 	return list, storageError("read metadata", rows.Err())
-}
-
-// known tells which of the operations exist.
-func (s *Store) known(ctx context.Context, ids []signing.ID) (map[signing.ID]bool, error) {
-	list, err := json.Marshal(ids)
-	if err != nil {
-		return nil, fmt.Errorf("encode ids: %w", err)
-	}
-	found, err := collect(
-		ctx,
-		s.queries.known,
-		func(r row) (id signing.ID, err error) { err = r.Scan(&id); return id, err },
-		string(list),
-	)
-	known := make(map[signing.ID]bool, len(found))
-	for _, id := range found {
-		known[id] = true
-	}
-	return known, err
 }

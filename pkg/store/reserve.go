@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-
-	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 const (
@@ -111,28 +109,4 @@ func fillWithZeros(f *os.File, size int64) error {
 		}
 	}
 	return f.Sync()
-}
-
-// UseReserve makes room on a full disk for what must be written after a call, and reports whether
-// there was any. Until the reserve is filled again no call begins.
-func (s *Store) UseReserve() bool {
-	used := s.reserve.use()
-	if used {
-		s.log.Info(
-			"the disk is full: the room that was kept for signature values is used, and no call begins until there is more",
-		)
-	}
-	return used
-}
-
-// afterCall runs the write that ends a call, on a full disk in the room that was kept for it.
-func (s *Store) afterCall(call string, write func() error) error {
-	err := write()
-	if isFull(err) && s.UseReserve() {
-		err = write()
-	}
-	if err == nil || errors.Is(err, signing.ErrConflict) { // a conflict: the call has ended already
-		s.reserve.free(call)
-	}
-	return err
 }

@@ -129,8 +129,9 @@ const (
 	// WAL early.
 	writerCacheKiB = 2048
 	readerCacheKiB = 256
-	// readers is how many reads run at a time; each has a cache and a statement set of its own.
-	readers = 4
+	// readConnections is how many reads run at a time. Each connection has its own cache and
+	// prepared statements.
+	readConnections = 4
 	// walPages bounds the WAL (4 MiB of 4 KiB pages): at this size writer.mark copies it into the
 	// database, and it is written from the start again.
 	walPages = 1024
@@ -147,7 +148,7 @@ func connect(path string, writer bool) (*sql.DB, error) {
 			fmt.Sprintf("cache_size(-%d)", writerCacheKiB))
 	} else {
 		pragmas = append(pragmas, "query_only(1)", fmt.Sprintf("cache_size(-%d)", readerCacheKiB))
-		conns = readers
+		conns = readConnections
 	}
 	var dsn strings.Builder
 	dsn.WriteString("file:" + (&url.URL{Path: path}).EscapedPath() + "?_txlock=immediate")

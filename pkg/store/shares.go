@@ -18,19 +18,19 @@ type usage struct {
 // and so on. A client service that uses no more than an equal part of keep loses nothing to the
 // others. It may be that nothing can go: then new documents are refused until something ends or was
 // there to be fetched for a while.
-func (s *Store) chooseOverShare(ctx context.Context, keep int64) ([]expired, error) {
-	used := s.used()
+func (sw *sweeper) chooseOverShare(ctx context.Context, keep int64) ([]expired, error) {
+	used := sw.space.used()
 	if used <= keep {
 		return nil, nil
 	}
-	clients, err := collect(ctx, s.queries.usage, func(r row) (u usage, err error) {
+	clients, err := collect(ctx, sw.db.queries.usage, func(r row) (u usage, err error) {
 		err = r.Scan(&u.clientService, &u.bytes)
 		return u, err
 	})
 	if err != nil || len(clients) == 0 {
 		return nil, err
 	}
-	uploading := s.uploading.Load()
+	uploading := sw.space.uploading.Load()
 	total := int64(0)
 	for _, c := range clients {
 		total += c.bytes
@@ -50,7 +50,7 @@ func (s *Store) chooseOverShare(ctx context.Context, keep int64) ([]expired, err
 		if len(clients) > 1 && clients[1].clientService != c.clientService {
 			next = max(share, int64(float64(clients[1].bytes)*scale))
 		}
-		batch, err := s.chooseOf(ctx, c, min(used-keep, c.bytes-min(next, c.bytes-1)+slack), scale)
+		batch, err := sw.chooseOf(ctx, c, min(used-keep, c.bytes-min(next, c.bytes-1)+slack), scale)
 		if err != nil || len(batch) > 0 {
 			return batch, err
 		}
@@ -62,18 +62,18 @@ func (s *Store) chooseOverShare(ctx context.Context, keep int64) ([]expired, err
 // are not being read, as many as hold excess bytes. What ended later than now was ended by a clock
 // that was put right since, nobody knows when: it is the first to go, or nothing might go until
 // then.
-func (s *Store) chooseOf(ctx context.Context, c usage, excess int64, scale float64) ([]expired, error) {
+func (sw *sweeper) chooseOf(ctx context.Context, c usage, excess int64, scale float64) ([]expired, error) {
 	now := time.Now()
 	ahead := now.Add(fetchTime).UnixNano()
 	var batch []expired
 	for _, span := range [][2]int64{{ahead, math.MaxInt64}, {math.MinInt64, now.Add(-fetchTime).UnixNano()}} {
-		list, err := s.scanExpired(
+		list, err := sw.scanExpired(
 			ctx,
-			s.queries.endedOf,
+			sw.db.queries.endedOf,
 			c.clientService,
 			span[0],
 			span[1],
-			s.beingRead.spared(now),
+			sw.readers.kept(now),
 			sweepBatch,
 		)
 		if err != nil {

@@ -32,11 +32,11 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBytes]byte) }}
 
 // upload is one request's documents on their way in: one file, made with the first document.
 type upload struct {
-	s       *Store
+	in      *intake
 	path    string
 	file    *os.File // nil until the first Add, and once ended
 	size    int64    // of the documents that are complete
-	written int64    // of the file, counted in Store.uploading
+	written int64    // of the file, counted in space.uploading
 	window  int64    // where the stretch starts that the kernel was not told of yet
 	shared  map[[sha256.Size]byte]signing.Content
 	ended   bool
@@ -45,13 +45,13 @@ type upload struct {
 var errUploadEnded = errors.New("upload has ended")
 
 // NewUpload implements signing.Spool.
-func (s *Store) NewUpload(ctx context.Context) (signing.Upload, error) {
-	if err := s.room(ctx); err != nil {
+func (in *intake) NewUpload(ctx context.Context) (signing.Upload, error) {
+	if err := in.sweeper.room(ctx); err != nil {
 		return nil, err
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
-	return &upload{s: s, path: filepath.Join(s.folder.uploads(), hex.EncodeToString(random[:]))}, nil
+	return &upload{in: in, path: filepath.Join(in.files.uploads(), hex.EncodeToString(random[:]))}, nil
 }
 
 // Add implements signing.Upload. After an error of r the upload is as it was before.
@@ -144,8 +144,8 @@ func (u *upload) grew(size int64) error {
 	if size <= u.written {
 		return nil
 	}
-	u.s.uploading.Add(size - u.written)
-	left := u.s.left.Add(u.written - size)
+	u.in.space.uploading.Add(size - u.written)
+	left := u.in.space.left.Add(u.written - size)
 	u.written = size
 	windowFull := size-u.window >= windowBytes
 	if windowFull {
@@ -155,7 +155,7 @@ func (u *upload) grew(size int64) error {
 	if left >= 0 && !windowFull {
 		return nil
 	}
-	return u.s.room(context.Background())
+	return u.in.sweeper.room(context.Background())
 }
 
 // cut drops what is not part of a complete document.
@@ -163,7 +163,7 @@ func (u *upload) cut() error {
 	if err := u.file.Truncate(u.size); err != nil {
 		return storageError("cut upload", err)
 	}
-	u.s.uploading.Add(u.size - u.written)
+	u.in.space.uploading.Add(u.size - u.written)
 	u.written = u.size
 	u.window = min(u.window, u.size)
 	return nil
@@ -176,7 +176,7 @@ func (u *upload) Discard() {
 	}
 	if u.file != nil {
 		if err := os.Remove(u.path); err != nil {
-			u.s.log.Error(err, "upload could not be removed; the next start will")
+			u.in.log.Error(err, "upload could not be removed; the next start will")
 		}
 	}
 	u.end()
@@ -188,7 +188,7 @@ func (u *upload) end() {
 		_ = u.file.Close() // read only, or synced
 		u.file = nil
 	}
-	u.s.uploading.Add(-u.written)
+	u.in.space.uploading.Add(-u.written)
 	u.written, u.ended = 0, true
 }
 

@@ -9,9 +9,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
+
+// spool reads the files of operations and appends sections to them. It is safe for concurrent use.
+type spool struct {
+	db      *database
+	files   paths
+	space   *space
+	appends [16]sync.Mutex // by operation: who appends to its file
+}
 
 // part is a stretch of an operation's file.
 type part struct {
@@ -27,7 +36,7 @@ type inMemory struct{ *bytes.Reader }
 func (inMemory) Close() error { return nil }
 
 // OpenFile implements signing.Spool.
-func (s *Store) OpenFile(_ context.Context, id signing.ID, c signing.Content) (signing.File, error) {
+func (s *spool) OpenFile(_ context.Context, id signing.ID, c signing.Content) (signing.File, error) {
 	at, ok := parseFileName(c.File)
 	if !ok {
 		return nil, signing.Errorf(signing.KindNotFound, "no such file")
@@ -37,10 +46,10 @@ func (s *Store) OpenFile(_ context.Context, id signing.ID, c signing.Content) (s
 
 // openPart opens size bytes of an operation's file. It wants them to be there: a file that is too
 // short was damaged from outside.
-func (s *Store) openPart(id signing.ID, at, size int64) (signing.File, error) {
-	f, err := s.folder.openOperation(id, os.O_RDONLY)
+func (s *spool) openPart(id signing.ID, at, size int64) (signing.File, error) {
+	f, err := s.files.openOperation(id, os.O_RDONLY)
 	if err != nil {
-		return nil, s.fileError("open documents", err)
+		return nil, s.files.fileError("open documents", err)
 	}
 	info, err := f.Stat()
 	if err == nil && (size < 0 || at > info.Size()-size) {
@@ -55,7 +64,7 @@ func (s *Store) openPart(id signing.ID, at, size int64) (signing.File, error) {
 
 // OpenSection implements signing.Spool. Sections kept in the database are at most smallSections
 // bytes, so they are read whole.
-func (s *Store) OpenSection(ctx context.Context, ref signing.Ref) (signing.File, error) {
+func (s *spool) OpenSection(ctx context.Context, ref signing.Ref) (signing.File, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -65,7 +74,7 @@ func (s *Store) OpenSection(ctx context.Context, ref signing.Ref) (signing.File,
 	var at sql.NullInt64
 	var size int64
 	var sum, section []byte
-	err := s.queries.section.QueryRow(
+	err := s.db.queries.section.QueryRow(
 		documentID(ref.Operation, ref.Index),
 		int64(ref.Operation),
 	).Scan(
@@ -122,10 +131,10 @@ const smallSections = 64 << 10
 // appendSections writes sections behind the operation's documents and makes them durable. It
 // returns where each starts and how long the file is now. Bytes whose commit fails afterwards are
 // lost to the file, no more.
-func (s *Store) appendSections(id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
-	f, err := s.folder.openOperation(id, os.O_RDWR)
+func (s *spool) appendSections(id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
+	f, err := s.files.openOperation(id, os.O_RDWR)
 	if err != nil {
-		return nil, 0, s.fileError("open documents", err)
+		return nil, 0, s.files.fileError("open documents", err)
 	}
 	defer func() { _ = f.Close() }()
 	at, size, err = s.writeBehind(f, id, sections)
@@ -140,7 +149,7 @@ func (s *Store) appendSections(id signing.ID, sections [][]byte) (at []int64, si
 
 // writeBehind writes at the file's end, one caller at a time. What a failure leaves is cut off
 // again.
-func (s *Store) writeBehind(f *os.File, id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
+func (s *spool) writeBehind(f *os.File, id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
 	mu := &s.appends[int(id.Sequence())%len(s.appends)]
 	mu.Lock()
 	defer mu.Unlock()
@@ -157,6 +166,6 @@ func (s *Store) writeBehind(f *os.File, id signing.ID, sections [][]byte) (at []
 		at[i] = size
 		size += int64(len(section))
 	}
-	s.stored.Add(size - start)
+	s.space.stored.Add(size - start)
 	return at, size, nil
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// readTime is how long retention spares an operation for one who reads it: 2,500 documents of 200
-// KB at 1 Mbit/s take over an hour. Whoever reads slower, by intent perhaps, does not hold the disk
-// for ever.
+// readTime is how long retention keeps an operation for a reader. Reading 2,500 documents of 200 KB
+// at 1 Mbit/s takes over an hour. The bound keeps a slow reader, who may be slow on purpose, from
+// holding the disk for ever.
 const readTime = 2 * time.Hour
 
-// beingRead are operations whose documents are read one after the other.
-type beingRead struct {
+// readers are the operations whose documents are being read one after the other. It is safe for
+// concurrent use.
+type readers struct {
 	mu sync.Mutex
 	by map[signing.ID]reading
 }
@@ -24,9 +25,8 @@ type reading struct {
 }
 
 // Reading keeps retention from removing an operation until done is called, for two hours at most.
-// Its owner may remove it all the same.
-func (s *Store) Reading(id signing.ID) (done func()) {
-	r := &s.beingRead
+// The owner of the operation can still remove it.
+func (r *readers) Reading(id signing.ID) (done func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.by == nil {
@@ -45,8 +45,8 @@ func (s *Store) Reading(id signing.ID) (done func()) {
 	}
 }
 
-// spared are those that retention leaves alone, as an idList.
-func (r *beingRead) spared(now time.Time) string {
+// kept returns the operations that retention must not remove now, as an idList.
+func (r *readers) kept(now time.Time) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ids := make([]int64, 0, len(r.by))

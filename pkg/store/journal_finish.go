@@ -42,7 +42,7 @@ type ending struct {
 }
 
 // FinishDocuments implements signing.Journal: all of the results, or none on ErrConflict.
-func (s *Store) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
+func (j *journal) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
 	endings := make([]ending, len(results))
 	for i, r := range results {
 		if (r.Failure == nil) == (len(r.Section) == 0) {
@@ -50,24 +50,24 @@ func (s *Store) FinishDocuments(ctx context.Context, results []signing.DocumentR
 		}
 		endings[i].DocumentResult = r
 	}
-	s.step("finish")
-	sizes, err := s.placeSections(endings)
+	j.db.step("finish")
+	sizes, err := j.placeSections(endings)
 	if err != nil {
 		return err
 	}
-	s.step("finish: sections in place")
+	j.db.step("finish: sections in place")
 	bytes := 0
 	for _, e := range endings {
 		if bytes += 64; !e.inFile {
 			bytes += len(e.Section)
 		}
 	}
-	return s.do(ctx, bytes, func(t *tx) error { return t.finish(endings, sizes) })
+	return j.db.do(ctx, bytes, func(t *tx) error { return t.finish(endings, sizes) })
 }
 
 // placeSections writes the sections of operations that have more than smallSections of them here
 // behind their documents. It returns how long these operations' files are now.
-func (s *Store) placeSections(endings []ending) (map[signing.ID]int64, error) {
+func (j *journal) placeSections(endings []ending) (map[signing.ID]int64, error) {
 	byOperation := make(map[signing.ID][]int, 1)
 	bytes := make(map[signing.ID]int, 1)
 	for i, e := range endings {
@@ -85,7 +85,7 @@ func (s *Store) placeSections(endings []ending) (map[signing.ID]int64, error) {
 		for k, i := range indexes {
 			sections[k] = endings[i].Section
 		}
-		at, size, err := s.appendSections(id, sections)
+		at, size, err := j.spool.appendSections(id, sections)
 		if err != nil {
 			return nil, err
 		}

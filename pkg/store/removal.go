@@ -10,11 +10,11 @@ import (
 )
 
 // Remove implements signing.Records.
-func (s *Store) Remove(ctx context.Context, id signing.ID) error {
-	s.sweeping.Lock() // a sweep may have chosen the same operation
-	defer s.sweeping.Unlock()
+func (sw *sweeper) Remove(ctx context.Context, id signing.ID) error {
+	sw.sweeping.Lock() // a sweep may have chosen the same operation
+	defer sw.sweeping.Unlock()
 	e, ended := expired{id: id}, false
-	err := s.read.QueryRowContext(
+	err := sw.db.read.QueryRowContext(
 		ctx,
 		"SELECT document_count, bytes, is_ended FROM operations WHERE id = ?",
 		int64(id),
@@ -31,7 +31,7 @@ func (s *Store) Remove(ctx context.Context, id signing.ID) error {
 	case !ended:
 		return signing.ErrConflict
 	}
-	_, err = s.removeAll(ctx, []expired{e})
+	_, err = sw.removeAll(ctx, []expired{e})
 	return intakeError("remove operation", err) // a full disk: busy, the owner may come again
 }
 
@@ -39,12 +39,12 @@ func (s *Store) Remove(ctx context.Context, id signing.ID) error {
 // without a file is a lie. The table of removed operations tells the next start which files have no
 // row because they were removed. unmade is how many callbacks went with them. s.sweeping must be
 // held.
-func (s *Store) removeAll(ctx context.Context, batch []expired) (unmade int64, err error) {
-	err = s.do(ctx, 0, func(t *tx) error {
+func (sw *sweeper) removeAll(ctx context.Context, batch []expired) (unmade int64, err error) {
+	err = sw.db.do(ctx, 0, func(t *tx) error {
 		unmade = 0 // a transaction may be tried twice
 		if _, err := t.exec(
 			"DELETE FROM removed WHERE id IN (SELECT value FROM json_each(?))",
-			idList(s.unlinked),
+			idList(sw.unlinked),
 		); err != nil {
 			return fmt.Errorf("forget removed operations: %w", err)
 		}
@@ -60,15 +60,15 @@ func (s *Store) removeAll(ctx context.Context, batch []expired) (unmade int64, e
 	if err != nil {
 		return 0, err
 	}
-	s.unlinked = s.unlinked[:0]
-	s.step("sweep: rows deleted")
+	sw.unlinked = sw.unlinked[:0]
+	sw.db.step("sweep: rows deleted")
 	for _, e := range batch {
-		s.stored.Add(-e.bytes)
-		if err := s.folder.removeOperation(e.id); err != nil {
-			s.log.Error(err, "documents could not be removed; the next start will", "operation", e.id)
+		sw.space.stored.Add(-e.bytes)
+		if err := sw.files.removeOperation(e.id); err != nil {
+			sw.log.Error(err, "documents could not be removed; the next start will", "operation", e.id)
 			continue
 		}
-		s.unlinked = append(s.unlinked, int64(e.id))
+		sw.unlinked = append(sw.unlinked, int64(e.id))
 	}
 	return unmade, nil
 }
