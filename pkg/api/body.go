@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/request"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -45,7 +46,7 @@ func (b *body) admit() error {
 		return b.tooLarge()
 	}
 	if enc := b.x.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return signing.Errorf(kindMediaType, "Content-Encoding is not accepted: send the body as it is")
+		return signing.Errorf(request.KindMediaType, "Content-Encoding is not accepted: send the body as it is")
 	}
 	return nil
 }

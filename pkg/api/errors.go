@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/request"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -19,8 +20,6 @@ const (
 	kindNoSuchCall    signing.Kind = "no-such-call"           // the path names nothing
 	kindMethod        signing.Kind = "method-not-allowed"     // the path is there, the method is not
 	kindUnknownClient signing.Kind = "unknown-client-service" // the token is good, but its client service is gone
-	// the body is of a type or encoding that the call does not take
-	kindMediaType signing.Kind = "media-type"
 	// it was forwarded to an address that is another instance's by now
 	kindMisdirected signing.Kind = "misdirected"
 	kindGrant       signing.Kind = "grant-type" // the token endpoint was asked for another grant type
@@ -74,11 +73,11 @@ var answers = map[signing.Kind]answer{
 		description: "Client service is unknown.",
 		oauth:       "invalid_client",
 	},
-	signing.KindNotFound: {status: 404, description: "Not found."},
-	kindNoSuchCall:       {status: 404, description: "There is no such call."},
-	kindMethod:           {status: 405, description: "The method is not allowed here."},
-	kindMisdirected:      {status: 421, description: "This is another instance."},
-	kindMediaType:        {status: 415, description: "The content type is not accepted here."},
+	signing.KindNotFound:  {status: 404, description: "Not found."},
+	kindNoSuchCall:        {status: 404, description: "There is no such call."},
+	kindMethod:            {status: 405, description: "The method is not allowed here."},
+	kindMisdirected:       {status: 421, description: "This is another instance."},
+	request.KindMediaType: {status: 415, description: "The content type is not accepted here."},
 	kindGrant: {
 		status:      400,
 		code:        "0.0.6",

@@ -9,12 +9,12 @@ import (
 	"net/url"
 	"runtime/debug"
 	"time"
-	"unicode/utf8"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -209,7 +209,7 @@ func (x *exchange) log() {
 		kv = append(kv, "forwardedTo", x.forwarded)
 	}
 	if x.reference != "" {
-		kv = append(kv, "externalReference", beginning(x.reference, maxLoggedBytes))
+		kv = append(kv, "externalReference", printable.Truncate(x.reference, maxLoggedBytes))
 	}
 	if x.fault == nil {
 		x.api.cfg.Log.Info("request", kv...)
@@ -225,17 +225,6 @@ func (x *exchange) log() {
 
 // maxLoggedBytes bounds a reference in the log: one that is looked up may be as long as a path.
 const maxLoggedBytes = 256
-
-// beginning returns that of s: whole characters of at most limit bytes.
-func beginning(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
-}
 
 // isOurs reports whether the cause of a fault is for the operator: then the log shows it. The
 // hidden cause of a client's fault may quote what the client sent, and stays hidden.

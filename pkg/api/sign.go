@@ -2,23 +2,22 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/request"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// bodyForm is one of the two ways in which documents are sent.
-type bodyForm struct {
-	read       func(x *exchange, up signing.Upload) (*wireRequest, error)
-	contentKey string // format of the name of a document's content, for messages
-}
+// bodyForm reads a request in one of the two forms in which documents are sent.
+type bodyForm func(r *request.Reader, body io.Reader, contentType string) (*request.Received, error)
 
 var (
-	base64Form    = bodyForm{(*exchange).readJSON, "documents[%d].documentRequest.base64Content"}
-	multipartForm = bodyForm{(*exchange).readMultipart, "files[%d]"}
+	base64Form    bodyForm = (*request.Reader).ReadJSON
+	multipartForm bodyForm = (*request.Reader).ReadMultipart
 )
 
 func signBase64(x *exchange) error         { return x.signAndWait(base64Form) }
@@ -209,19 +208,33 @@ func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Uplo
 			up.Discard()
 		}
 	}()
-	received, err := form.read(x, up)
+	received, err := form(x.requestReader(up), x.body, x.r.Header.Get("Content-Type"))
 	if received != nil {
-		x.reference = received.externalReference
+		x.reference = received.ExternalReference
 	}
 	if err == nil {
-		v := validator{types: x.api.cfg.SignatureTypes, contentKey: form.contentKey}
-		sub.Request, sub.Contents, err = v.request(received)
+		sub.Request, sub.Contents, err = received.Validate(x.api.cfg.SignatureTypes)
 	}
 	if err != nil {
 		return nil, err
 	}
 	kept = true
 	return up, nil
+}
+
+// requestReader returns a reader of a SignRequest with the limits of the API.
+func (x *exchange) requestReader(up signing.Upload) *request.Reader {
+	cfg := &x.api.cfg
+	return &request.Reader{
+		Upload: up,
+		Limits: request.Limits{
+			Documents:     cfg.MaxDocuments,
+			DocumentBytes: cfg.MaxDocumentBytes,
+			ImageBytes:    cfg.MaxImageBytes,
+			MetadataBytes: cfg.MaxMetadataBytes,
+		},
+		Hold: x.hold,
+	}
 }
 
 // hold counts so many bytes of the request that stay in memory until it is handed over.

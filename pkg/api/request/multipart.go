@@ -1,4 +1,4 @@
-package api
+package request
 
 import (
 	"bufio"
@@ -18,9 +18,8 @@ const multipartBuffer = 64 << 10
 // one named signRequest, before, between or after them. Other parts are ignored, and named if
 // documents are missing.
 type formReader struct {
-	x       *exchange
-	up      signing.Upload
-	request *wireRequest
+	*Reader
+	request *Received
 	files   []formFile
 	came    partNames
 }
@@ -31,14 +30,14 @@ type formFile struct {
 	content signing.Content
 }
 
-// readMultipart reads the body of the multipart calls.
-func (x *exchange) readMultipart(up signing.Upload) (*wireRequest, error) {
-	boundary, err := formBoundary(x.r.Header.Get("Content-Type"))
+// ReadMultipart reads the body of the multipart calls, whose documents are parts of a form.
+func (r *Reader) ReadMultipart(body io.Reader, contentType string) (*Received, error) {
+	boundary, err := formBoundary(contentType)
 	if err != nil {
 		return nil, err
 	}
-	f := &formReader{x: x, up: up}
-	parts := multipart.NewReader(bufio.NewReaderSize(x.body, multipartBuffer), boundary)
+	f := &formReader{Reader: r}
+	parts := multipart.NewReader(bufio.NewReaderSize(body, multipartBuffer), boundary)
 	for {
 		part, err := parts.NextPart()
 		if err == io.EOF {
@@ -52,7 +51,7 @@ func (x *exchange) readMultipart(up signing.Upload) (*wireRequest, error) {
 		}
 	}
 	// What follows the last part means nothing, but its end is the end of the request.
-	if _, err := io.Copy(io.Discard, x.body); err != nil {
+	if _, err := io.Copy(io.Discard, body); err != nil {
 		return nil, err
 	}
 	return f.join()
@@ -75,13 +74,13 @@ func (f *formReader) part(part *multipart.Part) (err error) {
 	if err != nil {
 		return err
 	}
-	f.request, err = f.x.readSignRequest(content, part.Header.Get("Content-Type"), f.up, false)
+	f.request, err = f.readSignRequest(content, part.Header.Get("Content-Type"), filesKey)
 	return err
 }
 
 // file spools one document while it arrives.
 func (f *formReader) file(index int, part *multipart.Part) error {
-	limit := f.x.api.cfg.MaxDocuments
+	limit := f.Limits.Documents
 	if len(f.files) >= limit || index >= limit {
 		return signing.Errorf(signing.KindTooLarge, "files: more than %d in one request", limit)
 	}
@@ -94,13 +93,13 @@ func (f *formReader) file(index int, part *multipart.Part) error {
 	if err != nil {
 		return err
 	}
-	c, err := f.up.Add(limitContent(content, f.x.api.cfg.MaxDocumentBytes, field))
+	c, err := f.Upload.Add(limitContent(content, f.Limits.DocumentBytes, field))
 	f.files = append(f.files, formFile{index, c})
 	return err
 }
 
 // join gives each document its content.
-func (f *formReader) join() (*wireRequest, error) {
+func (f *formReader) join() (*Received, error) {
 	if f.request == nil {
 		return nil, signing.Errorf(signing.KindMissing, "signRequest: the part is missing; %s", &f.came)
 	}

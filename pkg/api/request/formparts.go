@@ -1,4 +1,4 @@
-package api
+package request
 
 import (
 	"encoding/base64"
@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -21,7 +22,7 @@ func formBoundary(contentType string) (string, error) {
 		boundary = looseBoundary(contentType)
 	}
 	if media != "multipart/form-data" || boundary == "" {
-		return "", signing.Errorf(kindMediaType, "Content-Type must be multipart/form-data with a boundary")
+		return "", signing.Errorf(KindMediaType, "Content-Type must be multipart/form-data with a boundary")
 	}
 	return boundary, nil
 }
@@ -183,7 +184,7 @@ func (p *partNames) add(name string) {
 	}
 	text := "one without a name"
 	if name != "" {
-		text = strconv.Quote(beginning(name, maxPartNameBytes))
+		text = strconv.Quote(printable.Truncate(name, maxPartNameBytes))
 	}
 	p.first = append(p.first, text)
 }

@@ -1,4 +1,4 @@
-package api
+package request
 
 import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
@@ -18,60 +18,21 @@ const (
 	maxCallbackBytes     = clientservice.MaxCallbackBytes
 )
 
-// documentBytes is what a document takes in memory beside its texts, received and validated.
-const documentBytes = 512
-
-// wireRequest is a SignRequest as received, its documents' content spooled. Validation turns it
-// into a signing.Request.
-type wireRequest struct {
-	externalReference string
-	description       string
-	preservation      string
-	callback          string // callbackUrl
-	withoutContent    bool   // returnSignedContent is there and false
-	hasDocuments      bool
-	documents         []wireDocument
-}
-
-// wireDocument is one item of documents.
-type wireDocument struct {
-	hasRequest, hasSignature bool
-	externalReference        string
-	name                     string
-	contentType              string
-	content                  *signing.Content // nil = there was none
-	signatureType            string
-	level                    string
-	reason                   string
-	location                 string
-	applyTimestamp           bool
-	visible                  *signing.VisibleSignature
-	advanced                 *signing.AdvancedSignature
-}
-
-// requestReader reads a SignRequest, member by member in any order.
-type requestReader struct {
+// fieldReader reads one SignRequest, member by member in any order.
+type fieldReader struct {
+	*Reader
 	s       *jsonstream.Scanner
-	up      signing.Upload
-	limits  *Config
-	hold    func(bytes int) error // counts text that is kept
-	inline  bool                  // base64Content is where the content is
-	request wireRequest
-}
-
-// newRequestReader returns a reader that hands content to up; contents come in the request itself
-// if inline is set.
-func (x *exchange) newRequestReader(s *jsonstream.Scanner, up signing.Upload, inline bool) *requestReader {
-	return &requestReader{s: s, up: up, limits: &x.api.cfg, hold: x.hold, inline: inline}
+	inline  bool // base64Content is where the content is
+	request *Received
 }
 
 // read reads the whole text.
-func (q *requestReader) read() (*wireRequest, error) {
-	r := &q.request
+func (q *fieldReader) read() (*Received, error) {
+	r := q.request
 	err := q.s.Object(func(name string) error {
 		switch name {
 		case "externalReference":
-			return q.text(&r.externalReference, maxReferenceBytes)
+			return q.text(&r.ExternalReference, maxReferenceBytes)
 		case "description":
 			return q.text(&r.description, maxDescriptionBytes)
 		case "returnSignedContent":
@@ -84,7 +45,7 @@ func (q *requestReader) read() (*wireRequest, error) {
 				return err
 			}
 			r.preservation = raw
-			return q.hold(len(raw))
+			return q.Hold(len(raw))
 		case "callbackUrl":
 			return q.text(&r.callback, maxCallbackBytes)
 		case "documents":
@@ -100,15 +61,15 @@ func (q *requestReader) read() (*wireRequest, error) {
 }
 
 // text reads a string.
-func (q *requestReader) text(v *string, limit int) (err error) {
+func (q *fieldReader) text(v *string, limit int) (err error) {
 	if *v, err = q.s.String(limit); err != nil {
 		return err
 	}
-	return q.hold(len(*v))
+	return q.Hold(len(*v))
 }
 
 // fields reads an object whose members are all strings of their limits.
-func (q *requestReader) fields(fields map[string]field) error {
+func (q *fieldReader) fields(fields map[string]field) error {
 	return q.s.Object(func(name string) error {
 		if f, ok := fields[name]; ok {
 			return q.text(f.value, f.limit)
@@ -123,14 +84,14 @@ type field struct {
 }
 
 // document reads one item of documents.
-func (q *requestReader) document(index int) error {
-	if index >= q.limits.MaxDocuments {
-		return signing.Errorf(signing.KindTooLarge, "documents: more than %d in one request", q.limits.MaxDocuments)
+func (q *fieldReader) document(index int) error {
+	if index >= q.Limits.Documents {
+		return signing.Errorf(signing.KindTooLarge, "documents: more than %d in one request", q.Limits.Documents)
 	}
-	if err := q.hold(documentBytes); err != nil {
+	if err := q.Hold(documentBytes); err != nil {
 		return err
 	}
-	q.request.documents = append(q.request.documents, wireDocument{})
+	q.request.documents = append(q.request.documents, document{})
 	d := &q.request.documents[index]
 	return q.s.Object(func(name string) error {
 		switch name {
@@ -145,7 +106,7 @@ func (q *requestReader) document(index int) error {
 	})
 }
 
-func (q *requestReader) documentRequest(d *wireDocument) error {
+func (q *fieldReader) documentRequest(d *document) error {
 	return q.s.Object(func(name string) error {
 		switch name {
 		case "externalReference":
@@ -162,7 +123,7 @@ func (q *requestReader) documentRequest(d *wireDocument) error {
 }
 
 // content spools a document while it arrives.
-func (q *requestReader) content(d *wireDocument) error {
+func (q *fieldReader) content(d *document) error {
 	if !q.inline {
 		return signing.Errorf(signing.KindInvalid, "%s: content comes in a part named files here", q.s.Path())
 	}
@@ -170,12 +131,12 @@ func (q *requestReader) content(d *wireDocument) error {
 	if err != nil {
 		return err
 	}
-	c, err := q.up.Add(limitContent(r, q.limits.MaxDocumentBytes, q.s.Path()))
+	c, err := q.Upload.Add(limitContent(r, q.Limits.DocumentBytes, q.s.Path()))
 	d.content = &c
 	return err
 }
 
-func (q *requestReader) signatureInfo(d *wireDocument) error {
+func (q *fieldReader) signatureInfo(d *document) error {
 	return q.s.Object(func(name string) (err error) {
 		switch name {
 		case "signatureType":
@@ -203,7 +164,7 @@ func (q *requestReader) signatureInfo(d *wireDocument) error {
 	})
 }
 
-func (q *requestReader) visible(v *signing.VisibleSignature) error {
+func (q *fieldReader) visible(v *signing.VisibleSignature) error {
 	return q.s.Object(func(name string) error {
 		switch name {
 		case "locationType":

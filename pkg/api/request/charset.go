@@ -1,4 +1,4 @@
-package api
+package request
 
 import (
 	"cmp"
@@ -28,7 +28,7 @@ func asUTF8(r io.Reader, contentType string) (io.Reader, error) {
 	name := cmp.Or(strings.TrimSpace(params["charset"]), "UTF-8")
 	charset, err := ianaindex.MIME.Encoding(cmp.Or(charsetNames[strings.ToLower(name)], name))
 	if err != nil || charset == nil { // nil: a charset that is registered, and that package text does not have
-		return nil, signing.Errorf(kindMediaType, "Content-Type: charset %.40q is not known: send UTF-8", name)
+		return nil, signing.Errorf(KindMediaType, "Content-Type: charset %.40q is not known: send UTF-8", name)
 	}
 	switch known, _ := ianaindex.MIME.Name(charset); known {
 	case "UTF-8", "US-ASCII": // who declares ASCII and writes more than that writes UTF-8

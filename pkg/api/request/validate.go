@@ -1,26 +1,28 @@
-package api
+package request
 
 import (
 	"fmt"
 	"mime"
 	"slices"
-	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// validator turns a received request into one of the domain. It stops at the first fault and names
-// its field.
+// validator holds what validation needs beside the request.
 type validator struct {
 	types      []signing.SignatureType // that can be asked for
-	contentKey string                  // what the client knows the content of a document by
+	contentKey string                  // format of the name of a document's content, for messages
 }
 
-// request validates everything that can be seen without looking into a document.
-func (v *validator) request(r *wireRequest) (signing.Request, []signing.Content, error) {
+// Validate turns the received request into one of the domain, with the content of its documents in
+// their order. types are the forms of signature that can be asked for. Validate checks everything
+// that can be seen without looking into a document. It stops at the first fault, whose error names
+// the field: KindMissing or KindInvalid.
+func (r *Received) Validate(types []signing.SignatureType) (signing.Request, []signing.Content, error) {
+	v := validator{types: types, contentKey: r.contentKey}
 	err := firstFault(
-		required("externalReference", r.externalReference),
+		required("externalReference", r.ExternalReference),
 		required("description", r.description),
 	)
 	switch {
@@ -35,7 +37,7 @@ func (v *validator) request(r *wireRequest) (signing.Request, []signing.Content,
 		return signing.Request{}, nil, invalid("callbackUrl", "%v", err)
 	}
 	out := signing.Request{
-		ExternalReference: r.externalReference,
+		ExternalReference: r.ExternalReference,
 		Description:       r.description,
 		ReturnContent:     !r.withoutContent,
 		Preservation:      r.preservation,
@@ -52,7 +54,7 @@ func (v *validator) request(r *wireRequest) (signing.Request, []signing.Content,
 	return out, contents, nil
 }
 
-func (v *validator) document(d *wireDocument, index int) (signing.DocumentRequest, error) {
+func (v *validator) document(d *document, index int) (signing.DocumentRequest, error) {
 	at := fmt.Sprintf("documents[%d].", index)
 	if !d.hasRequest {
 		return signing.DocumentRequest{}, missing(at + "documentRequest")
@@ -78,7 +80,7 @@ func (v *validator) document(d *wireDocument, index int) (signing.DocumentReques
 }
 
 // signature validates signatureInfo, with contentType, which must fit.
-func (v *validator) signature(d *wireDocument, at string) (signing.SignatureInfo, error) {
+func (v *validator) signature(d *document, at string) (signing.SignatureInfo, error) {
 	if !d.hasSignature {
 		return signing.SignatureInfo{}, missing(at + "signatureInfo")
 	}
@@ -105,7 +107,7 @@ func (v *validator) signature(d *wireDocument, at string) (signing.SignatureInfo
 }
 
 // signatureType validates the type and that the content's type fits it.
-func (v *validator) signatureType(d *wireDocument, at string) (signing.SignatureType, error) {
+func (v *validator) signatureType(d *document, at string) (signing.SignatureType, error) {
 	field := at + "signatureInfo.signatureType"
 	if err := required(field, d.signatureType); err != nil {
 		return "", err
@@ -136,7 +138,7 @@ func (v *validator) signatureType(d *wireDocument, at string) (signing.Signature
 }
 
 // parseLevel applies the defaults: B-B, or B-T with applyTimestamp.
-func parseLevel(d *wireDocument, at string) (signing.Level, error) {
+func parseLevel(d *document, at string) (signing.Level, error) {
 	field := at + "signatureInfo.level"
 	switch level := signing.Level(d.level); level {
 	case "":
@@ -155,7 +157,7 @@ func parseLevel(d *wireDocument, at string) (signing.Level, error) {
 	return "", invalid(field, "must be B-B, B-T, B-LT or B-LTA")
 }
 
-func checkVisible(d *wireDocument, typ signing.SignatureType, at string) error {
+func checkVisible(d *document, typ signing.SignatureType, at string) error {
 	if d.visible == nil {
 		return nil
 	}
@@ -175,46 +177,4 @@ func checkAdvanced(a *signing.AdvancedSignature, at string) error {
 		oneOf(at+"canonicalTransform", a.CanonicalTransform, "EXCLUSIVE", "EXCLUSIVE_WITH_COMMENTS"),
 		checkText(at+"signatureLocation", a.SignatureLocation),
 	)
-}
-
-func firstFault(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func missing(field string) error {
-	return signing.Errorf(signing.KindMissing, "%s is missing or empty", field)
-}
-
-func invalid(field, format string, args ...any) error {
-	return signing.Errorf(signing.KindInvalid, "%s: %s", field, fmt.Sprintf(format, args...))
-}
-
-// required validates a mandatory text.
-func required(field, value string) error {
-	if strings.TrimSpace(value) == "" {
-		return missing(field)
-	}
-	return checkText(field, value)
-}
-
-// checkText refuses U+0000: neither a PDF string's reader nor a database or a file name can be
-// trusted with it.
-func checkText(field, value string) error {
-	if strings.ContainsRune(value, 0) {
-		return invalid(field, "holds the character U+0000")
-	}
-	return nil
-}
-
-// oneOf validates an optional word of a list.
-func oneOf(field, value string, words ...string) error {
-	if value == "" || slices.Contains(words, value) {
-		return nil
-	}
-	return invalid(field, "must be one of %s", strings.Join(words, ", "))
 }
