@@ -52,22 +52,25 @@ func TestDashboardAndAlerts(t *testing.T) {
 	named := readmeMetrics(t)
 	for _, name := range named {
 		if there[name] == nil && there[name+"_count"] == nil {
-			t.Errorf("the README names %s, which no proxy has", name)
+			t.Errorf("a README names %s, which no proxy has", name)
 		}
 	}
 	if len(named) < 20 {
-		t.Errorf("the README names only %v: its table was not understood", named)
+		t.Errorf("the READMEs name only %v: their table was not understood", named)
 	}
 }
 
-// readmeMetrics returns the metrics of the proxy that the README names.
-func readmeMetrics(t *testing.T) []string {
+// readmeMetrics returns the metrics of the proxy that the texts for operators name.
+func readmeMetrics(t *testing.T) (names []string) {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+	for _, path := range []string{"../../charts/signstash-proxy/README.head.md", "../../pkg/store/README.md"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, regexp.MustCompile(`\bsignstash_[a-z_]+\b`).FindAllString(string(text), -1)...)
 	}
-	return regexp.MustCompile(`\bsignstash_[a-z_]+\b`).FindAllString(string(text), -1)
+	return names
 }
 
 // expressions returns every PromQL expression of dashboard and alerts, by where it stands.

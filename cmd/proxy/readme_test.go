@@ -14,10 +14,11 @@ import (
 // yamlStart is the first line of an example of the configuration file.
 var yamlStart = regexp.MustCompile(`^[a-z][A-Za-z]*:( *$| [^"']*$)`)
 
-// readmeYAML returns the README's examples of the configuration file: indented blocks that begin with a key.
+// readmeYAML returns the examples of the configuration file in pkg/config/README.md: indented
+// blocks that begin with a key.
 func readmeYAML(t *testing.T) (examples []string) {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../pkg/config/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,11 +39,12 @@ func readmeYAML(t *testing.T) (examples []string) {
 // secretPath is a path of the examples that has to be there.
 var secretPath = regexp.MustCompile(`/secrets/[a-z0-9.-]+`)
 
-// TestReadmeConfiguration reads the README's examples as the program reads its configuration file.
+// TestReadmeConfiguration reads the examples of pkg/config/README.md as the program reads its
+// configuration file.
 func TestReadmeConfiguration(t *testing.T) {
 	examples := readmeYAML(t)
 	if len(examples) == 0 {
-		t.Fatal("the README has no example of a configuration file, or it is not found")
+		t.Fatal("pkg/config/README.md has no example of a configuration file")
 	}
 	var kinds, authorities []string
 	for _, example := range examples {

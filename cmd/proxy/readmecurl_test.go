@@ -14,20 +14,25 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
 )
 
-// readmeCalls returns the README's block of calls with curl, as one script.
+// readmeCalls returns the README's block of calls with curl, as one script. The block begins where
+// API is set and ends at the next line of prose.
 func readmeCalls(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(text), "\n## Call the API\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	_, block, found := strings.Cut(string(text), "\n    API=")
+	if !found {
+		t.Fatal("README.md has no block of calls that begins with API=")
+	}
 	var script strings.Builder
-	for line := range strings.Lines(section) {
-		if code, ok := strings.CutPrefix(line, "    "); ok || line == "\n" {
-			script.WriteString(strings.TrimPrefix(code, "    "))
+	for line := range strings.Lines("    API=" + block) {
+		code, indented := strings.CutPrefix(line, "    ")
+		if !indented && line != "\n" {
+			break
 		}
+		script.WriteString(code)
 	}
 	return script.String()
 }

@@ -43,7 +43,7 @@ Exit codes: 0 stopped as asked, 1 failed while starting or running, 2 the config
 	return b.String()
 }
 
-// Reference is every setting as Markdown tables, one a group, for the README.
+// Reference returns every setting as Markdown tables, one for each group, for README.md.
 func Reference() string {
 	var b strings.Builder
 	group := ""

@@ -121,9 +121,14 @@ func TestEditDistance(t *testing.T) {
 
 func TestHelpGolden(t *testing.T) { golden(t, "testdata/help.golden", Help("proxy")) }
 
-// TestReadmeReference holds the README's table of settings against the declarations; -update writes it.
+// TestReadmeReference compares the table of settings in README.md with the declarations; -update
+// writes it.
 func TestReadmeReference(t *testing.T) {
-	const path, begin, end = "../../README.md", "<!-- settings: made by go test ./pkg/config -update -->\n", "<!-- end of settings -->"
+	const (
+		path  = "README.md"
+		begin = "<!-- settings: made by go test ./pkg/config -update -->\n"
+		end   = "<!-- end of settings -->"
+	)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +146,6 @@ func TestReadmeReference(t *testing.T) {
 		got = want
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the README's settings (-want +got; go test ./pkg/config -update writes them):\n%s", diff)
+		t.Errorf("the settings in README.md (-want +got; go test ./pkg/config -update writes them):\n%s", diff)
 	}
 }
