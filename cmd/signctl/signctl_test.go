@@ -452,10 +452,10 @@ func TestVerifyFile(t *testing.T) {
 	}{
 		{"as it was signed", whole, exitOK, []string{": valid\n", `"Signature1": valid, PAdES B-B`, judged, "covers   the whole file"}},
 		{"with a forged page behind", cases + "forged-tail.pdf", exitFailed, []string{
-			": NOT VALID\n", `"Signature1": NOT VALID`, judged, "TAMPERED the bytes from 87882 on belong to no revision"}},
+			": NOT VALID\n", `"Signature1": NOT VALID`, judged, "TAMPERED the bytes from offset 87882 belong to no revision"}},
 		{"with a form that nobody knows", write(t, map[string]string{"new.pdf": strings.Replace(string(forged[:87882]),
 			"/SubFilter /ETSI.CAdES.detached", "/SubFilter /ETSI.CAdES.newshape", 1)})[0], exitFailed, []string{
-			": CANNOT BE JUDGED\n", `"Signature1": CANNOT BE JUDGED`, `UNKNOWN  signatures of type "ETSI.CAdES.newshape" are not known`}},
+			": CANNOT BE JUDGED\n", `"Signature1": CANNOT BE JUDGED`, `UNKNOWN  signatures of type "ETSI.CAdES.newshape" are not supported`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := signctl(t, "", "verify", tt.path, "--ca", cases+"forged-tail-ca.pem")

@@ -29,9 +29,7 @@ func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certifi
 	}
 	if len(messageDigest) != hash.Size() {
 		return nil, fmt.Errorf(
-			"build signed attributes: message digest has %d bytes, want %d",
-			len(messageDigest),
-			hash.Size(),
+			"build signed attributes: message digest has %d bytes, want %d", len(messageDigest), hash.Size(),
 		)
 	}
 	if cert == nil || len(cert.Raw) == 0 {

@@ -88,17 +88,11 @@ func buildSignerInfo(p SignedDataParams, alg hashAlgorithm, attributes []byte) (
 		}
 	}
 	cert := p.Chain[0]
-	size := len(
-		cert.RawIssuer,
-	) + len(
+	size := len(cert.RawIssuer) + len(
 		attributes,
-	) + len(
-		signatureAlgorithm,
-	) + len(
+	) + len(signatureAlgorithm) + len(
 		p.SignatureValue,
-	) + len(
-		unsigned,
-	) + usualSize
+	) + len(unsigned) + usualSize
 	return buildSized(size, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1Int64(1)

@@ -46,11 +46,7 @@ func TestBuildVerifies(t *testing.T) {
 			}
 			if d.Size != len(der) || d.Padding != 100 || !d.DER || d.Version != 1 {
 				t.Errorf(
-					"Parse: size %d, padding %d, DER %v, version %d; want %d, 100, true, 1",
-					d.Size,
-					d.Padding,
-					d.DER,
-					d.Version,
+					"Parse: size %d, padding %d, DER %v, version %d; want %d, 100, true, 1", d.Size, d.Padding, d.DER, d.Version,
 					len(der),
 				)
 			}
@@ -194,11 +190,7 @@ func TestEstimateSizeIsEnough(t *testing.T) {
 		if len(stamped) > estimate || estimate > len(stamped)+300 {
 			t.Errorf("%s: EstimateSize = %d, want at least %d and not much more", name, estimate, len(stamped))
 		}
-		if bare, err := EstimateSize(
-			id.chain,
-			d.Signers[0].Algorithm,
-			0,
-		); err != nil || len(der) > bare ||
+		if bare, err := EstimateSize(id.chain, d.Signers[0].Algorithm, 0); err != nil || len(der) > bare ||
 			bare > len(der)+300 {
 			t.Errorf("%s: EstimateSize without token = %d, %v, want at least %d and not much more", name, bare, err, len(der))
 		}

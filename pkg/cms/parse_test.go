@@ -304,11 +304,7 @@ func TestTimestamp(t *testing.T) {
 	if want := 1500*time.Millisecond + 100*time.Microsecond; ts.Accuracy != want || ts.Nonce == nil ||
 		ts.Serial.Sign() <= 0 {
 		t.Errorf(
-			"accuracy %v, nonce %v, serial %v; want %v, a nonce and a serial number",
-			ts.Accuracy,
-			ts.Nonce,
-			ts.Serial,
-			want,
+			"accuracy %v, nonce %v, serial %v; want %v, a nonce and a serial number", ts.Accuracy, ts.Nonce, ts.Serial, want,
 		)
 	}
 	if !ts.Policy.Equal(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}) {

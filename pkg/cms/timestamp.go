@@ -122,13 +122,9 @@ func (t *Timestamp) readAccuracy(s *cryptobyte.String) bool {
 	if seconds < 0 || seconds > day || fractions[0] > 999 || fractions[1] > 999 || !accuracy.Empty() {
 		return false
 	}
-	t.Accuracy = time.Duration(
-		seconds,
-	)*time.Second + time.Duration(
+	t.Accuracy = time.Duration(seconds)*time.Second + time.Duration(
 		fractions[0],
-	)*time.Millisecond + time.Duration(
-		fractions[1],
-	)*time.Microsecond
+	)*time.Millisecond + time.Duration(fractions[1])*time.Microsecond
 	return true
 }
 
@@ -184,8 +180,7 @@ func (t *Timestamp) CheckAlgorithms(cert *x509.Certificate, others ...*x509.Cert
 	chain := certchain.Link(cert, slices.Concat(t.Signed.Certificates, others), t.Time)
 	if weak := certchain.Weak(chain); weak != nil {
 		return unsupported(
-			"the timestamp's certificate chain uses SHA-1 or an older hash: certificate of %s",
-			certchain.Name(weak.Subject),
+			"the timestamp's certificate chain uses SHA-1 or an older hash: certificate of %s", certchain.Name(weak.Subject),
 		)
 	}
 	return nil

@@ -21,10 +21,7 @@ func TestOpenSSLVerifies(t *testing.T) {
 			write(t, folder, "other", []byte("Content"))
 			write(t, folder, "cms.der", der)
 			write(
-				t,
-				folder,
-				"root.pem",
-				pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.chain[len(id.chain)-1].Raw}),
+				t, folder, "root.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.chain[len(id.chain)-1].Raw}),
 			)
 			verify := func(content string) ([]byte, error) {
 				cmd := exec.Command(openssl, "cms", "-verify", "-binary", "-inform", "DER", "-in", "cms.der",
@@ -58,12 +55,7 @@ func TestBouncyCastleVerifies(t *testing.T) {
 	folder := t.TempDir()
 	classpath := strings.Join(append(jars, folder), string(filepath.ListSeparator))
 	if out, err := exec.Command(
-		javac,
-		"-cp",
-		classpath,
-		"-d",
-		folder,
-		"testdata/bouncycastle/Verify.java",
+		javac, "-cp", classpath, "-d", folder, "testdata/bouncycastle/Verify.java",
 	).CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v: %s", err, out)
 	}

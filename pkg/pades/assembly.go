@@ -12,26 +12,27 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// assembly is a document on its way to its level: the original and the sections appended so far.
+// assembly builds the signed document: the original and the sections appended so far.
 type assembly struct {
 	*Format
 	in       signing.Input
 	state    *state
-	sections []byte                // all of them
-	signed   int                   // length of the first, which holds the signature
+	sections []byte                // all appended sections
+	signed   int                   // length of the first section, which holds the signature
 	chains   [][]*x509.Certificate // of the signer and of each timestamp authority
-	// for each of the chains that there were when validation data was stored: what was found elsewhere
+	// gathered holds, for each chain that was known when validation data was stored, the certificates
+	// that Revocation returned for it.
 	gathered [][]*x509.Certificate
 }
 
-// joined is the document as it is so far.
+// joined returns the original with the sections appended so far.
 func (a *assembly) joined() *joinedFile {
 	return &joinedFile{head: a.in.File, split: a.in.File.Size(), tail: a.sections}
 }
 
-// sign puts the signature value into the first section, with a timestamp where the level wants one.
-// A token that does not fit is left out: a document timestamp in a revision of its own then gives
-// the level, and no second signature is spent.
+// sign puts the signature value into the first section, with a timestamp if the level needs one. If
+// the token does not fit, sign appends a document timestamp in a revision of its own. That reaches
+// the level too, and no second signature has to be paid for.
 func (a *assembly) sign(ctx context.Context, value []byte, chain []*x509.Certificate, level signing.Level) error {
 	der, err := cms.Build(cms.SignedDataParams{
 		SignedAttributes: a.state.Attributes,
@@ -59,8 +60,8 @@ func (a *assembly) sign(ctx context.Context, value []byte, chain []*x509.Certifi
 	return nil
 }
 
-// addToken returns der with a timestamp of the signature value; fits is false, and der as it was,
-// where there is no room for it.
+// addToken returns der with a timestamp of the signature value. If the reserved contents are too
+// small for it, fits is false and der is returned unchanged.
 func (a *assembly) addToken(ctx context.Context, der, value []byte) (with []byte, fits bool, err error) {
 	h := a.state.hash().New()
 	h.Write(value)
@@ -72,18 +73,15 @@ func (a *assembly) addToken(ctx context.Context, der, value []byte) (with []byte
 	if err != nil {
 		return nil, false, signing.Errorf(
 			signing.KindTimestamp,
-			"the timestamp authority gave an unusable token",
-		).Because(
-			err,
-		)
+			"the timestamp authority gave an unusable token").Because(err)
 	}
-	if 2*len(with) > a.state.Hole {
+	if 2*len(with) > a.state.Reserved {
 		return der, false, nil
 	}
-	return with, true, a.noteAuthority(token)
+	return with, true, a.addAuthority(token)
 }
 
-// token asks for a timestamp over digest.
+// token requests a timestamp over digest.
 func (a *assembly) token(ctx context.Context, digest []byte) ([]byte, error) {
 	token, err := a.Timestamper.Timestamp(ctx, digest, a.state.hash())
 	if err != nil {
@@ -92,8 +90,9 @@ func (a *assembly) token(ctx context.Context, digest []byte) ([]byte, error) {
 	return token, nil
 }
 
-// noteAuthority remembers the authority's chain, whose validation data B-LT needs too.
-func (a *assembly) noteAuthority(token []byte) error {
+// addAuthority adds the chain of the timestamp authority to chains, because level B-LT needs
+// validation data for it too.
+func (a *assembly) addAuthority(token []byte) error {
 	t, err := cms.ParseTimestamp(token)
 	if err != nil {
 		return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(err)
@@ -104,17 +103,18 @@ func (a *assembly) noteAuthority(token []byte) error {
 	}
 	cert := t.Signed.Certificate(s)
 	if cert == nil {
-		return signing.Errorf(signing.KindTimestamp, "the timestamp does not hold its authority's certificate")
+		return signing.Errorf(signing.KindTimestamp, "the timestamp does not contain the certificate of its authority")
 	}
-	// An authority may send its own certificate alone. Its issuer is often the signer's too.
+	// An authority may send only its own certificate. Its issuer is often also the issuer of the
+	// signer, so the signer's chain is searched too.
 	a.chains = append(a.chains, certchain.Link(cert, slices.Concat(t.Signed.Certificates, a.chains[0]), t.Time))
 	return nil
 }
 
-const tokenTries = 2 // document timestamps asked for before a size is given up on
+const tokenTries = 2 // how many document timestamps are requested until one fits
 
-// timestampDocument appends a revision with a document timestamp over all before it (ISO 32000-2
-// 12.8.5).
+// timestampDocument appends a revision with a document timestamp over all bytes before it (ISO
+// 32000-2 12.8.5).
 func (a *assembly) timestampDocument(ctx context.Context) error {
 	size := a.tokenSize()
 	for range tokenTries {
@@ -123,11 +123,7 @@ func (a *assembly) timestampDocument(ctx context.Context) error {
 			return err
 		}
 		digest, err := continueHash(
-			a.state.hash(),
-			a.state.Midstate,
-			a.sections,
-			section.head[:len(section.head)-1],
-			section.tail[1:],
+			a.state.hash(), a.state.Midstate, a.sections, section.head[:len(section.head)-1], section.tail[1:],
 		)
 		if err != nil {
 			return err
@@ -140,15 +136,14 @@ func (a *assembly) timestampDocument(ctx context.Context) error {
 			size = len(token) + len(token)/4
 			continue
 		}
-		if err := a.noteAuthority(token); err != nil {
+		if err := a.addAuthority(token); err != nil {
 			return err
 		}
 		a.sections = append(a.sections, section.fill(token)...)
 		return nil
 	}
 	return signing.Errorf(
-		signing.KindTimestamp,
-		"the timestamp authority gave tokens of different sizes, none of which fits",
+		signing.KindTimestamp, "the timestamp authority sent tokens of different sizes, and none of them fits",
 	)
 }
 
@@ -159,7 +154,7 @@ func (a *assembly) tokenSize() int {
 	return cms.UsualTokenSize
 }
 
-func (a *assembly) prepareTimestamp(ctx context.Context, size int) (*hollow, error) {
+func (a *assembly) prepareTimestamp(ctx context.Context, size int) (*preparedSection, error) {
 	joined := a.joined()
 	doc, err := pdf.Open(joined, joined.size())
 	if err != nil {
@@ -175,7 +170,8 @@ func (a *assembly) prepareTimestamp(ctx context.Context, size int) (*hollow, err
 	return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionDSS})
 }
 
-// storeValidation appends a revision with the validation data of all chains seen so far.
+// storeValidation gathers the validation data of all chains known so far and appends it in a
+// revision.
 func (a *assembly) storeValidation(ctx context.Context) error {
 	var data validation
 	for _, chain := range a.chains {
@@ -194,7 +190,7 @@ func (a *assembly) storeValidation(ctx context.Context) error {
 	return a.store(&data)
 }
 
-// parsed returns those of the certificates that can be read.
+// parsed returns the certificates that can be parsed. It skips the others.
 func parsed(certs [][]byte) []*x509.Certificate {
 	var list []*x509.Certificate
 	for _, der := range certs {
@@ -220,8 +216,8 @@ func (a *assembly) store(data *validation) error {
 	return nil
 }
 
-// raise brings the signed document to its level.
-func (a *assembly) raise(ctx context.Context, level signing.Level) error {
+// addRevisions appends the revisions that levels B-LT and B-LTA need.
+func (a *assembly) addRevisions(ctx context.Context, level signing.Level) error {
 	if level != signing.LevelLT && level != signing.LevelLTA {
 		return nil
 	}

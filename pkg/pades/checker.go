@@ -13,8 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// errCheck is wrapped by every finding of the checker: a fault of ours, which never becomes a
-// signed document.
+// errCheck is wrapped by every finding of the checker. A finding is a fault of this program, and
+// the document is not handed out.
 var errCheck = errors.New("the signed document did not pass its check")
 
 func finding(format string, args ...any) error {
@@ -40,12 +40,12 @@ func (a *assembly) checker() *checker {
 	}
 }
 
-// check verifies the signed document by a way of its own: it parses the joined document from its
-// end, takes each gap from the ByteRange found there, continues the stored hash of the original for
-// the digests, and wants the level that was asked for.
+// check verifies the signed document independently of the code that made it. It parses the joined
+// document from its end, takes each gap from the ByteRange in the document, continues the stored
+// hash of the original for the digests, and checks that the requested level is reached.
 //
-// Where nothing follows the signature, the structure of these very bytes was checked before it was
-// made: what is left is in the gap.
+// If nothing follows the signature, the rehearsal has checked the structure of exactly these bytes
+// before. Then only the gap is left to check.
 func (c *checker) check(ctx context.Context, level signing.Level) error {
 	if r := &c.state.Rehearsed; level == signing.LevelB && c.size == c.state.OriginalSize && r.same(c.sections) {
 		return c.checkGap(r.GapStart, r.GapEnd)
@@ -72,9 +72,9 @@ type placed struct {
 	byteRange
 }
 
-// structure holds the joined document against all that does not depend on its gaps, and returns
-// what lies in the appended sections. Earlier signatures are left alone: whatever is wrong with
-// them was so before.
+// structure checks everything in the joined document that does not depend on the gaps. It returns
+// the signatures in the appended sections. It skips earlier signatures, because their faults
+// existed before.
 func (c *checker) structure(ctx context.Context) (*pdf.Document, []placed, error) {
 	doc, err := pdf.Open(c.joined, c.joined.size())
 	if err != nil {
@@ -115,10 +115,10 @@ func (c *checker) structure(ctx context.Context) (*pdf.Document, []placed, error
 	return doc, own, nil
 }
 
-// isSignature tells the signature from the document timestamps.
+// isSignature reports whether p is the signature, and not a document timestamp.
 func (c *checker) isSignature(p *placed) bool { return p.ref.Number == c.state.Signature }
 
-// place finds out whether a signature lies in the appended sections, and if so checks its
+// place reports whether a signature lies in the appended sections. If it does, place checks its
 // dictionary and its widget.
 func (c *checker) place(ctx context.Context, doc *pdf.Document, p *placed) (ours bool, err error) {
 	split := c.size
@@ -158,13 +158,13 @@ func checkForm(doc *pdf.Document) error {
 	return nil
 }
 
-// levelCheck is what checkOwn found on the way.
+// levelCheck collects what checkOwn finds and checkLevel needs.
 type levelCheck struct {
 	stamped     bool  // the signature carries a timestamp
-	documentEnd int64 // where the last document timestamp of ours ends; 0 = there is none
+	documentEnd int64 // end of our last document timestamp; 0 if there is none
 }
 
-// checkOwn checks what is in the gap of a signature or document timestamp of ours.
+// checkOwn checks the gap of one signature or document timestamp that this program made.
 func (c *checker) checkOwn(doc *pdf.Document, p *placed, found *levelCheck) error {
 	_, content, err := p.gap(doc)
 	if err != nil {
@@ -172,10 +172,7 @@ func (c *checker) checkOwn(doc *pdf.Document, p *placed, found *levelCheck) erro
 	}
 	split := c.size
 	digest, err := continueHash(
-		c.state.hash(),
-		c.state.Midstate,
-		c.sections[:p.gapStart-split],
-		c.sections[p.gapEnd-split:p.end-split],
+		c.state.hash(), c.state.Midstate, c.sections[:p.gapStart-split], c.sections[p.gapEnd-split:p.end-split],
 	)
 	if err != nil {
 		return err
@@ -188,8 +185,7 @@ func (c *checker) checkOwn(doc *pdf.Document, p *placed, found *levelCheck) erro
 	return err
 }
 
-// checkGap checks the signature in a gap of the section, of which the structure is known to be
-// right.
+// checkGap checks the signature in the gap of a section whose structure has been checked before.
 func (c *checker) checkGap(start, end int) error {
 	content, err := contentOf(c.sections[start:end])
 	if err != nil {
@@ -203,8 +199,8 @@ func (c *checker) checkGap(start, end int) error {
 	return err
 }
 
-// checkSignedData verifies the SignedData found in the gap against the digest and the certificate
-// that the key belongs to.
+// checkSignedData verifies the SignedData in the gap against the digest and the certificate of the
+// key.
 func (c *checker) checkSignedData(content, digest []byte) (stamped bool, err error) {
 	sd, cert, err := verifyBaseline(content, digest, c.chains[0])
 	if err != nil {
@@ -236,7 +232,7 @@ func (c *checker) checkDocumentTimestamp(content, digest []byte) error {
 	return nil
 }
 
-// checkLevel wants what the level asks for (ETSI EN 319 142-1 6.3).
+// checkLevel checks that the document has what the level requires (ETSI EN 319 142-1 6.3).
 func (c *checker) checkLevel(doc *pdf.Document, found levelCheck, level signing.Level) error {
 	if level == signing.LevelB {
 		return nil
@@ -254,7 +250,8 @@ func (c *checker) checkLevel(doc *pdf.Document, found levelCheck, level signing.
 	if len(c.gathered) == 0 {
 		return store.covers(c.chains[0])
 	}
-	for i, others := range c.gathered { // not the authority of the last timestamp, which came after the data was stored
+	// without the authority of the last timestamp, which was made after the data was stored
+	for i, others := range c.gathered {
 		if err := store.coversAmong(c.chains[i], others); err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func assembled(t *testing.T, original []byte, level signing.Level) *assembly {
 	if err := a.sign(context.Background(), k.sign(t, p.Digest), k.credential.Chain, level); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.raise(context.Background(), level); err != nil {
+	if err := a.addRevisions(context.Background(), level); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.checker().check(t.Context(), level); err != nil {
@@ -99,10 +99,10 @@ func TestCheckFinds(t *testing.T) {
 			a.state.Midstate = midstate(t, strings.NewReader("another"))
 		}, "SignedData"},
 		{"no timestamp", signing.LevelB, signing.LevelT, nil, "no timestamp"},
-		{"no validation data", signing.LevelT, signing.LevelLT, nil, "not in the store"},
+		{"no validation data", signing.LevelT, signing.LevelLT, nil, "missing in the document security store"},
 		{"no document timestamp", signing.LevelLT, signing.LevelLTA, nil, "covers the validation data"},
 		{"no revocation data", signing.LevelLT, "", swap("/OCSPs [", "/OCSPx ["), "no revocation data"},
-		{"no certificates", signing.LevelLT, "", swap("/Certs [", "/Cerxs ["), "not in the store"},
+		{"no certificates", signing.LevelLT, "", swap("/Certs [", "/Cerxs ["), "missing in the document security store"},
 		{"broken document timestamp", signing.LevelLTA, "", func(t *testing.T, a *assembly) {
 			at := bytes.LastIndex(a.sections, []byte("/Contents <")) + 11 + 600
 			a.sections[at] ^= 1

@@ -12,7 +12,7 @@ type comparison struct {
 	findings
 }
 
-// compare holds the document against its revision that a signature covers.
+// compare compares the document with the revision that the signature covers.
 func (v *verifier) compare(s *verified) (*comparison, error) {
 	old, err := v.doc.Prefix(s.End)
 	if err != nil {
@@ -53,8 +53,8 @@ func (v *verifier) compare(s *verified) (*comparison, error) {
 	return c, nil
 }
 
-// trailers wants a catalog that says the same where another object became the catalog, and, since
-// all else depends on it, the same encryption.
+// trailers checks that the encryption is the same, because everything else depends on it. If
+// another object became the catalog, it compares the two catalogs.
 func (c *comparison) trailers() error {
 	if !pdf.Equal(c.old.Trailer().Get("Encrypt"), c.now.Trailer().Get("Encrypt")) {
 		c.forbid("the encryption changed")
@@ -76,7 +76,8 @@ func (c *comparison) catalog(old, now *pdf.Dict) {
 	})
 }
 
-// number judges one object whose entry is not the old one.
+// number judges one object whose cross-reference entry changed. It counts the roles of new objects
+// in added.
 func (c *comparison) number(number int, added map[string]int) error {
 	was, before, err := c.old.ByNumber(number)
 	if err != nil {
@@ -88,10 +89,10 @@ func (c *comparison) number(number int, added map[string]int) error {
 		return err
 	case before == nil && after == nil:
 	case before == nil && c.fixed(number):
-		// it was null there: the page may show it now
-		c.forbid("object %d was added, which the signed revision refers to", number)
+		// The reference was null in the signed revision, so the page may show the object now.
+		c.forbid("object %d was added, and the signed revision refers to it", number)
 	case before == nil:
-		added[c.is.of[ref]]++ // what nothing refers to yet is seen where it is referred to
+		added[c.nowRoles.of[ref]]++ // the object that refers to it is judged too
 	case after == nil:
 		c.forbid("object %d was removed", number)
 	case was != ref:
@@ -102,27 +103,27 @@ func (c *comparison) number(number int, added map[string]int) error {
 	return nil
 }
 
-// filling are the entries of a field or its widget that filling it in changes.
+// filling returns the entries of a field or its widget that may change when the field is filled in.
 func (c *comparison) filling(ref pdf.Ref) map[pdf.Name]func(a, b pdf.Object) {
 	value := func(_, _ pdf.Object) { c.allowFilling(c.names(ref), "a form field was filled in") }
 	return map[pdf.Name]func(a, b pdf.Object){"V": value, "AS": value, "AP": value, "M": value, "RV": value, "I": value}
 }
 
-// object judges one object that was there before.
+// object judges the change of one object that exists in both revisions.
 func (c *comparison) object(ref pdf.Ref, before, after pdf.Object) {
 	if pdf.Equal(before, after) {
 		return
 	}
 	old, isDict := before.(*pdf.Dict)
 	now, stillDict := after.(*pdf.Dict)
-	_, isSignatureField := c.was.value[ref]
+	_, isSignatureField := c.oldRoles.value[ref]
 	switch role := c.role(ref); {
 	case role == roleStore:
 		c.allow("validation data changed")
 	case role == roleMetadata:
 		c.allow("metadata changed")
-	case role == roleFace:
-		c.face(ref)
+	case role == roleAppearance:
+		c.appearance(ref)
 	case role == roleList:
 		c.fields(before, after)
 	case !isDict || !stillDict:
@@ -142,20 +143,21 @@ func (c *comparison) object(ref pdf.Ref, before, after pdf.Object) {
 	}
 }
 
-// other is an object without a role: an array of annotations may grow, anything else must stay.
+// other judges an object without a role. An array of annotations may grow. Everything else must
+// stay the same.
 func (c *comparison) other(ref pdf.Ref, before pdf.Object) {
 	after, err := c.now.Object(ref)
 	if a, ok := before.(pdf.Array); ok && err == nil && c.isAnnotations(ref) {
 		if b, ok := after.(pdf.Array); ok && c.grew(a, b) {
-			c.allow("signature field put on a page")
+			c.allow("a signature field was added to a page")
 			return
 		}
 	}
 	c.forbid("object %d changed", ref.Number)
 }
 
-// dict compares entries; those in may are passed on, or allowed where there is nobody to pass them
-// to.
+// dict compares the entries of two dictionaries. A changed entry whose key is in may is passed to
+// its function, or allowed if the function is nil. Every other change is forbidden.
 func (c *comparison) dict(what string, old, now *pdf.Dict, may map[pdf.Name]func(a, b pdf.Object)) {
 	if key, twice := now.Duplicate(); twice {
 		c.forbid("the %s has /%s twice", what, printable(string(key)))
@@ -184,7 +186,7 @@ func (c *comparison) dict(what string, old, now *pdf.Dict, may map[pdf.Name]func
 	}
 }
 
-// form compares interactive forms, which may be direct, indirect or new.
+// form compares two interactive forms, which may be direct, indirect or new.
 func (c *comparison) form(a, b pdf.Object) {
 	old, err1 := c.old.Dict(a)
 	now, err2 := c.now.Dict(b)
@@ -195,7 +197,7 @@ func (c *comparison) form(a, b pdf.Object) {
 	c.dict("form", old, now, map[pdf.Name]func(a, b pdf.Object){"Fields": c.fields, "SigFlags": nil, "DR": nil, "DA": nil})
 }
 
-// fields wants a list of fields to have grown by signature fields.
+// fields checks that only signature fields were added to a list of fields.
 func (c *comparison) fields(a, b pdf.Object) {
 	old, err1 := c.old.Array(a)
 	now, err2 := c.now.Array(b)
@@ -204,7 +206,7 @@ func (c *comparison) fields(a, b pdf.Object) {
 	}
 }
 
-// annotations wants a page to have got signature fields and nothing else.
+// annotations checks that only signature fields were added to the annotations of a page.
 func (c *comparison) annotations(a, b pdf.Object) {
 	old, err1 := c.old.Array(a)
 	now, err2 := c.now.Array(b)
@@ -212,5 +214,5 @@ func (c *comparison) annotations(a, b pdf.Object) {
 		c.forbid("annotations were added or removed")
 		return
 	}
-	c.allow("signature field put on a page")
+	c.allow("a signature field was added to a page")
 }

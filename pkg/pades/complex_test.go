@@ -30,22 +30,14 @@ func TestTooComplex(t *testing.T) {
 		OneOffTemplate: "x",
 	}
 	pages := func(n int, annots string) maker {
-		return withEmptyField(
-			"",
-		).with(
+		return withEmptyField("").with(
 			2,
 			fmt.Sprintf("<</Type/Pages/Count %d/Kids[%s 4 0 R]/MediaBox[0 0 595 842]>>", n+1, strings.Repeat("3 0 R ", n)),
 		).
-			with(
-				3,
-				"<</Type/Page/Parent 2 0 R/Annots 9 0 R>>",
-			).with(
+			with(3, "<</Type/Page/Parent 2 0 R/Annots 9 0 R>>").with(
 			9,
 			annots,
-		).with(
-			4,
-			"<</Type/Page/Parent 2 0 R/Annots[10 0 R]>>",
-		)
+		).with(4, "<</Type/Page/Parent 2 0 R/Annots[10 0 R]>>")
 	}
 	for _, tt := range []struct {
 		name    string
@@ -66,11 +58,7 @@ func TestTooComplex(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			in := input(t, leaveOut(tt.make.bytes()), signing.LevelB)
 			in.Signature.Visible = tt.visible
-			if _, err := (&Format{}).Prepare(
-				t.Context(),
-				in,
-				rsaKey().credential,
-			); signing.KindOf(
+			if _, err := (&Format{}).Prepare(t.Context(), in, rsaKey().credential); signing.KindOf(
 				err,
 			) != signing.KindTooComplex {
 				t.Errorf("Prepare = %v, want %s", err, signing.KindTooComplex)

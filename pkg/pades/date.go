@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// date is a date string in UTC (ISO 32000-2 7.9.4).
+// date returns t as a date string in UTC (ISO 32000-2 7.9.4).
 func date(t time.Time) string { return t.UTC().Format("D:20060102150405") + "+00'00'" }
 
-// parseDate reads a date string (ISO 32000-2 7.9.4); zero where it is none.
+// parseDate reads a date string (ISO 32000-2 7.9.4). It returns the zero time if s is not a date.
 func parseDate(s string) time.Time {
 	s = strings.TrimPrefix(s, "D:")
 	const full = "20060102150405"

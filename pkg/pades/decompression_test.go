@@ -18,8 +18,7 @@ import (
 func largePage(t *testing.T, dictionaries int) []byte {
 	t.Helper()
 	page := "<</Type/Page/Parent 2 0 R/Annots 6 0 R/PieceInfo<</X<</Private[" + strings.Repeat(
-		"<</A 1>>",
-		dictionaries,
+		"<</A 1>>", dictionaries,
 	) + "]>>>>>>"
 	bodies := []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>", page}
 	var index, data strings.Builder
@@ -37,11 +36,8 @@ func largePage(t *testing.T, dictionaries int) []byte {
 	b.WriteString("%PDF-1.7\n")
 	at := b.Len()
 	fmt.Fprintf(
-		&b,
-		"4 0 obj\n<</Type/ObjStm/N 3/First %d/Filter/FlateDecode/Length %d>>\nstream\n%s\nendstream\nendobj\n",
-		index.Len(),
-		content.Len(),
-		content.Bytes(),
+		&b, "4 0 obj\n<</Type/ObjStm/N 3/First %d/Filter/FlateDecode/Length %d>>\nstream\n%s\nendstream\nendobj\n",
+		index.Len(), content.Len(), content.Bytes(),
 	)
 	annots := b.Len()
 	fmt.Fprint(&b, "6 0 obj\n[]\nendobj\n")
@@ -56,9 +52,7 @@ func largePage(t *testing.T, dictionaries int) []byte {
 	fmt.Fprintf(
 		&b,
 		"5 0 obj\n<</Type/XRef/Size 7/W[1 2 1]/Root 1 0 R/Length %d>>\nstream\n%s\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n",
-		len(rows),
-		rows,
-		start,
+		len(rows), rows, start,
 	)
 	return b.Bytes()
 }
@@ -140,15 +134,7 @@ func TestCopyIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := exec.Command(
-			"qpdf",
-			"--object-streams=generate",
-			"--encrypt",
-			"",
-			"owner",
-			"256",
-			"--",
-			plain,
-			encrypted,
+			"qpdf", "--object-streams=generate", "--encrypt", "", "owner", "256", "--", plain, encrypted,
 		).CombinedOutput()
 		if err != nil {
 			t.Fatalf("qpdf: %v: %s", err, out)
@@ -157,13 +143,7 @@ func TestCopyIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := trySign(
-			t,
-			&Format{},
-			rsaKey(),
-			original,
-			signing.LevelB,
-		); (err != nil || want != "") &&
+		if _, err := trySign(t, &Format{}, rsaKey(), original, signing.LevelB); (err != nil || want != "") &&
 			(err == nil || signing.KindOf(err) != want) {
 			t.Errorf("sign a page of %d dictionaries in %d bytes: %v, want kind %q", dictionaries, len(original), err, want)
 		}

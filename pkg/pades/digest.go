@@ -12,14 +12,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-const readBlock = 256 << 10 // bytes read at a time where the original has to be read
+const readBlock = 256 << 10 // bytes per read of the original
 
-// hashOriginal returns the state of the hash after the last byte of the original. It is at hand for
-// SHA-256, since the upload was hashed while it was spooled; for any other hash the original is
-// read once.
+// hashOriginal returns the state of the hash after the last byte of the original. For SHA-256 the
+// state already exists, because the upload was hashed while it was spooled. For any other hash the
+// original is read once.
 func hashOriginal(ctx context.Context, in signing.Input, algorithm crypto.Hash) ([]byte, error) {
 	if !algorithm.Available() {
-		return nil, signing.Errorf(signing.KindCertificate, "the credential's hash algorithm is not known")
+		return nil, signing.Errorf(signing.KindCertificate, "the hash algorithm of the credential is not supported")
 	}
 	if algorithm == crypto.SHA256 && len(in.Midstate) > 0 {
 		if _, err := resumeHash(algorithm, in.Midstate); err != nil {
@@ -71,7 +71,7 @@ func resumeHash(algorithm crypto.Hash, midstate []byte) (hash.Hash, error) {
 	return h, nil
 }
 
-// continueHash goes on from a midstate with the parts and returns the digest.
+// continueHash continues a hash from a midstate with the parts and returns the digest.
 func continueHash(algorithm crypto.Hash, midstate []byte, parts ...[]byte) ([]byte, error) {
 	h, err := resumeHash(algorithm, midstate)
 	if err != nil {

@@ -10,15 +10,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// store is a parsed document security store. What cannot be parsed is left out: others may have put
-// it there.
+// store is a parsed document security store. Data that cannot be parsed is skipped, because other
+// programs may have stored it.
 type store struct {
 	certs []*x509.Certificate
 	ocsps []*ocsp.Response
 	crls  []*x509.RevocationList
 }
 
-// readStore reads the store of a document; it is empty where there is none.
+// readStore reads the document security store of a document. It returns an empty store if the
+// document has none.
 func readStore(doc *pdf.Document) (*store, error) {
 	_, lists, err := storeLists(doc)
 	if err != nil {
@@ -49,23 +50,24 @@ func readStore(doc *pdf.Document) (*store, error) {
 	return s, nil
 }
 
-// covers wants validation data for the first certificate of a chain, and for each above it up to a
-// root, or up to one whose issuer is not known here: what a validator trusts need not be a root. Of
-// several issuers, as after cross-certification, one is enough.
+// covers checks that the store has validation data for the first certificate of a chain and for
+// each certificate above it. It stops at a root, or at a certificate whose issuer is unknown here,
+// because a validator may trust a certificate that is not a root. If a certificate has several
+// issuers, as after cross-certification, one of them is enough.
 func (s *store) covers(chain []*x509.Certificate) error { return s.coversAmong(chain, s.certs) }
 
-// coversAmong is covers where the issuers known are those of the chain and the others given: that
-// somebody else stored one more certificate demands no more of our data.
+// coversAmong is like covers, but looks for issuers only in chain and in others. A further
+// certificate that another program stored must not require more of our data.
 func (s *store) coversAmong(chain, others []*x509.Certificate) error {
 	p := &storePath{store: s, pool: append(chain[1:len(chain):len(chain)], others...), seen: map[string]bool{}}
 	return p.from(chain[0], true)
 }
 
-// storePath looks for one path from a certificate upwards.
+// storePath searches for one path from a certificate upwards.
 type storePath struct {
 	*store
 	pool []*x509.Certificate
-	seen map[string]bool // by their DER: each certificate is tried once
+	seen map[string]bool // keyed by DER; each certificate is tried once
 }
 
 func (p *storePath) from(cert *x509.Certificate, first bool) error {
@@ -77,12 +79,12 @@ func (p *storePath) from(cert *x509.Certificate, first bool) error {
 	switch {
 	case len(issuers) == 0 && !first:
 		return nil
-	case !p.holds(cert):
-		return fmt.Errorf("a certificate is not in the store")
+	case !p.hasCertificate(cert):
+		return fmt.Errorf("a certificate is missing in the document security store")
 	case len(issuers) == 0 && p.revocationFor(cert, nil):
 		return nil
 	}
-	err := fmt.Errorf("a certificate has no revocation data in the store")
+	err := fmt.Errorf("the document security store has no revocation data for a certificate")
 	for _, issuer := range issuers {
 		if p.seen[string(issuer.Raw)] || !p.revocationFor(cert, issuer) {
 			continue
@@ -106,7 +108,7 @@ func (p *storePath) issuers(cert *x509.Certificate) []*x509.Certificate {
 
 func isSelfIssued(c *x509.Certificate) bool { return string(c.RawIssuer) == string(c.RawSubject) }
 
-func (s *store) holds(cert *x509.Certificate) bool {
+func (s *store) hasCertificate(cert *x509.Certificate) bool {
 	for _, c := range s.certs {
 		if c.Equal(cert) {
 			return true
@@ -115,8 +117,8 @@ func (s *store) holds(cert *x509.Certificate) bool {
 	return false
 }
 
-// revocationFor reports whether an OCSP response or a CRL speaks of cert. Their signatures are not
-// verified here.
+// revocationFor reports whether the store has an OCSP response or a CRL that covers cert. The
+// signature of an OCSP response is not verified here.
 func (s *store) revocationFor(cert, issuer *x509.Certificate) bool {
 	for _, r := range s.ocsps {
 		if r.SerialNumber != nil && r.SerialNumber.Cmp(cert.SerialNumber) == 0 {

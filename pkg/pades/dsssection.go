@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// validation streams of one kind that are looked at for doubles: the newest, at the end of their
-	// list
+	// maxKnown is how many existing validation streams of one kind are searched for duplicates: the
+	// newest ones, at the end of their list.
 	maxKnown      = 256
-	maxAdded      = 256      // streams of one kind that one signature may add to them
+	maxAdded      = 256      // streams of one kind that one signature may add
 	maxValidation = 64 << 20 // bytes of all streams of one kind
 )
 
-// elements is a set of DER values in the order in which they came.
+// elements is a set of DER values in the order in which they were added.
 type elements struct {
 	seen map[[32]byte]bool
 	list [][]byte
@@ -34,12 +34,12 @@ func (e *elements) add(values ...[]byte) {
 	}
 }
 
-// validation is what goes into the document security store.
+// validation is the data to add to the document security store.
 type validation struct{ certs, ocsps, crls elements }
 
-// dssSection writes a section that puts data into the document security store (ISO 32000-2
-// 12.8.4.3, ETSI EN 319 142-1 5.4.2). What is in the store already stays, and is not stored again.
-// There is no /VRI of ours: it is optional.
+// dssSection writes a section that adds data to the document security store (ISO 32000-2 12.8.4.3,
+// ETSI EN 319 142-1 5.4.2). Existing entries stay and are not stored again. It adds no /VRI, which
+// is optional.
 func dssSection(doc *pdf.Document, data *validation) ([]byte, error) {
 	u, err := pdf.NewUpdate(doc)
 	if err != nil {
@@ -79,11 +79,11 @@ func dssSection(doc *pdf.Document, data *validation) ([]byte, error) {
 	return u.Bytes()
 }
 
-// storeKeys are the lists of a document security store.
+// storeKeys are the keys of the lists in a document security store.
 var storeKeys = [3]pdf.Name{"Certs", "OCSPs", "CRLs"}
 
-// storeLists returns a document's security store, nil where there is none, with the lists under
-// storeKeys.
+// storeLists returns the document security store, with the lists under storeKeys. dss is nil if the
+// document has no store.
 func storeLists(doc *pdf.Document) (dss *pdf.Dict, lists [3]pdf.Array, err error) {
 	catalog, _, err := doc.Catalog()
 	if err != nil {
@@ -100,7 +100,7 @@ func storeLists(doc *pdf.Document) (dss *pdf.Dict, lists [3]pdf.Array, err error
 	return dss, lists, nil
 }
 
-// addStreams returns the list with a new stream for each element that is not in it yet.
+// addStreams returns the list with a new stream for each element that it does not contain yet.
 func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error) {
 	list := old.Clone()
 	if len(data.list) == 0 {
@@ -108,9 +108,7 @@ func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error)
 	}
 	if len(data.list) > maxAdded {
 		return nil, signing.Errorf(
-			signing.KindRevocation,
-			"there are more than %d certificates or answers to store",
-			maxAdded,
+			signing.KindRevocation, "there are more than %d certificates, OCSP responses or CRLs to store", maxAdded,
 		)
 	}
 	known := map[[32]byte]bool{}
@@ -127,8 +125,8 @@ func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error)
 }
 
 // eachStream visits the newest count streams of a list of a document security store, newest first,
-// and no more than maxValidation bytes of them. What cannot be read is left out: others may have
-// put it there.
+// and stops after maxValidation bytes. It skips streams that cannot be read, because other programs
+// may have stored them.
 func eachStream(doc *pdf.Document, list pdf.Array, count int, visit func(der []byte)) error {
 	left := int64(maxValidation)
 	for i := len(list) - 1; i >= max(0, len(list)-count); i-- {
@@ -154,7 +152,7 @@ func streamContent(doc *pdf.Document, o pdf.Object, limit int64) ([]byte, error)
 	}
 	stm, ok := v.(*pdf.Stream)
 	if !ok {
-		return nil, damaged("its validation data is no stream")
+		return nil, damaged("its validation data is not a stream")
 	}
 	r, err := doc.Data(stm)
 	if err != nil {

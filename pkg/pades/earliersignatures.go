@@ -16,27 +16,27 @@ import (
 )
 
 const (
-	// maxEarlierContents bounds the contents of all earlier signatures, in bytes. One of them takes
-	// some ten thousand.
+	// maxEarlierContents bounds the contents of all earlier signatures together, in bytes. One
+	// signature takes about ten thousand.
 	maxEarlierContents = 64 << 20
-	// Earlier signatures may make us hash hashedPerByte times the size of the file and minHashed
-	// bytes. The document is hashed once for all of them, and once more from each one's gap to its
-	// end, which is its own section as a rule.
+	// Earlier signatures may make this program hash at most hashedPerByte times the size of the file
+	// plus minHashed bytes. The document is hashed once for all of them, and again from the gap of
+	// each signature to its end. This second part is usually only the section of the signature.
 	hashedPerByte = 8
 	minHashed     = 16 << 20
 )
 
-// earlier is a signature or a document timestamp that was there before.
+// earlier is a signature or document timestamp that the original contains.
 type earlier struct {
 	byteRange
 	hash  crypto.Hash
-	check func(digest []byte) error // wraps cms.ErrMismatch where the signature is over another digest
+	check func(digest []byte) error // wraps cms.ErrMismatch if the signature is over another digest
 }
 
-// checkEarlier refuses a document with an earlier signature that is broken, or with bytes behind
-// one that belong to no revision. It reads the document up to the end of the last signature. A
-// signature that cannot be judged, because this program does not know its form or its algorithm,
-// refuses nothing.
+// checkEarlier refuses a document with an earlier signature that is broken, or with bytes after an
+// earlier signature that belong to no revision. It reads the document up to the end of the last
+// signature. A signature that cannot be judged, because this program does not know its form or its
+// algorithm, is accepted.
 func checkEarlier(ctx context.Context, doc *pdf.Document, file io.ReaderAt) error {
 	list, err := readSignatures(doc)
 	if err != nil || len(list) == 0 {
@@ -51,9 +51,7 @@ func checkEarlier(ctx context.Context, doc *pdf.Document, file io.ReaderAt) erro
 		}
 		if contents += e.gapEnd - e.gapStart; contents > 2*maxEarlierContents {
 			return signing.Errorf(
-				signing.KindTooComplex,
-				"PDF is too complex: its signatures take more than %d bytes",
-				maxEarlierContents,
+				signing.KindTooComplex, "PDF is too complex: its signatures take more than %d bytes", maxEarlierContents,
 			)
 		}
 		if err := e.read(doc, list[i].subFilter()); err != nil {
@@ -69,7 +67,7 @@ func checkEarlier(ctx context.Context, doc *pdf.Document, file io.ReaderAt) erro
 	first := slices.MinFunc(known, func(a, b earlier) int { return cmp.Compare(a.end, b.end) }).end
 	at, found, err := doc.Stray(ctx, first, doc.Size())
 	if err == nil && found {
-		err = damaged("the bytes from %d on, behind an earlier signature, belong to no revision", at)
+		err = damaged("the bytes from offset %d, after an earlier signature, belong to no revision", at)
 	}
 	return err
 }
@@ -80,8 +78,8 @@ func brokenEarlier(format string, args ...any) *signing.Error {
 	return e
 }
 
-// read finds out which digest a signature is over. It leaves check nil where the signature cannot
-// be judged.
+// read finds out over which digest a signature was made. It leaves check nil if the signature
+// cannot be judged.
 func (e *earlier) read(doc *pdf.Document, subFilter pdf.Name) error {
 	raw, err := doc.RawBytes(e.gapStart, int(e.gapEnd-e.gapStart))
 	if err != nil {
@@ -97,7 +95,7 @@ func (e *earlier) read(doc *pdf.Document, subFilter pdf.Name) error {
 			return nil
 		}
 		e.expect(t.Hash, t.Imprint)
-		return e.holds(t.Signed)
+		return e.checkContent(t.Signed)
 	}
 	sd, err := cms.Parse(content)
 	if err != nil {
@@ -110,7 +108,7 @@ func (e *earlier) read(doc *pdf.Document, subFilter pdf.Name) error {
 	switch subFilter {
 	case "adbe.pkcs7.sha1": // the digest is the content (ISO 32000-1 12.8.3.3)
 		e.expect(crypto.SHA1, sd.Content)
-		return e.holds(sd)
+		return e.checkContent(sd)
 	case subFilterCAdES, "adbe.pkcs7.detached", "PBAD.PAdES":
 		if digest, ok := signer.MessageDigest(); ok {
 			e.expect(signer.Hash, digest)
@@ -123,7 +121,7 @@ func (e *earlier) read(doc *pdf.Document, subFilter pdf.Name) error {
 	return nil
 }
 
-// expect sets the digest that the document must have.
+// expect makes check compare the digest of the document with want.
 func (e *earlier) expect(hash crypto.Hash, want []byte) {
 	if !hash.Available() {
 		return
@@ -136,8 +134,8 @@ func (e *earlier) expect(hash crypto.Hash, want []byte) {
 	}
 }
 
-// holds refuses a SignedData whose signature over its own content is wrong.
-func (e *earlier) holds(sd *cms.SignedData) error {
+// checkContent refuses a SignedData whose signature over its own content is wrong.
+func (e *earlier) checkContent(sd *cms.SignedData) error {
 	signer, err := sd.Signer()
 	if err != nil || !signer.Hash.Available() {
 		return nil
@@ -147,8 +145,8 @@ func (e *earlier) holds(sd *cms.SignedData) error {
 	return verdict(sd, h.Sum(nil))
 }
 
-// mismatch verifies a SignedData over a digest. It returns nil where the signature cannot be
-// judged.
+// mismatch verifies a SignedData over a digest. It returns nil if the signature is valid or cannot
+// be judged.
 func mismatch(sd *cms.SignedData, digest []byte) error {
 	if _, err := sd.Verify(digest); errors.Is(err, cms.ErrMismatch) {
 		return err
@@ -158,12 +156,12 @@ func mismatch(sd *cms.SignedData, digest []byte) error {
 
 func verdict(sd *cms.SignedData, digest []byte) error {
 	if err := mismatch(sd, digest); err != nil {
-		return brokenEarlier("its signature value or its certificate does not fit").Because(err)
+		return brokenEarlier("its signature value or its certificate does not match").Because(err)
 	}
 	return nil
 }
 
-// hashEarlier checks the digests of earlier signatures of a document of size bytes.
+// hashEarlier checks the digests of the earlier signatures of a document that has size bytes.
 func hashEarlier(ctx context.Context, file io.ReaderAt, size int64, list []earlier) error {
 	slices.SortFunc(list, func(a, b earlier) int {
 		if a.hash != b.hash {
@@ -177,7 +175,7 @@ func hashEarlier(ctx context.Context, file io.ReaderAt, size int64, list []earli
 			work += e.gapStart
 		}
 		if work += e.end - e.gapEnd; work > minHashed+hashedPerByte*size {
-			return signing.Errorf(signing.KindTooComplex, "PDF is too complex: its earlier signatures take too much to check")
+			return signing.Errorf(signing.KindTooComplex, "PDF is too complex: checking its earlier signatures takes too much work")
 		}
 	}
 	for len(list) > 0 {
@@ -193,8 +191,8 @@ func hashEarlier(ctx context.Context, file io.ReaderAt, size int64, list []earli
 	return nil
 }
 
-// hashAlike checks signatures with one hash, in the order of their gaps: what comes before a gap is
-// hashed once for all of them.
+// hashAlike checks signatures that use the same hash algorithm, in the order of their gaps. The
+// bytes before the gaps are hashed once for all of them.
 func hashAlike(ctx context.Context, file io.ReaderAt, list []earlier) error {
 	before, at := list[0].hash.New(), int64(0)
 	for _, e := range list {

@@ -37,7 +37,7 @@ func TestEarlierBroken(t *testing.T) {
 		}
 		return append(bytes.Clone(file), section.sections...)
 	}
-	unknown := signSection(t, k, original, func(doc *pdf.Document, f *form, size int) (*hollow, error) {
+	unknown := signSection(t, k, original, func(doc *pdf.Document, f *form, size int) (*preparedSection, error) {
 		value := pdf.NewDict("Type", pdf.Name("Sig"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", pdf.Name("new.form"))
 		return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionSignature})
 	})
@@ -54,7 +54,7 @@ func TestEarlierBroken(t *testing.T) {
 		{"other content, two signatures", alter(sign(sign(original, signing.LevelB), signing.LevelB)), "its digest does not match"},
 		{"other content, good signature behind", signRegardless(t, k, alter(sign(original, signing.LevelB))), "its digest does not match"},
 		{"other content under a document timestamp", alter(stamp(original)), "its digest does not match"},
-		{"other key", signRegardless(t, &stranger, original), "does not fit"},
+		{"other key", signRegardless(t, &stranger, original), "does not match"},
 		{"form that nobody knows", unknown, ""},
 		{"form that nobody knows, other content", alter(unknown), ""},
 	} {
@@ -63,9 +63,7 @@ func TestEarlierBroken(t *testing.T) {
 			if tt.want == "" && err != nil {
 				t.Errorf("refused: %v", err)
 			}
-			if e := signing.AsError(
-				err,
-			); tt.want != "" &&
+			if e := signing.AsError(err); tt.want != "" &&
 				(err == nil || e.Kind != signing.KindBroken || !strings.Contains(e.Detail, tt.want)) {
 				t.Errorf("error = %v, want %s with %q", err, signing.KindBroken, tt.want)
 			}
@@ -80,11 +78,7 @@ func TestEarlierStray(t *testing.T) {
 	file := signedForm(t)
 	blank := strings.Repeat(" ", len(forged))
 	revised := appendRevision(
-		t,
-		append(bytes.Clone(file), blank...),
-		map[int]string{10: withEntry(bodyOf(t, file, 10), "/M(D:2026)")},
-		"",
-		0,
+		t, append(bytes.Clone(file), blank...), map[int]string{10: withEntry(bodyOf(t, file, 10), "/M(D:2026)")}, "", 0,
 	)
 	table := bytes.LastIndex(revised, []byte("xref\n10 1"))
 	// The forged object stands between the revision's own object and its table.
@@ -97,9 +91,7 @@ func TestEarlierStray(t *testing.T) {
 		t.Errorf("without the forged object: %v", err)
 	}
 	_, err := trySign(t, &Format{}, rsaKey(), moved, signing.LevelB)
-	if e := signing.AsError(
-		err,
-	); err == nil || e.Kind != signing.KindDamaged ||
+	if e := signing.AsError(err); err == nil || e.Kind != signing.KindDamaged ||
 		!strings.Contains(e.Detail, "belong to no revision") {
 		t.Errorf("with it: %v, want %s", err, signing.KindDamaged)
 	}

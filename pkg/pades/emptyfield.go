@@ -8,36 +8,37 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Flags of a widget (ISO 32000-2 table 167): Print, and those that would keep it from being seen:
-// Invisible, Hidden, NoView.
+// Flags of a widget (ISO 32000-2 table 167): Print, and the flags that hide it: Invisible, Hidden,
+// NoView.
 const (
 	printFlag   = 4
 	hidingFlags = 1 | 2 | 32
 )
 
-// maxAnnotations bounds those of all pages, together, that are looked through for a field's widget.
+// maxAnnotations bounds the annotations of all pages together that are searched for the widget of a
+// field.
 const maxAnnotations = 5_000_000
 
-// emptyField is an existing signature field without a signature, and its widget.
+// emptyField is an existing signature field without a signature, with its widget.
 type emptyField struct {
 	field  pdf.Ref
-	widget pdf.Ref // the field itself where the two are one dictionary
+	widget pdf.Ref // equal to field if both are one dictionary
 	rect   pdf.Rectangle
-	lock   *pdf.Dict // /Lock; nil = none
-	seed   *pdf.Dict // /SV; nil = none
+	lock   *pdf.Dict // /Lock; nil if missing
+	seed   *pdf.Dict // /SV; nil if missing
 	name   string
 }
 
-func noField(name, format string, args ...any) error {
+func fieldError(name, format string, args ...any) error {
 	e := signing.Errorf(signing.KindVisible, format, args...)
 	e.Detail = "visibleSignatureInfo.locationValue: the field \"" + name + "\" " + e.Detail
 	return e
 }
 
-// locateField finds the empty signature field of a name, its page and its rectangle.
-func locateField(ctx context.Context, doc *pdf.Document, f *form, name string) (spot, error) {
+// locateField finds the empty signature field called name, its page and its rectangle.
+func locateField(ctx context.Context, doc *pdf.Document, f *form, name string) (position, error) {
 	var found *field
-	signed := false // or another field of that name, which counts as the same field
+	signed := false // also true if another field of the same name is signed, because both count as one field
 	err := walkFields(doc, f.dict, func(fd field) error {
 		if fd.name != name {
 			return nil
@@ -51,19 +52,19 @@ func locateField(ctx context.Context, doc *pdf.Document, f *form, name string) (
 	})
 	switch {
 	case err != nil:
-		return spot{}, err
+		return position{}, err
 	case found == nil:
-		return spot{}, noField(name, "is not in the document")
+		return position{}, fieldError(name, "is not in the document")
 	case found.kind != "Sig":
-		return spot{}, noField(name, "is not a signature field")
+		return position{}, fieldError(name, "is not a signature field")
 	case signed:
-		return spot{}, noField(name, "is already signed")
+		return position{}, fieldError(name, "is already signed")
 	}
-	return fieldSpot(ctx, doc, found, name)
+	return fieldPosition(ctx, doc, found, name)
 }
 
-// hasValue reports whether a field or a widget of it, where it does not belong but readers look,
-// has a value.
+// hasValue reports whether a field or one of its widgets has a value. A value does not belong in a
+// widget, but readers look for it there.
 func hasValue(doc *pdf.Document, f field) (bool, error) {
 	kids, err := doc.ArrayAt(f.dict, "Kids")
 	if err != nil {
@@ -81,44 +82,44 @@ func hasValue(doc *pdf.Document, f field) (bool, error) {
 	return false, nil
 }
 
-func fieldSpot(ctx context.Context, doc *pdf.Document, found *field, name string) (spot, error) {
+func fieldPosition(ctx context.Context, doc *pdf.Document, found *field, name string) (position, error) {
 	kids, err := doc.ArrayAt(found.dict, "Kids")
 	if err != nil {
-		return spot{}, err
+		return position{}, err
 	}
 	if len(kids) > 1 {
-		return spot{}, noField(name, "has several widgets, which readers take for several signatures")
+		return position{}, fieldError(name, "has several widgets, and readers would show several signatures")
 	}
 	widget, dict, err := widgetOf(doc, *found)
 	if err != nil {
-		return spot{}, err
+		return position{}, err
 	}
 	if found.ref.Number == 0 || widget.Number == 0 {
-		return spot{}, noField(name, "is no object of its own, and cannot be signed without rewriting its form")
+		return position{}, fieldError(name, "is a direct object, and cannot be signed without rewriting its form")
 	}
 	e := &emptyField{field: found.ref, widget: widget, name: name}
 	rect, ok, err := doc.Rectangle(dict.Get("Rect"))
 	if err != nil {
-		return spot{}, err
+		return position{}, err
 	}
 	if e.rect = rect; !ok {
-		return spot{}, noField(name, "has no rectangle")
+		return position{}, fieldError(name, "has no rectangle")
 	}
 	if e.lock, err = doc.DictAt(found.dict, "Lock"); err != nil {
-		return spot{}, err
+		return position{}, err
 	}
 	if e.seed, err = doc.DictAt(found.dict, "SV"); err != nil {
-		return spot{}, err
+		return position{}, err
 	}
 	page, err := pageOf(ctx, doc, widget)
 	if err == nil && page == nil {
-		err = noField(name, "is on no page")
+		err = fieldError(name, "is on no page")
 	}
-	return spot{page: page, field: e}, err
+	return position{page: page, field: e}, err
 }
 
-// pageOf returns the page that has a widget among its annotations, whatever the widget's /P says;
-// nil if none has.
+// pageOf returns the page that has a widget among its annotations, whatever the widget's /P says.
+// It returns nil if no page has it.
 func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.Page, err error) {
 	looked := 0
 	err = doc.Pages(0, func(p *pdf.Page) (bool, error) {
@@ -128,9 +129,7 @@ func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.
 		annotations, err := doc.Annotations(p)
 		if looked += len(annotations); looked > maxAnnotations {
 			return false, signing.Errorf(
-				signing.KindTooComplex,
-				"PDF is too complex: its pages have more than %d annotations",
-				maxAnnotations,
+				signing.KindTooComplex, "PDF is too complex: its pages have more than %d annotations", maxAnnotations,
 			)
 		}
 		if err == nil && slices.Contains(annotations, pdf.Object(widget)) {
@@ -141,8 +140,8 @@ func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.
 	return found, err
 }
 
-// widgetOf returns a field's widget: the field itself, or the first of its kids (ISO 32000-2
-// 12.5.6.19). The reference is zero where it is no object of its own.
+// widgetOf returns the widget of a field: the field itself, or the first of its kids (ISO 32000-2
+// 12.5.6.19). The reference is zero if the widget is a direct object.
 func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
 	kids, err := doc.ArrayAt(f.dict, "Kids")
 	if err != nil || len(kids) == 0 {
@@ -153,9 +152,9 @@ func widgetOf(doc *pdf.Document, f field) (pdf.Ref, *pdf.Dict, error) {
 	return ref, dict, err
 }
 
-// fill signs the field: the signature becomes its value, the appearance its widget's. What need not
-// change is left alone, since readers judge every change that follows an earlier signature.
-func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
+// sign signs the field: signature becomes its value, and form becomes the appearance of its widget.
+// It changes only what is necessary, because readers judge every change after an earlier signature.
+func (e *emptyField) sign(u *pdf.Update, signature, form pdf.Ref) error {
 	field, err := u.EditDict(e.field)
 	if err != nil {
 		return err
@@ -165,9 +164,9 @@ func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
 	if err != nil {
 		return err
 	}
-	widget.Set("V", signature) // also where the two are not one: poppler and MuPDF look for it there
+	widget.Set("V", signature) // also in a separate widget, because poppler and MuPDF look for it there
 	widget.Set("AP", pdf.NewDict("N", form))
-	widget.Delete("AS") // would choose among several appearances
+	widget.Delete("AS") // it selects one of several appearances
 	flags, err := u.Document().Int(widget.Get("F"), 0)
 	if err != nil {
 		return err
@@ -178,9 +177,9 @@ func (e *emptyField) fill(u *pdf.Update, signature, form pdf.Ref) error {
 	return nil
 }
 
-// reference is the FieldMDP reference that the field's /Lock asks for (ISO 32000-2 12.7.5.5,
-// 12.8.2.4); nil where there is none. The DocMDP part of /Lock, its /P, is left to readers: we
-// certify nothing.
+// reference returns the FieldMDP reference that the field's /Lock requires (ISO 32000-2 12.7.5.5,
+// 12.8.2.4). It returns nil if there is no /Lock. The DocMDP part of /Lock, its /P, is left to
+// readers, because this program certifies nothing.
 func (e *emptyField) reference(doc *pdf.Document) (*pdf.Dict, error) {
 	action, err := doc.Name(e.lock.Get("Action"))
 	if err != nil || action != "All" && action != "Include" && action != "Exclude" {
@@ -199,13 +198,6 @@ func (e *emptyField) reference(doc *pdf.Document) (*pdf.Dict, error) {
 		return nil, err
 	}
 	return pdf.NewDict(
-		"Type",
-		pdf.Name("SigRef"),
-		"TransformMethod",
-		pdf.Name("FieldMDP"),
-		"TransformParams",
-		params,
-		"Data",
-		root,
+		"Type", pdf.Name("SigRef"), "TransformMethod", pdf.Name("FieldMDP"), "TransformParams", params, "Data", root,
 	), nil
 }

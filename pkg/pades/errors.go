@@ -6,7 +6,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// internal is a fault of ours.
+// internal returns an error that is the fault of this program.
 func internal(doing string, err error) error {
 	return &signing.Error{Err: fmt.Errorf("%s: %w", doing, err)}
 }

@@ -7,14 +7,14 @@ import (
 
 const (
 	maxFields     = 100_000 // of one form
-	maxKids       = 200_000 // entries of their /Kids, widgets included
-	maxFieldDepth = 32      // levels of its hierarchy
-	maxNameBytes  = 4096    // of a fully qualified name
+	maxKids       = 200_000 // entries of all /Kids of one form, widgets included
+	maxFieldDepth = 32      // levels of the field hierarchy
+	maxNameBytes  = 4096    // of one fully qualified name
 )
 
 // field is a terminal form field (ISO 32000-2 12.7.4.2).
 type field struct {
-	ref  pdf.Ref // of the field, zero if it is no object of its own
+	ref  pdf.Ref // of the field; zero if it is a direct object
 	dict *pdf.Dict
 	name string // fully qualified
 	kind pdf.Name
@@ -29,7 +29,7 @@ type formReader struct {
 	visit func(field) error
 }
 
-// walkFields calls visit for each field that has no fields below it.
+// walkFields calls visit for each terminal field: one that has no fields below it.
 func walkFields(doc *pdf.Document, form *pdf.Dict, visit func(field) error) error {
 	roots, err := doc.ArrayAt(form, "Fields")
 	if err != nil {
@@ -49,7 +49,7 @@ func (r *formReader) list(fields pdf.Array, prefix string, kind pdf.Name, depth 
 		}
 		ref, _ := o.(pdf.Ref)
 		if ref.Number != 0 {
-			if r.seen[ref] { // a loop, or a field that is listed twice: once is enough
+			if r.seen[ref] { // a loop, or a field that is listed twice
 				continue
 			}
 			r.seen[ref] = true
@@ -61,14 +61,14 @@ func (r *formReader) list(fields pdf.Array, prefix string, kind pdf.Name, depth 
 		if dict == nil {
 			continue
 		}
-		if err := r.one(field{ref: ref, dict: dict, name: prefix, kind: kind}, depth); err != nil {
+		if err := r.readField(field{ref: ref, dict: dict, name: prefix, kind: kind}, depth); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *formReader) one(f field, depth int) error {
+func (r *formReader) readField(f field, depth int) error {
 	title, err := r.doc.Get(f.dict.Get("T"))
 	if err != nil {
 		return err
@@ -76,9 +76,7 @@ func (r *formReader) one(f field, depth int) error {
 	if t, ok := title.(pdf.String); ok {
 		if len(f.name)+len(t.Value) > maxNameBytes {
 			return signing.Errorf(
-				signing.KindTooComplex,
-				"PDF is too complex: a form field's name has more than %d bytes",
-				maxNameBytes,
+				signing.KindTooComplex, "PDF is too complex: a form field's name has more than %d bytes", maxNameBytes,
 			)
 		}
 		if f.name != "" {

@@ -12,8 +12,7 @@ import (
 func faceWith(u *pdf.Update, content string) pdf.Ref {
 	return u.Add(
 		pdf.NewStream(
-			pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", forgedBox),
-			[]byte(content),
+			pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", forgedBox), []byte(content),
 		),
 	)
 }
@@ -74,10 +73,10 @@ func TestVerifyForgedFields(t *testing.T) {
 			file := signedWithEmptyField(t)
 			return revise(t, file, set(t, 10, "V", onlySignature(t, file).ref))
 		}, "not its own"},
-		"an empty field drawn anew": {func(t *testing.T) []byte { return revise(t, signedWithEmptyField(t), paint(10)) }, "nobody signed"},
+		"an empty field drawn anew": {func(t *testing.T) []byte { return revise(t, signedWithEmptyField(t), paint(10)) }, "an empty signature field shows"},
 		"an empty field's appearance replaced": {func(t *testing.T) []byte {
 			return appendRevision(t, signedWithEmptyField(t), map[int]string{8: forgedContent}, "", 0)
-		}, "nobody signed"},
+		}, "an empty signature field shows"},
 		"a signed field drawn anew": {func(t *testing.T) []byte { return revise(t, plain, paint(field)) }, "field of a signature changed"},
 		"a signed field hidden":     {func(t *testing.T) []byte { return revise(t, plain, set(t, field, "F", pdf.Int(2))) }, "field of a signature changed"},
 		"a signed field's appearance replaced": {func(t *testing.T) []byte {
@@ -135,8 +134,7 @@ func TestVerifyFaceOfLaterSignature(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := report(
-		t,
-		appendRevision(t, signed, map[int]string{8: forgedContent, faceOf(t, signed, 10): forgedContent}, "", 0),
+		t, appendRevision(t, signed, map[int]string{8: forgedContent, faceOf(t, signed, 10): forgedContent}, "", 0),
 		VerifyOptions{},
 	)
 	if len(r.Signatures) != 2 || !r.Signatures[0].Valid() || r.Signatures[1].Valid() {
@@ -157,8 +155,7 @@ func TestVerifyLocks(t *testing.T) {
 	} {
 		m := onePage("/AcroForm<</Fields[10 0 R 12 0 R]>>", "/Annots[10 0 R 12 0 R]").
 			with(
-				10,
-				"<</FT/Tx/T(amount)/V(1)/Subtype/Widget/Rect[0 0 9 9]/AP<</N 11 0 R>>>>",
+				10, "<</FT/Tx/T(amount)/V(1)/Subtype/Widget/Rect[0 0 9 9]/AP<</N 11 0 R>>>>",
 			).with(11, "<</Length 0>>\nstream\n\nendstream").
 			with(12, "<</FT/Sig/T(empty)/Subtype/Widget/Rect[0 0 90 90]/P 3 0 R/Lock<<"+lock+">>>>")
 		file, err := signField(t, &Format{}, m.bytes(), "empty", signing.LevelB)

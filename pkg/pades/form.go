@@ -7,24 +7,24 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// maxLocked bounds the names of fields that earlier signatures lock, together.
+// maxLocked bounds how many field names all earlier signatures together may lock.
 const maxLocked = 100_000
 
-// form is a document's interactive form (ISO 32000-2 12.7.3) as far as a new signature has to know
-// it.
+// form is the part of a document's interactive form (ISO 32000-2 12.7.3) that matters for a new
+// signature.
 type form struct {
-	dict   *pdf.Dict       // nil: there is none
-	ref    pdf.Ref         // zero: it stands in the catalog itself
-	names  map[string]bool // first parts of the fields' names, of those that could be a new field's
-	any    bool            // there is a field
+	dict   *pdf.Dict       // nil if the document has no form
+	ref    pdf.Ref         // zero if the form is a direct object in the catalog
+	names  map[string]bool // first parts of field names that a new field could collide with
+	any    bool            // the form has at least one field
 	locks  []lock
-	locked int // names in locks
-	// noAnnotations: the certification or a lock allows forms to be filled in and signed, and no new
-	// annotations.
+	locked int // number of names in locks
+	// noAnnotations is true if the certification or a lock allows filling in and signing forms, but no
+	// new annotations.
 	noAnnotations bool
 }
 
-// readForm reads the form, and refuses one with an earlier signature that is broken.
+// readForm reads the form. It refuses a form with an earlier signature whose ByteRange is broken.
 func readForm(ctx context.Context, doc *pdf.Document) (*form, error) {
 	catalog, _, err := doc.Catalog()
 	if err != nil {
@@ -42,12 +42,12 @@ func readForm(ctx context.Context, doc *pdf.Document) (*form, error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return f.note(doc, fd)
+		return f.readField(doc, fd)
 	})
 }
 
-// note takes down a field's name and, where it is signed, what the signature locks.
-func (f *form) note(doc *pdf.Document, fd field) error {
+// readField records the name of a field and, if the field is signed, what the signature locks.
+func (f *form) readField(doc *pdf.Document, fd field) error {
 	f.any = true
 	if first, _, _ := strings.Cut(fd.name, "."); strings.HasPrefix(first, newField) && len(first) < 2*len(newField) {
 		f.names[first] = true
@@ -67,5 +67,5 @@ func (f *form) note(doc *pdf.Document, fd field) error {
 		return err
 	}
 	f.noAnnotations = f.noAnnotations || p == 2
-	return f.noteLocks(doc, fd, value)
+	return f.readLocks(doc, fd, value)
 }

@@ -10,25 +10,28 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Revocation gathers validation data for certificates. Errors are signing.KindRevocation.
+// Revocation gathers validation data for certificates. Its errors are of kind
+// signing.KindRevocation.
 type Revocation interface {
-	// Gather returns what is needed to validate the chains of the certificates given, which are the
-	// chains of a signer or of a timestamp authority: further certificates, OCSP responses and CRLs,
-	// each DER. Roots need none.
+	// Gather returns what is needed to validate chain, which is the chain of a signer or of a
+	// timestamp authority: further certificates, OCSP responses and CRLs, each in DER. A root
+	// certificate needs no validation data.
 	Gather(ctx context.Context, chain []*x509.Certificate) (certs, ocsps, crls [][]byte, err error)
 }
 
-// Format signs PDF documents. The zero value signs at level B-B; it is safe for concurrent use and
-// keeps nothing between calls.
+// Format signs PDF documents. The zero value signs at level B-B. A Format is safe for concurrent
+// use and keeps nothing between calls.
 type Format struct {
-	Timestamper signing.Timestamper // nil: levels above B-B are refused with KindTimestamp
-	Revocation  Revocation          // nil: levels above B-T are refused with KindRevocation
-	// TokenSize is what a timestamp token of the Timestamper takes, in bytes; 0 = cms.UsualTokenSize.
-	// A token that does not fit becomes a document timestamp in a revision of its own.
+	Timestamper signing.Timestamper // nil refuses levels above B-B with KindTimestamp
+	Revocation  Revocation          // nil refuses levels above B-T with KindRevocation
+	// TokenSize is the size of a timestamp token of the Timestamper, in bytes. 0 means
+	// cms.UsualTokenSize. If a token does not fit, Embed appends a document timestamp in a revision of
+	// its own instead.
 	TokenSize int
-	// Fonts are the operator's own fonts for visible signatures. Nil: the built-in ones alone.
+	// Fonts are the operator's own fonts for visible signatures. If it is nil, only the built-in fonts
+	// are used.
 	Fonts *font.Library
-	// AllowClipping signs although the box of a new visible signature lies partly outside its page.
+	// AllowClipping allows a new visible signature whose box lies partly outside its page.
 	AllowClipping bool
 }
 
@@ -52,7 +55,7 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 		OriginalSize: in.File.Size(),
 		Head:         section.head,
 		Tail:         section.tail,
-		Hole:         section.hole,
+		Reserved:     section.reserved,
 		Signature:    section.signature.Number,
 		Hash:         uint(c.Hash),
 		Midstate:     after,
@@ -74,9 +77,9 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	return signing.Prepared{Digest: h.Sum(nil), State: s.encode()}, nil
 }
 
-// signatureSection returns the section that signs the document, with a hole for the signature. It
-// refuses a document that must not or cannot be signed.
-func (f *Format) signatureSection(ctx context.Context, in signing.Input, c *signing.Credential) (*hollow, error) {
+// signatureSection returns the section that signs the document, with reserved contents. It refuses
+// a document that must not or cannot be signed.
+func (f *Format) signatureSection(ctx context.Context, in signing.Input, c *signing.Credential) (*preparedSection, error) {
 	look, err := parseVisible(in.Signature)
 	if err != nil {
 		return nil, err
@@ -123,7 +126,7 @@ func (f *Format) Embed(ctx context.Context, in signing.Input, p signing.Prepared
 	if err := a.sign(ctx, value, chain, in.Signature.Level); err != nil {
 		return nil, err
 	}
-	if err := a.raise(ctx, in.Signature.Level); err != nil {
+	if err := a.addRevisions(ctx, in.Signature.Level); err != nil {
 		return nil, err
 	}
 	if err := a.checker().check(ctx, in.Signature.Level); err != nil {
@@ -143,14 +146,12 @@ func (f *Format) CheckValue(p signing.Prepared, value []byte) error {
 		return err
 	}
 	return signing.VerifyValue(
-		&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: s.hash()},
-		p.Digest,
-		value,
+		&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: s.hash()}, p.Digest, value,
 	)
 }
 
-// accepts refuses a level that is not known, or for which a source is not configured, before any
-// work.
+// accepts refuses a level that is unknown, or for which a source is not configured. It runs before
+// any other work.
 func (f *Format) accepts(sig signing.SignatureInfo) error {
 	switch sig.Level {
 	case signing.LevelB:
@@ -167,8 +168,8 @@ func (f *Format) accepts(sig signing.SignatureInfo) error {
 	return nil
 }
 
-// contentsSize is the room for the SignedData, in bytes: what the chain takes, and a token where
-// the level wants one.
+// contentsSize returns the number of bytes to reserve for the SignedData: enough for the chain, and
+// for a timestamp token if the level needs one.
 func (f *Format) contentsSize(level signing.Level, c *signing.Credential) (int, error) {
 	token := 0
 	if level != signing.LevelB {

@@ -23,16 +23,10 @@ func FuzzSign(f *testing.F) {
 		}
 	}
 	f.Add(
-		onePage(
-			"/AcroForm<</Fields 8 0 R/XFA 5 0 R>>",
-			"/Annots 7 0 R",
-		).with(
+		onePage("/AcroForm<</Fields 8 0 R/XFA 5 0 R>>", "/Annots 7 0 R").with(
 			7,
 			"[]",
-		).with(
-			8,
-			"[10 0 R]",
-		).with(
+		).with(8, "[10 0 R]").with(
 			10,
 			"<</FT/Tx/T(a)>>",
 		).bytes(),

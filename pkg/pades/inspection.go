@@ -16,7 +16,7 @@ const (
 )
 
 // inspect refuses a document that must not or cannot be signed, and returns its form. target is the
-// existing field to be signed; empty = a new one.
+// name of the existing field to sign; it is empty for a new field.
 func inspect(ctx context.Context, doc *pdf.Document, target string) (*form, error) {
 	catalog, _, err := doc.Catalog()
 	if err != nil {
@@ -49,8 +49,8 @@ func inspect(ctx context.Context, doc *pdf.Document, target string) (*form, erro
 	return f, f.checkXFA(doc, catalog)
 }
 
-// checkPermissions honours an encrypted document's permissions: a field may be filled in by bit 6
-// or 9, made by bits 4 and 6.
+// checkPermissions obeys the permissions of an encrypted document. Bit 6 or bit 9 allows filling in
+// a field. Bits 4 and 6 together allow adding one.
 func checkPermissions(doc *pdf.Document, target string) error {
 	p := doc.Permissions()
 	switch {
@@ -62,8 +62,8 @@ func checkPermissions(doc *pdf.Document, target string) error {
 	return nil
 }
 
-// checkXFA refuses a form that lives in XFA alone: readers of XFA would not show a field that
-// stands outside of it.
+// checkXFA refuses a form that exists only as XFA, because readers of XFA would not show a field
+// outside of it.
 func (f *form) checkXFA(doc *pdf.Document, catalog *pdf.Dict) error {
 	xfa, err := doc.Get(f.dict.Get("XFA"))
 	if err != nil || xfa == nil {
@@ -79,9 +79,9 @@ func (f *form) checkXFA(doc *pdf.Document, catalog *pdf.Dict) error {
 	return nil
 }
 
-// checkCertification honours the document's DocMDP, and returns what it allows: 1 forbids every
-// change, 2 allows forms to be filled in and signed, 3 also allows annotations (ISO 32000-2
-// 12.8.2.2). It is 0 where the document is not certified.
+// checkCertification obeys the DocMDP of the document and returns its /P: 1 forbids every change, 2
+// allows filling in and signing forms, 3 also allows annotations (ISO 32000-2 12.8.2.2). It returns
+// 0 if the document is not certified.
 func checkCertification(doc *pdf.Document, catalog *pdf.Dict) (int64, error) {
 	perms, err := doc.DictAt(catalog, "Perms")
 	if err != nil {
@@ -98,8 +98,8 @@ func checkCertification(doc *pdf.Document, catalog *pdf.Dict) (int64, error) {
 	return p, err
 }
 
-// certification is what a signature allows after it as a certification, /P from 1 to 3; 0 where it
-// is none.
+// certification returns what a certification signature allows after it: /P from 1 to 3. It returns
+// 0 if the signature certifies nothing.
 func certification(doc *pdf.Document, signature *pdf.Dict) (int64, error) {
 	var permission int64
 	err := eachReference(doc, signature, func(method pdf.Name, params *pdf.Dict) error {
@@ -113,7 +113,7 @@ func certification(doc *pdf.Document, signature *pdf.Dict) (int64, error) {
 	return permission, err
 }
 
-// eachReference goes through the signature references of a signature (ISO 32000-2 table 256).
+// eachReference visits the signature references of a signature (ISO 32000-2 table 256).
 func eachReference(doc *pdf.Document, signature *pdf.Dict, visit func(method pdf.Name, params *pdf.Dict) error) error {
 	references, err := doc.ArrayAt(signature, "Reference")
 	if err != nil {
@@ -142,8 +142,8 @@ func eachReference(doc *pdf.Document, signature *pdf.Dict, visit func(method pdf
 	return nil
 }
 
-// checkByteRange refuses a document with an earlier signature that cannot be valid: its ByteRange
-// must leave out exactly one hexadecimal string within the file. checkEarlier looks at the digests.
+// checkByteRange refuses a document with an earlier signature that cannot be valid. The gap of its
+// ByteRange must be one hexadecimal string within the file. checkEarlier checks the digests.
 func checkByteRange(doc *pdf.Document, signature *pdf.Dict) error {
 	r, err := readByteRange(doc, signature)
 	if err != nil {
@@ -159,26 +159,25 @@ func checkByteRange(doc *pdf.Document, signature *pdf.Dict) error {
 	}
 	if ends[0] != '<' || last[0] != '>' {
 		return signing.Errorf(
-			signing.KindBroken,
-			"an earlier signature is broken: its ByteRange does not leave out its /Contents",
+			signing.KindBroken, "an earlier signature is broken: its ByteRange does not leave out its /Contents",
 		)
 	}
 	return nil
 }
 
-// byteRange is a ByteRange of two ranges that begin at 0 (ISO 32000-2 12.8.1): the gap is
-// [gapStart, gapEnd), the end is exclusive.
+// byteRange is a ByteRange of two ranges, the first of which starts at 0 (ISO 32000-2 12.8.1). The
+// gap is [gapStart, gapEnd). The end is exclusive.
 type byteRange struct{ gapStart, gapEnd, end int64 }
 
 func readByteRange(doc *pdf.Document, signature *pdf.Dict) (byteRange, error) {
 	a, err := doc.ArrayAt(signature, "ByteRange")
 	if err != nil || len(a) != 4 {
-		return byteRange{}, fmt.Errorf("its ByteRange has not four numbers")
+		return byteRange{}, fmt.Errorf("its ByteRange does not have four numbers")
 	}
 	var v [4]int64
 	for i := range a {
 		if v[i], err = doc.Int(a[i], -1); err != nil || v[i] < 0 {
-			return byteRange{}, fmt.Errorf("its ByteRange is not made of numbers")
+			return byteRange{}, fmt.Errorf("its ByteRange holds values that are not numbers")
 		}
 	}
 	r := byteRange{gapStart: v[1], gapEnd: v[2], end: v[2] + v[3]}

@@ -2,10 +2,10 @@ package pades
 
 import "io"
 
-// joinedFile is the original with sections behind it, as one io.ReaderAt.
+// joinedFile is the original followed by the appended sections, as one io.ReaderAt.
 type joinedFile struct {
 	head  io.ReaderAt
-	split int64 // where the sections begin
+	split int64 // offset at which the sections start
 	tail  []byte
 }
 

@@ -56,10 +56,8 @@ func sparseDocument(size int64, stream bool) *sparseFile {
 			rows = append(append(rows, 1), binary.BigEndian.AppendUint64(nil, uint64(o))[2:]...)
 		}
 		fmt.Fprintf(
-			&tail,
-			"4 0 obj <</Type/XRef/Size 5/W[1 6 0]/Index[1 4]/Root 1 0 R/Length %d>>stream\n%s\nendstream endobj\n",
-			len(rows),
-			rows,
+			&tail, "4 0 obj <</Type/XRef/Size 5/W[1 6 0]/Index[1 4]/Root 1 0 R/Length %d>>stream\n%s\nendstream endobj\n",
+			len(rows), rows,
 		)
 	} else {
 		tail.WriteString("xref\n1 3\n")

@@ -137,13 +137,7 @@ func TestRevocationFails(t *testing.T) {
 	k := rsaKey()
 	original := onePage("", "").bytes()
 	a := newAuthority(t, k)
-	if _, err := trySign(
-		t,
-		&Format{Timestamper: a, Revocation: refusing{}},
-		k,
-		original,
-		signing.LevelLT,
-	); signing.KindOf(
+	if _, err := trySign(t, &Format{Timestamper: a, Revocation: refusing{}}, k, original, signing.LevelLT); signing.KindOf(
 		err,
 	) != signing.KindRevocation {
 		t.Errorf("error = %v, want the gatherer's own", err)

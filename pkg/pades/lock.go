@@ -8,11 +8,11 @@ import (
 // lock says which fields must not change after a signature (ISO 32000-2 tables 236 and 259).
 type lock struct {
 	action pdf.Name        // All, Include or Exclude
-	names  map[string]bool // with all that is below them
+	names  map[string]bool // fields, each with all fields below it
 	all    bool            // /P 1: the whole document is locked
 }
 
-// covers reports whether a field of that name is locked.
+// covers reports whether the lock covers the field called name.
 func (l *lock) covers(name string) bool {
 	named := l.names[name]
 	for i := 0; i < len(name) && !named; i++ {
@@ -29,8 +29,9 @@ func (l *lock) covers(name string) bool {
 	return false
 }
 
-// noteLocks reads what a signed field locks: FieldMDP of its signature, and its own /Lock.
-func (f *form) noteLocks(doc *pdf.Document, fd field, signature *pdf.Dict) error {
+// readLocks reads what a signed field locks: by the FieldMDP of its signature, and by its own
+// /Lock.
+func (f *form) readLocks(doc *pdf.Document, fd field, signature *pdf.Dict) error {
 	err := eachReference(doc, signature, func(method pdf.Name, params *pdf.Dict) error {
 		if method != "FieldMDP" {
 			return nil
@@ -64,9 +65,7 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 	}
 	if f.locked += 1 + len(names); f.locked > maxLocked {
 		return signing.Errorf(
-			signing.KindTooComplex,
-			"PDF is too complex: its signatures lock more than %d fields",
-			maxLocked,
+			signing.KindTooComplex, "PDF is too complex: its signatures lock more than %d fields", maxLocked,
 		)
 	}
 	for _, o := range names {
@@ -74,7 +73,7 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 		if err != nil {
 			return err
 		}
-		if s, ok := v.(pdf.String); ok && len(s.Value) <= maxNameBytes { // no field's name is longer
+		if s, ok := v.(pdf.String); ok && len(s.Value) <= maxNameBytes { // no field has a longer name
 			l.names[s.Text()] = true
 		}
 	}
@@ -82,20 +81,20 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 	return nil
 }
 
-// checkAnnotations honours a certification or a lock that allows no annotations: a new field that
-// can be seen is one. An invisible field shows nothing, and an existing field is there already (ISO
-// 32000-2 tables 236 and 257).
+// checkAnnotations obeys a certification or a lock that allows no new annotations. A new visible
+// field is a new annotation. An invisible field shows nothing, and an existing field is already an
+// annotation (ISO 32000-2 tables 236 and 257).
 func (f *form) checkAnnotations() error {
 	if f.noAnnotations {
 		return forbidden(
-			"its certification or an earlier signature allows no new visible field. An invisible signature and one in an existing field are possible",
+			"its certification or an earlier signature allows no new visible field. " + "Sign invisibly, or sign an existing field",
 		)
 	}
 	return nil
 }
 
-// checkLocks honours what earlier signatures lock. A new field is one that /All locks, and one that
-// /Exclude does not name.
+// checkLocks obeys the locks of earlier signatures. A new field is locked by /All, and by an
+// /Exclude that does not name it.
 func (f *form) checkLocks(target string) error {
 	name := target
 	if name == "" {

@@ -54,23 +54,11 @@ func TestLocks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := signField(
-				t,
-				&Format{},
-				locked,
-				"b",
-				signing.LevelB,
-			); (err == nil) != tt.other ||
+			if _, err := signField(t, &Format{}, locked, "b", signing.LevelB); (err == nil) != tt.other ||
 				err != nil && signing.KindOf(err) != signing.KindForbidden {
 				t.Errorf("sign the other field: %v, want allowed = %v", err, tt.other)
 			}
-			if _, err := trySign(
-				t,
-				&Format{},
-				rsaKey(),
-				locked,
-				signing.LevelB,
-			); (err == nil) != tt.newOne ||
+			if _, err := trySign(t, &Format{}, rsaKey(), locked, signing.LevelB); (err == nil) != tt.newOne ||
 				err != nil && signing.KindOf(err) != signing.KindForbidden {
 				t.Errorf("sign a new field: %v, want allowed = %v", err, tt.newOne)
 			}

@@ -8,12 +8,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// maxMetadata bounds how much of the document's XMP is looked at, in bytes. The identification
-// stands near its beginning.
+// maxMetadata bounds how much of the document's XMP is read, in bytes. The identification is near
+// its start.
 const maxMetadata = 1 << 20
 
-// isPDFA reports whether a document says that it is PDF/A: by its output intent or by the
-// identification in its XMP (ISO 19005-1 6.2.2, 6.7.11). Metadata that cannot be read says nothing.
+// isPDFA reports whether a document claims to be PDF/A, by its output intent or by the
+// identification in its XMP (ISO 19005-1 6.2.2, 6.7.11). Metadata that cannot be read is ignored.
 func isPDFA(doc *pdf.Document) (bool, error) {
 	catalog, _, err := doc.Catalog()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// rehearse goes the way of Embed with zeros in place of the signature and without validation data:
-// a document whose signature could not be handed out in the end is refused before one is paid for.
+// rehearse does what Embed will do, with zeros in place of the signature and without validation
+// data. A document that would fail the check of Embed is refused before a signature is paid for.
 func (f *Format) rehearse(ctx context.Context, in signing.Input, s *state) error {
 	a := &assembly{Format: f, in: in, state: s}
 	var err error
@@ -25,20 +25,20 @@ func (f *Format) rehearse(ctx context.Context, in signing.Input, s *state) error
 	}
 	level := in.Signature.Level
 	if level == signing.LevelB {
-		return refusal(ctx, s.Rehearsed.see(a, doc, own))
+		return refusal(ctx, s.Rehearsed.record(a, doc, own))
 	}
 	if level != signing.LevelT {
 		if err := a.store(&validation{}); err != nil {
 			return refusal(ctx, err)
 		}
 	}
-	_, err = a.prepareTimestamp(ctx, a.tokenSize()) // below B-LTA too: for a token that does not fit
+	_, err = a.prepareTimestamp(ctx, a.tokenSize()) // also below B-LTA, for a token that does not fit
 	return refusal(ctx, err)
 }
 
-// see notes the section of a signature without more revisions, as the structural check has found
-// it.
-func (r *rehearsed) see(a *assembly, doc *pdf.Document, own []placed) error {
+// record keeps the result of the structural check of a section, for a signature that no revision
+// follows.
+func (r *rehearsed) record(a *assembly, doc *pdf.Document, own []placed) error {
 	if len(own) != 1 {
 		return finding("there are %d signatures in its section", len(own))
 	}
@@ -51,7 +51,7 @@ func (r *rehearsed) see(a *assembly, doc *pdf.Document, own []placed) error {
 	return nil
 }
 
-// around digests a section without the gap.
+// around returns the digest of a section without the gap.
 func (r *rehearsed) around(section []byte) []byte {
 	h := sha256.New()
 	h.Write(section[:r.GapStart])
@@ -59,14 +59,14 @@ func (r *rehearsed) around(section []byte) []byte {
 	return h.Sum(nil)
 }
 
-// same reports whether a section is the one that was seen, but for what is in the gap.
+// same reports whether a section differs from the checked one only in the gap.
 func (r *rehearsed) same(section []byte) bool {
 	return len(r.Around) > 0 && 0 <= r.GapStart && r.GapStart < r.GapEnd && r.GapEnd <= len(section) &&
 		bytes.Equal(r.Around, r.around(section))
 }
 
-// refusal is a finding of the rehearsal as a fault of the document, of which nothing is signed yet:
-// its own kind where it has one.
+// refusal turns a finding of the rehearsal into an error about the document, because nothing is
+// signed yet. It keeps the kind of the error that caused the finding, if there is one.
 func refusal(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
@@ -81,9 +81,6 @@ func refusal(ctx context.Context, err error) error {
 		}
 	}
 	return signing.Errorf(
-		signing.KindUnsupported,
-		"PDF cannot be signed: a reader would not find the signature in it",
-	).Because(
-		err,
-	)
+		signing.KindUnsupported, "PDF cannot be signed: a reader would not find the signature in it",
+	).Because(err)
 }

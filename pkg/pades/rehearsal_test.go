@@ -28,20 +28,11 @@ func TestNoSignatureIsWasted(t *testing.T) {
 	// Two signed fields; their ByteRange leaves out the first string of the file.
 	earlier := func(first, second string) maker {
 		const field = "<</FT/Sig%s/V 12 0 R/Subtype/Widget/Rect[0 0 0 0]>>"
-		return onePage(
-			"/AcroForm<</Fields[10 0 R 11 0 R]>>",
-			"",
-		).with(
+		return onePage("/AcroForm<</Fields[10 0 R 11 0 R]>>", "").with(
 			10,
 			fmt.Sprintf(field, first),
-		).with(
-			11,
-			fmt.Sprintf(field, second),
-		).
-			with(
-				12,
-				"<</Type/Sig/Contents<00>/ByteRange[0 AAAA BBBB 9]>>",
-			)
+		).with(11, fmt.Sprintf(field, second)).
+			with(12, "<</Type/Sig/Contents<00>/ByteRange[0 AAAA BBBB 9]>>")
 	}
 	filled := func(n int) maker {
 		m, list := onePage("", ""), ""
@@ -101,9 +92,7 @@ func TestNoSignatureIsWasted(t *testing.T) {
 			in.Signature.Visible = tt.visible
 			p, err := f.Prepare(context.Background(), in, k.credential)
 			if tt.refused != "" {
-				if e := signing.AsError(
-					err,
-				); err == nil || e.Kind == signing.KindInternal ||
+				if e := signing.AsError(err); err == nil || e.Kind == signing.KindInternal ||
 					!strings.Contains(e.Detail, tt.refused) {
 					t.Errorf("Prepare = %v, want it refused with %q", err, tt.refused)
 				}

@@ -7,13 +7,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Report is what Verify found out about a document.
+// Report is the result of Verify for one document.
 type Report struct {
 	Size       int64             // bytes
-	Signatures []SignatureReport // by the bytes they cover, earliest first
+	Signatures []SignatureReport // sorted by the number of bytes that they cover, earliest first
 }
 
-// Verdict is the worst of the signatures' verdicts; Unsigned where there is none.
+// Verdict returns the worst verdict of all signatures. It is Unsigned if the document has no
+// signature.
 func (r *Report) Verdict() Verdict {
 	worst := Unsigned
 	for i := range r.Signatures {
@@ -22,35 +23,35 @@ func (r *Report) Verdict() Verdict {
 	return worst
 }
 
-// Valid reports whether there is a signature, and each is valid and was followed by nothing but
-// what may follow a signature.
+// Valid reports whether the document has at least one signature, each signature is valid, and only
+// changes that may follow a signature were made after it.
 func (r *Report) Valid() bool { return r.Verdict() == Good }
 
-// SignatureReport is about one signature or document timestamp.
+// SignatureReport describes one signature or document timestamp.
 type SignatureReport struct {
 	Field       string // fully qualified name
 	SubFilter   string
 	Timestamp   bool              // a document timestamp
-	Certificate *x509.Certificate // of signer or authority; nil where it could not be read
-	Claimed     time.Time         // /M; zero where there is none
-	Stamped     time.Time         // by a timestamp authority; zero where there is none
-	Judged      time.Time         // the time at which the certificate is judged; zero where there is no certificate
+	Certificate *x509.Certificate // of the signer or the authority; nil if it could not be read
+	Claimed     time.Time         // /M; zero if it is missing
+	Stamped     time.Time         // time of the timestamp authority; zero if there is no timestamp
+	Judged      time.Time         // the time at which the certificate is judged; zero without a certificate
 	JudgedBy    TimeSource        // where Judged comes from
-	// Level is the PAdES baseline level reached; empty for a document timestamp, and for a signature
-	// that is not of the baseline.
+	// Level is the PAdES baseline level that the signature reaches. It is empty for a document
+	// timestamp and for a signature that does not follow the baseline.
 	Level    signing.Level
-	End      int64    // bytes covered, from the first byte of the file
-	Whole    bool     // all of the file is covered
-	Faults   []string // why it is not valid
-	Unjudged []string // why it cannot be judged: it may be good, and somebody else has to say so
-	Notes    []string // what is worth knowing, and does not make it invalid
-	Changes  []string // what later revisions changed, in words
-	Tampered []string // those of the changes that may not follow a signature
+	End      int64    // number of covered bytes, counted from the first byte of the file
+	Whole    bool     // the signature covers the whole file
+	Faults   []string // reasons why it is invalid
+	Unjudged []string // reasons why it cannot be judged; another validator may find it valid
+	Notes    []string // remarks that do not make it invalid
+	Changes  []string // changes made by later revisions, in words
+	Tampered []string // the part of Changes that must not follow a signature
 }
 
-// Verdict is Broken where digest, signature value or certificate are wrong or a later revision
-// changed what it must not, and CannotBeJudged where this program does not know the form, the
-// algorithm or the certificate.
+// Verdict returns Broken if the digest, the signature value or the certificate is wrong, or if a
+// later revision made a forbidden change. It returns CannotBeJudged if this program does not know
+// the form or the algorithm, or if the certificate is missing.
 func (s *SignatureReport) Verdict() Verdict {
 	switch {
 	case len(s.Faults) > 0 || len(s.Tampered) > 0:
@@ -64,8 +65,8 @@ func (s *SignatureReport) Verdict() Verdict {
 // Valid reports whether the verdict is Good.
 func (s *SignatureReport) Valid() bool { return s.Verdict() == Good }
 
-// VerifyOptions say what a signature is held against.
+// VerifyOptions are the rules by which Verify judges signatures.
 type VerifyOptions struct {
-	Roots *x509.CertPool // nil: whether certificates are trusted is not judged
-	Now   time.Time      // the time of verifying; zero: that of the clock
+	Roots *x509.CertPool // trusted roots; nil means that trust in certificates is not judged
+	Now   time.Time      // the time of verification; zero means the current time
 }

@@ -8,52 +8,53 @@ import (
 
 // revisions are two revisions of one document, and what their objects are for.
 type revisions struct {
-	old, now *pdf.Document
-	was, is  *roles                // of the objects of old and of now
-	annots   map[pdf.Ref]bool      // arrays of annotations in old; nil until isAnnotations is called
-	fixed    func(number int) bool // objects that old refers to in places that must not change
+	old, now           *pdf.Document
+	oldRoles, nowRoles *roles                // of the objects of old and of now
+	annots             map[pdf.Ref]bool      // arrays of annotations in old; nil until isAnnotations is called
+	fixed              func(number int) bool // objects that old refers to in places that must not change
 }
 
 // readRoles finds out what the objects of both revisions are for.
 func (r *revisions) readRoles(ctx context.Context, references *pdf.References) error {
 	var err error
-	if r.was, err = findRoles(r.old); err != nil {
+	if r.oldRoles, err = findRoles(r.old); err != nil {
 		return err
 	}
-	if r.is, err = findRoles(r.now); err != nil {
+	if r.nowRoles, err = findRoles(r.now); err != nil {
 		return err
 	}
 	if err := references.Advance(ctx, r.old); err != nil {
 		return err
 	}
-	r.fixed = references.Reach(r.was.roots, r.was.cut)
+	r.fixed = references.Reach(r.oldRoles.roots, r.oldRoles.cut)
 	return nil
 }
 
-// role is what an object is for in both revisions: not what only the newer one says, since whoever
-// made that may say anything. What the older one used freely, and for nothing else, is free where
-// the newer one has no use for it any more.
+// role returns the role that an object has in both revisions. The newer revision alone is not
+// trusted, because its author may claim any role. An object that the older revision used only in a
+// free role (see isFree) keeps this role, even if the newer revision no longer uses it.
 func (r *revisions) role(ref pdf.Ref) string {
-	was := r.was.of[ref]
+	was := r.oldRoles.of[ref]
 	switch {
 	case isFree(was) && !r.fixed(ref.Number):
 		return was
-	case isFree(was) || r.is.of[ref] != was:
+	case isFree(was) || r.nowRoles.of[ref] != was:
 		return ""
 	}
 	return was
 }
 
-// names are those of the fields to which an object belongs; one that belongs to none has none, and
-// what locks all fields locks it.
+// names returns the names of the fields to which an object belongs. For an object that belongs to
+// no field it returns one empty name, so that a lock of all fields still covers it.
 func (r *revisions) names(ref pdf.Ref) []string {
-	if names := r.was.names[ref]; len(names) > 0 {
+	if names := r.oldRoles.names[ref]; len(names) > 0 {
 		return names
 	}
 	return []string{""}
 }
 
-// isAnnotations reports whether an object was a page's array of annotations, or on the way to it.
+// isAnnotations reports whether an object was a page's array of annotations in the older revision,
+// or a reference that leads to one.
 func (r *revisions) isAnnotations(ref pdf.Ref) bool {
 	if r.annots == nil {
 		r.annots = map[pdf.Ref]bool{}
@@ -68,14 +69,14 @@ func (r *revisions) isAnnotations(ref pdf.Ref) bool {
 			}
 			return true, nil
 		})
-		if err != nil { // who knows what the rest of them are
+		if err != nil { // the set is incomplete, so treat no object as such an array
 			clear(r.annots)
 		}
 	}
 	return r.annots[ref]
 }
 
-// grew reports whether now is old with signature fields added.
+// grew reports whether now is the list old with only signature fields added.
 func (r *revisions) grew(old, now pdf.Array) bool {
 	kept := 0
 	for _, o := range now {
@@ -83,21 +84,22 @@ func (r *revisions) grew(old, now pdf.Array) bool {
 			kept++
 			continue
 		}
-		if ref, ok := o.(pdf.Ref); !ok || !r.mayJoin(ref) {
+		if ref, ok := o.(pdf.Ref); !ok || !r.mayBeAdded(ref) {
 			return false
 		}
 	}
 	return kept == len(old)
 }
 
-// mayJoin reports whether an object may become an entry of a list: as the widget of a signature
-// field that is new or was one before, and that shows nothing unless somebody signed with it.
-func (r *revisions) mayJoin(ref pdf.Ref) bool {
-	value, ok := r.is.value[ref]
-	if !ok || !r.is.isWidget(ref) || r.is.draws(ref) && !r.isLater(value) {
+// mayBeAdded reports whether an object may be added to a list of fields or annotations. It must be
+// the widget of a signature field that is new or was a signature field before, and it may show
+// something only if a signature was made with it.
+func (r *revisions) mayBeAdded(ref pdf.Ref) bool {
+	value, ok := r.nowRoles.value[ref]
+	if !ok || !r.nowRoles.isWidget(ref) || r.nowRoles.draws(ref) && !r.isLater(value) {
 		return false
 	}
-	_, was := r.was.value[ref]
+	_, was := r.oldRoles.value[ref]
 	return was || r.isNew(ref)
 }
 
@@ -107,11 +109,12 @@ func (r *revisions) isNew(ref pdf.Ref) bool {
 	return err == nil && before == nil
 }
 
-// isLater reports whether a field's value is a signature, of that field alone, that was made after
-// the older revision: whoever shows another one once more shows what nobody signed.
+// isLater reports whether a field's value is a signature that was made after the older revision and
+// belongs to this field alone. A field that shows the signature of another field shows something
+// that nobody signed.
 func (r *revisions) isLater(value pdf.Object) bool {
 	ref, ok := value.(pdf.Ref)
-	if !ok || r.is.signs[ref] != 1 || !r.isNew(ref) {
+	if !ok || r.nowRoles.signs[ref] != 1 || !r.isNew(ref) {
 		return false
 	}
 	dict, err := r.now.Dict(ref)

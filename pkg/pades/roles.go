@@ -7,58 +7,61 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// Roles of objects that may come or change after a signature (ISO 32000-2 12.8.2.2, ETSI EN 319
-// 142-1 5.4).
+// Roles of objects that may be added or changed after a signature (ISO 32000-2 12.8.2.2, ETSI EN
+// 319 142-1 5.4).
 const (
-	roleSignature = "signature(s)"
-	roleTimestamp = "document timestamp(s)"
-	roleField     = "signature field"
-	roleStore     = "validation data"
-	roleForm      = "form"
-	roleCatalog   = "catalog"
-	roleList      = "list of fields"
-	roleMetadata  = "metadata"
-	roleFace      = "appearance of a form field"
+	roleSignature  = "signature(s)"
+	roleTimestamp  = "document timestamp(s)"
+	roleField      = "signature field"
+	roleStore      = "validation data"
+	roleForm       = "form"
+	roleCatalog    = "catalog"
+	roleList       = "list of fields"
+	roleMetadata   = "metadata"
+	roleAppearance = "appearance of a form field"
 )
 
-// maxEmptyFace is how many bytes an appearance that shows nothing may take: some writers leave a
-// blank or an end of line.
-const maxEmptyFace = 64
+// maxEmptyAppearance bounds an appearance that counts as empty, in bytes. Some writers leave a
+// blank or an end of line in it.
+const maxEmptyAppearance = 64
 
-// isFree reports whether objects of a role may become anything, so that they must not be used for
-// anything else.
-func isFree(role string) bool { return role == roleStore || role == roleMetadata || role == roleFace }
+// isFree reports whether objects of a role may change freely. Such an object must have no other
+// role.
+func isFree(role string) bool {
+	return role == roleStore || role == roleMetadata || role == roleAppearance
+}
 
-// roles is what the objects of one revision are for.
+// roles says what the objects of one revision are used for.
 type roles struct {
-	doc   *pdf.Document
-	of    map[pdf.Ref]string     // empty where an object has several
-	names map[pdf.Ref][]string   // of the fields to which a field or widget belongs
-	faces map[pdf.Ref][]pdf.Ref  // the fields and widgets of which something is an appearance
-	value map[pdf.Ref]pdf.Object // of signature fields, by the field and each of its widgets; nil where nobody signed
-	signs map[pdf.Ref]int        // fields that have the signature as their value
-	// roots are what the trailer refers to, but for /Info; cut is what objects refer to in order to
-	// give it a role that is free.
+	doc         *pdf.Document
+	of          map[pdf.Ref]string    // empty if an object has several roles
+	names       map[pdf.Ref][]string  // names of the fields to which a field or widget belongs
+	appearances map[pdf.Ref][]pdf.Ref // by appearance: the fields and widgets that it belongs to
+	// of signature fields, by the field and each of its widgets; nil for an empty field
+	value map[pdf.Ref]pdf.Object
+	signs map[pdf.Ref]int // how many fields have the signature as their value
+	// roots are the objects that the trailer refers to, without /Info. cut holds, for each object, its
+	// references that only give a free role to their target.
 	roots []int
 	cut   map[int][]int
 }
 
-// findRoles walks catalog, form and validation data of a revision.
+// findRoles walks the catalog, the form and the validation data of a revision.
 func findRoles(doc *pdf.Document) (*roles, error) {
 	r := &roles{
-		doc:   doc,
-		of:    map[pdf.Ref]string{},
-		names: map[pdf.Ref][]string{},
-		faces: map[pdf.Ref][]pdf.Ref{},
-		value: map[pdf.Ref]pdf.Object{},
-		signs: map[pdf.Ref]int{},
-		cut:   map[int][]int{},
+		doc:         doc,
+		of:          map[pdf.Ref]string{},
+		names:       map[pdf.Ref][]string{},
+		appearances: map[pdf.Ref][]pdf.Ref{},
+		value:       map[pdf.Ref]pdf.Object{},
+		signs:       map[pdf.Ref]int{},
+		cut:         map[int][]int{},
 	}
 	catalog, root, err := doc.Catalog()
 	if err != nil {
 		return nil, err
 	}
-	// keys of a writer's own, which may name anything, show nothing
+	// Other keys of the trailer are private to their writer and show nothing.
 	for _, key := range []pdf.Name{"Root", "Encrypt", "ID"} {
 		r.roots = append(r.roots, pdf.NumbersIn(doc.Trailer().Get(key))...)
 	}
@@ -67,7 +70,7 @@ func findRoles(doc *pdf.Document) (*roles, error) {
 	r.role(catalog.Get("Metadata"), roleMetadata)
 	r.role(doc.Trailer().Get("Info"), roleMetadata)
 	for _, key := range []pdf.Name{"Metadata", "DSS", "Extensions"} {
-		r.leave(root, catalog.Get(key))
+		r.exclude(root, catalog.Get(key))
 	}
 	form, err := doc.DictAt(catalog, "AcroForm")
 	if err != nil {
@@ -91,26 +94,26 @@ func (r *roles) role(o pdf.Object, role string) {
 	r.of[ref] = role
 }
 
-// leave notes that what an object refers to by o is not to be followed.
-func (r *roles) leave(owner pdf.Ref, o pdf.Object) {
+// exclude records that the references in o, an entry of owner, are not followed.
+func (r *roles) exclude(owner pdf.Ref, o pdf.Object) {
 	r.cut[owner.Number] = append(r.cut[owner.Number], pdf.NumbersIn(o)...)
 }
 
-// look gives the appearance streams of a field's widget their role. An /AP that is no dictionary
-// shows nothing.
-func (r *roles) look(ref pdf.Ref, widget *pdf.Dict) error {
-	r.leave(ref, widget.Get("AP"))
-	return r.eachFace(widget, func(o pdf.Object) {
-		r.role(o, roleFace)
+// addAppearances gives the appearance streams of a field's widget their role. An /AP that is not a
+// dictionary shows nothing.
+func (r *roles) addAppearances(ref pdf.Ref, widget *pdf.Dict) error {
+	r.exclude(ref, widget.Get("AP"))
+	return r.eachAppearance(widget, func(o pdf.Object) {
+		r.role(o, roleAppearance)
 		if face, ok := o.(pdf.Ref); ok {
-			r.faces[face] = append(r.faces[face], ref)
+			r.appearances[face] = append(r.appearances[face], ref)
 		}
 	})
 }
 
-// eachFace visits the entries of a widget's /AP, and those of the dictionaries of states among them
-// (ISO 32000-2 12.5.5).
-func (r *roles) eachFace(widget *pdf.Dict, visit func(pdf.Object)) error {
+// eachAppearance visits the entries of a widget's /AP, and the entries of the dictionaries of
+// states among them (ISO 32000-2 12.5.5).
+func (r *roles) eachAppearance(widget *pdf.Dict, visit func(pdf.Object)) error {
 	o, err := r.doc.Get(widget.Get("AP"))
 	if err != nil {
 		return err
@@ -140,7 +143,7 @@ func (r *roles) field(f field) error {
 	if err != nil {
 		return err
 	}
-	var signature pdf.Object // as the field names it; nil where nobody signed
+	var signature pdf.Object // as the field refers to it; nil for an empty field
 	if f.kind == "Sig" && value != nil {
 		signature = f.dict.Get("V")
 	}
@@ -158,9 +161,9 @@ func (r *roles) field(f field) error {
 			r.value[ref] = signature
 		}
 		if signature != nil {
-			continue // how it looks belongs to the signature
+			continue // the appearance belongs to the signature
 		}
-		if err := r.look(ref, widget); err != nil {
+		if err := r.addAppearances(ref, widget); err != nil {
 			return err
 		}
 	}
@@ -182,8 +185,9 @@ func (r *roles) signature(v, value pdf.Object) {
 	}
 }
 
-// isWidget reports whether an object may be the widget of a signature field, or a field without
-// one, and nothing else: readers draw other annotations by their own entries, and follow actions.
+// isWidget reports whether an object can only be the widget of a signature field, or a field
+// without a widget. Other annotations are not accepted, because readers draw them by their own
+// entries and follow their actions.
 func (r *roles) isWidget(ref pdf.Ref) bool {
 	d, err := r.doc.Dict(ref)
 	if err != nil {
@@ -195,8 +199,8 @@ func (r *roles) isWidget(ref pdf.Ref) bool {
 		!d.Has("AA")
 }
 
-// draws reports whether a widget has an appearance that is not empty, or may not be: of its own, or
-// that a reader makes up.
+// draws reports whether a widget may show something: by an appearance that is not empty, or by
+// entries from which a reader makes an appearance. It is true in case of doubt.
 func (r *roles) draws(ref pdf.Ref) bool {
 	widget, err := r.doc.Dict(ref)
 	if err != nil {
@@ -207,12 +211,12 @@ func (r *roles) draws(ref pdf.Ref) bool {
 		return true
 	}
 	shows := false
-	err = r.eachFace(widget, func(o pdf.Object) { shows = shows || r.paints(o) })
+	err = r.eachAppearance(widget, func(o pdf.Object) { shows = shows || r.paints(o) })
 	return err != nil || shows
 }
 
-// paints reports whether an appearance is a stream that is not empty, or something that cannot be
-// read.
+// paints reports whether an appearance is a stream that is not empty. It is true if the appearance
+// cannot be read.
 func (r *roles) paints(face pdf.Object) bool {
 	o, err := r.doc.Get(face)
 	if err != nil {
@@ -226,11 +230,11 @@ func (r *roles) paints(face pdf.Object) bool {
 	if err != nil {
 		return true
 	}
-	content, err := io.ReadAll(io.LimitReader(data, maxEmptyFace))
-	return err != nil || len(content) == maxEmptyFace || len(bytes.TrimSpace(content)) > 0
+	content, err := io.ReadAll(io.LimitReader(data, maxEmptyAppearance))
+	return err != nil || len(content) == maxEmptyAppearance || len(bytes.TrimSpace(content)) > 0
 }
 
-// store gives a role to the document security store, and to the extensions that declare it.
+// store gives the document security store and the extensions that declare it their role.
 func (r *roles) store(catalog *pdf.Dict) error {
 	r.role(catalog.Get("DSS"), roleStore)
 	r.role(catalog.Get("Extensions"), roleStore)

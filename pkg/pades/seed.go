@@ -9,7 +9,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Flags of a seed value dictionary (ISO 32000-2 table 237): which of its entries are demands.
+// Flags of a seed value dictionary (ISO 32000-2 table 237). They say which entries are required.
 const (
 	seedFilter = 1 << iota
 	seedSubFilter
@@ -20,14 +20,14 @@ const (
 	seedDigestMethod
 	seedLockDocument
 	seedAppearanceFilter
-	seedUnknown // this and all above
+	seedUnknown // this flag and all higher ones
 )
 
-// seedLevel is the /V up to which all entries are known: 3 is ISO 32000-2.
+// seedLevel is the highest /V that this program knows. 3 is that of ISO 32000-2.
 const seedLevel = 3
 
-// checkSeed honours what the field demands of its signature: what we would not give, and what we
-// cannot judge, is refused. What it only proposes is left alone.
+// checkSeed obeys what the field requires of its signature. It refuses a requirement that this
+// program would not meet or cannot judge. It ignores entries that are only proposals.
 func (e *emptyField) checkSeed(doc *pdf.Document, sig signing.SignatureInfo, hash crypto.Hash) error {
 	if e.seed == nil {
 		return nil
@@ -37,7 +37,7 @@ func (e *emptyField) checkSeed(doc *pdf.Document, sig signing.SignatureInfo, has
 		return err
 	}
 	if flags < 0 || flags >= seedUnknown {
-		return noField(e.name, "demands something unknown of its signature")
+		return fieldError(e.name, "requires something of its signature that is not supported")
 	}
 	for _, rule := range seedRules(doc, sig, hash) {
 		if flags&rule.flag != rule.flag {
@@ -47,7 +47,7 @@ func (e *emptyField) checkSeed(doc *pdf.Document, sig signing.SignatureInfo, has
 		if err != nil {
 			return err
 		}
-		if o == nil && rule.flag != seedReasons { // nothing is demanded; no reasons are none
+		if o == nil && rule.flag != seedReasons { // nothing is required; but a missing list of reasons forbids a reason
 			continue
 		}
 		met, err := rule.met(o)
@@ -55,18 +55,18 @@ func (e *emptyField) checkSeed(doc *pdf.Document, sig signing.SignatureInfo, has
 			return err
 		}
 		if !met {
-			return noField(e.name, "demands %s", rule.demands)
+			return fieldError(e.name, "requires %s", rule.requires)
 		}
 	}
 	return nil
 }
 
-// seedRule is one entry of a seed value dictionary.
+// seedRule is the rule for one entry of a seed value dictionary.
 type seedRule struct {
-	flag    int64 // makes it a demand; 0: it is one in any case
-	key     pdf.Name
-	met     func(o pdf.Object) (bool, error)
-	demands string
+	flag     int64 // makes the entry a requirement; 0 means that it always is one
+	key      pdf.Name
+	met      func(o pdf.Object) (bool, error)
+	requires string
 }
 
 func seedRules(doc *pdf.Document, sig signing.SignatureInfo, hash crypto.Hash) []seedRule {
@@ -83,25 +83,25 @@ func seedRules(doc *pdf.Document, sig signing.SignatureInfo, hash crypto.Hash) [
 			func(o pdf.Object) (bool, error) { return contains(o, subFilterCAdES), nil },
 			"another encoding of its signature",
 		},
-		{seedVersion, "V", knownVersion, "what only a newer version knows"},
+		{seedVersion, "V", knownVersion, "a newer version of the seed value dictionary"},
 		{
 			seedReasons,
 			"Reasons",
 			func(o pdf.Object) (bool, error) { return allowedReason(doc, o, sig.Reason) },
-			"another reason of its signature",
+			"another reason for its signature",
 		},
 		{seedLegalAttestation, "LegalAttestation", never, "a legal attestation"},
 		{
 			seedAddRevInfo,
 			"AddRevInfo",
 			func(o pdf.Object) (bool, error) { return o == false, nil },
-			"revocation data within its signature",
+			"revocation data inside its signature",
 		},
 		{
 			seedDigestMethod,
 			"DigestMethod",
 			func(o pdf.Object) (bool, error) { return allowedHash(doc, o, hash) },
-			"another hash of its signature",
+			"another hash algorithm for its signature",
 		},
 		{
 			seedLockDocument,
@@ -109,14 +109,14 @@ func seedRules(doc *pdf.Document, sig signing.SignatureInfo, hash crypto.Hash) [
 			func(o pdf.Object) (bool, error) { return o != pdf.Name("true") && o != true, nil },
 			"a signature that locks the document",
 		},
-		{seedAppearanceFilter, "AppearanceFilter", never, "another appearance of its signature"},
+		{seedAppearanceFilter, "AppearanceFilter", never, "another appearance for its signature"},
 		{
 			0,
 			"MDP",
 			func(o pdf.Object) (bool, error) { return number(doc, o, "P", 0) },
 			"a signature that certifies the document",
 		},
-		{0, "Cert", func(o pdf.Object) (bool, error) { return number(doc, o, "Ff", 0) }, "a certificate of its own choice"},
+		{0, "Cert", func(o pdf.Object) (bool, error) { return number(doc, o, "Ff", 0) }, "a certificate with certain properties"},
 		{0, "TimeStamp", func(o pdf.Object) (bool, error) {
 			optional, err := number(doc, o, "Ff", 0)
 			return optional || sig.Level != signing.LevelB, err
@@ -137,7 +137,7 @@ func knownVersion(o pdf.Object) (bool, error) {
 	return ok && v <= seedLevel, nil
 }
 
-// number reports whether an entry of the dictionary o is that number, or missing.
+// number reports whether an entry of the dictionary o equals want or is missing.
 func number(doc *pdf.Document, o pdf.Object, key pdf.Name, want int64) (bool, error) {
 	dict, err := doc.Dict(o)
 	if err != nil {
@@ -150,7 +150,7 @@ func number(doc *pdf.Document, o pdf.Object, key pdf.Name, want int64) (bool, er
 	return n == want, err
 }
 
-// texts reads an array of strings, which may be names.
+// texts reads an array of strings or names.
 func texts(doc *pdf.Document, o pdf.Object) ([]string, error) {
 	list, _ := o.(pdf.Array)
 	var out []string
@@ -169,8 +169,8 @@ func texts(doc *pdf.Document, o pdf.Object) ([]string, error) {
 	return out, nil
 }
 
-// allowedReason wants a reason of the list; no reason where there is no list, or one of a single
-// full stop.
+// allowedReason reports whether the list o contains the reason. If the list is missing or holds
+// only a full stop, the signature must have no reason.
 func allowedReason(doc *pdf.Document, o pdf.Object, reason string) (bool, error) {
 	list, err := texts(doc, o)
 	if len(list) == 0 || len(list) == 1 && list[0] == "." {
@@ -179,7 +179,7 @@ func allowedReason(doc *pdf.Document, o pdf.Object, reason string) (bool, error)
 	return slices.Contains(list, reason), err
 }
 
-// allowedHash wants the hash, as in SHA256, to be in the list.
+// allowedHash reports whether the list o contains the hash, written as in SHA256.
 func allowedHash(doc *pdf.Document, o pdf.Object, hash crypto.Hash) (bool, error) {
 	list, err := texts(doc, o)
 	name := strings.ReplaceAll(hash.String(), "-", "")

@@ -8,14 +8,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestSeedValues signs a field that makes demands (ISO 32000-2 table 237), with SHA-256 and the
+// TestSeedValues signs a field that makes requires (ISO 32000-2 table 237), with SHA-256 and the
 // reason that input gives. What is not flagged as a demand is a proposal.
 func TestSeedValues(t *testing.T) {
 	const reason = "<FEFF0050007200FC00660075006E0067002000280031 0029>" // Prüfung (1)
 	for _, tt := range []struct {
-		seed    string
-		level   signing.Level
-		demands string // empty = signed
+		seed     string
+		level    signing.Level
+		requires string // empty = signed
 	}{
 		{"/Ff 1/Filter/Adobe.PPKLite", signing.LevelB, ""},
 		{"/Ff 1/Filter/Other", signing.LevelB, "handler"},
@@ -39,8 +39,8 @@ func TestSeedValues(t *testing.T) {
 		{"/Ff 128/LockDocument/true", signing.LevelB, "locks"},
 		{"/Ff 128/LockDocument/auto", signing.LevelB, ""},
 		{"/Ff 256/AppearanceFilter(a)", signing.LevelB, "appearance"},
-		{"/Ff 512", signing.LevelB, "unknown"},
-		{"/Ff -1", signing.LevelB, "unknown"},
+		{"/Ff 512", signing.LevelB, "not supported"},
+		{"/Ff -1", signing.LevelB, "not supported"},
 		{"/MDP<</P 2>>", signing.LevelB, "certifies"},
 		{"/MDP<</P 0>>", signing.LevelB, ""},
 		{"/Cert<</Ff 1/Subject[(abc)]>>", signing.LevelB, "certificate"},
@@ -53,7 +53,7 @@ func TestSeedValues(t *testing.T) {
 			a := newAuthority(t, rsaKey())
 			f := &Format{Timestamper: a, Revocation: a}
 			_, err := signField(t, f, withEmptyField("/SV<<"+tt.seed+">>").bytes(), "S", tt.level)
-			wantFieldRefused(t, err, tt.demands)
+			wantFieldRefused(t, err, tt.requires)
 		})
 	}
 	in := input(t, withEmptyField("/SV<</Ff 8/Reasons[(.)]>>").bytes(), signing.LevelB)
@@ -87,8 +87,7 @@ func TestFieldWithKids(t *testing.T) {
 	field := func(kids, entries string) []byte {
 		return onePage("/AcroForm<</Fields[10 0 R]>>", "/Annots[11 0 R 12 0 R]").with(10, "<</FT/Sig/T(S)/Kids["+kids+"]>>").
 			with(
-				11,
-				strings.Replace(widget, "%", entries, 1),
+				11, strings.Replace(widget, "%", entries, 1),
 			).with(12, strings.Replace(widget, "%", "", 1)).with(13, "<</Type/Sig>>").bytes()
 	}
 	for name, tt := range map[string]struct{ kids, entries, refused string }{

@@ -14,13 +14,13 @@ import (
 const (
 	subFilterCAdES     = pdf.Name("ETSI.CAdES.detached")
 	subFilterTimestamp = pdf.Name("ETSI.RFC3161")
-	maxContents        = 16 << 20 // bytes of one SignedData; validation data belongs into the DSS
+	maxContents        = 16 << 20 // bytes of one SignedData; validation data belongs in the DSS
 )
 
 // signature is a signed field of a parsed document.
 type signature struct {
 	field field
-	ref   pdf.Ref // of the signature dictionary; zero if it is no object of its own
+	ref   pdf.Ref // of the signature dictionary; zero if it is a direct object
 	dict  *pdf.Dict
 }
 
@@ -54,10 +54,10 @@ func (s *signature) subFilter() pdf.Name {
 	return n
 }
 
-// contentOf decodes /Contents as it stands in the file.
+// contentOf decodes the bytes of /Contents as they are in the file, brackets included.
 func contentOf(raw []byte) ([]byte, error) {
 	if len(raw) < 2 || raw[0] != '<' || raw[len(raw)-1] != '>' {
-		return nil, fmt.Errorf("/Contents is no hexadecimal string")
+		return nil, fmt.Errorf("/Contents is not a hexadecimal string")
 	}
 	content := make([]byte, hex.DecodedLen(len(raw)-2))
 	if _, err := hex.Decode(content, raw[1:len(raw)-1]); err != nil {
@@ -66,8 +66,8 @@ func contentOf(raw []byte) ([]byte, error) {
 	return content, nil
 }
 
-// gap returns the ByteRange, whose gap must be the very place of the /Contents value, and the
-// content, zeros behind it included.
+// gap returns the ByteRange and the decoded /Contents, trailing zeros included. The gap of the
+// ByteRange must be exactly the value of /Contents.
 func (s *signature) gap(doc *pdf.Document) (byteRange, []byte, error) {
 	r, err := readByteRange(doc, s.dict)
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *signature) gap(doc *pdf.Document) (byteRange, []byte, error) {
 		return r, nil, fmt.Errorf("/Contents: %w", err)
 	}
 	if !ok || start != r.gapStart || end != r.gapEnd {
-		return r, nil, fmt.Errorf("the gap of its ByteRange is not /Contents")
+		return r, nil, fmt.Errorf("the gap of its ByteRange is not its /Contents")
 	}
 	if end-start > 2*maxContents {
 		return r, nil, fmt.Errorf("/Contents has more than %d bytes", maxContents)
@@ -94,8 +94,8 @@ func (s *signature) gap(doc *pdf.Document) (byteRange, []byte, error) {
 	return r, content, nil
 }
 
-// checkDictionary holds a PAdES signature dictionary against ETSI EN 319 142-1 6.3, and a document
-// timestamp's against 5.4.3.
+// checkDictionary checks a signature dictionary against ETSI EN 319 142-1 6.3, or that of a
+// document timestamp against 5.4.3.
 func (s *signature) checkDictionary() error {
 	if key, dup := s.dict.Duplicate(); dup {
 		return fmt.Errorf("the signature dictionary has /%s twice", string(key))
@@ -106,7 +106,7 @@ func (s *signature) checkDictionary() error {
 	case filter != "Adobe.PPKLite":
 		return fmt.Errorf("/Filter is %q", string(filter))
 	case s.dict.Has("Cert"):
-		return fmt.Errorf("/Cert is there")
+		return fmt.Errorf("the signature dictionary has /Cert, which PAdES forbids")
 	case s.subFilter() == subFilterTimestamp:
 		return nil
 	case s.subFilter() != subFilterCAdES:
@@ -117,8 +117,8 @@ func (s *signature) checkDictionary() error {
 	return nil
 }
 
-// checkWidget holds the field's widget against what an invisible or visible signature field must
-// be, and wants it on its page.
+// checkWidget checks the widget of the field: its flags, its appearance, and that it is on its
+// page.
 func (s *signature) checkWidget(ctx context.Context, doc *pdf.Document) error {
 	ref, widget, err := widgetOf(doc, s.field)
 	if err != nil {
@@ -134,8 +134,8 @@ func (s *signature) checkWidget(ctx context.Context, doc *pdf.Document) error {
 	return checkOnPage(ctx, doc, ref, widget)
 }
 
-// checkOnPage wants a widget among the annotations of the page that it names, or, since a field
-// that was there before may name none or a wrong one, of any page.
+// checkOnPage checks that a widget is among the annotations of the page that its /P names. If it is
+// not, any other page is accepted, because an existing field may have no /P or a wrong one.
 func checkOnPage(ctx context.Context, doc *pdf.Document, ref pdf.Ref, widget *pdf.Dict) error {
 	if page, err := doc.DictAt(widget, "P"); err == nil {
 		annotations, err := doc.ArrayAt(page, "Annots")
@@ -154,7 +154,7 @@ func checkOnPage(ctx context.Context, doc *pdf.Document, ref pdf.Ref, widget *pd
 }
 
 // verifyBaseline verifies a PAdES signature over digest and returns its SignedData and certificate.
-// known certificates are not parsed again where the content has the very same bytes.
+// A certificate in the content that is byte for byte in known is not parsed again.
 func verifyBaseline(content, digest []byte, known []*x509.Certificate) (*cms.SignedData, *x509.Certificate, error) {
 	sd, err := cms.Parse(content, known...)
 	if err != nil {
@@ -167,8 +167,8 @@ func verifyBaseline(content, digest []byte, known []*x509.Certificate) (*cms.Sig
 	return sd, cert, err
 }
 
-// signatureTimestamp verifies the timestamps in a SignedData and returns the first; nil where there
-// is none.
+// signatureTimestamp verifies all timestamps in a SignedData and returns the first. It returns nil
+// if there is none.
 func signatureTimestamp(sd *cms.SignedData) (*cms.Timestamp, error) {
 	signer, err := sd.Signer()
 	if err != nil {
@@ -181,7 +181,7 @@ func signatureTimestamp(sd *cms.SignedData) (*cms.Timestamp, error) {
 			return nil, err
 		}
 		if t.Hash == 0 {
-			return nil, fmt.Errorf("the timestamp's hash: %w", cms.ErrUnsupported)
+			return nil, fmt.Errorf("the hash algorithm of the timestamp: %w", cms.ErrUnsupported)
 		}
 		h := t.Hash.New()
 		h.Write(signer.Value)

@@ -2,15 +2,15 @@ package pades
 
 import "github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 
-// signatureField compares a signature field or its widget. One that was signed stays as it is; one
-// that was not may be signed.
+// signatureField compares a signature field or its widget. A signed field must not change. An empty
+// field may be signed.
 func (c *comparison) signatureField(ref pdf.Ref, old, now *pdf.Dict) {
 	looks := func(_, _ pdf.Object) {
 		switch {
-		case c.was.value[ref] != nil:
+		case c.oldRoles.value[ref] != nil:
 			c.forbid("the field of a signature changed")
-		case c.is.draws(ref) && !c.isLater(c.is.value[ref]):
-			c.forbid("a signature field that nobody signed shows something")
+		case c.nowRoles.draws(ref) && !c.isLater(c.nowRoles.value[ref]):
+			c.forbid("an empty signature field shows something")
 		default:
 			c.allowFilling(c.names(ref), "an empty signature field changed")
 		}
@@ -20,25 +20,25 @@ func (c *comparison) signatureField(ref pdf.Ref, old, now *pdf.Dict) {
 	})
 }
 
-// face compares an appearance that was a field's, or several fields'.
-func (c *comparison) face(ref pdf.Ref) {
-	for _, owner := range c.was.faces[ref] {
-		if _, ok := c.was.value[owner]; ok && c.is.draws(owner) && !c.isLater(c.is.value[owner]) {
-			c.forbid("a signature field that nobody signed shows something")
+// appearance judges the change of an appearance that belongs to one field or to several.
+func (c *comparison) appearance(ref pdf.Ref) {
+	for _, owner := range c.oldRoles.appearances[ref] {
+		if _, ok := c.oldRoles.value[owner]; ok && c.nowRoles.draws(owner) && !c.isLater(c.nowRoles.value[owner]) {
+			c.forbid("an empty signature field shows something")
 			return
 		}
 		c.allowFilling(c.names(owner), "the appearance of a form field changed")
 	}
 }
 
-// onlySet wants a signature field to have been empty before, and to have got a signature that is
+// onlySet checks that a signature field was empty before, and that its new value is a signature of
 // its own.
 func (c *comparison) onlySet(ref pdf.Ref, was, is pdf.Object) {
 	switch {
 	case was != nil:
 		c.forbid("a signature was replaced")
 	case !c.isLater(is):
-		c.forbid("a signature field got a signature that is not its own")
+		c.forbid("the value of a signature field is not its own signature")
 	default:
 		c.allowFilling(c.names(ref), "an empty signature field was signed")
 	}

@@ -12,50 +12,50 @@ import (
 )
 
 const (
-	// byteRangeDigits is the width of each number in the ByteRange: files up to 100 GB.
+	// byteRangeDigits is the width of each number in the ByteRange. It is enough for files up to 100
+	// GB.
 	byteRangeDigits = 11
 	// widgetFlags are Print and Locked (ISO 32000-2 table 167).
 	widgetFlags = 4 | 128
 	// sigFlags are SignaturesExist and AppendOnly (ISO 32000-2 table 225).
 	sigFlags = 1 | 2
-	// extensionSignature is the ESIC extension level of PAdES signatures, extensionDSS of documents
-	// with a DSS.
+	// extensionSignature is the ESIC extension level of PAdES signatures. extensionDSS is that of
+	// documents with a DSS.
 	extensionSignature = 2
 	extensionDSS       = 5
 )
 
-// hollow is a section with a hole for /Contents.
-type hollow struct {
-	head, tail []byte // up to and with <, and from > on
-	hole       int    // hexadecimal digits
+// preparedSection is a section with reserved contents: zeros in /Contents, where the signature will
+// stand.
+type preparedSection struct {
+	head, tail []byte // head ends with < of /Contents, tail starts with >
+	reserved   int    // hexadecimal digits between them
 	signature  pdf.Ref
 }
 
-// fill returns the section with der in the hole, where there is room for it.
-func (h *hollow) fill(der []byte) []byte {
-	section := make([]byte, 0, len(h.head)+h.hole+len(h.tail))
+// fill returns the section with der in the reserved contents. The caller makes sure that der fits.
+func (h *preparedSection) fill(der []byte) []byte {
+	section := make([]byte, 0, len(h.head)+h.reserved+len(h.tail))
 	section = append(section, h.head...)
 	section = hex.AppendEncode(section, der)
-	section = append(section, bytes.Repeat([]byte{'0'}, h.hole-2*len(der))...)
+	section = append(section, bytes.Repeat([]byte{'0'}, h.reserved-2*len(der))...)
 	return append(section, h.tail...)
 }
 
-// fieldSpec is what makes one signature field different from another.
+// fieldSpec says what distinguishes one new signature field from another.
 type fieldSpec struct {
 	value *pdf.Dict // signature dictionary without ByteRange and Contents
 	size  int       // bytes reserved for the content
 	level int64     // ESIC extension level
-	// visible is what the field shows and where; nil = it is invisible.
+	// visible says what the field shows and where. It is nil for an invisible field.
 	visible *visible
 }
 
-// signatureSection writes the section that signs doc, with size bytes reserved for the SignedData;
+// signatureSection writes the section that signs doc, with size bytes reserved for the SignedData.
 // v is nil for an invisible signature.
-func signatureSection(doc *pdf.Document, f *form, in signing.Input, v *visible, size int) (*hollow, error) {
+func signatureSection(doc *pdf.Document, f *form, in signing.Input, v *visible, size int) (*preparedSection, error) {
 	value := pdf.NewDict(
-		"Type", pdf.Name("Sig"),
-		"Filter", pdf.Name("Adobe.PPKLite"),
-		"SubFilter", pdf.Name("ETSI.CAdES.detached"),
+		"Type", pdf.Name("Sig"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", pdf.Name("ETSI.CAdES.detached"),
 		"M", pdf.Text(date(in.Time)),
 	)
 	if in.Signature.Reason != "" {
@@ -76,9 +76,9 @@ func signatureSection(doc *pdf.Document, f *form, in signing.Input, v *visible, 
 	return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionSignature, visible: v})
 }
 
-// fieldSection writes a section with a new signature field, or with the existing one that the
-// visible signature names.
-func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
+// fieldSection writes a section with a new signature field, or with the existing field that
+// spec.visible names.
+func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*preparedSection, error) {
 	u, err := pdf.NewUpdate(doc)
 	if err != nil {
 		return nil, err
@@ -102,24 +102,19 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*hollow, error) {
 	gapStart := contents.Offset()
 	gapEnd := gapStart + int64(contents.Len())
 	text := fmt.Sprintf(
-		"[0 %-*d %-*d %-*d]",
-		byteRangeDigits,
-		gapStart,
-		byteRangeDigits,
-		gapEnd,
-		byteRangeDigits,
+		"[0 %-*d %-*d %-*d]", byteRangeDigits, gapStart, byteRangeDigits, gapEnd, byteRangeDigits,
 		base+int64(len(section))-gapEnd,
 	)
 	if copy(section[ranges.Offset()-base:], text); len(text) > ranges.Len() {
 		return nil, signing.Errorf(signing.KindTooLarge, "the document is too large to be signed")
 	}
-	return &hollow{
-		head: section[:gapStart-base+1], tail: section[gapEnd-base-1:], hole: 2 * spec.size, signature: signature,
+	return &preparedSection{
+		head: section[:gapStart-base+1], tail: section[gapEnd-base-1:], reserved: 2 * spec.size, signature: signature,
 	}, nil
 }
 
-// addField adds the field, which is its own widget, to its page and to the form; an invisible one
-// goes to the first page.
+// addField adds a field, which is also its widget, to its page and to the form. An invisible field
+// is added to the first page. If v names an existing field, addField signs that field instead.
 func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
 	if v == nil {
 		page, err := u.Document().Page(0)
@@ -129,7 +124,7 @@ func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
 		if _, err := u.Document().Annotations(page); err != nil {
 			return err
 		}
-		// An invisible field has an appearance all the same: PDF/A asks for it (ISO 19005-1 6.9).
+		// PDF/A requires an appearance even for an invisible field (ISO 19005-1 6.9).
 		box := pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(0), pdf.Int(0)}
 		appearance := u.Add(pdf.NewStream(pdf.NewDict(
 			"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", box, "Resources", pdf.NewDict(),
@@ -140,7 +135,7 @@ func addField(u *pdf.Update, f *form, signature pdf.Ref, v *visible) error {
 	if v.field == nil {
 		return addWidget(u, f, signature, v.page, rect, appearance, addOwnAnnotation)
 	}
-	if err := v.field.fill(u, signature, appearance); err != nil {
+	if err := v.field.sign(u, signature, appearance); err != nil {
 		return err
 	}
 	_, root, err := u.Document().Catalog()
@@ -163,15 +158,8 @@ func addWidget(
 	annotate func(u *pdf.Update, page, widget pdf.Ref) error,
 ) error {
 	widget := u.Add(pdf.NewDict(
-		"Type", pdf.Name("Annot"),
-		"Subtype", pdf.Name("Widget"),
-		"FT", pdf.Name("Sig"),
-		"T", pdf.Text(f.freeName()),
-		"V", signature,
-		"F", pdf.Int(widgetFlags),
-		"Rect", rect,
-		"P", page,
-		"AP", pdf.NewDict("N", appearance),
+		"Type", pdf.Name("Annot"), "Subtype", pdf.Name("Widget"), "FT", pdf.Name("Sig"), "T", pdf.Text(f.freeName()),
+		"V", signature, "F", pdf.Int(widgetFlags), "Rect", rect, "P", page, "AP", pdf.NewDict("N", appearance),
 	))
 	if err := annotate(u, page, widget); err != nil {
 		return err
@@ -179,10 +167,10 @@ func addWidget(
 	return addToForm(u, f, widget)
 }
 
-// newField begins the name of a new field.
+// newField is the start of the name of a new field.
 const newField = "Signature"
 
-// freeName is the first of Signature1, Signature2 … that no field has.
+// freeName returns the first of the names Signature1, Signature2 … that no field has.
 func (f *form) freeName() string {
 	for i := 1; ; i++ {
 		if name := newField + strconv.Itoa(i); !f.names[name] {
@@ -191,8 +179,8 @@ func (f *form) freeName() string {
 	}
 }
 
-// addAnnotation appends the widget to the page's /Annots, which may be missing, direct or an object
-// of its own.
+// addAnnotation appends the widget to the page's /Annots, which may be missing, direct or an
+// indirect object.
 func addAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 	dict, err := u.Document().Dict(page)
 	if err != nil {
@@ -201,8 +189,8 @@ func addAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 	return appendTo(u, dict, "Annots", widget, func() (*pdf.Dict, error) { return u.EditDict(page) })
 }
 
-// addOwnAnnotation appends what can be seen: to an array of the page's own, since pages may share
-// one, and all of them would show it.
+// addOwnAnnotation appends a visible widget to a new array that belongs to this page alone. Pages
+// may share one array, and then all of them would show the widget.
 func addOwnAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 	dict, err := u.EditDict(page)
 	if err != nil {
@@ -216,8 +204,8 @@ func addOwnAnnotation(u *pdf.Update, page, widget pdf.Ref) error {
 	return nil
 }
 
-// appendTo appends to the array under a key of a dictionary. Where the array is an object of its
-// own only that is changed, else the dictionary that edit returns.
+// appendTo appends item to the array under a key of a dictionary. If the array is an indirect
+// object, only this object changes. Otherwise the dictionary that edit returns changes.
 func appendTo(u *pdf.Update, dict *pdf.Dict, key pdf.Name, item pdf.Ref, edit func() (*pdf.Dict, error)) error {
 	list, err := u.Document().ArrayAt(dict, key)
 	if err != nil {
@@ -235,7 +223,7 @@ func appendTo(u *pdf.Update, dict *pdf.Dict, key pdf.Name, item pdf.Ref, edit fu
 	return nil
 }
 
-// putArray replaces the array that ref leads to, over references if there are any.
+// putArray replaces the array that ref leads to. It follows references to references.
 func putArray(u *pdf.Update, ref pdf.Ref, list pdf.Array) error {
 	for range 32 {
 		next, err := u.Document().Object(ref)
@@ -252,8 +240,8 @@ func putArray(u *pdf.Update, ref pdf.Ref, list pdf.Array) error {
 	return nil
 }
 
-// addToForm extends the interactive form, or makes one (ISO 32000-2 12.7.3). Nothing that is in it
-// is lost.
+// addToForm adds the widget to the interactive form, or creates a form (ISO 32000-2 12.7.3). It
+// keeps everything that the form contains.
 func addToForm(u *pdf.Update, f *form, widget pdf.Ref) error {
 	_, root, err := u.Document().Catalog()
 	if err != nil {
@@ -277,7 +265,7 @@ func addToForm(u *pdf.Update, f *form, widget pdf.Ref) error {
 	return markSigned(u, f, edited)
 }
 
-// markSigned sets /SigFlags in the copy of the form that will be written.
+// markSigned sets /SigFlags in edited, the copy of the form that will be written.
 func markSigned(u *pdf.Update, f *form, edited *pdf.Dict) error {
 	flags, err := u.Document().Int(f.dict.Get("SigFlags"), 0)
 	if err != nil {
@@ -287,8 +275,8 @@ func markSigned(u *pdf.Update, f *form, edited *pdf.Dict) error {
 	return nil
 }
 
-// editForm returns a copy of the form that will be written: as an object, or as part of the
-// catalog.
+// editForm returns the copy of the form that will be written, as an indirect object or as part of
+// the catalog.
 func editForm(u *pdf.Update, f *form, root pdf.Ref) (*pdf.Dict, error) {
 	if f.ref.Number != 0 {
 		return u.EditDict(f.ref)
@@ -302,8 +290,8 @@ func editForm(u *pdf.Update, f *form, root pdf.Ref) (*pdf.Dict, error) {
 	return edited, nil
 }
 
-// declare enters the ESIC developer extension into the catalog of a document below PDF 2.0 (ISO
-// 32000-2 7.12, ETSI EN 319 142-1 5.6), unless it is there at that level.
+// declare adds the ESIC developer extension to the catalog of a document below PDF 2.0 (ISO 32000-2
+// 7.12, ETSI EN 319 142-1 5.6), unless the document declares this level or a higher one.
 func declare(u *pdf.Update, level int64) error {
 	doc := u.Document()
 	version, err := doc.Version()

@@ -10,19 +10,21 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// stateVersion is written into every Prepared. A later release reads the older ones: version 1 has
+// stateVersion is written into every Prepared value. This release also reads version 1, which has
 // no rehearsed.
 const stateVersion = 2
 
-const maxStateBytes = 32 << 20 // a section holds changed objects, one of which may be a page's long list of annotations
+// maxStateBytes bounds a stored state. A section holds the changed objects, and one of them may be
+// a long list of annotations.
+const maxStateBytes = 32 << 20
 
 // state is what Prepare hands to Embed. It is stored in the order of its fields: numbers as
-// unsigned varints (encoding/binary), bytes and texts after their length.
+// unsigned varints (encoding/binary), bytes and texts preceded by their length.
 type state struct {
 	Version      int
 	OriginalSize int64  // bytes
 	Head         []byte // section up to and with the < of /Contents
-	Hole         int    // hexadecimal digits reserved
+	Reserved     int    // hexadecimal digits reserved
 	Tail         []byte // section from the > of /Contents on
 	Signature    int    // object number of the signature dictionary
 	Hash         uint   // crypto.Hash
@@ -33,12 +35,12 @@ type state struct {
 	Rehearsed    rehearsed
 }
 
-// rehearsed is what the structural check saw of the section, with zeros for the signature: between
-// the gap that it found by itself, and what lies around it, nothing else can be wrong with the same
-// section once the signature is in.
+// rehearsed is the result of the structural check of a section with zeros in place of the
+// signature. The check found the gap by itself. If the bytes around the gap are still the same once
+// the signature is in, only the gap is left to check.
 type rehearsed struct {
-	GapStart, GapEnd int    // of /Contents with its brackets, in the section
-	Around           []byte // SHA-256 of the section without the gap; empty = not checked
+	GapStart, GapEnd int    // offsets of /Contents in the section, brackets included
+	Around           []byte // SHA-256 of the section without the gap; empty if it was not checked
 }
 
 func (s *state) encode() []byte {
@@ -55,7 +57,7 @@ func (s *state) encode() []byte {
 	number(uint64(s.Version))
 	number(uint64(s.OriginalSize))
 	text(s.Head)
-	number(uint64(s.Hole))
+	number(uint64(s.Reserved))
 	text(s.Tail)
 	number(uint64(s.Signature))
 	number(uint64(s.Hash))
@@ -72,14 +74,14 @@ func (s *state) encode() []byte {
 	return b
 }
 
-// stateReader reads what encode wrote. What it returns shares the memory of b. It is broken once
-// something does not fit.
+// stateReader reads what encode wrote. The slices that it returns share the memory of b. It sets
+// broken as soon as a value is malformed.
 type stateReader struct {
 	b      []byte
 	broken bool
 }
 
-// number reads one that is at most limit.
+// number reads a number that is at most limit.
 func (r *stateReader) number(limit uint64) uint64 {
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 || n > limit {
@@ -114,7 +116,7 @@ func readState(b []byte) (*state, error) {
 		return nil, signing.Errorf(signing.KindInternal, "state has version %d", s.Version)
 	}
 	s.OriginalSize = int64(r.number(math.MaxInt64))
-	s.Head, s.Hole, s.Tail = r.text(), int(r.number(maxStateBytes)), r.text()
+	s.Head, s.Reserved, s.Tail = r.text(), int(r.number(maxStateBytes)), r.text()
 	s.Signature, s.Hash = int(r.number(math.MaxInt32)), uint(r.number(math.MaxUint8))
 	s.Midstate, s.Algorithm, s.Attributes = r.text(), signing.SignatureAlgorithm(r.text()), r.text()
 	s.Chain = make([][]byte, r.number(maxChain))
@@ -126,13 +128,13 @@ func readState(b []byte) (*state, error) {
 	}
 	switch {
 	case r.broken, len(r.b) > 0, len(s.Head) == 0, len(s.Tail) == 0,
-		s.Hole <= 0 || s.Hole%2 != 0 || !s.hash().Available():
+		s.Reserved <= 0 || s.Reserved%2 != 0 || !s.hash().Available():
 		return nil, signing.Errorf(signing.KindInternal, "state is broken")
 	}
 	return s, nil
 }
 
-// decodeState is readState for a document of size bytes.
+// decodeState reads the state of a document that has size bytes.
 func decodeState(b []byte, size int64) (*state, error) {
 	s, err := readState(b)
 	if err == nil && s.OriginalSize != size {
@@ -158,17 +160,17 @@ func (s *state) chain() ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-// documentDigest is the digest of the document as signed: the original and the section without the
-// hole and its brackets.
+// documentDigest returns the digest that is signed: over the original and the section without the
+// reserved contents and their brackets.
 func (s *state) documentDigest() ([]byte, error) {
 	return continueHash(s.hash(), s.Midstate, s.Head[:len(s.Head)-1], s.Tail[1:])
 }
 
-// fill puts der into the hole.
+// fill returns the section with der in the reserved contents.
 func (s *state) fill(der []byte) ([]byte, error) {
-	if 2*len(der) > s.Hole {
-		return nil, signing.Errorf(signing.KindInternal, "SignedData of %d bytes does not fit into %d", len(der), s.Hole/2)
+	if 2*len(der) > s.Reserved {
+		return nil, signing.Errorf(signing.KindInternal, "SignedData of %d bytes does not fit into %d", len(der), s.Reserved/2)
 	}
-	h := &hollow{head: s.Head, tail: s.Tail, hole: s.Hole}
+	h := &preparedSection{head: s.Head, tail: s.Tail, reserved: s.Reserved}
 	return h.fill(der), nil
 }

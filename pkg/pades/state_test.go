@@ -16,17 +16,15 @@ func TestState(t *testing.T) {
 		Version:      stateVersion,
 		OriginalSize: 1 << 40,
 		Head:         []byte("head<"),
-		Hole:         8,
+		Reserved:     8,
 		Tail:         []byte(">tail"),
 		Signature:    7,
 		Hash:         uint(crypto.SHA256),
-		Midstate: []byte(
-			"midstate",
-		),
-		Algorithm:  signing.RSAPSS,
-		Attributes: []byte{0x31, 0},
-		Chain:      [][]byte{[]byte("leaf"), []byte("root")},
-		Rehearsed:  rehearsed{GapStart: 4, GapEnd: 14, Around: []byte("sum")},
+		Midstate:     []byte("midstate"),
+		Algorithm:    signing.RSAPSS,
+		Attributes:   []byte{0x31, 0},
+		Chain:        [][]byte{[]byte("leaf"), []byte("root")},
+		Rehearsed:    rehearsed{GapStart: 4, GapEnd: 14, Around: []byte("sum")},
 	}
 	encoded := s.encode()
 	got, err := decodeState(encoded, 1<<40)
@@ -46,9 +44,7 @@ func TestState(t *testing.T) {
 	}
 	first := s.encode()
 	first[0] = 1
-	if got, err := readState(
-		first[:len(first)-len("\x04\x0e\x03sum")],
-	); err != nil || len(got.Rehearsed.Around) != 0 ||
+	if got, err := readState(first[:len(first)-len("\x04\x0e\x03sum")]); err != nil || len(got.Rehearsed.Around) != 0 ||
 		len(got.Chain) != 2 {
 		t.Errorf("readState of version 1 = %+v, %v, want it without the rehearsal", got, err)
 	}
@@ -60,7 +56,7 @@ func TestState(t *testing.T) {
 
 func FuzzState(f *testing.F) {
 	f.Add(
-		(&state{Version: stateVersion, Head: []byte("<"), Hole: 2, Tail: []byte(">"), Hash: uint(crypto.SHA384), Chain: [][]byte{{1}}}).encode(),
+		(&state{Version: stateVersion, Head: []byte("<"), Reserved: 2, Tail: []byte(">"), Hash: uint(crypto.SHA384), Chain: [][]byte{{1}}}).encode(),
 	)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := readState(b)

@@ -1,23 +1,23 @@
 package pades
 
-// Verdict is what Verify says of a signature, or of a document. Greater is worse.
+// Verdict is the judgement of Verify about a signature or a document. A greater value is worse.
 type Verdict int
 
 // The verdicts.
 const (
-	Unsigned       Verdict = iota // a document without a signature
-	Good                          // right, and followed by nothing that must not follow
-	CannotBeJudged                // it may be good: its form, an algorithm or its certificate is not known here
-	Broken                        // wrong, or changed since
+	Unsigned       Verdict = iota // the document has no signature
+	Good                          // valid, and no forbidden change followed
+	CannotBeJudged                // it may be valid, but its form, an algorithm or its certificate is unknown here
+	Broken                        // invalid, or a forbidden change followed
 )
 
-// TimeSource says where the time comes from at which a certificate is judged.
+// TimeSource says which time was used to judge a certificate.
 type TimeSource int
 
-// The sources, from none to the strongest.
+// The sources, from the weakest to the strongest.
 const (
 	NoTime      TimeSource = iota // there is no certificate to judge
-	VerifyTime                    // the signature names no time: it is judged at the time of verifying
+	VerifyTime                    // the signature names no time, so the time of verification is used
 	ClaimedTime                   // /M of the signature dictionary, which only the signer states
 	StampedTime                   // a timestamp of the signature, or a document timestamp that follows it
 	OwnTime                       // the certificate is that of a document timestamp, which states its own time

@@ -35,7 +35,7 @@ func TestVerifyTime(t *testing.T) {
 	now, hour := time.Now(), time.Hour
 	original := onePage("", "").bytes()
 	noTime := func(t *testing.T, k *testKey) []byte {
-		return signSection(t, k, original, func(doc *pdf.Document, f *form, size int) (*hollow, error) {
+		return signSection(t, k, original, func(doc *pdf.Document, f *form, size int) (*preparedSection, error) {
 			value := pdf.NewDict("Type", pdf.Name("Sig"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", subFilterCAdES)
 			return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionSignature})
 		})
@@ -103,14 +103,11 @@ func TestVerifyTimeOfStranger(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	k := rsaKey()
 	signed := mustSign(
-		t,
-		&Format{},
-		k,
-		onePage("", "/Contents 4 0 R").with(4, "<</Length 9>>\nstream\n0 0 m f %\n\nendstream").bytes(),
+		t, &Format{}, k, onePage("", "/Contents 4 0 R").with(4, "<</Length 9>>\nstream\n0 0 m f %\n\nendstream").bytes(),
 		signing.LevelB,
 	)
 	other := func(file []byte) []byte { // an encoding of signatures that nobody knows
-		return signSection(t, k, file, func(doc *pdf.Document, f *form, size int) (*hollow, error) {
+		return signSection(t, k, file, func(doc *pdf.Document, f *form, size int) (*preparedSection, error) {
 			value := pdf.NewDict("Type", pdf.Name("Sig"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", pdf.Name("new.form"))
 			return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionSignature})
 		})
@@ -151,11 +148,7 @@ func TestVerdicts(t *testing.T) {
 			r := report(t, tt.file, VerifyOptions{})
 			if r.Verdict() != tt.all || len(r.Signatures) != len(tt.want) {
 				t.Fatalf(
-					"verdict = %d on %d signatures, want %d on %d: %+v",
-					r.Verdict(),
-					len(r.Signatures),
-					tt.all,
-					len(tt.want),
+					"verdict = %d on %d signatures, want %d on %d: %+v", r.Verdict(), len(r.Signatures), tt.all, len(tt.want),
 					r.Signatures,
 				)
 			}

@@ -16,9 +16,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// Verify checks all signatures of a PDF of size bytes: each reads the bytes it covers. An error
-// means that the document could not be read; what is wrong with a signature is in the report. It
-// does not ask anybody, so that it does not know about revocation after the fact.
+// Verify checks all signatures of a PDF of size bytes. It reads the bytes that each signature
+// covers. An error means that the document could not be read; faults of a signature are in the
+// report. Verify uses no network, so it does not know about a certificate that was revoked later.
 func Verify(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*Report, error) {
 	doc, err := pdf.Open(r, size)
 	if err != nil {
@@ -40,7 +40,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*R
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		v.signatures = append(v.signatures, v.one(&list[i]))
+		v.signatures = append(v.signatures, v.verifySignature(&list[i]))
 	}
 	slices.SortStableFunc(v.signatures, func(a, b *verified) int { return int(min(1, max(-1, a.End-b.End))) })
 	if err := v.finish(); err != nil {
@@ -62,18 +62,18 @@ type verifier struct {
 	store      *store
 	now        time.Time
 	signatures []*verified
-	references pdf.References // of the revision compared last
+	references pdf.References // of the revision that was compared last
 }
 
-// verified is a report in the making.
+// verified is the report about one signature, and what is needed to complete it.
 type verified struct {
 	SignatureReport
 	baseline   bool
-	others     []*x509.Certificate   // that came with Certificate
-	permission int64                 // /P where it is a certification; 0 otherwise
+	others     []*x509.Certificate   // further certificates in the SignedData
+	permission int64                 // /P if the signature certifies the document; 0 otherwise
 	locks      []lock                // of form fields
 	chains     [][]*x509.Certificate // of the signer and of its timestamp's authority
-	weak       error                 // why its timestamp does not count for the level; nil = it counts
+	weak       error                 // why its timestamp does not count for the level; nil if it counts
 }
 
 func (v *verified) fault(format string, args ...any) {
@@ -84,9 +84,9 @@ func (v *verified) unjudged(format string, args ...any) {
 	v.Unjudged = append(v.Unjudged, fmt.Sprintf(format, args...))
 }
 
-// blame notes an error of pkg/cms, which tells a wrong signature from one that cannot be judged.
-// before begins the text.
-func (v *verified) blame(before string, err error) {
+// addError adds an error of pkg/cms to Faults or to Unjudged, because pkg/cms tells a wrong
+// signature from one that cannot be judged. The text starts with before.
+func (v *verified) addError(before string, err error) {
 	var unhandled x509.UnhandledCriticalExtension
 	if errors.Is(err, cms.ErrUnsupported) || errors.As(err, &unhandled) {
 		v.unjudged("%s%v", before, err)
@@ -95,14 +95,14 @@ func (v *verified) blame(before string, err error) {
 	v.fault("%s%v", before, err)
 }
 
-// one verifies a signature by itself.
-func (v *verifier) one(s *signature) *verified {
+// verifySignature verifies one signature, without what depends on other signatures.
+func (v *verifier) verifySignature(s *signature) *verified {
 	out := &verified{SignatureReport: SignatureReport{Field: s.field.name, SubFilter: string(s.subFilter())}}
 	if m, ok := s.dict.Get("M").(pdf.String); ok {
 		out.Claimed = parseDate(m.Value)
 	}
-	if err := v.binds(out, s); err != nil {
-		out.fault("what it locks: %v", err)
+	if err := v.readPermissions(out, s); err != nil {
+		out.fault("its locks cannot be read: %v", err)
 	}
 	r, content, err := s.gap(v.doc)
 	out.End = r.end
@@ -118,19 +118,19 @@ func (v *verifier) one(s *signature) *verified {
 	case subFilterCAdES, "adbe.pkcs7.detached", "PBAD.PAdES":
 		v.signed(out, s, r, content)
 	default:
-		out.unjudged("signatures of type %s are not known", printable(out.SubFilter))
+		out.unjudged("signatures of type %s are not supported", printable(out.SubFilter))
 	}
 	return out
 }
 
-// binds reads what a signature allows to follow it.
-func (v *verifier) binds(out *verified, s *signature) error {
+// readPermissions reads which changes the signature allows after it.
+func (v *verifier) readPermissions(out *verified, s *signature) error {
 	var err error
 	if out.permission, err = certification(v.doc, s.dict); err != nil {
 		return err
 	}
 	locks := &form{}
-	if err := locks.noteLocks(v.doc, s.field, s.dict); err != nil {
+	if err := locks.readLocks(v.doc, s.field, s.dict); err != nil {
 		return err
 	}
 	if out.locks = locks.locks; slices.ContainsFunc(locks.locks, func(l lock) bool { return l.all }) {
@@ -144,11 +144,11 @@ func printable(s string) string { return fmt.Sprintf("%.40q", s) }
 func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte) {
 	t, err := cms.ParseTimestamp(content)
 	if err != nil {
-		out.blame("", err)
+		out.addError("", err)
 		return
 	}
 	if t.Hash == 0 || !t.Hash.Available() {
-		out.unjudged("the timestamp's hash is not known")
+		out.unjudged("the hash algorithm of the timestamp is not supported")
 		return
 	}
 	digest, err := v.digest(r, t.Hash)
@@ -158,7 +158,7 @@ func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte)
 	}
 	cert, err := t.Verify(digest, t.Hash)
 	if err != nil {
-		out.blame("", err)
+		out.addError("", err)
 		return
 	}
 	out.Certificate, out.Stamped, out.others = cert, t.Time, t.Signed.Certificates
@@ -168,21 +168,21 @@ func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte)
 	v.judge(out, x509.ExtKeyUsageTimeStamping)
 }
 
-// signed verifies a SignedData, its timestamps, and how far it follows the baseline. The
+// signed verifies a SignedData and its timestamps, and checks whether it follows the baseline. The
 // certificate is judged later, when the time of the signature is known.
 func (v *verifier) signed(out *verified, s *signature, r byteRange, content []byte) {
 	sd, err := cms.Parse(content)
 	if err != nil {
-		out.blame("", err)
+		out.addError("", err)
 		return
 	}
 	signer, err := sd.Signer()
 	if err != nil {
-		out.blame("", err)
+		out.addError("", err)
 		return
 	}
 	if signer.Hash == 0 || !signer.Hash.Available() {
-		out.unjudged("its hash algorithm is not known")
+		out.unjudged("its hash algorithm is not supported")
 		return
 	}
 	digest, err := v.digest(r, signer.Hash)
@@ -190,18 +190,18 @@ func (v *verifier) signed(out *verified, s *signature, r byteRange, content []by
 		out.fault("%v", err)
 		return
 	}
-	if err := sd.CheckDigest(digest); err != nil { // Verify stops before it where the certificate is missing
-		out.blame("", err)
+	if err := sd.CheckDigest(digest); err != nil { // Verify would stop before this check if the certificate is missing
+		out.addError("", err)
 		return
 	}
 	cert, err := sd.Verify(digest)
 	if err != nil {
-		out.blame("", err)
+		out.addError("", err)
 		return
 	}
 	out.Certificate, out.others = cert, sd.Certificates
-	if err := v.stamp(out, sd); err != nil {
-		out.blame("its timestamp: ", err)
+	if err := v.readTimestamp(out, sd); err != nil {
+		out.addError("its timestamp: ", err)
 	}
 	for _, err := range []error{s.checkDictionary(), sd.CheckBaseline()} {
 		if err != nil && s.subFilter() == subFilterCAdES {
@@ -211,8 +211,9 @@ func (v *verifier) signed(out *verified, s *signature, r byteRange, content []by
 	}
 }
 
-// stamp takes the time from a signature's timestamp, if it has one and its authority may give one.
-func (v *verifier) stamp(out *verified, sd *cms.SignedData) error {
+// readTimestamp takes the time from the timestamp of a signature, if there is one and its authority
+// is trusted.
+func (v *verifier) readTimestamp(out *verified, sd *cms.SignedData) error {
 	t, err := signatureTimestamp(sd)
 	if err != nil || t == nil {
 		return err
@@ -223,7 +224,7 @@ func (v *verifier) stamp(out *verified, sd *cms.SignedData) error {
 	}
 	authority := t.Signed.Certificate(signer)
 	if authority == nil {
-		return fmt.Errorf("its authority's certificate is not there: %w", cms.ErrUnsupported)
+		return fmt.Errorf("the certificate of its authority is missing: %w", cms.ErrUnsupported)
 	}
 	if err := v.trusted(authority, t.Signed.Certificates, t.Time, x509.ExtKeyUsageTimeStamping); err != nil {
 		return err
@@ -234,7 +235,7 @@ func (v *verifier) stamp(out *verified, sd *cms.SignedData) error {
 	return nil
 }
 
-// digest hashes the bytes that a ByteRange covers.
+// digest returns the digest of the bytes that a ByteRange covers.
 func (v *verifier) digest(r byteRange, algorithm crypto.Hash) ([]byte, error) {
 	h := algorithm.New()
 	if err := hashRange(v.ctx, h, v.r, 0, r.gapStart); err != nil {

@@ -126,8 +126,7 @@ func TestVerifyFreed(t *testing.T) {
 		file,
 		fmt.Sprintf(
 			"xref\n4 1\n0000000000 00001 f \ntrailer\n<</Size 30/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n",
-			doc.StartsAt(),
-			start,
+			doc.StartsAt(), start,
 		)...)
 	s := report(t, file, VerifyOptions{}).Signatures[0]
 	if s.Valid() || !slices.Contains(s.Tampered, "object 4 was removed") {
@@ -203,7 +202,7 @@ func TestVerifyCertification(t *testing.T) {
 // certify signs with a DocMDP reference, which Format itself never writes.
 func certify(t *testing.T, k *testKey, original []byte, permission int64) []byte {
 	t.Helper()
-	return signSection(t, k, original, func(doc *pdf.Document, f *form, size int) (*hollow, error) {
+	return signSection(t, k, original, func(doc *pdf.Document, f *form, size int) (*preparedSection, error) {
 		value := pdf.NewDict(
 			"Type",
 			pdf.Name("Sig"),
@@ -224,7 +223,7 @@ func certify(t *testing.T, k *testKey, original []byte, permission int64) []byte
 
 func signRegardless(t *testing.T, k *testKey, original []byte) []byte {
 	t.Helper()
-	return signSection(t, k, original, func(doc *pdf.Document, f *form, size int) (*hollow, error) {
+	return signSection(t, k, original, func(doc *pdf.Document, f *form, size int) (*preparedSection, error) {
 		return signatureSection(doc, f, signing.Input{Time: testTime}, nil, size)
 	})
 }
@@ -234,7 +233,7 @@ func signSection(
 	t *testing.T,
 	k *testKey,
 	original []byte,
-	make func(*pdf.Document, *form, int) (*hollow, error),
+	make func(*pdf.Document, *form, int) (*preparedSection, error),
 ) []byte {
 	t.Helper()
 	doc := openPDF(t, original)
@@ -262,11 +261,7 @@ func TestVerifyRoots(t *testing.T) {
 	stranger := newTestKey(mustRSA(t), signing.RSAPKCS1, k.credential.Hash)
 	others := x509.NewCertPool()
 	others.AddCert(stranger.root)
-	if r := report(
-		t,
-		file,
-		VerifyOptions{Roots: others},
-	); r.Valid() ||
+	if r := report(t, file, VerifyOptions{Roots: others}); r.Valid() ||
 		!strings.Contains(fmt.Sprint(r.Signatures[0].Faults), "not trusted") {
 		t.Errorf("with another root: %+v", r.Signatures)
 	}
@@ -327,12 +322,7 @@ func TestVerifyUnsigned(t *testing.T) {
 	if r := report(t, onePage("", "").bytes(), VerifyOptions{}); r.Valid() || len(r.Signatures) != 0 {
 		t.Errorf("report = %+v, want none", r)
 	}
-	if _, err := Verify(
-		context.Background(),
-		strings.NewReader("text"),
-		4,
-		VerifyOptions{},
-	); signing.KindOf(
+	if _, err := Verify(context.Background(), strings.NewReader("text"), 4, VerifyOptions{}); signing.KindOf(
 		err,
 	) != signing.KindNotDocument {
 		t.Errorf("error = %v, want %s", err, signing.KindNotDocument)

@@ -9,12 +9,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// judgeTime decides at which time the certificate of a signature is judged. A timestamp comes
-// first, because it proves that the signature existed then: its own one, or else the first good
-// document timestamp behind it. An authority that is not trusted gives no time where roots are
-// given. Otherwise it is the time that the signer claims, which nothing proves. The time of
-// verifying would not be better, because each signature at level B-B would become invalid when its
-// certificate expires. A signature that names no time is judged at the time of verifying.
+// judgeTime decides at which time the certificate of a signature is judged, and judges it. A
+// timestamp comes first, because it proves that the signature existed at that time. This is the
+// timestamp of the signature itself, or else the first good document timestamp after it. If roots
+// are given, the time of an untrusted authority is not used. Without a timestamp the certificate is
+// judged at the time that the signer claims, which nothing proves. The time of verification would
+// not be better, because each signature at level B-B would become invalid when its certificate
+// expires. A signature that names no time is judged at the time of verification.
 func (v *verifier) judgeTime(s *verified, later []*verified) {
 	if s.Certificate == nil || s.Timestamp {
 		return
@@ -36,8 +37,8 @@ func (v *verifier) judgeTime(s *verified, later []*verified) {
 	v.judge(s, x509.ExtKeyUsageAny)
 }
 
-// judge wants a certificate to be valid at the time at which it is judged and, where roots are
-// given, to be trusted.
+// judge checks that the certificate is valid at the time s.Judged and, if roots are given, that it
+// is trusted. It adds what it finds to s.
 func (v *verifier) judge(s *verified, usage x509.ExtKeyUsage) {
 	cert, at := s.Certificate, s.Judged
 	switch {
@@ -53,11 +54,12 @@ func (v *verifier) judge(s *verified, usage x509.ExtKeyUsage) {
 			": no timestamp proves that the signature was made before")
 	}
 	if err := v.trusted(cert, s.others, at, usage); err != nil {
-		s.blame("", err)
+		s.addError("", err)
 	}
 }
 
-// trusted looks for a chain to a trusted root, where roots are given.
+// trusted checks that a chain leads from cert to a trusted root. It accepts every certificate if no
+// roots are given.
 func (v *verifier) trusted(
 	cert *x509.Certificate,
 	others []*x509.Certificate,
@@ -68,7 +70,7 @@ func (v *verifier) trusted(
 		return nil
 	}
 	pool := x509.NewCertPool()
-	for _, c := range slices.Concat(others, v.store.certs) { // a token need not hold more than its authority's own
+	for _, c := range slices.Concat(others, v.store.certs) { // a token may hold only the certificate of its authority
 		pool.AddCert(c)
 	}
 	_, err := cert.Verify(x509.VerifyOptions{

@@ -7,9 +7,10 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// finish works out what depends on several signatures: levels, and changes after each.
+// finish works out what depends on several signatures: their levels, and the changes after each
+// signature.
 func (v *verifier) finish() error {
-	if err := v.strays(); err != nil {
+	if err := v.checkStrayBytes(); err != nil {
 		return err
 	}
 	for i, s := range v.signatures {
@@ -25,8 +26,7 @@ func (v *verifier) finish() error {
 		c, err := v.compare(s)
 		if err != nil {
 			s.Tampered = append(
-				s.Tampered,
-				fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail),
+				s.Tampered, fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail),
 			)
 			continue
 		}
@@ -35,13 +35,13 @@ func (v *verifier) finish() error {
 	return nil
 }
 
-// strays looks for bytes behind each signature that belong to no revision. A reader that repairs
-// the file may show the objects among them, which no comparison of revisions sees.
-func (v *verifier) strays() error {
+// checkStrayBytes looks for bytes after each signature that belong to no revision. A reader that
+// repairs the file may show objects in these bytes, and no comparison of revisions sees them.
+func (v *verifier) checkStrayBytes() error {
 	to := v.doc.Size()
-	var later []string // found behind the signatures that come after
+	var later []string // findings after the signatures that come later
 	if !v.doc.EndFound() {
-		later = append(later, "so many bytes were appended that readers do not find the end of the last revision")
+		later = append(later, "readers do not find the end of the last revision, because too many bytes follow it")
 	}
 	for _, s := range slices.Backward(v.signatures) {
 		if s.End > 0 && s.End < to {
@@ -50,9 +50,9 @@ func (v *verifier) strays() error {
 			case err != nil && (v.ctx.Err() != nil || signing.KindOf(err) == signing.KindStorage):
 				return err
 			case err != nil:
-				later = appendOnce(later, "what was appended cannot be told apart: "+signing.AsError(err).Detail)
+				later = appendOnce(later, "the appended bytes cannot be divided into revisions: "+signing.AsError(err).Detail)
 			case found:
-				later = append([]string{fmt.Sprintf("the bytes from %d on belong to no revision", at)}, later...)
+				later = append([]string{fmt.Sprintf("the bytes from offset %d belong to no revision", at)}, later...)
 			}
 			to = s.End
 		}
@@ -63,7 +63,8 @@ func (v *verifier) strays() error {
 	return nil
 }
 
-// level is the baseline level of s, with the document timestamps after it (ETSI EN 319 142-1 6.3).
+// level sets the baseline level of s, which also depends on the document timestamps after it (ETSI
+// EN 319 142-1 6.3).
 func (v *verifier) level(s *verified, later []*verified) {
 	if !s.baseline || s.Timestamp || len(s.Faults) > 0 {
 		return
@@ -90,7 +91,7 @@ func (v *verifier) level(s *verified, later []*verified) {
 	}
 }
 
-// archived reports whether the revision that ends there holds the validation data of s.
+// archived reports whether the revision that ends at end holds the validation data of s.
 func (v *verifier) archived(end int64, s *verified) bool {
 	prefix, err := v.doc.Prefix(end)
 	if err != nil {

@@ -11,27 +11,27 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// visible is a visible signature, laid out, and where it goes.
+// visible is a visible signature whose layout and place are known.
 type visible struct {
 	page       pdf.Ref
 	placement  appearance.Placement
 	appearance *appearance.Appearance
-	field      *emptyField // the field to sign; nil = a new one
+	field      *emptyField // the existing field to sign; nil means a new one
 }
 
-// spot is a place on a page before the content's size is known.
-type spot struct {
+// position is a place on a page. The size of the content is not known yet.
+type position struct {
 	page  *pdf.Page
-	u, v  float64     // top left corner in points as the reader sees the page; not with field
-	field *emptyField // nil = a new field
+	u, v  float64     // top left corner in points as the reader sees the page; unused with field
+	field *emptyField // nil means a new field
 }
 
-// look is how the request wants the visible signature to look, and where to put it. A nil look means
-// that the signature is invisible.
+// look is how the request wants the visible signature to look, and where to put it. A nil look
+// means that the signature is invisible.
 type look struct{ signing.VisibleValues }
 
-// parseVisible parses the visibleSignatureInfo of a request. It returns nil if there is none. Errors
-// are KindMissing and KindInvalid.
+// parseVisible parses the visibleSignatureInfo of a request. It returns nil if there is none.
+// Errors are KindMissing and KindInvalid.
 func parseVisible(sig signing.SignatureInfo) (*look, error) {
 	if sig.Visible == nil {
 		return nil, nil
@@ -52,7 +52,7 @@ func (l *look) existingField() string {
 }
 
 // makeVisible locates and lays out the visible signature. It returns nil if the signature is
-// invisible. Errors are KindVisible, those of pkg/pdf, and KindForbidden where an earlier signature
+// invisible. Errors are KindVisible, those of pkg/pdf, and KindForbidden if an earlier signature
 // locks the field or allows no new annotations.
 func (format *Format) makeVisible(
 	ctx context.Context, doc *pdf.Document, f *form, look *look, in signing.Input, c *signing.Credential,
@@ -111,11 +111,11 @@ func (format *Format) makeVisible(
 	return out, err
 }
 
-// layOut opens the image, if there is one, for as long as it is needed.
+// layOut lays out the content. It opens the image, if there is one, and closes it again.
 func layOut(in signing.Input, c appearance.Content) (*appearance.Appearance, error) {
 	if in.Signature.Visible.Image != nil {
 		if in.OpenImage == nil {
-			return nil, internal("open image", fmt.Errorf("the input has none"))
+			return nil, internal("open image", fmt.Errorf("the input has no image"))
 		}
 		image, err := in.OpenImage()
 		if err != nil {
@@ -127,32 +127,30 @@ func layOut(in signing.Input, c appearance.Content) (*appearance.Appearance, err
 	return appearance.Make(c)
 }
 
-func locate(ctx context.Context, doc *pdf.Document, f *form, v *look) (spot, error) {
+func locate(ctx context.Context, doc *pdf.Document, f *form, v *look) (position, error) {
 	switch v.Location {
 	case signing.AtCoordinate:
 		page, err := doc.Page(v.At.Page - 1)
-		return spot{page: page, u: v.At.X, v: v.At.Y}, err
+		return position{page: page, u: v.At.X, v: v.At.Y}, err
 	case signing.AtSignField:
 		return locateField(ctx, doc, f, v.Name)
 	}
 	return locatePlaceholder(ctx, doc, v.Name)
 }
 
-// locatePlaceholder makes the lower left corner of the word, as the reader sees it, the top left
-// corner of the area.
-func locatePlaceholder(ctx context.Context, doc *pdf.Document, word string) (spot, error) {
+// locatePlaceholder finds a word in the document. The lower left corner of the word, as the reader
+// sees it, becomes the top left corner of the area.
+func locatePlaceholder(ctx context.Context, doc *pdf.Document, word string) (position, error) {
 	m, err := textsearch.Find(ctx, doc, word)
 	if err != nil {
-		return spot{}, err
+		return position{}, err
 	}
 	if m == nil {
-		return spot{}, signing.Errorf(
-			signing.KindVisible,
-			"visibleSignatureInfo.locationValue: the placeholder %q is not in the document",
-			word,
+		return position{}, signing.Errorf(
+			signing.KindVisible, "visibleSignatureInfo.locationValue: the placeholder %q is not in the document", word,
 		)
 	}
-	at := spot{page: m.Page, u: math.Inf(1), v: math.Inf(-1)}
+	at := position{page: m.Page, u: math.Inf(1), v: math.Inf(-1)}
 	for _, c := range m.Corners {
 		u, v := appearance.Seen(m.Page, c.X, c.Y)
 		at.u, at.v = min(at.u, u), max(at.v, v)
@@ -160,7 +158,8 @@ func locatePlaceholder(ctx context.Context, doc *pdf.Document, word string) (spo
 	return at, nil
 }
 
-// write adds the appearance and returns it with the widget's rectangle.
+// write adds the appearance to u. It returns the rectangle of the widget and the reference of the
+// appearance.
 func (v *visible) write(u *pdf.Update) (rect pdf.Array, form pdf.Ref) {
 	return v.placement.Rect.Array(), v.appearance.Write(u.Add, v.placement.Matrix)
 }

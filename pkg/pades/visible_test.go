@@ -162,9 +162,7 @@ func TestVisibleOnOnePage(t *testing.T) {
 		with(8, "<</Type/Annot/Subtype/Link/Rect[0 0 9 9]>>").bytes()
 	for n, want := range [][2]int{{1, 2}, {2, 2}} { // how many annotations the two pages have then
 		signed, err := signVisible(
-			t,
-			file,
-			func(v *signing.VisibleSignature) { v.LocationValue = fmt.Sprintf("page=%d,x=100,y=500", 2-n) },
+			t, file, func(v *signing.VisibleSignature) { v.LocationValue = fmt.Sprintf("page=%d,x=100,y=500", 2-n) },
 		)
 		if err != nil {
 			t.Fatal(err)
@@ -278,11 +276,7 @@ func TestVisibleInField(t *testing.T) {
 			if hasLock := bytes.Contains(signed, []byte("/FieldMDP")); hasLock != (name == "lock") {
 				t.Errorf("the signature locks fields: %v, want %v", hasLock, name == "lock")
 			}
-			if _, err := signVisible(
-				t,
-				signed,
-				inField,
-			); signing.KindOf(err) != signing.KindVisible ||
+			if _, err := signVisible(t, signed, inField); signing.KindOf(err) != signing.KindVisible ||
 				!strings.Contains(err.Error(), "already signed") {
 				t.Errorf("a second signature in the field = %v, want it refused as already signed", err)
 			}
@@ -350,7 +344,7 @@ func TestVisibleRefused(t *testing.T) {
 			"empty",
 		},
 		{"no rectangle", withField(t, golden(t), false, pdf.NewDict("Rect", nil)), inField, "rectangle"},
-		{"another encoding demanded", withField(t, golden(t), false, locking), inField, "demands"},
+		{"another encoding demanded", withField(t, golden(t), false, locking), inField, "requires"},
 		{"too much text", withField(t, golden(t), false, nil), func(v *signing.VisibleSignature) {
 			inField(v)
 			v.OneOffTemplate = strings.Repeat("much text ", 300)
@@ -405,8 +399,7 @@ func TestIsPDFA(t *testing.T) {
 		{"other metadata", "/Metadata 4 0 R", "<x:xmpmeta/>", false},
 	} {
 		file := smallPDF(
-			"<</Type /Catalog /Pages 2 0 R "+tt.catalog+">>",
-			"<</Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 9 9]>>",
+			"<</Type /Catalog /Pages 2 0 R "+tt.catalog+">>", "<</Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 9 9]>>",
 			"<</Type /Page /Parent 2 0 R>>",
 			fmt.Sprintf("<</Length %d>>\nstream\n%s\nendstream", len(tt.metadata), tt.metadata),
 		)

@@ -16,9 +16,7 @@ func TestVisibleWithOwnFonts(t *testing.T) {
 		v.OneOffTemplate = "签署人：张伟\nمحمد بن عبد الله"
 	}
 	_, err := signVisible(t, golden(t), chinese)
-	if e := signing.AsError(
-		err,
-	); err == nil || e.Kind != signing.KindVisible ||
+	if e := signing.AsError(err); err == nil || e.Kind != signing.KindVisible ||
 		!strings.Contains(e.Detail, "no font has U+7B7E (签)") {
 		t.Errorf("sign = %v, want %q that names U+7B7E", err, signing.KindVisible)
 	}

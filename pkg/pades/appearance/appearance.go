@@ -105,8 +105,7 @@ func (c *Content) area(image size, t *text) (size, error) {
 	need = size{min(need.w, c.Page.Width), min(need.h, c.Page.Height)}
 	if need.w <= 0 || need.h <= 0 {
 		return size{}, signing.Errorf(
-			signing.KindVisible,
-			"the visible signature has neither an area nor content that would give it one",
+			signing.KindVisible, "the visible signature has neither an area nor content that would give it one",
 		)
 	}
 	return need, nil

@@ -132,22 +132,9 @@ func stamp(t *testing.T, original []byte, c Content) []byte {
 		t.Fatal(err)
 	}
 	widget := u.Add(pdf.NewDict(
-		"Type",
-		pdf.Name("Annot"),
-		"Subtype",
-		pdf.Name("Widget"),
-		"FT",
-		pdf.Name("Sig"),
-		"T",
-		pdf.Text("Signature1"),
-		"F",
-		pdf.Int(132),
-		"P",
-		page.Ref,
-		"Rect",
-		where.Rect.Array(),
-		"AP",
-		pdf.NewDict("N", a.Write(u.Add, where.Matrix)),
+		"Type", pdf.Name("Annot"), "Subtype", pdf.Name("Widget"), "FT", pdf.Name("Sig"), "T", pdf.Text("Signature1"),
+		"F", pdf.Int(132), "P", page.Ref, "Rect", where.Rect.Array(),
+		"AP", pdf.NewDict("N", a.Write(u.Add, where.Matrix)),
 	))
 	edited, err := u.EditDict(page.Ref)
 	if err != nil {

@@ -95,13 +95,7 @@ func outside(p *pdf.Page, u, v float64, area signing.Area, how string) error {
 	return signing.Errorf(
 		signing.KindVisible,
 		"visibleSignatureInfo.locationValue: the box of %g x %g points at x=%g, y=%g lies %soutside the page: page %d has %g x %g points",
-		round2(area.Width),
-		round2(area.Height),
-		round2(u),
-		round2(v),
-		how,
-		p.Number,
-		round2(size.Width),
+		round2(area.Width), round2(area.Height), round2(u), round2(v), how, p.Number, round2(size.Width),
 		round2(size.Height),
 	)
 }
@@ -112,8 +106,7 @@ func outside(p *pdf.Page, u, v float64, area signing.Area, how string) error {
 func PlaceIn(p *pdf.Page, rect pdf.Rectangle) (Placement, signing.Area, error) {
 	if rect.Width() <= 0 || rect.Height() <= 0 {
 		return Placement{}, signing.Area{}, signing.Errorf(
-			signing.KindVisible,
-			"the signature field has no area: its rectangle is empty",
+			signing.KindVisible, "the signature field has no area: its rectangle is empty",
 		)
 	}
 	area := seenSize(p, rect)

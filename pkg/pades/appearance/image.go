@@ -71,10 +71,7 @@ func readImage(file signing.File, kind string, paper *signing.Color) (*picture, 
 func checkSize(c image.Config) error {
 	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > maxImagePixels {
 		return wrongImage(
-			nil,
-			"the image of %d x %d pixels has no usable size; at most %d pixels are allowed",
-			c.Width,
-			c.Height,
+			nil, "the image of %d x %d pixels has no usable size; at most %d pixels are allowed", c.Width, c.Height,
 			maxImagePixels,
 		)
 	}

@@ -46,13 +46,7 @@ func checkInside(t *testing.T, l layout, image size, txt *text, padding float64)
 		if l.text.x < padding-slack || bottom < padding-slack || right > l.area.w-padding+slack ||
 			top > l.area.h-padding+slack {
 			t.Errorf(
-				"line %d %q from %.2f,%.2f to %.2f,%.2f reaches out of the area %v",
-				i,
-				line,
-				l.text.x,
-				bottom,
-				right,
-				top,
+				"line %d %q from %.2f,%.2f to %.2f,%.2f reaches out of the area %v", i, line, l.text.x, bottom, right, top,
 				l.area,
 			)
 		}

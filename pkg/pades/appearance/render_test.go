@@ -120,9 +120,7 @@ func TestRenderedUpright(t *testing.T) {
 				v.OneOffTemplate, v.ImageType, v.Image, c.Image, c.PDFA = " ", "", nil, nil, pdfa
 			})
 			img := render(
-				t,
-				stamp(t, onePage(pageSpec{media: "[-20 -10 700 900]", crop: "[50 30 450 630]", rotate: rotate}), c),
-				72,
+				t, stamp(t, onePage(pageSpec{media: "[-20 -10 700 900]", crop: "[50 30 450 630]", rotate: rotate}), c), 72,
 			)
 			for at, want := range map[[2]int]bool{
 				{42, 62}: true, {138, 62}: true, {42, 108}: true, {138, 108}: true,

@@ -82,9 +82,7 @@ func TestScriptsInOtherReaders(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "stamped.pdf")
 			if err := os.WriteFile(
-				path,
-				stamp(t, onePage(pageSpec{media: "[0 0 300 100]"}), scriptContent(t, tt.text, true)),
-				0o600,
+				path, stamp(t, onePage(pageSpec{media: "[0 0 300 100]"}), scriptContent(t, tt.text, true)), 0o600,
 			); err != nil {
 				t.Fatal(err)
 			}
@@ -92,11 +90,7 @@ func TestScriptsInOtherReaders(t *testing.T) {
 				t.Errorf("qpdf: %v\n%s", err, out)
 			}
 			out, err := exec.Command(
-				tool(t, "mutool"),
-				"draw",
-				"-o",
-				filepath.Join(t.TempDir(), "page.png"),
-				path,
+				tool(t, "mutool"), "draw", "-o", filepath.Join(t.TempDir(), "page.png"), path,
 			).CombinedOutput()
 			if err != nil || strings.Contains(string(out), "error") {
 				t.Errorf("mutool: %v\n%s", err, out)

@@ -252,19 +252,12 @@ func TestOtherReaders(t *testing.T) {
 			t.Errorf("qpdf: %v\n%s", err, out)
 		}
 		out, err := exec.Command(tool(t, "pdftotext"), "-raw", path, "-").CombinedOutput()
-		if got := strings.Join(
-			strings.Fields(string(out)),
-			" ",
-		); err != nil ||
+		if got := strings.Join(strings.Fields(string(out)), " "); err != nil ||
 			!strings.Contains(got, "Assinado por João Ação Ελλάδα Україна") {
 			t.Errorf("pdftotext: %v %q", err, got)
 		}
 		if out, err := exec.Command(
-			tool(t, "mutool"),
-			"draw",
-			"-o",
-			filepath.Join(t.TempDir(), "page.png"),
-			path,
+			tool(t, "mutool"), "draw", "-o", filepath.Join(t.TempDir(), "page.png"), path,
 		).CombinedOutput(); err != nil ||
 			strings.Contains(string(out), "error") {
 			t.Errorf("mutool: %v\n%s", err, out)

@@ -166,9 +166,7 @@ func addMissing(
 	}
 	for _, r := range grapheme {
 		// Where fonts have each character, but none has all, the first font decides which ones are named.
-		if alone, _ := fonts.find(
-			[]rune{r},
-		); (alone == nil || !fonts.primary().Has(r)) && !invisible(r) &&
+		if alone, _ := fonts.find([]rune{r}); (alone == nil || !fonts.primary().Has(r)) && !invisible(r) &&
 			!slices.Contains(m.runes, r) {
 			m.runes = append(m.runes, r)
 		}

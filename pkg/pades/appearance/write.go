@@ -34,8 +34,7 @@ func (a *Appearance) Write(add func(pdf.Object) pdf.Ref, matrix [6]float64) pdf.
 	}
 	form := pdf.NewDict(
 		"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "FormType", pdf.Int(1),
-		"BBox", numbers(0, 0, a.layout.area.w, a.layout.area.h),
-		"Matrix", numbers(matrix[:]...),
+		"BBox", numbers(0, 0, a.layout.area.w, a.layout.area.h), "Matrix", numbers(matrix[:]...),
 		"Resources", resources,
 	)
 	return add(deflated(form, content.Bytes()))
@@ -67,8 +66,7 @@ func calibrated(gray bool) pdf.Array {
 		return pdf.Array{pdf.Name("CalGray"), pdf.NewDict("WhitePoint", white, "Gamma", pdf.Real(2.2))}
 	}
 	return pdf.Array{pdf.Name("CalRGB"), pdf.NewDict(
-		"WhitePoint", white,
-		"Gamma", numbers(2.2, 2.2, 2.2),
+		"WhitePoint", white, "Gamma", numbers(2.2, 2.2, 2.2),
 		"Matrix", numbers(0.4124, 0.2126, 0.0193, 0.3576, 0.7152, 0.1192, 0.1805, 0.0722, 0.9505),
 	)}
 }
@@ -95,9 +93,9 @@ func (a *Appearance) writePicture(add func(pdf.Object) pdf.Ref) pdf.Ref {
 
 func imageDict(p *picture, space pdf.Object, gray bool) *pdf.Dict {
 	d := pdf.NewDict(
-		"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Image"),
-		"Width", pdf.Int(int64(p.width)), "Height", pdf.Int(int64(p.height)),
-		"ColorSpace", space, "BitsPerComponent", pdf.Int(8), "Filter", pdf.Name(p.filter),
+		"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Image"), "Width", pdf.Int(int64(p.width)),
+		"Height", pdf.Int(int64(p.height)), "ColorSpace", space, "BitsPerComponent", pdf.Int(8),
+		"Filter", pdf.Name(p.filter),
 	)
 	if p.filter == "FlateDecode" {
 		colors := int64(3)

@@ -10,25 +10,15 @@ func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subse
 	program := subset.Program()
 	name := pdf.Name(subset.Name())
 	d := face.Descriptor()
+	box := pdf.Array{}
+	for _, n := range d.Box {
+		box = append(box, pdf.Int(int64(n)))
+	}
 	descriptor := pdf.NewDict(
-		"Type",
-		pdf.Name("FontDescriptor"),
-		"FontName",
-		name,
-		"Flags",
-		pdf.Int(int64(d.Flags)),
-		"FontBBox",
-		pdf.Array{pdf.Int(int64(d.Box[0])), pdf.Int(int64(d.Box[1])), pdf.Int(int64(d.Box[2])), pdf.Int(int64(d.Box[3]))},
-		"ItalicAngle",
-		pdf.Int(0),
-		"Ascent",
-		pdf.Int(int64(d.Ascent)),
-		"Descent",
-		pdf.Int(int64(d.Descent)),
-		"CapHeight",
-		pdf.Int(int64(d.CapHeight)),
-		"StemV",
-		pdf.Int(int64(d.StemV)),
+		"Type", pdf.Name("FontDescriptor"), "FontName", name, "Flags", pdf.Int(int64(d.Flags)),
+		"FontBBox", box,
+		"ItalicAngle", pdf.Int(0), "Ascent", pdf.Int(int64(d.Ascent)), "Descent", pdf.Int(int64(d.Descent)),
+		"CapHeight", pdf.Int(int64(d.CapHeight)), "StemV", pdf.Int(int64(d.StemV)),
 	)
 	kind := pdf.Name("CIDFontType2")
 	if subset.Compact() {
@@ -43,14 +33,8 @@ func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subse
 		widths = append(widths, pdf.Int(int64(w)))
 	}
 	cidFont := pdf.NewDict(
-		"Type",
-		pdf.Name("Font"),
-		"Subtype",
-		kind,
-		"BaseFont",
-		name,
-		"CIDSystemInfo",
-		pdf.NewDict("Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"), "Supplement", pdf.Int(0)),
+		"Type", pdf.Name("Font"), "Subtype", kind, "BaseFont", name,
+		"CIDSystemInfo", pdf.NewDict("Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"), "Supplement", pdf.Int(0)),
 	)
 	if !subset.Compact() {
 		cidFont.Set("CIDToGIDMap", pdf.Name("Identity"))
@@ -59,7 +43,6 @@ func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subse
 	cidFont.Set("FontDescriptor", add(descriptor))
 	return add(pdf.NewDict(
 		"Type", pdf.Name("Font"), "Subtype", pdf.Name("Type0"), "BaseFont", name, "Encoding", pdf.Name("Identity-H"),
-		"DescendantFonts", pdf.Array{add(cidFont)},
-		"ToUnicode", add(deflated(pdf.NewDict(), subset.ToUnicode())),
+		"DescendantFonts", pdf.Array{add(cidFont)}, "ToUnicode", add(deflated(pdf.NewDict(), subset.ToUnicode())),
 	))
 }

@@ -35,10 +35,7 @@ func folder(t *testing.T, files map[string][]byte) string {
 
 func TestOpenLibraryKeepsTheOrderOfFileNames(t *testing.T) {
 	dir := folder(t, map[string][]byte{
-		"20-a.ttf": testFont(
-			t,
-			"NotoSansThai.ttf",
-		),
+		"20-a.ttf":    testFont(t, "NotoSansThai.ttf"),
 		"10-b.OTF":    testFont(t, "NotoSansCJKsc.otf"),
 		"30.ttf":      testFont(t, "NotoSansArabic.ttf"),
 		"OFL.txt":     []byte("a licence"),
@@ -53,8 +50,7 @@ func TestOpenLibraryKeepsTheOrderOfFileNames(t *testing.T) {
 		names = append(names, f.Name())
 	}
 	if got, want := strings.Join(
-		names,
-		" ",
+		names, " ",
 	), "NotoSansCJKsc-Regular NotoSansThai-Regular NotoSansArabic-Regular"; got != want {
 		t.Errorf("Faces = %s, want %s", got, want)
 	}
@@ -177,9 +173,7 @@ func TestOpenLibraryIsBounded(t *testing.T) {
 	for i := range maxFonts + 1 {
 		many[fmt.Sprintf("%d.ttf", i)] = nil
 	}
-	if _, err := OpenLibrary(
-		folder(t, many),
-	); err == nil || !strings.Contains(err.Error(), "65 fonts") ||
+	if _, err := OpenLibrary(folder(t, many)); err == nil || !strings.Contains(err.Error(), "65 fonts") ||
 		!strings.Contains(err.Error(), "at most 64") {
 		t.Errorf("OpenLibrary of %d fonts = %v, want it refused", len(many), err)
 	}

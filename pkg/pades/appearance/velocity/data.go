@@ -104,12 +104,8 @@ func (d Data) root(name string) (any, bool) {
 func certificate(c *x509.Certificate) object {
 	subject, issuer := c.Subject, c.Issuer
 	return object{
-		"": distinguished(subject),
-		"commonName": firstOf(
-			subject.CommonName,
-			strings.Join(subject.Organization, ", "),
-			distinguished(subject),
-		),
+		"":                       distinguished(subject),
+		"commonName":             firstOf(subject.CommonName, strings.Join(subject.Organization, ", "), distinguished(subject)),
 		"subject":                distinguished(subject),
 		"subjectDN":              distinguished(subject),
 		"subjectSerialNumber":    subject.SerialNumber,
