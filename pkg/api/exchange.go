@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"runtime/debug"
 	"time"
 
@@ -79,9 +78,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	x.Header().Set("X-Content-Type-Options", "nosniff")
 
-	routed := *r
-	routed.URL = &url.URL{Path: collapse(r.URL.Path)}
-	a.router.ServeHTTP(x, &routed)
+	a.dispatch(x)
 }
 
 // run authenticates the client and calls the route's handler.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/julienschmidt/httprouter"
+
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -22,35 +24,75 @@ type pathValues struct {
 	ref            string // without slashes at its start and unescaped ones at its end
 }
 
-// match holds an escaped path against a pattern. Any number of slashes counts as one, up to the
-// reference, and none or any may stand at the end: clients send them.
-func match(pattern, escaped string) (v pathValues, ok bool) {
-	for want := range strings.SplitSeq(strings.Trim(pattern, "/"), "/") {
-		escaped = strings.TrimLeft(escaped, "/")
-		if want == paramRef {
-			v.ref = strings.TrimRight(escaped, "/")
-			return v, true
-		}
-		var segment string
-		segment, escaped, _ = strings.Cut(escaped, "/")
-		switch {
-		case segment == "":
-			return v, false
-		case want == paramID:
-			v.id = segment
-		case want == paramFlag:
-			v.flag = segment
-		case want == paramFile:
-			v.file = segment
-		case want != segment:
-			return v, false
+// keyParam is the name of a parameter of httprouter, of one segment. restParam is the name of the
+// rest of a path behind it.
+const (
+	keyParam  = "key"
+	restParam = "rest"
+)
+
+// split returns the words of a pattern before its first parameter, or before the word beside which
+// another pattern has a parameter, and what follows them.
+func (rt *route) split() (head, tail string) {
+	for _, first := range []string{"withExternalReference", paramID, paramFile, paramRef} {
+		if i := strings.Index(rt.pattern, "/"+first); i >= 0 {
+			return rt.pattern[:i], rt.pattern[i+1:]
 		}
 	}
-	return v, strings.Trim(escaped, "/") == ""
+	return rt.pattern, ""
 }
 
-// collapse makes each run of slashes one. The router looks for prefixes in the result; calls are
-// matched on what was sent.
+// paths returns the paths of httprouter under which a route can be found.
+func (rt *route) paths() []string {
+	head, tail := rt.split()
+	one, more := head+"/:"+keyParam, head+"/:"+keyParam+"/*"+restParam
+	switch {
+	case tail == "":
+		return []string{head}
+	case tail == paramRef: // or it stands in the query
+		return []string{head, head + "/*" + restParam}
+	case strings.HasSuffix(tail, paramRef): // likewise
+		return []string{one, more}
+	case strings.Contains(tail, "/"):
+		return []string{more}
+	}
+	return []string{one}
+}
+
+// match holds what httprouter has found against the pattern of a route. escaped is the path as it
+// was sent.
+func (rt *route) match(params httprouter.Params, escaped string) (v pathValues, ok bool) {
+	key, rest := params.ByName(keyParam), strings.Trim(params.ByName(restParam), "/")
+	_, tail := rt.split()
+	first, second, _ := strings.Cut(tail, "/")
+	switch {
+	case tail == "":
+		return v, true
+	case strings.HasSuffix(tail, paramRef):
+		v.ref = afterSegments(escaped, strings.Count(rt.pattern, "/")-1)
+		return v, tail == paramRef || key == first
+	case first == paramFile:
+		v.file = key
+		return v, true
+	}
+	v.id = key
+	if word, isFlag := strings.CutSuffix(second, paramFlag); isFlag {
+		v.flag, ok = strings.CutPrefix(rest, word)
+		return v, ok && !strings.Contains(v.flag, "/")
+	}
+	return v, rest == second
+}
+
+// afterSegments returns what follows the first n segments of a path, without slashes at its start
+// and its end.
+func afterSegments(path string, n int) string {
+	for range n {
+		_, path, _ = strings.Cut(strings.TrimLeft(path, "/"), "/")
+	}
+	return strings.Trim(path, "/")
+}
+
+// collapse makes each run of slashes one.
 func collapse(path string) string {
 	if !strings.Contains(path, "//") {
 		return path

@@ -14,23 +14,39 @@ func TestCollapse(t *testing.T) {
 	}
 }
 
-func TestMatchKeepsTheReferenceAsItIs(t *testing.T) {
-	const pattern = "/base/status/withExternalReference/" + paramRef
+// newTable returns an API that finds routes and does nothing else.
+func newTable() *API {
+	a := &API{cfg: Config{BasePath: DefaultBasePath}}
+	a.table = a.routes()
+	a.router = a.newRouter()
+	return a
+}
+
+func TestFindKeepsTheReferenceAsItIs(t *testing.T) {
+	a := newTable()
+	const base = DefaultBasePath + apiPath
 	for path, want := range map[string]string{
-		"/base/status/withExternalReference/a":         "a",
-		"//base//status///withExternalReference////a/": "a",
-		"/base/status/withExternalReference/a//b/":     "a//b",
-		"/base/status/withExternalReference/a%2F":      "a%2F",
-		"/base/status/withExternalReference/%2Fa%2f//": "%2Fa%2f",
-		"/base/status/withExternalReference":           "",
+		base + "operation/status/withExternalReference/a":                             "a",
+		"//" + base + "/operation//status///withExternalReference////a/":              "a",
+		base + "operation/status/withExternalReference/a//b/":                         "a//b",
+		base + "operation/status/withExternalReference/a%2F":                          "a%2F",
+		base + "operation/status/withExternalReference/%2Fa%2f//":                     "%2Fa%2f",
+		base + "operation/status/withExternalReference":                               "",
+		base + "operation/sign/detail/withExternalReference/documents":                "documents",
+		base + "operation//id/withDocumentExternalReference//withExternalReference/1": "withExternalReference/1",
 	} {
-		if v, ok := match(pattern, path); !ok || v.ref != want {
-			t.Errorf("match(%q) = %q, %v, want %q", path, v.ref, ok, want)
+		rt, v := a.find("GET", path)
+		if rt == nil || v.ref != want || !strings.HasSuffix(rt.pattern, paramRef) {
+			t.Errorf("find(%q) = %+v, %q, want reference %q", path, rt, v.ref, want)
 		}
 	}
-	for _, path := range []string{"", "/", "/base", "/base/status", "/base/status/withExternalReferencex/a", "/base/status/WithExternalReference/a", "/base/sta%74us/withExternalReference/a"} {
-		if v, ok := match(pattern, path); ok {
-			t.Errorf("match(%q) = %+v, want no match", path, v)
+	for _, path := range []string{
+		"", "/", "*", DefaultBasePath + "/operation", base + "operation/status", base + "operation/status/withExternalReferencex/a",
+		base + "operation/status/WithExternalReference/a", base + "operation/sta%74us/withExternalReference/a",
+		base + "operation/sign/detail/1/contentInResponse/True/x", base + "operation/sign/detail/1/contentInResponse",
+	} {
+		if rt, v := a.find("GET", path); rt != nil {
+			t.Errorf("find(%q) = %q, %+v, want no route", path, rt.pattern, v)
 		}
 	}
 }
@@ -41,8 +57,7 @@ func FuzzPath(f *testing.F) {
 	for _, path := range []string{"/x", "/signstash/einvoice-integration-client-ws/api/v0/operation/status/withExternalReference/a%2Fb//", "/%zz", "//", "/a%00"} {
 		f.Add(path)
 	}
-	a := &API{cfg: Config{BasePath: DefaultBasePath}}
-	table := a.routes()
+	a := newTable()
 	f.Fuzz(func(t *testing.T, path string) {
 		u, err := url.Parse(path)
 		if err != nil {
@@ -51,19 +66,19 @@ func FuzzPath(f *testing.F) {
 		if strings.Contains(collapse(u.Path), "//") {
 			t.Errorf("collapse(%q) holds a double slash", u.Path)
 		}
-		for i := range table {
-			v, ok := match(table[i].pattern, u.EscapedPath())
-			if !ok {
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			rt, v := a.find(method, u.EscapedPath())
+			if rt == nil {
 				continue
 			}
 			_, _ = v.operationID()
 			_, _ = parseFlag(v.flag)
 			ref, err := v.reference(url.Values{})
-			if err != nil || !strings.HasSuffix(table[i].pattern, paramRef) {
+			if err != nil || !strings.HasSuffix(rt.pattern, paramRef) {
 				continue
 			}
-			again, ok := match(table[i].pattern, strings.Replace(table[i].pattern, paramRef, url.PathEscape(ref), 1))
-			if got, err := again.reference(nil); !ok || err != nil || got != ref {
+			again, found := a.find(method, strings.Replace(rt.pattern, paramRef, url.PathEscape(ref), 1))
+			if got, err := found.reference(nil); again != rt || err != nil || got != ref {
 				t.Errorf("%q: reference %q is %q, %v when encoded again", path, ref, got, err)
 			}
 		}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
@@ -24,7 +23,7 @@ const (
 // route is one call.
 type route struct {
 	method  string
-	pattern string // without the base path for calls of the API; see match
+	pattern string // as the API description writes it, with the base path
 	open    bool   // no authentication
 	handle  func(x *exchange) error
 }
@@ -87,23 +86,59 @@ func (a *API) routes() []route {
 	}
 }
 
-// newRouter registers one catch-all for each method and prefix, since httprouter cannot hold the
-// calls one by one: a parameter and a word on the same segment exclude each other in it, and its
-// redirects break the POSTs of real clients. Which call it is, dispatch finds out.
+// newRouter registers all routes in httprouter, by segment.
+//
+// Two things are left to us, because httprouter 1.3 cannot do them: it refuses a word and a
+// parameter on the same segment, so that status/withExternalReference/{ref} and status/{id} share
+// the paths status/:key and status/:key/*rest and are told apart by route.match; and its redirects
+// and its collapsing of slashes would break the POSTs and the references of real clients, so that it
+// is given a path without surplus slashes, and a reference is cut from the path as it was sent.
 func (a *API) newRouter() *httprouter.Router {
 	r := httprouter.New()
-	r.RedirectTrailingSlash = false
-	r.RedirectFixedPath = false
-	r.HandleMethodNotAllowed = false // so has dispatch the last word on it
-	r.HandleOPTIONS = false
-	handle := func(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) { a.dispatch(w.(*exchange)) }
-	for _, prefix := range []string{a.cfg.BasePath + "/", tokenPath[:strings.Index(tokenPath, "/authorization")+1]} {
-		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
-			r.Handle(method, prefix+"*rest", handle)
+	shared := make(map[string][]*route) // by method and path, in the order of the table
+	for i := range a.table {
+		rt := &a.table[i]
+		for _, path := range rt.paths() {
+			key := rt.method + " " + path
+			if shared[key] = append(shared[key], rt); len(shared[key]) > 1 {
+				continue
+			}
+			r.Handle(rt.method, path, func(w http.ResponseWriter, _ *http.Request, params httprouter.Params) {
+				w.(*lookup).choose(shared[key], params)
+			})
 		}
 	}
-	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { a.dispatch(w.(*exchange)) })
 	return r
+}
+
+// lookup finds the route of a request. It is the http.ResponseWriter of httprouter's handles, which
+// only choose a route: a look-up for another method, for the header Allow, must not run the call.
+type lookup struct {
+	http.ResponseWriter
+	escaped string // path as it was sent
+	route   *route
+	values  pathValues
+}
+
+// choose takes the first of the routes that share a path whose pattern fits.
+func (l *lookup) choose(routes []*route, params httprouter.Params) {
+	for _, rt := range routes {
+		if v, ok := rt.match(params, l.escaped); ok {
+			l.route, l.values = rt, v
+			return
+		}
+	}
+}
+
+// find returns the route of a method and an escaped path, with the values of its parameters; nil if
+// there is none.
+func (a *API) find(method, escaped string) (*route, pathValues) {
+	l := &lookup{escaped: escaped}
+	path := "/" + strings.Trim(collapse(escaped), "/")
+	if handle, params, _ := a.router.Lookup(method, path); handle != nil {
+		handle(l, nil, params)
+	}
+	return l.route, l.values
 }
 
 // dispatch finds the call that a request names and runs it. HEAD is answered wherever GET is.
@@ -112,29 +147,31 @@ func (a *API) dispatch(x *exchange) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	var allowed []string
-	for i := range a.table {
-		rt := &a.table[i]
-		values, ok := match(rt.pattern, x.escapedPath)
-		if !ok {
-			continue
-		}
-		if rt.method == method {
-			x.route, x.path = a.routeName(rt), values
-			x.run(rt)
-			return
-		}
-		allowed = append(allowed, rt.method)
-		if rt.method == http.MethodGet {
-			allowed = append(allowed, http.MethodHead)
-		}
+	if rt, values := a.find(method, x.escapedPath); rt != nil {
+		x.route, x.path = a.routeName(rt), values
+		x.run(rt)
+		return
 	}
+	allowed := a.allowed(x.escapedPath)
 	if len(allowed) == 0 {
 		x.fail(signing.Errorf(kindNoSuchCall, "there is no such call; the API is described at %s", a.cfg.BasePath+pagePath))
 		return
 	}
-	slices.Sort(allowed)
-	list := strings.Join(slices.Compact(allowed), ", ")
+	list := strings.Join(allowed, ", ")
 	x.Header().Set("Allow", list)
 	x.fail(signing.Errorf(kindMethod, "allowed here: %s", list))
+}
+
+// allowed returns the methods of the routes of a path, sorted.
+func (a *API) allowed(escaped string) (methods []string) {
+	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodPost} {
+		if rt, _ := a.find(method, escaped); rt == nil {
+			continue
+		}
+		methods = append(methods, method)
+		if method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	return methods
 }
