@@ -1,8 +1,6 @@
 package api
 
 import (
-	"context"
-	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -13,13 +11,29 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// documentPage is how many documents are in memory at a time while an answer is written.
-const documentPage = 100
-
 // dateFormat is ISO 8601 with milliseconds and a numeric offset, which old date parsers want.
 const dateFormat = "2006-01-02T15:04:05.000-07:00"
 
 func formatDate(t time.Time) string { return t.UTC().Format(dateFormat) }
+
+// writeJSON writes a success body. Nothing is sent before the first 16 KiB are there or write has
+// returned, so that an error of write can still be answered as one.
+func (x *exchange) writeJSON(status int, write func(w *jsonstream.Writer) error) error {
+	x.Header().Set("Content-Type", "application/json")
+	if x.Header().Get("Cache-Control") == "" {
+		x.Header().Set("Cache-Control", "no-store")
+	}
+	x.success = status
+	g := &guard{w: x}
+	w := jsonstream.NewWriter(g)
+	if err := write(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return g.flush()
+}
 
 // writeSignOperation writes a SignOperation, its documents' content streamed from disk.
 func (x *exchange) writeSignOperation(op signing.Operation, content bool) error {
@@ -30,6 +44,7 @@ func (x *exchange) writeSignOperation(op signing.Operation, content bool) error 
 		return err
 	}
 	defer done()
+	from := x.results()
 	err = x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) (err error) {
 		w.Object(func() {
 			writeBase(w, op)
@@ -45,20 +60,14 @@ func (x *exchange) writeSignOperation(op signing.Operation, content bool) error 
 				w.Number("executionTime", min(op.Ended.Sub(op.Created).Milliseconds(), math.MaxInt32))
 			}
 			w.Name("documentList")
-			w.Array(func() { err = x.writeDocuments(w, op, content) })
+			w.Array(func() { err = writeDocuments(w, from, op, content) })
 		})
 		return err
 	})
 	if err == nil && content && op.Status.Ended() {
-		x.fetched(op.ID)
+		from.fetched(op.ID)
 	}
 	return err
-}
-
-// fetched notes that all of an operation's results went out. The client may be gone by now, so the
-// note waits for nobody.
-func (x *exchange) fetched(id signing.ID) {
-	x.api.cfg.Service.Fetched(context.WithoutCancel(x.r.Context()), id)
 }
 
 // writeBase writes the members of a BaseOperation.
@@ -83,41 +92,9 @@ func (x *exchange) writeStatus(w *jsonstream.Writer, op signing.Operation) {
 	})
 }
 
-// eachDocument calls do for each document of an operation, a page of them in memory at a time. It
-// returns an error unless they were all there.
-func (x *exchange) eachDocument(op signing.Operation, do func(d *signing.Document) error) error {
-	if reading := x.api.cfg.Reading; reading != nil {
-		defer reading(op.ID)()
-	}
-	for seen := 0; seen < op.DocumentCount; {
-		docs, err := x.api.cfg.Service.Documents(x.r.Context(), op.ID, seen, documentPage)
-		if err == nil && len(docs) == 0 {
-			err = x.missing(op, seen)
-		}
-		if err != nil {
-			return err
-		}
-		for i := range docs {
-			if err := do(&docs[i]); err != nil {
-				return err
-			}
-		}
-		seen += len(docs)
-	}
-	return nil
-}
-
-// missing is why an operation has no more documents than it has.
-func (x *exchange) missing(op signing.Operation, seen int) error {
-	if _, err := x.api.cfg.Service.Operation(x.r.Context(), x.client.ID, op.ID); err != nil {
-		return err // it was removed meanwhile
-	}
-	return signing.Errorf(signing.KindStorage, "operation has %d documents in place of %d", seen, op.DocumentCount)
-}
-
 // writeDocuments writes the items of documentList.
-func (x *exchange) writeDocuments(w *jsonstream.Writer, op signing.Operation, content bool) error {
-	return x.eachDocument(op, func(d *signing.Document) (err error) {
+func writeDocuments(w *jsonstream.Writer, from results, op signing.Operation, content bool) error {
+	return from.each(op, func(d *signing.Document) (err error) {
 		w.Object(func() {
 			w.Member("externalReference", d.ExternalReference)
 			w.Member("name", d.Name)
@@ -130,7 +107,7 @@ func (x *exchange) writeDocuments(w *jsonstream.Writer, op signing.Operation, co
 			w.Member("receptionDate", formatDate(d.Received))
 			if content && d.State == signing.DocumentSigned {
 				w.Name("signedContent")
-				err = x.writeContent(w, d)
+				err = writeContent(w, from, d)
 			}
 			writeAttributes(w, &d.Signature)
 		})
@@ -167,8 +144,8 @@ func writeSignStatus(w *jsonstream.Writer, d *signing.Document) {
 }
 
 // writeContent writes a signed document in base64.
-func (x *exchange) writeContent(w *jsonstream.Writer, d *signing.Document) error {
-	f, err := x.openSigned(d)
+func writeContent(w *jsonstream.Writer, from results, d *signing.Document) error {
+	f, err := from.open(d)
 	if err != nil {
 		return err
 	}
@@ -181,27 +158,6 @@ func (x *exchange) writeContent(w *jsonstream.Writer, d *signing.Document) error
 		return w.Err()
 	}
 	return checkLength(n, d)
-}
-
-// openSigned opens a signed document of the length that it had when it was signed.
-func (x *exchange) openSigned(d *signing.Document) (signing.File, error) {
-	f, err := x.api.cfg.Service.OpenSigned(x.r.Context(), *d)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkLength(f.Size(), d); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// checkLength makes sure that what is shorter than when it was signed does not pass for the
-// document.
-func checkLength(n int64, d *signing.Document) error {
-	if n != d.SignedSize() {
-		return signing.Errorf(signing.KindStorage, "document %d has %d bytes in place of %d", d.Index, n, d.SignedSize())
-	}
-	return nil
 }
 
 // writeAttributes writes documentAttributes: what was asked for, in the vendor's names. The image

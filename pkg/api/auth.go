@@ -128,3 +128,13 @@ func parseBasic(credentials string) (id, secret string, ok bool) {
 	}
 	return strings.Cut(text, ":")
 }
+
+// countRequest takes the request from the client service's bucket. What another instance has proved
+// to ask was counted there: one request with an Idempotency-Key would else cost one at every
+// instance.
+func (x *exchange) countRequest() error {
+	if x.counted {
+		return nil
+	}
+	return x.api.quotas.Request(x.client.ID, x.began)
+}

@@ -249,3 +249,8 @@ func retryAfter(d time.Duration) string {
 	}
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }
+
+// busy is the fault of a request that the client may send again in a moment.
+func busy(reason string) *signing.Error {
+	return signing.Errorf(signing.KindBusy, "%s", reason).Retryable(limits.RetryAfter)
+}

@@ -31,7 +31,6 @@ type exchange struct {
 	escapedPath string
 	path        pathValues
 	began       time.Time
-	held        int64       // bytes of text; see hold
 	pace        limits.Pace // of the client while it reads the answer
 	release     func()      // lets the connection be closed to make room; see connlimit.Hold
 

@@ -74,25 +74,25 @@ func newPage(c Config) (*page, error) {
 	return p, nil
 }
 
-func (x *exchange) servePage() error {
+func servePage(x *exchange) error {
 	x.Header().Set("Content-Security-Policy", pagePolicy)
 	x.Header().Set("Referrer-Policy", "no-referrer")
 	x.Header().Set("Cache-Control", "no-cache")
-	return x.serveText("text/html; charset=utf-8", strings.NewReader(x.api.page.html))
+	return serveText(x, "text/html; charset=utf-8", strings.NewReader(x.api.page.html))
 }
 
-func (x *exchange) serveOpenAPI() error {
+func serveOpenAPI(x *exchange) error {
 	x.Header().Set("Cache-Control", "no-cache")
-	return x.serveText("application/yaml", strings.NewReader(x.api.page.document)) // RFC 9512
+	return serveText(x, "application/yaml", strings.NewReader(x.api.page.document)) // RFC 9512
 }
 
-func (x *exchange) redirectToPage() error {
+func redirectToPage(x *exchange) error {
 	http.Redirect(x, x.r, x.api.cfg.BasePath+pagePath, http.StatusFound)
 	return nil
 }
 
 // serveAsset serves a file of Swagger UI, compressed as it is embedded where the browser allows.
-func (x *exchange) serveAsset() error {
+func serveAsset(x *exchange) error {
 	a, ok := x.api.page.assets[x.path.file]
 	if !ok {
 		return signing.Errorf(kindNoSuchCall, "there is no such file")
@@ -109,12 +109,12 @@ func (x *exchange) serveAsset() error {
 	}
 	x.Header().Set("Cache-Control", "max-age=3600")
 	if !a.gzipped {
-		return x.serveText(a.contentType, bytes.NewReader(a.data))
+		return serveText(x, a.contentType, bytes.NewReader(a.data))
 	}
 	x.Header().Set("Vary", "Accept-Encoding")
 	if strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
 		x.Header().Set("Content-Encoding", "gzip")
-		return x.serveText(a.contentType, bytes.NewReader(a.data))
+		return serveText(x, a.contentType, bytes.NewReader(a.data))
 	}
 	plain, err := gzip.NewReader(bytes.NewReader(a.data))
 	if err != nil {
@@ -127,7 +127,7 @@ func (x *exchange) serveAsset() error {
 
 // serveText serves something that does not change while the process runs; parts of it, if asked
 // for.
-func (x *exchange) serveText(contentType string, content io.ReadSeeker) error {
+func serveText(x *exchange, contentType string, content io.ReadSeeker) error {
 	x.Header().Set("Content-Type", contentType)
 	http.ServeContent(x, x.r, "", time.Time{}, content)
 	return nil

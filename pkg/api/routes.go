@@ -74,15 +74,15 @@ func (a *API) routes() []route {
 		{method: http.MethodPost, pattern: tokenPath, open: true, handle: issueToken},
 		{method: http.MethodPost, pattern: a.cfg.BasePath + tokenPath, open: true, handle: issueToken},
 
-		{method: http.MethodGet, pattern: a.cfg.BasePath + pagePath, open: true, handle: (*exchange).servePage},
-		{method: http.MethodGet, pattern: a.cfg.BasePath + openAPI, open: true, handle: (*exchange).serveOpenAPI},
+		{method: http.MethodGet, pattern: a.cfg.BasePath + pagePath, open: true, handle: servePage},
+		{method: http.MethodGet, pattern: a.cfg.BasePath + openAPI, open: true, handle: serveOpenAPI},
 		{
 			method:  http.MethodGet,
 			pattern: a.cfg.BasePath + assetsPath + paramFile,
 			open:    true,
-			handle:  (*exchange).serveAsset,
+			handle:  serveAsset,
 		},
-		{method: http.MethodGet, pattern: a.cfg.BasePath, open: true, handle: (*exchange).redirectToPage},
+		{method: http.MethodGet, pattern: a.cfg.BasePath, open: true, handle: redirectToPage},
 	}
 }
 

@@ -20,15 +20,15 @@ var (
 	multipartForm bodyForm = (*request.Reader).ReadMultipart
 )
 
-func signBase64(x *exchange) error         { return x.signAndWait(base64Form) }
-func signMultipart(x *exchange) error      { return x.signAndWait(multipartForm) }
-func signBase64Async(x *exchange) error    { return x.signLater(base64Form) }
-func signMultipartAsync(x *exchange) error { return x.signLater(multipartForm) }
+func signBase64(x *exchange) error         { return signAndWait(x, base64Form) }
+func signMultipart(x *exchange) error      { return signAndWait(x, multipartForm) }
+func signBase64Async(x *exchange) error    { return signLater(x, base64Form) }
+func signMultipartAsync(x *exchange) error { return signLater(x, multipartForm) }
 
 // signLater answers 202 as soon as the operation is durable.
-func (x *exchange) signLater(form bodyForm) error {
+func signLater(x *exchange, form bodyForm) error {
 	if x.api.cfg.Published != nil && !x.api.cfg.Published() {
-		return signing.Errorf(signing.KindBusy, "the address of this instance is not known yet").Retryable(limits.RetryAfter)
+		return busy("the address of this instance is not known yet")
 	}
 	done, err := x.claimKey()
 	if err != nil {
@@ -47,12 +47,9 @@ func (x *exchange) signLater(form bodyForm) error {
 
 // signAndWait answers when the operation has ended, or with its state when the longest wait is
 // over: it goes on all the same.
-func (x *exchange) signAndWait(form bodyForm) error {
+func signAndWait(x *exchange, form bodyForm) error {
 	if !x.api.waiting.Take(x.client.ID, 1) {
-		return signing.Errorf(
-			signing.KindBusy,
-			"too many synchronous requests wait for their results; send it asynchronously, or later",
-		).Retryable(limits.RetryAfter)
+		return busy("too many synchronous requests wait for their results; send it asynchronously, or later")
 	}
 	defer x.api.waiting.Give(x.client.ID, 1)
 	done, err := x.claimKey()
@@ -121,10 +118,7 @@ func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Op
 // found.
 func orRemoved(err error) error {
 	if signing.KindOf(err) == signing.KindNotFound {
-		return signing.Errorf(
-			signing.KindBusy,
-			"the operation was removed while it was waited for",
-		).Retryable(limits.RetryAfter)
+		return busy("the operation was removed while it was waited for")
 	}
 	return err
 }
@@ -172,8 +166,9 @@ func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error
 		Callback:       x.client.CallbackURL,
 		Waiting:        waiting,
 	}
-	defer x.letGo()
-	up, err := x.receive(form, &sub)
+	text := x.api.text.Hold(x.client.ID)
+	defer text.Release()
+	up, err := x.receive(form, text, &sub)
 	if err != nil {
 		return signing.Operation{}, err
 	}
@@ -189,7 +184,7 @@ func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error
 }
 
 // receive reads the body into an upload, which the caller must end.
-func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Upload, error) {
+func (x *exchange) receive(form bodyForm, text *limits.Holding, sub *signing.Submission) (signing.Upload, error) {
 	done, err := x.api.uploads.Take(x.client.ID)
 	if err != nil {
 		return nil, err
@@ -208,7 +203,7 @@ func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Uplo
 			up.Discard()
 		}
 	}()
-	received, err := form(x.requestReader(up), x.body, x.r.Header.Get("Content-Type"))
+	received, err := form(x.requestReader(up, text), x.body, x.r.Header.Get("Content-Type"))
 	if received != nil {
 		x.reference = received.ExternalReference
 	}
@@ -223,7 +218,7 @@ func (x *exchange) receive(form bodyForm, sub *signing.Submission) (signing.Uplo
 }
 
 // requestReader returns a reader of a SignRequest with the limits of the API.
-func (x *exchange) requestReader(up signing.Upload) *request.Reader {
+func (x *exchange) requestReader(up signing.Upload, text *limits.Holding) *request.Reader {
 	cfg := &x.api.cfg
 	return &request.Reader{
 		Upload: up,
@@ -233,46 +228,13 @@ func (x *exchange) requestReader(up signing.Upload) *request.Reader {
 			ImageBytes:    cfg.MaxImageBytes,
 			MetadataBytes: cfg.MaxMetadataBytes,
 		},
-		Hold: x.hold,
+		Hold: func(bytes int) error {
+			if text.Add(int64(bytes)) {
+				return nil
+			}
+			return busy("the requests that are being read hold too much text")
+		},
 	}
-}
-
-// hold counts so many bytes of the request that stay in memory until it is handed over.
-func (x *exchange) hold(bytes int) error {
-	if !x.api.text.Take(x.client.ID, int64(bytes)) {
-		return signing.Errorf(
-			signing.KindBusy,
-			"the requests that are being read hold too much text",
-		).Retryable(limits.RetryAfter)
-	}
-	x.held += int64(bytes)
-	return nil
-}
-
-// letGo gives back what hold took.
-func (x *exchange) letGo() {
-	x.api.text.Give(x.client.ID, x.held)
-	x.held = 0
-}
-
-// maxKeyBytes bounds an Idempotency-Key; a UUID has 36.
-const maxKeyBytes = 255
-
-// idempotencyKey returns the Idempotency-Key; empty if none was sent.
-func (x *exchange) idempotencyKey() (string, error) {
-	values := x.r.Header.Values("Idempotency-Key")
-	if len(values) == 0 {
-		return "", nil
-	}
-	if len(values) > 1 || values[0] == "" || len(values[0]) > maxKeyBytes {
-		return "", signing.Errorf(signing.KindInvalid, "Idempotency-Key must be one value of 1 to %d characters", maxKeyBytes)
-	}
-	for _, c := range []byte(values[0]) {
-		if c < ' ' || c > '~' {
-			return "", signing.Errorf(signing.KindInvalid, "Idempotency-Key must be printable ASCII")
-		}
-	}
-	return values[0], nil
 }
 
 // writeAccepted writes an AsyncOperation.
@@ -290,23 +252,4 @@ func (x *exchange) writeAccepted(op signing.Operation) error {
 		})
 		return nil
 	})
-}
-
-// writeJSON writes a success body. Nothing is sent before the first 16 KiB are there or write has
-// returned, so that an error of write can still be answered as one.
-func (x *exchange) writeJSON(status int, write func(w *jsonstream.Writer) error) error {
-	x.Header().Set("Content-Type", "application/json")
-	if x.Header().Get("Cache-Control") == "" {
-		x.Header().Set("Cache-Control", "no-store")
-	}
-	x.success = status
-	g := &guard{w: x}
-	w := jsonstream.NewWriter(g)
-	if err := write(w); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return g.flush()
 }

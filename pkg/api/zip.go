@@ -33,14 +33,15 @@ func zipByID(x *exchange) error {
 		return err
 	}
 	defer done()
+	from := x.results()
 	var archive *zip.Writer
 	var names entryNames
-	err = x.eachDocument(op, func(d *signing.Document) error {
+	err = from.each(op, func(d *signing.Document) error {
 		if d.State != signing.DocumentSigned {
 			return nil
 		}
 		if archive == nil {
-			archive = x.beginZip(op)
+			archive = beginZip(x, op)
 			if x.r.Method == http.MethodHead {
 				x.WriteHeader(http.StatusOK)
 			}
@@ -48,7 +49,7 @@ func zipByID(x *exchange) error {
 		if x.r.Method == http.MethodHead {
 			return nil
 		}
-		return x.addEntry(archive, names.of(d), op, d)
+		return addEntry(archive, from, names.of(d), op, d)
 	})
 	switch {
 	case err != nil:
@@ -62,7 +63,7 @@ func zipByID(x *exchange) error {
 		return err
 	}
 	if op.Status.Ended() {
-		x.fetched(op.ID)
+		from.fetched(op.ID)
 	}
 	return nil
 }
@@ -70,7 +71,7 @@ func zipByID(x *exchange) error {
 // beginZip sets the header of the answer and returns the archive. Entries are deflated without
 // compressing: PDF is compressed already, and stored entries whose size comes after them are beyond
 // Java's ZipInputStream.
-func (x *exchange) beginZip(op signing.Operation) *zip.Writer {
+func beginZip(x *exchange, op signing.Operation) *zip.Writer {
 	h := x.Header()
 	h.Set("Content-Type", "application/zip")
 	h.Set("Content-Disposition", `attachment; filename="operation-`+op.ID.String()+`.zip"`)
@@ -114,8 +115,8 @@ func (s storedBlocks) begin(last byte, length int) error {
 	return err
 }
 
-func (x *exchange) addEntry(archive *zip.Writer, name string, op signing.Operation, d *signing.Document) error {
-	f, err := x.openSigned(d)
+func addEntry(archive *zip.Writer, from results, name string, op signing.Operation, d *signing.Document) error {
+	f, err := from.open(d)
 	if err != nil {
 		return err
 	}

@@ -36,3 +36,28 @@ func (s *Shares) Give(client string, n int64) {
 		delete(s.byClient, client)
 	}
 }
+
+// Holding is what one request has taken of Shares. It is not safe for concurrent use.
+type Holding struct {
+	shares *Shares
+	client string
+	taken  int64
+}
+
+// Hold returns an empty Holding for a request of a client service.
+func (s *Shares) Hold(client string) *Holding { return &Holding{shares: s, client: client} }
+
+// Add takes n more. It reports false, and takes nothing, if there are not that many left.
+func (h *Holding) Add(n int64) bool {
+	if !h.shares.Take(h.client, n) {
+		return false
+	}
+	h.taken += n
+	return true
+}
+
+// Release gives back everything that was taken.
+func (h *Holding) Release() {
+	h.shares.Give(h.client, h.taken)
+	h.taken = 0
+}

@@ -4,12 +4,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
-	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -80,46 +77,6 @@ func (x *exchange) probe() string {
 	return x.r.URL.RequestURI()
 }
 
-// keys are the Idempotency-Keys of requests that are being read: their operations are not in the
-// store yet. Instances tell each other of them, so that of two requests with one key that two
-// instances read at the same moment at most one is signed.
-type keys struct {
-	mu    sync.Mutex
-	count map[clientKey]int
-}
-
-type clientKey struct{ client, key string }
-
-func newKeys() *keys { return &keys{count: make(map[clientKey]int)} }
-
-func (k *keys) claim(c clientKey) (done func()) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.count[c]++
-	return func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if k.count[c]--; k.count[c] == 0 {
-			delete(k.count, c)
-		}
-	}
-}
-
-func (k *keys) claimed(c clientKey) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.count[c] > 0
-}
-
-// claimKey reads the Idempotency-Key of the request and tells who asks that it is being read, until
-// done is called.
-func (x *exchange) claimKey() (done func(), err error) {
-	if x.key, err = x.idempotencyKey(); err != nil || x.key == "" {
-		return func() {}, err
-	}
-	return x.api.keys.claim(clientKey{x.client.ID, x.key}), nil
-}
-
 // keyElsewhere lets the instance answer that knows the request's Idempotency-Key. Where another
 // expected instance cannot be asked, nothing is signed: KindBusy.
 func (x *exchange) keyElsewhere() (answered bool, err error) {
@@ -146,43 +103,4 @@ func (x *exchange) keyElsewhere() (answered bool, err error) {
 		x.forwarded = owner.Name
 	}
 	return answered, err
-}
-
-// idByKey answers with the id of the operation that an Idempotency-Key made. While a request with
-// it is being read nobody can say.
-func idByKey(x *exchange) error {
-	key, err := x.idempotencyKey()
-	if err != nil {
-		return err
-	}
-	if key == "" {
-		return signing.Errorf(signing.KindMissing, "Idempotency-Key is missing: it is a header")
-	}
-	// Before the look into the store: what is not being read any more is there.
-	reading := x.api.keys.claimed(clientKey{x.client.ID, key})
-	id, err := x.api.cfg.Service.FindByKey(x.r.Context(), x.client.ID, key)
-	if err != nil && reading && signing.KindOf(err) == signing.KindNotFound {
-		return signing.Errorf(
-			signing.KindBusy,
-			"a request with that Idempotency-Key is being read",
-		).Retryable(limits.RetryAfter)
-	}
-	if err != nil {
-		return err
-	}
-	x.operation = id
-	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
-		w.Int(int64(id))
-		return nil
-	})
-}
-
-// countRequest takes the request from the client service's bucket. What another instance has proved
-// to ask was counted there: one request with an Idempotency-Key would else cost one at every
-// instance.
-func (x *exchange) countRequest() error {
-	if x.counted {
-		return nil
-	}
-	return x.api.quotas.Request(x.client.ID, x.began)
 }

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"net/http"
+	"sync"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// maxKeyBytes bounds an Idempotency-Key; a UUID has 36.
+const maxKeyBytes = 255
+
+// idempotencyKey returns the Idempotency-Key; empty if none was sent.
+func idempotencyKey(r *http.Request) (string, error) {
+	values := r.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	if len(values) > 1 || values[0] == "" || len(values[0]) > maxKeyBytes {
+		return "", signing.Errorf(signing.KindInvalid, "Idempotency-Key must be one value of 1 to %d characters", maxKeyBytes)
+	}
+	for _, c := range []byte(values[0]) {
+		if c < ' ' || c > '~' {
+			return "", signing.Errorf(signing.KindInvalid, "Idempotency-Key must be printable ASCII")
+		}
+	}
+	return values[0], nil
+}
+
+// keys are the Idempotency-Keys of requests that are being read: their operations are not in the
+// store yet. Instances tell each other of them, so that of two requests with one key that two
+// instances read at the same moment at most one is signed.
+type keys struct {
+	mu    sync.Mutex
+	count map[clientKey]int
+}
+
+type clientKey struct{ client, key string }
+
+func newKeys() *keys { return &keys{count: make(map[clientKey]int)} }
+
+func (k *keys) claim(c clientKey) (done func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.count[c]++
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.count[c]--; k.count[c] == 0 {
+			delete(k.count, c)
+		}
+	}
+}
+
+func (k *keys) claimed(c clientKey) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.count[c] > 0
+}
+
+// claimKey reads the Idempotency-Key of the request and tells who asks that it is being read, until
+// done is called.
+func (x *exchange) claimKey() (done func(), err error) {
+	if x.key, err = idempotencyKey(x.r); err != nil || x.key == "" {
+		return func() {}, err
+	}
+	return x.api.keys.claim(clientKey{x.client.ID, x.key}), nil
+}
+
+// idByKey answers with the id of the operation that an Idempotency-Key made. While a request with
+// it is being read nobody can say.
+func idByKey(x *exchange) error {
+	key, err := idempotencyKey(x.r)
+	if err != nil {
+		return err
+	}
+	if key == "" {
+		return signing.Errorf(signing.KindMissing, "Idempotency-Key is missing: it is a header")
+	}
+	// Before the look into the store: what is not being read any more is there.
+	reading := x.api.keys.claimed(clientKey{x.client.ID, key})
+	id, err := x.api.cfg.Service.FindByKey(x.r.Context(), x.client.ID, key)
+	if err != nil && reading && signing.KindOf(err) == signing.KindNotFound {
+		return busy("a request with that Idempotency-Key is being read")
+	}
+	if err != nil {
+		return err
+	}
+	x.operation = id
+	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
+		w.Int(int64(id))
+		return nil
+	})
+}
