@@ -34,7 +34,7 @@ func TestParsedBudget(t *testing.T) {
 	}
 	for name, read := range map[string]func(d *Document) error{
 		"plain": get(4), "broken": broken, "in an object stream": get(6),
-		"a length": func(d *Document) error { _, err := d.plainNumber(Ref{4, 0}, b.offsets[4]); return err },
+		"a length": func(d *Document) error { _, err := d.loader.plainNumber(Ref{4, 0}, b.offsets[4]); return err },
 		"the place of a value": func(d *Document) error {
 			_, _, _, err := d.ValueSpan(Ref{4, 0}, "A")
 			return err
@@ -68,12 +68,12 @@ func TestParsedBudgetOfSmallObjects(t *testing.T) {
 	b := newBuilder().catalog()
 	b.table("")
 	d := open(t, b.Bytes())
-	if _, err := d.Get(Ref{3, 0}); err != nil || d.parsed < firstChunk {
-		t.Errorf("parsed = %d, %v, want at least a block", d.parsed, err)
+	if _, err := d.Get(Ref{3, 0}); err != nil || d.loader.budget.used < firstChunk {
+		t.Errorf("parsed = %d, %v, want at least a block", d.loader.budget.used, err)
 	}
-	before := d.parsed
-	if _, err := d.Get(Ref{3, 0}); err != nil || d.parsed != before {
-		t.Errorf("an object that is kept counts again: %d, then %d, %v", before, d.parsed, err)
+	before := d.loader.budget.used
+	if _, err := d.Get(Ref{3, 0}); err != nil || d.loader.budget.used != before {
+		t.Errorf("an object that is kept counts again: %d, then %d, %v", before, d.loader.budget.used, err)
 	}
 }
 

@@ -8,12 +8,12 @@ const maxChanged = 200_000
 // Prefix opens the revision of the document that ends at a byte, counted from the first byte of the
 // file.
 func (d *Document) Prefix(end int64) (*Document, error) {
-	if end < d.base || end > d.Size() {
+	if end < d.src.base || end > d.Size() {
 		return nil, damaged("it has no revision that ends at byte %d", end)
 	}
-	p, err := Open(d.r, end-d.base)
+	p, err := Open(d.src.r, end-d.src.base)
 	if err == nil {
-		p.base += d.base
+		p.src.base += d.src.base
 	}
 	return p, err
 }
@@ -40,8 +40,12 @@ func (d *Document) ChangedSince(old *Document) ([]int, error) {
 // changedSections returns the sections of two revisions that stand before what their chains have in
 // common.
 func changedSections(d, old *Document) []*section {
-	a, b := d.sections, old.sections
-	for len(a) > 0 && len(b) > 0 && d.base+a[len(a)-1].offset == old.base+b[len(b)-1].offset {
+	a := d.xref.sections
+	if old == nil {
+		return a
+	}
+	b := old.xref.sections
+	for len(a) > 0 && len(b) > 0 && d.src.base+a[len(a)-1].offset == old.src.base+b[len(b)-1].offset {
 		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
 	return append(slices.Clone(a), b...)
@@ -72,7 +76,7 @@ func listed(sections []*section) []bool {
 // ByNumber returns the object in force under a number, with its reference; nil where the number is
 // free.
 func (d *Document) ByNumber(number int) (Ref, Object, error) {
-	e, err := d.lookup(number)
+	e, err := d.xref.lookup(number)
 	if err != nil || e.kind == entryFree {
 		return Ref{}, nil, err
 	}
@@ -80,7 +84,7 @@ func (d *Document) ByNumber(number int) (Ref, Object, error) {
 	if e.kind == entryPlain {
 		ref.Generation = e.generation
 	}
-	o, err := d.load(ref)
+	o, err := d.loader.load(ref)
 	return ref, o, err
 }
 

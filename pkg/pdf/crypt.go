@@ -29,15 +29,7 @@ type crypt struct {
 	filters         map[Name]cipherMethod
 	encryptMetadata bool
 	permissions     uint32
-}
-
-// Permissions returns the user's permission bits (ISO 32000-2 table 22); all of them where the file
-// is not encrypted.
-func (d *Document) Permissions() uint32 {
-	if d.crypt == nil {
-		return ^uint32(0)
-	}
-	return d.crypt.permissions
+	dict            Ref // the encryption dictionary, if it is an object of its own
 }
 
 // needsPassword says that the empty user password is not right.
@@ -45,39 +37,9 @@ func needsPassword() error {
 	return signing.Errorf(signing.KindEncrypted, "PDF is encrypted and needs a password")
 }
 
-// readEncryption sets up decryption if the trailer asks for it.
-func (d *Document) readEncryption() error {
-	o := d.Trailer().Get("Encrypt")
-	if o == nil {
-		return nil
-	}
-	d.encrypt, _ = o.(Ref)
-	dict, err := d.Dict(o)
-	if err != nil {
-		return err
-	}
-	if dict == nil {
-		return damaged("its encryption dictionary is missing")
-	}
-	if filter, err := d.Name(dict.Get("Filter")); err != nil {
-		return err
-	} else if filter != "Standard" {
-		return signing.Errorf(signing.KindEncrypted, "PDF is encrypted by a security handler that is not known")
-	}
-	var id String
-	if ids, err := d.Array(d.Trailer().Get("ID")); err != nil {
-		return err
-	} else if len(ids) > 0 {
-		id, _ = ids[0].(String)
-	}
-	c, err := d.readStandard(dict, id.Value)
-	if err != nil {
-		return err
-	}
-	d.crypt = c
-	d.objects, d.streams = objectCache{}, streamCache{} // nothing that was read before is kept
-	return nil
-}
+// covers reports whether the strings and the data of an object are encrypted. A nil crypt covers
+// nothing, and the encryption dictionary itself is not encrypted.
+func (c *crypt) covers(ref Ref) bool { return c != nil && ref != c.dict }
 
 // objectKey is Algorithm 1 of ISO 32000-2 7.6.3.2.
 func (c *crypt) objectKey(ref Ref, method cipherMethod) []byte {
@@ -157,39 +119,9 @@ func openCBC(block cipher.Block, s string) (string, error) {
 	return string(body[:len(body)-pad]), nil
 }
 
-// streamMethod is how a stream's data is encrypted: a /Crypt filter of its own comes first.
-func (c *crypt) streamMethod(d *Document, s *Stream) (cipherMethod, error) {
-	specs, err := d.filters(s.Dict)
-	if err != nil {
-		return 0, err
-	}
-	if len(specs) > 0 && specs[0].name == "Crypt" {
-		name, err := d.Name(specs[0].parms.Get("Name"))
-		if err != nil {
-			return 0, err
-		}
-		if name == "" || name == "Identity" {
-			return cipherNone, nil
-		}
-		method, ok := c.filters[name]
-		if !ok {
-			return 0, damaged("a stream names a crypt filter that is not there")
-		}
-		return method, nil
-	}
-	if t := s.Dict.Get("Type"); t == Name("XRef") || t == Name("Metadata") && !c.encryptMetadata {
-		return cipherNone, nil
-	}
-	return c.streams, nil
-}
-
 // decryptStream reads the plain form of a stream's data.
-func (c *crypt) decryptStream(d *Document, s *Stream, raw io.Reader) (io.Reader, error) {
-	method, err := c.streamMethod(d, s)
-	if err != nil || method == cipherNone {
-		return raw, err
-	}
-	key := c.objectKey(s.Ref, method)
+func (c *crypt) decryptStream(ref Ref, method cipherMethod, raw io.Reader) (io.Reader, error) {
+	key := c.objectKey(ref, method)
 	if method == cipherRC4 {
 		rc, err := rc4.NewCipher(key)
 		if err != nil {

@@ -24,8 +24,8 @@ func TestEncrypted(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := open(t, b)
-			if !d.Encrypted() || d.Permissions()&4 == 0 {
-				t.Errorf("Encrypted() = %v, Permissions() = %x", d.Encrypted(), d.Permissions())
+			if d.loader.crypt == nil || d.Permissions()&4 == 0 {
+				t.Errorf("encrypted = %v, Permissions() = %x", d.loader.crypt != nil, d.Permissions())
 			}
 			wantSecrets(t, d, "A secret (string)")
 			u, err := NewUpdate(d)

@@ -7,27 +7,63 @@ import (
 	"io"
 )
 
-// Data returns the decoded data of a stream that this Document read. What is decoded counts against
-// a budget for the whole document; filters that only image decoders know end with an error of
-// KindUnsupported.
-func (d *Document) Data(s *Stream) (io.Reader, error) {
-	raw, err := d.RawData(s)
+// decoder decrypts and decodes the data of streams. Its only state is the budget of decoded bytes.
+type decoder struct {
+	src      *source
+	resolver resolver // the parameters of a filter may be objects of their own
+	crypt    *crypt   // nil if the file is not encrypted
+	decoded  int64    // bytes so far
+}
+
+// data returns the decoded data of a stream.
+func (d *decoder) data(s *Stream) (io.Reader, error) {
+	raw, err := d.raw(s)
 	if err != nil {
 		return nil, err
 	}
 	return d.decode(s, raw)
 }
 
-// RawData returns the data of a stream, decrypted but not decoded.
-func (d *Document) RawData(s *Stream) (io.Reader, error) {
+// raw returns the data of a stream, decrypted but not decoded.
+func (d *decoder) raw(s *Stream) (io.Reader, error) {
 	if s.isNew {
 		return nil, unsupported("a new stream has no data to read")
 	}
-	var raw io.Reader = io.NewSectionReader(d.r, s.offset, s.length)
-	if d.crypt != nil && s.Dict.Get("Type") != Name("XRef") {
-		return d.crypt.decryptStream(d, s, raw)
+	var raw io.Reader = d.src.data(s)
+	if d.crypt == nil || s.Dict.Get("Type") == Name("XRef") {
+		return raw, nil
 	}
-	return raw, nil
+	method, err := d.cipherOf(s)
+	if err != nil || method == cipherNone {
+		return raw, err
+	}
+	return d.crypt.decryptStream(s.Ref, method, raw)
+}
+
+// cipherOf is how a stream's data is encrypted: a /Crypt filter of its own comes first.
+func (d *decoder) cipherOf(s *Stream) (cipherMethod, error) {
+	specs, err := d.filters(s.Dict)
+	if err != nil {
+		return 0, err
+	}
+	if len(specs) > 0 && specs[0].name == "Crypt" {
+		name, err := d.resolver.Name(specs[0].parms.Get("Name"))
+		if err != nil {
+			return 0, err
+		}
+		if name == "" || name == "Identity" {
+			return cipherNone, nil
+		}
+		method, ok := d.crypt.filters[name]
+		if !ok {
+			return 0, damaged("a stream names a crypt filter that is not there")
+		}
+		return method, nil
+	}
+	if t := s.Dict.Get("Type"); t == Name("XRef") || t == Name("Metadata") && !d.crypt.encryptMetadata {
+		return cipherNone, nil
+	}
+	return d.crypt.streams, nil
 }
 
 // filterSpec is one filter of a stream with its parameters.
@@ -37,15 +73,15 @@ type filterSpec struct {
 }
 
 // filters lists the filters of a stream in the order of decoding (ISO 32000-2 7.3.8.2).
-func (d *Document) filters(dict *Dict) ([]filterSpec, error) {
+func (d *decoder) filters(dict *Dict) ([]filterSpec, error) {
 	if dict.Has("F") {
 		return nil, unsupported("a stream lies in another file")
 	}
-	names, err := d.oneOrMore(dict.Get("Filter"))
+	names, err := d.resolver.oneOrMore(dict.Get("Filter"))
 	if err != nil {
 		return nil, err
 	}
-	parms, err := d.oneOrMore(dict.Get("DecodeParms"))
+	parms, err := d.resolver.oneOrMore(dict.Get("DecodeParms"))
 	if err != nil {
 		return nil, err
 	}
@@ -54,11 +90,11 @@ func (d *Document) filters(dict *Dict) ([]filterSpec, error) {
 	}
 	specs := make([]filterSpec, len(names))
 	for i := range names {
-		if specs[i].name, err = d.Name(names[i]); err != nil {
+		if specs[i].name, err = d.resolver.Name(names[i]); err != nil {
 			return nil, err
 		}
 		if i < len(parms) {
-			if specs[i].parms, err = d.Dict(parms[i]); err != nil {
+			if specs[i].parms, err = d.resolver.Dict(parms[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -66,21 +102,9 @@ func (d *Document) filters(dict *Dict) ([]filterSpec, error) {
 	return specs, nil
 }
 
-// oneOrMore reads an entry that is an array or stands for an array of one.
-func (d *Document) oneOrMore(o Object) (Array, error) {
-	v, err := d.Get(o)
-	if err != nil || v == nil {
-		return nil, err
-	}
-	if a, ok := v.(Array); ok {
-		return a, nil
-	}
-	return Array{v}, nil
-}
-
 // decode puts the filters of s before raw. Every stage counts against the document's budget, since
 // a stage may be larger than what comes out at the end.
-func (d *Document) decode(s *Stream, raw io.Reader) (io.Reader, error) {
+func (d *decoder) decode(s *Stream, raw io.Reader) (io.Reader, error) {
 	specs, err := d.filters(s.Dict)
 	if err != nil {
 		return nil, err
@@ -95,12 +119,12 @@ func (d *Document) decode(s *Stream, raw io.Reader) (io.Reader, error) {
 	return r, nil
 }
 
-func (d *Document) filter(spec filterSpec, r io.Reader) (io.Reader, error) {
+func (d *decoder) filter(spec filterSpec, r io.Reader) (io.Reader, error) {
 	switch spec.name {
 	case "FlateDecode", "Fl":
 		return d.predicted(&flateReader{src: bufio.NewReader(r)}, spec.parms)
 	case "LZWDecode", "LZW":
-		early, err := d.Int(spec.parms.Get("EarlyChange"), 1)
+		early, err := d.resolver.Int(spec.parms.Get("EarlyChange"), 1)
 		if err != nil {
 			return nil, err
 		}

@@ -214,10 +214,10 @@ func TestDecodeBudget(t *testing.T) {
 	if err := read(); err != nil {
 		t.Errorf("first reading: %v", err)
 	}
-	if d.decoded < 1<<20+500 {
-		t.Errorf("decoded = %d, want both stages counted", d.decoded)
+	if d.loader.decoder.decoded < 1<<20+500 {
+		t.Errorf("decoded = %d, want both stages counted", d.loader.decoder.decoded)
 	}
-	d.decoded = maxDecoded - 1<<20
+	d.loader.decoder.decoded = maxDecoded - 1<<20
 	wantKind(t, read(), signing.KindTooComplex, "decode to more")
 }
 

@@ -2,7 +2,6 @@ package pdf
 
 import (
 	"encoding/hex"
-	"errors"
 	"io"
 	"sync"
 )
@@ -30,26 +29,15 @@ type token struct {
 	source string
 }
 
-// lexer cuts bytes into tokens (ISO 32000-2 7.2). It reads ahead as needed and no further than
-// budget.
+// lexer cuts the bytes of its input into tokens (ISO 32000-2 7.2).
 type lexer struct {
-	r       io.Reader
-	buf     []byte
-	pos     int
-	base    int64 // place of buf[0] in the file
-	budget  int64 // bytes that may still be read
-	chunk   int   // size of the next read
-	err     error // of the reader; io.EOF at its end
-	scratch []byte
-	source  []byte // collects the token's own text while keep is set
-	keep    bool
+	input
+	scratch []byte // the value of the current token
 }
-
-const firstChunk, lastChunk = 1024, 32 << 10
 
 // newLexer reads from r, whose first byte lies at base in the file, at most budget bytes.
 func newLexer(r io.Reader, base, budget int64) *lexer {
-	return &lexer{r: r, base: base, budget: budget, chunk: firstChunk}
+	return &lexer{input: input{r: r, base: base, budget: budget, chunk: firstChunk}}
 }
 
 // lexers keeps the memory of lexers that have read their object: a document is opened for a few
@@ -64,79 +52,9 @@ const maxKeptBytes = 128 << 10
 // tokens hold copies.
 func (l *lexer) release() {
 	if cap(l.buf)+cap(l.scratch)+cap(l.source) <= maxKeptBytes {
-		*l = lexer{buf: l.buf[:0], scratch: l.scratch[:0], source: l.source[:0]}
+		*l = lexer{input: input{buf: l.buf[:0], source: l.source[:0]}, scratch: l.scratch[:0]}
 		lexers.Put(l)
 	}
-}
-
-// offset is the place of the next byte in the file.
-func (l *lexer) offset() int64 { return l.base + int64(l.pos) }
-
-// more reads on; false at the end, with err set.
-func (l *lexer) more() bool {
-	if l.err != nil {
-		return false
-	}
-	if l.budget <= 0 {
-		l.err = tooComplex("one object takes more than %d bytes", maxObjectBytes)
-		return false
-	}
-	n := min(int64(l.chunk), l.budget)
-	l.base += int64(l.pos)
-	l.buf = append(l.buf[:0], l.buf[l.pos:]...)
-	l.pos = 0
-	have := len(l.buf)
-	if cap(l.buf) < have+int(n) {
-		l.buf = append(make([]byte, 0, have+int(n)), l.buf...)
-	}
-	for tries := 0; ; tries++ {
-		read, err := l.r.Read(l.buf[have : have+int(n)])
-		l.buf = l.buf[:have+read]
-		l.budget -= int64(read)
-		if err != nil {
-			l.err = err
-		} else if read == 0 && tries > 100 {
-			l.err = io.ErrNoProgress
-		}
-		if read > 0 || l.err != nil {
-			break
-		}
-	}
-	l.chunk = min(2*l.chunk, lastChunk)
-	return len(l.buf) > have
-}
-
-// peek returns the next byte without taking it, or -1 at the end.
-func (l *lexer) peek() int { return l.peekAt(0) }
-
-func (l *lexer) peekAt(i int) int {
-	for l.pos+i >= len(l.buf) {
-		if !l.more() {
-			return -1
-		}
-	}
-	return int(l.buf[l.pos+i])
-}
-
-// take returns the next byte, or -1 at the end.
-func (l *lexer) take() int {
-	if l.pos >= len(l.buf) && !l.more() {
-		return -1
-	}
-	c := l.buf[l.pos]
-	l.pos++
-	if l.keep {
-		l.source = append(l.source, c)
-	}
-	return int(c)
-}
-
-// fault is the error at the end of the data: nil for a clean end.
-func (l *lexer) fault() error {
-	if l.err == nil || errors.Is(l.err, io.EOF) {
-		return nil
-	}
-	return readError(l.err)
 }
 
 func isSpace(c int) bool {
@@ -309,13 +227,6 @@ func (l *lexer) hexPairs() {
 	l.source = append(l.source, run...)
 	l.pos += len(run)
 }
-
-// begin starts to collect the source of a token whose first byte has been taken.
-func (l *lexer) begin(first byte) {
-	l.source, l.keep = append(l.source[:0], first), true
-}
-
-func (l *lexer) end() { l.keep = false }
 
 func (l *lexer) unterminated() error {
 	if err := l.fault(); err != nil {

@@ -13,23 +13,23 @@ type objectStream struct {
 	starts  []int32 // in data
 }
 
-// loadCompressed returns the object at a place of an object stream; the place must hold the object
+// compressed returns the object at a place of an object stream; the place must hold the object
 // that the entry says. /Extends need not be followed: the cross-reference entry names the stream
 // itself.
-func (d *Document) loadCompressed(ref Ref, stream, place int) (Object, error) {
-	s, err := d.objectStream(stream)
+func (l *loader) compressed(ref Ref, stream, place int) (Object, error) {
+	s, err := l.objectStream(stream)
 	if err != nil {
 		return nil, err
 	}
 	if place >= len(s.numbers) || int(s.numbers[place]) != ref.Number {
 		return nil, damaged("object %d is not at its place in object stream %d", ref.Number, stream)
 	}
-	if err := d.mayParse(); err != nil {
+	if err := l.budget.check(); err != nil {
 		return nil, err
 	}
 	begin := int(s.starts[place])
 	lex := newLexer(bytes.NewReader(s.data[begin:]), 0, maxObjectBytes)
-	defer func() { d.chargePacked(lex.offset()) }()
+	defer func() { l.budget.chargePacked(lex.offset()) }()
 	p := &parser{lex: lex}
 	o, word, err := p.object(0)
 	if err != nil {
@@ -41,7 +41,7 @@ func (d *Document) loadCompressed(ref Ref, stream, place int) (Object, error) {
 	if n, ok := o.(Number); ok {
 		o = p.loneReference(n)
 	}
-	d.objects.put(ref, o, lex.offset())
+	l.objects.put(ref, o, lex.offset())
 	return o, nil
 }
 
@@ -62,24 +62,24 @@ func (p *parser) loneReference(first Number) Object {
 }
 
 // objectStream returns an object stream, decoded and bounded.
-func (d *Document) objectStream(number int) (*objectStream, error) {
-	if s := d.streams.get(number); s != nil {
+func (l *loader) objectStream(number int) (*objectStream, error) {
+	if s := l.streams.get(number); s != nil {
 		return s, nil
 	}
-	if d.loading[number] || len(d.loading) > 1 {
+	if l.loading[number] || len(l.loading) > 1 {
 		return nil, damaged("object stream %d contains itself", number)
 	}
-	d.loading[number] = true
-	defer delete(d.loading, number)
+	l.loading[number] = true
+	defer delete(l.loading, number)
 
-	e, err := d.lookup(number)
+	e, err := l.xref.lookup(number)
 	if err != nil {
 		return nil, err
 	}
 	if e.kind != entryPlain {
 		return nil, damaged("object stream %d is missing", number)
 	}
-	o, _, err := d.loadPlain(Ref{number, e.generation}, e.offset)
+	o, _, err := l.plain(Ref{number, e.generation}, e.offset)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (d *Document) objectStream(number int) (*objectStream, error) {
 	if !ok || stm.Dict.Get("Type") != Name("ObjStm") {
 		return nil, damaged("object %d is no object stream", number)
 	}
-	r, err := d.Data(stm)
+	r, err := l.decoder.data(stm)
 	if err != nil {
 		return nil, err
 	}
@@ -95,22 +95,22 @@ func (d *Document) objectStream(number int) (*objectStream, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.charge(int64(len(data)))
+	l.budget.charge(int64(len(data)))
 	s := &objectStream{number: number, data: data}
-	if err := s.index(d, stm.Dict); err != nil {
+	if err := s.index(resolver{l}, stm.Dict); err != nil {
 		return nil, err
 	}
-	d.streams.put(s)
+	l.streams.put(s)
 	return s, nil
 }
 
 // index reads the pairs of object number and offset.
-func (s *objectStream) index(d *Document, dict *Dict) error {
-	n, err := d.Int(dict.Get("N"), -1)
+func (s *objectStream) index(r resolver, dict *Dict) error {
+	n, err := r.Int(dict.Get("N"), -1)
 	if err != nil {
 		return err
 	}
-	first, err := d.Int(dict.Get("First"), -1)
+	first, err := r.Int(dict.Get("First"), -1)
 	if err != nil {
 		return err
 	}

@@ -28,22 +28,22 @@ type packing struct {
 // stream, which alone can list it. Its cross-reference stream and signatures stay out: a slot must
 // keep its bytes. In an encrypted document nothing is packed, since strings are encrypted elsewhere
 // in an object stream.
-func (u *Update) pack() (packing, error) {
+func (a *appender) pack() (packing, error) {
 	var p packing
-	if !u.d.sections[0].stream || u.d.crypt != nil {
+	if !a.xref.newest().stream || a.crypt != nil {
 		return p, nil
 	}
 	var index, data strings.Builder
 	p.places = make(map[Ref]int)
-	for _, ref := range u.order {
-		if ref.Generation != 0 || hasSlot(u.objects[ref]) {
+	for _, ref := range a.u.order {
+		if ref.Generation != 0 || hasSlot(a.u.objects[ref]) {
 			continue
 		}
-		if _, ok := u.objects[ref].(*Stream); ok {
+		if _, ok := a.u.objects[ref].(*Stream); ok {
 			continue
 		}
 		var w writer
-		if err := w.object(u.objects[ref]); err != nil {
+		if err := w.object(a.u.objects[ref]); err != nil {
 			return p, err
 		}
 		if w.buf.Len() < packFrom {
@@ -61,7 +61,7 @@ func (u *Update) pack() (packing, error) {
 	if err != nil {
 		return p, err
 	}
-	p.stream = u.Add(NewStream(NewDict(
+	p.stream = a.u.Add(NewStream(NewDict(
 		"Type", Name("ObjStm"),
 		"N", Int(int64(len(p.places))),
 		"First", Int(int64(index.Len())),
@@ -97,8 +97,8 @@ func deflated(text string) ([]byte, error) {
 }
 
 // mayCopy refuses an update that repeats much more of the document than there is of it.
-func (u *Update) mayCopy(copied int64) error {
-	if copied > copiedSlack+u.d.size {
+func (a *appender) mayCopy(copied int64) error {
+	if copied > copiedSlack+a.src.size {
 		return tooComplex("a signature would have to repeat %d bytes of it", copied)
 	}
 	return nil

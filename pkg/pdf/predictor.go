@@ -7,8 +7,8 @@ import (
 const maxRowBytes = 1 << 20 // of one predicted row: 8,000 pixels of 32 components at 32 bits
 
 // predicted undoes the predictor that parms asks for (ISO 32000-2 7.4.4.4).
-func (d *Document) predicted(r io.Reader, parms *Dict) (io.Reader, error) {
-	predictor, err := d.Int(parms.Get("Predictor"), 1)
+func (d *decoder) predicted(r io.Reader, parms *Dict) (io.Reader, error) {
+	predictor, err := d.resolver.Int(parms.Get("Predictor"), 1)
 	if err != nil || predictor <= 1 {
 		return r, err
 	}
@@ -17,7 +17,7 @@ func (d *Document) predicted(r io.Reader, parms *Dict) (io.Reader, error) {
 		key       Name
 		otherwise int64
 	}{{"Colors", 1}, {"BitsPerComponent", 8}, {"Columns", 1}} {
-		if v[i], err = d.Int(parms.Get(p.key), p.otherwise); err != nil {
+		if v[i], err = d.resolver.Int(parms.Get(p.key), p.otherwise); err != nil {
 			return nil, err
 		}
 		if v[i] < 1 || v[i] > maxRowBytes {

@@ -38,7 +38,7 @@ type packedPlace struct{ stream, place, number int }
 func (r *References) Advance(ctx context.Context, d *Document) error {
 	old := r.doc
 	if old == nil {
-		r.of, r.unread, old = map[int][]int32{}, map[int]bool{}, &Document{}
+		r.of, r.unread = map[int][]int32{}, map[int]bool{}
 	}
 	r.doc = d
 	err := r.read(ctx, listed(changedSections(d, old)))
@@ -60,11 +60,11 @@ func (r *References) read(ctx context.Context, numbers []bool) error {
 		r.held -= len(r.of[number])
 		delete(r.of, number)
 		delete(r.unread, number)
-		e, err := r.doc.lookup(number)
+		e, err := r.doc.xref.lookup(number)
 		if err != nil {
 			return err
 		}
-		if err := r.charge(entryCost + int64(len(r.doc.sections))); err != nil {
+		if err := r.charge(entryCost + int64(len(r.doc.xref.sections))); err != nil {
 			return err
 		}
 		switch e.kind {
@@ -80,18 +80,18 @@ func (r *References) read(ctx context.Context, numbers []bool) error {
 }
 
 func (r *References) charge(n int64) error {
-	if r.spent += n; r.spent > maxScanned+2*r.doc.size {
+	if r.spent += n; r.spent > maxScanned+2*r.doc.src.size {
 		return tooComplex("it takes too much to find out what its objects refer to")
 	}
 	return nil
 }
 
 func (r *References) plain(number int, e entry) error {
-	if e.offset <= 0 || e.offset >= r.doc.size {
+	if !r.doc.src.holds(e.offset) {
 		r.unread[number] = true
 		return nil
 	}
-	lex := r.doc.lexerAt(e.offset)
+	lex := r.doc.src.lexerAt(e.offset)
 	defer lex.release()
 	found, err := (&parser{lex: lex}).header()
 	if err != nil || found != (Ref{number, e.generation}) {
@@ -117,7 +117,7 @@ func (r *References) packed(ctx context.Context, list []packedPlace) error {
 		}
 		if i == 0 || o.stream != list[i-1].stream {
 			var err error
-			if s, err = r.doc.objectStream(o.stream); storageFault(err) != nil {
+			if s, err = r.doc.loader.objectStream(o.stream); storageFault(err) != nil {
 				return err
 			}
 			if starts = nil; s != nil {

@@ -13,12 +13,12 @@ import (
 // may lie between them. It returns where the first other byte lies, and whether there is one. What
 // cannot be read there counts as stray. Errors are KindTooComplex, KindStorage, and those of ctx.
 func (d *Document) Stray(ctx context.Context, from, to int64) (at int64, found bool, err error) {
-	w := &strayWalk{d: d, listed: map[int64]Ref{}, sections: map[int64]*section{}, from: from - d.base, to: to - d.base}
+	w := &strayWalk{d: d, listed: map[int64]Ref{}, sections: map[int64]*section{}, from: from - d.src.base, to: to - d.src.base}
 	if err := w.claim(ctx); err != nil {
 		return 0, false, err
 	}
 	at, err = w.walk(ctx)
-	return d.base + at, at < w.to, err
+	return d.src.base + at, at < w.to, err
 }
 
 // strayWalk goes through the bytes of one or more revisions.
@@ -32,13 +32,13 @@ type strayWalk struct {
 
 // claim notes what the cross-reference sections between the two places list there.
 func (w *strayWalk) claim(ctx context.Context) error {
-	for _, s := range w.d.sections {
+	for _, s := range w.d.xref.sections {
 		for ; s != nil; s = s.hidden {
 			if s.start < w.from || s.start >= w.to {
 				continue
 			}
 			w.sections[s.start] = s
-			if err := w.d.eachEntry(ctx, s, w.note); err != nil {
+			if err := w.d.xref.each(ctx, s, w.note); err != nil {
 				return err
 			}
 		}
@@ -60,7 +60,7 @@ func (w *strayWalk) note(number int, e entry) error {
 // walk returns where the first byte lies that belongs to nothing; w.to where there is none.
 func (w *strayWalk) walk(ctx context.Context) (int64, error) {
 	pos := w.from
-	w.lex = w.d.lexerAt(pos)
+	w.lex = w.d.src.lexerAt(pos)
 	for pos < w.to {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -134,11 +134,11 @@ func (w *strayWalk) content(p *parser, ref Ref) (int64, error) {
 	if !ok {
 		return 0, errStray
 	}
-	length, err := w.d.streamLength(dict, ref)
+	length, err := w.d.loader.streamLength(dict, ref)
 	if err != nil {
 		return 0, err
 	}
-	stm, err := w.d.streamAt(w.lex, dict, ref, length)
+	stm, err := w.d.src.streamAt(w.lex, dict, ref, length)
 	if err != nil {
 		return 0, err
 	}
@@ -180,7 +180,7 @@ func (w *strayWalk) claims(ref Ref, from, at int64) bool {
 // move goes on reading at another place.
 func (w *strayWalk) move(to int64) {
 	w.lex.release()
-	w.lex = w.d.lexerAt(to)
+	w.lex = w.d.src.lexerAt(to)
 }
 
 // endStream steps over endstream and endobj.

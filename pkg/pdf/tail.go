@@ -1,7 +1,6 @@
 package pdf
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 )
@@ -28,14 +27,14 @@ const endWindow = 1024
 
 // EndFound reports whether readers find the last startxref. Where too many bytes follow it, they do
 // not, and rebuild the file from all objects that it holds.
-func (d *Document) EndFound() bool { return d.size-d.last <= endWindow }
+func (d *Document) EndFound() bool { return d.src.size-d.end.keyword <= endWindow }
 
-// checkTails refuses bytes behind the end of a revision that belong to no revision. White space and
+// tails refuses bytes behind the end of a revision that belong to no revision. White space and
 // comments may stand there, and what a cross-reference section lists. A reader that repairs the
 // file would take other objects there for its newest ones.
-func (d *Document) checkTails() error {
-	t := &tails{d: d}
-	for _, s := range d.sections {
+func (c fileCheck) tails() error {
+	t := &tails{d: c.d}
+	for _, s := range c.d.xref.sections {
 		for ; s != nil; s = s.hidden {
 			t.order = append(t.order, s)
 		}
@@ -46,18 +45,18 @@ func (d *Document) checkTails() error {
 		if err != nil {
 			return err
 		}
-		if ok && end != d.tail {
+		if ok && end != c.d.end.behind {
 			if err := t.check(end); err != nil {
 				return err
 			}
 		}
 	}
-	return t.check(d.tail)
+	return t.check(c.d.end.behind)
 }
 
 // endOf returns where the startxref ends that follows a section; false where another thing follows.
 func (t *tails) endOf(s *section) (int64, bool, error) {
-	lex := t.d.lexerAt(s.end)
+	lex := t.d.src.lexerAt(s.end)
 	defer lex.release()
 	ends := []string{"startxref"}
 	if s.stream {
@@ -75,7 +74,7 @@ func (t *tails) endOf(s *section) (int64, bool, error) {
 
 // check looks at what stands at pos, behind the number of a startxref. %%EOF is a comment to it.
 func (t *tails) check(pos int64) error {
-	lex := t.d.lexerAt(pos)
+	lex := t.d.src.lexerAt(pos)
 	defer lex.release()
 	for range maxRepeatedEnds {
 		from := lex.offset()
@@ -84,7 +83,7 @@ func (t *tails) check(pos int64) error {
 		if err := lex.fault(); err != nil {
 			return err
 		}
-		if harmless && lex.peek() < 0 || t.d.sectionAt(from, at) != nil {
+		if harmless && lex.peek() < 0 || t.d.xref.sectionAt(from, at) != nil {
 			return nil
 		}
 		belongs, again, err := t.one(lex, from, at)
@@ -92,7 +91,7 @@ func (t *tails) check(pos int64) error {
 			return err
 		}
 		if !belongs {
-			return damaged("the bytes from %d on, behind the end of a revision, belong to no revision", t.d.base+at)
+			return damaged("the bytes from %d on, behind the end of a revision, belong to no revision", t.d.src.base+at)
 		}
 		if !again {
 			return nil
@@ -126,19 +125,7 @@ func (d *Document) isStartxref(lex *lexer) (bool, error) {
 	}
 	number, err := lex.next()
 	n, ok := Number(number.value).Int()
-	return ok && number.kind == tokenNumber && (n == 0 || d.sectionAt(n, n) != nil || n == d.startxref), storageFault(err)
-}
-
-// sectionAt returns the section whose offset or first byte lies from one byte to another.
-func (d *Document) sectionAt(from, to int64) *section {
-	for _, s := range d.sections {
-		for ; s != nil; s = s.hidden {
-			if s.offset >= from && s.offset <= to || s.start >= from && s.start <= to {
-				return s
-			}
-		}
-	}
-	return nil
+	return ok && number.kind == tokenNumber && (n == 0 || d.xref.sectionAt(n, n) != nil || n == d.end.startxref), storageFault(err)
 }
 
 // listed reports whether a section says that the object lies there. The section that lies next is
@@ -149,7 +136,7 @@ func (t *tails) listed(ref Ref, from, at int64) (bool, error) {
 		if t.lookups++; t.lookups > maxTailLookups {
 			return false, tooComplex("it takes too much to find out what lies between its revisions")
 		}
-		e, found, err := t.d.lookupIn(t.order[(next+i)%len(t.order)], ref.Number)
+		e, found, err := t.d.xref.lookupIn(t.order[(next+i)%len(t.order)], ref.Number)
 		if storageFault(err) != nil {
 			return false, err
 		}
@@ -159,39 +146,4 @@ func (t *tails) listed(ref Ref, from, at int64) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// skipHarmless steps over white space and comments. It returns false, and stands in the comment,
-// where one holds what a reader that repairs the file takes for the beginning of an object, a
-// trailer or a cross-reference table.
-func (l *lexer) skipHarmless() bool {
-	var last [8]byte // the newest bytes of the comment
-	comment := false
-	for {
-		c := l.peek()
-		switch {
-		case c < 0:
-			return true
-		case comment && (c == '\n' || c == '\r'):
-			comment = false
-		case comment:
-			copy(last[:], last[1:])
-			last[len(last)-1] = byte(c)
-			if isRepairWord(last[:]) {
-				return false
-			}
-		case c == '%':
-			comment, last = true, [8]byte{}
-		case !isSpace(c):
-			return true
-		}
-		l.pos++
-	}
-}
-
-// isRepairWord reports whether eight bytes end with "0 obj", of any generation, with trailer or
-// with xref.
-func isRepairWord(b []byte) bool {
-	return bytes.HasSuffix(b, []byte(" obj")) && isDigit(int(b[3])) ||
-		bytes.HasSuffix(b, []byte("trailer")) || bytes.HasSuffix(b, []byte("xref"))
 }

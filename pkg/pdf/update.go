@@ -1,18 +1,5 @@
 package pdf
 
-import (
-	"bytes"
-	"encoding/binary"
-	"fmt"
-	"io"
-	"slices"
-
-	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
-)
-
-// maxTableOffset is the greatest offset that ten digits of a cross-reference table hold.
-const maxTableOffset = 9_999_999_999
-
 // Update is an incremental update in the making (ISO 32000-2 7.5.6): new and changed objects of a
 // document.
 type Update struct {
@@ -26,7 +13,7 @@ type Update struct {
 // NewUpdate begins an update of d. New objects get numbers above all that d lists or counts.
 func NewUpdate(d *Document) (*Update, error) {
 	next := 1
-	for _, s := range d.sections {
+	for _, s := range d.xref.sections {
 		size, ok := small(s.trailer.Get("Size"), maxObjects)
 		if !ok {
 			return nil, damaged("a trailer has no usable /Size")
@@ -104,210 +91,13 @@ func (u *Update) EditDict(ref Ref) (*Dict, error) {
 	return dict, nil
 }
 
-// Bytes writes the section to append. It begins with an end of line where the file does not end
-// with one.
+// Bytes writes the section to append. It starts with an end of line if the file does not end with
+// one.
 func (u *Update) Bytes() ([]byte, error) {
-	w := &writer{base: u.d.Size()}
-	if err := u.beginLine(w); err != nil {
+	a := &appender{u: u, src: u.d.src, xref: u.d.xref, crypt: u.d.loader.crypt}
+	a.w.base = u.d.Size()
+	if err := a.section(); err != nil {
 		return nil, err
 	}
-	packed, err := u.pack()
-	if err != nil {
-		return nil, err
-	}
-	offsets := make(map[Ref]int64, len(u.order))
-	copied := int64(0)
-	for _, ref := range u.order {
-		start := w.offset()
-		offsets[ref] = start - u.d.base
-		if _, ok := packed.places[ref]; ok {
-			continue
-		}
-		if err := u.writeObject(w, ref); err != nil {
-			return nil, err
-		}
-		if ref.Number < u.first || ref == packed.stream {
-			copied += w.offset() - start
-		}
-	}
-	if err := u.mayCopy(copied); err != nil {
-		return nil, err
-	}
-	w.encrypt = nil
-	if u.d.sections[0].stream {
-		err = u.writeXrefStream(w, offsets, packed)
-	} else {
-		err = u.writeTable(w, offsets)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return w.buf.Bytes(), nil
-}
-
-func (u *Update) beginLine(w *writer) error {
-	var last [1]byte
-	if _, err := u.d.r.ReadAt(last[:], u.d.size-1); err != nil && err != io.EOF {
-		return readError(err)
-	}
-	if last[0] != '\n' && last[0] != '\r' {
-		w.buf.WriteByte('\n')
-	}
-	return nil
-}
-
-func (u *Update) writeObject(w *writer, ref Ref) error {
-	w.encrypt = nil
-	if u.d.crypt != nil && ref != u.d.encrypt {
-		w.encrypt = func(s string) (string, error) { return u.d.crypt.encryptString(ref, s) }
-	}
-	fmt.Fprintf(&w.buf, "%d %d obj\n", ref.Number, ref.Generation)
-	o := u.objects[ref]
-	stm, ok := o.(*Stream)
-	if !ok {
-		if err := w.object(o); err != nil {
-			return err
-		}
-		w.buf.WriteString("\nendobj\n")
-		return nil
-	}
-	return u.writeStream(w, ref, stm)
-}
-
-// writeStream writes a new stream, encrypted where the file is.
-func (u *Update) writeStream(w *writer, ref Ref, s *Stream) error {
-	if !s.isNew {
-		return fmt.Errorf("write object %s: the stream was read, not made", ref)
-	}
-	data := s.data
-	if c := u.d.crypt; c != nil {
-		method, err := c.streamMethod(u.d, s)
-		if err != nil {
-			return err
-		}
-		sealed, err := c.apply(ref, method, string(data), true)
-		if err != nil {
-			return err
-		}
-		data = []byte(sealed)
-	}
-	dict := s.Dict.Clone()
-	dict.Set("Length", Int(int64(len(data))))
-	if err := w.dict(dict); err != nil {
-		return err
-	}
-	w.buf.WriteString("\nstream\n")
-	w.buf.Write(data)
-	w.buf.WriteString("\nendstream\nendobj\n")
-	return nil
-}
-
-// carried returns the entries of the last trailer that the new one carries on.
-func (u *Update) carried() *Dict {
-	old := u.d.Trailer()
-	t := &Dict{}
-	t.Set("Size", Int(int64(u.next)))
-	for k, v := range old.All() {
-		switch k {
-		case "Size", "Prev", "XRefStm":
-			continue
-		case "Type", "Length", "Filter", "DecodeParms", "W", "Index", "F", "FFilter", "FDecodeParms", "DL":
-			if u.d.sections[0].stream { // they describe the old stream itself
-				continue
-			}
-		}
-		t.Set(k, v)
-	}
-	t.Set("Prev", Int(u.d.startxref))
-	return t
-}
-
-func sortedRefs(offsets map[Ref]int64) []Ref {
-	refs := make([]Ref, 0, len(offsets))
-	for r := range offsets {
-		refs = append(refs, r)
-	}
-	slices.SortFunc(refs, func(a, b Ref) int { return a.Number - b.Number })
-	return refs
-}
-
-// runs cuts sorted references into runs of following numbers.
-func runs(refs []Ref) [][]Ref {
-	var out [][]Ref
-	for i, r := range refs {
-		if i == 0 || r.Number != refs[i-1].Number+1 {
-			out = append(out, nil)
-		}
-		out[len(out)-1] = append(out[len(out)-1], r)
-	}
-	return out
-}
-
-// writeTable writes a cross-reference table with trailer (ISO 32000-2 7.5.4). Object 0 is listed
-// again as it was, as the standard's own example of an update does it.
-func (u *Update) writeTable(w *writer, offsets map[Ref]int64) error {
-	start := w.offset() - u.d.base
-	zero, err := u.d.lookup(0)
-	if err != nil {
-		return err
-	}
-	if zero.kind != entryFree || zero.generation != 65535 || zero.offset > maxObjects {
-		zero = entry{generation: 65535}
-	}
-	fmt.Fprintf(&w.buf, "xref\n0 1\n%010d 65535 f \n", zero.offset)
-	for _, run := range runs(sortedRefs(offsets)) {
-		fmt.Fprintf(&w.buf, "%d %d\n", run[0].Number, len(run))
-		for _, r := range run {
-			if offsets[r] > maxTableOffset {
-				return signing.Errorf(signing.KindUnsupported, "PDF is too large: its cross-reference table ends at 10 GB")
-			}
-			fmt.Fprintf(&w.buf, "%010d %05d n \n", offsets[r], r.Generation)
-		}
-	}
-	w.buf.WriteString("trailer\n")
-	if err := w.dict(u.carried()); err != nil {
-		return err
-	}
-	fmt.Fprintf(&w.buf, "\nstartxref\n%d\n%%%%EOF\n", start)
-	return nil
-}
-
-// writeXrefStream writes a cross-reference stream, which lists itself (ISO 32000-2 7.5.8).
-func (u *Update) writeXrefStream(w *writer, offsets map[Ref]int64, packed packing) error {
-	start := w.offset() - u.d.base
-	self := u.Reserve()
-	offsets[self] = start
-	width := 4
-	for start>>(8*width) != 0 {
-		width++
-	}
-	var rows bytes.Buffer
-	index := Array{}
-	for _, run := range runs(sortedRefs(offsets)) {
-		index = append(index, Int(int64(run[0].Number)), Int(int64(len(run))))
-		for _, r := range run {
-			kind, at, last := byte(1), uint64(offsets[r]), r.Generation
-			if place, ok := packed.places[r]; ok {
-				kind, at, last = 2, uint64(packed.stream.Number), place
-			}
-			var b [8]byte
-			binary.BigEndian.PutUint64(b[:], at)
-			rows.WriteByte(kind)
-			rows.Write(b[8-width:])
-			rows.Write([]byte{byte(last >> 8), byte(last)})
-		}
-	}
-	dict := u.carried()
-	dict.Set("Type", Name("XRef"))
-	dict.Set("W", Array{Int(1), Int(int64(width)), Int(2)})
-	dict.Set("Index", index)
-	dict.Set("Length", Int(int64(rows.Len())))
-	fmt.Fprintf(&w.buf, "%d 0 obj\n", self.Number)
-	if err := w.dict(dict); err != nil {
-		return err
-	}
-	w.buf.WriteString("\nstream\n")
-	w.buf.Write(rows.Bytes())
-	fmt.Fprintf(&w.buf, "\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n", start)
-	return nil
+	return a.w.buf.Bytes(), nil
 }

@@ -69,8 +69,8 @@ func TestUpdate(t *testing.T) {
 				file = appendUpdate(t, file, round)
 			}
 			d := open(t, file)
-			if d.Revisions() != 5 || d.sections[0].stream != tt.stream {
-				t.Errorf("%d revisions, the last a stream: %v, want 5 and %v", d.Revisions(), d.sections[0].stream, tt.stream)
+			if len(d.xref.sections) != 5 || d.xref.newest().stream != tt.stream {
+				t.Errorf("%d revisions, the last a stream: %v, want 5 and %v", len(d.xref.sections), d.xref.newest().stream, tt.stream)
 			}
 			for _, key := range []Name{"ID", "Info", "Custom", "Root"} {
 				if !d.Trailer().Has(key) {

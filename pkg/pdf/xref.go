@@ -1,7 +1,7 @@
 package pdf
 
 import (
-	"io"
+	"context"
 	"slices"
 )
 
@@ -79,8 +79,16 @@ func (s *section) top() int {
 	return top
 }
 
-// lookup returns the entry of an object; false where the section does not list it.
-func (d *Document) lookupIn(s *section, number int) (entry, bool, error) {
+// xref knows where each object of a file is. Open fills it; it does not change afterwards.
+type xref struct {
+	src      *source
+	sections []*section // newest first
+}
+
+func (x *xref) newest() *section { return x.sections[0] }
+
+// lookupIn returns the entry of an object in one section, and false if the section does not list it.
+func (x *xref) lookupIn(s *section, number int) (entry, bool, error) {
 	r, found := s.run(number)
 	if !found {
 		return entry{}, false, nil
@@ -90,21 +98,21 @@ func (d *Document) lookupIn(s *section, number int) (entry, bool, error) {
 		e, err := s.streamEntry(r.at + row)
 		return e, true, err
 	}
-	e, err := d.tableEntry(r.at + row*int64(r.width))
+	e, err := x.src.tableEntry(r.at + row*int64(r.width))
 	return e, true, err
 }
 
-// lookup returns the entry that is in force; free where no section lists the object. In a hybrid
-// section an entry that is free or missing may stand in the stream that it names (ISO 32000-2
-// 7.5.8.4).
-func (d *Document) lookup(number int) (entry, error) {
-	for _, s := range d.sections {
-		e, found, err := d.lookupIn(s, number)
+// lookup returns the entry of the object's newest version, or a free entry if no section lists the
+// object. If the entry of a hybrid section is free or missing, the stream that this section names
+// may have it (ISO 32000-2 7.5.8.4).
+func (x *xref) lookup(number int) (entry, error) {
+	for _, s := range x.sections {
+		e, found, err := x.lookupIn(s, number)
 		if err != nil {
 			return entry{}, err
 		}
 		if s.hidden != nil && (!found || e.kind == entryFree) {
-			h, inHidden, err := d.lookupIn(s.hidden, number)
+			h, inHidden, err := x.lookupIn(s.hidden, number)
 			if err != nil {
 				return entry{}, err
 			}
@@ -119,111 +127,38 @@ func (d *Document) lookup(number int) (entry, error) {
 	return entry{}, nil
 }
 
-// readSections reads all cross-reference sections, newest first, from the one at offset on along
-// /Prev.
-func (d *Document) readSections(offset int64) error {
-	seen := map[int64]bool{}
-	for {
-		if seen[offset] {
-			return damaged("its cross-reference sections form a loop")
-		}
-		seen[offset] = true
-		if len(d.sections) == maxSections {
-			return tooComplex("it has more than %d cross-reference sections", maxSections)
-		}
-		s, err := d.readSection(offset)
-		if err != nil {
-			return err
-		}
-		if key, dup := s.trailer.Duplicate(); dup {
-			return damaged("the trailer of the cross-reference section at byte %d has the key /%s twice", offset, string(key))
-		}
-		d.sections = append(d.sections, s)
-		if err := d.readHidden(s, seen); err != nil {
-			return err
-		}
-		prev, ok := s.trailer.Get("Prev").(Number)
-		if !ok {
-			if v := s.trailer.Get("Prev"); v != nil {
-				return damaged("/Prev of the cross-reference section at byte %d is no number", offset)
-			}
-			return nil
-		}
-		if offset, ok = prev.Int(); !ok {
-			return damaged("/Prev is no whole number")
-		}
-		if offset == 0 { // some writers say so that there is none
-			return nil
-		}
-	}
-}
+// entriesPerCheck is how many entries each reads before it checks whether ctx is done: some
+// milliseconds of work.
+const entriesPerCheck = 4096
 
-// readHidden reads the /XRefStm of a hybrid section.
-func (d *Document) readHidden(s *section, seen map[int64]bool) error {
-	v := s.trailer.Get("XRefStm")
-	if v == nil || s.stream {
-		return nil
+// each calls visit for all entries of one section, but not for those of its hidden section.
+func (x *xref) each(ctx context.Context, s *section, visit func(number int, e entry) error) error {
+	for _, run := range s.runs {
+		for i := range run.count {
+			if i%entriesPerCheck == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			e, _, err := x.lookupIn(s, run.first+i)
+			if err != nil {
+				return err
+			}
+			if err := visit(run.first+i, e); err != nil {
+				return err
+			}
+		}
 	}
-	n, _ := v.(Number)
-	offset, ok := n.Int()
-	if !ok {
-		return damaged("/XRefStm is no whole number")
-	}
-	if i := slices.IndexFunc(
-		d.sections,
-		func(o *section) bool { return o.hidden != nil && o.hidden.offset == offset },
-	); i >= 0 {
-		// Writers of updates copy the entry into their trailers, where it does not belong. It is no part
-		// of the chain: no loop.
-		s.hidden = d.sections[i].hidden
-		return nil
-	}
-	if seen[offset] {
-		return damaged("its cross-reference sections form a loop")
-	}
-	h, err := d.readSection(offset)
-	if err != nil {
-		return err
-	}
-	if !h.stream {
-		return damaged("/XRefStm does not name a cross-reference stream")
-	}
-	s.hidden = h
 	return nil
 }
 
-// readSection reads the section at offset, which is a table or a stream.
-func (d *Document) readSection(offset int64) (*section, error) {
-	if offset <= 0 || offset >= d.size {
-		return nil, damaged("a cross-reference section is said to lie at byte %d of %d", offset, d.size)
-	}
-	lex := d.lexerAt(offset)
-	for isSpace(lex.peek()) {
-		if lex.pos++; lex.offset() > offset+maxGap {
-			return nil, noSection(offset)
+// sectionAt returns the section whose stated offset or first byte is between from and to, both
+// included; nil if there is no such section.
+func (x *xref) sectionAt(from, to int64) *section {
+	for _, s := range x.sections {
+		for ; s != nil; s = s.hidden {
+			if s.offset >= from && s.offset <= to || s.start >= from && s.start <= to {
+				return s
+			}
 		}
 	}
-	s := &section{offset: offset, start: lex.offset()}
-	c := lex.peek()
-	switch {
-	case c == 'x':
-		return s, d.readTable(s, lex)
-	case isDigit(c):
-		return s, d.readXrefStream(s, lex)
-	case lex.fault() != nil:
-		return nil, lex.fault()
-	}
-	return nil, noSection(offset)
-}
-
-func noSection(offset int64) error {
-	return damaged("no cross-reference section lies at byte %d, where one is said to be", offset)
-}
-
-// lexerAt reads from an offset on, as much as one object may take. Who is done with it may release
-// it.
-func (d *Document) lexerAt(offset int64) *lexer {
-	l := lexers.Get().(*lexer)
-	l.r, l.base, l.budget, l.chunk = io.NewSectionReader(d.r, offset, d.size-offset), offset, maxObjectBytes, firstChunk
-	return l
+	return nil
 }

@@ -107,8 +107,8 @@ func TestHybridNamedTwice(t *testing.T) {
 	)
 	d := open(t, b.Bytes())
 	o, err := d.Get(Ref{4, 0})
-	if s, _ := o.(String); err != nil || s.Value != "hidden" || d.Revisions() != 2 {
-		t.Errorf("object 4 = %v, %v in %d revisions, want hidden in 2", o, err, d.Revisions())
+	if s, _ := o.(String); err != nil || s.Value != "hidden" || len(d.xref.sections) != 2 {
+		t.Errorf("object 4 = %v, %v in %d revisions, want hidden in 2", o, err, len(d.xref.sections))
 	}
 }
 
@@ -132,7 +132,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"not a PDF", "PK\x03\x04 something", signing.KindNotDocument, "no %PDF-"},
 		{"header alone", "%PDF-1.4\n", signing.KindDamaged, "startxref"},
 		{"cut off", file[:len(file)/2], signing.KindDamaged, "startxref"},
-		{"startxref without number", file[:strings.LastIndex(file, "startxref")+9], signing.KindDamaged, "no number"},
+		{"startxref without number", file[:strings.LastIndex(file, "startxref")+9], signing.KindDamaged, "not followed by a number"},
 		{"startxref elsewhere", strings.Replace(file, "xref\n0", "xxef\n0", 1), signing.KindDamaged, "no cross-reference section"},
 		{"startxref too far", file[:strings.LastIndex(file, "startxref")] + "startxref\n99999\n%%EOF", signing.KindDamaged, "99999"},
 		{"startxref negative", file[:strings.LastIndex(file, "startxref")] + "startxref\n-5\n%%EOF", signing.KindDamaged, "-5"},

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// readXrefStream reads a cross-reference stream (ISO 32000-2 7.5.8) and keeps its decoded rows.
-func (d *Document) readXrefStream(s *section, lex *lexer) error {
+// stream reads a cross-reference stream (ISO 32000-2 7.5.8) and keeps its decoded rows.
+func (x *xrefReader) stream(s *section, lex *lexer) error {
 	p := &parser{lex: lex}
 	ref, err := p.header()
 	if err != nil {
@@ -30,24 +30,24 @@ func (d *Document) readXrefStream(s *section, lex *lexer) error {
 	if !ok || !isInt {
 		return damaged("the cross-reference stream at byte %d has no plain /Length", s.offset)
 	}
-	stm, err := d.streamAt(lex, dict, ref, n)
+	stm, err := x.src.streamAt(lex, dict, ref, n)
 	if err != nil {
 		return err
 	}
-	if s.rows, err = d.readRows(stm, rows*int64(s.rowSize())); err != nil {
+	if s.rows, err = x.rows(stm, rows*int64(s.rowSize())); err != nil {
 		return err
 	}
 	s.end = stm.offset + stm.length
 	return s.seal()
 }
 
-// readRows decodes want bytes of a cross-reference stream, which is never encrypted.
-func (d *Document) readRows(stm *Stream, want int64) ([]byte, error) {
-	d.xrefBytes += want
-	if d.xrefBytes > maxXrefBytes {
+// rows decodes want bytes of a cross-reference stream, which is never encrypted.
+func (x *xrefReader) rows(stm *Stream, want int64) ([]byte, error) {
+	x.decoded += want
+	if x.decoded > maxXrefBytes {
 		return nil, tooComplex("its cross-reference streams take more than %d bytes", maxXrefBytes)
 	}
-	r, err := d.decode(stm, io.NewSectionReader(d.r, stm.offset, stm.length))
+	r, err := x.decoder.decode(stm, x.src.data(stm))
 	if err != nil {
 		return nil, err
 	}

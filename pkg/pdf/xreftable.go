@@ -7,9 +7,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// readTable reads a cross-reference table and its trailer (ISO 32000-2 7.5.4, 7.5.5). Entries stay
+// table reads a cross-reference table and its trailer (ISO 32000-2 7.5.4, 7.5.5). Entries stay
 // in the file.
-func (d *Document) readTable(s *section, lex *lexer) error {
+func (x *xrefReader) table(s *section, lex *lexer) error {
 	if t, err := lex.next(); err != nil || t.value != "xref" {
 		return noSection(s.offset)
 	}
@@ -21,14 +21,14 @@ func (d *Document) readTable(s *section, lex *lexer) error {
 		if t.kind == tokenKeyword && t.value == "trailer" {
 			break
 		}
-		end, err := d.readRun(s, t, lex)
+		end, err := x.run(s, t, lex)
 		if err != nil {
 			return err
 		}
 		if len(s.runs) > maxSubsections {
 			return tooComplex("a cross-reference table has more than %d subsections", maxSubsections)
 		}
-		lex = d.lexerAt(end)
+		lex = x.src.lexerAt(end)
 	}
 	o, _, err := (&parser{lex: lex}).object(0)
 	if err != nil {
@@ -46,9 +46,9 @@ func brokenTable(at int64) error {
 	return damaged("the cross-reference table is broken at byte %d", at)
 }
 
-// readRun reads the line "first count", whose first number is t, and finds out where its entries
+// run reads the line "first count", whose first number is t, and finds out where its entries
 // are. It returns where they end.
-func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
+func (x *xrefReader) run(s *section, t token, lex *lexer) (int64, error) {
 	first, ok := small(Number(t.value), maxObjects)
 	if t.kind != tokenNumber || !ok {
 		return 0, brokenTable(lex.offset())
@@ -71,13 +71,13 @@ func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 	if count == 0 {
 		return run.at, nil
 	}
-	if run.width, err = d.entryWidth(run.at); err != nil {
+	if run.width, err = x.src.entryWidth(run.at); err != nil {
 		return 0, err
 	}
-	if run.at+int64(count)*19 > d.size {
+	if run.at+int64(count)*19 > x.src.size {
 		return 0, damaged("a cross-reference table reaches beyond the end")
 	}
-	end, uniform, err := d.uniform(run)
+	end, uniform, err := x.src.uniform(run)
 	if err != nil {
 		return 0, err
 	}
@@ -85,7 +85,7 @@ func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 		// Some writers count from 1, though their first entry is the head of the free list, object 0.
 		// What an entry names is held against the object that lies there in any case. Other readers
 		// repair such a file: CheckFile refuses it.
-		if e, err := d.tableEntry(run.at); err == nil && e.kind == entryFree && e.offset == 0 && e.generation >= 65535 {
+		if e, err := x.src.tableEntry(run.at); err == nil && e.kind == entryFree && e.offset == 0 && e.generation >= 65535 {
 			run.first, s.fromOne = 0, true
 		}
 	}
@@ -93,15 +93,15 @@ func (d *Document) readRun(s *section, t token, lex *lexer) (int64, error) {
 		s.runs = append(s.runs, run)
 		return end, nil
 	}
-	return d.scanRun(s, run)
+	return x.scan(s, run)
 }
 
 // entryWidth measures the entry at an offset, with the blanks and ends of line behind it. Twenty
 // bytes is the rule; some writers end the line with one byte or with three, and some leave lines
 // empty.
-func (d *Document) entryWidth(at int64) (int, error) {
+func (s *source) entryWidth(at int64) (int, error) {
 	var b [32]byte
-	n, err := d.r.ReadAt(b[:max(0, min(int64(len(b)), d.size-at))], at)
+	n, err := s.r.ReadAt(b[:max(0, min(int64(len(b)), s.size-at))], at)
 	if err != nil && err != io.EOF {
 		return 0, readError(err)
 	}
@@ -123,17 +123,17 @@ func (d *Document) entryWidth(at int64) (int, error) {
 
 // uniform reports whether all entries of a run are as wide as its first: the last one is an entry
 // then, and another subsection or the trailer follows. It returns where that begins.
-func (d *Document) uniform(run subsection) (end int64, ok bool, err error) {
+func (s *source) uniform(run subsection) (end int64, ok bool, err error) {
 	last := run.at + int64(run.count-1)*int64(run.width)
-	if last+18 > d.size {
+	if last+18 > s.size {
 		return 0, false, nil
 	}
-	if _, err := d.tableEntry(last); err != nil {
+	if _, err := s.tableEntry(last); err != nil {
 		return 0, false, readFault(err)
 	}
 	var next [1]byte
 	for end = last + 18; ; end++ {
-		if n, err := d.r.ReadAt(next[:], end); n == 0 {
+		if n, err := s.r.ReadAt(next[:], end); n == 0 {
 			return 0, false, readFault(readError(err))
 		}
 		if !isSpace(int(next[0])) {
@@ -153,14 +153,14 @@ func readFault(err error) error {
 	return err
 }
 
-// scanRun goes through a run whose entries differ in width, and splits it where they do.
-func (d *Document) scanRun(s *section, run subsection) (end int64, err error) {
+// scan goes through a run whose entries differ in width, and splits it where they do.
+func (x *xrefReader) scan(s *section, run subsection) (end int64, err error) {
 	at := run.at
 	for n := range run.count {
-		if _, err := d.tableEntry(at); err != nil {
+		if _, err := x.src.tableEntry(at); err != nil {
 			return 0, err
 		}
-		width, err := d.entryWidth(at)
+		width, err := x.src.entryWidth(at)
 		if err != nil {
 			return 0, err
 		}
@@ -178,9 +178,9 @@ func (d *Document) scanRun(s *section, run subsection) (end int64, err error) {
 }
 
 // tableEntry reads the entry "nnnnnnnnnn ggggg n" at an offset.
-func (d *Document) tableEntry(at int64) (entry, error) {
+func (s *source) tableEntry(at int64) (entry, error) {
 	var b [18]byte
-	if _, err := d.r.ReadAt(b[:], at); err != nil {
+	if _, err := s.r.ReadAt(b[:], at); err != nil {
 		return entry{}, readError(err)
 	}
 	offset, ok1 := digits(bytes.TrimLeft(b[:10], " ")) // some writers fill up with blanks
@@ -195,9 +195,6 @@ func (d *Document) tableEntry(at int64) (entry, error) {
 }
 
 func digits(b []byte) (int64, bool) {
-	if len(b) == 0 {
-		return 0, false
-	}
 	if len(b) == 0 || len(b) > 10 {
 		return 0, false
 	}
