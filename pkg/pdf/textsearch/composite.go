@@ -58,46 +58,46 @@ func (c *composite) width(cid uint32) float64 {
 	return r.all
 }
 
-// readComposite reads a Type 0 font (ISO 32000-2 9.7.6).
-func (s *search) readComposite(dict *pdf.Dict, toUnicode *cmap) (*font, error) {
+// composite reads a Type 0 font (ISO 32000-2 9.7.6).
+func (fs *fonts) composite(dict *pdf.Dict, toUnicode *cmap) (*font, error) {
 	c := &composite{toUnicode: toUnicode, usual: 1, height: -1}
 	f := &font{composite: c, originY: 0.88}
-	if err := s.setEncoding(f, dict.Get("Encoding")); err != nil {
+	if err := fs.setEncoding(f, dict.Get("Encoding")); err != nil {
 		return nil, err
 	}
-	descendants, err := s.d.ArrayAt(dict, "DescendantFonts")
+	descendants, err := fs.d.ArrayAt(dict, "DescendantFonts")
 	if err != nil || len(descendants) == 0 {
 		return f, err
 	}
-	cid, err := s.d.Dict(descendants[0])
+	cid, err := fs.d.Dict(descendants[0])
 	if err != nil {
 		return nil, err
 	}
-	descriptor, err := s.d.DictAt(cid, "FontDescriptor")
+	descriptor, err := fs.d.DictAt(cid, "FontDescriptor")
 	if err != nil {
 		return nil, err
 	}
-	if err := s.setHeights(f, descriptor); err != nil {
+	if err := fs.setHeights(f, descriptor); err != nil {
 		return nil, err
 	}
-	if v, err := s.d.Get(cid.Get("DW")); err != nil {
+	if v, err := fs.d.Get(cid.Get("DW")); err != nil {
 		return nil, err
 	} else if _, ok := v.(pdf.Number); ok {
 		c.usual = number(v) / 1000
 	}
-	if pair, err := s.d.Array(cid.Get("DW2")); err != nil {
+	if pair, err := fs.d.Array(cid.Get("DW2")); err != nil {
 		return nil, err
 	} else if len(pair) == 2 {
 		f.originY, c.height = number(pair[0])/1000, number(pair[1])/1000
 	}
-	c.widths, err = s.cidWidths(cid.Get("W"))
+	c.widths, err = fs.cidWidths(cid.Get("W"))
 	return f, err
 }
 
 // setEncoding reads /Encoding: a CMap, or the name of one. Of the predefined ones those are known
 // whose codes are CIDs or Unicode.
-func (s *search) setEncoding(f *font, o pdf.Object) error {
-	v, err := s.d.Get(o)
+func (fs *fonts) setEncoding(f *font, o pdf.Object) error {
+	v, err := fs.d.Get(o)
 	if err != nil {
 		return err
 	}
@@ -107,11 +107,11 @@ func (s *search) setEncoding(f *font, o pdf.Object) error {
 		f.vertical = strings.HasSuffix(name, "-V")
 		f.composite.unicode = strings.Contains(name, "-UCS2-") || strings.Contains(name, "-UTF16-")
 	case *pdf.Stream:
-		m, err := s.readCMap(v)
+		m, err := fs.cmap(v)
 		if err != nil || m == nil {
 			return err
 		}
-		mode, err := s.d.Int(v.Dict.Get("WMode"), 0)
+		mode, err := fs.d.Int(v.Dict.Get("WMode"), 0)
 		if err != nil {
 			return err
 		}
@@ -122,15 +122,15 @@ func (s *search) setEncoding(f *font, o pdf.Object) error {
 }
 
 // cidWidths reads /W (ISO 32000-2 9.7.4.3): "first [w1 w2 …]" and "first last w".
-func (s *search) cidWidths(o pdf.Object) ([]widthRange, error) {
-	list, err := s.d.Array(o)
+func (fs *fonts) cidWidths(o pdf.Object) ([]widthRange, error) {
+	list, err := fs.d.Array(o)
 	if err != nil {
 		return nil, err
 	}
 	var out []widthRange
 	for i, count := 0, 0; i+1 < len(list) && count < maxMappings; {
 		first := uint32(max(0, min(number(list[i]), 0xffff)))
-		v, err := s.d.Get(list[i+1])
+		v, err := fs.d.Get(list[i+1])
 		if err != nil {
 			return nil, err
 		}

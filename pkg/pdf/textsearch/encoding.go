@@ -75,8 +75,8 @@ func symbolEncoding() texts {
 
 // encoding returns the texts of a simple font by its /Encoding (ISO 32000-2 9.6.5), or by the
 // encoding that is built into it.
-func (s *search) encoding(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (texts, error) {
-	v, err := s.d.Get(dict.Get("Encoding"))
+func (fs *fonts) encoding(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (texts, error) {
+	v, err := fs.d.Get(dict.Get("Encoding"))
 	if err != nil {
 		return texts{}, err
 	}
@@ -86,20 +86,20 @@ func (s *search) encoding(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (
 			return t, nil
 		}
 	case *pdf.Dict:
-		base, err := s.d.Name(v.Get("BaseEncoding"))
+		base, err := fs.d.Name(v.Get("BaseEncoding"))
 		if err != nil {
 			return texts{}, err
 		}
 		t, ok := namedEncoding(base)
 		if !ok {
-			if t, err = s.builtIn(dict, kind, descriptor); err != nil {
+			if t, err = fs.builtIn(dict, kind, descriptor); err != nil {
 				return texts{}, err
 			}
 		}
-		err = s.differences(&t, v.Get("Differences"))
+		err = fs.differences(&t, v.Get("Differences"))
 		return t, err
 	}
-	return s.builtIn(dict, kind, descriptor)
+	return fs.builtIn(dict, kind, descriptor)
 }
 
 func namedEncoding(name pdf.Name) (texts, bool) {
@@ -116,8 +116,8 @@ func namedEncoding(name pdf.Name) (texts, bool) {
 
 // builtIn is the encoding of a font that names none. That of a TrueType program is taken to be
 // WinAnsi, as most are.
-func (s *search) builtIn(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (texts, error) {
-	name, err := s.d.Name(dict.Get("BaseFont"))
+func (fs *fonts) builtIn(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (texts, error) {
+	name, err := fs.d.Name(dict.Get("BaseFont"))
 	if err != nil {
 		return texts{}, err
 	}
@@ -129,7 +129,7 @@ func (s *search) builtIn(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (t
 	case name == "Symbol":
 		return symbolEncoding(), nil
 	}
-	head, err := s.type1Head(descriptor)
+	head, err := fs.type1Head(descriptor)
 	if err != nil && fatal(err) {
 		return texts{}, err
 	}
@@ -154,14 +154,14 @@ func type1Encoding(head string) texts {
 }
 
 // differences applies /Differences: a code, then the names of it and the following ones.
-func (s *search) differences(t *texts, o pdf.Object) error {
-	list, err := s.d.Array(o)
+func (fs *fonts) differences(t *texts, o pdf.Object) error {
+	list, err := fs.d.Array(o)
 	if err != nil {
 		return err
 	}
 	code := int64(0)
 	for _, o := range list {
-		v, err := s.d.Get(o)
+		v, err := fs.d.Get(o)
 		if err != nil {
 			return err
 		}

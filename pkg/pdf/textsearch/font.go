@@ -31,66 +31,74 @@ func (f *font) next(codes string) (glyph, int) {
 	return f.composite.next(codes)
 }
 
-// loadFont reads a font; nil for what is none. Fonts that are objects of their own are read once.
-func (s *search) loadFont(o pdf.Object) (*font, error) {
+// fonts reads the fonts of one document.
+type fonts struct {
+	d       *pdf.Document
+	streams *streams
+	read    map[pdf.Ref]*font // fonts that are objects of their own
+	count   int               // of load's work, against maxFonts
+}
+
+// load reads a font; nil for what is none. Fonts that are objects of their own are read once.
+func (fs *fonts) load(o pdf.Object) (*font, error) {
 	ref, isRef := o.(pdf.Ref)
-	if f, ok := s.fonts[ref]; ok && isRef {
+	if f, ok := fs.read[ref]; ok && isRef {
 		return f, nil
 	}
-	if s.fontCount++; s.fontCount > maxFonts {
+	if fs.count++; fs.count > maxFonts {
 		return nil, tooComplex("its pages use more than %d fonts", maxFonts)
 	}
-	f, err := s.readFont(o)
+	f, err := fs.font(o)
 	if err != nil && fatal(err) {
 		return nil, err
 	}
 	if isRef {
-		s.fonts[ref] = f
+		fs.read[ref] = f
 	}
 	return f, nil
 }
 
-func (s *search) readFont(o pdf.Object) (*font, error) {
-	dict, err := s.d.Dict(o)
+func (fs *fonts) font(o pdf.Object) (*font, error) {
+	dict, err := fs.d.Dict(o)
 	if err != nil || dict == nil {
 		return nil, err
 	}
-	toUnicode, err := s.readCMap(dict.Get("ToUnicode"))
+	toUnicode, err := fs.cmap(dict.Get("ToUnicode"))
 	if err != nil {
 		return nil, err
 	}
-	kind, err := s.d.Name(dict.Get("Subtype"))
+	kind, err := fs.d.Name(dict.Get("Subtype"))
 	if err != nil {
 		return nil, err
 	}
 	if kind == "Type0" {
-		return s.readComposite(dict, toUnicode)
+		return fs.composite(dict, toUnicode)
 	}
-	return s.readSimple(dict, kind, toUnicode)
+	return fs.simple(dict, kind, toUnicode)
 }
 
-// readCMap reads a CMap stream; nil for anything else.
-func (s *search) readCMap(o pdf.Object) (*cmap, error) {
-	r, err := s.stream(o)
+// cmap reads a CMap stream; nil for anything else.
+func (fs *fonts) cmap(o pdf.Object) (*cmap, error) {
+	r, err := fs.streams.open(o)
 	if err != nil && !fatal(err) {
 		return nil, nil
 	}
 	if err != nil || r == nil {
 		return nil, err
 	}
-	return parseCMap(metered{s, r})
+	return parseCMap(metered{r, fs.streams.meter})
 }
 
-// readSimple reads a Type 1, TrueType or Type 3 font.
-func (s *search) readSimple(dict *pdf.Dict, kind pdf.Name, toUnicode *cmap) (*font, error) {
+// simple reads a Type 1, TrueType or Type 3 font.
+func (fs *fonts) simple(dict *pdf.Dict, kind pdf.Name, toUnicode *cmap) (*font, error) {
 	f := &font{simple: new([256]glyph)}
-	descriptor, err := s.d.DictAt(dict, "FontDescriptor")
+	descriptor, err := fs.d.DictAt(dict, "FontDescriptor")
 	if err != nil {
 		return nil, err
 	}
 	scale := 0.001
 	if kind == "Type3" {
-		list, err := s.d.ArrayAt(dict, "FontMatrix")
+		list, err := fs.d.ArrayAt(dict, "FontMatrix")
 		if err != nil {
 			return nil, err
 		}
@@ -98,10 +106,10 @@ func (s *search) readSimple(dict *pdf.Dict, kind pdf.Name, toUnicode *cmap) (*fo
 			scale = m.a
 		}
 	}
-	if err := s.setHeights(f, descriptor); err != nil {
+	if err := fs.setHeights(f, descriptor); err != nil {
 		return nil, err
 	}
-	names, err := s.encoding(dict, kind, descriptor)
+	names, err := fs.encoding(dict, kind, descriptor)
 	if err != nil {
 		return nil, err
 	}
@@ -115,18 +123,18 @@ func (s *search) readSimple(dict *pdf.Dict, kind pdf.Name, toUnicode *cmap) (*fo
 			g.text = to.text
 		}
 	}
-	return f, s.setWidths(f, dict, descriptor, scale)
+	return f, fs.setWidths(f, dict, descriptor, scale)
 }
 
 // setWidths reads the widths of a simple font (ISO 32000-2 9.6.2). Without any the font is one of
 // the standard fourteen.
-func (s *search) setWidths(f *font, dict, descriptor *pdf.Dict, scale float64) error {
-	widths, err := s.d.ArrayAt(dict, "Widths")
+func (fs *fonts) setWidths(f *font, dict, descriptor *pdf.Dict, scale float64) error {
+	widths, err := fs.d.ArrayAt(dict, "Widths")
 	if err != nil {
 		return err
 	}
 	if widths == nil {
-		name, err := s.d.Name(dict.Get("BaseFont"))
+		name, err := fs.d.Name(dict.Get("BaseFont"))
 		if err != nil {
 			return err
 		}
@@ -135,18 +143,18 @@ func (s *search) setWidths(f *font, dict, descriptor *pdf.Dict, scale float64) e
 		}
 		return nil
 	}
-	missing, err := s.d.Get(descriptor.Get("MissingWidth"))
+	missing, err := fs.d.Get(descriptor.Get("MissingWidth"))
 	if err != nil {
 		return err
 	}
-	first, err := s.d.Int(dict.Get("FirstChar"), 0)
+	first, err := fs.d.Int(dict.Get("FirstChar"), 0)
 	if err != nil {
 		return err
 	}
 	for code := range f.simple {
 		w := missing
 		if i := int64(code) - first; i >= 0 && i < int64(len(widths)) {
-			if w, err = s.d.Get(widths[i]); err != nil {
+			if w, err = fs.d.Get(widths[i]); err != nil {
 				return err
 			}
 		}
@@ -161,13 +169,13 @@ const (
 	mostAscent, mostDescent   = 1.1, -0.5
 )
 
-func (s *search) setHeights(f *font, descriptor *pdf.Dict) error {
+func (fs *fonts) setHeights(f *font, descriptor *pdf.Dict) error {
 	f.ascent, f.descent = usualAscent, usualDescent
-	ascent, err := s.d.Get(descriptor.Get("Ascent"))
+	ascent, err := fs.d.Get(descriptor.Get("Ascent"))
 	if err != nil {
 		return err
 	}
-	descent, err := s.d.Get(descriptor.Get("Descent"))
+	descent, err := fs.d.Get(descriptor.Get("Descent"))
 	if err != nil {
 		return err
 	}
@@ -185,8 +193,8 @@ const maxType1Head = 64 << 10
 
 // type1Head returns the clear text part of an embedded Type 1 font program; empty where there is
 // none.
-func (s *search) type1Head(descriptor *pdf.Dict) (string, error) {
-	r, err := s.stream(descriptor.Get("FontFile"))
+func (fs *fonts) type1Head(descriptor *pdf.Dict) (string, error) {
+	r, err := fs.streams.open(descriptor.Get("FontFile"))
 	if err != nil || r == nil {
 		return "", err
 	}

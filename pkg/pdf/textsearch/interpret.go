@@ -32,10 +32,10 @@ func (s *search) run(r io.Reader, resources pdf.Object, begin state, above []pdf
 		if err != nil {
 			return err
 		}
-		if s.spent.operators++; s.spent.operators > s.limits.operators {
-			return tooComplex("its pages have more than %d operators", s.limits.operators)
+		if err := s.meter.operator(); err != nil {
+			return err
 		}
-		if s.spent.operators%4096 == 0 {
+		if s.meter.spent.operators%4096 == 0 {
 			if err := s.ctx.Err(); err != nil {
 				return err
 			}
@@ -159,8 +159,8 @@ func (in *interpreter) showString(o pdf.Object) error {
 	if !ok || n.font == nil {
 		return nil
 	}
-	if in.spent.shown += len(str.Value); in.spent.shown > in.limits.shown {
-		return tooComplex("its pages show more than %d characters", in.limits.shown)
+	if err := in.meter.shown(len(str.Value)); err != nil {
+		return err
 	}
 	for codes := str.Value; codes != ""; {
 		g, length := n.font.next(codes)
@@ -181,9 +181,9 @@ func (in *interpreter) showString(o pdf.Object) error {
 // place notes a glyph where the text position is.
 func (in *interpreter) place(g glyph) {
 	n := &in.now
-	if len(in.characters) >= maxCharacters {
-		in.look()
-		in.characters = in.characters[:0]
+	if len(in.text.characters) >= maxCharacters {
+		in.finder.look(&in.text)
+		in.text.characters = in.text.characters[:0]
 	}
 	m := matrix{a: n.size * n.scale, d: n.size, f: n.rise}.times(n.text).times(n.ctm)
 	x, y := 0.0, 0.0
@@ -196,7 +196,7 @@ func (in *interpreter) place(g glyph) {
 		ascent: n.font.ascent, descent: n.font.descent,
 	}
 	if c.at.sound() && c.advance.sound() && c.up.sound() {
-		in.characters = append(in.characters, c)
+		in.text.characters = append(in.text.characters, c)
 	}
 }
 
@@ -234,8 +234,8 @@ func (in *interpreter) form(stm *pdf.Stream, ref pdf.Ref) error {
 			return nil
 		}
 	}
-	if in.spent.forms++; in.spent.forms > in.limits.forms {
-		return tooComplex("its pages draw more than %d form XObjects", in.limits.forms)
+	if err := in.meter.form(); err != nil {
+		return err
 	}
 	begin := in.now
 	list, err := in.d.ArrayAt(stm.Dict, "Matrix")
@@ -249,11 +249,12 @@ func (in *interpreter) form(stm *pdf.Stream, ref pdf.Ref) error {
 	if resources == nil { // before PDF 1.2 a form took those of the page
 		resources = in.resources
 	}
-	r, err := in.stream(stm)
+	r, err := in.streams.open(stm)
 	if err != nil {
 		return err
 	}
-	return in.run(&joined{s: in.search, open: r}, resources, begin, append(in.above[:len(in.above):len(in.above)], ref))
+	above := append(in.above[:len(in.above):len(in.above)], ref)
+	return in.run(&joined{streams: in.streams, open: r}, resources, begin, above)
 }
 
 // parameters is gs, which may set the font.
@@ -275,7 +276,7 @@ func (in *interpreter) parameters(operands []pdf.Object) error {
 		return err
 	}
 	in.now.size = number(pair[1])
-	in.now.font, err = in.loadFont(pair[0])
+	in.now.font, err = in.fonts.load(pair[0])
 	return err
 }
 
@@ -286,7 +287,7 @@ func (in *interpreter) setFont(o pdf.Object) error {
 	if err != nil {
 		return err
 	}
-	in.now.font, err = in.loadFont(fonts.Get(name))
+	in.now.font, err = in.fonts.load(fonts.Get(name))
 	return err
 }
 

@@ -39,7 +39,7 @@ func find(ctx context.Context, d *pdf.Document, word string, limits budget) (*Ma
 	if n.empty() {
 		return nil, nil
 	}
-	s := &search{ctx: ctx, d: d, needle: n, limits: limits, fonts: map[pdf.Ref]*font{}}
+	s := newSearch(ctx, d, n, limits)
 	index := 0
 	err := d.Pages(0, func(p *pdf.Page) (bool, error) {
 		if index >= maxPages {
@@ -49,12 +49,12 @@ func find(ctx context.Context, d *pdf.Document, word string, limits budget) (*Ma
 			return false, err
 		}
 		index++
-		return s.bestRank != rankAlone, nil
+		return s.finder.rank != rankAlone, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s.best, nil
+	return s.finder.best, nil
 }
 
 func tooComplex(format string, args ...any) error {
@@ -75,20 +75,20 @@ func fatal(err error) bool {
 
 // search is one Find.
 type search struct {
-	ctx    context.Context // of Find, which this value does not outlive
-	d      *pdf.Document
-	needle needle
-	fonts  map[pdf.Ref]*font
+	ctx     context.Context // of Find; the search ends before Find does
+	d       *pdf.Document
+	meter   *meter
+	streams *streams
+	fonts   *fonts
+	text    pageText
+	finder  finder
+}
 
-	limits    budget
-	spent     budget
-	fontCount int
-
-	current    *pdf.Page
-	index      int
-	characters []character
-	best       *Match
-	bestRank   rank
+func newSearch(ctx context.Context, d *pdf.Document, n needle, limits budget) *search {
+	s := &search{ctx: ctx, d: d, meter: &meter{limits: limits}, finder: finder{needle: n}}
+	s.streams = &streams{d: d, meter: s.meter}
+	s.fonts = &fonts{d: d, streams: s.streams, read: map[pdf.Ref]*font{}}
+	return s
 }
 
 // page searches one page.
@@ -96,7 +96,7 @@ func (s *search) page(p *pdf.Page, index int) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	s.current, s.index, s.characters = p, index, s.characters[:0]
+	s.text = pageText{page: p, index: index, characters: s.text.characters[:0]}
 	content, err := s.contents(p)
 	if err == nil {
 		err = s.run(content, p.Resources, newState(), nil)
@@ -104,7 +104,7 @@ func (s *search) page(p *pdf.Page, index int) error {
 	if err != nil && fatal(err) {
 		return err
 	}
-	s.look()
+	s.finder.look(&s.text)
 	return nil
 }
 
@@ -120,89 +120,7 @@ func (s *search) contents(p *pdf.Page) (io.Reader, error) {
 		list = pdf.Array{o}
 	}
 	if len(list) > maxStreams {
-		return nil, tooComplex("page %d has more than %d content streams", s.index+1, maxStreams)
+		return nil, tooComplex("page %d has more than %d content streams", s.text.index+1, maxStreams)
 	}
-	return &joined{s: s, list: list}, nil
-}
-
-// joined reads one stream after the other, opening each when it is reached, with white space
-// between them.
-type joined struct {
-	s    *search
-	list pdf.Array
-	open io.Reader
-}
-
-func (j *joined) Read(p []byte) (int, error) {
-	for {
-		if j.open == nil {
-			if len(j.list) == 0 {
-				return 0, io.EOF
-			}
-			o := j.list[0]
-			j.list = j.list[1:]
-			r, err := j.s.stream(o)
-			if err != nil && fatal(err) {
-				return 0, err
-			}
-			if j.open = r; r == nil {
-				continue
-			}
-		}
-		n, err := j.open.Read(p)
-		if err := j.s.spend(n); err != nil {
-			return n, err
-		}
-		switch {
-		case err == nil && n > 0:
-			return n, nil
-		case err != nil && fatal(err):
-			return n, err
-		case err != nil:
-			j.open = nil
-			if n == 0 && len(p) > 0 {
-				p[0] = '\n'
-				return 1, nil
-			}
-			return n, nil
-		}
-	}
-}
-
-// spend counts decoded bytes.
-func (s *search) spend(n int) error {
-	if s.spent.content += int64(n); s.spent.content > s.limits.content {
-		return tooComplex("its content streams hold more than %d bytes", s.limits.content)
-	}
-	return nil
-}
-
-// metered reads r and counts what it reads.
-type metered struct {
-	s *search
-	r io.Reader
-}
-
-func (m metered) Read(p []byte) (int, error) {
-	n, err := m.r.Read(p)
-	if over := m.s.spend(n); over != nil {
-		return n, over
-	}
-	return n, err
-}
-
-// stream opens a stream's data; nil for anything else.
-func (s *search) stream(o pdf.Object) (io.Reader, error) {
-	if s.spent.streams++; s.spent.streams > s.limits.streams {
-		return nil, tooComplex("its pages have more than %d streams", s.limits.streams)
-	}
-	v, err := s.d.Get(o)
-	if err != nil {
-		return nil, err
-	}
-	stm, ok := v.(*pdf.Stream)
-	if !ok {
-		return nil, nil
-	}
-	return s.d.Data(stm)
+	return &joined{streams: s.streams, list: list}, nil
 }
