@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,31 +44,33 @@ type FilesConfig struct {
 	Registerer   prometheus.Registerer // nil = no metrics
 }
 
-// Files is the Source that mounted files make. A version that cannot be read is refused: error in
-// the log and in the metrics, and the last good one stays. A file that is missing or empty is one
-// that nobody has written yet.
+// Files is the Source that reads mounted files. It refuses a version that is broken: the log and the
+// metrics report it, and the last good version stays in force. A missing or empty file means that
+// nobody has written it yet.
 type Files struct {
 	c         FilesConfig
-	endpoint  atomic.Pointer[Endpoint]  // nil until known
-	directory atomic.Pointer[Directory] // nil until known
+	endpoint  *filewatch.LastGood[Endpoint]  // without a value until the endpoint is known
+	directory *filewatch.LastGood[Directory] // without a value until the peers are known
 	faults    *prometheus.CounterVec
-	seen      map[string]string // by path: what the last look found; used by NewFiles, then by Start alone
 }
 
-// NewFiles reads the files as they are now. Nothing that they hold keeps it from being made.
+// NewFiles reads the files as they are now. A missing or broken file is not an error, because it may
+// become good later. The only error is that the metrics cannot be registered.
 func NewFiles(c FilesConfig) (*Files, error) {
-	f := &Files{c: c, seen: make(map[string]string), faults: prometheus.NewCounterVec(prometheus.CounterOpts{
+	f := &Files{c: c, faults: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "signstash_affinity_file_faults_total",
 		Help: "Versions of the endpoint file and the peers file that were refused, by file.",
 	}, []string{"file"})}
+	f.endpoint = filewatch.NewLastGood(func() ([]byte, error) { return readMounted(c.EndpointFile) }, f.decodeEndpoint)
+	f.directory = filewatch.NewLastGood(func() ([]byte, error) { return readMounted(c.PeersFile) }, f.decodeDirectory)
 	for _, name := range []string{"endpoint", "peers"} {
-		f.faults.WithLabelValues(name) // the first event of a series that was not there before it is no increase
+		f.faults.WithLabelValues(name) // Create the series at 0. Otherwise increase() misses the first event.
 	}
 	if c.PeersFile == "" {
-		f.directory.Store(&Directory{})
+		f.directory.Set(&Directory{})
 	}
 	if c.EndpointFile == "" {
-		f.endpoint.Store(&c.Guess)
+		f.endpoint.Set(&c.Guess)
 	}
 	if c.Registerer != nil {
 		if err := f.register(c.Registerer); err != nil {
@@ -90,7 +91,7 @@ func (f *Files) register(r prometheus.Registerer) error {
 		"signstash_endpoint_known",
 		"1 once this instance knows the address that its async answers name.",
 		func() float64 {
-			return oneIf(f.endpoint.Load() != nil)
+			return oneIf(f.endpoint.Value() != nil)
 		},
 	)
 	gauge(
@@ -132,7 +133,7 @@ func (f *Files) peers() (n int) {
 // Endpoint implements Source.
 func (f *Files) Endpoint() (Endpoint, bool) {
 	e, known := f.c.Guess, false
-	if published := f.endpoint.Load(); published != nil {
+	if published := f.endpoint.Value(); published != nil {
 		e, known = *published, true
 	}
 	e.Name = f.name()
@@ -152,7 +153,7 @@ func (f *Files) name() string {
 
 // Directory implements Source.
 func (f *Files) Directory() (Directory, bool) {
-	if d := f.directory.Load(); d != nil {
+	if d := f.directory.Value(); d != nil {
 		return *d, true
 	}
 	return Directory{}, false
@@ -173,74 +174,83 @@ func (f *Files) Start(ctx context.Context) error {
 	return filewatch.Run(ctx, filewatch.Config{Paths: paths, Log: f.c.Log}, f.look)
 }
 
+// look reloads both files and logs their errors.
 func (f *Files) look() {
-	f.read("endpoint", f.c.EndpointFile, f.useEndpoint, func() bool { return f.endpoint.Load() != nil })
-	f.read("peers", f.c.PeersFile, f.useDirectory, func() bool { return f.directory.Load() != nil })
+	if f.c.EndpointFile != "" {
+		_, err := f.endpoint.Reload()
+		f.report("endpoint", f.c.EndpointFile, err, f.endpoint.Value() != nil)
+	}
+	if f.c.PeersFile != "" {
+		_, err := f.directory.Reload()
+		f.report("peers", f.c.PeersFile, err, f.directory.Value() != nil)
+	}
 }
 
-// read hands the content of a file to use if it is another than at the last look. good says whether
-// a version is in force.
-func (f *Files) read(name, path string, use func([]byte) error, good func() bool) {
-	if path == "" {
+// report logs and counts the error of one file. good says whether a version of it is in force.
+func (f *Files) report(name, path string, err error, good bool) {
+	if err == nil {
 		return
 	}
+	f.faults.WithLabelValues(name).Inc()
+	if good {
+		f.c.Log.Error(err, "affinity file refused; the last good version stays in force", "path", path)
+		return
+	}
+	f.c.Log.Error(err, "affinity file refused; there is no good version yet", "path", path)
+}
+
+// readMounted returns the content of a mounted file. A missing file reads as an empty one.
+func readMounted(path string) ([]byte, error) {
 	data, err := secretfile.Bounded(path, maxFileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		data, err = nil, nil
+		return nil, nil
 	}
-	found := string(data)
-	if err != nil {
-		found = "cannot be read: " + err.Error()
-	}
-	if last, looked := f.seen[path]; looked && last == found {
-		return
-	}
-	f.seen[path] = found
-	empty := len(bytes.TrimSpace(data)) == 0
-	if err == nil && !empty {
-		err = use(data)
-	}
-	switch {
-	case err != nil && good():
-		f.faults.WithLabelValues(name).Inc()
-		f.c.Log.Error(err, "affinity file refused; the last good version stays in force", "path", path)
-	case err != nil:
-		f.faults.WithLabelValues(name).Inc()
-		f.c.Log.Error(err, "affinity file refused; there is no good version yet", "path", path)
-	case empty && !good():
-		f.c.Log.Info("affinity file is missing or empty; waiting for it to be written", "path", path)
-	}
+	return data, err
 }
 
-func (f *Files) useEndpoint(data []byte) error {
+// isEmpty reports whether nobody has written the file yet. It logs that while no version is in force.
+func (f *Files) isEmpty(data []byte, path string, good bool) bool {
+	if len(bytes.TrimSpace(data)) > 0 {
+		return false
+	}
+	if !good {
+		f.c.Log.Info("affinity file is missing or empty; waiting for it to be written", "path", path)
+	}
+	return true
+}
+
+// decodeEndpoint returns nil if the content names no endpoint of this run of the instance.
+func (f *Files) decodeEndpoint(data []byte) (*Endpoint, error) {
+	if f.isEmpty(data, f.c.EndpointFile, f.endpoint.Value() != nil) {
+		return nil, nil
+	}
 	p, err := DecodePublished(data)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if f.c.Instance != "" && p.Instance != f.c.Instance {
-		f.c.Log.Info(
-			"the endpoint file is of an earlier run of this instance; waiting for a new one",
-			"path",
-			f.c.EndpointFile,
-		)
-		return nil
+		f.c.Log.Info("the endpoint file belongs to an earlier run of this instance; waiting for a new version",
+			"path", f.c.EndpointFile)
+		return nil, nil
 	}
 	if p.Ordinal != f.c.Guess.Ordinal {
-		return fmt.Errorf("it is of ordinal %d, and this instance is %d", p.Ordinal, f.c.Guess.Ordinal)
+		return nil, fmt.Errorf("the file names ordinal %d, but this instance has ordinal %d", p.Ordinal, f.c.Guess.Ordinal)
 	}
 	e := p.endpoint()
 	e.Name = f.c.Guess.Name
-	f.endpoint.Store(&e)
 	f.c.Log.Info("endpoint published", "endpoint", e.HostPort())
-	return nil
+	return &e, nil
 }
 
-func (f *Files) useDirectory(data []byte) error {
+// decodeDirectory returns nil if the content is empty.
+func (f *Files) decodeDirectory(data []byte) (*Directory, error) {
+	if f.isEmpty(data, f.c.PeersFile, f.directory.Value() != nil) {
+		return nil, nil
+	}
 	d, err := DecodeDirectory(data)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f.directory.Store(&d)
 	f.c.Log.Info("peers read", "expected", d.Expected, "known", len(d.Endpoints))
-	return nil
+	return &d, nil
 }

@@ -2,11 +2,9 @@ package clientservice
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -23,28 +21,20 @@ type WatcherConfig struct {
 	Registerer prometheus.Registerer // nil = no metrics
 }
 
-// Watcher keeps the last good version of a client-services file. A version with any mistake is
-// refused whole: error in the log and in the metrics, and what was in force stays so. Safe for
-// concurrent use.
+// Watcher keeps the last good version of a client-services file in force. It refuses a version with
+// any mistake as a whole: the log and the metrics report it, and the version before stays in force.
+// Safe for concurrent use.
 type Watcher struct {
-	config  WatcherConfig
-	metrics *metrics
-	current atomic.Pointer[Services]
-	// seen is what the last look at the file found; equal findings are no-ops. Used by NewWatcher,
-	// then by Start alone.
-	seen finding
+	config   WatcherConfig
+	metrics  *metrics
+	services *filewatch.LastGood[Services]
 }
 
-// finding tells one look at the file from the next: the content's digest, or the text of the error
-// that kept it from being read.
-type finding struct {
-	digest [sha256.Size]byte
-	fault  string
-}
-
-// NewWatcher reads the file, or fails with an error that names it.
+// NewWatcher reads the file. It fails with an error that names the file if the file is missing,
+// unreadable or has a mistake.
 func NewWatcher(c WatcherConfig) (*Watcher, error) {
 	w := &Watcher{config: c, metrics: newMetrics()}
+	w.services = filewatch.NewLastGood(func() ([]byte, error) { return readFile(c.Path) }, w.decode)
 	if err := w.metrics.register(c.Registerer); err != nil {
 		return nil, err
 	}
@@ -54,60 +44,38 @@ func NewWatcher(c WatcherConfig) (*Watcher, error) {
 	return w, nil
 }
 
-// Current returns the client services in force. They are immutable; a request uses one Services
+// Current returns the client services in force. They are immutable. A request must use one Services
 // from its start to its end.
-func (w *Watcher) Current() *Services { return w.current.Load() }
+func (w *Watcher) Current() *Services { return w.services.Value() }
 
-// Start reloads the file whenever it changes, until ctx is done, and then returns nil.
+// Start reloads the file whenever it changes, until ctx is done. It then returns nil.
 func (w *Watcher) Start(ctx context.Context) error {
-	return filewatch.Run(
-		ctx,
-		filewatch.Config{Paths: []string{w.config.Path}, Poll: w.config.Poll, Log: w.config.Log},
-		w.look,
-	)
+	watch := filewatch.Config{Paths: []string{w.config.Path}, Poll: w.config.Poll, Log: w.config.Log}
+	return filewatch.Run(ctx, watch, w.look)
 }
 
-// look reloads and tells the log.
+// look reloads the file and logs the result.
 func (w *Watcher) look() {
 	changed, err := w.reload()
+	log := w.config.Log.WithValues("path", w.config.Path, "clients", w.Current().Len())
 	switch {
 	case err != nil:
-		w.config.Log.Error(
-			err,
-			"client services refused; the last good version stays in force",
-			"path",
-			w.config.Path,
-			"clients",
-			w.Current().Len(),
-		)
+		log.Error(err, "client services refused; the last good version stays in force")
 	case changed:
-		w.config.Log.Info("client services reloaded", "path", w.config.Path, "clients", w.Current().Len())
+		log.Info("client services reloaded")
 	}
 }
 
-// reload brings the file's content into force if it is another than at the last look. An error is
-// returned once for each finding.
+// reload reads the file and counts the result in the metrics. It returns each error once.
 func (w *Watcher) reload() (changed bool, err error) {
-	data, err := readFile(w.config.Path)
-	found := finding{digest: sha256.Sum256(data)}
-	if err != nil {
-		found = finding{fault: err.Error()}
-	}
-	if found == w.seen {
-		return false, nil
-	}
-	w.seen = found
-	var s *Services
-	if err == nil {
-		s, err = w.decode(data)
-	}
-	if err != nil {
+	changed, err = w.services.Reload()
+	switch {
+	case err != nil:
 		w.metrics.failed()
-		return false, err
+	case changed:
+		w.metrics.succeeded(w.Current().Len(), time.Now())
 	}
-	w.current.Store(s)
-	w.metrics.succeeded(s.Len(), time.Now())
-	return true, nil
+	return changed, err
 }
 
 func (w *Watcher) decode(data []byte) (*Services, error) {

@@ -71,19 +71,19 @@ func ReadOrMake(folder string) ([]byte, error) {
 	return Parse(content)
 }
 
-// Watch hands the key in file to use at once and whenever the file may have changed, until ctx is
-// done; it then returns nil. A key that cannot be read is told in the log, once, and not handed on.
+// Watch calls use with the key in file, first at once and then whenever the key has changed, until
+// ctx is done. It then returns nil. If the key cannot be read, Watch logs each error once and does
+// not call use, so that the caller keeps the last good key.
 func Watch(ctx context.Context, file string, log logr.Logger, use func(key []byte)) error {
-	fault := ""
+	read := func() ([]byte, error) { return Read(file) }
+	keys := filewatch.NewLastGood(read, func(key []byte) (*[]byte, error) { return &key, nil })
 	return filewatch.Run(ctx, filewatch.Config{Paths: []string{file}, Log: log}, func() {
-		key, err := Read(file)
+		changed, err := keys.Reload()
 		switch {
-		case err == nil:
-			fault = ""
-			use(key)
-		case err.Error() != fault:
-			fault = err.Error()
+		case err != nil:
 			log.Error(err, "token signing key refused; the last good one stays in force")
+		case changed:
+			use(*keys.Value())
 		}
 	})
 }
