@@ -2,11 +2,11 @@ package config
 
 import "strings"
 
-// asked is what the command line wants instead of a start.
+// asked says what the command line asks for instead of a start.
 type asked struct{ help, version bool }
 
-// args reads the command line: --name=value, --name value, and --name alone for TRUE; one dash does
-// as well, and of a repeated flag the last counts, as in package flag.
+// args reads the command line: --name=value, --name value, and --name alone for TRUE. As in package
+// flag, one dash is enough, and the last value of a repeated flag counts.
 func (l *loader) args(args []string) (map[string]given, asked) {
 	values := make(map[string]given)
 	for i := 0; i < len(args); i++ {
@@ -29,7 +29,7 @@ func (l *loader) args(args []string) (map[string]given, asked) {
 		case s == nil:
 			l.mistake("unknown flag --%s%s", name, l.closest(name))
 			if !hasValue && next {
-				i++ // most likely its value
+				i++ // most likely the value of the unknown flag
 			}
 			continue
 		case hasValue:

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// check adds the mistakes that one setting alone does not show.
+// check finds mistakes that show only when settings are compared, or when their files are opened.
 func (l *loader) check(c *Config) {
 	if c.HotFolder.Enabled {
 		l.mistake("--hot.folder.enabled=TRUE: hot-folder mode is not available yet; leave it out or set it to FALSE")
@@ -16,9 +16,8 @@ func (l *loader) check(c *Config) {
 	l.needs("signing.pkcs12.password-file", c.Signing.PKCS12PasswordFile, "signing.pkcs12.file", c.Signing.PKCS12File)
 	l.checkRemote(c)
 	if c.Remote.Domain != "" && c.Signing.PKCS12File != "" {
-		l.mistake(
-			"--einvoice-integration-client.service.domain and --signing.pkcs12.file exclude each other: both say what signs",
-		)
+		l.mistake("--einvoice-integration-client.service.domain and --signing.pkcs12.file exclude each other: " +
+			"both say what signs")
 	}
 	if c.Server.Port != 0 && c.Server.Port == c.Management.Port && c.Server.Address == c.Management.Address {
 		l.mistake("--server.port and --management.server.port are both %d", c.Server.Port)
@@ -37,12 +36,8 @@ func (l *loader) checkRemote(c *Config) {
 	if (o.ProxyHost == "") != (o.ProxyPort == 0) {
 		l.mistake("--einvoice-integration-client.rest.provider.proxy.hostname and .port must be given together")
 	}
-	l.needs(
-		"outbound.proxy.credentials-file",
-		o.ProxyCredentialsFile,
-		"einvoice-integration-client.rest.provider.proxy.hostname",
-		o.ProxyHost,
-	)
+	l.needs("outbound.proxy.credentials-file", o.ProxyCredentialsFile,
+		"einvoice-integration-client.rest.provider.proxy.hostname", o.ProxyHost)
 	l.readable("outbound.proxy.credentials-file", o.ProxyCredentialsFile)
 	l.readable("outbound.ca-file", o.CAFile)
 	l.readable("timestamp.ca-file", c.Timestamp.CAFile)
@@ -59,7 +54,7 @@ func (l *loader) checkRemote(c *Config) {
 	}
 }
 
-// checkProviders wants it to be clear what signs for a client service that names no provider.
+// checkProviders requires that exactly one provider signs for client services that name none.
 func (l *loader) checkProviders(c *Config) {
 	var names []string
 	for _, p := range c.Providers {
@@ -70,34 +65,34 @@ func (l *loader) checkProviders(c *Config) {
 	case c.DefaultProvider != "" && len(names) == 0:
 		l.mistake("--defaultProvider is %s, but the YAML file has no providers", quote(c.DefaultProvider))
 	case c.DefaultProvider != "" && !slices.Contains(names, c.DefaultProvider):
-		l.mistake("--defaultProvider is %s, which is none of the providers %s", quote(c.DefaultProvider), all)
+		l.mistake("--defaultProvider is %s, but the providers are %s", quote(c.DefaultProvider), all)
 	case c.DefaultProvider == "" && len(names) > 1 && c.Remote.Domain == "" && c.Signing.PKCS12File == "":
 		l.mistake("--defaultProvider is needed: there are several providers (%s)", all)
 	}
 }
 
-// pair wants both or neither.
+// pair requires that both settings are given, or neither.
 func (l *loader) pair(a, aValue, b, bValue string) {
 	l.needs(a, aValue, b, bValue)
 	l.needs(b, bValue, a, aValue)
 }
 
-// needs wants b where a is given.
+// needs requires setting b if setting a is given.
 func (l *loader) needs(a, aValue, b, bValue string) {
 	if aValue != "" && bValue == "" {
 		l.mistake("--%s needs --%s as well", a, b)
 	}
 }
 
-// readable wants the file of a setting to be there, so that a wrong path shows together with all
-// other mistakes.
+// readable requires that the file of a setting can be opened, so that a wrong path is reported
+// together with all other mistakes.
 func (l *loader) readable(name, path string) {
 	if err := readableFile(path); err != nil {
 		l.mistake("--%s: %v", name, err)
 	}
 }
 
-// folder wants the folder of a setting to be there.
+// folder requires that the folder of a setting exists.
 func (l *loader) folder(name, path string) {
 	if path == "" {
 		return
@@ -111,7 +106,7 @@ func (l *loader) folder(name, path string) {
 	}
 }
 
-// readableFile opens a file to see whether it can be; no path is none to complain about.
+// readableFile returns an error if the file at path cannot be opened. An empty path is accepted.
 func readableFile(path string) error {
 	if path == "" {
 		return nil

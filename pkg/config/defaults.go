@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// containerEnv is set, to anything, by the project's image. The image says so itself because
-// nothing else says it reliably: the file /.dockerenv is Docker's alone (containerd and CRI-O make
-// none), and some hosts have it by accident.
+// containerEnv is an environment variable that the project's image sets, to any value. Nothing else
+// shows reliably that the process runs in the image: only Docker creates the file /.dockerenv
+// (containerd and CRI-O do not), and some hosts have it by accident.
 const containerEnv = "SIGNSTASH_CONTAINER"
 
 // kubernetesEnv is set by the kubelet in every pod.
 const kubernetesEnv = "KUBERNETES_SERVICE_HOST"
 
-// maxOrdinal is the highest instance ordinal: ten bits of every operation id.
+// maxOrdinal is the highest instance ordinal, because every operation id has ten bits for it.
 const maxOrdinal = 1023
 
-// defaults returns the configuration of nothing given.
+// defaults returns the configuration that holds if no setting is given.
 func defaults(in Input) Config {
 	return Config{
 		WorkFolder:      defaultWorkFolder(in),
@@ -76,9 +76,9 @@ func defaultWorkFolder(in Input) string {
 	return "./work"
 }
 
-// lockWait is how long another process may take to let go of the state folder: on Kubernetes the
-// old pod may live a little longer after a forced deletion; elsewhere a person has started a second
-// proxy by mistake and wants to know at once.
+// lockWait returns how long to wait for another process to release the state folder. On Kubernetes
+// the old pod may live a little longer after a forced deletion. Elsewhere somebody has started a
+// second proxy by mistake and wants to know at once.
 func lockWait(in Input) time.Duration {
 	if in.env(kubernetesEnv) == "" {
 		return 0
@@ -86,8 +86,8 @@ func lockWait(in Input) time.Duration {
 	return time.Minute
 }
 
-// podOrdinal reads the ordinal off the name that a StatefulSet gives its pods (NAME-ORDINAL); 0
-// everywhere else.
+// podOrdinal returns the ordinal in the name that a StatefulSet gives its pods (NAME-ORDINAL), and 0
+// outside Kubernetes.
 func podOrdinal(in Input) int {
 	if in.env(kubernetesEnv) == "" {
 		return 0
@@ -109,7 +109,7 @@ func cutLast(s, separator string) (before, after string, found bool) {
 	return s[:i], s[i+len(separator):], true
 }
 
-// complete fills what depends on other settings.
+// complete sets the defaults that depend on other settings.
 func (c *Config) complete() {
 	if c.DefaultProvider == "" && len(c.Providers) == 1 && c.Remote.Domain == "" && c.Signing.PKCS12File == "" {
 		c.DefaultProvider = c.Providers[0].Name

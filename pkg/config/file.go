@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// maxFileBytes bounds the YAML file: every setting with its longest path is a few kilobytes.
+	// maxFileBytes bounds the YAML file. All settings with their longest paths take a few kilobytes.
 	maxFileBytes = 1 << 20
-	// maxFileDepth bounds its nesting: the longest name has eight parts.
+	// maxFileDepth bounds the nesting. The longest name has eight parts.
 	maxFileDepth = 16
 )
 
-// file reads the settings of the YAML file at path; none if path is empty.
+// file reads the settings of the YAML file at path. It returns nil if path is empty.
 func (l *loader) file(path string) map[string]given {
 	if path == "" {
 		return nil
@@ -34,7 +34,7 @@ func (l *loader) file(path string) map[string]given {
 	return f.values
 }
 
-// readYAML returns the root of the one document in the file; nil for an empty one.
+// readYAML returns the root of the only document in the file, or nil if the file is empty.
 func readYAML(path string) (*yaml.Node, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -74,7 +74,7 @@ type yamlFile struct {
 
 func (f *yamlFile) at(n *yaml.Node) string { return fmt.Sprintf("%s:%d", f.path, n.Line) }
 
-// mapping reads the keys of n; prefix is the dotted name so far, with its last dot.
+// mapping reads the keys of n. prefix is the dotted name so far, including its last dot.
 func (f *yamlFile) mapping(prefix string, n *yaml.Node, depth int) {
 	if n.Kind != yaml.MappingNode || depth > maxFileDepth {
 		f.mistake("%s: want settings as name: value", f.at(n))
@@ -90,7 +90,7 @@ func (f *yamlFile) mapping(prefix string, n *yaml.Node, depth int) {
 	}
 }
 
-// setting reads one value, or the settings nested below a name that is none itself.
+// setting reads one value, or the settings that are nested below a name.
 func (f *yamlFile) setting(name string, key, value *yaml.Node, depth int) {
 	known := f.declared.find(name) != nil
 	switch {

@@ -11,13 +11,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// lists are what the YAML file alone can say: lists of entries with several values each.
+// lists holds the readers of settings that only the YAML file can hold: lists of entries with
+// several values each.
 var lists = map[string]func(f *yamlFile, name string, key, value *yaml.Node){
 	"providers":             (*yamlFile).providers,
 	"timestamp.authorities": (*yamlFile).authorities,
 }
 
-// entries returns the entries of a list, none where it is no list.
+// entries returns the entries of a list that are mappings. It reports a mistake for everything else.
 func (f *yamlFile) entries(name string, value *yaml.Node) []*yaml.Node {
 	if value.Tag == "!!null" {
 		return nil
@@ -37,10 +38,10 @@ func (f *yamlFile) entries(name string, value *yaml.Node) []*yaml.Node {
 	return good
 }
 
-// providerName keeps names usable in logs, metrics and the names of folders.
+// providerName is the form of names that can be used in logs, metrics and folder names.
 var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
-// providers reads the list of that name. Each entry has name and kind; the rest belongs to the
+// providers reads the list of providers. Each entry has a name and a kind, and the settings of that
 // kind.
 func (f *yamlFile) providers(list string, _, value *yaml.Node) {
 	for _, n := range f.entries(list, value) {
@@ -54,7 +55,7 @@ func (f *yamlFile) providers(list string, _, value *yaml.Node) {
 		}
 		makeSettings := f.kinds[kind]
 		if makeSettings == nil {
-			f.mistake("%s: kind: %s is none of %s", at, quote(kind), strings.Join(slices.Sorted(maps.Keys(f.kinds)), ", "))
+			f.mistake("%s: kind: %s is not one of %s", at, quote(kind), strings.Join(slices.Sorted(maps.Keys(f.kinds)), ", "))
 			continue
 		}
 		settings := makeSettings()
@@ -67,7 +68,7 @@ func (f *yamlFile) providers(list string, _, value *yaml.Node) {
 	}
 }
 
-// nameAndKind takes these two out of an entry.
+// nameAndKind returns name and kind of an entry, and the entry without them.
 func nameAndKind(n *yaml.Node) (name, kind string, rest *yaml.Node) {
 	out := *n
 	out.Content = nil
@@ -109,7 +110,7 @@ func (f *yamlFile) authorities(list string, _, value *yaml.Node) {
 
 var oid = regexp.MustCompile(`^[0-2](\.(0|[1-9][0-9]{0,8})){1,30}$`)
 
-// decode fills the struct that to points to, and names every key that it has no field for.
+// decode fills the struct to which to points. It reports every key for which the struct has no field.
 func (f *yamlFile) decode(at string, n *yaml.Node, to any) {
 	known := yamlKeys(to)
 	seen, twice := make(map[string]bool), false
@@ -126,7 +127,7 @@ func (f *yamlFile) decode(at string, n *yaml.Node, to any) {
 	}
 	var wrong *yaml.TypeError
 	switch err := n.Decode(to); {
-	case twice: // of which the decoder fills nothing
+	case twice: // the decoder fills nothing in this case
 	case errors.As(err, &wrong):
 		for _, text := range wrong.Errors {
 			f.mistake("%s: %s", at, text)
@@ -136,7 +137,7 @@ func (f *yamlFile) decode(at string, n *yaml.Node, to any) {
 	}
 }
 
-// yamlKeys are the keys of a struct's fields.
+// yamlKeys returns the YAML keys of the fields of the struct to which to points.
 func yamlKeys(to any) []string {
 	var keys []string
 	for _, field := range reflect.VisibleFields(reflect.TypeOf(to).Elem()) {
@@ -147,10 +148,11 @@ func yamlKeys(to any) []string {
 	return keys
 }
 
-// madeLater are the files that a running proxy makes, or that come and go beside it.
+// madeLater lists settings whose files a running proxy creates, or which others create and remove
+// while it runs. These files need not exist at the start.
 var madeLater = []string{"accountFile", "tokensFile", "otpFile"}
 
-// filesOf wants the files that an entry names to be there.
+// filesOf requires that the files that an entry names can be opened.
 func (f *yamlFile) filesOf(at string, settings any) {
 	v := reflect.ValueOf(settings).Elem()
 	for _, field := range reflect.VisibleFields(v.Type()) {

@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// helpWidth is the width of help lines: it fits a terminal that somebody has not widened, but for
-// the longest names.
+// helpWidth is the width of help lines in columns. It fits most terminals; only the longest names of
+// settings exceed it.
 const helpWidth = 100
 
-// Help is the text of --help.
+// Help returns the text of --help.
 func Help(program string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `%[1]s signs documents on your own premises: only digests leave for the remote key.
+	fmt.Fprintf(&b, `%[1]s signs documents on your own premises: only digests are sent to the remote key.
 
 Usage: %[1]s [--name=value ...]
 
 Every setting is a flag, an environment variable (its name is beside it) or a key of the YAML file named by --config;
-the first of these decides. An empty value counts as not given.
+the first of these wins. An empty value counts as not given.
 
   --help      Print this text.
   --version   Print the version.
@@ -38,7 +38,7 @@ the first of these decides. An empty value counts as not given.
 		}
 	}
 	b.WriteString(`
-Exit codes: 0 stopped as asked, 1 failed while starting or running, 2 the configuration has mistakes.
+Exit codes: 0 stopped on request, 1 failed while starting or running, 2 the configuration has mistakes.
 `)
 	return b.String()
 }
@@ -64,10 +64,10 @@ func Reference() string {
 	return b.String()
 }
 
-// cell escapes what would end a table cell.
+// cell escapes the characters that would end a table cell.
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
-// wrap breaks text at blanks into lines of at most width bytes, where its words allow.
+// wrap breaks text at blanks into lines of at most width bytes. A longer word gets a line of its own.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""

@@ -131,7 +131,7 @@ func TestDefaultProvider(t *testing.T) {
 	wantMistakes(
 		t,
 		withFile(t, two, "--defaultProvider=c"),
-		`--defaultProvider is "c", which is none of the providers a, b`,
+		`--defaultProvider is "c", but the providers are a, b`,
 	)
 	wantMistakes(t, Input{Args: []string{"--defaultProvider=c"}}, "the YAML file has no providers")
 }
@@ -144,7 +144,7 @@ func TestInvalidLists(t *testing.T) {
 	}{
 		{"providers that are no list", "providers: {name: a}\n", nil, []string{"providers: want a list"}},
 		{"entries that are no mapping", "providers: [a]\n", nil, []string{"want entries of the form name: value"}},
-		{"unknown kind", "providers: [{name: a, kind: cloud}]\n", nil, []string{`kind: "cloud" is none of key`}},
+		{"unknown kind", "providers: [{name: a, kind: cloud}]\n", nil, []string{`kind: "cloud" is not one of key`}},
 		{"no name", "providers: [{kind: key, url: x}]\n", nil, []string{"name: want letters"}},
 		{"a name twice", "providers: [{name: a, kind: key, url: x}, {name: a, kind: key, url: x}]\n", []string{"--defaultProvider=a"}, []string{`provider "a": is there twice`}},
 		{"all mistakes of an entry", "providers:\n- name: a\n  kind: key\n  uRl: x\n  maxBatch: many\n", nil,

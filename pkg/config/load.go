@@ -5,18 +5,17 @@ import (
 	"strings"
 )
 
-// Input is where settings come from. Load looks nowhere else, apart from the files that settings
+// Input holds the sources of settings. Apart from these, Load reads only the files that settings
 // name.
 type Input struct {
 	Args     []string // command line without the program's name
 	Env      []string // NAME=value, as os.Environ gives it
 	HostName string   // as os.Hostname gives it
-	// ProviderKinds makes empty settings for each kind of provider that the YAML file may name.
+	// ProviderKinds creates empty settings for each kind of provider that the YAML file may name.
 	ProviderKinds map[string]func() ProviderSettings
 }
 
-// env returns the last value of a variable, as the operating system's own look-ups do; empty if
-// there is none.
+// env returns the last value of a variable, as the operating system does, or "" if it is not set.
 func (in Input) env(name string) string {
 	for i := len(in.Env) - 1; i >= 0; i-- {
 		if value, ok := strings.CutPrefix(in.Env[i], name+"="); ok {
@@ -26,10 +25,10 @@ func (in Input) env(name string) string {
 	return ""
 }
 
-// InvalidError is everything wrong with the configuration.
+// InvalidError holds all mistakes of a configuration.
 type InvalidError struct{ Mistakes []string }
 
-// Error lists the mistakes, one a line if there are several.
+// Error lists the mistakes, one on each line if there are several.
 func (e *InvalidError) Error() string {
 	if len(e.Mistakes) == 1 {
 		return e.Mistakes[0]
@@ -37,15 +36,15 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("%d mistakes in the configuration:\n  %s", len(e.Mistakes), strings.Join(e.Mistakes, "\n  "))
 }
 
-// given is a value as somewhere given, with the words that name the place: flag --server.port,
+// given is a value together with the place where it was given, in words: flag --server.port,
 // environment variable SERVER_PORT.
 type given struct{ text, origin string }
 
-// loader gathers values and mistakes.
+// loader collects values and mistakes.
 type loader struct {
 	declared *declaration
 	kinds    map[string]func() ProviderSettings
-	lists    struct { // what the file alone can say
+	lists    struct { // settings that only the file can hold
 		providers   []Provider
 		authorities []TimestampAuthority
 	}
@@ -56,8 +55,8 @@ func (l *loader) mistake(format string, args ...any) {
 	l.mistakes = append(l.mistakes, fmt.Sprintf(format, args...))
 }
 
-// Load returns the configuration, or an *InvalidError with every mistake in it. Where the command
-// line asks for help or version, nothing else is looked at.
+// Load returns the configuration, or an *InvalidError that holds all mistakes. If the command line
+// asks for help or the version, Load reads nothing else.
 func Load(in Input) (Config, error) {
 	c := defaults(in)
 	l := &loader{declared: declare(&c), kinds: in.ProviderKinds}
@@ -86,7 +85,7 @@ func Load(in Input) (Config, error) {
 	return c, nil
 }
 
-// join adds the lists of the file.
+// join copies the lists of the file to c.
 func (l *loader) join(c *Config) {
 	c.Providers = l.lists.providers
 	if len(l.lists.authorities) > 0 {
@@ -97,8 +96,8 @@ func (l *loader) join(c *Config) {
 	}
 }
 
-// hint explains values that nobody has written: for a Service named server, the kubelet sets
-// SERVER_PORT=tcp://10.0.0.1:8080 in every pod that allows it.
+// hint explains values that nobody wrote. For a Service with the name server, the kubelet sets
+// SERVER_PORT=tcp://10.0.0.1:8080 in every pod that enables service links.
 func hint(text string) string {
 	if strings.HasPrefix(text, "tcp://") {
 		return " (a service link of Kubernetes? enableServiceLinks: false switches them off)"
@@ -116,7 +115,7 @@ func first(values ...given) given {
 	return given{}
 }
 
-// env reads the settings' environment variables.
+// env reads the environment variables of all settings.
 func (l *loader) env(in Input) map[string]given {
 	values := make(map[string]given)
 	for _, s := range l.declared.settings {
@@ -127,7 +126,7 @@ func (l *loader) env(in Input) map[string]given {
 	return values
 }
 
-// quote shows a value in an error, cut where it is long.
+// quote formats a value for an error, and cuts it if it is long.
 func quote(s string) string {
 	const most = 80
 	if len(s) > most {

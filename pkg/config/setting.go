@@ -2,18 +2,18 @@ package config
 
 import "strings"
 
-// Setting is one setting, for help and reference.
+// Setting describes one setting, for help and reference.
 type Setting struct {
 	Group   string // heading in help and reference
 	Name    string // as a flag without dashes and as a YAML key
 	Form    string // what a value looks like: PORT, FILE, TRUE|FALSE
-	Default string // as a person would give it, or in words; empty = not set
+	Default string // as a person writes it, or in words; empty = not set
 	Help    string // full sentences, with units and reasons
 
 	value value
 }
 
-// Env is the name of the setting's environment variable.
+// Env returns the name of the setting's environment variable.
 func (s *Setting) Env() string {
 	return strings.Map(func(r rune) rune {
 		if r == '.' || r == '-' {
@@ -23,19 +23,19 @@ func (s *Setting) Env() string {
 	}, strings.ToUpper(s.Name))
 }
 
-// isBoolean reports whether the flag may stand alone for TRUE.
+// isBoolean reports whether the flag without a value means TRUE.
 func (s *Setting) isBoolean() bool {
 	_, ok := s.value.(boolean)
 	return ok
 }
 
-// declaration gathers the settings of a Config, bound to its fields.
+// declaration collects the settings of a Config, bound to its fields.
 type declaration struct {
 	group    string
 	settings []*Setting
 }
 
-// add declares a setting. Its default is what the field holds now.
+// add declares a setting. The default is the value that the field holds now.
 func (d *declaration) add(name, form string, v value, help string) *Setting {
 	s := &Setting{Group: d.group, Name: name, Form: form, Default: v.String(), Help: help, value: v}
 	d.settings = append(d.settings, s)
@@ -52,7 +52,7 @@ func (d *declaration) find(name string) *Setting {
 	return nil
 }
 
-// Settings lists every setting in the order of help and reference.
+// Settings returns all settings in the order of help and reference.
 func Settings() []*Setting {
 	c := defaults(Input{})
 	return declare(&c).settings

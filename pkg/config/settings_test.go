@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEverySettingIsDocumented holds each declaration against what help and reference need.
+// TestEverySettingIsDocumented checks that help and reference have what they need of each setting.
 func TestEverySettingIsDocumented(t *testing.T) {
 	help, reference := Help("proxy"), Reference()
 	names, envs := map[string]bool{}, map[string]bool{}
@@ -76,8 +76,8 @@ func TestDefaultsCanBeGiven(t *testing.T) {
 
 func TestFormatDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "0s", 5 * time.Millisecond: "5ms", 90 * time.Second: "1m30s", time.Minute: "1m", time.Hour: "1h", 90 * time.Minute: "1h30m",
-		36 * time.Hour: "36h", 7 * day: "7d", 10 * time.Minute: "10m", 10 * time.Hour: "10h",
+		0: "0s", 5 * time.Millisecond: "5ms", 90 * time.Second: "1m30s", time.Minute: "1m", time.Hour: "1h",
+		90 * time.Minute: "1h30m", 36 * time.Hour: "36h", 7 * day: "7d", 10 * time.Minute: "10m", 10 * time.Hour: "10h",
 	} {
 		if got := formatDuration(d); got != want {
 			t.Errorf("formatDuration(%v) = %s, want %s", d, got, want)

@@ -2,20 +2,19 @@ package config
 
 import "strings"
 
-// maxSuggestBytes bounds the names that are compared: the comparison is quadratic, and no setting's
-// name is that long.
+// maxSuggestBytes bounds the names that are compared, because the comparison is quadratic. No
+// setting has such a long name.
 const maxSuggestBytes = 200
 
-// closest is "; do you mean --NAME?" for the known name nearest to an unknown one, or empty where
-// none is near.
+// closest returns "; do you mean --NAME?" for the known name that is most similar to an unknown one.
+// If no name is similar, it returns a hint at --help.
 func (l *loader) closest(name string) string {
 	if len(name) > maxSuggestBytes {
 		return ""
 	}
-	best, least := "", len(name)/2+1 // a name of which half is wrong is another name
+	best, least := "", len(name)/2+1 // if half of a name is wrong, it is another name
 	for _, s := range l.declared.settings {
-		// Somebody who writes the end of a long name (service.domain) or the start of a group means that
-		// one.
+		// The end of a long name (service.domain) is a match.
 		distance := editDistance(strings.ToLower(name), strings.ToLower(s.Name))
 		if len(name) >= 6 && strings.HasSuffix(strings.ToLower(s.Name), "."+strings.ToLower(name)) {
 			distance = min(distance, 1)
@@ -30,8 +29,8 @@ func (l *loader) closest(name string) string {
 	return "; do you mean --" + best + "?"
 }
 
-// editDistance is the number of single-byte insertions, deletions and replacements that turn a into
-// b (Levenshtein).
+// editDistance returns the number of single-byte insertions, deletions and replacements that turn a
+// into b (Levenshtein distance).
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

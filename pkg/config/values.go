@@ -10,10 +10,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/hostport"
 )
 
-// value takes the text of a setting. set's errors say what is wanted, without the setting's name.
+// value parses the text of a setting and stores it in a field. The errors of set say what is wanted
+// and do not name the setting.
 type value interface {
 	set(text string) error
-	String() string // as a person would give it
+	String() string // as a person writes it
 }
 
 // text is any string.
@@ -22,7 +23,7 @@ type text struct{ to *string }
 func (v text) set(s string) error { *v.to = s; return nil }
 func (v text) String() string     { return *v.to }
 
-// boolean is TRUE or FALSE in any case.
+// boolean is TRUE or FALSE, in upper or lower case.
 type boolean struct{ to *bool }
 
 func (v boolean) set(s string) error {
@@ -39,7 +40,7 @@ func (v boolean) set(s string) error {
 
 func (v boolean) String() string { return strings.ToUpper(strconv.FormatBool(*v.to)) }
 
-// number is a whole number within bounds, both included.
+// number is a whole number from min to max, both included.
 type number struct {
 	to       *int
 	min, max int
@@ -56,7 +57,7 @@ func (v number) set(s string) error {
 
 func (v number) String() string { return strconv.Itoa(*v.to) }
 
-// duration is a time.Duration within bounds; days are written 7d.
+// duration is a time.Duration from min to max. Days can be written as 7d.
 type duration struct {
 	to       *time.Duration
 	min, max time.Duration
@@ -67,11 +68,8 @@ const day = 24 * time.Hour
 func (v duration) set(s string) error {
 	d, err := parseDuration(s)
 	if err != nil || d < v.min || d > v.max {
-		return fmt.Errorf(
-			"want a duration from %s to %s, such as 500ms, 30s, 5m, 12h or 7d",
-			formatDuration(v.min),
-			formatDuration(v.max),
-		)
+		return fmt.Errorf("want a duration from %s to %s, such as 500ms, 30s, 5m, 12h or 7d",
+			formatDuration(v.min), formatDuration(v.max))
 	}
 	*v.to = d
 	return nil
@@ -87,7 +85,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return time.ParseDuration(s)
 }
 
-// formatDuration writes 7d, 12h, 1m30s: as time.Duration does, without zeros at the end.
+// formatDuration returns 7d, 12h or 1m30s. It is like time.Duration.String, but uses days and leaves
+// out zeros at the end.
 func formatDuration(d time.Duration) string {
 	if d != 0 && d%day == 0 {
 		return strconv.FormatInt(int64(d/day), 10) + "d"
@@ -102,7 +101,7 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-// minutes is a duration given as a whole number of minutes.
+// minutes is a duration that is given as a whole number of minutes.
 type minutes struct {
 	to       *time.Duration
 	min, max int
@@ -125,7 +124,7 @@ type size struct {
 	min int64
 }
 
-// units of sizes. The last four are what Kubernetes writes; formatSize leaves them alone.
+// units lists the units of sizes. The last four are those of Kubernetes; formatSize does not use them.
 var units = []struct {
 	name  string
 	bytes int64
@@ -173,7 +172,7 @@ func formatSize(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// choice is one of a few words, in any case.
+// choice is one of a few words, in upper or lower case.
 type choice[T ~string] struct {
 	to    *T
 	words []T
@@ -199,7 +198,7 @@ func (v choice[T]) form(prefix, separator string) string {
 	return prefix + strings.Join(names, separator)
 }
 
-// hostPort is HOST:PORT.
+// hostPort has the form HOST:PORT.
 type hostPort struct{ to *string }
 
 func (v hostPort) set(s string) error {
@@ -212,7 +211,7 @@ func (v hostPort) set(s string) error {
 
 func (v hostPort) String() string { return *v.to }
 
-// baseURL is an absolute http or https URL; slashes at its end are dropped.
+// baseURL is an absolute http or https URL. Slashes at its end are removed.
 type baseURL struct{ to *string }
 
 func (v baseURL) set(s string) error {
@@ -231,7 +230,7 @@ func (v baseURL) set(s string) error {
 
 func (v baseURL) String() string { return *v.to }
 
-// cron is a six-field cron expression; its fields are read where it is used.
+// cron is a cron expression with six fields. The fields are not checked here.
 type cron struct{ to *string }
 
 func (v cron) set(s string) error {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// webURL is an absolute http or https URL as it is, a query included.
+// webURL is an absolute http or https URL, which may have a query.
 type webURL struct{ to *string }
 
 func (v webURL) set(s string) error {
@@ -32,10 +32,10 @@ func checkWebURL(s string) error {
 	return nil
 }
 
-// maxList bounds lists on the command line and in the file.
+// maxList is the largest number of entries of a list, on the command line and in the file.
 const maxList = 100
 
-// authorityURLs are timestamp authorities of which nothing but the URL is known.
+// authorityURLs is a list of timestamp authorities that are given by their URLs only.
 type authorityURLs struct{ to *[]TimestampAuthority }
 
 func (v authorityURLs) set(s string) error {
@@ -61,7 +61,7 @@ func (v authorityURLs) String() string {
 	return strings.Join(urls, ",")
 }
 
-// prefixes are address ranges; an address alone is a range of one.
+// prefixes is a list of address ranges. A single address is a range of one.
 type prefixes struct{ to *[]netip.Prefix }
 
 func (v prefixes) set(s string) error {
@@ -91,7 +91,7 @@ func (v prefixes) String() string {
 	return strings.Join(texts, ",")
 }
 
-// hostNames is a list of host names or endings of them.
+// hostNames is a list of host names, or endings of host names.
 type hostNames struct{ to *[]string }
 
 func (v hostNames) set(s string) error {
@@ -114,7 +114,7 @@ func (v hostNames) String() string { return strings.Join(*v.to, ",") }
 // hostName is the form of a host name (RFC 1123 2.1): no wildcard, port or scheme.
 var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 
-// items splits at commas and drops what is empty.
+// items splits s at commas and drops empty items.
 func items(s string) []string {
 	var out []string
 	for part := range strings.SplitSeq(s, ",") {
