@@ -55,6 +55,7 @@ func fullHelper() error {
 		return err
 	}
 	f := &full{Store: s, ctx: ctx, ballast: filepath.Join(folder, "ballast")}
+	f.reserve(filepath.Join(folder, "state", "reserve"))
 	f.intake()
 	f.journal()
 	f.expect("Close", s.Close(), "")
@@ -67,6 +68,16 @@ type full struct {
 	ctx     context.Context
 	ballast string
 	wrong   []error
+}
+
+// reserve asks for more room than the disk has. The call in flight keeps the room that it has.
+func (f *full) reserve(path string) {
+	f.expect("HoldRoom", f.HoldRoom("in flight", 400), "")
+	f.expect("HoldRoom beyond the disk", f.HoldRoom("too large", 3000), signing.KindStorage)
+	if info, err := os.Stat(path); err != nil || info.Size() != 4<<20 {
+		f.wrong = append(f.wrong, fmt.Errorf("reserve after a refused call: %+v, %w, want 4 MiB", info, errorOrNone(err)))
+	}
+	f.FreeRoom("in flight")
 }
 
 // expect notes an error that is not of a kind; none = success.

@@ -64,24 +64,32 @@ func (r *reserve) free(call string) {
 
 func roundUp(bytes int64) int64 { return max(1, (bytes+reserveBytes-1)/reserveBytes) * reserveBytes }
 
-// grow makes the file large enough. mu must be held.
-func (r *reserve) grow(need int64) error {
+// grow makes the file large enough. mu must be held. After an error the file is as large as before,
+// because calls in flight count on it.
+func (r *reserve) grow(need int64) (err error) {
 	want := roundUp(need)
-	if r.size >= want {
-		return nil
-	}
 	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("open reserve: %w", err)
 	}
-	err = allocate(f, want)
-	if err != nil { // A part of it would take room from others and be of no use.
-		err = errors.Join(fmt.Errorf("allocate reserve: %w", err), f.Truncate(0))
-		r.size = 0
-	} else {
-		r.size = want
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("look at reserve: %w", err)
 	}
-	return errors.Join(err, f.Close())
+	size := info.Size()
+	r.size = min(r.size, size) // somebody may have deleted the file
+	if r.size >= want {
+		return nil
+	}
+	if err := allocate(f, want); err != nil {
+		return errors.Join(fmt.Errorf("allocate reserve: %w", err), f.Truncate(r.size))
+	}
+	r.size = want
+	if size > want { // an earlier process had more calls in flight
+		return f.Truncate(want)
+	}
+	return nil
 }
 
 // use empties the file, so that values can be stored, and reports whether that has made room.

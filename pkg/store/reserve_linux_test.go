@@ -48,6 +48,32 @@ func TestReserve(t *testing.T) {
 	want("after a restart", usual)
 }
 
+// TestReserveIsMadeAgain: a reserve file that somebody deleted is made again before the next call,
+// and one that an earlier process made large is cut.
+func TestReserveIsMadeAgain(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "reserve")
+	s := open(t, store.Config{Folder: folder})
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.HoldRoom("a", 1); err != nil {
+		t.Fatal(err)
+	}
+	const usual = 4 << 20
+	if info, err := os.Stat(path); err != nil || info.Size() != usual || allocated(t, path) < usual {
+		t.Errorf("reserve after it was deleted = %v, %v, want %d bytes", info, err, usual)
+	}
+	folderOf(t, s, folder)
+	if err := os.Truncate(path, 9*usual); err != nil {
+		t.Fatal(err)
+	}
+	open(t, store.Config{Folder: folder})
+	if info, err := os.Stat(path); err != nil || info.Size() != usual {
+		t.Errorf("reserve of an earlier process with more calls = %v, %v, want %d bytes", info, err, usual)
+	}
+}
+
 // folderOf closes a store and returns its folder.
 func folderOf(t *testing.T, s *store.Store, folder string) string {
 	t.Helper()
