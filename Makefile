@@ -1,4 +1,4 @@
-# signstash-proxy. `make help` says what there is. Needs Go and make; tests use other tools where they are installed.
+# signstash-proxy. `make help` lists all targets. Needs Go and make. Tests use other tools if they are installed.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,7 +13,7 @@ PROGRAMS := $(notdir $(wildcard cmd/*))
 # The race detector needs a C compiler. In CI it is not optional.
 CC_FOUND := $(shell command -v $(or $(CC),cc) 2>/dev/null)
 RACE     := $(if $(or $(CC_FOUND),$(CI)),-race)
-# Two packages at a time suits two cores; a test that hangs is ended with a stack trace.
+# Two packages at a time suit two cores. The time-out ends a test that hangs, with a stack trace.
 TESTFLAGS ?= -p 2 -timeout 30m
 
 # ---------------------------------------------------------------------------------------------------------------------------
@@ -29,7 +29,7 @@ build: ## build the programs into bin/ (static, no C compiler needed)
 	done
 
 .PHONY: demo
-demo: build ## sign the sample documents over REST, sync and async, and check them; results in ./out; PROVIDER=csc: remotely, with timestamps
+demo: build ## sign the sample documents over REST, sync and async, and check them; results are in ./out. PROVIDER=csc signs remotely, with timestamps
 	@$(GO) run ./hack/demo -bin bin -out $(OUT) $(if $(PROVIDER),-provider $(PROVIDER))
 
 .PHONY: run
@@ -43,44 +43,45 @@ run: build ## start the proxy on port 8080 with the embedded key; state in ./wor
 # ---------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: vet layers ## vet, layering check, all tests (with -race where there is a C compiler)
+test: vet layers ## vet, layering check and all tests (with -race if there is a C compiler)
 	@echo "test: $(if $(RACE),with,without) the race detector"
 	@KUBEBUILDER_ASSETS=$$(hack/envtest/assets); HELM=$$(hack/envtest/helm); export KUBEBUILDER_ASSETS HELM; set -x; \
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) $(TESTFLAGS) ./...
 
 .PHONY: test-e2e
-test-e2e: ## the chart in a real kind cluster, and the image by its documented command (needs Docker, or root on Debian); KEEP=1
+test-e2e: ## test the chart in a real kind cluster, and the image with its documented command (needs Docker, or root on Debian). KEEP=1 keeps the cluster
 	@hack/e2e/test
 
 .PHONY: envtest
-envtest: ## the API server that tests of the controller use: download it, or build it (9 to 15 minutes the first time)
+envtest: ## download the API server that tests of the controller use, or build it (9 to 15 minutes the first time)
 	@hack/envtest/assets
 
 SOAK_RUNS ?= 200
 SOAK_TIME ?= 30m
 .PHONY: soak
-soak: ## SOAK_RUNS (200) random kills, 100,000 mutated requests, 10,000 mutated PDFs, then SOAK_TIME (30m) of traffic with faults, kills, full disks
+soak: ## SOAK_RUNS (200) random kills, 100,000 mutated requests and 10,000 mutated PDFs, then SOAK_TIME (30m) of traffic with faults, kills and full disks
 	SOAK_RUNS=$(SOAK_RUNS) $(GO) test -count=1 -timeout 2h -run 'Crash|TestKill' ./cmd/proxy
 	HOSTILE=100 $(GO) test -count=1 -timeout 2h -v -run 'Hostile|HalfOpen' ./cmd/proxy
 	SOAK_TIME=$(SOAK_TIME) $(GO) test -count=1 -timeout 3h -v -run 'TestSoak' ./cmd/proxy
 
 FLOOD ?= 5000
 .PHONY: hostile
-hostile: ## FLOOD (5000) connections of each shape that ended a proxy, against one in 512 MiB, while a client signs; in a cgroup where root can make one
+hostile: ## open FLOOD (5000) hostile connections of each kind to a proxy with 512 MiB, while a client signs (in a cgroup if root can create one)
 	FLOOD=$(FLOOD) $(GO) test -count=1 -timeout 30m -v -run 'TestFlood$$' ./cmd/proxy
 
 .PHONY: vet
-vet: ## the Go team's own checks
+vet: ## run go vet
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./pkg/e2e
 
 .PHONY: layers
-layers: ## which package may import which (hack/layers/rules.go)
+layers: ## check which package imports which (hack/layers/rules.go)
 	$(GO) test -count=1 ./hack/layers
 
 .PHONY: lint
-lint: vet layers ## vet, layering check, formatting, staticcheck
+lint: vet layers ## vet, layering check, formatting, line lengths, staticcheck
 	@unformatted=$$(gofmt -l cmd pkg hack); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) test -count=1 ./hack/measure
 	$(GO) tool -modfile=hack/tools/go.mod staticcheck ./...
 
 FUZZTIME ?= 1m
@@ -98,7 +99,7 @@ fuzz: ## run every fuzz target for FUZZTIME (1m)
 # ---------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: build ## latency, throughput, memory and disk, as ratios to a floor measured in the same run; BENCHFLAGS='-case sync-1'; -strict fails on a goal missed
+bench: build ## measure latency, throughput, memory and disk, as ratios to a floor measured in the same run. BENCHFLAGS='-case sync-1' selects a case, -strict fails on a missed goal
 	@$(GO) run ./hack/bench -bin bin $(BENCHFLAGS)
 
 # ---------------------------------------------------------------------------------------------------------------------------
@@ -106,32 +107,32 @@ bench: build ## latency, throughput, memory and disk, as ratios to a floor measu
 # ---------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: tools
-tools: ## install the optional independent verifiers from Debian's packages
+tools: ## install the optional independent verifiers from Debian packages
 	hack/install-tools
 
 .PHONY: clean
-clean: ## remove what the targets above made, but not ./work
+clean: ## remove bin and out; ./work stays
 	rm -rf bin out
 
 .PHONY: kind-up
-kind-up: ## a kind cluster with the product and a simulated signing service, to play with; REST at http://127.0.0.1:30080
+kind-up: ## start a kind cluster with the product and a simulated signing service; REST is at http://127.0.0.1:30080
 	@hack/e2e/play
 
 .PHONY: kind-down
-kind-down: ## remove it
+kind-down: ## remove the kind cluster
 	hack/kind/down
 
 .PHONY: generate
-generate: ## write what is made of the sources: config/rbac/role.yaml and the chart's README
+generate: ## write the generated files: config/rbac/role.yaml and the chart's README
 	$(GO) tool -modfile=hack/tools/go.mod controller-gen rbac:roleName=signstash-controller paths=./pkg/controller/... output:rbac:dir=config/rbac
 	$(GO) run ./hack/chart
 
 .PHONY: image
-image: ## container image from scratch, with nothing pulled (needs docker or a tool that is called like it)
+image: ## build the container image from scratch; no base image is pulled (needs docker or a compatible tool)
 	hack/image
 
 .PHONY: help
-help: ## this list
+help: ## print this list
 	@awk -F ':.*## ' \
 	  '/^# [A-Z][a-z ]+$$/ { title = substr($$0, 3) } \
 	   /^[a-z0-9-]+:.*## / { if (title != "") { printf "\n%s\n", title; title = "" } printf "  make %-8s %s\n", $$1, $$2 }' Makefile

@@ -1,6 +1,6 @@
-// Command chart writes the chart's README from the comments in its values.yaml. A comment that
-// begins with "-- " belongs to the value below it; every value has one, or lies below a map that
-// has one.
+// Command chart writes the chart's README from README.head.md and the comments in values.yaml. A
+// comment that begins with "-- " describes the value below it. Every value has such a comment, or
+// lies below a map that has one.
 //
 //	go run ./hack/chart
 package main
@@ -33,10 +33,10 @@ func write(folder string) error {
 	return os.WriteFile(filepath.Join(folder, "README.md"), text, 0o644)
 }
 
-// value is a row of the table.
+// value is a row of the table of values.
 type value struct{ key, def, text string }
 
-// readme puts the table behind README.head.md.
+// readme returns README.head.md with the table of values after it.
 func readme(folder string) ([]byte, error) {
 	head, err := os.ReadFile(filepath.Join(folder, "README.head.md"))
 	if err != nil {
@@ -55,7 +55,7 @@ func readme(folder string) ([]byte, error) {
 		return nil, fmt.Errorf("values.yaml: %w", err)
 	}
 	var out bytes.Buffer
-	out.WriteString("<!-- made by `make generate` of README.head.md and the comments in values.yaml -->\n\n")
+	out.WriteString("<!-- written by `make generate` from README.head.md and the comments in values.yaml -->\n\n")
 	out.Write(head)
 	out.WriteString("\n## Values\n\n| value | default | meaning |\n| --- | --- | --- |\n")
 	for _, v := range rows {
@@ -64,7 +64,7 @@ func readme(folder string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// values lists what has a comment below a map, in its order.
+// values lists the values with a comment below m, in the order of the file.
 func values(m *yaml.Node, prefix string) ([]value, error) {
 	var rows []value
 	for i := 0; i+1 < len(m.Content); i += 2 {
@@ -91,9 +91,9 @@ func values(m *yaml.Node, prefix string) ([]value, error) {
 	return rows, nil
 }
 
-// comment is the one above a key, without its marks.
-func comment(key *yaml.Node) (string, bool) {
-	_, text, ok := strings.Cut("\n"+key.HeadComment, "\n# -- ")
+// comment returns the description above a key, without its marks. ok is false if there is none.
+func comment(key *yaml.Node) (text string, ok bool) {
+	_, text, ok = strings.Cut("\n"+key.HeadComment, "\n# -- ")
 	return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n#", "\n")), " "), ok
 }
 

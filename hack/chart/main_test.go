@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestREADME holds the README against what it is made of.
+// TestREADME compares the README with its sources.
 func TestREADME(t *testing.T) {
 	want, err := readme("../../" + folder)
 	if err != nil {
@@ -21,7 +21,7 @@ func TestREADME(t *testing.T) {
 	}
 }
 
-// TestUndocumented: a value without a comment is refused.
+// TestUndocumented checks that a value without a comment is an error.
 func TestUndocumented(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"# -- One.\none: 1\n": true,

@@ -1,9 +1,9 @@
-// Command demo shows the whole product in a minute: it starts a proxy with the embedded key, signs
-// the sample documents over REST with signctl, once synchronously and once asynchronously, has
-// every result checked by programs that are not ours, and stops.
+// Command demo shows the whole product in a minute. It starts a proxy with the embedded key, signs
+// the sample documents over REST with signctl, once synchronously and once asynchronously, checks
+// every result with independent programs, and stops the proxy.
 //
-// With -prepare it only writes a client file with a random secret into a work folder, for a proxy
-// that is started by hand.
+// With -prepare it only writes a client file with a random secret into a work folder. `make run`
+// uses that for a proxy that is started by hand.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	out := flag.String("out", "out", "`folder` for the signed documents")
 	samples := flag.String("samples", "hack/samples", "`folder` with the documents to sign")
 	provider := flag.String("provider", "embedded", "what signs: `embedded`, or csc for the simulated remote service")
-	prepare := flag.String("prepare", "", "write a client file into this work `folder`, if it has none, and end")
+	prepare := flag.String("prepare", "", "write a client file into this work `folder` if it has none, and exit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -49,8 +49,8 @@ func main() {
 	}
 }
 
-// prepareWork makes a client service with a random secret, where there is none, and says how to use
-// it.
+// prepareWork creates a client service with a random secret, if there is none yet, and prints how to
+// use it.
 func prepareWork(out io.Writer, work string) error {
 	path, secretFile := filepath.Join(work, "client-services-config.json"), filepath.Join(work, "secret")
 	if _, err := os.Stat(path); err != nil {
@@ -60,12 +60,8 @@ func prepareWork(out io.Writer, work string) error {
 	}
 	fmt.Fprintln(out, "clients:", path)
 	if _, err := os.Stat(secretFile); err == nil {
-		fmt.Fprintf(
-			out,
-			"try:     bin/signctl sign hack/samples/*.pdf --out signed/ --client-id %s --secret-file %s\n",
-			clientID,
-			secretFile,
-		)
+		fmt.Fprintf(out, "try:     bin/signctl sign hack/samples/*.pdf --out signed/ --client-id %s --secret-file %s\n",
+			clientID, secretFile)
 	}
 	return nil
 }
@@ -123,26 +119,20 @@ func demo(ctx context.Context, bin, samples, out, provider string) (err error) {
 		return withLog(err, logPath)
 	}
 	abs, _ := filepath.Abs(out)
-	fmt.Printf(
-		"\n%d documents signed twice in %s.\nThey are in %s; the certificate to trust is development-ca.pem there. These signatures have no legal value.\n",
-		len(r.files),
-		time.Since(started).Round(100*time.Millisecond),
-		abs,
-	)
+	fmt.Printf("\n%d documents were signed twice in %s.\n", len(r.files), time.Since(started).Round(100*time.Millisecond))
+	fmt.Printf("They are in %s. The certificate to trust is development-ca.pem in the same folder. ", abs)
+	fmt.Println("These signatures have no legal value.")
 	return nil
 }
 
 func (r *run) start(ctx context.Context, temp string, log io.Writer) (err error) {
 	step("starting the proxy with " + r.remote.words())
 	o := instance.Options{
-		Binary: filepath.Join(
-			r.bin,
-			"proxy",
-		),
-		Work:  filepath.Join(temp, "work"),
-		State: filepath.Join(temp, "state"),
-		Log:   log,
-		Args:  r.remote.flags(),
+		Binary: filepath.Join(r.bin, "proxy"),
+		Work:   filepath.Join(temp, "work"),
+		State:  filepath.Join(temp, "state"),
+		Log:    log,
+		Args:   r.remote.flags(),
 	}
 	if err := instance.WriteClients(o.Work, map[string]string{clientID: r.secret}); err != nil {
 		return err
@@ -182,16 +172,10 @@ func (r *run) signAndCheck(ctx context.Context) error {
 }
 
 func (r *run) signctl(ctx context.Context, mode string) error {
-	args := append(
-		[]string{"sign", "--level", r.remote.level(), "--mode", mode, "--out", filepath.Join(r.out, mode)},
-		r.files...)
-	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "signctl"), args...)
-	cmd.Env = append(
-		os.Environ(),
-		"SIGNSTASH_URL="+r.proxy.URL,
-		"SIGNSTASH_CLIENT_ID="+clientID,
-		"SIGNSTASH_SECRET="+r.secret,
-	)
+	args := []string{"sign", "--level", r.remote.level(), "--mode", mode, "--out", filepath.Join(r.out, mode)}
+	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "signctl"), append(args, r.files...)...)
+	cmd.Env = append(os.Environ(),
+		"SIGNSTASH_URL="+r.proxy.URL, "SIGNSTASH_CLIENT_ID="+clientID, "SIGNSTASH_SECRET="+r.secret)
 	cmd.Stderr = os.Stdout
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("signctl: %w", err)
@@ -199,7 +183,8 @@ func (r *run) signctl(ctx context.Context, mode string) error {
 	return nil
 }
 
-// check has each signed document judged by signctl verify, and by everybody else who is installed.
+// check verifies each signed document with signctl verify and with all independent verifiers that
+// are installed.
 func (r *run) check(ctx context.Context) error {
 	v, err := verify.New(ctx, r.proxy.CAFile)
 	if err != nil {
@@ -224,15 +209,15 @@ func (r *run) check(ctx context.Context) error {
 		}
 	}
 	if missing := verify.Missing(); len(missing) > 0 {
-		fmt.Println("  not installed and so not asked:", strings.Join(missing, ", "), "(make tools installs them)")
+		fmt.Println("  not used, because not installed:", strings.Join(missing, ", "), "(make tools installs them)")
 	}
 	if faults > 0 {
-		return fmt.Errorf("%d documents are not right", faults)
+		return fmt.Errorf("%d documents are not signed correctly", faults)
 	}
 	return nil
 }
 
-// verify is our own check of the finished file: all of it is read and hashed anew.
+// verify runs signctl verify, which reads and hashes the whole finished file again.
 func (r *run) verify(ctx context.Context, signed string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "signctl"), "verify", "--ca", r.proxy.CAFile, signed)
 	out, err := cmd.CombinedOutput()
@@ -247,12 +232,12 @@ func (r *run) verify(ctx context.Context, signed string) error {
 
 func step(text string) { fmt.Println("==", text) }
 
-// withLog adds the last lines of the proxy's log to an error.
+// withLog adds the end of the proxy's log to an error.
 func withLog(err error, path string) error {
 	text, rerr := os.ReadFile(path)
 	if rerr != nil || len(text) == 0 {
 		return err
 	}
 	const most = 4000 // bytes
-	return errors.Join(err, fmt.Errorf("the proxy's log ends:\n%s", text[max(0, len(text)-most):]))
+	return errors.Join(err, fmt.Errorf("end of the proxy's log:\n%s", text[max(0, len(text)-most):]))
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestPrepareTellsTwice: who starts the proxy a second time hears again how to use it, and the
+// TestPrepareTellsTwice checks that a second start prints again how to use the proxy, and that the
 // secret stays.
 func TestPrepareTellsTwice(t *testing.T) {
 	work := t.TempDir()

@@ -12,15 +12,15 @@ import (
 	"syscall"
 )
 
-// remoteSide is the simulated remote service as a process; nil stands for none: the embedded key
-// signs, without timestamps.
+// remoteSide is the process of the simulated remote service. A nil remoteSide means that there is
+// none, and the embedded key signs without timestamps.
 type remoteSide struct {
 	cmd  *exec.Cmd
 	url  string
 	root string // PEM file
 }
 
-// startRemote starts the simulated remote service where provider asks for it. It knows the demo's
+// startRemote starts the simulated remote service if provider is csc. The service accepts the demo's
 // client service.
 func startRemote(ctx context.Context, provider, temp, secret string) (*remoteSide, error) {
 	switch provider {
@@ -32,31 +32,13 @@ func startRemote(ctx context.Context, provider, temp, secret string) (*remoteSid
 	}
 	step("starting a simulated remote service: CSC v2, timestamps, OCSP")
 	program := filepath.Join(temp, "signingservice")
-	if out, err := exec.CommandContext(
-		ctx,
-		"go",
-		"build",
-		"-o",
-		program,
-		"./hack/signingservice",
-	).CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./hack/signingservice")
+	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build signing service: %w: %s", err, out)
 	}
 	r := &remoteSide{root: filepath.Join(temp, "root.pem")}
-	r.cmd = exec.Command(
-		program,
-		"-address",
-		"127.0.0.1:0",
-		"-key-file",
-		"",
-		"-root-file",
-		r.root,
-		"-quiet",
-		"-pin",
-		"",
-		"-client",
-		clientID+"="+secret,
-	)
+	r.cmd = exec.Command(program, "-address", "127.0.0.1:0", "-key-file", "", "-root-file", r.root,
+		"-quiet", "-pin", "", "-client", clientID+"="+secret)
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start signing service: %w", err)
@@ -83,15 +65,15 @@ func (r *remoteSide) stop() {
 	_ = r.cmd.Wait()
 }
 
-// words say what signs.
+// words describes what signs.
 func (r *remoteSide) words() string {
 	if r == nil {
 		return "its embedded key"
 	}
-	return "nothing but the remote service's domain, and who gives timestamps"
+	return "the domain of the remote service and the URL of its timestamp authority"
 }
 
-// flags are what the proxy is told.
+// flags returns the flags of the proxy.
 func (r *remoteSide) flags() []string {
 	if r == nil {
 		return nil
@@ -103,7 +85,7 @@ func (r *remoteSide) flags() []string {
 	}
 }
 
-// level is what signctl asks for.
+// level returns the level for which signctl asks.
 func (r *remoteSide) level() string {
 	if r == nil {
 		return "B-B"
@@ -111,7 +93,7 @@ func (r *remoteSide) level() string {
 	return "B-T"
 }
 
-// trust replaces the certificate that results are held against.
+// trust replaces the CA certificate with which results are checked, if a remote service signs.
 func (r *remoteSide) trust(caFile *string) error {
 	if r == nil {
 		return nil

@@ -32,7 +32,7 @@ type Options struct {
 type Instance struct {
 	URL        string // root of the REST port
 	Management string // root of the management port
-	// CAFile is the certificate of the development CA, where the embedded key signs.
+	// CAFile is the certificate of the development CA, if the embedded key signs.
 	CAFile string
 
 	cmd   *exec.Cmd
@@ -40,8 +40,8 @@ type Instance struct {
 	err   error // of Wait; valid once ended is closed
 }
 
-// WriteClients writes client-services-config.json into the folder work: client service ids and
-// their secrets.
+// WriteClients writes client-services-config.json into the folder work. secrets maps the ids of
+// client services to their secrets.
 func WriteClients(work string, secrets map[string]string) error {
 	type entry struct {
 		Secret string `json:"secret"`
@@ -63,8 +63,8 @@ func WriteClients(work string, secrets map[string]string) error {
 	return nil
 }
 
-// startTimeout is ample: the slowest start makes an RSA key and opens a large store, on a machine
-// that does other things.
+// startTimeout is generous, because the slowest start creates an RSA key and opens a large store on
+// a busy machine.
 const startTimeout = 60 * time.Second
 
 // Start starts a proxy and returns when it is ready to serve. The caller ends it with Stop or Kill.
@@ -97,8 +97,8 @@ func Start(ctx context.Context, o Options) (*Instance, error) {
 	return i, nil
 }
 
-// caFile is what the embedded key's CA certificate is called, in the state folder or a folder
-// there.
+// caFile is the name of the embedded key's CA certificate, in the state folder or in a folder below
+// it.
 const caFile = "development-ca.pem"
 
 func command(o Options, ready string) *exec.Cmd {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// pkg is what the check needs to know of one package.
+// pkg is what the check needs to know about a package.
 type pkg struct {
 	Standard bool
 	Imports  []string
 }
 
-// check returns one line for each import in graph that breaks the rules, in order. graph holds the
-// packages of this module and all that they depend on, by import path.
+// check returns a sorted list with one line for each import in graph that breaks the rules. graph
+// holds the packages of this module and everything that they depend on, by import path.
 func check(graph map[string]pkg) []string {
 	var faults []string
 	for _, path := range sortedKeys(graph) {
@@ -29,7 +29,7 @@ func check(graph map[string]pkg) []string {
 	return faults
 }
 
-// checkImports holds the direct imports of own, a package of this module, against rules and owners.
+// checkImports compares the direct imports of own, a package of this module, with rules and owners.
 func checkImports(own string, imports []string, graph map[string]pkg) []string {
 	r, found := ruleFor(own)
 	if !found {
@@ -51,7 +51,7 @@ func checkImports(own string, imports []string, graph map[string]pkg) []string {
 	return faults
 }
 
-// checkOwner faults an import of a third-party package that belongs to somebody else.
+// checkOwner reports an import of a third-party package that belongs to other packages.
 func checkOwner(own, imp string) []string {
 	for _, prefix := range sortedKeys(owners) {
 		if within(imp, []string{prefix}) && !coveredByAny(owners[prefix], own) {
@@ -61,7 +61,7 @@ func checkOwner(own, imp string) []string {
 	return nil
 }
 
-// checkLinked faults what a program links, directly or not, and must not.
+// checkLinked reports packages that a program links, directly or indirectly, and must not link.
 func checkLinked(program string, graph map[string]pkg) []string {
 	banned := slices.Concat(neverLinked[program], notInProcess)
 	var faults []string
@@ -73,7 +73,7 @@ func checkLinked(program string, graph map[string]pkg) []string {
 	return faults
 }
 
-// reachable returns all packages that from depends on, in order.
+// reachable returns a sorted list of all packages on which from depends.
 func reachable(from string, graph map[string]pkg) []string {
 	seen := map[string]bool{}
 	var visit func(string)
@@ -108,7 +108,7 @@ func coveredByAny(patterns []string, path string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return covers(p, path) })
 }
 
-// within reports whether path is one of roots or below one.
+// within reports whether path is one of roots, or below one of them.
 func within(path string, roots []string) bool {
 	return slices.ContainsFunc(roots, func(r string) bool { return path == r || strings.HasPrefix(path, r+"/") })
 }

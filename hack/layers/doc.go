@@ -1,7 +1,7 @@
-// Package layers holds the dependency rule of the project as a table, and fails the tests when an
-// import breaks it.
+// Package layers holds the table of allowed imports, and its tests fail if an import breaks it.
 //
-// Arrows point at pkg/signing; plugs know the domain and leaves, never each other; only programs
-// name concrete plugs. The table in rules.go says it package by package; a package that no row
-// covers is a fault too, so that a new one gets its row.
+// Imports point at pkg/signing, the domain. Plugs (stores, providers, formats) import the domain and
+// leaf packages, and never each other. Only programs name concrete plugs. The table in rules.go says
+// this for each package. A package that no row covers is a fault too, so that every new package gets
+// a row.
 package layers

@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// TestModule holds the whole module, with the cluster tests, against the table.
+// TestModule checks the whole module, including the cluster tests, against the table.
 func TestModule(t *testing.T) {
 	for _, fault := range check(load(t)) {
 		t.Error(fault)
 	}
 }
 
-// load asks the go command for the packages of this module and all that they depend on.
+// load asks the go command for the packages of this module and everything that they depend on.
 func load(t *testing.T) map[string]pkg {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-e", "-deps", "-tags", "e2e", "-json=ImportPath,Standard,Imports", module+"...")
@@ -50,42 +50,26 @@ func load(t *testing.T) map[string]pkg {
 	return graph
 }
 
-// TestCheckFinds shows that each kind of fault is found, and that what is allowed is not.
+// TestCheckFinds checks that each kind of fault is reported, and that allowed imports are not.
 func TestCheckFinds(t *testing.T) {
 	const logr, router = "github.com/go-logr/logr", "github.com/julienschmidt/httprouter"
 	tests := []struct {
 		name    string
 		path    string // of the importing package, in this module
 		imports []string
-		want    string // part of the only fault; empty: none
+		want    string // part of the only fault; empty = no fault
 	}{
 		{"domain imports a leaf", "pkg/signing", []string{module + "pkg/pdf"}, "pkg/signing imports pkg/pdf"},
-		{
-			"domain imports an internal package",
-			"pkg/signing",
-			[]string{module + "pkg/internal/durable"},
-			"pkg/signing imports pkg/internal/durable",
-		},
-		{
-			"domain imports a third party",
-			"pkg/signing",
-			[]string{"golang.org/x/sync/errgroup"},
-			"pkg/signing imports golang.org/x/sync",
-		},
+		{"domain imports an internal package", "pkg/signing", []string{module + "pkg/internal/durable"},
+			"pkg/signing imports pkg/internal/durable"},
+		{"domain imports a third party", "pkg/signing", []string{"golang.org/x/sync/errgroup"},
+			"pkg/signing imports golang.org/x/sync"},
 		{"domain imports logr and the standard library", "pkg/signing", []string{logr, "context"}, ""},
 		{"plug imports a plug", "pkg/pades", []string{module + "pkg/store"}, "pkg/pades imports pkg/store"},
-		{
-			"provider imports a provider",
-			"pkg/provider/csc",
-			[]string{module + "pkg/provider/software"},
-			"pkg/provider/csc imports pkg/provider/software",
-		},
-		{
-			"plug imports domain and leaves",
-			"pkg/pades",
-			[]string{module + "pkg/signing", module + "pkg/pdf", module + "pkg/cms"},
-			"",
-		},
+		{"provider imports a provider", "pkg/provider/csc", []string{module + "pkg/provider/software"},
+			"pkg/provider/csc imports pkg/provider/software"},
+		{"plug imports domain and leaves", "pkg/pades",
+			[]string{module + "pkg/signing", module + "pkg/pdf", module + "pkg/cms"}, ""},
 		{"leaf imports a plug", "pkg/pdf", []string{module + "pkg/pades"}, "pkg/pdf imports pkg/pades"},
 		{"door imports a plug", "pkg/api", []string{module + "pkg/store"}, "pkg/api imports pkg/store"},
 		{"router outside the API", "pkg/hotfolder", []string{router}, "belongs to pkg/api"},
@@ -110,7 +94,8 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// TestCheckFindsLinked shows that a ban on what a program links holds over several imports.
+// TestCheckFindsLinked checks that a package that a program must not link is found behind several
+// imports.
 func TestCheckFindsLinked(t *testing.T) {
 	graph := map[string]pkg{
 		module + "cmd/proxy":     {Imports: []string{module + "pkg/config"}},

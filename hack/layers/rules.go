@@ -1,11 +1,11 @@
 package layers
 
-// module is the import path of this module; paths in the tables are relative to it.
+// module is the import path of this module. Paths in the tables are relative to it.
 const module = "github.com/signstash-proxy/signstash-proxy/"
 
-// rule says what a package may import of this module. A path covers itself; a path that ends in
-// /... covers what lies below too. Standard library and third-party imports are the business of
-// owners and bare.
+// rule says which packages of this module a package may import. A path covers itself; a path that
+// ends in /... also covers everything below it. The standard library is always allowed. Third-party
+// imports are restricted by owners and bare.
 type rule struct {
 	pkg  string
 	may  []string
@@ -14,36 +14,32 @@ type rule struct {
 
 // rules is searched from top to bottom: the first row that covers a package decides.
 var rules = []rule{
-	// The domain: nothing of this module, and logr alone of others.
+	// The domain imports nothing of this module, and only logr of other modules.
 	{pkg: "pkg/signing", bare: []string{"github.com/go-logr/logr"}},
 
-	// Leaves: syntax and standards. Of the domain they take its words: kinds of errors and algorithms.
+	// Leaves implement syntax and standards. They use error kinds and algorithms of the domain.
 	{pkg: "pkg/pdf/...", may: []string{"pkg/signing", "pkg/pdf/...", "pkg/internal/..."}},
 	{pkg: "pkg/cms", may: []string{"pkg/signing", "pkg/internal/..."}},
 	{pkg: "pkg/internal/remotefault", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/printable"}},
 	{pkg: "pkg/internal/...", may: []string{"pkg/internal/..."}},
 
-	// The HTTP client for calls that leave: programs make it, plugs use it.
+	// The HTTP client for outgoing calls. Programs create it, plugs use it.
 	{pkg: "pkg/outbound", may: []string{"pkg/internal/..."}},
 
-	// The conformance suites stand beside their seams and see the domain alone.
+	// The conformance suites of interfaces know only the domain.
 	{pkg: "pkg/store/storetest", may: []string{"pkg/signing"}},
 	{pkg: "pkg/provider/providertest", may: []string{"pkg/signing"}},
 
-	// Plugs: the domain and leaves, never each other.
+	// Plugs import the domain and leaves, and never each other.
 	{pkg: "pkg/pades/...", may: []string{"pkg/signing", "pkg/pdf/...", "pkg/cms", "pkg/pades/...", "pkg/internal/..."}},
 	{pkg: "pkg/xades/...", may: []string{"pkg/signing", "pkg/cms", "pkg/xades/...", "pkg/internal/..."}},
 	{pkg: "pkg/cades/...", may: []string{"pkg/signing", "pkg/cms", "pkg/internal/..."}},
 	{pkg: "pkg/timestamp/...", may: []string{"pkg/signing", "pkg/cms", "pkg/outbound", "pkg/internal/..."}},
 	{pkg: "pkg/revocation/...", may: []string{"pkg/signing", "pkg/cms", "pkg/outbound", "pkg/internal/..."}},
-	{
-		pkg: "pkg/provider/csc/...",
-		may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/...", "pkg/provider/csc/..."},
-	},
-	{
-		pkg: "pkg/provider/safe/...",
-		may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/...", "pkg/provider/safe/..."},
-	},
+	{pkg: "pkg/provider/csc/...",
+		may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/...", "pkg/provider/csc/..."}},
+	{pkg: "pkg/provider/safe/...",
+		may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/...", "pkg/provider/safe/..."}},
 	{pkg: "pkg/provider/pkcs11/...", may: []string{"pkg/signing", "pkg/internal/...", "pkg/provider/pkcs11/..."}},
 	{pkg: "pkg/provider/software/...", may: []string{"pkg/signing", "pkg/internal/...", "pkg/provider/software/..."}},
 	{pkg: "pkg/remotetoken", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/..."}},
@@ -54,14 +50,12 @@ var rules = []rule{
 	{pkg: "pkg/clientservice", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/affinity", may: []string{"pkg/signing", "pkg/internal/..."}},
 
-	// The doors.
-	{
-		pkg: "pkg/api/...",
-		may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/connlimit", "pkg/api/...", "pkg/internal/..."},
-	},
+	// The ways in: REST and the hot folder.
+	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/connlimit",
+		"pkg/api/...", "pkg/internal/..."}},
 	{pkg: "pkg/hotfolder/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/internal/..."}},
 
-	// Around them.
+	// Helpers of the programs.
 	{pkg: "pkg/config", may: []string{"pkg/affinity", "pkg/internal/..."}},
 	{pkg: "pkg/status", may: []string{}},
 	{pkg: "pkg/callback", may: []string{"pkg/signing", "pkg/outbound", "pkg/store", "pkg/internal/..."}},
@@ -69,47 +63,24 @@ var rules = []rule{
 	{pkg: "pkg/certreload", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/tokenkey", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/client", may: []string{"pkg/internal/..."}, bare: []string{}},
-	{
-		pkg: "pkg/controller/...",
-		may: []string{
-			"pkg/clientservice",
-			"pkg/tokenkey",
-			"pkg/affinity",
-			"pkg/config",
-			"pkg/controller/...",
-			"pkg/internal/...",
-		},
-	},
+	{pkg: "pkg/controller/...", may: []string{"pkg/clientservice", "pkg/tokenkey", "pkg/affinity", "pkg/config",
+		"pkg/controller/...", "pkg/internal/..."}},
 	{pkg: "pkg/e2e/...", may: []string{"pkg/client", "pkg/clientservice", "pkg/affinity", "pkg/e2e/..."}},
 
-	// The programs wire; only they name concrete plugs.
+	// The programs connect everything. Only they name concrete plugs.
 	{pkg: "cmd/proxy/...", may: []string{"pkg/...", "cmd/proxy/..."}},
-	{
-		pkg: "cmd/controller/...",
-		may: []string{"pkg/controller/...", "pkg/config", "pkg/clientservice", "pkg/affinity", "cmd/controller/..."},
-	},
-	// It also looks at what a proxy leaves on disk: the record of signatures, and the state folder of
-	// one that is stopped.
-	{
-		pkg: "cmd/signctl/...",
-		may: []string{
-			"pkg/signing",
-			"pkg/client",
-			"pkg/pades/...",
-			"pkg/pdf/...",
-			"pkg/cms",
-			"pkg/audit",
-			"pkg/store",
-			"cmd/signctl/...",
-		},
-	},
+	{pkg: "cmd/controller/...",
+		may: []string{"pkg/controller/...", "pkg/config", "pkg/clientservice", "pkg/affinity", "cmd/controller/..."}},
+	// signctl also checks the audit record and the state folder of a stopped proxy.
+	{pkg: "cmd/signctl/...", may: []string{"pkg/signing", "pkg/client", "pkg/pades/...", "pkg/pdf/...", "pkg/cms",
+		"pkg/audit", "pkg/store", "cmd/signctl/..."}},
 
-	// What serves the developers may use anything but the programs' insides.
+	// Tools for developers may import everything except the insides of the programs.
 	{pkg: "hack/...", may: []string{"pkg/...", "hack/..."}},
 }
 
-// owners names the third-party modules that belong to few packages: an import anywhere else is a
-// fault.
+// owners lists third-party modules that only a few packages may import. An import by any other
+// package is a fault.
 var owners = map[string][]string{
 	"github.com/julienschmidt/httprouter": {"pkg/api/..."},
 	"github.com/swaggest/swgui":           {"pkg/api/..."},
@@ -126,11 +97,11 @@ var owners = map[string][]string{
 	"sigs.k8s.io":                         {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
 }
 
-// neverLinked says what must not be in a program at all, however it would get there.
+// neverLinked lists what a program must not link, directly or indirectly.
 var neverLinked = map[string][]string{
 	"cmd/proxy":   {"k8s.io", "sigs.k8s.io", module + "pkg/controller"},
 	"cmd/signctl": {"k8s.io", "sigs.k8s.io", module + "pkg/api"},
 }
 
-// notInProcess are packages of tests: a program must not link them.
+// notInProcess lists packages for tests. No program may link them.
 var notInProcess = []string{module + "pkg/store/storetest", module + "pkg/provider/providertest", module + "hack"}
