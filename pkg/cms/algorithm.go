@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// readSignatureAlgorithm sets Algorithm, SignatureHash and SaltLength from the identifier;
-// Algorithm stays empty where the identifier or its parameters are not known.
+// readSignatureAlgorithm sets Algorithm, SignatureHash and SaltLength from the identifier.
+// Algorithm stays empty if the identifier or its parameters are unknown.
 func (s *SignerInfo) readSignatureAlgorithm(parameters cryptobyte.String) {
 	oid := s.SignatureAlgorithm
 	s.SignatureHash = s.Hash
@@ -18,7 +18,7 @@ func (s *SignerInfo) readSignatureAlgorithm(parameters cryptobyte.String) {
 	case oid.Equal(oidRSAEncryption):
 		s.Algorithm = signing.RSAPKCS1
 		return
-	case oid.Equal(oidECPublicKey): // not a signature algorithm, yet some signers write it here
+	case oid.Equal(oidECPublicKey): // not a signature algorithm, but some signers write it here
 		s.Algorithm = signing.ECDSA
 		return
 	case oid.Equal(oidRSASSAPSS):
@@ -38,8 +38,8 @@ func (s *SignerInfo) readSignatureAlgorithm(parameters cryptobyte.String) {
 }
 
 // readPSS reads RSASSA-PSS-params (RFC 4055 3.1). Absent fields have their defaults: SHA-1, MGF1
-// with SHA-1, 20, 1. A mask hash that differs from the message hash is refused: crypto/rsa knows no
-// such signature.
+// with SHA-1, 20, 1. It refuses a mask hash that differs from the message hash, because crypto/rsa
+// does not support such a signature.
 func readPSS(s cryptobyte.String) (hash crypto.Hash, salt int, ok bool) {
 	hash, salt = crypto.SHA1, 20
 	mask, trailer := crypto.SHA1, 1

@@ -10,15 +10,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/ber"
 )
 
-// AddTimestamp returns der, a SignedData with one signer as Build made it, with the token as
-// signature-time-stamp (ETSI EN 319 122-1 5.3). The token is over the digest of the signature
-// value.
+// AddTimestamp adds the token as signature-time-stamp to der (ETSI EN 319 122-1 5.3) and returns
+// the result. der is a SignedData with one signer, as Build made it. The token must be over the
+// digest of the signature value.
 func AddTimestamp(der, token []byte) ([]byte, error) {
 	return AddUnsignedAttribute(der, OIDSignatureTimestamp, token)
 }
 
-// AddUnsignedAttribute returns der, a SignedData with one signer, with a further unsigned
-// attribute; value is one whole element. Nothing else is changed. der must be DER; zero padding
+// AddUnsignedAttribute adds an unsigned attribute to der, a SignedData with one signer, and returns
+// the result. value is one whole element. Nothing else is changed. der must be DER. Zero padding
 // after it is dropped.
 func AddUnsignedAttribute(der []byte, oid asn1.ObjectIdentifier, value []byte) ([]byte, error) {
 	d, err := Parse(der)
@@ -42,12 +42,12 @@ func AddUnsignedAttribute(der []byte, oid asn1.ObjectIdentifier, value []byte) (
 	return replaceUnsigned(der[:d.Size], pathToSigner, attributes)
 }
 
-// pathToSigner leads from a ContentInfo to its only SignerInfo, which is the last element of each
-// structure on the way.
+// pathToSigner is the path from a ContentInfo to its only SignerInfo. On this path the next element
+// is always the last one of its structure.
 var pathToSigner = []cbasn1.Tag{cbasn1.SEQUENCE, contextTag(0), cbasn1.SEQUENCE, cbasn1.SET, cbasn1.SEQUENCE}
 
-// replaceUnsigned puts attributes, a whole element, in the place of the unsigned attributes of the
-// SignerInfo at the end of path.
+// replaceUnsigned replaces the unsigned attributes of the SignerInfo at the end of path by
+// attributes, which is one whole element.
 func replaceUnsigned(der []byte, path []cbasn1.Tag, attributes []byte) ([]byte, error) {
 	var content cryptobyte.String
 	in := cryptobyte.String(der)
@@ -76,10 +76,10 @@ func replaceUnsigned(der []byte, path []cbasn1.Tag, attributes []byte) ([]byte, 
 	})
 }
 
-// CanonicalToken returns a SignedData, usually somebody's timestamp token, in the form in which it
-// may be put into another SignedData or into /Contents: DER, without padding, and without an empty
-// set of unsigned attributes, which validators refuse. Nothing that is signed is changed. A token
-// that is in this form already is returned as it is.
+// CanonicalToken returns a SignedData, usually a timestamp token, in the form that another
+// SignedData or /Contents may contain: DER, without padding, and without an empty set of unsigned
+// attributes, which validators refuse. It changes nothing that is signed. A token that already has
+// this form is returned unchanged.
 func CanonicalToken(token []byte) ([]byte, error) {
 	d, err := Parse(token)
 	if err != nil {

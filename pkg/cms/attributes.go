@@ -18,10 +18,11 @@ type Attribute struct {
 	Values [][]byte
 }
 
-// SignedAttributes returns the signed attributes over messageDigest, made with hash, for the
-// signing certificate: the DER SET OF, tag 0x31, whose digest the key signs (RFC 5652 5.4). They
-// are exactly content-type (id-data), message-digest and signing-certificate-v2, as ETSI EN 319
-// 142-1 6.3 asks for; the claimed time belongs into the signature dictionary.
+// SignedAttributes returns the signed attributes for messageDigest, which was made with hash, and
+// for the signing certificate. The result is the DER SET OF, tag 0x31, whose digest the key signs
+// (RFC 5652 5.4). The attributes are exactly content-type (id-data), message-digest and
+// signing-certificate-v2, as ETSI EN 319 142-1 6.3 requires. The claimed time belongs in the
+// signature dictionary.
 func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certificate) ([]byte, error) {
 	alg, ok := writable(hash)
 	if !ok {
@@ -54,9 +55,9 @@ func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certifi
 	})
 }
 
-// signingCertificateV2 is the attribute's value (RFC 5035 3). The hash algorithm is the DER default
-// SHA-256 and then must be left out; any other is named. issuerSerial is there, since widespread
-// validators compare it where they find it.
+// signingCertificateV2 returns the value of the attribute (RFC 5035 3). SHA-256 is the DER default
+// of the hash algorithm and must be left out. Any other hash is written. issuerSerial is included,
+// because common validators compare it if it is present.
 func signingCertificateV2(alg hashAlgorithm, cert *x509.Certificate) ([]byte, error) {
 	h := alg.hash.New()
 	h.Write(cert.Raw)
@@ -82,7 +83,7 @@ func signingCertificateV2(alg hashAlgorithm, cert *x509.Certificate) ([]byte, er
 	})
 }
 
-// marshalAttributes writes a SET OF Attribute under tag, sorted as DER asks for (X.690 11.6).
+// marshalAttributes writes a SET OF Attribute under tag, sorted as DER requires (X.690 11.6).
 func marshalAttributes(tag cbasn1.Tag, attributes []Attribute) ([]byte, error) {
 	encoded := make([][]byte, 0, len(attributes))
 	for _, a := range attributes {
@@ -105,8 +106,9 @@ func marshalAttributes(tag cbasn1.Tag, attributes []Attribute) ([]byte, error) {
 	})
 }
 
-// sorted returns the elements of a SET OF in DER order. Comparing a shorter one as if padded with
-// zeros (X.690 11.6) is the same as bytes.Compare here: no whole element is a prefix of another.
+// sorted returns the elements of a SET OF in DER order. X.690 11.6 compares a shorter element as if
+// it were padded with zeros. bytes.Compare gives the same order, because no whole element is a
+// prefix of another.
 func sorted(elements [][]byte) [][]byte {
 	return slices.SortedFunc(slices.Values(elements), bytes.Compare)
 }
@@ -116,12 +118,12 @@ func addDigestAlgorithm(b *cryptobyte.Builder, alg hashAlgorithm) {
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(alg.digest) })
 }
 
-// usualSize is what most structures here fit into, in bytes: algorithms and attributes.
+// usualSize is enough for most structures here, such as algorithms and attributes, in bytes.
 const usualSize = 256
 
 func build(f func(b *cryptobyte.Builder)) ([]byte, error) { return buildSized(usualSize, f) }
 
-// buildSized is build with a buffer of so many bytes to begin with.
+// buildSized is like build, with a first buffer of size bytes.
 func buildSized(size int, f func(b *cryptobyte.Builder)) ([]byte, error) {
 	b := cryptobyte.NewBuilder(make([]byte, 0, size))
 	f(b)

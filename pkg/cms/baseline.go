@@ -4,11 +4,11 @@ import (
 	"errors"
 )
 
-// CheckBaseline holds the SignedData of a PAdES baseline signature against ETSI EN 319 142-1 6.3
-// and the encoding rules: one signer, detached id-data, the mandatory signed attributes once each,
-// no signing-time, DER with sorted sets, no empty unsigned attributes, the signing certificate
-// inside and named. It returns all faults joined, each with ErrMismatch; nil where there is none.
-// It does not verify: see Verify.
+// CheckBaseline checks the SignedData of a PAdES baseline signature against ETSI EN 319 142-1 6.3
+// and the encoding rules: one signer, detached id-data, each mandatory signed attribute once, no
+// signing-time, DER with sorted sets, no empty unsigned attributes, and the signing certificate
+// both included and named. It returns all faults joined, each with ErrMismatch, or nil. It does not
+// verify the signature. Verify does.
 func (d *SignedData) CheckBaseline() error {
 	var faults []error
 	fault := func(bad bool, format string, args ...any) {
@@ -32,13 +32,13 @@ func (d *SignedData) CheckBaseline() error {
 		{"message-digest", len(s.Signed(OIDMessageDigest))},
 		{"signing-certificate", len(s.Signed(OIDSigningCertificate)) + len(s.Signed(OIDSigningCertificateV2))},
 	} {
-		fault(a.n != 1, "%s is there %d times, want once", a.name, a.n)
+		fault(a.n != 1, "%s is present %d times, want once", a.name, a.n)
 	}
 	fault(len(s.Signed(OIDSigningTime)) != 0, "signing-time is forbidden")
 	fault(!s.Sorted, "signed attributes are not in DER order")
 	fault(s.HasUnsigned && len(s.UnsignedAttributes) == 0, "unsigned attributes are empty")
 	cert := d.Certificate(s)
-	fault(cert == nil, "the signing certificate is not inside")
+	fault(cert == nil, "the signing certificate is missing")
 	if cert != nil {
 		if err := s.CheckSigningCertificate(cert); err != nil {
 			faults = append(faults, err)

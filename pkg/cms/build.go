@@ -15,23 +15,23 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// UsualTokenSize is what a timestamp token of a public authority takes, in bytes, with its
-// certificates and room to spare: with three RSA-2048 certificates one has about 3.5 KB, with
-// RSA-4096 about 6 KB.
+// UsualTokenSize is enough for a timestamp token of a public authority with its certificates, in
+// bytes. With three RSA-2048 certificates a token has about 3.5 KB, with RSA-4096 about 6 KB.
 const UsualTokenSize = 8 << 10
 
-// SignedDataParams is what Build puts together.
+// SignedDataParams are the parts from which Build makes a SignedData.
 type SignedDataParams struct {
 	SignedAttributes   []byte // as SignedAttributes returned them
 	SignatureValue     []byte
 	Chain              []*x509.Certificate // signing certificate first; root optional
 	Algorithm          signing.SignatureAlgorithm
 	Hash               crypto.Hash
-	UnsignedAttributes []Attribute // none: the field is left out, since an empty set is wrong
+	UnsignedAttributes []Attribute // if empty, the field is left out, because an empty set is wrong
 }
 
-// Build returns the DER ContentInfo with a detached SignedData: version 1, one SignerInfo named by
-// issuer and serial number, all sets in DER order. It does not verify the value: VerifyValue does.
+// Build returns the DER ContentInfo with a detached SignedData: version 1, one SignerInfo that
+// names its certificate by issuer and serial number, and all sets in DER order. It does not verify
+// the signature value. VerifyValue does.
 func Build(p SignedDataParams) ([]byte, error) {
 	alg, ok := writable(p.Hash)
 	if !ok {
@@ -66,7 +66,7 @@ func Build(p SignedDataParams) ([]byte, error) {
 	})
 }
 
-// certificateSet is the content of the CertificateSet: each certificate once, in DER order.
+// certificateSet returns the content of the CertificateSet: each certificate once, in DER order.
 func certificateSet(chain []*x509.Certificate) []byte {
 	raw := make([][]byte, len(chain))
 	for i, c := range chain {
@@ -109,7 +109,8 @@ func buildSignerInfo(p SignedDataParams, alg hashAlgorithm, attributes []byte) (
 	})
 }
 
-// algorithmIdentifier is the signatureAlgorithm of a SignerInfo: RFC 5754 3.2 and 3.3, RFC 4056 3.
+// algorithmIdentifier returns the signatureAlgorithm of a SignerInfo (RFC 5754 3.2 and 3.3, RFC
+// 4056 3).
 func algorithmIdentifier(algorithm signing.SignatureAlgorithm, alg hashAlgorithm) ([]byte, error) {
 	switch algorithm {
 	case signing.RSAPKCS1:
@@ -129,9 +130,9 @@ func algorithmIdentifier(algorithm signing.SignatureAlgorithm, alg hashAlgorithm
 	return nil, unsupported("build SignedData: algorithm %q is not supported", algorithm)
 }
 
-// pssIdentifier writes RSASSA-PSS-params with MGF1 of the same hash and a salt of its length; the
-// trailer field is the default and left out. The hash identifiers carry NULL, as RFC 4055 2.1
-// defines them.
+// pssIdentifier writes RSASSA-PSS-params with MGF1 of the same hash and a salt as long as the hash.
+// The trailer field has its default value and is left out. The hash identifiers carry NULL, as RFC
+// 4055 2.1 defines them.
 func pssIdentifier(alg hashAlgorithm) ([]byte, error) {
 	hashIdentifier := func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -157,9 +158,9 @@ func pssIdentifier(alg hashAlgorithm) ([]byte, error) {
 	})
 }
 
-// EstimateSize returns an upper bound, in bytes, of what Build makes for the chain, with any of its
-// hashes, and a timestamp token of tokenSize bytes (0: none; UsualTokenSize where the authority is
-// not known). It sizes reserved contents.
+// EstimateSize returns an upper bound, in bytes, for what Build makes for the chain with any of its
+// hashes, plus a timestamp token of tokenSize bytes. tokenSize is 0 without a timestamp, and
+// UsualTokenSize if the authority is unknown. It gives the size of the reserved contents.
 func EstimateSize(chain []*x509.Certificate, algorithm signing.SignatureAlgorithm, tokenSize int) (int, error) {
 	if len(chain) == 0 {
 		return 0, fmt.Errorf("estimate SignedData: no certificate")
@@ -189,13 +190,13 @@ func EstimateSize(chain []*x509.Certificate, algorithm signing.SignatureAlgorith
 	return len(der), nil
 }
 
-// maxValueSize is the greatest length of a signature value by the key, in bytes.
+// maxValueSize returns the greatest length of a signature value by the key, in bytes.
 func maxValueSize(public crypto.PublicKey) (int, error) {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		return key.Size(), nil
 	case *ecdsa.PublicKey:
-		// Two INTEGERs of one byte more than the curve's, each with its header, in a SEQUENCE.
+		// A SEQUENCE of two INTEGERs with headers, each one byte longer than the size of the curve.
 		return 2*((key.Curve.Params().BitSize+7)/8+1+3) + 4, nil
 	}
 	return 0, unsupported("estimate SignedData: a key of type %T is not supported", public)

@@ -5,21 +5,21 @@ import (
 	"fmt"
 )
 
-// ErrMismatch is in the chain of an error that says: this signature is wrong. Digest, value or
-// certificate do not fit together.
+// ErrMismatch is wrapped by an error about a wrong signature: digest, signature value and
+// certificate do not match.
 var ErrMismatch = errors.New("signature does not match")
 
-// ErrUnsupported is in the chain of an error that says: this signature cannot be judged, since it
-// uses an algorithm or a form that this package does not know, or lacks its certificate. It may be
-// perfectly good.
+// ErrUnsupported is wrapped by an error about a signature that cannot be judged. It uses an
+// algorithm or a form that this package does not know, or its certificate is missing. The signature
+// may be valid.
 var ErrUnsupported = errors.New("not supported")
 
-// ErrMalformed is in the chain of an error of Parse and ParseTimestamp: the bytes are no such
-// structure, or pass a bound.
+// ErrMalformed is wrapped by errors of Parse and ParseTimestamp. The bytes do not have the expected
+// structure, or they exceed a bound.
 var ErrMalformed = errors.New("malformed")
 
-// fault is an error of one of these kinds. Its text says what is wrong in full, so the kind's own
-// text is not added to it.
+// fault is an error of one of these kinds. Its text describes the fault completely, so the text of
+// the kind is not added.
 type fault struct {
 	text string
 	kind error

@@ -10,9 +10,9 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// CheckSigningCertificate holds cert against the attribute signing-certificate-v2 or
-// signing-certificate (RFC 5035, RFC 2634) of s. ErrMismatch where it names another one, where the
-// attribute is not what it should be, or where there is none.
+// CheckSigningCertificate checks that the attribute signing-certificate-v2 or signing-certificate
+// of s (RFC 5035, RFC 2634) names cert. It returns ErrMismatch if the attribute names another
+// certificate, is malformed or is missing.
 func (s *SignerInfo) CheckSigningCertificate(cert *x509.Certificate) error {
 	v2, v1 := s.Signed(OIDSigningCertificateV2), s.Signed(OIDSigningCertificate)
 	if len(v2) == 0 && len(v1) == 0 {
@@ -35,7 +35,7 @@ func (s *SignerInfo) CheckSigningCertificate(cert *x509.Certificate) error {
 	return nil
 }
 
-// checkESS compares the first ESSCertID or ESSCertIDv2, which is the signer's, with cert.
+// checkESS compares cert with the first ESSCertID or ESSCertIDv2, which belongs to the signer.
 func checkESS(value []byte, version int, cert *x509.Certificate) error {
 	wrong := mismatch("check signing certificate: the attribute is malformed")
 	in := cryptobyte.String(value)
@@ -68,8 +68,8 @@ func checkESS(value []byte, version int, cert *x509.Certificate) error {
 	return checkIssuerSerial(id, cert)
 }
 
-// checkIssuerSerial compares an IssuerSerial (RFC 5035 4). Only the serial number decides: the
-// digest has named the certificate already, and encodings of names differ.
+// checkIssuerSerial compares an IssuerSerial (RFC 5035 4) with cert. It compares only the serial
+// number, because the digest has already identified the certificate and encodings of names differ.
 func checkIssuerSerial(id cryptobyte.String, cert *x509.Certificate) error {
 	var issuerSerial, names cryptobyte.String
 	serial := new(big.Int)

@@ -63,10 +63,7 @@ func newIdentity(t testing.TB, key crypto.Signer, organization string, serial in
 }
 
 func certify(
-	t testing.TB,
-	template, parent *x509.Certificate,
-	public crypto.PublicKey,
-	by crypto.Signer,
+	t testing.TB, template, parent *x509.Certificate, public crypto.PublicKey, by crypto.Signer,
 ) *x509.Certificate {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, by)
@@ -91,10 +88,7 @@ func (id identity) sign(t testing.TB, algorithm signing.SignatureAlgorithm, hash
 }
 
 func (id identity) signAttributes(
-	t testing.TB,
-	algorithm signing.SignatureAlgorithm,
-	hash crypto.Hash,
-	attributes []byte,
+	t testing.TB, algorithm signing.SignatureAlgorithm, hash crypto.Hash, attributes []byte,
 ) []byte {
 	t.Helper()
 	der, err := Build(SignedDataParams{

@@ -4,7 +4,7 @@ import (
 	"crypto"
 	"encoding/asn1"
 
-	_ "crypto/sha1" // earlier signatures of others use it
+	_ "crypto/sha1" // earlier signatures by other programs use it
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 )
@@ -32,8 +32,8 @@ var (
 	oidECPublicKey   = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
 )
 
-// hashAlgorithm ties a hash to its identifiers: its own, and those of the signature algorithms
-// bound to it (RFC 4055, RFC 5758).
+// hashAlgorithm maps a hash to its own identifier and to those of the signature algorithms with
+// this hash (RFC 4055, RFC 5758).
 type hashAlgorithm struct {
 	hash   crypto.Hash
 	digest asn1.ObjectIdentifier
@@ -41,7 +41,7 @@ type hashAlgorithm struct {
 	ecdsa  asn1.ObjectIdentifier
 }
 
-// hashAlgorithms lists what can be read. Only SHA-256, SHA-384 and SHA-512 are written.
+// hashAlgorithms lists the hashes that can be read. Only SHA-256, SHA-384 and SHA-512 are written.
 var hashAlgorithms = []hashAlgorithm{
 	{
 		crypto.SHA256,
@@ -75,7 +75,7 @@ var hashAlgorithms = []hashAlgorithm{
 	},
 }
 
-// writable returns the identifiers of a hash that may be written; ok is false for any other.
+// writable returns the identifiers of a hash that may be written. ok is false for any other hash.
 func writable(h crypto.Hash) (a hashAlgorithm, ok bool) {
 	switch h {
 	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
@@ -93,7 +93,7 @@ func byHash(h crypto.Hash) (hashAlgorithm, bool) {
 	return hashAlgorithm{}, false
 }
 
-// hashByOID returns the hash of a digest algorithm identifier, 0 where it is not known.
+// hashByOID returns the hash of a digest algorithm identifier, or 0 if it is unknown.
 func hashByOID(oid asn1.ObjectIdentifier) crypto.Hash {
 	for _, a := range hashAlgorithms {
 		if a.digest.Equal(oid) {

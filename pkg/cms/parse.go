@@ -15,7 +15,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// Bounds on counts, far above what any signature has.
+// Bounds on counts. They are far above those of any real signature.
 const (
 	maxCertificates = 256
 	maxCRLs         = 256
@@ -24,11 +24,11 @@ const (
 	maxValues       = 64
 )
 
-// Parse reads a ContentInfo with a SignedData. Zero bytes after it are the padding of reserved
-// contents and are counted; anything else after it is an error. BER lengths and split octet strings
-// are accepted and reported (SignedData.DER). Errors are ErrMalformed; an algorithm that is not
-// known is none, since it is Verify's matter. Certificates whose very bytes are among known are not
-// parsed again.
+// Parse reads a ContentInfo with a SignedData. It counts zero bytes after it, which are the padding
+// of reserved contents. Any other byte after it is an error. BER lengths and split octet strings
+// are accepted and reported (SignedData.DER). Errors wrap ErrMalformed. An unknown algorithm is
+// accepted here; Verify reports it. A certificate that is byte for byte in known is not parsed
+// again.
 func Parse(in []byte, known ...*x509.Certificate) (*SignedData, error) {
 	der, size, was, err := ber.ToDER(in)
 	if err != nil {
@@ -58,7 +58,7 @@ func Parse(in []byte, known ...*x509.Certificate) (*SignedData, error) {
 	return d, nil
 }
 
-// parseCertificate returns the one of known that has these very bytes, or parses them.
+// parseCertificate returns the certificate in known that has exactly these bytes, or parses raw.
 func parseCertificate(raw []byte, known []*x509.Certificate) (*x509.Certificate, error) {
 	for _, c := range known {
 		if bytes.Equal(c.Raw, raw) {
@@ -93,8 +93,7 @@ func (d *SignedData) parse(s cryptobyte.String, known []*x509.Certificate) error
 		return malformed("certificates")
 	}
 	for _, raw := range d.RawCertificates {
-		// Attribute certificates and certificates that crypto/x509 refuses stay raw: they may still be of
-		// use to somebody.
+		// Attribute certificates and certificates that crypto/x509 refuses stay in RawCertificates only.
 		if c, err := parseCertificate(raw, known); err == nil {
 			d.Certificates = append(d.Certificates, c)
 		}
@@ -125,8 +124,8 @@ func (d *SignedData) parseContent(s cryptobyte.String) error {
 	if !has {
 		return nil
 	}
-	// Before CMS the content was any type (PKCS #7); its contents octets are what is digested all the
-	// same (RFC 5652 5.2.1).
+	// In PKCS #7, before CMS, the content had any type. There too the digest is over its contents
+	// octets (RFC 5652 5.2.1).
 	if !explicit.ReadAnyASN1(&octets, new(cbasn1.Tag)) || !explicit.Empty() {
 		return malformed("eContent")
 	}
@@ -196,7 +195,7 @@ func (s *SignerInfo) readSigned(in cryptobyte.String) error {
 	return err
 }
 
-// readAttributes reads Attributes and tells whether they and their values are in DER order.
+// readAttributes reads Attributes and reports whether they and their values are in DER order.
 func readAttributes(s cryptobyte.String) (attributes []Attribute, ordered bool, err error) {
 	elements, ok := readElements(s, maxAttributes)
 	if !ok {
@@ -234,7 +233,7 @@ func readElements(s cryptobyte.String, limit int) ([][]byte, bool) {
 	return elements, true
 }
 
-// readAlgorithm reads an AlgorithmIdentifier; parameters is the rest of it, whole.
+// readAlgorithm reads an AlgorithmIdentifier. parameters is everything after the identifier.
 func readAlgorithm(s *cryptobyte.String) (oid asn1.ObjectIdentifier, parameters cryptobyte.String, ok bool) {
 	var body cryptobyte.String
 	if !s.ReadASN1(&body, cbasn1.SEQUENCE) || !body.ReadASN1ObjectIdentifier(&oid) {

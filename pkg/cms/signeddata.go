@@ -12,52 +12,52 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// SignedData is what Parse read. Byte slices are copies or parts of the input's DER form; nobody
-// may write to them.
+// SignedData is the result of Parse. Its byte slices are copies or parts of the DER form of the
+// input. They must not be written to.
 type SignedData struct {
 	Version          int
 	DigestAlgorithms []asn1.ObjectIdentifier
 	ContentType      asn1.ObjectIdentifier
-	Content          []byte // nil: detached
-	// RawCertificates are all certificates as they are; Certificates those of them that crypto/x509
-	// can read.
+	Content          []byte // nil if detached
+	// RawCertificates are the bytes of all certificates. Certificates are those that crypto/x509 can
+	// read.
 	RawCertificates [][]byte
 	Certificates    []*x509.Certificate
-	CRLs            [][]byte // RevocationInfoChoices as they are
+	CRLs            [][]byte // RevocationInfoChoices, not parsed
 	Signers         []SignerInfo
 
-	Size    int  // bytes that the structure itself takes
+	Size    int  // bytes of the structure itself
 	Padding int  // zero bytes after it
-	DER     bool // it was DER as it stood; false: lengths or strings had to be put into DER form
+	DER     bool // the input was DER; false if lengths or strings had to be converted
 }
 
 // SignerInfo is one signer's part (RFC 5652 5.3).
 type SignerInfo struct {
 	Version      int
-	RawIssuer    []byte   // with SerialNumber, or
-	SerialNumber *big.Int // nil where the signer is named by
+	RawIssuer    []byte   // the signer is named by RawIssuer and SerialNumber,
+	SerialNumber *big.Int // or by SubjectKeyID; then SerialNumber is nil
 	SubjectKeyID []byte
 
-	Hash            crypto.Hash // digestAlgorithm; 0 = not known
+	Hash            crypto.Hash // digestAlgorithm; 0 if unknown
 	DigestAlgorithm asn1.ObjectIdentifier
 
-	Algorithm          signing.SignatureAlgorithm // empty = not known
+	Algorithm          signing.SignatureAlgorithm // empty if unknown
 	SignatureAlgorithm asn1.ObjectIdentifier
-	SignatureHash      crypto.Hash // bound to the signature algorithm or its parameters; else Hash
+	SignatureHash      crypto.Hash // from the signature algorithm or its parameters; otherwise Hash
 	SaltLength         int         // RSASSA-PSS: bytes
 
-	// RawSignedAttributes is the SET OF with tag 0x31, in the order received; nil where there are no
-	// signed attributes.
+	// RawSignedAttributes is the SET OF with tag 0x31, in the order received. It is nil if there are
+	// no signed attributes.
 	RawSignedAttributes []byte
 	SignedAttributes    []Attribute
 	UnsignedAttributes  []Attribute
-	HasUnsigned         bool // the field is there, if only empty
+	HasUnsigned         bool // the field is present, even if it is empty
 	Sorted              bool // the signed attributes are in DER order
 
 	Value []byte // signature value
 }
 
-// Signer returns the only signer; ErrMalformed where there is none or more than one.
+// Signer returns the only signer. It returns ErrMalformed if there is no signer or more than one.
 func (d *SignedData) Signer() (*SignerInfo, error) {
 	if len(d.Signers) != 1 {
 		return nil, malformed("SignedData has %d signers, want 1", len(d.Signers))
@@ -65,8 +65,8 @@ func (d *SignedData) Signer() (*SignerInfo, error) {
 	return &d.Signers[0], nil
 }
 
-// Certificate returns the certificate that s names, of those in the SignedData and then of others;
-// nil where it is not there.
+// Certificate returns the certificate that s names. It searches the SignedData first, then others.
+// It returns nil if there is no such certificate.
 func (d *SignedData) Certificate(s *SignerInfo, others ...*x509.Certificate) *x509.Certificate {
 	for _, list := range [][]*x509.Certificate{d.Certificates, others} {
 		for _, c := range list {
@@ -85,10 +85,10 @@ func (s *SignerInfo) names(c *x509.Certificate) bool {
 	return len(s.SubjectKeyID) > 0 && string(c.SubjectKeyId) == string(s.SubjectKeyID)
 }
 
-// Signed returns the values of a signed attribute; nil where it is not there.
+// Signed returns the values of a signed attribute, or nil if it is missing.
 func (s *SignerInfo) Signed(oid asn1.ObjectIdentifier) [][]byte { return find(s.SignedAttributes, oid) }
 
-// Unsigned returns the values of an unsigned attribute; nil where it is not there.
+// Unsigned returns the values of an unsigned attribute, or nil if it is missing.
 func (s *SignerInfo) Unsigned(oid asn1.ObjectIdentifier) [][]byte {
 	return find(s.UnsignedAttributes, oid)
 }
@@ -103,8 +103,8 @@ func find(attributes []Attribute, oid asn1.ObjectIdentifier) [][]byte {
 	return values
 }
 
-// MessageDigest returns the value of the message-digest attribute (RFC 5652 11.2); false where
-// there is not exactly one. It says what the signature is over, and is no proof: Verify checks it.
+// MessageDigest returns the value of the message-digest attribute (RFC 5652 11.2). It returns false
+// unless there is exactly one. The value is only a claim; Verify checks it.
 func (s *SignerInfo) MessageDigest() ([]byte, bool) {
 	values := s.Signed(OIDMessageDigest)
 	if len(values) != 1 {
@@ -116,10 +116,11 @@ func (s *SignerInfo) MessageDigest() ([]byte, bool) {
 	return digest, ok
 }
 
-// CheckDigest holds content-type and message-digest of the only signer against a content with that
-// digest, made with Signer().Hash. It needs no certificate and looks at no signature value: a
-// signature whose certificate cannot be read is known to be wrong where the content is another one.
-// ErrMismatch; nil where there are no signed attributes, and where the hash is not known.
+// CheckDigest checks content-type and message-digest of the only signer against a content whose
+// digest, made with Signer().Hash, is digest. It needs no certificate and does not check the
+// signature value. So a signature whose certificate cannot be read is still known to be wrong if
+// the content differs. It returns ErrMismatch, or nil if the content matches, there are no signed
+// attributes, or the hash is unknown.
 func (d *SignedData) CheckDigest(digest []byte) error {
 	s, err := d.Signer()
 	if err != nil || s.Hash == 0 || s.RawSignedAttributes == nil {

@@ -16,19 +16,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// Timestamp is a TimeStampToken (RFC 3161 2.4.2) as ParseTimestamp read it.
+// Timestamp is a TimeStampToken (RFC 3161 2.4.2), as ParseTimestamp returns it.
 type Timestamp struct {
 	Policy   asn1.ObjectIdentifier
-	Hash     crypto.Hash // 0 = not known
+	Hash     crypto.Hash // 0 if unknown
 	Imprint  []byte
 	Serial   *big.Int
 	Time     time.Time
-	Accuracy time.Duration // 0 = not stated
-	Nonce    *big.Int      // nil = none
+	Accuracy time.Duration // 0 if not stated
+	Nonce    *big.Int      // nil if missing
 	Signed   *SignedData
 }
 
-// ParseTimestamp reads a TimeStampToken; zero padding after it is allowed. It verifies nothing.
+// ParseTimestamp reads a TimeStampToken. Zero padding after it is allowed. It verifies nothing.
 func ParseTimestamp(token []byte) (*Timestamp, error) {
 	d, err := Parse(token)
 	if err != nil {
@@ -78,7 +78,7 @@ func readTime(s *cryptobyte.String) (time.Time, error) {
 	return at, nil
 }
 
-// readOptional reads what follows genTime: accuracy, ordering, nonce, tsa, extensions.
+// readOptional reads the fields after genTime: accuracy, ordering, nonce, tsa, extensions.
 func (t *Timestamp) readOptional(s *cryptobyte.String) bool {
 	if s.PeekASN1Tag(cbasn1.SEQUENCE) && !t.readAccuracy(s) {
 		return false
@@ -118,21 +118,20 @@ func (t *Timestamp) readAccuracy(s *cryptobyte.String) bool {
 		}
 		fractions[i] = new(big.Int).SetBytes(part).Int64()
 	}
-	const day = 24 * 60 * 60 // no authority is a day off
+	const day = 24 * 60 * 60 // no real authority states a lower accuracy than a day
 	if seconds < 0 || seconds > day || fractions[0] > 999 || fractions[1] > 999 || !accuracy.Empty() {
 		return false
 	}
-	t.Accuracy = time.Duration(seconds)*time.Second + time.Duration(
-		fractions[0],
-	)*time.Millisecond + time.Duration(fractions[1])*time.Microsecond
+	t.Accuracy = time.Duration(seconds)*time.Second +
+		time.Duration(fractions[0])*time.Millisecond + time.Duration(fractions[1])*time.Microsecond
 	return true
 }
 
-// Verify checks that the token is over digest, made with hash, and that it is signed as RFC 3161
-// 2.4.2 asks for: one signer, by a certificate that its signing-certificate attribute names, whose
-// only and critical extended key usage is time stamping, and which was valid at the time stated. It
-// returns that certificate; whether it is trusted is the caller's matter. ErrMismatch,
-// ErrUnsupported, ErrMalformed.
+// Verify checks that the token is over digest, which was made with hash, and that it is signed as
+// RFC 3161 2.4.2 requires. There must be one signer. Its signing-certificate attribute must name
+// the certificate, whose only extended key usage must be time stamping and critical. The
+// certificate must have been valid at the stated time. Verify returns this certificate; the caller
+// decides whether it is trusted. Errors wrap ErrMismatch, ErrUnsupported or ErrMalformed.
 func (t *Timestamp) Verify(digest []byte, hash crypto.Hash, others ...*x509.Certificate) (*x509.Certificate, error) {
 	if t.Hash == 0 {
 		return nil, unsupported("verify timestamp: the imprint's hash algorithm is not supported")
@@ -165,10 +164,10 @@ func (t *Timestamp) Verify(digest []byte, hash crypto.Hash, others ...*x509.Cert
 	return cert, nil
 }
 
-// CheckAlgorithms wants a signature and a certificate chain without SHA-1 and older hashes:
-// validators do not count a timestamp that uses one (ETSI TS 119 312 8.4). others are looked
-// through for the chain too. A root's own signature does not count, nor does the hash by which the
-// signing-certificate attribute names the certificate. ErrUnsupported.
+// CheckAlgorithms checks that the signature and the certificate chain use no SHA-1 and no older
+// hash, because validators do not count such a timestamp (ETSI TS 119 312 8.4). It also searches
+// others for the chain. It ignores the signature of a root on itself, and the hash with which the
+// signing-certificate attribute names the certificate. Errors wrap ErrUnsupported.
 func (t *Timestamp) CheckAlgorithms(cert *x509.Certificate, others ...*x509.Certificate) error {
 	s, err := t.Signed.Signer()
 	if err != nil {
@@ -188,7 +187,7 @@ func (t *Timestamp) CheckAlgorithms(cert *x509.Certificate, others ...*x509.Cert
 
 var oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
 
-// checkTimestamping wants the extended key usage of RFC 3161 2.3: time stamping alone, and
+// checkTimestamping checks the extended key usage after RFC 3161 2.3: only time stamping, and
 // critical.
 func checkTimestamping(cert *x509.Certificate) error {
 	only := len(cert.ExtKeyUsage) == 1 && cert.ExtKeyUsage[0] == x509.ExtKeyUsageTimeStamping &&

@@ -14,14 +14,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// VerifyValue checks a signature value against the digest that was signed (not the message); a PSS
-// salt must have the hash's length, as Build declares it. ErrMismatch when it is wrong,
-// ErrUnsupported when key or hash are of no known kind.
+// VerifyValue checks a signature value against the digest that was signed, not against the message.
+// A PSS salt must be as long as the hash, as Build declares it. It returns ErrMismatch if the value
+// is wrong, and ErrUnsupported if the kind of the key or the hash is unknown.
 func VerifyValue(
-	public crypto.PublicKey,
-	algorithm signing.SignatureAlgorithm,
-	hash crypto.Hash,
-	digest, value []byte,
+	public crypto.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte,
 ) error {
 	if hash == 0 || !hash.Available() {
 		return unsupported("verify signature value: hash %v is not supported", hash)
@@ -29,13 +26,9 @@ func VerifyValue(
 	return verifyValue(public, algorithm, hash, digest, value, hash.Size())
 }
 
-// verifyValue is VerifyValue with any salt length.
+// verifyValue is like VerifyValue, with a given salt length in bytes.
 func verifyValue(
-	public crypto.PublicKey,
-	algorithm signing.SignatureAlgorithm,
-	hash crypto.Hash,
-	digest, value []byte,
-	salt int,
+	public crypto.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte, salt int,
 ) error {
 	if len(digest) != hash.Size() {
 		return mismatch("verify signature value: the digest has %d bytes, want %d", len(digest), hash.Size())
@@ -45,7 +38,7 @@ func verifyValue(
 		return verifyRSA(key, algorithm, hash, digest, value, salt)
 	case *ecdsa.PublicKey:
 		if algorithm != signing.ECDSA {
-			return mismatch("verify signature value: algorithm %q does not fit an ECDSA key", algorithm)
+			return mismatch("verify signature value: algorithm %q does not match an ECDSA key", algorithm)
 		}
 		if !ecdsa.VerifyASN1(key, digest, value) {
 			return mismatch("verify signature value: the ECDSA signature does not match")
@@ -56,23 +49,19 @@ func verifyValue(
 }
 
 func verifyRSA(
-	key *rsa.PublicKey,
-	algorithm signing.SignatureAlgorithm,
-	hash crypto.Hash,
-	digest, value []byte,
-	salt int,
+	key *rsa.PublicKey, algorithm signing.SignatureAlgorithm, hash crypto.Hash, digest, value []byte, salt int,
 ) error {
 	var err error
 	switch algorithm {
 	case signing.RSAPKCS1:
 		err = rsa.VerifyPKCS1v15(key, hash, digest, value)
 	case signing.RSAPSS:
-		if salt == 0 { // 0 means "any length" to crypto/rsa; a salt of no bytes is too rare to judge it otherwise
+		if salt == 0 { // crypto/rsa has no option for a salt of 0 bytes, which is rare, so accept any length
 			salt = rsa.PSSSaltLengthAuto
 		}
 		err = rsa.VerifyPSS(key, hash, digest, value, &rsa.PSSOptions{SaltLength: salt, Hash: hash})
 	default:
-		return mismatch("verify signature value: algorithm %q does not fit an RSA key", algorithm)
+		return mismatch("verify signature value: algorithm %q does not match an RSA key", algorithm)
 	}
 	if err != nil {
 		return mismatch("verify signature value: the RSA signature does not match")
@@ -80,12 +69,12 @@ func verifyRSA(
 	return nil
 }
 
-// Verify checks the only signer of a SignedData over content with that digest, made with
-// Signer().Hash: message-digest and content-type, the signature value under the certificate that
-// the signer names, and that certificate against the signing-certificate attributes, where there
-// are any. others are looked through for the certificate too. It returns the signing certificate;
-// whether that is trusted, valid or fit is the caller's matter. ErrMismatch, ErrUnsupported,
-// ErrMalformed.
+// Verify checks the only signer of a SignedData over a content whose digest, made with
+// Signer().Hash, is digest. It checks message-digest and content-type, the signature value under
+// the certificate that the signer names, and this certificate against the signing-certificate
+// attributes, if there are any. It also searches others for the certificate. It returns the signing
+// certificate; the caller decides whether it is trusted, valid and suitable. Errors wrap
+// ErrMismatch, ErrUnsupported or ErrMalformed.
 func (d *SignedData) Verify(digest []byte, others ...*x509.Certificate) (*x509.Certificate, error) {
 	s, err := d.Signer()
 	if err != nil {
@@ -93,7 +82,7 @@ func (d *SignedData) Verify(digest []byte, others ...*x509.Certificate) (*x509.C
 	}
 	cert := d.Certificate(s, others...)
 	if cert == nil { // it may also be one that crypto/x509 cannot read
-		return nil, unsupported("verify SignedData: the signing certificate is not there, or cannot be read")
+		return nil, unsupported("verify SignedData: the signing certificate is missing or cannot be read")
 	}
 	if err := s.verify(cert, d.ContentType, digest); err != nil {
 		return nil, err
@@ -134,11 +123,11 @@ func (s *SignerInfo) verifyDigest(cert *x509.Certificate, sameHash bool, digest 
 	return verifyValue(cert.PublicKey, s.Algorithm, s.SignatureHash, digest, s.Value, s.SaltLength)
 }
 
-// checkContent holds content-type and message-digest against the content (RFC 5652 5.3, 5.6).
+// checkContent checks content-type and message-digest against the content (RFC 5652 5.3, 5.6).
 func (s *SignerInfo) checkContent(contentType asn1.ObjectIdentifier, digest []byte) error {
 	types, digests := s.Signed(OIDContentType), s.Signed(OIDMessageDigest)
 	if len(types) != 1 || len(digests) != 1 {
-		return mismatch("verify SignedData: content-type or message-digest is missing or there twice")
+		return mismatch("verify SignedData: content-type or message-digest is not present exactly once")
 	}
 	var oid asn1.ObjectIdentifier
 	if in := cryptobyte.String(types[0]); !in.ReadASN1ObjectIdentifier(&oid) || !oid.Equal(contentType) {

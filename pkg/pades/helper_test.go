@@ -70,11 +70,7 @@ func newTestKey(key crypto.Signer, algorithm signing.SignatureAlgorithm, hash cr
 }
 
 func issue(
-	name string,
-	public crypto.PublicKey,
-	parent *x509.Certificate,
-	key crypto.Signer,
-	change func(*x509.Certificate),
+	name string, public crypto.PublicKey, parent *x509.Certificate, key crypto.Signer, change func(*x509.Certificate),
 ) *x509.Certificate {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 90))
 	if err != nil {

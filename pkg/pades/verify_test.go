@@ -230,10 +230,7 @@ func signRegardless(t *testing.T, k *testKey, original []byte) []byte {
 
 // signSection signs a section that make wrote, without the refusals and checks of Format.
 func signSection(
-	t *testing.T,
-	k *testKey,
-	original []byte,
-	make func(*pdf.Document, *form, int) (*preparedSection, error),
+	t *testing.T, k *testKey, original []byte, make func(*pdf.Document, *form, int) (*preparedSection, error),
 ) []byte {
 	t.Helper()
 	doc := openPDF(t, original)

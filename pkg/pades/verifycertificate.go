@@ -61,10 +61,7 @@ func (v *verifier) judge(s *verified, usage x509.ExtKeyUsage) {
 // trusted checks that a chain leads from cert to a trusted root. It accepts every certificate if no
 // roots are given.
 func (v *verifier) trusted(
-	cert *x509.Certificate,
-	others []*x509.Certificate,
-	at time.Time,
-	usage x509.ExtKeyUsage,
+	cert *x509.Certificate, others []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage,
 ) error {
 	if v.options.Roots == nil {
 		return nil

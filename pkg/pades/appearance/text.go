@@ -152,12 +152,7 @@ func (p *paragraph) checkDrawable() error {
 
 // addMissing notes the characters of a grapheme that no font has, with the field of their piece.
 func addMissing(
-	by map[int]*missing,
-	fonts *fontSet,
-	piece int,
-	pieces velocity.Text,
-	template string,
-	grapheme []rune,
+	by map[int]*missing, fonts *fontSet, piece int, pieces velocity.Text, template string, grapheme []rune,
 ) {
 	m := by[piece]
 	if m == nil {
