@@ -175,7 +175,9 @@ func hashEarlier(ctx context.Context, file io.ReaderAt, size int64, list []earli
 			work += e.gapStart
 		}
 		if work += e.end - e.gapEnd; work > minHashed+hashedPerByte*size {
-			return signing.Errorf(signing.KindTooComplex, "PDF is too complex: checking its earlier signatures takes too much work")
+			return signing.Errorf(
+				signing.KindTooComplex, "PDF is too complex: checking its earlier signatures takes too much work",
+			)
 		}
 	}
 	for len(list) > 0 {

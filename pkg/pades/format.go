@@ -79,7 +79,9 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 
 // signatureSection returns the section that signs the document, with reserved contents. It refuses
 // a document that must not or cannot be signed.
-func (f *Format) signatureSection(ctx context.Context, in signing.Input, c *signing.Credential) (*preparedSection, error) {
+func (f *Format) signatureSection(
+	ctx context.Context, in signing.Input, c *signing.Credential,
+) (*preparedSection, error) {
 	look, err := parseVisible(in.Signature)
 	if err != nil {
 		return nil, err

@@ -87,7 +87,8 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 func (f *form) checkAnnotations() error {
 	if f.noAnnotations {
 		return forbidden(
-			"its certification or an earlier signature allows no new visible field. " + "Sign invisibly, or sign an existing field",
+			"its certification or an earlier signature allows no new visible field. " +
+				"Sign invisibly, or sign an existing field",
 		)
 	}
 	return nil

@@ -70,53 +70,27 @@ type seedRule struct {
 }
 
 func seedRules(doc *pdf.Document, sig signing.SignatureInfo, hash crypto.Hash) []seedRule {
+	isZero := func(key pdf.Name) func(o pdf.Object) (bool, error) {
+		return func(o pdf.Object) (bool, error) { return number(doc, o, key, 0) }
+	}
 	return []seedRule{
-		{
-			seedFilter,
-			"Filter",
-			func(o pdf.Object) (bool, error) { return o == pdf.Name("Adobe.PPKLite"), nil },
-			"another signature handler",
-		},
-		{
-			seedSubFilter,
-			"SubFilter",
-			func(o pdf.Object) (bool, error) { return contains(o, subFilterCAdES), nil },
-			"another encoding of its signature",
-		},
+		{seedFilter, "Filter", equals(pdf.Name("Adobe.PPKLite")), "another signature handler"},
+		{seedSubFilter, "SubFilter", contains(subFilterCAdES), "another encoding of its signature"},
 		{seedVersion, "V", knownVersion, "a newer version of the seed value dictionary"},
-		{
-			seedReasons,
-			"Reasons",
-			func(o pdf.Object) (bool, error) { return allowedReason(doc, o, sig.Reason) },
-			"another reason for its signature",
-		},
+		{seedReasons, "Reasons", func(o pdf.Object) (bool, error) {
+			return allowedReason(doc, o, sig.Reason)
+		}, "another reason for its signature"},
 		{seedLegalAttestation, "LegalAttestation", never, "a legal attestation"},
-		{
-			seedAddRevInfo,
-			"AddRevInfo",
-			func(o pdf.Object) (bool, error) { return o == false, nil },
-			"revocation data inside its signature",
-		},
-		{
-			seedDigestMethod,
-			"DigestMethod",
-			func(o pdf.Object) (bool, error) { return allowedHash(doc, o, hash) },
-			"another hash algorithm for its signature",
-		},
-		{
-			seedLockDocument,
-			"LockDocument",
-			func(o pdf.Object) (bool, error) { return o != pdf.Name("true") && o != true, nil },
-			"a signature that locks the document",
-		},
+		{seedAddRevInfo, "AddRevInfo", equals(false), "revocation data inside its signature"},
+		{seedDigestMethod, "DigestMethod", func(o pdf.Object) (bool, error) {
+			return allowedHash(doc, o, hash)
+		}, "another hash algorithm for its signature"},
+		{seedLockDocument, "LockDocument", func(o pdf.Object) (bool, error) {
+			return o != pdf.Name("true") && o != true, nil
+		}, "a signature that locks the document"},
 		{seedAppearanceFilter, "AppearanceFilter", never, "another appearance for its signature"},
-		{
-			0,
-			"MDP",
-			func(o pdf.Object) (bool, error) { return number(doc, o, "P", 0) },
-			"a signature that certifies the document",
-		},
-		{0, "Cert", func(o pdf.Object) (bool, error) { return number(doc, o, "Ff", 0) }, "a certificate with certain properties"},
+		{0, "MDP", isZero("P"), "a signature that certifies the document"},
+		{0, "Cert", isZero("Ff"), "a certificate with certain properties"},
 		{0, "TimeStamp", func(o pdf.Object) (bool, error) {
 			optional, err := number(doc, o, "Ff", 0)
 			return optional || sig.Level != signing.LevelB, err
@@ -126,9 +100,15 @@ func seedRules(doc *pdf.Document, sig signing.SignatureInfo, hash crypto.Hash) [
 
 func never(pdf.Object) (bool, error) { return false, nil }
 
-func contains(o, item pdf.Object) bool {
-	list, _ := o.(pdf.Array)
-	return slices.Contains(list, item)
+func equals(want pdf.Object) func(o pdf.Object) (bool, error) {
+	return func(o pdf.Object) (bool, error) { return o == want, nil }
+}
+
+func contains(item pdf.Object) func(o pdf.Object) (bool, error) {
+	return func(o pdf.Object) (bool, error) {
+		list, _ := o.(pdf.Array)
+		return slices.Contains(list, item), nil
+	}
 }
 
 func knownVersion(o pdf.Object) (bool, error) {

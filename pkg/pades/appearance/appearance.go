@@ -10,24 +10,24 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Content is what a visible signature shows, and under which rules.
+// Content says what a visible signature shows, and by which rules it is drawn.
 type Content struct {
 	Values      signing.VisibleValues
 	Certificate *x509.Certificate
 	Reason      string
 	Location    string
 	Time        time.Time    // claimed signing time, in the zone in which it prints
-	Image       signing.File // nil = none; read whole, within its bounds, and not closed
-	// Fonts is the operator's own fonts, tried where the one that the request names lacks a character.
-	// Nil = none.
+	Image       signing.File // nil for no image; it is read completely, up to a bound, and not closed
+	// Fonts are the operator's own fonts. They are tried if the font that the request names lacks a
+	// character. Nil means that there are none.
 	Fonts *font.Library
 
-	// Area is the place to fill. Nil: that of Values, or, if there is none, as large as the content
-	// needs.
+	// Area is the size to fill. If it is nil, Values.Area is used. If that is nil too, the area is as
+	// large as the content needs.
 	Area *signing.Area
-	// Page is the page's visible size: what an area is bounded by that the content decides.
+	// Page is the visible size of the page. It bounds an area whose size depends on the content.
 	Page signing.Area
-	// PDFA asks for the colours and the opaqueness that ISO 19005 wants.
+	// PDFA uses only the colours that ISO 19005 allows, and no transparency.
 	PDFA bool
 }
 
@@ -40,8 +40,8 @@ type Appearance struct {
 	pdfa       bool
 }
 
-// Make lays out c. Its errors are KindVisible: what is asked for cannot be shown as it is asked
-// for; KindStorage: the image could not be read.
+// Make lays out c. It returns KindVisible if the content cannot be shown as requested, and
+// KindStorage if the image could not be read.
 func Make(c Content) (*Appearance, error) {
 	a := &Appearance{background: c.Values.Background, color: c.Values.Font.Color, pdfa: c.PDFA}
 	var err error
@@ -62,7 +62,8 @@ func Make(c Content) (*Appearance, error) {
 	return a, err
 }
 
-// paper is what a transparent image is flattened onto; nil = it stays transparent.
+// paper returns the colour onto which a transparent image is flattened. Nil means that it stays
+// transparent.
 func (c *Content) paper() *signing.Color {
 	if c.Values.Background == nil && c.PDFA {
 		return &signing.Color{R: 0xff, G: 0xff, B: 0xff}
@@ -87,7 +88,7 @@ func (c *Content) text() (*text, error) {
 	return newText(fonts, s, c.Values.Template)
 }
 
-// area decides the size to fill.
+// area returns the size to fill.
 func (c *Content) area(image size, t *text) (size, error) {
 	given := c.Area
 	if given == nil {
@@ -105,13 +106,13 @@ func (c *Content) area(image size, t *text) (size, error) {
 	need = size{min(need.w, c.Page.Width), min(need.h, c.Page.Height)}
 	if need.w <= 0 || need.h <= 0 {
 		return size{}, signing.Errorf(
-			signing.KindVisible, "the visible signature has neither an area nor content that would give it one",
+			signing.KindVisible, "the visible signature has no area and no content that gives it a size",
 		)
 	}
 	return need, nil
 }
 
-// Area is the size of the appearance.
+// Area returns the size of the appearance.
 func (a *Appearance) Area() signing.Area {
 	return signing.Area{Width: a.layout.area.w, Height: a.layout.area.h}
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 )
 
-// fontSet is the fonts that a text may be drawn with, the best one first.
+// fontSet holds the fonts that a text may be drawn with, in order of preference.
 type fontSet struct {
 	faces []*font.Face
-	rest  []string // names of built-in families that are looked up when no other font has a character
+	rest  []string // built-in families that are loaded only if no other font has a character
 }
 
-// newFontSet begins with the font that the request names, be it one of the operator's or a built-in
-// one, and goes on with the operator's in their order.
+// newFontSet returns the font that the request names, which is an operator's or a built-in font,
+// followed by the operator's fonts in their order.
 func newFontSet(l *font.Library, name string) (*fontSet, error) {
 	first := l.Find(name)
 	if first == nil {
@@ -37,7 +37,7 @@ func newFontSet(l *font.Library, name string) (*fontSet, error) {
 
 func (s *fontSet) primary() *font.Face { return s.faces[0] }
 
-// find returns the first font that has all characters; nil if none has.
+// find returns the first font that has all characters of text, or nil.
 func (s *fontSet) find(text []rune) (*font.Face, error) {
 	for i := 0; ; i++ {
 		for i == len(s.faces) {
@@ -59,8 +59,8 @@ func (s *fontSet) find(text []rune) (*font.Face, error) {
 	}
 }
 
-// findEquivalent is find for a character with its marks. Where no font has it, its composed and its
-// decomposed form are tried (UAX #15), and the one that a font has is returned too.
+// findEquivalent is like find, for one character with its marks. If no font has it, the composed
+// and the decomposed form are tried (UAX #15). The form that the font has is returned too.
 func (s *fontSet) findEquivalent(text []rune) (*font.Face, []rune, error) {
 	f, err := s.find(text)
 	if f != nil || err != nil {
@@ -82,9 +82,9 @@ func covers(f *font.Face, text []rune) bool {
 	return !slices.ContainsFunc(text, func(r rune) bool { return !invisible(r) && !f.Has(r) })
 }
 
-// assign gives neighbours of one script the first font that has all of them; where none has, they
-// keep nil. What scripts share is drawn as its neighbours on both sides are, if they agree, and
-// else with the first font.
+// assign gives each run of one script the first font that has all its characters, or nil. A run of
+// characters that scripts share gets the font of its neighbours if both have the same font, and the
+// first font otherwise.
 func (s *fontSet) assign(cells []cell, text []rune) error {
 	runs := runsOf(cells)
 	for _, common := range []bool{false, true} {
@@ -105,7 +105,7 @@ func (s *fontSet) assign(cells []cell, text []rune) error {
 	return nil
 }
 
-// runsOf cuts cells where the script changes.
+// runsOf cuts the cells into runs of one script.
 func runsOf(cells []cell) [][]cell {
 	var runs [][]cell
 	for len(cells) > 0 {
@@ -146,8 +146,8 @@ func (s *fontSet) between(runs [][]cell, i int, all []rune) (*font.Face, error) 
 	return s.find(all)
 }
 
-// assignAlone gives each grapheme without a font the first one that has it. The text that it
-// returns holds the forms that the fonts have.
+// assignAlone gives each grapheme without a font the first font that has it. It returns the text
+// with the forms of the characters that the fonts have.
 func assignAlone(fonts *fontSet, cells []cell, text []rune, missing func(int, []rune)) ([]rune, error) {
 	out := make([]rune, 0, len(text))
 	for i := range cells {

@@ -7,19 +7,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Placement is where an appearance goes.
+// Placement says where on a page an appearance goes.
 type Placement struct {
 	Rect   pdf.Rectangle // the annotation's /Rect
-	Matrix [6]float64    // the form's /Matrix: turns the content upright for the reader of the page
+	Matrix [6]float64    // the form's /Matrix, which turns the content upright for the reader of the page
 }
 
-// PageSize returns the size of a page in points as its reader sees it: its crop box, rotated, in
-// the page's unit.
+// PageSize returns the size of a page in points as its reader sees it: its crop box, rotated and
+// multiplied by UserUnit.
 func PageSize(p *pdf.Page) signing.Area {
 	return seenSize(p, p.CropBox)
 }
 
-// seenSize is the size of a rectangle on the page as its reader sees it.
+// seenSize returns the size of a rectangle on the page, in points as its reader sees it.
 func seenSize(p *pdf.Page, r pdf.Rectangle) signing.Area {
 	w, h := r.Width()*p.UserUnit, r.Height()*p.UserUnit
 	if p.Rotate%180 != 0 {
@@ -28,8 +28,8 @@ func seenSize(p *pdf.Page, r pdf.Rectangle) signing.Area {
 	return signing.Area{Width: w, Height: h}
 }
 
-// user turns a place as the reader sees it, in points from the visible page's top left corner, into
-// user space.
+// user converts a position as the reader sees it, in points from the top left corner of the visible
+// page, to user space.
 func user(p *pdf.Page, u, v float64) (x, y float64) {
 	b := p.CropBox
 	u, v = u/p.UserUnit, v/p.UserUnit
@@ -44,7 +44,7 @@ func user(p *pdf.Page, u, v float64) (x, y float64) {
 	return b.X0 + u, b.Y1 - v
 }
 
-// Seen turns a place in user space into points from the visible page's top left corner, y
+// Seen converts a position in user space to points from the top left corner of the visible page, y
 // downwards, as the reader sees it.
 func Seen(p *pdf.Page, x, y float64) (u, v float64) {
 	b := p.CropBox
@@ -61,8 +61,9 @@ func Seen(p *pdf.Page, x, y float64) (u, v float64) {
 	return u * p.UserUnit, v * p.UserUnit
 }
 
-// Place returns where an area goes whose top left corner lies at u, v, in points from the visible
-// page's top left corner as the reader sees it. KindVisible if no part of it would be seen.
+// Place returns the placement of an area whose top left corner is at u, v, in points from the top
+// left corner of the visible page as the reader sees it. It returns KindVisible if no part of the
+// area would be visible.
 func Place(p *pdf.Page, u, v float64, area signing.Area) (Placement, error) {
 	if p.CropBox.Width() <= 0 || p.CropBox.Height() <= 0 {
 		return Placement{}, signing.Errorf(signing.KindVisible, "the page has no usable MediaBox")
@@ -76,12 +77,11 @@ func Place(p *pdf.Page, u, v float64, area signing.Area) (Placement, error) {
 	return Placement{Rect: rect, Matrix: matrix(p, area)}, nil
 }
 
-// maxOverhang is how far a box may reach over the edge of its page, in points: clients round the
-// sizes of pages.
+// maxOverhang is how far a box may extend over the edge of its page, in points. It is not 0,
+// because clients round the sizes of pages.
 const maxOverhang = 0.01
 
-// CheckWhole refuses an area, placed as Place does it, that does not lie on the page from edge to
-// edge. KindVisible.
+// CheckWhole returns KindVisible if an area that Place has placed lies partly outside the page.
 func CheckWhole(p *pdf.Page, u, v float64, area signing.Area) error {
 	size := PageSize(p)
 	if min(u, v) < -maxOverhang || u+area.Width > size.Width+maxOverhang || v+area.Height > size.Height+maxOverhang {
@@ -94,15 +94,16 @@ func outside(p *pdf.Page, u, v float64, area signing.Area, how string) error {
 	size := PageSize(p)
 	return signing.Errorf(
 		signing.KindVisible,
-		"visibleSignatureInfo.locationValue: the box of %g x %g points at x=%g, y=%g lies %soutside the page: page %d has %g x %g points",
+		"visibleSignatureInfo.locationValue: the box of %g x %g points at x=%g, y=%g lies %soutside the page: "+
+			"page %d has %g x %g points",
 		round2(area.Width), round2(area.Height), round2(u), round2(v), how, p.Number, round2(size.Width),
 		round2(size.Height),
 	)
 }
 
-// PlaceIn returns where an appearance goes that fills rect, the rectangle of an existing field, and
-// the area that it has as the reader sees it. KindVisible if the rectangle is empty, as that of an
-// invisible field.
+// PlaceIn returns the placement of an appearance that fills rect, the rectangle of an existing
+// field, and the size of rect as the reader sees it. It returns KindVisible if the rectangle is
+// empty, as that of an invisible field is.
 func PlaceIn(p *pdf.Page, rect pdf.Rectangle) (Placement, signing.Area, error) {
 	if rect.Width() <= 0 || rect.Height() <= 0 {
 		return Placement{}, signing.Area{}, signing.Errorf(
@@ -113,9 +114,9 @@ func PlaceIn(p *pdf.Page, rect pdf.Rectangle) (Placement, signing.Area, error) {
 	return Placement{Rect: rect, Matrix: matrix(p, area)}, area, nil
 }
 
-// matrix turns the form against the page's rotation and moves it so that it begins at the origin;
-// readers then fit it into /Rect (ISO 32000-2 12.5.5, algorithm "appearance streams"), which also
-// takes UserUnit into account.
+// matrix rotates the form against the rotation of the page and moves it to the origin. Readers then
+// fit it into /Rect (ISO 32000-2 12.5.5, algorithm "appearance streams"), which also applies
+// UserUnit.
 func matrix(p *pdf.Page, area signing.Area) [6]float64 {
 	switch p.Rotate {
 	case 90:
@@ -128,5 +129,5 @@ func matrix(p *pdf.Page, area signing.Area) [6]float64 {
 	return [6]float64{1, 0, 0, 1, 0, 0}
 }
 
-// round2 is for messages.
+// round2 rounds a number for an error text.
 func round2(f float64) float64 { return math.Round(f*100) / 100 }

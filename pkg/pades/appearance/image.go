@@ -14,19 +14,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Bounds on an image, held against its header before anything is unpacked.
+// Bounds on an image. They are checked against its header before it is unpacked.
 const (
 	maxImageBytes  = 4 << 20
-	maxImagePixels = 1 << 20 // an A3 page, since one pixel is one point
+	maxImagePixels = 1 << 20 // an A3 page, because one pixel is one point
 )
 
-// picture is an image as it goes into the file.
+// picture is an image in the form in which it is written into the PDF file.
 type picture struct {
 	width, height int
-	gray          bool   // one component, else three
+	gray          bool   // one component; otherwise three
 	filter        string // FlateDecode with PNG prediction, or DCTDecode
 	data          []byte
-	alpha         []byte // opacity as FlateDecode with PNG prediction; nil = opaque
+	alpha         []byte // opacity as FlateDecode with PNG prediction; nil if opaque
 }
 
 func (p *picture) size() size {
@@ -36,18 +36,18 @@ func (p *picture) size() size {
 	return size{float64(p.width), float64(p.height)}
 }
 
-// wrongImage is the answer to an image that cannot be drawn; the cause is for the log.
+// wrongImage returns the error for an image that cannot be drawn. The cause is for the log only.
 func wrongImage(cause error, format string, args ...any) error {
 	e := signing.Errorf(signing.KindVisible, format, args...)
 	e.Detail = "visibleSignatureInfo.imageValue: " + e.Detail
 	return e.Because(cause)
 }
 
-// readImage reads and checks an image of a kind (signing.ImagePNG, ImageJPG; empty = either). paper
-// is what a transparent one is flattened onto; nil keeps the transparency.
+// readImage reads and checks an image. kind is signing.ImagePNG, ImageJPG, or empty for either. A
+// transparent image is flattened onto paper, or stays transparent if paper is nil.
 func readImage(file signing.File, kind string, paper *signing.Color) (*picture, error) {
 	if file.Size() > maxImageBytes {
-		return nil, wrongImage(nil, "the image has more than %d MiB", maxImageBytes>>20)
+		return nil, wrongImage(nil, "the image is larger than %d MiB", maxImageBytes>>20)
 	}
 	data := make([]byte, file.Size())
 	if _, err := io.ReadFull(io.NewSectionReader(file, 0, file.Size()), data); err != nil {
@@ -67,11 +67,12 @@ func readImage(file signing.File, kind string, paper *signing.Color) (*picture, 
 	return nil, wrongImage(nil, "is neither a PNG nor a JPEG image")
 }
 
-// checkSize refuses by the header alone what would be too large once unpacked.
+// checkSize checks the header, so that an image that would be too large is refused before it is
+// unpacked.
 func checkSize(c image.Config) error {
 	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > maxImagePixels {
 		return wrongImage(
-			nil, "the image of %d x %d pixels has no usable size; at most %d pixels are allowed", c.Width, c.Height,
+			nil, "the image has %d x %d pixels; allowed are 1 to %d pixels in total", c.Width, c.Height,
 			maxImagePixels,
 		)
 	}
@@ -93,8 +94,8 @@ func readPNG(data []byte, paper *signing.Color) (*picture, error) {
 	return fromPixels(img, paper)
 }
 
-// readJPEG takes a JPEG over as it is where PDF readers agree on its colours: grey, or YCbCr. The
-// others are unpacked.
+// readJPEG copies a grey or YCbCr JPEG unchanged, because all PDF readers agree on its colours.
+// Other JPEGs are unpacked.
 func readJPEG(data []byte) (*picture, error) {
 	c, err := jpeg.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
@@ -103,7 +104,8 @@ func readJPEG(data []byte) (*picture, error) {
 	if err := checkSize(c); err != nil {
 		return nil, err
 	}
-	// Unpacked to be sure that it can be: a damaged image would show only after it is signed.
+	// Decode the image to check it. Otherwise a damaged image would be noticed only after it is
+	// signed.
 	img, err := jpeg.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, wrongJPEG(err)
@@ -127,8 +129,8 @@ func wrongJPEG(err error) error {
 	return wrongImage(err, "the JPEG image is damaged")
 }
 
-// fromPixels packs an unpacked image: grey where it has no colours, with its opacity apart unless
-// it is flattened onto paper.
+// fromPixels packs an unpacked image. An image without colours becomes grey. The opacity is packed
+// separately, unless the image is flattened onto paper.
 func fromPixels(img image.Image, paper *signing.Color) (*picture, error) {
 	b := img.Bounds()
 	pixels, alpha := image.NewNRGBA(image.Rect(0, 0, b.Dx(), b.Dy())), image.NewGray(image.Rect(0, 0, b.Dx(), b.Dy()))
@@ -158,7 +160,7 @@ func fromPixels(img image.Image, paper *signing.Color) (*picture, error) {
 	return p, err
 }
 
-// nrgba is img.At without its cost for the usual kinds.
+// nrgba does the same as img.At, but faster for the usual kinds of image.
 func nrgba(img image.Image, x, y int) color.NRGBA {
 	switch img := img.(type) {
 	case *image.NRGBA:
@@ -189,7 +191,7 @@ func onlyGray(img *image.NRGBA) *image.Gray {
 	return g
 }
 
-// encoderPool keeps the encoders' working memory, most of a megabyte each.
+// encoderPool reuses the memory of PNG encoders, almost a megabyte each.
 type encoderPool struct{ sync.Pool }
 
 var encoders = &encoderPool{}
@@ -202,7 +204,7 @@ func (p *encoderPool) Get() *png.EncoderBuffer {
 func (p *encoderPool) Put(b *png.EncoderBuffer) { p.Pool.Put(b) }
 
 // pack compresses the rows of an opaque image as FlateDecode with PNG prediction (ISO 32000-2
-// 7.4.4.4), which is what the IDAT chunks of a PNG file hold.
+// 7.4.4.4). This is the format of the IDAT chunks in a PNG file.
 func pack(img image.Image) ([]byte, error) {
 	var file bytes.Buffer
 	encoder := png.Encoder{BufferPool: encoders}

@@ -199,7 +199,7 @@ func TestReadImageRefuses(t *testing.T) {
 		{"wrong checksum", "", broken, "damaged"},
 		{"JPEG cut off", "", jpg[:len(jpg)-20], "damaged"},
 		{"JPEG head only", "", jpg[:20], "damaged"},
-		{"large", "", make([]byte, maxImageBytes+1), "more than 4 MiB"},
+		{"large", "", make([]byte, maxImageBytes+1), "larger than 4 MiB"},
 		{"empty", "", nil, "neither"},
 	}
 	for _, tt := range tests {

@@ -5,19 +5,19 @@ import (
 )
 
 const (
-	padding      = 5.0  // points around the text at the asked size; as the original product draws
+	padding      = 5.0  // points around the text at the requested size; as the original product draws
 	minFontSize  = 4.0  // points; smaller text cannot be read on paper
 	sizeStep     = 0.5  // points, the least step to a smaller size
-	sizeShare    = 0.05 // of the size, which is the step of large sizes: it bounds the number of tries
-	breakingFrom = 0.6  // of the asked size: from here down words may be broken rather than set smaller
+	sizeShare    = 0.05 // step for large sizes, as a share of the size; it bounds the number of tries
+	breakingFrom = 0.6  // share of the requested size below which words are broken instead of set smaller
 	tabBlanks    = 4
-	rounding     = 1e-6 // slack in comparisons of lengths
+	rounding     = 1e-6 // tolerance in comparisons of lengths
 )
 
 // size is a width and a height in points.
 type size struct{ w, h float64 }
 
-// layout is where everything stands; the origin is the area's lower left corner.
+// layout says where everything stands. The origin is the lower left corner of the area.
 type layout struct {
 	area     size
 	image    point // lower left corner
@@ -31,7 +31,7 @@ type layout struct {
 // point is a place in points.
 type point struct{ x, y float64 }
 
-// block is a text as it is set at one size.
+// block is a text set in one size.
 type block struct {
 	fontSize float64
 	padding  float64
@@ -41,8 +41,8 @@ type block struct {
 	size             // with the padding
 }
 
-// place lays out text and image in an area; image is zero where there is none. KindVisible if it
-// cannot be done.
+// place lays out text and image in an area. image is zero if there is none. It returns KindVisible
+// if they do not fit.
 func place(area size, image size, text *text, asked float64) (layout, error) {
 	if image.w > area.w+rounding || image.h > area.h+rounding {
 		return layout{}, signing.Errorf(signing.KindVisible,
@@ -67,7 +67,7 @@ func place(area size, image size, text *text, asked float64) (layout, error) {
 		round2(area.w), round2(area.h), min(asked, minFontSize))
 }
 
-// placeAt tries one size: beside the image first, then under it.
+// placeAt tries one font size: first with the text beside the image, then under it.
 func placeAt(area, image size, t *text, fontSize, padding float64, breaking bool) (layout, bool) {
 	if b, ok := t.set(area.w-image.w, area.h, fontSize, padding, breaking); ok {
 		left := (area.w - image.w - b.w) / 2
@@ -94,7 +94,7 @@ func (l *layout) put(t *text, b block, x, top float64) {
 	l.text = point{x + b.padding, top - b.padding - (b.leading-t.height(b.fontSize))/2 - t.ascent*b.fontSize/1000}
 }
 
-// natural is the size of image and text beside each other where nothing limits them.
+// natural returns the size of image and text side by side without any limit.
 func natural(image size, t *text, fontSize float64) size {
 	out := image
 	if t.empty() {
@@ -104,12 +104,13 @@ func natural(image size, t *text, fontSize float64) size {
 	return size{out.w + b.w, max(out.h, b.h)}
 }
 
-// height is what one line takes, without the gap between lines.
+// height returns the height of one line, without the gap between lines.
 func (t *text) height(fontSize float64) float64 {
 	return (t.ascent + t.descent) * fontSize / 1000
 }
 
-// set wraps the text into a width and a height, padding included; false if it does not fit.
+// set wraps the text into a width and a height, padding included. It returns false if the text does
+// not fit.
 func (t *text) set(w, h, fontSize, padding float64, breaking bool) (block, bool) {
 	b := block{fontSize: fontSize, padding: padding, leading: t.leading * fontSize / 1000}
 	limit := (w-2*padding)*1000/fontSize + rounding

@@ -10,19 +10,20 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 )
 
-// paragraph is one line of the template, shaped. It is wrapped into lines between its units.
+// paragraph is one shaped line of the template. It is wrapped into lines between its units.
 type paragraph struct {
 	text  []rune
 	units []unit
-	bidi  *bidi.Paragraph // nil = all from left to right
+	bidi  *bidi.Paragraph // nil if the whole text runs from left to right
 	words []word
-	// offsets are where units begin where all stand on one line, thousandths of the font size; one
-	// more than units. So a long word that is broken often is not measured again each time.
+	// offsets are the positions of the units if all stand on one line, in thousandths of the font
+	// size. There is one more than units. They avoid measuring a long word again each time it is
+	// broken.
 	offsets []float64
-	primary *font.Face // the one that is preferred
+	primary *font.Face // the preferred font
 }
 
-// unit is what is never parted: a character with its marks, or several that one glyph draws.
+// unit is never split: a character with its marks, or several characters that one glyph draws.
 type unit struct {
 	start, end int // characters
 	face       *font.Face
@@ -35,12 +36,12 @@ type unit struct {
 type glyph struct {
 	font.Glyph
 	text string
-	// actual is the text that all neighbours with the same First stand for together; empty for a glyph
-	// that was not shaped.
+	// actual is the text for which all neighbours with the same First stand together. It is empty for
+	// a glyph that was not shaped.
 	actual string
 }
 
-// cell is a grapheme with the properties that decide what is shaped together.
+// cell is a grapheme with the properties that decide which graphemes are shaped together.
 type cell struct {
 	start, end int
 	script     language.Script
@@ -48,8 +49,13 @@ type cell struct {
 	level      uint8
 }
 
-// newParagraph shapes a line. missing is given each grapheme that no font has, and the position of
-// its first character.
+// shapedWith reports whether two neighbours are shaped together.
+func (c cell) shapedWith(other cell) bool {
+	return c.face == other.face && c.level == other.level && c.script == other.script
+}
+
+// newParagraph shapes a line. It calls missing with each grapheme that no font has, and the
+// position of its first character.
 func newParagraph(fonts *fontSet, text []rune, missing func(at int, grapheme []rune)) (*paragraph, error) {
 	cells, text, err := divide(fonts, text, missing)
 	if err != nil {
@@ -64,7 +70,7 @@ func newParagraph(fonts *fontSet, text []rune, missing func(at int, grapheme []r
 	}
 	for len(cells) > 0 {
 		n := 1
-		for n < len(cells) && cells[n].face == cells[0].face && cells[n].level == cells[0].level && cells[n].script == cells[0].script {
+		for n < len(cells) && cells[n].shapedWith(cells[0]) {
 			n++
 		}
 		if err := p.shape(cells[:n]); err != nil {
@@ -80,7 +86,7 @@ func newParagraph(fonts *fontSet, text []rune, missing func(at int, grapheme []r
 	return p, nil
 }
 
-// divide cuts a line into graphemes and chooses the font of each. The text that it returns may hold
+// divide cuts a line into graphemes and chooses the font of each. The returned text may contain
 // other forms of the same characters.
 func divide(fonts *fontSet, text []rune, missing func(int, []rune)) ([]cell, []rune, error) {
 	var s segmenter.Segmenter
@@ -103,8 +109,8 @@ func divide(fonts *fontSet, text []rune, missing func(int, []rune)) ([]cell, []r
 	if err != nil {
 		return nil, nil, err
 	}
-	// Characters that scripts share are shaped with those before them, and at the start with those
-	// behind.
+	// Characters that scripts share are shaped with the characters before them, and at the start of
+	// the line with those after them.
 	for i := 1; i < len(cells); i++ {
 		if cells[i].script == language.Common && cells[i].face == cells[i-1].face {
 			cells[i].script = cells[i-1].script
@@ -118,7 +124,7 @@ func divide(fonts *fontSet, text []rune, missing func(int, []rune)) ([]cell, []r
 	return cells, out, nil
 }
 
-// shape adds the units of neighbours that have all in common.
+// shape adds the units of neighbours with the same font, level and script.
 func (p *paragraph) shape(cells []cell) error {
 	first := cells[0]
 	if first.face.BuiltIn() && first.level%2 == 0 && plain(first.script) {
@@ -140,7 +146,7 @@ func (p *paragraph) shape(cells []cell) error {
 	return nil
 }
 
-// plainUnit draws each character as the font has it.
+// plainUnit returns the unit of a cell that is drawn without shaping.
 func (p *paragraph) plainUnit(c cell) unit {
 	u := unit{start: c.start, end: c.end, face: c.face}
 	for _, r := range p.text[c.start:c.end] {
@@ -155,8 +161,8 @@ func (p *paragraph) plainUnit(c cell) unit {
 	return u
 }
 
-// unitsOf groups glyphs, in the order of the text, into units: a unit ends where both a grapheme
-// and a group of glyphs end.
+// unitsOf groups glyphs, which are in the order of the text, into units. A unit ends where both a
+// grapheme and a group of glyphs end.
 func (p *paragraph) unitsOf(cells []cell, glyphs []font.Glyph, rightLeft bool) []unit {
 	var units []unit
 	end := cells[len(cells)-1].end
@@ -168,11 +174,11 @@ func (p *paragraph) unitsOf(cells []cell, glyphs []font.Glyph, rightLeft bool) [
 			for n < len(glyphs) && glyphs[n].First < u.end {
 				n++
 			}
-			next := end // where the glyphs go on
+			next := end // where the next glyph starts
 			if n < len(glyphs) {
 				next = glyphs[n].First
 			}
-			// The glyphs so far may stand for characters of the next graphemes too, as a ligature does.
+			// The glyphs so far may also stand for characters of the next graphemes, as a ligature does.
 			if len(cells) == 0 || next <= cells[0].start {
 				break
 			}
@@ -193,8 +199,8 @@ func (p *paragraph) unitsOf(cells []cell, glyphs []font.Glyph, rightLeft bool) [
 	return units
 }
 
-// named says for which text each glyph stands. The glyphs are in the order of the text, which they
-// cover up to end.
+// named finds out for which text each glyph stands. The glyphs are in the order of the text and
+// cover it up to end.
 func (p *paragraph) named(face *font.Face, glyphs []font.Glyph, end int) []glyph {
 	var out []glyph
 	for len(glyphs) > 0 {
@@ -210,7 +216,8 @@ func (p *paragraph) named(face *font.Face, glyphs []font.Glyph, end int) []glyph
 		actual := without(text, turning)
 		for _, g := range glyphs[:n] {
 			named := glyph{Glyph: g, text: without(text, invisible), actual: actual}
-			// One of several glyphs stands for its own character where it is the font's glyph for it.
+			// One of several glyphs stands for a character alone if it is the font's glyph for this
+			// character.
 			if i := slices.IndexFunc(text, func(r rune) bool { return face.Glyph(r) == g.ID }); n > 1 && i >= 0 {
 				named.text = string(text[i])
 			}
@@ -221,7 +228,7 @@ func (p *paragraph) named(face *font.Face, glyphs []font.Glyph, end int) []glyph
 	return out
 }
 
-// without returns text without some of its characters.
+// without returns text without the characters for which some is true.
 func without(text []rune, some func(rune) bool) string {
 	return string(slices.DeleteFunc(slices.Clone(text), some))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// text is what is to be set. Lengths are thousandths of the font size, the greatest of all fonts
-// that are used.
+// text is the text to lay out. Lengths are thousandths of the font size, and are the maximum over
+// all fonts in use.
 type text struct {
 	paragraphs               []*paragraph
 	ascent, descent, leading float64
@@ -23,8 +23,8 @@ type source struct {
 	piece int
 }
 
-// newText shapes a rendered template, line by line. Empty lines at both ends are dropped. Its error
-// is KindVisible where no font has a character.
+// newText shapes a rendered template, line by line. It drops empty lines at both ends. It returns
+// KindVisible if no font has a character.
 func newText(fonts *fontSet, pieces velocity.Text, template string) (*text, error) {
 	t := &text{}
 	for _, l := range linesOf(pieces) {
@@ -48,8 +48,8 @@ func newText(fonts *fontSet, pieces velocity.Text, template string) (*text, erro
 	return t, nil
 }
 
-// linesOf cuts the text at line feeds, turns tabs into blanks and drops characters that take no
-// part, blanks at the ends of lines, and empty lines at both ends.
+// linesOf cuts the text at line feeds and turns tabs into blanks. It drops characters that take no
+// part in the layout, blanks at the ends of lines, and empty lines at both ends.
 func linesOf(pieces velocity.Text) [][]source {
 	lines := [][]source{nil}
 	for i, piece := range pieces {
@@ -82,9 +82,9 @@ func linesOf(pieces velocity.Text) [][]source {
 	return lines
 }
 
-// isolated returns a line's characters and the piece of each. Where some are written from right to
-// left it isolates the values of references (UAX #9, 2.4.2): a name in Arabic must not carry the
-// date away that stands behind it.
+// isolated returns the characters of a line and the piece of each. If some are written from right
+// to left, it isolates the values of references (UAX #9, 2.4.2). Otherwise a name in Arabic would
+// move the date that follows it.
 func isolated(l []source, pieces velocity.Text) (characters []rune, pieceOf []int) {
 	add := func(r rune, piece int) {
 		characters = append(characters, r)
@@ -128,12 +128,12 @@ func (t *text) measure(fonts *fontSet) {
 	for _, f := range faces {
 		t.ascent, t.descent, t.leading = max(t.ascent, f.Ascent()), max(t.descent, f.Descent()), max(t.leading, f.Leading())
 	}
-	if len(faces) > 1 { // the highest and the deepest font may be two, and must not touch
+	if len(faces) > 1 { // ascent and descent may come from different fonts, whose lines must not touch
 		t.leading = max(t.leading, t.ascent+t.descent)
 	}
 }
 
-// checkDrawable refuses glyphs that cannot be embedded, which only a damaged font has.
+// checkDrawable refuses a glyph that cannot be embedded. Only a damaged font has such a glyph.
 func (p *paragraph) checkDrawable() error {
 	for _, u := range p.units {
 		for _, g := range u.glyphs {
@@ -150,7 +150,8 @@ func (p *paragraph) checkDrawable() error {
 	return nil
 }
 
-// addMissing notes the characters of a grapheme that no font has, with the field of their piece.
+// addMissing records the characters of a grapheme that no font has, with the field that they come
+// from.
 func addMissing(
 	by map[int]*missing, fonts *fontSet, piece int, pieces velocity.Text, template string, grapheme []rune,
 ) {
@@ -160,7 +161,7 @@ func addMissing(
 		by[piece] = m
 	}
 	for _, r := range grapheme {
-		// Where fonts have each character, but none has all, the first font decides which ones are named.
+		// If each character is in some font, but no font has all, name those that the first font lacks.
 		if alone, _ := fonts.find([]rune{r}); (alone == nil || !fonts.primary().Has(r)) && !invisible(r) &&
 			!slices.Contains(m.runes, r) {
 			m.runes = append(m.runes, r)
@@ -168,7 +169,8 @@ func addMissing(
 	}
 }
 
-// firstMissing is the error of the first piece of a line with characters that no font has.
+// firstMissing returns the error for the first piece of a line with characters that no font has. It
+// returns nil if there is none.
 func firstMissing(by map[int]*missing) error {
 	first := -1
 	for piece := range by {

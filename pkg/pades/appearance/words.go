@@ -6,15 +6,15 @@ import (
 	"github.com/go-text/typesetting/segmenter"
 )
 
-// word is what is kept on one line if that can be done: units of a paragraph, and the blanks before
-// them. Widths are thousandths of the font size.
+// word is a group of units that stay on one line if possible, with the blanks before them. Widths
+// are thousandths of the font size.
 type word struct {
-	blanks, start, end int // the first blank, the first unit behind the blanks, behind the last unit
+	blanks, start, end int // first blank, first unit after the blanks, end of the units
 	before             float64
 	width              float64
 }
 
-// findWords cuts a paragraph at blanks and, in scripts that write none, where UAX #14 lets a line
+// findWords cuts a paragraph at blanks and, in scripts without blanks, where UAX #14 allows a line
 // break.
 func (p *paragraph) findWords() []word {
 	breaks := p.breaks()
@@ -36,7 +36,7 @@ func (p *paragraph) findWords() []word {
 	return words
 }
 
-// breaks holds the characters before which a line may break though there is no blank.
+// breaks returns the characters before which a line may break although there is no blank.
 func (p *paragraph) breaks() map[int]bool {
 	if !slices.ContainsFunc(p.text, breaksAnywhere) {
 		return nil
@@ -60,8 +60,8 @@ type line struct {
 	width      float64
 }
 
-// wrap breaks the paragraph at limit; false if a word is wider than limit and may not be broken. No
-// word makes one empty line.
+// wrap breaks the paragraph into lines no wider than limit. It returns false if a word is wider
+// than limit and breaking is false. A paragraph without words becomes one empty line.
 func (p *paragraph) wrap(limit float64, breaking bool) (lines []line, ok bool) {
 	l := line{of: p}
 	flush := func(next int) {
@@ -70,7 +70,7 @@ func (p *paragraph) wrap(limit float64, breaking bool) (lines []line, ok bool) {
 	}
 	for i, w := range p.words {
 		if i > 0 && l.width+w.before+w.width > limit {
-			flush(w.start) // the blanks before the word vanish in the break
+			flush(w.start) // the blanks before the word are dropped at the break
 		} else {
 			l.end = w.start
 			l.width += w.before
@@ -92,7 +92,8 @@ func (p *paragraph) wrap(limit float64, breaking bool) (lines []line, ok bool) {
 	return append(lines, l), true
 }
 
-// head returns the end of as many units from start on as are no wider than limit, and their width.
+// head returns how far the units from start fit into limit: the index after the last unit that
+// fits, and their width.
 func (p *paragraph) head(start, end int, limit float64) (int, float64) {
 	width := 0.0
 	for i := start; i < end; i++ {
@@ -106,10 +107,10 @@ func (p *paragraph) head(start, end int, limit float64) (int, float64) {
 
 func (p *paragraph) widthOf(start, end int) float64 { return p.offsets[end] - p.offsets[start] }
 
-// rightLeft reports whether the line begins at the right.
+// rightLeft reports whether the line starts at the right.
 func (l line) rightLeft() bool { return l.of.bidi != nil && l.of.bidi.Level == 1 }
 
-// String is the line's text in the order in which it is read.
+// String returns the text of the line in reading order.
 func (l line) String() string {
 	if l.start == l.end {
 		return ""

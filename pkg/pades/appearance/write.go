@@ -10,8 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Write hands the appearance's objects to add, which gives each its reference, and returns the form
-// XObject's: the value of the annotation's /AP /N. matrix is the Placement's.
+// Write passes the objects of the appearance to add, which returns the reference of each. It
+// returns the reference of the form XObject, which is the value of the annotation's /AP /N. matrix
+// is Placement.Matrix.
 func (a *Appearance) Write(add func(pdf.Object) pdf.Ref, matrix [6]float64) pdf.Ref {
 	resources := pdf.NewDict()
 	content := a.start()
@@ -40,7 +41,7 @@ func (a *Appearance) Write(add func(pdf.Object) pdf.Ref, matrix [6]float64) pdf.
 	return add(deflated(form, content.Bytes()))
 }
 
-// start begins the content with the background.
+// start returns content that starts with the background.
 func (a *Appearance) start() *bytes.Buffer {
 	var b bytes.Buffer
 	if a.background != nil {
@@ -49,7 +50,7 @@ func (a *Appearance) start() *bytes.Buffer {
 	return &b
 }
 
-// setColor is the operator that makes c the colour to fill with.
+// setColor returns the operator that sets the fill colour to c.
 func (a *Appearance) setColor(c signing.Color) string {
 	part := func(v uint8) pdf.Number { return pdf.Real(float64(v) / 255) }
 	if a.pdfa {
@@ -58,8 +59,9 @@ func (a *Appearance) setColor(c signing.Color) string {
 	return fmt.Sprintf("%s %s %s rg ", part(c.R), part(c.G), part(c.B))
 }
 
-// calibrated is the colour space of PDF/A documents: CalRGB or CalGray (ISO 32000-2 8.6.5) with the
-// white point and the primaries of sRGB (IEC 61966-2-1), and 2.2 for its transfer curve.
+// calibrated returns the colour space for PDF/A documents: CalRGB or CalGray (ISO 32000-2 8.6.5)
+// with the white point and the primaries of sRGB (IEC 61966-2-1), and with gamma 2.2 in place of
+// its transfer curve.
 func calibrated(gray bool) pdf.Array {
 	white := numbers(0.9505, 1, 1.089)
 	if gray {
@@ -110,7 +112,7 @@ func imageDict(p *picture, space pdf.Object, gray bool) *pdf.Dict {
 	return d
 }
 
-// deflaters keeps compressors, most of a megabyte each.
+// deflaters reuses compressors, which take almost a megabyte each.
 var deflaters = sync.Pool{New: func() any { return zlib.NewWriter(nil) }}
 
 // deflated returns a stream with its data compressed.
@@ -118,7 +120,7 @@ func deflated(dict *pdf.Dict, data []byte) *pdf.Stream {
 	var b bytes.Buffer
 	w := deflaters.Get().(*zlib.Writer)
 	w.Reset(&b)
-	_, _ = w.Write(data) // a Buffer takes all
+	_, _ = w.Write(data) // a Buffer never fails
 	_ = w.Close()
 	deflaters.Put(w)
 	dict.Set("Filter", pdf.Name("FlateDecode"))

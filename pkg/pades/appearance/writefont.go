@@ -5,7 +5,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// writeFont writes a Type 0 font with the subset embedded (ISO 32000-2 9.7.6, ISO 19005-1 6.3).
+// writeFont adds a Type 0 font with the subset embedded (ISO 32000-2 9.7.6, ISO 19005-1 6.3) and
+// returns its reference.
 func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subset) pdf.Ref {
 	program := subset.Program()
 	name := pdf.Name(subset.Name())
@@ -34,7 +35,8 @@ func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subse
 	}
 	cidFont := pdf.NewDict(
 		"Type", pdf.Name("Font"), "Subtype", kind, "BaseFont", name,
-		"CIDSystemInfo", pdf.NewDict("Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"), "Supplement", pdf.Int(0)),
+		"CIDSystemInfo", pdf.NewDict(
+			"Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"), "Supplement", pdf.Int(0)),
 	)
 	if !subset.Compact() {
 		cidFont.Set("CIDToGIDMap", pdf.Name("Identity"))

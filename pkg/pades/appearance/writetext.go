@@ -14,18 +14,18 @@ import (
 // textWriter writes lines of text as operators of a content stream (ISO 32000-2 9.4).
 type textWriter struct {
 	b     *bytes.Buffer
-	fonts []usedFont // in the order of their first use
+	fonts []usedFont // in order of first use
 
 	fontSize float64
 	current  int     // of fonts
 	rise     float64 // points
 	pending  showing
-	// pen is where the next glyph is drawn if nothing moves it, and want where it should be:
+	// pen is where the next glyph would be drawn, and want is where it should be drawn. Both are
 	// thousandths of the font size from the left end of the line.
 	pen, want float64
 }
 
-// usedFont is a font of the text with the glyphs that it is used for.
+// usedFont is a font of the text with the subset of its glyphs that is used.
 type usedFont struct {
 	name   pdf.Name // in the resources
 	face   *font.Face
@@ -39,7 +39,7 @@ type showing struct {
 	moved bool
 }
 
-// write writes all lines. The first operator that selects a font carries the size for all.
+// write writes all lines. The first operator that selects a font sets the size for all lines.
 func (w *textWriter) write(color string, l layout) {
 	w.fontSize = l.fontSize
 	first := w.use(l.lines[0].firstFace())
@@ -60,7 +60,7 @@ func (w *textWriter) write(color string, l layout) {
 	w.b.WriteString("ET\n")
 }
 
-// use returns the number of a font in fonts and adds it if it is new.
+// use returns the index of a font in fonts. It adds the font if it is new.
 func (w *textWriter) use(face *font.Face) int {
 	i := slices.IndexFunc(w.fonts, func(f usedFont) bool { return f.face == face })
 	if i < 0 {
@@ -89,8 +89,8 @@ func (w *textWriter) line(l line) {
 	w.flush()
 }
 
-// group writes glyphs that stand for a text together. Where their codes alone do not lead to it,
-// the text is given as ActualText (ISO 32000-2 14.9.4), so that it can be searched and copied.
+// group writes glyphs that stand for a text together. If their codes do not lead to this text, it
+// is written as ActualText too (ISO 32000-2 14.9.4), so that it can be searched and copied.
 func (w *textWriter) group(face *font.Face, glyphs []glyph) {
 	to := w.use(face)
 	codes := make([]uint16, len(glyphs))
@@ -130,8 +130,8 @@ func (w *textWriter) glyph(to int, g font.Glyph, code uint16) {
 		w.rise = rise
 		fmt.Fprintf(w.b, "%s Ts ", pdf.Real(rise))
 	}
-	// Less than a thousandth of the size is left for the next glyph: it is what rounding of widths
-	// makes, and nobody sees it.
+	// A difference below a thousandth of the size comes from rounding widths and is invisible. It is
+	// carried over to the next glyph.
 	if move := math.Round(w.want + g.X - w.pen); math.Abs(w.want+g.X-w.pen) >= 1 {
 		w.move(move)
 	}
@@ -152,7 +152,7 @@ func (w *textWriter) move(thousandths float64) {
 	w.pen += thousandths
 }
 
-// flush writes what is pending.
+// flush writes the pending operator.
 func (w *textWriter) flush() {
 	s := &w.pending
 	switch {
@@ -167,7 +167,8 @@ func (w *textWriter) flush() {
 	w.pending = showing{}
 }
 
-// firstFace is the font that a line begins with, or that its paragraph has where the line is empty.
+// firstFace returns the font of the first glyph of a line. For an empty line it returns the
+// preferred font of the paragraph.
 func (l line) firstFace() *font.Face {
 	for _, u := range l.visual() {
 		if len(u.glyphs) > 0 {

@@ -6,10 +6,11 @@ import (
 	"golang.org/x/text/unicode/bidi"
 )
 
-// maxOpenBrackets is how many brackets may be open at once; with more no pair is found (BD16).
+// maxOpenBrackets is how many brackets may be open at once. With more, no pairs are found at all
+// (BD16).
 const maxOpenBrackets = 63
 
-// brackets is N0: paired brackets take the direction of what they enclose.
+// brackets applies N0: paired brackets take the direction of the text that they enclose.
 func (s *sequence) brackets() {
 	embedding := direction(s.level)
 	for _, pair := range s.pairs() {
@@ -33,7 +34,7 @@ func (s *sequence) brackets() {
 	}
 }
 
-// before is the direction of the last strong character before an index.
+// before returns the direction of the last strong character before index i.
 func (s *sequence) before(i int) class {
 	for i--; i >= 0; i-- {
 		if c := strongOf(s.classes[i]); c == bidi.L || c == bidi.R {
@@ -43,7 +44,7 @@ func (s *sequence) before(i int) class {
 	return s.sos
 }
 
-// setBracket also sets the marks on the bracket.
+// setBracket sets the class of a bracket and of the marks on it.
 func (s *sequence) setBracket(i int, c class) {
 	s.classes[i] = c
 	for i++; i < len(s.classes) && s.original[i] == bidi.NSM; i++ {
@@ -51,7 +52,7 @@ func (s *sequence) setBracket(i int, c class) {
 	}
 }
 
-// pairs returns the bracket pairs by their opening brackets (BD16).
+// pairs returns the bracket pairs, sorted by their opening brackets (BD16).
 func (s *sequence) pairs() [][2]int {
 	type opened struct {
 		closing rune
@@ -86,8 +87,8 @@ func (s *sequence) pairs() [][2]int {
 	return pairs
 }
 
-// closingOf returns the bracket that closes an opening one (BidiBrackets.txt): nearly always the
-// next character.
+// closingOf returns the closing bracket for an opening one (BidiBrackets.txt). It is almost always
+// the next character.
 func closingOf(r rune) rune {
 	switch r {
 	case '[', '{', 0xff3b, 0xff5b:

@@ -5,7 +5,7 @@ import "golang.org/x/text/unicode/bidi"
 // status is an entry of the directional status stack (BD16, X1).
 type status struct {
 	level    uint8
-	override class // L or R; ON = none
+	override class // L or R; ON means none
 	isolate  bool
 }
 
@@ -19,7 +19,7 @@ type explicit struct {
 	overflowIsolates, overflowEmbeddings, validIsolates int
 }
 
-// run sets the levels that embeddings, overrides and isolates give, and returns the classes after
+// run sets the levels after embeddings, overrides and isolates. It returns the classes after
 // overrides.
 func (e *explicit) run() []class {
 	e.stack = []status{{level: e.p.Level, override: bidi.ON}}
@@ -53,7 +53,8 @@ func (e *explicit) override(i int) {
 	}
 }
 
-// next is the least higher level that is odd, or even.
+// next returns the lowest higher level that is odd or even, as requested. It returns false if the
+// level is too high.
 func (e *explicit) next(odd bool) (uint8, bool) {
 	level := e.top().level + 1
 	if (level%2 == 1) != odd {
@@ -62,7 +63,7 @@ func (e *explicit) next(odd bool) (uint8, bool) {
 	return level, level <= maxDepth && e.overflowIsolates == 0 && e.overflowEmbeddings == 0
 }
 
-// embed is X2 to X5.
+// embed applies X2 to X5.
 func (e *explicit) embed(c class) {
 	level, ok := e.next(c == bidi.RLE || c == bidi.RLO)
 	switch {
@@ -80,7 +81,7 @@ func (e *explicit) embed(c class) {
 	}
 }
 
-// isolate is X5a to X5c.
+// isolate applies X5a to X5c.
 func (e *explicit) isolate(i int, c class) {
 	odd := c == bidi.RLI
 	if c == bidi.FSI {
@@ -99,7 +100,7 @@ func (e *explicit) isolate(i int, c class) {
 	e.stack = append(e.stack, status{level: level, override: bidi.ON, isolate: true})
 }
 
-// endIsolate is X6a.
+// endIsolate applies X6a.
 func (e *explicit) endIsolate() {
 	switch {
 	case e.overflowIsolates > 0:
@@ -114,7 +115,7 @@ func (e *explicit) endIsolate() {
 	}
 }
 
-// endEmbedding is X7.
+// endEmbedding applies X7.
 func (e *explicit) endEmbedding() {
 	switch {
 	case e.overflowIsolates > 0:

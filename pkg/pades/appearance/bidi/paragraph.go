@@ -20,7 +20,7 @@ type Paragraph struct {
 	original []class
 }
 
-// Analyze resolves the levels of a paragraph. The text holds no paragraph separators.
+// Analyze resolves the levels of a paragraph. The text must not contain paragraph separators.
 func Analyze(text []rune) *Paragraph {
 	p := &Paragraph{original: make([]class, len(text))}
 	for i, r := range text {
@@ -31,7 +31,7 @@ func Analyze(text []rune) *Paragraph {
 	return p
 }
 
-// NeedsAnalysis reports whether a text holds characters that give it any level but 0.
+// NeedsAnalysis reports whether a text contains characters that can have a level other than 0.
 func NeedsAnalysis(text []rune) bool {
 	return slices.ContainsFunc(text, func(r rune) bool {
 		switch classOf(r) {
@@ -47,8 +47,8 @@ func classOf(r rune) class {
 	return properties.Class()
 }
 
-// Line returns the levels of a line of the paragraph: the characters from start to before end.
-// Blanks at its end and before tabs take the level of the paragraph (L1).
+// Line returns the levels of one line of the paragraph: the characters from start up to, but not
+// including, end. Blanks at its end and before tabs take the level of the paragraph (L1).
 func (p *Paragraph) Line(start, end int) []uint8 {
 	levels := slices.Clone(p.Levels[start:end])
 	trailing := true
@@ -89,8 +89,8 @@ func VisualOrder(levels []uint8) []int {
 	return order
 }
 
-// firstStrong is the level that the first strong character gives a text, isolates left out (P2,
-// P3); 0 if there is none.
+// firstStrong returns the level that the first strong character gives a text, without isolates (P2,
+// P3). It returns 0 if there is no strong character.
 func firstStrong(classes []class, start, end int, match []int) uint8 {
 	for i := start; i < end; i++ {
 		switch c := classes[i]; {
@@ -129,7 +129,7 @@ func matchIsolates(classes []class) []int {
 
 func isolate(c class) bool { return c == bidi.LRI || c == bidi.RLI || c == bidi.FSI }
 
-// removed are the characters that the rules leave out (X9).
+// removed reports whether the rules leave out a character of this class (X9).
 func removed(c class) bool {
 	switch c {
 	case bidi.LRE, bidi.RLE, bidi.LRO, bidi.RLO, bidi.PDF, bidi.BN:

@@ -3,7 +3,7 @@ package bidi
 import "golang.org/x/text/unicode/bidi"
 
 // sequence is an isolating run sequence (BD13): characters of one level that the weak and neutral
-// rules see as neighbours.
+// rules treat as neighbours.
 type sequence struct {
 	at       []int   // indices into the text
 	classes  []class // of those characters, resolved step by step
@@ -25,7 +25,7 @@ func (p *Paragraph) resolve(text []rune) {
 		s.neutrals()
 		s.implicit(p.Levels)
 	}
-	// What the rules leave out takes the level of what stands before it.
+	// A character that the rules leave out takes the level of the character before it.
 	for i, c := range p.original {
 		if removed(c) {
 			p.Levels[i] = p.Level
@@ -45,7 +45,7 @@ func (p *Paragraph) sequences(text []rune, classes []class, match []int) []*sequ
 		}
 	}
 	var all []*sequence
-	open := make(map[int]*sequence) // by the isolate initiator at whose PDI the sequence goes on
+	open := make(map[int]*sequence) // keyed by the isolate initiator at whose PDI the sequence continues
 	for start := 0; start < len(kept); {
 		end := start + 1
 		for end < len(kept) && p.Levels[kept[end]] == p.Levels[kept[start]] {
@@ -114,7 +114,7 @@ func (s *sequence) weak() {
 	}
 }
 
-// marks is W1: a mark takes the class of what it stands on.
+// marks applies W1: a mark takes the class of the character that it stands on.
 func (s *sequence) marks() {
 	before := s.sos
 	for i, c := range s.classes {
@@ -128,7 +128,7 @@ func (s *sequence) marks() {
 	}
 }
 
-// numbers is W2 and W3: European digits after an Arabic letter are Arabic ones.
+// numbers applies W2 and W3: European digits after an Arabic letter become Arabic digits.
 func (s *sequence) numbers() {
 	strong := s.sos
 	for i, c := range s.classes {
@@ -148,7 +148,8 @@ func (s *sequence) numbers() {
 	}
 }
 
-// separators is W4 and W5: what stands between or beside digits belongs to the number.
+// separators applies W4 and W5: separators between digits, and terminators beside digits, belong to
+// the number.
 func (s *sequence) separators() {
 	c := s.classes
 	for i := 1; i+1 < len(c); i++ {
@@ -204,7 +205,8 @@ func neutral(c class) bool {
 	return c == bidi.B || c == bidi.S || c == bidi.WS || c == bidi.ON || c == bidi.PDI || isolate(c)
 }
 
-// strongOf is the direction that a resolved character has for its neighbours: numbers count as R.
+// strongOf returns the direction that a resolved character has for its neighbours. Numbers count as
+// R.
 func strongOf(c class) class {
 	if c == bidi.EN || c == bidi.AN {
 		return bidi.R

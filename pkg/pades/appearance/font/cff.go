@@ -8,11 +8,11 @@ import (
 	"strconv"
 )
 
-// errCFF is for a table CFF whose parts point outside of it.
+// errCFF is returned for a table CFF that is malformed or whose offsets point outside of it.
 var errCFF = errors.New("table CFF is damaged")
 
-// Operators of a DICT that the subset needs (Adobe Technical Note 5176, tables 9 to 23). Those of
-// two bytes begin with 12.
+// Operators of a DICT that the subset needs (Adobe Technical Note 5176, tables 9 to 23). Two-byte
+// operators begin with 12.
 const (
 	opFontBBox       = 5
 	opPrivate        = 18
@@ -37,14 +37,14 @@ type cffFont struct {
 	fontOf      func(glyph int) int
 }
 
-// cffPart is what glyphs share: an entry of FDArray, or the font itself.
+// cffPart is the data that several glyphs share: an entry of FDArray, or the font itself.
 type cffPart struct {
-	matrix  []byte // operands of its own FontMatrix; nil = none
+	matrix  []byte // operands of its own FontMatrix; nil if missing
 	private dict
 	subrs   index
 }
 
-// parseCFF reads the table of a font with so many glyphs.
+// parseCFF reads the table CFF of a font. glyphs is the number of glyphs after table maxp.
 func parseCFF(b []byte, glyphs int) (*cffFont, error) {
 	if len(b) < 4 || b[0] != 1 || int(b[2]) > len(b) {
 		return nil, errCFF
@@ -72,18 +72,18 @@ func parseCFF(b []byte, glyphs int) (*cffFont, error) {
 		return nil, err
 	}
 	if kind, ok := f.top.number(opCharstringType, 0); ok && kind != 2 {
-		return nil, errors.New("table CFF has charstrings of another type than 2")
+		return nil, errors.New("table CFF has charstrings that are not of type 2")
 	}
 	if f.charStrings, err = f.top.index(b, opCharStrings); err != nil {
 		return nil, err
 	}
 	if f.charStrings.count < glyphs {
-		return nil, fmt.Errorf("table CFF has %d glyphs, and maxp %d", f.charStrings.count, glyphs)
+		return nil, fmt.Errorf("table CFF has %d glyphs, but maxp says %d", f.charStrings.count, glyphs)
 	}
 	return f, f.parseParts(b)
 }
 
-// parseParts reads FDArray and FDSelect, or the font's own Private DICT.
+// parseParts reads FDArray and FDSelect, or the Private DICT of a font without them.
 func (f *cffFont) parseParts(b []byte) error {
 	if !f.top.has(opROS) {
 		part, err := parsePart(b, f.top)
@@ -134,7 +134,8 @@ func parsePart(b []byte, d dict) (cffPart, error) {
 	return part, err
 }
 
-// parseFDSelect reads format 0 or 3 and returns the font of each glyph.
+// parseFDSelect reads FDSelect in format 0 or 3. It returns a function that gives the part of each
+// glyph.
 func parseFDSelect(b []byte, glyphs, fonts int) (func(int) int, error) {
 	of := make([]uint8, glyphs)
 	switch {
@@ -163,15 +164,15 @@ func parseFDSelect(b []byte, glyphs, fonts int) (func(int) int, error) {
 	return func(g int) int { return int(of[g]) }, nil
 }
 
-// index is an INDEX: items of any length (Technical Note 5176, section 5).
+// index is an INDEX: a list of items of any length (Technical Note 5176, section 5).
 type index struct {
 	count   int
 	size    int    // bytes of an offset
 	offsets []byte // count + 1 of them
-	data    []byte // offset 1 is its first byte
+	data    []byte // offset 1 means its first byte
 }
 
-// readIndex reads the INDEX that b begins with and returns what follows it.
+// readIndex reads the INDEX at the start of b and returns the bytes after it.
 func readIndex(b []byte) (index, []byte, error) {
 	if len(b) < 2 {
 		return index{}, nil, errCFF
@@ -212,12 +213,12 @@ func (x *index) offset(i int) int {
 
 func (x *index) get(i int) []byte { return x.data[x.offset(i)-1 : x.offset(i+1)-1] }
 
-// dict is a DICT: its entries in their order.
+// dict is a DICT: its entries in their original order.
 type dict []dictEntry
 
 type dictEntry struct {
 	op       int
-	operands []byte // as they stand
+	operands []byte // encoded, unchanged
 	numbers  []float64
 }
 
@@ -250,7 +251,7 @@ func parseDict(b []byte) (dict, error) {
 	return d, nil
 }
 
-// dictNumber reads an operand and returns its length; 0 if there is none.
+// dictNumber reads an operand and returns its length, or 0 if it is malformed.
 func dictNumber(b []byte) (v float64, n int) {
 	switch c := b[0]; {
 	case c >= 32 && c <= 246:
@@ -269,7 +270,7 @@ func dictNumber(b []byte) (v float64, n int) {
 	return 0, 0
 }
 
-// realNumber reads a number that is written as decimal digits, two a byte.
+// realNumber reads a number that is written as decimal digits, two per byte.
 func realNumber(b []byte) (float64, int) {
 	var s []byte
 	for i, c := range b[1:] {
@@ -302,7 +303,7 @@ func (d dict) find(op int) *dictEntry {
 
 func (d dict) has(op int) bool { return d.find(op) != nil }
 
-// raw returns an entry's operands as they stand; nil if there is none.
+// raw returns the encoded operands of an entry, or nil if there is no such entry.
 func (d dict) raw(op int) []byte {
 	if e := d.find(op); e != nil {
 		return e.operands
@@ -310,7 +311,8 @@ func (d dict) raw(op int) []byte {
 	return nil
 }
 
-// number returns a whole operand of an entry.
+// number returns operand i of an entry. It returns false if the operand is missing or not a whole
+// number.
 func (d dict) number(op, i int) (int, bool) {
 	e := d.find(op)
 	if e == nil || i >= len(e.numbers) || e.numbers[i] != math.Trunc(e.numbers[i]) ||

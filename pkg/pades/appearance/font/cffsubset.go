@@ -4,12 +4,12 @@ import (
 	"encoding/binary"
 )
 
-// cffProgram returns the glyphs of a subset as a CID-keyed font program whose CIDs are the glyph
-// numbers: CIDFontType0C (ISO 32000-2 9.9.1). Outlines that are damaged are left empty: Drawable
-// has refused them.
+// program returns the glyphs of a subset as a CID-keyed font program whose CIDs are the glyph
+// numbers: CIDFontType0C (ISO 32000-2 9.9.1). Damaged outlines become empty; Drawable refuses them
+// before.
 func (f *cffFont) program(name string, glyphs []uint16) []byte {
 	var outlines, parts [][]byte
-	number := make(map[int]int) // of the parts in use
+	number := make(map[int]int) // new numbers of the parts in use
 	var used []int
 	fdSelect := []byte{0} // format 0
 	for _, g := range glyphs {
@@ -40,17 +40,17 @@ func (f *cffFont) program(name string, glyphs []uint16) []byte {
 	return w.write()
 }
 
-// cffWriter lays the parts of a font program one behind the other.
+// cffWriter writes the parts of a font program one after the other.
 type cffWriter struct {
 	font                  *cffFont
 	name                  string
 	count                 int
 	charStrings, fdSelect []byte
 	used                  []int    // numbers of the parts
-	privates              [][]byte // theirs
+	privates              [][]byte // Private DICTs of these parts
 }
 
-// Numbers of the first strings that are not standard ones (Technical Note 5176, appendix A).
+// Numbers of the first strings after the standard strings (Technical Note 5176, appendix A).
 const (
 	sidAdobe = 391 + iota
 	sidIdentity
@@ -58,8 +58,7 @@ const (
 )
 
 func (w *cffWriter) write() []byte {
-	// All offsets take five bytes, so that the length of what stands before them is known from the
-	// start.
+	// All offsets take five bytes, so that the lengths of the parts are known before the offsets are.
 	head := []byte{1, 0, 4, 4}
 	head = append(head, writeIndex([]byte(w.name))...)
 	topSize := len(writeIndex(w.top(0, 0, 0, 0)))
@@ -74,13 +73,14 @@ func (w *cffWriter) write() []byte {
 	privatesAt := fontsAt + len(w.fontDicts(0))
 
 	out := append(head, writeIndex(w.top(charsetAt, selectAt, charStringsAt, fontsAt))...)
-	for _, part := range append([][]byte{strings, noSubrs, charset, w.fdSelect, w.charStrings, w.fontDicts(privatesAt)}, w.privates...) {
+	parts := [][]byte{strings, noSubrs, charset, w.fdSelect, w.charStrings, w.fontDicts(privatesAt)}
+	for _, part := range append(parts, w.privates...) {
 		out = append(out, part...)
 	}
 	return out
 }
 
-// top is the Top DICT.
+// top returns the Top DICT.
 func (w *cffWriter) top(charset, fdSelect, charStrings, fonts int) []byte {
 	out := entry(opROS, dictInt(sidAdobe), dictInt(sidIdentity), dictInt(0))
 	for _, op := range []int{opFontMatrix, opFontBBox} {
@@ -95,7 +95,8 @@ func (w *cffWriter) top(charset, fdSelect, charStrings, fonts int) []byte {
 	return append(out, entry(opFDArray, dictInt(fonts))...)
 }
 
-// charset gives each glyph its own number as CID: format 2, one range, .notdef left out.
+// charset returns the charset that gives each glyph its own number as CID: format 2, one range,
+// without .notdef.
 func (w *cffWriter) charset() []byte {
 	if w.count < 2 {
 		return []byte{0}
@@ -103,7 +104,7 @@ func (w *cffWriter) charset() []byte {
 	return binary.BigEndian.AppendUint16([]byte{2, 0, 1}, uint16(w.count-2))
 }
 
-// fontDicts is FDArray, its Private DICTs from an offset on.
+// fontDicts returns FDArray. The Private DICTs start at the offset privatesAt.
 func (w *cffWriter) fontDicts(privatesAt int) []byte {
 	var dicts [][]byte
 	for i, part := range w.used {
@@ -118,7 +119,7 @@ func (w *cffWriter) fontDicts(privatesAt int) []byte {
 	return writeIndex(dicts...)
 }
 
-// without returns the DICT's bytes without an operator.
+// without returns the encoded DICT without the entries of one operator.
 func (d dict) without(op int) []byte {
 	var out []byte
 	for _, e := range d {

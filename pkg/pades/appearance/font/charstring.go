@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// Bounds on one charstring (Adobe Technical Note 5177, appendix B). Fonts in use stay far below the
+// Bounds on one charstring (Adobe Technical Note 5177, appendix B). Fonts in use are far below the
 // last one.
 const (
 	maxSubrDepth       = 10
@@ -16,8 +16,8 @@ const (
 
 var errCharstring = errors.New("a charstring is damaged")
 
-// flattener copies a charstring and puts each subroutine in the place of its call, so that a subset
-// needs none.
+// flattener copies a charstring and replaces each call by the subroutine itself, so that a subset
+// needs no subroutines.
 type flattener struct {
 	global, local index
 	out           bytes.Buffer
@@ -26,13 +26,13 @@ type flattener struct {
 	ended         bool
 }
 
-// operand is a number on the stack and where it stands in the output. A computed one has no value.
+// operand is a number on the stack and its position in the output. A computed number has no value.
 type operand struct {
 	value float64
 	at    int
 }
 
-// charstring returns the outline of a glyph without calls.
+// charstring returns the outline of a glyph, without calls of subroutines.
 func (f *cffFont) charstring(glyph int) ([]byte, error) {
 	if glyph >= f.charStrings.count {
 		return nil, errCharstring
@@ -101,7 +101,7 @@ func (f *flattener) number(b []byte) (int, error) {
 	return n, nil
 }
 
-// call takes the number of the subroutine back out of the output and goes on in the subroutine.
+// call removes the number of the subroutine from the output and continues in the subroutine.
 func (f *flattener) call(global bool, depth int) error {
 	subrs := &f.local
 	if global {
@@ -127,7 +127,7 @@ func (f *flattener) call(global bool, depth int) error {
 	return f.run(subrs.get(int(i)), depth+1)
 }
 
-// operator copies an operator with what belongs to it and returns its length.
+// operator copies an operator with its mask bytes, if it has any, and returns their length.
 func (f *flattener) operator(b []byte) (int, error) {
 	n := 1
 	switch b[0] {
@@ -159,8 +159,8 @@ func (f *flattener) operator(b []byte) (int, error) {
 	return n, nil
 }
 
-// effects says how many operands an arithmetic operator takes and leaves. Their values are not
-// followed.
+// effects says how many operands an arithmetic operator removes and adds. The values are not
+// computed.
 var effects = map[byte][2]int{
 	3: {
 		2,
@@ -187,7 +187,7 @@ var effects = map[byte][2]int{
 	30: {2, 0},
 }
 
-// arithmetic applies such an operator to the stack; false if it is another one.
+// arithmetic applies an arithmetic operator to the stack. It returns false for any other operator.
 func (f *flattener) arithmetic(op byte) bool {
 	effect, ok := effects[op]
 	if !ok || len(f.stack) < effect[0] {

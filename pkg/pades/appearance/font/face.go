@@ -14,15 +14,15 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// maxProgramBytes bounds what a built-in font unpacks to.
+// maxProgramBytes bounds the unpacked size of a built-in font.
 const maxProgramBytes = 4 << 20
 
-// Face is a font as it was designed. It is immutable and safe for concurrent use.
+// Face is one complete font. It is immutable and safe for concurrent use.
 type Face struct {
 	name       string // PostScript name
 	unitsPerEm int
 	ascent     int // font units above the baseline
-	descent    int // font units below it, positive
+	descent    int // font units below the baseline, positive
 	capHeight  int
 	lineGap    int
 	box        [4]int // of all glyphs, font units
@@ -30,28 +30,29 @@ type Face struct {
 	serif      bool
 	italic     bool
 
-	glyphs map[rune]uint16 // of a built-in font; the others ask the shaper
+	glyphs map[rune]uint16 // only of a built-in font; other fonts use the shaper
 	tables map[string][]byte
 	count  int      // glyphs
 	loca   []uint32 // offsets into glyf; one more than glyphs; nil with cff
 	cff    *cffFont // nil = outlines in glyf
 	wide   int      // number of long entries of hmtx
 
-	file   string   // where it was read from; empty = built in
+	file   string   // where it was read from; empty if built in
 	names  []string // of the family, for Library.Find
 	shaper func() (*shaper, error)
 }
 
-// Families that Lookup chooses from. Each is unpacked at its first use and then kept: about 0.4 MB.
+// Families that Lookup chooses from. Each is unpacked at its first use and then kept in memory,
+// about 0.4 MB each.
 var (
 	serif = sync.OnceValues(func() (*Face, error) { return load("LiberationSerif", false, true) })
 	sans  = sync.OnceValues(func() (*Face, error) { return load("LiberationSans", false, false) })
 	mono  = sync.OnceValues(func() (*Face, error) { return load("LiberationMono", true, false) })
 )
 
-// Lookup returns the face for a font name as a request gives it, in any case: names of well-known
-// sans-serif and fixed-pitch families give Liberation Sans and Mono; all others, the empty name
-// too, Liberation Serif. Styles such as bold are not known.
+// Lookup returns the built-in face for a font name in a request, whatever its case. Names of
+// well-known sans-serif and fixed-pitch families give Liberation Sans and Mono. All other names,
+// also the empty name, give Liberation Serif. Styles such as bold are ignored.
 func Lookup(name string) (*Face, error) {
 	plain := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) {
@@ -65,7 +66,8 @@ func Lookup(name string) (*Face, error) {
 		}
 	}
 	for _, word := range []string{
-		"sans", "arial", "arimo", "helvetica", "verdana", "tahoma", "calibri", "trebuchet", "roboto", "segoe", "lato", "inter",
+		"sans", "arial", "arimo", "helvetica", "verdana", "tahoma", "calibri", "trebuchet", "roboto", "segoe",
+		"lato", "inter",
 	} {
 		if strings.Contains(plain, word) {
 			return sans()
@@ -95,29 +97,30 @@ func load(name string, mono, serif bool) (*Face, error) {
 		return nil, fmt.Errorf("parse font %s: %w", name, err)
 	}
 	f.name, f.mono, f.serif = name, mono, serif
-	f.shaper = sync.OnceValues(func() (*shaper, error) { return newShaper(f.tables) }) // few signatures need it
+	// made on demand, because few signatures need it
+	f.shaper = sync.OnceValues(func() (*shaper, error) { return newShaper(f.tables) })
 	return f, nil
 }
 
-// Name is the PostScript name of the font.
+// Name returns the PostScript name of the font.
 func (f *Face) Name() string { return f.name }
 
-// Ascent is the height above the baseline in thousandths of the font size.
+// Ascent returns the height above the baseline in thousandths of the font size.
 func (f *Face) Ascent() float64 { return float64(f.scale(f.ascent)) }
 
-// Descent is the depth below the baseline, positive, in thousandths of the font size.
+// Descent returns the depth below the baseline, positive, in thousandths of the font size.
 func (f *Face) Descent() float64 { return float64(f.scale(f.descent)) }
 
-// Leading is the distance between baselines in thousandths of the font size.
+// Leading returns the distance between baselines in thousandths of the font size.
 func (f *Face) Leading() float64 { return float64(f.scale(f.ascent + f.descent + f.lineGap)) }
 
 // BuiltIn reports whether the face is one of those that Lookup returns.
 func (f *Face) BuiltIn() bool { return f.file == "" }
 
-// Has reports whether the face draws r.
+// Has reports whether the face has a glyph for r.
 func (f *Face) Has(r rune) bool { return f.Glyph(r) != 0 }
 
-// Drawable reports whether the outline of a glyph can be embedded; an error means that the font is
+// Drawable returns nil if the outline of a glyph can be embedded. An error means that the font is
 // damaged.
 func (f *Face) Drawable(g uint16) error {
 	if f.cff == nil {
@@ -127,12 +130,12 @@ func (f *Face) Drawable(g uint16) error {
 	return err
 }
 
-// Width is the width of a glyph in thousandths of the font size, as the PDF file says it (ISO
-// 32000-2 9.7.4.3).
+// Width returns the width of a glyph in thousandths of the font size, as the PDF file states it
+// (ISO 32000-2 9.7.4.3).
 func (f *Face) Width(g uint16) int { return f.width(g) }
 
-// Advance is the width of r, which the face must have, in thousandths of the font size; whole, so
-// that it is just what the PDF file says (ISO 32000-2 9.7.4.3).
+// Advance returns the width of r, which the face must have, in thousandths of the font size. It is
+// rounded to a whole number, exactly as the PDF file states it (ISO 32000-2 9.7.4.3).
 func (f *Face) Advance(r rune) int { return f.width(f.Glyph(r)) }
 
 func (f *Face) width(g uint16) int {
@@ -140,7 +143,7 @@ func (f *Face) width(g uint16) int {
 	return f.scale(advance)
 }
 
-// scale turns font units into thousandths of the font size, rounded.
+// scale converts font units to thousandths of the font size, rounded.
 func (f *Face) scale(units int) int {
 	n := units * 1000
 	if n < 0 {
@@ -149,7 +152,7 @@ func (f *Face) scale(units int) int {
 	return (n + f.unitsPerEm/2) / f.unitsPerEm
 }
 
-// Glyph returns the glyph of a character before shaping; 0 if the face has none.
+// Glyph returns the glyph of a character before shaping, or 0 if the face has none.
 func (f *Face) Glyph(r rune) uint16 {
 	if f.glyphs != nil {
 		return f.glyphs[r]

@@ -18,10 +18,10 @@ const (
 // maxComponents bounds the parts of one composite glyph.
 const maxComponents = 64
 
-// stripSimple returns a simple glyph without its instructions. A glyph that is not as it should be
-// is returned as it is.
+// stripSimple returns a simple glyph without its instructions. A malformed glyph is returned
+// unchanged.
 func stripSimple(g []byte) []byte {
-	at := 10 + 2*i16(g) // behind the end points of the contours
+	at := 10 + 2*i16(g) // after the end points of the contours
 	if at+2 > len(g) {
 		return g
 	}
@@ -34,8 +34,8 @@ func stripSimple(g []byte) []byte {
 	return append(out, g[at+2+length:]...)
 }
 
-// stripComposite returns a composite glyph without its instructions, its components renumbered by
-// number.
+// stripComposite returns a composite glyph without its instructions. number returns the new number
+// of a component.
 func stripComposite(g []byte, number func(uint16) uint16) []byte {
 	out := slices.Clone(g[:10])
 	for at, n := 10, 0; n < maxComponents && at+4 <= len(g); n++ {
@@ -72,7 +72,7 @@ func componentSize(flags uint16) int {
 	return size
 }
 
-// strip returns a glyph's outline as it stands in the subset; number gives the new number of a
+// strip returns the outline of a glyph for the subset. number returns the new number of a
 // component.
 func (f *Face) strip(g uint16, number func(uint16) uint16) []byte {
 	outline := f.outline(g)

@@ -14,23 +14,23 @@ import (
 )
 
 // Bounds on a folder of fonts. The largest fonts in use, with all Chinese, Japanese and Korean
-// characters, take 16 to 27 MB each. What is read stays in memory, of which a pod has 512 MiB.
+// characters, take 16 to 27 MB each. Fonts stay in memory, and a pod has 512 MiB.
 const (
 	maxFonts       = 64
 	maxFontBytes   = 32 << 20
 	maxFolderBytes = 64 << 20
 )
 
-// extensions of the files that are read. All others in the folder, such as licences, are left
-// alone.
+// extensions are those of font files. All other files in the folder, such as licences, are ignored.
 var extensions = []string{".ttf", ".otf", ".ttc"}
 
-// Library is the operator's own fonts. It is immutable and safe for concurrent use; nil is one
-// without fonts.
+// Library holds the operator's own fonts. It is immutable and safe for concurrent use. A nil
+// Library has no fonts.
 type Library struct{ faces []*Face }
 
-// OpenLibrary reads the fonts of a folder, in the order of their file names: TrueType and OpenType,
-// and of a collection the first font. Its error joins all mistakes and names the file of each.
+// OpenLibrary reads the fonts of a folder, in the order of their file names. It reads TrueType and
+// OpenType files, and the first font of a collection. The error joins all mistakes and names the
+// file of each.
 func OpenLibrary(folder string) (*Library, error) {
 	names, err := fontFiles(folder)
 	if err != nil {
@@ -59,8 +59,8 @@ func OpenLibrary(folder string) (*Library, error) {
 	return &l, nil
 }
 
-// fontFiles lists the font files of a folder. Names that begin with a dot are skipped: Kubernetes
-// keeps its links there.
+// fontFiles lists the font files of a folder. It skips names that begin with a dot, because
+// Kubernetes uses them for its links.
 func fontFiles(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -81,14 +81,14 @@ func fontFiles(folder string) ([]string, error) {
 	return names, nil
 }
 
-// readFont reads a file whole, up to what is left of the bound of the folder.
+// readFont reads a whole file. left is how many bytes the folder may still have.
 func readFont(path string, left int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, errors.Unwrap(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no file")
+		return nil, errors.New("it is not a regular file")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -103,7 +103,7 @@ func readFont(path string, left int64) ([]byte, error) {
 	case len(b) > maxFontBytes:
 		return nil, fmt.Errorf("it is larger than %d MiB", maxFontBytes>>20)
 	case int64(len(b)) > limit:
-		return nil, fmt.Errorf("with it the folder's fonts are larger than %d MiB", maxFolderBytes>>20)
+		return nil, fmt.Errorf("with it, the fonts in the folder exceed %d MiB", maxFolderBytes>>20)
 	}
 	return b, nil
 }
@@ -125,13 +125,14 @@ func parseOwn(path string, program []byte) (*Face, error) {
 	f.shaper = func() (*shaper, error) { return s, nil }
 	f.describe()
 	f.keep("glyf", "CFF ", "head", "hhea", "hmtx", "maxp")
-	if f.cff != nil { // it refers to the table as it was read
+	if f.cff != nil { // it still refers to the table of the whole file
 		f.cff, err = parseCFF(f.tables["CFF "], f.count)
 	}
 	return f, err
 }
 
-// keep drops all other tables, and with them the file as it was read.
+// keep drops all other tables. It copies the kept ones, so that the memory of the file can be
+// freed.
 func (f *Face) keep(names ...string) {
 	kept := make(map[string][]byte)
 	for _, name := range names {
@@ -151,7 +152,7 @@ const (
 	bitmapsOnly       = 0x0200
 )
 
-// checkLicence refuses a font whose licence bits forbid to embed a subset of its outlines. Where
+// checkLicence refuses a font whose licence bits forbid embedding a subset of its outlines. If
 // several of the first bits are set, the least restrictive one counts.
 func (f *Face) checkLicence() error {
 	os2 := f.tables["OS/2"]
@@ -164,7 +165,7 @@ func (f *Face) checkLicence() error {
 	case bits&restrictedLicence != 0 && bits&(previewAndPrint|editable) == 0:
 		forbidden = "embedding"
 	case bits&noSubsetting != 0:
-		forbidden = "embedding of a part"
+		forbidden = "embedding of a subset"
 	case bits&bitmapsOnly != 0:
 		forbidden = "embedding of outlines"
 	}
@@ -174,7 +175,7 @@ func (f *Face) checkLicence() error {
 	return nil
 }
 
-// describe takes names and style out of the tables.
+// describe sets the names and the style of the font from its tables.
 func (f *Face) describe() {
 	names := readNames(f.tables["name"])
 	base := strings.TrimSuffix(filepath.Base(f.file), filepath.Ext(f.file))
@@ -190,8 +191,9 @@ func (f *Face) describe() {
 	}
 }
 
-// readNames returns the English or first names of table name by their numbers (ISO/IEC 14496-22,
-// 5.1.7). Only what Windows reads is looked at: UTF-16.
+// readNames returns the names in table name, keyed by name ID (ISO/IEC 14496-22, 5.1.7). English
+// names are preferred; otherwise the first one is taken. Only names for Windows, in UTF-16, are
+// read.
 func readNames(b []byte) map[int]string {
 	names := make(map[int]string)
 	if len(b) < 6 {
@@ -214,7 +216,7 @@ func readNames(b []byte) map[int]string {
 	return names
 }
 
-// postScriptName keeps what a name may hold everywhere, at most 63 characters.
+// postScriptName keeps the characters that are allowed in names everywhere, at most 63 of them.
 func postScriptName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
@@ -225,7 +227,8 @@ func postScriptName(s string) string {
 	return s[:min(len(s), 63)]
 }
 
-// plainName is what two spellings of a font's name have in common.
+// plainName reduces a font name to lower-case letters and digits, so that different spellings are
+// equal.
 func plainName(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -243,8 +246,8 @@ func (l *Library) Faces() []*Face {
 	return l.faces
 }
 
-// Find returns the font that a request names, by its family or its own name in any spelling; nil if
-// there is none.
+// Find returns the font that a request names, by its family name or its own name in any spelling.
+// It returns nil if there is none.
 func (l *Library) Find(name string) *Face {
 	plain := plainName(name)
 	for _, f := range l.Faces() {
@@ -255,5 +258,5 @@ func (l *Library) Find(name string) *Face {
 	return nil
 }
 
-// File is where the font was read from; empty for a built-in one.
+// File returns the path that the font was read from. It is empty for a built-in font.
 func (f *Face) File() string { return f.file }

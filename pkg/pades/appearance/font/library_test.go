@@ -131,7 +131,7 @@ func TestOpenLibraryNamesEveryMistake(t *testing.T) {
 		"restricted.ttf": {withLicence(t, 0x0002), "its licence bits (fsType 0x0002 in table OS/2) forbid embedding"},
 		"whole.ttf": {
 			withLicence(t, 0x0104),
-			"its licence bits (fsType 0x0104 in table OS/2) forbid embedding of a part",
+			"its licence bits (fsType 0x0104 in table OS/2) forbid embedding of a subset",
 		},
 		"bitmaps.ttf": {
 			withLicence(t, 0x0200),
@@ -183,7 +183,7 @@ func TestOpenLibraryIsBounded(t *testing.T) {
 		want string
 	}{
 		"one":    {maxFontBytes + 1, maxFolderBytes, "larger than 32 MiB"},
-		"folder": {2000, 1999, "the folder's fonts are larger than 64 MiB"},
+		"folder": {2000, 1999, "the fonts in the folder exceed 64 MiB"},
 	} {
 		path := filepath.Join(folder(t, map[string][]byte{"a.ttf": nil}), "a.ttf")
 		if err := os.Truncate(path, tt.size); err != nil { // it takes no room on the disk

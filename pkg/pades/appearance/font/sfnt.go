@@ -8,11 +8,11 @@ import (
 
 var errShort = errors.New("a table is too short")
 
-// need are the tables without which a font cannot be drawn (ISO/IEC 14496-22, clause 4); outlines
-// are in glyf with loca or in CFF.
+// need lists the tables that every font must have (ISO/IEC 14496-22, clause 4). Outlines are in
+// glyf with loca, or in CFF.
 var need = []string{"cmap", "head", "hhea", "hmtx", "maxp"}
 
-// parse reads a font program, or the first one of a collection, but not its cmap.
+// parse reads a font program, or the first font of a collection. It does not read the cmap.
 func parse(b []byte) (*Face, error) {
 	f := &Face{tables: make(map[string][]byte)}
 	if err := f.directory(b); err != nil {
@@ -82,7 +82,7 @@ func (f *Face) parseHeaders() error {
 	return nil
 }
 
-// parseOutlines finds the outlines, as TrueType or as CFF has them.
+// parseOutlines finds the outlines, which are TrueType or CFF.
 func (f *Face) parseOutlines() (err error) {
 	switch {
 	case f.tables["glyf"] != nil && f.tables["loca"] != nil:
@@ -187,7 +187,7 @@ func (f *Face) metrics(g uint16) (advance, bearing int) {
 	return advance, bearing
 }
 
-// outline returns the glyph's description; empty for a blank.
+// outline returns the description of a glyph. It is empty for a blank.
 func (f *Face) outline(g uint16) []byte {
 	if int(g)+1 >= len(f.loca) {
 		return nil
@@ -195,7 +195,7 @@ func (f *Face) outline(g uint16) []byte {
 	return f.tables["glyf"][f.loca[g]:f.loca[g+1]]
 }
 
-// The first four bytes of fonts beside 00010000: TrueType as Apple writes it, and OpenType with
+// First four bytes of fonts other than 00010000: TrueType as Apple writes it, and OpenType with
 // table CFF.
 const (
 	tagTrue = 0x74727565

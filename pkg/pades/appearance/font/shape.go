@@ -10,7 +10,7 @@ import (
 	"github.com/go-text/typesetting/language"
 )
 
-// Run is a part of a text that is shaped at once: one direction, one script.
+// Run is a part of a text that is shaped at once. It has one direction and one script.
 type Run struct {
 	Start, End int // characters of the text
 	Script     language.Script
@@ -20,21 +20,21 @@ type Run struct {
 // Glyph is a glyph of a shaped run. Lengths are thousandths of the font size.
 type Glyph struct {
 	ID      uint16
-	First   int // the first of the characters that it stands for, alone or with other glyphs
+	First   int // index of the first character that it stands for, alone or with other glyphs
 	Advance float64
-	X, Y    float64 // where it is drawn, from the pen
+	X, Y    float64 // offset from the pen position
 }
 
 // shaper shapes with one font. It is safe for concurrent use.
 type shaper struct {
-	mu     sync.Mutex // for the buffer and the caches of the font
+	mu     sync.Mutex // guards the buffer and the caches of the font
 	font   *harfbuzz.Font
-	buffer *harfbuzz.Buffer // it keeps plans, one for each script, direction and font
+	buffer *harfbuzz.Buffer // it caches plans, one for each script, direction and font
 	cmap   font.Cmap
 }
 
-// layoutTables are what shaping needs of a font; outlines take most of its memory and are not among
-// them.
+// layoutTables are the tables that shaping needs. Outlines take most of the memory of a font and
+// are not among them.
 var layoutTables = []string{
 	"GDEF",
 	"GPOS",
@@ -52,8 +52,8 @@ var layoutTables = []string{
 	"morx",
 }
 
-// newShaper parses the layout tables. The parser is not ours and the font comes from outside, so a
-// panic becomes an error.
+// newShaper parses the layout tables. A panic of the third-party parser becomes an error, because
+// the font comes from outside.
 func newShaper(tables map[string][]byte) (_ *shaper, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -73,8 +73,8 @@ func newShaper(tables map[string][]byte) (_ *shaper, err error) {
 	return &shaper{font: harfbuzz.NewFont(face), buffer: harfbuzz.NewBuffer(), cmap: face.Cmap}, nil
 }
 
-// shape returns the glyphs of a run from left to right. Lengths are in font units. See newShaper
-// for the panic.
+// shape returns the glyphs of a run from left to right. Lengths are in font units. A panic becomes
+// an error, as in newShaper.
 func (s *shaper) shape(text []rune, run Run) (info []harfbuzz.GlyphInfo, pos []harfbuzz.GlyphPosition, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,5 +121,5 @@ func (f *Face) Shape(text []rune, run Run) ([]Glyph, error) {
 	return glyphs, nil
 }
 
-// exact turns font units into thousandths of the font size.
+// exact converts font units to thousandths of the font size, without rounding.
 func (f *Face) exact(units int32) float64 { return float64(units) * 1000 / float64(f.unitsPerEm) }

@@ -9,13 +9,13 @@ import (
 	"unicode/utf16"
 )
 
-// Subset collects the glyphs that a text needs. CIDs are given out in order of first use, from 1; 0
-// is .notdef and is never shown. Not for concurrent use.
+// Subset collects the glyphs that a text needs. CIDs are assigned in order of first use, from 1. 0
+// is .notdef and is never shown. A Subset is not safe for concurrent use.
 type Subset struct {
 	face    *Face
 	glyphs  []uint16        // of the face, by CID
 	cids    map[uint16]int  // CID by the face's glyph
-	unicode map[int]string  // by CID; components of composite glyphs have none
+	unicode map[int]string  // text by CID; components of composite glyphs have none
 	encoded map[rune]uint16 // CID by character
 }
 
@@ -27,8 +27,8 @@ func (f *Face) NewSubset() *Subset {
 	}
 }
 
-// Encode returns text as two-byte character codes for Identity-H and takes its glyphs into the
-// subset. The face must have every character, because PDF/A-2 forbids to show .notdef (ISO 19005-2
+// Encode returns text as two-byte character codes for Identity-H and adds its glyphs to the subset.
+// The face must have every character, because PDF/A-2 forbids showing .notdef (ISO 19005-2
 // 6.2.11.8).
 func (s *Subset) Encode(text string) []byte {
 	out := make([]byte, 0, 2*len(text))
@@ -42,15 +42,14 @@ func (s *Subset) cid(r rune) uint16 {
 	if cid, ok := s.encoded[r]; ok {
 		return cid
 	}
-	// Where characters share a glyph, as blank and no-break blank do, the first one is what is found
-	// by a search.
+	// If characters share a glyph, as blank and no-break blank do, a search finds the first one.
 	cid, _ := s.Glyph(s.face.Glyph(r), string(r))
 	s.encoded[r] = cid
 	return cid
 }
 
-// Glyph takes a glyph into the subset and returns its code. A search finds it as text, unless it
-// stands for another text already: same is false then.
+// Glyph adds a glyph to the subset and returns its code. A search finds it as text. If the glyph
+// already stands for another text, same is false.
 func (s *Subset) Glyph(g uint16, text string) (code uint16, same bool) {
 	cid := s.add(g)
 	if _, taken := s.unicode[cid]; !taken {
@@ -69,8 +68,8 @@ func (s *Subset) add(g uint16) int {
 	return cid
 }
 
-// Name is the PostScript name with the subset's tag (ISO 32000-2 9.9.2), which depends on the
-// glyphs alone.
+// Name returns the PostScript name with the tag of the subset (ISO 32000-2 9.9.2). The tag depends
+// only on the glyphs.
 func (s *Subset) Name() string {
 	h := sha256.New()
 	for _, g := range s.glyphs {
@@ -84,12 +83,13 @@ func (s *Subset) Name() string {
 	return string(tag) + "+" + s.face.name
 }
 
-// Compact reports whether Program is a CFF program (CIDFontType0C) and not a TrueType one.
+// Compact reports whether Program returns a CFF program (CIDFontType0C), and not a TrueType
+// program.
 func (s *Subset) Compact() bool { return s.face.cff != nil }
 
-// Program returns the font program: the tables that ISO 32000-2 9.9.1 asks for, without hinting, or
-// a CID-keyed CFF program. It takes in the components of composite glyphs, so call it before Widths
-// and CIDSet.
+// Program returns the font program: the tables that ISO 32000-2 9.9.1 requires, without hinting, or
+// a CID-keyed CFF program. It adds the components of composite glyphs to the subset, so call it
+// before Widths and CIDSet.
 func (s *Subset) Program() []byte {
 	if s.face.cff != nil {
 		return s.face.cff.program(s.Name(), s.glyphs)
@@ -105,8 +105,8 @@ func (s *Subset) Program() []byte {
 	})
 }
 
-// joinOutlines lays the outlines one behind the other, each from a multiple of four bytes, with
-// long offsets.
+// joinOutlines concatenates the outlines and returns their long offsets. Each outline starts at a
+// multiple of four bytes.
 func joinOutlines(outlines [][]byte) (glyf, loca []byte) {
 	for _, o := range outlines {
 		loca = binary.BigEndian.AppendUint32(loca, uint32(len(glyf)))
@@ -150,8 +150,8 @@ func (s *Subset) maxp() []byte {
 	return b
 }
 
-// writeSFNT writes the tables in the order of their names with their checksums (ISO/IEC 14496-22,
-// clause 4.5).
+// writeSFNT writes a font file of the tables, in the order of their names and with their checksums
+// (ISO/IEC 14496-22, clause 4.5).
 func writeSFNT(tables map[string][]byte) []byte {
 	names := make([]string, 0, len(tables))
 	for name := range tables {
@@ -208,7 +208,7 @@ func (s *Subset) Widths() []int {
 	return widths
 }
 
-// CIDSet returns the bit map of the CIDs that the program holds, which is all of them (ISO 19005-1
+// CIDSet returns the bit map of the CIDs in the program, which contains all of them (ISO 19005-1
 // 6.3.5; ISO 32000-2 Table 122).
 func (s *Subset) CIDSet() []byte {
 	n := len(s.glyphs)
@@ -219,7 +219,7 @@ func (s *Subset) CIDSet() []byte {
 	return set
 }
 
-// maxBfChars is how many mappings one bfchar section may hold (Adobe Technical Note 5411).
+// maxBfChars is how many mappings one bfchar section may have (Adobe Technical Note 5411).
 const maxBfChars = 100
 
 // ToUnicode returns the CMap from character codes to Unicode (ISO 32000-2 9.10.3).
@@ -247,7 +247,7 @@ func (s *Subset) ToUnicode() []byte {
 	return b.Bytes()
 }
 
-// UTF16 returns s in UTF-16, high bytes first.
+// UTF16 returns s in UTF-16, big-endian.
 func UTF16(s string) []byte {
 	var out []byte
 	for _, unit := range utf16.Encode([]rune(s)) {
@@ -264,8 +264,8 @@ func decodeUTF16(b []byte) string {
 	return string(utf16.Decode(units))
 }
 
-// Descriptor is what a font descriptor says of the face (ISO 32000-2 Table 120); lengths are
-// thousandths of the font size.
+// Descriptor holds the values of a font descriptor (ISO 32000-2 Table 120). Lengths are thousandths
+// of the font size.
 type Descriptor struct {
 	Flags                      int
 	Box                        [4]int
@@ -273,11 +273,11 @@ type Descriptor struct {
 	StemV                      int
 }
 
-// Descriptor describes the face.
+// Descriptor returns the font descriptor of the face.
 func (f *Face) Descriptor() Descriptor {
 	const fixedPitch, serifed, symbolic, italic = 1 << 0, 1 << 1, 1 << 2, 1 << 6
 	d := Descriptor{
-		Flags:  symbolic, // no character set of its own: the CIDs are the glyphs
+		Flags:  symbolic, // the font has no standard character set, because the CIDs are the glyphs
 		Ascent: f.scale(f.ascent), Descent: -f.scale(f.descent), CapHeight: f.scale(f.capHeight),
 		StemV: 80, // the usual value of an upright regular face; the font does not state it
 	}

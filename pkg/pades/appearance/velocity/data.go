@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Data is what a template may speak of.
+// Data holds the values that a template may use.
 type Data struct {
 	Certificate *x509.Certificate // the signing certificate
 	Reason      string
@@ -19,7 +19,7 @@ type Data struct {
 // object is a value with properties.
 type object map[string]any
 
-// value resolves a reference to its text; false if it is unknown.
+// value returns the text of a reference. It returns false if the reference is unknown.
 func (d Data) value(ref reference) (string, bool) {
 	current, known := d.root(ref.name)
 	for _, p := range ref.parts {
@@ -34,7 +34,7 @@ func (d Data) value(ref reference) (string, bool) {
 	return print(current)
 }
 
-// resolve returns what a part of a reference says of v.
+// resolve applies one part of a reference to v. It returns false if v has no such property.
 func resolve(v any, p part) (any, bool) {
 	switch v := v.(type) {
 	case object:
@@ -103,13 +103,14 @@ func (d Data) root(name string) (any, bool) {
 
 func certificate(c *x509.Certificate) object {
 	subject, issuer := c.Subject, c.Issuer
+	organization := strings.Join(subject.Organization, ", ")
 	return object{
 		"":                       distinguished(subject),
-		"commonName":             firstOf(subject.CommonName, strings.Join(subject.Organization, ", "), distinguished(subject)),
+		"commonName":             firstOf(subject.CommonName, organization, distinguished(subject)),
 		"subject":                distinguished(subject),
 		"subjectDN":              distinguished(subject),
 		"subjectSerialNumber":    subject.SerialNumber,
-		"organization":           strings.Join(subject.Organization, ", "),
+		"organization":           organization,
 		"organizationalUnit":     strings.Join(subject.OrganizationalUnit, ", "),
 		"organizationIdentifier": attribute(c, asn1.ObjectIdentifier{2, 5, 4, 97}),
 		"country":                strings.Join(subject.Country, ", "),
@@ -148,8 +149,8 @@ func attribute(c *x509.Certificate, oid asn1.ObjectIdentifier) string {
 	return ""
 }
 
-// email is the first address among the alternative names, else the subject's emailAddress (PKCS
-// #9).
+// email returns the first address among the alternative names, or else the subject's emailAddress
+// (PKCS #9).
 func email(c *x509.Certificate) string {
 	if len(c.EmailAddresses) > 0 {
 		return c.EmailAddresses[0]

@@ -11,8 +11,8 @@ const (
 	maxLetters     = 9 // of one kind in a row; more add only zeros
 )
 
-// formatIn is date.format(pattern) and date.format(pattern, zone); false if the zone is not known
-// to this machine.
+// formatIn implements date.format(pattern) and date.format(pattern, zone). It returns false if this
+// machine does not know the zone.
 func formatIn(t time.Time, args []string) (any, bool) {
 	if len(args) == 2 {
 		zone, err := time.LoadLocation(args[1])
@@ -24,8 +24,7 @@ func formatIn(t time.Time, args []string) (any, bool) {
 	return format(t, args[0]), true
 }
 
-// format writes t by a pattern of Java's SimpleDateFormat. Letters it does not know stand for
-// themselves.
+// format formats t by a pattern of Java's SimpleDateFormat. Unknown letters are copied unchanged.
 func format(t time.Time, pattern string) string {
 	var out strings.Builder
 	for i := 0; i < len(pattern); {
@@ -45,7 +44,7 @@ func format(t time.Time, pattern string) string {
 }
 
 // quoted writes the literal text at the start of s, which begins with a quotation mark, and returns
-// its length. Two marks are one.
+// its length in s. Two marks stand for one.
 func quoted(out *strings.Builder, s string) int {
 	if strings.HasPrefix(s, "''") {
 		out.WriteByte('\'')
@@ -59,7 +58,7 @@ func quoted(out *strings.Builder, s string) int {
 	return len(s)
 }
 
-// field writes one field of a date: n letters c.
+// field writes one field of a date, which the pattern gives as n letters c.
 func field(out *strings.Builder, t time.Time, c byte, n int, literal string) {
 	number := func(v int) { fmt.Fprintf(out, "%0*d", n, v) }
 	name := func(long, short string) {

@@ -16,16 +16,16 @@
 //	$date                                     the claimed signing time; also $signature.getDate()
 //	$reason, $location                        as in the request; also $signature.getReason(), $signature.getLocation()
 //
-// A date prints as yyyy-MM-dd HH:mm:ss z; $date.format('dd/MM/yyyy') and $date.format('HH:mm',
-// 'Europe/Lisbon') print it otherwise, with the letters y M d E a H h m s S z Z X of Java's
-// SimpleDateFormat and English names. Any text has toUpperCase(), toLowerCase() and toString().
+// A date prints as yyyy-MM-dd HH:mm:ss z. $date.format('dd/MM/yyyy') and $date.format('HH:mm',
+// 'Europe/Lisbon') print it in another form, with the letters y M d E a H h m s S z Z X of Java's
+// SimpleDateFormat and English names. Every text has toUpperCase(), toLowerCase() and toString().
 //
-// Forms are $x.y, ${x.y}, $!x.y and $!{x.y}. As in Velocity an unknown reference is printed as it
-// stands, or not at all in its quiet form with the exclamation mark; a backslash before a known one
-// prints it as it stands; ## and #* *# are comments. Unlike in Velocity a known reference without a
-// value, such as $reason where there is no reason, prints nothing. Directives (#set, #if …) are no
-// references: they are printed as they stand.
+// A reference has the form $x.y, ${x.y}, $!x.y or $!{x.y}. As in Velocity, an unknown reference is
+// printed unchanged, and its quiet form with the exclamation mark prints nothing. A known reference
+// after a backslash is printed unchanged, without the backslash. ## and #* *# are comments. Unlike
+// in Velocity, a known reference without a value prints nothing, for example $reason if there is no
+// reason. Directives (#set, #if …) are not supported and are printed unchanged.
 //
-// A line feed begins a new line, as do the two characters \n. Control characters inside of values
-// become blanks, so that no certificate can add lines of its own.
+// A line feed starts a new line, and so do the two characters \n. Control characters in values
+// become blanks, so that no certificate can add lines.
 package velocity

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// keywords name the types of attributes that stand in signing certificates: those of RFC 2253 and,
-// since organisations and persons are told apart by them (ETSI EN 319 412-2 and -3), the ones whose
-// value it would write in hexadecimal.
+// keywords names the attribute types that signing certificates contain. It has those of RFC 2253,
+// and further ones that identify organisations and persons (ETSI EN 319 412-2 and -3). RFC 2253
+// would write the values of these further ones in hexadecimal.
 var keywords = map[string]string{
 	"2.5.4.3":                    "CN",
 	"2.5.4.4":                    "SURNAME",
@@ -29,7 +29,7 @@ var keywords = map[string]string{
 	"0.9.2342.19200300.100.1.25": "DC",
 }
 
-// distinguished writes a name as RFC 2253 does: the last attribute first.
+// distinguished returns a name in the form of RFC 2253, with the last attribute first.
 func distinguished(n pkix.Name) string {
 	if len(n.Names) == 0 {
 		return n.String() // made in this process, not parsed
@@ -46,7 +46,7 @@ func distinguished(n pkix.Name) string {
 	return strings.Join(parts, ",")
 }
 
-// escape is RFC 2253 2.4.
+// escape escapes a value after RFC 2253 2.4.
 func escape(s string) string {
 	var b strings.Builder
 	for i, r := range s {

@@ -14,11 +14,11 @@ const (
 	maxArgs   = 2
 )
 
-// ErrTooLong is returned for a template that expands to more than a visible signature could ever
+// ErrTooLong is returned for a template that expands to more text than a visible signature can
 // show.
 var ErrTooLong = errors.New("the text of the template is longer than 32 KiB")
 
-// Render expands template. Its only error is ErrTooLong.
+// Render expands template. The only error is ErrTooLong.
 func Render(template string, data Data) (Text, error) {
 	template = strings.ReplaceAll(template, "\r\n", "\n")
 	var out writer
@@ -52,8 +52,7 @@ func Render(template string, data Data) (Text, error) {
 	return out.text, nil
 }
 
-// plain returns the length of the text before the next character that may mean something, at least
-// 1.
+// plain returns the length of the text before the next special character, at least 1.
 func plain(s string) int {
 	if n := strings.IndexAny(s[1:], `$\#`); n >= 0 {
 		return n + 1
@@ -61,8 +60,8 @@ func plain(s string) int {
 	return len(s)
 }
 
-// escaped writes what \$ at the start of s stands for and returns how much of s that took: a known
-// reference loses its backslash.
+// escaped writes the text for the \$ at the start of s and returns how many bytes of s it used. The
+// backslash is dropped before a known reference.
 func escaped(out *writer, s string, data Data) int {
 	ref, n := parseReference(s[1:])
 	if n == 0 {
@@ -76,7 +75,8 @@ func escaped(out *writer, s string, data Data) int {
 	return 1 + n
 }
 
-// expand writes what the reference at the start of s stands for and returns its length.
+// expand writes the value of the reference at the start of s and returns the length of the
+// reference.
 func expand(out *writer, s string, data Data) int {
 	ref, n := parseReference(s)
 	if n == 0 {
@@ -93,9 +93,9 @@ func expand(out *writer, s string, data Data) int {
 	return n
 }
 
-// oneLine turns control and formatting characters into blanks: line ends, and marks that turn the
-// direction of the text. Joiners stay where they belong to the spelling: in Persian and Indic
-// names.
+// oneLine turns control and formatting characters into blanks, such as line ends and marks that
+// change the direction of the text. Joiners stay where they belong to the spelling, as in Persian
+// and Indic names.
 func oneLine(s string) string {
 	before := ' '
 	return strings.Map(func(r rune) rune {
@@ -109,7 +109,7 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// Characters that say whether their neighbours are written joined.
+// Characters that say whether their neighbours are joined.
 const (
 	zeroWidthNonJoiner = 0x200c
 	zeroWidthJoiner    = 0x200d
@@ -142,7 +142,7 @@ func (r reference) String() string {
 }
 
 // parseReference reads the reference at the start of s, which begins with a dollar sign. n is its
-// length; 0 if it is none.
+// length, or 0 if s does not start with a reference.
 func parseReference(s string) (ref reference, n int) {
 	at := 1
 	if strings.HasPrefix(s[at:], "!") {

@@ -2,14 +2,14 @@ package velocity
 
 import "strings"
 
-// Text is a rendered template, piece by piece.
+// Text is a rendered template, divided into pieces.
 type Text []Piece
 
 // Piece is a part of a text that comes from one source.
 type Piece struct {
 	Text string
-	// Reference names the reference whose value Text is, without arguments, as in
-	// $certificate.getCommonName(). It is empty for the template's own text.
+	// Reference is the reference whose value is Text, without arguments, as in
+	// $certificate.getCommonName(). It is empty for literal text of the template.
 	Reference string
 }
 
@@ -28,7 +28,7 @@ type writer struct {
 	size int // bytes
 }
 
-// write adds text. Neighbours that the template itself holds become one piece.
+// write adds text. Neighbouring pieces of literal text become one piece.
 func (w *writer) write(text, reference string) {
 	w.size += len(text)
 	if last := len(w.text) - 1; last >= 0 && reference == "" && w.text[last].Reference == "" {

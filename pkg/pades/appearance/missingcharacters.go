@@ -9,18 +9,18 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// maxMissingNamed bounds how many characters one error names. A few are enough to find a font that
-// has them.
+// maxMissingNamed bounds how many characters one error names. A few are enough to find a suitable
+// font.
 const maxMissingNamed = 5
 
-// missing collects the characters of one piece of text that no font draws.
+// missing collects the characters of one piece of text that no font has.
 type missing struct {
-	field string // where the piece comes from, as the client knows it
+	field string // the request field that the piece comes from
 	runes []rune // each once, in the order of the text
 }
 
-// fieldOf names the source of a piece in the words of the request. The operator's own template has
-// no field.
+// fieldOf returns the name of the request field that a piece comes from. The operator's own
+// template has no field of its own.
 func fieldOf(p velocity.Piece, template string) string {
 	field := "visibleSignatureInfo.oneOffTemplate"
 	if template == signing.SystemTemplate {
@@ -37,7 +37,7 @@ func fieldOf(p velocity.Piece, template string) string {
 	return field + ": " + clip(p.Reference)
 }
 
-// clip shortens a reference. Its longest names are those that a template invents.
+// clip shortens a reference, because a template may contain very long invented names.
 func clip(s string) string {
 	const maxReference = 80 // bytes; the longest known reference has about 50
 	if len(s) > maxReference {
@@ -46,7 +46,7 @@ func clip(s string) string {
 	return s
 }
 
-// error is KindVisible: the characters would have to be left out.
+// error returns a KindVisible error that names the characters.
 func (m *missing) error() error {
 	var names []string
 	for _, r := range m.runes[:min(len(m.runes), maxMissingNamed)] {
