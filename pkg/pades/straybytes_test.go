@@ -51,7 +51,7 @@ func TestForgedTail(t *testing.T) {
 func TestCasesRefused(t *testing.T) {
 	for name, want := range map[string]string{
 		"xref1.pdf":      "PDF is damaged: its cross-reference table at byte 766 starts at object 1 instead of object 0",
-		"annotsdict.pdf": "PDF is damaged: /Annots of page 1 is no array",
+		"annotsdict.pdf": "PDF is damaged: /Annots of page 1 is not an array",
 	} {
 		_, err := trySign(t, &Format{}, rsaKey(), readCase(t, name), signing.LevelB)
 		if e := signing.AsError(err); err == nil || e.Kind != signing.KindDamaged || e.Detail != want {
@@ -137,7 +137,7 @@ func TestBytesBeforeHeader(t *testing.T) {
 			signing.LevelLTA,
 		)
 		_, err := trySign(t, &Format{}, rsaKey(), []byte(before+file), signing.LevelB)
-		want := fmt.Sprintf("PDF has %d bytes before its header, with which it cannot be signed", len(before))
+		want := fmt.Sprintf("PDF has %d bytes before its header, so it cannot be signed", len(before))
 		if e := signing.AsError(err); err == nil || e.Kind != signing.KindUnsupported || e.Detail != want {
 			t.Errorf("offsets do not count %d bytes: %v, want %q", len(before), err, want)
 		}

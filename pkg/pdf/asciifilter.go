@@ -24,7 +24,7 @@ func (h *hexReader) digit() (int, error) {
 			return 0, io.EOF
 		}
 		if !isSpace(int(c)) {
-			return 0, damaged("hexadecimal data holds another character")
+			return 0, damaged("hexadecimal data contains a character that is not a digit")
 		}
 	}
 }
@@ -96,7 +96,7 @@ func (a *ascii85Reader) group() error {
 			a.out = a.buf[:]
 			return nil
 		case c < '!' || c > 'u':
-			return damaged("base-85 data holds another character")
+			return damaged("base-85 data contains a wrong character")
 		default:
 			v = v*85 + uint64(c-'!')
 			count++

@@ -14,7 +14,7 @@ type parseBudget struct {
 // check returns an error if the budget is used up. Call it before parsing an object.
 func (b *parseBudget) check() error {
 	if b.used > b.limit {
-		return tooComplex("more than %d bytes of objects have to be read, again and again", b.limit)
+		return tooComplex("its objects must be parsed too often: more than %d bytes in total", b.limit)
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func TestParsedBudget(t *testing.T) {
 					err = read(d)
 				}
 			}
-			wantKind(t, err, signing.KindTooComplex, "have to be read")
+			wantKind(t, err, signing.KindTooComplex, "parsed too often")
 			d.Renew()
 			if err := read(d); err != nil {
 				t.Errorf("with a new budget: %v", err)

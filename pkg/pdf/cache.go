@@ -2,11 +2,11 @@ package pdf
 
 import "slices"
 
-// objectCache keeps small parsed objects. It starts over when it is full: what is needed again is
-// needed soon.
+// objectCache keeps small parsed objects. When it is full it drops everything, because callers ask
+// for the same objects again within a short time.
 type objectCache struct {
 	objects map[Ref]Object
-	bytes   int64 // source text of what is kept
+	bytes   int64 // source text of the kept objects
 }
 
 func (c *objectCache) get(ref Ref) (Object, bool) {
@@ -25,7 +25,8 @@ func (c *objectCache) put(ref Ref, o Object, size int64) {
 	c.bytes += size
 }
 
-// streamCache keeps the object streams that were used last, newest at the end.
+// streamCache keeps the object streams that were used most recently; the newest is the last
+// element.
 type streamCache struct {
 	streams []*objectStream
 	bytes   int

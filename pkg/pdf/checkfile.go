@@ -39,14 +39,14 @@ func (c fileCheck) header(ctx context.Context) error {
 	if c.d.src.base > 0 {
 		return signing.Errorf(
 			signing.KindUnsupported,
-			"PDF has %d bytes before its header, with which it cannot be signed",
+			"PDF has %d bytes before its header, so it cannot be signed",
 			c.d.header.offset,
 		)
 	}
 	for _, s := range c.d.xref.sections {
 		for part := s; part != nil; part = part.hidden {
 			if part.start != part.offset {
-				return c.misplaced("no cross-reference section lies at byte %d", part.offset)
+				return c.misplaced("there is no cross-reference section at byte %d", part.offset)
 			}
 			if err := c.offsets(ctx, part); err != nil {
 				return err
@@ -72,7 +72,7 @@ func (c fileCheck) offsets(ctx context.Context, s *section) error {
 			return err
 		}
 		if !bytes.HasPrefix(b[:n], fmt.Appendf(nil, "%d %d obj", number, e.generation)) {
-			return c.misplaced("object %d does not lie at byte %d", number, e.offset)
+			return c.misplaced("object %d is not at byte %d", number, e.offset)
 		}
 		return nil
 	})

@@ -93,7 +93,7 @@ func TestCheckFile(t *testing.T) {
 		{"line that offsets count", shifted("\n", file), "", ""},
 		{"mail that offsets count", shifted("mail header\r\n", file), "", ""},
 		{"1,000 bytes that offsets count", shifted(strings.Repeat("x", 1000), file), "", ""},
-		{"one offset that does not count them", strings.Replace(shifted("\n", file), "0000000010", "0000000009", 1), signing.KindDamaged, "1 bytes before its header, and object 1 does not lie at byte 9"},
+		{"one offset that does not count them", strings.Replace(shifted("\n", file), "0000000010", "0000000009", 1), signing.KindDamaged, "1 bytes before its header, and object 1 is not at byte 9"},
 		{"objects that do not count them", "mail header\r\n" + strings.Replace(file, again, again[:10]+strings.Split(shifted("mail header\r\n", again), "\n")[2]+"\n%%EOF\n", 1), signing.KindDamaged, "13 bytes before its header, and object 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,7 +9,7 @@ const maxChanged = 200_000
 // file.
 func (d *Document) Prefix(end int64) (*Document, error) {
 	if end < d.src.base || end > d.Size() {
-		return nil, damaged("it has no revision that ends at byte %d", end)
+		return nil, damaged("no revision of it ends at byte %d", end)
 	}
 	p, err := Open(d.src.r, end-d.src.base)
 	if err == nil {

@@ -125,7 +125,7 @@ func TestEncryptionRefused(t *testing.T) {
 		{"other handler", "/Filter/Adobe.PubSec/V 4", signing.KindEncrypted, "security handler"},
 		{"version 3", "/Filter/Standard/V 3/R 3/O<" + pad + ">/U<" + pad + ">", signing.KindUnsupported, "version 3"},
 		{"revision 9", "/Filter/Standard/V 5/R 9", signing.KindUnsupported, "revision 9"},
-		{"version 2, revision 6", "/Filter/Standard/V 2/R 6", signing.KindDamaged, "do not fit"},
+		{"version 2, revision 6", "/Filter/Standard/V 2/R 6", signing.KindDamaged, "do not match"},
 		{"short /U", "/Filter/Standard/V 2/R 3/O<" + pad + ">/U<00>", signing.KindDamaged, "incomplete"},
 		{"long key", "/Filter/Standard/V 2/R 3/Length 4000/O<" + pad + ">/U<" + pad + ">", signing.KindDamaged, "length"},
 		{"crypt filter missing", "/Filter/Standard/V 4/R 4/StmF/X/O<" + pad + ">/U<" + pad + ">", signing.KindDamaged, "crypt filter"},

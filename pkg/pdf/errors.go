@@ -7,22 +7,23 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// damaged reports a broken or inconsistent file.
+// damaged returns the error for a broken or inconsistent file.
 func damaged(format string, args ...any) *signing.Error {
 	return signing.Errorf(signing.KindDamaged, "PDF is damaged: "+format, args...)
 }
 
-// complex reports that a bound was reached.
+// tooComplex returns the error for a file that exceeds a limit.
 func tooComplex(format string, args ...any) *signing.Error {
 	return signing.Errorf(signing.KindTooComplex, "PDF is too complex: "+format, args...)
 }
 
-// unsupported reports something that cannot be read, though it may be right.
+// unsupported returns the error for a file that may be correct but that this package cannot read.
 func unsupported(format string, args ...any) *signing.Error {
 	return signing.Errorf(signing.KindUnsupported, "PDF is not supported: "+format, args...)
 }
 
-// readError tells the end of the data, which is damage, from a disk that fails.
+// readError converts an error of the reader. The end of the data means that the file is damaged;
+// any other error is a failing disk, which is retryable.
 func readError(err error) error {
 	var e *signing.Error
 	if errors.As(err, &e) {

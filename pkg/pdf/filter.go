@@ -40,7 +40,8 @@ func (d *decoder) raw(s *Stream) (io.Reader, error) {
 	return d.crypt.decryptStream(s.Ref, method, raw)
 }
 
-// cipherOf is how a stream's data is encrypted: a /Crypt filter of its own comes first.
+// cipherOf returns how the data of a stream is encrypted. A /Crypt filter of the stream takes
+// precedence over the filter of the file.
 func (d *decoder) cipherOf(s *Stream) (cipherMethod, error) {
 	specs, err := d.filters(s.Dict)
 	if err != nil {
@@ -56,7 +57,7 @@ func (d *decoder) cipherOf(s *Stream) (cipherMethod, error) {
 		}
 		method, ok := d.crypt.filters[name]
 		if !ok {
-			return 0, damaged("a stream names a crypt filter that is not there")
+			return 0, damaged("a stream names a missing crypt filter")
 		}
 		return method, nil
 	}
@@ -75,7 +76,7 @@ type filterSpec struct {
 // filters lists the filters of a stream in the order of decoding (ISO 32000-2 7.3.8.2).
 func (d *decoder) filters(dict *Dict) ([]filterSpec, error) {
 	if dict.Has("F") {
-		return nil, unsupported("a stream lies in another file")
+		return nil, unsupported("the data of a stream is in another file")
 	}
 	names, err := d.resolver.oneOrMore(dict.Get("Filter"))
 	if err != nil {
@@ -102,8 +103,8 @@ func (d *decoder) filters(dict *Dict) ([]filterSpec, error) {
 	return specs, nil
 }
 
-// decode puts the filters of s before raw. Every stage counts against the document's budget, since
-// a stage may be larger than what comes out at the end.
+// decode puts the filters of s in front of raw. Every stage counts against the budget of the
+// document, because a stage may produce more than the last one does.
 func (d *decoder) decode(s *Stream, raw io.Reader) (io.Reader, error) {
 	specs, err := d.filters(s.Dict)
 	if err != nil {
@@ -135,13 +136,13 @@ func (d *decoder) filter(spec filterSpec, r io.Reader) (io.Reader, error) {
 		return &ascii85Reader{r: bufio.NewReader(r)}, nil
 	case "RunLengthDecode", "RL":
 		return &runLengthReader{r: bufio.NewReader(r)}, nil
-	case "Crypt": // done with decryption
+	case "Crypt": // the data is already decrypted
 		return r, nil
 	}
-	return nil, unsupported("a stream has a filter that is not known")
+	return nil, unsupported("a stream has an unknown filter")
 }
 
-// flateReader reads zlib data (RFC 1950) without its checksum, as other readers do.
+// flateReader reads zlib data (RFC 1950). It ignores the checksum, as other readers do.
 type flateReader struct {
 	src   *bufio.Reader
 	plain io.ReadCloser
@@ -166,8 +167,8 @@ func (f *flateReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// budgetReader ends with an error when limit bytes have been read through all readers that share
-// used.
+// budgetReader returns KindTooComplex when all readers that share used have read more than limit
+// bytes.
 type budgetReader struct {
 	r     io.Reader
 	used  *int64

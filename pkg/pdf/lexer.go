@@ -118,9 +118,9 @@ func (l *lexer) next() (token, error) {
 			l.pos++
 			return token{kind: tokenDictClose}, nil
 		}
-		return token{}, damaged("a > stands alone")
+		return token{}, damaged("a > is out of place")
 	case ')':
-		return token{}, damaged("a ) stands alone")
+		return token{}, damaged("a ) is out of place")
 	}
 	return l.regular(byte(c))
 }
@@ -209,7 +209,7 @@ func (l *lexer) hex() (token, error) {
 		case c < 0:
 			return token{}, l.unterminated()
 		default:
-			return token{}, damaged("a hexadecimal string holds another character")
+			return token{}, damaged("a hexadecimal string contains a character that is not a digit")
 		}
 	}
 }

@@ -54,11 +54,11 @@ func (l *loader) load(ref Ref) (Object, error) {
 	return nil, nil
 }
 
-// plain reads the object at an offset, which must be the one that the cross-reference entry
-// says.
+// plain reads the object at an offset. It is damage if another object is there. The second result
+// is the size of the source text, without stream data.
 func (l *loader) plain(ref Ref, offset int64) (Object, int64, error) {
 	if !l.src.holds(offset) {
-		return nil, 0, damaged("object %d is said to lie at byte %d of %d", ref.Number, offset, l.src.size)
+		return nil, 0, damaged("object %d should be at byte %d, but the file has %d bytes", ref.Number, offset, l.src.size)
 	}
 	if err := l.budget.check(); err != nil {
 		return nil, 0, err
@@ -72,7 +72,7 @@ func (l *loader) plain(ref Ref, offset int64) (Object, int64, error) {
 		return nil, 0, err
 	}
 	if found != ref {
-		return nil, 0, damaged("object %d is said to lie at byte %d, where object %d lies", ref.Number, offset, found.Number)
+		return nil, 0, damaged("object %d should be at byte %d, but object %d is there", ref.Number, offset, found.Number)
 	}
 	o, word, err := p.top()
 	if err != nil {
@@ -100,14 +100,15 @@ func (l *loader) plain(ref Ref, offset int64) (Object, int64, error) {
 	return stm, size, err
 }
 
-// isXrefStream reports whether what was read is a cross-reference stream, in which nothing is
-// encrypted (ISO 32000-2 7.5.8.2).
+// isXrefStream reports whether an object is a cross-reference stream. Nothing in it is encrypted
+// (ISO 32000-2 7.5.8.2).
 func isXrefStream(o Object, word string) bool {
 	dict, _ := o.(*Dict)
 	return word == "stream" && dict.Get("Type") == Name("XRef")
 }
 
-// streamLength reads /Length, which may be a reference to a number that is an object of its own.
+// streamLength reads the /Length of a stream. It may be a reference to a number that is an object
+// of its own.
 func (l *loader) streamLength(dict *Dict, owner Ref) (int64, error) {
 	o := dict.Get("Length")
 	if ref, ok := o.(Ref); ok {
@@ -130,8 +131,8 @@ func (l *loader) streamLength(dict *Dict, owner Ref) (int64, error) {
 	return length, nil
 }
 
-// compressedLength reads a /Length that lies in an object stream, but not in the stream whose
-// length it is.
+// compressedLength reads a /Length from an object stream. That must not be the stream whose length
+// it is.
 func (l *loader) compressedLength(ref Ref, e entry, owner Ref) (int64, error) {
 	wrong := damaged("object %d has no usable /Length", owner.Number)
 	if e.kind != entryCompressed || ref.Generation != 0 || int(e.offset) == owner.Number || l.lengthDepth > 0 {
@@ -151,10 +152,11 @@ func (l *loader) compressedLength(ref Ref, e entry, owner Ref) (int64, error) {
 	return length, nil
 }
 
-// plainNumber reads an object that must be a number: no stream, so nothing that could lead on.
+// plainNumber reads an object that must be a number. It does not follow anything, so it cannot
+// loop.
 func (l *loader) plainNumber(ref Ref, offset int64) (Object, error) {
 	if !l.src.holds(offset) {
-		return nil, damaged("object %d is said to lie at byte %d of %d", ref.Number, offset, l.src.size)
+		return nil, damaged("object %d should be at byte %d, but the file has %d bytes", ref.Number, offset, l.src.size)
 	}
 	if err := l.budget.check(); err != nil {
 		return nil, err
@@ -167,7 +169,7 @@ func (l *loader) plainNumber(ref Ref, offset int64) (Object, error) {
 		return nil, err
 	}
 	if found != ref {
-		return nil, damaged("object %d is said to lie at byte %d, where object %d lies", ref.Number, offset, found.Number)
+		return nil, damaged("object %d should be at byte %d, but object %d is there", ref.Number, offset, found.Number)
 	}
 	o, word, err := p.top()
 	if err == nil && word == "stream" {

@@ -8,14 +8,14 @@ import (
 // objectStream is a decoded object stream (ISO 32000-2 7.5.7).
 type objectStream struct {
 	number  int
-	data    []byte // all of it
+	data    []byte // decoded
 	numbers []int32
-	starts  []int32 // in data
+	starts  []int32 // of the objects, in data
 }
 
-// compressed returns the object at a place of an object stream; the place must hold the object
-// that the entry says. /Extends need not be followed: the cross-reference entry names the stream
-// itself.
+// compressed returns the object at a place of an object stream. It is damage if another object is
+// at that place. /Extends is not followed, because the cross-reference entry names the right
+// stream.
 func (l *loader) compressed(ref Ref, stream, place int) (Object, error) {
 	s, err := l.objectStream(stream)
 	if err != nil {
@@ -36,7 +36,7 @@ func (l *loader) compressed(ref Ref, stream, place int) (Object, error) {
 		return nil, err
 	}
 	if word != "" {
-		return nil, damaged("object %d in object stream %d is no object", ref.Number, stream)
+		return nil, damaged("object %d in object stream %d is not an object", ref.Number, stream)
 	}
 	if n, ok := o.(Number); ok {
 		o = p.loneReference(n)
@@ -45,7 +45,8 @@ func (l *loader) compressed(ref Ref, stream, place int) (Object, error) {
 	return o, nil
 }
 
-// loneReference reads on behind a number, since an object may be nothing but a reference.
+// loneReference reads what follows a number, because the whole object may be a reference. It
+// returns the reference, or the number if no reference follows.
 func (p *parser) loneReference(first Number) Object {
 	t, err := p.lex.next()
 	if err != nil || t.kind != tokenNumber {
@@ -61,7 +62,7 @@ func (p *parser) loneReference(first Number) Object {
 	return first
 }
 
-// objectStream returns an object stream, decoded and bounded.
+// objectStream returns a decoded object stream, from the cache if it is there.
 func (l *loader) objectStream(number int) (*objectStream, error) {
 	if s := l.streams.get(number); s != nil {
 		return s, nil
@@ -85,7 +86,7 @@ func (l *loader) objectStream(number int) (*objectStream, error) {
 	}
 	stm, ok := o.(*Stream)
 	if !ok || stm.Dict.Get("Type") != Name("ObjStm") {
-		return nil, damaged("object %d is no object stream", number)
+		return nil, damaged("object %d is not an object stream", number)
 	}
 	r, err := l.decoder.data(stm)
 	if err != nil {
@@ -104,7 +105,7 @@ func (l *loader) objectStream(number int) (*objectStream, error) {
 	return s, nil
 }
 
-// index reads the pairs of object number and offset.
+// index reads the pairs of object number and offset at the start of the data.
 func (s *objectStream) index(r resolver, dict *Dict) error {
 	n, err := r.Int(dict.Get("N"), -1)
 	if err != nil {
@@ -140,7 +141,7 @@ func (s *objectStream) index(r resolver, dict *Dict) error {
 	return nil
 }
 
-// readLimited reads all of r; more than limit bytes are too many.
+// readLimited reads all of r. More than limit bytes are KindTooComplex.
 func readLimited(r io.Reader, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {

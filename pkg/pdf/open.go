@@ -42,7 +42,7 @@ func Open(r io.ReaderAt, size int64) (*Document, error) {
 		return nil, err
 	}
 	if _, ok := d.Trailer().Get("Root").(Ref); !ok {
-		return nil, damaged("its trailer names no catalog")
+		return nil, damaged("its trailer does not name a catalog")
 	}
 	security := &securityReader{resolver: d.resolver, trailer: d.Trailer()}
 	c, err := security.read()
@@ -90,7 +90,7 @@ func readSections(whole *source, h header) (*Document, error) {
 	if asIs := d.readFromEnd(); signing.KindOf(asIs) != signing.KindDamaged {
 		return d, asIs
 	}
-	const lost = "it has %d bytes before its header, and its offsets lead to no cross-reference section"
+	const lost = "it has %d bytes before its header, and its offsets do not lead to a cross-reference section"
 	return nil, damaged(lost, h.offset).Because(err)
 }
 
@@ -130,7 +130,7 @@ func (d *Document) Data(s *Stream) (io.Reader, error) { return d.loader.decoder.
 func (d *Document) Catalog() (*Dict, Ref, error) {
 	ref, ok := d.Trailer().Get("Root").(Ref)
 	if !ok {
-		return nil, Ref{}, damaged("its trailer names no catalog")
+		return nil, Ref{}, damaged("its trailer does not name a catalog")
 	}
 	catalog, err := d.Dict(ref)
 	if err != nil {

@@ -70,5 +70,5 @@ func (d *Document) Annotations(p *Page) (Array, error) {
 	if a, ok := v.(Array); ok {
 		return a, nil
 	}
-	return nil, damaged("/Annots of page %d is no array", p.Number)
+	return nil, damaged("/Annots of page %d is not an array", p.Number)
 }

@@ -91,7 +91,7 @@ func TestPagesRefused(t *testing.T) {
 			b.object(3, "<</Kids[<</Type/Page>>]>>")
 			b.table("")
 			return b.String()
-		}(), signing.KindDamaged, "no object of its own"},
+		}(), signing.KindDamaged, "not an indirect object"},
 		{"no pages", func() string {
 			b := pageTreeFile()
 			b.object(2, "<</Type/Pages/Kids[]>>")

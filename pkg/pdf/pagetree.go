@@ -16,7 +16,7 @@ func (t pageTree) root() (*Dict, Ref, error) {
 	}
 	ref, ok := catalog.Get("Pages").(Ref)
 	if !ok {
-		return nil, Ref{}, damaged("its catalog names no page tree")
+		return nil, Ref{}, damaged("its catalog does not name a page tree")
 	}
 	root, err := t.d.Dict(ref)
 	if err == nil && root == nil {
@@ -105,7 +105,7 @@ func (w *pageWalk) node(node *Dict, ref Ref, in inherited, depth int) (more bool
 	for _, o := range list {
 		kid, ok := o.(Ref)
 		if !ok {
-			return false, damaged("its page tree holds a page that is no object of its own")
+			return false, damaged("its page tree contains a page that is not an indirect object")
 		}
 		child, err := w.d.Dict(kid)
 		if err != nil {

@@ -72,10 +72,10 @@ func (p *parser) list(depth int, until tokenKind) ([]Object, error) {
 				return nil, err
 			}
 		case keyword != "":
-			return nil, damaged("an unknown word stands in an object")
+			return nil, damaged("an object contains an unknown word")
 		default:
 			if p.items++; p.items > maxItems {
-				return nil, tooComplex("one object holds more than %d values", maxItems)
+				return nil, tooComplex("one object contains more than %d values", maxItems)
 			}
 			items = append(items, o)
 		}
@@ -135,7 +135,7 @@ func (p *parser) dict(depth int) (*Dict, error) {
 	for i := 0; i < len(items); i += 2 {
 		key, ok := items[i].(Name)
 		if !ok {
-			return nil, damaged("a dictionary has a key that is no name")
+			return nil, damaged("a dictionary has a key that is not a name")
 		}
 		d.add(key, items[i+1])
 	}
@@ -159,13 +159,13 @@ func (p *parser) top() (Object, string, error) {
 			return nil, keyword, nil // an empty object counts as null
 		case keyword == "endobj" || keyword == "stream":
 			if len(items) != 1 {
-				return nil, "", damaged("an object holds more than one value")
+				return nil, "", damaged("an object contains more than one value")
 			}
 			return items[0], keyword, nil
 		case keyword != "":
 			return nil, "", damaged("an object has no end")
 		case len(items) == 3:
-			return nil, "", damaged("an object holds more than one value")
+			return nil, "", damaged("an object contains more than one value")
 		default:
 			items = append(items, o)
 		}
@@ -182,7 +182,7 @@ func (p *parser) header() (Ref, error) {
 		}
 		n, ok := small(Number(t.value), limit)
 		if t.kind != tokenNumber || !ok {
-			return Ref{}, damaged("no object lies at byte %d", p.lex.offset())
+			return Ref{}, damaged("there is no object at byte %d", p.lex.offset())
 		}
 		v[i] = n
 	}
@@ -191,7 +191,7 @@ func (p *parser) header() (Ref, error) {
 		return Ref{}, err
 	}
 	if t.kind != tokenKeyword || t.value != "obj" {
-		return Ref{}, damaged("no object lies at byte %d", p.lex.offset())
+		return Ref{}, damaged("there is no object at byte %d", p.lex.offset())
 	}
 	return Ref{v[0], v[1]}, nil
 }

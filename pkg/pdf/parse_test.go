@@ -81,7 +81,7 @@ func TestParseRefuses(t *testing.T) {
 		{"open array", "[1 2", signing.KindDamaged, "ends inside"},
 		{"open dictionary", "<</A 1", signing.KindDamaged, "ends inside"},
 		{"key without value", "<</A>> endobj", signing.KindDamaged, "key without a value"},
-		{"key no name", "<<1 2>> endobj", signing.KindDamaged, "key that is no name"},
+		{"key no name", "<<1 2>> endobj", signing.KindDamaged, "key that is not a name"},
 		{"mixed brackets", "[<<]>> endobj", signing.KindDamaged, "closed"},
 		{"open string", "(abc", signing.KindDamaged, "no end"},
 		{"hex with another letter", "<4G>", signing.KindDamaged, "hexadecimal"},

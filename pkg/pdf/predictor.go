@@ -35,7 +35,7 @@ func (d *decoder) predicted(r io.Reader, parms *Dict) (io.Reader, error) {
 	case predictor == 2 && bits == 8:
 		return &tiffReader{r: r, row: make([]byte, row), pixel: pixel}, nil
 	}
-	return nil, unsupported("a stream has a predictor that is not known")
+	return nil, unsupported("a stream has an unknown predictor")
 }
 
 // pngReader undoes PNG filters, row by row (PNG specification 9.2).

@@ -81,7 +81,7 @@ func (r *References) read(ctx context.Context, numbers []bool) error {
 
 func (r *References) charge(n int64) error {
 	if r.spent += n; r.spent > maxScanned+2*r.doc.src.size {
-		return tooComplex("it takes too much to find out what its objects refer to")
+		return tooComplex("reading the references of all its objects takes too much work")
 	}
 	return nil
 }

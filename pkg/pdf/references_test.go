@@ -114,7 +114,7 @@ func TestReferencesBounded(t *testing.T) {
 	b.table("")
 	r = References{spent: maxScanned - 1<<20}
 	err := r.Advance(context.Background(), open(t, b.Bytes()))
-	wantKind(t, err, signing.KindTooComplex, "refer to")
+	wantKind(t, err, signing.KindTooComplex, "references of all its objects")
 
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -5,9 +5,9 @@ import "math"
 // resolver reads objects and checks their type. It has no state of its own; the loader does the work.
 type resolver struct{ loader *loader }
 
-// Get resolves o: a reference is followed to the object that is in force, anything else is returned
-// as it is. A reference to an object that is free, missing or of another generation is null (ISO
-// 32000-2 7.3.10).
+// Get resolves o: it follows a reference to the newest version of the object, and returns any other
+// object as it is. A reference to an object that is free, missing or of another generation is null
+// (ISO 32000-2 7.3.10).
 func (r resolver) Get(o Object) (Object, error) {
 	for range maxRefChain {
 		ref, ok := o.(Ref)
@@ -22,11 +22,11 @@ func (r resolver) Get(o Object) (Object, error) {
 	return nil, tooComplex("references are chained more than %d times", maxRefChain)
 }
 
-// Object returns the object that a reference stands for, which may be a reference again.
+// Object returns the object that ref names. The result may be a reference again.
 func (r resolver) Object(ref Ref) (Object, error) { return r.loader.load(ref) }
 
-// Dict is Get for a dictionary: nil for null, damage for anything else. A stream's dictionary does
-// not count.
+// Dict resolves o to a dictionary. It returns nil for null, and KindDamaged for anything else, also
+// for a stream.
 func (r resolver) Dict(o Object) (*Dict, error) {
 	v, err := r.Get(o)
 	if err != nil || v == nil {
@@ -35,10 +35,10 @@ func (r resolver) Dict(o Object) (*Dict, error) {
 	if dict, ok := v.(*Dict); ok {
 		return dict, nil
 	}
-	return nil, damaged("%s is no dictionary", describe(o))
+	return nil, damaged("%s is not a dictionary", describe(o))
 }
 
-// Array is Get for an array: nil for null, damage for anything else.
+// Array resolves o to an array. It returns nil for null, and KindDamaged for anything else.
 func (r resolver) Array(o Object) (Array, error) {
 	v, err := r.Get(o)
 	if err != nil || v == nil {
@@ -47,7 +47,7 @@ func (r resolver) Array(o Object) (Array, error) {
 	if a, ok := v.(Array); ok {
 		return a, nil
 	}
-	return nil, damaged("%s is no array", describe(o))
+	return nil, damaged("%s is not an array", describe(o))
 }
 
 // DictAt is Dict for the value of a key of a dictionary. The error names the key.
@@ -60,7 +60,7 @@ func (r resolver) DictAt(of *Dict, key Name) (*Dict, error) {
 	if dict, ok := v.(*Dict); ok {
 		return dict, nil
 	}
-	return nil, damaged("%s is no dictionary", describeAt(key, o))
+	return nil, damaged("%s is not a dictionary", describeAt(key, o))
 }
 
 // ArrayAt is Array for the value of a key of a dictionary. The error names the key.
@@ -73,17 +73,17 @@ func (r resolver) ArrayAt(of *Dict, key Name) (Array, error) {
 	if a, ok := v.(Array); ok {
 		return a, nil
 	}
-	return nil, damaged("%s is no array", describeAt(key, o))
+	return nil, damaged("%s is not an array", describeAt(key, o))
 }
 
-// Name is Get for a name: empty for anything else.
+// Name resolves o to a name. It returns an empty name for anything else.
 func (r resolver) Name(o Object) (Name, error) {
 	v, err := r.Get(o)
 	n, _ := v.(Name)
 	return n, err
 }
 
-// Int is Get for a whole number: otherwise if it is something else.
+// Int resolves o to a whole number. It returns otherwise for anything else.
 func (r resolver) Int(o Object, otherwise int64) (int64, error) {
 	v, err := r.Get(o)
 	if n, ok := v.(Number); ok {
@@ -94,8 +94,8 @@ func (r resolver) Int(o Object, otherwise int64) (int64, error) {
 	return otherwise, err
 }
 
-// Rectangle reads a rectangle (ISO 32000-2 7.9.5), whose corners may come in any order; false where
-// o is none.
+// Rectangle resolves o to a rectangle (ISO 32000-2 7.9.5), whose corners may be given in any order.
+// It returns false if o is not a rectangle.
 func (r resolver) Rectangle(o Object) (Rectangle, bool, error) {
 	v, err := r.Get(o)
 	a, ok := v.(Array)
@@ -116,7 +116,7 @@ func (r resolver) Rectangle(o Object) (Rectangle, bool, error) {
 	return Rectangle{min(f[0], f[2]), min(f[1], f[3]), max(f[0], f[2]), max(f[1], f[3])}, true, nil
 }
 
-// oneOrMore reads an entry that is an array or stands for an array of one.
+// oneOrMore resolves an entry that is an array, or a single value that stands for an array of one.
 func (r resolver) oneOrMore(o Object) (Array, error) {
 	v, err := r.Get(o)
 	if err != nil || v == nil {
@@ -135,7 +135,8 @@ func describe(o Object) string {
 	return "an entry"
 }
 
-// describeAt describes the value of a key, which is a name that this program looks for.
+// describeAt describes the value of a key for an error. The key is a name that this program asked
+// for, so it is safe to show.
 func describeAt(key Name, o Object) string {
 	if _, ok := o.(Ref); ok {
 		return "/" + string(key) + ", " + describe(o) + ","

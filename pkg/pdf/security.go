@@ -111,7 +111,7 @@ func (r *securityReader) parameters(dict *Dict) (standard, error) {
 	case s.revision < 2 || s.revision > 6:
 		return s, unsupported("its encryption is of revision %d", s.revision)
 	case s.revision >= 5 != (s.version == 5):
-		return s, damaged("version and revision of its encryption do not fit")
+		return s, damaged("version and revision of its encryption do not match")
 	case s.revision >= 5 && (len(s.user) < 48 || len(s.userKey) < 32),
 		s.revision < 5 && (len(s.user) < 32 || len(s.owner) < 32):
 		return s, damaged("its encryption dictionary is incomplete")
@@ -153,7 +153,7 @@ func (r *securityReader) cryptFilters(dict *Dict, c *crypt) error {
 		case "", "None":
 			c.filters[name] = cipherNone
 		default:
-			return unsupported("its encryption has a method that is not known")
+			return unsupported("its encryption has an unknown method")
 		}
 	}
 	c.filters["Identity"] = cipherNone
@@ -170,7 +170,7 @@ func (r *securityReader) cryptFilters(dict *Dict, c *crypt) error {
 		}
 		method, ok := c.filters[name]
 		if !ok {
-			return damaged("its encryption names a crypt filter that is not there")
+			return damaged("its encryption names a missing crypt filter")
 		}
 		*f.to = method
 	}

@@ -97,7 +97,7 @@ func (t *tails) check(pos int64) error {
 			return nil
 		}
 	}
-	return tooComplex("startxref stands more than %d times behind one revision", maxRepeatedEnds)
+	return tooComplex("startxref is repeated more than %d times behind one revision", maxRepeatedEnds)
 }
 
 // one reads what begins at a byte: an object that a section lists, or a further startxref, behind
@@ -134,7 +134,7 @@ func (t *tails) listed(ref Ref, from, at int64) (bool, error) {
 	next, _ := slices.BinarySearchFunc(t.order, at, func(s *section, at int64) int { return cmp.Compare(s.start, at) })
 	for i := range t.order {
 		if t.lookups++; t.lookups > maxTailLookups {
-			return false, tooComplex("it takes too much to find out what lies between its revisions")
+			return false, tooComplex("checking what is between its revisions takes too much work")
 		}
 		e, found, err := t.d.xref.lookupIn(t.order[(next+i)%len(t.order)], ref.Number)
 		if storageFault(err) != nil {

@@ -78,7 +78,7 @@ func (u *Update) EditDict(ref Ref) (*Dict, error) {
 	}
 	dict, ok := v.(*Dict)
 	if !ok {
-		return nil, damaged("object %s is no dictionary", ref)
+		return nil, damaged("object %s is not a dictionary", ref)
 	}
 	if key, dup := dict.Duplicate(); dup {
 		return nil, damaged("object %s has the key /%s twice", ref, string(key))

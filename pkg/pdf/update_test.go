@@ -150,7 +150,7 @@ func TestUpdateRefuses(t *testing.T) {
 	_, err = u.EditDict(Ref{4, 0})
 	wantKind(t, err, signing.KindDamaged, "twice")
 	_, err = u.EditDict(Ref{99, 0})
-	wantKind(t, err, signing.KindDamaged, "no dictionary")
+	wantKind(t, err, signing.KindDamaged, "not a dictionary")
 
 	full := strings.Replace(b.String(), "/Size 5", "/Size 8388607", 1)
 	_, err = NewUpdate(open(t, []byte(full)))

@@ -61,7 +61,7 @@ func (w *writer) object(o Object) error {
 		w.buf.Grow(len(v.text) + behindSlot)
 		w.buf.Write(v.text)
 	default:
-		return fmt.Errorf("write object: a %T is no PDF object that can stand here", o)
+		return fmt.Errorf("write object: a %T cannot be written as a PDF object", o)
 	}
 	return nil
 }

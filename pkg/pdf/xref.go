@@ -5,13 +5,14 @@ import (
 	"slices"
 )
 
-// entryKind is what a cross-reference entry says of its object (ISO 32000-2 7.5.4, 7.5.8.3).
+// entryKind is where an object is, according to its cross-reference entry (ISO 32000-2 7.5.4,
+// 7.5.8.3).
 type entryKind int
 
 const (
 	entryFree       entryKind = iota
-	entryPlain                // at offset, with generation
-	entryCompressed           // in the object stream of number offset, at place generation
+	entryPlain                // the object is at offset, and has that generation
+	entryCompressed           // the object is in object stream number offset, at place generation
 )
 
 type entry struct {
@@ -20,29 +21,29 @@ type entry struct {
 	generation int
 }
 
-// subsection is a run of entries.
+// subsection is a run of entries for consecutive object numbers.
 type subsection struct {
 	first, count int
 	at           int64 // table: offset of the first entry; stream: index of its row
-	width        int   // table: bytes of an entry, with its end of line
+	width        int   // table: bytes of an entry, including its end of line
 }
 
-// section is one cross-reference section. Tables stay in the file and are looked up there; streams
-// are kept decoded.
+// section is one cross-reference section. The entries of a table stay in the file and are read from
+// there; the rows of a stream are kept decoded.
 type section struct {
 	offset  int64
-	start   int64 // of its first byte: white space may stand between offset and it
+	start   int64 // of its first byte; white space may stand between offset and start
 	end     int64 // behind its trailer dictionary, or behind its stream's data
-	fromOne bool  // a table that counts its first entry, the head of the free list, as object 1
+	fromOne bool  // a table that numbers its first entry, the head of the free list, as object 1 instead of 0
 	trailer *Dict
 	runs    []subsection // by first, not overlapping
-	rows    []byte       // of a stream
+	rows    []byte       // of a stream, decoded
 	widths  [3]int
 	stream  bool
 	hidden  *section // the /XRefStm of a hybrid file
 }
 
-// run returns the subsection with the object's entry.
+// run returns the subsection that has the object's entry, and false if there is none.
 func (s *section) run(number int) (subsection, bool) {
 	i, found := slices.BinarySearchFunc(s.runs, number, func(r subsection, n int) int { return r.first - n })
 	if !found {
@@ -54,8 +55,8 @@ func (s *section) run(number int) (subsection, bool) {
 	return s.runs[i], true
 }
 
-// seal orders the subsections and refuses an object that is listed twice: readers differ in which
-// entry they take.
+// seal sorts the subsections. It is damage if an object is listed twice, because readers differ in
+// which entry they use.
 func (s *section) seal() error {
 	s.runs = slices.DeleteFunc(s.runs, func(r subsection) bool { return r.count == 0 })
 	slices.SortFunc(s.runs, func(a, b subsection) int { return a.first - b.first })
@@ -67,7 +68,7 @@ func (s *section) seal() error {
 	return nil
 }
 
-// top is one more than the highest object number listed.
+// top is one more than the highest listed object number.
 func (s *section) top() int {
 	top := 0
 	if n := len(s.runs); n > 0 {

@@ -148,7 +148,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"prev no number", strings.Replace(file, "/Root", "/Prev/Name/Root", 1), signing.KindDamaged, "/Prev"},
 		{"huge index", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 2000000000]"), signing.KindDamaged, "/Index"},
 		{"index beyond data", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 8000000]"), signing.KindTooComplex, "cross-reference streams"},
-		{"index somewhat beyond data", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 1000]"), signing.KindDamaged, "announced"},
+		{"index somewhat beyond data", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 1000]"), signing.KindDamaged, "dictionary says"},
 		{"huge W", stream("/Type/XRef/Size 10/W[1 400 2]/Root 1 0 R"), signing.KindDamaged, "/W"},
 		{"short W", stream("/Type/XRef/Size 10/W[1 4]/Root 1 0 R"), signing.KindDamaged, "/W"},
 		{"no size", stream("/Type/XRef/W[1 4 2]/Root 1 0 R"), signing.KindDamaged, "/Size"},
@@ -169,9 +169,9 @@ func TestObjectsRefused(t *testing.T) {
 		make func(b *builder)
 		text string
 	}{
-		{"offset of another object", func(b *builder) { b.object(4, "1"); b.offsets[4] = b.offsets[3] }, "where object 3 lies"},
+		{"offset of another object", func(b *builder) { b.object(4, "1"); b.offsets[4] = b.offsets[3] }, "but object 3 is there"},
 		{"offset between objects", func(b *builder) { b.object(4, "1"); b.offsets[4] = 2 }, "no object"},
-		{"offset beyond the end", func(b *builder) { b.offsets[4] = 1 << 30 }, "said to lie"},
+		{"offset beyond the end", func(b *builder) { b.offsets[4] = 1 << 30 }, "but the file has"},
 		{"length too long", func(b *builder) { b.object(4, "<</Length 5000>>stream\nabc\nendstream") }, "/Length"},
 		{"length too short", func(b *builder) { b.object(4, "<</Length 1>>stream\nabc\nendstream") }, "/Length says"},
 		{"length negative", func(b *builder) { b.object(4, "<</Length -1>>stream\nabc\nendstream") }, "/Length"},
@@ -219,7 +219,7 @@ func TestObjectStreamsRefused(t *testing.T) {
 		kind signing.Kind
 	}{
 		{"contains itself", func(b *builder) { b.packed[5] = [2]int{5, 0}; b.packed[4] = [2]int{5, 0} }, "missing", signing.KindDamaged},
-		{"no stream", func(b *builder) { b.object(5, "<<>>"); b.packed[4] = [2]int{5, 0} }, "no object stream", signing.KindDamaged},
+		{"no stream", func(b *builder) { b.object(5, "<<>>"); b.packed[4] = [2]int{5, 0} }, "not an object stream", signing.KindDamaged},
 		{"wrong place", func(b *builder) { b.objectStream(5, 4, "1"); b.packed[4] = [2]int{5, 7} }, "not at its place", signing.KindDamaged},
 		{"another object", func(b *builder) { b.objectStream(5, 6, "1"); b.packed[4] = [2]int{5, 0} }, "not at its place", signing.KindDamaged},
 		{"huge N", func(b *builder) {

@@ -10,8 +10,8 @@ type xrefReader struct {
 	decoded int64 // bytes of cross-reference streams so far
 }
 
-// read reads all cross-reference sections, newest first, from the one at offset on along
-// /Prev.
+// read reads all cross-reference sections, newest first: the one at offset and then those that
+// /Prev leads to.
 func (x *xrefReader) read(offset int64) error {
 	seen := map[int64]bool{}
 	for {
@@ -36,20 +36,20 @@ func (x *xrefReader) read(offset int64) error {
 		prev, ok := s.trailer.Get("Prev").(Number)
 		if !ok {
 			if v := s.trailer.Get("Prev"); v != nil {
-				return damaged("/Prev of the cross-reference section at byte %d is no number", offset)
+				return damaged("/Prev of the cross-reference section at byte %d is not a number", offset)
 			}
 			return nil
 		}
 		if offset, ok = prev.Int(); !ok {
-			return damaged("/Prev is no whole number")
+			return damaged("/Prev is not a whole number")
 		}
-		if offset == 0 { // some writers say so that there is none
+		if offset == 0 { // some writers mean that there is no earlier section
 			return nil
 		}
 	}
 }
 
-// hidden reads the /XRefStm of a hybrid section.
+// hidden reads the stream that /XRefStm of a hybrid section names.
 func (x *xrefReader) hidden(s *section, seen map[int64]bool) error {
 	v := s.trailer.Get("XRefStm")
 	if v == nil || s.stream {
@@ -58,12 +58,12 @@ func (x *xrefReader) hidden(s *section, seen map[int64]bool) error {
 	n, _ := v.(Number)
 	offset, ok := n.Int()
 	if !ok {
-		return damaged("/XRefStm is no whole number")
+		return damaged("/XRefStm is not a whole number")
 	}
 	known := func(o *section) bool { return o.hidden != nil && o.hidden.offset == offset }
 	if i := slices.IndexFunc(x.xref.sections, known); i >= 0 {
-		// Writers of updates copy the entry into their trailers, where it does not belong. It is no part
-		// of the chain: no loop.
+		// Some writers copy /XRefStm into the trailers of their updates. That is wrong, but it is not a
+		// loop, because the stream is not part of the chain of /Prev.
 		s.hidden = x.xref.sections[i].hidden
 		return nil
 	}
@@ -84,7 +84,7 @@ func (x *xrefReader) hidden(s *section, seen map[int64]bool) error {
 // section reads the section at offset, which is a table or a stream.
 func (x *xrefReader) section(offset int64) (*section, error) {
 	if offset <= 0 || offset >= x.src.size {
-		return nil, damaged("a cross-reference section is said to lie at byte %d of %d", offset, x.src.size)
+		return nil, damaged("a cross-reference section should be at byte %d, but the file has %d bytes", offset, x.src.size)
 	}
 	lex := x.src.lexerAt(offset)
 	for isSpace(lex.peek()) {
@@ -106,5 +106,5 @@ func (x *xrefReader) section(offset int64) (*section, error) {
 }
 
 func noSection(offset int64) error {
-	return damaged("no cross-reference section lies at byte %d, where one is said to be", offset)
+	return damaged("there is no cross-reference section at byte %d, where one should be", offset)
 }

@@ -41,7 +41,7 @@ func (x *xrefReader) stream(s *section, lex *lexer) error {
 	return s.seal()
 }
 
-// rows decodes want bytes of a cross-reference stream, which is never encrypted.
+// rows decodes want bytes of a cross-reference stream. Such a stream is never encrypted.
 func (x *xrefReader) rows(stm *Stream, want int64) ([]byte, error) {
 	x.decoded += want
 	if x.decoded > maxXrefBytes {
@@ -51,13 +51,13 @@ func (x *xrefReader) rows(stm *Stream, want int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Memory follows the bytes that come, not the size that the file states.
+	// The memory grows with the bytes that are decoded, not with the size that the file states.
 	rows, err := io.ReadAll(io.LimitReader(r, want))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, readError(err)
 	}
 	if int64(len(rows)) < want {
-		return nil, damaged("a cross-reference stream has %d bytes, %d were announced", len(rows), want)
+		return nil, damaged("a cross-reference stream has %d bytes, but its dictionary says %d", len(rows), want)
 	}
 	return rows, nil
 }
@@ -133,5 +133,5 @@ func (s *section) streamEntry(row int64) (entry, error) {
 		}
 		return entry{kind: entryCompressed, offset: int64(fields[1]), generation: int(fields[2])}, nil
 	}
-	return entry{}, nil // unknown kinds count as null objects
+	return entry{}, nil // entries of an unknown type count as null objects
 }

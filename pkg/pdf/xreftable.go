@@ -7,7 +7,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// table reads a cross-reference table and its trailer (ISO 32000-2 7.5.4, 7.5.5). Entries stay
+// table reads a cross-reference table and its trailer (ISO 32000-2 7.5.4, 7.5.5). The entries stay
 // in the file.
 func (x *xrefReader) table(s *section, lex *lexer) error {
 	if t, err := lex.next(); err != nil || t.value != "xref" {
@@ -36,7 +36,7 @@ func (x *xrefReader) table(s *section, lex *lexer) error {
 	}
 	trailer, ok := o.(*Dict)
 	if !ok {
-		return damaged("the trailer at byte %d is no dictionary", s.offset)
+		return damaged("the trailer at byte %d is not a dictionary", s.offset)
 	}
 	s.trailer, s.end = trailer, lex.offset()
 	return s.seal()
@@ -46,8 +46,8 @@ func brokenTable(at int64) error {
 	return damaged("the cross-reference table is broken at byte %d", at)
 }
 
-// run reads the line "first count", whose first number is t, and finds out where its entries
-// are. It returns where they end.
+// run reads the line "first count" of a subsection and finds out where its entries are. t is the
+// first number of the line. It returns the offset behind the entries.
 func (x *xrefReader) run(s *section, t token, lex *lexer) (int64, error) {
 	first, ok := small(Number(t.value), maxObjects)
 	if t.kind != tokenNumber || !ok {
@@ -64,7 +64,7 @@ func (x *xrefReader) run(s *section, t token, lex *lexer) (int64, error) {
 	for lex.peek() == ' ' || lex.peek() == '\t' {
 		lex.pos++
 	}
-	for lex.peek() == '\n' || lex.peek() == '\r' { // blanks behind it belong to the first entry
+	for lex.peek() == '\n' || lex.peek() == '\r' { // blanks behind the line ends belong to the first entry
 		lex.pos++
 	}
 	run := subsection{first: first, count: count, at: lex.offset()}
@@ -82,9 +82,9 @@ func (x *xrefReader) run(s *section, t token, lex *lexer) (int64, error) {
 		return 0, err
 	}
 	if run.first == 1 && len(s.runs) == 0 {
-		// Some writers count from 1, though their first entry is the head of the free list, object 0.
-		// What an entry names is held against the object that lies there in any case. Other readers
-		// repair such a file: CheckFile refuses it.
+		// Some writers count from 1, although their first entry is the head of the free list, which is
+		// object 0. Reading an object checks in any case that the entry leads to that object. Other
+		// readers repair such a file, so CheckFile refuses it.
 		if e, err := x.src.tableEntry(run.at); err == nil && e.kind == entryFree && e.offset == 0 && e.generation >= 65535 {
 			run.first, s.fromOne = 0, true
 		}
@@ -96,9 +96,9 @@ func (x *xrefReader) run(s *section, t token, lex *lexer) (int64, error) {
 	return x.scan(s, run)
 }
 
-// entryWidth measures the entry at an offset, with the blanks and ends of line behind it. Twenty
-// bytes is the rule; some writers end the line with one byte or with three, and some leave lines
-// empty.
+// entryWidth measures the entry at an offset, including the blanks and ends of line behind it. The
+// standard says 20 bytes. Some writers end the line with one or three bytes, and some leave empty
+// lines.
 func (s *source) entryWidth(at int64) (int, error) {
 	var b [32]byte
 	n, err := s.r.ReadAt(b[:max(0, min(int64(len(b)), s.size-at))], at)
@@ -121,8 +121,9 @@ func (s *source) entryWidth(at int64) (int, error) {
 	return width, nil
 }
 
-// uniform reports whether all entries of a run are as wide as its first: the last one is an entry
-// then, and another subsection or the trailer follows. It returns where that begins.
+// uniform reports whether all entries of a run are as wide as its first one. That is so if an entry
+// stands where the last one should be, and another subsection or the trailer follows it. end is
+// where that begins.
 func (s *source) uniform(run subsection) (end int64, ok bool, err error) {
 	last := run.at + int64(run.count-1)*int64(run.width)
 	if last+18 > s.size {
@@ -145,7 +146,7 @@ func (s *source) uniform(run subsection) (end int64, ok bool, err error) {
 	}
 }
 
-// readFault returns err if reading failed, and nil where the file is to blame.
+// readFault returns err if reading failed, and nil if the file is damaged.
 func readFault(err error) error {
 	if signing.KindOf(err) == signing.KindDamaged {
 		return nil
@@ -153,7 +154,8 @@ func readFault(err error) error {
 	return err
 }
 
-// scan goes through a run whose entries differ in width, and splits it where they do.
+// scan reads all entries of a run whose entries differ in width, and splits the run where the width
+// changes.
 func (x *xrefReader) scan(s *section, run subsection) (end int64, err error) {
 	at := run.at
 	for n := range run.count {
@@ -183,12 +185,12 @@ func (s *source) tableEntry(at int64) (entry, error) {
 	if _, err := s.r.ReadAt(b[:], at); err != nil {
 		return entry{}, readError(err)
 	}
-	offset, ok1 := digits(bytes.TrimLeft(b[:10], " ")) // some writers fill up with blanks
+	offset, ok1 := digits(bytes.TrimLeft(b[:10], " ")) // some writers pad with blanks
 	generation, ok2 := digits(b[11:16])
 	if !ok1 || !ok2 || b[10] != ' ' || b[16] != ' ' || b[17] != 'n' && b[17] != 'f' || b[17] == 'n' && generation > 65535 {
 		return entry{}, damaged("a cross-reference entry is broken at byte %d", at)
 	}
-	if b[17] == 'f' { // some writers give free entries any generation
+	if b[17] == 'f' { // some writers use any generation for free entries
 		return entry{generation: int(generation), offset: offset}, nil
 	}
 	return entry{kind: entryPlain, offset: offset, generation: int(generation)}, nil

@@ -31,7 +31,7 @@ func (m *meter) form() error {
 // content counts n decoded bytes.
 func (m *meter) content(n int) error {
 	if m.spent.content += int64(n); m.spent.content > m.limits.content {
-		return tooComplex("its content streams hold more than %d bytes", m.limits.content)
+		return tooComplex("its content streams contain more than %d bytes", m.limits.content)
 	}
 	return nil
 }
