@@ -10,15 +10,16 @@ import (
 )
 
 const (
-	// MaxInstances is how many there can be: an operation id has ten bits for the ordinal.
+	// MaxInstances is the largest number of instances. An operation id has ten bits for the ordinal.
 	MaxInstances = 1024
-	// maxFileBytes is what a ConfigMap can hold.
+	// maxFileBytes is the size limit of a ConfigMap.
 	maxFileBytes = 1 << 20
-	// maxNameBytes is the longest DNS name; names, hosts and identities are no longer.
+	// maxNameBytes is the length of the longest DNS name. It bounds names, hosts and identities.
 	maxNameBytes = 253
 )
 
-// EncodePublished returns the value of EndpointAnnotation. Equal endpoints give equal bytes.
+// EncodePublished returns the value of EndpointAnnotation. Equal endpoints give equal bytes. It
+// returns an error if p is not valid.
 func EncodePublished(p Published) ([]byte, error) {
 	if err := p.validate(); err != nil {
 		return nil, fmt.Errorf("encode endpoint: %w", err)
@@ -26,8 +27,8 @@ func EncodePublished(p Published) ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// DecodePublished reads the value of EndpointAnnotation. Keys that it does not know are left to a
-// later release.
+// DecodePublished reads the value of EndpointAnnotation. It ignores unknown keys, because a later
+// release may have written them.
 func DecodePublished(data []byte) (Published, error) {
 	var p Published
 	err := json.Unmarshal(data, &p)
@@ -40,8 +41,8 @@ func DecodePublished(data []byte) (Published, error) {
 	return p, nil
 }
 
-// EncodeDirectory returns the value of DirectoryKey: equal directories give equal bytes, in
-// whatever order the endpoints come.
+// EncodeDirectory returns the value of DirectoryKey. Equal directories give equal bytes, whatever
+// the order of the endpoints is. It returns an error if d is not valid.
 func EncodeDirectory(d Directory) ([]byte, error) {
 	d.Endpoints = slices.Clone(d.Endpoints)
 	slices.SortFunc(d.Endpoints, func(a, b Published) int { return a.Ordinal - b.Ordinal })
@@ -54,8 +55,8 @@ func EncodeDirectory(d Directory) ([]byte, error) {
 	return json.MarshalIndent(d, "", "  ")
 }
 
-// DecodeDirectory reads the value of DirectoryKey. Keys that it does not know are left to a later
-// release.
+// DecodeDirectory reads the value of DirectoryKey. It ignores unknown keys, because a later release
+// may have written them.
 func DecodeDirectory(data []byte) (Directory, error) {
 	var d Directory
 	err := json.Unmarshal(data, &d)
@@ -91,7 +92,7 @@ func (p *Published) endpoint() Endpoint {
 func (d *Directory) validate() error {
 	if d.Expected < 0 || d.Expected > MaxInstances || d.Ever < 0 || d.Ever > MaxInstances ||
 		len(d.Endpoints) > MaxInstances {
-		return fmt.Errorf("more than %d instances, or less than none", MaxInstances)
+		return fmt.Errorf("a number of instances is negative or above %d", MaxInstances)
 	}
 	last := -1
 	for i := range d.Endpoints {
@@ -100,14 +101,14 @@ func (d *Directory) validate() error {
 			return err
 		}
 		if e.Ordinal <= last {
-			return errors.New("endpoints are not in the order of their ordinals, or one is there twice")
+			return errors.New("the endpoints are not ordered by ordinal, or an ordinal occurs twice")
 		}
 		last = e.Ordinal
 	}
 	return nil
 }
 
-// find returns the endpoint of an ordinal.
+// find returns the endpoint of an ordinal, and false if the directory has none.
 func (d *Directory) find(ordinal int) (Published, bool) {
 	i, ok := slices.BinarySearchFunc(d.Endpoints, ordinal, func(e Published, want int) int { return e.Ordinal - want })
 	if !ok {

@@ -1,43 +1,45 @@
 package affinity
 
-// What the controller and the proxy agree upon. The controller writes these, the proxy reads them
-// from mounted files: it has no client of the cluster.
+// The contract between the controller and the proxy. The controller writes these. The proxy reads
+// them from mounted files, because it has no client of the Kubernetes API.
 const (
-	// EndpointAnnotation on a pod holds its own Published as JSON. The downward API mounts it as a
-	// file of the pod.
+	// EndpointAnnotation of a pod holds the pod's own Published as JSON. The downward API mounts it as
+	// a file of the pod.
 	EndpointAnnotation = "signstash.io/endpoint"
-	// EndpointCondition is the readiness gate of a pod: true while the endpoint that its annotation
-	// names is the one clients reach.
+	// EndpointCondition is the readiness gate of a pod. It is true while clients reach the pod at the
+	// endpoint in its annotation.
 	EndpointCondition = "signstash.io/endpoint-published"
-	// RefreshAnnotation on a pod is touched when a mounted file has changed: the kubelet then brings
-	// it up to date at once.
+	// RefreshAnnotation of a pod is changed after a mounted file has changed, because the kubelet then
+	// updates the file at once.
 	RefreshAnnotation = "signstash.io/refreshed"
-	// PeersAnnotation on a pod names the version of the directory that its kubelet was told to mount.
+	// PeersAnnotation of a pod names the version of the directory that its kubelet was told to mount.
 	PeersAnnotation = "signstash.io/peers"
-	// DirectoryKey is the key of the endpoints ConfigMap that holds a Directory as JSON, and so the
-	// file's name where it is mounted.
+	// DirectoryKey is the key of the endpoints ConfigMap that holds a Directory as JSON. It is also
+	// the name of the mounted file.
 	DirectoryKey = "endpoints.json"
 )
 
 // Published is the endpoint of one instance as the controller knows it.
 type Published struct {
-	Name     string `json:"name"`     // of the instance: its pod's name. Its answers carry it (InstanceHeader)
+	Name     string `json:"name"`     // of the instance: the name of its pod. Its answers carry this name (InstanceHeader)
 	Ordinal  int    `json:"ordinal"`  // 0 to 1023
-	Instance string `json:"instance"` // identity of this run of it (the pod's UID): addresses are used again by others
+	Instance string `json:"instance"` // identity of this run (the pod's UID), because an address may be reused by another pod
 	Host     string `json:"host"`     // where clients reach it; an IPv6 address without brackets
 	Port     int    `json:"port"`
-	Internal string `json:"internal"` // host:port where peers reach it, ready or not
-	// Unreachable says that clients do not reach it now: Host and Port are those of Internal then.
+	Internal string `json:"internal"` // host:port where peers reach it, whether it is ready or not
+	// Unreachable says that clients cannot reach the instance now. Host and Port are then those of
+	// Internal.
 	Unreachable bool `json:"unreachable,omitempty"`
 }
 
-// Directory is who is who. Its JSON is deterministic: endpoints by ordinal.
+// Directory lists all instances and their endpoints. Its JSON is deterministic because the
+// endpoints are ordered by ordinal.
 type Directory struct {
-	// Expected is how many instances there shall be: the ordinals 0 to Expected-1 must have answered
-	// before a reference is unknown.
+	// Expected is the desired number of instances. The instances 0 to Expected-1 must all have
+	// answered before a reference counts as unknown.
 	Expected int `json:"expected"`
-	// Ever is one more than the highest ordinal that ever had an endpoint: volumes of scaled-down
-	// instances keep their operations.
+	// Ever is one more than the highest ordinal that ever had an endpoint, because the volumes of
+	// scaled-down instances keep their operations.
 	Ever      int         `json:"ever"`
 	Endpoints []Published `json:"endpoints"`
 }

@@ -1,3 +1,3 @@
-// Package affinity is the contract about who is who among the instances of the proxy: the endpoint
-// under which clients reach the instance that holds their operation.
+// Package affinity knows the instances of the proxy: at which endpoint clients and other instances
+// reach each of them, and how a request is passed on to the instance that holds its operation.
 package affinity

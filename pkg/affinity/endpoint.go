@@ -10,27 +10,29 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/hostport"
 )
 
-// Endpoint is where clients reach one instance. Async answers carry it.
+// Endpoint is the address where clients reach one instance. Asynchronous answers carry it.
 type Endpoint struct {
-	Name    string // of the instance: its host name, which on Kubernetes is the pod's
-	Ordinal int    // of the instance, 0 to 1023: part of the id of every operation it holds
+	Name    string // of the instance: its host name, which on Kubernetes is the name of the pod
+	Ordinal int    // of the instance, 0 to 1023. It is part of the id of every operation that the instance holds
 	Host    string // DNS name or IP address, an IPv6 address without brackets
 	Port    int
 }
 
-// HostPort is the endpoint as one string, an IPv6 address in brackets.
+// HostPort returns host:port, with an IPv6 address in brackets.
 func (e Endpoint) HostPort() string { return net.JoinHostPort(e.Host, strconv.Itoa(e.Port)) }
 
-// Sources is what an instance knows of its own address.
+// Sources is what an instance knows about its own address.
 type Sources struct {
 	Flag     string         // --server.host.port; empty = not given
-	Listen   netip.AddrPort // the address the REST port really listens on, after port 0 became a number
+	Listen   netip.AddrPort // the address that the REST port listens on; its port is the real one even if the setting said 0
 	HostName string         // of the machine or pod
 	Ordinal  int
 }
 
-// Resolve returns the endpoint of this instance. It takes, in this order: the flag; the listen
-// address; where that is unspecified (0.0.0.0 or ::), the host name with the listen port.
+// Resolve returns the endpoint of this instance. It uses the flag if there is one. Otherwise it
+// uses the listen address, with the host name in place of an unspecified address (0.0.0.0 or ::).
+// It returns an error if the flag is not host:port, or if there is no host name where one is
+// needed.
 func Resolve(s Sources) (Endpoint, error) {
 	e := Endpoint{Name: s.HostName, Ordinal: s.Ordinal}
 	if s.Flag != "" {
@@ -41,7 +43,7 @@ func Resolve(s Sources) (Endpoint, error) {
 		e.Host, e.Port = host, port
 		return e, nil
 	}
-	// A zone names an interface of this machine: it means nothing to a client.
+	// A zone names an interface of this machine. It means nothing to a client.
 	e.Host, e.Port = s.Listen.Addr().Unmap().WithZone("").String(), int(s.Listen.Port())
 	if !s.Listen.IsValid() || s.Listen.Addr().Unmap().IsUnspecified() {
 		e.Host = s.HostName

@@ -21,74 +21,77 @@ import (
 const (
 	// InstanceHeader of an answer names the instance that gave it.
 	InstanceHeader = "X-Signstash-Instance"
-	// ForwardedHeader of a request names the instance that forwarded it: it is not forwarded again.
+	// ForwardedHeader of a request names the instance that forwarded it. A forwarded request is not
+	// forwarded again.
 	ForwardedHeader = "X-Signstash-Forwarded"
-	// TargetHeader of a request is the identity of the instance that it is meant for. Addresses are
-	// used again: another one answers 421 (RFC 9110 15.5.20).
+	// TargetHeader of a request is the identity of the instance that the request is meant for. Another
+	// instance may have taken over the address. It answers 421 (RFC 9110 15.5.20).
 	TargetHeader = "X-Signstash-Target"
-	// CreatedHeader of an answer to another instance is when the operation was created that it names,
-	// in CreatedFormat: see Newest.
+	// CreatedHeader of an answer to another instance is the creation time of the operation in the
+	// answer, in CreatedFormat. See Newest.
 	CreatedHeader = "X-Signstash-Created"
 	CreatedFormat = time.RFC3339Nano
 )
 
 const (
-	// dialTimeout bounds the way to a peer, which is near: a missing one shall not be waited for.
+	// dialTimeout bounds the time to connect to a peer. Peers are near, and clients must not wait long
+	// for one that is missing.
 	dialTimeout = 2 * time.Second
-	// answerTimeout is how long a peer may think before its answer begins, beyond what the request
-	// itself allows it to wait.
+	// answerTimeout bounds the time until a peer's answer begins, in addition to the time that the
+	// request itself allows the peer to wait.
 	answerTimeout = 5 * time.Second
-	// keyTimeout is how long a peer may think about whether it knows an Idempotency-Key: a client
-	// waits behind it.
+	// keyTimeout bounds the time in which a peer says whether it knows an Idempotency-Key. It is short
+	// because a client waits for it.
 	keyTimeout = time.Second
-	// silence bounds a pause in the middle of a peer's answer; pkg/api gives clients as long.
+	// silence bounds a pause in the middle of a peer's answer. pkg/api allows clients the same time.
 	silence = 60 * time.Second
-	// maxHeaderBytes bounds what a peer's answer may hold in its head; ours are a tenth of it.
+	// maxHeaderBytes bounds the headers of a peer's answer. Our own answers use a tenth of it.
 	maxHeaderBytes = 64 << 10
-	// httpsPort is where nothing but TLS is spoken.
+	// httpsPort is the port where only TLS is spoken.
 	httpsPort = 443
-	// comeAgain is when a missing instance may be back: a restart takes about as long.
-	comeAgain = 10 * time.Second
+	// retryAfter is when a missing instance may be back. A restart takes about this long.
+	retryAfter = 10 * time.Second
 )
 
-// Mode is what becomes of a request for another instance's operation.
+// Mode says what an instance does with a request for an operation of another instance.
 type Mode string
 
 const (
-	Forward  Mode = "forward"  // it is passed on, and the answer passed back
-	Redirect Mode = "redirect" // the client is sent to that instance's endpoint
-	Off      Mode = "off"      // nothing: every instance answers for its own operations alone
+	Forward  Mode = "forward"  // it forwards the request and passes the answer back
+	Redirect Mode = "redirect" // it sends the client to the endpoint of that instance
+	Off      Mode = "off"      // it answers 404: each instance answers for its own operations only
 )
 
-// ForwarderConfig is what a Forwarder is made of.
+// ForwarderConfig is what a Forwarder needs.
 type ForwarderConfig struct {
 	Mode    Mode
 	Source  Source
 	Ordinal int         // of this instance
 	Name    string      // of this instance
-	TLS     *tls.Config // for peers; nil = they are spoken to without TLS
-	// Scheme is that of redirects, http or https; empty = as peers are spoken to, and https where the
-	// published port is 443.
+	TLS     *tls.Config // for connections to peers; nil = without TLS
+	// Scheme is the scheme of redirects, http or https. Empty means https if the published port is
+	// 443, and otherwise the scheme that peers are called with.
 	Scheme string
-	// Authorities are those that a peer's certificate must lead to, asked for at every connection;
-	// nil, or nil from it = as TLS says.
+	// Authorities returns the certification authorities that a peer's certificate must chain to. It is
+	// called for every connection. If it is nil or returns nil, the authorities of TLS apply.
 	Authorities func() *x509.CertPool
 	Log         logr.Logger
 	Registerer  prometheus.Registerer // nil = no metrics
 }
 
-// Forwarder asks other instances on behalf of a client, once, streamed. It holds no document and
-// stores nothing. Safe for concurrent use.
+// Forwarder asks other instances on behalf of a client. It asks each instance once and streams both
+// ways. It holds no document in memory and stores nothing. Safe for concurrent use.
 type Forwarder struct {
 	c        ForwarderConfig
 	client   *http.Client
 	scheme   string
-	met      sync.Map // identity by internal address: who was last asked there
-	proofs   sync.Map // runs of peers that have proved themselves, by runOf: one for each pod that there was
+	met      sync.Map // by internal address: identity of the instance that was last asked there
+	proofs   sync.Map // set of runOf: the runs of peers that have given a proof
 	outcomes *prometheus.CounterVec
 }
 
-// NewForwarder returns a Forwarder. It speaks to nobody yet.
+// NewForwarder returns a Forwarder. It opens no connection. The only error is that the metrics
+// cannot be registered.
 func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 	f := &Forwarder{c: c, scheme: "http", outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "signstash_forwards_total",
@@ -101,7 +104,8 @@ func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 		Transport: &http.Transport{
 			DialContext:    (&net.Dialer{Timeout: dialTimeout}).DialContext,
 			DialTLSContext: c.dialTLS,
-			// No proxy: peers are on this side of it. No compression: answers are passed on as they are.
+			// No HTTP proxy, because peers are on this side of it. No compression, because answers are
+			// passed on unchanged.
 			DisableCompression: true, MaxIdleConnsPerHost: 32, IdleConnTimeout: silence, MaxResponseHeaderBytes: maxHeaderBytes,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -114,7 +118,7 @@ func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 	return f, nil
 }
 
-// dialTLS connects to a peer.
+// dialTLS connects to a peer and verifies its certificate.
 func (c *ForwarderConfig) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout) // the connection, then the handshake
 	defer cancel()
@@ -128,25 +132,28 @@ func (c *ForwarderConfig) dialTLS(ctx context.Context, network, address string) 
 	return d.DialContext(ctx, network, address)
 }
 
-// Identity is what another instance must ask for in TargetHeader; see Misdirected.
+// Identity is the value that another instance must send in TargetHeader. See Misdirected.
 type Identity string
 
-// Misdirected reports whether a forwarded request is meant for another instance than this one.
+// Misdirected reports whether a forwarded request is meant for an instance other than this one.
 func (i Identity) Misdirected(r *http.Request) bool {
 	target := r.Header.Get(TargetHeader)
 	return target != "" && i != "" && target != string(i)
 }
 
-// Forwarded reports whether a request says that another instance passed it on. Anybody can say so.
+// Forwarded reports whether a request claims that another instance forwarded it. The claim is not
+// proved, because any client can send the header.
 func Forwarded(r *http.Request) bool { return r.Header.Get(ForwardedHeader) != "" }
 
-// Elsewhere reports whether a request that this instance cannot answer may be asked of others.
+// Elsewhere reports whether other instances may be asked a request that this instance cannot
+// answer.
 func (f *Forwarder) Elsewhere(r *http.Request) bool {
 	return f != nil && f.c.Mode != Off && !Forwarded(r)
 }
 
-// Owner returns the instance that holds an operation; nil if there is none, or it is this one.
-// KindBusy if it exists, or did once, and its address is not known, or nobody's is.
+// Owner returns the instance that holds an operation. It returns nil if no instance can hold it, or
+// if this instance does. The error has KindBusy if the instance exists or existed and its address
+// is not known, or if no directory was read yet.
 func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
 	ordinal := id.Ordinal()
 	if ordinal == f.c.Ordinal {
@@ -154,7 +161,7 @@ func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
 	}
 	d, known := f.c.Source.Directory()
 	if !known {
-		return nil, f.nobodyKnown()
+		return nil, f.noDirectory()
 	}
 	if peer, ok := d.find(ordinal); ok {
 		return &peer, nil
@@ -165,20 +172,20 @@ func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
 	return nil, nil
 }
 
-// nobodyKnown is the fault of not knowing yet whom to ask.
-func (f *Forwarder) nobodyKnown() error {
+// noDirectory is the error while the other instances are not known yet.
+func (f *Forwarder) noDirectory() error {
 	f.outcomes.WithLabelValues("silent").Inc()
-	return signing.Errorf(signing.KindBusy, "which other instances there are could not be read yet").Retryable(comeAgain)
+	return signing.Errorf(signing.KindBusy, "the list of the other instances could not be read yet").Retryable(retryAfter)
 }
 
-// missing is the fault of an instance that must be asked and cannot be.
+// missing is the error for an instance that must be asked and cannot be reached.
 func (f *Forwarder) missing(ordinal int) error {
 	f.outcomes.WithLabelValues("silent").Inc()
-	return signing.Errorf(signing.KindBusy, "instance %s does not answer", f.nameOf(ordinal)).Retryable(comeAgain)
+	return signing.Errorf(signing.KindBusy, "instance %s does not answer", f.nameOf(ordinal)).Retryable(retryAfter)
 }
 
-// nameOf an ordinal, whether it has an address or not: instances of one set are named alike, the
-// ordinal last.
+// nameOf returns the name of the instance with that ordinal, even if its address is not known. The
+// names of all instances differ only in the ordinal at the end.
 func (f *Forwarder) nameOf(ordinal int) string {
 	d, _ := f.c.Source.Directory()
 	if p, ok := d.find(ordinal); ok {
@@ -190,16 +197,16 @@ func (f *Forwarder) nameOf(ordinal int) string {
 	return fmt.Sprintf("with ordinal %d", ordinal)
 }
 
-// Send passes a request on and the answer back; w has been written to if answered is true. longest
-// is what the request allows the peer to wait before its answer begins. KindBusy names an instance
-// that did not answer, or is not the one that it should be.
+// Send forwards a request to a peer and passes the answer back. If answered is true, w was written
+// to. longest is how long the request allows the peer to wait before its answer begins. An error of
+// KindBusy names an instance that did not answer or did not prove to be the right one.
 //
-// body, nil if there is none, is closed before w is written to: a peer that refuses a request
-// answers before it has read all of it, and Close must return only when nobody reads the body any
-// more.
+// body is nil if the request has none. Send closes it before it writes to w, because a peer that
+// refuses a request answers before it has read the whole body. Close must return only when nobody
+// reads the body any more.
 //
-// A request that changes something and has no body is sent to a peer that has proved itself; if it
-// has not yet, it is probed before. One with a body is sent after KeyOwner has asked.
+// Before a request without a body that changes something, Send probes a peer that has not given a
+// proof yet. A request with a body needs no probe here, because KeyOwner has asked the peer before.
 func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, to *Published, longest time.Duration) (
 	answered bool, err error,
 ) {
@@ -229,14 +236,15 @@ func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, t
 	}
 	defer a.end()
 	if a.StatusCode == http.StatusUnauthorized {
-		// This instance accepts the client: the other one has not read yet what changed.
+		// This instance accepts the client, so the other one has not read the changed client services
+		// yet.
 		f.outcomes.WithLabelValues("silent").Inc()
 		return false, signing.Errorf(
 			signing.KindBusy,
 			"instance %s does not know the credential yet",
 			to.Name,
 		).Retryable(
-			comeAgain,
+			retryAfter,
 		)
 	}
 	f.outcomes.WithLabelValues("answered").Inc()
@@ -245,7 +253,7 @@ func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, t
 
 func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
-// probe asks a peer something that changes nothing, so that it can prove itself.
+// probe sends a peer a request that changes nothing, so that the peer can give a proof.
 func (f *Forwarder) probe(r Request, to *Published) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -260,8 +268,8 @@ func (f *Forwarder) probe(r Request, to *Published) error {
 	return nil
 }
 
-// redirect sends the client to the endpoint of another instance: 307, so that method and body stay
-// (RFC 9110 15.4.8).
+// redirect sends the client to the endpoint of another instance. Status 307 keeps the method and
+// the body (RFC 9110 15.4.8).
 func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (answered bool, err error) {
 	if to.Unreachable {
 		return false, f.missing(to.Ordinal)
@@ -270,7 +278,7 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (a
 	switch {
 	case scheme != "":
 	case to.Port == httpsPort:
-		scheme = "https" // something in front ends TLS
+		scheme = "https" // a gateway in front terminates TLS
 	default:
 		scheme = f.scheme
 	}
@@ -280,9 +288,9 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (a
 	return true, nil
 }
 
-// ask puts a question to a peer. The answer must begin within limit and be of the instance that was
-// meant; whoever else answers at its address, be it a gateway or a sidecar, has said nothing. See
-// checkProof for what must prove that.
+// ask sends a question to a peer. The answer must begin within limit and must come from the
+// intended instance. An answer of anything else at its address, such as a gateway or a sidecar,
+// counts as no answer. checkProof decides whether the answer is believed.
 func (f *Forwarder) ask(
 	ctx context.Context,
 	cancel func(),
@@ -292,7 +300,7 @@ func (f *Forwarder) ask(
 ) (*answer, error) {
 	silent := func(cause error) error {
 		f.outcomes.WithLabelValues("silent").Inc()
-		return signing.Errorf(signing.KindBusy, "instance %s does not answer", to.Name).Because(cause).Retryable(comeAgain)
+		return signing.Errorf(signing.KindBusy, "instance %s does not answer", to.Name).Because(cause).Retryable(retryAfter)
 	}
 	patience := newPatience(limit, cancel)
 	req, pass, err := f.request(ctx, q, to, patience)
@@ -300,7 +308,7 @@ func (f *Forwarder) ask(
 		patience.end()
 		if known := signing.AsError(err); err != nil && known.Kind == signing.KindBusy {
 			f.outcomes.WithLabelValues("silent").Inc()
-			return nil, known // it must not be asked
+			return nil, known // the peer must not be asked
 		}
 		return nil, silent(err)
 	}
@@ -308,16 +316,16 @@ func (f *Forwarder) ask(
 	patience.end()
 	if err != nil {
 		if cause := signing.AsError(err); cause.Kind == signing.KindHungUp || cause.Kind == signing.KindTooLarge {
-			return nil, cause // the client's body, not the peer
+			return nil, cause // the client's body failed, not the peer
 		}
 		return nil, silent(err)
 	}
 	a := &answer{resp, patience.timer, cancel}
 	switch name := resp.Header.Get(InstanceHeader); {
 	case resp.StatusCode == http.StatusMisdirectedRequest:
-		err = fmt.Errorf("%s is the address of another instance by now", to.Internal)
+		err = fmt.Errorf("%s is now the address of another instance", to.Internal)
 	case name != to.Name:
-		err = fmt.Errorf("at %s answered %q with status %d, and not that instance", to.Internal, name, resp.StatusCode)
+		err = fmt.Errorf("%s was answered by %q with status %d instead of that instance", to.Internal, name, resp.StatusCode)
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	default:
@@ -330,7 +338,7 @@ func (f *Forwarder) ask(
 	return a, nil
 }
 
-// request is q as it is sent, and what it is sent with.
+// request returns the HTTP request for q and the pass that it is sent with.
 func (f *Forwarder) request(ctx context.Context, q question, to *Published, p *patience) (*http.Request, Pass, error) {
 	var body io.Reader
 	if q.body != nil {
@@ -351,7 +359,7 @@ func (f *Forwarder) request(ctx context.Context, q question, to *Published, p *p
 		req.Header.Set(TargetHeader, to.Instance)
 	}
 	if last, met := f.met.Swap(to.Internal, to.Instance); met && last != to.Instance {
-		f.client.CloseIdleConnections() // they lead to the one before
+		f.client.CloseIdleConnections() // they lead to the instance that had this address before
 	}
 	return req, pass, nil
 }

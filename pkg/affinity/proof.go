@@ -6,17 +6,17 @@ import (
 	"net/url"
 )
 
-// ProofHeader of an answer to another instance is the proof that a peer gave it; see Pass.
+// ProofHeader of an answer to another instance proves which instance gave the answer. See Pass.
 const ProofHeader = "X-Signstash-Proof"
 
-// Request is what a client asks of this instance, and how other instances are asked for it.
+// Request is a client's request to this instance, with what is needed to ask other instances.
 type Request struct {
 	*http.Request
-	// Authorize returns what one question to one peer is sent with. The client's own Authorization
-	// is sent to nobody unless Authorize returns it. An error of KindBusy says why nobody may be
-	// asked.
+	// Authorize returns the Pass for one question to one peer. The client's own Authorization is sent
+	// to no peer unless Authorize returns it. An error of KindBusy says why no peer may be asked.
 	Authorize func(Ask) (Pass, error)
-	// Probe is the URI of a GET that finds out who can answer the request, and does nothing else.
+	// Probe is the URI of a GET that finds out which instance can answer the request and changes
+	// nothing.
 	Probe string
 }
 
@@ -25,41 +25,41 @@ type Ask struct {
 	Method string
 	URL    *url.URL
 	To     *Published
-	// Proved says that this run of the peer has proved itself before. One of an earlier release
-	// cannot.
+	// Proved says that this run of the peer has given a proof before. An instance of an earlier
+	// release cannot give one.
 	Proved bool
 }
 
-// Pass is what a question is sent with.
+// Pass authorizes one question to a peer and checks the proof in its answer.
 type Pass struct {
 	Authorization string // value of the header
-	// Proves reports whether proof, the ProofHeader of an answer with that status, can only be of a
-	// peer that was asked this very question. Nil = answers need no proof.
+	// Proves reports whether proof, the ProofHeader of an answer with that status, can only come from
+	// a peer that was asked exactly this question. If Proves is nil, answers need no proof.
 	Proves func(status int, proof string) bool
 }
 
-// proved reports whether this run of a peer has proved itself at its address, and has not stopped
-// to do so since.
+// proved reports whether the latest answer of this run of a peer at its address carried a proof.
 func (f *Forwarder) proved(to *Published) bool {
 	_, ok := f.proofs.Load(runOf(to))
 	return ok
 }
 
-// runOf names a run of a peer at an address.
+// runOf identifies one run of a peer at one address.
 func runOf(to *Published) string { return to.Name + " " + to.Instance + " " + to.Internal }
 
 var (
-	errWrongProof = errors.New("its answer carries a wrong proof: it does not hold the shared key")
+	errWrongProof = errors.New("its answer carries a wrong proof, so it does not hold the shared key")
 	errNoProof    = errors.New("its answer carries no proof, but this run of the instance has given one before")
 )
 
-// checkProof decides whether an answer is believed. An answer with a wrong proof never is. An
-// answer without a proof is believed of a run that has given none before, because instances of
-// earlier releases give none and must be understood during an upgrade. Where runs are told apart, a
-// run that has given a proof must go on to do so: otherwise its address is another's by now. Where
-// they are not (Published.Instance is empty) an earlier release may have come back.
+// checkProof decides whether an answer is believed. An answer with a wrong proof is never believed.
+// An answer without a proof is believed if this run has given none before, because instances of
+// earlier releases give none and must be understood during an upgrade. If Published.Instance
+// identifies the run, a run that has given a proof must give one in every later answer, because
+// otherwise another program has taken over its address. If Published.Instance is empty, an earlier
+// release may have come back, so its answer is believed.
 func (f *Forwarder) checkProof(pass Pass, to *Published, resp *http.Response) error {
-	if pass.Proves == nil || resp.StatusCode == http.StatusUnauthorized { // nobody believes the latter
+	if pass.Proves == nil || resp.StatusCode == http.StatusUnauthorized { // a 401 is not believed anyway
 		return nil
 	}
 	proof := resp.Header.Get(ProofHeader)
@@ -76,9 +76,9 @@ func (f *Forwarder) checkProof(pass Pass, to *Published, resp *http.Response) er
 	return nil
 }
 
-// Certified reports whether a peer proves itself by its certificate already: one that leads to the
-// authorities that the operator has named for peers, and not just to one of the many that the
-// system trusts.
+// Certified reports whether the certificate of a peer is proof enough. It is if the certificate
+// chains to the authorities that the operator named for peers. The many authorities that the system
+// trusts are not enough.
 func (f *Forwarder) Certified() bool {
 	return f.c.TLS != nil && f.c.Authorities != nil && f.c.Authorities() != nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Headers that pass between client and peer. Naming what may pass is shorter than naming what may
-// not, and safer.
+// Headers that pass between client and peer. A list of the allowed headers is shorter and safer
+// than a list of the forbidden ones.
 var (
 	requestHeaders = []string{
 		"Accept", "Content-Type", "Content-Encoding", "Idempotency-Key", "User-Agent", "Traceparent", "Tracestate",
@@ -33,7 +33,7 @@ var (
 	}
 )
 
-// question is a request to be put to a peer.
+// question is a request to a peer.
 type question struct {
 	method, uri string
 	authorize   func(Ask) (Pass, error)
@@ -42,7 +42,7 @@ type question struct {
 	length      int64     // of the body; -1 = unknown
 }
 
-// outgoing is what is asked of a peer on behalf of r, without its body.
+// outgoing returns the question to a peer on behalf of r, without the body.
 func outgoing(r Request, uri string) question {
 	q := question{method: r.Method, uri: uri, authorize: r.Authorize, header: make(http.Header)}
 	copyHeaders(q.header, r.Header, requestHeaders)
@@ -57,14 +57,14 @@ func copyHeaders(to, from http.Header, names []string) {
 	}
 }
 
-// answer is a peer's answer whose head is there. Whoever has it ends it.
+// answer is an answer of a peer after its headers arrived. The holder must call end.
 type answer struct {
 	*http.Response
-	timer  *time.Timer // cuts it off; stopped
+	timer  *time.Timer // cancels the answer; stopped at first
 	cancel func()
 }
 
-// relay passes an answer on as it comes. An error means that it must not look complete.
+// relay streams an answer to w. After an error the answer must not look complete to the client.
 func (a *answer) relay(w http.ResponseWriter) error {
 	copyHeaders(w.Header(), a.Header, responseHeaders)
 	w.WriteHeader(a.StatusCode)
@@ -73,21 +73,21 @@ func (a *answer) relay(w http.ResponseWriter) error {
 	return err
 }
 
-// skip reads a small body, which nobody wants, so that the connection can be used again; within
-// limit.
+// skip reads and drops a small body within limit, so that the connection can be reused.
 func (a *answer) skip(limit time.Duration) {
 	a.timer.Reset(limit)
 	_, _ = io.CopyN(io.Discard, a.Body, maxSmallAnswer)
 }
 
-// end lets go of an answer, read or not.
+// end releases an answer, whether it was read or not.
 func (a *answer) end() {
 	a.timer.Stop()
 	_ = a.Body.Close()
 	a.cancel()
 }
 
-// patience ends with the head of an answer. A body on its way to the peer resets it.
+// patience cancels a question whose answer does not begin within limit. The time does not run while
+// the request's body is read from the client.
 type patience struct {
 	limit time.Duration
 	mu    sync.Mutex
@@ -99,7 +99,8 @@ func newPatience(limit time.Duration, cancel func()) *patience {
 	return &patience{limit: limit, timer: time.AfterFunc(limit, cancel)}
 }
 
-// end stops the clock for good: the transport may go on reading the request's body for a while.
+// end stops the timer for good. Later calls of set do nothing, because the transport may go on
+// reading the request's body for a while.
 func (p *patience) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,8 +120,8 @@ func (p *patience) set(running bool) {
 	}
 }
 
-// resetting is a body on its way to a peer: the time for the answer runs from the last of it, and
-// not while the client is slow.
+// resetting is the body of a request to a peer. It stops patience while it waits for the client and
+// restarts it after each read, so that a slow client does not use up the peer's time.
 type resetting struct {
 	r io.Reader
 	p *patience
@@ -133,7 +134,7 @@ func (b *resetting) Read(p []byte) (int, error) {
 	return b.r.Read(p)
 }
 
-// patient reads from a peer, which may be silent for so long.
+// patient reads from a peer and restarts timer, which cancels the answer after a pause of silence.
 type patient struct {
 	r     io.Reader
 	timer *time.Timer
@@ -149,7 +150,7 @@ func (p *patient) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// cutOrdinal splits the name of an instance of a set: proxy-12 is the prefix proxy- and 12.
+// cutOrdinal splits the name of an instance into prefix and ordinal: proxy-12 gives proxy- and 12.
 func cutOrdinal(name string) (prefix string, ordinal int, ok bool) {
 	i := strings.LastIndexByte(name, '-') + 1
 	n, err := strconv.Atoi(name[i:])

@@ -9,15 +9,17 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// maxSmallAnswer bounds the answer to a question for an Idempotency-Key: a number.
+// maxSmallAnswer bounds the bytes that are read of an answer whose content is not needed, such as
+// the answer to a question for an Idempotency-Key.
 const maxSmallAnswer = 64 << 10
 
-// expected are the other instances that must have answered before something is unknown; those
-// without an address have none. KindBusy where who they are is not known.
+// expected returns the other instances that must have answered before an operation counts as
+// unknown. An instance whose address is not known has none in the result. The error has KindBusy if
+// no directory was read yet.
 func (f *Forwarder) expected() (peers []Published, err error) {
 	d, known := f.c.Source.Directory()
 	if !known {
-		return nil, f.nobodyKnown()
+		return nil, f.noDirectory()
 	}
 	for ordinal := range d.Expected {
 		if ordinal == f.c.Ordinal {
@@ -29,7 +31,7 @@ func (f *Forwarder) expected() (peers []Published, err error) {
 		}
 		peers = append(peers, peer)
 	}
-	// One that is being scaled down is not expected any more, and may still answer.
+	// An instance that is being scaled down is not expected any more, but it may still answer.
 	for _, peer := range d.Endpoints {
 		if peer.Ordinal >= d.Expected && peer.Ordinal != f.c.Ordinal {
 			peers = append(peers, peer)
@@ -38,17 +40,19 @@ func (f *Forwarder) expected() (peers []Published, err error) {
 	return peers, nil
 }
 
-// reply is what one peer said: an answer to be passed on, no (both nil), or nothing (err).
+// reply is the result of one question: an answer to pass on, no (answer and err are nil), or an
+// error because the peer did not answer.
 type reply struct {
 	peer *Published
 	*answer
 	err error
 }
 
-// Search asks all expected instances at once and passes the first answer on that is not 404;
-// answered is then true. All said no: false and nil. KindBusy names one that was silent while no
-// other knew. Where the client is to be sent there, r.Probe is asked in place of the request: a
-// result that nobody gets must not count as fetched.
+// Search asks all expected instances at the same time and passes on the first successful answer;
+// answered is then true. It returns false and nil if all said no (404). An error of KindBusy names
+// an instance that did not answer while no other instance knew the operation. In mode Redirect it
+// asks r.Probe in place of the request, because a result that the client has not got yet must not
+// count as fetched.
 func (f *Forwarder) Search(w http.ResponseWriter, r Request, longest time.Duration) (answered bool, err error) {
 	uri := r.URL.RequestURI()
 	if f.c.Mode == Redirect {
@@ -66,10 +70,11 @@ func (f *Forwarder) Search(w http.ResponseWriter, r Request, longest time.Durati
 	return true, found.relay(w)
 }
 
-// Newest asks all expected instances at once for what more than one of them may know, and passes on
-// the answer of the newest operation if that was created after the asking instance's own, by the
-// clocks of both; answered is then true. False and nil: there is none. KindBusy names one that was
-// silent, since it may know a newer one.
+// Newest asks all expected instances at the same time for an operation that more than one of them
+// may know. It passes on the answer of the newest operation if that was created after own, the
+// creation time of this instance's operation, by the clocks of both; answered is then true. It
+// returns false and nil if there is none. An error of KindBusy names an instance that did not
+// answer, because it may know a newer operation.
 func (f *Forwarder) Newest(w http.ResponseWriter, r Request, own time.Time) (answered bool, err error) {
 	replies, asked, err := f.askEach(r.Context(), outgoing(r, r.URL.RequestURI()), answerTimeout)
 	if err != nil {
@@ -106,8 +111,8 @@ func (f *Forwarder) Newest(w http.ResponseWriter, r Request, own time.Time) (ans
 	return true, newest.relay(w)
 }
 
-// created is when the operation of an answer was; zero if the answer, of an older release, does not
-// say.
+// created returns the creation time of the operation in an answer. It is zero if the answer comes
+// from an older release and does not say it.
 func (r *reply) created() time.Time {
 	t, err := time.Parse(CreatedFormat, r.Header.Get(CreatedHeader))
 	if err != nil {
@@ -116,9 +121,9 @@ func (r *reply) created() time.Time {
 	return t
 }
 
-// KeyOwner returns the instance that knows an Idempotency-Key; nil if none does. uri is the
-// question. KindBusy if one of the expected did not answer in time, or is reading a request with
-// that key: nothing may be signed then.
+// KeyOwner returns the instance that knows an Idempotency-Key, or nil if none does. uri is the
+// question. The error has KindBusy if an expected instance did not answer in time, or is reading a
+// request with that key. Nothing may be signed then.
 func (f *Forwarder) KeyOwner(r Request, uri string) (*Published, error) {
 	q := outgoing(r, uri)
 	q.method = http.MethodGet
@@ -132,8 +137,8 @@ func (f *Forwarder) KeyOwner(r Request, uri string) (*Published, error) {
 	return found.peer, nil
 }
 
-// askAll puts a question to all expected instances and returns the first answer that is a success;
-// nil and an error that names a silent instance if there is none and one was silent.
+// askAll sends a question to all expected instances and returns the first successful answer. If
+// there is none, it returns nil, and an error if an instance did not answer.
 func (f *Forwarder) askAll(ctx context.Context, q question, limit time.Duration) (*reply, error) {
 	replies, asked, err := f.askEach(ctx, q, limit)
 	if err != nil {
@@ -152,8 +157,8 @@ func (f *Forwarder) askAll(ctx context.Context, q question, limit time.Duration)
 	return nil, silent
 }
 
-// askEach puts a question to all expected instances. Each of the asked gives one reply, which the
-// caller must take and end.
+// askEach sends a question to all expected instances. The channel gives one reply for each of the
+// asked instances. The caller must receive all replies and end their answers.
 func (f *Forwarder) askEach(
 	ctx context.Context,
 	q question,
@@ -173,8 +178,8 @@ func (f *Forwarder) askEach(
 	return all, len(peers), nil
 }
 
-// askOne turns a peer's answer into a reply. A peer that answers anything but a success or 404 has
-// not said no.
+// askOne turns a peer's answer into a reply. Only 404 means no. Any other failure status counts as
+// no answer.
 func (f *Forwarder) askOne(ctx context.Context, cancel func(), q question, peer *Published, limit time.Duration) reply {
 	a, err := f.ask(ctx, cancel, q, peer, limit)
 	if err != nil {
@@ -193,11 +198,11 @@ func (f *Forwarder) askOne(ctx context.Context, cancel func(), q question, peer 
 	f.outcomes.WithLabelValues("silent").Inc()
 	cause := fmt.Errorf("it answered with status %d", a.StatusCode)
 	return reply{
-		err: signing.Errorf(signing.KindBusy, "instance %s cannot say", peer.Name).Because(cause).Retryable(comeAgain),
+		err: signing.Errorf(signing.KindBusy, "instance %s cannot say", peer.Name).Because(cause).Retryable(retryAfter),
 	}
 }
 
-// discard ends the answers that nobody waits for.
+// discard receives n replies that are no longer needed and ends their answers.
 func discard(replies <-chan reply, n int) {
 	for range n {
 		if late := <-replies; late.answer != nil {

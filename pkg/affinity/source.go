@@ -14,14 +14,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
-// Source is what an instance knows of itself and of the others at this moment. Implementations are
-// safe for concurrent use.
+// Source is what an instance knows about itself and the other instances at this moment.
+// Implementations are safe for concurrent use.
 type Source interface {
-	// Endpoint is where clients reach this instance. Until that is known, known is false and the
-	// endpoint the best guess.
+	// Endpoint returns the address where clients reach this instance. While known is false, the
+	// address is only the best guess.
 	Endpoint() (e Endpoint, known bool)
-	// Directory is who else is there; it is not to be changed. While known is false nobody can say:
-	// what is not here may be elsewhere.
+	// Directory returns the other instances. The caller must not change it. While known is false, the
+	// other instances are not known, so an operation that this instance does not hold may be held by
+	// another.
 	Directory() (d Directory, known bool)
 }
 
@@ -34,11 +35,11 @@ func (f Fixed) Endpoint() (Endpoint, bool) { return Endpoint(f), true }
 // Directory implements Source.
 func (f Fixed) Directory() (Directory, bool) { return Directory{}, true }
 
-// FilesConfig is what Files are made of.
+// FilesConfig is what NewFiles needs.
 type FilesConfig struct {
-	EndpointFile string   // holds this instance's Published once the controller has set it; empty = Guess is right
+	EndpointFile string   // holds this instance's Published once the controller has written it; empty = Guess is right
 	PeersFile    string   // holds the Directory; empty = no peers
-	Instance     string   // identity of this run (the pod's UID): an endpoint of another one is stale; empty = any will do
+	Instance     string   // identity of this run (the pod's UID); an endpoint of another run is stale; empty = any run
 	Guess        Endpoint // what Resolve found
 	Log          logr.Logger
 	Registerer   prometheus.Registerer // nil = no metrics
@@ -101,10 +102,10 @@ func (f *Files) register(r prometheus.Registerer) error {
 			return oneIf(f.c.EndpointFile != "")
 		},
 	)
-	// The controller has one of the same name: it is there when no instance is.
+	// The controller has a metric of the same name, which exists even when no instance runs.
 	gauge(
 		"signstash_instances_expected",
-		"Instances that there shall be, by the peers file; 0 where it does not say.",
+		"Desired number of instances, by the peers file; 0 if the file does not say.",
 		func() float64 {
 			d, _ := f.Directory()
 			return float64(d.Expected)
@@ -140,8 +141,8 @@ func (f *Files) Endpoint() (Endpoint, bool) {
 	return e, known
 }
 
-// name is what the others call this instance, who believe an answer that carries it; without peers
-// it is the host name.
+// name returns the name of this instance in the directory, because other instances believe only an
+// answer that carries that name. Without an entry it is the host name.
 func (f *Files) name() string {
 	d, _ := f.Directory()
 	own, ok := d.find(f.c.Guess.Ordinal)
@@ -159,7 +160,7 @@ func (f *Files) Directory() (Directory, bool) {
 	return Directory{}, false
 }
 
-// Start reads the files again whenever they change, until ctx is done, and then returns nil.
+// Start reloads the files whenever they change, until ctx is done. It then returns nil.
 func (f *Files) Start(ctx context.Context) error {
 	var paths []string
 	for _, p := range []string{f.c.EndpointFile, f.c.PeersFile} {

@@ -8,9 +8,10 @@ import (
 // MaxCallbackBytes bounds a callback URL.
 const MaxCallbackBytes = 2048
 
-// CheckCallback says what is wrong with a URL that is to be told of the end of operations; empty is
-// none and fine. Which addresses may be told is decided when they are dialled. Errors complete a
-// sentence that begins with the field's name.
+// CheckCallback returns an error if text cannot be used as a callback URL. Empty text means no
+// callback and is valid. CheckCallback does not decide which addresses may be called, because that
+// is decided at each connection. The errors complete a sentence that begins with the name of the
+// field.
 func CheckCallback(text string) error {
 	if text == "" {
 		return nil
@@ -21,7 +22,7 @@ func CheckCallback(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Opaque != "" || u.Hostname() == "":
-		return errors.New("is no URL with a host") // err would quote it
+		return errors.New("is not a URL with a host") // err would quote it
 	case u.Scheme != "https" && u.Scheme != "http":
 		return errors.New("must begin with https:// or http://")
 	case u.User != nil:

@@ -8,22 +8,22 @@ import (
 
 // ClientService is one caller of the proxy.
 type ClientService struct {
-	ID             string // the key of its entry, such as PRT.505767457-PRT.123654123-84dd8c
+	ID             string // the key of the entry, such as PRT.505767457-PRT.123654123-84dd8c
 	Secret         Secret // never zero in a Services
-	PreviousSecret Secret // accepted as well while it is there; zero = none
+	PreviousSecret Secret // accepted in addition to Secret; zero = none
 
 	// Folders of the hot folder, relative to the work folder, cleaned and with a leading slash; empty
 	// = none.
 	InputFolder, BackupFolder, OutputFolder string
 
-	CallbackURL          string                // is told of the end of operations; empty = nobody is
+	CallbackURL          string                // is called when an operation ends; empty = no callback
 	Provider             string                // names the credential that signs; empty = the proxy's default
 	VisibleSignatureInfo *VisibleSignatureInfo // for files of the hot folder; nil = invisible
 	SignatureInfo        *SignatureInfo        // for files of the hot folder; nil = defaults
 }
 
-// SecretMatches reports whether given is the secret or the previous one, in a time that tells
-// nothing of either.
+// SecretMatches reports whether given is the secret or the previous secret. Its time does not
+// depend on either value.
 func (c *ClientService) SecretMatches(given string) bool {
 	current, previous := c.Secret.Matches(given), c.PreviousSecret.Matches(given)
 	return current || previous
@@ -60,20 +60,21 @@ type AdvancedSignatureInfo struct {
 	CanonicalTransform string `json:"canonicalTransform,omitempty"`
 }
 
-// Services are the client services of one version of the file. It is immutable; the zero value
+// Services holds the client services of one version of the file. It is immutable. The zero value
 // holds none.
 type Services struct {
 	byID map[string]*ClientService
 }
 
-// NewServices returns the given client services. The error lists every mistake, as Decode's does.
+// NewServices validates client services and returns them as one Services. The error is an
+// *InvalidError that lists every mistake.
 func NewServices(services ...ClientService) (*Services, error) {
 	s := &Services{byID: make(map[string]*ClientService, len(services))}
 	var m mistakes
 	for i := range services {
 		c := services[i]
 		if s.byID[c.ID] != nil {
-			m.add(c.ID, "", "is there twice")
+			m.add(c.ID, "", "occurs twice")
 			continue
 		}
 		validate(&c, &m)
@@ -85,13 +86,13 @@ func NewServices(services ...ClientService) (*Services, error) {
 	return s, nil
 }
 
-// Len is the number of client services.
+// Len returns the number of client services.
 func (s *Services) Len() int { return len(s.byID) }
 
-// Lookup returns the client service with that id, or nil. Its fields must not be changed.
+// Lookup returns the client service with that id, or nil. The caller must not change it.
 func (s *Services) Lookup(id string) *ClientService { return s.byID[id] }
 
-// All yields the client services in the order of their ids.
+// All yields the client services, ordered by id.
 func (s *Services) All() iter.Seq[*ClientService] {
 	return func(yield func(*ClientService) bool) {
 		for _, id := range slices.Sorted(maps.Keys(s.byID)) {
@@ -102,9 +103,9 @@ func (s *Services) All() iter.Seq[*ClientService] {
 	}
 }
 
-// Authenticate returns the client service with that id if secret is its secret or its previous one,
-// else nil. An unknown id takes as long as a wrong secret, so that ids cannot be guessed by the
-// clock.
+// Authenticate returns the client service with that id if secret is its secret or its previous
+// secret. Otherwise it returns nil. An unknown id takes as long as a wrong secret, so that nobody
+// can find valid ids by measuring the time.
 func (s *Services) Authenticate(id, secret string) *ClientService {
 	c := s.byID[id]
 	if c == nil {

@@ -165,8 +165,8 @@ func TestDecodeSettings(t *testing.T) {
 		`{"provider": 1}`:                        "provider: want a string",
 		`{"secret": "geheim"}`:                   "secret: unknown key",
 		`{"previousSecret": "x"}`:                "previousSecret: unknown key",
-		`{"Provider": "geheim"}`:                 "do you mean provider?",
-		`{"provider": "geheim", "provider": ""}`: "is there twice",
+		`{"Provider": "geheim"}`:                 "did you mean provider?",
+		`{"provider": "geheim", "provider": ""}`: "occurs twice",
 	} {
 		_, err := DecodeSettings("a", []byte(in))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {

@@ -10,19 +10,20 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
-// MaxFileBytes bounds a client-services file: thousands of clients, some with an image. (A
-// Kubernetes Secret ends at 1 MiB.)
+// MaxFileBytes bounds a client-services file. It has room for thousands of client services, some
+// with an image. (A Kubernetes Secret holds at most 1 MiB.)
 const MaxFileBytes = 16 << 20
 
-// FileName is the file's usual name, in the work folder or in the mounted Secret.
+// FileName is the usual name of the file, in the work folder or in the mounted Secret.
 const FileName = "client-services-config.json"
 
 // Decode reads a whole client-services file. It refuses unknown and repeated keys, trailing data,
-// and everything Validate refuses; the error is an *InvalidError with every mistake, naming client
-// service and field but never a value that could be a secret.
+// and everything that Validate refuses. The error is an *InvalidError with every mistake. It names
+// client service and field, but never a value that could be a secret.
 func Decode(data []byte) (*Services, error) {
 	var m mistakes
-	// Windows editors put a byte order mark in front; RFC 8259 section 8.1 lets a reader ignore it.
+	// Windows editors write a byte order mark at the start. RFC 8259 section 8.1 allows a reader to
+	// ignore it.
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	switch {
 	case len(data) > MaxFileBytes:
@@ -46,7 +47,7 @@ func Decode(data []byte) (*Services, error) {
 	for _, e := range entries {
 		c := decodeEntry(e, &m)
 		if s.byID[e.name] != nil {
-			m.add(e.name, "", "is there twice")
+			m.add(e.name, "", "occurs twice")
 		}
 		s.byID[e.name] = c
 	}
@@ -56,8 +57,8 @@ func Decode(data []byte) (*Services, error) {
 	return s, nil
 }
 
-// ReadFile decodes the file at path. Errors of the file system are wrapped, so errors.Is(err,
-// fs.ErrNotExist) works.
+// ReadFile reads and decodes the file at path. It wraps errors of the file system, so
+// errors.Is(err, fs.ErrNotExist) works. Other errors are those of Decode.
 func ReadFile(path string) (*Services, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -78,8 +79,9 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// syntaxMistake says where data stops being one JSON value; empty if it is one. encoding/json's own
-// text is not used: it quotes the offending character, which may be part of a secret.
+// syntaxMistake describes where data stops being one JSON value. It returns an empty text if data
+// is one. It does not use the error text of encoding/json, because that quotes the offending
+// character, which may be part of a secret.
 func syntaxMistake(data []byte) string {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return "the file is empty; without clients it is {}"
@@ -99,14 +101,14 @@ func syntaxMistake(data []byte) string {
 	return fmt.Sprintf("not JSON at line %d, column %d", line, column)
 }
 
-// member is one key of an object with its undecoded value.
+// member is one member of a JSON object: its name and its undecoded value.
 type member struct {
 	name  string
 	value json.RawMessage
 }
 
-// readObject returns the members of a JSON object in their order, repeated ones too; false if data,
-// which is valid JSON, is none.
+// readObject returns the members of a JSON object in order, including repeated ones. data must be
+// valid JSON. readObject returns false if data is not an object.
 func readObject(data []byte) ([]member, bool) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -118,7 +120,7 @@ func readObject(data []byte) ([]member, bool) {
 		if err != nil {
 			return nil, false
 		}
-		m := member{name: name.(string)} // RFC 8259 section 4: the decoder yields nothing else here
+		m := member{name: name.(string)} // a name is always a string here (RFC 8259 section 4)
 		if err := d.Decode(&m.value); err != nil {
 			return nil, false
 		}

@@ -1,6 +1,6 @@
-// Package clientservice is the contract between the programs about who may call the proxy:
-// client-services-config.json, its types, its strict codec and the watcher that keeps the last good
-// version in force.
+// Package clientservice reads and writes client-services-config.json, the file that says who may
+// call the proxy. It has the types, a strict codec, and a watcher that keeps the last good version
+// in force.
 //
 // The file is a JSON object keyed by client service id:
 //
@@ -11,10 +11,10 @@
 //	  }
 //	}
 //
-// Optional for a client service: previousSecret (accepted beside secret, so that a secret can be
-// rotated without a gap), provider (which credential signs for it), visibleSignatureInfo and
-// signatureInfo (for files of the hot folder; same fields as the API).
+// A client service can also have previousSecret (accepted in addition to secret, so that a secret
+// can be rotated without a gap), provider (which credential signs for it), callbackUrl, and
+// visibleSignatureInfo and signatureInfo (for files of the hot folder, with the fields of the API).
 //
-// The proxy reads the file (Watcher); a person, or the Kubernetes controller, writes it (Encode).
-// Whatever Encode returns, Decode accepts.
+// The proxy reads the file (Watcher). A person or the Kubernetes controller writes it (Encode).
+// Decode accepts whatever Encode returns.
 package clientservice

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// entry is how a client service stands in the file; Encode alone uses it.
+// entry is the form of a client service in the file. Only Encode uses it.
 type entry struct {
 	Secret               string                `json:"secret"`
 	PreviousSecret       string                `json:"previousSecret,omitempty"`
@@ -20,8 +20,9 @@ type entry struct {
 	SignatureInfo        *SignatureInfo        `json:"signatureInfo,omitempty"`
 }
 
-// Encode returns s as a client-services file: the same bytes for the same client services, in the
-// order of their ids, secrets in the clear. The file needs mode 0600.
+// Encode returns s as the content of a client-services file, ordered by id. The same client
+// services give the same bytes. The content holds the secrets in the clear, so the file needs mode
+// 0600. Encode returns an error if the content is larger than MaxFileBytes.
 func Encode(s *Services) ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteString("{")
@@ -50,16 +51,13 @@ func Encode(s *Services) ([]byte, error) {
 	}
 	out.WriteString("\n}\n")
 	if out.Len() > MaxFileBytes {
-		return nil, fmt.Errorf(
-			"encode client services: %d bytes are more than the %d a file may have",
-			out.Len(),
-			MaxFileBytes,
-		)
+		return nil, fmt.Errorf("encode client services: %d bytes, but a file holds at most %d", out.Len(), MaxFileBytes)
 	}
 	return out.Bytes(), nil
 }
 
-// writeJSON appends v as people write it: indented below the first level, with < and & as they are.
+// writeJSON appends v as people write JSON: indented below the first level, and with < and &
+// unescaped.
 func writeJSON(out *bytes.Buffer, v any) error {
 	var b strings.Builder
 	e := json.NewEncoder(&b)

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// fields binds the JSON names of an object to what takes their values: *string, *Secret, *bool or a
-// nested fields func.
+// fields maps the JSON names of an object to the targets of their values. A target is a *string,
+// *Secret, *bool, or a func that returns the fields of a nested object.
 type fields map[string]any
 
 func (c *ClientService) fields() fields {
@@ -67,13 +67,14 @@ func (a *AdvancedSignatureInfo) fields() fields {
 	}
 }
 
-// decodeEntry decodes and validates one client service. It returns it even when m got mistakes.
+// decodeEntry decodes and validates one client service. It adds mistakes to m and returns the
+// client service in any case.
 func decodeEntry(e member, m *mistakes) *ClientService {
 	c := &ClientService{ID: e.name}
 	d := entryDecoder{id: e.name, mistakes: m}
 	before := len(m.list)
 	d.object("", e.value, c.fields())
-	if len(m.list) == before { // a field of the wrong type would be called missing a second time
+	if len(m.list) == before { // otherwise validate would also report a field of the wrong type as missing
 		validate(c, m)
 	}
 	return c
@@ -85,7 +86,8 @@ type entryDecoder struct {
 	*mistakes
 }
 
-// object decodes data into known. prefix is the dotted name of the object, with its last dot.
+// object decodes data into the targets of known. prefix is the dotted name of the object with a
+// final dot.
 func (d *entryDecoder) object(prefix string, data json.RawMessage, known fields) {
 	members, ok := readObject(data)
 	if !ok {
@@ -100,7 +102,7 @@ func (d *entryDecoder) object(prefix string, data json.RawMessage, known fields)
 		case !ok:
 			d.unknown(name, f.name, known)
 		case seen[f.name]:
-			d.add(d.id, name, "is there twice")
+			d.add(d.id, name, "occurs twice")
 		default:
 			d.value(name, f.value, target)
 		}
@@ -108,12 +110,12 @@ func (d *entryDecoder) object(prefix string, data json.RawMessage, known fields)
 	}
 }
 
-// unknown adds the mistake of an unknown key, with the known one if only its letters' case differs.
-// Long keys are cut: what stands there may be anything.
+// unknown adds the mistake of an unknown key. It suggests the known key if only the case of the
+// letters differs. It cuts long keys, because they may hold anything.
 func (d *entryDecoder) unknown(name, key string, known fields) {
 	for k := range known {
 		if strings.EqualFold(k, key) {
-			d.add(d.id, name, "unknown key; do you mean %s?", k)
+			d.add(d.id, name, "unknown key; did you mean %s?", k)
 			return
 		}
 	}
@@ -152,12 +154,13 @@ func (d *entryDecoder) text(name string, data json.RawMessage, target *string) b
 	return true
 }
 
-// isNull reports whether data is null, which json.Unmarshal takes for "leave as it is".
+// isNull reports whether data is null. json.Unmarshal accepts null for every type and changes
+// nothing.
 func isNull(data json.RawMessage) bool { return bytes.Equal(bytes.TrimSpace(data), []byte("null")) }
 
-// DecodeSettings reads everything of a client service but its secrets from data: one JSON object
-// with the keys of an entry of the file. It is as strict as Decode, and secrets are unknown keys.
-// What it returns has still to be validated, by NewServices.
+// DecodeSettings reads a client service without its secrets from data, one JSON object with the
+// keys of an entry of the file. It is as strict as Decode, and it refuses the secrets as unknown
+// keys. The caller must validate the result with NewServices.
 func DecodeSettings(id string, data []byte) (ClientService, error) {
 	c := ClientService{ID: id}
 	var m mistakes

@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// maxMistakes bounds an error text: a file of another kind altogether would otherwise fill the log.
+// maxMistakes bounds the number of mistakes in an error text, because a file of a wrong kind would
+// otherwise fill the log.
 const maxMistakes = 50
 
-// Mistake is one thing wrong with a client-services file. It holds no secret.
+// Mistake is one mistake in a client-services file. It holds no secret.
 type Mistake struct {
-	ClientService string // id; empty = the file as a whole
-	Field         string // JSON name, dotted below the first level; empty = the entry as a whole
+	ClientService string // its id; empty = the whole file
+	Field         string // JSON name, dotted below the first level; empty = the whole entry
 	Text          string
 }
 
@@ -28,12 +29,12 @@ func (m Mistake) String() string {
 	return b.String()
 }
 
-// InvalidError is everything that is wrong with a client-services file, in the order of the file.
+// InvalidError lists all mistakes in a client-services file, in the order of the file.
 type InvalidError struct {
 	Mistakes []Mistake
 }
 
-// Error lists the mistakes, one a line if there are several.
+// Error lists the mistakes, one per line if there are several.
 func (e *InvalidError) Error() string {
 	if len(e.Mistakes) == 1 {
 		return e.Mistakes[0].String()
@@ -50,7 +51,7 @@ func (e *InvalidError) Error() string {
 	return b.String()
 }
 
-// mistakes gathers what is wrong.
+// mistakes collects mistakes.
 type mistakes struct{ list []Mistake }
 
 func (m *mistakes) add(id, field, format string, args ...any) {

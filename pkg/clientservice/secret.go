@@ -8,19 +8,19 @@ import (
 	"log/slog"
 )
 
-// hidden stands for a secret wherever one would be printed.
+// hidden is printed in place of a secret.
 const hidden = "[secret]"
 
-// Secret is a client service's password. It shows itself to no log, no format verb and no JSON
-// encoder; Reveal is the one way to its value. The zero Secret is "none": it matches nothing.
-// Secrets are immutable and safe for concurrent use.
+// Secret is the password of a client service. Logs, format verbs and JSON encoders never print it;
+// only Reveal returns its value. The zero Secret means that there is no secret, and matches
+// nothing. Secrets are immutable and safe for concurrent use.
 type Secret struct {
-	// A pointer, because fmt cannot call methods on unexported fields of other structs: there it
-	// prints an address, not the text.
+	// A pointer, because fmt cannot call the methods of an unexported field of another struct. It then
+	// prints an address and not the text.
 	value *string
 }
 
-// NewSecret wraps value; an empty value gives the zero Secret.
+// NewSecret returns value as a Secret. An empty value gives the zero Secret.
 func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
@@ -31,8 +31,8 @@ func NewSecret(value string) Secret {
 // IsZero reports whether there is no secret. The JSON option omitzero uses it.
 func (s Secret) IsZero() bool { return s.value == nil }
 
-// Reveal returns the secret itself. It is for writing the configuration file and for authenticating
-// at the remote service in the client service's name, and for nothing else.
+// Reveal returns the value. Use it only to write the configuration file and to authenticate at the
+// remote service on behalf of the client service.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
@@ -40,19 +40,19 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// HashInto writes the secret into h, for a digest that says which secret something was made with.
+// HashInto writes the secret into h, for a digest that identifies the secret that something was
+// made with.
 func (s Secret) HashInto(h hash.Hash) { _, _ = h.Write([]byte(s.Reveal())) } // a hash.Hash never fails
 
-// Matches reports whether s is set and equals given, in a time that tells nothing of either value
-// or their lengths.
+// Matches reports whether s is set and equals given. Its time does not depend on either value or
+// their lengths.
 func (s Secret) Matches(given string) bool {
 	want, got := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(given))
 	equal := subtle.ConstantTimeCompare(want[:], got[:])
 	return equal == 1 && !s.IsZero()
 }
 
-// Equal reports whether s and t are the same secret. It makes Secrets comparable in tests; use
-// Matches to authenticate.
+// Equal reports whether s and t are the same secret. It is for tests. Use Matches to authenticate.
 func (s Secret) Equal(t Secret) bool {
 	return s.IsZero() == t.IsZero() && (s.IsZero() || s.Matches(t.Reveal()))
 }
@@ -63,10 +63,10 @@ func (s Secret) String() string { return hidden }
 // GoString hides the value.
 func (s Secret) GoString() string { return hidden }
 
-// Format hides the value, whatever the verb.
+// Format hides the value for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
 
-// MarshalText hides the value from every encoder: Encode writes secrets by Reveal.
+// MarshalText hides the value from every encoder. Encode calls Reveal to write a secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // MarshalLog hides the value from logr.

@@ -99,7 +99,7 @@ func TestNewServicesRefuses(t *testing.T) {
 		ClientService{ID: "a", Secret: NewSecret("2")},
 		ClientService{ID: "b"},
 	)
-	want := "2 mistakes:\n  client service \"a\": is there twice\n  client service \"b\": secret: is missing or empty"
+	want := "2 mistakes:\n  client service \"a\": occurs twice\n  client service \"b\": secret: is missing or empty"
 	if err == nil || err.Error() != want {
 		t.Errorf("NewServices = %v, want %s", err, want)
 	}

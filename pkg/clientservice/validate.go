@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of one entry. Ids and secrets travel in one HTTP header line, base64-encoded.
+// Bounds of one entry. An id and its secret must fit into one HTTP header line, base64-encoded.
 const (
 	maxIDBytes     = 255
 	maxSecretBytes = 1024
@@ -51,7 +51,7 @@ func validate(c *ClientService, m *mistakes) {
 	}
 }
 
-// validateID holds an id against what HTTP Basic can carry: no colon, no control character (RFC
+// validateID checks that HTTP Basic can carry an id: it has no colon and no control character (RFC
 // 7617 section 2).
 func validateID(id string, m *mistakes) {
 	switch {
@@ -62,16 +62,16 @@ func validateID(id string, m *mistakes) {
 	case !utf8.ValidString(id):
 		m.add(id, "", "the id is not UTF-8")
 	case strings.Contains(id, ":"):
-		m.add(id, "", "the id holds a colon, which HTTP Basic cannot carry")
+		m.add(id, "", "the id contains a colon, which HTTP Basic cannot carry")
 	case strings.ContainsFunc(id, unicode.IsControl):
-		m.add(id, "", "the id holds a control character")
+		m.add(id, "", "the id contains a control character")
 	case strings.TrimSpace(id) != id:
-		m.add(id, "", "the id begins or ends with a blank")
+		m.add(id, "", "the id begins or ends with white space")
 	}
 }
 
-// validateSecret holds a secret against what HTTP Basic can carry (RFC 7617 section 2). No text
-// shows any part of it.
+// validateSecret checks that HTTP Basic can carry a secret (RFC 7617 section 2). No mistake shows
+// any part of the secret.
 func validateSecret(id, field string, s Secret, m *mistakes) {
 	value := s.Reveal()
 	switch {
@@ -82,11 +82,11 @@ func validateSecret(id, field string, s Secret, m *mistakes) {
 	case strings.HasSuffix(value, "\n"):
 		m.add(id, field, "ends with a line break (write it with printf or echo -n)")
 	case strings.ContainsFunc(value, unicode.IsControl):
-		m.add(id, field, "holds a control character")
+		m.add(id, field, "contains a control character")
 	}
 }
 
-// validateFolder returns the cleaned folder.
+// validateFolder checks a folder of the hot folder and returns it cleaned.
 func validateFolder(id, field, folder string, m *mistakes) string {
 	switch {
 	case folder == "":
@@ -96,7 +96,7 @@ func validateFolder(id, field, folder string, m *mistakes) string {
 	case !strings.HasPrefix(folder, "/"):
 		m.add(id, field, "must begin with a slash; it is relative to the work folder")
 	case strings.ContainsFunc(folder, unicode.IsControl):
-		m.add(id, field, "holds a control character")
+		m.add(id, field, "contains a control character")
 	case strings.Contains(folder+"/", "/../"):
 		m.add(id, field, "must not leave the work folder (..)")
 	case path.Clean(folder) == "/":

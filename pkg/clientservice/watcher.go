@@ -17,7 +17,7 @@ import (
 type WatcherConfig struct {
 	Path       string                // of the client-services file
 	Poll       time.Duration         // 0 = filewatch.DefaultPoll
-	Log        logr.Logger           // never given a secret
+	Log        logr.Logger           // gets no secret
 	Registerer prometheus.Registerer // nil = no metrics
 }
 
@@ -86,5 +86,5 @@ func (w *Watcher) decode(data []byte) (*Services, error) {
 	return s, nil
 }
 
-// IsMissing reports whether err says that there is no client-services file.
+// IsMissing reports whether err means that the client-services file does not exist.
 func IsMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,4 +1,4 @@
-// Package tokenkey reads the key that signs the tokens of the token endpoint, or makes one.
+// Package tokenkey reads, creates and watches the key that signs the tokens of the token endpoint.
 package tokenkey
 
 import (
@@ -19,17 +19,19 @@ import (
 )
 
 const (
-	// FileName is what the key is called that is made in a state folder.
+	// FileName is the name of the key file that ReadOrMake creates in a state folder.
 	FileName = "token-signing.key"
-	// minBytes is the output of SHA-256: RFC 7518 section 3.2 wants no shorter key for HS256.
+	// minBytes is the output size of SHA-256. RFC 7518 section 3.2 requires at least this key size for
+	// HS256.
 	minBytes = 32
-	// MaxBytes bounds a key file; a longer one is a file of another kind.
+	// MaxBytes bounds a key. A longer file is not a key file.
 	MaxBytes = 4096
 )
 
-// Read returns the key in file: its content without line breaks at the end.
+// Read returns the key in file, which is the content without line breaks at the end. It returns an
+// error if the file cannot be read or the key has a wrong length. The error never holds the key.
 func Read(file string) ([]byte, error) {
-	content, err := secretfile.Bounded(file, MaxBytes+2) // a line break is no part of it
+	content, err := secretfile.Bounded(file, MaxBytes+2) // a line break at the end is not part of the key
 	if err != nil {
 		return nil, fmt.Errorf("read token signing key: %w", err)
 	}
@@ -40,7 +42,8 @@ func Read(file string) ([]byte, error) {
 	return key, nil
 }
 
-// Parse returns the key that is the content of a key file: all of it but line breaks at the end.
+// Parse returns the key in the content of a key file: the content without line breaks at the end.
+// It returns an error if the key has a wrong length.
 func Parse(content []byte) ([]byte, error) {
 	key := bytes.TrimRight(content, "\r\n")
 	if len(key) < minBytes || len(key) > MaxBytes {
@@ -49,15 +52,15 @@ func Parse(content []byte) ([]byte, error) {
 	return key, nil
 }
 
-// New returns a new key as the content of a key file: random, one line of text.
+// New returns the content of a key file with a new random key. It is one line of text.
 func New() []byte {
 	var random [minBytes]byte
 	_, _ = rand.Read(random[:]) // never fails
 	return append(base64.StdEncoding.AppendEncode(nil, random[:]), '\n')
 }
 
-// ReadOrMake returns the key in the folder, which is made, durably and with mode 0600, where it is
-// missing. Only one process at a time may use the folder.
+// ReadOrMake returns the key in the folder. If there is none, it creates one durably, with mode
+// 0600. Only one process at a time may use the folder.
 func ReadOrMake(folder string) ([]byte, error) {
 	file := filepath.Join(folder, FileName)
 	key, err := Read(file)

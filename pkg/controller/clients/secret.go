@@ -125,7 +125,7 @@ func checkKeys(data map[string][]byte) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(data)) { // in order, so that the same fault has the same words
 		if meant, ok := known(key); ok && meant != key {
-			return fmt.Errorf("%s: unknown key; do you mean %s?", key, meant)
+			return fmt.Errorf("%s: unknown key; did you mean %s?", key, meant)
 		}
 	}
 	return nil
