@@ -48,13 +48,13 @@ type item struct {
 
 // batcher merges digests of independent operations into calls.
 type batcher struct {
-	cfg     Config
-	mu      sync.Mutex
-	queues  map[queueKey]*credentialQueue
-	lately  map[queueKey]experience // one for each credential used since the start
-	holds   map[queueKey]*hold      // credentials whose services asked for fewer requests
-	live    map[string]bool         // calls this process has begun and not ended
-	awaited map[string]*awaited     // calls without an end whose answers may still come
+	cfg      Config
+	mu       sync.Mutex
+	queues   map[queueKey]*credentialQueue
+	lately   map[queueKey]experience // one for each credential used since the start
+	throttle *throttle
+	live     map[string]bool     // calls this process has begun and not ended
+	awaited  map[string]*awaited // calls without an end whose answers may still come
 	// settling are the calls that somebody is finding an end for; closed when that is over.
 	settling map[string]chan struct{}
 
@@ -76,17 +76,18 @@ func keyOf(c *Credential) queueKey { return queueKey{c.Name, sha256.Sum256(c.Cer
 
 func newBatcher(cfg Config) *batcher {
 	cfg.Batch.setDefaults()
-	return &batcher{
+	b := &batcher{
 		cfg:      cfg,
 		queues:   make(map[queueKey]*credentialQueue),
 		lately:   make(map[queueKey]experience),
-		holds:    make(map[queueKey]*hold),
 		live:     make(map[string]bool),
 		awaited:  make(map[string]*awaited),
 		settling: make(map[string]chan struct{}),
 		renewals: newRenewals(),
 		proofs:   newProofs(),
 	}
+	b.throttle = newThrottle(&b.cfg)
+	return b
 }
 
 // sign hands items to the provider, merged with whatever else waits for the credential, and returns
@@ -151,9 +152,9 @@ func (q *credentialQueue) add(items []*item, now time.Time) {
 
 // pump sends what may leave now, and sets the timer for what may leave later.
 func (q *credentialQueue) pump(now time.Time) {
-	q.giveBack(now)
-	for q.lanes.n > 0 && q.inFlight < q.atOnce() {
-		wait := q.wait(now)
+	q.returnThrottled(now)
+	for q.lanes.n > 0 && q.inFlight < q.limit(now) {
+		wait := q.delay(now)
 		if wait > 0 {
 			q.wakeIn(wait)
 			return
@@ -167,13 +168,15 @@ func (q *credentialQueue) pump(now time.Time) {
 	}
 }
 
-// wait is how long the next call has to wait, for its service or for more digests; 0 = it leaves.
-func (q *credentialQueue) wait(now time.Time) time.Duration {
-	return max(q.b.heldFor(q.key, now), q.company(now))
+// delay returns how long the next call has to wait, for the end of a back-off or for more digests.
+// It returns 0 when the call may start now.
+func (q *credentialQueue) delay(now time.Time) time.Duration {
+	rest, _ := q.b.throttle.remaining(q.key, now)
+	return max(rest, q.mergeDelay(now))
 }
 
-// company is how long the next call has to wait for more digests.
-func (q *credentialQueue) company(now time.Time) time.Duration {
+// mergeDelay returns how long the next call has to wait for more digests.
+func (q *credentialQueue) mergeDelay(now time.Time) time.Duration {
 	cfg := q.b.cfg.Batch
 	if q.lanes.n >= q.credential.MaxBatch {
 		return 0
@@ -213,7 +216,7 @@ func (q *credentialQueue) send(p Provider, c *Credential, items []*item) {
 	q.b.mu.Lock()
 	defer q.b.mu.Unlock()
 	q.inFlight--
-	q.again(refused)
+	q.putBack(refused)
 	q.b.lately[q.key] = q.b.lately[q.key].after(items, took)
 	q.pump(time.Now())
 }
@@ -240,4 +243,46 @@ func (e experience) after(items []*item, took time.Duration) experience {
 		}
 	}
 	return e
+}
+
+// limit returns how many calls may be in flight. It returns 0 while the credential is read again,
+// and 1 while nothing shows yet that the service signs with its certificate.
+func (q *credentialQueue) limit(now time.Time) int {
+	switch {
+	case q.b.renewals.underWay(q.key):
+		return 0
+	case !q.b.proofs.proven(q.key, now):
+		return 1
+	}
+	return q.b.throttle.limit(q.key, max(1, q.credential.InFlight))
+}
+
+// returnThrottled returns all items to their operations when the credential's back-off is longer
+// than an operation waits between two tries. Nothing was sent. The operation reports that a retry is
+// planned, and when.
+func (q *credentialQueue) returnThrottled(now time.Time) {
+	rest, reason := q.b.throttle.remaining(q.key, now)
+	if rest <= q.b.cfg.Backoff || q.lanes.n == 0 {
+		return
+	}
+	reason.Unknown, reason.RetryAfter = false, rest
+	for _, it := range q.lanes.take(q.lanes.n) {
+		it.err = &reason
+		it.done()
+	}
+}
+
+// putBack returns items to the front of the queue that the service refused only because there were
+// too many requests. They do not use up a try of their operations.
+func (q *credentialQueue) putBack(items []*item) {
+	waiting := items[:0]
+	for _, it := range items {
+		if it.withdrawn {
+			it.err = errStopping()
+			it.done()
+			continue
+		}
+		waiting = append(waiting, it)
+	}
+	q.lanes.putBack(waiting)
 }

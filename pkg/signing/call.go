@@ -29,8 +29,8 @@ func (b *batcher) call(key queueKey, p Provider, c *Credential, items []*item, s
 		}
 		err = b.attempt(ctx, p, c, items)
 	}
-	b.proofs.heed(key, err)
-	b.heed(key, c, start, err)
+	b.proofs.record(key, err)
+	b.throttle.record(key, c, start, err)
 	halves := s.halves(err, items)
 	if halves == nil {
 		return b.end(key, items, err)
@@ -53,9 +53,7 @@ func (b *batcher) call(key queueKey, p Provider, c *Credential, items []*item, s
 // and make no call.
 func (b *batcher) end(key queueKey, items []*item, err error) (refused []*item) {
 	if e := AsError(err); e != nil && e.Retry {
-		b.mu.Lock()
-		rest := b.heldFor(key, time.Now())
-		b.mu.Unlock()
+		rest, _ := b.throttle.remaining(key, time.Now())
 		if errors.Is(e, ErrTooMany) && !e.Unknown && rest <= b.cfg.Backoff {
 			return items
 		}

@@ -19,9 +19,9 @@ type proofs struct {
 
 func newProofs() *proofs { return &proofs{last: make(map[queueKey]time.Time)} }
 
-// heed records how a call ended. A failure that may pass takes the proof away, because the service
+// record notes how a call ended. A failure that may pass takes the proof away, because the service
 // may come back with another certificate. A refusal of the digests or of the rate does not.
-func (p *proofs) heed(key queueKey, err error) {
+func (p *proofs) record(key queueKey, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {

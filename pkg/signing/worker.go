@@ -110,7 +110,7 @@ func (s *Service) conclude(ctx context.Context, t *try, e entry) (Operation, boo
 		last := !t.worst.Retry || op.Tries >= s.cfg.Tries || left <= 0
 		if !last {
 			// the last try is at the deadline, not after it
-			after := min(left, s.cfg.later(max(s.cfg.Backoff, t.worst.RetryAfter)))
+			after := min(left, s.cfg.withJitter(max(s.cfg.Backoff, t.worst.RetryAfter)))
 			change := StatusChange{Status: StatusRetrying, Tries: op.Tries + 1, NextTry: time.Now().Add(after)}
 			if err := s.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
 				return s.storageTrouble(op, e, err)
