@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -46,23 +45,15 @@ type item struct {
 	done      func()
 }
 
-// batcher merges digests of independent operations into calls.
+// batcher queues digests and merges those of independent operations into calls. It is safe for
+// concurrent use.
 type batcher struct {
-	cfg      Config
-	mu       sync.Mutex
-	queues   map[queueKey]*credentialQueue
-	lately   map[queueKey]experience // one for each credential used since the start
-	throttle *throttle
-	live     map[string]bool     // calls this process has begun and not ended
-	awaited  map[string]*awaited // calls without an end whose answers may still come
-	// settling are the calls that somebody is finding an end for; closed when that is over.
-	settling map[string]chan struct{}
+	cfg    *Config
+	caller *caller
 
-	unstored atomic.Int64    // signature values in memory that could not be stored yet
-	stopped  <-chan struct{} // closed when nobody can wait any longer for them to be stored
-
-	renewals *renewals
-	proofs   *proofs
+	mu     sync.Mutex
+	queues map[queueKey]*credentialQueue
+	lately map[queueKey]experience // one for each credential used since the start
 }
 
 // queueKey tells credentials apart; a renewed certificate is another one, since the digests were
@@ -74,20 +65,13 @@ type queueKey struct {
 
 func keyOf(c *Credential) queueKey { return queueKey{c.Name, sha256.Sum256(c.Certificate().Raw)} }
 
-func newBatcher(cfg Config) *batcher {
-	cfg.Batch.setDefaults()
-	b := &batcher{
-		cfg:      cfg,
-		queues:   make(map[queueKey]*credentialQueue),
-		lately:   make(map[queueKey]experience),
-		live:     make(map[string]bool),
-		awaited:  make(map[string]*awaited),
-		settling: make(map[string]chan struct{}),
-		renewals: newRenewals(),
-		proofs:   newProofs(),
+func newBatcher(cfg *Config, caller *caller) *batcher {
+	return &batcher{
+		cfg:    cfg,
+		caller: caller,
+		queues: make(map[queueKey]*credentialQueue),
+		lately: make(map[queueKey]experience),
 	}
-	b.throttle = newThrottle(&b.cfg)
-	return b
 }
 
 // sign hands items to the provider, merged with whatever else waits for the credential, and returns
@@ -171,7 +155,7 @@ func (q *credentialQueue) pump(now time.Time) {
 // delay returns how long the next call has to wait, for the end of a back-off or for more digests.
 // It returns 0 when the call may start now.
 func (q *credentialQueue) delay(now time.Time) time.Duration {
-	rest, _ := q.b.throttle.remaining(q.key, now)
+	rest, _ := q.b.caller.throttle.remaining(q.key, now)
 	return max(rest, q.mergeDelay(now))
 }
 
@@ -211,7 +195,7 @@ func (q *credentialQueue) wakeIn(d time.Duration) {
 // send makes one call and gives its place free.
 func (q *credentialQueue) send(p Provider, c *Credential, items []*item) {
 	start := time.Now()
-	refused := q.b.call(q.key, p, c, items, newSplitting(len(items)))
+	refused := q.b.caller.call(q.key, p, c, items, newSplitting(len(items)))
 	took := time.Since(start)
 	q.b.mu.Lock()
 	defer q.b.mu.Unlock()
@@ -249,19 +233,19 @@ func (e experience) after(items []*item, took time.Duration) experience {
 // and 1 while nothing shows yet that the service signs with its certificate.
 func (q *credentialQueue) limit(now time.Time) int {
 	switch {
-	case q.b.renewals.underWay(q.key):
+	case q.b.caller.renewals.underWay(q.key):
 		return 0
-	case !q.b.proofs.proven(q.key, now):
+	case !q.b.caller.proofs.proven(q.key, now):
 		return 1
 	}
-	return q.b.throttle.limit(q.key, max(1, q.credential.InFlight))
+	return q.b.caller.throttle.limit(q.key, max(1, q.credential.InFlight))
 }
 
 // returnThrottled returns all items to their operations when the credential's back-off is longer
 // than an operation waits between two tries. Nothing was sent. The operation reports that a retry is
 // planned, and when.
 func (q *credentialQueue) returnThrottled(now time.Time) {
-	rest, reason := q.b.throttle.remaining(q.key, now)
+	rest, reason := q.b.caller.throttle.remaining(q.key, now)
 	if rest <= q.b.cfg.Backoff || q.lanes.n == 0 {
 		return
 	}

@@ -51,7 +51,7 @@ func (s *Service) findLater(made NewOperation) {
 			s.findLater(made)
 		case found:
 			s.cfg.Log.Info("operation was stored although the store reported an error", "operation", op.ID)
-			s.queue.restore(entry{id: op.ID, clientService: op.ClientService, documents: op.DocumentCount, since: op.Created}, 0)
+			s.queue.restore(entryOf(op), 0)
 		}
 	})
 }

@@ -62,6 +62,7 @@ const (
 // renewals reads credentials again whose signature values do not fit the certificate. It is safe
 // for concurrent use.
 type renewals struct {
+	cfg   *Config
 	mu    sync.Mutex
 	reads map[queueKey]*rereading
 }
@@ -73,7 +74,9 @@ type rereading struct {
 	verdict verdict
 }
 
-func newRenewals() *renewals { return &renewals{reads: make(map[queueKey]*rereading)} }
+func newRenewals(cfg *Config) *renewals {
+	return &renewals{cfg: cfg, reads: make(map[queueKey]*rereading)}
+}
 
 // underWay reports whether the credential is being read. No call begins in that time.
 func (r *renewals) underWay(key queueKey) bool {
@@ -119,26 +122,26 @@ func (r *renewals) judge(began time.Time, key queueKey, read func() verdict) ver
 const refusedPause = time.Minute
 
 // reread reads the credential again and compares its certificate with that of c.
-func (b *batcher) reread(p Provider, c *Credential) verdict {
-	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Batch.CallTimeout)
+func (r *renewals) reread(p Provider, c *Credential) verdict {
+	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Batch.CallTimeout)
 	defer cancel()
 	now, err := readAgain(ctx, p)
 	switch {
 	case err != nil:
-		b.cfg.Log.Error(err, "credential could not be read again", "credential", c.Name)
+		r.cfg.Log.Error(err, "credential could not be read again", "credential", c.Name)
 		return unreadable
 	case now.Certificate().Equal(c.Certificate()):
-		b.cfg.Log.Info("credential was read again, its certificate is the same", "credential", c.Name)
+		r.cfg.Log.Info("credential was read again, its certificate is the same", "credential", c.Name)
 		return unchanged
 	}
-	b.cfg.Log.Info("certificate was renewed, documents are prepared again", "credential", c.Name,
+	r.cfg.Log.Info("certificate was renewed, documents are prepared again", "credential", c.Name,
 		"was", c.Certificate().SerialNumber.Text(16), "is", now.Certificate().SerialNumber.Text(16))
 	return renewed
 }
 
-// fit returns nil if a call with the certificate of c may begin: it is valid now, and as far as the
-// provider knows still in use. Nothing was sent when fit returns an error.
-func (b *batcher) fit(ctx context.Context, p Provider, c *Credential) (err error) {
+// check returns nil if a call with the certificate of c may begin: the certificate is valid now, and
+// it is still in use as far as the provider knows. When check returns an error, nothing was sent.
+func (r *renewals) check(ctx context.Context, p Provider, c *Credential) (err error) {
 	defer recovered(&err)
 	now, err := p.Credential(ctx)
 	if err != nil {
@@ -149,10 +152,10 @@ func (b *batcher) fit(ctx context.Context, p Provider, c *Credential) (err error
 	}
 	invalid := c.CheckValidity(time.Now())
 	key := keyOf(c)
-	if invalid == nil && !b.renewals.inDoubt(key) {
+	if invalid == nil && !r.inDoubt(key) {
 		return nil
 	}
-	switch b.renewals.judge(time.Now(), key, func() verdict { return b.reread(p, c) }) {
+	switch r.judge(time.Now(), key, func() verdict { return r.reread(p, c) }) {
 	case renewed:
 		return newCertificateError()
 	case unchanged:
@@ -169,8 +172,8 @@ func (b *batcher) fit(ctx context.Context, p Provider, c *Credential) (err error
 // refused the call for good, the credential is read again. With a renewed certificate the documents
 // may be signed: the values that are lost are counted as unknown, and the policy for unknown
 // outcomes decides.
-func (b *batcher) afterFailure(p Provider, c *Credential, began time.Time, e *Error) *Error {
-	end := b.policy(e)
+func (r *renewals) afterFailure(p Provider, c *Credential, began time.Time, e *Error) *Error {
+	end := r.policy(e)
 	bad := errors.Is(e, ErrBadAnswer)
 	if end.Retry ||
 		!bad && (e.Unknown || errors.Is(e, ErrRenewed) || e.Kind != KindProvider && e.Kind != KindCertificate) {
@@ -179,30 +182,39 @@ func (b *batcher) afterFailure(p Provider, c *Credential, began time.Time, e *Er
 	if !bad { // one digest may be what is wrong, and is searched for in many calls
 		began = began.Add(-refusedPause)
 	}
-	v := b.renewals.judge(began, keyOf(c), func() verdict { return b.reread(p, c) })
+	v := r.judge(began, keyOf(c), func() verdict { return r.reread(p, c) })
 	switch {
 	case v == renewed:
 		again := newCertificateError()
 		// not wrapped: the answer was a good one of another key
 		again.Err = fmt.Errorf("%w: %s", errNewCertificate, e.Error())
 		again.Unknown = e.Unknown
-		again.Retry = !e.Unknown || b.cfg.UnknownOutcome == UnknownRetry
+		again.Retry = !e.Unknown || r.cfg.UnknownOutcome == UnknownRetry
 		return again
 	case v == unreadable && bad:
 		again := *end
 		again.Err = errors.New(e.Error()) // not wrapped: nobody knows yet whether it was a bad answer
-		again.Retry = b.cfg.UnknownOutcome == UnknownRetry
+		again.Retry = r.cfg.UnknownOutcome == UnknownRetry
 		return &again
 	}
 	return end
 }
 
-// judgeFetched returns what a bad answer to an earlier call means: why is ErrBadAnswer where the
-// credential has the certificate still that the call was made with, errNewCertificate where it was
-// renewed, and open where that cannot be found out now.
-func (b *batcher) judgeFetched(ctx context.Context, p Provider, record CallRecord, why *Error) (_ *Error, open bool) {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.Batch.CallTimeout)
-	defer cancel()
+// policy returns what an error means for the documents of a call: after an unknown outcome,
+// Config.UnknownOutcome says whether they are signed again.
+func (r *renewals) policy(e *Error) *Error {
+	if !e.Unknown {
+		return e
+	}
+	out := *e
+	out.Retry = r.cfg.UnknownOutcome == UnknownRetry && !errors.Is(e, ErrBadAnswer)
+	return &out
+}
+
+// judgeResumed returns what a bad answer to an earlier call means. It returns why, which is
+// ErrBadAnswer, if the credential still has the certificate of the call. It returns
+// errNewCertificate if the certificate was renewed. open reports that this cannot be found out now.
+func judgeResumed(ctx context.Context, p Provider, record CallRecord, why *Error) (_ *Error, open bool) {
 	now, err := readAgain(ctx, p)
 	switch {
 	case err != nil:

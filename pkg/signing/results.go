@@ -110,7 +110,7 @@ func (t *try) giveUp(ctx context.Context) error {
 		return t.disk
 	})
 	if err == nil && sent {
-		err = t.s.batch.settleCalls(ctx, t.concerned, false)
+		err = t.s.settler.settle(ctx, t.concerned, false)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func (t *try) current() *Credential {
 // reconnect reads the renewed credential for docs. It records the trouble and returns false if the
 // credential cannot be used.
 func (t *try) reconnect(ctx context.Context, docs []Document) bool {
-	ctx, cancel := context.WithTimeout(ctx, t.s.batch.cfg.Batch.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, t.s.cfg.Batch.CallTimeout)
 	defer cancel()
 	c, err := usable(ctx, t.provider)
 	if err != nil {

@@ -86,11 +86,14 @@ type Stats struct {
 // Service is the one pipeline behind every door: sync and async requests and hot folders differ
 // only in who waits. Make it with New, run it with Start. All methods are safe for concurrent use.
 type Service struct {
-	cfg   Config
-	queue *queue
-	batch *batcher
-	cpu   chan struct{} // slots for work that keeps a core busy
-	net   chan struct{} // slots for embedding that waits for a timestamp authority
+	cfg     Config
+	queue   *queue
+	batch   *batcher
+	caller  *caller
+	settler *settler
+	pending *pendingAnswers
+	cpu     chan struct{} // slots for work that keeps a core busy
+	net     chan struct{} // slots for embedding that waits for a timestamp authority
 
 	unstored atomic.Int64 // bytes of sections that are finished and not stored
 
@@ -117,19 +120,23 @@ func New(cfg Config) *Service {
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64
 	}
+	cfg.Batch.setDefaults()
 	stopped := make(chan struct{})
-	batch := newBatcher(cfg)
-	batch.stopped = stopped
-	return &Service{
+	s := &Service{
 		cfg:     cfg,
 		queue:   newQueue(cfg.MaxQueuedDocuments),
-		batch:   batch,
 		cpu:     make(chan struct{}, runtime.GOMAXPROCS(0)),
 		net:     make(chan struct{}, remoteEmbeds),
 		stopped: stopped,
 		halt:    sync.OnceFunc(func() { close(stopped) }),
 		waiters: make(map[ID]chan struct{}),
 	}
+	live := newLiveCalls()
+	s.pending = newPendingAnswers(s.cfg.Log, s.cfg.Backoff)
+	s.settler = newSettler(&s.cfg, live, s.pending)
+	s.caller = newCaller(&s.cfg, live, s.pending, stopped)
+	s.batch = newBatcher(&s.cfg, s.caller)
+	return s
 }
 
 func setDefault[T comparable](v *T, def T) {
@@ -331,6 +338,6 @@ func (s *Service) Documents(ctx context.Context, id ID, from, limit int) ([]Docu
 // Stats returns the state of the moment.
 func (s *Service) Stats() Stats {
 	st := s.queue.stats(time.Now())
-	st.UnstoredValues = int(s.batch.unstored.Load())
+	st.UnstoredValues = int(s.caller.unstored.Load())
 	return st
 }

@@ -38,7 +38,7 @@ type try struct {
 // value are embedded all the same.
 func (t *try) connect(ctx context.Context) {
 	// several questions, each of them bounded by the provider
-	ctx, cancel := context.WithTimeout(ctx, t.s.batch.cfg.Batch.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, t.s.cfg.Batch.CallTimeout)
 	defer cancel()
 	var c *Credential
 	p, err := t.s.cfg.Providers(t.op.ClientService)
@@ -140,7 +140,7 @@ func (t *try) settled(ctx context.Context, docs []Document) []Document {
 
 // unanswered is why a document is sent still.
 func (t *try) unanswered(d Document) *Error {
-	if e := t.s.batch.awaits(d.Ref); e != nil {
+	if e := t.s.pending.reason(d.Ref); e != nil {
 		return e
 	}
 	return storageError(fmt.Errorf("document %d waits for the end of a call that is not known", d.Index))

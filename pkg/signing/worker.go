@@ -14,7 +14,7 @@ func (s *Service) Start(ctx context.Context) error {
 	defer s.halt()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if !s.recovered(ctx, work) {
+	if !s.restoreWithRetries(ctx, work) {
 		return nil
 	}
 	s.queue.setOpen(true)
@@ -22,7 +22,7 @@ func (s *Service) Start(ctx context.Context) error {
 		f()
 	}
 	var running sync.WaitGroup
-	running.Go(func() { s.batch.endLeft(ctx) })
+	running.Go(func() { s.settler.run(ctx) })
 	for {
 		e, ok := s.queue.next(ctx)
 		if !ok {
@@ -42,6 +42,11 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	running.Wait()
 	return nil
+}
+
+// entryOf returns the queue entry of an operation that nobody waits for.
+func entryOf(op Operation) entry {
+	return entry{id: op.ID, clientService: op.ClientService, documents: op.DocumentCount, since: op.Created}
 }
 
 // run gives an operation one try and decides what comes next.
@@ -81,7 +86,7 @@ func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, a
 		return op, true, 0
 	}
 	t := &try{s: s, op: op, waiting: e.waiting, why: make(map[int]*Error)}
-	t.settle = sync.OnceValue(func() error { return s.batch.settleCalls(ctx, t.concerned, true) })
+	t.settle = sync.OnceValue(func() error { return s.settler.settle(ctx, t.concerned, true) })
 	t.connect(ctx)
 	if err := t.documents(ctx); err != nil {
 		return s.storageTrouble(op, e, err)

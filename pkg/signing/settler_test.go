@@ -3,6 +3,7 @@ package signing_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -45,12 +46,15 @@ func TestHalfSettledCall(t *testing.T) {
 // time.
 type listing struct {
 	signing.Store
+	mu            sync.Mutex
 	before, after func()
 }
 
 func (l *listing) OpenCalls(ctx context.Context) ([]signing.CallRecord, error) {
+	l.mu.Lock()
 	before, after := l.before, l.after
 	l.before, l.after = nil, nil
+	l.mu.Unlock()
 	if before != nil {
 		before()
 	}
@@ -82,12 +86,14 @@ func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
 			return storetest.NoFault
 		})
 		var other signing.ID
+		list.mu.Lock()
 		list.before = func() {
 			memory.Inject(nil)
 			other = h.mustSubmit("a", "other", "two")
 			time.Sleep(h.provider.latency / 2) // fake: its call is in flight when calls are listed
 		}
 		list.after = func() { time.Sleep(time.Minute) }
+		list.mu.Unlock()
 		h.check(h.mustSubmit("a", "lost", "one"), signing.StatusFailed, "f")
 		h.check(other, signing.StatusExecuted, "s")
 	})
