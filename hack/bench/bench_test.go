@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestMadeDocumentsAreGood: what is measured with is what a company could have sent.
+// TestMadeDocumentsAreGood checks that the generated documents differ and are valid PDFs.
 func TestMadeDocumentsAreGood(t *testing.T) {
 	dir := t.TempDir()
 	docs, err := makeDocuments(dir, 2, 200_000, 0)

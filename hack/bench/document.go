@@ -16,8 +16,8 @@ type document struct {
 	size int64 // bytes
 }
 
-// makeDocuments writes count PDFs of about size bytes into dir, no two alike, each with so many
-// objects; 0 = a handful.
+// makeDocuments writes count different PDFs of about size bytes into dir. Each has the given number
+// of objects; 0 = only the few that are needed.
 func makeDocuments(dir string, count int, size int64, objects int) ([]document, error) {
 	var docs []document
 	for i := range count {
@@ -34,8 +34,8 @@ func makeDocuments(dir string, count int, size int64, objects int) ([]document, 
 	return docs, nil
 }
 
-// writePDF writes a PDF with one page and embedded streams that fill it up to size and to the
-// number of objects.
+// writePDF writes a PDF with one page, and with streams that fill it up to size and to the number of
+// objects.
 func writePDF(path string, size int64, objects int, seed uint64) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -44,8 +44,8 @@ func writePDF(path string, size int64, objects int, seed uint64) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := &counter{w: bufio.NewWriterSize(f, 256<<10)}
 	const (
-		overhead       = 900 // bytes of everything but the streams
-		streamOverhead = 75  // bytes of a stream's object and its line of the table, but for its data
+		overhead       = 900 // bytes of everything except the streams
+		streamOverhead = 75  // bytes of a stream's object and of its line in the table, without its data
 	)
 	streams := int64(max(objects-5, 1))
 	fill := max((size-overhead)/streams-streamOverhead, 1)
@@ -57,9 +57,8 @@ func writePDF(path string, size int64, objects int, seed uint64) (err error) {
 	fmt.Fprint(w, "%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
 	object("<</Type/Catalog/Pages 2 0 R>>\nendobj\n")
 	object("<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n")
-	object(
-		"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 5 0 R>>>>/Contents 4 0 R/Scan 6 0 R>>\nendobj\n",
-	)
+	object("<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 5 0 R>>>>" +
+		"/Contents 4 0 R/Scan 6 0 R>>\nendobj\n")
 	text := fmt.Sprintf("BT /F 12 Tf 72 770 Td (Document %d) Tj ET\n", seed)
 	object("<</Length %d>>\nstream\n%sendstream\nendobj\n", len(text), text)
 	object("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>\nendobj\n")
@@ -76,17 +75,12 @@ func writePDF(path string, size int64, objects int, seed uint64) (err error) {
 	for _, at := range offsets {
 		fmt.Fprintf(w, "%010d 00000 n \n", at)
 	}
-	fmt.Fprintf(
-		w,
-		"trailer\n<</Size %d/Root 1 0 R/ID[<%032x><%032[2]x>]>>\nstartxref\n%d\n%%%%EOF\n",
-		len(offsets)+1,
-		seed,
-		start,
-	)
+	fmt.Fprintf(w, "trailer\n<</Size %d/Root 1 0 R/ID[<%032x><%032[2]x>]>>\nstartxref\n%d\n%%%%EOF\n",
+		len(offsets)+1, seed, start)
 	return w.flush()
 }
 
-// counter counts what is written and keeps the first error.
+// counter counts the bytes that are written, and keeps errors until flush.
 type counter struct {
 	w   *bufio.Writer
 	n   int64

@@ -21,13 +21,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// engineLoad is documents for the engine alone: no HTTP, no store, the check of every result
-// included.
+// engineLoad describes documents for the engine alone: without HTTP and store, but with the check of
+// every result.
 type engineLoad struct {
 	documents int
 	size      int64
-	objects   int     // of each document; 0 = a handful
-	speed     float64 // goal, as a ratio to the floor's; 0 = none
+	objects   int     // of each document; 0 = only the few that are needed
+	speed     float64 // goal, as a ratio to the floor's speed; 0 = none
 	what      string
 }
 
@@ -40,14 +40,12 @@ var engineLoads = []engineLoad{
 	{documents: 15, size: 29_000_000, objects: 32_000, what: "29 MB, 32,000 objects"},
 }
 
-// engine signs with a local RSA-2048 key, two documents at a time, beside the floor over the same
-// files.
+// engine signs with a local RSA-2048 key, two documents at a time, and compares this with the floor
+// over the same files.
 func (b *bench) engine(ctx context.Context) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(
-		w,
-		"engine, B-B\tdocuments\tengine\tfloor\tspeed / floor\tdocuments/s\tallocations / document\tallocated / document",
-	)
+	fmt.Fprintln(w, "engine, B-B\tdocuments\tengine\tfloor\tspeed / floor\tdocuments/s\t"+
+		"allocations / document\tallocated / document")
 	var speeds []float64
 	for _, l := range engineLoads {
 		if b.documents > 0 {
@@ -71,8 +69,8 @@ func (b *bench) engine(ctx context.Context) error {
 	return nil
 }
 
-// measure prints a line and returns the speed as a ratio to the floor's, which is measured before
-// and after.
+// measure prints a line and returns the speed as a ratio to the floor's speed. The floor is measured
+// before and after.
 func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) (float64, error) {
 	dir, err := os.MkdirTemp(temp, "bench-")
 	if err != nil {
@@ -104,20 +102,10 @@ func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) (floa
 	}
 	floor := median(append(floors, last...), func(c cost) time.Duration { return c.wall })
 	n := uint64(len(docs))
-	fmt.Fprintf(
-		w,
-		"%s\t%d\t%s\t%s\t%.2f\t%.0f\t%d\t%.0f KB\n",
-		l.what,
-		n,
-		ms(took),
-		ms(floor),
-		ratio(floor, took),
-		float64(
-			n,
-		)/took.Seconds(),
-		(after.Mallocs-before.Mallocs)/n,
-		float64(after.TotalAlloc-before.TotalAlloc)/float64(n)/1000,
-	)
+	allocated := float64(after.TotalAlloc-before.TotalAlloc) / float64(n) / 1000
+	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%.2f\t%.0f\t%d\t%.0f KB\n",
+		l.what, n, ms(took), ms(floor), ratio(floor, took), float64(n)/took.Seconds(),
+		(after.Mallocs-before.Mallocs)/n, allocated)
 	return ratio(floor, took), nil
 }
 
@@ -140,8 +128,8 @@ func newEngine(ctx context.Context, dir string) (*engine, error) {
 	return &engine{provider: provider, credential: credential}, nil
 }
 
-// signAll signs docs into a folder of its own, with so many goroutines, and says how long that
-// took. It leaves nothing behind.
+// signAll signs docs with the given number of goroutines, and returns how long that took. It writes
+// into a temporary folder and removes it.
 func (e *engine) signAll(ctx context.Context, dir string, docs []document, workers int) (time.Duration, error) {
 	out, err := os.MkdirTemp(dir, "engine-")
 	if err != nil {
@@ -169,7 +157,7 @@ func (e *engine) signAll(ctx context.Context, dir string, docs []document, worke
 	return time.Since(started), errors.Join(faults...)
 }
 
-// sign spools one document as the proxy does, hashing it on the way, and signs it.
+// sign spools one document as the proxy does, hashing it at the same time, and signs it.
 func (e *engine) sign(ctx context.Context, d document, to string) (err error) {
 	file, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -183,7 +171,7 @@ func (e *engine) sign(ctx context.Context, d document, to string) (err error) {
 	return e.append(ctx, in, file, to)
 }
 
-// append signs the document that file begins with, appends the section and syncs once.
+// append signs the document at the start of file, appends the section and syncs once.
 func (e *engine) append(ctx context.Context, in signing.Input, file *os.File, name string) error {
 	prepared, err := e.format.Prepare(ctx, in, e.credential)
 	if err != nil {
@@ -203,7 +191,7 @@ func (e *engine) append(ctx context.Context, in signing.Input, file *os.File, na
 	return file.Sync()
 }
 
-// spool copies a document to file, hashed as it passes.
+// spool copies a document to file and hashes it at the same time.
 func spool(d document, file *os.File) (signing.Input, error) {
 	source, err := os.Open(d.path)
 	if err != nil {

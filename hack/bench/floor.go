@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// cost is what something took.
+// cost is the time that something took.
 type cost struct {
 	wall, cpu time.Duration
 }
 
-// measureFloor does to docs what no proxy can avoid, with so many goroutines, and leaves nothing
-// behind.
+// measureFloor does with docs what no proxy can avoid, with the given number of goroutines, and
+// returns what it cost. It removes the files that it writes.
 func measureFloor(dir string, docs []document, workers int) (cost, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -66,8 +66,8 @@ func floorOne(d document, to string, key *rsa.PrivateKey) (err error) {
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	hash := sha256.New()
-	// Only the Writer: else io would copy inside the kernel, and the hash would cost a read of its
-	// own.
+	// Hide all methods except Write. Otherwise io copies inside the kernel, and the hash costs a
+	// second read.
 	if _, err := io.Copy(struct{ io.Writer }{io.MultiWriter(hash, out)}, in); err != nil {
 		return fmt.Errorf("floor: %w", err)
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// goals are what the cases must show. Each is printed in one form once it is known; -strict fails
-// where one was missed.
+// goals judges the results of the cases and prints each verdict in one form. With -strict a missed
+// goal fails the run.
 type goals struct {
 	out    io.Writer
 	known  int
@@ -16,12 +16,13 @@ type goals struct {
 
 const mebibytes = " MiB"
 
-// atMost and atLeast judge what was measured, a ratio or a number of some unit. Nothing measured
-// meets no goal.
+// atMost judges a measured value, a ratio or a number with a unit. A value of 0 means that nothing
+// was measured, and misses the goal.
 func (g *goals) atMost(what string, got, limit float64, unit string) {
 	g.judge(what, got, got > 0 && got <= limit, "at most", limit, unit)
 }
 
+// atLeast is atMost for a lower bound.
 func (g *goals) atLeast(what string, got, limit float64, unit string) {
 	g.judge(what, got, got > 0 && got >= limit, "at least", limit, unit)
 }
@@ -36,19 +37,19 @@ func (g *goals) judge(what string, got float64, met bool, bound string, limit fl
 	fmt.Fprintf(g.out, "  goal: %s: %s%s, %s %s%s: %s\n", what, short(got), unit, bound, short(limit), unit, verdict)
 }
 
-// rss judges a peak, in bytes; the limit is in MiB.
+// rss judges a peak of memory in bytes. The limit is in MiB.
 func (g *goals) rss(what string, peak int64, limit float64) {
 	g.atMost(what+": peak RSS", float64(peak)/(1<<20), limit, mebibytes)
 }
 
-// disk judges the most bytes that the state folder took while it held so many documents of payload
-// bytes in all.
+// disk judges the peak size of the state folder in bytes. documents is the number of documents that
+// it held, and payload their size in all.
 func (g *goals) disk(what string, peak, payload int64, documents int) {
 	bound := 1.05*float64(payload) + 40e3*float64(documents) + 16e6
 	g.atMost(what+": peak state / (1.05 x payload + 40 KB a document + 16 MB)", float64(peak)/bound, 1, "")
 }
 
-// err tells of what was missed.
+// err returns an error that names the missed goals, or nil.
 func (g *goals) err() error {
 	if len(g.missed) == 0 {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestGoals: a goal has one form, one missed is an error that names it, and so is one of which
+// TestGoals checks the form of verdicts, and that a missed goal is an error that names it, also if
 // nothing was measured.
 func TestGoals(t *testing.T) {
 	var out bytes.Buffer
@@ -35,7 +35,7 @@ func TestGoals(t *testing.T) {
 	}
 }
 
-// TestOwnTime: the client's time is subtracted only where it was taken from the proxy.
+// TestOwnTime checks that the client's time is subtracted only if the client took it from the proxy.
 func TestOwnTime(t *testing.T) {
 	for _, c := range []struct{ cores, documents, want int }{{2, 1, 6}, {1, 50, 6}, {2, 50, 8}, {8, 50, 10}, {8, 1, 6}} {
 		r := result{scenario: scenario{documents: c.documents}, wall: 10 * time.Second, clientCPU: 4 * time.Second}
@@ -45,7 +45,7 @@ func TestOwnTime(t *testing.T) {
 	}
 }
 
-// TestMeets: a case is found by its name, or with others by the beginning of theirs.
+// TestMeets checks that a case is selected by its name or by the first part of its name.
 func TestMeets(t *testing.T) {
 	for only, want := range map[string]bool{"": true, "load": true, "load-queued": true, "load-q": false, "sync": false} {
 		if got := meets(only, "load-queued"); got != want {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// ownCPU is the CPU time of this process so far.
+// ownCPU returns the CPU time of this process so far.
 func ownCPU() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -20,10 +20,10 @@ func ownCPU() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// tick is the unit of /proc/PID/stat: USER_HZ is 100 on every Linux that Go runs on.
+// tick is the unit of times in /proc/PID/stat. USER_HZ is 100 on every Linux on which Go runs.
 const tick = 10 * time.Millisecond
 
-// processCPU is the CPU time of a process so far, proc(5): fields 14 and 15 of stat.
+// processCPU returns the CPU time of a process so far: fields 14 and 15 of stat, see proc(5).
 func processCPU(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -45,18 +45,18 @@ func processCPU(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
-// stateWatch looks at the size of the state folder again and again.
+// stateWatch measures the size of the state folder at regular intervals.
 type stateWatch struct {
 	done chan struct{}
 	peak chan int64
 }
 
-// watchState begins to watch the folder dir.
+// watchState starts to watch the folder dir. The caller must call stop.
 func watchState(dir string) *stateWatch {
 	w := &stateWatch{done: make(chan struct{}), peak: make(chan int64)}
 	go func() {
 		peak := folderSize(dir)
-		every := time.NewTicker(200 * time.Millisecond) // a look at 5,000 files takes some milliseconds
+		every := time.NewTicker(200 * time.Millisecond) // measuring 5,000 files takes some milliseconds
 		defer every.Stop()
 		for {
 			select {
@@ -71,13 +71,13 @@ func watchState(dir string) *stateWatch {
 	return w
 }
 
-// stop ends the watch and returns the most bytes that were seen.
+// stop ends the watch and returns the largest size in bytes.
 func (w *stateWatch) stop() int64 {
 	close(w.done)
 	return <-w.peak
 }
 
-// folderSize is what the disk gave for all files below dir, in bytes. Files that vanish meanwhile
+// folderSize returns the disk space of all files below dir, in bytes. Files that disappear meanwhile
 // do not count.
 func folderSize(dir string) (size int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {

@@ -16,17 +16,17 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// largeSizes are of documents whose bytes are mostly a hole in the file.
+// largeSizes lists sizes of documents whose files are mostly holes.
 var largeSizes = []struct {
 	size int64
 	what string
 }{{200_000, "200 KB"}, {1_000_000_000, "1 GB"}, {5_000_000_000, "5 GB"}}
 
-// largeMore is the goal: how many MiB more than a small document a large one may take.
+// largeMore is the goal: how many MiB of memory more than a small document a large one may take.
 const largeMore = 32
 
-// large signs one document in a process of its own, the original read and hashed once, and prints
-// what memory that took.
+// large signs each document in a separate process, which reads and hashes the original once, and
+// prints how much memory that took.
 func (b *bench) large(ctx context.Context) error {
 	dir, err := os.MkdirTemp(b.temp, "bench-")
 	if err != nil {
@@ -97,7 +97,7 @@ func signLarge(ctx context.Context, path string) error {
 	return nil
 }
 
-// writeSparsePDF writes a PDF of about size bytes that takes next to no room on the disk.
+// writeSparsePDF writes a PDF of about size bytes that takes almost no disk space.
 func writeSparsePDF(path string, size int64) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -108,11 +108,10 @@ func writeSparsePDF(path string, size int64) (err error) {
 			err = cerr
 		}
 	}()
-	head := fmt.Sprintf(
-		"%%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n"+
-			"3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Scan 4 0 R>>\nendobj\n4 0 obj\n<</Length %d>>\nstream\n",
-		size,
-	)
+	head := fmt.Sprintf("%%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n"+
+		"2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n"+
+		"3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Scan 4 0 R>>\nendobj\n"+
+		"4 0 obj\n<</Length %d>>\nstream\n", size)
 	tail := "\nendstream\nendobj\n"
 	start := int64(len(head)) + size + int64(len(tail))
 	tail += "xref\n0 5\n0000000000 65535 f \n"

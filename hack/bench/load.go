@@ -16,21 +16,20 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// The load cases measure what much at a time costs: memory of concurrent requests and of what is
-// queued.
+// The load cases measure the memory that concurrent requests and queued documents take.
 
 const (
 	loadClients   = 20 // concurrent requests of 50 x 200 KB
 	loadDocuments = 50
 	loadBatch     = 2500   // documents of an async request
 	loadSize      = 20_000 // bytes of each of them
-	loadQueued    = 4      // requests queued while the remote side is held
-	loadSenders   = 8      // that send requests of one document
+	loadQueued    = 4      // requests queued while the remote service is held
+	loadSenders   = 8      // goroutines that send requests of one document
 
 	loadRSS = 160 // goal, in MiB
 )
 
-// batch is how many documents an async request of the load cases has.
+// batch returns how many documents an async request of the load cases has.
 func (b *bench) batch() int {
 	if b.documents > 0 {
 		return b.documents
@@ -38,7 +37,7 @@ func (b *bench) batch() int {
 	return loadBatch
 }
 
-// concurrent sends all requests at once.
+// concurrent sends all requests at the same time.
 func (b *bench) concurrent(ctx context.Context) error {
 	return b.withDocuments(loadDocuments, 200_000, func(dir string, docs []document) error {
 		return withProxy(ctx, b.binary, dir, func(p *instance.Instance, c *client.Client) error {
@@ -65,40 +64,35 @@ func (b *bench) concurrent(ctx context.Context) error {
 	})
 }
 
-// queued has few large requests wait for the remote side.
+// queued makes a few large requests wait for the remote service.
 func (b *bench) queued(ctx context.Context) error {
 	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
-		return b.held(
-			ctx,
-			dir,
-			fmt.Sprintf("%d async documents queued, %d in a request", loadQueued*len(docs), len(docs)),
-			held{
-				requests: loadQueued, senders: 1, documents: func(int) []document { return docs },
-			},
-		)
+		what := fmt.Sprintf("%d async documents queued, %d in a request", loadQueued*len(docs), len(docs))
+		return b.held(ctx, dir, what, held{
+			requests: loadQueued, senders: 1, documents: func(int) []document { return docs },
+		})
 	})
 }
 
-// single has as many documents wait, each in a request of its own.
+// single makes the same number of documents wait, each in its own request.
 func (b *bench) single(ctx context.Context) error {
 	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
 		return b.held(ctx, dir, fmt.Sprintf("%d async documents queued, 1 in a request", loadQueued*len(docs)), held{
-			requests: loadQueued * len(
-				docs,
-			),
+			requests:  loadQueued * len(docs),
 			senders:   loadSenders,
 			documents: func(i int) []document { return docs[i%len(docs):][:1] },
 		})
 	})
 }
 
-// held is what is sent while the remote side is held.
+// held describes what is sent while the remote service is held.
 type held struct {
 	requests, senders int
 	documents         func(request int) []document
 }
 
-// held holds the remote side until all is accepted, and judges the memory until all is signed.
+// held holds the remote service until all requests are accepted. It judges the peak memory after all
+// documents are signed.
 func (b *bench) held(ctx context.Context, dir, what string, h held) error {
 	remote, err := service.New(service.Options{
 		ClientServices: map[string]string{clientID: secret}, Credentials: []service.Credential{{Multisign: remoteMultisign}},
@@ -129,11 +123,11 @@ func (b *bench) held(ctx context.Context, dir, what string, h held) error {
 		b.goals.rss(what+", then signed", done.Peak, loadRSS)
 		return nil
 	}, "--einvoice-integration-client.service.domain="+server.URL,
-		"--limits.client.rate=0",    // what is measured is the queue, not the limit in front of it
-		"--signing.call.timeout=1h") // those that are held must not be given up
+		"--limits.client.rate=0",    // measure the queue, not the limit in front of it
+		"--signing.call.timeout=1h") // calls that are held must not time out
 }
 
-// executed waits for an operation and tells if it ended otherwise than signed.
+// executed waits for an operation, and returns an error if it did not end as signed.
 func executed(ctx context.Context, c *client.Client, reference string) error {
 	op, err := c.Wait(ctx, reference)
 	if err != nil {
@@ -145,8 +139,8 @@ func executed(ctx context.Context, c *client.Client, reference string) error {
 	return nil
 }
 
-// atOnce does count things, so many at a time, and returns the faults. After one nothing more is
-// begun.
+// atOnce calls do for 0 to count-1, workers calls at a time, and returns all errors. After an error it
+// starts no further calls.
 func atOnce(count, workers int, do func(i int) error) error {
 	var next atomic.Int64
 	var failed atomic.Bool
@@ -166,7 +160,7 @@ func atOnce(count, workers int, do func(i int) error) error {
 	return errors.Join(errs...)
 }
 
-// withDocuments makes documents in a folder that goes when do has ended.
+// withDocuments creates documents in a temporary folder, calls do, and removes the folder.
 func (b *bench) withDocuments(count int, size int64, do func(dir string, docs []document) error) error {
 	dir, err := os.MkdirTemp(b.temp, "bench-")
 	if err != nil {

@@ -1,7 +1,8 @@
-// Command bench measures a built proxy: latency, throughput, memory and disk, beside a floor that
-// is measured in the same run. The floor is what cannot be avoided: two goroutines read the same
-// files, hash them, sign each digest with RSA-2048, write the files and sync each. Figures of two
-// machines, or of two runs on a busy one, say little; the ratios of one run do.
+// Command bench measures latency, throughput, memory and disk usage of a built proxy, and compares
+// them with a floor that it measures in the same run. The floor is the work that cannot be avoided:
+// two goroutines read the same files, hash them, sign each digest with RSA-2048, write the files and
+// sync each of them. Only the ratios within one run can be compared with those of another machine or
+// another run.
 package main
 
 import (
@@ -17,7 +18,7 @@ import (
 	"time"
 )
 
-// scenario is one thing that is measured.
+// scenario describes a kind of request whose speed is measured.
 type scenario struct {
 	name      string
 	documents int   // in one request
@@ -26,44 +27,30 @@ type scenario struct {
 	async     bool
 	env       []string // of the proxy
 	rss       float64  // goal, in MiB; 0 = none
-	speed     float64  // goal, as a ratio to the floor's; 0 = none
+	speed     float64  // goal, as a ratio to the floor's speed; 0 = none
 	what      string
 }
 
-// cores is what goals are stated for: proxy and floor run on so many.
+// cores is how many cores the proxy and the floor use. The goals hold for this number.
 const cores = 2
 
-// scenarios are the loads that the original product publishes figures for.
+// scenarios are the loads for which the original product publishes figures.
 var scenarios = []scenario{
 	{name: "sync-1", documents: 1, size: 200_000, requests: 40, what: "sync, 1 x 200 KB: latency, median"},
 	{name: "sync-50", documents: 50, size: 200_000, requests: 5, rss: 40, what: "sync, 50 x 200 KB"},
-	{
-		name:      "async-2500",
-		documents: 2500,
-		size:      200_000,
-		requests:  1,
-		async:     true,
-		speed:     0.6,
-		what:      "async, 2,500 x 200 KB",
-	},
-	{
-		name:      "sync-25x20",
-		documents: 25,
-		size:      20_000_000,
-		requests:  1,
-		env:       []string{"GOMEMLIMIT=128MiB"},
-		rss:       48,
-		what:      "sync, 25 x 20 MB, heap limit 128 MiB",
-	},
+	{name: "async-2500", documents: 2500, size: 200_000, requests: 1, async: true, speed: 0.6,
+		what: "async, 2,500 x 200 KB"},
+	{name: "sync-25x20", documents: 25, size: 20_000_000, requests: 1, env: []string{"GOMEMLIMIT=128MiB"}, rss: 48,
+		what: "sync, 25 x 20 MB, heap limit 128 MiB"},
 }
 
 func main() {
 	bin := flag.String("bin", "bin", "`folder` with the built programs")
-	only := flag.String("case", "", "measure this `case` alone: "+names())
-	documents := flag.Int("documents", 0, "`documents` in a request, in place of the case's own number")
-	temp := flag.String("temp", "", "`folder` for documents and state; its disk is what is measured")
-	sign := flag.String("sign", "", "sign this `file` in place and print the memory it took; what the case large runs")
-	strict := flag.Bool("strict", false, "end with exit code 1 where a goal is missed")
+	only := flag.String("case", "", "measure only this `case`: "+names())
+	documents := flag.Int("documents", 0, "`documents` in a request, instead of the case's own number")
+	temp := flag.String("temp", "", "`folder` for documents and state; the disk of this folder is measured")
+	sign := flag.String("sign", "", "sign this `file` in place and print the memory it took; the case large runs this")
+	strict := flag.Bool("strict", false, "end with exit code 1 if a goal is missed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -90,7 +77,7 @@ type bench struct {
 	goals     goals
 }
 
-// cases print lines of their own; scenarios share a table.
+// cases print their own results. The results of scenarios are printed as one table.
 var cases = []struct {
 	name    string
 	measure func(*bench, context.Context) error
@@ -98,10 +85,7 @@ var cases = []struct {
 	{"engine", (*bench).engine},
 	{"large", (*bench).large},
 	{"remote", (*bench).remote},
-	{
-		"load-concurrent",
-		(*bench).concurrent,
-	},
+	{"load-concurrent", (*bench).concurrent},
 	{"load-queued", (*bench).queued},
 	{"load-single", (*bench).single},
 	{"load-many", (*bench).many},
@@ -115,10 +99,11 @@ func names() string {
 	for _, c := range cases {
 		all = append(all, c.name)
 	}
-	return strings.Join(all, ", ") + "; load for all that begin with it"
+	return strings.Join(all, ", ") + "; load for all that begin with load-"
 }
 
-// meets tells whether the case name is among those that were asked for.
+// meets reports whether the case name was selected by only: it is only, or begins with only and a
+// dash.
 func meets(only, name string) bool {
 	return only == "" || only == name || strings.HasPrefix(name, only+"-")
 }
@@ -126,12 +111,8 @@ func meets(only, name string) bool {
 func (b *bench) run(ctx context.Context, only string, strict bool) error {
 	fmt.Printf("%s %s/%s, %d cores\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	if n := runtime.NumCPU(); n != cores {
-		fmt.Fprintf(
-			os.Stderr,
-			"bench: %d cores, but the goals are for %d, shared with the client: run it with taskset -c 0,1\n",
-			n,
-			cores,
-		)
+		fmt.Fprintf(os.Stderr, "bench: %d cores, but the goals are for %d cores that proxy and client share: "+
+			"run it with taskset -c 0,1\n", n, cores)
 	}
 	found := false
 	for _, c := range cases {
@@ -150,7 +131,7 @@ func (b *bench) run(ctx context.Context, only string, strict bool) error {
 		return err
 	}
 	if len(results) == 0 && !found {
-		return fmt.Errorf("no case %q: there are %s", only, names())
+		return fmt.Errorf("no case %q; the cases are %s", only, names())
 	}
 	if len(results) > 0 {
 		printTable(results)
@@ -180,7 +161,7 @@ func (b *bench) scenarios(ctx context.Context, only string) (results []result, e
 	return results, nil
 }
 
-// judge holds the scenarios against their goals.
+// judge compares the scenarios with their goals.
 func (b *bench) judge(results []result) {
 	for _, r := range results {
 		if r.rss > 0 {
@@ -195,10 +176,8 @@ func (b *bench) judge(results []result) {
 
 func printTable(results []result) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(
-		w,
-		"case\twall\tclient CPU\tproxy CPU\tproxy's time\tfloor\tspeed / floor\tfloor CPU / proxy CPU\tdocuments/s\tfetch\tpeak RSS\tpeak state / payload",
-	)
+	fmt.Fprintln(w, "case\twall\tclient CPU\tproxy CPU\tproxy's time\tfloor\tspeed / floor\t"+
+		"floor CPU / proxy CPU\tdocuments/s\tfetch\tpeak RSS\tpeak state / payload")
 	for _, r := range results {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.2f\t%.2f\t%.0f\t%s\t%.0f MiB\t%.2f\n",
 			r.name, ms(r.wall), ms(r.clientCPU), ms(r.proxyCPU), ms(r.own()), ms(r.floor.wall),
@@ -207,10 +186,10 @@ func printTable(results []result) {
 	}
 	w.Flush()
 	fmt.Print(`
-Times are of one request. "proxy's time" is the wall time without the client's share: all of its CPU time where one document is
-waited for, half of it where both cores are busy, none where there are more than two. "floor" is the median of rounds before and
-after. "wall" ends when the result is on the proxy's disk (async) or with the client (sync); "fetch" is the way of an async result
-to the client. "peak state" is counted in blocks that the disk gave.
+Times are those of one request. "proxy's time" is the wall time without the client's share: without all of the client's CPU
+time if the request has one document, without half of it if both cores are busy, and the whole wall time if there are more
+than two cores. "floor" is the median of rounds before and after. "wall" ends when the result is on the proxy's disk (async)
+or at the client (sync). "fetch" is the download of an async result. "peak state" counts blocks of the disk.
 `)
 }
 

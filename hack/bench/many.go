@@ -13,14 +13,14 @@ import (
 
 const (
 	manyRequests = 40 // of 2,500 documents, one after the other at one proxy
-	manyFresh    = 3  // proxies that see 2,500 documents alone, before and again after
-	manyLast     = 5  // requests that count as the last
+	manyFresh    = 3  // proxies that sign only 2,500 documents, before and again after
+	manyLast     = 5  // number of requests that count as the last ones
 	manyMore     = 1.1
-	manyRSS      = 1.25 // flat, but for what the garbage collector leaves to chance
+	manyRSS      = 1.25 // no growth, except for the randomness of the garbage collector
 )
 
-// many compares a document's cost where 100,000 were signed with its cost where 2,500 were: those
-// of fresh proxies, before and after.
+// many compares the cost of a document at a proxy that has signed 100,000 documents with its cost at
+// new proxies that sign 2,500. The new proxies are measured before and after.
 func (b *bench) many(ctx context.Context) error {
 	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
 		few, err := b.fresh(ctx, filepath.Join(dir, "before"), docs)
@@ -41,17 +41,11 @@ func (b *bench) many(ctx context.Context) error {
 		wall := ratio(median(last, manySample.time), median(few, manySample.time))
 		early, late := median(long[:manyLast], manySample.memory), median(last, manySample.memory)
 		n, first := len(docs)*manyRequests, len(docs)
-		fmt.Printf(
-			"%d documents of 20 KB, %d in a request   over all of them %.2f of the CPU and %.2f of the time of %d; RSS %d MiB after %d, %d MiB at the end\n",
-			n,
-			first,
-			ratio(mean(long, manySample.cpu), median(few, manySample.cpu)),
-			ratio(mean(long, manySample.time), median(few, manySample.time)),
-			first,
-			early>>20,
-			first*manyLast,
-			late>>20,
-		)
+		meanCPU := ratio(mean(long, manySample.cpu), median(few, manySample.cpu))
+		meanTime := ratio(mean(long, manySample.time), median(few, manySample.time))
+		fmt.Printf("%d documents of 20 KB, %d in a request   ", n, first)
+		fmt.Printf("over all of them %.2f of the CPU and %.2f of the time of %d; ", meanCPU, meanTime, first)
+		fmt.Printf("RSS %d MiB after %d, %d MiB at the end\n", early>>20, first*manyLast, late>>20)
 		b.goals.atMost(fmt.Sprintf("CPU of a document at %d / at %d", n, first), cpu, manyMore, "")
 		b.goals.atMost(fmt.Sprintf("time of a document at %d / at %d", n, first), wall, manyMore, "")
 		b.goals.atMost(fmt.Sprintf("RSS at %d / at %d", n, first*manyLast), ratio(late, early), manyRSS, "")
@@ -59,7 +53,7 @@ func (b *bench) many(ctx context.Context) error {
 	})
 }
 
-// manySample is what a request of many took, and the memory after it.
+// manySample holds what a request took, and the memory after it.
 type manySample struct {
 	sample
 	rss int64
@@ -69,7 +63,7 @@ func (s manySample) cpu() time.Duration  { return s.proxy }
 func (s manySample) time() time.Duration { return s.wall }
 func (s manySample) memory() int64       { return s.rss }
 
-// fresh measures the first request of some proxies.
+// fresh measures the first request of several new proxies.
 func (b *bench) fresh(ctx context.Context, dir string, docs []document) (all []manySample, err error) {
 	for i := range manyFresh {
 		s, err := b.requests(ctx, filepath.Join(dir, fmt.Sprint(i)), docs, 1)
@@ -81,8 +75,8 @@ func (b *bench) fresh(ctx context.Context, dir string, docs []document) (all []m
 	return all, nil
 }
 
-// requests sends so many to a proxy of its own, one after the other, after a small one that warms
-// it up.
+// requests starts a proxy, sends a small request as a warm-up, and then measures count requests one
+// after the other.
 func (b *bench) requests(ctx context.Context, dir string, docs []document, count int) (all []manySample, err error) {
 	defer os.RemoveAll(dir)
 	err = withProxy(ctx, b.binary, dir, func(p *instance.Instance, c *client.Client) error {

@@ -16,7 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// result is what a scenario took. Times are of one request, the median where there were several.
+// result holds what a scenario took. Times are those of one request, or the median of several.
 type result struct {
 	scenario
 	wall, clientCPU, proxyCPU time.Duration
@@ -27,13 +27,13 @@ type result struct {
 	peakRSS, peakState        int64 // bytes
 }
 
-// own is the wall time without the client's share.
+// own returns the wall time without the client's share.
 func (r *result) own() time.Duration { return r.ownOf(runtime.NumCPU()) }
 
-// ownOf is own on a machine with so many cores.
+// ownOf is own on a machine with n cores.
 func (r *result) ownOf(n int) time.Duration {
 	switch {
-	case r.documents == 1 || n == 1: // one waits for the other
+	case r.documents == 1 || n == 1: // client and proxy wait for each other
 		return r.wall - r.clientCPU
 	case n > cores: // the client has cores that the proxy may not use
 		return r.wall
@@ -45,8 +45,8 @@ func (r *result) documentsPerSecond() float64 {
 	return float64(r.documents) / r.own().Seconds()
 }
 
-// measure runs a scenario against a proxy of its own, and the floor over the same files before and
-// after: the disk of a machine that does other things is not always the same.
+// measure runs a scenario against a new proxy. It measures the floor over the same files before and
+// after, because the speed of the disk of a busy machine changes.
 func measure(ctx context.Context, binary, temp string, s scenario) (r result, err error) {
 	dir, err := os.MkdirTemp(temp, "bench-")
 	if err != nil {
@@ -78,7 +78,7 @@ func measure(ctx context.Context, binary, temp string, s scenario) (r result, er
 }
 
 func measureFloors(dir string, docs []document, rounds int) (floors []cost, err error) {
-	syscall.Sync() // what others left to be written is none of the floor's, nor of the proxy's
+	syscall.Sync() // write the data of other programs first, so that it does not disturb the measurement
 	for range rounds {
 		c, err := measureFloor(dir, docs, min(cores, len(docs)))
 		if err != nil {
@@ -91,10 +91,10 @@ func measureFloors(dir string, docs []document, rounds int) (floors []cost, err 
 
 const (
 	clientID = "bench"
-	secret   = "bench" // of a proxy that lives as long as the measurement
+	secret   = "bench" // of a proxy that runs only during the measurement
 )
 
-// onCores is a variable of every proxy's environment.
+// onCores is an environment variable of every proxy. It limits the proxy to the cores of the goals.
 var onCores = fmt.Sprint("GOMAXPROCS=", cores)
 
 func measureProxy(ctx context.Context, binary, dir string, s scenario, docs []document) (r result, err error) {
@@ -136,7 +136,7 @@ func measureProxy(ctx context.Context, binary, dir string, s scenario, docs []do
 	r.peakState = watch.stop()
 	r.wall = median(runs, func(s sample) time.Duration { return s.wall })
 	r.fetch = median(runs, func(s sample) time.Duration { return s.fetch })
-	// The kernel counts a process's CPU time in ticks: the sum of all runs is what can be trusted.
+	// The kernel counts a process's CPU time in ticks, so only the sum of all runs is exact enough.
 	r.clientCPU = mean(runs, func(s sample) time.Duration { return s.client })
 	r.proxyCPU = mean(runs, func(s sample) time.Duration { return s.proxy })
 	memory, err := proxy.Memory()
@@ -144,18 +144,12 @@ func measureProxy(ctx context.Context, binary, dir string, s scenario, docs []do
 	return r, err
 }
 
-// sample is what one request took.
+// sample holds the times of one request.
 type sample struct{ wall, fetch, client, proxy time.Duration }
 
 // one sends one request and waits for its result.
-func one(
-	ctx context.Context,
-	c *client.Client,
-	proxy *instance.Instance,
-	s scenario,
-	reference string,
-	docs []document,
-) (sample, error) {
+func one(ctx context.Context, c *client.Client, proxy *instance.Instance, s scenario, reference string,
+	docs []document) (sample, error) {
 	request := newRequest(reference, docs)
 	before, err := processCPU(proxy.PID())
 	if err != nil {
@@ -218,7 +212,7 @@ func allSigned(op *client.Operation, want int) error {
 	return nil
 }
 
-// discard is a client.Sink that forgets.
+// discard is a client.Sink that drops the documents.
 type discard struct{}
 
 func (*discard) Begin() error                       { return nil }
@@ -257,5 +251,5 @@ func numbers[T any, N ~int64](all []T, of func(T) N) []N {
 	return values
 }
 
-// errNoCPU tells that the kernel's text was not as expected.
+// errNoCPU says that the text of the kernel does not have the expected form.
 var errNoCPU = errors.New("read CPU time of the proxy: unexpected text")

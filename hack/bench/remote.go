@@ -24,9 +24,9 @@ const (
 	remoteBatch     = 2500
 )
 
-// remote measures signing with a key elsewhere: what merging independent requests is worth, and how
-// near a large batch comes to the time that the remote side alone takes. Both are ratios within
-// this run.
+// remote measures signing with a remote key: how well independent requests are merged into shared
+// calls, and how close a large batch comes to the time that the remote service alone takes. Both are
+// ratios within this run.
 func (b *bench) remote(ctx context.Context) error {
 	documents := b.documents
 	dir, err := os.MkdirTemp(b.temp, "bench-")
@@ -75,32 +75,17 @@ func (b *bench) remote(ctx context.Context) error {
 	formula := time.Duration(calls)*2*remoteLatency/remoteInFlight + local // authorize and signHash
 	fmt.Printf("remote key (100 ms an answer, multisign 100, %d calls in flight), 200 KB a document\n", remoteInFlight)
 	fmt.Printf("  50 concurrent sync requests of 1   %s, one of 50 %s\n", ms(together), ms(one))
-	fmt.Printf(
-		"  async %d   %s; %d x 200 ms / %d + local key %s = %s\n",
-		documents,
-		ms(batch),
-		calls,
-		remoteInFlight,
-		ms(local),
-		ms(formula),
-	)
+	fmt.Printf("  async %d   %s; %d x 200 ms / %d + local key %s = %s\n",
+		documents, ms(batch), calls, remoteInFlight, ms(local), ms(formula))
 	b.goals.atMost("remote: 50 sync requests of 1 / one of 50", ratio(together, one), 1.5, "")
-	b.goals.atMost(
-		fmt.Sprintf("remote: async %d / (the remote side's time + the same with a local key)", documents),
-		ratio(batch, formula),
-		1.3,
-		"",
-	)
+	what := fmt.Sprintf("remote: async %d / (the remote service's time + the same with a local key)", documents)
+	b.goals.atMost(what, ratio(batch, formula), 1.3, "")
 	return nil
 }
 
-// withProxy runs do against a proxy of its own.
-func withProxy(
-	ctx context.Context,
-	binary, dir string,
-	do func(*instance.Instance, *client.Client) error,
-	flags ...string,
-) error {
+// withProxy starts a proxy with the given flags, calls do, and kills the proxy.
+func withProxy(ctx context.Context, binary, dir string, do func(*instance.Instance, *client.Client) error,
+	flags ...string) error {
 	o := instance.Options{
 		Binary: binary,
 		Work:   filepath.Join(dir, "work"),
@@ -123,13 +108,10 @@ func withProxy(
 	return do(p, c)
 }
 
-// fiftyAndFifty measures the documents as concurrent requests of one, and as one request, in turn.
-func fiftyAndFifty(
-	ctx context.Context,
-	p *instance.Instance,
-	c *client.Client,
-	docs []document,
-) (together, single time.Duration, err error) {
+// fiftyAndFifty sends the documents as concurrent requests of one document, and as one request, in
+// turn, and returns the median time of each.
+func fiftyAndFifty(ctx context.Context, p *instance.Instance, c *client.Client, docs []document) (
+	together, single time.Duration, err error) {
 	whole := scenario{documents: len(docs)}
 	var apart, wholes []time.Duration
 	for run := range remoteRuns + 1 {
@@ -142,7 +124,7 @@ func fiftyAndFifty(
 		if err != nil {
 			return 0, 0, err
 		}
-		if run > 0 { // the first warms up
+		if run > 0 { // the first run is a warm-up
 			apart, wholes = append(apart, took), append(wholes, s)
 		}
 	}
@@ -167,19 +149,13 @@ func concurrently(ctx context.Context, c *client.Client, run int, docs []documen
 	return errors.Join(errs...)
 }
 
-// asyncBatch is the time from the request to the last document signed.
+// asyncBatch returns the time from the request until the last document is signed.
 func asyncBatch(ctx context.Context, p *instance.Instance, c *client.Client, docs []document) (time.Duration, error) {
 	return oneRequest(ctx, p, c, scenario{documents: len(docs), async: true}, "batch", docs)
 }
 
-func oneRequest(
-	ctx context.Context,
-	p *instance.Instance,
-	c *client.Client,
-	s scenario,
-	reference string,
-	docs []document,
-) (time.Duration, error) {
+func oneRequest(ctx context.Context, p *instance.Instance, c *client.Client, s scenario, reference string,
+	docs []document) (time.Duration, error) {
 	took, err := one(ctx, c, p, s, reference, docs)
 	return took.wall, err
 }

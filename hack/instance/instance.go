@@ -137,7 +137,7 @@ func (i *Instance) readAddresses(ready string) {
 	var addresses struct{ Rest, Management string }
 	text, err := os.ReadFile(ready)
 	if err != nil || json.Unmarshal(text, &addresses) != nil {
-		return // not there yet
+		return // the file does not exist yet, or is incomplete
 	}
 	i.URL, i.Management = "http://"+addresses.Rest, "http://"+addresses.Management
 }
@@ -155,13 +155,14 @@ func answers(ctx context.Context, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// PID is the process id.
+// PID returns the process id.
 func (i *Instance) PID() int { return i.cmd.Process.Pid }
 
-// Ended is closed when the process has ended.
+// Ended returns a channel that is closed when the process has ended.
 func (i *Instance) Ended() <-chan struct{} { return i.ended }
 
-// Stop asks the proxy to end and waits until it has; an error if it did not end well within ctx.
+// Stop asks the proxy to end (SIGTERM) and waits until it has ended. It returns an error if the exit
+// code is not 0. When ctx is done it kills the proxy and returns an error.
 func (i *Instance) Stop(ctx context.Context) error {
 	if err := i.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop proxy: %w", err)
@@ -178,9 +179,9 @@ func (i *Instance) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Kill ends the process at once, as a power cut would, and waits until it is gone.
+// Kill ends the process at once (SIGKILL) and waits until it has ended.
 func (i *Instance) Kill() {
-	_ = i.cmd.Process.Kill() // it may have ended by itself
+	_ = i.cmd.Process.Kill() // it may already have ended
 	<-i.ended
 }
 
@@ -191,16 +192,16 @@ func (i *Instance) exit() error {
 	return errors.New("exit status 0")
 }
 
-// Memory is what the kernel says about a process's resident memory, in bytes.
+// Memory holds the resident memory of a process in bytes, as the kernel reports it.
 type Memory struct {
-	Peak int64 // VmHWM: most since the start
+	Peak int64 // VmHWM: the maximum since the start
 	Now  int64 // VmRSS
 }
 
-// Memory reads /proc; Linux only.
+// Memory returns the memory of the proxy. It reads /proc and works only on Linux.
 func (i *Instance) Memory() (Memory, error) { return MemoryOf(i.PID()) }
 
-// MemoryOf is Memory for any process.
+// MemoryOf returns the memory of any process.
 func MemoryOf(pid int) (Memory, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

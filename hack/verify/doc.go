@@ -1,4 +1,5 @@
-// Package verify asks programs that share no code with this project whether a signed PDF is right:
-// qpdf for the structure, poppler's pdfsig and OpenSSL for the signature. What is not installed is
-// not asked; the byte-for-byte prefix is always held against the original.
+// Package verify checks signed PDFs with programs that share no code with this project: qpdf checks
+// the structure, poppler's pdfsig and OpenSSL check the signature. Programs that are not installed
+// are skipped. The package itself always checks that the file begins with the original, byte for
+// byte.
 package verify

@@ -16,10 +16,10 @@ import (
 	"strings"
 )
 
-// Report is what was found out about one signed file.
+// Report holds the findings about one signed file.
 type Report struct {
-	Asked  []string // who was asked
-	Faults []string // empty: nobody found fault
+	Asked  []string // the checks that ran
+	Faults []string // empty = no check found a fault
 }
 
 func (r *Report) add(who string, fault string) {
@@ -29,7 +29,7 @@ func (r *Report) add(who string, fault string) {
 	}
 }
 
-// Err joins the faults; nil if there are none.
+// Err returns the faults as one error, or nil if there are none.
 func (r *Report) Err() error {
 	if len(r.Faults) == 0 {
 		return nil
@@ -37,10 +37,10 @@ func (r *Report) Err() error {
 	return errors.New(strings.Join(r.Faults, "; "))
 }
 
-// tools are the programs that File asks.
+// tools lists the programs that File runs.
 var tools = []string{"qpdf", "pdfsig", "certutil", "openssl"}
 
-// Missing lists the programs that would be asked and are not installed.
+// Missing lists the programs that File would run and that are not installed.
 func Missing() []string {
 	var missing []string
 	for _, tool := range tools {
@@ -56,15 +56,15 @@ func installed(tool string) bool {
 	return err == nil
 }
 
-// Verifier checks signatures that chain to one CA. Make it with New and end it with Close.
+// Verifier checks signatures that chain to one CA. Create it with New and release it with Close.
 type Verifier struct {
-	// Offline says that the OCSP responder which a certificate names cannot be reached from here.
-	// pdfsig trusts no certificate then, and with its -no-ocsp neither: whether the chain ends at the
-	// CA is for OpenSSL to say.
+	// Offline says that the OCSP responder that a certificate names cannot be reached. pdfsig then
+	// trusts no certificate, not even with -no-ocsp, so only OpenSSL checks that the chain ends at the
+	// CA.
 	Offline bool
 
 	ca  string // PEM file
-	nss string // folder with a trust database of that CA; empty where certutil is missing
+	nss string // folder with a trust database of that CA; empty if certutil is missing
 }
 
 // New prepares to check signatures that chain to the PEM certificate caFile.
@@ -97,7 +97,7 @@ func (v *Verifier) Close() {
 	}
 }
 
-// File asks everybody about signed, which was made of original by adding one signature.
+// File runs all checks on signed, which is original with one more signature.
 func (v *Verifier) File(ctx context.Context, original, signed string) Report {
 	var r Report
 	r.add("prefix", prefix(original, signed))
@@ -113,7 +113,7 @@ func (v *Verifier) File(ctx context.Context, original, signed string) Report {
 	return r
 }
 
-// Signature asks only about the prefix and the signature itself: for many files.
+// Signature checks only the prefix and the signature. It is faster than File, for many files.
 func (v *Verifier) Signature(ctx context.Context, original, signed string) Report {
 	var r Report
 	r.add("prefix", prefix(original, signed))
@@ -123,7 +123,7 @@ func (v *Verifier) Signature(ctx context.Context, original, signed string) Repor
 	return r
 }
 
-// prefix holds that signed is original and something more, byte for byte.
+// prefix checks that signed begins with original, byte for byte, and is longer.
 func prefix(original, signed string) string {
 	o, err := os.Open(original)
 	if err != nil {
@@ -153,8 +153,9 @@ func prefix(original, signed string) string {
 
 var number = regexp.MustCompile(`\d+`)
 
-// qpdf holds that the signed file has no structural fault that the original did not have. Exit code
-// 2 is errors, 3 warnings.
+// qpdf checks that the signed file has no structural fault that the original does not have. It
+// compares the messages, because the exit code (2 for errors, 3 for warnings) does not tell which
+// faults are new.
 func qpdf(ctx context.Context, original, signed string) string {
 	complaints := func(path string) map[string]bool {
 		out, _ := exec.CommandContext(ctx, "qpdf", "--check", path).CombinedOutput()
@@ -178,8 +179,8 @@ func qpdf(ctx context.Context, original, signed string) string {
 	return ""
 }
 
-// pdfsig reads what poppler says of the last signature. Its exit code is 0 even for a wrong digest:
-// the text decides.
+// pdfsig reads what poppler reports about the last signature. The text decides, because the exit code
+// is 0 even for a wrong digest.
 func (v *Verifier) pdfsig(ctx context.Context, signed string) string {
 	args := []string{signed}
 	if v.nss != "" {
@@ -207,8 +208,8 @@ func (v *Verifier) pdfsig(ctx context.Context, signed string) string {
 
 var byteRange = regexp.MustCompile(`/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]`)
 
-// openssl takes the last signature's CMS and the bytes it covers out of the file and verifies both
-// with OpenSSL.
+// openssl extracts the CMS of the last signature and the bytes that it covers, and verifies them with
+// OpenSSL.
 func (v *Verifier) openssl(ctx context.Context, signed string) string {
 	dir, err := os.MkdirTemp("", "verify-cms-")
 	if err != nil {
@@ -219,34 +220,18 @@ func (v *Verifier) openssl(ctx context.Context, signed string) string {
 	if err := split(signed, content, cms); err != nil {
 		return err.Error()
 	}
-	cmd := exec.CommandContext(
-		ctx,
-		"openssl",
-		"cms",
-		"-verify",
-		"-binary",
-		"-inform",
-		"DER",
-		"-in",
-		cms,
-		"-content",
-		content,
-		"-CAfile",
-		v.ca,
-		"-purpose",
-		"any",
-		"-out",
-		os.DevNull,
-	)
+	cmd := exec.CommandContext(ctx, "openssl", "cms", "-verify", "-binary", "-inform", "DER",
+		"-in", cms, "-content", content, "-CAfile", v.ca, "-purpose", "any", "-out", os.DevNull)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Sprintf("%v: %s", err, strings.Join(strings.Fields(string(out)), " "))
 	}
 	return ""
 }
 
-// split writes what the ByteRange that reaches to the end covers to content and the CMS in its gap
-// to cms. Earlier signatures may be written again behind it, such as usage rights in a changed
-// catalog. Files are small here: samples and tests.
+// split looks for the ByteRange that reaches the end of the file. It writes the bytes that this
+// ByteRange covers to content, and the CMS in its gap to cms. A later ByteRange in the file need not
+// be the newest: an earlier signature may be written again, such as usage rights in a changed
+// catalog. The whole file is read into memory, because samples and tests are small.
 func split(signed, content, cms string) error {
 	whole, err := os.ReadFile(signed)
 	if err != nil {
@@ -268,7 +253,7 @@ func split(signed, content, cms string) error {
 		}
 	}
 	if r[0] != 0 || r[1] < 0 || r[2] < r[1]+2 || r[2]+r[3] != len(whole) {
-		return fmt.Errorf("ByteRange %v does not cover the file of %d bytes but for a gap", r, len(whole))
+		return fmt.Errorf("ByteRange %v does not cover the file of %d bytes except for a gap", r, len(whole))
 	}
 	gap := whole[r[1]:r[2]]
 	if gap[0] != '<' || gap[len(gap)-1] != '>' {

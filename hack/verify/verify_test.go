@@ -62,7 +62,7 @@ type file struct{ *bytes.Reader }
 
 func (file) Close() error { return nil }
 
-// TestFileFindsFaults: everybody who is asked must be able to say no.
+// TestFileFindsFaults checks that each check of File can find a fault.
 func TestFileFindsFaults(t *testing.T) {
 	if missing := Missing(); len(missing) > 0 {
 		if os.Getenv("CI") == "true" {
@@ -80,21 +80,14 @@ func TestFileFindsFaults(t *testing.T) {
 		name   string
 		ca     string
 		change func([]byte) []byte
-		who    []string // find fault
+		who    []string // the checks that find a fault
 	}{
 		{"as it is", ca, func(b []byte) []byte { return b }, nil},
-		{
-			"a byte of the original changed",
-			ca,
-			func(b []byte) []byte { b[len(b)/8] ^= 1; return b },
-			[]string{"prefix", "pdfsig", "openssl"},
-		},
-		{
-			"a byte of the section changed",
-			ca,
+		{"a byte of the original changed", ca, func(b []byte) []byte { b[len(b)/8] ^= 1; return b },
+			[]string{"prefix", "pdfsig", "openssl"}},
+		{"a byte of the section changed", ca,
 			func(b []byte) []byte { return bytes.Replace(b, []byte("/SigFlags 3"), []byte("/SigFlags 2"), 1) },
-			[]string{"pdfsig", "openssl"},
-		},
+			[]string{"pdfsig", "openssl"}},
 		{"something after the end", ca, func(b []byte) []byte { return append(b, "%%EOF\n"...) }, []string{"openssl"}},
 		{"cut off", ca, func(b []byte) []byte { return b[:len(b)-200] }, []string{"qpdf", "openssl"}},
 		{"not signed", ca, func(b []byte) []byte { return b[:0] }, []string{"prefix", "pdfsig", "openssl"}},
