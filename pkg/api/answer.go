@@ -11,20 +11,21 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// dateFormat is ISO 8601 with milliseconds and a numeric offset, which old date parsers want.
+// dateFormat is ISO 8601 with milliseconds and a numeric offset, because old date parsers require
+// them.
 const dateFormat = "2006-01-02T15:04:05.000-07:00"
 
 func formatDate(t time.Time) string { return t.UTC().Format(dateFormat) }
 
-// writeJSON writes a success body. Nothing is sent before the first 16 KiB are there or write has
-// returned, so that an error of write can still be answered as one.
+// writeJSON answers with a success body. Nothing is sent before write has returned or has produced
+// 16 KiB, so that an early error of write can still become an error answer.
 func (x *exchange) writeJSON(status int, write func(w *jsonstream.Writer) error) error {
 	x.Header().Set("Content-Type", "application/json")
 	if x.Header().Get("Cache-Control") == "" {
 		x.Header().Set("Cache-Control", "no-store")
 	}
 	x.success = status
-	g := &guard{w: x}
+	g := &wordEscaper{w: x}
 	w := jsonstream.NewWriter(g)
 	if err := write(w); err != nil {
 		return err
@@ -35,7 +36,7 @@ func (x *exchange) writeJSON(status int, write func(w *jsonstream.Writer) error)
 	return g.flush()
 }
 
-// writeSignOperation writes a SignOperation, its documents' content streamed from disk.
+// writeSignOperation answers with a SignOperation. It streams the documents' content from disk.
 func (x *exchange) writeSignOperation(op signing.Operation, content bool) error {
 	x.operation = op.ID
 	content = content && x.r.Method != http.MethodHead
@@ -56,7 +57,7 @@ func (x *exchange) writeSignOperation(op signing.Operation, content bool) error 
 				w.Member("folderContent", "HASH")
 			})
 			if op.Status.Ended() {
-				// Clients hold it in 32 bits.
+				// Clients store this value in 32 bits.
 				w.Number("executionTime", min(op.Ended.Sub(op.Created).Milliseconds(), math.MaxInt32))
 			}
 			w.Name("documentList")
@@ -118,7 +119,7 @@ func writeDocuments(w *jsonstream.Writer, from results, op signing.Operation, co
 	})
 }
 
-// writeSignStatus writes how far a document has come, and why it was given up if it was.
+// writeSignStatus writes the state of a document and, if it failed, the reason.
 func writeSignStatus(w *jsonstream.Writer, d *signing.Document) {
 	switch d.State {
 	case signing.DocumentSigned:
@@ -160,8 +161,9 @@ func writeContent(w *jsonstream.Writer, from results, d *signing.Document) error
 	return checkLength(n, d)
 }
 
-// writeAttributes writes documentAttributes: what was asked for, in the vendor's names. The image
-// of a visible signature is left out: the client has it, and it may be as large as a document.
+// writeAttributes writes documentAttributes: the requested signature, in the vendor's names. It
+// leaves out the image of a visible signature, because the client has it and it may be as large as
+// a document.
 func writeAttributes(w *jsonstream.Writer, s *signing.SignatureInfo) {
 	w.Name("documentAttributes")
 	w.Array(func() {

@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 )
 
-// API answers the REST calls. Make it with New; it is safe for concurrent use and needs no
-// shutdown: http.Server.Shutdown waits for its requests.
+// API answers the REST calls. New makes one. It is safe for concurrent use. It needs no shutdown of
+// its own, because http.Server.Shutdown waits for its requests.
 type API struct {
 	cfg       Config
 	table     []route
@@ -69,8 +69,9 @@ func New(c Config) (*API, error) {
 	return a, nil
 }
 
-// Handler returns what an http.Server is to serve. The server should set ReadHeaderTimeout,
+// Handler returns the handler for an http.Server. The server should set ReadHeaderTimeout,
 // IdleTimeout and MaxHeaderBytes, and neither ReadTimeout nor WriteTimeout (see
-// Config.IdleTimeout). If it ends its base context in order to stop, the cause should be a
-// *signing.Error of KindBusy, which clients are then told; without one they are taken for gone.
+// Config.IdleTimeout). If the server cancels its base context in order to stop, the cause should be
+// a *signing.Error of KindBusy, which clients then receive. Without such a cause the API assumes
+// that the clients have left.
 func (a *API) Handler() http.Handler { return http.HandlerFunc(a.serve) }

@@ -16,13 +16,13 @@ func unauthenticated(reason string) *signing.Error {
 	return signing.Errorf(signing.KindUnauthenticated, "%s", reason)
 }
 
-// authenticate finds out which client service calls: by a bearer token of our own or of the remote
-// service, or by HTTP Basic.
+// authenticate finds out which client service calls: by a bearer token of this service or of the
+// remote signing service, or by HTTP Basic.
 func (x *exchange) authenticate() error {
 	values := x.r.Header.Values("Authorization")
 	if len(values) != 1 {
 		return unauthenticated(
-			"Authorization is missing, or there more than once: send a bearer token, or HTTP Basic with client service id and secret",
+			"Authorization is missing, or came more than once: send a bearer token, or HTTP Basic with client service id and secret",
 		)
 	}
 	scheme, rest, _ := strings.Cut(values[0], " ")
@@ -36,14 +36,14 @@ func (x *exchange) authenticate() error {
 		x.client, x.shown, err = x.byBasic(services, rest, false)
 	default:
 		err = unauthenticated(
-			"Authorization is of an unknown scheme: send a bearer token, or HTTP Basic with client service id and secret",
+			"Authorization has an unknown scheme: send a bearer token, or HTTP Basic with client service id and secret",
 		)
 	}
 	return err
 }
 
 // byToken returns the client service that a token was issued to, and the secret that it was issued
-// for; zero if that is not known.
+// for. The secret is zero if it is not known.
 func (x *exchange) byToken(services *clientservice.Services, token string) (
 	c *clientservice.ClientService, shown clientservice.Secret, err error,
 ) {
@@ -62,7 +62,7 @@ func (x *exchange) byToken(services *clientservice.Services, token string) (
 	if c = services.Lookup(id); c == nil {
 		return nil, shown, signing.Errorf(
 			kindUnknownClient,
-			"the client service of the token is not known here, or not any more",
+			"the client service of the token is not known here, or no longer known",
 		)
 	}
 	if own != nil {
@@ -77,16 +77,16 @@ func (x *exchange) byToken(services *clientservice.Services, token string) (
 	return c, shown, nil
 }
 
-// byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in a time that tells
-// nothing. It returns the client service and the secret that was shown, which is its secret or its
-// previous one. With form, they may be form-encoded, as RFC 6749 2.3.1 asks of clients of the token
-// endpoint and few do.
+// byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in constant time. It
+// returns the client service and the secret that was shown, which is its secret or its previous
+// one. With form, the credentials may be form-encoded: RFC 6749 2.3.1 requires that of clients of
+// the token endpoint, and few do so.
 func (x *exchange) byBasic(services *clientservice.Services, credentials string, form bool) (
 	c *clientservice.ClientService, shown clientservice.Secret, err error,
 ) {
 	id, secret, ok := parseBasic(credentials)
 	if !ok {
-		return nil, shown, unauthenticated("Authorization: Basic does not hold base64 of id:secret")
+		return nil, shown, unauthenticated("Authorization: Basic does not contain id:secret in base64")
 	}
 	err = x.api.brake.Check(limits.NewBrakeKey(x.r.RemoteAddr, id), x.began, secret, func() bool {
 		c, shown = services.Authenticate(id, secret), clientservice.NewSecret(secret)
@@ -111,8 +111,8 @@ func byEncoded(
 	return services.Authenticate(plainID, plainSecret), clientservice.NewSecret(plainSecret)
 }
 
-// parseBasic splits the credentials. Bytes that are not UTF-8 are taken for ISO 8859-1, in which
-// old clients write them.
+// parseBasic decodes and splits the credentials. Credentials that are not UTF-8 are read as ISO
+// 8859-1, because old clients write them so.
 func parseBasic(credentials string) (id, secret string, ok bool) {
 	data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(credentials))
 	if err != nil {
@@ -129,9 +129,9 @@ func parseBasic(credentials string) (id, secret string, ok bool) {
 	return strings.Cut(text, ":")
 }
 
-// countRequest takes the request from the client service's bucket. What another instance has proved
-// to ask was counted there: one request with an Idempotency-Key would else cost one at every
-// instance.
+// countRequest counts the request against the client service's rate. It does not count a request
+// that another instance has passed on and proved, because that instance has counted it. Otherwise
+// one request with an Idempotency-Key would count at every instance.
 func (x *exchange) countRequest() error {
 	if x.counted {
 		return nil

@@ -13,9 +13,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// drainBytes and drainTime bound what is read of a body that is refused: a client that sends before
-// it reads would otherwise see a broken connection in place of the answer, and one that must renew
-// its token would not learn so.
+// drainBytes and drainTime bound how much of a refused body is still read. Otherwise a client that
+// sends the whole body before it reads would see a broken connection instead of the answer. A
+// client that must renew its token would not learn that.
 const (
 	drainBytes = 16 << 20
 	drainTime  = 5 * time.Second
@@ -28,9 +28,9 @@ type body struct {
 	r       io.Reader
 	n       int64 // bytes read
 	err     error // sticky; io.EOF at the end
-	expects bool  // the client waits for 100 Continue, which the first read sends
+	expects bool  // the client waits for 100 Continue; the first read sends it
 	pace    limits.Pace
-	ended   atomic.Bool // net/http has read all; a forwarded body may still be read while the answer is written
+	ended   atomic.Bool // all was read; atomic, because a forwarded body may be read while the answer is written
 }
 
 func newBody(x *exchange) *body {
@@ -40,7 +40,7 @@ func newBody(x *exchange) *body {
 	}
 }
 
-// admit refuses a body before any of it is read.
+// admit checks the headers of a body before any of it is read: KindTooLarge or KindMediaType.
 func (b *body) admit() error {
 	if b.x.r.ContentLength > b.x.api.cfg.MaxBodyBytes {
 		return b.tooLarge()
@@ -55,8 +55,8 @@ func (b *body) tooLarge() error {
 	return signing.Errorf(signing.KindTooLarge, "the body is larger than %d bytes", b.x.api.cfg.MaxBodyBytes)
 }
 
-// Read implements io.Reader. The client may be silent for the idle timeout, no longer, and not be
-// slower than its pace allows.
+// Read implements io.Reader. It fails with KindHungUp if the client sends nothing for the idle
+// timeout, or sends slower than its pace allows.
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -77,8 +77,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) read(p []byte) (int, error) {
-	// One byte more than the limit is asked for: only that one tells a body that fits from one that
-	// does not.
+	// Ask for one byte more than the limit, in order to tell a body that fits from one that does not.
 	left := b.x.api.cfg.MaxBodyBytes - b.n
 	if int64(len(p)) > left+1 {
 		p = p[:left+1]
@@ -99,14 +98,15 @@ func (b *body) read(p []byte) (int, error) {
 	return n, err
 }
 
-// release takes the deadline back: from the end of the body on, net/http reads in order to notice
-// that the client goes away, and a deadline would look like that.
+// release clears the deadline. After the end of the body, net/http reads in order to notice that
+// the client goes away, and an expired deadline would look like that.
 func (b *body) release() { _ = b.x.control.SetReadDeadline(time.Time{}) }
 
-// leave bounds what net/http does with a body that nobody has read to its end: it reads on before
-// it sends the answer, and without a deadline a client that sends no more would hold its connection
-// for ever. Where nobody knows who sends, nothing more is read and the connection ends with the
-// answer: the request's head stays in memory while net/http reads.
+// leave bounds what net/http does with a body that nobody has read to its end. net/http reads the
+// rest before it sends the answer. Without a deadline a client that sends nothing more would hold
+// its connection for ever. If the client is not authenticated, nothing more is read and the
+// connection ends with the answer, because the head of the request stays in memory while net/http
+// reads.
 func (b *body) leave() {
 	x := b.x
 	switch {
@@ -115,11 +115,12 @@ func (b *body) leave() {
 		x.Header().Set("Connection", "close")
 		_ = x.control.SetReadDeadline(time.Now())
 	default:
-		_ = x.control.SetReadDeadline(time.Now().Add(drainTime)) // net/http takes it back before it reads for anything else
+		_ = x.control.SetReadDeadline(time.Now().Add(drainTime)) // net/http clears it before it reads anything else
 	}
 }
 
-// drain reads what the client still sends, within bounds, so that it comes to read the answer.
+// drain reads what the client still sends, within bounds, so that the client gets to reading the
+// answer.
 func (x *exchange) drain() {
 	b := x.body
 	if b.expects || b.err == io.EOF || x.r.Body == http.NoBody || x.fault != nil && x.fault.Kind == signing.KindHungUp {
@@ -131,7 +132,7 @@ func (x *exchange) drain() {
 	_ = x.control.SetReadDeadline(time.Now().Add(drainTime))
 	_, err := io.CopyN(io.Discard, b.r, drainBytes)
 	b.release()
-	if x.status != 0 { // the answer went first: nothing more is read
+	if x.status != 0 { // the answer was sent before, so nothing more is read
 		_ = x.control.SetReadDeadline(time.Now())
 	}
 	b.ended.Store(errors.Is(err, io.EOF))
@@ -140,7 +141,8 @@ func (x *exchange) drain() {
 	}
 }
 
-// forget lets go of the fields of the request. It comes before a body is drained that came without
-// valid credentials: many clients can make the proxy drain at a time. The target stays for the log
-// and for traces; it is within the limit of a head.
+// forget releases the header fields of the request. It is called before the body of a client
+// without valid credentials is drained, because many such clients can make the proxy drain bodies
+// at the same time. The request target stays for the log and for traces; the limit of a head bounds
+// it.
 func (x *exchange) forget() { clear(x.r.Header) }

@@ -18,39 +18,42 @@ import (
 // DefaultBasePath is where the original product serves its API.
 const DefaultBasePath = "/signstash/einvoice-integration-client-ws"
 
-// Config is what an API is made of. Zero values of the settings are replaced by the defaults named
-// beside them.
+// Config holds the dependencies and settings of an API. New replaces zero values of settings by the
+// defaults named beside them.
 type Config struct {
 	Service        *signing.Service
-	ClientServices func() *clientservice.Services // those in force; asked once per request
-	Endpoint       func() affinity.Endpoint       // where clients reach this instance; asked once per answer that names it
-	// Published says whether that address is known; until then async requests are refused. Nil = it
-	// is.
+	ClientServices func() *clientservice.Services // returns the current ones; called once per request
+	// where clients reach this instance; called once per answer that names it
+	Endpoint func() affinity.Endpoint
+	// Published reports whether that address is known. Until then async requests are refused with 503.
+	// Nil = the address is known.
 	Published func() bool
-	// Forwarder asks other instances for what this one does not hold. Nil = nobody is asked.
+	// Forwarder asks other instances for operations that this one does not hold. Nil = no other
+	// instance is asked.
 	Forwarder *affinity.Forwarder
-	// Identity of this instance towards the others. Empty = requests that are meant for another are
-	// not noticed.
+	// Identity tells this instance from the others. Empty = requests that were sent to the wrong
+	// instance are not detected.
 	Identity affinity.Identity
 
-	// Reading is called before an operation's documents are read, and done after it: nothing but its
-	// owner removes them in between. Nil = nobody else does.
+	// Reading is called before an operation's documents are read, and done afterwards. In between,
+	// only the owner of the operation may remove them. Nil = nobody but the owner removes documents.
 	Reading func(id signing.ID) (done func())
 
 	Log        logr.Logger
 	Registerer prometheus.Registerer // nil = no metrics
 
-	// TokenKey signs and verifies the tokens of the token endpoint (HMAC-SHA256): at least 32 bytes,
-	// the same on all instances that shall accept each other's tokens.
+	// TokenKey signs and verifies the tokens of the token endpoint (HMAC-SHA256): at least 32 bytes.
+	// Instances accept each other's tokens if they have the same key.
 	TokenKey []byte
-	// SharedTokenKey says that the other instances hold TokenKey too, and nobody else does: instances
-	// then prove to each other with it who they are. See forwardtoken.go for what happens where it is
-	// not shared.
+	// SharedTokenKey says that all other instances hold TokenKey too, and that nobody else does.
+	// Instances then use it to prove to each other who they are. forwardtoken.go describes what
+	// happens if the key is not shared.
 	SharedTokenKey bool
-	// TokenLifetime is how long such a token is good. 0 = 1 hour: a token outlives a changed secret by
-	// no more than that, and making a new one costs nothing.
+	// TokenLifetime is how long such a token is valid. 0 = 1 hour, because a token outlives a changed
+	// secret by at most that time, and a new token costs nothing.
 	TokenLifetime time.Duration
-	// RemoteTokens verifies bearer tokens that this proxy did not issue. Nil = they are refused.
+	// RemoteTokens verifies bearer tokens that this proxy did not issue. Nil = such tokens are
+	// refused.
 	RemoteTokens RemoteTokens
 
 	// SignatureTypes are the forms of signature that can be asked for. Nil = PAdES.
@@ -60,9 +63,9 @@ type Config struct {
 	BasePath string
 	// SyncWait is how long a sync request waits for its operation. 0 = 60 s; negative = not at all.
 	SyncWait time.Duration
-	// IdleTimeout bounds the silence of a client in the middle of a body, sent or received. 0 = 60 s.
-	// It replaces ReadTimeout and WriteTimeout of the http.Server, which must be 0: they would bound a
-	// whole upload or download.
+	// IdleTimeout bounds how long a client may be silent in the middle of a body that it sends or
+	// reads. 0 = 60 s. It replaces ReadTimeout and WriteTimeout of the http.Server. Those must be 0,
+	// because they would bound a whole upload or download.
 	IdleTimeout time.Duration
 
 	// MaxBodyBytes bounds a request's body, as sent. 0 = 2 GiB: the largest documented request, 25 x
@@ -73,40 +76,42 @@ type Config struct {
 	// MaxDocuments bounds the documents of one request. 0 = 10,000: four times the largest documented
 	// number.
 	MaxDocuments int
-	// MaxMetadataBytes bounds what a request says beside the content of documents and images: it is
-	// held in memory. 0 = 16 MiB.
+	// MaxMetadataBytes bounds the text of a request without the content of documents and images. That
+	// text is held in memory. 0 = 16 MiB.
 	MaxMetadataBytes int64
-	// MaxTextBytes bounds what all requests that are being read hold of that together, and half of it
-	// what those of one client service do. 0 = 64 MiB. A request that would pass it is answered 503.
+	// MaxTextBytes bounds such text of all requests that are being read, together. The requests of one
+	// client service may hold half of it. 0 = 64 MiB. A request that would exceed it is answered 503.
 	MaxTextBytes int64
-	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 4 MiB, as much as the
-	// drawing takes.
+	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 4 MiB, the largest image
+	// that can be drawn.
 	MaxImageBytes int64
-	// MaxUploads bounds the request bodies that are read at a time. 0 = 256. One more is answered 429.
+	// MaxUploads bounds the request bodies that are read at the same time. 0 = 256. A further request
+	// is answered 429.
 	MaxUploads int
-	// ClientUploads bounds those of one client service. 0 = half of MaxUploads, so that none takes all
-	// places.
+	// ClientUploads bounds the bodies of one client service. 0 = half of MaxUploads, so that no client
+	// service takes all places.
 	ClientUploads int
-	// MaxDownloads bounds the answers with documents that are sent at a time, and half of it those of
-	// one client service. 0 = 128: each costs some 100 KB. One more is answered 429.
+	// MaxDownloads bounds the answers with documents that are sent at the same time. Half of them may
+	// belong to one client service. 0 = 128, because each takes about 100 KB of memory. A further
+	// request is answered 429.
 	MaxDownloads int
-	// MaxWaiting bounds the sync requests, which wait for their results: each costs a goroutine and a
-	// connection, some 30 KB. Half of them may be one client service's. 0 = 2000. One more is answered
-	// 503 before its body is read.
+	// MaxWaiting bounds the sync requests. Each waits for its result and takes a goroutine and a
+	// connection, about 30 KB. Half of them may belong to one client service. 0 = 2000. A further
+	// request is answered 503 before its body is read.
 	MaxWaiting int
-	// MaxPolls bounds the status calls that wait, likewise. 0 = 1000. One more is answered at once, as
-	// if it had not asked to wait.
+	// MaxPolls bounds the status calls that wait. Half of them may belong to one client service.
+	// 0 = 1000. A further call is answered at once, as if it had not asked to wait.
 	MaxPolls int
-	// ClientRate bounds the requests a second of one client service; after a pause twice as many may
-	// come at once. More are answered 429 before the body is read. 0 = no bound.
+	// ClientRate bounds the requests per second of one client service. After a pause, twice as many
+	// may come at once. Further requests are answered 429 before their bodies are read. 0 = no bound.
 	ClientRate int
-	// ClientFailures bounds the different wrong secrets of one client service that one address may
-	// send in a second, ten times as many after a pause. Beyond it no secret of theirs is looked at,
-	// also not the right one: 429. 0 = no bound.
+	// ClientFailures bounds how many different wrong secrets of one client service one address may
+	// send per second; after a pause, ten times as many. Beyond the bound every request of that
+	// address for that client service is answered 429, even with the right secret. 0 = no bound.
 	ClientFailures int
 
-	// StrictVendorStatus answers with the original's HTTP status where the documented one was chosen
-	// to be better.
+	// StrictVendorStatus answers with the HTTP status of the original product where this project chose
+	// a better one by default.
 	StrictVendorStatus bool
 	// Version of the proxy, for the API documentation. Empty = "dev".
 	Version string
@@ -116,12 +121,13 @@ type Config struct {
 // safe for concurrent use.
 type RemoteTokens interface {
 	// Verify returns the id of the client service that token was issued to. The error is a
-	// *signing.Error: KindUnauthenticated where the token is not good, KindBusy where the service that
-	// would know is out of reach.
+	// *signing.Error: KindUnauthenticated if the token is not valid, KindBusy if the service that can
+	// verify it is not reachable.
 	Verify(ctx context.Context, token string) (clientServiceID string, err error)
 }
 
-// minTokenKeyBytes is the output size of SHA-256: RFC 7518 3.2 wants no shorter key.
+// minTokenKeyBytes is the output size of SHA-256. RFC 7518 3.2 requires a key of at least that
+// size.
 const minTokenKeyBytes = 32
 
 func (c *Config) setDefaults() {
@@ -147,7 +153,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// validate returns all mistakes at once.
+// validate returns all mistakes in c, joined.
 func (c *Config) validate() error {
 	var errs []error
 	if c.Service == nil || c.ClientServices == nil || c.Endpoint == nil {
@@ -163,7 +169,7 @@ func (c *Config) validate() error {
 		strings.HasPrefix(c.BasePath, "/oauth2") {
 		errs = append(
 			errs,
-			errors.New("the base path must be one or more plain segments, and not that of the token endpoint"),
+			errors.New("the base path must be one or more plain segments, and must not begin with /oauth2"),
 		)
 	}
 	for name, v := range map[string]int64{

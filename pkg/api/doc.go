@@ -1,12 +1,17 @@
-// Package api is the REST door: it turns HTTP requests into calls of signing.Service and what comes
-// back into the documented answers. Nothing else of the proxy knows an HTTP status or one of the
-// vendor's error codes.
+// Package api is the REST door: it turns HTTP requests into calls of signing.Service, and the
+// results into the documented answers. No other package knows an HTTP status or one of the vendor's
+// error codes.
 //
-// A request's way: exchange.go (one event per request: log line, metrics, panics) → routes.go and
-// path.go (which call is it) → auth.go (who calls) → sign.go or operations.go (what is done) →
-// answer.go or errors.go (the only writers of answers).
+// The path of a request through the package:
 //
-// Bodies are read as streams: signrequest.go and multipart.go hand the content of documents to a
-// signing.Upload while it arrives. Answers are written as streams: answer.go reads documents in
-// pages and encodes their content piece by piece. No document is ever in memory.
+//   - exchange.go: one exchange per request, which logs it, counts it and catches panics.
+//   - routes.go and path.go: which call is it?
+//   - auth.go and pkg/api/limits: who calls, and is the client let in?
+//   - sign.go or operations.go: what is done. Package pkg/api/request reads the body of a SignRequest.
+//   - answer.go or errors.go: the only writers of answers.
+//   - peers.go: other instances are asked for operations that this one does not hold.
+//
+// Bodies are read as streams: the content of documents goes to a signing.Upload while it arrives.
+// Answers are written as streams: results.go reads documents in pages, and answer.go encodes their
+// content piece by piece. No document is ever in memory as a whole.
 package api

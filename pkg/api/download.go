@@ -10,18 +10,19 @@ import (
 )
 
 const (
-	// downloadWait is how long a download waits for a place: long enough for the end of others, which
-	// take milliseconds where their clients read them.
+	// downloadWait is how long a download waits for a place. Other downloads end within milliseconds
+	// if their clients read them.
 	downloadWait = time.Second
-	// answerWait is the same for the answer to a sync request. It is longer, because what was waited
-	// for is there.
+	// answerWait is the same for the answer to a sync request. It is longer, because the result exists
+	// and the client has waited for it.
 	answerWait = 10 * time.Second
-	// fewDocuments are described in an answer so short that it never waits for its reader.
+	// fewDocuments is how many documents, without content, make an answer so short that writing it
+	// never waits for the client.
 	fewDocuments = 10
 )
 
-// download takes a place for an answer with documents, until done is called. It waits for one for
-// so long. From here on the client must read at the rate that the places ask for.
+// download takes a place for an answer with documents until done is called. It waits for a place
+// for at most longest. From then on the client must read at the rate that the places require.
 func (x *exchange) download(longest time.Duration) (done func(), err error) {
 	leave, err := x.api.downloads.Wait(x.r.Context(), x.client.ID, longest)
 	if err != nil {
@@ -35,7 +36,7 @@ func (x *exchange) download(longest time.Duration) (done func(), err error) {
 	}, nil
 }
 
-// downloadOf is download for a SignOperation. An answer that is short takes no place.
+// downloadOf is download for a SignOperation. A short answer takes no place.
 func (x *exchange) downloadOf(op signing.Operation, content bool) (done func(), err error) {
 	if !content && op.DocumentCount <= fewDocuments {
 		return func() {}, nil
@@ -46,13 +47,13 @@ func (x *exchange) downloadOf(op signing.Operation, content bool) (done func(), 
 	if done, err = x.download(answerWait); err != nil {
 		err = signing.Errorf(
 			signing.KindBusy,
-			"too many answers are being sent; the result is kept: fetch it by its externalReference",
+			"too many answers are being sent; the result is kept, so fetch it by its externalReference",
 		).Retryable(limits.RetryAfter)
 	}
 	return done, err
 }
 
-// passOn takes a place for an answer of another instance that holds documents.
+// passOn takes a place for another instance's answer if that answer contains documents.
 func (x *exchange) passOn() (done func(), err error) {
 	if x.r.Method != http.MethodGet || !strings.Contains(x.route, "/operation/sign/detail/") {
 		return func() {}, nil

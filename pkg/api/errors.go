@@ -15,30 +15,32 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Kinds of faults that only HTTP knows.
+// Kinds of faults that exist only in HTTP.
 const (
-	kindNoSuchCall    signing.Kind = "no-such-call"           // the path names nothing
-	kindMethod        signing.Kind = "method-not-allowed"     // the path is there, the method is not
-	kindUnknownClient signing.Kind = "unknown-client-service" // the token is good, but its client service is gone
-	// it was forwarded to an address that is another instance's by now
+	kindNoSuchCall signing.Kind = "no-such-call"       // no call has this path
+	kindMethod     signing.Kind = "method-not-allowed" // the path has no call with this method
+	// the token is valid, but its client service no longer exists
+	kindUnknownClient signing.Kind = "unknown-client-service"
+	// the request was meant for another instance
 	kindMisdirected signing.Kind = "misdirected"
-	kindGrant       signing.Kind = "grant-type" // the token endpoint was asked for another grant type
+	kindGrant       signing.Kind = "grant-type" // the token endpoint does not support this grant type
 )
 
-// answer is how one kind of fault is told to a client: the only place where the domain's kinds meet
-// HTTP and the vendor's numbers.
+// answer is how one kind of fault is reported to a client. This is the only place where the
+// domain's kinds meet HTTP and the vendor's numbers.
 type answer struct {
 	status      int
 	strict      int    // status with StrictVendorStatus; 0 = the same
-	code        string // errorCode; empty = the vendor has none for it, and the HTTP status stands in its place
+	code        string // errorCode; empty = the vendor has none, so the HTTP status is used
 	description string // errorCodeDescription
 	oauth       string // RFC 6749 5.2 error of the token endpoint; empty = by status
 }
 
-// answers is the table of faults of a request. A kind that is not in it is answered as internal.
+// answers is the table of faults of a request. A kind without a row is answered as an internal
+// fault.
 //
-// Codes 0.0.x and 1.1.0 are the vendor's. So is 2.2.1. The codes from 2.2.2 on are this project's
-// own, one for each kind of fault inside a document:
+// Codes 0.0.x, 1.1.0 and 2.2.1 are the vendor's. The codes from 2.2.2 on are this project's own,
+// one for each kind of fault inside a document:
 //
 //	2.2.1  the visible signature is impossible as asked for
 //	2.2.2  the content is not a document of the declared type
@@ -86,7 +88,7 @@ var answers = map[signing.Kind]answer{
 	},
 	signing.KindTooMany: {status: 429, description: "Too many requests."},
 	signing.KindBusy:    {status: 503, description: "The service is busy."},
-	// Nobody is there to read it, unless only the sending half of the connection was closed.
+	// Nobody reads this answer, unless the client closed only its sending half of the connection.
 	signing.KindHungUp: {status: 400, strict: 500, code: "0.0.2", description: "The request ended early."},
 
 	signing.KindVisible:     {status: 400, code: "2.2.1", description: "The visible signature is impossible."},
@@ -107,9 +109,9 @@ var documentFaults = []signing.Kind{
 
 func isDocumentFault(k signing.Kind) bool { return slices.Contains(documentFaults, k) }
 
-// signErrors is the signError of a document that was given up. Kinds that are not in it are
-// SIGN_OPERATION_INTERNAL_ERROR: so are the faults inside a document, for which the vendor's list
-// has no word; their signErrorCode says more.
+// signErrors maps the kind of a document's failure to its signError. All other kinds are
+// SIGN_OPERATION_INTERNAL_ERROR. That includes the faults inside a document, because the vendor's
+// list has no word for them; their signErrorCode is more precise.
 var signErrors = map[signing.Kind]string{
 	signing.KindVisible:             "CONFIGURATION_SIGN_ERROR",
 	signing.KindConfiguration:       "CONFIGURATION_SIGN_ERROR",
@@ -130,8 +132,8 @@ func signError(k signing.Kind) string {
 	return "SIGN_OPERATION_INTERNAL_ERROR"
 }
 
-// statusHungUp is what the log says of a client that went away; the number is nginx's, and never
-// sent.
+// statusHungUp is the status in logs and metrics for a client that went away. The number is
+// nginx's. It is never sent.
 const statusHungUp = 499
 
 // answerFor returns the row of the table for e.
@@ -149,7 +151,7 @@ func answerFor(e *signing.Error, strict bool) answer {
 	return row
 }
 
-// causeFor is what a client may read of e. An internal fault says nothing of itself.
+// causeFor returns the part of e that a client may read. An internal fault shows no detail.
 func causeFor(e *signing.Error) string {
 	if _, known := answers[e.Kind]; !known || e.Kind == signing.KindInternal {
 		return "The request could not be handled; the log of the service says why."
@@ -157,18 +159,19 @@ func causeFor(e *signing.Error) string {
 	return e.Detail
 }
 
-// fail is the only writer of errors. It must be the first to write.
+// fail answers the request with an error. Nothing else writes errors. Nothing may have been written
+// before.
 func (x *exchange) fail(err error) {
 	e := x.faultOf(err)
 	row := answerFor(e, x.api.cfg.StrictVendorStatus)
 	x.fault, x.code = e, row.code
-	x.release() // nobody needs to wait for a place while a refused body is drained
+	x.release() // other connections may have the place while a refused body is drained
 	if x.client != nil {
 		x.drain()
 	}
 	h := x.Header()
 	h.Set("Cache-Control", "no-store")
-	h.Del("Content-Disposition") // of the file that was about to be sent
+	h.Del("Content-Disposition") // set for a file that is not sent now
 	if row.status == http.StatusTooManyRequests || row.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter(e.RetryAfter))
 	}
@@ -179,7 +182,7 @@ func (x *exchange) fail(err error) {
 	text := x.errorText(e, row)
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	x.WriteHeader(row.status)
-	_, _ = x.Write(text) // the client is gone: there is nobody else to tell
+	_, _ = x.Write(text) // an error means that the client is gone
 	if x.client == nil {
 		_ = x.control.Flush() // not every ResponseWriter can
 		x.forget()
@@ -187,7 +190,7 @@ func (x *exchange) fail(err error) {
 	}
 }
 
-// errorText is the body of an error.
+// errorText returns the body of an error.
 func (x *exchange) errorText(e *signing.Error, row answer) []byte {
 	var text bytes.Buffer
 	w := jsonstream.NewWriter(&text)
@@ -205,7 +208,8 @@ func (x *exchange) errorText(e *signing.Error, row answer) []byte {
 	return text.Bytes()
 }
 
-// challenge names the ways to authenticate: RFC 9110 11.6.1, RFC 7617, RFC 6750 section 3.
+// challenge sets WWW-Authenticate, which names the ways to authenticate: RFC 9110 11.6.1, RFC 7617,
+// RFC 6750 section 3.
 func (x *exchange) challenge() {
 	h := x.Header()
 	h.Del("WWW-Authenticate")
@@ -219,7 +223,7 @@ func (x *exchange) challenge() {
 	h.Add("WWW-Authenticate", `Basic realm="signstash", charset="UTF-8"`)
 }
 
-// oauthError is the error word of the token endpoint; RFC 6749 5.2.
+// oauthError returns the error code of the token endpoint; RFC 6749 5.2.
 func oauthError(row answer) string {
 	switch {
 	case row.oauth != "":
@@ -232,7 +236,7 @@ func oauthError(row answer) string {
 	return "invalid_request"
 }
 
-// oauthDescription keeps a text within the characters that RFC 6749 5.2 allows.
+// oauthDescription replaces the characters that RFC 6749 5.2 does not allow.
 func oauthDescription(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' {
@@ -242,7 +246,7 @@ func oauthDescription(s string) string {
 	}, s)
 }
 
-// retryAfter is d in whole seconds, at least one; RFC 9110 10.2.3.
+// retryAfter formats d in whole seconds, at least one; RFC 9110 10.2.3.
 func retryAfter(d time.Duration) string {
 	if d <= 0 {
 		d = limits.RetryAfter
@@ -250,7 +254,7 @@ func retryAfter(d time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }
 
-// busy is the fault of a request that the client may send again in a moment.
+// busy returns KindBusy for a request that the client may send again after a moment.
 func busy(reason string) *signing.Error {
 	return signing.Errorf(signing.KindBusy, "%s", reason).Retryable(limits.RetryAfter)
 }

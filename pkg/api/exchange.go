@@ -17,11 +17,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// flushBytes is well above what net/http holds back of an answer in order to know its length.
+// flushBytes is well above the amount that net/http buffers of an answer in order to know its
+// length.
 const flushBytes = 64 << 10
 
-// exchange is one request and its answer: made at the door, filled with facts on the way, logged
-// and counted once at the end. It is the http.ResponseWriter of its request.
+// exchange is one request and its answer. serve makes it, the handlers add facts to it, and end
+// logs and counts it once. It is the http.ResponseWriter of its request. One goroutine uses it at a
+// time.
 type exchange struct {
 	http.ResponseWriter
 	api         *API
@@ -32,21 +34,21 @@ type exchange struct {
 	path        pathValues
 	began       time.Time
 	pace        limits.Pace // of the client while it reads the answer
-	release     func()      // lets the connection be closed to make room; see connlimit.Hold
+	release     func()      // allows that the connection is closed to make room; see connlimit.Hold
 
 	// Facts.
 	route  string                       // method and pattern; unmatched until known
 	client *clientservice.ClientService // nil until authenticated
-	// that the client has authenticated with, now or for its token; zero if it is not known
+	// secret that the client authenticated with, now or when it got its token; zero if unknown
 	shown     clientservice.Secret
 	bearer    bool       // a bearer token was sent
-	forward   *claims    // of the forward token of another instance; nil if a client asks
-	counted   bool       // that instance has counted the request against the client's rate
+	forward   *claims    // claims of another instance's forward token; nil if a client asks directly
+	counted   bool       // another instance has counted the request against the client's rate
 	operation signing.ID // 0 = none
 	key       string     // Idempotency-Key
-	askedAll  bool       // the other instances were asked already, and know no better
-	forwarded string     // name of the instance that was asked in place of this one
-	// external reference, for the log: it is how client and operator speak of an operation
+	askedAll  bool       // the other instances were asked already and have no better answer
+	forwarded string     // name of the instance that answered instead of this one
+	// external reference for the log, because clients and operators name operations by it
 	reference string
 	success   int    // status of the first Write without WriteHeader; 0 = 200
 	status    int    // 0 until written
@@ -55,7 +57,7 @@ type exchange struct {
 	fault     *signing.Error
 }
 
-// serve is the handler of everything.
+// serve handles every request.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{
 		ResponseWriter: w,
@@ -98,32 +100,33 @@ func (x *exchange) run(rt *route) {
 		}
 	}
 	if x.r.ProtoMajor >= 2 && rt.method != http.MethodPost {
-		_ = x.r.Body.Close() // HTTP/2 keeps what comes of a body that nobody reads
+		_ = x.r.Body.Close() // HTTP/2 would buffer a body that nobody reads
 	}
 	err := rt.handle(x)
 	if err != nil && x.status == 0 && signing.KindOf(err) == signing.KindNotFound {
-		err = x.elsewhere(err)
+		err = x.askPeers(err)
 	}
 	if err != nil {
 		if x.status == 0 {
 			x.fail(err)
 			return
 		}
-		// Too late for another answer: what was sent must not look complete.
+		// It is too late for another answer. Abort, so that the part that was sent does not look
+		// complete.
 		x.broken(x.faultOf(err))
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// broken notes why an answer breaks off that has begun: it is logged and counted as a fault,
-// whatever its status says.
+// broken records why an answer breaks off after its start. The request is then logged and counted
+// as a fault, whatever its status is.
 func (x *exchange) broken(e *signing.Error) {
 	x.fault, x.code = e, answerFor(e, x.api.cfg.StrictVendorStatus).code
 }
 
-// faultOf is the fault of a request that met err. Where its context is done, that is the fault,
-// whatever came of it: the client is gone, or the server says by the cause, a *signing.Error, why
-// it cut the request.
+// faultOf returns the fault of a request that ended with err. If the context of the request is
+// done, the reason for that is the fault: the server cancelled the request and the cause is a
+// *signing.Error, or the client is gone.
 func (x *exchange) faultOf(err error) *signing.Error {
 	e := signing.AsError(err)
 	switch cut := x.cut(); {
@@ -135,14 +138,14 @@ func (x *exchange) faultOf(err error) *signing.Error {
 	return signing.Errorf(signing.KindHungUp, "the client went away").Because(err)
 }
 
-// cut is why the server cut the request; nil if it did not.
+// cut returns why the server cancelled the request; nil if it did not.
 func (x *exchange) cut() *signing.Error {
 	var e *signing.Error
 	_ = errors.As(context.Cause(x.r.Context()), &e)
 	return e
 }
 
-// end finishes what happened, panics included: it logs and counts the request.
+// end logs and counts the request. It also handles a panic of the handler.
 func (x *exchange) end() {
 	p := recover()
 	aborted := p != nil
@@ -164,20 +167,20 @@ func (x *exchange) end() {
 	}
 }
 
-// endBody takes the deadline of writing back, which belongs to the connection and not to the
-// request; that of reading net/http sets anew. What is left of a long answer is sent under the
-// deadline; a short one is left to net/http, which then tells its length.
+// endBody clears the write deadline, because it belongs to the connection and not to the request.
+// net/http resets the read deadline itself. The rest of a long answer is flushed under the
+// deadline. A short answer is left to net/http, which then sets its Content-Length.
 func (x *exchange) endBody() {
 	if x.written > flushBytes {
-		_ = x.control.Flush() // a client that is gone has been noticed, or need not be
+		_ = x.control.Flush() // it does not matter now whether the client is gone
 	}
-	if x.r.ProtoMajor < 2 { // a stream of HTTP/2 ends with its request, and its deadline bounds what is left to send
+	if x.r.ProtoMajor < 2 { // an HTTP/2 stream ends with its request, and its deadline bounds the rest
 		_ = x.control.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
 	}
 }
 
-// log writes the one line of the request. It holds no secret, no name and no content; external
-// references are what clients and operators know operations by.
+// log writes the log line of the request. It contains no secret, no name and no content. It
+// contains the external reference, because clients and operators name operations by it.
 func (x *exchange) log() {
 	kv := []any{
 		"method",
@@ -219,17 +222,19 @@ func (x *exchange) log() {
 	x.api.cfg.Log.Info("request", kv...)
 }
 
-// maxLoggedBytes bounds a reference in the log: one that is looked up may be as long as a path.
+// maxLoggedBytes bounds a reference in the log, because a reference in a look-up may be as long as
+// a path.
 const maxLoggedBytes = 256
 
-// isOurs reports whether the cause of a fault is for the operator: then the log shows it. The
-// hidden cause of a client's fault may quote what the client sent, and stays hidden.
+// isOurs reports whether the operator must know the hidden cause of a fault. Only then does the log
+// show it. The hidden cause of a client's fault may quote what the client sent, so it is not
+// logged.
 func isOurs(k signing.Kind) bool {
 	_, known := answers[k]
 	return !known || k == signing.KindInternal || k == signing.KindBusy
 }
 
-// loggedStatus is the status sent, or what stands for a client that went away.
+// loggedStatus returns the status that was sent, or statusHungUp if the client went away.
 func (x *exchange) loggedStatus() int {
 	if x.fault != nil && x.fault.Kind == signing.KindHungUp {
 		return statusHungUp
@@ -247,8 +252,8 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
-// Write implements http.ResponseWriter. The client may be silent for the idle timeout, no longer,
-// and not be slower than its pace allows.
+// Write implements http.ResponseWriter. It fails with KindHungUp if the client reads nothing for
+// the idle timeout, or reads slower than its pace allows.
 func (x *exchange) Write(p []byte) (int, error) {
 	if x.status == 0 {
 		x.WriteHeader(cmp.Or(x.success, http.StatusOK))
@@ -272,5 +277,5 @@ func (x *exchange) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Unwrap serves http.ResponseController.
+// Unwrap returns the underlying writer for http.ResponseController.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }

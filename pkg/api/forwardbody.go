@@ -7,55 +7,57 @@ import (
 	"time"
 )
 
-// lent is the body of a request while it is passed on to another instance. That one may answer
-// before it has read all, and the transport then goes on reading in a goroutine of its own, even
-// after the answer was handed back; Close takes the body back.
-type lent struct {
+// forwardBody is the body of a request while it is forwarded to another instance. That instance may
+// answer before it has read everything. The HTTP transport may then go on reading in its own
+// goroutine, even after it has returned the answer. Close ends that reading.
+type forwardBody struct {
 	x      *exchange
-	turn   chan struct{} // holds a value while somebody reads
+	turn   chan struct{} // holds a value while a Read is under way
 	closed atomic.Bool
 }
 
-// errTakenBack is what the transport is told, which has nobody to tell it to.
-var errTakenBack = errors.New("the body is not passed on any more")
+// errForwardEnded is what the transport gets after Close. Nobody else sees it.
+var errForwardEnded = errors.New("the body is no longer forwarded")
 
-// wakeAgain is how often a read that waits for the client is told again to end: the read sets a
-// deadline of its own when it begins.
-const wakeAgain = 100 * time.Millisecond
+// wakeInterval is how often Close sets the deadline that ends a waiting read. It does so
+// repeatedly, because a read that begins sets a deadline of its own.
+const wakeInterval = 100 * time.Millisecond
 
-func newLent(x *exchange) *lent { return &lent{x: x, turn: make(chan struct{}, 1)} }
-
-// Read implements io.Reader.
-func (l *lent) Read(p []byte) (int, error) {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	if l.closed.Load() {
-		return 0, errTakenBack
-	}
-	return l.x.body.Read(p)
+func newForwardBody(x *exchange) *forwardBody {
+	return &forwardBody{x: x, turn: make(chan struct{}, 1)}
 }
 
-// Close implements io.Closer: when it returns nobody reads the body, and what the client still
-// sends was read, within the bounds of drain, so that it comes to read the answer.
-func (l *lent) Close() error {
-	l.closed.Store(true)
+// Read implements io.Reader.
+func (b *forwardBody) Read(p []byte) (int, error) {
+	b.turn <- struct{}{}
+	defer func() { <-b.turn }()
+	if b.closed.Load() {
+		return 0, errForwardEnded
+	}
+	return b.x.body.Read(p)
+}
+
+// Close implements io.Closer. When it returns, nobody reads the body. It also reads what the client
+// still sends, within the bounds of drain, so that the client gets to reading the answer.
+func (b *forwardBody) Close() error {
+	b.closed.Store(true)
 	until := time.Now().Add(drainTime)
 	for waiting := true; waiting; {
-		_ = l.x.control.SetReadDeadline(until) // not every ResponseWriter has one
+		_ = b.x.control.SetReadDeadline(until) // not every ResponseWriter has one
 		select {
-		case l.turn <- struct{}{}:
+		case b.turn <- struct{}{}:
 			waiting = false
-		case <-time.After(wakeAgain):
+		case <-time.After(wakeInterval):
 		}
 	}
-	defer func() { <-l.turn }()
-	b := l.x.body
-	b.release()
-	if b.err == nil {
-		l.x.drain()
-	} else if b.err != io.EOF {
-		l.x.Header().Set("Connection", "close")
+	defer func() { <-b.turn }()
+	body := b.x.body
+	body.release()
+	if body.err == nil {
+		b.x.drain()
+	} else if body.err != io.EOF {
+		b.x.Header().Set("Connection", "close")
 	}
-	b.err = io.EOF // there is nothing left to read for anybody
+	body.err = io.EOF // nothing is left to read
 	return nil
 }

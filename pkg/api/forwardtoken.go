@@ -17,48 +17,48 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Instances ask each other in the name of a client. The address of a peer comes from a file, and
-// may be wrong or belong to another pod by now; so the client's own credentials are never sent to
-// it. What is sent instead is a forward token: it is signed with the shared token key and says
-// which client service asks, and it is good for one request (method, path and query) at one
-// instance, once, for half a minute. A stranger who gets it can put the same question to that
-// instance, and do nothing else.
+// Instances ask each other in the name of a client. The address of a peer comes from a file. It may
+// be wrong, or may belong to another pod by now. Therefore the client's own credentials are never
+// sent to it. A forward token is sent instead. It is signed with the shared token key and names the
+// client service. It is valid for one request (method, path and query) at one instance, once, for
+// half a minute. Somebody who steals it can send the same request to that instance, and nothing
+// else.
 //
-//   - It proves to the peer that another instance asks, which has counted the request against the
-//     client's rate already. Without it, X-Signstash-Forwarded and X-Signstash-Target mean nothing for
-//     the rate: any client can send them.
-//   - The peer proves itself in turn: its answer carries an HMAC by the same key over the token's id,
+//   - It proves to the peer that another instance asks, and that this instance has counted the request against
+//     the client's rate. Without the token, the headers X-Signstash-Forwarded and X-Signstash-Target do not
+//     affect the rate, because any client can send them.
+//   - The peer proves itself too: its answer carries an HMAC by the same key over the token's id,
 //     the peer's name and the status (affinity.ProofHeader). The id is the challenge, so this costs no
 //     further exchange. A document is only sent after the peer has answered the question for its
 //     Idempotency-Key, and a DELETE after a probe.
-//   - An instance of an earlier release takes the token for one of the token endpoint, which lets it
-//     answer; it gives no proof and is believed without one (see checkProof of pkg/affinity). While it
+//   - An instance of an earlier release reads the token like one of the token endpoint, and answers. It gives no
+//     proof, and its answer is accepted without one (see checkProof of pkg/affinity). While it
 //     has given no proof, a token for a request that changes something is marked (Unproved). Instances
-//     of this release refuse such a token, so that somebody who poses as an instance of an earlier
-//     release cannot use it here. In turn, an instance of an earlier release passes on the client's own
+//     of this release refuse such a token, so that an attacker who pretends to be an instance of an earlier release cannot use it here. In turn, an instance of an earlier release passes on the client's own
 //     credentials. They are accepted, and the request is counted like any other.
 //   - Clocks of instances may differ by leeway. A token that was used is remembered for as long as it
 //     could be used again.
-//   - Where no key is shared, a certificate that leads to the authorities of --affinity.peers.ca-file is
-//     the proof, and the client's credentials are passed on over that connection. Where there is neither,
-//     no other instance is asked: 503 with the reason.
+//   - If no key is shared, a certificate that chains to the authorities of --affinity.peers.ca-file is the proof, and
+//     the client's credentials are passed on over that connection. Without a key and such a certificate, no other
+//     instance is asked, and the answer is 503 with the reason.
 //
-// Somebody between two instances who reads and changes what they send is not kept out by this, but
-// by TLS.
+// This does not protect against somebody between two instances who reads and changes their
+// messages. TLS does.
 
-// forwardLifetime is how long a forward token is good. It is used at once.
+// forwardLifetime is how long a forward token is valid. It is short because the token is used at
+// once.
 const forwardLifetime = 30 * time.Second
 
-// mountDelay is how long a kubelet may take to bring a mounted file up to date: an instance may go
-// on signing forward tokens with the key of before for as long.
+// mountDelay is how long a kubelet may take to update a mounted file. During that time an instance
+// may still sign forward tokens with the previous key.
 const mountDelay = 2 * time.Minute
 
-// noKeyRetryAfter is sent where a missing setting keeps instances from asking each other.
+// noKeyRetryAfter is sent when instances cannot ask each other because a setting is missing.
 const noKeyRetryAfter = 10 * time.Second
 
 // forwardClaims make a token a forward token.
 type forwardClaims struct {
-	Instance string `json:"instance,omitempty"` // identity of the run of the instance that is asked
+	Instance string `json:"instance,omitempty"` // identity of the asked instance since its start
 	Name     string `json:"name"`               // of that instance
 	Request  string `json:"request"`            // digest of method, path and query
 	// Unproved says that the instance that is asked has not proved itself, and that the request
@@ -66,15 +66,15 @@ type forwardClaims struct {
 	Unproved bool `json:"unproved,omitempty"`
 }
 
-// requestDigest is the digest of what is asked. Slashes are collapsed and escapes are decoded,
-// because what stands between two instances may do so too.
+// requestDigest returns the digest of a request. It collapses slashes and decodes escapes, because
+// an intermediary between two instances may do so too.
 func requestDigest(method string, u *url.URL) string {
 	digest := sha256.Sum256([]byte(method + "\x00" + collapse(u.Path) + "\x00" + u.RawQuery))
 	return base64.RawURLEncoding.EncodeToString(digest[:])
 }
 
-// answerProof is what proves that the instance of that name has given an answer of that status to
-// the request with the forward token of that id.
+// answerProof returns the proof that the instance of that name has answered with that status the
+// request whose forward token has that id.
 func (k tokenKey) answerProof(id, instance string, status int) string {
 	mac := hmac.New(sha256.New, k.key)
 	mac.Write([]byte("signstash peer answer\x00" + id + "\x00" + instance + "\x00" + strconv.Itoa(status)))
@@ -82,7 +82,7 @@ func (k tokenKey) answerProof(id, instance string, status int) string {
 }
 
 // issueForward returns a forward token for a client service that has shown secret (zero if it has
-// shown none), and what the answer must prove.
+// shown none), and the check of the proof on the answer.
 func (t *tokens) issueForward(client string, secret clientservice.Secret, ask affinity.Ask, now time.Time) (
 	affinity.Pass, error,
 ) {
@@ -112,12 +112,12 @@ func (t *tokens) issueForward(client string, secret clientservice.Secret, ask af
 
 func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
-// peerRequest is the request as other instances are asked for it.
+// peerRequest returns the request in the form in which other instances are asked.
 func (x *exchange) peerRequest() affinity.Request {
 	return affinity.Request{Request: x.r, Authorize: x.authorizePeer, Probe: x.probe()}
 }
 
-// authorizePeer returns what one question to one peer is sent with.
+// authorizePeer returns the authorization of one request to one peer.
 func (x *exchange) authorizePeer(ask affinity.Ask) (affinity.Pass, error) {
 	if x.api.cfg.SharedTokenKey {
 		return x.api.tokens.issueForward(x.client.ID, x.shown, ask, time.Now())
@@ -130,8 +130,8 @@ func (x *exchange) authorizePeer(ask affinity.Ask) (affinity.Pass, error) {
 	).Retryable(noKeyRetryAfter)
 }
 
-// acceptForward checks that a forward token was made for this very request, and notes that a peer
-// has passed it on.
+// acceptForward checks that a forward token was made for this request, and records that a peer has
+// passed the request on.
 func (x *exchange) acceptForward(c *claims) error {
 	f := c.Forward
 	switch {
@@ -149,8 +149,8 @@ func (x *exchange) acceptForward(c *claims) error {
 	return nil
 }
 
-// isHere reports whether a forward token was made for this instance: for this run of it, where both
-// sides tell runs apart, else for its name.
+// isHere reports whether a forward token was made for this instance. It compares the identity since
+// the start if both sides know one, else the name.
 func (a *API) isHere(f *forwardClaims) bool {
 	if own := string(a.cfg.Identity); own != "" && f.Instance != "" {
 		return f.Instance == own
@@ -158,7 +158,7 @@ func (a *API) isHere(f *forwardClaims) bool {
 	return f.Name == a.cfg.Endpoint().Name
 }
 
-// prove puts the proof of this instance on an answer to a peer.
+// prove adds the proof of this instance to an answer for a peer.
 func (x *exchange) prove(status int) {
 	if x.forward == nil {
 		return

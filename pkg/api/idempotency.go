@@ -11,7 +11,7 @@ import (
 // maxKeyBytes bounds an Idempotency-Key; a UUID has 36.
 const maxKeyBytes = 255
 
-// idempotencyKey returns the Idempotency-Key; empty if none was sent.
+// idempotencyKey returns the Idempotency-Key of a request; empty if it has none.
 func idempotencyKey(r *http.Request) (string, error) {
 	values := r.Header.Values("Idempotency-Key")
 	if len(values) == 0 {
@@ -28,9 +28,9 @@ func idempotencyKey(r *http.Request) (string, error) {
 	return values[0], nil
 }
 
-// keys are the Idempotency-Keys of requests that are being read: their operations are not in the
-// store yet. Instances tell each other of them, so that of two requests with one key that two
-// instances read at the same moment at most one is signed.
+// keys holds the Idempotency-Keys of requests that are being read and whose operations are not in
+// the store yet. Instances ask each other for them. So, if two instances read two requests with the
+// same key at the same time, at most one is signed. Safe for concurrent use.
 type keys struct {
 	mu    sync.Mutex
 	count map[clientKey]int
@@ -59,8 +59,7 @@ func (k *keys) claimed(c clientKey) bool {
 	return k.count[c] > 0
 }
 
-// claimKey reads the Idempotency-Key of the request and tells who asks that it is being read, until
-// done is called.
+// claimKey reads the Idempotency-Key of the request and registers it in keys until done is called.
 func (x *exchange) claimKey() (done func(), err error) {
 	if x.key, err = idempotencyKey(x.r); err != nil || x.key == "" {
 		return func() {}, err
@@ -68,8 +67,8 @@ func (x *exchange) claimKey() (done func(), err error) {
 	return x.api.keys.claim(clientKey{x.client.ID, x.key}), nil
 }
 
-// idByKey answers with the id of the operation that an Idempotency-Key made. While a request with
-// it is being read nobody can say.
+// idByKey answers with the id of the operation that was made with an Idempotency-Key. While a
+// request with the key is being read the answer is KindBusy, because the result is not known yet.
 func idByKey(x *exchange) error {
 	key, err := idempotencyKey(x.r)
 	if err != nil {
@@ -78,7 +77,7 @@ func idByKey(x *exchange) error {
 	if key == "" {
 		return signing.Errorf(signing.KindMissing, "Idempotency-Key is missing: it is a header")
 	}
-	// Before the look into the store: what is not being read any more is there.
+	// Look here before the store. A request that is no longer being read is in the store.
 	reading := x.api.keys.claimed(clientKey{x.client.ID, key})
 	id, err := x.api.cfg.Service.FindByKey(x.r.Context(), x.client.ID, key)
 	if err != nil && reading && signing.KindOf(err) == signing.KindNotFound {

@@ -9,11 +9,11 @@ import (
 )
 
 // LongestPoll bounds the wait of a status call. It is below the 60 s after which load balancers
-// usually give a silent connection up.
+// usually close a silent connection.
 const LongestPoll = 50 * time.Second
 
-// pollTime reads ?wait= of a status call: how long the answer may be held back while the operation
-// has not ended. A longer wait than LongestPoll is cut to it.
+// pollTime reads ?wait= of a status call: how long the answer may wait for the end of the
+// operation. It is at most LongestPoll. The error is KindInvalid.
 func pollTime(query url.Values) (time.Duration, error) {
 	text := query.Get("wait")
 	if text == "" {
@@ -29,8 +29,8 @@ func pollTime(query url.Values) (time.Duration, error) {
 	return min(d, LongestPoll), nil
 }
 
-// poll returns the operation once it has ended, or as it is when the time that the request names is
-// over.
+// poll returns the operation when it has ended, or in its current state when the time in ?wait= is
+// over or too many calls wait.
 func (x *exchange) poll(op signing.Operation) (signing.Operation, error) {
 	d, err := pollTime(x.r.URL.Query())
 	if err != nil || d == 0 {

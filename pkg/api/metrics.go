@@ -9,7 +9,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// metrics counts requests. Labels are of few values: the pattern of a route, never a path.
+// metrics counts requests. A label has few values: the pattern of a route, never a path.
 type metrics struct {
 	requests  *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
@@ -53,9 +53,8 @@ func newMetrics() *metrics {
 	}
 }
 
-// start makes the series that alerts watch of every route: the first event of a series that was not
-// there before it is no increase. An unhandled fault is a 500, or breaks off an answer that has
-// begun as 200.
+// start creates at 0 the series that alerts watch, for every route. Otherwise increase() misses the
+// first event. An unhandled fault is a 500, or it breaks off an answer that began with 200.
 func (m *metrics) start(routes []string) {
 	code := answers[signing.KindInternal].code
 	for _, route := range routes {
@@ -64,7 +63,7 @@ func (m *metrics) start(routes []string) {
 	}
 }
 
-// register makes the metrics known to r, all or none of them; nil is fine.
+// register registers all metrics with r, or none of them. r may be nil.
 func (m *metrics) register(r prometheus.Registerer) error {
 	if r == nil {
 		return nil

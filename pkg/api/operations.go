@@ -22,7 +22,7 @@ func (x *exchange) operationByID() (signing.Operation, error) {
 }
 
 // operationsByReference returns the client's own operations with the external reference of the
-// request, newest first; not found if there is none.
+// request, newest first. The error is KindNotFound if there is none.
 func (x *exchange) operationsByReference() ([]signing.Operation, error) {
 	ref, err := x.path.reference(x.r.URL.Query())
 	if err != nil {
@@ -81,8 +81,8 @@ func detailByReference(x *exchange) error {
 	return x.writeSignOperation(ops[0], content)
 }
 
-// detailByID answers both calls by id. The one whose path has no flag takes it from the query, like
-// detailByReference.
+// detailByID answers both calls by id. If the path has no flag, the flag comes from the query, as
+// in detailByReference.
 func detailByID(x *exchange) error {
 	content, err := x.contentWanted()
 	if err != nil {
@@ -95,15 +95,15 @@ func detailByID(x *exchange) error {
 	return x.writeSignOperation(op, content)
 }
 
-// contentWanted reads the flag that says whether the signed documents come with the answer: from
-// the path if the call has it there, else from the query. They come if neither has it.
+// contentWanted reports whether the answer includes the signed documents. The flag stands in the
+// path or in the query, and the path takes precedence. Without a flag the documents are included.
 func (x *exchange) contentWanted() (bool, error) {
 	flag := cmp.Or(x.path.flag, x.r.URL.Query().Get("includeContent"), "true")
 	return parseFlag(flag)
 }
 
-// newestWithDocument returns the client's own newest operation with such a document, of this
-// instance.
+// newestWithDocument returns the client's newest operation on this instance that has a document
+// with that reference.
 func (x *exchange) newestWithDocument(reference string) (signing.Operation, error) {
 	id, err := x.api.cfg.Service.FindByDocumentReference(x.r.Context(), x.client.ID, reference)
 	if err != nil {
@@ -112,8 +112,8 @@ func (x *exchange) newestWithDocument(reference string) (signing.Operation, erro
 	return x.api.cfg.Service.Operation(x.r.Context(), x.client.ID, id)
 }
 
-// idByDocumentReference asks the other instances even where this one knows an operation: a document
-// reference may repeat, and theirs may be newer.
+// idByDocumentReference asks the other instances even if this one knows an operation. A document
+// reference may repeat, so another instance may have a newer operation.
 func idByDocumentReference(x *exchange) error {
 	ref, err := x.path.reference(x.r.URL.Query())
 	if err != nil {
@@ -125,8 +125,8 @@ func idByDocumentReference(x *exchange) error {
 	if err != nil && !notFound {
 		return err
 	}
-	if answered, elsewhere := x.newerElsewhere(op.Created); answered || elsewhere != nil {
-		return elsewhere
+	if answered, err := x.askForNewer(op.Created); answered || err != nil {
+		return err
 	}
 	if notFound {
 		return err
@@ -141,8 +141,8 @@ func idByDocumentReference(x *exchange) error {
 	})
 }
 
-// removeByID forgets an operation that has ended. Whoever repeats it after a lost answer is told
-// 404: it is gone, which was wanted.
+// removeByID removes an operation that has ended. A client that repeats the call after a lost
+// answer gets 404, which tells it that the operation is gone.
 func removeByID(x *exchange) error {
 	op, err := x.operationByID()
 	if err != nil {

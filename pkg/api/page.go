@@ -24,8 +24,8 @@ var pageHTML string
 //go:embed page.js
 var pageScript string
 
-// page is the API documentation: Swagger UI over our OpenAPI document. The browser loads nothing
-// from elsewhere.
+// page is the API documentation: Swagger UI with this project's OpenAPI document. The browser loads
+// nothing from other hosts.
 type page struct {
 	document string
 	html     string
@@ -33,8 +33,8 @@ type page struct {
 	serving  chan struct{} // holds a value for each answer that is sent
 }
 
-// maxPages bounds the files of the page that are sent at a time: anybody may ask for them, and some
-// are decompressed meanwhile. A browser asks for four.
+// maxPages bounds the files of the page that are sent at the same time, because anybody may request
+// them and some are decompressed while they are sent. A browser requests four.
 const maxPages = 32
 
 // asset is a file of the page.
@@ -44,8 +44,8 @@ type asset struct {
 	gzipped     bool
 }
 
-// pagePolicy lets the page load from here and from nowhere else; Swagger UI sets styles and small
-// pictures inline.
+// pagePolicy lets the page load from this host only. Swagger UI needs inline styles and small
+// inline pictures.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -91,7 +91,8 @@ func redirectToPage(x *exchange) error {
 	return nil
 }
 
-// serveAsset serves a file of Swagger UI, compressed as it is embedded where the browser allows.
+// serveAsset serves a file of Swagger UI. If the browser accepts gzip, it sends the file
+// compressed, as it is embedded.
 func serveAsset(x *exchange) error {
 	a, ok := x.api.page.assets[x.path.file]
 	if !ok {
@@ -125,8 +126,7 @@ func serveAsset(x *exchange) error {
 	return err
 }
 
-// serveText serves something that does not change while the process runs; parts of it, if asked
-// for.
+// serveText serves content that does not change while the process runs. It supports range requests.
 func serveText(x *exchange, contentType string, content io.ReadSeeker) error {
 	x.Header().Set("Content-Type", contentType)
 	http.ServeContent(x, x.r, "", time.Time{}, content)

@@ -15,7 +15,7 @@ const (
 	paramID   = "{operationId}"       // one segment
 	paramFlag = "{includeContent}"    // one segment
 	paramFile = "{file}"              // one segment
-	paramRef  = "{externalReference}" // all that is left, slashes included
+	paramRef  = "{externalReference}" // the rest of the path, with its slashes
 )
 
 // pathValues are the parameters of a path, still percent-encoded.
@@ -24,15 +24,15 @@ type pathValues struct {
 	ref            string // without slashes at its start and unescaped ones at its end
 }
 
-// keyParam is the name of a parameter of httprouter, of one segment. restParam is the name of the
-// rest of a path behind it.
+// keyParam is the name of httprouter's parameter for one segment. restParam is the name of its
+// parameter for the rest of the path.
 const (
 	keyParam  = "key"
 	restParam = "rest"
 )
 
-// split returns the words of a pattern before its first parameter, or before the word beside which
-// another pattern has a parameter, and what follows them.
+// split cuts a pattern before its first parameter. It also cuts before the word
+// withExternalReference, because other patterns have a parameter on the same segment.
 func (rt *route) split() (head, tail string) {
 	for _, first := range []string{"withExternalReference", paramID, paramFile, paramRef} {
 		if i := strings.Index(rt.pattern, "/"+first); i >= 0 {
@@ -49,9 +49,9 @@ func (rt *route) paths() []string {
 	switch {
 	case tail == "":
 		return []string{head}
-	case tail == paramRef: // or it stands in the query
+	case tail == paramRef: // the reference is in the path or in the query
 		return []string{head, head + "/*" + restParam}
-	case strings.HasSuffix(tail, paramRef): // likewise
+	case strings.HasSuffix(tail, paramRef): // the same
 		return []string{one, more}
 	case strings.Contains(tail, "/"):
 		return []string{more}
@@ -59,8 +59,8 @@ func (rt *route) paths() []string {
 	return []string{one}
 }
 
-// match holds what httprouter has found against the pattern of a route. escaped is the path as it
-// was sent.
+// match reports whether the parameters that httprouter has found fit the pattern of the route, and
+// returns their values. escaped is the path as it was sent.
 func (rt *route) match(params httprouter.Params, escaped string) (v pathValues, ok bool) {
 	key, rest := params.ByName(keyParam), strings.Trim(params.ByName(restParam), "/")
 	_, tail := rt.split()
@@ -92,7 +92,7 @@ func afterSegments(path string, n int) string {
 	return strings.Trim(path, "/")
 }
 
-// collapse makes each run of slashes one.
+// collapse replaces each run of slashes by one slash.
 func collapse(path string) string {
 	if !strings.Contains(path, "//") {
 		return path
@@ -106,9 +106,9 @@ func collapse(path string) string {
 	return b.String()
 }
 
-// operationID reads the id of a path.
+// operationID returns the operation id of a path, or KindInvalid.
 func (v pathValues) operationID() (signing.ID, error) {
-	const max = 1 << 53 // ids are below: JavaScript clients hold them in a double
+	const max = 1 << 53 // ids are smaller, because JavaScript clients hold them in a double
 	var id int64
 	for _, c := range []byte(v.id) {
 		id = id*10 + int64(c) - '0'
@@ -119,7 +119,7 @@ func (v pathValues) operationID() (signing.ID, error) {
 	return signing.ID(id), nil
 }
 
-// parseFlag reads includeContent; clients send True, true and TRUE.
+// parseFlag reads includeContent. Clients send True, true and TRUE.
 func parseFlag(s string) (bool, error) {
 	switch strings.ToLower(s) {
 	case "true":
@@ -130,7 +130,8 @@ func parseFlag(s string) (bool, error) {
 	return false, signing.Errorf(signing.KindInvalid, "includeContent must be true or false")
 }
 
-// reference decodes the external reference of a path once, or takes the one of the query.
+// reference returns the external reference: that of the path, decoded once, or else that of the
+// query.
 func (v pathValues) reference(query url.Values) (string, error) {
 	ref := query.Get("externalReference")
 	if v.ref != "" {

@@ -10,9 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// elsewhere lets other instances answer what this one does not know. notFound is the answer if they
-// do not know it either.
-func (x *exchange) elsewhere(notFound error) error {
+// askPeers lets other instances answer a request whose operation this one does not hold. It returns
+// notFound if they do not hold the operation either.
+func (x *exchange) askPeers(notFound error) error {
 	f := x.api.cfg.Forwarder
 	if !f.Elsewhere(x.r) || x.askedAll {
 		return notFound
@@ -47,9 +47,9 @@ func (x *exchange) elsewhere(notFound error) error {
 	return err
 }
 
-// newerElsewhere lets the instance answer that knows the newest operation of those that may know
-// one; own is when this one's was created, zero if it knows none.
-func (x *exchange) newerElsewhere(own time.Time) (answered bool, err error) {
+// askForNewer lets another instance answer if it holds a newer operation. own is the creation time
+// of this instance's operation; zero if it has none.
+func (x *exchange) askForNewer(own time.Time) (answered bool, err error) {
 	f := x.api.cfg.Forwarder
 	if !f.Elsewhere(x.r) {
 		return false, nil
@@ -61,8 +61,8 @@ func (x *exchange) newerElsewhere(own time.Time) (answered bool, err error) {
 	return answered, err
 }
 
-// probe is a question that finds out who can answer the request, and does nothing else: the details
-// of an operation hold its result.
+// probe returns the path of a call that finds out which instance can answer the request. The probe
+// has no other effect. The request itself may return a whole result, or remove an operation.
 func (x *exchange) probe() string {
 	if strings.Contains(x.route, "/operation/sign/detail/withExternalReference/") {
 		if ref, err := x.path.reference(x.r.URL.Query()); err == nil {
@@ -77,9 +77,9 @@ func (x *exchange) probe() string {
 	return x.r.URL.RequestURI()
 }
 
-// keyElsewhere lets the instance answer that knows the request's Idempotency-Key. Where another
-// expected instance cannot be asked, nothing is signed: KindBusy.
-func (x *exchange) keyElsewhere() (answered bool, err error) {
+// askForKey lets the instance answer that knows the request's Idempotency-Key. If an expected
+// instance cannot be asked, the error is KindBusy and nothing is signed.
+func (x *exchange) askForKey() (answered bool, err error) {
 	f := x.api.cfg.Forwarder
 	if x.key == "" || !f.Elsewhere(x.r) {
 		return false, nil
@@ -99,7 +99,7 @@ func (x *exchange) keyElsewhere() (answered bool, err error) {
 	if owner == nil {
 		return false, err
 	}
-	if answered, err = f.Send(x, x.peerRequest(), newLent(x), owner, max(x.api.cfg.SyncWait, 0)); answered {
+	if answered, err = f.Send(x, x.peerRequest(), newForwardBody(x), owner, max(x.api.cfg.SyncWait, 0)); answered {
 		x.forwarded = owner.Name
 	}
 	return answered, err

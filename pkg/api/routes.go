@@ -16,8 +16,8 @@ const (
 	pagePath   = "/swagger-ui.html"  // likewise
 	assetsPath = "/swagger-ui/"      // likewise
 	openAPI    = "/openapi.yaml"     // likewise
-	unmatched  = "unmatched"         // route of a request that names no call
-	tokenRoute = "POST " + tokenPath // the route whose errors have a form of their own
+	unmatched  = "unmatched"         // route name of a request that matches no call
+	tokenRoute = "POST " + tokenPath // the route whose errors follow RFC 6749
 )
 
 // route is one call.
@@ -68,9 +68,9 @@ func (a *API) routes() []route {
 		{method: http.MethodGet, pattern: under("operation/sign/detail/" + paramID), handle: detailByID},
 		{method: http.MethodDelete, pattern: under("operation/sign/detail/" + paramID), handle: removeByID},
 
-		// At the root, where the original has it, and below the base path, where clients look that are
-		// generated from the description: most generators put every path below the one server. Both are
-		// one route in logs and metrics.
+		// The original has this call at the root. Clients that are generated from the API description
+		// look for it below the base path, because most generators put every path below the one server.
+		// Both are the same route in logs and metrics.
 		{method: http.MethodPost, pattern: tokenPath, open: true, handle: issueToken},
 		{method: http.MethodPost, pattern: a.cfg.BasePath + tokenPath, open: true, handle: issueToken},
 
@@ -88,11 +88,12 @@ func (a *API) routes() []route {
 
 // newRouter registers all routes in httprouter, by segment.
 //
-// Two things are left to us, because httprouter 1.3 cannot do them: it refuses a word and a
-// parameter on the same segment, so that status/withExternalReference/{ref} and status/{id} share
-// the paths status/:key and status/:key/*rest and are told apart by route.match; and its redirects
-// and its collapsing of slashes would break the POSTs and the references of real clients, so that it
-// is given a path without surplus slashes, and a reference is cut from the path as it was sent.
+// httprouter 1.3 cannot do two things, and they are done here. It refuses a word and a parameter on
+// the same segment. Therefore status/withExternalReference/{ref} and status/{id} share the paths
+// status/:key and status/:key/*rest, and route.match tells them apart. It also matches decoded
+// paths and redirects surplus slashes, which would break references with slashes and the POSTs of
+// real clients. Therefore find looks up the escaped path without surplus slashes, and a reference
+// is cut from the path as it was sent.
 func (a *API) newRouter() *httprouter.Router {
 	r := httprouter.New()
 	shared := make(map[string][]*route) // by method and path, in the order of the table
@@ -111,8 +112,9 @@ func (a *API) newRouter() *httprouter.Router {
 	return r
 }
 
-// lookup finds the route of a request. It is the http.ResponseWriter of httprouter's handles, which
-// only choose a route: a look-up for another method, for the header Allow, must not run the call.
+// lookup is the result of looking for a route. It is an http.ResponseWriter only because httprouter
+// passes nothing else to its handles. The handles do not run the call, because the header Allow
+// needs look-ups for other methods.
 type lookup struct {
 	http.ResponseWriter
 	escaped string // path as it was sent
@@ -120,7 +122,7 @@ type lookup struct {
 	values  pathValues
 }
 
-// choose takes the first of the routes that share a path whose pattern fits.
+// choose takes the first route whose pattern fits, of those that share a path of httprouter.
 func (l *lookup) choose(routes []*route, params httprouter.Params) {
 	for _, rt := range routes {
 		if v, ok := rt.match(params, l.escaped); ok {
@@ -141,7 +143,7 @@ func (a *API) find(method, escaped string) (*route, pathValues) {
 	return l.route, l.values
 }
 
-// dispatch finds the call that a request names and runs it. HEAD is answered wherever GET is.
+// dispatch finds the route of a request and runs it. Every GET call also answers HEAD.
 func (a *API) dispatch(x *exchange) {
 	method := x.r.Method
 	if method == http.MethodHead {

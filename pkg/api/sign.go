@@ -35,7 +35,7 @@ func signLater(x *exchange, form bodyForm) error {
 		return err
 	}
 	defer done()
-	if answered, err := x.keyElsewhere(); answered || err != nil {
+	if answered, err := x.askForKey(); answered || err != nil {
 		return err
 	}
 	op, err := x.submit(form, false)
@@ -45,11 +45,11 @@ func signLater(x *exchange, form bodyForm) error {
 	return x.writeAccepted(op)
 }
 
-// signAndWait answers when the operation has ended, or with its state when the longest wait is
-// over: it goes on all the same.
+// signAndWait answers when the operation has ended. When the longest wait is over, it answers with
+// the current state, and the operation goes on.
 func signAndWait(x *exchange, form bodyForm) error {
 	if !x.api.waiting.Take(x.client.ID, 1) {
-		return busy("too many synchronous requests wait for their results; send it asynchronously, or later")
+		return busy("too many synchronous requests wait for their results; send the request asynchronously, or later")
 	}
 	defer x.api.waiting.Give(x.client.ID, 1)
 	done, err := x.claimKey()
@@ -57,16 +57,16 @@ func signAndWait(x *exchange, form bodyForm) error {
 		return err
 	}
 	defer done()
-	if answered, err := x.keyElsewhere(); answered || err != nil {
+	if answered, err := x.askForKey(); answered || err != nil {
 		return err
 	}
-	toSee, err := x.api.waits.Admit(x.client.ID, x.began)
+	probe, err := x.api.waits.Admit(x.client.ID, x.began)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if toSee {
-			x.api.waits.Unseen(x.client.ID, time.Now())
+		if probe {
+			x.api.waits.Abandon(x.client.ID, time.Now())
 		}
 	}()
 	op, err := x.submit(form, true)
@@ -76,10 +76,11 @@ func signAndWait(x *exchange, form bodyForm) error {
 	if op, err = x.wait(op, x.api.cfg.SyncWait); err != nil {
 		return orRemoved(err)
 	}
-	// A wait that ended early, since the client left or the server stops, says nothing.
+	// A wait that ended early, because the client left or the server stops, says nothing about the
+	// provider.
 	if now := time.Now(); op.Status.Ended() || x.api.cfg.SyncWait > 0 && now.Sub(x.began) >= x.api.cfg.SyncWait {
 		x.api.waits.Waited(x.client.ID, op.Status.Ended(), now)
-		toSee = false // it has
+		probe = false // Waited has reported it
 	}
 	if err := x.refusal(op); err != nil {
 		return orRemoved(err)
@@ -87,9 +88,9 @@ func signAndWait(x *exchange, form bodyForm) error {
 	return orRemoved(x.writeSignOperation(op, op.ReturnContent))
 }
 
-// wait returns the operation once it has ended, or as it is when the longest wait is over (negative
-// = none) or the server stops. The client's going away ends the wait alone: the operation is
-// accepted and goes on.
+// wait returns the operation when it has ended, or in its current state when the longest wait is
+// over (negative = no wait) or the server stops. If the client leaves, only the wait ends, with
+// KindHungUp. The operation is accepted and goes on.
 func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Operation, error) {
 	if op.Status.Ended() || longest < 0 {
 		return op, nil
@@ -104,8 +105,8 @@ func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Op
 	case x.cut() == nil:
 		return op, signing.Errorf(signing.KindHungUp, "the client went away before the operation ended").Because(gone)
 	}
-	// The operation is on disk and goes on at the next start; to refuse the request now would ask for
-	// it a second time.
+	// The operation is on disk and goes on at the next start. If the request were refused now, the
+	// client would send it a second time.
 	x.r = x.r.WithContext(context.WithoutCancel(x.r.Context()))
 	if err != nil {
 		now = op
@@ -113,20 +114,20 @@ func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Op
 	return now, nil
 }
 
-// orRemoved is the fault of a request whose operation met err. It is gone where its owner, or a
-// request with the same Idempotency-Key that was refused, has removed it: no call that is not
-// found.
+// orRemoved turns KindNotFound into KindBusy. The operation existed but was removed while the
+// request waited: by its owner, or by a refused request with the same Idempotency-Key. A 404 would
+// be misleading.
 func orRemoved(err error) error {
 	if signing.KindOf(err) == signing.KindNotFound {
-		return busy("the operation was removed while it was waited for")
+		return busy("the operation was removed while the request waited for it")
 	}
 	return err
 }
 
-// refusal is the fault of an operation whose only document was refused for what it is; nil for any
-// other operation. Such an operation is removed, so that nothing is kept of any request that is
-// answered with 400: the corrected document may have its reference. Nothing was paid for it: those
-// faults are found before the remote side is asked.
+// refusal returns the fault of an operation whose only document has a fault inside it; nil for any
+// other operation. It removes such an operation, so that a request that is answered 400 leaves
+// nothing behind and the corrected document may use the same reference. Nothing was paid for it,
+// because such faults are found before the provider is asked.
 func (x *exchange) refusal(op signing.Operation) error {
 	if op.Status != signing.StatusFailed || op.DocumentCount != 1 {
 		return nil
@@ -136,22 +137,27 @@ func (x *exchange) refusal(op signing.Operation) error {
 		return err
 	}
 	if len(docs) == 1 && docs[0].Failure != nil && isDocumentFault(docs[0].Failure.Kind) {
-		ctx := context.WithoutCancel(x.r.Context()) // the answer is the same for a client that is just leaving
+		ctx := context.WithoutCancel(x.r.Context()) // also if the client is just leaving
 		if err := x.api.cfg.Service.Remove(
 			ctx,
 			x.client.ID,
 			op.ID,
 		); err != nil &&
 			signing.KindOf(err) != signing.KindNotFound {
-			x.api.cfg.Log.Error(err, "a refused operation could not be removed: its reference stays used", "operation", op.ID)
+			x.api.cfg.Log.Error(
+				err,
+				"could not remove a refused operation, so its external reference stays in use",
+				"operation",
+				op.ID,
+			)
 		}
 		return signing.Errorf(docs[0].Failure.Kind, "documents[0]: %s", docs[0].Failure.Detail)
 	}
 	return nil
 }
 
-// submit reads the request, spooling its documents, and hands it over. Nothing is kept of a request
-// that is refused.
+// submit reads the request, spools its documents and submits it to the service. A request that is
+// refused leaves nothing behind.
 func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error) {
 	if err := x.body.admit(); err != nil {
 		return signing.Operation{}, err
@@ -199,7 +205,7 @@ func (x *exchange) receive(form bodyForm, text *limits.Holding, sub *signing.Sub
 	}
 	kept := false
 	defer func() {
-		if !kept { // a panic on the way included
+		if !kept { // also after a panic
 			up.Discard()
 		}
 	}()
@@ -237,7 +243,7 @@ func (x *exchange) requestReader(up signing.Upload, text *limits.Holding) *reque
 	}
 }
 
-// writeAccepted writes an AsyncOperation.
+// writeAccepted answers with an AsyncOperation.
 func (x *exchange) writeAccepted(op signing.Operation) error {
 	e := x.api.cfg.Endpoint()
 	x.Header().Set("Location", x.api.cfg.BasePath+apiPath+"operation/status/"+op.ID.String())

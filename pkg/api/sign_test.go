@@ -457,6 +457,6 @@ func TestRefusedKeepsNothing(t *testing.T) {
 	h = start(t, nil)
 	h.store.FailNext("Remove", 1, storetest.NotStored)
 	send("fail:damaged:x").fails(http.StatusBadRequest, "2.2.3", "documents[0]: x")
-	h.log.next("could not be removed")
+	h.log.next("could not remove a refused operation")
 	send("%PDF good").fails(http.StatusConflict, "0.0.7", "")
 }

@@ -17,16 +17,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Claims of our tokens. Both ends are this proxy: the values only keep other uses of the same key
-// apart.
+// Claims of this proxy's tokens. Only this proxy reads them. The values keep these tokens apart
+// from other uses of the same key.
 const (
 	tokenIssuer   = "signstash-proxy"
 	tokenAudience = "signstash-proxy/api"
 	tokenScope    = "read write"
 )
 
-// maxTokenBytes bounds a token before it is parsed; ours have about 400 bytes, a remote one with
-// many claims some thousand.
+// maxTokenBytes bounds a token before it is parsed. This proxy's tokens have about 400 bytes; a
+// remote token with many claims has some thousand.
 const maxTokenBytes = 16 << 10
 
 // maxFormBytes bounds the body of a token request.
@@ -39,26 +39,26 @@ type tokens struct {
 	keys     *tokenKeys
 }
 
-// SetTokenKey makes key the one that signs tokens, if it is another. Tokens that the one before has
-// signed until now stay valid until they expire. A key that is too short is refused by Config and
-// must not come here.
+// SetTokenKey makes key the one that signs tokens, and reports whether it differs from the current
+// one. Tokens that the previous key has signed before now stay valid until they expire. The caller
+// must not pass a key that is shorter than Config.TokenKey allows. Safe for concurrent use.
 func (a *API) SetTokenKey(key []byte) (changed bool) { return a.tokens.keys.set(key, time.Now()) }
 
-// claims are what a token says.
+// claims are the claims of a token.
 type claims struct {
 	jwt.RegisteredClaims
 	Scope string `json:"scope"`
 	// Secret is the digest of the secret that the token was issued for; see tokenKey.secretDigest.
-	// Releases before it was introduced issue tokens without it. They are accepted, so that
-	// instances of both releases work side by side during an upgrade: the last of them expires one
-	// lifetime after the last such instance has gone.
+	// Releases before it was introduced issue tokens without it. Such tokens are accepted, so that
+	// instances of both releases work side by side during an upgrade. The last of them expires one
+	// lifetime after the last such instance has stopped.
 	Secret string `json:"secret,omitempty"`
 
-	// Forward makes the token a forward token: see forwardtoken.go. Nil = it is one of the token
+	// Forward makes the token a forward token: see forwardtoken.go. Nil = it was issued by the token
 	// endpoint.
 	Forward *forwardClaims `json:"forward,omitempty"`
 
-	key tokenKey // that has verified the token
+	key tokenKey // key that has verified the token
 }
 
 func newTokens(c Config) *tokens {
@@ -87,13 +87,13 @@ func (t *tokens) issue(clientService string, secret clientservice.Secret, now ti
 	return token, id, err
 }
 
-// errForeign marks a token that names another key than ours.
+// errForeign marks a token that names a key which this service does not have.
 var errForeign = errors.New("token names another key")
 
-// verify returns what a token says, if it is one of this service. ours is false for a token that
-// does not name one of our keys: somebody else may know it.
+// verify returns the claims of a token that this service has issued. ours is false if the token
+// does not name a key of this service; then another issuer may know it.
 func (t *tokens) verify(token string, now time.Time) (c *claims, ours bool, err error) {
-	bad := unauthenticated("the token is not one of this service, or is damaged")
+	bad := unauthenticated("the token was not issued by this service, or is damaged")
 	if token == "" || len(token) > maxTokenBytes {
 		return nil, true, bad
 	}
@@ -119,9 +119,9 @@ func (t *tokens) verify(token string, now time.Time) (c *claims, ours bool, err 
 
 const tokenExpired = "the token has expired"
 
-// checkTimes refuses what the parser lets pass: a token that says no time of issue, one that is
-// older than tokens of this service become, whatever end it names, and one that a key has signed
-// after it was replaced.
+// checkTimes refuses tokens that the parser accepts: one without a time of issue, one that is older
+// than the lifetime of this service's tokens whatever its expiry is, and one that a key has signed
+// after that key was replaced.
 func (t *tokens) checkTimes(c *claims, now time.Time) error {
 	switch {
 	case c.IssuedAt == nil:
@@ -134,8 +134,8 @@ func (t *tokens) checkTimes(c *claims, now time.Time) error {
 	return nil
 }
 
-// secretOf returns the secret of the client service that the token was issued for; zero for a token
-// that does not say. A token whose secret the client service does not have any more is refused.
+// secretOf returns the secret of the client service for which the token was issued; zero if the
+// token does not name it. It refuses a token whose secret the client service no longer has.
 func (c *claims) secretOf(client *clientservice.ClientService) (clientservice.Secret, error) {
 	if c.Secret == "" {
 		return clientservice.Secret{}, nil
@@ -144,10 +144,10 @@ func (c *claims) secretOf(client *clientservice.ClientService) (clientservice.Se
 		return secret, nil
 	}
 	return clientservice.Secret{}, unauthenticated(
-		"the token was issued for a secret that the client service does not have any more")
+		"the token was issued for a secret that the client service no longer has")
 }
 
-// issueToken is the token endpoint: RFC 6749 4.4, the client authenticated by HTTP Basic.
+// issueToken is the token endpoint: RFC 6749 4.4. The client authenticates by HTTP Basic.
 // grant_type may stand in the form or in the query.
 func issueToken(x *exchange) error {
 	scheme, rest, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
@@ -194,8 +194,8 @@ func (x *exchange) checkGrant() error {
 	if len(data) > maxFormBytes {
 		return signing.Errorf(signing.KindTooLarge, "the form is larger than %d bytes", maxFormBytes)
 	}
-	// A type is asked for only where there is something to read: clients send none, or a wrong one,
-	// with an empty body.
+	// The Content-Type matters only if the body is not empty. With an empty body, clients send no type
+	// or a wrong one.
 	if media, _, _ := mime.ParseMediaType(
 		x.r.Header.Get("Content-Type"),
 	); len(data) > 0 &&

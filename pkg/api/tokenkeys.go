@@ -17,11 +17,11 @@ import (
 // leeway is how far clocks of instances may differ.
 const leeway = 30 * time.Second
 
-// tokenKey is a key that signs tokens, or has signed them.
+// tokenKey is a key that signs tokens, or that has signed them before it was replaced.
 type tokenKey struct {
 	key     []byte
-	id      string    // of the key's digest: which key made a token is not secret, the key is
-	retired time.Time // when another key took its place; zero while it signs
+	id      string    // part of the key's digest; it is not secret which key made a token
+	retired time.Time // when another key replaced it; zero while it signs
 }
 
 func newTokenKey(key []byte) tokenKey {
@@ -29,10 +29,10 @@ func newTokenKey(key []byte) tokenKey {
 	return tokenKey{key: bytes.Clone(key), id: hex.EncodeToString(digest[:8])}
 }
 
-// covers reports whether a token of that time and lifetime can be one that this service issued with
-// the key. A key is often replaced because somebody else may know it. Whoever knows it can still
-// write any time into a token, so this only bounds the damage: a token of the old key is void at
-// the latest one lifetime after the change.
+// covers reports whether this service can have issued a token with that time and lifetime by this
+// key. A key is often replaced because somebody else may know it. Somebody who knows it can still
+// write any time into a token, so this check only bounds the damage: a token of the old key is
+// invalid one lifetime after the change at the latest.
 //
 // An instance that reads the new key later than this one goes on issuing tokens that this one
 // refuses. Clients answer a 401 by asking for a new token, as they do for tokens of the new key at
@@ -55,12 +55,12 @@ func (k tokenKey) sign(c claims) (string, error) {
 	return unsigned.SignedString(k.key)
 }
 
-// secretDigestBytes is 128 bits of HMAC-SHA256: nobody finds another secret with the same digest,
-// and the token stays short.
+// secretDigestBytes is 128 bits of HMAC-SHA256. That is enough that nobody finds another secret
+// with the same digest, and the token stays short.
 const secretDigestBytes = 16
 
-// secretDigest is what a token says about the secret that it was issued for. It is keyed, so that a
-// token that leaks does not let anybody test guesses of the secret.
+// secretDigest returns the digest of the secret that goes into a token. It is keyed, so that nobody
+// can test guesses of the secret with a leaked token.
 func (k tokenKey) secretDigest(clientService string, secret clientservice.Secret) string {
 	mac := hmac.New(sha256.New, k.key)
 	mac.Write([]byte("signstash token secret\x00" + clientService + "\x00"))
@@ -68,8 +68,8 @@ func (k tokenKey) secretDigest(clientService string, secret clientservice.Secret
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:secretDigestBytes])
 }
 
-// secretOf returns the one of the two secrets of a client service that has the digest; zero if
-// neither has it.
+// secretOf returns the one of the client service's two secrets that has the digest; zero if neither
+// has it.
 func (k tokenKey) secretOf(digest string, c *clientservice.ClientService) clientservice.Secret {
 	for _, s := range []clientservice.Secret{c.Secret, c.PreviousSecret} {
 		if hmac.Equal([]byte(digest), []byte(k.secretDigest(c.ID, s))) {
@@ -79,21 +79,21 @@ func (k tokenKey) secretOf(digest string, c *clientservice.ClientService) client
 	return clientservice.Secret{}
 }
 
-// tokenKeys are the key that signs and those before it whose tokens have not expired. Safe for
+// tokenKeys holds the key that signs, and the previous keys whose tokens have not expired. Safe for
 // concurrent use.
 type tokenKeys struct {
 	lifetime time.Duration // of tokens
 
 	mu   sync.Mutex
-	keys []tokenKey // the one that signs first
+	keys []tokenKey // the signing key is the first
 }
 
 func newTokenKeys(key []byte, lifetime time.Duration) *tokenKeys {
 	return &tokenKeys{keys: []tokenKey{newTokenKey(key)}, lifetime: lifetime}
 }
 
-// set makes key the one that signs. Keys before it are kept in memory alone, for as long as tokens
-// that they have made may be valid: a restart forgets them.
+// set makes key the one that signs. Previous keys are kept for as long as their tokens may be
+// valid. They are kept in memory only, so a restart forgets them.
 func (t *tokenKeys) set(key []byte, now time.Time) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

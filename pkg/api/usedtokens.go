@@ -7,25 +7,25 @@ import (
 )
 
 const (
-	// usedFor is how long a forward token could be used again: its lifetime, and by how much the
-	// clock of its maker may be ahead and that of its reader behind.
+	// usedFor is how long a forward token could be used again: its lifetime, plus the differences that
+	// are allowed for the clocks of the instance that made it and of this one.
 	usedFor = forwardLifetime + 2*leeway
-	// maxUsed bounds the tokens that are remembered for one stretch of usedFor: 700 forwarded
-	// requests a second. Two stretches are remembered, at some 40 bytes a token.
+	// maxUsed bounds the tokens that are remembered for one period of usedFor: 700 forwarded requests
+	// a second. Two periods are remembered, at about 40 bytes a token.
 	maxUsed = 1 << 16
 )
 
-// usedTokens remembers the forward tokens that were used, so that none is used twice. Beyond its
-// bound it cannot tell: such requests are answered and counted like those of any client. Only
-// holders of the shared key can fill it. Safe for concurrent use.
+// usedTokens remembers the forward tokens that were used, so that none is used twice. When it is
+// full it cannot detect a second use; further requests are answered and counted like those of any
+// client. Only holders of the shared key can fill it. Safe for concurrent use.
 type usedTokens struct {
 	mu          sync.Mutex
-	since       time.Time // when the current stretch began
+	since       time.Time // start of the current period
 	now, before map[[16]byte]struct{}
 }
 
-// note remembers a token by its id. known says that it was used before, noted that it is remembered
-// now.
+// note remembers a token by its id. known reports that the token was used before, noted that it is
+// remembered now.
 func (u *usedTokens) note(id string, at time.Time) (known, noted bool) {
 	digest := sha256.Sum256([]byte(id))
 	key := [16]byte(digest[:16])

@@ -15,11 +15,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// maxEntryName keeps a name, and what makes it unique, within the 255 bytes that file systems
-// allow.
+// maxEntryName keeps a name, with the number that makes it unique, within the 255 bytes that file
+// systems allow.
 const maxEntryName = 240
 
-// copyBuffers holds what documents are copied through.
+// copyBuffers holds the buffers for copying documents.
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, maxStoredBlock); return &b }}
 
 // zipByID streams the signed documents of an operation as one zip file.
@@ -68,9 +68,9 @@ func zipByID(x *exchange) error {
 	return nil
 }
 
-// beginZip sets the header of the answer and returns the archive. Entries are deflated without
-// compressing: PDF is compressed already, and stored entries whose size comes after them are beyond
-// Java's ZipInputStream.
+// beginZip sets the header of the answer and returns the archive. Entries have the method deflate
+// but are not compressed. PDF is compressed already, and Java's ZipInputStream cannot read stored
+// entries whose size follows them.
 func beginZip(x *exchange, op signing.Operation) *zip.Writer {
 	h := x.Header()
 	h.Set("Content-Type", "application/zip")
@@ -81,11 +81,11 @@ func beginZip(x *exchange, op signing.Operation) *zip.Writer {
 	return archive
 }
 
-// maxStoredBlock is the most that a stored block of DEFLATE holds, RFC 1951 3.2.4.
+// maxStoredBlock is the largest stored block of DEFLATE, in bytes; RFC 1951 3.2.4.
 const maxStoredBlock = 1<<16 - 1
 
-// storedBlocks writes DEFLATE without compressing: stored blocks alone. compress/flate needs nearly
-// a megabyte for the same.
+// storedBlocks writes DEFLATE without compression, in stored blocks only. compress/flate needs
+// nearly a megabyte of memory to do the same.
 type storedBlocks struct{ w io.Writer }
 
 // Write implements io.Writer.
@@ -102,7 +102,7 @@ func (s storedBlocks) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close writes the block that is the last one, which is empty.
+// Close writes the last block, which is empty.
 func (s storedBlocks) Close() error { return s.begin(1, 0) }
 
 // begin writes the head of a block: whether it is the last, its type 00, its length, and its length
@@ -134,9 +134,9 @@ func addEntry(archive *zip.Writer, from results, name string, op signing.Operati
 	return checkLength(n, d)
 }
 
-// entryNames makes the names of one archive.
+// entryNames makes the names of the entries of one archive.
 type entryNames struct {
-	taken map[string]int // how often, by name in lower case: some file systems do not tell cases apart
+	taken map[string]int // uses of a name in lower case, because some file systems ignore case
 }
 
 // of returns <document external reference>.<document name>, made safe for any file system and
@@ -153,8 +153,8 @@ func (n *entryNames) of(d *signing.Document) string {
 		if n.taken[key] == 1 {
 			return unique
 		}
-		// The count of the name itself numbers its doubles; it grows each time that one of them is taken,
-		// too.
+		// The count of the original name numbers its duplicates. It also grows when a numbered name is
+		// taken.
 		if key != strings.ToLower(name) {
 			n.taken[strings.ToLower(name)]++
 		}
@@ -162,7 +162,7 @@ func (n *entryNames) of(d *signing.Document) string {
 	}
 }
 
-// safeName makes a file name of a text: one segment that no file system takes for a path, a device
+// safeName turns a text into a file name: one segment that no file system reads as a path, a device
 // or a hidden file.
 func safeName(s string) string {
 	s = strings.Map(func(r rune) rune {
@@ -184,8 +184,8 @@ func safeName(s string) string {
 	return s
 }
 
-// isDevice reports whether Windows takes a name for a device, whatever its extension is: CON, NUL,
-// COM1 and the like.
+// isDevice reports whether Windows reads a name as a device, such as CON, NUL or COM1, whatever its
+// extension is.
 func isDevice(s string) bool {
 	base, _, _ := strings.Cut(strings.ToUpper(s), ".")
 	base = strings.TrimRight(base, " ")
@@ -200,7 +200,7 @@ func isDevice(s string) bool {
 	return ok && utf8.RuneCountInString(number) == 1 && strings.Contains("0123456789¹²³", number)
 }
 
-// shorten keeps the end of a name, which holds its extension, and whole characters.
+// shorten keeps the end of a name, because the extension stands there, and only whole characters.
 func shorten(s string) string {
 	s = s[len(s)-maxEntryName+1:]
 	for !utf8.RuneStart(s[0]) {

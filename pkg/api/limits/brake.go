@@ -14,47 +14,50 @@ import (
 )
 
 const (
-	// failuresAtOnce is how many seconds' worth of wrong secrets may come at once: enough for a person
-	// who looks for the right one.
+	// failuresAtOnce is the burst, in seconds of the allowed rate: enough for a person who tries to
+	// remember the right secret.
 	failuresAtOnce = 10
-	// maxBrakes bounds the pairs of address and client service that are remembered; one takes some 250
-	// bytes.
+	// maxBrakes bounds the pairs of address and client service that are remembered. One takes about
+	// 250 bytes.
 	maxBrakes = 4096
-	// brakesSeen is how many of them are looked at to find one to forget.
+	// brakesSeen is the size of the sample from which one pair is evicted.
 	brakesSeen = 16
 )
 
-// brake slows down who guesses the secret of a client service, by the address that the connection
-// comes from. What a header says of addresses is not believed: the guesser writes it. A client
-// service that calls from elsewhere is not held up.
+// Brake slows down the guessing of a client service's secret. It counts by the address of the
+// connection and never by an address in a header, because the guesser writes the headers. Requests
+// for the same client service from other addresses are not throttled. Safe for concurrent use.
 type Brake struct {
-	perSecond int // 0 = no brake
+	perSecond int // wrong secrets allowed; 0 = no bound
 	seed      maphash.Seed
 
 	mu     sync.Mutex
 	failed map[BrakeKey]*failures
 }
 
-// failures are those of one client service from one address. The same wrong secret again is none:
-// it is no guess, but an ERP that has an old one, or one that is not in force yet.
+// failures counts the wrong secrets for one client service from one address. If the last wrong
+// secret is repeated, it counts once: it is not a guess, but an ERP with an outdated secret or one
+// that is not valid yet.
 type failures struct {
 	left *rate.Limiter
 	last uint64 // hash of the last wrong secret
 }
 
+// BrakeKey names a pair of address and client service.
 type BrakeKey struct {
 	source netip.Prefix
-	client [sha256.Size]byte // digest of the id: callers choose it, and its length
+	client [sha256.Size]byte // digest of the id, because callers choose the id and its length
 }
 
 const wrongSecret = "client service id or secret is wrong"
 
+// NewBrake returns a Brake that allows that many different wrong secrets per second; 0 = no bound.
 func NewBrake(perSecond int) *Brake {
 	return &Brake{perSecond: perSecond, seed: maphash.MakeSeed(), failed: make(map[BrakeKey]*failures)}
 }
 
-// NewBrakeKey is for an address as net/http tells it. Whoever has an IPv6 address has all of its
-// /64.
+// NewBrakeKey returns the key for a remote address as net/http reports it. An IPv6 address counts
+// as its whole /64 network, because one host usually owns all of it.
 func NewBrakeKey(remote, client string) BrakeKey {
 	key := BrakeKey{client: sha256.Sum256([]byte(client))}
 	if from, err := netip.ParseAddrPort(remote); err == nil {
@@ -67,9 +70,10 @@ func NewBrakeKey(remote, client string) BrakeKey {
 	return key
 }
 
-// check calls matches, which compares secret. After too many failures it does not: KindTooMany,
-// with the time to come again. The lock is held meanwhile, so that many guesses at once are no more
-// than as many in a row; the comparison takes a microsecond.
+// Check calls matches, which compares secret, and returns KindUnauthenticated if it reports false.
+// After too many failures Check does not call matches. It returns KindTooMany with the time after
+// which to retry. Check holds the lock during the comparison, so that concurrent guesses are
+// counted like sequential ones. The comparison takes a microsecond.
 func (b *Brake) Check(key BrakeKey, now time.Time, secret string, matches func() bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -104,8 +108,8 @@ func (b *Brake) Check(key BrakeKey, now time.Time, secret string, matches func()
 	return signing.Errorf(signing.KindUnauthenticated, wrongSecret)
 }
 
-// makeRoom forgets, of some that happen to be seen, the one that has failed least: who fails under
-// many names does not so come to have the one forgotten that is held.
+// makeRoom evicts the least-failing pair of a small sample, so that failing under many names cannot
+// flush a throttled entry.
 func (b *Brake) makeRoom(now time.Time) {
 	if len(b.failed) < maxBrakes {
 		return

@@ -5,8 +5,8 @@
 //   - Quotas bound the requests a second of a client service.
 //   - Places bound the bodies that are read, and the answers that are sent, at a time.
 //   - Pace ends a connection whose client sends or reads too slowly.
-//   - Shares bound what requests hold of something countable, such as bytes of text.
-//   - Patience refuses sync requests early while their results come too late.
+//   - Shares bound how much requests hold of something countable, such as bytes of text.
+//   - Patience refuses sync requests early while results come too late.
 //
 // All errors are *signing.Error with the time after which the client may retry. All types but Pace
 // are safe for concurrent use.

@@ -2,20 +2,22 @@ package limits
 
 import "time"
 
-// pace bounds how long a client may take, given how many bytes it has moved so far.
+// Pace bounds how long a client may take to send a body or to read an answer, given the bytes that
+// it has moved so far. It is not safe for concurrent use.
 type Pace struct {
-	Idle   time.Duration // silence allowed at a time, and at the beginning
-	Rate   func() int64  // bytes a second that it must average; nil = minBytesPerSecond
-	Waited time.Duration // for the client: time that this side takes does not count against it
+	Idle   time.Duration // longest silence, and the time allowed before any byte
+	Rate   func() int64  // bytes per second that the client must average; nil = minBytesPerSecond
+	Waited time.Duration // total time spent waiting for the client; the caller adds to it
 }
 
-// left is how long the client may take for the next bytes after n. Not positive if it was too slow.
+// Left returns how long the client may take for the next bytes, when it has moved n. The result is
+// not positive if the client was too slow.
 func (p *Pace) Left(n int64) time.Duration {
 	earned := time.Duration(float64(n) / float64(p.Least()) * float64(time.Second))
 	return min(p.Idle, p.Idle+earned-p.Waited)
 }
 
-// least is the rate in force.
+// Least returns the current rate in bytes per second.
 func (p *Pace) Least() int64 {
 	if p.Rate == nil {
 		return minBytesPerSecond

@@ -7,59 +7,60 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// patience refuses sync requests early where they would only wait in vain: once several of a client
-// service's in a row have waited as long as they may without a result, the remote side is too slow
-// for them. Async requests are accepted all the same.
+// Patience refuses sync requests that would probably not get their result in time. It does so when
+// several sync requests of a client service in a row have waited the whole time without a result,
+// because then the provider is too slow for them. Async requests are still accepted. Safe for
+// concurrent use.
 type Patience struct {
-	wait time.Duration // how long a sync request waits at most
+	wait time.Duration // the longest wait of a sync request
 
 	mu       sync.Mutex
 	byClient map[string]*waits
 }
 
-// waits are those of one client service since its last result in time.
+// waits counts the timed-out waits of one client service since its last result in time.
 type waits struct {
-	inVain int
-	until  time.Time // no further request before; then one is let through to see
+	timedOut int
+	until    time.Time // no request is admitted before; then one is admitted as a probe
 }
 
 const (
-	// vainWaits is how many requests in a row wait in vain before others are refused: one that waits
-	// for its own reasons (a timestamp authority that is out of reach, say) says nothing of the
-	// others.
-	vainWaits = 3
-	// refusedFor is how long requests are refused then.
+	// maxTimedOut is how many waits in a row must time out before requests are refused. One wait may
+	// time out for a reason of its own, such as an unreachable timestamp authority.
+	maxTimedOut = 3
+	// refusedFor is how long requests are refused after that.
 	refusedFor = 10 * time.Second
 )
 
+// NewPatience returns a Patience for sync requests that wait at most that long.
 func NewPatience(wait time.Duration) *Patience {
 	return &Patience{wait: wait, byClient: make(map[string]*waits)}
 }
 
-// admit returns KindBusy, with the time to come again, while requests of a client service would
-// wait in vain. toSee is true for the one that is let through to see: the caller calls waited or
-// unseen.
-func (p *Patience) Admit(client string, now time.Time) (toSee bool, err error) {
+// Admit returns KindBusy, with the time after which to retry, while sync requests of a client
+// service are refused. probe is true for the one request that is admitted to find out whether
+// results come in time again. Its caller must call Waited or Abandon.
+func (p *Patience) Admit(client string, now time.Time) (probe bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.byClient[client]
-	if w == nil || w.inVain < vainWaits {
+	if w == nil || w.timedOut < maxTimedOut {
 		return false, nil
 	}
 	if now.Before(w.until) {
 		return false, signing.Errorf(
 			signing.KindBusy,
-			"results take longer than a synchronous request waits; send it asynchronously, or later",
+			"results take longer than a synchronous request waits; send the request asynchronously, or later",
 		).
 			Retryable(
 				min(w.until.Sub(now), refusedFor),
 			)
 	}
-	w.until = now.Add(p.wait + refusedFor) // this one is to see; the others wait for what it finds
+	w.until = now.Add(p.wait + refusedFor) // others are refused until the probe has ended
 	return true, nil
 }
 
-// waited notes how the wait of an admitted request ended.
+// Waited records whether an admitted request got its result in time.
 func (p *Patience) Waited(client string, inTime bool, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,13 +73,13 @@ func (p *Patience) Waited(client string, inTime bool, now time.Time) {
 		w = &waits{}
 		p.byClient[client] = w
 	}
-	w.inVain++
+	w.timedOut++
 	w.until = now.Add(refusedFor)
 }
 
-// unseen notes that the request that was to see did not wait to the end: it was refused for what it
-// is, say. The next one is to see.
-func (p *Patience) Unseen(client string, now time.Time) {
+// Abandon records that the probe did not wait to the end, for example because its content was
+// refused. The next request becomes the probe.
+func (p *Patience) Abandon(client string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w := p.byClient[client]; w != nil {

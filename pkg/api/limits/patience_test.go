@@ -7,8 +7,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestPatience: three waits in vain close the door for ten seconds; then one request sees whether
-// it opens again.
+// TestPatience refuses requests for ten seconds when three waits have timed out. Then it admits one
+// request as a probe.
 func TestPatience(t *testing.T) {
 	p, now := NewPatience(time.Minute), time.Now()
 	admitted := func(client string) bool {
@@ -25,39 +25,39 @@ func TestPatience(t *testing.T) {
 	for range 2 {
 		p.Waited("a", false, now)
 	}
-	p.Waited("a", true, now) // a result in between: nothing is wrong
+	p.Waited("a", true, now) // a result in between resets the count
 	for range 2 {
 		p.Waited("a", false, now)
 	}
 	if !admitted("a") {
-		t.Error("refused after two waits in vain")
+		t.Error("refused after two timed-out waits")
 	}
 	p.Waited("a", false, now)
 	if admitted("a") {
-		t.Error("admitted after three waits in vain")
+		t.Error("admitted after three timed-out waits")
 	}
 	if !admitted("b") {
 		t.Error("another client service is refused")
 	}
 	now = now.Add(refusedFor)
 	if !admitted("a") {
-		t.Error("want one request, to see")
+		t.Error("want one request admitted as a probe")
 	}
 	if admitted("a") {
-		t.Error("want no other one until it is seen")
+		t.Error("want no other request until the probe has ended")
 	}
 	now = now.Add(time.Minute)
-	p.Waited("a", false, now) // it was in vain
+	p.Waited("a", false, now) // it timed out
 	if admitted("a") {
-		t.Error("admitted after a fourth wait in vain")
+		t.Error("admitted after a fourth timed-out wait")
 	}
 	now = now.Add(refusedFor)
 	if !admitted("a") {
-		t.Error("no second one to see")
+		t.Error("want a second probe")
 	}
-	now = now.Add(p.wait + refusedFor) // it was never heard of again
+	now = now.Add(p.wait + refusedFor) // the probe never reported
 	if !admitted("a") {
-		t.Error("the door stays closed for ever")
+		t.Error("requests are refused for ever")
 	}
 	p.Waited("a", true, now)
 	for range 2 {
@@ -67,21 +67,21 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestPatienceOfAnUnfitProbe: the one request that is let through to see, and is refused for what
-// it is, leaves that to the next one.
-func TestPatienceOfAnUnfitProbe(t *testing.T) {
+// TestPatienceOfAnAbandonedProbe admits the next request as a probe when the probe is refused for
+// its content.
+func TestPatienceOfAnAbandonedProbe(t *testing.T) {
 	p, now := NewPatience(time.Minute), time.Now()
-	for range vainWaits {
+	for range maxTimedOut {
 		p.Waited("a", false, now)
 	}
 	now = now.Add(refusedFor)
 	for range 2 {
-		if toSee, err := p.Admit("a", now); !toSee || err != nil {
-			t.Errorf("admit = %v, %v, want one to see", toSee, err)
+		if probe, err := p.Admit("a", now); !probe || err != nil {
+			t.Errorf("admit = %v, %v, want a probe", probe, err)
 		}
 		if _, err := p.Admit("a", now); err == nil {
-			t.Error("admitted beside the one that is to see")
+			t.Error("admitted beside the probe")
 		}
-		p.Unseen("a", now)
+		p.Abandon("a", now)
 	}
 }

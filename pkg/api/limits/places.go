@@ -10,42 +10,44 @@ import (
 )
 
 const (
-	// minBytesPerSecond is what a client must average beyond the idle timeout while it sends a body or
-	// reads an answer: one that trickles would keep its place for ever. The slowest line that anybody
-	// sends documents over is ten times as fast.
+	// minBytesPerSecond is the rate that a client must average, beyond the idle timeout, while it
+	// sends a body or reads an answer. Otherwise a client that trickles would keep its place for ever.
+	// The slowest line over which anybody sends documents is ten times as fast.
 	minBytesPerSecond = 1 << 10
-	// maxRateFactor is by how much that rate is higher when no place is free: 32 KiB a second, which
-	// every line within a company carries. Clients that keep all 256 places for uploads must then send
-	// 8 MiB a second.
+	// maxRateFactor multiplies that rate when no place is free. The result is 32 KiB a second, which
+	// every line within a company carries. Clients that occupy all 256 places for uploads must then
+	// send 8 MiB a second.
 	maxRateFactor = 32
 )
 
-// places bound what is done at a time: bodies that are read, or answers that are sent. Each client
-// service may have some of the places. An eighth of them is kept for client services that have
-// none, so that a few cannot shut the others out. The rate that a client must keep up rises while
-// places run out. Safe for concurrent use.
+// Places bound what is done at the same time: bodies that are read, or answers that are sent. Each
+// client service may have some of the places. An eighth of them is reserved for client services
+// that have none, so that a few cannot shut out the others. The fewer places are free, the faster a
+// client must send or read (see LeastRate). Safe for concurrent use.
 type Places struct {
-	what, done string // what has places and what is done with it, for errors: "requests", "being read"
+	what, done string // for errors: what has places, and what is done with it, as in "requests", "being read"
 	all, each  int
 
 	mu       sync.Mutex
 	taken    int
-	byClient map[string]int // without those that have none
+	byClient map[string]int // without client services that have none
 	queue    []*placeWaiter
 }
 
-// placeWaiter waits for a place.
+// placeWaiter is a request that waits for a place.
 type placeWaiter struct {
 	client string
-	got    chan struct{} // closed when it has one
+	got    chan struct{} // closed when it has got one
 }
 
+// NewPlaces returns that many places in all, of which one client service may have each. what and
+// done name them in errors, as in "requests", "being read".
 func NewPlaces(what, done string, all, each int) *Places {
 	return &Places{what: what, done: done, all: all, each: each, byClient: make(map[string]int)}
 }
 
-// take takes a place for a client service until done is called. KindTooMany, with the time to come
-// again, if there is none.
+// Take takes a place for a client service until done is called. The error is KindTooMany, with the
+// time after which to retry, if no place is free.
 func (p *Places) Take(client string) (done func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -56,7 +58,7 @@ func (p *Places) Take(client string) (done func(), err error) {
 	return func() { p.give(client) }, nil
 }
 
-// wait is take, but waits for a place for so long, or until ctx is done.
+// Wait is like Take, but waits for a free place until longest has passed or ctx is done.
 func (p *Places) Wait(ctx context.Context, client string, longest time.Duration) (done func(), err error) {
 	p.mu.Lock()
 	refusal := p.refusal(client)
@@ -82,10 +84,10 @@ func (p *Places) Wait(ctx context.Context, client string, longest time.Duration)
 		p.queue = slices.Delete(p.queue, i, i+1)
 		return nil, refusal
 	}
-	return func() { p.give(client) }, nil // it came at the last moment
+	return func() { p.give(client) }, nil // the place was granted at the last moment
 }
 
-// refusal says why a client service gets no further place; nil if it gets one. mu must be held.
+// refusal returns why a client service gets no further place; nil if it gets one. mu must be held.
 func (p *Places) refusal(client string) error {
 	switch {
 	case p.fits(client):
@@ -119,7 +121,7 @@ func (p *Places) grant(client string) {
 	p.byClient[client]++
 }
 
-// give takes a place back and gives it to the first who waits and may have it.
+// give returns a place and grants it to the first waiting request whose client service may have it.
 func (p *Places) give(client string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,9 +139,10 @@ func (p *Places) give(client string) {
 	}
 }
 
-// leastRate is how many bytes a second a client service must average now. It is minBytesPerSecond
-// while half of the places are free, and rises to maxRateFactor of it when none is. The only place
-// of a client service is not at stake: a slow line is no attack.
+// LeastRate returns how many bytes per second a client service must average now. It is
+// minBytesPerSecond while half of the places are free, and rises to maxRateFactor times that when
+// none is free. For a client service with a single place it never rises, because a slow line alone
+// is not an attack.
 func (p *Places) LeastRate(client string) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

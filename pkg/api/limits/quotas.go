@@ -10,9 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// quotas bound what one client service takes of an instance, so that one that has gone wild leaves
-// room for its neighbours. Only client services that have authenticated get one: there are never
-// more than the client file has ever named.
+// Quotas bound the requests per second of each client service, so that one that sends too many
+// leaves room for the others. Only authenticated client services get an entry, so there are never
+// more entries than client services in the client file since the start. Safe for concurrent use.
 type Quotas struct {
 	rate  rate.Limit // requests a second; rate.Inf = no bound
 	burst int        // requests at once, after a time without any
@@ -25,10 +25,11 @@ type quota struct {
 	bucket *rate.Limiter
 }
 
+// NewQuotas returns quotas of that many requests per second for each client service; 0 = no bound.
 func NewQuotas(requestsPerSecond int) *Quotas {
 	q := &Quotas{rate: rate.Inf, byClient: make(map[string]*quota)}
 	if requestsPerSecond > 0 {
-		// Two seconds' worth: an ERP that releases its evening batch is no attack.
+		// The burst is two seconds of the rate, because an ERP sends its evening batch at once.
 		q.rate, q.burst = rate.Limit(requestsPerSecond), 2*requestsPerSecond
 	}
 	return q
@@ -44,8 +45,8 @@ func (q *Quotas) of(client string) *quota {
 	return one
 }
 
-// request takes one request from the bucket of a client service: KindTooMany, with the time after
-// which the next one will do.
+// Request counts one request of a client service. The error is KindTooMany, with the time after
+// which the next request is accepted.
 func (q *Quotas) Request(client string, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -2,21 +2,24 @@ package limits
 
 import "sync"
 
-// shares bound what all requests together take of something at a time, and what those of one client
-// service take to half of it, so that none takes all.
+// Shares bound how much all requests together hold of something at the same time. The requests of
+// one client service may hold half of it. Safe for concurrent use.
 type Shares struct {
 	all, each int64
 
 	mu       sync.Mutex
 	taken    int64
-	byClient map[string]int64 // without those that have taken nothing
+	byClient map[string]int64 // without those that hold nothing
 }
 
+// NewShares returns Shares of all units, of which one client service may hold half, but at least
+// one.
 func NewShares(all int64) *Shares {
 	return &Shares{all: all, each: max(all/2, 1), byClient: make(map[string]int64)}
 }
 
-// take takes n for a client service, which gives them back; false if there are not so many left.
+// Take takes n units for a client service, which must return them by Give. It reports false, and
+// takes nothing, if there are not that many left.
 func (s *Shares) Take(client string, n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,6 +31,7 @@ func (s *Shares) Take(client string, n int64) bool {
 	return true
 }
 
+// Give returns n units that Take has taken.
 func (s *Shares) Give(client string, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,7 +51,7 @@ type Holding struct {
 // Hold returns an empty Holding for a request of a client service.
 func (s *Shares) Hold(client string) *Holding { return &Holding{shares: s, client: client} }
 
-// Add takes n more. It reports false, and takes nothing, if there are not that many left.
+// Add takes n more units. It reports false, and takes nothing, if there are not that many left.
 func (h *Holding) Add(n int64) bool {
 	if !h.shares.Take(h.client, n) {
 		return false

@@ -6,7 +6,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// image spools the image of a visible signature; an empty value is none.
+// image spools the image of a visible signature. An empty value means no image.
 func (q *fieldReader) image(v *signing.VisibleSignature) error {
 	r, err := q.s.Base64()
 	if err != nil {
@@ -19,7 +19,8 @@ func (q *fieldReader) image(v *signing.VisibleSignature) error {
 	return err
 }
 
-// limitContent returns a reader that fails, naming field, where io.LimitReader would end.
+// limitContent returns a reader that fails with KindTooLarge, naming field, where io.LimitReader
+// would report the end.
 func limitContent(r io.Reader, limit int64, field string) io.Reader {
 	return &limitedReader{
 		r:     r,

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// requestFault turns a fault of the JSON text into one of the domain; other errors stay what they
-// are.
+// requestFault turns a fault of the JSON text into a *signing.Error. It returns other errors
+// unchanged.
 func requestFault(err error) error {
 	var known *signing.Error
 	var e *jsonstream.Error
@@ -46,7 +46,7 @@ func invalid(field, format string, args ...any) error {
 	return signing.Errorf(signing.KindInvalid, "%s: %s", field, fmt.Sprintf(format, args...))
 }
 
-// required validates a mandatory text.
+// required checks that a mandatory text is not blank.
 func required(field, value string) error {
 	if strings.TrimSpace(value) == "" {
 		return missing(field)
@@ -54,16 +54,16 @@ func required(field, value string) error {
 	return checkText(field, value)
 }
 
-// checkText refuses U+0000: neither a PDF string's reader nor a database or a file name can be
-// trusted with it.
+// checkText refuses U+0000, because readers of PDF strings, databases and file names may mishandle
+// it.
 func checkText(field, value string) error {
 	if strings.ContainsRune(value, 0) {
-		return invalid(field, "holds the character U+0000")
+		return invalid(field, "contains the character U+0000")
 	}
 	return nil
 }
 
-// oneOf validates an optional word of a list.
+// oneOf checks that an optional value is one of words.
 func oneOf(field, value string, words ...string) error {
 	if value == "" || slices.Contains(words, value) {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Limits of single fields, in bytes of UTF-8. Each is far above what real clients send.
+// Limits of single fields, in bytes of UTF-8. Each is far above the values that real clients send.
 const (
 	maxReferenceBytes    = 1024
 	maxNameBytes         = 1024
@@ -22,11 +22,11 @@ const (
 type fieldReader struct {
 	*Reader
 	s       *jsonstream.Scanner
-	inline  bool // base64Content is where the content is
+	inline  bool // the content is in base64Content
 	request *Received
 }
 
-// read reads the whole text.
+// read reads the whole text. With an error it also returns what it has read so far.
 func (q *fieldReader) read() (*Received, error) {
 	r := q.request
 	err := q.s.Object(func(name string) error {
@@ -68,7 +68,7 @@ func (q *fieldReader) text(v *string, limit int) (err error) {
 	return q.Hold(len(*v))
 }
 
-// fields reads an object whose members are all strings of their limits.
+// fields reads an object whose members are strings, each with a limit of its own.
 func (q *fieldReader) fields(fields map[string]field) error {
 	return q.s.Object(func(name string) error {
 		if f, ok := fields[name]; ok {
@@ -122,10 +122,10 @@ func (q *fieldReader) documentRequest(d *document) error {
 	})
 }
 
-// content spools a document while it arrives.
+// content spools a document's content while it arrives.
 func (q *fieldReader) content(d *document) error {
 	if !q.inline {
-		return signing.Errorf(signing.KindInvalid, "%s: content comes in a part named files here", q.s.Path())
+		return signing.Errorf(signing.KindInvalid, "%s: in a form, the content comes in a part named files", q.s.Path())
 	}
 	r, err := q.s.Base64()
 	if err != nil {

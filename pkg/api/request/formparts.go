@@ -18,7 +18,7 @@ import (
 func formBoundary(contentType string) (string, error) {
 	media, params, err := mime.ParseMediaType(contentType)
 	boundary := params["boundary"]
-	if errors.Is(err, mime.ErrInvalidMediaParameter) { // media is known then
+	if errors.Is(err, mime.ErrInvalidMediaParameter) { // media is set nevertheless
 		boundary = looseBoundary(contentType)
 	}
 	if media != "multipart/form-data" || boundary == "" {
@@ -27,16 +27,16 @@ func formBoundary(contentType string) (string, error) {
 	return boundary, nil
 }
 
-// maxBoundaryBytes and boundaryMarks are of RFC 2046 5.1.1. A value with some of these marks must
-// be quoted (RFC 2045 5.1), and JavaMail and others that make boundaries like ----=_Part_0 do not
-// always do so.
+// maxBoundaryBytes and boundaryMarks come from RFC 2046 5.1.1. A value with some of these marks
+// must be quoted (RFC 2045 5.1). JavaMail and other libraries make boundaries like ----=_Part_0 and
+// do not always quote them.
 const (
 	maxBoundaryBytes = 70
 	boundaryMarks    = "'()+_,-./:=? "
 )
 
-// looseBoundary looks for the boundary in a Content-Type that is not written as it should be; empty
-// if there is none, or two.
+// looseBoundary finds the boundary in a Content-Type that mime.ParseMediaType does not accept. It
+// returns an empty string if there is no boundary, or more than one.
 func looseBoundary(contentType string) (boundary string) {
 	_, params, _ := strings.Cut(contentType, ";")
 	for param := range strings.SplitSeq(params, ";") {
@@ -61,14 +61,15 @@ func notOfBoundary(r rune) bool {
 	return !letter && !strings.ContainsRune(boundaryMarks, r)
 }
 
-// signRequestPart is the name of the part that says what to sign.
+// signRequestPart is the name of the part with the SignRequest.
 const signRequestPart = "signRequest"
 
-// noIndex is the index of a part whose name has none.
+// noIndex stands for the index of a part whose name has no index.
 const noIndex = -1
 
-// parseFileName reports whether a part of that name holds a document: files or file, as PHP and
-// Rails write them too (files[]), or with the place of the document (files[0]).
+// parseFileName reports whether a part of that name holds a document. Such names are files and
+// file, also with [] as PHP and Rails write lists (files[]), or with the index of the document
+// (files[0]).
 func parseFileName(name string) (index int, ok bool) {
 	base, rest, bracket := strings.Cut(name, "[")
 	if base != "files" && base != "file" {
@@ -82,8 +83,8 @@ func parseFileName(name string) (index int, ok bool) {
 	return int(n), closed && err == nil
 }
 
-// decodePart returns the content of a part as it was before its Content-Transfer-Encoding. RFC 7578
-// 4.7 deprecates the field and clients of older libraries send it. Package multipart decodes
+// decodePart undoes the Content-Transfer-Encoding of a part and returns its content. RFC 7578 4.7
+// deprecates that header, but older client libraries send it. Package multipart decodes
 // quoted-printable by itself. field names the part in errors.
 func decodePart(part *multipart.Part, field string) (io.Reader, error) {
 	encoding := part.Header.Get("Content-Transfer-Encoding")
@@ -97,8 +98,8 @@ func decodePart(part *multipart.Part, field string) (io.Reader, error) {
 		"%s: Content-Transfer-Encoding %.40q is not understood: send binary or base64", field, encoding)
 }
 
-// faultyPart turns errors of a part into those of the request, so that they cannot be taken for
-// errors of what reads it.
+// faultyPart turns errors of reading a part into errors of the request, so that they are not
+// mistaken for errors of the base64 decoder around it.
 type faultyPart struct{ r io.Reader }
 
 // Read implements io.Reader.
@@ -122,18 +123,18 @@ func (b *base64Part) Read(p []byte) (int, error) {
 	var known *signing.Error
 	if err != nil && err != io.EOF && !errors.As(err, &known) {
 		err = signing.Errorf(signing.KindInvalid,
-			"%s is not base64, and its Content-Transfer-Encoding says that it is", b.field).Because(err)
+			"%s is not base64, although its Content-Transfer-Encoding says so", b.field).Because(err)
 	}
 	return n, err
 }
 
-// maxDispositionBytes bounds a Content-Disposition that is read leniently: far above the longest
-// file name.
+// maxDispositionBytes bounds a Content-Disposition that is read leniently. It is far above the
+// length of any file name.
 const maxDispositionBytes = 4 << 10
 
-// partName is the name of a part; empty if it has none. Where the header is not as RFC 7578 wants
-// it, mostly for a file name with blanks, accents or quotes in it, the name is looked for in spite
-// of that, as the usual readers in Java do.
+// partName returns the name of a part; empty if it has none. If the header does not follow RFC
+// 7578, mostly because of blanks, accents or quotes in a file name, partName still looks for the
+// name, as the usual Java readers do.
 func partName(part *multipart.Part) string {
 	if name := part.FormName(); name != "" {
 		return name
@@ -145,8 +146,8 @@ func partName(part *multipart.Part) string {
 	return looseName(value)
 }
 
-// looseName returns the parameter name of a Content-Disposition. Two of them are none: one may be
-// part of a file name.
+// looseName returns the parameter "name" of a Content-Disposition. It returns an empty string if
+// there are two, because one of them may be part of a file name.
 func looseName(value string) (name string) {
 	kind, params, _ := strings.Cut(value, ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), "form-data") {
@@ -165,15 +166,15 @@ func looseName(value string) (name string) {
 	return name
 }
 
-// maxNamedParts and maxPartNameBytes bound what an error tells of the parts that came.
+// maxNamedParts and maxPartNameBytes bound the list of parts in an error.
 const (
 	maxNamedParts    = 8
 	maxPartNameBytes = 40
 )
 
-// partNames are the names of the parts of a form, for errors that say what is missing.
+// partNames collects the names of the parts of a form, for errors about missing parts.
 type partNames struct {
-	first []string // quoted and cut
+	first []string // quoted and truncated
 	count int
 }
 
@@ -182,14 +183,14 @@ func (p *partNames) add(name string) {
 	if len(p.first) == maxNamedParts {
 		return
 	}
-	text := "one without a name"
+	text := "a part without a name"
 	if name != "" {
 		text = strconv.Quote(printable.Truncate(name, maxPartNameBytes))
 	}
 	p.first = append(p.first, text)
 }
 
-// String completes a sentence.
+// String returns the names as the end of an error's sentence.
 func (p *partNames) String() string {
 	if p.count == 0 {
 		return "no part came"

@@ -11,12 +11,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// multipartBuffer is read from the connection at a time; package multipart alone would read 4 KiB.
+// multipartBuffer is how many bytes are read from the connection at once. Package multipart alone
+// would read 4 KiB.
 const multipartBuffer = 64 << 10
 
 // formReader reads the body of the multipart calls: parts with documents (see parseFileName), and
-// one named signRequest, before, between or after them. Other parts are ignored, and named if
-// documents are missing.
+// one part named signRequest before, between or after them. Other parts are ignored. If documents
+// are missing, the error names all parts that came.
 type formReader struct {
 	*Reader
 	request *Received
@@ -26,7 +27,7 @@ type formReader struct {
 
 // formFile is the content of a document.
 type formFile struct {
-	index   int // of the document, if the part's name says it; else noIndex
+	index   int // of the document, from the part's name; noIndex if the name has none
 	content signing.Content
 }
 
@@ -50,7 +51,8 @@ func (r *Reader) ReadMultipart(body io.Reader, contentType string) (*Received, e
 			return nil, multipartFault(err)
 		}
 	}
-	// What follows the last part means nothing, but its end is the end of the request.
+	// The bytes after the last part are ignored, but they must be read to reach the end of the
+	// request.
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return nil, err
 	}
@@ -68,7 +70,7 @@ func (f *formReader) part(part *multipart.Part) (err error) {
 		return nil
 	}
 	if f.request != nil {
-		return signing.Errorf(signing.KindMalformed, "signRequest: the part is there twice")
+		return signing.Errorf(signing.KindMalformed, "signRequest: the part came twice")
 	}
 	content, err := decodePart(part, signRequestPart)
 	if err != nil {
@@ -117,8 +119,8 @@ func (f *formReader) join() (*Received, error) {
 	return f.request, nil
 }
 
-// order puts the files in the order of their documents: by index where the names have one, else as
-// they came.
+// order sorts the files into the order of their documents: by index if the names have one, else in
+// the order in which they came.
 func (f *formReader) order() error {
 	slices.SortStableFunc(f.files, func(a, b formFile) int { return a.index - b.index })
 	for i, file := range f.files {
@@ -134,8 +136,8 @@ func (f *formReader) order() error {
 	return nil
 }
 
-// multipartFault turns an error of package multipart into a fault of the request. Ours, that come
-// through it, stay what they are.
+// multipartFault turns an error of package multipart into KindMalformed. It returns a
+// *signing.Error, which only passes through package multipart, unchanged.
 func multipartFault(err error) error {
 	var known *signing.Error
 	if errors.As(err, &known) {

@@ -24,7 +24,7 @@ type Limits struct {
 type Reader struct {
 	Upload signing.Upload
 	Limits Limits
-	Hold   func(bytes int) error // is told of text that stays in memory; its error ends the reading
+	Hold   func(bytes int) error // is called for text that stays in memory; its error ends the reading
 }
 
 // The name of a document's content, in the words of the client.
@@ -33,8 +33,8 @@ const (
 	filesKey  = "files[%d]"
 )
 
-// ReadJSON reads the body of the base64 calls, whose documents are in the request itself. Where the
-// error comes from a later part of the body, the result holds what was read before it.
+// ReadJSON reads the body of the base64 calls, whose documents are in the request itself. With an
+// error, the result may still hold what was read before it.
 func (r *Reader) ReadJSON(body io.Reader, contentType string) (*Received, error) {
 	return r.readSignRequest(body, contentType, base64Key)
 }

@@ -2,21 +2,21 @@ package request
 
 import "github.com/signstash-proxy/signstash-proxy/pkg/signing"
 
-// documentBytes is what a document takes in memory beside its texts, received and validated.
+// documentBytes is how much memory a document takes beside its texts, as received and as validated.
 const documentBytes = 512
 
-// Received is a SignRequest as received, its documents' content spooled. Validation turns it
-// into a signing.Request.
+// Received is a SignRequest as it was received; the content of its documents is spooled. Validate
+// turns it into a signing.Request.
 type Received struct {
 	ExternalReference string
 	description       string
 	preservation      string
 	callback          string // callbackUrl
-	withoutContent    bool   // returnSignedContent is there and false
+	withoutContent    bool   // returnSignedContent is present and false
 	hasDocuments      bool
 	documents         []document
 
-	contentKey string // format of the name of a document's content, for messages
+	contentKey string // format of the name of a document's content, for errors
 }
 
 // document is one item of documents.
@@ -25,7 +25,7 @@ type document struct {
 	externalReference        string
 	name                     string
 	contentType              string
-	content                  *signing.Content // nil = there was none
+	content                  *signing.Content // nil = the request has none
 	signatureType            string
 	level                    string
 	reason                   string

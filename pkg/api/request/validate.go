@@ -11,12 +11,12 @@ import (
 
 // validator holds what validation needs beside the request.
 type validator struct {
-	types      []signing.SignatureType // that can be asked for
-	contentKey string                  // format of the name of a document's content, for messages
+	types      []signing.SignatureType // that are available
+	contentKey string                  // format of the name of a document's content, for errors
 }
 
 // Validate turns the received request into one of the domain, with the content of its documents in
-// their order. types are the forms of signature that can be asked for. Validate checks everything
+// their order. types are the available forms of signature. Validate checks everything
 // that can be seen without looking into a document. It stops at the first fault, whose error names
 // the field: KindMissing or KindInvalid.
 func (r *Received) Validate(types []signing.SignatureType) (signing.Request, []signing.Content, error) {
@@ -79,7 +79,7 @@ func (v *validator) document(d *document, index int) (signing.DocumentRequest, e
 	}, err
 }
 
-// signature validates signatureInfo, with contentType, which must fit.
+// signature validates signatureInfo, and that contentType fits it.
 func (v *validator) signature(d *document, at string) (signing.SignatureInfo, error) {
 	if !d.hasSignature {
 		return signing.SignatureInfo{}, missing(at + "signatureInfo")
@@ -98,7 +98,7 @@ func (v *validator) signature(d *document, at string) (signing.SignatureInfo, er
 		checkText(at+"signatureInfo.location", d.location),
 		checkVisible(d, typ, at),
 	)
-	// For PDF the original ignores advancedSignatureInfo: clients send it all the same.
+	// The original product ignores advancedSignatureInfo for PDF, and clients send it.
 	if err == nil && typ == signing.XAdES && d.advanced != nil {
 		info.Advanced = d.advanced
 		err = checkAdvanced(d.advanced, at+"signatureInfo.advancedSignatureInfo.")
@@ -106,7 +106,7 @@ func (v *validator) signature(d *document, at string) (signing.SignatureInfo, er
 	return info, err
 }
 
-// signatureType validates the type and that the content's type fits it.
+// signatureType validates the type, and that the content type fits it.
 func (v *validator) signatureType(d *document, at string) (signing.SignatureType, error) {
 	field := at + "signatureInfo.signatureType"
 	if err := required(field, d.signatureType); err != nil {
@@ -148,7 +148,7 @@ func parseLevel(d *document, at string) (signing.Level, error) {
 		return signing.LevelB, nil
 	case signing.LevelB:
 		if d.applyTimestamp {
-			return "", invalid(field, "B-B holds no timestamp, and applyTimestamp is true")
+			return "", invalid(field, "B-B has no timestamp, but applyTimestamp is true")
 		}
 		return level, nil
 	case signing.LevelT, signing.LevelLT, signing.LevelLTA:

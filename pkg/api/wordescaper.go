@@ -5,24 +5,24 @@ import (
 	"io"
 )
 
-// A client that exists takes any body with the lower-case letters "error" for a failure. No key and
-// no fixed text of a success body holds them, but a reference may, and by chance so does one of
-// some 4,000 base64 texts of 200 KB.
+// A known client takes any body with the lower-case letters "error" for a failure. No key and no
+// fixed text of a success body contains them. But a reference may contain them, and by chance so
+// does one in about 4,000 base64 texts of 200 KB.
 var (
 	forbiddenWord = []byte("error")
 	escapedWord   = []byte(`\u0065rror`)
 )
 
-// guard passes JSON on with the forbidden word written by an escape: the same value to a JSON
-// parser. All JSON may pass through it, since the word can only stand inside a string, and never as
-// the end of an escape: jsonstream.Writer writes escapes in upper case.
-type guard struct {
+// wordEscaper copies JSON and writes the forbidden word with an escape, which is the same value to
+// a JSON parser. It needs no knowledge of JSON, because the word can only stand inside a string. It
+// never includes the end of an escape, because jsonstream.Writer writes escapes in upper case.
+type wordEscaper struct {
 	w    io.Writer
-	held int // bytes at the end of the last piece that began the word and are not written yet
+	held int // bytes at the end of the last piece that may begin the word and are not written yet
 }
 
 // Write implements io.Writer.
-func (g *guard) Write(p []byte) (int, error) {
+func (g *wordEscaper) Write(p []byte) (int, error) {
 	all := len(p)
 	if g.held > 0 {
 		rest := forbiddenWord[g.held:]
@@ -56,17 +56,17 @@ func (g *guard) Write(p []byte) (int, error) {
 	return all, nil
 }
 
-// flush writes what is held back: at the end, or when it was no beginning of the word after all. A
-// prefix of the word that fails to become it holds no other beginning: its letters but the first
-// are none.
-func (g *guard) flush() error {
+// flush writes the bytes that are held back: at the end, or when they turn out not to begin the
+// word. No later letter of such a prefix can begin the word, because the first letter of the word
+// occurs in it only once.
+func (g *wordEscaper) flush() error {
 	held := g.held
 	g.held = 0
 	_, err := g.w.Write(forbiddenWord[:held])
 	return err
 }
 
-// heldBack is the length of the longest end of p that the word begins with, short of the word.
+// heldBack returns the length of the longest end of p that is a proper prefix of the word.
 func heldBack(p []byte) int {
 	for n := min(len(forbiddenWord)-1, len(p)); n > 0; n-- {
 		if bytes.HasSuffix(p, forbiddenWord[:n]) {

@@ -11,11 +11,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 )
 
-// guarded passes text through a guard in pieces that end at cuts.
+// guarded passes text through a wordEscaper in pieces that end at cuts.
 func guarded(t *testing.T, text string, cuts ...int) string {
 	t.Helper()
 	var out strings.Builder
-	g := &guard{w: &out}
+	g := &wordEscaper{w: &out}
 	from := 0
 	for _, cut := range append(cuts, len(text)) {
 		n, err := g.Write([]byte(text[from:cut]))
@@ -30,7 +30,7 @@ func guarded(t *testing.T, text string, cuts ...int) string {
 	return out.String()
 }
 
-func TestGuardOverEveryBoundary(t *testing.T) {
+func TestWordEscaperOverEveryBoundary(t *testing.T) {
 	texts := []string{
 		"error",
 		"xerrorx",
@@ -68,12 +68,12 @@ func TestGuardOverEveryBoundary(t *testing.T) {
 	}
 }
 
-// TestGuardNeverBreaksAnEscape: the letters behind an escape must not be taken for the end of the
-// word with the escape's last digit.
-func TestGuardNeverBreaksAnEscape(t *testing.T) {
+// TestWordEscaperNeverBreaksAnEscape: the letters behind an escape must not be taken for the end of
+// the word with the escape's last digit.
+func TestWordEscaperNeverBreaksAnEscape(t *testing.T) {
 	for _, value := range []string{"\x0error", "\x1error", "\\error", `"error"`, "\nerror", "\x1eerror", "erro\x00r", "<error>&"} {
 		var out strings.Builder
-		g := &guard{w: &out}
+		g := &wordEscaper{w: &out}
 		w := jsonstream.NewWriter(g)
 		w.String(value)
 		if err := errors.Join(w.Flush(), g.flush()); err != nil {
@@ -90,7 +90,7 @@ func TestGuardNeverBreaksAnEscape(t *testing.T) {
 	}
 }
 
-func TestGuardInBase64OverPieces(t *testing.T) {
+func TestWordEscaperInBase64OverPieces(t *testing.T) {
 	// Base64 that is nothing but the word, so that it stands over every boundary of the writer's
 	// pieces.
 	plain := make([]byte, 0, 300_000)
@@ -101,7 +101,7 @@ func TestGuardInBase64OverPieces(t *testing.T) {
 	for shift := range 5 {
 		data := plain[shift:]
 		var out strings.Builder
-		g := &guard{w: &out}
+		g := &wordEscaper{w: &out}
 		w := jsonstream.NewWriter(g)
 		if _, err := w.Base64(strings.NewReader(string(data))); err != nil {
 			t.Fatal(err)
@@ -120,10 +120,10 @@ func TestGuardInBase64OverPieces(t *testing.T) {
 	}
 }
 
-func TestGuardReturnsErrors(t *testing.T) {
+func TestWordEscaperReturnsErrors(t *testing.T) {
 	broken := errors.New("broken")
 	for _, text := range []string{"x", "error", "xerrorx"} {
-		g := &guard{w: writerFunc(func([]byte) (int, error) { return 0, broken })}
+		g := &wordEscaper{w: writerFunc(func([]byte) (int, error) { return 0, broken })}
 		if _, err := g.Write([]byte(text)); err != broken {
 			t.Errorf("Write(%q) = %v, want %v", text, err, broken)
 		}
@@ -134,7 +134,7 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-func FuzzGuard(f *testing.F) {
+func FuzzWordEscaper(f *testing.F) {
 	f.Add("an error", 4)
 	f.Add("errorerror", 3)
 	f.Fuzz(func(t *testing.T, text string, cut int) {
@@ -147,9 +147,9 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-func BenchmarkGuard(b *testing.B) {
+func BenchmarkWordEscaper(b *testing.B) {
 	piece := []byte(strings.Repeat("QUJDRGVmZ2hlcnJ", 2000))
-	g := &guard{w: io.Discard}
+	g := &wordEscaper{w: io.Discard}
 	b.SetBytes(int64(len(piece)))
 	for b.Loop() {
 		if _, err := g.Write(piece); err != nil {
