@@ -35,7 +35,7 @@ func TestVisibleWithOwnFonts(t *testing.T) {
 	}
 	signed := append(golden(t), section...)
 	verifyAll(t, signed, 1)
-	askOthers(t, k).check(t, golden(t), signed)
+	askOthers(t, k).check(t, golden(t), signed, "--visible")
 	if n := len(section); n > 45<<10 {
 		t.Errorf("the signature took %d bytes, want at most 45 KiB", n)
 	}
