@@ -15,7 +15,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// variants are all ways in which this package writes.
+// variants are all variants of SignedData that this package writes.
 func variants(t testing.TB) map[string]func() ([]byte, identity, crypto.Hash) {
 	content := []byte("content")
 	list := map[string]func() ([]byte, identity, crypto.Hash){}
@@ -68,8 +68,8 @@ var p256 = elliptic.P256()
 
 func zeros(n int) []byte { return make([]byte, n) }
 
-// The signed attributes are in DER order whatever the length of their values: Bouncy Castle and
-// Adobe refuse others.
+// The signed attributes must be in DER order, whatever the length of their values, because Bouncy
+// Castle and Adobe refuse any other order.
 func TestSignedAttributesAreOrdered(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -257,8 +257,8 @@ func headerSize(der []byte) int {
 
 func TestCanonicalToken(t *testing.T) {
 	token := read(t, "testdata/timestamp/token.der")
-	// The token of openssl ends with the signature value: an empty [1] is put behind it, and every
-	// length on the way grows by two.
+	// The token of openssl ends with the signature value. An empty [1] is appended to it, and every
+	// enclosing length grows by two.
 	empty, err := replaceUnsigned(token, pathToSigner, []byte{0xa1, 0})
 	if err != nil || len(empty) != len(token)+2 {
 		t.Fatalf("replaceUnsigned = %d bytes, %v; want %d", len(empty), err, len(token)+2)

@@ -44,7 +44,8 @@ func newKey(t testing.TB, algorithm signing.SignatureAlgorithm, curve elliptic.C
 	return key
 }
 
-// newIdentity makes a chain for the key; organization and serial shape the signing certificate.
+// newIdentity makes a chain for the key. organization and serial are set in the signing
+// certificate.
 func newIdentity(t testing.TB, key crypto.Signer, organization string, serial int64) identity {
 	t.Helper()
 	rootKey := newKey(t, signing.ECDSA, elliptic.P256())
@@ -77,7 +78,7 @@ func certify(
 	return cert
 }
 
-// sign makes a whole SignedData over content.
+// sign returns a complete SignedData over content.
 func (id identity) sign(t testing.TB, algorithm signing.SignatureAlgorithm, hash crypto.Hash, content []byte) []byte {
 	t.Helper()
 	attributes, err := SignedAttributes(hash, sum(hash, content), id.chain[0])

@@ -22,7 +22,7 @@ import (
 
 func serial(r *rand.Rand) *big.Int { return new(big.Int).SetUint64(r.Uint64()) }
 
-// A signature that the original product made: what it holds is what is written here.
+// A signature that the original product made has exactly these values.
 func TestParseOriginal(t *testing.T) {
 	d, err := Parse(read(t, "testdata/original/contents.der"))
 	if err != nil {
@@ -151,8 +151,8 @@ func manyCertificates(t *testing.T, n int) []byte {
 	return der
 }
 
-// Every byte of a SignedData counts: whichever is flipped, the result is refused or is no baseline
-// signature over the content by the same certificate chain any more.
+// If any byte of a SignedData is flipped, the result is refused, or is no longer a baseline
+// signature over the content by the same certificate chain.
 func TestVerifyNoticesEveryFlippedByte(t *testing.T) {
 	id := newIdentity(t, newKey(t, signing.ECDSA, p256), "org", 7)
 	id.chain = id.chain[:1]
@@ -168,7 +168,8 @@ func TestVerifyNoticesEveryFlippedByte(t *testing.T) {
 		}
 		cert, err := d.Verify(digest)
 		if err == nil && d.CheckBaseline() == nil && cert.Equal(id.chain[0]) {
-			// What no signature covers: version, digestAlgorithms and the like, which nobody relies on.
+			// Fields that no signature covers, such as version and digestAlgorithms. No program relies on
+			// them.
 			accepted++
 		}
 	}
@@ -209,8 +210,8 @@ func TestCheckBaselineFaults(t *testing.T) {
 	}
 }
 
-// Attributes that were signed out of order still verify (OpenSSL made such), but are no baseline
-// signature.
+// Attributes that were signed out of order still verify, because OpenSSL made such signatures. They
+// are not a baseline signature.
 func TestVerifyUnsortedAttributes(t *testing.T) {
 	id := newIdentity(t, rsaKey(), "org", 7)
 	attributes, err := SignedAttributes(crypto.SHA256, sum(crypto.SHA256, nil), id.chain[0])

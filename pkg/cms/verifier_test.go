@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What this package writes is judged by two implementations that are not ours.
+// Two independent implementations verify what this package writes.
 
 func TestOpenSSLVerifies(t *testing.T) {
 	openssl := tool(t, "openssl")

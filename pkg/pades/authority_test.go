@@ -24,8 +24,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// authority is a Timestamper over the simulated timestamp authority, and the Revocation of all that
-// the key's CA issued.
+// authority is a Timestamper that uses the simulated timestamp authority, and the Revocation for
+// all certificates that the CA of the key issued.
 type authority struct {
 	handler  *tsa.Handler
 	key      *testKey
@@ -39,7 +39,7 @@ func newAuthority(t testing.TB, k *testKey) *authority {
 	return newAuthorityWith(t, k, k.sub)
 }
 
-// newAuthorityWith is newAuthority with these certificates in its tokens besides its own.
+// newAuthorityWith is like newAuthority, with further certificates in its tokens.
 func newAuthorityWith(t testing.TB, k *testKey, chain ...*x509.Certificate) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -101,8 +101,8 @@ func (a *authority) Timestamp(_ context.Context, digest []byte, hash crypto.Hash
 	return token, nil
 }
 
-// Gather implements Revocation: OCSP for what the issuing CA issued, a CRL of the root for the
-// issuing CA.
+// Gather implements Revocation. It returns OCSP responses for certificates of the issuing CA, and a
+// CRL of the root for the issuing CA.
 func (a *authority) Gather(_ context.Context, chain []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
 	now := time.Now().Add(-time.Duration(a.gathered.Add(1)) * time.Second) // never the same response twice
 	response, err := ocsp.CreateResponse(a.key.sub, a.key.sub, ocsp.Response{

@@ -40,7 +40,7 @@ func assembled(t *testing.T, original []byte, level signing.Level) *assembly {
 	return a
 }
 
-// swap replaces the first old in the sections by new, of the same length.
+// swap replaces the first occurrence of old in the sections by new, which has the same length.
 func swap(old, replacement string) func(*testing.T, *assembly) {
 	return func(t *testing.T, a *assembly) {
 		t.Helper()
@@ -131,7 +131,7 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// moveRange adds to one of the ByteRange's numbers.
+// moveRange adds to one of the numbers of the ByteRange.
 func moveRange(index, by int) func(*testing.T, *assembly) {
 	return func(t *testing.T, a *assembly) {
 		t.Helper()
@@ -156,8 +156,8 @@ func intText(n int64) []byte {
 	return b
 }
 
-// flipContents changes a digit of the first /Contents, at a share of what is used of it; at 1 it is
-// the last digit reserved.
+// flipContents changes a digit of the first /Contents. at is its position as a share of the used
+// digits. 1 means the last reserved digit.
 func flipContents(share float64) func(*testing.T, *assembly) {
 	return func(t *testing.T, a *assembly) {
 		t.Helper()
@@ -176,8 +176,8 @@ func flipContents(share float64) func(*testing.T, *assembly) {
 	}
 }
 
-// TestCheckIndependent wants the checker to go by what it parses: a section whose slots were filled
-// for another size is found.
+// TestCheckIndependent tests that the checker relies only on what it parses: it notices a section
+// that was filled for another size.
 func TestCheckIndependent(t *testing.T) {
 	a := assembled(t, onePage("", "").bytes(), signing.LevelB)
 	a.in.File = newFile(append(onePage("", "").bytes(), "% more\n"...))
@@ -191,8 +191,8 @@ func TestCheckIndependent(t *testing.T) {
 	}
 }
 
-// TestCheckAfterRehearsal wants no short way for a section that is not the one that was seen, and
-// none without a sight of it.
+// TestCheckAfterRehearsal tests that the checker skips no check if the section differs from the
+// rehearsed one, or if there was no rehearsal.
 func TestCheckAfterRehearsal(t *testing.T) {
 	a := assembled(t, onePage("", "").bytes(), signing.LevelB)
 	r := &a.state.Rehearsed

@@ -11,7 +11,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// trySpot signs with a box of 200 x 50 points at a place.
+// trySpot signs with a box of 200 x 50 points at a position.
 func trySpot(t *testing.T, f *Format, original []byte, kind, place string) error {
 	t.Helper()
 	in := input(t, original, signing.LevelB)
@@ -29,8 +29,8 @@ func trySpot(t *testing.T, f *Format, original []byte, kind, place string) error
 	return err
 }
 
-// TestVisibleClipped wants a box that does not lie on its page as a whole to be refused by its
-// size, its place and its page, unless clipping is allowed.
+// TestVisibleClipped tests that a box that lies partly outside its page is refused, with its size,
+// its position and its page, unless clipping is allowed.
 func TestVisibleClipped(t *testing.T) {
 	word := func(x, y int) string {
 		content := fmt.Sprintf("BT /F1 12 Tf %d %d Td (SIGNHERE) Tj ET", x, y)
@@ -80,8 +80,8 @@ func TestVisibleClipped(t *testing.T) {
 	}
 }
 
-// TestVisibleInCertified wants a certification or a lock of level 2 to allow invisible signatures
-// and existing fields, and no new visible field, which is an annotation.
+// TestVisibleInCertified tests that a certification or a lock with /P 2 allows invisible signatures
+// and existing fields, but no new visible field, which is an annotation.
 func TestVisibleInCertified(t *testing.T) {
 	k := rsaKey()
 	form := onePage("/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]").

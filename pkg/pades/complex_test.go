@@ -11,8 +11,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestTooComplex has small files that would hold a processor for hours: each is refused before it
-// does.
+// TestTooComplex refuses small files that would otherwise keep a processor busy for hours.
 func TestTooComplex(t *testing.T) {
 	large := strings.Repeat("x", 300<<10) // an object with it is parsed at each reference
 	form := func(fields string) maker { return onePage("/AcroForm 9 0 R", "").with(9, "<</Fields["+fields+"]>>") }
@@ -67,7 +66,7 @@ func TestTooComplex(t *testing.T) {
 	}
 }
 
-// TestPrepareStops gives up where nobody waits any more.
+// TestPrepareStops tests that Prepare stops when its context is cancelled.
 func TestPrepareStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

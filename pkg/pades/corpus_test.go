@@ -50,7 +50,7 @@ func writeRefusals(t *testing.T, list map[string]string) {
 }
 
 // corpusFiles lists the samples of the repository and of the folder that SIGNSTASH_CORPUS names,
-// where they lie in it or in pdf/.
+// including its subfolder pdf.
 func corpusFiles(t testing.TB) []string {
 	t.Helper()
 	var files []string
@@ -78,7 +78,7 @@ func corpusFiles(t testing.TB) []string {
 	return files
 }
 
-// others asks programs that are not ours about signed documents.
+// others checks signed documents with independent programs.
 type others struct {
 	verifier *verify.Verifier
 	ca       string
@@ -109,7 +109,7 @@ func askOthers(t *testing.T, k *testKey) *others {
 	return o
 }
 
-// check asks about a document to which one signature was added; args go to the script.
+// check checks a document to which one signature was added. args are passed to the script.
 func (o *others) check(t *testing.T, original, signed []byte, args ...string) {
 	t.Helper()
 	before, after := filepath.Join(o.dir, "original.pdf"), filepath.Join(o.dir, "signed.pdf")
@@ -132,9 +132,8 @@ func (o *others) check(t *testing.T, original, signed []byte, args ...string) {
 	}
 }
 
-// TestCorpus signs every sample or refuses it with the reason that the golden list has. A sample
-// that the list does not know, from a folder of somebody else's, may be refused for any reason of a
-// document's own kinds.
+// TestCorpus signs every sample, or refuses it with the reason in the golden list. A sample from
+// another folder, which is not in the list, may be refused with any kind that concerns documents.
 func TestCorpus(t *testing.T) {
 	k := rsaKey()
 	o := askOthers(t, k)
@@ -181,7 +180,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// checkRefusal wants a refusal to be the document's own fault, with a reason.
+// checkRefusal checks that an error blames the document and gives a reason.
 func checkRefusal(t *testing.T, e *signing.Error) {
 	t.Helper()
 	switch e.Kind {
@@ -200,8 +199,8 @@ func checkRefusal(t *testing.T, e *signing.Error) {
 	}
 }
 
-// checkSigned wants the newest signature to be ours and right, by the report that reads all bytes
-// again.
+// checkSigned checks with Verify, which reads all bytes again, that the newest signature is the one
+// just made and is valid.
 func checkSigned(t *testing.T, signed []byte, level signing.Level) *SignatureReport {
 	t.Helper()
 	r, err := Verify(context.Background(), bytes.NewReader(signed), int64(len(signed)), VerifyOptions{})

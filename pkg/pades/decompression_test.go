@@ -14,7 +14,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// largePage is a document whose page holds so many dictionaries in an object stream.
+// largePage returns a document whose page has the given number of dictionaries in an object stream.
 func largePage(t *testing.T, dictionaries int) []byte {
 	t.Helper()
 	page := "<</Type/Page/Parent 2 0 R/Annots 6 0 R/PieceInfo<</X<</Private[" + strings.Repeat(
@@ -57,8 +57,8 @@ func largePage(t *testing.T, dictionaries int) []byte {
 	return b.Bytes()
 }
 
-// TestSmallFileStaysSmall: a page that is several hundred times as large as its file is not written
-// out in the section. Other programs find the signature valid, also a second one.
+// TestSmallFileStaysSmall tests that a page that unpacks to several hundred times the size of the
+// file does not make the section large. Other programs accept the signature, and a second one too.
 func TestSmallFileStaysSmall(t *testing.T) {
 	k := rsaKey()
 	dir := t.TempDir()
@@ -104,7 +104,7 @@ func TestSmallFileStaysSmall(t *testing.T) {
 	}
 }
 
-// wantQuiet wants a program to find nothing to complain about in a signed document.
+// wantQuiet checks that a program reports no problem in a signed document.
 func wantQuiet(t *testing.T, command []string) {
 	t.Helper()
 	if _, err := exec.LookPath(command[0]); err != nil {
@@ -121,8 +121,8 @@ func wantQuiet(t *testing.T, command []string) {
 	}
 }
 
-// TestCopyIsBounded: where a large object cannot be compressed, because the file is encrypted, the
-// document is refused before it is signed.
+// TestCopyIsBounded tests that a document is refused before it is signed if a large object cannot
+// be compressed, because the file is encrypted.
 func TestCopyIsBounded(t *testing.T) {
 	if _, err := exec.LookPath("qpdf"); err != nil {
 		t.Skip("qpdf is not installed")

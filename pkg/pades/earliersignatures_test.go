@@ -11,8 +11,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestEarlierBroken wants a document not to be signed whose earlier signature or document timestamp
-// is wrong, and to be signed where nobody can tell.
+// TestEarlierBroken tests that a document with a wrong earlier signature or document timestamp is
+// refused, and that one whose earlier signature cannot be judged is signed.
 func TestEarlierBroken(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)
@@ -71,8 +71,8 @@ func TestEarlierBroken(t *testing.T) {
 	}
 }
 
-// TestEarlierStray wants objects that nothing lists to be refused behind an earlier signature, also
-// within a revision.
+// TestEarlierStray tests that objects that no cross-reference section lists are refused after an
+// earlier signature, also inside a revision.
 func TestEarlierStray(t *testing.T) {
 	const forged = "90 0 obj\n<</Type/Page>>\nendobj\n"
 	file := signedForm(t)
@@ -97,7 +97,7 @@ func TestEarlierStray(t *testing.T) {
 	}
 }
 
-// TestEarlierBounded wants the bytes that earlier signatures make us hash to be bounded.
+// TestEarlierBounded tests that the number of bytes hashed for earlier signatures is bounded.
 func TestEarlierBounded(t *testing.T) {
 	const size = 1 << 20
 	file := bytes.NewReader(make([]byte, size))

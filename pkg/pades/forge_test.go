@@ -15,8 +15,8 @@ import (
 
 const forgedContent = "<</Length 9>>\nstream\n9 9 m f %\n\nendstream"
 
-// signedContent is a document whose page shows object 4, signed as B-B; more is put into the
-// catalog, the page and the file.
+// signedContent returns a document whose page shows object 4, signed at B-B. The arguments are
+// added to the catalog, the page and the objects.
 func signedContent(t *testing.T, catalog, page string, more map[int]string) []byte {
 	t.Helper()
 	if !strings.Contains(page, "/Contents") {
@@ -54,7 +54,7 @@ func endRevision(b *bytes.Buffer, table, trailer string, prev int64) []byte {
 	return b.Bytes()
 }
 
-// bodyOf is the text of an object as the file has it last.
+// bodyOf returns the text of the newest version of an object.
 func bodyOf(t *testing.T, file []byte, number int) string {
 	t.Helper()
 	all := regexp.MustCompile(fmt.Sprintf(`(?s)\n%d 0 obj\n(.*?)\nendobj`, number)).FindAllSubmatch(file, -1)
@@ -64,7 +64,7 @@ func bodyOf(t *testing.T, file []byte, number int) string {
 	return string(all[len(all)-1][1])
 }
 
-// lastTable is the text of the newest cross-reference table.
+// lastTable returns the text of the newest cross-reference table.
 func lastTable(t *testing.T, file []byte) string {
 	t.Helper()
 	table, _, ok := bytes.Cut(file[openPDF(t, file).StartsAt():], []byte("trailer"))
@@ -74,14 +74,14 @@ func lastTable(t *testing.T, file []byte) string {
 	return string(table)
 }
 
-// withEntry puts an entry into a dictionary's text.
+// withEntry adds an entry to the text of a dictionary.
 func withEntry(dict, entry string) string {
 	return strings.TrimSuffix(strings.TrimSpace(dict), ">>") + entry + ">>"
 }
 
-// TestVerifyForged appends to signed documents what makes a reader show another page: by objects
-// that only the new revision says are harmless, by another catalog, by what the signed revision
-// left undefined, and by cross-reference sections that lie within it.
+// TestVerifyForged appends revisions to signed documents that make a reader show another page:
+// objects that only the new revision claims to be harmless, another catalog, objects that the
+// signed revision left undefined, and cross-reference sections inside the signed bytes.
 func TestVerifyForged(t *testing.T) {
 	plain := signedContent(t, "", "", nil)
 	catalog, field := bodyOf(t, plain, 1), onlySignature(t, plain).field.ref.Number
@@ -157,7 +157,7 @@ func TestVerifyForged(t *testing.T) {
 	}
 }
 
-// onlySignature is the one of a form without other fields that are signed.
+// onlySignature returns the signature of a document with exactly one signed field.
 func onlySignature(t *testing.T, file []byte) signature {
 	t.Helper()
 	list, err := readSignatures(openPDF(t, file))
@@ -167,16 +167,16 @@ func onlySignature(t *testing.T, file []byte) signature {
 	return list[0]
 }
 
-// forgedBox is where forged fields are.
+// forgedBox is the rectangle of forged fields.
 var forgedBox = pdf.Array{pdf.Int(0), pdf.Int(0), pdf.Int(99), pdf.Int(99)}
 
-// emptyFieldWith adds a signature field without a signature, whose appearance has that content.
+// emptyFieldWith adds an empty signature field whose appearance has the given content.
 func emptyFieldWith(u *pdf.Update, content string) pdf.Ref {
 	return u.Add(pdf.NewDict("FT", pdf.Name("Sig"), "T", pdf.Text("x"), "Subtype", pdf.Name("Widget"), "Rect", forgedBox,
 		"AP", pdf.NewDict("N", faceWith(u, content))))
 }
 
-// putField puts a field into the form and on the page.
+// putField adds a field to the form and to the page.
 func putField(t *testing.T, u *pdf.Update, field pdf.Ref) {
 	t.Helper()
 	catalog, _, err := u.Document().Catalog()
@@ -194,8 +194,7 @@ func putField(t *testing.T, u *pdf.Update, field pdf.Ref) {
 	}
 }
 
-// unsealed is an encrypted document, signed, with a revision whose trailer does not say so any
-// more.
+// unsealed returns a signed, encrypted document with a revision whose trailer lacks /Encrypt.
 func unsealed(t *testing.T) []byte {
 	original, err := os.ReadFile("../pdf/testdata/encrypted/rc4-128-r3.pdf")
 	if err != nil {
@@ -206,8 +205,8 @@ func unsealed(t *testing.T) []byte {
 	return append(file, bytes.Replace(revised[len(file):], []byte("/Encrypt"), []byte("/Ciphers"), 1)...)
 }
 
-// hiddenSection is a signed document in one of whose streams a cross-reference section lies, with
-// its object; a later update links it.
+// hiddenSection returns a signed document with a cross-reference section and its object hidden in a
+// stream. A later update links the section.
 func hiddenSection(t *testing.T) []byte {
 	const object = "4 0 obj\n" + forgedContent + "\nendobj\n"
 	build := func(at, prev int) []byte {
@@ -221,7 +220,7 @@ func hiddenSection(t *testing.T) []byte {
 	return endRevision(bytes.NewBuffer(bytes.Clone(file)), lastTable(t, file), "", int64(at+len(object)))
 }
 
-// TestVerifyHonest appends what looks like a forgery and is none.
+// TestVerifyHonest appends harmless revisions that look like forgeries.
 func TestVerifyHonest(t *testing.T) {
 	for name, file := range map[string]func(*testing.T) []byte{
 		"validation data that was missing": func(t *testing.T) []byte {

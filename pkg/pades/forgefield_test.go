@@ -29,8 +29,8 @@ func set(t *testing.T, number int, key pdf.Name, value pdf.Object) func(*pdf.Upd
 	}
 }
 
-// signedWithEmptyField has an empty signature field, object 10, whose appearance, object 8, is
-// empty too.
+// signedWithEmptyField returns a signed document with an empty signature field, object 10, whose
+// appearance, object 8, is empty too.
 func signedWithEmptyField(t *testing.T) []byte {
 	t.Helper()
 	return signedContent(t, "/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]", map[int]string{
@@ -38,8 +38,8 @@ func signedWithEmptyField(t *testing.T) []byte {
 	})
 }
 
-// TestVerifyForgedFields draws over a page, or says other things, with what passes for a signature
-// field, and where a signature locks.
+// TestVerifyForgedFields draws over a page or changes its meaning, with objects that pretend to be
+// signature fields, and in locked fields.
 func TestVerifyForgedFields(t *testing.T) {
 	plain := signedContent(t, "", "", nil)
 	join := func(entries ...pdf.Object) func(*testing.T) []byte {
@@ -114,7 +114,7 @@ func TestVerifyForgedFields(t *testing.T) {
 	}
 }
 
-// faceOf is the number of the normal appearance of a widget.
+// faceOf returns the object number of the normal appearance of a widget.
 func faceOf(t *testing.T, file []byte, widget int) int {
 	t.Helper()
 	doc := openPDF(t, file)
@@ -126,8 +126,8 @@ func faceOf(t *testing.T, file []byte, widget int) int {
 	return ref.Number
 }
 
-// TestVerifyFaceOfLaterSignature: the appearance of an empty field may be rewritten where it is
-// when the field is signed, and not after.
+// TestVerifyFaceOfLaterSignature tests that the appearance of an empty field may be rewritten in
+// place when the field is signed, but not later.
 func TestVerifyFaceOfLaterSignature(t *testing.T) {
 	signed, err := signField(t, &Format{}, signedWithEmptyField(t), "e", signing.LevelB)
 	if err != nil {
@@ -142,7 +142,8 @@ func TestVerifyFaceOfLaterSignature(t *testing.T) {
 	}
 }
 
-// TestVerifyLocks fills in a field and signs after a signature that locks (ISO 32000-2 12.8.2.4).
+// TestVerifyLocks fills in a field and signs after a signature that locks fields (ISO 32000-2
+// 12.8.2.4).
 func TestVerifyLocks(t *testing.T) {
 	for lock, valid := range map[string]struct{ filled, signed bool }{
 		"/Action/All":                        {false, true},

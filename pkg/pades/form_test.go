@@ -10,8 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestForms signs documents whose form and annotations stand in every place they may, twice, as
-// tables and as packed objects, and wants everything that was there to be there still.
+// TestForms signs documents with the form and the annotations in every allowed place, twice, with
+// cross-reference tables and with packed objects. It checks that everything that existed before
+// still exists.
 func TestForms(t *testing.T) {
 	const text = "<</FT/Tx/T(Signature1)/V(kept)/Subtype/Widget/Rect[0 0 9 9]>>"
 	for _, tt := range []struct {
@@ -57,8 +58,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// checkKept wants form, annotations and extensions of before to be in after, with two signature
-// fields more.
+// checkKept checks that after has the form, the annotations and the extensions of before, and two
+// more signature fields.
 func checkKept(t *testing.T, before, after *pdf.Document, fields, annots int) {
 	t.Helper()
 	old, _, err := before.Catalog()
@@ -98,7 +99,7 @@ func checkKept(t *testing.T, before, after *pdf.Document, fields, annots int) {
 	}
 }
 
-// TestVersions declares the extension below PDF 2.0 only.
+// TestVersions tests that the extension is declared only below PDF 2.0.
 func TestVersions(t *testing.T) {
 	for _, tt := range []struct {
 		header, catalog string
@@ -124,8 +125,8 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// TestSignatureDictionary holds the dictionary and the widget against product/api.md 5 and ETSI EN
-// 319 142-1 6.3.
+// TestSignatureDictionary checks the dictionary and the widget against the documented product and
+// ETSI EN 319 142-1 6.3.
 func TestSignatureDictionary(t *testing.T) {
 	signed := mustSign(t, &Format{}, rsaKey(), onePage("", "").bytes(), signing.LevelB)
 	doc := openPDF(t, signed)

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// FuzzSign signs anything: what is not refused must be valid for the report, which reads all of it
-// again, and must start with what came in.
+// FuzzSign signs arbitrary input. If it is not refused, the result must start with the input, and
+// Verify, which reads everything again, must find it valid.
 func FuzzSign(f *testing.F) {
 	for _, path := range corpusFiles(f) {
 		b, err := os.ReadFile(path)
@@ -57,7 +57,7 @@ func FuzzSign(f *testing.F) {
 	})
 }
 
-// FuzzVerify reports on anything.
+// FuzzVerify verifies arbitrary input.
 func FuzzVerify(f *testing.F) {
 	k := rsaKey()
 	a := newAuthority(f, k)

@@ -111,7 +111,7 @@ func (k *testKey) sign(t testing.TB, digest []byte) []byte {
 	return value
 }
 
-// memoryFile is a document in memory; it counts the bytes that are read of it.
+// memoryFile is a document in memory. It counts the bytes that are read.
 type memoryFile struct {
 	*bytes.Reader
 	read int64
@@ -181,7 +181,7 @@ func sha256Of(parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// signedData is a SignedData over a document's digest.
+// signedData returns a SignedData over the digest of a document.
 func signedData(t testing.TB, k *testKey, digest []byte) []byte {
 	t.Helper()
 	c := k.credential

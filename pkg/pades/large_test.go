@@ -12,7 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// sparseFile is zeros but for its parts.
+// sparseFile is a file of zeros, except for its parts.
 type sparseFile struct {
 	parts map[int64][]byte
 	size  int64
@@ -40,7 +40,7 @@ func (f *sparseFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// sparseDocument is a PDF of a size whose objects lie at its end.
+// sparseDocument returns a PDF of the given size whose objects are at its end.
 func sparseDocument(size int64, stream bool) *sparseFile {
 	base := size - 3000
 	var tail bytes.Buffer
@@ -70,8 +70,8 @@ func sparseDocument(size int64, stream bool) *sparseFile {
 	return &sparseFile{size: size, parts: map[int64][]byte{0: []byte("%PDF-1.7\n"), base: tail.Bytes()}}
 }
 
-// TestLarge signs documents whose offsets pass every width of number there is. What the checker
-// continues is the state of some hash: the bytes of the original are not read, so that any will do.
+// TestLarge signs documents whose offsets exceed every common width of numbers. The state of the
+// hash is arbitrary, because the bytes of the original are not read.
 func TestLarge(t *testing.T) {
 	k := rsaKey()
 	for _, size := range []int64{99_999_000, 100_000_500, 999_999_000, 1_000_000_500, 1<<31 - 2000, 1<<31 + 5000, 1<<32 - 2000, 1<<32 + 5000, 9_999_960_000} {
@@ -104,8 +104,8 @@ func TestLarge(t *testing.T) {
 	}
 }
 
-// TestLargeHashed reads all of a document of more than 2^32 bytes: to sign it without a state of
-// the hash, and to verify it.
+// TestLargeHashed reads a whole document of more than 2^32 bytes, to sign it without a stored state
+// of the hash, and to verify it.
 func TestLargeHashed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads 13 GB of zeros")

@@ -14,7 +14,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestLevels signs every sample of the repository at each level that has a timestamp.
+// TestLevels signs every sample of the repository at each level with a timestamp.
 func TestLevels(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)
@@ -45,7 +45,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// TestOthersLevels has others look at documents of each level.
+// TestOthersLevels checks documents of each level with independent programs.
 func TestOthersLevels(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)
@@ -57,8 +57,8 @@ func TestOthersLevels(t *testing.T) {
 	o.check(t, original, mustSign(t, f, k, original, signing.LevelT), "--timestamp")
 }
 
-// TestOverflow gives tokens that do not fit: the level is reached by a document timestamp, with the
-// one signature there is.
+// TestOverflow tests that a document timestamp reaches the level when tokens do not fit, without a
+// second signature.
 func TestOverflow(t *testing.T) {
 	k := rsaKey()
 	original := onePage("", "").bytes()
@@ -88,8 +88,8 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
-// TestAuthorityFails hands on the authority's errors, and refuses what it gives if that is no token
-// over our digest.
+// TestAuthorityFails tests that errors of the authority are returned, and that an answer that is
+// not a token over our digest is refused.
 func TestAuthorityFails(t *testing.T) {
 	k := rsaKey()
 	original := onePage("", "").bytes()
@@ -119,14 +119,14 @@ func TestAuthorityFails(t *testing.T) {
 	}
 }
 
-// nothing gathers no validation data.
+// nothing is a Revocation that returns no validation data.
 type nothing struct{}
 
 func (nothing) Gather(context.Context, []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
 	return nil, nil, nil, nil
 }
 
-// refusing has none.
+// refusing is a Revocation that returns an error.
 type refusing struct{}
 
 func (refusing) Gather(context.Context, []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
@@ -147,7 +147,8 @@ func TestRevocationFails(t *testing.T) {
 	}
 }
 
-// TestStoreGrows signs twice at B-LT: what is in the store stays, and is not stored again.
+// TestStoreGrows signs twice at B-LT and tests that existing validation data stays and is not
+// stored again.
 func TestStoreGrows(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)
@@ -183,7 +184,7 @@ func TestStoreGrows(t *testing.T) {
 	}
 }
 
-// TestHashOfTimestamps stamps with the credential's own hash.
+// TestHashOfTimestamps tests that timestamps use the hash of the credential.
 func TestHashOfTimestamps(t *testing.T) {
 	k := rsaKey()
 	c := *k.credential
@@ -195,7 +196,7 @@ func TestHashOfTimestamps(t *testing.T) {
 	checkSigned(t, signed, signing.LevelLTA)
 }
 
-// turns asks its authorities in turn.
+// turns uses its authorities in turn.
 type turns struct {
 	authorities []*authority
 	asked       int
@@ -207,8 +208,8 @@ func (t *turns) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash) 
 	return a.Timestamp(ctx, digest, hash)
 }
 
-// TestSecondAuthority has the archive timestamp made by another authority than the signature's,
-// whose validation data is in no store yet.
+// TestSecondAuthority uses another authority for the archive timestamp than for the signature. The
+// validation data of this authority is not stored yet.
 func TestSecondAuthority(t *testing.T) {
 	k := rsaKey()
 	first, second := newAuthority(t, k), newAuthority(t, k)
@@ -220,7 +221,8 @@ func TestSecondAuthority(t *testing.T) {
 	checkSigned(t, signed, signing.LevelLTA)
 }
 
-// rootless gathers as if the issuing CA's issuer were not known: nothing for it.
+// rootless is a Revocation that does not know the issuer of the issuing CA, and returns nothing for
+// it.
 type rootless struct{ *authority }
 
 func (r rootless) Gather(ctx context.Context, chain []*x509.Certificate) (certs, ocsps, crls [][]byte, err error) {
@@ -228,8 +230,8 @@ func (r rootless) Gather(ctx context.Context, chain []*x509.Certificate) (certs,
 	return nil, ocsps, nil, err
 }
 
-// TestForeignStore signs a document whose store holds the root that is not known here: it demands
-// no more of our data than before.
+// TestForeignStore signs a document whose store already contains the root that is unknown here.
+// This must not require more validation data.
 func TestForeignStore(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)

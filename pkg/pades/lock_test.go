@@ -27,7 +27,7 @@ func signField(t *testing.T, f *Format, original []byte, name string, level sign
 	return append(bytes.Clone(original), section...), err
 }
 
-// withLock is a document with the signature fields a and b, of which a locks fields once it is
+// withLock returns a document with the signature fields a and b. Field a locks fields once it is
 // signed.
 func withLock(lock string) []byte {
 	const field = "<</FT/Sig/T(%s)/Subtype/Widget/Rect[0 0 90 90]/P 3 0 R%s>>"
@@ -66,8 +66,8 @@ func TestLocks(t *testing.T) {
 	}
 }
 
-// TestTimestampPassesLocks reaches B-LTA with a field that locks everything: what it locks is not
-// timestamps.
+// TestTimestampPassesLocks reaches B-LTA with a field that locks everything, because locks do not
+// cover timestamps.
 func TestTimestampPassesLocks(t *testing.T) {
 	a := newAuthority(t, rsaKey())
 	signed, err := signField(t, &Format{Timestamper: a, Revocation: a}, withLock("/Action/All"), "a", signing.LevelLTA)
@@ -77,8 +77,8 @@ func TestTimestampPassesLocks(t *testing.T) {
 	checkSigned(t, signed, signing.LevelLTA)
 }
 
-// TestPermissions clears permission bits of an encrypted document: a new field needs 4 and 6, an
-// existing one 6 or 9.
+// TestPermissions clears permission bits of an encrypted document. A new field needs bits 4 and 6,
+// an existing field needs bit 6 or 9.
 func TestPermissions(t *testing.T) {
 	plain, err := os.ReadFile("../pdf/testdata/encrypted/rc4-128-r3.pdf")
 	if err != nil {
@@ -104,8 +104,8 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// TestEncrypted signs documents of all revisions of encryption; others decrypt them and find the
-// signature right.
+// TestEncrypted signs documents with every revision of encryption. Independent programs decrypt
+// them and accept the signature.
 func TestEncrypted(t *testing.T) {
 	k := rsaKey()
 	o := askOthers(t, k)
@@ -155,7 +155,7 @@ func TestEncryptedXrefStreams(t *testing.T) {
 	}
 }
 
-// TestNames finds a free name beside fields that have, or contain, the usual ones.
+// TestNames tests that a free name is found if fields already have, or contain, the usual names.
 func TestNames(t *testing.T) {
 	m := onePage("/AcroForm<</Fields[10 0 R 11 0 R 13 0 R]>>", "").with(10, "<</FT/Tx/T(Signature1)>>").
 		with(11, "<</T(Signature2)/Kids[12 0 R]>>").with(12, "<</FT/Tx/T(x)/Parent 11 0 R>>").

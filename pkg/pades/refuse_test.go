@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestRefused is one row for each reason why a readable document is not signed; rows without a kind
-// are signed.
+// TestRefused has one row for each reason why a readable document is refused. Documents of rows
+// without a kind are signed.
 func TestRefused(t *testing.T) {
 	const signed = "<</FT/Sig/T(Old)/V 11 0 R/Subtype/Widget/Rect[0 0 0 0]%s>>"
 	// The old signature's ByteRange leaves out the first string of the file.
@@ -77,7 +77,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// leaveOut makes a signature's /ByteRange[0 AAAA BBBB 9] leave out the string <00>.
+// leaveOut changes the /ByteRange[0 AAAA BBBB 9] of a signature so that its gap is the string <00>.
 func leaveOut(file []byte) []byte {
 	if at := bytes.Index(file, []byte("<00>")); at >= 0 {
 		file = bytes.Replace(file, []byte("AAAA"), fmt.Appendf(nil, "%*d", len("AAAA"), at), 1)
@@ -86,7 +86,7 @@ func leaveOut(file []byte) []byte {
 	return file
 }
 
-// deepForm is a form whose only field lies that many levels down.
+// deepForm returns a document whose form has its only field at the given depth.
 func deepForm(levels int) maker {
 	m := onePage("/AcroForm<</Fields[10 0 R]>>", "")
 	for i := range levels {
@@ -117,8 +117,8 @@ func TestLevelsNotConfigured(t *testing.T) {
 	}
 }
 
-// TestInjection signs documents full of what looks like reserved contents: nothing of it is touched
-// or taken for ours.
+// TestInjection signs documents that contain text that looks like reserved contents. This text is
+// neither changed nor used.
 func TestInjection(t *testing.T) {
 	hole := "/ByteRange [0 0000000000 0000000000 0000000000]/Contents<" + strings.Repeat("0", 20_000) + ">"
 	stream := fmt.Sprintf("<</Length %d>>\nstream\n%s\nendstream", len(hole), hole)

@@ -12,8 +12,7 @@ import (
 
 const emptySigField = "<</Type/Annot/Subtype/Widget/FT/Sig/T(S)/Rect[100 100 300 200]/F 4%s>>"
 
-// withEmptyField is a document with the signature field S as object 10; extra entries are added to
-// it.
+// withEmptyField returns a document with the signature field S as object 10, with extra entries.
 func withEmptyField(extra string) maker {
 	return onePage("/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]").with(10, fmt.Sprintf(emptySigField, extra))
 }
@@ -22,8 +21,8 @@ func streamOf(data, entries string) string {
 	return fmt.Sprintf("<<%s/Length %d>>\nstream\n%s\nendstream", entries, len(data), data)
 }
 
-// TestNoSignatureIsWasted prepares documents on which embedding could stumble. Prepare refuses
-// them, or what it prepared is embedded: in between somebody pays for the signature.
+// TestNoSignatureIsWasted prepares documents for which Embed could fail. Either Prepare refuses
+// them or Embed succeeds, because the signature is paid for between the two.
 func TestNoSignatureIsWasted(t *testing.T) {
 	// Two signed fields; their ByteRange leaves out the first string of the file.
 	earlier := func(first, second string) maker {
@@ -113,8 +112,8 @@ func TestNoSignatureIsWasted(t *testing.T) {
 	}
 }
 
-// TestStoreLooksAtTheNewest finds what is known at the end of a long list, and stores nothing twice
-// that is there.
+// TestStoreLooksAtTheNewest tests that data at the end of a long list is found and not stored
+// again.
 func TestStoreLooksAtTheNewest(t *testing.T) {
 	k := rsaKey()
 	a := newAuthority(t, k)

@@ -11,16 +11,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// maker writes small PDFs whose objects a test chooses: number to body.
+// maker writes small PDFs. A test chooses the objects, as a map from number to body.
 type maker struct {
 	objects map[int]string
-	packed  bool   // cross-reference stream, and an object stream for all that is no stream
+	packed  bool   // use a cross-reference stream, and an object stream for all other objects
 	trailer string // further entries
 	header  string // empty = %PDF-1.7
 }
 
-// onePage is a document of catalog, page tree and page; entries are added to the catalog and to the
-// page.
+// onePage returns a document with a catalog, a page tree and a page. The arguments are added to the
+// catalog and to the page.
 func onePage(catalog, page string) maker {
 	return maker{objects: map[int]string{
 		1: "<</Type/Catalog/Pages 2 0 R" + catalog + ">>",
@@ -72,7 +72,7 @@ func (m maker) bytes() []byte {
 	return b.Bytes()
 }
 
-// pack writes an object stream and a cross-reference stream behind the plain streams.
+// pack writes an object stream and a cross-reference stream after the plain streams.
 func (m maker) pack(b *bytes.Buffer, numbers []int) []byte {
 	stream := numbers[len(numbers)-1] + 1
 	rows := make([][7]byte, stream+2)
@@ -109,7 +109,7 @@ func (m maker) pack(b *bytes.Buffer, numbers []int) []byte {
 	return b.Bytes()
 }
 
-// revise appends a revision in which edit changed something.
+// revise appends a revision with the changes that edit makes.
 func revise(t testing.TB, file []byte, edit func(*pdf.Update)) []byte {
 	t.Helper()
 	doc := openPDF(t, file)

@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestSeedValues signs a field that makes requires (ISO 32000-2 table 237), with SHA-256 and the
-// reason that input gives. What is not flagged as a demand is a proposal.
+// TestSeedValues signs a field with requirements (ISO 32000-2 table 237), with SHA-256 and the
+// reason of input. An entry that is not flagged as required is only a proposal.
 func TestSeedValues(t *testing.T) {
 	const reason = "<FEFF0050007200FC00660075006E0067002000280031 0029>" // Prüfung (1)
 	for _, tt := range []struct {
@@ -80,8 +80,8 @@ func wantFieldRefused(t *testing.T, err error, text string) {
 	}
 }
 
-// TestFieldWithKids signs a field whose widget is a dictionary of its own, and no field that is
-// signed in a widget or has several.
+// TestFieldWithKids tests that a field with a separate widget is signed, and that a field is
+// refused if a widget has a value or if it has several widgets.
 func TestFieldWithKids(t *testing.T) {
 	const widget = "<</Type/Annot/Subtype/Widget/Parent 10 0 R/Rect[100 100 300 200]/F 4%>>"
 	field := func(kids, entries string) []byte {

@@ -19,7 +19,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestSignedMany signs one document again and again: all signatures stay valid, for us and for
+// TestSignedMany signs one document many times. All signatures stay valid, for Verify and for
 // pdfsig.
 func TestSignedMany(t *testing.T) {
 	k := rsaKey()
@@ -67,7 +67,7 @@ func checkAll(t *testing.T, file []byte, want int) {
 }
 
 // TestAlgorithms signs with every kind of key and hash that a credential may have, with and without
-// a state of the hash at hand.
+// a stored state of the hash.
 func TestAlgorithms(t *testing.T) {
 	rsaSigner, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {
@@ -98,8 +98,8 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
-// TestReadsOnce wants the original to be read only where objects are needed if its hash is at hand,
-// and once as a whole if not.
+// TestReadsOnce tests that only the needed objects of the original are read if its hash is known,
+// and that it is read once completely otherwise.
 func TestReadsOnce(t *testing.T) {
 	k := rsaKey()
 	original := largeDocument(4<<20, 2000)
@@ -141,8 +141,8 @@ func TestReadsOnce(t *testing.T) {
 	}
 }
 
-// TestMemory wants a document a hundred times larger, with a hundred times the objects, to need the
-// same memory.
+// TestMemory tests that a document of a hundred times the size, with a hundred times the objects,
+// needs the same memory.
 func TestMemory(t *testing.T) {
 	k := rsaKey()
 	allocated := func(size, objects int) uint64 {
@@ -170,8 +170,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestPrepared wants the stored value to be small, to survive another process, and to give the same
-// section each time.
+// TestPrepared tests that the Prepared value is small, can be used by another process, and gives
+// the same section each time.
 func TestPrepared(t *testing.T) {
 	k := rsaKey()
 	original := onePage("", "").bytes()
@@ -198,7 +198,7 @@ func TestPrepared(t *testing.T) {
 	}
 }
 
-// TestEmbedRefuses spoils the value, or what was stored: nothing of it becomes a signed document.
+// TestEmbedRefuses tests that Embed refuses a wrong signature value or a damaged Prepared value.
 func TestEmbedRefuses(t *testing.T) {
 	k := rsaKey()
 	in := input(t, onePage("", "").bytes(), signing.LevelB)
@@ -261,7 +261,7 @@ func mustRSA(t *testing.T) *rsa.PrivateKey {
 	return key
 }
 
-// TestCancelled stops before the work.
+// TestCancelled tests that a cancelled context stops the work before it starts.
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

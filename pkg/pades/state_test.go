@@ -10,7 +10,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestState wants all of a state back, and nothing of a part of it.
+// TestState tests that a whole state is read back, and that a part of one is refused.
 func TestState(t *testing.T) {
 	s := &state{
 		Version:      stateVersion,
@@ -70,8 +70,7 @@ func FuzzState(f *testing.F) {
 	})
 }
 
-// TestCheckValue holds values against the certificate that was there when the document was
-// prepared.
+// TestCheckValue checks values against the certificate with which the document was prepared.
 func TestCheckValue(t *testing.T) {
 	k, stranger := rsaKey(), newTestKey(mustRSA(t), signing.RSAPKCS1, crypto.SHA256)
 	p, err := (&Format{}).Prepare(context.Background(), input(t, onePage("", "").bytes(), signing.LevelB), k.credential)

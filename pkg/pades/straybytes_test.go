@@ -25,8 +25,8 @@ func readCase(t *testing.T, name string) []byte {
 	return b
 }
 
-// TestForgedTail wants the forged page behind a signed document neither to be called valid nor to
-// be signed.
+// TestForgedTail tests that a signed document with a forged page appended is neither called valid
+// nor signed.
 func TestForgedTail(t *testing.T) {
 	file := readCase(t, "forged-tail.pdf")
 	roots := x509.NewCertPool()
@@ -47,7 +47,7 @@ func TestForgedTail(t *testing.T) {
 	}
 }
 
-// TestCasesRefused wants files that other readers repair to be refused by name.
+// TestCasesRefused tests that files that other readers repair are refused with a clear reason.
 func TestCasesRefused(t *testing.T) {
 	for name, want := range map[string]string{
 		"xref1.pdf":      "PDF is damaged: its cross-reference table at byte 766 starts at object 1 instead of object 0",
@@ -60,8 +60,8 @@ func TestCasesRefused(t *testing.T) {
 	}
 }
 
-// TestVerifyStray appends to a signed document what belongs to no revision, alone or beside a
-// revision that is allowed.
+// TestVerifyStray appends bytes that belong to no revision to a signed document, alone or together
+// with an allowed revision.
 func TestVerifyStray(t *testing.T) {
 	const forged = "90 0 obj\n<</Type/Page>>\nendobj\n"
 	file := signedForm(t)
@@ -104,9 +104,9 @@ func TestVerifyStray(t *testing.T) {
 	}
 }
 
-// TestVerifyPadded wants white space to be harmless behind a signature as long as readers find the
-// end of the last revision. Beyond that they rebuild the file, and may show objects that the signed
-// revision holds and does not list.
+// TestVerifyPadded tests that white space after a signature is harmless as long as readers find the
+// end of the last revision. With more white space they rebuild the file, and may show objects that
+// the signed revision contains but does not list.
 func TestVerifyPadded(t *testing.T) {
 	file := signedForm(t)
 	found := 1024 - (len(file) - bytes.LastIndex(file, []byte("startxref")))
@@ -122,8 +122,8 @@ func TestVerifyPadded(t *testing.T) {
 	}
 }
 
-// TestBytesBeforeHeader signs a document with bytes before its header where its offsets count them,
-// and refuses it by their number where they do not.
+// TestBytesBeforeHeader signs a document with bytes before its header if its offsets count these
+// bytes. Otherwise it is refused, and the error gives their number.
 func TestBytesBeforeHeader(t *testing.T) {
 	file := string(onePage("", "").bytes())
 	a := newAuthority(t, rsaKey())
@@ -144,7 +144,8 @@ func TestBytesBeforeHeader(t *testing.T) {
 	}
 }
 
-// shifted returns the file behind other bytes, with offsets that count from the first of them.
+// shifted returns the file after other bytes, with offsets that count from the first of these
+// bytes.
 func shifted(before, file string) string {
 	number := regexp.MustCompile(`\d{10} 00000 n|startxref\n\d+`)
 	return before + number.ReplaceAllStringFunc(file, func(s string) string {
@@ -157,7 +158,7 @@ func shifted(before, file string) string {
 	})
 }
 
-// checkPoppler wants poppler to find the signature and to call it valid.
+// checkPoppler checks that poppler finds the signature and calls it valid.
 func checkPoppler(t *testing.T, signed []byte) {
 	t.Helper()
 	if _, err := exec.LookPath("pdfsig"); err != nil {
@@ -174,5 +175,5 @@ func checkPoppler(t *testing.T, signed []byte) {
 	}
 }
 
-// offset is an offset as a cross-reference table has it.
+// offset formats an offset as a cross-reference table does.
 func offset(n int) []byte { return fmt.Appendf(nil, "%010d", n) }

@@ -17,7 +17,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// validFor is the test's key with a certificate that is valid from one time to another.
+// validFor returns the key of the tests with a certificate that is valid between two times.
 func validFor(from, to time.Time) *testKey {
 	k := *rsaKey()
 	leaf := issue("Test Signer", k.key.Public(), k.sub, k.caKey, func(c *x509.Certificate) {
@@ -29,8 +29,8 @@ func validFor(from, to time.Time) *testKey {
 	return &k
 }
 
-// TestVerifyTime wants a certificate to be judged at the time of signing, with and without trusted
-// roots, and the source of that time to be named.
+// TestVerifyTime tests that a certificate is judged at the time of signing, with and without
+// trusted roots, and that the report names the source of this time.
 func TestVerifyTime(t *testing.T) {
 	now, hour := time.Now(), time.Hour
 	original := onePage("", "").bytes()
@@ -86,7 +86,7 @@ func TestVerifyTime(t *testing.T) {
 	}
 }
 
-// TestVerifyTimeOfStranger wants the timestamp of an authority that is not trusted to give no time.
+// TestVerifyTimeOfStranger tests that the time of an untrusted authority is not used.
 func TestVerifyTimeOfStranger(t *testing.T) {
 	k := validFor(testTime.Add(-time.Hour), testTime.Add(time.Hour))
 	stranger := newTestKey(mustRSA(t), signing.RSAPKCS1, k.credential.Hash)
@@ -99,7 +99,8 @@ func TestVerifyTimeOfStranger(t *testing.T) {
 	}
 }
 
-// TestVerdicts tells a signature that is broken from one that this program cannot judge.
+// TestVerdicts tests that a broken signature is distinguished from one that this program cannot
+// judge.
 func TestVerdicts(t *testing.T) {
 	k := rsaKey()
 	signed := mustSign(
@@ -161,8 +162,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestVerifyNegativeSerial wants a good signature not to be called broken because of a certificate
-// that crypto/x509 refuses.
+// TestVerifyNegativeSerial tests that a good signature is not called broken because crypto/x509
+// refuses its certificate.
 func TestVerifyNegativeSerial(t *testing.T) {
 	k := validFor(testTime.Add(-time.Hour), time.Now().Add(time.Hour))
 	serial := []byte{2, 8, 0x12, 0x34, 0x56, 0x78, 0x12, 0x34, 0x56, 0x78}
@@ -186,7 +187,7 @@ func TestVerifyNegativeSerial(t *testing.T) {
 	}
 }
 
-// resign replaces the signature of a certificate whose content was changed in place.
+// resign signs a certificate again after its content was changed in place.
 func resign(t *testing.T, by crypto.Signer, der []byte) []byte {
 	t.Helper()
 	var parts struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// signedForm is a signed document with a text field, content, an unused object and an empty
+// signedForm returns a signed document with a text field, content, an unused object and an empty
 // signature field.
 func signedForm(t *testing.T) []byte {
 	t.Helper()
@@ -37,8 +37,8 @@ func report(t *testing.T, file []byte, o VerifyOptions) *Report {
 	return r
 }
 
-// TestVerifyChanges appends revisions of all kinds to a signed document and wants each to be named
-// and judged.
+// TestVerifyChanges appends revisions of all kinds to a signed document. The report must name and
+// judge each change.
 func TestVerifyChanges(t *testing.T) {
 	file := signedForm(t)
 	stream := func(data string) *pdf.Stream { return pdf.NewStream(pdf.NewDict(), []byte(data)) }
@@ -96,7 +96,7 @@ func TestVerifyChanges(t *testing.T) {
 	}
 }
 
-// TestVerifyEmptyFieldSigned wants the empty field to be signable after the signature.
+// TestVerifyEmptyFieldSigned tests that an empty field may be signed after the signature.
 func TestVerifyEmptyFieldSigned(t *testing.T) {
 	file := signedForm(t)
 	in := input(t, file, signing.LevelB)
@@ -134,8 +134,8 @@ func TestVerifyFreed(t *testing.T) {
 	}
 }
 
-// TestVerifyBytes flips single bytes of a signed document: whatever is covered makes the signature
-// invalid, or the file unreadable.
+// TestVerifyBytes flips single bytes of a signed document. Each change of a covered byte makes the
+// signature invalid or the file unreadable.
 func TestVerifyBytes(t *testing.T) {
 	file := signedForm(t)
 	list, err := readSignatures(openPDF(t, file))
@@ -181,7 +181,7 @@ func TestVerifyWrapping(t *testing.T) {
 	}
 }
 
-// TestVerifyCertification judges what follows a certification by its /P.
+// TestVerifyCertification tests that changes after a certification are judged by its /P.
 func TestVerifyCertification(t *testing.T) {
 	for permission, valid := range map[int64]bool{1: false, 2: true} {
 		k := rsaKey()
@@ -228,7 +228,7 @@ func signRegardless(t *testing.T, k *testKey, original []byte) []byte {
 	})
 }
 
-// signSection signs a section that make wrote, without the refusals and checks of Format.
+// signSection signs the section that make writes, without the refusals and checks of Format.
 func signSection(
 	t *testing.T, k *testKey, original []byte, make func(*pdf.Document, *form, int) (*preparedSection, error),
 ) []byte {
@@ -264,8 +264,8 @@ func TestVerifyRoots(t *testing.T) {
 	}
 }
 
-// TestVerifyAuthorities wants a signature's timestamp to count only if its authority is trusted,
-// where roots are given.
+// TestVerifyAuthorities tests that, if roots are given, the timestamp of a signature counts only if
+// its authority is trusted.
 func TestVerifyAuthorities(t *testing.T) {
 	k := rsaKey()
 	rogue := newAuthority(t, newTestKey(mustRSA(t), signing.RSAPKCS1, k.credential.Hash))
@@ -298,8 +298,8 @@ func TestVerifyAuthorities(t *testing.T) {
 	}
 }
 
-// TestVerifyWeakTimestamp wants a timestamp with SHA-1 not to count for the level: validators do
-// not count it.
+// TestVerifyWeakTimestamp tests that a timestamp with SHA-1 does not count for the level, because
+// validators do not count it.
 func TestVerifyWeakTimestamp(t *testing.T) {
 	k := rsaKey()
 	for name, level := range map[string]signing.Level{"signature": signing.LevelT, "document": signing.LevelLTA} {

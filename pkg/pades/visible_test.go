@@ -110,7 +110,7 @@ func signedWidget(t *testing.T, file []byte, n int) (rect pdf.Rectangle, page in
 	return rect, page, form
 }
 
-// verifyAll wants count signatures, all valid.
+// verifyAll checks that the document has count signatures and all are valid.
 func verifyAll(t *testing.T, file []byte, count int) {
 	t.Helper()
 	r, err := Verify(context.Background(), bytes.NewReader(file), int64(len(file)), VerifyOptions{})
@@ -154,8 +154,8 @@ func TestVisibleTwice(t *testing.T) {
 	verifyAll(t, twice, 2)
 }
 
-// TestVisibleOnOnePage signs pages that share one array of annotations: one page shows the
-// signature.
+// TestVisibleOnOnePage signs a document whose pages share one array of annotations. Only one page
+// may show the signature.
 func TestVisibleOnOnePage(t *testing.T) {
 	file := onePage("", "/Annots 7 0 R").with(2, "<</Type/Pages/Count 2/Kids[3 0 R 4 0 R]/MediaBox[0 0 595 842]>>").
 		with(4, "<</Type/Page/Parent 2 0 R/Annots 7 0 R>>").with(7, "[8 0 R]").
@@ -198,8 +198,8 @@ func TestVisibleAtPlaceholder(t *testing.T) {
 	verifyAll(t, signed, 1)
 }
 
-// withField adds an empty signature field to a document; kid makes its widget a kid of it, and
-// extra are entries of the field.
+// withField adds an empty signature field to a document. kid makes the widget a kid of the field.
+// extra are further entries of the field.
 func withField(t *testing.T, original []byte, kid bool, extra *pdf.Dict) []byte {
 	t.Helper()
 	doc, err := pdf.Open(bytes.NewReader(original), int64(len(original)))
@@ -284,7 +284,7 @@ func TestVisibleInField(t *testing.T) {
 	}
 }
 
-// TestVisibleInFieldAfterSignature signs a document first, with the field empty, and then in the
+// TestVisibleInFieldAfterSignature signs a document that has an empty field, and then signs in this
 // field.
 func TestVisibleInFieldAfterSignature(t *testing.T) {
 	once, err := signVisible(t, withField(t, golden(t), false, nil), nil)
@@ -413,7 +413,7 @@ func TestIsPDFA(t *testing.T) {
 	}
 }
 
-// smallPDF writes objects 1, 2, … as a document whose catalog is the first.
+// smallPDF returns a document of the objects 1, 2, … whose catalog is the first object.
 func smallPDF(objects ...string) []byte {
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.7\n")

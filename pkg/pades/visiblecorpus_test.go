@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestVisibleOverCorpus signs what can be signed visibly and wants qpdf to find no more fault with
-// it than with the original.
+// TestVisibleOverCorpus signs all samples that can be signed visibly. qpdf must not report more
+// faults than for the original.
 func TestVisibleOverCorpus(t *testing.T) {
 	qpdf, err := exec.LookPath("qpdf")
 	if err != nil {

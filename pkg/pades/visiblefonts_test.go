@@ -9,8 +9,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestVisibleWithOwnFonts signs with a text that the built-in fonts lack: refused without fonts
-// before there is a digest, signed with them. Every reader must find the signature valid.
+// TestVisibleWithOwnFonts signs with a text that the built-in fonts cannot draw. Without own fonts
+// it is refused before there is a digest, and with them it is signed. Every reader must find the
+// signature valid.
 func TestVisibleWithOwnFonts(t *testing.T) {
 	chinese := func(v *signing.VisibleSignature) {
 		v.OneOffTemplate = "签署人：张伟\nمحمد بن عبد الله"

@@ -24,8 +24,8 @@ type pageSpec struct {
 	catalog     string // more entries of the catalog
 }
 
-// onePage writes a document of one page that says "page" in its own middle and has a frame around
-// its crop box.
+// onePage writes a document of one page with the word "page" in its middle and a frame around its
+// crop box.
 func onePage(s pageSpec) []byte {
 	if s.media == "" {
 		s.media = "[0 0 595.303937007874 841.889763779528]"
@@ -83,7 +83,7 @@ func withUpdate(t *testing.T, original []byte, u *pdf.Update) []byte {
 	return append(bytes.Clone(original), section...)
 }
 
-// content is what the tests draw: the request of the golden pair.
+// content returns what the tests draw: the request of the golden pair.
 func content(t *testing.T, edit func(*signing.VisibleSignature, *Content)) Content {
 	t.Helper()
 	casa, err := os.ReadFile("testdata/golden/casa.png")
@@ -109,7 +109,7 @@ func content(t *testing.T, edit func(*signing.VisibleSignature, *Content)) Conte
 	return c
 }
 
-// stamp draws c on the first page of a document at its coordinate, as the appearance of an unsigned
+// stamp draws c on the first page of a document at its coordinate, as the appearance of an empty
 // signature field.
 func stamp(t *testing.T, original []byte, c Content) []byte {
 	t.Helper()
@@ -153,8 +153,8 @@ func stamp(t *testing.T, original []byte, c Content) []byte {
 	return withUpdate(t, original, u)
 }
 
-// tool returns the path of an external program; the test is skipped where it is missing, but fails
-// in CI.
+// tool returns the path of an external program. If the program is missing, the test is skipped, or
+// fails in CI.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

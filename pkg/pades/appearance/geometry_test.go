@@ -94,7 +94,7 @@ func TestPlace(t *testing.T) {
 			if !near(got.Rect, tt.rect) || got.Matrix != tt.matrix {
 				t.Errorf("Place = %+v, want %v %v", got, tt.rect, tt.matrix)
 			}
-			// The corner that the reader sees at the top left leads back to where it was asked for.
+			// The corner that the reader sees at the top left must be at the requested position.
 			u0, v0 := Seen(tt.page, got.Rect.X0, got.Rect.Y0)
 			u1, v1 := Seen(tt.page, got.Rect.X1, got.Rect.Y1)
 			if u, v := min(u0, u1), min(v0, v1); math.Abs(u-tt.x) > 1e-9 || math.Abs(v-tt.y) > 1e-9 {

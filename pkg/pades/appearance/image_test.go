@@ -33,7 +33,7 @@ func encodePNG(t *testing.T, img image.Image) []byte {
 	return b.Bytes()
 }
 
-// pixels unpacks what a picture's stream holds, by way of pkg/pdf.
+// pixels unpacks the stream of a picture with pkg/pdf.
 func pixels(t *testing.T, data []byte, colors, columns int) []byte {
 	t.Helper()
 	d := openPDF(t, onePage(pageSpec{}))

@@ -14,9 +14,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestLatinOutputIsStable holds every object of appearances whose text the built-in fonts draw
-// alone against what earlier releases wrote. Streams are compared unpacked, because the compressor
-// is not ours.
+// TestLatinOutputIsStable compares every object of appearances that need only the built-in fonts
+// with the output of earlier releases. Streams are compared unpacked, because the output of the
+// compressor may change with Go.
 func TestLatinOutputIsStable(t *testing.T) {
 	const long = "Digitally signed by Transportes Rodoviários Irmãos Álvares e Companhia, Sociedade Unipessoal Limitada"
 	tests := []struct{ name, template, area, font string }{
@@ -46,7 +46,7 @@ func TestLatinOutputIsStable(t *testing.T) {
 	compareGolden(t, "testdata/latin.golden", got.Bytes())
 }
 
-// compareGolden holds text against a golden file.
+// compareGolden compares text with a golden file.
 func compareGolden(t *testing.T, path string, got []byte) {
 	t.Helper()
 	if *update {
@@ -65,8 +65,8 @@ func compareGolden(t *testing.T, path string, got []byte) {
 
 var objectText = regexp.MustCompile(`(?s)\n(\d+) 0 obj\s(.*?)(?:stream\r?\n.*?)?\s?endobj`)
 
-// describe prints the objects that a stamp of c adds to a document: content as it is, font programs
-// and other streams as their digest.
+// describe prints the objects that stamp adds to a document for c. Content is printed completely,
+// font programs and other streams as a digest.
 func describe(t *testing.T, out *bytes.Buffer, original []byte, c Content) {
 	t.Helper()
 	file := stamp(t, original, c)

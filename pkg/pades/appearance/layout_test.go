@@ -22,7 +22,7 @@ func newTestText(t *testing.T, s string) *text {
 	return txt
 }
 
-// texts returns the lines in the order in which they are read, without what nobody sees.
+// texts returns the lines in reading order, without invisible characters.
 func (l layout) texts() []string {
 	var out []string
 	for _, line := range l.lines {
@@ -31,7 +31,7 @@ func (l layout) texts() []string {
 	return out
 }
 
-// checkInside holds every line and the image against the area, the padding too.
+// checkInside checks that every line, with its padding, and the image lie inside the area.
 func checkInside(t *testing.T, l layout, image size, txt *text, padding float64) {
 	t.Helper()
 	const slack = 1e-3
@@ -153,7 +153,8 @@ func TestPlaceRefuses(t *testing.T) {
 	}
 }
 
-// TestPlaceNeverReachesOut tries areas, images and texts by chance.
+// TestPlaceNeverReachesOut lays out random areas, images and texts. Nothing may reach out of the
+// area.
 func TestPlaceNeverReachesOut(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	fits := 0

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestMakeRefusesWhatNoFontDraws wants the error to name each character and the field that it came
-// from, and never a substitute.
+// TestMakeRefusesWhatNoFontDraws tests that the error names each missing character and the field
+// that it comes from, and that no replacement is drawn.
 func TestMakeRefusesWhatNoFontDraws(t *testing.T) {
 	tests := []struct {
 		name, template, commonName, reason, location string
@@ -68,7 +68,7 @@ func TestMakeRefusesWhatNoFontDraws(t *testing.T) {
 	}
 }
 
-// TestMakeLeavesOutWhatIsInvisible draws text whose further characters nobody sees.
+// TestMakeLeavesOutWhatIsInvisible draws text with invisible characters.
 func TestMakeLeavesOutWhatIsInvisible(t *testing.T) {
 	for _, template := range []string{"Sig\u00adned\u200b by\u200e \u202aA\u202c", "\ufeffSigned by A\u0007\u0085\u2060"} {
 		a, err := Make(content(t, func(v *signing.VisibleSignature, _ *Content) { v.OneOffTemplate = template }))
@@ -78,7 +78,7 @@ func TestMakeLeavesOutWhatIsInvisible(t *testing.T) {
 	}
 }
 
-// chinese is a certificate made out to a name in Chinese.
+// chinese returns a certificate for a name in Chinese.
 func chinese(t *testing.T) *x509.Certificate {
 	t.Helper()
 	file, err := os.ReadFile("testdata/chinese.pem")

@@ -21,7 +21,7 @@ var update = flag.Bool(
 	"write the rendered pages of testdata/render anew; look at them before committing",
 )
 
-// render draws page 1 with pdftoppm as a reader would show it, dpi dots an inch.
+// render draws page 1 with pdftoppm as a reader would show it, with dpi dots per inch.
 func render(t *testing.T, file []byte, dpi int) image.Image {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "page.pdf")
@@ -42,7 +42,8 @@ func render(t *testing.T, file []byte, dpi int) image.Image {
 	return img
 }
 
-// distance is the mean difference of two pictures' brightness, 0 to 255; 255 if their sizes differ.
+// distance returns the mean difference in brightness of two pictures, 0 to 255. It is 255 if their
+// sizes differ.
 func distance(a, b image.Image) float64 {
 	if a.Bounds().Size() != b.Bounds().Size() {
 		return 255
@@ -58,9 +59,10 @@ func distance(a, b image.Image) float64 {
 	return sum / float64(a.Bounds().Dx()*a.Bounds().Dy())
 }
 
-// TestRenderedPages draws a signature on pages of every rotation whose crop box is off the origin,
-// and holds the pages against pictures that were looked at: the box 40 points from the left and 60
-// from the top as the reader sees it, upright, colours and image right.
+// TestRenderedPages draws a signature on pages of every rotation whose crop box does not start at
+// the origin. It compares the pages with pictures that a person has checked: the box is 40 points
+// from the left and 60 from the top as the reader sees it, upright, with the right colours and
+// image.
 func TestRenderedPages(t *testing.T) {
 	const media, crop = "[-20 -10 700 900]", "[50 30 450 630]"
 	tests := map[string]pageSpec{
@@ -101,7 +103,7 @@ func compare(t *testing.T, path string, got image.Image) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Another version of the renderer smooths edges otherwise; a box at another place or turned
+	// Another version of the renderer may smooth edges in another way. A box that is moved or rotated
 	// differs by more than 10.
 	if d := distance(got, want); d > 2 {
 		failed := filepath.Join(t.ArtifactDir(), filepath.Base(path))
@@ -110,8 +112,8 @@ func compare(t *testing.T, path string, got image.Image) {
 	}
 }
 
-// TestRenderedUpright says without pictures what they show: the box has its colour where the reader
-// would measure it, and only there.
+// TestRenderedUpright checks without pictures that the box has its colour exactly where the reader
+// expects it.
 func TestRenderedUpright(t *testing.T) {
 	for _, rotate := range []int{0, 90, 180, 270} {
 		for _, pdfa := range []bool{false, true} {
@@ -135,8 +137,8 @@ func TestRenderedUpright(t *testing.T) {
 	}
 }
 
-// TestRenderedGoldenPair makes the original product's signed file anew and holds the picture of it
-// against its own.
+// TestRenderedGoldenPair makes the signed file of the original product again and compares the
+// pictures of both.
 func TestRenderedGoldenPair(t *testing.T) {
 	original, err := os.ReadFile("testdata/golden/test.pdf")
 	if err != nil {

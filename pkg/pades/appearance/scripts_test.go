@@ -27,9 +27,8 @@ func library(t *testing.T) *font.Library {
 	return l
 }
 
-// scripts are texts that the fonts of testdata draw, alone or together with the built-in ones.
-// found is what a search must find; poppler gives lines that are written from right to left in the
-// order in which they are read.
+// scripts are texts that the fonts of testdata draw, alone or together with the built-in fonts.
+// found lists what a search must find. For right-to-left lines poppler returns the reading order.
 var scripts = []struct {
 	name, text string
 	found      []string
@@ -55,7 +54,8 @@ func scriptContent(t *testing.T, text string, pdfa bool) Content {
 	})
 }
 
-// TestRenderedScripts holds pictures of texts in many scripts against pictures that were looked at.
+// TestRenderedScripts compares pictures of texts in many scripts with pictures that a person has
+// checked.
 func TestRenderedScripts(t *testing.T) {
 	for _, tt := range scripts {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestRenderedScripts(t *testing.T) {
 	}
 }
 
-// TestScriptStructure holds every object of these appearances against golden ones: glyphs, their
+// TestScriptStructure compares every object of these appearances with golden ones: glyphs, their
 // positions, fonts.
 func TestScriptStructure(t *testing.T) {
 	var got bytes.Buffer
@@ -76,7 +76,7 @@ func TestScriptStructure(t *testing.T) {
 	compareGolden(t, "testdata/scripts.golden", got.Bytes())
 }
 
-// TestScriptsInOtherReaders wants other readers to find the files sound and the text in them.
+// TestScriptsInOtherReaders checks that other readers accept the files and find the text in them.
 func TestScriptsInOtherReaders(t *testing.T) {
 	for _, tt := range scripts {
 		t.Run(tt.name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestScriptsInOtherReaders(t *testing.T) {
 	}
 }
 
-// unmarked drops the marks of direction that pdftotext writes, and joins its lines and blanks.
+// unmarked drops the direction marks that pdftotext writes, and joins lines and blanks.
 func unmarked(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if turning(r) {
@@ -134,7 +134,7 @@ func TestChineseCertificate(t *testing.T) {
 	}
 }
 
-// facesOf names the fonts of an appearance from run to run.
+// facesOf returns the font names of an appearance, run by run.
 func facesOf(a *Appearance) string {
 	var names []string
 	for _, l := range a.layout.lines {
@@ -166,8 +166,8 @@ func layOutText(t *testing.T, s string, area size) layout {
 	return l
 }
 
-// TestLinesBreakByScript breaks Chinese between characters, but not before what may not begin a
-// line; Thai and Arabic at blanks; Latin at blanks alone.
+// TestLinesBreakByScript tests that Chinese breaks between characters, but not before a character
+// that must not start a line, and that Thai, Arabic and Latin break at blanks.
 func TestLinesBreakByScript(t *testing.T) {
 	tests := []struct {
 		name, text string
@@ -191,8 +191,8 @@ func TestLinesBreakByScript(t *testing.T) {
 	}
 }
 
-// TestBrokenWordsKeepTheirMarks breaks words that are too long, but never between a letter and its
-// marks.
+// TestBrokenWordsKeepTheirMarks tests that too long words are broken, but never between a letter
+// and its marks.
 func TestBrokenWordsKeepTheirMarks(t *testing.T) {
 	l := layOutText(t, strings.Repeat("น้ำปู่", 12), size{40, 300})
 	for _, s := range l.texts() {
@@ -205,7 +205,7 @@ func TestBrokenWordsKeepTheirMarks(t *testing.T) {
 	}
 }
 
-// visualText is a line as it is seen from left to right.
+// visualText returns a line as it is seen from left to right.
 func visualText(l line) string {
 	var b strings.Builder
 	for _, u := range l.visual() {
@@ -214,8 +214,7 @@ func visualText(l line) string {
 	return b.String()
 }
 
-// TestDirection holds what is seen from left to right, and at which side lines stand, against UAX
-// #9.
+// TestDirection tests the visual order of lines and their alignment after UAX #9.
 func TestDirection(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -264,8 +263,8 @@ func TestDirection(t *testing.T) {
 	}
 }
 
-// TestFallback chooses fonts run by run, and character by character only where no font has a whole
-// run.
+// TestFallback tests that fonts are chosen run by run, and character by character only if no font
+// has a whole run.
 func TestFallback(t *testing.T) {
 	tests := []struct{ name, font, text, want string }{
 		{"built-in alone", "sans", "Signed by João Ελλάδα Україна", "LiberationSans"},
@@ -311,7 +310,7 @@ func TestMakeAtTheSameTime(t *testing.T) {
 	all.Wait()
 }
 
-// BenchmarkScripts is what visible signatures in other scripts cost.
+// BenchmarkScripts measures visible signatures in other scripts.
 func BenchmarkScripts(b *testing.B) {
 	l, err := font.OpenLibrary("testdata/fonts")
 	if err != nil {

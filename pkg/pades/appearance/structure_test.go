@@ -17,7 +17,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// form returns the appearance of the document's only field.
+// form returns the appearance of the only field of the document.
 func form(t *testing.T, d *pdf.Document) *pdf.Stream {
 	t.Helper()
 	page, err := d.Page(0)
@@ -47,8 +47,8 @@ func data(t *testing.T, d *pdf.Document, s *pdf.Stream) []byte {
 	return b
 }
 
-// follow resolves o and, one after the other, the entries that path names; "" is an array's first
-// element.
+// follow resolves o and then the entries that path names, one after the other. "" means the first
+// element of an array.
 func follow(t *testing.T, d *pdf.Document, o pdf.Object, path ...pdf.Name) pdf.Object {
 	t.Helper()
 	v, err := d.Get(o)
@@ -86,7 +86,7 @@ func operators(t *testing.T, b []byte) map[string]int {
 	}
 }
 
-// reachable calls visit for every object below o.
+// reachable calls visit for every object that o refers to.
 func reachable(t *testing.T, d *pdf.Document, o pdf.Object, seen map[pdf.Ref]bool, visit func(pdf.Object)) {
 	t.Helper()
 	if ref, ok := o.(pdf.Ref); ok {
@@ -114,7 +114,7 @@ func reachable(t *testing.T, d *pdf.Document, o pdf.Object, seen map[pdf.Ref]boo
 	}
 }
 
-// halfClear is a red image, its right half transparent.
+// halfClear returns a red image whose right half is transparent.
 func halfClear() image.Image {
 	img := image.NewNRGBA(image.Rect(0, 0, 40, 20))
 	for x := range 40 {
@@ -125,8 +125,8 @@ func halfClear() image.Image {
 	return img
 }
 
-// TestPDFAStructure holds the appearance against the rules of ISO 19005-1 6.2 to 6.4 that can be
-// told from its objects.
+// TestPDFAStructure checks the appearance against the rules of ISO 19005-1 6.2 to 6.4 that concern
+// its objects.
 func TestPDFAStructure(t *testing.T) {
 	jpg, err := os.ReadFile("testdata/rgb.jpg")
 	if err != nil {
@@ -167,8 +167,8 @@ func TestPDFAStructure(t *testing.T) {
 	}
 }
 
-// TestFontStructure holds the font against ISO 19005-1 6.3: embedded, a subset's name, CIDSet,
-// widths as in the program, ToUnicode.
+// TestFontStructure checks the font against ISO 19005-1 6.3: it is embedded, has the name of a
+// subset, a CIDSet, the widths of the program, and ToUnicode.
 func TestFontStructure(t *testing.T) {
 	d := openPDF(t, stamp(t, onePage(pageSpec{}), content(t, func(v *signing.VisibleSignature, _ *Content) {
 		v.OneOffTemplate = "Ação: Ελλάδα, Україна — €"
@@ -207,7 +207,7 @@ func TestFontStructure(t *testing.T) {
 	}
 }
 
-// advances reads the advance widths out of a TrueType program, in thousandths.
+// advances returns the advance widths of a TrueType program, in thousandths.
 func advances(t *testing.T, program []byte) []float64 {
 	t.Helper()
 	u16 := func(b []byte) int { return int(binary.BigEndian.Uint16(b)) }
@@ -237,8 +237,8 @@ func TestTransparentImageKeepsItsMaskElsewhere(t *testing.T) {
 	}
 }
 
-// TestOtherReaders asks independent readers whether the files are sound and the text can be taken
-// out again.
+// TestOtherReaders checks with independent readers that the files are sound and the text can be
+// extracted.
 func TestOtherReaders(t *testing.T) {
 	for _, pdfa := range []bool{false, true} {
 		file := stamp(t, onePage(pageSpec{rotate: 90}), content(t, func(v *signing.VisibleSignature, c *Content) {
@@ -295,7 +295,7 @@ func TestMakeRefusesLongText(t *testing.T) {
 	}
 }
 
-// BenchmarkAppearance is what a visible signature costs beyond an invisible one.
+// BenchmarkAppearance measures the extra cost of a visible signature.
 func BenchmarkAppearance(b *testing.B) {
 	casa, err := os.ReadFile("testdata/golden/casa.png")
 	if err != nil {

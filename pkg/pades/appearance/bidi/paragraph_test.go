@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestConformance holds levels and visual order against the cases of the Unicode Character Database
-// whose direction is the text's own.
+// TestConformance checks levels and visual order with those cases of the Unicode Character Database
+// whose direction comes from the text itself.
 func TestConformance(t *testing.T) {
 	file, err := os.ReadFile("testdata/BidiCharacterTest-sample.txt")
 	if err != nil {
@@ -70,8 +70,7 @@ func codePoints(t *testing.T, s string) []rune {
 	return text
 }
 
-// TestLineResetsTrailingBlanks breaks a line behind a blank inside of text written from right to
-// left.
+// TestLineResetsTrailingBlanks breaks a line after a blank inside right-to-left text.
 func TestLineResetsTrailingBlanks(t *testing.T) {
 	p := Analyze([]rune("a אב גד"))
 	if got, want := p.Levels, []uint8{0, 0, 1, 1, 1, 1, 1}; !slices.Equal(got, want) {

@@ -21,7 +21,7 @@ func own(t testing.TB, name string) *Face {
 }
 
 // TestCompactProgramHasTheSameOutlines reads subsets of fonts with table CFF, CID-keyed and not,
-// with another reader and holds each outline against the one it came from.
+// with another reader. It compares each outline with the original.
 func TestCompactProgramHasTheSameOutlines(t *testing.T) {
 	for name, text := range map[string]string{"NotoSansCJKsc.otf": "张伟（发票专用章）", "TestSymbols.otf": "⟦∰⨌"} {
 		f := own(t, name)
@@ -118,7 +118,7 @@ func TestCharstringFlattening(t *testing.T) {
 	}
 }
 
-// FuzzOwnFont parses damaged fonts, shapes with them and cuts subsets out of them.
+// FuzzOwnFont parses damaged fonts, shapes text with them and makes subsets of them.
 func FuzzOwnFont(f *testing.F) {
 	for _, name := range []string{"NotoSansThai.ttf", "NotoSansCJKsc.otf", "TestSymbols.otf", "NotoSansArabic.ttf"} {
 		f.Add(testFont(f, name))

@@ -46,7 +46,7 @@ func TestFaceCoversEuropeanScripts(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	f := face(t, "serif")
-	// Times metrics, which Liberation Serif is made to match.
+	// The metrics of Times, which Liberation Serif matches.
 	for r, want := range map[rune]int{'A': 722, 'a': 444, ' ': 250} {
 		if got := f.Advance(r); got != want {
 			t.Errorf("Advance(%q) = %d, want %d", r, got, want)
@@ -86,8 +86,8 @@ func TestSubsetProgram(t *testing.T) {
 	}
 }
 
-// checkGlyph holds a glyph of the subset against the one it came from: the same advance, and the
-// same parts.
+// checkGlyph checks that a glyph of the subset has the same advance and the same parts as the
+// original.
 func checkGlyph(t *testing.T, f, sub *Face, from, to uint16) {
 	t.Helper()
 	wantAdvance, wantBearing := f.metrics(from)

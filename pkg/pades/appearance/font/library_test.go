@@ -67,8 +67,8 @@ func TestOpenLibraryKeepsTheOrderOfFileNames(t *testing.T) {
 	}
 }
 
-// TestOpenLibraryFollowsLinks reads a folder as Kubernetes mounts it: names are links into a hidden
-// folder.
+// TestOpenLibraryFollowsLinks reads a folder as Kubernetes mounts it: file names are links into a
+// hidden folder.
 func TestOpenLibraryFollowsLinks(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "..2026"), 0o700); err != nil {
@@ -115,8 +115,8 @@ func renamed(t *testing.T, name, table string) []byte {
 	return b
 }
 
-// TestOpenLibraryNamesEveryMistake wants all broken and forbidden fonts to be named at once, each
-// with its reason.
+// TestOpenLibraryNamesEveryMistake tests that the error names all broken and forbidden fonts at
+// once, each with its reason.
 func TestOpenLibraryNamesEveryMistake(t *testing.T) {
 	thai := testFont(t, "NotoSansThai.ttf")
 	tests := map[string]struct {
@@ -198,7 +198,7 @@ func TestOpenLibraryIsBounded(t *testing.T) {
 	}
 }
 
-// TestNoLibrary wants a proxy without a folder of fonts to need no Library.
+// TestNoLibrary tests that a nil Library behaves as one without fonts.
 func TestNoLibrary(t *testing.T) {
 	var l *Library
 	if l.Faces() != nil || l.Find("arial") != nil {

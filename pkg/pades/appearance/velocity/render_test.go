@@ -126,8 +126,8 @@ func TestRenderKeepsValuesOnOneLine(t *testing.T) {
 	}
 }
 
-// TestRenderKeepsJoiners keeps what Persian and Indic names are spelled with, and nothing of the
-// kind elsewhere.
+// TestRenderKeepsJoiners tests that joiners stay in Persian and Indic names, and are removed
+// elsewhere.
 func TestRenderKeepsJoiners(t *testing.T) {
 	for reason, want := range map[string]string{
 		"می‌شود": "می‌شود", "क्‍ष": "क्‍ष", "a‌b‍c": "a b c", "‌ش 1‍": " ش 1 ",
@@ -140,7 +140,7 @@ func TestRenderKeepsJoiners(t *testing.T) {
 	}
 }
 
-// TestRenderTellsWhereTextComesFrom holds each piece against its source.
+// TestRenderTellsWhereTextComesFrom checks the Reference of each piece.
 func TestRenderTellsWhereTextComesFrom(t *testing.T) {
 	got, err := Render(`by \$x $certificate.getCommonName()\non ${date.format("yyyy")}$!reason.`, sample())
 	want := Text{
