@@ -68,9 +68,9 @@ func TestNoSignatureIsWasted(t *testing.T) {
 		{"a number for a certificate", onePage("/DSS<</Certs[5]>>", ""), signing.LevelLT, nil, ""},
 		{"broken CRL", onePage("/DSS<</CRLs[6 0 R]>>", "").with(6, streamOf("xx", "/Filter/FlateDecode")), signing.LevelLT, nil, ""},
 		{"many certificates", filled(maxKnown + maxAdded + 1), signing.LevelLTA, nil, ""},
-		{"store no dictionary", onePage("/DSS[]", ""), signing.LevelLT, nil, "no dictionary"},
+		{"store no dictionary", onePage("/DSS[]", ""), signing.LevelLT, nil, "not a dictionary"},
 		{"store no dictionary, level without it", onePage("/DSS[]", ""), signing.LevelT, nil, ""},
-		{"certificates no array", onePage("/DSS<</Certs 5>>", ""), signing.LevelLT, nil, "no array"},
+		{"certificates no array", onePage("/DSS<</Certs 5>>", ""), signing.LevelLT, nil, "not an array"},
 		{"page a stream", withEmptyField("/P 5 0 R").with(5, streamOf("x", "")), signing.LevelB, atField, ""},
 		{"page an array", withEmptyField("/P[1]"), signing.LevelB, atField, ""},
 		{"page's annotations elsewhere", withEmptyField("/P 6 0 R").with(6, "<</Annots 5>>"), signing.LevelB, atField, ""},
@@ -78,7 +78,7 @@ func TestNoSignatureIsWasted(t *testing.T) {
 			with(1, "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[10 0 R 11 0 R]>>>>").
 			with(12, "<</Type/Sig/Contents<00>/ByteRange[0 AAAA BBBB 9]>>"), signing.LevelB, atField, "already signed"},
 		{"timestamp on a broken first page", onePage("", "/Annots 5").with(2, "<</Type/Pages/Count 2/Kids[3 0 R 4 0 R]/MediaBox[0 0 595 842]>>").
-			with(4, "<</Type/Page/Parent 2 0 R>>"), signing.LevelLTA, onPage2, "no array"},
+			with(4, "<</Type/Page/Parent 2 0 R>>"), signing.LevelLTA, onPage2, "not an array"},
 		// Object 11 will be the signature: the field takes it for its own.
 		{"value that is still to come", onePage("/AcroForm<</Fields[10 0 R]>>", "").with(10, "<</FT/Sig/T(a)/V 11 0 R>>"), signing.LevelB, nil, "cannot be signed"},
 	} {

@@ -9,7 +9,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// maxTableOffset is the greatest offset that ten digits of a cross-reference table hold.
+// maxTableOffset is the largest offset that fits the ten digits of a cross-reference table.
 const maxTableOffset = 9_999_999_999
 
 // appender writes the section of one Update. It reads the document but does not change it.
@@ -87,7 +87,7 @@ func (a *appender) object(ref Ref) error {
 	return a.stream(ref, stm)
 }
 
-// stream writes a new stream, encrypted where the file is.
+// stream writes a new stream, and encrypts it if the document is encrypted.
 func (a *appender) stream(ref Ref, s *Stream) error {
 	if !s.isNew {
 		return fmt.Errorf("write object %s: the stream was read, not made", ref)
@@ -115,7 +115,7 @@ func (a *appender) stream(ref Ref, s *Stream) error {
 	return nil
 }
 
-// trailer returns the entries of the last trailer that the new one carries on.
+// trailer returns the new trailer with the entries of the last trailer that stay valid.
 func (a *appender) trailer() *Dict {
 	old := a.u.d.Trailer()
 	t := &Dict{}
@@ -144,7 +144,7 @@ func sortedRefs(offsets map[Ref]int64) []Ref {
 	return refs
 }
 
-// runs cuts sorted references into runs of following numbers.
+// runs splits sorted references into runs of consecutive numbers.
 func runs(refs []Ref) [][]Ref {
 	var out [][]Ref
 	for i, r := range refs {
@@ -156,8 +156,8 @@ func runs(refs []Ref) [][]Ref {
 	return out
 }
 
-// table writes a cross-reference table with trailer (ISO 32000-2 7.5.4). Object 0 is listed
-// again as it was, as the standard's own example of an update does it.
+// table writes a cross-reference table with its trailer (ISO 32000-2 7.5.4). It lists object 0
+// again unchanged, as the example of an update in the standard does.
 func (a *appender) table() error {
 	start := a.w.offset() - a.src.base
 	zero, err := a.xref.lookup(0)

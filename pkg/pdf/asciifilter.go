@@ -53,7 +53,7 @@ func (h *hexReader) Read(p []byte) (int, error) {
 // ascii85Reader decodes ASCII85Decode (ISO 32000-2 7.4.3).
 type ascii85Reader struct {
 	r    *bufio.Reader
-	out  []byte // decoded, not yet given
+	out  []byte // decoded, but not yet returned
 	buf  [4]byte
 	done bool
 }
@@ -77,7 +77,7 @@ func (a *ascii85Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// group decodes five characters, or what is left of them before ~>.
+// group decodes five characters, or the remaining ones before ~>.
 func (a *ascii85Reader) group() error {
 	var v uint64
 	count := 0
@@ -123,7 +123,7 @@ func (a *ascii85Reader) group() error {
 type runLengthReader struct {
 	r      *bufio.Reader
 	left   int
-	repeat int // the byte to repeat, or -1: copy
+	repeat int // the byte to repeat, or -1 to copy
 	done   bool
 }
 

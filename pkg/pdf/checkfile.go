@@ -8,11 +8,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// CheckFile refuses a file that other readers repair before they show it, because what they rebuild
-// may differ from what Document reads. It looks at the bytes before the header, at the first number
-// of each cross-reference table, and at what follows the end of each revision. It reads objects
-// only where bytes stand before the header. Errors are KindDamaged, KindUnsupported,
-// KindTooComplex.
+// CheckFile returns an error for a file that other readers repair before they show it, because they
+// may then show other content than Document reads. It checks the bytes before the header, the first
+// number of each cross-reference table, and the bytes behind the end of each revision. It reads
+// objects only if bytes stand before the header. Errors are KindDamaged, KindUnsupported,
+// KindTooComplex, KindStorage, and the error of ctx.
 func (d *Document) CheckFile(ctx context.Context) error {
 	c := fileCheck{d}
 	if err := c.header(ctx); err != nil {
@@ -29,9 +29,9 @@ func (d *Document) CheckFile(ctx context.Context) error {
 // fileCheck does the work of CheckFile. It changes no state of the document.
 type fileCheck struct{ d *Document }
 
-// header allows bytes before the header only where every offset counts from the first byte of
-// the file, as a ByteRange does. Where offsets count from the header, readers disagree about where
-// a ByteRange begins.
+// header allows bytes before the header only if every offset counts from the first byte of the
+// file, as a ByteRange does. If offsets count from the header, readers disagree about where a
+// ByteRange starts.
 func (c fileCheck) header(ctx context.Context) error {
 	if c.d.header.offset == 0 {
 		return nil
@@ -60,7 +60,8 @@ func (c fileCheck) misplaced(format string, args ...any) error {
 	return damaged("it has %d bytes before its header, and %s", c.d.header.offset, fmt.Sprintf(format, args...))
 }
 
-// offsets wants each object that a section lists at the very byte that the section states.
+// offsets checks that each object that a section lists starts exactly at the byte that the section
+// states.
 func (c fileCheck) offsets(ctx context.Context, s *section) error {
 	return c.d.xref.each(ctx, s, func(number int, e entry) error {
 		if e.kind != entryPlain {

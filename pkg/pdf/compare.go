@@ -5,8 +5,8 @@ import "slices"
 // maxChanged bounds the objects that ChangedSince lists.
 const maxChanged = 200_000
 
-// Prefix opens the revision of the document that ends at a byte, counted from the first byte of the
-// file.
+// Prefix opens the revision of the document that ends at offset end, counted from the first byte of
+// the file.
 func (d *Document) Prefix(end int64) (*Document, error) {
 	if end < d.src.base || end > d.Size() {
 		return nil, damaged("no revision of it ends at byte %d", end)
@@ -18,11 +18,12 @@ func (d *Document) Prefix(end int64) (*Document, error) {
 	return p, err
 }
 
-// ChangedSince returns the numbers of the objects that may differ from an older revision, be it as
-// free, in order: all that is listed by cross-reference sections which the two do not have in
-// common. It does not matter where a section lies: one that hides between the bytes of the older
-// revision, and is only linked by the newer one, is new; so is what shows where a section of the
-// older one is skipped.
+// ChangedSince returns, in order, the numbers of the objects that may differ from an older
+// revision, including objects that one of the two frees. These are all objects that cross-reference
+// sections list which the two revisions do not have in common. The place of a section does not
+// matter: a section between the bytes of the older revision is new if only the newer revision links
+// it, and if the newer one skips a section of the older one, the objects of that section may
+// differ, too.
 func (d *Document) ChangedSince(old *Document) ([]int, error) {
 	var numbers []int
 	for n, changed := range listed(changedSections(d, old)) {
@@ -37,8 +38,8 @@ func (d *Document) ChangedSince(old *Document) ([]int, error) {
 	return numbers, nil
 }
 
-// changedSections returns the sections of two revisions that stand before what their chains have in
-// common.
+// changedSections returns the sections of two revisions that come before the common part of their
+// chains: all sections if old is nil.
 func changedSections(d, old *Document) []*section {
 	a := d.xref.sections
 	if old == nil {
@@ -73,8 +74,8 @@ func listed(sections []*section) []bool {
 	return marks
 }
 
-// ByNumber returns the object in force under a number, with its reference; nil where the number is
-// free.
+// ByNumber returns the newest version of the object with a number, and its reference. The object is
+// nil if the number is free.
 func (d *Document) ByNumber(number int) (Ref, Object, error) {
 	e, err := d.xref.lookup(number)
 	if err != nil || e.kind == entryFree {
@@ -88,9 +89,10 @@ func (d *Document) ByNumber(number int) (Ref, Object, error) {
 	return ref, o, err
 }
 
-// Equal reports whether two objects say the same; references are compared, not followed, and
-// streams are the same only if they are one. Numbers are compared as they are written. A dictionary
-// b with a key that is there twice is like no other, since readers differ in which one they take.
+// Equal reports whether two objects have the same content. It compares references without following
+// them, and streams by where their data is. It compares numbers as they are written. If the
+// dictionary b has a key twice it is not equal to anything, because readers differ in which value
+// they use.
 func Equal(a, b Object) bool {
 	switch x := a.(type) {
 	case Array:

@@ -7,18 +7,18 @@ import (
 )
 
 const (
-	maxOperands     = 4096 // before one operator; the standard's own limit for DeviceN is 32
-	maxContentFault = 1000 // stray brackets and the like that are stepped over
+	maxOperands     = 4096 // before one operator; the standard limits DeviceN, the largest, to 32
+	maxContentFault = 1000 // syntax errors, such as stray brackets, that are skipped
 )
 
-// Content reads a content stream, or what is written like one: CMaps and appearances (ISO 32000-2
-// 7.8.2).
+// Content reads a content stream, or anything with the same syntax: CMaps and appearances (ISO
+// 32000-2 7.8.2).
 type Content struct {
 	lex    *lexer
 	p      *parser
 	faults int
 	most   int                     // operands before one operator
-	spill  func(operands []Object) // takes them where there are more; nil: that is an error
+	spill  func(operands []Object) // takes the operands if there are more; nil: too many are an error
 }
 
 // NewContent reads decoded content from r.
@@ -27,14 +27,14 @@ func NewContent(r io.Reader) *Content {
 	return &Content{lex: lex, p: &parser{lex: lex}, most: maxOperands}
 }
 
-// Spill has Next hand over operands whenever there are n of them before their operator, where it
-// would fail with too many of them otherwise. Next returns the operator with those that are left.
-// It is for CMaps, whose blocks may hold any number of entries.
+// Spill makes Next call take whenever there are n operands before their operator, instead of
+// failing if there are too many. Next then returns the operator with the remaining operands. It is
+// for CMaps, whose blocks may have any number of entries.
 func (c *Content) Spill(n int, take func(operands []Object)) { c.most, c.spill = n, take }
 
-// Next returns the next operator with its operands; io.EOF at the end. Stray brackets are stepped
-// over. An inline image comes as the operator BI with its dictionary as the only operand, its data
-// left out.
+// Next returns the next operator with its operands, and io.EOF at the end. It skips stray brackets.
+// It returns an inline image as the operator BI with its dictionary as the only operand, and skips
+// the image data.
 func (c *Content) Next() (operator string, operands []Object, err error) {
 	for {
 		o, keyword, end, err := c.item()
@@ -66,12 +66,12 @@ func (c *Content) item() (o Object, keyword string, end bool, err error) {
 	if c.lex.peek() < 0 {
 		return nil, "", true, c.lex.fault()
 	}
-	c.p.items = 0 // their limit is one object's
+	c.p.items = 0 // the limit of items is for one object
 	o, keyword, err = c.p.object(0)
 	return o, keyword, false, err
 }
 
-// inlineImage reads from behind BI to behind EI (ISO 32000-2 8.9.7).
+// inlineImage reads an inline image from behind BI to behind EI (ISO 32000-2 8.9.7).
 func (c *Content) inlineImage() (*Dict, error) {
 	image := &Dict{}
 	var key Name
@@ -98,8 +98,8 @@ func (c *Content) inlineImage() (*Dict, error) {
 	}
 }
 
-// skipImage steps over image data: to an EI between white space. Data that holds the same by chance
-// is not told from it.
+// skipImage skips image data up to an EI between white space. It cannot recognise image data that
+// contains the same bytes by chance.
 func (c *Content) skipImage() error {
 	before := c.lex.take()
 	for {

@@ -11,14 +11,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// cipherMethod is how a crypt filter works (ISO 32000-2 table 25).
+// cipherMethod is the cipher of a crypt filter (ISO 32000-2 table 25).
 type cipherMethod int
 
 const (
 	cipherNone   cipherMethod = iota
-	cipherRC4                 // V2, and all of V 1 and 2
-	cipherAES                 // AESV2: AES-128, key of the object
-	cipherAES256              // AESV3: AES-256, key of the file
+	cipherRC4                 // V2, and everything in encryption versions 1 and 2
+	cipherAES                 // AESV2: AES-128 with a key for each object
+	cipherAES256              // AESV3: AES-256 with the key of the file
 )
 
 // crypt is the standard security handler with an empty user password (ISO 32000-2 7.6).
@@ -32,7 +32,7 @@ type crypt struct {
 	dict            Ref // the encryption dictionary, if it is an object of its own
 }
 
-// needsPassword says that the empty user password is not right.
+// needsPassword is the error if the empty user password does not open the file.
 func needsPassword() error {
 	return signing.Errorf(signing.KindEncrypted, "PDF is encrypted and needs a password")
 }
@@ -41,7 +41,7 @@ func needsPassword() error {
 // nothing, and the encryption dictionary itself is not encrypted.
 func (c *crypt) covers(ref Ref) bool { return c != nil && ref != c.dict }
 
-// objectKey is Algorithm 1 of ISO 32000-2 7.6.3.2.
+// objectKey returns the key of an object: Algorithm 1 of ISO 32000-2 7.6.3.2.
 func (c *crypt) objectKey(ref Ref, method cipherMethod) []byte {
 	if method == cipherAES256 {
 		return c.key
@@ -64,7 +64,7 @@ func (c *crypt) encryptString(ref Ref, s string) (string, error) {
 	return c.apply(ref, c.strings, s, true)
 }
 
-// apply encrypts or decrypts a string, or a small stream.
+// apply encrypts or decrypts a string or a small stream.
 func (c *crypt) apply(ref Ref, method cipherMethod, s string, encrypt bool) (string, error) {
 	switch {
 	case method == cipherNone:
@@ -88,8 +88,8 @@ func (c *crypt) apply(ref Ref, method cipherMethod, s string, encrypt bool) (str
 	return openCBC(block, s)
 }
 
-// sealCBC encrypts with a random initialisation vector in front and padding behind (ISO 32000-2
-// 7.6.3.1).
+// sealCBC encrypts s. It puts a random initialisation vector in front and padding behind (ISO
+// 32000-2 7.6.3.1).
 func sealCBC(block cipher.Block, s string) string {
 	pad := aes.BlockSize - len(s)%aes.BlockSize
 	b := make([]byte, aes.BlockSize, aes.BlockSize+len(s)+pad)
@@ -119,7 +119,7 @@ func openCBC(block cipher.Block, s string) (string, error) {
 	return string(body[:len(body)-pad]), nil
 }
 
-// decryptStream reads the plain form of a stream's data.
+// decryptStream returns a reader of the decrypted data of a stream.
 func (c *crypt) decryptStream(ref Ref, method cipherMethod, raw io.Reader) (io.Reader, error) {
 	key := c.objectKey(ref, method)
 	if method == cipherRC4 {
@@ -136,13 +136,14 @@ func (c *crypt) decryptStream(ref Ref, method cipherMethod, raw io.Reader) (io.R
 	return &cbcReader{block: block, r: raw}, nil
 }
 
-// cbcReader decrypts AES-CBC with the initialisation vector in front, and takes the padding off.
+// cbcReader decrypts AES-CBC data. The initialisation vector is in front of the data. It removes
+// the padding.
 type cbcReader struct {
 	block cipher.Block
 	r     io.Reader
 	mode  cipher.BlockMode
 	buf   [4096]byte
-	held  [aes.BlockSize]byte // the last block, until it is known whether more follows
+	held  [aes.BlockSize]byte // the last block, until the reader knows whether more follows
 	has   bool
 	out   []byte
 	err   error
@@ -174,7 +175,7 @@ func (c *cbcReader) fill() {
 		c.err = err
 		return
 	}
-	whole := n - n%aes.BlockSize // what is left over at the end is damage that readers ignore
+	whole := n - n%aes.BlockSize // an incomplete block at the end is damage that other readers ignore, too
 	c.mode.CryptBlocks(space[:whole], space[:whole])
 	start := aes.BlockSize
 	if c.has {

@@ -20,10 +20,10 @@ type input struct {
 
 const firstChunk, lastChunk = 1024, 32 << 10
 
-// offset is the place of the next byte in the file.
+// offset is the offset of the next byte in the file.
 func (in *input) offset() int64 { return in.base + int64(in.pos) }
 
-// more reads on; false at the end, with err set.
+// more reads more bytes into buf. It returns false at the end, and then sets err.
 func (in *input) more() bool {
 	if in.err != nil {
 		return false
@@ -60,6 +60,7 @@ func (in *input) more() bool {
 // peek returns the next byte without taking it, or -1 at the end.
 func (in *input) peek() int { return in.peekAt(0) }
 
+// peekAt returns the byte i bytes after the next one without taking it, or -1 at the end.
 func (in *input) peekAt(i int) int {
 	for in.pos+i >= len(in.buf) {
 		if !in.more() {
@@ -82,7 +83,7 @@ func (in *input) take() int {
 	return int(c)
 }
 
-// fault is the error at the end of the data: nil for a clean end.
+// fault is the error that ended the data; nil if the data ended cleanly.
 func (in *input) fault() error {
 	if in.err == nil || errors.Is(in.err, io.EOF) {
 		return nil
@@ -90,9 +91,10 @@ func (in *input) fault() error {
 	return readError(in.err)
 }
 
-// begin starts to collect the source of a token whose first byte has been taken.
+// begin starts to collect the source text of a token whose first byte was already taken.
 func (in *input) begin(first byte) {
 	in.source, in.keep = append(in.source[:0], first), true
 }
 
+// end stops collecting the source text.
 func (in *input) end() { in.keep = false }

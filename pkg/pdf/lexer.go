@@ -21,8 +21,8 @@ const (
 	tokenDictClose
 )
 
-// token is one lexical token; value is decoded, source is as it was written (strings and numbers
-// only).
+// token is one lexical token. value is decoded. source is the text as it was written; only strings
+// have it.
 type token struct {
 	kind   tokenKind
 	value  string
@@ -35,21 +35,22 @@ type lexer struct {
 	scratch []byte // the value of the current token
 }
 
-// newLexer reads from r, whose first byte lies at base in the file, at most budget bytes.
+// newLexer returns a lexer that reads at most budget bytes from r. The first byte of r is at offset
+// base of the file.
 func newLexer(r io.Reader, base, budget int64) *lexer {
 	return &lexer{input: input{r: r, base: base, budget: budget, chunk: firstChunk}}
 }
 
-// lexers keeps the memory of lexers that have read their object: a document is opened for a few
-// objects, time after time.
+// lexers keeps the memory of released lexers, because signing a document reads a few objects, one
+// after the other.
 var lexers = sync.Pool{New: func() any { return new(lexer) }}
 
-// maxKeptBytes bounds the memory that a lexer leaves to the next one: a signature's contents fit, a
-// hostile object's do not stay.
+// maxKeptBytes bounds the memory that a released lexer keeps. The contents of a signature fit; the
+// memory of a hostile object is not kept.
 const maxKeptBytes = 128 << 10
 
-// release gives the lexer's memory to a later one of Document.lexerAt. Nothing may use it any more;
-// tokens hold copies.
+// release gives the memory of a lexer of lexerAt to a later one. The lexer must not be used
+// afterwards. Its tokens stay valid, because they are copies.
 func (l *lexer) release() {
 	if cap(l.buf)+cap(l.scratch)+cap(l.source) <= maxKeptBytes {
 		*l = lexer{input: input{buf: l.buf[:0], source: l.source[:0]}, scratch: l.scratch[:0]}
@@ -73,7 +74,7 @@ func isRegular(c int) bool { return c >= 0 && !isSpace(c) && !isDelimiter(c) }
 
 func isDigit(c int) bool { return c >= '0' && c <= '9' }
 
-// skipSpace steps over white space, and over comments.
+// skipSpace skips white space and comments.
 func (l *lexer) skipSpace() {
 	for {
 		c := l.peek()
@@ -125,7 +126,7 @@ func (l *lexer) next() (token, error) {
 	return l.regular(byte(c))
 }
 
-// regular reads a number or keyword that begins with c.
+// regular reads a number or a keyword that starts with c.
 func (l *lexer) regular(c byte) (token, error) {
 	l.scratch = append(l.scratch[:0], c)
 	number := isNumeric(int(c))
@@ -149,7 +150,7 @@ func (l *lexer) regular(c byte) (token, error) {
 
 func isNumeric(c int) bool { return isDigit(c) || c == '.' || c == '-' || c == '+' }
 
-// name reads a name behind its slash. A # that two hexadecimal digits do not follow stands for
+// name reads a name behind its slash. A # without two hexadecimal digits behind it stands for
 // itself, as before PDF 1.2.
 func (l *lexer) name() (token, error) {
 	l.scratch = l.scratch[:0]
@@ -214,8 +215,8 @@ func (l *lexer) hex() (token, error) {
 	}
 }
 
-// hexPairs takes the pairs of digits that are at hand: a signature's reserved contents are tens of
-// thousands.
+// hexPairs reads the pairs of digits in the buffer at once. The reserved contents of a signature
+// are tens of thousands of digits.
 func (l *lexer) hexPairs() {
 	run := l.buf[l.pos:]
 	n := 0
@@ -223,7 +224,7 @@ func (l *lexer) hexPairs() {
 		n++
 	}
 	run = run[:n&^1]
-	l.scratch, _ = hex.AppendDecode(l.scratch, run) // digits all
+	l.scratch, _ = hex.AppendDecode(l.scratch, run) // cannot fail: run contains only digits
 	l.source = append(l.source, run...)
 	l.pos += len(run)
 }
@@ -251,7 +252,7 @@ func (l *lexer) literal() (token, error) {
 			if depth--; depth == 0 {
 				return token{kind: tokenString, value: string(l.scratch), source: string(l.source)}, nil
 			}
-		case '\r': // an end of line is one \n
+		case '\r': // every end of line counts as one \n
 			if l.peek() == '\n' {
 				l.take()
 			}
@@ -265,7 +266,7 @@ func (l *lexer) literal() (token, error) {
 	}
 }
 
-// escape reads behind a backslash; -1 when it stands for nothing.
+// escape reads what follows a backslash. It returns -1 if the escape stands for no character.
 func (l *lexer) escape() int {
 	c := l.take()
 	switch c {

@@ -11,16 +11,16 @@ const (
 	lzwCodes = 4096
 )
 
-// lzwReader decodes LZWDecode (ISO 32000-2 7.4.4): codes of 9 to 12 bits, high bit first. The width
-// grows one code early unless /EarlyChange is 0.
+// lzwReader decodes LZWDecode (ISO 32000-2 7.4.4): codes of 9 to 12 bits, most significant bit
+// first. The width grows one code early unless /EarlyChange is 0.
 type lzwReader struct {
 	r      *bufio.Reader
 	early  int
 	bits   uint32
 	nbits  uint
 	width  uint
-	next   int // the code that is defined next
-	last   int // the code before, or -1
+	next   int // the code that will be defined next
+	last   int // the previous code, or -1
 	prefix [lzwCodes]uint16
 	suffix [lzwCodes]byte
 	stack  [lzwCodes]byte
@@ -63,7 +63,7 @@ func (l *lzwReader) code() (int, error) {
 	for l.nbits < l.width {
 		c, err := l.r.ReadByte()
 		if err != nil {
-			return 0, err // many writers leave the end code out
+			return 0, err // many writers omit the end code
 		}
 		l.bits, l.nbits = l.bits<<8|uint32(c), l.nbits+8
 	}
@@ -87,7 +87,7 @@ func (l *lzwReader) step() error {
 	}
 	at := len(l.stack)
 	c := code
-	if code == l.next { // the string that is being defined: the last one and its own first byte
+	if code == l.next { // the code being defined: the previous string and its own first byte
 		at--
 		c = l.last
 	}
@@ -107,7 +107,7 @@ func (l *lzwReader) step() error {
 	return nil
 }
 
-// define adds the last string with first appended, and widens the codes.
+// define adds the previous string with first appended, and widens the codes if needed.
 func (l *lzwReader) define(first byte) {
 	if l.last < 0 || l.next >= lzwCodes {
 		return

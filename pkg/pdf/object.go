@@ -9,17 +9,17 @@ import (
 )
 
 // Object is any PDF object (ISO 32000-2 7.3): nil (null), bool, Number, String, Name, Array, *Dict,
-// Ref, *Stream; and in an Update also *Slot. Objects that a Document returns are shared: Clone
-// before changing.
+// Ref or *Stream; in an Update also *Slot. Objects that a Document returns are shared, so Clone
+// them before you change them.
 type Object any
 
-// Number is a number as it was written, such as 12, -.5 or 1.50.
+// Number is a number as it is written in the file, such as 12, -.5 or 1.50.
 type Number string
 
 // Int returns n as a Number.
 func Int(n int64) Number { return Number(strconv.FormatInt(n, 10)) }
 
-// Real returns f as a Number with at most five digits after the point, which is what readers keep
+// Real returns f as a Number with at most five digits after the point, because readers keep no more
 // (ISO 32000-1 Annex C).
 func Real(f float64) Number {
 	s := strconv.FormatFloat(f, 'f', 5, 64)
@@ -30,13 +30,13 @@ func Real(f float64) Number {
 	return Number(s)
 }
 
-// Int returns the integer; false if n is none, or does not fit.
+// Int returns the integer. It returns false if n is not an integer or does not fit.
 func (n Number) Int() (int64, bool) {
 	v, err := strconv.ParseInt(strings.TrimPrefix(string(n), "+"), 10, 64)
 	return v, err == nil
 }
 
-// Float returns the number; false if n is not well formed.
+// Float returns the number. It returns false if n is not well formed.
 func (n Number) Float() (float64, bool) {
 	v, err := strconv.ParseFloat(string(n), 64)
 	if err != nil || math.IsInf(v, 0) || math.IsNaN(v) || strings.ContainsAny(string(n), "eExXpPiInN_") {
@@ -48,10 +48,10 @@ func (n Number) Float() (float64, bool) {
 // Name is a name without its slash, with #xx resolved.
 type Name string
 
-// String is a string object's bytes: decoded, and decrypted where the file is encrypted.
+// String is the bytes of a string object: decoded, and decrypted if the file is encrypted.
 type String struct {
 	Value  string
-	source string // as it was written; empty when made or decrypted here
+	source string // as written in the file; empty if this package made or decrypted it
 }
 
 // Ref is an indirect reference.
@@ -67,19 +67,20 @@ type Array []Object
 // Clone returns a copy whose elements are shared.
 func (a Array) Clone() Array { return slices.Clone(a) }
 
-// Dict is a dictionary object; it keeps the order of its entries.
+// Dict is a dictionary object. It keeps the order of its entries. A nil *Dict is an empty
+// dictionary.
 type Dict struct {
 	keys    []Name
 	values  []Object
-	index   map[Name]int // made when the dictionary is large
+	index   map[Name]int // made if the dictionary is large
 	doubled Name
 	isDup   bool
 }
 
-const indexedDict = 16 // entries from which a map is worth it
+const indexedDict = 16 // a Dict with more entries has an index
 
-// NewDict returns a dictionary with the entries given as key, value, key, value …; keys are Name or
-// string.
+// NewDict returns a dictionary with the given entries: key, value, key, value and so on. Keys are
+// Name or string.
 func NewDict(entries ...Object) *Dict {
 	d := &Dict{}
 	for i := 0; i+1 < len(entries); i += 2 {
@@ -106,8 +107,8 @@ func (d *Dict) find(key Name) int {
 	return slices.Index(d.keys, key)
 }
 
-// Get returns the entry's value as it is written, which may be a Ref; nil where there is none. A
-// nil Dict is empty.
+// Get returns the value of an entry as it is written, which may be a Ref. It returns nil if there
+// is no such entry.
 func (d *Dict) Get(key Name) Object {
 	if i := d.find(key); i >= 0 {
 		return d.values[i]
@@ -115,10 +116,10 @@ func (d *Dict) Get(key Name) Object {
 	return nil
 }
 
-// Has reports whether there is an entry, be it null.
+// Has reports whether there is an entry, even if its value is null.
 func (d *Dict) Has(key Name) bool { return d.find(key) >= 0 }
 
-// Set replaces the entry or appends it.
+// Set replaces the entry, or appends it.
 func (d *Dict) Set(key Name, value Object) {
 	if i := d.find(key); i >= 0 {
 		d.values[i] = value
@@ -133,7 +134,7 @@ func (d *Dict) Set(key Name, value Object) {
 	}
 }
 
-// add is Set for the parser: it notes a key that is there already.
+// add is Set for the parser. It also records a key that the dictionary already has.
 func (d *Dict) add(key Name, value Object) {
 	if d.Has(key) {
 		d.doubled, d.isDup = key, true
@@ -194,8 +195,8 @@ func (d *Dict) Clone() *Dict {
 	return c
 }
 
-// Duplicate returns a key that the file gives twice in this dictionary. Readers differ in which one
-// they take.
+// Duplicate returns a key that occurs twice in this dictionary of the file. Readers differ in which
+// of the two values they use.
 func (d *Dict) Duplicate() (Name, bool) {
 	if d == nil {
 		return "", false
@@ -203,19 +204,19 @@ func (d *Dict) Duplicate() (Name, bool) {
 	return d.doubled, d.isDup
 }
 
-// Stream is a stream object. One that was read knows where its data lies; one made with NewStream
-// has it.
+// Stream is a stream object. A Stream that was read knows where its data is in the file; a Stream
+// of NewStream contains its data.
 type Stream struct {
 	Dict   *Dict
-	Ref    Ref   // as which it was read
+	Ref    Ref   // of the object in the file
 	offset int64 // of the data
 	length int64
-	data   []byte // of a new stream, encoded as Dict says
+	data   []byte // of a new stream, encoded as the /Filter of Dict says
 	isNew  bool
 }
 
-// NewStream returns a stream to be written in an Update; data is encoded as dict's /Filter says,
-// and /Length is set on writing.
+// NewStream returns a stream to write in an Update. data must be encoded as the /Filter of dict
+// says. Writing sets /Length.
 func NewStream(dict *Dict, data []byte) *Stream {
 	return &Stream{Dict: dict, data: data, length: int64(len(data)), isNew: true}
 }

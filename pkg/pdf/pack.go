@@ -8,26 +8,26 @@ import (
 )
 
 const (
-	// packFrom is from which size in bytes on an object is compressed where it may be. Smaller ones,
-	// which are nearly all, stay readable.
+	// packFrom is the size in bytes from which an object is compressed, if that is allowed. Nearly all
+	// objects are smaller and stay readable.
 	packFrom = 4 << 10
-	// copiedSlack is how many bytes of objects of the document an update may repeat, beside as many as
-	// the document has. An object stream of a small file may hold an object a thousand times its size.
-	// Annotations and form fields of real documents are lists of references.
+	// copiedSlack is how many bytes an update may repeat of the document's objects, in addition to the
+	// size of the document. An object stream of a small file may contain an object of a thousand times
+	// the size of the file. Annotations and form fields of real documents are lists of references.
 	copiedSlack = 256 << 10
 )
 
-// packing are the objects of an update that lie in an object stream (ISO 32000-2 7.5.7), with their
+// packing is the objects of an update that are in an object stream (ISO 32000-2 7.5.7), with their
 // places in it.
 type packing struct {
 	stream Ref
 	places map[Ref]int
 }
 
-// pack puts the large objects into an object stream, where the document has a cross-reference
-// stream, which alone can list it. Its cross-reference stream and signatures stay out: a slot must
-// keep its bytes. In an encrypted document nothing is packed, since strings are encrypted elsewhere
-// in an object stream.
+// pack puts the large objects into an object stream. It does so only if the document has a
+// cross-reference stream, because a table cannot list such objects. Signatures stay outside,
+// because a slot must keep its bytes. It packs nothing in an encrypted document, because strings in
+// an object stream are encrypted in another way.
 func (a *appender) pack() (packing, error) {
 	var p packing
 	if !a.xref.newest().stream || a.crypt != nil {
@@ -70,7 +70,7 @@ func (a *appender) pack() (packing, error) {
 	return p, nil
 }
 
-// hasSlot reports whether a dictionary holds a slot, as that of a signature does.
+// hasSlot reports whether a dictionary contains a slot, as the dictionary of a signature does.
 func hasSlot(o Object) bool {
 	dict, ok := o.(*Dict)
 	if !ok {
@@ -96,7 +96,8 @@ func deflated(text string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// mayCopy refuses an update that repeats much more of the document than there is of it.
+// mayCopy returns an error if the update repeats much more of the document than the document
+// contains.
 func (a *appender) mayCopy(copied int64) error {
 	if copied > copiedSlack+a.src.size {
 		return tooComplex("a signature would have to repeat %d bytes of it", copied)

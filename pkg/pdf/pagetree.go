@@ -38,7 +38,7 @@ func (t pageTree) walk(first int, visit func(*Page) (bool, error)) error {
 	return err
 }
 
-// inherited are the entries that a page takes from its ancestors.
+// inherited is the entries that a page inherits from its ancestors.
 type inherited struct{ resources, mediaBox, cropBox, rotate Object }
 
 func (in inherited) with(node *Dict) inherited {
@@ -53,18 +53,18 @@ func (in inherited) with(node *Dict) inherited {
 	return in
 }
 
-// pageWalk looks for one page, or for any number of them in order.
+// pageWalk visits pages in order, starting at one page.
 type pageWalk struct {
 	d     *Document
-	left  int // leaf pages to step over
-	next  int // number of the next page that is visited, from 1
+	left  int // pages to skip before the first visit
+	next  int // number of the next visited page, counted from 1
 	nodes int
 	kids  int
 	path  map[Ref]bool
 	visit func(*Page) (more bool, err error)
 }
 
-// node walks the subtree of a node; more is false when the walk is over.
+// node walks the subtree of a node. more is false when the walk is over.
 func (w *pageWalk) node(node *Dict, ref Ref, in inherited, depth int) (more bool, err error) {
 	if depth > maxPageDepth {
 		return false, tooComplex("its page tree is deeper than %d", maxPageDepth)
@@ -99,7 +99,7 @@ func (w *pageWalk) node(node *Dict, ref Ref, in inherited, depth int) (more bool
 	}
 	w.path[ref] = true
 	defer delete(w.path, ref)
-	if w.returns(list) { // also behind the page that is looked for, where other readers go
+	if w.returns(list) { // also behind the wanted page, because other readers read that part
 		return false, damaged("its page tree contains a loop")
 	}
 	for _, o := range list {
@@ -156,7 +156,7 @@ func (t pageTree) check() error {
 	return look(root, ref)
 }
 
-// returns reports whether one of the kids is a node on the way to them.
+// returns reports whether one of the kids is also one of their ancestors.
 func (w *pageWalk) returns(kids Array) bool {
 	return slices.ContainsFunc(kids, func(o Object) bool {
 		ref, ok := o.(Ref)
@@ -189,7 +189,7 @@ func makePage(r resolver, node *Dict, ref Ref, in inherited) (*Page, error) {
 		return nil, err
 	}
 	if !ok {
-		p.MediaBox = Rectangle{0, 0, 612, 792} // required, yet missing in files that readers show as letter paper
+		p.MediaBox = Rectangle{0, 0, 612, 792} // it is required, but readers show files without it as letter paper
 	}
 	if p.CropBox, ok, err = r.Rectangle(in.cropBox); err != nil {
 		return nil, err

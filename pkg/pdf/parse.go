@@ -7,16 +7,16 @@ import (
 // parser builds objects from tokens (ISO 32000-2 7.3).
 type parser struct {
 	lex *lexer
-	// spans collects where the items of the outermost dictionary lie; nil where nobody asks.
+	// spans collects where the items of the outermost dictionary are; nil if nobody needs that.
 	spans *[]span
 	items int // values read so far
 }
 
-// span is where an item lies in the file: from its first byte to behind its last one.
+// span is where an item is in the file: from its first byte to behind its last one.
 type span struct{ start, end int64 }
 
-// object reads one object that ends by itself; a reference is told from two numbers only inside
-// arrays and dictionaries, by list, and by top. It returns the keyword instead where one stands.
+// object reads one object that ends by itself. Only list and top recognise references, because a
+// reference starts with two numbers. If a keyword comes instead, object returns that.
 func (p *parser) object(depth int) (Object, string, error) {
 	t, err := p.lex.next()
 	if err != nil {
@@ -80,7 +80,7 @@ func (p *parser) list(depth int, until tokenKind) ([]Object, error) {
 			items = append(items, o)
 		}
 		if p.spans != nil && depth == 1 {
-			if keyword == "R" { // it began with the first of the two numbers
+			if keyword == "R" { // it starts with the first of the two numbers
 				start = (*p.spans)[len(items)-1].start
 			}
 			*p.spans = append((*p.spans)[:len(items)-1], span{start, p.lex.offset()})
@@ -88,7 +88,7 @@ func (p *parser) list(depth int, until tokenKind) ([]Object, error) {
 	}
 }
 
-// closes takes the closing token if it is next.
+// closes takes the closing token if it comes next.
 func (p *parser) closes(until tokenKind) bool {
 	switch {
 	case until == tokenArrayClose && p.lex.peek() == ']':
@@ -113,7 +113,7 @@ func fold(items []Object) ([]Object, error) {
 	return nil, damaged("a reference is not made of two numbers")
 }
 
-// small returns a plain number from 0 to limit.
+// small returns a plain number from 0 to limit, and false for anything else.
 func small(o Object, limit int64) (int, bool) {
 	n, ok := o.(Number)
 	if !ok {
@@ -142,8 +142,8 @@ func (p *parser) dict(depth int) (*Dict, error) {
 	return d, nil
 }
 
-// top reads the content of an indirect object, up to endobj or stream, and returns that word. An
-// object that ends where another begins, or at the end of the data, is damaged.
+// top reads the content of an indirect object up to endobj or stream, and returns that word. It is
+// damage if another object starts, or if the data ends, before that word.
 func (p *parser) top() (Object, string, error) {
 	var items []Object
 	for {
@@ -196,7 +196,7 @@ func (p *parser) header() (Ref, error) {
 	return Ref{v[0], v[1]}, nil
 }
 
-// decryptStrings replaces the strings in o, which belongs to the caller alone. The /Contents of a
+// decryptStrings decrypts the strings in o, which only the caller uses. The /Contents of a
 // signature dictionary is not encrypted (ISO 32000-2 7.6.2).
 func decryptStrings(o Object, decrypt func(string) (string, error)) (Object, error) {
 	switch v := o.(type) {
@@ -236,7 +236,7 @@ func (v Version) Less(w Version) bool {
 
 func (v Version) String() string { return strconv.Itoa(v.Major) + "." + strconv.Itoa(v.Minor) }
 
-// parseVersion reads 1.7, and no more than that form.
+// parseVersion reads a version of the form 1.7.
 func parseVersion(s string) (Version, bool) {
 	if len(s) < 3 || !isDigit(int(s[0])) || s[1] != '.' || !isDigit(int(s[2])) {
 		return Version{}, false

@@ -12,13 +12,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// passwordPadding fills a password up to 32 bytes (ISO 32000-2 7.6.4.3.2): all of it is what an
-// empty password counts as.
+// passwordPadding fills up a password to 32 bytes (ISO 32000-2 7.6.4.3.2). An empty password
+// becomes all of it.
 const passwordPadding = "\x28\xBF\x4E\x5E\x4E\x75\x8A\x41\x64\x00\x4E\x56\xFF\xFA\x01\x08" +
 	"\x2E\x2E\x00\xB6\xD0\x68\x3E\x80\x2F\x0C\xA9\xFE\x64\x53\x69\x7A"
 
-// key128 makes the file key from the empty user password and checks it: Algorithms 2, 4, 5 and 6 of
-// ISO 32000-2 7.6.4.
+// key128 derives the file key from the empty user password and checks it: Algorithms 2, 4, 5 and 6
+// of ISO 32000-2 7.6.4.
 func (s *standard) key128() ([]byte, error) {
 	h := md5.New()
 	h.Write([]byte(passwordPadding))
@@ -61,7 +61,7 @@ func (s *standard) key128() ([]byte, error) {
 	return key, nil
 }
 
-// rc4Once encrypts b; the key's length was checked.
+// rc4Once encrypts b. The caller has checked the length of the key.
 func rc4Once(key, b []byte) []byte {
 	out := make([]byte, len(b))
 	if c, err := rc4.NewCipher(key); err == nil {
@@ -70,7 +70,7 @@ func rc4Once(key, b []byte) []byte {
 	return out
 }
 
-// key256 makes the file key of revision 5 and 6: Algorithm 2.A of ISO 32000-2 7.6.4.3.3.
+// key256 derives the file key of revisions 5 and 6: Algorithm 2.A of ISO 32000-2 7.6.4.3.3.
 func (s *standard) key256() ([]byte, error) {
 	hash := func(salt string) []byte {
 		if s.revision == 5 {
@@ -91,7 +91,7 @@ func (s *standard) key256() ([]byte, error) {
 	return key, nil
 }
 
-// hash2B is Algorithm 2.B of ISO 32000-2 7.6.4.3.4 for an empty user password: input is the salt.
+// hash2B is Algorithm 2.B of ISO 32000-2 7.6.4.3.4 for an empty user password. input is the salt.
 func hash2B(input []byte) []byte {
 	sum := sha256.Sum256(input)
 	k := sum[:]

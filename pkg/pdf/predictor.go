@@ -4,9 +4,9 @@ import (
 	"io"
 )
 
-const maxRowBytes = 1 << 20 // of one predicted row: 8,000 pixels of 32 components at 32 bits
+const maxRowBytes = 1 << 20 // of one predicted row; enough for 8,000 pixels of 32 components of 32 bits
 
-// predicted undoes the predictor that parms asks for (ISO 32000-2 7.4.4.4).
+// predicted undoes the predictor that the filter parameters name (ISO 32000-2 7.4.4.4).
 func (d *decoder) predicted(r io.Reader, parms *Dict) (io.Reader, error) {
 	predictor, err := d.resolver.Int(parms.Get("Predictor"), 1)
 	if err != nil || predictor <= 1 {
@@ -70,7 +70,7 @@ func (p *pngReader) next() error {
 	if err != nil && (err != io.ErrUnexpectedEOF || n == 0) {
 		return noEOF(err)
 	}
-	p.out = p.row[:n] // a last row may be short
+	p.out = p.row[:n] // the last row may be short
 	return p.undo(kind[0])
 }
 
@@ -112,7 +112,7 @@ func paeth(a, b, c int) byte {
 
 func abs(i int) int { return max(i, -i) }
 
-// tiffReader undoes TIFF predictor 2 of eight-bit components.
+// tiffReader undoes TIFF predictor 2 for components of eight bits.
 type tiffReader struct {
 	r     io.Reader
 	row   []byte

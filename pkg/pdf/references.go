@@ -8,15 +8,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// References knows which objects the objects of a document refer to. Advance leads it from one
-// revision to the next: an object is read once, however many revisions are looked at.
+// References knows which objects the objects of a document refer to. Advance moves it from one
+// revision to the next, and reads an object only once even if it is in many revisions.
 type References struct {
 	doc *Document
-	// of has the numbers that an object refers to, by its own; the stream in which it lies counts as
-	// one of them.
+	// of maps the number of an object to the numbers that it refers to. The object stream that
+	// contains it counts as one of them.
 	of map[int][]int32
-	// unread are those that could not be read to their end, be it that another reader could: they may
-	// refer to anything.
+	// unread is the objects that could not be read to their end. They may refer to anything, because
+	// another reader may be able to read them.
 	unread map[int]bool
 	top    int
 	held   int
@@ -24,17 +24,20 @@ type References struct {
 }
 
 const (
-	maxScanned    = 256 << 20 // source text scanned for references, besides twice the file's size: objects may overlap
-	maxReferences = 16 << 20  // held for one document
-	entryCost     = 128       // bytes for which looking up an entry counts
-	scanBreath    = 1024      // objects after which it is asked whether to go on
+	// maxScanned bounds the bytes that are scanned for references, in addition to twice the size of
+	// the file. Objects may overlap, so the size of the file alone does not bound them.
+	maxScanned    = 256 << 20
+	maxReferences = 16 << 20 // kept for one document
+	entryCost     = 128      // bytes that the lookup of one entry counts as
+	scanBreath    = 1024     // objects between two checks of ctx
 )
 
-// packedPlace is where an object of an object stream lies.
+// packedPlace is where an object of an object stream is.
 type packedPlace struct{ stream, place, number int }
 
-// Advance reads the objects of d, or those that differ from the revision that it was called with
-// before.
+// Advance reads the objects of d that differ from the revision of the previous call, or all objects
+// at the first call. Errors are KindTooComplex, KindStorage, and the error of ctx; after an error,
+// References starts over.
 func (r *References) Advance(ctx context.Context, d *Document) error {
 	old := r.doc
 	if old == nil {
@@ -101,7 +104,7 @@ func (r *References) plain(number int, e entry) error {
 	return r.scan(number, lex, nil)
 }
 
-// packed reads objects of object streams, each stream once.
+// packed reads objects of object streams. It reads each stream once.
 func (r *References) packed(ctx context.Context, list []packedPlace) error {
 	slices.SortFunc(list, func(a, b packedPlace) int {
 		if a.stream != b.stream {
@@ -140,8 +143,8 @@ func (r *References) packed(ctx context.Context, list []packedPlace) error {
 	return nil
 }
 
-// scan collects what an object's tokens refer to, up to its end or its data: that is more than
-// parsing finds, where a key is there twice or the object is broken.
+// scan collects what the tokens of an object refer to, up to the end of the object or its stream
+// data. It finds more than parsing does if a key occurs twice or the object is broken.
 func (r *References) scan(number int, lex *lexer, list []int32) error {
 	start := lex.offset()
 	var a, b token
@@ -174,7 +177,7 @@ func (r *References) scan(number int, lex *lexer, list []int32) error {
 	return r.charge(lex.offset() - start)
 }
 
-// storageFault returns err where reading failed, and nil where the file is to blame.
+// storageFault returns err if reading failed, and nil if the file is damaged.
 func storageFault(err error) error {
 	if err != nil && signing.KindOf(err) == signing.KindStorage {
 		return err
@@ -182,9 +185,10 @@ func storageFault(err error) error {
 	return nil
 }
 
-// Reach returns a function that tells whether an object can be come to from the roots: each of them
-// where the way leads over one that could not be read. cut has references that are not followed, by
-// the object that makes them: each of them once for each time that it is listed.
+// Reach returns a function that reports whether an object can be reached from the roots. It reports
+// true for every object if the way leads over an object that could not be read. cut lists
+// references to ignore, by the number of the object that makes them; a reference is ignored as
+// often as it is listed.
 func (r *References) Reach(roots []int, cut map[int][]int) func(number int) bool {
 	reached := make([]bool, max(r.top, slices.Max(append(roots, 0)))+1)
 	todo := slices.Clone(roots)
@@ -210,7 +214,8 @@ func (r *References) Reach(roots []int, cut map[int][]int) func(number int) bool
 	return func(number int) bool { return number >= 0 && number < len(reached) && reached[number] }
 }
 
-// NumbersIn returns the numbers of the objects that o refers to, each as often as it does.
+// NumbersIn returns the numbers of the objects that o refers to. A number occurs as often as o
+// refers to it.
 func NumbersIn(o Object) []int {
 	var list []int
 	switch v := o.(type) {

@@ -2,8 +2,8 @@ package pdf
 
 import "bytes"
 
-// skipHarmless steps over white space and comments. It returns false, and stands in the comment,
-// where one holds what a reader that repairs the file takes for the beginning of an object, a
+// skipHarmless skips white space and comments. It stops inside a comment and returns false if the
+// comment contains text that a reader which repairs the file takes for the start of an object, a
 // trailer or a cross-reference table.
 func (l *lexer) skipHarmless() bool {
 	var last [8]byte // the newest bytes of the comment
@@ -30,8 +30,8 @@ func (l *lexer) skipHarmless() bool {
 	}
 }
 
-// isRepairWord reports whether eight bytes end with "0 obj", of any generation, with trailer or
-// with xref.
+// isRepairWord reports whether eight bytes end with "0 obj" of any generation, with trailer or with
+// xref.
 func isRepairWord(b []byte) bool {
 	return bytes.HasSuffix(b, []byte(" obj")) && isDigit(int(b[3])) ||
 		bytes.HasSuffix(b, []byte("trailer")) || bytes.HasSuffix(b, []byte("xref"))

@@ -2,8 +2,7 @@ package pdf
 
 import "github.com/signstash-proxy/signstash-proxy/pkg/signing"
 
-// standard is what the encryption dictionary of the standard security handler says (ISO 32000-2
-// table 21).
+// standard is the encryption dictionary of the standard security handler (ISO 32000-2 table 21).
 type standard struct {
 	version, revision int64
 	keyBytes          int

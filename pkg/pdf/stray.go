@@ -7,11 +7,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Stray looks for bytes between two places that belong to no revision. from is where one revision
-// ends, to is where another one or the file ends, both counted from the first byte of the file.
-// Only white space, comments, cross-reference sections, and the objects that these sections list
-// may lie between them. It returns where the first other byte lies, and whether there is one. What
-// cannot be read there counts as stray. Errors are KindTooComplex, KindStorage, and those of ctx.
+// Stray looks for bytes between two offsets that belong to no revision. from is the end of one
+// revision; to is the end of another one or of the file. Both count from the first byte of the
+// file. Only white space, comments, cross-reference sections and the objects that these sections
+// list may be between them. Stray returns the offset of the first other byte, and whether there is
+// one. Bytes that cannot be read as one of these also count as stray. Errors are KindTooComplex,
+// KindStorage, and the error of ctx.
 func (d *Document) Stray(ctx context.Context, from, to int64) (at int64, found bool, err error) {
 	w := &strayWalk{d: d, listed: map[int64]Ref{}, sections: map[int64]*section{}, from: from - d.src.base, to: to - d.src.base}
 	if err := w.claim(ctx); err != nil {
@@ -21,16 +22,16 @@ func (d *Document) Stray(ctx context.Context, from, to int64) (at int64, found b
 	return d.src.base + at, at < w.to, err
 }
 
-// strayWalk goes through the bytes of one or more revisions.
+// strayWalk reads the bytes of one or more revisions.
 type strayWalk struct {
 	d        *Document
-	listed   map[int64]Ref // objects by where they lie
+	listed   map[int64]Ref // objects by their offset
 	sections map[int64]*section
 	from, to int64
 	lex      *lexer
 }
 
-// claim notes what the cross-reference sections between the two places list there.
+// claim collects what the cross-reference sections between the two offsets list there.
 func (w *strayWalk) claim(ctx context.Context) error {
 	for _, s := range w.d.xref.sections {
 		for ; s != nil; s = s.hidden {
@@ -57,7 +58,8 @@ func (w *strayWalk) note(number int, e entry) error {
 	return nil
 }
 
-// walk returns where the first byte lies that belongs to nothing; w.to where there is none.
+// walk returns the offset of the first byte that belongs to nothing, or w.to if there is no such
+// byte.
 func (w *strayWalk) walk(ctx context.Context) (int64, error) {
 	pos := w.from
 	w.lex = w.d.src.lexerAt(pos)
@@ -91,8 +93,8 @@ func (w *strayWalk) walk(ctx context.Context) (int64, error) {
 
 var errStray = signing.Errorf(signing.KindDamaged, "it belongs to no revision")
 
-// one steps over what begins at a byte, and returns where that ends. Offsets of some writers point
-// to the white space before it, which begins at from.
+// one skips what starts at offset at, and returns where that ends. from is where the white space
+// before it starts, because the offsets of some writers point there.
 func (w *strayWalk) one(from, at int64) (int64, error) {
 	if s := w.sections[at]; s != nil {
 		w.move(s.end)
@@ -124,7 +126,7 @@ func (w *strayWalk) one(from, at int64) (int64, error) {
 	return end, err
 }
 
-// content steps over what stands behind the header of an object.
+// content skips what follows the header of an object.
 func (w *strayWalk) content(p *parser, ref Ref) (int64, error) {
 	o, word, err := p.top()
 	if err != nil || word != "stream" {
@@ -146,8 +148,8 @@ func (w *strayWalk) content(p *parser, ref Ref) (int64, error) {
 	return w.endStream()
 }
 
-// broken steps over a listed object that cannot be read, up to its endobj. It must not hold
-// anything that a reader which repairs the file takes for the beginning of another object.
+// broken skips a listed object that cannot be parsed, up to its endobj. The object must not contain
+// anything that a reader which repairs the file takes for the start of another object.
 func (w *strayWalk) broken(begin int64) (int64, error) {
 	w.move(begin)
 	var last [8]byte // the newest bytes
@@ -167,7 +169,7 @@ func (w *strayWalk) broken(begin int64) (int64, error) {
 	}
 }
 
-// claims reports whether a section lists the object there.
+// claims reports whether a section lists the object at an offset between from and at.
 func (w *strayWalk) claims(ref Ref, from, at int64) bool {
 	for ; at >= from; at-- {
 		if found, ok := w.listed[at]; ok && found == ref {
@@ -177,13 +179,13 @@ func (w *strayWalk) claims(ref Ref, from, at int64) bool {
 	return false
 }
 
-// move goes on reading at another place.
+// move continues to read at another offset.
 func (w *strayWalk) move(to int64) {
 	w.lex.release()
 	w.lex = w.d.src.lexerAt(to)
 }
 
-// endStream steps over endstream and endobj.
+// endStream skips endstream and endobj.
 func (w *strayWalk) endStream() (int64, error) {
 	for _, want := range []string{"endstream", "endobj"} {
 		t, err := w.lex.next()

@@ -6,18 +6,18 @@ import (
 )
 
 const (
-	// maxTailLookups bounds the entries that are looked up for what follows the ends of revisions, in
-	// all. A file needs about one for each revision.
+	// maxTailLookups bounds the entries that are looked up to check all bytes behind the ends of
+	// revisions. A file needs about one lookup for each revision.
 	maxTailLookups = 100_000
-	// maxRepeatedEnds bounds how often a startxref may follow the end of one revision. Some writers
-	// put it there twice.
+	// maxRepeatedEnds bounds how often startxref may follow the end of one revision. Some writers
+	// write it twice.
 	maxRepeatedEnds = 16
 )
 
-// tails looks at what follows the ends of revisions.
+// tails checks the bytes that follow the ends of revisions.
 type tails struct {
 	d       *Document
-	order   []*section // as they lie in the file, hidden ones included
+	order   []*section // by their place in the file, including hidden ones
 	lookups int
 }
 
@@ -25,13 +25,13 @@ type tails struct {
 // H.3 note 18).
 const endWindow = 1024
 
-// EndFound reports whether readers find the last startxref. Where too many bytes follow it, they do
-// not, and rebuild the file from all objects that it holds.
+// EndFound reports whether readers find the last startxref. If too many bytes follow it, they do
+// not find it, and rebuild the file from all objects in it.
 func (d *Document) EndFound() bool { return d.src.size-d.end.keyword <= endWindow }
 
-// tails refuses bytes behind the end of a revision that belong to no revision. White space and
-// comments may stand there, and what a cross-reference section lists. A reader that repairs the
-// file would take other objects there for its newest ones.
+// tails returns an error if bytes behind the end of a revision belong to no revision. Only white
+// space, comments and what a cross-reference section lists may stand there. A reader that repairs
+// the file would take any other object there for the newest version.
 func (c fileCheck) tails() error {
 	t := &tails{d: c.d}
 	for _, s := range c.d.xref.sections {
@@ -54,7 +54,8 @@ func (c fileCheck) tails() error {
 	return t.check(c.d.end.behind)
 }
 
-// endOf returns where the startxref ends that follows a section; false where another thing follows.
+// endOf returns where the startxref ends that follows a section, and false if something else
+// follows.
 func (t *tails) endOf(s *section) (int64, bool, error) {
 	lex := t.d.src.lexerAt(s.end)
 	defer lex.release()
@@ -72,7 +73,8 @@ func (t *tails) endOf(s *section) (int64, bool, error) {
 	return lex.offset(), err == nil && token.kind == tokenNumber, storageFault(err)
 }
 
-// check looks at what stands at pos, behind the number of a startxref. %%EOF is a comment to it.
+// check checks what follows pos, which is behind the number of a startxref. To check, %%EOF is a
+// comment.
 func (t *tails) check(pos int64) error {
 	lex := t.d.src.lexerAt(pos)
 	defer lex.release()
@@ -100,9 +102,9 @@ func (t *tails) check(pos int64) error {
 	return tooComplex("startxref is repeated more than %d times behind one revision", maxRepeatedEnds)
 }
 
-// one reads what begins at a byte: an object that a section lists, or a further startxref, behind
-// which it goes on again. from is where the white space before it begins: offsets of some writers
-// point there.
+// one reads what starts at offset at: an object that a section lists, or another startxref; again
+// is true behind the latter. from is where the white space before it starts, because the offsets of
+// some writers point there.
 func (t *tails) one(lex *lexer, from, at int64) (belongs, again bool, err error) {
 	if isDigit(lex.peek()) {
 		ref, err := (&parser{lex: lex}).header()
@@ -116,8 +118,8 @@ func (t *tails) one(lex *lexer, from, at int64) (belongs, again bool, err error)
 	return ok, ok, err
 }
 
-// isStartxref reads startxref with the number of a section; 0 is what the first section of a
-// linearized file has there.
+// isStartxref reads startxref with the number of a section. The number is 0 in the first section of
+// a linearized file.
 func (d *Document) isStartxref(lex *lexer) (bool, error) {
 	word, err := lex.next()
 	if err != nil || word.value != "startxref" {
@@ -128,8 +130,8 @@ func (d *Document) isStartxref(lex *lexer) (bool, error) {
 	return ok && number.kind == tokenNumber && (n == 0 || d.xref.sectionAt(n, n) != nil || n == d.end.startxref), storageFault(err)
 }
 
-// listed reports whether a section says that the object lies there. The section that lies next is
-// asked first.
+// listed reports whether a section says that the object is there. It asks the next section in the
+// file first.
 func (t *tails) listed(ref Ref, from, at int64) (bool, error) {
 	next, _ := slices.BinarySearchFunc(t.order, at, func(s *section, at int64) int { return cmp.Compare(s.start, at) })
 	for i := range t.order {

@@ -9,8 +9,8 @@ import (
 // Bytes returns a byte string object.
 func Bytes(b []byte) String { return String{Value: string(b)} }
 
-// Text returns a text string (ISO 32000-2 7.9.2.2): as it is where it is plain ASCII, else UTF-16BE
-// with its mark.
+// Text returns a text string (ISO 32000-2 7.9.2.2). Plain ASCII stays as it is; any other text
+// becomes UTF-16BE with a byte order mark.
 func Text(s string) String {
 	plain := true
 	for i := 0; i < len(s); i++ {
@@ -31,12 +31,13 @@ func Text(s string) String {
 	return String{Value: b.String()}
 }
 
-// Text decodes a text string: UTF-16 or UTF-8 with a mark, else PDFDocEncoding.
+// Text decodes a text string: UTF-16 or UTF-8 if it starts with a byte order mark, and else
+// PDFDocEncoding.
 func (s String) Text() string {
 	switch v := s.Value; {
 	case strings.HasPrefix(v, "\xfe\xff"):
 		return decodeUTF16(v[2:], 1, 0)
-	case strings.HasPrefix(v, "\xff\xfe"): // not in the standard, yet written
+	case strings.HasPrefix(v, "\xff\xfe"): // not in the standard, but some writers use it
 		return decodeUTF16(v[2:], 0, 1)
 	case strings.HasPrefix(v, "\xef\xbb\xbf"):
 		return strings.ToValidUTF8(v[3:], string(utf8.RuneError))
@@ -56,7 +57,7 @@ func decodeUTF16(v string, low, high int) string {
 	return string(utf16.Decode(units))
 }
 
-// docEncoding is PDFDocEncoding (ISO 32000-2 Annex D.3) where it differs from Latin-1.
+// docEncoding decodes a byte of PDFDocEncoding (ISO 32000-2 Annex D.3).
 func docEncoding(c byte) rune {
 	const (
 		from18 = "\u02d8\u02c7\u02c6\u02d9\u02dd\u02db\u02da\u02dc"

@@ -1,7 +1,7 @@
 package pdf
 
-// Update is an incremental update in the making (ISO 32000-2 7.5.6): new and changed objects of a
-// document.
+// Update is an incremental update (ISO 32000-2 7.5.6) that is being prepared: new and changed
+// objects of a document.
 type Update struct {
 	d       *Document
 	first   int // first new object number
@@ -10,7 +10,8 @@ type Update struct {
 	order   []Ref
 }
 
-// NewUpdate begins an update of d. New objects get numbers above all that d lists or counts.
+// NewUpdate starts an update of d. New objects get numbers above all numbers that d lists or
+// counts.
 func NewUpdate(d *Document) (*Update, error) {
 	next := 1
 	for _, s := range d.xref.sections {
@@ -29,7 +30,7 @@ func NewUpdate(d *Document) (*Update, error) {
 // Document is the document that is updated.
 func (u *Update) Document() *Document { return u.d }
 
-// Reserve returns the reference of a new object, which Put gives its value.
+// Reserve returns the reference of a new object. Put sets its value.
 func (u *Update) Reserve() Ref {
 	ref := Ref{Number: u.next}
 	u.next++
@@ -43,8 +44,8 @@ func (u *Update) Add(o Object) Ref {
 	return ref
 }
 
-// Put sets the object that ref stands for: a reserved one, or one of the document, which it then
-// replaces. An object of an object stream is replaced by one of its own.
+// Put sets the value of the object that ref names: a reserved object, or an object of the document,
+// which it replaces. An object of an object stream is replaced by an object of its own.
 func (u *Update) Put(ref Ref, o Object) {
 	if _, ok := u.objects[ref]; !ok {
 		u.order = append(u.order, ref)
@@ -52,7 +53,7 @@ func (u *Update) Put(ref Ref, o Object) {
 	u.objects[ref] = o
 }
 
-// Get is Document.Get that sees the update's own objects first.
+// Get is Document.Get, but it returns the objects of the update if it has them.
 func (u *Update) Get(o Object) (Object, error) {
 	for range maxRefChain {
 		ref, ok := o.(Ref)
@@ -68,9 +69,9 @@ func (u *Update) Get(o Object) (Object, error) {
 	return nil, tooComplex("references are chained more than %d times", maxRefChain)
 }
 
-// EditDict returns a copy of the dictionary that ref stands for, which is already Put: what is set
-// in it is written. A key that the file gives twice is damage, since readers differ in which one
-// they take.
+// EditDict returns a copy of the dictionary that ref names. The copy is already Put, so changes to
+// it are written. A key that occurs twice in the file is KindDamaged, because readers differ in
+// which value they use.
 func (u *Update) EditDict(ref Ref) (*Dict, error) {
 	v, err := u.Get(ref)
 	if err != nil {

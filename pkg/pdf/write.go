@@ -6,32 +6,32 @@ import (
 	"strconv"
 )
 
-// Slot is a place in an update that is filled after the update is written: the text stands for it
-// until then. Its bytes are written as they are, never encrypted.
+// Slot is a place in an update whose content is known only after the update is written. A text
+// fills it until then. The bytes are written as they are, never encrypted.
 type Slot struct {
 	text   []byte
 	offset int64
 }
 
-// NewSlot returns a slot that holds text at first.
+// NewSlot returns a slot that contains text at first.
 func NewSlot(text []byte) *Slot { return &Slot{text: text, offset: -1} }
 
-// Offset is where the slot begins, counted from the first byte of the file; -1 before it is
-// written.
+// Offset is where the slot starts, counted from the first byte of the file. It is -1 until the slot
+// is written.
 func (s *Slot) Offset() int64 { return s.offset }
 
 // Len is the slot's length in bytes.
 func (s *Slot) Len() int { return len(s.text) }
 
-// behindSlot is room for what usually comes behind the largest slot of a section, a signature's
-// contents, so that it is copied once.
+// behindSlot is room for what usually follows the contents of a signature, the largest slot of a
+// section. With it the buffer is copied only once.
 const behindSlot = 4 << 10
 
-// writer writes objects in the form that most readers write: one line, one blank between tokens
-// where one is needed.
+// writer writes objects in the usual form: on one line, with one blank between tokens that need
+// one.
 type writer struct {
 	buf     bytes.Buffer
-	base    int64 // place of buf[0], from the first byte of the file
+	base    int64 // offset of buf[0], counted from the first byte of the file
 	encrypt func(string) (string, error)
 	depth   int
 }
@@ -106,7 +106,7 @@ func (w *writer) dict(d *Dict) error {
 	return nil
 }
 
-// name escapes what is no regular character, and # (ISO 32000-2 7.3.5).
+// name escapes # and everything that is not a regular character (ISO 32000-2 7.3.5).
 func (w *writer) name(n Name) {
 	w.buf.WriteByte('/')
 	for i := 0; i < len(n); i++ {
@@ -119,8 +119,8 @@ func (w *writer) name(n Name) {
 	}
 }
 
-// string writes a string as it was read where that is still right, else in the form that suits its
-// bytes.
+// string writes a string as it was read if it is not encrypted now, and else in the form that suits
+// its bytes.
 func (w *writer) string(s String) error {
 	v := s.Value
 	if w.encrypt != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// cmap maps character codes to CIDs or to Unicode (ISO 32000-2 9.7.5, 9.10.3). Ranges are kept as
-// ranges: what a file says costs no more memory than it takes in the file.
+// cmap maps character codes to CIDs or to Unicode (ISO 32000-2 9.7.5, 9.10.3). It keeps ranges as
+// ranges, so it needs no more memory than the CMap takes in the file.
 type cmap struct {
 	spaces   []codespace
 	chars    map[uint32]target
@@ -20,40 +20,40 @@ type cmap struct {
 	entries  int
 }
 
-// codespace is a range of codes of one length; each byte lies between those of low and high.
+// codespace is a range of codes of one length. Each byte is between the bytes of low and high.
 type codespace struct{ low, high string }
 
-// target is what a code stands for: a CID, or text.
+// target is the meaning of a code: a CID, or text.
 type target struct {
 	cid  uint32
 	text string
 }
 
-// codeRange is a range of codes; each following one stands for the next CID or, in its last
-// character, the next text.
+// codeRange is a range of codes. Each code stands for the CID after the one before, or for the text
+// whose last character is the next one.
 type codeRange struct {
 	first, last uint32
 	to          target
 }
 
-// blocks are the operators that begin a block of entries, with those that end it and carry its
-// entries (Adobe Technical Note 5014).
+// blocks maps the operators that start a block of entries to the operators that end it and have the
+// entries as operands (Adobe Technical Note 5014).
 var blocks = map[string]string{
 	"begincodespacerange": "endcodespacerange",
 	"beginbfchar":         "endbfchar", "begincidchar": "endcidchar",
 	"beginbfrange": "endbfrange", "begincidrange": "endcidrange",
 }
 
-// spilledOperands is how many operands of a block are taken at once: a multiple of two and three,
-// which is what an entry takes.
+// spilledOperands is how many operands of a block are processed at once: a multiple of two and
+// three, because an entry has two or three.
 const spilledOperands = 600
 
-// parseCMap reads a CMap. What was read before damage is kept. A block should have at most 100
-// entries, but many writers put all of them into one, so that entries are taken a few at a time.
+// parseCMap reads a CMap. It keeps what it read before damage. A block should have at most 100
+// entries, but many writers put all entries into one block, so parseCMap processes a few at a time.
 func parseCMap(r io.Reader) (*cmap, error) {
 	m := &cmap{chars: map[uint32]target{}}
 	c := pdf.NewContent(io.LimitReader(r, maxCMapBytes))
-	end := "" // of the block that is being read
+	end := "" // the operator that ends the current block
 	c.Spill(spilledOperands, func(operands []pdf.Object) { m.add(end, operands) })
 	for {
 		operator, operands, err := c.Next()
@@ -73,8 +73,8 @@ func parseCMap(r io.Reader) (*cmap, error) {
 	return m, nil
 }
 
-// add takes the entries of a block, or some of them: whole ones, since spilledOperands is a
-// multiple of what each entry takes.
+// add adds entries of a block. It never gets a part of an entry, because spilledOperands is a
+// multiple of the operands of each kind of entry.
 func (m *cmap) add(operator string, operands []pdf.Object) {
 	if m.entries += len(operands) / 2; m.entries > maxMappings {
 		return
@@ -147,13 +147,13 @@ func targetOf(o pdf.Object) target {
 		return target{cid: uint32(max(0, min(n, 0xffff)))}
 	case pdf.String:
 		return target{text: utf16Text(o.Value)}
-	case pdf.Name: // a glyph name, in old CMaps
+	case pdf.Name: // old CMaps use glyph names
 		return target{text: nameText(string(o))}
 	}
 	return target{}
 }
 
-// utf16Text decodes UTF-16BE, and single bytes as they are written by mistake.
+// utf16Text decodes UTF-16BE. It also accepts a single byte, which some writers use by mistake.
 func utf16Text(s string) string {
 	if len(s) > maxDestBytes {
 		return ""
@@ -168,7 +168,7 @@ func utf16Text(s string) string {
 	return string(utf16.Decode(units))
 }
 
-// lookup returns what a code stands for.
+// lookup returns the meaning of a code, and false if the CMap does not have the code.
 func (m *cmap) lookup(code uint32) (target, bool) {
 	if to, ok := m.chars[code]; ok {
 		return to, true
@@ -186,8 +186,8 @@ func (m *cmap) lookup(code uint32) (target, bool) {
 	return to, true
 }
 
-// length returns how many bytes the next code takes: by the codespace, or two where that says
-// nothing.
+// length returns the number of bytes of the next code, according to the codespace ranges. It is two
+// if there are none.
 func (m *cmap) length(codes string) int {
 	shortest := 0
 	for _, s := range m.spaces {

@@ -7,17 +7,18 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// composite is the part of a Type 0 font that simple fonts have not.
+// composite is the part of a Type 0 font that simple fonts do not have.
 type composite struct {
-	encoding  *cmap // nil: codes of two bytes that are the CIDs
+	encoding  *cmap // nil: codes have two bytes and are the CIDs
 	unicode   bool  // the codes of the predefined CMap are UCS-2 or UTF-16
 	toUnicode *cmap
 	widths    []widthRange
-	usual     float64 // width of the others
+	usual     float64 // width of the CIDs that are not in widths
 	height    float64 // displacement in vertical writing
 }
 
-// widthRange is a run of CIDs: each has its own width, or all have one. In font sizes.
+// widthRange is a run of CIDs. Each has its own width, or all have the same. The unit is the font
+// size.
 type widthRange struct {
 	first, last uint32
 	each        []float64
@@ -94,8 +95,8 @@ func (fs *fonts) composite(dict *pdf.Dict, toUnicode *cmap) (*font, error) {
 	return f, err
 }
 
-// setEncoding reads /Encoding: a CMap, or the name of one. Of the predefined ones those are known
-// whose codes are CIDs or Unicode.
+// setEncoding reads /Encoding: a CMap, or the name of a predefined one. Of the predefined CMaps it
+// knows those whose codes are CIDs or Unicode.
 func (fs *fonts) setEncoding(f *font, o pdf.Object) error {
 	v, err := fs.d.Get(o)
 	if err != nil {

@@ -18,15 +18,15 @@ const (
 	winAnsi80  = "€•‚ƒ„…†‡ˆ‰Š‹Œ•Ž••‘’“”•–—˜™š›œ•žŸ"
 	standardA0 = "\x00¡¢£⁄¥ƒ§¤'“«‹›ﬁﬂ\x00–†‡·\x00¶•‚„”»…‰\x00¿\x00`´ˆ˜¯˘˙¨\x00˚¸\x00˝˛ˇ—\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
 		"\x00\x00\x00\x00\x00\x00Æ\x00ª\x00\x00\x00\x00ŁØŒº\x00\x00\x00\x00\x00æ\x00\x00\x00ı\x00\x00łøœß\x00\x00\x00\x00"
-	// symbolLetters is the Greek part of the Symbol font's encoding, from code 0x41 and 0x61 on.
+	// symbolCapitals and symbolSmall are the Greek part of the encoding of Symbol, from 0x41 and 0x61 on.
 	symbolCapitals = "ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ"
 	symbolSmall    = "αβχδεφγηιϕκλμνοπθρστυϖωξψζ"
 )
 
-// texts is what each code of a simple font stands for.
+// texts is the text of each code of a simple font.
 type texts [256]string
 
-// put sets codes from first on to the characters of s.
+// put sets the codes from first on to the characters of s.
 func (t *texts) put(first int, s string) {
 	for _, r := range s {
 		if t[first] = string(r); r == 0 {
@@ -73,8 +73,8 @@ func symbolEncoding() texts {
 	return t
 }
 
-// encoding returns the texts of a simple font by its /Encoding (ISO 32000-2 9.6.5), or by the
-// encoding that is built into it.
+// encoding returns the texts of a simple font: from its /Encoding (ISO 32000-2 9.6.5), or from the
+// encoding that is built into the font.
 func (fs *fonts) encoding(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (texts, error) {
 	v, err := fs.d.Get(dict.Get("Encoding"))
 	if err != nil {
@@ -114,8 +114,8 @@ func namedEncoding(name pdf.Name) (texts, bool) {
 	return texts{}, false
 }
 
-// builtIn is the encoding of a font that names none. That of a TrueType program is taken to be
-// WinAnsi, as most are.
+// builtIn returns the encoding of a font that does not name one. It assumes WinAnsi for TrueType
+// fonts, because most of them use it.
 func (fs *fonts) builtIn(dict *pdf.Dict, kind pdf.Name, descriptor *pdf.Dict) (texts, error) {
 	name, err := fs.d.Name(dict.Get("BaseFont"))
 	if err != nil {
@@ -153,7 +153,7 @@ func type1Encoding(head string) texts {
 	return t
 }
 
-// differences applies /Differences: a code, then the names of it and the following ones.
+// differences applies /Differences: a code, followed by the names for that code and the next ones.
 func (fs *fonts) differences(t *texts, o pdf.Object) error {
 	list, err := fs.d.Array(o)
 	if err != nil {
@@ -181,7 +181,7 @@ func (fs *fonts) differences(t *texts, o pdf.Object) error {
 //go:embed assets/glyphlist.txt
 var glyphList string
 
-// glyphNames is the Adobe Glyph List, unpacked when the first font needs it.
+// glyphNames is the Adobe Glyph List. It is unpacked when the first font needs it.
 var glyphNames = sync.OnceValue(func() map[string]string {
 	names := make(map[string]string, 4300)
 	for line := range strings.SplitSeq(glyphList, "\n") {
@@ -200,8 +200,8 @@ var glyphNames = sync.OnceValue(func() map[string]string {
 	return names
 })
 
-// nameText returns what a glyph's name stands for (Adobe Glyph List Specification, clause 2); empty
-// if that is not known.
+// nameText returns the text of a glyph name (Adobe Glyph List Specification, clause 2); empty if
+// the name is unknown.
 func nameText(name string) string {
 	name, _, _ = strings.Cut(name, ".")
 	if text, ok := glyphNames()[name]; ok {
@@ -218,7 +218,7 @@ func nameText(name string) string {
 	return out.String()
 }
 
-// codedName reads uni20AC, uni00660069 and u1F600.
+// codedName returns the text of names such as uni20AC, uni00660069 and u1F600.
 func codedName(name string) string {
 	if hex, ok := strings.CutPrefix(name, "uni"); ok && len(hex) >= 4 && len(hex)%4 == 0 && len(hex) <= maxDestBytes {
 		var out strings.Builder

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-const unknown = "\ufffd" // stands for a character that is not known
+const unknown = "\ufffd" // stands for an unknown character
 
 // finder looks for the best occurrence of a word.
 type finder struct {
@@ -43,20 +43,20 @@ func (r *run) add(text string, index int) {
 	}
 }
 
-// blank adds one blank, unless there is one.
+// blank adds a blank unless the run already ends with one.
 func (r *run) blank(index int) {
 	if n := r.text.Len(); n > 0 && r.text.String()[n-1] != ' ' {
 		r.add(" ", index)
 	}
 }
 
-// line searches one line: as it is, then taking gaps for letter-spacing. A blank that is
-// shown counts only where there is a gap: some files fill lines with blanks and show other text
-// over them.
+// line searches one line: first as it is, then with gaps taken as letter-spacing. A blank that is
+// shown counts only if there is a gap, because some files fill lines with blanks and show other
+// text over them.
 func (f *finder) line(t *pageText, line []placed) {
 	var strict, loose run
 	spaced, blank := false, false
-	var before *placed // the last character that is no blank
+	var before *placed // the last character that is not a blank
 	beforeText := ""
 	for i := range line {
 		p := &line[i]
@@ -92,6 +92,7 @@ func (f *finder) line(t *pageText, line []placed) {
 	}
 }
 
+// run searches the text of a line. loose means that gaps were taken as letter-spacing.
 func (f *finder) run(t *pageText, r *run, loose bool) {
 	text := r.text.String()
 	for at := 0; ; {
@@ -118,16 +119,16 @@ func (f *finder) run(t *pageText, r *run, loose bool) {
 	}
 }
 
-// rank says how well an occurrence fits.
+// rank is how well an occurrence fits; higher is better.
 type rank int
 
 const (
 	rankSpaced rank = iota + 1 // its letters are spaced
-	rankInside                 // inside of another word
+	rankInside                 // inside another word
 	rankAlone
 )
 
-// needle is the word that is searched for.
+// needle is the word to search for.
 type needle struct {
 	text  string
 	runes map[rune]bool
@@ -136,7 +137,7 @@ type needle struct {
 func newNeedle(word string) needle {
 	n := needle{text: plain(strings.Join(strings.Fields(word), " ")), runes: map[rune]bool{}}
 	for _, r := range n.text {
-		if r != ' ' { // a gap may stand for it
+		if r != ' ' { // a gap may replace it
 			n.runes[r] = true
 		}
 	}
@@ -145,7 +146,7 @@ func newNeedle(word string) needle {
 
 func (n needle) empty() bool { return n.text == "" }
 
-// possible reports whether all of the word's characters are there.
+// possible reports whether all characters of the word occur.
 func (n needle) possible(characters []character) bool {
 	missing := len(n.runes)
 	seen := make(map[rune]bool, missing)
@@ -163,7 +164,8 @@ func (n needle) possible(characters []character) bool {
 	return missing == 0
 }
 
-// alone reports whether the word is not part of a longer one.
+// alone reports whether the word is not part of a longer word. before and after are the text around
+// it.
 func (n needle) alone(before, after string) bool {
 	first, _ := utf8.DecodeRuneInString(n.text)
 	last, _ := utf8.DecodeLastRuneInString(n.text)
@@ -176,13 +178,13 @@ func wordRune(r rune) bool {
 	return r == '_' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// ligatures are characters that stand for several.
+// ligatures replaces characters that stand for several, and special blanks and hyphens.
 var ligatures = strings.NewReplacer(
 	"ﬀ", "ff", "ﬁ", "fi", "ﬂ", "fl", "ﬃ", "ffi", "ﬄ", "ffl", "ﬅ", "ft", "ﬆ", "st",
 	"\u00a0", " ", "\u00ad", "", "\u2011", "-", "\u200b", "",
 )
 
-// plain takes ligatures apart and unifies blanks.
+// plain splits ligatures and unifies blanks.
 func plain(s string) string {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {

@@ -6,24 +6,25 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// glyph is what one character code shows; lengths are in font sizes.
+// glyph is what one character code shows. The unit of lengths is the font size.
 type glyph struct {
 	text   string
 	width  float64
 	height float64 // displacement in vertical writing, negative
 }
 
-// font is what is needed of a font: which text its codes stand for, and how wide they are.
+// font is what the search needs of a font: the text and the width of its codes.
 type font struct {
 	simple    *[256]glyph // nil for a composite font
 	composite *composite
 	vertical  bool
-	originY   float64 // of vertical writing, above the baseline
+	originY   float64 // in vertical writing, above the baseline
 	ascent    float32
 	descent   float32
 }
 
-// next returns the glyph that codes, which is not empty, begins with, and how many bytes it takes.
+// next returns the first glyph of codes, which must not be empty, and the number of bytes that it
+// takes.
 func (f *font) next(codes string) (glyph, int) {
 	if f.simple != nil {
 		return f.simple[codes[0]], 1
@@ -36,10 +37,11 @@ type fonts struct {
 	d       *pdf.Document
 	streams *streams
 	read    map[pdf.Ref]*font // fonts that are objects of their own
-	count   int               // of load's work, against maxFonts
+	count   int               // fonts that load has read; at most maxFonts
 }
 
-// load reads a font; nil for what is none. Fonts that are objects of their own are read once.
+// load reads a font. It returns nil if o is not a font. It reads a font that is an object of its
+// own only once.
 func (fs *fonts) load(o pdf.Object) (*font, error) {
 	ref, isRef := o.(pdf.Ref)
 	if f, ok := fs.read[ref]; ok && isRef {
@@ -77,7 +79,7 @@ func (fs *fonts) font(o pdf.Object) (*font, error) {
 	return fs.simple(dict, kind, toUnicode)
 }
 
-// cmap reads a CMap stream; nil for anything else.
+// cmap reads a CMap stream. It returns nil for anything else.
 func (fs *fonts) cmap(o pdf.Object) (*cmap, error) {
 	r, err := fs.streams.open(o)
 	if err != nil && !fatal(err) {
@@ -126,7 +128,7 @@ func (fs *fonts) simple(dict *pdf.Dict, kind pdf.Name, toUnicode *cmap) (*font, 
 	return f, fs.setWidths(f, dict, descriptor, scale)
 }
 
-// setWidths reads the widths of a simple font (ISO 32000-2 9.6.2). Without any the font is one of
+// setWidths reads the widths of a simple font (ISO 32000-2 9.6.2). A font without widths is one of
 // the standard fourteen.
 func (fs *fonts) setWidths(f *font, dict, descriptor *pdf.Dict, scale float64) error {
 	widths, err := fs.d.ArrayAt(dict, "Widths")
@@ -163,7 +165,7 @@ func (fs *fonts) setWidths(f *font, dict, descriptor *pdf.Dict, scale float64) e
 	return nil
 }
 
-// Heights of fonts that do not tell theirs, and bounds on what others tell.
+// Heights of fonts that do not state them, and bounds on the heights that fonts state.
 const (
 	usualAscent, usualDescent = 0.9, -0.22
 	mostAscent, mostDescent   = 1.1, -0.5
@@ -183,16 +185,15 @@ func (fs *fonts) setHeights(f *font, descriptor *pdf.Dict) error {
 		f.ascent = float32(min(v, mostAscent))
 	}
 	if v := number(descent) / 1000; v != 0 {
-		f.descent = float32(max(min(v, -v), mostDescent)) // some write it positive
+		f.descent = float32(max(min(v, -v), mostDescent)) // some writers use a positive number
 	}
 	return nil
 }
 
-// maxType1Head bounds the clear text part of a Type 1 font program, where the encoding stands.
+// maxType1Head bounds the clear text part of a Type 1 font program, which contains the encoding.
 const maxType1Head = 64 << 10
 
-// type1Head returns the clear text part of an embedded Type 1 font program; empty where there is
-// none.
+// type1Head returns the clear text part of an embedded Type 1 font program; empty if there is none.
 func (fs *fonts) type1Head(descriptor *pdf.Dict) (string, error) {
 	r, err := fs.streams.open(descriptor.Get("FontFile"))
 	if err != nil || r == nil {

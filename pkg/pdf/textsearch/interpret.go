@@ -13,10 +13,10 @@ type interpreter struct {
 	resources *pdf.Dict
 	states    []state
 	now       state
-	above     []pdf.Ref // form XObjects around this one
+	above     []pdf.Ref // form XObjects that contain this one
 }
 
-// run interprets a content stream that begins in a state.
+// run interprets a content stream that starts in a given state.
 func (s *search) run(r io.Reader, resources pdf.Object, begin state, above []pdf.Ref) error {
 	dict, err := s.d.Dict(resources)
 	if err != nil && fatal(err) {
@@ -46,7 +46,7 @@ func (s *search) run(r io.Reader, resources pdf.Object, begin state, above []pdf
 	}
 }
 
-// do carries out one operator. Those with the wrong operands are left out.
+// do executes one operator. It ignores operators with wrong operands.
 func (in *interpreter) do(operator string, operands []pdf.Object) error {
 	n := &in.now
 	switch operator {
@@ -95,7 +95,7 @@ func (in *interpreter) do(operator string, operands []pdf.Object) error {
 	return nil
 }
 
-// setNumber is the operators that set one number of the text state.
+// setNumber executes the operators that set one number of the text state.
 func (in *interpreter) setNumber(operator string, operands []pdf.Object) {
 	if len(operands) != 1 {
 		return
@@ -115,7 +115,7 @@ func (in *interpreter) setNumber(operator string, operands []pdf.Object) {
 	}
 }
 
-// show is the operators that show text (ISO 32000-2 Table 107).
+// show executes the operators that show text (ISO 32000-2 table 107).
 func (in *interpreter) show(operator string, operands []pdf.Object) error {
 	n := &in.now
 	switch {
@@ -178,7 +178,7 @@ func (in *interpreter) showString(o pdf.Object) error {
 	return nil
 }
 
-// place notes a glyph where the text position is.
+// place records a glyph at the current text position.
 func (in *interpreter) place(g glyph) {
 	n := &in.now
 	if len(in.text.characters) >= maxCharacters {
@@ -200,7 +200,7 @@ func (in *interpreter) place(g glyph) {
 	}
 }
 
-// object is Do: form XObjects are run, images left out.
+// object executes Do: it runs form XObjects and ignores images.
 func (in *interpreter) object(operands []pdf.Object) error {
 	if len(operands) != 1 {
 		return nil
@@ -230,7 +230,7 @@ func (in *interpreter) form(stm *pdf.Stream, ref pdf.Ref) error {
 		return nil
 	}
 	for _, one := range in.above {
-		if one == ref { // draws itself
+		if one == ref { // the form draws itself
 			return nil
 		}
 	}
@@ -246,7 +246,7 @@ func (in *interpreter) form(stm *pdf.Stream, ref pdf.Ref) error {
 		begin.ctm = m.times(begin.ctm)
 	}
 	resources := stm.Dict.Get("Resources")
-	if resources == nil { // before PDF 1.2 a form took those of the page
+	if resources == nil { // before PDF 1.2, forms used the resources of the page
 		resources = in.resources
 	}
 	r, err := in.streams.open(stm)
@@ -257,7 +257,7 @@ func (in *interpreter) form(stm *pdf.Stream, ref pdf.Ref) error {
 	return in.run(&joined{streams: in.streams, open: r}, resources, begin, above)
 }
 
-// parameters is gs, which may set the font.
+// parameters executes gs, which may set the font.
 func (in *interpreter) parameters(operands []pdf.Object) error {
 	if len(operands) != 1 {
 		return nil

@@ -8,19 +8,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// How characters are joined to words, in font sizes. Readers that take text out of pages work with
-// about the same figures.
+// How characters are joined to words. The unit is the font size. Other readers that extract text use
+// about the same values.
 const (
 	sameLine  = 0.25 // baselines that differ less are one line
 	wordGap   = 0.15 // a wider gap between characters is a blank
-	leastGap  = 0.05 // and from here on if a blank is shown in it
-	looseGap  = 1.0  // a gap up to this one may be letter-spacing
-	sameSpot  = 0.3  // of its own width: a character shown again this near is the same, made bold
+	leastGap  = 0.05 // a wider gap is a blank if the page also shows a blank there
+	looseGap  = 1.0  // a gap up to this width may be letter-spacing
+	sameSpot  = 0.3  // in widths of the character: the same character again at this distance makes it bold
 	maxDegree = 180
 )
 
-// placed is a character in the lines of its direction: along the line to the right, across it
-// upwards.
+// placed is a character relative to the lines of its direction: along points along the line to the
+// right, across points upwards.
 type placed struct {
 	along, across float64
 	width, size   float64
@@ -34,8 +34,8 @@ type pageText struct {
 	characters []character
 }
 
-// directions parts the characters by the direction in which the reader of the page sees them
-// written, in whole degrees: upright text first.
+// directions groups the characters by the direction in which the reader of the page sees them
+// written, in whole degrees. Upright text comes first.
 func (t *pageText) directions() [][]placed {
 	groups := map[int][]placed{}
 	for i, c := range t.characters {
@@ -68,7 +68,7 @@ func (t *pageText) directions() [][]placed {
 
 func abs(n int) int { return max(n, -n) }
 
-// seen turns a vector of default user space as the reader sees it: x to the right, y upwards.
+// seen converts a vector of default user space to what the reader sees: x to the right, y upwards.
 func (t *pageText) seen(p Point) Point {
 	switch t.page.Rotate {
 	case 90:
@@ -81,7 +81,8 @@ func (t *pageText) seen(p Point) Point {
 	return p
 }
 
-// lines parts characters of one direction into lines, from top to bottom, each from left to right.
+// lines splits characters of one direction into lines, from top to bottom, and each line from left
+// to right.
 func lines(group []placed) func(yield func([]placed) bool) {
 	slices.SortStableFunc(group, func(a, b placed) int { return cmp.Compare(b.across, a.across) })
 	return func(yield func([]placed) bool) {
@@ -100,7 +101,7 @@ func lines(group []placed) func(yield func([]placed) bool) {
 	}
 }
 
-// match is the place from one character to another of the same line.
+// match returns the place from one character to another one of the same line.
 func (t *pageText) match(first, last int) *Match {
 	a, b := t.characters[first], t.characters[last]
 	end := Point{b.at.X + b.advance.X, b.at.Y + b.advance.Y}

@@ -12,24 +12,25 @@ import (
 // Point is a place on a page in default user space.
 type Point struct{ X, Y float64 }
 
-// Match is where a word stands.
+// Match is where a word is.
 type Match struct {
 	Index int       // of the page, from 0
 	Page  *pdf.Page // the page itself
-	// Corners of the word as it is written: lower left, lower right, upper right, upper left; from the
+	// Corners of the word in writing direction: lower left, lower right, upper right, upper left; from the
 	// font's descent to its ascent.
 	Corners [4]Point
 }
 
-// Find returns the first occurrence of word, in the order of pages and from top to bottom on each
-// as its reader sees it; nil if there is none. Upper and lower case differ; blanks within word
-// match any blanks.
+// Find returns the first occurrence of word, in the order of pages, and from top to bottom on each
+// page as its reader sees it. It returns nil if there is none. Upper and lower case are different.
+// Blanks in word match any blanks.
 //
-// An occurrence that stands alone, as "SIGN" does in "SIGN:" but not in "SIGNED", is preferred to
-// one inside of another word, wherever they stand; one that is letter-spaced comes last.
+// Find prefers an occurrence that stands alone, as "SIGN" does in "SIGN:" but not in "SIGNED", to
+// an occurrence inside another word, even if the latter comes first. An occurrence with
+// letter-spacing comes last.
 //
-// Errors are those of pkg/pdf, KindTooComplex when a limit of this package was reached, and ctx's
-// own.
+// Errors are those of pkg/pdf, KindTooComplex if a limit of this package is exceeded, and the error
+// of ctx.
 func Find(ctx context.Context, d *pdf.Document, word string) (*Match, error) {
 	return find(ctx, d, word, usual)
 }
@@ -63,8 +64,8 @@ func tooComplex(format string, args ...any) error {
 	return e
 }
 
-// fatal reports whether an error ends the search; damage and what cannot be read only end a part of
-// a page.
+// fatal reports whether an error ends the search. Damage and unsupported features only end a part
+// of a page.
 func fatal(err error) bool {
 	switch signing.KindOf(err) {
 	case signing.KindDamaged, signing.KindUnsupported:
@@ -108,7 +109,7 @@ func (s *search) page(p *pdf.Page, index int) error {
 	return nil
 }
 
-// contents joins the page's content streams, which may be cut anywhere between two tokens (ISO
+// contents joins the content streams of a page. They may be split between any two tokens (ISO
 // 32000-2 7.8.2).
 func (s *search) contents(p *pdf.Page) (io.Reader, error) {
 	o, err := s.d.Get(p.Dict.Get("Contents"))

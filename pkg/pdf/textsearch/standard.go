@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Widths of the standard fourteen fonts (ISO 32000-2 9.6.2.2) in thousandths: from blank to tilde, then
-// those of otherLatin. Files before PDF 2.0 may leave them out.
+// Widths of the standard fourteen fonts (ISO 32000-2 9.6.2.2) in thousandths of the font size: from
+// blank to tilde, then of the characters in otherLatin. Files before PDF 2.0 may omit these widths.
 var (
 	helvetica = []uint16{
 		278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556,
@@ -118,13 +118,13 @@ var (
 	}
 )
 
-// otherLatin are the other characters of the standard encodings and of Latin scripts, in order.
+// otherLatin is the other characters of the standard encodings and of Latin scripts, in order.
 const otherLatin = "¡¢£¤¥¦§¨©ª«¬®¯°±²³´µ¶·¸¹º»¼½¾¿ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖ×ØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõö" +
 	"÷øùúûüýþÿĀāĂăĄąĆćČčĎďĐđĒēĖėĘęĚěĞğĢģĪīĮįİıĶķĹĺĻļĽľŁłŃńŅņŇňŌōŐőŒœŔŕŖŗŘřŚśŞşŠšŢţŤťŪūŮůŰű" +
 	"ŲųŸŹźŻżŽžƒȘșȚțˆˇ˘˙˚˛˜˝–—‘’‚“”„†‡•…‰‹›⁄€™−ﬁﬂ"
 
-// standardWidth returns the width of a character in font sizes, by a standard font's name or one that
-// sounds like it.
+// standardWidth returns the width of a character in font sizes. name is the name of a standard
+// font, or of a font with a similar name.
 func standardWidth(name, text string) float64 {
 	bold, italic := strings.Contains(name, "Bold"), strings.Contains(name, "Italic") || strings.Contains(name, "Oblique")
 	table, usual := helvetica, 0.556
@@ -148,7 +148,7 @@ func standardWidth(name, text string) float64 {
 	return usual
 }
 
-// latinIndex is the place of a character in the tables; -1 for the others.
+// latinIndex returns the place of a character in the tables, or -1 if they do not have it.
 func latinIndex(text string) int {
 	if len(text) == 1 && text[0] >= ' ' && text[0] <= '~' {
 		return int(text[0] - ' ')

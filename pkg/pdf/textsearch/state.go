@@ -16,19 +16,20 @@ func (m matrix) times(n matrix) matrix {
 	}
 }
 
-// point returns where m takes x, y.
+// point returns the transformed point x, y.
 func (m matrix) point(x, y float64) Point {
 	return Point{m.a*x + m.c*y + m.e, m.b*x + m.d*y + m.f}
 }
 
 func move(x, y float64) matrix { return matrix{a: 1, d: 1, e: x, f: y} }
 
-// sound reports whether p can be on a page.
+// sound reports whether p is near enough to be on a page.
 func (p Point) sound() bool {
 	return math.Abs(p.X) < maxSize && math.Abs(p.Y) < maxSize // false for NaN
 }
 
-// state is the part of the graphics state that moves characters (ISO 32000-2 8.4.1, 9.3.1).
+// state is the part of the graphics state that affects where characters are (ISO 32000-2 8.4.1,
+// 9.3.1).
 type state struct {
 	ctm       matrix
 	font      *font
@@ -44,15 +45,15 @@ type state struct {
 
 func newState() state { return state{ctm: identity, scale: 1, text: identity, line: identity} }
 
-// nextLine is Td.
+// nextLine is the operator Td.
 func (s *state) nextLine(x, y float64) {
 	s.line = move(x, y).times(s.line)
 	s.text = s.line
 }
 
-// character is one shown character and where it stands in default user space.
+// character is one shown character and its place in default user space.
 type character struct {
-	text    string  // what it stands for: usually one rune; empty = not known
+	text    string  // usually one rune; empty if it is unknown
 	at      Point   // left end on the baseline
 	advance Point   // vector to the right end
 	up      Point   // vector of one font size upwards from the baseline

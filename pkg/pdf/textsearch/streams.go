@@ -28,8 +28,8 @@ func (s *streams) open(o pdf.Object) (io.Reader, error) {
 	return s.d.Data(stm)
 }
 
-// joined reads one stream after the other, opening each when it is reached, with white space
-// between them.
+// joined reads several streams, one after the other, with white space between them. It opens each
+// stream when it reaches it.
 type joined struct {
 	streams *streams
 	list    pdf.Array
@@ -72,7 +72,7 @@ func (j *joined) Read(p []byte) (int, error) {
 	}
 }
 
-// metered reads r and counts what it reads.
+// metered reads r and counts the bytes.
 type metered struct {
 	r     io.Reader
 	meter *meter
