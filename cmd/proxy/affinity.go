@@ -17,7 +17,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 )
 
-// readAffinity finds out where clients reach this instance, as far as that is known yet, and who the others are.
+// readAffinity finds out where clients reach this instance, as far as that is known yet, and who
+// the others are.
 func (p *proxy) readAffinity() error {
 	c := p.cfg.Affinity
 	guess, err := affinity.Resolve(affinity.Sources{
@@ -48,10 +49,20 @@ func (p *proxy) readAffinity() error {
 		}
 	}
 	p.forwarder, err = affinity.NewForwarder(affinity.ForwarderConfig{
-		Mode: affinity.Mode(c.Forward), Scheme: redirectScheme(c.Scheme), Source: p.instances, Ordinal: guess.Ordinal, Name: guess.Name,
-		TLS: peerTLS, Authorities: peers.pool, Log: p.log.WithName("affinity"), Registerer: p.registry,
+		Mode: affinity.Mode(
+			c.Forward,
+		),
+		Scheme:      redirectScheme(c.Scheme),
+		Source:      p.instances,
+		Ordinal:     guess.Ordinal,
+		Name:        guess.Name,
+		TLS:         peerTLS,
+		Authorities: peers.pool,
+		Log:         p.log.WithName("affinity"),
+		Registerer:  p.registry,
 	})
-	if err == nil && c.PeersFile != "" && c.Forward != config.ForwardOff && p.cfg.Server.TokenSigningKey == "" && !p.forwarder.Certified() {
+	if err == nil && c.PeersFile != "" && c.Forward != config.ForwardOff && p.cfg.Server.TokenSigningKey == "" &&
+		!p.forwarder.Certified() {
 		p.log.Info("WARNING: other instances are not asked for anything, because this one shares no key with them: " +
 			"give all instances the same --token.signing.key, or certificates of --affinity.peers.ca-file")
 	}
@@ -66,8 +77,8 @@ func redirectScheme(s config.RedirectScheme) string {
 	return string(s)
 }
 
-// authorities are those that the certificates of the other instances must lead to. The file is read whenever one is connected to, which is
-// rare: a changed one needs no restart.
+// authorities are those that the certificates of the other instances must lead to. The file is read
+// whenever one is connected to, which is rare: a changed one needs no restart.
 type authorities struct {
 	file string // empty = the system's
 	log  logr.Logger
@@ -91,7 +102,8 @@ func (a *authorities) pool() *x509.CertPool {
 	return a.good
 }
 
-// look reads the file. A missing or an empty one is no mistake: Secrets whose certificate a public authority made out have none.
+// look reads the file. A missing or an empty one is no mistake: Secrets whose certificate a public
+// authority made out have none.
 func (a *authorities) look() error {
 	if a.file == "" {
 		return nil
@@ -113,7 +125,11 @@ func (a *authorities) look() error {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		return fmt.Errorf("read authorities of the other instances from %s: %w", a.file, errors.New("there is no certificate in it"))
+		return fmt.Errorf(
+			"read authorities of the other instances from %s: %w",
+			a.file,
+			errors.New("there is no certificate in it"),
+		)
 	}
 	if a.read {
 		a.log.Info("authorities of the other instances reloaded", "path", a.file)

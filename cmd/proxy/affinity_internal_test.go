@@ -10,8 +10,9 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// TestAuthorities: without the file, or with an empty one, the system's are trusted; a change is in force at the next connection; what is no
-// certificate is refused at the start, and later leaves the last good ones in force.
+// TestAuthorities: without the file, or with an empty one, the system's are trusted; a change is in
+// force at the next connection; what is no certificate is refused at the start, and later leaves
+// the last good ones in force.
 func TestAuthorities(t *testing.T) {
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()

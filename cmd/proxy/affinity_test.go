@@ -20,7 +20,8 @@ import (
 
 const api = "/signstash/einvoice-integration-client-ws/api/v0/"
 
-// fleet is several instances that know each other through a peers file, as a controller would write it.
+// fleet is several instances that know each other through a peers file, as a controller would write
+// it.
 type fleet struct {
 	proxies []*testProxy
 	peers   string
@@ -37,7 +38,10 @@ func newFleet(t *testing.T, remote *remoteSide, flags ...string) *fleet {
 	write(t, f.peers, []byte("{}")) // nobody is known before all have started
 	for i := range 3 {
 		all := append([]string{
-			"--affinity.peers.file=" + f.peers, fmt.Sprint("--instance.ordinal=", i), fmt.Sprint("--instance.uid=uid-", i), "--token.signing.key=" + key,
+			"--affinity.peers.file=" + f.peers,
+			fmt.Sprint("--instance.ordinal=", i),
+			fmt.Sprint("--instance.uid=uid-", i),
+			"--token.signing.key=" + key,
 		}, remote.flags()...)
 		p := newTestProxy(t, append(all, flags...)...).start(t)
 		f.proxies = append(f.proxies, p)
@@ -46,7 +50,15 @@ func newFleet(t *testing.T, remote *remoteSide, flags ...string) *fleet {
 			t.Fatal(err)
 		}
 		f.dir.Endpoints = append(f.dir.Endpoints, affinity.Published{
-			Name: fmt.Sprint("proxy-", i), Ordinal: i, Instance: fmt.Sprint("uid-", i), Host: "127.0.0.1", Port: port(t, address.Port()), Internal: address.Host,
+			Name: fmt.Sprint(
+				"proxy-",
+				i,
+			),
+			Ordinal:  i,
+			Instance: fmt.Sprint("uid-", i),
+			Host:     "127.0.0.1",
+			Port:     port(t, address.Port()),
+			Internal: address.Host,
 		})
 	}
 	f.publish(t)
@@ -104,7 +116,9 @@ func (f *fleet) call(t *testing.T, i int, method, path, body string, header ...s
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(
+		req,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,12 +162,17 @@ func signBody(t *testing.T, reference string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf(`{"externalReference":%q,"description":"d","documents":[{"documentRequest":{"externalReference":%q,"name":"a.pdf",`+
-		`"contentType":"application/pdf","base64Content":%q},"signatureInfo":{"signatureType":"PAdES"}}]}`,
-		reference, "doc "+reference, base64.StdEncoding.EncodeToString(doc))
+	return fmt.Sprintf(
+		`{"externalReference":%q,"description":"d","documents":[{"documentRequest":{"externalReference":%q,"name":"a.pdf",`+
+			`"contentType":"application/pdf","base64Content":%q},"signatureInfo":{"signatureType":"PAdES"}}]}`,
+		reference,
+		"doc "+reference,
+		base64.StdEncoding.EncodeToString(doc),
+	)
 }
 
-// TestAnyInstanceAnswers: three instances answer for each other's operations, by id and by reference, and say who is missing.
+// TestAnyInstanceAnswers: three instances answer for each other's operations, by id and by
+// reference, and say who is missing.
 func TestAnyInstanceAnswers(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	f := newFleet(t, remote)
@@ -176,18 +195,84 @@ func TestAnyInstanceAnswers(t *testing.T) {
 	for holder := range 3 {
 		for path, want := range paths(holder) {
 			for asked := range 3 {
-				f.call(t, asked, http.MethodGet, path, "").is(t, fmt.Sprintf("instance %d asked for %s", asked, path), http.StatusOK, want)
+				f.call(
+					t,
+					asked,
+					http.MethodGet,
+					path,
+					"",
+				).is(
+					t,
+					fmt.Sprintf("instance %d asked for %s", asked, path),
+					http.StatusOK,
+					want,
+				)
 			}
 		}
 	}
 	t.Run("random", func(t *testing.T) { f.random(t, ids[:]) })
-	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/invented", "").is(t, "an invented reference", http.StatusNotFound)
+	f.call(
+		t,
+		0,
+		http.MethodGet,
+		"operation/status/withExternalReference/invented",
+		"",
+	).is(
+		t,
+		"an invented reference",
+		http.StatusNotFound,
+	)
 	f.call(t, 0, http.MethodGet, "operation/status/5122", "").is(t, "an id of nobody, ordinal 2", http.StatusNotFound)
 	f.call(t, 0, http.MethodGet, "operation/status/1020", "").is(t, "an ordinal that never was", http.StatusNotFound)
-	f.call(t, 0, http.MethodGet, "operation/status/1027", "").is(t, "an ordinal that was", http.StatusServiceUnavailable, "does not answer")
-	f.call(t, 0, http.MethodGet, "operation/status/"+ids[1], "", affinity.ForwardedHeader, "x").is(t, "forwarded already", http.StatusNotFound)
-	f.call(t, 0, http.MethodGet, "operation/status/"+ids[0], "", affinity.TargetHeader, "uid-9").is(t, "meant for another", http.StatusMisdirectedRequest)
-	f.call(t, 1, http.MethodDelete, "operation/sign/detail/"+ids[2], "").is(t, "DELETE through another", http.StatusNoContent)
+	f.call(
+		t,
+		0,
+		http.MethodGet,
+		"operation/status/1027",
+		"",
+	).is(
+		t,
+		"an ordinal that was",
+		http.StatusServiceUnavailable,
+		"does not answer",
+	)
+	f.call(
+		t,
+		0,
+		http.MethodGet,
+		"operation/status/"+ids[1],
+		"",
+		affinity.ForwardedHeader,
+		"x",
+	).is(
+		t,
+		"forwarded already",
+		http.StatusNotFound,
+	)
+	f.call(
+		t,
+		0,
+		http.MethodGet,
+		"operation/status/"+ids[0],
+		"",
+		affinity.TargetHeader,
+		"uid-9",
+	).is(
+		t,
+		"meant for another",
+		http.StatusMisdirectedRequest,
+	)
+	f.call(
+		t,
+		1,
+		http.MethodDelete,
+		"operation/sign/detail/"+ids[2],
+		"",
+	).is(
+		t,
+		"DELETE through another",
+		http.StatusNoContent,
+	)
 	f.call(t, 2, http.MethodGet, "operation/status/"+ids[2], "").is(t, "what was removed", http.StatusNotFound)
 	f.missing(t, ids[:])
 }
@@ -199,11 +284,20 @@ func (f *fleet) random(t *testing.T, ids []string) {
 		clients.Go(func() {
 			for range 100 {
 				holder, asked := rand.IntN(3), rand.IntN(3)
-				path, want := "operation/sign/detail/"+ids[holder]+"/contentInResponse/True", `"folderExternalReference":"ref/`+fmt.Sprint(holder)
+				path, want := "operation/sign/detail/"+ids[holder]+"/contentInResponse/True", `"folderExternalReference":"ref/`+fmt.Sprint(
+					holder,
+				)
 				if rand.IntN(2) == 0 {
 					path, want = fmt.Sprint("operation/status/withExternalReference/ref%2F", holder), `[{"id":`+ids[holder]
 				}
-				if got := f.call(t, asked, http.MethodGet, path, ""); got.status != http.StatusOK || !strings.Contains(got.body, want) {
+				if got := f.call(
+					t,
+					asked,
+					http.MethodGet,
+					path,
+					"",
+				); got.status != http.StatusOK ||
+					!strings.Contains(got.body, want) {
 					t.Errorf("instance %d asked for %s = %d %.200s", asked, path, got.status, got.body)
 				}
 			}
@@ -230,9 +324,22 @@ func (f *fleet) missing(t *testing.T, ids []string) {
 	retry(f.call(t, 0, http.MethodGet, "operation/status/"+ids[1], ""), "its operation by id")
 	retry(f.call(t, 2, http.MethodGet, "operation/status/withExternalReference/ref%2F1", ""), "its operation by reference")
 	retry(f.call(t, 2, http.MethodGet, "operation/status/withExternalReference/invented", ""), "an invented reference")
-	retry(f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "keyed"), "Idempotency-Key", "k"), "a request with a key")
+	retry(
+		f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "keyed"), "Idempotency-Key", "k"),
+		"a request with a key",
+	)
 	f.call(t, 2, http.MethodGet, "operation/status/"+ids[0], "").is(t, "another's operation", http.StatusOK)
-	f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "plain")).is(t, "a request without a key", http.StatusOK)
+	f.call(
+		t,
+		0,
+		http.MethodPost,
+		"document/sign/base64",
+		signBody(t, "plain"),
+	).is(
+		t,
+		"a request without a key",
+		http.StatusOK,
+	)
 	f.dir.Endpoints[1].Internal = f.dir.Endpoints[2].Internal // its address was given to another
 	f.proxies = []*testProxy{f.proxies[0]}
 	f.publish(t)
@@ -240,7 +347,8 @@ func (f *fleet) missing(t *testing.T, ids []string) {
 	retry(f.call(t, 0, http.MethodGet, "operation/status/"+ids[1], ""), "its operation at another's address")
 }
 
-// TestKeySignsOnce: a request that is repeated through other instances, or sent to all at once, is signed once.
+// TestKeySignsOnce: a request that is repeated through other instances, or sent to all at once, is
+// signed once.
 func TestKeySignsOnce(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	f := newFleet(t, remote)
@@ -253,7 +361,19 @@ func TestKeySignsOnce(t *testing.T) {
 			t.Errorf("the repetition at instance %d is not marked", i)
 		}
 	}
-	f.call(t, 1, http.MethodPost, "document/sign/base64", signBody(t, "other"), "Idempotency-Key", "key 1").is(t, "another request", http.StatusUnprocessableEntity)
+	f.call(
+		t,
+		1,
+		http.MethodPost,
+		"document/sign/base64",
+		signBody(t, "other"),
+		"Idempotency-Key",
+		"key 1",
+	).is(
+		t,
+		"another request",
+		http.StatusUnprocessableEntity,
+	)
 	if made := remote.Counts().Signatures; made != 1 {
 		t.Errorf("%d signatures made, want 1", made)
 	}
@@ -285,7 +405,8 @@ func TestRedirectAndOff(t *testing.T) {
 	id := f.signed(t, 1, "ref")
 	for _, path := range []string{"operation/status/" + id, "operation/status/withExternalReference/ref"} {
 		got := f.call(t, 0, http.MethodGet, path, "")
-		if want := f.proxies[1].URL + api + path; got.status != http.StatusTemporaryRedirect || got.header.Get("Location") != want {
+		if want := f.proxies[1].URL + api + path; got.status != http.StatusTemporaryRedirect ||
+			got.header.Get("Location") != want {
 			t.Errorf("GET %s = %d to %q, want 307 to %q", path, got.status, got.header.Get("Location"), want)
 		}
 	}
@@ -293,7 +414,14 @@ func TestRedirectAndOff(t *testing.T) {
 	f = newFleet(t, remote, "--affinity.forward=redirect", "--affinity.redirect.scheme=https")
 	id = f.signed(t, 1, "ref")
 	got := f.call(t, 0, http.MethodGet, "operation/status/"+id, "")
-	if want := strings.Replace(f.proxies[1].URL, "http:", "https:", 1) + api + "operation/status/" + id; got.header.Get("Location") != want {
+	if want := strings.Replace(
+		f.proxies[1].URL,
+		"http:",
+		"https:",
+		1,
+	) + api + "operation/status/" + id; got.header.Get(
+		"Location",
+	) != want {
 		t.Errorf("behind a gateway clients are sent to %q, want %q", got.header.Get("Location"), want)
 	}
 	f = newFleet(t, remote, "--affinity.forward=off")
@@ -301,8 +429,9 @@ func TestRedirectAndOff(t *testing.T) {
 	f.call(t, 0, http.MethodGet, "operation/status/"+id, "").is(t, "off", http.StatusNotFound)
 }
 
-// TestPeersFileNeverRead: an instance whose peers file is named and missing, or broken, is not ready, signs nothing that another one may
-// have signed and says of nothing that it is unknown. Where nobody is asked it needs no file.
+// TestPeersFileNeverRead: an instance whose peers file is named and missing, or broken, is not
+// ready, signs nothing that another one may have signed and says of nothing that it is unknown.
+// Where nobody is asked it needs no file.
 func TestPeersFileNeverRead(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	dir := t.TempDir()
@@ -320,19 +449,59 @@ func TestPeersFileNeverRead(t *testing.T) {
 			}
 			f := began()
 			until(t, "it has started", func() bool { _, why := readyz(t, f.proxies[0]); return why != "starting\n" })
-			if code, why := readyz(t, f.proxies[0]); code != http.StatusServiceUnavailable || why != "the peers file could not be read yet\n" {
+			if code, why := readyz(
+				t,
+				f.proxies[0],
+			); code != http.StatusServiceUnavailable ||
+				why != "the peers file could not be read yet\n" {
 				t.Errorf("readyz = %d %q, want 503", code, why)
 			}
 			const why = "could not be read yet"
-			f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "ref"), "Idempotency-Key", "k").is(t, "a key", http.StatusServiceUnavailable, why)
-			f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/x", "").is(t, "a reference", http.StatusServiceUnavailable, why)
+			f.call(
+				t,
+				0,
+				http.MethodPost,
+				"document/sign/base64",
+				signBody(t, "ref"),
+				"Idempotency-Key",
+				"k",
+			).is(
+				t,
+				"a key",
+				http.StatusServiceUnavailable,
+				why,
+			)
+			f.call(
+				t,
+				0,
+				http.MethodGet,
+				"operation/status/withExternalReference/x",
+				"",
+			).is(
+				t,
+				"a reference",
+				http.StatusServiceUnavailable,
+				why,
+			)
 			f.call(t, 0, http.MethodGet, "operation/status/1025", "").is(t, "another's id", http.StatusServiceUnavailable, why)
 			write(t, file+".new", []byte("{}"))
 			if err := os.Rename(file+".new", file); err != nil {
 				t.Fatal(err)
 			}
 			until(t, "it is ready", func() bool { code, _ := readyz(t, f.proxies[0]); return code == http.StatusOK })
-			f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "ref"), "Idempotency-Key", "k").is(t, "a key", http.StatusOK)
+			f.call(
+				t,
+				0,
+				http.MethodPost,
+				"document/sign/base64",
+				signBody(t, "ref"),
+				"Idempotency-Key",
+				"k",
+			).is(
+				t,
+				"a key",
+				http.StatusOK,
+			)
 			f.call(t, 0, http.MethodGet, "operation/status/1025", "").is(t, "nobody's id", http.StatusNotFound)
 		})
 	}
@@ -341,7 +510,8 @@ func TestPeersFileNeverRead(t *testing.T) {
 	until(t, "it is ready", func() bool { code, _ := readyz(t, off.proxies[0]); return code == http.StatusOK })
 }
 
-// TestEndpointFile: an instance is not ready, and refuses async requests, before it knows its address; reads go on.
+// TestEndpointFile: an instance is not ready, and refuses async requests, before it knows its
+// address; reads go on.
 func TestEndpointFile(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	file := filepath.Join(t.TempDir(), "endpoint")
@@ -362,16 +532,42 @@ func TestEndpointFile(t *testing.T) {
 		if got := ready(); got != http.StatusServiceUnavailable {
 			t.Errorf("readyz %s = %d, want 503", why, got)
 		}
-		f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, why)).is(t, "async "+why, http.StatusServiceUnavailable, "address")
+		f.call(
+			t,
+			0,
+			http.MethodPost,
+			"document/sign/async/base64",
+			signBody(t, why),
+		).is(
+			t,
+			"async "+why,
+			http.StatusServiceUnavailable,
+			"address",
+		)
 	}
 	refused("without a file")
-	stale, _ := affinity.EncodePublished(affinity.Published{Name: "p", Instance: "before", Host: "sign.example.org", Port: 1})
+	stale, _ := affinity.EncodePublished(
+		affinity.Published{Name: "p", Instance: "before", Host: "sign.example.org", Port: 1},
+	)
 	write(t, file, stale)
 	until(t, "the stale file is read", func() bool { return strings.Contains(p.log(t), "of an earlier run") })
 	refused("with a stale file")
 	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/none", "").is(t, "a read", http.StatusNotFound)
-	fresh, _ := affinity.EncodePublished(affinity.Published{Name: "p", Instance: "now", Host: "sign.example.org", Port: 9001})
+	fresh, _ := affinity.EncodePublished(
+		affinity.Published{Name: "p", Instance: "now", Host: "sign.example.org", Port: 9001},
+	)
 	write(t, file, fresh)
 	until(t, "it is ready", func() bool { return ready() == http.StatusOK })
-	f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, "ref")).is(t, "async", http.StatusAccepted, `"host":"sign.example.org","port":9001`)
+	f.call(
+		t,
+		0,
+		http.MethodPost,
+		"document/sign/async/base64",
+		signBody(t, "ref"),
+	).is(
+		t,
+		"async",
+		http.StatusAccepted,
+		`"host":"sign.example.org","port":9001`,
+	)
 }

@@ -29,9 +29,10 @@ import (
 //	Header: regexp
 //	assertion
 //
-// A path that begins with a slash is taken from the root, others from the API's own path. Variables ($NAME, ${NAME}) are
-// replaced in path and headers, in the body as {{$NAME}}; there {{base64 FILE}}, {{file FILE}} and {{document FILE}} insert a
-// file: encoded, as it is, or as an entry of documents[] that asks for PAdES. "eventually" repeats the request until all holds.
+// A path that begins with a slash is taken from the root, others from the API's own path. Variables
+// ($NAME, ${NAME}) are replaced in path and headers, in the body as {{$NAME}}; there {{base64
+// FILE}}, {{file FILE}} and {{document FILE}} insert a file: encoded, as it is, or as an entry of
+// documents[] that asks for PAdES. "eventually" repeats the request until all holds.
 //
 // Assertions on a JSON body begin with a path as .documentList[0].name:
 //
@@ -39,8 +40,8 @@ import (
 //	.path exists        .path absent                     .path count N    it is an array of N
 //	.path -> NAME       keep its text as a variable      .path signs FILE it is base64 of FILE, signed
 //
-// and on the body as it is: "body ~ regexp", "body lacks text", "body -> FILE", "zip NAME signs FILE", "zip count N".
-// "no Header" wants a header to be absent.
+// and on the body as it is: "body ~ regexp", "body lacks text", "body -> FILE", "zip NAME signs
+// FILE", "zip count N". "no Header" wants a header to be absent.
 type block struct {
 	title, method, path string
 	headers             []header
@@ -110,7 +111,8 @@ func parseBlock(text string) (b block, err error) {
 
 var insertion = regexp.MustCompile(`\{\{(\$|\w+ )([^}]+)\}\}`)
 
-// content is the body with everything inserted. A multipart body gets the line ends that RFC 2046 wants.
+// content is the body with everything inserted. A multipart body gets the line ends that RFC 2046
+// wants.
 func (b *block) content(ts *testscript.TestScript) ([]byte, error) {
 	text := b.body
 	if slices.ContainsFunc(b.headers, func(h header) bool { return strings.HasPrefix(h.value, "multipart/") }) {
@@ -130,8 +132,12 @@ func (b *block) content(ts *testscript.TestScript) ([]byte, error) {
 		case "file":
 			return content
 		case "document":
-			return fmt.Sprintf(`{"documentRequest":{"externalReference":%q,"name":%[1]q,"contentType":"application/pdf","base64Content":%q},`+
-				`"signatureInfo":{"signatureType":"PAdES"}}`, m[2], encoded)
+			return fmt.Sprintf(
+				`{"documentRequest":{"externalReference":%q,"name":%[1]q,"contentType":"application/pdf","base64Content":%q},`+
+					`"signatureInfo":{"signatureType":"PAdES"}}`,
+				m[2],
+				encoded,
+			)
 		}
 		fault = fmt.Errorf("%s: nothing of that name can be inserted", s)
 		return ""

@@ -13,7 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// builtFault is a rudeness of signHash that stays, for one document in two tries at the built proxy.
+// builtFault is a rudeness of signHash that stays, for one document in two tries at the built
+// proxy.
 type builtFault struct {
 	rudeness service.Rudeness
 	status   string
@@ -23,7 +24,8 @@ type builtFault struct {
 
 const serviceFault = "CERT_SERVICE_GLOBAL_ERROR"
 
-// builtFaults: what is certainly refused or certainly nonsense is not paid twice; what was lost is, once, as the policy says.
+// builtFaults: what is certainly refused or certainly nonsense is not paid twice; what was lost is,
+// once, as the policy says.
 var builtFaults = []builtFault{
 	{service.TooManyRequests, client.StatusFailed, serviceFault, 0},
 	{service.TooManyRetryAfter, client.StatusFailed, serviceFault, 0},
@@ -55,13 +57,20 @@ var builtFaults = []builtFault{
 	{service.BadBase64, client.StatusFailed, serviceFault, 1},
 }
 
-// TestFaultsOfManyServices: one built proxy whose client services sign at remote sides that are each rude in another way, all at once.
-// None suffers from its neighbours, and nothing is left behind: no goroutine, no file, no signature without an account.
+// TestFaultsOfManyServices: one built proxy whose client services sign at remote sides that are
+// each rude in another way, all at once. None suffers from its neighbours, and nothing is left
+// behind: no goroutine, no file, no signature without an account.
 func TestFaultsOfManyServices(t *testing.T) {
 	if len(builtFaults) != len(service.Rudenesses()) {
 		t.Errorf("%d faults for %d rudenesses", len(builtFaults), len(service.Rudenesses()))
 	}
-	p := newTestProxy(t, "--signing.tries=1", "--signing.retry.backoff=50ms", "--signing.call.timeout=10s", "--sync.wait=2m")
+	p := newTestProxy(
+		t,
+		"--signing.tries=1",
+		"--signing.retry.backoff=50ms",
+		"--signing.call.timeout=10s",
+		"--sync.wait=2m",
+	)
 	remotes := make([]*service.Service, len(builtFaults))
 	authority, err := service.NewAuthority()
 	if err != nil {
@@ -100,7 +109,8 @@ func TestFaultsOfManyServices(t *testing.T) {
 			lost += f.made
 		}
 	}
-	// Two are signed; what may have been made, and was not, is unknown as well: the four that fail before, twice.
+	// Two are signed; what may have been made, and was not, is unknown as well: the four that fail
+	// before, twice.
 	n := p.signatures(t)
 	if n["returned"] != 2 || n["unknown"] != lost+8 || n["sent"] != n["returned"]+n["unknown"]+n["refused"] {
 		t.Errorf("%d signatures made, counters %v, want 2 returned and %d unknown", made, n, lost+8)
@@ -109,7 +119,10 @@ func TestFaultsOfManyServices(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(p.o.State, "uploads", "*")); err != nil || len(left) > 0 {
 		t.Errorf("uploads holds %v, %v, want nothing", left, err)
 	}
-	if kept, err := filepath.Glob(filepath.Join(p.o.State, "operations", "*")); err != nil || len(kept) != len(builtFaults) {
+	if kept, err := filepath.Glob(
+		filepath.Join(p.o.State, "operations", "*"),
+	); err != nil ||
+		len(kept) != len(builtFaults) {
 		t.Errorf("operations holds %d files, %v, want %d", len(kept), err, len(builtFaults))
 	}
 }
@@ -117,7 +130,9 @@ func TestFaultsOfManyServices(t *testing.T) {
 // rudeService serves a simulation whose signHash is rude.
 func rudeService(t *testing.T, authority *service.Authority, r service.Rudeness) (*service.Service, string) {
 	t.Helper()
-	s, err := service.New(service.Options{Authority: authority, Credentials: []service.Credential{{Key: service.ECDSAP256}}})
+	s, err := service.New(
+		service.Options{Authority: authority, Credentials: []service.Credential{{Key: service.ECDSAP256}}},
+	)
 	if err == nil {
 		err = s.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: r})
 	}

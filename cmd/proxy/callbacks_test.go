@@ -111,13 +111,18 @@ func withCallback(t *testing.T, reference, url string) string {
 	return strings.Replace(requestBody(t, reference), "{", fmt.Sprintf(`{"callbackUrl":%q,`, url), 1)
 }
 
-// TestCallback: a request's URL, and a client service's own, are told of the end; what fails is repeated, over a kill too.
+// TestCallback: a request's URL, and a client service's own, are told of the end; what fails is
+// repeated, over a kill too.
 func TestCallback(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	r := newReceiver(t)
 	p := newTestProxy(t, append(remote.flags(), "--callback.allow-private=127.0.0.0/8")...)
-	write(t, p.o.Work+"/client-services-config.json", fmt.Appendf(nil, `{"PRT.1-PRT.2-alice": {"secret": %q, "callbackUrl": %q}}`,
-		clients["PRT.1-PRT.2-alice"], r.URL+"/own"))
+	write(
+		t,
+		p.o.Work+"/client-services-config.json",
+		fmt.Appendf(nil, `{"PRT.1-PRT.2-alice": {"secret": %q, "callbackUrl": %q}}`,
+			clients["PRT.1-PRT.2-alice"], r.URL+"/own"),
+	)
 	p.start(t)
 	post(t, p, "document/sign/async/base64", withCallback(t, "told at the request's", r.URL+"/request"))
 	post(t, p, "document/sign/async/base64", requestBody(t, "told at its own"))
@@ -132,22 +137,32 @@ func TestCallback(t *testing.T) {
 	p.Kill()
 	p.start(t)
 	until(t, "the repetition after a kill", func() bool { return r.heard("repeated") == "EXECUTED" })
-	until(t, "the count of it, which comes after the answer", func() bool { return p.metric(t, `signstash_callbacks_total{outcome="made"}`) == 1 })
+	until(
+		t,
+		"the count of it, which comes after the answer",
+		func() bool { return p.metric(t, `signstash_callbacks_total{outcome="made"}`) == 1 },
+	)
 }
 
-// TestCallbackRefused: what no callback may be is a fault of the request; an address of the own network is not dialled.
+// TestCallbackRefused: what no callback may be is a fault of the request; an address of the own
+// network is not dialled.
 func TestCallbackRefused(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	r := newReceiver(t)
 	p := newTestProxy(t, remote.flags()...).start(t)
 	for _, url := range []string{"ftp://example.org/", "https://user:secret@example.org/", "/relative", "https://"} {
 		a := post(t, p, "document/sign/async/base64", withCallback(t, "bad "+url, url))
-		if a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "callbackUrl") || strings.Contains(string(a.body), "user:secret") {
+		if a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "callbackUrl") ||
+			strings.Contains(string(a.body), "user:secret") {
 			t.Errorf("%s: %d %s, want 400 that names callbackUrl", url, a.status, a.body)
 		}
 	}
 	post(t, p, "document/sign/async/base64", withCallback(t, "to the own network", r.URL))
-	until(t, "a callback given up", func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="given-up"}`] > 0 })
+	until(
+		t,
+		"a callback given up",
+		func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="given-up"}`] > 0 },
+	)
 	if r.calls != 0 {
 		t.Errorf("the receiver was called %d times, want never: its address is not public", r.calls)
 	}

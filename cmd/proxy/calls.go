@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
-// calls are the clients for everything that leaves the proxy. They share settings, not connections or breakers: a timestamp
-// authority on the signing service's host must not stop signatures.
+// calls are the clients for everything that leaves the proxy. They share settings, not connections
+// or breakers: a timestamp authority on the signing service's host must not stop signatures.
 type calls struct {
 	remote, timestamp, revocation, token, callback *http.Client
 }
@@ -29,7 +29,8 @@ func (p *proxy) openCalls() error {
 	} {
 		log := p.log.WithName("outbound").WithValues("purpose", c.purpose)
 		for _, s := range []outbound.State{outbound.Closed, outbound.HalfOpen, outbound.Open} {
-			m.breaks.WithLabelValues(c.purpose, string(s)) // the first event of a series that was not there before it is no increase
+			// the first event of a series that was not there before it is no increase
+			m.breaks.WithLabelValues(c.purpose, string(s))
 		}
 		cfg := outbound.Config{
 			ProxyHost: o.ProxyHost, ProxyPort: o.ProxyPort, ProxyCredentialsFile: o.ProxyCredentialsFile, CAFile: o.CAFile,
@@ -41,15 +42,26 @@ func (p *proxy) openCalls() error {
 		}
 		switch c.client { // whose addresses others choose
 		case &made.revocation:
-			cfg.Guard = &outbound.Guard{Allow: p.cfg.Revocation.AllowPrivate, Hosts: p.cfg.Revocation.Hosts, Setting: "--revocation.hosts"}
+			cfg.Guard = &outbound.Guard{
+				Allow:   p.cfg.Revocation.AllowPrivate,
+				Hosts:   p.cfg.Revocation.Hosts,
+				Setting: "--revocation.hosts",
+			}
 		case &made.callback:
-			cfg.Guard = &outbound.Guard{Allow: p.cfg.Callback.AllowPrivate, Hosts: p.cfg.Callback.Hosts, Setting: "--callback.hosts"}
+			cfg.Guard = &outbound.Guard{
+				Allow:   p.cfg.Callback.AllowPrivate,
+				Hosts:   p.cfg.Callback.Hosts,
+				Setting: "--callback.hosts",
+			}
 		}
 		client, err := outbound.New(cfg)
 		if err != nil {
 			return err
 		}
-		client.Transport = &measured{next: p.tracing.transport(client.Transport, c.purpose), took: m.took.MustCurryWith(prometheus.Labels{"purpose": c.purpose})}
+		client.Transport = &measured{
+			next: p.tracing.transport(client.Transport, c.purpose),
+			took: m.took.MustCurryWith(prometheus.Labels{"purpose": c.purpose}),
+		}
 		*c.client = client
 	}
 	p.calls = made
@@ -70,7 +82,8 @@ func newCallMetrics(r prometheus.Registerer) *callMetrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
 		}, []string{"purpose", "status"}),
 		breaks: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "signstash_outbound_breaker_changes_total", Help: "Changes of circuit breakers, by purpose and new state: open, half-open, closed.",
+			Name: "signstash_outbound_breaker_changes_total",
+			Help: "Changes of circuit breakers, by purpose and new state: open, half-open, closed.",
 		}, []string{"purpose", "state"}),
 	}
 	r.MustRegister(m.took, m.breaks)

@@ -18,8 +18,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// The crash matrix kills the proxy while a remote side counts the signatures it makes, and then asks: was anything accepted lost, did
-// anything end twice, and are all signatures made accounted for as delivered or unknown?
+// The crash matrix kills the proxy while a remote side counts the signatures it makes, and then
+// asks: was anything accepted lost, did anything end twice, and are all signatures made accounted
+// for as delivered or unknown?
 
 // crashRuns is how many random runs there are; SOAK_RUNS asks for more (make soak).
 func crashRuns(t *testing.T) int {
@@ -55,10 +56,13 @@ func crashRequest(t *testing.T, i int) *client.Request {
 	return r
 }
 
-// TestCrashAtRandom kills at random moments, several times a run, while requests come in. Runs share a remote side; each has a state
-// folder of its own.
+// TestCrashAtRandom kills at random moments, several times a run, while requests come in. Runs
+// share a remote side; each has a state folder of its own.
 func TestCrashAtRandom(t *testing.T) {
-	remote := newRemoteSide(t, service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 8}}})
+	remote := newRemoteSide(
+		t,
+		service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 8}}},
+	)
 	for run := range crashRuns(t) {
 		if !t.Run(fmt.Sprint(run), func(t *testing.T) { crashRun(t, remote) }) {
 			return
@@ -93,11 +97,16 @@ func crashRun(t *testing.T, remote *remoteSide) {
 	wantAccounted(t, remote, p, before)
 }
 
-// submit sends requests until one fails, since the proxy was killed, or there are enough. What was answered 202 is accepted.
+// submit sends requests until one fails, since the proxy was killed, or there are enough. What was
+// answered 202 is accepted.
 func submit(t *testing.T, p *testProxy, accepted map[string]client.Accepted, from int) {
 	t.Helper()
 	c, err := client.New(client.Config{
-		URL: p.URL, ClientID: "PRT.1-PRT.2-alice", Secret: clients["PRT.1-PRT.2-alice"], Basic: true, Patience: time.Nanosecond,
+		URL:      p.URL,
+		ClientID: "PRT.1-PRT.2-alice",
+		Secret:   clients["PRT.1-PRT.2-alice"],
+		Basic:    true,
+		Patience: time.Nanosecond,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -131,8 +140,8 @@ func wantAllEnded(t *testing.T, p *testProxy, accepted map[string]client.Accepte
 	wantOneEnd(t, p)
 }
 
-// wantOneEnd reads the log of all the proxy's lives: no operation may have ended twice. A kill between the durable end and its line
-// leaves none.
+// wantOneEnd reads the log of all the proxy's lives: no operation may have ended twice. A kill
+// between the durable end and its line leaves none.
 func wantOneEnd(t *testing.T, p *testProxy) {
 	t.Helper()
 	ends, accepted := map[float64]int{}, 0
@@ -158,8 +167,8 @@ func wantOneEnd(t *testing.T, p *testProxy) {
 	}
 }
 
-// wantAccounted wants made ≤ delivered + unknown, and everything sent to have one end. It waits for what was accepted without an
-// answer to anybody.
+// wantAccounted wants made ≤ delivered + unknown, and everything sent to have one end. It waits for
+// what was accepted without an answer to anybody.
 func wantAccounted(t *testing.T, remote *remoteSide, p *testProxy, before int64) {
 	t.Helper()
 	until(t, "every digest sent has an end", func() bool {
@@ -176,7 +185,8 @@ func wantAccounted(t *testing.T, remote *remoteSide, p *testProxy, before int64)
 	wantAudited(t, p, n)
 }
 
-// wantAudited holds the audit record against the store's counters: of a call that is there twice, the later end counts.
+// wantAudited holds the audit record against the store's counters: of a call that is there twice,
+// the later end counts.
 func wantAudited(t *testing.T, p *testProxy, counted map[string]int64) {
 	t.Helper()
 	ends := map[string]audit.Outcome{}
@@ -211,12 +221,16 @@ func TestNoCrash(t *testing.T) {
 	submit(t, p, accepted, 0)
 	wantAllEnded(t, p, accepted)
 	want := int64(crashOperations * crashDocuments)
-	if n, made := p.signatures(t), remote.Counts().Signatures; made != want || n["returned"] != want || n["sent"] != want || n["unknown"] != 0 {
+	if n, made := p.signatures(
+		t,
+	), remote.Counts().Signatures; made != want || n["returned"] != want || n["sent"] != want ||
+		n["unknown"] != 0 {
 		t.Errorf("%d signatures made, counters %v, want %d made and returned", made, n, want)
 	}
 }
 
-// crashSteps are the durable steps of an operation, each as the moment that the remote side or the metrics show it.
+// crashSteps are the durable steps of an operation, each as the moment that the remote side or the
+// metrics show it.
 var crashSteps = []struct {
 	name    string
 	prepare func(r *remoteSide)
@@ -224,7 +238,13 @@ var crashSteps = []struct {
 	after   func(r *remoteSide) // once the proxy is dead
 	unknown bool                // whether signatures are unknown after it
 }{
-	{"accepted", func(r *remoteSide) { r.slow("credentials/authorize") }, func(*testing.T, *remoteSide, *testProxy) bool { return true }, (*remoteSide).polite, false},
+	{
+		"accepted",
+		func(r *remoteSide) { r.slow("credentials/authorize") },
+		func(*testing.T, *remoteSide, *testProxy) bool { return true },
+		(*remoteSide).polite,
+		false,
+	},
 	{"prepared and sent, before a signature is made", (*remoteSide).Hold, held, func(r *remoteSide) { r.Release() }, true},
 	{"signed, and the answer lost", func(r *remoteSide) { r.stalls() }, made, (*remoteSide).polite, true},
 	{"values stored", func(*remoteSide) {}, func(t *testing.T, _ *remoteSide, p *testProxy) bool {
@@ -248,7 +268,8 @@ func (r *remoteSide) stalls() {
 	_ = r.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: service.Stalled})
 }
 
-// TestCrashAtEveryStep kills at each durable step, and wants the accounts to say what may have been lost.
+// TestCrashAtEveryStep kills at each durable step, and wants the accounts to say what may have been
+// lost.
 func TestCrashAtEveryStep(t *testing.T) {
 	for _, step := range crashSteps {
 		t.Run(step.name, func(t *testing.T) {
@@ -276,7 +297,9 @@ func TestCrashAtEveryStep(t *testing.T) {
 func TestCrashAndResume(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{Asynchronous: true, PendingPolls: 5})
 	p := newCrashProxy(t, remote).start(t)
-	if err := remote.Misbehave(service.Fault{Endpoint: "signatures/signPolling", Rudeness: service.Unavailable}); err != nil {
+	if err := remote.Misbehave(
+		service.Fault{Endpoint: "signatures/signPolling", Rudeness: service.Unavailable},
+	); err != nil {
 		t.Fatal(err)
 	}
 	a, err := newClient(t, p.Instance).SignAsync(t.Context(), crashRequest(t, 0))
@@ -288,12 +311,16 @@ func TestCrashAndResume(t *testing.T) {
 	remote.Behave()
 	p.start(t)
 	wantAllEnded(t, p, map[string]client.Accepted{"crash 0": *a})
-	if n, made := p.signatures(t), remote.Counts().Signatures; made != crashDocuments || n["returned"] != crashDocuments || n["unknown"] != 0 {
+	if n, made := p.signatures(
+		t,
+	), remote.Counts().Signatures; made != crashDocuments || n["returned"] != crashDocuments ||
+		n["unknown"] != 0 {
 		t.Errorf("%d signatures made, counters %v, want %d made and returned, none twice", made, n, crashDocuments)
 	}
 }
 
-// TestCrashAndResumeSAFE: SAFE's values are fetched under the processId that was stored before anything was sent.
+// TestCrashAndResumeSAFE: SAFE's values are fetched under the processId that was stored before
+// anything was sent.
 func TestCrashAndResumeSAFE(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newCrashProxy(t, remote)
@@ -308,19 +335,31 @@ func TestCrashAndResumeSAFE(t *testing.T) {
 	remote.Behave()
 	p.start(t)
 	wantAllEnded(t, p, map[string]client.Accepted{"crash 0": *a})
-	if n, made := p.signatures(t), remote.Counts().Signatures; made != crashDocuments || n["returned"] != crashDocuments || n["unknown"] != 0 {
+	if n, made := p.signatures(
+		t,
+	), remote.Counts().Signatures; made != crashDocuments || n["returned"] != crashDocuments ||
+		n["unknown"] != 0 {
 		t.Errorf("%d signatures made, counters %v, want %d made and returned, none twice", made, n, crashDocuments)
 	}
 	wantAudited(t, p, p.signatures(t))
 }
 
-// TestCrashNeverTwice: with --signing.unknown-outcome=fail a signature that a crash has lost is not made again. Its documents fail, whoever
-// asks is told so, and what had not been sent is signed.
+// TestCrashNeverTwice: with --signing.unknown-outcome=fail a signature that a crash has lost is not
+// made again. Its documents fail, whoever asks is told so, and what had not been sent is signed.
 func TestCrashNeverTwice(t *testing.T) {
 	for _, step := range crashSteps {
 		t.Run(step.name, func(t *testing.T) {
 			remote := newRemoteSide(t, service.Options{})
-			p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=50ms", "--signing.tries=100", "--signing.unknown-outcome=fail")...).start(t)
+			p := newTestProxy(
+				t,
+				append(
+					remote.flags(),
+					"--signing.retry.backoff=50ms",
+					"--signing.tries=100",
+					"--signing.unknown-outcome=fail",
+				)...).start(
+				t,
+			)
 			step.prepare(remote)
 			if _, err := newClient(t, p.Instance).SignAsync(t.Context(), crashRequest(t, 0)); err != nil {
 				t.Fatal(err)
@@ -343,7 +382,12 @@ func TestCrashNeverTwice(t *testing.T) {
 			}
 			n := p.signatures(t)
 			if n["unknown"] != wantUnknown || n["sent"] != crashDocuments || remote.Counts().Signatures > crashDocuments {
-				t.Errorf("%d signatures made, counters %v, want each sent once and %d unknown", remote.Counts().Signatures, n, wantUnknown)
+				t.Errorf(
+					"%d signatures made, counters %v, want each sent once and %d unknown",
+					remote.Counts().Signatures,
+					n,
+					wantUnknown,
+				)
 			}
 			wantAudited(t, p, n)
 		})

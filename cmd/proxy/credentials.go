@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// rereadPause is the time between two questions for a credential that could not be read for a reason that may pass.
+	// rereadPause is the time between two questions for a credential that could not be read for a
+	// reason that may pass.
 	rereadPause = time.Minute
-	// rereadRefused is that time where the remote side refused us: each refusal may bring us nearer to being locked out.
+	// rereadRefused is that time where the remote side refused us: each refusal may bring us nearer to
+	// being locked out.
 	rereadRefused = time.Hour
 )
 
@@ -29,10 +31,11 @@ func (u *unread) due(now time.Time) bool {
 	return now.Sub(u.at) >= pause
 }
 
-// watchCredentials reads the credential of each client service once, at the start or when it is new, so that log and metrics say what is
-// wrong before the first document does; and it reads anew what could not be read, so that they say when that is over. A remote side that is
-// out of reach stops nothing: what is accepted is on disk and signed when it is back, so the proxy is ready all the same, and /readyz does
-// not ask.
+// watchCredentials reads the credential of each client service once, at the start or when it is
+// new, so that log and metrics say what is wrong before the first document does; and it reads anew
+// what could not be read, so that they say when that is over. A remote side that is out of reach
+// stops nothing: what is accepted is on disk and signed when it is back, so the proxy is ready all
+// the same, and /readyz does not ask.
 func (s *providers) watchCredentials(ctx context.Context) {
 	tick := time.NewTicker(rereadPause)
 	defer tick.Stop()
@@ -47,9 +50,12 @@ func (s *providers) watchCredentials(ctx context.Context) {
 	}
 }
 
-// readCredentials reads what is to be read now. asked says, by credential, what the client services were when it was last read here: where
-// they have changed, so may have a secret that was refused.
-func (s *providers) readCredentials(ctx context.Context, asked map[string]*clientservice.Services) map[string]*clientservice.Services {
+// readCredentials reads what is to be read now. asked says, by credential, what the client services
+// were when it was last read here: where they have changed, so may have a secret that was refused.
+func (s *providers) readCredentials(
+	ctx context.Context,
+	asked map[string]*clientservice.Services,
+) map[string]*clientservice.Services {
 	services := s.clients()
 	now := make(map[string]*clientservice.Services)
 	for c := range services.All() {

@@ -14,7 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestDamagedDocument changes a document on disk between its acceptance and its signature: it must not be called signed, and its neighbour is.
+// TestDamagedDocument changes a document on disk between its acceptance and its signature: it must
+// not be called signed, and its neighbour is.
 func TestDamagedDocument(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=50ms", "--signing.tries=2")...).start(t)
@@ -61,7 +62,8 @@ func TestDamagedDocument(t *testing.T) {
 			t.Errorf("document %d is called signed: %v", i, err)
 		}
 	}
-	if len(op.DocumentList) != 2 || op.DocumentList[0].SignStatus == "SIGNED" || op.DocumentList[1].SignStatus != "SIGNED" {
+	if len(op.DocumentList) != 2 || op.DocumentList[0].SignStatus == "SIGNED" ||
+		op.DocumentList[1].SignStatus != "SIGNED" {
 		t.Error("want the damaged one refused and its neighbour signed")
 	}
 }

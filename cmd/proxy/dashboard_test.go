@@ -18,8 +18,9 @@ import (
 
 const chartFiles = "../../charts/signstash-proxy/files/"
 
-// TestDashboardAndAlerts: whatever a panel or an alert asks for is there, name and labels, on a proxy that has seen good and bad. What is the
-// controller's is asked for beside it (pkg/controller).
+// TestDashboardAndAlerts: whatever a panel or an alert asks for is there, name and labels, on a
+// proxy that has seen good and bad. What is the controller's is asked for beside it
+// (pkg/controller).
 func TestDashboardAndAlerts(t *testing.T) {
 	there := samplesOf(t)
 	asked := 0
@@ -41,7 +42,14 @@ func TestDashboardAndAlerts(t *testing.T) {
 			}
 			for label, value := range m.values {
 				if !labels[label][value] {
-					t.Errorf("%s asks for %s of %s to be %q, which is %v", where, label, m.name, value, slices.Sorted(maps.Keys(labels[label])))
+					t.Errorf(
+						"%s asks for %s of %s to be %q, which is %v",
+						where,
+						label,
+						m.name,
+						value,
+						slices.Sorted(maps.Keys(labels[label])),
+					)
 				}
 			}
 		}
@@ -127,7 +135,8 @@ func expressions(t *testing.T) map[string]string {
 // scraped are the labels that a scrape adds; le is of histograms.
 var scraped = []string{"namespace", "pod", "instance", "le"}
 
-// metricUse is a metric in an expression, with the labels that it is matched and grouped by, and the values that it is held against.
+// metricUse is a metric in an expression, with the labels that it is matched and grouped by, and
+// the values that it is held against.
 type metricUse struct {
 	name   string
 	labels []string
@@ -162,8 +171,9 @@ func metricUses(expr string) []metricUse {
 	return uses
 }
 
-// samplesOf returns the names of all samples with the values of their labels, of a proxy whose remote side has failed it until it gave up, and which has
-// signed something since, and of one with TLS.
+// samplesOf returns the names of all samples with the values of their labels, of a proxy whose
+// remote side has failed it until it gave up, and which has signed something since, and of one with
+// TLS.
 func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 	t.Helper()
 	remote := newRemoteSide(t, service.Options{})

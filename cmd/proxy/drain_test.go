@@ -14,13 +14,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestStopFinishesRunningWork asks the proxy to end while a sync request waits for its documents: the request gets its result, and
-// then the process ends well.
+// TestStopFinishesRunningWork asks the proxy to end while a sync request waits for its documents:
+// the request gets its result, and then the process ends well.
 func TestStopFinishesRunningWork(t *testing.T) {
 	dir := t.TempDir()
 	o := instance.Options{
-		Binary: filepath.Join(build(t), "proxy"), Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Log: logFile(t, dir),
-		Args: []string{"--signing.embedded.algorithm=RSA-4096"}, // slow enough to be stopped in the middle
+		Binary: filepath.Join(
+			build(t),
+			"proxy",
+		),
+		Work:  filepath.Join(dir, "work"),
+		State: filepath.Join(dir, "state"),
+		Log:   logFile(t, dir),
+		Args:  []string{"--signing.embedded.algorithm=RSA-4096"}, // slow enough to be stopped in the middle
 	}
 	if err := instance.WriteClients(o.Work, clients); err != nil {
 		t.Fatal(err)
@@ -55,11 +61,19 @@ func TestStopFinishesRunningWork(t *testing.T) {
 	}
 	r := <-answered
 	if r.err != nil || r.op.Status != client.StatusExecuted || len(signed) != killDocuments {
-		t.Errorf("Sign = %+v, %v with %d contents, want %s with %d", r.op, r.err, len(signed), client.StatusExecuted, killDocuments)
+		t.Errorf(
+			"Sign = %+v, %v with %d contents, want %s with %d",
+			r.op,
+			r.err,
+			len(signed),
+			client.StatusExecuted,
+			killDocuments,
+		)
 	}
 }
 
-// TestDelayWorksOn asks the proxy to end with a delay that is longer than any test: it is unready at once, and works on.
+// TestDelayWorksOn asks the proxy to end with a delay that is longer than any test: it is unready
+// at once, and works on.
 func TestDelayWorksOn(t *testing.T) {
 	p := newTestProxy(t, "--shutdown.delay=1h").start(t)
 	terminate(t, p)
@@ -68,12 +82,34 @@ func TestDelayWorksOn(t *testing.T) {
 		return code == http.StatusServiceUnavailable && why == "stopping\n"
 	})
 	f := &fleet{proxies: []*testProxy{p}}
-	f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "late")).is(t, "a request in the delay", http.StatusOK, `"SIGNED"`)
-	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/late", "").is(t, "its status", http.StatusOK, `"EXECUTED"`)
+	f.call(
+		t,
+		0,
+		http.MethodPost,
+		"document/sign/base64",
+		signBody(t, "late"),
+	).is(
+		t,
+		"a request in the delay",
+		http.StatusOK,
+		`"SIGNED"`,
+	)
+	f.call(
+		t,
+		0,
+		http.MethodGet,
+		"operation/status/withExternalReference/late",
+		"",
+	).is(
+		t,
+		"its status",
+		http.StatusOK,
+		`"EXECUTED"`,
+	)
 }
 
-// TestDrainRefuses asks the proxy to end while it waits for the remote side: new requests are refused with a time to come again, reads go
-// on, and the running request gets its result.
+// TestDrainRefuses asks the proxy to end while it waits for the remote side: new requests are
+// refused with a time to come again, reads go on, and the running request gets its result.
 func TestDrainRefuses(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, append(remote.flags(), "--shutdown.grace=10m")...).start(t)
@@ -97,7 +133,18 @@ func TestDrainRefuses(t *testing.T) {
 	if got.header.Get("Retry-After") == "" {
 		t.Error("the refusal has no Retry-After")
 	}
-	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/running", "").is(t, "a read", http.StatusOK, `"PENDING_EXECUTION"`)
+	f.call(
+		t,
+		0,
+		http.MethodGet,
+		"operation/status/withExternalReference/running",
+		"",
+	).is(
+		t,
+		"a read",
+		http.StatusOK,
+		`"PENDING_EXECUTION"`,
+	)
 	select {
 	case early := <-running:
 		t.Errorf("the running request ended before the remote side answered: %d %.300s", early.status, early.body)

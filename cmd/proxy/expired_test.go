@@ -9,19 +9,28 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestExpiredCertificate: a proxy whose certificate has expired starts, serves what it holds, refuses to sign with the reason, and says so
-// in the log, in a metric and on the status page.
+// TestExpiredCertificate: a proxy whose certificate has expired starts, serves what it holds,
+// refuses to sign with the reason, and says so in the log, in a metric and on the status page.
 func TestExpiredCertificate(t *testing.T) {
 	p := newTestProxy(t)
 	p.start(t)
 	c := newClient(t, p.Instance)
-	if op, err := c.Sign(t.Context(), oneDocument(t, "before", client.SignatureInfo{}), nil); err != nil || op.Status != client.StatusExecuted {
+	if op, err := c.Sign(
+		t.Context(),
+		oneDocument(t, "before", client.SignatureInfo{}),
+		nil,
+	); err != nil ||
+		op.Status != client.StatusExecuted {
 		t.Fatalf("Sign with a valid certificate = %+v, %v", op, err)
 	}
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p.o.Args = append(p.o.Args, "--signing.pkcs12.file=testdata/expired.p12", "--signing.pkcs12.password-file="+p.file(t, "password", "pw\n"))
+	p.o.Args = append(
+		p.o.Args,
+		"--signing.pkcs12.file=testdata/expired.p12",
+		"--signing.pkcs12.password-file="+p.file(t, "password", "pw\n"),
+	)
 	p.start(t)
 	c = newClient(t, p.Instance)
 
@@ -35,7 +44,12 @@ func TestExpiredCertificate(t *testing.T) {
 	if err != nil || op.Status != client.StatusFailed {
 		t.Fatalf("operation = %+v, %v, want it failed", op, err)
 	}
-	if op, err = c.Detail(t.Context(), "after", nil); err != nil || op.Documents[0].SignError != "INVALID_CERTIFICATE_SIGN_ERROR" {
+	if op, err = c.Detail(
+		t.Context(),
+		"after",
+		nil,
+	); err != nil ||
+		op.Documents[0].SignError != "INVALID_CERTIFICATE_SIGN_ERROR" {
 		t.Errorf("Detail = %+v, %v, want INVALID_CERTIFICATE_SIGN_ERROR", op, err)
 	}
 	if v := p.metric(t, `signstash_credential_valid{credential="software"}`); v != 0 {
@@ -50,12 +64,14 @@ func TestExpiredCertificate(t *testing.T) {
 	}
 	defer page.Body.Close()
 	text, err := io.ReadAll(page.Body)
-	if want := "signs nothing: the signing certificate expired on 2026-11-29"; err != nil || !strings.Contains(string(text), want) {
+	if want := "signs nothing: the signing certificate expired on 2026-11-29"; err != nil ||
+		!strings.Contains(string(text), want) {
 		t.Errorf("the status page has no %q: %v", want, err)
 	}
 	errors := 0
 	for line := range strings.Lines(p.log(t)) {
-		if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, "signing certificate is not valid") && strings.Contains(line, "expired on 2026-11-29") {
+		if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, "signing certificate is not valid") &&
+			strings.Contains(line, "expired on 2026-11-29") {
 			errors++
 		}
 	}

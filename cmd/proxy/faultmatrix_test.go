@@ -34,11 +34,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// The pipeline of the fault matrix: REST door, service, store, format and provider as the program has them, beside the simulated
-// remote side, all on one fake clock and in one bubble: minutes of patience pass at once, and a goroutine or connection that is left
-// behind fails the test.
+// The pipeline of the fault matrix: REST door, service, store, format and provider as the program
+// has them, beside the simulated remote side, all on one fake clock and in one bubble: minutes of
+// patience pass at once, and a goroutine or connection that is left behind fails the test.
 
-// matrixDocuments are in each request of the matrix, and matrixTries is how often an operation is tried at most: once and two retries.
+// matrixDocuments are in each request of the matrix, and matrixTries is how often an operation is
+// tried at most: once and two retries.
 const (
 	matrixDocuments = 3
 	matrixTries     = 3
@@ -51,7 +52,8 @@ type variant struct {
 	open    func(t *testing.T, s *service.Service, client *http.Client) (signing.Provider, error)
 	disk    func(signing.Store) signing.Store // nil = the store as it is
 	unknown signing.UnknownPolicy             // empty = retry
-	level   signing.Level                     // of the documents; empty = B-B. Above it there are a timestamp authority, OCSP and CRLs
+	// of the documents; empty = B-B. Above it there are a timestamp authority, OCSP and CRLs
+	level signing.Level
 }
 
 var variants = []variant{
@@ -70,7 +72,10 @@ const (
 )
 
 func ecdsaCredential(asynchronous bool) service.Options {
-	return service.Options{Asynchronous: asynchronous, Credentials: []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}}}
+	return service.Options{
+		Asynchronous: asynchronous,
+		Credentials:  []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}},
+	}
 }
 
 func openCSC(path string) func(*testing.T, *service.Service, *http.Client) (signing.Provider, error) {
@@ -86,7 +91,9 @@ func openCSC(path string) func(*testing.T, *service.Service, *http.Client) (sign
 func openSAFE(t *testing.T, s *service.Service, client *http.Client) (signing.Provider, error) {
 	dir := t.TempDir()
 	access, refresh := s.SAFETokens()
-	tokens, err := json.Marshal(map[string]string{"accessToken": access, "refreshToken": refresh, "credentialID": service.SAFECredentialID})
+	tokens, err := json.Marshal(
+		map[string]string{"accessToken": access, "refreshToken": refresh, "credentialID": service.SAFECredentialID},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +115,14 @@ func secretIn(t *testing.T, dir, name, content string) string {
 	return path
 }
 
-// matrixAuthority is shared by all cells, since RSA keys take a while to make. It is made in a bubble, where all clocks begin alike.
+// matrixAuthority is shared by all cells, since RSA keys take a while to make. It is made in a
+// bubble, where all clocks begin alike.
 var matrixAuthority = sync.OnceValues(service.NewAuthority)
 
 // statusAuthority is matrixAuthority whose certificates name where their status is asked.
-var statusAuthority = sync.OnceValues(func() (*service.Authority, error) { return service.NewAuthorityAt("http://status.invalid") })
+var statusAuthority = sync.OnceValues(
+	func() (*service.Authority, error) { return service.NewAuthorityAt("http://status.invalid") },
+)
 
 // pipeline is all of it, in one bubble.
 type pipeline struct {
@@ -167,10 +177,19 @@ func openPipeline(t *testing.T, v variant) *pipeline {
 		disk = v.disk(p.store)
 	}
 	s := signing.New(signing.Config{
-		Store: disk, Formats: map[signing.SignatureType]signing.Format{signing.PAdES: format}, Log: logr.Discard(),
+		Store:     disk,
+		Formats:   map[signing.SignatureType]signing.Format{signing.PAdES: format},
+		Log:       logr.Discard(),
 		Providers: func(string) (signing.Provider, error) { return provider, nil },
-		Observer:  m.observer(func() {}, func() {}, func(*signing.Credential, string, int, time.Duration, string) {}), Tries: matrixTries - 1, UnknownOutcome: v.unknown,
-		TimestampReady: p.timestampReady, Random: func() float64 { return 0 },
+		Observer: m.observer(
+			func() {},
+			func() {},
+			func(*signing.Credential, string, int, time.Duration, string) {},
+		),
+		Tries:          matrixTries - 1,
+		UnknownOutcome: v.unknown,
+		TimestampReady: p.timestampReady,
+		Random:         func() float64 { return 0 },
 	})
 	m.watch(p.registry, s, p.store, 0)
 	p.start(t, s)
@@ -195,7 +214,9 @@ func (p *pipeline) start(t *testing.T, s *signing.Service) {
 // openDoor serves the REST door within the bubble.
 func (p *pipeline) openDoor(t *testing.T, s *signing.Service) {
 	t.Helper()
-	clients, err := clientservice.NewServices(clientservice.ClientService{ID: "alice", Secret: clientservice.NewSecret("a long enough secret")})
+	clients, err := clientservice.NewServices(
+		clientservice.ClientService{ID: "alice", Secret: clientservice.NewSecret("a long enough secret")},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +239,8 @@ func (p *pipeline) close() {
 	}
 }
 
-// outcome is what a request came to: what the client reads, what the remote side counts, what the metrics say.
+// outcome is what a request came to: what the client reads, what the remote side counts, what the
+// metrics say.
 type outcome struct {
 	status                           string
 	documents                        [matrixDocuments]string // signStatus, and signError where there is one; sorted
@@ -344,7 +366,8 @@ func (p *pipeline) counters(t *testing.T) (o outcome) {
 	return o
 }
 
-// wantNothingLeft wants the state folder to hold what belongs to so many operations, and nothing else.
+// wantNothingLeft wants the state folder to hold what belongs to so many operations, and nothing
+// else.
 func (p *pipeline) wantNothingLeft(t *testing.T, operations int) {
 	t.Helper()
 	if got := namesIn(t, filepath.Join(p.folder, "uploads")); len(got) > 0 {
@@ -360,7 +383,8 @@ func (p *pipeline) wantNothingLeft(t *testing.T, operations int) {
 		t.Errorf("open calls %v, unfinished operations %v (%v, %v), want none", open, unfinished, err, uerr)
 	}
 	for _, name := range namesIn(t, p.folder) {
-		if known := strings.HasPrefix(name, "metadata.db") || slices.Contains([]string{"instance.json", "lock", "operations", "reserve", "uploads"}, name); !known {
+		if known := strings.HasPrefix(name, "metadata.db") ||
+			slices.Contains([]string{"instance.json", "lock", "operations", "reserve", "uploads"}, name); !known {
 			t.Errorf("the state folder holds %s, which belongs to nothing", name)
 		}
 	}

@@ -18,15 +18,31 @@ const (
 	settingsFault    = "CONFIGURATION_SIGN_ERROR"
 )
 
-// signed is an operation of which every document was signed; made signatures may be more than were delivered.
+// signed is an operation of which every document was signed; made signatures may be more than were
+// delivered.
 func signed(made, sent, unknown, refused int) outcome {
-	return outcome{status: "EXECUTED", documents: [3]string{"SIGNED", "SIGNED", "SIGNED"}, made: made, sent: sent, returned: 3, unknown: unknown, refused: refused}
+	return outcome{
+		status:    "EXECUTED",
+		documents: [3]string{"SIGNED", "SIGNED", "SIGNED"},
+		made:      made,
+		sent:      sent,
+		returned:  3,
+		unknown:   unknown,
+		refused:   refused,
+	}
 }
 
 // failed is an operation of which no document was.
 func failed(signError string, made, sent, unknown, refused int) outcome {
 	d := "ERROR_SIGNING " + signError
-	return outcome{status: "EXECUTION_FAILED", documents: [3]string{d, d, d}, made: made, sent: sent, unknown: unknown, refused: refused}
+	return outcome{
+		status:    "EXECUTION_FAILED",
+		documents: [3]string{d, d, d},
+		made:      made,
+		sent:      sent,
+		unknown:   unknown,
+		refused:   refused,
+	}
 }
 
 // What three documents come to, in three tries at most. The words of each say why.
@@ -39,23 +55,29 @@ var (
 	paidTwice   = signed(6, 6, 3, 0) // one call had signed, and its answer was lost
 
 	// A fault that stays.
-	refusedEach  = failed(serviceFault, 0, 9, 0, 9)     // each try is refused
-	pacedEach    = failed(serviceFault, 0, 27, 0, 27)   // refused for the rate: 1, 2, 4, ... 32 s apart within the first try, then once in each
-	splitRefused = failed(serviceFault, 0, 8, 0, 8)     // refused for good, down to single documents: 3, 1+2, 1+1; no further try
-	deniedUs     = failed(credentialsFault, 0, 3, 0, 3) // refused for good, and not because of a document: neither split nor tried again
+	refusedEach = failed(serviceFault, 0, 9, 0, 9) // each try is refused
+	// refused for the rate: 1, 2, 4, ... 32 s apart within the first try, then once in each
+	pacedEach = failed(serviceFault, 0, 27, 0, 27)
+	// refused for good, down to single documents: 3, 1+2, 1+1; no further try
+	splitRefused = failed(serviceFault, 0, 8, 0, 8)
+	// refused for good, and not because of a document: neither split nor tried again
+	deniedUs     = failed(credentialsFault, 0, 3, 0, 3)
 	renewedToken = failed(credentialsFault, 0, 9, 0, 9) // as deniedUs, after two more calls with new tokens
-	renewedSAD   = failed(serviceFault, 0, 27, 0, 27)   // each try is refused, and so are two calls with new activation data in each
-	misled       = failed(settingsFault, 0, 3, 0, 3)    // there seems to be nothing at the address, before anything can be signed
-	noPlace      = failed(settingsFault, 0, 0, 0, 0)    // the same before anything was to be signed
-	paidMisled   = failed(settingsFault, 9, 9, 9, 0)    // the same after it was signed
-	unsureEach   = failed(serviceFault, 0, 9, 9, 0)     // each try may have signed
-	paidEach     = failed(serviceFault, 9, 9, 9, 0)     // each try has signed, and its answer was lost: --signing.unknown-outcome=retry
-	nonsense     = failed(serviceFault, 3, 3, 3, 0)     // an answer that cannot be used, whole: it is not paid for again
-	neverAsked   = failed(serviceFault, 0, 0, 0, 0)     // the credential could not be read: nothing was sent
+	// each try is refused, and so are two calls with new activation data in each
+	renewedSAD = failed(serviceFault, 0, 27, 0, 27)
+	// there seems to be nothing at the address, before anything can be signed
+	misled     = failed(settingsFault, 0, 3, 0, 3)
+	noPlace    = failed(settingsFault, 0, 0, 0, 0) // the same before anything was to be signed
+	paidMisled = failed(settingsFault, 9, 9, 9, 0) // the same after it was signed
+	unsureEach = failed(serviceFault, 0, 9, 9, 0)  // each try may have signed
+	// each try has signed, and its answer was lost: --signing.unknown-outcome=retry
+	paidEach   = failed(serviceFault, 9, 9, 9, 0)
+	nonsense   = failed(serviceFault, 3, 3, 3, 0) // an answer that cannot be used, whole: it is not paid for again
+	neverAsked = failed(serviceFault, 0, 0, 0, 0) // the credential could not be read: nothing was sent
 )
 
-// row is a rudeness with what it comes to: where it stays (each) and where it passes after one request (once), by variant in their
-// order. A single outcome is that of all variants.
+// row is a rudeness with what it comes to: where it stays (each) and where it passes after one
+// request (once), by variant in their order. A single outcome is that of all variants.
 type row struct {
 	rudeness   service.Rudeness
 	each, once []outcome
@@ -68,8 +90,8 @@ func cscElse(csc, safe outcome) []outcome { return []outcome{csc, csc, csc, safe
 
 // TestSignHashMatrix: every rudeness of the call that costs, at every provider.
 //
-// SAFE's values are fetched apart from signHash, under a processId that was stored before: what was signed is never lost by an answer
-// to signHash alone.
+// SAFE's values are fetched apart from signHash, under a processId that was stored before: what was
+// signed is never lost by an answer to signHash alone.
 func TestSignHashMatrix(t *testing.T) {
 	runMatrix(t, "signatures/signHash", []int{cscV1, cscV2, cscV2A, safeV2}, []row{
 		{service.TooManyRequests, all(pacedEach), all(refusedOnce)},
@@ -85,7 +107,8 @@ func TestSignHashMatrix(t *testing.T) {
 		{service.CutAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.HalfAnswer, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.Stalled, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
-		{service.NotJSON, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)}, // as a gateway's page: the answer itself is lost
+		// as a gateway's page: the answer itself is lost
+		{service.NotJSON, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.Empty, cscElse(nonsense, atOnce), cscElse(nonsense, atOnce)},
 		{service.Huge, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.TimedOutAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
@@ -103,8 +126,9 @@ func TestSignHashMatrix(t *testing.T) {
 	})
 }
 
-// TestSignHashMatrixNeverTwice: with --signing.unknown-outcome=fail nothing is paid for twice, and whoever could not be sure is told so.
-// What was refused is tried again all the same, and what can be fetched is.
+// TestSignHashMatrixNeverTwice: with --signing.unknown-outcome=fail nothing is paid for twice, and
+// whoever could not be sure is told so. What was refused is tried again all the same, and what can
+// be fetched is.
 func TestSignHashMatrixNeverTwice(t *testing.T) {
 	unsure := failed(serviceFault, 0, 3, 3, 0) // not signed, as it happens
 	lost, lostMisled := failed(serviceFault, 3, 3, 3, 0), failed(settingsFault, 3, 3, 3, 0)
@@ -136,9 +160,10 @@ func TestSignHashMatrixNeverTwice(t *testing.T) {
 	}
 }
 
-// fetchRows are what rudeness comes to where values are fetched that were made before. Whatever passes costs nothing, and what stays
-// costs them once: they are asked for again in each try, and only where the service says that there are none are others paid for.
-// SAFE's and the CSC's ways are alike.
+// fetchRows are what rudeness comes to where values are fetched that were made before. Whatever
+// passes costs nothing, and what stays costs them once: they are asked for again in each try, and
+// only where the service says that there are none are others paid for. SAFE's and the CSC's ways
+// are alike.
 func fetchRows() []row {
 	lost := failed(serviceFault, 3, 3, 3, 0)
 	lostKey, lostPlace := failed(credentialsFault, 3, 3, 3, 0), failed(settingsFault, 3, 3, 3, 0)
@@ -182,7 +207,8 @@ func TestSAFEVerifyMatrix(t *testing.T) {
 	runMatrix(t, "signHash/verify", []int{safeV2}, fetchRows())
 }
 
-// TestAuthorizeMatrix: before signHash nothing is spent, and nothing is in doubt. SAFE answers authorize with a status alone.
+// TestAuthorizeMatrix: before signHash nothing is spent, and nothing is in doubt. SAFE answers
+// authorize with a status alone.
 func TestAuthorizeMatrix(t *testing.T) {
 	runMatrix(t, "credentials/authorize", []int{cscV1, cscV2, cscV2A, safeV2}, []row{
 		{service.TooManyRequests, all(pacedEach), all(refusedOnce)},
@@ -250,7 +276,8 @@ func TestTokenMatrix(t *testing.T) {
 	})
 }
 
-// runMatrix runs every cell: a request while the remote side is rude, and one when it is polite again.
+// runMatrix runs every cell: a request while the remote side is rude, and one when it is polite
+// again.
 func runMatrix(t *testing.T, endpoint string, at []int, rows []row) {
 	t.Helper()
 	wantRows(t, rows, func(r row) {
@@ -274,7 +301,8 @@ func wantRows(t *testing.T, rows []row, run func(row)) {
 	}
 }
 
-// runRow runs a row's two cells of the k-th variant, and wants all to be well once the remote side is polite again.
+// runRow runs a row's two cells of the k-th variant, and wants all to be well once the remote side
+// is polite again.
 func runRow(t *testing.T, endpoint string, variants []variant, k int, r row) {
 	t.Helper()
 	runRowThen(t, endpoint, variants, k, r, atOnce)

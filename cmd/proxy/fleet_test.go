@@ -12,7 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// bearer gets a token for a client service from the i-th instance and returns the header that carries it.
+// bearer gets a token for a client service from the i-th instance and returns the header that
+// carries it.
 func (f *fleet) bearer(t *testing.T, i int, id string) []string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
@@ -31,15 +32,18 @@ func (f *fleet) bearer(t *testing.T, i int, id string) []string {
 	return []string{"Authorization", "Bearer " + token.Access}
 }
 
-// TestSharedTokens: a token of one instance is good at the others that share its key, through a forward too; an operation of another
-// client service is not found, whoever is asked.
+// TestSharedTokens: a token of one instance is good at the others that share its key, through a
+// forward too; an operation of another client service is not found, whoever is asked.
 func TestSharedTokens(t *testing.T) {
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	alice, bob := f.bearer(t, 0, "PRT.1-PRT.2-alice"), f.bearer(t, 0, "PRT.1-PRT.2-bob")
 	id := f.signed(t, 1, "hers")
 	paths := []string{
-		"operation/status/" + id, "operation/status/withExternalReference/hers", "operation/sign/detail/" + id + "/contentInResponse/True",
-		"operation/sign/detail/withExternalReference/hers", "operation/sign/detail/" + id + "/documents",
+		"operation/status/" + id,
+		"operation/status/withExternalReference/hers",
+		"operation/sign/detail/" + id + "/contentInResponse/True",
+		"operation/sign/detail/withExternalReference/hers",
+		"operation/sign/detail/" + id + "/documents",
 	}
 	for _, path := range paths {
 		for i, how := range []string{"forwarded by the one that made the token", "at the holder", "forwarded"} {
@@ -48,16 +52,40 @@ func TestSharedTokens(t *testing.T) {
 		}
 	}
 	for i := range f.proxies {
-		f.call(t, i, http.MethodDelete, "operation/sign/detail/"+id, "", bob...).is(t, "another's DELETE", http.StatusNotFound)
+		f.call(
+			t,
+			i,
+			http.MethodDelete,
+			"operation/sign/detail/"+id,
+			"",
+			bob...).is(
+			t,
+			"another's DELETE",
+			http.StatusNotFound,
+		)
 	}
 	f.call(t, 2, http.MethodDelete, "operation/sign/detail/"+id, "", alice...).is(t, "DELETE", http.StatusNoContent)
 }
 
-// TestKeyIsOfOneClient: the Idempotency-Key of one client service leads another one's request nowhere.
+// TestKeyIsOfOneClient: the Idempotency-Key of one client service leads another one's request
+// nowhere.
 func TestKeyIsOfOneClient(t *testing.T) {
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	const path = "document/sign/base64"
-	f.call(t, 1, http.MethodPost, path, signBody(t, "hers"), "Idempotency-Key", "k").is(t, "first", http.StatusOK, `"SIGNED"`)
+	f.call(
+		t,
+		1,
+		http.MethodPost,
+		path,
+		signBody(t, "hers"),
+		"Idempotency-Key",
+		"k",
+	).is(
+		t,
+		"first",
+		http.StatusOK,
+		`"SIGNED"`,
+	)
 	bob := append(f.bearer(t, 0, "PRT.1-PRT.2-bob"), "Idempotency-Key", "k")
 	his := f.call(t, 0, http.MethodPost, path, signBody(t, "his"), bob...)
 	his.is(t, "another client's request with the same key", http.StatusOK, `"SIGNED"`, `"his"`)
@@ -68,11 +96,13 @@ func TestKeyIsOfOneClient(t *testing.T) {
 
 const (
 	largeBytes = 48 << 20 // of a document: 64 MiB of base64
-	// forwardGrowth is generous: buffers, and what the collector of garbage has not come to. A body that is kept is twice of it.
+	// forwardGrowth is generous: buffers, and what the collector of garbage has not come to. A body
+	// that is kept is twice of it.
 	forwardGrowth = 32 << 20
 )
 
-// largeBody is a request with a PDF of largeBytes, most of it the zeros that may stand between objects (ISO 32000-2 7.2.3).
+// largeBody is a request with a PDF of largeBytes, most of it the zeros that may stand between
+// objects (ISO 32000-2 7.2.3).
 func largeBody(reference string) string {
 	doc := bytes.NewBuffer(make([]byte, 0, largeBytes+1024))
 	doc.WriteString("%PDF-1.7\n")
@@ -88,12 +118,16 @@ func largeBody(reference string) string {
 		fmt.Fprintf(doc, "%010d 00000 n \n", o)
 	}
 	fmt.Fprintf(doc, "trailer <</Size 4/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n", start)
-	return fmt.Sprintf(`{"externalReference":%q,"description":"d","documents":[{"documentRequest":{"externalReference":"large","name":"a.pdf",`+
-		`"contentType":"application/pdf","base64Content":%q},"signatureInfo":{"signatureType":"PAdES"}}]}`,
-		reference, base64.StdEncoding.EncodeToString(doc.Bytes()))
+	return fmt.Sprintf(
+		`{"externalReference":%q,"description":"d","documents":[{"documentRequest":{"externalReference":"large","name":"a.pdf",`+
+			`"contentType":"application/pdf","base64Content":%q},"signatureInfo":{"signatureType":"PAdES"}}]}`,
+		reference,
+		base64.StdEncoding.EncodeToString(doc.Bytes()),
+	)
 }
 
-// TestLargeForward: what an instance passes on, in either direction, does not pass through its memory.
+// TestLargeForward: what an instance passes on, in either direction, does not pass through its
+// memory.
 func TestLargeForward(t *testing.T) {
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	body := largeBody("large")
@@ -143,9 +177,30 @@ func TestUnreadyForwards(t *testing.T) {
 	if code, why := readyz(t, p); code != http.StatusServiceUnavailable {
 		t.Errorf("readyz = %d %q, want 503", code, why)
 	}
-	f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "new")).is(t, "a new request", http.StatusServiceUnavailable)
+	f.call(
+		t,
+		0,
+		http.MethodPost,
+		"document/sign/base64",
+		signBody(t, "new"),
+	).is(
+		t,
+		"a new request",
+		http.StatusServiceUnavailable,
+	)
 	f.call(t, 0, http.MethodGet, "operation/status/"+id, "").is(t, "a status by id", http.StatusOK, `"id":`+id)
-	f.call(t, 0, http.MethodGet, "operation/sign/detail/withExternalReference/ref", "").is(t, "a result by reference", http.StatusOK, `"signedContent":"JVBERi`)
+	f.call(
+		t,
+		0,
+		http.MethodGet,
+		"operation/sign/detail/withExternalReference/ref",
+		"",
+	).is(
+		t,
+		"a result by reference",
+		http.StatusOK,
+		`"signedContent":"JVBERi`,
+	)
 	again := f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "keyed"), "Idempotency-Key", "k")
 	again.is(t, "a repetition", http.StatusOK, `"SIGNED"`)
 	f.call(t, 0, http.MethodDelete, "operation/sign/detail/"+id, "").is(t, "DELETE", http.StatusNoContent)

@@ -23,15 +23,17 @@ import (
 )
 
 const (
-	// floodDefault is how many connections `make test` opens of each shape; `make hostile` opens FLOOD (5,000).
+	// floodDefault is how many connections `make test` opens of each shape; `make hostile` opens FLOOD
+	// (5,000).
 	floodDefault = 300
 	// floodMemory is the memory of the container, and floodMost what the proxy may take of it.
 	floodMemory = 512 << 20
 	floodMost   = 400 << 20
 	// floodHold is how long the connections stay in the long form after the last was opened.
 	floodHold = 5 * time.Second
-	// floodSign is how long one document may take until it is signed, repetitions included. The goal is 2 s; a busy machine proves
-	// nothing, so that the test tells the longest and fails only where a client gives up.
+	// floodSign is how long one document may take until it is signed, repetitions included. The goal
+	// is 2 s; a busy machine proves nothing, so that the test tells the longest and fails only where a
+	// client gives up.
 	floodSign = time.Minute
 )
 
@@ -48,7 +50,8 @@ type floodShape struct {
 	text       string // what a connection sends; the answer is not read
 }
 
-// floodShapes are the requests that have ended a proxy. big is the id of an operation of the attackers.
+// floodShapes are the requests that have ended a proxy. big is the id of an operation of the
+// attackers.
 func floodShapes(big int64) []floodShape {
 	var fields strings.Builder
 	for i := range 9200 {
@@ -56,13 +59,21 @@ func floodShapes(big int64) []floodShape {
 	}
 	post := "POST " + apiPath + "document/sign/base64 HTTP/1.1\r\nHost: proxy\r\n"
 	many := post + "Content-Length: 16000000\r\n" + fields.String() + "\r\n"
-	hundred := post + "Content-Length: 16000000\r\n" + strings.Repeat("X-Field: "+strings.Repeat("x", 140)+"\r\n", 95) + "\r\n"
+	hundred := post + "Content-Length: 16000000\r\n" + strings.Repeat(
+		"X-Field: "+strings.Repeat("x", 140)+"\r\n",
+		95,
+	) + "\r\n"
 	unfinished := post + strings.Repeat("X-Field: "+strings.Repeat("x", 140)+"\r\n", 95)
 	get := func(path, client string) string {
 		return "GET " + apiPath + path + " HTTP/1.1\r\nHost: proxy\r\nAuthorization: Basic " +
 			base64.StdEncoding.EncodeToString([]byte(client+":"+floodSecret)) + "\r\n\r\n"
 	}
-	page := "GET " + strings.Replace(apiPath, "api/v0/", "swagger-ui/swagger-ui-bundle.js", 1) + " HTTP/1.1\r\nHost: proxy\r\n\r\n"
+	page := "GET " + strings.Replace(
+		apiPath,
+		"api/v0/",
+		"swagger-ui/swagger-ui-bundle.js",
+		1,
+	) + " HTTP/1.1\r\nHost: proxy\r\n\r\n"
 	return []floodShape{
 		{"heads with 9,200 fields", false, many},
 		{"heads within the limits, and no body", false, hundred},
@@ -73,12 +84,16 @@ func floodShapes(big int64) []floodShape {
 		{"scrapes that are not read, management", true, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: proxy\r\n\r\n", 50)},
 		{"pages that are not read", false, strings.Repeat(page, 50)},
 		{"zip files that are not read", false, get(fmt.Sprintf("operation/sign/detail/%d/documents", big), floodAttacker)},
-		{"details that are not read", false, get(fmt.Sprintf("operation/sign/detail/%d/contentInResponse/true", big), floodAttacker)},
+		{
+			"details that are not read",
+			false,
+			get(fmt.Sprintf("operation/sign/detail/%d/contentInResponse/true", big), floodAttacker),
+		},
 	}
 }
 
-// TestFlood throws thousands of connections of each shape at a proxy in a container of 512 MiB. It lives and stays small, and a
-// client beside it signs throughout.
+// TestFlood throws thousands of connections of each shape at a proxy in a container of 512 MiB. It
+// lives and stays small, and a client beside it signs throughout.
 func TestFlood(t *testing.T) {
 	count, hold := floodDefault, time.Duration(0)
 	if text := os.Getenv("FLOOD"); text != "" {
@@ -110,9 +125,17 @@ func TestFlood(t *testing.T) {
 			if err != nil {
 				t.Fatalf("the proxy has ended: %v", err)
 			}
-			t.Logf("%d connections, %d of them cut while they sent; RSS %d MiB, at most %d MiB since the start; %d documents signed meanwhile, "+
-				"the longest in %v, %d requests repeated", opened, cut, memory.Now>>20, memory.Peak>>20, signer.signed.Load(),
-				time.Duration(signer.longest.Load()).Round(time.Millisecond), signer.repeated.Load())
+			t.Logf(
+				"%d connections, %d of them cut while they sent; RSS %d MiB, at most %d MiB since the start; %d documents signed meanwhile, "+
+					"the longest in %v, %d requests repeated",
+				opened,
+				cut,
+				memory.Now>>20,
+				memory.Peak>>20,
+				signer.signed.Load(),
+				time.Duration(signer.longest.Load()).Round(time.Millisecond),
+				signer.repeated.Load(),
+			)
 			if memory.Peak > floodMost {
 				t.Errorf("the proxy took %d MiB, want %d at most", memory.Peak>>20, floodMost>>20)
 			}
@@ -144,12 +167,16 @@ func startFlooded(t *testing.T) *instance.Instance {
 		}
 	}
 	// Without the limit of requests a second, which would spare the places for downloads.
-	return startInstance(t, instance.Options{Binary: binary, Work: dir, State: filepath.Join(dir, "state"), Log: io.Discard,
-		Env: []string{"GOMEMLIMIT=460MiB"}, Args: []string{"--limits.client.rate=0"}})
+	return startInstance(
+		t,
+		instance.Options{Binary: binary, Work: dir, State: filepath.Join(dir, "state"), Log: io.Discard,
+			Env: []string{"GOMEMLIMIT=460MiB"}, Args: []string{"--limits.client.rate=0"}},
+	)
 }
 
-// flood opens count connections that send text and read nothing, keeps them for as long as hold says, and resets them. It returns
-// how many were opened, and how many the proxy closed before all was sent.
+// flood opens count connections that send text and read nothing, keeps them for as long as hold
+// says, and resets them. It returns how many were opened, and how many the proxy closed before all
+// was sent.
 func flood(t *testing.T, p *instance.Instance, shape floodShape, count int, hold time.Duration) (opened, cut int) {
 	t.Helper()
 	url := p.URL
@@ -194,7 +221,8 @@ func flood(t *testing.T, p *instance.Instance, shape floodShape, count int, hold
 	return len(conns), cut
 }
 
-// floodSigner is a client that signs one document after the other, on kept and on new connections in turn.
+// floodSigner is a client that signs one document after the other, on kept and on new connections
+// in turn.
 type floodSigner struct {
 	t                         *testing.T
 	url                       string
@@ -233,7 +261,8 @@ func (s *floodSigner) end() {
 	s.running.Wait()
 }
 
-// sign has one document signed, repeats a request that was cut or put off, and notes how long that took.
+// sign has one document signed, repeats a request that was cut or put off, and notes how long that
+// took.
 func (s *floodSigner) sign(transport http.RoundTripper) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), floodSign)
 	defer cancel()
@@ -266,7 +295,12 @@ func (s *floodSigner) sign(transport http.RoundTripper) bool {
 	}
 }
 
-func (s *floodSigner) send(ctx context.Context, transport http.RoundTripper, key string, body []byte) (int, []byte, error) {
+func (s *floodSigner) send(
+	ctx context.Context,
+	transport http.RoundTripper,
+	key string,
+	body []byte,
+) (int, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
@@ -283,10 +317,16 @@ func (s *floodSigner) send(ctx context.Context, transport http.RoundTripper, key
 	return resp.StatusCode, text, err
 }
 
-// signBig signs a document of the attackers that is larger than what the network holds of an answer.
+// signBig signs a document of the attackers that is larger than what the network holds of an
+// answer.
 func signBig(t *testing.T, p *instance.Instance) int64 {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+apiPath+"document/sign/base64", bytes.NewReader(hostileJSON(t, "big", paddedPDF(1, 2<<20))))
+	r, err := http.NewRequestWithContext(
+		t.Context(),
+		http.MethodPost,
+		p.URL+apiPath+"document/sign/base64",
+		bytes.NewReader(hostileJSON(t, "big", paddedPDF(1, 2<<20))),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,13 +334,18 @@ func signBig(t *testing.T, p *instance.Instance) int64 {
 	r.Header.Set("Content-Type", "application/json")
 	var op struct{ ID int64 }
 	answer := exchange(t, r)
-	if err := json.Unmarshal(answer.body, &op); err != nil || answer.status != http.StatusOK || !bytes.Contains(answer.body, []byte(`"SIGNED"`)) {
+	if err := json.Unmarshal(
+		answer.body,
+		&op,
+	); err != nil || answer.status != http.StatusOK ||
+		!bytes.Contains(answer.body, []byte(`"SIGNED"`)) {
 		t.Fatalf("sign the large document: %d %.300s, %v", answer.status, answer.body, err)
 	}
 	return op.ID
 }
 
-// newMemoryGroup makes a cgroup with that much memory, of version 1 or 2, and removes it after the test. It needs the rights to.
+// newMemoryGroup makes a cgroup with that much memory, of version 1 or 2, and removes it after the
+// test. It needs the rights to.
 func newMemoryGroup(t *testing.T, bytes int64) (string, error) {
 	t.Helper()
 	for _, version := range []struct{ folder, limit string }{

@@ -19,8 +19,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
-// openFormats makes the forms of signature. Without a timestamp authority a document that wants a level above B-B is refused with
-// TIMESTAMP_SIGN_ERROR: never signed at a lesser one.
+// openFormats makes the forms of signature. Without a timestamp authority a document that wants a
+// level above B-B is refused with TIMESTAMP_SIGN_ERROR: never signed at a lesser one.
 func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) {
 	format := &pades.Format{Fonts: p.fonts, AllowClipping: p.cfg.Visible.AllowClipping}
 	trusted, err := p.timestampCAs()
@@ -93,8 +93,13 @@ func (p *proxy) timestampCAs() ([]*x509.Certificate, error) {
 func (p *proxy) openTimestamper(trusted []*x509.Certificate) (*timestamp.Client, error) {
 	t := p.cfg.Timestamp
 	cfg := timestamp.Config{
-		HTTP: p.calls.timestamp, Timeout: t.Timeout, MaxSkew: t.MaxSkew, BudgetFile: filepath.Join(p.cfg.StateFolder, budgetFile),
-		Trusted: trusted, Issuers: p.issuers.with(nil), Log: p.log.WithName("timestamp"),
+		HTTP:       p.calls.timestamp,
+		Timeout:    t.Timeout,
+		MaxSkew:    t.MaxSkew,
+		BudgetFile: filepath.Join(p.cfg.StateFolder, budgetFile),
+		Trusted:    trusted,
+		Issuers:    p.issuers.with(nil),
+		Log:        p.log.WithName("timestamp"),
 	}
 	for _, a := range t.Authorities {
 		authority, err := timestampAuthority(a)
@@ -102,13 +107,28 @@ func (p *proxy) openTimestamper(trusted []*x509.Certificate) (*timestamp.Client,
 			return nil, fmt.Errorf("open timestamp authority %s: %w", a.URL, err)
 		}
 		cfg.Authorities = append(cfg.Authorities, authority)
-		p.log.Info("timestamp authority", "name", a.Name, "url", a.URL, "budget", a.Budget.Requests, "window", a.Budget.Window.String())
+		p.log.Info(
+			"timestamp authority",
+			"name",
+			a.Name,
+			"url",
+			a.URL,
+			"budget",
+			a.Budget.Requests,
+			"window",
+			a.Budget.Window.String(),
+		)
 	}
 	return timestamp.New(cfg)
 }
 
 func timestampAuthority(a config.TimestampAuthority) (timestamp.Authority, error) {
-	out := timestamp.Authority{Name: a.Name, URL: a.URL, User: a.User, Budget: timestamp.Budget{Requests: a.Budget.Requests, Window: a.Budget.Window}}
+	out := timestamp.Authority{
+		Name:   a.Name,
+		URL:    a.URL,
+		User:   a.User,
+		Budget: timestamp.Budget{Requests: a.Budget.Requests, Window: a.Budget.Window},
+	}
 	if a.PasswordFile != "" {
 		password, err := firstLine(a.PasswordFile)
 		if err != nil {

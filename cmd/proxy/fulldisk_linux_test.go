@@ -10,12 +10,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestFullDiskPaysOnce: a disk that others fill while calls are in flight costs no signature twice. What came back is stored in the room that
-// was kept for it, no call begins while there is none, and all documents are signed once there is room again.
+// TestFullDiskPaysOnce: a disk that others fill while calls are in flight costs no signature twice.
+// What came back is stored in the room that was kept for it, no call begins while there is none,
+// and all documents are signed once there is room again.
 func TestFullDiskPaysOnce(t *testing.T) {
 	const documents = 40
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 8}}})
-	p := newTestProxy(t, append(remote.flags(), "--disk.min-free=1MiB", "--signing.retry.backoff=50ms", "--signing.tries=1")...)
+	p := newTestProxy(
+		t,
+		append(remote.flags(), "--disk.min-free=1MiB", "--signing.retry.backoff=50ms", "--signing.tries=1")...)
 	if err := os.MkdirAll(p.o.State, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestHeaderAndPathLimits: the head of a request, path included, has a bound of 16 KiB that no real one comes near.
+// TestHeaderAndPathLimits: the head of a request, path included, has a bound of 16 KiB that no real
+// one comes near.
 func TestHeaderAndPathLimits(t *testing.T) {
 	p := newTestProxy(t).start(t)
 	const references = "operation/status/withExternalReference/"
@@ -21,7 +22,12 @@ func TestHeaderAndPathLimits(t *testing.T) {
 		{"a header beyond the bound", 1, 20_000, http.StatusRequestHeaderFieldsTooLarge},
 		{"both together", 9_000, 9_000, http.StatusRequestHeaderFieldsTooLarge},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+apiPath+references+strings.Repeat("x", tt.path), http.NoBody)
+		r, err := http.NewRequestWithContext(
+			t.Context(),
+			http.MethodGet,
+			p.URL+apiPath+references+strings.Repeat("x", tt.path),
+			http.NoBody,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

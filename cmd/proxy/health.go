@@ -13,11 +13,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
 
-// maxShown is how many credentials the status page shows: client services at the service domain have one each, and there may be many.
+// maxShown is how many credentials the status page shows: client services at the service domain
+// have one each, and there may be many.
 const maxShown = 100
 
-// health remembers how credentials did, for the status page and for alerts: that of each client service, or one that ends or cannot be read
-// would go unseen. Safe for concurrent use.
+// health remembers how credentials did, for the status page and for alerts: that of each client
+// service, or one that ends or cannot be read would go unseen. Safe for concurrent use.
 type health struct {
 	gone func(name string) bool // whether a credential's client service is not there any more; nil = never
 
@@ -55,8 +56,8 @@ func (h *health) configured(name string) {
 	h.entry(name)
 }
 
-// read notes how the reading of a credential ended. Details of faults hold no secrets: clients are told them.
-// It returns whether the certificate is not valid, and that is news.
+// read notes how the reading of a credential ended. Details of faults hold no secrets: clients are
+// told them. It returns whether the certificate is not valid, and that is news.
 func (h *health) read(name string, c *signing.Credential, fault *signing.Error) (invalid bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -70,7 +71,8 @@ func (h *health) read(name string, c *signing.Credential, fault *signing.Error) 
 		return false
 	}
 	e.Invalid = fault.Kind == signing.KindCertificate
-	e.unread = &unread{at: time.Now(), passes: fault.Retry || e.Invalid} // to ask for a certificate brings nobody nearer to being locked out
+	// to ask for a certificate brings nobody nearer to being locked out
+	e.unread = &unread{at: time.Now(), passes: fault.Retry || e.Invalid}
 	if e.Invalid {
 		e.Fault = fault.Detail
 	} else {
@@ -88,7 +90,8 @@ func (h *health) lapsed(name string) bool {
 	return e != nil && e.credential != nil && e.credential.CheckValidity(time.Now()) != nil
 }
 
-// unreadable says why a credential could not be read when it was last asked for; nil = it could, or nobody has asked.
+// unreadable says why a credential could not be read when it was last asked for; nil = it could, or
+// nobody has asked.
 func (h *health) unreadable(name string) *unread {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,8 +136,8 @@ func (h *health) called(c *signing.Credential, outcome string) {
 // callReturned is the outcome of a call whose values came back.
 const callReturned = "returned"
 
-// credentials lists them by name, maxShown at most: those that something is wrong with, and those that end first. more is how many are left
-// off.
+// credentials lists them by name, maxShown at most: those that something is wrong with, and those
+// that end first. more is how many are left off.
 func (h *health) credentials() (all []status.Credential, more int) {
 	entries := h.entries()
 	if more = len(entries) - maxShown; more > 0 {
@@ -179,14 +182,23 @@ func (h *health) entries() []credentialHealth {
 	return all
 }
 
-var credentialEnd = describe("credential_not_after_timestamp_seconds",
-	"End of a credential's certificate, as Unix time; of the client services at the service domain the one that ends first.", "credential")
+var credentialEnd = describe(
+	"credential_not_after_timestamp_seconds",
+	"End of a credential's certificate, as Unix time; of the client services at the service domain the one that ends first.",
+	"credential",
+)
 
-var credentialReadable = describe("credential_readable",
-	"1 if a credential could be read when it was last asked for, else 0; of the client services at the service domain 0 if any could not.", "credential")
+var credentialReadable = describe(
+	"credential_readable",
+	"1 if a credential could be read when it was last asked for, else 0; of the client services at the service domain 0 if any could not.",
+	"credential",
+)
 
-var credentialValid = describe("credential_valid",
-	"1 if a credential's certificate is valid now, else 0: then documents are refused; of the client services at the service domain 0 if any is not.", "credential")
+var credentialValid = describe(
+	"credential_valid",
+	"1 if a credential's certificate is valid now, else 0: then documents are refused; of the client services at the service domain 0 if any is not.",
+	"credential",
+)
 
 // Describe implements prometheus.Collector.
 func (h *health) Describe(d chan<- *prometheus.Desc) {

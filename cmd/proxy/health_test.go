@@ -12,15 +12,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestHealthOfMany: however many client services there are at the service domain, none that cannot be read or ends soon is forgotten, and the
-// page, which does not show all, shows those.
+// TestHealthOfMany: however many client services there are at the service domain, none that cannot
+// be read or ends soon is forgotten, and the page, which does not show all, shows those.
 func TestHealthOfMany(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
 	h := newHealth(r)
 	h.read(domainPrefix+"m-bad", nil, signing.Errorf(signing.KindProvider, "away").Retryable(0))
 	end := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	credential := func(name string, end time.Time) *signing.Credential {
-		return &signing.Credential{Name: domainPrefix + name, Algorithm: signing.RSAPKCS1, Chain: []*x509.Certificate{{NotAfter: end}}}
+		return &signing.Credential{
+			Name:      domainPrefix + name,
+			Algorithm: signing.RSAPKCS1,
+			Chain:     []*x509.Certificate{{NotAfter: end}},
+		}
 	}
 	h.called(credential("n-refused", end.AddDate(9, 0, 0)), "refused")
 	h.read(domainPrefix+"o-soon", credential("o-soon", end), nil)
@@ -59,8 +63,8 @@ func TestHealthOfMany(t *testing.T) {
 	}
 }
 
-// TestHealthOfACertificateThatEnds: what was read while the certificate was valid is shown as it is now, is news once, and is asked for
-// each minute until it is renewed.
+// TestHealthOfACertificateThatEnds: what was read while the certificate was valid is shown as it is
+// now, is news once, and is asked for each minute until it is renewed.
 func TestHealthOfACertificateThatEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := prometheus.NewPedanticRegistry()

@@ -24,8 +24,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 )
 
-// hostileCount is how many mutations there are: few in `make test`, HOSTILE times as many in `make soak` (100,000 requests and 10,000
-// documents with HOSTILE=100).
+// hostileCount is how many mutations there are: few in `make test`, HOSTILE times as many in `make
+// soak` (100,000 requests and 10,000 documents with HOSTILE=100).
 func hostileCount(t *testing.T, base int) int {
 	t.Helper()
 	text := os.Getenv("HOSTILE")
@@ -43,7 +43,8 @@ const (
 	hostileRequests  = 1000
 	hostileDocuments = 100
 	hostileClients   = 4
-	// hostileLimit is how long no answer may take. It is held in `make soak` alone: a busy machine proves nothing.
+	// hostileLimit is how long no answer may take. It is held in `make soak` alone: a busy machine
+	// proves nothing.
 	hostileLimit = 2 * time.Second
 )
 
@@ -80,10 +81,13 @@ func (h *hostile) good(call string) (n int) {
 }
 
 func newHostile(t *testing.T) *hostile {
-	// No brakes: what is refused at the door is not what is looked for, and the good request at the end comes from the same address.
+	// No brakes: what is refused at the door is not what is looked for, and the good request at the
+	// end comes from the same address.
 	h := &hostile{
-		t: t, p: newTestProxy(t, "--limits.client.rate=0", "--limits.client.failures=0").start(t), answers: map[hostileAnswer]int{},
-		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: hostileClients}},
+		t:       t,
+		p:       newTestProxy(t, "--limits.client.rate=0", "--limits.client.failures=0").start(t),
+		answers: map[hostileAnswer]int{},
+		http:    &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: hostileClients}},
 	}
 	h.last.Store(new(hostileOperation))
 	return h
@@ -118,8 +122,8 @@ func (h *hostile) send(r *http.Request, call, what string) (int, []byte) {
 	for longest := h.longest.Load(); int64(took) > longest && !h.longest.CompareAndSwap(longest, int64(took)); longest = h.longest.Load() {
 	}
 	if err != nil {
-		// What is no HTTP is answered by net/http itself, which then closes over the body that nobody has read: that may reset the connection
-		// before the answer is seen.
+		// What is no HTTP is answered by net/http itself, which then closes over the body that nobody has
+		// read: that may reset the connection before the answer is seen.
 		if r.URL.Opaque == "" || !errors.Is(err, syscall.ECONNRESET) {
 			h.t.Errorf("%s: no answer: %v", what, err)
 		}
@@ -140,7 +144,11 @@ func (h *hostile) finish() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if status, body := h.send(h.request("document/sign/base64/", hostileJSON(h.t, "a good one", content)), "good", "a good request"); status != http.StatusOK {
+	if status, body := h.send(
+		h.request("document/sign/base64/", hostileJSON(h.t, "a good one", content)),
+		"good",
+		"a good request",
+	); status != http.StatusOK {
 		h.t.Errorf("a good request: %d %.300s", status, body)
 	}
 	longest := time.Duration(h.longest.Load())
@@ -159,7 +167,12 @@ func (h *hostile) finish() {
 }
 
 func (h *hostile) request(path string, body []byte) *http.Request {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, h.p.URL+apiPath+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(
+		context.Background(),
+		http.MethodPost,
+		h.p.URL+apiPath+path,
+		bytes.NewReader(body),
+	)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -173,13 +186,28 @@ func hostileJSON(t *testing.T, reference string, pdf []byte) []byte {
 	type object = map[string]any
 	body, err := json.Marshal(object{
 		"externalReference": reference, "description": "hostile", "returnSignedContent": true,
-		"documents": []object{{
-			"documentRequest": object{"externalReference": "d", "name": "d.pdf", "contentType": "application/pdf", "base64Content": base64.StdEncoding.EncodeToString(pdf)},
-			"signatureInfo": object{
-				"signatureType": "PAdES", "reason": "r", "level": "B-B",
-				"visibleSignatureInfo": object{"locationType": "COORDINATE", "locationValue": "page=1,x=10,y=10", "area": "width=200,height=100", "templateType": "ONE_OFF", "oneOffTemplate": "$reason"},
+		"documents": []object{
+			{
+				"documentRequest": object{
+					"externalReference": "d",
+					"name":              "d.pdf",
+					"contentType":       "application/pdf",
+					"base64Content":     base64.StdEncoding.EncodeToString(pdf),
+				},
+				"signatureInfo": object{
+					"signatureType": "PAdES",
+					"reason":        "r",
+					"level":         "B-B",
+					"visibleSignatureInfo": object{
+						"locationType":   "COORDINATE",
+						"locationValue":  "page=1,x=10,y=10",
+						"area":           "width=200,height=100",
+						"templateType":   "ONE_OFF",
+						"oneOffTemplate": "$reason",
+					},
+				},
 			},
-		}},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -189,12 +217,42 @@ func hostileJSON(t *testing.T, reference string, pdf []byte) []byte {
 
 // words are what mutations put where they do harm.
 var words = [][]byte{
-	[]byte(`null`), []byte(`{}`), []byte(`[]`), []byte(`-1`), []byte(`1e999`), []byte(`99999999999999999999`), []byte(`"`), []byte(`\u0000`), []byte(`\ud800`), {0}, {0xff, 0xfe},
-	[]byte(`true`), []byte("\r\n\r\n"), []byte(`{"documents":`), []byte(`%00`), []byte(`../../`), []byte(strings.Repeat("[", 3000)), []byte("endobj"), []byte("/Length "),
-	[]byte("stream\n"), []byte("startxref\n0\n%%EOF"), []byte("trailer<</Prev 0>>"), []byte("/Parent 1 0 R"), []byte("1 0 R"), []byte("<<"), []byte("999999999 0 obj"),
+	[]byte(
+		`null`,
+	),
+	[]byte(`{}`),
+	[]byte(`[]`),
+	[]byte(`-1`),
+	[]byte(`1e999`),
+	[]byte(`99999999999999999999`),
+	[]byte(`"`),
+	[]byte(`\u0000`),
+	[]byte(`\ud800`),
+	{0},
+	{0xff, 0xfe},
+	[]byte(
+		`true`,
+	),
+	[]byte("\r\n\r\n"),
+	[]byte(`{"documents":`),
+	[]byte(`%00`),
+	[]byte(`../../`),
+	[]byte(strings.Repeat("[", 3000)),
+	[]byte("endobj"),
+	[]byte("/Length "),
+	[]byte(
+		"stream\n",
+	),
+	[]byte("startxref\n0\n%%EOF"),
+	[]byte("trailer<</Prev 0>>"),
+	[]byte("/Parent 1 0 R"),
+	[]byte("1 0 R"),
+	[]byte("<<"),
+	[]byte("999999999 0 obj"),
 }
 
-// mutate changes a few places: bytes, words, stretches removed, doubled, exchanged, or the end cut off.
+// mutate changes a few places: bytes, words, stretches removed, doubled, exchanged, or the end cut
+// off.
 func mutate(r *rand.Rand, in []byte) []byte {
 	out := bytes.Clone(in)
 	for range 1 + r.IntN(6) {
@@ -314,9 +372,14 @@ func TestHostileDocuments(t *testing.T) {
 	signed := atomic.Int64{}
 	h.each(hostileCount(t, hostileDocuments), func(n int, r *rand.Rand) {
 		pdf := mutate(r, samples[r.IntN(len(samples))])
-		status, body := h.send(h.request("document/sign/base64/", hostileJSON(t, fmt.Sprint("document ", n), pdf)), "sign", fmt.Sprint("document ", n))
+		status, body := h.send(
+			h.request("document/sign/base64/", hostileJSON(t, fmt.Sprint("document ", n), pdf)),
+			"sign",
+			fmt.Sprint("document ", n),
+		)
 		var op soakOperation
-		if status != http.StatusOK || json.Unmarshal(body, &op) != nil || len(op.DocumentList) != 1 || op.DocumentList[0].SignStatus != "SIGNED" {
+		if status != http.StatusOK || json.Unmarshal(body, &op) != nil || len(op.DocumentList) != 1 ||
+			op.DocumentList[0].SignStatus != "SIGNED" {
 			return
 		}
 		signed.Add(1)
@@ -325,7 +388,12 @@ func TestHostileDocuments(t *testing.T) {
 			t.Errorf("document %d: the signed one does not begin with the original, %v", n, err)
 			return
 		}
-		report, err := pades.Verify(context.Background(), bytes.NewReader(content), int64(len(content)), pades.VerifyOptions{})
+		report, err := pades.Verify(
+			context.Background(),
+			bytes.NewReader(content),
+			int64(len(content)),
+			pades.VerifyOptions{},
+		)
 		if err != nil || len(report.Signatures) == 0 || !report.Signatures[len(report.Signatures)-1].Valid() {
 			t.Errorf("document %d was signed and is not valid: %+v, %v", n, report, err)
 		}
@@ -334,20 +402,30 @@ func TestHostileDocuments(t *testing.T) {
 	h.finish()
 }
 
-// TestHalfOpen has a thousand connections that go no further, and others' requests answered all the same: connections that say nothing, half
-// a head, a body without an end from nobody, one from a client service whose places are bounded, and one that the answer has no use for: these
-// last ones are closed.
+// TestHalfOpen has a thousand connections that go no further, and others' requests answered all the
+// same: connections that say nothing, half a head, a body without an end from nobody, one from a
+// client service whose places are bounded, and one that the answer has no use for: these last ones
+// are closed.
 func TestHalfOpen(t *testing.T) {
 	h := newHostile(t)
 	address := strings.TrimPrefix(h.p.URL, "http://")
 	bob := "Basic " + base64.StdEncoding.EncodeToString([]byte("PRT.1-PRT.2-bob:"+clients["PRT.1-PRT.2-bob"]))
 	beginnings := []string{
-		"", "POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nX-",
+		"",
+		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nX-",
 		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nContent-Length: 100000\r\nContent-Type: application/json\r\n\r\n{\"externalReference\":",
 		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nAuthorization: " + bob + "\r\nContent-Length: 100000\r\nContent-Type: application/json\r\n\r\n{\"externalReference\":",
 	}
 	held := len(beginnings)
-	beginnings = append(beginnings, "GET "+strings.Replace(apiPath, "api/v0/", "swagger-ui.html", 1)+" HTTP/1.1\r\nHost: proxy\r\nContent-Length: 1\r\n\r\n")
+	beginnings = append(
+		beginnings,
+		"GET "+strings.Replace(
+			apiPath,
+			"api/v0/",
+			"swagger-ui.html",
+			1,
+		)+" HTTP/1.1\r\nHost: proxy\r\nContent-Length: 1\r\n\r\n",
+	)
 	const connections = 1000
 	var ends []net.Conn
 	for i := range connections {

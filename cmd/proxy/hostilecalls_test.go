@@ -34,7 +34,12 @@ func hostileCalls() []hostileCall {
 	signing := func(name, path string, form bool) hostileCall {
 		return hostileCall{name, http.MethodPost, func(t *testing.T, n int, _ *hostileOperation) hostileSeed {
 			reference := fmt.Sprint(name, " ", n)
-			seed := hostileSeed{path: path, reference: reference, contentType: "application/json", body: hostileJSON(t, reference, tinyPDF(n))}
+			seed := hostileSeed{
+				path:        path,
+				reference:   reference,
+				contentType: "application/json",
+				body:        hostileJSON(t, reference, tinyPDF(n)),
+			}
 			if form {
 				seed.contentType, seed.body = "multipart/form-data; boundary=x", hostileForm(seed.body, tinyPDF(n))
 			}
@@ -59,10 +64,20 @@ func hostileCalls() []hostileCall {
 		signing("sign form async", "document/sign/async/", true),
 		asking("status by reference", http.MethodGet, "wait=1s", byReference("operation/status/withExternalReference/")),
 		asking("status", http.MethodGet, "wait=1", byID("operation/status/", "")),
-		asking("detail by reference", http.MethodGet, "includeContent=true", byReference("operation/sign/detail/withExternalReference/")),
+		asking(
+			"detail by reference",
+			http.MethodGet,
+			"includeContent=true",
+			byReference("operation/sign/detail/withExternalReference/"),
+		),
 		asking("detail", http.MethodGet, "a=b", byID("operation/sign/detail/", "/contentInResponse/True")),
 		asking("zip", http.MethodGet, "", byID("operation/sign/detail/", "/documents")),
-		asking("id by document", http.MethodGet, "externalReference=d", func(*hostileOperation) string { return "operation/id/withDocumentExternalReference/d" }),
+		asking(
+			"id by document",
+			http.MethodGet,
+			"externalReference=d",
+			func(*hostileOperation) string { return "operation/id/withDocumentExternalReference/d" },
+		),
 		asking("delete", http.MethodDelete, "", byID("operation/sign/detail/", "")),
 	}
 }
@@ -104,11 +119,18 @@ func paddedPDF(n, padding int) []byte {
 	for _, at := range offsets {
 		fmt.Fprintf(&b, "%010d 00000 n \n", at)
 	}
-	fmt.Fprintf(&b, "trailer\n<</Size %d/Root 1 0 R/ID[<%032x><%032[2]x>]>>\nstartxref\n%d\n%%%%EOF\n", len(offsets)+1, n, start)
+	fmt.Fprintf(
+		&b,
+		"trailer\n<</Size %d/Root 1 0 R/ID[<%032x><%032[2]x>]>>\nstartxref\n%d\n%%%%EOF\n",
+		len(offsets)+1,
+		n,
+		start,
+	)
 	return b.Bytes()
 }
 
-// hostileForm is the request of the multipart calls with its one file. The content that the JSON holds is left out of it.
+// hostileForm is the request of the multipart calls with its one file. The content that the JSON
+// holds is left out of it.
 func hostileForm(request, pdf []byte) []byte {
 	var whole map[string]any
 	if err := json.Unmarshal(request, &whole); err != nil {
@@ -124,7 +146,9 @@ func hostileForm(request, pdf []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString("--x\r\nContent-Disposition: form-data; name=\"signRequest\"\r\nContent-Type: application/json\r\n\r\n")
 	b.Write(text)
-	b.WriteString("\r\n--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"d.pdf\"\r\nContent-Type: application/pdf\r\n\r\n")
+	b.WriteString(
+		"\r\n--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"d.pdf\"\r\nContent-Type: application/pdf\r\n\r\n",
+	)
 	b.Write(pdf)
 	b.WriteString("\r\n--x--\r\n")
 	return b.Bytes()

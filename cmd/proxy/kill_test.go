@@ -19,8 +19,8 @@ import (
 // killDocuments is how many documents the operation has that the kill interrupts.
 const killDocuments = 50
 
-// TestKill kills the proxy at random moments between the acceptance of an asynchronous request and its end. After a start the
-// operation must end EXECUTED, with every document signed and valid.
+// TestKill kills the proxy at random moments between the acceptance of an asynchronous request and
+// its end. After a start the operation must end EXECUTED, with every document signed and valid.
 func TestKill(t *testing.T) {
 	bin := build(t)
 	runs := 4
@@ -36,7 +36,12 @@ func TestKill(t *testing.T) {
 
 func killRun(t *testing.T, bin string, delay time.Duration) {
 	dir := t.TempDir()
-	o := instance.Options{Binary: filepath.Join(bin, "proxy"), Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Log: logFile(t, dir)}
+	o := instance.Options{
+		Binary: filepath.Join(bin, "proxy"),
+		Work:   filepath.Join(dir, "work"),
+		State:  filepath.Join(dir, "state"),
+		Log:    logFile(t, dir),
+	}
 	if err := instance.WriteClients(o.Work, clients); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +97,12 @@ func killRun(t *testing.T, bin string, delay time.Duration) {
 }
 
 func killRequest(originals []string) *client.Request {
-	r := &client.Request{Reference: "killed", Description: "d", Key: "killed", Signature: client.SignatureInfo{Type: "PAdES"}}
+	r := &client.Request{
+		Reference:   "killed",
+		Description: "d",
+		Key:         "killed",
+		Signature:   client.SignatureInfo{Type: "PAdES"},
+	}
 	for i, path := range originals {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -107,7 +117,8 @@ func killRequest(originals []string) *client.Request {
 	return r
 }
 
-// samplesInTurn returns the paths of killDocuments samples, each several times; not the largest one, to spare the disk.
+// samplesInTurn returns the paths of killDocuments samples, each several times; not the largest
+// one, to spare the disk.
 func samplesInTurn(t *testing.T) []string {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join("..", "..", "hack", "samples", "*.pdf"))

@@ -20,7 +20,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestRemoteLevels signs through the built proxy by every protocol, at every level, and has the results judged.
+// TestRemoteLevels signs through the built proxy by every protocol, at every level, and has the
+// results judged.
 func TestRemoteLevels(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -60,8 +61,9 @@ func TestRemoteLevels(t *testing.T) {
 	}
 }
 
-// TestAuthorityWithoutIssuers reaches B-LT with a timestamp authority that sends its own certificate alone: the issuer is known from
-// --timestamp.ca-file, or from the chain of the signing credential.
+// TestAuthorityWithoutIssuers reaches B-LT with a timestamp authority that sends its own
+// certificate alone: the issuer is known from --timestamp.ca-file, or from the chain of the signing
+// credential.
 func TestAuthorityWithoutIssuers(t *testing.T) {
 	for name, inFile := range map[string]bool{"issuer in the file": true, "issuer in the credential's chain": false} {
 		t.Run(name, func(t *testing.T) {
@@ -71,16 +73,32 @@ func TestAuthorityWithoutIssuers(t *testing.T) {
 			if inFile { // the key is a local one, of another CA
 				issuing, _ := remote.authority.Issuer()
 				cas := filepath.Join(t.TempDir(), "cas.pem")
-				write(t, cas, append(remote.authority.RootPEM(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuing.Raw})...))
+				write(
+					t,
+					cas,
+					append(remote.authority.RootPEM(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuing.Raw})...),
+				)
 				flags = append(remote.surroundings(), "--timestamp.ca-file="+cas)
 			}
 			p := newTestProxy(t, flags...).start(t)
 			var signed memorySink
-			op, err := newClient(t, p.Instance).Sign(t.Context(), oneDocument(t, "lt", client.SignatureInfo{Level: "B-LT"}), &signed)
+			op, err := newClient(
+				t,
+				p.Instance,
+			).Sign(
+				t.Context(),
+				oneDocument(t, "lt", client.SignatureInfo{Level: "B-LT"}),
+				&signed,
+			)
 			if err != nil || op.Status != client.StatusExecuted || len(signed) != 1 {
 				t.Fatalf("Sign = %+v, %v, want it signed", op, err)
 			}
-			report, err := pades.Verify(t.Context(), bytes.NewReader(signed[0].Bytes()), int64(signed[0].Len()), pades.VerifyOptions{})
+			report, err := pades.Verify(
+				t.Context(),
+				bytes.NewReader(signed[0].Bytes()),
+				int64(signed[0].Len()),
+				pades.VerifyOptions{},
+			)
 			if err != nil || !report.Valid() || report.Signatures[0].Level != signing.LevelLT {
 				t.Errorf("report = %+v, %v, want level B-LT", report, err)
 			}
@@ -113,15 +131,34 @@ func oneDocument(t *testing.T, reference string, s client.SignatureInfo) *client
 		t.Fatal(err)
 	}
 	s.Type = "PAdES"
-	return &client.Request{Reference: reference, Description: "d", Key: reference, Signature: s, Documents: []client.Document{{
-		Reference: reference, Name: "d.pdf", ContentType: "application/pdf", Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(sample) },
-	}}}
+	return &client.Request{
+		Reference:   reference,
+		Description: "d",
+		Key:         reference,
+		Signature:   s,
+		Documents: []client.Document{
+			{
+				Reference:   reference,
+				Name:        "d.pdf",
+				ContentType: "application/pdf",
+				Size:        info.Size(),
+				Open:        func() (io.ReadCloser, error) { return os.Open(sample) },
+			},
+		},
+	}
 }
 
 func signAtLevel(t *testing.T, p *testProxy, root string, level signing.Level) {
 	t.Helper()
 	var signed memorySink
-	op, err := newClient(t, p.Instance).Sign(t.Context(), oneDocument(t, "level "+string(level), client.SignatureInfo{Level: string(level)}), &signed)
+	op, err := newClient(
+		t,
+		p.Instance,
+	).Sign(
+		t.Context(),
+		oneDocument(t, "level "+string(level), client.SignatureInfo{Level: string(level)}),
+		&signed,
+	)
 	if err != nil || op.Status != client.StatusExecuted || len(signed) != 1 {
 		t.Errorf("%s: %+v, %v, want it signed", level, op, err)
 		return
@@ -129,7 +166,8 @@ func signAtLevel(t *testing.T, p *testProxy, root string, level signing.Level) {
 	checkSigned(t, root, signed[0].Bytes(), level)
 }
 
-// checkSigned wants the sample with one more signature of that level, valid in the eyes of others too.
+// checkSigned wants the sample with one more signature of that level, valid in the eyes of others
+// too.
 func checkSigned(t *testing.T, root string, signed []byte, level signing.Level) {
 	t.Helper()
 	pool := x509.NewCertPool()
@@ -140,14 +178,15 @@ func checkSigned(t *testing.T, root string, signed []byte, level signing.Level) 
 	if err != nil || !report.Valid() || report.Signatures[0].Level != level {
 		t.Fatalf("our own check of %s says %+v, %v", level, report, err)
 	}
-	// Others judge the signed revision: they take what was appended to it for changes, or for a second signature.
+	// Others judge the signed revision: they take what was appended to it for changes, or for a second
+	// signature.
 	if err := verified(root, sample, signed[:report.Signatures[0].End]); err != nil {
 		t.Errorf("%s: %v", level, err)
 	}
 }
 
-// TestFirstClientsShape is the request of a program that exists outside this project: three slashes, applyTimestamp, a visible
-// signature at a coordinate, no word about wanting content.
+// TestFirstClientsShape is the request of a program that exists outside this project: three
+// slashes, applyTimestamp, a visible signature at a coordinate, no word about wanting content.
 func TestFirstClientsShape(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...).start(t)
@@ -156,7 +195,9 @@ func TestFirstClientsShape(t *testing.T) {
 		t.Fatal(err)
 	}
 	body := `{"externalReference":"first","description":"Sign document","documents":[{"documentRequest":{"externalReference":"DocRef","name":"test.pdf",` +
-		`"contentType":"application/pdf","base64Content":"` + encode(content) + `"},"signatureInfo":{"signatureType":"PAdES","applyTimestamp":true,` +
+		`"contentType":"application/pdf","base64Content":"` + encode(
+		content,
+	) + `"},"signatureInfo":{"signatureType":"PAdES","applyTimestamp":true,` +
 		`"visibleSignatureInfo":{"locationType":"COORDINATE","locationValue":"page=1,x=100,y=500","area":"width=300,height=200",` +
 		`"areaBackgroundColor":"transparent","templateType":"ONE_OFF","oneOffTemplate":"Signed by $certificate.getCommonName()"}}}]}`
 	answer := post(t, p, "document/sign/base64///", body)
@@ -170,13 +211,15 @@ func TestFirstClientsShape(t *testing.T) {
 	}
 }
 
-// TestNoTimestampAuthority: a level above B-B without an authority fails the document, and spends no signature.
+// TestNoTimestampAuthority: a level above B-B without an authority fails the document, and spends
+// no signature.
 func TestNoTimestampAuthority(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, "--einvoice-integration-client.service.domain="+remote.url).start(t)
 	for _, s := range []client.SignatureInfo{{ApplyTimestamp: true}, {Level: "B-T"}, {Level: "B-LT"}, {Level: "B-LTA"}} {
 		op, err := newClient(t, p.Instance).Sign(t.Context(), oneDocument(t, "no authority "+s.Level, s), new(memorySink))
-		if err != nil || op.Status != client.StatusFailed || !strings.Contains(op.Documents[0].Failure(), "TIMESTAMP_SIGN_ERROR") {
+		if err != nil || op.Status != client.StatusFailed ||
+			!strings.Contains(op.Documents[0].Failure(), "TIMESTAMP_SIGN_ERROR") {
 			t.Errorf("%+v: %+v, %v, want TIMESTAMP_SIGN_ERROR", s, op, err)
 		}
 	}
@@ -185,13 +228,23 @@ func TestNoTimestampAuthority(t *testing.T) {
 	}
 }
 
-// TestRemoteSideIsDownAtTheStart: the proxy is ready, accepts, and signs when the remote side is there.
+// TestRemoteSideIsDownAtTheStart: the proxy is ready, accepts, and signs when the remote side is
+// there.
 func TestRemoteSideIsDownAtTheStart(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
-	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { remote.ServeHTTP(w, r) }))
+	front := httptest.NewUnstartedServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { remote.ServeHTTP(w, r) }),
+	)
 	defer front.Close()
 	address := "http://" + front.Listener.Addr().String() // it takes connections and answers none
-	p := newTestProxy(t, "--einvoice-integration-client.service.domain="+address, "--signing.retry.backoff=100ms", "--signing.tries=100").start(t)
+	p := newTestProxy(
+		t,
+		"--einvoice-integration-client.service.domain="+address,
+		"--signing.retry.backoff=100ms",
+		"--signing.tries=100",
+	).start(
+		t,
+	)
 	c := newClient(t, p.Instance)
 	if _, err := c.SignAsync(t.Context(), oneDocument(t, "early", client.SignatureInfo{})); err != nil {
 		t.Fatal(err)

@@ -15,8 +15,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestLostWAL: a proxy that was killed does not start without the database's WAL: it would forget what it has accepted, and sign a
-// repeated request again. With the WAL it starts, and the repetition is answered with the first operation.
+// TestLostWAL: a proxy that was killed does not start without the database's WAL: it would forget
+// what it has accepted, and sign a repeated request again. With the WAL it starts, and the
+// repetition is answered with the first operation.
 func TestLostWAL(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...).start(t)
@@ -69,8 +70,10 @@ func TestLostWAL(t *testing.T) {
 // wantRefusedStart wants a proxy to end with code 1 and an error that says why.
 func wantRefusedStart(t *testing.T, o instance.Options, why string) {
 	t.Helper()
-	args := append([]string{"--work.folder=" + o.Work, "--state.folder=" + o.State, "--server.address=127.0.0.1", "--server.port=0",
-		"--management.server.address=127.0.0.1", "--management.server.port=0"}, o.Args...)
+	args := append(
+		[]string{"--work.folder=" + o.Work, "--state.folder=" + o.State, "--server.address=127.0.0.1", "--server.port=0",
+			"--management.server.address=127.0.0.1", "--management.server.port=0"},
+		o.Args...)
 	out, err := exec.CommandContext(t.Context(), o.Binary, args...).CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), why) {
@@ -78,7 +81,8 @@ func wantRefusedStart(t *testing.T, o instance.Options, why string) {
 	}
 }
 
-// TestDeletedStateFolder: while the state folder is missing, requests are answered with 503 and a time to come again.
+// TestDeletedStateFolder: while the state folder is missing, requests are answered with 503 and a
+// time to come again.
 func TestDeletedStateFolder(t *testing.T) {
 	p := newTestProxy(t).start(t)
 	c := newClient(t, p.Instance)
@@ -96,7 +100,13 @@ func TestDeletedStateFolder(t *testing.T) {
 		"a result":      get(t, p, "operation/sign/detail/withExternalReference/before"),
 	} {
 		if answer.status != http.StatusServiceUnavailable || answer.header.Get("Retry-After") == "" {
-			t.Errorf("%s is answered with %d, Retry-After %q, want 503 and a time: %.300s", name, answer.status, answer.header.Get("Retry-After"), answer.body)
+			t.Errorf(
+				"%s is answered with %d, Retry-After %q, want 503 and a time: %.300s",
+				name,
+				answer.status,
+				answer.header.Get("Retry-After"),
+				answer.body,
+			)
 		}
 	}
 }

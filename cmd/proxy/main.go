@@ -1,7 +1,8 @@
-// Command proxy signs documents on the premises of its users: it takes them over REST, sends digests alone to the key, and gives the
-// signed documents back.
+// Command proxy signs documents on the premises of its users: it takes them over REST, sends
+// digests alone to the key, and gives the signed documents back.
 //
-// Exit codes: 0 stopped as asked, or help or version printed; 1 failed while starting or running; 2 the configuration has mistakes.
+// Exit codes: 0 stopped as asked, or help or version printed; 1 failed while starting or running; 2
+// the configuration has mistakes.
 package main
 
 import (
@@ -21,8 +22,9 @@ import (
 var version = "devel"
 
 func main() {
-	// Signals after the first are ignored: engines, shells and timeout(1) send them twice, to process and group. The grace period
-	// bounds the stop, and SIGKILL is there for the impatient: nothing accepted is lost by it.
+	// Signals after the first are ignored: engines, shells and timeout(1) send them twice, to process
+	// and group. The grace period bounds the stop, and SIGKILL is there for the impatient: nothing
+	// accepted is lost by it.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
@@ -32,7 +34,8 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// run is the program but for signals and the exit code. It returns when ctx is done and everything has ended.
+// run is the program but for signals and the exit code. It returns when ctx is done and everything
+// has ended.
 func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
 	hostName, err := os.Hostname()
 	if err != nil {

@@ -18,16 +18,21 @@ import (
 // checkTimeout bounds the write that a readiness probe makes: kubelets wait one second by default.
 const checkTimeout = 900 * time.Millisecond
 
-// maxScrapes bounds the scrapes at a time. Each gathers some hundred kilobytes; two or three Prometheus servers ask one by one.
+// maxScrapes bounds the scrapes at a time. Each gathers some hundred kilobytes; two or three
+// Prometheus servers ask one by one.
 const maxScrapes = 16
 
-// managementServer serves probes, metrics and the status page, on a port of their own since they have no authentication.
+// managementServer serves probes, metrics and the status page, on a port of their own since they
+// have no authentication.
 func (p *proxy) managementServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
 	mux.HandleFunc("GET /readyz", p.readyz)
 	mux.Handle("GET /{$}", status.Handler(p.snapshot, time.Now))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{Registry: p.registry, MaxRequestsInFlight: maxScrapes}))
+	mux.Handle(
+		"GET /metrics",
+		promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{Registry: p.registry, MaxRequestsInFlight: maxScrapes}),
+	)
 	return &http.Server{
 		Handler:      mux,
 		ReadTimeout:  managementTimeout,
@@ -37,9 +42,10 @@ func (p *proxy) managementServer() *http.Server {
 	}
 }
 
-// readyz answers 200 while new operations are welcome: recovered, not stopping, its address and the other instances are known, and the state folder has room and takes writes.
-// Reads are served all the same where it answers 503. It does not ask the remote side: while that is out of reach requests are accepted all the same,
-// since what is accepted is on disk and signed later.
+// readyz answers 200 while new operations are welcome: recovered, not stopping, its address and the
+// other instances are known, and the state folder has room and takes writes. Reads are served all
+// the same where it answers 503. It does not ask the remote side: while that is out of reach
+// requests are accepted all the same, since what is accepted is on disk and signed later.
 func (p *proxy) readyz(w http.ResponseWriter, r *http.Request) {
 	ready, why := p.readiness(r.Context())
 	code := http.StatusOK
@@ -81,7 +87,8 @@ func (p *proxy) readiness(ctx context.Context) (bool, string) {
 	return trouble == "", cmp.Or(trouble, "ready")
 }
 
-// noteTrouble logs what is wrong with the state folder once, and not at each probe, and that it has passed.
+// noteTrouble logs what is wrong with the state folder once, and not at each probe, and that it has
+// passed.
 func (p *proxy) noteTrouble(trouble string, err error) {
 	switch last := p.trouble.Swap(&trouble); {
 	case last != nil && *last == trouble, last == nil && trouble == "":

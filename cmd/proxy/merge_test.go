@@ -15,8 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// These requests are as many as the promised figures speak of; the remote side takes 100 ms an answer and signs 100 digests a call. Calls
-// are counted, never timed.
+// These requests are as many as the promised figures speak of; the remote side takes 100 ms an
+// answer and signs 100 digests a call. Calls are counted, never timed.
 const (
 	mergeRequests = 1000
 	mergeLatency  = 100 * time.Millisecond
@@ -37,12 +37,14 @@ func TestMergeAsync(t *testing.T) {
 	wantMerged(t, remote, p, 15)
 }
 
-// TestMergeSync: a thousand requests of one document, from a hundred clients that wait for each answer, cost a few more. What is merged
-// depends on when requests come: a machine that is busy with something else spoils a round, but not each of three.
+// TestMergeSync: a thousand requests of one document, from a hundred clients that wait for each
+// answer, cost a few more. What is merged depends on when requests come: a machine that is busy
+// with something else spoils a round, but not each of three.
 func TestMergeSync(t *testing.T) {
 	for round := 1; ; round++ {
 		remote := newRemoteSide(t, service.Options{Latency: mergeLatency})
-		p := newTestProxy(t, append(remote.flags(), "--signing.batch.max-wait.sync=5s")...).start(t) // else a busy machine's time is what is counted
+		// else a busy machine's time is what is counted
+		p := newTestProxy(t, append(remote.flags(), "--signing.batch.max-wait.sync=5s")...).start(t)
 		each(t, 100, func(t *testing.T, c *client.Client, i int) {
 			op, err := c.Sign(t.Context(), oneDocument(t, fmt.Sprint("merged ", i), client.SignatureInfo{}), discard{})
 			if err != nil || op.Status != client.StatusExecuted {
@@ -63,7 +65,8 @@ func TestMergeSync(t *testing.T) {
 func wantMerged(t *testing.T, remote *remoteSide, p *testProxy, calls int64) {
 	t.Helper()
 	n, made := p.signatures(t), remote.Counts()
-	if made.Signatures != mergeRequests || n["returned"] != mergeRequests || n["sent"] != mergeRequests || n["unknown"] != 0 {
+	if made.Signatures != mergeRequests || n["returned"] != mergeRequests || n["sent"] != mergeRequests ||
+		n["unknown"] != 0 {
 		t.Errorf("%d signatures made, counters %v, want %d made and returned", made.Signatures, n, mergeRequests)
 	}
 	t.Logf("%d signHash calls, largest of %d digests", remote.signHash(), made.LargestBatch)
@@ -78,7 +81,10 @@ func each(t *testing.T, clientsAtOnce int, do func(t *testing.T, c *client.Clien
 	transport := &http.Transport{MaxIdleConnsPerHost: clientsAtOnce}
 	defer transport.CloseIdleConnections()
 	c, err := client.New(client.Config{
-		URL: p.URL, ClientID: "PRT.1-PRT.2-alice", Secret: clients["PRT.1-PRT.2-alice"], HTTP: &http.Client{Transport: transport},
+		URL:      p.URL,
+		ClientID: "PRT.1-PRT.2-alice",
+		Secret:   clients["PRT.1-PRT.2-alice"],
+		HTTP:     &http.Client{Transport: transport},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +109,14 @@ func (discard) Create(int) (io.WriteCloser, error) { return closer{io.Discard}, 
 
 // TestTokenThatEndsEverySecond: a thousand documents are signed although no access token lasts.
 func TestTokenThatEndsEverySecond(t *testing.T) {
-	remote := newRemoteSide(t, service.Options{TokenLifetime: time.Second, Latency: 50 * time.Millisecond, Credentials: []service.Credential{{Multisign: 20}}})
+	remote := newRemoteSide(
+		t,
+		service.Options{
+			TokenLifetime: time.Second,
+			Latency:       50 * time.Millisecond,
+			Credentials:   []service.Credential{{Multisign: 20}},
+		},
+	)
 	p := newTestProxy(t, remote.flags()...).start(t)
 	c := newClient(t, p.Instance)
 	began := time.Now()
@@ -132,7 +145,8 @@ func TestTokenThatEndsEverySecond(t *testing.T) {
 	wantTokenCalls(t, counts, time.Since(began))
 }
 
-// wantTokenCalls wants at most three token calls in any second, and some slack for where seconds begin.
+// wantTokenCalls wants at most three token calls in any second, and some slack for where seconds
+// begin.
 func wantTokenCalls(t *testing.T, c service.Counts, took time.Duration) {
 	t.Helper()
 	var calls int64
@@ -148,18 +162,27 @@ func wantTokenCalls(t *testing.T, c service.Counts, took time.Duration) {
 	}
 }
 
-// TestWrongSecret: the remote side does not know the client service's secret. The answer says so, without a storm of tries; once the
-// client file is right, without a restart, documents are signed.
+// TestWrongSecret: the remote side does not know the client service's secret. The answer says so,
+// without a storm of tries; once the client file is right, without a restart, documents are signed.
 func TestWrongSecret(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{ClientServices: map[string]string{"PRT.1-PRT.2-alice": "another secret"}})
 	p := newTestProxy(t, append(remote.flags(), "--signing.tries=1", "--signing.retry.backoff=100ms")...).start(t)
 	began := time.Now()
 	for i := range 20 {
-		op, err := newClient(t, p.Instance).Sign(t.Context(), oneDocument(t, fmt.Sprint("wrong ", i), client.SignatureInfo{}), discard{})
+		op, err := newClient(
+			t,
+			p.Instance,
+		).Sign(
+			t.Context(),
+			oneDocument(t, fmt.Sprint("wrong ", i), client.SignatureInfo{}),
+			discard{},
+		)
 		if err != nil || op.Status != client.StatusFailed {
 			t.Fatalf("Sign = %+v, %v, want it failed", op, err)
 		}
-		if f := op.Documents[0].Failure(); !strings.Contains(f, "INVALID_CERT_SERVICE_CREDS") || !strings.Contains(f, "client id or secret") || strings.Contains(f, "alice's") {
+		if f := op.Documents[0].Failure(); !strings.Contains(f, "INVALID_CERT_SERVICE_CREDS") ||
+			!strings.Contains(f, "client id or secret") ||
+			strings.Contains(f, "alice's") {
 			t.Fatalf("failure = %s, want it to name the client id or secret", f)
 		}
 	}
@@ -176,7 +199,11 @@ func TestWrongSecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		op, err := c.Sign(t.Context(), oneDocument(t, fmt.Sprint("right ", time.Now().UnixNano()), client.SignatureInfo{}), discard{})
+		op, err := c.Sign(
+			t.Context(),
+			oneDocument(t, fmt.Sprint("right ", time.Now().UnixNano()), client.SignatureInfo{}),
+			discard{},
+		)
 		return err == nil && op.Status == client.StatusExecuted
 	})
 }

@@ -23,7 +23,8 @@ func newRegistry() *prometheus.Registry {
 	return r
 }
 
-// signingMetrics count what becomes of operations, documents and calls. Labels are of few values: never a client's or a reference.
+// signingMetrics count what becomes of operations, documents and calls. Labels are of few values:
+// never a client's or a reference.
 type signingMetrics struct {
 	operations, documents *prometheus.CounterVec
 	calls                 *prometheus.HistogramVec
@@ -63,13 +64,27 @@ const (
 
 // troubles are the kinds of faults that are not the document's own.
 var troubles = []string{
-	string(signing.KindProviderCredentials), string(signing.KindProviderAccount), string(signing.KindProvider), string(signing.KindConfiguration),
-	string(signing.KindTimestamp), string(signing.KindRevocation), string(signing.KindCertificate), string(signing.KindStorage), string(signing.KindAltered),
+	string(
+		signing.KindProviderCredentials,
+	),
+	string(signing.KindProviderAccount),
+	string(signing.KindProvider),
+	string(signing.KindConfiguration),
+	string(
+		signing.KindTimestamp,
+	),
+	string(signing.KindRevocation),
+	string(signing.KindCertificate),
+	string(signing.KindStorage),
+	string(signing.KindAltered),
 }
 
 // observer is what the service tells. opened is called once, when it takes operations.
 // ended hears of every operation that has, called of every call to a provider.
-func (m *signingMetrics) observer(opened, ended func(), called func(c *signing.Credential, id string, digests int, took time.Duration, outcome string)) signing.Observer {
+func (m *signingMetrics) observer(
+	opened, ended func(),
+	called func(c *signing.Credential, id string, digests int, took time.Duration, outcome string),
+) signing.Observer {
 	return signing.Observer{
 		Opened: opened,
 		OperationEnded: func(_ string, status signing.Status) {
@@ -99,10 +114,12 @@ func (m *signingMetrics) watch(r prometheus.Registerer, service *signing.Service
 	r.MustRegister(&stateCollector{service: service, store: s, maxQueued: maxQueued})
 }
 
-// scrapeTimeout bounds the store's answer to a scrape: Prometheus gives up after ten seconds by default.
+// scrapeTimeout bounds the store's answer to a scrape: Prometheus gives up after ten seconds by
+// default.
 const scrapeTimeout = 5 * time.Second
 
-// stateCollector reads gauges and the durable counters when it is asked. What the store cannot tell is left out of the answer.
+// stateCollector reads gauges and the durable counters when it is asked. What the store cannot tell
+// is left out of the answer.
 type stateCollector struct {
 	service   *signing.Service
 	store     *store.Store
@@ -119,17 +136,43 @@ var (
 	queuedLimit      = describe("queued_documents_limit", "Documents that may be accepted and not ended at a time.")
 	activeOperations = describe("active_operations", "Operations being worked on.")
 	oldestQueued     = describe("oldest_operation_age_seconds", "Age of the oldest operation that has not ended.")
-	unstoredValues   = describe("unstored_values", "Signature values that are kept in memory because the state folder cannot store them.")
-	signatures       = describe("signatures_total", "Digests since the state folder was made, by what became of them: sent, returned, unknown, refused.", "outcome")
-	storedBytes      = describe("stored_bytes", "Bytes in the state folder, by kind: documents, uploads, metadata.", "kind")
-	freeBytes        = describe("disk_free_bytes", "Free bytes of the state folder's disk.")
-	minFreeBytes     = describe("disk_min_free_bytes", "Free bytes below which new operations are refused (--disk.min-free).")
-	diskBytes        = describe("disk_size_bytes", "Size of the state folder's disk, where it is known.")
-	operations       = describe("stored_operations", "Operations in the state folder.")
-	lostFiles        = describe("lost_files", "Files with documents that the database does not know, in the folder lost of the state folder.")
-	earlierIDs       = describe("earlier_ids_total", "Operations asked for that this ordinal had before its state folder was made: the volume is new, or the state was thrown away.")
-	clockJump        = describe("clock_jump_seconds", "By how much the clock has jumped ahead, while retention does not believe it yet; else 0.")
-	stateWritable    = describe("state_writable", "1 while the state folder has room for new operations and takes writes, else 0: then they are refused.")
+	unstoredValues   = describe(
+		"unstored_values",
+		"Signature values that are kept in memory because the state folder cannot store them.",
+	)
+	signatures = describe(
+		"signatures_total",
+		"Digests since the state folder was made, by what became of them: sent, returned, unknown, refused.",
+		"outcome",
+	)
+	storedBytes = describe(
+		"stored_bytes",
+		"Bytes in the state folder, by kind: documents, uploads, metadata.",
+		"kind",
+	)
+	freeBytes    = describe("disk_free_bytes", "Free bytes of the state folder's disk.")
+	minFreeBytes = describe(
+		"disk_min_free_bytes",
+		"Free bytes below which new operations are refused (--disk.min-free).",
+	)
+	diskBytes  = describe("disk_size_bytes", "Size of the state folder's disk, where it is known.")
+	operations = describe("stored_operations", "Operations in the state folder.")
+	lostFiles  = describe(
+		"lost_files",
+		"Files with documents that the database does not know, in the folder lost of the state folder.",
+	)
+	earlierIDs = describe(
+		"earlier_ids_total",
+		"Operations asked for that this ordinal had before its state folder was made: the volume is new, or the state was thrown away.",
+	)
+	clockJump = describe(
+		"clock_jump_seconds",
+		"By how much the clock has jumped ahead, while retention does not believe it yet; else 0.",
+	)
+	stateWritable = describe(
+		"state_writable",
+		"1 while the state folder has room for new operations and takes writes, else 0: then they are refused.",
+	)
 )
 
 // Describe implements prometheus.Collector.

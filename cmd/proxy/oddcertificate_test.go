@@ -34,12 +34,26 @@ func newOddPKI(t *testing.T, rootName, leafName string, negative bool) *oddPKI {
 	t.Helper()
 	p := &oddPKI{rootKey: newECKey(t), key: newECKey(t)}
 	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), RawSubject: printableName(t, rootName), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte{1, 2, 3},
+		SerialNumber: big.NewInt(
+			1,
+		),
+		RawSubject:            printableName(t, rootName),
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(24 * time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		SubjectKeyId:          []byte{1, 2, 3},
 	}
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(0x123456), RawSubject: printableName(t, leafName), NotBefore: root.NotBefore, NotAfter: root.NotAfter,
-		KeyUsage: x509.KeyUsageContentCommitment, AuthorityKeyId: root.SubjectKeyId,
+		SerialNumber: big.NewInt(
+			0x123456,
+		),
+		RawSubject:     printableName(t, leafName),
+		NotBefore:      root.NotBefore,
+		NotAfter:       root.NotAfter,
+		KeyUsage:       x509.KeyUsageContentCommitment,
+		AuthorityKeyId: root.SubjectKeyId,
 	}
 	var err error
 	if p.root, err = x509.CreateCertificate(rand.Reader, root, root, p.rootKey.Public(), p.rootKey); err != nil {
@@ -110,11 +124,33 @@ func (p *oddPKI) pkcs12(t *testing.T) (file, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, all, file := filepath.Join(folder, "root.pem"), filepath.Join(folder, "all.pem"), filepath.Join(folder, "odd.p12")
+	root, all, file := filepath.Join(
+		folder,
+		"root.pem",
+	), filepath.Join(
+		folder,
+		"all.pem",
+	), filepath.Join(
+		folder,
+		"odd.p12",
+	)
 	write(t, root, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.root}))
 	write(t, all, append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), append(
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.root}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.leaf})...)...))
-	if out, err := exec.Command(openssl, "pkcs12", "-export", "-in", all, "-out", file, "-passout", "pass:pw").CombinedOutput(); err != nil {
+		pem.EncodeToMemory(
+			&pem.Block{Type: "CERTIFICATE", Bytes: p.root},
+		),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.leaf})...)...))
+	if out, err := exec.Command(
+		openssl,
+		"pkcs12",
+		"-export",
+		"-in",
+		all,
+		"-out",
+		file,
+		"-passout",
+		"pass:pw",
+	).CombinedOutput(); err != nil {
 		t.Fatalf("openssl pkcs12: %v: %s", err, out)
 	}
 	return file, root
@@ -144,7 +180,8 @@ func TestOddCertificatesSign(t *testing.T) {
 			}
 			signed := sink[0].Bytes()
 			report, err := pades.Verify(t.Context(), bytes.NewReader(signed), int64(len(signed)), pades.VerifyOptions{})
-			if err != nil || !report.Valid() || report.Signatures[0].Level != signing.LevelB || report.Signatures[0].Certificate.Subject.CommonName != c.leaf {
+			if err != nil || !report.Valid() || report.Signatures[0].Level != signing.LevelB ||
+				report.Signatures[0].Certificate.Subject.CommonName != c.leaf {
 				t.Errorf("our own check says %+v, %v, want level B-B by %s", report, err, c.leaf)
 			}
 			if err := verified(root, sample, signed); err != nil {

@@ -17,13 +17,18 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestBehindHTTPProxy: every call to the outside goes through a real HTTP proxy, with its user and password.
+// TestBehindHTTPProxy: every call to the outside goes through a real HTTP proxy, with its user and
+// password.
 func TestBehindHTTPProxy(t *testing.T) {
 	port, log := startTinyproxy(t)
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...)
-	p.o.Args = append(p.o.Args, "--einvoice-integration-client.rest.provider.proxy.hostname=127.0.0.1",
-		"--einvoice-integration-client.rest.provider.proxy.port="+port, "--outbound.proxy.credentials-file="+p.file(t, "proxy-credentials", "simulated:password1\n"))
+	p.o.Args = append(
+		p.o.Args,
+		"--einvoice-integration-client.rest.provider.proxy.hostname=127.0.0.1",
+		"--einvoice-integration-client.rest.provider.proxy.port="+port,
+		"--outbound.proxy.credentials-file="+p.file(t, "proxy-credentials", "simulated:password1\n"),
+	)
 	p.start(t)
 	signAtLevel(t, p, remote.root, signing.LevelLT)
 	for _, path := range []string{"/oauth2/authorization-server/oauth/token", "/csc/v2/signatures/signHash", "/tsa", "/ocsp"} {
@@ -59,7 +64,16 @@ func startTinyproxy(t *testing.T) (port, log string) {
 	dir := t.TempDir()
 	log = filepath.Join(dir, "log")
 	config := filepath.Join(dir, "tinyproxy.conf")
-	write(t, config, fmt.Appendf(nil, "Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogFile %q\nLogLevel Info\nAllow 127.0.0.1\nBasicAuth simulated password1\n", port, log))
+	write(
+		t,
+		config,
+		fmt.Appendf(
+			nil,
+			"Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogFile %q\nLogLevel Info\nAllow 127.0.0.1\nBasicAuth simulated password1\n",
+			port,
+			log,
+		),
+	)
 	cmd := exec.Command(program, "-d", "-c", config)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -78,7 +92,8 @@ func startTinyproxy(t *testing.T) (port, log string) {
 	return port, log
 }
 
-// TestRemoteTokens: bearer tokens that the remote service issued are accepted, verified by its keys or by asking it.
+// TestRemoteTokens: bearer tokens that the remote service issued are accepted, verified by its keys
+// or by asking it.
 func TestRemoteTokens(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	token := remoteToken(t, remote)
@@ -116,7 +131,12 @@ func TestRemoteTokens(t *testing.T) {
 // remoteToken is a token that the remote side gave to alice.
 func remoteToken(t *testing.T, remote *remoteSide) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, remote.url+"/oauth2/authorization-server/oauth/token?grant_type=client_credentials", nil)
+	r, err := http.NewRequestWithContext(
+		t.Context(),
+		http.MethodPost,
+		remote.url+"/oauth2/authorization-server/oauth/token?grant_type=client_credentials",
+		nil,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +150,8 @@ func remoteToken(t *testing.T, remote *remoteSide) string {
 	return answer.AccessToken
 }
 
-// TestClientServiceChoosesItsProvider: each client service signs with the provider its entry names, another with the default, and one
-// that names what is not there is told so.
+// TestClientServiceChoosesItsProvider: each client service signs with the provider its entry names,
+// another with the default, and one that names what is not there is told so.
 func TestClientServiceChoosesItsProvider(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t)
@@ -148,7 +168,9 @@ func TestClientServiceChoosesItsProvider(t *testing.T) {
 			t.Fatal(err)
 		}
 		return `{"externalReference":"` + reference + `","description":"d","documents":[{"documentRequest":{"externalReference":"d","name":"d.pdf",` +
-			`"contentType":"application/pdf","base64Content":"` + encode(content) + `"},"signatureInfo":{"signatureType":"PAdES"}}]}`
+			`"contentType":"application/pdf","base64Content":"` + encode(
+			content,
+		) + `"},"signatureInfo":{"signatureType":"PAdES"}}]}`
 	}
 	for _, test := range []struct {
 		client, want string
@@ -156,7 +178,12 @@ func TestClientServiceChoosesItsProvider(t *testing.T) {
 	}{
 		{"alice", `"EXECUTED"`, 1}, {"bob", `"EXECUTED"`, 1}, {"carol", "CONFIGURATION_SIGN_ERROR", 1},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+apiPath+"document/sign/base64", strings.NewReader(body(test.client)))
+		r, err := http.NewRequestWithContext(
+			t.Context(),
+			http.MethodPost,
+			p.URL+apiPath+"document/sign/base64",
+			strings.NewReader(body(test.client)),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,8 +198,8 @@ func TestClientServiceChoosesItsProvider(t *testing.T) {
 	}
 }
 
-// TestSecretIsChangedHereFirst: at the service domain a client's secret is its secret at the remote side too. Until that knows the new one,
-// the previous one is shown.
+// TestSecretIsChangedHereFirst: at the service domain a client's secret is its secret at the remote
+// side too. Until that knows the new one, the previous one is shown.
 func TestSecretIsChangedHereFirst(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...)
@@ -184,21 +211,35 @@ func TestSecretIsChangedHereFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if op, err := c.Sign(t.Context(), oneDocument(t, "changed", client.SignatureInfo{}), discard{}); err != nil || op.Status != client.StatusExecuted {
+	if op, err := c.Sign(
+		t.Context(),
+		oneDocument(t, "changed", client.SignatureInfo{}),
+		discard{},
+	); err != nil ||
+		op.Status != client.StatusExecuted {
 		t.Errorf("Sign = %+v, %v, want it signed", op, err)
 	}
 }
 
-// TestCallbackBehindHTTPProxy posts callbacks to names that do not resolve on this machine: the HTTP proxy is asked for those that
-// --callback.hosts lists, and for no others.
+// TestCallbackBehindHTTPProxy posts callbacks to names that do not resolve on this machine: the
+// HTTP proxy is asked for those that --callback.hosts lists, and for no others.
 func TestCallbackBehindHTTPProxy(t *testing.T) {
 	port, log := startTinyproxy(t)
 	p := newTestProxy(t)
-	p.o.Args = append(p.o.Args, "--einvoice-integration-client.rest.provider.proxy.hostname=127.0.0.1", "--callback.hosts=listed.invalid",
-		"--einvoice-integration-client.rest.provider.proxy.port="+port, "--outbound.proxy.credentials-file="+p.file(t, "proxy-credentials", "simulated:password1\n"))
+	p.o.Args = append(
+		p.o.Args,
+		"--einvoice-integration-client.rest.provider.proxy.hostname=127.0.0.1",
+		"--callback.hosts=listed.invalid",
+		"--einvoice-integration-client.rest.provider.proxy.port="+port,
+		"--outbound.proxy.credentials-file="+p.file(t, "proxy-credentials", "simulated:password1\n"),
+	)
 	p.start(t)
 	post(t, p, "document/sign/async/base64", withCallback(t, "not listed", "http://stranger.invalid/callback"))
-	until(t, "a refusal that names the setting", func() bool { return strings.Contains(p.log(t), "--callback.hosts does not list it") })
+	until(
+		t,
+		"a refusal that names the setting",
+		func() bool { return strings.Contains(p.log(t), "--callback.hosts does not list it") },
+	)
 	post(t, p, "document/sign/async/base64", withCallback(t, "listed", "http://erp.listed.invalid/callback"))
 	until(t, "the HTTP proxy's log holds the listed receiver", func() bool {
 		written, err := os.ReadFile(log)

@@ -40,14 +40,33 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := t.TempDir()
-	write(t, filepath.Join(broken, "client-services-config.json"), []byte(`{"a": {"secret": "geheim", "colour": 1}, "b": {}}`))
+	write(
+		t,
+		filepath.Join(broken, "client-services-config.json"),
+		[]byte(`{"a": {"secret": "geheim", "colour": 1}, "b": {}}`),
+	)
 	weakKey := filepath.Join(t.TempDir(), "key")
 	write(t, weakKey, []byte("short\n"))
 	tokenFile, mistakenFile := filepath.Join(t.TempDir(), "token.yaml"), filepath.Join(t.TempDir(), "mistaken.yaml")
-	write(t, tokenFile, []byte("providers: [{name: hsm, kind: pkcs11, module: /lib/token.so, tokenLabel: a, keyLabel: b}]\n"))
-	write(t, mistakenFile, []byte("providers:\n- {name: a, kind: csc, url: 'ftp://x', credentialId: c, clientID: i, clientSecretFile: "+weakKey+"}\ndefaultProvider: b\n"))
+	write(
+		t,
+		tokenFile,
+		[]byte("providers: [{name: hsm, kind: pkcs11, module: /lib/token.so, tokenLabel: a, keyLabel: b}]\n"),
+	)
+	write(
+		t,
+		mistakenFile,
+		[]byte(
+			"providers:\n- {name: a, kind: csc, url: 'ftp://x', credentialId: c, clientID: i, clientSecretFile: "+weakKey+"}\ndefaultProvider: b\n",
+		),
+	)
 
-	free := []string{"--server.address=127.0.0.1", "--server.port=0", "--management.server.address=127.0.0.1", "--management.server.port=0"}
+	free := []string{
+		"--server.address=127.0.0.1",
+		"--server.port=0",
+		"--management.server.address=127.0.0.1",
+		"--management.server.port=0",
+	}
 	for _, test := range []struct {
 		name string
 		args []string
@@ -104,8 +123,16 @@ func TestStartAndStop(t *testing.T) {
 	}
 	ready := filepath.Join(dir, "ready.json")
 	write(t, ready, []byte(`{"rest":"127.0.0.1:1"}`)) // of an earlier process
-	cmd := exec.Command(bin, "--work.folder="+dir, "--state.folder="+filepath.Join(dir, "state"), "--ready.file="+ready,
-		"--server.address=127.0.0.1", "--server.port=0", "--management.server.address=127.0.0.1", "--management.server.port=0")
+	cmd := exec.Command(
+		bin,
+		"--work.folder="+dir,
+		"--state.folder="+filepath.Join(dir, "state"),
+		"--ready.file="+ready,
+		"--server.address=127.0.0.1",
+		"--server.port=0",
+		"--management.server.address=127.0.0.1",
+		"--management.server.port=0",
+	)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -174,9 +201,18 @@ func TestTLS(t *testing.T) {
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	writePair(t, certFile, keyFile, "first")
 	ready := filepath.Join(dir, "ready.json")
-	cmd := exec.Command(bin, "--work.folder="+dir, "--state.folder="+filepath.Join(dir, "state"), "--ready.file="+ready,
-		"--server.ssl.certificate="+certFile, "--server.ssl.certificate-private-key="+keyFile,
-		"--server.address=127.0.0.1", "--server.port=0", "--management.server.address=127.0.0.1", "--management.server.port=0")
+	cmd := exec.Command(
+		bin,
+		"--work.folder="+dir,
+		"--state.folder="+filepath.Join(dir, "state"),
+		"--ready.file="+ready,
+		"--server.ssl.certificate="+certFile,
+		"--server.ssl.certificate-private-key="+keyFile,
+		"--server.address=127.0.0.1",
+		"--server.port=0",
+		"--management.server.address=127.0.0.1",
+		"--management.server.port=0",
+	)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +231,11 @@ func TestTLS(t *testing.T) {
 	if name, _ := handshake(t, address); name != "second" {
 		t.Errorf("certificate after renewal = %q, want second", name)
 	}
-	if _, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
+	if _, err := tls.Dial(
+		"tcp",
+		address,
+		&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11},
+	); err == nil {
 		t.Error("TLS 1.1 was accepted")
 	}
 }
@@ -218,7 +258,11 @@ func writePair(t *testing.T, certFile, keyFile, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: name},
+		NotAfter:     time.Now().Add(time.Hour),
+	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -242,15 +286,23 @@ func write(t *testing.T, path string, content []byte) {
 	}
 }
 
-// TestSlowHeadIsEnded sends a request's head byte by byte, as a slow-loris attacker does: the connection is ended by the header
-// timeout, while the proxy serves others.
+// TestSlowHeadIsEnded sends a request's head byte by byte, as a slow-loris attacker does: the
+// connection is ended by the header timeout, while the proxy serves others.
 func TestSlowHeadIsEnded(t *testing.T) {
 	t.Parallel() // it waits for a timeout of ten seconds
 	dir := t.TempDir()
 	if err := instance.WriteClients(dir, clients); err != nil {
 		t.Fatal(err)
 	}
-	p := startInstance(t, instance.Options{Binary: filepath.Join(build(t), "proxy"), Work: dir, State: filepath.Join(dir, "state"), Log: io.Discard})
+	p := startInstance(
+		t,
+		instance.Options{
+			Binary: filepath.Join(build(t), "proxy"),
+			Work:   dir,
+			State:  filepath.Join(dir, "state"),
+			Log:    io.Discard,
+		},
+	)
 	defer p.Kill()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// providerKinds are the kinds of providers that the configuration file may name, each with its settings.
+// providerKinds are the kinds of providers that the configuration file may name, each with its
+// settings.
 func providerKinds() map[string]func() config.ProviderSettings {
 	return map[string]func() config.ProviderSettings{
 		"csc":      func() config.ProviderSettings { return &cscSettings{} },
@@ -49,7 +50,14 @@ func (s *cscSettings) Validate() []error {
 }
 
 func (s *cscSettings) open(p *proxy, name string) (signing.Provider, error) {
-	return csc.New(csc.Config{Name: name, Settings: s.Settings, HTTP: p.calls.remote, Log: p.log.WithName("provider").WithValues("provider", name)})
+	return csc.New(
+		csc.Config{
+			Name:     name,
+			Settings: s.Settings,
+			HTTP:     p.calls.remote,
+			Log:      p.log.WithName("provider").WithValues("provider", name),
+		},
+	)
 }
 
 // safeSettings are an entry of kind safe: all of package safe's settings.
@@ -58,7 +66,14 @@ type safeSettings struct {
 }
 
 func (s *safeSettings) open(p *proxy, name string) (signing.Provider, error) {
-	return safe.New(safe.Config{Name: name, Settings: s.Settings, HTTP: p.calls.remote, Log: p.log.WithName("provider").WithValues("provider", name)})
+	return safe.New(
+		safe.Config{
+			Name:     name,
+			Settings: s.Settings,
+			HTTP:     p.calls.remote,
+			Log:      p.log.WithName("provider").WithValues("provider", name),
+		},
+	)
 }
 
 // keySettings are what all keys on the premises have.
@@ -67,7 +82,8 @@ type keySettings struct {
 	Hash string `yaml:"hash"`
 	// Algorithm is RSA, PSS or ECDSA. Empty = RSA or ECDSA, as the key is.
 	Algorithm string `yaml:"algorithm"`
-	// MaxBatch is the most digests in one call, InFlight the calls at a time. 0 = the kind's own default.
+	// MaxBatch is the most digests in one call, InFlight the calls at a time. 0 = the kind's own
+	// default.
 	MaxBatch int `yaml:"maxBatch"`
 	InFlight int `yaml:"inFlight"`
 }
@@ -98,7 +114,8 @@ func (s *keySettings) options(name string) software.Options {
 
 // pkcs12Settings are an entry of kind pkcs12.
 type pkcs12Settings struct {
-	// File is the PKCS#12 file with key and certificate chain; PasswordFile holds its password. No file = an empty password.
+	// File is the PKCS#12 file with key and certificate chain; PasswordFile holds its password. No
+	// file = an empty password.
 	File         string `yaml:"file"`
 	PasswordFile string `yaml:"passwordFile"`
 	keySettings  `yaml:",inline"`
@@ -142,7 +159,10 @@ func (s *embeddedSettings) Validate() []error {
 }
 
 func (s *embeddedSettings) open(p *proxy, name string) (signing.Provider, error) {
-	return p.openEmbedded("embedded-key-"+name, software.EmbeddedOptions{Options: s.options(name), Key: software.KeyType(s.Key)})
+	return p.openEmbedded(
+		"embedded-key-"+name,
+		software.EmbeddedOptions{Options: s.options(name), Key: software.KeyType(s.Key)},
+	)
 }
 
 // openEmbedded opens an embedded key in a folder of the state folder.
@@ -155,7 +175,8 @@ func (p *proxy) openEmbedded(folder string, o software.EmbeddedOptions) (signing
 	return provider, nil
 }
 
-// pkcs11Settings are an entry of kind pkcs11. Programs are usually built without it; they say so at the start.
+// pkcs11Settings are an entry of kind pkcs11. Programs are usually built without it; they say so at
+// the start.
 type pkcs11Settings struct {
 	// Module is the path of the token's PKCS #11 library.
 	Module string `yaml:"module"`
@@ -167,7 +188,8 @@ type pkcs11Settings struct {
 	KeyID    string `yaml:"keyID"`
 	// PINFile holds the user's PIN. Empty = no login.
 	PINFile string `yaml:"pinFile"`
-	// CertificateFile is a PEM file with the chain, signing certificate first. Empty = the certificates in the token.
+	// CertificateFile is a PEM file with the chain, signing certificate first. Empty = the
+	// certificates in the token.
 	CertificateFile string `yaml:"certificateFile"`
 	// Sessions is how many signatures are made at a time. 0 = 4.
 	Sessions    int `yaml:"sessions"`
@@ -199,9 +221,17 @@ func (s *pkcs11Settings) open(p *proxy, name string) (signing.Provider, error) {
 	}
 	p.closers = append(p.closers, module.Close)
 	c := pkcs11.Config{
-		Name: name, TokenLabel: s.TokenLabel, TokenSerial: s.TokenSerial, KeyLabel: s.KeyLabel, CertificateFile: s.CertificateFile,
-		Algorithm: signing.SignatureAlgorithm(s.Algorithm), Hash: hashes[strings.ToLower(s.Hash)],
-		Sessions: s.Sessions, MaxBatch: s.MaxBatch, InFlight: s.InFlight, Log: p.log.WithName("provider").WithValues("provider", name),
+		Name:            name,
+		TokenLabel:      s.TokenLabel,
+		TokenSerial:     s.TokenSerial,
+		KeyLabel:        s.KeyLabel,
+		CertificateFile: s.CertificateFile,
+		Algorithm:       signing.SignatureAlgorithm(s.Algorithm),
+		Hash:            hashes[strings.ToLower(s.Hash)],
+		Sessions:        s.Sessions,
+		MaxBatch:        s.MaxBatch,
+		InFlight:        s.InFlight,
+		Log:             p.log.WithName("provider").WithValues("provider", name),
 	}
 	c.KeyID, _ = hex.DecodeString(s.KeyID) // validated
 	if s.PINFile != "" {

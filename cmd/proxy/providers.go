@@ -15,11 +15,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// domainPrefix begins the credential names of the client services at the service domain. Names of configured providers hold no slash.
+// domainPrefix begins the credential names of the client services at the service domain. Names of
+// configured providers hold no slash.
 const domainPrefix = "service-domain/"
 
-// providers knows which provider signs for a client service: the one that its entry names, else the default, else the remote service
-// at the documented domain with the client service's own id and secret. Safe for concurrent use.
+// providers knows which provider signs for a client service: the one that its entry names, else the
+// default, else the remote service at the documented domain with the client service's own id and
+// secret. Safe for concurrent use.
 type providers struct {
 	clients      func() *clientservice.Services
 	named        map[string]signing.Provider
@@ -27,7 +29,8 @@ type providers struct {
 	atDomain     func(id string) (signing.Provider, error)
 	log          logr.Logger
 	standardName string // of its credential
-	// read hears of what was read, or could not be, and returns whether the certificate is not valid any more since the last time.
+	// read hears of what was read, or could not be, and returns whether the certificate is not valid
+	// any more since the last time.
 	read       func(name string, c *signing.Credential, fault *signing.Error) (invalid bool)
 	unreadable func(name string) *unread // what it heard last; nil = it can be read
 	lapsed     func(name string) bool    // whether the certificate that it heard of is not valid any more
@@ -37,11 +40,18 @@ type providers struct {
 	seen *clientservice.Services     // whose client services own was last compared with
 }
 
-// openProviders opens every configured provider. A remote one is asked nothing yet: see watchCredentials.
+// openProviders opens every configured provider. A remote one is asked nothing yet: see
+// watchCredentials.
 func (p *proxy) openProviders() (err error) {
 	s := &providers{
-		clients: p.clients.Current, named: make(map[string]signing.Provider), own: make(map[string]signing.Provider),
-		atDomain: p.openAtDomain, log: p.log.WithName("providers"), read: p.wasRead, unreadable: p.health.unreadable, lapsed: p.health.lapsed,
+		clients:    p.clients.Current,
+		named:      make(map[string]signing.Provider),
+		own:        make(map[string]signing.Provider),
+		atDomain:   p.openAtDomain,
+		log:        p.log.WithName("providers"),
+		read:       p.wasRead,
+		unreadable: p.health.unreadable,
+		lapsed:     p.health.lapsed,
 	}
 	p.providers = s
 	p.health.gone = s.gone
@@ -87,13 +97,15 @@ func (s *providers) credentialName(id string) string {
 	return domainPrefix + id
 }
 
-// gone reports whether a credential at the service domain is of a client service that is not there any more.
+// gone reports whether a credential at the service domain is of a client service that is not there
+// any more.
 func (s *providers) gone(name string) bool {
 	id, ok := strings.CutPrefix(name, domainPrefix)
 	return ok && s.clients().Lookup(id) == nil
 }
 
-// wasRead passes on how a client service's credential was read. It logs once that a certificate is not valid.
+// wasRead passes on how a client service's credential was read. It logs once that a certificate is
+// not valid.
 func (s *providers) wasRead(id string, c *signing.Credential, fault *signing.Error) {
 	name := s.credentialName(id)
 	if s.read(name, c, fault) {
@@ -121,8 +133,9 @@ func (p *proxy) openLocal(name string) (signing.Provider, error) {
 	return p.openEmbedded("embedded-key", software.EmbeddedOptions{Options: options, Key: key})
 }
 
-// openAtDomain makes a client service's own provider: the client service's id and secret are its at the remote side too. They are read at
-// each token, so that a changed one is used from then on, and the previous one where the remote side does not know the new one yet.
+// openAtDomain makes a client service's own provider: the client service's id and secret are its at
+// the remote side too. They are read at each token, so that a changed one is used from then on, and
+// the previous one where the remote side does not know the new one yet.
 func (p *proxy) openAtDomain(id string) (signing.Provider, error) {
 	return csc.New(csc.Config{
 		Name: domainPrefix + id, Settings: csc.ForDomain(p.cfg.Remote.Domain), HTTP: p.calls.remote,
@@ -151,7 +164,11 @@ func (s *providers) forClient(id string) (signing.Provider, error) {
 			return p, nil
 		}
 		// Never another in its place: the signature would be somebody else's.
-		return nil, signing.Errorf(signing.KindConfiguration, "provider %q of the client service is not configured", c.Provider)
+		return nil, signing.Errorf(
+			signing.KindConfiguration,
+			"provider %q of the client service is not configured",
+			c.Provider,
+		)
 	case s.standard != nil:
 		return s.standard, nil
 	case c == nil:
@@ -161,7 +178,8 @@ func (s *providers) forClient(id string) (signing.Provider, error) {
 	return s.forDomain(services, id)
 }
 
-// forDomain returns the client service's own provider, and forgets those of client services that have gone.
+// forDomain returns the client service's own provider, and forgets those of client services that
+// have gone.
 func (s *providers) forDomain(services *clientservice.Services, id string) (signing.Provider, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,13 +196,19 @@ func (s *providers) forDomain(services *clientservice.Services, id string) (sign
 	}
 	p, err := s.atDomain(id)
 	if err != nil {
-		return nil, signing.Errorf(signing.KindConfiguration, "the remote signing service is not configured rightly").Because(err)
+		return nil, signing.Errorf(
+			signing.KindConfiguration,
+			"the remote signing service is not configured rightly",
+		).Because(
+			err,
+		)
 	}
 	s.own[id] = p
 	return p, nil
 }
 
-// credentialLabel is a credential's name in metrics: those of client services are one, since there may be many.
+// credentialLabel is a credential's name in metrics: those of client services are one, since there
+// may be many.
 func credentialLabel(name string) string {
 	if strings.HasPrefix(name, domainPrefix) {
 		return strings.TrimSuffix(domainPrefix, "/")

@@ -34,12 +34,15 @@ func services(t *testing.T, list ...clientservice.ClientService) *clientservice.
 	return s
 }
 
-// TestProvidersAtDomain: each client service has a provider of its own for as long as it is configured, and no longer.
+// TestProvidersAtDomain: each client service has a provider of its own for as long as it is
+// configured, and no longer.
 func TestProvidersAtDomain(t *testing.T) {
 	current := services(t, clientservice.ClientService{ID: "a"}, clientservice.ClientService{ID: "b"})
 	made := 0
 	s := &providers{
-		clients: func() *clientservice.Services { return current }, own: make(map[string]signing.Provider), log: logr.Discard(),
+		clients:  func() *clientservice.Services { return current },
+		own:      make(map[string]signing.Provider),
+		log:      logr.Discard(),
 		atDomain: func(id string) (signing.Provider, error) { made++; return &fakeProvider{id}, nil },
 	}
 	ask := func(id string) signing.Provider {
@@ -73,16 +76,27 @@ func TestProvidersAtDomain(t *testing.T) {
 
 func TestProvidersByName(t *testing.T) {
 	standard, seal := &fakeProvider{"standard"}, &fakeProvider{"seal"}
-	current := services(t, clientservice.ClientService{ID: "a"}, clientservice.ClientService{ID: "b", Provider: "seal"}, clientservice.ClientService{ID: "c", Provider: "x"})
+	current := services(
+		t,
+		clientservice.ClientService{ID: "a"},
+		clientservice.ClientService{ID: "b", Provider: "seal"},
+		clientservice.ClientService{ID: "c", Provider: "x"},
+	)
 	s := &providers{
-		clients: func() *clientservice.Services { return current }, named: map[string]signing.Provider{"seal": seal}, standard: standard, log: logr.Discard(),
+		clients:  func() *clientservice.Services { return current },
+		named:    map[string]signing.Provider{"seal": seal},
+		standard: standard,
+		log:      logr.Discard(),
 	}
 	for id, want := range map[string]signing.Provider{"a": standard, "b": seal, "gone": standard} {
 		if got, err := s.forClient(id); got != want || err != nil {
 			t.Errorf("forClient(%s) = %v, %v, want %v", id, got, err, want)
 		}
 	}
-	if got, err := s.forClient("c"); got != nil || signing.KindOf(err) != signing.KindConfiguration || signing.AsError(err).Retry {
+	if got, err := s.forClient(
+		"c",
+	); got != nil || signing.KindOf(err) != signing.KindConfiguration ||
+		signing.AsError(err).Retry {
 		t.Errorf("forClient of an unknown provider = %v, %v, want KindConfiguration", got, err)
 	}
 }
@@ -133,10 +147,19 @@ func (p *moodyProvider) Credential(context.Context) (*signing.Credential, error)
 	return &signing.Credential{Name: "seal", Chain: []*x509.Certificate{{NotAfter: p.ends}}}, nil
 }
 
-// TestWatchCredentials: what could not be read is asked for again, though nobody signs, and at once where client services have changed; what
-// can be read is not, until its certificate ends, and a remote side that has refused us is left alone.
+// TestWatchCredentials: what could not be read is asked for again, though nobody signs, and at once
+// where client services have changed; what can be read is not, until its certificate ends, and a
+// remote side that has refused us is left alone.
 func TestWatchCredentials(t *testing.T) {
-	passing, refused := signing.Errorf(signing.KindProvider, "away").Retryable(0), signing.Errorf(signing.KindProviderCredentials, "refused")
+	passing, refused := signing.Errorf(
+		signing.KindProvider,
+		"away",
+	).Retryable(
+		0,
+	), signing.Errorf(
+		signing.KindProviderCredentials,
+		"refused",
+	)
 	for _, c := range []struct {
 		name    string
 		fault   *signing.Error
@@ -159,7 +182,13 @@ func TestWatchCredentials(t *testing.T) {
 				var current atomic.Pointer[clientservice.Services]
 				current.Store(services(t, clientservice.ClientService{ID: "a"}, clientservice.ClientService{ID: "b"}))
 				s := &providers{
-					clients: current.Load, standard: moody, standardName: "seal", log: logr.Discard(), read: h.read, unreadable: h.unreadable, lapsed: h.lapsed,
+					clients:      current.Load,
+					standard:     moody,
+					standardName: "seal",
+					log:          logr.Discard(),
+					read:         h.read,
+					unreadable:   h.unreadable,
+					lapsed:       h.lapsed,
 				}
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan struct{})

@@ -25,7 +25,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// proxy is everything the process is made of. open makes it, serve runs it, close lets go of the state folder.
+// proxy is everything the process is made of. open makes it, serve runs it, close lets go of the
+// state folder.
 type proxy struct {
 	cfg      config.Config
 	log      logr.Logger
@@ -56,12 +57,14 @@ type proxy struct {
 	forwarder        *affinity.Forwarder
 
 	started  time.Time
-	opened   chan struct{}          // closed when the service takes operations
-	draining atomic.Bool            // set when the process was asked to end
-	trouble  atomic.Pointer[string] // what the last readiness probe found wrong with the state folder; nil = none has looked
+	opened   chan struct{} // closed when the service takes operations
+	draining atomic.Bool   // set when the process was asked to end
+	// what the last readiness probe found wrong with the state folder; nil = none has looked
+	trouble atomic.Pointer[string]
 }
 
-// open makes the proxy of a configuration, cheap mistakes first: nothing is made on disk before the files that it needs were read.
+// open makes the proxy of a configuration, cheap mistakes first: nothing is made on disk before the
+// files that it needs were read.
 func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, err error) {
 	p := &proxy{cfg: cfg, log: log, registry: newRegistry(), opened: make(chan struct{}), started: time.Now()}
 	p.health = newHealth(p.registry)
@@ -102,7 +105,10 @@ func (p *proxy) readFiles(context.Context) (err error) {
 		return err
 	}
 	p.certificate, err = certreload.New(certreload.Config{
-		CertFile: p.cfg.Server.Certificate, KeyFile: p.cfg.Server.PrivateKey, Log: p.log.WithName("certificate"), Registerer: p.registry,
+		CertFile:   p.cfg.Server.Certificate,
+		KeyFile:    p.cfg.Server.PrivateKey,
+		Log:        p.log.WithName("certificate"),
+		Registerer: p.registry,
 	})
 	return err
 }
@@ -117,8 +123,8 @@ This file says who may use the proxy. Make it, readable by the proxy alone, with
 
 or name another file with --client.services.config=FILE or another folder with --work.folder=FOLDER.`
 
-// listen takes both ports, so that a port in use shows before the state folder is touched, and finds out what the REST port's
-// address is for clients.
+// listen takes both ports, so that a port in use shows before the state folder is touched, and
+// finds out what the REST port's address is for clients.
 func (p *proxy) listen(ctx context.Context) (err error) {
 	var l net.ListenConfig
 	if p.rest, err = l.Listen(ctx, "tcp", address(p.cfg.Server.Address, p.cfg.Server.Port)); err != nil {

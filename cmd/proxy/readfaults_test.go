@@ -8,9 +8,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// The faults of what is asked before anything can be signed: who the remote side is, which credential there is, whether somebody has agreed.
+// The faults of what is asked before anything can be signed: who the remote side is, which
+// credential there is, whether somebody has agreed.
 
-// readRows are what rudeness comes to where the credential is read, and where a token that is refused for good.
+// readRows are what rudeness comes to where the credential is read, and where a token that is
+// refused for good.
 func readRows(refused outcome) []row {
 	return []row{
 		{service.TooManyRequests, all(neverAsked), all(atOnce)},
@@ -63,7 +65,8 @@ func TestCredentialsInfoMatrix(t *testing.T) {
 	runMatrix(t, "credentials/info", []int{cscV1, cscV2, safeV2}, rows)
 }
 
-// TestAuthorizeCheckMatrix: somebody has to agree first. Whatever is said about that, nothing was signed.
+// TestAuthorizeCheckMatrix: somebody has to agree first. Whatever is said about that, nothing was
+// signed.
 func TestAuthorizeCheckMatrix(t *testing.T) {
 	variants := []variant{{
 		name: "csc v2 with consent", open: openCSC("/csc/v2"),
@@ -101,8 +104,9 @@ func TestAuthorizeCheckMatrix(t *testing.T) {
 	}, func(r row) { runRow(t, "credentials/authorizeCheck", variants, 0, r) })
 }
 
-// TestUpdateTokenMatrix: the account's access token has ended. SAFE gives a new pair once: where its answer is lost the account is out
-// until its owner consents again, and says so as soon as SAFE does; whatever else is said costs no more than time, and never a signature.
+// TestUpdateTokenMatrix: the account's access token has ended. SAFE gives a new pair once: where
+// its answer is lost the account is out until its owner consents again, and says so as soon as SAFE
+// does; whatever else is said costs no more than time, and never a signature.
 func TestUpdateTokenMatrix(t *testing.T) {
 	consent := failed(credentialsFault, 0, 0, 0, 0)
 	type renewal struct {
@@ -145,10 +149,12 @@ func TestUpdateTokenMatrix(t *testing.T) {
 		rows = append(rows, r.row)
 		after[r.rudeness] = r.after
 	}
-	ended := []variant{{name: "safe", open: func(t *testing.T, s *service.Service, client *http.Client) (signing.Provider, error) {
-		p, err := openSAFE(t, s, client)
-		s.ExpireSAFEToken()
-		return p, err
-	}}}
+	ended := []variant{
+		{name: "safe", open: func(t *testing.T, s *service.Service, client *http.Client) (signing.Provider, error) {
+			p, err := openSAFE(t, s, client)
+			s.ExpireSAFEToken()
+			return p, err
+		}},
+	}
 	wantRows(t, rows, func(r row) { runRowThen(t, "updateToken", ended, 0, r, after[r.rudeness]) })
 }

@@ -53,7 +53,9 @@ func TestReadmeConfiguration(t *testing.T) {
 			secretIn(t, dir, filepath.Base(path), "a secret")
 		}
 		file := secretIn(t, dir, "config.yaml", strings.ReplaceAll(example, "/secrets/", dir+"/"))
-		cfg, err := config.Load(config.Input{Args: []string{"--config=" + file}, HostName: "proxy-0", ProviderKinds: providerKinds()})
+		cfg, err := config.Load(
+			config.Input{Args: []string{"--config=" + file}, HostName: "proxy-0", ProviderKinds: providerKinds()},
+		)
 		if err != nil {
 			t.Errorf("example:\n%s\n%v", example, err)
 			continue

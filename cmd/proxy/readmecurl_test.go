@@ -37,7 +37,8 @@ func readmeCalls(t *testing.T) string {
 	return script.String()
 }
 
-// TestReadmeCalls runs the README's calls as they stand there, but for the port: each is answered well, and what is signed is valid.
+// TestReadmeCalls runs the README's calls as they stand there, but for the port: each is answered
+// well, and what is signed is valid.
 func TestReadmeCalls(t *testing.T) {
 	for _, program := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -60,14 +61,23 @@ func TestReadmeCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := instance.Start(t.Context(), instance.Options{Binary: filepath.Join(bin, "proxy"), Work: work, State: filepath.Join(dir, "state")})
+	proxy, err := instance.Start(
+		t.Context(),
+		instance.Options{Binary: filepath.Join(bin, "proxy"), Work: work, State: filepath.Join(dir, "state")},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer proxy.Kill()
 	script := strings.ReplaceAll(readmeCalls(t), "http://localhost:8080", proxy.URL)
 	// Without IFS bash takes variables apart no more than zsh does.
-	cmd := exec.Command("bash", "-euo", "pipefail", "-c", "IFS=\n"+`curl() { command curl -sS --fail-with-body "$@"; }`+"\n"+script)
+	cmd := exec.Command(
+		"bash",
+		"-euo",
+		"pipefail",
+		"-c",
+		"IFS=\n"+`curl() { command curl -sS --fail-with-body "$@"; }`+"\n"+script,
+	)
 	cmd.Dir = dir
 	var faults strings.Builder
 	cmd.Stderr = &faults
@@ -84,7 +94,8 @@ func TestReadmeCalls(t *testing.T) {
 		t.Errorf("the synchronous one: %v", err)
 	}
 	accepted, status, detail := readmeAnswers(t, out)
-	if accepted.ID == 0 || accepted.Host == "" || accepted.Port == 0 || status.Status != "EXECUTED" || len(detail.DocumentList) != 1 {
+	if accepted.ID == 0 || accepted.Host == "" || accepted.Port == 0 || status.Status != "EXECUTED" ||
+		len(detail.DocumentList) != 1 {
 		t.Fatalf("the asynchronous one was answered %+v, %+v, %+v", accepted, status, detail)
 	}
 	content, err := base64.StdEncoding.DecodeString(detail.DocumentList[0].SignedContent)

@@ -15,8 +15,8 @@ type addresses struct {
 	TLS        bool   `json:"tls"` // of the REST port
 }
 
-// writeReadyFile writes the file so that nobody reads a half of it; an empty path asks for none. It is not made durable: after a power
-// cut nobody serves.
+// writeReadyFile writes the file so that nobody reads a half of it; an empty path asks for none. It
+// is not made durable: after a power cut nobody serves.
 func writeReadyFile(path string, a addresses) error {
 	if path == "" {
 		return nil
@@ -35,7 +35,8 @@ func writeReadyFile(path string, a addresses) error {
 	return nil
 }
 
-// removeReadyFile removes what an earlier process left, or this one at its end: the file says that somebody serves.
+// removeReadyFile removes what an earlier process left, or this one at its end: the file says that
+// somebody serves.
 func removeReadyFile(path string) error {
 	if path == "" {
 		return nil

@@ -23,7 +23,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
 )
 
-// remoteSide is the simulated remote side: signing service, timestamp authority, OCSP and CRLs behind one address.
+// remoteSide is the simulated remote side: signing service, timestamp authority, OCSP and CRLs
+// behind one address.
 type remoteSide struct {
 	*service.Service
 	tsa    *tsa.Handler
@@ -34,7 +35,8 @@ type remoteSide struct {
 	authority *service.Authority
 }
 
-// newRemoteSide starts a remote side for the clients of the tests. Its credentials want no PIN unless o says otherwise.
+// newRemoteSide starts a remote side for the clients of the tests. Its credentials want no PIN
+// unless o says otherwise.
 func newRemoteSide(t *testing.T, o service.Options) *remoteSide {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
@@ -56,7 +58,11 @@ func newRemoteSide(t *testing.T, o service.Options) *remoteSide {
 	r.addTSA(t, authority)
 	issuing, issuingKey := authority.Issuer()
 	root, rootKey := authority.Root()
-	r.status, err = certstatus.New(certstatus.Options{Issuers: []certstatus.Issuer{{Certificate: issuing, Key: issuingKey}, {Certificate: root, Key: rootKey}}})
+	r.status, err = certstatus.New(
+		certstatus.Options{
+			Issuers: []certstatus.Issuer{{Certificate: issuing, Key: issuingKey}, {Certificate: root, Key: rootKey}},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,20 +94,27 @@ func (r *remoteSide) addTSA(t *testing.T, authority *service.Authority) {
 		t.Fatal(err)
 	}
 	issuing, _ := authority.Issuer()
-	r.tsa, err = tsa.New(tsa.Options{Key: key, Certificate: certificate, Chain: []*x509.Certificate{issuing}, NoPurpose: certificate})
+	r.tsa, err = tsa.New(
+		tsa.Options{Key: key, Certificate: certificate, Chain: []*x509.Certificate{issuing}, NoPurpose: certificate},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// flags are what a proxy needs to sign here with nothing but the documented domain, and with timestamps and revocation data.
+// flags are what a proxy needs to sign here with nothing but the documented domain, and with
+// timestamps and revocation data.
 func (r *remoteSide) flags() []string {
 	return append([]string{"--einvoice-integration-client.service.domain=" + r.url}, r.surroundings()...)
 }
 
 // surroundings are the flags for timestamps and revocation data.
 func (r *remoteSide) surroundings() []string {
-	return []string{"--timestamp.urls=" + r.url + "/tsa", "--timestamp.ca-file=" + r.root, "--revocation.allow-private=127.0.0.1"}
+	return []string{
+		"--timestamp.urls=" + r.url + "/tsa",
+		"--timestamp.ca-file=" + r.root,
+		"--revocation.allow-private=127.0.0.1",
+	}
 }
 
 // signHash is how many signHash calls there were, refused ones included.
@@ -126,7 +139,14 @@ func newTestProxy(t *testing.T, flags ...string) *testProxy {
 	t.Helper()
 	dir := t.TempDir()
 	o := instance.Options{
-		Binary: filepath.Join(build(t), "proxy"), Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Log: logFile(t, dir), Args: flags,
+		Binary: filepath.Join(
+			build(t),
+			"proxy",
+		),
+		Work:  filepath.Join(dir, "work"),
+		State: filepath.Join(dir, "state"),
+		Log:   logFile(t, dir),
+		Args:  flags,
 	}
 	if err := instance.WriteClients(o.Work, clients); err != nil {
 		t.Fatal(err)
@@ -222,7 +242,8 @@ func (p *testProxy) signatures(t *testing.T) map[string]int64 {
 	return out
 }
 
-// until repeats check while another process does its work, and fails when it has not held within a minute.
+// until repeats check while another process does its work, and fails when it has not held within a
+// minute.
 func until(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	for giveUp := time.Now().Add(3 * time.Minute); !check(); time.Sleep(10 * time.Millisecond) {

@@ -10,11 +10,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestKeyIsRenewed: a service that renews key and certificate under the same credential costs one call, which is counted, and no document.
+// TestKeyIsRenewed: a service that renews key and certificate under the same credential costs one
+// call, which is counted, and no document.
 func TestKeyIsRenewed(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 10}}})
 	p := newTestProxy(t, remote.flags()...).start(t)
-	until(t, "the credential is read", func() bool { return p.metrics(t)[`signstash_credential_readable{credential="service-domain"}`] == 1 })
+	until(
+		t,
+		"the credential is read",
+		func() bool { return p.metrics(t)[`signstash_credential_readable{credential="service-domain"}`] == 1 },
+	)
 	if err := remote.RenewCredentials(); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +45,8 @@ func TestKeyIsRenewed(t *testing.T) {
 	}
 }
 
-// TestNoAuthorityThatWorks: while every timestamp authority is out of order, a document that needs a timestamp fails and spends no signature.
+// TestNoAuthorityThatWorks: while every timestamp authority is out of order, a document that needs
+// a timestamp fails and spends no signature.
 func TestNoAuthorityThatWorks(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	remote.tsa.MisbehaveAlways(tsa.Rejection)
@@ -55,7 +61,11 @@ func TestNoAuthorityThatWorks(t *testing.T) {
 	}
 	remote.tsa.MisbehaveAlways(tsa.Polite)
 	until(t, "the authority is asked again", func() bool {
-		op, err := c.Sign(t.Context(), oneDocument(t, rand.Text(), client.SignatureInfo{ApplyTimestamp: true}), new(memorySink))
+		op, err := c.Sign(
+			t.Context(),
+			oneDocument(t, rand.Text(), client.SignatureInfo{ApplyTimestamp: true}),
+			new(memorySink),
+		)
 		return err == nil && op.Status == client.StatusExecuted
 	})
 }

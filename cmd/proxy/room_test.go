@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestNoRoom: an instance that refuses every request for want of room is not ready, so that others are asked, and says so in its metrics;
-// it answers who reads.
+// TestNoRoom: an instance that refuses every request for want of room is not ready, so that others
+// are asked, and says so in its metrics; it answers who reads.
 func TestNoRoom(t *testing.T) {
 	p := newTestProxy(t, "--disk.min-free=1000000TiB")
 	p.o.Unready = true
@@ -25,7 +25,12 @@ func TestNoRoom(t *testing.T) {
 	if n := strings.Count(p.log(t), "the state folder has no room"); n != 1 {
 		t.Errorf("the log says %d times that there is no room, want once and not for each probe", n)
 	}
-	if answer := post(t, p, "document/sign/async/base64", requestBody(t, "first")); answer.status != http.StatusServiceUnavailable {
+	if answer := post(
+		t,
+		p,
+		"document/sign/async/base64",
+		requestBody(t, "first"),
+	); answer.status != http.StatusServiceUnavailable {
 		t.Errorf("a request is answered with %d, want 503", answer.status)
 	}
 	if got, ok := p.metrics(t)["signstash_state_writable"]; got != 0 || !ok {

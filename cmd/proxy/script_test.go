@@ -20,8 +20,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
 )
 
-// The scripts in testdata/script are what the proxy promises on the wire, in the form of requests and answers. They run against the
-// built programs. Beside testscript's own commands there are:
+// The scripts in testdata/script are what the proxy promises on the wire, in the form of requests
+// and answers. They run against the built programs. Beside testscript's own commands there are:
 //
 //	proxy start [FLAGS]       start the proxy, with the clients alice and bob; state and work folder are kept between starts
 //	proxy stop                SIGTERM; it must end well
@@ -29,8 +29,9 @@ import (
 //	http FILE                 carry out the blocks of FILE (see block_test.go)
 //	hangup upload|download P  break a connection in the middle: of a POST to P, of the answer of a GET of P
 //
-// Variables: FONTS, a folder with fonts of many scripts; URL, MANAGEMENT, HOST, PORT of the proxy; ALICE and BOB, the two clients' HTTP Basic credentials.
-// Files: invoice.pdf and other.pdf, two of the samples.
+// Variables: FONTS, a folder with fonts of many scripts; URL, MANAGEMENT, HOST, PORT of the proxy;
+// ALICE and BOB, the two clients' HTTP Basic credentials. Files: invoice.pdf and other.pdf, two of
+// the samples.
 func TestScripts(t *testing.T) {
 	bin := build(t)
 	testscript.Run(t, testscript.Params{
@@ -122,7 +123,10 @@ func start(ts *testscript.TestScript, s *state, flags []string) {
 	log, err := os.OpenFile(ts.MkAbs("proxy.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
 	defer log.Close()
-	s.proxy, err = instance.Start(context.Background(), instance.Options{Binary: filepath.Join(s.bin, "proxy"), Work: s.work, State: s.folder, Args: flags, Log: log})
+	s.proxy, err = instance.Start(
+		context.Background(),
+		instance.Options{Binary: filepath.Join(s.bin, "proxy"), Work: s.work, State: s.folder, Args: flags, Log: log},
+	)
 	if err != nil {
 		text, _ := os.ReadFile(log.Name())
 		ts.Fatalf("%v\n%s", err, text)
@@ -149,9 +153,16 @@ func cmdHangup(ts *testscript.TestScript, neg bool, args []string) {
 	head := " " + path + " HTTP/1.1\r\nHost: proxy\r\nAuthorization: " + ts.Getenv("ALICE") + "\r\n"
 	switch args[0] {
 	case "upload":
-		_, err = fmt.Fprintf(conn, "POST%sContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n%s", head,
+		_, err = fmt.Fprintf(
+			conn,
+			"POST%sContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n%s",
+			head,
 			`{"externalReference":"half","description":"d","documents":[{"documentRequest":{"externalReference":"d","name":"d.pdf",`+
-				`"contentType":"application/pdf","base64Content":"`+strings.Repeat("AAAA", 50_000))
+				`"contentType":"application/pdf","base64Content":"`+strings.Repeat(
+				"AAAA",
+				50_000,
+			),
+		)
 		ts.Check(err)
 	case "download":
 		_, err = fmt.Fprintf(conn, "GET%s\r\n", head)
@@ -224,7 +235,10 @@ func call(ts *testscript.TestScript, b block) (*answer, error) {
 	for _, h := range b.headers {
 		req.Header.Set(h.name, expand(h.value))
 	}
-	client := http.Client{Timeout: 2 * time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := http.Client{
+		Timeout:       2 * time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err

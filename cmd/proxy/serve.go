@@ -17,24 +17,27 @@ import (
 )
 
 const (
-	// idleTimeout is longer than the 60 s after which load balancers usually close a connection: the side that closes last does
-	// not lose a request that was just being sent.
+	// idleTimeout is longer than the 60 s after which load balancers usually close a connection: the
+	// side that closes last does not lose a request that was just being sent.
 	idleTimeout = 90 * time.Second
-	// managementTimeout bounds the whole of a management request: probes and scrapes are small and near.
+	// managementTimeout bounds the whole of a management request: probes and scrapes are small and
+	// near.
 	managementTimeout = 30 * time.Second
 	// cutTimeout is how long what outlived the grace period may take to notice that it was cut.
 	cutTimeout = time.Second
-	// restartTime is when a client whose request was cut should come again: a restart takes about as long.
+	// restartTime is when a client whose request was cut should come again: a restart takes about as
+	// long.
 	restartTime = 10 * time.Second
 )
 
-// serve runs the proxy until ctx is done or a part of it fails, and ends it in order: no new work, running work finished, answers
-// sent, ports closed.
+// serve runs the proxy until ctx is done or a part of it fails, and ends it in order: no new work,
+// running work finished, answers sent, ports closed.
 func (p *proxy) serve(ctx context.Context) error {
 	if err := removeReadyFile(p.cfg.ReadyFile); err != nil {
 		return err
 	}
-	// Each part has a context of its own, ended by drain in its turn: the signal ends none of them at once.
+	// Each part has a context of its own, ended by drain in its turn: the signal ends none of them at
+	// once.
 	life := context.WithoutCancel(ctx)
 	work, stopWork := context.WithCancel(life)
 	background, stopBackground := context.WithCancel(life)
@@ -88,7 +91,8 @@ func (p *proxy) serve(ctx context.Context) error {
 	return errors.Join(failure, removeReadyFile(p.cfg.ReadyFile))
 }
 
-// delay is unready and works on, for as long as others may still think that requests are welcome here.
+// delay is unready and works on, for as long as others may still think that requests are welcome
+// here.
 func (p *proxy) delay(t *tasks) error {
 	p.draining.Store(true)
 	timer := time.NewTimer(p.cfg.ShutdownDelay)
@@ -101,7 +105,8 @@ func (p *proxy) delay(t *tasks) error {
 	}
 }
 
-// signingGrace is the part of the grace period in which operations may end; the rest is for sending their answers.
+// signingGrace is the part of the grace period in which operations may end; the rest is for sending
+// their answers.
 func (p *proxy) signingGrace() time.Duration { return max(p.cfg.ShutdownGrace*4/5, time.Nanosecond) }
 
 // endRequests lets running requests end until ctx is done, then cuts them.
@@ -128,8 +133,9 @@ func (p *proxy) restServer(ctx context.Context) *http.Server {
 	}
 }
 
-// closing ends connections with their next answer once the process was asked to end: what comes on a new connection is led to another
-// instance. To close idle ones would lose a request that is just being sent.
+// closing ends connections with their next answer once the process was asked to end: what comes on
+// a new connection is led to another instance. To close idle ones would lose a request that is just
+// being sent.
 func (p *proxy) closing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.draining.Load() {
@@ -142,8 +148,17 @@ func (p *proxy) closing(next http.Handler) http.Handler {
 // announce tells where the proxy listens, and once it takes operations writes the ready file.
 func (p *proxy) announce(ctx context.Context) error {
 	endpoint, _ := p.instances.Endpoint()
-	p.log.Info("listening", "rest", p.rest.Addr().String(), "management", p.management.Addr().String(), "tls", p.certificate != nil,
-		"endpoint", endpoint.HostPort())
+	p.log.Info(
+		"listening",
+		"rest",
+		p.rest.Addr().String(),
+		"management",
+		p.management.Addr().String(),
+		"tls",
+		p.certificate != nil,
+		"endpoint",
+		endpoint.HostPort(),
+	)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -167,7 +182,8 @@ type tasks struct {
 
 func newTasks(log logr.Logger) *tasks { return &tasks{log: log, failed: make(chan error, 1)} }
 
-// start runs a part and returns a channel that is closed when it has ended. Servers end with http.ErrServerClosed: no failure.
+// start runs a part and returns a channel that is closed when it has ended. Servers end with
+// http.ErrServerClosed: no failure.
 func (t *tasks) start(name string, run func() error) <-chan struct{} {
 	ended := make(chan struct{})
 	t.running.Go(func() {
@@ -185,7 +201,8 @@ func (t *tasks) start(name string, run func() error) <-chan struct{} {
 	return ended
 }
 
-// wait returns when all parts have ended, or after cutTimeout: a call that is left behind ends with the process.
+// wait returns when all parts have ended, or after cutTimeout: a call that is left behind ends with
+// the process.
 func (t *tasks) wait() {
 	ended := make(chan struct{})
 	go func() {

@@ -15,7 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/verify"
 )
 
-// signs checks, by programs that are not ours, that signed is original with one more signature by the running proxy's key.
+// signs checks, by programs that are not ours, that signed is original with one more signature by
+// the running proxy's key.
 func signs(ts *testscript.TestScript, original string, signed []byte) error {
 	s := ts.Value(stateKey{}).(*state)
 	if s.proxy == nil {
@@ -58,16 +59,20 @@ func TestVerifiersAreThere(t *testing.T) {
 }
 
 func TestParseBlocks(t *testing.T) {
-	blocks, err := parseBlocks("### one\nPOST a/b\nX: y\n\n{\n\n}\n\nHTTP 200\nA: b\n\n### two\nGET /c\n\nHTTP 404 eventually\n# why\nbody lacks x\n")
+	blocks, err := parseBlocks(
+		"### one\nPOST a/b\nX: y\n\n{\n\n}\n\nHTTP 200\nA: b\n\n### two\nGET /c\n\nHTTP 404 eventually\n# why\nbody lacks x\n",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	one, two := blocks[0], blocks[1]
-	if one.method != "POST" || one.path != "a/b" || one.body != "{\n\n}" || one.code != 200 || one.eventually || !slices.Equal(one.want, []string{"A: b"}) ||
+	if one.method != "POST" || one.path != "a/b" || one.body != "{\n\n}" || one.code != 200 || one.eventually ||
+		!slices.Equal(one.want, []string{"A: b"}) ||
 		!slices.Equal(one.headers, []header{{"X", "y"}}) {
 		t.Errorf("first block is %+v", one)
 	}
-	if two.method != "GET" || two.path != "/c" || two.body != "" || two.code != 404 || !two.eventually || !slices.Equal(two.want, []string{"body lacks x"}) {
+	if two.method != "GET" || two.path != "/c" || two.body != "" || two.code != 404 || !two.eventually ||
+		!slices.Equal(two.want, []string{"body lacks x"}) {
 		t.Errorf("second block is %+v", two)
 	}
 }

@@ -21,13 +21,17 @@ import (
 // openStore opens the state folder, which is locked from here on.
 func (p *proxy) openStore(ctx context.Context) (err error) {
 	p.store, err = store.Open(ctx, store.Config{
-		Folder:    p.cfg.StateFolder,
-		Ordinal:   p.cfg.InstanceOrdinal,
-		Log:       p.log.WithName("store"),
-		Retention: store.Retention{Age: p.cfg.Retention.Age, Fetched: p.cfg.Retention.Fetched, MaxBytes: p.cfg.Retention.Bytes},
-		Recreate:  p.cfg.ForceDatabaseRecreate,
-		LockWait:  orNone(p.cfg.StateLockWait),
-		MinFree:   orNone(p.cfg.Retention.MinFreeBytes),
+		Folder:  p.cfg.StateFolder,
+		Ordinal: p.cfg.InstanceOrdinal,
+		Log:     p.log.WithName("store"),
+		Retention: store.Retention{
+			Age:      p.cfg.Retention.Age,
+			Fetched:  p.cfg.Retention.Fetched,
+			MaxBytes: p.cfg.Retention.Bytes,
+		},
+		Recreate: p.cfg.ForceDatabaseRecreate,
+		LockWait: orNone(p.cfg.StateLockWait),
+		MinFree:  orNone(p.cfg.Retention.MinFreeBytes),
 	})
 	if err != nil || !p.cfg.Audit.Enabled {
 		p.state = p.store
@@ -43,7 +47,8 @@ func (p *proxy) openStore(ctx context.Context) (err error) {
 	return nil
 }
 
-// auditFolder is where the record of signatures lies within the state folder, whose lock keeps other processes away.
+// auditFolder is where the record of signatures lies within the state folder, whose lock keeps
+// other processes away.
 const auditFolder = "audit"
 
 // orNone turns the settings' 0, which means none, into the store's negative.
@@ -68,10 +73,14 @@ func (p *proxy) openService(context.Context) error {
 		return err
 	}
 	m := newSigningMetrics(p.registry)
-	observer := m.observer(func() { close(p.opened) }, p.callbacks.Wake, func(c *signing.Credential, id string, digests int, took time.Duration, outcome string) {
-		p.health.called(c, outcome)
-		p.tracing.called(c, id, digests, took, outcome)
-	})
+	observer := m.observer(
+		func() { close(p.opened) },
+		p.callbacks.Wake,
+		func(c *signing.Credential, id string, digests int, took time.Duration, outcome string) {
+			p.health.called(c, outcome)
+			p.tracing.called(c, id, digests, took, outcome)
+		},
+	)
 	observer.CredentialRead = p.providers.wasRead
 	s := p.cfg.Signing
 	p.service = signing.New(signing.Config{

@@ -26,11 +26,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 )
 
-// The soak test has several clients do everything that clients do, for a long time, with two proxies beside one remote side that
-// misbehaves at random. Their disks fill up now and then and their client file changes. One of the two is killed every soakKill, the other
-// one lives on and must not grow.
+// The soak test has several clients do everything that clients do, for a long time, with two
+// proxies beside one remote side that misbehaves at random. Their disks fill up now and then and
+// their client file changes. One of the two is killed every soakKill, the other one lives on and
+// must not grow.
 
-// soakTime is how long it goes on: a short while in `make test`, so that it does not rot, SOAK_TIME (30m) in `make soak`.
+// soakTime is how long it goes on: a short while in `make test`, so that it does not rot, SOAK_TIME
+// (30m) in `make soak`.
 func soakTime(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("SOAK_TIME")
@@ -108,22 +110,36 @@ func TestSoak(t *testing.T) {
 	all.Wait()
 	s.settle()
 	s.faults = append(s.faults, growth.faults(t.Logf, d)...)
-	t.Logf("%v: %d documents signed and valid, %d given up with a reason, %d looked at by OpenSSL too; answers %v", d, s.signed.Load(), s.failed.Load(), s.verified.Load(), s.answers)
+	t.Logf(
+		"%v: %d documents signed and valid, %d given up with a reason, %d looked at by OpenSSL too; answers %v",
+		d,
+		s.signed.Load(),
+		s.failed.Load(),
+		s.verified.Load(),
+		s.answers,
+	)
 	s.wantHardship(d)
 	for _, fault := range s.faults {
 		t.Error(fault)
 	}
 }
 
-// maxFailed is how many documents of those that ended may have been given up: what the remote side refuses by name, and no more. A share says
-// something of a long test only: in a short one, a single fault that meets full batches is more.
+// maxFailed is how many documents of those that ended may have been given up: what the remote side
+// refuses by name, and no more. A share says something of a long test only: in a short one, a
+// single fault that meets full batches is more.
 const maxFailed = 0.10
 
 // wantHardship wants the test to have been one.
 func (s *soak) wantHardship(d time.Duration) {
 	t := s.t
 	kills, faulty, fills, reloads := s.kills.Load(), s.faulty.Load(), s.fills.Load(), s.reloads.Load()
-	t.Logf("%d kills, %d faults of the remote side, %d disks filled up, %d client files broken", kills, faulty, fills, reloads)
+	t.Logf(
+		"%d kills, %d faults of the remote side, %d disks filled up, %d client files broken",
+		kills,
+		faulty,
+		fills,
+		reloads,
+	)
 	if kills == 0 || faulty == 0 {
 		t.Error("nothing was killed, or nothing was rude: nothing is shown")
 	}
@@ -147,7 +163,10 @@ func (s *soak) wantHardship(d time.Duration) {
 }
 
 func newSoak(t *testing.T, d time.Duration) *soak {
-	remote := newRemoteSide(t, service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 20}}})
+	remote := newRemoteSide(
+		t,
+		service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 20}}},
+	)
 	content, err := os.ReadFile(sample)
 	if err != nil {
 		t.Fatal(err)
@@ -164,8 +183,10 @@ func newSoak(t *testing.T, d time.Duration) *soak {
 		t.Fatalf("root certificate: %v", err)
 	}
 	for i, name := range []string{"lives on", "is killed"} {
-		p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=1s", "--signing.tries=100", "--signing.call.timeout=5s",
-			"--timestamp.timeout=5s", "--disk.min-free=1MiB", "--retention.size=0", fmt.Sprint("--instance.ordinal=", i))...)
+		p := newTestProxy(
+			t,
+			append(remote.flags(), "--signing.retry.backoff=1s", "--signing.tries=100", "--signing.call.timeout=5s",
+				"--timestamp.timeout=5s", "--disk.min-free=1MiB", "--retention.size=0", fmt.Sprint("--instance.ordinal=", i))...)
 		s.ownDisk = smallDisk(t, p.o.State, soakDisk(d))
 		sp := &soakProxy{testProxy: p, name: name, mortal: i == 1}
 		sp.run(t.Context(), s)
@@ -177,7 +198,8 @@ func newSoak(t *testing.T, d time.Duration) *soak {
 	return s
 }
 
-// smallDisk puts a folder on a file system of its own where the test may do that: one that can be filled up without harm to others.
+// smallDisk puts a folder on a file system of its own where the test may do that: one that can be
+// filled up without harm to others.
 func smallDisk(t *testing.T, folder string, size int64) bool {
 	t.Helper()
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -199,8 +221,8 @@ func soakDisk(d time.Duration) int64 {
 	return min(maxSoakDisk, 256<<20+int64(d.Seconds())*(2<<20))
 }
 
-// run starts the proxy as a supervisor would, again and again: without a client file that can be read it does not start, and that file is
-// broken for a second now and then.
+// run starts the proxy as a supervisor would, again and again: without a client file that can be
+// read it does not start, and that file is broken for a second now and then.
 func (p *soakProxy) run(ctx context.Context, s *soak) {
 	var i *instance.Instance
 	var err error
@@ -250,8 +272,27 @@ func (s *soak) sleep(d time.Duration) bool {
 
 // misbehave injects faults of every kind.
 func (s *soak) misbehave() {
-	endpoints := []string{"token", "info", "credentials/list", "credentials/info", "credentials/authorize", "signatures/signHash", ""}
-	authority := []tsa.Rudeness{tsa.SystemFail, tsa.BadRequest, tsa.TooMany, tsa.Unavailable, tsa.Empty, tsa.Garbage, tsa.Cut, tsa.WrongNonce, tsa.WrongValue, tsa.Stale}
+	endpoints := []string{
+		"token",
+		"info",
+		"credentials/list",
+		"credentials/info",
+		"credentials/authorize",
+		"signatures/signHash",
+		"",
+	}
+	authority := []tsa.Rudeness{
+		tsa.SystemFail,
+		tsa.BadRequest,
+		tsa.TooMany,
+		tsa.Unavailable,
+		tsa.Empty,
+		tsa.Garbage,
+		tsa.Cut,
+		tsa.WrongNonce,
+		tsa.WrongValue,
+		tsa.Stale,
+	}
 	for first := true; s.sleep(soakFault/2 + rand.N(soakFault)); first = false {
 		kind := rand.IntN(8)
 		if first {
@@ -261,7 +302,13 @@ func (s *soak) misbehave() {
 		case 0, 1, 2:
 			all := service.Rudenesses()
 			s.faulty.Add(1)
-			_ = s.remote.Misbehave(service.Fault{Endpoint: endpoints[rand.IntN(len(endpoints))], Rudeness: all[rand.IntN(len(all))], Times: 1 + rand.IntN(3)})
+			_ = s.remote.Misbehave(
+				service.Fault{
+					Endpoint: endpoints[rand.IntN(len(endpoints))],
+					Rudeness: all[rand.IntN(len(all))],
+					Times:    1 + rand.IntN(3),
+				},
+			)
 		case 3:
 			s.faulty.Add(1)
 			s.remote.tsa.Misbehave(authority[rand.IntN(len(authority))])
@@ -301,7 +348,8 @@ func (s *soak) fill(folder string, d time.Duration) {
 	}
 }
 
-// reload breaks the client file for a moment, and gives it back with another secret beside the old one.
+// reload breaks the client file for a moment, and gives it back with another secret beside the old
+// one.
 func (s *soak) reload() {
 	for _, p := range s.proxies {
 		_ = os.WriteFile(filepath.Join(p.o.Work, "client-services-config.json"), []byte(`{"half`), 0o600)
@@ -358,7 +406,12 @@ var judges = make(chan struct{}, runtime.NumCPU())
 
 // look has a signed document verified by ourselves, and one in twenty by OpenSSL too.
 func (s *soak) look(content []byte, level string) {
-	report, err := pades.Verify(s.t.Context(), bytes.NewReader(content), int64(len(content)), pades.VerifyOptions{Roots: s.roots})
+	report, err := pades.Verify(
+		s.t.Context(),
+		bytes.NewReader(content),
+		int64(len(content)),
+		pades.VerifyOptions{Roots: s.roots},
+	)
 	switch {
 	case !bytes.HasPrefix(content, s.content):
 		s.fault("a signed document does not begin with the original")

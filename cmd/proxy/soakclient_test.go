@@ -45,7 +45,18 @@ func (s *soak) client(p *soakProxy) {
 			s.call(p, "bad JSON", http.MethodPost, "document/sign/base64/", []byte(`{"documents":[`), "", 400, 429, 503)
 		case 9:
 			// 200: the remote side refused us before the document was looked at, and its signError says so.
-			s.call(p, "no PDF", http.MethodPost, "document/sign/base64/", s.request(s.reference(), "", []string{"bm8gUERG"}), "", 200, 400, 429, 503)
+			s.call(
+				p,
+				"no PDF",
+				http.MethodPost,
+				"document/sign/base64/",
+				s.request(s.reference(), "", []string{"bm8gUERG"}),
+				"",
+				200,
+				400,
+				429,
+				503,
+			)
 		case 10:
 			s.call(p, "wrong secret", http.MethodGet, "operation/status/1", nil, "wrong", 401)
 		case 11:
@@ -66,8 +77,13 @@ func (s *soak) request(reference, level string, contents []string) []byte {
 			info["level"] = level
 		}
 		documents[i] = object{
-			"documentRequest": object{"externalReference": fmt.Sprint(reference, "/", i), "name": "d.pdf", "contentType": "application/pdf", "base64Content": content},
-			"signatureInfo":   info,
+			"documentRequest": object{
+				"externalReference": fmt.Sprint(reference, "/", i),
+				"name":              "d.pdf",
+				"contentType":       "application/pdf",
+				"base64Content":     content,
+			},
+			"signatureInfo": info,
 		}
 	}
 	body, err := json.Marshal(object{"externalReference": reference, "description": "soak", "documents": documents})
@@ -79,8 +95,15 @@ func (s *soak) request(reference, level string, contents []string) []byte {
 
 func (s *soak) level() string { return []string{"", "", "", "B-T", "B-LT"}[rand.IntN(5)] }
 
-// call makes one call and wants one of these statuses. ok is false where nobody answered or the answer was not wanted.
-func (s *soak) call(p *soakProxy, kind, method, path string, body []byte, key string, want ...int) (status int, text []byte, ok bool) {
+// call makes one call and wants one of these statuses. ok is false where nobody answered or the
+// answer was not wanted.
+func (s *soak) call(
+	p *soakProxy,
+	kind, method, path string,
+	body []byte,
+	key string,
+	want ...int,
+) (status int, text []byte, ok bool) {
 	r, err := http.NewRequestWithContext(s.t.Context(), method, p.current.Load().URL+apiPath+path, bytes.NewReader(body))
 	if err != nil {
 		s.fault("%v", err)
@@ -127,7 +150,8 @@ func (s *soak) count(kind string, status int) {
 	s.answers[statusName(kind, status)]++
 }
 
-// async has some documents signed, repeating the request while it gets no answer, and follows the operation to its end.
+// async has some documents signed, repeating the request while it gets no answer, and follows the
+// operation to its end.
 func (s *soak) async(p *soakProxy) {
 	reference := s.reference()
 	documents, level := 1+rand.IntN(4), s.level()
@@ -156,7 +180,17 @@ func (s *soak) async(p *soakProxy) {
 // sync waits for the signed document in the answer.
 func (s *soak) sync(p *soakProxy) {
 	reference, level := s.reference(), s.level()
-	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, level, []string{s.body}), reference, 200, 429, 503)
+	_, text, ok := s.call(
+		p,
+		"sync",
+		http.MethodPost,
+		"document/sign/base64/",
+		s.request(reference, level, []string{s.body}),
+		reference,
+		200,
+		429,
+		503,
+	)
 	var op soakOperation
 	if !ok || !s.understood(p, text, &op) {
 		return
@@ -179,11 +213,21 @@ func (s *soak) understood(p *soakProxy, text []byte, v any) bool {
 	return true
 }
 
-// follow waits for the end of an operation and looks at its documents. It is left in seen where the test ends before that.
+// follow waits for the end of an operation and looks at its documents. It is left in seen where the
+// test ends before that.
 func (s *soak) follow(p *soakProxy, reference string, want soakAccepted) bool {
 	path := url.PathEscape(reference)
 	for {
-		_, text, ok := s.call(p, "status", http.MethodGet, "operation/status/withExternalReference/"+path+"?wait=5s", nil, "", 200, 503)
+		_, text, ok := s.call(
+			p,
+			"status",
+			http.MethodGet,
+			"operation/status/withExternalReference/"+path+"?wait=5s",
+			nil,
+			"",
+			200,
+			503,
+		)
 		if ok {
 			var all []soakOperation
 			if !s.understood(p, text, &all) {
@@ -202,7 +246,16 @@ func (s *soak) follow(p *soakProxy, reference string, want soakAccepted) bool {
 		}
 	}
 	for {
-		_, text, ok := s.call(p, "detail", http.MethodGet, "operation/sign/detail/withExternalReference/"+path, nil, "", 200, 503)
+		_, text, ok := s.call(
+			p,
+			"detail",
+			http.MethodGet,
+			"operation/sign/detail/withExternalReference/"+path,
+			nil,
+			"",
+			200,
+			503,
+		)
 		if ok {
 			var op soakOperation
 			if !s.understood(p, text, &op) || !s.taken(p, op, want) {
@@ -236,7 +289,15 @@ func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 			}
 			s.look(content, want.Level)
 		case d.SignError == "" || d.SignError == "SIGN_OPERATION_INTERNAL_ERROR":
-			s.fault("%s: document %d of %d is %s without a reason: %s %s", p.name, i, op.ID, d.SignStatus, d.SignError, d.SignErrorCause)
+			s.fault(
+				"%s: document %d of %d is %s without a reason: %s %s",
+				p.name,
+				i,
+				op.ID,
+				d.SignStatus,
+				d.SignError,
+				d.SignErrorCause,
+			)
 		default:
 			s.count("given up "+d.SignError, 0)
 			s.failed.Add(1)
@@ -248,12 +309,33 @@ func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 // deleted has a document signed and removes it: it is gone afterwards.
 func (s *soak) deleted(p *soakProxy) {
 	reference := s.reference()
-	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, "", []string{s.body}), reference, 200, 429, 503)
+	_, text, ok := s.call(
+		p,
+		"sync",
+		http.MethodPost,
+		"document/sign/base64/",
+		s.request(reference, "", []string{s.body}),
+		reference,
+		200,
+		429,
+		503,
+	)
 	var op soakOperation
 	if !ok || !s.understood(p, text, &op) {
 		return
 	}
-	if status, _, ok := s.call(p, "delete", http.MethodDelete, fmt.Sprint("operation/sign/detail/", op.ID), nil, "", 204, 409, 503); ok && status == 204 {
+	if status, _, ok := s.call(
+		p,
+		"delete",
+		http.MethodDelete,
+		fmt.Sprint("operation/sign/detail/", op.ID),
+		nil,
+		"",
+		204,
+		409,
+		503,
+	); ok &&
+		status == 204 {
 		s.call(p, "status of a deleted one", http.MethodGet, fmt.Sprint("operation/status/", op.ID), nil, "", 404, 503)
 	}
 }

@@ -20,12 +20,17 @@ func mountSmall(folder string, bytes int64) error {
 
 func unmountSmall(folder string) error { return syscall.Unmount(folder, syscall.MNT_DETACH) }
 
-// takeRoom adds what is free to a file on a file system of mountSmall and says whether nothing was left then; anywhere else it does nothing.
-// It asks piece by piece and keeps what it gets: of one request for more than there is tmpfs gives nothing.
+// takeRoom adds what is free to a file on a file system of mountSmall and says whether nothing was
+// left then; anywhere else it does nothing. It asks piece by piece and keeps what it gets: of one
+// request for more than there is tmpfs gives nothing.
 func takeRoom(f *os.File) (full bool) {
 	var stat syscall.Statfs_t
 	const tmpfs = 0x01021994
-	if err := syscall.Fstatfs(int(f.Fd()), &stat); err != nil || stat.Type != tmpfs || int64(stat.Blocks)*stat.Bsize > maxSoakDisk {
+	if err := syscall.Fstatfs(
+		int(f.Fd()),
+		&stat,
+	); err != nil || stat.Type != tmpfs ||
+		int64(stat.Blocks)*stat.Bsize > maxSoakDisk {
 		return false
 	}
 	end, err := f.Seek(0, io.SeekEnd)

@@ -11,11 +11,13 @@ import (
 // growth watches what a proxy that lives on takes.
 type growth struct{ rss, files, goroutines []float64 }
 
-// growthEvery is how often it looks, growthTime from which time on its verdict counts: less is warm-up.
+// growthEvery is how often it looks, growthTime from which time on its verdict counts: less is
+// warm-up.
 const (
 	growthEvery = 2 * time.Second
 	growthTime  = 5 * time.Minute
-	// growthFactor with some spare is what counts as growth: less is how the heap of a moment happens to be.
+	// growthFactor with some spare is what counts as growth: less is how the heap of a moment happens
+	// to be.
 	growthFactor = 1.10
 )
 
@@ -36,11 +38,19 @@ func (g *growth) watch(ctx context.Context, p *soakProxy) {
 	}
 }
 
-// faults compares the last fifth with the second one, where there was time for it: the first is warm-up. What varies with the traffic of a
-// moment is little, since there are as many clients at the end.
+// faults compares the last fifth with the second one, where there was time for it: the first is
+// warm-up. What varies with the traffic of a moment is little, since there are as many clients at
+// the end.
 func (g *growth) faults(log func(format string, args ...any), d time.Duration) (bad []string) {
 	if due := int(d / growthEvery); d >= growthTime && len(g.rss) < due*4/5 {
-		bad = append(bad, fmt.Sprintf("the proxy that lives on told of itself %d times, want %d: it cannot be said whether it grew", len(g.rss), due))
+		bad = append(
+			bad,
+			fmt.Sprintf(
+				"the proxy that lives on told of itself %d times, want %d: it cannot be said whether it grew",
+				len(g.rss),
+				due,
+			),
+		)
 	}
 	for _, one := range []struct {
 		name  string

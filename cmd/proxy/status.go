@@ -10,7 +10,8 @@ import (
 // recentOperations is how many the status page lists.
 const recentOperations = 100
 
-// snapshot gathers what the status page shows. What cannot be read is said on the page: it is looked at when something is wrong.
+// snapshot gathers what the status page shows. What cannot be read is said on the page: it is
+// looked at when something is wrong.
 func (p *proxy) snapshot(ctx context.Context) status.Snapshot {
 	_, ready := p.readiness(ctx)
 	endpoint, _ := p.instances.Endpoint()
@@ -45,7 +46,12 @@ func (p *proxy) readSpool(ctx context.Context, s *status.Snapshot) error {
 
 func (p *proxy) readSignatures(ctx context.Context, s *status.Snapshot) error {
 	n, err := p.store.Counters(ctx)
-	s.Signatures = []status.Count{{Name: "sent", Value: n.Sent}, {Name: "returned", Value: n.Returned}, {Name: "refused", Value: n.Refused}, {Name: "unknown", Value: n.Unknown}}
+	s.Signatures = []status.Count{
+		{Name: "sent", Value: n.Sent},
+		{Name: "returned", Value: n.Returned},
+		{Name: "refused", Value: n.Refused},
+		{Name: "unknown", Value: n.Unknown},
+	}
 	return err
 }
 
@@ -56,8 +62,15 @@ func (p *proxy) readRecent(ctx context.Context, s *status.Snapshot) error {
 	}
 	for _, r := range recent {
 		op := status.Operation{
-			ID: int64(r.ID), ClientService: r.ClientService, Status: string(r.Status), Documents: r.DocumentCount, Ended: r.EndedDocuments,
-			Created: r.Created, EndedAt: r.Ended,
+			ID: int64(
+				r.ID,
+			),
+			ClientService: r.ClientService,
+			Status:        string(r.Status),
+			Documents:     r.DocumentCount,
+			Ended:         r.EndedDocuments,
+			Created:       r.Created,
+			EndedAt:       r.Ended,
 		}
 		if s.ShowReferences {
 			op.Reference = r.ExternalReference

@@ -17,8 +17,9 @@ import (
 // browserTime bounds one page: the first start of a browser on a busy machine takes seconds.
 const browserTime = 2 * time.Minute
 
-// browser returns the DOM of a page as headless Chromium makes it, after scripts, styles and whatever a page would load. Every host but
-// loopback is unknown to it. Where Chromium is not installed the test is skipped, or fails where CI=true.
+// browser returns the DOM of a page as headless Chromium makes it, after scripts, styles and
+// whatever a page would load. Every host but loopback is unknown to it. Where Chromium is not
+// installed the test is skipped, or fails where CI=true.
 func browser(t *testing.T, url string, more ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
@@ -43,14 +44,32 @@ func browser(t *testing.T, url string, more ...string) string {
 	return string(out)
 }
 
-// withUnreadable starts a proxy that has a key beside one which bob's documents want and nobody can reach, and has one of each signed.
+// withUnreadable starts a proxy that has a key beside one which bob's documents want and nobody can
+// reach, and has one of each signed.
 func withUnreadable(t *testing.T) (p *testProxy, failed int64) {
 	t.Helper()
 	p = newTestProxy(t, "--signing.tries=1", "--signing.retry.backoff=10ms")
 	const alice, bob = "PRT.1-PRT.2-alice", "PRT.1-PRT.2-bob"
-	p.file(t, "client-services-config.json", fmt.Sprintf(`{%q: {"secret": %q}, %q: {"secret": %q, "provider": "away"}}`, alice, clients[alice], bob, clients[bob]))
-	p.configure(t, "defaultProvider: embedded\nproviders:\n- {name: embedded, kind: embedded}\n- {name: away, kind: csc, url: 'http://127.0.0.1:1', clientID: us, clientSecretFile: "+
-		p.file(t, "away-secret", "geheim\n")+"}\n- {name: idle, kind: csc, url: 'http://127.0.0.1:1', clientID: us, clientSecretFile: "+p.file(t, "idle-secret", "geheim\n")+"}\n").start(t)
+	p.file(
+		t,
+		"client-services-config.json",
+		fmt.Sprintf(`{%q: {"secret": %q}, %q: {"secret": %q, "provider": "away"}}`, alice, clients[alice], bob, clients[bob]),
+	)
+	p.configure(
+		t,
+		"defaultProvider: embedded\nproviders:\n- {name: embedded, kind: embedded}\n- {name: away, kind: csc, url: 'http://127.0.0.1:1', clientID: us, clientSecretFile: "+
+			p.file(
+				t,
+				"away-secret",
+				"geheim\n",
+			)+"}\n- {name: idle, kind: csc, url: 'http://127.0.0.1:1', clientID: us, clientSecretFile: "+p.file(
+			t,
+			"idle-secret",
+			"geheim\n",
+		)+"}\n",
+	).start(
+		t,
+	)
 	c, err := client.New(client.Config{URL: p.URL, ClientID: bob, Secret: clients[bob]})
 	if err != nil {
 		t.Fatal(err)
@@ -65,13 +84,18 @@ func withUnreadable(t *testing.T) (p *testProxy, failed int64) {
 	return p, op.ID
 }
 
-// TestCredentialReadable: one that cannot be read is a figure that an alert sees, and one that can is another.
+// TestCredentialReadable: one that cannot be read is a figure that an alert sees, and one that can
+// is another.
 func TestCredentialReadable(t *testing.T) {
 	p, _ := withUnreadable(t)
 	if v := p.metric(t, `signstash_credential_readable{credential="away"}`); v != 0 {
 		t.Errorf("the one that is out of reach is readable: %v", v)
 	}
-	until(t, "the embedded one is readable", func() bool { return p.metrics(t)[`signstash_credential_readable{credential="embedded"}`] == 1 })
+	until(
+		t,
+		"the embedded one is readable",
+		func() bool { return p.metrics(t)[`signstash_credential_readable{credential="embedded"}`] == 1 },
+	)
 	all := p.metrics(t)
 	if _, ok := all[`signstash_credential_readable{credential="idle"}`]; ok {
 		t.Error("nobody has asked for the idle one, and it is said whether it is readable")
@@ -83,7 +107,8 @@ func TestCredentialReadable(t *testing.T) {
 	}
 }
 
-// TestStatusPage looks at the page in a real browser, after an operation that went well and one that did not.
+// TestStatusPage looks at the page in a real browser, after an operation that went well and one
+// that did not.
 func TestStatusPage(t *testing.T) {
 	p, failed := withUnreadable(t)
 	c := newClient(t, p.Instance)

@@ -41,10 +41,16 @@ func (p *pipeline) surround(t *testing.T, authority *service.Authority) *pades.F
 	}
 	issuing, issuingKey := authority.Issuer()
 	root, rootKey := authority.Root()
-	if p.tsa, err = tsa.New(tsa.Options{Key: key, Certificate: certificate, Chain: []*x509.Certificate{issuing}, NoPurpose: unfit}); err != nil {
+	if p.tsa, err = tsa.New(
+		tsa.Options{Key: key, Certificate: certificate, Chain: []*x509.Certificate{issuing}, NoPurpose: unfit},
+	); err != nil {
 		t.Fatal(err)
 	}
-	p.status, err = certstatus.New(certstatus.Options{Issuers: []certstatus.Issuer{{Certificate: issuing, Key: issuingKey}, {Certificate: root, Key: rootKey}}})
+	p.status, err = certstatus.New(
+		certstatus.Options{
+			Issuers: []certstatus.Issuer{{Certificate: issuing, Key: issuingKey}, {Certificate: root, Key: rootKey}},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +60,12 @@ func (p *pipeline) surround(t *testing.T, authority *service.Authority) *pades.F
 	client, stop := pipenet.Serve(mux)
 	p.closers = append(p.closers, stop)
 	stamps, err := timestamp.New(timestamp.Config{
-		Authorities: []timestamp.Authority{{URL: "http://status.invalid/tsa"}}, HTTP: client, Trusted: []*x509.Certificate{root}, Log: logr.Discard(),
+		Authorities: []timestamp.Authority{
+			{URL: "http://status.invalid/tsa"},
+		},
+		HTTP:    client,
+		Trusted: []*x509.Certificate{root},
+		Log:     logr.Discard(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -67,14 +78,16 @@ func (p *pipeline) surround(t *testing.T, authority *service.Authority) *pades.F
 	return &pades.Format{Timestamper: stamps, Revocation: gatherer}
 }
 
-// unfinished are documents whose signature values are there, and are kept through every try: they are paid for once.
+// unfinished are documents whose signature values are there, and are kept through every try: they
+// are paid for once.
 func unfinished(signError string) outcome {
 	d := "ERROR_SIGNING " + signError
 	return outcome{status: "EXECUTION_FAILED", documents: [3]string{d, d, d}, made: 3, sent: 3, returned: 3}
 }
 
-// TestTimestampMatrix: while a timestamp authority is out of order no signature is spent. What stays fails the documents; what passes is
-// tried again. What a probe has found is not found by documents.
+// TestTimestampMatrix: while a timestamp authority is out of order no signature is spent. What
+// stays fails the documents; what passes is tried again. What a probe has found is not found by
+// documents.
 func TestTimestampMatrix(t *testing.T) {
 	for _, r := range tsa.Rudenesses() {
 		stays, passes := failed("TIMESTAMP_SIGN_ERROR", 0, 0, 0, 0), atOnce
@@ -100,7 +113,8 @@ func TestTimestampMatrix(t *testing.T) {
 	}
 }
 
-// TestRevocationMatrix: OCSP and CRLs stand in for each other; where both fail the documents do, and are not signed twice for it.
+// TestRevocationMatrix: OCSP and CRLs stand in for each other; where both fail the documents do,
+// and are not signed twice for it.
 func TestRevocationMatrix(t *testing.T) {
 	for _, r := range certstatus.Rudenesses() {
 		for name, c := range map[string]struct {
@@ -161,7 +175,11 @@ type misreporting struct {
 	left   int
 }
 
-func (m *misreporting) Create(ctx context.Context, up signing.Upload, n signing.NewOperation) (signing.Operation, error) {
+func (m *misreporting) Create(
+	ctx context.Context,
+	up signing.Upload,
+	n signing.NewOperation,
+) (signing.Operation, error) {
 	if m.left == 0 {
 		return m.Store.Create(ctx, up, n)
 	}
@@ -174,8 +192,8 @@ func (m *misreporting) Create(ctx context.Context, up signing.Upload, n signing.
 	return signing.Operation{}, signing.Errorf(signing.KindStorage, "storage failed").Retryable(0)
 }
 
-// TestCreateMisreported: what is on disk is signed, and its client hears so, whatever the commit has reported; what is not on disk was
-// never accepted, and takes no room.
+// TestCreateMisreported: what is on disk is signed, and its client hears so, whatever the commit
+// has reported; what is not on disk was never accepted, and takes no room.
 func TestCreateMisreported(t *testing.T) {
 	for _, stores := range []bool{true, false} {
 		t.Run(fmt.Sprintf("stored %v", stores), func(t *testing.T) {

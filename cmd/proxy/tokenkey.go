@@ -14,8 +14,9 @@ func (p *proxy) readTokenKey() ([]byte, error) {
 	return tokenkey.ReadOrMake(p.cfg.StateFolder)
 }
 
-// watchTokenKey takes a new key from the named file whenever there is one, so that all instances that share it go on accepting each
-// other's tokens. The key in the state folder is nobody's to change.
+// watchTokenKey takes a new key from the named file whenever there is one, so that all instances
+// that share it go on accepting each other's tokens. The key in the state folder is nobody's to
+// change.
 func (p *proxy) watchTokenKey(ctx context.Context) error {
 	file := p.cfg.Server.TokenSigningKey
 	if file == "" {

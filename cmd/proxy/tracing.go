@@ -22,20 +22,22 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// tracing sends OpenTelemetry traces by OTLP over HTTP where the standard environment variables say where to. Without them nothing is
-// wrapped and nothing is made.
+// tracing sends OpenTelemetry traces by OTLP over HTTP where the standard environment variables say
+// where to. Without them nothing is wrapped and nothing is made.
 type tracing struct {
 	on       bool
 	provider api.TracerProvider
 	end      func(context.Context) error
 }
 
-// endTraces bounds the sending of the last spans at the end: a collector that is gone must not hold up a stop.
+// endTraces bounds the sending of the last spans at the end: a collector that is gone must not hold
+// up a stop.
 const endTraces = 3 * time.Second
 
-// newTracing reads the environment: OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns tracing on, OTEL_SDK_DISABLED
-// and OTEL_TRACES_EXPORTER=none turn it off. The exporter and the SDK read all the others themselves. Nothing of it stops the proxy: a
-// mistake is logged, and costs traces.
+// newTracing reads the environment: OTEL_EXPORTER_OTLP_ENDPOINT or
+// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns tracing on, OTEL_SDK_DISABLED and
+// OTEL_TRACES_EXPORTER=none turn it off. The exporter and the SDK read all the others themselves.
+// Nothing of it stops the proxy: a mistake is logged, and costs traces.
 func newTracing(ctx context.Context, log logr.Logger, instance string, env func(string) string) *tracing {
 	off := &tracing{provider: noop.NewTracerProvider(), end: func(context.Context) error { return nil }}
 	if strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || env("OTEL_TRACES_EXPORTER") == "none" {
@@ -52,7 +54,12 @@ func newTracing(ctx context.Context, log logr.Logger, instance string, env func(
 		return off
 	}
 	res, err := resource.New(ctx, resource.WithAttributes(
-		attribute.String("service.name", "signstash-proxy"), attribute.String("service.version", version), attribute.String("service.instance.id", instance),
+		attribute.String(
+			"service.name",
+			"signstash-proxy",
+		),
+		attribute.String("service.version", version),
+		attribute.String("service.instance.id", instance),
 	), resource.WithTelemetrySDK(), resource.WithFromEnv()) // what the environment says goes last: it decides
 	if err != nil { // what could be read is in res all the same
 		log.Error(err, "OTEL_RESOURCE_ATTRIBUTES are malformed, and not sent in full")
@@ -65,7 +72,8 @@ func newTracing(ctx context.Context, log logr.Logger, instance string, env func(
 	}}
 }
 
-// asked tells whether the environment says where to send traces, and logs what it asks for that is not had here.
+// asked tells whether the environment says where to send traces, and logs what it asks for that is
+// not had here.
 func asked(log logr.Logger, env func(string) string) bool {
 	kind := env("OTEL_TRACES_EXPORTER")
 	if kind != "" && kind != "otlp" {
@@ -73,7 +81,11 @@ func asked(log logr.Logger, env func(string) string) bool {
 	}
 	protocol := cmp.Or(env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), env("OTEL_EXPORTER_OTLP_PROTOCOL"))
 	if protocol != "" && !strings.HasPrefix(protocol, "http/") {
-		log.Info("only OTLP over HTTP is known: OTEL_EXPORTER_OTLP_PROTOCOL is not obeyed; a collector's port for HTTP is 4318", "asked", protocol)
+		log.Info(
+			"only OTLP over HTTP is known: OTEL_EXPORTER_OTLP_PROTOCOL is not obeyed; a collector's port for HTTP is 4318",
+			"asked",
+			protocol,
+		)
 	}
 	on := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")+env("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
 	if !on && kind != "" {
@@ -82,7 +94,8 @@ func asked(log logr.Logger, env func(string) string) bool {
 	return on
 }
 
-// otelSink lets the library say which part of its environment it does not take, without the values: headers hold tokens.
+// otelSink lets the library say which part of its environment it does not take, without the values:
+// headers hold tokens.
 type otelSink struct{ log logr.Logger }
 
 // Init implements logr.LogSink.
@@ -105,15 +118,25 @@ func (s otelSink) WithValues(...any) logr.LogSink { return s }
 // WithName implements logr.LogSink.
 func (s otelSink) WithName(string) logr.LogSink { return s }
 
-// spoken are the attributes of HTTP that leave: none that a client, a URL or a peer could put a name, a reference or a token into.
+// spoken are the attributes of HTTP that leave: none that a client, a URL or a peer could put a
+// name, a reference or a token into.
 var spoken = map[attribute.Key]bool{
-	"http.request.method": true, "http.response.status_code": true, "http.request.body.size": true, "http.response.body.size": true,
-	"network.protocol.name": true, "network.protocol.version": true, "url.scheme": true, "error.type": true,
-	"signstash.call": true, "signstash.credential": true, "signstash.digests": true, "signstash.outcome": true,
+	"http.request.method":       true,
+	"http.response.status_code": true,
+	"http.request.body.size":    true,
+	"http.response.body.size":   true,
+	"network.protocol.name":     true,
+	"network.protocol.version":  true,
+	"url.scheme":                true,
+	"error.type":                true,
+	"signstash.call":            true,
+	"signstash.credential":      true,
+	"signstash.digests":         true,
+	"signstash.outcome":         true,
 }
 
-// discreet is an exporter of spans with the attributes of spoken alone, and without events and texts of errors: otelhttp writes down paths,
-// whole URLs and what went wrong with them.
+// discreet is an exporter of spans with the attributes of spoken alone, and without events and
+// texts of errors: otelhttp writes down paths, whole URLs and what went wrong with them.
 type discreet struct{ trace.SpanExporter }
 
 // ExportSpans implements trace.SpanExporter.
@@ -149,8 +172,15 @@ func (t *tracing) handler(next http.Handler) http.Handler {
 	if !t.on {
 		return next
 	}
-	return otelhttp.NewHandler(next, "request", otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(propagation.TraceContext{}),
-		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method + " " + callName(r.URL.Path) }))
+	return otelhttp.NewHandler(
+		next,
+		"request",
+		otelhttp.WithTracerProvider(t.provider),
+		otelhttp.WithPropagators(propagation.TraceContext{}),
+		otelhttp.WithSpanNameFormatter(
+			func(_ string, r *http.Request) string { return r.Method + " " + callName(r.URL.Path) },
+		),
+	)
 }
 
 // callName is the part of a path that names the call, without references and ids.
@@ -175,13 +205,18 @@ func callName(path string) string {
 	return strings.Join(words, "/")
 }
 
-// transport makes a span of every outgoing request. Trace ids stay here: the other side is somebody else's.
+// transport makes a span of every outgoing request. Trace ids stay here: the other side is somebody
+// else's.
 func (t *tracing) transport(next http.RoundTripper, purpose string) http.RoundTripper {
 	if !t.on {
 		return next
 	}
-	return otelhttp.NewTransport(next, otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator()),
-		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return purpose + " " + r.Method }))
+	return otelhttp.NewTransport(
+		next,
+		otelhttp.WithTracerProvider(t.provider),
+		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator()),
+		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return purpose + " " + r.Method }),
+	)
 }
 
 // called makes a span of a call to a provider that has just ended.

@@ -23,8 +23,8 @@ func TestCallName(t *testing.T) {
 	}
 }
 
-// TestTracingAsksForMore: what is asked for and not had here is logged; a malformed variable costs a part of the traces, not the start;
-// and no value of a header reaches the log.
+// TestTracingAsksForMore: what is asked for and not had here is logged; a malformed variable costs
+// a part of the traces, not the start; and no value of a header reaches the log.
 func TestTracingAsksForMore(t *testing.T) {
 	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	for _, test := range []struct {
@@ -48,12 +48,17 @@ func TestTracingAsksForMore(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			var log strings.Builder
-			traces := newTracing(t.Context(), funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{}), "proxy-0",
-				func(name string) string { return test.env[name] })
+			traces := newTracing(
+				t.Context(),
+				funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{}),
+				"proxy-0",
+				func(name string) string { return test.env[name] },
+			)
 			if traces.on != test.on {
 				t.Errorf("on = %t, want %t", traces.on, test.on)
 			}
-			if text := log.String(); !strings.Contains(text, test.logs) || test.logs == "" && text != "" || strings.Contains(text, "geheim") {
+			if text := log.String(); !strings.Contains(text, test.logs) || test.logs == "" && text != "" ||
+				strings.Contains(text, "geheim") {
 				t.Errorf("log is %q, want %q in it", text, test.logs)
 			}
 			if err := traces.end(t.Context()); err != nil {

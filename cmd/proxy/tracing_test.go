@@ -16,8 +16,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestTraces: where the standard variables name a collector, it hears of requests, of calls that leave and of signatures; no reference
-// of a client and no URL of a callback is in any part of a span, and the remote side gets no trace id.
+// TestTraces: where the standard variables name a collector, it hears of requests, of calls that
+// leave and of signatures; no reference of a client and no URL of a callback is in any part of a
+// span, and the remote side gets no trace id.
 func TestTraces(t *testing.T) {
 	var mu sync.Mutex
 	names, resources := map[string]int{}, map[string]string{}
@@ -47,9 +48,20 @@ func TestTraces(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	told := newReceiver(t)
 	p := newTestProxy(t, append(remote.flags(), "--callback.allow-private=127.0.0.0/8")...)
-	p.o.Env = append(p.o.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+gathering.URL, "OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=tests,malformed")
+	p.o.Env = append(
+		p.o.Env,
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+gathering.URL,
+		"OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=tests,malformed",
+	)
 	p.start(t)
-	if _, err := newClient(t, p.Instance).Sign(t.Context(), oneDocument(t, "traced/secret reference", client.SignatureInfo{}), new(memorySink)); err != nil {
+	if _, err := newClient(
+		t,
+		p.Instance,
+	).Sign(
+		t.Context(),
+		oneDocument(t, "traced/secret reference", client.SignatureInfo{}),
+		new(memorySink),
+	); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := newClient(t, p.Instance).Status(t.Context(), "traced/secret reference"); err != nil {
@@ -57,8 +69,17 @@ func TestTraces(t *testing.T) {
 	}
 	post(t, p, "document/sign/async/base64", withCallback(t, "told", told.URL+"/secret-path?token=secret-token"))
 	until(t, "the callback", func() bool { return told.heard("told") == "EXECUTED" })
-	post(t, p, "document/sign/async/base64", withCallback(t, "not told", "http://secret-user.127.0.0.1.invalid/secret?token=secret-token"))
-	until(t, "a callback that fails", func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="failed"}`] > 0 })
+	post(
+		t,
+		p,
+		"document/sign/async/base64",
+		withCallback(t, "not told", "http://secret-user.127.0.0.1.invalid/secret?token=secret-token"),
+	)
+	until(
+		t,
+		"a callback that fails",
+		func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="failed"}`] > 0 },
+	)
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -9,14 +9,16 @@ import (
 	"time"
 )
 
-// Breaker keeps calls away from a host that fails. After Failures calls in a row that found no working service (no answer, or a
-// status of 5xx other than 501) it opens: calls fail at once with an *OpenError, unsent. After a while one call is let through; its
-// success closes the breaker, its failure opens it for twice as long. Calls that the caller gave up say nothing about the host.
+// Breaker keeps calls away from a host that fails. After Failures calls in a row that found no
+// working service (no answer, or a status of 5xx other than 501) it opens: calls fail at once with
+// an *OpenError, unsent. After a while one call is let through; its success closes the breaker, its
+// failure opens it for twice as long. Calls that the caller gave up say nothing about the host.
 type Breaker struct {
 	Failures int           // 0 = 5; negative = never opens
 	Open     time.Duration // first time that it stays open; 0 = 5 s
 	MaxOpen  time.Duration // longest time; 0 = 1 min
-	// Changed is told each new state of a host, for metrics and the log. It must not block. Nil = nobody asks.
+	// Changed is told each new state of a host, for metrics and the log. It must not block. Nil =
+	// nobody asks.
 	Changed func(host string, s State)
 }
 
@@ -39,8 +41,8 @@ func (e *OpenError) Error() string {
 	return fmt.Sprintf("%s has failed lately, next call in %s", e.Host, e.RetryAfter.Round(time.Millisecond))
 }
 
-// maxHosts bounds the memory for hosts that fail: certificates may name any number of OCSP and CRL hosts. Beyond it a further
-// failing host is not guarded.
+// maxHosts bounds the memory for hosts that fail: certificates may name any number of OCSP and CRL
+// hosts. Beyond it a further failing host is not guarded.
 const maxHosts = 1024
 
 // breakers are the breakers of all hosts that failed last time; a host that works has none.

@@ -105,7 +105,15 @@ func TestBreaker(t *testing.T) {
 		host.set(http.StatusOK)
 		want("it works", 8, 0)
 		want("closed", 9, 0)
-		sequence := []outbound.State{outbound.Open, outbound.HalfOpen, outbound.Open, outbound.HalfOpen, outbound.Open, outbound.HalfOpen, outbound.Closed}
+		sequence := []outbound.State{
+			outbound.Open,
+			outbound.HalfOpen,
+			outbound.Open,
+			outbound.HalfOpen,
+			outbound.Open,
+			outbound.HalfOpen,
+			outbound.Closed,
+		}
 		if got := states(); !slices.Equal(got, sequence) {
 			t.Errorf("states = %v, want %v", got, sequence)
 		}
@@ -117,7 +125,8 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// TestHalfOpenLetsOneThrough: while one call is out to see, others wait; if its caller gives up, the next one goes.
+// TestHalfOpenLetsOneThrough: while one call is out to see, others wait; if its caller gives up,
+// the next one goes.
 func TestHalfOpenLetsOneThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host := &script{}
@@ -169,7 +178,13 @@ func TestBreakerJudgement(t *testing.T) {
 
 // TestHostsApart: one host's failures keep nobody from another.
 func TestHostsApart(t *testing.T) {
-	bad, good := newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }), newServer(t, func(http.ResponseWriter, *http.Request) {})
+	bad, good := newServer(
+		t,
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+	), newServer(
+		t,
+		func(http.ResponseWriter, *http.Request) {},
+	)
 	client := newClient(t, outbound.Config{Breaker: outbound.Breaker{Failures: 1}})
 	_, _ = outbound.Exchange(client, post(t.Context(), t, bad.URL), 10)
 	_, err := outbound.Exchange(client, post(t.Context(), t, bad.URL), 10)

@@ -12,33 +12,41 @@ import (
 	"time"
 )
 
-// Config is how calls leave. The zero value goes straight out, trusts the system's authorities and uses the breaker's defaults.
+// Config is how calls leave. The zero value goes straight out, trusts the system's authorities and
+// uses the breaker's defaults.
 type Config struct {
-	// ProxyHost and ProxyPort name an HTTP proxy for every call (--einvoice-integration-client.rest.provider.proxy.hostname, .port).
-	// TLS is tunnelled through it with CONNECT (RFC 9110 9.3.6). Empty = none; the environment's proxy variables are not looked at.
+	// ProxyHost and ProxyPort name an HTTP proxy for every call
+	// (--einvoice-integration-client.rest.provider.proxy.hostname, .port). TLS is tunnelled through it
+	// with CONNECT (RFC 9110 9.3.6). Empty = none; the environment's proxy variables are not looked
+	// at.
 	ProxyHost string
 	ProxyPort int
-	// ProxyCredentialsFile holds user:password on its first line (Basic, RFC 7617). It is read for each call, so that it may change.
+	// ProxyCredentialsFile holds user:password on its first line (Basic, RFC 7617). It is read for
+	// each call, so that it may change.
 	ProxyCredentialsFile string
 	// CAFile is a PEM bundle that is trusted beside the system's authorities. It is read once.
 	CAFile string
 	// UserAgent is sent where a request names none. Empty = signstash-proxy.
 	UserAgent string
-	// Guard refuses calls into the own network, for clients whose addresses others choose. Nil = none is refused.
+	// Guard refuses calls into the own network, for clients whose addresses others choose. Nil = none
+	// is refused.
 	Guard *Guard
 	// Breaker settings for every host.
 	Breaker Breaker
 }
 
 const (
-	// connectTimeout bounds dialling and the TLS handshake, each: a host that takes longer will not sign in time either.
+	// connectTimeout bounds dialling and the TLS handshake, each: a host that takes longer will not
+	// sign in time either.
 	connectTimeout = 10 * time.Second
-	// idleTimeout is shorter than what servers usually keep idle connections (60 s and more), so that a request is seldom written to
-	// a connection that the other side is closing: that would leave the outcome of a signature unknown.
+	// idleTimeout is shorter than what servers usually keep idle connections (60 s and more), so that
+	// a request is seldom written to a connection that the other side is closing: that would leave the
+	// outcome of a signature unknown.
 	idleTimeout = 30 * time.Second
 	// maxHeaderBytes bounds the head of an answer.
 	maxHeaderBytes = 64 << 10
-	// http2Silence is how long an HTTP/2 connection may be silent before it is pinged, and the wait for the ping's answer.
+	// http2Silence is how long an HTTP/2 connection may be silent before it is pinged, and the wait
+	// for the ping's answer.
 	http2Silence = 15 * time.Second
 )
 
@@ -54,7 +62,8 @@ func (c Config) Validate() []error {
 	return bad
 }
 
-// New returns a client; it is safe for concurrent use. It has no overall time-out: each request's context bounds it.
+// New returns a client; it is safe for concurrent use. It has no overall time-out: each request's
+// context bounds it.
 func New(c Config) (*http.Client, error) {
 	if err := errors.Join(c.Validate()...); err != nil {
 		return nil, err
@@ -93,7 +102,8 @@ func New(c Config) (*http.Client, error) {
 	}, nil
 }
 
-// loadRoots returns the system's authorities with those of a PEM file; nil, meaning the system's, where no file is named.
+// loadRoots returns the system's authorities with those of a PEM file; nil, meaning the system's,
+// where no file is named.
 func loadRoots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -136,7 +146,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// admit says whether a request may go out. A refusal by the guard says nothing about the host, so the breaker does not count it.
+// admit says whether a request may go out. A refusal by the guard says nothing about the host, so
+// the breaker does not count it.
 func (t *transport) admit(r *http.Request, host string) error {
 	if t.guard != nil {
 		if err := t.guard.checkProxied(r.Context(), r.URL); err != nil {
@@ -152,8 +163,9 @@ func (t *transport) prepare(r *http.Request) *http.Request {
 	if r.Header.Get("User-Agent") == "" {
 		r.Header.Set("User-Agent", t.userAgent)
 	}
-	// A proxy may end the connection behind its answer without having said so (tinyproxy does). A request written into that moment
-	// would have an unknown outcome, so that none is sent where another one was. Tunnels of TLS end at the other side, and are kept.
+	// A proxy may end the connection behind its answer without having said so (tinyproxy does). A
+	// request written into that moment would have an unknown outcome, so that none is sent where
+	// another one was. Tunnels of TLS end at the other side, and are kept.
 	r.Close = r.Close || t.proxied && r.URL.Scheme == "http"
 	return r
 }

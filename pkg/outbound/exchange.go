@@ -21,7 +21,8 @@ type Answer struct {
 
 // LostError is a request without a whole answer.
 type LostError struct {
-	// Sent is false when the request cannot have been carried out: nothing of it went out. True means that nobody can tell.
+	// Sent is false when the request cannot have been carried out: nothing of it went out. True means
+	// that nobody can tell.
 	Sent bool
 	// Status is the answer's status when its head came and the rest did not; 0 otherwise.
 	Status int
@@ -42,21 +43,24 @@ func (e *LostError) Error() string {
 // Unwrap returns the cause.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// ErrTooLarge is the cause of a LostError when an answer is larger than the caller believes it may be.
+// ErrTooLarge is the cause of a LostError when an answer is larger than the caller believes it may
+// be.
 var ErrTooLarge = errors.New("answer is larger than its limit")
 
-// Repeatable marks a request that does no harm when it is carried out twice, whatever its method: when a connection that was kept
-// turns out to have ended, it is sent again on another one. Its body must be one that http.NewRequest knows how to send again.
+// Repeatable marks a request that does no harm when it is carried out twice, whatever its method:
+// when a connection that was kept turns out to have ended, it is sent again on another one. Its
+// body must be one that http.NewRequest knows how to send again.
 func Repeatable(r *http.Request) {
 	r.Header["Idempotency-Key"] = nil // http.Transport's sign for it; without a value it is not sent
 }
 
-// Exchange sends r and returns the whole answer, whatever its status; a body of more than limit bytes is not read further. The
-// request's context bounds all of it. The error is a *LostError.
+// Exchange sends r and returns the whole answer, whatever its status; a body of more than limit
+// bytes is not read further. The request's context bounds all of it. The error is a *LostError.
 func Exchange(client *http.Client, r *http.Request, limit int64) (*Answer, error) {
 	var sent atomic.Bool
-	// Headers come before anything the other side could act upon, so that what failed earlier was not carried out. The opposite is
-	// not true: they may still lie in a buffer. Then the outcome counts as unknown although nothing happened.
+	// Headers come before anything the other side could act upon, so that what failed earlier was not
+	// carried out. The opposite is not true: they may still lie in a buffer. Then the outcome counts
+	// as unknown although nothing happened.
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}
 	resp, err := client.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	if err != nil {
@@ -80,8 +84,8 @@ func Exchange(client *http.Client, r *http.Request, limit int64) (*Answer, error
 // maxRetryAfter bounds what a server may ask us to wait.
 const maxRetryAfter = time.Hour
 
-// RetryAfter reads the header of that name, seconds or a date (RFC 9110 10.2.3): 0 if absent, in the past or not understood, an hour
-// at most.
+// RetryAfter reads the header of that name, seconds or a date (RFC 9110 10.2.3): 0 if absent, in
+// the past or not understood, an hour at most.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(v, 10, 31); err == nil {

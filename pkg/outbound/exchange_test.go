@@ -110,7 +110,8 @@ func TestExchange(t *testing.T) {
 				return
 			}
 			var lost *outbound.LostError
-			if !errors.As(err, &lost) || lost.Sent != c.lost.Sent || lost.Status != c.lost.Status || c.lost.Err != nil && !errors.Is(err, c.lost.Err) {
+			if !errors.As(err, &lost) || lost.Sent != c.lost.Sent || lost.Status != c.lost.Status ||
+				c.lost.Err != nil && !errors.Is(err, c.lost.Err) {
 				t.Errorf("Exchange = %v, want %+v", err, c.lost)
 			}
 			if err != nil && strings.Contains(err.Error(), server.URL) {
@@ -135,10 +136,20 @@ func TestNotSent(t *testing.T) {
 		{"cancelled before", cancelled, "http://127.0.0.1:1", outbound.Config{}},
 		{"TLS with a stranger", t.Context(), newTLSServer(t).URL, outbound.Config{}},
 		{"proxy is not there", t.Context(), "http://simulated.invalid", proxyAt(t, closedPort(t))},
-		{"proxy credentials are not there", t.Context(), "http://simulated.invalid", outbound.Config{ProxyHost: "127.0.0.1", ProxyPort: 1, ProxyCredentialsFile: "/nonexistent"}},
-		{"proxy refuses CONNECT", t.Context(), "https://simulated.invalid", proxyAt(t, strings.TrimPrefix(newServer(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusProxyAuthRequired)
-		}).URL, "http://"))},
+		{
+			"proxy credentials are not there",
+			t.Context(),
+			"http://simulated.invalid",
+			outbound.Config{ProxyHost: "127.0.0.1", ProxyPort: 1, ProxyCredentialsFile: "/nonexistent"},
+		},
+		{
+			"proxy refuses CONNECT",
+			t.Context(),
+			"https://simulated.invalid",
+			proxyAt(t, strings.TrimPrefix(newServer(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusProxyAuthRequired)
+			}).URL, "http://")),
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -173,7 +184,9 @@ func TestUnansweredIsSent(t *testing.T) {
 
 func newTLSServer(t *testing.T) *httptest.Server {
 	t.Helper()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.Proto)) }))
+	server := httptest.NewUnstartedServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.Proto)) }),
+	)
 	server.EnableHTTP2 = true
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)

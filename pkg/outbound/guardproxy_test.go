@@ -28,7 +28,8 @@ func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 	return found, nil
 }
 
-// TestGuardBehindProxy checks what an HTTP proxy is asked for. The proxy would reach everything, so only the guard can refuse.
+// TestGuardBehindProxy checks what an HTTP proxy is asked for. The proxy would reach everything, so
+// only the guard can refuse.
 func TestGuardBehindProxy(t *testing.T) {
 	var asked atomic.Int32
 	proxy := newServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -38,11 +39,24 @@ func TestGuardBehindProxy(t *testing.T) {
 	config := proxyAt(t, strings.TrimPrefix(proxy.URL, "http://"))
 	config.Breaker.Failures = -1
 	config.Guard = &outbound.Guard{
-		Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, Hosts: []string{"partner.example", ".Listed.example."}, Setting: "--callback.hosts",
+		Allow: []netip.Prefix{
+			netip.MustParsePrefix("10.1.0.0/16"),
+		},
+		Hosts:   []string{"partner.example", ".Listed.example."},
+		Setting: "--callback.hosts",
 		Resolver: names{
-			"receiver.example": {"93.184.216.34", "2606:2800:220:1::1"}, "intranet.corp.example": {"10.2.0.1"}, "169-254-169-254.nip.example": {"169.254.169.254"},
-			"metadata.google.internal": {"169.254.169.254"}, "mixed.example": {"93.184.216.34", "127.0.0.1"}, "allowed.corp.example": {"10.1.2.3"},
-			"mapped.example": {"::ffff:127.0.0.1"},
+			"receiver.example": {
+				"93.184.216.34",
+				"2606:2800:220:1::1",
+			},
+			"intranet.corp.example":       {"10.2.0.1"},
+			"169-254-169-254.nip.example": {"169.254.169.254"},
+			"metadata.google.internal": {
+				"169.254.169.254",
+			},
+			"mixed.example":        {"93.184.216.34", "127.0.0.1"},
+			"allowed.corp.example": {"10.1.2.3"},
+			"mapped.example":       {"::ffff:127.0.0.1"},
 		},
 	}
 	client := newClient(t, config)
@@ -73,14 +87,25 @@ func TestGuardBehindProxy(t *testing.T) {
 	}
 }
 
-// TestGuardRefusalIsNotTheHostsFault refuses a host more often than the breaker allows failures: the breaker stays closed.
+// TestGuardRefusalIsNotTheHostsFault refuses a host more often than the breaker allows failures:
+// the breaker stays closed.
 func TestGuardRefusalIsNotTheHostsFault(t *testing.T) {
 	config := proxyAt(t, closedPort(t))
-	config.Breaker = outbound.Breaker{Failures: 1, Changed: func(host string, s outbound.State) { t.Errorf("breaker of %s: %s", host, s) }}
+	config.Breaker = outbound.Breaker{
+		Failures: 1,
+		Changed:  func(host string, s outbound.State) { t.Errorf("breaker of %s: %s", host, s) },
+	}
 	config.Guard = &outbound.Guard{Resolver: names{}}
 	client := newClient(t, config)
 	for range 3 {
-		if _, err := outbound.Exchange(client, post(t.Context(), t, "http://unknown.example/"), 10); !errors.Is(err, outbound.ErrUnresolved) {
+		if _, err := outbound.Exchange(
+			client,
+			post(t.Context(), t, "http://unknown.example/"),
+			10,
+		); !errors.Is(
+			err,
+			outbound.ErrUnresolved,
+		) {
 			t.Errorf("Exchange = %v, want ErrUnresolved", err)
 		}
 	}

@@ -35,7 +35,8 @@ func (c Config) proxy() func(*http.Request) (*url.URL, error) {
 	}
 }
 
-// readCredentials reads user:password from the first line of a file. Its errors hold nothing of the content.
+// readCredentials reads user:password from the first line of a file. Its errors hold nothing of the
+// content.
 func readCredentials(file string) (user, password string, err error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -31,7 +31,8 @@ func proxyAt(t *testing.T, address string) outbound.Config {
 	return outbound.Config{ProxyHost: host, ProxyPort: n}
 }
 
-// startTinyproxy runs a real HTTP proxy on loopback that asks for user and password, and returns its address and its log.
+// startTinyproxy runs a real HTTP proxy on loopback that asks for user and password, and returns
+// its address and its log.
 func startTinyproxy(t *testing.T) (address, logFile string) {
 	t.Helper()
 	program, err := exec.LookPath("tinyproxy")
@@ -45,7 +46,11 @@ func startTinyproxy(t *testing.T) (address, logFile string) {
 	address, logFile = closedPort(t), filepath.Join(folder, "log")
 	_, port, _ := net.SplitHostPort(address)
 	config := filepath.Join(folder, "tinyproxy.conf")
-	text := fmt.Sprintf("Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nLogFile %q\nLogLevel Info\nAllow 127.0.0.1\nBasicAuth simulated password1\n", port, logFile)
+	text := fmt.Sprintf(
+		"Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nLogFile %q\nLogLevel Info\nAllow 127.0.0.1\nBasicAuth simulated password1\n",
+		port,
+		logFile,
+	)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +74,8 @@ func startTinyproxy(t *testing.T) (address, logFile string) {
 	}
 }
 
-// TestTinyproxy: plain calls and TLS go through a real proxy with credentials, and wrong ones are known to have sent nothing.
+// TestTinyproxy: plain calls and TLS go through a real proxy with credentials, and wrong ones are
+// known to have sent nothing.
 func TestTinyproxy(t *testing.T) {
 	address, logFile := startTinyproxy(t)
 	plain := newServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -116,16 +122,25 @@ func TestTinyproxy(t *testing.T) {
 	if err != nil && strings.Contains(err.Error(), "wrong") {
 		t.Errorf("error %q holds the password", err)
 	}
-	if status := refusedBy(outbound.Exchange(client, post(t.Context(), t, plain.URL), 100<<10)); status != http.StatusProxyAuthRequired && status != http.StatusUnauthorized {
+	if status := refusedBy(
+		outbound.Exchange(client, post(t.Context(), t, plain.URL), 100<<10),
+	); status != http.StatusProxyAuthRequired &&
+		status != http.StatusUnauthorized {
 		t.Errorf("wrong password: status %d, want 407 (or 401, as old releases say)", status)
 	}
 	credentials("simulated:password1\n") // they may change while the client lives
-	if a, err := outbound.Exchange(client, post(t.Context(), t, secure.URL), 1000); err != nil || a.Status != http.StatusOK {
+	if a, err := outbound.Exchange(
+		client,
+		post(t.Context(), t, secure.URL),
+		1000,
+	); err != nil ||
+		a.Status != http.StatusOK {
 		t.Errorf("right again: Exchange = %v, %v", a, err)
 	}
 }
 
-// refusedBy is the status of an answer, whole or not: tinyproxy resets the connection behind its refusal.
+// refusedBy is the status of an answer, whole or not: tinyproxy resets the connection behind its
+// refusal.
 func refusedBy(a *outbound.Answer, err error) int {
 	var lost *outbound.LostError
 	if errors.As(err, &lost) {

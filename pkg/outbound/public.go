@@ -13,22 +13,25 @@ import (
 	"time"
 )
 
-// ErrPrivate refuses an address inside the own network: neither a certificate nor a client may make this process call it
-// (server-side request forgery).
+// ErrPrivate refuses an address inside the own network: neither a certificate nor a client may make
+// this process call it (server-side request forgery).
 var ErrPrivate = errors.New("the address is not public")
 
-// ErrUnresolved refuses a host whose name does not resolve on this machine, so that nobody can tell where an HTTP proxy would go.
+// ErrUnresolved refuses a host whose name does not resolve on this machine, so that nobody can tell
+// where an HTTP proxy would go.
 var ErrUnresolved = errors.New("the host name does not resolve here")
 
-// Guard keeps calls whose address somebody else chose (a client, a certificate) away from the own network. Without an HTTP proxy
-// it checks each address that is dialled, so that a name cannot change its meaning in between. With an HTTP proxy, which resolves
-// names itself, it resolves the name first and checks every address that it finds. The proxy's own answer may still differ from
+// Guard keeps calls whose address somebody else chose (a client, a certificate) away from the own
+// network. Without an HTTP proxy it checks each address that is dialled, so that a name cannot
+// change its meaning in between. With an HTTP proxy, which resolves names itself, it resolves the
+// name first and checks every address that it finds. The proxy's own answer may still differ from
 // ours, so a proxy that can refuse private addresses should do so too.
 type Guard struct {
 	// Allow are ranges that may be called although they are not public.
 	Allow []netip.Prefix
-	// Hosts are host names, or endings of host names, that may be called through an HTTP proxy without being resolved here: for
-	// machines that cannot resolve outside names. "example.com" covers example.com and www.example.com, not badexample.com.
+	// Hosts are host names, or endings of host names, that may be called through an HTTP proxy without
+	// being resolved here: for machines that cannot resolve outside names. "example.com" covers
+	// example.com and www.example.com, not badexample.com.
 	Hosts []string
 	// Setting is the name of the setting that fills Hosts, for error messages.
 	Setting string
@@ -41,7 +44,8 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// lookupTimeout bounds one look-up of a name: a resolver's own limit is about 5 s for each server that it asks.
+// lookupTimeout bounds one look-up of a name: a resolver's own limit is about 5 s for each server
+// that it asks.
 const lookupTimeout = 10 * time.Second
 
 // control is a net.Dialer's Control that refuses every address that is not public.
@@ -92,8 +96,8 @@ func (g *Guard) listed(host string) bool {
 	return false
 }
 
-// special are ranges that netip has no word for: shared address space, benchmarking, documentation, NAT64 and 6to4 (which hold IPv4
-// addresses), Teredo, reserved.
+// special are ranges that netip has no word for: shared address space, benchmarking, documentation,
+// NAT64 and 6to4 (which hold IPv4 addresses), Teredo, reserved.
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"),
@@ -129,8 +133,8 @@ func checkAddress(a netip.Addr, allow []netip.Prefix) error {
 	return nil
 }
 
-// CheckHost refuses a URL whose host is written as numbers, or is this machine by name, and not public: ErrPrivate. It resolves
-// nothing: a Guard checks what names mean.
+// CheckHost refuses a URL whose host is written as numbers, or is this machine by name, and not
+// public: ErrPrivate. It resolves nothing: a Guard checks what names mean.
 func CheckHost(address string, allow []netip.Prefix) error {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -145,7 +149,8 @@ func hostOf(u *url.URL) string {
 	return strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 }
 
-// checkName checks what can be said of a host without resolving it. numeric is true for an IP address that was found good.
+// checkName checks what can be said of a host without resolving it. numeric is true for an IP
+// address that was found good.
 func checkName(host string, allow []netip.Prefix) (numeric bool, err error) {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	if a, err := netip.ParseAddr(host); err == nil {

@@ -12,8 +12,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
-// oneAnswer serves one request on each connection without saying that it ends there, and hangs up when the second one has come: what
-// proxies and servers do that give up a connection which was just used again.
+// oneAnswer serves one request on each connection without saying that it ends there, and hangs up
+// when the second one has come: what proxies and servers do that give up a connection which was
+// just used again.
 func oneAnswer(t *testing.T) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -50,7 +51,8 @@ func serveOnce(c net.Conn) {
 	}
 }
 
-// TestStaleConnection: what may be repeated is, on another connection; of what may not, the outcome is unknown.
+// TestStaleConnection: what may be repeated is, on another connection; of what may not, the outcome
+// is unknown.
 func TestStaleConnection(t *testing.T) {
 	url := "http://" + oneAnswer(t)
 	for name, repeatable := range map[string]bool{"repeatable": true, "once": false} {
@@ -72,11 +74,17 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
-// TestProxyThatHangsUp: through a proxy, what is not TLS gets a connection of its own each time, so that none is a stale one.
+// TestProxyThatHangsUp: through a proxy, what is not TLS gets a connection of its own each time, so
+// that none is a stale one.
 func TestProxyThatHangsUp(t *testing.T) {
 	client := newClient(t, proxyAt(t, oneAnswer(t)))
 	for n := range 3 {
-		if a, err := outbound.Exchange(client, post(t.Context(), t, "http://simulated.invalid/sign"), 100); err != nil || !strings.HasPrefix(string(a.Body), "ok") {
+		if a, err := outbound.Exchange(
+			client,
+			post(t.Context(), t, "http://simulated.invalid/sign"),
+			100,
+		); err != nil ||
+			!strings.HasPrefix(string(a.Body), "ok") {
 			t.Fatalf("request %d: Exchange = %v, %v", n+1, a, err)
 		}
 	}

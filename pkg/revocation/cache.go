@@ -11,7 +11,8 @@ const (
 	maxKept = 256
 	// maxKeptBytes bounds it in memory; one large CRL takes a good part.
 	maxKeptBytes = 32 << 20
-	// failurePause is how long a source that failed is left alone, so that a batch of documents does not wait for it one by one.
+	// failurePause is how long a source that failed is left alone, so that a batch of documents does
+	// not wait for it one by one.
 	failurePause = 15 * time.Second
 )
 
@@ -76,9 +77,14 @@ func (c *cache) first() string {
 // sized is a value that knows what it takes, in bytes.
 type sized interface{ size() int }
 
-// kept returns what is kept under key, or makes it; make says how long it may be kept. Callers at the same time share one make, which
-// runs to its end within its own time-outs even if the caller goes away: the next one will want it.
-func (g *Gatherer) kept(ctx context.Context, key string, produce func(ctx context.Context) (any, time.Time, error)) (any, error) {
+// kept returns what is kept under key, or makes it; make says how long it may be kept. Callers at
+// the same time share one make, which runs to its end within its own time-outs even if the caller
+// goes away: the next one will want it.
+func (g *Gatherer) kept(
+	ctx context.Context,
+	key string,
+	produce func(ctx context.Context) (any, time.Time, error),
+) (any, error) {
 	if e, ok := g.cache.get(key, time.Now()); ok {
 		return e.value, e.err
 	}

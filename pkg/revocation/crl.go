@@ -16,7 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// list is a checked CRL. Its entries are not kept parsed: there may be a hundred thousand, in several times the memory of their DER.
+// list is a checked CRL. Its entries are not kept parsed: there may be a hundred thousand, in
+// several times the memory of their DER.
 type list struct {
 	der   []byte
 	scope scope
@@ -24,7 +25,8 @@ type list struct {
 
 func (l *list) size() int { return len(l.der) }
 
-// crlFor returns a CRL that says that cert is not revoked: one of the local ones, or from where cert points to.
+// crlFor returns a CRL that says that cert is not revoked: one of the local ones, or from where
+// cert points to.
 func (g *Gatherer) crlFor(ctx context.Context, cert, issuer *x509.Certificate) ([]byte, error) {
 	var failures []error
 	if g.cfg.Local != nil {
@@ -65,25 +67,29 @@ func (g *Gatherer) crlFor(ctx context.Context, cert, issuer *x509.Certificate) (
 
 // crl returns the checked list at an address.
 func (g *Gatherer) crl(ctx context.Context, address string, issuer *x509.Certificate) (*list, error) {
-	value, err := g.kept(ctx, "crl "+address+" "+string(issuer.RawSubjectPublicKeyInfo), func(ctx context.Context) (any, time.Time, error) {
-		der, err := g.get(ctx, address, g.cfg.MaxCRLBytes)
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		l, until, err := g.checkCRL(der, issuer, time.Now())
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		return l, until, nil
-	})
+	value, err := g.kept(
+		ctx,
+		"crl "+address+" "+string(issuer.RawSubjectPublicKeyInfo),
+		func(ctx context.Context) (any, time.Time, error) {
+			der, err := g.get(ctx, address, g.cfg.MaxCRLBytes)
+			if err != nil {
+				return nil, time.Time{}, err
+			}
+			l, until, err := g.checkCRL(der, issuer, time.Now())
+			if err != nil {
+				return nil, time.Time{}, err
+			}
+			return l, until, nil
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
 	return value.(*list), nil
 }
 
-// checkCRL holds a list against RFC 5280 6.3.3 as far as it does not depend on the certificate, and returns it with the time until
-// which it may be kept. Delta and indirect lists are not used.
+// checkCRL holds a list against RFC 5280 6.3.3 as far as it does not depend on the certificate, and
+// returns it with the time until which it may be kept. Delta and indirect lists are not used.
 func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time) (*list, time.Time, error) {
 	crl, err := certchain.ParseCRL(der)
 	if err != nil {
@@ -124,7 +130,8 @@ func lists(der []byte, serial *big.Int) (bool, error) {
 	in := cryptobyte.String(der)
 	var outer, tbs, revoked cryptobyte.String
 	if !in.ReadASN1(&outer, cbasn1.SEQUENCE) || !outer.ReadASN1(&tbs, cbasn1.SEQUENCE) || !tbs.SkipOptionalASN1(cbasn1.INTEGER) ||
-		!tbs.SkipASN1(cbasn1.SEQUENCE) || !tbs.SkipASN1(cbasn1.SEQUENCE) {
+		!tbs.SkipASN1(cbasn1.SEQUENCE) ||
+		!tbs.SkipASN1(cbasn1.SEQUENCE) {
 		return false, malformed
 	}
 	for tbs.PeekASN1Tag(cbasn1.UTCTime) || tbs.PeekASN1Tag(cbasn1.GeneralizedTime) { // thisUpdate, nextUpdate

@@ -16,7 +16,12 @@ func (g *Gatherer) get(ctx context.Context, address string, limit int64) ([]byte
 }
 
 // fetch makes one request and returns the body of a 200.
-func (g *Gatherer) fetch(ctx context.Context, method, address, contentType string, body []byte, limit int64) ([]byte, error) {
+func (g *Gatherer) fetch(
+	ctx context.Context,
+	method, address, contentType string,
+	body []byte,
+	limit int64,
+) ([]byte, error) {
 	if err := checkURL(address); err != nil {
 		return nil, err
 	}
@@ -49,7 +54,8 @@ const maxURLBytes = 2048
 // checkURL refuses what is no plain http or https address.
 func checkURL(address string) error {
 	u, err := url.Parse(address)
-	if err != nil || len(address) > maxURLBytes || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || len(address) > maxURLBytes || u.Host == "" || u.User != nil ||
+		u.Scheme != "http" && u.Scheme != "https" {
 		return errors.New("the address is not one of http or https")
 	}
 	return nil

@@ -21,14 +21,17 @@ import (
 
 // Config is how revocation data is gathered. The zero value is usable.
 type Config struct {
-	// HTTP makes the requests. It must refuse private addresses (outbound.Guard). Nil = a client of its own that does.
+	// HTTP makes the requests. It must refuse private addresses (outbound.Guard). Nil = a client of
+	// its own that does.
 	HTTP *http.Client
-	// AllowPrivate are address ranges that may be asked although they are not public: a CA inside the company.
+	// AllowPrivate are address ranges that may be asked although they are not public: a CA inside the
+	// company.
 	AllowPrivate []netip.Prefix
-	// Issuers returns certificates that are known from elsewhere; nil = none. They are used where a chain lacks an issuer, before that
-	// is fetched. It is called by each Gather.
+	// Issuers returns certificates that are known from elsewhere; nil = none. They are used where a
+	// chain lacks an issuer, before that is fetched. It is called by each Gather.
 	Issuers func() []*x509.Certificate
-	// Local returns CRLs (DER) of an issuer that publishes none; nil = none. They are checked like any other.
+	// Local returns CRLs (DER) of an issuer that publishes none; nil = none. They are checked like any
+	// other.
 	Local func(ctx context.Context, issuer *x509.Certificate) ([][]byte, error)
 	// Timeout bounds one request, default 10 s; Total one Gather, default 30 s.
 	Timeout, Total time.Duration
@@ -39,7 +42,8 @@ type Config struct {
 	Log         logr.Logger
 }
 
-// Gatherer gathers and keeps revocation data. It is safe for concurrent use; equal requests at the same time are made once.
+// Gatherer gathers and keeps revocation data. It is safe for concurrent use; equal requests at the
+// same time are made once.
 type Gatherer struct {
 	cfg     Config
 	http    *http.Client
@@ -88,13 +92,19 @@ func add(list *[][]byte, der []byte) {
 // maxChain bounds a path: no public one has more than five certificates.
 const maxChain = 10
 
-// Gather returns what a validator needs for the chain's first certificate: the certificates of its path that were found elsewhere
-// and those that signed OCSP responses, OCSP responses and CRLs, each DER. Issuers are taken from the rest of chain, in any order,
-// then from Config.Issuers, then from the addresses that certificates name. Of several paths the best is taken (certchain.Link). A
-// root ends the path and needs nothing; so does an issuer that is found nowhere, since what a validator trusts need not be a root.
+// Gather returns what a validator needs for the chain's first certificate: the certificates of its
+// path that were found elsewhere and those that signed OCSP responses, OCSP responses and CRLs,
+// each DER. Issuers are taken from the rest of chain, in any order, then from Config.Issuers, then
+// from the addresses that certificates name. Of several paths the best is taken (certchain.Link). A
+// root ends the path and needs nothing; so does an issuer that is found nowhere, since what a
+// validator trusts need not be a root.
 //
-// Errors are KindRevocation, with Retry unless no later try can help, or KindCertificate when a certificate is revoked.
-func (g *Gatherer) Gather(ctx context.Context, chain []*x509.Certificate) (certificates, ocsps, crls [][]byte, err error) {
+// Errors are KindRevocation, with Retry unless no later try can help, or KindCertificate when a
+// certificate is revoked.
+func (g *Gatherer) Gather(
+	ctx context.Context,
+	chain []*x509.Certificate,
+) (certificates, ocsps, crls [][]byte, err error) {
 	if len(chain) == 0 {
 		return nil, nil, nil, signing.Errorf(signing.KindRevocation, "there is no certificate to gather revocation data for")
 	}
@@ -115,8 +125,11 @@ func (g *Gatherer) Gather(ctx context.Context, chain []*x509.Certificate) (certi
 		case err != nil:
 			return nil, nil, nil, refusal(err)
 		case issuer == nil && cert == chain[0]:
-			return nil, nil, nil, signing.Errorf(signing.KindRevocation,
-				"the issuer of the certificate is not known, so its revocation data cannot be checked: %s", certchain.Name(cert.Issuer))
+			return nil, nil, nil, signing.Errorf(
+				signing.KindRevocation,
+				"the issuer of the certificate is not known, so its revocation data cannot be checked: %s",
+				certchain.Name(cert.Issuer),
+			)
 		case issuer == nil:
 			return e.certificates, e.ocsps, e.crls, nil
 		}
@@ -142,9 +155,21 @@ func refusal(err error) error {
 	case errors.Is(err, errRevoked):
 		return signing.Errorf(signing.KindCertificate, "a certificate of the chain is revoked").Because(err)
 	case errors.Is(err, errNoSource):
-		return signing.Errorf(signing.KindRevocation, "a certificate of the chain names no usable source of revocation data").Because(err)
+		return signing.Errorf(
+			signing.KindRevocation,
+			"a certificate of the chain names no usable source of revocation data",
+		).Because(
+			err,
+		)
 	}
-	return signing.Errorf(signing.KindRevocation, "no usable revocation data for a certificate of the chain").Because(err).Retryable(0)
+	return signing.Errorf(
+		signing.KindRevocation,
+		"no usable revocation data for a certificate of the chain",
+	).Because(
+		err,
+	).Retryable(
+		0,
+	)
 }
 
 // status adds the evidence for one certificate: OCSP, or else a CRL.
@@ -178,8 +203,9 @@ func (g *Gatherer) status(ctx context.Context, cert, issuer *x509.Certificate, e
 	return errors.Join(failures...)
 }
 
-// addResponder adds the certificate that signed an OCSP response, and revocation data for it unless it says that none is needed (RFC
-// 6960 4.2.2.2.1). That data is for strict validators: failing to get it fails nothing.
+// addResponder adds the certificate that signed an OCSP response, and revocation data for it unless
+// it says that none is needed (RFC 6960 4.2.2.2.1). That data is for strict validators: failing to
+// get it fails nothing.
 func (g *Gatherer) addResponder(ctx context.Context, responder, issuer *x509.Certificate, e *evidence) {
 	add(&e.certificates, responder.Raw)
 	if hasExtension(responder, oidNoCheck) {

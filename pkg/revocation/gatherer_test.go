@@ -60,7 +60,10 @@ func TestGatherRudeOCSP(t *testing.T) {
 			}
 			w.responder.MisbehaveCRL(certstatus.NotFound)
 			_, ocsps, crls, err = w.gatherer(t).Gather(t.Context(), w.chain())
-			if e := signing.AsError(err); err == nil || e.Kind != signing.KindRevocation || !e.Retry || ocsps != nil || crls != nil {
+			if e := signing.AsError(
+				err,
+			); err == nil || e.Kind != signing.KindRevocation || !e.Retry || ocsps != nil ||
+				crls != nil {
 				t.Errorf("Gather = %v, want KindRevocation and a retry", err)
 			}
 			if w.elsewheres.Load() != 0 {
@@ -77,7 +80,13 @@ func TestGatherRudeCRL(t *testing.T) {
 			w := newWorld(t, shape{noOCSP: true})
 			w.impatient(rude)
 			w.responder.MisbehaveCRL(rude)
-			if _, _, crls, err := w.gatherer(t).Gather(t.Context(), w.chain()); signing.KindOf(err) != signing.KindRevocation || crls != nil {
+			if _, _, crls, err := w.gatherer(
+				t,
+			).Gather(
+				t.Context(),
+				w.chain(),
+			); signing.KindOf(err) != signing.KindRevocation ||
+				crls != nil {
 				t.Errorf("Gather = %d CRLs, %v; want KindRevocation", len(crls), err)
 			}
 			if w.elsewheres.Load() != 0 {
@@ -101,7 +110,13 @@ func TestGatherRevoked(t *testing.T) {
 		for _, which := range []string{"leaf", "issuing"} {
 			w := newWorld(t, s)
 			w.responder.Revoke(map[string]*x509.Certificate{"leaf": w.leaf, "issuing": w.issuing}[which])
-			if _, _, _, err := w.gatherer(t).Gather(t.Context(), w.chain()); signing.KindOf(err) != signing.KindCertificate || signing.AsError(err).Retry {
+			if _, _, _, err := w.gatherer(
+				t,
+			).Gather(
+				t.Context(),
+				w.chain(),
+			); signing.KindOf(err) != signing.KindCertificate ||
+				signing.AsError(err).Retry {
 				t.Errorf("%s, %s revoked: Gather = %v, want KindCertificate without retry", name, which, err)
 			}
 			if name == "OCSP" && w.responder.Requests("/crl") != 0 {
@@ -115,16 +130,27 @@ func TestGatherIssuer(t *testing.T) {
 	w := newWorld(t, shape{issuerURL: true})
 	g := w.gatherer(t)
 	for range 2 {
-		certs, ocsps, _, err := g.Gather(t.Context(), []*x509.Certificate{w.leaf, w.root}) // the issuing certificate is not there
+		// the issuing certificate is not there
+		certs, ocsps, _, err := g.Gather(t.Context(), []*x509.Certificate{w.leaf, w.root})
 		if err != nil || len(ocsps) != 2 || len(certs) != 1 || !bytes.Equal(certs[0], w.issuing.Raw) {
-			t.Errorf("Gather = %d certificates, %d OCSP responses, %v; want the issuer's certificate and 2", len(certs), len(ocsps), err)
+			t.Errorf(
+				"Gather = %d certificates, %d OCSP responses, %v; want the issuer's certificate and 2",
+				len(certs),
+				len(ocsps),
+				err,
+			)
 		}
 	}
 	if n := w.issuerFetches.Load(); n != 1 {
 		t.Errorf("the issuer's certificate was fetched %d times, want once", n)
 	}
-	// In any order, and with a root that is not there: the issuing certificate's issuer is then what the validator knows.
-	if _, ocsps, _, err := g.Gather(t.Context(), []*x509.Certificate{w.leaf, w.root, w.issuing}); err != nil || len(ocsps) != 2 {
+	// In any order, and with a root that is not there: the issuing certificate's issuer is then what
+	// the validator knows.
+	if _, ocsps, _, err := g.Gather(
+		t.Context(),
+		[]*x509.Certificate{w.leaf, w.root, w.issuing},
+	); err != nil ||
+		len(ocsps) != 2 {
 		t.Errorf("Gather out of order = %d OCSP responses, %v; want 2", len(ocsps), err)
 	}
 	if _, ocsps, _, err := g.Gather(t.Context(), []*x509.Certificate{w.leaf, w.issuing}); err != nil || len(ocsps) != 1 {
@@ -135,11 +161,23 @@ func TestGatherIssuer(t *testing.T) {
 func TestGatherImpossible(t *testing.T) {
 	w := newWorld(t, shape{noOCSP: true, noCRL: true})
 	for name, chain := range map[string][]*x509.Certificate{"nothing": nil, "no source": w.chain(), "no issuer": {w.leaf}} {
-		if _, _, _, err := w.gatherer(t).Gather(t.Context(), chain); signing.KindOf(err) != signing.KindRevocation || signing.AsError(err).Retry {
+		if _, _, _, err := w.gatherer(
+			t,
+		).Gather(
+			t.Context(),
+			chain,
+		); signing.KindOf(err) != signing.KindRevocation ||
+			signing.AsError(err).Retry {
 			t.Errorf("%s: Gather = %v, want KindRevocation without retry", name, err)
 		}
 	}
-	if _, ocsps, crls, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.root}); err != nil || ocsps != nil || crls != nil {
+	if _, ocsps, crls, err := w.gatherer(
+		t,
+	).Gather(
+		t.Context(),
+		[]*x509.Certificate{w.root},
+	); err != nil || ocsps != nil ||
+		crls != nil {
 		t.Errorf("Gather of a root = %v, want nothing and no error", err)
 	}
 }
@@ -181,10 +219,23 @@ func TestCRLScope(t *testing.T) {
 		"unknown, critical": {extension(true, asn1.ObjectIdentifier{1, 2, 3}, []byte{5, 0}), signing.KindRevocation, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, shape{noOCSP: true, noCRL: true, change: func(c *x509.Certificate) { c.CRLDistributionPoints = []string{"http://here/crl"} }})
+			w := newWorld(
+				t,
+				shape{
+					noOCSP: true,
+					noCRL:  true,
+					change: func(c *x509.Certificate) { c.CRLDistributionPoints = []string{"http://here/crl"} },
+				},
+			)
 			w.cfg.Local = w.local(t, makeCRL(t, w, c.change))
 			w.cfg.AllowPrivate = nil // "here" must not be asked
-			if _, _, _, err := w.gatherer(t).Gather(t.Context(), w.chain()); (err == nil) != c.ok || signing.KindOf(err) != c.want {
+			if _, _, _, err := w.gatherer(
+				t,
+			).Gather(
+				t.Context(),
+				w.chain(),
+			); (err == nil) != c.ok ||
+				signing.KindOf(err) != c.want {
 				t.Errorf("Gather = %v, want success %v, kind %q", err, c.ok, c.want)
 			}
 		})
@@ -198,7 +249,10 @@ func TestLists(t *testing.T) {
 	revoked := func(n ...int64) func(l *x509.RevocationList) {
 		return func(l *x509.RevocationList) {
 			for _, serial := range n {
-				l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: big.NewInt(serial), RevocationTime: time.Now()})
+				l.RevokedCertificateEntries = append(
+					l.RevokedCertificateEntries,
+					x509.RevocationListEntry{SerialNumber: big.NewInt(serial), RevocationTime: time.Now()},
+				)
 			}
 		}
 	}
@@ -215,7 +269,8 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// One chain signs thousands of documents: the second one asks nobody, and those at the same time ask once.
+// One chain signs thousands of documents: the second one asks nobody, and those at the same time
+// ask once.
 func TestGatherKeeps(t *testing.T) {
 	w := newWorld(t, shape{noCRL: true})
 	g := w.gatherer(t)
@@ -252,7 +307,13 @@ func TestGatherCancelled(t *testing.T) {
 	w := newWorld(t, shape{noCRL: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, _, err := w.gatherer(t).Gather(ctx, w.chain()); signing.KindOf(err) != signing.KindRevocation || !signing.AsError(err).Retry {
+	if _, _, _, err := w.gatherer(
+		t,
+	).Gather(
+		ctx,
+		w.chain(),
+	); signing.KindOf(err) != signing.KindRevocation ||
+		!signing.AsError(err).Retry {
 		t.Errorf("Gather = %v, want KindRevocation and a retry", err)
 	}
 }
@@ -275,13 +336,19 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// A TSA may send its own certificate alone: the issuers known from the configuration complete its path without a request.
+// A TSA may send its own certificate alone: the issuers known from the configuration complete its
+// path without a request.
 func TestGatherUsesKnownIssuers(t *testing.T) {
 	w := newWorld(t, shape{issuerURL: true})
 	w.cfg.Issuers = func() []*x509.Certificate { return []*x509.Certificate{w.root, w.issuing} }
 	certs, ocsps, _, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.leaf})
 	if err != nil || len(ocsps) != 2 || w.issuerFetches.Load() != 0 {
-		t.Fatalf("Gather = %d OCSP responses, %v, with %d requests for issuers; want 2 and none", len(ocsps), err, w.issuerFetches.Load())
+		t.Fatalf(
+			"Gather = %d OCSP responses, %v, with %d requests for issuers; want 2 and none",
+			len(ocsps),
+			err,
+			w.issuerFetches.Load(),
+		)
 	}
 	for _, want := range []*x509.Certificate{w.issuing, w.root} {
 		if !slices.ContainsFunc(certs, func(der []byte) bool { return bytes.Equal(der, want.Raw) }) {
@@ -311,7 +378,10 @@ func TestGatherTakesTheValidPath(t *testing.T) {
 func TestGatherNamesTheMissingIssuer(t *testing.T) {
 	w := newWorld(t, shape{})
 	_, _, _, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.leaf, w.root})
-	if e := signing.AsError(err); e.Kind != signing.KindRevocation || !strings.Contains(e.Detail, w.issuing.Subject.CommonName) {
+	if e := signing.AsError(
+		err,
+	); e.Kind != signing.KindRevocation ||
+		!strings.Contains(e.Detail, w.issuing.Subject.CommonName) {
 		t.Errorf("Gather = %v, want KindRevocation that names %s", err, w.issuing.Subject)
 	}
 }

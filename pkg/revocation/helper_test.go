@@ -20,7 +20,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/certstatus"
 )
 
-// world is a PKI with its responder: root, issuing and leaf; the issuing certificate's status comes from the root.
+// world is a PKI with its responder: root, issuing and leaf; the issuing certificate's status comes
+// from the root.
 type world struct {
 	root, issuing, leaf       *x509.Certificate
 	rootKey, issuingKey       crypto.Signer
@@ -78,7 +79,8 @@ func newWorld(t *testing.T, s shape) *world {
 	return w
 }
 
-// impatient gives up soon on sources that never answer, and on no others: a busy machine may take long for a good answer.
+// impatient gives up soon on sources that never answer, and on no others: a busy machine may take
+// long for a good answer.
 func (w *world) impatient(rude certstatus.Rudeness) {
 	if rude == certstatus.Slow {
 		w.cfg.Timeout = time.Second
@@ -112,7 +114,12 @@ func ca(name string) *x509.Certificate {
 	}
 }
 
-func certify(t *testing.T, template, parent *x509.Certificate, public crypto.PublicKey, by crypto.Signer) *x509.Certificate {
+func certify(
+	t *testing.T,
+	template, parent *x509.Certificate,
+	public crypto.PublicKey,
+	by crypto.Signer,
+) *x509.Certificate {
 	t.Helper()
 	template.SerialNumber = big.NewInt(serials.Add(1) + 1000)
 	if template.NotAfter.IsZero() {
@@ -143,7 +150,11 @@ func newKey(t *testing.T) crypto.Signer {
 
 func makeCRL(t *testing.T, w *world, change func(l *x509.RevocationList)) []byte {
 	t.Helper()
-	l := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour)}
+	l := &x509.RevocationList{
+		Number:     big.NewInt(1),
+		ThisUpdate: time.Now().Add(-time.Minute),
+		NextUpdate: time.Now().Add(time.Hour),
+	}
 	if change != nil {
 		change(l)
 	}

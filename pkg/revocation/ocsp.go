@@ -22,7 +22,8 @@ const (
 	maxOCSPBytes = 64 << 10
 	// maxSkew is how far the clocks of others may differ from ours.
 	maxSkew = 5 * time.Minute
-	// openAge is how long an answer is believed that names no next update: it says that newer information is always to be had.
+	// openAge is how long an answer is believed that names no next update: it says that newer
+	// information is always to be had.
 	openAge = time.Hour
 )
 
@@ -34,8 +35,8 @@ type ocspAnswer struct {
 
 func (a *ocspAnswer) size() int { return len(a.der) }
 
-// ocsp asks at one address about cert. No nonce is sent: most public responders answer from prepared responses (RFC 5019 4) and
-// leave it out; freshness is judged by the times.
+// ocsp asks at one address about cert. No nonce is sent: most public responders answer from
+// prepared responses (RFC 5019 4) and leave it out; freshness is judged by the times.
 func (g *Gatherer) ocsp(ctx context.Context, address string, cert, issuer *x509.Certificate) (*ocspAnswer, error) {
 	// SHA-1 here only names the issuer; responders need not know any other (RFC 5019 2.1.1).
 	request, err := ocsp.CreateRequest(cert, issuer, &ocsp.RequestOptions{Hash: crypto.SHA1})
@@ -55,8 +56,8 @@ func (g *Gatherer) ocsp(ctx context.Context, address string, cert, issuer *x509.
 	return value.(*ocspAnswer), nil
 }
 
-// checkOCSP holds an answer against RFC 6960 3.2 and returns it with the time until which it may be kept. A revoked certificate is
-// an error too.
+// checkOCSP holds an answer against RFC 6960 3.2 and returns it with the time until which it may be
+// kept. A revoked certificate is an error too.
 func (g *Gatherer) checkOCSP(der []byte, cert, issuer *x509.Certificate, now time.Time) (any, time.Time, error) {
 	r, err := ocsp.ParseResponseForCert(der, cert, nil)
 	if err != nil {
@@ -82,11 +83,12 @@ func (g *Gatherer) checkOCSP(der []byte, cert, issuer *x509.Certificate, now tim
 	return nil, time.Time{}, errors.New("the responder does not know the certificate")
 }
 
-// responderOf returns who signed the answer where it is a delegate (RFC 6960 4.2.2.2): certified by the issuer itself for just that.
-// Nil = the issuer. The signature is checked either way.
+// responderOf returns who signed the answer where it is a delegate (RFC 6960 4.2.2.2): certified by
+// the issuer itself for just that. Nil = the issuer. The signature is checked either way.
 func responderOf(r *ocsp.Response, issuer *x509.Certificate, now time.Time) (*x509.Certificate, error) {
 	c := r.Certificate // ParseResponse has checked the signature against it
-	if c == nil || bytes.Equal(c.Raw, issuer.Raw) || bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) {
+	if c == nil || bytes.Equal(c.Raw, issuer.Raw) ||
+		bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) {
 		return nil, r.CheckSignatureFrom(issuer)
 	}
 	if !bytes.Equal(c.RawIssuer, issuer.RawSubject) || c.CheckSignatureFrom(issuer) != nil {
@@ -126,8 +128,8 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// names reports whether one of the responses in ResponseData (RFC 6960 4.2.1) is about cert of issuer: ParseResponseForCert looks at
-// the serial number alone.
+// names reports whether one of the responses in ResponseData (RFC 6960 4.2.1) is about cert of
+// issuer: ParseResponseForCert looks at the serial number alone.
 func names(responseData []byte, cert, issuer *x509.Certificate) bool {
 	in := cryptobyte.String(responseData)
 	var data, responses cryptobyte.String
@@ -143,7 +145,8 @@ func names(responseData []byte, cert, issuer *x509.Certificate) bool {
 		var oid asn1.ObjectIdentifier
 		if !responses.ReadASN1(&single, cbasn1.SEQUENCE) || !single.ReadASN1(&id, cbasn1.SEQUENCE) || !id.ReadASN1(&algorithm, cbasn1.SEQUENCE) ||
 			!algorithm.ReadASN1ObjectIdentifier(&oid) || !id.ReadASN1Bytes(&name, cbasn1.OCTET_STRING) ||
-			!id.ReadASN1Bytes(&key, cbasn1.OCTET_STRING) || !id.ReadASN1Integer(serial) {
+			!id.ReadASN1Bytes(&key, cbasn1.OCTET_STRING) ||
+			!id.ReadASN1Integer(serial) {
 			return false
 		}
 		if serial.Cmp(cert.SerialNumber) != 0 {

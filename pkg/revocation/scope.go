@@ -8,13 +8,15 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// scope is what an issuing distribution point (RFC 5280 5.2.5) confines a list to. The zero scope is everything.
+// scope is what an issuing distribution point (RFC 5280 5.2.5) confines a list to. The zero scope
+// is everything.
 type scope struct {
 	onlyUsers, onlyCAs bool
 	points             []string // URIs; nil = not confined
 }
 
-// readScope reads the list's critical extensions; one that is not understood makes the list unusable (RFC 5280 5.2).
+// readScope reads the list's critical extensions; one that is not understood makes the list
+// unusable (RFC 5280 5.2).
 func readScope(crl *x509.RevocationList) (s scope, err error) {
 	for _, e := range crl.Extensions {
 		switch {
@@ -29,15 +31,17 @@ func readScope(crl *x509.RevocationList) (s scope, err error) {
 	return s, nil
 }
 
-// parseScope reads IssuingDistributionPoint: [0] distributionPoint, [1] onlyContainsUserCerts, [2] onlyContainsCACerts, [3]
-// onlySomeReasons, [4] indirectCRL, [5] onlyContainsAttributeCerts. A list with one of the last three does not say enough.
+// parseScope reads IssuingDistributionPoint: [0] distributionPoint, [1] onlyContainsUserCerts, [2]
+// onlyContainsCACerts, [3] onlySomeReasons, [4] indirectCRL, [5] onlyContainsAttributeCerts. A list
+// with one of the last three does not say enough.
 func parseScope(der []byte) (scope, error) {
 	malformed := errors.New("the list's distribution point is malformed")
 	var s scope
 	in := cryptobyte.String(der)
 	var body, point cryptobyte.String
 	var has bool
-	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !in.Empty() || !body.ReadOptionalASN1(&point, &has, cbasn1.Tag(0).ContextSpecific().Constructed()) {
+	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !in.Empty() ||
+		!body.ReadOptionalASN1(&point, &has, cbasn1.Tag(0).ContextSpecific().Constructed()) {
 		return s, malformed
 	}
 	if has {
@@ -75,7 +79,8 @@ func parseScope(der []byte) (scope, error) {
 	return s, nil
 }
 
-// covers reports whether the list speaks of cert at all: else that it is not named there means nothing.
+// covers reports whether the list speaks of cert at all: else that it is not named there means
+// nothing.
 func (s scope) covers(cert *x509.Certificate) error {
 	if s.onlyUsers && cert.IsCA || s.onlyCAs && !cert.IsCA {
 		return errors.New("the list is about other kinds of certificates")

@@ -104,14 +104,19 @@ func (o Operation) Progress() int {
 var text string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"bytes": bytesText, "ago": func(t time.Time) string { return "" }, "utc": utc, "duration": durationText, "days": func(time.Time) int { return 0 },
-	"soon": func(time.Time) string { return "" },
+	"bytes":    bytesText,
+	"ago":      func(t time.Time) string { return "" },
+	"utc":      utc,
+	"duration": durationText,
+	"days":     func(time.Time) int { return 0 },
+	"soon":     func(time.Time) string { return "" },
 }).Parse(text))
 
 // policy lets the page have its own style and nothing else, from nowhere.
 const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// snapshotTimeout bounds the reading behind a page: a browser that waits longer shows nothing of a sick disk.
+// snapshotTimeout bounds the reading behind a page: a browser that waits longer shows nothing of a
+// sick disk.
 const snapshotTimeout = 5 * time.Second
 
 // Handler serves the page of what snapshot returns. now is the clock.

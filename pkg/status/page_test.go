@@ -15,21 +15,45 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func snapshot() status.Snapshot {
 	return status.Snapshot{
-		Version: "1.2.3", Instance: "proxy-1", Ordinal: 1, Endpoint: "sign-1.example.org:443", Ready: "ready", Started: now.Add(-90 * time.Minute),
+		Version:  "1.2.3",
+		Instance: "proxy-1",
+		Ordinal:  1,
+		Endpoint: "sign-1.example.org:443",
+		Ready:    "ready",
+		Started:  now.Add(-90 * time.Minute),
 		Credentials: []status.Credential{
-			{Name: "seal", Algorithm: "RSA", Subject: "CN=Seal", NotAfter: now.Add(100 * 24 * time.Hour), LastGood: now.Add(-time.Second)},
+			{
+				Name:      "seal",
+				Algorithm: "RSA",
+				Subject:   "CN=Seal",
+				NotAfter:  now.Add(100 * 24 * time.Hour),
+				LastGood:  now.Add(-time.Second),
+			},
 			{Name: "old", NotAfter: now.Add(3 * 24 * time.Hour), LastFailure: now.Add(-time.Minute), Outcome: "unknown"},
-			{Name: "blocked", Fault: "provider-credentials: <the service> says no"}, {Name: "waits"},
+			{Name: "blocked", Fault: "provider-credentials: <the service> says no"},
+			{Name: "waits"},
 		},
 		Certificates:    []status.Certificate{{Use: "REST port", NotAfter: now.Add(20 * 24 * time.Hour)}},
-		QueuedDocuments: 7, OldestQueued: 42 * time.Second, Signatures: []status.Count{{Name: "returned", Value: 99}}, FreeBytes: 5 << 30,
+		QueuedDocuments: 7,
+		OldestQueued:    42 * time.Second,
+		Signatures:      []status.Count{{Name: "returned", Value: 99}},
+		FreeBytes:       5 << 30,
 		Recent: []status.Operation{
-			{ID: 4711, ClientService: "<script>alert(1)</script>", Reference: "FT 2026/1", Status: "PENDING_EXECUTION", Documents: 8, Ended: 2, Created: now},
+			{
+				ID:            4711,
+				ClientService: "<script>alert(1)</script>",
+				Reference:     "FT 2026/1",
+				Status:        "PENDING_EXECUTION",
+				Documents:     8,
+				Ended:         2,
+				Created:       now,
+			},
 		},
 	}
 }
 
-// TestRender: what is there is shown, what is urgent is marked, and nothing of a client's is taken for HTML.
+// TestRender: what is there is shown, what is urgent is marked, and nothing of a client's is taken
+// for HTML.
 func TestRender(t *testing.T) {
 	out, err := status.Render(snapshot(), now)
 	if err != nil {
@@ -54,7 +78,11 @@ func TestRender(t *testing.T) {
 	}
 	s := snapshot()
 	s.ShowReferences, s.CredentialsLeftOff = true, 17
-	if out, err := status.Render(s, now); err != nil || !strings.Contains(string(out), "FT 2026/1") || !strings.Contains(string(out), "17 more are left off") {
+	if out, err := status.Render(
+		s,
+		now,
+	); err != nil || !strings.Contains(string(out), "FT 2026/1") ||
+		!strings.Contains(string(out), "17 more are left off") {
 		t.Errorf("references are not shown where they may be, or not how many credentials are left off: %v", err)
 	}
 }

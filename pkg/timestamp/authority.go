@@ -10,12 +10,15 @@ import (
 )
 
 const (
-	// maxInFlight bounds the requests to one authority at a time: they are shared services, and a batch has thousands of documents.
+	// maxInFlight bounds the requests to one authority at a time: they are shared services, and a
+	// batch has thousands of documents.
 	maxInFlight = 8
-	// firstPause is how long an authority is left alone after its first failure in a row; each further one doubles it.
+	// firstPause is how long an authority is left alone after its first failure in a row; each further
+	// one doubles it.
 	firstPause = 2 * time.Second
 	maxPause   = 5 * time.Minute
-	// firstLimitPause and maxLimitPause are those after it said that it has had enough of us: asking on makes it worse.
+	// firstLimitPause and maxLimitPause are those after it said that it has had enough of us: asking
+	// on makes it worse.
 	firstLimitPause = time.Minute
 	maxLimitPause   = time.Hour
 )
@@ -48,7 +51,8 @@ func newAuthority(a Authority, sent []time.Time) *authority {
 	if n := len(sent) - a.Budget.Requests; n > 0 {
 		sent = sent[n:]
 	}
-	// By a clock that was ahead they are of the future. They count all the same, lest the authority sees too many, and no longer than one of now.
+	// By a clock that was ahead they are of the future. They count all the same, lest the authority
+	// sees too many, and no longer than one of now.
 	now := time.Now()
 	for i, at := range sent {
 		sent[i] = now.Add(min(0, at.Sub(now)))

@@ -22,17 +22,19 @@ import (
 type Config struct {
 	Authorities []Authority  // in the order in which they are asked; at least one
 	HTTP        *http.Client // nil = http.DefaultClient; an outbound proxy is set there. Redirects are not followed
-	// Timeout bounds one request to one authority; default 10 s, since tokens come in well under one and a document waits.
+	// Timeout bounds one request to one authority; default 10 s, since tokens come in well under one
+	// and a document waits.
 	Timeout time.Duration
 	// MaxSkew is how far the time in a token may be from ours, its accuracy included; default 5 min.
 	MaxSkew time.Duration
-	// Trusted are the certificates that a token's certificate must lead to, roots or issuers below them; see ParseTrusted. Empty = any,
-	// since the validators of the document decide in the end.
+	// Trusted are the certificates that a token's certificate must lead to, roots or issuers below
+	// them; see ParseTrusted. Empty = any, since the validators of the document decide in the end.
 	Trusted []*x509.Certificate
-	// Issuers returns further certificates that complete the chain of an authority that does not send its issuers, but are not trusted
-	// for it; nil = none. It is called for each token.
+	// Issuers returns further certificates that complete the chain of an authority that does not send
+	// its issuers, but are not trusted for it; nil = none. It is called for each token.
 	Issuers func() []*x509.Certificate
-	// BudgetFile keeps the requests of authorities with a budget over restarts; empty = they are forgotten. Its folder must exist.
+	// BudgetFile keeps the requests of authorities with a budget over restarts; empty = they are
+	// forgotten. Its folder must exist.
 	BudgetFile string
 	Log        logr.Logger
 }
@@ -46,8 +48,8 @@ type Authority struct {
 	Budget         Budget
 }
 
-// Budget is how many requests an authority takes in any window of that length. Requests 0 = any number. It is kept by each
-// instance for itself: with several, divide.
+// Budget is how many requests an authority takes in any window of that length. Requests 0 = any
+// number. It is kept by each instance for itself: with several, divide.
 type Budget struct {
 	Requests int
 	Window   time.Duration
@@ -82,7 +84,13 @@ func New(cfg Config) (*Client, error) {
 	}
 	client := *cfg.HTTP
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c := &Client{cfg: cfg, roots: pool(cfg.Trusted), http: &client, budgets: &budgetFile{path: cfg.BudgetFile}, probing: make(chan struct{}, 1)}
+	c := &Client{
+		cfg:     cfg,
+		roots:   pool(cfg.Trusted),
+		http:    &client,
+		budgets: &budgetFile{path: cfg.BudgetFile},
+		probing: make(chan struct{}, 1),
+	}
 	past, err := c.budgets.load()
 	if err != nil {
 		return nil, fmt.Errorf("make timestamp client: %w", err)
@@ -113,9 +121,10 @@ func (a Authority) validate() error {
 	return nil
 }
 
-// Timestamp implements signing.Timestamper: the first good token of the authorities in their order. Those that failed lately or have
-// no budget left are passed over. The error is KindTimestamp. Its detail names each authority with the reason in words; Retry and
-// RetryAfter say when one may be asked again.
+// Timestamp implements signing.Timestamper: the first good token of the authorities in their order.
+// Those that failed lately or have no budget left are passed over. The error is KindTimestamp. Its
+// detail names each authority with the reason in words; Retry and RetryAfter say when one may be
+// asked again.
 func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
 	q, err := newQuery(digest, hash)
 	if err != nil {
@@ -139,7 +148,11 @@ func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash)
 			break
 		}
 	}
-	e := signing.Errorf(signing.KindTimestamp, "no timestamp authority gave a usable token: %s", printable.Text(strings.Join(reasons, "; "), maxReasons))
+	e := signing.Errorf(
+		signing.KindTimestamp,
+		"no timestamp authority gave a usable token: %s",
+		printable.Text(strings.Join(reasons, "; "), maxReasons),
+	)
 	e = e.Because(errors.Join(failures...))
 	if !again.IsZero() {
 		e = e.Retryable(max(0, time.Until(again)))
@@ -147,7 +160,8 @@ func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash)
 	return nil, e
 }
 
-// ask asks one authority, if it may be asked. With an error next is when it is worth asking again; zero = not at all.
+// ask asks one authority, if it may be asked. With an error next is when it is worth asking again;
+// zero = not at all.
 func (c *Client) ask(ctx context.Context, a *authority, q *query) (token []byte, next time.Time, err error) {
 	if err := a.enter(ctx); err != nil {
 		return nil, time.Now(), err
@@ -171,7 +185,15 @@ func (c *Client) ask(ctx context.Context, a *authority, q *query) (token []byte,
 		return nil, time.Now(), err
 	}
 	next = a.failed(err, time.Now())
-	c.cfg.Log.Info("timestamp authority failed", "authority", a.name, "reason", printable.Text(err.Error(), maxReason), "notBefore", next)
+	c.cfg.Log.Info(
+		"timestamp authority failed",
+		"authority",
+		a.name,
+		"reason",
+		printable.Text(err.Error(), maxReason),
+		"notBefore",
+		next,
+	)
 	if refusal := (*refusedError)(nil); errors.As(err, &refusal) && refusal.permanent {
 		return nil, time.Time{}, err
 	}

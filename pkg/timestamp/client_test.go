@@ -69,7 +69,20 @@ func TestOpenSSLVerifiesToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(openssl, "ts", "-verify", "-digest", hex.EncodeToString(digest[:]), "-token_in", "-in", "token", "-CAfile", "root.pem", "-untrusted", "issuing.pem")
+	cmd := exec.Command(
+		openssl,
+		"ts",
+		"-verify",
+		"-digest",
+		hex.EncodeToString(digest[:]),
+		"-token_in",
+		"-in",
+		"token",
+		"-CAfile",
+		"root.pem",
+		"-untrusted",
+		"issuing.pem",
+	)
 	cmd.Dir = folder
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Verification: OK") {
 		t.Errorf("openssl ts -verify = %v: %s", err, out)
@@ -120,7 +133,14 @@ func passedOver(t *testing.T, rude tsa.Rudeness) {
 func TestGrantedWithModsIsAccepted(t *testing.T) {
 	h := newTSA(t, nil)
 	h.Misbehave(tsa.WithMods)
-	if _, err := newClient(t, Config{Authorities: []Authority{{URL: serve(t, h)}}}).Timestamp(t.Context(), digest[:], sha); err != nil {
+	if _, err := newClient(
+		t,
+		Config{Authorities: []Authority{{URL: serve(t, h)}}},
+	).Timestamp(
+		t.Context(),
+		digest[:],
+		sha,
+	); err != nil {
 		t.Errorf("Timestamp = %v, want nil", err)
 	}
 }
@@ -151,7 +171,8 @@ func TestWhetherARetryHelps(t *testing.T) {
 	}
 }
 
-// A failing authority is asked again after a pause that doubles, and at once after it was well again.
+// A failing authority is asked again after a pause that doubles, and at once after it was well
+// again.
 func TestPausesGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTSA(t, nil)
@@ -195,14 +216,19 @@ func TestConcurrentFailuresAreOne(t *testing.T) {
 	}
 }
 
-// One national authority blocks for a day after 20 requests in 20 minutes: it must never see the 21st.
+// One national authority blocks for a day after 20 requests in 20 minutes: it must never see the
+// 21st.
 func TestBudgetIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const requests, window = 20, 20 * time.Minute
 		strict, other := newTSA(t, func(o *tsa.Options) { o.Limit, o.Window = requests, window }), newTSA(t, nil)
 		cfg := Config{
 			Authorities: []Authority{{URL: "http://strict", Budget: Budget{requests, window}}, {URL: "http://other"}},
-			HTTP:        direct{"strict": strict, "other": other}.client(), BudgetFile: filepath.Join(t.TempDir(), "budget.json"),
+			HTTP: direct{
+				"strict": strict,
+				"other":  other,
+			}.client(),
+			BudgetFile: filepath.Join(t.TempDir(), "budget.json"),
 		}
 		c := newClient(t, cfg)
 		for i := range 100 {
@@ -226,7 +252,13 @@ func TestBudgetIsKept(t *testing.T) {
 func TestBudgetUsedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTSA(t, nil)
-		c := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}}, HTTP: direct{"tsa": h}.client()})
+		c := newClient(
+			t,
+			Config{
+				Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}},
+				HTTP:        direct{"tsa": h}.client(),
+			},
+		)
 		for range 2 {
 			if _, err := c.Timestamp(t.Context(), digest[:], sha); err != nil {
 				t.Fatal(err)
@@ -235,7 +267,12 @@ func TestBudgetUsedUp(t *testing.T) {
 		}
 		_, err := c.Timestamp(t.Context(), digest[:], sha)
 		if e := signing.AsError(err); !e.Retry || e.RetryAfter != 40*time.Second || h.Requests() != 2 {
-			t.Errorf("Timestamp = %v, RetryAfter %v, %d requests; want a retry after 40s, 2 requests", err, e.RetryAfter, h.Requests())
+			t.Errorf(
+				"Timestamp = %v, RetryAfter %v, %d requests; want a retry after 40s, 2 requests",
+				err,
+				e.RetryAfter,
+				h.Requests(),
+			)
 		}
 		time.Sleep(40 * time.Second)
 		if _, err := c.Timestamp(t.Context(), digest[:], sha); err != nil {
@@ -246,7 +283,14 @@ func TestBudgetUsedUp(t *testing.T) {
 
 func TestBudgetUnderConcurrency(t *testing.T) {
 	h := newTSA(t, nil)
-	c := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa", Budget: Budget{5, time.Hour}}}, HTTP: direct{"tsa": h}.client(), BudgetFile: filepath.Join(t.TempDir(), "budget.json")})
+	c := newClient(
+		t,
+		Config{
+			Authorities: []Authority{{URL: "http://tsa", Budget: Budget{5, time.Hour}}},
+			HTTP:        direct{"tsa": h}.client(),
+			BudgetFile:  filepath.Join(t.TempDir(), "budget.json"),
+		},
+	)
 	var all sync.WaitGroup
 	for range 30 {
 		all.Go(func() { _, _ = c.Timestamp(t.Context(), digest[:], sha) })
@@ -264,7 +308,12 @@ func TestCancelledCallerIsNoFailure(t *testing.T) {
 		c := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": h}.client()})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := c.Timestamp(ctx, digest[:], sha); signing.KindOf(err) != signing.KindTimestamp || !signing.AsError(err).Retry {
+		if _, err := c.Timestamp(
+			ctx,
+			digest[:],
+			sha,
+		); signing.KindOf(err) != signing.KindTimestamp ||
+			!signing.AsError(err).Retry {
 			t.Errorf("Timestamp = %v, want KindTimestamp and a retry", err)
 		}
 		if _, err := c.Timestamp(t.Context(), digest[:], sha); err != nil {
@@ -282,7 +331,14 @@ func TestTrusted(t *testing.T) {
 		trusted []*x509.Certificate
 		ok      bool
 	}{"trusted": {trusted, true}, "strange": {[]*x509.Certificate{pki().options.NoPurpose}, false}, "none given": {nil, true}} {
-		client := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": newTSA(t, nil)}.client(), Trusted: c.trusted})
+		client := newClient(
+			t,
+			Config{
+				Authorities: []Authority{{URL: "http://tsa"}},
+				HTTP:        direct{"tsa": newTSA(t, nil)}.client(),
+				Trusted:     c.trusted,
+			},
+		)
 		if _, err := client.Timestamp(t.Context(), digest[:], sha); (err == nil) != c.ok {
 			t.Errorf("%s: Timestamp = %v, want success: %v", name, err, c.ok)
 		}
@@ -333,7 +389,10 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	followed := false
 	elsewhere := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed = true })
 	redirect := http.RedirectHandler("http://elsewhere/", http.StatusTemporaryRedirect)
-	c := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": redirect, "elsewhere": elsewhere}.client()})
+	c := newClient(
+		t,
+		Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": redirect, "elsewhere": elsewhere}.client()},
+	)
 	if _, err := c.Timestamp(t.Context(), digest[:], sha); err == nil || followed {
 		t.Errorf("Timestamp = %v, followed %v; want an error, not followed", err, followed)
 	}

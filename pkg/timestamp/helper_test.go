@@ -78,7 +78,8 @@ func newClient(t *testing.T, cfg Config) *Client {
 	return c
 }
 
-// direct is a transport without a network, for tests in which time is simulated. It maps hosts to handlers.
+// direct is a transport without a network, for tests in which time is simulated. It maps hosts to
+// handlers.
 type direct map[string]http.Handler
 
 func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -33,7 +33,8 @@ func newQuery(digest []byte, hash crypto.Hash) (*query, error) {
 	return &query{digest, hash}, nil
 }
 
-// newNonce returns a random number of 1 to 63 bits: positive and short enough for authorities that keep it in a machine word.
+// newNonce returns a random number of 1 to 63 bits: positive and short enough for authorities that
+// keep it in a machine word.
 func newNonce() (*big.Int, error) {
 	n, err := rand.Int(rand.Reader, big.NewInt(1<<63-1))
 	if err != nil {
@@ -42,8 +43,8 @@ func newNonce() (*big.Int, error) {
 	return n.Add(n, big.NewInt(1)), nil
 }
 
-// marshal writes a TimeStampReq (RFC 3161 2.4.1) that asks for the authority's certificates. The hash identifier carries NULL, since
-// that is what most authorities see from others.
+// marshal writes a TimeStampReq (RFC 3161 2.4.1) that asks for the authority's certificates. The
+// hash identifier carries NULL, since that is what most authorities see from others.
 func (q *query) marshal(policy asn1.ObjectIdentifier, nonce *big.Int) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {

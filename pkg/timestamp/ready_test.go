@@ -10,8 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestReady: a probe is made where nothing is known, and shared. A token is believed for some minutes. After a failure the authority is
-// left alone and then probed, and meanwhile another one will do.
+// TestReady: a probe is made where nothing is known, and shared. A token is believed for some
+// minutes. After a failure the authority is left alone and then probed, and meanwhile another one
+// will do.
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTSA(t, nil)
@@ -63,7 +64,13 @@ func TestReadyOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad, good := newTSA(t, nil), newTSA(t, nil)
 		bad.MisbehaveAlways(tsa.Rejection)
-		c := newClient(t, Config{Authorities: []Authority{{URL: "http://bad"}, {URL: "http://good"}}, HTTP: direct{"bad": bad, "good": good}.client()})
+		c := newClient(
+			t,
+			Config{
+				Authorities: []Authority{{URL: "http://bad"}, {URL: "http://good"}},
+				HTTP:        direct{"bad": bad, "good": good}.client(),
+			},
+		)
 		for range 2 {
 			if err := c.Ready(t.Context()); err != nil {
 				t.Errorf("Ready = %v", err)
@@ -75,11 +82,18 @@ func TestReadyOfOthers(t *testing.T) {
 	})
 }
 
-// TestReadyUsesNoBudget: an authority that counts requests is not probed while it works, and is not relied on when its budget is used up.
+// TestReadyUsesNoBudget: an authority that counts requests is not probed while it works, and is not
+// relied on when its budget is used up.
 func TestReadyUsesNoBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTSA(t, nil)
-		c := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}}, HTTP: direct{"tsa": h}.client()})
+		c := newClient(
+			t,
+			Config{
+				Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}},
+				HTTP:        direct{"tsa": h}.client(),
+			},
+		)
 		for range 2 {
 			if err := c.Ready(t.Context()); err != nil {
 				t.Errorf("Ready = %v", err)

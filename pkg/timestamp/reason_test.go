@@ -47,7 +47,9 @@ func refusing(t *testing.T, text string, bits []byte) http.Handler {
 		Text   []string
 		Fail   asn1.BitString `asn1:"optional"`
 	}
-	answer, err := asn1.Marshal(struct{ Info info }{info{2, []string{text, "second line"}, asn1.BitString{Bytes: bits, BitLength: 8 * len(bits)}}})
+	answer, err := asn1.Marshal(
+		struct{ Info info }{info{2, []string{text, "second line"}, asn1.BitString{Bytes: bits, BitLength: 8 * len(bits)}}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +66,12 @@ func rude(t *testing.T, r tsa.Rudeness) http.Handler {
 // proxy. Log lines end where the reason ends.
 func TestReasonsReachTheClient(t *testing.T) {
 	refusedDial := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 80}, Err: errors.New("connection refused")}
+		return nil, &net.OpError{
+			Op:   "dial",
+			Net:  "tcp",
+			Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 80},
+			Err:  errors.New("connection refused"),
+		}
 	})}
 	long := strings.Repeat("ã", 5000)
 	for name, c := range map[string]struct {
@@ -127,7 +134,14 @@ func TestAnySuccessStatusIsAccepted(t *testing.T) {
 	}
 	empty := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	c = newClient(t, Config{Authorities: []Authority{{URL: serve(t, empty)}}})
-	if _, err := c.Timestamp(t.Context(), digest[:], sha); !strings.Contains(signing.AsError(err).Detail, "HTTP status 204: the answer is not a TimeStampResp") {
+	if _, err := c.Timestamp(
+		t.Context(),
+		digest[:],
+		sha,
+	); !strings.Contains(
+		signing.AsError(err).Detail,
+		"HTTP status 204: the answer is not a TimeStampResp",
+	) {
 		t.Errorf("Timestamp of an empty answer with status 204 = %v, want that it names the status", err)
 	}
 }
@@ -141,8 +155,14 @@ func TestChainWithSHA1IsRefused(t *testing.T) {
 	}
 	make := func(name string, algorithm x509.SignatureAlgorithm, parent *x509.Certificate, change func(*x509.Certificate)) *x509.Certificate {
 		template := &x509.Certificate{
-			SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-			NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true, SignatureAlgorithm: algorithm,
+			SerialNumber: big.NewInt(
+				time.Now().UnixNano(),
+			),
+			Subject:               pkix.Name{CommonName: name},
+			NotBefore:             time.Now().Add(-time.Hour),
+			NotAfter:              time.Now().Add(time.Hour),
+			BasicConstraintsValid: true,
+			SignatureAlgorithm:    algorithm,
 		}
 		change(template)
 		if parent == nil {
@@ -206,7 +226,10 @@ func TestLeafAloneIsTrusted(t *testing.T) {
 	} {
 		h := newTSA(t, nil)
 		h.MisbehaveAlways(tsa.LeafAlone)
-		client := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": h}.client(), Trusted: c.trusted})
+		client := newClient(
+			t,
+			Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": h}.client(), Trusted: c.trusted},
+		)
 		_, err := client.Timestamp(t.Context(), digest[:], sha)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(signing.AsError(err).Detail, c.want) {
 			t.Errorf("%s: Timestamp = %v, want %q", name, err, c.want)

@@ -78,8 +78,18 @@ type pkiFailure struct {
 }
 
 var pkiFailures = []pkiFailure{
-	{0, "badAlg", true}, {2, "badRequest", true}, {5, "badDataFormat", true}, {14, "timeNotAvailable", false},
-	{15, "unacceptedPolicy", true}, {16, "unacceptedExtension", true}, {17, "addInfoNotAvailable", false}, {25, "systemFailure", false},
+	{0, "badAlg", true},
+	{2, "badRequest", true},
+	{5, "badDataFormat", true},
+	{14, "timeNotAvailable", false},
+	{
+		15,
+		"unacceptedPolicy",
+		true,
+	},
+	{16, "unacceptedExtension", true},
+	{17, "addInfoNotAvailable", false},
+	{25, "systemFailure", false},
 }
 
 // pkiStatuses are the values of PKIStatus (RFC 3161 2.4.2) that are not granted.

@@ -40,7 +40,8 @@ func (c *Client) request(ctx context.Context, a *authority, q *query) ([]byte, e
 	if a.User != "" || a.Password != "" {
 		r.SetBasicAuth(a.User, a.Password)
 	}
-	// Nonce and digest stay the same. A token that is made twice costs less than a document that waits.
+	// Nonce and digest stay the same. A token that is made twice costs less than a document that
+	// waits.
 	outbound.Repeatable(r)
 	asked := time.Now()
 	answer, err := outbound.Exchange(c.http, r, maxAnswerBytes)

@@ -50,8 +50,14 @@ func issue(t *testing.T, name string, by *issued, options ...option) *issued {
 func certify(t *testing.T, name string, key *ecdsa.PrivateKey, by *issued, options ...option) *issued {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(
+			1,
+		),
+		Subject:               pkix.Name{CommonName: name},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
 	}
 	for _, o := range options {
 		o(template)
@@ -206,7 +212,10 @@ func TestMissingIssuerNamesTheIssuer(t *testing.T) {
 		{[]*issued{renewed, root}, ""},
 		{nil, ""},
 	} {
-		if got := certchain.MissingIssuer(plain(c.chain)); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") || strings.ContainsAny(got, "\n\u202e") {
+		if got := certchain.MissingIssuer(
+			plain(c.chain),
+		); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") ||
+			strings.ContainsAny(got, "\n\u202e") {
 			t.Errorf("MissingIssuer(%s) = %q, want %q", names(plain(c.chain)), got, c.want)
 		}
 	}

@@ -34,10 +34,24 @@ func commonName(t *testing.T, tag cbasn1.Tag, content string) []byte {
 }
 
 // issueDER makes a certificate of key with raw names.
-func issueDER(t *testing.T, key *ecdsa.PrivateKey, subject []byte, serial []byte, issuerName []byte, by *ecdsa.PrivateKey) []byte {
+func issueDER(
+	t *testing.T,
+	key *ecdsa.PrivateKey,
+	subject []byte,
+	serial []byte,
+	issuerName []byte,
+	by *ecdsa.PrivateKey,
+) []byte {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(0x1234), RawSubject: subject, NotBefore: now.Add(-1), NotAfter: now.Add(1), IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(
+			0x1234,
+		),
+		RawSubject:            subject,
+		NotBefore:             now.Add(-1),
+		NotAfter:              now.Add(1),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, &x509.Certificate{RawSubject: issuerName}, key.Public(), by)
 	if err != nil {
@@ -101,7 +115,13 @@ func TestParseAcceptsHarmlessFaults(t *testing.T) {
 				t.Fatalf("Parse = %v", err)
 			}
 			if got.Subject.CommonName != c.wantName || got.SerialNumber.Int64() != c.wantSerial {
-				t.Errorf("Parse = %q, serial number %d, want %q, %d", got.Subject.CommonName, got.SerialNumber, c.wantName, c.wantSerial)
+				t.Errorf(
+					"Parse = %q, serial number %d, want %q, %d",
+					got.Subject.CommonName,
+					got.SerialNumber,
+					c.wantName,
+					c.wantSerial,
+				)
 			}
 			if !bytes.Equal(got.Raw, der) || !bytes.Equal(got.RawSubject, c.subject) || !bytes.Equal(got.RawIssuer, c.issuer) {
 				t.Error("Parse changed the bytes of the certificate")
@@ -115,7 +135,9 @@ func TestParseAcceptsHarmlessFaults(t *testing.T) {
 			}
 			roots := x509.NewCertPool()
 			roots.AddCert(issuer)
-			if _, err := got.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+			if _, err := got.Verify(
+				x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}},
+			); err != nil {
 				t.Errorf("Verify = %v", err)
 			}
 		})
@@ -180,7 +202,12 @@ func TestParseCRLAcceptsTheNamesThatParseAccepts(t *testing.T) {
 		t.Fatalf("ParseCRL = %v", err)
 	}
 	if !bytes.Equal(crl.Raw, list) || !bytes.Equal(crl.RawIssuer, name) || len(crl.RevokedCertificateEntries) != 1 {
-		t.Errorf("ParseCRL = issuer %x with %d entries, want %x with 1", crl.RawIssuer, len(crl.RevokedCertificateEntries), name)
+		t.Errorf(
+			"ParseCRL = issuer %x with %d entries, want %x with 1",
+			crl.RawIssuer,
+			len(crl.RevokedCertificateEntries),
+			name,
+		)
 	}
 	if err := crl.CheckSignatureFrom(ca); err != nil {
 		t.Errorf("the list's signature does not verify any more: %v", err)

@@ -47,8 +47,15 @@ func TestSHA1IsOrderedAndNamed(t *testing.T) {
 	}
 	make := func(name string, parent *x509.Certificate) *x509.Certificate {
 		template := &x509.Certificate{
-			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-			IsCA: parent == nil, BasicConstraintsValid: true, SignatureAlgorithm: x509.SHA1WithRSA,
+			SerialNumber: big.NewInt(
+				1,
+			),
+			Subject:               pkix.Name{CommonName: name},
+			NotBefore:             now.Add(-time.Hour),
+			NotAfter:              now.Add(time.Hour),
+			IsCA:                  parent == nil,
+			BasicConstraintsValid: true,
+			SignatureAlgorithm:    x509.SHA1WithRSA,
 		}
 		if parent == nil {
 			parent = template
@@ -71,8 +78,14 @@ func TestSHA1IsOrderedAndNamed(t *testing.T) {
 		t.Error("SignedBy = true for a changed signature")
 	}
 	chain := certchain.Link(leaf, []*x509.Certificate{root}, now)
-	if names(chain) != "leaf root" || certchain.MissingIssuer(chain) != "" || certchain.Weak(chain) != leaf || certchain.Weak(chain[1:]) != nil {
-		t.Errorf("Link = %s, missing %q, weak %v; want leaf root, nothing missing, the leaf", names(chain), certchain.MissingIssuer(chain), certchain.Weak(chain))
+	if names(chain) != "leaf root" || certchain.MissingIssuer(chain) != "" || certchain.Weak(chain) != leaf ||
+		certchain.Weak(chain[1:]) != nil {
+		t.Errorf(
+			"Link = %s, missing %q, weak %v; want leaf root, nothing missing, the leaf",
+			names(chain),
+			certchain.MissingIssuer(chain),
+			certchain.Weak(chain),
+		)
 	}
 	var lines []string
 	new(certchain.Watch).See(funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}), chain)

@@ -1,5 +1,5 @@
-// Package remotefault says what a failed call to a remote signing service means: whether it may be tried again, and whether it may have
-// made signatures all the same.
+// Package remotefault says what a failed call to a remote signing service means: whether it may be
+// tried again, and whether it may have made signatures all the same.
 package remotefault
 
 import (
@@ -13,7 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Failure is a call that brought nothing. A nil *Failure is success. H is what the provider can do about it before its caller hears of it.
+// Failure is a call that brought nothing. A nil *Failure is success. H is what the provider can do
+// about it before its caller hears of it.
 type Failure[H any] struct {
 	*signing.Error
 	Hint H
@@ -42,8 +43,9 @@ func (f *Failure[H]) Can(h H) *Failure[H] {
 	return f
 }
 
-// Final reports whether a failure to fetch an answer says that it will never come: the service knows nothing of it, or what it has is
-// no signature. What is wrong with us (token, account, settings) may be mended meanwhile.
+// Final reports whether a failure to fetch an answer says that it will never come: the service
+// knows nothing of it, or what it has is no signature. What is wrong with us (token, account,
+// settings) may be mended meanwhile.
 func (f *Failure[H]) Final() bool {
 	return errors.Is(f.Error, signing.ErrBadAnswer) || f.Kind == signing.KindProvider && !f.Retry
 }
@@ -58,7 +60,15 @@ func Lost[H any](service string, err error, signs bool) *Failure[H] {
 	}
 	var open *outbound.OpenError
 	if errors.As(err, &open) {
-		return New[H](signing.KindProvider, "%s has failed lately and is given a rest", service).Because(err).Retryable(open.RetryAfter)
+		return New[H](
+			signing.KindProvider,
+			"%s has failed lately and is given a rest",
+			service,
+		).Because(
+			err,
+		).Retryable(
+			open.RetryAfter,
+		)
 	}
 	f := New[H](signing.KindProvider, "%s did not answer", service).Because(err).Retryable(0)
 	f.Unknown = signs && l.Sent
@@ -72,9 +82,16 @@ func Unreadable[H any](service string, err error, signs bool) *Failure[H] {
 	return f
 }
 
-// Unusable is a whole answer of the call that signs, or of the one that fetches, without values that could be signatures.
+// Unusable is a whole answer of the call that signs, or of the one that fetches, without values
+// that could be signatures.
 func Unusable[H any](service string, err error) *Failure[H] {
-	f := New[H](signing.KindProvider, "%s gave an invalid answer", service).Because(fmt.Errorf("%w: %w", signing.ErrBadAnswer, err))
+	f := New[H](
+		signing.KindProvider,
+		"%s gave an invalid answer",
+		service,
+	).Because(
+		fmt.Errorf("%w: %w", signing.ErrBadAnswer, err),
+	)
 	f.Unknown = true
 	return f
 }
@@ -89,8 +106,9 @@ type Said struct {
 	Refusal bool
 }
 
-// Refused completes f, which is what the provider makes of an answer that is no success: with the answer's Retry-After, whether it may
-// have signed, whether there were only too many requests, and the service's own words for the log.
+// Refused completes f, which is what the provider makes of an answer that is no success: with the
+// answer's Retry-After, whether it may have signed, whether there were only too many requests, and
+// the service's own words for the log.
 func Refused[H any](f *Failure[H], a *outbound.Answer, signs bool, said Said) *Failure[H] {
 	if after := outbound.RetryAfter(a.Header, time.Now()); f.Retry && after > 0 {
 		f.RetryAfter = after
@@ -103,7 +121,8 @@ func Refused[H any](f *Failure[H], a *outbound.Answer, signs bool, said Said) *F
 	return f
 }
 
-// Shared is a failure that others may hold too (fresh.Value): a copy, so that each may complete its own.
+// Shared is a failure that others may hold too (fresh.Value): a copy, so that each may complete its
+// own.
 func Shared[H any](e *signing.Error) *Failure[H] {
 	own := *e
 	return &Failure[H]{Error: &own}

@@ -27,7 +27,8 @@ func of(f *remotefault.Failure[hint]) meaning {
 	return meaning{f.Kind, f.Retry, f.Unknown, f.RetryAfter, f.Final()}
 }
 
-// TestMeaning: what each way of failing says about another try, and about signatures that may exist.
+// TestMeaning: what each way of failing says about another try, and about signatures that may
+// exist.
 func TestMeaning(t *testing.T) {
 	const provider = signing.KindProvider
 	cut := func(sent bool, status int) error {
@@ -66,10 +67,15 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
-// TestTheServicesWordsStayInTheLog: they are of one line and bounded there, and never in what the client reads.
+// TestTheServicesWordsStayInTheLog: they are of one line and bounded there, and never in what the
+// client reads.
 func TestTheServicesWordsStayInTheLog(t *testing.T) {
-	f := remotefault.Refused(remotefault.New[hint](signing.KindProvider, "refused"), &outbound.Answer{Status: 400, Header: http.Header{}}, false,
-		remotefault.Said{Code: "x\r\nforged: line", Description: strings.Repeat("y", 10_000)})
+	f := remotefault.Refused(
+		remotefault.New[hint](signing.KindProvider, "refused"),
+		&outbound.Answer{Status: 400, Header: http.Header{}},
+		false,
+		remotefault.Said{Code: "x\r\nforged: line", Description: strings.Repeat("y", 10_000)},
+	)
 	if text := f.Error.Error(); len(text) > 600 || strings.ContainsAny(text, "\r\n") || !strings.Contains(text, "forged") {
 		t.Errorf("log text has %d bytes: %.100q", len(text), text)
 	}

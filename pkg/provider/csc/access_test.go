@@ -114,14 +114,25 @@ func TestClientSecretWithSpecialCharacters(t *testing.T) {
 		{"either in the form", service.AsItIs, "form", 1, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			opts := service.Options{ClientServices: map[string]string{id: secret}, Credentials: []service.Credential{{AuthMode: service.Implicit}}}
+			opts := service.Options{
+				ClientServices: map[string]string{id: secret},
+				Credentials:    []service.Credential{{AuthMode: service.Implicit}},
+			}
 			opts.ClientAuth = c.endpoint
-			set := csc.Settings{URL: "http://simulated.invalid", ClientID: id, ClientSecretFile: secretFile(t, secret), ClientAuth: c.set}
+			set := csc.Settings{
+				URL:              "http://simulated.invalid",
+				ClientID:         id,
+				ClientSecretFile: secretFile(t, secret),
+				ClientAuth:       c.set,
+			}
 			wantTokenCalls(t, opts, set, c.first, c.second)
 		})
 	}
 	t.Run("as it is", func(t *testing.T) { // a colon in the id cannot be shown to such endpoints
-		opts := service.Options{ClientServices: map[string]string{"our id": secret}, Credentials: []service.Credential{{AuthMode: service.Implicit}}}
+		opts := service.Options{
+			ClientServices: map[string]string{"our id": secret},
+			Credentials:    []service.Credential{{AuthMode: service.Implicit}},
+		}
 		set := csc.Settings{URL: "http://simulated.invalid", ClientID: "our id", ClientSecretFile: secretFile(t, secret)}
 		wantTokenCalls(t, opts, set, 2, 1)
 	})
@@ -148,7 +159,10 @@ func wantTokenCalls(t *testing.T, opts service.Options, set csc.Settings, first,
 func TestPasswordGrant(t *testing.T) {
 	for name, clientSecret := range map[string]string{"confidential": "c:s", "public": ""} {
 		t.Run(name, func(t *testing.T) {
-			opts := service.Options{ClientServices: map[string]string{"app": clientSecret}, Credentials: []service.Credential{{AuthMode: service.Implicit}}}
+			opts := service.Options{
+				ClientServices: map[string]string{"app": clientSecret},
+				Credentials:    []service.Credential{{AuthMode: service.Implicit}},
+			}
 			opts.Users, opts.AuthTypes = map[string]string{"user@example.org": "pass&word=1"}, []string{"oauth2code"}
 			set := csc.Settings{
 				URL: "http://simulated.invalid/csc/v1", GrantType: "password", ClientID: "app",
@@ -168,7 +182,10 @@ func TestPasswordGrant(t *testing.T) {
 // unless its file changes: services lock users out. No other way of showing the client is tried,
 // since that was not what was wrong.
 func TestWrongPasswordIsNotRepeated(t *testing.T) {
-	opts := service.Options{ClientServices: map[string]string{"app": "a+b"}, Credentials: []service.Credential{{AuthMode: service.Implicit}}}
+	opts := service.Options{
+		ClientServices: map[string]string{"app": "a+b"},
+		Credentials:    []service.Credential{{AuthMode: service.Implicit}},
+	}
 	opts.Users, opts.ClientAuth = map[string]string{"user": "right"}, service.Decoded
 	password := secretFile(t, "wrong")
 	set := csc.Settings{
@@ -180,7 +197,8 @@ func TestWrongPasswordIsNotRepeated(t *testing.T) {
 		for range 4 {
 			_, err := p.Credential(t.Context())
 			e := signing.AsError(err)
-			if e == nil || e.Kind != signing.KindProviderCredentials || e.Retry || !strings.Contains(e.Detail, "password") || strings.Contains(err.Error(), "wrong") {
+			if e == nil || e.Kind != signing.KindProviderCredentials || e.Retry || !strings.Contains(e.Detail, "password") ||
+				strings.Contains(err.Error(), "wrong") {
 				t.Errorf("Credential = %v, want that the user's password is refused", err)
 			}
 			time.Sleep(time.Minute) // fake
@@ -199,8 +217,13 @@ func TestWrongPasswordIsNotRepeated(t *testing.T) {
 // that was given in base64.
 func TestTOTPSecretInBase64(t *testing.T) {
 	for _, version := range []string{"/csc/v1", "/csc/v2"} {
-		opts := service.Options{Credentials: []service.Credential{{Key: service.ECDSAP256, TOTPKey: "\x44\xf5\xd8 is how this key begins."}}}
-		set := csc.Settings{URL: "http://simulated.invalid" + version, TOTPSecretFile: secretFile(t, "RPXYIGlzIGhvdyB0aGlzIGtleSBiZWdpbnMu")}
+		opts := service.Options{
+			Credentials: []service.Credential{{Key: service.ECDSAP256, TOTPKey: "\x44\xf5\xd8 is how this key begins."}},
+		}
+		set := csc.Settings{
+			URL:            "http://simulated.invalid" + version,
+			TOTPSecretFile: secretFile(t, "RPXYIGlzIGhvdyB0aGlzIGtleSBiZWdpbnMu"),
+		}
 		bubbleWith(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
 			signGood(t, newPlainProvider(t, client, withClient(t, set)), 3)
 		})

@@ -40,8 +40,14 @@ const (
 	oidECPublic = "1.2.840.10045.2.1"     // ecPublicKey: a key, yet some services list it
 )
 
-// choose finds how a key whose identifiers (key/algo) are oids is asked to sign. hash 0 and want empty = whatever it offers.
-func choose(oids []string, key crypto.PublicKey, hash crypto.Hash, want signing.SignatureAlgorithm) (algorithm, *failure) {
+// choose finds how a key whose identifiers (key/algo) are oids is asked to sign. hash 0 and want
+// empty = whatever it offers.
+func choose(
+	oids []string,
+	key crypto.PublicKey,
+	hash crypto.Hash,
+	want signing.SignatureAlgorithm,
+) (algorithm, *failure) {
 	var kinds []signing.SignatureAlgorithm
 	switch key.(type) {
 	case *rsa.PublicKey:
@@ -82,7 +88,8 @@ func choose(oids []string, key crypto.PublicKey, hash crypto.Hash, want signing.
 		Because(fmt.Errorf("it offers %.200q for a key of type %T", oids, key))
 }
 
-// pssParams is RSASSA-PSS-params (RFC 4055 3.1) with MGF1 and a salt of the hash's size; trailerField has its default.
+// pssParams is RSASSA-PSS-params (RFC 4055 3.1) with MGF1 and a salt of the hash's size;
+// trailerField has its default.
 func pssParams(hash crypto.Hash, oid string) string {
 	type identifier struct {
 		Algorithm  asn1.ObjectIdentifier

@@ -25,7 +25,8 @@ import (
 // checkPause is the time between two questions whether somebody has authorised the signatures.
 const checkPause = time.Second
 
-// authorize gets the activation data for all digests of a call. Nothing can have been signed when it fails.
+// authorize gets the activation data for all digests of a call. Nothing can have been signed when
+// it fails.
 func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (string, *failure) {
 	if s.mode == "oauth2code" {
 		return p.authorizeByToken(ctx, s, call)
@@ -43,8 +44,8 @@ func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (
 	return sad, f
 }
 
-// secrets stands for what the files of PIN and one-time password hold at this moment; zero = nothing. Files that cannot be read are
-// complained about where they are used.
+// secrets stands for what the files of PIN and one-time password hold at this moment; zero =
+// nothing. Files that cannot be read are complained about where they are used.
 func (p *Provider) secrets() (sum [sha256.Size]byte) {
 	for _, file := range []string{p.set.PINFile, p.set.OTPFile, p.set.TOTPSecretFile} {
 		if v, err := readIfSet(file); err == nil && v != "" {
@@ -118,7 +119,12 @@ func (p *Provider) authorization(ctx context.Context, s *state, call signing.Cal
 }
 
 // secret returns a PIN or OTP as far as it is needed.
-func (p *Provider) secret(ctx context.Context, n need, setting string, read func(context.Context) (string, error)) (string, *failure) {
+func (p *Provider) secret(
+	ctx context.Context,
+	n need,
+	setting string,
+	read func(context.Context) (string, error),
+) (string, *failure) {
 	if n == unwanted {
 		return "", nil
 	}
@@ -159,7 +165,8 @@ func readIfSet(path string) (string, error) {
 	return secretfile.Read(path)
 }
 
-// totp is the time-based one-time password of RFC 6238 with SHA-1, 30 seconds and 6 digits: what authenticator apps compute.
+// totp is the time-based one-time password of RFC 6238 with SHA-1, 30 seconds and 6 digits: what
+// authenticator apps compute.
 func totp(secret string, at time.Time) (string, error) {
 	key, err := totpKey(secret)
 	if err != nil {
@@ -193,8 +200,8 @@ func totpKey(secret string) ([]byte, error) {
 	return key, nil
 }
 
-// authorizeByToken authorises an oauth2code credential from server to server: the token endpoint gives a token with scope
-// credential for these hashes, which stands for the SAD.
+// authorizeByToken authorises an oauth2code credential from server to server: the token endpoint
+// gives a token with scope credential for these hashes, which stands for the SAD.
 func (p *Provider) authorizeByToken(ctx context.Context, s *state, call signing.Call) (string, *failure) {
 	if s.at.tokens.url == "" || s.at.tokens.login {
 		return "", fail(signing.KindConfiguration, "tokenURL: is needed, since the credential is authorised by OAuth2")

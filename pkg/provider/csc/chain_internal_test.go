@@ -9,7 +9,8 @@ import (
 	"github.com/go-logr/logr/funcr"
 )
 
-// TestChainIsPutInOrder reads the chain of a service whatever the order in which it comes, and warns once of one without its issuer.
+// TestChainIsPutInOrder reads the chain of a service whatever the order in which it comes, and
+// warns once of one without its issuer.
 func TestChainIsPutInOrder(t *testing.T) {
 	leaf, issuer, root, stranger := testChain(t)
 	for name, c := range map[string]struct {
@@ -43,7 +44,8 @@ func TestChainIsPutInOrder(t *testing.T) {
 					}
 				}
 			}
-			if c.warning == "" && len(lines) > 0 || c.warning != "" && (len(lines) != 1 || !strings.Contains(lines[0], c.warning)) {
+			if c.warning == "" && len(lines) > 0 ||
+				c.warning != "" && (len(lines) != 1 || !strings.Contains(lines[0], c.warning)) {
 				t.Errorf("logged %q, want one warning with %q, or none", lines, c.warning)
 			}
 		})

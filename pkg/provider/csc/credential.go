@@ -47,9 +47,11 @@ func (p presence) need() need {
 }
 
 const (
-	// refreshAfter is how long a credential is believed: a renewed certificate is used at the latest then.
+	// refreshAfter is how long a credential is believed: a renewed certificate is used at the latest
+	// then.
 	refreshAfter = 10 * time.Minute
-	// staleFor is how long an old one is used when the service does not say anew. Its certificate must still be valid.
+	// staleFor is how long an old one is used when the service does not say anew. Its certificate must
+	// still be valid.
 	staleFor = 24 * time.Hour
 	// refreshPause is the time between two tries to refresh while an old one is used.
 	refreshPause = 30 * time.Second
@@ -86,7 +88,14 @@ func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	}
 	var e *signing.Error
 	if !errors.As(err, &e) {
-		return nil, fail(signing.KindProvider, "the signing service did not describe the credential in time").Because(err).Retryable(0)
+		return nil, fail(
+			signing.KindProvider,
+			"the signing service did not describe the credential in time",
+		).Because(
+			err,
+		).Retryable(
+			0,
+		)
 	}
 	return nil, remotefault.Shared[hint](e)
 }
@@ -114,7 +123,12 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 	case strings.EqualFold(a.Key.Status, "disabled"):
 		return nil, fail(signing.KindProviderAccount, "the credential is disabled at the signing service")
 	case a.Cert.Status != "" && !strings.EqualFold(a.Cert.Status, "valid"):
-		return nil, fail(signing.KindCertificate, "the signing certificate is expired, suspended or revoked").Because(fmt.Errorf("status is %q", remotefault.Text(a.Cert.Status)))
+		return nil, fail(
+			signing.KindCertificate,
+			"the signing certificate is expired, suspended or revoked",
+		).Because(
+			fmt.Errorf("status is %q", remotefault.Text(a.Cert.Status)),
+		)
 	}
 	chain, err := lenient.Chain(a.Cert.Certificates)
 	if err != nil {
@@ -125,7 +139,12 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 	if now.After(chain[0].NotAfter) || now.Before(chain[0].NotBefore) {
 		return nil, fail(signing.KindCertificate, "the signing certificate is expired or not yet valid")
 	}
-	alg, f := choose(a.Key.Algo, chain[0].PublicKey, hashes[strings.ToLower(p.set.Hash)], signing.SignatureAlgorithm(p.set.Algorithm))
+	alg, f := choose(
+		a.Key.Algo,
+		chain[0].PublicKey,
+		hashes[strings.ToLower(p.set.Hash)],
+		signing.SignatureAlgorithm(p.set.Algorithm),
+	)
 	if f != nil {
 		return nil, f
 	}

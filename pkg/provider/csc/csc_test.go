@@ -148,22 +148,52 @@ var profiles = []struct {
 }{
 	{name: "found by info"},
 	{name: "v1 with PIN", path: "/csc/v1", credential: service.Credential{PIN: service.PIN}},
-	{name: "v1 with PIN and OTP", path: "/csc/v1", credential: service.Credential{PIN: service.PIN, OTP: service.OTP}, otp: service.OTP},
+	{
+		name:       "v1 with PIN and OTP",
+		path:       "/csc/v1",
+		credential: service.Credential{PIN: service.PIN, OTP: service.OTP},
+		otp:        service.OTP,
+	},
 	{name: "v1 implicit, SCAL 1", path: "/csc/v1", credential: service.Credential{AuthMode: service.Implicit, SCAL: 1}},
 	{name: "v1 oauth2code", path: "/csc/v1", credential: service.Credential{AuthMode: service.OAuth2Code}},
 	{name: "v1 plain RSA", path: "/csc/v1", credential: service.Credential{Key: service.RSAPlain, PIN: service.PIN}},
 	{name: "v1 PSS", path: "/csc/v1", credential: service.Credential{Key: service.RSAPSS, PIN: service.PIN}},
 	{name: "v1 ECDSA", path: "/csc/v1", credential: service.Credential{Key: service.ECDSAP256, PIN: service.PIN}},
-	{name: "v2 with PIN and OTP", path: "/csc/v2", credential: service.Credential{PIN: service.PIN, OTP: service.OTP}, otp: service.OTP},
+	{
+		name:       "v2 with PIN and OTP",
+		path:       "/csc/v2",
+		credential: service.Credential{PIN: service.PIN, OTP: service.OTP},
+		otp:        service.OTP,
+	},
 	{name: "v2 nothing asked", path: "/csc/v2", credential: service.Credential{AuthMode: service.Implicit}},
 	{name: "v2 oauth2code", path: "/csc/v2", credential: service.Credential{AuthMode: service.OAuth2Code}},
 	{name: "v2 PSS", path: "/csc/v2", credential: service.Credential{Key: service.RSAPSS, PIN: service.PIN}},
-	{name: "v2 raw ECDSA", path: "/csc/v2", credential: service.Credential{Key: service.ECDSAP256, PIN: service.PIN, RawECDSA: true}},
+	{
+		name:       "v2 raw ECDSA",
+		path:       "/csc/v2",
+		credential: service.Credential{Key: service.ECDSAP256, PIN: service.PIN, RawECDSA: true},
+	},
 	{name: "v2 P-384", path: "/csc/v2", credential: service.Credential{Key: service.ECDSAP384, PIN: service.PIN}},
-	{name: "v2 SHA-512", path: "/csc/v2", credential: service.Credential{PIN: service.PIN}, settings: csc.Settings{Hash: "sha512"}},
-	{name: "v2 SHA-384 apart", path: "/csc/v2", credential: service.Credential{Key: service.RSAPlain, PIN: service.PIN}, settings: csc.Settings{Hash: "SHA384"}},
+	{
+		name:       "v2 SHA-512",
+		path:       "/csc/v2",
+		credential: service.Credential{PIN: service.PIN},
+		settings:   csc.Settings{Hash: "sha512"},
+	},
+	{
+		name:       "v2 SHA-384 apart",
+		path:       "/csc/v2",
+		credential: service.Credential{Key: service.RSAPlain, PIN: service.PIN},
+		settings:   csc.Settings{Hash: "SHA384"},
+	},
 	{name: "v2 asynchronous", path: "/csc/v2", async: true, credential: service.Credential{PIN: service.PIN}},
-	{name: "v2 asynchronous not wanted", path: "/csc/v2", async: true, credential: service.Credential{PIN: service.PIN}, settings: csc.Settings{OperationMode: "S"}},
+	{
+		name:       "v2 asynchronous not wanted",
+		path:       "/csc/v2",
+		async:      true,
+		credential: service.Credential{PIN: service.PIN},
+		settings:   csc.Settings{OperationMode: "S"},
+	},
 }
 
 func TestConformance(t *testing.T) {
@@ -197,7 +227,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestDomain: nothing is configured but the documented service domain; id and secret are the client service's and may change.
+// TestDomain: nothing is configured but the documented service domain; id and secret are the client
+// service's and may change.
 func TestDomain(t *testing.T) {
 	s := newService(t, service.Options{
 		ClientServices: map[string]string{"PRT.1-2-3": "first", "PRT.1-2-4": "second"},
@@ -239,22 +270,62 @@ func TestCredentialFaults(t *testing.T) {
 		kind        signing.Kind
 		retry       bool
 	}{
-		{name: "two credentials and none chosen", credentials: []service.Credential{{}, {Key: service.ECDSAP256}}, kind: signing.KindConfiguration},
-		{name: "no such credential", change: func(_ *testing.T, s *csc.Settings) { s.CredentialID = "nobody" }, kind: signing.KindConfiguration},
+		{
+			name:        "two credentials and none chosen",
+			credentials: []service.Credential{{}, {Key: service.ECDSAP256}},
+			kind:        signing.KindConfiguration,
+		},
+		{
+			name:   "no such credential",
+			change: func(_ *testing.T, s *csc.Settings) { s.CredentialID = "nobody" },
+			kind:   signing.KindConfiguration,
+		},
 		{name: "disabled", credentials: []service.Credential{{Disabled: true}}, kind: signing.KindProviderAccount},
-		{name: "hash that it does not sign", credentials: []service.Credential{{Key: service.ECDSAP256}}, change: func(_ *testing.T, s *csc.Settings) { s.Hash = "sha512" }, kind: signing.KindConfiguration},
-		{name: "algorithm that it does not sign", change: func(_ *testing.T, s *csc.Settings) { s.Algorithm = "PSS" }, kind: signing.KindConfiguration},
-		{name: "operation mode that is not offered", change: func(_ *testing.T, s *csc.Settings) { s.OperationMode = "A" }, kind: signing.KindConfiguration},
-		{name: "no API there", change: func(_ *testing.T, s *csc.Settings) { s.URL += "/elsewhere" }, kind: signing.KindConfiguration},
-		{name: "nobody there", change: func(_ *testing.T, s *csc.Settings) { s.URL = "http://127.0.0.1:1" }, kind: signing.KindProvider, retry: true},
+		{
+			name:        "hash that it does not sign",
+			credentials: []service.Credential{{Key: service.ECDSAP256}},
+			change:      func(_ *testing.T, s *csc.Settings) { s.Hash = "sha512" },
+			kind:        signing.KindConfiguration,
+		},
+		{
+			name:   "algorithm that it does not sign",
+			change: func(_ *testing.T, s *csc.Settings) { s.Algorithm = "PSS" },
+			kind:   signing.KindConfiguration,
+		},
+		{
+			name:   "operation mode that is not offered",
+			change: func(_ *testing.T, s *csc.Settings) { s.OperationMode = "A" },
+			kind:   signing.KindConfiguration,
+		},
+		{
+			name:   "no API there",
+			change: func(_ *testing.T, s *csc.Settings) { s.URL += "/elsewhere" },
+			kind:   signing.KindConfiguration,
+		},
+		{
+			name:   "nobody there",
+			change: func(_ *testing.T, s *csc.Settings) { s.URL = "http://127.0.0.1:1" },
+			kind:   signing.KindProvider,
+			retry:  true,
+		},
 		{name: "wrong secret", change: func(t *testing.T, s *csc.Settings) {
 			s.ClientID, s.ClientSecretFile = service.ClientID, secretFile(t, "wrong")
 		}, kind: signing.KindProviderCredentials},
 		{name: "secret file gone", change: func(_ *testing.T, s *csc.Settings) {
 			s.ClientID, s.ClientSecretFile = service.ClientID, "/nonexistent/secret"
 		}, kind: signing.KindConfiguration},
-		{name: "wrong PIN", change: func(t *testing.T, s *csc.Settings) { s.PINFile = secretFile(t, "000000") }, sign: true, kind: signing.KindProviderCredentials},
-		{name: "OTP wanted and not there", credentials: []service.Credential{{PIN: pin, OTP: "1"}}, sign: true, kind: signing.KindConfiguration},
+		{
+			name:   "wrong PIN",
+			change: func(t *testing.T, s *csc.Settings) { s.PINFile = secretFile(t, "000000") },
+			sign:   true,
+			kind:   signing.KindProviderCredentials,
+		},
+		{
+			name:        "OTP wanted and not there",
+			credentials: []service.Credential{{PIN: pin, OTP: "1"}},
+			sign:        true,
+			kind:        signing.KindConfiguration,
+		},
 	}
 	for _, version := range []string{"/csc/v1", "/csc/v2"} {
 		for _, c := range cases {
@@ -286,16 +357,21 @@ func TestCredentialFaults(t *testing.T) {
 
 // TestSlowAuthorization: somebody has to agree first.
 func TestSlowAuthorization(t *testing.T) {
-	bubble(t, service.Options{Credentials: []service.Credential{{PIN: service.PIN, Slow: 3}}}, csc.Settings{URL: "http://simulated.invalid/csc/v2"},
+	bubble(
+		t,
+		service.Options{Credentials: []service.Credential{{PIN: service.PIN, Slow: 3}}},
+		csc.Settings{URL: "http://simulated.invalid/csc/v2"},
 		func(t *testing.T, s *service.Service, p *csc.Provider) {
 			signGood(t, p, 2)
 			if n := s.Counts().Calls["csc/v2/credentials/authorizeCheck"]; n != 3 {
 				t.Errorf("authorizeCheck was called %d times, want 3", n)
 			}
-		})
+		},
+	)
 }
 
-// TestBatchBound: multisign bounds a call, the setting lowers it, and without one a call has 100 at most.
+// TestBatchBound: multisign bounds a call, the setting lowers it, and without one a call has 100 at
+// most.
 func TestBatchBound(t *testing.T) {
 	for _, c := range []struct{ multisign, set, want int }{{7, 0, 7}, {7, 5, 5}, {7, 50, 7}, {2147483647, 0, 100}, {300, 250, 250}} {
 		s := newService(t, service.Options{Credentials: []service.Credential{{Multisign: c.multisign, PIN: service.PIN}}})

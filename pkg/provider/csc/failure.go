@@ -43,7 +43,8 @@ func unreadable(err error, signs bool) *failure { return remotefault.Unreadable[
 // unusable is a whole answer without values that could be signatures.
 func unusable(err error) *failure { return remotefault.Unusable[hint](who, err) }
 
-// refusal turns an answer that is no success into what it means. signs: the call may have signed, if it was not refused.
+// refusal turns an answer that is no success into what it means. signs: the call may have signed,
+// if it was not refused.
 func refusal(a *outbound.Answer, signs bool) *failure {
 	var said errorAnswer
 	_ = json.Unmarshal(a.Body, &said) // an HTML page says nothing: the status decides
@@ -107,8 +108,8 @@ func isRefusal(status int, code string) bool {
 // statusHungUp is nginx's own status for a client that went away.
 const statusHungUp = 499
 
-// classify is the table of refusals: by status first, then by the CSC's and OAuth2's codes, then by the words of the CSC's error
-// tables, which give most faults the one code invalid_request.
+// classify is the table of refusals: by status first, then by the CSC's and OAuth2's codes, then by
+// the words of the CSC's error tables, which give most faults the one code invalid_request.
 func classify(status int, code, text string) *failure {
 	says := func(words ...string) bool {
 		for _, w := range words {
@@ -126,15 +127,34 @@ func classify(status int, code, text string) *failure {
 	case status == http.StatusRequestTimeout, status == statusHungUp:
 		return fail(signing.KindProvider, "a gateway of the signing service ended the call early").Retryable(0)
 	case status == http.StatusProxyAuthRequired:
-		return fail(signing.KindConfiguration, "the HTTP proxy on the way to the signing service does not accept our credentials")
-	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusGone, status == http.StatusNotImplemented:
-		return fail(signing.KindConfiguration, "the signing service does not offer this at its configured URL").Can(askOtherPlace)
+		return fail(
+			signing.KindConfiguration,
+			"the HTTP proxy on the way to the signing service does not accept our credentials",
+		)
+	case status == http.StatusNotFound,
+		status == http.StatusMethodNotAllowed,
+		status == http.StatusGone,
+		status == http.StatusNotImplemented:
+		return fail(
+			signing.KindConfiguration,
+			"the signing service does not offer this at its configured URL",
+		).Can(
+			askOtherPlace,
+		)
 	case status >= 300 && status < 400:
 		return fail(signing.KindConfiguration, "the signing service sends us to another address").Can(askOtherPlace)
 	case status == http.StatusUnauthorized, code == "invalid_token", code == "expired_token":
 		return fail(signing.KindProviderCredentials, "the signing service does not accept our access token").Can(renewToken)
-	case code == "invalid_pin", code == "invalid_otp", code == "invalid_authentication_data", code == "authentication_error":
-		return fail(signing.KindProviderCredentials, "the signing service does not accept our PIN or one-time password").Can(wrongSecret)
+	case code == "invalid_pin",
+		code == "invalid_otp",
+		code == "invalid_authentication_data",
+		code == "authentication_error":
+		return fail(
+			signing.KindProviderCredentials,
+			"the signing service does not accept our PIN or one-time password",
+		).Can(
+			wrongSecret,
+		)
 	case code == "invalid_client", code == "unauthorized_client", code == "invalid_scope":
 		return fail(signing.KindProviderCredentials, "the signing service does not accept our client id or secret")
 	case code == "server_error", code == "temporarily_unavailable":
@@ -146,11 +166,23 @@ func classify(status int, code, text string) *failure {
 	case says("not yet been completed"):
 		return fail(signing.KindProvider, "the signing service has not finished").Retryable(0).Can(pending)
 	case says("sad expired", "parameter sad", "sad is", "expired sad"):
-		return fail(signing.KindProvider, "the signing service does not accept its own authorisation").Retryable(0).Can(renewSAD)
+		return fail(
+			signing.KindProvider,
+			"the signing service does not accept its own authorisation",
+		).Retryable(
+			0,
+		).Can(
+			renewSAD,
+		)
 	case says("too high"):
 		return fail(signing.KindProvider, "the signing service takes fewer signatures at a time").Can(readAgain)
 	case says("credentialid", "signalgo", "hashalgo", "operationmode"):
-		return fail(signing.KindConfiguration, "the signing service does not accept the configured credential or algorithm").Can(readAgain)
+		return fail(
+			signing.KindConfiguration,
+			"the signing service does not accept the configured credential or algorithm",
+		).Can(
+			readAgain,
+		)
 	}
 	return fail(signing.KindProvider, "the signing service refused the request")
 }

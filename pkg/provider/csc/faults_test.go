@@ -15,10 +15,20 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// bubble runs a test with a fake clock and a network of its own. A goroutine or connection that is left behind fails it.
-func bubble(t *testing.T, opts service.Options, set csc.Settings, test func(t *testing.T, s *service.Service, p *csc.Provider)) {
+// bubble runs a test with a fake clock and a network of its own. A goroutine or connection that is
+// left behind fails it.
+func bubble(
+	t *testing.T,
+	opts service.Options,
+	set csc.Settings,
+	test func(t *testing.T, s *service.Service, p *csc.Provider),
+) {
 	t.Helper()
-	bubbleWith(t, opts, func(t *testing.T, s *service.Service, client *http.Client) { test(t, s, newProvider(t, client, set)) })
+	bubbleWith(
+		t,
+		opts,
+		func(t *testing.T, s *service.Service, client *http.Client) { test(t, s, newProvider(t, client, set)) },
+	)
 }
 
 // bubbleWith is bubble where the test makes its providers.
@@ -102,7 +112,10 @@ var signHashFaults = []struct {
 	{rudeness: service.TooManyRequests, want: outcome{kind: provider, retry: true}},
 	{rudeness: service.TooManyRetryAfter, want: outcome{kind: provider, retry: true, retryAfter: 2 * time.Second}},
 	{rudeness: service.ErrorBefore, want: outcome{kind: provider, retry: true, unknown: true}},
-	{rudeness: service.Unavailable, want: outcome{kind: provider, retry: true, retryAfter: 3 * time.Second, unknown: true}},
+	{
+		rudeness: service.Unavailable,
+		want:     outcome{kind: provider, retry: true, retryAfter: 3 * time.Second, unknown: true},
+	},
 	{rudeness: service.Gateway, want: outcome{kind: provider, retry: true, unknown: true}},
 	{rudeness: service.CutBefore, want: outcome{kind: provider, retry: true, unknown: true}},
 	{rudeness: service.Refused, want: outcome{kind: provider}},
@@ -118,7 +131,10 @@ var signHashFaults = []struct {
 	{rudeness: service.Empty, want: outcome{kind: provider, unknown: true, spent: 3}},
 	{rudeness: service.Huge, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
 	{rudeness: service.TimedOutAfter, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
-	{rudeness: service.TooManyAfter, want: outcome{kind: provider, retry: true, retryAfter: 2 * time.Second, unknown: true, spent: 3}},
+	{
+		rudeness: service.TooManyAfter,
+		want:     outcome{kind: provider, retry: true, retryAfter: 2 * time.Second, unknown: true, spent: 3},
+	},
 	{rudeness: service.HungUpAfter, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
 	{rudeness: service.ServerErrorAfter, want: outcome{kind: provider, retry: true, unknown: true, spent: 3}},
 	{rudeness: service.NotFoundAfter, want: outcome{kind: signing.KindConfiguration, unknown: true, spent: 3}},
@@ -131,29 +147,38 @@ var signHashFaults = []struct {
 	{rudeness: service.BadBase64, want: outcome{kind: provider, unknown: true, spent: 3}},
 }
 
-// TestSignHashFaults: what each rudeness of signHash means, and what it costs. Afterwards the service is polite and signing works.
+// TestSignHashFaults: what each rudeness of signHash means, and what it costs. Afterwards the
+// service is polite and signing works.
 func TestSignHashFaults(t *testing.T) {
 	for _, v := range variants {
 		for _, f := range signHashFaults {
 			t.Run(fmt.Sprintf("%s %s once=%v", v.name, f.rudeness, f.once), func(t *testing.T) {
-				opts := service.Options{Asynchronous: v.async, Credentials: []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}}}
-				bubble(t, opts, csc.Settings{URL: "http://simulated.invalid" + v.path}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-					fault := service.Fault{Endpoint: "signatures/signHash", Rudeness: f.rudeness}
-					if f.once {
-						fault.Times = 1
-					}
-					if err := s.Misbehave(fault); err != nil {
-						t.Fatal(err)
-					}
-					if got := attempt(t, s, p, 3); got != f.want {
-						t.Errorf("outcome = %v, want %v", got, f.want)
-					}
-					s.Behave()
-					time.Sleep(time.Minute) // fake: what was put off is due
-					if got := attempt(t, s, p, 3); !got.ok || got.spent != 3 {
-						t.Errorf("outcome when polite again = %v, want signed, 3 spent", got)
-					}
-				})
+				opts := service.Options{
+					Asynchronous: v.async,
+					Credentials:  []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}},
+				}
+				bubble(
+					t,
+					opts,
+					csc.Settings{URL: "http://simulated.invalid" + v.path},
+					func(t *testing.T, s *service.Service, p *csc.Provider) {
+						fault := service.Fault{Endpoint: "signatures/signHash", Rudeness: f.rudeness}
+						if f.once {
+							fault.Times = 1
+						}
+						if err := s.Misbehave(fault); err != nil {
+							t.Fatal(err)
+						}
+						if got := attempt(t, s, p, 3); got != f.want {
+							t.Errorf("outcome = %v, want %v", got, f.want)
+						}
+						s.Behave()
+						time.Sleep(time.Minute) // fake: what was put off is due
+						if got := attempt(t, s, p, 3); !got.ok || got.spent != 3 {
+							t.Errorf("outcome when polite again = %v, want signed, 3 spent", got)
+						}
+					},
+				)
 			})
 		}
 	}
@@ -166,28 +191,36 @@ func TestSignHashIsNotRepeated(t *testing.T) {
 	for _, v := range variants {
 		for _, r := range service.Rudenesses() {
 			t.Run(v.name+" "+string(r), func(t *testing.T) {
-				opts := service.Options{Asynchronous: v.async, Credentials: []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}}}
-				bubble(t, opts, csc.Settings{URL: "http://simulated.invalid" + v.path}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-					c, err := p.Credential(t.Context())
-					if err != nil {
-						t.Fatal(err)
-					}
-					if err := s.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: r}); err != nil {
-						t.Fatal(err)
-					}
-					_, err = p.Sign(t.Context(), randomCall(t, c, 3))
-					if n := s.Counts().Calls[v.path[1:]+"/signatures/signHash"]; n != 1 {
-						t.Errorf("%d calls of signHash, want 1", n)
-					}
-					renewed := r == service.ExpiredToken || r == service.ExpiredSAD
-					if errors.Is(err, signing.ErrRenewed) != renewed || renewed && signing.AsError(err).Unknown {
-						t.Errorf("Sign = %v, renewed %v wanted, with the outcome known", err, renewed)
-					}
-					s.Behave()
-					if _, err := p.Sign(t.Context(), randomCall(t, c, 3)); renewed && err != nil {
-						t.Errorf("next Sign = %v", err)
-					}
-				})
+				opts := service.Options{
+					Asynchronous: v.async,
+					Credentials:  []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}},
+				}
+				bubble(
+					t,
+					opts,
+					csc.Settings{URL: "http://simulated.invalid" + v.path},
+					func(t *testing.T, s *service.Service, p *csc.Provider) {
+						c, err := p.Credential(t.Context())
+						if err != nil {
+							t.Fatal(err)
+						}
+						if err := s.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: r}); err != nil {
+							t.Fatal(err)
+						}
+						_, err = p.Sign(t.Context(), randomCall(t, c, 3))
+						if n := s.Counts().Calls[v.path[1:]+"/signatures/signHash"]; n != 1 {
+							t.Errorf("%d calls of signHash, want 1", n)
+						}
+						renewed := r == service.ExpiredToken || r == service.ExpiredSAD
+						if errors.Is(err, signing.ErrRenewed) != renewed || renewed && signing.AsError(err).Unknown {
+							t.Errorf("Sign = %v, renewed %v wanted, with the outcome known", err, renewed)
+						}
+						s.Behave()
+						if _, err := p.Sign(t.Context(), randomCall(t, c, 3)); renewed && err != nil {
+							t.Errorf("next Sign = %v", err)
+						}
+					},
+				)
 			})
 		}
 	}
@@ -206,75 +239,94 @@ func earlyWant(r service.Rudeness) (want outcome, harmless bool) {
 		return outcome{kind: provider}, false
 	case service.ExpiredToken:
 		return outcome{kind: signing.KindProviderCredentials}, false
-	case service.ExpiredSAD, service.WrongOrder, service.TooFewValues, service.TooManyValues, service.WrongKey, service.RawECDSA, service.BadBase64:
+	case service.ExpiredSAD,
+		service.WrongOrder,
+		service.TooFewValues,
+		service.TooManyValues,
+		service.WrongKey,
+		service.RawECDSA,
+		service.BadBase64:
 		return outcome{ok: true, spent: 2}, true
 	}
 	return outcome{kind: provider, retry: true}, false
 }
 
-// TestEarlyFaults: rudeness before signHash never costs a signature and never leaves an outcome unknown.
+// TestEarlyFaults: rudeness before signHash never costs a signature and never leaves an outcome
+// unknown.
 func TestEarlyFaults(t *testing.T) {
 	for _, v := range variants[:2] { // up to signHash the asynchronous one is like the synchronous
 		for _, endpoint := range []string{"info", "token", "credentials/list", "credentials/info", "credentials/authorize"} {
 			for _, r := range service.Rudenesses() {
 				t.Run(fmt.Sprintf("%s %s %s", v.name, endpoint, r), func(t *testing.T) {
-					bubble(t, service.Options{Asynchronous: v.async}, csc.Settings{URL: "http://simulated.invalid" + v.path}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-						if err := s.Misbehave(service.Fault{Endpoint: endpoint, Rudeness: r}); err != nil {
-							t.Fatal(err)
-						}
-						want, harmless := earlyWant(r)
-						got := attempt(t, s, p, 2)
-						switch {
-						case r == service.ExpiredToken && (endpoint == "info" || endpoint == "token"):
-							want = outcome{ok: true, spent: 2} // no token is asked for there
-						}
-						if got != want {
-							t.Errorf("outcome = %v, want %v", got, want)
-						}
-						s.Behave()
-						time.Sleep(time.Minute) // fake: what was put off is due
-						if got := attempt(t, s, p, 2); !got.ok || got.spent != 2 {
-							t.Errorf("outcome when polite again = %v, want signed, 2 spent (harmless %v)", got, harmless)
-						}
-					})
+					bubble(
+						t,
+						service.Options{Asynchronous: v.async},
+						csc.Settings{URL: "http://simulated.invalid" + v.path},
+						func(t *testing.T, s *service.Service, p *csc.Provider) {
+							if err := s.Misbehave(service.Fault{Endpoint: endpoint, Rudeness: r}); err != nil {
+								t.Fatal(err)
+							}
+							want, harmless := earlyWant(r)
+							got := attempt(t, s, p, 2)
+							switch {
+							case r == service.ExpiredToken && (endpoint == "info" || endpoint == "token"):
+								want = outcome{ok: true, spent: 2} // no token is asked for there
+							}
+							if got != want {
+								t.Errorf("outcome = %v, want %v", got, want)
+							}
+							s.Behave()
+							time.Sleep(time.Minute) // fake: what was put off is due
+							if got := attempt(t, s, p, 2); !got.ok || got.spent != 2 {
+								t.Errorf("outcome when polite again = %v, want signed, 2 spent (harmless %v)", got, harmless)
+							}
+						},
+					)
 				})
 			}
 		}
 	}
 }
 
-// TestPollingFaults: what was signed asynchronously is fetched through any rudeness that passes, and is unknown after one that does not.
+// TestPollingFaults: what was signed asynchronously is fetched through any rudeness that passes,
+// and is unknown after one that does not.
 func TestPollingFaults(t *testing.T) {
 	for _, r := range service.Rudenesses() {
 		for _, times := range []int{1, 0} {
 			t.Run(fmt.Sprintf("%s times=%d", r, times), func(t *testing.T) {
-				bubble(t, service.Options{Asynchronous: true}, csc.Settings{URL: "http://simulated.invalid"}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-					if err := s.Misbehave(service.Fault{Endpoint: "signatures/signPolling", Rudeness: r, Times: times}); err != nil {
-						t.Fatal(err)
-					}
-					got := attempt(t, s, p, 2)
-					_, harmless := earlyWant(r)
-					switch {
-					case got.spent != 2:
-						t.Errorf("outcome = %v, want 2 spent", got)
-					case harmless && !got.ok:
-						t.Errorf("outcome = %v, want signed", got)
-					case !harmless && times == 0 && !got.unknown:
-						t.Errorf("outcome = %v, want unknown", got)
-					case !got.ok && !got.unknown:
-						t.Errorf("outcome = %v, want signed or unknown", got)
-					}
-					final := r == service.Refused || r == service.NotFoundAfter || r == service.RedirectAfter
-					if times == 1 && got.ok == final {
-						t.Errorf("outcome = %v; all but a refusal passes", got)
-					}
-				})
+				bubble(
+					t,
+					service.Options{Asynchronous: true},
+					csc.Settings{URL: "http://simulated.invalid"},
+					func(t *testing.T, s *service.Service, p *csc.Provider) {
+						if err := s.Misbehave(service.Fault{Endpoint: "signatures/signPolling", Rudeness: r, Times: times}); err != nil {
+							t.Fatal(err)
+						}
+						got := attempt(t, s, p, 2)
+						_, harmless := earlyWant(r)
+						switch {
+						case got.spent != 2:
+							t.Errorf("outcome = %v, want 2 spent", got)
+						case harmless && !got.ok:
+							t.Errorf("outcome = %v, want signed", got)
+						case !harmless && times == 0 && !got.unknown:
+							t.Errorf("outcome = %v, want unknown", got)
+						case !got.ok && !got.unknown:
+							t.Errorf("outcome = %v, want signed or unknown", got)
+						}
+						final := r == service.Refused || r == service.NotFoundAfter || r == service.RedirectAfter
+						if times == 1 && got.ok == final {
+							t.Errorf("outcome = %v; all but a refusal passes", got)
+						}
+					},
+				)
 			})
 		}
 	}
 }
 
-// TestResume: values are fetched again under the noted handle, by another provider too, and nothing is signed twice.
+// TestResume: values are fetched again under the noted handle, by another provider too, and nothing
+// is signed twice.
 func TestResume(t *testing.T) {
 	s := newService(t, service.Options{Asynchronous: true})
 	set := csc.Settings{URL: startService(t, s)}
@@ -306,32 +358,38 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestServiceHangs: while one call waits for the credential to be described anew, others use the old one.
+// TestServiceHangs: while one call waits for the credential to be described anew, others use the
+// old one.
 func TestServiceHangs(t *testing.T) {
-	bubble(t, service.Options{}, csc.Settings{URL: "http://simulated.invalid", PINFile: secretFile(t, service.PIN)}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-		if _, err := p.Credential(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Hour) // fake
-		if err := s.Misbehave(service.Fault{Endpoint: "credentials/info", Rudeness: service.Stalled}); err != nil {
-			t.Fatal(err)
-		}
-		credential := func(who string) {
+	bubble(
+		t,
+		service.Options{},
+		csc.Settings{URL: "http://simulated.invalid", PINFile: secretFile(t, service.PIN)},
+		func(t *testing.T, s *service.Service, p *csc.Provider) {
 			if _, err := p.Credential(t.Context()); err != nil {
-				t.Errorf("%s: Credential = %v, want the old one", who, err)
+				t.Fatal(err)
 			}
-		}
-		var all sync.WaitGroup
-		all.Go(func() { credential("one") })
-		synctest.Wait()
-		began := time.Now()
-		credential("another")
-		if took := time.Since(began); took != 0 {
-			t.Errorf("another waited %v", took)
-		}
-		all.Wait()
-		if time.Since(began) == 0 {
-			t.Error("nobody waited")
-		}
-	})
+			time.Sleep(time.Hour) // fake
+			if err := s.Misbehave(service.Fault{Endpoint: "credentials/info", Rudeness: service.Stalled}); err != nil {
+				t.Fatal(err)
+			}
+			credential := func(who string) {
+				if _, err := p.Credential(t.Context()); err != nil {
+					t.Errorf("%s: Credential = %v, want the old one", who, err)
+				}
+			}
+			var all sync.WaitGroup
+			all.Go(func() { credential("one") })
+			synctest.Wait()
+			began := time.Now()
+			credential("another")
+			if took := time.Since(began); took != 0 {
+				t.Errorf("another waited %v", took)
+			}
+			all.Wait()
+			if time.Since(began) == 0 {
+				t.Error("nobody waited")
+			}
+		},
+	)
 }

@@ -11,10 +11,12 @@ import (
 )
 
 const (
-	// secretRefusalKept is how long a PIN or one-time password that the service refused is not sent again, unless its file changes:
-	// services block a credential after three wrong ones, and somebody has to notice before.
+	// secretRefusalKept is how long a PIN or one-time password that the service refused is not sent
+	// again, unless its file changes: services block a credential after three wrong ones, and somebody
+	// has to notice before.
 	secretRefusalKept = time.Hour
-	// totpRefusalKept is the same where the password is computed: clocks that differ for a moment may be the reason.
+	// totpRefusalKept is the same where the password is computed: clocks that differ for a moment may
+	// be the reason.
 	totpRefusalKept = 5 * time.Minute
 )
 
@@ -25,9 +27,12 @@ func (p *Provider) refusalKept() time.Duration {
 	return secretRefusalKept
 }
 
-// guard keeps a credential from being blocked for a wrong PIN, and one-time passwords from being sent twice.
+// guard keeps a credential from being blocked for a wrong PIN, and one-time passwords from being
+// sent twice.
 type guard struct {
-	trying chan struct{} // holds one value while a secret that was not accepted yet is on its way: the others wait for what becomes of it
+	// holds one value while a secret that was not accepted yet is on its way: the others wait for what
+	// becomes of it
+	trying chan struct{}
 
 	mu       sync.Mutex
 	accepted [sha256.Size]byte
@@ -37,8 +42,13 @@ type guard struct {
 	turnAt   time.Time // when it is or was the one, by the monotonic clock too
 }
 
-// enter asks whether a secret may be sent. leave must be told what became of it; a nil failure is success, and a refusal is kept.
-func (g *guard) enter(ctx context.Context, secret [sha256.Size]byte, keep time.Duration) (leave func(*failure), f *failure) {
+// enter asks whether a secret may be sent. leave must be told what became of it; a nil failure is
+// success, and a refusal is kept.
+func (g *guard) enter(
+	ctx context.Context,
+	secret [sha256.Size]byte,
+	keep time.Duration,
+) (leave func(*failure), f *failure) {
 	if secret == ([sha256.Size]byte{}) {
 		return func(*failure) {}, nil
 	}
@@ -47,7 +57,14 @@ func (g *guard) enter(ctx context.Context, secret [sha256.Size]byte, keep time.D
 		select {
 		case g.trying <- struct{}{}:
 		case <-ctx.Done():
-			return nil, fail(signing.KindProvider, "the signing service did not say in time whether it accepts our PIN").Because(ctx.Err()).Retryable(0)
+			return nil, fail(
+				signing.KindProvider,
+				"the signing service did not say in time whether it accepts our PIN",
+			).Because(
+				ctx.Err(),
+			).Retryable(
+				0,
+			)
 		}
 		unlock = func() { <-g.trying }
 		if g.accepts(secret) { // meanwhile
@@ -59,7 +76,10 @@ func (g *guard) enter(ctx context.Context, secret [sha256.Size]byte, keep time.D
 	defer g.mu.Unlock()
 	if g.refused == secret && time.Now().Before(g.until) {
 		unlock()
-		return nil, fail(signing.KindProviderCredentials, "the signing service did not accept our PIN or one-time password; it is not sent again before its file changes")
+		return nil, fail(
+			signing.KindProviderCredentials,
+			"the signing service did not accept our PIN or one-time password; it is not sent again before its file changes",
+		)
 	}
 	return func(f *failure) { g.note(secret, keep, f); unlock() }, nil
 }
@@ -85,12 +105,14 @@ func (g *guard) note(secret [sha256.Size]byte, keep time.Duration, f *failure) {
 const (
 	// totpStep is how long a time-based password is the one.
 	totpStep = 30 * time.Second
-	// totpDrift is by how many steps a clock may be put back so that no password is sent twice: services take those of the last few alone. After
-	// more, waiting until the clock is where it was would stop all signing.
+	// totpDrift is by how many steps a clock may be put back so that no password is sent twice:
+	// services take those of the last few alone. After more, waiting until the clock is where it was
+	// would stop all signing.
 	totpDrift = 10
 )
 
-// turn returns the moment whose time-based password has not been sent yet, and waits for it: a service takes each once (RFC 6238 5.2).
+// turn returns the moment whose time-based password has not been sent yet, and waits for it: a
+// service takes each once (RFC 6238 5.2).
 func (g *guard) turn(ctx context.Context) (time.Time, *failure) {
 	g.mu.Lock()
 	now := time.Now()
@@ -101,7 +123,12 @@ func (g *guard) turn(ctx context.Context) (time.Time, *failure) {
 	at := time.Unix(step*int64(totpStep/time.Second), 0)
 	if end, ok := ctx.Deadline(); ok && at.After(end) {
 		g.mu.Unlock()
-		return at, fail(signing.KindProvider, "other calls use the one-time passwords of the time left").Retryable(at.Sub(now))
+		return at, fail(
+			signing.KindProvider,
+			"other calls use the one-time passwords of the time left",
+		).Retryable(
+			at.Sub(now),
+		)
 	}
 	g.step, g.turnAt = step, now.Add(at.Sub(now))
 	g.mu.Unlock()

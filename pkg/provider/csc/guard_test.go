@@ -12,54 +12,70 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestWrongPIN: a PIN that was refused is not sent again, by calls in flight either, until its file changes: the credential is not blocked.
+// TestWrongPIN: a PIN that was refused is not sent again, by calls in flight either, until its file
+// changes: the credential is not blocked.
 func TestWrongPIN(t *testing.T) {
 	for _, path := range []string{"/csc/v1", "/csc/v2"} {
 		file := secretFile(t, "not the PIN")
-		bubble(t, service.Options{}, csc.Settings{URL: "http://simulated.invalid" + path, PINFile: file}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-			var all sync.WaitGroup
-			for range 25 {
-				all.Go(func() {
-					got := attempt(t, s, p, 1)
-					if got.kind != signing.KindProviderCredentials || got.retry || got.unknown {
-						t.Errorf("%s: outcome = %v, want provider-credentials", path, got)
-					}
-				})
-			}
-			all.Wait()
-			if n := authorizations(s); n != 1 {
-				t.Errorf("%s: the PIN was sent %d times, want once", path, n)
-			}
-			if err := os.WriteFile(file, []byte(service.PIN), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if got := attempt(t, s, p, 1); !got.ok {
-				t.Errorf("%s: outcome with the right PIN = %v, want signed", path, got)
-			}
-		})
+		bubble(
+			t,
+			service.Options{},
+			csc.Settings{URL: "http://simulated.invalid" + path, PINFile: file},
+			func(t *testing.T, s *service.Service, p *csc.Provider) {
+				var all sync.WaitGroup
+				for range 25 {
+					all.Go(func() {
+						got := attempt(t, s, p, 1)
+						if got.kind != signing.KindProviderCredentials || got.retry || got.unknown {
+							t.Errorf("%s: outcome = %v, want provider-credentials", path, got)
+						}
+					})
+				}
+				all.Wait()
+				if n := authorizations(s); n != 1 {
+					t.Errorf("%s: the PIN was sent %d times, want once", path, n)
+				}
+				if err := os.WriteFile(file, []byte(service.PIN), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if got := attempt(t, s, p, 1); !got.ok {
+					t.Errorf("%s: outcome with the right PIN = %v, want signed", path, got)
+				}
+			},
+		)
 	}
 }
 
 // TestPINIsTriedAgain: after a while the refusal may have passed.
 func TestPINIsTriedAgain(t *testing.T) {
-	bubble(t, service.Options{}, csc.Settings{URL: "http://simulated.invalid", PINFile: secretFile(t, "not the PIN")}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-		for range 10 {
-			attempt(t, s, p, 1)
-			time.Sleep(10 * time.Minute) // fake
-		}
-		if n := authorizations(s); n != 2 {
-			t.Errorf("the PIN was sent %d times in 100 minutes, want twice", n)
-		}
-	})
+	bubble(
+		t,
+		service.Options{},
+		csc.Settings{URL: "http://simulated.invalid", PINFile: secretFile(t, "not the PIN")},
+		func(t *testing.T, s *service.Service, p *csc.Provider) {
+			for range 10 {
+				attempt(t, s, p, 1)
+				time.Sleep(10 * time.Minute) // fake
+			}
+			if n := authorizations(s); n != 2 {
+				t.Errorf("the PIN was sent %d times in 100 minutes, want twice", n)
+			}
+		},
+	)
 }
 
 // TestTOTPIsSentOnce: calls that come together have a time-based password each (RFC 6238 5.2).
 func TestTOTPIsSentOnce(t *testing.T) {
 	for _, path := range []string{"/csc/v1", "/csc/v2"} {
 		opts := service.Options{Credentials: []service.Credential{{OTP: service.OTP, OTPOnce: true}}}
-		set := csc.Settings{URL: "http://simulated.invalid" + path, TOTPSecretFile: secretFile(t, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")}
+		set := csc.Settings{
+			URL:            "http://simulated.invalid" + path,
+			TOTPSecretFile: secretFile(t, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+		}
 		bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
-			if err := s.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: service.ExpiredSAD, Times: 1}); err != nil {
+			if err := s.Misbehave(
+				service.Fault{Endpoint: "signatures/signHash", Rudeness: service.ExpiredSAD, Times: 1},
+			); err != nil {
 				t.Fatal(err)
 			}
 			var all sync.WaitGroup

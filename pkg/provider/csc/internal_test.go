@@ -38,7 +38,10 @@ func TestTOTP(t *testing.T) {
 			t.Errorf("totp of %s = %q, %v; want 287082", text, got, err)
 		}
 	}
-	if key, err := totpKey("RDXYgV9qju-6_7GnMf1vCbKexXVJmUVr-86Wq_8aIGg="); err != nil || len(key) != 32 || key[0] != 0x44 {
+	if key, err := totpKey(
+		"RDXYgV9qju-6_7GnMf1vCbKexXVJmUVr-86Wq_8aIGg=",
+	); err != nil || len(key) != 32 ||
+		key[0] != 0x44 {
 		t.Errorf("key of 32 bytes in base64url = %x, %v", key, err)
 	}
 	if _, err := totp("not base32!", time.Unix(0, 0)); err == nil || strings.Contains(err.Error(), "not base32!") {
@@ -46,7 +49,8 @@ func TestTOTP(t *testing.T) {
 	}
 }
 
-// TestTOTPAfterClockWasAhead: a clock that is put right stops no signing; little by little it sends no password twice.
+// TestTOTPAfterClockWasAhead: a clock that is put right stops no signing; little by little it sends
+// no password twice.
 func TestTOTPAfterClockWasAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, test := range map[string]struct {
@@ -85,10 +89,50 @@ func TestChoose(t *testing.T) {
 		chosen  crypto.Hash
 		implied bool
 	}{
-		{"bound", "1.2.840.113549.1.1.1 1.2.840.113549.1.1.11", rsaKey, 0, "", "1.2.840.113549.1.1.11", signing.RSAPKCS1, crypto.SHA256, true},
-		{"plain", "1.2.840.113549.1.1.1", rsaKey, crypto.SHA384, "", "1.2.840.113549.1.1.1", signing.RSAPKCS1, crypto.SHA384, false},
-		{"only SHA-512", "1.2.840.113549.1.1.13 1.2.840.113549.1.1.10", rsaKey, 0, "", "1.2.840.113549.1.1.13", signing.RSAPKCS1, crypto.SHA512, true},
-		{"PSS wanted", "1.2.840.113549.1.1.11 1.2.840.113549.1.1.10", rsaKey, 0, signing.RSAPSS, "1.2.840.113549.1.1.10", signing.RSAPSS, crypto.SHA256, false},
+		{
+			"bound",
+			"1.2.840.113549.1.1.1 1.2.840.113549.1.1.11",
+			rsaKey,
+			0,
+			"",
+			"1.2.840.113549.1.1.11",
+			signing.RSAPKCS1,
+			crypto.SHA256,
+			true,
+		},
+		{
+			"plain",
+			"1.2.840.113549.1.1.1",
+			rsaKey,
+			crypto.SHA384,
+			"",
+			"1.2.840.113549.1.1.1",
+			signing.RSAPKCS1,
+			crypto.SHA384,
+			false,
+		},
+		{
+			"only SHA-512",
+			"1.2.840.113549.1.1.13 1.2.840.113549.1.1.10",
+			rsaKey,
+			0,
+			"",
+			"1.2.840.113549.1.1.13",
+			signing.RSAPKCS1,
+			crypto.SHA512,
+			true,
+		},
+		{
+			"PSS wanted",
+			"1.2.840.113549.1.1.11 1.2.840.113549.1.1.10",
+			rsaKey,
+			0,
+			signing.RSAPSS,
+			"1.2.840.113549.1.1.10",
+			signing.RSAPSS,
+			crypto.SHA256,
+			false,
+		},
 		{"SHA-1 only", "1.2.840.113549.1.1.5", rsaKey, 0, "", "", "", 0, false},
 		{"ECDSA", "1.2.840.10045.4.3.3", ecKey, 0, "", "1.2.840.10045.4.3.3", signing.ECDSA, crypto.SHA384, true},
 		{"EC key named", "1.2.840.10045.2.1", ecKey, 0, "", "1.2.840.10045.2.1", signing.ECDSA, crypto.SHA256, false},
@@ -105,7 +149,8 @@ func TestChoose(t *testing.T) {
 				}
 				return
 			}
-			if got.oid != c.oid || got.SignatureAlgorithm != c.kind || got.hash != c.chosen || got.implied != c.implied || (got.params != "") != (c.kind == signing.RSAPSS) {
+			if got.oid != c.oid || got.SignatureAlgorithm != c.kind || got.hash != c.chosen || got.implied != c.implied ||
+				(got.params != "") != (c.kind == signing.RSAPSS) {
 				t.Errorf("choose = %+v, want %s %s %v implied %v", got, c.oid, c.kind, c.chosen, c.implied)
 			}
 		})
@@ -173,7 +218,13 @@ func testChain(t testing.TB) (leaf, issuer, root, stranger *x509.Certificate) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: ca, BasicConstraintsValid: true}
+		c := &x509.Certificate{
+			SerialNumber:          big.NewInt(1),
+			Subject:               pkix.Name{CommonName: name},
+			NotAfter:              time.Now().Add(time.Hour),
+			IsCA:                  ca,
+			BasicConstraintsValid: true,
+		}
 		if parent == nil {
 			parent, signer = c, key
 		}
@@ -196,8 +247,14 @@ func testChain(t testing.TB) (leaf, issuer, root, stranger *x509.Certificate) {
 
 func TestWireForms(t *testing.T) {
 	var a credentialAnswer
-	err := json.Unmarshal([]byte(`{"multisign":"2147483648","key":{"algo":"1.2.3","status":"enabled"},"PIN":{"presence":true},"OTP":{"presence":"optional"},"auth":{"objects":{"type":"x"}}}`), &a)
-	if err != nil || a.Multisign != 2147483647 || len(a.Key.Algo) != 1 || a.PIN.need() != wanted || a.OTP.need() != optional {
+	err := json.Unmarshal(
+		[]byte(
+			`{"multisign":"2147483648","key":{"algo":"1.2.3","status":"enabled"},"PIN":{"presence":true},"OTP":{"presence":"optional"},"auth":{"objects":{"type":"x"}}}`,
+		),
+		&a,
+	)
+	if err != nil || a.Multisign != 2147483647 || len(a.Key.Algo) != 1 || a.PIN.need() != wanted ||
+		a.OTP.need() != optional {
 		t.Errorf("answer = %+v, %v", a, err)
 	}
 	for _, bad := range []string{`{"multisign":"many"}`, `{"key":{"algo":7}}`, `[]`} {
@@ -217,7 +274,14 @@ func TestClassify(t *testing.T) {
 		hint       hint
 	}{
 		{400, "invalid_request", "Invalid parameter credentialID", signing.KindConfiguration, false, readAgain},
-		{400, "invalid_request", "The credential identified by credentialID is disabled", signing.KindProviderAccount, false, readAgain},
+		{
+			400,
+			"invalid_request",
+			"The credential identified by credentialID is disabled",
+			signing.KindProviderAccount,
+			false,
+			readAgain,
+		},
 		{400, "invalid_request", "Credential locked", signing.KindProviderAccount, false, readAgain},
 		{400, "invalid_request", "Numbers of signatures is too high", signing.KindProvider, false, readAgain},
 		{400, "invalid_request", "Invalid parameter SAD", signing.KindProvider, true, renewSAD},
@@ -245,7 +309,18 @@ func TestClassify(t *testing.T) {
 	for _, c := range cases {
 		f := classify(c.status, c.code, strings.ToLower(c.text))
 		if f.Kind != c.kind || f.Retry != c.retry || f.Hint != c.hint || f.Unknown || f.Detail == "" {
-			t.Errorf("classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d", c.status, c.code, c.text, f.Kind, f.Retry, f.Hint, c.kind, c.retry, c.hint)
+			t.Errorf(
+				"classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d",
+				c.status,
+				c.code,
+				c.text,
+				f.Kind,
+				f.Retry,
+				f.Hint,
+				c.kind,
+				c.retry,
+				c.hint,
+			)
 		}
 	}
 }
@@ -301,9 +376,12 @@ func TestOnlyDefinedRefusalsAreCertain(t *testing.T) {
 	}
 }
 
-// TestRemoteTextIsTamed: what a service says reaches the log in one line of bounded length, and the client never.
+// TestRemoteTextIsTamed: what a service says reaches the log in one line of bounded length, and the
+// client never.
 func TestRemoteTextIsTamed(t *testing.T) {
-	body, _ := json.Marshal(map[string]string{"error": "x\r\nforged: line", "error_description": strings.Repeat("y", 10_000)})
+	body, _ := json.Marshal(
+		map[string]string{"error": "x\r\nforged: line", "error_description": strings.Repeat("y", 10_000)},
+	)
 	f := refusal(&outbound.Answer{Status: 400, Header: http.Header{}, Body: body}, true)
 	if text := f.Error.Error(); len(text) > 600 || strings.ContainsAny(text, "\r\n") {
 		t.Errorf("log text has %d bytes: %.100q", len(text), text)
@@ -341,8 +419,16 @@ func TestValidate(t *testing.T) {
 		URL: "https://simulated.invalid", AuthType: "kerberos", ClientAuth: "jwt", GrantType: "implicit", Username: "x",
 	}.Validate()...)
 	bad = append(bad, Settings{URL: "https://simulated.invalid", GrantType: "password", ClientID: "public"}.Validate()...)
-	bad = append(bad, Settings{URL: "https://simulated.invalid", AuthType: "external", TokenURL: "https://simulated.invalid/token"}.Validate()...)
-	bad = append(bad, Settings{URL: "https://simulated.invalid", GrantType: "password", ClientSecretFile: "x"}.Validate()...)
+	bad = append(
+		bad,
+		Settings{
+			URL:      "https://simulated.invalid",
+			AuthType: "external",
+			TokenURL: "https://simulated.invalid/token",
+		}.Validate()...)
+	bad = append(
+		bad,
+		Settings{URL: "https://simulated.invalid", GrantType: "password", ClientSecretFile: "x"}.Validate()...)
 	for _, err := range bad {
 		all.WriteString(err.Error() + "\n")
 	}
@@ -358,7 +444,11 @@ func TestValidate(t *testing.T) {
 func FuzzAnswers(f *testing.F) {
 	leaf, issuer, _, _ := testChain(f)
 	chain := base64.StdEncoding.EncodeToString(leaf.Raw) + `","` + base64.StdEncoding.EncodeToString(issuer.Raw)
-	f.Add([]byte(`{"key":{"algo":["1.2.840.10045.4.3.2"],"status":"enabled"},"cert":{"certificates":["` + chain + `"]},"multisign":3,"auth":{"mode":"explicit","objects":[{"id":"PIN","type":"Password"}]}}`))
+	f.Add(
+		[]byte(
+			`{"key":{"algo":["1.2.840.10045.4.3.2"],"status":"enabled"},"cert":{"certificates":["` + chain + `"]},"multisign":3,"auth":{"mode":"explicit","objects":[{"id":"PIN","type":"Password"}]}}`,
+		),
+	)
 	f.Add([]byte(`{"signatures":["AAAA","////"],"responseID":"x"}`))
 	f.Add([]byte(`{"error":"invalid_request","error_description":"SAD expired"}`))
 	p := &Provider{name: "fuzz", set: Settings{URL: "https://simulated.invalid"}.withDefaults()}

@@ -25,8 +25,11 @@ func (p *Provider) chooseCredential(ctx context.Context, at *place) (string, *fa
 	case 1:
 		return ids[0], nil
 	}
-	return "", fail(signing.KindConfiguration,
-		"credentialID: is needed, since the signing service has %d credentials for us", len(ids)).Because(fmt.Errorf("they are %.500q", ids))
+	return "", fail(
+		signing.KindConfiguration,
+		"credentialID: is needed, since the signing service has %d credentials for us",
+		len(ids),
+	).Because(fmt.Errorf("they are %.500q", ids))
 }
 
 const (

@@ -16,34 +16,57 @@ import (
 func TestCertInfoRefused(t *testing.T) {
 	for _, version := range []string{"csc/v1", "csc/v2"} {
 		opts := service.Options{Foreign: service.Foreign{NoCertInfo: true}}
-		bubble(t, opts, csc.Settings{URL: "http://simulated.invalid/" + version}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-			signGood(t, p, 1)
-			if n := s.Counts().Calls[version+"/credentials/info"]; n != 2 {
-				t.Errorf("%s: credentials/info was called %d times, want twice", version, n)
-			}
-		})
+		bubble(
+			t,
+			opts,
+			csc.Settings{URL: "http://simulated.invalid/" + version},
+			func(t *testing.T, s *service.Service, p *csc.Provider) {
+				signGood(t, p, 1)
+				if n := s.Counts().Calls[version+"/credentials/info"]; n != 2 {
+					t.Errorf("%s: credentials/info was called %d times, want twice", version, n)
+				}
+			},
+		)
 	}
 }
 
 // TestPagesOfCredentials: all pages are read, empty ones too, before one credential is taken for
 // the only one.
 func TestPagesOfCredentials(t *testing.T) {
-	keys := []service.Credential{{Key: service.ECDSAP256, PIN: service.PIN}, {Key: service.ECDSAP384, PIN: service.PIN}, {ID: "third", Key: service.ECDSAP256}}
+	keys := []service.Credential{
+		{Key: service.ECDSAP256, PIN: service.PIN},
+		{Key: service.ECDSAP384, PIN: service.PIN},
+		{ID: "third", Key: service.ECDSAP256},
+	}
 	for _, c := range []struct {
 		credentials, page int
 		want              string // in the error; empty = signs
 	}{{1, 1, ""}, {1, 10, ""}, {2, 1, "2 credentials"}, {3, 2, "3 credentials"}} {
 		opts := service.Options{Credentials: keys[:c.credentials], Foreign: service.Foreign{PageSize: c.page}}
-		bubble(t, opts, csc.Settings{URL: "http://simulated.invalid"}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-			if c.want == "" {
-				signGood(t, p, 1)
-				return
-			}
-			_, err := p.Credential(t.Context())
-			if e := signing.AsError(err); e == nil || e.Kind != signing.KindConfiguration || !strings.Contains(e.Detail, c.want) {
-				t.Errorf("Credential of %d in pages of %d = %v, want a configuration fault that says %q", c.credentials, c.page, err, c.want)
-			}
-		})
+		bubble(
+			t,
+			opts,
+			csc.Settings{URL: "http://simulated.invalid"},
+			func(t *testing.T, s *service.Service, p *csc.Provider) {
+				if c.want == "" {
+					signGood(t, p, 1)
+					return
+				}
+				_, err := p.Credential(t.Context())
+				if e := signing.AsError(
+					err,
+				); e == nil || e.Kind != signing.KindConfiguration ||
+					!strings.Contains(e.Detail, c.want) {
+					t.Errorf(
+						"Credential of %d in pages of %d = %v, want a configuration fault that says %q",
+						c.credentials,
+						c.page,
+						err,
+						c.want,
+					)
+				}
+			},
+		)
 	}
 }
 
@@ -51,7 +74,10 @@ func TestPagesOfCredentials(t *testing.T) {
 func TestEndlessPages(t *testing.T) {
 	calls := 0
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /csc/v2/info", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"authType":["external"]}`)) })
+	mux.HandleFunc(
+		"POST /csc/v2/info",
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"authType":["external"]}`)) },
+	)
 	mux.HandleFunc("POST /csc/v2/credentials/list", func(w http.ResponseWriter, _ *http.Request) {
 		calls++
 		_, _ = fmt.Fprint(w, `{"credentialIDs":[],"nextPageToken":"again"}`)
@@ -95,7 +121,12 @@ func TestOperationModeIsSent(t *testing.T) {
 // TestSpecsWithV: a service that writes its version with a v speaks the version that it names.
 func TestSpecsWithV(t *testing.T) {
 	opts := service.Options{Foreign: service.Foreign{Specs: "v1.0.4.0"}}
-	bubble(t, opts, csc.Settings{URL: "http://simulated.invalid/csc/v1"}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-		signGood(t, p, 2)
-	})
+	bubble(
+		t,
+		opts,
+		csc.Settings{URL: "http://simulated.invalid/csc/v1"},
+		func(t *testing.T, s *service.Service, p *csc.Provider) {
+			signGood(t, p, 2)
+		},
+	)
 }

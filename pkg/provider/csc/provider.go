@@ -17,7 +17,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Provider is one credential at a CSC service. It is safe for concurrent use and starts no goroutine.
+// Provider is one credential at a CSC service. It is safe for concurrent use and starts no
+// goroutine.
 type Provider struct {
 	name       string
 	set        Settings
@@ -104,7 +105,13 @@ func (p *Provider) signOnce(ctx context.Context, s *state, call signing.Call) ([
 
 // signHash makes the one call that costs. Its failures say whether it may have been carried out.
 func (p *Provider) signHash(ctx context.Context, s *state, call signing.Call, sad string) ([][]byte, *failure) {
-	r := signRequest{CredentialID: s.id, SAD: sad, SignAlgo: s.algorithm.oid, SignAlgoParams: s.algorithm.params, ClientData: call.ID}
+	r := signRequest{
+		CredentialID:   s.id,
+		SAD:            sad,
+		SignAlgo:       s.algorithm.oid,
+		SignAlgoParams: s.algorithm.params,
+		ClientData:     call.ID,
+	}
 	hashOID := s.algorithm.hashOID
 	if s.algorithm.implied {
 		hashOID = ""
@@ -131,8 +138,8 @@ func (p *Provider) signHash(ctx context.Context, s *state, call signing.Call, sa
 	return p.values(a, s.Certificate().PublicKey)
 }
 
-// values takes the signature values out of an answer. Whether they fit the digests is for the caller to verify; a count that is
-// wrong reaches it as it is.
+// values takes the signature values out of an answer. Whether they fit the digests is for the
+// caller to verify; a count that is wrong reaches it as it is.
 func (p *Provider) values(a signAnswer, key crypto.PublicKey) ([][]byte, *failure) {
 	if len(a.Signatures) == 0 {
 		return nil, unusable(errors.New("answer has no signatures"))
@@ -144,8 +151,8 @@ func (p *Provider) values(a signAnswer, key crypto.PublicKey) ([][]byte, *failur
 	return values, nil
 }
 
-// inspect asks for the credential anew when a value is not of its key: the certificate may have been renewed since it was read, and
-// every further call would be paid in vain.
+// inspect asks for the credential anew when a value is not of its key: the certificate may have
+// been renewed since it was read, and every further call would be paid in vain.
 func (p *Provider) inspect(s *state, call signing.Call, values [][]byte) {
 	if signing.VerifyValue(s.Credential, call.Digests[0], values[0]) != nil {
 		p.known.Forget()
@@ -198,8 +205,8 @@ func (p *Provider) Resume(ctx context.Context, call signing.Call, handle string)
 	return values, nil
 }
 
-// poll asks signPolling until the values come, the service refuses, or ctx ends. What a failure means for the outcome is for the
-// caller to say.
+// poll asks signPolling until the values come, the service refuses, or ctx ends. What a failure
+// means for the outcome is for the caller to say.
 func (p *Provider) poll(ctx context.Context, s *state, n int, handle string) ([][]byte, *failure) {
 	wait := firstPoll
 	for {

@@ -35,8 +35,9 @@ type method struct {
 	reads   bool // changes nothing, however often it is sent
 }
 
-// The bounds. Descriptions of services and credentials are a few KB, a chain of ten certificates some 30 KB; what exceeds a megabyte
-// is not an answer. Authorising may involve an HSM and a second service, hence a minute.
+// The bounds. Descriptions of services and credentials are a few KB, a chain of ten certificates
+// some 30 KB; what exceeds a megabyte is not an answer. Authorising may involve an HSM and a second
+// service, hence a minute.
 const (
 	maxDescription = 1 << 20
 	maxSmall       = 64 << 10
@@ -57,14 +58,20 @@ func methodSign(n int) method {
 }
 
 func methodPolling(n int) method {
-	return method{name: "signatures/signPolling", limit: maxSmall + int64(n)*maxValueText, timeout: 30 * time.Second, reads: true}
+	return method{
+		name:    "signatures/signPolling",
+		limit:   maxSmall + int64(n)*maxValueText,
+		timeout: 30 * time.Second,
+		reads:   true,
+	}
 }
 
 // versioned matches a base path that names its version.
 var versioned = regexp.MustCompile(`/v[0-9]+(\.[0-9]+)*$`)
 
-// find asks info until somebody answers: at the configured base path, or at those of the versions, newest first. Only an answer that
-// is no description leads to the next; a service that is out of reach is not asked under its other names.
+// find asks info until somebody answers: at the configured base path, or at those of the versions,
+// newest first. Only an answer that is no description leads to the next; a service that is out of
+// reach is not asked under its other names.
 func (p *Provider) find(ctx context.Context) (*place, *failure) {
 	bases := []string{p.set.URL}
 	if !versioned.MatchString(p.set.URL) {
@@ -133,10 +140,14 @@ func (p *Provider) findTokens(ctx context.Context, base string, info infoAnswer)
 	case info.OAuth2Issuer != "":
 		return p.issuerTokens(ctx, info.OAuth2Issuer)
 	}
-	return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed, since the signing service does not say where its tokens come from")
+	return tokenPlace{}, fail(
+		signing.KindConfiguration,
+		"tokenURL: is needed, since the signing service does not say where its tokens come from",
+	)
 }
 
-// oauthBase drops what some services append to the base URI of their authorization server against the standard.
+// oauthBase drops what some services append to the base URI of their authorization server against
+// the standard.
 func oauthBase(v string) string {
 	v = strings.TrimRight(v, "/")
 	for _, suffix := range []string{"/oauth2/authorize", "/oauth2/token", "/oauth2"} {
@@ -147,12 +158,18 @@ func oauthBase(v string) string {
 	return v
 }
 
-// trusted accepts an address that the service named for our secret: never one without TLS where the service itself has it.
+// trusted accepts an address that the service named for our secret: never one without TLS where the
+// service itself has it.
 func (p *Provider) trusted(address string) (tokenPlace, *failure) {
 	u, err := url.Parse(address)
 	plain := strings.HasPrefix(p.set.URL, "http://")
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && plain) {
-		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed, since the signing service names a place for our secret that is not https").Because(fmt.Errorf("it named %q", remotefault.Text(address)))
+		return tokenPlace{}, fail(
+			signing.KindConfiguration,
+			"tokenURL: is needed, since the signing service names a place for our secret that is not https",
+		).Because(
+			fmt.Errorf("it named %q", remotefault.Text(address)),
+		)
 	}
 	return tokenPlace{url: address}, nil
 }
@@ -178,12 +195,16 @@ func (p *Provider) issuerTokens(ctx context.Context, issuer string) (tokenPlace,
 		return tokenPlace{}, f
 	}
 	if strings.TrimRight(metadata.Issuer, "/") != strings.TrimRight(issuer, "/") {
-		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed, since the authorization server's metadata is somebody else's")
+		return tokenPlace{}, fail(
+			signing.KindConfiguration,
+			"tokenURL: is needed, since the authorization server's metadata is somebody else's",
+		)
 	}
 	return p.trusted(metadata.TokenEndpoint)
 }
 
-// post makes one call and reads its answer into out. The status is 200, 202 or 204 where there is no failure.
+// post makes one call and reads its answer into out. The status is 200, 202 or 204 where there is
+// no failure.
 func (p *Provider) post(ctx context.Context, base string, m method, token string, in, out any) (int, *failure) {
 	if m.timeout > 0 {
 		var cancel context.CancelFunc

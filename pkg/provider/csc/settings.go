@@ -14,11 +14,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Settings of one credential, an entry of kind csc under providers in the configuration file. Only url is needed where the service
-// has one credential for the client and asks for no PIN.
+// Settings of one credential, an entry of kind csc under providers in the configuration file. Only
+// url is needed where the service has one credential for the client and asks for no PIN.
 type Settings struct {
-	// URL of the service: its root, to which /csc/v2 and /csc/v1 are added, or the whole base path of the API when it ends in
-	// a version (https://host/some/csc/v1).
+	// URL of the service: its root, to which /csc/v2 and /csc/v1 are added, or the whole base path of
+	// the API when it ends in a version (https://host/some/csc/v1).
 	URL string `yaml:"url"`
 	// CredentialID as in credentials/list. Empty = the only one there.
 	CredentialID string `yaml:"credentialID"`
@@ -65,8 +65,9 @@ type Settings struct {
 	// be fetched again). Empty = A where the service offers it, else nothing is said to the
 	// service.
 	OperationMode string `yaml:"operationMode"`
-	// MaxBatch is the most digests in one call. 0 = the credential's multisign, but 100 at most: more saves little, and all of a call
-	// is at stake when its answer is lost. A value here may be above 100, not above multisign.
+	// MaxBatch is the most digests in one call. 0 = the credential's multisign, but 100 at most: more
+	// saves little, and all of a call is at stake when its answer is lost. A value here may be above
+	// 100, not above multisign.
 	MaxBatch int `yaml:"maxBatch"`
 	// InFlight is how many calls may be under way at a time. 0 = 4.
 	InFlight int `yaml:"inFlight"`
@@ -83,8 +84,8 @@ const (
 // DomainTokenPath is the token endpoint below --einvoice-integration-client.service.domain.
 const DomainTokenPath = "/oauth2/authorization-server/oauth/token"
 
-// ForDomain returns the settings for CSC at the documented service domain, with nothing else configured: the client service's own
-// id and secret come from Config.Identity.
+// ForDomain returns the settings for CSC at the documented service domain, with nothing else
+// configured: the client service's own id and secret come from Config.Identity.
 func ForDomain(domain string) Settings {
 	domain = strings.TrimRight(domain, "/")
 	return Settings{URL: domain, TokenURL: domain + DomainTokenPath}
@@ -95,8 +96,9 @@ type Config struct {
 	// Name of the credential among all of this proxy (signing.Credential.Name).
 	Name     string
 	Settings Settings
-	// Identity returns the client's id and its secrets as they are now, for each token: where the first is refused, the next one is tried,
-	// so that a secret can be changed here before or after it is changed at the service. Nil = ClientID and ClientSecretFile of Settings.
+	// Identity returns the client's id and its secrets as they are now, for each token: where the
+	// first is refused, the next one is tried, so that a secret can be changed here before or after it
+	// is changed at the service. Nil = ClientID and ClientSecretFile of Settings.
 	Identity func() (id string, secrets []string, err error)
 	// HTTP is the client for every call (pkg/outbound).
 	HTTP *http.Client

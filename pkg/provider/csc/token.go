@@ -43,7 +43,8 @@ const (
 	tokenTimeout = 30 * time.Second
 )
 
-// tokens holds one access token and gets the next. Safe for concurrent use; one call is under way at a time.
+// tokens holds one access token and gets the next. Safe for concurrent use; one call is under way
+// at a time.
 type tokens struct {
 	http     *http.Client
 	set      Settings
@@ -91,7 +92,14 @@ func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
 		select {
 		case t.busy <- struct{}{}:
 		case <-ctx.Done():
-			return "", fail(signing.KindProvider, "the signing service gave no access token in time").Because(ctx.Err()).Retryable(0)
+			return "", fail(
+				signing.KindProvider,
+				"the signing service gave no access token in time",
+			).Because(
+				ctx.Err(),
+			).Retryable(
+				0,
+			)
 		}
 	}
 	defer func() { <-t.busy }()
@@ -178,7 +186,8 @@ func (t *tokens) keep(a tokenAnswer) {
 	t.refusal = nil
 }
 
-// inTurn puts the secret that was refused last behind the others: each refusal may bring us nearer to being locked out.
+// inTurn puts the secret that was refused last behind the others: each refusal may bring us nearer
+// to being locked out.
 func (t *tokens) inTurn(secrets []string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -197,8 +206,8 @@ func (t *tokens) noteStale(secret string) {
 	t.stale = sha256.Sum256([]byte(secret))
 }
 
-// credentialToken gets a token with scope credential, which stands for the SAD of an oauth2code credential (CSC 8.4.2 and 11.10).
-// It is good once and not kept.
+// credentialToken gets a token with scope credential, which stands for the SAD of an oauth2code
+// credential (CSC 8.4.2 and 11.10). It is good once and not kept.
 func (t *tokens) credentialToken(ctx context.Context, from tokenPlace, form url.Values) (string, *failure) {
 	form.Set("scope", "credential")
 	a, f := t.ask(ctx, from, form)
@@ -218,7 +227,9 @@ func (t *tokens) request(
 	authenticate(r)
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Accept", "application/json")
-	r.Close = true // no kept connection: what http.Transport sends again over a new one would be a call that pace does not see
+	// no kept connection: what http.Transport sends again over a new one would be a call that pace
+	// does not see
+	r.Close = true
 	answer, err := outbound.Exchange(t.http, r, maxSmall)
 	if err != nil {
 		return a, lost(err, false)
@@ -227,7 +238,8 @@ func (t *tokens) request(
 		return a, tokenRefusal(answer)
 	}
 	if err := json.Unmarshal(answer.Body, &a); err != nil {
-		return a, unreadable(errors.New("token answer is not the JSON it should be"), false) // the cause might quote the token
+		// the cause might quote the token
+		return a, unreadable(errors.New("token answer is not the JSON it should be"), false)
 	}
 	if a.AccessToken == "" || strings.ContainsAny(a.AccessToken, "\r\n") {
 		return a, unreadable(errors.New("token answer has no usable access_token"), false)
@@ -248,7 +260,8 @@ func tokenRefusal(a *outbound.Answer) *failure {
 		return f.Can(wrongUser)
 	}
 	ours := strings.Contains(text, "client") || strings.Contains(text, "credentials")
-	if a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || ours && f.Kind == signing.KindProvider && !f.Retry {
+	if a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden ||
+		ours && f.Kind == signing.KindProvider && !f.Retry {
 		f.Kind, f.Detail = signing.KindProviderCredentials, "the signing service does not accept our client id or secret"
 	}
 	return f

@@ -34,30 +34,37 @@ func atOnce(t *testing.T, p *csc.Provider, goroutines, digests int) []error {
 	return errs
 }
 
-// TestTokenOfOneSecond: 1,000 digests over tokens that last a second, with a remote side that takes its time.
+// TestTokenOfOneSecond: 1,000 digests over tokens that last a second, with a remote side that takes
+// its time.
 func TestTokenOfOneSecond(t *testing.T) {
 	opts := service.Options{TokenLifetime: time.Second, Latency: 100 * time.Millisecond}
-	bubble(t, opts, csc.Settings{URL: "http://simulated.invalid"}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-		start := time.Now()
-		for range 25 {
-			for _, err := range atOnce(t, p, 4, 10) {
-				if err != nil {
-					t.Fatalf("Sign = %v", err)
+	bubble(
+		t,
+		opts,
+		csc.Settings{URL: "http://simulated.invalid"},
+		func(t *testing.T, s *service.Service, p *csc.Provider) {
+			start := time.Now()
+			for range 25 {
+				for _, err := range atOnce(t, p, 4, 10) {
+					if err != nil {
+						t.Fatalf("Sign = %v", err)
+					}
 				}
 			}
-		}
-		n := s.Counts()
-		if n.Signatures != 1000 {
-			t.Errorf("%d signatures were made, want 1000", n.Signatures)
-		}
-		// A fifth before its end each token is renewed, so that none is refused and none is wasted.
-		if most := int64(time.Since(start)/(700*time.Millisecond)) + 2; n.Tokens > most {
-			t.Errorf("%d tokens were fetched in %v, want %d at most", n.Tokens, time.Since(start), most)
-		}
-	})
+			n := s.Counts()
+			if n.Signatures != 1000 {
+				t.Errorf("%d signatures were made, want 1000", n.Signatures)
+			}
+			// A fifth before its end each token is renewed, so that none is refused and none is wasted.
+			if most := int64(time.Since(start)/(700*time.Millisecond)) + 2; n.Tokens > most {
+				t.Errorf("%d tokens were fetched in %v, want %d at most", n.Tokens, time.Since(start), most)
+			}
+		},
+	)
 }
 
-// TestWrongSecret: many callers with a wrong secret are told so, and the token endpoint is not stormed.
+// TestWrongSecret: many callers with a wrong secret are told so, and the token endpoint is not
+// stormed.
 func TestWrongSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, service.Options{})
@@ -65,7 +72,11 @@ func TestWrongSecret(t *testing.T) {
 		defer stop()
 		defer s.Close()
 		secret := secretFile(t, "wrong")
-		p := newProvider(t, client, csc.Settings{URL: "http://simulated.invalid", ClientID: service.ClientID, ClientSecretFile: secret})
+		p := newProvider(
+			t,
+			client,
+			csc.Settings{URL: "http://simulated.invalid", ClientID: service.ClientID, ClientSecretFile: secret},
+		)
 		start := time.Now()
 		for range 100 {
 			for _, err := range atOnce(t, p, 20, 1) {
@@ -106,7 +117,8 @@ func (w *tokenWatch) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.Handler.ServeHTTP(rw, r)
 }
 
-// wantThreeASecond wants at most three calls in any second, wherever it begins, and at least so many calls in all.
+// wantThreeASecond wants at most three calls in any second, wherever it begins, and at least so
+// many calls in all.
 func (w *tokenWatch) wantThreeASecond(t *testing.T, least int) {
 	t.Helper()
 	w.mu.Lock()
@@ -121,8 +133,8 @@ func (w *tokenWatch) wantThreeASecond(t *testing.T, least int) {
 	}
 }
 
-// TestThreeTokenCallsASecond: whatever is wrong with token or secret, no second sees a fourth token call, nor does the one that begins
-// in the middle of it.
+// TestThreeTokenCallsASecond: whatever is wrong with token or secret, no second sees a fourth token
+// call, nor does the one that begins in the middle of it.
 func TestThreeTokenCallsASecond(t *testing.T) {
 	for _, c := range []struct {
 		name, secret string
@@ -170,77 +182,97 @@ func tokenCalls(s *service.Service) int64 {
 
 // TestRefusedTokens: a service that refuses each token it gives is not stormed either.
 func TestRefusedTokens(t *testing.T) {
-	bubble(t, service.Options{}, csc.Settings{URL: "http://simulated.invalid"}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-		signGood(t, p, 1)
-		if err := s.Misbehave(service.Fault{Endpoint: "credentials/authorize", Rudeness: service.ExpiredToken}); err != nil {
-			t.Fatal(err)
-		}
-		before, start := tokenCalls(s), time.Now()
-		for range 20 {
-			for _, err := range atOnce(t, p, 10, 1) {
-				if signing.KindOf(err) != signing.KindProviderCredentials {
-					t.Fatalf("error = %v, want provider-credentials", err)
+	bubble(
+		t,
+		service.Options{},
+		csc.Settings{URL: "http://simulated.invalid"},
+		func(t *testing.T, s *service.Service, p *csc.Provider) {
+			signGood(t, p, 1)
+			if err := s.Misbehave(service.Fault{Endpoint: "credentials/authorize", Rudeness: service.ExpiredToken}); err != nil {
+				t.Fatal(err)
+			}
+			before, start := tokenCalls(s), time.Now()
+			for range 20 {
+				for _, err := range atOnce(t, p, 10, 1) {
+					if signing.KindOf(err) != signing.KindProviderCredentials {
+						t.Fatalf("error = %v, want provider-credentials", err)
+					}
 				}
 			}
-		}
-		if n, most := tokenCalls(s)-before, 3*int64(time.Since(start)/time.Second)+3; n > most {
-			t.Errorf("%d token calls in %v, want %d at most", n, time.Since(start), most)
-		}
-	})
+			if n, most := tokenCalls(s)-before, 3*int64(time.Since(start)/time.Second)+3; n > most {
+				t.Errorf("%d token calls in %v, want %d at most", n, time.Since(start), most)
+			}
+		},
+	)
 }
 
 // TestRevokedTokens: tokens that were revoked are replaced, and nobody notices.
 func TestRevokedTokens(t *testing.T) {
-	bubble(t, service.Options{}, csc.Settings{URL: "http://simulated.invalid"}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-		for range 5 {
-			for _, err := range atOnce(t, p, 5, 2) {
-				if err != nil {
-					t.Fatalf("Sign = %v", err)
+	bubble(
+		t,
+		service.Options{},
+		csc.Settings{URL: "http://simulated.invalid"},
+		func(t *testing.T, s *service.Service, p *csc.Provider) {
+			for range 5 {
+				for _, err := range atOnce(t, p, 5, 2) {
+					if err != nil {
+						t.Fatalf("Sign = %v", err)
+					}
 				}
+				s.RevokeTokens()
+				time.Sleep(time.Second) // fake
 			}
-			s.RevokeTokens()
-			time.Sleep(time.Second) // fake
-		}
-		if n := tokenCalls(s); n > 5 {
-			t.Errorf("%d token calls for 5 revocations, want one each", n)
-		}
-	})
+			if n := tokenCalls(s); n > 5 {
+				t.Errorf("%d token calls for 5 revocations, want one each", n)
+			}
+		},
+	)
 }
 
-// TestTokenRenewal: an hour's token is renewed five minutes before its end, and the old one is used while that fails.
+// TestTokenRenewal: an hour's token is renewed five minutes before its end, and the old one is used
+// while that fails.
 func TestTokenRenewal(t *testing.T) {
-	bubble(t, service.Options{TokenLifetime: time.Hour}, csc.Settings{URL: "http://simulated.invalid"}, func(t *testing.T, s *service.Service, p *csc.Provider) {
-		signGood(t, p, 1)
-		time.Sleep(54 * time.Minute) // fake
-		signGood(t, p, 1)
-		if n := tokenCalls(s); n != 1 {
-			t.Errorf("%d token calls after 54 minutes, want 1", n)
-		}
-		time.Sleep(90 * time.Second)
-		if err := s.Misbehave(service.Fault{Endpoint: "token", Rudeness: service.Unavailable}); err != nil {
-			t.Fatal(err)
-		}
-		for range 10 {
+	bubble(
+		t,
+		service.Options{TokenLifetime: time.Hour},
+		csc.Settings{URL: "http://simulated.invalid"},
+		func(t *testing.T, s *service.Service, p *csc.Provider) {
 			signGood(t, p, 1)
-		}
-		if n := tokenCalls(s); n != 2 {
-			t.Errorf("%d token calls while the renewal fails, want 2", n)
-		}
-		s.Behave()
-		time.Sleep(time.Minute)
-		signGood(t, p, 1)
-		if n := s.Counts().Tokens; n != 2 {
-			t.Errorf("%d tokens were fetched, want 2", n)
-		}
-	})
+			time.Sleep(54 * time.Minute) // fake
+			signGood(t, p, 1)
+			if n := tokenCalls(s); n != 1 {
+				t.Errorf("%d token calls after 54 minutes, want 1", n)
+			}
+			time.Sleep(90 * time.Second)
+			if err := s.Misbehave(service.Fault{Endpoint: "token", Rudeness: service.Unavailable}); err != nil {
+				t.Fatal(err)
+			}
+			for range 10 {
+				signGood(t, p, 1)
+			}
+			if n := tokenCalls(s); n != 2 {
+				t.Errorf("%d token calls while the renewal fails, want 2", n)
+			}
+			s.Behave()
+			time.Sleep(time.Minute)
+			signGood(t, p, 1)
+			if n := s.Counts().Tokens; n != 2 {
+				t.Errorf("%d tokens were fetched, want 2", n)
+			}
+		},
+	)
 }
 
-// TestLoginAndIssuer: tokens by auth/login, by the metadata of an issuer, and a place that is not to be trusted with the secret.
+// TestLoginAndIssuer: tokens by auth/login, by the metadata of an issuer, and a place that is not
+// to be trusted with the secret.
 func TestLoginAndIssuer(t *testing.T) {
 	info := map[string]any{"specs": "2.0.0.2"}
 	var gotID, gotSecret string
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /csc/v2/info", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(info) })
+	mux.HandleFunc(
+		"POST /csc/v2/info",
+		func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(info) },
+	)
 	token := func(w http.ResponseWriter, r *http.Request) {
 		gotID, gotSecret, _ = r.BasicAuth()
 		_, _ = w.Write([]byte(`{"access_token":"good","expires_in":"60"}`))
@@ -248,7 +280,9 @@ func TestLoginAndIssuer(t *testing.T) {
 	mux.HandleFunc("POST /csc/v2/auth/login", token)
 	mux.HandleFunc("POST /elsewhere/token", token)
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server/realm", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"issuer":"http://simulated.invalid/realm","token_endpoint":"http://simulated.invalid/elsewhere/token"}`))
+		_, _ = w.Write(
+			[]byte(`{"issuer":"http://simulated.invalid/realm","token_endpoint":"http://simulated.invalid/elsewhere/token"}`),
+		)
 	})
 	mux.HandleFunc("POST /csc/v2/credentials/list", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer good" {
@@ -264,12 +298,42 @@ func TestLoginAndIssuer(t *testing.T) {
 		kind  signing.Kind
 		asked bool
 	}{
-		{"login", "http://simulated.invalid", map[string]any{"authType": []string{"basic"}}, signing.KindProviderAccount, true},
-		{"issuer", "http://simulated.invalid", map[string]any{"authType": []string{"oauth2client"}, "oauth2Issuer": "http://simulated.invalid/realm"}, signing.KindProviderAccount, true},
-		{"issuer of somebody else", "http://simulated.invalid", map[string]any{"oauth2Issuer": "http://simulated.invalid/realm/"}, signing.KindProviderAccount, true},
+		{
+			"login",
+			"http://simulated.invalid",
+			map[string]any{"authType": []string{"basic"}},
+			signing.KindProviderAccount,
+			true,
+		},
+		{
+			"issuer",
+			"http://simulated.invalid",
+			map[string]any{"authType": []string{"oauth2client"}, "oauth2Issuer": "http://simulated.invalid/realm"},
+			signing.KindProviderAccount,
+			true,
+		},
+		{
+			"issuer of somebody else",
+			"http://simulated.invalid",
+			map[string]any{"oauth2Issuer": "http://simulated.invalid/realm/"},
+			signing.KindProviderAccount,
+			true,
+		},
 		{"not said", "http://simulated.invalid", map[string]any{"specs": "2.0.0.2"}, signing.KindConfiguration, false},
-		{"not a URL", "http://simulated.invalid", map[string]any{"oauth2": "ask your administrator"}, signing.KindConfiguration, false},
-		{"user in the URL", "http://simulated.invalid", map[string]any{"oauth2": "http://a:b@simulated.invalid"}, signing.KindConfiguration, false},
+		{
+			"not a URL",
+			"http://simulated.invalid",
+			map[string]any{"oauth2": "ask your administrator"},
+			signing.KindConfiguration,
+			false,
+		},
+		{
+			"user in the URL",
+			"http://simulated.invalid",
+			map[string]any{"oauth2": "http://a:b@simulated.invalid"},
+			signing.KindConfiguration,
+			false,
+		},
 		{"TLS alone", "http://simulated.invalid", map[string]any{"authType": "TLS"}, signing.KindProviderCredentials, false},
 	}
 	client, stop := pipenet.Serve(mux)

@@ -26,7 +26,8 @@ func decodeValues(texts []string, key crypto.PublicKey) ([][]byte, error) {
 	return values, nil
 }
 
-// derECDSA turns r‖s into ECDSA-Sig-Value (RFC 3279 2.2.3) and leaves anything else as it is. size is that of r and of s in bytes.
+// derECDSA turns r‖s into ECDSA-Sig-Value (RFC 3279 2.2.3) and leaves anything else as it is. size
+// is that of r and of s in bytes.
 func derECDSA(value []byte, size int) []byte {
 	var v struct{ R, S *big.Int }
 	if rest, err := asn1.Unmarshal(value, &v); err == nil && len(rest) == 0 || len(value) != 2*size {

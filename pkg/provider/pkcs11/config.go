@@ -11,14 +11,16 @@ import (
 // Config names a key in a token and says how to use it.
 type Config struct {
 	Name string // of the credential; default "pkcs11"
-	// TokenLabel and TokenSerial choose the token; at least one is set, and both must fit where both are.
+	// TokenLabel and TokenSerial choose the token; at least one is set, and both must fit where both
+	// are.
 	TokenLabel, TokenSerial string
-	// KeyLabel and KeyID (CKA_LABEL, CKA_ID) choose the private key; at least one is set. Exactly one key may fit.
+	// KeyLabel and KeyID (CKA_LABEL, CKA_ID) choose the private key; at least one is set. Exactly one
+	// key may fit.
 	KeyLabel string
 	KeyID    []byte
 	PIN      string // of the user; empty = no login
-	// CertificateFile is a PEM file with the chain in any order. Empty = the certificates in the token: the one of the key, and those
-	// that link up with it.
+	// CertificateFile is a PEM file with the chain in any order. Empty = the certificates in the
+	// token: the one of the key, and those that link up with it.
 	CertificateFile string
 	Algorithm       signing.SignatureAlgorithm // default: RSAPKCS1 or ECDSA, as the key is
 	Hash            crypto.Hash                // default SHA-256

@@ -9,14 +9,15 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// attempt is one to connect, shared by whoever needs a connection: a module that hangs holds one goroutine, not one a call, and a PIN is
-// tried once.
+// attempt is one to connect, shared by whoever needs a connection: a module that hangs holds one
+// goroutine, not one a call, and a PIN is tried once.
 type attempt struct {
 	done chan struct{}
 	err  error // once done; nil: the provider's current connection
 }
 
-// acquire returns the connection, made anew if the last one was lost. Release must follow. It waits no longer than ctx.
+// acquire returns the connection, made anew if the last one was lost. Release must follow. It waits
+// no longer than ctx.
 func (p *Provider) acquire(ctx context.Context) (*connection, error) {
 	for {
 		c, a, err := p.use()
@@ -80,7 +81,8 @@ func (p *Provider) try(a *attempt, cfg Config) {
 
 var errClosed = errors.New("the provider is closed")
 
-// release ends a use; given = the connection is of no more use to anybody. The last one to release such a connection closes it.
+// release ends a use; given = the connection is of no more use to anybody. The last one to release
+// such a connection closes it.
 func (p *Provider) release(c *connection, given bool) {
 	p.mu.Lock()
 	p.users[c]--
@@ -94,7 +96,8 @@ func (p *Provider) release(c *connection, given bool) {
 	}
 }
 
-// unused takes note of a connection that was given up and that nobody uses any more: it is to be closed. Guarded by mu.
+// unused takes note of a connection that was given up and that nobody uses any more: it is to be
+// closed. Guarded by mu.
 func (p *Provider) unused(c *connection) bool {
 	if c == p.current || p.users[c] > 0 {
 		return false

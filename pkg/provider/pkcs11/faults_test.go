@@ -38,8 +38,8 @@ func (a appended) CheckValue(p signing.Prepared, value []byte) error {
 	return signing.VerifyValue(c, p.Digest, value)
 }
 
-// TestFaultsOfTheToken: what becomes of an operation when something happens to the token while the proxy runs, and that everything sent
-// is accounted for. Three tries at most.
+// TestFaultsOfTheToken: what becomes of an operation when something happens to the token while the
+// proxy runs, and that everything sent is accounted for. Three tries at most.
 func TestFaultsOfTheToken(t *testing.T) {
 	reset := func(t *testing.T, p *Provider) {
 		if err := hsm.module.ctx.CloseAllSessions(p.current.slot); err != nil {
@@ -54,7 +54,8 @@ func TestFaultsOfTheToken(t *testing.T) {
 	}{
 		{"none", func(*testing.T, *Provider) {}, "-", signing.Counters{Sent: 1, Returned: 1}},
 		{"sessions closed", reset, "-", signing.Counters{Sent: 1, Returned: 1}}, // opened again at once
-		{"PIN changed", func(t *testing.T, p *Provider) { // refused once: a second wrong PIN brings the token nearer to its lock
+		// refused once: a second wrong PIN brings the token nearer to its lock
+		{"PIN changed", func(t *testing.T, p *Provider) {
 			reset(t, p)
 			p.cfg.PIN = "000000"
 			lose(p)
@@ -77,7 +78,8 @@ func TestFaultsOfTheToken(t *testing.T) {
 			}
 			c.fault(t, p)
 			doc, got := signThroughService(t, p)
-			if signed := doc.State == signing.DocumentSigned; signed != (c.kind == "-") || !signed && doc.Failure.Kind != c.kind {
+			if signed := doc.State == signing.DocumentSigned; signed != (c.kind == "-") ||
+				!signed && doc.Failure.Kind != c.kind {
 				t.Errorf("document is %s, %+v, want %s", doc.State, doc.Failure, c.kind)
 			}
 			if got != c.want {
@@ -115,9 +117,16 @@ func signThroughService(t *testing.T, p *Provider) (signing.Document, signing.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	op, _, err := s.Submit(ctx, up, signing.Submission{ClientService: "a", Contents: []signing.Content{content}, Request: signing.Request{
-		ExternalReference: "r", Documents: []signing.DocumentRequest{{Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}}},
-	}})
+	op, _, err := s.Submit(
+		ctx,
+		up,
+		signing.Submission{ClientService: "a", Contents: []signing.Content{content}, Request: signing.Request{
+			ExternalReference: "r",
+			Documents: []signing.DocumentRequest{
+				{Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}},
+			},
+		}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

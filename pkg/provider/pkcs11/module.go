@@ -38,8 +38,8 @@ func (m *Module) Close() error {
 	return nil
 }
 
-// findSlot returns the slot of the token that cfg names. It is looked up again at each connection: slots move when tokens are
-// plugged in anew.
+// findSlot returns the slot of the token that cfg names. It is looked up again at each connection:
+// slots move when tokens are plugged in anew.
 func (m *Module) findSlot(cfg Config) (uint, error) {
 	slots, err := m.ctx.GetSlotList(true)
 	if err != nil {

@@ -31,7 +31,8 @@ type Provider struct {
 	closed  bool
 }
 
-// Open connects to the token and checks that key, certificate and configuration fit together. Close gives the sessions back.
+// Open connects to the token and checks that key, certificate and configuration fit together. Close
+// gives the sessions back.
 func (m *Module) Open(cfg Config) (*Provider, error) {
 	cfg.setDefaults()
 	if err := cfg.validate(); err != nil {
@@ -76,8 +77,9 @@ func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
 	return p.kept.Load(), nil
 }
 
-// Sign implements signing.Provider. A module cannot be interrupted: when ctx ends, Sign returns at once, the signature under way is
-// made to its end and thrown away, and the outcome is unknown. A connection that is being made is left to whoever signs next.
+// Sign implements signing.Provider. A module cannot be interrupted: when ctx ends, Sign returns at
+// once, the signature under way is made to its end and thrown away, and the outcome is unknown. A
+// connection that is being made is left to whoever signs next.
 func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error) {
 	if err := p.check(ctx, call); err != nil {
 		return nil, err
@@ -89,7 +91,8 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 	return values, err
 }
 
-// signOnce is Sign on the connection there is. again = it was lost before any signature was begun: another one may do.
+// signOnce is Sign on the connection there is. again = it was lost before any signature was begun:
+// another one may do.
 func (p *Provider) signOnce(ctx context.Context, call signing.Call) (values [][]byte, again bool, err error) {
 	c, err := p.acquire(ctx)
 	if err != nil {
@@ -124,7 +127,14 @@ func (p *Provider) check(ctx context.Context, call signing.Call) error {
 	}
 	for i, d := range call.Digests {
 		if len(d) != p.kept.Load().Hash.Size() {
-			return signing.Errorf(signing.KindProvider, "digest %d has %d bytes, %v has %d", i, len(d), p.kept.Load().Hash, p.kept.Load().Hash.Size())
+			return signing.Errorf(
+				signing.KindProvider,
+				"digest %d has %d bytes, %v has %d",
+				i,
+				len(d),
+				p.kept.Load().Hash,
+				p.kept.Load().Hash.Size(),
+			)
 		}
 	}
 	return nil
@@ -138,7 +148,11 @@ func pinRefused(err error) bool {
 		return false
 	}
 	switch code {
-	case pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED:
+	case pkcs11.CKR_PIN_INCORRECT,
+		pkcs11.CKR_PIN_INVALID,
+		pkcs11.CKR_PIN_LEN_RANGE,
+		pkcs11.CKR_PIN_EXPIRED,
+		pkcs11.CKR_PIN_LOCKED:
 		return true
 	}
 	return false

@@ -60,8 +60,14 @@ func TestChainFromToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := hsm.chain["rsa"]
-	if len(c.Chain) != 2 || !c.Chain[0].Equal(want[0]) || !c.Chain[1].Equal(want[1]) || c.Name != "pkcs11" || c.Algorithm != signing.RSAPKCS1 {
-		t.Errorf("Credential = %d certificates, name %s, algorithm %s; want leaf and root, pkcs11, RSA", len(c.Chain), c.Name, c.Algorithm)
+	if len(c.Chain) != 2 || !c.Chain[0].Equal(want[0]) || !c.Chain[1].Equal(want[1]) || c.Name != "pkcs11" ||
+		c.Algorithm != signing.RSAPKCS1 {
+		t.Errorf(
+			"Credential = %d certificates, name %s, algorithm %s; want leaf and root, pkcs11, RSA",
+			len(c.Chain),
+			c.Name,
+			c.Algorithm,
+		)
 	}
 }
 
@@ -190,7 +196,17 @@ func TestClassify(t *testing.T) {
 	} {
 		e := signing.AsError(classify(c.err, c.started))
 		if e.Kind != c.kind || e.Retry != c.retry || e.Unknown != c.unknown {
-			t.Errorf("classify(%v, %d) = %s, retry %v, unknown %v; want %s, %v, %v", c.err, c.started, e.Kind, e.Retry, e.Unknown, c.kind, c.retry, c.unknown)
+			t.Errorf(
+				"classify(%v, %d) = %s, retry %v, unknown %v; want %s, %v, %v",
+				c.err,
+				c.started,
+				e.Kind,
+				e.Retry,
+				e.Unknown,
+				c.kind,
+				c.retry,
+				c.unknown,
+			)
 		}
 	}
 }
@@ -207,8 +223,8 @@ func TestSigValue(t *testing.T) {
 	}
 }
 
-// A module that hangs while it connects holds one goroutine and nobody else: calls end with their contexts, nothing was sent, and the
-// connection serves whoever comes once it is there.
+// A module that hangs while it connects holds one goroutine and nobody else: calls end with their
+// contexts, nothing was sent, and the connection serves whoever comes once it is there.
 func TestHangingConnect(t *testing.T) {
 	p := open(t, Config{KeyLabel: "p256"})
 	lose(p)
@@ -230,7 +246,12 @@ func TestHangingConnect(t *testing.T) {
 		}()
 		_, err := p.Sign(ctx, call)
 		if e := signing.AsError(err); e.Kind != signing.KindProvider || !e.Retry || e.Unknown {
-			t.Errorf("Sign while the module hangs = %v, unknown %v, want %s to be tried again", err, e.Unknown, signing.KindProvider)
+			t.Errorf(
+				"Sign while the module hangs = %v, unknown %v, want %s to be tried again",
+				err,
+				e.Unknown,
+				signing.KindProvider,
+			)
 		}
 	}
 	close(hangs)
@@ -266,7 +287,12 @@ func TestCloseWhileConnecting(t *testing.T) {
 	if err := <-ended; !errors.Is(err, errClosed) {
 		t.Errorf("Sign = %v, want %v", err, errClosed)
 	}
-	if _, err := hsm.module.ctx.GetSessionInfo(late.sessions[0]); !errors.Is(err, pkcs11.Error(pkcs11.CKR_SESSION_HANDLE_INVALID)) {
+	if _, err := hsm.module.ctx.GetSessionInfo(
+		late.sessions[0],
+	); !errors.Is(
+		err,
+		pkcs11.Error(pkcs11.CKR_SESSION_HANDLE_INVALID),
+	) {
 		t.Errorf("the late connection's session = %v, want it closed", err)
 	}
 }

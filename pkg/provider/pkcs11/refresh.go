@@ -11,11 +11,13 @@ import (
 
 var _ signing.Refresher = (*Provider)(nil)
 
-// errChanged says that key and certificate do not fit, for example because one of them is not replaced yet.
+// errChanged says that key and certificate do not fit, for example because one of them is not
+// replaced yet.
 var errChanged = errors.New("key and certificate do not fit together now")
 
-// Refresh implements signing.Refresher: it connects again and reads key and certificate, which may have been replaced in the token or
-// in the certificate file. A module cannot be interrupted: when ctx ends, Refresh returns at once and what it reads is thrown away.
+// Refresh implements signing.Refresher: it connects again and reads key and certificate, which may
+// have been replaced in the token or in the certificate file. A module cannot be interrupted: when
+// ctx ends, Refresh returns at once and what it reads is thrown away.
 func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
 	p.mu.Lock()
 	refused := p.refused

@@ -78,7 +78,8 @@ func removeKey(t *testing.T, slot uint, id byte) {
 	}
 }
 
-// TestRefresh: a key and certificate that are replaced under the same label are used after Refresh, without a restart.
+// TestRefresh: a key and certificate that are replaced under the same label are used after Refresh,
+// without a restart.
 func TestRefresh(t *testing.T) {
 	file := putKey(t, "b0", "renewed")
 	p := open(t, Config{KeyLabel: "renewed", CertificateFile: file})

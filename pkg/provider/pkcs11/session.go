@@ -9,7 +9,8 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// connection is a login to the token with its sessions and the key. It is given up whole when the token goes away.
+// connection is a login to the token with its sessions and the key. It is given up whole when the
+// token goes away.
 type connection struct {
 	ctx      *pkcs11.Ctx
 	slot     uint
@@ -45,7 +46,8 @@ func (m *Module) connect(cfg Config) (_ *connection, err error) {
 		c.idle <- s
 	}
 	if cfg.PIN != "" {
-		// A login holds for all sessions of this process with the token: another credential may have made it.
+		// A login holds for all sessions of this process with the token: another credential may have made
+		// it.
 		err := m.ctx.Login(c.sessions[0], pkcs11.CKU_USER, cfg.PIN)
 		if err != nil && !errors.Is(err, pkcs11.Error(pkcs11.CKR_USER_ALREADY_LOGGED_IN)) {
 			return nil, fmt.Errorf("log in: %w", err)
@@ -88,7 +90,11 @@ func (c *connection) findKey(cfg Config) error {
 	}
 	c.id, c.kind = values[0].Value, number(values[1].Value)
 	// Not every library knows this attribute; one that does not has no such keys.
-	if values, err := c.ctx.GetAttributeValue(c.sessions[0], c.key, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_ALWAYS_AUTHENTICATE, nil)}); err == nil {
+	if values, err := c.ctx.GetAttributeValue(
+		c.sessions[0],
+		c.key,
+		[]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_ALWAYS_AUTHENTICATE, nil)},
+	); err == nil {
 		c.always = number(values[0].Value) != 0
 	}
 	return nil
@@ -96,7 +102,8 @@ func (c *connection) findKey(cfg Config) error {
 
 var errNoKey = errors.New("there is no such key, or more than one")
 
-// number reads a CK_ULONG or CK_BBOOL, which are little-endian on every platform that Go's cgo runs modules on.
+// number reads a CK_ULONG or CK_BBOOL, which are little-endian on every platform that Go's cgo runs
+// modules on.
 func number(value []byte) uint {
 	var n uint
 	for i := len(value) - 1; i >= 0; i-- {

@@ -74,7 +74,8 @@ func (b *batch) signOne(ctx context.Context, i int) error {
 	return err
 }
 
-// begin counts a signature, unless the batch was stopped: what Sign has told its caller must stay true.
+// begin counts a signature, unless the batch was stopped: what Sign has told its caller must stay
+// true.
 func (b *batch) begin() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -145,7 +146,10 @@ func (p *Provider) mechanism(digest []byte) (*pkcs11.Mechanism, []byte) {
 	switch p.kept.Load().Algorithm {
 	case signing.RSAPSS:
 		hash, mask := pssParameters(p.kept.Load().Hash)
-		return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_PSS, pkcs11.NewPSSParams(hash, mask, uint(p.kept.Load().Hash.Size()))), digest
+		return pkcs11.NewMechanism(
+			pkcs11.CKM_RSA_PKCS_PSS,
+			pkcs11.NewPSSParams(hash, mask, uint(p.kept.Load().Hash.Size())),
+		), digest
 	case signing.ECDSA:
 		return pkcs11.NewMechanism(pkcs11.CKM_ECDSA, nil), digest
 	}
@@ -185,7 +189,11 @@ func sigValue(raw []byte) ([]byte, error) {
 }
 
 // algorithmFor returns how the key signs, and checks that certificate, key and setting agree.
-func algorithmFor(public crypto.PublicKey, kind uint, want signing.SignatureAlgorithm) (signing.SignatureAlgorithm, error) {
+func algorithmFor(
+	public crypto.PublicKey,
+	kind uint,
+	want signing.SignatureAlgorithm,
+) (signing.SignatureAlgorithm, error) {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); kind != pkcs11.CKK_RSA || bits < 2048 || bits > 4096 {

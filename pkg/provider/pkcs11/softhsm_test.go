@@ -71,13 +71,27 @@ func libraryPath() string {
 func setUp(folder, util, library string) error {
 	hsm.folder, hsm.chain = folder, make(map[string][]*x509.Certificate)
 	conf := filepath.Join(folder, "softhsm2.conf")
-	if err := os.WriteFile(conf, []byte("directories.tokendir = "+folder+"\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600); err != nil {
+	if err := os.WriteFile(
+		conf,
+		[]byte("directories.tokendir = "+folder+"\nobjectstore.backend = file\nlog.level = ERROR\n"),
+		0o600,
+	); err != nil {
 		return err
 	}
 	if err := os.Setenv("SOFTHSM2_CONF", conf); err != nil { // the library reads it when it is loaded
 		return err
 	}
-	if out, err := exec.Command(util, "--init-token", "--free", "--label", "test", "--so-pin", "1357924680", "--pin", pin).CombinedOutput(); err != nil {
+	if out, err := exec.Command(
+		util,
+		"--init-token",
+		"--free",
+		"--label",
+		"test",
+		"--so-pin",
+		"1357924680",
+		"--pin",
+		pin,
+	).CombinedOutput(); err != nil {
 		return fmt.Errorf("init token: %w: %s", err, out)
 	}
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -103,7 +117,10 @@ func setUp(folder, util, library string) error {
 	if hsm.module, err = OpenModule(library); err != nil {
 		return err
 	}
-	return storeCertificates(map[string]crypto.Signer{"rsa": rsaKey, "p256": p256, "p384": p384}, map[string]byte{"rsa": 0xa0, "p256": 0xa1, "p384": 0xa2})
+	return storeCertificates(
+		map[string]crypto.Signer{"rsa": rsaKey, "p256": p256, "p384": p384},
+		map[string]byte{"rsa": 0xa0, "p256": 0xa1, "p384": 0xa2},
+	)
 }
 
 func importKey(util, id, label string, key crypto.Signer) error {
@@ -115,7 +132,19 @@ func importKey(util, id, label string, key crypto.Signer) error {
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
 		return err
 	}
-	if out, err := exec.Command(util, "--import", file, "--token", "test", "--label", label, "--id", id, "--pin", pin).CombinedOutput(); err != nil {
+	if out, err := exec.Command(
+		util,
+		"--import",
+		file,
+		"--token",
+		"test",
+		"--label",
+		label,
+		"--id",
+		id,
+		"--pin",
+		pin,
+	).CombinedOutput(); err != nil {
 		return fmt.Errorf("import key: %w: %s", err, out)
 	}
 	return nil
@@ -129,8 +158,15 @@ func storeCertificates(keys map[string]crypto.Signer, ids map[string]byte) error
 	}
 	now := time.Now()
 	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test root"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(
+			1,
+		),
+		Subject:               pkix.Name{CommonName: "test root"},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
 	}
 	if root, err = certify(root, root, caKey.Public(), caKey); err != nil {
 		return err
@@ -140,8 +176,13 @@ func storeCertificates(keys map[string]crypto.Signer, ids map[string]byte) error
 	}
 	for label, key := range keys {
 		leaf := &x509.Certificate{
-			SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: label}, NotBefore: root.NotBefore, NotAfter: root.NotAfter,
-			KeyUsage: x509.KeyUsageContentCommitment,
+			SerialNumber: big.NewInt(
+				now.UnixNano(),
+			),
+			Subject:   pkix.Name{CommonName: label},
+			NotBefore: root.NotBefore,
+			NotAfter:  root.NotAfter,
+			KeyUsage:  x509.KeyUsageContentCommitment,
 		}
 		if leaf, err = certify(leaf, root, key.Public(), caKey); err != nil {
 			return err
@@ -177,9 +218,15 @@ func store(cert *x509.Certificate, id []byte) error {
 		return err
 	}
 	_, err = ctx.CreateObject(s, []*pkcs11.Attribute{
-		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE), pkcs11.NewAttribute(pkcs11.CKA_CERTIFICATE_TYPE, pkcs11.CKC_X_509),
-		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true), pkcs11.NewAttribute(pkcs11.CKA_ID, id),
-		pkcs11.NewAttribute(pkcs11.CKA_SUBJECT, cert.RawSubject), pkcs11.NewAttribute(pkcs11.CKA_VALUE, cert.Raw),
+		pkcs11.NewAttribute(
+			pkcs11.CKA_CLASS,
+			pkcs11.CKO_CERTIFICATE,
+		),
+		pkcs11.NewAttribute(pkcs11.CKA_CERTIFICATE_TYPE, pkcs11.CKC_X_509),
+		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
+		pkcs11.NewAttribute(pkcs11.CKA_ID, id),
+		pkcs11.NewAttribute(pkcs11.CKA_SUBJECT, cert.RawSubject),
+		pkcs11.NewAttribute(pkcs11.CKA_VALUE, cert.Raw),
 	})
 	return err
 }

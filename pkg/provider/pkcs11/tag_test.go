@@ -20,7 +20,8 @@ func TestWithoutTag(t *testing.T) {
 	}
 }
 
-// The tests of the other build run from here, so that a plain `go test` leaves nothing out where cgo and SoftHSM are there.
+// The tests of the other build run from here, so that a plain `go test` leaves nothing out where
+// cgo and SoftHSM are there.
 func TestWithTag(t *testing.T) {
 	compiler := os.Getenv("CC")
 	if compiler == "" {

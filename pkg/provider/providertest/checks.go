@@ -15,7 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// largestBatch bounds what is asked for in one call: a provider may take thousands, and a test has to end.
+// largestBatch bounds what is asked for in one call: a provider may take thousands, and a test has
+// to end.
 const largestBatch = 100
 
 func checkCredential(ctx context.Context, p signing.Provider, _ func() int) error {
@@ -24,7 +25,13 @@ func checkCredential(ctx context.Context, p signing.Provider, _ func() int) erro
 		return fmt.Errorf("Credential = %v", err)
 	}
 	if c.Name == "" || c.MaxBatch < 1 || c.InFlight < 1 || len(c.Chain) == 0 {
-		return fmt.Errorf("Credential = name %q, MaxBatch %d, InFlight %d, %d certificates; want all of them set", c.Name, c.MaxBatch, c.InFlight, len(c.Chain))
+		return fmt.Errorf(
+			"Credential = name %q, MaxBatch %d, InFlight %d, %d certificates; want all of them set",
+			c.Name,
+			c.MaxBatch,
+			c.InFlight,
+			len(c.Chain),
+		)
 	}
 	for i := 1; i < len(c.Chain); i++ {
 		if err := c.Chain[i-1].CheckSignatureFrom(c.Chain[i]); err != nil {
@@ -123,7 +130,8 @@ func checkUntouched(ctx context.Context, p signing.Provider, _ func() int) error
 	return nil
 }
 
-// checkWrongCalls: a call that cannot be right is refused whole, before the key is used, and as a definite refusal.
+// checkWrongCalls: a call that cannot be right is refused whole, before the key is used, and as a
+// definite refusal.
 func checkWrongCalls(ctx context.Context, p signing.Provider, spent func() int) error {
 	c, good, err := newCall(ctx, p, 1)
 	if err != nil {
@@ -195,7 +203,8 @@ func checkCancelledBefore(ctx context.Context, p signing.Provider, spent func() 
 	return definite(err)
 }
 
-// checkCancelledDuring: whatever the moment, the answer is either all values, or an error that owns up to what may have been made.
+// checkCancelledDuring: whatever the moment, the answer is either all values, or an error that owns
+// up to what may have been made.
 func checkCancelledDuring(ctx context.Context, p signing.Provider, spent func() int) error {
 	for _, after := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond, 5 * time.Millisecond} {
 		c, call, err := newCall(ctx, p, 5)
@@ -214,7 +223,12 @@ func checkCancelledDuring(ctx context.Context, p signing.Provider, spent func() 
 		}
 		made := count(spent) - before
 		if e := signing.AsError(err); e.Kind == signing.KindInternal || made > 0 && !e.Unknown {
-			return fmt.Errorf("Sign cancelled after %v = %v with %d signatures made: want a kind, and Unknown where any was", after, err, made)
+			return fmt.Errorf(
+				"Sign cancelled after %v = %v with %d signatures made: want a kind, and Unknown where any was",
+				after,
+				err,
+				made,
+			)
 		}
 		if values != nil {
 			return fmt.Errorf("Sign cancelled after %v returned %d values and %v, want nil", after, len(values), err)

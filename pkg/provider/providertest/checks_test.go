@@ -34,7 +34,11 @@ func newFake(t *testing.T) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -44,8 +48,17 @@ func newFake(t *testing.T) *fake {
 		t.Fatal(err)
 	}
 	return &fake{
-		key: key, sign: right, resume: (*fake).again,
-		credential: signing.Credential{Name: "fake", Chain: []*x509.Certificate{cert}, Algorithm: signing.ECDSA, Hash: crypto.SHA256, MaxBatch: 5, InFlight: 1},
+		key:    key,
+		sign:   right,
+		resume: (*fake).again,
+		credential: signing.Credential{
+			Name:      "fake",
+			Chain:     []*x509.Certificate{cert},
+			Algorithm: signing.ECDSA,
+			Hash:      crypto.SHA256,
+			MaxBatch:  5,
+			InFlight:  1,
+		},
 	}
 }
 

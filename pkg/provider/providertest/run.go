@@ -11,7 +11,8 @@ import (
 type Harness struct {
 	// Open returns a working provider, new or shared; each test calls it once.
 	Open func(t *testing.T) signing.Provider
-	// Spent returns how many signatures the key has made so far. Nil where nobody counts: what depends on it is then not checked.
+	// Spent returns how many signatures the key has made so far. Nil where nobody counts: what depends
+	// on it is then not checked.
 	Spent func() int
 }
 

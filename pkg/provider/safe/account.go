@@ -31,14 +31,17 @@ type pair struct {
 // stored is what the account file holds, encrypted.
 type stored struct {
 	Pair pair `json:"tokens"`
-	// Imported is the SHA-256 of the tokens file that was taken over last: it is not taken over twice, since by then it is old.
+	// Imported is the SHA-256 of the tokens file that was taken over last: it is not taken over twice,
+	// since by then it is old.
 	Imported []byte `json:"imported,omitempty"`
-	// CredentialID as credentials/list gave it: a renewal needs it when the list can no longer be asked for.
+	// CredentialID as credentials/list gave it: a renewal needs it when the list can no longer be
+	// asked for.
 	CredentialID string `json:"credentialID,omitempty"`
 }
 
 const (
-	// lockWait bounds the wait for another process that renews the same account: its one call has a time limit below this.
+	// lockWait bounds the wait for another process that renews the same account: its one call has a
+	// time limit below this.
 	lockWait = 40 * time.Second
 	// savePause is the time between two tries to write the account file.
 	savePause = 10 * time.Second
@@ -48,7 +51,8 @@ const (
 	refusalKept = time.Minute
 )
 
-// account keeps the tokens of one SAFE account. Safe for concurrent use; one renewal is under way at a time.
+// account keeps the tokens of one SAFE account. Safe for concurrent use; one renewal is under way
+// at a time.
 type account struct {
 	set  Settings
 	log  logr.Logger
@@ -74,7 +78,14 @@ func (a *account) lock(ctx context.Context) *failure {
 	case a.busy <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fail(signing.KindProvider, "the tokens of the SAFE account were not there in time").Because(ctx.Err()).Retryable(0)
+		return fail(
+			signing.KindProvider,
+			"the tokens of the SAFE account were not there in time",
+		).Because(
+			ctx.Err(),
+		).Retryable(
+			0,
+		)
 	}
 }
 
@@ -116,7 +127,8 @@ func (a *account) credential() string {
 	return a.now.CredentialID
 }
 
-// rememberCredential keeps the account's credential with its tokens. What goes wrong is tried again when it is told the next time.
+// rememberCredential keeps the account's credential with its tokens. What goes wrong is tried again
+// when it is told the next time.
 func (a *account) rememberCredential(ctx context.Context, id string) {
 	if a.credential() == id || a.lock(ctx) != nil {
 		return
@@ -145,9 +157,14 @@ func (a *account) exclude(ctx context.Context) (release func(), f *failure) {
 	return func() { _ = l.Release() }, nil
 }
 
-// renew replaces the tokens after SAFE refused an access token. update asks SAFE; it is called under the locks, at most once, and not
-// at all if somebody else has renewed meanwhile or fresh tokens were put into the tokens file.
-func (a *account) renew(ctx context.Context, refused string, update func(context.Context, string) (pair, *failure)) *failure {
+// renew replaces the tokens after SAFE refused an access token. update asks SAFE; it is called
+// under the locks, at most once, and not at all if somebody else has renewed meanwhile or fresh
+// tokens were put into the tokens file.
+func (a *account) renew(
+	ctx context.Context,
+	refused string,
+	update func(context.Context, string) (pair, *failure),
+) *failure {
 	if f := a.lock(ctx); f != nil {
 		return f
 	}
@@ -168,12 +185,16 @@ func (a *account) renew(ctx context.Context, refused string, update func(context
 		return nil
 	}
 	if a.isRefused(known.Refresh) {
-		return fail(signing.KindProviderCredentials, "the tokens of the SAFE account have ended; its owner has to consent again")
+		return fail(
+			signing.KindProviderCredentials,
+			"the tokens of the SAFE account have ended; its owner has to consent again",
+		)
 	}
 	if err := a.pace.Wait(ctx); err != nil {
 		return fail(signing.KindProvider, "the tokens of the SAFE account were not renewed in time").Because(err).Retryable(0)
 	}
-	// Whoever asked may go away: SAFE has given new tokens by then and takes the old ones no more. update has a time limit of its own.
+	// Whoever asked may go away: SAFE has given new tokens by then and takes the old ones no more.
+	// update has a time limit of its own.
 	next, f := update(context.WithoutCancel(ctx), known.Refresh)
 	if f != nil {
 		if f.Kind == signing.KindProviderCredentials {
@@ -200,7 +221,8 @@ func (a *account) refuse(refresh string) {
 	a.refused, a.refusedTil = sha256.Sum256([]byte(refresh)), time.Now().Add(refusalKept)
 }
 
-// reload reads the account file and takes over a tokens file that is new. The caller holds the locks.
+// reload reads the account file and takes over a tokens file that is new. The caller holds the
+// locks.
 func (a *account) reload() *failure {
 	a.mu.Lock()
 	unsaved := a.unsaved
@@ -213,7 +235,13 @@ func (a *account) reload() *failure {
 	a.mu.Lock()
 	held := a.loaded
 	if err != nil && held { // lost, damaged or sealed with another key since: what we hold is put in its place
-		a.log.Info("account file cannot be read, the tokens in memory are kept", "file", a.set.AccountFile, "reason", err.Error())
+		a.log.Info(
+			"account file cannot be read, the tokens in memory are kept",
+			"file",
+			a.set.AccountFile,
+			"reason",
+			err.Error(),
+		)
 		kept = a.now
 	}
 	a.mu.Unlock()
@@ -239,7 +267,8 @@ func (a *account) reload() *failure {
 	return nil
 }
 
-// importTokens takes over the tokens file if it is there and not the one that was taken over before.
+// importTokens takes over the tokens file if it is there and not the one that was taken over
+// before.
 func (a *account) importTokens(kept *stored) (bool, *failure) {
 	if a.set.TokensFile == "" {
 		return false, nil
@@ -269,15 +298,20 @@ func (a *account) importTokens(kept *stored) (bool, *failure) {
 	return true, nil
 }
 
-// save writes the account file. A disk that fails must not stop the signing: the tokens are used from memory, and the next one who
-// comes tries again to write them.
+// save writes the account file. A disk that fails must not stop the signing: the tokens are used
+// from memory, and the next one who comes tries again to write them.
 func (a *account) save() {
 	a.mu.Lock()
 	kept := a.now
 	a.mu.Unlock()
 	err := a.write(kept)
 	if err != nil {
-		a.log.Error(err, "tokens of the account could not be stored; if this process ends now, its owner has to consent again", "file", a.set.AccountFile)
+		a.log.Error(
+			err,
+			"tokens of the account could not be stored; if this process ends now, its owner has to consent again",
+			"file",
+			a.set.AccountFile,
+		)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -23,7 +23,8 @@ func mustSign(t *testing.T, s *service.Service, p *safe.Provider) {
 	}
 }
 
-// TestRenewal: tokens that end are renewed once, however many find out at once and in however many processes, and survive a restart.
+// TestRenewal: tokens that end are renewed once, however many find out at once and in however many
+// processes, and survive a restart.
 func TestRenewal(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		processes := []*safe.Provider{newProvider(t, client, set), newProvider(t, client, set), newProvider(t, client, set)}
@@ -57,22 +58,28 @@ func TestRenewal(t *testing.T) {
 	})
 }
 
-// TestRenewalOutlivesItsCaller: whoever asked for a renewal goes away while SAFE makes it. The new tokens are kept all the same.
+// TestRenewalOutlivesItsCaller: whoever asked for a renewal goes away while SAFE makes it. The new
+// tokens are kept all the same.
 func TestRenewalOutlivesItsCaller(t *testing.T) {
-	bubble(t, service.Options{Latency: time.Second}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
-		p := newProvider(t, client, set)
-		mustSign(t, s, p)
-		s.ExpireSAFEToken()
-		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond) // fake: in the middle of the second question, the renewal
-		defer cancel()
-		if _, err := p.Sign(ctx, randomCall(1)); err == nil {
-			t.Fatal("Sign succeeds within a second and a half")
-		}
-		mustSign(t, s, p)
-		if n := s.Counts().Tokens; n != 1 {
-			t.Errorf("%d renewals, want 1", n)
-		}
-	})
+	bubble(
+		t,
+		service.Options{Latency: time.Second},
+		func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+			p := newProvider(t, client, set)
+			mustSign(t, s, p)
+			s.ExpireSAFEToken()
+			// fake: in the middle of the second question, the renewal
+			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+			defer cancel()
+			if _, err := p.Sign(ctx, randomCall(1)); err == nil {
+				t.Fatal("Sign succeeds within a second and a half")
+			}
+			mustSign(t, s, p)
+			if n := s.Counts().Tokens; n != 1 {
+				t.Errorf("%d renewals, want 1", n)
+			}
+		},
+	)
 }
 
 // TestRestartWithEndedToken: the first thing that a new process hears is that its token has ended.
@@ -84,8 +91,8 @@ func TestRestartWithEndedToken(t *testing.T) {
 	})
 }
 
-// TestConsentAgain: when the tokens have ended for good the error says so, SAFE is not stormed, and new tokens are taken over without
-// a restart.
+// TestConsentAgain: when the tokens have ended for good the error says so, SAFE is not stormed, and
+// new tokens are taken over without a restart.
 func TestConsentAgain(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		p := newProvider(t, client, set)
@@ -114,7 +121,8 @@ func TestConsentAgain(t *testing.T) {
 	})
 }
 
-// TestAccountFile: the tokens are not readable without the key, and a file that cannot be read is not overwritten.
+// TestAccountFile: the tokens are not readable without the key, and a file that cannot be read is
+// not overwritten.
 func TestAccountFile(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		mustSign(t, s, newProvider(t, client, set))
@@ -159,8 +167,8 @@ func TestAccountFile(t *testing.T) {
 	})
 }
 
-// TestLostAccountFile: a file that is lost, or that cannot be written for a while, does not stop the signing; what is in memory is
-// written when that works again.
+// TestLostAccountFile: a file that is lost, or that cannot be written for a while, does not stop
+// the signing; what is in memory is written when that works again.
 func TestLostAccountFile(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		p := newProvider(t, client, set)
@@ -205,13 +213,17 @@ func TestNewKey(t *testing.T) {
 	})
 }
 
-// TestEndedBeforeFirstUse: without a credentialID a token that has ended cannot be renewed, and the error says what is missing.
+// TestEndedBeforeFirstUse: without a credentialID a token that has ended cannot be renewed, and the
+// error says what is missing.
 func TestEndedBeforeFirstUse(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		_, refresh := s.SAFETokens()
 		writeFile(t, set.TokensFile, `{"accessToken":"ended","refreshToken":"`+refresh+`"}`)
 		_, err := newProvider(t, client, set).Credential(t.Context())
-		if e := signing.AsError(err); e == nil || e.Kind != signing.KindConfiguration || !strings.Contains(e.Detail, "credentialID") {
+		if e := signing.AsError(
+			err,
+		); e == nil || e.Kind != signing.KindConfiguration ||
+			!strings.Contains(e.Detail, "credentialID") {
 			t.Errorf("Credential = %v, want configuration naming credentialID", err)
 		}
 		set.CredentialID = service.SAFECredentialID
@@ -239,12 +251,28 @@ func TestRefusals(t *testing.T) {
 			change func(*safe.Settings)
 			kind   signing.Kind
 		}{
-			{"wrong password", func(x *safe.Settings) { x.PasswordFile = writeFile(t, filepath.Join(t.TempDir(), "p"), "wrong") }, signing.KindProviderCredentials},
+			{
+				"wrong password",
+				func(x *safe.Settings) { x.PasswordFile = writeFile(t, filepath.Join(t.TempDir(), "p"), "wrong") },
+				signing.KindProviderCredentials,
+			},
 			{"no password file", func(x *safe.Settings) { x.PasswordFile = "/nonexistent" }, signing.KindConfiguration},
 			{"no tokens", func(x *safe.Settings) { x.TokensFile = "" }, signing.KindConfiguration},
-			{"tokens of another form", func(x *safe.Settings) { x.TokensFile = writeFile(t, filepath.Join(t.TempDir(), "t"), "token") }, signing.KindConfiguration},
-			{"other credential", func(x *safe.Settings) { x.CredentialID = "5afe0000-0000-4000-8000-00000000000f" }, signing.KindConfiguration},
-			{"folder of the account is missing", func(x *safe.Settings) { x.AccountFile = "/nonexistent/account" }, signing.KindConfiguration},
+			{
+				"tokens of another form",
+				func(x *safe.Settings) { x.TokensFile = writeFile(t, filepath.Join(t.TempDir(), "t"), "token") },
+				signing.KindConfiguration,
+			},
+			{
+				"other credential",
+				func(x *safe.Settings) { x.CredentialID = "5afe0000-0000-4000-8000-00000000000f" },
+				signing.KindConfiguration,
+			},
+			{
+				"folder of the account is missing",
+				func(x *safe.Settings) { x.AccountFile = "/nonexistent/account" },
+				signing.KindConfiguration,
+			},
 		}
 		for _, c := range cases {
 			other := set

@@ -38,7 +38,8 @@ func unreadable(err error) *failure { return remotefault.Unreadable[hint](who, e
 // unusable is a whole answer without values that could be signatures.
 func unusable(err error) *failure { return remotefault.Unusable[hint](who, err) }
 
-// refusal turns an answer that is no success into what it means. signs: the call may have signed, if it was not refused.
+// refusal turns an answer that is no success into what it means. signs: the call may have signed,
+// if it was not refused.
 func refusal(a *outbound.Answer, signs bool) *failure {
 	var said errorAnswer
 	_ = json.Unmarshal(a.Body, &said)
@@ -79,7 +80,12 @@ func classify(status int, code, text string) *failure {
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400:
 		return fail(signing.KindConfiguration, "SAFE does not offer this at its configured URL")
 	case says("token is expired or has been revoked"):
-		return fail(signing.KindProviderCredentials, "the tokens of the SAFE account have ended; its owner has to consent again").Can(renewToken)
+		return fail(
+			signing.KindProviderCredentials,
+			"the tokens of the SAFE account have ended; its owner has to consent again",
+		).Can(
+			renewToken,
+		)
 	case says("signaturelimit"):
 		return fail(signing.KindProviderAccount, "the SAFE account has no signatures left")
 	case status == http.StatusUnauthorized:

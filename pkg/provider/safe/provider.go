@@ -21,7 +21,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Provider is the credential of one SAFE account. It is safe for concurrent use and starts no goroutine.
+// Provider is the credential of one SAFE account. It is safe for concurrent use and starts no
+// goroutine.
 type Provider struct {
 	name    string
 	set     Settings
@@ -56,7 +57,8 @@ const (
 	polls     = 5
 )
 
-// New returns a Provider; it asks SAFE nothing and reads no file yet. The error lists every mistake in c.
+// New returns a Provider; it asks SAFE nothing and reads no file yet. The error lists every mistake
+// in c.
 func New(c Config) (*Provider, error) {
 	bad := c.Settings.Validate()
 	if c.Name == "" {
@@ -68,7 +70,14 @@ func New(c Config) (*Provider, error) {
 	if err := errors.Join(bad...); err != nil {
 		return nil, err
 	}
-	p := &Provider{name: c.Name, set: c.Settings.withDefaults(), http: c.HTTP, log: c.Log, account: newAccount(c.Settings, c.Log), pause: pollPause}
+	p := &Provider{
+		name:    c.Name,
+		set:     c.Settings.withDefaults(),
+		http:    c.HTTP,
+		log:     c.Log,
+		account: newAccount(c.Settings, c.Log),
+		pause:   pollPause,
+	}
 	p.known = fresh.New(fresh.Config[*state]{
 		Ask: func(ctx context.Context) (*state, error) {
 			s, f := p.read(ctx)
@@ -157,7 +166,11 @@ func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 		return "", unreadable(errors.New("answer of credentials/list has no credentialIDs"))
 	}
 	if len(a.CredentialIDs) != 1 {
-		return "", fail(signing.KindConfiguration, "credentialID: is needed, since the SAFE account has %d credentials", len(a.CredentialIDs))
+		return "", fail(
+			signing.KindConfiguration,
+			"credentialID: is needed, since the SAFE account has %d credentials",
+			len(a.CredentialIDs),
+		)
 	}
 	p.account.rememberCredential(ctx, a.CredentialIDs[0])
 	return a.CredentialIDs[0], nil
@@ -202,7 +215,8 @@ func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte
 		return nil, unreadable(errors.New("answer of authorize/verify has no sad"))
 	}
 	if c.Note != nil {
-		// Before the hashes go out to be signed: whatever happens then, the values can be fetched under this name.
+		// Before the hashes go out to be signed: whatever happens then, the values can be fetched under
+		// this name.
 		if err := c.Note(ctx, id); err != nil {
 			return nil, fail(signing.KindStorage, "the call could not be recorded").Because(err).Retryable(0)
 		}
@@ -213,7 +227,13 @@ func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte
 		if !f.Unknown {
 			return nil, f
 		}
-		p.log.Info("answer of signHash was lost, its values are asked for all the same", "call", c.ID, "reason", f.Error.Error())
+		p.log.Info(
+			"answer of signHash was lost, its values are asked for all the same",
+			"call",
+			c.ID,
+			"reason",
+			f.Error.Error(),
+		)
 	}
 	values, f := p.values(ctx, id)
 	if f != nil {
@@ -242,8 +262,8 @@ func (p *Provider) values(ctx context.Context, processID string) ([][]byte, *fai
 	return values, nil
 }
 
-// poll asks until there is an answer, as often as SAFE allows. persistent = trouble that may pass is gone through, since something
-// paid for is waiting.
+// poll asks until there is an answer, as often as SAFE allows. persistent = trouble that may pass
+// is gone through, since something paid for is waiting.
 func (p *Provider) poll(ctx context.Context, c call, persistent bool) (answer, *failure) {
 	var last *failure
 	for range polls {

@@ -17,7 +17,14 @@ func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
 	}
 	var e *signing.Error
 	if !errors.As(err, &e) {
-		return nil, signing.Errorf(signing.KindProvider, "SAFE did not describe the credential in time").Because(err).Retryable(0)
+		return nil, signing.Errorf(
+			signing.KindProvider,
+			"SAFE did not describe the credential in time",
+		).Because(
+			err,
+		).Retryable(
+			0,
+		)
 	}
 	return nil, e
 }

@@ -48,7 +48,8 @@ func writeFile(t *testing.T, path, content string) string {
 	return path
 }
 
-// newSettings are settings for the simulation's account, with its first tokens, in a folder of their own.
+// newSettings are settings for the simulation's account, with its first tokens, in a folder of
+// their own.
 func newSettings(t *testing.T, s *service.Service, url string) safe.Settings {
 	t.Helper()
 	folder := t.TempDir()
@@ -67,7 +68,9 @@ func newSettings(t *testing.T, s *service.Service, url string) safe.Settings {
 func writeTokens(t *testing.T, s *service.Service, set safe.Settings) {
 	t.Helper()
 	access, refresh := s.SAFETokens()
-	text, _ := json.Marshal(map[string]string{"accessToken": access, "refreshToken": refresh, "credentialID": service.SAFECredentialID})
+	text, _ := json.Marshal(
+		map[string]string{"accessToken": access, "refreshToken": refresh, "credentialID": service.SAFECredentialID},
+	)
 	writeFile(t, set.TokensFile, string(text))
 }
 
@@ -99,8 +102,13 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// bubble runs a test with a fake clock and a network of its own. A goroutine or connection that is left behind fails it.
-func bubble(t *testing.T, opts service.Options, test func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings)) {
+// bubble runs a test with a fake clock and a network of its own. A goroutine or connection that is
+// left behind fails it.
+func bubble(
+	t *testing.T,
+	opts service.Options,
+	test func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, opts)
@@ -177,8 +185,9 @@ func attempt(t *testing.T, s *service.Service, p *safe.Provider, n int) outcome 
 
 const provider = signing.KindProvider
 
-// TestSignHashFaults: each rudeness of signHash, for three digests, for ever. Since the values are fetched apart, an answer to
-// signHash that was lost costs nothing: only what was never signed stays unknown.
+// TestSignHashFaults: each rudeness of signHash, for three digests, for ever. Since the values are
+// fetched apart, an answer to signHash that was lost costs nothing: only what was never signed
+// stays unknown.
 func TestSignHashFaults(t *testing.T) {
 	cases := []struct {
 		rudeness service.Rudeness
@@ -239,7 +248,8 @@ func TestSignHashFaults(t *testing.T) {
 	}
 }
 
-// TestServiceHangs: while one call waits for the credential to be described anew, others use the old one.
+// TestServiceHangs: while one call waits for the credential to be described anew, others use the
+// old one.
 func TestServiceHangs(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		p := newProvider(t, client, set)
@@ -270,7 +280,8 @@ func TestServiceHangs(t *testing.T) {
 	})
 }
 
-// TestOtherFaults: before signHash nothing is spent and nothing unknown; after it what passes is gone through.
+// TestOtherFaults: before signHash nothing is spent and nothing unknown; after it what passes is
+// gone through.
 func TestOtherFaults(t *testing.T) {
 	harmless := map[service.Rudeness]bool{service.ExpiredSAD: true, service.WrongOrder: true, service.TooFewValues: true,
 		service.TooManyValues: true, service.WrongKey: true, service.RawECDSA: true, service.BadBase64: true}
@@ -314,7 +325,8 @@ func TestOtherFaults(t *testing.T) {
 	}
 }
 
-// TestResume: the processId is noted before anything is signed, and brings the values to a later process.
+// TestResume: the processId is noted before anything is signed, and brings the values to a later
+// process.
 func TestResume(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		p := newProvider(t, client, set)
@@ -322,7 +334,8 @@ func TestResume(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The process dies when its request has been received: it sees no answer, and not the values either.
+		// The process dies when its request has been received: it sees no answer, and not the values
+		// either.
 		call := randomCall(3)
 		var handle string
 		dying, die := context.WithCancel(t.Context())

@@ -28,7 +28,8 @@ type call struct {
 	signs bool
 }
 
-// do makes a call with a token in SAFEAuthorization. The status is 200 or 204 where there is no failure.
+// do makes a call with a token in SAFEAuthorization. The status is 200 or 204 where there is no
+// failure.
 func (p *Provider) do(ctx context.Context, c call, token string) (a answer, status int, f *failure) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -76,8 +77,8 @@ func (p *Provider) newRequest(ctx context.Context, c call, token string) (*http.
 	return r, nil
 }
 
-// maxTries of a call whose token has ended: the token that is kept, one that its owner or another process has put there since, and
-// one that SAFE gave for that.
+// maxTries of a call whose token has ended: the token that is kept, one that its owner or another
+// process has put there since, and one that SAFE gave for that.
 const maxTries = 3
 
 // authorized is do with the account's access token, and with a renewed one if the first has ended.
@@ -113,7 +114,10 @@ func (p *Provider) update(ctx context.Context, refresh string) (pair, *failure) 
 		id = p.account.credential()
 	}
 	if id == "" {
-		return pair{}, fail(signing.KindConfiguration, "credentialID: is needed, since the SAFE account's token ended before it was first used")
+		return pair{}, fail(
+			signing.KindConfiguration,
+			"credentialID: is needed, since the SAFE account's token ended before it was first used",
+		)
 	}
 	a, _, f := p.do(ctx, call{path: "/signatureAccount/updateToken", body: p.body(id)}, refresh)
 	switch {
@@ -128,7 +132,10 @@ func (p *Provider) update(ctx context.Context, refresh string) (pair, *failure) 
 
 // body is a request with a processId of its own.
 func (p *Provider) body(credentialID string) *request {
-	return &request{CredentialID: credentialID, ClientData: clientData{ProcessID: newProcessID(), ClientName: p.set.ClientName}}
+	return &request{
+		CredentialID: credentialID,
+		ClientData:   clientData{ProcessID: newProcessID(), ClientName: p.set.ClientName},
+	}
 }
 
 // verify is the call that fetches what an earlier one began.

@@ -23,22 +23,28 @@ type Settings struct {
 	// CredentialID of the account. Empty = the only one there: an account has one.
 	CredentialID string `yaml:"credentialID"`
 
-	// TokensFile holds the account's first tokens, as its owner's consent gave them: JSON with accessToken and
-	// refreshToken, and with credentialID if the access token may have ended before its first use. Its content is taken over when it is new, at the start and when the tokens that are kept have ended. It may be deleted after that.
+	// TokensFile holds the account's first tokens, as its owner's consent gave them: JSON with
+	// accessToken and refreshToken, and with credentialID if the access token may have ended before
+	// its first use. Its content is taken over when it is new, at the start and when the tokens that
+	// are kept have ended. It may be deleted after that.
 	TokensFile string `yaml:"tokensFile"`
-	// AccountFile is where the current tokens are kept, encrypted (AES-256-GCM). Its folder must exist and be writable; a lock file
-	// stands beside it. Instances that sign for one account must share it, or renewals of one shut the others out.
+	// AccountFile is where the current tokens are kept, encrypted (AES-256-GCM). Its folder must exist
+	// and be writable; a lock file stands beside it. Instances that sign for one account must share
+	// it, or renewals of one shut the others out.
 	AccountFile string `yaml:"accountFile"`
-	// AccountKeyFile holds the key of AccountFile: at least 32 characters that nobody can guess (openssl rand -hex 32).
+	// AccountKeyFile holds the key of AccountFile: at least 32 characters that nobody can guess
+	// (openssl rand -hex 32).
 	AccountKeyFile string `yaml:"accountKeyFile"`
 
-	// MaxBatch is the most digests in one call. 0 = what SAFE allows, 10; a value here may only be lower.
+	// MaxBatch is the most digests in one call. 0 = what SAFE allows, 10; a value here may only be
+	// lower.
 	MaxBatch int `yaml:"maxBatch"`
 	// InFlight is how many calls may be under way at a time. 0 = 2.
 	InFlight int `yaml:"inFlight"`
 }
 
-// defaultInFlight: each call waits some seconds for SAFE, so that one alone would be slow; what SAFE would say to more is not known.
+// defaultInFlight: each call waits some seconds for SAFE, so that one alone would be slow; what
+// SAFE would say to more is not known.
 const defaultInFlight = 2
 
 // Config is what a Provider needs.
@@ -71,7 +77,10 @@ func (s Settings) Validate() []error {
 		}
 	}
 	if s.MaxBatch < 0 || s.MaxBatch > maxNumSignatures || s.InFlight < 0 {
-		bad = append(bad, fmt.Errorf("maxBatch and inFlight: must not be negative, and maxBatch at most %d", maxNumSignatures))
+		bad = append(
+			bad,
+			fmt.Errorf("maxBatch and inFlight: must not be negative, and maxBatch at most %d", maxNumSignatures),
+		)
 	}
 	return bad
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 )
 
-// maxNumSignatures is SAFE's bound on the hashes of one call (SignHashAuthorizationRequestDto.numSignatures).
+// maxNumSignatures is SAFE's bound on the hashes of one call
+// (SignHashAuthorizationRequestDto.numSignatures).
 const maxNumSignatures = 10
 
 // signAlgo is the one signature algorithm of SAFE: sha256WithRSAEncryption.
@@ -75,7 +76,8 @@ func digestInfos(digests [][]byte) []string {
 	return out
 }
 
-// documentNames are made up: SAFE wants one for each hash and shows them to the account's owner; ours stay on the premises.
+// documentNames are made up: SAFE wants one for each hash and shows them to the account's owner;
+// ours stay on the premises.
 func documentNames(n int) []string {
 	out := make([]string, n)
 	for i := range out {

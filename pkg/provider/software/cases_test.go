@@ -69,10 +69,16 @@ func TestOddFilesOpen(t *testing.T) {
 			if c.warning == "" && len(lines()) > 0 {
 				t.Errorf("logged %q, want nothing", lines())
 			}
-			if c.warning != "" && (len(lines()) != 1 || !strings.Contains(lines()[0], "WARNING") || !strings.Contains(lines()[0], c.warning)) {
+			if c.warning != "" &&
+				(len(lines()) != 1 || !strings.Contains(lines()[0], "WARNING") || !strings.Contains(lines()[0], c.warning)) {
 				t.Errorf("logged %q, want one WARNING with %s", lines(), c.warning)
 			}
-			if _, err := OpenPKCS12(filepath.Join("testdata", name+".p12"), "wrong", o); err == nil || !strings.Contains(err.Error(), "password is wrong") {
+			if _, err := OpenPKCS12(
+				filepath.Join("testdata", name+".p12"),
+				"wrong",
+				o,
+			); err == nil ||
+				!strings.Contains(err.Error(), "password is wrong") {
 				t.Errorf("OpenPKCS12 with a wrong password = %v, want that it is wrong", err)
 			}
 		})
@@ -112,7 +118,9 @@ func toBER(t *testing.T, der []byte) []byte {
 		}
 		content := der[e.Header : e.Header+e.Content]
 		half := len(content) / 2
-		pieces := append(append(ber.AppendHeader(nil, []byte{4}, half), content[:half]...), ber.AppendHeader(nil, []byte{4}, len(content)-half)...)
+		pieces := append(
+			append(ber.AppendHeader(nil, []byte{4}, half), content[:half]...),
+			ber.AppendHeader(nil, []byte{4}, len(content)-half)...)
 		pieces = append(append(pieces, content[half:]...), 0, 0)
 		switch {
 		case e.Constructed():

@@ -22,7 +22,8 @@ const (
 
 func nearEnd(c *x509.Certificate, now time.Time) bool { return now.After(c.NotAfter.Add(-renewBefore)) }
 
-// refresh makes what is missing, of another type than wanted, or near its end, and reports whether it made anything.
+// refresh makes what is missing, of another type than wanted, or near its end, and reports whether
+// it made anything.
 func (m *material) refresh(want KeyType) (bool, error) {
 	if want == "" {
 		want = RSA2048
@@ -56,7 +57,8 @@ func isType(key crypto.Signer, want KeyType) bool {
 	return err == nil && t == want
 }
 
-// makeCA makes a new development CA. Its key is on P-256, whatever signs the documents: it is quick to make.
+// makeCA makes a new development CA. Its key is on P-256, whatever signs the documents: it is quick
+// to make.
 func (m *material) makeCA(now time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -77,8 +79,8 @@ func (m *material) makeCA(now time.Time) error {
 	return err
 }
 
-// makeLeaf makes a signing certificate for the key (RFC 5280; nonRepudiation, since validators of AdES ask for it). It has no
-// extended key usage: NSS would then want one for e-mail.
+// makeLeaf makes a signing certificate for the key (RFC 5280; nonRepudiation, since validators of
+// AdES ask for it). It has no extended key usage: NSS would then want one for e-mail.
 func (m *material) makeLeaf(now time.Time) error {
 	template := &x509.Certificate{
 		Subject: pkix.Name{
@@ -95,7 +97,8 @@ func (m *material) makeLeaf(now time.Time) error {
 	return err
 }
 
-// certify signs a certificate with a random serial number of 127 bits and with both key identifiers.
+// certify signs a certificate with a random serial number of 127 bits and with both key
+// identifiers.
 func certify(template, parent *x509.Certificate, public crypto.PublicKey, by crypto.Signer) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {

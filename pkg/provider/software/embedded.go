@@ -17,11 +17,13 @@ import (
 )
 
 const (
-	// identityFile holds everything, so that it is replaced in one step and no crash leaves halves that do not fit.
+	// identityFile holds everything, so that it is replaced in one step and no crash leaves halves
+	// that do not fit.
 	identityFile = "embedded-key.pem"
 	// caFile is the CA certificate alone, for people and verifiers to trust.
 	caFile = "development-ca.pem"
-	// renewBefore is how long before its end the certificate is renewed: longer than any operation waits for its signature.
+	// renewBefore is how long before its end the certificate is renewed: longer than any operation
+	// waits for its signature.
 	renewBefore = 30 * 24 * time.Hour
 )
 
@@ -45,9 +47,10 @@ type material struct {
 	ca, leaf   *x509.Certificate
 }
 
-// OpenEmbedded returns a provider that signs with a key of its own in the folder dir, which is made where it is missing. On the
-// first start it makes the key and a development CA; both are durable before it returns, the key in a file of mode 0600. It warns in
-// the log that such signatures have no legal value. Only one process at a time may use the folder.
+// OpenEmbedded returns a provider that signs with a key of its own in the folder dir, which is made
+// where it is missing. On the first start it makes the key and a development CA; both are durable
+// before it returns, the key in a file of mode 0600. It warns in the log that such signatures have
+// no legal value. Only one process at a time may use the folder.
 func OpenEmbedded(dir string, log logr.Logger, o EmbeddedOptions) (*Provider, error) {
 	if o.Name == "" {
 		o.Name = "embedded"
@@ -78,7 +81,11 @@ func OpenEmbedded(dir string, log logr.Logger, o EmbeddedOptions) (*Provider, er
 		return nil, fmt.Errorf("open embedded key: %w", err)
 	}
 	p.current.Store(id)
-	log.Info("WARNING: documents are signed with an embedded development key: these signatures have no legal value", "caFile", p.CAFile())
+	log.Info(
+		"WARNING: documents are signed with an embedded development key: these signatures have no legal value",
+		"caFile",
+		p.CAFile(),
+	)
 	return p, nil
 }
 
@@ -90,8 +97,9 @@ func (p *Provider) CAFile() string {
 	return filepath.Join(p.embedded.dir, caFile)
 }
 
-// renew makes a new certificate when the end of the current one is near. The key stays, so what was prepared for the old
-// certificate can still be signed. A failure is logged and tried again by the next call; the old certificate serves until its end.
+// renew makes a new certificate when the end of the current one is near. The key stays, so what was
+// prepared for the old certificate can still be signed. A failure is logged and tried again by the
+// next call; the old certificate serves until its end.
 func (p *Provider) renew() {
 	if !nearEnd(p.current.Load().credential.Certificate(), time.Now()) {
 		return
@@ -129,7 +137,8 @@ func (p *Provider) renewLocked() error {
 	return nil
 }
 
-// load reads the identity file; a missing one is an empty material. A damaged one is an error, since somebody may trust its CA.
+// load reads the identity file; a missing one is an empty material. A damaged one is an error,
+// since somebody may trust its CA.
 func (e *embedded) load() (*material, error) {
 	path := filepath.Join(e.dir, identityFile)
 	data, err := os.ReadFile(path)

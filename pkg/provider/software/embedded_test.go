@@ -35,7 +35,11 @@ func open(t *testing.T, dir string, o EmbeddedOptions) (*Provider, *signing.Cred
 func TestEmbeddedIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "key")
 	var log strings.Builder
-	p, err := OpenEmbedded(dir, funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{}), EmbeddedOptions{})
+	p, err := OpenEmbedded(
+		dir,
+		funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{}),
+		EmbeddedOptions{},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +52,11 @@ func TestEmbeddedIsKept(t *testing.T) {
 	}
 	_, second := open(t, dir, EmbeddedOptions{})
 	if !first.Certificate().Equal(second.Certificate()) || len(first.Chain) != 2 || first.Algorithm != signing.RSAPKCS1 {
-		t.Errorf("the second start has another credential: %v, want %v", second.Certificate().SerialNumber, first.Certificate().SerialNumber)
+		t.Errorf(
+			"the second start has another credential: %v, want %v",
+			second.Certificate().SerialNumber,
+			first.Certificate().SerialNumber,
+		)
 	}
 	info, err := os.Stat(filepath.Join(dir, identityFile))
 	if err != nil || info.Mode() != 0o600 {
@@ -71,7 +79,9 @@ func TestEmbeddedCertificates(t *testing.T) {
 		t.Fatalf("CA file is not a certificate alone")
 	}
 	leaf := c.Certificate()
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+	if _, err := leaf.Verify(
+		x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}},
+	); err != nil {
 		t.Errorf("the CA file does not vouch for the certificate: %v", err)
 	}
 	if want := x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment; leaf.KeyUsage != want || leaf.IsCA {
@@ -97,15 +107,29 @@ func TestEmbeddedOpenSSL(t *testing.T) {
 	}
 	p, c := open(t, t.TempDir(), EmbeddedOptions{})
 	leaf := filepath.Join(t.TempDir(), "leaf.pem")
-	if err := os.WriteFile(leaf, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw}), 0o600); err != nil {
+	if err := os.WriteFile(
+		leaf,
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw}),
+		0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(openssl, "verify", "-x509_strict", "-purpose", "smimesign", "-CAfile", p.CAFile(), leaf).CombinedOutput(); err != nil {
+	if out, err := exec.Command(
+		openssl,
+		"verify",
+		"-x509_strict",
+		"-purpose",
+		"smimesign",
+		"-CAfile",
+		p.CAFile(),
+		leaf,
+	).CombinedOutput(); err != nil {
 		t.Errorf("openssl verify = %v: %s", err, out)
 	}
 }
 
-// The certificate is renewed before it ends, with the key kept; the CA too, when it would end before the certificate.
+// The certificate is renewed before it ends, with the key kept; the CA too, when it would end
+// before the certificate.
 func TestEmbeddedRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -172,7 +196,10 @@ func TestEmbeddedRenewalFails(t *testing.T) {
 			t.Errorf("Credential = %v, %v; want the old one", c, err)
 		}
 		time.Sleep(2 * time.Hour)
-		if c, err := p.Credential(t.Context()); err != nil || signing.KindOf(c.CheckValidity(time.Now())) != signing.KindCertificate {
+		if c, err := p.Credential(
+			t.Context(),
+		); err != nil ||
+			signing.KindOf(c.CheckValidity(time.Now())) != signing.KindCertificate {
 			t.Errorf("Credential after its end = %v, %v, want the expired one", c, err)
 		}
 	})

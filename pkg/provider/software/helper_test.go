@@ -64,7 +64,8 @@ func withoutPathLimit(c *x509.Certificate) *x509.Certificate {
 	return &copied
 }
 
-// pkcs12File writes a PKCS#12 file with the key and a chain of three in no useful order; change alters the certificate.
+// pkcs12File writes a PKCS#12 file with the key and a chain of three in no useful order; change
+// alters the certificate.
 func pkcs12File(t *testing.T, key crypto.Signer, change func(c *x509.Certificate)) string {
 	t.Helper()
 	ca := authority(t)

@@ -28,7 +28,11 @@ func TestPKCS12Chain(t *testing.T) {
 	for _, cert := range c.Chain {
 		names = append(names, strings.Fields(cert.Subject.CommonName)[0])
 	}
-	if got, want := strings.Join(names, " "), "signer intermediate Embedded"; got != want || c.Name != "seal" || p.CAFile() != "" {
+	if got, want := strings.Join(
+		names,
+		" ",
+	), "signer intermediate Embedded"; got != want || c.Name != "seal" ||
+		p.CAFile() != "" {
 		t.Errorf("chain = %s, name %s, CA file %q; want %s, seal, none", got, c.Name, p.CAFile(), want)
 	}
 }

@@ -65,8 +65,9 @@ func newProvider(o Options) *Provider {
 	return p
 }
 
-// Credential implements signing.Provider. The embedded key's certificate is renewed here when its end is near. The chain of a PKCS#12
-// file is built anew here when one of its issuers is not valid any more.
+// Credential implements signing.Provider. The embedded key's certificate is renewed here when its
+// end is near. The chain of a PKCS#12 file is built anew here when one of its issuers is not valid
+// any more.
 func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
 	if p.embedded != nil {
 		p.renew()
@@ -76,7 +77,8 @@ func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
 	return p.current.Load().credential, nil
 }
 
-// Sign implements signing.Provider. A signature that is thrown away costs nothing here, so no outcome is ever unknown.
+// Sign implements signing.Provider. A signature that is thrown away costs nothing here, so no
+// outcome is ever unknown.
 func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error) {
 	id := p.current.Load()
 	if err := checkCall(id.credential, call); err != nil {
@@ -100,13 +102,25 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 	workers.Wait()
 	for i, err := range failures {
 		if err != nil {
-			return nil, signing.Errorf(signing.KindProvider, "the local key did not sign").Because(fmt.Errorf("sign digest %d: %w", i, err)).Retryable(0)
+			return nil, signing.Errorf(
+				signing.KindProvider,
+				"the local key did not sign",
+			).Because(
+				fmt.Errorf("sign digest %d: %w", i, err),
+			).Retryable(
+				0,
+			)
 		}
 	}
 	return values, nil
 }
 
-func (p *Provider) signOne(ctx context.Context, key crypto.Signer, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+func (p *Provider) signOne(
+	ctx context.Context,
+	key crypto.Signer,
+	digest []byte,
+	opts crypto.SignerOpts,
+) ([]byte, error) {
 	if err := ctx.Err(); err != nil { // select would toss a coin
 		return nil, err
 	}
