@@ -10,10 +10,27 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Memory is a signing.Store that keeps everything in memory, so that nothing it holds survives its
-// process. It starts no goroutine and never sleeps: it can be used in a testing/synctest bubble.
-// Safe for concurrent use.
+// Memory is a signing.Store that keeps everything in memory, so nothing survives its process. It
+// starts no goroutine and never sleeps, so it can be used in a testing/synctest bubble. It is safe
+// for concurrent use.
 type Memory struct {
+	*memoryState
+	memoryRecords
+	memoryJournal
+	memorySpool
+}
+
+// NewMemory returns an empty store of the instance with ordinal 0.
+func NewMemory() *Memory {
+	state := &memoryState{sequence: 1000, records: make(map[signing.ID]*record)}
+	return &Memory{state, memoryRecords{state}, memoryJournal{state}, memorySpool{state}}
+}
+
+var _ signing.Store = (*Memory)(nil)
+
+// memoryState is what a Memory holds, and how its writes fail. The parts that implement the
+// interfaces share it.
+type memoryState struct {
 	mu       sync.Mutex
 	sequence int64
 	records  map[signing.ID]*record
@@ -22,12 +39,11 @@ type Memory struct {
 	fault    func(method string) Fault
 }
 
-// NewMemory returns an empty store of the instance with ordinal 0.
-func NewMemory() *Memory {
-	return &Memory{sequence: 1000, records: make(map[signing.ID]*record)}
-}
-
-var _ signing.Store = (*Memory)(nil)
+type (
+	memoryRecords struct{ *memoryState } // signing.Records
+	memoryJournal struct{ *memoryState } // signing.Journal
+	memorySpool   struct{ *memoryState } // signing.Spool
+)
 
 // record is an operation with everything that belongs to it.
 type record struct {
@@ -65,14 +81,14 @@ var ErrInjected = errors.New("injected failure")
 // (Create, SavePrepared, BeginCall, NoteCall, EndCall, AbandonCall, FinishDocuments, SetStatus,
 // Remove, NewUpload, Add) and is called under the store's lock: it must not call the store. Nil
 // ends all faults.
-func (m *Memory) Inject(f func(method string) Fault) {
+func (m *memoryState) Inject(f func(method string) Fault) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fault = f
 }
 
 // FailNext makes the n-th call from now of a method (1 = the next one) fail, once.
-func (m *Memory) FailNext(method string, n int, how Fault) {
+func (m *memoryState) FailNext(method string, n int, how Fault) {
 	m.Inject(func(called string) Fault {
 		if called == method {
 			n--
@@ -86,7 +102,7 @@ func (m *Memory) FailNext(method string, n int, how Fault) {
 
 // write runs change under the lock, failing as injected. change must change nothing when it returns
 // an error.
-func (m *Memory) write(method string, change func() error) error {
+func (m *memoryState) write(method string, change func() error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	how := NoFault
@@ -109,7 +125,7 @@ func injected() error {
 	return signing.Errorf(signing.KindStorage, "storage failed").Because(ErrInjected).Retryable(0)
 }
 
-func (m *Memory) document(ref signing.Ref) *document {
+func (m *memoryState) document(ref signing.Ref) *document {
 	r := m.records[ref.Operation]
 	if r == nil || ref.Index < 0 || ref.Index >= len(r.docs) {
 		return nil
@@ -119,7 +135,7 @@ func (m *Memory) document(ref signing.Ref) *document {
 
 // inState returns the documents, or ErrConflict if one does not exist, is named twice or is in none
 // of the states.
-func (m *Memory) inState(refs []signing.Ref, states ...signing.DocumentState) ([]*document, error) {
+func (m *memoryState) inState(refs []signing.Ref, states ...signing.DocumentState) ([]*document, error) {
 	seen := make(map[signing.Ref]bool, len(refs))
 	docs := make([]*document, len(refs))
 	for i, ref := range refs {
@@ -134,7 +150,7 @@ func (m *Memory) inState(refs []signing.Ref, states ...signing.DocumentState) ([
 }
 
 // Create implements signing.Records.
-func (m *Memory) Create(
+func (m memoryRecords) Create(
 	_ context.Context,
 	up signing.Upload,
 	n signing.NewOperation,
@@ -167,7 +183,7 @@ func (m *Memory) Create(
 	return op, nil
 }
 
-func (m *Memory) add(u *upload, n signing.NewOperation) signing.Operation {
+func (m memoryRecords) add(u *upload, n signing.NewOperation) signing.Operation {
 	id := signing.NewID(m.sequence, 0)
 	m.sequence += 1 + int64(len(n.Contents))
 	created := stamp(n.Created)

@@ -10,7 +10,7 @@ import (
 )
 
 // Unfinished implements signing.Journal.
-func (m *Memory) Unfinished(context.Context) ([]signing.ID, error) {
+func (m memoryJournal) Unfinished(context.Context) ([]signing.ID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var ids []signing.ID
@@ -24,7 +24,7 @@ func (m *Memory) Unfinished(context.Context) ([]signing.ID, error) {
 }
 
 // SavePrepared implements signing.Journal.
-func (m *Memory) SavePrepared(_ context.Context, docs []signing.PreparedDocument) error {
+func (m memoryJournal) SavePrepared(_ context.Context, docs []signing.PreparedDocument) error {
 	refs := make([]signing.Ref, len(docs))
 	for i, d := range docs {
 		refs[i] = d.Ref
@@ -43,7 +43,7 @@ func (m *Memory) SavePrepared(_ context.Context, docs []signing.PreparedDocument
 }
 
 // Prepared implements signing.Journal.
-func (m *Memory) Prepared(_ context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
+func (m memoryJournal) Prepared(_ context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.document(ref)
@@ -54,7 +54,7 @@ func (m *Memory) Prepared(_ context.Context, ref signing.Ref) (signing.Prepared,
 }
 
 // BeginCall implements signing.Journal.
-func (m *Memory) BeginCall(_ context.Context, c signing.CallRecord) error {
+func (m memoryJournal) BeginCall(_ context.Context, c signing.CallRecord) error {
 	return m.write("BeginCall", func() error {
 		docs, err := m.inState(c.Refs, signing.DocumentPrepared)
 		if err != nil || len(c.Refs) == 0 || m.find(c.ID) >= 0 {
@@ -71,12 +71,12 @@ func (m *Memory) BeginCall(_ context.Context, c signing.CallRecord) error {
 }
 
 // find returns the place of a call, or -1.
-func (m *Memory) find(id string) int {
+func (m memoryJournal) find(id string) int {
 	return slices.IndexFunc(m.calls, func(c *call) bool { return c.ID == id })
 }
 
 // NoteCall implements signing.Journal.
-func (m *Memory) NoteCall(_ context.Context, id, handle string) error {
+func (m memoryJournal) NoteCall(_ context.Context, id, handle string) error {
 	return m.write("NoteCall", func() error {
 		i := m.find(id)
 		if i < 0 {
@@ -88,7 +88,7 @@ func (m *Memory) NoteCall(_ context.Context, id, handle string) error {
 }
 
 // EndCall implements signing.Journal.
-func (m *Memory) EndCall(_ context.Context, id string, values [][]byte) error {
+func (m memoryJournal) EndCall(_ context.Context, id string, values [][]byte) error {
 	return m.write("EndCall", func() error {
 		i := m.find(id)
 		if i < 0 || len(values) != len(m.calls[i].Refs) {
@@ -117,7 +117,7 @@ func (m *Memory) EndCall(_ context.Context, id string, values [][]byte) error {
 }
 
 // AbandonCall implements signing.Journal.
-func (m *Memory) AbandonCall(_ context.Context, id string, outcome signing.Outcome) error {
+func (m memoryJournal) AbandonCall(_ context.Context, id string, outcome signing.Outcome) error {
 	return m.write("AbandonCall", func() error {
 		i := m.find(id)
 		if i < 0 {
@@ -143,7 +143,7 @@ func (m *Memory) AbandonCall(_ context.Context, id string, outcome signing.Outco
 }
 
 // OpenCalls implements signing.Journal.
-func (m *Memory) OpenCalls(context.Context) ([]signing.CallRecord, error) {
+func (m memoryJournal) OpenCalls(context.Context) ([]signing.CallRecord, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var open []signing.CallRecord
@@ -156,7 +156,7 @@ func (m *Memory) OpenCalls(context.Context) ([]signing.CallRecord, error) {
 }
 
 // FinishDocuments implements signing.Journal.
-func (m *Memory) FinishDocuments(_ context.Context, results []signing.DocumentResult) error {
+func (m memoryJournal) FinishDocuments(_ context.Context, results []signing.DocumentResult) error {
 	var signed, failed []signing.Ref
 	for _, r := range results {
 		switch {
@@ -203,7 +203,7 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-func (m *Memory) finish(d *document, r signing.DocumentResult) {
+func (m memoryJournal) finish(d *document, r signing.DocumentResult) {
 	d.prepared, d.value = signing.Prepared{}, nil
 	if r.Failure != nil {
 		failure := *r.Failure
@@ -214,7 +214,12 @@ func (m *Memory) finish(d *document, r signing.DocumentResult) {
 }
 
 // SetStatus implements signing.Journal.
-func (m *Memory) SetStatus(_ context.Context, id signing.ID, from signing.Status, change signing.StatusChange) error {
+func (m memoryJournal) SetStatus(
+	_ context.Context,
+	id signing.ID,
+	from signing.Status,
+	change signing.StatusChange,
+) error {
 	return m.write("SetStatus", func() error {
 		r := m.records[id]
 		if r == nil || r.op.Status != from || from.Ended() {
@@ -227,7 +232,7 @@ func (m *Memory) SetStatus(_ context.Context, id signing.ID, from signing.Status
 }
 
 // Counters implements signing.Journal.
-func (m *Memory) Counters(context.Context) (signing.Counters, error) {
+func (m memoryJournal) Counters(context.Context) (signing.Counters, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.counters, nil

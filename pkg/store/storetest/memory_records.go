@@ -9,7 +9,7 @@ import (
 )
 
 // newestFirst returns the records of a client service that match.
-func (m *Memory) newestFirst(clientService string, match func(*record) bool) []*record {
+func (m memoryRecords) newestFirst(clientService string, match func(*record) bool) []*record {
 	var found []*record
 	for _, r := range m.records {
 		if r.op.ClientService == clientService && match(r) {
@@ -21,7 +21,7 @@ func (m *Memory) newestFirst(clientService string, match func(*record) bool) []*
 }
 
 // Operation implements signing.Records.
-func (m *Memory) Operation(_ context.Context, id signing.ID) (signing.Operation, error) {
+func (m memoryRecords) Operation(_ context.Context, id signing.ID) (signing.Operation, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.records[id]; r != nil {
@@ -31,7 +31,10 @@ func (m *Memory) Operation(_ context.Context, id signing.ID) (signing.Operation,
 }
 
 // FindByReference implements signing.Records.
-func (m *Memory) FindByReference(_ context.Context, clientService, reference string) ([]signing.Operation, error) {
+func (m memoryRecords) FindByReference(
+	_ context.Context,
+	clientService, reference string,
+) ([]signing.Operation, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var ops []signing.Operation
@@ -42,7 +45,7 @@ func (m *Memory) FindByReference(_ context.Context, clientService, reference str
 }
 
 // FindByDocumentReference implements signing.Records.
-func (m *Memory) FindByDocumentReference(_ context.Context, clientService, reference string) (signing.ID, error) {
+func (m memoryRecords) FindByDocumentReference(_ context.Context, clientService, reference string) (signing.ID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found := m.newestFirst(clientService, func(r *record) bool {
@@ -55,7 +58,7 @@ func (m *Memory) FindByDocumentReference(_ context.Context, clientService, refer
 }
 
 // FindByKey implements signing.Records.
-func (m *Memory) FindByKey(_ context.Context, clientService, key string) (signing.Operation, error) {
+func (m memoryRecords) FindByKey(_ context.Context, clientService, key string) (signing.Operation, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found := m.newestFirst(clientService, func(r *record) bool { return key != "" && r.op.IdempotencyKey == key })
@@ -66,7 +69,7 @@ func (m *Memory) FindByKey(_ context.Context, clientService, key string) (signin
 }
 
 // Fetched implements signing.Records.
-func (m *Memory) Fetched(_ context.Context, id signing.ID) error {
+func (m memoryRecords) Fetched(_ context.Context, id signing.ID) error {
 	return m.write("Fetched", func() error {
 		if r := m.records[id]; r != nil && r.op.Status.Ended() {
 			r.fetched = true
@@ -76,7 +79,7 @@ func (m *Memory) Fetched(_ context.Context, id signing.ID) error {
 }
 
 // WasFetched says whether an operation was noted as fetched.
-func (m *Memory) WasFetched(id signing.ID) bool {
+func (m memoryRecords) WasFetched(id signing.ID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.records[id]
@@ -84,7 +87,7 @@ func (m *Memory) WasFetched(id signing.ID) bool {
 }
 
 // Remove implements signing.Records.
-func (m *Memory) Remove(_ context.Context, id signing.ID) error {
+func (m memoryRecords) Remove(_ context.Context, id signing.ID) error {
 	return m.write("Remove", func() error {
 		r := m.records[id]
 		switch {
@@ -99,7 +102,7 @@ func (m *Memory) Remove(_ context.Context, id signing.ID) error {
 }
 
 // Documents implements signing.Records.
-func (m *Memory) Documents(_ context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
+func (m memoryRecords) Documents(_ context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var docs []signing.Document

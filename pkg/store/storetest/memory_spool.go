@@ -12,18 +12,18 @@ import (
 )
 
 type upload struct {
-	m      *Memory
+	m      *memoryState
 	files  map[string][]byte
 	shared map[[32]byte]signing.Content
 	ended  bool
 }
 
 // NewUpload implements signing.Spool.
-func (m *Memory) NewUpload(context.Context) (signing.Upload, error) {
+func (m memorySpool) NewUpload(context.Context) (signing.Upload, error) {
 	if err := m.write("NewUpload", func() error { return nil }); err != nil {
 		return nil, err
 	}
-	return &upload{m: m, files: make(map[string][]byte), shared: make(map[[32]byte]signing.Content)}, nil
+	return &upload{m: m.memoryState, files: make(map[string][]byte), shared: make(map[[32]byte]signing.Content)}, nil
 }
 
 // Add implements signing.Upload.
@@ -72,7 +72,7 @@ type file struct{ *bytes.Reader }
 func (file) Close() error { return nil }
 
 // OpenFile implements signing.Spool.
-func (m *Memory) OpenFile(_ context.Context, id signing.ID, c signing.Content) (signing.File, error) {
+func (m memorySpool) OpenFile(_ context.Context, id signing.ID, c signing.Content) (signing.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.records[id]; r != nil {
@@ -84,7 +84,7 @@ func (m *Memory) OpenFile(_ context.Context, id signing.ID, c signing.Content) (
 }
 
 // OpenSection implements signing.Spool.
-func (m *Memory) OpenSection(_ context.Context, ref signing.Ref) (signing.File, error) {
+func (m memorySpool) OpenSection(_ context.Context, ref signing.Ref) (signing.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if d := m.document(ref); d != nil && d.State == signing.DocumentSigned {

@@ -28,7 +28,8 @@ func Run(t *testing.T, open func(t *testing.T) signing.Store, o Options) {
 		name  string
 		tests []test
 	}{
-		{"spool", spoolTests}, {"records", recordTests}, {"journal", journalTests}, {"calls", callTests}, {"concurrency", concurrencyTests},
+		{"spool", spoolTests}, {"records", recordTests}, {"journal", journalTests}, {"calls", callTests},
+		{"concurrency", concurrencyTests},
 		{"durability", durabilityTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {

@@ -257,7 +257,8 @@ var recordTests = []test{
 			from, limit int
 			want        []int
 		}{
-			{0, 3, []int{0, 1, 2}}, {8, 100, []int{8, 9}}, {10, 1, nil}, {11, 5, nil}, {0, 0, nil}, {0, -1, nil}, {-5, 2, []int{0, 1}},
+			{0, 3, []int{0, 1, 2}}, {8, 100, []int{8, 9}}, {10, 1, nil},
+			{11, 5, nil}, {0, 0, nil}, {0, -1, nil}, {-5, 2, []int{0, 1}},
 			{1 << 40, 5, nil}, {9, 1 << 40, []int{9}},
 		} {
 			docs, err := f.Documents(f.ctx(), op.ID, c.from, c.limit)

@@ -162,7 +162,13 @@ var spoolTests = []test{
 				file, err = f.OpenFile(f.ctx(), op.ID, d.Content)
 				f.wantFile("OpenFile once signed", file, err, []byte(many(3)[r.Index]))
 			}
-			for _, ref := range []signing.Ref{{Operation: op.ID, Index: 1}, {Operation: op.ID, Index: 3}, {Operation: op.ID, Index: -1}, {Operation: 1}} {
+			without := []signing.Ref{
+				{Operation: op.ID, Index: 1},
+				{Operation: op.ID, Index: 3},
+				{Operation: op.ID, Index: -1},
+				{Operation: 1},
+			}
+			for _, ref := range without {
 				_, err := f.OpenSection(f.ctx(), ref)
 				f.wantKind("OpenSection of a document without", err, signing.KindNotFound)
 			}
