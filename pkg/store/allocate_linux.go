@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allocate makes a file size bytes long, with space on the disk for all of them.
+// allocate makes a file size bytes long and reserves space on the disk for all of them.
 func allocate(f *os.File, size int64) error {
 	for {
 		err := unix.Fallocate(int(f.Fd()), 0, 0, size)

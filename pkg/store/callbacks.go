@@ -18,8 +18,8 @@ type Callback struct {
 // callbacks keeps the callbacks that are still to be made. It is safe for concurrent use.
 type callbacks struct{ db *database }
 
-// Callbacks returns at most limit callbacks, those with the earliest due time first. They may be due
-// in the future.
+// Callbacks returns at most limit callbacks, those with the earliest due time first. They may be
+// due in the future.
 func (cb *callbacks) Callbacks(ctx context.Context, limit int) ([]Callback, error) {
 	return collect(ctx, cb.db.queries.callbacks, func(r row) (c Callback, err error) {
 		var next int64

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -23,10 +24,10 @@ type CheckReport struct {
 	OpenCalls             int // calls without a recorded end: the next start settles them
 	Bytes                 int64
 	Leftovers             int // files of unfinished requests and of removed operations: the next start removes them
-	// Lost are files with documents that the database does not know, with their folder: those in
-	// lost/, and those in operations/ that the next start moves there.
+	// Lost are the paths, below the state folder, of documents that the database does not know: those
+	// in lost/, and those in operations/ that the next start moves there.
 	Lost []string
-	// Faults says what is wrong, a line each: what the operation, the document, and the matter is.
+	// Faults says what is wrong, one line each, with the operation, the document and the problem.
 	Faults []string
 }
 
@@ -34,10 +35,11 @@ func (r *CheckReport) fault(format string, args ...any) {
 	r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
 }
 
-// Check examines a state folder that no process uses, and changes nothing in it: the database
-// itself, every document and section against its SHA-256, every section's place, and whether states
-// fit each other. It reads everything, so that it takes as long as the disk does. The error is
-// about the folder as a whole: in use, not of this program, of another version, unreadable.
+// Check examines a state folder that no process uses, and changes nothing in it: it checks the
+// database itself, every document and section against its SHA-256, the place of every section, and
+// whether states are consistent. It reads everything, so it takes as long as the disk needs. The
+// error is about the folder as a whole: it is in use, not of this program, of another version, or
+// unreadable.
 func Check(ctx context.Context, path string) (CheckReport, error) {
 	var r CheckReport
 	f := &folder{paths: paths(path)}
@@ -46,7 +48,7 @@ func Check(ctx context.Context, path string) (CheckReport, error) {
 		return r, fmt.Errorf("state folder %s: %w", path, err)
 	}
 	if !known {
-		return r, fmt.Errorf("state folder %s: there is no %s: it is no state folder", path, identityName)
+		return r, fmt.Errorf("state folder %s: there is no %s, so it is not a state folder", path, identityName)
 	}
 	lock, err := durable.ShareLock(ctx, filepath.Join(path, lockName))
 	if err != nil {
@@ -67,7 +69,10 @@ func Check(ctx context.Context, path string) (CheckReport, error) {
 		return r, fmt.Errorf("state folder %s: %w", path, err)
 	}
 	c := &checker{db: db, folder: f, report: &r}
-	for _, step := range []func(context.Context) error{c.version, c.database, c.operations, c.calls, c.orphans, c.leftovers, c.lost} {
+	steps := []func(context.Context) error{
+		c.version, c.database, c.operations, c.calls, c.orphans, c.leftovers, c.lost,
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return r, err
 		}
@@ -75,6 +80,7 @@ func Check(ctx context.Context, path string) (CheckReport, error) {
 	return r, nil
 }
 
+// checker fills a report, one step after the other.
 type checker struct {
 	db              *sql.DB
 	databaseVersion int
@@ -92,10 +98,10 @@ func (c *checker) version(ctx context.Context) error {
 	return nil
 }
 
-// maxDatabaseFaults is how many of its own faults SQLite is asked for: one is enough to act upon.
+// maxDatabaseFaults is how many faults of its own SQLite lists at most. One is enough to act on.
 const maxDatabaseFaults = 20
 
-// database has SQLite check itself.
+// database lets SQLite check itself.
 func (c *checker) database(ctx context.Context) error {
 	return c.each(ctx, fmt.Sprintf("PRAGMA integrity_check(%d)", maxDatabaseFaults), func(r row) error {
 		var text string
@@ -109,8 +115,8 @@ func (c *checker) database(ctx context.Context) error {
 	})
 }
 
-// each calls f for every row of a query. A database that cannot be read is a fault, and the check
-// goes on.
+// each calls f for every row of a query. If the database cannot be read, each adds a fault and the
+// check continues.
 func (c *checker) each(ctx context.Context, query string, f func(row) error, args ...any) error {
 	rows, err := c.db.QueryContext(ctx, query, args...)
 	if err == nil {
@@ -140,7 +146,7 @@ type checkedOperation struct {
 }
 
 func (c *checker) operations(ctx context.Context) error {
-	var all []checkedOperation // a few words each
+	var all []checkedOperation // small: five numbers each
 	err := c.each(
 		ctx,
 		"SELECT id, status, is_ended, document_count, bytes FROM operations ORDER BY id",
@@ -169,7 +175,7 @@ func (c *checker) operations(ctx context.Context) error {
 	return nil
 }
 
-// checkedDocument is what the tables say of a document.
+// checkedDocument is what the tables say about a document.
 type checkedDocument struct {
 	position         int
 	at, size         int64
@@ -183,13 +189,14 @@ type checkedDocument struct {
 	section          []byte        // that is in the database
 }
 
-const documentsOf = `SELECT d.position, d.at, d.size, d.sha256, p.state, p.section_at, p.section_size, %s, p.value IS NOT NULL,
+const documentsOf = `SELECT d.position, d.at, d.size, d.sha256,
+	p.state, p.section_at, p.section_size, %s, p.value IS NOT NULL,
 	(SELECT length(digest) FROM prepared WHERE id = d.id), length(s.section), s.section
 	FROM documents d LEFT JOIN progress p ON p.id = d.id LEFT JOIN sections s ON s.id = d.id
 	WHERE d.id > ? AND d.id <= ? AND d.operation = ? ORDER BY d.id`
 
-// documents is the query for an operation's: a database of before version 5 has no digests of
-// sections.
+// documents is the query for the documents of an operation. Before version 5 a database had no
+// digests of sections.
 func (c *checker) documents() string {
 	if c.databaseVersion < 5 {
 		return fmt.Sprintf(documentsOf, "NULL")
@@ -230,7 +237,7 @@ func (c *checker) operation(ctx context.Context, op checkedOperation) error {
 	return nil
 }
 
-// open opens an operation's file; nil if it cannot.
+// open opens an operation's file. If that fails it adds a fault and returns nil.
 func (c *checker) open(op checkedOperation) (*os.File, int64) {
 	f, err := c.folder.openOperation(op.id, os.O_RDONLY)
 	if err != nil {
@@ -250,7 +257,7 @@ func (c *checker) open(op checkedOperation) (*os.File, int64) {
 	return f, info.Size()
 }
 
-// pathless is an error without the name of the file, which the line names already.
+// pathless returns an error without the path of the file, because the line already names the file.
 func pathless(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -258,6 +265,9 @@ func pathless(err error) error {
 	}
 	return err
 }
+
+// needPrepared are the states in which what was prepared must still be stored.
+var needPrepared = []signing.DocumentState{signing.DocumentPrepared, signing.DocumentSent, signing.DocumentValued}
 
 // document checks content, section and state.
 func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, size int64) {
@@ -271,7 +281,7 @@ func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, s
 		case n != d.size:
 			fault("%d of %d bytes are there", n, d.size)
 		case !bytes.Equal(sum, d.sha256):
-			fault("its bytes are not those that came")
+			fault("its bytes are not those that were received")
 		}
 	}
 	state := signing.DocumentState(d.state.String)
@@ -282,10 +292,10 @@ func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, s
 		fault("is %s, but the operation has ended", state)
 	case state == signing.DocumentValued && !d.value:
 		fault("is valued, but its signature value is missing")
-	case (state == signing.DocumentPrepared || state == signing.DocumentSent || state == signing.DocumentValued) && !d.prepared.Valid:
+	case slices.Contains(needPrepared, state) && !d.prepared.Valid:
 		fault("is %s, but what was prepared is missing", state)
 	case state == signing.DocumentSigned && d.sectionAt.Valid && f != nil && d.sectionAt.Int64 > size-d.sectionSize.Int64:
-		fault("its signature lies behind the end of the file")
+		fault("its signature lies beyond the end of the file")
 	case state == signing.DocumentSigned && !d.sectionAt.Valid && d.inline.Int64 != d.sectionSize.Int64:
 		fault("its signature is missing")
 	case state == signing.DocumentSigned && d.sectionSHA256 != nil:
@@ -297,8 +307,8 @@ func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, s
 	}
 }
 
-// sectionDigest is that of the section, wherever it is; nil if it cannot be known for want of the
-// file.
+// sectionDigest is the digest of the section, in the file or in the database. It is nil if the file
+// is missing.
 func (d checkedDocument) sectionDigest(f *os.File) (sum []byte, err error) {
 	if !d.sectionAt.Valid {
 		_, sum, err = digestOf(bytes.NewReader(d.section), 0, d.sectionSize.Int64)
@@ -308,7 +318,7 @@ func (d checkedDocument) sectionDigest(f *os.File) (sum []byte, err error) {
 	return sum, err
 }
 
-// digestOf hashes a stretch of a file, as far as it is there.
+// digestOf hashes a range of a file, as far as the file reaches.
 func digestOf(f io.ReaderAt, at, size int64) (n int64, sum []byte, err error) {
 	h := sha256.New()
 	n, err = io.Copy(h, io.NewSectionReader(f, at, size))

@@ -6,7 +6,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// calls counts open calls and holds them against the documents, and their digests against the
+// calls counts open calls, compares them with the documents, and compares their digests with the
 // counters.
 func (c *checker) calls(ctx context.Context) error {
 	open, inCalls := int64(0), make(map[int64]bool)
@@ -53,8 +53,8 @@ func (c *checker) calls(ctx context.Context) error {
 	})
 }
 
-// called wants a document of an open call to be sent. It may have been given up meanwhile, or be
-// gone with its operation.
+// called checks that a document of an open call is in state sent. The document may also have ended
+// meanwhile, or be removed with its operation.
 func (c *checker) called(ctx context.Context, call string, ref signing.Ref) error {
 	return c.each(
 		ctx,
@@ -71,7 +71,8 @@ func (c *checker) called(ctx context.Context, call string, ref signing.Ref) erro
 	)
 }
 
-// sent wants every document that is sent to be in an open call: else it waits for ever.
+// sent checks that every document in state sent belongs to an open call, because otherwise it waits
+// for ever.
 func (c *checker) sent(ctx context.Context, inCalls map[int64]bool) error {
 	return c.each(
 		ctx,
@@ -88,7 +89,7 @@ func (c *checker) sent(ctx context.Context, inCalls map[int64]bool) error {
 	)
 }
 
-// orphans wants every row to belong to an operation.
+// orphans checks that every row belongs to an operation.
 func (c *checker) orphans(ctx context.Context) error {
 	belongs := map[string]string{"documents": "operation NOT IN (SELECT id FROM operations)"}
 	for _, table := range []string{"progress", "prepared", "sections"} {

@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 )
 
-// connectToRead opens the database of a folder that nobody uses, and leaves its files as they are.
-// After a clean stop it is read where it lies. After a crash there is a WAL, which SQLite would
-// write back: then a copy is read, in the folder for temporary files.
+// connectToRead opens the database of a folder that no process uses, and leaves its files
+// unchanged. After a clean stop it reads the database in place. After a crash there is a WAL, which
+// SQLite would copy into the database file. Then it reads a copy in the folder for temporary files.
 func connectToRead(path string) (db *sql.DB, done func(), err error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, nil, err
@@ -35,7 +35,7 @@ func connectToRead(path string) (db *sql.DB, done func(), err error) {
 	return db, func() { _ = db.Close(); remove() }, nil
 }
 
-// copyDatabase copies a database with its WAL to a folder of its own, which done removes.
+// copyDatabase copies a database with its WAL to a new folder, which done removes.
 func copyDatabase(path string) (to string, done func(), err error) {
 	folder, err := os.MkdirTemp("", "state-check-")
 	if err != nil {

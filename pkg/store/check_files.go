@@ -29,26 +29,21 @@ func (c *checker) leftovers(ctx context.Context) error {
 		c.report.fault("folder %s: %v", operationsName, pathless(err))
 		return nil
 	}
+	const exists = "SELECT EXISTS (SELECT 1 FROM operations WHERE id = ?)"
 	for _, e := range entries {
-		fresh := newNames([]string{e.Name()})
-		ids := append(parseIDs([]string{e.Name()}), parseIDs(fresh)...)
+		uncommitted := newNames([]string{e.Name()})
+		ids := append(parseIDs([]string{e.Name()}), parseIDs(uncommitted)...)
 		if len(ids) == 0 {
-			continue // not ours
+			continue // not a file of the store
 		}
 		var known bool
-		if err := c.db.QueryRowContext(
-			ctx,
-			"SELECT EXISTS (SELECT 1 FROM operations WHERE id = ?)",
-			int64(ids[0]),
-		).Scan(
-			&known,
-		); err != nil {
+		if err := c.db.QueryRowContext(ctx, exists, int64(ids[0])).Scan(&known); err != nil {
 			c.report.fault("database: %v", err)
 			return nil
 		}
 		switch {
 		case known:
-		case removed[ids[0]] || len(fresh) > 0:
+		case removed[ids[0]] || len(uncommitted) > 0:
 			c.report.Leftovers++
 		default:
 			c.report.Lost = append(c.report.Lost, path.Join(operationsName, e.Name()))

@@ -116,12 +116,12 @@ func TestCheckFinds(t *testing.T) {
 		file, large func(path string) error // of the signed operation, of the one with a large section
 		want        string
 	}{
-		"document changed":   {file: func(p string) error { return overwrite(p, 0, "F") }, want: "document 0: its bytes are not those that came"},
-		"second one changed": {file: func(p string) error { return overwrite(p, 14, "X") }, want: "document 1: its bytes are not those that came"},
+		"document changed":   {file: func(p string) error { return overwrite(p, 0, "F") }, want: "document 0: its bytes are not those that were received"},
+		"second one changed": {file: func(p string) error { return overwrite(p, 14, "X") }, want: "document 1: its bytes are not those that were received"},
 		"file cut short":     {file: func(p string) error { return os.Truncate(p, 20) }, want: "document 1: 7 of 14 bytes are there"},
 		"file missing":       {file: os.Remove, want: "its documents cannot be read: no such file or directory"},
 		"section missing":    {sql: "DELETE FROM sections", want: "document 0: its signature is missing"},
-		"section elsewhere":  {sql: "UPDATE progress SET section_at = 1000000 WHERE section_at IS NOT NULL", want: "its signature lies behind the end of the file"},
+		"section elsewhere":  {sql: "UPDATE progress SET section_at = 1000000 WHERE section_at IS NOT NULL", want: "its signature lies beyond the end of the file"},
 		"section changed":    {sql: "UPDATE sections SET section = CAST('sectiom' AS BLOB)", want: "document 0: the bytes of its signature are not those that were stored"},
 		"large one changed":  {large: func(p string) error { return overwrite(p, 13+50<<10, "X") }, want: "document 0: the bytes of its signature are not those that were stored"},
 		"document missing":   {sql: "DELETE FROM documents WHERE position = 1", want: "has 2 documents, 1 are there"},
@@ -234,7 +234,7 @@ func TestCheckRefuses(t *testing.T) {
 		t.Context(),
 		t.TempDir(),
 	); err == nil ||
-		!strings.Contains(err.Error(), "it is no state folder") {
+		!strings.Contains(err.Error(), "it is not a state folder") {
 		t.Errorf("Check of an empty folder = %v", err)
 	}
 	folder := t.TempDir()

@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	// jumpTolerance is by how much wall clock and monotonic clock may part between two looks. NTP
-	// slews a clock by 30 ms a minute.
+	// jumpTolerance is by how much the wall clock and the monotonic clock may differ between two
+	// readings. NTP slews a clock by 30 ms a minute.
 	jumpTolerance = time.Minute
-	// stopTolerance is how long a process may have been stopped until its retention takes the time for
-	// a jump of the clock. Restarts and rolling updates are shorter. After a longer stop old results
-	// stay for distrustTime more, which harms nobody.
+	// stopTolerance is how long a process may have been stopped before retention takes the time for a
+	// jump of the clock. Restarts and rolling updates are shorter. After a longer stop old results
+	// stay for distrustTime longer, which harms nobody.
 	stopTolerance = time.Hour
-	// distrustTime is how long retention does not believe a clock that has jumped ahead: an operator
-	// has a day to put it right.
+	// distrustTime is how long retention does not trust a clock that has jumped ahead, so that an
+	// operator has a day to correct it.
 	distrustTime = 24 * time.Hour
-	// sweptEvery is how often the time of the last look is written to the database.
+	// sweptEvery is how often the time of the last reading is written to the database.
 	sweptEvery = 10 * time.Minute
 )
 
-// clock is the time of the machine: the wall clock, which somebody may set, and the time since some
-// moment, which nobody can.
+// clock is the time of the machine: the wall clock, which somebody may set, and the monotonic time
+// since some moment, which nobody can set.
 type clock struct {
 	wall func() time.Time
 	mono func() time.Duration
@@ -39,23 +39,24 @@ func systemClock() clock {
 }
 
 // ageClock is the time that retention counts ages with. It is the wall clock without the jumps that
-// are not believed yet. So what became old by a jump alone stays until the clock was put right, or
-// until the jump has lasted for distrustTime. Safe for concurrent use.
+// are not trusted yet. So an operation that is old only because of a jump stays until the clock is
+// corrected, or until the jump has lasted for distrustTime. It is safe for concurrent use after
+// start.
 type ageClock struct {
 	clock clock // zero until start = the system's
 	db    *database
 	log   logr.Logger
 
 	mu       sync.Mutex
-	wall     time.Time     // at the last look
-	mono     time.Duration // at the last look
-	jumped   time.Duration // by how much the wall clock is ahead of what is believed; never negative
+	wall     time.Time     // at the last reading
+	mono     time.Duration // at the last reading
+	jumped   time.Duration // by how much the wall clock is ahead of the trusted time; never negative
 	since    time.Duration // mono of the last jump ahead
 	recorded time.Duration // mono when the time was last written to the database
 }
 
-// begin sets the clock going. last is what the clock of an earlier process said last; zero = not
-// known.
+// begin starts the clock. last is what the clock of an earlier process said last; zero = not known.
+// It returns the part of the time between that is not trusted.
 func (c *ageClock) begin(clock clock, last time.Time) (jumped time.Duration) {
 	c.clock = clock
 	c.wall, c.mono = clock.wall(), clock.mono()
@@ -66,9 +67,9 @@ func (c *ageClock) begin(clock clock, last time.Time) (jumped time.Duration) {
 	return c.jumped
 }
 
-// now is the time that ages are counted with. changed is a jump of the wall clock since the last
-// look, which may be negative; 0 = none.
-func (c *ageClock) now() (believed time.Time, changed time.Duration) {
+// now returns the time that ages are counted with. changed is by how much the wall clock jumped
+// since the last reading; it may be negative, and 0 means that it did not jump.
+func (c *ageClock) now() (trusted time.Time, changed time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wall, mono := c.clock.wall(), c.clock.mono()
@@ -89,7 +90,7 @@ func (c *ageClock) now() (believed time.Time, changed time.Duration) {
 	return wall.Add(-c.jumped), changed
 }
 
-// distrusted is by how much the wall clock is ahead of what is believed.
+// distrusted is by how much the wall clock is ahead of the trusted time.
 func (c *ageClock) distrusted() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,8 +108,8 @@ func (c *ageClock) due() bool {
 	return true
 }
 
-// start reads what the clock of the last process said. A database of an earlier release
-// knows when a readiness probe last came.
+// start reads what the clock of the last process said. A database of an earlier release knows only
+// when the last readiness probe came.
 func (c *ageClock) start(ctx context.Context) error {
 	var swept, checked int64
 	if err := c.db.read.QueryRowContext(ctx, "SELECT swept, checked FROM instance").Scan(&swept, &checked); err != nil {
@@ -122,37 +123,29 @@ func (c *ageClock) start(ctx context.Context) error {
 		source = systemClock()
 	}
 	if jumped := c.begin(source, fromNanos(swept)); jumped > 0 {
-		c.log.Info(
-			"the proxy was stopped for long, or the clock has jumped ahead: for a day nothing is removed that became old in this time",
-			"since",
-			fromNanos(swept).Format(time.RFC3339),
-			"time",
-			jumped.Round(time.Second).String(),
-		)
+		c.log.Info("the proxy was stopped for long, or the clock has jumped ahead; operations that became old in this time "+
+			"are kept for a day", "since", fromNanos(swept).Format(time.RFC3339), "time", jumped.Round(time.Second).String())
 	}
 	return nil
 }
 
-// believed is the time that ages are counted with. It tells the log about jumps.
-func (c *ageClock) believed() time.Time {
+// trusted is the time that ages are counted with. It logs jumps of the clock.
+func (c *ageClock) trusted() time.Time {
 	now, jump := c.now()
 	switch {
 	case jump > 0:
-		c.log.Info(
-			"WARNING: the clock has jumped ahead: for a day nothing is removed that became old by it, unless the clock is put right",
-			"jump",
-			jump.Round(time.Second).String(),
-		)
+		c.log.Info("WARNING: the clock has jumped ahead; operations that became old by the jump are kept for a day, "+
+			"or until the clock is corrected", "jump", jump.Round(time.Second).String())
 	case jump < 0:
 		c.log.Info("the clock was put back", "jump", jump.Round(time.Second).String())
 	}
 	return now
 }
 
-// record writes the believed time to the database, now and then. Sweeps do not depend on it: on
-// a full disk they make room for it.
+// record writes the trusted time to the database every sweptEvery. A failure does not stop a sweep,
+// because on a full disk the sweep makes the room for this write.
 func (c *ageClock) record(ctx context.Context) {
-	now := c.believed()
+	now := c.trusted()
 	if !c.due() {
 		return
 	}

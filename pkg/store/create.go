@@ -24,7 +24,7 @@ type intake struct {
 	uncertain *uncertainCommits
 	log       logr.Logger
 
-	sequence atomic.Int64 // the last one given out
+	sequence atomic.Int64 // the last number that was assigned
 }
 
 func errReferenceUsed() error {
@@ -35,16 +35,16 @@ func errKeyUsed() error {
 	return signing.Errorf(signing.KindKeyReused, "Idempotency-Key was used before")
 }
 
-// Create implements signing.Records. The order matters: the documents get their final name, then
-// content and name are made durable, then the rows are committed. A crash before the commit leaves
-// a file that the next start removes. An Idempotency-Key that was used before is KindKeyReused.
+// Create implements signing.Records. First the file of the upload gets its new name, then content
+// and name are made durable, then the rows are committed. A crash before the commit leaves a file
+// that the next start removes. An Idempotency-Key that was used before is KindKeyReused.
 func (in *intake) Create(ctx context.Context, up signing.Upload, n signing.NewOperation) (signing.Operation, error) {
 	var none signing.Operation
 	u, ok := up.(*upload)
 	if !ok || u.in != in || u.ended || u.file == nil {
 		return none, fmt.Errorf("create operation: %w", errUploadEnded)
 	}
-	if err := in.isNew(ctx, n); err != nil { // before the fsyncs; the transaction asks again
+	if err := in.isNew(ctx, n); err != nil { // before the fsyncs; the transaction checks again
 		return none, err
 	}
 	op, rows, err := in.newRows(u, n)
@@ -68,7 +68,7 @@ func (in *intake) Create(ctx context.Context, up signing.Upload, n signing.NewOp
 	return op, nil
 }
 
-// createError makes a disk that is full or read-only KindBusy: nothing was accepted.
+// createError turns a full or read-only disk into KindBusy, because nothing was accepted.
 func createError(err error) error {
 	switch {
 	case isFull(err):
@@ -79,19 +79,21 @@ func createError(err error) error {
 	return err
 }
 
-// undoCreate removes the documents if it is certain that no row names them.
+// undoCreate removes the documents of a failed Create if it is certain that no row names them.
+// Otherwise it adds the operation to the uncertain commits.
 func (in *intake) undoCreate(id signing.ID, size int64, err error) {
 	switch signing.KindOf(err) {
 	case signing.KindReferenceUsed, signing.KindKeyReused:
 		if err := os.Remove(in.files.newOperation(id)); err != nil {
-			in.log.Error(err, "documents of a refused request could not be removed; the next start will")
+			in.log.Error(err, "could not remove the documents of a refused request; the next start will")
 		}
 	default:
 		in.uncertain.add(id, size)
 	}
 }
 
-// isNew refuses a reference or key that is taken.
+// isNew returns KindReferenceUsed or KindKeyReused if the external reference or the Idempotency-Key
+// is taken.
 func (in *intake) isNew(ctx context.Context, n signing.NewOperation) error {
 	ops, err := in.records.FindByReference(ctx, n.ClientService, n.Request.ExternalReference)
 	if err != nil {
@@ -113,9 +115,9 @@ func (in *intake) isNew(ctx context.Context, n signing.NewOperation) error {
 	return nil
 }
 
-// takeOver moves an upload's file to its operation's first name and makes both durable. The rename
-// comes first, so that the one commit of the file system's journal that the file needs takes the
-// new name along.
+// takeOver renames an upload's file to the first name of its operation and makes both durable. The
+// rename comes before the fsync, so that the one commit of the file system's journal that the file
+// needs includes the new name.
 func (in *intake) takeOver(u *upload, id signing.ID) error {
 	target := in.files.newOperation(id)
 	if err := os.Rename(u.path, target); err != nil {
@@ -141,10 +143,10 @@ type documentRow struct {
 	signature []byte
 }
 
-// documentRowBytes is about what a document's rows take.
+// documentRowBytes estimates the bytes that the rows of a document take besides its texts.
 const documentRowBytes = 700
 
-// rowBytes is about how many bytes an operation's rows take.
+// rowBytes estimates the bytes that the rows of an operation take.
 func rowBytes(rows []documentRow) (bytes int) {
 	for _, r := range rows {
 		bytes += documentRowBytes + len(r.signature) + len(r.Name) + len(r.ExternalReference)
@@ -152,8 +154,8 @@ func rowBytes(rows []documentRow) (bytes int) {
 	return bytes
 }
 
-// newRows checks the request against the upload and gives out ids: one for the operation, one for
-// each document.
+// newRows checks the request against the upload and assigns sequence numbers: one to the operation
+// and one to each document.
 func (in *intake) newRows(u *upload, n signing.NewOperation) (op signing.Operation, rows []documentRow, err error) {
 	count := len(n.Contents)
 	if count == 0 || count != len(n.Request.Documents) || count >= maxDocuments {
@@ -172,10 +174,7 @@ func (in *intake) newRows(u *upload, n signing.NewOperation) (op signing.Operati
 	}
 	sequence := in.sequence.Add(int64(count)+1) - int64(count)
 	return signing.Operation{
-		ID: signing.NewID(
-			sequence,
-			in.ordinal,
-		),
+		ID:                signing.NewID(sequence, in.ordinal),
 		ClientService:     n.ClientService,
 		ExternalReference: n.Request.ExternalReference,
 		Description:       n.Request.Description,
@@ -190,7 +189,7 @@ func (in *intake) newRows(u *upload, n signing.NewOperation) (op signing.Operati
 	}, rows, nil
 }
 
-// insertOperation writes the rows, or refuses.
+// insertOperation writes the rows, or refuses as isNew does.
 func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRow) error {
 	if err := t.isNew(op); err != nil {
 		return err
@@ -200,8 +199,9 @@ func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRo
 		key = op.IdempotencyKey
 	}
 	_, err := t.exec(
-		`INSERT INTO operations (id, client_service, external_reference, description, preservation, return_content, idempotency_key,
-		fingerprint, status, created, document_count, bytes, callback, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		`INSERT INTO operations (id, client_service, external_reference, description, preservation, return_content,
+		idempotency_key, fingerprint, status, created, document_count, bytes, callback, metadata)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		int64(op.ID),
 		op.ClientService,
 		op.ExternalReference,
@@ -241,11 +241,8 @@ func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRo
 		if err != nil {
 			return fmt.Errorf("insert document: %w", err)
 		}
-		if _, err := t.exec(
-			"INSERT INTO progress (id, state) VALUES (?, ?)",
-			id,
-			string(signing.DocumentReceived),
-		); err != nil {
+		_, err = t.exec("INSERT INTO progress (id, state) VALUES (?, ?)", id, string(signing.DocumentReceived))
+		if err != nil {
 			return fmt.Errorf("insert progress: %w", err)
 		}
 	}

@@ -105,7 +105,8 @@ func (d *database) do(ctx context.Context, bytes int, run func(*tx) error) error
 	return d.writer.do(ctx, bytes, run)
 }
 
-// touch makes a write that changes no operation. When it returns nil, every earlier commit is durable too.
+// touch makes a write that changes no operation. When it returns nil, every earlier commit is
+// durable too.
 func (d *database) touch(ctx context.Context) error {
 	return d.do(ctx, 0, func(t *tx) error {
 		return t.mustChange(1, "UPDATE instance SET checked = ?", time.Now().UnixNano())

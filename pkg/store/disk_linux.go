@@ -2,7 +2,7 @@ package store
 
 import "golang.org/x/sys/unix"
 
-// freeBytes is the free space of path's file system for a process without privileges.
+// freeBytes is the free space of path's file system in bytes for a process without privileges.
 func freeBytes(path string) (int64, error) {
 	fs, err := statfs(path)
 	return int64(fs.Bavail) * fs.Bsize, err

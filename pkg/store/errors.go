@@ -13,8 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// storageError is a fault of our own disk: the domain's error around err, worth another try. Errors
-// that say themselves what they are, and those of a context, are returned as they are.
+// storageError wraps a fault of our own disk as a retryable KindStorage. Errors that have a kind
+// already, ErrConflict and errors of a context are returned unchanged.
 func storageError(what string, err error) error {
 	var e *signing.Error
 	if err == nil || errors.As(err, &e) || errors.Is(err, signing.ErrConflict) || errors.Is(err, context.Canceled) ||
@@ -28,9 +28,9 @@ func storageError(what string, err error) error {
 	return out.Retryable(0)
 }
 
-// intakeError is storageError for what clients ask to be written: a disk that is full, read-only or
-// broken is KindBusy, since nothing was accepted yet and the client may try again, perhaps at
-// another instance.
+// intakeError is storageError for writes that bring in new documents. If the disk is full,
+// read-only, broken or gone it returns KindBusy, because nothing was accepted yet and the client
+// may retry, perhaps at another instance.
 func intakeError(what string, err error) error {
 	detail := "storage takes no writes"
 	switch {
@@ -45,9 +45,10 @@ func intakeError(what string, err error) error {
 }
 
 // errGone is what clients are told when the state folder is missing.
-const errGone = "storage is not there"
+const errGone = "storage is missing"
 
-// isReadOnly reports whether the disk has been mounted read-only, as many are after a fault.
+// isReadOnly reports whether the disk is mounted read-only, as Linux does after a fault of the
+// disk.
 func isReadOnly(err error) bool {
 	var s *sqlite.Error
 	if errors.As(err, &s) && s.Code()&0xff == sqlite3.SQLITE_READONLY {
@@ -56,7 +57,7 @@ func isReadOnly(err error) bool {
 	return errors.Is(err, syscall.EROFS)
 }
 
-// isFull reports whether space or quota ran out.
+// isFull reports whether space or quota is used up.
 func isFull(err error) bool {
 	var s *sqlite.Error
 	if errors.As(err, &s) && s.Code()&0xff == sqlite3.SQLITE_FULL {

@@ -15,19 +15,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 )
 
-// layoutVersion is the version of everything below the state folder. A store opens its own version
-// only.
+// layoutVersion is the version of the layout of the state folder. A store opens only its own
+// version.
 const layoutVersion = 1
 
-// identity marks a folder as a store's own.
+// identity is the content of instance.json. It marks a folder as a store's own.
 type identity struct {
 	Layout   int       `json:"layout"`
 	Instance string    `json:"instance"` // random; kept as long as the state is
 	Created  time.Time `json:"created"`
-	// Making is set from the first moment of a new folder until its database is complete: only then
+	// Making is true from the first moment of a new folder until its database is complete. Only then
 	// may the database be missing.
 	Making bool `json:"making,omitempty"`
-	// Generation is the newest generation of the database that was noted; see generation.go. 0 = an
+	// Generation is the newest generation of the database that was recorded; see generation.go. 0 = an
 	// earlier release wrote the file.
 	Generation int64 `json:"generation,omitempty"`
 }
@@ -39,7 +39,7 @@ type folder struct {
 	identity
 }
 
-// openFolder makes, locks and checks the state folder and brings it to the current layout.
+// openFolder creates, locks and checks the state folder and brings it to the current layout.
 func openFolder(ctx context.Context, cfg Config) (*folder, error) {
 	if err := durable.MkdirAll(cfg.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make state folder %s: %w", cfg.Folder, err)
@@ -59,7 +59,7 @@ func openFolder(ctx context.Context, cfg Config) (*folder, error) {
 	return f, nil
 }
 
-// prepare reads or makes the identity, and makes the folders below.
+// prepare reads or creates the identity, and creates the folders below.
 func (f *folder) prepare(ctx context.Context, recreate bool) error {
 	known, err := f.readIdentity()
 	if err != nil {
@@ -97,8 +97,8 @@ func (f *folder) prepare(ctx context.Context, recreate bool) error {
 	return f.clearUploads()
 }
 
-// readIdentity reports whether the folder has one, and refuses layouts that this release does not
-// know.
+// readIdentity reports whether the folder has an identity. It refuses layouts that this release
+// does not know.
 func (f *folder) readIdentity() (known bool, err error) {
 	data, err := os.ReadFile(filepath.Join(f.path(), identityName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -116,6 +116,7 @@ func (f *folder) readIdentity() (known bool, err error) {
 	return true, nil
 }
 
+// writeIdentity gives the folder a new random identity. It is durable on return.
 func (f *folder) writeIdentity() error {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -128,7 +129,7 @@ func (f *folder) writeIdentity() error {
 	return f.writeFile(f.identity)
 }
 
-// mustBeFree refuses a folder without our identity in which our names are taken.
+// mustBeFree refuses a folder that has no identity of ours but holds files with our names.
 func (f *folder) mustBeFree() error {
 	for _, name := range []string{databaseName, operationsName, uploadsName, recreateName} {
 		if f.exists(name) {
@@ -138,14 +139,15 @@ func (f *folder) mustBeFree() error {
 	return nil
 }
 
-// throwAway removes the state. A mark is set first, so that a start after a crash in the middle
-// goes on with it.
+// throwAway removes the state. It first writes a mark, so that a start after a crash in the middle
+// continues the removal.
 func (f *folder) throwAway() error {
 	mark := filepath.Join(f.path(), recreateName)
 	if err := durable.WriteFile(mark, nil, 0o600); err != nil {
 		return err
 	}
-	for _, name := range []string{databaseName, databaseName + "-wal", databaseName + "-shm", operationsName, uploadsName} {
+	state := []string{databaseName, databaseName + "-wal", databaseName + "-shm", operationsName, uploadsName}
+	for _, name := range state {
 		if err := os.RemoveAll(filepath.Join(f.path(), name)); err != nil {
 			return err
 		}
@@ -156,7 +158,7 @@ func (f *folder) throwAway() error {
 	return durable.RemoveAll(mark)
 }
 
-// clearUploads removes what an earlier process was in the middle of receiving.
+// clearUploads removes the uploads that an earlier process did not finish.
 func (f *folder) clearUploads() error {
 	entries, err := os.ReadDir(f.uploads())
 	if err != nil {

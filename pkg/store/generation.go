@@ -15,13 +15,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 )
 
-// The generation tells a database that lost something from the newest one. It is a number in the
-// database that grows whenever the WAL has been copied into the database file. The new number is
-// written to the WAL alone, and then to instance.json. So a database file whose WAL is missing, and
-// an older copy of the database, have a smaller number than instance.json. A store does not start
-// with them: it would forget operations, and sign repeated requests again.
+// The generation shows whether a database has lost something. It is a number in the database that
+// grows whenever the WAL has been copied into the database file. The new number is written to the
+// WAL only, and then to instance.json. So a database file whose WAL is missing, and an older copy
+// of the database, have a smaller number than instance.json. A store does not start with them,
+// because it would forget operations, and sign repeated requests again.
 
-// errLost ends the errors about a database that does not fit the folder, and says what to do.
+// errLost ends the errors about a database that does not fit the folder. It tells the operator what
+// to do.
 var errLost = errors.New(
 	"restore the whole folder from one backup, or start once with --force.database.recreate to throw the state away",
 )
@@ -31,7 +32,8 @@ func errNoDatabase(what string) error {
 	return fmt.Errorf("%s %s although this folder was in use before: %w", databaseName, what, errLost)
 }
 
-// errOlderDatabase is the error for a database that is older than what instance.json has seen.
+// errOlderDatabase is the error for a database whose generation is older than the one in
+// instance.json.
 func errOlderDatabase(found, want int64) error {
 	return fmt.Errorf(
 		"%s is older than what %s has seen (generation %d, not %d): an old copy was restored, or %s-wal is missing: %w",
@@ -45,8 +47,9 @@ func errOlderDatabase(found, want int64) error {
 }
 
 // mustHaveDatabase refuses a folder that was in use and whose database is missing, has no tables,
-// or is older than instance.json. It reads the database file without its WAL and changes nothing:
-// SQLite deletes the WAL of an empty file, and copies a WAL into whatever file lies beside it.
+// or is older than instance.json. It reads the database file without its WAL and changes nothing,
+// because SQLite deletes the WAL of an empty file, and copies a WAL into any file that lies beside
+// it.
 func (f *folder) mustHaveDatabase(ctx context.Context) error {
 	info, err := os.Stat(f.database())
 	switch {
@@ -75,7 +78,7 @@ func (f *folder) mustHaveDatabase(ctx context.Context) error {
 	return nil
 }
 
-// peek reads version and generation from the database file alone.
+// peek reads the version of the schema and the generation from the database file without its WAL.
 func (f *folder) peek(ctx context.Context) (version int, generation int64, err error) {
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: f.database()}).EscapedPath()+"?immutable=1&mode=ro")
 	if err != nil {
@@ -85,11 +88,11 @@ func (f *folder) peek(ctx context.Context) (version int, generation int64, err e
 	return readGeneration(ctx, db)
 }
 
-// generationSince is the version of the schema from which on a database has a generation.
+// generationSince is the first version of the schema that has a generation.
 const generationSince = 6
 
-// readGeneration returns the version of the schema and the generation; errLost if the database has
-// no instance row.
+// readGeneration returns the version of the schema and the generation, or errLost if the database
+// has no instance row.
 func readGeneration(ctx context.Context, db *sql.DB) (version int, generation int64, err error) {
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return 0, 0, fmt.Errorf("read database version: %w", err)
@@ -113,7 +116,7 @@ func readGeneration(ctx context.Context, db *sql.DB) (version int, generation in
 	return version, generation, err
 }
 
-// checkTables is mustHaveDatabase for an open database, with what is in its WAL.
+// checkTables is mustHaveDatabase for an open database. It includes what is in the WAL.
 func (f *folder) checkTables(ctx context.Context, db *sql.DB) error {
 	if f.Making {
 		return nil
@@ -130,8 +133,8 @@ func (f *folder) checkTables(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// sawGeneration writes the generation to instance.json, which from then on also says that the
-// database is complete.
+// sawGeneration writes the generation to instance.json. From then on instance.json also says that
+// the database is complete.
 func (f *folder) sawGeneration(generation int64) error {
 	next := f.identity
 	next.Generation, next.Making = generation, false
@@ -142,9 +145,9 @@ func (f *folder) sawGeneration(generation int64) error {
 	return nil
 }
 
-// protect takes the rights of others away from the database and what lies beside it, whatever the
-// folder's mode is: SQLite makes its files readable for everybody. It makes the file of a new
-// database.
+// protect takes the permissions of other users away from the database files, whatever the mode of
+// the folder is, because SQLite makes its files readable for everybody. In a new folder it creates
+// the database file.
 func (f *folder) protect() error {
 	if f.Making {
 		file, err := os.OpenFile(f.database(), os.O_RDWR|os.O_CREATE, databaseMode)
@@ -170,23 +173,17 @@ func (f *folder) protect() error {
 	return nil
 }
 
-// databaseMode are the permissions of the database. SQLite gives its WAL and its shared memory the
-// same.
+// databaseMode is the mode of the database file. SQLite gives its WAL and its shared memory the
+// same mode.
 const databaseMode = fs.FileMode(0o600)
 
 // mark copies the WAL into the database file and raises the generation. It runs on the writer's
-// goroutine, or before that runs. Nothing that was committed depends on it: after an error only the
-// loss of the WAL would not be noticed.
+// goroutine, or before that goroutine starts. Nothing that was committed depends on it: after an
+// error only a loss of the WAL would not be noticed.
 func (w *writer) mark() error {
 	var busy, pages, copied int
-	if err := w.conn.QueryRowContext(
-		context.Background(),
-		"PRAGMA wal_checkpoint(PASSIVE)",
-	).Scan(
-		&busy,
-		&pages,
-		&copied,
-	); err != nil {
+	row := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)")
+	if err := row.Scan(&busy, &pages, &copied); err != nil {
 		return fmt.Errorf("copy WAL into database: %w", err)
 	}
 	w.step("mark: copied")
@@ -198,18 +195,18 @@ func (w *writer) mark() error {
 	if err := t.get("SELECT generation FROM instance", nil, &generation); err != nil {
 		return fmt.Errorf("read generation: %w", err)
 	}
-	if busy == 0 && pages == copied { // else a reader was in the way, and the next commit tries again
+	if busy == 0 && pages == copied { // otherwise a reader was in the way, and the next commit tries again
 		w.marked = w.pagesWritten()
 	}
 	w.step("mark: raised")
 	if err := w.saw(generation); err != nil {
-		return fmt.Errorf("note generation: %w", err)
+		return fmt.Errorf("record generation: %w", err)
 	}
 	w.step("mark: noted")
 	return nil
 }
 
-// markIfDue marks when the WAL has become long, or when somebody asked for it and something was
+// markIfDue calls mark when the WAL has become long, or when it was asked for and something was
 // written.
 func (w *writer) markIfDue() {
 	written := w.pagesWritten() - w.marked
@@ -217,10 +214,10 @@ func (w *writer) markIfDue() {
 	if written < walPages && !(asked && written > 0) {
 		return
 	}
-	w.markFault.report(w.log, w.mark(), "could not note how new the database is")
+	w.markFault.report(w.log, w.mark(), "could not record the generation of the database")
 }
 
-// writeFile writes an identity.
+// writeFile writes instance.json. It is durable on return.
 func (f *folder) writeFile(id identity) error {
 	data, err := json.Marshal(id)
 	if err != nil {

@@ -26,8 +26,8 @@ func (j *journal) Unfinished(ctx context.Context) ([]signing.ID, error) {
 	return collect(ctx, j.db.queries.unfinished, scanID)
 }
 
-// SavePrepared implements signing.Journal. Much data is written in several transactions; a conflict
-// found before the first stores nothing.
+// SavePrepared implements signing.Journal. Much data is written in several transactions. A conflict
+// that is found before the first one stores nothing.
 func (j *journal) SavePrepared(ctx context.Context, docs []signing.PreparedDocument) error {
 	pieces := split(docs, func(d signing.PreparedDocument) int { return len(d.Digest) + len(d.State) + preparedRowBytes })
 	if len(pieces) > 1 {
@@ -44,21 +44,18 @@ func (j *journal) SavePrepared(ctx context.Context, docs []signing.PreparedDocum
 	return nil
 }
 
-// preparedRowBytes is about what a row takes beside its content.
+// preparedRowBytes estimates the bytes that a row takes besides its content.
 const preparedRowBytes = 64
 
-// mayPrepare is the comparison of savePrepared without the swap.
+// mayPrepare is the comparison of savePrepared without the change.
 func (t *tx) mayPrepare(docs []signing.PreparedDocument) error {
 	ids, err := t.documentIDs(refsOf(docs))
 	if err != nil {
 		return err
 	}
 	var n int
-	err = t.get(
-		"SELECT count(*) FROM progress WHERE state IN ('received', 'prepared') AND id IN (SELECT value FROM json_each(?))",
-		[]any{idList(ids)},
-		&n,
-	)
+	err = t.get(`SELECT count(*) FROM progress
+		WHERE state IN ('received', 'prepared') AND id IN (SELECT value FROM json_each(?))`, []any{idList(ids)}, &n)
 	if err == nil && n != len(ids) {
 		return signing.ErrConflict
 	}
@@ -83,13 +80,9 @@ func (t *tx) savePrepared(docs []signing.PreparedDocument) error {
 	if err != nil {
 		return err
 	}
+	const insert = "INSERT OR REPLACE INTO prepared (id, digest, state) VALUES (?, ?, ?)"
 	for i, d := range docs {
-		if _, err := t.exec(
-			"INSERT OR REPLACE INTO prepared (id, digest, state) VALUES (?, ?, ?)",
-			ids[i],
-			notNil(d.Digest),
-			notNil(d.State),
-		); err != nil {
+		if _, err := t.exec(insert, ids[i], notNil(d.Digest), notNil(d.State)); err != nil {
 			return fmt.Errorf("insert prepared: %w", err)
 		}
 	}
@@ -112,19 +105,18 @@ func (j *journal) Prepared(ctx context.Context, ref signing.Ref) (p signing.Prep
 	if ref.Index < 0 || ref.Index >= maxDocuments {
 		return p, nil, notFound("prepared document", sql.ErrNoRows)
 	}
-	err = j.db.queries.prepared.QueryRow(
-		documentID(ref.Operation, ref.Index),
-		int64(ref.Operation),
-	).Scan(
-		&p.Digest,
-		&p.State,
-		&value,
-	)
+	found := j.db.queries.prepared.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation))
+	err = found.Scan(&p.Digest, &p.State, &value)
 	return p, value, notFound("prepared document", err)
 }
 
 // SetStatus implements signing.Journal.
-func (j *journal) SetStatus(ctx context.Context, id signing.ID, from signing.Status, change signing.StatusChange) error {
+func (j *journal) SetStatus(
+	ctx context.Context,
+	id signing.ID,
+	from signing.Status,
+	change signing.StatusChange,
+) error {
 	if from.Ended() {
 		return signing.ErrConflict
 	}
@@ -133,9 +125,7 @@ func (j *journal) SetStatus(ctx context.Context, id signing.ID, from signing.Sta
 		err := t.mustChange(
 			1,
 			"UPDATE operations SET status = ?, tries = ?, next_try = ?, ended = ?, is_ended = ? WHERE id = ? AND status = ?",
-			string(
-				change.Status,
-			),
+			string(change.Status),
 			change.Tries,
 			toNanos(change.NextTry),
 			toNanos(change.Ended),
@@ -146,11 +136,8 @@ func (j *journal) SetStatus(ctx context.Context, id signing.ID, from signing.Sta
 		if err != nil || !change.Status.Ended() {
 			return err
 		}
-		_, err = t.exec(
-			"INSERT OR IGNORE INTO callbacks (operation, next_try) SELECT id, ? FROM operations WHERE id = ? AND callback <> ''",
-			time.Now().UnixNano(),
-			int64(id),
-		)
+		_, err = t.exec(`INSERT OR IGNORE INTO callbacks (operation, next_try)
+			SELECT id, ? FROM operations WHERE id = ? AND callback <> ''`, time.Now().UnixNano(), int64(id))
 		return err
 	})
 }
@@ -164,7 +151,8 @@ func (j *journal) Counters(ctx context.Context) (c signing.Counters, err error) 
 	return c, storageError("read counters", err)
 }
 
-// documentIDs returns the InternalIDs of refs, having seen that each names a document that exists.
+// documentIDs returns the InternalIDs of refs. It returns ErrConflict if one of them names no
+// document.
 func (t *tx) documentIDs(refs []signing.Ref) ([]int64, error) {
 	counts := make(map[signing.ID]int, 1)
 	ids := make([]int64, len(refs))
@@ -185,7 +173,7 @@ func (t *tx) documentIDs(refs []signing.Ref) ([]int64, error) {
 	return ids, nil
 }
 
-// idList is a JSON array for json_each.
+// idList is a JSON array of ids for json_each.
 func idList(ids []int64) string {
 	list := make([]byte, 0, 20*len(ids)+2)
 	list = append(list, '[')

@@ -10,7 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// BeginCall implements signing.Journal.
+// BeginCall implements signing.Journal. It returns KindStorage if the disk has no room for the
+// values of the call.
 func (j *journal) BeginCall(ctx context.Context, call signing.CallRecord) error {
 	refs := call.Refs
 	if len(refs) == 0 {
@@ -33,22 +34,13 @@ func (j *journal) BeginCall(ctx context.Context, call signing.CallRecord) error 
 		if err != nil {
 			return err
 		}
-		err = t.mustChange(
-			len(ids),
-			"UPDATE progress SET state = 'sent' WHERE state = 'prepared' AND id IN (SELECT value FROM json_each(?))",
-			idList(ids),
-		)
+		err = t.mustChange(len(ids), `UPDATE progress SET state = 'sent'
+			WHERE state = 'prepared' AND id IN (SELECT value FROM json_each(?))`, idList(ids))
 		if err != nil {
 			return err
 		}
-		err = t.mustChange(
-			1,
-			"INSERT OR IGNORE INTO calls (id, credential, certificate, refs) VALUES (?, ?, ?, ?)",
-			call.ID,
-			call.Credential,
-			call.Certificate,
-			string(list),
-		)
+		err = t.mustChange(1, "INSERT OR IGNORE INTO calls (id, credential, certificate, refs) VALUES (?, ?, ?, ?)",
+			call.ID, call.Credential, call.Certificate, string(list))
 		if err != nil {
 			return err
 		}
@@ -67,7 +59,7 @@ func (j *journal) NoteCall(ctx context.Context, call, handle string) error {
 	})
 }
 
-// takeCall forgets a call and returns its documents.
+// takeCall deletes a call and returns its documents, or ErrConflict if there is no such call.
 func (t *tx) takeCall(call string) ([]signing.Ref, error) {
 	var list []byte
 	err := t.get("SELECT refs FROM calls WHERE id = ?", []any{call}, &list)
@@ -124,7 +116,8 @@ func (t *tx) endCall(call string, values [][]byte) error {
 	return t.mustChange(1, "UPDATE instance SET returned = returned + ?", len(values))
 }
 
-// keepValue stores a document's signature value, if it waits for one.
+// keepValue stores the signature value of a document that waits for one. A document that has ended
+// or was removed stays as it is.
 func (t *tx) keepValue(id int64, value []byte) error {
 	n, err := t.exec("UPDATE progress SET state = 'valued', value = ? WHERE id = ? AND state = 'sent'", notNil(value), id)
 	if err != nil || n == 1 {
@@ -162,10 +155,9 @@ func (t *tx) abandonCall(call, count string) error {
 	for i, ref := range refs {
 		ids[i] = documentID(ref.Operation, ref.Index)
 	}
-	if _, err := t.exec(
-		"UPDATE progress SET state = 'prepared' WHERE state = 'sent' AND id IN (SELECT value FROM json_each(?))",
-		idList(ids),
-	); err != nil {
+	_, err = t.exec(`UPDATE progress SET state = 'prepared'
+		WHERE state = 'sent' AND id IN (SELECT value FROM json_each(?))`, idList(ids))
+	if err != nil {
 		return fmt.Errorf("update progress: %w", err)
 	}
 	return t.mustChange(1, count, len(refs))
@@ -184,24 +176,24 @@ func (j *journal) OpenCalls(ctx context.Context) ([]signing.CallRecord, error) {
 }
 
 // UseReserve makes room on a full disk for what must be written after a call, and reports whether
-// there was any. Until the reserve is filled again no call begins.
+// it made any. No call begins until the reserve is filled again.
 func (j *journal) UseReserve() bool {
 	used := j.reserve.use()
 	if used {
-		j.log.Info(
-			"the disk is full: the room that was kept for signature values is used, and no call begins until there is more",
-		)
+		j.log.Info("the disk is full: the space reserved for signature values is in use, " +
+			"and no call begins until there is more")
 	}
 	return used
 }
 
-// afterCall runs the write that ends a call, on a full disk in the room that was kept for it.
+// afterCall runs the write that ends a call. On a full disk it uses the room that was reserved for
+// the write.
 func (j *journal) afterCall(call string, write func() error) error {
 	err := write()
 	if isFull(err) && j.UseReserve() {
 		err = write()
 	}
-	if err == nil || errors.Is(err, signing.ErrConflict) { // a conflict: the call has ended already
+	if err == nil || errors.Is(err, signing.ErrConflict) { // a conflict means that the call has ended already
 		j.reserve.free(call)
 	}
 	return err

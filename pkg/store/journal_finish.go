@@ -9,14 +9,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// piece is a part of a long list that fits a transaction.
+// piece is a part of a long list that fits into one transaction.
 type piece[T any] struct {
 	items []T
 	bytes int
 }
 
-// split cuts a list where its parts would pass groupBytes, so that the WAL stays small whatever a
-// caller brings.
+// split cuts a list into pieces of groupBytes at most, so that the WAL stays small even if a caller
+// brings much data.
 func split[T any](items []T, size func(T) int) []piece[T] {
 	var pieces []piece[T]
 	start, bytes := 0, 0
@@ -41,7 +41,7 @@ type ending struct {
 	at     int64
 }
 
-// FinishDocuments implements signing.Journal: all of the results, or none on ErrConflict.
+// FinishDocuments implements signing.Journal. It stores all of the results, or none on ErrConflict.
 func (j *journal) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
 	endings := make([]ending, len(results))
 	for i, r := range results {
@@ -65,8 +65,8 @@ func (j *journal) FinishDocuments(ctx context.Context, results []signing.Documen
 	return j.db.do(ctx, bytes, func(t *tx) error { return t.finish(endings, sizes) })
 }
 
-// placeSections writes the sections of operations that have more than smallSections of them here
-// behind their documents. It returns how long these operations' files are now.
+// placeSections appends the sections of each operation that has more than smallSections bytes of
+// them to the operation's file. It returns the new lengths of these files.
 func (j *journal) placeSections(endings []ending) (map[signing.ID]int64, error) {
 	byOperation := make(map[signing.ID][]int, 1)
 	bytes := make(map[signing.ID]int, 1)
@@ -148,15 +148,9 @@ func (t *tx) finishOne(id int64, e ending) error {
 		at = e.at
 	}
 	sum := sha256.Sum256(e.Section)
-	err := t.mustChange(
-		1,
-		`UPDATE progress SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?
-		WHERE id = ? AND state = 'valued'`,
-		at,
-		len(e.Section),
-		sum[:],
-		id,
-	)
+	err := t.mustChange(1, `UPDATE progress
+		SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?
+		WHERE id = ? AND state = 'valued'`, at, len(e.Section), sum[:], id)
 	if err != nil || e.inFile {
 		return err
 	}

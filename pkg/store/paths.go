@@ -127,9 +127,9 @@ func (p paths) gone() error {
 	return nil
 }
 
-// fileError turns an error of opening an operation's file into the domain's error. A missing file is
-// KindNotFound, because a retry does not bring it back. A missing state folder is KindBusy, because
-// an operator may mount it again.
+// fileError turns an error of opening an operation's file into the domain's error. A missing file
+// is KindNotFound, because a retry does not bring it back. A missing state folder is KindBusy,
+// because an operator may mount it again.
 func (p paths) fileError(what string, err error) error {
 	if gone := p.gone(); gone != nil {
 		return gone

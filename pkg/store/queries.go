@@ -6,66 +6,95 @@ import (
 	"fmt"
 )
 
-const operationColumns = `id, client_service, external_reference, description, preservation, return_content, coalesce(idempotency_key, ''),
-	fingerprint, status, tries, next_try, created, ended, document_count, callback`
+const operationColumns = `id, client_service, external_reference, description, preservation, return_content,
+	coalesce(idempotency_key, ''), fingerprint, status, tries, next_try, created, ended, document_count, callback`
 
-// queries are the prepared reads. Each runs on any connection of the pool.
+// queries are the prepared statements that read. Each runs on any connection of the pool.
 type queries struct {
-	operation, byReference, byKey, byDocument, documents, section, prepared, unfinished, calls, counters, known, stats, expired, fetched, recent, callbacks, pages, removed, usage, endedOf *sql.Stmt
+	// Operations, each with operationColumns.
+	operation, byReference, byKey, recent *sql.Stmt
+	// Ids of operations.
+	byDocument, unfinished, known, removed *sql.Stmt
+	// Documents and their sections.
+	documents, section, prepared *sql.Stmt
+	// Operations that retention may remove.
+	expired, fetched, endedOf *sql.Stmt
+
+	calls, callbacks, counters, stats, pages, usage *sql.Stmt
 }
 
-func (q *queries) all() map[string]**sql.Stmt {
-	return map[string]**sql.Stmt{
-		"SELECT " + operationColumns + " FROM operations WHERE id = ?":                                                              &q.operation,
-		"SELECT " + operationColumns + " FROM operations WHERE client_service = ? AND external_reference = ? ORDER BY id DESC":      &q.byReference,
-		"SELECT " + operationColumns + " FROM operations WHERE client_service = ? AND idempotency_key = ? ORDER BY id DESC LIMIT 1": &q.byKey,
-		`SELECT d.operation FROM documents d JOIN operations o ON o.id = d.operation
-			WHERE d.reference_digest = ? AND d.external_reference = ? AND o.client_service = ? ORDER BY d.id DESC LIMIT 1`: &q.byDocument,
-		`SELECT d.id, d.position, d.external_reference, d.name, d.content_type, d.signature, d.at, d.size, d.sha256, d.midstate,
-			p.state, p.failure_kind, p.failure_detail, p.section_size, o.created
+// query is the text of a statement and where the prepared statement is kept.
+type query struct {
+	stmt **sql.Stmt
+	text string
+}
+
+func (q *queries) all() []query {
+	return []query{
+		{&q.operation, "SELECT " + operationColumns + " FROM operations WHERE id = ?"},
+		{&q.byReference, "SELECT " + operationColumns + ` FROM operations
+			WHERE client_service = ? AND external_reference = ? ORDER BY id DESC`},
+		{&q.byKey, "SELECT " + operationColumns + ` FROM operations
+			WHERE client_service = ? AND idempotency_key = ? ORDER BY id DESC LIMIT 1`},
+		{&q.recent, "SELECT " + operationColumns + `, CASE WHEN is_ended THEN document_count ELSE (
+				SELECT count(*) FROM progress p
+				WHERE p.id > o.id AND p.id <= o.id + o.document_count * 1024 AND p.state IN ('signed', 'failed')) END
+			FROM operations o ORDER BY id DESC LIMIT ?`},
+
+		{&q.byDocument, `SELECT d.operation FROM documents d JOIN operations o ON o.id = d.operation
+			WHERE d.reference_digest = ? AND d.external_reference = ? AND o.client_service = ?
+			ORDER BY d.id DESC LIMIT 1`},
+		{&q.unfinished, "SELECT id FROM operations WHERE is_ended = 0 ORDER BY id"},
+		{&q.known, "SELECT id FROM operations WHERE id IN (SELECT value FROM json_each(?))"},
+		{&q.removed, "SELECT id FROM removed"},
+
+		{&q.documents, `SELECT d.id, d.position, d.external_reference, d.name, d.content_type, d.signature, d.at, d.size,
+				d.sha256, d.midstate, p.state, p.failure_kind, p.failure_detail, p.section_size, o.created
 			FROM documents d JOIN progress p ON p.id = d.id JOIN operations o ON o.id = d.operation
-			WHERE d.id >= ? AND d.id < ? AND d.operation = ? ORDER BY d.id`: &q.documents,
-		`SELECT p.section_at, p.section_size, p.section_sha256, s.section FROM progress p JOIN documents d ON d.id = p.id LEFT JOIN sections s ON s.id = p.id
-			WHERE p.id = ? AND d.operation = ? AND p.state = 'signed'`: &q.section,
-		`SELECT r.digest, r.state, p.value FROM prepared r JOIN progress p ON p.id = r.id JOIN documents d ON d.id = r.id
-			WHERE r.id = ? AND d.operation = ?`: &q.prepared,
-		"SELECT id FROM operations WHERE is_ended = 0 ORDER BY id":                                                                &q.unfinished,
-		"SELECT id, credential, certificate, handle, refs FROM calls ORDER BY number":                                             &q.calls,
-		"SELECT sent, returned, unknown, refused FROM instance":                                                                   &q.counters,
-		"SELECT id FROM operations WHERE id IN (SELECT value FROM json_each(?))":                                                  &q.known,
-		`SELECT (SELECT count(*) FROM operations), count(*), coalesce(sum(document_count), 0) FROM operations WHERE is_ended = 0`: &q.stats,
-		"SELECT " + operationColumns + `, CASE WHEN is_ended THEN document_count ELSE (SELECT count(*) FROM progress p
-			WHERE p.id > o.id AND p.id <= o.id + o.document_count * 1024 AND p.state IN ('signed', 'failed')) END
-			FROM operations o ORDER BY id DESC LIMIT ?`: &q.recent,
-		"SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size": &q.pages,
-		"SELECT id FROM removed": &q.removed,
-		"SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?": &q.callbacks,
-		`SELECT id, document_count, bytes, metadata FROM operations WHERE is_ended = 1 AND fetched > 0 AND fetched <= ?
-			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY fetched LIMIT ?`: &q.fetched,
-		`SELECT id, document_count, bytes, metadata FROM operations WHERE is_ended = 1 AND ended <= ?
-			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY ended, id LIMIT ?`: &q.expired,
-		`SELECT id, document_count, bytes, metadata FROM operations INDEXED BY operations_of_client
+			WHERE d.id >= ? AND d.id < ? AND d.operation = ? ORDER BY d.id`},
+		{&q.section, `SELECT p.section_at, p.section_size, p.section_sha256, s.section
+			FROM progress p JOIN documents d ON d.id = p.id LEFT JOIN sections s ON s.id = p.id
+			WHERE p.id = ? AND d.operation = ? AND p.state = 'signed'`},
+		{&q.prepared, `SELECT r.digest, r.state, p.value
+			FROM prepared r JOIN progress p ON p.id = r.id JOIN documents d ON d.id = r.id
+			WHERE r.id = ? AND d.operation = ?`},
+
+		{&q.expired, `SELECT id, document_count, bytes, metadata FROM operations WHERE is_ended = 1 AND ended <= ?
+			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY ended, id LIMIT ?`},
+		{&q.fetched, `SELECT id, document_count, bytes, metadata FROM operations
+			WHERE is_ended = 1 AND fetched > 0 AND fetched <= ?
+			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY fetched LIMIT ?`},
+		{&q.endedOf, `SELECT id, document_count, bytes, metadata FROM operations INDEXED BY operations_of_client
 			WHERE is_ended = 1 AND client_service = ? AND ended > ? AND ended <= ?
-			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY ended, id LIMIT ?`: &q.endedOf,
-		"SELECT client_service, bytes FROM usage ORDER BY bytes DESC": &q.usage,
+			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY ended, id LIMIT ?`},
+
+		{&q.calls, "SELECT id, credential, certificate, handle, refs FROM calls ORDER BY number"},
+		{&q.callbacks, "SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?"},
+		{&q.counters, "SELECT sent, returned, unknown, refused FROM instance"},
+		{&q.stats, `SELECT (SELECT count(*) FROM operations), count(*), coalesce(sum(document_count), 0)
+			FROM operations WHERE is_ended = 0`},
+		{&q.pages, `SELECT page_count, freelist_count, page_size
+			FROM pragma_page_count, pragma_freelist_count, pragma_page_size`},
+		{&q.usage, "SELECT client_service, bytes FROM usage ORDER BY bytes DESC"},
 	}
 }
 
+// prepare prepares all statements. After an error call close.
 func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
-	for text, stmt := range q.all() {
-		s, err := db.PrepareContext(ctx, text)
+	for _, one := range q.all() {
+		stmt, err := db.PrepareContext(ctx, one.text)
 		if err != nil {
 			return fmt.Errorf("prepare query: %w", err)
 		}
-		*stmt = s
+		*one.stmt = stmt
 	}
 	return nil
 }
 
 func (q *queries) close() {
-	for _, stmt := range q.all() {
-		if *stmt != nil {
-			_ = (*stmt).Close()
+	for _, one := range q.all() {
+		if *one.stmt != nil {
+			_ = (*one.stmt).Close()
 		}
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// idStep is how far apart the ids of neighbours are: the lowest ten bits are the ordinal.
+// idStep is the distance between the ids of neighbours, because the lowest ten bits are the
+// ordinal.
 const idStep = signing.MaxOrdinal + 1
 
 // documentID is the InternalID of the document at a position of an operation.
@@ -24,7 +25,7 @@ const maxDocuments = 1 << 24
 
 type row interface{ Scan(...any) error }
 
-// scanOperation reads operationColumns, and into more what a query has behind them.
+// scanOperation reads operationColumns, and into more the columns that a query has after them.
 func scanOperation(r row, more ...any) (op signing.Operation, err error) {
 	var fingerprint []byte
 	var next, created, ended int64
@@ -102,7 +103,8 @@ type Progress struct {
 	EndedDocuments int
 }
 
-// Recent returns the newest operations, of whatever client service: for operators.
+// Recent returns at most limit operations of all client services, the newest first. It is for
+// operators.
 func (rs *records) Recent(ctx context.Context, limit int) ([]Progress, error) {
 	return collect(ctx, rs.db.queries.recent, func(r row) (p Progress, err error) {
 		p.Operation, err = scanOperation(r, &p.EndedDocuments)
@@ -112,13 +114,8 @@ func (rs *records) Recent(ctx context.Context, limit int) ([]Progress, error) {
 
 // FindByReference implements signing.Records.
 func (rs *records) FindByReference(ctx context.Context, clientService, reference string) ([]signing.Operation, error) {
-	return collect(
-		ctx,
-		rs.db.queries.byReference,
-		func(r row) (signing.Operation, error) { return scanOperation(r) },
-		clientService,
-		reference,
-	)
+	scan := func(r row) (signing.Operation, error) { return scanOperation(r) }
+	return collect(ctx, rs.db.queries.byReference, scan, clientService, reference)
 }
 
 // FindByKey implements signing.Records.
@@ -142,8 +139,8 @@ func (rs *records) FindByDocumentReference(
 	return id, notFound("document", err)
 }
 
-// referenceDigest makes an index entry of eight bytes from two strings; the strings are compared as
-// well.
+// referenceDigest makes an index entry of eight bytes from two strings. Queries compare the strings
+// as well.
 func referenceDigest(clientService, reference string) int64 {
 	sum := sha256.Sum256([]byte(clientService + "\x00" + reference))
 	return int64(binary.BigEndian.Uint64(sum[:]))
@@ -197,7 +194,7 @@ func scanDocument(r row, id signing.ID) (d signing.Document, err error) {
 	return d, nil
 }
 
-// collect runs a query and scans every row.
+// collect runs a query and scans every row. Its errors are KindStorage.
 func collect[T any](ctx context.Context, q *sql.Stmt, scan func(row) (T, error), args ...any) (list []T, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -14,15 +14,8 @@ func (sw *sweeper) Remove(ctx context.Context, id signing.ID) error {
 	sw.sweeping.Lock() // a sweep may have chosen the same operation
 	defer sw.sweeping.Unlock()
 	e, ended := expired{id: id}, false
-	err := sw.db.read.QueryRowContext(
-		ctx,
-		"SELECT document_count, bytes, is_ended FROM operations WHERE id = ?",
-		int64(id),
-	).Scan(
-		&e.count,
-		&e.bytes,
-		&ended,
-	)
+	const query = "SELECT document_count, bytes, is_ended FROM operations WHERE id = ?"
+	err := sw.db.read.QueryRowContext(ctx, query, int64(id)).Scan(&e.count, &e.bytes, &ended)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return signing.Errorf(signing.KindNotFound, "no operation with id %s", id)
@@ -32,20 +25,18 @@ func (sw *sweeper) Remove(ctx context.Context, id signing.ID) error {
 		return signing.ErrConflict
 	}
 	_, err = sw.removeAll(ctx, []expired{e})
-	return intakeError("remove operation", err) // a full disk: busy, the owner may come again
+	return intakeError("remove operation", err) // KindBusy on a full disk, because the owner may retry
 }
 
-// removeAll removes operations that have ended, which is for good: rows first, because a row
-// without a file is a lie. The table of removed operations tells the next start which files have no
-// row because they were removed. unmade is how many callbacks went with them. s.sweeping must be
-// held.
-func (sw *sweeper) removeAll(ctx context.Context, batch []expired) (unmade int64, err error) {
+// removeAll removes ended operations for good. It deletes the rows first, because a row without a
+// file would promise documents that do not exist. The table removed tells the next start which
+// files have no row because they were removed. It returns how many callbacks were deleted before
+// they were made. sw.sweeping must be held.
+func (sw *sweeper) removeAll(ctx context.Context, batch []expired) (callbacks int64, err error) {
+	const forget = "DELETE FROM removed WHERE id IN (SELECT value FROM json_each(?))"
 	err = sw.db.do(ctx, 0, func(t *tx) error {
-		unmade = 0 // a transaction may be tried twice
-		if _, err := t.exec(
-			"DELETE FROM removed WHERE id IN (SELECT value FROM json_each(?))",
-			idList(sw.unlinked),
-		); err != nil {
+		callbacks = 0 // a transaction may run twice
+		if _, err := t.exec(forget, idList(sw.unlinked)); err != nil {
 			return fmt.Errorf("forget removed operations: %w", err)
 		}
 		for _, e := range batch {
@@ -53,7 +44,7 @@ func (sw *sweeper) removeAll(ctx context.Context, batch []expired) (unmade int64
 			if err != nil {
 				return err
 			}
-			unmade += n
+			callbacks += n
 		}
 		return nil
 	})
@@ -65,10 +56,10 @@ func (sw *sweeper) removeAll(ctx context.Context, batch []expired) (unmade int64
 	for _, e := range batch {
 		sw.space.stored.Add(-e.bytes)
 		if err := sw.files.removeOperation(e.id); err != nil {
-			sw.log.Error(err, "documents could not be removed; the next start will", "operation", e.id)
+			sw.log.Error(err, "could not remove the documents of a removed operation; the next start will", "operation", e.id)
 			continue
 		}
 		sw.unlinked = append(sw.unlinked, int64(e.id))
 	}
-	return unmade, nil
+	return callbacks, nil
 }

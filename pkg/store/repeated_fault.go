@@ -6,13 +6,14 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// repeatedFault logs an error that may come again every minute, once until it changes or passes.
-// Safe for concurrent use.
+// repeatedFault logs an error that may repeat every minute, once until it changes or passes. It is
+// safe for concurrent use.
 type repeatedFault struct {
 	mu   sync.Mutex
 	last string
 }
 
+// report logs err with the message if err differs from the last one. Nil ends the series.
 func (f *repeatedFault) report(log logr.Logger, err error, message string) {
 	text := ""
 	if err != nil {

@@ -9,23 +9,23 @@ import (
 )
 
 const (
-	// reserveBytes is the size of the reserve file. It holds the values of four usual calls in flight,
-	// of 100 digests each. More calls, or larger ones, make it larger, as long as they are in flight.
+	// reserveBytes is the size of the reserve file in bytes. It holds the values of four usual calls
+	// in flight, with 100 digests each. While more or larger calls are in flight, the file is larger.
 	reserveBytes = 4 << 20
-	// valueRoom is how much of the disk the end of a call may take for one document: a page of the
-	// WAL, the same page in the database, and a line of the audit record.
+	// valueRoom is how many bytes of the disk the end of a call takes at most for one document: a page
+	// of the WAL, the same page in the database, and a line of the audit record.
 	valueRoom = 9 << 10
 )
 
-// reserve is a file of the state folder that keeps room on the disk free for the values of the
-// calls in flight. No call begins unless the file is as large as these values need. When there is
-// no other room for the values left, the file is emptied. Safe for concurrent use.
+// reserve is a file in the state folder that keeps room on the disk for the values of the calls in
+// flight. No call begins unless the file is as large as these values need. When the disk has no
+// other room for the values, the file is emptied. It is safe for concurrent use.
 type reserve struct {
 	path string
 
 	mu    sync.Mutex
 	size  int64            // of the file
-	holds map[string]int64 // bytes for each call in flight, by its id
+	holds map[string]int64 // bytes for each call in flight, by call id
 	held  int64            // sum of holds
 }
 
@@ -33,8 +33,8 @@ func newReserve(folder string) *reserve {
 	return &reserve{path: filepath.Join(folder, reserveName), holds: make(map[string]int64)}
 }
 
-// hold keeps room for the values of a call until free. KindStorage if the disk has no room for
-// them: then the call must not begin.
+// hold keeps room for the values of a call until free is called. It returns KindStorage if the disk
+// has no room for them. Then the call must not begin.
 func (r *reserve) hold(call string, documents int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,7 +49,7 @@ func (r *reserve) hold(call string, documents int) error {
 	return nil
 }
 
-// free gives up the room that a call held. It does nothing for a call of an earlier process.
+// free releases the room of a call. It does nothing for a call of an earlier process.
 func (r *reserve) free(call string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,8 +64,8 @@ func (r *reserve) free(call string) {
 
 func roundUp(bytes int64) int64 { return max(1, (bytes+reserveBytes-1)/reserveBytes) * reserveBytes }
 
-// grow makes the file large enough. mu must be held. After an error the file is as large as before,
-// because calls in flight count on it.
+// grow makes the file large enough for need bytes. mu must be held. After an error the file is as
+// large as before, because calls in flight depend on it.
 func (r *reserve) grow(need int64) (err error) {
 	want := roundUp(need)
 	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -92,7 +92,7 @@ func (r *reserve) grow(need int64) (err error) {
 	return nil
 }
 
-// use empties the file, so that values can be stored, and reports whether that has made room.
+// use empties the file, so that values can be stored, and reports whether that made room.
 func (r *reserve) use() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,10 +106,10 @@ func (r *reserve) use() bool {
 	return true
 }
 
-// zeros is written where a file system cannot allocate.
+// zeros is written to a file on a file system that cannot allocate.
 var zeros [64 << 10]byte
 
-// fillWithZeros allocates by writing.
+// fillWithZeros allocates space by writing.
 func fillWithZeros(f *os.File, size int64) error {
 	for at := int64(0); at < size; at += int64(len(zeros)) {
 		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at); err != nil {

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// sweepEvery is how often Run looks for what is to be removed. Retention is counted in hours: a
-	// minute is exact enough.
+	// sweepEvery is how often Run sweeps. A minute is exact enough, because retention is counted in
+	// hours.
 	sweepEvery = time.Minute
-	// sweepBatch is how many operations are removed in one transaction.
+	// sweepBatch is how many operations one transaction removes.
 	sweepBatch = 16
-	// fetchTime is how long an ended operation is kept although there is too much: somebody is about
-	// to fetch its documents.
+	// fetchTime is how long an ended operation is kept even if too much space is used, because its
+	// owner may be about to fetch its documents.
 	fetchTime = time.Minute
 )
 
@@ -40,17 +40,18 @@ type sweeper struct {
 	unlinked []int64    // removed operations whose files are gone; guarded by sweeping
 }
 
-// room is full for what comes in: at Retention.MaxBytes it removes first what may go.
+// room is space.full for uploads. At Retention.MaxBytes it first removes operations that may be
+// removed.
 func (sw *sweeper) room(ctx context.Context) error {
 	if err := sw.makeRoom(ctx); err != nil {
-		sw.log.Error(err, "no room could be made")
+		sw.log.Error(err, "could not remove operations to make room")
 	}
 	return sw.space.full()
 }
 
-// makeRoom removes ended operations until Retention.MaxBytes is not reached any more: Run does the
-// rest. It waits for nobody who is at it already: a request that waits holds its place among those
-// that are served at a time, also against those that read.
+// makeRoom removes ended operations until less than Retention.MaxBytes is used. Run does the rest.
+// It does not wait if another goroutine is removing operations, because a request that waits keeps
+// its place among the requests that are served at a time, also from requests that only read.
 func (sw *sweeper) makeRoom(ctx context.Context) error {
 	limit := sw.space.limit()
 	for limit > 0 && sw.space.used() >= limit && sw.sweeping.TryLock() {
@@ -63,29 +64,31 @@ func (sw *sweeper) makeRoom(ctx context.Context) error {
 	return nil
 }
 
-// Run sweeps now and then, and when much is in use, until ctx is done.
+// Run sweeps every minute, and when the limit is near, until ctx is done. It then returns nil.
 func (sw *sweeper) Run(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		if _, err := sw.Sweep(ctx); err != nil && ctx.Err() == nil {
-			sw.log.Error(err, "sweep did not end")
+			sw.log.Error(err, "could not finish a sweep")
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			sw.db.writer.markAsked.Store(true) // with the next write
+			sw.db.writer.markAsked.Store(true) // it happens with the next write
 		case <-sw.space.wake:
 		}
 	}
 }
 
-// Sweep removes ended operations that are older than Retention.Age, those whose results were
-// fetched Retention.Fetched ago, and, while nearly Retention.MaxBytes are used, those that ended
-// first of the client services that use most. It gives space in the database back. It returns how
-// many operations were removed. Operations that are being read are left alone; documents stay
-// readable to whoever opened them.
+// Sweep removes ended operations that are older than Retention.Age and those whose results were
+// fetched Retention.Fetched ago. While nearly Retention.MaxBytes are used it also removes
+// operations of the client services that use most, starting with those that ended first. It gives
+// free pages of the database back to the file system. It returns how many operations it removed.
+//
+// Sweep leaves operations alone that are being read. Whoever has opened a document can read it to
+// the end.
 func (sw *sweeper) Sweep(ctx context.Context) (removed int, err error) {
 	if err := sw.uncertain.settle(ctx); err != nil {
 		return 0, err
@@ -93,7 +96,7 @@ func (sw *sweeper) Sweep(ctx context.Context) (removed int, err error) {
 	sw.age.record(ctx)
 	keep := sw.keepBytes()
 	for n := 1; n > 0 && err == nil && ctx.Err() == nil; removed += n {
-		sw.sweeping.Lock() // for each batch: others, who remove a single one, wait no longer than for that
+		sw.sweeping.Lock() // for each batch, so that Remove waits for one batch at most
 		n, err = sw.sweepSome(ctx, keep)
 		sw.sweeping.Unlock()
 	}
@@ -103,15 +106,15 @@ func (sw *sweeper) Sweep(ctx context.Context) (removed int, err error) {
 	return removed, errors.Join(err, ctx.Err(), sw.db.shrink(ctx))
 }
 
-// expired is an operation to be removed.
+// expired is an operation that is to be removed.
 type expired struct {
 	id       signing.ID
 	count    int
 	bytes    int64 // of the file
-	metadata int64 // about what its rows take
+	metadata int64 // estimate of the bytes that its rows take
 }
 
-// sweepSome removes one batch. s.sweeping must be held.
+// sweepSome removes one batch. sw.sweeping must be held.
 func (sw *sweeper) sweepSome(ctx context.Context, keep int64) (int, error) {
 	batch, err := sw.chooseOld(ctx)
 	if err == nil && len(batch) == 0 {
@@ -123,17 +126,17 @@ func (sw *sweeper) sweepSome(ctx context.Context, keep int64) (int, error) {
 	if err != nil || len(batch) == 0 {
 		return 0, err
 	}
-	unmade, err := sw.removeAll(ctx, batch)
+	callbacks, err := sw.removeAll(ctx, batch)
 	if err != nil {
 		return 0, err
 	}
-	if unmade > 0 {
-		sw.log.Info("operations were removed before their callbacks were made", "callbacks", unmade)
+	if callbacks > 0 {
+		sw.log.Info("operations were removed before their callbacks were made", "callbacks", callbacks)
 	}
 	return len(batch), nil
 }
 
-// keepBytes is how much a sweep leaves in use: anything, while the limit is not near.
+// keepBytes is how many bytes a sweep leaves in use: any number, unless the limit is near.
 func (sw *sweeper) keepBytes() int64 {
 	limit := sw.space.limit()
 	if limit == 0 || sw.space.used() < share(limit, sweepAbove) {
@@ -142,21 +145,22 @@ func (sw *sweeper) keepBytes() int64 {
 	return share(limit, sweepBelow)
 }
 
-// chooseOld returns operations that ended too long ago and are not being read.
+// chooseOld returns operations that ended longer than Retention.Age ago and are not being read.
 func (sw *sweeper) chooseOld(ctx context.Context) ([]expired, error) {
 	if sw.cfg.Age <= 0 {
 		return nil, nil
 	}
-	tooOld := sw.age.believed().Add(-sw.cfg.Age)
+	tooOld := sw.age.trusted().Add(-sw.cfg.Age)
 	return sw.scanExpired(ctx, sw.db.queries.expired, tooOld.UnixNano(), sw.readers.kept(time.Now()), sweepBatch)
 }
 
-// chooseFetched returns operations whose results were given out long enough ago.
+// chooseFetched returns operations whose results were fetched longer than Retention.Fetched ago and
+// are not being read.
 func (sw *sweeper) chooseFetched(ctx context.Context) ([]expired, error) {
 	if sw.cfg.Fetched <= 0 {
 		return nil, nil
 	}
-	tooOld := sw.age.believed().Add(-sw.cfg.Fetched)
+	tooOld := sw.age.trusted().Add(-sw.cfg.Fetched)
 	return sw.scanExpired(ctx, sw.db.queries.fetched, tooOld.UnixNano(), sw.readers.kept(time.Now()), sweepBatch)
 }
 
@@ -167,35 +171,33 @@ func (sw *sweeper) scanExpired(ctx context.Context, q *sql.Stmt, args ...any) ([
 	}, args...)
 }
 
-// Fetched implements signing.Records. Nothing is written where it makes no difference.
+// Fetched implements signing.Records. It writes nothing unless retention depends on it.
 func (sw *sweeper) Fetched(ctx context.Context, id signing.ID) error {
 	if sw.cfg.Fetched <= 0 {
 		return nil
 	}
+	const fetched = "UPDATE operations SET fetched = ? WHERE id = ? AND is_ended = 1 AND fetched = 0"
 	return sw.db.do(ctx, 0, func(t *tx) error {
-		_, err := t.exec(
-			"UPDATE operations SET fetched = ? WHERE id = ? AND is_ended = 1 AND fetched = 0",
-			time.Now().UnixNano(),
-			int64(id),
-		)
+		_, err := t.exec(fetched, time.Now().UnixNano(), int64(id))
 		return err
 	})
 }
 
-// remove deletes an operation's rows; unmade is how many of its callbacks (0 or 1) were among them.
-func (t *tx) remove(e expired) (unmade int64, err error) {
+// remove deletes the rows of an operation and adds the operation to the table removed. It returns
+// how many callbacks (0 or 1) were deleted before they were made.
+func (t *tx) remove(e expired) (callbacks int64, err error) {
 	from, to := documentID(e.id, 0), documentID(e.id, e.count)
 	for _, table := range []string{"sections", "prepared", "progress", "documents"} {
 		if _, err := t.exec("DELETE FROM "+table+" WHERE id >= ? AND id < ?", from, to); err != nil {
 			return 0, fmt.Errorf("delete %s: %w", table, err)
 		}
 	}
-	if unmade, err = t.exec("DELETE FROM callbacks WHERE operation = ?", int64(e.id)); err != nil {
+	if callbacks, err = t.exec("DELETE FROM callbacks WHERE operation = ?", int64(e.id)); err != nil {
 		return 0, fmt.Errorf("delete callback: %w", err)
 	}
 	if _, err = t.exec("DELETE FROM operations WHERE id = ?", int64(e.id)); err != nil {
 		return 0, fmt.Errorf("delete operation: %w", err)
 	}
 	_, err = t.exec("INSERT OR IGNORE INTO removed (id) VALUES (?)", int64(e.id))
-	return unmade, err
+	return callbacks, err
 }

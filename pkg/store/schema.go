@@ -11,19 +11,20 @@ import (
 	_ "modernc.org/sqlite" // the database/sql driver named "sqlite"
 )
 
-// schema is that of databaseVersion. Times are Unix nanoseconds (0 = not set), states and statuses
-// the domain's words.
+// schema is the schema of databaseVersion. Times are Unix nanoseconds (0 = not set). States and
+// statuses are the words of pkg/signing.
 //
 // The rowid of a document is its InternalID: the operation's ID plus 1024 for each position up to
 // its own, so that the documents of an operation are neighbours and need no index. Rows that are
-// written once (documents) are apart from those that change (progress), so that a change of state
-// writes a few bytes; many of them share a page.
+// written once (documents) are separate from those that change (progress), so that a change of
+// state writes a few bytes, and many rows that change share a page.
 //
 // instance.generation grows whenever the WAL was copied into the database (generation.go).
-// instance.swept is what retention took for the time when it last looked (clock.go). The table
-// removed names operations whose rows are gone and whose files may still be there.
-// operations.metadata is about how many bytes an operation takes in the database; the table usage
-// holds the sum of this and of operations.bytes for each client service, which triggers keep.
+// instance.swept is the time that retention trusted when it last ran (clock.go). The table removed
+// holds the ids of operations whose rows are gone and whose files may still exist.
+// operations.metadata estimates how many bytes an operation takes in the database. The table usage
+// holds the sum of it and of operations.bytes for each client service, which triggers keep up to
+// date.
 const schema = `
 CREATE TABLE instance (
 	only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -125,20 +126,20 @@ END;
 `
 
 const (
-	// writerCacheKiB holds the pages that one group of writes touches; what does not fit goes to the
-	// WAL early.
+	// writerCacheKiB is the size of the cache for the pages that one group of writes touches. Pages
+	// that do not fit are written to the WAL early.
 	writerCacheKiB = 2048
 	readerCacheKiB = 256
 	// readConnections is how many reads run at a time. Each connection has its own cache and
 	// prepared statements.
 	readConnections = 4
-	// walPages bounds the WAL (4 MiB of 4 KiB pages): at this size writer.mark copies it into the
-	// database, and it is written from the start again.
+	// walPages bounds the WAL (4 MiB of 4 KiB pages). At this size writer.mark copies the WAL into the
+	// database, and the WAL is written from the start again.
 	walPages = 1024
 )
 
-// connect opens the database for one writer, or for readers. A busy database is waited for: only a
-// checkpoint, or the sqlite3 program in somebody's hands, ever holds a lock.
+// connect opens the database for one writer, or for readers. It waits for a busy database, because
+// only a checkpoint or an operator's sqlite3 program ever holds a lock.
 func connect(path string, writer bool) (*sql.DB, error) {
 	pragmas := []string{"busy_timeout(10000)", "temp_store(MEMORY)"}
 	conns := 1
@@ -164,11 +165,12 @@ func connect(path string, writer bool) (*sql.DB, error) {
 	return db, nil
 }
 
-// databaseVersion is the version of the schema, kept as SQLite's user_version. A database of an
-// earlier one is brought up to it.
+// databaseVersion is the version of the schema, which SQLite keeps as user_version. A database with
+// an earlier version is upgraded.
 const databaseVersion = 6
 
-// upgrades holds, at place n, what makes version n+1 of version n; each keeps all that is there.
+// upgrades holds for each version n the statements that make version n+1 of it. Each keeps all
+// data.
 var upgrades = map[int]string{
 	1: "ALTER TABLE calls ADD COLUMN certificate TEXT NOT NULL DEFAULT ''",
 	2: `ALTER TABLE operations ADD COLUMN fetched INTEGER NOT NULL DEFAULT 0;
@@ -187,8 +189,8 @@ var upgrades = map[int]string{
 		`INSERT INTO usage SELECT client_service, sum(bytes + metadata) FROM operations GROUP BY client_service`,
 }
 
-// migrate makes the tables in a new database, upgrades an older one, and refuses one of a later
-// release.
+// migrate creates the tables of a new database, upgrades an older database, and refuses one of a
+// later release.
 func migrate(ctx context.Context, db *sql.DB) error {
 	var version int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
@@ -207,7 +209,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	defer func() { _ = tx.Rollback() }()
 	var statements string
 	if version == 0 {
-		// The clock, so that a lost volume never gives an id a second time.
+		// Start at the clock, so that a new volume does not assign an id a second time.
 		statements = schema + fmt.Sprintf("INSERT INTO instance (only_row, sequence) VALUES (1, %d);", time.Now().UnixMilli())
 	} else {
 		for v := version; v < databaseVersion; v++ {

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// usage is what the operations of a client service take: their files, and about what their rows
-// take.
+// usage is how many bytes the operations of a client service take: their files, and an estimate of
+// their rows.
 type usage struct {
 	clientService string
 	bytes         int64
 }
 
-// chooseOverShare returns operations to be removed because more than keep is in use: of the client
-// service that uses most, the ones that ended first, until it is no longer the one that uses most,
-// and so on. A client service that uses no more than an equal part of keep loses nothing to the
-// others. It may be that nothing can go: then new documents are refused until something ends or was
-// there to be fetched for a while.
+// chooseOverShare returns operations that are to be removed because more than keep bytes are used.
+// It chooses from the client service that uses most, starting with the operations that ended first,
+// until another client service uses more, and so on. A client service that uses no more than an
+// equal part of keep loses nothing to the others. If nothing can be removed it returns nothing.
+// Then new documents are refused until an operation ends, or has been available for fetchTime.
 func (sw *sweeper) chooseOverShare(ctx context.Context, keep int64) ([]expired, error) {
 	used := sw.space.used()
 	if used <= keep {
@@ -36,15 +36,15 @@ func (sw *sweeper) chooseOverShare(ctx context.Context, keep int64) ([]expired, 
 		total += c.bytes
 	}
 	share := max(0, keep-uploading) / int64(len(clients))
-	// What is in use beside the documents, such as indexes, counts for each as its documents do.
+	// Bytes that belong to nobody, such as indexes, are divided in proportion to the documents.
 	scale := float64(used-uploading) / float64(max(1, total))
 	for _, c := range clients { // the largest first
 		c.bytes = int64(float64(c.bytes) * scale)
 		if c.bytes <= share {
 			break
 		}
-		// A little more than needed, so that two client services that use the same do not lose one
-		// operation in turn.
+		// Remove a little more than needed. Otherwise two client services that use the same lose one
+		// operation each in turn.
 		slack := share / 32
 		next := share
 		if len(clients) > 1 && clients[1].clientService != c.clientService {
@@ -58,24 +58,17 @@ func (sw *sweeper) chooseOverShare(ctx context.Context, keep int64) ([]expired, 
 	return nil, nil
 }
 
-// chooseOf returns the operations of a client service that ended first and not a moment ago, and
-// are not being read, as many as hold excess bytes. What ended later than now was ended by a clock
-// that was put right since, nobody knows when: it is the first to go, or nothing might go until
-// then.
+// chooseOf returns operations of a client service that together hold excess bytes: those that ended
+// first, that ended longer than fetchTime ago, and that are not being read. An operation whose end
+// lies in the future was ended before the clock was corrected, and its real end is not known. It is
+// removed first, because otherwise nothing might be removable until that time.
 func (sw *sweeper) chooseOf(ctx context.Context, c usage, excess int64, scale float64) ([]expired, error) {
 	now := time.Now()
 	ahead := now.Add(fetchTime).UnixNano()
 	var batch []expired
 	for _, span := range [][2]int64{{ahead, math.MaxInt64}, {math.MinInt64, now.Add(-fetchTime).UnixNano()}} {
-		list, err := sw.scanExpired(
-			ctx,
-			sw.db.queries.endedOf,
-			c.clientService,
-			span[0],
-			span[1],
-			sw.readers.kept(now),
-			sweepBatch,
-		)
+		list, err := sw.scanExpired(ctx, sw.db.queries.endedOf,
+			c.clientService, span[0], span[1], sw.readers.kept(now), sweepBatch)
 		if err != nil {
 			return nil, err
 		}

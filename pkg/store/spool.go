@@ -19,10 +19,10 @@ type spool struct {
 	db      *database
 	files   paths
 	space   *space
-	appends [16]sync.Mutex // by operation: who appends to its file
+	appends [16]sync.Mutex // each serializes the appends of some operations
 }
 
-// part is a stretch of an operation's file.
+// part is a range of bytes in an operation's file.
 type part struct {
 	*io.SectionReader
 	file *os.File
@@ -44,8 +44,8 @@ func (s *spool) OpenFile(_ context.Context, id signing.ID, c signing.Content) (s
 	return s.openPart(id, at, c.Size)
 }
 
-// openPart opens size bytes of an operation's file. It wants them to be there: a file that is too
-// short was damaged from outside.
+// openPart opens size bytes of an operation's file, starting at at. A file that is too short is
+// KindStorage, because something else has damaged it.
 func (s *spool) openPart(id signing.ID, at, size int64) (signing.File, error) {
 	f, err := s.files.openOperation(id, os.O_RDONLY)
 	if err != nil {
@@ -62,8 +62,8 @@ func (s *spool) openPart(id signing.ID, at, size int64) (signing.File, error) {
 	return part{io.NewSectionReader(f, at, size), f}, nil
 }
 
-// OpenSection implements signing.Spool. Sections kept in the database are at most smallSections
-// bytes, so they are read whole.
+// OpenSection implements signing.Spool. It reads a section from the database at once, because such
+// a section has smallSections bytes at most.
 func (s *spool) OpenSection(ctx context.Context, ref signing.Ref) (signing.File, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -74,15 +74,8 @@ func (s *spool) OpenSection(ctx context.Context, ref signing.Ref) (signing.File,
 	var at sql.NullInt64
 	var size int64
 	var sum, section []byte
-	err := s.db.queries.section.QueryRow(
-		documentID(ref.Operation, ref.Index),
-		int64(ref.Operation),
-	).Scan(
-		&at,
-		&size,
-		&sum,
-		&section,
-	)
+	found := s.db.queries.section.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation))
+	err := found.Scan(&at, &size, &sum, &section)
 	if err != nil {
 		return nil, notFound("signed document", err)
 	}
@@ -102,9 +95,9 @@ func (s *spool) OpenSection(ctx context.Context, ref signing.Ref) (signing.File,
 	return f, nil
 }
 
-// sameSection returns KindAltered if a section is not what was stored. It reads it once more than
-// its reader will: it is short, and so a client gets no byte of a document whose signature is
-// damaged. Of a section without a digest nothing but the length is known.
+// sameSection returns KindAltered if a section is not the one that was stored. It reads the section
+// one more time than its reader, which is cheap because a section is short. So a client gets no
+// byte of a document whose signature is damaged. A section without a digest cannot be checked.
 func sameSection(f signing.File, sum []byte) error {
 	if sum == nil {
 		return nil
@@ -112,7 +105,7 @@ func sameSection(f signing.File, sum []byte) error {
 	h := sha256.New()
 	buffer := copyBuffers.Get().(*[copyBytes]byte)
 	defer copyBuffers.Put(buffer)
-	// Only the Writer: else io would copy with a buffer of its own.
+	// Hide every method but Write, otherwise io.CopyBuffer does not use our buffer.
 	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(f, 0, f.Size()), buffer[:]); err != nil {
 		return storageError("read section", err)
 	}
@@ -122,15 +115,15 @@ func sameSection(f signing.File, sum []byte) error {
 	return nil
 }
 
-// smallSections is how many bytes of sections, of one operation in one call, go into the database:
-// they need no fsync of their own there. More go behind the operation's documents, where they are
-// written once and not twice (WAL, database) and do not pass through SQLite's cache; measured with
-// sections of 20 KB, see README.md.
+// smallSections is how many bytes of sections of one operation in one call go into the database at
+// most. There they need no fsync of their own. Larger ones go after the operation's documents,
+// where they are written once instead of twice (WAL, database) and do not pass through SQLite's
+// cache. It was measured with sections of 20 KB, see README.md.
 const smallSections = 64 << 10
 
-// appendSections writes sections behind the operation's documents and makes them durable. It
-// returns where each starts and how long the file is now. Bytes whose commit fails afterwards are
-// lost to the file, no more.
+// appendSections writes sections at the end of the operation's file and makes them durable. It
+// returns where each section starts and how long the file is now. If the commit fails afterwards,
+// these bytes stay in the file without use.
 func (s *spool) appendSections(id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
 	f, err := s.files.openOperation(id, os.O_RDWR)
 	if err != nil {
@@ -147,8 +140,8 @@ func (s *spool) appendSections(id signing.ID, sections [][]byte) (at []int64, si
 	return at, size, nil
 }
 
-// writeBehind writes at the file's end, one caller at a time. What a failure leaves is cut off
-// again.
+// writeBehind writes at the end of the file, one caller at a time. After an error it cuts off what
+// it wrote.
 func (s *spool) writeBehind(f *os.File, id signing.ID, sections [][]byte) (at []int64, size int64, err error) {
 	mu := &s.appends[int(id.Sequence())%len(s.appends)]
 	mu.Lock()

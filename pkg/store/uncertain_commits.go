@@ -40,9 +40,9 @@ func (u *uncertainCommits) take() map[signing.ID]int64 {
 	return sizes
 }
 
-// settle makes a commit, after which it is known which of the operations exist. It removes the files
-// of those that do not exist and counts those that do. The caller of Create looks for its operation
-// itself, as signing.Store says.
+// settle makes a commit, after which it is known which of the operations exist. It removes the
+// files of those that do not exist and counts those that do. The caller of Create looks for its
+// operation itself, as signing.Store says.
 func (u *uncertainCommits) settle(ctx context.Context) error {
 	sizes := u.take()
 	if len(sizes) == 0 {

@@ -14,44 +14,44 @@ import (
 )
 
 const (
-	// groupJobs bounds how many writes share a transaction: past some dozens an fsync is no longer
-	// what they wait for.
+	// groupJobs bounds how many writes share a transaction. With more than some dozens the fsync is no
+	// longer what the writes wait for.
 	groupJobs = 128
-	// groupBytes bounds what a transaction adds to the WAL, which is not written from the start again
-	// before it ends.
+	// groupBytes bounds what a transaction adds to the WAL, because the WAL is not written from the
+	// start again before the transaction ends.
 	groupBytes = 4 << 20
 )
 
-// writer is the one place where the database is written. Its goroutine takes all writes that have
-// queued up while the last group was committed, and commits them together: concurrent callers share
-// an fsync, a lone one waits for nobody.
+// writer is the only place where the database is written. Its goroutine takes all writes that were
+// queued while the last group was committed, and commits them together. So concurrent callers share
+// an fsync, and a single caller waits for nobody.
 type writer struct {
 	conn  *sql.Conn
-	stmts map[string]*sql.Stmt // by text; used by the goroutine alone
+	stmts map[string]*sql.Stmt // by text; used only by the goroutine
 	jobs  chan *job
 	ended chan struct{}
 	step  func(string)
 
 	log       logr.Logger
-	saw       func(generation int64) error // notes a generation outside of the database
+	saw       func(generation int64) error // writes a generation to instance.json
 	marked    int                          // pagesWritten at the last mark
 	markAsked atomic.Bool
 	markFault repeatedFault
 }
 
-// job is one caller's write: all of it is committed, or nothing.
+// job is the write of one caller. It is committed as a whole, or not at all.
 type job struct {
-	bytes int // about how much it adds
+	bytes int // estimate of the bytes that it adds
 	run   func(*tx) error
 	done  chan error
 }
 
-// tx is the running transaction, good during a job's run only.
+// tx is the running transaction. It is valid only while a job runs.
 type tx struct{ w *writer }
 
 var errClosed = errors.New("store is closed")
 
-// writerConfig is what a writer is made of.
+// writerConfig is what a writer needs.
 type writerConfig struct {
 	conn *sql.Conn
 	log  logr.Logger
@@ -73,14 +73,14 @@ func (w *writer) pagesWritten() (pages int) {
 		return err
 	})
 	if err != nil {
-		return w.marked // unknown: the WAL is marked when it is asked for
+		return w.marked // unknown, so mark runs only when it is asked for
 	}
 	return pages
 }
 
-// do has run executed and committed; it is durable when do returns nil. The error is run's own,
-// with nothing of it stored, if that is ErrConflict or a *signing.Error; otherwise it is
-// KindStorage, and what was stored has to be read. ctx bounds the wait in the queue only.
+// do executes and commits run. The write is durable when do returns nil. If run returns ErrConflict
+// or a *signing.Error, do returns that error and nothing of run is stored. Any other error is
+// KindStorage, and the caller has to read what was stored. ctx bounds only the wait in the queue.
 func (w *writer) do(ctx context.Context, bytes int, run func(*tx) error) error {
 	j := &job{bytes: bytes, run: run, done: make(chan error, 1)}
 	select {
@@ -104,7 +104,7 @@ func (w *writer) loop() {
 	_ = w.conn.Close()
 }
 
-// gather adds to first what else is queued, within the bounds of a group.
+// gather adds other queued jobs to first, within the bounds of a group.
 func (w *writer) gather(first *job) []*job {
 	group, bytes := []*job{first}, first.bytes
 	for len(group) < groupJobs && bytes < groupBytes {
@@ -122,8 +122,8 @@ func (w *writer) gather(first *job) []*job {
 	return group
 }
 
-// commit runs a group in one transaction. A job that refuses is undone alone; when the database
-// fails, the whole group has failed.
+// commit runs a group in one transaction. A job that refuses is undone alone. If the database
+// fails, the whole group fails.
 func (w *writer) commit(group []*job) {
 	results, err := w.transaction(group)
 	for i, j := range group {
@@ -167,8 +167,8 @@ func (w *writer) transaction(group []*job) (results []error, err error) {
 	return results, err
 }
 
-// runJob runs one job inside a savepoint. refused is the job's own answer; err means that the
-// transaction cannot go on.
+// runJob runs one job inside a savepoint. refused is the job's own error. err means that the
+// transaction cannot continue.
 func (t *tx) runJob(j *job) (refused, err error) {
 	if _, err := t.exec("SAVEPOINT job"); err != nil {
 		return nil, err
@@ -186,14 +186,14 @@ func (t *tx) runJob(j *job) (refused, err error) {
 	return refused, err
 }
 
-// isRefusal tells what a job decided from what the database failed at.
+// isRefusal distinguishes what a job decided from a failure of the database.
 func isRefusal(err error) bool {
 	var e *signing.Error
 	return errors.Is(err, signing.ErrConflict) || errors.As(err, &e)
 }
 
-// stmt prepares a statement once. The writer uses a context without end throughout: a transaction
-// is never cut off in the middle.
+// stmt prepares a statement once. The writer never uses a context that ends, so that no transaction
+// is interrupted in the middle.
 func (t *tx) stmt(query string) (*sql.Stmt, error) {
 	if s, ok := t.w.stmts[query]; ok {
 		return s, nil
@@ -219,7 +219,7 @@ func (t *tx) exec(query string, args ...any) (rows int64, err error) {
 	return result.RowsAffected()
 }
 
-// mustChange is exec for a compare-and-swap: ErrConflict unless exactly n rows were as expected.
+// mustChange is exec for a compare-and-swap. It returns ErrConflict unless exactly n rows changed.
 func (t *tx) mustChange(n int, query string, args ...any) error {
 	rows, err := t.exec(query, args...)
 	if err != nil {
@@ -231,7 +231,7 @@ func (t *tx) mustChange(n int, query string, args ...any) error {
 	return nil
 }
 
-// get reads one row into dest; sql.ErrNoRows if there is none.
+// get reads one row into dest. It returns sql.ErrNoRows if there is none.
 func (t *tx) get(query string, args []any, dest ...any) error {
 	s, err := t.stmt(query)
 	if err != nil {

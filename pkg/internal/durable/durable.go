@@ -11,10 +11,10 @@ import (
 // TempSuffix ends the name of every file that WriteFile has not finished.
 const TempSuffix = ".tmp"
 
-// WriteFile puts data under path, replacing what was there: after a crash path holds the old
-// content or the new, never a part. It is durable when it returns without error. The file has
-// exactly perm, whatever the umask. The folder must exist. Concurrent calls for one path are safe;
-// one of them wins.
+// WriteFile writes data to path and replaces what was there. After a crash path holds the old
+// content or the new, never a part. The data is durable when WriteFile returns nil. The file has
+// exactly the mode perm, independent of the umask. The folder must exist. Concurrent calls for one
+// path are safe; one of them wins.
 func WriteFile(path string, data []byte, perm os.FileMode) (err error) {
 	folder, name := filepath.Split(path)
 	if folder == "" {
@@ -59,8 +59,8 @@ func writeAll(f *os.File, data []byte) error {
 	return err
 }
 
-// MkdirAll makes path and every missing folder above it, each durable when it returns without
-// error. It does nothing, and syncs nothing, where path is already a folder.
+// MkdirAll creates path and every missing folder above it. Each is durable when MkdirAll returns
+// nil. If path is a folder already, it does and syncs nothing.
 func MkdirAll(path string, perm os.FileMode) error {
 	info, err := os.Stat(path)
 	switch {
@@ -83,8 +83,8 @@ func MkdirAll(path string, perm os.FileMode) error {
 	return SyncDir(parent)
 }
 
-// Rename moves a file or folder to another name of the same file system, replacing a file there,
-// and makes that durable. The content must have been synced before.
+// Rename moves a file or folder to another name in the same file system, replaces a file there, and
+// makes that durable. The content must have been synced before.
 func Rename(oldPath, newPath string) error {
 	if err := os.Rename(oldPath, newPath); err != nil {
 		return fmt.Errorf("rename: %w", err)
@@ -99,8 +99,8 @@ func Rename(oldPath, newPath string) error {
 	return SyncDir(loses)
 }
 
-// RemoveAll removes path with everything in it and makes that durable. A path that does not exist
-// is no error.
+// RemoveAll removes path with everything in it and makes that durable. It returns nil if path does
+// not exist.
 func RemoveAll(path string) error {
 	if err := os.RemoveAll(path); err != nil {
 		return fmt.Errorf("remove: %w", err)
@@ -111,7 +111,7 @@ func RemoveAll(path string) error {
 // SyncDir makes the names in a folder durable: files created, renamed or removed in it.
 func SyncDir(path string) error { return syncPath(path, "folder") }
 
-// SyncFile makes the content of a file durable that somebody has written and closed.
+// SyncFile makes the content of a file durable that was written and closed before.
 func SyncFile(path string) error { return syncPath(path, "file") }
 
 func syncPath(path, what string) error {

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// ErrLocked says that another process holds a lock.
+// ErrLocked means that another process holds the lock.
 var ErrLocked = errors.New("locked by another process")
 
-// lockPoll is how often a lock that is waited for is tried again: flock cannot be waited for with a
-// deadline, and a start that is a quarter of a second late does not matter.
+// lockPoll is how often a lock is retried, because flock cannot wait with a deadline. A start that
+// is a quarter of a second late does not matter.
 const lockPoll = 250 * time.Millisecond
 
 // Lock is an exclusive lock on a file. The kernel drops it when the process ends, however it ends.
 type Lock struct{ file *os.File }
 
-// AcquireLock locks the file at path, creating it where needed (its content is nobody's business).
-// While another process holds it, it tries again until wait has passed or ctx ends, then returns
-// ErrLocked or the error of ctx. The lock also excludes a second AcquireLock in this process. It
-// does not work between machines on every network file system.
+// AcquireLock locks the file at path and creates it if it is missing. Its content does not matter.
+// While another process holds the lock, AcquireLock retries until wait has passed or ctx ends. It
+// then returns ErrLocked or the error of ctx. The lock also excludes a second AcquireLock in this
+// process. Between machines it does not work on every network file system.
 func AcquireLock(ctx context.Context, path string, wait time.Duration) (*Lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -38,9 +38,9 @@ func AcquireLock(ctx context.Context, path string, wait time.Duration) (*Lock, e
 	return &Lock{file: f}, nil
 }
 
-// ShareLock keeps AcquireLock of path out without writing anything, for who reads only: on a
-// read-only disk too. ErrLocked if somebody has acquired it. A file that is not there was never
-// locked: its lock is nil, which Release takes.
+// ShareLock keeps others from acquiring the lock at path, for a process that only reads. It writes
+// nothing, so it works on a read-only disk. It returns ErrLocked if the lock is held. If the file
+// does not exist, it was never locked, and the returned lock is nil, which Release accepts.
 func ShareLock(ctx context.Context, path string) (*Lock, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -83,8 +83,8 @@ func lock(ctx context.Context, f *os.File, how int, wait time.Duration) error {
 	}
 }
 
-// Release gives the lock up. The file stays: removing it would let two processes lock two files of
-// one name.
+// Release gives the lock up. The file stays, because after its removal two processes could lock two
+// files of the same name.
 func (l *Lock) Release() error {
 	if l == nil {
 		return nil

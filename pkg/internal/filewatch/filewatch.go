@@ -1,5 +1,5 @@
-// Package filewatch tells when files may have changed, also when they are swapped through symbolic
-// links as mounted Secrets are.
+// Package filewatch reports when files may have changed. It also notices files that are replaced
+// through symbolic links, as in mounted Secrets.
 package filewatch
 
 import (
@@ -11,25 +11,25 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// DefaultPoll is how often files are looked at when no event came: often enough for a new
-// credential to be in force within five seconds, rare enough to cost nothing.
+// DefaultPoll is how often files are checked if no event came. It is short enough for a new
+// credential to be used within five seconds, and long enough to cost nothing.
 const DefaultPoll = 2 * time.Second
 
-// settle is how long the folder must be quiet before a change is told. An editor that truncates and
-// then writes is read once, whole.
+// settle is how long the folder must be quiet before a change is reported. So a file that an editor
+// truncates and then writes is read once, complete.
 const settle = 100 * time.Millisecond
 
 // Config is what Run needs.
 type Config struct {
-	Paths []string      // files; the folders they lie in are watched, since a swap replaces links, not files
+	Paths []string      // files; their folders are watched, because a swap replaces links and not files
 	Poll  time.Duration // 0 = DefaultPoll
 	Log   logr.Logger
 }
 
 // Run calls changed after every event in the folders of the files and at every poll, until ctx is
-// done; it then returns nil. changed finds out itself whether the content is another: an event says
-// little, and none at all comes from network file systems or for a link that leads into another
-// folder. Calls never overlap. Without the system's notifications Run polls alone.
+// done. It then returns nil. changed must find out itself whether the content is different, because
+// an event does not say that. Network file systems send no events, nor does a link into another
+// folder. Calls never overlap. If the system has no notifications, Run only polls.
 func Run(ctx context.Context, c Config, changed func()) error {
 	if c.Poll == 0 {
 		c.Poll = DefaultPoll
@@ -49,9 +49,9 @@ func Run(ctx context.Context, c Config, changed func()) error {
 	return nil
 }
 
-// loop calls changed at once, since the caller read the files before anybody watched them, then
-// settle after the last of several events, and at every poll, before which it calls rewatch: a
-// folder that was replaced has a new inode.
+// loop calls changed once at the start, because the caller read the files before the folders were
+// watched. Then it calls changed after the last of several events plus settle, and at every poll.
+// Before a poll it calls rewatch, because a folder that was replaced has a new inode.
 func loop(ctx context.Context, every time.Duration, events <-chan struct{}, rewatch, changed func()) {
 	poll := time.NewTicker(every)
 	defer poll.Stop()
@@ -73,7 +73,7 @@ func loop(ctx context.Context, every time.Duration, events <-chan struct{}, rewa
 	}
 }
 
-// folders are the watched folders. A nil watcher means that the system gives no notifications.
+// folders are the watched folders. A nil watcher means that the system has no notifications.
 type folders struct {
 	log     logr.Logger
 	paths   []string
@@ -95,15 +95,15 @@ func folderSet(files []string) []string {
 func (f *folders) open() {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		f.log.Error(err, "no file notifications; polling alone")
+		f.log.Error(err, "no file notifications; only polling")
 		return
 	}
 	f.watcher = w
 	f.add()
 }
 
-// add watches every folder; for one that is watched already it does nothing, and one that is gone
-// is tried again at the next poll.
+// add watches every folder. A folder that is already watched stays watched. A missing folder is
+// retried at the next poll.
 func (f *folders) add() {
 	if f.watcher == nil {
 		return
@@ -121,7 +121,7 @@ func (f *folders) close() {
 	}
 }
 
-// forward turns the system's notifications into events until ctx is done.
+// forward turns the notifications of the system into events until ctx is done.
 func (f *folders) forward(ctx context.Context, events chan<- struct{}) {
 	if f.watcher == nil {
 		return
@@ -137,7 +137,7 @@ func (f *folders) forward(ctx context.Context, events chan<- struct{}) {
 				return
 			}
 		case err := <-f.watcher.Errors:
-			f.log.Error(err, "file notifications were lost; polling goes on")
+			f.log.Error(err, "file notifications were lost; polling continues")
 		}
 	}
 }

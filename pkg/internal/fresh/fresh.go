@@ -1,4 +1,5 @@
-// Package fresh keeps a value that is asked for elsewhere, and asks anew in time.
+// Package fresh caches a value that comes from a remote service, and asks for it again when the
+// value is stale.
 package fresh
 
 import (
@@ -7,51 +8,51 @@ import (
 	"time"
 )
 
-// Config says where a value comes from and how long it is good.
+// Config says where a value comes from and how long it is fresh.
 type Config[T any] struct {
-	// Ask gets the value. One call is under way at a time, on the context of whoever found the old
-	// value too old.
+	// Ask gets the value. One call runs at a time, on the context of the caller that found the value
+	// stale.
 	Ask func(context.Context) (T, error)
-	// For is how long a value is used without asking.
+	// For is how long a value is fresh after a successful Ask.
 	For time.Duration
-	// StillGood says whether old, so many ago, may be used although Ask failed with err, or, where err
-	// is nil, while somebody asks. It must not block. Nil = never.
+	// StillGood reports whether a stale value of this age may be used. err is the error of Ask, or nil
+	// while another caller is asking. It must not block. Nil = a stale value is never used.
 	StillGood func(old T, age time.Duration, err error) bool
-	// Pause is the time before Ask is tried again while an old value is used.
+	// Pause is the time until Ask is retried while a stale value is used.
 	Pause time.Duration
 }
 
-// Value is a kept value. It is safe for concurrent use.
+// Value is a cached value. It is safe for concurrent use.
 type Value[T any] struct {
 	cfg  Config[T]
-	busy chan struct{} // holds one value while somebody asks
+	busy chan struct{} // holds one element while a caller asks
 
 	mu    sync.Mutex
 	value T
 	asked time.Time // zero = there is no value
-	again time.Time // when to ask next
-	spare bool      // the value may be used while somebody asks
-	fails int       // how often there was no answer
-	fault error     // of the last time
-	begun int       // how often it was asked
-	last  error     // what the last Ask said, whatever the old value was good for
+	again time.Time // when the value becomes stale
+	spare bool      // a stale value may be used while another caller asks
+	fails int       // how many times Ask failed and no value could be used
+	fault error     // the last such error
+	begun int       // how many times Ask was called
+	last  error     // the error of the last Ask, even if a stale value was used
 }
 
-// New returns an empty Value; the first Get asks.
+// New returns an empty Value. The first Get asks.
 func New[T any](cfg Config[T]) *Value[T] {
 	return &Value[T]{cfg: cfg, busy: make(chan struct{}, 1)}
 }
 
-// Get returns the value. The error is Ask's, or that of ctx when it ended while somebody else
-// asked. Who waited for somebody else's question shares its failure: a service that does not answer
-// would else keep a crowd waiting one after the other, for its time-out each.
+// Get returns the value. The error is that of Ask, or that of ctx if it ended while another caller
+// was asking. Callers that wait for the Ask of another caller share its error. Otherwise a service
+// that does not answer would make a crowd wait one after the other, for one time-out each.
 //
-// While somebody asks others use the old value, if it is still good and was not forgotten: a
-// service that hangs stops one of them, not all.
+// While one caller asks, the others use the stale value if it is still good and was not forgotten.
+// So a service that hangs stops one caller and not all.
 func (v *Value[T]) Get(ctx context.Context) (T, error) { return v.get(ctx, v.meanwhile) }
 
-// Newest is Get for whom the value may be too old whatever it is for others: it waits for whoever
-// asks, and with ask it has the value asked for.
+// Newest is Get for a caller that cannot accept the cached value: it waits for the caller that is
+// asking. If ask is true, Newest asks even if the value is fresh.
 func (v *Value[T]) Newest(ctx context.Context, ask bool) (T, error) {
 	if ask {
 		v.mu.Lock()
@@ -61,8 +62,8 @@ func (v *Value[T]) Newest(ctx context.Context, ask bool) (T, error) {
 	return v.get(ctx, func() (none T, ok bool) { return none, false })
 }
 
-// Renew asks now, or waits for an Ask that begins after the call, and returns the answer. Unlike
-// Get it returns the error of Ask where the old value may still be used.
+// Renew asks now, or waits for an Ask that begins after the call, and returns its result. Unlike
+// Get it returns the error of Ask even if the stale value may still be used.
 func (v *Value[T]) Renew(ctx context.Context) (none T, err error) {
 	v.mu.Lock()
 	before := v.begun
@@ -76,7 +77,7 @@ func (v *Value[T]) Renew(ctx context.Context) (none T, err error) {
 	v.mu.Lock()
 	begun, last, value := v.begun, v.last, v.value
 	v.mu.Unlock()
-	if begun > before { // somebody else has asked since
+	if begun > before { // another caller has asked since
 		return value, last
 	}
 	if value, err = v.ask(ctx); err != nil {
@@ -106,15 +107,15 @@ func (v *Value[T]) get(ctx context.Context, meanwhile func() (T, bool)) (T, erro
 		}
 	}
 	defer func() { <-v.busy }()
-	if value, ok, now := v.kept(); ok { // somebody was faster
+	if value, ok, now := v.kept(); ok { // another caller was faster
 		return value, nil
 	} else if now != fails {
-		return none, v.fault // which the holder of busy alone changes
+		return none, v.fault // only the holder of busy changes it
 	}
 	return v.ask(ctx)
 }
 
-// ask is for the holder of busy.
+// ask calls Ask and keeps the result. The caller must hold busy.
 func (v *Value[T]) ask(ctx context.Context) (none T, err error) {
 	v.mu.Lock()
 	v.begun++
@@ -130,7 +131,7 @@ func (v *Value[T]) ask(ctx context.Context) (none T, err error) {
 	case !v.asked.IsZero() && v.cfg.StillGood != nil && v.cfg.StillGood(v.value, now.Sub(v.asked), err):
 		v.again, v.spare = now.Add(v.cfg.Pause), true
 	default:
-		if ctx.Err() == nil { // or it is this caller's own trouble
+		if ctx.Err() == nil { // otherwise only this caller has given up
 			v.fails, v.fault, v.spare = v.fails+1, err, false
 		}
 		return none, err
@@ -138,22 +139,23 @@ func (v *Value[T]) ask(ctx context.Context) (none T, err error) {
 	return v.value, nil
 }
 
-// kept returns the value if it is good, and how often there has been none.
+// kept returns the value, whether it is fresh, and how many times Ask failed without a value that
+// could be used.
 func (v *Value[T]) kept() (value T, ok bool, fails int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.value, !v.asked.IsZero() && time.Now().Before(v.again), v.fails
 }
 
-// meanwhile returns the old value if it may be used while somebody asks.
+// meanwhile returns the stale value if it may be used while another caller asks.
 func (v *Value[T]) meanwhile() (value T, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.value, v.spare && v.cfg.StillGood != nil && v.cfg.StillGood(v.value, time.Since(v.asked), nil)
 }
 
-// Forget lets the next Get ask, and others wait for it; the old value remains for the case that
-// this fails.
+// Forget makes the next Get ask, and other callers wait for it. The old value remains for the case
+// that Ask fails.
 func (v *Value[T]) Forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -1,4 +1,5 @@
-// Package hostport reads HOST:PORT as the configuration and the endpoints of instances write it.
+// Package hostport parses HOST:PORT in the form that the configuration and the endpoints of
+// instances use.
 package hostport
 
 import (
@@ -9,15 +10,15 @@ import (
 	"strings"
 )
 
-// The ways in which HOST:PORT can be wrong.
+// Errors of Parse.
 var (
-	errForm = errors.New("want HOST:PORT, an IPv6 address in brackets")
+	errForm = errors.New("want HOST:PORT, with an IPv6 address in brackets")
 	errHost = errors.New("the host is neither a DNS name nor an IP address")
 	errPort = errors.New("the port is not a number from 1 to 65535")
 )
 
 // Parse splits HOST:PORT. The host must be a DNS name or an IP address (IPv6 in brackets, returned
-// without), the port a number from 1 to 65535: both are answered to clients as they are.
+// without them), and the port a number from 1 to 65535, because both are sent to clients unchanged.
 func Parse(s string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(s)
 	if err != nil {
@@ -33,8 +34,8 @@ func Parse(s string) (host string, port int, err error) {
 	return host, int(n), nil
 }
 
-// validHost accepts IP addresses and what RFC 1123 section 2.1 lets a host name be, plus the
-// underscore seen in real names.
+// validHost accepts IP addresses and host names as in RFC 1123 section 2.1, and also the
+// underscore, which real names contain.
 func validHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true

@@ -61,9 +61,9 @@ func (v *Value[T]) Current() (value T) {
 	return value
 }
 
-// Load reads the files. If they hold a good version that differs from the last one read, the version
-// takes effect and changed is true. A version that is refused leaves the last good value in effect;
-// its error is returned once, so that a log does not repeat it.
+// Load reads the files. If they hold a good version that differs from the last one read, the
+// version takes effect and changed is true. A version that is refused leaves the last good value in
+// effect; its error is returned once, so that a log does not repeat it.
 func (v *Value[T]) Load() (changed bool, err error) {
 	contents, found, err := v.read()
 	if found == v.seen {

@@ -85,14 +85,16 @@ func TestLoad(t *testing.T) {
 	} {
 		step.change()
 		changed, err := p.Load()
-		if changed != step.changed || (err == nil) != (step.fault == "") || err != nil && !strings.Contains(err.Error(), step.fault) {
+		if changed != step.changed || (err == nil) != (step.fault == "") ||
+			err != nil && !strings.Contains(err.Error(), step.fault) {
 			t.Errorf("%s: Load = %v, %v; want %v and an error with %q", step.name, changed, err, step.changed, step.fault)
 		}
 		if got := p.Current(); got != step.value {
 			t.Errorf("%s: Current = %q, want %q", step.name, got, step.value)
 		}
 	}
-	if len(p.observed) != 6 || p.observed[1] != (version{value: "1+2"}) || p.observed[2].fault != "read pair: a pair is bad" {
+	if len(p.observed) != 6 || p.observed[1] != (version{value: "1+2"}) ||
+		p.observed[2].fault != "read pair: a pair is bad" {
 		t.Errorf("observed %+v, want one call for each of the 6 versions", p.observed)
 	}
 }

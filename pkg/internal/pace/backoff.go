@@ -2,15 +2,15 @@ package pace
 
 import "time"
 
-// Backoff says how long to wait between the tries of something that fails: each pause is twice the
-// one before. It holds no state, so the zero state is kept where the failures are counted.
+// Backoff is the pause between retries: each pause is twice the one before. It holds no state. The
+// caller keeps the number of failures or the last pause.
 type Backoff struct {
 	First time.Duration // the first pause
 	Max   time.Duration // no pause is longer; 0 = no bound
 }
 
-// After returns the pause after so many failures in a row, at least one: First, 2×First, 4×First
-// and so on, at most Max.
+// After returns the pause after this number of failures in a row: First, 2×First, 4×First and so
+// on, at most Max. Fewer than one failure counts as one.
 func (b Backoff) After(failures int) time.Duration {
 	pause := b.Next(0)
 	for range failures - 1 {
@@ -23,7 +23,7 @@ func (b Backoff) After(failures int) time.Duration {
 	return pause
 }
 
-// Next returns the pause that follows a pause of the given length; 0 = there was none yet.
+// Next returns the pause that follows a pause of the given length. 0 = there was no pause yet.
 func (b Backoff) Next(pause time.Duration) time.Duration {
 	next := max(b.First, pause)
 	if doubled := 2 * pause; doubled > next { // not after an overflow

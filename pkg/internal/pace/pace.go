@@ -1,4 +1,5 @@
-// Package pace keeps calls to so many in a span of time, wherever the span begins.
+// Package pace spaces calls out in time: at most n calls in any time span (Pace), and growing
+// pauses between retries (Backoff).
 package pace
 
 import (
@@ -7,20 +8,20 @@ import (
 	"time"
 )
 
-// Pace lets n calls out in each span. It is safe for concurrent use.
+// Pace allows n calls in each time span. It is safe for concurrent use.
 type Pace struct {
 	span time.Duration
 	mu   sync.Mutex
-	last []time.Time // of the last n calls, oldest first; those to come may lie in the future
+	last []time.Time // times of the last n calls, oldest first; calls that wait have a time in the future
 }
 
-// New returns a Pace of n calls in span; n is at least 1.
+// New returns a Pace of n calls in span. n is at least 1.
 func New(n int, span time.Duration) *Pace {
 	return &Pace{span: span, last: make([]time.Time, n)}
 }
 
-// Wait returns when the caller may call, or the error of ctx. A caller that gave up has used its
-// turn: calls never come too fast.
+// Wait returns nil when the caller may call, or the error of ctx. A caller that gives up has used
+// its turn, so calls never come too fast.
 func (p *Pace) Wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -37,7 +38,7 @@ func (p *Pace) Wait(ctx context.Context) error {
 	return Pause(ctx, turn.Sub(now))
 }
 
-// Pause waits for d, or less if ctx ends, whose error it then returns.
+// Pause waits for d. If ctx ends before, Pause returns its error.
 func Pause(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil || d <= 0 {
 		return err

@@ -1,5 +1,5 @@
-// Package secretfile reads secrets from the files that settings name: never on a command line,
-// never in a log.
+// Package secretfile reads secrets from the files that settings name. So secrets are never on a
+// command line or in a log.
 package secretfile
 
 import (
@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// maxBytes bounds a secret: keys and passwords are shorter, and a wrong path must not fill the
+// maxBytes bounds a secret. Keys and passwords are shorter, and a wrong path must not fill the
 // memory.
 const maxBytes = 64 << 10
 
-// Read returns the content of a file without white space at its end: editors and kubectl add a line
-// break that is no part of a secret. An empty secret is an error. Errors hold the path and nothing
-// of the content.
+// Read returns the content of a file without white space at its end, because editors and kubectl
+// add a line break that is not part of the secret. An empty secret is an error. Errors contain the
+// path and nothing of the content.
 func Read(path string) (string, error) {
 	data, err := Bounded(path, maxBytes)
 	if err != nil {
@@ -29,10 +29,11 @@ func Read(path string) (string, error) {
 	return secret, nil
 }
 
-var errEmpty = errors.New("it is empty")
+var errEmpty = errors.New("the file is empty")
 
-// Bounded returns the content of a file that settings name, if it has at most limit bytes: a wrong
-// path must not fill the memory. Errors hold the path and nothing of the content.
+// Bounded returns the content of a file that settings name. A file of more than limit bytes is an
+// error, because a wrong path must not fill the memory. Errors contain the path and nothing of the
+// content.
 func Bounded(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
