@@ -25,7 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// pair makes a self-signed certificate for 127.0.0.1 with that common name.
+// pair makes a self-signed certificate for 127.0.0.1 with this common name.
 func pair(t *testing.T, name string) (cert, key []byte) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -103,8 +103,9 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestReload serves real handshakes while the files change: a new certificate without its key is
-// refused and logged once, the old pair goes on, and with its key the new one is served.
+// TestReload serves real handshakes while the files change. A new certificate without its key is
+// refused and logged once, and the old pair stays in force. With its key the new certificate is
+// served.
 func TestReload(t *testing.T) {
 	f := newFiles(t)
 	cert, key := pair(t, "one")
@@ -179,7 +180,7 @@ func serve(t *testing.T, r *Reloader) (address string) {
 
 func served(t *testing.T, address string) string {
 	t.Helper()
-	// The test looks at the certificate itself; nobody vouches for it.
+	// The test checks the certificate itself, because no authority signed it.
 	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +189,7 @@ func served(t *testing.T, address string) string {
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
-// await reads log lines until one holds want; the test binary's own deadline ends a wait for
+// await reads log lines until one contains want. The test binary's own deadline ends a wait for
 // nothing.
 func await(t *testing.T, lines <-chan string, want string) {
 	t.Helper()

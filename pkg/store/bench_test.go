@@ -23,13 +23,14 @@ const (
 	benchBytes     = 200 << 10
 	benchPrepared  = 8 << 10
 	benchSection   = 20 << 10
-	benchChunk     = 64 // documents that take each step together, as the worker has it
-	benchAtOnce    = 8  // chunks under way
+	benchChunk     = 64 // documents that take each step together, as in the worker
+	benchAtOnce    = 8  // chunks that are processed at a time
 )
 
-// BenchmarkCycle takes 2,500 documents of 200 KB through everything the store does for them, and
-// reports how that compares with two floors measured in the same run: writing them with one fsync
-// each by two bare goroutines, and the same with reading, SHA-256 and one RSA-2048 signature each.
+// BenchmarkCycle takes 2,500 documents of 200 KB through everything that the store does for them.
+// It reports how that compares with two floors measured in the same run: two goroutines that write
+// the documents with one fsync each, and the same with reading, SHA-256 and one RSA-2048 signature
+// for each document.
 func BenchmarkCycle(b *testing.B) {
 	content := make([]byte, benchBytes)
 	_, _ = rand.Read(content)
@@ -72,8 +73,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// floor writes the documents with one fsync each; with a key each is read and hashed before, and
-// signed.
+// floor writes the documents with one fsync each. With a key it also reads, hashes and signs each
+// document first.
 func floor(b *testing.B, content []byte, key *rsa.PrivateKey) {
 	folder := b.TempDir()
 	var both sync.WaitGroup
@@ -226,9 +227,9 @@ func benchWork(b *testing.B, s *store.Store, id signing.ID, from int) {
 	check(s.FinishDocuments(ctx, results))
 }
 
-// BenchmarkSmall takes operations of one document of 200 KB through everything, 50 at a time, as
-// sync clients send them. Each takes six commits, which share their fsyncs; commits and the
-// operations a second say how well.
+// BenchmarkSmall takes operations with one document of 200 KB through everything, 50 at a time, as
+// sync clients send them. Each takes six commits, which share their fsyncs. The reported commits
+// and operations per second show how well they do.
 func BenchmarkSmall(b *testing.B) {
 	s, err := store.Open(b.Context(), store.Config{Folder: b.TempDir()})
 	if err != nil {

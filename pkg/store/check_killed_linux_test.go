@@ -15,7 +15,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// digests are of all files in a folder.
+// digests hashes every file in a folder.
 func digests(t *testing.T, folder string) map[string][32]byte {
 	t.Helper()
 	all := map[string][32]byte{}
@@ -33,8 +33,8 @@ func digests(t *testing.T, folder string) map[string][32]byte {
 	return all
 }
 
-// TestCheckChangesNothing: in the folder of a process that was killed every file stays as it was,
-// and what is in the WAL alone is seen.
+// TestCheckChangesNothing leaves every file as it is in the folder of a process that was killed,
+// and sees what is only in the WAL.
 func TestCheckChangesNothing(t *testing.T) {
 	folder := t.TempDir()
 	crash(

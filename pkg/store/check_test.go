@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// checkedFolder holds an operation that was signed, with one section in the database and one in the
-// file, one that failed, one on its way and one whose call has no end.
+// checkedFolder holds operations that were signed, with one section in the database and one in the
+// file, one that failed, one that has not ended, and one whose call has no end.
 func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation) {
 	t.Helper()
 	folder = t.TempDir()
@@ -87,13 +87,13 @@ func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation
 	return folder, signed, large
 }
 
-// TestCheck finds nothing where nothing is wrong.
+// TestCheck finds nothing when nothing is wrong.
 func TestCheck(t *testing.T) {
 	folder, _, _ := checkedFolder(t)
 	write(t, "", folder, "operations", "1024.new")
 	write(t, "", folder, "operations", "2048")
 	write(t, "", folder, "lost", "3072")
-	for range 2 { // it changes nothing
+	for range 2 { // the first run changes nothing
 		r, err := store.Check(t.Context(), folder)
 		if err != nil || len(r.Faults) > 0 {
 			t.Fatalf("Check = %+v, %v", r, err)
@@ -106,36 +106,78 @@ func TestCheck(t *testing.T) {
 			t.Errorf("Check names %q as lost, want %q", r.Lost, want)
 		}
 	}
-	open(t, store.Config{Folder: folder}) // and the store opens as before
+	open(t, store.Config{Folder: folder}) // the store opens as before
 }
 
-// TestCheckFinds breaks a folder in every way that is looked for.
+// TestCheckFinds damages a folder in every way that Check looks for.
 func TestCheckFinds(t *testing.T) {
 	for name, test := range map[string]struct {
 		sql         string
 		file, large func(path string) error // of the signed operation, of the one with a large section
 		want        string
 	}{
-		"document changed":   {file: func(p string) error { return overwrite(p, 0, "F") }, want: "document 0: its bytes are not those that were received"},
-		"second one changed": {file: func(p string) error { return overwrite(p, 14, "X") }, want: "document 1: its bytes are not those that were received"},
-		"file cut short":     {file: func(p string) error { return os.Truncate(p, 20) }, want: "document 1: 7 of 14 bytes are there"},
-		"file missing":       {file: os.Remove, want: "its documents cannot be read: no such file or directory"},
-		"section missing":    {sql: "DELETE FROM sections", want: "document 0: its signature is missing"},
-		"section elsewhere":  {sql: "UPDATE progress SET section_at = 1000000 WHERE section_at IS NOT NULL", want: "its signature lies beyond the end of the file"},
-		"section changed":    {sql: "UPDATE sections SET section = CAST('sectiom' AS BLOB)", want: "document 0: the bytes of its signature are not those that were stored"},
-		"large one changed":  {large: func(p string) error { return overwrite(p, 13+50<<10, "X") }, want: "document 0: the bytes of its signature are not those that were stored"},
-		"document missing":   {sql: "DELETE FROM documents WHERE position = 1", want: "has 2 documents, 1 are there"},
-		"state missing":      {sql: "DELETE FROM progress WHERE state = 'received'", want: "document 0: its state is missing"},
-		"prepared missing":   {sql: "DELETE FROM prepared", want: "document 0: is sent, but what was prepared is missing"},
-		"ended too early":    {sql: "UPDATE progress SET state = 'received' WHERE state = 'failed'", want: "document 0: is received, but the operation has ended"},
-		"status of another":  {sql: "UPDATE operations SET status = 'EXECUTED' WHERE status = 'EXECUTION_FAILED'", want: "is EXECUTED with 0 signed documents"},
-		"end of another":     {sql: "UPDATE operations SET is_ended = 0 WHERE status = 'EXECUTED'", want: "status EXECUTED does not fit its end"},
-		"sent in no call":    {sql: "DELETE FROM calls", want: "document 0: is sent, but no call has it"},
-		"called too early":   {sql: "UPDATE progress SET state = 'prepared' WHERE state = 'sent'", want: "document 0: is prepared, but call open has no end"},
-		"counters":           {sql: "UPDATE instance SET returned = returned + 1", want: "counters: 4 digests were sent, but 4 returned, 0 are unknown, 0 refused and 1 in open calls"},
-		"operation missing":  {sql: "DELETE FROM operations WHERE status = 'EXECUTION_FAILED'", want: "table documents: 1 rows belong to no operation"},
-		"documents missing":  {sql: "DELETE FROM documents WHERE operation = (SELECT max(operation) FROM documents)", want: "table progress: 1 rows belong to no operation"},
-		"call of nobody":     {sql: "UPDATE calls SET refs = '[]'", want: "call open: its documents cannot be read"},
+		"document changed": {
+			file: func(p string) error { return overwrite(p, 0, "F") },
+			want: "document 0: its bytes are not those that were received",
+		},
+		"second one changed": {
+			file: func(p string) error { return overwrite(p, 14, "X") },
+			want: "document 1: its bytes are not those that were received",
+		},
+		"file cut short": {
+			file: func(p string) error { return os.Truncate(p, 20) },
+			want: "document 1: 7 of 14 bytes are there",
+		},
+		"file missing":    {file: os.Remove, want: "its documents cannot be read: no such file or directory"},
+		"section missing": {sql: "DELETE FROM sections", want: "document 0: its signature is missing"},
+		"section elsewhere": {
+			sql:  "UPDATE progress SET section_at = 1000000 WHERE section_at IS NOT NULL",
+			want: "its signature lies beyond the end of the file",
+		},
+		"section changed": {
+			sql:  "UPDATE sections SET section = CAST('sectiom' AS BLOB)",
+			want: "document 0: the bytes of its signature are not those that were stored",
+		},
+		"large one changed": {
+			large: func(p string) error { return overwrite(p, 13+50<<10, "X") },
+			want:  "document 0: the bytes of its signature are not those that were stored",
+		},
+		"document missing": {sql: "DELETE FROM documents WHERE position = 1", want: "has 2 documents, 1 are there"},
+		"state missing": {
+			sql:  "DELETE FROM progress WHERE state = 'received'",
+			want: "document 0: its state is missing",
+		},
+		"prepared missing": {sql: "DELETE FROM prepared", want: "document 0: is sent, but what was prepared is missing"},
+		"ended too early": {
+			sql:  "UPDATE progress SET state = 'received' WHERE state = 'failed'",
+			want: "document 0: is received, but the operation has ended",
+		},
+		"status of another": {
+			sql:  "UPDATE operations SET status = 'EXECUTED' WHERE status = 'EXECUTION_FAILED'",
+			want: "is EXECUTED with 0 signed documents",
+		},
+		"end of another": {
+			sql:  "UPDATE operations SET is_ended = 0 WHERE status = 'EXECUTED'",
+			want: "status EXECUTED does not fit its end",
+		},
+		"sent in no call": {sql: "DELETE FROM calls", want: "document 0: is sent, but no call has it"},
+		"called too early": {
+			sql:  "UPDATE progress SET state = 'prepared' WHERE state = 'sent'",
+			want: "document 0: is prepared, but call open has no end",
+		},
+		"counters": {
+			sql:  "UPDATE instance SET returned = returned + 1",
+			want: "counters: 4 digests were sent, but 4 returned, 0 are unknown, 0 refused and 1 in open calls",
+		},
+		"operation missing": {
+			sql:  "DELETE FROM operations WHERE status = 'EXECUTION_FAILED'",
+			want: "table documents: 1 rows belong to no operation",
+		},
+		"documents missing": {
+			sql:  "DELETE FROM documents WHERE operation = (SELECT max(operation) FROM documents)",
+			want: "table progress: 1 rows belong to no operation",
+		},
+		"call of nobody": {sql: "UPDATE calls SET refs = '[]'", want: "call open: its documents cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder, signed, large := checkedFolder(t)
@@ -158,8 +200,8 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// TestDamagedSection: a section of which a byte was changed on disk is not given out, wherever it
-// lies; one that an earlier release stored without a digest is.
+// TestDamagedSection does not give out a section of which a byte was changed on disk, in the
+// database or in the file. It gives out one that an earlier release stored without a digest.
 func TestDamagedSection(t *testing.T) {
 	folder, signed, large := checkedFolder(t)
 	alter(
@@ -209,7 +251,7 @@ func overwrite(path string, at int64, text string) error {
 	return err
 }
 
-// TestCheckDatabase: a database whose pages were overwritten is found out.
+// TestCheckDatabase finds a database whose pages were overwritten.
 func TestCheckDatabase(t *testing.T) {
 	folder, _, _ := checkedFolder(t)
 	path := filepath.Join(folder, "metadata.db")
@@ -228,7 +270,7 @@ func TestCheckDatabase(t *testing.T) {
 	}
 }
 
-// TestCheckRefuses: a folder in use, and one that is none.
+// TestCheckRefuses a folder that is in use, and one that is not a state folder.
 func TestCheckRefuses(t *testing.T) {
 	if _, err := store.Check(
 		t.Context(),

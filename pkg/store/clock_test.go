@@ -8,16 +8,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// twoClocks are a wall clock and a monotonic one that a test sets.
+// twoClocks are a wall clock and a monotonic clock that a test sets.
 type twoClocks struct {
 	wall time.Time
 	mono time.Duration
 }
 
-// pass lets time pass on both.
+// pass lets time pass on both clocks.
 func (c *twoClocks) pass(d time.Duration) { c.wall, c.mono = c.wall.Add(d), c.mono+d }
 
-// jump sets the wall clock alone.
+// jump sets the wall clock only.
 func (c *twoClocks) jump(d time.Duration) { c.wall = c.wall.Add(d) }
 
 const day = 24 * time.Hour
@@ -51,8 +51,8 @@ func wantJump(t *testing.T, s *store.Store, want time.Duration) {
 	}
 }
 
-// TestClockRunsAhead: a clock that is 30 days ahead for a while removes nothing, and what becomes
-// old in the time that really passes goes as usual.
+// TestClockRunsAhead removes nothing while the clock is 30 days ahead for some time. Operations
+// that become old in the time that really passes are removed as usual.
 func TestClockRunsAhead(t *testing.T) {
 	s, _, c, fresh, old := agingStore(t, store.Retention{Age: 7 * day})
 	ops := []signing.Operation{fresh, old}
@@ -74,7 +74,7 @@ func TestClockRunsAhead(t *testing.T) {
 	sweep(t, s, 1, "a week later")
 }
 
-// TestClockWasBehind: a jump that lasts for a day is believed.
+// TestClockWasBehind trusts a jump that lasts for a day.
 func TestClockWasBehind(t *testing.T) {
 	s, _, c, _, _ := agingStore(t, store.Retention{Age: 7 * day})
 	sweep(t, s, 0, "at first")
@@ -87,8 +87,8 @@ func TestClockWasBehind(t *testing.T) {
 	wantJump(t, s, 0)
 }
 
-// TestClockRunsAheadAtStart: a jump that a restart hides, and restarts after it, remove nothing
-// either.
+// TestClockRunsAheadAtStart removes nothing after a jump that a restart hides, nor after the
+// restarts that follow.
 func TestClockRunsAheadAtStart(t *testing.T) {
 	for name, earlierRelease := range map[string]bool{"": false, "of an earlier release": true} {
 		s, cfg, c, fresh, old := agingStore(t, store.Retention{Age: 7 * day})
@@ -122,7 +122,7 @@ func TestClockRunsAheadAtStart(t *testing.T) {
 	}
 }
 
-// TestClockRunsAheadOfFetched: the same for results that were fetched.
+// TestClockRunsAheadOfFetched is TestClockRunsAhead for results that were fetched.
 func TestClockRunsAheadOfFetched(t *testing.T) {
 	s, _, c, fresh, _ := agingStore(t, store.Retention{Age: 700 * day, Fetched: time.Hour})
 	if err := s.Fetched(t.Context(), fresh.ID); err != nil {
@@ -135,7 +135,7 @@ func TestClockRunsAheadOfFetched(t *testing.T) {
 	sweep(t, s, 1, "two hours later")
 }
 
-// TestClockSlews: a clock that NTP slews is believed.
+// TestClockSlews trusts a clock that NTP slews.
 func TestClockSlews(t *testing.T) {
 	s, _, c, _, _ := agingStore(t, store.Retention{Age: 7 * day})
 	for range 70 {

@@ -22,10 +22,10 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// The crash tests run this test binary again as another process, which works on a store, tells on
-// its standard output what it was promised, and is killed with SIGKILL: by itself at a named step,
-// or by the test at any moment. Then the test opens the folder and compares. A kill keeps what the
-// kernel has been told to write; TestOrderOfSystemCalls looks at the fsyncs.
+// The crash tests run this test binary again as another process. It works on a store, writes to its
+// standard output what the store has promised, and is killed with SIGKILL: by itself at a named
+// step, or by the test at any moment. Then the test opens the folder and compares. A kill keeps what
+// the kernel was told to write, so TestOrderOfSystemCalls checks the fsyncs.
 
 // helperRoles are what the test binary does when it is started as another process.
 var helperRoles = map[string]func() error{
@@ -54,7 +54,7 @@ func helper(t *testing.T, role string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// promise is a step that the helper was told to be done; an operation's later promises come after
+// promise is a step that the helper reported as done. The later promises of an operation come after
 // its earlier ones.
 type promise struct {
 	Reference string
@@ -144,7 +144,8 @@ func crashSection(ref signing.Ref) []byte {
 	return bytes.Repeat(fmt.Appendf(nil, "section of %v\n", ref), 700)
 }
 
-// crashOperation takes one operation through its life, telling of each step once it was promised.
+// crashOperation takes one operation through its life and reports each step after the store has
+// promised it.
 func crashOperation(ctx context.Context, s *store.Store, reference string, tell func(promise) error) error {
 	p := promise{Reference: reference, Documents: 1 + rand.IntN(12)}
 	if err := tell(p); err != nil { // the intention
@@ -262,7 +263,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// crash runs the helper until it is killed, and notes its promises.
+// crash runs the helper until it is killed, and records its promises.
 func crash(t *testing.T, step string, env []string, promised map[string]promise) {
 	t.Helper()
 	cmd := helper(t, "crash", env...)
@@ -279,7 +280,7 @@ func crash(t *testing.T, step string, env []string, promised map[string]promise)
 	for in := bufio.NewScanner(out); in.Scan(); lines++ {
 		var p promise
 		if err := json.Unmarshal(in.Bytes(), &p); err != nil {
-			continue // half a line
+			continue // an incomplete line
 		}
 		promised[p.Reference] = p
 		if step == "" && lines == last || lines == 5000 {
@@ -296,7 +297,7 @@ func crash(t *testing.T, step string, env []string, promised map[string]promise)
 	}
 }
 
-// compare holds the store against everything that was promised.
+// compare compares the store with everything that was promised.
 func compare(t *testing.T, s *store.Store, folder string, promised map[string]promise) {
 	t.Helper()
 	stored := 0
@@ -382,8 +383,8 @@ func compareFile(t *testing.T, what string, ref signing.Ref, f signing.File, err
 	}
 }
 
-// compareCounters wants every digest that was sent to be somewhere, and calls to hold exactly the
-// documents that are sent.
+// compareCounters checks that every digest that was sent is accounted for, and that calls hold
+// exactly the documents in state sent.
 func compareCounters(t *testing.T, s *store.Store) {
 	t.Helper()
 	c, err := s.Counters(t.Context())
@@ -414,7 +415,7 @@ func compareCounters(t *testing.T, s *store.Store) {
 	}
 }
 
-// The database can be read with other people's tools while the proxy runs.
+// TestInspection reads the database with the sqlite3 program while the store runs.
 func TestInspection(t *testing.T) {
 	tool, err := exec.LookPath("sqlite3")
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestEarlierIDs: an instance whose volume is new although its ordinal is not notices that as soon
-// as somebody asks for an operation of the old volume, warns once, and counts.
+// TestEarlierIDs notices that the volume is new although the ordinal is not, when a client asks for
+// an operation of the old volume. It warns once and counts.
 func TestEarlierIDs(t *testing.T) {
 	var log strings.Builder
 	s := open(
@@ -33,9 +33,9 @@ func TestEarlierIDs(t *testing.T) {
 		}
 	}
 	before := time.Now().Add(-time.Hour).UnixMilli()
-	ask(before, 8)                                // another instance's
-	ask(time.Now().Add(time.Hour).UnixMilli(), 7) // of this folder, and never given out or removed
-	ask(1, 7)                                     // made up
+	ask(before, 8)                                // of another instance
+	ask(time.Now().Add(time.Hour).UnixMilli(), 7) // of this folder: never assigned, or removed
+	ask(1, 7)                                     // invented by the client
 	end(t, s, create(t, s, "r", "a"), time.Now())
 	want("at first", 0, 0)
 	ask(before, 7)

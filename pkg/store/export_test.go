@@ -9,15 +9,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// OnStep has f called between the durable steps of every write.
+// OnStep makes every write call f between its durable steps.
 func (c *Config) OnStep(f func(step string)) { c.onStep = f }
 
-// SetClock has retention count ages with another clock.
+// SetClock makes retention count ages with another clock.
 func (c *Config) SetClock(wall func() time.Time, mono func() time.Duration) {
 	c.clock = clock{wall, mono}
 }
 
-// LimitPages makes the database full at that many pages; 0 ends it.
+// LimitPages makes the database full at this number of pages. 0 removes the limit.
 func (s *Store) LimitPages(ctx context.Context, pages int) error {
 	if pages == 0 {
 		pages = 1 << 30
@@ -53,14 +53,14 @@ func (s *Store) Hold(ctx context.Context) (release func()) {
 	return func() { close(free); <-ended }
 }
 
-// Doubt puts the store where it is after the commit of an operation was reported as failed,
-// although it was stored.
+// Doubt puts the store into the state after a commit that was reported as failed although the
+// operation was stored.
 func (s *Store) Doubt(id signing.ID, size int64) {
 	s.space.stored.Add(-size)
 	s.intake.uncertain.add(id, size)
 }
 
-// Mark has the writer note how new the database is.
+// Mark makes the writer record the generation of the database.
 func (s *Store) Mark(ctx context.Context) error {
 	s.db.writer.markAsked.Store(true)
 	if err := s.db.touch(ctx); err != nil {
@@ -74,16 +74,16 @@ func (s *Store) HoldRoom(call string, documents int) error {
 	return s.journal.reserve.hold(call, documents)
 }
 
-// FreeRoom gives it up.
+// FreeRoom releases the room of a call.
 func (s *Store) FreeRoom(call string) { s.journal.reserve.free(call) }
 
 // Queued returns how many writes wait.
 func (s *Store) Queued() int { return len(s.db.writer.jobs) }
 
-// Used is what counts against Retention.MaxBytes.
+// Used is the number of bytes that count against Retention.MaxBytes.
 func (s *Store) Used() int64 { return s.space.used() }
 
-// UsedBy is what counts for a client service.
+// UsedBy is the number of bytes that count for a client service.
 func (s *Store) UsedBy(t testing.TB, clientService string) (bytes int64) {
 	t.Helper()
 	if err := s.db.read.QueryRowContext(
@@ -98,29 +98,29 @@ func (s *Store) UsedBy(t testing.TB, clientService string) (bytes int64) {
 	return bytes
 }
 
-// DiskBytes has the state folder be on a disk of that size.
+// DiskBytes makes the store believe that its disk has this size.
 func (s *Store) DiskBytes(size int64) {
 	s.space.diskBytes = func(string) (int64, error) { return size, nil }
 }
 
-// HoldSweep is somebody who removes operations until the returned function is called.
+// HoldSweep keeps the lock of a sweep until the returned function is called.
 func (s *Store) HoldSweep() (release func()) {
 	s.sweeper.sweeping.Lock()
 	return s.sweeper.sweeping.Unlock
 }
 
-// ReadSince has an operation be read since then.
+// ReadSince makes an operation look as if it were read since then.
 func (s *Store) ReadSince(id signing.ID, since time.Time) {
 	s.readers.mu.Lock()
 	defer s.readers.mu.Unlock()
 	s.readers.by[id] = reading{s.readers.by[id].count, since.Add(readTime)}
 }
 
-// ReadOnly has the database refuse writes, as it does on a disk that is mounted read-only.
+// ReadOnly makes the database refuse writes, as on a disk that is mounted read-only.
 func (s *Store) ReadOnly(ctx context.Context, on bool) error {
 	_, err := s.db.writer.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA query_only = %v", on))
 	return err
 }
 
-// IntakeError is what becomes of an error of the disk while documents come in.
+// IntakeError is what the store makes of an error of the disk while documents come in.
 func IntakeError(err error) error { return intakeError("write document", err) }

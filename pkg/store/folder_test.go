@@ -12,7 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// write puts a file into a folder.
+// write writes a file in a folder.
 func write(t *testing.T, content string, path ...string) {
 	t.Helper()
 	name := filepath.Join(path...)
@@ -24,7 +24,7 @@ func write(t *testing.T, content string, path ...string) {
 	}
 }
 
-// list names what a folder holds.
+// list returns the names in a folder.
 func list(t *testing.T, folder ...string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(folder...))
@@ -51,7 +51,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	open(t, store.Config{Folder: folder})
 }
 
-// A start after a forced deletion waits until the old process has ended.
+// TestOpenWaitsForTheLock waits until the old process has ended, as after a forced deletion of a pod.
 func TestOpenWaitsForTheLock(t *testing.T) {
 	folder := t.TempDir()
 	first := open(t, store.Config{Folder: folder})
@@ -76,11 +76,17 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		prepare func(t *testing.T, folder string)
 		want    string
 	}{
-		"not ours": {func(t *testing.T, folder string) { write(t, "x", folder, "operations", "12") }, "was not made by this program"},
+		"not ours": {
+			func(t *testing.T, folder string) { write(t, "x", folder, "operations", "12") },
+			"was not made by this program",
+		},
 		"another program's identity": {func(t *testing.T, folder string) {
 			write(t, `{"name": "other"}`, folder, "instance.json")
 		}, "not of this program"},
-		"identity is no JSON": {func(t *testing.T, folder string) { write(t, "x", folder, "instance.json") }, "not of this program"},
+		"identity is no JSON": {
+			func(t *testing.T, folder string) { write(t, "x", folder, "instance.json") },
+			"not of this program",
+		},
 		"a later layout": {func(t *testing.T, folder string) {
 			write(t, `{"layout": 2, "instance": "a"}`, folder, "instance.json")
 		}, "layout version is 2"},
@@ -98,7 +104,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "state")
 			c.prepare(t, folder)
 			for _, recreate := range []bool{false, true} {
-				known := strings.Contains(name, "metadata") // Recreate heals these
+				known := strings.Contains(name, "metadata") // Recreate repairs these
 				if recreate && known {
 					continue
 				}
@@ -134,7 +140,7 @@ func TestRecreate(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg := store.Config{Folder: folder, Recreate: true}
-		if crashed { // an earlier start has begun to throw away and was killed
+		if crashed { // an earlier start was killed while it threw the state away
 			write(t, "", folder, "recreate")
 			cfg.Recreate = false
 		}

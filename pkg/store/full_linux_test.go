@@ -16,14 +16,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestFullDisk runs fullHelper in a mount namespace of its own, with a small file system for it to
-// fill.
+// TestFullDisk runs fullHelper in its own mount namespace, with a small file system to fill.
 func TestFullDisk(t *testing.T) {
 	folder := t.TempDir()
 	runMounting(t, helper(t, "full", "STORE_TEST_FOLDER="+folder))
 }
 
-// runMounting runs a helper that mounts something, in a mount namespace of its own.
+// runMounting runs a helper that mounts something, in its own mount namespace.
 func runMounting(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -33,7 +32,8 @@ func runMounting(t *testing.T, cmd *exec.Cmd) {
 	}
 	out, err := cmd.CombinedOutput()
 	switch {
-	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EINVAL) || strings.Contains(string(out), errNoMount):
+	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EINVAL) ||
+		strings.Contains(string(out), errNoMount):
 		t.Skipf("no file system can be mounted here: %v %s", err, out)
 	case err != nil:
 		t.Errorf("%v: %s", err, out)
@@ -42,8 +42,8 @@ func runMounting(t *testing.T, cmd *exec.Cmd) {
 
 const errNoMount = "mount small file system"
 
-// fullHelper fills the disk at every point where the store writes, and looks at what it says and
-// whether it recovers.
+// fullHelper fills the disk at every point where the store writes, and checks the errors and that
+// the store recovers.
 func fullHelper() error {
 	folder := os.Getenv("STORE_TEST_FOLDER")
 	if err := syscall.Mount("small", folder, "tmpfs", 0, "size=16m"); err != nil {
@@ -123,7 +123,8 @@ func (f *full) create(reference string, size int) (signing.Operation, error) {
 		Request: signing.Request{ExternalReference: reference, Documents: make([]signing.DocumentRequest, 1)}})
 }
 
-// intake: a document that does not fit is refused as busy, and leaves room for the next.
+// intake checks that a document that does not fit is refused as busy, and leaves room for the next
+// one.
 func (f *full) intake() {
 	op, err := f.create("before", 1000)
 	f.expect("Create", err, "")
@@ -137,8 +138,8 @@ func (f *full) intake() {
 	f.expect("Operation", err, "")
 }
 
-// journal: on a full disk every write fails as storage or busy, reads go on, and all is well once
-// there is room again.
+// journal checks that on a full disk every write fails as storage or busy and reads continue, and
+// that everything works when there is room again.
 func (f *full) journal() {
 	op, err := f.create("journal", 1000)
 	f.expect("Create", err, "")
@@ -178,10 +179,10 @@ func (f *full) journal() {
 	f.expect("Check", f.Check(f.ctx), "")
 }
 
-// values: what was paid for is stored on a full disk, in the room that was kept for it, and then no
-// call begins until there is room again.
+// values checks that a signature value is stored on a full disk, in the room that was reserved for
+// it. Afterwards no call begins until there is room again.
 func (f *full) values(refs []signing.Ref) {
-	// A value that is large enough to need room of its own: else it might fit into the log as it is.
+	// The value is large enough to need room of its own. Otherwise it might fit into the WAL.
 	f.expect("EndCall on a full disk", f.EndCall(f.ctx, "call", [][]byte{make([]byte, 2<<20)}), "")
 	f.fill()
 	f.expect(

@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// copyFolder copies a state folder as it is now. Of a store that is open and idle it is what kill
-// -9 leaves.
+// copyFolder copies a state folder as it is now. If its store is open and idle, the copy is what
+// kill -9 leaves.
 func copyFolder(t *testing.T, from string) (to string) {
 	t.Helper()
 	to = t.TempDir()
@@ -23,7 +23,7 @@ func copyFolder(t *testing.T, from string) (to string) {
 	return to
 }
 
-// replace puts a copy of a file in the place of another.
+// replace overwrites a file with a copy of another.
 func replace(t *testing.T, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(from)
@@ -40,9 +40,8 @@ func remove(t *testing.T, path ...string) {
 	}
 }
 
-// TestLostDatabaseIsRefused: a folder that was in use does not open with a database that has lost
-// something, whatever the way, and is left as it is. All of it was killed in the middle of its
-// work.
+// TestLostDatabaseIsRefused does not open a folder that was in use and whose database has lost
+// something in any way, and leaves it unchanged. Each folder was copied from a running store.
 func TestLostDatabaseIsRefused(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -79,10 +78,22 @@ func TestLostDatabaseIsRefused(t *testing.T) {
 			remove(t, folder, "metadata.db-wal")
 			alter(t, folder, "VACUUM; PRAGMA application_id = 7")
 		}, "metadata.db has no tables"},
-		"no instance row":   {func(t *testing.T, folder string) { alter(t, folder, "DELETE FROM instance") }, "has no instance row"},
-		"no instance table": {func(t *testing.T, folder string) { alter(t, folder, "DROP TABLE instance") }, "has no instance table"},
-		"no WAL":            {func(t *testing.T, folder string) { remove(t, folder, "metadata.db-wal") }, "is older than what instance.json has seen"},
-		"an empty WAL":      {func(t *testing.T, folder string) { write(t, "", folder, "metadata.db-wal") }, "is older than what instance.json has seen"},
+		"no instance row": {
+			func(t *testing.T, folder string) { alter(t, folder, "DELETE FROM instance") },
+			"has no instance row",
+		},
+		"no instance table": {
+			func(t *testing.T, folder string) { alter(t, folder, "DROP TABLE instance") },
+			"has no instance table",
+		},
+		"no WAL": {
+			func(t *testing.T, folder string) { remove(t, folder, "metadata.db-wal") },
+			"is older than what instance.json has seen",
+		},
+		"an empty WAL": {
+			func(t *testing.T, folder string) { write(t, "", folder, "metadata.db-wal") },
+			"is older than what instance.json has seen",
+		},
 		"a WAL of zeros": {func(t *testing.T, folder string) {
 			write(t, strings.Repeat("\x00", 100_000), folder, "metadata.db-wal")
 		}, "is older than what instance.json has seen"},
@@ -130,17 +141,19 @@ func TestLostDatabaseIsRefused(t *testing.T) {
 	}
 }
 
-// TestKilledFolderOpens: what a kill leaves opens with all that is in it, also after another
-// program has opened the database meanwhile, which copies the WAL and removes it; and so does a
+// TestKilledFolderOpens opens what a kill leaves, with everything in it. It also opens it after
+// another program has opened the database, which copies the WAL and removes it, and it opens a
 // backup of the whole folder.
 func TestKilledFolderOpens(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
 	op := create(t, s, "first", "a")
 	for name, prepare := range map[string]func(t *testing.T, folder string){
-		"killed":                  func(*testing.T, string) {},
-		"opened by another":       func(t *testing.T, folder string) { alter(t, folder, "PRAGMA user_version") },
-		"instance.json is behind": func(t *testing.T, folder string) { write(t, `{"layout": 1, "instance": "a"}`, folder, "instance.json") },
+		"killed":            func(*testing.T, string) {},
+		"opened by another": func(t *testing.T, folder string) { alter(t, folder, "PRAGMA user_version") },
+		"instance.json is behind": func(t *testing.T, folder string) {
+			write(t, `{"layout": 1, "instance": "a"}`, folder, "instance.json")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := copyFolder(t, folder)
@@ -156,8 +169,7 @@ func TestKilledFolderOpens(t *testing.T) {
 	}
 }
 
-// TestFirstStartIsRepeated: a crash in the middle of the very first start leaves a folder that
-// opens.
+// TestFirstStartIsRepeated opens a folder whose very first start was killed in the middle.
 func TestFirstStartIsRepeated(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, folder string){
 		"no database":        func(*testing.T, string) {},
@@ -188,8 +200,8 @@ func TestFirstStartIsRepeated(t *testing.T) {
 	}
 }
 
-// TestDatabaseFileIsComplete: the file alone, without its WAL, always holds the tables and the
-// instance row.
+// TestDatabaseFileIsComplete finds the tables and the instance row in the database file without its
+// WAL at any time.
 func TestDatabaseFileIsComplete(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -231,7 +243,7 @@ func TestDatabaseFileIsComplete(t *testing.T) {
 	}
 }
 
-// TestOnlyTheOwnerReads: nobody else may read the database, whatever the mode of the folder and of
+// TestOnlyTheOwnerReads lets no other user read the database, with any mode of the folder and of
 // files from an earlier release.
 func TestOnlyTheOwnerReads(t *testing.T) {
 	folder := t.TempDir()

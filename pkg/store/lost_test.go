@@ -14,8 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestUnknownDocumentsAreKept: documents that the database does not know are moved, with a warning,
-// and never removed.
+// TestUnknownDocumentsAreKept moves documents that the database does not know, with a warning, and
+// never removes them.
 func TestUnknownDocumentsAreKept(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -51,8 +51,9 @@ func TestUnknownDocumentsAreKept(t *testing.T) {
 	readBack(t, s, op, "kept")
 }
 
-// TestRenameAfterCommit: a crash between the commit of an operation and the rename of its file
-// loses nothing, and until the next start the documents are served under the name that they have.
+// TestRenameAfterCommit loses nothing when the process ends between the commit of an operation and
+// the rename of its file. Until the next start the documents are served under the name that they
+// have.
 func TestRenameAfterCommit(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder, Retention: store.Retention{Age: time.Hour}})
@@ -76,8 +77,8 @@ func TestRenameAfterCommit(t *testing.T) {
 	readBack(t, s, op, "a document")
 }
 
-// TestRemovedDocumentsAreNotLost: files whose operations were removed go at the next start: the
-// database knows that it removed them.
+// TestRemovedDocumentsAreNotLost removes files of removed operations at the next start, because the
+// database knows that it removed the operations.
 func TestRemovedDocumentsAreNotLost(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder, Retention: store.Retention{Age: time.Hour}})
@@ -109,8 +110,8 @@ func TestRemovedDocumentsAreNotLost(t *testing.T) {
 	}
 }
 
-// TestFolderDeleted: a state folder that was deleted beneath a running store is busy, with a time
-// to come again, for writers and readers.
+// TestFolderDeleted returns KindBusy with a Retry-After to writers and readers when the state
+// folder was deleted while the store runs.
 func TestFolderDeleted(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "state")
 	s := open(t, store.Config{Folder: folder, MinFree: -1})

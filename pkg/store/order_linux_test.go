@@ -14,8 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// orderHelper takes one operation of large sections through its life, writing a mark to standard
-// output after each promise.
+// orderHelper takes one operation with large sections through its life, and writes a mark to
+// standard output after each promise.
 func orderHelper() error {
 	ctx := context.Background()
 	s, err := store.Open(ctx, store.Config{Folder: os.Getenv("STORE_TEST_FOLDER")})
@@ -64,8 +64,8 @@ func orderHelper() error {
 	return s.Close()
 }
 
-// Each promise rests on fsyncs in a certain order; strace sees them. A line is a system call with
-// the file it was about.
+// TestOrderOfSystemCalls checks with strace that each promise rests on fsyncs in the right order. A
+// line is a system call and its file.
 func TestOrderOfSystemCalls(t *testing.T) {
 	tool, err := exec.LookPath("strace")
 	if err != nil {
@@ -92,7 +92,8 @@ func TestOrderOfSystemCalls(t *testing.T) {
 	}
 	events := traceEvents(string(raw), folder)
 	for _, c := range []struct{ from, to, want string }{
-		{"begin", "created", "rename operations/ID.new; fsync operations/ID.new; fsync operations; fsync metadata.db-wal; rename operations/ID"},
+		{"begin", "created", "rename operations/ID.new; fsync operations/ID.new; fsync operations; " +
+			"fsync metadata.db-wal; rename operations/ID"},
 		{"created", "prepared", "fsync metadata.db-wal"},
 		{"prepared", "sent", "fsync metadata.db-wal"},
 		{"sent", "valued", "fsync metadata.db-wal"},
@@ -114,7 +115,7 @@ var (
 	idName     = regexp.MustCompile(`operations/\d+`)
 )
 
-// traceEvents makes a trace readable: one event after another, paths within the folder.
+// traceEvents makes a trace readable: one event after another, with paths below the folder.
 func traceEvents(raw, folder string) string {
 	var events []string
 	add := func(what, path string) {

@@ -10,9 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestRetentionSparesReaders: what is being read stays, whatever it is old or large, and the sweep
-// goes on behind it; its owner may remove it.
-func TestRetentionSparesReaders(t *testing.T) {
+// TestRetentionKeepsWhatIsRead keeps operations that are being read although they are old or large.
+// The sweep continues with others, and the owner may remove the operation.
+func TestRetentionKeepsWhatIsRead(t *testing.T) {
 	const size, read = 1 << 20, 20 // more than go in one batch
 	for name, retention := range map[string]store.Retention{
 		"age": {Age: time.Hour}, "size": {MaxBytes: 10 * size}, "fetched": {Fetched: time.Nanosecond},
@@ -50,8 +50,9 @@ func TestRetentionSparesReaders(t *testing.T) {
 	}
 }
 
-// TestRetentionSparesReadersForATime: one who reads for ever does not hold the disk.
-func TestRetentionSparesReadersForATime(t *testing.T) {
+// TestRetentionKeepsWhatIsReadForATime removes an operation in the end although it is still being
+// read.
+func TestRetentionKeepsWhatIsReadForATime(t *testing.T) {
 	s := open(t, store.Config{Retention: store.Retention{Age: time.Hour}})
 	op := create(t, s, "r", "a")
 	end(t, s, op, time.Now().Add(-2*time.Hour))

@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestReserve: the room for signature values is really taken on the disk, grows with the calls in
-// flight, and is given back after them.
+// TestReserve really takes the room for signature values on the disk, grows with the calls in
+// flight, and gives the room back after them.
 func TestReserve(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "reserve")

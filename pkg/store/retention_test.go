@@ -55,8 +55,8 @@ func TestRetentionByAge(t *testing.T) {
 	}
 }
 
-// TestRetentionOfCallbacks: what goes before anybody was told of its end does not go unnoticed, but
-// for what its owner removes.
+// TestRetentionOfCallbacks logs when an operation is removed before its callback was made, unless
+// its owner removed it.
 func TestRetentionOfCallbacks(t *testing.T) {
 	var log strings.Builder
 	s := open(
@@ -93,8 +93,8 @@ func TestRetentionOfCallbacks(t *testing.T) {
 	}
 }
 
-// TestRetentionOfFetched: what its owner has fetched goes earlier where that was asked for; what
-// was not, or has not ended, stays.
+// TestRetentionOfFetched removes operations that were fetched earlier than others if that was
+// configured. It keeps those that were not fetched or have not ended.
 func TestRetentionOfFetched(t *testing.T) {
 	for name, test := range map[string]struct {
 		fetched time.Duration
@@ -145,7 +145,7 @@ func TestRetentionBySize(t *testing.T) {
 	var ops []signing.Operation
 	for i := range 6 {
 		op := create(t, s, fmt.Sprint(i), content)
-		if i != 1 { // which never ends
+		if i != 1 { // this one never ends
 			end(t, s, op, time.Now().Add(-time.Duration(10-i)*time.Minute))
 		}
 		ops = append(ops, op)
@@ -162,10 +162,10 @@ func TestRetentionBySize(t *testing.T) {
 	wantKept(t, s, ops, false, true, true, true, true, true)
 }
 
-// TestRetentionAfterClockWasAhead: what ended in the future, by the clock of now, goes first where
-// there is too much, and not for its age.
+// TestRetentionAfterClockWasAhead removes operations whose end lies in the future first when too
+// much is used, and not because of their age.
 func TestRetentionAfterClockWasAhead(t *testing.T) {
-	const size, ahead = 1 << 20, 20 // more than go in one batch
+	const size, ahead = 1 << 20, 20 // more than one batch removes
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
 	var ops []signing.Operation
@@ -201,8 +201,8 @@ func TestRetentionAfterClockWasAhead(t *testing.T) {
 	wantKept(t, s, ops, kept...)
 }
 
-// TestRetentionBySizeOfDisk: a limit that the disk does not hold is one of four fifths of it, and
-// of less where more must stay free.
+// TestRetentionBySizeOfDisk cuts a limit that the disk does not hold to four fifths of the disk,
+// and to less if more must stay free.
 func TestRetentionBySizeOfDisk(t *testing.T) {
 	const size = 1 << 20
 	folder := t.TempDir()
@@ -230,7 +230,7 @@ func TestRetentionBySizeOfDisk(t *testing.T) {
 	wantKept(t, s, ops, false, false, true, true, true, true)
 }
 
-// reopen opens a folder again as another configuration says.
+// reopen opens a folder again with another configuration.
 func reopen(t *testing.T, s *store.Store, cfg store.Config) *store.Store {
 	t.Helper()
 	if err := s.Close(); err != nil {
@@ -239,9 +239,9 @@ func reopen(t *testing.T, s *store.Store, cfg store.Config) *store.Store {
 	return open(t, cfg)
 }
 
-// TestRetentionBySizeOfMetadata: where documents are small most of what is in use are sections in
-// the database, whose file does not shrink as rows go. A sweep goes as far below the limit as it
-// should, and no further.
+// TestRetentionBySizeOfMetadata sweeps as far below the limit as it should and no further, when
+// documents are small. Then most bytes in use are sections in the database, whose file does not
+// shrink when rows are deleted.
 func TestRetentionBySizeOfMetadata(t *testing.T) {
 	const operations, documents, section, limit = 300, 3, 20 << 10, 12 << 20
 	folder := t.TempDir()
@@ -273,7 +273,7 @@ func TestRetentionBySizeOfMetadata(t *testing.T) {
 	}
 }
 
-// Space of removed operations is used again or given back.
+// TestSweepShrinksTheDatabase uses the space of removed operations again or gives it back.
 func TestSweepShrinksTheDatabase(t *testing.T) {
 	s := open(t, store.Config{Retention: store.Retention{Age: time.Hour}})
 	for i := range 3 {
@@ -303,9 +303,9 @@ func TestSweepShrinksTheDatabase(t *testing.T) {
 	}
 }
 
-// The promise on disk: payload, a little for each document, and a fixed amount. It is measured at
-// every step, with prepared values and sections of the largest usual size, in chunks as the worker
-// does it.
+// TestDiskStaysBounded checks the promise of README.md: payload, a little for each document, and a
+// fixed amount. It measures at every step, with prepared values and sections of the largest usual
+// size, in the chunks of the worker.
 func TestDiskStaysBounded(t *testing.T) {
 	const documents, size, prepared, section = 600, 10 << 10, 10 << 10, 20 << 10
 	const bound = documents*size*105/100 + documents*(40<<10) + 16<<20

@@ -16,8 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestSweepDoesNotHoldUploads: at the limit an upload is refused at once while somebody removes
-// operations; before it is reached Run is woken.
+// TestSweepDoesNotHoldUploads refuses an upload at the limit at once while another goroutine
+// removes operations. Before the limit is reached it wakes Run.
 func TestSweepDoesNotHoldUploads(t *testing.T) {
 	const size = 1 << 20
 	folder := t.TempDir()
@@ -64,8 +64,8 @@ func TestSweepDoesNotHoldUploads(t *testing.T) {
 	}
 }
 
-// TestUploadsTogether: what is left is shared by all uploads that run, however little each has
-// brought.
+// TestUploadsTogether shares the room that is left among all running uploads, even if each is
+// small.
 func TestUploadsTogether(t *testing.T) {
 	const size = 1 << 20
 	s := open(t, store.Config{Retention: store.Retention{MaxBytes: 4 * size}})
@@ -140,7 +140,7 @@ func TestUploadsAreRefusedWithoutFreeSpace(t *testing.T) {
 	end(t, s, op, time.Now()) // what was accepted can be finished
 }
 
-// TestRemoveOnReadOnlyDisk: the owner is told to come again, and the operation is still there.
+// TestRemoveOnReadOnlyDisk tells the owner to retry, and the operation still exists.
 func TestRemoveOnReadOnlyDisk(t *testing.T) {
 	s := open(t, store.Config{})
 	op := create(t, s, "r", "x")
@@ -158,8 +158,8 @@ func TestRemoveOnReadOnlyDisk(t *testing.T) {
 	}
 }
 
-// TestIntakeErrors: whatever a disk refuses to take, the client may try again; other faults are the
-// store's.
+// TestIntakeErrors returns KindBusy when the disk refuses to write, so that the client may retry.
+// Other faults are KindStorage.
 func TestIntakeErrors(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
 		wantBusy(t, err.Error(), store.IntakeError(&os.PathError{Op: "write", Err: err}))
@@ -169,8 +169,8 @@ func TestIntakeErrors(t *testing.T) {
 	}
 }
 
-// TestCheckReadOnly: a disk that is read-only is found out by Check; reads go on, and all is well
-// afterwards.
+// TestCheckReadOnly notices a read-only disk. Reads continue, and everything works when the disk is
+// writable again.
 func TestCheckReadOnly(t *testing.T) {
 	s := open(t, store.Config{})
 	op := create(t, s, "r", "a")

@@ -22,8 +22,8 @@ func createFor(t *testing.T, s *store.Store, client, reference, content string) 
 	return op
 }
 
-// TestSharesOfSize: a client service that fills the state folder throws its own results out, oldest
-// first, and not the older ones of those who use less. Each client service may use an equal part.
+// TestSharesOfSize removes the oldest results of the client service that fills the state folder,
+// and not the older ones of others that use less. Each client service may use an equal part.
 func TestSharesOfSize(t *testing.T) {
 	const size = 1 << 20
 	folder := t.TempDir()
@@ -68,8 +68,8 @@ func TestSharesOfSize(t *testing.T) {
 	}
 }
 
-// TestShareOfUnfinished: while the one who uses most has nothing that may go, the others keep what
-// they have, and new documents are refused.
+// TestShareOfUnfinished refuses new documents while the client service that uses most has nothing
+// that can be removed. The others keep what they have.
 func TestShareOfUnfinished(t *testing.T) {
 	const size = 1 << 20
 	folder := t.TempDir()
@@ -90,8 +90,8 @@ func TestShareOfUnfinished(t *testing.T) {
 	wantKept(t, s, []signing.Operation{small, large}, true, false)
 }
 
-// TestShareCountsSections: what counts for a client service is not only its documents, but also its
-// sections, wherever they are.
+// TestShareCountsSections counts sections for a client service as well as documents, in the
+// database and in the file.
 func TestShareCountsSections(t *testing.T) {
 	const section = 60 << 10
 	folder := t.TempDir()

@@ -18,7 +18,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// open opens a store that is closed with the test; without a folder, in an empty one.
+// open opens a store that is closed with the test. Without a folder it opens an empty one.
 func open(t *testing.T, cfg store.Config) *store.Store {
 	t.Helper()
 	if cfg.Folder == "" {
@@ -35,7 +35,7 @@ func open(t *testing.T, cfg store.Config) *store.Store {
 	return s
 }
 
-// request spools documents and returns the request for them.
+// request uploads documents and returns the request for them.
 func request(
 	t *testing.T,
 	s signing.Store,
@@ -76,7 +76,7 @@ func create(t *testing.T, s signing.Store, reference string, contents ...string)
 	return op
 }
 
-// end gives an operation up at a moment.
+// end gives an operation up at the given time.
 func end(t *testing.T, s signing.Store, op signing.Operation, at time.Time) {
 	t.Helper()
 	if err := s.SetStatus(
@@ -127,8 +127,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// Writes that queue up while the disk is busy are committed together, and one that is refused takes
-// nobody along.
+// TestGroupCommit commits writes together that were queued while the disk was busy. A write that is
+// refused does not affect the others.
 func TestGroupCommit(t *testing.T) {
 	s := open(t, store.Config{})
 	const writes = 20

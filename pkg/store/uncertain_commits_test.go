@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// When the metadata has no room nothing is accepted, what is there is served, and the documents of
-// the refused request go away.
+// TestFullMetadata accepts nothing when the metadata has no room, serves what exists, and removes
+// the documents of the refused request.
 func TestFullMetadata(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -48,8 +48,8 @@ func TestFullMetadata(t *testing.T) {
 	}
 }
 
-// An operation that is there although its commit was reported as failed keeps its documents, and
-// they count.
+// TestStoredAlthoughReported keeps and counts the documents of an operation that exists although its
+// commit was reported as failed.
 func TestStoredAlthoughReported(t *testing.T) {
 	s := open(t, store.Config{Folder: t.TempDir()})
 	op := create(t, s, "kept", "a document")
@@ -58,7 +58,7 @@ func TestStoredAlthoughReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Doubt(op.ID, before.StoredBytes)
-	for range 2 { // the second one has nothing to settle
+	for range 2 { // the second sweep has nothing to settle
 		if _, err := s.Sweep(t.Context()); err != nil {
 			t.Errorf("Sweep = %v", err)
 		}

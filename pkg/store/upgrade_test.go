@@ -23,12 +23,21 @@ func alter(t *testing.T, folder, statements string) {
 	}
 }
 
-// versionFive takes from a database what version 6 added.
-const versionFive = `ALTER TABLE instance DROP COLUMN generation; ALTER TABLE instance DROP COLUMN swept; DROP TRIGGER usage_more; DROP TRIGGER usage_other;
-	DROP TRIGGER usage_less; DROP TABLE usage; ALTER TABLE operations DROP COLUMN metadata; DROP TABLE removed; DROP INDEX operations_of_client;`
+// versionFive removes from a database what version 6 added.
+const versionFive = `
+	ALTER TABLE instance DROP COLUMN generation; ALTER TABLE instance DROP COLUMN swept;
+	DROP TRIGGER usage_more; DROP TRIGGER usage_other; DROP TRIGGER usage_less; DROP TABLE usage;
+	ALTER TABLE operations DROP COLUMN metadata; DROP TABLE removed; DROP INDEX operations_of_client;`
 
-// TestUpgrade: a database of the first version is brought up to this one with all that is in it, an
-// open call too.
+// versionOne removes from a database of version 5 what the versions 2 to 5 added.
+const versionOne = `
+	ALTER TABLE progress DROP COLUMN section_sha256;
+	ALTER TABLE calls DROP COLUMN certificate;
+	DROP INDEX operations_fetched; ALTER TABLE operations DROP COLUMN fetched;
+	ALTER TABLE operations DROP COLUMN callback; DROP TABLE callbacks;`
+
+// TestUpgrade upgrades a database of the first version with everything in it, including an open
+// call.
 func TestUpgrade(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, store.Config{Folder: folder})
@@ -49,19 +58,10 @@ func TestUpgrade(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(
-		t,
-		folder,
-		"ALTER TABLE progress DROP COLUMN section_sha256; ALTER TABLE calls DROP COLUMN certificate; DROP INDEX operations_fetched; ALTER TABLE operations DROP COLUMN fetched; ALTER TABLE operations DROP COLUMN callback; DROP TABLE callbacks; "+versionFive+" PRAGMA user_version = 1",
-	)
-	write(
-		t,
-		`{"layout": 1, "instance": "`+s.Instance()+`"}`,
-		folder,
-		"instance.json",
-	) // as releases before the generation wrote it
-	// the second time nothing is left to do
-	for range 2 {
+	alter(t, folder, versionFive+versionOne+"PRAGMA user_version = 1")
+	before := `{"layout": 1, "instance": "` + s.Instance() + `"}` // without a generation, as the release wrote it
+	write(t, before, folder, "instance.json")
+	for range 2 { // the second time nothing is left to do
 		s = open(t, store.Config{Folder: folder})
 		if got := s.UsedBy(t, "c"); got < int64(len("content")) {
 			t.Errorf("the client service uses %d bytes, want its documents counted", got)
@@ -76,7 +76,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// TestLaterDatabase: one that a later release has written is refused, and left as it is.
+// TestLaterDatabase refuses a database that a later release wrote, and leaves it unchanged.
 func TestLaterDatabase(t *testing.T) {
 	folder := t.TempDir()
 	if err := open(t, store.Config{Folder: folder}).Close(); err != nil {

@@ -67,7 +67,7 @@ func TestWriteFileFailureLeavesOldContent(t *testing.T) {
 	}
 }
 
-// Readers of a file that is rewritten all the time never see a part of it.
+// TestWriteFileIsAtomic never shows a part of a file to readers while it is rewritten.
 func TestWriteFileIsAtomic(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	contents := [][]byte{bytes.Repeat([]byte("a"), 100_000), bytes.Repeat([]byte("b"), 50_000)}

@@ -12,7 +12,7 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// watch runs Run until the test ends and returns a channel that gets the file's content after each
+// watch runs Run until the test ends. It returns a channel that gets the file's content after each
 // call.
 func watch(t *testing.T, poll time.Duration, path string) <-chan string {
 	t.Helper()
@@ -37,7 +37,7 @@ func watch(t *testing.T, poll time.Duration, path string) <-chan string {
 	return contents
 }
 
-// await reads contents until want comes; the test binary's own deadline ends a wait for nothing.
+// await reads contents until want comes. The test binary's own deadline ends a wait for nothing.
 func await(t *testing.T, contents <-chan string, want string) {
 	t.Helper()
 	for got := range contents {
@@ -54,7 +54,7 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// never is a poll that does not come within a test: what is told then was told by an event.
+// never is a poll interval longer than a test, so that only events can report a change.
 const never = 24 * time.Hour
 
 func TestRunTellsEvents(t *testing.T) {

@@ -48,13 +48,13 @@ func TestGet(t *testing.T) {
 	})
 }
 
-// TestOneAtATime: many who find no value ask once, and one who cannot wait is let go.
+// TestOneAtATime asks once when many callers find no value, and lets a caller go that cannot wait.
 func TestOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		v := fresh.New(fresh.Config[int]{For: time.Minute, Ask: func(context.Context) (int, error) {
 			asked++
-			time.Sleep(time.Second) // fake
+			time.Sleep(time.Second) // fake clock
 			return 7, nil
 		}})
 		var all sync.WaitGroup
@@ -78,8 +78,8 @@ func TestOneAtATime(t *testing.T) {
 	})
 }
 
-// TestFailureIsShared: a crowd that waits for one question gets its failure, and does not ask one
-// after the other; one whose own time is up leaves the question to the next.
+// TestFailureIsShared gives a crowd that waits for one Ask its error, so that they do not ask one
+// after the other. A caller whose own time is up leaves the question to the next.
 func TestFailureIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -87,7 +87,7 @@ func TestFailureIsShared(t *testing.T) {
 		v := fresh.New(fresh.Config[int]{For: time.Minute, Ask: func(ctx context.Context) (int, error) {
 			asked++
 			select {
-			case <-time.After(30 * time.Second): // fake
+			case <-time.After(30 * time.Second): // fake clock
 				return 0, trouble
 			case <-ctx.Done():
 				return 0, ctx.Err()
@@ -120,8 +120,8 @@ func TestFailureIsShared(t *testing.T) {
 	})
 }
 
-// TestOldOneMeanwhile: one asks a service that hangs; the others go on with the old value, unless
-// it is too old, was refused or was forgotten.
+// TestOldOneMeanwhile lets one caller ask a service that hangs. The others use the old value,
+// unless it is too old, was refused or was forgotten.
 func TestOldOneMeanwhile(t *testing.T) {
 	const hangs = 15 * time.Second
 	trouble, refusal := errors.New("trouble"), errors.New("refusal")
@@ -159,7 +159,7 @@ func TestOldOneMeanwhile(t *testing.T) {
 					StillGood: func(_ int, age time.Duration, err error) bool { return age < 24*time.Hour && err != refusal },
 					Ask: func(context.Context) (int, error) {
 						if hang {
-							time.Sleep(hangs) // fake
+							time.Sleep(hangs) // fake clock
 						}
 						return 7, ask
 					},
@@ -191,7 +191,7 @@ func TestOldOneMeanwhile(t *testing.T) {
 	}
 }
 
-// TestNewest: it asks if it is told to, and else takes what there is.
+// TestNewest asks if it is told to, and otherwise uses the value that there is.
 func TestNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -206,8 +206,8 @@ func TestNewest(t *testing.T) {
 	})
 }
 
-// TestRenew: it asks whatever is kept, says what is wrong although an old value may be used, and a
-// crowd asks once.
+// TestRenew asks even if a value is fresh, returns the error although an old value may be used, and
+// asks once for a crowd.
 func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -217,7 +217,7 @@ func TestRenew(t *testing.T) {
 			StillGood: func(int, time.Duration, error) bool { return true },
 			Ask: func(context.Context) (int, error) {
 				asked++
-				time.Sleep(time.Second) // fake
+				time.Sleep(time.Second) // fake clock
 				return asked, trouble
 			},
 		})
@@ -236,7 +236,7 @@ func TestRenew(t *testing.T) {
 		}
 		trouble, asked = nil, 10
 		go func() { _, _ = v.Renew(t.Context()) }()
-		synctest.Wait() // it asks, from before the others' call
+		synctest.Wait() // it asks since before the others' call
 		var all sync.WaitGroup
 		for range 10 {
 			all.Go(func() {

@@ -12,7 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 )
 
-// TestWait: whatever the callers do, no second sees more than three calls.
+// TestWait allows no more than three calls in any second, in whatever pattern the callers come.
 func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pace.New(3, time.Second)

@@ -77,9 +77,9 @@ const (
 // ErrInjected is the hidden cause of every injected failure.
 var ErrInjected = errors.New("injected failure")
 
-// Inject lets f decide, before each write, whether and how it fails. f gets the name of the method
+// Inject lets f decide before each write whether and how it fails. f gets the name of the method
 // (Create, SavePrepared, BeginCall, NoteCall, EndCall, AbandonCall, FinishDocuments, SetStatus,
-// Remove, NewUpload, Add) and is called under the store's lock: it must not call the store. Nil
+// Remove, NewUpload, Add). It is called under the store's lock, so it must not call the store. Nil
 // ends all faults.
 func (m *memoryState) Inject(f func(method string) Fault) {
 	m.mu.Lock()
@@ -87,7 +87,7 @@ func (m *memoryState) Inject(f func(method string) Fault) {
 	m.fault = f
 }
 
-// FailNext makes the n-th call from now of a method (1 = the next one) fail, once.
+// FailNext makes the n-th call of a method from now on fail once. 1 = the next call.
 func (m *memoryState) FailNext(method string, n int, how Fault) {
 	m.Inject(func(called string) Fault {
 		if called == method {
@@ -100,7 +100,7 @@ func (m *memoryState) FailNext(method string, n int, how Fault) {
 	})
 }
 
-// write runs change under the lock, failing as injected. change must change nothing when it returns
+// write runs change under the lock and fails as injected. change must change nothing if it returns
 // an error.
 func (m *memoryState) write(method string, change func() error) error {
 	m.mu.Lock()
@@ -133,8 +133,8 @@ func (m *memoryState) document(ref signing.Ref) *document {
 	return r.docs[ref.Index]
 }
 
-// inState returns the documents, or ErrConflict if one does not exist, is named twice or is in none
-// of the states.
+// inState returns the documents. It returns ErrConflict if one does not exist, is named twice or is
+// in none of the states.
 func (m *memoryState) inState(refs []signing.Ref, states ...signing.DocumentState) ([]*document, error) {
 	seen := make(map[signing.Ref]bool, len(refs))
 	docs := make([]*document, len(refs))
@@ -219,7 +219,7 @@ func (m memoryRecords) add(u *upload, n signing.NewOperation) signing.Operation 
 	return r.op
 }
 
-// stamp is a time as a store gives it back: without a monotonic clock, in UTC.
+// stamp is a time as a store returns it: in UTC, without a monotonic clock.
 func stamp(t time.Time) time.Time {
 	if t.IsZero() {
 		return t

@@ -70,7 +70,7 @@ func (m memoryJournal) BeginCall(_ context.Context, c signing.CallRecord) error 
 	})
 }
 
-// find returns the place of a call, or -1.
+// find returns the index of a call, or -1.
 func (m memoryJournal) find(id string) int {
 	return slices.IndexFunc(m.calls, func(c *call) bool { return c.ID == id })
 }

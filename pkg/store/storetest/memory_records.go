@@ -78,7 +78,7 @@ func (m memoryRecords) Fetched(_ context.Context, id signing.ID) error {
 	})
 }
 
-// WasFetched says whether an operation was noted as fetched.
+// WasFetched reports whether an operation was recorded as fetched.
 func (m memoryRecords) WasFetched(id signing.ID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -15,14 +15,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Options is what a store can do beyond the interface.
+// Options says what a store can do beyond the interface.
 type Options struct {
 	// Reopen ends a store as a crash or a stop would, and opens it again with what was durable. Nil =
-	// nothing survives: tests of durability are skipped.
+	// nothing survives, and Run skips the tests of durability.
 	Reopen func(t *testing.T, s signing.Store) signing.Store
 }
 
-// Run holds a store against each word of the comments on signing.Store. open gives an empty one.
+// Run tests a store against each sentence of the comments on signing.Store. open returns an empty
+// store.
 func Run(t *testing.T, open func(t *testing.T) signing.Store, o Options) {
 	for _, part := range []struct {
 		name  string
@@ -202,7 +203,7 @@ func failedOf(refs []signing.Ref) []signing.DocumentResult {
 	return results
 }
 
-// advance takes documents to a state, by a call of their own where they need one.
+// advance takes documents to a state, with a call of their own if they need one.
 func (f *fixture) advance(state signing.DocumentState, refs []signing.Ref) {
 	f.Helper()
 	steps := []struct {

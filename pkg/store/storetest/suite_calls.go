@@ -101,7 +101,7 @@ var callTests = []test{
 			f.wantStates(string(outcome), op.ID, signing.DocumentPrepared, signing.DocumentPrepared)
 			f.wantCounters(string(outcome), want)
 			f.wantPrepared(refs[0], nil)
-			// the name is free again
+			// the name can be used again
 			f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 			f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
 			want.Sent, want.Returned = want.Sent+2, want.Returned+2
@@ -221,7 +221,7 @@ var concurrencyTests = []test{
 	}},
 }
 
-// racers is how many goroutines run into each other.
+// racers is how many goroutines compete.
 const racers = 16
 
 // atOnce runs try in many goroutines and judges the results when all have ended.

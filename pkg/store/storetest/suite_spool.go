@@ -122,7 +122,7 @@ var spoolTests = []test{
 		if _, err := f.Create(f.ctx(), up, n); err == nil {
 			f.Error("Create from a discarded upload = nil, want an error")
 		}
-		f.upload().Discard() // of an empty one
+		f.upload().Discard() // of an empty upload
 
 		up = f.upload()
 		op, err := f.Create(f.ctx(), up, f.newOperation(up, "c", "r", "kept"))
