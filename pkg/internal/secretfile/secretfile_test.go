@@ -14,7 +14,7 @@ func TestRead(t *testing.T) {
 		{"plain", "s3cret", "s3cret", ""},
 		{"line break of an editor", "s3cret\r\n", "s3cret", ""},
 		{"blanks inside stay", " a b \n", " a b", ""},
-		{"empty", "\n", "", "it is empty"},
+		{"empty", "\n", "", "the file is empty"},
 		{"too large", strings.Repeat("x", 64<<10+1), "", "larger than"},
 	}
 	for _, c := range cases {
