@@ -4,8 +4,9 @@ package pdf
 // but it takes time to find it.
 const packedCost = 64
 
-// parseBudget limits the source text that is parsed for one document. Objects that are too large for
-// the cache are parsed again at each reference, so the size of the file alone does not limit it.
+// parseBudget limits the source text that is parsed for one document. Objects that are too large
+// for the cache are parsed again at each reference, so the size of the file alone does not limit
+// it.
 type parseBudget struct {
 	used  int64 // bytes
 	limit int64
@@ -19,8 +20,8 @@ func (b *parseBudget) check() error {
 	return nil
 }
 
-// charge counts parsed bytes, also if parsing failed. The smallest object costs as much as the block
-// that is read for it.
+// charge counts parsed bytes, also if parsing failed. The smallest object costs as much as the
+// block that is read for it.
 func (b *parseBudget) charge(bytes int64) { b.used += max(bytes, firstChunk) }
 
 // chargePacked counts the parsed bytes of an object of an object stream.

@@ -8,11 +8,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// large is the text of an array that is too large to be kept parsed.
+// large is the text of an array that is too large for the object cache.
 var large = "[(" + strings.Repeat("x", maxCachedBytes/4) + ")]"
 
-// TestParsedBudget wants all that is parsed to count against one budget, in object streams and out
-// of them, whole and broken.
+// TestParsedBudget checks that all parsing counts against one budget: inside and outside object
+// streams, of whole and of broken objects.
 func TestParsedBudget(t *testing.T) {
 	b := newBuilder().catalog()
 	b.object(4, large)
@@ -63,7 +63,8 @@ func TestParsedBudget(t *testing.T) {
 	}
 }
 
-// TestParsedBudgetOfSmallObjects counts an object for what reading it costs, not for its few bytes.
+// TestParsedBudgetOfSmallObjects checks that an object counts for the block that is read for it,
+// not only for its few bytes.
 func TestParsedBudgetOfSmallObjects(t *testing.T) {
 	b := newBuilder().catalog()
 	b.table("")
@@ -77,8 +78,8 @@ func TestParsedBudgetOfSmallObjects(t *testing.T) {
 	}
 }
 
-// TestParsedBudgetOfPacked reads a large packed form several times, as signing it does: 20,000
-// objects in a few kilobytes.
+// TestParsedBudgetOfPacked reads a large packed form several times, as signing does: 20,000 objects
+// in a few kilobytes.
 func TestParsedBudgetOfPacked(t *testing.T) {
 	const objects = 20_000
 	b := newBuilder().catalog()

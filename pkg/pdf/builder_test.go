@@ -11,7 +11,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// builder writes PDF files for tests, right or wrong as asked for.
+// builder writes PDF files for tests, correct or broken ones.
 type builder struct {
 	bytes.Buffer
 	offsets map[int]int64  // of plain objects
@@ -36,7 +36,7 @@ func (b *builder) stream(number int, dict string, data []byte) *builder {
 	return b.object(number, fmt.Sprintf("<<%s/Length %d>>\nstream\n%s\nendstream", dict, len(data), data))
 }
 
-// objectStream writes an object stream with the objects numbered from first on.
+// objectStream writes an object stream. Its objects are numbered from first on.
 func (b *builder) objectStream(number, first int, bodies ...string) *builder {
 	var index, data strings.Builder
 	for i, body := range bodies {
@@ -70,8 +70,8 @@ func (b *builder) top() int {
 	return top
 }
 
-// table ends the file with a cross-reference table and returns where that lies; trailer holds
-// further entries.
+// table ends the file with a cross-reference table and returns its offset. trailer contains further
+// entries.
 func (b *builder) table(trailer string) int64 {
 	start := int64(b.Len())
 	fmt.Fprintf(b, "xref\n0 %d\n", b.top())
@@ -86,8 +86,8 @@ func (b *builder) table(trailer string) int64 {
 	return start
 }
 
-// xrefStream ends the file with a cross-reference stream as object number and returns where that
-// lies.
+// xrefStream ends the file with a cross-reference stream, which is object number, and returns its
+// offset.
 func (b *builder) xrefStream(number int, dict string) int64 {
 	start := int64(b.Len())
 	b.offsets[number] = start
@@ -133,7 +133,7 @@ func open(t testing.TB, b []byte) *Document {
 	return d
 }
 
-// wantKind fails unless err is of the kind and its detail holds text.
+// wantKind fails the test unless err is of the kind and its detail contains text.
 func wantKind(t *testing.T, err error, kind signing.Kind, text string) {
 	t.Helper()
 	e := signing.AsError(err)

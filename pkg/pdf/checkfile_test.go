@@ -12,7 +12,8 @@ import (
 
 const strayObject = "13 0 obj\n(forged)\nendobj\n"
 
-// shifted returns the file behind other bytes, with offsets that count from the first of them.
+// shifted puts other bytes before the file and changes the offsets so that they count from the
+// first of these bytes.
 func shifted(before, file string) string {
 	move := func(digits, format string) string {
 		n, err := strconv.Atoi(digits)
@@ -32,8 +33,8 @@ func shifted(before, file string) string {
 	})
 }
 
-// revised appends a revision of one object to a file with a table; between stands in front of it,
-// beside stands behind the object.
+// revised appends a revision of one object to a file with a table. between stands before the
+// object, beside behind it.
 func revised(file, between, beside string) string {
 	file += between
 	at := len(file)
@@ -48,8 +49,8 @@ func revised(file, between, beside string) string {
 	)
 }
 
-// TestCheckFile wants a file to be refused that other readers repair, and the bytes to be named
-// because of which they do.
+// TestCheckFile checks that CheckFile refuses a file that other readers repair, and that the error
+// names the bytes that make them repair it.
 func TestCheckFile(t *testing.T) {
 	b := newBuilder().catalog()
 	b.table("")
@@ -74,18 +75,26 @@ func TestCheckFile(t *testing.T) {
 		{"comment between revisions", revised(file, "%%EOF\n% second revision\n", ""), "", ""},
 		{"offsets point to white space", shifted("", strings.ReplaceAll(file, "\nxref", " \nxref")), "", ""},
 		{"text behind", file + "garbage", signing.KindDamaged, fmt.Sprintf("bytes from %d on", len(file))},
-		{"text behind a stream", stream.String() + "garbage", signing.KindDamaged, fmt.Sprintf("bytes from %d on", stream.Len())},
+		{"text behind a stream", stream.String() + "garbage", signing.KindDamaged,
+			fmt.Sprintf("bytes from %d on", stream.Len())},
 		{"object behind", file + strayObject, signing.KindDamaged, fmt.Sprintf("bytes from %d on", len(file))},
 		{"object behind, hidden in a comment", file + "%" + strayObject, signing.KindDamaged, "belong to no revision"},
-		{"trailer behind, hidden in a comment", file + "% trailer<</Root 13 0 R>>", signing.KindDamaged, "belong to no revision"},
-		{"object behind with an end of its own", file + strayObject + again, signing.KindDamaged, fmt.Sprintf("bytes from %d on", len(file))},
-		{"end that names another place", file + "startxref\n7\n%%EOF\n" + again, signing.KindDamaged, "belong to no revision"},
+		{"trailer behind, hidden in a comment", file + "% trailer<</Root 13 0 R>>", signing.KindDamaged,
+			"belong to no revision"},
+		{"object behind with an end of its own", file + strayObject + again, signing.KindDamaged,
+			fmt.Sprintf("bytes from %d on", len(file))},
+		{"end that names another place", file + "startxref\n7\n%%EOF\n" + again, signing.KindDamaged,
+			"belong to no revision"},
 		{"many ends", file + strings.Repeat(again, 20), signing.KindTooComplex, "startxref"},
-		{"object between revisions", revised(file, strayObject, ""), signing.KindDamaged, fmt.Sprintf("bytes from %d on", len(file))},
-		{"text between revisions", revised(file, "garbage\n", ""), signing.KindDamaged, fmt.Sprintf("bytes from %d on", len(file))},
-		{"old object between revisions", revised(file, "1 0 obj\n<</Type/Catalog/Pages 9 0 R>>\nendobj\n", ""), signing.KindDamaged, "belong to no revision"},
+		{"object between revisions", revised(file, strayObject, ""), signing.KindDamaged,
+			fmt.Sprintf("bytes from %d on", len(file))},
+		{"text between revisions", revised(file, "garbage\n", ""), signing.KindDamaged,
+			fmt.Sprintf("bytes from %d on", len(file))},
+		{"old object between revisions", revised(file, "1 0 obj\n<</Type/Catalog/Pages 9 0 R>>\nendobj\n", ""),
+			signing.KindDamaged, "belong to no revision"},
 		{"table from 1", strings.Replace(file, "xref\n0 ", "xref\n1 ", 1), signing.KindDamaged, "starts at object 1"},
-		{"table from 1, older revision", revised(strings.Replace(file, "xref\n0 ", "xref\n1 ", 1), "", ""), signing.KindDamaged, "starts at object 1"},
+		{"table from 1, older revision", revised(strings.Replace(file, "xref\n0 ", "xref\n1 ", 1), "", ""),
+			signing.KindDamaged, "starts at object 1"},
 		{"blank before the header", " " + file, signing.KindUnsupported, "1 bytes before its header"},
 		{"line before the header", "\n" + file, signing.KindUnsupported, "1 bytes before its header"},
 		{"mail before the header", "mail header\r\n" + file, signing.KindUnsupported, "13 bytes before its header"},
@@ -93,8 +102,11 @@ func TestCheckFile(t *testing.T) {
 		{"line that offsets count", shifted("\n", file), "", ""},
 		{"mail that offsets count", shifted("mail header\r\n", file), "", ""},
 		{"1,000 bytes that offsets count", shifted(strings.Repeat("x", 1000), file), "", ""},
-		{"one offset that does not count them", strings.Replace(shifted("\n", file), "0000000010", "0000000009", 1), signing.KindDamaged, "1 bytes before its header, and object 1 is not at byte 9"},
-		{"objects that do not count them", "mail header\r\n" + strings.Replace(file, again, again[:10]+strings.Split(shifted("mail header\r\n", again), "\n")[2]+"\n%%EOF\n", 1), signing.KindDamaged, "13 bytes before its header, and object 1"},
+		{"one offset that does not count them", strings.Replace(shifted("\n", file), "0000000010", "0000000009", 1),
+			signing.KindDamaged, "1 bytes before its header, and object 1 is not at byte 9"},
+		{"objects that do not count them", "mail header\r\n" +
+			strings.Replace(file, again, again[:10]+strings.Split(shifted("mail header\r\n", again), "\n")[2]+"\n%%EOF\n",
+				1), signing.KindDamaged, "13 bytes before its header, and object 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := open(t, []byte(tt.file)).CheckFile(t.Context())
@@ -108,8 +120,8 @@ func TestCheckFile(t *testing.T) {
 	}
 }
 
-// TestOpenBytesBefore wants the bytes before the header to be named where no way to count them
-// leads to a cross-reference section.
+// TestOpenBytesBefore checks that the error names the bytes before the header if no way of counting
+// offsets leads to a cross-reference section.
 func TestOpenBytesBefore(t *testing.T) {
 	b := newBuilder().catalog()
 	b.table("")
@@ -118,7 +130,7 @@ func TestOpenBytesBefore(t *testing.T) {
 	wantKind(t, err, signing.KindDamaged, "1 bytes before its header")
 }
 
-// TestStray wants what a revision lists to be told from what it does not.
+// TestStray checks that Stray distinguishes what a revision lists from other bytes.
 func TestStray(t *testing.T) {
 	b := newBuilder().catalog()
 	b.table("")
@@ -134,7 +146,8 @@ func TestStray(t *testing.T) {
 		{"revision", revised(file, "", ""), -1},
 		{"two revisions", revised(revised(file, "", ""), "\n", ""), -1},
 		{"listed object that cannot be read", strings.Replace(revised(file, "", ""), "(new)", "1.#I ", 1), -1},
-		{"listed object that cannot be read and holds another", strings.Replace(revised(file, "", "    "), "(new)\nendobj\n    ", "#13 0 obj\nendobj\n", 1), begin},
+		{"listed object that cannot be read and holds another",
+			strings.Replace(revised(file, "", "    "), "(new)\nendobj\n    ", "#13 0 obj\nendobj\n", 1), begin},
 		{"objects alone", file + strayObject, begin},
 		{"object before the revision", revised(file, strayObject, ""), begin},
 		{"object in the revision", revised(file, "", strayObject), begin + int64(len(listed))},

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestEncrypted reads, and updates, files of all revisions of the standard security handler with an
-// empty user password.
+// TestEncrypted reads and updates files of all revisions of the standard security handler whose
+// user password is empty.
 func TestEncrypted(t *testing.T) {
 	files, err := filepath.Glob("testdata/encrypted/[ar]*.pdf")
 	if err != nil || len(files) < 7 {
@@ -128,8 +128,10 @@ func TestEncryptionRefused(t *testing.T) {
 		{"version 2, revision 6", "/Filter/Standard/V 2/R 6", signing.KindDamaged, "do not match"},
 		{"short /U", "/Filter/Standard/V 2/R 3/O<" + pad + ">/U<00>", signing.KindDamaged, "incomplete"},
 		{"long key", "/Filter/Standard/V 2/R 3/Length 4000/O<" + pad + ">/U<" + pad + ">", signing.KindDamaged, "length"},
-		{"crypt filter missing", "/Filter/Standard/V 4/R 4/StmF/X/O<" + pad + ">/U<" + pad + ">", signing.KindDamaged, "crypt filter"},
-		{"crypt filter unknown", "/Filter/Standard/V 4/R 4/CF<</X<</CFM/Y>>>>/StmF/X/O<" + pad + ">/U<" + pad + ">", signing.KindUnsupported, "method"},
+		{"crypt filter missing", "/Filter/Standard/V 4/R 4/StmF/X/O<" + pad + ">/U<" + pad + ">", signing.KindDamaged,
+			"crypt filter"},
+		{"crypt filter unknown", "/Filter/Standard/V 4/R 4/CF<</X<</CFM/Y>>>>/StmF/X/O<" + pad + ">/U<" + pad + ">",
+			signing.KindUnsupported, "method"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBuilder().catalog()
@@ -140,7 +142,7 @@ func TestEncryptionRefused(t *testing.T) {
 	}
 }
 
-// TestCBCReader reads encrypted streams whose length is around that of its buffer.
+// TestCBCReader reads encrypted streams whose length is near a multiple of the reader's buffer.
 func TestCBCReader(t *testing.T) {
 	b, err := os.ReadFile("testdata/encrypted/aes-128-r4.pdf")
 	if err != nil {

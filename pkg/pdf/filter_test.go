@@ -15,7 +15,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// decoded reads the one stream of a file made of dict and data.
+// decoded returns the decoded data of a stream with the given dictionary and data.
 func decoded(t *testing.T, dict string, data []byte) ([]byte, error) {
 	t.Helper()
 	b := newBuilder().catalog()
@@ -51,14 +51,16 @@ func TestFilters(t *testing.T) {
 	}{
 		{"none", "", plain, plain},
 		{"flate", "/Filter/FlateDecode", deflate(string(plain)), plain},
-		{"flate without checksum", "/Filter/FlateDecode", bytes.TrimSuffix(deflate(string(plain)), deflate(string(plain))[len(deflate(string(plain)))-4:]), plain},
+		{"flate without checksum", "/Filter/FlateDecode",
+			bytes.TrimSuffix(deflate(string(plain)), deflate(string(plain))[len(deflate(string(plain)))-4:]), plain},
 		{"hex", "/Filter/ASCIIHexDecode", []byte(hex.EncodeToString(plain) + ">"), plain},
 		{"hex, odd", "/Filter[/ASCIIHexDecode]", []byte("41 4>"), []byte("A@")},
 		{"base 85", "/Filter/ASCII85Decode", a85, plain},
 		{"base 85, zeros", "/Filter/ASCII85Decode", []byte("z~>"), []byte{0, 0, 0, 0}},
 		{"run length", "/Filter/RunLengthDecode", runs.Bytes(), append(bytes.Clone(plain), "zzzz"...)},
 		{"two", "/Filter[/ASCIIHexDecode/FlateDecode]", []byte(hex.EncodeToString(deflate(string(plain))) + ">"), plain},
-		{"two with parameters", "/Filter[/ASCIIHexDecode/FlateDecode]/DecodeParms[null<</Predictor 1>>]", []byte(hex.EncodeToString(deflate(string(plain))) + ">"), plain},
+		{"two with parameters", "/Filter[/ASCIIHexDecode/FlateDecode]/DecodeParms[null<</Predictor 1>>]",
+			[]byte(hex.EncodeToString(deflate(string(plain))) + ">"), plain},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := decoded(t, tt.dict, tt.data)
@@ -69,8 +71,8 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// lzwEncode writes 9 to 12 bit codes with a literal for each byte, clearing the table before it is
-// full.
+// lzwEncode writes codes of 9 to 12 bits: one literal for each byte. It clears the table before the
+// table is full.
 func lzwEncode(data []byte, early int) []byte {
 	var out []byte
 	var bits, nbits uint
@@ -117,7 +119,7 @@ func TestLZW(t *testing.T) {
 	}
 }
 
-// TestLZWAgrees holds the decoder against another one on random codes.
+// TestLZWAgrees compares the decoder with another one on random codes.
 func TestLZWAgrees(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 300 {
@@ -181,8 +183,10 @@ func TestFiltersRefuse(t *testing.T) {
 		{"broken hex", "/Filter/ASCIIHexDecode", []byte("xyz"), signing.KindDamaged},
 		{"broken base 85", "/Filter/ASCII85Decode", []byte("uuuuu~>"), signing.KindDamaged},
 		{"broken LZW", "/Filter/LZWDecode", []byte{0x80, 0x7f, 0xff, 0xff, 0xff}, signing.KindDamaged},
-		{"huge row", "/Filter/FlateDecode/DecodeParms<</Predictor 12/Columns 2000000000>>", deflate("x"), signing.KindDamaged},
-		{"wide row", "/Filter/FlateDecode/DecodeParms<</Predictor 12/Columns 1000000/Colors 32/BitsPerComponent 32>>", deflate("x"), signing.KindTooComplex},
+		{"huge row", "/Filter/FlateDecode/DecodeParms<</Predictor 12/Columns 2000000000>>", deflate("x"),
+			signing.KindDamaged},
+		{"wide row", "/Filter/FlateDecode/DecodeParms<</Predictor 12/Columns 1000000/Colors 32/BitsPerComponent 32>>",
+			deflate("x"), signing.KindTooComplex},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := decoded(t, tt.dict, tt.data)
@@ -193,7 +197,7 @@ func TestFiltersRefuse(t *testing.T) {
 	}
 }
 
-// TestDecodeBudget wants all stages of all streams of a document to count against one budget.
+// TestDecodeBudget checks that all stages of all streams of a document count against one budget.
 func TestDecodeBudget(t *testing.T) {
 	b := newBuilder().catalog()
 	b.stream(4, "/Filter[/FlateDecode/FlateDecode]", deflate(string(deflate(strings.Repeat("x", 1<<20)))))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// seed adds the samples of the repository and files of all kinds made here.
+// seed adds the sample files of the repository and generated files of all kinds.
 func seed(f *testing.F) {
 	files, err := filepath.Glob("testdata/encrypted/*.pdf")
 	if err != nil {
@@ -42,7 +42,7 @@ func seed(f *testing.F) {
 	f.Add(packed.Bytes())
 }
 
-// FuzzDocument opens a file, walks what signing needs of it, and updates it: whatever opens must
+// FuzzDocument opens a file, reads what signing needs of it, and updates it. A file that opens must
 // open again with the update.
 func FuzzDocument(f *testing.F) {
 	seed(f)
@@ -92,10 +92,11 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// FuzzObject wants what is parsed to be written so that it parses to the same.
+// FuzzObject checks that a parsed object, written and parsed again, is the same object.
 func FuzzObject(f *testing.F) {
 	for _, s := range []string{
-		"<</A 1/B[true false null 1.5 -.5]/C(a\\)b\\101)/D<4142>/E 5 0 R/#46#20 /G>>", "[[[[1]]]]", "(unbalanced", "7 0 R", "<</A", "<~>", "%c\n1",
+		"<</A 1/B[true false null 1.5 -.5]/C(a\\)b\\101)/D<4142>/E 5 0 R/#46#20 /G>>", "[[[[1]]]]", "(unbalanced",
+		"7 0 R", "<</A", "<~>", "%c\n1",
 	} {
 		f.Add([]byte(s))
 	}
@@ -120,7 +121,8 @@ func FuzzXref(f *testing.F) {
 	f.Add([]byte("xref\n0 2\n0000000000 65535 f \n0000000009 00000 n \ntrailer<</Size 2/Root 1 0 R>>"))
 	f.Add(
 		[]byte(
-			"9 0 obj<</Type/XRef/Size 3/W[1 2 1]/Index[0 1 2 1]/Root 1 0 R/Length 8>>stream\n\x00\x00\x00\x00\x01\x00\x09\x00\nendstream endobj",
+			"9 0 obj<</Type/XRef/Size 3/W[1 2 1]/Index[0 1 2 1]/Root 1 0 R/Length 8>>stream\n" +
+				"\x00\x00\x00\x00\x01\x00\x09\x00\nendstream endobj",
 		),
 	)
 	f.Add([]byte("xref\n0 1\n0000000000 65535 f \ntrailer<</Size 2/Root 1 0 R/Prev 9/XRefStm 9>>"))

@@ -5,7 +5,8 @@ import (
 	"io"
 )
 
-// input is the bytes that a lexer reads. It reads ahead as needed, but never more than budget bytes.
+// input is the bytes that a lexer reads. It reads ahead as needed, but never more than budget
+// bytes.
 type input struct {
 	r      io.Reader
 	buf    []byte

@@ -22,8 +22,8 @@ func newLoader(src *source, x *xref) *loader {
 	return l
 }
 
-// protect sets the decryption; c is nil if the file is not encrypted. It drops all objects that were
-// read before, because their strings are still encrypted.
+// protect sets the decryption; c is nil if the file is not encrypted. It drops all objects that
+// were read before, because their strings are still encrypted.
 func (l *loader) protect(c *crypt) {
 	if c == nil {
 		return

@@ -26,8 +26,8 @@ type header struct {
 }
 
 // Open reads the cross-reference sections of a PDF of size bytes, and its encryption dictionary. It
-// assumes that the user password is empty. It reads the end of the file first, and no objects except
-// /Encrypt. The Document uses r as long as it lives.
+// assumes that the user password is empty. It reads the end of the file first, and no objects
+// except /Encrypt. The Document uses r as long as it lives.
 //
 // Errors are KindNotDocument, KindDamaged, KindTooComplex, KindUnsupported, KindEncrypted if the
 // file needs a password, and KindStorage if r fails.
@@ -108,8 +108,8 @@ func (d *Document) Size() int64 { return d.src.base + d.src.size }
 // Trailer is the newest trailer dictionary, or the dictionary of the newest cross-reference stream.
 func (d *Document) Trailer() *Dict { return d.xref.newest().trailer }
 
-// Renew resets the budget of parsed bytes. It is for callers that do several pieces of work with one
-// document, one after the other.
+// Renew resets the budget of parsed bytes. It is for callers that do several pieces of work with
+// one document, one after the other.
 func (d *Document) Renew() { d.loader.budget.used = 0 }
 
 // Permissions returns the user's permission bits (ISO 32000-2 table 22). All bits are set if the
@@ -121,9 +121,9 @@ func (d *Document) Permissions() uint32 {
 	return d.loader.crypt.permissions
 }
 
-// Data returns a reader of the decoded data of a stream that this Document read. Decoded bytes count
-// against a budget for the whole document. The error is KindUnsupported for filters that only image
-// decoders know.
+// Data returns a reader of the decoded data of a stream that this Document read. Decoded bytes
+// count against a budget for the whole document. The error is KindUnsupported for filters that only
+// image decoders know.
 func (d *Document) Data(s *Stream) (io.Reader, error) { return d.loader.decoder.data(s) }
 
 // Catalog returns the document catalog and its reference.

@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// pageTreeFile is a tree of three levels: pages 10 to 15 below nodes 3 and 4, whose attributes they
-// inherit.
+// pageTreeFile returns a page tree of three levels. Pages 10 to 15 are below nodes 3 and 4 and
+// inherit their attributes.
 func pageTreeFile() *builder {
 	b := newBuilder()
 	b.object(1, "<</Type/Catalog/Pages 2 0 R>>")
@@ -77,8 +77,10 @@ func TestPagesRefused(t *testing.T) {
 		kind       signing.Kind
 		text       string
 	}{
-		{"loop", func() string { b := pageTreeFile(); b.object(3, "<</Kids[2 0 R]>>"); b.table(""); return b.String() }(), signing.KindDamaged, "loop"},
-		{"self", func() string { b := pageTreeFile(); b.object(2, "<</Kids[2 0 R]>>"); b.table(""); return b.String() }(), signing.KindDamaged, "loop"},
+		{"loop", func() string { b := pageTreeFile(); b.object(3, "<</Kids[2 0 R]>>"); b.table(""); return b.String() }(),
+			signing.KindDamaged, "loop"},
+		{"self", func() string { b := pageTreeFile(); b.object(2, "<</Kids[2 0 R]>>"); b.table(""); return b.String() }(),
+			signing.KindDamaged, "loop"},
 		{"loop behind the page", func() string {
 			b := pageTreeFile()
 			b.object(3, "<</Kids[10 0 R 2 0 R]>>")
@@ -98,8 +100,18 @@ func TestPagesRefused(t *testing.T) {
 			b.table("")
 			return b.String()
 		}(), signing.KindDamaged, "no page"},
-		{"no tree", func() string { b := pageTreeFile(); b.object(1, "<</Type/Catalog>>"); b.table(""); return b.String() }(), signing.KindDamaged, "page tree"},
-		{"missing tree", func() string { b := pageTreeFile(); b.object(1, "<</Pages 99 0 R>>"); b.table(""); return b.String() }(), signing.KindDamaged, "page tree"},
+		{"no tree", func() string {
+			b := pageTreeFile()
+			b.object(1, "<</Type/Catalog>>")
+			b.table("")
+			return b.String()
+		}(), signing.KindDamaged, "page tree"},
+		{"missing tree", func() string {
+			b := pageTreeFile()
+			b.object(1, "<</Pages 99 0 R>>")
+			b.table("")
+			return b.String()
+		}(), signing.KindDamaged, "page tree"},
 		{"many nodes", func() string {
 			b := pageTreeFile()
 			b.object(2, "<</Kids["+strings.Repeat("16 0 R ", 1000)+"]>>")

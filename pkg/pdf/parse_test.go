@@ -131,7 +131,8 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("Number(%q).Float() = %g, %v, want %g, %v", string(tt.in), f, isF, tt.f, tt.isF)
 		}
 	}
-	for f, want := range map[float64]Number{0: "0", 1: "1", -2.5: "-2.5", 1.0 / 3: "0.33333", 1e-9: "0", math.Copysign(0, -1): "0", 595.28: "595.28"} {
+	for f, want := range map[float64]Number{0: "0", 1: "1", -2.5: "-2.5", 1.0 / 3: "0.33333", 1e-9: "0",
+		math.Copysign(0, -1): "0", 595.28: "595.28"} {
 		if got := Real(f); got != want {
 			t.Errorf("Real(%g) = %s, want %s", f, got, want)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// reachable lists the numbers up to 40 that References of d come to from the catalog.
+// reachable lists the numbers up to 40 that can be reached from the catalog of d.
 func reachable(t *testing.T, r *References, d *Document, cut map[int][]int) string {
 	t.Helper()
 	if err := r.Advance(context.Background(), d); err != nil {
@@ -65,8 +65,8 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-// TestReferencesUnread wants what cannot be read, but perhaps by others, to refer to everything, if
-// it is used.
+// TestReferencesUnread checks that an object that cannot be read refers to everything, if it is
+// reachable, because other readers may be able to read it.
 func TestReferencesUnread(t *testing.T) {
 	for name, tt := range map[string]struct {
 		root, broken string
@@ -94,8 +94,8 @@ func TestReferencesUnread(t *testing.T) {
 	}
 }
 
-// TestReferencesBounded wants objects that lie in each other not to be read without end, and a
-// broken one to refer to what it did up to there.
+// TestReferencesBounded checks that objects inside each other are not read without end, and that a
+// broken object refers to what it names before the damage.
 func TestReferencesBounded(t *testing.T) {
 	b := newBuilder().catalog()
 	b.object(4, "<</A 5 0 R/B )>>").table("")

@@ -2,7 +2,8 @@ package pdf
 
 import "math"
 
-// resolver reads objects and checks their type. It has no state of its own; the loader does the work.
+// resolver reads objects and checks their type. It has no state of its own; the loader does the
+// work.
 type resolver struct{ loader *loader }
 
 // Get resolves o: it follows a reference to the newest version of the object, and returns any other

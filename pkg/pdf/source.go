@@ -31,8 +31,8 @@ func (s *source) read(b []byte, offset int64) (int, error) {
 	return n, nil
 }
 
-// lexerAt returns a lexer that reads from offset, at most as much as one object may take. The caller
-// may release the lexer when it is done with it.
+// lexerAt returns a lexer that reads from offset, at most as much as one object may take. The
+// caller may release the lexer when it is done with it.
 func (s *source) lexerAt(offset int64) *lexer {
 	l := lexers.Get().(*lexer)
 	l.r, l.base, l.budget, l.chunk = io.NewSectionReader(s.r, offset, s.size-offset), offset, maxObjectBytes, firstChunk

@@ -14,7 +14,8 @@ import (
 // one. Bytes that cannot be read as one of these also count as stray. Errors are KindTooComplex,
 // KindStorage, and the error of ctx.
 func (d *Document) Stray(ctx context.Context, from, to int64) (at int64, found bool, err error) {
-	w := &strayWalk{d: d, listed: map[int64]Ref{}, sections: map[int64]*section{}, from: from - d.src.base, to: to - d.src.base}
+	w := &strayWalk{d: d, listed: map[int64]Ref{}, sections: map[int64]*section{}}
+	w.from, w.to = from-d.src.base, to-d.src.base
 	if err := w.claim(ctx); err != nil {
 		return 0, false, err
 	}

@@ -127,7 +127,8 @@ func (d *Document) isStartxref(lex *lexer) (bool, error) {
 	}
 	number, err := lex.next()
 	n, ok := Number(number.value).Int()
-	return ok && number.kind == tokenNumber && (n == 0 || d.xref.sectionAt(n, n) != nil || n == d.end.startxref), storageFault(err)
+	known := n == 0 || d.xref.sectionAt(n, n) != nil || n == d.end.startxref
+	return ok && number.kind == tokenNumber && known, storageFault(err)
 }
 
 // listed reports whether a section says that the object is there. It asks the next section in the

@@ -14,7 +14,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// qpdfCheck fails unless qpdf finds nothing to complain about.
+// qpdfCheck fails the test if qpdf reports a problem.
 func qpdfCheck(t *testing.T, file []byte) {
 	t.Helper()
 	tool, err := exec.LookPath("qpdf")
@@ -70,7 +70,8 @@ func TestUpdate(t *testing.T) {
 			}
 			d := open(t, file)
 			if len(d.xref.sections) != 5 || d.xref.newest().stream != tt.stream {
-				t.Errorf("%d revisions, the last a stream: %v, want 5 and %v", len(d.xref.sections), d.xref.newest().stream, tt.stream)
+				t.Errorf("%d revisions, the last a stream: %v, want 5 and %v", len(d.xref.sections), d.xref.newest().stream,
+					tt.stream)
 			}
 			for _, key := range []Name{"ID", "Info", "Custom", "Root"} {
 				if !d.Trailer().Has(key) {
@@ -85,8 +86,8 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// appendUpdate changes the page and object 7, adds a stream and an object that stays reserved
-// first, and reads all of it back.
+// appendUpdate changes the page and object 7, adds a stream and an object that was reserved first,
+// and reads everything back.
 func appendUpdate(t *testing.T, file []byte, round int) []byte {
 	t.Helper()
 	d := open(t, file)
@@ -196,7 +197,7 @@ func TestPrefixAndChanges(t *testing.T) {
 	}
 }
 
-// sparse is a file of a given size whose bytes are zero but for its parts.
+// sparse is a file of a given size. All of its bytes are zero, except for its parts.
 type sparse struct {
 	parts map[int64][]byte
 	size  int64
@@ -222,8 +223,8 @@ func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// TestLargeFiles updates files beyond 2^31, 2^32 and the ten digits of a table, whose objects lie
-// near the end.
+// TestLargeFiles updates files that are larger than 2^31, 2^32 and the ten digits of a table. Their
+// objects are near the end.
 func TestLargeFiles(t *testing.T) {
 	for _, tt := range []struct {
 		size   int64
@@ -231,7 +232,8 @@ func TestLargeFiles(t *testing.T) {
 		fails  bool
 	}{
 		{1<<31 - 3000, false, false}, {1<<31 + 5000, false, false}, {1<<32 + 5000, false, false}, {1<<31 + 5000, true, false},
-		{1<<32 + 5000, true, false}, {1<<40 + 5000, true, false}, {9_999_990_000, false, false}, {10_000_000_500, false, true},
+		{1<<32 + 5000, true, false}, {1<<40 + 5000, true, false}, {9_999_990_000, false, false},
+		{10_000_000_500, false, true},
 	} {
 		t.Run(fmt.Sprintf("%d stream %v", tt.size, tt.stream), func(t *testing.T) {
 			base := tt.size - 3000
@@ -248,12 +250,13 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-// largeObjects are a catalog, a page and the cross-reference section of either kind, to lie at
+// largeObjects returns a catalog, a page and a cross-reference section of either kind, for offset
 // base.
 func largeObjects(base int64, stream bool) (b []byte, start int64) {
 	var tail bytes.Buffer
 	var offsets []int64
-	for i, body := range []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>", "<</Type/Page>>"} {
+	for i, body := range []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+		"<</Type/Page>>"} {
 		offsets = append(offsets, base+int64(tail.Len()))
 		fmt.Fprintf(&tail, "%d 0 obj %s endobj\n", i+1, body)
 	}

@@ -88,7 +88,8 @@ type xref struct {
 
 func (x *xref) newest() *section { return x.sections[0] }
 
-// lookupIn returns the entry of an object in one section, and false if the section does not list it.
+// lookupIn returns the entry of an object in one section, and false if the section does not list
+// it.
 func (x *xref) lookupIn(s *section, number int) (entry, bool, error) {
 	r, found := s.run(number)
 	if !found {

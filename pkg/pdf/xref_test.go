@@ -47,7 +47,8 @@ func TestOpenKinds(t *testing.T) {
 		{"table padded with spaces", padded},
 		{"table counted from 1", counted},
 		{"head of the free list of generation 65536", strings.ReplaceAll(table.String(), "65535 f", "65536 f")},
-		{"white space before the table", far.String()[:strings.LastIndex(far.String(), "startxref")] + fmt.Sprintf("startxref\n%d\n%%%%EOF\n", at)},
+		{"white space before the table", far.String()[:strings.LastIndex(far.String(), "startxref")] +
+			fmt.Sprintf("startxref\n%d\n%%%%EOF\n", at)},
 		{"/Prev 0", strings.Replace(table.String(), "/Root", "/Prev 0/Root", 1)},
 		{"stream", stream.String()},
 		{"object stream", packed.String()},
@@ -65,7 +66,7 @@ func TestOpenKinds(t *testing.T) {
 	}
 }
 
-// TestHybrid wants the entries of /XRefStm to come behind the table of their section and before
+// TestHybrid checks that the entries of /XRefStm come after the table of their section and before
 // older sections.
 func TestHybrid(t *testing.T) {
 	b := newBuilder().catalog()
@@ -88,8 +89,8 @@ func TestHybrid(t *testing.T) {
 	}
 }
 
-// TestHybridNamedTwice wants an update that copied /XRefStm into its trailer to be read: the stream
-// is no part of the chain of /Prev.
+// TestHybridNamedTwice opens a file with an update that copied /XRefStm into its trailer. The
+// stream is not part of the chain of /Prev.
 func TestHybridNamedTwice(t *testing.T) {
 	b := newBuilder().catalog()
 	b.objectStream(6, 4, "(hidden)")
@@ -132,23 +133,34 @@ func TestOpenRefuses(t *testing.T) {
 		{"not a PDF", "PK\x03\x04 something", signing.KindNotDocument, "no %PDF-"},
 		{"header alone", "%PDF-1.4\n", signing.KindDamaged, "startxref"},
 		{"cut off", file[:len(file)/2], signing.KindDamaged, "startxref"},
-		{"startxref without number", file[:strings.LastIndex(file, "startxref")+9], signing.KindDamaged, "not followed by a number"},
-		{"startxref elsewhere", strings.Replace(file, "xref\n0", "xxef\n0", 1), signing.KindDamaged, "no cross-reference section"},
-		{"startxref too far", file[:strings.LastIndex(file, "startxref")] + "startxref\n99999\n%%EOF", signing.KindDamaged, "99999"},
-		{"startxref negative", file[:strings.LastIndex(file, "startxref")] + "startxref\n-5\n%%EOF", signing.KindDamaged, "-5"},
+		{"startxref without number", file[:strings.LastIndex(file, "startxref")+9], signing.KindDamaged,
+			"not followed by a number"},
+		{"startxref elsewhere", strings.Replace(file, "xref\n0", "xxef\n0", 1), signing.KindDamaged,
+			"no cross-reference section"},
+		{"startxref too far", file[:strings.LastIndex(file, "startxref")] + "startxref\n99999\n%%EOF",
+			signing.KindDamaged, "99999"},
+		{"startxref negative", file[:strings.LastIndex(file, "startxref")] + "startxref\n-5\n%%EOF", signing.KindDamaged,
+			"-5"},
 		{"no trailer", strings.Replace(file, "trailer", "tailer!", 1), signing.KindDamaged, "broken"},
 		{"no root", strings.Replace(file, "/Root", "/Toor", 1), signing.KindDamaged, "catalog"},
-		{"entry without offset", strings.Replace(file, "0000000009 00000 n \n", "00000 n \n", 1), signing.KindDamaged, "broken"},
-		{"uneven and long", strings.Replace(strings.Replace(file, "0 4\n", "0 4000000\n", 1), "65535 f \n", "65535 f     \n", 1), signing.KindDamaged, "beyond"},
-		{"generation in use too great", strings.Replace(strings.Replace(file, "00000 n \n", "65536 n\n", 1), "65535 f \n", "65535 f     \n", 1), signing.KindDamaged, "broken"},
+		{"entry without offset", strings.Replace(file, "0000000009 00000 n \n", "00000 n \n", 1), signing.KindDamaged,
+			"broken"},
+		{"uneven and long", strings.Replace(strings.Replace(file, "0 4\n", "0 4000000\n", 1), "65535 f \n",
+			"65535 f     \n", 1), signing.KindDamaged, "beyond"},
+		{"generation in use too great", strings.Replace(strings.Replace(file, "00000 n \n", "65536 n\n", 1), "65535 f \n",
+			"65535 f     \n", 1), signing.KindDamaged, "broken"},
 		{"huge subsection", strings.Replace(file, "0 4\n", "0 9999999\n", 1), signing.KindDamaged, "broken"},
 		{"long subsection", strings.Replace(file, "0 4\n", "0 8000000\n", 1), signing.KindDamaged, "beyond"},
-		{"listed twice", strings.Replace(file, "trailer", "1 1\n0000000009 00000 n \ntrailer", 1), signing.KindDamaged, "twice"},
-		{"loop", strings.Replace(file, "/Root", fmt.Sprintf("/Prev %d/Root", strings.Index(file, "xref\n")), 1), signing.KindDamaged, "loop"},
+		{"listed twice", strings.Replace(file, "trailer", "1 1\n0000000009 00000 n \ntrailer", 1), signing.KindDamaged,
+			"twice"},
+		{"loop", strings.Replace(file, "/Root", fmt.Sprintf("/Prev %d/Root", strings.Index(file, "xref\n")), 1),
+			signing.KindDamaged, "loop"},
 		{"prev no number", strings.Replace(file, "/Root", "/Prev/Name/Root", 1), signing.KindDamaged, "/Prev"},
 		{"huge index", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 2000000000]"), signing.KindDamaged, "/Index"},
-		{"index beyond data", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 8000000]"), signing.KindTooComplex, "cross-reference streams"},
-		{"index somewhat beyond data", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 1000]"), signing.KindDamaged, "dictionary says"},
+		{"index beyond data", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 8000000]"), signing.KindTooComplex,
+			"cross-reference streams"},
+		{"index somewhat beyond data", stream("/Type/XRef/Size 10/W[1 4 2]/Root 1 0 R/Index[0 1000]"),
+			signing.KindDamaged, "dictionary says"},
 		{"huge W", stream("/Type/XRef/Size 10/W[1 400 2]/Root 1 0 R"), signing.KindDamaged, "/W"},
 		{"short W", stream("/Type/XRef/Size 10/W[1 4]/Root 1 0 R"), signing.KindDamaged, "/W"},
 		{"no size", stream("/Type/XRef/W[1 4 2]/Root 1 0 R"), signing.KindDamaged, "/Size"},
@@ -161,15 +173,16 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestObjectsRefused wants objects that are not what the cross-reference says to be refused, not
-// guessed.
+// TestObjectsRefused checks that reading an object fails, instead of guessing, if it is not what
+// the cross-reference says.
 func TestObjectsRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		make func(b *builder)
 		text string
 	}{
-		{"offset of another object", func(b *builder) { b.object(4, "1"); b.offsets[4] = b.offsets[3] }, "but object 3 is there"},
+		{"offset of another object", func(b *builder) { b.object(4, "1"); b.offsets[4] = b.offsets[3] },
+			"but object 3 is there"},
 		{"offset between objects", func(b *builder) { b.object(4, "1"); b.offsets[4] = 2 }, "no object"},
 		{"offset beyond the end", func(b *builder) { b.offsets[4] = 1 << 30 }, "but the file has"},
 		{"length too long", func(b *builder) { b.object(4, "<</Length 5000>>stream\nabc\nendstream") }, "/Length"},
@@ -218,10 +231,14 @@ func TestObjectStreamsRefused(t *testing.T) {
 		text string
 		kind signing.Kind
 	}{
-		{"contains itself", func(b *builder) { b.packed[5] = [2]int{5, 0}; b.packed[4] = [2]int{5, 0} }, "missing", signing.KindDamaged},
-		{"no stream", func(b *builder) { b.object(5, "<<>>"); b.packed[4] = [2]int{5, 0} }, "not an object stream", signing.KindDamaged},
-		{"wrong place", func(b *builder) { b.objectStream(5, 4, "1"); b.packed[4] = [2]int{5, 7} }, "not at its place", signing.KindDamaged},
-		{"another object", func(b *builder) { b.objectStream(5, 6, "1"); b.packed[4] = [2]int{5, 0} }, "not at its place", signing.KindDamaged},
+		{"contains itself", func(b *builder) { b.packed[5] = [2]int{5, 0}; b.packed[4] = [2]int{5, 0} }, "missing",
+			signing.KindDamaged},
+		{"no stream", func(b *builder) { b.object(5, "<<>>"); b.packed[4] = [2]int{5, 0} }, "not an object stream",
+			signing.KindDamaged},
+		{"wrong place", func(b *builder) { b.objectStream(5, 4, "1"); b.packed[4] = [2]int{5, 7} }, "not at its place",
+			signing.KindDamaged},
+		{"another object", func(b *builder) { b.objectStream(5, 6, "1"); b.packed[4] = [2]int{5, 0} }, "not at its place",
+			signing.KindDamaged},
 		{"huge N", func(b *builder) {
 			b.stream(5, "/Type/ObjStm/N 2000000000/First 4", []byte("4 0 1"))
 			b.packed[4] = [2]int{5, 0}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// block is one block of a CMap; entry writes what stands for a code.
+// block returns one block of a CMap. entry writes the entry of a code.
 func block(name string, first, count, step int, entry func(code int) string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d begin%s\n", count, name)
@@ -54,7 +54,7 @@ func TestLongBlocks(t *testing.T) {
 	}
 }
 
-// TestFindWithLongMap finds a word of a font whose map to Unicode has thousands of entries in one
+// TestFindWithLongMap finds a word in a font whose ToUnicode map has thousands of entries in one
 // block.
 func TestFindWithLongMap(t *testing.T) {
 	unicode := block("bfchar", 0, 20000, 1, func(code int) string { return fmt.Sprintf("<%04X> <%04X>", code, code+0x20) })
@@ -67,7 +67,8 @@ func TestFindWithLongMap(t *testing.T) {
 	}
 }
 
-// TestMapsAreBounded wants entries beyond the bound to be left out, however they are written.
+// TestMapsAreBounded checks that entries beyond the limit are ignored, in whichever form they are
+// written.
 func TestMapsAreBounded(t *testing.T) {
 	m, err := parseCMap(
 		strings.NewReader(

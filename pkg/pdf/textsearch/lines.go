@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// How characters are joined to words. The unit is the font size. Other readers that extract text use
-// about the same values.
+// How characters are joined to words. The unit is the font size. Other readers that extract text
+// use about the same values.
 const (
 	sameLine  = 0.25 // baselines that differ less are one line
 	wordGap   = 0.15 // a wider gap between characters is a blank

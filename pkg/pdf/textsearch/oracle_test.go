@@ -16,7 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
-// word is a word as pdftotext -bbox gives it: points from the visible page's top left corner.
+// word is a word as pdftotext -bbox reports it. The unit is points from the top left corner of the
+// visible page.
 type word struct {
 	Text string  `xml:",chardata"`
 	X0   float64 `xml:"xMin,attr"`
@@ -26,8 +27,8 @@ type word struct {
 	page int
 }
 
-// program returns the path of an external program; the test is skipped where it is missing, but
-// fails in CI.
+// program returns the path of an external program. If it is missing the test is skipped, but fails
+// in CI.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -41,8 +42,8 @@ func program(t *testing.T, name string) string {
 	return ""
 }
 
-// oracle returns the words of a file as pdftotext sees them, without those of annotations; nil if
-// qpdf does not read the file.
+// oracle returns the words of a file that pdftotext reports, except those of annotations. It
+// returns nil if qpdf cannot read the file.
 func oracle(t *testing.T, path string) []word {
 	t.Helper()
 	qpdf, pdftotext := program(t, "qpdf"), program(t, "pdftotext")
@@ -95,7 +96,7 @@ func oracle(t *testing.T, path string) []word {
 	return words
 }
 
-// plainWord reports whether readers cannot differ about where the word begins and ends.
+// plainWord reports whether all readers agree where the word starts and ends.
 func plainWord(s string) bool {
 	n := 0
 	for _, r := range s {
@@ -107,7 +108,7 @@ func plainWord(s string) bool {
 	return n >= 4
 }
 
-// unique picks up to limit words that stand in the document once, spread over it.
+// unique picks up to limit words, spread over the document, that occur in it once.
 func unique(words []word, limit int) []word {
 	all := make([]string, 0, len(words))
 	for _, w := range words {
@@ -124,8 +125,8 @@ func unique(words []word, limit int) []word {
 	return out
 }
 
-// corner is a point as the reader of the page sees it, from the top left corner of the visible
-// page.
+// corner returns a point as the reader of the page sees it, counted from the top left corner of the
+// visible page.
 func corner(p *pdf.Page, at Point) (u, v float64) {
 	b := p.CropBox
 	switch p.Rotate {
@@ -139,7 +140,7 @@ func corner(p *pdf.Page, at Point) (u, v float64) {
 	return at.X - b.X0, b.Y1 - at.Y
 }
 
-// box is what a match covers as the reader sees it.
+// box returns what a match covers as the reader sees it.
 func box(m *Match) (x0, y0, x1, y1 float64) {
 	x0, y0, x1, y1 = math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
 	for _, c := range m.Corners {
@@ -149,8 +150,9 @@ func box(m *Match) (x0, y0, x1, y1 float64) {
 	return x0, y0, x1, y1
 }
 
-// agrees says whether a match is where the oracle has the word: its left end to a fifth of a line's
-// height, its bottom to a third, since readers take the heights of fonts from different places.
+// agrees reports whether a match is where the oracle has the word. The left ends may differ by a
+// fifth of the height of the line, and the bottoms by a third, because readers take the heights of
+// fonts from different places.
 func agrees(m *Match, w word) bool {
 	x0, _, _, y1 := box(m)
 	height := math.Min(w.Y1-w.Y0, w.X1-w.X0)
@@ -160,8 +162,8 @@ func agrees(m *Match, w word) bool {
 // samples are the repository's own invoices and forms.
 const samples = "../../../hack/samples"
 
-// TestCorpus holds the places of words against those of pdftotext, over the files of the folder
-// that SIGNSTASH_CORPUS names, else over the repository's samples.
+// TestCorpus compares the places of words with those of pdftotext, for the files in the folder that
+// SIGNSTASH_CORPUS names, or else for the samples of the repository.
 func TestCorpus(t *testing.T) {
 	folder := os.Getenv("SIGNSTASH_CORPUS")
 	limit := 12 // words of one file

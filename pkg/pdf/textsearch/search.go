@@ -16,8 +16,8 @@ type Point struct{ X, Y float64 }
 type Match struct {
 	Index int       // of the page, from 0
 	Page  *pdf.Page // the page itself
-	// Corners of the word in writing direction: lower left, lower right, upper right, upper left; from the
-	// font's descent to its ascent.
+	// Corners of the word in writing direction: lower left, lower right, upper right, upper left; from
+	// the font's descent to its ascent.
 	Corners [4]Point
 }
 

@@ -26,7 +26,8 @@ type sheet struct {
 var standardObjects = map[string]string{
 	"helvetica": "<</Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding>>",
 	"courier":   "<</Type /Font /Subtype /Type1 /BaseFont /Courier>>",
-	"different": "<</Type /Font /Subtype /Type1 /BaseFont /X /FirstChar 1 /LastChar 5 /Widths [500 500 500 500 500] /Encoding <</Differences [1 /S /I /G /N /uni20AC]>>>>",
+	"different": "<</Type /Font /Subtype /Type1 /BaseFont /X /FirstChar 1 /LastChar 5 /Widths [500 500 500 500 " +
+		"500] /Encoding <</Differences [1 /S /I /G /N /uni20AC]>>>>",
 	"cid": "<</Type /Font /Subtype /Type0 /BaseFont /Y /Encoding /Identity-H /ToUnicode @unicode /DescendantFonts " +
 		"[<</Type /Font /Subtype /CIDFontType2 /DW 600 /W [1 [500 500] 3 9 500]>>]>>",
 	"unicode": stream(
@@ -34,15 +35,18 @@ var standardObjects = map[string]string{
 		"1 begincodespacerange <0000> <FFFF> endcodespacerange 2 beginbfchar <0001> <0053> <0002> <00490047> endbfchar "+
 			"1 beginbfrange <0003> <0004> <004E> endbfrange 1 beginbfrange <0005> <0006> [<FB01> <0058>] endbfrange",
 	),
-	"vertical": "<</Type /Font /Subtype /Type0 /BaseFont /Z /Encoding /UniJIS-UCS2-V /DescendantFonts [<</Type /Font /Subtype /CIDFontType0 /DW 1000>>]>>",
-	"embedded": "<</Type /Font /Subtype /Type0 /BaseFont /W /Encoding @codes /ToUnicode @short /DescendantFonts [<</Type /Font /Subtype /CIDFontType0 /DW 500>>]>>",
+	"vertical": "<</Type /Font /Subtype /Type0 /BaseFont /Z /Encoding /UniJIS-UCS2-V /DescendantFonts [<</Type " +
+		"/Font /Subtype /CIDFontType0 /DW 1000>>]>>",
+	"embedded": "<</Type /Font /Subtype /Type0 /BaseFont /W /Encoding @codes /ToUnicode @short " +
+		"/DescendantFonts [<</Type /Font /Subtype /CIDFontType0 /DW 500>>]>>",
 	"codes": stream(
 		"/Type /CMap",
 		"2 begincodespacerange <00> <7F> <8000> <FFFF> endcodespacerange 1 begincidrange <8001> <8003> 10 endcidrange "+
 			"1 begincidchar <01> 1 endcidchar",
 	),
 	"short": stream("", "3 beginbfchar <01> <0053> <8001> <00490047> <8002> <004E> endbfchar"),
-	"drawn": "<</Type /Font /Subtype /Type3 /FontMatrix [0.01 0 0 0.01 0 0] /FontBBox [0 0 50 50] /CharProcs <<>> /FirstChar 1 /LastChar 4 " +
+	"drawn": "<</Type /Font /Subtype /Type3 /FontMatrix [0.01 0 0 0.01 0 0] /FontBBox [0 0 50 50] /CharProcs " +
+		"<<>> /FirstChar 1 /LastChar 4 " +
 		"/Widths [50 50 50 50] /Encoding <</Differences [1 /S /I /G /N]>>>>",
 }
 
@@ -69,7 +73,8 @@ func (s sheet) bytes() []byte {
 		kids = append(kids, fmt.Sprintf("@page%d", i))
 	}
 	all["tree"] = fmt.Sprintf(
-		"<</Type /Pages /Kids [%s] /Count %d /MediaBox [0 0 600 800] %s /Resources <</Font <<%s>> /XObject <</Fm1 @form1 /Fm2 @form2>> "+
+		"<</Type /Pages /Kids [%s] /Count %d /MediaBox [0 0 600 800] %s /Resources <</Font <<%s>> /XObject <</Fm1 "+
+			"@form1 /Fm2 @form2>> "+
 			"/ExtGState <</Gs1 <</Font [@courier 20]>>>>>>>>",
 		strings.Join(kids, " "),
 		len(kids),
@@ -120,8 +125,8 @@ func open(t testing.TB, b []byte) *pdf.Document {
 	return d
 }
 
-// at is a place as the tests give it: page, and lower left corner without the descent, in user
-// space.
+// at is a place as the tests write it: the page, and the lower left corner without the descent, in
+// user space.
 type at struct {
 	page int
 	x, y float64
@@ -167,7 +172,8 @@ func TestFind(t *testing.T) {
 		{
 			"a letter at a time, backwards",
 			one(
-				"BT /F2 10 Tf 1 0 0 1 118 200 Tm (N) Tj 1 0 0 1 112 200 Tm (G) Tj 1 0 0 1 100 200 Tm (S) Tj 1 0 0 1 106 200 Tm (I) Tj ET",
+				"BT /F2 10 Tf 1 0 0 1 118 200 Tm (N) Tj 1 0 0 1 112 200 Tm (G) Tj 1 0 0 1 100 200 Tm (S) Tj 1 0 0 1 106 " +
+					"200 Tm (I) Tj ET",
 			),
 			"SIGN",
 			at{0, 100, 200},
@@ -250,7 +256,8 @@ func TestFindInForms(t *testing.T) {
 			// The inner form has no resources: it takes those around it. The outer one draws itself, which
 			// must not matter.
 			"form1": stream(
-				"/Type /XObject /Subtype /Form /Matrix [2 0 0 2 0 0] /BBox [0 0 99 99] /Resources <</XObject <</Fm2 @form2 /Fm1 @form1>> /Font <<"+standardFonts+" >>>>",
+				"/Type /XObject /Subtype /Form /Matrix [2 0 0 2 0 0] /BBox [0 0 99 99] /Resources <</XObject <</Fm2 "+
+					"@form2 /Fm1 @form1>> /Font <<"+standardFonts+" >>>>",
 				"/Fm1 Do /Fm2 Do",
 			),
 			"form2": stream("/Type /XObject /Subtype /Form /BBox [0 0 99 99]", "BT /F2 10 Tf 10 20 Td (SIGN) Tj ET"),
@@ -273,8 +280,8 @@ func TestFindVertical(t *testing.T) {
 	}
 }
 
-// TestFindOnRotatedPages writes a word so that the reader sees it upright, twice: the upper one is
-// the first.
+// TestFindOnRotatedPages writes a word twice so that the reader sees it upright. The upper one must
+// be found first.
 func TestFindOnRotatedPages(t *testing.T) {
 	for rotate, c := range map[int]struct {
 		matrix string
@@ -360,7 +367,8 @@ func TestFindStopsWithItsContext(t *testing.T) {
 
 func FuzzFind(f *testing.F) {
 	for _, s := range []string{
-		"BT /F1 10 Tf 100 200 Td (SIGN) Tj [(S) 20 (IGN)] TJ T* (x) ' 1 2 (y) \" ET", "q 1 0 0 1 5 5 cm /Fm1 Do Q /Gs1 gs", "BT /F4 9 Tf <00010002> Tj /F5 9 Tf <0041> Tj /F6 1 Tf <8001> Tj",
+		"BT /F1 10 Tf 100 200 Td (SIGN) Tj [(S) 20 (IGN)] TJ T* (x) ' 1 2 (y) \" ET",
+		"q 1 0 0 1 5 5 cm /Fm1 Do Q /Gs1 gs", "BT /F4 9 Tf <00010002> Tj /F5 9 Tf <0041> Tj /F6 1 Tf <8001> Tj",
 		"BI /W 1 ID x EI", "BT /F2 1e30 Tf 1 0 0 1 nan 0 Tm (SIGN) Tj", "[[[[[[", "<< /A (", "BT /F7 10 Tf <01020304> Tj",
 	} {
 		f.Add(s, "1 begincodespacerange <00> <FF> endcodespacerange 1 beginbfrange <00> <FF> <0041> endbfrange")
