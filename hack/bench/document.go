@@ -34,8 +34,8 @@ func makeDocuments(dir string, count int, size int64, objects int) ([]document, 
 	return docs, nil
 }
 
-// writePDF writes a PDF with one page, and with streams that fill it up to size and to the number of
-// objects.
+// writePDF writes a PDF with one page, and with streams that fill it up to size and to the number
+// of objects.
 func writePDF(path string, size int64, objects int, seed uint64) (err error) {
 	f, err := os.Create(path)
 	if err != nil {

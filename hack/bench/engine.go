@@ -21,8 +21,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// engineLoad describes documents for the engine alone: without HTTP and store, but with the check of
-// every result.
+// engineLoad describes documents for the engine alone: without HTTP and store, but with the check
+// of every result.
 type engineLoad struct {
 	documents int
 	size      int64
@@ -69,8 +69,8 @@ func (b *bench) engine(ctx context.Context) error {
 	return nil
 }
 
-// measure prints a line and returns the speed as a ratio to the floor's speed. The floor is measured
-// before and after.
+// measure prints a line and returns the speed as a ratio to the floor's speed. The floor is
+// measured before and after.
 func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) (float64, error) {
 	dir, err := os.MkdirTemp(temp, "bench-")
 	if err != nil {

@@ -35,7 +35,8 @@ func TestGoals(t *testing.T) {
 	}
 }
 
-// TestOwnTime checks that the client's time is subtracted only if the client took it from the proxy.
+// TestOwnTime checks that the client's time is subtracted only if the client took it from the
+// proxy.
 func TestOwnTime(t *testing.T) {
 	for _, c := range []struct{ cores, documents, want int }{{2, 1, 6}, {1, 50, 6}, {2, 50, 8}, {8, 50, 10}, {8, 1, 6}} {
 		r := result{scenario: scenario{documents: c.documents}, wall: 10 * time.Second, clientCPU: 4 * time.Second}

@@ -77,8 +77,8 @@ func (w *stateWatch) stop() int64 {
 	return <-w.peak
 }
 
-// folderSize returns the disk space of all files below dir, in bytes. Files that disappear meanwhile
-// do not count.
+// folderSize returns the disk space of all files below dir, in bytes. Files that disappear
+// meanwhile do not count.
 func folderSize(dir string) (size int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

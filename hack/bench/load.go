@@ -91,8 +91,8 @@ type held struct {
 	documents         func(request int) []document
 }
 
-// held holds the remote service until all requests are accepted. It judges the peak memory after all
-// documents are signed.
+// held holds the remote service until all requests are accepted. It judges the peak memory after
+// all documents are signed.
 func (b *bench) held(ctx context.Context, dir, what string, h held) error {
 	remote, err := service.New(service.Options{
 		ClientServices: map[string]string{clientID: secret}, Credentials: []service.Credential{{Multisign: remoteMultisign}},
@@ -139,8 +139,8 @@ func executed(ctx context.Context, c *client.Client, reference string) error {
 	return nil
 }
 
-// atOnce calls do for 0 to count-1, workers calls at a time, and returns all errors. After an error it
-// starts no further calls.
+// atOnce calls do for 0 to count-1, workers calls at a time, and returns all errors. After an error
+// it starts no further calls.
 func atOnce(count, workers int, do func(i int) error) error {
 	var next atomic.Int64
 	var failed atomic.Bool

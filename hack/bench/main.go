@@ -1,8 +1,8 @@
 // Command bench measures latency, throughput, memory and disk usage of a built proxy, and compares
 // them with a floor that it measures in the same run. The floor is the work that cannot be avoided:
-// two goroutines read the same files, hash them, sign each digest with RSA-2048, write the files and
-// sync each of them. Only the ratios within one run can be compared with those of another machine or
-// another run.
+// two goroutines read the same files, hash them, sign each digest with RSA-2048, write the files
+// and sync each of them. Only the ratios within one run can be compared with those of another
+// machine or another run.
 package main
 
 import (
@@ -186,10 +186,10 @@ func printTable(results []result) {
 	}
 	w.Flush()
 	fmt.Print(`
-Times are those of one request. "proxy's time" is the wall time without the client's share: without all of the client's CPU
-time if the request has one document, without half of it if both cores are busy, and the whole wall time if there are more
-than two cores. "floor" is the median of rounds before and after. "wall" ends when the result is on the proxy's disk (async)
-or at the client (sync). "fetch" is the download of an async result. "peak state" counts blocks of the disk.
+Times are those of one request. "proxy's time" is the wall time without the client's share: without all of the client's
+CPU time if the request has one document, without half of it if both cores are busy, and the whole wall time if there
+are more than two cores. "floor" is the median of rounds before and after. "wall" ends when the result is on the proxy's
+disk (async) or at the client (sync). "fetch" is the download of an async result. "peak state" counts blocks of the disk.
 `)
 }
 

@@ -19,8 +19,8 @@ const (
 	manyRSS      = 1.25 // no growth, except for the randomness of the garbage collector
 )
 
-// many compares the cost of a document at a proxy that has signed 100,000 documents with its cost at
-// new proxies that sign 2,500. The new proxies are measured before and after.
+// many compares the cost of a document at a proxy that has signed 100,000 documents with its cost
+// at new proxies that sign 2,500. The new proxies are measured before and after.
 func (b *bench) many(ctx context.Context) error {
 	return b.withDocuments(b.batch(), loadSize, func(dir string, docs []document) error {
 		few, err := b.fresh(ctx, filepath.Join(dir, "before"), docs)

@@ -25,8 +25,8 @@ const (
 )
 
 // remote measures signing with a remote key: how well independent requests are merged into shared
-// calls, and how close a large batch comes to the time that the remote service alone takes. Both are
-// ratios within this run.
+// calls, and how close a large batch comes to the time that the remote service alone takes. Both
+// are ratios within this run.
 func (b *bench) remote(ctx context.Context) error {
 	documents := b.documents
 	dir, err := os.MkdirTemp(b.temp, "bench-")

@@ -49,8 +49,8 @@ func main() {
 	}
 }
 
-// prepareWork creates a client service with a random secret, if there is none yet, and prints how to
-// use it.
+// prepareWork creates a client service with a random secret, if there is none yet, and prints how
+// to use it.
 func prepareWork(out io.Writer, work string) error {
 	path, secretFile := filepath.Join(work, "client-services-config.json"), filepath.Join(work, "secret")
 	if _, err := os.Stat(path); err != nil {

@@ -20,8 +20,8 @@ type remoteSide struct {
 	root string // PEM file
 }
 
-// startRemote starts the simulated remote service if provider is csc. The service accepts the demo's
-// client service.
+// startRemote starts the simulated remote service if provider is csc. The service accepts the
+// demo's client service.
 func startRemote(ctx context.Context, provider, temp, secret string) (*remoteSide, error) {
 	switch provider {
 	case "", "embedded":

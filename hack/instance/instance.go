@@ -161,8 +161,8 @@ func (i *Instance) PID() int { return i.cmd.Process.Pid }
 // Ended returns a channel that is closed when the process has ended.
 func (i *Instance) Ended() <-chan struct{} { return i.ended }
 
-// Stop asks the proxy to end (SIGTERM) and waits until it has ended. It returns an error if the exit
-// code is not 0. When ctx is done it kills the proxy and returns an error.
+// Stop asks the proxy to end (SIGTERM) and waits until it has ended. It returns an error if the
+// exit code is not 0. When ctx is done it kills the proxy and returns an error.
 func (i *Instance) Stop(ctx context.Context) error {
 	if err := i.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop proxy: %w", err)

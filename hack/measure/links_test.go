@@ -12,11 +12,11 @@ import (
 
 const top = "../.."
 
-// link is an inline link of Markdown, or a picture.
+// link matches an inline link or a picture in Markdown.
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-// TestLinks follows every link of a Markdown file that stays in the repository: the file must be
-// there, and have the heading.
+// TestLinks checks every relative link of every Markdown file: the file must exist, and it must
+// have the heading.
 func TestLinks(t *testing.T) {
 	checked := 0
 	for _, path := range markdown(t) {
@@ -44,6 +44,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// markdown returns the paths of all Markdown files of the repository.
 func markdown(t *testing.T) []string {
 	var found []string
 	err := filepath.WalkDir(top, func(path string, e fs.DirEntry, err error) error {
@@ -64,12 +65,12 @@ func markdown(t *testing.T) []string {
 	return found
 }
 
-// code is what Markdown does not read for links: fenced and inline code.
+// code matches fenced and inline code, in which Markdown has no links.
 var code = regexp.MustCompile("(?s)```.*?```|`[^`\n]*`")
 
 func withoutCode(text string) string { return code.ReplaceAllString(text, "") }
 
-// missing says why a link leads nowhere; empty = it leads somewhere.
+// missing returns why the target of a link does not exist, or "" if it exists.
 func missing(target, anchor string) string {
 	info, err := os.Stat(target)
 	if err != nil {
@@ -93,7 +94,8 @@ func missing(target, anchor string) string {
 	return "no such heading"
 }
 
-// anchorOf is the anchor that forges make of a heading: lower case, blanks as hyphens, punctuation left out.
+// anchorOf returns the anchor that code hosts derive from a heading: lower case, hyphens for
+// blanks, no punctuation.
 func anchorOf(heading string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

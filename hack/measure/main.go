@@ -1,6 +1,6 @@
-// Command measure prints figures about the source tree: sizes of functions and files, methods of
-// types, long lines, imports, and, if asked, the times of `make demo` and `make test`. It is for
-// comparing two commits:
+// Command measure prints figures about the source tree, so that two commits can be compared: sizes
+// of functions and files, methods of types, long lines, imports, and with -times also how long
+// `make demo` and `make test` take.
 //
 //	go run ./hack/measure                  the tree
 //	go run ./hack/measure -times           the tree, then make demo and make test with warm caches
@@ -47,19 +47,13 @@ func run(dir string, times bool) error {
 	return nil
 }
 
-// quantiles prints median, 90 %, 99 % and the largest of sizes.
+// quantiles returns a text with the median, the 90 % and 99 % quantiles and the largest of sizes.
 func quantiles(sizes []int) string {
 	if len(sizes) == 0 {
 		return "none"
 	}
 	slices.Sort(sizes)
 	at := func(percent int) int { return sizes[min(len(sizes)*percent/100, len(sizes)-1)] }
-	return fmt.Sprintf(
-		"median %d, 90 %% %d, 99 %% %d, largest %d (of %d)",
-		at(50),
-		at(90),
-		at(99),
-		sizes[len(sizes)-1],
-		len(sizes),
-	)
+	return fmt.Sprintf("median %d, 90 %% %d, 99 %% %d, largest %d (of %d)",
+		at(50), at(90), at(99), sizes[len(sizes)-1], len(sizes))
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"go/ast"
@@ -14,18 +13,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 const (
 	module = "github.com/signstash-proxy/signstash-proxy/"
-	// Limits of the house: columns of a line of code and of a line of comment; a tab is one column.
-	codeColumns, commentColumns = 120, 100
-	// manyMethods is from how many methods on a type is named.
+	// manyMethods is the number of methods above which print names a type.
 	manyMethods = 12
 )
 
-// tree is what is counted in a checkout.
+// tree holds what is counted in a checkout.
 type tree struct {
 	functions, files       []int // lines; without tests
 	testFiles              []int
@@ -35,7 +31,7 @@ type tree struct {
 	readme                 int64 // bytes
 }
 
-// folders hold the sources.
+// folders lists the folders with Go sources.
 var folders = []string{"cmd", "pkg", "hack"}
 
 func read(dir string) (*tree, error) {
@@ -70,7 +66,7 @@ func read(dir string) (*tree, error) {
 	return t, nil
 }
 
-// file adds one file of a package.
+// file counts one file of a package.
 func (t *tree) file(path, pkg string, structs map[string]bool) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -116,20 +112,17 @@ func (t *tree) file(path, pkg string, structs map[string]bool) error {
 
 // columns counts the lines of a file, and those that are too long.
 func (t *tree) columns(text []byte) (lines int) {
-	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); lines++ {
-		switch n := utf8.RuneCount(s.Bytes()); {
-		case bytes.HasPrefix(bytes.TrimSpace(s.Bytes()), []byte("//")):
-			if n > commentColumns {
-				t.longComments++
-			}
-		case n > codeColumns:
+	for _, l := range longLines(text) {
+		if l.comment {
+			t.longComments++
+		} else {
 			t.longCode++
 		}
 	}
-	return lines
+	return bytes.Count(text, []byte("\n"))
 }
 
-// receiver is the name of a method's type.
+// receiver returns the name of the type of a method's receiver.
 func receiver(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.StarExpr:

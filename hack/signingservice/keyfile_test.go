@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// TestKeysAreKept: a simulation has the same keys and certificates after a restart, of a key file
-// that it made or that is read-only, and new ones without a file.
+// TestKeysAreKept checks that the simulation has the same keys and certificates after a restart,
+// with a key file that it created and with one that is read-only, and new ones without a file.
 func TestKeysAreKept(t *testing.T) {
 	dir := t.TempDir()
 	made, mounted := filepath.Join(dir, "new", "key-seed"), filepath.Join(dir, "secret")
@@ -40,13 +40,8 @@ func TestKeysAreKept(t *testing.T) {
 			sim.service.Close()
 		}
 		if roots[0] == "" || keys[0] == "" || (roots[0] == roots[1]) != c.same || (keys[0] == keys[1]) != c.same {
-			t.Errorf(
-				"key file %q: after a restart the root is the same: %v, the certificates are: %v, want %v",
-				c.file,
-				roots[0] == roots[1],
-				keys[0] == keys[1],
-				c.same,
-			)
+			t.Errorf("key file %q: after a restart the root is the same: %v, the certificates are: %v, want %v",
+				c.file, roots[0] == roots[1], keys[0] == keys[1], c.same)
 		}
 	}
 	if info, err := os.Stat(made); err != nil || info.Mode().Perm() != 0o600 {
@@ -57,6 +52,6 @@ func TestKeysAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := readSeed(short); err == nil {
-		t.Error("a short seed was taken")
+		t.Error("a short seed was accepted")
 	}
 }

@@ -13,15 +13,17 @@ import (
 	"testing"
 )
 
-// TestRun: the program says where it listens, serves all its parts, obeys its controls, and stops.
+// TestRun checks that the program prints where it listens, serves all its parts, obeys its
+// controls, and stops.
 func TestRun(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root.pem")
 	ctx, stop := context.WithCancel(t.Context())
 	out, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"--address=127.0.0.1:0", "--key-file=", "--root-file=" + root, "--quiet", "--client=a=b", "--credentials=ecdsa", "--rude=info:429",
-			"--auth-type=basic", "--user=us=pass", "--specs=v1.0.4.0", "--page-size=1"}, w, io.Discard)
+		ended <- run(ctx, []string{"--address=127.0.0.1:0", "--key-file=", "--root-file=" + root, "--quiet",
+			"--client=a=b", "--credentials=ecdsa", "--rude=info:429", "--auth-type=basic",
+			"--user=us=pass", "--specs=v1.0.4.0", "--page-size=1"}, w, io.Discard)
 		_ = w.Close()
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
@@ -51,12 +53,8 @@ func TestRun(t *testing.T) {
 	if body := call("POST", "/csc/v2/info", 200); !strings.Contains(string(body), "SIMULATED") {
 		t.Error("info does not say that it is a simulation")
 	}
-	if body := call(
-		"POST",
-		"/csc/v1/info",
-		200,
-	); !strings.Contains(string(body), `"v1.0.4.0"`) ||
-		strings.Contains(string(body), `"oauth2":`) {
+	body := string(call("POST", "/csc/v1/info", 200))
+	if !strings.Contains(body, `"v1.0.4.0"`) || strings.Contains(body, `"oauth2":`) {
 		t.Errorf("info = %s, want specs v1.0.4.0 and no OAuth2", body)
 	}
 	call("POST", "/csc/v1/auth/login", 401)
@@ -68,17 +66,14 @@ func TestRun(t *testing.T) {
 	call("POST", "/simulator/tsa?rudeness=503", 200)
 	call("POST", "/simulator/latency?of=soon", 400)
 	var counts struct{ Calls map[string]int }
-	if err := json.Unmarshal(
-		call("GET", "/simulator/counts", 200),
-		&counts,
-	); err != nil ||
-		counts.Calls["csc/v2/info"] != 2 {
+	err = json.Unmarshal(call("GET", "/simulator/counts", 200), &counts)
+	if err != nil || counts.Calls["csc/v2/info"] != 2 {
 		t.Errorf("counts = %+v, %v; want 2 calls of csc/v2/info", counts, err)
 	}
 	call("GET", "/simulator/surroundings", 200)
 	kept, err := os.ReadFile(root)
 	if block, _ := pem.Decode(kept); err != nil || block == nil {
-		t.Errorf("root file is no PEM: %v", err)
+		t.Errorf("root file is not PEM: %v", err)
 	}
 	stop()
 	if err := <-ended; err != nil {

@@ -179,8 +179,8 @@ func qpdf(ctx context.Context, original, signed string) string {
 	return ""
 }
 
-// pdfsig reads what poppler reports about the last signature. The text decides, because the exit code
-// is 0 even for a wrong digest.
+// pdfsig reads what poppler reports about the last signature. The text decides, because the exit
+// code is 0 even for a wrong digest.
 func (v *Verifier) pdfsig(ctx context.Context, signed string) string {
 	args := []string{signed}
 	if v.nss != "" {
@@ -208,8 +208,8 @@ func (v *Verifier) pdfsig(ctx context.Context, signed string) string {
 
 var byteRange = regexp.MustCompile(`/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]`)
 
-// openssl extracts the CMS of the last signature and the bytes that it covers, and verifies them with
-// OpenSSL.
+// openssl extracts the CMS of the last signature and the bytes that it covers, and verifies them
+// with OpenSSL.
 func (v *Verifier) openssl(ctx context.Context, signed string) string {
 	dir, err := os.MkdirTemp("", "verify-cms-")
 	if err != nil {
@@ -229,8 +229,8 @@ func (v *Verifier) openssl(ctx context.Context, signed string) string {
 }
 
 // split looks for the ByteRange that reaches the end of the file. It writes the bytes that this
-// ByteRange covers to content, and the CMS in its gap to cms. A later ByteRange in the file need not
-// be the newest: an earlier signature may be written again, such as usage rights in a changed
+// ByteRange covers to content, and the CMS in its gap to cms. A later ByteRange in the file need
+// not be the newest: an earlier signature may be written again, such as usage rights in a changed
 // catalog. The whole file is read into memory, because samples and tests are small.
 func split(signed, content, cms string) error {
 	whole, err := os.ReadFile(signed)

@@ -86,8 +86,8 @@ func lockWait(in Input) time.Duration {
 	return time.Minute
 }
 
-// podOrdinal returns the ordinal in the name that a StatefulSet gives its pods (NAME-ORDINAL), and 0
-// outside Kubernetes.
+// podOrdinal returns the ordinal in the name that a StatefulSet gives its pods (NAME-ORDINAL), and
+// 0 outside Kubernetes.
 func podOrdinal(in Input) int {
 	if in.env(kubernetesEnv) == "" {
 		return 0

@@ -18,7 +18,8 @@ var lists = map[string]func(f *yamlFile, name string, key, value *yaml.Node){
 	"timestamp.authorities": (*yamlFile).authorities,
 }
 
-// entries returns the entries of a list that are mappings. It reports a mistake for everything else.
+// entries returns the entries of a list that are mappings. It reports a mistake for everything
+// else.
 func (f *yamlFile) entries(name string, value *yaml.Node) []*yaml.Node {
 	if value.Tag == "!!null" {
 		return nil
@@ -110,7 +111,8 @@ func (f *yamlFile) authorities(list string, _, value *yaml.Node) {
 
 var oid = regexp.MustCompile(`^[0-2](\.(0|[1-9][0-9]{0,8})){1,30}$`)
 
-// decode fills the struct to which to points. It reports every key for which the struct has no field.
+// decode fills the struct to which to points. It reports every key for which the struct has no
+// field.
 func (f *yamlFile) decode(at string, n *yaml.Node, to any) {
 	known := yamlKeys(to)
 	seen, twice := make(map[string]bool), false

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// helpWidth is the width of help lines in columns. It fits most terminals; only the longest names of
-// settings exceed it.
+// helpWidth is the width of help lines in columns. It fits most terminals; only the longest names
+// of settings exceed it.
 const helpWidth = 100
 
 // Help returns the text of --help.
@@ -67,7 +67,8 @@ func Reference() string {
 // cell escapes the characters that would end a table cell.
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
-// wrap breaks text at blanks into lines of at most width bytes. A longer word gets a line of its own.
+// wrap breaks text at blanks into lines of at most width bytes. A longer word gets a line of its
+// own.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""

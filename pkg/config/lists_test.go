@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// keySettings stand for the settings of some kind of provider.
+// keySettings are the settings of an invented kind of provider.
 type keySettings struct {
 	URL     string        `yaml:"url"`
 	PINFile string        `yaml:"pinFile"`
@@ -20,7 +20,7 @@ type keySettings struct {
 	Inner   `yaml:",inline"`
 }
 
-// Inner is settings that several kinds have.
+// Inner holds settings that several kinds share.
 type Inner struct {
 	MaxBatch int `yaml:"maxBatch"`
 }
@@ -32,7 +32,7 @@ func (s *keySettings) Validate() []error {
 	return nil
 }
 
-// withFile is an input with that YAML file and one kind of provider, named key.
+// withFile returns an input with a YAML file and one kind of provider, key.
 func withFile(t *testing.T, text string, args ...string) Input {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "c.yaml")
@@ -120,7 +120,8 @@ func TestDefaultProvider(t *testing.T) {
 	}{
 		{"named", withFile(t, two, "--defaultProvider=b"), "b"},
 		{"domain", withFile(t, two, "--einvoice-integration-client.service.domain=https://x.example.org"), ""},
-		{"domain and named", withFile(t, two, "--einvoice-integration-client.service.domain=https://x.example.org", "--defaultProvider=a"), "a"},
+		{"domain and named",
+			withFile(t, two, "--einvoice-integration-client.service.domain=https://x.example.org", "--defaultProvider=a"), "a"},
 		{"none", Input{}, ""},
 	} {
 		if c := load(t, test.in); c.DefaultProvider != test.want {
@@ -146,14 +147,21 @@ func TestInvalidLists(t *testing.T) {
 		{"entries that are no mapping", "providers: [a]\n", nil, []string{"want entries of the form name: value"}},
 		{"unknown kind", "providers: [{name: a, kind: cloud}]\n", nil, []string{`kind: "cloud" is not one of key`}},
 		{"no name", "providers: [{kind: key, url: x}]\n", nil, []string{"name: want letters"}},
-		{"a name twice", "providers: [{name: a, kind: key, url: x}, {name: a, kind: key, url: x}]\n", []string{"--defaultProvider=a"}, []string{`provider "a": is there twice`}},
+		{"a name twice", "providers: [{name: a, kind: key, url: x}, {name: a, kind: key, url: x}]\n",
+			[]string{"--defaultProvider=a"}, []string{`provider "a": is there twice`}},
 		{"all mistakes of an entry", "providers:\n- name: a\n  kind: key\n  uRl: x\n  maxBatch: many\n", nil,
-			[]string{`:2: provider "a": unknown key "uRl"; there are url, pinFile, wait, maxBatch`, "cannot unmarshal", "url: is needed"}},
-		{"a key twice", "providers:\n- {name: a, kind: key, url: x, url: y}\n", nil, []string{"url is there twice", "url: is needed"}},
-		{"a file that is not there", "providers: [{name: a, kind: key, url: x, pinFile: /nowhere/pin}]\n", nil, []string{"pinFile: open /nowhere/pin"}},
-		{"an authority", "timestamp: {authorities: [{url: 'ldap://x', user: u, policy: 1.2.x, budget: {requests: 5}}]}\n", nil,
-			[]string{"url: want a URL", "user and passwordFile", "policy: want an object identifier", "budget: want requests and window"}},
-		{"authorities twice", "timestamp: {authorities: [{url: 'https://x'}]}\n", []string{"--timestamp.urls=https://y"}, []string{"exclude each other"}},
+			[]string{`:2: provider "a": unknown key "uRl"; there are url, pinFile, wait, maxBatch`,
+				"cannot unmarshal", "url: is needed"}},
+		{"a key twice", "providers:\n- {name: a, kind: key, url: x, url: y}\n", nil,
+			[]string{"url is there twice", "url: is needed"}},
+		{"a file that is not there", "providers: [{name: a, kind: key, url: x, pinFile: /nowhere/pin}]\n", nil,
+			[]string{"pinFile: open /nowhere/pin"}},
+		{"an authority",
+			"timestamp: {authorities: [{url: 'ldap://x', user: u, policy: 1.2.x, budget: {requests: 5}}]}\n", nil,
+			[]string{"url: want a URL", "user and passwordFile", "policy: want an object identifier",
+				"budget: want requests and window"}},
+		{"authorities twice", "timestamp: {authorities: [{url: 'https://x'}]}\n",
+			[]string{"--timestamp.urls=https://y"}, []string{"exclude each other"}},
 	} {
 		t.Run(test.name, func(t *testing.T) { wantMistakes(t, withFile(t, test.text, test.args...), test.parts...) })
 	}

@@ -39,7 +39,7 @@ func load(t *testing.T, in Input) Config {
 	return c
 }
 
-// wantMistakes wants exactly as many mistakes as parts, each holding its part.
+// wantMistakes requires exactly one mistake for each of parts, and that mistake must contain it.
 func wantMistakes(t *testing.T, in Input, parts ...string) {
 	t.Helper()
 	_, err := Load(in)
@@ -63,7 +63,8 @@ func TestDefaults(t *testing.T) {
 		c.StateFolder != "/tmp/signstash" {
 		t.Errorf("folders = %s, %s, %s", c.WorkFolder, c.ClientServicesFile, c.StateFolder)
 	}
-	if c.Server.Port != 8080 || c.Management.Port != 8081 || c.Server.SyncWait != time.Minute || c.HotFolder.Threshold != 1000 ||
+	if c.Server.Port != 8080 || c.Management.Port != 8081 || c.Server.SyncWait != time.Minute ||
+		c.HotFolder.Threshold != 1000 ||
 		c.Signing.Deadline != 24*time.Hour ||
 		c.Signing.Tries != 3 ||
 		c.Signing.Backoff != time.Minute ||
@@ -81,7 +82,8 @@ func TestDefaults(t *testing.T) {
 
 func TestPodOrdinal(t *testing.T) {
 	for name, want := range map[string]int{
-		"proxy-0": 0, "proxy-12": 12, "a-b-1023": 1023, "proxy-1024": 0, "proxy": 0, "proxy-7d9f8c-x2k4z": 0, "proxy-007": 0, "proxy-": 0, "": 0,
+		"proxy-0": 0, "proxy-12": 12, "a-b-1023": 1023, "proxy-1024": 0, "proxy": 0,
+		"proxy-7d9f8c-x2k4z": 0, "proxy-007": 0, "proxy-": 0, "": 0,
 	} {
 		c := load(t, Input{HostName: name, Env: []string{"KUBERNETES_SERVICE_HOST=10.0.0.1"}})
 		if c.InstanceOrdinal != want {
@@ -94,7 +96,7 @@ func TestPodOrdinal(t *testing.T) {
 	}
 }
 
-// TestPrecedence gives one setting everywhere and takes the places away one by one.
+// TestPrecedence gives one setting in all places and removes the places one by one.
 func TestPrecedence(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	if err := os.WriteFile(file, []byte("server.port: 3\n"), 0o600); err != nil {
@@ -119,7 +121,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// TestForms writes flags in every accepted way.
+// TestForms gives flags in every accepted form.
 func TestForms(t *testing.T) {
 	for _, args := range [][]string{
 		{"--server.port=9", "--force.database.recreate=TRUE"},
@@ -178,8 +180,9 @@ func TestInvalidFiles(t *testing.T) {
 		"invalid-list.yaml":          {":1: want settings as name: value"},
 		"invalid-two-documents.yaml": {"more than one YAML document"},
 		"invalid-syntax.yaml":        {"invalid-syntax.yaml: yaml: line"},
-		"invalid-values.yaml":        {":2: server.port: want a whole number from 0 to 65535, not \"65536\"", ":3: sync.wait: want a duration"},
-		"invalid-not-there.yaml":     {"no such file"},
+		"invalid-values.yaml": {":2: server.port: want a whole number from 0 to 65535, not \"65536\"",
+			":3: sync.wait: want a duration"},
+		"invalid-not-there.yaml": {"no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantMistakes(t, Input{Args: []string{"--config=testdata/" + name}}, parts...)
@@ -210,23 +213,28 @@ func TestMistakesInArguments(t *testing.T) {
 		"--server.host.port=8080":          "want HOST:PORT",
 		"--hot.folder.enabled=TRUE":        "hot-folder mode is not available yet",
 		"--hot.folder.enabled":             "hot-folder mode is not available yet",
-		"--server.ssl.certificate=testdata/valid-flat.yaml":                                                           "needs --server.ssl.certificate-private-key",
-		"--signing.pkcs12.password-file=testdata/valid-flat.yaml":                                                     "needs --signing.pkcs12.file",
-		"--token.signing.key=/does/not/exist":                                                                         "--token.signing.key: open /does/not/exist: no such file",
-		"--token.signing.key=testdata":                                                                                "is a folder",
-		"--management.server.port=8080":                                                                               "both 8080",
-		"--einvoice-integration-client.service.domain=sign.example.org":                                               "want a URL",
-		"--einvoice-integration-client.service.domain=https://u:p@h.example.org":                                      "must not hold a user name",
-		"--einvoice-integration-client.rest.provider.proxy.hostname=h":                                                "given together",
-		"--einvoice-integration-client.scheduler.task.handleSignatureTasks.lock-time=0":                               "want a whole number from 1",
-		"--einvoice-integration-client.scheduler.task.processHotFoldersByDocumentThreshold.cron-expression=* * * * *": "want six fields",
-		"--" + strings.Repeat("x", 1000) + "=1":                                                                       "unknown flag",
+		"--server.ssl.certificate=testdata/valid-flat.yaml":       "needs --server.ssl.certificate-private-key",
+		"--signing.pkcs12.password-file=testdata/valid-flat.yaml": "needs --signing.pkcs12.file",
+
+		"--token.signing.key=/does/not/exist":                                    "--token.signing.key: open /does/not/exist",
+		"--token.signing.key=testdata":                                           "is a folder",
+		"--management.server.port=8080":                                          "both 8080",
+		"--einvoice-integration-client.service.domain=sign.example.org":          "want a URL",
+		"--einvoice-integration-client.service.domain=https://u:p@h.example.org": "must not hold a user name",
+		"--einvoice-integration-client.rest.provider.proxy.hostname=h":           "given together",
+
+		"--einvoice-integration-client.scheduler.task.handleSignatureTasks.lock-time=0": "want a whole number from 1",
+
+		"--einvoice-integration-client.scheduler.task." +
+			"processHotFoldersByDocumentThreshold.cron-expression=*": "want six fields",
+
+		"--" + strings.Repeat("x", 1000) + "=1": "unknown flag",
 	} {
 		wantMistakes(t, Input{Args: []string{arg}}, want)
 	}
 }
 
-// TestAllMistakesAtOnce mixes every source.
+// TestAllMistakesAtOnce checks that mistakes of all sources are reported together.
 func TestAllMistakesAtOnce(t *testing.T) {
 	wantMistakes(t, Input{
 		Args: []string{"--sevrer.port=1", "--config=testdata/invalid-values.yaml", "--log.format=xml"},
@@ -254,7 +262,7 @@ func TestHelpAndVersionComeFirst(t *testing.T) {
 	}
 }
 
-// FuzzYAML wants an answer, not a panic, for any file.
+// FuzzYAML checks that no file makes Load panic.
 func FuzzYAML(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil {

@@ -37,7 +37,8 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	}
 }
 
-// TestDocumentedFlags lists the start parameters of the original product and the documented additions: none may vanish.
+// TestDocumentedFlags checks that all start parameters of the original product and all documented
+// additions exist.
 func TestDocumentedFlags(t *testing.T) {
 	c := defaults(Input{})
 	d := declare(&c)
@@ -57,7 +58,8 @@ func TestDocumentedFlags(t *testing.T) {
 	}
 }
 
-// TestDefaultsCanBeGiven gives every default as a flag: what help shows must be accepted and change nothing.
+// TestDefaultsCanBeGiven gives every default as a flag. The values that help shows must be accepted
+// and must change nothing.
 func TestDefaultsCanBeGiven(t *testing.T) {
 	c := defaults(Input{})
 	for _, s := range declare(&c).settings {

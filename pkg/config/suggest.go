@@ -6,8 +6,8 @@ import "strings"
 // setting has such a long name.
 const maxSuggestBytes = 200
 
-// closest returns "; do you mean --NAME?" for the known name that is most similar to an unknown one.
-// If no name is similar, it returns a hint at --help.
+// closest returns "; do you mean --NAME?" for the known name that is most similar to an unknown
+// one. If no name is similar, it returns a hint at --help.
 func (l *loader) closest(name string) string {
 	if len(name) > maxSuggestBytes {
 		return ""

@@ -85,8 +85,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return time.ParseDuration(s)
 }
 
-// formatDuration returns 7d, 12h or 1m30s. It is like time.Duration.String, but uses days and leaves
-// out zeros at the end.
+// formatDuration returns 7d, 12h or 1m30s. It is like time.Duration.String, but uses days and
+// leaves out zeros at the end.
 func formatDuration(d time.Duration) string {
 	if d != 0 && d%day == 0 {
 		return strconv.FormatInt(int64(d/day), 10) + "d"
@@ -124,7 +124,8 @@ type size struct {
 	min int64
 }
 
-// units lists the units of sizes. The last four are those of Kubernetes; formatSize does not use them.
+// units lists the units of sizes. The last four are those of Kubernetes; formatSize does not use
+// them.
 var units = []struct {
 	name  string
 	bytes int64

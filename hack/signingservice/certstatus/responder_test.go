@@ -46,7 +46,7 @@ func pemOf(c *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
-// OpenSSL asks, and accepts what comes.
+// TestOpenSSL checks that OpenSSL accepts the answers.
 func TestOpenSSLAccepts(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
@@ -60,7 +60,9 @@ func TestOpenSSLAccepts(t *testing.T) {
 			r, address, a, cert := setUp(t, delegated)
 			issuing, _ := a.Issuer()
 			folder := t.TempDir()
-			for file, data := range map[string][]byte{"cert.pem": pemOf(cert), "issuing.pem": pemOf(issuing), "all.pem": append(a.RootPEM(), pemOf(issuing)...)} {
+			for file, data := range map[string][]byte{
+				"cert.pem": pemOf(cert), "issuing.pem": pemOf(issuing), "all.pem": append(a.RootPEM(), pemOf(issuing)...),
+			} {
 				if err := os.WriteFile(filepath.Join(folder, file), data, 0o600); err != nil {
 					t.Fatal(err)
 				}

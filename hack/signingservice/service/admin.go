@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Admin is the handler of the simulation's own controls, to be mounted apart from the service:
+// Admin returns the handler of the simulation's controls, which is mounted apart from the service:
 //
 //	GET    /counts           Counts
 //	POST   /faults           adds a Fault (JSON)
-//	DELETE /faults           forgets all
-//	POST   /hold, /release   signHash waits, goes on
+//	DELETE /faults           removes all faults
+//	POST   /hold, /release   makes signHash wait, and continue
 //	POST   /latency?of=100ms
 //	POST   /revoke-tokens
 //	POST   /renew-credentials  new keys and certificates under the same ids
 //	GET    /root.pem         the simulated root certificate
-//	GET    /safe-tokens      the SAFE account's tokens, as its holder would have got them
+//	GET    /safe-tokens      the SAFE account's tokens, as its holder would get them
 func (s *Service) Admin() http.Handler {
 	mux := http.NewServeMux()
 	do := func(f func()) http.HandlerFunc {

@@ -17,8 +17,9 @@ import (
 	"time"
 )
 
-// Authority is a certification authority with a root and an issuing certificate, and the keys it
-// certified. It lives as long as the process, or as its Seed. It is safe for concurrent use.
+// Authority is a certification authority with a root and an issuing certificate, and with the keys
+// that it certified. It has the same keys again only if it has a Seed. It is safe for concurrent
+// use.
 type Authority struct {
 	seed                Seed // nil = keys are random
 	root, issuing       *x509.Certificate
@@ -31,16 +32,16 @@ type Authority struct {
 	keys   map[KeyKind]crypto.Signer
 }
 
-// NewAuthority makes an authority with new keys, whose certificates do not say where their status
-// is to be asked.
+// NewAuthority creates an authority with new keys. Its certificates name no OCSP responder and no
+// CRL.
 func NewAuthority() (*Authority, error) { return NewAuthorityAt("") }
 
-// NewAuthorityAt makes an authority whose certificates send to base/ocsp for OCSP, and for CRLs to
-// base/crl/0 (what the issuing certificate issued) and base/crl/1 (what the root issued).
+// NewAuthorityAt creates an authority whose certificates name base/ocsp for OCSP, and for CRLs
+// base/crl/0 (issued by the issuing certificate) and base/crl/1 (issued by the root).
 func NewAuthorityAt(base string) (*Authority, error) { return NewSeededAuthority(base, nil) }
 
-// NewSeededAuthority is NewAuthorityAt whose keys are derived from a seed: with the same seed, base
-// and year they and the certificates are the same. A nil seed makes new ones.
+// NewSeededAuthority is NewAuthorityAt with keys that are derived from a seed. With the same seed,
+// base and year, keys and certificates are the same. A nil seed gives new keys.
 func NewSeededAuthority(base string, seed Seed) (*Authority, error) {
 	a := &Authority{seed: seed, keys: make(map[KeyKind]crypto.Signer), serial: time.Now().UnixNano()}
 	var rootCRL string
@@ -69,7 +70,7 @@ func name(common string) pkix.Name {
 	}
 }
 
-// certifyCA makes a certificate that the root signs, also its own.
+// certifyCA creates a CA certificate that the root signs, including the root certificate itself.
 func (a *Authority) certifyCA(common string, below int, key crypto.PublicKey, crl string) (*x509.Certificate, error) {
 	now := a.now()
 	template := &x509.Certificate{
@@ -91,8 +92,8 @@ func (a *Authority) certifyCA(common string, below int, key crypto.PublicKey, cr
 	return x509.ParseCertificate(der)
 }
 
-// now is the time from which certificates are valid: with a seed the begin of the year, so that
-// they are the same after a restart.
+// now returns the time from which certificates are valid. With a seed it is the start of the year,
+// so that the certificates are the same after a restart.
 func (a *Authority) now() time.Time {
 	if a.seed == nil {
 		return time.Now()
@@ -100,8 +101,8 @@ func (a *Authority) now() time.Time {
 	return time.Date(time.Now().UTC().Year(), 1, 1, 0, 0, 0, 0, time.UTC)
 }
 
-// random is where signatures take their random numbers from. Nil makes those of ECDSA deterministic
-// (RFC 6979).
+// random returns the source of random numbers for signatures. A nil source makes ECDSA signatures
+// deterministic (RFC 6979).
 func (a *Authority) random() io.Reader {
 	if a.seed == nil {
 		return rand.Reader
@@ -109,7 +110,7 @@ func (a *Authority) random() io.Reader {
 	return nil
 }
 
-// ecdsaKey makes or derives a key.
+// ecdsaKey creates or derives a key.
 func (a *Authority) ecdsaKey(curve elliptic.Curve, purpose string) (crypto.Signer, error) {
 	if a.seed == nil {
 		return ecdsa.GenerateKey(curve, rand.Reader)
@@ -135,8 +136,8 @@ func (a *Authority) serialFor(common string, key crypto.PublicKey) *big.Int {
 	return big.NewInt(a.serial)
 }
 
-// Issue certifies a key under the issuing certificate. change may alter the template, for other
-// purposes than signing documents; nil = leave it.
+// Issue certifies a key with the issuing certificate. change may modify the template for purposes
+// other than signing documents. A nil change leaves it as it is.
 func (a *Authority) Issue(
 	common string,
 	key crypto.PublicKey,
@@ -165,19 +166,20 @@ func (a *Authority) Issue(
 	return x509.ParseCertificate(der)
 }
 
-// Issuer returns the certificate and the key that sign what Issue gives, and their revocation data.
+// Issuer returns the certificate and the key that sign the certificates of Issue and their
+// revocation data.
 func (a *Authority) Issuer() (*x509.Certificate, crypto.Signer) { return a.issuing, a.issuingKey }
 
 // Root returns the root certificate and its key, which sign the issuing certificate's revocation
 // data.
 func (a *Authority) Root() (*x509.Certificate, crypto.Signer) { return a.root, a.rootKey }
 
-// RootPEM is the root certificate for those who are to trust the simulation.
+// RootPEM returns the root certificate, for programs that have to trust the simulation.
 func (a *Authority) RootPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.Raw})
 }
 
-// key returns the one key of that kind, made when first asked for.
+// key returns the only key of that kind. The first call creates it.
 func (a *Authority) key(kind KeyKind) (crypto.Signer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -192,7 +194,7 @@ func (a *Authority) key(kind KeyKind) (crypto.Signer, error) {
 	return k, nil
 }
 
-// makeKey makes a key of that kind, or derives it from a seed.
+// makeKey creates a key of that kind, or derives it from the seed.
 func makeKey(kind KeyKind, seed Seed) (k crypto.Signer, err error) {
 	purpose := string(kind) + " key"
 	switch {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// sad is signature activation data: good once, for one credential and, where bound, for certain
-// hashes.
+// sad is signature activation data. It is valid once, for one credential and, if it is bound, only
+// for certain hashes.
 type sad struct {
 	credential *credential
 	left       int
@@ -26,7 +26,7 @@ func (s *Service) newSAD(c *credential, n int, hashes []string) *sad {
 	return made
 }
 
-// keepSAD makes s known under a new value.
+// keepSAD stores signature activation data under a new random value, which it returns.
 func (s *Service) keepSAD(made *sad) string {
 	value := random(24)
 	s.mu.Lock()
@@ -35,7 +35,7 @@ func (s *Service) keepSAD(made *sad) string {
 	return value
 }
 
-// useSAD spends signature activation data on digests, or says in the CSC's words why not.
+// useSAD uses up signature activation data for digests, or returns the CSC's error.
 func (s *Service) useSAD(x *exchange, value string, c *credential, digests [][]byte) *answer {
 	no := func(text string) *answer { a := refuse("invalid_request", text); return &a }
 	if value == "" {
@@ -106,7 +106,7 @@ func (a authorization) secret(object string) string {
 	return ""
 }
 
-// checkAuthorization is what all ways of authorising have in common.
+// checkAuthorization makes the checks that all ways of authorising have in common.
 func (s *Service) checkAuthorization(req authorization) (*credential, int, *answer) {
 	no := func(text string) (*credential, int, *answer) {
 		a := refuse("invalid_request", text)
@@ -178,7 +178,8 @@ func (s *Service) serveAuthorize2(x *exchange) answer {
 		return refuse("invalid_request", "Invalid parameter hashAlgorithmOID")
 	case c.AuthMode == Explicit && s.blocked(c):
 		return refuse("invalid_request", "Credential locked")
-	case c.AuthMode == Explicit && (c.PIN != "" && !s.rightPIN(c, req.secret(pinObject)) || !s.rightOTP(c, req.secret(otpObject))):
+	case c.AuthMode == Explicit &&
+		(c.PIN != "" && !s.rightPIN(c, req.secret(pinObject)) || !s.rightOTP(c, req.secret(otpObject))):
 		return refuse("invalid_authentication_data", "The authentication data is invalid")
 	}
 	made := s.newSAD(c, n, req.Hashes)
@@ -208,8 +209,8 @@ func (s *Service) rightPIN(c *credential, pin string) bool {
 	return false
 }
 
-// rightOTP takes the configured password as often as it comes, and with OTPOnce any other than
-// those that came before.
+// rightOTP accepts the configured password any number of times. With OTPOnce it accepts any
+// password that it has not seen before.
 func (s *Service) rightOTP(c *credential, otp string) bool {
 	if c.TOTPKey != "" {
 		return otp == totp([]byte(c.TOTPKey), time.Now())
@@ -229,7 +230,7 @@ func (s *Service) rightOTP(c *credential, otp string) bool {
 	return true
 }
 
-// waitingAuthorization waits for somebody who never comes, and gives in after some questions.
+// waitingAuthorization waits for a person who never answers, and is granted after some polls.
 type waitingAuthorization struct {
 	made *sad
 	left int

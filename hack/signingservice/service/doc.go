@@ -1,22 +1,23 @@
-// Package service is a simulated remote signing service: OAuth2, CSC API v1.0.4 and v2, and SAFE,
-// with a mind of its own.
+// Package service simulates a remote signing service: OAuth2, CSC API v1.0.4 and v2, and SAFE.
 //
-// It exists to be signed against in tests, demonstrations and clusters, and to be rude while doing
-// so. It makes its authority and its keys when it starts and forgets them when it ends; every
-// certificate it issues says SIMULATED. It shares no type with the client code it tests and chooses
-// differently where the standards leave freedom: fields in another order, optional ones present or
-// absent, unknown ones added, numbers as strings, base paths of its own.
+// Tests, demonstrations and clusters sign with it, and it can misbehave in many ways (Rudeness). It
+// creates its authority and its keys when it starts and forgets them when it ends, unless it has a
+// Seed. Every certificate that it issues says SIMULATED. It shares no type with the client code
+// that it tests, and it makes unusual choices where the standards leave freedom: fields in another
+// order, optional fields present or absent, additional unknown fields, numbers as strings, its own
+// base paths.
 //
-// A Service is an http.Handler. What it serves:
+// A Service is an http.Handler. It serves:
 //
-//	/oauth2/authorization-server/oauth/token        token endpoint of the documented product (also /oauth2/token, RFC 6749)
+//	/oauth2/authorization-server/oauth/token        token endpoint (RFC 6749), also /oauth2/token
 //	/oauth2/authorization-server/oauth/introspect   RFC 7662
 //	/oauth2/authorization-server/jwks.json          keys of the tokens (RFC 7517)
 //	/csc/v1/…  /csc/v2/…                            Cloud Signature Consortium API 1.0.4 and 2.0
 //	/safe/…                                         the Portuguese state's service for invoices
 //
-// Its Admin handler, to be mounted elsewhere, shows counts and sets faults, latency and the hold.
+// The Admin handler, which is mounted elsewhere, shows counts and sets faults, latency and the
+// hold.
 //
-// Every signature value that a key here computes is counted, whether the answer arrives or not: it
-// is what would have been paid for.
+// The service counts every signature value that it computes, even if the answer does not arrive,
+// because a real service would charge for it.
 package service

@@ -25,7 +25,7 @@ type safeAccount struct {
 	processes       map[string]*safeProcess
 }
 
-// safeProcess is what a processId stands for.
+// safeProcess is the signing process to which a processId belongs.
 type safeProcess struct {
 	hashes      []string
 	sad         string
@@ -75,14 +75,15 @@ func (s *Service) renewSAFETokens() {
 	s.safe.accessExpires = time.Now().Add(s.opts.TokenLifetime)
 }
 
-// SAFETokens are the account's tokens as they are now; the first ones come from a person's consent.
+// SAFETokens returns the account's current tokens. In reality the first ones come from a person's
+// consent.
 func (s *Service) SAFETokens() (access, refresh string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.safe.access, s.safe.refresh
 }
 
-// ExpireSAFEToken makes the account's access token invalid; the refresh token stays good.
+// ExpireSAFEToken makes the account's access token invalid; the refresh token stays valid.
 func (s *Service) ExpireSAFEToken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +101,7 @@ func (s *Service) routeSAFE() {
 	s.handle("POST /safe/signatureAccount/updateToken", "updateToken", s.serveSAFEUpdate)
 }
 
-// safeRequest is every body of SAFE in one.
+// safeRequest has the fields of all request bodies of SAFE.
 type safeRequest struct {
 	CredentialID  string   `json:"credentialID"`
 	NumSignatures int      `json:"numSignatures"`
@@ -131,9 +132,8 @@ func (s *Service) safeAuth(x *exchange, refresh bool) *answer {
 	}
 	token, ok := strings.CutPrefix(x.Header.Get("SAFEAuthorization"), "Bearer ")
 	if !ok {
-		return safeNo(
-			"The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, or is otherwise malformed.",
-		)
+		return safeNo("The request is missing a required parameter, includes an invalid parameter value, " +
+			"includes a parameter more than once, or is otherwise malformed.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// unwrapped lists folders whose files may still have long lines. The list must only shrink.
+var unwrapped = []string{
+	"cmd/controller",
+	"cmd/proxy",
+	"cmd/signctl",
+	"pkg/affinity",
+	"pkg/api",
+	"pkg/audit",
+	"pkg/certreload",
+	"pkg/client",
+	"pkg/cms",
+	"pkg/connlimit",
+	"pkg/controller/clients",
+	"pkg/controller/endpoints",
+	"pkg/controller/internal/chart",
+	"pkg/e2e",
+	"pkg/internal/certchain",
+	"pkg/internal/durable",
+	"pkg/internal/filewatch",
+	"pkg/internal/jsonstream",
+	"pkg/internal/lastgood",
+	"pkg/internal/lenient",
+	"pkg/internal/remotefault",
+	"pkg/outbound",
+	"pkg/pades",
+	"pkg/pades/appearance",
+	"pkg/pades/appearance/font",
+	"pkg/pades/appearance/velocity",
+	"pkg/pdf",
+	"pkg/pdf/textsearch",
+	"pkg/provider/csc",
+	"pkg/provider/pkcs11",
+	"pkg/provider/providertest",
+	"pkg/provider/safe",
+	"pkg/provider/software",
+	"pkg/remotetoken",
+	"pkg/revocation",
+	"pkg/signing",
+	"pkg/status",
+	"pkg/store",
+	"pkg/store/storetest",
+	"pkg/timestamp",
+	"pkg/tokenkey",
+}
+
+// TestColumns fails if a line of code has more than 120 columns, or a comment line more than 100.
+func TestColumns(t *testing.T) {
+	checked := 0
+	for _, folder := range folders {
+		err := filepath.WalkDir(filepath.Join(top, folder), func(path string, e fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case e.IsDir() && e.Name() == "testdata":
+				return filepath.SkipDir
+			case e.IsDir() || filepath.Ext(path) != ".go":
+				return nil
+			}
+			name, err := filepath.Rel(top, path)
+			if err != nil {
+				return err
+			}
+			if slices.Contains(unwrapped, filepath.ToSlash(filepath.Dir(name))) {
+				return nil
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			checked++
+			for _, l := range longLines(text) {
+				limit := codeColumns
+				if l.comment {
+					limit = commentColumns
+				}
+				t.Errorf("%s:%d has %d columns, at most %d are allowed", name, l.number, l.columns, limit)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if checked == 0 {
+		t.Error("no file was checked")
+	}
+}
+
+// TestLongLines checks which lines count as too long.
+func TestLongLines(t *testing.T) {
+	wide := strings.Repeat("x", 130)
+	for text, want := range map[string][]longLine{
+		"package p\n\nvar " + wide + " = 1\n":                           {{3, 138, false}},
+		"package p\n\n// A " + wide[:100] + "\nvar a int\n":             {{3, 105, true}},
+		"package p\n\n// " + wide + "\nvar a int\n":                     nil, // a single word
+		"package p\n\nvar a = `" + wide + "`\n":                         nil, // in a raw string
+		"package p\n\nvar a = `\n" + wide + "\n`\n":                     nil, // in a raw string of several lines
+		"package p\n\nvar a = `b` + \"" + wide + "\"\n":                 {{3, 146, false}},
+		"package p\n\nvar a = 1 // " + wide[:100] + "\n":                nil, // a line of code
+		"package p\n\n// " + strings.Repeat("é ", 48) + "\nvar a int\n": nil, // columns, not bytes
+	} {
+		if got := longLines([]byte(text)); !slices.Equal(got, want) {
+			t.Errorf("longLines(%.40q) = %v, want %v", text, got, want)
+		}
+	}
+}
