@@ -42,7 +42,7 @@ type answer struct {
 // Codes 0.0.x, 1.1.0 and 2.2.1 are the vendor's. The codes from 2.2.2 on are this project's own,
 // one for each kind of fault inside a document:
 //
-//	2.2.1  the visible signature is impossible as asked for
+//	2.2.1  the visible signature cannot be drawn as requested
 //	2.2.2  the content is not a document of the declared type
 //	2.2.3  the document is damaged
 //	2.2.4  the document is encrypted and needs a password
