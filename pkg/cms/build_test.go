@@ -138,13 +138,15 @@ func TestBuildRefuses(t *testing.T) {
 		Hash:             crypto.SHA256,
 	}
 	for name, change := range map[string]func(p *SignedDataParams){
-		"no chain":                  func(p *SignedDataParams) { p.Chain = nil },
-		"no value":                  func(p *SignedDataParams) { p.SignatureValue = nil },
-		"SHA-1":                     func(p *SignedDataParams) { p.Hash = crypto.SHA1 },
-		"unknown algorithm":         func(p *SignedDataParams) { p.Algorithm = "DSA" },
-		"attributes without set":    func(p *SignedDataParams) { p.SignedAttributes = attributes[2:] },
-		"attributes and more":       func(p *SignedDataParams) { p.SignedAttributes = append(bytes.Clone(attributes), 0) },
-		"unsigned without a value":  func(p *SignedDataParams) { p.UnsignedAttributes = []Attribute{{Type: OIDSignatureTimestamp}} },
+		"no chain":               func(p *SignedDataParams) { p.Chain = nil },
+		"no value":               func(p *SignedDataParams) { p.SignatureValue = nil },
+		"SHA-1":                  func(p *SignedDataParams) { p.Hash = crypto.SHA1 },
+		"unknown algorithm":      func(p *SignedDataParams) { p.Algorithm = "DSA" },
+		"attributes without set": func(p *SignedDataParams) { p.SignedAttributes = attributes[2:] },
+		"attributes and more":    func(p *SignedDataParams) { p.SignedAttributes = append(bytes.Clone(attributes), 0) },
+		"unsigned without a value": func(p *SignedDataParams) {
+			p.UnsignedAttributes = []Attribute{{Type: OIDSignatureTimestamp}}
+		},
 		"empty attributes are none": func(p *SignedDataParams) { p.SignedAttributes = []byte{0x31, 0} },
 	} {
 		p := good
@@ -266,7 +268,8 @@ func TestCanonicalToken(t *testing.T) {
 	if d, err := Parse(empty); err != nil || !d.Signers[0].HasUnsigned {
 		t.Fatalf("Parse = %v, want an empty set of unsigned attributes", err)
 	}
-	for name, in := range map[string][]byte{"as it is": token, "padded": append(bytes.Clone(token), 0, 0), "BER": toBER(token), "empty set": empty} {
+	for name, in := range map[string][]byte{"as it is": token, "padded": append(bytes.Clone(token), 0, 0),
+		"BER": toBER(token), "empty set": empty} {
 		if got, err := CanonicalToken(in); err != nil || !bytes.Equal(got, token) {
 			t.Errorf("%s: CanonicalToken differs from the token: %v", name, err)
 		}

@@ -189,8 +189,11 @@ func TestCheckBaselineFaults(t *testing.T) {
 		"no signer":              func(d *SignedData) { d.Signers = nil },
 		"two signers":            func(d *SignedData) { d.Signers = append(d.Signers, d.Signers[0]) },
 		"no signing certificate": func(d *SignedData) { d.Certificates = d.Certificates[:0] },
-		"signing-time":           func(d *SignedData) { s := &d.Signers[0]; s.SignedAttributes = append(s.SignedAttributes, signingTime) },
-		"content-type missing":   func(d *SignedData) { s := &d.Signers[0]; s.SignedAttributes = s.SignedAttributes[1:] },
+		"signing-time": func(d *SignedData) {
+			s := &d.Signers[0]
+			s.SignedAttributes = append(s.SignedAttributes, signingTime)
+		},
+		"content-type missing": func(d *SignedData) { s := &d.Signers[0]; s.SignedAttributes = s.SignedAttributes[1:] },
 		"message-digest doubled": func(d *SignedData) {
 			s := &d.Signers[0]
 			s.SignedAttributes = append(s.SignedAttributes, s.SignedAttributes[1])
@@ -284,8 +287,9 @@ func TestVerifyValue(t *testing.T) {
 	for name, err := range map[string]error{
 		"ECDSA by an RSA key": VerifyValue(rs.key.Public(), signing.ECDSA, crypto.SHA256, digest, value[signing.ECDSA]),
 		"RSA by an ECDSA key": VerifyValue(ec.key.Public(), signing.RSAPKCS1, crypto.SHA256, digest, value[signing.RSAPKCS1]),
-		"short digest":        VerifyValue(rs.key.Public(), signing.RSAPKCS1, crypto.SHA256, digest[1:], value[signing.RSAPKCS1]),
-		"empty value":         VerifyValue(rs.key.Public(), signing.RSAPKCS1, crypto.SHA256, digest, nil),
+		"short digest": VerifyValue(rs.key.Public(), signing.RSAPKCS1, crypto.SHA256, digest[1:],
+			value[signing.RSAPKCS1]),
+		"empty value": VerifyValue(rs.key.Public(), signing.RSAPKCS1, crypto.SHA256, digest, nil),
 	} {
 		if !errors.Is(err, ErrMismatch) {
 			t.Errorf("%s: VerifyValue = %v, want ErrMismatch", name, err)

@@ -41,7 +41,8 @@ func BenchmarkSign(b *testing.B) {
 	for _, c := range []struct {
 		name          string
 		size, objects int
-	}{{"10KB", 10 << 10, 20}, {"200KB", 200 << 10, 100}, {"20MB", 20 << 20, 1000}, {"29MB_32000objects", 29 << 20, 32000}} {
+	}{{"10KB", 10 << 10, 20}, {"200KB", 200 << 10, 100}, {"20MB", 20 << 20, 1000},
+		{"29MB_32000objects", 29 << 20, 32000}} {
 		original := largeDocument(c.size, c.objects)
 		in := input(b, original, signing.LevelB)
 		p, err := (&Format{}).Prepare(context.Background(), in, k.credential)

@@ -63,8 +63,10 @@ func TestCheckFinds(t *testing.T) {
 	}{
 		{"no startxref", signing.LevelB, "", swap("startxref", "startyref"), "open"},
 		{"startxref of the original", signing.LevelB, "", func(t *testing.T, a *assembly) {
-			old := signedOnce[bytes.LastIndex(signedOnce, []byte("startxref\n"))+10 : bytes.LastIndex(signedOnce, []byte("\n%%EOF"))]
-			now := a.sections[bytes.LastIndex(a.sections, []byte("startxref\n"))+10 : bytes.LastIndex(a.sections, []byte("\n%%EOF"))]
+			startxref := func(b []byte) []byte {
+				return b[bytes.LastIndex(b, []byte("startxref\n"))+10 : bytes.LastIndex(b, []byte("\n%%EOF"))]
+			}
+			old, now := startxref(signedOnce), startxref(a.sections)
 			copy(now, string(old)+"     ")
 		}, "lies in the original"},
 		{"unreadable file", signing.LevelB, "", swap("/Root 1 0 R", "/Roof 1 0 R"), "open"},
@@ -94,7 +96,8 @@ func TestCheckFinds(t *testing.T) {
 		{"another digit of the value", signing.LevelB, "", flipContents(0.99), "SignedData"},
 		{"another digit of the chain", signing.LevelB, "", flipContents(0.4), "SignedData"},
 		{"padding not zero", signing.LevelB, "", flipContents(1), "not zero"},
-		{"another certificate", signing.LevelB, "", func(_ *testing.T, a *assembly) { a.state.Chain = a.state.Chain[1:] }, "another certificate"},
+		{"another certificate", signing.LevelB, "", func(_ *testing.T, a *assembly) { a.state.Chain = a.state.Chain[1:] },
+			"another certificate"},
 		{"another original", signing.LevelB, "", func(t *testing.T, a *assembly) {
 			a.state.Midstate = midstate(t, strings.NewReader("another"))
 		}, "SignedData"},
@@ -210,7 +213,8 @@ func TestCheckAfterRehearsal(t *testing.T) {
 			a.sections[at]--
 		}
 	}
-	for _, broken := range []rehearsed{{}, {GapStart: 1, GapEnd: 2}, {GapStart: 9, GapEnd: 8, Around: r.Around}, {GapEnd: len(a.sections) + 1, Around: r.Around}} {
+	for _, broken := range []rehearsed{{}, {GapStart: 1, GapEnd: 2}, {GapStart: 9, GapEnd: 8, Around: r.Around},
+		{GapEnd: len(a.sections) + 1, Around: r.Around}} {
 		if broken.same(a.sections) {
 			t.Errorf("same with %+v", broken)
 		}

@@ -43,15 +43,19 @@ func TestTooComplex(t *testing.T) {
 		make    maker
 		visible *signing.VisibleSignature
 	}{
-		{"kids shared by fields", form(strings.Repeat("<</Kids 8 0 R>>", 40)).with(8, "["+strings.Repeat("5 0 R ", 20_000)+"]"), nil},
+		{"kids shared by fields", form(strings.Repeat("<</Kids 8 0 R>>", 40)).with(8,
+			"["+strings.Repeat("5 0 R ", 20_000)+"]"), nil},
 		{"large kids shared by fields", form(strings.Repeat("<</Kids 8 0 R>>", 1000)).with(8, "[<</X("+large+")>>]"), nil},
 		{"long name", form("<</FT/Tx/T(" + strings.Repeat(".", 5000) + ")>>"), nil},
-		{"long name by levels", form("<</T 8 0 R/Kids[<</T 8 0 R/Kids[<</T 8 0 R>>]>>]>>").with(8, "("+strings.Repeat("a", 2000)+")"), nil},
-		{"locks without end", form(strings.Repeat("<</FT/Sig/V 7 0 R/Lock 8 0 R>>", 40)).with(8, "<</Fields["+strings.Repeat("(a)", 3000)+"]>>").
+		{"long name by levels", form("<</T 8 0 R/Kids[<</T 8 0 R/Kids[<</T 8 0 R>>]>>]>>").with(8,
+			"("+strings.Repeat("a", 2000)+")"), nil},
+		{"locks without end", form(strings.Repeat("<</FT/Sig/V 7 0 R/Lock 8 0 R>>", 40)).with(8,
+			"<</Fields["+strings.Repeat("(a)", 3000)+"]>>").
 			with(7, "<</Contents<00>/ByteRange[0 AAAA BBBB 9]>>"), nil},
 		{"large annotations of a page listed often", pages(200, "[("+large+")]"), atField},
 		{"annotations of a page listed often", pages(300, "["+strings.Repeat("5 0 R ", 40_000)+"]"), atField},
-		{"large resources", onePage("", "/Contents 4 0 R/Resources<</XObject 9 0 R>>").with(4, streamOf(strings.Repeat("/X Do\n", 400), "")).
+		{"large resources", onePage("", "/Contents 4 0 R/Resources<</XObject 9 0 R>>").with(4,
+			streamOf(strings.Repeat("/X Do\n", 400), "")).
 			with(9, "<</X 5/Y("+large+")>>"), atWord},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -51,7 +51,8 @@ func largePage(t *testing.T, dictionaries int) []byte {
 	}
 	fmt.Fprintf(
 		&b,
-		"5 0 obj\n<</Type/XRef/Size 7/W[1 2 1]/Root 1 0 R/Length %d>>\nstream\n%s\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n",
+		"5 0 obj\n<</Type/XRef/Size 7/W[1 2 1]/Root 1 0 R/Length %d>>\nstream\n%s\nendstream\nendobj\n"+
+			"startxref\n%d\n%%%%EOF\n",
 		len(rows), rows, start,
 	)
 	return b.Bytes()
@@ -98,7 +99,8 @@ func TestSmallFileStaysSmall(t *testing.T) {
 		if report := ask(t.Context(), before, after); report.Err() != nil {
 			t.Errorf("signature %d: %v", i+1, report.Err())
 		}
-		for _, command := range [][]string{{"qpdf", "--check", after}, {"mutool", "info", after}, {"pdfsig", "-nocert", after}} {
+		for _, command := range [][]string{{"qpdf", "--check", after}, {"mutool", "info", after},
+			{"pdfsig", "-nocert", after}} {
 			wantQuiet(t, command)
 		}
 	}

@@ -97,7 +97,8 @@ func TestVerifyForged(t *testing.T) {
 			return appendRevision(t, plain, map[int]string{4: forgedContent}, "/Info 4 0 R", 0)
 		}, "object 4 changed"},
 		{"as validation data", func(t *testing.T) []byte {
-			return appendRevision(t, plain, map[int]string{4: forgedContent, 1: withEntry(catalog, "/DSS<</CRLs[4 0 R]>>")}, "", 0)
+			return appendRevision(t, plain, map[int]string{4: forgedContent, 1: withEntry(catalog, "/DSS<</CRLs[4 0 R]>>")},
+				"", 0)
 		}, "object 4 changed"},
 		{"as the appearance of the signature", func(t *testing.T) []byte {
 			body := strings.Replace(bodyOf(t, plain, field), "/AP", "/AP<</N<</Off 4 0 R>>>>/Old", 1)
@@ -106,7 +107,8 @@ func TestVerifyForged(t *testing.T) {
 		{"under another catalog", func(t *testing.T) []byte {
 			page := strings.Replace(bodyOf(t, plain, 3), "4 0 R", "53 0 R", 1)
 			return appendRevision(t, plain, map[int]string{
-				50: strings.Replace(catalog, "/Pages 2 0 R", "/Pages 51 0 R", 1), 51: "<</Type/Pages/Count 1/Kids[52 0 R]/MediaBox[0 0 595 842]>>",
+				50: strings.Replace(catalog, "/Pages 2 0 R", "/Pages 51 0 R", 1),
+				51: "<</Type/Pages/Count 1/Kids[52 0 R]/MediaBox[0 0 595 842]>>",
 				52: strings.Replace(page, "/Parent 2 0 R", "/Parent 51 0 R", 1), 53: forgedContent,
 			}, "/Root 50 0 R", 0)
 		}, `/"Pages" of the catalog`},
@@ -140,7 +142,8 @@ func TestVerifyForged(t *testing.T) {
 			return appendRevision(t, plain, map[int]string{3: page, 50: forgedContent}, "", 0)
 		}, `the page has /"Contents" twice`},
 		{"by a field that lay ready", func(t *testing.T) []byte {
-			file := signedContent(t, "", "", map[int]string{7: "<</FT/Sig/T(x)/Subtype/Widget/Rect[0 0 99 99]/AP<</N 8 0 R>>>>", 8: forgedContent})
+			file := signedContent(t, "", "",
+				map[int]string{7: "<</FT/Sig/T(x)/Subtype/Widget/Rect[0 0 99 99]/AP<</N 8 0 R>>>>", 8: forgedContent})
 			return revise(t, file, func(u *pdf.Update) { putField(t, u, pdf.Ref{Number: 7}) })
 		}, "annotations were added"},
 		{"by a field that nobody signed", func(t *testing.T) []byte {
@@ -236,7 +239,8 @@ func TestVerifyHonest(t *testing.T) {
 		},
 		"validation data that was extended, and then replaced": func(t *testing.T) []byte {
 			file := signedContent(t, "/DSS 20 0 R", "", map[int]string{20: "<</Certs[]>>"})
-			file = appendRevision(t, file, map[int]string{20: "<</Certs[40 0 R]>>", 40: "<</Length 0>>\nstream\n\nendstream"}, "", 0)
+			file = appendRevision(t, file, map[int]string{20: "<</Certs[40 0 R]>>", 40: "<</Length 0>>\nstream\n\nendstream"},
+				"", 0)
 			return revise(t, file, func(u *pdf.Update) { set(t, 1, "DSS", u.Add(pdf.NewDict("Certs", pdf.Array{})))(u) })
 		},
 		"a field that was filled in twice": func(t *testing.T) []byte {

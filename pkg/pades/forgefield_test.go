@@ -57,11 +57,14 @@ func TestVerifyForgedFields(t *testing.T) {
 		file func(*testing.T) []byte
 		want string
 	}{
-		"text of its own": {join("Subtype", pdf.Name("FreeText"), "Contents", pdf.Text("9"), "DA", pdf.Text("/Helv 9 Tf")), "annotations were added"},
-		"a square":        {join("Subtype", pdf.Name("Square"), "IC", pdf.Array{pdf.Int(1)}), "annotations were added"},
-		"a link":          {join("Subtype", pdf.Name("Link"), "A", pdf.NewDict("S", pdf.Name("URI"))), "annotations were added"},
-		"a background":    {join("Subtype", pdf.Name("Widget"), "MK", pdf.NewDict("BG", pdf.Array{pdf.Int(1)})), "annotations were added"},
-		"an action":       {join("Subtype", pdf.Name("Widget"), "AA", pdf.NewDict()), "annotations were added"},
+		"text of its own": {join("Subtype", pdf.Name("FreeText"), "Contents", pdf.Text("9"), "DA", pdf.Text("/Helv 9 Tf")),
+			"annotations were added"},
+		"a square": {join("Subtype", pdf.Name("Square"), "IC", pdf.Array{pdf.Int(1)}), "annotations were added"},
+		"a link": {join("Subtype", pdf.Name("Link"), "A", pdf.NewDict("S", pdf.Name("URI"))),
+			"annotations were added"},
+		"a background": {join("Subtype", pdf.Name("Widget"), "MK", pdf.NewDict("BG", pdf.Array{pdf.Int(1)})),
+			"annotations were added"},
+		"an action": {join("Subtype", pdf.Name("Widget"), "AA", pdf.NewDict()), "annotations were added"},
 		"somebody else's signature": {func(t *testing.T) []byte {
 			return revise(t, plain, func(u *pdf.Update) {
 				field := emptyFieldWith(u, "9 9 m f")
@@ -73,12 +76,15 @@ func TestVerifyForgedFields(t *testing.T) {
 			file := signedWithEmptyField(t)
 			return revise(t, file, set(t, 10, "V", onlySignature(t, file).ref))
 		}, "not its own"},
-		"an empty field drawn anew": {func(t *testing.T) []byte { return revise(t, signedWithEmptyField(t), paint(10)) }, "an empty signature field shows"},
+		"an empty field drawn anew": {func(t *testing.T) []byte { return revise(t, signedWithEmptyField(t), paint(10)) },
+			"an empty signature field shows"},
 		"an empty field's appearance replaced": {func(t *testing.T) []byte {
 			return appendRevision(t, signedWithEmptyField(t), map[int]string{8: forgedContent}, "", 0)
 		}, "an empty signature field shows"},
-		"a signed field drawn anew": {func(t *testing.T) []byte { return revise(t, plain, paint(field)) }, "field of a signature changed"},
-		"a signed field hidden":     {func(t *testing.T) []byte { return revise(t, plain, set(t, field, "F", pdf.Int(2))) }, "field of a signature changed"},
+		"a signed field drawn anew": {func(t *testing.T) []byte { return revise(t, plain, paint(field)) },
+			"field of a signature changed"},
+		"a signed field hidden": {func(t *testing.T) []byte { return revise(t, plain, set(t, field, "F", pdf.Int(2))) },
+			"field of a signature changed"},
 		"a signed field's appearance replaced": {func(t *testing.T) []byte {
 			file, err := signField(t, &Format{}, signedWithEmptyField(t), "e", signing.LevelB)
 			if err != nil {
@@ -97,8 +103,10 @@ func TestVerifyForgedFields(t *testing.T) {
 		}, "object 8 changed"},
 		"metadata that a page shows, which is hard to read": {func(t *testing.T) []byte {
 			m := onePage("/Metadata 9 0 R", "").with(2, "<</Type/Pages/Count 2/Kids[3 0 R 7 0 R]/MediaBox[0 0 595 842]>>").
-				with(7, "<</Type/Page/Parent 2 0 R/X/"+strings.Repeat("a", 5000)+"/Contents 9 0 R>>").with(9, "<</Length 0>>\nstream\n\nendstream")
-			return appendRevision(t, mustSign(t, &Format{}, rsaKey(), m.bytes(), signing.LevelB), map[int]string{9: forgedContent}, "", 0)
+				with(7, "<</Type/Page/Parent 2 0 R/X/"+strings.Repeat("a", 5000)+"/Contents 9 0 R>>").with(9,
+				"<</Length 0>>\nstream\n\nendstream")
+			return appendRevision(t, mustSign(t, &Format{}, rsaKey(), m.bytes(), signing.LevelB),
+				map[int]string{9: forgedContent}, "", 0)
 		}, "object 9 changed"},
 	} {
 		t.Run(name, func(t *testing.T) {

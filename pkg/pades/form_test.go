@@ -23,18 +23,26 @@ func TestForms(t *testing.T) {
 	}{
 		{"none", onePage("", ""), 0, 0},
 		{"empty form", onePage("/AcroForm<<>>", ""), 0, 0},
-		{"direct form", onePage("/AcroForm<</Fields[10 0 R]/DA(/Helv 0 Tf)/DR<</Font<<>>>>/Custom 1.50>>", "/Annots[10 0 R]").with(10, text), 1, 1},
-		{"indirect form", onePage("/AcroForm 9 0 R", "/Annots[10 0 R]").with(9, "<</Fields[10 0 R]/DA(/Helv 0 Tf)/Custom 1.50>>").with(10, text), 1, 1},
-		{"indirect fields", onePage("/AcroForm<</Fields 8 0 R/Custom 1.50>>", "/Annots 7 0 R").with(7, "[10 0 R]").with(8, "[10 0 R]").with(10, text), 1, 1},
+		{"direct form", onePage("/AcroForm<</Fields[10 0 R]/DA(/Helv 0 Tf)/DR<</Font<<>>>>/Custom 1.50>>",
+			"/Annots[10 0 R]").with(10, text), 1, 1},
+		{"indirect form", onePage("/AcroForm 9 0 R", "/Annots[10 0 R]").with(9,
+			"<</Fields[10 0 R]/DA(/Helv 0 Tf)/Custom 1.50>>").with(10, text), 1, 1},
+		{"indirect fields", onePage("/AcroForm<</Fields 8 0 R/Custom 1.50>>", "/Annots 7 0 R").with(7, "[10 0 R]").with(8,
+			"[10 0 R]").with(10, text), 1, 1},
 		{"all indirect", onePage("/AcroForm 9 0 R", "/Annots 7 0 R").with(7, "[10 0 R]").with(8, "[10 0 R]").
 			with(9, "<</Fields 8 0 R/SigFlags 4/Custom 1.50>>").with(10, text), 1, 1},
-		{"over a chain", onePage("/AcroForm<</Fields 6 0 R/Custom 1.50>>", "/Annots 7 0 R").with(6, "8 0 R").with(7, "[]").with(8, "[10 0 R]").with(10, text), 1, 0},
+		{"over a chain", onePage("/AcroForm<</Fields 6 0 R/Custom 1.50>>", "/Annots 7 0 R").with(6, "8 0 R").with(7,
+			"[]").with(8, "[10 0 R]").with(10, text), 1, 0},
 		{"empty list", onePage("/AcroForm<</Fields 8 0 R/Custom 1.50>>", "/Annots 7 0 R").with(7, "[]").with(8, "[]"), 0, 0},
-		{"null list", onePage("/AcroForm<</Fields 8 0 R/Custom 1.50>>", "/Annots 7 0 R").with(7, "null").with(8, "null"), 0, 0},
-		{"nested fields", onePage("/AcroForm<</Fields[9 0 R]/Custom 1.50>>", "").with(9, "<</T(a)/Kids[10 0 R]>>").with(10, "<</Parent 9 0 R"+text[2:]), 1, 0},
-		{"fields in a loop", onePage("/AcroForm<</Fields[9 0 R]/Custom 1.50>>", "").with(9, "<</T(a)/Kids[10 0 R]>>").with(10, "<</T(b)/Kids[9 0 R]>>"), 1, 0},
+		{"null list", onePage("/AcroForm<</Fields 8 0 R/Custom 1.50>>", "/Annots 7 0 R").with(7, "null").with(8, "null"), 0,
+			0},
+		{"nested fields", onePage("/AcroForm<</Fields[9 0 R]/Custom 1.50>>", "").with(9, "<</T(a)/Kids[10 0 R]>>").with(10,
+			"<</Parent 9 0 R"+text[2:]), 1, 0},
+		{"fields in a loop", onePage("/AcroForm<</Fields[9 0 R]/Custom 1.50>>", "").with(9,
+			"<</T(a)/Kids[10 0 R]>>").with(10, "<</T(b)/Kids[9 0 R]>>"), 1, 0},
 		{"extensions", onePage("/Extensions<</ADBE<</BaseVersion/1.7/ExtensionLevel 3>>>>", ""), 0, 0},
-		{"indirect extensions", onePage("/Extensions 9 0 R", "").with(9, "<</ADBE<</BaseVersion/1.7/ExtensionLevel 3>>>>"), 0, 0},
+		{"indirect extensions", onePage("/Extensions 9 0 R", "").with(9, "<</ADBE<</BaseVersion/1.7/ExtensionLevel 3>>>>"),
+			0, 0},
 		{"several pages", onePage("", "").with(2, "<</Type/Pages/Count 3/Kids[9 0 R 5 0 R]/MediaBox[0 0 9 9]>>").
 			with(9, "<</Type/Pages/Parent 2 0 R/Count 2/Kids[3 0 R 5 0 R]>>").with(5, "<</Type/Page/Parent 2 0 R>>"), 0, 0},
 	} {
@@ -140,7 +148,8 @@ func TestSignatureDictionary(t *testing.T) {
 			t.Errorf("/%s is there", key)
 		}
 	}
-	for key, want := range map[pdf.Name]string{"Reason": "Prüfung (1)", "Location": "Lisboa", "M": "D:20260304050607+00'00'"} {
+	for key, want := range map[pdf.Name]string{"Reason": "Prüfung (1)", "Location": "Lisboa",
+		"M": "D:20260304050607+00'00'"} {
 		if s, _ := v.Get(key).(pdf.String); s.Text() != want {
 			t.Errorf("/%s = %q, want %q", key, s.Text(), want)
 		}

@@ -45,7 +45,8 @@ func sparseDocument(size int64, stream bool) *sparseFile {
 	base := size - 3000
 	var tail bytes.Buffer
 	var offsets []int64
-	for i, body := range []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 9 9]>>", "<</Type/Page/Parent 2 0 R>>"} {
+	for i, body := range []string{"<</Type/Catalog/Pages 2 0 R>>",
+		"<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 9 9]>>", "<</Type/Page/Parent 2 0 R>>"} {
 		offsets = append(offsets, base+int64(tail.Len()))
 		fmt.Fprintf(&tail, "%d 0 obj %s endobj\n", i+1, body)
 	}
@@ -74,7 +75,8 @@ func sparseDocument(size int64, stream bool) *sparseFile {
 // hash is arbitrary, because the bytes of the original are not read.
 func TestLarge(t *testing.T) {
 	k := rsaKey()
-	for _, size := range []int64{99_999_000, 100_000_500, 999_999_000, 1_000_000_500, 1<<31 - 2000, 1<<31 + 5000, 1<<32 - 2000, 1<<32 + 5000, 9_999_960_000} {
+	for _, size := range []int64{99_999_000, 100_000_500, 999_999_000, 1_000_000_500, 1<<31 - 2000, 1<<31 + 5000,
+		1<<32 - 2000, 1<<32 + 5000, 9_999_960_000} {
 		for _, stream := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d, stream %v", size, stream), func(t *testing.T) {
 				f := sparseDocument(size, stream)

@@ -103,7 +103,8 @@ func TestAuthorityFails(t *testing.T) {
 		{"no token at all", "", func([]byte) []byte { return nil }, signing.KindTimestamp},
 		{"garbage", "", func([]byte) []byte { return []byte("garbage") }, signing.KindTimestamp},
 		{"cut off", "", func(b []byte) []byte { return b[:len(b)/2] }, signing.KindTimestamp},
-		{"another signature value", "", func(b []byte) []byte { b = bytes.Clone(b); b[len(b)-1] ^= 1; return b }, signing.KindInternal},
+		{"another signature value", "", func(b []byte) []byte { b = bytes.Clone(b); b[len(b)-1] ^= 1; return b },
+			signing.KindInternal},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newAuthority(t, k)

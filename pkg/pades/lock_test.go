@@ -109,7 +109,8 @@ func TestPermissions(t *testing.T) {
 func TestEncrypted(t *testing.T) {
 	k := rsaKey()
 	o := askOthers(t, k)
-	for _, name := range []string{"rc4-40-r2", "rc4-128-r3", "rc4-128-r4", "aes-128-r4", "aes-128-r4-metadata", "aes-256-r5", "aes-256-r6"} {
+	for _, name := range []string{"rc4-40-r2", "rc4-128-r3", "rc4-128-r4", "aes-128-r4", "aes-128-r4-metadata",
+		"aes-256-r5", "aes-256-r6"} {
 		t.Run(name, func(t *testing.T) {
 			original, err := os.ReadFile("../pdf/testdata/encrypted/" + name + ".pdf")
 			if err != nil {

@@ -66,7 +66,8 @@ func TestNoSignatureIsWasted(t *testing.T) {
 		{"missing certificate", onePage("/DSS<</Certs[30 0 R]>>", ""), signing.LevelLT, nil, ""},
 		{"null for a certificate", onePage("/DSS<</Certs[null]>>", ""), signing.LevelLTA, nil, ""},
 		{"a number for a certificate", onePage("/DSS<</Certs[5]>>", ""), signing.LevelLT, nil, ""},
-		{"broken CRL", onePage("/DSS<</CRLs[6 0 R]>>", "").with(6, streamOf("xx", "/Filter/FlateDecode")), signing.LevelLT, nil, ""},
+		{"broken CRL", onePage("/DSS<</CRLs[6 0 R]>>", "").with(6, streamOf("xx", "/Filter/FlateDecode")), signing.LevelLT,
+			nil, ""},
 		{"many certificates", filled(maxKnown + maxAdded + 1), signing.LevelLTA, nil, ""},
 		{"store no dictionary", onePage("/DSS[]", ""), signing.LevelLT, nil, "not a dictionary"},
 		{"store no dictionary, level without it", onePage("/DSS[]", ""), signing.LevelT, nil, ""},
@@ -77,10 +78,12 @@ func TestNoSignatureIsWasted(t *testing.T) {
 		{"another field of the name is signed", withEmptyField("").with(11, "<</FT/Sig/T(S)/V 12 0 R>>").
 			with(1, "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[10 0 R 11 0 R]>>>>").
 			with(12, "<</Type/Sig/Contents<00>/ByteRange[0 AAAA BBBB 9]>>"), signing.LevelB, atField, "already signed"},
-		{"timestamp on a broken first page", onePage("", "/Annots 5").with(2, "<</Type/Pages/Count 2/Kids[3 0 R 4 0 R]/MediaBox[0 0 595 842]>>").
+		{"timestamp on a broken first page", onePage("", "/Annots 5").with(2,
+			"<</Type/Pages/Count 2/Kids[3 0 R 4 0 R]/MediaBox[0 0 595 842]>>").
 			with(4, "<</Type/Page/Parent 2 0 R>>"), signing.LevelLTA, onPage2, "not an array"},
 		// Object 11 will be the signature: the field takes it for its own.
-		{"value that is still to come", onePage("/AcroForm<</Fields[10 0 R]>>", "").with(10, "<</FT/Sig/T(a)/V 11 0 R>>"), signing.LevelB, nil, "cannot be signed"},
+		{"value that is still to come", onePage("/AcroForm<</Fields[10 0 R]>>", "").with(10, "<</FT/Sig/T(a)/V 11 0 R>>"),
+			signing.LevelB, nil, "cannot be signed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			k := rsaKey()

@@ -74,7 +74,8 @@ func TestAlgorithms(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := map[string]crypto.Signer{"RSA": rsaSigner}
-	for name, curve := range map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()} {
+	for name, curve := range map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(),
+		"P-521": elliptic.P521()} {
 		if keys[name], err = ecdsa.GenerateKey(curve, rand.Reader); err != nil {
 			t.Fatal(err)
 		}
@@ -85,9 +86,11 @@ func TestAlgorithms(t *testing.T) {
 		algorithm signing.SignatureAlgorithm
 		hash      crypto.Hash
 	}{
-		{"RSA", signing.RSAPKCS1, crypto.SHA256}, {"RSA", signing.RSAPKCS1, crypto.SHA384}, {"RSA", signing.RSAPKCS1, crypto.SHA512},
+		{"RSA", signing.RSAPKCS1, crypto.SHA256}, {"RSA", signing.RSAPKCS1, crypto.SHA384},
+		{"RSA", signing.RSAPKCS1, crypto.SHA512},
 		{"RSA", signing.RSAPSS, crypto.SHA256}, {"RSA", signing.RSAPSS, crypto.SHA512},
-		{"P-256", signing.ECDSA, crypto.SHA256}, {"P-384", signing.ECDSA, crypto.SHA384}, {"P-521", signing.ECDSA, crypto.SHA512},
+		{"P-256", signing.ECDSA, crypto.SHA256}, {"P-384", signing.ECDSA, crypto.SHA384},
+		{"P-521", signing.ECDSA, crypto.SHA512},
 	} {
 		t.Run(fmt.Sprintf("%s %s %v", tt.key, tt.algorithm, tt.hash), func(t *testing.T) {
 			k := newTestKey(keys[tt.key], tt.algorithm, tt.hash)
@@ -109,7 +112,8 @@ func TestReadsOnce(t *testing.T) {
 		hash     crypto.Hash
 		midstate bool
 		most     int64 // bytes read by Prepare
-	}{{"at hand", crypto.SHA256, true, 64 << 10}, {"missing", crypto.SHA256, false, size + 64<<10}, {"other hash", crypto.SHA384, true, size + 64<<10}} {
+	}{{"at hand", crypto.SHA256, true, 64 << 10}, {"missing", crypto.SHA256, false, size + 64<<10},
+		{"other hash", crypto.SHA384, true, size + 64<<10}} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := *k.credential
 			c.Hash = tt.hash

@@ -56,7 +56,8 @@ func TestState(t *testing.T) {
 
 func FuzzState(f *testing.F) {
 	f.Add(
-		(&state{Version: stateVersion, Head: []byte("<"), Reserved: 2, Tail: []byte(">"), Hash: uint(crypto.SHA384), Chain: [][]byte{{1}}}).encode(),
+		(&state{Version: stateVersion, Head: []byte("<"), Reserved: 2, Tail: []byte(">"), Hash: uint(crypto.SHA384),
+			Chain: [][]byte{{1}}}).encode(),
 	)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := readState(b)

@@ -34,7 +34,8 @@ func TestForgedTail(t *testing.T) {
 		t.Fatal("the authority cannot be read")
 	}
 	s := report(t, file, VerifyOptions{Roots: roots}).Signatures[0]
-	if s.Valid() || !strings.Contains(strings.Join(s.Tampered, "\n"), "the bytes from offset 87882 belong to no revision") {
+	if s.Valid() || !strings.Contains(strings.Join(s.Tampered, "\n"),
+		"the bytes from offset 87882 belong to no revision") {
 		t.Errorf("report = %+v, want the bytes from offset 87882", s)
 	}
 	_, err := trySign(t, &Format{}, rsaKey(), file, signing.LevelB)
@@ -85,8 +86,10 @@ func TestVerifyStray(t *testing.T) {
 		{"revision, then objects", behind(fill(file), forged), []bool{false}},
 		{"signature, then objects", behind(again(file), forged), []bool{false, false}},
 		{"objects of a revision", within, []bool{true}},
-		{"objects in a revision", bytes.Replace(appendRevision(t, behind(file, strings.Repeat(" ", len(forged))), map[int]string{
-			10: withEntry(bodyOf(t, file, 10), "/M(D:2026)")}, "", 0), []byte(strings.Repeat(" ", len(forged))), []byte(forged), 1), []bool{false}},
+		{"objects in a revision", bytes.Replace(appendRevision(t, behind(file, strings.Repeat(" ", len(forged))),
+			map[int]string{
+				10: withEntry(bodyOf(t, file, 10), "/M(D:2026)")}, "", 0), []byte(strings.Repeat(" ", len(forged))),
+			[]byte(forged), 1), []bool{false}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := report(t, tt.file, VerifyOptions{})

@@ -50,7 +50,8 @@ func TestVerifyChanges(t *testing.T) {
 	}{
 		{"nothing", func(u *pdf.Update) { u.Add(pdf.Text("unused")) }, true, ""},
 		{"field filled in", set(t, 10, "V", pdf.Text("2")), true, "filled in"},
-		{"field drawn anew", func(u *pdf.Update) { u.Put(pdf.Ref{Number: 11}, stream("f")) }, true, "appearance of a form field"},
+		{"field drawn anew", func(u *pdf.Update) { u.Put(pdf.Ref{Number: 11}, stream("f")) }, true,
+			"appearance of a form field"},
 		{"field moved", set(t, 10, "Rect", pdf.Array{pdf.Int(5), pdf.Int(5), pdf.Int(9), pdf.Int(9)}), false, "Rect"},
 		{"field of another kind", set(t, 10, "FT", pdf.Name("Btn")), false, "FT"},
 		{"content", func(u *pdf.Update) { u.Put(pdf.Ref{Number: 4}, stream("1 1 m f")) }, false, "object 4"},
@@ -65,7 +66,8 @@ func TestVerifyChanges(t *testing.T) {
 		{"catalog", set(t, 1, "OpenAction", pdf.NewDict("S", pdf.Name("JavaScript"))), false, "OpenAction"},
 		{"other pages", func(u *pdf.Update) { set(t, 1, "Pages", u.Add(pdf.NewDict()))(u) }, false, "Pages"},
 		{"metadata", func(u *pdf.Update) { set(t, 1, "Metadata", u.Add(stream("<x/>")))(u) }, true, "Metadata"},
-		{"fields removed", set(t, 1, "AcroForm", pdf.NewDict("Fields", pdf.Array{}, "SigFlags", pdf.Int(3))), false, "form fields"},
+		{"fields removed", set(t, 1, "AcroForm", pdf.NewDict("Fields", pdf.Array{}, "SigFlags", pdf.Int(3))), false,
+			"form fields"},
 		{"signed again", nil, true, "1 signature(s) added"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -281,7 +283,8 @@ func TestVerifyAuthorities(t *testing.T) {
 		"anybody":                {rogue, roots, signing.LevelT, false},
 		"anybody, not judged":    {rogue, nil, signing.LevelT, true},
 		"issuer is in the store": {newAuthorityWith(t, k), roots, signing.LevelLT, true},
-		"issuer is nowhere":      {newAuthorityWith(t, newTestKey(mustRSA(t), signing.RSAPKCS1, k.credential.Hash)), roots, signing.LevelT, false},
+		"issuer is nowhere": {newAuthorityWith(t, newTestKey(mustRSA(t), signing.RSAPKCS1, k.credential.Hash)), roots,
+			signing.LevelT, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &Format{Timestamper: tt.authority, Revocation: tt.authority}

@@ -257,7 +257,8 @@ func TestVisibleInField(t *testing.T) {
 	o := askOthers(t, rsaKey())
 	o.script = false // it wants all pages to look as before
 	for name, file := range map[string][]byte{
-		"merged": withField(t, golden(t), false, nil), "kid": withField(t, golden(t), true, nil), "lock": withField(t, golden(t), false, lock),
+		"merged": withField(t, golden(t), false, nil), "kid": withField(t, golden(t), true, nil),
+		"lock": withField(t, golden(t), false, lock),
 	} {
 		t.Run(name, func(t *testing.T) {
 			signed, err := signVisible(t, file, inField)

@@ -127,7 +127,8 @@ func TestPlaceOutsideThePage(t *testing.T) {
 
 func TestPlaceIn(t *testing.T) {
 	rect := pdf.Rectangle{X0: 10, Y0: 20, X1: 110, Y1: 50}
-	for rotate, want := range map[int]signing.Area{0: {Width: 200, Height: 60}, 90: {Width: 60, Height: 200}, 180: {Width: 200, Height: 60}, 270: {Width: 60, Height: 200}} {
+	for rotate, want := range map[int]signing.Area{0: {Width: 200, Height: 60}, 90: {Width: 60, Height: 200},
+		180: {Width: 200, Height: 60}, 270: {Width: 60, Height: 200}} {
 		got, area, err := PlaceIn(page(rotate, 2, pdf.Rectangle{X1: 400, Y1: 600}), rect)
 		if err != nil || area != want || got.Rect != rect {
 			t.Errorf("rotated by %d: PlaceIn = %v %v %v, want %v in %v", rotate, got.Rect, area, err, want, rect)

@@ -36,7 +36,8 @@ func checkInside(t *testing.T, l layout, image size, txt *text, padding float64)
 	t.Helper()
 	const slack = 1e-3
 	if image.w > 0 &&
-		(l.image.x < -slack || l.image.y < -slack || l.image.x+image.w > l.area.w+slack || l.image.y+image.h > l.area.h+slack) {
+		(l.image.x < -slack || l.image.y < -slack || l.image.x+image.w > l.area.w+slack ||
+			l.image.y+image.h > l.area.h+slack) {
 		t.Errorf("image of %v at %v reaches out of the area %v", image, l.image, l.area)
 	}
 	for i, line := range l.lines {

@@ -27,7 +27,8 @@ func TestMakeRefusesWhatNoFontDraws(t *testing.T) {
 		},
 		{
 			"certificate", "by $certificate.getCommonName()", "王小明", "", "",
-			"visibleSignatureInfo.oneOffTemplate: $certificate.getCommonName(): no font has U+738B (王), U+5C0F (小), U+660E (明)",
+			"visibleSignatureInfo.oneOffTemplate: $certificate.getCommonName(): " +
+				"no font has U+738B (王), U+5C0F (小), U+660E (明)",
 		},
 		{
 			"operator's template",
@@ -95,7 +96,8 @@ func chinese(t *testing.T) *x509.Certificate {
 
 func TestMakeRefusesAChineseCertificate(t *testing.T) {
 	_, err := Make(content(t, func(_ *signing.VisibleSignature, c *Content) { c.Certificate = chinese(t) }))
-	const want = "$certificate.getCommonName(): no font has U+5F20 (张), U+4F1F (伟), U+53D1 (发), U+7968 (票), U+4E13 (专) and 2 more"
+	const want = "$certificate.getCommonName(): no font has U+5F20 (张), U+4F1F (伟), " +
+		"U+53D1 (发), U+7968 (票), U+4E13 (专) and 2 more"
 	if e := signing.AsError(err); err == nil || e.Kind != signing.KindVisible || !strings.HasSuffix(e.Detail, want) {
 		t.Errorf("Make = %v, want %q with %q", err, signing.KindVisible, want)
 	}

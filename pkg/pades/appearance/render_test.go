@@ -77,7 +77,8 @@ func TestRenderedPages(t *testing.T) {
 			c := content(t, func(v *signing.VisibleSignature, _ *Content) {
 				v.LocationValue, v.Area, v.AreaBackgroundColor = "page=1,x=40,y=60", "width=320,height=160", "#FFE9C0"
 				v.Font = "size=14,color=#8B0000,name=arial"
-				v.OneOffTemplate = "Signed by $certificate.getCommonName()\nΑθήνα, Київ, $date.format('d MMM yyyy')\n$reason, $location"
+				v.OneOffTemplate = "Signed by $certificate.getCommonName()\n" +
+					"Αθήνα, Київ, $date.format('d MMM yyyy')\n$reason, $location"
 			})
 			got := render(t, stamp(t, onePage(spec), c), 36)
 			if name == "rotate450" {

@@ -33,9 +33,11 @@ var scripts = []struct {
 	name, text string
 	found      []string
 }{
-	{"arabic", "محمد بن عبد الله\nفاتورة ١٢٣، لا", []string{"محمد بن عبد الله", "فاتورة", "١٢٣"}},
+	{"arabic", "محمد بن عبد الله\nفاتورة ١٢٣، لا", []string{"محمد بن عبد الله",
+		"فاتورة", "١٢٣"}},
 	{"hebrew", "משה כהן\nחשבון 123 (מקור)", []string{"משה כהן", "חשבון", "123", "מקור"}},
-	{"chinese", "签署人：张伟（发票专用章）\n北京示例科技有限公司", []string{"签署人：张伟（发票专用章）", "北京示例科技有限公司"}},
+	{"chinese", "签署人：张伟（发票专用章）\n北京示例科技有限公司",
+		[]string{"签署人：张伟（发票专用章）", "北京示例科技有限公司"}},
 	{"thai", "ลงนามโดย นายสมชาย ใจดี\nที่กรุงเทพฯ น้ำ ปู่", []string{"ลงนามโดย นายสมชาย ใจดี", "ที่กรุงเทพฯ น้ำ ปู่"}},
 	{"devanagari", "हस्ताक्षरित श्री कुमार\nहिन्दी में र्क्ति।", []string{"हस्ताक्षरित श्री कुमार", "हिन्दी में र्क्ति।"}},
 	{
@@ -174,9 +176,11 @@ func TestLinesBreakByScript(t *testing.T) {
 		width      float64
 		want       string
 	}{
-		{"chinese", "北京示例科技有限公司，签署人张伟。", 75, "北京示例科技|有限公司，签|署人张伟。"},
+		{"chinese", "北京示例科技有限公司，签署人张伟。", 75,
+			"北京示例科技|有限公司，签|署人张伟。"},
 		{"no comma begins a line", "北京示例科技，有限", 71, "北京示例科|技，有限"},
-		{"thai", "ลงนามโดย นายสมชาย", 60, "ลงนามโดย|นายสมชาย"},
+		{"thai", "ลงนามโดย นายสมชาย", 60,
+			"ลงนามโดย|นายสมชาย"},
 		{"arabic", "محمد بن عبد الله", 50, "محمد بن|عبد الله"},
 		{"latin", "a-b/c d", 36, "a-b/c|d"},
 		{"latin beside chinese", "ACME-X北京", 58, "ACME-X|北京"},
@@ -236,7 +240,8 @@ func TestDirection(t *testing.T) {
 			[]string{"by בא 2026, 1 דג"},
 			[]bool{false},
 		},
-		{"each line its own direction", velocity.Text{{Text: "אב a\na אב"}}, []string{"a בא", "a בא"}, []bool{true, false}},
+		{"each line its own direction", velocity.Text{{Text: "אב a\na אב"}}, []string{"a בא", "a בא"},
+			[]bool{true, false}},
 		{"mark", velocity.Text{{Text: "\u200fabc!"}}, []string{"!abc"}, []bool{true}},
 		{"override in a template", velocity.Text{{Text: "x\u202eabc\u202c"}}, []string{"xcba"}, []bool{false}},
 	}

@@ -242,7 +242,8 @@ func TestTransparentImageKeepsItsMaskElsewhere(t *testing.T) {
 func TestOtherReaders(t *testing.T) {
 	for _, pdfa := range []bool{false, true} {
 		file := stamp(t, onePage(pageSpec{rotate: 90}), content(t, func(v *signing.VisibleSignature, c *Content) {
-			v.LocationValue, v.OneOffTemplate, c.PDFA = "page=1,x=100,y=100", "Assinado por João Ação Ελλάδα Україна", pdfa
+			v.LocationValue, v.OneOffTemplate, c.PDFA = "page=1,x=100,y=100",
+				"Assinado por João Ação Ελλάδα Україна", pdfa
 		}))
 		path := filepath.Join(t.TempDir(), "stamped.pdf")
 		if err := os.WriteFile(path, file, 0o600); err != nil {

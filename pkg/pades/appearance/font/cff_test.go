@@ -23,7 +23,8 @@ func own(t testing.TB, name string) *Face {
 // TestCompactProgramHasTheSameOutlines reads subsets of fonts with table CFF, CID-keyed and not,
 // with another reader. It compares each outline with the original.
 func TestCompactProgramHasTheSameOutlines(t *testing.T) {
-	for name, text := range map[string]string{"NotoSansCJKsc.otf": "张伟（发票专用章）", "TestSymbols.otf": "⟦∰⨌"} {
+	for name, text := range map[string]string{"NotoSansCJKsc.otf": "张伟（发票专用章）",
+		"TestSymbols.otf": "⟦∰⨌"} {
 		f := own(t, name)
 		s := f.NewSubset()
 		codes := s.Encode(text)

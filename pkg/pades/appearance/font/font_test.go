@@ -17,8 +17,10 @@ func face(t *testing.T, name string) *Face {
 
 func TestLookup(t *testing.T) {
 	for name, want := range map[string]string{
-		"": "LiberationSerif", "Times New Roman": "LiberationSerif", "no such font": "LiberationSerif", "PTSerif": "LiberationSerif",
-		"arial": "LiberationSans", "Helvetica": "LiberationSans", "DejaVu Sans": "LiberationSans", "CALIBRI": "LiberationSans",
+		"": "LiberationSerif", "Times New Roman": "LiberationSerif", "no such font": "LiberationSerif",
+		"PTSerif": "LiberationSerif",
+		"arial":   "LiberationSans", "Helvetica": "LiberationSans", "DejaVu Sans": "LiberationSans",
+		"CALIBRI": "LiberationSans",
 		"courier": "LiberationMono", "Courier New": "LiberationMono", "DejaVu Sans Mono": "LiberationMono",
 	} {
 		if got := face(t, name).Name(); got != want {

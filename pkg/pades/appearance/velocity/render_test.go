@@ -52,7 +52,8 @@ func TestRender(t *testing.T) {
 		{"the certificate itself", "$certificate.getIssuerDN()", "CN=Test CA,C=PT"},
 		{
 			"parts",
-			"$certificate.organization|$certificate.givenName|$certificate.getOrganizationIdentifier()|$certificate.subjectSerialNumber|$certificate.email|",
+			"$certificate.organization|$certificate.givenName|$certificate.getOrganizationIdentifier()|" +
+				"$certificate.subjectSerialNumber|$certificate.email|",
 			"ACME, Lda|João|VATPT-505767457|NIF-123||",
 		},
 		{"issuer", "$certificate.getIssuerCommonName()", "Test CA"},
@@ -162,7 +163,8 @@ func TestRenderIsBounded(t *testing.T) {
 
 func FuzzRender(f *testing.F) {
 	for _, s := range []string{
-		"Signed by $certificate.getCommonName()", "${certificate.subject} $!{x} \\$reason", `$date.format("EEE dd'x'", "UTC")`, "## #* *# \\n", "${", "$!{a.b('",
+		"Signed by $certificate.getCommonName()", "${certificate.subject} $!{x} \\$reason",
+		`$date.format("EEE dd'x'", "UTC")`, "## #* *# \\n", "${", "$!{a.b('",
 	} {
 		f.Add(s)
 	}
