@@ -48,7 +48,7 @@ func (a *appender) section() error {
 			copied += a.w.offset() - start
 		}
 	}
-	if err := a.mayCopy(copied); err != nil {
+	if err := a.checkCopied(copied); err != nil {
 		return err
 	}
 	a.w.encrypt = nil

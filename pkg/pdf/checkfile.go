@@ -23,7 +23,7 @@ func (d *Document) CheckFile(ctx context.Context) error {
 			return damaged("its cross-reference table at byte %d starts at object 1 instead of object 0", d.src.base+s.start)
 		}
 	}
-	return c.tails()
+	return c.revisionEnds()
 }
 
 // fileCheck does the work of CheckFile. It changes no state of the document.
@@ -37,11 +37,8 @@ func (c fileCheck) header(ctx context.Context) error {
 		return nil
 	}
 	if c.d.src.base > 0 {
-		return signing.Errorf(
-			signing.KindUnsupported,
-			"PDF has %d bytes before its header, so it cannot be signed",
-			c.d.header.offset,
-		)
+		const refusal = "PDF has %d bytes before its header, so it cannot be signed"
+		return signing.Errorf(signing.KindUnsupported, refusal, c.d.header.offset)
 	}
 	for _, s := range c.d.xref.sections {
 		for part := s; part != nil; part = part.hidden {

@@ -70,11 +70,11 @@ func (a Array) Clone() Array { return slices.Clone(a) }
 // Dict is a dictionary object. It keeps the order of its entries. A nil *Dict is an empty
 // dictionary.
 type Dict struct {
-	keys    []Name
-	values  []Object
-	index   map[Name]int // made if the dictionary is large
-	doubled Name
-	isDup   bool
+	keys         []Name
+	values       []Object
+	index        map[Name]int // made if the dictionary is large
+	duplicate    Name
+	hasDuplicate bool
 }
 
 const indexedDict = 16 // a Dict with more entries has an index
@@ -137,7 +137,7 @@ func (d *Dict) Set(key Name, value Object) {
 // add is Set for the parser. It also records a key that the dictionary already has.
 func (d *Dict) add(key Name, value Object) {
 	if d.Has(key) {
-		d.doubled, d.isDup = key, true
+		d.duplicate, d.hasDuplicate = key, true
 	}
 	d.Set(key, value)
 }
@@ -190,7 +190,7 @@ func (d *Dict) Clone() *Dict {
 		c.Set(k, v)
 	}
 	if d != nil {
-		c.doubled, c.isDup = d.doubled, d.isDup
+		c.duplicate, c.hasDuplicate = d.duplicate, d.hasDuplicate
 	}
 	return c
 }
@@ -201,7 +201,7 @@ func (d *Dict) Duplicate() (Name, bool) {
 	if d == nil {
 		return "", false
 	}
-	return d.doubled, d.isDup
+	return d.duplicate, d.hasDuplicate
 }
 
 // Stream is a stream object. A Stream that was read knows where its data is in the file; a Stream

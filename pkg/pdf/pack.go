@@ -96,9 +96,9 @@ func deflated(text string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// mayCopy returns an error if the update repeats much more of the document than the document
+// checkCopied returns an error if the update repeats much more of the document than the document
 // contains.
-func (a *appender) mayCopy(copied int64) error {
+func (a *appender) checkCopied(copied int64) error {
 	if copied > copiedSlack+a.src.size {
 		return tooComplex("a signature would have to repeat %d bytes of it", copied)
 	}

@@ -99,7 +99,7 @@ func (w *pageWalk) node(node *Dict, ref Ref, in inherited, depth int) (more bool
 	}
 	w.path[ref] = true
 	defer delete(w.path, ref)
-	if w.returns(list) { // also behind the wanted page, because other readers read that part
+	if w.loops(list) { // also behind the wanted page, because other readers read that part
 		return false, damaged("its page tree contains a loop")
 	}
 	for _, o := range list {
@@ -156,8 +156,8 @@ func (t pageTree) check() error {
 	return look(root, ref)
 }
 
-// returns reports whether one of the kids is also one of their ancestors.
-func (w *pageWalk) returns(kids Array) bool {
+// loops reports whether one of the kids is also one of their ancestors.
+func (w *pageWalk) loops(kids Array) bool {
 	return slices.ContainsFunc(kids, func(o Object) bool {
 		ref, ok := o.(Ref)
 		return ok && w.path[ref]

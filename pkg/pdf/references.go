@@ -26,10 +26,10 @@ type References struct {
 const (
 	// maxScanned bounds the bytes that are scanned for references, in addition to twice the size of
 	// the file. Objects may overlap, so the size of the file alone does not bound them.
-	maxScanned    = 256 << 20
-	maxReferences = 16 << 20 // kept for one document
-	entryCost     = 128      // bytes that the lookup of one entry counts as
-	scanBreath    = 1024     // objects between two checks of ctx
+	maxScanned      = 256 << 20
+	maxReferences   = 16 << 20 // kept for one document
+	entryCost       = 128      // bytes that the lookup of one entry counts as
+	objectsPerCheck = 1024     // objects between two checks of ctx
 )
 
 // packedPlace is where an object of an object stream is.
@@ -54,7 +54,7 @@ func (r *References) Advance(ctx context.Context, d *Document) error {
 func (r *References) read(ctx context.Context, numbers []bool) error {
 	var packed []packedPlace
 	for number, wanted := range numbers {
-		if number%scanBreath == 0 && ctx.Err() != nil {
+		if number%objectsPerCheck == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if !wanted {
@@ -115,7 +115,7 @@ func (r *References) packed(ctx context.Context, list []packedPlace) error {
 	var s *objectStream
 	var starts []int32
 	for i, o := range list {
-		if i%scanBreath == 0 && ctx.Err() != nil {
+		if i%objectsPerCheck == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if i == 0 || o.stream != list[i-1].stream {

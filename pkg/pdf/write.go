@@ -23,9 +23,9 @@ func (s *Slot) Offset() int64 { return s.offset }
 // Len is the slot's length in bytes.
 func (s *Slot) Len() int { return len(s.text) }
 
-// behindSlot is room for what usually follows the contents of a signature, the largest slot of a
+// slotSlack is room for what usually follows the contents of a signature, the largest slot of a
 // section. With it the buffer is copied only once.
-const behindSlot = 4 << 10
+const slotSlack = 4 << 10
 
 // writer writes objects in the usual form: on one line, with one blank between tokens that need
 // one.
@@ -58,7 +58,7 @@ func (w *writer) object(o Object) error {
 		return w.dict(v)
 	case *Slot:
 		v.offset = w.offset()
-		w.buf.Grow(len(v.text) + behindSlot)
+		w.buf.Grow(len(v.text) + slotSlack)
 		w.buf.Write(v.text)
 	default:
 		return fmt.Errorf("write object: a %T cannot be written as a PDF object", o)

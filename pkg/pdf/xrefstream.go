@@ -38,7 +38,7 @@ func (x *xrefReader) stream(s *section, lex *lexer) error {
 		return err
 	}
 	s.end = stm.offset + stm.length
-	return s.seal()
+	return s.sortRuns()
 }
 
 // rows decodes want bytes of a cross-reference stream. Such a stream is never encrypted.

@@ -39,7 +39,7 @@ func (x *xrefReader) table(s *section, lex *lexer) error {
 		return damaged("the trailer at byte %d is not a dictionary", s.offset)
 	}
 	s.trailer, s.end = trailer, lex.offset()
-	return s.seal()
+	return s.sortRuns()
 }
 
 func brokenTable(at int64) error {

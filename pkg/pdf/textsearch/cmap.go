@@ -195,7 +195,7 @@ func (m *cmap) length(codes string) int {
 		if shortest == 0 || n < shortest {
 			shortest = n
 		}
-		if len(codes) >= n && s.holds(codes[:n]) {
+		if len(codes) >= n && s.contains(codes[:n]) {
 			return n
 		}
 	}
@@ -205,7 +205,7 @@ func (m *cmap) length(codes string) int {
 	return min(shortest, len(codes))
 }
 
-func (s codespace) holds(code string) bool {
+func (s codespace) contains(code string) bool {
 	for i := range len(code) {
 		if code[i] < s.low[i] || code[i] > s.high[i] {
 			return false

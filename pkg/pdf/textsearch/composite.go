@@ -9,12 +9,12 @@ import (
 
 // composite is the part of a Type 0 font that simple fonts do not have.
 type composite struct {
-	encoding  *cmap // nil: codes have two bytes and are the CIDs
-	unicode   bool  // the codes of the predefined CMap are UCS-2 or UTF-16
-	toUnicode *cmap
-	widths    []widthRange
-	usual     float64 // width of the CIDs that are not in widths
-	height    float64 // displacement in vertical writing
+	encoding     *cmap // nil: codes have two bytes and are the CIDs
+	unicode      bool  // the codes of the predefined CMap are UCS-2 or UTF-16
+	toUnicode    *cmap
+	widths       []widthRange
+	defaultWidth float64 // width of the CIDs that are not in widths
+	height       float64 // displacement in vertical writing
 }
 
 // widthRange is a run of CIDs. Each has its own width, or all have the same. The unit is the font
@@ -50,7 +50,7 @@ func (c *composite) next(codes string) (glyph, int) {
 func (c *composite) width(cid uint32) float64 {
 	i := sort.Search(len(c.widths), func(i int) bool { return c.widths[i].first > cid })
 	if i == 0 || c.widths[i-1].last < cid {
-		return c.usual
+		return c.defaultWidth
 	}
 	r := c.widths[i-1]
 	if r.each != nil {
@@ -61,7 +61,7 @@ func (c *composite) width(cid uint32) float64 {
 
 // composite reads a Type 0 font (ISO 32000-2 9.7.6).
 func (fs *fonts) composite(dict *pdf.Dict, toUnicode *cmap) (*font, error) {
-	c := &composite{toUnicode: toUnicode, usual: 1, height: -1}
+	c := &composite{toUnicode: toUnicode, defaultWidth: 1, height: -1}
 	f := &font{composite: c, originY: 0.88}
 	if err := fs.setEncoding(f, dict.Get("Encoding")); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (fs *fonts) composite(dict *pdf.Dict, toUnicode *cmap) (*font, error) {
 	if v, err := fs.d.Get(cid.Get("DW")); err != nil {
 		return nil, err
 	} else if _, ok := v.(pdf.Number); ok {
-		c.usual = number(v) / 1000
+		c.defaultWidth = number(v) / 1000
 	}
 	if pair, err := fs.d.Array(cid.Get("DW2")); err != nil {
 		return nil, err

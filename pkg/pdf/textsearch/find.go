@@ -60,7 +60,7 @@ func (f *finder) line(t *pageText, line []placed) {
 	beforeText := ""
 	for i := range line {
 		p := &line[i]
-		text := plain(t.characters[p.index].text)
+		text := normalize(t.characters[p.index].text)
 		switch {
 		case t.characters[p.index].text == "":
 			text = unknown
@@ -135,7 +135,7 @@ type needle struct {
 }
 
 func newNeedle(word string) needle {
-	n := needle{text: plain(strings.Join(strings.Fields(word), " ")), runes: map[rune]bool{}}
+	n := needle{text: normalize(strings.Join(strings.Fields(word), " ")), runes: map[rune]bool{}}
 	for _, r := range n.text {
 		if r != ' ' { // a gap may replace it
 			n.runes[r] = true
@@ -151,7 +151,7 @@ func (n needle) possible(characters []character) bool {
 	missing := len(n.runes)
 	seen := make(map[rune]bool, missing)
 	for i := range characters {
-		for _, r := range plain(characters[i].text) {
+		for _, r := range normalize(characters[i].text) {
 			if n.runes[r] && !seen[r] {
 				seen[r] = true
 				missing--
@@ -184,8 +184,8 @@ var ligatures = strings.NewReplacer(
 	"\u00a0", " ", "\u00ad", "", "\u2011", "-", "\u200b", "",
 )
 
-// plain splits ligatures and unifies blanks.
-func plain(s string) string {
+// normalize splits ligatures and unifies blanks.
+func normalize(s string) string {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return ligatures.Replace(s)

@@ -195,7 +195,7 @@ func (in *interpreter) place(g glyph) {
 		text: g.text, at: at, advance: Point{right.X - at.X, right.Y - at.Y}, up: Point{up.X - at.X, up.Y - at.Y},
 		ascent: n.font.ascent, descent: n.font.descent,
 	}
-	if c.at.sound() && c.advance.sound() && c.up.sound() {
+	if c.at.nearPage() && c.advance.nearPage() && c.up.nearPage() {
 		in.text.characters = append(in.text.characters, c)
 	}
 }

@@ -32,7 +32,7 @@ type Match struct {
 // Errors are those of pkg/pdf, KindTooComplex if a limit of this package is exceeded, and the error
 // of ctx.
 func Find(ctx context.Context, d *pdf.Document, word string) (*Match, error) {
-	return find(ctx, d, word, usual)
+	return find(ctx, d, word, defaultBudget)
 }
 
 func find(ctx context.Context, d *pdf.Document, word string, limits budget) (*Match, error) {

@@ -387,7 +387,7 @@ func FuzzFind(f *testing.F) {
 		if err != nil && signing.KindOf(err) == signing.KindInternal {
 			t.Errorf("Find: %v", err)
 		}
-		if m != nil && !m.Corners[0].sound() {
+		if m != nil && !m.Corners[0].nearPage() {
 			t.Errorf("Find = %v", m.Corners)
 		}
 	})

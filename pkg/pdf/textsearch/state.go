@@ -23,8 +23,8 @@ func (m matrix) point(x, y float64) Point {
 
 func move(x, y float64) matrix { return matrix{a: 1, d: 1, e: x, f: y} }
 
-// sound reports whether p is near enough to be on a page.
-func (p Point) sound() bool {
+// nearPage reports whether p is near enough to be on a page.
+func (p Point) nearPage() bool {
 	return math.Abs(p.X) < maxSize && math.Abs(p.Y) < maxSize // false for NaN
 }
 

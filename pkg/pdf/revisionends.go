@@ -14,8 +14,8 @@ const (
 	maxRepeatedEnds = 16
 )
 
-// tails checks the bytes that follow the ends of revisions.
-type tails struct {
+// revisionEnds checks the bytes that follow the ends of revisions.
+type revisionEnds struct {
 	d       *Document
 	order   []*section // by their place in the file, including hidden ones
 	lookups int
@@ -29,11 +29,11 @@ const endWindow = 1024
 // not find it, and rebuild the file from all objects in it.
 func (d *Document) EndFound() bool { return d.src.size-d.end.keyword <= endWindow }
 
-// tails returns an error if bytes behind the end of a revision belong to no revision. Only white
+// revisionEnds returns an error if bytes behind the end of a revision belong to no revision. Only white
 // space, comments and what a cross-reference section lists may stand there. A reader that repairs
 // the file would take any other object there for the newest version.
-func (c fileCheck) tails() error {
-	t := &tails{d: c.d}
+func (c fileCheck) revisionEnds() error {
+	t := &revisionEnds{d: c.d}
 	for _, s := range c.d.xref.sections {
 		for ; s != nil; s = s.hidden {
 			t.order = append(t.order, s)
@@ -56,7 +56,7 @@ func (c fileCheck) tails() error {
 
 // endOf returns where the startxref ends that follows a section, and false if something else
 // follows.
-func (t *tails) endOf(s *section) (int64, bool, error) {
+func (t *revisionEnds) endOf(s *section) (int64, bool, error) {
 	lex := t.d.src.lexerAt(s.end)
 	defer lex.release()
 	ends := []string{"startxref"}
@@ -75,7 +75,7 @@ func (t *tails) endOf(s *section) (int64, bool, error) {
 
 // check checks what follows pos, which is behind the number of a startxref. To check, %%EOF is a
 // comment.
-func (t *tails) check(pos int64) error {
+func (t *revisionEnds) check(pos int64) error {
 	lex := t.d.src.lexerAt(pos)
 	defer lex.release()
 	for range maxRepeatedEnds {
@@ -88,7 +88,7 @@ func (t *tails) check(pos int64) error {
 		if harmless && lex.peek() < 0 || t.d.xref.sectionAt(from, at) != nil {
 			return nil
 		}
-		belongs, again, err := t.one(lex, from, at)
+		belongs, again, err := t.item(lex, from, at)
 		if err != nil {
 			return err
 		}
@@ -102,10 +102,10 @@ func (t *tails) check(pos int64) error {
 	return tooComplex("startxref is repeated more than %d times behind one revision", maxRepeatedEnds)
 }
 
-// one reads what starts at offset at: an object that a section lists, or another startxref; again
+// item reads what starts at offset at: an object that a section lists, or another startxref; again
 // is true behind the latter. from is where the white space before it starts, because the offsets of
 // some writers point there.
-func (t *tails) one(lex *lexer, from, at int64) (belongs, again bool, err error) {
+func (t *revisionEnds) item(lex *lexer, from, at int64) (belongs, again bool, err error) {
 	if isDigit(lex.peek()) {
 		ref, err := (&parser{lex: lex}).header()
 		if err != nil {
@@ -133,7 +133,7 @@ func (d *Document) isStartxref(lex *lexer) (bool, error) {
 
 // listed reports whether a section says that the object is there. It asks the next section in the
 // file first.
-func (t *tails) listed(ref Ref, from, at int64) (bool, error) {
+func (t *revisionEnds) listed(ref Ref, from, at int64) (bool, error) {
 	next, _ := slices.BinarySearchFunc(t.order, at, func(s *section, at int64) int { return cmp.Compare(s.start, at) })
 	for i := range t.order {
 		if t.lookups++; t.lookups > maxTailLookups {

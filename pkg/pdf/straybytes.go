@@ -81,7 +81,7 @@ func (w *strayWalk) walk(ctx context.Context) (int64, error) {
 		if !harmless {
 			return pos, nil
 		}
-		end, err := w.one(from, pos)
+		end, err := w.item(from, pos)
 		if storageFault(err) != nil {
 			return 0, err
 		}
@@ -94,9 +94,9 @@ func (w *strayWalk) walk(ctx context.Context) (int64, error) {
 
 var errStray = signing.Errorf(signing.KindDamaged, "it belongs to no revision")
 
-// one skips what starts at offset at, and returns where that ends. from is where the white space
+// item skips what starts at offset at, and returns where that ends. from is where the white space
 // before it starts, because the offsets of some writers point there.
-func (w *strayWalk) one(from, at int64) (int64, error) {
+func (w *strayWalk) item(from, at int64) (int64, error) {
 	if s := w.sections[at]; s != nil {
 		w.move(s.end)
 		if s.stream {
