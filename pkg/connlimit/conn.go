@@ -17,51 +17,52 @@ import (
 const readAhead = 4 << 10
 
 const (
-	// firstHeadBytes is the buffer of a head that did not come in one piece. Most heads fit.
+	// firstHeadBytes is the first size of the buffer for a head that did not come in one piece. Most
+	// heads fit into it.
 	firstHeadBytes = 1 << 10
-	// refusedTime and refusedBytes bound what is read after an answer 431: closing at once would reset
-	// the connection, and the client might lose the answer.
+	// refusedTime and refusedBytes bound what is read after the answer 431. If the connection were
+	// closed at once, it would be reset, and the client might lose the answer.
 	refusedTime  = 500 * time.Millisecond
 	refusedBytes = 64 << 10
 )
 
-// phase says what the next bytes of a connection are.
+// phase says what the next bytes of a connection belong to.
 type phase int
 
 const (
 	inHead  phase = iota
-	untold        // a head was handed over, and begin has not said yet what follows it
+	untold        // a head was handed over, and begin has not been called for it yet
 	inBody        // a body whose remaining length is known
-	inChunk       // a body that ends by itself
-	inHTTP2       // frames, which have limits of their own
+	inChunk       // a body without a known length
+	inHTTP2       // frames; HTTP/2 has its own limits
 	refused       // nothing more is handed over
 )
 
-// conn is a connection with limits. Reads are serialized by net/http; everything else may be called
-// at any time.
+// conn is a connection with limits. net/http serializes the reads. All other methods may be called
+// concurrently.
 type conn struct {
-	net.Conn          // what the server speaks: TLS, or raw
+	net.Conn          // the connection of the server: TLS, or raw
 	raw      net.Conn // the network
 	listener *Listener
 	since    time.Time
 
 	// Guarded by the mutex of the listener.
-	place *list.Element // in young or old; nil = the place was given back
+	place *list.Element // in young or old; nil = the place was released
 	young bool
 	holds int
 
 	// Only for the reader.
-	buf     []byte // read from the network and not handed over yet
+	buf     []byte // bytes from the network that were not handed over yet
 	scanned int    // bytes at the start of buf that were scanned
 	ready   int    // bytes at the start of buf that may be handed over
 	whole   bool   // a head ends there
-	err     error  // follows buf
+	err     error  // to be returned when buf is empty
 
 	mu            sync.Mutex
 	phase         phase
 	scan          headScan
 	left          int64  // of the body
-	early         []byte // read while untold: net/http waits for one byte while a handler runs
+	early         []byte // bytes read while untold, because net/http waits for one byte while a handler runs
 	served        bool   // a head was handed over before
 	http2         bool   // the first head was the preface of HTTP/2
 	idle          bool   // no request is being served
@@ -96,7 +97,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.readOn(p)
 }
 
-// readHead reads until a head is complete and hands over what of it fits into p.
+// readHead reads until a head is complete, and hands over as much of it as fits into p.
 func (c *conn) readHead(p []byte) (int, error) {
 	for c.ready == 0 {
 		if c.scanned < len(c.buf) {
@@ -110,10 +111,10 @@ func (c *conn) readHead(p []byte) (int, error) {
 				break
 			}
 		}
-		if c.exceeded() { // read together with the body before it
+		if c.exceeded() { // the head was read together with the previous body
 			return 0, c.refuse(p)
 		}
-		if c.err != nil { // the server decides what an unfinished head is worth
+		if c.err != nil { // net/http decides what to do with an unfinished head
 			if c.ready = len(c.buf); c.ready == 0 {
 				return 0, c.err
 			}
@@ -137,8 +138,8 @@ func (c *conn) readHead(p []byte) (int, error) {
 	return n, nil
 }
 
-// readWhole reads into p, and hands p over if a head is complete in it: the usual case, in which
-// nothing is copied.
+// readWhole reads directly into p, and hands p over if it contains a complete head. This is the
+// usual case, and it copies nothing.
 func (c *conn) readWhole(p []byte) (int, error) {
 	n, err := c.read(p)
 	end, exceeded := c.scanHead(p[:n])
@@ -146,7 +147,7 @@ func (c *conn) readWhole(p []byte) (int, error) {
 	case exceeded:
 		return 0, c.refuse(p)
 	case c.whole:
-		c.buf, c.err = append(c.buf, p[end:n]...), lasting(err)
+		c.buf, c.err = append(c.buf, p[end:n]...), permanent(err)
 		c.seePreface(p[:end])
 		c.handedOver()
 		return end, nil
@@ -155,14 +156,14 @@ func (c *conn) readWhole(p []byte) (int, error) {
 		c.scanned = n
 		c.hurry()
 	}
-	c.err = lasting(err)
+	c.err = permanent(err)
 	if c.err != nil {
-		return 0, nil // readHead hands over what there is
+		return 0, nil // readHead hands over what was read
 	}
 	return 0, err
 }
 
-// fill reads more into buf. An error that lasts is kept for later.
+// fill reads more bytes into buf. It keeps a permanent error for later.
 func (c *conn) fill() error {
 	if cap(c.buf) == len(c.buf) {
 		size := min(max(2*len(c.buf), firstHeadBytes), c.listener.cfg.MaxHeadBytes+firstHeadBytes)
@@ -174,21 +175,23 @@ func (c *conn) fill() error {
 	if began {
 		c.hurry()
 	}
-	if c.err = lasting(err); c.err != nil {
+	if c.err = permanent(err); c.err != nil {
 		return nil
 	}
 	return err
 }
 
-// lasting is err unless the connection can be read after it: net/http ends its waits by a deadline.
-func lasting(err error) error {
+// permanent returns err, or nil if the connection can still be read after it. net/http ends its own
+// reads by a deadline, which is not permanent.
+func permanent(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
 	return err
 }
 
-// scanHead scans bytes of a head and returns how many. It sets whole at the head's end.
+// scanHead scans bytes of a head and returns how many it scanned. It sets whole at the end of the
+// head.
 func (c *conn) scanHead(b []byte) (n int, exceeded bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,15 +199,15 @@ func (c *conn) scanHead(b []byte) (n int, exceeded bool) {
 	return n, exceeded
 }
 
-// exceeded reports whether what was scanned of a head exceeds a limit.
+// exceeded reports whether the scanned part of a head exceeds a limit.
 func (c *conn) exceeded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.listener.limits.exceededBy(&c.scan)
 }
 
-// consume takes n bytes from the front of buf. An empty buffer is given back: an idle connection
-// holds none.
+// consume removes n bytes from the front of buf. It releases an empty buffer, so that an idle
+// connection holds none.
 func (c *conn) consume(n int) {
 	c.buf, c.scanned, c.ready = c.buf[n:], max(c.scanned-n, 0), max(c.ready-n, 0)
 	if len(c.buf) == 0 {
@@ -212,7 +215,7 @@ func (c *conn) consume(n int) {
 	}
 }
 
-// handedOver notes that a whole head was handed over.
+// handedOver records that a whole head was handed over.
 func (c *conn) handedOver() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -224,15 +227,15 @@ func (c *conn) handedOver() {
 	c.served = true
 }
 
-// seePreface notes whether the first head of a connection is the beginning of HTTP/2's client
-// preface, RFC 9113 section 3.4. The server looks for it where the connection is one of TLS.
+// seePreface records whether the first head of a connection is the beginning of the HTTP/2 client
+// preface, RFC 9113 section 3.4. The server accepts it on TLS connections.
 func (c *conn) seePreface(head []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.http2 = c.listener.cfg.TLS != nil && !c.served && string(head) == "PRI * HTTP/2.0\r\n\r\n"
 }
 
-// readOn hands over what is no head, and follows where the next head begins.
+// readOn hands over bytes that are not part of a head, and finds where the next head begins.
 func (c *conn) readOn(p []byte) (n int, err error) {
 	c.mu.Lock()
 	if c.phase == inBody && int64(len(p)) > c.left {
@@ -250,12 +253,12 @@ func (c *conn) readOn(p []byte) (n int, err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch c.phase { // begin may have changed it meanwhile
+	switch c.phase { // begin may have changed the phase meanwhile
 	case untold:
 		if len(c.early) < readAhead {
 			c.early = append(c.early, p[:n]...)
 		}
-	case inHead: // one byte, for which net/http waits while a handler runs
+	case inHead: // net/http waits for one byte while a handler runs
 		c.scan.feed(p[:n], c.listener.limits)
 	case inBody:
 		if c.left -= int64(n); c.left <= 0 {
@@ -267,9 +270,9 @@ func (c *conn) readOn(p []byte) (n int, err error) {
 	return n, err
 }
 
-// begin tells what follows the head of the request that is now served: a body of so many bytes, -1
-// for one that ends by itself. It returns false if the head was read together with the body before
-// it, and so was not counted from its start: the connection shall end with the answer.
+// begin tells the connection the length of the body of the request that is served now; -1 means
+// that the length is unknown. It returns false if the head was read together with the previous body
+// and was therefore not counted from its start. The connection must then end with the answer.
 func (c *conn) begin(length int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -297,8 +300,8 @@ func (c *conn) begin(length int64) bool {
 	return true
 }
 
-// setIdle notes whether a request is being served, as net/http tells. After one that ended by
-// itself, the next bytes are a head, of which the beginning may have been read already.
+// setIdle records whether net/http serves a request on the connection. After a body without a known
+// length, the next bytes are a head, and its beginning may have been read already.
 func (c *conn) setIdle(idle bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -308,8 +311,8 @@ func (c *conn) setIdle(idle bool) {
 	}
 }
 
-// hurry bounds the rest of a head that has begun to come. net/http bounds it only from where it
-// sees the first byte, which is when the head is complete.
+// hurry sets the deadline for the rest of a head that has begun. net/http would start its own
+// timeout only when it gets the first byte, and that is when the head is complete.
 func (c *conn) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -335,7 +338,7 @@ func (c *conn) read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// looksLikeHTTP reports whether the first bytes of what should be TLS are the beginning of a
+// looksLikeHTTP reports whether a client that should speak TLS has sent the beginning of an HTTP
 // request.
 func looksLikeHTTP(b [5]byte) bool {
 	switch string(b[:]) {
@@ -345,8 +348,8 @@ func looksLikeHTTP(b [5]byte) bool {
 	return false
 }
 
-// refuse answers 431 to a head that exceeds a limit and returns what ends the connection. It uses p
-// as a buffer.
+// refuse answers 431 to a head that exceeds a limit, and returns the error that ends the
+// connection. It uses p as a buffer.
 func (c *conn) refuse(p []byte) error {
 	c.buf, c.scanned, c.ready = nil, 0, 0
 	c.listener.metrics.closed(c.listener.cfg.Port, reasonHead)
@@ -379,8 +382,7 @@ func (c *conn) refuse(p []byte) error {
 	return io.EOF
 }
 
-// Write implements net.Conn. Where no deadline is set, the client may leave it waiting for
-// WriteTimeout.
+// Write implements net.Conn. If no deadline is set, it waits at most WriteTimeout for the client.
 func (c *conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	if c.phase == refused { // the last answer was 431
@@ -415,7 +417,7 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// CloseWrite ends the sending half.
+// CloseWrite closes the sending half of the connection.
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

@@ -3,14 +3,14 @@ package connlimit
 import "bytes"
 
 // headScan finds the end of an HTTP/1 head in a stream of bytes, and counts its bytes and lines
-// (RFC 9112 section 2.1). Its zero value is ready. Its idea of a line is that of net/http: lines
-// end with LF, with or without CR.
+// (RFC 9112 section 2.1). Its zero value is ready to use. It defines a line as net/http does: a
+// line ends with LF, with or without CR.
 type headScan struct {
 	bytes   int
-	lines   int  // that are not empty: the request line and the fields
-	line    int  // bytes of the line that has begun, 2 at most: more need not be told apart
-	onlyCR  bool // that line is one CR so far
-	blanked bool // the last line that ended was empty
+	lines   int  // lines that are not empty: the request line and the fields
+	line    int  // bytes of the current line, counted up to 2
+	onlyCR  bool // the current line is one CR so far
+	blanked bool // the last complete line was empty
 }
 
 // headLimits are the limits of a head.
@@ -21,7 +21,7 @@ func (l headLimits) exceededBy(s *headScan) bool {
 }
 
 // feed scans b up to the end of a head, or to the place where a limit is exceeded. It returns how
-// much it scanned. Empty lines before the head belong to the head, as in net/http.
+// many bytes it scanned. Empty lines before the head belong to the head, as in net/http.
 func (s *headScan) feed(b []byte, limits headLimits) (n int, ended, exceeded bool) {
 	for n < len(b) {
 		n += s.next(b[n:])
@@ -35,8 +35,8 @@ func (s *headScan) feed(b []byte, limits headLimits) (n int, ended, exceeded boo
 	return n, false, false
 }
 
-// follow scans b, in which any number of heads and chunks may end, and keeps the counts since the
-// last empty line.
+// follow scans b, which may contain the ends of any number of heads and chunks. It keeps the counts
+// since the last empty line.
 func (s *headScan) follow(b []byte) {
 	if len(b) > readAhead {
 		b = b[len(b)-readAhead:]
@@ -50,7 +50,7 @@ func (s *headScan) follow(b []byte) {
 	}
 }
 
-// next scans to the end of a line, or to the end of b.
+// next scans to the end of a line, or to the end of b, and returns how many bytes it scanned.
 func (s *headScan) next(b []byte) int {
 	n := bytes.IndexByte(b, '\n')
 	content, ends := b, n >= 0

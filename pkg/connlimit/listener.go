@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Config says what a Listener allows. Listener, MaxConns, Port and Metrics are needed.
+// Config holds the limits of a Listener. Listener, MaxConns, Port and Metrics are required.
 type Config struct {
 	Listener net.Listener
 	// Port names the listener in metrics.
 	Port    string
 	Metrics *Metrics
-	// TLS of the connections. Nil = none. Its NextProtos are set here.
+	// TLS of the connections. Nil = plain TCP. New sets NextProtos in a copy of it.
 	TLS *tls.Config
-	// MaxConns bounds the connections, and the requests that are served at a time.
+	// MaxConns bounds the connections, and also the requests that are served at the same time.
 	MaxConns int
 	// MaxHeadBytes bounds the request line and the fields of a request. 0 = 16 KiB.
 	MaxHeadBytes int
@@ -32,27 +32,28 @@ type Config struct {
 	WriteTimeout time.Duration
 }
 
-// youngTime is how long a new connection may take to send its first request before it is the first
-// to go.
+// youngTime is how long a connection counts as young, so that a new client has the time to send its
+// first request.
 const youngTime = time.Second
 
-// Listener accepts connections and bounds their number. Make it with New. Prepare makes a server
-// fit for it.
+// Listener accepts connections and bounds their number. New makes one, and Prepare configures an
+// http.Server for it. Safe for concurrent use.
 //
-// When all places are taken, a new connection takes the place of another that holds no
-// authenticated request (see Hold). The newest goes first: connections that have been kept for long
-// belong to clients that work with the proxy. But the youngest, of the last second, may have up to
-// half of the places, and of those the oldest goes first: a client that has just connected gets the
-// time to send its request, however fast others connect.
+// When all places are taken, a new connection takes the place of another one that serves no
+// authenticated request (see Hold). The newest of them is closed first, because connections that
+// are older usually belong to clients that work with the proxy. Connections of the last second are
+// an exception. They may have up to half of the places, and beyond that the oldest of them is
+// closed first. So a client that has just connected has the time to send its request, however fast
+// others connect.
 type Listener struct {
 	cfg     Config
 	limits  headLimits
 	metrics *Metrics
 
-	requests atomic.Int64 // that are being served
+	requests atomic.Int64 // requests that are being served
 
 	mu         sync.Mutex
-	young, old list.List // of *conn, in the order in which they came
+	young, old list.List // *conn, in the order of their arrival
 	owners     map[string]int
 }
 
@@ -90,7 +91,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		victim, ok := l.admit(c)
 		if victim != nil {
 			l.metrics.closed(l.cfg.Port, reasonFull)
-			_ = victim.raw.Close() // its reader notices, and ends it
+			_ = victim.raw.Close() // its reader gets an error and ends the connection
 		}
 		if ok {
 			return c, nil
@@ -106,8 +107,8 @@ func (l *Listener) Close() error { return l.cfg.Listener.Close() }
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return l.cfg.Listener.Addr() }
 
-// admit gives c a place. Where all are taken it returns the connection whose place it was, which
-// the caller closes. It returns false if every other connection holds its place.
+// admit gives c a place. If all places are taken it also returns the connection that loses its
+// place, and the caller closes that one. It returns false if every other connection is held.
 func (l *Listener) admit(c *conn) (victim *conn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,7 +124,7 @@ func (l *Listener) admit(c *conn) (victim *conn, ok bool) {
 	return victim, true
 }
 
-// grow moves connections that are not young any more.
+// grow moves connections that are no longer young to old.
 func (l *Listener) grow(now time.Time) {
 	for e := l.young.Front(); e != nil; e = l.young.Front() {
 		c := e.Value.(*conn)
@@ -135,22 +136,22 @@ func (l *Listener) grow(now time.Time) {
 	}
 }
 
-// victim returns the connection that is to go; nil if all are held.
+// victim returns the connection to close next; nil if all are held.
 func (l *Listener) victim() *conn {
-	oldestYoung := func() *conn { return loose(l.young.Front(), (*list.Element).Next) }
+	oldestYoung := func() *conn { return unheld(l.young.Front(), (*list.Element).Next) }
 	if l.young.Len() > l.cfg.MaxConns/2 {
 		if c := oldestYoung(); c != nil {
 			return c
 		}
 	}
-	if c := loose(l.old.Back(), (*list.Element).Prev); c != nil {
+	if c := unheld(l.old.Back(), (*list.Element).Prev); c != nil {
 		return c
 	}
 	return oldestYoung()
 }
 
-// loose returns the first connection from e on that nothing holds.
-func loose(e *list.Element, next func(*list.Element) *list.Element) *conn {
+// unheld returns the first connection from e on that is not held.
+func unheld(e *list.Element, next func(*list.Element) *list.Element) *conn {
 	for ; e != nil; e = next(e) {
 		if c := e.Value.(*conn); c.holds == 0 {
 			return c
@@ -159,7 +160,7 @@ func loose(e *list.Element, next func(*list.Element) *list.Element) *conn {
 	return nil
 }
 
-// leave gives the place of c back. mu must be held.
+// leave releases the place of c. mu must be held.
 func (l *Listener) leave(c *conn) {
 	if c.place == nil {
 		return
@@ -181,10 +182,10 @@ func (l *Listener) remove(c *conn) {
 
 type connKey struct{}
 
-// Hold keeps the connection of an authenticated request until release is called: it is not closed
-// to make room for another. The requests of one owner hold half of the connections at most. ctx is
-// the context of the request; without a Listener nothing happens. release may be called more than
-// once.
+// Hold protects the connection of an authenticated request until release is called: the connection
+// is not closed to make room for another. The requests of one owner hold at most half of the
+// connections. ctx is the context of the request. Without a Listener, Hold does nothing. release
+// may be called more than once.
 func Hold(ctx context.Context, owner string) (release func()) {
 	c, ok := ctx.Value(connKey{}).(*conn)
 	if !ok {

@@ -5,7 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // Reasons why connections are closed.
 const (
 	reasonFull    = "full"    // another connection needed the place
-	reasonRefused = "refused" // a new one found no place, since every other holds its own
+	reasonRefused = "refused" // a new connection got no place, because all others are held
 	reasonHead    = "head"    // the head of a request exceeded a limit
 )
 
@@ -15,7 +15,7 @@ type Metrics struct {
 	ended *prometheus.CounterVec
 }
 
-// NewMetrics registers the metrics with r; nil is fine.
+// NewMetrics returns the metrics and registers them with r. r may be nil.
 func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -36,7 +36,7 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	return m, r.Register(m.ended)
 }
 
-// start makes the series of a port. Otherwise increase() misses the first event.
+// start creates the series of a port at 0. Otherwise increase() misses the first event.
 func (m *Metrics) start(port string) {
 	m.open.WithLabelValues(port)
 	for _, reason := range []string{reasonFull, reasonRefused, reasonHead} {

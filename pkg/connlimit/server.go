@@ -9,25 +9,26 @@ import (
 )
 
 const (
-	// maxStreams bounds the requests at a time on one HTTP/2 connection: as many as net/http allows by
-	// default. All connections together are bounded by MaxConns.
+	// maxStreams bounds the concurrent requests on one HTTP/2 connection. It is the default of
+	// net/http. MaxConns bounds the requests of all connections together.
 	maxStreams = 250
-	// maxFrameBytes is the least that HTTP/2 allows: net/http makes room for a whole frame when it has
-	// read its first nine bytes.
+	// maxFrameBytes is the smallest value that HTTP/2 allows, because net/http allocates a whole frame
+	// when it has read the first nine bytes of it.
 	maxFrameBytes = 16 << 10
-	// maxStreamBytes and maxConnBytes bound what is kept of HTTP/2 bodies that a handler has not read
-	// yet. The first is also the window for an upload: 256 KiB carry 10 MB a second over 25 ms.
+	// maxStreamBytes and maxConnBytes bound the buffered part of HTTP/2 bodies that a handler has not
+	// read yet. maxStreamBytes is also the window of an upload: 256 KiB allow 10 MB a second at a
+	// delay of 25 ms.
 	maxStreamBytes = 256 << 10
 	maxConnBytes   = 1 << 20
 )
 
-// Prepare sets what s needs to serve this listener, by Serve also where TLS is spoken. It wraps the
-// handler, and so comes after it was set.
+// Prepare configures s to serve this listener. Call s.Serve then, also with TLS. Prepare wraps
+// s.Handler, so set the handler before.
 func (l *Listener) Prepare(s *http.Server) {
 	s.Handler = l.handler(s.Handler)
 	s.MaxHeaderBytes = max(l.cfg.MaxHeadBytes-readAhead, 1) // net/http adds its buffer to it
 	s.ReadHeaderTimeout = l.cfg.HeadTimeout
-	s.DisableGeneralOptionsHandler = true // which would not tell what follows its request
+	s.DisableGeneralOptionsHandler = true // that handler would not call begin
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
 	s.ConnState = func(c net.Conn, state http.ConnState) {
 		switch state {
@@ -39,7 +40,8 @@ func (l *Listener) Prepare(s *http.Server) {
 	}
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
-	// The server sees no TLS, since conn ends it: HTTP/2 begins with its preface.
+	// conn terminates TLS, so the server sees plain connections, on which HTTP/2 begins with its
+	// preface.
 	s.Protocols.SetUnencryptedHTTP2(l.cfg.TLS != nil)
 	s.HTTP2 = &http.HTTP2Config{
 		MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrameBytes,
@@ -47,8 +49,9 @@ func (l *Listener) Prepare(s *http.Server) {
 	}
 }
 
-// handler tells the connection what follows the head of each request, and holds what net/http
-// cannot: the number of requests over all HTTP/2 connections, and of fields.
+// handler tells the connection the length of each request's body. It also enforces two limits that
+// net/http does not have: the number of requests over all HTTP/2 connections, and the number of
+// fields.
 func (l *Listener) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer l.requests.Add(-1)
@@ -72,7 +75,7 @@ func (l *Listener) handler(next http.Handler) http.Handler {
 	})
 }
 
-// countFields counts the fields of a request. net/http takes Host out of the header.
+// countFields returns the number of fields of a request. net/http removes Host from the header.
 func countFields(r *http.Request) (n int) {
 	if r.Host != "" {
 		n = 1
@@ -83,7 +86,7 @@ func countFields(r *http.Request) (n int) {
 	return n
 }
 
-// withTLS returns the request with what net/http would say of its TLS.
+// withTLS returns the request with its field TLS set, as net/http would set it.
 func (c *conn) withTLS(r *http.Request) *http.Request {
 	encrypted, ok := c.Conn.(*tls.Conn)
 	if !ok {

@@ -18,16 +18,17 @@ import (
 )
 
 const (
-	// A token found good is believed for a minute, so that a revocation is noticed then; one found bad
-	// for ten seconds, so that a client that repeats it does not make us repeat the question.
+	// A valid token is cached for a minute, so that a revocation takes effect after that time. An
+	// invalid token is cached for ten seconds, so that a client that repeats it does not cause more
+	// requests.
 	goodFor = time.Minute
 	badFor  = 10 * time.Second
-	// maxRemembered bounds the memory: some 2 MB. When it is full, what has ended is dropped, and then
-	// whatever comes first.
+	// maxRemembered bounds the cache to about 2 MB. When it is full, expired verdicts are evicted, and
+	// then arbitrary ones.
 	maxRemembered = 10_000
 
-	// introspections is how many questions are under way at a time, and placeWait how long one more
-	// waits for its turn: whoever sends made-up tokens must not have us overrun the issuer.
+	// introspections is how many requests run at the same time, and placeWait is how long a further
+	// one waits for its turn. Otherwise a client that sends invented tokens could overload the issuer.
 	introspections = 8
 	placeWait      = 2 * time.Second
 
@@ -41,17 +42,17 @@ type introspector struct {
 	id     string
 	secret func() (string, error)
 	http   *http.Client
-	places chan struct{} // holds a value for each question under way
+	places chan struct{} // holds a value for each running request
 	client clientauth.Client
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]verdict
-	refusal    error             // why the issuer does not accept us
+	refusal    error             // why the issuer does not accept our id and secret
 	refusedAs  [sha256.Size]byte // the secret that it refused
 	refusedTil time.Time
 }
 
-// verdict is what was said about a token. Tokens themselves are not kept.
+// verdict is the issuer's answer about a token. Tokens themselves are not stored.
 type verdict struct {
 	claims claims
 	good   bool
@@ -66,7 +67,7 @@ func newIntrospector(c Config, secret func() (string, error)) *introspector {
 	}
 }
 
-// introspectionAnswer is RFC 7662 2.2.
+// introspectionAnswer is the answer of RFC 7662 2.2.
 type introspectionAnswer struct {
 	Active          bool         `json:"active"`
 	ClientID        string       `json:"client_id"`
@@ -90,12 +91,13 @@ func (i *introspector) judge(ctx context.Context, token string) (claims, error) 
 		}
 	}
 	if !v.good {
-		return claims{}, fmt.Errorf("%w: its issuer says so", errBad)
+		return claims{}, fmt.Errorf("%w: the issuer says that it is not active", errBad)
 	}
 	return v.claims, nil
 }
 
-// inTurn asks the issuer, once there is a place, unless somebody else has asked meanwhile.
+// inTurn waits for a place and then asks the issuer, unless another request has asked about the
+// same token meanwhile.
 func (i *introspector) inTurn(ctx context.Context, name [sha256.Size]byte, token string) (verdict, error) {
 	patience := time.NewTimer(placeWait)
 	defer patience.Stop()
@@ -103,7 +105,7 @@ func (i *introspector) inTurn(ctx context.Context, name [sha256.Size]byte, token
 	case i.places <- struct{}{}:
 		defer func() { <-i.places }()
 	case <-patience.C:
-		return verdict{}, errors.New("too many tokens are being asked about")
+		return verdict{}, errors.New("too many tokens are being verified")
 	case <-ctx.Done():
 		return verdict{}, ctx.Err()
 	}
@@ -144,10 +146,10 @@ func (i *introspector) remember(name [sha256.Size]byte, v verdict) {
 	i.remembered[name] = v
 }
 
-// ask asks the issuer, in each way of showing our secret that it may understand. The error is
-// errSettings if the issuer does not accept us: that is no outage, and it does not pass before an
-// operator changes something. It is kept a moment, so that clients' tokens do not bring us nearer
-// to being locked out.
+// ask asks the issuer. It tries each way of sending our secret that the issuer may understand. The
+// error is errSettings if the issuer does not accept our id and secret, because that does not
+// change before an operator acts. This refusal is cached for a moment, so that many tokens of
+// clients do not cause the issuer to lock us out.
 func (i *introspector) ask(ctx context.Context, token string) (v verdict, err error) {
 	secret, err := i.secret()
 	if err != nil {
@@ -173,7 +175,7 @@ func (i *introspector) ask(ctx context.Context, token string) (v verdict, err er
 	return v, err
 }
 
-// refused returns why the issuer did not accept the same secret a moment ago.
+// refused returns the cached refusal of the same secret; nil if there is none.
 func (i *introspector) refused(shown [sha256.Size]byte) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -195,7 +197,7 @@ func refusal(a *outbound.Answer) error {
 	var said struct {
 		Code string `json:"error"`
 	}
-	_ = json.Unmarshal(a.Body, &said) // without a body the status decides
+	_ = json.Unmarshal(a.Body, &said) // without a valid body the status decides
 	about := said.Code == "invalid_client" || said.Code == "unauthorized_client"
 	switch {
 	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden, a.Status == http.StatusBadRequest && about:
@@ -205,7 +207,7 @@ func refusal(a *outbound.Answer) error {
 	return nil
 }
 
-// askBy is ask in one way.
+// askBy asks the issuer in one way of sending our secret.
 func (i *introspector) askBy(ctx context.Context, way clientauth.Way, secret, token string) (v verdict, err error) {
 	ctx, cancel := context.WithTimeout(ctx, introspectionTimeout)
 	defer cancel()
@@ -231,7 +233,7 @@ func (i *introspector) askBy(ctx context.Context, way clientauth.Way, secret, to
 	}
 	var said introspectionAnswer
 	if err := json.Unmarshal(a.Body, &said); err != nil {
-		return v, fmt.Errorf("ask about token: the answer is not the JSON it should be")
+		return v, fmt.Errorf("ask about token: the answer is not valid JSON")
 	}
 	return said.verdict(time.Now()), nil
 }

@@ -22,31 +22,33 @@ import (
 )
 
 const (
-	// keysFor is how long published keys are believed.
+	// keysFor is how long published keys are used before they are read again.
 	keysFor = time.Hour
-	// keysStale is how long old ones are used while the issuer does not answer.
+	// keysStale is how long old keys are used while the issuer does not answer.
 	keysStale = 24 * time.Hour
-	// keysPause is the time between two questions after a failure, and between two because of a key
-	// that is not known: tokens with made-up key names must not make us ask without end.
+	// keysPause is the time between two requests after a failure, and between two requests because of
+	// an unknown key. Otherwise tokens with invented key ids could cause endless requests.
 	keysPause = 30 * time.Second
-	// keysTimeout and maxKeySet bound the answer; maxKeys what is used of it.
+	// keysTimeout and maxKeySet bound the time and the bytes of the answer. maxKeys bounds the keys
+	// that are used.
 	keysTimeout = 15 * time.Second
 	maxKeySet   = 256 << 10
 	maxKeys     = 64
-	// RSA keys below 2,048 bits are not safe, above 8,192 only slow.
+	// RSA keys below 2,048 bits are not safe. Keys above 8,192 bits are slow and no safer.
 	minRSABits, maxRSABits = 2048, 8192
 )
 
-// algorithms are accepted: those with public keys. With none and HMAC anybody could make tokens.
+// algorithms are the accepted algorithms, all with public keys. With "none" or HMAC anybody could
+// make tokens.
 var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}
 
 // key is a public key of the issuer.
 type key struct {
-	id, algorithm string // "" = not said
+	id, algorithm string // "" = the key set does not say
 	public        crypto.PublicKey
 }
 
-// keys verifies tokens by the issuer's keys.
+// keys verifies tokens by the issuer's published keys. Safe for concurrent use.
 type keys struct {
 	url    string
 	http   *http.Client
@@ -54,7 +56,7 @@ type keys struct {
 	parser *jwt.Parser
 
 	mu     sync.Mutex
-	forced time.Time // when a key that was not known made us ask last
+	forced time.Time // when an unknown key last caused a request
 }
 
 func newKeys(c Config) *keys {
@@ -64,7 +66,7 @@ func newKeys(c Config) *keys {
 		Ask: k.ask, For: keysFor, Pause: keysPause,
 		StillGood: func(_ []key, age time.Duration, err error) bool {
 			if err != nil {
-				c.Log.Info("keys of the remote service could not be read", "reason", err.Error())
+				c.Log.Info("could not read keys of the remote service", "reason", err.Error())
 			}
 			return age < keysStale
 		},
@@ -72,7 +74,7 @@ func newKeys(c Config) *keys {
 	return k
 }
 
-// tokenClaims are the claims of RFC 7519 and RFC 9068 that are read.
+// tokenClaims are the claims of RFC 7519 and RFC 9068 that are used.
 type tokenClaims struct {
 	jwt.RegisteredClaims
 	ClientID        string `json:"client_id"`
@@ -99,13 +101,13 @@ func (k *keys) judge(ctx context.Context, token string) (claims, error) {
 
 // find returns the keys that may have signed a token.
 func (k *keys) find(ctx context.Context, t *jwt.Token) (any, error) {
-	if t.Header["crit"] != nil { // RFC 7515 4.1.11: extensions that must be understood, and are not
+	if t.Header["crit"] != nil { // RFC 7515 4.1.11: the token needs an extension that is not supported
 		return nil, errors.New("critical extension")
 	}
 	id, _ := t.Header["kid"].(string)
 	for try := 1; ; try++ {
 		get := k.known.Get
-		if try == 2 { // others, whose keys are known, wait for nothing
+		if try == 2 { // only tokens with an unknown key wait for a new key set
 			get = func(ctx context.Context) ([]key, error) { return k.known.Newest(ctx, k.mayAsk()) }
 		}
 		all, err := get(ctx)
@@ -127,7 +129,7 @@ func (k *keys) find(ctx context.Context, t *jwt.Token) (any, error) {
 	}
 }
 
-// mayAsk reports whether a key that is not known is a reason to ask the issuer again.
+// mayAsk reports whether the issuer may be asked again because of an unknown key.
 func (k *keys) mayAsk() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -138,8 +140,8 @@ func (k *keys) mayAsk() bool {
 	return true
 }
 
-// fits reports whether the key may be used with an algorithm (RFC 7518 3.1): the curve is part of
-// ES256 and its like.
+// fits reports whether the key may be used with an algorithm (RFC 7518 3.1): for ES256 and similar
+// algorithms the curve must match too.
 func (k key) fits(algorithm string) bool {
 	if k.algorithm != "" && k.algorithm != algorithm {
 		return false
@@ -153,7 +155,7 @@ func (k key) fits(algorithm string) bool {
 	return false
 }
 
-// ask reads the key set.
+// ask reads the key set from the issuer.
 func (k *keys) ask(ctx context.Context) ([]key, error) {
 	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
 	defer cancel()
@@ -189,8 +191,8 @@ type webKey struct {
 	E         string `json:"e"`
 }
 
-// parseKeys reads the public signature keys of a set; others are left out (RFC 7517 5). A set
-// without any is an error.
+// parseKeys returns the public signature keys of a set and ignores other keys (RFC 7517 5). A set
+// without signature keys is an error.
 func parseKeys(body []byte) ([]key, error) {
 	var set struct {
 		Keys []webKey `json:"keys"`
@@ -234,11 +236,11 @@ func (w webKey) rsa() (*rsa.PublicKey, error) {
 	}
 	k := &rsa.PublicKey{N: new(big.Int).SetBytes(n)}
 	if bits := k.N.BitLen(); bits < minRSABits || bits > maxRSABits || len(e) > 4 {
-		return nil, errors.New("key of a size that is not used")
+		return nil, errors.New("key size is not supported")
 	}
 	exponent := new(big.Int).SetBytes(e).Int64()
 	if exponent < 3 || exponent > 1<<31-1 || exponent%2 == 0 {
-		return nil, errors.New("exponent that is not used")
+		return nil, errors.New("exponent is not supported")
 	}
 	k.E = int(exponent)
 	return k, nil
@@ -247,7 +249,7 @@ func (w webKey) rsa() (*rsa.PublicKey, error) {
 func (w webKey) ec() (*ecdsa.PublicKey, error) {
 	curve, ok := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[w.Curve]
 	if !ok {
-		return nil, errors.New("curve that is not used")
+		return nil, errors.New("curve is not supported")
 	}
 	x, err := base64.RawURLEncoding.DecodeString(w.X)
 	if err != nil {
@@ -259,7 +261,7 @@ func (w webKey) ec() (*ecdsa.PublicKey, error) {
 	}
 	size := (curve.Params().BitSize + 7) / 8
 	if len(x) != size || len(y) != size { // RFC 7518 6.2.1.2
-		return nil, errors.New("coordinates of another size")
+		return nil, errors.New("coordinates have the wrong size")
 	}
 	point := append([]byte{4}, x...) // SEC 1 2.3.3, uncompressed
 	return ecdsa.ParseUncompressedPublicKey(curve, append(point, y...))

@@ -21,16 +21,16 @@ import (
 type Settings struct {
 	// JWKSURL is where the issuer publishes its keys.
 	JWKSURL string `yaml:"jwksURL"`
-	// IntrospectionURL is the issuer's introspection endpoint; we are known there by ClientID and
-	// ClientSecretFile.
+	// IntrospectionURL is the issuer's introspection endpoint. The proxy authenticates there with
+	// ClientID and the secret in ClientSecretFile.
 	IntrospectionURL string `yaml:"introspectionURL"`
 	ClientID         string `yaml:"clientID"`
 	ClientSecretFile string `yaml:"clientSecretFile"`
-	// ClientAuth is where the endpoint wants them: basic (HTTP Basic; the default) or form
-	// (client_id and client_secret).
+	// ClientAuth says how the proxy sends them: basic (HTTP Basic; the default) or form (client_id and
+	// client_secret).
 	ClientAuth string `yaml:"clientAuth"`
-	// Issuer and Audience must be named by each token. Empty = not looked at; an issuer that serves
-	// others too needs Audience, or their tokens are good here.
+	// Each token must name Issuer and Audience. Empty = not checked. Set Audience if the issuer serves
+	// other services too, because otherwise their tokens are valid here.
 	Issuer   string `yaml:"issuer"`
 	Audience string `yaml:"audience"`
 }
@@ -61,7 +61,7 @@ type Config struct {
 	Settings Settings
 	// HTTP is the client for every call (pkg/outbound).
 	HTTP *http.Client
-	// Log gets what an operator wants to know; no token.
+	// Log gets messages for the operator. They contain no token.
 	Log logr.Logger
 }
 
@@ -72,14 +72,14 @@ type Verifier struct {
 	log   logr.Logger
 }
 
-// maxToken bounds what is taken for a token; longer ones do not fit into the headers of most
-// servers.
+// maxToken bounds a token, in bytes. A longer token does not fit into the headers that most servers
+// accept.
 const maxToken = 16 << 10
 
-// leeway for clocks that differ.
+// leeway is how far the clocks of the issuer and of the proxy may differ.
 const leeway = 30 * time.Second
 
-// New returns a Verifier; it asks nobody yet. The error lists every mistake in c.
+// New returns a Verifier. It makes no request yet. The error lists every mistake in c.
 func New(c Config) (*Verifier, error) {
 	bad := c.Settings.Validate()
 	if c.HTTP == nil {
@@ -98,7 +98,7 @@ func New(c Config) (*Verifier, error) {
 	return v, nil
 }
 
-// claims is what a token that is good says.
+// claims are the claims of a valid token.
 type claims struct {
 	clientID, authorizedParty, subject string
 	issuer                             string
@@ -106,21 +106,22 @@ type claims struct {
 }
 
 var (
-	// errBad is a token that is not good. What is wrong with it is nobody's business but the log's.
+	// errBad is the error for an invalid token. Clients do not learn what is wrong with it; only the
+	// log says so.
 	errBad = errors.New("token is not valid")
-	// errUnjudged is a token that nobody can judge at the moment.
+	// errUnjudged is the error for a token that cannot be verified at the moment.
 	errUnjudged = errors.New("token cannot be verified at the moment")
-	// errSettings is a token that nobody can judge before our settings are changed.
+	// errSettings is the error for a token that cannot be verified until the settings are changed.
 	errSettings = errors.New("token cannot be verified with these settings")
 )
 
-// retryAfter is what a client is told when its token cannot be judged.
+// retryAfter is sent to a client whose token cannot be verified at the moment.
 const retryAfter = 5 * time.Second
 
 // Verify returns the id of the client service that token was issued to: its client_id, azp or sub,
-// the first that is there. The error is a *signing.Error: KindUnauthenticated where the token is
-// not good, KindBusy where the service that would know is out of reach, KindConfiguration where
-// that service does not accept our own id and secret.
+// in this order of preference. The error is a *signing.Error: KindUnauthenticated if the token is
+// not valid, KindBusy if the issuer is not reachable, KindConfiguration if the issuer does not
+// accept the proxy's own id and secret.
 func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
 	id, err := v.verify(ctx, token)
 	switch {
@@ -134,7 +135,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
 		return "", signing.Errorf(signing.KindConfiguration,
 			"the settings for tokens of the remote service do not work").Because(err)
 	}
-	v.log.Info("token of the remote service could not be judged", "reason", err.Error())
+	v.log.Info("could not verify a token of the remote service", "reason", err.Error())
 	return "", signing.Errorf(
 		signing.KindBusy,
 		"the token cannot be verified at the moment",
@@ -148,7 +149,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
 func (v *Verifier) verify(ctx context.Context, token string) (string, error) {
 	if token == "" || len(token) > maxToken ||
 		strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fmt.Errorf("%w: not of the form of a token", errBad)
+		return "", fmt.Errorf("%w: does not look like a token", errBad)
 	}
 	c, err := v.judge(ctx, token)
 	if err != nil {

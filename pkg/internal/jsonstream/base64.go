@@ -7,8 +7,8 @@ import (
 
 // Base64 begins to read a string that holds base64 (RFC 4648 section 4, the standard alphabet,
 // padded) and returns its decoded bytes as a stream. Blanks and line breaks between the characters
-// are ignored. The stream must be read to its end, or closed, before the scanner is used again. It
-// buffers nothing.
+// are ignored. The stream must be read to its end, or closed, before the scanner is used again. The
+// stream has no buffer of its own.
 func (s *Scanner) Base64() (*Base64, error) {
 	c, err := s.peek()
 	if err != nil {
@@ -25,15 +25,15 @@ func (s *Scanner) Base64() (*Base64, error) {
 // Base64 is the decoded content of a string. Its errors are those of Scanner.
 type Base64 struct {
 	s    *Scanner
-	quad [4]byte // characters of a quantum that is not complete
+	quad [4]byte // characters of the current, incomplete quantum
 	n    int     // how many
-	pads int     // of the quantum that is the last
-	rest [3]byte // decoded bytes that found no place in the caller's buffer
+	pads int     // padding characters seen, which are in the last quantum
+	rest [3]byte // decoded bytes that did not fit into the caller's buffer
 	left int     // how many
 	err  error   // sticky; io.EOF at the end of the string
 }
 
-// Close consumes what has not been read, and returns the error if it is not base64.
+// Close consumes the rest of the string. It returns an error if the rest is not base64.
 func (b *Base64) Close() error {
 	if _, err := io.Copy(io.Discard, b); err != nil {
 		return err
@@ -49,7 +49,7 @@ func (b *Base64) Read(p []byte) (n int, err error) {
 			continue
 		}
 		if n > 0 && b.s.pos == b.s.end {
-			break // the next byte may be long in coming
+			break // do not wait for the next byte, which may come late
 		}
 		var m int
 		m, b.err = b.decode(p[n:])
@@ -61,7 +61,7 @@ func (b *Base64) Read(p []byte) (n int, err error) {
 	return 0, b.err
 }
 
-// takeRest hands out bytes decoded before.
+// takeRest returns bytes that were decoded before.
 func (b *Base64) takeRest(p []byte) int {
 	n := copy(p, b.rest[:b.left])
 	copy(b.rest[:], b.rest[n:b.left])
@@ -69,7 +69,7 @@ func (b *Base64) takeRest(p []byte) int {
 	return n
 }
 
-// decode moves on: by as many whole quanta as are at hand, else by one character.
+// decode decodes as many whole quanta as are available, or else adds single characters.
 func (b *Base64) decode(p []byte) (int, error) {
 	chunk, err := b.s.plain()
 	if err != nil {
@@ -78,7 +78,7 @@ func (b *Base64) decode(p []byte) (int, error) {
 	if len(chunk) == 0 {
 		return 0, b.special()
 	}
-	// The last quantum is left to the slow way: it may be padded.
+	// The last quantum is decoded below, because it may be padded.
 	if k := min((len(chunk)-1)/4, len(p)/3); k > 0 && b.n == 0 && b.pads == 0 {
 		n, err := base64.StdEncoding.Decode(p[:3*k], chunk[:4*k])
 		if err == nil && n == 3*k {
@@ -94,7 +94,7 @@ func (b *Base64) decode(p []byte) (int, error) {
 		if err := b.add(rune(c)); err != nil {
 			return 0, err
 		}
-		// A quantum was completed: hand it out, and try the fast way again.
+		// A quantum is complete. Return it, and try the fast path again.
 		if b.left > 0 {
 			break
 		}
@@ -111,12 +111,12 @@ func (b *Base64) special() error {
 	case !ended:
 		return b.add(r)
 	case b.n > 0:
-		return b.s.fault(BadBase64, "is not base64: its end is missing or its padding is")
+		return b.s.fault(BadBase64, "is not base64: its end or its padding is missing")
 	}
 	return io.EOF
 }
 
-// add takes one character.
+// add adds one character to the current quantum.
 func (b *Base64) add(r rune) error {
 	switch {
 	case r == ' ' || r == '\t' || r == '\n' || r == '\r':
@@ -126,7 +126,7 @@ func (b *Base64) add(r rune) error {
 	case r == '=' && b.n >= 2:
 		b.pads++
 	case b.pads > 0 || !inAlphabet(r):
-		return b.s.fault(BadBase64, "is not base64: it holds a character that cannot stand there")
+		return b.s.fault(BadBase64, "is not base64: it contains a character that is not allowed there")
 	}
 	b.quad[b.n] = byte(r)
 	if b.n++; b.n < 4 {

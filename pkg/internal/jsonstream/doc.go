@@ -1,3 +1,4 @@
-// Package jsonstream reads and writes JSON (RFC 8259) of any size in bounded memory: values are
-// pulled one by one, and base64 strings are decoded, or encoded, while they pass.
+// Package jsonstream reads and writes JSON (RFC 8259) of any size in bounded memory: a Scanner
+// reads values one by one, a Writer writes them, and base64 strings are decoded or encoded as
+// streams.
 package jsonstream

@@ -2,20 +2,20 @@ package jsonstream
 
 import "fmt"
 
-// Fault says what is wrong with a text.
+// Fault is what is wrong with a text.
 type Fault int
 
 const (
 	Malformed Fault = iota // not JSON
 	Truncated              // JSON that ends too early
-	WrongType              // a value of another JSON type than asked for
-	TooLarge               // a bound of Limits or of a call was passed
-	Duplicate              // a name comes twice in one object
+	WrongType              // a value of another JSON type than requested
+	TooLarge               // a bound of Limits or of a call was exceeded
+	Duplicate              // a name occurs twice in one object
 	BadBase64              // the text of a string is not base64
 )
 
-// Error is a fault of the text, as opposed to one of the reader it comes from. Reason may be shown
-// to whoever sent the text: it quotes nothing of it.
+// Error is a fault of the text, as opposed to an error of the underlying reader. Reason may be
+// shown to the sender of the text, because it quotes nothing of the text.
 type Error struct {
 	Fault  Fault
 	Path   string // of the value, as in documents[3].documentRequest.name; empty = the text as a whole

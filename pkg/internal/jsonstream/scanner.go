@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// bufferBytes is read at a time: large enough for the bulk search to pay, small enough for hundreds
-// of scanners.
+// bufferBytes is the size of the buffer. It is large enough for fast searches in bulk, and small
+// enough for hundreds of scanners.
 const bufferBytes = 64 << 10
 
-// Limits bound what a Scanner holds in memory. Zero values are replaced by the defaults named
-// beside them.
+// Limits bound what a Scanner holds in memory. NewScanner replaces zero values by the defaults
+// named beside them.
 type Limits struct {
 	Depth     int   // nested objects and arrays. 0 = 32
 	Names     int   // in one object. 0 = 256
@@ -36,25 +36,25 @@ func (l *Limits) setDefaults() {
 	}
 }
 
-// Scanner pulls values out of a JSON text. Every method that returns a value consumes it; after an
-// error none may be called. Errors are *Error for faults of the text; errors of the reader are
-// returned as they are. Not for concurrent use.
+// Scanner reads values from a JSON text. Every method that returns a value consumes it. After an
+// error no method may be called. Errors are *Error for faults of the text. Errors of the reader are
+// returned unchanged. Not safe for concurrent use.
 type Scanner struct {
 	r        io.Reader
 	limits   Limits
 	buf      []byte
-	pos, end int   // what is in buf and not consumed
-	quote    int   // the first quote at or after pos, or end; to be found anew when less than pos
-	clean    int   // buf[pos:clean] holds neither quote nor backslash; to be found anew when not beyond pos
+	pos, end int   // buf[pos:end] is not consumed yet
+	quote    int   // the first quote at or after pos, or end; stale when less than pos
+	clean    int   // buf[pos:clean] has no quote and no backslash; stale when not beyond pos
 	before   int64 // bytes consumed before buf[0]
 	err      error // of r, sticky
 	started  bool
 
 	path    []element
-	text    int64 // bytes of text handed out
+	text    int64 // bytes of text returned so far
 	pending bool  // a member or item whose value is not consumed yet
 
-	raw       []byte // what Raw has gathered
+	raw       []byte // text that Raw has recorded
 	recording bool
 	rawMax    int
 }
@@ -71,7 +71,7 @@ func NewScanner(r io.Reader, limits Limits) *Scanner {
 	return &Scanner{r: r, limits: limits, buf: make([]byte, bufferBytes), quote: -1}
 }
 
-// Path names the value that is being read.
+// Path returns the path of the value that is being read, as in documents[3].documentRequest.name.
 func (s *Scanner) Path() string {
 	var b strings.Builder
 	for _, e := range s.path {
@@ -87,7 +87,7 @@ func (s *Scanner) Path() string {
 	return b.String()
 }
 
-// Offset is the number of bytes consumed.
+// Offset returns the number of bytes consumed.
 func (s *Scanner) Offset() int64 { return s.before + int64(s.pos) }
 
 func (s *Scanner) fault(f Fault, reason string) error {
@@ -147,8 +147,8 @@ func (s *Scanner) peek() (byte, error) {
 	}
 }
 
-// skipByteOrderMark ignores a UTF-8 byte order mark, as RFC 8259 8.1 allows: writers of some
-// platforms send one.
+// skipByteOrderMark ignores a UTF-8 byte order mark, as RFC 8259 8.1 allows, because some platforms
+// write one.
 func (s *Scanner) skipByteOrderMark() error {
 	for i, want := range []byte("\xEF\xBB\xBF") {
 		if err := s.fill(); err != nil {
@@ -165,9 +165,9 @@ func (s *Scanner) skipByteOrderMark() error {
 	return nil
 }
 
-// Object reads an object. For each member it calls member, which reads the value by a method of s,
-// or returns without doing so: then the value is skipped. Members whose value is null are left out,
-// as if they were not there.
+// Object reads an object. For each member it calls member, which reads the value by a method of s.
+// If member does not read the value, Object skips it. Members whose value is null are treated as
+// absent.
 func (s *Scanner) Object(member func(name string) error) error {
 	if err := s.open('{', "must be an object"); err != nil {
 		return err
@@ -190,8 +190,8 @@ func (s *Scanner) Object(member func(name string) error) error {
 	}
 }
 
-// Array reads an array. For each item it calls item with its index; see Object. An item that is
-// null is not left out.
+// Array reads an array. For each item it calls item with its index, like Object. An item that is
+// null is not treated as absent.
 func (s *Scanner) Array(item func(index int) error) error {
 	if err := s.open('[', "must be an array"); err != nil {
 		return err
@@ -226,8 +226,8 @@ func (s *Scanner) open(bracket byte, reason string) error {
 	return nil
 }
 
-// more consumes what stands between members or items: a comma, or the closing bracket, after which
-// it returns false.
+// more consumes the comma between members or items, or the closing bracket. After the bracket it
+// returns false.
 func (s *Scanner) more(bracket byte, first bool) (bool, error) {
 	c, err := s.peek()
 	switch {
@@ -251,7 +251,7 @@ func (s *Scanner) more(bracket byte, first bool) (bool, error) {
 	return true, err
 }
 
-// name reads a member's name and the colon behind it, and makes the name part of the path.
+// name reads a member's name and the colon after it, and appends the name to the path.
 func (s *Scanner) name(seen []string) (string, error) {
 	c, err := s.peek()
 	if err != nil {
@@ -281,7 +281,7 @@ func (s *Scanner) name(seen []string) (string, error) {
 	return name, nil
 }
 
-// value lets read consume a value, and skips what it leaves.
+// value calls read to consume a value, and skips the value if read did not consume it.
 func (s *Scanner) value(read func() error, nullIsAbsent bool) error {
 	c, err := s.peek()
 	if err != nil {
@@ -315,7 +315,7 @@ func (s *Scanner) literal(word string) error {
 	return nil
 }
 
-// wrongType is the fault of a value of another type than wanted, or of no value at all.
+// wrongType returns the fault for a value of the wrong type, or for text that is not a value.
 func (s *Scanner) wrongType(reason string) error {
 	if bytes.IndexByte([]byte(`{["tfn-0123456789`), s.buf[s.pos]) < 0 {
 		return s.fault(Malformed, "not JSON")
@@ -323,7 +323,7 @@ func (s *Scanner) wrongType(reason string) error {
 	return s.fault(WrongType, reason)
 }
 
-// End makes sure that nothing follows the value.
+// End returns an error if anything but blanks follows the value.
 func (s *Scanner) End() error {
 	for {
 		if s.pos == s.end && s.err == nil {

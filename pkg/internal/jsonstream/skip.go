@@ -2,8 +2,8 @@ package jsonstream
 
 import "strconv"
 
-// Skip consumes a value of any type and checks that it is JSON; escapes and encoding of its strings
-// aside.
+// Skip consumes a value of any type and checks that it is JSON. It checks the escapes of strings,
+// but not whether they are UTF-8 or contain control characters.
 func (s *Scanner) Skip() error {
 	c, err := s.peek()
 	if err != nil {
@@ -27,8 +27,8 @@ func (s *Scanner) Skip() error {
 	return s.number()
 }
 
-// Raw consumes a value of any type and returns its text, without the blanks between tokens; at most
-// limit bytes.
+// Raw consumes a value of any type and returns its text without the blanks between tokens. A text
+// longer than limit bytes is TooLarge.
 func (s *Scanner) Raw(limit int) (string, error) {
 	if _, err := s.peek(); err != nil {
 		return "", err
@@ -45,7 +45,7 @@ func (s *Scanner) Raw(limit int) (string, error) {
 	return string(s.raw), s.checkText()
 }
 
-// checkRaw bounds what Raw gathers. It is called at least once for each token and each buffer.
+// checkRaw enforces the limit of Raw. It is called at least once for each token and each buffer.
 func (s *Scanner) checkRaw() error {
 	if s.recording && len(s.raw) > s.rawMax {
 		return s.fault(TooLarge, "is longer than "+strconv.Itoa(s.rawMax)+" bytes")
@@ -53,12 +53,12 @@ func (s *Scanner) checkRaw() error {
 	return nil
 }
 
-// checkText bounds all text together.
+// checkText enforces the limit of all text together.
 func (s *Scanner) checkText() error {
 	if s.text > s.limits.TextBytes {
 		return s.fault(
 			TooLarge,
-			"is part of a text that says more than "+strconv.FormatInt(s.limits.TextBytes, 10)+" bytes beside content",
+			"is part of a text that has more than "+strconv.FormatInt(s.limits.TextBytes, 10)+" bytes beside content",
 		)
 	}
 	return nil

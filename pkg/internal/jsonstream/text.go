@@ -7,14 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// String reads a string of at most limit bytes of UTF-8. A number or boolean in its place is taken
-// for its text, as the usual readers in Java do.
+// String reads a string of at most limit bytes of UTF-8. If a number or boolean comes instead,
+// String returns its text, as the usual Java readers do.
 func (s *Scanner) String(limit int) (string, error) { return s.scalar(limit, "must be a string") }
 
-// maxBoolBytes bounds a string in place of a boolean.
+// maxBoolBytes bounds a string that comes instead of a boolean.
 const maxBoolBytes = 256
 
-// Bool reads true or false; in a string, too, and as 1 or 0: see String.
+// Bool reads true or false. It also accepts them in a string, and 1 or 0, for the reason given at
+// String.
 func (s *Scanner) Bool() (bool, error) {
 	const reason = "must be true or false"
 	text, err := s.scalar(maxBoolBytes, reason)
@@ -30,7 +31,8 @@ func (s *Scanner) Bool() (bool, error) {
 	return false, s.fault(WrongType, reason)
 }
 
-// scalar reads the text of a string, number or boolean; of any other value reason is the fault.
+// scalar returns the text of a string, number or boolean. For any other value it returns a fault
+// with reason.
 func (s *Scanner) scalar(limit int, reason string) (string, error) {
 	c, err := s.peek()
 	switch {
@@ -110,7 +112,7 @@ func (s *Scanner) skipText() error {
 }
 
 // plain returns the bytes up to the next quote, backslash or end of the buffer, without consuming
-// them. It returns none where a quote or a backslash stands next.
+// them. It returns no bytes if a quote or a backslash comes next.
 func (s *Scanner) plain() ([]byte, error) {
 	if err := s.fill(); err != nil {
 		return nil, err
@@ -124,7 +126,7 @@ func (s *Scanner) plain() ([]byte, error) {
 	return s.buf[s.pos:s.clean], nil
 }
 
-// indexOr returns the place of c in buf[from:to], or to.
+// indexOr returns the index of c in buf[from:to], or to if it is not there.
 func indexOr(buf []byte, c byte, from, to int) int {
 	if i := bytes.IndexByte(buf[from:to], c); i >= 0 {
 		return from + i
@@ -164,7 +166,8 @@ func (s *Scanner) special() (r rune, ended bool, err error) {
 	return 0, false, s.fault(Malformed, "not JSON: an unknown escape in a string")
 }
 
-// unicode reads what follows \u; two escapes where the first is half of a surrogate pair.
+// unicode reads the digits after \u. If they are half of a surrogate pair, it reads the second
+// escape too.
 func (s *Scanner) unicode() (rune, error) {
 	r, err := s.hex4()
 	if err != nil || !utf16.IsSurrogate(r) {
@@ -255,7 +258,7 @@ func (s *Scanner) numberPart(leads string) error {
 	return err
 }
 
-// digitOr reports whether one of chars stands next.
+// digitOr reports whether one of chars comes next.
 func (s *Scanner) digitOr(chars string) (bool, error) {
 	if err := s.fill(); err != nil {
 		return false, err
@@ -280,7 +283,7 @@ func (s *Scanner) digits() (n int, err error) {
 	}
 }
 
-// ignoreEnd lets a number stand at the very end of the text.
+// ignoreEnd returns nil for the end of the text, because a number may stand there.
 func ignoreEnd(err error) error {
 	if e, ok := err.(*Error); ok && e.Fault == Truncated {
 		return nil

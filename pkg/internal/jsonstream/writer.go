@@ -8,29 +8,29 @@ import (
 	"unicode/utf8"
 )
 
-// flushBytes is what a Writer gathers before it writes.
+// flushBytes is how many bytes a Writer buffers before it writes.
 const flushBytes = 16 << 10
 
-// Writer writes one JSON text. Its methods are called in the order of the text; commas are its
-// business. The first error of the underlying writer sticks, is returned by Flush, and makes
-// everything after it a no-op. Not for concurrent use.
+// Writer writes one JSON text. The methods are called in the order of the text. The Writer adds the
+// commas. The first error of the underlying writer is sticky: Flush returns it, and all later calls
+// do nothing. Not safe for concurrent use.
 //
-// Letters of escapes are written in upper case (\u001F), so that no escape and the letters behind
-// it can form a word that the text does not hold.
+// Letters of escapes are written in upper case (\u001F), so that an escape and the letters after it
+// never form a word that the text does not contain.
 type Writer struct {
 	w     io.Writer
 	buf   []byte
-	comma bool // something precedes the next value on its level
+	comma bool // the next value on this level needs a comma before it
 	err   error
 }
 
 // NewWriter returns a Writer to w. Call Flush at the end.
 func NewWriter(w io.Writer) *Writer { return &Writer{w: w, buf: make([]byte, 0, flushBytes+4<<10)} }
 
-// Err is the first error met.
+// Err returns the first error of the underlying writer.
 func (w *Writer) Err() error { return w.err }
 
-// Flush writes what is gathered.
+// Flush writes the buffered text and returns the first error.
 func (w *Writer) Flush() error {
 	if w.err == nil && len(w.buf) > 0 {
 		_, w.err = w.w.Write(w.buf)
@@ -39,14 +39,14 @@ func (w *Writer) Flush() error {
 	return w.err
 }
 
-// begin puts a comma where one is due.
+// begin writes a comma if the next value needs one.
 func (w *Writer) begin() {
 	if w.comma {
 		w.buf = append(w.buf, ',')
 	}
 	w.comma = true
 	if len(w.buf) >= flushBytes {
-		_ = w.Flush() // sticks
+		_ = w.Flush() // the error is sticky
 	}
 }
 
@@ -100,7 +100,7 @@ func (w *Writer) Int(v int64) {
 	w.buf = strconv.AppendInt(w.buf, v, 10)
 }
 
-// String writes a string. What is not UTF-8 becomes U+FFFD.
+// String writes a string. Bytes that are not UTF-8 become U+FFFD.
 func (w *Writer) String(s string) {
 	w.begin()
 	w.buf = append(w.buf, '"')
@@ -145,11 +145,11 @@ func appendEscape(buf []byte, c byte) []byte {
 	return append(buf, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 }
 
-// base64Piece is what is encoded at a time; a multiple of three, so that no piece but the last is
-// padded.
+// base64Piece is how many bytes are encoded at once. It is a multiple of three, so that only the
+// last piece is padded.
 const base64Piece = 24 << 10
 
-// pieces holds the buffers of Base64, which are too large to be made for each document.
+// pieces holds the buffers of Base64, because they are too large to allocate for each document.
 var pieces = sync.Pool{New: func() any { return new(piece) }}
 
 type piece struct {
@@ -157,9 +157,9 @@ type piece struct {
 	encoded [base64Piece / 3 * 4]byte
 }
 
-// Base64 writes a string that holds all of r in base64, and returns how many bytes of r that were.
-// The error is r's own; the writer's sticks. After an error of r the text is not JSON and must be
-// abandoned.
+// Base64 writes a string that holds all of r in base64, and returns how many bytes it has read from
+// r. The error is an error of r; an error of the writer is sticky. After an error of r the text is
+// not JSON and must be abandoned.
 func (w *Writer) Base64(r io.Reader) (n int64, err error) {
 	w.begin()
 	w.buf = append(w.buf, '"')
@@ -181,8 +181,8 @@ func (w *Writer) Base64(r io.Reader) (n int64, err error) {
 	return n, err
 }
 
-// fill reads until p is full or r returns an error. Unlike io.ReadFull it returns that error as it
-// is: an unexpected end that r reports is not the end.
+// fill reads until p is full or r returns an error. Unlike io.ReadFull it returns that error
+// unchanged, so that an io.ErrUnexpectedEOF of r is not mistaken for the end.
 func fill(r io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var m int

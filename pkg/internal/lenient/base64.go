@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Base64 reads base64 as services write it: broken into lines, with or without padding, in either
-// alphabet.
+// Base64 decodes base64 as services write it: with or without line breaks and padding, in the
+// standard or the URL alphabet.
 func Base64(text string) ([]byte, error) {
 	text = strings.Map(func(r rune) rune {
 		switch r {

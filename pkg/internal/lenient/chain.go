@@ -10,12 +10,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// maxChain bounds a certificate chain, with the strangers and duplicates that services add.
+// maxChain bounds the certificates that are read, including unrelated ones and duplicates that
+// services add.
 const maxChain = 20
 
 // Chain reads certificates that come in any order and returns the best chain in them
-// (certchain.Order). Duplicates and strangers are left out. The first should be the signer's (CSC
-// 11.5), and is taken for it unless it is a CA's.
+// (certchain.Order). Duplicates and unrelated certificates are left out. The first should be the
+// signer's (CSC 11.5), and is used as such unless it is a CA certificate.
 func Chain(texts []string) ([]*x509.Certificate, error) {
 	if len(texts) == 0 {
 		return nil, errors.New("there is no certificate")
@@ -31,7 +32,7 @@ func Chain(texts []string) ([]*x509.Certificate, error) {
 	return certchain.Order(all, time.Now()), nil
 }
 
-// parseCertificate reads base64 of DER, PEM, or base64 of either once more.
+// parseCertificate reads PEM, DER in base64, or either of them encoded in base64 once more.
 func parseCertificate(text string) (*x509.Certificate, error) {
 	for range 2 {
 		if block, _ := pem.Decode([]byte(text)); block != nil {
@@ -41,7 +42,7 @@ func parseCertificate(text string) (*x509.Certificate, error) {
 		if err != nil {
 			return nil, errors.New("not base64")
 		}
-		if len(data) > 0 && data[0] == 0x30 { // SEQUENCE: DER at last
+		if len(data) > 0 && data[0] == 0x30 { // an ASN.1 SEQUENCE, so this is DER
 			return certchain.Parse(data)
 		}
 		text = string(data)

@@ -1,3 +1,3 @@
-// Package lenient reads what remote services write when they take a standard lightly: base64,
+// Package lenient reads answers of remote services that do not follow a standard exactly: base64,
 // certificate chains, numbers and lists.
 package lenient

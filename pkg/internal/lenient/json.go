@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Number is a JSON number, or one in a string, as some services write it. It is bounded to an
-// int32.
+// Number is a JSON number, or a number in a string, as some services write it. Values outside int32
+// are clamped to its range.
 type Number int
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -27,8 +27,8 @@ func (n *Number) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// List is a JSON array of strings, or one string alone. Null has no elements; nil is a list that
-// was not there.
+// List is a JSON array of strings, or a single string. Null becomes an empty list. A nil List means
+// that the member was absent.
 type List []string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -48,7 +48,7 @@ func (l *List) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(l))
 }
 
-// Word is a JSON string, number or boolean, as text.
+// Word is the text of a JSON string, number or boolean.
 type Word string
 
 // UnmarshalJSON implements json.Unmarshaler.
