@@ -88,7 +88,7 @@ func (r *Responder) answer(body []byte, rude Rudeness) ([]byte, error) {
 	return r.sign(number, template, rude)
 }
 
-// sign signs as the issuer or as its delegate.
+// sign signs an answer with the key of the issuer or of its delegate.
 func (r *Responder) sign(number int, template ocsp.Response, rude Rudeness) ([]byte, error) {
 	issuer, key := r.o.Issuers[number].Certificate, r.o.Issuers[number].Key
 	responder, d := issuer, r.delegates[number]
@@ -111,8 +111,8 @@ func (r *Responder) sign(number int, template ocsp.Response, rude Rudeness) ([]b
 	return ocsp.CreateResponse(issuer, responder, template, key)
 }
 
-// find returns the number of the issuer that the request names by the hashes of its name and key;
-// -1 = none.
+// find returns the index of the issuer that the request names by the hashes of its name and key, or
+// -1.
 func (r *Responder) find(req *ocsp.Request) int {
 	for i, issuer := range r.o.Issuers {
 		// A request made here for the same issuer has the same hashes.

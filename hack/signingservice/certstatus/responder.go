@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// Issuer is a certificate whose issued certificates the responder knows about.
+// Issuer is a CA certificate. The responder knows the status of the certificates that it issued.
 type Issuer struct {
 	Certificate *x509.Certificate
 	Key         crypto.Signer
@@ -27,16 +27,16 @@ type Issuer struct {
 // Options of a Responder.
 type Options struct {
 	Issuers []Issuer // the i-th has its CRL at /crl/i
-	// Delegated: OCSP answers are signed by certificates that the issuers made for that (RFC 6960
-	// 4.2.2.2), not by the issuers.
+	// Delegated says that OCSP answers are signed with certificates that the issuers created for this
+	// purpose (RFC 6960 4.2.2.2), and not by the issuers themselves.
 	Delegated bool
 	// Validity of an answer, from thisUpdate to nextUpdate. 0 = an hour.
 	Validity time.Duration
-	// RedirectTarget is where Redirect points to.
+	// RedirectTarget is the URL to which the rudeness Redirect points.
 	RedirectTarget string
 }
 
-// Responder answers OCSP requests by POST and GET at /ocsp and gives CRLs at /crl/0, /crl/1, … It
+// Responder answers OCSP requests by POST and GET at /ocsp and serves CRLs at /crl/0, /crl/1, … It
 // is safe for concurrent use.
 type Responder struct {
 	o         Options
@@ -51,13 +51,13 @@ type Responder struct {
 	requests map[string]int // by path
 }
 
-// delegate is a key with the certificates that may, or may not, sign OCSP answers.
+// delegate is a key with one certificate that may sign OCSP answers and others that may not.
 type delegate struct {
 	key                      crypto.Signer
 	good, noPurpose, expired *x509.Certificate
 }
 
-// New returns a polite Responder that has revoked nothing.
+// New returns a polite Responder without revoked certificates.
 func New(o Options) (*Responder, error) {
 	if len(o.Issuers) == 0 {
 		return nil, errors.New("certstatus: no issuer")
@@ -83,7 +83,8 @@ func New(o Options) (*Responder, error) {
 	return r, nil
 }
 
-// oidNoCheck says that an OCSP responder's certificate itself needs no check (RFC 6960 4.2.2.2.1).
+// oidNoCheck marks the certificate of an OCSP responder as one that needs no check itself (RFC 6960
+// 4.2.2.2.1).
 var oidNoCheck = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}
 
 func newDelegate(issuer Issuer) (d delegate, err error) {
@@ -119,14 +120,14 @@ func newDelegate(issuer Issuer) (d delegate, err error) {
 	return d, nil
 }
 
-// Revoke makes a certificate revoked from now on.
+// Revoke revokes a certificate.
 func (r *Responder) Revoke(c *x509.Certificate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.revoked[c.SerialNumber.Text(16)] = time.Now().Add(-time.Second)
 }
 
-// MisbehaveOCSP makes OCSP requests be treated so from now on; Polite ends it.
+// MisbehaveOCSP sets how all further OCSP requests are answered. Polite ends the misbehaviour.
 func (r *Responder) MisbehaveOCSP(rude Rudeness) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +141,7 @@ func (r *Responder) MisbehaveCRL(rude Rudeness) {
 	r.crl = rude
 }
 
-// Requests is how many requests came for paths that begin so.
+// Requests returns the number of requests for paths that begin with a prefix.
 func (r *Responder) Requests(prefix string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -175,7 +176,8 @@ func (r *Responder) times(rude Rudeness) (this, next time.Time) {
 	return now.Add(-time.Minute), now.Add(r.o.Validity)
 }
 
-// transport treats what is rude whatever is asked; it reports whether it did.
+// transport carries out a rudeness that does not depend on the request. It reports whether it
+// answered.
 func (r *Responder) transport(w http.ResponseWriter, q *http.Request, rude Rudeness) bool {
 	switch rude {
 	case NotFound:

@@ -6,7 +6,7 @@ type Rudeness string
 const (
 	Polite Rudeness = ""
 
-	// OCSP and CRL alike.
+	// For OCSP and CRLs.
 
 	NotFound    Rudeness = "404"
 	Unavailable Rudeness = "503"
@@ -20,7 +20,7 @@ const (
 	WrongKey    Rudeness = "wrong-key"    // signed by a key that the issuer knows nothing of
 	WrongIssuer Rudeness = "wrong-issuer" // about another issuer's certificates
 
-	// OCSP alone.
+	// Only for OCSP.
 
 	TryLater      Rudeness = "try-later"
 	Malformed     Rudeness = "malformed-request"
@@ -31,12 +31,12 @@ const (
 	DelegateEnded Rudeness = "delegate-ended" // delegated to a certificate that has expired
 )
 
-// Rudenesses lists all but Polite and NoUpdate.
+// Rudenesses lists all rudenesses except Polite and NoUpdate.
 func Rudenesses() []Rudeness {
 	return append([]Rudeness{TryLater, Malformed, Unknown, OtherSerial, NoPurpose, DelegateEnded}, CRLRudenesses()...)
 }
 
-// CRLRudenesses lists those that CRLs know.
+// CRLRudenesses lists the rudenesses that apply to CRLs.
 func CRLRudenesses() []Rudeness {
 	return []Rudeness{NotFound, Unavailable, Garbage, Empty, Slow, Huge, Redirect, Stale, Future, WrongKey, WrongIssuer}
 }

@@ -1,8 +1,9 @@
-// Package loopback serves a handler on loopback for tests with a real clock, and knows when nothing
-// is under way any more.
+// Package loopback serves a handler on loopback for tests with a real clock, and knows when no
+// request is in progress any more.
 //
-// A client that gives up has its request read and carried out all the same, a little later. Whoever
-// counts what a call has cost must wait for that, or counts it to the next call.
+// If a client gives up, the server still reads its request and carries it out a little later. A
+// test that counts the cost of a call must wait for that. Otherwise it counts the cost for the next
+// call.
 package loopback
 
 import (
@@ -13,9 +14,9 @@ import (
 	"sync"
 )
 
-// Server is a handler on loopback with its one client.
+// Server serves a handler on loopback for one client.
 type Server struct {
-	// Client makes the calls that Settle waits for. It follows no redirect.
+	// Client makes the calls for which Settle waits. It follows no redirects.
 	Client *http.Client
 	// URL of the handler, without a trailing slash.
 	URL string
@@ -68,7 +69,7 @@ func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, e
 	return &conn{Conn: c, closed: func() { s.change(func() { s.ours-- }) }}, nil
 }
 
-// conn tells of its end.
+// conn reports when it is closed.
 type conn struct {
 	net.Conn
 	once   sync.Once
@@ -82,8 +83,8 @@ func (c *conn) Close() error {
 	return err
 }
 
-// Settle returns when every request that went out has been dealt with: no connection is left at
-// either end. It is for moments in which no call is being made.
+// Settle returns when every request that was sent has been handled and no connection is open at
+// either end. Call it only while no call is in progress.
 func (s *Server) Settle() {
 	s.Client.CloseIdleConnections()
 	s.mu.Lock()

@@ -1,6 +1,6 @@
-// Package pipenet is a network within the process, for tests in which a remote side and its client
-// share a fake clock: time-outs of minutes pass at once (testing/synctest), and a goroutine or
-// connection left behind fails the test.
+// Package pipenet is a network inside the process, for tests in which a remote service and its
+// client share a fake clock (testing/synctest). Time-outs of minutes pass at once, and a goroutine
+// or connection that is left behind fails the test.
 package pipenet
 
 import (
@@ -18,12 +18,12 @@ type Listener struct {
 	once   sync.Once
 }
 
-// Listen makes a listener.
+// Listen creates a listener.
 func Listen() *Listener {
 	return &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Serve lets h answer until stop is called, which also cuts what is still open.
+// Serve serves h until stop is called. stop also closes the connections that are still open.
 func Serve(h http.Handler) (client *http.Client, stop func()) {
 	l := Listen()
 	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
@@ -44,7 +44,7 @@ func Serve(h http.Handler) (client *http.Client, stop func()) {
 	}
 }
 
-// Dial makes a connection to the listener, whatever the address says.
+// Dial connects to the listener. It ignores the address.
 func (l *Listener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Counts is what has happened since the start.
+// Counts holds what has happened since the start.
 type Counts struct {
 	// Calls by path without the leading slash (csc/v2/signatures/signHash); refused and rude ones
 	// included.
 	Calls map[string]int64 `json:"calls"`
-	// Signatures made, all of which would have been paid for, delivered or not.
+	// Signatures that were made. A real service charges for all of them, delivered or not.
 	Signatures int64 `json:"signatures"`
 	// SignaturesBy credential.
 	SignaturesBy map[string]int64 `json:"signaturesBy"`
@@ -59,7 +59,7 @@ func (c *counts) snapshot(held int) (out Counts) {
 	return out
 }
 
-// gate lets requests wait.
+// gate makes requests wait while it is closed.
 type gate struct {
 	mu   sync.Mutex
 	shut chan struct{} // nil = open
@@ -89,8 +89,8 @@ func (g *gate) held() int {
 	return g.n
 }
 
-// pass returns when the gate is open. A client that hangs up stays in the queue: its request has
-// been received.
+// pass returns when the gate is open. A client that hangs up stays in the queue, because its
+// request has been received.
 func (g *gate) pass(closed <-chan struct{}) {
 	g.mu.Lock()
 	shut := g.shut
@@ -109,7 +109,7 @@ func (g *gate) pass(closed <-chan struct{}) {
 	g.mu.Unlock()
 }
 
-// limiter allows so many requests in each second of the clock.
+// limiter allows a fixed number of requests in each second of the clock.
 type limiter struct {
 	perSecond int
 	mu        sync.Mutex

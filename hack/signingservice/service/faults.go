@@ -11,7 +11,7 @@ import (
 type Rudeness string
 
 const (
-	// Before anything is done: no signature is made.
+	// Before anything is done. No signature is made.
 
 	TooManyRequests   Rudeness = "429"             // 429 without Retry-After
 	TooManyRetryAfter Rudeness = "429-retry-after" // 429 with Retry-After: 2
@@ -23,7 +23,7 @@ const (
 	ExpiredToken      Rudeness = "expired-token"   // the access token counts as expired
 	ExpiredSAD        Rudeness = "expired-sad"     // the SAD counts as expired
 
-	// After it was done: signatures may have been made and counted.
+	// After the request was carried out. Signatures may have been made and counted.
 
 	ErrorAfter Rudeness = "500-after"   // 500
 	CutAfter   Rudeness = "cut-after"   // the connection is cut without an answer
@@ -33,8 +33,8 @@ const (
 	Empty      Rudeness = "empty"       // 200 with {}
 	Huge       Rudeness = "huge"        // 200 with an answer that does not end
 
-	// After it was done, in answers that look like refusals: what gateways say when they no longer
-	// wait.
+	// After the request was carried out, with answers that look like refusals, such as those of
+	// gateways that no longer wait.
 
 	TimedOutAfter    Rudeness = "408-after"          // 408 with an HTML page
 	TooManyAfter     Rudeness = "429-after"          // 429 of a gateway, with Retry-After: 2
@@ -111,7 +111,7 @@ func (f Fault) check() error {
 	return nil
 }
 
-// faults are the faults in force, first one first.
+// faults holds the faults in force, in the order in which they were added.
 type faults struct {
 	mu   sync.Mutex
 	list []Fault
@@ -133,7 +133,7 @@ func (f *faults) clear() {
 	f.list = nil
 }
 
-// next returns the rudeness for a request, "" = be polite, and uses it up.
+// next returns the rudeness for a request and uses it up. "" means polite.
 func (f *faults) next(endpoint string) Rudeness {
 	f.mu.Lock()
 	defer f.mu.Unlock()

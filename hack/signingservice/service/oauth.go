@@ -15,7 +15,7 @@ import (
 
 const tokenKeyID = "simulated-1"
 
-// accessToken is what a token gives access to.
+// accessToken describes what a token gives access to.
 type accessToken struct {
 	client  string
 	scope   string
@@ -31,7 +31,7 @@ func (s *Service) routeOAuth() {
 	s.handle("GET /oauth2/authorization-server/jwks.json", "jwks", s.serveKeys)
 }
 
-// parameters are those of the form and, as real clients do it, of the query.
+// parameters returns the parameters of the form and of the query, because real clients use both.
 func parameters(x *exchange) url.Values {
 	form, _ := url.ParseQuery(string(x.body))
 	for name, values := range x.URL.Query() {
@@ -93,7 +93,7 @@ func (s *Service) serveLogin(x *exchange) answer {
 	}}
 }
 
-// keepToken makes a token known, and returns it with its id.
+// keepToken stores a token, and returns it with its id.
 func (s *Service) keepToken(t accessToken) (token, id string) {
 	token, id = s.mint(t)
 	s.mu.Lock()
@@ -231,15 +231,15 @@ func (s *Service) bearer(x *exchange) (accessToken, *answer) {
 	return t, nil
 }
 
-// RevokeTokens makes every access token issued so far invalid.
+// RevokeTokens invalidates all access tokens that were issued so far.
 func (s *Service) RevokeTokens() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.tokens)
 }
 
-// Token issues a token as the token endpoint would, uncounted: for tests that play a client of
-// somebody else.
+// Token issues a token as the token endpoint does, but does not count it. It is for tests that act
+// as another client.
 func (s *Service) Token(client string) string {
 	t := accessToken{client: client, scope: "read write", expires: time.Now().Add(s.opts.TokenLifetime)}
 	token, _ := s.mint(t)
@@ -249,7 +249,7 @@ func (s *Service) Token(client string) string {
 	return token
 }
 
-// serveIntrospection is RFC 7662.
+// serveIntrospection serves token introspection (RFC 7662).
 func (s *Service) serveIntrospection(x *exchange) answer {
 	form := parameters(x)
 	if _, ok := s.client(x, form); !ok {
@@ -267,7 +267,7 @@ func (s *Service) serveIntrospection(x *exchange) answer {
 	}
 }
 
-// serveKeys is the JSON Web Key Set (RFC 7517 5), with a key of no use beside the right one.
+// serveKeys serves the JSON Web Key Set (RFC 7517 5), with an unused key beside the right one.
 func (s *Service) serveKeys(*exchange) answer {
 	point, err := s.tokenKey.PublicKey.Bytes()
 	if err != nil {

@@ -37,8 +37,8 @@ type Options struct {
 	Foreign
 }
 
-// Foreign are the ways in which services in the field differ from the plain reading of the CSC's
-// and OAuth2's standards. The zero value is the plain reading.
+// Foreign describes how real services differ from the plain reading of the CSC and OAuth2
+// standards. The zero value is the plain reading.
 type Foreign struct {
 	// AuthTypes is authType of info. Nil = oauth2client, and in v1 oauth2code too. Where no oauth2
 	// type is in it, info names no authorization server.
@@ -62,7 +62,7 @@ type Foreign struct {
 	OperationModeNeeded bool
 }
 
-// ClientAuth is how an endpoint wants id and secret of an OAuth2 client.
+// ClientAuth says how an endpoint expects id and secret of an OAuth2 client.
 type ClientAuth string
 
 const (
@@ -71,7 +71,7 @@ const (
 	InForm  ClientAuth = "form"    // in the form and not in Basic
 )
 
-// What is accepted when Options say nothing else. They are printed at start and worth nothing.
+// Defaults of Options. They are printed at the start and protect nothing.
 const (
 	ClientID     = "SIM.000000000-000000000-simulated"
 	ClientSecret = "simulated-client-secret"
@@ -81,7 +81,7 @@ const (
 	SAFEPassword = "simulated-integrator-password"
 )
 
-// KeyKind is what key a credential has.
+// KeyKind is the kind of a credential's key.
 type KeyKind string
 
 const (
@@ -92,7 +92,7 @@ const (
 	ECDSAP384 KeyKind = "ecdsa384" // P-384 with SHA-384
 )
 
-// AuthMode is how the use of a credential is authorised (CSC credentials/info).
+// AuthMode says how the use of a credential is authorised (CSC credentials/info).
 type AuthMode string
 
 const (

@@ -5,14 +5,13 @@ import (
 	"crypto/x509"
 )
 
-// identity is the key that a credential has at a time, and its certificates, the signing
-// certificate first.
+// identity is the current key of a credential with its certificates, the signing certificate first.
 type identity struct {
 	key   crypto.Signer
 	chain []*x509.Certificate
 }
 
-// certify gives the credential a key, with a new certificate.
+// certify gives the credential a key and a new certificate for it.
 func (c *credential) certify(a *Authority, key crypto.Signer) error {
 	leaf, err := a.Issue("Seal "+c.ID, key.Public(), nil)
 	if err != nil {
@@ -23,7 +22,8 @@ func (c *credential) certify(a *Authority, key crypto.Signer) error {
 }
 
 // RenewCredentials gives every credential a new random key and certificate under its old id, as a
-// service does whose certificates end. After a restart a Seed brings the first ones back.
+// real service does before certificates expire. After a restart with a Seed the first keys and
+// certificates are back.
 func (s *Service) RenewCredentials() error {
 	for _, c := range append(s.credentials[:len(s.credentials):len(s.credentials)], s.safe.credential) {
 		key, err := makeKey(c.Key, nil)
@@ -37,7 +37,7 @@ func (s *Service) RenewCredentials() error {
 	return nil
 }
 
-// Chains are the certificates of the credentials as they are now.
+// Chains returns the current certificates of the credentials.
 func (s *Service) Chains() [][]*x509.Certificate {
 	var all [][]*x509.Certificate
 	for _, c := range s.credentials {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Service is the simulation. It is safe for concurrent use.
+// Service is the simulated signing service. It is safe for concurrent use.
 type Service struct {
 	opts        Options
 	mux         *http.ServeMux
@@ -37,7 +37,7 @@ type Service struct {
 	closed  chan struct{}
 }
 
-// New makes a service with its keys and certificates.
+// New creates a service with its keys and certificates.
 func New(opts Options) (*Service, error) {
 	if err := opts.setDefaults(); err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func New(opts Options) (*Service, error) {
 	return s, nil
 }
 
-// Close ends every answer that is held, late or stalled. It may be called more than once.
+// Close ends all answers that are held, delayed or stalled. It may be called more than once.
 func (s *Service) Close() { s.closing.Do(func() { close(s.closed) }) }
 
 // ServeHTTP implements http.Handler.
@@ -83,28 +83,28 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// Authority is whose certificates the credentials have.
+// Authority returns the authority that issued the certificates of the credentials.
 func (s *Service) Authority() *Authority { return s.opts.Authority }
 
-// Misbehave adds a fault; those added first come first.
+// Misbehave adds a fault. Faults that were added first take effect first.
 func (s *Service) Misbehave(f Fault) error { return s.faults.add(f) }
 
-// Behave forgets all faults.
+// Behave removes all faults.
 func (s *Service) Behave() { s.faults.clear() }
 
 // SetLatency changes Options.Latency from the next request on.
 func (s *Service) SetLatency(d time.Duration) { s.latency.Store(int64(d)) }
 
-// Hold lets signHash requests wait before anything is signed, until Release.
+// Hold makes signHash requests wait, before anything is signed, until Release is called.
 func (s *Service) Hold() { s.gate.close() }
 
-// Release ends Hold and lets all waiting requests go on.
+// Release ends Hold, so that all waiting requests continue.
 func (s *Service) Release() { s.gate.open() }
 
 // Counts returns what has happened so far.
 func (s *Service) Counts() Counts { return s.counts.snapshot(s.gate.held()) }
 
-// exchange is one request on its way through an endpoint.
+// exchange is one request to an endpoint.
 type exchange struct {
 	*http.Request
 	endpoint string
@@ -112,18 +112,18 @@ type exchange struct {
 	rude     Rudeness
 }
 
-// answer is what an endpoint says.
+// answer is the answer of an endpoint.
 type answer struct {
 	status int
 	header map[string]string
 	body   any // nil = no body
 }
 
-// maxBody bounds a request: a thousand hashes with room to spare.
+// maxBody bounds a request in bytes. It is enough for more than a thousand hashes.
 const maxBody = 1 << 20
 
-// handle serves an endpoint under a pattern of http.ServeMux: it counts, waits and misbehaves
-// around what serve does.
+// handle serves an endpoint at a pattern of http.ServeMux. Before and after serve it counts, waits
+// and misbehaves.
 func (s *Service) handle(pattern, endpoint string, serve func(*exchange) answer) {
 	key := endpoint
 	if _, path, ok := strings.Cut(pattern, " "); ok {
@@ -161,8 +161,8 @@ func (s *Service) handle(pattern, endpoint string, serve func(*exchange) answer)
 	})
 }
 
-// wait pauses for d, or until the service is closed; a client that hangs up does not shorten it, as
-// with a real service.
+// wait pauses for d, or until the service is closed. As with a real service, the pause is not
+// shorter if the client hangs up.
 func (s *Service) wait(d time.Duration) {
 	if d <= 0 {
 		return
@@ -175,7 +175,7 @@ func (s *Service) wait(d time.Duration) {
 	}
 }
 
-// before is the rudeness that does nothing of what was asked.
+// before carries out a rudeness in place of the request: nothing that was requested is done.
 func before(r Rudeness) (answer, bool) {
 	switch r {
 	case TooManyRequests:
@@ -211,7 +211,7 @@ func before(r Rudeness) (answer, bool) {
 	return answer{}, false
 }
 
-// after is the rudeness that comes when all was done.
+// after carries out a rudeness after everything that was requested is done.
 func (s *Service) after(w http.ResponseWriter, r *http.Request, rude Rudeness, a answer) {
 	if lie, ok := misleading(rude); ok {
 		s.write(w, lie)
@@ -239,7 +239,7 @@ func (s *Service) after(w http.ResponseWriter, r *http.Request, rude Rudeness, a
 	s.write(w, a)
 }
 
-// misleading is the rudeness that looks like a refusal and comes when all was done.
+// misleading carries out a rudeness that looks like a refusal, although everything is done.
 func misleading(r Rudeness) (answer, bool) {
 	page := func(status int, title string) (answer, bool) {
 		return answer{
@@ -282,8 +282,8 @@ func (s *Service) write(w http.ResponseWriter, a answer) {
 	writeJSON(w, a.status, a.body)
 }
 
-// writeHalf sends half of the answer and cuts the connection, at once or when the client has given
-// up.
+// writeHalf sends half of the answer and then cuts the connection, at once or when the client has
+// given up.
 func (s *Service) writeHalf(w http.ResponseWriter, r *http.Request, rude Rudeness, a answer) {
 	text := encode(a.body)
 	w.Header().Set("Content-Type", "application/json")
@@ -312,12 +312,12 @@ func (s *Service) writeHuge(w http.ResponseWriter, a answer) {
 	panic(http.ErrAbortHandler)
 }
 
-// refuse is the CSC's form of an error, 400.
+// refuse returns an error with status 400 in the CSC's form.
 func refuse(code, description string) answer {
 	return answer{status: http.StatusBadRequest, body: object{{"error", code}, {"error_description", description}}}
 }
 
-// field and object keep an order of their own, which is not that of the standards' examples.
+// field and object keep their fields in an order that differs from the standards' examples.
 type field struct {
 	name  string
 	value any
@@ -369,7 +369,7 @@ func readAll(r *http.Request) ([]byte, error) {
 	return readLimited(http.MaxBytesReader(nil, r.Body, maxBody))
 }
 
-// random is a value nobody guesses, of n bytes before encoding.
+// random returns an unguessable value, made of n bytes and encoded.
 func random(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails (crypto/rand)

@@ -1,6 +1,6 @@
-// Package tsa is a simulated RFC 3161 timestamp authority for tests and demonstrations, polite or
-// rude as told. Its times are those of this machine and nobody vouches for them.
+// Package tsa simulates an RFC 3161 timestamp authority for tests and demonstrations. It can
+// misbehave on request (Rudeness). Its times come from the clock of this machine and prove nothing.
 //
-// It shares no code with the client under pkg/: where both read the standard wrongly in the same
-// way, a test would not notice.
+// It shares no code with the client under pkg/, because no test would notice a misreading of the
+// standard that both share.
 package tsa

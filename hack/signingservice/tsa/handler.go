@@ -22,10 +22,10 @@ type Options struct {
 	Chain       []*x509.Certificate // issuers, sent along where certificates are asked for
 	NoPurpose   *x509.Certificate   // of Key too, without the purpose; for WrongPurpose and ForeignSigner
 	Policy      asn1.ObjectIdentifier
-	// User and Password are wanted by HTTP Basic; empty = none is.
+	// User and Password are required by HTTP Basic. Empty = no authentication.
 	User, Password string
-	// Limit is how many requests may come within Window; the one above it and all later ones are
-	// answered with HTTP 400. 0 = any number.
+	// Limit is how many requests may come within Window. Further requests are answered with HTTP 400.
+	// 0 = no limit.
 	Limit  int
 	Window time.Duration
 }
@@ -45,8 +45,9 @@ type Handler struct {
 
 var oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
 
-// Purpose makes a certificate template one of a timestamp authority (RFC 3161 2.3): the extended
-// key usage alone, and critical, which crypto/x509 does not write by itself.
+// Purpose makes a certificate template that of a timestamp authority (RFC 3161 2.3): timeStamping
+// is the only extended key usage, and it is critical. crypto/x509 cannot write it as critical
+// itself.
 func Purpose(template *x509.Certificate) {
 	value, err := asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}})
 	if err != nil {
@@ -70,35 +71,36 @@ func New(o Options) (*Handler, error) {
 	return &Handler{o: o}, nil
 }
 
-// Misbehave makes the next requests be treated so, one rudeness each; then it is polite again.
+// Misbehave sets how the next requests are answered, one rudeness for each. After them the
+// authority is polite again.
 func (h *Handler) Misbehave(list ...Rudeness) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.rude, h.forever = slices.Clone(list), false
 }
 
-// MisbehaveAlways makes all requests be treated so.
+// MisbehaveAlways sets how all further requests are answered.
 func (h *Handler) MisbehaveAlways(r Rudeness) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.rude, h.forever = []Rudeness{r}, true
 }
 
-// Requests is how many requests came, whatever became of them.
+// Requests returns how many requests have arrived, with any result.
 func (h *Handler) Requests() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.requests)
 }
 
-// Issued is how many tokens were made, good or not.
+// Issued returns how many tokens were created, valid or not.
 func (h *Handler) Issued() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.issued
 }
 
-// begin counts a request and says how to treat it.
+// begin counts a request and returns how to answer it.
 func (h *Handler) begin(now time.Time) Rudeness {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -163,7 +165,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-// answer returns a whole TimeStampResp.
+// answer returns a complete TimeStampResp.
 func (h *Handler) answer(body []byte, rude Rudeness) ([]byte, error) {
 	req, fail, err := parse(body)
 	if err != nil {
@@ -223,7 +225,7 @@ func (h *Handler) build(req request, rude Rudeness) ([]byte, error) {
 	return b.token()
 }
 
-// spoil makes the token one that must not be used, or an unusual one.
+// spoil changes the token to one that must not be used, or to an unusual one.
 func (h *Handler) spoil(b *builder, rude Rudeness) {
 	switch rude {
 	case WrongNonce:
@@ -260,7 +262,7 @@ func (h *Handler) spoil(b *builder, rude Rudeness) {
 	}
 }
 
-// refuse returns an answer without a token; a negative bit is none.
+// refuse returns an answer without a token. A negative bit means that no failure bit is set.
 func refuse(status, bit int, text string) ([]byte, error) {
 	s := statusInfo{Status: status}
 	if text != "" {

@@ -79,7 +79,7 @@ var digestAlgorithms = map[string]crypto.Hash{
 	"2.16.840.1.101.3.4.2.3": crypto.SHA512,
 }
 
-// parse reads a request; fail is the failure bit of the refusal that goes with err.
+// parse reads a request. If err is not nil, fail is the failure bit of the refusal.
 func parse(body []byte) (r request, fail int, err error) {
 	rest, err := asn1.Unmarshal(body, &r)
 	switch {

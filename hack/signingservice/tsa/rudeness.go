@@ -48,7 +48,7 @@ const (
 	Created   Rudeness = "201"        // HTTP 201
 )
 
-// Rudenesses lists those that must not be answered with a timestamp.
+// Rudenesses lists the rudenesses after which a client must not use the timestamp.
 func Rudenesses() []Rudeness {
 	return []Rudeness{
 		Rejection,

@@ -22,7 +22,7 @@ var (
 	oidSigningCertV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
 )
 
-// algorithms are the identifiers of a hash and of the signature algorithms with it.
+// algorithms holds the identifiers of a hash and of the signature algorithms that use it.
 var algorithms = map[crypto.Hash]struct{ hash, rsa, ecdsa asn1.ObjectIdentifier }{
 	crypto.SHA256: {
 		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11},
@@ -73,7 +73,7 @@ type attribute struct {
 
 type essCertID struct{ Hash []byte }
 
-// builder writes one token; its parts may have been spoilt on the way.
+// builder writes one token. Its fields may have been spoilt before.
 type builder struct {
 	info         info
 	key          crypto.Signer
@@ -84,7 +84,7 @@ type builder struct {
 	spoilValue   bool
 }
 
-// genTime writes a GeneralizedTime with milliseconds; RFC 3161 wants no trailing zeros.
+// genTime returns a GeneralizedTime with milliseconds. RFC 3161 allows no trailing zeros.
 func genTime(at time.Time) asn1.RawValue {
 	text := strings.TrimRight(strings.TrimRight(at.UTC().Format("20060102150405.000"), "0"), ".")
 	return asn1.RawValue{Tag: asn1.TagGeneralizedTime, Bytes: []byte(text + "Z")}

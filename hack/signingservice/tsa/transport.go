@@ -2,7 +2,7 @@ package tsa
 
 import "net/http"
 
-// withoutAnswer treats what is rude below RFC 3161 already; it reports whether it did.
+// withoutAnswer carries out a rudeness below the level of RFC 3161. It reports whether it answered.
 func withoutAnswer(w http.ResponseWriter, r *http.Request, rude Rudeness) bool {
 	switch rude {
 	case BadRequest:
@@ -34,7 +34,7 @@ func withoutAnswer(w http.ResponseWriter, r *http.Request, rude Rudeness) bool {
 	return true
 }
 
-// endless writes until the client goes away.
+// endless writes until the client closes the connection.
 func endless(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/timestamp-reply")
 	chunk := make([]byte, 64<<10)
