@@ -18,17 +18,17 @@ const (
 	logJSON, logText  = "json", "text"
 )
 
-// settings are what flags and environment say.
+// settings are the values of flags and environment variables.
 type settings struct {
 	config              controller.Config
 	logLevel, logFormat string
 	version             bool
 }
 
-// invalidError is everything wrong with the flags.
+// invalidError lists all mistakes in the flags.
 type invalidError struct{ mistakes []string }
 
-// Error lists the mistakes, one a line if there are several.
+// Error lists the mistakes, one per line if there are several.
 func (e *invalidError) Error() string {
 	if len(e.mistakes) == 1 {
 		return e.mistakes[0]
@@ -36,84 +36,52 @@ func (e *invalidError) Error() string {
 	return fmt.Sprintf("%d mistakes in the flags:\n  %s", len(e.mistakes), strings.Join(e.mistakes, "\n  "))
 }
 
-// declare binds the flags to s.
+// declare declares the flags and binds them to s.
 func declare(s *settings) *flag.FlagSet {
 	f := flag.NewFlagSet("controller", flag.ContinueOnError)
 	c := &s.config
-	f.StringVar(&c.Namespace, "namespace", "", "`NAME` of the namespace of the release; needed")
-	f.StringVar(&c.StatefulSet, "statefulset", "", "`NAME` of the proxy's StatefulSet; needed")
-	f.StringVar(
-		&c.ClientsSecret,
-		"clients-secret",
-		"",
-		"`NAME` of the rendered Secret; default: that of the StatefulSet with -clients",
-	)
-	f.StringVar(
-		&c.EndpointsConfigMap,
-		"endpoints-configmap",
-		"",
-		"`NAME` of the ConfigMap of endpoints; default: that of the StatefulSet with -endpoints",
-	)
-	f.StringVar(
-		&c.HeadlessService,
-		"headless-service",
-		"",
-		"`NAME` of the proxy's headless Service; default: that of the StatefulSet with -headless",
-	)
-	f.StringVar(
-		&c.Lease,
-		"lease",
-		"",
-		"`NAME` of the Lease that the leader holds; default: that of the StatefulSet with -controller",
-	)
-	f.StringVar(
-		&c.Deployment,
-		"deployment",
-		"",
-		"`NAME` of the controller's Deployment, which owns the Lease; default: the Lease's",
-	)
-	f.BoolVar(&c.LeaderElect, "leader-elect", true, "let one of several controllers work")
-	f.StringVar(
-		&c.Endpoint.Mode,
-		"endpoint-mode",
-		"PodDNS",
-		"how clients reach an instance: `MODE` PodDNS, NodePort, LoadBalancer or HostTemplate",
-	)
-	f.StringVar(
-		&c.Endpoint.HostTemplate,
-		"host-template",
-		"",
-		"`HOST` of an instance in mode HostTemplate, with {pod}, {ordinal} and {namespace}",
-	)
-	f.StringVar(
-		&c.Endpoint.PortTemplate,
-		"port-template",
-		"",
-		"`PORT` of an instance in mode HostTemplate, such as 443 or 9000+{ordinal}",
-	)
-	f.StringVar(&c.Endpoint.RESTPort, "rest-port", "rest", "`PORT` of REST in the proxy's container: name or number")
-	f.StringVar(&c.Endpoint.ClusterDomain, "cluster-domain", "cluster.local", "`DOMAIN` of the cluster's DNS")
-	f.Func(
-		"service-annotations",
-		"annotations of the Services of single pods: `JSON` object of strings, with {pod}, {ordinal} and {namespace} in the values",
-		func(text string) error { return json.Unmarshal([]byte(text), &c.Endpoint.ServiceAnnotations) },
-	)
-	f.StringVar(
-		&c.Endpoint.LoadBalancerClass,
-		"load-balancer-class",
-		"",
-		"`CLASS` of the load balancers in mode LoadBalancer; default: the cluster's",
-	)
-	f.StringVar(&c.MetricsAddress, "metrics-address", ":8082", "`HOST:PORT` of /metrics; 0 = none")
-	f.StringVar(&c.HealthAddress, "health-address", ":8081", "`HOST:PORT` of /healthz and /readyz; 0 = none")
-	f.StringVar(&s.logLevel, "log.level", logInfo, "`LEVEL` of what is logged: info or debug")
-	f.StringVar(&s.logFormat, "log.format", logJSON, "`FORM` of the log lines on standard error: json or text")
+	text := func(target *string, name, value, usage string) { f.StringVar(target, name, value, usage) }
+	text(&c.Namespace, "namespace", "", "`NAME` of the namespace of the release; required")
+	text(&c.StatefulSet, "statefulset", "", "`NAME` of the proxy's StatefulSet; required")
+	text(&c.ClientsSecret, "clients-secret", "",
+		"`NAME` of the rendered Secret; default: name of the StatefulSet with -clients")
+	text(&c.EndpointsConfigMap, "endpoints-configmap", "",
+		"`NAME` of the ConfigMap of endpoints; default: name of the StatefulSet with -endpoints")
+	text(&c.HeadlessService, "headless-service", "",
+		"`NAME` of the proxy's headless Service; default: name of the StatefulSet with -headless")
+	text(&c.Lease, "lease", "",
+		"`NAME` of the Lease of the leader election; default: name of the StatefulSet with -controller")
+	text(&c.Deployment, "deployment", "",
+		"`NAME` of the controller's Deployment, which owns the Lease; default: name of the Lease")
+	f.BoolVar(&c.LeaderElect, "leader-elect", true, "elect one of several controllers as the leader; only the leader works")
+	declareEndpoint(&c.Endpoint, f)
+	text(&c.MetricsAddress, "metrics-address", ":8082", "`HOST:PORT` of /metrics; 0 = none")
+	text(&c.HealthAddress, "health-address", ":8081", "`HOST:PORT` of /healthz and /readyz; 0 = none")
+	text(&s.logLevel, "log.level", logInfo, "`LEVEL` of the log: info or debug")
+	text(&s.logFormat, "log.format", logJSON, "`FORM` of the log lines on standard error: json or text")
 	f.BoolVar(&s.version, "version", false, "print the version")
 	return f
 }
 
-// parse reads args, and env for what args leave out: flag host-template is HOST_TEMPLATE there.
-// Help goes to stdout.
+// declareEndpoint declares the flags of the endpoints.
+func declareEndpoint(e *controller.Endpoint, f *flag.FlagSet) {
+	f.StringVar(&e.Mode, "endpoint-mode", "PodDNS",
+		"how clients reach an instance: `MODE` PodDNS, NodePort, LoadBalancer or HostTemplate")
+	f.StringVar(&e.HostTemplate, "host-template", "",
+		"`HOST` of an instance in mode HostTemplate, with {pod}, {ordinal} and {namespace}")
+	f.StringVar(&e.PortTemplate, "port-template", "",
+		"`PORT` of an instance in mode HostTemplate, such as 443 or 9000+{ordinal}")
+	f.StringVar(&e.RESTPort, "rest-port", "rest", "`PORT` of REST in the proxy's container: name or number")
+	f.StringVar(&e.ClusterDomain, "cluster-domain", "cluster.local", "`DOMAIN` of the cluster's DNS")
+	f.Func("service-annotations",
+		"annotations of the per-pod Services: `JSON` object of strings, with {pod}, {ordinal} and {namespace} in the values",
+		func(text string) error { return json.Unmarshal([]byte(text), &e.ServiceAnnotations) })
+	f.StringVar(&e.LoadBalancerClass, "load-balancer-class", "",
+		"`CLASS` of the load balancers in mode LoadBalancer; default: the cluster's default")
+}
+
+// parse reads the flags in args, and those that args do not give from env: flag host-template is
+// the variable HOST_TEMPLATE. It writes help to stdout. The error is an *invalidError or flag.ErrHelp.
 func parse(args, env []string, stdout io.Writer) (settings, error) {
 	var s settings
 	f := declare(&s)
@@ -121,8 +89,8 @@ func parse(args, env []string, stdout io.Writer) (settings, error) {
 	err := f.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		f.SetOutput(stdout)
-		fmt.Fprintf(stdout, "controller makes client credentials and endpoints known to the instances of the proxy.\n\n"+
-			"Every flag is an environment variable too: --host-template is HOST_TEMPLATE. The flag decides.\n\n")
+		fmt.Fprintf(stdout, "controller gives client credentials and endpoints to the instances of the proxy.\n\n"+
+			"Every flag can also be an environment variable: --host-template is HOST_TEMPLATE. A flag takes precedence.\n\n")
 		f.PrintDefaults()
 		return s, err
 	}
@@ -143,7 +111,7 @@ func parse(args, env []string, stdout io.Writer) (settings, error) {
 	return s, nil
 }
 
-// fromEnv sets the flags that were not given, and returns the mistakes.
+// fromEnv sets the flags that were not given from env, and returns the mistakes.
 func fromEnv(f *flag.FlagSet, env []string) []string {
 	given := map[string]bool{"version": true}
 	f.Visit(func(one *flag.Flag) { given[one.Name] = true })
@@ -166,14 +134,15 @@ func fromEnv(f *flag.FlagSet, env []string) []string {
 	return mistakes
 }
 
-// complete derives names from that of the StatefulSet.
+// complete derives the names that were not given from the name of the StatefulSet.
 func (s *settings) complete() {
 	c := &s.config
 	for _, one := range []struct {
 		name   *string
 		suffix string
 	}{
-		{&c.ClientsSecret, "-clients"}, {&c.EndpointsConfigMap, "-endpoints"}, {&c.HeadlessService, "-headless"}, {&c.Lease, "-controller"},
+		{&c.ClientsSecret, "-clients"}, {&c.EndpointsConfigMap, "-endpoints"},
+		{&c.HeadlessService, "-headless"}, {&c.Lease, "-controller"},
 	} {
 		if *one.name == "" {
 			*one.name = c.StatefulSet + one.suffix
@@ -184,16 +153,16 @@ func (s *settings) complete() {
 	}
 }
 
-// check returns what is wrong.
+// check returns the mistakes in s.
 func (s *settings) check() []string {
 	var mistakes []string
 	if s.config.Namespace == "" {
-		mistakes = append(mistakes, "flag --namespace is needed")
+		mistakes = append(mistakes, "flag --namespace is required")
 	}
 	if s.config.StatefulSet == "" {
-		mistakes = append(mistakes, "flag --statefulset is needed")
+		mistakes = append(mistakes, "flag --statefulset is required")
 	}
-	if len(mistakes) == 0 { // else they would be told twice
+	if len(mistakes) == 0 { // otherwise Validate would report them a second time
 		if err := s.config.Validate(); err != nil {
 			mistakes = append(mistakes, strings.Split(err.Error(), "\n")...)
 		}

@@ -48,12 +48,12 @@ func TestParseMistakes(t *testing.T) {
 		want      []string
 	}{
 		"all at once": {[]string{"--log.level=x", "more"}, []string{"LEADER_ELECT=perhaps"},
-			[]string{"5 mistakes", "--namespace is needed", "--statefulset is needed", `"x"`, `"more"`, "LEADER_ELECT"}},
+			[]string{"5 mistakes", "--namespace is required", "--statefulset is required", `"x"`, `"more"`, "LEADER_ELECT"}},
 		"templates without their mode": {[]string{"--namespace=n", "--statefulset=r", "--port-template=443"}, nil,
 			[]string{"templates of host and port belong to mode HostTemplate, not to PodDNS"}},
-		"Services of single pods": {
+		"per-pod Services": {
 			[]string{"--namespace=n", "--statefulset=r", "--load-balancer-class=-x", `--service-annotations={"a b":"c"}`}, nil,
-			[]string{"mode PodDNS has no Services", `annotation "a b"`, "class belongs to mode LoadBalancer", `class "-x"`}},
+			[]string{"mode PodDNS has no per-pod Services", `annotation "a b"`, "class belongs to mode LoadBalancer", `class "-x"`}},
 		"annotations that are no object": {[]string{"--service-annotations=a=b"}, nil, []string{"service-annotations"}},
 		"unknown flag":                   {[]string{"--no-such"}, nil, []string{"-no-such"}},
 	} {

@@ -1,8 +1,8 @@
-// Command controller makes client credentials and endpoints known to the instances of the proxy in
-// a Kubernetes cluster.
+// Command controller gives client credentials and endpoints to the instances of the proxy in a
+// Kubernetes cluster.
 //
-// Exit codes: 0 stopped as asked, or help or version printed; 1 failed, or lost the lead; 2 the
-// flags have mistakes.
+// Exit codes: 0 = stopped by a signal, or help or version printed; 1 = failed, or lost the leader
+// election; 2 = the flags have mistakes.
 package main
 
 import (
@@ -34,8 +34,8 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// run is the program but for signals and the exit code. It returns when ctx is done and everything
-// has ended.
+// run is the program without signal handling and exit code. It returns when ctx is done and
+// everything has ended.
 func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
 	s, err := parse(args, env, stdout)
 	switch {
@@ -48,7 +48,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	logger := newLogger(s, stderr)
-	klog.SetLogger(logger) // the client library's own lines
+	klog.SetLogger(logger) // for the log lines of the client library
 	s.config.Log = logger
 	if s.config.REST, err = ctrl.GetConfig(); err != nil {
 		return fmt.Errorf("find the cluster: %w", err)
@@ -56,7 +56,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 	return controller.Run(ctx, s.config)
 }
 
-// exitCode is what the process ends with; see the package's comment.
+// exitCode returns the exit code for err. See the comment of the package.
 func exitCode(err error) int {
 	var invalid *invalidError
 	switch {

@@ -5,16 +5,17 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Config is what the controller has to know. All names are those of objects in Namespace.
+// Config configures the controller. All names are names of objects in Namespace.
 type Config struct {
 	Namespace          string
-	StatefulSet        string // of the proxy: owns what is made here
-	ClientsSecret      string // is rendered from the Secrets of client services
-	EndpointsConfigMap string // says who is who among the instances
-	HeadlessService    string // gives the proxy's pods their names in DNS
+	StatefulSet        string // of the proxy; it owns the objects that the controller creates
+	ClientsSecret      string // the Secret that is rendered from the Secrets of client services
+	EndpointsConfigMap string // lists the instances and their endpoints
+	HeadlessService    string // gives the pods of the proxy their DNS names
 
-	// LeaderElect makes several controllers agree, by Lease, on the one that works. Deployment owns
-	// the Lease, so that it goes with it; without such a Deployment nobody does.
+	// LeaderElect elects one of several controllers as the leader, with Lease. Only the leader works.
+	// Deployment owns the Lease, so that uninstalling removes it. If that Deployment does not exist,
+	// the Lease has no owner.
 	LeaderElect bool
 	Lease       string
 	Deployment  string
@@ -28,7 +29,7 @@ type Config struct {
 	Log  logr.Logger
 }
 
-// Endpoint says under which address clients reach an instance.
+// Endpoint configures the address at which clients reach an instance.
 type Endpoint struct {
 	Mode          string // PodDNS, NodePort, LoadBalancer or HostTemplate
 	HostTemplate  string
@@ -36,11 +37,11 @@ type Endpoint struct {
 	RESTPort      string // name or number of the container port
 	ClusterDomain string
 
-	ServiceAnnotations map[string]string // of the Services of single pods
+	ServiceAnnotations map[string]string // of the per-pod Services
 	LoadBalancerClass  string
 }
 
-// Validate returns all mistakes at once, one a line.
+// Validate returns all mistakes in c, one per line, or nil.
 func (c Config) Validate() error {
 	e := endpointsConfig(c)
 	return e.Validate()

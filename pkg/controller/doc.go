@@ -1,3 +1,3 @@
-// Package controller is the part of the product that knows Kubernetes: it makes client credentials
-// and endpoints known to the instances of the proxy, which have no client of the cluster.
+// Package controller runs the Kubernetes controller, which gives client credentials and endpoints
+// to the instances of the proxy. The instances themselves do not call the Kubernetes API.
 package controller

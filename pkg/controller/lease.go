@@ -15,25 +15,26 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// leaseLook is the pause between looks at the owner: nothing waits for it but an uninstallation.
+// leaseLook is the time between checks of the owner. It can be long, because only an uninstallation
+// needs the owner.
 const leaseLook = time.Minute
 
-// leaseOwner makes the controller's Deployment own the Lease, so that uninstalling leaves none
-// behind. A pod must not own it: the Lease outlives every pod. One that was deleted by hand comes
-// back from the election without an owner.
+// leaseOwner makes the controller's Deployment the owner of the Lease, so that uninstalling removes
+// the Lease. A pod must not own it, because the Lease outlives every pod. leaseOwner checks
+// repeatedly, because the election creates a Lease that was deleted by hand again without an owner.
 type leaseOwner struct {
 	config Config
 	client client.Client
 	reader client.Reader
-	looks  <-chan time.Time // when to look again
+	looks  <-chan time.Time // when to check again
 }
 
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get,namespace=release
 
-// NeedLeaderElection lets the leader alone do it; the Lease is there then.
+// NeedLeaderElection returns true, because the Lease exists once there is a leader.
 func (*leaseOwner) NeedLeaderElection() bool { return true }
 
-// Start looks at once and then at every tick, until ctx is done.
+// Start checks the owner at once and then at every tick, until ctx is done. It then returns nil.
 func (l *leaseOwner) Start(ctx context.Context) error {
 	for {
 		if err := l.own(ctx); err != nil && ctx.Err() == nil {
@@ -47,13 +48,13 @@ func (l *leaseOwner) Start(ctx context.Context) error {
 	}
 }
 
-// own makes the Deployment the owner. Where it is that already, the API server writes nothing.
+// own makes the Deployment the owner. If it is the owner already, the API server writes nothing.
 func (l *leaseOwner) own(ctx context.Context) error {
 	deployment := &metav1.PartialObjectMetadata{}
 	deployment.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))
 	err := l.reader.Get(ctx, client.ObjectKey{Namespace: l.config.Namespace, Name: l.config.Deployment}, deployment)
 	if apierrors.IsNotFound(err) {
-		return nil // not run by one
+		return nil // no Deployment runs this controller
 	}
 	if err != nil {
 		return fmt.Errorf("read Deployment: %w", err)

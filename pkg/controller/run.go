@@ -25,18 +25,18 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/endpoints"
 )
 
-// stopTimeout is how long reconcilers may take to end: longer than one call of the API server,
-// shorter than a pod's grace period.
+// stopTimeout bounds the time in which reconcilers must end. It is longer than one call to the API
+// server and shorter than a pod's grace period.
 const stopTimeout = 15 * time.Second
 
-// The election of the leader tells about itself in events of the older API.
-// Names are those of a release named proxy.
+// The leader election writes its events with the older events API. The names are those of a release
+// named proxy.
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=release
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=proxy-controller,verbs=get;update;patch,namespace=release
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=release
 
-// Run works until ctx is done. It returns an error too when the lead is lost: the process has to
-// end then.
+// Run runs the controller until ctx is done. It returns an error if the controller cannot start, or
+// if it lost the leader election. The process must end then.
 func Run(ctx context.Context, config Config) error {
 	ctrl.SetLogger(config.Log)
 	mgr, err := newManager(config)
@@ -58,7 +58,7 @@ func newManager(config Config) (ctrl.Manager, error) {
 		return nil, err
 	}
 	restConfig := rest.CopyConfig(config.REST)
-	restConfig.QPS = -1 // the API server's own priority and fairness is the brake
+	restConfig.QPS = -1 // the API server limits requests with priority and fairness
 	restConfig.UserAgent = "signstash-controller"
 	timeout := stopTimeout
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
@@ -69,7 +69,7 @@ func newManager(config Config) (ctrl.Manager, error) {
 		LeaderElectionID:              config.Lease,
 		LeaderElectionNamespace:       config.Namespace,
 		LeaderElectionResourceLock:    resourcelock.LeasesResourceLock,
-		LeaderElectionReleaseOnCancel: true, // the process ends right after: the next one need not wait
+		LeaderElectionReleaseOnCancel: true, // the process ends right after, so the next leader need not wait
 		GracefulShutdownTimeout:       &timeout,
 		Metrics:                       metricsserver.Options{BindAddress: config.MetricsAddress},
 		HealthProbeBindAddress:        config.HealthAddress,
@@ -80,7 +80,8 @@ func newManager(config Config) (ctrl.Manager, error) {
 	return mgr, nil
 }
 
-// newScheme knows the kinds that are used here and no others: each costs memory.
+// newScheme returns a scheme with only the kinds that are used here, because each kind costs
+// memory.
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
@@ -93,8 +94,8 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// cacheOptions narrows what is watched and kept: one namespace, and in it the Secrets of client
-// services, the pods of proxies and what endpoints are made of.
+// cacheOptions limits the cache to one namespace, and in it to the Secrets of client services, the
+// pods of proxies and the objects that endpoints depend on.
 func cacheOptions(config Config) cache.Options {
 	own := map[string]cache.Config{config.Namespace: {}}
 	objects := endpoints.Objects(endpointsConfig(config))
@@ -124,12 +125,13 @@ func endpointsConfig(c Config) endpoints.Config {
 	}
 }
 
-// proxyLabels are on every pod of every proxy; whose pod it is, its owner says.
+// proxyLabels are the labels of every pod of every proxy. The owner of a pod says to which proxy it
+// belongs.
 func proxyLabels() labels.Set {
 	return labels.Set{"app.kubernetes.io/name": "signstash-proxy", "app.kubernetes.io/component": "proxy"}
 }
 
-// setup adds to the manager what it shall run.
+// setup adds the reconcilers, the owner of the Lease and the health checks to the manager.
 func setup(mgr ctrl.Manager, config Config) error {
 	if err := clients.Setup(mgr, clients.Config{
 		Namespace:      config.Namespace,
@@ -151,17 +153,18 @@ func setup(mgr ctrl.Manager, config Config) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add health check: %w", err)
 	}
-	// Ready also while another one leads: it could take over.
+	// A controller that does not lead is ready too, because it can take over.
 	if err := mgr.AddReadyzCheck("cache", cacheSynced(mgr.GetCache())); err != nil {
 		return fmt.Errorf("add readiness check: %w", err)
 	}
 	return nil
 }
 
-// readyTimeout is how long a readiness check waits for caches; probes wait for a second by default.
+// readyTimeout bounds how long a readiness check waits for the caches. Probes wait for one second
+// by default.
 const readyTimeout = 500 * time.Millisecond
 
-// cacheSynced is ready once the API server has told what there is.
+// cacheSynced returns a check that succeeds once the caches hold the objects of the API server.
 func cacheSynced(c cache.Cache) healthz.Checker {
 	return func(r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)

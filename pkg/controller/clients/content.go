@@ -14,19 +14,21 @@ import (
 )
 
 const (
-	// provenanceKey of the rendered Secret holds the origin of each entry, by client service id, as
-	// JSON.
+	// provenanceKey is the key of the rendered Secret that holds the origin of each entry as JSON, by
+	// client service id.
 	provenanceKey = "provenance.json"
-	// maxContentBytes is what a Secret may hold (corev1.MaxSecretSize counts the values alone).
+	// maxContentBytes is the size limit of a Secret. Only the values count (corev1.MaxSecretSize).
 	maxContentBytes = 1 << 20
-	// maxEntriesBytes leaves room for the token key and for the brackets around the entries.
+	// maxEntriesBytes bounds the entries. It leaves room for the token key and for the brackets around
+	// the entries.
 	maxEntriesBytes = maxContentBytes - tokenkey.MaxBytes - 64
 )
 
-// entries are the client services in the rendered Secret, by their id.
+// entries holds the client services of the rendered Secret, by id.
 type entries map[string]entry
 
-// bySecret returns the entries by the Secret they came from; it is one each.
+// bySecret returns the entries by the UID of the Secret that they came from. Each Secret has one
+// entry.
 func (e entries) bySecret() map[types.UID]entry {
 	m := make(map[types.UID]entry, len(e))
 	for _, one := range e {
@@ -35,7 +37,7 @@ func (e entries) bySecret() map[types.UID]entry {
 	return m
 }
 
-// bytes is an upper bound of what the entries take in the rendered Secret.
+// bytes returns an upper bound of the size of the entries in the rendered Secret.
 func (e entries) bytes() int {
 	sum := 0
 	for _, one := range e {
@@ -44,7 +46,7 @@ func (e entries) bytes() int {
 	return sum
 }
 
-// encode returns the data of the rendered Secret: the same bytes for the same entries and key.
+// encode returns the data of the rendered Secret. The same entries and key give the same bytes.
 func encode(e entries, key []byte) (map[string][]byte, error) {
 	list := make([]clientservice.ClientService, 0, len(e))
 	origins := make(map[string]origin, len(e))
@@ -67,26 +69,26 @@ func encode(e entries, key []byte) (map[string][]byte, error) {
 	return map[string][]byte{clientservice.FileName: config, provenanceKey: provenance, tokenkey.FileName: key}, nil
 }
 
-// decode returns the entries of a rendered Secret. What has no origin is not from here and left
-// out. Without data there are none. Each entry is read on its own: one that a stricter release
-// refuses does not lose the others. The error tells of what was lost; the entries beside it are
-// good.
+// decode returns the entries of a rendered Secret. It skips an entry without an origin, because the
+// controller did not write it. It returns no entries if there is no data. It decodes each entry on
+// its own, so that an entry that a stricter release refuses does not affect the others. The error
+// describes the lost entries. The returned entries are good even if there is an error.
 func decode(data map[string][]byte) (entries, error) {
 	result := entries{}
 	if len(data[clientservice.FileName]) == 0 {
 		return result, nil
 	}
 	var services map[string]json.RawMessage
-	if json.Unmarshal(data[clientservice.FileName], &services) != nil { // its own words may quote a secret
+	if json.Unmarshal(data[clientservice.FileName], &services) != nil { // the error's own text may quote a secret
 		return result, errors.New("decode rendered client services: want a JSON object")
 	}
 	var origins map[string]origin
-	err := json.Unmarshal(data[provenanceKey], &origins) // of the wrong type is one value alone
+	err := json.Unmarshal(data[provenanceKey], &origins) // a value of a wrong type does not prevent decoding the others
 	if err != nil {
 		err = fmt.Errorf("decode provenance: %w", err)
 	}
 	lost := 0
-	for _, id := range slices.Sorted(maps.Keys(services)) { // in order, so that the same fault has the same words
+	for _, id := range slices.Sorted(maps.Keys(services)) { // in order, so that the same fault gives the same text
 		o, ok := origins[id]
 		if !ok || o.UID == "" {
 			continue
@@ -96,7 +98,7 @@ func decode(data map[string][]byte) (entries, error) {
 			result[id] = one
 			continue
 		}
-		if lost++; lost == 1 { // one is enough to see what is wrong
+		if lost++; lost == 1 { // one example is enough
 			err = errors.Join(err, fault)
 		}
 	}

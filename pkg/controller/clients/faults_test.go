@@ -77,7 +77,7 @@ func TestDuplicate(t *testing.T) {
 	w.want(data{"A": "first"})
 	w.nextSecond("z")
 	w.secret("a", data{"clientId": "A", "secret": "second"})
-	w.wantWarning("a", "DuplicateClientID", "clientId: the older Secret z has the same one, and keeps it")
+	w.wantWarning("a", "DuplicateClientID", "clientId: the older Secret z has the same clientId and keeps it")
 	w.stays(data{"A": "first"})
 	w.replace("z", data{"clientId": "A"}) // broken, it still is what it was
 	w.wantWarning("z", "InvalidClientService", "secret: is missing or empty")
@@ -87,7 +87,7 @@ func TestDuplicate(t *testing.T) {
 	if o := origins(t, s)["A"]; o.Name != "a" {
 		t.Errorf("the origin is %v, want a", o)
 	}
-	w.wantEvent("a", corev1.EventTypeNormal, "Accepted", "rendered as it stands")
+	w.wantEvent("a", corev1.EventTypeNormal, "Accepted", "rendered with its current content")
 }
 
 // TestDuplicateOfOneSecond: of Secrets that are equally old the first by name has the id. Creation
@@ -104,7 +104,7 @@ func TestDuplicateOfOneSecond(t *testing.T) {
 		w.delete("b")
 	}
 	w.want(data{"A": "a"})
-	w.wantWarning("b", "DuplicateClientID", "clientId: the older Secret a has the same one, and keeps it")
+	w.wantWarning("b", "DuplicateClientID", "clientId: the older Secret a has the same clientId and keeps it")
 }
 
 // TestTakenID: a Secret that changes to an id of an older one keeps its own; one that changes to an
@@ -117,13 +117,13 @@ func TestTakenID(t *testing.T) {
 	w.secret("young", data{"clientId": "B", "secret": "b"})
 	w.want(data{"A": "a", "B": "b"})
 	w.replace("young", data{"clientId": "A", "secret": "b2"})
-	w.wantWarning("young", "DuplicateClientID", "clientId: the older Secret old has the same one, and keeps it")
+	w.wantWarning("young", "DuplicateClientID", "clientId: the older Secret old has the same clientId and keeps it")
 	w.stays(data{"A": "a", "B": "b"})
 	w.replace("young", data{"clientId": "B", "secret": "b3"})
 	w.want(data{"A": "a", "B": "b3"})
 	w.replace("old", data{"clientId": "B", "secret": "a2"})
 	w.want(data{"B": "a2"})
-	w.wantWarning("young", "DuplicateClientID", "clientId: the older Secret old has the same one, and keeps it")
+	w.wantWarning("young", "DuplicateClientID", "clientId: the older Secret old has the same clientId and keeps it")
 }
 
 // nextSecond waits until the API server's clock, which writes creation times, is beyond the second

@@ -7,32 +7,32 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// metrics of the rendering. No label holds anything of a client service.
+// metrics are the metrics of the rendering. No label holds data of a client service.
 type metrics struct {
-	// services has no value before something was rendered: that is how an alert tells a controller
-	// that works from one that starts in vain.
+	// services has no value before the first rendering, so that an alert can distinguish a controller
+	// that works from one that never gets that far.
 	services *prometheus.GaugeVec
 	bytes    prometheus.Gauge
 	refused  *prometheus.GaugeVec
 	writes   prometheus.Counter
 }
 
-// reasons are those that the metric of refused Secrets always shows.
+// reasons are the values that the metric of refused Secrets always has, also while they are 0.
 var reasons = [...]string{reasonInvalid, reasonDuplicate, reasonTooLarge}
 
 func newMetrics() *metrics {
 	return &metrics{
 		services: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "signstash_controller_client_services",
-			Help: "Client services in the rendered Secret; absent until this controller has looked after it.",
+			Help: "Client services in the rendered Secret; absent until this controller has rendered it once.",
 		}, nil),
 		bytes: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "signstash_controller_rendered_bytes",
-			Help: "Size of the values of the rendered Secret; at 1048576 nothing more fits.",
+			Help: "Size in bytes of the values of the rendered Secret. The limit is 1048576.",
 		}),
 		refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "signstash_controller_client_secrets_refused",
-			Help: "Secrets that are not rendered as they stand, by reason: InvalidClientService, DuplicateClientID or TooLarge.",
+			Help: "Secrets that are not rendered with their current content, by reason: InvalidClientService, DuplicateClientID or TooLarge.",
 		}, []string{"reason"}),
 		writes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "signstash_controller_rendered_writes_total",

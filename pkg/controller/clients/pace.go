@@ -6,23 +6,22 @@ import (
 )
 
 const (
-	// quiet is how long no Secret may have changed before the rendered one is written: many that are
-	// applied together make one write.
+	// quiet is how long no Secret must have changed before the rendered Secret is written. Many
+	// Secrets that are applied together then cause one write.
 	quiet = 250 * time.Millisecond
-	// longest is how long a stream of changes can put off a write. With quiet, the kubelet's share and
-	// the proxy's, the last instance still knows a client service about 5 s after the first change
-	// that nobody interrupts.
+	// longest bounds how long a stream of changes can delay a write. Together with the time that the
+	// kubelet and the proxy need, the last instance knows a client service about 5 s after the change.
 	longest = 4 * time.Second
 )
 
-// pace tells when a run of changes has ended. It is safe for concurrent use; the zero value is
+// pace decides when a series of changes has ended. It is safe for concurrent use. The zero value is
 // ready.
 type pace struct {
 	mu          sync.Mutex
 	first, last time.Time // of the changes since start was called; zero = none
 }
 
-// changed notes a change at now.
+// changed records a change at now.
 func (p *pace) changed(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -32,8 +31,8 @@ func (p *pace) changed(now time.Time) {
 	p.last = now
 }
 
-// start returns 0 and forgets the changes so far if it is time to look at them, else how long to
-// wait.
+// start returns 0 and forgets the recorded changes if it is time to handle them. Otherwise it
+// returns how long to wait.
 func (p *pace) start(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -6,14 +6,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// plan is what the rendered Secret shall hold, and which Secrets it does not follow.
+// plan is the desired content of the rendered Secret, and the fault of each Secret that it does not
+// follow.
 type plan struct {
 	entries entries
 	faults  map[types.UID]fault
 }
 
-// newPlan decides about sources, the oldest first, where last was rendered before. The entries take
-// at most limit bytes, unless last took more.
+// newPlan makes the plan for sources, which are ordered with the oldest first. last is what was
+// rendered before. The entries take at most limit bytes, unless last took more.
 func newPlan(sources []*source, last entries, limit int) plan {
 	p := plan{faults: map[types.UID]fault{}}
 	for _, s := range sources {
@@ -29,8 +30,9 @@ func newPlan(sources []*source, last entries, limit int) plan {
 	return p
 }
 
-// claim gives each id to the oldest Secret that has it. A broken Secret stands for what was last
-// rendered from it; one whose id is taken falls back to that, if nobody else has that id.
+// claim gives each id to the oldest Secret that has it. A broken Secret counts with what was last
+// rendered from it. A Secret whose id is taken also falls back to what was last rendered from it,
+// if no other Secret has that id.
 func (p *plan) claim(sources []*source, previous map[types.UID]entry) entries {
 	claimed := entries{}
 	var without []*source
@@ -51,7 +53,7 @@ func (p *plan) claim(sources []*source, previous map[types.UID]entry) entries {
 		if _, broken := p.faults[s.uid()]; !broken {
 			p.faults[s.uid()] = fault{
 				reasonDuplicate,
-				"clientId: the older Secret " + holder.origin.Name + " has the same one, and keeps it",
+				"clientId: the older Secret " + holder.origin.Name + " has the same clientId and keeps it",
 			}
 		}
 	}
@@ -71,8 +73,9 @@ func entryID(e entry) string {
 	return e.client.ID
 }
 
-// approach goes from what was last rendered towards p.entries, Secret by Secret, as far as it fits:
-// first what makes room, then the rest, the oldest first.
+// approach changes what was last rendered into p.entries, one Secret after the other, as far as the
+// limit allows. It first applies the changes that free space, then the others, the oldest Secret
+// first.
 func (p *plan) approach(sources []*source, previous map[types.UID]entry, limit int) entries {
 	reached := layout{entries: entries{}, ids: map[types.UID]string{}}
 	for _, s := range sources {
@@ -92,7 +95,7 @@ func (p *plan) approach(sources []*source, previous map[types.UID]entry, limit i
 			case growth > 0 && reached.bytes+growth > limit:
 				p.faults[s.uid()] = fault{
 					reasonTooLarge,
-					"the Secret does not fit: all client services together may take 1 MiB; what was rendered last is kept",
+					"the Secret does not fit, because all client services together may take 1 MiB; the last rendered version is kept",
 				}
 			default:
 				reached.put(e)
@@ -102,14 +105,14 @@ func (p *plan) approach(sources []*source, previous map[types.UID]entry, limit i
 	return reached.entries
 }
 
-// layout is a set of entries that knows its size, and which id a Secret holds.
+// layout is a set of entries with its size and with the id that each Secret holds.
 type layout struct {
 	entries entries
 	ids     map[types.UID]string
 	bytes   int
 }
 
-// growth is by how many bytes put would change the size.
+// growth returns by how many bytes put would change the size.
 func (l *layout) growth(e entry) int {
 	growth := e.bytes - l.entries[e.client.ID].bytes
 	if id, ok := l.ids[e.origin.UID]; ok && id != e.client.ID {
@@ -118,7 +121,7 @@ func (l *layout) growth(e entry) int {
 	return growth
 }
 
-// put adds e in the place of what came from the same Secret, and of what had the same id.
+// put adds e. It replaces the entry that came from the same Secret and the entry with the same id.
 func (l *layout) put(e entry) {
 	l.bytes += l.growth(e)
 	if id, ok := l.ids[e.origin.UID]; ok {

@@ -18,26 +18,27 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
 )
 
-// awaitOwner is how often the StatefulSet is looked for that shall own the rendered Secret: both
-// are installed at the same moment.
+// awaitOwner is the time between look-ups of the StatefulSet that will own the rendered Secret.
+// Controller and StatefulSet are installed at the same moment, so the StatefulSet may appear a
+// little later.
 const awaitOwner = 2 * time.Second
 
-// reconciler renders all Secrets of client services into one. Its one request is the rendered
-// Secret; it has one worker.
+// reconciler renders all Secrets of client services into one. Its only request is the rendered
+// Secret. It has one worker.
 //
-// A Role cannot narrow Secrets by their type: list and watch are for all of the namespace, but the
-// cache asks for the one type.
+// A Role cannot restrict Secrets by type, so list and watch are allowed for the whole namespace.
+// The cache asks for the one type only.
 type reconciler struct {
 	config   Config
-	cached   client.Client // Secrets of client services and pods
-	direct   client.Reader // what is read by name: the rendered Secret and its owner
+	cached   client.Client // reads Secrets of client services and pods from the cache
+	direct   client.Reader // reads the rendered Secret and its owner by name, without the cache
 	pace     pace
 	reporter reporter
 	pods     refresher
 	metrics  *metrics
 
-	// last is what was rendered last. nil at the start: then the rendered Secret says so. From then on
-	// it is this that counts, so that a hand in the rendered Secret changes nothing for good.
+	// last is what was rendered last. At the start it is nil and is read from the rendered Secret.
+	// From then on only last counts, so that a manual change of the rendered Secret is undone.
 	last entries
 }
 
@@ -47,7 +48,7 @@ type reconciler struct {
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get,namespace=release
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch,namespace=release
 
-// Reconcile looks at everything anew, whatever has happened.
+// Reconcile reads all objects again, whatever has changed, and renders the Secret.
 func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	if wait := r.pace.start(time.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
@@ -68,8 +69,8 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: again}, err
 }
 
-// owner returns the StatefulSet of the proxy; nil while there is none, or none any more: what it
-// owns must not come back then.
+// owner returns the StatefulSet of the proxy. It returns nil if the StatefulSet does not exist or
+// is being deleted, because the objects that it owns must not be created again then.
 func (r *reconciler) owner(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
 	owner := &metav1.PartialObjectMetadata{}
 	owner.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
@@ -85,7 +86,7 @@ func (r *reconciler) owner(ctx context.Context) (*metav1.PartialObjectMetadata, 
 	return owner, nil
 }
 
-// render brings the rendered Secret up to date and returns its resourceVersion.
+// render updates the rendered Secret and returns its resourceVersion.
 func (r *reconciler) render(ctx context.Context, owner *metav1.PartialObjectMetadata) (string, error) {
 	logger := log.FromContext(ctx)
 	current, err := r.rendered(ctx)
@@ -96,7 +97,7 @@ func (r *reconciler) render(ctx context.Context, owner *metav1.PartialObjectMeta
 		if r.last, err = decode(current.Data); err != nil {
 			logger.Error(
 				err,
-				"the rendered Secret is damaged; what of it cannot be read is nothing to fall back to for broken Secrets of client services",
+				"the rendered Secret is damaged; broken Secrets of client services cannot fall back to its unreadable entries",
 			)
 		}
 	}
@@ -125,7 +126,7 @@ func (r *reconciler) render(ctx context.Context, owner *metav1.PartialObjectMeta
 	return version, nil
 }
 
-// rendered reads the rendered Secret; it is empty but for its name if it is not there.
+// rendered reads the rendered Secret. If it does not exist, the result has only namespace and name.
 func (r *reconciler) rendered(ctx context.Context) (*corev1.Secret, error) {
 	key := client.ObjectKey{Namespace: r.config.Namespace, Name: r.config.RenderedSecret}
 	secret := &corev1.Secret{}
@@ -139,18 +140,18 @@ func (r *reconciler) rendered(ctx context.Context) (*corev1.Secret, error) {
 	return secret, nil
 }
 
-// tokenKey returns the key that is there, or a new one.
+// tokenKey returns the token signing key in data, or a new one if there is none.
 func tokenKey(data map[string][]byte, logger logr.Logger) []byte {
 	content := data[tokenkey.FileName]
 	if _, err := tokenkey.Parse(content); err == nil {
 		return content
 	}
-	logger.Info("made a token signing key; running instances accept tokens of the one before until they expire")
+	logger.Info("made a token signing key; running instances accept tokens of the previous key until they expire")
 	return tokenkey.New()
 }
 
-// write creates or updates the rendered Secret, if it is not as it shall be, and returns its
-// resourceVersion. A conflict is an error: the next attempt reads anew.
+// write creates or updates the rendered Secret if it differs from data and owner, and returns its
+// resourceVersion. A conflict is an error. The next attempt then reads the Secret again.
 func (r *reconciler) write(
 	ctx context.Context,
 	owner client.Object,
@@ -158,7 +159,7 @@ func (r *reconciler) write(
 	data map[string][]byte,
 ) (string, error) {
 	yes := true
-	// Without blockOwnerDeletion: that would take the right to set finalizers of the StatefulSet.
+	// No blockOwnerDeletion, because that needs the permission to set finalizers of the StatefulSet.
 	owners := []metav1.OwnerReference{
 		{
 			APIVersion: appsv1.SchemeGroupVersion.String(),

@@ -15,24 +15,24 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 )
 
-// refreshAgain is the time between the two touches of a pod: at the first one the kubelet may not
-// have seen the new Secret yet.
+// refreshAgain is the time between the two touches of a pod. The second touch is needed because the
+// kubelet may not have seen the new Secret at the first one.
 const refreshAgain = 2 * time.Second
 
-// refresher makes kubelets bring mounted files up to date at once: they look at a pod's volumes
-// whenever the pod changes, and else about once a minute.
+// refresher makes the kubelets update mounted files at once. A kubelet updates the volumes of a pod
+// whenever the pod changes, and otherwise about once a minute.
 type refresher struct {
 	client    client.Client
 	namespace string
 
 	version string    // resourceVersion of the rendered Secret that the pods were last touched for
-	touched int       // how often they were
-	first   time.Time // when they were first
+	touched int       // how often they were touched for version
+	first   time.Time // when they were first touched for version
 }
 
-// refresh touches the owner's pods as often as version asks for, and says how long to wait before
-// it is called again; 0 = never. A controller that has just started touches them too: the one
-// before may have ended right after its write.
+// refresh touches the owner's pods twice for each version. It returns how long to wait before it
+// must be called again; 0 = no further call. A controller that has just started touches the pods
+// too, because the previous one may have ended right after its write.
 func (r *refresher) refresh(ctx context.Context, owner types.UID, version string) (time.Duration, error) {
 	now := time.Now()
 	if r.version != version {
@@ -55,7 +55,7 @@ func (r *refresher) refresh(ctx context.Context, owner types.UID, version string
 	return 0, nil
 }
 
-// touch sets the annotation of all pods to now.
+// touch sets the RefreshAnnotation of all pods of the owner to now.
 func (r *refresher) touch(ctx context.Context, owner types.UID, now time.Time) error {
 	var pods metav1.PartialObjectMetadataList
 	pods.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PodList"))

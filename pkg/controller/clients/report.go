@@ -6,17 +6,17 @@ import (
 	"k8s.io/client-go/tools/events"
 )
 
-// action is what was done when an event came up (events.k8s.io/v1).
+// action is the action of all events (events.k8s.io/v1).
 const action = "Render"
 
-// reporter tells every change in what is wrong with a Secret, once. A controller that has just
-// started tells what it finds: events are short-lived.
+// reporter writes an event once whenever the fault of a Secret changes. A controller that has just
+// started reports all faults that it finds, because events are short-lived.
 type reporter struct {
 	events events.EventRecorder
 	told   map[types.UID]fault
 }
 
-// report compares with what was told before.
+// report writes the events for all faults that differ from the last report.
 func (r *reporter) report(sources []*source, faults map[types.UID]fault) {
 	told := make(map[types.UID]fault, len(faults))
 	for _, s := range sources {
@@ -27,7 +27,7 @@ func (r *reporter) report(sources []*source, faults map[types.UID]fault) {
 		switch {
 		case now == before:
 		case now == (fault{}):
-			r.events.Eventf(s.object, nil, corev1.EventTypeNormal, reasonAccepted, action, "rendered as it stands")
+			r.events.Eventf(s.object, nil, corev1.EventTypeNormal, reasonAccepted, action, "rendered with its current content")
 		default:
 			r.events.Eventf(s.object, nil, corev1.EventTypeWarning, now.reason, action, "%s", now.text)
 		}

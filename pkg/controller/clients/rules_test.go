@@ -123,7 +123,7 @@ func TestKeepsLastGood(t *testing.T) {
 	w.stays(data{"A": "good"})
 	w.replace("a", data{"clientId": "A", "secret": "better"})
 	w.want(data{"A": "better"})
-	w.wantEvent("a", corev1.EventTypeNormal, "Accepted", "rendered as it stands")
+	w.wantEvent("a", corev1.EventTypeNormal, "Accepted", "rendered with its current content")
 }
 
 // TestLastGoodIsOfTheSameSecret: a new Secret of the same name has no past.

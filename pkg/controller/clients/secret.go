@@ -16,7 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 )
 
-// SecretType is the type of Secrets that hold a client service each.
+// SecretType is the type of a Secret that holds one client service.
 const SecretType corev1.SecretType = "signstash.io/client-service"
 
 // Keys of such a Secret.
@@ -29,7 +29,8 @@ const (
 
 var secretKeys = [...]string{idKey, secretKey, previousSecretKey, configKey}
 
-// known returns which of the keys is meant, in whatever case it is written; false if none is.
+// known returns the key that equals key when the case of letters is ignored, and false if there is
+// none.
 func known(key string) (string, bool) {
 	for _, k := range secretKeys {
 		if strings.EqualFold(k, key) {
@@ -39,12 +40,12 @@ func known(key string) (string, bool) {
 	return "", false
 }
 
-// maxFaultBytes bounds the words for a fault: the API server takes notes of at most 1 kB
-// (events.k8s.io/v1).
+// maxFaultBytes bounds the text of a fault, because the API server accepts event notes of at most 1
+// kB (events.k8s.io/v1).
 const maxFaultBytes = 800
 
-// fault is why a Secret is not rendered as it stands. It holds no value of the Secret. The zero
-// fault is none.
+// fault says why a Secret is not rendered with its current content. It holds no value of the
+// Secret. The zero fault means that there is no fault.
 type fault struct{ reason, text string }
 
 // Reasons of events.
@@ -57,15 +58,15 @@ const (
 
 // source is one Secret of a client service.
 type source struct {
-	object *corev1.Secret // from the cache: not to be changed
+	object *corev1.Secret // from the cache; must not be changed
 	client *clientservice.ClientService
-	fault  fault // why there is no client
+	fault  fault // why client is nil
 }
 
 func (s *source) uid() types.UID { return s.object.UID }
 
-// byAge orders Secrets: the older one first. Many can be created in the same second, so that the
-// name decides.
+// byAge orders Secrets, the older one first. The name decides between Secrets that were created in
+// the same second.
 func byAge(a, b *source) int {
 	return cmp.Or(
 		a.object.CreationTimestamp.Compare(b.object.CreationTimestamp.Time),
@@ -73,7 +74,8 @@ func byAge(a, b *source) int {
 	)
 }
 
-// newSources reads Secrets, and returns the oldest first. Those being deleted are gone already.
+// newSources reads Secrets and returns them with the oldest first. It skips Secrets that are being
+// deleted.
 func newSources(secrets []corev1.Secret) []*source {
 	sources := make([]*source, 0, len(secrets))
 	for i := range secrets {
@@ -93,7 +95,7 @@ func newSource(object *corev1.Secret) *source {
 	return &source{object: object, client: client}
 }
 
-// parse returns the client service that data describes, or why it does not.
+// parse returns the client service that data describes. The error is the fault of the data.
 func parse(data map[string][]byte) (*clientservice.ClientService, error) {
 	if err := checkKeys(data); err != nil {
 		return nil, err
@@ -114,8 +116,8 @@ func parse(data map[string][]byte) (*clientservice.ClientService, error) {
 	return services.Lookup(c.ID), nil
 }
 
-// checkKeys refuses data without an id, and keys that are one of ours but for their case. Other
-// keys belong to whoever wrote them.
+// checkKeys refuses data without an id, and keys that differ from one of ours only in the case of
+// letters. It ignores other keys, because they belong to somebody else.
 func checkKeys(data map[string][]byte) error {
 	if len(data[idKey]) == 0 {
 		return errors.New("clientId: is missing or empty")
@@ -123,7 +125,7 @@ func checkKeys(data map[string][]byte) error {
 	if !utf8.Valid(data[idKey]) {
 		return errors.New("clientId: is not UTF-8")
 	}
-	for _, key := range slices.Sorted(maps.Keys(data)) { // in order, so that the same fault has the same words
+	for _, key := range slices.Sorted(maps.Keys(data)) { // in order, so that the same fault gives the same text
 		if meant, ok := known(key); ok && meant != key {
 			return fmt.Errorf("%s: unknown key; did you mean %s?", key, meant)
 		}
@@ -131,13 +133,13 @@ func checkKeys(data map[string][]byte) error {
 	return nil
 }
 
-// configError is a fault inside the key config.
+// configError is a mistake in the value of the key config.
 type configError struct{ error }
 
 func (e configError) Unwrap() error { return e.error }
 
-// describe puts a fault in words that name keys but no client service: an id may be a secret that
-// somebody put in the wrong key.
+// describe returns the text of a fault. It names keys but no client service, because an id may be a
+// secret that somebody put under the wrong key.
 func describe(err error) string {
 	var invalid *clientservice.InvalidError
 	if !errors.As(err, &invalid) {
@@ -151,7 +153,7 @@ func describe(err error) string {
 	return strings.Join(texts, "; ")
 }
 
-// fieldName is where the field of an entry stands in a Secret.
+// fieldName returns the name of an entry's field in a Secret.
 func fieldName(field string, inConfig bool) string {
 	switch {
 	case inConfig && field == "":
@@ -163,10 +165,10 @@ func fieldName(field string, inConfig bool) string {
 	case field == secretKey, field == previousSecretKey:
 		return field
 	}
-	return configKey + "." + field // found when the client service was looked at as a whole
+	return configKey + "." + field // validation of the whole client service found it
 }
 
-// clip cuts text where it is too long for an event.
+// clip cuts text that is too long for an event.
 func clip(text string) string {
 	if len(text) <= maxFaultBytes {
 		return text
@@ -178,16 +180,16 @@ func clip(text string) string {
 type entry struct {
 	client *clientservice.ClientService
 	origin origin
-	bytes  int // what it takes in the rendered Secret
+	bytes  int // size in the rendered Secret
 }
 
-// origin is the Secret that an entry came from.
+// origin identifies the Secret that an entry came from.
 type origin struct {
 	Name string    `json:"name"`
 	UID  types.UID `json:"uid"`
 }
 
-// newEntry returns c as an entry; it is as large as what content.go writes of it.
+// newEntry returns c as an entry. It measures the size with the same encoding that encode uses.
 func newEntry(c *clientservice.ClientService, o origin) (entry, error) {
 	one, err := clientservice.NewServices(*c)
 	if err != nil {
@@ -204,7 +206,7 @@ func newEntry(c *clientservice.ClientService, o origin) (entry, error) {
 	return entry{client: c, origin: o, bytes: len(config) + len(provenance)}, nil
 }
 
-// entry returns what the Secret says; false if it is broken.
+// entry returns the entry that the Secret describes, and false if the Secret is broken.
 func (s *source) entry() (entry, bool) {
 	if s.client == nil {
 		return entry{}, false

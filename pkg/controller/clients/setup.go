@@ -20,21 +20,21 @@ import (
 	crsource "sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// name of the controller, in logs, metrics and events.
+// name is the name of the controller in logs, metrics and events.
 const name = "signstash-clients"
 
-// Config says what is rendered whereto. All fields but Metrics are needed.
+// Config names the objects that are read and written. All fields except Metrics are required.
 type Config struct {
-	Namespace      string // of everything below, and of the Secrets of client services
-	StatefulSet    string // of the proxy: owns the rendered Secret, and its pods are touched after a write
+	Namespace      string // of all objects below and of the Secrets of client services
+	StatefulSet    string // of the proxy; it owns the rendered Secret, and its pods are touched after a write
 	RenderedSecret string
 
 	Metrics prometheus.Registerer // nil = none
 }
 
-// Secrets is what the manager's cache may hold of Secrets: those of client services, in one
-// namespace, and of each no more than is read here. Annotations go too: kubectl apply repeats the
-// whole Secret in one.
+// Secrets returns the cache options for Secrets: only those of client services in one namespace,
+// and of each only the parts that are read here. Annotations are dropped too, because kubectl apply
+// stores a copy of the whole Secret in one.
 func Secrets(namespace string) cache.ByObject {
 	return cache.ByObject{
 		Namespaces: map[string]cache.Config{namespace: {}},
@@ -43,7 +43,7 @@ func Secrets(namespace string) cache.ByObject {
 	}
 }
 
-// slim drops from a Secret what nobody here reads.
+// slim drops the parts of a Secret that this package does not read.
 func slim(object any) (any, error) {
 	secret, ok := object.(*corev1.Secret)
 	if !ok {
@@ -59,14 +59,14 @@ func slim(object any) (any, error) {
 	return secret, nil
 }
 
-// Times after which a look that failed is tried again: a credential must not wait for the quarter
-// of an hour that the default comes to.
+// Shortest and longest back-off after a failed reconciliation. The longest is short, because a
+// credential must not wait for a quarter of an hour as with the default.
 const (
 	firstRetry = 5 * time.Millisecond
 	lastRetry  = 30 * time.Second
 )
 
-// Setup adds the reconciler to a manager whose cache holds Secrets as Secrets says.
+// Setup adds the reconciler to a manager whose cache was configured with Secrets.
 func Setup(mgr ctrl.Manager, config Config) error {
 	r := &reconciler{
 		config:   config,
@@ -98,7 +98,8 @@ func Setup(mgr ctrl.Manager, config Config) error {
 	return nil
 }
 
-// renderedCache watches the one rendered Secret, and of that its metadata alone.
+// renderedCache returns a cache of the metadata of the rendered Secret, so that the reconciler
+// notices its changes.
 func renderedCache(mgr ctrl.Manager, config Config) (cache.Cache, error) {
 	c, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(),
@@ -125,16 +126,17 @@ func metadata() client.Object {
 	return object
 }
 
-// queue takes requests.
+// queue is the work queue of the reconciler.
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// start asks for a first look: where there is no Secret at all, none will cause an event.
+// start queues the first reconciliation. Without it nothing would be rendered while no Secret
+// exists, because then no event comes.
 func (r *reconciler) start(_ context.Context, q queue) error {
 	r.changed(q)
 	return nil
 }
 
-// handler maps every event of every Secret to the one request.
+// handler maps every event of every Secret to the only request.
 func (r *reconciler) handler() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc:  func(_ context.Context, _ event.CreateEvent, q queue) { r.changed(q) },
@@ -144,7 +146,8 @@ func (r *reconciler) handler() handler.EventHandler {
 	}
 }
 
-// changed queues the request for when the run of changes may have ended; until then many are one.
+// changed queues the request for the time when the series of changes may have ended. Several
+// changes until then cause one reconciliation.
 func (r *reconciler) changed(q queue) {
 	r.pace.changed(time.Now())
 	q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{

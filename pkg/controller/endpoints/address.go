@@ -15,7 +15,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/hostport"
 )
 
-// address is where clients reach a pod. why is set where it is not known.
+// address is where clients reach a pod. If the address is not known, why says the reason.
 type address struct {
 	host string
 	port int
@@ -24,13 +24,13 @@ type address struct {
 
 func unknown(format string, args ...any) address { return address{why: fmt.Sprintf(format, args...)} }
 
-// nodePreference is the order in which a node's addresses are taken: clients outside come first,
-// names before numbers.
+// nodePreference is the order in which the addresses of a node are tried: external before internal,
+// names before IP addresses.
 var nodePreference = []corev1.NodeAddressType{
 	corev1.NodeExternalDNS, corev1.NodeExternalIP, corev1.NodeInternalDNS, corev1.NodeInternalIP,
 }
 
-// nodeAddress is the address under which clients reach a node; empty if it has none.
+// nodeAddress returns the address at which clients reach a node, or an empty text if it has none.
 func nodeAddress(node *corev1.Node) string {
 	for _, want := range nodePreference {
 		for _, a := range node.Status.Addresses {
@@ -42,8 +42,8 @@ func nodeAddress(node *corev1.Node) string {
 	return ""
 }
 
-// balancerAddress is the address that a cloud gave a Service: a name before a number, since
-// certificates are made out to names.
+// balancerAddress returns the address of the load balancer of a Service, or an empty text if there
+// is none. It prefers a name to an IP address, because certificates are issued for names.
 func balancerAddress(service *corev1.Service) string {
 	for _, in := range service.Status.LoadBalancer.Ingress {
 		if in.Hostname != "" {
@@ -58,8 +58,8 @@ func balancerAddress(service *corev1.Service) string {
 	return ""
 }
 
-// restPort is the number of the container port that is named, or given, as the REST port; 0 = the
-// pod has none.
+// restPort returns the number of the REST port. name is the name of a container port or a number.
+// It returns 0 if the pod has no such port.
 func restPort(p *corev1.Pod, name string) int {
 	if n, err := strconv.Atoi(name); err == nil && n > 0 && n < 65536 {
 		return n
@@ -74,15 +74,15 @@ func restPort(p *corev1.Pod, name string) int {
 	return 0
 }
 
-// world is what the address of a pod depends on.
+// world holds the objects that the address of a pod depends on.
 type world struct {
-	services map[string]*corev1.Service // of single pods, ours, by name
-	foreign  map[string]bool            // names of such Services that are somebody else's
-	faults   map[string]error           // what could not be done, by the name of the Service
+	services map[string]*corev1.Service // our per-pod Services, by name
+	foreign  map[string]bool            // names of per-pod Services that somebody else owns
+	faults   map[string]error           // errors by the name of the Service
 	node     func(name string) *corev1.Node
 }
 
-// joined are the faults, in the same order every time.
+// joined returns all faults as one error, ordered by name.
 func (w *world) joined() error {
 	var all []error
 	for _, name := range slices.Sorted(maps.Keys(w.faults)) {
@@ -91,8 +91,8 @@ func (w *world) joined() error {
 	return errors.Join(all...)
 }
 
-// addressOf finds where clients reach a pod. What no client could use is none: nodes and clouds say
-// what they like.
+// addressOf returns where clients reach a pod. It checks that the address is valid, because nodes
+// and cloud providers can report anything.
 func (c *Config) addressOf(p *corev1.Pod, ordinal int, w world) address {
 	a := c.find(p, ordinal, w)
 	if a.why != "" {
@@ -104,7 +104,7 @@ func (c *Config) addressOf(p *corev1.Pod, ordinal int, w world) address {
 	return a
 }
 
-// maxWhyBytes bounds a reason: the API server takes notes of events of at most 1 kB
+// maxWhyBytes bounds a reason, because the API server accepts event notes of at most 1 kB
 // (events.k8s.io/v1).
 const maxWhyBytes = 800
 
@@ -136,11 +136,11 @@ func (c *Config) find(p *corev1.Pod, ordinal int, w world) address {
 	service := w.services[p.Name]
 	switch {
 	case w.foreign[p.Name]:
-		return unknown("a Service named %s is there and not ours", p.Name)
+		return unknown("a Service named %s exists, and the controller does not own it", p.Name)
 	case service == nil && w.faults[p.Name] != nil:
 		return unknown("%v", w.faults[p.Name])
 	case service == nil || len(service.Spec.Ports) == 0:
-		return unknown("Service %s is not there yet", p.Name)
+		return unknown("Service %s does not exist yet", p.Name)
 	case c.Mode == LoadBalancer:
 		if host := balancerAddress(service); host != "" {
 			return address{host: host, port: int(service.Spec.Ports[0].Port)}
@@ -152,7 +152,7 @@ func (c *Config) find(p *corev1.Pod, ordinal int, w world) address {
 
 func nodePortAddress(p *corev1.Pod, service *corev1.Service, w world) address {
 	if p.Spec.NodeName == "" {
-		return unknown("the pod is on no node yet")
+		return unknown("the pod is not scheduled to a node yet")
 	}
 	port := service.Spec.Ports[0].NodePort
 	if port == 0 {
@@ -169,8 +169,8 @@ func nodePortAddress(p *corev1.Pod, service *corev1.Service, w world) address {
 	return address{host: host, port: int(port)}
 }
 
-// published is the pod's endpoint. Where its address is not known, the others still reach it inside
-// of the cluster.
+// published returns the endpoint of a pod. If its address is not known, the other instances still
+// reach the pod inside the cluster.
 func (c *Config) published(p *corev1.Pod, ordinal int, a address) affinity.Published {
 	internal := c.podName(p.Name)
 	port := restPort(p, c.RESTPort)

@@ -13,40 +13,40 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 )
 
-// Mode is how clients reach an instance.
+// Mode says how clients reach an instance.
 type Mode string
 
 const (
-	PodDNS       Mode = "PodDNS"       // by the name that the headless Service gives the pod: from inside of the cluster
-	NodePort     Mode = "NodePort"     // at the address of the pod's node, on a port of a Service of its own
-	LoadBalancer Mode = "LoadBalancer" // at the address of a load balancer of its own
-	HostTemplate Mode = "HostTemplate" // at a host and port that an ingress or gateway leads to a Service of its own
+	PodDNS       Mode = "PodDNS"       // at the pod's DNS name of the headless Service, from inside the cluster
+	NodePort     Mode = "NodePort"     // at the address of the pod's node, on the node port of a per-pod Service
+	LoadBalancer Mode = "LoadBalancer" // at the address of a per-pod load balancer
+	HostTemplate Mode = "HostTemplate" // at a host and port that an ingress or gateway routes to a per-pod Service
 )
 
-// Config says whose endpoints are published, and how. All names are those of objects in Namespace.
+// Config says which endpoints are published, and how. All names are names of objects in Namespace.
 type Config struct {
 	Namespace          string
-	StatefulSet        string // of the proxy: owns what is made here
-	EndpointsConfigMap string // takes the directory
-	HeadlessService    string // gives pods their names
-	ClusterDomain      string // of the cluster's DNS; empty = names end with svc
+	StatefulSet        string // of the proxy; it owns the objects that are created here
+	EndpointsConfigMap string // holds the directory
+	HeadlessService    string // gives pods their DNS names
+	ClusterDomain      string // DNS domain of the cluster; empty = names end with svc
 
 	Mode         Mode
 	HostTemplate string // with HostTemplate: {pod}, {ordinal} and {namespace} stand for the pod's
 	PortTemplate string // with HostTemplate: a number, or a number+{ordinal}
 	RESTPort     string // name or number of the container port
 
-	// ServiceAnnotations go onto the Services of single pods; {pod}, {ordinal} and {namespace} in a
-	// value stand for the pod's.
+	// ServiceAnnotations are added to the per-pod Services. {pod}, {ordinal} and {namespace} in a
+	// value are replaced by those of the pod.
 	ServiceAnnotations map[string]string
-	// LoadBalancerClass says who makes load balancers, with LoadBalancer; empty = the cluster's
-	// default. It cannot be changed later.
+	// LoadBalancerClass is the class of the load balancers in mode LoadBalancer. Empty means the
+	// cluster's default. Kubernetes does not allow to change it later.
 	LoadBalancerClass string
 
 	Metrics prometheus.Registerer // nil = none
 }
 
-// Validate returns all mistakes at once.
+// Validate returns all mistakes in c, joined, or nil.
 func (c *Config) Validate() error {
 	var errs []error
 	for _, one := range [][2]string{
@@ -67,19 +67,19 @@ func (c *Config) Validate() error {
 		_, portErr := expandPort(c.PortTemplate, 0)
 		errs = append(errs, hostErr, portErr)
 	default:
-		errs = append(errs, fmt.Errorf("mode %q is none of PodDNS, NodePort, LoadBalancer and HostTemplate", c.Mode))
+		errs = append(errs, fmt.Errorf("mode %q is not PodDNS, NodePort, LoadBalancer or HostTemplate", c.Mode))
 	}
 	return errors.Join(append(errs, c.validateServices()...)...)
 }
 
-// validateServices returns the mistakes in what is said of the Services of single pods.
+// validateServices returns the mistakes in the settings of the per-pod Services.
 func (c *Config) validateServices() (errs []error) {
 	if len(c.ServiceAnnotations) > 0 && !c.perPod() {
-		errs = append(errs, fmt.Errorf("mode %s has no Services of single pods that could be annotated", c.Mode))
+		errs = append(errs, fmt.Errorf("mode %s has no per-pod Services to annotate", c.Mode))
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.ServiceAnnotations)) {
 		if why := validation.IsQualifiedName(strings.ToLower(key)); len(why) > 0 {
-			errs = append(errs, fmt.Errorf("annotation %q of the Services of single pods: %s", key, strings.Join(why, "; ")))
+			errs = append(errs, fmt.Errorf("annotation %q of the per-pod Services: %s", key, strings.Join(why, "; ")))
 		}
 	}
 	if c.LoadBalancerClass == "" {
@@ -94,11 +94,11 @@ func (c *Config) validateServices() (errs []error) {
 	return errs
 }
 
-// perPod says whether every instance has a Service of its own.
+// perPod reports whether every instance has its own Service.
 func (c *Config) perPod() bool { return c.Mode != PodDNS }
 
-// podName is the DNS name of a pod, by the headless Service; it is there also while the pod is not
-// ready.
+// podName returns the DNS name of a pod in the headless Service. The name exists even while the pod
+// is not ready.
 func (c *Config) podName(name string) string {
 	host := fmt.Sprintf("%s.%s.%s.svc", name, c.HeadlessService, c.Namespace)
 	if c.ClusterDomain != "" {
@@ -107,5 +107,5 @@ func (c *Config) podName(name string) string {
 	return host
 }
 
-// maxOrdinal is the highest that an operation id has room for.
+// maxOrdinal is the highest ordinal that fits into an operation id.
 const maxOrdinal = affinity.MaxInstances - 1

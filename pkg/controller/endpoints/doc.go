@@ -1,6 +1,6 @@
-// Package endpoints publishes under which address clients reach each instance of the proxy.
+// Package endpoints publishes the address at which clients reach each instance of the proxy.
 //
-// Its one root kind is the proxy's StatefulSet: whatever changes, all pods are looked at anew. For
-// every pod it finds host and port, owns the Service that a mode needs for it, and writes what
-// pkg/affinity says: the directory, the pod's annotation, and then the readiness gate.
+// Its root kind is the proxy's StatefulSet. After any change it checks all pods again. For every
+// pod it finds host and port, manages the Service that some modes need, and writes in this order
+// what pkg/affinity defines: the directory, the pod's annotation, and the readiness gate.
 package endpoints

@@ -9,8 +9,8 @@ import (
 // metrics of the endpoints.
 type metrics struct {
 	published, missing prometheus.Gauge
-	// expected has no value before the first look: a controller that has just started, or one that
-	// does not lead, knows of nothing.
+	// expected has no value before the first reconciliation, because a controller that has just
+	// started or does not lead does not know the number.
 	expected *prometheus.GaugeVec
 }
 
@@ -21,11 +21,11 @@ func newMetrics() *metrics {
 		}),
 		missing: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "signstash_controller_endpoints_missing",
-			Help: "Pods of the proxy whose address is not known: they take no new work.",
+			Help: "Pods of the proxy whose address is not known. They take no new work.",
 		}),
-		// Instances have one of the same name, and this one is there when none of them is.
+		// The instances have a metric of the same name. This one exists even when no instance runs.
 		expected: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "signstash_instances_expected", Help: "Instances of the proxy that there shall be, by the StatefulSet.",
+			Name: "signstash_instances_expected", Help: "Desired number of instances of the proxy, by the StatefulSet.",
 		}, nil),
 	}
 }

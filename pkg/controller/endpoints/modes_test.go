@@ -162,7 +162,7 @@ func TestOthersFields(t *testing.T) {
 	}
 }
 
-// TestModeChange: Services of single pods go when a mode has no use for them, and change their type
+// TestModeChange removes per-pod Services when the mode does not need them, and changes their type
 // when it has another.
 func TestModeChange(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)

@@ -22,16 +22,17 @@ import (
 // Reasons of the readiness gate and of events.
 const (
 	reasonPublished = "EndpointPublished"
-	reasonLost      = "EndpointLost"    // it was published, and the address is gone
-	reasonPending   = "EndpointPending" // it never was
+	reasonLost      = "EndpointLost"    // it was published before, and its address is no longer known
+	reasonPending   = "EndpointPending" // it was never published
 	action          = "Publish"
 )
 
-// touchAgain is the time between the two touches of a pod: at the first one the kubelet may not
-// have seen the new directory yet.
+// touchAgain is the time between the two touches of a pod. The second touch is needed because the
+// kubelet may not have seen the new directory at the first one.
 const touchAgain = 2 * time.Second
 
-// directory writes who is who, if that has changed, and returns the ConfigMap's resourceVersion.
+// directory writes the directory of all instances if it has changed, and returns the
+// resourceVersion of the ConfigMap.
 func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (string, error) {
 	current := &corev1.ConfigMap{}
 	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.config.Namespace, Name: r.config.EndpointsConfigMap}, current)
@@ -41,7 +42,7 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	}
 	before, err := affinity.DecodeDirectory([]byte(current.Data[affinity.DirectoryKey]))
 	if err != nil && current.Data[affinity.DirectoryKey] != "" {
-		log.FromContext(ctx).Error(err, "the endpoints ConfigMap was damaged; instances that are scaled down are forgotten")
+		log.FromContext(ctx).Error(err, "the endpoints ConfigMap was damaged; the instances that were scaled down are not known any more")
 	}
 	d := affinity.Directory{Expected: replicas(owner), Ever: max(before.Ever, replicas(owner))}
 	for _, i := range instances {
@@ -83,8 +84,8 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	return next.ResourceVersion, nil
 }
 
-// publish writes a pod's own endpoint and then its readiness. A pod whose address is lost keeps
-// what it knew, and turns unready.
+// publish writes a pod's own endpoint and then its readiness gate. A pod whose address is lost
+// keeps its last endpoint and becomes unready.
 func (r *reconciler) publish(ctx context.Context, i instance) error {
 	if i.DeletionTimestamp != nil {
 		return nil
@@ -100,13 +101,13 @@ func (r *reconciler) publish(ctx context.Context, i instance) error {
 	return r.gate(ctx, i)
 }
 
-// annotate sets an annotation of a pod, if it is another.
+// annotate sets an annotation of a pod if its value differs.
 func (r *reconciler) annotate(ctx context.Context, p *corev1.Pod, key, value string) error {
 	if p.Annotations[key] == value {
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": p.UID, "annotations": map[string]string{key: value}, // the UID: not that of a pod that has taken its place
+		"uid": p.UID, "annotations": map[string]string{key: value}, // with the UID, so that a replacement pod is not changed
 	}})
 	if err != nil {
 		return fmt.Errorf("annotate pod %s: %w", p.Name, err)
@@ -118,15 +119,15 @@ func (r *reconciler) annotate(ctx context.Context, p *corev1.Pod, key, value str
 	return nil
 }
 
-// superseded says that the pod's name is another's now, or nobody's: the next look is about that
-// one. A UID that does not match is a conflict to most resources, and an invalid field to a pod's
-// status.
+// superseded reports whether err means that the pod no longer exists or was replaced by another of
+// the same name. The next reconciliation handles the new pod. For a UID that does not match, most
+// resources report a conflict, and a pod's status reports an invalid field.
 func superseded(err error) bool {
 	cause, ok := apierrors.StatusCause(err, metav1.CauseTypeFieldValueInvalid)
 	return apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ok && cause.Field == "metadata.uid"
 }
 
-// gate sets the readiness gate, if it is another, and tells when an address was lost.
+// gate sets the readiness gate if it differs, and writes an event about the change.
 func (r *reconciler) gate(ctx context.Context, i instance) error {
 	want := corev1.PodCondition{
 		Type: affinity.EndpointCondition, Status: corev1.ConditionTrue, Reason: reasonPublished,
@@ -163,7 +164,7 @@ func (r *reconciler) gate(ctx context.Context, i instance) error {
 	return nil
 }
 
-// tell makes an event of every change of a gate that a person would want to know of.
+// tell writes an event when a pod becomes reachable or loses its address.
 func (r *reconciler) tell(i instance, before, now corev1.PodCondition) {
 	switch {
 	case now.Status == corev1.ConditionTrue && before.Status != corev1.ConditionTrue:
@@ -182,9 +183,9 @@ func condition(p *corev1.Pod) corev1.PodCondition {
 	return corev1.PodCondition{}
 }
 
-// touch makes kubelets bring the mounted directory up to date: they look at a pod's volumes when
-// the pod changes, and else about once a minute. It says how long to wait before it is called
-// again; 0 = never.
+// touch makes the kubelets update the mounted directory. A kubelet updates the volumes of a pod
+// whenever the pod changes, and otherwise about once a minute. touch returns how long to wait
+// before it must be called again; 0 = no further call.
 func (r *reconciler) touch(ctx context.Context, instances []instance, version string) (again time.Duration, err error) {
 	if r.version != version {
 		r.version, r.touched = version, time.Now()

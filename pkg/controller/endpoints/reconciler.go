@@ -21,8 +21,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 )
 
-// reconciler publishes the endpoints of all pods of one StatefulSet. It has one worker, and nothing
-// that it must remember.
+// reconciler publishes the endpoints of all pods of one StatefulSet. It has one worker. It needs no
+// state of earlier runs.
 type reconciler struct {
 	config  Config
 	client  client.Client
@@ -33,7 +33,7 @@ type reconciler struct {
 	touched time.Time // when
 }
 
-// instance is a pod with its place in the set.
+// instance is a pod with its ordinal and its address.
 type instance struct {
 	*corev1.Pod
 	ordinal int
@@ -50,12 +50,12 @@ type instance struct {
 // In mode NodePort alone, and for all of the cluster:
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 
-// Reconcile looks at everything anew, whatever has happened.
+// Reconcile reads all objects again, whatever has changed, and publishes all endpoints.
 func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	owner := &appsv1.StatefulSet{}
 	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.config.Namespace, Name: r.config.StatefulSet}, owner)
 	if apierrors.IsNotFound(err) || err == nil && owner.DeletionTimestamp != nil {
-		return ctrl.Result{}, nil // what it owns goes with it
+		return ctrl.Result{}, nil // Kubernetes deletes the objects that it owns
 	}
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("read StatefulSet: %w", err)
@@ -73,8 +73,8 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		instances[i].address = r.config.addressOf(instances[i].Pod, instances[i].ordinal, w)
 	}
 	r.metrics.looked(replicas(owner), instances)
-	// The directory first, then each pod's own endpoint, and its readiness last: no pod takes work
-	// before it knows its address.
+	// The directory comes first, then each pod's own endpoint, and its readiness last, so that no pod
+	// takes work before it knows its address.
 	version, err := r.directory(ctx, owner, instances)
 	if err != nil {
 		return ctrl.Result{}, errors.Join(w.joined(), err)
@@ -87,7 +87,7 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: again}, errors.Join(append(failed, err)...)
 }
 
-// replicas is how many instances there shall be.
+// replicas returns the desired number of instances.
 func replicas(owner *appsv1.StatefulSet) int {
 	if owner.Spec.Replicas == nil {
 		return 1
@@ -95,7 +95,7 @@ func replicas(owner *appsv1.StatefulSet) int {
 	return min(int(*owner.Spec.Replicas), affinity.MaxInstances)
 }
 
-// instances are the pods of the set that live or are ending, by ordinal.
+// instances returns the running and terminating pods of the StatefulSet, ordered by ordinal.
 func (r *reconciler) instances(ctx context.Context, owner *appsv1.StatefulSet) ([]instance, error) {
 	var pods corev1.PodList
 	if err := r.client.List(ctx, &pods, client.InNamespace(r.config.Namespace)); err != nil {
@@ -110,7 +110,7 @@ func (r *reconciler) instances(ctx context.Context, owner *appsv1.StatefulSet) (
 			continue
 		}
 		if ordinal > maxOrdinal {
-			log.FromContext(ctx).Info("a pod has no endpoint: operation ids have no room for its ordinal", "pod", p.Name)
+			log.FromContext(ctx).Info("a pod has no endpoint because its ordinal does not fit into operation ids", "pod", p.Name)
 			continue
 		}
 		found = append(found, instance{Pod: p, ordinal: ordinal})
@@ -119,20 +119,21 @@ func (r *reconciler) instances(ctx context.Context, owner *appsv1.StatefulSet) (
 	return found, nil
 }
 
-// ordinalOf reads the ordinal off a pod's name.
+// ordinalOf returns the ordinal in a pod's name, and false if the pod does not belong to set.
 func ordinalOf(pod, set string) (int, bool) {
 	text, ok := strings.CutPrefix(pod, set+"-")
 	n, err := strconv.Atoi(text)
 	return n, ok && err == nil && n >= 0 && strconv.Itoa(n) == text
 }
 
-// node returns a node; nil if it is gone, or cannot be read: then the next look will tell.
+// node returns a node. It returns nil if the node does not exist or cannot be read. The next
+// reconciliation tries again.
 func (r *reconciler) node(ctx context.Context, name string) *corev1.Node {
 	node := &corev1.Node{}
 	err := r.client.Get(ctx, client.ObjectKey{Name: name}, node)
 	if err != nil {
 		if !apierrors.IsNotFound(err) {
-			log.FromContext(ctx).Error(err, "a node cannot be read", "node", name)
+			log.FromContext(ctx).Error(err, "could not read a node", "node", name)
 		}
 		return nil
 	}

@@ -93,7 +93,7 @@ func TestForeignService(t *testing.T) {
 	w.start()
 	node := w.node("InternalIP", "10.5.0.1")
 	w.pod(0, node)
-	w.wantClosed(0, "EndpointPending", "a Service named proxy-0 is there and not ours")
+	w.wantClosed(0, "EndpointPending", "a Service named proxy-0 exists, and the controller does not own it")
 	if s := w.wantService(0); s.ResourceVersion != foreign.ResourceVersion {
 		t.Errorf("the foreign Service was written")
 	}

@@ -17,20 +17,21 @@ import (
 )
 
 const (
-	// perPodLabel is on every Service of a single pod that was made here.
+	// perPodLabel is a label of every per-pod Service that the controller created.
 	perPodLabel = "signstash.io/per-pod-service"
-	// annotationsKey is an annotation that lists the others which were written here, so that one goes
-	// once it is not wanted any more.
+	// annotationsKey is the annotation that lists the other annotations that the controller wrote, so
+	// that it can remove one that is no longer wanted.
 	annotationsKey = "signstash.io/service-annotations"
-	// podNameLabel is on every pod of a StatefulSet.
+	// podNameLabel is a label of every pod of a StatefulSet.
 	podNameLabel = "statefulset.kubernetes.io/pod-name"
 )
 
-// services makes the Services of single pods what they shall be. The StatefulSet owns them, not the
-// pod: a node port stays while a pod is replaced. One is removed once its ordinal is not wanted any
-// more and its pod is gone: a load balancer costs money. Where there shall be no instance at all
-// they stay: that is a stop, as for a backup, and clients were told these addresses. What cannot be
-// done for one pod is among the faults, and keeps no other one waiting.
+// services creates, updates and removes the per-pod Services. The StatefulSet owns them and not the
+// pod, so that a node port stays while a pod is replaced. A Service is removed once its ordinal is
+// not wanted any more and its pod is gone, because a load balancer costs money. If the StatefulSet
+// has no replicas at all the Services stay, because that is a temporary stop, as for a backup, and
+// clients know these addresses. An error for one pod is among the faults and does not affect the
+// others.
 func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (world, error) {
 	w := world{services: make(map[string]*corev1.Service), foreign: make(map[string]bool), faults: make(map[string]error)}
 	var all corev1.ServiceList
@@ -64,9 +65,9 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 	return w, nil
 }
 
-// isOurs says whether a Service was made here, for a pod of this StatefulSet. One that nobody owns
-// is taken back: a StatefulSet that was deleted with --cascade=orphan, as to grow its volumes, and
-// made anew leaves them so.
+// isOurs reports whether the controller created a Service for a pod of this StatefulSet. It also
+// accepts a Service without an owner, because deleting a StatefulSet with --cascade=orphan, for
+// example to grow its volumes, leaves the Services without an owner.
 func isOurs(s *corev1.Service, owner *appsv1.StatefulSet) bool {
 	if s.Labels[perPodLabel] == "" {
 		return false
@@ -78,8 +79,8 @@ func isOurs(s *corev1.Service, owner *appsv1.StatefulSet) bool {
 	return ok && s.Spec.Selector[podNameLabel] == s.Name
 }
 
-// wantedServices are the names of pods that need one, each with its REST port; for a pod that is
-// not there yet 0.
+// wantedServices returns the REST port of each pod that needs a Service, by name of the pod. The
+// port is 0 if it is not known.
 func (r *reconciler) wantedServices(owner *appsv1.StatefulSet, instances []instance) map[string]int {
 	wanted := make(map[string]int)
 	if !r.config.perPod() {
@@ -95,11 +96,11 @@ func (r *reconciler) wantedServices(owner *appsv1.StatefulSet, instances []insta
 	return wanted
 }
 
-// ensure creates a Service, or mends the fields that are ours. Fields that others own stay: node
-// ports, addresses, a cloud's annotations.
+// ensure creates a Service or corrects the fields that we own. It does not change fields that
+// others own: node ports, addresses, annotations of a cloud provider.
 func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *world, name string, port int) error {
 	if port == 0 {
-		return nil // the address says so
+		return nil // the address reports it
 	}
 	current := w.services[name]
 	next := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: r.config.Namespace, Name: name}}
@@ -111,7 +112,7 @@ func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *w
 	case current == nil:
 		err := r.client.Create(ctx, next)
 		if apierrors.IsAlreadyExists(err) {
-			return nil // the cache is behind: its next event shows whose it is
+			return nil // the cache is stale; its next event shows who owns the Service
 		}
 		if err != nil {
 			return fmt.Errorf("create Service %s: %w", name, err)
@@ -120,7 +121,7 @@ func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *w
 	default:
 		if err := r.client.Update(ctx, next); err != nil {
 			if !apierrors.IsConflict(err) && !reflect.DeepEqual(current.Spec, next.Spec) {
-				delete(w.services, name) // it leads elsewhere, or nowhere
+				delete(w.services, name) // it does not route to the pod
 			}
 			return fmt.Errorf("update Service %s: %w", name, err)
 		}
@@ -129,7 +130,7 @@ func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *w
 	return nil
 }
 
-// shape sets what is ours.
+// shape sets the fields that we own.
 func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port int) {
 	labels := maps.Clone(s.Labels)
 	if labels == nil {
@@ -155,7 +156,7 @@ func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port in
 	r.annotateService(s, owner)
 	r.shapeType(&s.Spec)
 	s.Spec.Selector = map[string]string{podNameLabel: s.Name}
-	s.Spec.PublishNotReadyAddresses = true // the holder of an operation answers while it is unready
+	s.Spec.PublishNotReadyAddresses = true // an instance answers for its operations while it is unready
 	if len(s.Spec.Ports) != 1 {
 		s.Spec.Ports = make([]corev1.ServicePort, 1)
 	}
@@ -163,26 +164,27 @@ func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port in
 	p.Name, p.Port, p.Protocol, p.TargetPort = "rest", int32(port), corev1.ProtocolTCP, intstr.FromInt32(int32(port))
 }
 
-// shapeType sets how a Service is reached.
+// shapeType sets the type of a Service for the mode.
 func (r *reconciler) shapeType(spec *corev1.ServiceSpec) {
 	before := spec.Type
 	switch r.config.Mode {
 	case NodePort:
 		spec.Type = corev1.ServiceTypeNodePort
-		// The published address is that of the pod's own node: no other node need lead there.
+		// The published address is that of the pod's own node, so no other node needs to route to the
+		// pod.
 		spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 	case LoadBalancer:
 		spec.Type = corev1.ServiceTypeLoadBalancer
-		if before != spec.Type && r.config.LoadBalancerClass != "" { // the API server lets nobody change it afterwards
+		if before != spec.Type && r.config.LoadBalancerClass != "" { // the API server refuses later changes
 			class := r.config.LoadBalancerClass
 			spec.LoadBalancerClass = &class
 		}
 	default:
-		spec.Type = corev1.ServiceTypeClusterIP // an ingress or gateway leads here
+		spec.Type = corev1.ServiceTypeClusterIP // an ingress or gateway routes to it
 	}
 }
 
-// annotateService sets the annotations that are wanted, and removes those that were and are not.
+// annotateService sets the wanted annotations and removes those that are no longer wanted.
 func (r *reconciler) annotateService(s *corev1.Service, owner *appsv1.StatefulSet) {
 	before := s.Annotations[annotationsKey]
 	if before == "" && len(r.config.ServiceAnnotations) == 0 {

@@ -22,11 +22,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// name of the controller, in logs, metrics and events.
+// name is the name of the controller in logs, metrics and events.
 const name = "signstash-endpoints"
 
-// Objects is what the manager's cache may hold for Setup, beside the pods of the proxy: two objects
-// by name and the namespace's Services, of which one that is not ours may be in the way.
+// Objects returns the cache options that Setup needs in addition to the pods of the proxy: two
+// objects by name, and all Services of the namespace, because a Service that is not ours may have
+// the name of a per-pod Service.
 func Objects(c Config) map[client.Object]cache.ByObject {
 	own := map[string]cache.Config{c.Namespace: {}}
 	named := func(name string) cache.ByObject {
@@ -43,8 +44,8 @@ func Objects(c Config) map[client.Object]cache.ByObject {
 	return objects
 }
 
-// slimNode drops from a node what nobody here reads: kubelets write there every few seconds, and
-// large clusters have many.
+// slimNode drops the parts of a node that this package does not read, because large clusters have
+// many nodes.
 func slimNode(object any) (any, error) {
 	if node, ok := object.(*corev1.Node); ok {
 		node.ManagedFields, node.Annotations, node.Labels, node.Spec = nil, nil, nil, corev1.NodeSpec{}
@@ -53,22 +54,24 @@ func slimNode(object any) (any, error) {
 	return object, nil
 }
 
-// Times after which a look that failed is tried again. What fails for one pod must not keep the
-// address of another one waiting for the quarter of an hour that the default comes to.
+// Shortest and longest back-off after a failed reconciliation. The longest is short, because an
+// error for one pod must not delay the address of another one for a quarter of an hour as with the
+// default.
 const (
 	firstRetry = 5 * time.Millisecond
 	lastRetry  = 30 * time.Second
 )
 
-// moved says whether a node has other addresses than before: kubelets write a node's status every
-// few seconds.
+// moved reports whether the addresses of a node have changed. Other updates are ignored, because
+// kubelets write the status of a node every few seconds.
 func moved(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(*corev1.Node)
 	now, ok2 := e.ObjectNew.(*corev1.Node)
 	return !ok1 || !ok2 || !slices.Equal(before.Status.Addresses, now.Status.Addresses)
 }
 
-// Setup adds the reconciler to a manager whose cache holds the proxy's pods and what Objects says.
+// Setup adds the reconciler to a manager whose cache holds the proxy's pods and was configured with
+// Objects.
 func Setup(mgr ctrl.Manager, c Config) error {
 	if err := c.Validate(); err != nil {
 		return fmt.Errorf("set up endpoints: %w", err)
@@ -77,7 +80,7 @@ func Setup(mgr ctrl.Manager, c Config) error {
 	if err := r.metrics.register(c.Metrics); err != nil {
 		return fmt.Errorf("register metrics of endpoints: %w", err)
 	}
-	// Whatever changes leads to the one StatefulSet.
+	// Every change of any object queues the one StatefulSet.
 	one := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: c.Namespace, Name: c.StatefulSet}}}
 	})

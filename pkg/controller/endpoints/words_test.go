@@ -95,11 +95,11 @@ func TestNoAddress(t *testing.T) {
 	}{
 		{Config{Mode: PodDNS, RESTPort: "http"}, world{}, "the pod has no container port http"},
 		{Config{Mode: HostTemplate, RESTPort: "rest", HostTemplate: "a b", PortTemplate: "1"}, world{},
-			`host template "a b" makes "a b": the host is neither a DNS name nor an IP address`},
+			`host template "a b" gives "a b": the host is neither a DNS name nor an IP address`},
 		{Config{Mode: HostTemplate, RESTPort: "rest", HostTemplate: "a", PortTemplate: "65535+{ordinal}"}, world{},
-			`port template "65535+{ordinal}" makes 65536 for ordinal 1: there is no such port`},
-		{Config{Mode: NodePort, RESTPort: "rest"}, world{}, "Service proxy-0 is not there yet"},
-		{Config{Mode: NodePort, RESTPort: "rest"}, world{services: with}, "the pod is on no node yet"},
+			`port template "65535+{ordinal}" gives 65536 for ordinal 1, which is not a valid port`},
+		{Config{Mode: NodePort, RESTPort: "rest"}, world{}, "Service proxy-0 does not exist yet"},
+		{Config{Mode: NodePort, RESTPort: "rest"}, world{services: with}, "the pod is not scheduled to a node yet"},
 	} {
 		if got := c.config.addressOf(p, 1, c.world); got.why != c.want {
 			t.Errorf("%s: address is %+v, want none for %q", c.config.Mode, got, c.want)
@@ -126,7 +126,7 @@ func TestValidate(t *testing.T) {
 		"endpoints ConfigMap is not named": func(c *Config) { c.EndpointsConfigMap = "" },
 		"headless Service is not named":    func(c *Config) { c.HeadlessService = "" },
 		"REST port is not named":           func(c *Config) { c.RESTPort = "" },
-		`mode "Ingress" is none of PodDNS, NodePort, LoadBalancer and HostTemplate`: func(c *Config) { c.Mode = "Ingress" },
+		`mode "Ingress" is not PodDNS, NodePort, LoadBalancer or HostTemplate`: func(c *Config) { c.Mode = "Ingress" },
 		"templates of host and port belong to mode HostTemplate, not to PodDNS":     func(c *Config) { c.PortTemplate = "443" },
 		`port template "" is neither a port nor a port+{ordinal}`: func(c *Config) {
 			c.Mode, c.HostTemplate = HostTemplate, "{pod}.example.org"
