@@ -12,7 +12,7 @@ import (
 // Statuses of an operation.
 const (
 	StatusPending  = "PENDING_EXECUTION" // accepted, not ended
-	StatusRetrying = "EXECUTION_ERROR"   // a try failed, another is planned
+	StatusRetrying = "EXECUTION_ERROR"   // a try failed, and another one is planned
 	StatusExecuted = "EXECUTED"          // ended, at least one document was signed
 	StatusFailed   = "EXECUTION_FAILED"  // ended, no document was signed
 )
@@ -20,8 +20,7 @@ const (
 // Signed is the signStatus of a document that was signed.
 const Signed = "SIGNED"
 
-// Operation is one sign request and how far it has come. Documents is empty where only the status
-// was asked for.
+// Operation is the state of one sign request. Documents is empty if only the status was requested.
 type Operation struct {
 	ID            int64            `json:"id"`
 	Status        string           `json:"status"`
@@ -33,7 +32,7 @@ type Operation struct {
 	Documents     []SignedDocument `json:"documentList"`
 }
 
-// Ended reports whether nothing will change any more.
+// Ended reports whether the operation has ended, so that its state does not change any more.
 func (o *Operation) Ended() bool { return o.Status == StatusExecuted || o.Status == StatusFailed }
 
 // SignedDocument is one document of an Operation.
@@ -47,7 +46,7 @@ type SignedDocument struct {
 	ErrorCause    string `json:"signErrorCause"`
 	ContentLength int64  `json:"contentLength"` // bytes before signing
 
-	// Content is the number under which the signed content went to the Sink; -1 if there was none.
+	// Content is // the number of the signed content in the Sink; -1 if there was none.
 	Content int `json:"-"`
 }
 
@@ -69,8 +68,8 @@ func (d *SignedDocument) Failure() string {
 	return text
 }
 
-// Accepted is the answer to an asynchronous request: the operation is durable, and its state is
-// asked for at Host and Port.
+// Accepted is the answer to an asynchronous request. The operation is durable, and the instance at
+// Host and Port knows its state.
 type Accepted struct {
 	ID        int64  `json:"id"`
 	Reference string `json:"externalReference"`
@@ -108,11 +107,11 @@ func (e *Error) retryable() bool {
 	return e.HTTPStatus == http.StatusTooManyRequests || e.HTTPStatus == http.StatusServiceUnavailable
 }
 
-// maxErrorBody bounds how much of a refusal is read.
+// maxErrorBody bounds the bytes that are read of a refusal.
 const maxErrorBody = 64 << 10
 
-// readError makes an Error of an answer that is no success. Bodies that are not the proxy's (a load
-// balancer's page) are left out.
+// readError returns the Error of an answer that is not a success. It ignores a body that is not the
+// proxy's, such as the page of a load balancer.
 func readError(resp *http.Response) *Error {
 	e := &Error{HTTPStatus: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
 	var body struct {
@@ -126,7 +125,8 @@ func readError(resp *http.Response) *Error {
 	return e
 }
 
-// retryAfter reads a Retry-After header, seconds or a date; 0 where there is none.
+// retryAfter reads a Retry-After header, which holds seconds or a date. It returns 0 if there is
+// none.
 func retryAfter(value string) time.Duration {
 	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
 		return time.Duration(min(seconds, 24*60*60)) * time.Second

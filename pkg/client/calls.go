@@ -14,9 +14,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 )
 
-// Sign sends a request and waits for its result: signed contents go to sink, or are not asked for
-// where sink is nil. The operation may still be pending when the proxy's own waiting time is over;
-// Wait and Detail go on from there.
+// Sign sends a request and waits for its result. It writes signed contents to sink; if sink is nil,
+// it does not request them. The operation may still be pending when the proxy's own waiting time is
+// over. Use Wait and Detail then.
 func (c *Client) Sign(ctx context.Context, r *Request, sink Sink) (*Operation, error) {
 	var op Operation
 	err := c.post(ctx, "api/v0/document/sign/base64/", r, sink != nil, func(body io.Reader) error {
@@ -28,7 +28,7 @@ func (c *Client) Sign(ctx context.Context, r *Request, sink Sink) (*Operation, e
 	return &op, nil
 }
 
-// SignAsync sends a request and returns as soon as the proxy has it on disk.
+// SignAsync sends a request and returns as soon as the proxy has stored it on disk.
 func (c *Client) SignAsync(ctx context.Context, r *Request) (*Accepted, error) {
 	var accepted Accepted
 	err := c.post(ctx, "api/v0/document/sign/async/base64/", r, true, func(body io.Reader) error {
@@ -52,13 +52,13 @@ func (c *Client) post(ctx context.Context, path string, r *Request, content bool
 	})
 }
 
-// Status returns the operations of that external reference, newest first.
+// Status returns the operations with that external reference, the newest first.
 func (c *Client) Status(ctx context.Context, reference string) ([]Operation, error) {
 	return c.status(ctx, reference, 0)
 }
 
-// status lets the proxy hold its answer back for as long as wait, rounded down to seconds, while
-// the newest operation has not ended.
+// status is Status, but lets the proxy delay its answer for up to wait, rounded down to seconds,
+// while the newest operation has not ended.
 func (c *Client) status(ctx context.Context, reference string, wait time.Duration) ([]Operation, error) {
 	var ops []Operation
 	path := "api/v0/operation/status/withExternalReference/" + url.PathEscape(reference)
@@ -72,9 +72,9 @@ func (c *Client) status(ctx context.Context, reference string, wait time.Duratio
 	return ops, err
 }
 
-// Detail returns the newest operation of that external reference with its documents; their signed
-// contents go to sink, or are left out where sink is nil. Contents of more than Config.MaxContent
-// bytes in all are ErrTooMuch.
+// Detail returns the newest operation with that external reference and its documents. It writes the
+// signed contents to sink; if sink is nil, it does not request them. If all contents together have
+// more than Config.MaxContent bytes, the error is ErrTooMuch.
 func (c *Client) Detail(ctx context.Context, reference string, sink Sink) (*Operation, error) {
 	var op Operation
 	path := "api/v0/operation/sign/detail/withExternalReference/" + url.PathEscape(reference)
@@ -91,16 +91,15 @@ func (c *Client) Detail(ctx context.Context, reference string, sink Sink) (*Oper
 }
 
 const (
-	// pollWait is how long the proxy may hold back the answer to a question for the state of an
-	// operation. It is well below what proxies on the way allow, and below this client's own time-out
-	// for an answer.
+	// pollWait is how long the proxy may delay the answer to a status call. It is well below the
+	// time-outs of usual HTTP proxies and of this client.
 	pollWait = 20 * time.Second
-	// Times between two questions, for a proxy that does not hold its answers back, or not for now.
+	// Times between two status calls, for a proxy that does not delay its answers.
 	firstPoll = 200 * time.Millisecond
 	maxPoll   = 2 * time.Second
 )
 
-// Wait asks for the newest operation of that external reference until it has ended.
+// Wait polls the newest operation with that external reference until it has ended, and returns it.
 func (c *Client) Wait(ctx context.Context, reference string) (*Operation, error) {
 	for pause := firstPoll; ; pause = min(pause*3/2, maxPoll) {
 		ops, err := c.status(ctx, reference, pollWait)

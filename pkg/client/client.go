@@ -17,14 +17,15 @@ import (
 // basePath is where the proxy's REST API lies under its root.
 const basePath = "/signstash/einvoice-integration-client-ws/"
 
-// Config says where the proxy is and who asks.
+// Config says where the proxy is and which client service calls it.
 type Config struct {
-	// URL is the proxy's root, as https://sign.example.org:8080, or the base path of its API.
+	// URL is the root of the proxy, such as https://sign.example.org:8080, or the base path of its
+	// API.
 	URL string
 
-	// ClientID and Secret authenticate the client service: with a token from the proxy's token
-	// endpoint, or with HTTP Basic where Basic is set. Token, if set, is a Bearer token made elsewhere
-	// and takes their place.
+	// ClientID and Secret authenticate the client service, with a token from the proxy's token
+	// endpoint, or with HTTP Basic if Basic is set. Token, if set, is a Bearer token from somewhere
+	// else and is used instead of them.
 	ClientID string
 	Secret   string
 	Basic    bool
@@ -32,27 +33,29 @@ type Config struct {
 
 	// HTTP makes the connections; nil is http.DefaultClient.
 	HTTP *http.Client
-	// FollowRedirects lets calls that only read be redirected to another origin, with the credentials:
-	// for a proxy that redirects clients to the instance that holds an operation. Otherwise a redirect
-	// to another origin is an error that names it. Nothing is ever redirected from https to http.
+	// FollowRedirects allows calls that only read to be redirected to another origin, with the
+	// credentials. A proxy that redirects clients to the instance that holds an operation needs it.
+	// Otherwise a redirect to another origin is an error that names the origin. A redirect from https
+	// to http is always an error.
 	FollowRedirects bool
-	// MaxContent bounds in bytes the signed contents that one answer of Detail may bring; 0 is 16 GiB.
+	// MaxContent bounds the signed contents in one answer of Detail, in bytes; 0 means 16 GiB.
 	MaxContent int64
-	// Patience is how long a call is tried again after 429, 503 or a lost connection; 0 is one minute.
+	// Patience is how long a call is retried after 429, 503 or a lost connection; 0 means one minute.
 	Patience time.Duration
-	// Retrying, if set, is told of each failed try that will be followed by another after wait. It may
-	// be called concurrently.
+	// Retrying, if set, is called after each failed try that is retried after wait. It may be called
+	// concurrently.
 	Retrying func(err error, wait time.Duration)
 }
 
 // Client calls one proxy. It is safe for concurrent use.
 type Client struct {
 	cfg    Config
-	root   string // scheme, host and what a reverse proxy puts before basePath
+	root   string // scheme, host and the path before basePath that a reverse proxy adds
 	tokens *tokens
 }
 
-// New returns a Client of the proxy at cfg.URL. It opens no connection.
+// New returns a Client of the proxy at cfg.URL. It opens no connection. It returns an error if the
+// URL is not valid.
 func New(cfg Config) (*Client, error) {
 	root, err := parseRoot(cfg.URL)
 	if err != nil {
@@ -66,18 +69,18 @@ func New(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, root: root, tokens: &tokens{byRoot: map[string]token{}}}, nil
 }
 
-// defaultMaxContent is far above the largest request that a proxy accepts by default, and below
-// most disks.
+// defaultMaxContent is far above the largest request that a proxy accepts by default, and below the
+// size of most disks.
 const defaultMaxContent = 16 << 30
 
-// maxRedirects bounds a chain of redirects: the instances of a proxy need one.
+// maxRedirects bounds a chain of redirects. The instances of a proxy need one.
 const maxRedirects = 3
 
-// ErrRedirected is a call that was redirected to where it must not go.
+// ErrRedirected is the error of a call that was redirected to an address that is not allowed.
 var ErrRedirected = errors.New("the proxy redirects to another address")
 
-// checkRedirect is the CheckRedirect of an http.Client. Credentials and documents go to the origin
-// that the caller named.
+// checkRedirect is the CheckRedirect of an http.Client. It makes sure that credentials and
+// documents go only to the origin that the caller named, unless FollowRedirects allows more.
 func (c *Config) checkRedirect(r *http.Request, via []*http.Request) error {
 	from := via[0]
 	if len(via) > maxRedirects {
@@ -101,24 +104,25 @@ func parseRoot(raw string) (string, error) {
 		return "", fmt.Errorf("parse URL: %w", err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("%q is no http or https URL", u.Redacted())
+		return "", fmt.Errorf("%q is not an http or https URL", u.Redacted())
 	}
 	if u.User != nil {
-		return "", errors.New("a URL that holds credentials is refused: they would reach logs")
+		return "", errors.New("a URL must not hold credentials, because they would be logged")
 	}
 	path, _, _ := strings.Cut(u.Path+"/", basePath)
 	return u.Scheme + "://" + u.Host + strings.TrimRight(path, "/"), nil
 }
 
-// followPatience is shorter than the patience with the address that the caller gave: that one
-// serves for all instances.
+// followPatience bounds the retries at another instance. It is short because the address that the
+// caller gave answers for all instances.
 const followPatience = 5 * time.Second
 
-// Follow returns a Client of another instance of the same proxy, as an asynchronous answer names
-// it. Scheme and credentials are the same; what a reverse proxy put before the path is not. It
-// gives up soon: then c itself answers for the other instance.
+// Follow returns a Client of another instance of the same proxy, at the host and port of an
+// asynchronous answer. Scheme and credentials are the same, but a path before basePath is dropped.
+// The Client retries only for a short time, because c can be asked for the operations of the other
+// instance too.
 //
-// An empty host is no other instance: then it returns c.
+// Follow returns c if host is empty.
 func (c *Client) Follow(host string, port int) *Client {
 	if host == "" {
 		return c
@@ -139,15 +143,15 @@ type call struct {
 	path   string // under basePath
 	key    string // Idempotency-Key; empty = none
 	body   func() (io.ReadCloser, int64, error)
-	// read takes a successful answer. It is called again when the answer broke off and the call was
+	// read reads a successful answer. It is called again if the answer broke off and the call is
 	// repeated.
 	read func(io.Reader) error
 }
 
-// repeatable reports whether making the call twice is the same as making it once.
+// repeatable reports whether making the call twice has the same effect as making it once.
 func (k *call) repeatable() bool { return k.method == http.MethodGet || k.key != "" }
 
-// do makes a call, again and again while that is allowed and makes sense.
+// do makes a call and retries it while that is allowed and Patience lasts.
 func (c *Client) do(ctx context.Context, k call) error {
 	giveUp := time.Now().Add(c.cfg.Patience)
 	renewed := false
@@ -176,22 +180,22 @@ func (c *Client) do(ctx context.Context, k call) error {
 	}
 }
 
-// Waits between tries where the proxy does not say how long.
+// Back-off between tries if the proxy sends no Retry-After.
 const (
 	firstWait = 250 * time.Millisecond
 	maxWait   = 10 * time.Second
 )
 
-// retry says whether err is worth another try, and after which wait. e is err as a refusal, nil if
-// it is none.
+// retry reports whether another try makes sense after err, and how long to wait before. e is err as
+// a refusal of the proxy, or nil.
 func (k *call) retry(err error, e *Error, try int) (time.Duration, bool) {
 	wait := min(firstWait<<min(try, 10), maxWait)
-	wait += rand.N(wait / 4) // apart from others that were refused at the same moment
+	wait += rand.N(wait / 4) // jitter: other clients may have been refused at the same moment
 	if e != nil {
 		if e.RetryAfter > 0 {
 			wait = e.RetryAfter
 		}
-		// A refusal says that nothing was done: without a key the call may be repeated all the same.
+		// A refusal means that nothing was done, so the call may be repeated even without a key.
 		return wait, e.retryable()
 	}
 	if permanent := new(permanentError); errors.As(err, permanent) {
@@ -200,12 +204,12 @@ func (k *call) retry(err error, e *Error, try int) (time.Duration, bool) {
 	return wait, k.repeatable()
 }
 
-// permanentError marks a fault on our own side, which another try does not mend.
+// permanentError marks an error that another try does not solve.
 type permanentError struct{ error }
 
 func (e permanentError) Unwrap() error { return e.error }
 
-// once makes a call.
+// once makes one try of a call.
 func (c *Client) once(ctx context.Context, k call) error {
 	req, err := c.request(ctx, k)
 	if err != nil {
@@ -219,7 +223,7 @@ func (c *Client) once(ctx context.Context, k call) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode/100 == 3 { // one that cannot be followed because a body cannot be sent again
+	if resp.StatusCode/100 == 3 { // a redirect that is not followed because the body cannot be sent again
 		return permanentError{fmt.Errorf("%w (status %d)", ErrRedirected, resp.StatusCode)}
 	}
 	if resp.StatusCode/100 != 2 {
@@ -228,8 +232,8 @@ func (c *Client) once(ctx context.Context, k call) error {
 	return k.read(resp.Body)
 }
 
-// largeBody is the size in bytes from which the proxy is asked before the body is sent: a refusal
-// then costs no upload.
+// largeBody is the size in bytes above which the client waits for 100 Continue before it sends the
+// body, so that a refusal costs no upload.
 const largeBody = 1 << 20
 
 func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {

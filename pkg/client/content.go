@@ -9,37 +9,39 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 )
 
-// Sink takes the signed content of an answer. Begin is called once before the first content of an
-// answer, again when the answer has to be read anew: what came before is then void. Create is
-// called for each content in the order of the answer; i counts from 0.
+// Sink receives the signed contents of an answer. Begin is called before the first content. It is
+// called again if the answer broke off and is read again; the contents before are then void. Create
+// is called for each content in the order of the answer, with i counting from 0.
 type Sink interface {
 	Begin() error
 	Create(i int) (io.WriteCloser, error)
 }
 
-// Bounds of what an answer may hold beside signed content: some 60,000 documents of 1 KB.
+// Bounds of the parts of an answer that are not signed content. They have room for about 60,000
+// documents of 1 KB.
 const (
 	maxAnswerText = 64 << 20
 	maxMember     = 1 << 20
-	// maxDocuments is above what a request can hold: more are not the answer to one.
+	// maxDocuments is above the number of documents that a request can have.
 	maxDocuments = 100_000
 )
 
-// bounds is how much signed content an answer may bring. A server must not be able to fill the
-// caller's disk or memory.
+// bounds limits the signed content of an answer, so that a server cannot fill the caller's disk or
+// memory.
 type bounds struct {
 	documents int   // of one answer
 	bytes     int64 // of all signed contents of one answer
 }
 
-// Growth of a document that is signed: certificates, revocation lists and a picture take at most
-// growth bytes, and a damaged encoding of an incremental update never doubles a document.
+// Largest size of a signed document: growthFactor times the original plus growth bytes.
+// Certificates, revocation lists and a picture take at most growth bytes, and an incremental update
+// never doubles a document.
 const (
 	growthFactor = 2
 	growth       = 64 << 20
 )
 
-// boundsOf is how much the answer to r may bring.
+// boundsOf returns the bounds for the answer to r.
 func boundsOf(r *Request) bounds {
 	b := bounds{documents: len(r.Documents)}
 	for i := range r.Documents {
@@ -48,11 +50,12 @@ func boundsOf(r *Request) bounds {
 	return b
 }
 
-// ErrTooMuch is an answer with more documents or more signed content than the caller believes.
+// ErrTooMuch is the error of an answer with more documents or more signed content than the bounds
+// allow.
 var ErrTooMuch = errors.New("the answer is larger than what was asked for")
 
-// operationReader reads an Operation: signed contents go to sink, the rest is small and goes to
-// encoding/json.
+// operationReader reads an Operation. It writes signed contents to sink and decodes the rest, which
+// is small, with encoding/json.
 type operationReader struct {
 	scan     *jsonstream.Scanner
 	sink     Sink // nil: contents are skipped
@@ -60,7 +63,7 @@ type operationReader struct {
 	contents int // so far
 }
 
-// readOperation reads an answer of at most b into op.
+// readOperation reads an answer within the bounds b into op.
 func readOperation(body io.Reader, sink Sink, b bounds, op *Operation) error {
 	if sink != nil {
 		if err := sink.Begin(); err != nil {
@@ -92,7 +95,7 @@ func readOperation(body io.Reader, sink Sink, b bounds, op *Operation) error {
 	return answerError(err)
 }
 
-// object reads an object into v, all but the member special, which read consumes.
+// object reads an object into v, except the member special, which read consumes.
 func (r *operationReader) object(v any, special string, read func() error) error {
 	members := map[string]json.RawMessage{}
 	err := r.scan.Object(func(name string) error {
@@ -116,7 +119,7 @@ func (r *operationReader) object(v any, special string, read func() error) error
 	return nil
 }
 
-// content decodes a content into the sink and returns its number.
+// content decodes one signed content into the sink and returns its number.
 func (r *operationReader) content() (int, error) {
 	from, err := r.scan.Base64()
 	if err != nil {
@@ -145,7 +148,7 @@ func (r *operationReader) content() (int, error) {
 	return number, err
 }
 
-// guardedWriter remembers that a fault was the writer's, not the reader's.
+// guardedWriter records an error of the writer, so that it can be told from an error of the reader.
 type guardedWriter struct {
 	to  io.Writer
 	err error
@@ -159,8 +162,8 @@ func (w *guardedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// answerError says of a fault in an answer whether another try may bring a better one: only if the
-// answer broke off.
+// answerError wraps an error in an answer. The error is permanent unless the answer broke off,
+// because only then another try may help.
 func answerError(err error) error {
 	if err == nil {
 		return nil

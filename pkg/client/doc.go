@@ -1,9 +1,9 @@
-// Package client speaks the proxy's REST API from the caller's side.
+// Package client is a client of the proxy's REST API.
 //
-// Documents are streamed both ways: files are encoded while they are sent, and signed content is
-// decoded into the caller's Sink while it arrives, so that memory does not grow with documents.
-// Answers 429 and 503 and lost connections are tried again, as Retry-After says; a request that
-// signs is only ever repeated under its Idempotency-Key, so that nothing is signed twice.
+// It streams documents both ways. It encodes files while it sends them, and decodes signed content
+// into the caller's Sink while it arrives, so that memory does not grow with documents. It retries
+// after 429, 503 and lost connections, as Retry-After says. It repeats a request that signs only
+// with its Idempotency-Key or after a refusal, so that nothing is signed twice.
 //
-// It shares no type with the proxy: what both agree on is the wire.
+// It shares no type with the proxy. Both agree only on the wire format.
 package client

@@ -10,25 +10,25 @@ import (
 
 // Request is a sign request. All documents are signed in the same way.
 type Request struct {
-	// Reference is the caller's name for the operation; the proxy refuses a second request of the same
-	// name (409).
+	// Reference is the caller's name for the operation. The proxy refuses a second request with the
+	// same name (409).
 	Reference   string
 	Description string
-	// Key is the Idempotency-Key. With it a repeated request returns the first operation; without it
-	// nothing is repeated.
+	// Key is the Idempotency-Key. With it a repeated request returns the first operation. Without it
+	// the client repeats no request whose outcome is unknown.
 	Key       string
 	Signature SignatureInfo
 	Documents []Document
 }
 
-// SignatureInfo says how to sign; empty fields are left out.
+// SignatureInfo says how to sign. Empty fields are left out of the request.
 type SignatureInfo struct {
 	Type           string          `json:"signatureType"` // PAdES, XAdES or CAdES
 	Level          string          `json:"level,omitempty"`
 	Reason         string          `json:"reason,omitempty"`
 	Location       string          `json:"location,omitempty"`
 	ApplyTimestamp bool            `json:"applyTimestamp,omitempty"`
-	Visible        json.RawMessage `json:"visibleSignatureInfo,omitempty"` // as api documentation has it
+	Visible        json.RawMessage `json:"visibleSignatureInfo,omitempty"` // as the API documents it
 }
 
 // Document is one document to be signed.
@@ -36,12 +36,12 @@ type Document struct {
 	Reference   string // the caller's name for the document
 	Name        string
 	ContentType string
-	Size        int64 // bytes that Open gives
-	// Open gives the content from its beginning; it is called again when the request is repeated.
+	Size        int64 // in bytes, of the content that Open returns
+	// Open returns the content from its beginning. It is called again if the request is repeated.
 	Open func() (io.ReadCloser, error)
 }
 
-// errChanged tells that a document gave more or fewer bytes than its Size.
+// errChanged is the error of a document with more or fewer bytes than its Size.
 var errChanged = errors.New("its size changed while it was read")
 
 // segment is a part of the body: fixed text, or a document in base64.
@@ -50,7 +50,7 @@ type segment struct {
 	document *Document
 }
 
-// segments lays out the JSON of r, with each document's place between two texts.
+// segments returns the JSON of r as fixed texts with the documents between them.
 func (r *Request) segments(content bool) ([]segment, error) {
 	head, err := json.Marshal(map[string]any{
 		"externalReference": r.Reference, "description": r.Description, "returnSignedContent": content,
@@ -86,7 +86,7 @@ func (r *Request) segments(content bool) ([]segment, error) {
 	return append(segs, segment{text: append(text, `]}`...)}), nil
 }
 
-// length is the size of the body in bytes.
+// length returns the size of the body in bytes.
 func length(segs []segment) int64 {
 	var n int64
 	for _, s := range segs {
@@ -98,7 +98,7 @@ func length(segs []segment) int64 {
 	return n
 }
 
-// body reads segments one after the other and holds one open document at a time.
+// body reads segments one after the other. It has at most one document open at a time.
 type body struct {
 	segs []segment
 	cur  io.Reader

@@ -14,13 +14,13 @@ import (
 // tokenPath is the proxy's token endpoint, at its root.
 const tokenPath = "/oauth2/authorization-server/oauth/token"
 
-// token is a Bearer token and when to ask for the next.
+// token is a Bearer token and the time to request the next one.
 type token struct {
 	value string
 	renew time.Time
 }
 
-// byToken reports whether calls carry a token that the proxy gave to us.
+// byToken reports whether calls carry a token from the proxy's token endpoint.
 func (c *Client) byToken() bool { return c.cfg.Token == "" && !c.cfg.Basic }
 
 // authorize sets the Authorization header.
@@ -46,7 +46,7 @@ func (c *Client) authorize(ctx context.Context, req *http.Request) error {
 	return nil
 }
 
-// fetchToken asks the token endpoint (RFC 6749 4.4).
+// fetchToken requests a token from the token endpoint (RFC 6749 4.4).
 func (c *Client) fetchToken(ctx context.Context) (token, error) {
 	body := strings.NewReader("grant_type=client_credentials")
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.root+tokenPath, body)
@@ -62,7 +62,7 @@ func (c *Client) fetchToken(ctx context.Context) (token, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		// The credentials themselves are refused: another token would not help.
+		// The credentials themselves are refused, so another try would not help.
 		e := readError(resp)
 		if e.retryable() {
 			return token{}, e
@@ -79,7 +79,7 @@ func (c *Client) fetchToken(ctx context.Context) (token, error) {
 	if answer.AccessToken == "" {
 		return token{}, permanentError{errors.New("the token endpoint gave no access_token")}
 	}
-	// Renewed before it ends, so that a long upload does not outlive it.
+	// The token is renewed before it expires, so that it stays valid during a long upload.
 	life := time.Duration(max(answer.ExpiresIn, 0)) * time.Second
 	return token{value: answer.AccessToken, renew: asked.Add(life * 4 / 5)}, nil
 }
