@@ -126,8 +126,8 @@ func TestValidate(t *testing.T) {
 		"endpoints ConfigMap is not named": func(c *Config) { c.EndpointsConfigMap = "" },
 		"headless Service is not named":    func(c *Config) { c.HeadlessService = "" },
 		"REST port is not named":           func(c *Config) { c.RESTPort = "" },
-		`mode "Ingress" is not PodDNS, NodePort, LoadBalancer or HostTemplate`: func(c *Config) { c.Mode = "Ingress" },
-		"templates of host and port belong to mode HostTemplate, not to PodDNS":     func(c *Config) { c.PortTemplate = "443" },
+		`mode "Ingress" is not PodDNS, NodePort, LoadBalancer or HostTemplate`:  func(c *Config) { c.Mode = "Ingress" },
+		"templates of host and port belong to mode HostTemplate, not to PodDNS": func(c *Config) { c.PortTemplate = "443" },
 		`port template "" is neither a port nor a port+{ordinal}`: func(c *Config) {
 			c.Mode, c.HostTemplate = HostTemplate, "{pod}.example.org"
 		},
