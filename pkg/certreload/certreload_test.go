@@ -46,11 +46,9 @@ func pair(t *testing.T, name string) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(
-			&pem.Block{Type: "CERTIFICATE", Bytes: der},
-		), pem.EncodeToMemory(
-			&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8},
-		)
+	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	return cert, key
 }
 
 // files holds a pair on disk.
@@ -144,7 +142,11 @@ func TestReload(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Start = %v, want nil", err)
 	}
-	for _, want := range []string{`reloads_total{result="success"} 2`, `reloads_total{result="failure"} 1`, "not_before_timestamp_seconds 1e+09"} {
+	for _, want := range []string{
+		`reloads_total{result="success"} 2`,
+		`reloads_total{result="failure"} 1`,
+		"not_before_timestamp_seconds 1e+09",
+	} {
 		if got := exposition(registry); !strings.Contains(got, want) {
 			t.Errorf("metrics lack %q (unchanged content is no reload); got\n%s", want, got)
 		}

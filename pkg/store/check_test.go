@@ -272,11 +272,8 @@ func TestCheckDatabase(t *testing.T) {
 
 // TestCheckRefuses a folder that is in use, and one that is not a state folder.
 func TestCheckRefuses(t *testing.T) {
-	if _, err := store.Check(
-		t.Context(),
-		t.TempDir(),
-	); err == nil ||
-		!strings.Contains(err.Error(), "it is not a state folder") {
+	_, err := store.Check(t.Context(), t.TempDir())
+	if err == nil || !strings.Contains(err.Error(), "it is not a state folder") {
 		t.Errorf("Check of an empty folder = %v", err)
 	}
 	folder := t.TempDir()

@@ -399,13 +399,8 @@ func compareCounters(t *testing.T, s *store.Store) {
 	for _, call := range calls {
 		for _, ref := range call.Refs {
 			open++
-			if docs, err := s.Documents(
-				t.Context(),
-				ref.Operation,
-				ref.Index,
-				1,
-			); err != nil || len(docs) != 1 ||
-				docs[0].State != signing.DocumentSent {
+			docs, err := s.Documents(t.Context(), ref.Operation, ref.Index, 1)
+			if err != nil || len(docs) != 1 || docs[0].State != signing.DocumentSent {
 				t.Errorf("call %s has %v: %v, %v, want a document that is sent", call.ID, ref, docs, err)
 			}
 		}

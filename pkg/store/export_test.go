@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"testing"
 	"time"
@@ -30,13 +31,8 @@ func (s *Store) LimitPages(ctx context.Context, pages int) error {
 
 // Pages returns how many pages the database has, and how many of them are free.
 func (s *Store) Pages(ctx context.Context) (total, free int, err error) {
-	err = s.db.read.QueryRowContext(
-		ctx,
-		"SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count",
-	).Scan(
-		&total,
-		&free,
-	)
+	const count = "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count"
+	err = s.db.read.QueryRowContext(ctx, count).Scan(&total, &free)
 	return total, free, err
 }
 
@@ -69,6 +65,18 @@ func (s *Store) Mark(ctx context.Context) error {
 	return s.db.touch(ctx) // the writer has marked before it takes this one
 }
 
+// HoldSnapshot starts a read that sees the database as it is now, until the returned function is
+// called.
+func (s *Store) HoldSnapshot(ctx context.Context) (release func(), err error) {
+	tx, err := s.db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	var count int
+	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM operations").Scan(&count)
+	return func() { _ = tx.Rollback() }, err
+}
+
 // HoldRoom keeps room for the values of a call, as BeginCall does.
 func (s *Store) HoldRoom(call string, documents int) error {
 	return s.journal.reserve.hold(call, documents)
@@ -86,13 +94,8 @@ func (s *Store) Used() int64 { return s.space.used() }
 // UsedBy is the number of bytes that count for a client service.
 func (s *Store) UsedBy(t testing.TB, clientService string) (bytes int64) {
 	t.Helper()
-	if err := s.db.read.QueryRowContext(
-		t.Context(),
-		"SELECT bytes FROM usage WHERE client_service = ?",
-		clientService,
-	).Scan(
-		&bytes,
-	); err != nil {
+	const query = "SELECT bytes FROM usage WHERE client_service = ?"
+	if err := s.db.read.QueryRowContext(t.Context(), query, clientService).Scan(&bytes); err != nil {
 		t.Error(err)
 	}
 	return bytes

@@ -177,9 +177,16 @@ func (f *folder) protect() error {
 // same mode.
 const databaseMode = fs.FileMode(0o600)
 
+// errIncompleteCopy means that a reader kept mark from copying the whole WAL.
+var errIncompleteCopy = errors.New("a reader is in the way of copying the WAL into the database")
+
 // mark copies the WAL into the database file and raises the generation. It runs on the writer's
 // goroutine, or before that goroutine starts. Nothing that was committed depends on it: after an
 // error only a loss of the WAL would not be noticed.
+//
+// mark raises the generation only if the whole WAL was copied. Otherwise it returns
+// errIncompleteCopy and changes nothing, because mustHaveDatabase relies on a database file that is
+// at most one generation behind instance.json.
 func (w *writer) mark() error {
 	var busy, pages, copied int
 	row := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)")
@@ -187,6 +194,9 @@ func (w *writer) mark() error {
 		return fmt.Errorf("copy WAL into database: %w", err)
 	}
 	w.step("mark: copied")
+	if busy != 0 || pages != copied {
+		return errIncompleteCopy
+	}
 	t := &tx{w: w}
 	if _, err := t.exec("UPDATE instance SET generation = generation + 1"); err != nil {
 		return fmt.Errorf("raise generation: %w", err)
@@ -195,9 +205,7 @@ func (w *writer) mark() error {
 	if err := t.get("SELECT generation FROM instance", nil, &generation); err != nil {
 		return fmt.Errorf("read generation: %w", err)
 	}
-	if busy == 0 && pages == copied { // otherwise a reader was in the way, and the next commit tries again
-		w.marked = w.pagesWritten()
-	}
+	w.marked = w.pagesWritten()
 	w.step("mark: raised")
 	if err := w.saw(generation); err != nil {
 		return fmt.Errorf("record generation: %w", err)
@@ -214,7 +222,11 @@ func (w *writer) markIfDue() {
 	if written < walPages && !(asked && written > 0) {
 		return
 	}
-	w.markFault.report(w.log, w.mark(), "could not record the generation of the database")
+	err := w.mark()
+	if errors.Is(err, errIncompleteCopy) {
+		return // the next commit tries again
+	}
+	w.markFault.report(w.log, err, "could not record the generation of the database")
 }
 
 // writeFile writes instance.json. It is durable on return.

@@ -212,13 +212,8 @@ func TestDatabaseFileIsComplete(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = db.Close() }()
-		err = db.QueryRowContext(
-			t.Context(),
-			"SELECT generation, (SELECT count(*) FROM operations) FROM instance",
-		).Scan(
-			&generation,
-			&operations,
-		)
+		const query = "SELECT generation, (SELECT count(*) FROM operations) FROM instance"
+		err = db.QueryRowContext(t.Context(), query).Scan(&generation, &operations)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,5 +274,29 @@ func TestOnlyTheOwnerReads(t *testing.T) {
 	open(t, store.Config{Folder: folder})
 	if got := modes(); !maps.Equal(got, want) {
 		t.Errorf("modes of an earlier release's database = %v, want %v", got, want)
+	}
+}
+
+// TestKilledFolderOpensAfterReader opens what a kill leaves when a reader kept the writer from
+// copying the WAL several times. The generation must not run ahead of the database file then.
+func TestKilledFolderOpensAfterReader(t *testing.T) {
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
+	create(t, s, "before", "a")
+	release, err := s.HoldSnapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	for _, reference := range []string{"1", "2", "3"} {
+		create(t, s, reference, "a")
+		if err := s.Mark(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	killed := open(t, store.Config{Folder: copyFolder(t, folder)})
+	ops, err := killed.FindByReference(t.Context(), "c", "3")
+	if err != nil || len(ops) != 1 {
+		t.Errorf("operations after a kill are %v, %v, want the last one", ops, err)
 	}
 }

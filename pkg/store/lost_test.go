@@ -35,10 +35,8 @@ func TestUnknownDocumentsAreKept(t *testing.T) {
 		if got := log.String(); strings.Count(got, "WARNING") != 1 || !strings.Contains(got, `"files"=1`) {
 			t.Errorf("log = %s, want a warning about one file", got)
 		}
-		if got, err := os.ReadFile(
-			filepath.Join(folder, "lost", want),
-		); err != nil ||
-			string(got) != "documents of round "+want {
+		got, err := os.ReadFile(filepath.Join(folder, "lost", want))
+		if err != nil || string(got) != "documents of round "+want {
 			t.Errorf("lost/%s = %q, %v, want the documents", want, got, err)
 		}
 		if st, err := s.Stats(t.Context()); err != nil || st.LostFiles != int64(round+1) {

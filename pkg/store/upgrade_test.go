@@ -43,16 +43,12 @@ func TestUpgrade(t *testing.T) {
 	s := open(t, store.Config{Folder: folder})
 	op := create(t, s, "r", "content")
 	refs := []signing.Ref{{Operation: op.ID, Index: 0}}
-	if err := s.SavePrepared(
-		t.Context(),
-		[]signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}},
-	); err != nil {
+	prepared := []signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}}
+	if err := s.SavePrepared(t.Context(), prepared); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.BeginCall(
-		t.Context(),
-		signing.CallRecord{ID: "call", Credential: "credential", Certificate: "1f", Refs: refs},
-	); err != nil {
+	call := signing.CallRecord{ID: "call", Credential: "credential", Certificate: "1f", Refs: refs}
+	if err := s.BeginCall(t.Context(), call); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -83,11 +79,8 @@ func TestLaterDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	alter(t, folder, "PRAGMA user_version = 99")
-	if _, err := store.Open(
-		t.Context(),
-		store.Config{Folder: folder},
-	); err == nil ||
-		!strings.Contains(err.Error(), "database version is 99") {
+	_, err := store.Open(t.Context(), store.Config{Folder: folder})
+	if err == nil || !strings.Contains(err.Error(), "database version is 99") {
 		t.Errorf("Open = %v, want a refusal that names the version", err)
 	}
 }
