@@ -37,10 +37,10 @@ type database struct {
 // open opens the database of a folder: it checks that nothing is lost, upgrades the schema, starts
 // the writer and prepares the queries. After an error call shut.
 func (d *database) open(ctx context.Context, f *folder) (err error) {
-	if d.write, err = connect(d.path, true); err != nil {
+	if err := f.examine(ctx); err != nil {
 		return err
 	}
-	if err := f.checkTables(ctx, d.write); err != nil {
+	if d.write, err = connect(d.path, true); err != nil {
 		return err
 	}
 	if err := migrate(ctx, d.write); err != nil {

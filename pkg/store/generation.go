@@ -116,6 +116,21 @@ func readGeneration(ctx context.Context, db *sql.DB) (version int, generation in
 	return version, generation, err
 }
 
+// examine is checkTables on a connection that only reads. A connection that writes would copy the WAL
+// into the database file or delete it when it closes, and a refused start must leave both as they
+// are, because somebody may still rescue what they hold.
+func (f *folder) examine(ctx context.Context) error {
+	if f.Making {
+		return nil
+	}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: f.database()}).EscapedPath()+"?mode=ro")
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	return f.checkTables(ctx, db)
+}
+
 // checkTables is mustHaveDatabase for an open database. It includes what is in the WAL.
 func (f *folder) checkTables(ctx context.Context, db *sql.DB) error {
 	if f.Making {

@@ -126,10 +126,10 @@ func TestLostDatabaseIsRefused(t *testing.T) {
 			}
 			after := digests(t, folder)
 			for path := range before {
-				if strings.Contains(path, "metadata.db-") {
-					continue
+				if strings.HasSuffix(path, "metadata.db-shm") {
+					continue // it holds nothing but an index of the WAL
 				}
-				if !strings.Contains(name, "WAL") && before[path] != after[path] {
+				if before[path] != after[path] {
 					t.Errorf("a refused start has changed %s", filepath.Base(path))
 				}
 				if _, ok := after[path]; !ok {
