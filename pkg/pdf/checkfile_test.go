@@ -130,6 +130,19 @@ func TestOpenBytesBefore(t *testing.T) {
 	wantKind(t, err, signing.KindDamaged, "1 bytes before its header")
 }
 
+// TestHeaderWindow puts 1,024 bytes before the header, which readers allow, and one more.
+func TestHeaderWindow(t *testing.T) {
+	b := newBuilder().catalog()
+	b.table("")
+	for n, found := range map[int]bool{headerWindow: true, headerWindow + 1: false} {
+		file := strings.Repeat("x", n) + b.String()
+		_, err := Open(strings.NewReader(file), int64(len(file)))
+		if (signing.KindOf(err) != signing.KindNotDocument) != found {
+			t.Errorf("%d bytes before the header: Open = %v, want the header to be found: %v", n, err, found)
+		}
+	}
+}
+
 // TestStray checks that Stray distinguishes what a revision lists from other bytes.
 func TestStray(t *testing.T) {
 	b := newBuilder().catalog()

@@ -3,7 +3,7 @@ package pdf
 // Limits on the work and the memory that a file can cost. They are far above what real documents
 // need and far below what would harm the proxy.
 const (
-	headerWindow   = 1024      // bytes at the start that readers search for %PDF- (ISO 32000-1 Annex H.3 note 13)
+	headerWindow   = 1024      // bytes that may stand before %PDF- (ISO 32000-1 Annex H.3 note 13)
 	trailerWindow  = 2048      // bytes that are searched for startxref, before trailing white space and zeros
 	maxPadding     = 1 << 20   // trailing white space and zeros that are skipped
 	maxObjects     = 8_388_607 // ISO 32000-1 Annex C.2: indirect objects in a file

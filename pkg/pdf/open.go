@@ -60,7 +60,7 @@ func newDocument(src *source, h header) *Document {
 
 // readHeader finds %PDF-. Other bytes may stand before it.
 func readHeader(src *source) (header, error) {
-	head := make([]byte, min(headerWindow, src.size))
+	head := make([]byte, min(headerWindow+int64(len("%PDF-1.7")), src.size))
 	if _, err := src.read(head, 0); err != nil {
 		return header{}, err
 	}
