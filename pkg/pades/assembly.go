@@ -71,14 +71,17 @@ func (a *assembly) addToken(ctx context.Context, der, value []byte) (with []byte
 	}
 	with, err = cms.AddTimestamp(der, token)
 	if err != nil {
-		return nil, false, signing.Errorf(
-			signing.KindTimestamp,
-			"the timestamp authority gave an unusable token").Because(err)
+		return nil, false, unusableToken(err)
 	}
 	if 2*len(with) > a.state.Reserved {
 		return der, false, nil
 	}
 	return with, true, a.addAuthority(token)
+}
+
+// unusableToken returns the error for a token that cannot be read.
+func unusableToken(cause error) error {
+	return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(cause)
 }
 
 // token requests a timestamp over digest.
@@ -95,11 +98,11 @@ func (a *assembly) token(ctx context.Context, digest []byte) ([]byte, error) {
 func (a *assembly) addAuthority(token []byte) error {
 	t, err := cms.ParseTimestamp(token)
 	if err != nil {
-		return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(err)
+		return unusableToken(err)
 	}
 	s, err := t.Signed.Signer()
 	if err != nil {
-		return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(err)
+		return unusableToken(err)
 	}
 	cert := t.Signed.Certificate(s)
 	if cert == nil {
