@@ -124,7 +124,7 @@ func TestClientHangsUpInTheMiddleOfADownload(t *testing.T) {
 		}
 		c.Close()
 		h.log.next(`"msg"="request"`, `"status"=499`)
-		// It can be had all the same.
+		// The result can still be fetched.
 		h.api.Handler().ServeHTTP(&sink{header: http.Header{}}, request{path: path}.build())
 		h.log.next(`"msg"="request"`, `"status"=200`)
 	}

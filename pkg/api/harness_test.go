@@ -382,7 +382,7 @@ func (fakeFormat) Embed(_ context.Context, in signing.Input, _ signing.Prepared,
 	return []byte(seal(text)), err
 }
 
-// logLines gathers log lines and gives each to whoever waits for one.
+// logLines collects log lines and hands each to the test that waits for one.
 type logLines struct {
 	t     *testing.T
 	mu    sync.Mutex

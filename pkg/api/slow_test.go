@@ -60,8 +60,8 @@ func overPipeWith(
 	})
 }
 
-// TestHeldBody: a connection whose body never comes is closed soon, whoever sent its head and
-// whatever the answer is.
+// TestHeldBody closes a connection soon when its body never comes, whichever client sent its head
+// and whatever the answer is.
 func TestHeldBody(t *testing.T) {
 	credentials := "Authorization: " + basic(alice, aliceSecret)
 	for name, head := range map[string][]string{
@@ -127,7 +127,7 @@ func TestConnectionIsKept(t *testing.T) {
 	)
 }
 
-// TestTricklingUpload: a body that never falls silent and never comes to its end does not keep its
+// TestTricklingUpload sends a body slowly and without end. Such a body does not keep its
 // place; one that is merely slow does.
 func TestTricklingUpload(t *testing.T) {
 	for name, test := range map[string]struct {

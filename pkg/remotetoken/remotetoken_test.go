@@ -430,7 +430,7 @@ func FuzzKeySet(f *testing.F) {
 	})
 }
 
-// TestMadeUpTokens: whoever sends them has few questions put to the issuer at a time, and the rest
+// TestMadeUpTokens sends invented tokens. Few requests to the issuer run at the same time, and the rest
 // is told to come again.
 func TestMadeUpTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestBrakeIsBounded: whoever fails under many names neither fills the memory nor has the one
-// forgotten that is held.
+// TestBrakeIsBounded fails under many names. The memory stays bounded, and a throttled entry is not
+// evicted.
 func TestBrakeIsBounded(t *testing.T) {
 	b, now := NewBrake(1), time.Unix(1e9, 0)
 	fail := func(client, secret string) error {
