@@ -65,7 +65,7 @@ func readHeader(src *source) (header, error) {
 		return header{}, err
 	}
 	i := bytes.Index(head, []byte("%PDF-"))
-	if i < 0 {
+	if i < 0 || i > headerWindow {
 		return header{}, signing.Errorf(signing.KindNotDocument, "the content is not a PDF: it has no %%PDF- header")
 	}
 	h := header{offset: int64(i)}
