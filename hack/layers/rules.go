@@ -58,7 +58,7 @@ var rules = []rule{
 	// Helpers of the programs.
 	{pkg: "pkg/config", may: []string{"pkg/affinity", "pkg/internal/..."}},
 	{pkg: "pkg/status", may: []string{}},
-	{pkg: "pkg/callback", may: []string{"pkg/signing", "pkg/outbound", "pkg/store", "pkg/internal/..."}},
+	{pkg: "pkg/callback", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/..."}},
 	{pkg: "pkg/connlimit", may: []string{}, bare: []string{"github.com/prometheus/client_golang"}},
 	{pkg: "pkg/certreload", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/tokenkey", may: []string{"pkg/internal/..."}},

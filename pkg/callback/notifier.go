@@ -20,12 +20,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
-	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// Queue holds the callbacks that are to be made; what it has noted is durable. store.Store is one.
+// Queue holds the callbacks that must still be made. Its writes are durable when they return.
+// store.Store implements it.
 type Queue interface {
-	Callbacks(ctx context.Context, limit int) ([]store.Callback, error)
+	Callbacks(ctx context.Context, limit int) ([]signing.Callback, error)
 	CallbackEnded(ctx context.Context, id signing.ID) error
 	CallbackFailed(ctx context.Context, id signing.ID, next time.Time) error
 	Operation(ctx context.Context, id signing.ID) (signing.Operation, error)
@@ -36,11 +36,11 @@ type Config struct {
 	Queue Queue
 	// HTTP makes the calls. It must refuse private addresses (outbound.Guard).
 	HTTP *http.Client
-	// AllowPrivate are ranges that may be called although they are not public.
+	// AllowPrivate are the address ranges that may be called although they are not public.
 	AllowPrivate []netip.Prefix
 	Timeout      time.Duration // of one call
-	// Secret returns the secret of a client service, which signs; false where there is no such client
-	// service any more.
+	// Secret returns the secret of a client service, which is the key of the HMAC. It returns false if
+	// the client service is not configured any more.
 	Secret     func(clientService string) (string, bool)
 	Endpoint   func() (host string, port int) // of this instance
 	Log        logr.Logger
@@ -48,19 +48,19 @@ type Config struct {
 }
 
 const (
-	// atOnce is how many callbacks are under way, clientAtOnce how many of one client service: its
-	// receivers that do not answer must not hold up those of others.
+	// atOnce bounds the callbacks under way, clientAtOnce those of one client service, because
+	// receivers of one client service that do not answer must not delay the callbacks of others.
 	atOnce, clientAtOnce = 8, 2
-	// leastLook and mostLook are how many callbacks the queue is asked for: more, where those that are
-	// due first must wait for their client service's others.
+	// leastLook and mostLook bound how many callbacks are read from the queue. More are read when the
+	// earliest ones must wait for other callbacks of their client service.
 	leastLook, mostLook = 4 * atOnce, 1 << 14
-	// lookEvery is how often the queue is looked at where nobody says that something has come.
+	// lookEvery is the time between two reads of the queue when nobody calls Wake.
 	lookEvery = 5 * time.Second
-	// firstPause and longestPause bound the time between two tries; each is twice the one before.
+	// firstPause and longestPause bound the time between two tries. Each pause is twice the one before.
 	firstPause, longestPause = 10 * time.Second, time.Hour
 	// maxTries is reached after about a day of those pauses.
 	maxTries = 32
-	// maxAnswer is what is read of an answer, which says nothing but its status.
+	// maxAnswer bounds the bytes that are read of an answer. Only its status matters.
 	maxAnswer = 4 << 10
 )
 
@@ -70,11 +70,11 @@ const (
 	OperationHeader = "X-Signstash-Operation"
 )
 
-// dateFormat is that of the API.
+// dateFormat is the date format of the API.
 const dateFormat = "2006-01-02T15:04:05.000-07:00"
 
-// Body is what a callback says: where to ask, and not what was signed. The schema Callback of the
-// API's description has the same.
+// Body is the content of a callback. It says where the result can be fetched, but not what was
+// signed. It matches the schema Callback of the OpenAPI description.
 type Body struct {
 	ID                int64  `json:"id"`
 	ExternalReference string `json:"externalReference"`
@@ -86,20 +86,20 @@ type Body struct {
 	Port              int    `json:"port"`
 }
 
-// Notifier makes the callbacks of a queue. Make it with New, run it with Run.
+// Notifier makes the callbacks of a queue. Create it with New and run it with Run.
 type Notifier struct {
 	cfg      Config
 	wake     chan struct{}
 	outcomes *prometheus.CounterVec
 }
 
-// New returns a notifier that does nothing yet.
+// New returns a notifier that does nothing until Run is called. It registers its metrics.
 func New(cfg Config) *Notifier {
 	n := &Notifier{cfg: cfg, wake: make(chan struct{}, 1), outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "signstash_callbacks_total", Help: "Callbacks, by outcome: made, failed (and to be repeated), given-up.",
 	}, []string{"outcome"})}
 	for _, outcome := range []string{"made", "failed", "given-up"} {
-		n.outcomes.WithLabelValues(outcome) // the first event of a series that was not there before it is no increase
+		n.outcomes.WithLabelValues(outcome) // Create the series at 0. Otherwise increase() misses the first event.
 	}
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(n.outcomes)
@@ -107,7 +107,7 @@ func New(cfg Config) *Notifier {
 	return n
 }
 
-// Wake says that there may be something to do.
+// Wake tells the notifier that there may be new callbacks. It never blocks.
 func (n *Notifier) Wake() {
 	select {
 	case n.wake <- struct{}{}:
@@ -140,13 +140,13 @@ func (n *Notifier) Run(ctx context.Context) error {
 	}
 }
 
-// one makes one callback and notes what became of it.
-func (n *Notifier) one(ctx context.Context, c store.Callback, op signing.Operation, err error) {
+// one makes one callback and records its outcome. err is the error of reading its operation.
+func (n *Notifier) one(ctx context.Context, c signing.Callback, op signing.Operation, err error) {
 	if err == nil {
 		err = n.call(ctx, op)
 	}
 	if ctx.Err() != nil {
-		return // the next start repeats it
+		return // the next start repeats the callback
 	}
 	log := n.cfg.Log.WithValues("operation", c.Operation, "clientService", op.ClientService)
 	switch {
@@ -155,7 +155,7 @@ func (n *Notifier) one(ctx context.Context, c store.Callback, op signing.Operati
 		log.Info("callback made")
 		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
 	case signing.KindOf(err) == signing.KindNotFound && err != nil:
-		log.Info("callback dropped: its operation was removed")
+		log.Info("callback dropped because its operation was removed")
 		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
 	case isFinal(err) || c.Tries+1 >= maxTries:
 		n.outcomes.WithLabelValues("given-up").Inc()
@@ -164,15 +164,15 @@ func (n *Notifier) one(ctx context.Context, c store.Callback, op signing.Operati
 	default:
 		n.outcomes.WithLabelValues("failed").Inc()
 		pause := pauseAfter(c.Tries)
-		log.Info("callback failed and is repeated", "reason", err.Error(), "after", pause.String())
+		log.Info("callback failed and will be repeated", "reason", err.Error(), "after", pause.String())
 		next := time.Now().Add(pause)
 		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackFailed(ctx, c.Operation, next) })
 	}
 }
 
-// note writes down what became of a callback, until it is written: to make it again because the
-// disk is full would go on for as long as the disk is. Its place stays taken, so that few are made
-// whose outcome cannot be noted.
+// note records the outcome of a callback and retries until that succeeds. Otherwise the callback
+// would be repeated for as long as the disk is full. The callback keeps its place meanwhile, so that
+// only few callbacks are made whose outcome cannot be recorded.
 func (n *Notifier) note(ctx context.Context, log logr.Logger, write func() error) {
 	for said := false; ; said = true {
 		err := write()
@@ -180,10 +180,7 @@ func (n *Notifier) note(ctx context.Context, log logr.Logger, write func() error
 			return
 		}
 		if !said {
-			log.Error(
-				err,
-				"what became of a callback cannot be noted: it is tried again, and after a stop the callback is repeated",
-			)
+			log.Error(err, "could not record the outcome of a callback yet; after a restart the callback is repeated")
 		}
 		if pace.Pause(ctx, lookEvery) != nil {
 			return
@@ -195,7 +192,7 @@ func pauseAfter(tries int) time.Duration {
 	return min(firstPause<<min(tries, 16), longestPause)
 }
 
-// finalError is one that no repetition cures.
+// finalError is an error that a retry cannot cure.
 type finalError struct{ text string }
 
 func (e finalError) Error() string { return e.text }
@@ -205,7 +202,7 @@ func isFinal(err error) bool {
 	return errors.As(err, &final)
 }
 
-// call sends it. The error holds no part of the URL: it may name a token.
+// call sends a callback. The error holds no part of the URL, because the URL may contain a token.
 func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 	secret, ok := n.cfg.Secret(op.ClientService)
 	if !ok {
@@ -217,16 +214,16 @@ func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 		Created: op.Created.UTC().Format(dateFormat), Ended: op.Ended.UTC().Format(dateFormat), Host: host, Port: port,
 	})
 	if err != nil {
-		return finalError{"it cannot be encoded"}
+		return finalError{"the callback cannot be encoded"}
 	}
 	if err := outbound.CheckHost(op.Callback, n.cfg.AllowPrivate); err != nil {
-		return finalError{"its URL leads to an address that is not public"}
+		return finalError{"the callback URL leads to an address that is not public"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, op.Callback, bytes.NewReader(body))
 	if err != nil {
-		return finalError{"its URL cannot be used"}
+		return finalError{"the callback URL cannot be used"}
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set(OperationHeader, op.ID.String())
@@ -244,7 +241,8 @@ func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 	return nil
 }
 
-// lost says in fixed words why there was no answer: the cause names host and address.
+// lost returns an error with a fixed text that says why there was no answer. The cause is left out
+// because it names the host and the address.
 func lost(err error) error {
 	var open *outbound.OpenError
 	var gone *outbound.LostError
@@ -252,9 +250,9 @@ func lost(err error) error {
 	case errors.As(err, &open):
 		return errors.New("the receiver has failed lately and is not called for a while")
 	case errors.Is(err, outbound.ErrPrivate):
-		return errors.New("its URL leads to an address that is not public")
+		return errors.New("the callback URL leads to an address that is not public")
 	case errors.Is(err, outbound.ErrUnresolved):
-		return errors.New("the host name of its URL does not resolve here, and --callback.hosts does not list it")
+		return errors.New("the host name of the callback URL does not resolve here, and --callback.hosts does not list it")
 	case errors.Is(err, context.DeadlineExceeded):
 		return errors.New("the receiver did not answer in time")
 	case errors.As(err, &gone) && gone.Sent:

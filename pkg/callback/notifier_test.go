@@ -18,27 +18,26 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/pipenet"
 	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
-	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
 // queue is a callback.Queue in memory.
 type queue struct {
 	registry *prometheus.Registry
 	mu       sync.Mutex
-	list     map[signing.ID]*store.Callback
+	list     map[signing.ID]*signing.Callback
 	ended    []signing.ID
 	fault    error
 	full     error // of every write
 }
 
-func (q *queue) Callbacks(_ context.Context, limit int) ([]store.Callback, error) {
+func (q *queue) Callbacks(_ context.Context, limit int) ([]signing.Callback, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var all []store.Callback
+	var all []signing.Callback
 	for _, c := range q.list {
 		all = append(all, *c)
 	}
-	slices.SortFunc(all, func(a, b store.Callback) int { return a.Next.Compare(b.Next) })
+	slices.SortFunc(all, func(a, b signing.Callback) int { return a.Next.Compare(b.Next) })
 	return all[:min(limit, len(all))], q.fault
 }
 
@@ -120,10 +119,10 @@ func run(
 ) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		q := &queue{list: map[signing.ID]*store.Callback{}, registry: prometheus.NewRegistry()}
+		q := &queue{list: map[signing.ID]*signing.Callback{}, registry: prometheus.NewRegistry()}
 		start := time.Now()
 		for _, id := range ids {
-			q.list[id] = &store.Callback{Operation: id, Next: start}
+			q.list[id] = &signing.Callback{Operation: id, Next: start}
 		}
 		var mu sync.Mutex
 		var at []time.Duration
@@ -233,7 +232,7 @@ func TestWake(t *testing.T) {
 		time.Sleep(time.Minute + time.Second)
 		q.mu.Lock()
 		q.fault = nil
-		q.list[1] = &store.Callback{Operation: 1, Next: time.Now()}
+		q.list[1] = &signing.Callback{Operation: 1, Next: time.Now()}
 		q.mu.Unlock()
 		n.Wake()
 		synctest.Wait()
@@ -256,7 +255,7 @@ func TestFullDisk(t *testing.T) {
 			q.mu.Lock()
 			q.full = errors.New("disk full")
 			for _, id := range ids {
-				q.list[id] = &store.Callback{Operation: id, Next: time.Now()}
+				q.list[id] = &signing.Callback{Operation: id, Next: time.Now()}
 			}
 			q.mu.Unlock()
 			for range 60 {
@@ -292,10 +291,10 @@ func TestTarPit(t *testing.T) {
 	run(t, nil, always(200), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
 		q.mu.Lock()
 		for id := signing.ID(1000); id < 1500; id++ {
-			q.list[id] = &store.Callback{Operation: id, Next: time.Now().Add(-time.Minute)}
+			q.list[id] = &signing.Callback{Operation: id, Next: time.Now().Add(-time.Minute)}
 		}
 		for id := signing.ID(1); id < 10; id++ {
-			q.list[id] = &store.Callback{Operation: id, Next: time.Now()}
+			q.list[id] = &signing.Callback{Operation: id, Next: time.Now()}
 		}
 		q.mu.Unlock()
 		n.Wake()

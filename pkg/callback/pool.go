@@ -6,21 +6,21 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
-	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// pool is what is under way. It belongs to the goroutine of Run.
+// pool makes several callbacks at a time. Only the goroutine of Run uses it.
 type pool struct {
 	n        *Notifier
 	all      sync.WaitGroup
 	ended    chan signing.ID
-	underWay map[signing.ID]string // client services
-	byClient map[string]int        // how many are under way
-	// client services of those that were looked at and not begun, so that no operation is read twice
+	underWay map[signing.ID]string // operations with a callback under way, and their client services
+	byClient map[string]int        // callbacks under way, by client service
+	// waiting are the due operations whose client service has no free place, so that no operation is
+	// read twice.
 	waiting map[signing.ID]string
 }
 
-// end gives the place of a callback back.
+// end frees the place of a callback that has ended.
 func (p *pool) end(id signing.ID) {
 	client := p.underWay[id]
 	delete(p.underWay, id)
@@ -29,25 +29,25 @@ func (p *pool) end(id signing.ID) {
 	}
 }
 
-// start begins what is due and has a place.
+// start begins the callbacks that are due, as long as there are free places.
 func (p *pool) start(ctx context.Context) {
 	for look := leastLook; len(p.underWay) < atOnce && ctx.Err() == nil; look *= 4 {
 		list, err := p.n.cfg.Queue.Callbacks(ctx, look)
 		if err != nil {
 			if ctx.Err() == nil {
-				p.n.cfg.Log.Error(err, "callbacks cannot be read")
+				p.n.cfg.Log.Error(err, "could not read callbacks")
 			}
 			return
 		}
-		if all := p.begin(ctx, list); all || len(list) < look || look >= mostLook {
+		if complete := p.begin(ctx, list); complete || len(list) < look || look >= mostLook {
 			return
 		}
 	}
 }
 
-// begin begins those of a list that are due and have a place; all is false where more of the queue
-// may be due and have one.
-func (p *pool) begin(ctx context.Context, list []store.Callback) (all bool) {
+// begin begins the callbacks of list that are due and have a free place. It returns false if further
+// callbacks of the queue may be due and have a free place.
+func (p *pool) begin(ctx context.Context, list []signing.Callback) (complete bool) {
 	now := time.Now()
 	waiting := make(map[signing.ID]string)
 	defer func() { p.waiting = waiting }()

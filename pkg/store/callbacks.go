@@ -7,21 +7,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Callback says that somebody must still be told of the end of an operation. It is removed together
-// with its operation.
-type Callback struct {
-	Operation signing.ID
-	Tries     int       // failed tries so far
-	Next      time.Time // not before
-}
-
 // callbacks keeps the callbacks that are still to be made. It is safe for concurrent use.
 type callbacks struct{ db *database }
 
 // Callbacks returns at most limit callbacks, those with the earliest due time first. They may be
 // due in the future.
-func (cb *callbacks) Callbacks(ctx context.Context, limit int) ([]Callback, error) {
-	return collect(ctx, cb.db.queries.callbacks, func(r row) (c Callback, err error) {
+func (cb *callbacks) Callbacks(ctx context.Context, limit int) ([]signing.Callback, error) {
+	return collect(ctx, cb.db.queries.callbacks, func(r row) (c signing.Callback, err error) {
 		var next int64
 		err = r.Scan(&c.Operation, &c.Tries, &next)
 		c.Next = fromNanos(next)
