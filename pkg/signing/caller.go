@@ -259,7 +259,7 @@ func badAnswer(why error) error {
 
 const (
 	// persistTries and persistPause give a disk that is full for a moment time to recover before the
-	// end of a call that brought no values is left to endLeft or to the next start: half a minute in
+	// end of a call that brought no values is left to settler.run or to the next start: half a minute in
 	// all.
 	persistTries = 6
 	persistPause = time.Second

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// create is Store.Create that knows what an error left: an operation that is stored all the same is
-// accepted, and no error.
+// create calls Store.Create and finds out what an error left. If the operation was stored although
+// the store reported an error, it is accepted and create returns no error.
 func (s *Service) create(ctx context.Context, up Upload, made NewOperation) (Operation, error) {
 	op, err := s.cfg.Store.Create(ctx, up, made)
 	if err == nil || KindOf(err) == KindReferenceUsed || KindOf(err) == KindKeyReused {
@@ -23,8 +23,8 @@ func (s *Service) create(ctx context.Context, up Upload, made NewOperation) (Ope
 	return Operation{}, err
 }
 
-// find looks for the operation that a failed Create may have stored. Of all with its reference it
-// is the one of that very moment.
+// find looks for the operation that a failed Create may have stored. Among the operations with the
+// same reference it is the one with the same time of creation.
 func (s *Service) find(ctx context.Context, made NewOperation) (op Operation, found bool, err error) {
 	ops, err := s.cfg.Store.FindByReference(ctx, made.ClientService, made.Request.ExternalReference)
 	for _, op := range ops {
@@ -35,8 +35,8 @@ func (s *Service) find(ctx context.Context, made NewOperation) (op Operation, fo
 	return Operation{}, false, err
 }
 
-// findLater looks again until it can be read whether the operation is there, and then queues it.
-// The next start does so too.
+// findLater repeats find until the store can be read, and then queues the operation if it exists. The
+// next start would queue it too.
 func (s *Service) findLater(made NewOperation) {
 	made.Request.Documents, made.Contents = nil, nil
 	time.AfterFunc(s.cfg.Backoff, func() {

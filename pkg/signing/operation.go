@@ -58,12 +58,14 @@ const (
 
 // Request is what a client service asks for, without the content of the documents.
 type Request struct {
-	ExternalReference string            `json:"externalReference"`
-	Description       string            `json:"description"`
-	ReturnContent     bool              `json:"returnContent"`
-	Preservation      string            `json:"preservation,omitempty"` // preservationInfo as received (JSON); stored, not used
-	Callback          string            `json:"callback,omitempty"`     // URL that is told of the end; empty = the client service's own
-	Documents         []DocumentRequest `json:"documents"`
+	ExternalReference string `json:"externalReference"`
+	Description       string `json:"description"`
+	ReturnContent     bool   `json:"returnContent"`
+	// Preservation is preservationInfo as received (JSON). It is stored and not used.
+	Preservation string `json:"preservation,omitempty"`
+	// Callback is the URL that is told of the end. Empty = the client service's own.
+	Callback  string            `json:"callback,omitempty"`
+	Documents []DocumentRequest `json:"documents"`
 }
 
 // DocumentRequest is what is asked for one document. ExternalReference need not be unique.

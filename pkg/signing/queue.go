@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// busyRetryAfter is what a refused client is told: a few batches have been signed by then.
+// busyRetryAfter is the Retry-After of a refused client. A few batches are signed in that time.
 const busyRetryAfter = 5 * time.Second
 
 // entry is an operation in the queue.
@@ -18,30 +18,31 @@ type entry struct {
 	since         time.Time // accepted
 }
 
-// queue holds what was accepted and has not ended, bounded in documents. An eighth is for client
-// services that hold less than that: the backlog of one keeps nobody out. Operations with a waiting
-// client have a lane of their own, so that they never stand behind a night's batch.
+// queue holds the operations that were accepted and have not ended. It is bounded in documents. An
+// eighth of it is reserved for client services that have less than that in it, so that the backlog
+// of one client service does not keep others out. Operations with a waiting client have a lane of
+// their own, so that they never wait behind a large batch. It is safe for concurrent use.
 type queue struct {
-	mu      sync.Mutex
-	max     int
-	open    bool
-	queued  int                // documents reserved and not released
-	held    map[string]int     // of them, by client service
-	coming  int                // operations for which room was reserved and that are neither pushed nor released
-	lanes   [2]lane            // 0: somebody waits, 1: nobody does
-	since   map[ID]time.Time   // of all that have not ended
-	timers  map[ID]*time.Timer // of those that wait for their next try
-	changed chan struct{}      // capacity 1: something may be ready to run
+	mu       sync.Mutex
+	max      int
+	open     bool
+	queued   int                // documents reserved and not released
+	byClient map[string]int     // of them, by client service
+	coming   int                // operations for which room was reserved, and that are not yet pushed or released
+	lanes    [2]lane            // 0: somebody waits, 1: nobody does
+	since    map[ID]time.Time   // of all that have not ended
+	timers   map[ID]*time.Timer // of those that wait for their next try
+	changed  chan struct{}      // capacity 1: something may be ready to run
 }
 
 func newQueue(maxDocuments int) *queue {
 	return &queue{
-		max:     maxDocuments,
-		held:    make(map[string]int),
-		lanes:   [2]lane{newLane(), newLane()},
-		since:   make(map[ID]time.Time),
-		timers:  make(map[ID]*time.Timer),
-		changed: make(chan struct{}, 1),
+		max:      maxDocuments,
+		byClient: make(map[string]int),
+		lanes:    [2]lane{newLane(), newLane()},
+		since:    make(map[ID]time.Time),
+		timers:   make(map[ID]*time.Timer),
+		changed:  make(chan struct{}, 1),
 	}
 }
 
@@ -57,11 +58,11 @@ func (q *queue) admitLocked(client string, n int) error {
 	switch {
 	case !q.open:
 		return Errorf(KindBusy, "the service is starting or stopping").Retryable(busyRetryAfter)
-	case q.queued == 0: // a request that is larger than the whole queue is let in: its own limits have judged it
+	case q.queued == 0: // accept even a request larger than the whole queue: the API has checked its size
 		return nil
 	case q.queued+n > q.max:
 		return Errorf(KindBusy, "the queue is full").Retryable(busyRetryAfter)
-	case q.queued+n > q.max-kept && q.held[client]+n > kept:
+	case q.queued+n > q.max-kept && q.byClient[client]+n > kept:
 		return Errorf(KindBusy, "the queue is full but for client services with less in it").Retryable(busyRetryAfter)
 	}
 	return nil
@@ -74,7 +75,7 @@ func (q *queue) reserve(client string, n int) error {
 	if err := q.admitLocked(client, n); err != nil {
 		return err
 	}
-	q.hold(client, n)
+	q.count(client, n)
 	q.coming++
 	return nil
 }
@@ -83,16 +84,17 @@ func (q *queue) reserve(client string, n int) error {
 func (q *queue) release(client string, n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.hold(client, -n)
+	q.count(client, -n)
 	q.coming--
 	q.signal()
 }
 
-// hold counts documents that a client service has in the queue, or has no more.
-func (q *queue) hold(client string, n int) {
+// count adds n to the documents that a client service has in the queue; n may be negative. The
+// caller holds mu.
+func (q *queue) count(client string, n int) {
 	q.queued += n
-	if q.held[client] += n; q.held[client] == 0 {
-		delete(q.held, client)
+	if q.byClient[client] += n; q.byClient[client] == 0 {
+		delete(q.byClient, client)
 	}
 }
 
@@ -105,10 +107,11 @@ func (q *queue) push(e entry) {
 	q.pushLocked(e)
 }
 
-// restore adds an operation found at start, beyond any bound: it was accepted once.
+// restore adds an operation that was found at the start. It ignores the bound, because the operation
+// was accepted before.
 func (q *queue) restore(e entry, after time.Duration) {
 	q.mu.Lock()
-	q.hold(e.clientService, e.documents)
+	q.count(e.clientService, e.documents)
 	q.since[e.id] = e.since
 	q.mu.Unlock()
 	q.later(e, after)
@@ -126,7 +129,8 @@ func (q *queue) lane(e entry) *lane {
 	return &q.lanes[1]
 }
 
-// later puts an operation back into its lane after a while. By then nobody waits for it any more.
+// later puts an operation back into its lane after a pause. It is treated as one that nobody waits
+// for.
 func (q *queue) later(e entry, after time.Duration) {
 	e.waiting = false
 	q.mu.Lock()
@@ -167,8 +171,8 @@ func (q *queue) next(ctx context.Context) (entry, bool) {
 	}
 }
 
-// nextWaiting returns an operation that a client waits for; false when there is none and none is
-// being stored any more, or ctx is done. The queue must be closed.
+// nextWaiting returns an operation that a client waits for. It returns false when there is none and
+// none is being stored, or when ctx is done. The queue must be closed.
 func (q *queue) nextWaiting(ctx context.Context) (entry, bool) {
 	for {
 		e, ok, coming := q.take(1)
@@ -183,7 +187,7 @@ func (q *queue) nextWaiting(ctx context.Context) (entry, bool) {
 	}
 }
 
-// take removes the next operation of the first so many lanes, and tells how many are coming.
+// take removes the next operation of the first lanes. coming is how many more may come.
 func (q *queue) take(lanes int) (e entry, ok bool, coming int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -195,20 +199,20 @@ func (q *queue) take(lanes int) (e entry, ok bool, coming int) {
 	return entry{}, false, q.coming + q.lanes[0].waiting()
 }
 
-// done says that an operation taken by next is not being worked on any more; ended, that it will
-// not come back.
+// done says that the work on an operation taken by next has stopped. ended says that it will not
+// come back.
 func (q *queue) done(e entry, ended bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.lane(e).done(e)
 	if ended {
-		q.hold(e.clientService, -e.documents)
+		q.count(e.clientService, -e.documents)
 		delete(q.since, e.id)
 	}
 	q.signal()
 }
 
-// setOpen lets operations in, or no more.
+// setOpen says whether the queue accepts operations.
 func (q *queue) setOpen(open bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

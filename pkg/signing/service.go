@@ -305,10 +305,10 @@ func (s *Service) Remove(ctx context.Context, clientService string, id ID) error
 	return err
 }
 
-// Fetched notes that an operation's results were given to its owner in full.
+// Fetched records that an operation's results were given to its owner in full.
 func (s *Service) Fetched(ctx context.Context, id ID) {
 	if err := s.cfg.Store.Fetched(ctx, id); err != nil {
-		s.cfg.Log.Error(err, "that results were fetched could not be noted: they are kept longer", "operation", id)
+		s.cfg.Log.Error(err, "could not record that results were fetched, they are kept longer", "operation", id)
 	}
 }
 

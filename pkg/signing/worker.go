@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Start opens the service, resumes what an earlier process left, and works until ctx is done. Then
-// it lets nothing more in, gives running operations and those that a client waits for Config.Grace
-// to end, and returns; what has not ended by then is resumed by the next Start from disk. A Service
-// is started once.
+// Start opens the service, resumes the operations of an earlier process, and works until ctx is done.
+// Then it accepts nothing more, and gives running operations and those that a client waits for
+// Config.Grace to end, and returns. The next Start resumes from disk what has not ended by then. A
+// Service is started once.
 func (s *Service) Start(ctx context.Context) error {
 	defer s.halt()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -33,7 +33,7 @@ func (s *Service) Start(ctx context.Context) error {
 	s.queue.setOpen(false)
 	cut := time.AfterFunc(s.cfg.Grace, func() { stop(); s.halt() })
 	defer cut.Stop()
-	for { // what a client waits for is still begun
+	for { // operations that a client waits for are still begun
 		e, ok := s.queue.nextWaiting(work)
 		if !ok {
 			break
@@ -60,17 +60,8 @@ func (s *Service) run(ctx context.Context, e entry) {
 		s.queue.done(e, false)
 	default:
 		s.queue.done(e, false)
-		s.cfg.Log.Info(
-			"operation will be tried again",
-			"operation",
-			e.id,
-			"externalReference",
-			op.ExternalReference,
-			"tries",
-			op.Tries,
-			"after",
-			after.String(),
-		)
+		s.cfg.Log.Info("operation will be tried again", "operation", e.id, "externalReference", op.ExternalReference,
+			"tries", op.Tries, "after", after.String())
 		s.queue.later(e, after)
 	}
 }
@@ -97,13 +88,13 @@ func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, a
 	return s.conclude(ctx, t, e)
 }
 
-// storageTrouble puts an operation off because our own disk failed: that is no try, since the fault
-// is not the operation's.
+// storageTrouble postpones an operation because our own disk failed. That does not count as a try,
+// because the fault is not the operation's.
 func (s *Service) storageTrouble(op Operation, e entry, err error) (Operation, bool, time.Duration) {
 	if KindOf(err) == KindNotFound {
-		return op, true, 0 // thrown away by retention or by hand: nothing is left to do
+		return op, true, 0 // removed by retention or by a person: nothing is left to do
 	}
-	s.cfg.Log.Error(err, "operation is put off", "operation", e.id)
+	s.cfg.Log.Error(err, "could not work on operation because of a storage error", "operation", e.id)
 	return op, false, s.cfg.Backoff
 }
 
@@ -145,19 +136,9 @@ func (s *Service) end(ctx context.Context, t *try, e entry) (Operation, bool, ti
 		return s.storageTrouble(op, e, err)
 	}
 	op.Status, op.Ended = change.Status, change.Ended
-	s.cfg.Log.Info(
-		"operation ended",
-		"operation",
-		op.ID,
-		"clientService",
-		op.ClientService,
-		"externalReference",
-		op.ExternalReference,
-		"status",
-		string(op.Status),
-		"took",
-		op.Ended.Sub(op.Created).String(),
-	)
+	s.cfg.Log.Info("operation ended", "operation", op.ID, "clientService", op.ClientService,
+		"externalReference", op.ExternalReference, "status", string(op.Status),
+		"took", op.Ended.Sub(op.Created).String())
 	if f := s.cfg.Observer.OperationEnded; f != nil {
 		f(op.ClientService, op.Status)
 	}

@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// readBuffers hold what is read of documents to hash them.
+// readBuffers are the buffers for hashing documents.
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
 
-// unaltered reads a file whole and returns KindAltered if it is not what was accepted.
+// unaltered reads the whole file and returns KindAltered if its content is not what was accepted.
 func unaltered(f File, c Content) error {
 	h := sha256.New()
 	buffer := readBuffers.Get().(*[]byte)

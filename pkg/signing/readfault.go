@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// watchedFile remembers that our own disk failed, so that a document is not called damaged for it.
+// watchedFile remembers that our own disk failed, so that the document is not reported as damaged.
 type watchedFile struct {
 	File
 	fault atomic.Pointer[error]
@@ -20,8 +20,8 @@ func (f *watchedFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// readFault is err, unless the file could not be read: then that is the fault, whatever a format
-// made of it.
+// readFault returns err, or the read error of f if there was one. A format may have turned the read
+// error into another one.
 func readFault(f File, err error) error {
 	if w, ok := f.(*watchedFile); ok && err != nil {
 		if fault := w.fault.Load(); fault != nil {
