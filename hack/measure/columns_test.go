@@ -29,7 +29,6 @@ var unwrapped = []string{
 	"pkg/internal/durable",
 	"pkg/internal/filewatch",
 	"pkg/internal/jsonstream",
-	"pkg/internal/lastgood",
 	"pkg/internal/lenient",
 	"pkg/internal/remotefault",
 	"pkg/outbound",

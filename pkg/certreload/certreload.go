@@ -3,6 +3,7 @@
 package certreload
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,7 +13,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lastgood"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/filewatch"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
 // maxFileBytes bounds each file. A chain of ten certificates takes 20 KB.
@@ -31,7 +33,7 @@ type Reloader struct {
 	cfg                 Config
 	reloads             *prometheus.CounterVec
 	notBefore, notAfter prometheus.Gauge
-	pair                *lastgood.Value[*tls.Certificate]
+	pair                *filewatch.LastGood[tls.Certificate]
 }
 
 // New reads both files. If they cannot be used it returns an error that names the file at fault.
@@ -53,14 +55,11 @@ func New(cfg Config) (*Reloader, error) {
 			Help: "Unix time at which the REST port's certificate in force expires.",
 		}),
 	}
-	r.pair = lastgood.New(lastgood.Config[*tls.Certificate]{
-		What: "certificate", Paths: []string{cfg.CertFile, cfg.KeyFile}, MaxBytes: maxFileBytes,
-		Decode: r.decode, Observe: r.observe, Poll: cfg.Poll, Log: cfg.Log,
-	})
+	r.pair = filewatch.NewLastGood(r.read, r.decode)
 	if err := r.register(); err != nil {
 		return nil, fmt.Errorf("register metrics of the certificate: %w", err)
 	}
-	if _, err := r.pair.Load(); err != nil {
+	if _, err := r.reload(); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -84,43 +83,66 @@ func (r *Reloader) register() (err error) {
 func (r *Reloader) TLSConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.pair.Current(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.pair.Value(), nil },
 	}
 }
 
 // NotAfter is the time at which the certificate in force expires.
-func (r *Reloader) NotAfter() time.Time { return r.pair.Current().Leaf.NotAfter }
+func (r *Reloader) NotAfter() time.Time { return r.pair.Value().Leaf.NotAfter }
 
 // Start reloads the files whenever they change, until ctx is done, and then returns nil. If
 // certificate and key do not belong together, as in the middle of a renewal, the last good pair
 // stays in force.
 func (r *Reloader) Start(ctx context.Context) error {
 	log := r.cfg.Log.WithValues("path", r.cfg.CertFile)
-	return r.pair.Run(ctx, func(pair *tls.Certificate, err error) {
-		if err != nil {
+	watch := filewatch.Config{Paths: []string{r.cfg.CertFile, r.cfg.KeyFile}, Poll: r.cfg.Poll, Log: r.cfg.Log}
+	return filewatch.Run(ctx, watch, func() {
+		changed, err := r.reload()
+		switch {
+		case err != nil:
 			log.Error(err, "certificate refused; the last good one stays in force")
-			return
+		case changed:
+			log.Info("certificate reloaded", "notAfter", r.NotAfter())
 		}
-		log.Info("certificate reloaded", "notAfter", pair.Leaf.NotAfter)
 	})
 }
 
-// decode makes a pair from the contents of the two files. tls.X509KeyPair checks that the key
-// belongs to the certificate.
-func (r *Reloader) decode(contents [][]byte) (*tls.Certificate, error) {
-	pair, err := tls.X509KeyPair(contents[0], contents[1])
+// reload reads the files. Each version is counted once, and a refused one is returned once.
+func (r *Reloader) reload() (changed bool, err error) {
+	changed, err = r.pair.Reload()
+	switch {
+	case err != nil:
+		r.reloads.WithLabelValues("failure").Inc()
+		return false, fmt.Errorf("read certificate: %w", err)
+	case changed:
+		leaf := r.pair.Value().Leaf
+		r.reloads.WithLabelValues("success").Inc()
+		r.notBefore.Set(float64(leaf.NotBefore.Unix()))
+		r.notAfter.Set(float64(leaf.NotAfter.Unix()))
+	}
+	return changed, nil
+}
+
+// separator stands between the contents of the two files. PEM never contains it.
+var separator = []byte{0}
+
+// read returns both files as one content, because they are one value.
+func (r *Reloader) read() ([]byte, error) {
+	certificate, certErr := secretfile.Bounded(r.cfg.CertFile, maxFileBytes)
+	key, keyErr := secretfile.Bounded(r.cfg.KeyFile, maxFileBytes)
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return nil, err
+	}
+	return bytes.Join([][]byte{certificate, key}, separator), nil
+}
+
+// decode makes a pair from what read returns. tls.X509KeyPair checks that the key belongs to the
+// certificate.
+func (r *Reloader) decode(content []byte) (*tls.Certificate, error) {
+	certificate, key, _ := bytes.Cut(content, separator)
+	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
 		return nil, fmt.Errorf("%s with key %s: %w", r.cfg.CertFile, r.cfg.KeyFile, err)
 	}
 	return &pair, nil
-}
-
-func (r *Reloader) observe(pair *tls.Certificate, err error) {
-	if err != nil {
-		r.reloads.WithLabelValues("failure").Inc()
-		return
-	}
-	r.reloads.WithLabelValues("success").Inc()
-	r.notBefore.Set(float64(pair.Leaf.NotBefore.Unix()))
-	r.notAfter.Set(float64(pair.Leaf.NotAfter.Unix()))
 }
