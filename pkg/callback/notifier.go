@@ -56,7 +56,8 @@ const (
 	leastLook, mostLook = 4 * atOnce, 1 << 14
 	// lookEvery is the time between two reads of the queue when nobody calls Wake.
 	lookEvery = 5 * time.Second
-	// firstPause and longestPause bound the time between two tries. Each pause is twice the one before.
+	// firstPause and longestPause bound the time between two tries. Each pause is twice the one
+	// before.
 	firstPause, longestPause = 10 * time.Second, time.Hour
 	// maxTries is reached after about a day of those pauses.
 	maxTries = 32
@@ -171,8 +172,8 @@ func (n *Notifier) one(ctx context.Context, c signing.Callback, op signing.Opera
 }
 
 // note records the outcome of a callback and retries until that succeeds. Otherwise the callback
-// would be repeated for as long as the disk is full. The callback keeps its place meanwhile, so that
-// only few callbacks are made whose outcome cannot be recorded.
+// would be repeated for as long as the disk is full. The callback keeps its place meanwhile, so
+// that only few callbacks are made whose outcome cannot be recorded.
 func (n *Notifier) note(ctx context.Context, log logr.Logger, write func() error) {
 	for said := false; ; said = true {
 		err := write()

@@ -45,8 +45,8 @@ func (p *pool) start(ctx context.Context) {
 	}
 }
 
-// begin begins the callbacks of list that are due and have a free place. It returns false if further
-// callbacks of the queue may be due and have a free place.
+// begin begins the callbacks of list that are due and have a free place. It returns false if
+// further callbacks of the queue may be due and have a free place.
 func (p *pool) begin(ctx context.Context, list []signing.Callback) (complete bool) {
 	now := time.Now()
 	waiting := make(map[signing.ID]string)

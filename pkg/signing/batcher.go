@@ -242,8 +242,8 @@ func (q *credentialQueue) limit(now time.Time) int {
 }
 
 // returnThrottled returns all items to their operations when the credential's back-off is longer
-// than an operation waits between two tries. Nothing was sent. The operation reports that a retry is
-// planned, and when.
+// than an operation waits between two tries. Nothing was sent. The operation reports that a retry
+// is planned, and when.
 func (q *credentialQueue) returnThrottled(now time.Time) {
 	rest, reason := q.b.caller.throttle.remaining(q.key, now)
 	if rest <= q.b.cfg.Backoff || q.lanes.n == 0 {

@@ -16,8 +16,8 @@ import (
 // counters.
 const maxRenewals = 2
 
-// caller makes calls to providers: it records each call, makes it, checks the answer and records the
-// end. It is safe for concurrent use.
+// caller makes calls to providers: it records each call, makes it, checks the answer and records
+// the end. It is safe for concurrent use.
 type caller struct {
 	cfg      *Config
 	throttle *throttle
@@ -78,8 +78,8 @@ func (m *caller) call(key queueKey, p Provider, c *Credential, items []*item, s 
 }
 
 // finish gives items the error of their call, or returns them if they are to be queued again. The
-// error asks for a retry after the end of the credential's back-off. An earlier retry would use up a
-// try and make no call.
+// error asks for a retry after the end of the credential's back-off. An earlier retry would use up
+// a try and make no call.
 func (m *caller) finish(key queueKey, items []*item, err error) (refused []*item) {
 	if e := AsError(err); e != nil && e.Retry {
 		rest, _ := m.throttle.remaining(key, time.Now())
@@ -224,8 +224,8 @@ func (m *caller) conclude(sent sentCall, values [][]byte, err error) error {
 	return end
 }
 
-// failSent fails documents that must not be sent again. It is called before the end of their call is
-// recorded, so that no signature is paid for twice, whatever happens in between and however long
+// failSent fails documents that must not be sent again. It is called before the end of their call
+// is recorded, so that no signature is paid for twice, whatever happens in between and however long
 // other calls of their operations take.
 func failSent(ctx context.Context, cfg *Config, refs []Ref, why *Error) error {
 	results := make([]DocumentResult, len(refs))
@@ -259,8 +259,8 @@ func badAnswer(why error) error {
 
 const (
 	// persistTries and persistPause give a disk that is full for a moment time to recover before the
-	// end of a call that brought no values is left to settler.run or to the next start: half a minute in
-	// all.
+	// end of a call that brought no values is left to settler.run or to the next start: half a minute
+	// in all.
 	persistTries = 6
 	persistPause = time.Second
 )

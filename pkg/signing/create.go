@@ -35,8 +35,8 @@ func (s *Service) find(ctx context.Context, made NewOperation) (op Operation, fo
 	return Operation{}, false, err
 }
 
-// findLater repeats find until the store can be read, and then queues the operation if it exists. The
-// next start would queue it too.
+// findLater repeats find until the store can be read, and then queues the operation if it exists.
+// The next start would queue it too.
 func (s *Service) findLater(made NewOperation) {
 	made.Request.Documents, made.Contents = nil, nil
 	time.AfterFunc(s.cfg.Backoff, func() {

@@ -10,10 +10,10 @@ import (
 // is used again within this time.
 const keepPause = 15 * time.Second
 
-// keepValues stores signature values before anything uses them. If the disk is full, the values stay
-// in memory until they can be stored, because they were paid for. Their call counts as in flight
-// during that time, because a new call would have no room on the disk either. keepValues gives up
-// when the process stops; the next start then counts the values as unknown.
+// keepValues stores signature values before anything uses them. If the disk is full, the values
+// stay in memory until they can be stored, because they were paid for. Their call counts as in
+// flight during that time, because a new call would have no room on the disk either. keepValues
+// gives up when the process stops; the next start then counts the values as unknown.
 func (m *caller) keepValues(call Call, values [][]byte) error {
 	store := func() error { return m.cfg.Store.EndCall(context.Background(), call.ID, values) }
 	err := store()

@@ -35,8 +35,8 @@ func (p *pendingAnswers) add(call string, refs []Ref, why *Error) error {
 	for _, ref := range refs {
 		a.refs[ref] = true
 	}
-	// The cause is not wrapped. It describes the request for the answer (it may be ErrTooMany), not the
-	// call itself.
+	// The cause is not wrapped. It describes the request for the answer (it may be ErrTooMany), not
+	// the call itself.
 	a.why = (&Error{Kind: why.Kind, Detail: why.Detail, Err: errors.New(why.Error())}).Retryable(why.RetryAfter)
 	p.log.Info("answer of a call has not come yet, it will be requested again",
 		"call", call, "digests", len(refs), "reason", why.Error())

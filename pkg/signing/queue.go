@@ -107,8 +107,8 @@ func (q *queue) push(e entry) {
 	q.pushLocked(e)
 }
 
-// restore adds an operation that was found at the start. It ignores the bound, because the operation
-// was accepted before.
+// restore adds an operation that was found at the start. It ignores the bound, because the
+// operation was accepted before.
 func (q *queue) restore(e entry, after time.Duration) {
 	q.mu.Lock()
 	q.count(e.clientService, e.documents)

@@ -139,8 +139,9 @@ func (r *renewals) reread(p Provider, c *Credential) verdict {
 	return renewed
 }
 
-// check returns nil if a call with the certificate of c may begin: the certificate is valid now, and
-// it is still in use as far as the provider knows. When check returns an error, nothing was sent.
+// check returns nil if a call with the certificate of c may begin: the certificate is valid now,
+// and it is still in use as far as the provider knows. When check returns an error, nothing was
+// sent.
 func (r *renewals) check(ctx context.Context, p Provider, c *Credential) (err error) {
 	defer recovered(&err)
 	now, err := p.Credential(ctx)

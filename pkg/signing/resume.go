@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// resumeTime bounds how long a lost answer is requested under its handle before that is left to the
-	// operation's next try. A service can restart in that time. A longer time would keep the
+	// resumeTime bounds how long a lost answer is requested under its handle before that is left to
+	// the operation's next try. A service can restart in that time. A longer time would keep the
 	// credential's other calls waiting, because this call still counts as in flight.
 	resumeTime  = 3 * time.Minute
 	resumeTries = 7
@@ -24,9 +24,9 @@ type resumer struct {
 	timeout time.Duration // of one request
 }
 
-// resume requests the answer of a call at once, and repeats that for a while unless the service says
-// that there will be no answer. The repetitions exist so that a restart in the middle of an outage
-// does not pay for the signatures twice. open reports that the answer may still come.
+// resume requests the answer of a call at once, and repeats that for a while unless the service
+// says that there will be no answer. The repetitions exist so that a restart in the middle of an
+// outage does not pay for the signatures twice. open reports that the answer may still come.
 func (rs resumer) resume(ctx context.Context, r Resumer, call Call, handle string) (v [][]byte, open bool, err error) {
 	v, err = rs.resumeOnce(ctx, r, call, handle)
 	if err != nil && mayCome(err) {
@@ -37,8 +37,8 @@ func (rs resumer) resume(ctx context.Context, r Resumer, call Call, handle strin
 
 // resumeWithRetries requests the answer of a call whose outcome is unknown because of lost, several
 // times with growing pauses. It returns lost, or a fault without signatures, when the service says
-// that the answer will never come. open reports that the answer may still come; err is then the last
-// error of the service.
+// that the answer will never come. open reports that the answer may still come; err is then the
+// last error of the service.
 func (rs resumer) resumeWithRetries(
 	r Resumer, call Call, handle string, lost error,
 ) (values [][]byte, err error, open bool) {

@@ -11,9 +11,9 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// settler finds an end for calls that have none recorded and that nobody in this process is going to
-// end ("orphaned" calls): a crash, a lost answer or a disk fault left them. It is safe for concurrent
-// use.
+// settler finds an end for calls that have none recorded and that nobody in this process is going
+// to end ("orphaned" calls): a crash, a lost answer or a disk fault left them. It is safe for
+// concurrent use.
 type settler struct {
 	cfg     *Config
 	store   Store
@@ -72,8 +72,8 @@ func (l *liveCalls) without(calls []CallRecord) map[string]bool {
 
 // settle finds an end for the orphaned calls that match. With resume it requests the answers under
 // the noted handles from the provider. Where there is no handle, or no answer any more, the outcome
-// is unknown and Config.UnknownOutcome decides. A call whose answer may still come is left as it is.
-// So is each call with a handle when resume is false. The error is the store's.
+// is unknown and Config.UnknownOutcome decides. A call whose answer may still come is left as it
+// is. So is each call with a handle when resume is false. The error is the store's.
 func (s *settler) settle(ctx context.Context, match func(CallRecord) bool, resume bool) error {
 	calls, err := s.orphans(ctx)
 	if err != nil {
@@ -231,9 +231,9 @@ func (s *settler) sent(ctx context.Context, refs []Ref) ([]Ref, error) {
 	return sent, nil
 }
 
-// resume requests the answer of an earlier call for the documents that are still sent, and stores its
-// signature values. why says what prevents that, and is nil when the call is settled; open reports
-// that the answer may still come. err is the store's.
+// resume requests the answer of an earlier call for the documents that are still sent, and stores
+// its signature values. why says what prevents that, and is nil when the call is settled; open
+// reports that the answer may still come. err is the store's.
 func (s *settler) resume(ctx context.Context, record CallRecord, sent []Ref) (why *Error, open bool, err error) {
 	op, err := s.store.Operation(ctx, sent[0].Operation)
 	if KindOf(err) == KindNotFound {

@@ -8,7 +8,8 @@ import (
 
 // firstPause is the back-off of a credential whose service asked for fewer requests and did not say
 // how long to wait. Each further such refusal without a success in between doubles it, up to twice
-// Config.Backoff: digests that must wait longer than Config.Backoff are returned to their operation.
+// Config.Backoff: digests that must wait longer than Config.Backoff are returned to their
+// operation.
 const firstPause = time.Second
 
 // throttle slows down the calls of credentials whose services ask for fewer requests. It is safe
@@ -71,7 +72,8 @@ func (t *throttle) record(key queueKey, c *Credential, start time.Time, err erro
 	}
 }
 
-// recordSuccess ends the growth of the pause and allows one more call in flight. The caller holds mu.
+// recordSuccess ends the growth of the pause and allows one more call in flight. The caller holds
+// mu.
 func (t *throttle) recordSuccess(key queueKey, c *Credential, start time.Time) {
 	b := t.backoffs[key]
 	if b == nil || start.Before(b.since) {

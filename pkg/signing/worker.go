@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Start opens the service, resumes the operations of an earlier process, and works until ctx is done.
-// Then it accepts nothing more, and gives running operations and those that a client waits for
-// Config.Grace to end, and returns. The next Start resumes from disk what has not ended by then. A
-// Service is started once.
+// Start opens the service, resumes the operations of an earlier process, and works until ctx is
+// done. Then it accepts nothing more, and gives running operations and those that a client waits
+// for Config.Grace to end, and returns. The next Start resumes from disk what has not ended by
+// then. A Service is started once.
 func (s *Service) Start(ctx context.Context) error {
 	defer s.halt()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
