@@ -17,8 +17,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 )
 
-// readAffinity finds out where clients reach this instance, as far as that is known yet, and who
-// the others are.
+// readAffinity determines the address at which clients reach this instance, as far as it is known
+// yet, and the addresses of the other instances.
 func (p *proxy) readAffinity() error {
 	c := p.cfg.Affinity
 	guess, err := affinity.Resolve(affinity.Sources{
@@ -40,9 +40,9 @@ func (p *proxy) readAffinity() error {
 		return err
 	}
 	peers := &authorities{file: c.CAFile, log: p.log.WithName("affinity")}
-	var peerTLS *tls.Config // nil = without TLS
+	var peerTLS *tls.Config // nil = no TLS
 	if p.certificate != nil {
-		// As clients speak to this one, since all of them are set up alike.
+		// Peers use TLS if this instance does, because all instances have the same configuration.
 		peerTLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		if err := peers.look(); err != nil {
 			return err
@@ -69,7 +69,8 @@ func (p *proxy) readAffinity() error {
 	return err
 }
 
-// redirectScheme is what redirects always say; empty = what fits.
+// redirectScheme returns the scheme of every redirect. Empty means that each redirect uses the
+// scheme of its request.
 func redirectScheme(s config.RedirectScheme) string {
 	if s == config.SchemeAuto {
 		return ""
@@ -77,20 +78,21 @@ func redirectScheme(s config.RedirectScheme) string {
 	return string(s)
 }
 
-// authorities are those that the certificates of the other instances must lead to. The file is read
-// whenever one is connected to, which is rare: a changed one needs no restart.
+// authorities are the certificate authorities that the certificates of the other instances must
+// chain to. The file is read at each connection to another instance. Such connections are rare, and
+// a changed file needs no restart.
 type authorities struct {
-	file string // empty = the system's
+	file string // empty = the system's authorities
 	log  logr.Logger
 
 	mu      sync.Mutex
-	read    bool // look has been called
+	read    bool // look has read the file once
 	content []byte
-	good    *x509.CertPool // nil = the system's
-	fault   string         // of the last look
+	good    *x509.CertPool // nil = the system's authorities
+	fault   string         // error of the last read, which was logged
 }
 
-// pool returns the authorities in force; nil = the system's.
+// pool returns the authorities in force. nil means the system's authorities.
 func (a *authorities) pool() *x509.CertPool {
 	err := a.look()
 	a.mu.Lock()
@@ -102,8 +104,8 @@ func (a *authorities) pool() *x509.CertPool {
 	return a.good
 }
 
-// look reads the file. A missing or an empty one is no mistake: Secrets whose certificate a public
-// authority made out have none.
+// look reads the file if it has changed. A missing or empty file is valid, because a Secret whose
+// certificate comes from a public authority contains no authority.
 func (a *authorities) look() error {
 	if a.file == "" {
 		return nil
@@ -138,13 +140,15 @@ func (a *authorities) look() error {
 	return nil
 }
 
-// peersKnown says whether it is known who must be asked for what is not here, if anybody.
+// peersKnown reports whether this instance knows the other instances, or does not need to know them
+// because forwarding is off.
 func (p *proxy) peersKnown() bool {
 	_, known := p.instances.Directory()
 	return known || p.cfg.Affinity.Forward == config.ForwardOff
 }
 
-// published says whether the address is known that async answers are to name.
+// published reports whether this instance knows its own address, which asynchronous answers
+// contain.
 func (p *proxy) published() bool {
 	_, known := p.instances.Endpoint()
 	return known

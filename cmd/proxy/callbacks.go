@@ -4,7 +4,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
 )
 
-// openCallbacks makes what tells clients' own services of ends.
+// openCallbacks makes the sender that tells the clients' own services that an operation has ended.
 func (p *proxy) openCallbacks() {
 	p.callbacks = callback.New(callback.Config{
 		Queue: p.store, HTTP: p.calls.callback, AllowPrivate: p.cfg.Callback.AllowPrivate, Timeout: p.cfg.Callback.Timeout,

@@ -10,13 +10,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
-// calls are the clients for everything that leaves the proxy. They share settings, not connections
-// or breakers: a timestamp authority on the signing service's host must not stop signatures.
+// calls holds the HTTP clients for all outgoing calls. They share settings, but not connections or
+// circuit breakers. Otherwise a broken timestamp authority on the host of the signing service would
+// stop signatures.
 type calls struct {
 	remote, timestamp, revocation, token, callback *http.Client
 }
 
-// openCalls makes the clients from the settings for outgoing calls.
+// openCalls makes the HTTP clients from the settings for outgoing calls.
 func (p *proxy) openCalls() error {
 	m := newCallMetrics(p.registry)
 	o := p.cfg.Outbound
@@ -29,7 +30,7 @@ func (p *proxy) openCalls() error {
 	} {
 		log := p.log.WithName("outbound").WithValues("purpose", c.purpose)
 		for _, s := range []outbound.State{outbound.Closed, outbound.HalfOpen, outbound.Open} {
-			// the first event of a series that was not there before it is no increase
+			// Create the series at 0. Otherwise increase() misses the first event.
 			m.breaks.WithLabelValues(c.purpose, string(s))
 		}
 		cfg := outbound.Config{
@@ -40,7 +41,7 @@ func (p *proxy) openCalls() error {
 				m.breaks.WithLabelValues(c.purpose, string(s)).Inc()
 			}},
 		}
-		switch c.client { // whose addresses others choose
+		switch c.client { // for these clients, others choose the addresses
 		case &made.revocation:
 			cfg.Guard = &outbound.Guard{
 				Allow:   p.cfg.Revocation.AllowPrivate,
@@ -68,7 +69,8 @@ func (p *proxy) openCalls() error {
 	return nil
 }
 
-// callMetrics count outgoing calls. Hosts are no labels: certificates may name any number of them.
+// callMetrics counts outgoing calls. The host is not a label, because certificates may name any
+// number of hosts.
 type callMetrics struct {
 	took   *prometheus.HistogramVec
 	breaks *prometheus.CounterVec
@@ -90,7 +92,7 @@ func newCallMetrics(r prometheus.Registerer) *callMetrics {
 	return m
 }
 
-// measured is a transport whose requests are counted.
+// measured is an http.RoundTripper that counts its requests.
 type measured struct {
 	next http.RoundTripper
 	took prometheus.ObserverVec
@@ -111,7 +113,7 @@ func (t *measured) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// CloseIdleConnections lets http.Client.CloseIdleConnections reach the connections.
+// CloseIdleConnections lets http.Client.CloseIdleConnections close the idle connections below.
 func (t *measured) CloseIdleConnections() {
 	if next, ok := t.next.(interface{ CloseIdleConnections() }); ok {
 		next.CloseIdleConnections()

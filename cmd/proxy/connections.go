@@ -8,12 +8,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
 )
 
-// managementConns bounds the connections of the management port: kubelets, scrapers and people. It
-// has no setting, because all of them together need a tenth of it.
+// managementConns bounds the connections of the management port. Kubelets, scrapers and people use
+// this port. It is not a setting, because all of them together need a tenth of this number.
 const managementConns = 256
 
-// limitConnections returns the listeners of both ports with limits, and prepares the servers for
-// them. It comes after the servers are complete.
+// limitConnections returns the listeners of both ports with connection limits, and prepares the
+// servers for these limits. Call it when the servers are complete.
 func (p *proxy) limitConnections(rest, management *http.Server) (restPort, managementPort net.Listener, err error) {
 	metrics, err := connlimit.NewMetrics(p.registry)
 	if err != nil {

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// rereadPause is the time between two questions for a credential that could not be read for a
-	// reason that may pass.
+	// rereadPause is the time between two attempts to read a credential after an error that may pass
+	// by itself.
 	rereadPause = time.Minute
-	// rereadRefused is that time where the remote side refused us: each refusal may bring us nearer to
-	// being locked out.
+	// rereadRefused is the time between two attempts after the remote side refused our identity. It is
+	// long, because each refusal may bring us nearer to a lock-out.
 	rereadRefused = time.Hour
 )
 
-// unread is why a credential could not be read when it was last asked for.
+// unread says why the last attempt to read a credential failed.
 type unread struct {
 	at     time.Time
-	passes bool // it may do so by itself
+	passes bool // the error may pass by itself
 }
 
 func (u *unread) due(now time.Time) bool {
@@ -31,11 +31,12 @@ func (u *unread) due(now time.Time) bool {
 	return now.Sub(u.at) >= pause
 }
 
-// watchCredentials reads the credential of each client service once, at the start or when it is
-// new, so that log and metrics say what is wrong before the first document does; and it reads anew
-// what could not be read, so that they say when that is over. A remote side that is out of reach
-// stops nothing: what is accepted is on disk and signed when it is back, so the proxy is ready all
-// the same, and /readyz does not ask.
+// watchCredentials reads the credential of each client service once, at the start or when the
+// client service is new. So the log and the metrics show a fault before the first document fails.
+// It retries credentials that could not be read, so that the log and the metrics also show when the
+// fault is over. An unreachable remote side stops nothing: accepted operations are on disk and are
+// signed when the remote side is reachable again. For the same reason the proxy is ready meanwhile,
+// and /readyz does not ask the remote side. It returns when ctx is done.
 func (s *providers) watchCredentials(ctx context.Context) {
 	tick := time.NewTicker(rereadPause)
 	defer tick.Stop()
@@ -50,8 +51,10 @@ func (s *providers) watchCredentials(ctx context.Context) {
 	}
 }
 
-// readCredentials reads what is to be read now. asked says, by credential, what the client services
-// were when it was last read here: where they have changed, so may have a secret that was refused.
+// readCredentials reads the credentials that are due now. asked holds, for each credential, the
+// client services at the time of its last read. If the client services have changed since then, a
+// refused secret may have changed too, so the credential is read again at once. It returns the new
+// value of asked.
 func (s *providers) readCredentials(
 	ctx context.Context,
 	asked map[string]*clientservice.Services,
@@ -73,7 +76,7 @@ func (s *providers) readCredentials(
 	return now
 }
 
-// readCredential reads one. What is wrong is logged when it is news.
+// readCredential reads the credential of one client service. It logs an error only if news is true.
 func (s *providers) readCredential(ctx context.Context, id string, news bool) {
 	p, err := s.forClient(id)
 	var c *signing.Credential
@@ -85,7 +88,7 @@ func (s *providers) readCredential(ctx context.Context, id string, news bool) {
 	}
 	switch {
 	case signing.KindOf(err) == signing.KindCertificate:
-		s.wasRead(id, c, signing.AsError(err)) // which logs it
+		s.wasRead(id, c, signing.AsError(err)) // which logs the error
 	case err == nil:
 		s.wasRead(id, c, nil)
 		s.log.Info("signing credential", "name", c.Name, "algorithm", string(c.Algorithm), "hash", c.Hash.String(),

@@ -19,8 +19,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
-// openFormats makes the forms of signature. Without a timestamp authority a document that wants a
-// level above B-B is refused with TIMESTAMP_SIGN_ERROR: never signed at a lesser one.
+// openFormats makes the signature formats. Without a timestamp authority, a document that asks for
+// a level above B-B is refused with TIMESTAMP_SIGN_ERROR. It is never signed at a lower level.
 func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) {
 	format := &pades.Format{Fonts: p.fonts, AllowClipping: p.cfg.Visible.AllowClipping}
 	trusted, err := p.timestampCAs()
@@ -46,7 +46,8 @@ func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) 
 	return map[signing.SignatureType]signing.Format{signing.PAdES: format}, nil
 }
 
-// readFonts reads the operator's own fonts for visible signatures.
+// readFonts reads the operator's own fonts for visible signatures. It reads nothing if no folder is
+// set.
 func (p *proxy) readFonts() (err error) {
 	if p.cfg.Visible.Fonts == "" {
 		return nil
@@ -60,7 +61,7 @@ func (p *proxy) readFonts() (err error) {
 	return nil
 }
 
-// localCRL returns the lists of development CAs, which no network knows.
+// localCRL returns the CRLs of development CAs. They are not published on any network.
 func (p *proxy) localCRL(ctx context.Context, issuer *x509.Certificate) ([][]byte, error) {
 	for _, of := range p.localCRLs {
 		if lists, err := of(ctx, issuer); err != nil || len(lists) > 0 {
@@ -70,10 +71,11 @@ func (p *proxy) localCRL(ctx context.Context, issuer *x509.Certificate) ([][]byt
 	return nil, nil
 }
 
-// budgetFile lies in the state folder: a restart must not forget what an authority was asked.
+// budgetFile is in the state folder, because the count of requests to an authority must survive a
+// restart.
 const budgetFile = "timestamp-budget.json"
 
-// timestampCAs reads --timestamp.ca-file; nil where there is none.
+// timestampCAs reads the certificates of --timestamp.ca-file. It returns nil if no file is set.
 func (p *proxy) timestampCAs() ([]*x509.Certificate, error) {
 	file := p.cfg.Timestamp.CAFile
 	if file == "" {
@@ -148,7 +150,8 @@ func timestampAuthority(a config.TimestampAuthority) (timestamp.Authority, error
 	return out, nil
 }
 
-// remoteTokens verifies what the remote service issued; nil where nobody says how.
+// remoteTokens makes the verifier of bearer tokens that the remote service issued. It returns nil
+// if the configuration does not say how to verify them.
 func (p *proxy) remoteTokens() (api.RemoteTokens, error) {
 	t := p.cfg.Remote.Token
 	if t.JWKSURL == "" && t.IntrospectionURL == "" {

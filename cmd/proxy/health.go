@@ -13,14 +13,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
 
-// maxShown is how many credentials the status page shows: client services at the service domain
-// have one each, and there may be many.
+// maxShown is how many credentials the status page shows. There may be many, because each client
+// service at the service domain has its own credential.
 const maxShown = 100
 
-// health remembers how credentials did, for the status page and for alerts: that of each client
-// service, or one that ends or cannot be read would go unseen. Safe for concurrent use.
+// health records the state of each credential for the status page and for alerts. It has an entry
+// for each client service; otherwise a certificate that expires or a credential that cannot be read
+// would go unnoticed. It is safe for concurrent use.
 type health struct {
-	gone func(name string) bool // whether a credential's client service is not there any more; nil = never
+	gone func(name string) bool // reports whether the credential's client service was removed; nil = never
 
 	mu   sync.Mutex
 	seen map[string]*credentialHealth
@@ -28,12 +29,13 @@ type health struct {
 
 type credentialHealth struct {
 	status.Credential
-	asked      bool                // whether it can be read is known
-	unread     *unread             // nil = it can be
-	credential *signing.Credential // as it was read last; nil = never
+	asked      bool                // a read was attempted
+	unread     *unread             // nil = the last read succeeded
+	credential *signing.Credential // as last read; nil = never read
 }
 
-// judge notes a certificate that is not valid at now, which the passing of time alone can bring.
+// judge records that the certificate is not valid at now. A certificate that was valid when it was
+// read may have expired since.
 func (c *credentialHealth) judge(now time.Time) {
 	if c.Fault != "" || c.credential == nil {
 		return
@@ -49,15 +51,16 @@ func newHealth(r prometheus.Registerer) *health {
 	return h
 }
 
-// configured lists a credential from the start, before anything is known of it.
+// configured lists a credential from the start, before its first read.
 func (h *health) configured(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.entry(name)
 }
 
-// read notes how the reading of a credential ended. Details of faults hold no secrets: clients are
-// told them. It returns whether the certificate is not valid, and that is news.
+// read records the result of reading a credential. The status page shows the detail of the fault.
+// This is safe, because clients see these details too, so they contain no secrets. It returns true
+// if the certificate is not valid and was not already known to be invalid.
 func (h *health) read(name string, c *signing.Credential, fault *signing.Error) (invalid bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -71,7 +74,7 @@ func (h *health) read(name string, c *signing.Credential, fault *signing.Error) 
 		return false
 	}
 	e.Invalid = fault.Kind == signing.KindCertificate
-	// to ask for a certificate brings nobody nearer to being locked out
+	// Reading a certificate again cannot lead to a lock-out.
 	e.unread = &unread{at: time.Now(), passes: fault.Retry || e.Invalid}
 	if e.Invalid {
 		e.Fault = fault.Detail
@@ -82,7 +85,7 @@ func (h *health) read(name string, c *signing.Credential, fault *signing.Error) 
 	return e.Invalid && !before
 }
 
-// lapsed reports whether a credential could be read, and its certificate is not valid any more.
+// lapsed reports whether a credential was read and its certificate is no longer valid.
 func (h *health) lapsed(name string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,8 +93,8 @@ func (h *health) lapsed(name string) bool {
 	return e != nil && e.credential != nil && e.credential.CheckValidity(time.Now()) != nil
 }
 
-// unreadable says why a credential could not be read when it was last asked for; nil = it could, or
-// nobody has asked.
+// unreadable returns why the last attempt to read a credential failed. It returns nil if the
+// attempt succeeded or none was made.
 func (h *health) unreadable(name string) *unread {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -101,7 +104,7 @@ func (h *health) unreadable(name string) *unread {
 	return nil
 }
 
-// entry returns a credential's, made where there is none.
+// entry returns the entry of a credential, and creates it if necessary.
 func (h *health) entry(name string) *credentialHealth {
 	e := h.seen[name]
 	if e == nil {
@@ -121,7 +124,7 @@ func (h *health) describe(c *signing.Credential) *credentialHealth {
 	return e
 }
 
-// called notes how a call ended.
+// called records the outcome of a call that used the credential.
 func (h *health) called(c *signing.Credential, outcome string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,11 +136,11 @@ func (h *health) called(c *signing.Credential, outcome string) {
 	e.LastFailure, e.Outcome = time.Now(), outcome
 }
 
-// callReturned is the outcome of a call whose values came back.
+// callReturned is the outcome of a call that returned its values.
 const callReturned = "returned"
 
-// credentials lists them by name, maxShown at most: those that something is wrong with, and those
-// that end first. more is how many are left off.
+// credentials returns at most maxShown credentials by name. If there are more, it keeps those with
+// a fault and those that expire first. more is the number of credentials that it leaves out.
 func (h *health) credentials() (all []status.Credential, more int) {
 	entries := h.entries()
 	if more = len(entries) - maxShown; more > 0 {
@@ -151,7 +154,7 @@ func (h *health) credentials() (all []status.Credential, more int) {
 	return all, max(0, more)
 }
 
-// byUrgency has those first that an operator is looking for.
+// byUrgency sorts the credentials that need an operator's attention to the front.
 func byUrgency(a, b credentialHealth) int {
 	wrong := func(c credentialHealth) int {
 		if c.Fault != "" || !c.Healthy() {
@@ -164,7 +167,8 @@ func byUrgency(a, b credentialHealth) int {
 
 func byName(a, b credentialHealth) int { return strings.Compare(a.Name, b.Name) }
 
-// entries are all that are known, by name. Those of client services that have gone are forgotten.
+// entries returns all known credentials by name. It removes the credentials of client services that
+// no longer exist.
 func (h *health) entries() []credentialHealth {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -8,19 +8,20 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// maxIssuers bounds the certificates that are remembered: many client services share the CAs of a
-// few trust services.
+// maxIssuers bounds how many certificates are remembered. It is enough, because many client
+// services share the CAs of a few trust services.
 const maxIssuers = 64
 
-// issuers remembers the CA certificates that are known here: those of --timestamp.ca-file and those
-// in the chains of the signing credentials. They complete the chain of a timestamp authority that
-// sends its own certificate alone. Safe for concurrent use.
+// issuers remembers the known CA certificates: those in --timestamp.ca-file and those in the chains
+// of the signing credentials. They complete the chain of a timestamp authority that sends only its
+// own certificate. It is safe for concurrent use.
 type issuers struct {
 	mu   sync.Mutex
 	list []*x509.Certificate
 }
 
-// see adds the issuers in a credential's chain. The newest push out the oldest.
+// see adds the issuers in a credential's chain. When the limit is reached, the oldest certificates
+// are evicted.
 func (i *issuers) see(c *signing.Credential) {
 	if c == nil {
 		return
@@ -35,7 +36,8 @@ func (i *issuers) see(c *signing.Credential) {
 	i.list = i.list[max(0, len(i.list)-maxIssuers):]
 }
 
-// with returns a function that gives the trusted certificates and those that are known by then.
+// with returns a function that returns the trusted certificates together with the issuers known at
+// the time of the call.
 func (i *issuers) with(trusted []*x509.Certificate) func() []*x509.Certificate {
 	return func() []*x509.Certificate {
 		i.mu.Lock()

@@ -9,7 +9,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 )
 
-// newLogger returns the one logger of the process.
+// newLogger returns the only logger of the process.
 func newLogger(c config.Log, w io.Writer) logr.Logger {
 	options := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if c.Level == config.LogDebug {

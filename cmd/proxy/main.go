@@ -1,8 +1,8 @@
-// Command proxy signs documents on the premises of its users: it takes them over REST, sends
-// digests alone to the key, and gives the signed documents back.
+// Command proxy signs documents on its users' own premises. It accepts documents over REST, sends
+// only digests to the service that holds the key, and returns the signed documents.
 //
-// Exit codes: 0 stopped as asked, or help or version printed; 1 failed while starting or running; 2
-// the configuration has mistakes.
+// Exit codes: 0 means stopped on request, or help or version printed. 1 means failed while starting
+// or running. 2 means that the configuration has mistakes.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	_ "time/tzdata" // templates of visible signatures name time zones; a bare container has no database of them
+	_ "time/tzdata" // templates of visible signatures name time zones; a minimal container has no database of them
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 )
@@ -22,9 +22,9 @@ import (
 var version = "devel"
 
 func main() {
-	// Signals after the first are ignored: engines, shells and timeout(1) send them twice, to process
-	// and group. The grace period bounds the stop, and SIGKILL is there for the impatient: nothing
-	// accepted is lost by it.
+	// Ignore signals after the first one, because container engines, shells and timeout(1) send them
+	// twice, to the process and to its group. The grace period bounds the stop. SIGKILL remains
+	// possible at any time and loses no accepted operation.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
@@ -34,12 +34,12 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// run is the program but for signals and the exit code. It returns when ctx is done and everything
-// has ended.
+// run is the program without signal handling and the exit code. It returns when ctx is done and all
+// parts have ended.
 func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
 	hostName, err := os.Hostname()
 	if err != nil {
-		hostName = "" // then --server.host.port may be needed, and the endpoint's resolver says so
+		hostName = "" // --server.host.port may be needed then; the endpoint's resolver reports it
 	}
 	cfg, err := config.Load(config.Input{Args: args, Env: env, HostName: hostName, ProviderKinds: providerKinds()})
 	switch {
@@ -59,7 +59,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 	return errors.Join(p.serve(ctx), p.close())
 }
 
-// exitCode is what the process ends with; see the package's comment.
+// exitCode returns the exit code for err. The package comment lists the codes.
 func exitCode(err error) int {
 	var invalid *config.InvalidError
 	switch {

@@ -15,15 +15,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
 
-// checkTimeout bounds the write that a readiness probe makes: kubelets wait one second by default.
+// checkTimeout bounds the test write of a readiness probe. By default kubelets wait one second.
 const checkTimeout = 900 * time.Millisecond
 
-// maxScrapes bounds the scrapes at a time. Each gathers some hundred kilobytes; two or three
-// Prometheus servers ask one by one.
+// maxScrapes bounds the number of scrapes at the same time. Each scrape allocates some hundred
+// kilobytes. Two or three Prometheus servers send one request at a time each.
 const maxScrapes = 16
 
-// managementServer serves probes, metrics and the status page, on a port of their own since they
-// have no authentication.
+// managementServer serves probes, metrics and the status page. It has a port of its own, because it
+// has no authentication.
 func (p *proxy) managementServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
@@ -42,10 +42,11 @@ func (p *proxy) managementServer() *http.Server {
 	}
 }
 
-// readyz answers 200 while new operations are welcome: recovered, not stopping, its address and the
-// other instances are known, and the state folder has room and takes writes. Reads are served all
-// the same where it answers 503. It does not ask the remote side: while that is out of reach
-// requests are accepted all the same, since what is accepted is on disk and signed later.
+// readyz answers 200 while the proxy accepts new operations. That means: recovery is complete, the
+// proxy is not stopping, its own address and the other instances are known, and the state folder is
+// writable and has room. When it answers 503, the proxy still serves reads. It does not ask the
+// remote side. While the remote side is unreachable, requests are still accepted, because accepted
+// operations are on disk and are signed later.
 func (p *proxy) readyz(w http.ResponseWriter, r *http.Request) {
 	ready, why := p.readiness(r.Context())
 	code := http.StatusOK
@@ -55,7 +56,7 @@ func (p *proxy) readyz(w http.ResponseWriter, r *http.Request) {
 	answer(w, code, why+"\n")
 }
 
-// readiness says whether new operations are welcome, and why not.
+// readiness reports whether new operations are accepted, and if not, why.
 func (p *proxy) readiness(ctx context.Context) (bool, string) {
 	if p.draining.Load() {
 		return false, "stopping"
@@ -71,7 +72,7 @@ func (p *proxy) readiness(ctx context.Context) (bool, string) {
 	if !p.peersKnown() {
 		return false, "the peers file could not be read yet"
 	}
-	// A probe that hangs up says nothing about the disk.
+	// If the prober hung up, the failed check says nothing about the disk.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
 	err := p.store.Check(ctx)
@@ -87,8 +88,8 @@ func (p *proxy) readiness(ctx context.Context) (bool, string) {
 	return trouble == "", cmp.Or(trouble, "ready")
 }
 
-// noteTrouble logs what is wrong with the state folder once, and not at each probe, and that it has
-// passed.
+// noteTrouble logs a fault of the state folder once, not at each probe. It also logs when the fault
+// is over.
 func (p *proxy) noteTrouble(trouble string, err error) {
 	switch last := p.trouble.Swap(&trouble); {
 	case last != nil && *last == trouble, last == nil && trouble == "":
@@ -103,5 +104,5 @@ func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // a probe that went away needs no answer
+	_, _ = io.WriteString(w, text) // the prober may have hung up; it needs no answer then
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// newRegistry returns the registry of /metrics with what every Go process tells of itself.
+// newRegistry returns the registry of /metrics with the standard metrics of a Go process.
 func newRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -23,8 +23,8 @@ func newRegistry() *prometheus.Registry {
 	return r
 }
 
-// signingMetrics count what becomes of operations, documents and calls. Labels are of few values:
-// never a client's or a reference.
+// signingMetrics counts the outcomes of operations, documents and calls. Each label has few values.
+// No label contains a client or a reference.
 type signingMetrics struct {
 	operations, documents *prometheus.CounterVec
 	calls                 *prometheus.HistogramVec
@@ -50,19 +50,19 @@ func newSigningMetrics(r prometheus.Registerer) *signingMetrics {
 		}),
 	}
 	for _, outcome := range append([]string{documentSigned, documentInternal}, troubles...) {
-		m.documents.WithLabelValues(outcome) // the first event of a series that was not there before it is no increase
+		m.documents.WithLabelValues(outcome) // Create the series at 0. Otherwise increase() misses the first event.
 	}
 	r.MustRegister(m.operations, m.documents, m.calls, m.batch)
 	return m
 }
 
-// Outcomes of documents beside the kinds of faults.
+// Outcomes of documents in addition to the error kinds.
 const (
 	documentSigned   = "signed"
 	documentInternal = "internal"
 )
 
-// troubles are the kinds of faults that are not the document's own.
+// troubles lists the error kinds that the document did not cause.
 var troubles = []string{
 	string(
 		signing.KindProviderCredentials,
@@ -79,8 +79,9 @@ var troubles = []string{
 	string(signing.KindAltered),
 }
 
-// observer is what the service tells. opened is called once, when it takes operations.
-// ended hears of every operation that has, called of every call to a provider.
+// observer returns the callbacks that the signing service calls. opened is called once, when the
+// service accepts operations. ended is called after each operation that ends, and called after each
+// call to a provider.
 func (m *signingMetrics) observer(
 	opened, ended func(),
 	called func(c *signing.Credential, id string, digests int, took time.Duration, outcome string),
@@ -109,28 +110,28 @@ func (m *signingMetrics) observer(
 	}
 }
 
-// watch adds what is read from service and store at each scrape.
+// watch registers the metrics that are read from service and store at each scrape.
 func (m *signingMetrics) watch(r prometheus.Registerer, service *signing.Service, s *store.Store, maxQueued int) {
 	r.MustRegister(&stateCollector{service: service, store: s, maxQueued: maxQueued})
 }
 
-// scrapeTimeout bounds the store's answer to a scrape: Prometheus gives up after ten seconds by
-// default.
+// scrapeTimeout bounds the time that a scrape waits for the store. By default Prometheus gives up
+// after ten seconds.
 const scrapeTimeout = 5 * time.Second
 
-// stateCollector reads gauges and the durable counters when it is asked. What the store cannot tell
-// is left out of the answer.
+// stateCollector reads gauges and durable counters at each scrape. It leaves out values that the
+// store cannot read.
 type stateCollector struct {
 	service   *signing.Service
 	store     *store.Store
-	maxQueued int // documents
+	maxQueued int // in documents
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("signstash_"+name, help, labels, nil)
 }
 
-// The figures of stateCollector.
+// Descriptions of the metrics of stateCollector.
 var (
 	queuedDocuments  = describe("queued_documents", "Documents accepted and not ended.")
 	queuedLimit      = describe("queued_documents_limit", "Documents that may be accepted and not ended at a time.")

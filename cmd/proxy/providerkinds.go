@@ -16,8 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// providerKinds are the kinds of providers that the configuration file may name, each with its
-// settings.
+// providerKinds maps the kinds of providers that the configuration file may name to their settings.
 func providerKinds() map[string]func() config.ProviderSettings {
 	return map[string]func() config.ProviderSettings{
 		"csc":      func() config.ProviderSettings { return &cscSettings{} },
@@ -28,19 +27,20 @@ func providerKinds() map[string]func() config.ProviderSettings {
 	}
 }
 
-// opener is what the settings of every kind can do: open the provider with that credential name.
+// opener is implemented by the settings of every kind. It opens the provider under that credential
+// name.
 type opener interface {
 	config.ProviderSettings
 	open(p *proxy, name string) (signing.Provider, error)
 }
 
-// cscSettings are an entry of kind csc: all of package csc's settings.
+// cscSettings are the settings of an entry of kind csc: all settings of package csc.
 type cscSettings struct {
 	csc.Settings `yaml:",inline"`
 }
 
-// Validate wants an id too where one is needed: an entry has no client service of its own to borrow
-// one from.
+// Validate also requires an id where one is needed. Such an entry cannot use the id of a client
+// service, because it does not belong to one.
 func (s *cscSettings) Validate() []error {
 	bad := s.Settings.Validate()
 	if err := s.CheckIdentity(); err != nil {
@@ -60,7 +60,7 @@ func (s *cscSettings) open(p *proxy, name string) (signing.Provider, error) {
 	)
 }
 
-// safeSettings are an entry of kind safe: all of package safe's settings.
+// safeSettings are the settings of an entry of kind safe: all settings of package safe.
 type safeSettings struct {
 	safe.Settings `yaml:",inline"`
 }
@@ -76,14 +76,14 @@ func (s *safeSettings) open(p *proxy, name string) (signing.Provider, error) {
 	)
 }
 
-// keySettings are what all keys on the premises have.
+// keySettings are the common settings of all local keys.
 type keySettings struct {
-	// Hash is sha256, sha384 or sha512. Empty = what suits the key.
+	// Hash is sha256, sha384 or sha512. Empty means the hash that suits the key.
 	Hash string `yaml:"hash"`
-	// Algorithm is RSA, PSS or ECDSA. Empty = RSA or ECDSA, as the key is.
+	// Algorithm is RSA, PSS or ECDSA. Empty means RSA or ECDSA, as the key requires.
 	Algorithm string `yaml:"algorithm"`
-	// MaxBatch is the most digests in one call, InFlight the calls at a time. 0 = the kind's own
-	// default.
+	// MaxBatch is the largest number of digests in one call. InFlight is the largest number of calls
+	// at the same time. 0 means the default of the kind.
 	MaxBatch int `yaml:"maxBatch"`
 	InFlight int `yaml:"inFlight"`
 }
@@ -112,10 +112,10 @@ func (s *keySettings) options(name string) software.Options {
 	}
 }
 
-// pkcs12Settings are an entry of kind pkcs12.
+// pkcs12Settings are the settings of an entry of kind pkcs12.
 type pkcs12Settings struct {
-	// File is the PKCS#12 file with key and certificate chain; PasswordFile holds its password. No
-	// file = an empty password.
+	// File is the PKCS#12 file with the key and the certificate chain. PasswordFile holds its
+	// password. No password file means an empty password.
 	File         string `yaml:"file"`
 	PasswordFile string `yaml:"passwordFile"`
 	keySettings  `yaml:",inline"`
@@ -140,9 +140,10 @@ func (s *pkcs12Settings) open(p *proxy, name string) (signing.Provider, error) {
 	return software.OpenPKCS12(s.File, password, options)
 }
 
-// embeddedSettings are an entry of kind embedded: a key made at the first start, for trying out.
+// embeddedSettings are the settings of an entry of kind embedded. Its key is made at the first
+// start and is meant for trials.
 type embeddedSettings struct {
-	// Key is RSA-2048, RSA-3072, RSA-4096, P-256, P-384 or P-521. Empty = RSA-2048.
+	// Key is RSA-2048, RSA-3072, RSA-4096, P-256, P-384 or P-521. Empty means RSA-2048.
 	Key         string `yaml:"key"`
 	keySettings `yaml:",inline"`
 }
@@ -165,7 +166,7 @@ func (s *embeddedSettings) open(p *proxy, name string) (signing.Provider, error)
 	)
 }
 
-// openEmbedded opens an embedded key in a folder of the state folder.
+// openEmbedded opens an embedded key in a folder inside the state folder.
 func (p *proxy) openEmbedded(folder string, o software.EmbeddedOptions) (signing.Provider, error) {
 	provider, err := software.OpenEmbedded(filepath.Join(p.cfg.StateFolder, folder), p.log.WithName("provider"), o)
 	if err != nil {
@@ -175,23 +176,23 @@ func (p *proxy) openEmbedded(folder string, o software.EmbeddedOptions) (signing
 	return provider, nil
 }
 
-// pkcs11Settings are an entry of kind pkcs11. Programs are usually built without it; they say so at
-// the start.
+// pkcs11Settings are the settings of an entry of kind pkcs11. Programs are usually built without
+// this kind. They then refuse to start with such an entry and say why.
 type pkcs11Settings struct {
 	// Module is the path of the token's PKCS #11 library.
 	Module string `yaml:"module"`
-	// TokenLabel and TokenSerial choose the token; at least one.
+	// TokenLabel and TokenSerial select the token. At least one is required.
 	TokenLabel  string `yaml:"tokenLabel"`
 	TokenSerial string `yaml:"tokenSerial"`
-	// KeyLabel and KeyID (hexadecimal) choose the private key; at least one.
+	// KeyLabel and KeyID (hexadecimal) select the private key. At least one is required.
 	KeyLabel string `yaml:"keyLabel"`
 	KeyID    string `yaml:"keyID"`
-	// PINFile holds the user's PIN. Empty = no login.
+	// PINFile holds the user's PIN. Empty means no login.
 	PINFile string `yaml:"pinFile"`
-	// CertificateFile is a PEM file with the chain, signing certificate first. Empty = the
+	// CertificateFile is a PEM file with the chain, signing certificate first. Empty means the
 	// certificates in the token.
 	CertificateFile string `yaml:"certificateFile"`
-	// Sessions is how many signatures are made at a time. 0 = 4.
+	// Sessions is the number of signatures that are made at the same time. 0 means 4.
 	Sessions    int `yaml:"sessions"`
 	keySettings `yaml:",inline"`
 }
@@ -233,7 +234,7 @@ func (s *pkcs11Settings) open(p *proxy, name string) (signing.Provider, error) {
 		InFlight:        s.InFlight,
 		Log:             p.log.WithName("provider").WithValues("provider", name),
 	}
-	c.KeyID, _ = hex.DecodeString(s.KeyID) // validated
+	c.KeyID, _ = hex.DecodeString(s.KeyID) // already validated
 	if s.PINFile != "" {
 		if c.PIN, err = firstLine(s.PINFile); err != nil {
 			return nil, err

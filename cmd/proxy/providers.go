@@ -15,33 +15,33 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// domainPrefix begins the credential names of the client services at the service domain. Names of
-// configured providers hold no slash.
+// domainPrefix is the prefix of the credential names of client services at the service domain.
+// Names of configured providers cannot contain a slash.
 const domainPrefix = "service-domain/"
 
-// providers knows which provider signs for a client service: the one that its entry names, else the
-// default, else the remote service at the documented domain with the client service's own id and
-// secret. Safe for concurrent use.
+// providers selects the provider that signs for a client service. This is the provider that the
+// client service's entry names, otherwise the default provider, otherwise the remote service at the
+// documented domain with the client service's own id and secret. It is safe for concurrent use.
 type providers struct {
 	clients      func() *clientservice.Services
 	named        map[string]signing.Provider
-	standard     signing.Provider // nil = each client service has its own at the domain
+	standard     signing.Provider // nil = each client service has its own provider at the domain
 	atDomain     func(id string) (signing.Provider, error)
 	log          logr.Logger
-	standardName string // of its credential
-	// read hears of what was read, or could not be, and returns whether the certificate is not valid
-	// any more since the last time.
+	standardName string // name of standard's credential
+	// read records the result of reading a credential. It returns true if the certificate is not valid
+	// and was not already known to be invalid.
 	read       func(name string, c *signing.Credential, fault *signing.Error) (invalid bool)
-	unreadable func(name string) *unread // what it heard last; nil = it can be read
-	lapsed     func(name string) bool    // whether the certificate that it heard of is not valid any more
+	unreadable func(name string) *unread // the last result passed to read; nil = the credential could be read
+	lapsed     func(name string) bool    // reports whether a certificate that was read is no longer valid
 
 	mu   sync.Mutex
 	own  map[string]signing.Provider // by client service id
-	seen *clientservice.Services     // whose client services own was last compared with
+	seen *clientservice.Services     // client services that own was last compared with
 }
 
-// openProviders opens every configured provider. A remote one is asked nothing yet: see
-// watchCredentials.
+// openProviders opens every configured provider. It makes no remote calls; watchCredentials makes
+// the first ones.
 func (p *proxy) openProviders() (err error) {
 	s := &providers{
 		clients:    p.clients.Current,
@@ -79,13 +79,14 @@ func (p *proxy) openProviders() (err error) {
 	return err
 }
 
-// wasRead hears of each credential that was read, or could not be; see health.read.
+// wasRead records the result of reading a credential; see health.read. It also remembers the
+// issuers in the chain.
 func (p *proxy) wasRead(name string, c *signing.Credential, fault *signing.Error) (invalid bool) {
 	p.issuers.see(c)
 	return p.health.read(name, c, fault)
 }
 
-// credentialName is the name of the credential that signs for a client service.
+// credentialName returns the name of the credential that signs for a client service.
 func (s *providers) credentialName(id string) string {
 	c := s.clients().Lookup(id)
 	switch {
@@ -97,15 +98,15 @@ func (s *providers) credentialName(id string) string {
 	return domainPrefix + id
 }
 
-// gone reports whether a credential at the service domain is of a client service that is not there
-// any more.
+// gone reports whether a credential at the service domain belongs to a client service that no
+// longer exists.
 func (s *providers) gone(name string) bool {
 	id, ok := strings.CutPrefix(name, domainPrefix)
 	return ok && s.clients().Lookup(id) == nil
 }
 
-// wasRead passes on how a client service's credential was read. It logs once that a certificate is
-// not valid.
+// wasRead records the result of reading a client service's credential. It logs once that a
+// certificate is not valid.
 func (s *providers) wasRead(id string, c *signing.Credential, fault *signing.Error) {
 	name := s.credentialName(id)
 	if s.read(name, c, fault) {
@@ -113,7 +114,7 @@ func (s *providers) wasRead(id string, c *signing.Credential, fault *signing.Err
 	}
 }
 
-// openLocal opens the key on the premises that signs where nothing remote is configured.
+// openLocal opens the local key that signs if no remote service is configured.
 func (p *proxy) openLocal(name string) (signing.Provider, error) {
 	options := software.Options{Name: name, Hash: hashOf(p.cfg.Signing.Digest), Log: p.log.WithName("provider")}
 	if p.cfg.Signing.RSAScheme == config.PSS {
@@ -128,14 +129,15 @@ func (p *proxy) openLocal(name string) (signing.Provider, error) {
 	}
 	key := software.KeyType(p.cfg.Signing.EmbeddedKey)
 	if strings.HasPrefix(string(key), "P-") {
-		options.Algorithm = "" // the scheme is for RSA keys
+		options.Algorithm = "" // the scheme applies to RSA keys only
 	}
 	return p.openEmbedded("embedded-key", software.EmbeddedOptions{Options: options, Key: key})
 }
 
-// openAtDomain makes a client service's own provider: the client service's id and secret are its at
-// the remote side too. They are read at each token, so that a changed one is used from then on, and
-// the previous one where the remote side does not know the new one yet.
+// openAtDomain makes the own provider of a client service. The remote side knows the client service
+// by the same id and secret. The secret is read each time a token is requested, so a changed secret
+// is used from then on. The previous secret is tried if the remote side does not know the new one
+// yet.
 func (p *proxy) openAtDomain(id string) (signing.Provider, error) {
 	return csc.New(csc.Config{
 		Name: domainPrefix + id, Settings: csc.ForDomain(p.cfg.Remote.Domain), HTTP: p.calls.remote,
@@ -154,7 +156,8 @@ func (p *proxy) openAtDomain(id string) (signing.Provider, error) {
 	})
 }
 
-// forClient returns what signs for a client service. Its errors are KindConfiguration.
+// forClient returns the provider that signs for a client service. Its errors are of
+// KindConfiguration.
 func (s *providers) forClient(id string) (signing.Provider, error) {
 	services := s.clients()
 	c := services.Lookup(id)
@@ -163,7 +166,7 @@ func (s *providers) forClient(id string) (signing.Provider, error) {
 		if p := s.named[c.Provider]; p != nil {
 			return p, nil
 		}
-		// Never another in its place: the signature would be somebody else's.
+		// Never use another provider instead, because the signature would be that of another signer.
 		return nil, signing.Errorf(
 			signing.KindConfiguration,
 			"provider %q of the client service is not configured",
@@ -172,14 +175,15 @@ func (s *providers) forClient(id string) (signing.Provider, error) {
 	case s.standard != nil:
 		return s.standard, nil
 	case c == nil:
-		// It may be back in a moment: Secrets are replaced by deleting and making them.
+		// The client service may return soon, because some tools replace a Secret by deleting and
+		// recreating it.
 		return nil, signing.Errorf(signing.KindConfiguration, "the client service is not configured any more").Retryable(0)
 	}
 	return s.forDomain(services, id)
 }
 
-// forDomain returns the client service's own provider, and forgets those of client services that
-// have gone.
+// forDomain returns the client service's own provider. It removes the providers of client services
+// that no longer exist.
 func (s *providers) forDomain(services *clientservice.Services, id string) (signing.Provider, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,8 +211,8 @@ func (s *providers) forDomain(services *clientservice.Services, id string) (sign
 	return p, nil
 }
 
-// credentialLabel is a credential's name in metrics: those of client services are one, since there
-// may be many.
+// credentialLabel returns the name of a credential in metrics. All client services at the service
+// domain share one label value, because there may be many.
 func credentialLabel(name string) string {
 	if strings.HasPrefix(name, domainPrefix) {
 		return strings.TrimSuffix(domainPrefix, "/")

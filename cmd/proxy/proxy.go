@@ -25,19 +25,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// proxy is everything the process is made of. open makes it, serve runs it, close lets go of the
-// state folder.
+// proxy holds all parts of the process. open makes it, serve runs it, and close releases the state
+// folder.
 type proxy struct {
 	cfg      config.Config
 	log      logr.Logger
 	registry *prometheus.Registry
 
 	clients     *clientservice.Watcher
-	certificate *certreload.Reloader // nil without TLS
-	fonts       *font.Library        // nil = the built-in ones alone
+	certificate *certreload.Reloader // nil = no TLS
+	fonts       *font.Library        // nil = only the built-in fonts
 	store       *store.Store
-	audit       *audit.Log    // nil without the record
-	state       signing.Store // the store, with the record in front of it
+	audit       *audit.Log    // nil = no audit record
+	state       signing.Store // the store behind the audit record
 	service     *signing.Service
 	api         *api.API
 
@@ -46,25 +46,26 @@ type proxy struct {
 	health    *health
 	tracing   *tracing
 	callbacks *callback.Notifier
-	// timestampReady says whether a timestamp authority is there; nil = none is configured.
+	// timestampReady returns an error while no timestamp authority is reachable; nil = none is
+	// configured.
 	timestampReady func(context.Context) error
 	localCRLs      []func(context.Context, *x509.Certificate) ([][]byte, error) // of embedded keys
-	issuers        issuers                                                      // CA certificates that are known here
-	closers        []func() error                                               // of providers, run at the end
+	issuers        issuers                                                      // of providers; called at the end
+	closers        []func() error                                               // close functions of providers, called at the end
 
 	rest, management net.Listener
 	instances        *affinity.Files
 	forwarder        *affinity.Forwarder
 
 	started  time.Time
-	opened   chan struct{} // closed when the service takes operations
-	draining atomic.Bool   // set when the process was asked to end
-	// what the last readiness probe found wrong with the state folder; nil = none has looked
+	opened   chan struct{} // closed when the service accepts operations
+	draining atomic.Bool   // set when the process was asked to stop
+	// Fault of the state folder that the last readiness probe found; nil = no probe yet.
 	trouble atomic.Pointer[string]
 }
 
-// open makes the proxy of a configuration, cheap mistakes first: nothing is made on disk before the
-// files that it needs were read.
+// open makes the proxy from a configuration. It checks cheap things first: it reads all required
+// files before it creates anything on disk.
 func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, err error) {
 	p := &proxy{cfg: cfg, log: log, registry: newRegistry(), opened: make(chan struct{}), started: time.Now()}
 	p.health = newHealth(p.registry)
@@ -84,7 +85,7 @@ func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, er
 	return p, nil
 }
 
-// openTracing comes first: what follows is wrapped by it.
+// openTracing is the first step, because later steps are wrapped by tracing.
 func (p *proxy) openTracing(ctx context.Context) error {
 	p.tracing = newTracing(ctx, p.log.WithName("tracing"), p.cfg.InstanceName, os.Getenv)
 	return nil
@@ -113,7 +114,7 @@ func (p *proxy) readFiles(context.Context) (err error) {
 	return err
 }
 
-// missingClients follows the error of a client file that is not there.
+// missingClients is appended to the error about a missing client file.
 const missingClients = `
 This file says who may use the proxy. Make it, readable by the proxy alone, with an id and a secret of your own:
 
@@ -123,8 +124,8 @@ This file says who may use the proxy. Make it, readable by the proxy alone, with
 
 or name another file with --client.services.config=FILE or another folder with --work.folder=FOLDER.`
 
-// listen takes both ports, so that a port in use shows before the state folder is touched, and
-// finds out what the REST port's address is for clients.
+// listen opens both ports and determines the address of the REST port for clients. It runs before
+// the state folder is opened, so that a port in use leaves the folder untouched.
 func (p *proxy) listen(ctx context.Context) (err error) {
 	var l net.ListenConfig
 	if p.rest, err = l.Listen(ctx, "tcp", address(p.cfg.Server.Address, p.cfg.Server.Port)); err != nil {
@@ -136,7 +137,7 @@ func (p *proxy) listen(ctx context.Context) (err error) {
 	return p.readAffinity()
 }
 
-// openAPI makes the REST door.
+// openAPI makes the REST handler.
 func (p *proxy) openAPI(context.Context) error {
 	key, err := p.readTokenKey()
 	if err != nil {
@@ -176,7 +177,8 @@ func (p *proxy) openAPI(context.Context) error {
 	return err
 }
 
-// close lets go of what open took. What serve has closed already does not mind.
+// close releases everything that open acquired. It may be called after serve, which closes some
+// parts itself.
 func (p *proxy) close() error {
 	for _, l := range []net.Listener{p.rest, p.management} {
 		if l != nil {
@@ -193,7 +195,7 @@ func (p *proxy) close() error {
 		}
 	}
 	if p.audit != nil {
-		_ = p.audit.Close() // what is in it is durable
+		_ = p.audit.Close() // its content is already durable
 	}
 	if p.store == nil {
 		return nil

@@ -8,15 +8,16 @@ import (
 	"os"
 )
 
-// addresses are what the ready file tells scripts that start the proxy on free ports.
+// addresses is the content of the ready file. Scripts that start the proxy on free ports read it.
 type addresses struct {
 	REST       string `json:"rest"` // IP:PORT
 	Management string `json:"management"`
-	TLS        bool   `json:"tls"` // of the REST port
+	TLS        bool   `json:"tls"` // whether the REST port uses TLS
 }
 
-// writeReadyFile writes the file so that nobody reads a half of it; an empty path asks for none. It
-// is not made durable: after a power cut nobody serves.
+// writeReadyFile writes the file atomically, so that readers never see half of it. It does nothing
+// if the path is empty. The file is not made durable, because after a power failure the proxy does
+// not run.
 func writeReadyFile(path string, a addresses) error {
 	if path == "" {
 		return nil
@@ -35,8 +36,8 @@ func writeReadyFile(path string, a addresses) error {
 	return nil
 }
 
-// removeReadyFile removes what an earlier process left, or this one at its end: the file says that
-// somebody serves.
+// removeReadyFile removes the file of an earlier process at the start, or of this process at the
+// end. The file says that a proxy is running.
 func removeReadyFile(path string) error {
 	if path == "" {
 		return nil

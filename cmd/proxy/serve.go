@@ -17,27 +17,28 @@ import (
 )
 
 const (
-	// idleTimeout is longer than the 60 s after which load balancers usually close a connection: the
-	// side that closes last does not lose a request that was just being sent.
+	// idleTimeout is longer than the 60 s after which load balancers usually close a connection. The
+	// side that closes last does not lose a request that is being sent.
 	idleTimeout = 90 * time.Second
-	// managementTimeout bounds the whole of a management request: probes and scrapes are small and
-	// near.
+	// managementTimeout bounds a whole management request. Probes and scrapes are small and come from
+	// nearby.
 	managementTimeout = 30 * time.Second
-	// cutTimeout is how long what outlived the grace period may take to notice that it was cut.
+	// cutTimeout is how long parts that outlived the grace period may take to stop after their context
+	// is cancelled.
 	cutTimeout = time.Second
-	// restartTime is when a client whose request was cut should come again: a restart takes about as
+	// restartTime is the Retry-After of a request that the stop cut off. A restart takes about this
 	// long.
 	restartTime = 10 * time.Second
 )
 
-// serve runs the proxy until ctx is done or a part of it fails, and ends it in order: no new work,
-// running work finished, answers sent, ports closed.
+// serve runs the proxy until ctx is done or a part of it fails. It stops in order: accept no new
+// work, finish running work, send the answers, close the ports.
 func (p *proxy) serve(ctx context.Context) error {
 	if err := removeReadyFile(p.cfg.ReadyFile); err != nil {
 		return err
 	}
-	// Each part has a context of its own, ended by drain in its turn: the signal ends none of them at
-	// once.
+	// Each part has its own context, which serve cancels in order. The signal cancels none of them
+	// directly.
 	life := context.WithoutCancel(ctx)
 	work, stopWork := context.WithCancel(life)
 	background, stopBackground := context.WithCancel(life)
@@ -77,10 +78,10 @@ func (p *proxy) serve(ctx context.Context) error {
 	p.draining.Store(true)
 	end, cancel := context.WithTimeout(life, p.cfg.ShutdownGrace)
 	defer cancel()
-	stopWork() // new operations are refused with Retry-After from here; running ones have their grace
+	stopWork() // from here new operations are refused with Retry-After; running ones may use the grace period
 	select {
 	case <-service:
-	case <-end.Done(): // a provider that takes its time; what it made is found or counted as unknown by the next start
+	case <-end.Done(): // a slow provider; the next start finds its signatures or counts them as unknown
 		p.log.Info("calls are left without their answers: the grace period is over")
 	}
 	p.endRequests(end, rest, cutRequests)
@@ -91,8 +92,8 @@ func (p *proxy) serve(ctx context.Context) error {
 	return errors.Join(failure, removeReadyFile(p.cfg.ReadyFile))
 }
 
-// delay is unready and works on, for as long as others may still think that requests are welcome
-// here.
+// delay reports not ready and keeps working for the shutdown delay, because load balancers may
+// still send requests here.
 func (p *proxy) delay(t *tasks) error {
 	p.draining.Store(true)
 	timer := time.NewTimer(p.cfg.ShutdownDelay)
@@ -105,11 +106,11 @@ func (p *proxy) delay(t *tasks) error {
 	}
 }
 
-// signingGrace is the part of the grace period in which operations may end; the rest is for sending
+// signingGrace is the part of the grace period in which operations may end. The rest is for sending
 // their answers.
 func (p *proxy) signingGrace() time.Duration { return max(p.cfg.ShutdownGrace*4/5, time.Nanosecond) }
 
-// endRequests lets running requests end until ctx is done, then cuts them.
+// endRequests waits for running requests until ctx is done, then cancels them.
 func (p *proxy) endRequests(ctx context.Context, rest *http.Server, cut func()) {
 	if rest.Shutdown(ctx) == nil {
 		return
@@ -123,7 +124,8 @@ func (p *proxy) endRequests(ctx context.Context, rest *http.Server, cut func()) 
 	}
 }
 
-// restServer serves the API. Its requests end with ctx at the latest.
+// restServer returns the server of the API. Its requests are cancelled at the latest when ctx is
+// done.
 func (p *proxy) restServer(ctx context.Context) *http.Server {
 	return &http.Server{
 		Handler:     p.closing(p.tracing.handler(p.api.Handler())),
@@ -133,9 +135,9 @@ func (p *proxy) restServer(ctx context.Context) *http.Server {
 	}
 }
 
-// closing ends connections with their next answer once the process was asked to end: what comes on
-// a new connection is led to another instance. To close idle ones would lose a request that is just
-// being sent.
+// closing closes each connection after its next answer once the process was asked to stop. Clients
+// then open a new connection, which is routed to another instance. Idle connections stay open,
+// because closing them could lose a request that is being sent.
 func (p *proxy) closing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.draining.Load() {
@@ -145,7 +147,8 @@ func (p *proxy) closing(next http.Handler) http.Handler {
 	})
 }
 
-// announce tells where the proxy listens, and once it takes operations writes the ready file.
+// announce logs the addresses of the proxy. It writes the ready file once the proxy accepts
+// operations.
 func (p *proxy) announce(ctx context.Context) error {
 	endpoint, _ := p.instances.Endpoint()
 	p.log.Info(
@@ -170,20 +173,20 @@ func (p *proxy) announce(ctx context.Context) error {
 	})
 }
 
-// address is what net.Listen takes; no host means all addresses.
+// address returns an address for net.Listen. An empty host means all addresses.
 func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
 // tasks are the long-running parts of the proxy.
 type tasks struct {
 	log     logr.Logger
 	running sync.WaitGroup
-	failed  chan error // capacity 1: the first failure ends the proxy, later ones are consequences
+	failed  chan error // capacity 1: the first failure stops the proxy; later ones are consequences
 }
 
 func newTasks(log logr.Logger) *tasks { return &tasks{log: log, failed: make(chan error, 1)} }
 
-// start runs a part and returns a channel that is closed when it has ended. Servers end with
-// http.ErrServerClosed: no failure.
+// start runs a part and returns a channel that is closed when the part has ended. An HTTP server
+// ends with http.ErrServerClosed, which is not a failure.
 func (t *tasks) start(name string, run func() error) <-chan struct{} {
 	ended := make(chan struct{})
 	t.running.Go(func() {
@@ -201,8 +204,8 @@ func (t *tasks) start(name string, run func() error) <-chan struct{} {
 	return ended
 }
 
-// wait returns when all parts have ended, or after cutTimeout: a call that is left behind ends with
-// the process.
+// wait returns when all parts have ended, or after cutTimeout. A call that is still running then
+// ends with the process.
 func (t *tasks) wait() {
 	ended := make(chan struct{})
 	go func() {

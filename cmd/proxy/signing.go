@@ -18,7 +18,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// openStore opens the state folder, which is locked from here on.
+// openStore opens the state folder and locks it.
 func (p *proxy) openStore(ctx context.Context) (err error) {
 	p.store, err = store.Open(ctx, store.Config{
 		Folder:  p.cfg.StateFolder,
@@ -47,11 +47,11 @@ func (p *proxy) openStore(ctx context.Context) (err error) {
 	return nil
 }
 
-// auditFolder is where the record of signatures lies within the state folder, whose lock keeps
-// other processes away.
+// auditFolder is the folder of the audit record inside the state folder. The lock of the state
+// folder keeps other processes out.
 const auditFolder = "audit"
 
-// orNone turns the settings' 0, which means none, into the store's negative.
+// orNone converts 0, which means none in the settings, to -1, which means none in the store.
 func orNone[T ~int64](v T) T {
 	if v == 0 {
 		return -1
@@ -59,7 +59,7 @@ func orNone[T ~int64](v T) T {
 	return v
 }
 
-// openService makes the pipeline with the plugs that the configuration asks for.
+// openService makes the signing pipeline with the implementations that the configuration selects.
 func (p *proxy) openService(context.Context) error {
 	if err := p.openCalls(); err != nil {
 		return err
@@ -104,7 +104,7 @@ func (p *proxy) openService(context.Context) error {
 	return nil
 }
 
-// hashOf is the hash of a setting; 0 = what suits the key.
+// hashOf returns the hash that a setting names. 0 means the hash that suits the key.
 func hashOf(d config.Digest) crypto.Hash {
 	switch d {
 	case config.SHA256:
@@ -117,10 +117,10 @@ func hashOf(d config.Digest) crypto.Hash {
 	return 0
 }
 
-// maxPasswordBytes bounds a password file.
+// maxPasswordBytes bounds the size of a password file.
 const maxPasswordBytes = 4096
 
-// firstLine reads a password; no file is an empty one.
+// firstLine reads a password from the first line of a file. Without a file the password is empty.
 func firstLine(path string) (string, error) {
 	if path == "" {
 		return "", nil

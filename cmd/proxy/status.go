@@ -7,11 +7,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
 
-// recentOperations is how many the status page lists.
+// recentOperations is the number of operations that the status page lists.
 const recentOperations = 100
 
-// snapshot gathers what the status page shows. What cannot be read is said on the page: it is
-// looked at when something is wrong.
+// snapshot collects the data of the status page. If some data cannot be read, the page says so and
+// shows the rest, because operators look at it when something is wrong.
 func (p *proxy) snapshot(ctx context.Context) status.Snapshot {
 	_, ready := p.readiness(ctx)
 	endpoint, _ := p.instances.Endpoint()
@@ -31,7 +31,7 @@ func (p *proxy) snapshot(ctx context.Context) status.Snapshot {
 	for _, read := range []func(context.Context, *status.Snapshot) error{p.readSpool, p.readSignatures, p.readRecent} {
 		if err := read(ctx, &s); err != nil {
 			p.log.Error(err, "status page")
-			s.Faults = []string{"Not all of the state folder can be read; the log says why."} // the rest is shown all the same
+			s.Faults = []string{"Not all of the state folder can be read; the log says why."} // show the rest anyway
 		}
 	}
 	return s

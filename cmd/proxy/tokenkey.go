@@ -6,7 +6,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
 )
 
-// readTokenKey returns the key that signs tokens.
+// readTokenKey returns the key that signs access tokens.
 func (p *proxy) readTokenKey() ([]byte, error) {
 	if file := p.cfg.Server.TokenSigningKey; file != "" {
 		return tokenkey.Read(file)
@@ -14,9 +14,9 @@ func (p *proxy) readTokenKey() ([]byte, error) {
 	return tokenkey.ReadOrMake(p.cfg.StateFolder)
 }
 
-// watchTokenKey takes a new key from the named file whenever there is one, so that all instances
-// that share it go on accepting each other's tokens. The key in the state folder is nobody's to
-// change.
+// watchTokenKey reloads the signing key whenever the named file changes, so that all instances that
+// share the key keep accepting each other's tokens. A key in the state folder is not watched,
+// because only the proxy itself writes it.
 func (p *proxy) watchTokenKey(ctx context.Context) error {
 	file := p.cfg.Server.TokenSigningKey
 	if file == "" {

@@ -22,22 +22,22 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// tracing sends OpenTelemetry traces by OTLP over HTTP where the standard environment variables say
-// where to. Without them nothing is wrapped and nothing is made.
+// tracing sends OpenTelemetry traces by OTLP over HTTP if the standard environment variables name a
+// collector. Otherwise it wraps nothing and creates nothing.
 type tracing struct {
 	on       bool
 	provider api.TracerProvider
 	end      func(context.Context) error
 }
 
-// endTraces bounds the sending of the last spans at the end: a collector that is gone must not hold
-// up a stop.
+// endTraces bounds the time to send the last spans at the end, because an unreachable collector
+// must not delay the stop.
 const endTraces = 3 * time.Second
 
-// newTracing reads the environment: OTEL_EXPORTER_OTLP_ENDPOINT or
-// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns tracing on, OTEL_SDK_DISABLED and
-// OTEL_TRACES_EXPORTER=none turn it off. The exporter and the SDK read all the others themselves.
-// Nothing of it stops the proxy: a mistake is logged, and costs traces.
+// newTracing reads the environment. OTEL_EXPORTER_OTLP_ENDPOINT or
+// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns tracing on. OTEL_SDK_DISABLED and
+// OTEL_TRACES_EXPORTER=none turn it off. The exporter and the SDK read all other variables
+// themselves. No mistake in the environment stops the proxy: it is logged and costs traces only.
 func newTracing(ctx context.Context, log logr.Logger, instance string, env func(string) string) *tracing {
 	off := &tracing{provider: noop.NewTracerProvider(), end: func(context.Context) error { return nil }}
 	if strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || env("OTEL_TRACES_EXPORTER") == "none" {
@@ -60,8 +60,8 @@ func newTracing(ctx context.Context, log logr.Logger, instance string, env func(
 		),
 		attribute.String("service.version", version),
 		attribute.String("service.instance.id", instance),
-	), resource.WithTelemetrySDK(), resource.WithFromEnv()) // what the environment says goes last: it decides
-	if err != nil { // what could be read is in res all the same
+	), resource.WithTelemetrySDK(), resource.WithFromEnv()) // the environment comes last and takes precedence
+	if err != nil { // res holds what could be read
 		log.Error(err, "OTEL_RESOURCE_ATTRIBUTES are malformed, and not sent in full")
 	}
 	p := trace.NewTracerProvider(trace.WithBatcher(discreet{exporter}), trace.WithResource(res))
@@ -72,8 +72,8 @@ func newTracing(ctx context.Context, log logr.Logger, instance string, env func(
 	}}
 }
 
-// asked tells whether the environment says where to send traces, and logs what it asks for that is
-// not had here.
+// asked reports whether the environment names a collector. It logs features that the environment
+// asks for and that this program does not have.
 func asked(log logr.Logger, env func(string) string) bool {
 	kind := env("OTEL_TRACES_EXPORTER")
 	if kind != "" && kind != "otlp" {
@@ -94,20 +94,20 @@ func asked(log logr.Logger, env func(string) string) bool {
 	return on
 }
 
-// otelSink lets the library say which part of its environment it does not take, without the values:
-// headers hold tokens.
+// otelSink logs which environment variables the library rejects. It leaves out their values,
+// because headers contain tokens.
 type otelSink struct{ log logr.Logger }
 
 // Init implements logr.LogSink.
 func (otelSink) Init(logr.RuntimeInfo) {}
 
-// Enabled implements logr.LogSink: the library warns at 1 and chats above.
+// Enabled implements logr.LogSink. The library logs warnings at level 1 and debug messages above.
 func (otelSink) Enabled(level int) bool { return level <= 1 }
 
 // Info implements logr.LogSink.
 func (s otelSink) Info(_ int, text string, _ ...any) { s.log.Info("OpenTelemetry", "says", text) }
 
-// Error implements logr.LogSink. The error quotes the value.
+// Error implements logr.LogSink. It leaves out the error, because the error quotes the value.
 func (s otelSink) Error(_ error, text string, _ ...any) {
 	s.log.Info("OpenTelemetry does not take a part of its environment", "cannot", text)
 }
@@ -118,8 +118,8 @@ func (s otelSink) WithValues(...any) logr.LogSink { return s }
 // WithName implements logr.LogSink.
 func (s otelSink) WithName(string) logr.LogSink { return s }
 
-// spoken are the attributes of HTTP that leave: none that a client, a URL or a peer could put a
-// name, a reference or a token into.
+// spoken lists the HTTP attributes that are exported. A client, a URL or a peer cannot put a name,
+// a reference or a token into any of them.
 var spoken = map[attribute.Key]bool{
 	"http.request.method":       true,
 	"http.response.status_code": true,
@@ -135,8 +135,8 @@ var spoken = map[attribute.Key]bool{
 	"signstash.outcome":         true,
 }
 
-// discreet is an exporter of spans with the attributes of spoken alone, and without events and
-// texts of errors: otelhttp writes down paths, whole URLs and what went wrong with them.
+// discreet is a span exporter that passes on only the attributes in spoken. It removes events and
+// error texts, because otelhttp records paths, whole URLs and errors in them.
 type discreet struct{ trace.SpanExporter }
 
 // ExportSpans implements trace.SpanExporter.
@@ -167,7 +167,7 @@ func (s discreetSpan) Events() []trace.Event { return nil }
 // Status implements trace.ReadOnlySpan.
 func (s discreetSpan) Status() trace.Status { return trace.Status{Code: s.ReadOnlySpan.Status().Code} }
 
-// handler makes a span of every request. A caller's trace goes on.
+// handler makes a span for every request. The span continues the caller's trace.
 func (t *tracing) handler(next http.Handler) http.Handler {
 	if !t.on {
 		return next
@@ -183,7 +183,7 @@ func (t *tracing) handler(next http.Handler) http.Handler {
 	)
 }
 
-// callName is the part of a path that names the call, without references and ids.
+// callName returns the part of a path that names the call, without references and ids.
 func callName(path string) string {
 	_, call, ok := strings.Cut(path, "/api/v0/")
 	if !ok {
@@ -196,7 +196,7 @@ func callName(path string) string {
 		case strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" || word == "base64":
 			words = append(words, word)
 			if word == "withExternalReference" || word == "withDocumentExternalReference" {
-				return strings.Join(words, "/") // whatever follows is a client's
+				return strings.Join(words, "/") // the rest of the path comes from the client
 			}
 		default:
 			words = append(words, "{id}")
@@ -205,8 +205,8 @@ func callName(path string) string {
 	return strings.Join(words, "/")
 }
 
-// transport makes a span of every outgoing request. Trace ids stay here: the other side is somebody
-// else's.
+// transport makes a span for every outgoing request. It does not send trace ids, because the other
+// side belongs to another organization.
 func (t *tracing) transport(next http.RoundTripper, purpose string) http.RoundTripper {
 	if !t.on {
 		return next
@@ -219,7 +219,7 @@ func (t *tracing) transport(next http.RoundTripper, purpose string) http.RoundTr
 	)
 }
 
-// called makes a span of a call to a provider that has just ended.
+// called makes a span for a call to a provider that has just ended.
 func (t *tracing) called(c *signing.Credential, id string, digests int, took time.Duration, outcome string) {
 	if !t.on {
 		return
@@ -227,7 +227,7 @@ func (t *tracing) called(c *signing.Credential, id string, digests int, took tim
 	now := time.Now()
 	_, span := t.provider.Tracer("signing").Start(context.Background(), "sign digests", api.WithTimestamp(now.Add(-took)),
 		api.WithSpanKind(api.SpanKindClient), api.WithAttributes(
-			attribute.String("signstash.call", id), // as in the log and the audit record
+			attribute.String("signstash.call", id), // same id as in the log and in the audit record
 			attribute.String("signstash.credential", credentialLabel(c.Name)), attribute.Int("signstash.digests", digests),
 			attribute.String("signstash.outcome", outcome),
 		))

@@ -17,7 +17,7 @@ whether everything up to it is still there. The proxy may run meanwhile.
 Exit code 0 only if the record is whole.
 `
 
-// runAudit has one command today.
+// runAudit runs the subcommands of audit. There is only one today.
 func runAudit(_ context.Context, args []string, s streams) error {
 	fs := newFlags("audit verify", auditHelp, s)
 	expect := fs.String("expect", "", "a `hash` that must be in the chain")

@@ -15,12 +15,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// connection is the flags that every command has: where the proxy is, and who asks.
+// connection holds the flags that every command has: the address of the proxy and the credentials
+// of the caller.
 type connection struct {
 	url, clientID, secretFile, ca string
 	basic, follow                 bool
 	patience                      time.Duration
-	maxContent                    int64 // bytes of signed documents in one answer; 0 = the client's default
+	maxContent                    int64 // bytes of signed documents in one answer, at most; 0 = the client's default
 }
 
 func (c *connection) register(fs *flag.FlagSet, env func(string) string) {
@@ -47,7 +48,7 @@ func (c *connection) register(fs *flag.FlagSet, env func(string) string) {
 	fs.DurationVar(&c.patience, "patience", time.Minute, "how long to try again while the proxy is busy or out of reach")
 }
 
-// client makes the client; notice is told of calls that are tried again.
+// client makes the client. It calls notice for each call that is retried.
 func (c *connection) client(env func(string) string, notice func(format string, args ...any)) (*client.Client, error) {
 	cfg := client.Config{
 		URL:             c.url,
@@ -80,7 +81,7 @@ func (c *connection) client(env func(string) string, notice func(format string, 
 	return cl, nil
 }
 
-// maxSecret bounds in bytes what is read from a secret file.
+// maxSecret bounds the size in bytes of a secret file.
 const maxSecret = 4096
 
 func (c *connection) secret(env func(string) string) (string, error) {
@@ -110,8 +111,8 @@ func (c *connection) secret(env func(string) string) (string, error) {
 	return secret, nil
 }
 
-// answerTimeout is how long the proxy may think before its answer begins: far above the time a
-// synchronous request waits (60 s).
+// answerTimeout is how long the proxy may take before its answer begins. It is far above the time
+// that a synchronous request waits (60 s).
 const answerTimeout = 10 * time.Minute
 
 func newHTTPClient(caFile string) (*http.Client, error) {
@@ -131,7 +132,7 @@ func newHTTPClient(caFile string) (*http.Client, error) {
 	return &http.Client{Transport: transport}, nil
 }
 
-// trust adds the certificates of a PEM file to pool.
+// trust adds the certificates of a PEM file to the pool.
 func trust(pool *x509.CertPool, caFile string) error {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {

@@ -96,7 +96,7 @@ func runGet(ctx context.Context, args []string, s streams) error {
 	return show.finish()
 }
 
-// keepAll names the contents of an answer as the request named the documents.
+// keepAll writes the contents of an answer under the names that the request gave to the documents.
 func keepAll(op *client.Operation, files *folder, show *progress) {
 	used := map[string]bool{}
 	for i := range op.Documents {
@@ -122,8 +122,8 @@ func keepAll(op *client.Operation, files *folder, show *progress) {
 	}
 }
 
-// safeName makes a file name of what the answer says: no path of it is followed, nothing hidden is
-// made, none comes twice.
+// safeName makes a file name from a name in the answer. It keeps no path, makes no hidden file, and
+// makes no name twice.
 func safeName(name string, i int, used map[string]bool) string {
 	base := strings.TrimLeft(filepath.Base(filepath.Clean("/"+strings.ReplaceAll(name, `\`, "/"))), "./")
 	base = strings.Map(func(r rune) rune {

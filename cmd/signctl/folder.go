@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 )
 
-// folder receives the signed contents of one answer under temporary names in the output folder and
-// renames them when the answer was read to its end: a file under its own name is always complete.
+// folder receives the signed contents of one answer under temporary names in the output folder. It
+// renames them when the whole answer was read, so a file under its final name is always complete.
 // It is a client.Sink.
 type folder struct {
 	dir  string
-	temp []string // by number of the content; empty once renamed
+	temp []string // by number of the content; empty after the rename
 }
 
 // Begin implements client.Sink.
@@ -36,7 +36,8 @@ func (f *folder) Create(int) (io.WriteCloser, error) {
 	return syncedFile{file}, nil
 }
 
-// keep renames a content and returns its path. What had that name is replaced.
+// keep renames a content to its final name and returns its path. It replaces an existing file of
+// that name.
 func (f *folder) keep(content int, name string) (string, error) {
 	if content < 0 || content >= len(f.temp) || f.temp[content] == "" {
 		return "", errors.New("the answer holds no signed content for it")
@@ -49,14 +50,14 @@ func (f *folder) keep(content int, name string) (string, error) {
 	return path, nil
 }
 
-// header is what begins a PDF; readers look for it in the first headerWindow bytes (ISO 32000-2
+// header is how a PDF begins. Readers look for it in the first headerWindow bytes (ISO 32000-2
 // 7.5.2, annex C of ISO 32000-1).
 const (
 	header       = "%PDF-"
 	headerWindow = 1024
 )
 
-// check says whether a content can be what its content type says.
+// check returns an error if a content cannot be of its content type.
 func (f *folder) check(content int, contentType string) error {
 	if contentType != "application/pdf" || content < 0 || content >= len(f.temp) {
 		return nil
@@ -73,7 +74,8 @@ func (f *folder) check(content int, contentType string) error {
 	return err
 }
 
-// extends says whether a content is original with something appended, as every PAdES signature is.
+// extends reports whether a content starts with all bytes of original and adds more. This is true
+// for every PAdES signature.
 func (f *folder) extends(content int, original string) error {
 	signed, err := os.Open(f.temp[content])
 	if err != nil {
@@ -104,18 +106,18 @@ func (f *folder) extends(content int, original string) error {
 	return nil
 }
 
-// discard removes what was not kept.
+// discard removes the temporary files that were not kept.
 func (f *folder) discard() {
 	for _, path := range f.temp {
 		if path != "" {
-			_ = os.Remove(path) // a leftover is hidden, named as partial, and harmless
+			_ = os.Remove(path) // a leftover is hidden, its name says that it is partial, and it does no harm
 		}
 	}
 	f.temp = nil
 }
 
-// syncedFile is on disk when Close returns without error, so that the rename never shows an empty
-// file after a power cut.
+// syncedFile is on disk when Close returns without an error. Without this, the renamed file could
+// be empty after a power failure.
 type syncedFile struct{ *os.File }
 
 // Close implements io.Closer.

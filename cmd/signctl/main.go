@@ -1,5 +1,5 @@
-// Command signctl sends documents to a proxy and brings the signed ones back: for people and for
-// scripts.
+// Command signctl sends documents to a proxy and fetches the signed documents. People and scripts
+// use it.
 package main
 
 import (
@@ -13,14 +13,14 @@ import (
 	"syscall"
 )
 
-// version is set by the linker.
+// version is set by the linker (-X main.version=…).
 var version = "devel"
 
 // Exit codes.
 const (
 	exitOK     = 0
-	exitFailed = 1 // something was not signed or not found; stderr names it
-	exitUsage  = 2 // nothing was tried
+	exitFailed = 1 // something was not signed or not found; standard error names it
+	exitUsage  = 2 // wrong usage; nothing was attempted
 )
 
 const usage = `signctl signs documents with a signstash proxy.
@@ -50,13 +50,13 @@ func main() {
 	os.Exit(code)
 }
 
-// streams is what a command may know of the world around it.
+// streams holds the standard streams and the environment that a command may use.
 type streams struct {
 	out, err io.Writer
 	env      func(string) string
 }
 
-// run carries out one command and returns the exit code.
+// run runs one command and returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	if len(args) == 0 {
 		fmt.Fprint(s.err, usage)
@@ -82,13 +82,13 @@ func run(ctx context.Context, args []string, s streams) int {
 	return report(command(ctx, args[1:], s), args[0], s.err)
 }
 
-// usageError is a mistake in how signctl was called.
+// usageError is a mistake in the command line.
 type usageError struct{ error }
 
-// errNamed ends a command that has already named on stderr what failed.
+// errNamed ends a command that has already printed to standard error what failed.
 var errNamed = errors.New("already reported")
 
-// report prints err, once, and turns it into an exit code.
+// report prints err once and converts it to an exit code.
 func report(err error, command string, stderr io.Writer) int {
 	var wrongUse usageError
 	switch {
@@ -104,10 +104,10 @@ func report(err error, command string, stderr io.Writer) int {
 	return exitFailed
 }
 
-// newFlags returns a flag set that prints text as its help.
+// newFlags returns a flag set whose help is text.
 func newFlags(name, text string, s streams) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // mistakes are reported once, by report
+	fs.SetOutput(io.Discard) // report prints mistakes once
 	fs.Usage = func() {
 		fs.SetOutput(s.out)
 		fmt.Fprint(s.out, text, "\nFlags:\n")
@@ -117,7 +117,7 @@ func newFlags(name, text string, s streams) *flag.FlagSet {
 	return fs
 }
 
-// parse reads flags and arguments in any order; what follows "--" is arguments only.
+// parse reads flags and arguments in any order. Everything after "--" is an argument.
 func parse(fs *flag.FlagSet, args []string) ([]string, error) {
 	var rest []string
 	for {

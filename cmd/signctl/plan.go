@@ -12,24 +12,24 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// file is a file to be signed.
+// file is a file to sign.
 type file struct {
 	path string
-	name string // what it is called in the output folder
-	size int64  // bytes
+	name string // name in the output folder
+	size int64  // in bytes
 }
 
-// failure names a file that was not signed, and why.
+// failure names a file that was not signed, and the reason.
 type failure struct{ name, reason string }
 
-// batch is the files of one request.
+// batch holds the files of one request.
 type batch struct {
 	reference string
 	files     []file
 	async     bool
 }
 
-// inspect looks at paths; what cannot be sent comes back as failures.
+// inspect checks the files at paths. It returns a failure for each file that cannot be sent.
 func inspect(paths []string) ([]file, []failure) {
 	var files []file
 	var failed []failure
@@ -49,7 +49,8 @@ func inspect(paths []string) ([]file, []failure) {
 	return files, failed
 }
 
-// cause is the reason of a file error without its path, which is named beside it.
+// cause returns the reason of a file error without the path, because the caller prints the path
+// beside it.
 func cause(err error) string {
 	var pathErr *os.PathError
 	if errors.As(err, &pathErr) {
@@ -58,7 +59,8 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// checkOutput refuses what would write two files to one name, or a signed file over its original.
+// checkOutput returns an error if two files would be written to one name, or a signed file over its
+// original.
 func checkOutput(out string, files []file) error {
 	byName := map[string]string{}
 	for _, f := range files {
@@ -79,14 +81,14 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// Bounds of one request.
+// Limits of one request.
 const (
-	maxSyncFiles  = 99        // the product's own line between synchronous and asynchronous
-	maxSyncBytes  = 64 << 20  // above, a synchronous request takes longer than people wait
+	maxSyncFiles  = 99        // the product's own limit between synchronous and asynchronous
+	maxSyncBytes  = 64 << 20  // above this, a synchronous request takes longer than people wait
 	maxBatchBytes = 128 << 20 // of content; a request of this size stays far below the proxy's limits
 )
 
-// plan divides files into requests.
+// plan divides files into batches.
 func plan(files []file, o *signOptions) []batch {
 	var total int64
 	for _, f := range files {
@@ -114,8 +116,8 @@ func plan(files []file, o *signOptions) []batch {
 	return batches
 }
 
-// sent is the file's name in the request, which is text: bytes of a name that are none, as in an
-// old encoding, are written as %BA.
+// sent is the name of the file in the request. The request is text, so bytes of the name that are
+// not valid text, for example in an old encoding, are written as %BA.
 func (f *file) sent() string {
 	var b strings.Builder
 	for i, r := range f.name {
@@ -128,7 +130,7 @@ func (f *file) sent() string {
 	return b.String()
 }
 
-// request is the sign request of b.
+// request makes the sign request of b.
 func (b *batch) request(o *signOptions) *client.Request {
 	r := &client.Request{Reference: b.reference, Key: b.reference, Description: o.description, Signature: o.signature}
 	for _, f := range b.files {
@@ -140,9 +142,10 @@ func (b *batch) request(o *signOptions) *client.Request {
 	return r
 }
 
-// contentType is what a file is sent as: with PAdES a PDF and with XAdES XML, whatever its name
-// says. The proxy looks into each and refuses those that are not, one by one; a type that does not
-// fit would have it refuse the whole request.
+// contentType returns the content type for the request. With PAdES it is always PDF and with XAdES
+// always XML, whatever the file name says. The proxy checks the content of each document and
+// refuses wrong ones one by one. If a content type did not match the signature type, the proxy
+// would refuse the whole request.
 func contentType(signature, name string) string {
 	extension := strings.ToLower(filepath.Ext(name))
 	switch {

@@ -13,14 +13,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// progress tells what happens: a bar on a terminal, plain lines elsewhere. Signed files go to
-// standard output, everything else to standard error. It is safe for concurrent use.
+// progress shows what happens: a bar on a terminal, plain lines elsewhere. It prints the names of
+// signed files to standard output and everything else to standard error. It is safe for concurrent
+// use.
 type progress struct {
 	out, err io.Writer
 	started  time.Time
 
 	mu       sync.Mutex
-	bar      *progressbar.ProgressBar // nil where there is no terminal
+	bar      *progressbar.ProgressBar // nil = no terminal
 	ok       int
 	failures []failure
 }
@@ -39,19 +40,19 @@ func newProgress(s streams, files int) *progress {
 			progressbar.OptionClearOnFinish(),
 			progressbar.OptionThrottle(65*time.Millisecond),
 		)
-		_ = p.bar.RenderBlank() // a terminal that takes no output is none of our business
+		_ = p.bar.RenderBlank() // we can do nothing about a terminal that refuses output
 	}
 	return p
 }
 
-// notice prints one line about what goes on.
+// notice prints one line about the progress.
 func (p *progress) notice(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.line(format, args...)
 }
 
-// line prints to standard error, above the bar where there is one. Needs mu.
+// line prints to standard error, above the bar if there is one. The caller holds mu.
 func (p *progress) line(format string, args ...any) {
 	if p.bar != nil {
 		_ = p.bar.Clear()
@@ -59,7 +60,7 @@ func (p *progress) line(format string, args ...any) {
 	fmt.Fprintln(p.err, printable(fmt.Sprintf(format, args...)))
 }
 
-// accepted tells that a batch is durable at the proxy.
+// accepted reports that a batch is durable at the proxy.
 func (p *progress) accepted(b batch, a *client.Accepted) {
 	noun := "documents"
 	if len(b.files) == 1 {
@@ -68,7 +69,7 @@ func (p *progress) accepted(b batch, a *client.Accepted) {
 	p.notice("%d %s accepted as %s (operation %d at %s:%d)", len(b.files), noun, b.reference, a.ID, a.Host, a.Port)
 }
 
-// signed tells that a signed file was written.
+// signed reports that a signed file was written.
 func (p *progress) signed(path string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,7 +80,7 @@ func (p *progress) signed(path string) {
 	p.step()
 }
 
-// failed tells that files were not signed; finish names them.
+// failed records files that were not signed. finish prints their names.
 func (p *progress) failed(failures ...failure) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,7 +96,7 @@ func (p *progress) step() {
 	}
 }
 
-// finish names each file that failed and why, and sums up.
+// finish prints each file that failed with its reason, and a summary.
 func (p *progress) finish() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

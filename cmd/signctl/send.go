@@ -11,10 +11,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// inFlight is how many requests are under way at a time: while one is signed, the next is sent.
+// inFlight is how many requests run at the same time. The next one is sent while one is being
+// signed.
 const inFlight = 2
 
-// sender signs batches and writes what comes back.
+// sender signs batches and writes the signed files.
 type sender struct {
 	client  *client.Client
 	out     string
@@ -39,7 +40,7 @@ func (s *sender) sendAll(ctx context.Context, batches []batch) {
 	workers.Wait()
 }
 
-// send signs one batch and reports on each of its files.
+// send signs one batch and reports the result of each of its files.
 func (s *sender) send(ctx context.Context, b batch) {
 	files := &folder{dir: s.out}
 	defer files.discard()
@@ -64,7 +65,7 @@ func (s *sender) send(ctx context.Context, b batch) {
 	}
 }
 
-// sign sends a batch and waits for its end; the signed contents are in files.
+// sign sends a batch and waits for its end. It writes the signed contents to files.
 func (s *sender) sign(ctx context.Context, b batch, files *folder) (*client.Operation, error) {
 	request := b.request(s.options)
 	if b.async {
@@ -83,8 +84,8 @@ func (s *sender) sign(ctx context.Context, b batch, files *folder) (*client.Oper
 	return s.fetch(ctx, b.reference, op.Host, op.Port, files)
 }
 
-// fetch waits for an operation at the instance that holds it, if that can be reached, else at the
-// address that was given to us.
+// fetch waits for an operation at the instance that holds it. If that instance is unreachable, it
+// uses the address that the user gave.
 func (s *sender) fetch(
 	ctx context.Context,
 	reference, host string,
@@ -114,13 +115,14 @@ func (s *sender) fetchAt(
 	return at.Detail(ctx, reference, files)
 }
 
-// unreachable reports whether err came from the network and not from the proxy.
+// unreachable reports whether err is a network error and not an answer of the proxy.
 func unreachable(err error) bool {
 	var network net.Error
 	return errors.As(err, &network)
 }
 
-// keep gives the signed content of f its name in the output folder; it returns why not, or nothing.
+// keep gives the signed content of f its name in the output folder. It returns the reason if it
+// cannot, otherwise an empty string.
 func (s *sender) keep(f file, d *client.SignedDocument, files *folder) string {
 	if reason := d.Failure(); reason != "" {
 		return reason

@@ -21,7 +21,7 @@ signed twice.
 A file that could not be signed is named with its reason, the others are signed all the same, and the exit code is 1.
 `
 
-// signOptions is what runSign was asked for.
+// signOptions holds the options of the command sign.
 type signOptions struct {
 	connection
 	out, reference, description string
@@ -79,7 +79,7 @@ func parseSign(args []string, s streams) (*signOptions, []string, error) {
 	return o, paths, o.check(paths)
 }
 
-// maxVisibleFile bounds in bytes the file of --visible, which may hold an image.
+// maxVisibleFile bounds the size in bytes of the file of --visible, which may contain an image.
 const maxVisibleFile = 8 << 20
 
 func (o *signOptions) check(paths []string) error {

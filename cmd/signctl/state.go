@@ -18,7 +18,7 @@ removes such a file: look why the database does not know it (was an old one rest
 Exit code 0 only if nothing is wrong.
 `
 
-// runState has one command today.
+// runState runs the subcommands of state. There is only one today.
 func runState(ctx context.Context, args []string, s streams) error {
 	rest, err := parse(newFlags("state check", stateHelp, s), args)
 	if err != nil {

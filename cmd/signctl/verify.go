@@ -77,7 +77,8 @@ func verifyFile(ctx context.Context, path string, options pades.VerifyOptions) (
 	return pades.Verify(ctx, f, info.Size(), options)
 }
 
-// reason is what a person is told of an error: the domain's own words where there are some.
+// reason returns the text of an error for a person. It is the detail of a domain error if there is
+// one.
 func reason(err error) string {
 	var e *signing.Error
 	if errors.As(err, &e) && e.Detail != "" {
@@ -86,12 +87,12 @@ func reason(err error) string {
 	return cause(err)
 }
 
-// verdicts are the words for a person.
+// verdicts maps each verdict to words for a person.
 var verdicts = map[pades.Verdict]string{
 	pades.Unsigned: "not signed", pades.Good: "valid", pades.CannotBeJudged: "CANNOT BE JUDGED", pades.Broken: "NOT VALID",
 }
 
-// timeSources say where the time comes from at which a certificate is judged.
+// timeSources maps each source of the time at which a certificate is judged to words for a person.
 var timeSources = map[pades.TimeSource]string{
 	pades.OwnTime: "its own time", pades.StampedTime: "the time of its timestamp",
 	pades.ClaimedTime: "the time that the signer claims", pades.VerifyTime: "now, because it names no time",
@@ -146,7 +147,7 @@ func printSignature(w io.Writer, number int, s *pades.SignatureReport, size int6
 	}
 }
 
-// printable replaces what a file could use to play with the terminal.
+// printable replaces control characters, with which a file could manipulate the terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

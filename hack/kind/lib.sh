@@ -1,4 +1,4 @@
-# Read by the scripts beside it; not a command of its own.
+# The other scripts in this folder source this file. It is not a command.
 kind_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top_dir=$(git -C "$kind_dir" rev-parse --show-toplevel 2>/dev/null || dirname "$kind_dir")
 . "$kind_dir/versions.env"
@@ -6,13 +6,13 @@ top_dir=$(git -C "$kind_dir" rev-parse --show-toplevel 2>/dev/null || dirname "$
 work_dir=${KIND_WORK_DIR:-${TMPDIR:-/var/tmp}/kind-local}
 cluster=${KIND_CLUSTER:-e2e}
 k8s_dir=${K8S_MODULE_DIR:-$kind_dir/../envtest}
-k8s_bin=${ENVTEST_DIR:-$top_dir/bin/k8s}            # programs of Kubernetes: those of the controller's tests are among them
+k8s_bin=${ENVTEST_DIR:-$top_dir/bin/k8s}            # the programs of Kubernetes, including those that the controller's tests use
 export GOWORK=off
 
 say() { printf '%s %s\n' "$(date +%T)" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
-# install_go NAME PACKAGE@VERSION DIR: a static binary, unless this version is there already
+# install_go NAME PACKAGE@VERSION DIR builds a static binary, unless this version exists already
 install_go() {
   local name=$1 pkg=$2 dir=$3
   mkdir -p "$dir"

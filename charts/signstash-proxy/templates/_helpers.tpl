@@ -1,9 +1,9 @@
-{{/* Name of everything: the release's, with the chart's where it does not hold it. At most 44 characters, so that what is derived fits. */}}
+{{/* Base name of all objects: the name of the release, followed by that of the chart unless it contains it. At most 44 characters, so that derived names fit. */}}
 {{- define "signstash-proxy.name" -}}
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 44 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 44 | trimSuffix "-" }}{{ end -}}
 {{- end }}
 
-{{/* Name of what belongs to no namespace. The hash tells namespace a with release b-c from namespace a-b with release c. */}}
+{{/* Name of cluster-scoped objects. The hash distinguishes namespace a with release b-c from namespace a-b with release c. */}}
 {{- define "signstash-proxy.clusterName" -}}
 {{- $name := include "signstash-proxy.name" . -}}
 {{ .Release.Namespace }}-{{ $name }}-controller-{{ printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 8 }}
@@ -21,12 +21,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ include "signstash-proxy.labelValue" (printf "%s-%s" .Chart.Name .Chart.Version) }}
 {{- end }}
 
-{{/* What of a text a label can hold: 63 letters, digits, - _ and dots, with a letter or digit at both ends. */}}
+{{/* Converts a text to a valid label value: at most 63 letters, digits, - _ and dots, with a letter or digit at both ends. */}}
 {{- define "signstash-proxy.labelValue" -}}
 {{ regexReplaceAll "[^-A-Za-z0-9_.]" . "_" | trunc 63 | trimAll "-_." }}
 {{- end }}
 
-{{/* The labels of an object and a user's own, (list . own): a user's decide. */}}
+{{/* The labels of an object merged with those of the user. Takes (list . own). The labels of the user take precedence. */}}
 {{- define "signstash-proxy.labelsWith" -}}
 {{ merge (deepCopy (index . 1 | default dict)) (include "signstash-proxy.labels" (index . 0) | fromYaml) | toYaml }}
 {{- end }}
@@ -35,7 +35,7 @@ helm.sh/chart: {{ include "signstash-proxy.labelValue" (printf "%s-%s" .Chart.Na
 {{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{/* The restricted Pod Security level, and a root that cannot be written. */}}
+{{/* The restricted Pod Security level with a read-only root file system. */}}
 {{- define "signstash-proxy.podSecurity" -}}
 runAsNonRoot: true
 {{- range $name := list "runAsUser" "runAsGroup" "fsGroup" }}
@@ -68,7 +68,7 @@ tolerations: {{ toJson . }}
 {{- end }}
 {{- end }}
 
-{{/* Nine tenths of a memory limit (a quantity), in bytes: what the Go runtime does not count needs room too. Empty = cannot be told. */}}
+{{/* Nine tenths of a memory limit (a quantity), in bytes. The rest is for memory that the Go runtime does not count. Empty if the limit cannot be parsed. */}}
 {{- define "signstash-proxy.memoryLimit" -}}
 {{- $text := . -}}
 {{- if not (kindIs "string" .) }}{{ $text = printf "%.0f" (float64 .) }}{{ end -}}
@@ -79,7 +79,7 @@ tolerations: {{ toJson . }}
 {{- if hasKey $units $unit }}{{ printf "%.0f" (floor (mulf (float64 $number) (get $units $unit) 0.9)) }}{{ end -}}
 {{- end }}
 
-{{/* Soft: the collector works harder before the kernel ends the process. Takes resources. */}}
+{{/* GOMEMLIMIT is a soft limit: the garbage collector works harder before the kernel kills the process. Takes resources. */}}
 {{- define "signstash-proxy.memoryEnv" -}}
 {{- with .limits }}
 {{- with .memory }}
@@ -90,7 +90,7 @@ tolerations: {{ toJson . }}
 {{- end }}
 {{- end }}
 
-{{/* How many instances there shall be: with an autoscaler as many as there are, since it alone changes that. */}}
+{{/* The number of instances. With an autoscaler it is the current number, because only the autoscaler changes it. */}}
 {{- define "signstash-proxy.replicas" -}}
 {{- $replicas := int .Values.replicas -}}
 {{- if .Values.autoscaling.enabled -}}
@@ -101,7 +101,7 @@ tolerations: {{ toJson . }}
 {{ $replicas }}
 {{- end }}
 
-{{/* The YAML file of the proxy: with the trial, the simulated service is its provider and timestamp authority. */}}
+{{/* The YAML configuration file of the proxy. In a trial the simulated service is its provider and timestamp authority. */}}
 {{- define "signstash-proxy.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if .Values.trial.enabled -}}
@@ -112,7 +112,7 @@ tolerations: {{ toJson . }}
 {{- if not (hasKey $config "timestamp") -}}
 {{- $_ := set $config "timestamp" (dict "authorities" (list (dict "name" "trial" "url" (printf "%s/tsa" $url)))) -}}
 {{- end -}}
-{{- /* Its certificates name it as where OCSP and CRLs are, and a Service has a private address. */ -}}
+{{- /* The certificates of the trial name the simulated service for OCSP and CRLs, and a Service has a private address. */ -}}
 {{- if not (or (hasKey $config "revocation") (hasKey $config "revocation.allow-private")) -}}
 {{- $_ := set $config "revocation.allow-private" "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7" -}}
 {{- end -}}
@@ -120,7 +120,7 @@ tolerations: {{ toJson . }}
 {{- if $config }}{{ toYaml $config }}{{ end -}}
 {{- end }}
 
-{{/* Ports to which calls may leave: those that are named, and those of the services that sign, where their URLs name one. None where none is named. */}}
+{{/* Ports for outgoing calls: the ports in the values, plus the ports in the URLs of the signing services. Empty if the values contain no ports. */}}
 {{- define "signstash-proxy.egressPorts" -}}
 {{- $ports := list -}}
 {{- range .Values.networkPolicy.egressPorts }}{{ $ports = append $ports (int .) }}{{ end -}}
@@ -132,7 +132,7 @@ tolerations: {{ toJson . }}
 {{ dict "ports" (uniq $ports) | toJson }}
 {{- end }}
 
-{{/* What must not be installed. */}}
+{{/* Refuses combinations of values that must not be installed. */}}
 {{- define "signstash-proxy.check" -}}
 {{- if not (or .Values.provider.domain .Values.config.providers .Values.trial.enabled) -}}
 {{- fail "nobody would sign: set provider.domain or config.providers, or trial.enabled=true to try it with a simulated service whose signatures have no value" -}}

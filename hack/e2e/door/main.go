@@ -1,11 +1,11 @@
-// Command door is an HTTP proxy for tests: it lets a client outside of a cluster speak to what has
-// a name only inside of it. Every request gets a connection of its own, so that a Service in front
-// of several pods chooses anew each time.
+// Command door is an HTTP proxy for tests. A client outside of a cluster uses it to reach names
+// that exist only inside. Every request gets its own connection, so that a Service in front of
+// several pods chooses a pod for each request.
 //
 //	door --address=0.0.0.0:8888
 //
-// It passes on whatever it is asked to, for anyone: it belongs into a test cluster, and its port
-// onto loopback.
+// It forwards every request of every caller. So run it only in a test cluster, and publish its port
+// only on loopback.
 package main
 
 import (
@@ -23,10 +23,10 @@ import (
 )
 
 const (
-	// dialTimeout is shorter than what the tests wait, and longer than a node takes to route to a new
-	// pod.
+	// dialTimeout is shorter than the time that the tests wait, and longer than a node needs to route
+	// to a new pod.
 	dialTimeout = 5 * time.Second
-	// headerTimeout bounds idle clients.
+	// headerTimeout bounds the time that an idle client may hold a connection.
 	headerTimeout = 10 * time.Second
 )
 
@@ -45,7 +45,7 @@ func run(address string) error {
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	go func() {
 		<-stop
-		_ = server.Close() // tests are over
+		_ = server.Close() // the tests are over
 	}()
 	fmt.Fprintln(os.Stderr, "door: open at", address)
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
@@ -54,7 +54,7 @@ func run(address string) error {
 	return nil
 }
 
-// newDoor serves plain requests in absolute form and CONNECT.
+// newDoor handles plain requests in absolute form and CONNECT.
 func newDoor() http.Handler {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	plain := &httputil.ReverseProxy{
@@ -62,7 +62,7 @@ func newDoor() http.Handler {
 		Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, DisableCompression: true},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Println(r.Method, r.URL.Host) // whom, never what
+		fmt.Println(r.Method, r.URL.Host) // log the target, never the content
 		switch {
 		case r.Method == http.MethodConnect:
 			tunnel(w, r, dialer)

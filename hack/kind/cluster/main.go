@@ -1,5 +1,5 @@
-// Command cluster makes, loads and removes the kind cluster of the end-to-end tests, for people and
-// scripts.
+// Command cluster creates and removes the kind cluster of the end-to-end tests and loads images
+// into it. People and scripts use it.
 package main
 
 import (

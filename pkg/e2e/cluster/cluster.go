@@ -19,23 +19,23 @@ import (
 )
 
 const (
-	// readyTime is how long a new cluster may take until its nodes are ready: a minute on a quiet
-	// machine of two cores.
+	// readyTime is how long the nodes of a new cluster may take to become ready. It takes a minute on
+	// a quiet machine with two cores.
 	readyTime = 5 * time.Minute
-	// answerTime is how long an API server may take to say that it is well.
+	// answerTime is how long an API server may take to answer that it is ready.
 	answerTime = 10 * time.Second
 )
 
-// kubeletPatch lets the kubelet start although the host has cgroup v1 only. It is harmless on
-// cgroup v2.
+// kubeletPatch lets the kubelet start on a host that has only cgroup v1. It has no effect on cgroup
+// v2.
 const kubeletPatch = "kind: KubeletConfiguration\nfailCgroupV1: false\n"
 
 func provider() *kind.Provider {
 	return kind.NewProvider(kind.ProviderWithDocker(), kind.ProviderWithLogger(cmd.NewLogger()))
 }
 
-// Up makes the cluster unless it is there and answers, and writes its kubeconfig. made is true for
-// a new one.
+// Up creates the cluster unless it exists and answers, and writes its kubeconfig. made is true if
+// Up created the cluster.
 func Up(ctx context.Context, c Config) (made bool, err error) {
 	if err := os.MkdirAll(c.Folder, 0o755); err != nil {
 		return false, fmt.Errorf("make work folder: %w", err)
@@ -45,7 +45,7 @@ func Up(ctx context.Context, c Config) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if there && !answers(ctx, p, c.Name) { // left by a Docker engine that was killed, for instance
+	if there && !answers(ctx, p, c.Name) { // for example after the Docker engine was killed
 		if err := p.Delete(c.Name, c.Kubeconfig()); err != nil {
 			return false, fmt.Errorf("remove a cluster that does not answer: %w", err)
 		}
@@ -83,7 +83,7 @@ func Up(ctx context.Context, c Config) (made bool, err error) {
 	return true, nil
 }
 
-// spec is the cluster in kind's words.
+// spec returns the cluster configuration for kind.
 func (c Config) spec() *v1alpha4.Cluster {
 	first := v1alpha4.Node{Role: v1alpha4.ControlPlaneRole}
 	for port := c.Port; port < c.Port+Ports; port++ {
@@ -98,8 +98,8 @@ func (c Config) spec() *v1alpha4.Cluster {
 	return spec
 }
 
-// checkPorts says whether the cluster that is there has the ports that are wanted: they cannot be
-// added later.
+// checkPorts returns an error if the existing cluster lacks ports that c asks for. Ports cannot be
+// added to an existing cluster.
 func (c Config) checkPorts(ctx context.Context) error {
 	last := c.Port + Ports - 1
 	if _, err := docker(ctx, "port", c.Name+"-control-plane", fmt.Sprintf("%d/tcp", last)); err != nil {
@@ -120,7 +120,7 @@ func exists(p *kind.Provider, name string) (bool, error) {
 	return slices.Contains(names, name), nil
 }
 
-// answers says whether the cluster's API server is ready.
+// answers reports whether the API server of the cluster is ready.
 func answers(ctx context.Context, p *kind.Provider, name string) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -132,7 +132,7 @@ func answers(ctx context.Context, p *kind.Provider, name string) bool {
 	return err == nil && out == "ok"
 }
 
-// adminConfig is the kubeconfig inside of a control-plane node.
+// adminConfig is the path of the kubeconfig inside a control-plane node.
 const adminConfig = "/etc/kubernetes/admin.conf"
 
 func controlPlane(p *kind.Provider, name string) (nodes.Node, error) {
@@ -147,7 +147,7 @@ func controlPlane(p *kind.Provider, name string) (nodes.Node, error) {
 	return node, nil
 }
 
-// inNode runs a command in a node and returns what it printed.
+// inNode runs a command in a node and returns its output.
 func inNode(ctx context.Context, node nodes.Node, command string, args ...string) (string, error) {
 	var out strings.Builder
 	if err := node.CommandContext(ctx, command, args...).SetStdout(&out).Run(); err != nil {
@@ -156,7 +156,7 @@ func inNode(ctx context.Context, node nodes.Node, command string, args ...string
 	return strings.TrimSpace(out.String()), nil
 }
 
-// docker runs the docker command and returns what it printed.
+// docker runs the docker command and returns its output.
 func docker(ctx context.Context, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, "docker", args...).Output()
 	if err != nil {
@@ -169,7 +169,7 @@ func docker(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Down removes the cluster and its kubeconfig. It is no error where there is none.
+// Down removes the cluster and its kubeconfig. It succeeds if the cluster does not exist.
 func Down(c Config) error {
 	p := provider()
 	if err := p.Delete(c.Name, c.Kubeconfig()); err != nil {

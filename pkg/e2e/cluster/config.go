@@ -8,35 +8,37 @@ import (
 	"strconv"
 )
 
-// Config says which cluster is meant and how a new one is made. FromEnvironment fills it.
+// Config names the cluster and says how to create it. FromEnvironment fills it.
 type Config struct {
 	Name string // KIND_CLUSTER, default e2e
-	// Port is the first of Ports ports of the host's loopback that lead to the same NodePorts of the
-	// cluster. Two clusters at the same time need different ones. KIND_PORT, default 30080.
+	// Port is the first of Ports ports on the host's loopback interface. They lead to the same
+	// NodePorts of the cluster. Two clusters at the same time need different ports. KIND_PORT, default
+	// 30080.
 	Port int
-	// Workers is the number of nodes beside the control plane. KIND_WORKERS, default 0.
+	// Workers is the number of nodes in addition to the control plane. KIND_WORKERS, default 0.
 	Workers int
-	// NodeImage is "pull" (the image that kind names), "local" (one made here), or "auto": local if
-	// there is one already or the pull fails. KIND_NODE, default auto.
+	// NodeImage is "pull" (the image that kind names), "local" (an image built here), or "auto" (local
+	// if a local image exists or the pull fails). KIND_NODE, default auto.
 	NodeImage string
-	// Folder holds the kubeconfig and notes about this machine. KIND_WORK_DIR, default kind-local in
-	// TMPDIR or /var/tmp.
+	// Folder holds the kubeconfig and saved settings of this machine. KIND_WORK_DIR, default
+	// kind-local in TMPDIR or /var/tmp.
 	Folder string
-	// Scripts is the folder hack/kind, for build-node-image.
+	// Scripts is the folder hack/kind, which contains build-node-image.
 	Scripts string
 }
 
-// Ports is how many ports of loopback a cluster takes: Port for the release of `make kind-up`, the
-// four after it for instances of the release under test, and the sixth for the door
+// Ports is the number of loopback ports of a cluster. Port is for the release of `make kind-up`,
+// the next four are for instances of the release under test, and the sixth is for the door
 // (hack/e2e/door).
 const Ports = 6
 
 const (
-	firstPort, lastPort = 30000, 32767 // Kubernetes' range of NodePorts
+	firstPort, lastPort = 30000, 32767 // Kubernetes' default range of NodePorts
 	maxWorkers          = 16
 )
 
-// FromEnvironment reads the settings from environment variables. scripts is the folder hack/kind.
+// FromEnvironment reads the settings from environment variables. scripts is the path of the folder
+// hack/kind.
 func FromEnvironment(scripts string) (Config, error) {
 	temporary := cmp.Or(os.Getenv("TMPDIR"), "/var/tmp")
 	c := Config{
@@ -57,7 +59,7 @@ func FromEnvironment(scripts string) (Config, error) {
 	return c, fmt.Errorf("KIND_NODE is %q, want auto, pull or local", c.NodeImage)
 }
 
-// number reads an environment variable that is a number between least and most.
+// number reads a number between least and most from an environment variable.
 func number(name string, otherwise, least, most int) (int, error) {
 	text := os.Getenv(name)
 	if text == "" {
@@ -70,5 +72,5 @@ func number(name string, otherwise, least, most int) (int, error) {
 	return n, nil
 }
 
-// Kubeconfig is the path of the file with which kubectl and helm reach the cluster.
+// Kubeconfig returns the path of the file with which kubectl and helm reach the cluster.
 func (c Config) Kubeconfig() string { return filepath.Join(c.Folder, c.Name+".kubeconfig") }

@@ -1,5 +1,6 @@
-// Package cluster makes, loads and removes the kind cluster that the end-to-end tests run in.
+// Package cluster creates and removes the kind cluster of the end-to-end tests and loads images
+// into it.
 //
-// It needs a Docker engine that answers (hack/kind/host brings one up). Where kind's own node image
-// cannot be pulled, it has hack/kind/build-node-image make one.
+// It needs a running Docker engine (hack/kind/host starts one). If kind's own node image cannot be
+// pulled, hack/kind/build-node-image builds one.
 package cluster

@@ -15,13 +15,13 @@ import (
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 )
 
-// pullTime is how long the node image may take from its registry: it has about 400 MB.
+// pullTime is how long the pull of the node image may take. The image has about 400 MB.
 const pullTime = 5 * time.Minute
 
-// localImages is the name of the images that build-node-image makes.
+// localImages is the repository name of the images that build-node-image builds.
 const localImages = "kind-local/node"
 
-// image returns the node image to use. local is true for one that was made on this machine.
+// image returns the node image to use. local is true if it was built on this machine.
 func (c Config) image(ctx context.Context) (name string, local bool, err error) {
 	switch c.NodeImage {
 	case "pull":
@@ -44,7 +44,7 @@ func (c Config) image(ctx context.Context) (name string, local bool, err error) 
 	return strings.TrimSpace(string(out)), true, nil
 }
 
-// pulled says whether an image is on this machine or can be pulled.
+// pulled reports whether an image is on this machine or can be pulled.
 func pulled(ctx context.Context, image string) bool {
 	if _, err := docker(ctx, "image", "inspect", image); err == nil {
 		return true
@@ -55,8 +55,8 @@ func pulled(ctx context.Context, image string) bool {
 	return err == nil
 }
 
-// Load copies images from the Docker engine to every node of the cluster. They are saved once for
-// each node, and streamed.
+// Load copies images from the Docker engine to every node of the cluster. For each node it saves
+// the images once and streams them.
 func Load(ctx context.Context, c Config, images ...string) error {
 	all, err := provider().ListInternalNodes(c.Name)
 	if err != nil {
@@ -73,7 +73,7 @@ func Load(ctx context.Context, c Config, images ...string) error {
 			saved <- err
 		}()
 		err := nodeutils.LoadImageArchive(node, archive)
-		_ = archive.CloseWithError(err) // ends a save that nobody reads
+		_ = archive.CloseWithError(err) // stops the save when nobody reads any more
 		if err := errors.Join(err, <-saved); err != nil {
 			return fmt.Errorf("load images into %s: %w", node.String(), err)
 		}

@@ -13,7 +13,7 @@ import (
 	kind "sigs.k8s.io/kind/pkg/cluster"
 )
 
-// The kubelet sets these for the whole machine.
+// The kubelet sets these sysctls for the whole machine.
 var sysctls = []string{
 	"vm.overcommit_memory",
 	"vm.panic_on_oom",
@@ -25,15 +25,15 @@ var sysctls = []string{
 
 func (c Config) sysctlFile() string { return filepath.Join(c.Folder, "sysctl") }
 
-// keepSysctls notes what the kubelet is going to change, unless it is noted or cannot be changed
-// from here.
+// keepSysctls saves the values that the kubelet is going to change. It skips values that are
+// already saved or that this process may not change.
 func (c Config) keepSysctls() error {
 	if _, err := os.Stat(c.sysctlFile()); err == nil {
 		return nil
 	}
 	f, err := os.OpenFile("/proc/sys/vm/overcommit_memory", os.O_WRONLY, 0)
 	if err != nil {
-		return nil // not root: the kubelet may not change it either
+		return nil // not root, so the kubelet may not change it either
 	}
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("look at sysctls: %w", err)
@@ -45,7 +45,7 @@ func (c Config) keepSysctls() error {
 	return os.WriteFile(c.sysctlFile(), values, 0o600)
 }
 
-// restoreSysctls puts back what keepSysctls noted.
+// restoreSysctls restores the values that keepSysctls saved.
 func (c Config) restoreSysctls() error {
 	if info, err := os.Stat(c.sysctlFile()); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil
@@ -56,8 +56,8 @@ func (c Config) restoreSysctls() error {
 	return os.Remove(c.sysctlFile())
 }
 
-// routes lets the pods of different nodes reach each other. The local node image has no daemon that
-// does it.
+// routes adds routes so that the pods of different nodes can reach each other. The local node image
+// has no daemon that does this.
 func routes(ctx context.Context, p *kind.Provider, name string) error {
 	first, err := controlPlane(p, name)
 	if err != nil {

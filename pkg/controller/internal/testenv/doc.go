@@ -1,5 +1,5 @@
-// Package testenv starts a real API server with its etcd for the tests of the controller.
+// Package testenv starts a real API server with etcd for the tests of the controller.
 //
-// No other part of a cluster runs in it: nothing collects garbage, no StatefulSet makes pods, no
-// kubelet mounts files.
+// No other part of a cluster runs. There is no garbage collection, no StatefulSet creates pods, and
+// no kubelet mounts files.
 package testenv

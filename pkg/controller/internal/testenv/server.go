@@ -17,23 +17,23 @@ import (
 )
 
 const (
-	// assetsVariable names the folder that holds etcd and kube-apiserver.
+	// assetsVariable names the environment variable with the folder of etcd and kube-apiserver.
 	assetsVariable = "KUBEBUILDER_ASSETS"
-	// startTimeout is generous: both programs start within seconds, but on a machine that compiles
-	// beside them they take longer.
+	// startTimeout is long. Both programs start within seconds, but take longer on a machine that
+	// compiles at the same time.
 	startTimeout = 2 * time.Minute
 )
 
-// Server is the API server of one test binary. The zero value is ready for Run.
+// Server is the API server of one test binary. The zero value is ready to use.
 type Server struct {
 	env    *envtest.Environment
 	config *rest.Config
-	reason string // why there is none
+	reason string // why the server does not run
 }
 
-// Run starts the server, runs m's tests and stops it; for TestMain: os.Exit(server.Run(m)). Where
-// KUBEBUILDER_ASSETS is not set there is no server: the tests that ask for it are skipped, or fail
-// where CI=true.
+// Run starts the server, runs the tests of m, stops the server and returns the exit code. Use it in
+// TestMain: os.Exit(server.Run(m)). If KUBEBUILDER_ASSETS is not set, no server starts, and the
+// tests that ask for it are skipped, or fail if CI=true.
 func (s *Server) Run(m *testing.M) int {
 	ctrl.SetLogger(logr.Discard())
 	if os.Getenv(assetsVariable) == "" {
@@ -46,7 +46,7 @@ func (s *Server) Run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "start API server: %v\n", err)
 		return 1
 	}
-	config.QPS = -1 // tests need no brake
+	config.QPS = -1 // tests need no rate limit
 	s.env, s.config = env, config
 	code := m.Run()
 	if err := env.Stop(); err != nil {
@@ -56,8 +56,8 @@ func (s *Server) Run(m *testing.M) int {
 	return code
 }
 
-// Config returns how to reach the server as its administrator. Without one the test is skipped, or
-// fails where CI=true.
+// Config returns a client configuration with administrator rights. If no server runs, the test is
+// skipped, or fails if CI=true.
 func (s *Server) Config(t *testing.T) *rest.Config {
 	t.Helper()
 	switch {
@@ -70,7 +70,7 @@ func (s *Server) Config(t *testing.T) *rest.Config {
 	return nil
 }
 
-// Client returns an uncached client of the server, with every kind of the standard API.
+// Client returns an uncached client of the server. It knows every kind of the standard API.
 func (s *Server) Client(t *testing.T) client.WithWatch {
 	t.Helper()
 	c, err := client.NewWithWatch(s.Config(t), client.Options{})
@@ -80,8 +80,8 @@ func (s *Server) Client(t *testing.T) client.WithWatch {
 	return c
 }
 
-// Kubeconfig returns a file for programs that are to reach the server as a user of that name, who
-// may do nothing yet.
+// Kubeconfig returns the path of a kubeconfig file for programs that reach the server as a user of
+// that name. The user has no rights at first.
 func (s *Server) Kubeconfig(t *testing.T, user string) string {
 	t.Helper()
 	s.Config(t)
@@ -100,8 +100,8 @@ func (s *Server) Kubeconfig(t *testing.T, user string) string {
 	return file
 }
 
-// Namespace makes a namespace of the test's own and returns its name. It is left behind: nothing
-// here could empty it.
+// Namespace creates a namespace for the test and returns its name. It is not deleted, because
+// nothing in this environment could empty it.
 func (s *Server) Namespace(t *testing.T) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}

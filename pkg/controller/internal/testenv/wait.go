@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	// patience is how long the world may take to become as a test wants it: long, since it is only
-	// used up by tests that fail.
+	// patience is how long a test waits for a condition. It is long, because only failing tests wait
+	// until its end.
 	patience = 30 * time.Second
-	// pollInterval keeps the API server unburdened while a test waits.
+	// pollInterval is long enough not to load the API server while a test waits.
 	pollInterval = 20 * time.Millisecond
 )
 
-// Eventually calls check until it returns nil. When patience ends, the test fails with the last
-// error.
+// Eventually calls check until it returns nil. If that does not happen within patience, the test
+// fails with the last error.
 func Eventually(t *testing.T, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
