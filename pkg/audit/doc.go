@@ -1,12 +1,15 @@
-// Package audit keeps the record of every signature: an append-only file a day, in which each line
-// holds the hash of all before it.
+// Package audit keeps the record of every signature in append-only files, one for each day. Each
+// line holds the hash of all lines before it.
 //
-// A line is 64 hexadecimal digits, a blank, and JSON. The digits are SHA-256 over the digits of the
-// line before, a blank, and that JSON. The first line of a file is a Head: it names the hash that
-// its chain begins with, which is the last one of the file before. Who changes, removes or moves a
-// line breaks the chain from there on; who removes the newest lines does not, but for whoever has
-// noted a later hash: the log tells the last one of every file that is closed.
+// A line is 64 hexadecimal digits, a blank, and JSON. The digits are the SHA-256 of three things:
+// the digits of the line before, a blank, and the JSON of the line itself. The first line of a file
+// is a Head. It names the hash that the chain of the file begins with, which is the last hash of
+// the file before.
 //
-// A record is on disk before the proxy stores what became of the call. After a crash in between,
-// the same call is there twice; the later one tells how it ended.
+// To change, remove or move a line breaks the chain from there on. To remove the newest lines does
+// not break it. This is noticed only by somebody who has noted a later hash, so the log states the
+// last hash of every file that is closed.
+//
+// A record is on disk before the proxy stores how the call ended. After a crash in between, the
+// same call is recorded twice, and the later record tells how it ended.
 package audit

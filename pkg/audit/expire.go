@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// expire removes files whose day is over for long enough, the oldest first: the chain begins later
-// then, and has no hole.
+// expire removes files whose day ended more than Config.Keep ago, the oldest first. So the chain
+// begins later, and has no gap.
 func (l *Log) expire(now time.Time) {
 	if l.cfg.Keep <= 0 {
 		return
@@ -32,9 +32,9 @@ func (l *Log) expire(now time.Time) {
 	}
 }
 
-// ended returns when the day of the first of files was over. The name of one that was begun while
-// the clock was ahead, or after that, does not say it: its first line does, or that of the first
-// one behind it that was begun by a clock put right.
+// ended returns when the day of the first of files ended. Its name does not tell that if it was
+// begun while the clock was ahead, or after that. Then its first line tells it, or the first line
+// of the next file that was begun after the clock was corrected.
 func (l *Log) ended(files []string, now time.Time) (end time.Time, known bool) {
 	date, _, _ := parseName(files[0])
 	if begun, err := time.Parse(dayForm, date); err == nil && !begun.After(now) {
@@ -48,7 +48,7 @@ func (l *Log) ended(files []string, now time.Time) (end time.Time, known bool) {
 	return time.Time{}, false
 }
 
-// opened returns when a file was begun, by its first line.
+// opened returns when a file was begun, according to its first line.
 func opened(path string) (time.Time, bool) {
 	f, err := os.Open(path)
 	if err != nil {

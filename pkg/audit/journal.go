@@ -11,26 +11,26 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Store is a signing.Store that records what became of every call before it stores it. Everything
-// else it leaves to the store below.
+// Store is a signing.Store that records how every call ended before it stores that end. It leaves
+// everything else to the store below.
 type Store struct {
 	signing.Store
 	log *Log
 	now func() time.Time
 
 	mu      sync.Mutex
-	open    map[string]call // calls of this process, and those that it was told of
-	listing int             // how many listings are under way
-	ended   map[string]bool // calls that have ended meanwhile, which these may still name
+	open    map[string]call // calls without a recorded end, begun by this process or listed for it
+	listing int             // how many listings of open calls are under way
+	ended   map[string]bool // calls that have ended meanwhile, and that these listings may still name
 }
 
-// call is one that has no recorded end.
+// call is a call that has no recorded end.
 type call struct {
 	signing.CallRecord
-	told Outcome // what was recorded already; empty = nothing
+	told Outcome // the outcome that was recorded already; empty = none
 }
 
-// NewStore returns a store over another.
+// NewStore returns a Store over the store below. It writes its records to log.
 func NewStore(below signing.Store, log *Log) *Store {
 	return &Store{Store: below, log: log, now: log.cfg.Now, open: map[string]call{}, ended: map[string]bool{}}
 }
@@ -46,7 +46,7 @@ func (s *Store) BeginCall(ctx context.Context, c signing.CallRecord) error {
 	return nil
 }
 
-// OpenCalls implements signing.Journal. An earlier process may have begun some of them.
+// OpenCalls implements signing.Journal. An earlier process may have begun some of the calls.
 func (s *Store) OpenCalls(ctx context.Context) ([]signing.CallRecord, error) {
 	s.mu.Lock()
 	s.listing++
@@ -65,30 +65,31 @@ func (s *Store) OpenCalls(ctx context.Context) ([]signing.CallRecord, error) {
 	return calls, err
 }
 
-// keep is guarded by mu.
+// keep remembers a call that has no recorded end. The caller holds mu.
 func (s *Store) keep(c signing.CallRecord) {
 	if _, ok := s.open[c.ID]; !ok {
 		s.open[c.ID] = call{CallRecord: c}
 	}
 }
 
-// EndCall implements signing.Journal. KindStorage when the record cannot be written: then nothing
-// is stored.
+// EndCall implements signing.Journal. If the record cannot be written, it returns KindStorage and
+// stores nothing.
 func (s *Store) EndCall(ctx context.Context, id string, values [][]byte) error {
 	return s.end(ctx, id, Returned, func() error { return s.Store.EndCall(ctx, id, values) })
 }
 
-// AbandonCall implements signing.Journal. KindStorage when the record cannot be written: then
-// nothing is stored.
+// AbandonCall implements signing.Journal. If the record cannot be written, it returns KindStorage
+// and stores nothing.
 func (s *Store) AbandonCall(ctx context.Context, id string, outcome signing.Outcome) error {
 	return s.end(ctx, id, Outcome(outcome), func() error { return s.Store.AbandonCall(ctx, id, outcome) })
 }
 
+// end records the outcome of a call, and then calls store, which stores the end of the call.
 func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func() error) error {
 	s.mu.Lock()
 	c, known := s.open[id]
 	s.mu.Unlock()
-	if known && c.told != outcome { // a write that is repeated is told once
+	if known && c.told != outcome { // a write that is repeated is recorded once
 		records, err := s.records(ctx, c.CallRecord, outcome)
 		if err == nil {
 			err = s.append(records)
@@ -102,7 +103,7 @@ func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func(
 		s.mu.Unlock()
 	}
 	err := store()
-	if err == nil || errors.Is(err, signing.ErrConflict) { // a conflict: there is no such call any more
+	if err == nil || errors.Is(err, signing.ErrConflict) { // after a conflict the call does not exist any more
 		s.mu.Lock()
 		delete(s.open, id)
 		if s.listing > 0 {
@@ -113,13 +114,13 @@ func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func(
 	return err
 }
 
-// reserver is a store that keeps room on a disk for what is written after a call.
+// reserver is a store that reserves room on a disk for what is written after a call.
 type reserver interface {
 	// UseReserve makes room on a full disk and reports whether it could.
 	UseReserve() bool
 }
 
-// append writes records, on a full disk in the room that the store below has kept for that.
+// append writes records. On a full disk it uses the room that the store below has reserved.
 func (s *Store) append(records []Record) error {
 	err := s.log.Append(records)
 	if r, ok := s.Store.(reserver); ok && errors.Is(err, syscall.ENOSPC) && r.UseReserve() {
@@ -128,14 +129,14 @@ func (s *Store) append(records []Record) error {
 	return err
 }
 
-// records says what is known of every digest of a call. An operation that was removed meanwhile is
-// there by its id alone.
+// records returns a record for each digest of a call, with what is known of it. An operation that
+// was removed meanwhile is named by its id alone.
 func (s *Store) records(ctx context.Context, c signing.CallRecord, outcome Outcome) ([]Record, error) {
 	records := make([]Record, 0, len(c.Refs))
 	now := s.now().UTC()
 	var op signing.Operation
 	for i := 0; i < len(c.Refs); {
-		run := 1 // documents of one operation, one behind the other, are read together
+		run := 1 // consecutive documents of one operation are read together
 		for i+run < len(c.Refs) && c.Refs[i+run].Operation == c.Refs[i].Operation && c.Refs[i+run].Index == c.Refs[i].Index+run {
 			run++
 		}

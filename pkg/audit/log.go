@@ -16,10 +16,10 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 )
 
-// Config is what a Log is made of.
+// Config is the configuration of a Log.
 type Config struct {
-	// Folder holds the files. It is made where it is missing, and belongs to one process: the state
-	// folder's lock sees to that.
+	// Folder holds the files. Open creates it if it is missing. It belongs to one process, which the
+	// lock of the state folder ensures.
 	Folder string
 	// Keep is how long a file is kept after its day; 0 = for ever.
 	Keep time.Duration
@@ -27,25 +27,26 @@ type Config struct {
 	Now  func() time.Time // nil = time.Now
 }
 
-// Log appends records. It is safe for concurrent use; records that come together share an fsync.
+// Log appends records to the files. It is safe for concurrent use. Records that arrive together
+// share an fsync.
 type Log struct {
 	cfg Config
 
 	mu      sync.Mutex // guards pending
 	pending *group
 
-	writing sync.Mutex // guards what follows: one group is written at a time
+	writing sync.Mutex // guards the fields below: one group is written at a time
 	file    *os.File
 	name    string // of file
 	opened  time.Time
-	size    int64 // of what is durable in it
+	size    int64 // bytes of file that are durable
 	hash    string
-	damaged error // why the file cannot be written any further, or was not begun
+	damaged error // why the file cannot be written any further, or could not be created
 	closed  bool
 	syncDir func(path string) error
 }
 
-// group is what is written together.
+// group is a set of records that are written together.
 type group struct {
 	records []Record
 	done    bool
@@ -56,14 +57,13 @@ const (
 	// dayForm is the date in a file's name, in UTC.
 	dayForm = "2006-01-02"
 	day     = 24 * time.Hour
-	// maxNumber is the last of the files of one day in a name: with a fourth digit names would not
-	// sort.
+	// maxNumber is the highest number of a file of one day. Names with a fourth digit would not sort.
 	maxNumber = 999
 )
 
-// Open goes on where the last process ended. A last line that was written in part is cut off:
-// nobody was told that it is there. A chain that is broken elsewhere is left as it is, and a new
-// file says so.
+// Open continues where the last process ended. It cuts off a last line that was written in part,
+// because nobody was told that it was stored. If the chain is broken elsewhere, Open leaves the
+// file as it is and begins a new file that says so.
 func Open(cfg Config) (*Log, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -75,7 +75,7 @@ func Open(cfg Config) (*Log, error) {
 	return l, l.find()
 }
 
-// find goes on with the newest file that holds anything, or begins one.
+// find continues the newest file that holds anything, or begins a new one.
 func (l *Log) find() error {
 	files, err := list(l.cfg.Folder)
 	if err != nil {
@@ -103,7 +103,7 @@ func list(folder string) ([]string, error) {
 			names = append(names, e.Name())
 		}
 	}
-	slices.Sort(names) // the form sorts by day and number
+	slices.Sort(names) // the names sort by day and number
 	return names, nil
 }
 
@@ -111,8 +111,8 @@ func fileName(date string, number int) string {
 	return fmt.Sprintf("audit-%s-%03d.jsonl", date, number)
 }
 
-// nextName is the name of the file behind last at a time. It sorts behind it, though the clock may
-// have been put back.
+// nextName returns the name of the file that follows last at a given time. The name sorts after
+// last, even if the clock was set back.
 func nextName(last string, now time.Time) string {
 	today := now.Format(dayForm)
 	lastDay, number, ok := parseName(last)
@@ -122,7 +122,7 @@ func nextName(last string, now time.Time) string {
 	if number < maxNumber {
 		return fileName(lastDay, number+1)
 	}
-	d, _ := time.Parse(dayForm, lastDay) // it is one
+	d, _ := time.Parse(dayForm, lastDay) // cannot fail: parseName has checked it
 	return fileName(d.Add(day).Format(dayForm), 0)
 }
 
@@ -141,8 +141,8 @@ func parseName(name string) (date string, number int, ok bool) {
 	return date, number, fileName(date, number) == name
 }
 
-// resume opens the newest file to append to it. One whose first line never was whole is removed: a
-// process died as it made it.
+// resume opens the newest file to append to it. It removes a file whose first line was never
+// complete, because a process died while it made the file. Then whole is false.
 func (l *Log) resume(name string) (whole bool, err error) {
 	path := filepath.Join(l.cfg.Folder, name)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -171,7 +171,7 @@ func (l *Log) resume(name string) (whole bool, err error) {
 	return true, l.roll(fmt.Sprintf("%s line %d: %v", name, r.lines+1, r.fault))
 }
 
-// cut removes what lies behind the last whole line.
+// cut removes the bytes after the last complete line.
 func (l *Log) cut() error {
 	size, err := l.file.Seek(0, io.SeekEnd)
 	if err == nil && size != l.size {
@@ -187,8 +187,8 @@ func (l *Log) cut() error {
 	return nil
 }
 
-// roll begins a new file. Where it cannot, the chain is as it was; what is left of the file the
-// next write finds out.
+// roll begins a new file. If it cannot, the chain stays as it was, and the next write checks what
+// is left of the file.
 func (l *Log) roll(broken string) error {
 	before := l.hash
 	if err := l.begin(broken); err != nil {
@@ -202,7 +202,7 @@ func (l *Log) begin(broken string) error {
 	now := l.cfg.Now().UTC()
 	if l.file != nil {
 		l.cfg.Log.Info("audit file closed", "file", l.name, "hash", l.hash)
-		_ = l.file.Close() // what matters is durable
+		_ = l.file.Close() // what matters is already durable
 		l.file = nil
 	}
 	name := nextName(l.name, now)
@@ -214,7 +214,7 @@ func (l *Log) begin(broken string) error {
 	l.file, l.name, l.size, l.opened = f, name, 0, now
 	if err := errors.Join(l.head(broken), l.syncDir(l.cfg.Folder)); err != nil {
 		_ = f.Close()
-		_ = os.Remove(path) // or it is found, and gone on with if its head is whole
+		_ = os.Remove(path) // otherwise it would be found, and continued if its head is complete
 		l.file = nil
 		return err
 	}
@@ -237,8 +237,8 @@ func (l *Log) append(text []byte, hash string) error {
 		err = l.file.Sync()
 	}
 	if err != nil {
-		// Bytes may have got there, and after a failed fsync nobody knows which: back to what is known,
-		// in a file that can still be cut.
+		// Some bytes may have been written, and after a failed fsync nobody knows which. Cut the file
+		// back to the size that is known to be durable. If the file cannot be cut, it is damaged.
 		_, seekErr := l.file.Seek(l.size, io.SeekStart)
 		if cutErr := errors.Join(l.file.Truncate(l.size), seekErr); cutErr != nil {
 			l.damaged = cutErr
@@ -250,7 +250,7 @@ func (l *Log) append(text []byte, hash string) error {
 	return nil
 }
 
-// Append makes records durable, in their order. After an error none of them is there.
+// Append makes records durable, in their order. After an error none of them is stored.
 func (l *Log) Append(records []Record) error {
 	l.mu.Lock()
 	g := l.pending
@@ -261,7 +261,7 @@ func (l *Log) Append(records []Record) error {
 	g.records = append(g.records, records...)
 	l.mu.Unlock()
 
-	l.writing.Lock() // while it is waited for, others join the group
+	l.writing.Lock() // while this call waits, others join the group
 	defer l.writing.Unlock()
 	if g.done {
 		return g.err
@@ -273,7 +273,7 @@ func (l *Log) Append(records []Record) error {
 	return g.err
 }
 
-// ErrClosed says that the log has been closed.
+// ErrClosed is the error of Append after Close.
 var ErrClosed = errors.New("audit log is closed")
 
 func (l *Log) write(records []Record) error {
@@ -281,7 +281,7 @@ func (l *Log) write(records []Record) error {
 		return ErrClosed
 	}
 	if l.damaged != nil {
-		// Perhaps the disk is well again: what is in the file is read anew, as at a start.
+		// The disk may work again. Read what is in the file, as at a start.
 		if err := l.reopen(); err != nil {
 			return err
 		}
@@ -302,14 +302,15 @@ func (l *Log) write(records []Record) error {
 	return l.append(text, hash)
 }
 
-// over says whether the day of the file is. A clock that is put back begins no file, unless the
-// file was begun by one that was ahead: else there would be none until that day.
+// over reports whether the day of the file has ended. A clock that is set back begins no new file,
+// unless the file was begun while the clock was more than a day ahead. Otherwise no file would
+// begin until that day.
 func (l *Log) over(now time.Time) bool {
 	return now.Format(dayForm) > l.opened.Format(dayForm) || l.opened.Sub(now) > day
 }
 
-// reopen goes by what is there: the file that was written last may have been removed, when it could
-// not be begun.
+// reopen reads again what is in the folder. The file that was written last may have been removed,
+// if it could not be begun.
 func (l *Log) reopen() error {
 	if l.file != nil {
 		_ = l.file.Close()
@@ -322,15 +323,15 @@ func (l *Log) reopen() error {
 	return nil
 }
 
-// Hash is the last one of the chain: who notes it can tell later that nothing before it was
-// removed.
+// Hash returns the last hash of the chain. Whoever notes it can later tell that nothing before it
+// was removed.
 func (l *Log) Hash() string {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	return l.hash
 }
 
-// Close ends the log. Nothing is appended any more.
+// Close ends the log. Nothing can be appended after that.
 func (l *Log) Close() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()

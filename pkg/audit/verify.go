@@ -13,26 +13,26 @@ import (
 	"time"
 )
 
-// Report is what Verify found.
+// Report is the result of Verify.
 type Report struct {
 	Files   int
 	Records int
 	// ByOutcome counts the records.
 	ByOutcome map[Outcome]int
 	First     string // the hash that the oldest file continues
-	Last      string // the last one of the chain
+	Last      string // the last hash of the chain
 	Faults    []string
-	// Torn says that the newest file ends in the middle of a line: a process died there, or writes
+	// Torn says that the newest file ends in the middle of a line: a process died there, or is writing
 	// there now.
 	Torn bool
 }
 
-// Reader is what Verify calls with every line that is whole: with its hash, and its record. A Head
-// has none.
+// Reader is called by Verify for every complete line, with the hash and the record of the line. The
+// record of a Head is nil.
 type Reader func(hash string, record *Record)
 
-// Verify reads all files of a folder and follows the chain through them. The error is about
-// reading; what is wrong with the chain is in Report.Faults. each may be nil.
+// Verify reads all files of a folder and follows the chain through them. It returns an error only
+// if it cannot read. The faults of the chain are in Report.Faults. each may be nil.
 func Verify(folder string, each Reader) (Report, error) {
 	r := Report{ByOutcome: map[Outcome]int{}}
 	files, err := list(folder)
@@ -85,8 +85,8 @@ func Verify(folder string, each Reader) (Report, error) {
 	return r, nil
 }
 
-// strays names the files that begin as audit files do and are not called like one, so that a
-// renamed file does not pass for a missing one. Other files are ignored.
+// strays returns a fault for every file that begins like an audit file and does not have the name
+// of one, so that a renamed file is not taken for a missing one. Other files are ignored.
 func strays(folder string, files []string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -107,26 +107,27 @@ func strays(folder string, files []string) ([]string, error) {
 	return faults, nil
 }
 
-// renamed says whether a file does not have the name that it was begun with. before is the file
-// before it; the oldest file is its own: what was before it is not known.
+// renamed reports whether a file does not have the name that it was begun with. before is the name
+// of the file before it. For the oldest file it is the name of the file itself, because the file
+// before it is not known.
 func renamed(name, before string, opened time.Time) bool {
 	if name != before {
 		return name != nextName(before, opened)
 	}
-	// A later day than that of its first line, and a number, are those of a file that was begun after
-	// the clock was put back.
+	// A file that was begun after the clock was set back has a later day than that of its first line,
+	// and a number.
 	date, number, _ := parseName(name)
 	today := opened.Format(dayForm)
 	return date < today || date > today && number == 0
 }
 
-// fileRead is what was found in one file.
+// fileRead is the result of reading one file.
 type fileRead struct {
 	head  Head
-	lines int    // that are whole and fit
-	last  string // hash of the last of them
-	good  int64  // bytes that they take
-	fault error  // why the line behind them is not one; nil = the file ends there
+	lines int    // lines that are complete and fit the chain
+	last  string // hash of the last of these lines
+	good  int64  // bytes of these lines
+	fault error  // why the line after them is not valid; nil = the file ends there
 	torn  bool   // the fault is that the last line has no end
 }
 
@@ -148,7 +149,7 @@ func readFile(f io.Reader, each Reader) (r fileRead) {
 			return r
 		}
 		if err != nil {
-			r.fault = err // a line that is too long, or a disk that cannot be read
+			r.fault = err // the line is too long, or the disk cannot be read
 			return r
 		}
 		if r.fault = r.take(bytes.TrimSuffix(text, []byte{'\n'}), each); r.fault != nil {
@@ -159,7 +160,7 @@ func readFile(f io.Reader, each Reader) (r fileRead) {
 	}
 }
 
-// take checks one line.
+// take checks one line, and passes it to each.
 func (r *fileRead) take(text []byte, each Reader) error {
 	if len(text) < hashDigits+1 || text[hashDigits] != ' ' {
 		return errForm

@@ -7,21 +7,24 @@ import (
 	"time"
 )
 
-// BatchConfig says when digests that wait for a credential leave as one call.
+// BatchConfig says when digests that wait for a credential are sent as one call.
 type BatchConfig struct {
-	// Quiet is how long nothing may have come before a call that is not full leaves an idle
-	// credential. 0 = 5 ms: requests that were sent together arrive within it, and beside a remote
-	// signature of 100 ms and more nobody notices. It is cut to a tenth of what the credential's calls
-	// have taken lately, so that a fast local key is not waited for. Where clients have just shared a
-	// call, most come back together with their next request: until as many digests wait as then, it is
-	// a third of that time, twenty times Quiet at most. Who comes while a call is in flight waits for
-	// its end, so that too short a time costs a whole call's.
+	// Quiet is how long no digest may have arrived before a call that is not full is sent to an idle
+	// credential. 0 = 5 ms: requests that were sent together arrive within that time, and nobody
+	// notices it beside a remote signature of 100 ms and more.
+	//
+	// The time is at most a tenth of what the credential's recent calls have taken, so that there is
+	// no long wait for a fast local key. Clients that have just shared a call mostly come back
+	// together with their next request. Until as many digests wait as in that call, the time is a
+	// third of what recent calls have taken, and at most twenty times Quiet. A digest that arrives
+	// while a call is in flight waits for the end of that call, so too short a time costs the time of
+	// a whole call.
 	Quiet time.Duration
-	// MaxWaitSync and MaxWaitAsync bound the wait of the oldest digest while other calls of the
+	// MaxWaitSync and MaxWaitAsync limit how long the oldest digest waits while other calls of the
 	// credential are in flight and its own call is not full. 0 = 500 ms and 1 s.
 	MaxWaitSync, MaxWaitAsync time.Duration
-	// CallTimeout bounds one call. 0 = 2 minutes: services that ask a person or poll an HSM take tens
-	// of seconds; after that an answer is not expected and the outcome is unknown.
+	// CallTimeout limits one call. 0 = 2 minutes: services that ask a person or poll an HSM take tens
+	// of seconds. After that time no answer is expected, and the outcome is unknown.
 	CallTimeout time.Duration
 }
 
@@ -32,7 +35,7 @@ func (c *BatchConfig) setDefaults() {
 	setDefault(&c.CallTimeout, 2*time.Minute)
 }
 
-// item is one digest on its way to the provider.
+// item is one digest that waits for its signature value.
 type item struct {
 	ref           Ref
 	digest        []byte
@@ -45,8 +48,8 @@ type item struct {
 	done      func()
 }
 
-// batcher queues digests and merges those of independent operations into calls. It is safe for
-// concurrent use.
+// batcher queues digests and merges the digests of independent operations into calls. It is safe
+// for concurrent use.
 type batcher struct {
 	cfg    *Config
 	caller *caller
@@ -56,8 +59,8 @@ type batcher struct {
 	lately map[queueKey]experience // one for each credential used since the start
 }
 
-// queueKey tells credentials apart; a renewed certificate is another one, since the digests were
-// made for the old.
+// queueKey identifies a credential with its certificate. A renewed certificate makes another key,
+// because the digests were made for the old certificate.
 type queueKey struct {
 	name        string
 	certificate [sha256.Size]byte
@@ -74,9 +77,9 @@ func newBatcher(cfg *Config, caller *caller) *batcher {
 	}
 }
 
-// sign hands items to the provider, merged with whatever else waits for the credential, and returns
-// when each has its end. ctx may be cancelled for items that have not left; one that is part of a
-// call is waited for.
+// sign sends items to the provider, merged with other items that wait for the credential, and
+// returns when each item has its result. If ctx is cancelled, items that have not been sent are
+// withdrawn. sign still waits for items that are part of a call.
 func (b *batcher) sign(ctx context.Context, p Provider, c *Credential, items []*item) {
 	key := keyOf(c)
 	var all sync.WaitGroup
@@ -91,7 +94,7 @@ func (b *batcher) sign(ctx context.Context, p Provider, c *Credential, items []*
 		q = &credentialQueue{b: b, key: key}
 		b.queues[key] = q
 	}
-	q.provider, q.credential = p, c // the same key; newer settings win
+	q.provider, q.credential = p, c // the key is the same; newer settings replace older ones
 	q.add(items, now)
 	b.mu.Unlock()
 
@@ -100,7 +103,7 @@ func (b *batcher) sign(ctx context.Context, p Provider, c *Credential, items []*
 	all.Wait()
 }
 
-// withdraw takes back items that have not left.
+// withdraw takes back items that have not been sent.
 func (b *batcher) withdraw(q *credentialQueue, items []*item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -116,7 +119,7 @@ func (b *batcher) withdraw(q *credentialQueue, items []*item) {
 
 func errStopping() error { return Errorf(KindBusy, "the service is stopping").Retryable(0) }
 
-// credentialQueue is what waits for one credential. All of it is guarded by batcher.mu.
+// credentialQueue holds the items that wait for one credential. batcher.mu guards all of it.
 type credentialQueue struct {
 	b          *batcher
 	key        queueKey
@@ -134,7 +137,7 @@ func (q *credentialQueue) add(items []*item, now time.Time) {
 	q.pump(now)
 }
 
-// pump sends what may leave now, and sets the timer for what may leave later.
+// pump sends the calls that may start now, and sets the timer for the next one.
 func (q *credentialQueue) pump(now time.Time) {
 	q.returnThrottled(now)
 	for q.lanes.n > 0 && q.inFlight < q.limit(now) {
@@ -192,7 +195,7 @@ func (q *credentialQueue) wakeIn(d time.Duration) {
 	})
 }
 
-// send makes one call and gives its place free.
+// send makes one call and then gives up its place in flight.
 func (q *credentialQueue) send(p Provider, c *Credential, items []*item) {
 	start := time.Now()
 	refused := q.b.caller.call(q.key, p, c, items, newSplitting(len(items)))
@@ -205,19 +208,19 @@ func (q *credentialQueue) send(p Provider, c *Credential, items []*item) {
 	q.pump(time.Now())
 }
 
-// experience is what calls of a credential have been like.
+// experience describes the recent calls of a credential.
 type experience struct {
 	took   time.Duration // moving average
-	shared int           // digests of calls that several operations shared; fades
+	shared int           // digests in calls that several operations shared; decays
 }
 
-// after is the experience with one more call.
+// after returns the experience with one more call.
 func (e experience) after(items []*item, took time.Duration) experience {
 	if e.took == 0 {
 		e.took = took
 	}
 	e.took = (7*e.took + took) / 8
-	if len(items) < e.shared { // a call of more left at once: it does not say that nobody else came
+	if len(items) < e.shared { // a larger call is sent at once, so it does not show that nobody else came
 		e.shared = e.shared * 3 / 4
 	}
 	for _, it := range items {

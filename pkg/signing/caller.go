@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// maxRenewals is how often a call is repeated at once because a token or activation data had ended:
-// both may have, one after the other. Each repetition is a call of its own in the store and in the
-// counters.
+// maxRenewals is how often a call is repeated at once because a token or activation data had
+// expired. Both may have expired, and they are noticed one after the other. Each repetition is a
+// call of its own in the store and in the counters.
 const maxRenewals = 2
 
 // caller makes calls to providers: it records each call, makes it, checks the answer and records
@@ -99,21 +99,23 @@ func (m *caller) finish(key queueKey, items []*item, err error) (refused []*item
 	return nil
 }
 
-// splitting is a call that was refused and is made in parts.
+// splitting is the state of a call that was refused and is repeated in parts.
 type splitting struct {
 	limit, refused int
 	signed         bool
-	reason         error // why no more parts are tried
+	reason         error // why no more parts are tried; nil = more may be
 }
 
-// newSplitting allows for one bad digest among n, found in halves, and a few refusals more.
+// newSplitting allows as many refusals as it takes to find one bad digest among n by halving, and a
+// few more.
 func newSplitting(n int) *splitting { return &splitting{limit: bits.Len(uint(n)) + 3} }
 
-// halves says whether a call that was definitely refused is worth another try in halves, so that
-// one bad digest does not fail its neighbours. Never after an unknown outcome, and not when the
-// refusal was about us (credentials, account, too many requests): halves would only be refused
-// again, and a wrong PIN counted twice. Nor when all parts so far were refused: then it is not the
-// digests.
+// halves returns the halves of a call that was definitely refused if they are worth a call each, so
+// that one bad digest does not fail its neighbours. Otherwise it returns nil. They are not worth a
+// call after an unknown outcome. Nor are they when the refusal was about the proxy (credentials,
+// account, too many requests), because the halves would be refused too, and a wrong PIN would be
+// counted twice. Nor are they when all parts so far were refused, because then the digests are not
+// the cause.
 func (s *splitting) halves(err error, items []*item) [][]*item {
 	s.signed = s.signed || err == nil
 	var e *Error
@@ -141,7 +143,7 @@ func (m *caller) attempt(ctx context.Context, p Provider, c *Credential, items [
 	}
 	m.live.add(call.ID)
 	defer m.live.remove(call.ID)
-	// From here a signature may exist: on disk before the provider is asked.
+	// From here on a signature may exist, so the record is on disk before the provider is asked.
 	record := CallRecord{ID: call.ID, Credential: c.Name, Certificate: c.Certificate().SerialNumber.Text(16), Refs: refs}
 	if err := m.cfg.Store.BeginCall(ctx, record); err != nil {
 		return storageError(err)
@@ -188,7 +190,7 @@ type sentCall struct {
 	began      time.Time
 }
 
-// conclude checks what came back and stores it, or stores that nothing usable did.
+// conclude checks the answer of a call and stores the values, or stores that no usable values came.
 func (m *caller) conclude(sent sentCall, values [][]byte, err error) error {
 	call, c, took := sent.call, sent.credential, time.Since(sent.began)
 	if err == nil {
@@ -244,7 +246,7 @@ func failSent(ctx context.Context, cfg *Config, refs []Ref, why *Error) error {
 	return nil
 }
 
-// failedAlready is why documents have failed, which is stored already.
+// failedAlready is the error of documents whose failure is already stored.
 type failedAlready struct{ why *Error }
 
 func (f *failedAlready) Error() string { return f.why.Error() }
@@ -258,14 +260,13 @@ func badAnswer(why error) error {
 }
 
 const (
-	// persistTries and persistPause give a disk that is full for a moment time to recover before the
-	// end of a call that brought no values is left to settler.run or to the next start: half a minute
-	// in all.
+	// persistTries and persistPause give a full disk half a minute in all to recover. After that, the
+	// end of a call that brought no values is left to settler.run or to the next start.
 	persistTries = 6
 	persistPause = time.Second
 )
 
-// persist repeats a write that must not be lost.
+// persist repeats a write that must not be lost. It returns the error of the last try.
 func (m *caller) persist(write func(context.Context) error) error {
 	pause := persistPause
 	for try := 1; ; try++ {
@@ -289,7 +290,8 @@ func (m *caller) observe(c *Credential, call Call, took time.Duration, outcome s
 	}
 }
 
-// newCallID is 128 random bits: unique over all instances and restarts without asking anybody.
+// newCallID returns 128 random bits, which are unique over all instances and restarts without
+// coordination.
 func newCallID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// embed makes, checks and stores the appended sections.
+// embed makes, checks and stores the appended sections of docs.
 func (t *try) embed(ctx context.Context, docs []Document) {
 	if len(docs) == 0 {
 		return
@@ -34,15 +34,16 @@ func (t *try) embed(ctx context.Context, docs []Document) {
 }
 
 const (
-	// storeTogether is how many bytes of finished sections a chunk collects before they are stored:
-	// they share an fsync. A chunk of B-B has fewer.
+	// storeTogether is how many bytes of finished sections a chunk collects before it stores them, so
+	// that they share an fsync. The sections of a B-B chunk are fewer bytes in total.
 	storeTogether = 2 << 20
-	// maxUnstored is how many of all operations may wait for that; beyond it each is stored as it
-	// comes. Sections above B-T hold revocation lists of up to some megabytes.
+	// maxUnstored is how many bytes of finished sections of all operations may wait to be stored.
+	// Above that, each section is stored at once. Sections above B-T contain revocation lists of up to
+	// some megabytes.
 	maxUnstored = 16 << 20
 )
 
-// gathering is sections that are finished and not stored.
+// gathering collects sections that are finished and not stored yet.
 type gathering struct {
 	t *try
 
@@ -51,7 +52,7 @@ type gathering struct {
 	bytes   int64
 }
 
-// add takes a section in, and stores all that there are when they are many.
+// add collects a section. It stores all collected sections when they reach a limit.
 func (g *gathering) add(ctx context.Context, r DocumentResult) {
 	n := int64(len(r.Section))
 	everywhere := g.t.s.unstored.Add(n)
@@ -65,7 +66,7 @@ func (g *gathering) add(ctx context.Context, r DocumentResult) {
 	}
 }
 
-// store stores what there is.
+// store stores the collected sections.
 func (g *gathering) store(ctx context.Context) {
 	g.mu.Lock()
 	results, bytes := g.results, g.bytes
@@ -75,7 +76,8 @@ func (g *gathering) store(ctx context.Context) {
 	g.t.s.unstored.Add(-bytes)
 }
 
-// byLevel tells documents that need a timestamp authority from those that need a core.
+// byLevel separates documents that keep a core busy (local) from those that wait for a timestamp
+// authority (remote). It returns indexes of docs.
 func (t *try) byLevel(docs []Document) (local, remote []int) {
 	for i, d := range docs {
 		if d.Signature.Level == LevelB {
@@ -98,8 +100,8 @@ func (t *try) embedOne(ctx context.Context, d Document) (section []byte, err err
 		return nil, err
 	}
 	defer in.File.Close()
-	// The digest that was signed was made as the bytes came. What a disk has made of them since must
-	// not be called signed.
+	// The digest that was signed was computed while the bytes arrived. If the disk has changed them
+	// since, the document must not be called signed.
 	if err := unaltered(in.File, d.Content); err != nil {
 		return nil, readFault(in.File, err)
 	}

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// Kind says what went wrong, coarsely enough to survive every layer. Only pkg/api turns a Kind into
-// an HTTP status, a vendor error code or a signError. The zero Kind is internal: its text never
-// leaves the process. Kinds are stored with failed documents, so a value, once released, keeps its
-// meaning.
+// Kind classifies an error. It is coarse enough to pass through every layer unchanged. Only pkg/api
+// turns a Kind into an HTTP status, a vendor error code or a signError. The zero Kind is internal,
+// and its text never leaves the process. Kinds are stored with failed documents, so a value keeps
+// its meaning once it was released.
 type Kind string
 
 const (
-	// KindInternal is a fault of ours, and what any error that is not an *Error counts as.
+	// KindInternal is a fault of the proxy itself. Any error that is not an *Error counts as
+	// KindInternal.
 	KindInternal Kind = ""
 
 	// Faults of a request.
@@ -21,65 +22,66 @@ const (
 	KindMissing         Kind = "missing"         // a mandatory field is absent or empty
 	KindInvalid         Kind = "invalid"         // a field has a value that cannot be accepted
 	KindMalformed       Kind = "malformed"       // the body is not what its content type says
-	KindTooLarge        Kind = "too-large"       // a size or count limit was passed
-	KindReferenceUsed   Kind = "reference-used"  // this client service used the external reference before
-	KindKeyReused       Kind = "key-reused"      // the Idempotency-Key came before with other content
+	KindTooLarge        Kind = "too-large"       // a limit on size or number was exceeded
+	KindReferenceUsed   Kind = "reference-used"  // this client service has used the external reference before
+	KindKeyReused       Kind = "key-reused"      // the Idempotency-Key was used before with other content
 	KindUnauthenticated Kind = "unauthenticated" // credentials or token are missing, wrong or expired
-	KindNotFound        Kind = "not-found"       // no such thing, or somebody else's
+	KindNotFound        Kind = "not-found"       // it does not exist, or it belongs to somebody else
 	KindNotEnded        Kind = "not-ended"       // the operation has not ended yet
-	KindTooMany         Kind = "too-many"        // a rate limit was passed; RetryAfter says how long to wait
-	// queue or spool is full, or shutting down; RetryAfter says how long to wait
+	KindTooMany         Kind = "too-many"        // a rate limit was exceeded; RetryAfter says how long to wait
+	// The queue or the spool is full, or the service is shutting down. RetryAfter says how long to
+	// wait.
 	KindBusy   Kind = "busy"
-	KindHungUp Kind = "client-hung-up" // the client went away; there is nobody to answer
+	KindHungUp Kind = "client-hung-up" // the client closed the connection; nobody reads the answer
 
-	// Faults inside a document. They fail that document alone.
+	// Faults inside a document. They fail only that document.
 
-	KindVisible     Kind = "visible-signature" // the visible signature is impossible as asked for
-	KindNotDocument Kind = "not-document"      // the content is not of the declared type at all
-	KindDamaged     Kind = "damaged"           // it is of that type, but broken, truncated or inconsistent
+	KindVisible     Kind = "visible-signature" // the visible signature cannot be made as requested
+	KindNotDocument Kind = "not-document"      // the content is not of the declared type
+	KindDamaged     Kind = "damaged"           // it is of the declared type, but broken, truncated or inconsistent
 	KindEncrypted   Kind = "encrypted"         // it needs a password
 	KindForbidden   Kind = "changes-forbidden" // a certification, lock or permission forbids a signature
 	KindUnsupported Kind = "unsupported"       // it uses something that cannot be signed (XFA only, unknown encryption)
-	KindTooComplex  Kind = "too-complex"       // a bound on objects, depth or expansion was reached
+	KindTooComplex  Kind = "too-complex"       // a limit on objects, depth or expansion was exceeded
 	KindBroken      Kind = "earlier-signature" // an earlier signature is already broken
 
 	// Faults on the remote side. They decide the signError of a document.
 
 	KindProviderCredentials Kind = "provider-credentials" // the service does not accept our client id, secret or PIN
-	// the account or the credential is blocked, suspended or not ours
+	// The account or the credential is blocked, suspended or not ours.
 	KindProviderAccount Kind = "provider-account"
-	KindProvider        Kind = "provider"      // the service failed, was out of reach or answered nonsense
-	KindConfiguration   Kind = "configuration" // our settings for this client service cannot work
+	KindProvider        Kind = "provider"      // the service failed, was not reachable or gave an invalid answer
+	KindConfiguration   Kind = "configuration" // the settings for this client service cannot work
 	KindTimestamp       Kind = "timestamp"     // no timestamp authority gave a usable token
-	KindRevocation      Kind = "revocation"    // no usable revocation data for the level asked for
-	// the certificate is expired, not yet valid, or not fit for signing
+	KindRevocation      Kind = "revocation"    // no usable revocation data for the requested level
+	// The certificate is expired, not yet valid, or not fit for signing.
 	KindCertificate Kind = "certificate"
-	KindStorage     Kind = "storage" // our own disk failed
-	// our own disk holds other bytes than were accepted; nothing brings them back
+	KindStorage     Kind = "storage" // the disk of the proxy failed
+	// The disk of the proxy holds other bytes than were accepted. They cannot be restored.
 	KindAltered Kind = "altered"
 )
 
-// Error is the one error of the domain. Detail is written for the client and reaches the wire: it
-// names the field or the reason and holds nothing internal, no secret and no document content. Err
-// is the hidden cause, for the log only.
+// Error is the only error type of the domain. Detail is written for the client and is sent to it:
+// it names the field or the reason, and contains nothing internal, no secret and no document
+// content. Err is the hidden cause, for the log only.
 type Error struct {
 	Kind   Kind
 	Detail string
 	Err    error
 
-	// Retry is stated by whoever knows: the same call may succeed later. RetryAfter is the earliest
-	// useful moment; 0 = unknown.
+	// Retry says that the same call may succeed later. The code that detects the fault sets it.
+	// RetryAfter says how long to wait before a retry is useful; 0 = unknown.
 	Retry      bool
 	RetryAfter time.Duration
 
-	// Unknown is set by a provider that cannot tell whether the signatures were made: the answer was
-	// lost. Only a provider sets it, and it must set it whenever the request may have been carried
-	// out.
+	// Unknown is set by a provider that cannot tell whether the signatures were made, because the
+	// answer was lost. Only a provider sets it. It must set it whenever the service may have carried
+	// out the request.
 	Unknown bool
 }
 
-// Errorf returns an *Error of kind whose formatted text is safe for the client. It does not wrap:
-// give a hidden cause with Because.
+// Errorf returns an *Error of kind. The formatted text becomes Detail and must be safe for the
+// client. Errorf does not wrap errors: use Because to add a hidden cause.
 func Errorf(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Detail: fmt.Sprintf(format, args...)}
 }
@@ -90,13 +92,14 @@ func (e *Error) Because(err error) *Error {
 	return e
 }
 
-// Retryable marks e as worth another try, not before after has passed, and returns e.
+// Retryable marks e as worth a retry, not before after has passed, and returns e.
 func (e *Error) Retryable(after time.Duration) *Error {
 	e.Retry, e.RetryAfter = true, after
 	return e
 }
 
-// Error is the text for logs: it holds the hidden cause. Never send it; send Detail.
+// Error returns the text for logs, which contains the hidden cause. Never send it to a client: send
+// Detail.
 func (e *Error) Error() string {
 	kind := string(e.Kind)
 	if kind == "" {
@@ -128,7 +131,8 @@ func AsError(err error) *Error {
 	return &Error{Err: err}
 }
 
-// KindOf returns the kind of err; KindInternal when err is none of ours.
+// KindOf returns the kind of err. It returns KindInternal if there is no *Error in the chain of
+// err.
 func KindOf(err error) Kind {
 	if e := AsError(err); e != nil {
 		return e.Kind
@@ -136,24 +140,24 @@ func KindOf(err error) Kind {
 	return KindInternal
 }
 
-// ErrBadAnswer is in the chain of a provider's error, with Unknown set, whose answer came whole and
-// holds nothing that can be used: the signatures may have been made, and a service that answers
-// nonsense is not paid twice, whatever the policy for lost answers is.
+// ErrBadAnswer is in the chain of a provider's error, with Unknown set, if the answer arrived
+// completely and contains nothing that can be used. The signatures may have been made. A service
+// that gives invalid answers is not paid twice, whatever the policy for lost answers says.
 var ErrBadAnswer = errors.New("answer does not fit the call")
 
-// ErrTooMany is in the chain of a provider's error, with Retry set, that refused a call only
-// because there were too many: the same call may be made again without its documents having used up
-// a try.
+// ErrTooMany is in the chain of a provider's error, with Retry set, if the service refused a call
+// only because there were too many requests. The same call may be made again, and that does not use
+// up a try of its documents.
 var ErrTooMany = errors.New("too many requests")
 
-// ErrRenewed is in the chain of a provider's error, without Unknown, that refused a call only
-// because an access token or activation data had ended. The provider gets new ones for the next
-// call: the same call may be made again at once, and uses up no try.
+// ErrRenewed is in the chain of a provider's error, without Unknown, if the service refused a call
+// only because an access token or activation data had expired. The provider gets new ones for the
+// next call. The same call may be made again at once, and that uses up no try.
 var ErrRenewed = errors.New("token or activation data had ended")
 
-// ErrNothingYet is in the chain of a Resumer's error, with Retry set, where the service was there
-// and had nothing under the handle. It may not have got the call: what it says for minutes is
-// believed.
+// ErrNothingYet is in the chain of a Resumer's error, with Retry set, if the service was reachable
+// and had nothing under the handle. It may never have received the call. If the service gives this
+// answer for minutes, the answer is taken as final.
 var ErrNothingYet = errors.New("nothing there yet")
 
 // ErrConflict is returned by Store when a record was not in the state that the caller expected. It

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// readBuffers are the buffers for hashing documents.
+// readBuffers holds the buffers for hashing documents.
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
 
 // unaltered reads the whole file and returns KindAltered if its content is not what was accepted.
@@ -15,13 +15,14 @@ func unaltered(f File, c Content) error {
 	h := sha256.New()
 	buffer := readBuffers.Get().(*[]byte)
 	defer readBuffers.Put(buffer)
-	// Only the Writer: else io would copy with a buffer of its own.
+	// Pass only the Writer. Otherwise io would copy with a buffer of its own.
 	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(f, 0, c.Size), *buffer); err != nil {
 		return storageError(err)
 	}
 	return sameBytes(h, c)
 }
 
+// sameBytes returns KindAltered if the digest of h is not that of c.
 func sameBytes(h hash.Hash, c Content) error {
 	if [32]byte(h.Sum(nil)) != c.SHA256 {
 		return Errorf(KindAltered, "the document was altered on the disk of the service")

@@ -3,17 +3,18 @@ package signing
 import "slices"
 
 const (
-	// maxActive is how many operations are worked on at a time, for waiting clients and for the others
-	// each. It lets a thousand requests of one document share remote calls; what an active operation
-	// holds in memory is a few kilobytes.
+	// maxActive is how many operations of one lane are worked on at the same time. There is one lane
+	// for waiting clients and one for the others. It lets a thousand requests of one document share
+	// remote calls. An active operation holds a few kilobytes in memory.
 	maxActive = 1024
-	// ownActive is how many of each client service are, whatever others have: the backlog of one at a
-	// slow service keeps nobody from signing at another.
+	// ownActive is how many operations of each client service may run, however many others run. So the
+	// backlog of one client service at a slow service does not stop others from signing at another
+	// service.
 	ownActive = 16
 )
 
-// lane is the operations of one kind, somebody waits for them or nobody does: a line for each
-// client service, served in turn.
+// lane holds the operations of one kind: those that somebody waits for, or the others. Each client
+// service has a line of its own, and the lines are served in turn. queue.mu guards it.
 type lane struct {
 	lines   map[string][]entry
 	order   []string // client services that have a line
@@ -31,7 +32,7 @@ func (l *lane) push(e entry) {
 	l.lines[e.clientService] = append(l.lines[e.clientService], e)
 }
 
-// waiting is how many operations nobody works on.
+// waiting returns how many operations have not been started.
 func (l *lane) waiting() (n int) {
 	for _, line := range l.lines {
 		n += len(line)
@@ -39,7 +40,7 @@ func (l *lane) waiting() (n int) {
 	return n
 }
 
-// take starts the next operation that may run.
+// take removes and starts the next operation that may run. It returns false if there is none.
 func (l *lane) take() (entry, bool) {
 	for range len(l.order) {
 		l.turn %= len(l.order)
@@ -63,7 +64,7 @@ func (l *lane) take() (entry, bool) {
 	return entry{}, false
 }
 
-// done says that an operation that take started is not being worked on any more.
+// done says that work on an operation that take has started is over.
 func (l *lane) done(e entry) {
 	l.running--
 	if l.active[e.clientService]--; l.active[e.clientService] == 0 {

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// lanes holds waiting items so that nobody starves: one lane for each client service's waiting
-// clients and one for its other work, served in turn, one item each.
+// lanes holds waiting items so that no client service starves. Each client service has one lane for
+// items with a waiting client and one for its other items. The lanes are served in turn, one item
+// each.
 type lanes struct {
 	n     int
 	turn  int
@@ -33,7 +34,7 @@ func (l *lanes) add(items []*item) {
 	l.n += len(items)
 }
 
-// putBack adds items that had their turn before, in front of the others of their lanes.
+// putBack adds items that were taken before. They go in front of the other items of their lanes.
 func (l *lanes) putBack(items []*item) {
 	first := make(map[laneKey][]*item)
 	for _, it := range items {
@@ -52,7 +53,7 @@ func (l *lanes) putBack(items []*item) {
 	}
 }
 
-// take removes up to n items, one of each lane in turn.
+// take removes and returns up to n items, one of each lane in turn.
 func (l *lanes) take(n int) []*item {
 	n = min(n, l.n)
 	out := make([]*item, 0, n)
@@ -72,7 +73,7 @@ func (l *lanes) take(n int) []*item {
 	return out
 }
 
-// remove takes the given items out, wherever they are, and returns those that were there.
+// remove removes the given items from their lanes, and returns those that it found.
 func (l *lanes) remove(items []*item) []*item {
 	var found []*item
 	gone := make(map[*item]bool, len(items))
@@ -107,8 +108,8 @@ func (l *lanes) drop(key laneKey) {
 	}
 }
 
-// oldest is when the longest waiting item came: of items with a waiting client only, or of all.
-// Zero = there is none.
+// oldest returns when the item that has waited longest was added. With waitingOnly it considers
+// only items with a waiting client. It returns the zero time if there is none.
 func (l *lanes) oldest(waitingOnly bool) time.Time {
 	var t time.Time
 	for key, lane := range l.items {

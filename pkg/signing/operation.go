@@ -8,23 +8,23 @@ import (
 // MaxOrdinal is the highest instance ordinal: ten bits of every ID.
 const MaxOrdinal = 1023
 
-// ID names an operation: sequence*1024 + instance ordinal, below 2^53 so that JavaScript clients
-// keep it. Unique over 1,024 instances, and the instance that holds the operation can be read off
-// it.
+// ID identifies an operation: sequence*1024 + ordinal of the instance. It is below 2^53, so that
+// JavaScript clients can represent it exactly. It is unique over 1,024 instances, and it tells
+// which instance holds the operation.
 type ID int64
 
 // NewID returns the ID of a sequence number on the instance with that ordinal.
 func NewID(sequence int64, ordinal int) ID { return ID(sequence*(MaxOrdinal+1) + int64(ordinal)) }
 
-// Ordinal is the ordinal of the instance that made the ID.
+// Ordinal returns the ordinal of the instance that made the ID.
 func (id ID) Ordinal() int { return int(id & MaxOrdinal) }
 
-// Sequence is the instance's own running number.
+// Sequence returns the sequence number that the instance gave to the operation.
 func (id ID) Sequence() int64 { return int64(id) / (MaxOrdinal + 1) }
 
 func (id ID) String() string { return strconv.FormatInt(int64(id), 10) }
 
-// Status of an operation, in the words of the wire contract.
+// Status is the status of an operation, in the words of the wire contract.
 type Status string
 
 const (
@@ -34,10 +34,10 @@ const (
 	StatusFailed   Status = "EXECUTION_FAILED"  // ended, no document was signed
 )
 
-// Ended reports whether nothing will change any more.
+// Ended reports whether the status is final.
 func (s Status) Ended() bool { return s == StatusExecuted || s == StatusFailed }
 
-// SignatureType is the form of signature asked for.
+// SignatureType is the form of signature that a request asks for.
 type SignatureType string
 
 const (
@@ -56,19 +56,21 @@ const (
 	LevelLTA Level = "B-LTA"
 )
 
-// Request is what a client service asks for, without the content of the documents.
+// Request is what a client service asks for, without the contents of the documents.
 type Request struct {
 	ExternalReference string `json:"externalReference"`
 	Description       string `json:"description"`
 	ReturnContent     bool   `json:"returnContent"`
-	// Preservation is preservationInfo as received (JSON). It is stored and not used.
+	// Preservation is preservationInfo as received (JSON). It is stored but not used.
 	Preservation string `json:"preservation,omitempty"`
-	// Callback is the URL that is told of the end. Empty = the client service's own.
+	// Callback is the URL that is notified when the operation ends. Empty = the URL of the client
+	// service.
 	Callback  string            `json:"callback,omitempty"`
 	Documents []DocumentRequest `json:"documents"`
 }
 
-// DocumentRequest is what is asked for one document. ExternalReference need not be unique.
+// DocumentRequest is what a client service asks for one document. ExternalReference need not be
+// unique.
 type DocumentRequest struct {
 	ExternalReference string        `json:"externalReference"`
 	Name              string        `json:"name"`
@@ -76,18 +78,18 @@ type DocumentRequest struct {
 	Signature         SignatureInfo `json:"signature"`
 }
 
-// SignatureInfo says how one document is to be signed.
+// SignatureInfo says how one document must be signed.
 type SignatureInfo struct {
 	Type     SignatureType      `json:"type"`
-	Level    Level              `json:"level"` // never empty once accepted
+	Level    Level              `json:"level"` // never empty in an accepted request
 	Reason   string             `json:"reason,omitempty"`
 	Location string             `json:"location,omitempty"`
 	Visible  *VisibleSignature  `json:"visible,omitempty"`
 	Advanced *AdvancedSignature `json:"advanced,omitempty"`
 }
 
-// VisibleSignature is the request's visibleSignatureInfo; values are as received (api.md section
-// 4), the format parses them.
+// VisibleSignature is the request's visibleSignatureInfo. The values are as received (api.md
+// section 4), and the format parses them.
 type VisibleSignature struct {
 	LocationType        string `json:"locationType"` // COORDINATE, SIGN_FIELD, PLACEHOLDER
 	LocationValue       string `json:"locationValue"`
@@ -97,7 +99,7 @@ type VisibleSignature struct {
 	TemplateType        string `json:"templateType,omitempty"`
 	OneOffTemplate      string `json:"oneOffTemplate,omitempty"`
 	ImageType           string `json:"imageType,omitempty"` // IMAGE_PNG, IMAGE_JPG
-	// Image is the decoded imageValue, spooled like a document; equal images of one request are stored
+	// Image is the decoded imageValue, spooled like a document. Equal images of one request are stored
 	// once. Nil = none.
 	Image *Content `json:"image,omitempty"`
 }
@@ -109,18 +111,19 @@ type AdvancedSignature struct {
 	CanonicalTransform string `json:"canonicalTransform,omitempty"`
 }
 
-// Content names bytes that lie in the spool.
+// Content identifies bytes in the spool.
 type Content struct {
 	File   string   `json:"file"` // name within the operation's folder; chosen by the store, never by a client
 	Size   int64    `json:"size"` // bytes
 	SHA256 [32]byte `json:"sha256"`
-	// Midstate is the state of crypto/sha256 after the last byte (encoding.BinaryMarshaler): hashing
-	// goes on from here when the appended section is known, so that the original is never read twice.
+	// Midstate is the state of crypto/sha256 after the last byte (encoding.BinaryMarshaler). When the
+	// appended section is known, hashing continues from this state, so that the original is not read
+	// twice.
 	Midstate []byte `json:"midstate,omitempty"`
 }
 
-// Operation is one sign request and its state. Documents are read apart (Store.Documents), since
-// there may be thousands.
+// Operation is one sign request and its state. Its documents are read separately (Store.Documents),
+// because there may be thousands.
 type Operation struct {
 	ID                ID
 	ClientService     string
@@ -128,10 +131,10 @@ type Operation struct {
 	Description       string
 	Preservation      string
 	ReturnContent     bool
-	Callback          string // URL that is told of the end; empty = none
+	Callback          string // URL that is notified of the end; empty = none
 	IdempotencyKey    string // empty = none was sent
-	// of the parsed request and the document digests: tells whether a repeated key brings the same
-	// request
+	// Fingerprint is a hash of the parsed request and the document digests. It tells whether a
+	// repeated Idempotency-Key comes with the same request.
 	Fingerprint   [32]byte
 	Status        Status
 	Tries         int       // failed tries so far
@@ -141,7 +144,7 @@ type Operation struct {
 	DocumentCount int
 }
 
-// DocumentState is how far a document has come; each is durable.
+// DocumentState says how far the work on a document has come. Each state is durable.
 type DocumentState string
 
 const (
@@ -153,10 +156,10 @@ const (
 	DocumentFailed   DocumentState = "failed"   // given up; end state
 )
 
-// Ended reports whether the document will not change any more.
+// Ended reports whether the state is final.
 func (s DocumentState) Ended() bool { return s == DocumentSigned || s == DocumentFailed }
 
-// Ref names one document of one operation.
+// Ref identifies one document of one operation.
 type Ref struct {
 	Operation ID
 	Index     int // position in the request, from 0
@@ -169,15 +172,16 @@ type Document struct {
 	InternalID  int64 // unique within the instance
 	Content     Content
 	State       DocumentState
-	Failure     *Failure // set in DocumentFailed only
+	Failure     *Failure // set only in the state DocumentFailed
 	Received    time.Time
 	SectionSize int64 // bytes appended by the signature; 0 until signed
 }
 
-// SignedSize is the size of the signed document in bytes; meaningful once signed.
+// SignedSize returns the size of the signed document in bytes. It is meaningful only after the
+// document was signed.
 func (d *Document) SignedSize() int64 { return d.Content.Size + d.SectionSize }
 
-// Failure is why a document was given up: the stored part of an Error.
+// Failure says why a document failed. It is the part of an Error that is stored.
 type Failure struct {
 	Kind   Kind   `json:"kind"`
 	Detail string `json:"detail"` // safe for the client

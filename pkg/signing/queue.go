@@ -26,12 +26,12 @@ type queue struct {
 	mu       sync.Mutex
 	max      int
 	open     bool
-	queued   int                // documents reserved and not released
-	byClient map[string]int     // of them, by client service
+	queued   int                // documents that were reserved and not released
+	byClient map[string]int     // part of queued, by client service
 	coming   int                // operations for which room was reserved, and that are not yet pushed or released
-	lanes    [2]lane            // 0: somebody waits, 1: nobody does
-	since    map[ID]time.Time   // of all that have not ended
-	timers   map[ID]*time.Timer // of those that wait for their next try
+	lanes    [2]lane            // 0: a client waits, 1: no client waits
+	since    map[ID]time.Time   // acceptance time of all operations that have not ended
+	timers   map[ID]*time.Timer // of operations that wait for their next try
 	changed  chan struct{}      // capacity 1: something may be ready to run
 }
 
@@ -46,7 +46,7 @@ func newQueue(maxDocuments int) *queue {
 	}
 }
 
-// admit reports KindBusy when n more documents of a client service have no room.
+// admit returns KindBusy if there is no room for n more documents of a client service.
 func (q *queue) admit(client string, n int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -68,7 +68,7 @@ func (q *queue) admitLocked(client string, n int) error {
 	return nil
 }
 
-// reserve takes room for n documents.
+// reserve reserves room for n documents of a client service. KindBusy if there is none.
 func (q *queue) reserve(client string, n int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -80,7 +80,7 @@ func (q *queue) reserve(client string, n int) error {
 	return nil
 }
 
-// release gives reserved room back.
+// release gives back reserved room of an operation that was not stored.
 func (q *queue) release(client string, n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -129,8 +129,8 @@ func (q *queue) lane(e entry) *lane {
 	return &q.lanes[1]
 }
 
-// later puts an operation back into its lane after a pause. It is treated as one that nobody waits
-// for.
+// later puts an operation back into its lane after a pause. From then on it counts as an operation
+// that nobody waits for.
 func (q *queue) later(e entry, after time.Duration) {
 	e.waiting = false
 	q.mu.Lock()
@@ -154,7 +154,7 @@ func (q *queue) signal() {
 	}
 }
 
-// next returns an operation to run; false when ctx is done.
+// next waits for an operation that may run and returns it. It returns false when ctx is done.
 func (q *queue) next(ctx context.Context) (entry, bool) {
 	for {
 		if ctx.Err() != nil {
@@ -187,7 +187,7 @@ func (q *queue) nextWaiting(ctx context.Context) (entry, bool) {
 	}
 }
 
-// take removes the next operation of the first lanes. coming is how many more may come.
+// take removes and returns the next operation of the first lanes. coming is how many more may come.
 func (q *queue) take(lanes int) (e entry, ok bool, coming int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -199,7 +199,7 @@ func (q *queue) take(lanes int) (e entry, ok bool, coming int) {
 	return entry{}, false, q.coming + q.lanes[0].waiting()
 }
 
-// done says that the work on an operation taken by next has stopped. ended says that it will not
+// done says that work on an operation taken by next is over. ended says that the operation does not
 // come back.
 func (q *queue) done(e entry, ended bool) {
 	q.mu.Lock()
@@ -212,7 +212,8 @@ func (q *queue) done(e entry, ended bool) {
 	q.signal()
 }
 
-// setOpen says whether the queue accepts operations.
+// setOpen sets whether the queue accepts operations. When it is closed, planned tries are not
+// started any more.
 func (q *queue) setOpen(open bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

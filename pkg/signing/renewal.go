@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Refresher is a Provider that keeps its credential for some time and can read it again at once.
+// Refresher is a Provider that caches its credential and can read it again at once.
 type Refresher interface {
-	// Refresh asks the service for the credential, whatever is kept, and keeps the answer. It fails
-	// where Credential would return an old value because the service does not answer.
+	// Refresh asks the service for the credential, even if one is cached, and caches the answer. It
+	// fails where Credential would return an old value because the service does not answer.
 	Refresh(ctx context.Context) (*Credential, error)
 }
 
-// readAgain returns the credential as the service describes it now. Providers that are no Refresher
-// keep nothing.
+// readAgain returns the credential as the service describes it now. A provider that is not a
+// Refresher caches nothing.
 func readAgain(ctx context.Context, p Provider) (c *Credential, err error) {
 	defer recovered(&err)
 	if r, ok := p.(Refresher); ok {
@@ -26,7 +26,7 @@ func readAgain(ctx context.Context, p Provider) (c *Credential, err error) {
 }
 
 // usable returns the credential as it is now, and an error if it cannot be used. It returns the
-// credential of a certificate that is not valid too.
+// credential also if its certificate is not valid.
 func usable(ctx context.Context, p Provider) (*Credential, error) {
 	c, err := p.Credential(ctx)
 	if err != nil {
@@ -50,7 +50,7 @@ func newCertificateError() *Error {
 	return Errorf(KindProvider, "the signing certificate was renewed").Because(errNewCertificate).Retryable(0)
 }
 
-// verdict says what reading a credential again brought.
+// verdict is the result of reading a credential again.
 type verdict int
 
 const (
@@ -59,18 +59,18 @@ const (
 	renewed                   // it has another certificate
 )
 
-// renewals reads credentials again whose signature values do not fit the certificate. It is safe
-// for concurrent use.
+// renewals reads a credential again when its signature values do not fit the certificate. It is
+// safe for concurrent use.
 type renewals struct {
 	cfg   *Config
 	mu    sync.Mutex
 	reads map[queueKey]*rereading
 }
 
-// rereading is one reading of a credential, shared by all calls that wait for it.
+// rereading is one read of a credential. All calls that wait for it share it.
 type rereading struct {
 	done    chan struct{} // closed when ended and verdict are set
-	ended   time.Time     // zero while it is under way
+	ended   time.Time     // zero while the read is under way
 	verdict verdict
 }
 
@@ -78,7 +78,7 @@ func newRenewals(cfg *Config) *renewals {
 	return &renewals{cfg: cfg, reads: make(map[queueKey]*rereading)}
 }
 
-// underWay reports whether the credential is being read. No call begins in that time.
+// underWay reports whether the credential is being read again. No call begins in that time.
 func (r *renewals) underWay(key queueKey) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,8 +86,8 @@ func (r *renewals) underWay(key queueKey) bool {
 	return last != nil && last.ended.IsZero()
 }
 
-// inDoubt reports whether the credential could not be read after a value of it did not verify.
-// Until it can, each further call may be paid for in vain.
+// inDoubt reports whether the credential could not be read after one of its values did not verify.
+// Until it can be read, each further call may be paid for in vain.
 func (r *renewals) inDoubt(key queueKey) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -96,7 +96,7 @@ func (r *renewals) inDoubt(key queueKey) bool {
 }
 
 // judge says whether the certificate of c was renewed, for a call that began at the given time.
-// Calls that were under way together share one reading.
+// Calls that were in flight together share one read.
 func (r *renewals) judge(began time.Time, key queueKey, read func() verdict) verdict {
 	r.mu.Lock()
 	last := r.reads[key]
@@ -118,7 +118,8 @@ func (r *renewals) judge(began time.Time, key queueKey, read func() verdict) ver
 	return v
 }
 
-// refusedPause is the least time between two readings of a credential because calls were refused.
+// refusedPause is the shortest time between two reads of a credential that are caused by refused
+// calls.
 const refusedPause = time.Minute
 
 // reread reads the credential again and compares its certificate with that of c.
@@ -180,21 +181,21 @@ func (r *renewals) afterFailure(p Provider, c *Credential, began time.Time, e *E
 		!bad && (e.Unknown || errors.Is(e, ErrRenewed) || e.Kind != KindProvider && e.Kind != KindCertificate) {
 		return end
 	}
-	if !bad { // one digest may be what is wrong, and is searched for in many calls
+	if !bad { // one bad digest may be the cause, and many calls are made to find it
 		began = began.Add(-refusedPause)
 	}
 	v := r.judge(began, keyOf(c), func() verdict { return r.reread(p, c) })
 	switch {
 	case v == renewed:
 		again := newCertificateError()
-		// not wrapped: the answer was a good one of another key
+		// It is not wrapped, because the answer was a good one of another key.
 		again.Err = fmt.Errorf("%w: %s", errNewCertificate, e.Error())
 		again.Unknown = e.Unknown
 		again.Retry = !e.Unknown || r.cfg.UnknownOutcome == UnknownRetry
 		return again
 	case v == unreadable && bad:
 		again := *end
-		again.Err = errors.New(e.Error()) // not wrapped: nobody knows yet whether it was a bad answer
+		again.Err = errors.New(e.Error()) // not wrapped: it is not known yet whether the answer was bad
 		again.Retry = r.cfg.UnknownOutcome == UnknownRetry
 		return &again
 	}

@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// each runs f(0..n-1), every one holding a slot. It starts no more once ctx is done.
+// each calls f(0) to f(n-1). Each call holds a slot. After ctx is done, it starts no more calls. It
+// returns when all started calls have returned.
 func (t *try) each(ctx context.Context, slots chan struct{}, n int, f func(i int)) {
 	var wg sync.WaitGroup
 	for i := range n {
@@ -28,15 +29,16 @@ func (t *try) each(ctx context.Context, slots chan struct{}, n int, f func(i int
 	wg.Wait()
 }
 
-// recovered turns a panic over somebody's document into an internal error: one hostile file must
-// not take the others down.
+// recovered turns a panic during the work on a document into an internal error, so that one hostile
+// document does not affect the others.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = &Error{Err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
 	}
 }
 
-// storageError makes err the store's own fault unless it says otherwise.
+// storageError returns the *Error in the chain of err. If there is none, the fault is the store's
+// own, and it returns a KindStorage error that may be retried.
 func storageError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -45,7 +47,7 @@ func storageError(err error) *Error {
 	return (&Error{Kind: KindStorage, Err: err}).Retryable(0)
 }
 
-// failAll ends the documents whose error will not go away, and notes the others as trouble.
+// failAll fails the documents whose error is permanent, and records the other errors as trouble.
 func (t *try) failAll(ctx context.Context, docs []Document, errs []error) {
 	var failed []DocumentResult
 	for i, err := range errs {
@@ -53,7 +55,7 @@ func (t *try) failAll(ctx context.Context, docs []Document, errs []error) {
 		if err == nil || errors.As(err, &stored) {
 			continue
 		}
-		if ctx.Err() != nil { // stopping is nobody's fault
+		if ctx.Err() != nil { // the service is stopping: the document is not at fault
 			t.trouble(Errorf(KindBusy, "").Retryable(0))
 			return
 		}
@@ -68,7 +70,7 @@ func (t *try) failAll(ctx context.Context, docs []Document, errs []error) {
 	t.finish(ctx, failed)
 }
 
-// finish stores results.
+// finish stores results and reports them to the Observer.
 func (t *try) finish(ctx context.Context, results []DocumentResult) {
 	if len(results) == 0 {
 		return
@@ -90,8 +92,8 @@ func (t *try) finish(ctx context.Context, results []DocumentResult) {
 	}
 }
 
-// giveUp fails every document that has not ended, each for what was in its way at the last try.
-// Calls whose answers were waited for have an end then too: their outcome stays unknown.
+// giveUp fails every document that has not ended, with the reason that its last try recorded. Calls
+// whose answers were still expected end too, and their outcome stays unknown.
 func (t *try) giveUp(ctx context.Context) error {
 	sent := false
 	err := t.pages(ctx, func(docs []Document) error {
@@ -115,12 +117,13 @@ func (t *try) giveUp(ctx context.Context) error {
 	return err
 }
 
-// concerned reports whether a call is of documents of this operation.
+// concerned reports whether a call contains documents of this operation.
 func (t *try) concerned(call CallRecord) bool {
 	return slices.ContainsFunc(call.Refs, func(r Ref) bool { return r.Operation == t.op.ID })
 }
 
-// anySigned reports whether at least one document was signed, and that none is left.
+// anySigned reports whether at least one document was signed. It returns an error if a document has
+// not ended.
 func (t *try) anySigned(ctx context.Context) (signed bool, err error) {
 	err = t.pages(ctx, func(docs []Document) error {
 		for _, d := range docs {
@@ -134,7 +137,7 @@ func (t *try) anySigned(ctx context.Context) (signed bool, err error) {
 	return signed, err
 }
 
-// pages goes through all documents of the operation, a few at a time.
+// pages passes all documents of the operation to f, one chunk at a time.
 func (t *try) pages(ctx context.Context, f func([]Document) error) error {
 	for from := 0; from < t.op.DocumentCount; from += chunkDocuments {
 		docs, err := t.s.cfg.Store.Documents(ctx, t.op.ID, from, chunkDocuments)

@@ -8,10 +8,10 @@ import (
 	"io"
 )
 
-// OpenSigned opens a signed document: the stored original and its appended section, joined as they
-// are read. The caller closes it, and reads from one goroutine. The section is known to be what was
-// stored; who reads from the beginning to the end gets KindAltered at the end of the original if
-// that is not what was signed.
+// OpenSigned opens a signed document: the stored original and, after it, its appended section. The
+// caller must close it, and must read it from one goroutine. The store has checked the section. A
+// caller that reads from the beginning to the end gets KindAltered at the end of the original if
+// the original is not what was signed.
 func (s *Service) OpenSigned(ctx context.Context, d Document) (File, error) {
 	if d.State != DocumentSigned {
 		return nil, Errorf(KindNotFound, "document %d is not signed", d.Index)
@@ -27,15 +27,16 @@ func (s *Service) OpenSigned(ctx context.Context, d Document) (File, error) {
 	return &joined{head: original, tail: section, content: d.Content, hash: sha256.New()}, nil
 }
 
-// joined is two files as one.
+// joined reads two files as one.
 type joined struct {
 	head, tail File
 	content    Content // of head
 	hash       hash.Hash
-	hashed     int64 // bytes of head, from its beginning
+	hashed     int64 // bytes of head that were hashed, from its beginning
 }
 
-// check hashes what was read of the head, as far as it was read in order, and compares at its end.
+// check hashes bytes of head while they are read in order. At the end of head it compares the
+// digest with content.
 func (j *joined) check(p []byte, off int64) error {
 	if off != j.hashed || len(p) == 0 {
 		return nil
@@ -52,7 +53,7 @@ func (j *joined) Size() int64 { return j.head.Size() + j.tail.Size() }
 
 func (j *joined) Close() error { return errors.Join(j.head.Close(), j.tail.Close()) }
 
-// ReadAt implements io.ReaderAt over the seam.
+// ReadAt implements io.ReaderAt. A read may cross the boundary between head and tail.
 func (j *joined) ReadAt(p []byte, off int64) (int, error) {
 	split := j.head.Size()
 	if off >= split {
@@ -61,7 +62,7 @@ func (j *joined) ReadAt(p []byte, off int64) (int, error) {
 	if off+int64(len(p)) <= split {
 		n, err := j.head.ReadAt(p, off)
 		if err == io.EOF && n == len(p) {
-			err = nil // the end of the head is not the end
+			err = nil // the end of head is not the end of the document
 		}
 		if altered := j.check(p[:n], off); altered != nil {
 			return 0, altered

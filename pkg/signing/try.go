@@ -9,35 +9,35 @@ import (
 )
 
 const (
-	// chunkDocuments is how many documents take each step together: one transaction a step, and few
-	// enough that a chunk's prepared values (about 8 KB each) stay small in memory.
+	// chunkDocuments is how many documents take each step together. Each step is one transaction. The
+	// chunk is small enough that its prepared values (about 8 KB each) take little memory.
 	chunkDocuments = 64
-	// chunksAtOnce is how many chunks of one operation are under way: while some wait for the
-	// provider, others are prepared and embedded. With 64 documents each it fills several calls of the
-	// usual multisign (100) in flight.
+	// chunksAtOnce is how many chunks of one operation are worked on at the same time. While some wait
+	// for the provider, others are prepared and embedded. With 64 documents each they fill several
+	// calls of the usual size (multisign of 100).
 	chunksAtOnce = 8
 )
 
-// try is one try of an operation: it takes every document that has not ended as far as it goes.
+// try is one try of an operation. It takes every document that has not ended as far as possible.
 type try struct {
 	s          *Service
 	op         Operation
 	waiting    bool
 	provider   Provider
-	credential *Credential  // guarded by mu once chunks run; nil = it cannot be used
-	unread     *Error       // why it cannot be used
-	settle     func() error // finds ends for calls that have none; once a try
+	credential *Credential  // guarded by mu while chunks run; nil = it cannot be used
+	unread     *Error       // why the credential cannot be used
+	settle     func() error // finds an end for calls that have none; works once in a try
 
 	mu    sync.Mutex
-	worst *Error         // why documents are left; nil = none is. A fault worth a retry wins over one that is not.
-	why   map[int]*Error // why each is, by its index
-	disk  error          // the first fault of our own store
+	worst *Error         // why documents are left; nil = none is left. A fault worth a retry replaces one that is not.
+	why   map[int]*Error // why each document is left, by its index
+	disk  error          // first fault of our own store
 }
 
-// connect finds the provider and its credential. Without them documents that have their signature
-// value are embedded all the same.
+// connect finds the provider and its credential. If it fails, documents that already have their
+// signature value are still embedded.
 func (t *try) connect(ctx context.Context) {
-	// several questions, each of them bounded by the provider
+	// The time is for several requests. The provider bounds each of them.
 	ctx, cancel := context.WithTimeout(ctx, t.s.cfg.Batch.CallTimeout)
 	defer cancel()
 	var c *Credential
@@ -59,8 +59,8 @@ func (t *try) connect(ctx context.Context) {
 	}
 }
 
-// trouble notes a fault that leaves documents unended, and of which. It copies err: others of the
-// same call hold it too.
+// trouble records a fault that leaves documents unfinished, and which documents these are. It
+// copies err, because other operations of the same call hold it too.
 func (t *try) trouble(err *Error, of ...Document) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -81,7 +81,7 @@ func (t *try) trouble(err *Error, of ...Document) {
 	}
 }
 
-// documents works on all documents, several chunks at a time. The error is the store's.
+// documents works on all documents, several chunks at a time. It returns errors of the store.
 func (t *try) documents(ctx context.Context) error {
 	var chunks sync.WaitGroup
 	slots := make(chan struct{}, chunksAtOnce)
@@ -103,13 +103,14 @@ func (t *try) documents(ctx context.Context) error {
 	return t.disk
 }
 
-// chunk takes some documents through every step.
+// chunk takes the documents of one chunk through every step.
 func (t *try) chunk(ctx context.Context, docs []Document) {
 	var unsigned, valued []Document
 	for _, d := range t.settled(ctx, docs) {
 		switch d.State {
 		case DocumentReceived, DocumentPrepared:
-			// Prepared anew even if it was before: the certificate may have been renewed since.
+			// Prepare the document even if it was prepared before, because the certificate may have been
+			// renewed since.
 			unsigned = append(unsigned, d)
 		case DocumentValued:
 			valued = append(valued, d)
@@ -121,7 +122,7 @@ func (t *try) chunk(ctx context.Context, docs []Document) {
 	t.embed(ctx, valued)
 }
 
-// settled returns docs as they are once every call has an end: an earlier try may have left one
+// settled returns docs as they are after every call has an end. An earlier try may have left a call
 // whose end could not be recorded.
 func (t *try) settled(ctx context.Context, docs []Document) []Document {
 	if !slices.ContainsFunc(docs, func(d Document) bool { return d.State == DocumentSent }) {
@@ -138,7 +139,7 @@ func (t *try) settled(ctx context.Context, docs []Document) []Document {
 	return docs
 }
 
-// unanswered is why a document is sent still.
+// unanswered returns the reason why a document is still in the state sent.
 func (t *try) unanswered(d Document) *Error {
 	if e := t.s.pending.reason(d.Ref); e != nil {
 		return e
@@ -146,13 +147,13 @@ func (t *try) unanswered(d Document) *Error {
 	return storageError(fmt.Errorf("document %d waits for the end of a call that is not known", d.Index))
 }
 
-// preparedDoc is a document on its way to the provider.
+// preparedDoc is a document that is ready to be sent to the provider.
 type preparedDoc struct {
 	Document
 	digest []byte
 }
 
-// prepare computes and stores what has to be signed, and fails documents that cannot be.
+// prepare computes and stores what must be signed. It fails documents that cannot be signed.
 func (t *try) prepare(ctx context.Context, c *Credential, docs []Document) []preparedDoc {
 	prepared := make([]Prepared, len(docs))
 	errs := make([]error, len(docs))
@@ -206,8 +207,9 @@ func (t *try) open(ctx context.Context, d Document) (Format, Input, error) {
 	return format, in, nil
 }
 
-// sign hands the digests to the batcher and waits for all. It returns the documents whose signature
-// value is stored, and with again those that have to be prepared for a renewed certificate.
+// sign passes the digests to the batcher and waits for all results. valued are the documents whose
+// signature value is stored. With again, renewed are the documents that must be prepared for a
+// renewed certificate.
 func (t *try) sign(ctx context.Context, c *Credential, docs []preparedDoc, again bool) (valued, renewed []Document) {
 	if len(docs) == 0 || ctx.Err() != nil {
 		return nil, nil

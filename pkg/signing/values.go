@@ -6,11 +6,13 @@ import (
 	"fmt"
 )
 
-// maxValueBytes bounds a signature value: RSA-8192 has 1,024 bytes, nothing in use has more.
+// maxValueBytes limits the length of a signature value. RSA-8192 has 1,024 bytes, and nothing in
+// use has more.
 const maxValueBytes = 1024
 
-// checkValues verifies that each value is the signature over its digest by the credential's key:
-// count, order, key and algorithm in one. What does not pass never reaches a document.
+// checkValues verifies that there is one value for each digest, and that each is the signature over
+// its digest by the credential's key and algorithm. A value that does not pass never reaches a
+// document.
 func checkValues(c *Credential, digests, values [][]byte) error {
 	if len(values) != len(digests) {
 		return fmt.Errorf("%d values for %d digests", len(values), len(digests))

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// LocationType says how the place of a visible signature is named.
+// LocationType says how a request gives the position of a visible signature.
 type LocationType string
 
 const (
@@ -24,11 +24,11 @@ const (
 	ImageJPG        = "IMAGE_JPG"
 )
 
-// SystemTemplate is the text of a visible signature whose request has templateType
-// SERVICE_CUSTOMIZATION, or neither a template nor an image.
+// SystemTemplate is the text of a visible signature if the request has templateType
+// SERVICE_CUSTOMIZATION, or has neither a template nor an image.
 const SystemTemplate = "Digitally signed by $certificate.getCommonName()\n$date.format('yyyy-MM-dd HH:mm:ss z')"
 
-// Bounds of the values of a visible signature. A page of PDF is at most 14,400 units wide (ISO
+// Limits of the values of a visible signature. A page of a PDF is at most 14,400 units wide (ISO
 // 32000-2 Annex C.2).
 const (
 	maxVisiblePage     = 1_000_000
@@ -40,10 +40,10 @@ const (
 	maxFieldName       = 1024
 	maxVisibleValue    = 256 // bytes of area, font, colour and coordinate
 
-	defaultVisibleFontSize = 10 // points; as the original product draws
+	defaultVisibleFontSize = 10 // points; the same as in the original product
 )
 
-// Coordinate is a place on a page as its reader sees it: points from the top left corner, y
+// Coordinate is a position on a page as the reader sees it: points from the top left corner, y
 // downwards.
 type Coordinate struct {
 	Page int // from 1
@@ -53,31 +53,31 @@ type Coordinate struct {
 // Area is the size of a visible signature in points.
 type Area struct{ Width, Height float64 }
 
-// Color is a colour of the sRGB space.
+// Color is a color of the sRGB space.
 type Color struct{ R, G, B uint8 }
 
-// Font is how the text of a visible signature is set.
+// Font describes the text of a visible signature.
 type Font struct {
 	Color Color
 	Size  float64 // points
-	Name  string  // as asked for; empty = the default
+	Name  string  // as requested; empty = the default
 }
 
-// VisibleValues is a VisibleSignature whose values are parsed.
+// VisibleValues holds the parsed values of a VisibleSignature.
 type VisibleValues struct {
 	Location   LocationType
 	At         Coordinate // with AtCoordinate
-	Name       string     // the field's name with AtSignField, the word with AtPlaceholder
+	Name       string     // name of the field with AtSignField, the word with AtPlaceholder
 	Area       *Area      // nil = as large as the content needs; not used with AtSignField
 	Background *Color     // nil = transparent
 	Font       Font
 	Template   string // empty = no text
-	ImageType  string // ImagePNG, ImageJPG; empty = told by the image itself, if there is one
+	ImageType  string // ImagePNG, ImageJPG; empty = detected from the image, if there is one
 }
 
-// Validate reports the first mistake in the values: a fault that is visible in the request itself.
-// The error is an *Error of KindMissing or KindInvalid that names the field as in
-// visibleSignatureInfo.area.
+// Validate returns an error for the first invalid value. It finds the mistakes that can be seen in
+// the request itself. The error is an *Error of KindMissing or KindInvalid that names the field,
+// for example visibleSignatureInfo.area.
 func (v *VisibleSignature) Validate() error {
 	_, err := v.Parse()
 	return err
@@ -121,7 +121,7 @@ func (v *VisibleSignature) parseLocation(out *VisibleValues) error {
 		out.At = at
 		return err
 	case AtSignField:
-		// A field's name may begin or end with a blank: it is taken as it came.
+		// The name of a field may begin or end with a blank, so it is not trimmed.
 		out.Name = v.LocationValue
 		return checkText("locationValue", out.Name, maxFieldName)
 	case AtPlaceholder:
@@ -141,7 +141,8 @@ func checkText(field, s string, limit int) error {
 	return nil
 }
 
-// ParseCoordinate reads "page=1,x=100,y=500": keys in any order, blanks allowed.
+// ParseCoordinate parses "page=1,x=100,y=500". Keys may come in any order, and blanks are allowed.
+// Errors are as in Validate.
 func ParseCoordinate(s string) (Coordinate, error) {
 	p, err := parsePairs("locationValue", s, "page", "x", "y")
 	if err != nil {
@@ -178,7 +179,8 @@ func (v *VisibleSignature) parseArea(out *VisibleValues) error {
 	return nil
 }
 
-// ParseArea reads "width=300,height=200": keys in any order, blanks allowed.
+// ParseArea parses "width=300,height=200". Keys may come in any order, and blanks are allowed.
+// Errors are as in Validate.
 func ParseArea(s string) (Area, error) {
 	p, err := parsePairs("area", s, "width", "height")
 	if err != nil {
@@ -236,8 +238,8 @@ func (v *VisibleSignature) parseFont(out *VisibleValues) error {
 	return nil
 }
 
-// parseTemplate decides the text: the one-off template, or the system template where the request
-// leaves the text to the service or would show nothing at all.
+// parseTemplate chooses the text: the one-off template, or the system template if the request
+// leaves the text to the service or would show nothing.
 func (v *VisibleSignature) parseTemplate(out *VisibleValues) error {
 	if err := checkText("oneOffTemplate", v.OneOffTemplate, maxTemplateBytes); err != nil {
 		return err
@@ -276,8 +278,8 @@ func (v *VisibleSignature) parseImage(out *VisibleValues) error {
 	return nil
 }
 
-// parsePairs splits "key=value, key=value". Keys are compared without regard to case; each may come
-// once and must be one of allowed.
+// parsePairs splits "key=value, key=value". Keys are not case-sensitive. Each key may occur once
+// and must be one of allowed.
 func parsePairs(field, s string, allowed ...string) (map[string]string, error) {
 	if len(s) > maxVisibleValue {
 		return nil, invalidVisible(field, "is longer than %d bytes", maxVisibleValue)
@@ -300,7 +302,8 @@ func parsePairs(field, s string, allowed ...string) (map[string]string, error) {
 	return pairs, nil
 }
 
-// parseNumber reads a plain decimal number; exponents, NaN and infinities are not numbers here.
+// parseNumber parses a plain decimal number from low to high. It does not accept exponents, NaN or
+// infinities.
 func parseNumber(field, key, s string, low, high float64) (float64, error) {
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil || strings.Trim(s, "0123456789.") != "" || n < low || n > high {
@@ -309,7 +312,7 @@ func parseNumber(field, key, s string, low, high float64) (float64, error) {
 	return n, nil
 }
 
-// parseColor reads #RRGGBB.
+// parseColor parses #RRGGBB.
 func parseColor(s string) (Color, bool) {
 	if len(s) != 7 || s[0] != '#' {
 		return Color{}, false

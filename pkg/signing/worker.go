@@ -7,9 +7,9 @@ import (
 )
 
 // Start opens the service, resumes the operations of an earlier process, and works until ctx is
-// done. Then it accepts nothing more, and gives running operations and those that a client waits
-// for Config.Grace to end, and returns. The next Start resumes from disk what has not ended by
-// then. A Service is started once.
+// done. Then it accepts no more operations. It gives Config.Grace to running operations and to
+// those that a client waits for, and returns. The next Start resumes from disk what has not ended
+// by then. A Service can be started only once.
 func (s *Service) Start(ctx context.Context) error {
 	defer s.halt()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -33,7 +33,7 @@ func (s *Service) Start(ctx context.Context) error {
 	s.queue.setOpen(false)
 	cut := time.AfterFunc(s.cfg.Grace, func() { stop(); s.halt() })
 	defer cut.Stop()
-	for { // operations that a client waits for are still begun
+	for { // operations that a client waits for are still started
 		e, ok := s.queue.nextWaiting(work)
 		if !ok {
 			break
@@ -49,14 +49,14 @@ func entryOf(op Operation) entry {
 	return entry{id: op.ID, clientService: op.ClientService, documents: op.DocumentCount, since: op.Created}
 }
 
-// run gives an operation one try and decides what comes next.
+// run makes one try of an operation and decides what comes next.
 func (s *Service) run(ctx context.Context, e entry) {
 	op, ended, after := s.try(ctx, e)
 	switch {
 	case ended:
 		s.queue.done(e, true)
 		s.wake(e.id)
-	case ctx.Err() != nil: // stopping: the next start goes on
+	case ctx.Err() != nil: // the service is stopping: the next start continues
 		s.queue.done(e, false)
 	default:
 		s.queue.done(e, false)
@@ -66,8 +66,8 @@ func (s *Service) run(ctx context.Context, e entry) {
 	}
 }
 
-// try works on every document that has not ended, once, and stores what became of the operation. If
-// it has not ended, after is how long to wait before the next try.
+// try works once on every document that has not ended, and stores the new status of the operation.
+// If the operation has not ended, after is how long to wait before the next try.
 func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, after time.Duration) {
 	op, err := s.cfg.Store.Operation(ctx, e.id)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, a
 	if err := t.documents(ctx); err != nil {
 		return s.storageTrouble(op, e, err)
 	}
-	if ctx.Err() != nil { // stopping: the next start concludes
+	if ctx.Err() != nil { // the service is stopping: the next start concludes
 		return op, false, 0
 	}
 	return s.conclude(ctx, t, e)
@@ -105,7 +105,7 @@ func (s *Service) conclude(ctx context.Context, t *try, e entry) (Operation, boo
 		left := s.cfg.Deadline - time.Since(op.Created)
 		last := !t.worst.Retry || op.Tries >= s.cfg.Tries || left <= 0
 		if !last {
-			// the last try is at the deadline, not after it
+			// The last try is at the deadline, not after it.
 			after := min(left, s.cfg.withJitter(max(s.cfg.Backoff, t.worst.RetryAfter)))
 			change := StatusChange{Status: StatusRetrying, Tries: op.Tries + 1, NextTry: time.Now().Add(after)}
 			if err := s.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
