@@ -1,4 +1,4 @@
-// Package ber reads BER (X.690 8) and puts it into DER form.
+// Package ber reads BER (X.690 8) and converts it to DER form.
 package ber
 
 import (
@@ -7,21 +7,21 @@ import (
 )
 
 const (
-	// maxSize bounds what is parsed, in bytes: signatures that carry revocation lists are a few
-	// megabytes.
+	// maxSize is the largest input that is parsed, in bytes. Signatures that carry revocation lists
+	// take a few megabytes.
 	maxSize = 32 << 20
-	// maxDepth bounds nesting. A SignedData with a timestamp token that carries certificates stays
-	// below 30.
+	// maxDepth is the deepest nesting that is parsed. A SignedData with a timestamp token that carries
+	// certificates stays below 30.
 	maxDepth = 64
 )
 
-// Err is the error for bytes that are not a BER element, or pass a bound.
+// Err is the error for bytes that are not a BER element or that exceed a bound.
 var Err = errors.New("not a BER element")
 
-// ToDER returns the first element of in, in DER lengths and with its octet strings joined, and the
-// bytes that it took of in. was is true when the element was in that form already; then it is a
-// part of in. Values are not looked into otherwise: the order of sets, booleans and so on stay as
-// they are.
+// ToDER returns the first element of in with DER lengths and with its octet strings joined. size is
+// the number of bytes of in that the element takes. was is true when the element was in that form
+// already; der is then a slice of in. ToDER changes nothing else: the order of sets, booleans and
+// other values stay as they are.
 func ToDER(in []byte) (der []byte, size int, was bool, err error) {
 	if len(in) > maxSize {
 		in = in[:maxSize]
@@ -41,28 +41,29 @@ func ToDER(in []byte) (der []byte, size int, was bool, err error) {
 	return out, size, false, err
 }
 
-// Element is a header read from BER: tag octets, length of the header, and length of the content,
-// -1 where it is indefinite.
+// Element is a header read from BER: the tag octets, the length of the header, and the length of
+// the content. The length of the content is -1 when it is indefinite.
 type Element struct {
 	Tag     []byte
 	Header  int
 	Content int
-	minimal bool // the length is in the one form that DER knows
+	minimal bool // the length is encoded in the only form that DER allows
 }
 
 // Constructed reports whether the content is a list of elements.
 func (e Element) Constructed() bool { return e.Tag[0]&0x20 != 0 }
 
-// octets reports an OCTET STRING in pieces.
+// octets reports whether the element is an OCTET STRING in pieces.
 func (e Element) octets() bool { return len(e.Tag) == 1 && e.Tag[0] == 0x24 }
 
-// ReadElement reads the header at the start of in and checks that a definite content is all there.
+// ReadElement reads the header at the start of in. It checks that in holds the whole content if the
+// length is definite.
 func ReadElement(in []byte) (Element, error) {
 	if len(in) < 2 {
 		return Element{}, Err
 	}
 	tag := 1
-	if in[0]&0x1f == 0x1f { // high tag number form: no structure of ours has a number above 2^28
+	if in[0]&0x1f == 0x1f { // high tag number form: none of our structures has a number above 2^28
 		for {
 			if tag >= len(in) || tag > 4 {
 				return Element{}, Err
@@ -113,11 +114,11 @@ func (e *Element) readLongLength(in []byte, n int) error {
 	return nil
 }
 
-// endOfContents reports the two zero octets that end an indefinite length.
+// endOfContents reports whether in starts with the two zero octets that end an indefinite length.
 func endOfContents(in []byte) bool { return len(in) >= 2 && in[0] == 0 && in[1] == 0 }
 
-// scan walks over the element at the start of in and returns its size and whether it is in DER
-// form.
+// scan walks over the element at the start of in. It returns the element's size and whether the
+// element is in DER form.
 func scan(in []byte, depth int) (size int, der bool, err error) {
 	e, err := ReadElement(in)
 	if err != nil || depth > maxDepth {
@@ -146,8 +147,8 @@ func scan(in []byte, depth int) (size int, der bool, err error) {
 	}
 }
 
-// appendDER appends the element e at the start of in, which scan has accepted, in DER form, and
-// returns its size in in.
+// appendDER appends the element e, which is at the start of in, to out in DER form. It returns the
+// size of the element in in. The caller must have checked in with scan.
 func appendDER(out, in []byte, e Element, depth int) ([]byte, int, error) {
 	if !e.Constructed() {
 		size := e.Header + e.Content
@@ -186,7 +187,7 @@ func appendDER(out, in []byte, e Element, depth int) ([]byte, int, error) {
 	return append(AppendHeader(out, []byte{0x04}, len(joined)), joined...), size, nil
 }
 
-// joinOctets joins the OCTET STRINGs in der, each already primitive.
+// joinOctets joins the OCTET STRINGs in der. Each of them must be primitive already.
 func joinOctets(der []byte) ([]byte, error) {
 	var joined bytes.Buffer
 	for len(der) > 0 {
@@ -200,7 +201,7 @@ func joinOctets(der []byte) ([]byte, error) {
 	return joined.Bytes(), nil
 }
 
-// AppendHeader appends tag and length of an element in DER form.
+// AppendHeader appends the tag and the length of an element in DER form.
 func AppendHeader(out, tag []byte, length int) []byte {
 	out = append(out, tag...)
 	if length < 0x80 {

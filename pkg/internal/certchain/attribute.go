@@ -12,10 +12,10 @@ import (
 // attribute is one attribute of a distinguished name (RFC 5280 4.1.2.4).
 type attribute struct {
 	oid   asn1.ObjectIdentifier
-	value cryptobyte.String // the element with its tag; a part of the bytes that were read
+	value cryptobyte.String // the element with its tag; a slice of the bytes that were read
 }
 
-// Tags of strings that cryptobyte has no names for (X.680 8.4).
+// Tags of string types for which cryptobyte has no names (X.680 8.4).
 const (
 	tagNumericString   = cbasn1.Tag(18)
 	tagVideotexString  = cbasn1.Tag(21)
@@ -32,7 +32,7 @@ var stringTypes = map[cbasn1.Tag]string{
 	tagUniversalString: "UniversalString", tagBMPString: "BMPString",
 }
 
-// attributeNames are those of X.520 that certificates have.
+// attributeNames are the X.520 attributes that occur in certificates.
 var attributeNames = map[string]string{
 	"2.5.4.3":                    "commonName",
 	"2.5.4.4":                    "surname",
@@ -62,11 +62,11 @@ func (a attribute) name() string {
 func (a attribute) content() []byte {
 	var body cryptobyte.String
 	value := a.value
-	_ = value.ReadAnyASN1(&body, new(cbasn1.Tag)) // eachAttribute has read it before
+	_ = value.ReadAnyASN1(&body, new(cbasn1.Tag)) // eachAttribute has parsed it already
 	return body
 }
 
-// eachAttribute calls visit for each attribute of a name (RDNSequence with its tag).
+// eachAttribute calls visit for each attribute of a name. name is an RDNSequence with its tag.
 func eachAttribute(name cryptobyte.String, visit func(attribute) error) error {
 	malformed := fmt.Errorf("malformed name")
 	var rdns, set, pair cryptobyte.String
@@ -91,9 +91,10 @@ func eachAttribute(name cryptobyte.String, visit func(attribute) error) error {
 	return nil
 }
 
-// amendName makes each string of a name one that crypto/x509 reads. A string of printable ASCII
-// characters becomes a UTF8String, which has the same bytes. The error names what cannot be read
-// so. field is where the name stands.
+// amendName changes each string of a name, in place, into one that crypto/x509 can read. A string
+// of printable ASCII characters becomes a UTF8String, because that type has the same bytes. If a
+// string cannot be changed in this way, the error names it. field says where the name stands in the
+// certificate.
 func amendName(name cryptobyte.String, field string) error {
 	return eachAttribute(name, func(a attribute) error {
 		tag := cbasn1.Tag(a.value[0])
@@ -103,7 +104,7 @@ func amendName(name cryptobyte.String, field string) error {
 			if tag == cbasn1.UTF8String && !utf8.Valid(content) {
 				return fmt.Errorf("the %s's %s is a UTF8String that is not UTF-8", field, a.name())
 			}
-			return nil // a BMPString that crypto/x509 refuses is refused by it
+			return nil // crypto/x509 itself reports a BMPString that it refuses
 		case tagUniversalString:
 			return fmt.Errorf("the %s's %s is a UniversalString, which is not supported", field, a.name())
 		}

@@ -10,22 +10,23 @@ import (
 )
 
 const (
-	// maxLength bounds a chain, leaf and root included. Public chains have five certificates at
-	// most, company chains a few more.
+	// maxLength is the longest chain, leaf and root included. Public chains have at most five
+	// certificates, company chains a few more.
 	maxLength = 20
-	// maxChecks bounds the signatures that one search verifies. The certificates may come from
-	// anybody, for example from a PDF.
+	// maxChecks is the largest number of signatures that one search verifies. It is bounded because
+	// the certificates may come from anybody, for example from a PDF.
 	maxChecks = 256
-	// maxSteps bounds the certificates that one search visits. Without it cross-certificates could
-	// make the paths countless.
+	// maxSteps is the largest number of certificates that one search visits. Without this bound,
+	// cross-certificates could make the number of paths explode.
 	maxSteps = 1024
 )
 
-// Link returns the best chain from leaf upwards that others give: the one whose issuers are all
-// valid at that time, then one that ends at a root, then the longest, then the one whose
-// certificates end later (RFC 4158 3.5 has such criteria). The leaf's own validity does not count.
-// Certificates in others may come in any order. Duplicates and strangers are left out. The chain
-// ends at a root or where no issuer is known: see MissingIssuer.
+// Link returns the best chain upwards from leaf that can be built from others. It prefers a chain
+// whose issuers are all valid at that time, then one that ends at a root, then the longest one,
+// then the one whose certificates expire later (RFC 4158 3.5 has such criteria). The validity of
+// the leaf itself does not count. The certificates in others may come in any order. Link leaves out
+// duplicates and certificates that do not belong to the chain. The chain ends at a root or where no
+// issuer is known: see MissingIssuer.
 func Link(leaf *x509.Certificate, others []*x509.Certificate, at time.Time) []*x509.Certificate {
 	s := &search{
 		others: others, at: at, checks: maxChecks, steps: maxSteps,
@@ -35,9 +36,10 @@ func Link(leaf *x509.Certificate, others []*x509.Certificate, at time.Time) []*x
 	return s.best
 }
 
-// Order returns the best chain in a list that comes in any order, nil for an empty list. The leaf
-// is the first certificate unless that one is a CA's: then it is the first that is neither a CA's
-// nor the issuer of another in the list.
+// Order returns the best chain in a list of certificates that come in any order. It returns nil for
+// an empty list. The leaf is the first certificate, unless that one belongs to a CA. Then the leaf
+// is the first certificate that does not belong to a CA and is not the issuer of another in the
+// list.
 func Order(all []*x509.Certificate, at time.Time) []*x509.Certificate {
 	if len(all) == 0 {
 		return nil
@@ -49,7 +51,8 @@ func leafOf(all []*x509.Certificate) *x509.Certificate {
 	if !all[0].IsCA && !issuesAny(all[0], all) {
 		return all[0]
 	}
-	// A company's own CA may mark the certificates of its users as a CA's.
+	// A second pass accepts a leaf that is marked as a CA, because a company's own CA may mark the
+	// certificates of its users so.
 	for _, wantUser := range []bool{true, false} {
 		for _, c := range all {
 			if !issuesAny(c, all) && !(wantUser && c.IsCA) && (wantUser || !IsRoot(c)) {
@@ -60,8 +63,8 @@ func leafOf(all []*x509.Certificate) *x509.Certificate {
 	return all[0]
 }
 
-// Newest returns the one of several certificates of a key that is to be used: one that is valid at
-// that time where there is one, and of those the one that ends last. Nil for an empty list.
+// Newest returns the certificate to use when a key has several. It prefers one that is valid at
+// that time, and then the one that expires last. It returns nil for an empty list.
 func Newest(list []*x509.Certificate, at time.Time) *x509.Certificate {
 	var best *x509.Certificate
 	for _, c := range list {
@@ -77,16 +80,16 @@ func validAt(c *x509.Certificate, at time.Time) bool {
 	return !at.Before(c.NotBefore) && !at.After(c.NotAfter)
 }
 
-// issuesAny compares names only: that is enough to tell a CA's certificate without the extension
-// that says so.
+// issuesAny reports whether c has the issuer name of another certificate in all. It compares names
+// only. That is enough to recognise a CA's certificate that lacks the basicConstraints extension.
 func issuesAny(c *x509.Certificate, all []*x509.Certificate) bool {
 	return slices.ContainsFunc(all, func(o *x509.Certificate) bool {
 		return bytes.Equal(o.RawIssuer, c.RawSubject) && !bytes.Equal(o.RawSubject, c.RawSubject)
 	})
 }
 
-// MissingIssuer returns the name of the issuer that the chain lacks, empty where the chain ends at
-// a root. The name is cleaned and bounded, so that it can be logged.
+// MissingIssuer returns the name of the issuer that the chain lacks. It returns an empty string
+// when the chain ends at a root. The name is cleaned and bounded, so it can be logged.
 func MissingIssuer(chain []*x509.Certificate) string {
 	if len(chain) == 0 || IsRoot(chain[len(chain)-1]) {
 		return ""
@@ -101,13 +104,14 @@ type pair struct{ cert, issuer *x509.Certificate }
 type search struct {
 	others        []*x509.Certificate
 	at            time.Time
-	checks, steps int // how many are left
+	checks, steps int // how many are left before the search stops
 	signed        map[pair]bool
 	roots         map[*x509.Certificate]bool
 	best          []*x509.Certificate
 }
 
-// climb extends the path in every way and keeps the best of those that cannot be extended.
+// climb extends the path in every possible way and keeps the best of the paths that cannot be
+// extended further.
 func (s *search) climb(path []*x509.Certificate) {
 	s.steps--
 	extended := false
@@ -127,8 +131,9 @@ func (s *search) climb(path []*x509.Certificate) {
 	}
 }
 
-// onPath reports whether the path has the certificate already, or another one of the same name and
-// key: two CAs that certify each other would otherwise make a loop (RFC 4158 5.2).
+// onPath reports whether the path contains the certificate already, or another one with the same
+// name and key. Without the second check, two CAs that certify each other would make a loop (RFC
+// 4158 5.2).
 func onPath(path []*x509.Certificate, c *x509.Certificate) bool {
 	return slices.ContainsFunc(path, func(p *x509.Certificate) bool {
 		return bytes.Equal(p.RawSubject, c.RawSubject) &&
@@ -159,7 +164,7 @@ func (s *search) isRoot(c *x509.Certificate) bool {
 	return root
 }
 
-// better reports whether the path is better than the best so far.
+// better reports whether the path is better than the best one so far.
 func (s *search) better(path []*x509.Certificate) bool {
 	valid, complete := s.valid(path), s.isRoot(path[len(path)-1])
 	bestValid, bestComplete := s.valid(s.best), s.isRoot(s.best[len(s.best)-1])
@@ -181,7 +186,7 @@ func (s *search) better(path []*x509.Certificate) bool {
 
 func (s *search) valid(path []*x509.Certificate) bool { return ValidIssuers(path, s.at) }
 
-// ValidIssuers reports whether all certificates of a chain above the leaf are valid at that time.
+// ValidIssuers reports whether every certificate of a chain above the leaf is valid at that time.
 func ValidIssuers(chain []*x509.Certificate, at time.Time) bool {
 	return !slices.ContainsFunc(chain[1:], func(c *x509.Certificate) bool { return !validAt(c, at) })
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
 )
 
-// Parse reads a certificate (DER) and accepts two faults that real authorities make and crypto/x509
-// refuses: a negative serial number, and names with ASCII characters that their string type does
-// not have, such as '_' in a PrintableString. Both are harmless: the number and the characters are
-// clear. The result keeps the bytes as they came, so that what is embedded and what is verified is
-// the certificate as issued.
+// Parse reads a certificate (DER). It accepts two faults that real authorities make and that
+// crypto/x509 refuses: a negative serial number, and names with ASCII characters that their string
+// type does not allow, such as '_' in a PrintableString. Both are harmless, because the number and
+// the characters are unambiguous. The result keeps the original bytes, so what is embedded and
+// verified is the certificate as it was issued.
 //
-// The error names the certificate, and where it can be told the field and the character.
+// The error names the certificate and, if they are known, the field and the character.
 func Parse(der []byte) (*x509.Certificate, error) {
 	c, err := x509.ParseCertificate(der)
 	if err == nil {
@@ -36,7 +36,7 @@ func Parse(der []byte) (*x509.Certificate, error) {
 	return c, nil
 }
 
-// certificateFields are parts of a certificate (RFC 5280 4.1). Each is a part of the bytes that
+// certificateFields are parts of a certificate (RFC 5280 4.1). Each is a slice of the bytes that
 // were read.
 type certificateFields struct {
 	whole, tbs, serial, issuer, subject cryptobyte.String
@@ -61,8 +61,9 @@ func readBody(element cryptobyte.String, body *cryptobyte.String) bool {
 	return element.ReadASN1(body, cbasn1.SEQUENCE)
 }
 
-// parseAmended parses a copy in which the harmless faults are mended, and puts the original bytes
-// back into the result. The copy has the same length, so nothing else in it moves.
+// parseAmended parses a copy in which the harmless faults are corrected, and puts the original
+// bytes back into the result. The copy has the same length as the original, so every other offset
+// stays valid.
 func parseAmended(der []byte, f *certificateFields) (*x509.Certificate, error) {
 	patched := bytes.Clone(der)
 	var p certificateFields
@@ -100,7 +101,7 @@ func (f *certificateFields) serialText() string {
 	return fmt.Sprintf("%X", []byte(value[:min(len(value), 32)]))
 }
 
-// who names the subject, whatever its strings hold.
+// who returns the subject's name for error messages, whatever its strings contain.
 func (f *certificateFields) who() string {
 	var name string
 	_ = eachAttribute(f.subject, func(a attribute) error {
@@ -115,8 +116,8 @@ func (f *certificateFields) who() string {
 	return fmt.Sprintf("%q", name)
 }
 
-// ParseCRL reads a certificate revocation list (DER) and accepts in its issuer's name what Parse
-// accepts in one.
+// ParseCRL reads a certificate revocation list (DER). It accepts the same faults in the issuer's
+// name as Parse does.
 func ParseCRL(der []byte) (*x509.RevocationList, error) {
 	crl, err := x509.ParseRevocationList(der)
 	if err == nil {
@@ -141,7 +142,7 @@ func ParseCRL(der []byte) (*x509.RevocationList, error) {
 	return crl, nil
 }
 
-// crlFields are parts of a list (RFC 5280 5.1).
+// crlFields are parts of a certificate revocation list (RFC 5280 5.1).
 type crlFields struct {
 	whole, tbs, issuer cryptobyte.String
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ParsePEM returns the chain in a PEM text whose certificates come in any order: see Order. It
-// reads limit certificates at most.
+// ParsePEM returns the chain in a PEM text. The certificates may come in any order: see Order.
+// ParsePEM reads at most limit certificates.
 func ParsePEM(text []byte, limit int, at time.Time) ([]*x509.Certificate, error) {
 	all, err := ParseAllPEM(text, limit)
 	if err != nil {
@@ -18,8 +18,8 @@ func ParsePEM(text []byte, limit int, at time.Time) ([]*x509.Certificate, error)
 	return Order(all, at), nil
 }
 
-// ParseAllPEM returns the certificates in a PEM text as they come, limit at most. Other blocks are
-// skipped. No certificate at all is an error.
+// ParseAllPEM returns the certificates in a PEM text in their original order, at most limit of
+// them. It skips other blocks. A text without any certificate is an error.
 func ParseAllPEM(text []byte, limit int) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for block, rest := pem.Decode(text); block != nil && len(all) < limit; block, rest = pem.Decode(rest) {

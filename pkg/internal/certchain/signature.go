@@ -10,9 +10,9 @@ import (
 	"errors"
 )
 
-// SignedBy reports whether issuer has the name that c gives and its key signed c. Names alone are
-// not enough, because a CA that renews its key keeps its name. SHA-1 is accepted: this is about the
-// order of certificates, not about trust. See Weak.
+// SignedBy reports whether c names issuer as its issuer and was signed by issuer's key. Comparing
+// names is not enough, because a CA that renews its key keeps its name. SHA-1 is accepted, because
+// this function decides about the order of certificates, not about trust. See Weak.
 func SignedBy(c, issuer *x509.Certificate) bool {
 	if !bytes.Equal(c.RawIssuer, issuer.RawSubject) {
 		return false
@@ -24,8 +24,8 @@ func SignedBy(c, issuer *x509.Certificate) bool {
 	return err == nil
 }
 
-// IsRoot reports whether c signed itself. A CA that renews its key issues certificates under its
-// own name that are not roots: those carry the signature of its other key.
+// IsRoot reports whether c is signed by its own key. A CA that renews its key also issues
+// certificates under its own name that are not roots, because its other key signed them.
 func IsRoot(c *x509.Certificate) bool {
 	if !bytes.Equal(c.RawIssuer, c.RawSubject) {
 		return false
@@ -37,7 +37,7 @@ func IsRoot(c *x509.Certificate) bool {
 	return err == nil
 }
 
-// signedWithSHA1 verifies a SHA-1 signature, which crypto/x509 refuses to do.
+// signedWithSHA1 verifies a SHA-1 signature, because crypto/x509 refuses to verify one.
 func signedWithSHA1(c, issuer *x509.Certificate) bool {
 	digest := sha1.Sum(c.RawTBSCertificate)
 	switch key := issuer.PublicKey.(type) {
@@ -50,8 +50,9 @@ func signedWithSHA1(c, issuer *x509.Certificate) bool {
 	return false
 }
 
-// Weak returns the first certificate of a chain whose signature uses SHA-1 or an older hash, nil
-// where there is none. A root's signature proves nothing, so it does not count.
+// Weak returns the first certificate of a chain whose signature uses SHA-1 or an older hash. It
+// returns nil when there is no such certificate. Roots do not count, because a root's signature
+// proves nothing.
 func Weak(chain []*x509.Certificate) *x509.Certificate {
 	for _, c := range chain {
 		switch c.SignatureAlgorithm {

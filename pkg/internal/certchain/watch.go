@@ -9,16 +9,16 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// Watch warns of what is wrong with the chain of one credential, once for each chain. The zero
-// Watch is ready. It is safe for concurrent use.
+// Watch logs warnings about the chain of one credential, once for each chain. The zero Watch is
+// ready to use. It is safe for concurrent use.
 type Watch struct {
 	mu   sync.Mutex
 	seen [sha256.Size]byte
 }
 
-// See logs a warning that names the issuer that the chain lacks, and one that names a certificate
-// signed with SHA-1. Without the issuer, and because of SHA-1, validators of the documents do not
-// trust the signature.
+// See logs a warning that names the issuer that the chain lacks, and a warning that names a
+// certificate signed with SHA-1. In both cases validators of the documents do not trust the
+// signature.
 func (w *Watch) See(log logr.Logger, chain []*x509.Certificate) {
 	if !w.isNew(chain) {
 		return

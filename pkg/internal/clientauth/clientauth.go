@@ -1,4 +1,4 @@
-// Package clientauth shows a client's id and secret to an OAuth2 endpoint (RFC 6749 2.3.1).
+// Package clientauth sends a client's id and secret to an OAuth2 endpoint (RFC 6749 2.3.1).
 package clientauth
 
 import (
@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Method says where id and secret are sent. Empty = Basic.
+// Method says where the id and the secret are sent. Empty means Basic.
 type Method string
 
 const (
@@ -18,7 +18,8 @@ const (
 	Form Method = "form"
 )
 
-// Validate returns a mistake in m, which is the value of the setting with that name.
+// Validate returns an error if m is not a known method. setting is the name of the setting that
+// holds m.
 func (m Method) Validate(setting string) error {
 	switch m {
 	case "", Basic, Form:
@@ -27,30 +28,30 @@ func (m Method) Validate(setting string) error {
 	return fmt.Errorf("%s: %q is not basic or form", setting, m)
 }
 
-// Client shows id and secret to one endpoint, and remembers which form of Basic the endpoint
-// understands. It is safe for concurrent use. The zero value uses Basic.
+// Client sends an id and a secret to one endpoint and remembers which encoding of Basic the
+// endpoint understands. It is safe for concurrent use. The zero value uses Basic.
 type Client struct {
 	Method Method
 
 	mu    sync.Mutex
-	known bool // the endpoint's way with Basic has been seen
-	raw   bool // it does not decode what Basic holds
+	known bool // whether the endpoint accepts raw or encoded values in Basic is known
+	raw   bool // the endpoint does not decode the values in Basic
 }
 
-// Outcome is what an endpoint made of id and secret.
+// Outcome says how an endpoint judged the id and the secret.
 type Outcome int
 
 const (
-	// Undecided means that the endpoint did not judge them: it did not answer, or it refused
-	// something else.
+	// Undecided means that the endpoint did not judge them: it did not answer, or it refused the
+	// request for another reason.
 	Undecided Outcome = iota
-	// Accepted means that they are good.
+	// Accepted means that they are correct.
 	Accepted
-	// Refused means that they are not good, as far as the endpoint understood them.
+	// Refused means that they are wrong, or that the endpoint did not understand their encoding.
 	Refused
 )
 
-// Way is one way to show id and secret.
+// Way is one way to send the id and the secret.
 type Way int
 
 const (
@@ -59,12 +60,13 @@ const (
 	form
 )
 
-// Try calls ask with one way after another, until the endpoint does not refuse id and secret.
+// Try calls ask with one way after another until the endpoint does not refuse the id and the
+// secret.
 //
-// RFC 6749 2.3.1 wants id and secret form-urlencoded before they go into Basic, but many endpoints
-// do not decode them. So the encoded form is tried first, and then the raw form, where the two
-// differ. What an endpoint understood once is used from then on, because each refusal may bring the
-// client nearer to being locked out.
+// RFC 6749 2.3.1 requires the id and the secret to be form-urlencoded before they go into Basic,
+// but many endpoints do not decode them. So Try uses the encoded form first and then, if the two
+// differ, the raw form. Once an endpoint has accepted a form, Try uses only that form, because each
+// refusal may bring the client nearer to being locked out.
 func (c *Client) Try(id, secret string, ask func(Way) Outcome) {
 	ways := c.ways(id, secret)
 	for _, w := range ways {
@@ -99,7 +101,7 @@ func (c *Client) ways(id, secret string) []Way {
 	return []Way{encoded, raw}
 }
 
-// AddTo puts id and secret into values, if that is the way.
+// AddTo adds the id and the secret to values if w is the form, and does nothing otherwise.
 func (w Way) AddTo(values url.Values, id, secret string) {
 	if w != form {
 		return
@@ -110,7 +112,8 @@ func (w Way) AddTo(values url.Values, id, secret string) {
 	}
 }
 
-// SetHeader puts id and secret into the header of r, if that is the way.
+// SetHeader sets the id and the secret in the header of r if w uses Basic, and does nothing
+// otherwise.
 func (w Way) SetHeader(r *http.Request, id, secret string) {
 	switch w {
 	case encoded:

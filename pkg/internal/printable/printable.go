@@ -1,4 +1,4 @@
-// Package printable makes text from outside fit for logs and answers.
+// Package printable cleans text from outside so that it can go into logs and answers.
 package printable
 
 import (
@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// Text returns s without what could disturb a reader: control characters, characters that change
-// the direction of text and bytes that are not UTF-8 become spaces, and what is longer than limit
-// characters is cut.
+// Text returns s without anything that could disturb a reader. Control characters, characters that
+// change the direction of text, and bytes that are not UTF-8 become spaces. The result has at most
+// limit characters.
 func Text(s string, limit int) string {
 	var b strings.Builder
 	n := 0

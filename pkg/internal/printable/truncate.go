@@ -2,7 +2,7 @@ package printable
 
 import "unicode/utf8"
 
-// Truncate returns the beginning of s: whole characters that take at most limit bytes.
+// Truncate returns the beginning of s, at most limit bytes. It never cuts a character in two.
 func Truncate(s string, limit int) string {
 	if len(s) <= limit {
 		return s

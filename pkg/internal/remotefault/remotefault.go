@@ -1,5 +1,5 @@
-// Package remotefault says what a failed call to a remote signing service means: whether it may be
-// tried again, and whether it may have made signatures all the same.
+// Package remotefault classifies failed calls to a remote signing service: whether the call may be
+// retried, and whether it may have made signatures although it failed.
 package remotefault
 
 import (
@@ -13,25 +13,26 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Failure is a call that brought nothing. A nil *Failure is success. H is what the provider can do
-// about it before its caller hears of it.
+// Failure is the error of a failed call. A nil *Failure means success. The hint H tells the
+// provider what it can do about the failure before it returns the failure to its caller.
 type Failure[H any] struct {
 	*signing.Error
 	Hint H
 }
 
-// New returns a failure whose formatted text is safe for the client.
+// New returns a failure. The formatted text is sent to the client, so it must hold no internal
+// detail.
 func New[H any](kind signing.Kind, format string, args ...any) *Failure[H] {
 	return &Failure[H]{Error: signing.Errorf(kind, format, args...)}
 }
 
-// Because sets the hidden cause and returns f.
+// Because sets the cause, which clients do not see, and returns f.
 func (f *Failure[H]) Because(err error) *Failure[H] {
 	f.Error.Err = err
 	return f
 }
 
-// Retryable marks f as worth another try, not before after has passed, and returns f.
+// Retryable marks f as retryable, no earlier than the duration after, and returns f.
 func (f *Failure[H]) Retryable(after time.Duration) *Failure[H] {
 	f.Retry, f.RetryAfter = true, after
 	return f
@@ -43,16 +44,17 @@ func (f *Failure[H]) Can(h H) *Failure[H] {
 	return f
 }
 
-// Final reports whether a failure to fetch an answer says that it will never come: the service
-// knows nothing of it, or what it has is no signature. What is wrong with us (token, account,
-// settings) may be mended meanwhile.
+// Final reports whether a failure to fetch an answer means that the answer will never come: the
+// service does not know the call, or its result contains no signature. Faults on our side (token,
+// account, settings) are not final, because an operator may correct them.
 func (f *Failure[H]) Final() bool {
 	return errors.Is(f.Error, signing.ErrBadAnswer) || f.Kind == signing.KindProvider && !f.Retry
 }
 
-// Lost is a call without a whole answer, where err is outbound.Exchange's. Only a call that may
-// sign leaves the outcome unknown, and only if it went out. The status of an answer whose body was
-// lost proves nothing (see Refused). service is what the client reads.
+// Lost returns the failure of a call that got no complete answer. err comes from outbound.Exchange.
+// The outcome is unknown only if the call may sign and the request was sent. The status of an
+// answer whose body was lost proves nothing (see Refused). service is the service's name in the
+// text for the client.
 func Lost[H any](service string, err error, signs bool) *Failure[H] {
 	var l *outbound.LostError
 	if !errors.As(err, &l) {
@@ -75,15 +77,16 @@ func Lost[H any](service string, err error, signs bool) *Failure[H] {
 	return f
 }
 
-// Unreadable is a good status with something behind it that is not the service's own answer.
+// Unreadable returns the failure of a call whose status was a success but whose body is not an
+// answer of the service itself. The outcome is unknown if the call may sign.
 func Unreadable[H any](service string, err error, signs bool) *Failure[H] {
 	f := New[H](signing.KindProvider, "%s gave an invalid answer", service).Because(err).Retryable(0)
 	f.Unknown = signs
 	return f
 }
 
-// Unusable is a whole answer of the call that signs, or of the one that fetches, without values
-// that could be signatures.
+// Unusable returns the failure of a call that signs, or that fetches signatures, whose complete
+// answer contains no values that could be signatures. The outcome is unknown.
 func Unusable[H any](service string, err error) *Failure[H] {
 	f := New[H](
 		signing.KindProvider,
@@ -96,19 +99,19 @@ func Unusable[H any](service string, err error) *Failure[H] {
 	return f
 }
 
-// Said is what a service's answer says about a failure, in the service's own form.
+// Said is what the answer of a service says about a failure, in the service's own words.
 type Said struct {
 	Code, Description string
-	// Refusal is true if the service's specification defines Code as a refusal: then nothing was
-	// signed. The provider sets it from the body, and never from the status alone, because gateways
-	// and load balancers between us and the service answer 408, 429, 499, 404 or a redirect after
-	// they have passed the request on.
+	// Refusal is true if the specification of the service defines Code as a refusal, so that nothing
+	// was signed. The provider sets it from the body, and never from the status alone, because
+	// gateways and load balancers between us and the service answer 408, 429, 499, 404 or a redirect
+	// after they have passed the request on.
 	Refusal bool
 }
 
-// Refused completes f, which is what the provider makes of an answer that is no success: with the
-// answer's Retry-After, whether it may have signed, whether there were only too many requests, and
-// the service's own words for the log.
+// Refused completes f, which the provider has made from an answer that is not a success. It adds
+// the answer's Retry-After, whether the call may have signed, whether the cause was a rate limit,
+// and the service's own words for the log.
 func Refused[H any](f *Failure[H], a *outbound.Answer, signs bool, said Said) *Failure[H] {
 	if after := outbound.RetryAfter(a.Header, time.Now()); f.Retry && after > 0 {
 		f.RetryAfter = after
@@ -121,14 +124,14 @@ func Refused[H any](f *Failure[H], a *outbound.Answer, signs bool, said Said) *F
 	return f
 }
 
-// Shared is a failure that others may hold too (fresh.Value): a copy, so that each may complete its
-// own.
+// Shared returns a failure with a copy of e. Other callers may hold e too (fresh.Value), and each
+// caller may change its own copy.
 func Shared[H any](e *signing.Error) *Failure[H] {
 	own := *e
 	return &Failure[H]{Error: &own}
 }
 
-// Check refuses a call that the credential cannot make, before anything is sent.
+// Check refuses a call that the credential cannot serve, before anything is sent.
 func Check[H any](c *signing.Credential, call signing.Call) *Failure[H] {
 	if n := len(call.Digests); n < 1 || n > c.MaxBatch {
 		return New[H](signing.KindConfiguration, "a call of %d digests is not between 1 and %d", n, c.MaxBatch)
@@ -141,8 +144,8 @@ func Check[H any](c *signing.Credential, call signing.Call) *Failure[H] {
 	return nil
 }
 
-// maxText bounds what of a service's own words reaches the log.
+// maxText is how much of a service's own words goes into the log, in characters.
 const maxText = 200
 
-// Text makes a service's words fit for a log line.
+// Text cleans a service's words for a log line.
 func Text(s string) string { return printable.Text(s, maxText) }
