@@ -9,43 +9,44 @@ import (
 	"time"
 )
 
-// Breaker keeps calls away from a host that fails. After Failures calls in a row that found no
-// working service (no answer, or a status of 5xx other than 501) it opens: calls fail at once with
-// an *OpenError, unsent. After a while one call is let through; its success closes the breaker, its
-// failure opens it for twice as long. Calls that the caller gave up say nothing about the host.
+// Breaker is a circuit breaker for each host. It opens after Failures failed calls in a row. A call
+// fails when it gets no answer or a 5xx status other than 501. While the breaker is open, calls
+// fail at once with an *OpenError and are not sent. After a while the breaker lets one probe
+// through. If the probe succeeds, the breaker closes. If it fails, the breaker stays open for twice
+// as long. A call that its caller cancelled does not count.
 type Breaker struct {
-	Failures int           // 0 = 5; negative = never opens
-	Open     time.Duration // first time that it stays open; 0 = 5 s
-	MaxOpen  time.Duration // longest time; 0 = 1 min
-	// Changed is told each new state of a host, for metrics and the log. It must not block. Nil =
-	// nobody asks.
+	Failures int           // 0 = 5; negative = it never opens
+	Open     time.Duration // how long it stays open the first time; 0 = 5 s
+	MaxOpen  time.Duration // the longest time that it stays open; 0 = 1 min
+	// Changed is called with each new state of a host, for metrics and the log. It must not block. It
+	// may be nil.
 	Changed func(host string, s State)
 }
 
-// State of a breaker.
+// State is the state of a breaker.
 type State string
 
 const (
-	Closed   State = "closed"    // calls go out
+	Closed   State = "closed"    // calls are sent
 	Open     State = "open"      // calls fail at once
-	HalfOpen State = "half-open" // one call is out to see
+	HalfOpen State = "half-open" // one probe is under way
 )
 
-// OpenError is a call that was not made since the host has failed lately.
+// OpenError is the error of a call that was not sent because the host has failed recently.
 type OpenError struct {
 	Host       string
-	RetryAfter time.Duration // until the next call is let through
+	RetryAfter time.Duration // time until the next call is let through
 }
 
 func (e *OpenError) Error() string {
 	return fmt.Sprintf("%s has failed lately, next call in %s", e.Host, e.RetryAfter.Round(time.Millisecond))
 }
 
-// maxHosts bounds the memory for hosts that fail: certificates may name any number of OCSP and CRL
-// hosts. Beyond it a further failing host is not guarded.
+// maxHosts bounds the memory for failing hosts, because certificates may name any number of OCSP
+// and CRL hosts. When the map is full, further failing hosts get no breaker.
 const maxHosts = 1024
 
-// breakers are the breakers of all hosts that failed last time; a host that works has none.
+// breakers holds the breakers of all hosts whose last call failed. A host that works has no entry.
 type breakers struct {
 	cfg   Breaker
 	mu    sync.Mutex
@@ -55,8 +56,8 @@ type breakers struct {
 type hostState struct {
 	state    State
 	failures int
-	until    time.Time     // when Open: the end
-	open     time.Duration // how long it was opened last
+	until    time.Time     // when the Open state ends
+	open     time.Duration // how long it stayed open last time
 }
 
 func newBreakers(cfg Breaker) *breakers {
@@ -72,7 +73,8 @@ func newBreakers(cfg Breaker) *breakers {
 	return &breakers{cfg: cfg, hosts: make(map[string]*hostState)}
 }
 
-// enter says whether a call may go out. Who got nil owes a leave.
+// enter returns nil if a call may be sent, and an *OpenError otherwise. After nil the caller must
+// call leave.
 func (b *breakers) enter(host string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,16 +94,16 @@ func (b *breakers) enter(host string) error {
 	return nil
 }
 
-// verdict is what a call said about its host.
+// verdict is what a call says about its host.
 type verdict int
 
 const (
 	worked verdict = iota
 	failed
-	silent // nothing: the caller gave up
+	silent // no information: the caller cancelled the call
 )
 
-// judge tells a host's failures from everybody else's.
+// judge separates failures of the host from all other failures.
 func judge(answer *http.Response, err error) verdict {
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -143,14 +145,14 @@ func (b *breakers) leave(host string, v verdict) {
 			b.trip(host, h)
 		}
 	case silent:
-		if h.state == HalfOpen { // the probe told nothing: the next call probes again
+		if h.state == HalfOpen { // the probe gave no information: the next call probes again
 			h.until = time.Now()
 			b.set(host, h, Open)
 		}
 	}
 }
 
-// trip opens the breaker for longer than last time.
+// trip opens the breaker for twice as long as last time, at most MaxOpen.
 func (b *breakers) trip(host string, h *hostState) {
 	h.open = min(max(2*h.open, b.cfg.Open), b.cfg.MaxOpen)
 	h.until = time.Now().Add(h.open)

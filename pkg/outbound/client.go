@@ -12,45 +12,45 @@ import (
 	"time"
 )
 
-// Config is how calls leave. The zero value goes straight out, trusts the system's authorities and
-// uses the breaker's defaults.
+// Config says how outgoing calls are made. The zero value connects directly, trusts the system's
+// certificate authorities and uses the breaker's defaults.
 type Config struct {
 	// ProxyHost and ProxyPort name an HTTP proxy for every call
 	// (--einvoice-integration-client.rest.provider.proxy.hostname, .port). TLS is tunnelled through it
-	// with CONNECT (RFC 9110 9.3.6). Empty = none; the environment's proxy variables are not looked
-	// at.
+	// with CONNECT (RFC 9110 9.3.6). Empty means no proxy. The proxy variables of the environment are
+	// ignored.
 	ProxyHost string
 	ProxyPort int
 	// ProxyCredentialsFile holds user:password on its first line (Basic, RFC 7617). It is read for
-	// each call, so that it may change.
+	// each call, so it may change at run time.
 	ProxyCredentialsFile string
-	// CAFile is a PEM bundle that is trusted beside the system's authorities. It is read once.
+	// CAFile is a PEM bundle that is trusted in addition to the system's authorities. It is read once.
 	CAFile string
-	// UserAgent is sent where a request names none. Empty = signstash-proxy.
+	// UserAgent is sent when a request does not set its own. Empty means signstash-proxy.
 	UserAgent string
-	// Guard refuses calls into the own network, for clients whose addresses others choose. Nil = none
-	// is refused.
+	// Guard refuses calls into the internal network. Set it for clients whose addresses come from
+	// others. Nil refuses no address.
 	Guard *Guard
-	// Breaker settings for every host.
+	// Breaker holds the breaker settings for every host.
 	Breaker Breaker
 }
 
 const (
-	// connectTimeout bounds dialling and the TLS handshake, each: a host that takes longer will not
-	// sign in time either.
+	// connectTimeout bounds dialling and the TLS handshake, each on its own. A host that takes longer
+	// will not sign in time either.
 	connectTimeout = 10 * time.Second
-	// idleTimeout is shorter than what servers usually keep idle connections (60 s and more), so that
-	// a request is seldom written to a connection that the other side is closing: that would leave the
-	// outcome of a signature unknown.
+	// idleTimeout is shorter than the time for which servers usually keep idle connections (60 s and
+	// more). So a request is seldom written to a connection that the other side is closing. Such a
+	// request would leave the outcome of a signature unknown.
 	idleTimeout = 30 * time.Second
-	// maxHeaderBytes bounds the head of an answer.
+	// maxHeaderBytes bounds the header of an answer.
 	maxHeaderBytes = 64 << 10
-	// http2Silence is how long an HTTP/2 connection may be silent before it is pinged, and the wait
-	// for the ping's answer.
+	// http2Silence is how long an HTTP/2 connection may be silent before we ping it. It is also the
+	// time limit for the answer to the ping.
 	http2Silence = 15 * time.Second
 )
 
-// Validate returns every mistake in c, in the words of the flags.
+// Validate returns every mistake in c. The errors name the flags.
 func (c Config) Validate() []error {
 	var bad []error
 	if c.ProxyHost == "" && (c.ProxyPort != 0 || c.ProxyCredentialsFile != "") {
@@ -62,8 +62,8 @@ func (c Config) Validate() []error {
 	return bad
 }
 
-// New returns a client; it is safe for concurrent use. It has no overall time-out: each request's
-// context bounds it.
+// New returns a client that is safe for concurrent use. The client has no overall time-out: the
+// context of each request bounds it.
 func New(c Config) (*http.Client, error) {
 	if err := errors.Join(c.Validate()...); err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func New(c Config) (*http.Client, error) {
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		TLSHandshakeTimeout:    connectTimeout,
-		ForceAttemptHTTP2:      true, // not on by itself once TLSClientConfig is set
+		ForceAttemptHTTP2:      true, // net/http switches it off when TLSClientConfig is set
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: http2Silence, PingTimeout: http2Silence},
 		MaxIdleConns:           64,
 		MaxIdleConnsPerHost:    16,
@@ -102,8 +102,8 @@ func New(c Config) (*http.Client, error) {
 	}, nil
 }
 
-// loadRoots returns the system's authorities with those of a PEM file; nil, meaning the system's,
-// where no file is named.
+// loadRoots returns the system's authorities together with those of a PEM file. It returns nil,
+// which means the system's authorities, when file is empty.
 func loadRoots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -114,7 +114,7 @@ func loadRoots(file string) (*x509.CertPool, error) {
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
-		roots = x509.NewCertPool() // a container without authorities of its own
+		roots = x509.NewCertPool() // a container without certificate authorities of its own
 	}
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("read CA bundle: no PEM certificate in %s", file)
@@ -122,13 +122,13 @@ func loadRoots(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// transport is what each request goes through.
+// transport is the http.RoundTripper that every request goes through.
 type transport struct {
 	base      http.RoundTripper
 	breakers  *breakers
-	guard     *Guard // asked before a call goes to the HTTP proxy; nil = every call may go
+	guard     *Guard // checks a call before it goes to the HTTP proxy; nil = every call may go
 	userAgent string
-	proxied   bool // what is not TLS is read by a proxy
+	proxied   bool // calls without TLS are read by a proxy
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -146,8 +146,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// admit says whether a request may go out. A refusal by the guard says nothing about the host, so
-// the breaker does not count it.
+// admit returns an error if a request may not be sent. A refusal by the guard says nothing about
+// the host, so the breaker does not count it.
 func (t *transport) admit(r *http.Request, host string) error {
 	if t.guard != nil {
 		if err := t.guard.checkProxied(r.Context(), r.URL); err != nil {
@@ -157,20 +157,20 @@ func (t *transport) admit(r *http.Request, host string) error {
 	return t.breakers.enter(host)
 }
 
-// prepare sets what every request has.
+// prepare sets the headers that every request has.
 func (t *transport) prepare(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	if r.Header.Get("User-Agent") == "" {
 		r.Header.Set("User-Agent", t.userAgent)
 	}
-	// A proxy may end the connection behind its answer without having said so (tinyproxy does). A
-	// request written into that moment would have an unknown outcome, so that none is sent where
-	// another one was. Tunnels of TLS end at the other side, and are kept.
+	// A proxy may close the connection after its answer without announcing it (tinyproxy does). A
+	// request written at that moment would have an unknown outcome. So a connection to a proxy without
+	// TLS is never reused. TLS tunnels end at the other side and are kept.
 	r.Close = r.Close || t.proxied && r.URL.Scheme == "http"
 	return r
 }
 
-// CloseIdleConnections lets http.Client.CloseIdleConnections reach the connections.
+// CloseIdleConnections makes http.Client.CloseIdleConnections work.
 func (t *transport) CloseIdleConnections() {
 	if base, ok := t.base.(*http.Transport); ok {
 		base.CloseIdleConnections()

@@ -2,9 +2,9 @@
 // service, timestamp authorities, OCSP and CRL.
 //
 // One client serves all of them, so that connections are reused and the documented proxy settings
-// hold for each call. It follows no redirect (an answer that sends us elsewhere is no answer),
-// bounds what it believes of an answer's head, and refuses hosts that have failed lately (see
-// Breaker). Exchange reads a whole small answer within a limit and says whether the request can
-// have been carried out when it fails: for a paid signature that is the difference between another
-// try and an unknown outcome.
+// apply to each call. The client follows no redirect, because an answer that sends us elsewhere
+// does not come from the service that we asked. It bounds the header of an answer, and it refuses
+// hosts that have failed recently (see Breaker). Exchange reads one small answer completely, within
+// a limit. When it fails, it says whether the request can have been carried out. For a paid
+// signature this decides between a retry and an unknown outcome.
 package outbound

@@ -12,24 +12,25 @@ import (
 	"time"
 )
 
-// Answer is a whole answer, read within its limit.
+// Answer is a complete answer. Its body was read within a limit.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// LostError is a request without a whole answer.
+// LostError is the error of a request that got no complete answer.
 type LostError struct {
-	// Sent is false when the request cannot have been carried out: nothing of it went out. True means
-	// that nobody can tell.
+	// Sent is false when the request cannot have been carried out, because nothing of it was sent.
+	// True means that nobody can tell.
 	Sent bool
-	// Status is the answer's status when its head came and the rest did not; 0 otherwise.
+	// Status is the status of the answer when its header arrived but the rest did not; 0 otherwise.
 	Status int
 	Err    error
 }
 
-// Error says what happened; it holds the cause and no part of the address or of the request.
+// Error describes what happened. The text contains the cause, but no part of the address or the
+// request.
 func (e *LostError) Error() string {
 	switch {
 	case e.Status != 0:
@@ -43,28 +44,28 @@ func (e *LostError) Error() string {
 // Unwrap returns the cause.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// ErrTooLarge is the cause of a LostError when an answer is larger than the caller believes it may
-// be.
+// ErrTooLarge is the cause of a LostError when an answer is larger than the caller's limit.
 var ErrTooLarge = errors.New("answer is larger than its limit")
 
-// Repeatable marks a request that does no harm when it is carried out twice, whatever its method:
-// when a connection that was kept turns out to have ended, it is sent again on another one. Its
-// body must be one that http.NewRequest knows how to send again.
+// Repeatable marks a request that does no harm when it is carried out twice, whatever its method.
+// If a kept connection turns out to be closed, http.Transport sends such a request again on another
+// connection. The body must be one that http.NewRequest can replay.
 func Repeatable(r *http.Request) {
-	r.Header["Idempotency-Key"] = nil // http.Transport's sign for it; without a value it is not sent
+	r.Header["Idempotency-Key"] = nil // http.Transport looks for this key; without a value the header is not sent
 }
 
-// Exchange sends r and returns the whole answer, whatever its status; a body of more than limit
-// bytes is not read further. The request's context bounds all of it. The error is a *LostError.
+// Exchange sends r and returns the complete answer, whatever its status. A body of more than limit
+// bytes is an error; the rest is not read. The context of the request bounds the whole exchange.
+// The error is a *LostError.
 func Exchange(client *http.Client, r *http.Request, limit int64) (*Answer, error) {
 	var sent atomic.Bool
-	// Headers come before anything the other side could act upon, so that what failed earlier was not
-	// carried out. The opposite is not true: they may still lie in a buffer. Then the outcome counts
-	// as unknown although nothing happened.
+	// Headers are sent before anything that the other side could act upon, so a request that failed
+	// earlier was not carried out. The opposite is not true: the headers may still be in a buffer when
+	// the call fails. Then the outcome counts as unknown although nothing happened.
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}
 	resp, err := client.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	if err != nil {
-		var outer *url.Error // names the address, which is the caller's to log
+		var outer *url.Error // its text contains the address, which only the caller may log
 		if errors.As(err, &outer) {
 			err = outer.Err
 		}
@@ -81,11 +82,11 @@ func Exchange(client *http.Client, r *http.Request, limit int64) (*Answer, error
 	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
 }
 
-// maxRetryAfter bounds what a server may ask us to wait.
+// maxRetryAfter is the longest wait that we accept from a server.
 const maxRetryAfter = time.Hour
 
-// RetryAfter reads the header of that name, seconds or a date (RFC 9110 10.2.3): 0 if absent, in
-// the past or not understood, an hour at most.
+// RetryAfter reads the Retry-After header, in seconds or as a date (RFC 9110 10.2.3). It returns 0
+// if the header is absent, in the past or not understood. It returns at most one hour.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(v, 10, 31); err == nil {

@@ -12,10 +12,11 @@ import (
 	"strings"
 )
 
-// maxCredentialsBytes bounds the proxy's credentials file.
+// maxCredentialsBytes is the largest size of the proxy's credentials file.
 const maxCredentialsBytes = 4 << 10
 
-// proxy returns what http.Transport asks for the proxy of a request; nil = no proxy.
+// proxy returns the function that http.Transport calls to choose the proxy of a request. Nil means
+// no proxy.
 func (c Config) proxy() func(*http.Request) (*url.URL, error) {
 	if c.ProxyHost == "" {
 		return nil
@@ -35,8 +36,8 @@ func (c Config) proxy() func(*http.Request) (*url.URL, error) {
 	}
 }
 
-// readCredentials reads user:password from the first line of a file. Its errors hold nothing of the
-// content.
+// readCredentials reads user:password from the first line of a file. Its errors contain nothing of
+// the file's content.
 func readCredentials(file string) (user, password string, err error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -13,29 +13,29 @@ import (
 	"time"
 )
 
-// ErrPrivate refuses an address inside the own network: neither a certificate nor a client may make
-// this process call it (server-side request forgery).
+// ErrPrivate refuses an address inside the internal network. Neither a certificate nor a client may
+// make this process call such an address (server-side request forgery).
 var ErrPrivate = errors.New("the address is not public")
 
-// ErrUnresolved refuses a host whose name does not resolve on this machine, so that nobody can tell
-// where an HTTP proxy would go.
+// ErrUnresolved refuses a host name that does not resolve on this machine, because then nobody can
+// tell which address an HTTP proxy would call.
 var ErrUnresolved = errors.New("the host name does not resolve here")
 
-// Guard keeps calls whose address somebody else chose (a client, a certificate) away from the own
-// network. Without an HTTP proxy it checks each address that is dialled, so that a name cannot
-// change its meaning in between. With an HTTP proxy, which resolves names itself, it resolves the
-// name first and checks every address that it finds. The proxy's own answer may still differ from
-// ours, so a proxy that can refuse private addresses should do so too.
+// Guard blocks calls to the internal network when somebody else chose the address (a client, a
+// certificate). Without an HTTP proxy it checks each address at the moment of dialling, so a name
+// cannot change its address after the check. An HTTP proxy resolves names itself. So with a proxy
+// the guard resolves the name first and checks every address that it finds. The proxy may still
+// resolve the name differently, so a proxy that can refuse private addresses should do so too.
 type Guard struct {
-	// Allow are ranges that may be called although they are not public.
+	// Allow lists address ranges that may be called although they are not public.
 	Allow []netip.Prefix
-	// Hosts are host names, or endings of host names, that may be called through an HTTP proxy without
-	// being resolved here: for machines that cannot resolve outside names. "example.com" covers
-	// example.com and www.example.com, not badexample.com.
+	// Hosts lists host names, and domain endings, that may be called through an HTTP proxy without
+	// being resolved here. It is for machines that cannot resolve outside names. "example.com" covers
+	// example.com and www.example.com, but not badexample.com.
 	Hosts []string
-	// Setting is the name of the setting that fills Hosts, for error messages.
+	// Setting is the name of the setting that fills Hosts. Error messages use it.
 	Setting string
-	// Resolver looks names up. Nil = net.DefaultResolver.
+	// Resolver resolves names. Nil means net.DefaultResolver.
 	Resolver Resolver
 }
 
@@ -44,11 +44,11 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// lookupTimeout bounds one look-up of a name: a resolver's own limit is about 5 s for each server
-// that it asks.
+// lookupTimeout bounds the look-up of one name. The resolver's own limit is about 5 s for each
+// server that it asks.
 const lookupTimeout = 10 * time.Second
 
-// control is a net.Dialer's Control that refuses every address that is not public.
+// control is the Control function of a net.Dialer. It refuses every address that is not public.
 func (g *Guard) control(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -57,7 +57,8 @@ func (g *Guard) control(_, address string, _ syscall.RawConn) error {
 	return checkAddress(ap.Addr(), g.Allow)
 }
 
-// checkProxied says whether an HTTP proxy may be asked to call u: nil, ErrPrivate or ErrUnresolved.
+// checkProxied decides whether an HTTP proxy may be asked to call u. It returns nil, ErrPrivate or
+// ErrUnresolved.
 func (g *Guard) checkProxied(ctx context.Context, u *url.URL) error {
 	host := hostOf(u)
 	if numeric, err := checkName(host, g.Allow); numeric || err != nil {
@@ -72,7 +73,7 @@ func (g *Guard) checkProxied(ctx context.Context, u *url.URL) error {
 	if g.Resolver != nil {
 		resolver = g.Resolver
 	}
-	// The trailing dot keeps search domains out: the proxy does not know ours.
+	// The trailing dot switches search domains off, because the proxy does not use ours.
 	addresses, err := resolver.LookupNetIP(ctx, "ip", host+".")
 	if err != nil || len(addresses) == 0 {
 		return fmt.Errorf("%w, and %s does not list it", ErrUnresolved, cmp.Or(g.Setting, "the configuration"))
@@ -85,7 +86,7 @@ func (g *Guard) checkProxied(ctx context.Context, u *url.URL) error {
 	return nil
 }
 
-// listed says whether host is one of Hosts or lies below one.
+// listed reports whether host is one of Hosts or is below one of them.
 func (g *Guard) listed(host string) bool {
 	for _, h := range g.Hosts {
 		h = strings.ToLower(strings.Trim(h, "."))
@@ -96,8 +97,8 @@ func (g *Guard) listed(host string) bool {
 	return false
 }
 
-// special are ranges that netip has no word for: shared address space, benchmarking, documentation,
-// NAT64 and 6to4 (which hold IPv4 addresses), Teredo, reserved.
+// special are ranges that netip has no method for: shared address space, benchmarking,
+// documentation, NAT64 and 6to4 (which contain IPv4 addresses), Teredo, reserved.
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"),
@@ -133,8 +134,8 @@ func checkAddress(a netip.Addr, allow []netip.Prefix) error {
 	return nil
 }
 
-// CheckHost refuses a URL whose host is written as numbers, or is this machine by name, and not
-// public: ErrPrivate. It resolves nothing: a Guard checks what names mean.
+// CheckHost returns ErrPrivate for a URL whose host is a numeric address that is not public, or a
+// local name of this machine. It does not resolve names: a Guard checks the addresses of names.
 func CheckHost(address string, allow []netip.Prefix) error {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -149,8 +150,8 @@ func hostOf(u *url.URL) string {
 	return strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 }
 
-// checkName checks what can be said of a host without resolving it. numeric is true for an IP
-// address that was found good.
+// checkName checks a host as far as possible without resolving it. numeric is true for an IP
+// address that may be called.
 func checkName(host string, allow []netip.Prefix) (numeric bool, err error) {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	if a, err := netip.ParseAddr(host); err == nil {
@@ -160,7 +161,7 @@ func checkName(host string, allow []netip.Prefix) (numeric bool, err error) {
 	case last == "localhost": // RFC 6761 6.3
 		return false, checkAddress(netip.AddrFrom4([4]byte{127, 0, 0, 1}), allow)
 	case last == "" || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x"):
-		return false, ErrPrivate // 2130706433, 0x7f.1 and 127.1 are addresses to some resolvers and in no list
+		return false, ErrPrivate // some resolvers read 2130706433, 0x7f.1 and 127.1 as addresses
 	}
 	return false, nil
 }

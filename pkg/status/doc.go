@@ -1,3 +1,3 @@
 // Package status renders the page for operators on the management port: one HTML document without
-// script, font, picture or any other thing from elsewhere.
+// script, and without fonts, pictures or anything else from other servers.
 package status

@@ -11,30 +11,30 @@ import (
 	"time"
 )
 
-// Snapshot is what the page shows.
+// Snapshot is the data that the page shows.
 type Snapshot struct {
 	Version  string
 	Instance string
 	Ordinal  int
 	Endpoint string // host:port that clients are told; empty = not known yet
-	Ready    string // what /readyz says
+	Ready    string // the answer of /readyz
 	Started  time.Time
 
 	Credentials        []Credential
-	CredentialsLeftOff int           // how many there are beside these
-	Certificates       []Certificate // beside those of credentials
+	CredentialsLeftOff int           // how many further credentials exist
+	Certificates       []Certificate // without those of the credentials
 
 	QueuedDocuments  int
 	ActiveOperations int
 	OldestQueued     time.Duration
 
-	Signatures []Count // of digests, since the state folder was made
+	Signatures []Count // number of signed digests since the state folder was made
 
 	StoredOperations                                   int64
 	StoredBytes, UploadBytes, MetadataBytes, FreeBytes int64
 
-	Recent []Operation // the newest first
-	// ShowReferences says whether external references may be seen: they may be numbers of invoices.
+	Recent []Operation // newest first
+	// ShowReferences says whether the page may show external references. They may be invoice numbers.
 	ShowReferences bool
 
 	Faults []string // what could not be read for this page
@@ -49,11 +49,11 @@ type Credential struct {
 	LastGood    time.Time // zero = never since the start
 	LastFailure time.Time
 	Outcome     string // of the last failure: refused or unknown
-	Fault       string // why it cannot be read, or is not valid; empty = it can and is, or was not asked for yet
-	Invalid     bool   // its certificate is expired or not yet valid: nothing is signed with it
+	Fault       string // why it cannot be read or is not valid; empty = none, or not read yet
+	Invalid     bool   // its certificate is expired or not yet valid, so it does not sign
 }
 
-// State is whether it can be used, in words.
+// State says in words whether the credential can be used.
 func (c Credential) State() string {
 	switch {
 	case c.Invalid:
@@ -66,10 +66,10 @@ func (c Credential) State() string {
 	return ""
 }
 
-// Healthy says that nothing failed since the last success.
+// Healthy reports whether no call has failed since the last success.
 func (c Credential) Healthy() bool { return !c.LastFailure.After(c.LastGood) }
 
-// Certificate is one that ends some day.
+// Certificate is a certificate with its expiry.
 type Certificate struct {
 	Use      string
 	NotAfter time.Time
@@ -81,7 +81,7 @@ type Count struct {
 	Value int64
 }
 
-// Operation is one of the last operations.
+// Operation is one of the most recent operations.
 type Operation struct {
 	ID               int64
 	ClientService    string
@@ -89,10 +89,10 @@ type Operation struct {
 	Status           string
 	Documents, Ended int
 	Created          time.Time
-	EndedAt          time.Time // zero = not yet
+	EndedAt          time.Time // zero = not ended yet
 }
 
-// Progress is how much has ended, in percent.
+// Progress returns how much of the operation has ended, in percent.
 func (o Operation) Progress() int {
 	if o.Documents == 0 {
 		return 0
@@ -112,14 +112,14 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"soon":     func(time.Time) string { return "" },
 }).Parse(text))
 
-// policy lets the page have its own style and nothing else, from nowhere.
+// policy is the Content-Security-Policy. It allows the page's own inline style and nothing else.
 const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// snapshotTimeout bounds the reading behind a page: a browser that waits longer shows nothing of a
-// sick disk.
+// snapshotTimeout is how long collecting the data for a page may take. A browser that waits longer
+// would show nothing when the disk is slow.
 const snapshotTimeout = 5 * time.Second
 
-// Handler serves the page of what snapshot returns. now is the clock.
+// Handler serves the page with the data that snapshot returns. now is the clock.
 func Handler(snapshot func(context.Context) Snapshot, now func() time.Time) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), snapshotTimeout)
@@ -135,11 +135,11 @@ func Handler(snapshot func(context.Context) Snapshot, now func() time.Time) http
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
-		_, _ = w.Write(out) // who went away needs no answer
+		_, _ = w.Write(out) // the client may have closed the connection
 	})
 }
 
-// Render makes the page of a moment.
+// Render returns the page for the data s at the time now.
 func Render(s Snapshot, now time.Time) ([]byte, error) {
 	p, err := page.Clone()
 	if err != nil {
@@ -158,7 +158,8 @@ func Render(s Snapshot, now time.Time) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// Limits of what a certificate's last days are called; a qualified one takes weeks to renew.
+// Limits for the colour of a certificate's remaining days. A qualified certificate takes weeks to
+// renew.
 const (
 	urgentDays = 7
 	soonDays   = 30
@@ -190,7 +191,7 @@ func ago(now, t time.Time) string {
 	return durationText(now.Sub(t)) + " ago"
 }
 
-// durationText is one or two units: 42 s, 3 min, 5 h 10 min, 12 d.
+// durationText returns a duration in one or two units: 42 s, 3 min, 5 h 10 min, 12 d.
 func durationText(d time.Duration) string {
 	switch {
 	case d < time.Minute:
