@@ -20,7 +20,7 @@ const (
 	grantPassword = "password"
 )
 
-// validateAccess returns the mistakes in the settings that make us known to the service.
+// validateAccess returns the mistakes in the settings with which we authenticate to the service.
 func (s Settings) validateAccess() (bad []error) {
 	add := func(format string, args ...any) { bad = append(bad, fmt.Errorf(format, args...)) }
 	if !slices.Contains([]string{"", authOAuth2, authBasic, authExternal}, s.AuthType) {
@@ -48,9 +48,9 @@ func (s Settings) validateAccess() (bad []error) {
 	return bad
 }
 
-// CheckIdentity returns what is missing in s where Config.Identity is nil: a client id, unless
-// something else makes us known. Without AuthType that is decided by info, so that a missing id may
-// come to light only when the service is asked.
+// CheckIdentity returns an error if s lacks a client id and Config.Identity is nil. No client id is
+// needed when another method authenticates us. If AuthType is empty, the answer of info decides
+// which method is used. So a missing id may be detected only when the service is asked.
 func (s Settings) CheckIdentity() error {
 	oauth2 := s.AuthType == authOAuth2 || s.TokenURL != "" || s.GrantType == grantPassword
 	if s.ClientID == "" && (oauth2 || s.AuthType == authBasic && s.Username == "") {
@@ -59,7 +59,7 @@ func (s Settings) CheckIdentity() error {
 	return nil
 }
 
-// identity is the default of Config.Identity.
+// identity returns ClientID and the secret. It is the default of Config.Identity.
 func (s Settings) identity() (id string, secrets []string, err error) {
 	if s.ClientID == "" {
 		return "", nil, errors.New("clientID is not set")
@@ -80,9 +80,10 @@ func (s Settings) user() (name, password string, err error) {
 // access decides how we get access to the service at base: by OAuth2, by auth/login, or without a
 // token.
 //
-// What info offers and we can use comes in this order: OAuth2 for servers (oauth2client),
-// auth/login, nothing (external). Last comes OAuth2 where info names an authorization server and
-// offers only oauth2code or does not say: such services often give tokens to servers too.
+// Among the methods that info offers and that we can use, the order is: OAuth2 for servers
+// (oauth2client), auth/login, no token (external). The last choice is OAuth2 when info names an
+// authorization server but offers only oauth2code or no method at all, because such services often
+// give tokens to servers too.
 func (p *Provider) access(base string, info infoAnswer) (tokenPlace, string, *failure) {
 	offers := func(kinds ...string) bool {
 		return slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(info.AuthType, k) })

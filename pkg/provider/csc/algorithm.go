@@ -12,17 +12,17 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// algorithm is how a credential is asked to sign.
+// algorithm says how a credential is asked to sign.
 type algorithm struct {
 	signing.SignatureAlgorithm
 	hash    crypto.Hash
 	hashOID string
 	oid     string // signAlgo
-	implied bool   // oid names the hash: hashAlgo is omitted (CSC 11.10)
+	implied bool   // oid implies the hash, so hashAlgo is omitted (CSC 11.10)
 	params  string // signAlgoParams, base64 of DER
 }
 
-// hashIDs ties a hash to its identifiers (RFC 4055, RFC 5758), in the order of preference.
+// hashIDs maps each hash to its identifiers (RFC 4055, RFC 5758), in the order of preference.
 var hashIDs = []struct {
 	hash            crypto.Hash
 	oid, rsa, ecdsa string
@@ -32,16 +32,16 @@ var hashIDs = []struct {
 	{crypto.SHA512, "2.16.840.1.101.3.4.2.3", "1.2.840.113549.1.1.13", "1.2.840.10045.4.3.4"},
 }
 
-// Identifiers that say nothing of the hash.
+// Identifiers that do not name a hash.
 const (
 	oidRSA      = "1.2.840.113549.1.1.1"  // rsaEncryption
 	oidPSS      = "1.2.840.113549.1.1.10" // RSASSA-PSS
 	oidECDSA    = "1.2.840.10045.4.3"     // ecdsa-with-SHA2
-	oidECPublic = "1.2.840.10045.2.1"     // ecPublicKey: a key, yet some services list it
+	oidECPublic = "1.2.840.10045.2.1"     // ecPublicKey: a key type, but some services list it
 )
 
-// choose finds how a key whose identifiers (key/algo) are oids is asked to sign. hash 0 and want
-// empty = whatever it offers.
+// choose decides how to ask a key to sign. oids are the identifiers that the key offers (key/algo).
+// If hash is 0 or want is empty, choose takes what the key offers.
 func choose(
 	oids []string,
 	key crypto.PublicKey,
@@ -88,7 +88,7 @@ func choose(
 		Because(fmt.Errorf("it offers %.200q for a key of type %T", oids, key))
 }
 
-// pssParams is RSASSA-PSS-params (RFC 4055 3.1) with MGF1 and a salt of the hash's size;
+// pssParams returns RSASSA-PSS-params (RFC 4055 3.1) with MGF1 and a salt as long as the hash. The
 // trailerField has its default.
 func pssParams(hash crypto.Hash, oid string) string {
 	type identifier struct {
@@ -106,12 +106,12 @@ func pssParams(hash crypto.Hash, oid string) string {
 		Salt int        `asn1:"explicit,tag:2"`
 	}{id, mask{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}, id}, hash.Size()})
 	if err != nil {
-		panic(err) // all of it is constant
+		panic(err) // all inputs are constant
 	}
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// parseOID reads one of the identifiers above.
+// parseOID parses one of the identifiers above.
 func parseOID(text string) (oid asn1.ObjectIdentifier) {
 	n := 0
 	for _, c := range text + "." {

@@ -22,11 +22,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// checkPause is the time between two questions whether somebody has authorised the signatures.
+// checkPause is the time between two polls while somebody has to authorise the signatures.
 const checkPause = time.Second
 
-// authorize gets the activation data for all digests of a call. Nothing can have been signed when
-// it fails.
+// authorize gets the activation data (SAD) for all digests of a call. When it fails, nothing can
+// have been signed.
 func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (string, *failure) {
 	if s.mode == "oauth2code" {
 		return p.authorizeByToken(ctx, s, call)
@@ -44,8 +44,9 @@ func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (
 	return sad, f
 }
 
-// secrets stands for what the files of PIN and one-time password hold at this moment; zero =
-// nothing. Files that cannot be read are complained about where they are used.
+// secrets returns a hash of the current contents of the PIN and one-time password files. It is zero
+// when no file has any. It ignores files that cannot be read, because the code that uses them
+// reports the error.
 func (p *Provider) secrets() (sum [sha256.Size]byte) {
 	for _, file := range []string{p.set.PINFile, p.set.OTPFile, p.set.TOTPSecretFile} {
 		if v, err := readIfSet(file); err == nil && v != "" {
@@ -55,13 +56,13 @@ func (p *Provider) secrets() (sum [sha256.Size]byte) {
 	return sum
 }
 
-// activate asks for activation data, and waits where somebody has to agree.
+// activate asks for activation data. If a person has to agree first, it waits for that.
 func (p *Provider) activate(ctx context.Context, s *state, request authorizeRequest) (string, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, methodAuthorize.timeout)
 	defer cancel()
 	var a authorizeAnswer
 	status, f := p.authorized(ctx, s.at, methodAuthorize, request, &a)
-	for f == nil && status == http.StatusAccepted && a.Handle != "" { // somebody else has to agree first
+	for f == nil && status == http.StatusAccepted && a.Handle != "" { // a person has to agree first
 		if err := pace.Pause(ctx, checkPause); err != nil {
 			return "", fail(signing.KindProvider, "nobody authorised the signatures in time").Because(err).Retryable(0)
 		}
@@ -81,7 +82,8 @@ func (p *Provider) activate(ctx context.Context, s *state, request authorizeRequ
 	return a.SAD, nil
 }
 
-// authorization is the request in the service's version, with the secrets it wants.
+// authorization builds the request for the API version of the service, with the secrets that the
+// credential needs.
 func (p *Provider) authorization(ctx context.Context, s *state, call signing.Call) (authorizeRequest, *failure) {
 	r := authorizeRequest{CredentialID: s.id, NumSignatures: len(call.Digests), ClientData: call.ID}
 	if s.at.v1 {
@@ -118,7 +120,8 @@ func (p *Provider) authorization(ctx context.Context, s *state, call signing.Cal
 	return r, nil
 }
 
-// secret returns a PIN or OTP as far as it is needed.
+// secret returns a PIN or OTP. It returns an empty string if the service does not want one, or if
+// it is optional and not configured.
 func (p *Provider) secret(
 	ctx context.Context,
 	n need,
@@ -165,14 +168,14 @@ func readIfSet(path string) (string, error) {
 	return secretfile.Read(path)
 }
 
-// totp is the time-based one-time password of RFC 6238 with SHA-1, 30 seconds and 6 digits: what
-// authenticator apps compute.
+// totp returns the time-based one-time password of RFC 6238 with SHA-1, 30 seconds and 6 digits.
+// Authenticator apps compute the same.
 func totp(secret string, at time.Time) (string, error) {
 	key, err := totpKey(secret)
 	if err != nil {
 		return "", err
 	}
-	mac := hmac.New(sha1.New, key) // RFC 6238 1.2: HMAC-SHA-1 is the default and what services use
+	mac := hmac.New(sha1.New, key) // RFC 6238 1.2: HMAC-SHA-1 is the default, and services use it
 	var counter [8]byte
 	binary.BigEndian.PutUint64(counter[:], uint64(at.Unix()/30))
 	mac.Write(counter[:])
@@ -183,9 +186,9 @@ func totp(secret string, at time.Time) (string, error) {
 }
 
 // totpKey decodes the secret of a time-based password. Authenticator apps write it in base32, in
-// capital or in small letters. Others, as SSL.com's eSigner, write it in base64. Base64 of a key
-// has letters of both cases or a character that base32 lacks: a key of 20 bytes lacks both less
-// than once in ten million.
+// upper or in lower case. Others, such as SSL.com's eSigner, write it in base64. The two can be
+// told apart, because the base64 text of a key has letters of both cases or a character that base32
+// does not have. For a key of 20 bytes this fails less than once in ten million.
 func totpKey(secret string) ([]byte, error) {
 	plain := strings.NewReplacer(" ", "", "-", "", "=", "").Replace(secret)
 	if upper := strings.ToUpper(plain); plain == upper || plain == strings.ToLower(plain) {
@@ -200,8 +203,8 @@ func totpKey(secret string) ([]byte, error) {
 	return key, nil
 }
 
-// authorizeByToken authorises an oauth2code credential from server to server: the token endpoint
-// gives a token with scope credential for these hashes, which stands for the SAD.
+// authorizeByToken authorises an oauth2code credential without a user. The token endpoint returns a
+// token with the scope credential for these hashes, and this token replaces the SAD.
 func (p *Provider) authorizeByToken(ctx context.Context, s *state, call signing.Call) (string, *failure) {
 	if s.at.tokens.url == "" || s.at.tokens.login {
 		return "", fail(signing.KindConfiguration, "tokenURL: is needed, since the credential is authorised by OAuth2")

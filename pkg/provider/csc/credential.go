@@ -15,7 +15,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// state is what is known of the credential: immutable, replaced as a whole.
+// state is what we know about the credential. It is immutable and is replaced as a whole.
 type state struct {
 	*signing.Credential
 	at        *place
@@ -24,14 +24,14 @@ type state struct {
 	mode      string // explicit, implicit, oauth2code
 	pin, otp  need   // v1
 	objects   []authObject
-	any       bool // one of objects is enough
+	any       bool // one of objects is enough to authorise
 }
 
-// need is whether v1 wants a PIN or an OTP.
+// need says whether a v1 service wants a PIN or an OTP.
 type need int
 
 const (
-	optional need = iota // also where the service does not say
+	optional need = iota // also when the service does not say
 	wanted
 	unwanted
 )
@@ -47,17 +47,18 @@ func (p presence) need() need {
 }
 
 const (
-	// refreshAfter is how long a credential is believed: a renewed certificate is used at the latest
-	// then.
+	// refreshAfter is how long the description of the credential is cached. A renewed certificate is
+	// used after that time at the latest.
 	refreshAfter = 10 * time.Minute
-	// staleFor is how long an old one is used when the service does not say anew. Its certificate must
-	// still be valid.
+	// staleFor is how long a stale description is used when the service does not answer. Its
+	// certificate must still be valid.
 	staleFor = 24 * time.Hour
-	// refreshPause is the time between two tries to refresh while an old one is used.
+	// refreshPause is the time between two attempts to refresh while a stale description is used.
 	refreshPause = 30 * time.Second
 )
 
-// keep is how the credential is kept.
+// keep returns the cache of the credential's state. A stale state is used while it is being
+// refreshed, and after a refresh that failed with a retryable error.
 func (p *Provider) keep() *fresh.Value[*state] {
 	return fresh.New(fresh.Config[*state]{
 		Ask: func(ctx context.Context) (*state, error) {
@@ -80,7 +81,7 @@ func (p *Provider) keep() *fresh.Value[*state] {
 	})
 }
 
-// state returns what is known, asking the service first where that is too old.
+// state returns the cached state, or asks the service when the state is too old.
 func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	s, err := p.known.Get(ctx)
 	if err == nil {
@@ -100,7 +101,7 @@ func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	return nil, remotefault.Shared[hint](e)
 }
 
-// read asks the service for everything.
+// read asks the service for the description and the credential.
 func (p *Provider) read(ctx context.Context) (*state, *failure) {
 	at, f := p.find(ctx)
 	if f != nil {
@@ -117,7 +118,8 @@ func (p *Provider) read(ctx context.Context) (*state, *failure) {
 	return p.describe(at, id, a)
 }
 
-// describe makes a state of the service's description, or says why it cannot sign.
+// describe converts the service's description into a state, or returns a failure that says why the
+// credential cannot sign.
 func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *failure) {
 	switch {
 	case strings.EqualFold(a.Key.Status, "disabled"):
@@ -158,13 +160,13 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 	}
 	if !at.v1 {
 		s.mode = strings.ToLower(a.Auth.Mode)
-		_ = json.Unmarshal(a.Auth.Objects, &s.objects) // absent or of another form: nothing is asked for
+		_ = json.Unmarshal(a.Auth.Objects, &s.objects) // absent or another structure: no secret is asked for
 		s.any = strings.Contains(strings.ToUpper(a.Auth.Expression), "OR")
 	}
 	return s, nil
 }
 
-// maxBatch is how many digests a call may have.
+// maxBatch returns the largest number of digests in a call.
 func (p *Provider) maxBatch(multisign int) int {
 	multisign = max(1, multisign)
 	if p.set.MaxBatch > 0 {
@@ -173,7 +175,7 @@ func (p *Provider) maxBatch(multisign int) int {
 	return min(multisign, defaultMaxBatch)
 }
 
-// encode is base64 as every service reads it.
+// encode returns the digests in standard base64, which every service accepts.
 func encode(digests [][]byte) []string {
 	out := make([]string, len(digests))
 	for i, d := range digests {

@@ -10,44 +10,44 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// hint is what the rest of this package can do about a failure before the caller hears of it.
+// hint tells this package how it can handle a failure before it returns the failure to its caller.
 type hint int
 
 const (
 	nothing       hint = iota
-	renewToken         // the access token is not good: get another and ask again
-	renewSAD           // the activation data is not good: authorise again
-	readAgain          // what we know of the credential is out of date
-	askOtherPlace      // there is no such method at this address
-	wrongSecret        // the PIN or one-time password is not good
-	wrongUser          // the user's name or password is not good
+	renewToken         // the access token is not accepted: get another one and retry
+	renewSAD           // the activation data is not accepted: authorise again
+	readAgain          // our description of the credential is out of date
+	askOtherPlace      // the method does not exist at this address
+	wrongSecret        // the PIN or one-time password is wrong
+	wrongUser          // the user's name or password is wrong
 	pending            // an asynchronous answer is not ready
 )
 
-// failure is a call that brought nothing. A nil *failure is success.
+// failure is the error of a failed call. A nil *failure means success.
 type failure = remotefault.Failure[hint]
 
 func fail(kind signing.Kind, format string, args ...any) *failure {
 	return remotefault.New[hint](kind, format, args...)
 }
 
-// who is what clients read of the remote side.
+// who is the name of the service in texts for clients.
 const who = "the signing service"
 
-// lost is a call without a whole answer.
+// lost returns the failure of a call that got no complete answer.
 func lost(err error, signs bool) *failure { return remotefault.Lost[hint](who, err, signs) }
 
-// unreadable is a good status with nonsense behind it.
+// unreadable returns the failure of a call whose status was a success but whose body is invalid.
 func unreadable(err error, signs bool) *failure { return remotefault.Unreadable[hint](who, err, signs) }
 
-// unusable is a whole answer without values that could be signatures.
+// unusable returns the failure of a complete answer without values that could be signatures.
 func unusable(err error) *failure { return remotefault.Unusable[hint](who, err) }
 
-// refusal turns an answer that is no success into what it means. signs: the call may have signed,
-// if it was not refused.
+// refusal converts an answer that is not a success into a failure. signs means that the call may
+// have signed, unless the answer is a certain refusal.
 func refusal(a *outbound.Answer, signs bool) *failure {
 	var said errorAnswer
-	_ = json.Unmarshal(a.Body, &said) // an HTML page says nothing: the status decides
+	_ = json.Unmarshal(a.Body, &said) // an HTML page is ignored: the status decides
 	if said.Code == "" {
 		said.Code = challenge(a)
 	}
@@ -57,8 +57,8 @@ func refusal(a *outbound.Answer, signs bool) *failure {
 	})
 }
 
-// challenge returns the error of a Bearer challenge (RFC 6750 3), which services send instead of a
-// body. Empty = there is none.
+// challenge returns the error code of a Bearer challenge (RFC 6750 3), which some services send
+// instead of a body. It returns an empty string when there is no challenge.
 func challenge(a *outbound.Answer) string {
 	for _, v := range a.Header.Values("WWW-Authenticate") {
 		scheme, rest, _ := strings.Cut(v, " ")
@@ -73,10 +73,10 @@ func challenge(a *outbound.Answer) string {
 	return ""
 }
 
-// refusals are the error codes of the CSC (v1 10.1, v2 10.2), OAuth2 (RFC 6749 5.2, RFC 6750 3.1)
-// and of the CSC's tables for credentials/authorize that are defined as: the request was refused.
-// server_error is not one of them, whatever its status is, because it is defined as a condition
-// that kept the server from fulfilling the request: it may have signed before.
+// refusals are the error codes that mean "the request was refused". They are defined by the CSC (v1
+// 10.1, v2 10.2, and its tables for credentials/authorize) and by OAuth2 (RFC 6749 5.2, RFC 6750
+// 3.1). server_error is not one of them, whatever its status, because it is defined as a condition
+// that kept the server from fulfilling the request: the server may have signed before.
 var refusals = map[string]bool{
 	"invalid_request": true, "invalid_token": true, "expired_token": true, "insufficient_scope": true,
 	"unauthorized_client": true, "access_denied": true, "invalid_client": true, "invalid_grant": true,
@@ -85,16 +85,16 @@ var refusals = map[string]bool{
 	"invalid_pin": true, "invalid_otp": true, "invalid_authentication_data": true, "authentication_error": true,
 }
 
-// isRefusal reports whether an answer says for certain that nothing was signed. Only a 4xx with a
-// defined refusal in it does.
+// isRefusal reports whether an answer proves that nothing was signed. Only a 4xx with a defined
+// refusal code does.
 //
-// A rate limit needs this care most, since a call that was refused for the rate is repeated without
-// using up a try (ErrTooMany). A 429 with temporarily_unavailable is a certain refusal: the code is
-// defined as "unable to handle the request" (RFC 6749 4.1.2.1), and the status says why. Any other
-// 429 may come from a gateway that counts answers, or whose connection to the service was cut by
-// the limit. It still makes the credential pause, but its outcome is unknown, so that it is
-// counted, it obeys the policy for unknown outcomes, and it uses up a try: each repetition may be
-// paid twice, and the tries bound that.
+// A rate limit needs the most care, because a call that was refused for the rate is repeated
+// without using up an attempt (ErrTooMany). A 429 with temporarily_unavailable is a certain
+// refusal: the code is defined as "unable to handle the request" (RFC 6749 4.1.2.1), and the status
+// gives the reason. Any other 429 may come from a gateway that counts answers, or that cut the
+// connection to the service because of the limit. The credential still pauses, but the outcome is
+// unknown. So the call is counted, it follows the policy for unknown outcomes, and it uses up an
+// attempt. Each repetition may be paid for twice, and the number of attempts bounds that.
 func isRefusal(status int, code string) bool {
 	switch {
 	case status < 400 || status >= 500:
@@ -105,11 +105,12 @@ func isRefusal(status int, code string) bool {
 	return refusals[code]
 }
 
-// statusHungUp is nginx's own status for a client that went away.
+// statusHungUp is nginx's own status for a client that closed the connection.
 const statusHungUp = 499
 
-// classify is the table of refusals: by status first, then by the CSC's and OAuth2's codes, then by
-// the words of the CSC's error tables, which give most faults the one code invalid_request.
+// classify is the table of refusals. It looks at the status first, then at the codes of the CSC and
+// OAuth2, then at the wording of the CSC's error tables, because these give most faults the same
+// code invalid_request.
 func classify(status int, code, text string) *failure {
 	says := func(words ...string) bool {
 		for _, w := range words {

@@ -13,15 +13,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// proof is what we show for a token: a client with secrets of which one is good, and a user where
-// there is one. At auth/login the user stands in the client's place.
+// proof is what we send to get a token: a client with secrets, one of which should be correct, and
+// optionally a user. For auth/login, the user replaces the client.
 type proof struct {
 	id             string
 	secrets        []string
 	user, password string
 }
 
-// proof reads what is shown at from.
+// proof reads the client and the user for the token source from.
 func (t *tokens) proof(from tokenPlace) (p proof, err error) {
 	if from.login && t.set.Username != "" {
 		name, password, err := t.set.user()
@@ -33,8 +33,9 @@ func (t *tokens) proof(from tokenPlace) (p proof, err error) {
 	return p, err
 }
 
-// ask makes the call: a grant of RFC 6749 (4.4 client_credentials, 4.3 password), or auth/login
-// (CSC v1 11.2). A refusal of what we show is kept a moment for whoever asks next.
+// ask requests a token by a grant of RFC 6749 (4.4 client_credentials, 4.3 password) or by
+// auth/login (CSC v1 11.2). If our credentials are refused, the refusal is cached for a moment and
+// returned to later callers.
 func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tokenAnswer, *failure) {
 	p, err := t.proof(from)
 	if err != nil || len(p.secrets) == 0 {
@@ -67,8 +68,8 @@ func (t *tokens) ask(ctx context.Context, from tokenPlace, form url.Values) (tok
 	return a, f
 }
 
-// login gets a token by auth/login: user and password in HTTP Basic as they are (RFC 7617), and a
-// body of which no field is needed.
+// login gets a token by auth/login. User and password go into HTTP Basic without encoding (RFC
+// 7617). The body needs no field.
 func (t *tokens) login(ctx context.Context, from tokenPlace, id, secret string) (tokenAnswer, *failure) {
 	if f := t.inPace(ctx); f != nil {
 		return tokenAnswer{}, f
@@ -76,13 +77,13 @@ func (t *tokens) login(ctx context.Context, from tokenPlace, id, secret string) 
 	return t.request(ctx, from.url, "application/json", "{}", func(r *http.Request) { r.SetBasicAuth(id, secret) })
 }
 
-// grant gets a token from the token endpoint with one secret, in each way that the endpoint may
-// understand.
+// grant gets a token from the token endpoint with one secret. It tries each encoding that the
+// endpoint may understand.
 func (t *tokens) grant(
 	ctx context.Context, from tokenPlace, form url.Values, p proof, secret string,
 ) (a tokenAnswer, f *failure) {
 	t.client.Try(p.id, secret, func(way clientauth.Way) clientauth.Outcome {
-		if !form.Has("scope") { // there is a token with scope credential for each signHash
+		if !form.Has("scope") { // each signHash needs its own token with scope credential
 			if f = t.inPace(ctx); f != nil {
 				return clientauth.Undecided
 			}
@@ -108,7 +109,7 @@ func (t *tokens) grant(
 	return a, f
 }
 
-// inPace waits until a token call may go out.
+// inPace waits until the rate limit allows a token call.
 func (t *tokens) inPace(ctx context.Context) *failure {
 	if err := t.pace.Wait(ctx); err != nil {
 		return fail(signing.KindProvider, "the signing service gave no access token in time").Because(err).Retryable(0)

@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// secretRefusalKept is how long a PIN or one-time password that the service refused is not sent
-	// again, unless its file changes: services block a credential after three wrong ones, and somebody
-	// has to notice before.
+	// secretRefusalKept is how long a refused PIN or one-time password is not sent again, unless its
+	// file changes. Services block a credential after three wrong ones, so an operator must have time
+	// to notice.
 	secretRefusalKept = time.Hour
-	// totpRefusalKept is the same where the password is computed: clocks that differ for a moment may
-	// be the reason.
+	// totpRefusalKept is the same for computed passwords. It is shorter, because a short difference
+	// between the clocks may be the reason.
 	totpRefusalKept = 5 * time.Minute
 )
 
@@ -27,11 +27,10 @@ func (p *Provider) refusalKept() time.Duration {
 	return secretRefusalKept
 }
 
-// guard keeps a credential from being blocked for a wrong PIN, and one-time passwords from being
-// sent twice.
+// guard prevents that a wrong PIN blocks the credential and that a one-time password is sent twice.
 type guard struct {
-	// holds one value while a secret that was not accepted yet is on its way: the others wait for what
-	// becomes of it
+	// trying holds one value while a secret that was not accepted yet is being tried. Other calls wait
+	// for the result.
 	trying chan struct{}
 
 	mu       sync.Mutex
@@ -39,11 +38,11 @@ type guard struct {
 	refused  [sha256.Size]byte
 	until    time.Time
 	step     int64     // of the last time-based password
-	turnAt   time.Time // when it is or was the one, by the monotonic clock too
+	turnAt   time.Time // when that password becomes valid, also by the monotonic clock
 }
 
-// enter asks whether a secret may be sent. leave must be told what became of it; a nil failure is
-// success, and a refusal is kept.
+// enter decides whether a secret may be sent. The caller must call leave with the result. Nil means
+// that the secret was accepted. A refusal is remembered for keep.
 func (g *guard) enter(
 	ctx context.Context,
 	secret [sha256.Size]byte,
@@ -67,7 +66,7 @@ func (g *guard) enter(
 			)
 		}
 		unlock = func() { <-g.trying }
-		if g.accepts(secret) { // meanwhile
+		if g.accepts(secret) { // another call was accepted meanwhile
 			unlock()
 			unlock = func() {}
 		}
@@ -103,16 +102,16 @@ func (g *guard) note(secret [sha256.Size]byte, keep time.Duration, f *failure) {
 }
 
 const (
-	// totpStep is how long a time-based password is the one.
+	// totpStep is how long a time-based password is valid.
 	totpStep = 30 * time.Second
-	// totpDrift is by how many steps a clock may be put back so that no password is sent twice:
-	// services take those of the last few alone. After more, waiting until the clock is where it was
-	// would stop all signing.
+	// totpDrift is the largest clock correction backwards, in steps, after which still no password is
+	// sent twice. Services remember only the last few passwords. After a larger correction, waiting
+	// until the clock reaches the old time again would stop all signing.
 	totpDrift = 10
 )
 
-// turn returns the moment whose time-based password has not been sent yet, and waits for it: a
-// service takes each once (RFC 6238 5.2).
+// turn waits for the next time step whose password has not been sent yet, and returns its time. A
+// service accepts each password only once (RFC 6238 5.2).
 func (g *guard) turn(ctx context.Context) (time.Time, *failure) {
 	g.mu.Lock()
 	now := time.Now()

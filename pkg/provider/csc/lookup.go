@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// chooseCredential returns the configured credential, or the only one there is: whose seal goes on
-// an invoice is not ours to guess.
+// chooseCredential returns the configured credential, or the only one that the service lists. With
+// several it returns an error, because we must not guess whose seal goes on an invoice.
 func (p *Provider) chooseCredential(ctx context.Context, at *place) (string, *failure) {
 	if p.set.CredentialID != "" {
 		return p.set.CredentialID, nil
@@ -33,14 +33,15 @@ func (p *Provider) chooseCredential(ctx context.Context, at *place) (string, *fa
 }
 
 const (
-	// maxPages bounds the pages of credentials/list: a service that gives the same page for ever is
-	// not asked for ever.
+	// maxPages bounds the pages of credentials/list, because a faulty service may return the same page
+	// for ever.
 	maxPages = 50
-	// maxListed is how many credentials are enough to say that one has to be chosen.
+	// maxListed is the number of credentials after which we stop listing. It is enough to report that
+	// the operator has to choose one.
 	maxListed = 100
 )
 
-// listCredentials asks credentials/list for all pages (CSC v1 11.4).
+// listCredentials reads all pages of credentials/list (CSC v1 11.4).
 func (p *Provider) listCredentials(ctx context.Context, at *place) (ids []string, f *failure) {
 	r := listRequest{UserID: p.set.UserID}
 	for range maxPages {
@@ -60,8 +61,8 @@ func (p *Provider) listCredentials(ctx context.Context, at *place) (ids []string
 	return nil, unreadable(fmt.Errorf("credentials/list has more than %d pages", maxPages), false)
 }
 
-// credentialInfo asks credentials/info. Where the service refuses the request, it is asked again
-// without certInfo: some services do not implement it, and the certificates say the same.
+// credentialInfo calls credentials/info. If the service refuses the request, it calls again without
+// certInfo, because some services do not implement it and the certificates contain the same facts.
 func (p *Provider) credentialInfo(ctx context.Context, at *place, id string) (a credentialAnswer, f *failure) {
 	r := credentialRequest{CredentialID: id, Certificates: "chain", CertInfo: true, AuthInfo: true}
 	status, f := p.authorized(ctx, at, methodCredential, r, &a)
@@ -74,8 +75,8 @@ func (p *Provider) credentialInfo(ctx context.Context, at *place, id string) (a 
 	return a, f
 }
 
-// refusesRequest reports whether a status may be about a field of the request, and not about who
-// makes it.
+// refusesRequest reports whether a status may be about a field of the request rather than about the
+// caller.
 func refusesRequest(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:

@@ -17,12 +17,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Provider is one credential at a CSC service. It is safe for concurrent use and starts no
+// Provider signs with one credential at a CSC service. It is safe for concurrent use and starts no
 // goroutine.
 type Provider struct {
 	name       string
 	set        Settings
-	identified bool // there is a client id
+	identified bool // a client id is configured
 	http       *http.Client
 	log        logr.Logger
 	tokens     *tokens
@@ -36,7 +36,7 @@ var (
 	_ signing.Resumer  = (*Provider)(nil)
 )
 
-// New returns a Provider; it asks the service nothing yet. The error lists every mistake in c.
+// New returns a Provider. It does not call the service yet. The error lists every mistake in c.
 func New(c Config) (*Provider, error) {
 	bad := c.Settings.Validate()
 	if c.Name == "" {
@@ -103,7 +103,8 @@ func (p *Provider) signOnce(ctx context.Context, s *state, call signing.Call) ([
 	return p.signHash(ctx, s, call, sad)
 }
 
-// signHash makes the one call that costs. Its failures say whether it may have been carried out.
+// signHash makes the call that costs money. Its failures say whether the call may have been carried
+// out.
 func (p *Provider) signHash(ctx context.Context, s *state, call signing.Call, sad string) ([][]byte, *failure) {
 	r := signRequest{
 		CredentialID:   s.id,
@@ -127,7 +128,8 @@ func (p *Provider) signHash(ctx context.Context, s *state, call signing.Call, sa
 	var a signAnswer
 	if _, f := p.authorized(ctx, s.at, methodSign(len(call.Digests)), r, &a); f != nil {
 		if (f.Hint == renewSAD || f.Hint == renewToken) && !f.Unknown {
-			// The next call has new ones. The caller makes it, and counts it.
+			// The next call has a new token and new activation data. The caller makes that call and counts
+			// it.
 			f.Because(fmt.Errorf("%w: %w", signing.ErrRenewed, f.Err))
 		}
 		return nil, f
@@ -138,8 +140,8 @@ func (p *Provider) signHash(ctx context.Context, s *state, call signing.Call, sa
 	return p.values(a, s.Certificate().PublicKey)
 }
 
-// values takes the signature values out of an answer. Whether they fit the digests is for the
-// caller to verify; a count that is wrong reaches it as it is.
+// values reads the signature values from an answer. The caller must verify that they fit the
+// digests. A wrong number of values is passed on unchanged.
 func (p *Provider) values(a signAnswer, key crypto.PublicKey) ([][]byte, *failure) {
 	if len(a.Signatures) == 0 {
 		return nil, unusable(errors.New("answer has no signatures"))
@@ -151,8 +153,9 @@ func (p *Provider) values(a signAnswer, key crypto.PublicKey) ([][]byte, *failur
 	return values, nil
 }
 
-// inspect asks for the credential anew when a value is not of its key: the certificate may have
-// been renewed since it was read, and every further call would be paid in vain.
+// inspect makes the provider read the credential again when a value was not made by its key. The
+// certificate may have been renewed since it was read, and then every further call would be paid
+// for in vain.
 func (p *Provider) inspect(s *state, call signing.Call, values [][]byte) {
 	if signing.VerifyValue(s.Credential, call.Digests[0], values[0]) != nil {
 		p.known.Forget()
@@ -160,20 +163,21 @@ func (p *Provider) inspect(s *state, call signing.Call, values [][]byte) {
 }
 
 const (
-	// maxHandle bounds a responseID: it goes into the store.
+	// maxHandle is the largest size of a responseID in bytes, because it is stored.
 	maxHandle = 1 << 10
-	// Polling begins at firstPoll after signHash; each pause is twice the last, up to maxPoll.
+	// Polling starts firstPoll after signHash. Each pause is twice as long as the one before, up to
+	// maxPoll.
 	firstPoll = 250 * time.Millisecond
 	maxPoll   = 2 * time.Second
 )
 
-// await notes the responseID and polls for the values.
+// await records the responseID and polls for the values.
 func (p *Provider) await(ctx context.Context, s *state, call signing.Call, handle string) ([][]byte, *failure) {
 	if handle == "" || len(handle) > maxHandle {
 		return nil, unusable(errors.New("answer has neither signatures nor a usable responseID"))
 	}
 	if call.Note != nil {
-		// What was paid for is waited for even if the handle could not be kept.
+		// Wait for the paid signatures even if the handle could not be stored.
 		if err := call.Note(ctx, handle); err != nil {
 			p.log.Error(err, "responseID could not be noted", "call", call.ID, "credential", p.name)
 		}
@@ -183,12 +187,13 @@ func (p *Provider) await(ctx context.Context, s *state, call signing.Call, handl
 	}
 	values, f := p.poll(ctx, s, len(call.Digests), handle)
 	if f != nil {
-		f.Unknown = true // whatever polling says: signHash was accepted
+		f.Unknown = true // signHash was accepted, whatever the polling returned
 	}
 	return values, f
 }
 
-// Resume implements signing.Resumer: the values of an asynchronous signHash under its responseID.
+// Resume implements signing.Resumer. It fetches the values of an asynchronous signHash by its
+// responseID.
 func (p *Provider) Resume(ctx context.Context, call signing.Call, handle string) ([][]byte, error) {
 	s, f := p.state(ctx)
 	if f != nil {
@@ -205,8 +210,8 @@ func (p *Provider) Resume(ctx context.Context, call signing.Call, handle string)
 	return values, nil
 }
 
-// poll asks signPolling until the values come, the service refuses, or ctx ends. What a failure
-// means for the outcome is for the caller to say.
+// poll calls signPolling until the values arrive, the service refuses, or ctx ends. The caller
+// decides what a failure means for the outcome.
 func (p *Provider) poll(ctx context.Context, s *state, n int, handle string) ([][]byte, *failure) {
 	wait := firstPoll
 	for {
@@ -228,7 +233,7 @@ func (p *Provider) poll(ctx context.Context, s *state, n int, handle string) ([]
 	}
 }
 
-// late is an answer that did not come in time and may still come.
+// late returns the failure for values that did not arrive in time but may still arrive.
 func late(err error) *failure {
 	f := fail(signing.KindProvider, "the signing service did not finish in time").Because(err).Retryable(0)
 	f.Unknown = true

@@ -18,7 +18,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// place is where and how a service is spoken to: what info said.
+// place says where and how to call a service, as described by info.
 type place struct {
 	base         string // https://host/csc/v2
 	v1           bool
@@ -26,18 +26,18 @@ type place struct {
 	tokens       tokenPlace
 }
 
-// method is one API method with the bounds of its answer.
+// method is one API method with its time limit and the size limit of its answer.
 type method struct {
 	name    string
 	limit   int64 // bytes
 	timeout time.Duration
 	signs   bool
-	reads   bool // changes nothing, however often it is sent
+	reads   bool // a read-only method; it may be sent any number of times
 }
 
-// The bounds. Descriptions of services and credentials are a few KB, a chain of ten certificates
-// some 30 KB; what exceeds a megabyte is not an answer. Authorising may involve an HSM and a second
-// service, hence a minute.
+// The limits. Descriptions of services and credentials take a few KB, a chain of ten certificates
+// about 30 KB, so an answer above one megabyte is not plausible. Authorising may involve an HSM and
+// another service, so it may take a minute.
 const (
 	maxDescription = 1 << 20
 	maxSmall       = 64 << 10
@@ -52,7 +52,7 @@ var (
 	methodCheck      = method{name: "credentials/authorizeCheck", limit: maxSmall, timeout: 30 * time.Second}
 )
 
-// methodSign is signatures/signHash for n digests.
+// methodSign returns signatures/signHash for n digests.
 func methodSign(n int) method {
 	return method{name: "signatures/signHash", limit: maxSmall + int64(n)*maxValueText, timeout: 0, signs: true}
 }
@@ -66,12 +66,12 @@ func methodPolling(n int) method {
 	}
 }
 
-// versioned matches a base path that names its version.
+// versioned matches a base path that ends in a version.
 var versioned = regexp.MustCompile(`/v[0-9]+(\.[0-9]+)*$`)
 
-// find asks info until somebody answers: at the configured base path, or at those of the versions,
-// newest first. Only an answer that is no description leads to the next; a service that is out of
-// reach is not asked under its other names.
+// find calls info until it gets a description: at the configured base path, or, if that names no
+// version, at the path of each version, newest first. It tries the next path only if the answer is
+// not a description. An unreachable service is not called at its other paths.
 func (p *Provider) find(ctx context.Context) (*place, *failure) {
 	bases := []string{p.set.URL}
 	if !versioned.MatchString(p.set.URL) {
@@ -97,7 +97,7 @@ func (p *Provider) find(ctx context.Context) (*place, *failure) {
 	return nil, worst
 }
 
-// settle reads what info said.
+// settle reads the answer of info.
 func (p *Provider) settle(ctx context.Context, base string, info infoAnswer) (*place, *failure) {
 	at := &place{base: base, v1: isVersion1(info.Specs, base)}
 	if !at.v1 {
@@ -116,8 +116,9 @@ func (p *Provider) settle(ctx context.Context, base string, info infoAnswer) (*p
 	return at, f
 }
 
-// isVersion1 reports whether a service speaks version 1 of the API, or a draft of it. specs is what
-// info says ("1.0.4.0"; some write "v1.0.4.0"); where it says nothing, the base path decides.
+// isVersion1 reports whether a service implements version 1 of the API, or a draft of it. specs is
+// the version in info ("1.0.4.0"; some services write "v1.0.4.0"). If it is empty, the base path
+// decides.
 func isVersion1(specs, base string) bool {
 	specs = strings.TrimLeft(strings.TrimSpace(specs), "vV")
 	if specs == "" {
@@ -146,8 +147,8 @@ func (p *Provider) findTokens(ctx context.Context, base string, info infoAnswer)
 	)
 }
 
-// oauthBase drops what some services append to the base URI of their authorization server against
-// the standard.
+// oauthBase removes the path that some services append to the base URI of their authorization
+// server, against the standard.
 func oauthBase(v string) string {
 	v = strings.TrimRight(v, "/")
 	for _, suffix := range []string{"/oauth2/authorize", "/oauth2/token", "/oauth2"} {
@@ -158,8 +159,8 @@ func oauthBase(v string) string {
 	return v
 }
 
-// trusted accepts an address that the service named for our secret: never one without TLS where the
-// service itself has it.
+// trusted decides whether our secret may be sent to an address that the service named. It refuses
+// an address without TLS if the service itself uses TLS.
 func (p *Provider) trusted(address string) (tokenPlace, *failure) {
 	u, err := url.Parse(address)
 	plain := strings.HasPrefix(p.set.URL, "http://")
@@ -174,7 +175,7 @@ func (p *Provider) trusted(address string) (tokenPlace, *failure) {
 	return tokenPlace{url: address}, nil
 }
 
-// issuerTokens asks the authorization server's metadata (RFC 8414 3).
+// issuerTokens finds the token endpoint in the authorization server's metadata (RFC 8414 3).
 func (p *Provider) issuerTokens(ctx context.Context, issuer string) (tokenPlace, *failure) {
 	if _, f := p.trusted(issuer); f != nil {
 		return tokenPlace{}, f
@@ -203,8 +204,8 @@ func (p *Provider) issuerTokens(ctx context.Context, issuer string) (tokenPlace,
 	return p.trusted(metadata.TokenEndpoint)
 }
 
-// post makes one call and reads its answer into out. The status is 200, 202 or 204 where there is
-// no failure.
+// post makes one call and decodes its answer into out. If there is no failure, the status is 200,
+// 202 or 204.
 func (p *Provider) post(ctx context.Context, base string, m method, token string, in, out any) (int, *failure) {
 	if m.timeout > 0 {
 		var cancel context.CancelFunc
@@ -250,9 +251,9 @@ func (p *Provider) exchange(r *http.Request, m method, out any) (int, *failure) 
 	return a.Status, nil
 }
 
-// authorized is post with an access token, and with another one if the first is refused. The call
-// that signs is not repeated here: each signHash that goes out is a call of its own for those who
-// count them.
+// authorized is post with an access token. If the token is refused, it gets another one and repeats
+// the call. It does not repeat the call that signs, because the caller must count each signHash
+// that is sent.
 func (p *Provider) authorized(ctx context.Context, at *place, m method, in, out any) (int, *failure) {
 	for try := 1; ; try++ {
 		token, f := p.tokens.get(ctx, at.tokens)

@@ -14,64 +14,65 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Settings of one credential, an entry of kind csc under providers in the configuration file. Only
-// url is needed where the service has one credential for the client and asks for no PIN.
+// Settings are the settings of one credential: an entry of kind csc under providers in the
+// configuration file. Only url is required if the service has exactly one credential for the client
+// and asks for no PIN.
 type Settings struct {
-	// URL of the service: its root, to which /csc/v2 and /csc/v1 are added, or the whole base path of
-	// the API when it ends in a version (https://host/some/csc/v1).
+	// URL of the service. Either its root, to which /csc/v2 and /csc/v1 are added, or the whole base
+	// path of the API, ending in a version (https://host/some/csc/v1).
 	URL string `yaml:"url"`
-	// CredentialID as in credentials/list. Empty = the only one there.
+	// CredentialID is an id from credentials/list. Empty means the only one in the list.
 	CredentialID string `yaml:"credentialID"`
-	// UserID for credentials/list, where the service wants one.
+	// UserID is sent to credentials/list, for services that want it.
 	UserID string `yaml:"userID"`
 
-	// TokenURL is the OAuth2 token endpoint. Empty = as the service's info says.
+	// TokenURL is the OAuth2 token endpoint. Empty means the one from the service's info.
 	TokenURL string `yaml:"tokenURL"`
-	// AuthType is how we make ourselves known, in the words of info: oauth2 (an access token of the
-	// token endpoint), basic (an access token of auth/login) or external (nothing of ours: the
-	// network or a TLS client certificate does it). Empty = as info says: OAuth2 where it offers
-	// oauth2client or TokenURL is set, else auth/login where it offers basic, else nothing where it
+	// AuthType is how we authenticate, in the words of info: oauth2 (an access token from the token
+	// endpoint), basic (an access token from auth/login) or external (no token; the network or a TLS
+	// client certificate authenticates us). If it is empty, info decides: OAuth2 if info offers
+	// oauth2client or TokenURL is set, else auth/login if info offers basic, else no token if info
 	// offers external.
 	AuthType string `yaml:"authType"`
-	// ClientID and ClientSecretFile authenticate us at the token endpoint. The file is read for
-	// each token. With the grant password the secret may be missing, for a client that is
-	// registered as public.
+	// ClientID and ClientSecretFile authenticate us at the token endpoint. The file is read for each
+	// token. With the grant password the secret may be missing, for a client that is registered as
+	// public.
 	ClientID         string `yaml:"clientID"`
 	ClientSecretFile string `yaml:"clientSecretFile"`
-	// ClientAuth is where the token endpoint wants them: basic (HTTP Basic; the default) or form
+	// ClientAuth is where the token endpoint expects them: basic (HTTP Basic; the default) or form
 	// (client_id and client_secret).
 	ClientAuth string `yaml:"clientAuth"`
-	// GrantType is client_credentials (the default) or password, which shows the token endpoint
-	// Username and PasswordFile too.
+	// GrantType is client_credentials (the default) or password. The grant password also sends
+	// Username and the password to the token endpoint.
 	GrantType string `yaml:"grantType"`
-	// Username and PasswordFile are for the grant password, and for auth/login. Where they are
-	// missing, auth/login gets ClientID and ClientSecretFile. The file is read for each token.
+	// Username and PasswordFile are for the grant password and for auth/login. If they are missing,
+	// auth/login uses ClientID and ClientSecretFile. The file is read for each token.
 	Username     string `yaml:"username"`
 	PasswordFile string `yaml:"passwordFile"`
 
 	// PINFile holds the PIN of a credential with explicit authorisation.
 	PINFile string `yaml:"pinFile"`
-	// OTPFile holds a one-time password that somebody else renews; TOTPSecretFile the secret
-	// (base32 or base64) from which we compute it (RFC 6238, SHA-1, 6 digits, 30 s). At most one of
-	// the two.
+	// OTPFile holds a one-time password that another program renews. TOTPSecretFile holds the secret
+	// (base32 or base64) from which we compute it (RFC 6238, SHA-1, 6 digits, 30 s). Set at most one
+	// of the two.
 	OTPFile        string `yaml:"otpFile"`
 	TOTPSecretFile string `yaml:"totpSecretFile"`
 
-	// Hash is sha256, sha384 or sha512. Empty = the first of these that the credential signs.
+	// Hash is sha256, sha384 or sha512. Empty means the first of these that the credential supports.
 	Hash string `yaml:"hash"`
-	// Algorithm is RSA, PSS or ECDSA. Empty = RSA where the credential has it.
+	// Algorithm is RSA, PSS or ECDSA. Empty means RSA if the credential supports it.
 	Algorithm string `yaml:"algorithm"`
-	// OperationMode is S (answers at once) or A (asynchronous, v2 only: an answer that was lost can
-	// be fetched again). Empty = A where the service offers it, else nothing is said to the
-	// service.
+	// OperationMode is S (the answer contains the values) or A (asynchronous, v2 only: an answer that
+	// was lost can be fetched again). Empty means A if the service offers it; otherwise no mode is
+	// sent.
 	OperationMode string `yaml:"operationMode"`
-	// MaxBatch is the most digests in one call. 0 = the credential's multisign, but 100 at most: more
-	// saves little, and all of a call is at stake when its answer is lost. A value here may be above
-	// 100, not above multisign.
+	// MaxBatch is the largest number of digests in one call. 0 means the credential's multisign, but
+	// at most 100: a larger batch saves little, and when an answer is lost the whole batch is at
+	// stake. A value here may be above 100, but not above multisign.
 	MaxBatch int `yaml:"maxBatch"`
-	// InFlight is how many calls may be under way at a time. 0 = 4.
+	// InFlight is how many calls may be under way at the same time. 0 = 4.
 	InFlight int `yaml:"inFlight"`
-	// SignTimeout bounds signHash with the polling after it. 0 = 100 s.
+	// SignTimeout bounds signHash together with the polling after it. 0 = 100 s.
 	SignTimeout time.Duration `yaml:"signTimeout"`
 }
 
@@ -81,11 +82,12 @@ const (
 	defaultSignTimeout = 100 * time.Second
 )
 
-// DomainTokenPath is the token endpoint below --einvoice-integration-client.service.domain.
+// DomainTokenPath is the path of the token endpoint below
+// --einvoice-integration-client.service.domain.
 const DomainTokenPath = "/oauth2/authorization-server/oauth/token"
 
-// ForDomain returns the settings for CSC at the documented service domain, with nothing else
-// configured: the client service's own id and secret come from Config.Identity.
+// ForDomain returns the settings for CSC at the documented service domain when nothing else is
+// configured. The id and secret of the client service come from Config.Identity.
 func ForDomain(domain string) Settings {
 	domain = strings.TrimRight(domain, "/")
 	return Settings{URL: domain, TokenURL: domain + DomainTokenPath}
@@ -93,23 +95,23 @@ func ForDomain(domain string) Settings {
 
 // Config is what a Provider needs.
 type Config struct {
-	// Name of the credential among all of this proxy (signing.Credential.Name).
+	// Name of the credential, unique in this proxy (signing.Credential.Name).
 	Name     string
 	Settings Settings
-	// Identity returns the client's id and its secrets as they are now, for each token: where the
-	// first is refused, the next one is tried, so that a secret can be changed here before or after it
-	// is changed at the service. Nil = ClientID and ClientSecretFile of Settings.
+	// Identity returns the client's current id and secrets. It is called for each token. If the first
+	// secret is refused, the next one is tried, so that a secret can be changed here before or after
+	// it is changed at the service. Nil means ClientID and ClientSecretFile of Settings.
 	Identity func() (id string, secrets []string, err error)
 	// HTTP is the client for every call (pkg/outbound).
 	HTTP *http.Client
-	// Log gets what an operator wants to know; no secret, token or hash.
+	// Log receives messages for operators. It never gets a secret, token or hash.
 	Log logr.Logger
 }
 
-// hashes are the names of Settings.Hash.
+// hashes maps the values of Settings.Hash to hash functions.
 var hashes = map[string]crypto.Hash{"": 0, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
 
-// Validate returns every mistake in s, in the words of the configuration file.
+// Validate returns every mistake in s. The errors use the names of the configuration file.
 func (s Settings) Validate() []error {
 	var bad []error
 	add := func(format string, args ...any) { bad = append(bad, fmt.Errorf(format, args...)) }

@@ -18,33 +18,34 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// tokenPlace is where access tokens come from. No url = none are needed.
+// tokenPlace is where access tokens come from. An empty url means that no token is needed.
 type tokenPlace struct {
 	url   string
 	login bool // the CSC's auth/login instead of OAuth2
 }
 
 const (
-	// defaultLifetime of a token that does not say (CSC 8.4.4).
+	// defaultLifetime is the lifetime of a token whose answer names none (CSC 8.4.4).
 	defaultLifetime = time.Hour
-	// maxLifetime keeps a token from being believed for ever.
+	// maxLifetime is the longest lifetime that we accept from an answer.
 	maxLifetime = 24 * time.Hour
-	// A token is renewed so long before its end, or at a fifth of its lifetime if that is less.
+	// A token is renewed this long before it expires, or after four fifths of its lifetime if that is
+	// later.
 	renewBefore = 5 * time.Minute
-	// At most so many token calls go out in a second, whatever happens.
+	// At most this many token calls are sent in a second, whatever happens.
 	tokenCallsPerSecond = 3
-	// A refusal of our id and secret is repeated to everybody for so long, unless these change.
+	// A refusal of our id and secret is returned to all callers for this long, unless these change.
 	refusalKept = time.Second
-	// userRefusalKept is the same where a user's password was shown: services lock users out after
-	// a few wrong ones.
+	// userRefusalKept is the same for a user's password. It is longer, because services lock users out
+	// after a few wrong ones.
 	userRefusalKept = 5 * time.Minute
-	// renewPause is the time between two tries to renew a token that still lasts.
+	// renewPause is the time between two attempts to renew a token that is still valid.
 	renewPause   = 30 * time.Second
 	tokenTimeout = 30 * time.Second
 )
 
-// tokens holds one access token and gets the next. Safe for concurrent use; one call is under way
-// at a time.
+// tokens keeps one access token and renews it. It is safe for concurrent use and makes one token
+// call at a time.
 type tokens struct {
 	http     *http.Client
 	set      Settings
@@ -52,17 +53,17 @@ type tokens struct {
 	client   clientauth.Client
 	pace     *pace.Pace
 
-	busy chan struct{} // holds one value while somebody fetches
+	busy chan struct{} // holds one value while a call fetches a token
 
 	mu      sync.Mutex
 	current string
-	renew   time.Time // from then on somebody fetches the next one
+	renew   time.Time // from then on a call fetches the next token
 	expires time.Time
 
-	refusal    *failure // what the service said to
+	refusal    *failure // the answer to refusedID
 	refusedID  [sha256.Size]byte
 	refusedTil time.Time
-	stale      [sha256.Size]byte // of the secret that was refused last: it is tried after the others
+	stale      [sha256.Size]byte // of the secret that was refused last: the others are tried first
 }
 
 func newTokens(client *http.Client, set Settings, identity func() (string, []string, error)) *tokens {
@@ -73,7 +74,7 @@ func newTokens(client *http.Client, set Settings, identity func() (string, []str
 	}
 }
 
-// get returns a token that is good as far as we know.
+// get returns a token that is valid as far as we know.
 func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
 	if from.url == "" {
 		return "", nil
@@ -82,7 +83,7 @@ func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
 	if !due {
 		return token, nil
 	}
-	if token != "" { // still good: one of us renews it, nobody waits
+	if token != "" { // still valid: one caller renews it, the others do not wait
 		select {
 		case t.busy <- struct{}{}:
 		default:
@@ -103,17 +104,18 @@ func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
 		}
 	}
 	defer func() { <-t.busy }()
-	if token, due := t.cached(); !due { // somebody was faster
+	if token, due := t.cached(); !due { // another call has renewed it
 		return token, nil
 	}
 	next, f := t.fetch(ctx, from)
 	if f != nil && t.postpone() {
-		return token, nil // it may last longer than the trouble
+		return token, nil // the token may stay valid until the service works again
 	}
 	return next, f
 }
 
-// postpone puts a renewal that failed off, if there is a token that lasts meanwhile.
+// postpone sets the time of the next attempt after a renewal failed. It returns false if there is
+// no valid token to use meanwhile.
 func (t *tokens) postpone() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -125,7 +127,7 @@ func (t *tokens) postpone() bool {
 	return true
 }
 
-// cached returns the token as long as it lasts, and whether another is due.
+// cached returns the token if it is still valid, and whether a new one is due.
 func (t *tokens) cached() (token string, due bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -136,7 +138,7 @@ func (t *tokens) cached() (token string, due bool) {
 	return t.current, !now.Before(t.renew)
 }
 
-// drop forgets a token that was refused, unless it has been replaced already.
+// drop removes a token that was refused, unless it has been replaced already.
 func (t *tokens) drop(token string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -145,7 +147,7 @@ func (t *tokens) drop(token string) {
 	}
 }
 
-// fetch gets a token. The caller holds busy.
+// fetch gets a token. The caller must hold busy.
 func (t *tokens) fetch(ctx context.Context, from tokenPlace) (string, *failure) {
 	answer, f := t.ask(ctx, from, url.Values{})
 	if f != nil {
@@ -155,7 +157,7 @@ func (t *tokens) fetch(ctx context.Context, from tokenPlace) (string, *failure) 
 	return answer.AccessToken, nil
 }
 
-// refused returns what was said to the same id and secret a moment ago.
+// refused returns the cached refusal of the same id and secret, or nil.
 func (t *tokens) refused(identity [sha256.Size]byte) *failure {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -186,8 +188,8 @@ func (t *tokens) keep(a tokenAnswer) {
 	t.refusal = nil
 }
 
-// inTurn puts the secret that was refused last behind the others: each refusal may bring us nearer
-// to being locked out.
+// inTurn moves the secret that was refused last behind the others, because each refusal may bring
+// us nearer to being locked out.
 func (t *tokens) inTurn(secrets []string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,15 +208,15 @@ func (t *tokens) noteStale(secret string) {
 	t.stale = sha256.Sum256([]byte(secret))
 }
 
-// credentialToken gets a token with scope credential, which stands for the SAD of an oauth2code
-// credential (CSC 8.4.2 and 11.10). It is good once and not kept.
+// credentialToken gets a token with scope credential, which replaces the SAD of an oauth2code
+// credential (CSC 8.4.2 and 11.10). It is valid for one use and is not kept.
 func (t *tokens) credentialToken(ctx context.Context, from tokenPlace, form url.Values) (string, *failure) {
 	form.Set("scope", "credential")
 	a, f := t.ask(ctx, from, form)
 	return a.AccessToken, f
 }
 
-// request makes one call. authenticate puts what the header says of us there.
+// request makes one call. authenticate sets the header that authenticates us.
 func (t *tokens) request(
 	ctx context.Context, address, contentType, body string, authenticate func(*http.Request),
 ) (a tokenAnswer, f *failure) {
@@ -227,8 +229,8 @@ func (t *tokens) request(
 	authenticate(r)
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Accept", "application/json")
-	// no kept connection: what http.Transport sends again over a new one would be a call that pace
-	// does not see
+	// Use no kept connection. Otherwise http.Transport may send the request again over a new
+	// connection, and pace would not count that call.
 	r.Close = true
 	answer, err := outbound.Exchange(t.http, r, maxSmall)
 	if err != nil {
@@ -238,7 +240,7 @@ func (t *tokens) request(
 		return a, tokenRefusal(answer)
 	}
 	if err := json.Unmarshal(answer.Body, &a); err != nil {
-		// the cause might quote the token
+		// The cause might quote the token.
 		return a, unreadable(errors.New("token answer is not the JSON it should be"), false)
 	}
 	if a.AccessToken == "" || strings.ContainsAny(a.AccessToken, "\r\n") {
@@ -247,7 +249,8 @@ func (t *tokens) request(
 	return a, nil
 }
 
-// tokenRefusal is refusal, but here 401, 403 and what names the client are about our id and secret.
+// tokenRefusal is like refusal, but 401, 403 and codes that name the client mean that our id or
+// secret is wrong.
 func tokenRefusal(a *outbound.Answer) *failure {
 	f := refusal(a, false)
 	f.Hint = nothing

@@ -10,7 +10,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 )
 
-// decodeValues decodes signature values and brings those of ECDSA into DER.
+// decodeValues decodes signature values and converts ECDSA values to DER.
 func decodeValues(texts []string, key crypto.PublicKey) ([][]byte, error) {
 	values := make([][]byte, len(texts))
 	for i, text := range texts {
@@ -26,8 +26,8 @@ func decodeValues(texts []string, key crypto.PublicKey) ([][]byte, error) {
 	return values, nil
 }
 
-// derECDSA turns r‖s into ECDSA-Sig-Value (RFC 3279 2.2.3) and leaves anything else as it is. size
-// is that of r and of s in bytes.
+// derECDSA converts r‖s to ECDSA-Sig-Value (RFC 3279 2.2.3) and returns anything else unchanged.
+// size is the size of r and of s in bytes.
 func derECDSA(value []byte, size int) []byte {
 	var v struct{ R, S *big.Int }
 	if rest, err := asn1.Unmarshal(value, &v); err == nil && len(rest) == 0 || len(value) != 2*size {

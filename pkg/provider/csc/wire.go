@@ -16,7 +16,8 @@ type infoAnswer struct {
 	Methods      lenient.List `json:"methods"`
 }
 
-// empty reports a description of nothing: something else answered, or one that is not up yet.
+// empty reports whether the description is empty. Then something other than the service answered,
+// or the service is still starting.
 func (a infoAnswer) empty() bool {
 	return a.Specs == "" && a.AuthType == nil && a.Methods == nil && a.OAuth2 == "" && a.OAuth2Issuer == ""
 }
@@ -24,22 +25,22 @@ func (a infoAnswer) empty() bool {
 // listAnswer is the answer of credentials/list.
 type listAnswer struct {
 	CredentialIDs lenient.List `json:"credentialIDs"`
-	NextPageToken string       `json:"nextPageToken"` // set where there are more
+	NextPageToken string       `json:"nextPageToken"` // set when there are more pages
 }
 
-// presence is v1's description of a PIN or an OTP.
+// presence is the description of a PIN or an OTP in v1.
 type presence struct {
 	Presence lenient.Word `json:"presence"` // true, false, optional
 }
 
-// authObject is v2's description of something that authorises the use of a key.
+// authObject is the description in v2 of something that authorises the use of a key.
 type authObject struct {
 	Type      string `json:"type"`
 	ID        string `json:"id"`
 	Generator string `json:"generator"` // set for passwords that change
 }
 
-// credentialAnswer is the answer of credentials/info, of both versions.
+// credentialAnswer is the answer of credentials/info in both versions.
 type credentialAnswer struct {
 	Key struct {
 		Status string       `json:"status"`
@@ -72,19 +73,19 @@ type signAnswer struct {
 	ResponseID string   `json:"responseID"`
 }
 
-// errorAnswer is every refusal (CSC 10.2, RFC 6749 5.2).
+// errorAnswer is the body of every refusal (CSC 10.2, RFC 6749 5.2).
 type errorAnswer struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
 }
 
-// tokenAnswer is RFC 6749 5.1.
+// tokenAnswer is the answer of a token endpoint (RFC 6749 5.1).
 type tokenAnswer struct {
 	AccessToken string          `json:"access_token"`
 	ExpiresIn   *lenient.Number `json:"expires_in"`
 }
 
-// The requests. Fields of one version only are left out in the other.
+// The requests. Fields that exist in one version only are omitted in the other.
 
 type listRequest struct {
 	UserID    string `json:"userID,omitempty"`
@@ -111,7 +112,7 @@ type authorizeRequest struct {
 	OTP              string       `json:"OTP,omitempty"`              // v1
 	Hashes           []string     `json:"hashes,omitempty"`           // v2
 	HashAlgorithmOID string       `json:"hashAlgorithmOID,omitempty"` // v2
-	AuthData         *[]authValue `json:"authData,omitempty"`         // v2; empty but present where nothing is asked for
+	AuthData         *[]authValue `json:"authData,omitempty"`         // v2; present but empty when no secret is needed
 	ClientData       string       `json:"clientData,omitempty"`
 }
 

@@ -17,10 +17,10 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
-// maxCertificates bounds what is read from a token or a file.
+// maxCertificates is the largest number of certificates that are read from a token or a file.
 const maxCertificates = 64
 
-// chain returns the key's certificate and those that it links up to.
+// chain returns the certificate of the key, followed by its issuers as far as they are known.
 func (c *connection) chain(cfg Config) ([]*x509.Certificate, error) {
 	var chain []*x509.Certificate
 	var err error
@@ -35,8 +35,8 @@ func (c *connection) chain(cfg Config) ([]*x509.Certificate, error) {
 	return chain, c.checkModulus(chain[0])
 }
 
-// checkModulus compares an RSA key with the certificate's, where the token tells the modulus. No
-// signature is spent on finding out: each value is verified later anyway.
+// checkModulus compares the RSA key with the key in the certificate, if the token returns the
+// modulus. It makes no signature to find out, because every value is verified later anyway.
 func (c *connection) checkModulus(cert *x509.Certificate) error {
 	public, ok := cert.PublicKey.(*rsa.PublicKey)
 	if !ok || c.kind != pkcs11.CKK_RSA {
@@ -85,7 +85,7 @@ func (c *connection) tokenChain() ([]*x509.Certificate, error) {
 		}
 		all = append(all, cert)
 		if isOwn {
-			own = append(own, cert) // a renewed certificate may lie beside the old one
+			own = append(own, cert) // a renewed certificate may be stored beside the old one
 		}
 	}
 	leaf := certchain.Newest(own, time.Now())
@@ -98,7 +98,7 @@ func (c *connection) tokenChain() ([]*x509.Certificate, error) {
 	return certchain.Link(leaf, all, time.Now()), nil
 }
 
-// maxChainBytes bounds a certificate file: a chain of ten certificates takes 20 KB.
+// maxChainBytes is the largest size of a certificate file. A chain of ten certificates takes 20 KB.
 const maxChainBytes = 1 << 20
 
 func readChain(path string) ([]*x509.Certificate, error) {

@@ -9,15 +9,15 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// attempt is one to connect, shared by whoever needs a connection: a module that hangs holds one
-// goroutine, not one a call, and a PIN is tried once.
+// attempt is one attempt to connect. All calls that need a connection share it. So a module that
+// hangs blocks one goroutine, not one for each call, and a PIN is tried once.
 type attempt struct {
 	done chan struct{}
-	err  error // once done; nil: the provider's current connection
+	err  error // valid when done is closed; nil: the provider has a current connection
 }
 
-// acquire returns the connection, made anew if the last one was lost. Release must follow. It waits
-// no longer than ctx.
+// acquire returns the current connection, and connects first if the last connection was lost. It
+// waits until ctx ends. The caller must call release afterwards.
 func (p *Provider) acquire(ctx context.Context) (*connection, error) {
 	for {
 		c, a, err := p.use()
@@ -35,7 +35,7 @@ func (p *Provider) acquire(ctx context.Context) (*connection, error) {
 	}
 }
 
-// use returns the current connection, or the attempt that is to bring one.
+// use returns the current connection, or the attempt that will create one.
 func (p *Provider) use() (*connection, *attempt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +55,7 @@ func (p *Provider) use() (*connection, *attempt, error) {
 	return nil, p.attempt, nil
 }
 
-// try connects, for as long as the module takes.
+// try connects. It waits as long as the module takes.
 func (p *Provider) try(a *attempt, cfg Config) {
 	c, err := p.connect(cfg)
 	p.mu.Lock()
@@ -81,8 +81,8 @@ func (p *Provider) try(a *attempt, cfg Config) {
 
 var errClosed = errors.New("the provider is closed")
 
-// release ends a use; given = the connection is of no more use to anybody. The last one to release
-// such a connection closes it.
+// release ends one use of a connection. given means that the connection is broken and must not be
+// used again. The last caller that releases such a connection closes it.
 func (p *Provider) release(c *connection, given bool) {
 	p.mu.Lock()
 	p.users[c]--
@@ -92,12 +92,12 @@ func (p *Provider) release(c *connection, given bool) {
 	unused := p.unused(c)
 	p.mu.Unlock()
 	if unused {
-		c.close() // without the lock: the module may take its time
+		c.close() // without the lock, because the module may take long
 	}
 }
 
-// unused takes note of a connection that was given up and that nobody uses any more: it is to be
-// closed. Guarded by mu.
+// unused reports whether c is not the current connection and nobody uses it any more, so that the
+// caller must close it. The caller must hold mu.
 func (p *Provider) unused(c *connection) bool {
 	if c == p.current || p.users[c] > 0 {
 		return false
@@ -106,7 +106,7 @@ func (p *Provider) unused(c *connection) bool {
 	return true
 }
 
-// Close gives the sessions back once running signatures have ended; later calls fail.
+// Close closes the sessions after running signatures have ended. Later calls fail.
 func (p *Provider) Close() {
 	p.mu.Lock()
 	p.closed = true
@@ -119,7 +119,7 @@ func (p *Provider) Close() {
 	}
 }
 
-// lost reports an error after which the sessions are of no use.
+// lost reports whether the sessions cannot be used any more after err.
 func lost(err error) bool {
 	var code pkcs11.Error
 	if !errors.As(err, &code) {

@@ -15,7 +15,8 @@ type Module struct {
 	ctx *pkcs11.Ctx
 }
 
-// OpenModule loads the library at path and initialises it. A process does so once for each library.
+// OpenModule loads the library at path and initialises it. A process must do so only once for each
+// library.
 func OpenModule(path string) (*Module, error) {
 	ctx := pkcs11.New(path)
 	if ctx == nil {
@@ -28,7 +29,7 @@ func OpenModule(path string) (*Module, error) {
 	return &Module{ctx}, nil
 }
 
-// Close ends the use of the library. Its providers must be closed before.
+// Close unloads the library. Its providers must be closed before.
 func (m *Module) Close() error {
 	err := m.ctx.Finalize()
 	m.ctx.Destroy()
@@ -38,8 +39,8 @@ func (m *Module) Close() error {
 	return nil
 }
 
-// findSlot returns the slot of the token that cfg names. It is looked up again at each connection:
-// slots move when tokens are plugged in anew.
+// findSlot returns the slot of the token that cfg names. It is called for each connection, because
+// a token may get another slot when it is plugged in again.
 func (m *Module) findSlot(cfg Config) (uint, error) {
 	slots, err := m.ctx.GetSlotList(true)
 	if err != nil {
@@ -49,7 +50,7 @@ func (m *Module) findSlot(cfg Config) (uint, error) {
 	for _, slot := range slots {
 		info, err := m.ctx.GetTokenInfo(slot)
 		if err != nil {
-			continue // somebody else's token may be away
+			continue // another token may have been removed
 		}
 		label, serial := strings.TrimRight(info.Label, " \x00"), strings.TrimRight(info.SerialNumber, " \x00")
 		if (cfg.TokenLabel == "" || cfg.TokenLabel == label) && (cfg.TokenSerial == "" || cfg.TokenSerial == serial) {

@@ -9,19 +9,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// errNotBuilt is what there is without cgo.
+// errNotBuilt is the error of every call in a build without PKCS #11.
 var errNotBuilt = errors.New("this program was built without PKCS #11: build it with CGO_ENABLED=1 and -tags pkcs11")
 
-// Module is a PKCS #11 library; in this build there is none.
+// Module is a PKCS #11 library. This build does not support it.
 type Module struct{}
 
-// Provider signs with a key in a token; in this build there is none.
+// Provider signs with a key in a token. This build does not support it.
 type Provider struct{}
 
-// OpenModule says that this build has no PKCS #11.
+// OpenModule returns an error: this build does not support PKCS #11.
 func OpenModule(string) (*Module, error) { return nil, errNotBuilt }
 
-// Open says that this build has no PKCS #11.
+// Open returns an error: this build does not support PKCS #11.
 func (*Module) Open(Config) (*Provider, error) { return nil, errNotBuilt }
 
 // Close does nothing.

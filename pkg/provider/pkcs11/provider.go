@@ -24,15 +24,15 @@ type Provider struct {
 	connect func(Config) (*connection, error) // Module.connect
 
 	mu      sync.Mutex
-	current *connection // nil: to be connected anew
-	attempt *attempt    // to connect; nil: none is under way
+	current *connection // nil: no connection; the next call connects
+	attempt *attempt    // the attempt to connect that is under way; nil: none
 	users   map[*connection]int
-	refused error // the token refused the PIN: it is not tried again
+	refused error // the token refused the PIN; the PIN is not sent again
 	closed  bool
 }
 
-// Open connects to the token and checks that key, certificate and configuration fit together. Close
-// gives the sessions back.
+// Open connects to the token and checks that key, certificate and configuration match. Call Close
+// to close the sessions.
 func (m *Module) Open(cfg Config) (*Provider, error) {
 	cfg.setDefaults()
 	if err := cfg.validate(); err != nil {
@@ -77,9 +77,9 @@ func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
 	return p.kept.Load(), nil
 }
 
-// Sign implements signing.Provider. A module cannot be interrupted: when ctx ends, Sign returns at
-// once, the signature under way is made to its end and thrown away, and the outcome is unknown. A
-// connection that is being made is left to whoever signs next.
+// Sign implements signing.Provider. A module cannot be interrupted. When ctx ends, Sign returns at
+// once, the module finishes the current signature, its value is dropped, and the outcome is
+// unknown. If a connection is being opened, the next call uses it.
 func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error) {
 	if err := p.check(ctx, call); err != nil {
 		return nil, err
@@ -91,8 +91,8 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 	return values, err
 }
 
-// signOnce is Sign on the connection there is. again = it was lost before any signature was begun:
-// another one may do.
+// signOnce is Sign on the current connection. again means that the connection was lost before any
+// signature was started, so the caller may try once more with a new connection.
 func (p *Provider) signOnce(ctx context.Context, call signing.Call) (values [][]byte, again bool, err error) {
 	c, err := p.acquire(ctx)
 	if err != nil {
@@ -117,7 +117,7 @@ func (p *Provider) signOnce(ctx context.Context, call signing.Call) (values [][]
 	return b.values, false, nil
 }
 
-// check refuses what cannot be right before the key is used.
+// check refuses invalid calls before the key is used.
 func (p *Provider) check(ctx context.Context, call signing.Call) error {
 	if err := ctx.Err(); err != nil {
 		return classify(err, 0)
@@ -158,7 +158,8 @@ func pinRefused(err error) bool {
 	return false
 }
 
-// classify makes err one of the domain. started says how many signatures may have been made.
+// classify converts err into a domain error. started is the number of signatures that may have been
+// made.
 func classify(err error, started int64) error {
 	e := signing.Errorf(signing.KindProvider, "the security module did not sign").Because(err).Retryable(0)
 	switch {

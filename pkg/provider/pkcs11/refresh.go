@@ -11,13 +11,13 @@ import (
 
 var _ signing.Refresher = (*Provider)(nil)
 
-// errChanged says that key and certificate do not fit, for example because one of them is not
-// replaced yet.
+// errChanged says that key and certificate do not match, for example because only one of them has
+// been replaced so far.
 var errChanged = errors.New("key and certificate do not fit together now")
 
-// Refresh implements signing.Refresher: it connects again and reads key and certificate, which may
-// have been replaced in the token or in the certificate file. A module cannot be interrupted: when
-// ctx ends, Refresh returns at once and what it reads is thrown away.
+// Refresh implements signing.Refresher. It connects again and reads key and certificate, because
+// both may have been replaced in the token or in the certificate file. A module cannot be
+// interrupted: when ctx ends, Refresh returns at once and drops the result of the reading.
 func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
 	p.mu.Lock()
 	refused := p.refused
@@ -54,7 +54,7 @@ func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
 	}
 }
 
-// readAgain makes a connection of its own and reads key and certificate through it.
+// readAgain opens a new connection and reads key and certificate through it.
 func (p *Provider) readAgain() (*connection, *signing.Credential, error) {
 	c, err := p.connect(p.cfg)
 	if err != nil {
@@ -71,7 +71,7 @@ func (p *Provider) readAgain() (*connection, *signing.Credential, error) {
 	return nil, nil, errors.Join(errChanged, err)
 }
 
-// replace makes what was read the key and certificate of the calls that begin from now on.
+// replace makes c and now the connection and credential of all later calls.
 func (p *Provider) replace(c *connection, now *signing.Credential) error {
 	p.mu.Lock()
 	old := c
@@ -84,7 +84,7 @@ func (p *Provider) replace(c *connection, now *signing.Credential) error {
 	unused := old != nil && p.unused(old)
 	p.mu.Unlock()
 	if unused {
-		old.close() // without the lock: the module may take its time
+		old.close() // without the lock, because the module may take long
 	}
 	return err
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// connection is a login to the token with its sessions and the key. It is given up whole when the
-// token goes away.
+// connection is a login to the token with its sessions and the key. When the token is removed, the
+// whole connection is dropped.
 type connection struct {
 	ctx      *pkcs11.Ctx
 	slot     uint
@@ -19,7 +19,7 @@ type connection struct {
 	key      pkcs11.ObjectHandle
 	id       []byte // CKA_ID of the key, which its certificate shares
 	kind     uint   // CKA_KEY_TYPE
-	always   bool   // CKA_ALWAYS_AUTHENTICATE: each signature wants the PIN
+	always   bool   // CKA_ALWAYS_AUTHENTICATE: each signature needs the PIN
 }
 
 // connect opens the sessions, logs in and finds the key.
@@ -37,7 +37,7 @@ func (m *Module) connect(cfg Config) (_ *connection, err error) {
 	for range cfg.Sessions {
 		s, err := m.ctx.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION)
 		if errors.Is(err, pkcs11.Error(pkcs11.CKR_SESSION_COUNT)) && len(c.sessions) > 0 {
-			break // the token has fewer than we would like
+			break // the token has fewer sessions than we want
 		}
 		if err != nil {
 			return nil, fmt.Errorf("open session: %w", err)
@@ -46,8 +46,8 @@ func (m *Module) connect(cfg Config) (_ *connection, err error) {
 		c.idle <- s
 	}
 	if cfg.PIN != "" {
-		// A login holds for all sessions of this process with the token: another credential may have made
-		// it.
+		// A login is valid for all sessions of this process with the token. Another credential may have
+		// logged in before.
 		err := m.ctx.Login(c.sessions[0], pkcs11.CKU_USER, cfg.PIN)
 		if err != nil && !errors.Is(err, pkcs11.Error(pkcs11.CKR_USER_ALREADY_LOGGED_IN)) {
 			return nil, fmt.Errorf("log in: %w", err)
@@ -59,10 +59,10 @@ func (m *Module) connect(cfg Config) (_ *connection, err error) {
 	return c, nil
 }
 
-// close gives the sessions back. The login ends with the last session of the process.
+// close closes the sessions. The token logs out when the last session of the process is closed.
 func (c *connection) close() {
 	for _, s := range c.sessions {
-		_ = c.ctx.CloseSession(s) // the token may be gone: then they are closed already
+		_ = c.ctx.CloseSession(s) // the token may have been removed: then they are closed already
 	}
 }
 
@@ -89,7 +89,7 @@ func (c *connection) findKey(cfg Config) error {
 		return fmt.Errorf("read key attributes: %w", err)
 	}
 	c.id, c.kind = values[0].Value, number(values[1].Value)
-	// Not every library knows this attribute; one that does not has no such keys.
+	// Some libraries do not know this attribute. They have no keys that need the PIN each time.
 	if values, err := c.ctx.GetAttributeValue(
 		c.sessions[0],
 		c.key,
@@ -102,8 +102,8 @@ func (c *connection) findKey(cfg Config) error {
 
 var errNoKey = errors.New("there is no such key, or more than one")
 
-// number reads a CK_ULONG or CK_BBOOL, which are little-endian on every platform that Go's cgo runs
-// modules on.
+// number reads a CK_ULONG or CK_BBOOL. They are little-endian on every platform on which cgo runs
+// PKCS #11 modules.
 func number(value []byte) uint {
 	var n uint
 	for i := len(value) - 1; i >= 0; i-- {
@@ -112,7 +112,7 @@ func number(value []byte) uint {
 	return n
 }
 
-// find returns up to limit objects.
+// find returns at most limit objects that match template.
 func (c *connection) find(template []*pkcs11.Attribute, limit int) ([]pkcs11.ObjectHandle, error) {
 	s := c.sessions[0]
 	if err := c.ctx.FindObjectsInit(s, template); err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// batch is the digests of one call on their way through the sessions.
+// batch signs the digests of one call in parallel on the sessions of a connection.
 type batch struct {
 	p      *Provider
 	c      *connection
@@ -28,7 +28,7 @@ type batch struct {
 
 	digests [][]byte
 	next    atomic.Int64
-	made    atomic.Int64 // signatures begun
+	made    atomic.Int64 // signatures that were started
 
 	mu     sync.Mutex
 	err    error
@@ -39,7 +39,7 @@ func newBatch(p *Provider, c *connection, digests [][]byte) *batch {
 	return &batch{p: p, c: c, digests: digests, values: make([][]byte, len(digests))}
 }
 
-// run signs all digests, or stops at the first failure.
+// run signs all digests. It stops at the first failure.
 func (b *batch) run(ctx context.Context) {
 	var workers sync.WaitGroup
 	for range min(len(b.c.sessions), len(b.digests)) {
@@ -66,7 +66,7 @@ func (b *batch) signOne(ctx context.Context, i int) error {
 		return nil
 	}
 	if err := b.p.beginSignature(b.c, s, b.digests[i]); err != nil {
-		b.made.Add(-1) // nothing was given to the key
+		b.made.Add(-1) // the key has not been used
 		return err
 	}
 	value, err := b.p.sign(b.c, s, b.digests[i])
@@ -74,8 +74,8 @@ func (b *batch) signOne(ctx context.Context, i int) error {
 	return err
 }
 
-// begin counts a signature, unless the batch was stopped: what Sign has told its caller must stay
-// true.
+// begin counts a signature. It returns false if the batch was stopped, because the number of
+// started signatures that Sign has reported must stay true.
 func (b *batch) begin() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,7 +86,7 @@ func (b *batch) begin() bool {
 	return true
 }
 
-// stop lets no further signature begin.
+// stop prevents further signatures. The first err is kept.
 func (b *batch) stop(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,7 +105,7 @@ func (b *batch) failure() error {
 
 func (b *batch) started() int64 { return b.made.Load() }
 
-// beginSignature does what comes before the key is used.
+// beginSignature prepares the session, before the key is used.
 func (p *Provider) beginSignature(c *connection, s pkcs11.SessionHandle, digest []byte) error {
 	mechanism, _ := p.mechanism(digest)
 	if err := c.ctx.SignInit(s, []*pkcs11.Mechanism{mechanism}, c.key); err != nil {
@@ -141,7 +141,7 @@ func (p *Provider) notePIN(err error) error {
 	return err
 }
 
-// mechanism returns how the token signs a digest, and what it is given to sign.
+// mechanism returns the mechanism with which the token signs a digest, and the bytes to sign.
 func (p *Provider) mechanism(digest []byte) (*pkcs11.Mechanism, []byte) {
 	switch p.kept.Load().Algorithm {
 	case signing.RSAPSS:
@@ -153,7 +153,7 @@ func (p *Provider) mechanism(digest []byte) (*pkcs11.Mechanism, []byte) {
 	case signing.ECDSA:
 		return pkcs11.NewMechanism(pkcs11.CKM_ECDSA, nil), digest
 	}
-	// CKM_RSA_PKCS pads what it is given: that is a DigestInfo (RFC 8017 9.2).
+	// CKM_RSA_PKCS pads its input, which must be a DigestInfo (RFC 8017 9.2).
 	return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS, nil), append(digestInfo(p.kept.Load().Hash), digest...)
 }
 
@@ -174,7 +174,7 @@ func digestInfo(hash crypto.Hash) []byte {
 	return []byte{0x30, 17 + size, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, last, 5, 0, 4, size}
 }
 
-// sigValue turns r and s, each half of raw (PKCS #11 2.3.1), into a DER Ecdsa-Sig-Value.
+// sigValue converts r and s, each half of raw (PKCS #11 2.3.1), to a DER Ecdsa-Sig-Value.
 func sigValue(raw []byte) ([]byte, error) {
 	if len(raw) == 0 || len(raw)%2 != 0 {
 		return nil, fmt.Errorf("an ECDSA value of %d bytes is not r and s", len(raw))
@@ -188,7 +188,8 @@ func sigValue(raw []byte) ([]byte, error) {
 	return b.Bytes()
 }
 
-// algorithmFor returns how the key signs, and checks that certificate, key and setting agree.
+// algorithmFor returns the algorithm with which the key signs. It returns an error if certificate,
+// key and setting do not match.
 func algorithmFor(
 	public crypto.PublicKey,
 	kind uint,

@@ -15,8 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// largestBatch bounds what is asked for in one call: a provider may take thousands, and a test has
-// to end.
+// largestBatch is the largest batch in one call, because a provider may accept thousands and a test
+// has to end.
 const largestBatch = 100
 
 func checkCredential(ctx context.Context, p signing.Provider, _ func() int) error {
@@ -85,7 +85,7 @@ func checkBatch(ctx context.Context, p signing.Provider, spent func() int) error
 	return signN(ctx, p, min(c.MaxBatch, largestBatch), spent)
 }
 
-// signN makes one call of n digests and checks each value against the digest in its place.
+// signN makes one call with n digests and verifies each value against its digest.
 func signN(ctx context.Context, p signing.Provider, n int, spent func() int) error {
 	c, call, err := newCall(ctx, p, n)
 	if err != nil {
@@ -130,8 +130,8 @@ func checkUntouched(ctx context.Context, p signing.Provider, _ func() int) error
 	return nil
 }
 
-// checkWrongCalls: a call that cannot be right is refused whole, before the key is used, and as a
-// definite refusal.
+// checkWrongCalls checks that an invalid call is refused as a whole, before the key is used, and
+// that its error says that no signature was made.
 func checkWrongCalls(ctx context.Context, p signing.Provider, spent func() int) error {
 	c, good, err := newCall(ctx, p, 1)
 	if err != nil {
@@ -170,7 +170,7 @@ func tooMany(c *signing.Credential, digest []byte) [][]byte {
 	return digests
 }
 
-// definite returns what is wrong with an error that says: no signature was made.
+// definite returns an error if err does not clearly say that no signature was made.
 func definite(err error) error {
 	var e *signing.Error
 	if !errors.As(err, &e) {
@@ -203,8 +203,8 @@ func checkCancelledBefore(ctx context.Context, p signing.Provider, spent func() 
 	return definite(err)
 }
 
-// checkCancelledDuring: whatever the moment, the answer is either all values, or an error that owns
-// up to what may have been made.
+// checkCancelledDuring checks that a call that is cancelled at any moment returns either all
+// values, or an error that admits signatures that may have been made.
 func checkCancelledDuring(ctx context.Context, p signing.Provider, spent func() int) error {
 	for _, after := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond, 5 * time.Millisecond} {
 		c, call, err := newCall(ctx, p, 5)
@@ -265,7 +265,8 @@ func checkConcurrent(ctx context.Context, p signing.Provider, spent func() int) 
 	return nil
 }
 
-// checkResume: what a call noted brings the same values again, and no second signature.
+// checkResume checks that the handle recorded by a call returns the same values again, without a
+// second signature.
 func checkResume(ctx context.Context, p signing.Provider, spent func() int) error {
 	resumer, ok := p.(signing.Resumer)
 	if !ok {
@@ -284,7 +285,7 @@ func checkResume(ctx context.Context, p signing.Provider, spent func() int) erro
 		return fmt.Errorf("Sign = %v", err)
 	}
 	if handle == "" {
-		return nil // this service gives no answer twice
+		return nil // this service does not return an answer twice
 	}
 	before := count(spent)
 	values, err := resumer.Resume(ctx, call, handle)
@@ -297,7 +298,7 @@ func checkResume(ctx context.Context, p signing.Provider, spent func() int) erro
 	return verify(c, call.Digests, values)
 }
 
-// newCall returns a call of n random digests, fewer where the provider takes fewer.
+// newCall returns a call with n random digests, or with fewer if the provider accepts fewer.
 func newCall(ctx context.Context, p signing.Provider, n int) (*signing.Credential, signing.Call, error) {
 	c, err := p.Credential(ctx)
 	if err != nil {

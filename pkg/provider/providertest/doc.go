@@ -1,6 +1,7 @@
-// Package providertest is the conformance suite of signing.Provider: each provider's tests run it.
+// Package providertest is the conformance suite of signing.Provider. The tests of every provider
+// run it.
 //
-// A provider joins in with a Harness:
+// A provider joins with a Harness:
 //
 //	func TestConformance(t *testing.T) {
 //		providertest.Run(t, providertest.Harness{Open: func(t *testing.T) signing.Provider { … }})

@@ -7,22 +7,23 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Harness is how the suite gets at a provider.
+// Harness gives the suite access to a provider.
 type Harness struct {
-	// Open returns a working provider, new or shared; each test calls it once.
+	// Open returns a working provider. It may be new or shared. Each test calls it once.
 	Open func(t *testing.T) signing.Provider
-	// Spent returns how many signatures the key has made so far. Nil where nobody counts: what depends
-	// on it is then not checked.
+	// Spent returns how many signatures the key has made so far. If it is nil, the suite skips the
+	// checks that need this number.
 	Spent func() int
 }
 
-// check is one rule of the contract. It returns what breaks it.
+// check is one rule of the contract. Its function returns an error when the provider breaks the
+// rule.
 type check struct {
 	name string
 	run  func(ctx context.Context, p signing.Provider, spent func() int) error
 }
 
-// checks are the words of signing.Provider, one by one.
+// checks are the rules of signing.Provider, one by one.
 var checks = []check{
 	{"credential", checkCredential},
 	{"one digest", checkOne},

@@ -22,48 +22,48 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// pair is an account's tokens. It is never logged.
+// pair is the access token and the refresh token of an account. It must never be logged.
 type pair struct {
 	Access  string `json:"accessToken"`
 	Refresh string `json:"refreshToken"`
 }
 
-// stored is what the account file holds, encrypted.
+// stored is the content of the account file, before encryption.
 type stored struct {
 	Pair pair `json:"tokens"`
-	// Imported is the SHA-256 of the tokens file that was taken over last: it is not taken over twice,
-	// since by then it is old.
+	// Imported is the SHA-256 of the tokens file that was imported last. That file is not imported
+	// again, because its tokens are out of date by then.
 	Imported []byte `json:"imported,omitempty"`
-	// CredentialID as credentials/list gave it: a renewal needs it when the list can no longer be
-	// asked for.
+	// CredentialID is the id from credentials/list. A renewal needs it when the access token has
+	// expired and the list cannot be read any more.
 	CredentialID string `json:"credentialID,omitempty"`
 }
 
 const (
-	// lockWait bounds the wait for another process that renews the same account: its one call has a
-	// time limit below this.
+	// lockWait is how long to wait for another process that renews the tokens of the same account. Its
+	// only call has a shorter time limit.
 	lockWait = 40 * time.Second
-	// savePause is the time between two tries to write the account file.
+	// savePause is the time between two attempts to write the account file.
 	savePause = 10 * time.Second
-	// renewalsPerSecond bounds renewals whatever happens.
+	// renewalsPerSecond is the largest number of renewals in a second, whatever happens.
 	renewalsPerSecond = 3
-	// refusalKept is how long a refresh token that was refused is not tried again.
+	// refusalKept is how long a refused refresh token is not sent again.
 	refusalKept = time.Minute
 )
 
-// account keeps the tokens of one SAFE account. Safe for concurrent use; one renewal is under way
+// account keeps the tokens of one SAFE account. It is safe for concurrent use and makes one renewal
 // at a time.
 type account struct {
 	set  Settings
 	log  logr.Logger
 	pace *pace.Pace
-	busy chan struct{} // holds one value while somebody reads, renews or writes the file
+	busy chan struct{} // holds one value while a call reads, renews or writes the file
 
 	mu      sync.Mutex
 	now     stored
 	loaded  bool
-	unsaved bool      // now could not be written
-	again   time.Time // when unsaved: the next try
+	unsaved bool      // now could not be written to the file
+	again   time.Time // when unsaved: the time of the next attempt
 
 	refused    [sha256.Size]byte // the refresh token that SAFE does not accept any more
 	refusedTil time.Time
@@ -120,15 +120,15 @@ func (a *account) current() pair {
 	return a.now.Pair
 }
 
-// credential returns what rememberCredential was told, by an earlier process too.
+// credential returns the id that rememberCredential stored, maybe in an earlier process.
 func (a *account) credential() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.now.CredentialID
 }
 
-// rememberCredential keeps the account's credential with its tokens. What goes wrong is tried again
-// when it is told the next time.
+// rememberCredential stores the account's credential with its tokens. If it fails, the next call
+// tries again.
 func (a *account) rememberCredential(ctx context.Context, id string) {
 	if a.credential() == id || a.lock(ctx) != nil {
 		return
@@ -148,7 +148,7 @@ func (a *account) rememberCredential(ctx context.Context, id string) {
 	a.save()
 }
 
-// exclude keeps other processes from the account file.
+// exclude locks the account file against other processes.
 func (a *account) exclude(ctx context.Context) (release func(), f *failure) {
 	l, err := durable.AcquireLock(ctx, a.set.AccountFile+".lock", lockWait)
 	if err != nil {
@@ -157,9 +157,9 @@ func (a *account) exclude(ctx context.Context) (release func(), f *failure) {
 	return func() { _ = l.Release() }, nil
 }
 
-// renew replaces the tokens after SAFE refused an access token. update asks SAFE; it is called
-// under the locks, at most once, and not at all if somebody else has renewed meanwhile or fresh
-// tokens were put into the tokens file.
+// renew replaces the tokens after SAFE has refused an access token. update asks SAFE for new
+// tokens. renew calls it under the locks and at most once. It does not call update if another call
+// has renewed the tokens meanwhile, or if the tokens file holds new tokens.
 func (a *account) renew(
 	ctx context.Context,
 	refused string,
@@ -193,8 +193,8 @@ func (a *account) renew(
 	if err := a.pace.Wait(ctx); err != nil {
 		return fail(signing.KindProvider, "the tokens of the SAFE account were not renewed in time").Because(err).Retryable(0)
 	}
-	// Whoever asked may go away: SAFE has given new tokens by then and takes the old ones no more.
-	// update has a time limit of its own.
+	// Continue even if the caller gives up, because SAFE may have issued new tokens already and then
+	// refuses the old ones. update has its own time limit.
 	next, f := update(context.WithoutCancel(ctx), known.Refresh)
 	if f != nil {
 		if f.Kind == signing.KindProviderCredentials {
@@ -221,20 +221,19 @@ func (a *account) refuse(refresh string) {
 	a.refused, a.refusedTil = sha256.Sum256([]byte(refresh)), time.Now().Add(refusalKept)
 }
 
-// reload reads the account file and takes over a tokens file that is new. The caller holds the
-// locks.
+// reload reads the account file and imports a new tokens file. The caller must hold the locks.
 func (a *account) reload() *failure {
 	a.mu.Lock()
 	unsaved := a.unsaved
 	a.mu.Unlock()
-	if unsaved { // what we hold is newer than the file
+	if unsaved { // the tokens in memory are newer than the file
 		a.save()
 		return nil
 	}
 	kept, err := a.read()
 	a.mu.Lock()
 	held := a.loaded
-	if err != nil && held { // lost, damaged or sealed with another key since: what we hold is put in its place
+	if err != nil && held { // lost, damaged or encrypted with another key: the tokens in memory replace it
 		a.log.Info(
 			"account file cannot be read, the tokens in memory are kept",
 			"file",
@@ -267,7 +266,7 @@ func (a *account) reload() *failure {
 	return nil
 }
 
-// importTokens takes over the tokens file if it is there and not the one that was taken over
+// importTokens imports the tokens file if it exists and differs from the one that was imported
 // before.
 func (a *account) importTokens(kept *stored) (bool, *failure) {
 	if a.set.TokensFile == "" {
@@ -298,8 +297,8 @@ func (a *account) importTokens(kept *stored) (bool, *failure) {
 	return true, nil
 }
 
-// save writes the account file. A disk that fails must not stop the signing: the tokens are used
-// from memory, and the next one who comes tries again to write them.
+// save writes the account file. A disk failure must not stop signing. So if writing fails, the
+// tokens in memory stay in use, and a later call tries to write them again.
 func (a *account) save() {
 	a.mu.Lock()
 	kept := a.now
@@ -318,7 +317,8 @@ func (a *account) save() {
 	a.unsaved, a.again = err != nil, time.Now().Add(savePause)
 }
 
-// sealedBy begins the account file and is authenticated with it: the name and version of its form.
+// sealedBy is the first line of the account file: the name and version of its format. It is
+// authenticated together with the content.
 const sealedBy = "signstash SAFE account 1\n"
 
 // cipher derives the key of the account file.
@@ -353,7 +353,7 @@ func (a *account) write(kept stored) error {
 	return durable.WriteFile(a.set.AccountFile, seal.Seal([]byte(sealedBy), nil, text, []byte(sealedBy)), 0o600)
 }
 
-// maxAccountFile bounds the account file: two tokens of some KB.
+// maxAccountFile is the largest size of the account file. Two tokens take a few KB.
 const maxAccountFile = 256 << 10
 
 func (a *account) read() (kept stored, err error) {

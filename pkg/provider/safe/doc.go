@@ -1,20 +1,20 @@
-// Package safe is a signing.Provider for SAFE, the Portuguese state's service that signs invoices
-// (Serviço de Assinatura de Faturas Eletrónicas).
+// Package safe is a signing.Provider for SAFE, the service of the Portuguese state that signs
+// invoices (Serviço de Assinatura de Faturas Eletrónicas).
 //
-// SAFE resembles the CSC API with differences: two credentials on each call (HTTP Basic for the
-// integrator, SAFEAuthorization for the account), a GUID in each body, hashes as DER DigestInfo,
-// and answers that are fetched in a second step. A call is
+// SAFE resembles the CSC API, with these differences: each call has two credentials (HTTP Basic for
+// the integrator, SAFEAuthorization for the account), each body has a GUID, hashes are DER
+// DigestInfo structures, and answers are fetched in a second step. A signature takes these calls:
 //
 //	POST /v2/credentials/authorize     hashes, under a fresh processId
-//	GET  /credentials/authorize/verify until it gives the activation data (SAD); 204 = not yet
-//	POST /v2/signatures/signHash       from here signatures may exist
-//	GET  /signatures/signHash/verify   until it gives the values
+//	GET  /credentials/authorize/verify until it returns the activation data (SAD); 204 = not yet
+//	POST /v2/signatures/signHash       from here on signatures may exist
+//	GET  /signatures/signHash/verify   until it returns the values
 //
-// The processId is ours and is noted before signHash goes out, so that even an answer that was lost
-// altogether can be fetched: at once, and by a later process (Resume).
+// We choose the processId and record it before signHash is sent. So even if the answer is lost
+// completely, the values can be fetched, either at once or by a later process (Resume).
 //
-// An account's access token ends after some days; updateToken then gives a new pair for the refresh
-// token, and the old pair is worth nothing. So there is one writer: within the process, and among
-// processes that share the account's file by a lock beside it. The pair is stored encrypted, before
-// it is used.
+// The access token of an account expires after some days. Then updateToken exchanges the refresh
+// token for a new pair, and the old pair becomes invalid. So only one writer may renew: a lock
+// within the process, and a lock file beside the account file among the processes that share it,
+// make sure of that. The new pair is stored encrypted before it is used.
 package safe

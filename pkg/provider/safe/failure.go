@@ -10,36 +10,36 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// hint is what the rest of this package can do about a failure before the caller hears of it.
+// hint tells this package how it can handle a failure before it returns the failure to its caller.
 type hint int
 
 const (
 	nothing    hint = iota
-	renewToken      // the access token has ended
-	readAgain       // what we know of the credential is out of date
+	renewToken      // the access token has expired
+	readAgain       // our description of the credential is out of date
 )
 
-// failure is a call that brought nothing. A nil *failure is success.
+// failure is the error of a failed call. A nil *failure means success.
 type failure = remotefault.Failure[hint]
 
 func fail(kind signing.Kind, format string, args ...any) *failure {
 	return remotefault.New[hint](kind, format, args...)
 }
 
-// who is what clients read of the remote side.
+// who is the name of the service in texts for clients.
 const who = "SAFE"
 
-// lost is a call without a whole answer.
+// lost returns the failure of a call that got no complete answer.
 func lost(err error, signs bool) *failure { return remotefault.Lost[hint](who, err, signs) }
 
-// unreadable is a good status with nonsense behind it.
+// unreadable returns the failure of a call whose status was a success but whose body is invalid.
 func unreadable(err error) *failure { return remotefault.Unreadable[hint](who, err, false) }
 
-// unusable is a whole answer without values that could be signatures.
+// unusable returns the failure of a complete answer without values that could be signatures.
 func unusable(err error) *failure { return remotefault.Unusable[hint](who, err) }
 
-// refusal turns an answer that is no success into what it means. signs: the call may have signed,
-// if it was not refused.
+// refusal converts an answer that is not a success into a failure. signs means that the call may
+// have signed, unless the answer is a certain refusal.
 func refusal(a *outbound.Answer, signs bool) *failure {
 	var said errorAnswer
 	_ = json.Unmarshal(a.Body, &said)
@@ -49,9 +49,9 @@ func refusal(a *outbound.Answer, signs bool) *failure {
 	})
 }
 
-// isRefusal reports whether an answer says for certain that nothing was signed: SAFE's own refusals
-// are 400, 401 and 403 with both an error and its description, and 429 with the CSC's
-// temporarily_unavailable. Anything else may come from a gateway that has passed the request on.
+// isRefusal reports whether an answer proves that nothing was signed. SAFE's own refusals are 400,
+// 401 and 403 with both an error and its description, and 429 with the CSC's
+// temporarily_unavailable. Any other answer may come from a gateway that has passed the request on.
 func isRefusal(status int, said errorAnswer) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
@@ -62,10 +62,10 @@ func isRefusal(status int, said errorAnswer) bool {
 	return false
 }
 
-// statusHungUp is nginx's own status for a client that went away.
+// statusHungUp is nginx's own status for a client that closed the connection.
 const statusHungUp = 499
 
-// classify is the table of refusals, in the words of SAFE's published interface.
+// classify is the table of refusals. It follows SAFE's published interface.
 func classify(status int, code, text string) *failure {
 	says := func(part string) bool { return strings.Contains(text, part) }
 	switch {

@@ -21,8 +21,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Provider is the credential of one SAFE account. It is safe for concurrent use and starts no
-// goroutine.
+// Provider signs with the credential of one SAFE account. It is safe for concurrent use and starts
+// no goroutine.
 type Provider struct {
 	name    string
 	set     Settings
@@ -30,7 +30,7 @@ type Provider struct {
 	log     logr.Logger
 	account *account
 	known   *fresh.Value[*state]
-	pause   time.Duration // pollPause but in tests
+	pause   time.Duration // pollPause, except in tests
 	chains  certchain.Watch
 }
 
@@ -39,26 +39,27 @@ var (
 	_ signing.Resumer  = (*Provider)(nil)
 )
 
-// state is what is known of the credential.
+// state is what we know about the credential.
 type state struct {
 	*signing.Credential
 	id string
 }
 
 const (
-	// refreshAfter is how long a credential is believed.
+	// refreshAfter is how long the description of the credential is cached.
 	refreshAfter = 10 * time.Minute
-	// staleFor is how long an old one is used while SAFE does not answer.
+	// staleFor is how long a stale description is used while SAFE does not answer.
 	staleFor     = 24 * time.Hour
 	refreshPause = 30 * time.Second
 
-	// SAFE is polled as its manual says: first after a second, then each second, five times in all.
+	// SAFE is polled as its manual says: the first time after one second, then every second, five
+	// times in all.
 	pollPause = time.Second
 	polls     = 5
 )
 
-// New returns a Provider; it asks SAFE nothing and reads no file yet. The error lists every mistake
-// in c.
+// New returns a Provider. It does not call SAFE and reads no file yet. The error lists every
+// mistake in c.
 func New(c Config) (*Provider, error) {
 	bad := c.Settings.Validate()
 	if c.Name == "" {
@@ -153,7 +154,7 @@ func (p *Provider) read(ctx context.Context) (*state, *failure) {
 	}}, nil
 }
 
-// credentialID returns the configured credential, or the account's only one.
+// credentialID returns the configured credential, or the only one of the account.
 func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 	if p.set.CredentialID != "" {
 		return p.set.CredentialID, nil
@@ -198,7 +199,7 @@ func (p *Provider) Sign(ctx context.Context, c signing.Call) ([][]byte, error) {
 	return values, nil
 }
 
-// sign makes the four steps under one processId.
+// sign makes the four calls of a signature under one processId.
 func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte, *failure) {
 	body := p.body(s.id)
 	id := body.ClientData.ProcessID
@@ -215,8 +216,8 @@ func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte
 		return nil, unreadable(errors.New("answer of authorize/verify has no sad"))
 	}
 	if c.Note != nil {
-		// Before the hashes go out to be signed: whatever happens then, the values can be fetched under
-		// this name.
+		// Record the processId before the hashes are sent for signing. Whatever happens after that, the
+		// values can be fetched under this id.
 		if err := c.Note(ctx, id); err != nil {
 			return nil, fail(signing.KindStorage, "the call could not be recorded").Because(err).Retryable(0)
 		}
@@ -237,12 +238,12 @@ func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte
 	}
 	values, f := p.values(ctx, id)
 	if f != nil {
-		f.Unknown = true // whatever is said now: signHash was not refused
+		f.Unknown = true // the values may exist, because signHash was not refused
 	}
 	return values, f
 }
 
-// values fetches what was signed. What a failure means for the outcome is for the caller to say.
+// values fetches the signature values. The caller decides what a failure means for the outcome.
 func (p *Provider) values(ctx context.Context, processID string) ([][]byte, *failure) {
 	a, f := p.poll(ctx, verify("/signatures/signHash/verify", processID), true)
 	if f != nil {
@@ -262,8 +263,8 @@ func (p *Provider) values(ctx context.Context, processID string) ([][]byte, *fai
 	return values, nil
 }
 
-// poll asks until there is an answer, as often as SAFE allows. persistent = trouble that may pass
-// is gone through, since something paid for is waiting.
+// poll asks for an answer as often as SAFE allows. If persistent is true, poll goes on after
+// retryable failures, because the values have been paid for.
 func (p *Provider) poll(ctx context.Context, c call, persistent bool) (answer, *failure) {
 	var last *failure
 	for range polls {
@@ -289,10 +290,10 @@ func (p *Provider) poll(ctx context.Context, c call, persistent bool) (answer, *
 	return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").Because(signing.ErrNothingYet).Retryable(0)
 }
 
-// processID is the form of a handle.
+// processID matches a valid handle.
 var processID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// Resume implements signing.Resumer: the values under the processId of an earlier call.
+// Resume implements signing.Resumer. It fetches the values by the processId of an earlier call.
 func (p *Provider) Resume(ctx context.Context, _ signing.Call, handle string) ([][]byte, error) {
 	if !processID.MatchString(handle) {
 		return nil, fail(signing.KindInternal, "").Because(errors.New("handle is not a processId")).Error

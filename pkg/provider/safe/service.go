@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// callTimeout bounds each call: SAFE answers at once and works afterwards.
+	// callTimeout bounds each call. SAFE answers at once and does its work later.
 	callTimeout = 30 * time.Second
-	// maxAnswer bounds each answer: a chain in double base64 has some 20 KB, ten values 4 KB.
+	// maxAnswer is the largest answer in bytes. A chain in double base64 takes about 20 KB, ten values
+	// take 4 KB.
 	maxAnswer = 256 << 10
 )
 
@@ -28,8 +29,8 @@ type call struct {
 	signs bool
 }
 
-// do makes a call with a token in SAFEAuthorization. The status is 200 or 204 where there is no
-// failure.
+// do makes a call with a token in SAFEAuthorization. If there is no failure, the status is 200 or
+// 204.
 func (p *Provider) do(ctx context.Context, c call, token string) (a answer, status int, f *failure) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -46,7 +47,7 @@ func (p *Provider) do(ctx context.Context, c call, token string) (a answer, stat
 	case got.Status == http.StatusNoContent || len(bytes.TrimSpace(got.Body)) == 0:
 		return a, got.Status, nil
 	}
-	if err := json.Unmarshal(got.Body, &a); err != nil && !c.signs { // the answer to signHash says nothing but its status
+	if err := json.Unmarshal(got.Body, &a); err != nil && !c.signs { // only the status of signHash's answer matters
 		return a, got.Status, unreadable(fmt.Errorf("read answer of %s: not the JSON it should be", c.path))
 	}
 	return a, got.Status, nil
@@ -77,13 +78,14 @@ func (p *Provider) newRequest(ctx context.Context, c call, token string) (*http.
 	return r, nil
 }
 
-// maxTries of a call whose token has ended: the token that is kept, one that its owner or another
-// process has put there since, and one that SAFE gave for that.
+// maxTries is how often a call is made when its token has expired: with the current token, with one
+// that the account's owner or another process has stored since, and with one that SAFE has just
+// issued.
 const maxTries = 3
 
-// authorized is do with the account's access token, and with a renewed one if the first has ended.
-// The call that signs is not repeated here: each signHash that goes out is a call of its own for
-// those who count them.
+// authorized is do with the account's access token. If the token has expired, it renews the token
+// and repeats the call. It does not repeat the call that signs, because the caller must count each
+// signHash that is sent.
 func (p *Provider) authorized(ctx context.Context, c call) (answer, int, *failure) {
 	for try := 1; ; try++ {
 		token, f := p.account.access(ctx)
@@ -107,7 +109,7 @@ func (p *Provider) authorized(ctx context.Context, c call) (answer, int, *failur
 	}
 }
 
-// update asks SAFE for new tokens. The refresh token stands where the access token usually does.
+// update asks SAFE for new tokens. The refresh token is sent in place of the access token.
 func (p *Provider) update(ctx context.Context, refresh string) (pair, *failure) {
 	id := p.set.CredentialID
 	if id == "" {
@@ -130,7 +132,7 @@ func (p *Provider) update(ctx context.Context, refresh string) (pair, *failure) 
 	return pair{Access: a.NewAccessToken, Refresh: a.NewRefreshToken}, nil
 }
 
-// body is a request with a processId of its own.
+// body returns a request with its own processId.
 func (p *Provider) body(credentialID string) *request {
 	return &request{
 		CredentialID: credentialID,
@@ -138,7 +140,7 @@ func (p *Provider) body(credentialID string) *request {
 	}
 }
 
-// verify is the call that fetches what an earlier one began.
+// verify returns the call that fetches the result of an earlier call.
 func verify(path, processID string) call {
 	return call{path: path + "?processId=" + url.QueryEscape(processID)}
 }

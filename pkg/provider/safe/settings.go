@@ -11,54 +11,56 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// Settings of one SAFE account, an entry of kind safe under providers in the configuration file.
+// Settings are the settings of one SAFE account: an entry of kind safe under providers in the
+// configuration file.
 type Settings struct {
 	// URL of the service, for example https://safe.autenticacao.gov.pt.
 	URL string `yaml:"url"`
 	// ClientName is the name of the invoicing software as registered with SAFE.
 	ClientName string `yaml:"clientName"`
-	// Username and PasswordFile are the integrator's (HTTP Basic). The file is read for each call.
+	// Username and PasswordFile belong to the integrator (HTTP Basic). The file is read for each call.
 	Username     string `yaml:"username"`
 	PasswordFile string `yaml:"passwordFile"`
-	// CredentialID of the account. Empty = the only one there: an account has one.
+	// CredentialID of the account. Empty means the only one that the account has.
 	CredentialID string `yaml:"credentialID"`
 
-	// TokensFile holds the account's first tokens, as its owner's consent gave them: JSON with
-	// accessToken and refreshToken, and with credentialID if the access token may have ended before
-	// its first use. Its content is taken over when it is new, at the start and when the tokens that
-	// are kept have ended. It may be deleted after that.
+	// TokensFile holds the first tokens of the account, issued with its owner's consent. It is JSON
+	// with accessToken and refreshToken. It also needs credentialID if the access token may have
+	// expired before its first use. The content is imported if it is new: at the start, and when the
+	// current tokens have expired. The file may be deleted after that.
 	TokensFile string `yaml:"tokensFile"`
-	// AccountFile is where the current tokens are kept, encrypted (AES-256-GCM). Its folder must exist
-	// and be writable; a lock file stands beside it. Instances that sign for one account must share
-	// it, or renewals of one shut the others out.
+	// AccountFile is where the current tokens are stored, encrypted (AES-256-GCM). Its folder must
+	// exist and be writable, because a lock file is created beside it. Instances that sign for the
+	// same account must share the file. Otherwise a renewal by one instance makes the tokens of the
+	// others invalid.
 	AccountFile string `yaml:"accountFile"`
 	// AccountKeyFile holds the key of AccountFile: at least 32 characters that nobody can guess
 	// (openssl rand -hex 32).
 	AccountKeyFile string `yaml:"accountKeyFile"`
 
-	// MaxBatch is the most digests in one call. 0 = what SAFE allows, 10; a value here may only be
-	// lower.
+	// MaxBatch is the largest number of digests in one call. 0 means the 10 that SAFE allows. A value
+	// here may only be lower.
 	MaxBatch int `yaml:"maxBatch"`
-	// InFlight is how many calls may be under way at a time. 0 = 2.
+	// InFlight is how many calls may be under way at the same time. 0 = 2.
 	InFlight int `yaml:"inFlight"`
 }
 
-// defaultInFlight: each call waits some seconds for SAFE, so that one alone would be slow; what
-// SAFE would say to more is not known.
+// defaultInFlight is more than one, because each call waits some seconds for SAFE. It is not
+// higher, because we do not know how many calls SAFE accepts at a time.
 const defaultInFlight = 2
 
 // Config is what a Provider needs.
 type Config struct {
-	// Name of the credential among all of this proxy (signing.Credential.Name).
+	// Name of the credential, unique in this proxy (signing.Credential.Name).
 	Name     string
 	Settings Settings
 	// HTTP is the client for every call (pkg/outbound).
 	HTTP *http.Client
-	// Log gets what an operator wants to know; no secret, token or hash.
+	// Log receives messages for operators. It never gets a secret, token or hash.
 	Log logr.Logger
 }
 
-// Validate returns every mistake in s, in the words of the configuration file.
+// Validate returns every mistake in s. The errors use the names of the configuration file.
 func (s Settings) Validate() []error {
 	var bad []error
 	u, err := url.Parse(s.URL)

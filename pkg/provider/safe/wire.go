@@ -8,14 +8,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 )
 
-// maxNumSignatures is SAFE's bound on the hashes of one call
+// maxNumSignatures is the largest number of hashes in one call
 // (SignHashAuthorizationRequestDto.numSignatures).
 const maxNumSignatures = 10
 
-// signAlgo is the one signature algorithm of SAFE: sha256WithRSAEncryption.
+// signAlgo is the only signature algorithm of SAFE: sha256WithRSAEncryption.
 const signAlgo = "1.2.840.113549.1.1.11"
 
-// clientData is in every body.
+// clientData is the part that every body contains.
 type clientData struct {
 	ProcessID     string   `json:"processId"`
 	ClientName    string   `json:"clientName"`
@@ -28,12 +28,12 @@ type request struct {
 	Certificates  string     `json:"certificates,omitempty"`
 	NumSignatures int        `json:"numSignatures,omitempty"`
 	Hashes        []string   `json:"hashes,omitempty"`
-	SAD           string     `json:"sad,omitempty"` // in lower case, unlike the CSC's
+	SAD           string     `json:"sad,omitempty"` // lower case, unlike in the CSC API
 	SignAlgo      string     `json:"signAlgo,omitempty"`
 	ClientData    clientData `json:"clientData"`
 }
 
-// answer is every answer in one.
+// answer has the fields of all answers.
 type answer struct {
 	CredentialIDs   lenient.List `json:"credentialIDs"`
 	SAD             string       `json:"sad"`
@@ -49,13 +49,13 @@ type answer struct {
 	Multisign lenient.Number `json:"multisign"`
 }
 
-// errorAnswer is every refusal.
+// errorAnswer is the body of every refusal.
 type errorAnswer struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
 }
 
-// newProcessID is a GUID of version 4 (RFC 9562 5.4) in lower case.
+// newProcessID returns a GUID of version 4 (RFC 9562 5.4) in lower case.
 func newProcessID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
@@ -67,7 +67,7 @@ func newProcessID() string {
 // digestInfoSHA256 is the DER of DigestInfo for SHA-256 (RFC 8017 9.2, note 1) up to the digest.
 const digestInfoSHA256 = "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
 
-// digestInfos are the hashes as SAFE wants them.
+// digestInfos returns the hashes in the form that SAFE expects.
 func digestInfos(digests [][]byte) []string {
 	out := make([]string, len(digests))
 	for i, d := range digests {
@@ -76,8 +76,8 @@ func digestInfos(digests [][]byte) []string {
 	return out
 }
 
-// documentNames are made up: SAFE wants one for each hash and shows them to the account's owner;
-// ours stay on the premises.
+// documentNames returns invented names. SAFE requires a name for each hash and shows it to the
+// owner of the account. The real names stay on the premises.
 func documentNames(n int) []string {
 	out := make([]string, n)
 	for i := range out {

@@ -16,14 +16,14 @@ import (
 const (
 	caLife   = 20 * 365 * 24 * time.Hour
 	leafLife = 365 * 24 * time.Hour
-	// backdate lets a verifier with a slow clock accept a certificate made a moment ago.
+	// backdate lets a verifier whose clock is slow accept a certificate that was made a moment ago.
 	backdate = 5 * time.Minute
 )
 
 func nearEnd(c *x509.Certificate, now time.Time) bool { return now.After(c.NotAfter.Add(-renewBefore)) }
 
-// refresh makes what is missing, of another type than wanted, or near its end, and reports whether
-// it made anything.
+// refresh makes each part that is missing, that has another key type than want, or that expires
+// soon. It reports whether it made anything.
 func (m *material) refresh(want KeyType) (bool, error) {
 	if want == "" {
 		want = RSA2048
@@ -57,8 +57,8 @@ func isType(key crypto.Signer, want KeyType) bool {
 	return err == nil && t == want
 }
 
-// makeCA makes a new development CA. Its key is on P-256, whatever signs the documents: it is quick
-// to make.
+// makeCA makes a new development CA. Its key is always on P-256, whatever the signing key is,
+// because such a key is made quickly.
 func (m *material) makeCA(now time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -66,7 +66,7 @@ func (m *material) makeCA(now time.Time) error {
 	}
 	template := &x509.Certificate{
 		Subject: pkix.Name{
-			CommonName:         "Embedded development CA " + rand.Text()[:6], // two installations must not share a name
+			CommonName:         "Embedded development CA " + rand.Text()[:6], // two installations must have different names
 			Organization:       []string{"signstash-proxy"},
 			OrganizationalUnit: []string{"development only, no legal value"},
 		},
@@ -79,8 +79,9 @@ func (m *material) makeCA(now time.Time) error {
 	return err
 }
 
-// makeLeaf makes a signing certificate for the key (RFC 5280; nonRepudiation, since validators of
-// AdES ask for it). It has no extended key usage: NSS would then want one for e-mail.
+// makeLeaf makes a signing certificate for the key (RFC 5280). It sets nonRepudiation, because
+// validators of AdES require it. It sets no extended key usage, because NSS would then require the
+// one for e-mail.
 func (m *material) makeLeaf(now time.Time) error {
 	template := &x509.Certificate{
 		Subject: pkix.Name{
@@ -110,7 +111,7 @@ func certify(template, parent *x509.Certificate, public crypto.PublicKey, by cry
 		return nil, fmt.Errorf("encode public key: %w", err)
 	}
 	id := sha256.Sum256(spki)
-	template.SubjectKeyId = id[:20] // RFC 7093 2; the authority's comes from parent
+	template.SubjectKeyId = id[:20] // RFC 7093 2; the authority's identifier comes from parent
 	if template == parent {
 		template.AuthorityKeyId = template.SubjectKeyId
 	}

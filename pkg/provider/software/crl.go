@@ -9,21 +9,20 @@ import (
 	"time"
 )
 
-// crlLife is how long a list of the development CA is valid. It is made anew when half of that is
-// over.
+// crlLife is how long a CRL of the development CA is valid. A new one is made after half of that
+// time.
 const crlLife = 24 * time.Hour
 
-// crl is the development CA's list as it is kept.
+// crl is the cached CRL of the development CA.
 type crl struct {
 	der   []byte
 	ca    *x509.Certificate
 	until time.Time
 }
 
-// CRLs returns the list of revoked certificates (DER, RFC 5280 5) of issuer where that is this
-// provider's development CA, else nothing. The list is empty: the CA revokes nothing. It is here so
-// that level B-LT can be tried without a CA on the network; its form is that of
-// revocation.Config.Local.
+// CRLs returns the CRL (DER, RFC 5280 5) of issuer if issuer is this provider's development CA, and
+// nothing otherwise. The CRL is empty, because the CA revokes nothing. It allows users to try level
+// B-LT without a CA on the network. The signature of CRLs is that of revocation.Config.Local.
 func (p *Provider) CRLs(_ context.Context, issuer *x509.Certificate) ([][]byte, error) {
 	if p.embedded == nil || !isCA(p.current.Load().credential.Chain, issuer) {
 		return nil, nil

@@ -1,6 +1,6 @@
-// Package software is the signing.Provider whose key lies in a file: a PKCS#12 file, or an embedded
-// key with a development CA of its own that is made on the first start.
+// Package software is a signing.Provider whose key is in a file. The file is either a PKCS#12 file,
+// or holds an embedded key with its own development CA, which are made on the first start.
 //
-// Signatures by the embedded key have no legal value: nobody vouches for it. It is there so that
-// the product can be tried, tested and measured with nothing else at hand.
+// Signatures by the embedded key have no legal value, because nobody vouches for it. It exists so
+// that the product can be tried, tested and measured without any other service.
 package software

@@ -17,28 +17,28 @@ import (
 )
 
 const (
-	// identityFile holds everything, so that it is replaced in one step and no crash leaves halves
-	// that do not fit.
+	// identityFile holds all keys and certificates together, so that they are replaced in one step and
+	// a crash cannot leave parts that do not match.
 	identityFile = "embedded-key.pem"
-	// caFile is the CA certificate alone, for people and verifiers to trust.
+	// caFile is the CA certificate alone, for people and verifiers that want to trust it.
 	caFile = "development-ca.pem"
-	// renewBefore is how long before its end the certificate is renewed: longer than any operation
-	// waits for its signature.
+	// renewBefore is how long before its end the certificate is renewed. It is longer than any
+	// operation waits for its signature.
 	renewBefore = 30 * 24 * time.Hour
 )
 
-// EmbeddedOptions is what the operator may choose for the embedded key.
+// EmbeddedOptions are the operator's choices for the embedded key.
 type EmbeddedOptions struct {
 	Options
-	Key KeyType // of the signing key; default RSA2048. A change makes a new key
+	Key KeyType // type of the signing key; default RSA2048. A change makes a new key
 }
 
-// embedded is where an embedded key lives.
+// embedded is the folder and the state of an embedded key.
 type embedded struct {
 	dir string
 	log logr.Logger
 	o   EmbeddedOptions
-	crl *crl // guarded by Provider.mu; nil until asked for
+	crl *crl // guarded by Provider.mu; nil until the first request
 }
 
 // material is the content of the identity file.
@@ -47,10 +47,10 @@ type material struct {
 	ca, leaf   *x509.Certificate
 }
 
-// OpenEmbedded returns a provider that signs with a key of its own in the folder dir, which is made
-// where it is missing. On the first start it makes the key and a development CA; both are durable
-// before it returns, the key in a file of mode 0600. It warns in the log that such signatures have
-// no legal value. Only one process at a time may use the folder.
+// OpenEmbedded returns a provider that signs with its own key in the folder dir. It makes the
+// folder if it is missing. On the first start it makes the key and a development CA. Both are
+// durable before it returns. The key is in a file of mode 0600. It logs a warning that such
+// signatures have no legal value. Only one process at a time may use the folder.
 func OpenEmbedded(dir string, log logr.Logger, o EmbeddedOptions) (*Provider, error) {
 	if o.Name == "" {
 		o.Name = "embedded"
@@ -89,7 +89,8 @@ func OpenEmbedded(dir string, log logr.Logger, o EmbeddedOptions) (*Provider, er
 	return p, nil
 }
 
-// CAFile is the path of the development CA's certificate in PEM; empty for a PKCS#12 file.
+// CAFile returns the path of the development CA's certificate in PEM. It is empty for a PKCS#12
+// file.
 func (p *Provider) CAFile() string {
 	if p.embedded == nil {
 		return ""
@@ -97,9 +98,9 @@ func (p *Provider) CAFile() string {
 	return filepath.Join(p.embedded.dir, caFile)
 }
 
-// renew makes a new certificate when the end of the current one is near. The key stays, so what was
-// prepared for the old certificate can still be signed. A failure is logged and tried again by the
-// next call; the old certificate serves until its end.
+// renew makes a new certificate when the current one expires soon. The key stays the same, so what
+// was prepared for the old certificate can still be signed. A failure is logged, and the next call
+// tries again. Until then the old certificate is used, at most until it expires.
 func (p *Provider) renew() {
 	if !nearEnd(p.current.Load().credential.Certificate(), time.Now()) {
 		return
@@ -137,8 +138,8 @@ func (p *Provider) renewLocked() error {
 	return nil
 }
 
-// load reads the identity file; a missing one is an empty material. A damaged one is an error,
-// since somebody may trust its CA.
+// load reads the identity file. A missing file gives an empty material. A damaged file is an error,
+// because somebody may trust its CA.
 func (e *embedded) load() (*material, error) {
 	path := filepath.Join(e.dir, identityFile)
 	data, err := os.ReadFile(path)
@@ -163,7 +164,7 @@ func (e *embedded) save(m *material) error {
 	return durable.WriteFile(filepath.Join(e.dir, identityFile), data, 0o600)
 }
 
-// export writes the CA's certificate where it is missing or another one.
+// export writes the CA's certificate if the file is missing or holds another certificate.
 func (e *embedded) export(ca *x509.Certificate) error {
 	path := filepath.Join(e.dir, caFile)
 	want := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})
@@ -173,7 +174,7 @@ func (e *embedded) export(ca *x509.Certificate) error {
 	return durable.WriteFile(path, want, 0o644)
 }
 
-// encode writes CA key, CA certificate, key and certificate, in this order.
+// encode writes the CA key, the CA certificate, the key and the certificate, in this order.
 func (m *material) encode() ([]byte, error) {
 	var out []byte
 	for _, part := range []struct {

@@ -12,10 +12,10 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// KeyType is a kind and size of key.
+// KeyType is the algorithm and size of a key.
 type KeyType string
 
-// The keys that can be made and used. The zero KeyType means RSA2048.
+// The key types that can be made and used. The zero KeyType means RSA2048.
 const (
 	RSA2048 KeyType = "RSA-2048"
 	RSA3072 KeyType = "RSA-3072"
@@ -43,7 +43,7 @@ func generate(t KeyType) (crypto.Signer, error) {
 	return nil, fmt.Errorf("key type %q is not known", t)
 }
 
-// keyType names the key; an error where it is none that may sign.
+// keyType returns the type of the key. A key that may not sign is an error.
 func keyType(public crypto.PublicKey) (KeyType, error) {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
@@ -62,7 +62,7 @@ func keyType(public crypto.PublicKey) (KeyType, error) {
 	return "", fmt.Errorf("a key of type %T is not supported", public)
 }
 
-// newIdentity checks that key, chain and options fit together.
+// newIdentity checks that key, chain and options match.
 func (p *Provider) newIdentity(key crypto.Signer, chain []*x509.Certificate, o Options) (*identity, error) {
 	kind, err := keyType(key.Public())
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/ber"
 )
 
-// errNotPFX is for bytes that are not a PKCS#12 file at all.
+// errNotPFX is the error for bytes that are not a PKCS#12 file at all.
 var errNotPFX = errors.New("it is not a PKCS#12 file")
 
 var (
@@ -27,9 +27,9 @@ var (
 // explicit is the tag [0] around a content.
 var explicit = cbasn1.Tag(0).Constructed().ContextSpecific()
 
-// toDER returns a PKCS#12 file (RFC 7292 4: BER) in the DER form that the library reads. The MAC is
-// over the contents as they are, so where those change the MAC is verified first and then replaced
-// by one of the new contents with the same key.
+// toDER converts a PKCS#12 file (RFC 7292 4: BER) to the DER form that the library reads. The MAC
+// covers the original bytes of the contents. So if those change, toDER verifies the MAC first and
+// then replaces it by a MAC of the new contents with the same key.
 func toDER(data []byte, password string) ([]byte, error) {
 	der, _, was, err := ber.ToDER(data)
 	if err != nil {
@@ -58,14 +58,14 @@ func toDER(data []byte, password string) ([]byte, error) {
 	return f.marshal()
 }
 
-// pfx is a PKCS#12 file: PFX of RFC 7292 4.
+// pfx is a PKCS#12 file (PFX, RFC 7292 4).
 type pfx struct {
 	version  int
 	contents []byte // AuthenticatedSafe
 	macData  *macData
 }
 
-// macData is MacData of RFC 7292 4.
+// macData is MacData (RFC 7292 4).
 type macData struct {
 	Mac struct {
 		Algorithm struct {
@@ -119,8 +119,8 @@ func (f *pfx) marshal() ([]byte, error) {
 	return b.Bytes()
 }
 
-// convertSafe puts an AuthenticatedSafe into DER form, with what its contents hold as far as that
-// is not encrypted.
+// convertSafe converts an AuthenticatedSafe to DER form. It also converts its contents, except the
+// encrypted ones.
 func convertSafe(contents []byte) ([]byte, error) {
 	der, size, _, err := ber.ToDER(contents)
 	if err != nil || size != len(contents) {
@@ -173,7 +173,7 @@ func convertInfo(b *cryptobyte.Builder, infos *cryptobyte.String) bool {
 	return ok
 }
 
-// convertData copies an OCTET STRING that holds SafeContents, which may be BER too.
+// convertData copies an OCTET STRING that contains SafeContents, which may be BER too.
 func convertData(b *cryptobyte.Builder, content cryptobyte.String) bool {
 	var octets []byte
 	if !content.ReadASN1Bytes(&octets, cbasn1.OCTET_STRING) {
@@ -187,7 +187,7 @@ func convertData(b *cryptobyte.Builder, content cryptobyte.String) bool {
 }
 
 // convertEncrypted copies EncryptedData (RFC 5652 8). Its content is an OCTET STRING under an
-// implicit tag: in BER it may come in pieces, which are joined.
+// implicit tag. In BER it may come in pieces, which convertEncrypted joins.
 func convertEncrypted(b *cryptobyte.Builder, content cryptobyte.String) bool {
 	primitive := cbasn1.Tag(0).ContextSpecific()
 	var data, info, pieces, octets cryptobyte.String
@@ -223,16 +223,16 @@ func convertEncrypted(b *cryptobyte.Builder, content cryptobyte.String) bool {
 	return true
 }
 
-// macHashes are the hashes of MACs that the library verifies, by the identifier of the hash.
+// macHashes maps the identifiers of hashes to the hashes of MACs that the library can verify.
 var macHashes = map[string]crypto.Hash{
 	"1.3.14.3.2.26": crypto.SHA1, "2.16.840.1.101.3.4.2.1": crypto.SHA256, "2.16.840.1.101.3.4.2.3": crypto.SHA512,
 }
 
-// maxIterations bounds the work for a MAC: 10 million take some seconds. OpenSSL uses 2,048, NSS
-// 600,000.
+// maxIterations is the largest accepted number of iterations for a MAC, to bound the work. 10
+// million take some seconds. OpenSSL uses 2,048, NSS 600,000.
 const maxIterations = 10_000_000
 
-// replaceMAC verifies the MAC of the contents and puts the MAC of the new ones in its place.
+// replaceMAC verifies the MAC of the old contents and replaces it by the MAC of the new contents.
 func (f *pfx) replaceMAC(contents []byte, password string) error {
 	hash := macHashes[f.macData.Mac.Algorithm.Algorithm.String()]
 	if hash == 0 || f.macData.Iterations < 1 || f.macData.Iterations > maxIterations {
@@ -241,7 +241,7 @@ func (f *pfx) replaceMAC(contents []byte, password string) error {
 	}
 	secrets := [][]byte{bmpString(password)}
 	if password == "" {
-		secrets = append(secrets, nil) // some programs write an empty password as no bytes at all
+		secrets = append(secrets, nil) // some programs encode an empty password as no bytes at all
 	}
 	for _, secret := range secrets {
 		key := macKey(hash, secret, f.macData.Salt, f.macData.Iterations)
@@ -259,7 +259,7 @@ func mac(hash crypto.Hash, key, content []byte) []byte {
 	return h.Sum(nil)
 }
 
-// bmpString is a password as RFC 7292 B.1 wants it: UTF-16 with two zero bytes at the end.
+// bmpString encodes a password as RFC 7292 B.1 requires: UTF-16 with two zero bytes at the end.
 func bmpString(password string) []byte {
 	var out []byte
 	for _, unit := range utf16.Encode([]rune(password)) {
@@ -268,8 +268,8 @@ func bmpString(password string) []byte {
 	return append(out, 0, 0)
 }
 
-// macKey derives the key of a MAC (RFC 7292 B.2). The key is as long as the hash, so one block is
-// enough and the steps for further blocks do not occur.
+// macKey derives the key of a MAC (RFC 7292 B.2). The key is as long as the hash. So one block is
+// enough, and the steps for further blocks are not needed.
 func macKey(hash crypto.Hash, password, salt []byte, iterations int) []byte {
 	const purpose = 3 // a key for a MAC (B.3)
 	h := hash.New()
@@ -286,7 +286,7 @@ func macKey(hash crypto.Hash, password, salt []byte, iterations int) []byte {
 	return key
 }
 
-// repeat repeats b up to a multiple of block bytes.
+// repeat repeats b until the result is a multiple of block bytes long.
 func repeat(b []byte, block int) []byte {
 	if len(b) == 0 {
 		return nil

@@ -15,14 +15,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
-// maxPKCS12Bytes bounds a PKCS#12 file: a key with a chain takes a few kilobytes.
+// maxPKCS12Bytes is the largest size of a PKCS#12 file. A key with a chain takes a few kilobytes.
 const maxPKCS12Bytes = 1 << 20
 
 // OpenPKCS12 returns a provider that signs with the key in a PKCS#12 file (RFC 7292, DER or BER).
-// The file is read once. It must hold one key, RSA of 2048 to 4096 bits or ECDSA on P-256, P-384 or
-// P-521, with its certificate. Further certificates may come in any order: they become the chain as
-// far as they belong to it, and a chain without its root is logged as a warning. A certificate that
-// is not valid now is no error here: the service checks before it signs.
+// The file is read once. It must hold one key (RSA of 2048 to 4096 bits, or ECDSA on P-256, P-384
+// or P-521) and the certificate of the key. It may hold further certificates in any order. Those
+// that belong to the chain become part of it. A chain without its root is logged as a warning. A
+// certificate that is not valid now is accepted, because the service checks the validity before it
+// signs.
 func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 	data, err := secretfile.Bounded(path, maxPKCS12Bytes)
 	if err != nil {
@@ -55,8 +56,8 @@ func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 	return p, nil
 }
 
-// relink takes another chain when an issuer of the current one is not valid: a cross-certificate
-// may expire while the process runs.
+// relink chooses another chain when an issuer in the current one is not valid, because a
+// cross-certificate may expire while the process runs.
 func (p *Provider) relink(now time.Time) {
 	id := p.current.Load()
 	if certchain.ValidIssuers(id.credential.Chain, now) {
@@ -71,11 +72,11 @@ func (p *Provider) relink(now time.Time) {
 	p.current.CompareAndSwap(id, &identity{id.key, &c})
 }
 
-// container is what a PKCS#12 file holds.
+// container is the content of a PKCS#12 file.
 type container struct {
 	key          crypto.Signer
 	certificates []*x509.Certificate // in no useful order
-	unreadable   []error             // why others are left out
+	unreadable   []error             // the reasons why other certificates are left out
 }
 
 func openContainer(data []byte, password string) (*container, error) {
@@ -94,8 +95,8 @@ func openContainer(data []byte, password string) (*container, error) {
 	return &container{key: key, certificates: append([]*x509.Certificate{first}, others...)}, nil
 }
 
-// openLeniently opens a file with certificates that crypto/x509 refuses. strict is why it could not
-// be opened otherwise, which is returned where this does not help either.
+// openLeniently opens a file with certificates that crypto/x509 refuses. strict is the error of the
+// normal way to open it. It is returned if the lenient way does not help either.
 func openLeniently(data []byte, password string, strict error) (*container, error) {
 	if errors.Is(strict, pkcs12.ErrIncorrectPassword) {
 		return nil, strict
@@ -129,7 +130,7 @@ func openLeniently(data []byte, password string, strict error) (*container, erro
 	return c, nil
 }
 
-// parseKey reads a key as ToPEM encodes it.
+// parseKey parses a key as encoded by ToPEM.
 func parseKey(der []byte) (crypto.Signer, error) {
 	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return key, nil
@@ -141,8 +142,8 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	return key, nil
 }
 
-// leaf returns the key's certificate. Of several, such as a renewed one beside the old one, it is
-// the one to be used now.
+// leaf returns the certificate of the key. If there are several, for example a renewed one beside
+// the old one, it returns the one to use now.
 func (c *container) leaf(now time.Time) (*x509.Certificate, error) {
 	var own []*x509.Certificate
 	for _, cert := range c.certificates {

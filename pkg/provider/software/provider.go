@@ -17,15 +17,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Options is what the operator may choose. The zero value is usable.
+// Options are the operator's choices. The zero value is usable.
 type Options struct {
 	Name      string                     // of the credential; default "software"
 	Algorithm signing.SignatureAlgorithm // default: RSAPKCS1 or ECDSA, as the key is
 	Hash      crypto.Hash                // default: SHA-256; for P-384 and P-521 the hash of the curve's size
 	MaxBatch  int                        // digests in one call; default 100
-	InFlight  int                        // calls at a time; default 2, so that one is gathered while another is signed
-	Parallel  int                        // signatures at a time over all calls; default: one for each processor
-	Log       logr.Logger                // warns of an incomplete chain; the zero Logger discards
+	InFlight  int                        // calls at the same time; default 2: gather one batch while another is signed
+	Parallel  int                        // signatures at the same time in all calls; default: one for each processor
+	Log       logr.Logger                // receives a warning about an incomplete chain; the zero Logger discards it
 }
 
 // Provider signs with a key in memory. It is safe for concurrent use.
@@ -33,15 +33,15 @@ type Provider struct {
 	name     string
 	maxBatch int
 	inFlight int
-	slots    chan struct{}       // one for each signature at a time
+	slots    chan struct{}       // one for each parallel signature
 	embedded *embedded           // nil for PKCS#12
-	others   []*x509.Certificate // of the PKCS#12 file; they are not changed
+	others   []*x509.Certificate // of the PKCS#12 file; never modified
 
 	mu      sync.Mutex // guards renewal and the CRL
 	current atomic.Pointer[identity]
 }
 
-// identity is a key with its certificate as it is now.
+// identity is the current key with its certificate.
 type identity struct {
 	key        crypto.Signer
 	credential *signing.Credential
@@ -65,8 +65,8 @@ func newProvider(o Options) *Provider {
 	return p
 }
 
-// Credential implements signing.Provider. The embedded key's certificate is renewed here when its
-// end is near. The chain of a PKCS#12 file is built anew here when one of its issuers is not valid
+// Credential implements signing.Provider. It renews the certificate of the embedded key when it
+// expires soon. It builds the chain of a PKCS#12 file again when one of its issuers is not valid
 // any more.
 func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
 	if p.embedded != nil {
@@ -77,8 +77,8 @@ func (p *Provider) Credential(context.Context) (*signing.Credential, error) {
 	return p.current.Load().credential, nil
 }
 
-// Sign implements signing.Provider. A signature that is thrown away costs nothing here, so no
-// outcome is ever unknown.
+// Sign implements signing.Provider. Its outcome is never unknown, because a lost signature costs
+// nothing here.
 func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error) {
 	id := p.current.Load()
 	if err := checkCall(id.credential, call); err != nil {
@@ -94,7 +94,7 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 			for i := int(next.Add(1)) - 1; i < len(values); i = int(next.Add(1)) - 1 {
 				values[i], failures[i] = p.signOne(ctx, id.key, call.Digests[i], opts)
 				if failures[i] != nil {
-					next.Store(int64(len(values))) // all or nothing: the rest is not worth the time
+					next.Store(int64(len(values))) // all or nothing: do not sign the rest
 				}
 			}
 		})
@@ -121,7 +121,7 @@ func (p *Provider) signOne(
 	digest []byte,
 	opts crypto.SignerOpts,
 ) ([]byte, error) {
-	if err := ctx.Err(); err != nil { // select would toss a coin
+	if err := ctx.Err(); err != nil { // without this check, select would choose at random
 		return nil, err
 	}
 	select {
@@ -133,7 +133,7 @@ func (p *Provider) signOne(
 	return key.Sign(rand.Reader, digest, opts)
 }
 
-// checkCall refuses what the caller promised never to send.
+// checkCall refuses calls that break the contract of signing.Provider.
 func checkCall(c *signing.Credential, call signing.Call) error {
 	if n := len(call.Digests); n < 1 || n > c.MaxBatch {
 		return signing.Errorf(signing.KindProvider, "a call of %d digests is not possible", n)
