@@ -7,16 +7,16 @@ import (
 )
 
 const (
-	// maxKept bounds the cache: each signing chain and each authority has a handful of entries.
+	// maxKept is the largest number of entries. Each signing chain and each authority needs a few.
 	maxKept = 256
-	// maxKeptBytes bounds it in memory; one large CRL takes a good part.
+	// maxKeptBytes is the largest size of the cache in memory. One large CRL takes a good part of it.
 	maxKeptBytes = 32 << 20
-	// failurePause is how long a source that failed is left alone, so that a batch of documents does
-	// not wait for it one by one.
+	// failurePause is how long a source that failed is not asked again, so that the documents of a
+	// batch do not wait for it one after another.
 	failurePause = 15 * time.Second
 )
 
-// cache keeps answers and, shortly, failures. The zero value is empty.
+// cache keeps answers and, for a short time, failures. The zero value is empty.
 type cache struct {
 	mu      sync.Mutex
 	entries map[string]entry
@@ -62,7 +62,7 @@ func (c *cache) remove(key string) {
 	}
 }
 
-// first returns the key that would be dropped next anyway.
+// first returns the key of the entry that expires first.
 func (c *cache) first() string {
 	var first string
 	var until time.Time
@@ -74,12 +74,13 @@ func (c *cache) first() string {
 	return first
 }
 
-// sized is a value that knows what it takes, in bytes.
+// sized is a value that knows its size in memory, in bytes.
 type sized interface{ size() int }
 
-// kept returns what is kept under key, or makes it; make says how long it may be kept. Callers at
-// the same time share one make, which runs to its end within its own time-outs even if the caller
-// goes away: the next one will want it.
+// kept returns the cached value of key. If there is none, it calls produce, which also returns how
+// long the value may be cached. Concurrent callers share one call of produce. That call has its own
+// time-outs and runs to its end even if the caller gives up, because the next caller will need the
+// value.
 func (g *Gatherer) kept(
 	ctx context.Context,
 	key string,

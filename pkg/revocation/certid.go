@@ -2,7 +2,7 @@ package revocation
 
 import (
 	"crypto"
-	_ "crypto/sha1" // names issuers in CertID, protects nothing
+	_ "crypto/sha1" // names issuers in CertID; it protects nothing
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"crypto/x509"
@@ -12,8 +12,8 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// identify returns the hashes of the issuer's name and key under which CertID names it (RFC 6960
-// 4.1.1); nil where the hash is not known.
+// identify returns the hashes of the issuer's name and key that CertID contains (RFC 6960 4.1.1).
+// It returns nil if the hash algorithm is not known.
 func identify(issuer *x509.Certificate, algorithm asn1.ObjectIdentifier) (name, key []byte) {
 	var hash crypto.Hash
 	switch algorithm.String() {

@@ -16,8 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// list is a checked CRL. Its entries are not kept parsed: there may be a hundred thousand, in
-// several times the memory of their DER.
+// list is a checked CRL. It keeps the DER rather than parsed entries, because there may be a
+// hundred thousand entries, which would take several times the memory of their DER.
 type list struct {
 	der   []byte
 	scope scope
@@ -25,8 +25,8 @@ type list struct {
 
 func (l *list) size() int { return len(l.der) }
 
-// crlFor returns a CRL that says that cert is not revoked: one of the local ones, or from where
-// cert points to.
+// crlFor returns a CRL that shows that cert is not revoked. It is a local one, or it comes from an
+// address in cert.
 func (g *Gatherer) crlFor(ctx context.Context, cert, issuer *x509.Certificate) ([]byte, error) {
 	var failures []error
 	if g.cfg.Local != nil {
@@ -65,7 +65,7 @@ func (g *Gatherer) crlFor(ctx context.Context, cert, issuer *x509.Certificate) (
 	return nil, errors.Join(failures...)
 }
 
-// crl returns the checked list at an address.
+// crl returns the checked CRL at an address.
 func (g *Gatherer) crl(ctx context.Context, address string, issuer *x509.Certificate) (*list, error) {
 	value, err := g.kept(
 		ctx,
@@ -88,8 +88,9 @@ func (g *Gatherer) crl(ctx context.Context, address string, issuer *x509.Certifi
 	return value.(*list), nil
 }
 
-// checkCRL holds a list against RFC 5280 6.3.3 as far as it does not depend on the certificate, and
-// returns it with the time until which it may be kept. Delta and indirect lists are not used.
+// checkCRL checks a CRL against RFC 5280 6.3.3 as far as that does not depend on the certificate.
+// It returns the CRL and the time until which it may be cached. Delta and indirect CRLs are not
+// used.
 func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time) (*list, time.Time, error) {
 	crl, err := certchain.ParseCRL(der)
 	if err != nil {
@@ -112,7 +113,7 @@ func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time)
 	return &list{crl.Raw, s}, earlier(until, now.Add(g.cfg.MaxAge)), nil
 }
 
-// judge returns nil when the list covers cert and does not name it.
+// judge returns nil if the CRL covers cert and does not list it as revoked.
 func (l *list) judge(cert *x509.Certificate) error {
 	if err := l.scope.covers(cert); err != nil {
 		return err
@@ -124,7 +125,7 @@ func (l *list) judge(cert *x509.Certificate) error {
 	return err
 }
 
-// lists reports whether a CertificateList (RFC 5280 5.1) names a serial number.
+// lists reports whether a CertificateList (RFC 5280 5.1) contains a serial number.
 func lists(der []byte, serial *big.Int) (bool, error) {
 	malformed := errors.New("the list is malformed")
 	in := cryptobyte.String(der)

@@ -15,7 +15,7 @@ func (g *Gatherer) get(ctx context.Context, address string, limit int64) ([]byte
 	return g.fetch(ctx, http.MethodGet, address, "", nil, limit)
 }
 
-// fetch makes one request and returns the body of a 200.
+// fetch makes one request and returns the body of an answer with status 200.
 func (g *Gatherer) fetch(
 	ctx context.Context,
 	method, address, contentType string,
@@ -48,10 +48,10 @@ func (g *Gatherer) fetch(
 	return answer.Body, nil
 }
 
-// maxURLBytes bounds an address taken from a certificate.
+// maxURLBytes is the largest size of an address from a certificate.
 const maxURLBytes = 2048
 
-// checkURL refuses what is no plain http or https address.
+// checkURL refuses everything except plain http and https addresses.
 func checkURL(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || len(address) > maxURLBytes || u.Host == "" || u.User != nil ||

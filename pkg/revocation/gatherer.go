@@ -19,31 +19,32 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Config is how revocation data is gathered. The zero value is usable.
+// Config says how revocation data is gathered. The zero value is usable.
 type Config struct {
-	// HTTP makes the requests. It must refuse private addresses (outbound.Guard). Nil = a client of
-	// its own that does.
+	// HTTP makes the requests. It must refuse private addresses (outbound.Guard). Nil means a new
+	// client that does.
 	HTTP *http.Client
-	// AllowPrivate are address ranges that may be asked although they are not public: a CA inside the
-	// company.
+	// AllowPrivate lists address ranges that may be called although they are not public, for example
+	// for a CA inside the company.
 	AllowPrivate []netip.Prefix
-	// Issuers returns certificates that are known from elsewhere; nil = none. They are used where a
-	// chain lacks an issuer, before that is fetched. It is called by each Gather.
+	// Issuers returns certificates that are known from other sources; it may be nil. They are used if
+	// a chain lacks an issuer, before the issuer is fetched. Each Gather calls it.
 	Issuers func() []*x509.Certificate
-	// Local returns CRLs (DER) of an issuer that publishes none; nil = none. They are checked like any
-	// other.
+	// Local returns the CRLs (DER) of an issuer that publishes none; it may be nil. They are checked
+	// like any other CRL.
 	Local func(ctx context.Context, issuer *x509.Certificate) ([][]byte, error)
 	// Timeout bounds one request, default 10 s; Total one Gather, default 30 s.
 	Timeout, Total time.Duration
-	// MaxAge is how long an answer is used although it would be valid longer; default 1 h.
+	// MaxAge is the longest time for which an answer is cached, even if it is valid longer; default 1
+	// h.
 	MaxAge time.Duration
-	// MaxCRLBytes bounds a CRL; default 4 MiB, since it goes into the document.
+	// MaxCRLBytes is the largest size of a CRL; default 4 MiB, because the CRL goes into the document.
 	MaxCRLBytes int64
 	Log         logr.Logger
 }
 
-// Gatherer gathers and keeps revocation data. It is safe for concurrent use; equal requests at the
-// same time are made once.
+// Gatherer gathers and caches revocation data. It is safe for concurrent use. Equal requests at the
+// same time are sent once.
 type Gatherer struct {
 	cfg     Config
 	http    *http.Client
@@ -75,7 +76,7 @@ func orDefault[T time.Duration | int64](value, otherwise T) T {
 	return value
 }
 
-// evidence is what was gathered, each DER element once.
+// evidence is the data gathered so far. It holds each DER element once.
 type evidence struct {
 	certificates, ocsps, crls [][]byte
 }
@@ -89,17 +90,18 @@ func add(list *[][]byte, der []byte) {
 	*list = append(*list, der)
 }
 
-// maxChain bounds a path: no public one has more than five certificates.
+// maxChain is the largest number of certificates in a path. Public paths have at most five.
 const maxChain = 10
 
-// Gather returns what a validator needs for the chain's first certificate: the certificates of its
-// path that were found elsewhere and those that signed OCSP responses, OCSP responses and CRLs,
-// each DER. Issuers are taken from the rest of chain, in any order, then from Config.Issuers, then
-// from the addresses that certificates name. Of several paths the best is taken (certchain.Link). A
-// root ends the path and needs nothing; so does an issuer that is found nowhere, since what a
-// validator trusts need not be a root.
+// Gather returns what a validator needs for the first certificate of chain, each element in DER:
+// the certificates of its path that are not in chain, the certificates that signed OCSP responses,
+// the OCSP responses, and the CRLs. It takes issuers from the rest of chain, in any order, then
+// from Config.Issuers, then from the addresses in the certificates. Of several paths it takes the
+// best one (certchain.Link). A root ends the path and needs no revocation data. An issuer that
+// cannot be found also ends the path, because the certificate that a validator trusts need not be a
+// root.
 //
-// Errors are KindRevocation, with Retry unless no later try can help, or KindCertificate when a
+// Errors are KindRevocation, with Retry unless no later attempt can help, or KindCertificate when a
 // certificate is revoked.
 func (g *Gatherer) Gather(
 	ctx context.Context,
@@ -144,10 +146,10 @@ func (g *Gatherer) Gather(
 	return nil, nil, nil, signing.Errorf(signing.KindRevocation, "the certificate chain is too long")
 }
 
-// errRevoked is the one answer that no other source can heal.
+// errRevoked is the only failure after which no other source is asked.
 var errRevoked = errors.New("the certificate is revoked")
 
-// errNoSource says that a certificate names no place to ask at.
+// errNoSource says that a certificate names no address to ask.
 var errNoSource = errors.New("the certificate names no usable source of revocation data")
 
 func refusal(err error) error {
@@ -172,7 +174,7 @@ func refusal(err error) error {
 	)
 }
 
-// status adds the evidence for one certificate: OCSP, or else a CRL.
+// status adds the evidence for one certificate: an OCSP response, or else a CRL.
 func (g *Gatherer) status(ctx context.Context, cert, issuer *x509.Certificate, e *evidence) error {
 	var failures []error
 	for _, address := range usable(cert.OCSPServer) {
@@ -203,9 +205,9 @@ func (g *Gatherer) status(ctx context.Context, cert, issuer *x509.Certificate, e
 	return errors.Join(failures...)
 }
 
-// addResponder adds the certificate that signed an OCSP response, and revocation data for it unless
-// it says that none is needed (RFC 6960 4.2.2.2.1). That data is for strict validators: failing to
-// get it fails nothing.
+// addResponder adds the certificate that signed an OCSP response. It also adds revocation data for
+// that certificate, unless the certificate says that none is needed (RFC 6960 4.2.2.2.1). Only
+// strict validators need that data, so a failure to get it is ignored.
 func (g *Gatherer) addResponder(ctx context.Context, responder, issuer *x509.Certificate, e *evidence) {
 	add(&e.certificates, responder.Raw)
 	if hasExtension(responder, oidNoCheck) {
@@ -218,10 +220,10 @@ func (g *Gatherer) addResponder(ctx context.Context, responder, issuer *x509.Cer
 	}
 }
 
-// maxSources bounds the places of one kind that a certificate may send us to.
+// maxSources is the largest number of addresses of one kind that are used from a certificate.
 const maxSources = 3
 
-// usable returns the addresses that can be asked at all.
+// usable returns the addresses that can be used.
 func usable(addresses []string) []string {
 	var list []string
 	for _, a := range addresses {

@@ -13,7 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// maxIssuerBytes bounds what caIssuers gives: one certificate, or a bundle of a few.
+// maxIssuerBytes is the largest answer of a caIssuers address: one certificate, or a bundle of a
+// few.
 const maxIssuerBytes = 128 << 10
 
 var oidNoCheck = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}
@@ -30,12 +31,12 @@ func hasExtension(c *x509.Certificate, oid asn1.ObjectIdentifier) bool {
 // path finds the issuers of one chain.
 type path struct {
 	*Gatherer
-	pool []*x509.Certificate // where issuers are looked for before they are fetched
+	pool []*x509.Certificate // is searched for issuers before they are fetched
 }
 
-// issuer returns the certificate that signed cert: the next one on the best path through the pool,
-// or what cert's caIssuers address gives (RFC 5280 4.2.2.1), which then joins the pool. Nil when it
-// is not in the pool and cert names no address.
+// issuer returns the certificate that signed cert. It is the next one on the best path through the
+// pool, or the one at cert's caIssuers address (RFC 5280 4.2.2.1), which is then added to the pool.
+// It returns nil if the issuer is not in the pool and cert names no address.
 func (p *path) issuer(ctx context.Context, cert *x509.Certificate) (*x509.Certificate, error) {
 	if known := certchain.Link(cert, p.pool, time.Now()); len(known) > 1 {
 		return known[1], nil
@@ -63,7 +64,7 @@ func (p *path) issuer(ctx context.Context, cert *x509.Certificate) (*x509.Certif
 	return nil, fmt.Errorf("fetch issuer: %w", errors.Join(failures...))
 }
 
-// parseCertificates reads a certificate, as DER or PEM, or a bundle of them (certs-only CMS
+// parseCertificates parses one certificate (DER or PEM) or a bundle of them (certs-only CMS
 // message, RFC 5652 5.1).
 func parseCertificates(body []byte) []*x509.Certificate {
 	if block, _ := pem.Decode(body); block != nil {

@@ -18,27 +18,27 @@ import (
 )
 
 const (
-	// maxOCSPBytes bounds an answer: one with a responder's certificate has about 2 KB.
+	// maxOCSPBytes is the largest answer. One with a responder's certificate has about 2 KB.
 	maxOCSPBytes = 64 << 10
-	// maxSkew is how far the clocks of others may differ from ours.
+	// maxSkew is the largest accepted difference between other clocks and ours.
 	maxSkew = 5 * time.Minute
-	// openAge is how long an answer is believed that names no next update: it says that newer
-	// information is always to be had.
+	// openAge is how long an answer without nextUpdate is used. Such an answer says that newer
+	// information is always available.
 	openAge = time.Hour
 )
 
-// ocspAnswer is a checked good answer.
+// ocspAnswer is a checked answer with the status good.
 type ocspAnswer struct {
 	der       []byte
-	responder *x509.Certificate // who signed, if that was not the issuer itself
+	responder *x509.Certificate // the delegated signer; nil if the issuer itself signed
 }
 
 func (a *ocspAnswer) size() int { return len(a.der) }
 
-// ocsp asks at one address about cert. No nonce is sent: most public responders answer from
-// prepared responses (RFC 5019 4) and leave it out; freshness is judged by the times.
+// ocsp asks one address about cert. It sends no nonce, because most public responders return
+// prepared responses without one (RFC 5019 4). The times in the response show whether it is fresh.
 func (g *Gatherer) ocsp(ctx context.Context, address string, cert, issuer *x509.Certificate) (*ocspAnswer, error) {
-	// SHA-1 here only names the issuer; responders need not know any other (RFC 5019 2.1.1).
+	// SHA-1 only names the issuer here. Responders need not support another hash (RFC 5019 2.1.1).
 	request, err := ocsp.CreateRequest(cert, issuer, &ocsp.RequestOptions{Hash: crypto.SHA1})
 	if err != nil {
 		return nil, fmt.Errorf("make OCSP request: %w", err)
@@ -56,8 +56,8 @@ func (g *Gatherer) ocsp(ctx context.Context, address string, cert, issuer *x509.
 	return value.(*ocspAnswer), nil
 }
 
-// checkOCSP holds an answer against RFC 6960 3.2 and returns it with the time until which it may be
-// kept. A revoked certificate is an error too.
+// checkOCSP checks an answer against RFC 6960 3.2. It returns the answer and the time until which
+// it may be cached. A revoked certificate is an error too.
 func (g *Gatherer) checkOCSP(der []byte, cert, issuer *x509.Certificate, now time.Time) (any, time.Time, error) {
 	r, err := ocsp.ParseResponseForCert(der, cert, nil)
 	if err != nil {
@@ -83,10 +83,11 @@ func (g *Gatherer) checkOCSP(der []byte, cert, issuer *x509.Certificate, now tim
 	return nil, time.Time{}, errors.New("the responder does not know the certificate")
 }
 
-// responderOf returns who signed the answer where it is a delegate (RFC 6960 4.2.2.2): certified by
-// the issuer itself for just that. Nil = the issuer. The signature is checked either way.
+// responderOf returns the certificate that signed the answer if it belongs to a delegate (RFC 6960
+// 4.2.2.2), which the issuer itself must have certified for this purpose. It returns nil if the
+// issuer signed. The signature is checked in both cases.
 func responderOf(r *ocsp.Response, issuer *x509.Certificate, now time.Time) (*x509.Certificate, error) {
-	c := r.Certificate // ParseResponse has checked the signature against it
+	c := r.Certificate // ParseResponse has verified the signature with it
 	if c == nil || bytes.Equal(c.Raw, issuer.Raw) ||
 		bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) {
 		return nil, r.CheckSignatureFrom(issuer)
@@ -107,7 +108,7 @@ func responderOf(r *ocsp.Response, issuer *x509.Certificate, now time.Time) (*x5
 	return c, nil
 }
 
-// fresh judges the times of an answer or a list and returns until when it says something.
+// fresh checks the times of an answer or a CRL and returns until when it is valid.
 func fresh(this, next, now time.Time) (until time.Time, err error) {
 	if next.IsZero() {
 		next = this.Add(openAge)
@@ -129,7 +130,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // names reports whether one of the responses in ResponseData (RFC 6960 4.2.1) is about cert of
-// issuer: ParseResponseForCert looks at the serial number alone.
+// issuer. This check is needed because ParseResponseForCert compares only the serial number.
 func names(responseData []byte, cert, issuer *x509.Certificate) bool {
 	in := cryptobyte.String(responseData)
 	var data, responses cryptobyte.String

@@ -8,15 +8,15 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// scope is what an issuing distribution point (RFC 5280 5.2.5) confines a list to. The zero scope
-// is everything.
+// scope is the set of certificates to which an issuing distribution point (RFC 5280 5.2.5)
+// restricts a CRL. The zero scope covers all certificates.
 type scope struct {
 	onlyUsers, onlyCAs bool
-	points             []string // URIs; nil = not confined
+	points             []string // URIs; nil = not restricted
 }
 
-// readScope reads the list's critical extensions; one that is not understood makes the list
-// unusable (RFC 5280 5.2).
+// readScope reads the critical extensions of the CRL. If one of them is not understood, the CRL
+// cannot be used (RFC 5280 5.2).
 func readScope(crl *x509.RevocationList) (s scope, err error) {
 	for _, e := range crl.Extensions {
 		switch {
@@ -31,9 +31,9 @@ func readScope(crl *x509.RevocationList) (s scope, err error) {
 	return s, nil
 }
 
-// parseScope reads IssuingDistributionPoint: [0] distributionPoint, [1] onlyContainsUserCerts, [2]
-// onlyContainsCACerts, [3] onlySomeReasons, [4] indirectCRL, [5] onlyContainsAttributeCerts. A list
-// with one of the last three does not say enough.
+// parseScope parses IssuingDistributionPoint: [0] distributionPoint, [1] onlyContainsUserCerts, [2]
+// onlyContainsCACerts, [3] onlySomeReasons, [4] indirectCRL, [5] onlyContainsAttributeCerts. A CRL
+// with one of the last three does not contain enough information.
 func parseScope(der []byte) (scope, error) {
 	malformed := errors.New("the list's distribution point is malformed")
 	var s scope
@@ -79,8 +79,8 @@ func parseScope(der []byte) (scope, error) {
 	return s, nil
 }
 
-// covers reports whether the list speaks of cert at all: else that it is not named there means
-// nothing.
+// covers returns an error if the CRL does not cover cert. Then it proves nothing that cert is not
+// in the CRL.
 func (s scope) covers(cert *x509.Certificate) error {
 	if s.onlyUsers && cert.IsCA || s.onlyCAs && !cert.IsCA {
 		return errors.New("the list is about other kinds of certificates")

@@ -10,29 +10,29 @@ import (
 )
 
 const (
-	// maxInFlight bounds the requests to one authority at a time: they are shared services, and a
-	// batch has thousands of documents.
+	// maxInFlight is the largest number of requests to one authority at the same time. Authorities are
+	// shared services, and a batch may have thousands of documents.
 	maxInFlight = 8
-	// firstPause is how long an authority is left alone after its first failure in a row; each further
-	// one doubles it.
+	// firstPause is how long an authority is not asked after its first failure in a row. Each further
+	// failure doubles the pause.
 	firstPause = 2 * time.Second
 	maxPause   = 5 * time.Minute
-	// firstLimitPause and maxLimitPause are those after it said that it has had enough of us: asking
-	// on makes it worse.
+	// firstLimitPause and maxLimitPause are the pauses after a rate-limit error, because further
+	// requests would make it worse.
 	firstLimitPause = time.Minute
 	maxLimitPause   = time.Hour
 )
 
-// errBudget says why an authority was not asked.
+// errBudget says that an authority was not asked because its budget is used up.
 var errBudget = errors.New("its budget of requests is used up")
 
-// pausedError says that an authority was not asked because it failed lately.
+// pausedError says that an authority was not asked because it has failed recently.
 type pausedError struct{ last error }
 
 func (e *pausedError) Error() string { return "not asked again yet after a failure: " + e.last.Error() }
 func (e *pausedError) Unwrap() error { return e.last }
 
-// authority is an Authority with what is known about it.
+// authority is an Authority with its current state.
 type authority struct {
 	Authority
 	name  string // for logs and reasons
@@ -41,9 +41,9 @@ type authority struct {
 	mu       sync.Mutex
 	sent     []time.Time // requests within the budget's window, oldest first
 	failures int         // in a row
-	paused   time.Time   // not to be asked before
-	good     time.Time   // the last token; zero = none yet
-	last     error       // why it failed last
+	paused   time.Time   // not asked before this time
+	good     time.Time   // when the last token came; zero = none yet
+	last     error       // the last error
 }
 
 func newAuthority(a Authority, sent []time.Time) *authority {
@@ -51,8 +51,8 @@ func newAuthority(a Authority, sent []time.Time) *authority {
 	if n := len(sent) - a.Budget.Requests; n > 0 {
 		sent = sent[n:]
 	}
-	// By a clock that was ahead they are of the future. They count all the same, lest the authority
-	// sees too many, and no longer than one of now.
+	// If the clock was ahead, some requests seem to be in the future. Count them as requests of now.
+	// So the authority does not get too many requests, and they do not count longer than new ones.
 	now := time.Now()
 	for i, at := range sent {
 		sent[i] = now.Add(min(0, at.Sub(now)))
@@ -60,7 +60,7 @@ func newAuthority(a Authority, sent []time.Time) *authority {
 	return &authority{Authority: a, name: cmp.Or(a.Name, u.Host), slots: make(chan struct{}, maxInFlight), sent: sent}
 }
 
-// enter waits for a free place.
+// enter waits until another request to the authority may start.
 func (a *authority) enter(ctx context.Context) error {
 	select {
 	case a.slots <- struct{}{}:
@@ -72,7 +72,8 @@ func (a *authority) enter(ctx context.Context) error {
 
 func (a *authority) leave() { <-a.slots }
 
-// admit takes a request off the budget, or says from when on that is possible.
+// admit takes one request from the budget. If that is not possible, it returns the reason and the
+// time from which it is possible.
 func (a *authority) admit(now time.Time) (next time.Time, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -98,7 +99,7 @@ func (a *authority) succeeded() {
 	a.failures, a.paused, a.good = 0, time.Time{}, time.Now()
 }
 
-// failed sets the pause after a failure and returns its end.
+// failed sets the pause after a failure and returns when it ends.
 func (a *authority) failed(err error, now time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -116,7 +117,7 @@ func (a *authority) failed(err error, now time.Time) time.Time {
 	if r != nil && r.after > 0 {
 		pause = r.after
 	}
-	if !now.Before(a.paused) { // requests that were under way together fail together: that is one failure
+	if !now.Before(a.paused) { // parallel requests that fail together count as one failure
 		a.failures++
 	}
 	if end := now.Add(pause); end.After(a.paused) {
@@ -125,7 +126,7 @@ func (a *authority) failed(err error, now time.Time) time.Time {
 	return a.paused
 }
 
-// times returns a copy of the requests that count.
+// times returns a copy of the request times within the budget's window.
 func (a *authority) times() []time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()

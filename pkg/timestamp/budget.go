@@ -12,7 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 )
 
-// budgetFile keeps the times of requests, by authority URL. An empty path keeps nothing.
+// budgetFile stores the times of requests by authority URL. With an empty path it stores nothing.
 type budgetFile struct {
 	mu   sync.Mutex
 	path string
@@ -36,7 +36,7 @@ func (f *budgetFile) load() (map[string][]time.Time, error) {
 	return sent, nil
 }
 
-// save writes the times of all authorities that have a budget.
+// save writes the request times of all authorities that have a budget.
 func (f *budgetFile) save(authorities []*authority) error {
 	if f.path == "" {
 		return nil

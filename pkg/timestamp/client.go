@@ -18,57 +18,60 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Config is what New needs.
+// Config is the configuration of a Client.
 type Config struct {
 	Authorities []Authority  // in the order in which they are asked; at least one
-	HTTP        *http.Client // nil = http.DefaultClient; an outbound proxy is set there. Redirects are not followed
-	// Timeout bounds one request to one authority; default 10 s, since tokens come in well under one
-	// and a document waits.
+	HTTP        *http.Client // nil = http.DefaultClient; sets the outbound proxy. Redirects are not followed
+	// Timeout bounds one request to one authority; default 10 s, because tokens usually arrive in less
+	// than one second and a document is waiting.
 	Timeout time.Duration
-	// MaxSkew is how far the time in a token may be from ours, its accuracy included; default 5 min.
+	// MaxSkew is the largest accepted difference between the time in a token and ours. It includes the
+	// accuracy of the token; default 5 min.
 	MaxSkew time.Duration
-	// Trusted are the certificates that a token's certificate must lead to, roots or issuers below
-	// them; see ParseTrusted. Empty = any, since the validators of the document decide in the end.
+	// Trusted are roots, or issuers below them, to which the certificate of a token must lead: see
+	// ParseTrusted. Empty accepts any certificate, because the validators of the document decide in
+	// the end.
 	Trusted []*x509.Certificate
-	// Issuers returns further certificates that complete the chain of an authority that does not send
-	// its issuers, but are not trusted for it; nil = none. It is called for each token.
+	// Issuers returns further certificates, which complete the chain of an authority that does not
+	// send its issuers; it may be nil. They are not trusted by that. It is called for each token.
 	Issuers func() []*x509.Certificate
-	// BudgetFile keeps the requests of authorities with a budget over restarts; empty = they are
-	// forgotten. Its folder must exist.
+	// BudgetFile stores the requests to authorities with a budget, so that they still count after a
+	// restart. Empty means that a restart forgets them. The folder of the file must exist.
 	BudgetFile string
 	Log        logr.Logger
 }
 
 // Authority is one timestamp authority.
 type Authority struct {
-	Name           string                // in logs and in reasons for clients; empty = the URL's host
+	Name           string                // in logs and in reasons for clients; empty = the host of the URL
 	URL            string                // http or https, without credentials in it
 	User, Password string                // HTTP Basic; empty = none
-	Policy         asn1.ObjectIdentifier // asked for, and then wanted in the token; nil = the authority's own
+	Policy         asn1.ObjectIdentifier // requested, and required in the token; nil = the authority's default
 	Budget         Budget
 }
 
-// Budget is how many requests an authority takes in any window of that length. Requests 0 = any
-// number. It is kept by each instance for itself: with several, divide.
+// Budget is how many requests an authority accepts in any window of the given length. Requests 0 =
+// any number. Each instance counts only its own requests, so with several instances divide the
+// number.
 type Budget struct {
 	Requests int
 	Window   time.Duration
 }
 
-// Client asks timestamp authorities. It is safe for concurrent use.
+// Client asks timestamp authorities for tokens. It is safe for concurrent use.
 type Client struct {
 	cfg         Config
 	roots       *x509.CertPool // of cfg.Trusted; nil = any
 	http        *http.Client
 	authorities []*authority
 	budgets     *budgetFile
-	probing     chan struct{} // holds one value while Ready asks
+	probing     chan struct{} // holds one value while Ready sends a probe
 }
 
-// maxBudget bounds what is remembered of an authority.
+// maxBudget is the largest budget, because the times of its requests are kept in memory.
 const maxBudget = 100_000
 
-// New returns a client. It reads the budget file; a damaged one is an error.
+// New returns a Client. It reads the budget file. A damaged file is an error.
 func New(cfg Config) (*Client, error) {
 	if len(cfg.Authorities) == 0 {
 		return nil, errors.New("make timestamp client: no authority")
@@ -121,10 +124,10 @@ func (a Authority) validate() error {
 	return nil
 }
 
-// Timestamp implements signing.Timestamper: the first good token of the authorities in their order.
-// Those that failed lately or have no budget left are passed over. The error is KindTimestamp. Its
-// detail names each authority with the reason in words; Retry and RetryAfter say when one may be
-// asked again.
+// Timestamp implements signing.Timestamper. It asks the authorities in their order and returns the
+// first valid token. It skips authorities that have failed recently or have no budget left. The
+// error is KindTimestamp. Its detail names each authority with the reason in words. Retry and
+// RetryAfter say when an authority may be asked again.
 func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
 	q, err := newQuery(digest, hash)
 	if err != nil {
@@ -132,7 +135,7 @@ func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash)
 	}
 	var failures []error
 	var reasons []string
-	var again time.Time // the earliest moment at which one may be asked again; zero = never with this request
+	var again time.Time // the earliest time for a retry; zero = never retry this request
 	for _, a := range c.authorities {
 		token, next, err := c.ask(ctx, a, q)
 		if err == nil {
@@ -160,8 +163,8 @@ func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash)
 	return nil, e
 }
 
-// ask asks one authority, if it may be asked. With an error next is when it is worth asking again;
-// zero = not at all.
+// ask asks one authority, if that is allowed now. If it returns an error, next is the time of the
+// earliest useful retry; zero means never.
 func (c *Client) ask(ctx context.Context, a *authority, q *query) (token []byte, next time.Time, err error) {
 	if err := a.enter(ctx); err != nil {
 		return nil, time.Now(), err
@@ -171,7 +174,8 @@ func (c *Client) ask(ctx context.Context, a *authority, q *query) (token []byte,
 		return nil, next, err
 	}
 	if a.Budget.Requests > 0 {
-		// Stored before it is sent: after a crash a request counts too often rather than not at all.
+		// Store the request before it is sent. After a crash it is better to count one request too many
+		// than one too few.
 		if err := c.budgets.save(c.authorities); err != nil {
 			c.cfg.Log.Error(err, "store timestamp budget", "authority", a.name)
 		}
@@ -181,7 +185,7 @@ func (c *Client) ask(ctx context.Context, a *authority, q *query) (token []byte,
 		a.succeeded()
 		return token, time.Time{}, nil
 	}
-	if ctx.Err() != nil { // the caller gave up: that says nothing about the authority
+	if ctx.Err() != nil { // the caller gave up: this says nothing about the authority
 		return nil, time.Now(), err
 	}
 	next = a.failed(err, time.Now())

@@ -11,7 +11,7 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// query is what is asked, of whichever authority.
+// query is the request, independent of the authority.
 type query struct {
 	digest []byte
 	hash   crypto.Hash
@@ -33,8 +33,8 @@ func newQuery(digest []byte, hash crypto.Hash) (*query, error) {
 	return &query{digest, hash}, nil
 }
 
-// newNonce returns a random number of 1 to 63 bits: positive and short enough for authorities that
-// keep it in a machine word.
+// newNonce returns a random number of 1 to 63 bits. It is positive and fits into a machine word,
+// because some authorities store it in one.
 func newNonce() (*big.Int, error) {
 	n, err := rand.Int(rand.Reader, big.NewInt(1<<63-1))
 	if err != nil {
@@ -43,8 +43,8 @@ func newNonce() (*big.Int, error) {
 	return n.Add(n, big.NewInt(1)), nil
 }
 
-// marshal writes a TimeStampReq (RFC 3161 2.4.1) that asks for the authority's certificates. The
-// hash identifier carries NULL, since that is what most authorities see from others.
+// marshal encodes a TimeStampReq (RFC 3161 2.4.1) that asks for the authority's certificates. The
+// hash identifier has NULL parameters, because most other clients send it so.
 func (q *query) marshal(policy asn1.ObjectIdentifier, nonce *big.Int) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {

@@ -9,16 +9,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// goodFor is how long a token says that its authority works. Documents that come later are preceded
-// by a probe: a signature that waits for its timestamp until the operation is given up was paid for
-// in vain.
+// goodFor is how long after a token its authority counts as working. Later documents are preceded
+// by a probe. Without it, an operation might pay for a signature and then be given up while it
+// waits for the timestamp.
 const goodFor = 5 * time.Minute
 
-// Ready returns nil if an authority is expected to give a token now, and else the error of
-// Timestamp, always with Retry. Where no authority gave a token in the last minutes, or each has
-// failed since, Ready asks for a token and throws it away. Callers that come meanwhile wait and
-// share the outcome. An authority with a budget is probed only after a failure, because each probe
-// uses it up.
+// Ready returns nil if an authority is expected to return a token now. Otherwise it returns the
+// error of Timestamp, always with Retry. If no authority has returned a token in the last minutes,
+// or each has failed since, Ready requests a token and drops it. Concurrent callers wait and share
+// the result. An authority with a budget is probed only after a failure, because each probe uses up
+// one request of the budget.
 func (c *Client) Ready(ctx context.Context) error {
 	if c.believed() {
 		return nil
@@ -42,8 +42,8 @@ func (c *Client) Ready(ctx context.Context) error {
 	digest := make([]byte, crypto.SHA256.Size())
 	_, _ = rand.Read(digest) // never fails (crypto/rand)
 	if _, err := c.Timestamp(ctx, digest, crypto.SHA256); err != nil {
-		// Retry also after a refusal of the probe for good: it says nothing about the request of a
-		// document.
+		// Retry even if the probe was refused permanently, because that says nothing about the request
+		// for a document.
 		e := *signing.AsError(err)
 		e.Retry = true
 		return &e
@@ -51,7 +51,7 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
-// believed reports whether an authority may be relied on without a probe.
+// believed reports whether an authority counts as working without a probe.
 func (c *Client) believed() bool {
 	now := time.Now()
 	for _, a := range c.authorities {

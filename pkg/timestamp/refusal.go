@@ -19,25 +19,25 @@ import (
 )
 
 const (
-	// maxReason bounds what one authority's reason takes in an answer or a log line, in characters:
-	// RFC 3161 does not bound its text.
+	// maxReason is the largest size of one authority's reason in an answer or a log line, in
+	// characters. RFC 3161 does not bound the text.
 	maxReason = 250
-	// maxReasons bounds the reasons of all authorities together.
+	// maxReasons is the largest size of the reasons of all authorities together.
 	maxReasons = 1000
 )
 
-// refusedError is an authority's no.
+// refusedError is the refusal of an authority.
 type refusedError struct {
-	reason    string        // fit for clients
-	limited   bool          // it has had enough of our requests
-	permanent bool          // it will say no to this request for ever
-	after     time.Duration // it named a time; 0 = it did not
+	reason    string        // may be shown to clients
+	limited   bool          // the authority refused because of its rate limit
+	permanent bool          // the authority will always refuse this request
+	after     time.Duration // when the authority allows a retry; 0 = it did not say
 }
 
 func (e *refusedError) Error() string { return e.reason }
 
-// reason returns in words that a client may read why an authority gave no usable token. Faults of
-// the network are told without their causes, which name addresses inside the company.
+// reason explains, in words for clients, why an authority returned no usable token. It omits the
+// causes of network errors, because they contain addresses inside the company.
 func reason(err error) string {
 	var lost *outbound.LostError
 	var network net.Error
@@ -56,10 +56,11 @@ func reason(err error) string {
 	return printable.Text(err.Error(), maxReason)
 }
 
-// checkStatus judges the HTTP status. Any 2xx is a success. 400 counts as a limit: at least one
-// large authority says so, and a client that sends well-formed queries has no other reason to see
-// it. None is for ever: what an authority, or a proxy before it, says of an address or of
-// credentials changes once somebody looks after them, and signatures that are paid for wait.
+// checkStatus checks the HTTP status. Any 2xx is a success. 400 counts as a rate limit, because at
+// least one large authority uses it so, and a client that sends well-formed queries gets it for no
+// other reason. No status is permanent. A refusal of our address or credentials, by the authority
+// or by a proxy before it, ends once an operator corrects the fault, and paid signatures are
+// waiting.
 func checkStatus(answer *outbound.Answer) error {
 	if answer.Status/100 == 2 {
 		return nil
@@ -74,7 +75,7 @@ func checkStatus(answer *outbound.Answer) error {
 type pkiFailure struct {
 	bit       int
 	name      string
-	permanent bool // no other try can change it
+	permanent bool // a retry cannot succeed
 }
 
 var pkiFailures = []pkiFailure{
@@ -92,13 +93,13 @@ var pkiFailures = []pkiFailure{
 	{25, "systemFailure", false},
 }
 
-// pkiStatuses are the values of PKIStatus (RFC 3161 2.4.2) that are not granted.
+// pkiStatuses are the values of PKIStatus (RFC 3161 2.4.2) that mean a refusal.
 var pkiStatuses = map[int]string{2: "rejection", 3: "waiting", 4: "revocationWarning", 5: "revocationNotification"}
 
-// parseResponse reads a TimeStampResp and returns the token in it, whose structure is not looked at
-// yet.
+// parseResponse parses a TimeStampResp and returns its token. It does not check the structure of
+// the token.
 func parseResponse(body []byte) ([]byte, error) {
-	der, size, _, err := ber.ToDER(body) // RFC 3161 wants DER, yet some write BER
+	der, size, _, err := ber.ToDER(body) // RFC 3161 requires DER, but some authorities send BER
 	if err != nil || size != len(body) {
 		return nil, errors.New("the answer is not a TimeStampResp")
 	}
@@ -109,7 +110,7 @@ func parseResponse(body []byte) ([]byte, error) {
 		!status.ReadASN1Integer(&code) {
 		return nil, errors.New("the answer is not a TimeStampResp")
 	}
-	if code != 0 && code != 1 { // granted, grantedWithMods: what was modified shows in the token
+	if code != 0 && code != 1 { // granted, grantedWithMods: the token shows what was modified
 		return nil, refusedWith(code, status)
 	}
 	if response.Empty() {
@@ -118,8 +119,8 @@ func parseResponse(body []byte) ([]byte, error) {
 	return response, nil
 }
 
-// refusedWith makes an error of a PKIStatus and of what follows it in PKIStatusInfo: text for
-// people and failure bits.
+// refusedWith makes an error from a PKIStatus and the rest of PKIStatusInfo: free text and failure
+// bits.
 func refusedWith(code int, info cryptobyte.String) error {
 	e := &refusedError{reason: cmp.Or(pkiStatuses[code], fmt.Sprintf("PKIStatus %d", code))}
 	text := readFreeText(&info)
@@ -142,7 +143,7 @@ func refusedWith(code int, info cryptobyte.String) error {
 	return e
 }
 
-// readFreeText reads PKIFreeText (RFC 4210 5.1.1), if it is there, and joins its strings.
+// readFreeText reads PKIFreeText (RFC 4210 5.1.1), if it is present, and joins its strings.
 func readFreeText(info *cryptobyte.String) string {
 	var list cryptobyte.String
 	if !info.PeekASN1Tag(cbasn1.SEQUENCE) || !info.ReadASN1(&list, cbasn1.SEQUENCE) {

@@ -16,7 +16,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
-// maxAnswerBytes bounds an answer: a token with four certificates of RSA-4096 keys has about 12 KB.
+// maxAnswerBytes is the largest answer. A token with four certificates of RSA-4096 keys has about
+// 12 KB.
 const maxAnswerBytes = 128 << 10
 
 // request sends one query and returns the checked token.
@@ -40,8 +41,7 @@ func (c *Client) request(ctx context.Context, a *authority, q *query) ([]byte, e
 	if a.User != "" || a.Password != "" {
 		r.SetBasicAuth(a.User, a.Password)
 	}
-	// Nonce and digest stay the same. A token that is made twice costs less than a document that
-	// waits.
+	// Nonce and digest stay the same. A second token costs less than a document that waits.
 	outbound.Repeatable(r)
 	asked := time.Now()
 	answer, err := outbound.Exchange(c.http, r, maxAnswerBytes)
@@ -64,7 +64,7 @@ func (c *Client) request(ctx context.Context, a *authority, q *query) ([]byte, e
 	return token, c.check(token, a, q, nonce, asked)
 }
 
-// check holds the token against what was asked (RFC 3161 2.2, 2.4.2).
+// check compares the token with the request (RFC 3161 2.2, 2.4.2).
 func (c *Client) check(token []byte, a *authority, q *query, nonce *big.Int, asked time.Time) error {
 	t, err := cms.ParseTimestamp(token)
 	if err != nil {
@@ -93,7 +93,7 @@ func (c *Client) check(token []byte, a *authority, q *query, nonce *big.Int, ask
 	return c.checkTrust(cert, known, t.Time)
 }
 
-// checkTrust wants the certificate to lead to a trusted one through those known.
+// checkTrust returns an error unless cert leads to a trusted certificate through the known ones.
 func (c *Client) checkTrust(cert *x509.Certificate, known []*x509.Certificate, at time.Time) error {
 	if c.roots == nil {
 		return nil
@@ -112,7 +112,7 @@ func (c *Client) checkTrust(cert *x509.Certificate, known []*x509.Certificate, a
 		"it does not lead to a configured authority, or its chain is not valid")
 }
 
-// pool returns the certificates as a pool; nil where there are none.
+// pool returns the certificates as a pool. It returns nil for an empty list.
 func pool(list []*x509.Certificate) *x509.CertPool {
 	if len(list) == 0 {
 		return nil
@@ -124,11 +124,11 @@ func pool(list []*x509.Certificate) *x509.CertPool {
 	return p
 }
 
-// maxTrusted bounds the certificates of a file: the EU's trusted lists name some hundred timestamp
-// services.
+// maxTrusted is the largest number of certificates in a file. The EU's trusted lists contain some
+// hundred timestamp services.
 const maxTrusted = 2048
 
-// ParseTrusted reads the certificates of a PEM file, of roots and of issuers below them. A
+// ParseTrusted parses a PEM file with certificates of roots and of issuers below them. A
 // certificate that cannot be read is an error.
 func ParseTrusted(text []byte) ([]*x509.Certificate, error) {
 	return certchain.ParseAllPEM(text, maxTrusted)
