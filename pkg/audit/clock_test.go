@@ -8,8 +8,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
 )
 
-// TestClockWasAhead: a record of a clock that is put right leaves a file a day behind it, in one
-// chain, and --audit.keep goes on; so it does after a restart, and after a clock that was behind.
+// TestClockWasAhead: when a clock that was ahead is corrected, the record continues with one file a
+// day, in one chain, and --audit.keep still removes old files. The same holds after restarts, and
+// after a clock that was behind.
 func TestClockWasAhead(t *testing.T) {
 	const decade = 10 * 365 * 24 * time.Hour
 	folder, c := t.TempDir(), newClock()
@@ -37,7 +38,7 @@ func TestClockWasAhead(t *testing.T) {
 	}
 }
 
-// TestClockWasBehind: one moment of a clock far behind costs nothing of the record.
+// TestClockWasBehind: a clock that is far behind for one moment loses no record.
 func TestClockWasBehind(t *testing.T) {
 	const decade = 10 * 365 * 24 * time.Hour
 	for name, ahead := range map[string]time.Duration{"from the right time": 0, "from one ahead": decade} {
@@ -61,7 +62,7 @@ func TestClockWasBehind(t *testing.T) {
 	}
 }
 
-// TestNextName: names sort as the files follow each other, whatever the clock does.
+// TestNextName: names sort in the order of the files, whatever the clock does.
 func TestNextName(t *testing.T) {
 	for _, test := range []struct{ last, today, want string }{
 		{"", "2026-01-01", "audit-2026-01-01-000.jsonl"},

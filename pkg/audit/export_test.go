@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// NextName is the name of the file behind last.
+// NextName returns the name of the file that follows last.
 func NextName(last string, now time.Time) string { return nextName(last, now) }
 
-// BreakFile makes the next write fail, and the cut behind it too.
+// BreakFile makes the next write fail, and also the cut after it.
 func BreakFile(l *Log) {
 	_ = l.file.Close()
 	l.file, _ = os.Open(os.DevNull)
 }
 
-// FailSyncDir has the next new files not become durable, so many times.
+// FailSyncDir makes the sync of the folder fail the given number of times.
 func FailSyncDir(l *Log, times int) {
 	sync := l.syncDir
 	l.syncDir = func(path string) error {
@@ -26,7 +26,7 @@ func FailSyncDir(l *Log, times int) {
 	}
 }
 
-// OpenOf is how many calls a store takes for open.
+// OpenOf returns how many calls the store holds as open.
 func OpenOf(s *Store) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

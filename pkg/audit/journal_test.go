@@ -9,7 +9,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// slow is a store that lists a call which ends before the list is there.
+// slow is a store in which a listed call ends before OpenCalls returns.
 type slow struct {
 	signing.Store
 	ends func() error
@@ -23,7 +23,8 @@ func (s *slow) BeginCall(context.Context, signing.CallRecord) error { return nil
 
 func (s *slow) AbandonCall(context.Context, string, signing.Outcome) error { return nil }
 
-// TestCallThatEndsWhileListed: it is not taken for open again.
+// TestCallThatEndsWhileListed: a call that ends while calls are listed does not count as open
+// again.
 func TestCallThatEndsWhileListed(t *testing.T) {
 	below := &slow{}
 	s := audit.NewStore(below, open(t, t.TempDir(), newClock(), 0))

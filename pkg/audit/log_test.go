@@ -16,26 +16,30 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
 )
 
-// clock is what time it is.
+// clock is a clock that tests set.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
+// newClock returns a clock that shows one minute before midnight.
 func newClock() *clock { return &clock{now: time.Date(2026, 11, 24, 23, 59, 0, 0, time.UTC)} }
 
+// Now returns the time of the clock.
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
+// pass moves the clock by d, which may be negative.
 func (c *clock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
+// open opens a log that is closed at the end of the test.
 func open(t *testing.T, folder string, c *clock, keep time.Duration) *audit.Log {
 	t.Helper()
 	l, err := audit.Open(audit.Config{Folder: folder, Log: testr.New(t), Now: c.Now, Keep: keep})
@@ -46,6 +50,7 @@ func open(t *testing.T, folder string, c *clock, keep time.Duration) *audit.Log 
 	return l
 }
 
+// add appends two records for each of the calls.
 func add(t *testing.T, l *audit.Log, calls ...string) {
 	t.Helper()
 	for _, id := range calls {
@@ -57,7 +62,8 @@ func add(t *testing.T, l *audit.Log, calls ...string) {
 	}
 }
 
-// calls wants a folder to be whole and returns the calls in it, each as often as it is there.
+// calls checks that the chain of a folder is whole. It returns the calls in it, each as often as it
+// is recorded.
 func calls(t *testing.T, folder string) string {
 	t.Helper()
 	var all []string
@@ -72,6 +78,7 @@ func calls(t *testing.T, folder string) string {
 	return strings.Join(all, " ")
 }
 
+// files returns the names of the files in a folder.
 func files(t *testing.T, folder string) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(folder, "*"))
@@ -84,7 +91,7 @@ func files(t *testing.T, folder string) []string {
 	return found
 }
 
-// TestChain goes over midnight and over restarts: the chain is one.
+// TestChain: the chain is continuous over midnight and over restarts.
 func TestChain(t *testing.T) {
 	folder, c := filepath.Join(t.TempDir(), "audit"), newClock()
 	l := open(t, folder, c, 0)
@@ -114,7 +121,8 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// TestTogether: records that come at the same time are all there, each group in one piece.
+// TestTogether: records that come at the same time are all stored, and the records of each group
+// stay together.
 func TestTogether(t *testing.T) {
 	folder := t.TempDir()
 	l := open(t, folder, newClock(), 0)
@@ -140,7 +148,8 @@ func TestTogether(t *testing.T) {
 	}
 }
 
-// TestDies: wherever in a write the process dies, the next one goes on behind the last whole line.
+// TestDies: when the process dies at any point of a write, the next process continues after the
+// last complete line.
 func TestDies(t *testing.T) {
 	source, c := t.TempDir(), newClock()
 	l := open(t, source, c, 0)
@@ -166,6 +175,7 @@ func TestDies(t *testing.T) {
 	}
 }
 
+// readAll returns the content of the first audit file.
 func readAll(t *testing.T, folder string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(folder, "audit-2026-11-24-000.jsonl"))
@@ -175,8 +185,8 @@ func readAll(t *testing.T, folder string) []byte {
 	return data
 }
 
-// TestTampering: whoever changes, removes, doubles or moves something is found out, and the log
-// goes on all the same, saying so.
+// TestTampering: a record that is changed, removed, duplicated or moved is noticed. The log
+// continues, and its new file says what was wrong.
 func TestTampering(t *testing.T) {
 	source, c := t.TempDir(), newClock()
 	l := open(t, source, c, 0)
@@ -221,7 +231,8 @@ func TestTampering(t *testing.T) {
 	}
 }
 
-// TestFileRemoved: a file that is missing between two others breaks the chain; the oldest may go.
+// TestFileRemoved: a missing file between two others breaks the chain. The oldest file may be
+// missing.
 func TestFileRemoved(t *testing.T) {
 	folder, c := t.TempDir(), newClock()
 	l := open(t, folder, c, 0)
@@ -248,8 +259,8 @@ func TestFileRemoved(t *testing.T) {
 	}
 }
 
-// TestFileRenamed renames each of three files in turn. Every new name is noticed, also where the
-// chain alone would not show it.
+// TestFileRenamed renames each of three files in turn. Every new name is noticed, even if the chain
+// alone would not show it.
 func TestFileRenamed(t *testing.T) {
 	folder, c := t.TempDir(), newClock()
 	l := open(t, folder, c, 0)
@@ -266,7 +277,7 @@ func TestFileRenamed(t *testing.T) {
 			if err := os.Rename(from, at); err != nil {
 				t.Fatal(err)
 			}
-			oldest := strings.HasSuffix(to, "-24-003.jsonl") // a number says nothing where no file is before it
+			oldest := strings.HasSuffix(to, "-24-003.jsonl") // the number of the oldest file is not checked
 			if r, err := audit.Verify(
 				folder,
 				nil,
@@ -281,7 +292,8 @@ func TestFileRenamed(t *testing.T) {
 	}
 }
 
-// TestKeep: files go when their day is over for as long as was said, the one in use never.
+// TestKeep: a file is removed when its day ended longer ago than the configured time. The file in
+// use is never removed.
 func TestKeep(t *testing.T) {
 	folder, c := t.TempDir(), newClock()
 	l := open(t, folder, c, 48*time.Hour)
@@ -294,7 +306,7 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// TestDiskFails: a record that cannot be written is refused whole, and the next one is written
+// TestDiskFails: when records cannot be written, none of them is stored. The next record is written
 // where the chain ended.
 func TestDiskFails(t *testing.T) {
 	folder, c := t.TempDir(), newClock()
@@ -310,7 +322,7 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
-// TestRollFails: a file that could not be begun leaves no trace in the chain, and the next record
+// TestRollFails: a file that could not be begun leaves no trace in the chain. The next record
 // begins it.
 func TestRollFails(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, folder string, l *audit.Log){
@@ -346,8 +358,8 @@ func TestRollFails(t *testing.T) {
 	}
 }
 
-// TestRollAfterChangeFails: the file that is to follow one that was changed cannot be begun at
-// first, while the log is in doubt of its own.
+// TestRollAfterChangeFails: after a file was changed, the log recovers when the next file cannot be
+// begun at first.
 func TestRollAfterChangeFails(t *testing.T) {
 	folder, c := t.TempDir(), newClock()
 	l := open(t, folder, c, 0)
@@ -374,7 +386,7 @@ func TestRollAfterChangeFails(t *testing.T) {
 	}
 }
 
-// TestAppendAfterClose: a log that is closed takes nothing, and begins no file.
+// TestAppendAfterClose: a closed log accepts no records and begins no file.
 func TestAppendAfterClose(t *testing.T) {
 	folder, c := t.TempDir(), newClock()
 	l := open(t, folder, c, 0)

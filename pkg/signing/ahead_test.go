@@ -7,7 +7,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// A next try that was planned by a clock that was ahead is not waited for until then.
+// TestRestartAfterClockWasAhead: a restart does not wait for a next try that was planned while the
+// clock was ahead.
 func TestRestartAfterClockWasAhead(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.Deadline = time.Hour
@@ -19,7 +20,7 @@ func TestRestartAfterClockWasAhead(t *testing.T) {
 		}
 	}, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
-		time.Sleep(time.Second) // fake
+		time.Sleep(time.Second) // fake time
 		h.stop()
 		change := signing.StatusChange{Status: signing.StatusRetrying, Tries: 1, NextTry: time.Now().AddDate(1, 0, 0)}
 		if err := h.store.SetStatus(t.Context(), id, signing.StatusRetrying, change); err != nil {

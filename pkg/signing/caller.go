@@ -110,12 +110,11 @@ type splitting struct {
 // few more.
 func newSplitting(n int) *splitting { return &splitting{limit: bits.Len(uint(n)) + 3} }
 
-// halves returns the halves of a call that was definitely refused if they are worth a call each, so
-// that one bad digest does not fail its neighbours. Otherwise it returns nil. They are not worth a
-// call after an unknown outcome. Nor are they when the refusal was about the proxy (credentials,
-// account, too many requests), because the halves would be refused too, and a wrong PIN would be
-// counted twice. Nor are they when all parts so far were refused, because then the digests are not
-// the cause.
+// halves returns the halves of a call that was definitely refused, so that one bad digest does not
+// fail its neighbours. It returns nil if the halves are not worth a call each. That is so after an
+// unknown outcome. It is so if the refusal was about the proxy (credentials, account, too many
+// requests), because the halves would be refused too, and a wrong PIN would be counted twice. It is
+// also so if all parts so far were refused, because then the digests are not the cause.
 func (s *splitting) halves(err error, items []*item) [][]*item {
 	s.signed = s.signed || err == nil
 	var e *Error

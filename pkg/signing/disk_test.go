@@ -14,9 +14,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// Every write of the journal fails once, in both ways: nothing was stored, and stored but reported
-// as failed. The operation ends all the same, with every document signed, and no signature is made
-// that is not accounted for.
+// TestJournalFaults: the operation ends with every document signed when any one write of the
+// journal fails once. Each write fails in both ways: nothing was stored, or it was stored but
+// reported as failed. Every signature that is made is accounted for.
 func TestJournalFaults(t *testing.T) {
 	for _, method := range []string{"SavePrepared", "BeginCall", "EndCall", "FinishDocuments", "SetStatus"} {
 		for way, fault := range map[string]storetest.Fault{"nothing stored": storetest.NotStored, "stored": storetest.Misreported} {
@@ -35,7 +35,7 @@ func TestJournalFaults(t *testing.T) {
 	}
 }
 
-// A disk that is full for hours delays, and loses nothing.
+// TestLongDiskFault: a disk that is full for hours delays an operation and loses nothing.
 func TestLongDiskFault(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -48,7 +48,8 @@ func TestLongDiskFault(t *testing.T) {
 	})
 }
 
-// What Create could not store was never accepted, and takes no room in the queue.
+// TestCreateFault: an operation that Create could not store is not accepted and takes no room in
+// the queue.
 func TestCreateFault(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -63,8 +64,8 @@ func TestCreateFault(t *testing.T) {
 	})
 }
 
-// A call whose answer was never recorded is unknown, or given up, as the policy says; its answer is
-// fetched again where it can be.
+// TestOpenCallsAreSettled: a call whose answer was never recorded is counted as unknown, and the
+// policy decides about its documents. Its answer is requested again where the provider can give it.
 func TestOpenCallsAreSettled(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy  signing.UnknownPolicy
@@ -110,8 +111,8 @@ func TestOpenCallsAreSettled(t *testing.T) {
 	}
 }
 
-// A start on a disk that is full waits for room: the process does not end, and nothing is taken up
-// twice.
+// TestStartOnFullDisk: a start on a full disk waits for room. The process does not end, and no
+// operation is resumed twice.
 func TestStartOnFullDisk(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -131,14 +132,14 @@ func TestStartOnFullDisk(t *testing.T) {
 	})
 }
 
-// crashedOperation is an operation whose documents are prepared, as a process leaves it that dies
-// before the call; the service is stopped.
+// crashedOperation makes an operation whose documents are prepared, as a process leaves it that
+// dies before the call. The service is stopped.
 func (h *harness) crashedOperation(contents ...string) signing.ID {
 	h.t.Helper()
 	return h.crashedOperationOf("a", contents...)
 }
 
-// crashedOperationOf is crashedOperation of a client service.
+// crashedOperationOf is crashedOperation for a given client service.
 func (h *harness) crashedOperationOf(client string, contents ...string) signing.ID {
 	h.t.Helper()
 	h.stop()
@@ -184,12 +185,13 @@ func (h *harness) crashedOperationOf(client string, contents ...string) signing.
 	return created.ID
 }
 
-// unreadable is a store whose disk cannot read documents so many times.
+// unreadable is a store whose disk fails to read documents a given number of times.
 type unreadable struct {
 	signing.Store
 	times *atomic.Int32
 }
 
+// OpenFile implements signing.Spool.
 func (u unreadable) OpenFile(ctx context.Context, id signing.ID, c signing.Content) (signing.File, error) {
 	f, err := u.Store.OpenFile(ctx, id, c)
 	if err == nil && u.times.Add(-1) >= 0 {
@@ -198,11 +200,13 @@ func (u unreadable) OpenFile(ctx context.Context, id signing.ID, c signing.Conte
 	return f, err
 }
 
+// brokenFile is a file that cannot be read.
 type brokenFile struct{ signing.File }
 
 func (brokenFile) ReadAt([]byte, int64) (int, error) { return 0, errors.New("input/output error") }
 
-// A document that could not be read is not called damaged: it is tried again.
+// TestReadFaultIsNotTheDocuments: a document that could not be read is tried again and is not
+// reported as damaged.
 func TestReadFaultIsNotTheDocuments(t *testing.T) {
 	var times atomic.Int32
 	times.Store(3)
@@ -214,6 +218,8 @@ func TestReadFaultIsNotTheDocuments(t *testing.T) {
 	})
 }
 
+// TestSignedReadAt: ReadAt of a signed document returns the right bytes at every offset and length,
+// also across the boundary of the original and the section.
 func TestSignedReadAt(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		d := h.check(h.mustSubmit("a", "r1", "one document"), signing.StatusExecuted, "s")[0]

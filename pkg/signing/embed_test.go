@@ -11,27 +11,29 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// heavySection is about what a revocation list adds to a document.
+// heavySection is about as many bytes as a revocation list adds to a document.
 const heavySection = 256 << 10
 
-// heavy makes large sections and counts those that are not stored.
+// heavy makes large sections and counts those that are not stored yet.
 type heavy struct {
 	fakeFormat
 	signing.Store
 	now, most atomic.Int64
 }
 
+// Embed implements signing.Format.
 func (h *heavy) Embed(ctx context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
 	if _, err := h.fakeFormat.Embed(ctx, in, p, value); err != nil {
 		return nil, err
 	}
-	time.Sleep(time.Millisecond) // fake
+	time.Sleep(time.Millisecond) // fake time
 	now := h.now.Add(1)
 	for most := h.most.Load(); now > most && !h.most.CompareAndSwap(most, now); most = h.most.Load() {
 	}
 	return make([]byte, heavySection), nil
 }
 
+// FinishDocuments implements signing.Journal.
 func (h *heavy) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
 	h.now.Add(-int64(len(results)))
 	for i := range results {
@@ -40,7 +42,8 @@ func (h *heavy) FinishDocuments(ctx context.Context, results []signing.DocumentR
 	return h.Store.FinishDocuments(ctx, results)
 }
 
-// However many operations there are, few of their finished sections are in memory at a time.
+// TestSectionsInMemoryAreBounded: only few finished sections are in memory at the same time,
+// however many operations run.
 func TestSectionsInMemoryAreBounded(t *testing.T) {
 	for _, level := range []signing.Level{signing.LevelB, signing.LevelLT} {
 		heavy := &heavy{Store: storetest.NewMemory()}
@@ -69,7 +72,8 @@ func TestSectionsInMemoryAreBounded(t *testing.T) {
 	}
 }
 
-// What is given up says of each document what was in the way of that one.
+// TestEachDocumentHasItsReason: when an operation is given up, each document fails with its own
+// reason.
 func TestEachDocumentHasItsReason(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.credential.MaxBatch = 1
@@ -95,7 +99,8 @@ func TestEachDocumentHasItsReason(t *testing.T) {
 	})
 }
 
-// Without a credential, what has its signature already says what was in the way of its section.
+// TestReasonWithoutCredential: when the credential cannot be read, a document that already has its
+// signature value still fails with the reason why it could not be embedded.
 func TestReasonWithoutCredential(t *testing.T) {
 	var away atomic.Bool
 	run(t, func(h *harness) {

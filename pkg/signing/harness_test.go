@@ -27,27 +27,28 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// fakeProvider signs with an ECDSA key and does what a test tells it to before and after.
+// fakeProvider signs with an ECDSA key. A test sets what goes wrong before and after.
 type fakeProvider struct {
 	key        *ecdsa.PrivateKey
 	credential signing.Credential
 	latency    time.Duration
-	// answer, when set, replaces what comes back: values are the right ones.
+	// answer replaces the answer of a call if it is set. values are the correct signature values.
 	answer func(call int, c signing.Call, values [][]byte) ([][]byte, error)
 
-	outage int  // so many times Resume fails
+	outage int  // how many times Resume fails
 	silent bool // Resume never answers
-	panics int  // so many times Resume panics
-	// resumed, when set, is what Resume gives.
+	panics int  // how many times Resume panics
+	// resumed is what Resume returns, if it is set.
 	resumed func(signing.Call) ([][]byte, error)
 
-	mu    sync.Mutex // guards credential too where a test renews it
+	mu    sync.Mutex // also guards credential where a test renews it
 	calls [][][]byte // digests of each call
 	made  int        // signatures made
-	free  int        // at most that many calls were in flight together
+	free  int        // calls that are in flight now; peak is the most
 	peak  int
 }
 
+// newProvider returns a fakeProvider with a new key and a self-signed certificate.
 func newProvider(t *testing.T) *fakeProvider {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -78,6 +79,7 @@ func newProvider(t *testing.T) *fakeProvider {
 	}}
 }
 
+// Credential implements signing.Provider.
 func (p *fakeProvider) Credential(context.Context) (*signing.Credential, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,6 +87,7 @@ func (p *fakeProvider) Credential(context.Context) (*signing.Credential, error) 
 	return &c, nil
 }
 
+// Sign implements signing.Provider. Every call takes latency.
 func (p *fakeProvider) Sign(ctx context.Context, c signing.Call) ([][]byte, error) {
 	p.mu.Lock()
 	call := len(p.calls)
@@ -115,6 +118,7 @@ func (p *fakeProvider) Sign(ctx context.Context, c signing.Call) ([][]byte, erro
 	return values, err
 }
 
+// values returns the correct signature values of a call.
 func (p *fakeProvider) values(c signing.Call) ([][]byte, error) {
 	p.mu.Lock()
 	key := p.key
@@ -130,7 +134,7 @@ func (p *fakeProvider) values(c signing.Call) ([][]byte, error) {
 	return values, nil
 }
 
-// Resume implements signing.Resumer: the answer of a call is there under handles that start with r.
+// Resume implements signing.Resumer. It has the answers of calls whose handles start with r.
 func (p *fakeProvider) Resume(ctx context.Context, c signing.Call, handle string) ([][]byte, error) {
 	if p.silent {
 		<-ctx.Done()
@@ -156,7 +160,7 @@ func (p *fakeProvider) Resume(ctx context.Context, c signing.Call, handle string
 	return p.values(c)
 }
 
-// callSizes is how many digests each call had.
+// callSizes returns how many digests each call had.
 func (p *fakeProvider) callSizes() []int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,16 +171,17 @@ func (p *fakeProvider) callSizes() []int {
 	return sizes
 }
 
-// fakeFormat "signs" by appending the signature value to the document. Documents say what goes
-// wrong with them.
+// fakeFormat "signs" a document by appending the signature value to it. The content of a document
+// says what goes wrong with it.
 type fakeFormat struct {
 	credential *signing.Credential
-	// digest to the credential that a document was prepared for last; nil = they are all for
-	// credential
+	// prepared maps a digest to the credential that its document was prepared for last. Nil means that
+	// all documents are prepared for credential.
 	prepared *sync.Map
 	embed    func(content []byte) error
 }
 
+// Prepare implements signing.Format.
 func (f fakeFormat) Prepare(_ context.Context, in signing.Input, c *signing.Credential) (signing.Prepared, error) {
 	content, err := io.ReadAll(io.NewSectionReader(in.File, 0, in.File.Size()))
 	if err != nil {
@@ -195,6 +200,7 @@ func (f fakeFormat) Prepare(_ context.Context, in signing.Input, c *signing.Cred
 	return signing.Prepared{Digest: digest[:], State: digest[:]}, nil
 }
 
+// Embed implements signing.Format. It verifies the signature value.
 func (f fakeFormat) Embed(_ context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
 	content, err := io.ReadAll(io.NewSectionReader(in.File, 0, in.File.Size()))
 	if err != nil {
@@ -218,11 +224,12 @@ func (f fakeFormat) Embed(_ context.Context, in signing.Input, p signing.Prepare
 	return value, nil
 }
 
+// CheckValue implements signing.Format.
 func (f fakeFormat) CheckValue(p signing.Prepared, value []byte) error {
 	return signing.VerifyValue(f.credential, p.Digest, value)
 }
 
-// harness is a service over the in-memory store.
+// harness is a service on the in-memory store.
 type harness struct {
 	t        *testing.T
 	provider *fakeProvider
@@ -230,12 +237,13 @@ type harness struct {
 	store    signing.Store
 	cfg      signing.Config
 	waiting  bool           // submit as a sync request
-	level    signing.Level  // of what is submitted; empty = B-B
-	over     signing.Format // instead of format; nil = format
+	level    signing.Level  // of submitted documents; empty = B-B
+	over     signing.Format // replaces format; nil = format
 	*signing.Service
 	stop func()
 }
 
+// newHarness starts a service. change may replace parts of the harness before the start.
 func newHarness(t *testing.T, change func(*harness)) *harness {
 	t.Helper()
 	h := &harness{t: t, provider: newProvider(t), store: storetest.NewMemory()}
@@ -247,7 +255,7 @@ func newHarness(t *testing.T, change func(*harness)) *harness {
 	return h
 }
 
-// start makes a service on the store, as a new process would.
+// start creates a service on the store, as a new process does.
 func (h *harness) start() {
 	cfg := h.cfg
 	cfg.Store = h.store
@@ -272,7 +280,7 @@ func (h *harness) start() {
 	})
 }
 
-// submit sends documents in one request; the reference names it.
+// submit sends documents in one request with the given reference.
 func (h *harness) submit(client, reference string, contents ...string) (signing.Operation, error) {
 	h.t.Helper()
 	ctx := context.Background()
@@ -300,6 +308,7 @@ func (h *harness) submit(client, reference string, contents ...string) (signing.
 	return op, err
 }
 
+// mustSubmit is submit for requests that must be accepted.
 func (h *harness) mustSubmit(client, reference string, contents ...string) signing.ID {
 	h.t.Helper()
 	op, err := h.submit(client, reference, contents...)
@@ -309,7 +318,7 @@ func (h *harness) mustSubmit(client, reference string, contents ...string) signi
 	return op.ID
 }
 
-// waitFor waits until the operation has ended, at most a (fake) day.
+// waitFor waits until the operation has ended, for a day of fake time at most.
 func (h *harness) waitFor(id signing.ID) signing.Operation {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
@@ -321,8 +330,8 @@ func (h *harness) waitFor(id signing.ID) signing.Operation {
 	return op
 }
 
-// check compares every document's state: want has one letter a document, s(igned) or f(ailed).
-// Signed ones must verify.
+// check waits for the operation and compares the state of every document. want has one letter for
+// each document: s(igned) or f(ailed). Signed documents must verify.
 func (h *harness) check(id signing.ID, status signing.Status, want string) []signing.Document {
 	h.t.Helper()
 	op := h.waitFor(id)
@@ -354,7 +363,7 @@ func (h *harness) check(id signing.ID, status signing.Status, want string) []sig
 	return docs
 }
 
-// verify checks a signed document as its receiver would.
+// verify checks a signed document as its receiver does.
 func (h *harness) verify(d signing.Document) {
 	h.t.Helper()
 	f, err := h.OpenSigned(context.Background(), d)
@@ -374,7 +383,7 @@ func (h *harness) verify(d signing.Document) {
 	}
 }
 
-// accounts checks that no signature was made that is neither stored nor counted as unknown.
+// accounts checks that each signature that was made is stored or counted as unknown.
 func (h *harness) accounts(exact bool) signing.Counters {
 	h.t.Helper()
 	c, err := h.store.Counters(context.Background())
@@ -388,7 +397,7 @@ func (h *harness) accounts(exact bool) signing.Counters {
 	return c
 }
 
-// run is a synctest bubble with a harness in it.
+// run calls f with a harness in a synctest bubble.
 func run(t *testing.T, change func(*harness), f func(*testing.T, *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -398,12 +407,13 @@ func run(t *testing.T, change func(*harness), f func(*testing.T, *harness)) {
 	})
 }
 
-// sum is the digest of a document.
+// sum returns the digest of a document.
 func sum(content string) []byte {
 	s := sha256.Sum256([]byte(content))
 	return s[:]
 }
 
+// names returns the contents of n different documents.
 func names(n int) []string {
 	var out []string
 	for i := range n {

@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// Values that cannot be stored for hours are kept, and stored when there is room: nothing is signed
-// a second time.
+// TestValuesWaitForRoom: values that cannot be stored for hours stay in memory and are stored when
+// there is room. Nothing is signed a second time.
 func TestValuesWaitForRoom(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -38,7 +38,8 @@ func TestValuesWaitForRoom(t *testing.T) {
 	})
 }
 
-// A value that was stored although that was reported as failed is used, and not stored twice.
+// TestValuesStoredAfterAll: a value that was stored although the store reported an error is used,
+// and is not stored twice.
 func TestValuesStoredAfterAll(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -50,7 +51,8 @@ func TestValuesStoredAfterAll(t *testing.T) {
 	})
 }
 
-// A stop does not wait for ever for values that cannot be stored. The next start counts them.
+// TestValuesAreCountedAfterStop: a stop does not wait for ever for values that cannot be stored.
+// The next start counts them as unknown.
 func TestValuesAreCountedAfterStop(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {

@@ -13,15 +13,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// keeping is a provider that keeps its credential until it is told to read it again.
+// keeping is a provider that caches its credential until it is told to read it again.
 type keeping struct {
 	*fakeProvider
 
 	mu    sync.Mutex
 	kept  *signing.Credential
-	reads int           // since the first
+	reads int           // reads after the first one
 	down  bool          // the service does not describe its credential
-	slow  time.Duration // a reading takes so long
+	slow  time.Duration // how long one read takes
 }
 
 // Credential implements signing.Provider.
@@ -61,14 +61,14 @@ func (k *keeping) renew(t *testing.T) {
 	k.key, k.credential = next.key, next.credential
 }
 
-// setDown says whether the service describes its credential.
+// setDown sets whether the service fails to describe its credential.
 func (k *keeping) setDown(down bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.down = down
 }
 
-// runKeeping is run with a provider that has read its credential.
+// runKeeping is run with a provider that has read its credential already.
 func runKeeping(t *testing.T, change func(*harness, *keeping), f func(*testing.T, *harness, *keeping)) {
 	t.Helper()
 	var k *keeping
@@ -83,8 +83,8 @@ func runKeeping(t *testing.T, change func(*harness, *keeping), f func(*testing.T
 	}, func(t *testing.T, h *harness) { f(t, h, k) })
 }
 
-// TestRenewedKeyCostsOneCall: where the key is renewed while nothing is signed, one call is lost
-// and counted, the credential is read once, and everything is signed within the same try.
+// TestRenewedKeyCostsOneCall: when the key is renewed while nothing is signed, one call is lost and
+// counted. The credential is read once, and everything is signed within the same try.
 func TestRenewedKeyCostsOneCall(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) { k.credential.InFlight = 4 }, func(t *testing.T, h *harness, k *keeping) {
 		h.check(h.mustSubmit("a", "r0", names(40)...), signing.StatusExecuted, strings.Repeat("s", 40))
@@ -107,12 +107,12 @@ func TestRenewedKeyCostsOneCall(t *testing.T) {
 	})
 }
 
-// TestRenewedKeyUnderLoad: calls that are in flight when the key is renewed are lost at most, and
-// are counted. They share one reading.
+// TestRenewedKeyUnderLoad: when the key is renewed, no more calls are lost than were in flight, and
+// they are counted. They share one read of the credential.
 func TestRenewedKeyUnderLoad(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) {
 		k.credential.InFlight = 4
-		k.slow = 10 * time.Second // no call begins in that time
+		k.slow = 10 * time.Second // no call begins during that time
 		h.provider.answer = func(call int, c signing.Call, values [][]byte) ([][]byte, error) {
 			if call == 8 {
 				k.renew(t)
@@ -137,8 +137,8 @@ func TestRenewedKeyUnderLoad(t *testing.T) {
 	})
 }
 
-// TestBadAnswerOfTheSameKey: a value that does not verify fails its call's documents where the
-// certificate is the same, and is not paid for again.
+// TestBadAnswerOfTheSameKey: when a value does not verify and the certificate is still the same,
+// the documents of its call fail and are not paid for again.
 func TestBadAnswerOfTheSameKey(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) {
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
@@ -162,8 +162,9 @@ func TestBadAnswerOfTheSameKey(t *testing.T) {
 	})
 }
 
-// TestNoCallWhileReadingAgain: one call of four meets the renewed key. No further call begins until
-// the credential has been read again, though the others are answered with the old key meanwhile.
+// TestNoCallWhileReadingAgain: one of four calls gets an answer of the renewed key. No further call
+// begins until the credential has been read again, although the other calls are answered with the
+// old key meanwhile.
 func TestNoCallWhileReadingAgain(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) {
 		k.credential.InFlight = 4
@@ -173,7 +174,7 @@ func TestNoCallWhileReadingAgain(t *testing.T) {
 			switch {
 			case call == 1:
 				k.renew(t)
-			case call > 1 && call <= 4: // began beside it
+			case call > 1 && call <= 4: // these began at the same time
 				time.Sleep(time.Second)
 				return old.values(c)
 			}
@@ -196,13 +197,13 @@ func TestNoCallWhileReadingAgain(t *testing.T) {
 	})
 }
 
-// TestBadAnswersTogether: calls that were in flight together and bring bad answers share one
-// reading, also the one that comes late.
+// TestBadAnswersTogether: calls that were in flight together and get bad answers share one read of
+// the credential. That includes an answer that comes late.
 func TestBadAnswersTogether(t *testing.T) {
 	runKeeping(t, func(h *harness, k *keeping) {
 		k.credential.InFlight = 4
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-			if call == 0 || call > 4 { // the first shows that the key is the right one
+			if call == 0 || call > 4 { // the first call shows that the key is the right one
 				return values, nil
 			}
 			if call == 4 {
@@ -220,8 +221,8 @@ func TestBadAnswersTogether(t *testing.T) {
 	})
 }
 
-// TestRenewedKeyThatCannotBeRead: while nobody knows whether the key was renewed, no further call
-// is made. When the credential can be read, everything is signed.
+// TestRenewedKeyThatCannotBeRead: no further call is made while it is not known whether the key was
+// renewed. When the credential can be read, everything is signed.
 func TestRenewedKeyThatCannotBeRead(t *testing.T) {
 	runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
 		k.renew(t)
@@ -240,8 +241,8 @@ func TestRenewedKeyThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// TestRenewedKeyUnderPolicyFail: where nothing may be spent twice without a person's decision, the
-// documents of the lost call fail and say why. The others are signed.
+// TestRenewedKeyUnderPolicyFail: under the policy that nothing is spent twice without a person's
+// decision, the documents of the lost call fail and say why. The others are signed.
 func TestRenewedKeyUnderPolicyFail(t *testing.T) {
 	runKeeping(
 		t,
@@ -263,8 +264,8 @@ func TestRenewedKeyUnderPolicyFail(t *testing.T) {
 	)
 }
 
-// TestRenewedKeyOfAnotherAlgorithm: a service that refuses calls for the old key's algorithm costs
-// nothing.
+// TestRenewedKeyOfAnotherAlgorithm: when the renewed key has another algorithm and the service
+// refuses calls for the old one, no signature is lost.
 func TestRenewedKeyOfAnotherAlgorithm(t *testing.T) {
 	runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
 		h.provider.answer = func(call int, c signing.Call, _ [][]byte) ([][]byte, error) {
@@ -281,7 +282,7 @@ func TestRenewedKeyOfAnotherAlgorithm(t *testing.T) {
 	})
 }
 
-// deadDisk is a store that ends no call while it is dead.
+// deadDisk is a store that records no end of a call while it is dead.
 type deadDisk struct {
 	signing.Store
 	dead atomic.Bool
@@ -295,8 +296,8 @@ func (d *deadDisk) AbandonCall(ctx context.Context, call string, outcome signing
 	return d.Store.AbandonCall(ctx, call, outcome)
 }
 
-// TestEndBeforeTheLossIsRecorded: a process that ends between the answer and its record leaves a
-// call that the next process counts once, and whose documents it signs with the renewed key.
+// TestEndBeforeTheLossIsRecorded: when a process ends between a bad answer and its record, the next
+// process counts the call once and signs its documents with the renewed key.
 func TestEndBeforeTheLossIsRecorded(t *testing.T) {
 	var disk *deadDisk
 	runKeeping(t, func(h *harness, k *keeping) {
@@ -320,9 +321,9 @@ func TestEndBeforeTheLossIsRecorded(t *testing.T) {
 	})
 }
 
-// TestFetchedAnswerOfARenewedKey: an answer to a call of an earlier process is of no use where the
-// key was renewed meanwhile. It is counted and its documents are signed again; where the
-// certificate is the same they fail.
+// TestFetchedAnswerOfARenewedKey: when the key was renewed, the answer to a call of an earlier
+// process cannot be used. It is counted and its documents are signed again. When the certificate is
+// the same, they fail.
 func TestFetchedAnswerOfARenewedKey(t *testing.T) {
 	for name, isRenewed := range map[string]bool{"renewed": true, "the same": false} {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// renewedToken is a refusal for a token that had ended.
+// renewedToken is a refusal because a token had expired.
 func renewedToken(unknown bool) error {
 	err := signing.Errorf(
 		signing.KindProviderCredentials,
@@ -19,9 +19,9 @@ func renewedToken(unknown bool) error {
 	return err
 }
 
-// TestRenewedCallsAreCounted: a call that was refused because a token or activation data had ended
-// is made again at once, uses up no try, and each of the calls is in the counters. Where it may
-// have signed it is not made again at once.
+// TestRenewedCallsAreCounted: a call that was refused because a token or activation data had
+// expired is made again at once and uses up no try. Each of the calls is in the counters. A call
+// that may have signed is not made again at once.
 func TestRenewedCallsAreCounted(t *testing.T) {
 	for _, c := range []struct {
 		name     string

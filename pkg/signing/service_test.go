@@ -14,6 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
+// TestOperationIsSigned: every document of an operation is signed, each signature is counted, and
+// nothing is left in the queue.
 func TestOperationIsSigned(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one", "two", "three")
@@ -27,6 +29,8 @@ func TestOperationIsSigned(t *testing.T) {
 	})
 }
 
+// TestFailureLeavesNeighboursAlone: a document that is damaged, or whose format panics, fails
+// alone. The text of a panic is not shown to the client.
 func TestFailureLeavesNeighboursAlone(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one", "damaged", "panic", "four")
@@ -40,12 +44,15 @@ func TestFailureLeavesNeighboursAlone(t *testing.T) {
 	})
 }
 
+// TestNothingSignedIsFailed: an operation ends as EXECUTION_FAILED when none of its documents was
+// signed.
 func TestNothingSignedIsFailed(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.check(h.mustSubmit("a", "r1", "damaged"), signing.StatusFailed, "f")
 	})
 }
 
+// TestOthersOperationDoesNotExist: a client service cannot find an operation of another one.
 func TestOthersOperationDoesNotExist(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
@@ -61,16 +68,19 @@ func TestOthersOperationDoesNotExist(t *testing.T) {
 	})
 }
 
+// TestReferenceIsUsedOnce: a client service cannot use an external reference twice.
 func TestReferenceIsUsedOnce(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.mustSubmit("a", "r1", "one")
 		if _, err := h.submit("a", "r1", "two"); signing.KindOf(err) != signing.KindReferenceUsed {
 			t.Errorf("second Submit = %v, want reference-used", err)
 		}
-		h.mustSubmit("b", "r1", "three") // another client service's references are its own
+		h.mustSubmit("b", "r1", "three") // references of another client service are separate
 	})
 }
 
+// TestIdempotencyKey: a repeated request with the same key gets the first operation and is not
+// signed again. Another request with that key is refused.
 func TestIdempotencyKey(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		send := func(key, content string) (signing.Operation, bool, error) {
@@ -121,6 +131,8 @@ func TestIdempotencyKey(t *testing.T) {
 	})
 }
 
+// TestQueueIsBounded: a full queue answers busy with RetryAfter, and accepts requests again when
+// there is room.
 func TestQueueIsBounded(t *testing.T) {
 	run(t, func(h *harness) { h.cfg.MaxQueuedDocuments = 3 }, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one", "two", "three")
@@ -136,8 +148,8 @@ func TestQueueIsBounded(t *testing.T) {
 	})
 }
 
-// TestQueueKeepsAnEighth: one client service's backlog leaves room for the others, and for nobody
-// twice.
+// TestQueueKeepsAnEighth: the backlog of one client service leaves room for the others. No client
+// service gets the reserved room twice.
 func TestQueueKeepsAnEighth(t *testing.T) {
 	run(
 		t,
@@ -167,6 +179,7 @@ func TestQueueKeepsAnEighth(t *testing.T) {
 	)
 }
 
+// TestStoppedServiceIsBusy: a stopped service answers busy.
 func TestStoppedServiceIsBusy(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.stop()
@@ -176,6 +189,8 @@ func TestStoppedServiceIsBusy(t *testing.T) {
 	})
 }
 
+// TestWaitEndsWithItsContext: Wait returns the pending operation when its context is done, and the
+// operation continues.
 func TestWaitEndsWithItsContext(t *testing.T) {
 	run(t, func(h *harness) { h.provider.latency = time.Minute }, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
@@ -185,11 +200,11 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		if err != nil || op.Status != signing.StatusPending {
 			t.Errorf("Wait = %v, %v, want the pending operation", op.Status, err)
 		}
-		h.check(id, signing.StatusExecuted, "s") // it went on
+		h.check(id, signing.StatusExecuted, "s") // the operation continued
 	})
 }
 
-// Requests that were sent apart cost few remote calls.
+// TestOperationsShareCalls: requests that were sent separately need few remote calls.
 func TestOperationsShareCalls(t *testing.T) {
 	run(t, func(h *harness) { h.provider.credential.MaxBatch = 100 }, func(t *testing.T, h *harness) {
 		var ids []signing.ID
@@ -205,6 +220,8 @@ func TestOperationsShareCalls(t *testing.T) {
 	})
 }
 
+// TestCallsInFlightAreBounded: no more calls are in flight, and no call has more digests, than the
+// credential allows.
 func TestCallsInFlightAreBounded(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", names(100)...)
@@ -220,11 +237,12 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 	})
 }
 
-// A big batch does not starve somebody else's single document.
+// TestFairness: a large batch does not delay the single document of another client service for
+// long.
 func TestFairness(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		big := h.mustSubmit("a", "big", names(500)...)
-		time.Sleep(time.Second) // fake: the batch is well under way
+		time.Sleep(time.Second) // fake time: much of the batch is still waiting
 		start := time.Now()
 		h.check(h.mustSubmit("b", "small", "one"), signing.StatusExecuted, "s")
 		if took := time.Since(start); took > 3*h.provider.latency {
@@ -237,8 +255,8 @@ func TestFairness(t *testing.T) {
 	})
 }
 
-// A partial call waits for company only while others of its credential are in flight, and never
-// longer than its bound.
+// TestPartialCallLeavesInTime: a call that is not full waits for more digests only while other
+// calls of its credential are in flight, and never longer than its limit.
 func TestPartialCallLeavesInTime(t *testing.T) {
 	run(t, func(h *harness) { h.cfg.Batch.CallTimeout = 2 * time.Hour }, func(t *testing.T, h *harness) {
 		calls := func() int { return len(h.provider.callSizes()) - 1 } // without the first call, which is made alone
@@ -264,8 +282,9 @@ func TestPartialCallLeavesInTime(t *testing.T) {
 	})
 }
 
-// Clients that have shared a call are waited for a little when the first of them comes back,
-// whatever larger batch left between; who comes alone is not held up for long.
+// TestClientsComeBackTogether: when the first of several clients that have shared a call comes
+// back, its call waits a little for the others, whatever larger batch was sent in between. A client
+// that comes alone does not wait for long.
 func TestClientsComeBackTogether(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.credential.MaxBatch, h.provider.latency = 100, 300*time.Millisecond
@@ -290,7 +309,7 @@ func TestClientsComeBackTogether(t *testing.T) {
 		sizes(5, 20)
 		together("2 ", 90*time.Millisecond)
 		sizes(5, 20, 5)
-		for i, most := range []time.Duration{401, 401, 401, 306, 306} { // 5 shared, then 3, 2 and 1
+		for i, most := range []time.Duration{401, 401, 401, 306, 306} { // 5 shared a call, then 3, 2 and 1
 			start := time.Now()
 			h.check(h.mustSubmit("a", fmt.Sprint("alone ", i), "one"), signing.StatusExecuted, "s")
 			if took := time.Since(start); took > most*time.Millisecond {
@@ -300,6 +319,7 @@ func TestClientsComeBackTogether(t *testing.T) {
 	})
 }
 
+// TestStopLetsRunningWorkEnd: a stop waits for running operations within the grace period.
 func TestStopLetsRunningWorkEnd(t *testing.T) {
 	run(t, func(h *harness) { h.provider.latency = 5 * time.Second }, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
@@ -312,8 +332,8 @@ func TestStopLetsRunningWorkEnd(t *testing.T) {
 	})
 }
 
-// What a stop cut off is resumed by the next start; the answer of a call that was waited for is not
-// lost.
+// TestRestartResumes: the next start resumes what a stop has cut off. The answer of a call that was
+// waited for is not lost.
 func TestRestartResumes(t *testing.T) {
 	run(
 		t,
@@ -333,13 +353,14 @@ func TestRestartResumes(t *testing.T) {
 	)
 }
 
-// A client that waits gets its result although the stop came before its operation was begun.
+// TestStopBeginsWhatIsWaitedFor: a client that waits gets its result although the stop came before
+// its operation was started.
 func TestStopBeginsWhatIsWaitedFor(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.waiting = true
 		var ids []signing.ID
 		for _, name := range names(20) {
-			ids = append(ids, h.mustSubmit("a", name, name)) // none has been begun: this goroutine has not paused
+			ids = append(ids, h.mustSubmit("a", name, name)) // none has been started, because this goroutine has not paused
 		}
 		h.stop()
 		for _, id := range ids {

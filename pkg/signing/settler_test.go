@@ -13,8 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// A process that dies after it has failed the documents of a lost call, and before it has forgotten
-// the call, starts again.
+// TestHalfSettledCall: the next start settles a call when a process dies after it has failed the
+// documents of the lost call and before it has recorded the end of the call.
 func TestHalfSettledCall(t *testing.T) {
 	for _, handle := range []string{"", "r-1"} {
 		t.Run("handle "+handle, func(t *testing.T) {
@@ -42,14 +42,14 @@ func TestHalfSettledCall(t *testing.T) {
 	}
 }
 
-// listing is a store in which something happens before and after calls are listed for the first
-// time.
+// listing is a store that runs functions before and after calls are listed for the first time.
 type listing struct {
 	signing.Store
 	mu            sync.Mutex
 	before, after func()
 }
 
+// OpenCalls implements signing.Journal.
 func (l *listing) OpenCalls(ctx context.Context) ([]signing.CallRecord, error) {
 	l.mu.Lock()
 	before, after := l.before, l.after
@@ -65,13 +65,14 @@ func (l *listing) OpenCalls(ctx context.Context) ([]signing.CallRecord, error) {
 	return calls, err
 }
 
-// A call that ends while the calls without an end are looked for is not one of them.
+// TestCallThatEndsMeanwhileIsNotSettled: a call that ends during the search for orphaned calls does
+// not count as orphaned.
 func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
 	memory := storetest.NewMemory()
 	list := &listing{Store: memory}
 	run(t, func(h *harness) {
 		h.store, h.cfg.UnknownOutcome = list, signing.UnknownFail
-		h.format.embed = func([]byte) error { time.Sleep(time.Hour); return nil } // fake: long valued, and not ended
+		h.format.embed = func([]byte) error { time.Sleep(time.Hour); return nil } // fake time: valued, and not ended
 	}, func(t *testing.T, h *harness) {
 		h.provider.answer = func(n int, _ signing.Call, values [][]byte) ([][]byte, error) {
 			if n == 0 {
@@ -79,7 +80,7 @@ func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
 			}
 			return values, nil
 		}
-		memory.Inject(func(method string) storetest.Fault { // the first call is left without an end
+		memory.Inject(func(method string) storetest.Fault { // the first call has no recorded end
 			if method == "FinishDocuments" {
 				return storetest.NotStored
 			}
@@ -90,7 +91,7 @@ func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
 		list.before = func() {
 			memory.Inject(nil)
 			other = h.mustSubmit("a", "other", "two")
-			time.Sleep(h.provider.latency / 2) // fake: its call is in flight when calls are listed
+			time.Sleep(h.provider.latency / 2) // fake time: its call is in flight when calls are listed
 		}
 		list.after = func() { time.Sleep(time.Minute) }
 		list.mu.Unlock()
@@ -99,9 +100,10 @@ func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
 	})
 }
 
-// attentive is a store that notices when its caller is gone.
+// attentive is a store that returns an error when the context of its caller is done.
 type attentive struct{ signing.Store }
 
+// Operation implements signing.Records.
 func (a attentive) Operation(ctx context.Context, id signing.ID) (signing.Operation, error) {
 	if err := ctx.Err(); err != nil {
 		return signing.Operation{}, err
@@ -109,8 +111,8 @@ func (a attentive) Operation(ctx context.Context, id signing.ID) (signing.Operat
 	return a.Store.Operation(ctx, id)
 }
 
-// Who goes away, or had no time to wait at all, is told how it stands, and does not end the wait of
-// others.
+// TestWaitOfOthersGoesOn: Wait returns the current state when its context is done, even from the
+// start. The other callers of Wait keep waiting.
 func TestWaitOfOthersGoesOn(t *testing.T) {
 	run(t, func(h *harness) { h.store = attentive{h.store} }, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
@@ -128,9 +130,9 @@ func TestWaitOfOthersGoesOn(t *testing.T) {
 	})
 }
 
-// A service that does not answer is not asked for a lost answer for longer than a restart takes:
-// that is left to the next try, and given up with the operation. Meanwhile nothing is signed again,
-// whatever the policy.
+// TestFetchingIsBounded: a lost answer is requested for no longer than a restart of the service
+// takes. After that the next try requests it, and it is given up together with the operation.
+// Meanwhile nothing is signed again, whatever the policy is.
 func TestFetchingIsBounded(t *testing.T) {
 	for _, policy := range []signing.UnknownPolicy{signing.UnknownFail, signing.UnknownRetry} {
 		run(t, func(h *harness) {
@@ -143,7 +145,7 @@ func TestFetchingIsBounded(t *testing.T) {
 			}
 		}, func(t *testing.T, h *harness) {
 			id := h.mustSubmit("a", "r1", "one")
-			time.Sleep(4 * time.Minute) // fake
+			time.Sleep(4 * time.Minute) // fake time
 			if op, err := h.store.Operation(
 				t.Context(),
 				id,
@@ -160,8 +162,8 @@ func TestFetchingIsBounded(t *testing.T) {
 	}
 }
 
-// lostCall leaves a call of an operation of two documents without an end, under a handle, and
-// starts anew.
+// lostCall leaves a call without an end, under a handle, for an operation of two documents, and
+// starts a new service.
 func (h *harness) lostCall(credential, handle string) (id signing.ID) {
 	h.t.Helper()
 	id = h.crashedOperation("one", "two")
@@ -179,7 +181,8 @@ func (h *harness) lostCall(credential, handle string) (id signing.ID) {
 	return id
 }
 
-// An answer is asked for with the credential of its call, and with no other.
+// TestAnswerOfAnotherCredential: an answer is requested only with the credential that made the
+// call.
 func TestAnswerOfAnotherCredential(t *testing.T) {
 	for credential, unknown := range map[string]int64{"test": 0, "the one before": 2} {
 		run(t, nil, func(t *testing.T, h *harness) {
@@ -197,7 +200,8 @@ func TestAnswerOfAnotherCredential(t *testing.T) {
 	}
 }
 
-// The certificate was renewed while the proxy was down: what was paid for with the old one is used.
+// TestAnswerUnderTheOldCertificate: when the certificate was renewed while the proxy was down,
+// values that were paid for with the old certificate are used.
 func TestAnswerUnderTheOldCertificate(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		id := h.lostCall("test", "r-1")
@@ -212,8 +216,8 @@ func TestAnswerUnderTheOldCertificate(t *testing.T) {
 	})
 }
 
-// A service that knows nothing of a handle is asked once: the start does not wait for what never
-// comes.
+// TestAnswerThatNeverComes: a service that does not know a handle is asked once. The start does not
+// wait for an answer that never comes.
 func TestAnswerThatNeverComes(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		id := h.lostCall("test", "nobody's")
@@ -226,8 +230,8 @@ func TestAnswerThatNeverComes(t *testing.T) {
 	})
 }
 
-// A call whose end could not be recorded is settled at the next try, which then goes on: it is not
-// put off again for nothing.
+// TestSettledDocumentsGoOn: the next try settles a call whose end could not be recorded. Then it
+// continues with the documents and is not postponed again.
 func TestSettledDocumentsGoOn(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -239,7 +243,7 @@ func TestSettledDocumentsGoOn(t *testing.T) {
 		})
 		start := time.Now()
 		id := h.mustSubmit("a", "r1", "one")
-		time.Sleep(45 * time.Second) // fake: storing the values was tried for half a minute, and given up
+		time.Sleep(45 * time.Second) // fake time: storing the values was tried for half a minute, and given up
 		memory.Inject(nil)
 		h.check(id, signing.StatusExecuted, "s")
 		if took := time.Since(start); took > 2*time.Minute {
@@ -249,8 +253,8 @@ func TestSettledDocumentsGoOn(t *testing.T) {
 	})
 }
 
-// Whatever Create says: an operation that is stored runs, and its client is not told that it was
-// refused.
+// TestCreateMisreported: an operation that was stored runs although Create reported an error, and
+// its client is not told that it was refused.
 func TestCreateMisreported(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
@@ -263,12 +267,13 @@ func TestCreateMisreported(t *testing.T) {
 	})
 }
 
-// blind is a store that cannot look for references while it is told so.
+// blind is a store that can be told not to find references.
 type blind struct {
 	signing.Store
 	is *atomic.Bool
 }
 
+// FindByReference implements signing.Records.
 func (b blind) FindByReference(ctx context.Context, client, reference string) ([]signing.Operation, error) {
 	if b.is.Load() {
 		return nil, errors.New("input/output error")
@@ -276,7 +281,8 @@ func (b blind) FindByReference(ctx context.Context, client, reference string) ([
 	return b.Store.FindByReference(ctx, client, reference)
 }
 
-// What was stored although Create failed, and cannot be read for a while, runs once it can.
+// TestCreateMisreportedAndUnread: an operation that was stored although Create failed, and that
+// cannot be read for a while, runs when it can be read.
 func TestCreateMisreportedAndUnread(t *testing.T) {
 	for name, how := range map[string]storetest.Fault{"stored": storetest.Misreported, "not stored": storetest.NotStored} {
 		memory := storetest.NewMemory()
@@ -287,9 +293,9 @@ func TestCreateMisreportedAndUnread(t *testing.T) {
 			if _, err := h.submit("a", "r1", "one"); signing.KindOf(err) != signing.KindStorage {
 				t.Fatalf("%s: Submit = %v, want KindStorage", name, err)
 			}
-			time.Sleep(10 * time.Minute) // fake
+			time.Sleep(10 * time.Minute) // fake time
 			is.Store(false)
-			time.Sleep(10 * time.Minute) // fake
+			time.Sleep(10 * time.Minute) // fake time
 			ops, err := h.store.FindByReference(t.Context(), "a", "r1")
 			if err != nil || len(ops) != 0 && ops[0].Status != signing.StatusExecuted ||
 				(len(ops) == 1) != (how == storetest.Misreported) {

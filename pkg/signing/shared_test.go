@@ -16,14 +16,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// What operations share must not let one suffer from another: calls, providers that are out of
-// reach, the places at which they are worked on.
+// The tests of this file check that operations do not harm each other through what they share:
+// calls, providers that are not reachable, and the places in the lanes.
 
+// lost returns the error of a call whose answer was lost.
 func lost() error {
 	return &signing.Error{Kind: signing.KindProvider, Unknown: true, Err: errors.New("lost")}
 }
 
-// sentTimes is how often a digest was given to the provider.
+// sentTimes returns how often a digest was sent to the provider.
 func (p *fakeProvider) sentTimes(digest []byte) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -37,7 +38,7 @@ func (p *fakeProvider) sentTimes(digest []byte) (n int) {
 	return n
 }
 
-// fetched is the answer to a call that is asked for later; a digest that is nil is of a document
+// fetched returns the answer to a call that is requested later. A nil digest belongs to a document
 // that has ended meanwhile.
 func (p *fakeProvider) fetched(c signing.Call) ([][]byte, error) {
 	values := make([][]byte, len(c.Digests))
@@ -55,13 +56,15 @@ func (p *fakeProvider) fetched(c signing.Call) ([][]byte, error) {
 	return values, nil
 }
 
-// lostWithHandle loses the answer of a call that can be asked for again.
+// lostWithHandle loses the answer of a call and leaves a handle, under which it can be requested
+// again.
 func lostWithHandle(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
 	_ = c.Note(context.Background(), "r-1")
 	return nil, lost()
 }
 
-// fetchedFrom has the answer of an earlier call there from a time on.
+// fetchedFrom returns a Resume function that has the answer of an earlier call from a given time
+// on.
 func (p *fakeProvider) fetchedFrom(there time.Time) func(signing.Call) ([][]byte, error) {
 	return func(c signing.Call) ([][]byte, error) {
 		if time.Now().Before(there) {
@@ -71,7 +74,8 @@ func (p *fakeProvider) fetchedFrom(there time.Time) func(signing.Call) ([][]byte
 	}
 }
 
-// What must not be sent again is not, whatever the disk does when the call is given up.
+// TestNeverTwiceOnABadDisk: documents that must not be sent again are not sent again, whatever the
+// disk does when the call is given up.
 func TestNeverTwiceOnABadDisk(t *testing.T) {
 	for name, bad := range map[string]bool{"lost, policy fail": false, "bad answer, policy retry": true} {
 		t.Run(name, func(t *testing.T) {
@@ -98,8 +102,8 @@ func TestNeverTwiceOnABadDisk(t *testing.T) {
 	}
 }
 
-// What must not be sent again is not after a stop either, though other calls of the operation were
-// still under way.
+// TestNeverTwiceAfterAStop: documents that must not be sent again are not sent again after a stop
+// either, although other calls of the operation were still in flight.
 func TestNeverTwiceAfterAStop(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.UnknownOutcome, h.cfg.Grace = signing.UnknownFail, time.Millisecond
@@ -123,7 +127,8 @@ func TestNeverTwiceAfterAStop(t *testing.T) {
 	})
 }
 
-// An operation that is given up takes nothing from another that waits for the same answer.
+// TestGivingUpASharedCall: when an operation is given up, another operation that waits for the same
+// answer still gets it.
 func TestGivingUpASharedCall(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.Random = func() float64 { return 0 }
@@ -136,7 +141,7 @@ func TestGivingUpASharedCall(t *testing.T) {
 			}
 			return nil, lost()
 		}
-		// After the old one was given up, and before the new one would be.
+		// After the old operation was given up, and before the new one would be.
 		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(7*time.Minute + 10*time.Second))
 	}, func(t *testing.T, h *harness) {
 		old := h.mustSubmit("a", "old", "one")
@@ -161,13 +166,14 @@ func TestGivingUpASharedCall(t *testing.T) {
 	})
 }
 
-// ending is a store in which an operation's document ends just when it is looked at for the answer
-// of its call.
+// ending is a store in which a document ends at the moment at which it is read for the answer of
+// its call.
 type ending struct {
 	signing.Store
 	of atomic.Int64 // the operation; 0 = none yet
 }
 
+// Prepared implements signing.Journal.
 func (e *ending) Prepared(ctx context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
 	if int64(ref.Operation) == e.of.Load() {
 		_ = e.FinishDocuments(
@@ -178,13 +184,14 @@ func (e *ending) Prepared(ctx context.Context, ref signing.Ref) (signing.Prepare
 	return e.Store.Prepared(ctx, ref)
 }
 
-// What ends while the answer of a shared call is asked for is no fault of the others.
+// TestNeighbourEndsMeanwhile: when a document ends while the answer of a shared call is requested,
+// the other documents of the call are not affected.
 func TestNeighbourEndsMeanwhile(t *testing.T) {
 	store := &ending{Store: storetest.NewMemory()}
 	run(t, func(h *harness) {
 		h.store = store
 		h.provider.answer = lostWithHandle
-		// after whoever made the call has stopped asking
+		// After the caller has stopped requesting the answer.
 		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute))
 	}, func(t *testing.T, h *harness) {
 		one := h.mustSubmit("a", "r1", "one")
@@ -199,18 +206,19 @@ func TestNeighbourEndsMeanwhile(t *testing.T) {
 	})
 }
 
-// removing is a store in which an operation ends and is removed between two looks at it for the
-// answer of its call: at its documents, then at itself.
+// removing is a store in which an operation ends and is removed between two reads for the answer of
+// its call: the read of its documents, and the read of the operation.
 type removing struct {
 	signing.Store
 	armed atomic.Bool
 
 	mu      sync.Mutex
-	looked  time.Time  // at a document of one that waits
+	looked  time.Time  // when a document of a waiting operation was read
 	removed signing.ID // 0 = none yet
 	err     error
 }
 
+// Documents implements signing.Records.
 func (r *removing) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
 	docs, err := r.Store.Documents(ctx, id, from, limit)
 	if len(docs) == 1 && docs[0].State == signing.DocumentSent {
@@ -221,6 +229,7 @@ func (r *removing) Documents(ctx context.Context, id signing.ID, from, limit int
 	return docs, err
 }
 
+// Operation implements signing.Records.
 func (r *removing) Operation(ctx context.Context, id signing.ID) (signing.Operation, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -245,13 +254,14 @@ func (r *removing) Operation(ctx context.Context, id signing.ID) (signing.Operat
 	return r.Store.Operation(ctx, id)
 }
 
-// What is removed while the answer of a shared call is asked for takes it from nobody.
+// TestNeighbourRemovedMeanwhile: when an operation is removed while the answer of a shared call is
+// requested, the other operations still get the answer.
 func TestNeighbourRemovedMeanwhile(t *testing.T) {
 	store := &removing{Store: storetest.NewMemory()}
 	run(t, func(h *harness) {
 		h.store = store
 		h.provider.answer = lostWithHandle
-		// after whoever made the call has stopped asking
+		// After the caller has stopped requesting the answer.
 		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute))
 	}, func(t *testing.T, h *harness) {
 		all := []signing.ID{h.mustSubmit("a", "r1", "one"), h.mustSubmit("b", "r2", "two")}
@@ -275,7 +285,8 @@ func TestNeighbourRemovedMeanwhile(t *testing.T) {
 	})
 }
 
-// A call whose documents have ended gets its end when the disk takes it, not at the next start.
+// TestEndThatCouldNotBeStored: a call whose documents have ended gets its end when the disk accepts
+// it, not only at the next start.
 func TestEndThatCouldNotBeStored(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) {
@@ -291,20 +302,23 @@ func TestEndThatCouldNotBeStored(t *testing.T) {
 	})
 }
 
-// late is a store in which results take a while to be stored, each its own.
+// late is a store that takes a while to store results, each time a different while.
 type late struct{ signing.Store }
 
+// FinishDocuments implements signing.Journal.
 func (l late) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
 	time.Sleep(time.Duration(1+rand.IntN(4000)) * time.Microsecond)
 	return l.Store.FinishDocuments(ctx, results)
 }
 
+// Documents implements signing.Records.
 func (l late) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
 	time.Sleep(50 * time.Microsecond)
 	return l.Store.Documents(ctx, id, from, limit)
 }
 
-// Operations that give up a shared call at one moment do not leave it to each other.
+// TestGivingUpASharedCallTogether: when several operations give up a shared call at the same
+// moment, one of them ends the call.
 func TestGivingUpASharedCallTogether(t *testing.T) {
 	for range 20 {
 		run(t, func(h *harness) {
@@ -323,7 +337,8 @@ func TestGivingUpASharedCallTogether(t *testing.T) {
 	}
 }
 
-// A service that is out of reach holds up nobody who waits for another's answer.
+// TestLostAnswersAreApart: a service that is not reachable does not delay operations that wait for
+// the answer of another service.
 func TestLostAnswersAreApart(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.stop()
@@ -356,7 +371,8 @@ func TestLostAnswersAreApart(t *testing.T) {
 	})
 }
 
-// The backlog of one client service at a slow service keeps nobody from signing at another.
+// TestBacklogOfOthers: the backlog of one client service at a slow service does not stop others
+// from signing at another service.
 func TestBacklogOfOthers(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.latency, h.provider.credential.MaxBatch, h.provider.credential.InFlight = time.Minute, 1, 1

@@ -9,8 +9,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestNoSignatureWithoutATimestamp: while no authority gives timestamps, documents that need one
-// spend no signature, and others are signed. When an authority is back they are signed too.
+// TestNoSignatureWithoutATimestamp: while no authority gives timestamps, no signature is spent on
+// documents that need one. Other documents are signed. When an authority is available again, the
+// waiting documents are signed too.
 func TestNoSignatureWithoutATimestamp(t *testing.T) {
 	var down atomic.Bool
 	run(t, func(h *harness) {

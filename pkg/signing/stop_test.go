@@ -7,7 +7,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// A stop answers those who wait: what they wait for ends in the next process only.
+// TestStopWakesWaiters: a stop answers clients that wait for an operation which only the next
+// process can end.
 func TestStopWakesWaiters(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.Grace = time.Second

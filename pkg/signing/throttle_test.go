@@ -12,7 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// tooMany is a 429.
+// tooMany is the error for status 429.
 func tooMany(after time.Duration) error {
 	return signing.Errorf(
 		signing.KindProvider,
@@ -24,7 +24,7 @@ func tooMany(after time.Duration) error {
 	)
 }
 
-// limited lets so many calls begin in each second.
+// limited is a service that accepts n calls in each second.
 type limited struct {
 	mu     sync.Mutex
 	n      int
@@ -32,6 +32,7 @@ type limited struct {
 	signed map[string]int
 }
 
+// answer refuses a call if more than n calls have begun within a second.
 func (l *limited) answer(_ int, c signing.Call, values [][]byte) ([][]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,7 +40,7 @@ func (l *limited) answer(_ int, c signing.Call, values [][]byte) ([][]byte, erro
 	for len(l.began) > 0 && now.Sub(l.began[0]) >= time.Second {
 		l.began = l.began[1:]
 	}
-	l.began = append(l.began, now) // refused ones count: who does not slow down gets nowhere
+	l.began = append(l.began, now) // refused calls count, so a caller that does not slow down gets nowhere
 	if len(l.began) > l.n {
 		return nil, tooMany(0)
 	}
@@ -49,8 +50,8 @@ func (l *limited) answer(_ int, c signing.Call, values [][]byte) ([][]byte, erro
 	return values, nil
 }
 
-// A service that takes few requests a second is given few: everything is signed at the first try,
-// and nothing twice.
+// TestRateLimitIsObeyed: a service with a rate limit gets few requests. Everything is signed at the
+// first try, and nothing twice.
 func TestRateLimitIsObeyed(t *testing.T) {
 	for _, c := range []struct{ perSecond, documents, batch int }{{1, 250, 10}, {2, 250, 10}, {5, 2500, 100}} {
 		documents := c.documents
@@ -82,7 +83,8 @@ func TestRateLimitIsObeyed(t *testing.T) {
 	}
 }
 
-// A service that refuses for ever is asked ever more seldom, and the operation ends in its tries.
+// TestRefusedForTheRateForEver: a service that always refuses is asked less and less often, and the
+// operation ends after its tries.
 func TestRefusedForTheRateForEver(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, tooMany(0) }
@@ -97,8 +99,9 @@ func TestRefusedForTheRateForEver(t *testing.T) {
 	})
 }
 
-// What a service said to one operation holds for all of its credential's: nobody calls before, and
-// those that would have to wait for long hear at once that a retry is planned.
+// TestRetryAfterHoldsForAll: the Retry-After of one operation holds for all operations of the
+// credential. No call starts earlier. Operations that would have to wait for long are told at once
+// that a retry is planned.
 func TestRetryAfterHoldsForAll(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.Random = func() float64 { return 0.5 }
@@ -110,10 +113,10 @@ func TestRetryAfterHoldsForAll(t *testing.T) {
 		}
 	}, func(t *testing.T, h *harness) {
 		first := h.mustSubmit("a", "r1", "one")
-		time.Sleep(time.Minute) // fake
+		time.Sleep(time.Minute) // fake time
 		h.waiting = true
 		second := h.mustSubmit("b", "r2", "two")
-		time.Sleep(time.Second) // fake
+		time.Sleep(time.Second) // fake time
 		if op, err := h.store.Operation(
 			t.Context(),
 			second,
@@ -130,8 +133,8 @@ func TestRetryAfterHoldsForAll(t *testing.T) {
 	})
 }
 
-// However the pauses of a credential and of its operation are drawn out, each try of the operation
-// is a call.
+// TestEachTryIsACall: each try of an operation makes a call, however the random pauses of the
+// credential and of the operation turn out.
 func TestEachTryIsACall(t *testing.T) {
 	run(t, func(h *harness) {
 		var drawn atomic.Int64
@@ -152,14 +155,14 @@ func TestEachTryIsACall(t *testing.T) {
 	})
 }
 
-// A stop does not wait for a credential that is held back.
+// TestStopWhileHeldBack: a stop does not wait for the back-off of a credential.
 func TestStopWhileHeldBack(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.Grace = time.Second
 		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, tooMany(50 * time.Second) }
 	}, func(t *testing.T, h *harness) {
 		h.mustSubmit("a", "r1", "one")
-		time.Sleep(time.Second) // fake
+		time.Sleep(time.Second) // fake time
 		began := time.Now()
 		h.stop()
 		if took := time.Since(began); took > 2*time.Second {
@@ -168,7 +171,7 @@ func TestStopWhileHeldBack(t *testing.T) {
 	})
 }
 
-// Pauses are drawn out by up to a fifth.
+// TestJitter: random numbers extend pauses by up to a fifth.
 func TestJitter(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.Random = func() float64 { return 0.5 }
@@ -180,7 +183,7 @@ func TestJitter(t *testing.T) {
 		}
 	}, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
-		time.Sleep(time.Second) // fake
+		time.Sleep(time.Second) // fake time
 		op, err := h.store.Operation(t.Context(), id)
 		if wait := op.NextTry.Sub(op.Created); err != nil || wait < 66*time.Second || wait > 67*time.Second {
 			t.Errorf("the next try is %v after the acceptance, %v, want a minute and a tenth", wait, err)
@@ -188,7 +191,8 @@ func TestJitter(t *testing.T) {
 	})
 }
 
-// A refusal that is not about a digest ends the search for one.
+// TestSplittingIsBounded: the search for a bad digest ends when the refusals are not about a
+// digest.
 func TestSplittingIsBounded(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.credential.MaxBatch = 100
@@ -203,8 +207,8 @@ func TestSplittingIsBounded(t *testing.T) {
 	})
 }
 
-// Documents of one refused call, of several operations, note what it said and its Retry-After
-// without each other: -race.
+// TestErrorOfACallIsShared: documents of several operations record the error of their refused call
+// and its Retry-After without a data race (run with -race).
 func TestErrorOfACallIsShared(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
@@ -223,8 +227,8 @@ func TestErrorOfACallIsShared(t *testing.T) {
 	})
 }
 
-// A certificate that is renewed during an operation costs nothing: what was prepared for the old
-// one is prepared anew before it is sent.
+// TestRenewedCertificate: a certificate that is renewed during an operation costs no signature.
+// What was prepared for the old certificate is prepared again before it is sent.
 func TestRenewedCertificate(t *testing.T) {
 	run(t, func(h *harness) { h.format.prepared = new(sync.Map) }, func(t *testing.T, h *harness) {
 		p, next := h.provider, newProvider(t)
@@ -232,7 +236,7 @@ func TestRenewedCertificate(t *testing.T) {
 		h.provider.answer = func(_ int, c signing.Call, values [][]byte) ([][]byte, error) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if p.credential.Certificate().Equal(old.Certificate()) { // the answer to the first calls is the old key's last
+			if p.credential.Certificate().Equal(old.Certificate()) { // the first calls get the last answer of the old key
 				defer func() { p.key, p.credential = next.key, next.credential }()
 				return values, nil
 			}
@@ -256,7 +260,8 @@ func TestRenewedCertificate(t *testing.T) {
 	})
 }
 
-// An answer that cannot be used is not paid for again where it comes late: live, or after a crash.
+// TestBadAnswerThatIsFetched: an answer that cannot be used is not paid for again when it arrives
+// late, in the same process or after a crash.
 func TestBadAnswerThatIsFetched(t *testing.T) {
 	other := newProvider(t)
 	unusable := (&signing.Error{Kind: signing.KindProvider, Detail: "invalid answer"}).Because(signing.ErrBadAnswer)
@@ -291,7 +296,8 @@ func TestBadAnswerThatIsFetched(t *testing.T) {
 	}
 }
 
-// A provider that panics over an answer, or cannot be had for a moment, is asked again.
+// TestResumeThroughTrouble: the answer is requested again from a provider that panics over it, or
+// whose credential cannot be read for a moment.
 func TestResumeThroughTrouble(t *testing.T) {
 	for _, name := range []string{"panic", "no provider"} {
 		run(t, nil, func(t *testing.T, h *harness) {
@@ -317,7 +323,8 @@ func TestResumeThroughTrouble(t *testing.T) {
 	}
 }
 
-// A start lets operations in while an answer of an earlier process is still being asked for.
+// TestStartDoesNotWaitForAnswers: a start accepts operations while the answer of an earlier process
+// is still being requested.
 func TestStartDoesNotWaitForAnswers(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.lostCall("test", "r-1")

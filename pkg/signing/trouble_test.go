@@ -12,10 +12,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
+// busy returns an error that is worth a retry.
 func busy() error {
 	return signing.Errorf(signing.KindProvider, "the signing service is busy").Retryable(0)
 }
 
+// TestRetryWithBackoff: a try that failed on the remote side is repeated after the back-off, and
+// meanwhile the operation has the status EXECUTION_ERROR.
 func TestRetryWithBackoff(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
@@ -39,6 +42,8 @@ func TestRetryWithBackoff(t *testing.T) {
 	})
 }
 
+// TestRetriesAreBounded: after the configured number of retries the documents fail with the reason
+// of the last try.
 func TestRetriesAreBounded(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, busy() }
@@ -53,8 +58,8 @@ func TestRetriesAreBounded(t *testing.T) {
 	})
 }
 
-// TestDeadline: however many tries are left and whatever the remote side asks for, the last one
-// begins at the deadline, which a restart does not put off.
+// TestDeadline: the last try begins at the deadline, however many tries are left and whatever the
+// remote side asks for. A restart does not postpone it.
 func TestDeadline(t *testing.T) {
 	for name, after := range map[string]time.Duration{"backoff": 0, "Retry-After": time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -81,6 +86,8 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// TestRetryAfterIsObeyed: the next try does not begin before the Retry-After of the service has
+// passed.
 func TestRetryAfterIsObeyed(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
@@ -98,12 +105,14 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	})
 }
 
+// TestRefusedCallIsSplit: when a service refuses a call because of a few digests, only their
+// documents fail.
 func TestRefusedCallIsSplit(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.credential.MaxBatch = 64
 		h.provider.answer = func(_ int, c signing.Call, values [][]byte) ([][]byte, error) {
 			for _, d := range c.Digests {
-				if d[0] == 0x9f { // which document that is does not matter
+				if d[0] == 0x9f { // it does not matter which document this is
 					return nil, signing.Errorf(signing.KindProvider, "the signing service refused the request")
 				}
 			}
@@ -131,7 +140,8 @@ func TestRefusedCallIsSplit(t *testing.T) {
 	})
 }
 
-// Splitting a call that was refused for our credentials would only block the account.
+// TestRefusedCredentialsAreNotSplit: a call that was refused because of the credentials is not
+// split, because more calls would only block the account.
 func TestRefusedCredentialsAreNotSplit(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) {
@@ -145,8 +155,8 @@ func TestRefusedCredentialsAreNotSplit(t *testing.T) {
 	})
 }
 
-// TestCredentialRead: whoever watches hears of a credential that cannot be read, and of the same
-// one when it can.
+// TestCredentialRead: the Observer is told when a credential cannot be read, and when the same
+// credential can be read.
 func TestCredentialRead(t *testing.T) {
 	var faults []string
 	run(t, func(h *harness) {
@@ -171,6 +181,8 @@ func TestCredentialRead(t *testing.T) {
 	})
 }
 
+// TestUnknownOutcome: when an answer is lost, the policy decides whether the documents are signed
+// again or fail. The lost signatures are counted as unknown.
 func TestUnknownOutcome(t *testing.T) {
 	lost := func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
 		if call == 0 {
@@ -197,7 +209,8 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
-// A provider that answers nonsense never reaches a document, and is not paid again.
+// TestAnswersAreChecked: an invalid answer of a provider never reaches a document and is not paid
+// for again.
 func TestAnswersAreChecked(t *testing.T) {
 	other := newProvider(t)
 	for name, answer := range map[string]func(c signing.Call, values [][]byte) [][]byte{
@@ -222,7 +235,8 @@ func TestAnswersAreChecked(t *testing.T) {
 	}
 }
 
-// A fault after the signature was paid for is retried with the value that is stored.
+// TestEmbedIsRetriedWithoutSigning: when a step after the paid signature fails, the retry uses the
+// stored value.
 func TestEmbedIsRetriedWithoutSigning(t *testing.T) {
 	tries := 0
 	run(t, func(h *harness) {
@@ -240,6 +254,8 @@ func TestEmbedIsRetriedWithoutSigning(t *testing.T) {
 	})
 }
 
+// TestBrokenProviderFailsWithItsReason: when a provider panics, the document fails without the text
+// of the panic, and each call counts as unknown.
 func TestBrokenProviderFailsWithItsReason(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { panic("nil map") }
@@ -253,6 +269,8 @@ func TestBrokenProviderFailsWithItsReason(t *testing.T) {
 	})
 }
 
+// TestUnexpectedErrorIsInternal: an error that is not an *Error fails the document, and its text is
+// not shown to the client.
 func TestUnexpectedErrorIsInternal(t *testing.T) {
 	run(t, func(h *harness) {
 		h.format.embed = func(content []byte) error {
@@ -269,9 +287,9 @@ func TestUnexpectedErrorIsInternal(t *testing.T) {
 	})
 }
 
-// A lost answer with a handle is fetched, through an outage too, however long the operation has
-// tries for, and nothing is signed twice. Only where the service says that there is no answer does
-// the policy decide.
+// TestLostAnswerIsFetched: a lost answer with a handle is requested again while the operation has
+// tries left, also after an outage. Nothing is signed twice. Only if the service says that there is
+// no answer, the policy decides.
 func TestLostAnswerIsFetched(t *testing.T) {
 	for name, c := range map[string]struct {
 		handle        string
@@ -321,7 +339,7 @@ func TestLostAnswerIsFetched(t *testing.T) {
 	}
 }
 
-// An error that says nothing of what was done is no proof that nothing was.
+// TestStrangeErrorIsUnknown: an error that does not say what was done counts as an unknown outcome.
 func TestStrangeErrorIsUnknown(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, io.ErrUnexpectedEOF }

@@ -8,15 +8,16 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// validBetween gives the fake's certificate another validity. Fake clocks begin on 2000-01-01.
+// validBetween gives the certificate of the fake provider another validity. Fake clocks begin on
+// 2000-01-01.
 func validBetween(p *fakeProvider, notBefore, notAfter time.Duration) {
 	now := time.Now()
 	p.credential.Chain[0].NotBefore, p.credential.Chain[0].NotAfter = now.Add(notBefore), now.Add(notAfter)
 }
 
-// TestCertificateNotValid: no call is made with a certificate that is expired or not valid yet,
+// TestCertificateNotValid: no call is made with a certificate that has expired or is not yet valid,
 // whatever the provider believes. The documents fail and say why. A certificate that becomes valid
-// in a moment is waited for.
+// soon is waited for.
 func TestCertificateNotValid(t *testing.T) {
 	for name, c := range map[string]struct {
 		notBefore, notAfter time.Duration
@@ -46,8 +47,8 @@ func TestCertificateNotValid(t *testing.T) {
 	}
 }
 
-// TestCertificateExpiresWhileKept: documents that are prepared when the certificate expires are not
-// sent any more. Where the service has a renewed certificate, they are signed with it.
+// TestCertificateExpiresWhileKept: prepared documents are not sent any more when the certificate
+// expires. If the service has a renewed certificate, they are signed with that one.
 func TestCertificateExpiresWhileKept(t *testing.T) {
 	for name, renewed := range map[string]bool{"not renewed": false, "renewed": true} {
 		t.Run(name, func(t *testing.T) {

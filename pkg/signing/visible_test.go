@@ -7,6 +7,7 @@ import (
 	"testing"
 )
 
+// TestVisibleSignatureParse: Parse returns the values with the defaults filled in.
 func TestVisibleSignatureParse(t *testing.T) {
 	image := &Content{Size: 10}
 	black10 := Font{Size: 10}
@@ -80,12 +81,14 @@ func TestVisibleSignatureParse(t *testing.T) {
 	}
 }
 
+// TestVisibleSignatureValidateNamesTheMistake: Validate returns an error of the right kind that
+// names the field.
 func TestVisibleSignatureValidateNamesTheMistake(t *testing.T) {
 	tests := []struct {
 		name string
 		edit func(*VisibleSignature)
 		kind Kind
-		want string // in the detail
+		want string // part of the detail
 	}{
 		{"no type", func(v *VisibleSignature) { v.LocationType = "" }, KindMissing, "locationType"},
 		{"unknown type", func(v *VisibleSignature) { v.LocationType = "MIDDLE" }, KindInvalid, "locationType"},
