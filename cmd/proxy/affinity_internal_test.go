@@ -10,9 +10,10 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// TestAuthorities: without the file, or with an empty one, the system's are trusted; a change is in
-// force at the next connection; what is no certificate is refused at the start, and later leaves
-// the last good ones in force.
+// TestAuthorities checks which authorities are trusted. Without the file, or with an empty one, it
+// is the system's authorities. A change of the file is in force at the next connection. A file
+// without a certificate is refused at the start. A later file without a certificate leaves the last
+// good authorities in force.
 func TestAuthorities(t *testing.T) {
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()

@@ -20,22 +20,22 @@ import (
 
 const api = "/signstash/einvoice-integration-client-ws/api/v0/"
 
-// fleet is several instances that know each other through a peers file, as a controller would write
-// it.
+// fleet is several instances that know each other through a peers file like the one that the
+// controller writes.
 type fleet struct {
 	proxies []*testProxy
 	peers   string
 	dir     affinity.Directory
 }
 
-// newFleet starts three. They sign at one remote side, which counts.
+// newFleet starts three instances. They sign at one remote side, which counts the signatures.
 func newFleet(t *testing.T, remote *remoteSide, flags ...string) *fleet {
 	t.Helper()
 	dir := t.TempDir()
 	f := &fleet{peers: filepath.Join(dir, "endpoints.json"), dir: affinity.Directory{Expected: 3, Ever: 4}}
 	key := filepath.Join(dir, "token.key")
 	write(t, key, []byte(strings.Repeat("k", 40)))
-	write(t, f.peers, []byte("{}")) // nobody is known before all have started
+	write(t, f.peers, []byte("{}")) // no instance knows another one before all have started
 	for i := range 3 {
 		all := append([]string{
 			"--affinity.peers.file=" + f.peers,
@@ -73,7 +73,7 @@ func port(t *testing.T, text string) (n int) {
 	return n
 }
 
-// publish writes the peers file and waits until all that run have read it.
+// publish writes the peers file and waits until all running instances have read it.
 func (f *fleet) publish(t *testing.T) {
 	t.Helper()
 	data, err := affinity.EncodeDirectory(f.dir)
@@ -97,14 +97,14 @@ func (f *fleet) publish(t *testing.T) {
 	}
 }
 
-// said is what an instance said.
+// said is the answer of an instance.
 type said struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// call sends a request to the i-th instance.
+// call sends a request to instance i.
 func (f *fleet) call(t *testing.T, i int, method, path, body string, header ...string) said {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, f.proxies[i].URL+api+path, strings.NewReader(body))
@@ -142,7 +142,7 @@ func (a said) is(t *testing.T, what string, status int, holds ...string) {
 	}
 }
 
-// signed sends a document to the i-th instance and returns the id of its operation.
+// signed sends a document to instance i and returns the id of its operation.
 func (f *fleet) signed(t *testing.T, i int, reference string) string {
 	t.Helper()
 	got := f.call(t, i, http.MethodPost, "document/sign/base64/", signBody(t, reference))
@@ -171,8 +171,8 @@ func signBody(t *testing.T, reference string) string {
 	)
 }
 
-// TestAnyInstanceAnswers: three instances answer for each other's operations, by id and by
-// reference, and say who is missing.
+// TestAnyInstanceAnswers checks that three instances answer for each other's operations, by id and
+// by reference, and that they name an instance that is missing.
 func TestAnyInstanceAnswers(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	f := newFleet(t, remote)
@@ -277,7 +277,7 @@ func TestAnyInstanceAnswers(t *testing.T) {
 	f.missing(t, ids[:])
 }
 
-// random asks any instance for any operation, a thousand times.
+// random asks a random instance for a random operation, a thousand times.
 func (f *fleet) random(t *testing.T, ids []string) {
 	var clients sync.WaitGroup
 	for range 10 {
@@ -306,7 +306,7 @@ func (f *fleet) random(t *testing.T, ids []string) {
 	clients.Wait()
 }
 
-// missing stops the instance 1, then has another one listen at its address.
+// missing stops instance 1, then starts another server at its address.
 func (f *fleet) missing(t *testing.T, ids []string) {
 	if err := f.proxies[1].Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -340,15 +340,15 @@ func (f *fleet) missing(t *testing.T, ids []string) {
 		"a request without a key",
 		http.StatusOK,
 	)
-	f.dir.Endpoints[1].Internal = f.dir.Endpoints[2].Internal // its address was given to another
+	f.dir.Endpoints[1].Internal = f.dir.Endpoints[2].Internal // another instance got its address
 	f.proxies = []*testProxy{f.proxies[0]}
 	f.publish(t)
 	until(t, "the new address is read", func() bool { return strings.Count(f.proxies[0].log(t), "peers read") >= 2 })
 	retry(f.call(t, 0, http.MethodGet, "operation/status/"+ids[1], ""), "its operation at another's address")
 }
 
-// TestKeySignsOnce: a request that is repeated through other instances, or sent to all at once, is
-// signed once.
+// TestKeySignsOnce sends a request with one Idempotency-Key to several instances, one after the
+// other and all at once. It is signed once.
 func TestKeySignsOnce(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	f := newFleet(t, remote)
@@ -378,7 +378,8 @@ func TestKeySignsOnce(t *testing.T) {
 		t.Errorf("%d signatures made, want 1", made)
 	}
 
-	// All at once: each may refuse for now, since another one is reading; a repetition succeeds.
+	// All at once: each instance may refuse for now, because another one is reading. A repetition
+	// succeeds.
 	var senders sync.WaitGroup
 	for i := range 3 {
 		senders.Go(func() {
@@ -398,7 +399,8 @@ func TestKeySignsOnce(t *testing.T) {
 	}
 }
 
-// TestRedirectAndOff are the other two ways to treat a request for another's operation.
+// TestRedirectAndOff checks the other two ways to handle a request for another instance's
+// operation.
 func TestRedirectAndOff(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	f := newFleet(t, remote, "--affinity.forward=redirect")
@@ -410,7 +412,7 @@ func TestRedirectAndOff(t *testing.T) {
 			t.Errorf("GET %s = %d to %q, want 307 to %q", path, got.status, got.header.Get("Location"), want)
 		}
 	}
-	// A gateway in front that ends TLS, at whatever port.
+	// A gateway in front of the proxy that terminates TLS, at any port.
 	f = newFleet(t, remote, "--affinity.forward=redirect", "--affinity.redirect.scheme=https")
 	id = f.signed(t, 1, "ref")
 	got := f.call(t, 0, http.MethodGet, "operation/status/"+id, "")
@@ -429,9 +431,9 @@ func TestRedirectAndOff(t *testing.T) {
 	f.call(t, 0, http.MethodGet, "operation/status/"+id, "").is(t, "off", http.StatusNotFound)
 }
 
-// TestPeersFileNeverRead: an instance whose peers file is named and missing, or broken, is not
-// ready, signs nothing that another one may have signed and says of nothing that it is unknown.
-// Where nobody is asked it needs no file.
+// TestPeersFileNeverRead checks an instance whose peers file is set but missing or broken. It is
+// not ready, does not sign anything that another instance may have signed, and never answers that
+// an operation is unknown. If forwarding is off, it needs no peers file.
 func TestPeersFileNeverRead(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	dir := t.TempDir()
@@ -510,8 +512,8 @@ func TestPeersFileNeverRead(t *testing.T) {
 	until(t, "it is ready", func() bool { code, _ := readyz(t, off.proxies[0]); return code == http.StatusOK })
 }
 
-// TestEndpointFile: an instance is not ready, and refuses async requests, before it knows its
-// address; reads go on.
+// TestEndpointFile checks that an instance is not ready and refuses asynchronous requests until it
+// knows its address. It serves reads meanwhile.
 func TestEndpointFile(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	file := filepath.Join(t.TempDir(), "endpoint")

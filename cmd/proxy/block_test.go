@@ -17,7 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// block is one request and what is expected of its answer, written as
+// block is one request and the expected answer, written as
 //
 //	### title
 //	METHOD path
@@ -32,7 +32,7 @@ import (
 // A path that begins with a slash is taken from the root, others from the API's own path. Variables
 // ($NAME, ${NAME}) are replaced in path and headers, in the body as {{$NAME}}; there {{base64
 // FILE}}, {{file FILE}} and {{document FILE}} insert a file: encoded, as it is, or as an entry of
-// documents[] that asks for PAdES. "eventually" repeats the request until all holds.
+// documents[] that asks for PAdES. "eventually" repeats the request until all assertions hold.
 //
 // Assertions on a JSON body begin with a path as .documentList[0].name:
 //
@@ -40,8 +40,8 @@ import (
 //	.path exists        .path absent                     .path count N    it is an array of N
 //	.path -> NAME       keep its text as a variable      .path signs FILE it is base64 of FILE, signed
 //
-// and on the body as it is: "body ~ regexp", "body lacks text", "body -> FILE", "zip NAME signs
-// FILE", "zip count N". "no Header" wants a header to be absent.
+// and on the raw body: "body ~ regexp", "body lacks text", "body -> FILE", "zip NAME signs
+// FILE", "zip count N". "no Header" checks that a header is absent.
 type block struct {
 	title, method, path string
 	headers             []header
@@ -53,7 +53,7 @@ type block struct {
 
 type header struct{ name, value string }
 
-// parseBlocks divides a file into blocks.
+// parseBlocks splits a file into blocks.
 func parseBlocks(text string) ([]block, error) {
 	var blocks []block
 	for part := range strings.SplitSeq("\n"+text, "\n### ") {
@@ -112,7 +112,7 @@ func parseBlock(text string) (b block, err error) {
 var insertion = regexp.MustCompile(`\{\{(\$|\w+ )([^}]+)\}\}`)
 
 // content is the body with everything inserted. A multipart body gets the line ends that RFC 2046
-// wants.
+// requires.
 func (b *block) content(ts *testscript.TestScript) ([]byte, error) {
 	text := b.body
 	if slices.ContainsFunc(b.headers, func(h header) bool { return strings.HasPrefix(h.value, "multipart/") }) {
@@ -145,12 +145,12 @@ func (b *block) content(ts *testscript.TestScript) ([]byte, error) {
 	return []byte(out), fault
 }
 
-// answer is what came back.
+// answer is the answer to a request.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	json   any // nil if the body is none
+	json   any // nil if the body is not JSON
 }
 
 func readAnswer(resp *http.Response) (*answer, error) {
@@ -167,7 +167,7 @@ func readAnswer(resp *http.Response) (*answer, error) {
 	return a, nil
 }
 
-// check holds the answer against what the block wants.
+// check compares the answer with the assertions of the block.
 func (a *answer) check(ts *testscript.TestScript, b block) error {
 	if a.status != b.code {
 		return fmt.Errorf("status %d, want %d; body %.600s", a.status, b.code, a.body)
@@ -282,7 +282,7 @@ func (a *answer) assertJSON(ts *testscript.TestScript, path, want string) error 
 
 var step = regexp.MustCompile(`^(?:\.([^.\[\]]+)|\[(\d+)\])`)
 
-// lookup follows a path as .a[0].b; "." is the whole.
+// lookup returns the value at a path like .a[0].b. The path "." is the whole value.
 func lookup(v any, path string) (any, bool) {
 	if path == "." {
 		return v, v != nil

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// programs are built at the first test that wants them, once a run.
+// programs are built once in a run, by the first test that needs them.
 var programs struct {
 	once sync.Once
 	dir  string
@@ -18,12 +18,12 @@ var programs struct {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if programs.dir != "" {
-		_ = os.RemoveAll(programs.dir) // a leftover lies in the system's temporary folder
+		_ = os.RemoveAll(programs.dir) // a leftover is in the system's temporary folder
 	}
 	os.Exit(code)
 }
 
-// build returns the folder with the built programs: proxy and signctl.
+// build returns the folder with the built programs proxy and signctl.
 func build(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
@@ -36,7 +36,7 @@ func build(t *testing.T) string {
 	return programs.dir
 }
 
-// buildPrograms builds with the flags of `make build`, so that both share the compiler's work.
+// buildPrograms builds with the flags of `make build`, so that both share the build cache.
 func buildPrograms() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "programs-"); err != nil {
 		return "", err

@@ -13,19 +13,19 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// builtFault is a rudeness of signHash that stays, for one document in two tries at the built
-// proxy.
+// builtFault is a permanent fault of signHash and the expected result for one document in two
+// attempts with the built proxy.
 type builtFault struct {
 	rudeness service.Rudeness
 	status   string
-	failure  string // in what the client reads; empty = signed
+	failure  string // expected text in the client's answer; empty = signed
 	made     int64
 }
 
 const serviceFault = "CERT_SERVICE_GLOBAL_ERROR"
 
-// builtFaults: what is certainly refused or certainly nonsense is not paid twice; what was lost is,
-// once, as the policy says.
+// builtFaults: no signature is requested twice after an answer that was certainly refused or
+// certainly useless. After a lost answer it is requested once more, as the policy says.
 var builtFaults = []builtFault{
 	{service.TooManyRequests, client.StatusFailed, serviceFault, 0},
 	{service.TooManyRetryAfter, client.StatusFailed, serviceFault, 0},
@@ -49,7 +49,7 @@ var builtFaults = []builtFault{
 	{service.ServerErrorAfter, client.StatusFailed, serviceFault, 2},
 	{service.NotFoundAfter, client.StatusFailed, "CONFIGURATION_SIGN_ERROR", 2},
 	{service.RedirectAfter, client.StatusFailed, "CONFIGURATION_SIGN_ERROR", 2},
-	{service.WrongOrder, client.StatusExecuted, "", 1}, // of one value there is one order
+	{service.WrongOrder, client.StatusExecuted, "", 1}, // one value has only one order
 	{service.TooFewValues, client.StatusFailed, serviceFault, 1},
 	{service.TooManyValues, client.StatusFailed, serviceFault, 1},
 	{service.WrongKey, client.StatusFailed, serviceFault, 1},
@@ -57,9 +57,9 @@ var builtFaults = []builtFault{
 	{service.BadBase64, client.StatusFailed, serviceFault, 1},
 }
 
-// TestFaultsOfManyServices: one built proxy whose client services sign at remote sides that are
-// each rude in another way, all at once. None suffers from its neighbours, and nothing is left
-// behind: no goroutine, no file, no signature without an account.
+// TestFaultsOfManyServices runs one built proxy. Each of its client services signs at a remote side
+// with a different fault, all at the same time. No client service is affected by the others.
+// Nothing leaks: no goroutine, no file, and no signature that is not accounted for.
 func TestFaultsOfManyServices(t *testing.T) {
 	if len(builtFaults) != len(service.Rudenesses()) {
 		t.Errorf("%d faults for %d rudenesses", len(builtFaults), len(service.Rudenesses()))
@@ -109,8 +109,8 @@ func TestFaultsOfManyServices(t *testing.T) {
 			lost += f.made
 		}
 	}
-	// Two are signed; what may have been made, and was not, is unknown as well: the four that fail
-	// before, twice.
+	// Two are signed. Calls that may have made a signature but made none also count as unknown: four
+	// documents fail like this, in two attempts each.
 	n := p.signatures(t)
 	if n["returned"] != 2 || n["unknown"] != lost+8 || n["sent"] != n["returned"]+n["unknown"]+n["refused"] {
 		t.Errorf("%d signatures made, counters %v, want 2 returned and %d unknown", made, n, lost+8)
@@ -127,7 +127,7 @@ func TestFaultsOfManyServices(t *testing.T) {
 	}
 }
 
-// rudeService serves a simulation whose signHash is rude.
+// rudeService starts a simulated service whose signHash has a fault.
 func rudeService(t *testing.T, authority *service.Authority, r service.Rudeness) (*service.Service, string) {
 	t.Helper()
 	s, err := service.New(
@@ -148,7 +148,7 @@ func rudeService(t *testing.T, authority *service.Authority, r service.Rudeness)
 	return s, server.URL
 }
 
-// wantBuiltFault makes one request as the client service.
+// wantBuiltFault makes one request as the client service and checks the result.
 func wantBuiltFault(t *testing.T, p *testProxy, id string, f builtFault) {
 	c, err := client.New(client.Config{URL: p.URL, ClientID: id, Secret: "secret of " + id, Basic: true})
 	if err != nil {

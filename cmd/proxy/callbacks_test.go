@@ -19,13 +19,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// receiver is a client's own service that is told of ends.
+// receiver is a client's own service that receives callbacks.
 type receiver struct {
 	*httptest.Server
 	t      *testing.T
 	mu     sync.Mutex
 	told   map[string]string // status by external reference
-	refuse int               // so many times more
+	refuse int               // how many more callbacks it refuses
 	calls  int
 }
 
@@ -36,7 +36,7 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-// ServeHTTP takes what is signed rightly, in a receiver's own words: not by the proxy's code.
+// ServeHTTP accepts callbacks with a valid signature. It does not use the proxy's code to check it.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,7 +67,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	wantDescribed(r.t, body)
 }
 
-// wantDescribed holds what was posted against the API's description.
+// wantDescribed checks a posted callback against the API description.
 func wantDescribed(t *testing.T, body []byte) {
 	text, err := os.ReadFile("../../pkg/api/openapi.yaml")
 	if err != nil {
@@ -95,7 +95,7 @@ func (r *receiver) heard(reference string) string {
 	return r.told[reference]
 }
 
-// requestBody is a SignRequest of one document.
+// requestBody is a SignRequest with one document.
 func requestBody(t *testing.T, reference string) string {
 	t.Helper()
 	content, err := os.ReadFile(sample)
@@ -105,14 +105,14 @@ func requestBody(t *testing.T, reference string) string {
 	return string(hostileJSON(t, reference, content))
 }
 
-// withCallback is a SignRequest with a callback URL; empty = none.
+// withCallback is a SignRequest with a callback URL; empty means no URL.
 func withCallback(t *testing.T, reference, url string) string {
 	t.Helper()
 	return strings.Replace(requestBody(t, reference), "{", fmt.Sprintf(`{"callbackUrl":%q,`, url), 1)
 }
 
-// TestCallback: a request's URL, and a client service's own, are told of the end; what fails is
-// repeated, over a kill too.
+// TestCallback checks that the callback URL of a request and that of a client service are called
+// when an operation ends. A failed callback is retried, also after a kill.
 func TestCallback(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	r := newReceiver(t)
@@ -144,8 +144,8 @@ func TestCallback(t *testing.T) {
 	)
 }
 
-// TestCallbackRefused: what no callback may be is a fault of the request; an address of the own
-// network is not dialled.
+// TestCallbackRefused checks that a URL that is not allowed is an error of the request, and that an
+// address in the private network is not dialled.
 func TestCallbackRefused(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	r := newReceiver(t)

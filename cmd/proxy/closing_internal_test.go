@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestClosing: once the process was asked to end, connections end with their next answer, and not
-// before.
+// TestClosing checks that connections close with their next answer once the process was asked to
+// stop, and not earlier.
 func TestClosing(t *testing.T) {
 	p := &proxy{}
 	h := p.closing(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))

@@ -18,11 +18,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// The crash matrix kills the proxy while a remote side counts the signatures it makes, and then
-// asks: was anything accepted lost, did anything end twice, and are all signatures made accounted
-// for as delivered or unknown?
+// The crash matrix kills the proxy while a remote side counts the signatures that it makes. Then it
+// checks that no accepted operation was lost, that none ended twice, and that each signature made
+// is counted as delivered or as unknown.
 
-// crashRuns is how many random runs there are; SOAK_RUNS asks for more (make soak).
+// crashRuns is the number of random runs. SOAK_RUNS sets a larger number (make soak).
 func crashRuns(t *testing.T) int {
 	text := os.Getenv("SOAK_RUNS")
 	if text == "" {
@@ -41,7 +41,7 @@ const (
 	crashDocuments  = 5
 )
 
-// newCrashProxy prepares a proxy whose retries come at once.
+// newCrashProxy prepares a proxy that retries at once.
 func newCrashProxy(t *testing.T, remote *remoteSide) *testProxy {
 	return newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=50ms", "--signing.tries=100")...)
 }
@@ -56,8 +56,8 @@ func crashRequest(t *testing.T, i int) *client.Request {
 	return r
 }
 
-// TestCrashAtRandom kills at random moments, several times a run, while requests come in. Runs
-// share a remote side; each has a state folder of its own.
+// TestCrashAtRandom kills the proxy at random moments, several times in each run, while requests
+// arrive. The runs share a remote side. Each run has its own state folder.
 func TestCrashAtRandom(t *testing.T) {
 	remote := newRemoteSide(
 		t,
@@ -81,7 +81,7 @@ func crashRun(t *testing.T, remote *remoteSide) {
 			killed++
 			victim, delay := p.Instance, rand.N(300*time.Millisecond)
 			killer.Go(func() {
-				time.Sleep(delay) // the random moment is what is tested
+				time.Sleep(delay) // the random moment is what the test varies
 				victim.Kill()
 			})
 		}
@@ -97,8 +97,8 @@ func crashRun(t *testing.T, remote *remoteSide) {
 	wantAccounted(t, remote, p, before)
 }
 
-// submit sends requests until one fails, since the proxy was killed, or there are enough. What was
-// answered 202 is accepted.
+// submit sends requests until one fails because the proxy was killed, or until enough were sent. A
+// request with answer 202 is accepted.
 func submit(t *testing.T, p *testProxy, accepted map[string]client.Accepted, from int) {
 	t.Helper()
 	c, err := client.New(client.Config{
@@ -121,7 +121,8 @@ func submit(t *testing.T, p *testProxy, accepted map[string]client.Accepted, fro
 	}
 }
 
-// wantAllEnded wants each accepted operation executed once, with its id, every document signed.
+// wantAllEnded checks that each accepted operation ended once, as executed, with its id, and with
+// every document signed.
 func wantAllEnded(t *testing.T, p *testProxy, accepted map[string]client.Accepted) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -140,8 +141,8 @@ func wantAllEnded(t *testing.T, p *testProxy, accepted map[string]client.Accepte
 	wantOneEnd(t, p)
 }
 
-// wantOneEnd reads the log of all the proxy's lives: no operation may have ended twice. A kill
-// between the durable end and its line leaves none.
+// wantOneEnd reads the log of all runs of the proxy. No operation may have ended twice. If a kill
+// comes between the durable end and its log line, the line is missing.
 func wantOneEnd(t *testing.T, p *testProxy) {
 	t.Helper()
 	ends, accepted := map[float64]int{}, 0
@@ -167,8 +168,8 @@ func wantOneEnd(t *testing.T, p *testProxy) {
 	}
 }
 
-// wantAccounted wants made ≤ delivered + unknown, and everything sent to have one end. It waits for
-// what was accepted without an answer to anybody.
+// wantAccounted checks that made ≤ delivered + unknown, and that everything sent has one outcome.
+// It waits for operations that were accepted although the client got no answer.
 func wantAccounted(t *testing.T, remote *remoteSide, p *testProxy, before int64) {
 	t.Helper()
 	until(t, "every digest sent has an end", func() bool {
@@ -176,7 +177,7 @@ func wantAccounted(t *testing.T, remote *remoteSide, p *testProxy, before int64)
 		return n["sent"] == n["returned"]+n["unknown"]+n["refused"] && p.metric(t, "signstash_queued_documents") == 0
 	})
 	n := p.signatures(t)
-	// What a killed proxy has sent may still be on its way through the remote side.
+	// A request of a killed proxy may still be in progress at the remote side.
 	made := remote.Counts().Signatures - before
 	t.Logf("%d signatures made, counters %v", made, n)
 	if made > n["returned"]+n["unknown"] {
@@ -185,8 +186,8 @@ func wantAccounted(t *testing.T, remote *remoteSide, p *testProxy, before int64)
 	wantAudited(t, p, n)
 }
 
-// wantAudited holds the audit record against the store's counters: of a call that is there twice,
-// the later end counts.
+// wantAudited compares the audit record with the store's counters. If a call is recorded twice, the
+// later outcome counts.
 func wantAudited(t *testing.T, p *testProxy, counted map[string]int64) {
 	t.Helper()
 	ends := map[string]audit.Outcome{}
@@ -213,7 +214,7 @@ func wantAudited(t *testing.T, p *testProxy, counted map[string]int64) {
 	}
 }
 
-// TestNoCrash: without a fault or a crash every signature made is delivered, exactly.
+// TestNoCrash checks that without a fault or a crash every signature made is delivered.
 func TestNoCrash(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 8}}})
 	p := newCrashProxy(t, remote).start(t)
@@ -229,14 +230,14 @@ func TestNoCrash(t *testing.T) {
 	}
 }
 
-// crashSteps are the durable steps of an operation, each as the moment that the remote side or the
-// metrics show it.
+// crashSteps are the durable steps of an operation. The remote side or the metrics show when each
+// step is reached.
 var crashSteps = []struct {
 	name    string
 	prepare func(r *remoteSide)
 	reached func(t *testing.T, r *remoteSide, p *testProxy) bool
-	after   func(r *remoteSide) // once the proxy is dead
-	unknown bool                // whether signatures are unknown after it
+	after   func(r *remoteSide) // runs after the proxy was killed
+	unknown bool                // whether signatures are unknown after this step
 }{
 	{
 		"accepted",
@@ -258,18 +259,18 @@ func made(_ *testing.T, r *remoteSide, _ *testProxy) bool { return r.Counts().Si
 
 func (r *remoteSide) polite() { r.Behave() }
 
-// slow lets an endpoint be of no use.
+// slow makes an endpoint unusable.
 func (r *remoteSide) slow(endpoint string) {
 	_ = r.Misbehave(service.Fault{Endpoint: endpoint, Rudeness: service.Unavailable})
 }
 
-// stalls makes signatures and never sends the whole answer.
+// stalls makes signatures but never sends the whole answer.
 func (r *remoteSide) stalls() {
 	_ = r.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: service.Stalled})
 }
 
-// TestCrashAtEveryStep kills at each durable step, and wants the accounts to say what may have been
-// lost.
+// TestCrashAtEveryStep kills the proxy at each durable step and checks that the counters report
+// signatures that may be lost.
 func TestCrashAtEveryStep(t *testing.T) {
 	for _, step := range crashSteps {
 		t.Run(step.name, func(t *testing.T) {
@@ -293,7 +294,8 @@ func TestCrashAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestCrashAndResume: an answer that can be fetched again is: the crash costs no second signature.
+// TestCrashAndResume checks that a crash costs no second signature if the answer can be fetched
+// again.
 func TestCrashAndResume(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{Asynchronous: true, PendingPolls: 5})
 	p := newCrashProxy(t, remote).start(t)
@@ -319,8 +321,8 @@ func TestCrashAndResume(t *testing.T) {
 	}
 }
 
-// TestCrashAndResumeSAFE: SAFE's values are fetched under the processId that was stored before
-// anything was sent.
+// TestCrashAndResumeSAFE checks that values of SAFE are fetched under the processId that was stored
+// before the request was sent.
 func TestCrashAndResumeSAFE(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newCrashProxy(t, remote)
@@ -344,8 +346,9 @@ func TestCrashAndResumeSAFE(t *testing.T) {
 	wantAudited(t, p, p.signatures(t))
 }
 
-// TestCrashNeverTwice: with --signing.unknown-outcome=fail a signature that a crash has lost is not
-// made again. Its documents fail, whoever asks is told so, and what had not been sent is signed.
+// TestCrashNeverTwice uses --signing.unknown-outcome=fail. A signature that was lost in a crash is
+// not made again. Its documents fail, the client is told so, and documents that had not been sent
+// are signed.
 func TestCrashNeverTwice(t *testing.T) {
 	for _, step := range crashSteps {
 		t.Run(step.name, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestDamagedDocument changes a document on disk between its acceptance and its signature: it must
-// not be called signed, and its neighbour is.
+// TestDamagedDocument changes a document on disk between its acceptance and its signature. This
+// document must not be reported as signed. The other one is signed.
 func TestDamagedDocument(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=50ms", "--signing.tries=2")...).start(t)
@@ -34,7 +34,7 @@ func TestDamagedDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteAt([]byte{'X'}, 5000); err != nil { // in the first one
+	if _, err := f.WriteAt([]byte{'X'}, 5000); err != nil { // in the first document
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {

@@ -18,9 +18,9 @@ import (
 
 const chartFiles = "../../charts/signstash-proxy/files/"
 
-// TestDashboardAndAlerts: whatever a panel or an alert asks for is there, name and labels, on a
-// proxy that has seen good and bad. What is the controller's is asked for beside it
-// (pkg/controller).
+// TestDashboardAndAlerts checks that each metric in a panel or an alert exists, with its labels, on
+// a proxy that has seen successes and failures. The metrics of the controller are tested in
+// pkg/controller.
 func TestDashboardAndAlerts(t *testing.T) {
 	there := samplesOf(t)
 	asked := 0
@@ -68,7 +68,7 @@ func TestDashboardAndAlerts(t *testing.T) {
 	}
 }
 
-// readmeMetrics returns the metrics of the proxy that the texts for operators name.
+// readmeMetrics returns the metrics of the proxy that the operators' documentation names.
 func readmeMetrics(t *testing.T) (names []string) {
 	t.Helper()
 	for _, path := range []string{"../../charts/signstash-proxy/README.head.md", "../../pkg/store/README.md"} {
@@ -81,7 +81,7 @@ func readmeMetrics(t *testing.T) (names []string) {
 	return names
 }
 
-// expressions returns every PromQL expression of dashboard and alerts, by where it stands.
+// expressions returns every PromQL expression of the dashboard and the alerts, by its place.
 func expressions(t *testing.T) map[string]string {
 	t.Helper()
 	read := func(name string) []byte {
@@ -132,11 +132,11 @@ func expressions(t *testing.T) map[string]string {
 	return all
 }
 
-// scraped are the labels that a scrape adds; le is of histograms.
+// scraped lists labels that a scrape adds. le belongs to histograms.
 var scraped = []string{"namespace", "pod", "instance", "le"}
 
-// metricUse is a metric in an expression, with the labels that it is matched and grouped by, and
-// the values that it is held against.
+// metricUse is a metric in an expression, with the labels by which it is matched and grouped and
+// the values that these labels are compared with.
 type metricUse struct {
 	name   string
 	labels []string
@@ -171,9 +171,9 @@ func metricUses(expr string) []metricUse {
 	return uses
 }
 
-// samplesOf returns the names of all samples with the values of their labels, of a proxy whose
-// remote side has failed it until it gave up, and which has signed something since, and of one with
-// TLS.
+// samplesOf returns the names of all samples with the values of their labels. They come from two
+// proxies: the remote side of one failed until the proxy gave up, and then the proxy signed
+// something; the other one uses TLS.
 func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 	t.Helper()
 	remote := newRemoteSide(t, service.Options{})
@@ -225,7 +225,7 @@ func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 	return there
 }
 
-// withTLS starts a proxy whose REST port speaks TLS.
+// withTLS starts a proxy whose REST port uses TLS.
 func withTLS(t *testing.T) *testProxy {
 	t.Helper()
 	p := newTestProxy(t)

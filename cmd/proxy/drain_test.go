@@ -14,8 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestStopFinishesRunningWork asks the proxy to end while a sync request waits for its documents:
-// the request gets its result, and then the process ends well.
+// TestStopFinishesRunningWork asks the proxy to stop while a synchronous request waits for its
+// documents. The request gets its result, and then the process exits with code 0.
 func TestStopFinishesRunningWork(t *testing.T) {
 	dir := t.TempDir()
 	o := instance.Options{
@@ -47,7 +47,7 @@ func TestStopFinishesRunningWork(t *testing.T) {
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	for { // until it is accepted
+	for { // until the request is accepted
 		if ops, err := newClient(t, p).Status(ctx, request.Reference); err == nil && len(ops) > 0 {
 			t.Logf("stopped when it was %s", ops[0].Status)
 			break
@@ -72,8 +72,8 @@ func TestStopFinishesRunningWork(t *testing.T) {
 	}
 }
 
-// TestDelayWorksOn asks the proxy to end with a delay that is longer than any test: it is unready
-// at once, and works on.
+// TestDelayWorksOn asks the proxy to stop with a delay that is longer than any test. The proxy is
+// not ready at once, but it keeps working.
 func TestDelayWorksOn(t *testing.T) {
 	p := newTestProxy(t, "--shutdown.delay=1h").start(t)
 	terminate(t, p)
@@ -108,8 +108,8 @@ func TestDelayWorksOn(t *testing.T) {
 	)
 }
 
-// TestDrainRefuses asks the proxy to end while it waits for the remote side: new requests are
-// refused with a time to come again, reads go on, and the running request gets its result.
+// TestDrainRefuses asks the proxy to stop while it waits for the remote side. New requests are
+// refused with Retry-After, reads are still served, and the running request gets its result.
 func TestDrainRefuses(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, append(remote.flags(), "--shutdown.grace=10m")...).start(t)
@@ -124,7 +124,7 @@ func TestDrainRefuses(t *testing.T) {
 	terminate(t, p)
 	var got said
 	n := 0
-	until(t, "new requests are refused", func() bool { // one that is faster than the signal is accepted
+	until(t, "new requests are refused", func() bool { // a request that is faster than the signal is accepted
 		n++
 		got = f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, fmt.Sprint("new ", n)))
 		return got.status != http.StatusAccepted
@@ -159,7 +159,7 @@ func TestDrainRefuses(t *testing.T) {
 	}
 }
 
-// terminate asks the proxy to end and does not wait for it.
+// terminate asks the proxy to stop and does not wait.
 func terminate(t *testing.T, p *testProxy) {
 	t.Helper()
 	if err := syscall.Kill(p.PID(), syscall.SIGTERM); err != nil {

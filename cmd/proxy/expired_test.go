@@ -9,8 +9,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestExpiredCertificate: a proxy whose certificate has expired starts, serves what it holds,
-// refuses to sign with the reason, and says so in the log, in a metric and on the status page.
+// TestExpiredCertificate checks that a proxy whose certificate has expired starts, serves existing
+// operations, refuses to sign with the reason, and reports the fault in the log, in a metric and on
+// the status page.
 func TestExpiredCertificate(t *testing.T) {
 	p := newTestProxy(t)
 	p.start(t)

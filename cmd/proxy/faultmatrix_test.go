@@ -34,25 +34,26 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// The pipeline of the fault matrix: REST door, service, store, format and provider as the program
-// has them, beside the simulated remote side, all on one fake clock and in one bubble: minutes of
-// patience pass at once, and a goroutine or connection that is left behind fails the test.
+// The pipeline of the fault matrix has the same REST handler, service, store, format and provider
+// as the program, and the simulated remote side. All run on one fake clock in one synctest bubble.
+// So minutes of waiting pass at once, and a leaked goroutine or connection fails the test.
 
-// matrixDocuments are in each request of the matrix, and matrixTries is how often an operation is
-// tried at most: once and two retries.
+// matrixDocuments is the number of documents in each request of the matrix. matrixTries is the
+// maximum number of attempts for an operation: one attempt and two retries.
 const (
 	matrixDocuments = 3
 	matrixTries     = 3
 )
 
-// variant is a remote side and the way it is spoken to.
+// variant is a kind of remote side and the protocol to reach it.
 type variant struct {
 	name    string
 	options service.Options
 	open    func(t *testing.T, s *service.Service, client *http.Client) (signing.Provider, error)
-	disk    func(signing.Store) signing.Store // nil = the store as it is
+	disk    func(signing.Store) signing.Store // wraps the store; nil = the store as it is
 	unknown signing.UnknownPolicy             // empty = retry
-	// of the documents; empty = B-B. Above it there are a timestamp authority, OCSP and CRLs
+	// Level of the documents; empty means B-B. Higher levels have a timestamp authority, OCSP and
+	// CRLs.
 	level signing.Level
 }
 
@@ -63,7 +64,7 @@ var variants = []variant{
 	{name: "safe", open: openSAFE},
 }
 
-// The places of the variants in the lists of expectations.
+// Indexes of the variants in the lists of expectations.
 const (
 	cscV1 = iota
 	cscV2
@@ -115,16 +116,16 @@ func secretIn(t *testing.T, dir, name, content string) string {
 	return path
 }
 
-// matrixAuthority is shared by all cells, since RSA keys take a while to make. It is made in a
-// bubble, where all clocks begin alike.
+// matrixAuthority is shared by all cells, because it takes a while to make RSA keys. It is made in
+// a bubble, where all clocks start at the same time.
 var matrixAuthority = sync.OnceValues(service.NewAuthority)
 
-// statusAuthority is matrixAuthority whose certificates name where their status is asked.
+// statusAuthority is a matrixAuthority whose certificates name the URLs of OCSP and CRLs.
 var statusAuthority = sync.OnceValues(
 	func() (*service.Authority, error) { return service.NewAuthorityAt("http://status.invalid") },
 )
 
-// pipeline is all of it, in one bubble.
+// pipeline is the whole pipeline in one bubble.
 type pipeline struct {
 	remote   *service.Service
 	tsa      *tsa.Handler
@@ -136,10 +137,10 @@ type pipeline struct {
 	door     *http.Client
 	closers  []func()
 
-	timestampReady func(context.Context) error // nil below B-T
+	timestampReady func(context.Context) error // nil for levels below B-T
 }
 
-// openPipeline starts it. The caller closes it within the bubble.
+// openPipeline starts the pipeline. The caller closes it within the bubble.
 func openPipeline(t *testing.T, v variant) *pipeline {
 	t.Helper()
 	p := &pipeline{folder: filepath.Join(t.TempDir(), "state"), registry: newRegistry(), level: v.level}
@@ -211,7 +212,7 @@ func (p *pipeline) start(t *testing.T, s *signing.Service) {
 	synctest.Wait()
 }
 
-// openDoor serves the REST door within the bubble.
+// openDoor serves the REST handler within the bubble.
 func (p *pipeline) openDoor(t *testing.T, s *signing.Service) {
 	t.Helper()
 	clients, err := clientservice.NewServices(
@@ -239,12 +240,12 @@ func (p *pipeline) close() {
 	}
 }
 
-// outcome is what a request came to: what the client reads, what the remote side counts, what the
-// metrics say.
+// outcome is the result of a request: the answers to the client, the counters of the remote side,
+// and the metrics.
 type outcome struct {
 	status                           string
-	documents                        [matrixDocuments]string // signStatus, and signError where there is one; sorted
-	made                             int                     // signatures, as the remote side counts them
+	documents                        [matrixDocuments]string // signStatus, and signError if there is one; sorted
+	made                             int                     // signatures, counted by the remote side
 	sent, returned, unknown, refused int                     // digests, in the durable counters
 }
 
@@ -253,7 +254,7 @@ func (o outcome) String() string {
 		o.status, strings.Join(o.documents[:], ", "), o.made, o.sent, o.returned, o.unknown, o.refused)
 }
 
-// wantRequest makes a request and wants it to come to that.
+// wantRequest makes a request and checks its outcome.
 func (p *pipeline) wantRequest(t *testing.T, reference string, want outcome) {
 	t.Helper()
 	before := p.counters(t)
@@ -266,7 +267,7 @@ func (p *pipeline) wantRequest(t *testing.T, reference string, want outcome) {
 	}
 }
 
-// sign posts one request through the door, waits for its end and tells what it came to.
+// sign posts one request, waits for its end and returns the outcome.
 func (p *pipeline) sign(t *testing.T, reference string) (o outcome) {
 	t.Helper()
 	text, status := p.exchange(t, reference)
@@ -287,7 +288,7 @@ func (p *pipeline) sign(t *testing.T, reference string) (o outcome) {
 			t.Errorf("document %d is %s with %d bytes of content", i, d.SignStatus, len(d.SignedContent))
 		}
 	}
-	slices.Sort(o.documents[:]) // which of them a passing fault hits is chance
+	slices.Sort(o.documents[:]) // it is random which of them a passing fault hits
 	return o
 }
 
@@ -312,7 +313,7 @@ func (p *pipeline) exchange(t *testing.T, reference string) (body []byte, status
 	return body, resp.StatusCode
 }
 
-// request asks for small documents that differ.
+// request builds a request with small documents that differ.
 func (p *pipeline) request(t *testing.T, reference string) io.Reader {
 	t.Helper()
 	sample, err := os.ReadFile("../../hack/samples/hybrid-xref.pdf")
@@ -337,7 +338,7 @@ func (p *pipeline) request(t *testing.T, reference string) io.Reader {
 	return bytes.NewReader(body)
 }
 
-// counters reads the counts of the remote side and of /metrics.
+// counters reads the counters of the remote side and of /metrics.
 func (p *pipeline) counters(t *testing.T) (o outcome) {
 	t.Helper()
 	o.made = int(p.remote.Counts().Signatures)
@@ -366,8 +367,8 @@ func (p *pipeline) counters(t *testing.T) (o outcome) {
 	return o
 }
 
-// wantNothingLeft wants the state folder to hold what belongs to so many operations, and nothing
-// else.
+// wantNothingLeft checks that the state folder contains the files of exactly this number of
+// operations.
 func (p *pipeline) wantNothingLeft(t *testing.T, operations int) {
 	t.Helper()
 	if got := namesIn(t, filepath.Join(p.folder, "uploads")); len(got) > 0 {

@@ -11,15 +11,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// What the vendor's API calls the faults of the remote side.
+// Error codes of the vendor's API for faults of the remote side.
 const (
 	serviceFault     = "CERT_SERVICE_GLOBAL_ERROR"
 	credentialsFault = "INVALID_CERT_SERVICE_CREDS"
 	settingsFault    = "CONFIGURATION_SIGN_ERROR"
 )
 
-// signed is an operation of which every document was signed; made signatures may be more than were
-// delivered.
+// signed is the outcome of an operation whose documents were all signed. More signatures may have
+// been made than were delivered.
 func signed(made, sent, unknown, refused int) outcome {
 	return outcome{
 		status:    "EXECUTED",
@@ -32,7 +32,7 @@ func signed(made, sent, unknown, refused int) outcome {
 	}
 }
 
-// failed is an operation of which no document was.
+// failed is the outcome of an operation of which no document was signed.
 func failed(signError string, made, sent, unknown, refused int) outcome {
 	d := "ERROR_SIGNING " + signError
 	return outcome{
@@ -45,39 +45,40 @@ func failed(signError string, made, sent, unknown, refused int) outcome {
 	}
 }
 
-// What three documents come to, in three tries at most. The words of each say why.
+// Outcomes of three documents in at most three attempts. The comment of each gives the reason.
 var (
-	atOnce = signed(3, 3, 0, 0) // signed as if nothing had been
+	atOnce = signed(3, 3, 0, 0) // signed as if there had been no fault
 
-	// A passing fault.
-	refusedOnce = signed(3, 6, 0, 3) // one call was refused, the next signed
-	unsureOnce  = signed(3, 6, 3, 0) // one call may have signed, though it had not
+	// Outcomes of a passing fault.
+	refusedOnce = signed(3, 6, 0, 3) // one call was refused, the next one signed
+	unsureOnce  = signed(3, 6, 3, 0) // one call may have signed, but had not
 	paidTwice   = signed(6, 6, 3, 0) // one call had signed, and its answer was lost
 
-	// A fault that stays.
-	refusedEach = failed(serviceFault, 0, 9, 0, 9) // each try is refused
-	// refused for the rate: 1, 2, 4, ... 32 s apart within the first try, then once in each
+	// Outcomes of a permanent fault.
+	refusedEach = failed(serviceFault, 0, 9, 0, 9) // each attempt is refused
+	// refused for the rate: 1, 2, 4, ... 32 s apart within the first attempt, then once in each
+	// attempt
 	pacedEach = failed(serviceFault, 0, 27, 0, 27)
-	// refused for good, down to single documents: 3, 1+2, 1+1; no further try
+	// permanently refused, down to single documents: 3, 1+2, 1+1; no further attempt
 	splitRefused = failed(serviceFault, 0, 8, 0, 8)
-	// refused for good, and not because of a document: neither split nor tried again
+	// permanently refused, and not because of a document: neither split nor retried
 	deniedUs     = failed(credentialsFault, 0, 3, 0, 3)
 	renewedToken = failed(credentialsFault, 0, 9, 0, 9) // as deniedUs, after two more calls with new tokens
-	// each try is refused, and so are two calls with new activation data in each
+	// each attempt is refused, and so are two calls with new activation data in each attempt
 	renewedSAD = failed(serviceFault, 0, 27, 0, 27)
-	// there seems to be nothing at the address, before anything can be signed
+	// the address seems to be wrong, before anything can be signed
 	misled     = failed(settingsFault, 0, 3, 0, 3)
-	noPlace    = failed(settingsFault, 0, 0, 0, 0) // the same before anything was to be signed
-	paidMisled = failed(settingsFault, 9, 9, 9, 0) // the same after it was signed
-	unsureEach = failed(serviceFault, 0, 9, 9, 0)  // each try may have signed
-	// each try has signed, and its answer was lost: --signing.unknown-outcome=retry
+	noPlace    = failed(settingsFault, 0, 0, 0, 0) // the same, before anything was to be signed
+	paidMisled = failed(settingsFault, 9, 9, 9, 0) // the same, after the signature
+	unsureEach = failed(serviceFault, 0, 9, 9, 0)  // each attempt may have signed
+	// each attempt has signed, and its answer was lost: --signing.unknown-outcome=retry
 	paidEach   = failed(serviceFault, 9, 9, 9, 0)
-	nonsense   = failed(serviceFault, 3, 3, 3, 0) // an answer that cannot be used, whole: it is not paid for again
-	neverAsked = failed(serviceFault, 0, 0, 0, 0) // the credential could not be read: nothing was sent
+	nonsense   = failed(serviceFault, 3, 3, 3, 0) // a complete but unusable answer; the signature is not requested again
+	neverAsked = failed(serviceFault, 0, 0, 0, 0) // the credential could not be read, so nothing was sent
 )
 
-// row is a rudeness with what it comes to: where it stays (each) and where it passes after one
-// request (once), by variant in their order. A single outcome is that of all variants.
+// row is a fault and its outcomes: each if the fault is permanent, once if it passes after one
+// request. They are listed by variant in order. A single outcome applies to all variants.
 type row struct {
 	rudeness   service.Rudeness
 	each, once []outcome
@@ -85,13 +86,13 @@ type row struct {
 
 func all(o outcome) []outcome { return []outcome{o} }
 
-// cscElse is an outcome of the three variants of the CSC, and another one of SAFE.
+// cscElse is one outcome for the three CSC variants and another one for SAFE.
 func cscElse(csc, safe outcome) []outcome { return []outcome{csc, csc, csc, safe} }
 
-// TestSignHashMatrix: every rudeness of the call that costs, at every provider.
+// TestSignHashMatrix tests every fault of signHash, the call that costs money, with every provider.
 //
-// SAFE's values are fetched apart from signHash, under a processId that was stored before: what was
-// signed is never lost by an answer to signHash alone.
+// SAFE's values are fetched in a call after signHash, under a processId that was stored before. So
+// a lost answer to signHash never loses a signature.
 func TestSignHashMatrix(t *testing.T) {
 	runMatrix(t, "signatures/signHash", []int{cscV1, cscV2, cscV2A, safeV2}, []row{
 		{service.TooManyRequests, all(pacedEach), all(refusedOnce)},
@@ -100,14 +101,14 @@ func TestSignHashMatrix(t *testing.T) {
 		{service.Unavailable, all(unsureEach), all(unsureOnce)},
 		{service.Gateway, all(unsureEach), all(unsureOnce)},
 		{service.CutBefore, all(unsureEach), all(unsureOnce)},
-		{service.Refused, all(splitRefused), all(refusedOnce)},      // once: the halves are signed in the same try
-		{service.ExpiredToken, all(renewedToken), all(refusedOnce)}, // each signHash that goes out is counted
+		{service.Refused, all(splitRefused), all(refusedOnce)},      // once: the halves are signed in the same attempt
+		{service.ExpiredToken, all(renewedToken), all(refusedOnce)}, // each signHash request that is sent is counted
 		{service.ExpiredSAD, cscElse(renewedSAD, refusedEach), all(refusedOnce)},
 		{service.ErrorAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.CutAfter, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.HalfAnswer, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.Stalled, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
-		// as a gateway's page: the answer itself is lost
+		// The answer is lost, as if a gateway had replaced it with a page.
 		{service.NotJSON, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
 		{service.Empty, cscElse(nonsense, atOnce), cscElse(nonsense, atOnce)},
 		{service.Huge, cscElse(paidEach, atOnce), cscElse(paidTwice, atOnce)},
@@ -126,11 +127,11 @@ func TestSignHashMatrix(t *testing.T) {
 	})
 }
 
-// TestSignHashMatrixNeverTwice: with --signing.unknown-outcome=fail nothing is paid for twice, and
-// whoever could not be sure is told so. What was refused is tried again all the same, and what can
-// be fetched is.
+// TestSignHashMatrixNeverTwice uses --signing.unknown-outcome=fail. No signature is requested
+// twice, and the client is told if the outcome is unknown. A refused call is still retried, and an
+// answer that can be fetched is fetched.
 func TestSignHashMatrixNeverTwice(t *testing.T) {
-	unsure := failed(serviceFault, 0, 3, 3, 0) // not signed, as it happens
+	unsure := failed(serviceFault, 0, 3, 3, 0) // the calls did not sign
 	lost, lostMisled := failed(serviceFault, 3, 3, 3, 0), failed(settingsFault, 3, 3, 3, 0)
 	for i := range variants {
 		variants := slices.Clone(variants)
@@ -160,10 +161,10 @@ func TestSignHashMatrixNeverTwice(t *testing.T) {
 	}
 }
 
-// fetchRows are what rudeness comes to where values are fetched that were made before. Whatever
-// passes costs nothing, and what stays costs them once: they are asked for again in each try, and
-// only where the service says that there are none are others paid for. SAFE's and the CSC's ways
-// are alike.
+// fetchRows are the outcomes of faults while values are fetched that were already made. A passing
+// fault costs nothing. With a permanent fault the signatures are paid once, because each attempt
+// asks for the same values again. New signatures are requested only if the service says that the
+// values do not exist. SAFE and CSC behave alike.
 func fetchRows() []row {
 	lost := failed(serviceFault, 3, 3, 3, 0)
 	lostKey, lostPlace := failed(credentialsFault, 3, 3, 3, 0), failed(settingsFault, 3, 3, 3, 0)
@@ -182,7 +183,7 @@ func fetchRows() []row {
 		{service.HalfAnswer, all(lost), all(atOnce)},
 		{service.Stalled, all(lost), all(atOnce)},
 		{service.NotJSON, all(lost), all(atOnce)},
-		{service.Empty, all(nonsense), all(atOnce)}, // asked for once more, then believed
+		{service.Empty, all(nonsense), all(atOnce)}, // asked for once more, then accepted as the answer
 		{service.Huge, all(lost), all(atOnce)},
 		{service.TimedOutAfter, all(lost), all(atOnce)},
 		{service.TooManyAfter, all(lost), all(atOnce)},
@@ -190,7 +191,7 @@ func fetchRows() []row {
 		{service.ServerErrorAfter, all(lost), all(atOnce)},
 		{service.NotFoundAfter, all(lostPlace), all(atOnce)},
 		{service.RedirectAfter, all(lostPlace), all(atOnce)},
-		{service.WrongOrder, all(atOnce), all(atOnce)}, // values are made elsewhere
+		{service.WrongOrder, all(atOnce), all(atOnce)}, // the values are made in another call
 		{service.TooFewValues, all(atOnce), all(atOnce)},
 		{service.TooManyValues, all(atOnce), all(atOnce)},
 		{service.WrongKey, all(atOnce), all(atOnce)},
@@ -207,8 +208,8 @@ func TestSAFEVerifyMatrix(t *testing.T) {
 	runMatrix(t, "signHash/verify", []int{safeV2}, fetchRows())
 }
 
-// TestAuthorizeMatrix: before signHash nothing is spent, and nothing is in doubt. SAFE answers
-// authorize with a status alone.
+// TestAuthorizeMatrix tests faults of authorize. Before signHash no signature is spent and no
+// outcome is unknown. SAFE answers authorize with a status only.
 func TestAuthorizeMatrix(t *testing.T) {
 	runMatrix(t, "credentials/authorize", []int{cscV1, cscV2, cscV2A, safeV2}, []row{
 		{service.TooManyRequests, all(pacedEach), all(refusedOnce)},
@@ -242,7 +243,7 @@ func TestAuthorizeMatrix(t *testing.T) {
 	})
 }
 
-// TestTokenMatrix: without an access token no document is prepared, let alone sent.
+// TestTokenMatrix checks that without an access token no document is prepared or sent.
 func TestTokenMatrix(t *testing.T) {
 	runMatrix(t, "token", []int{cscV1, cscV2}, []row{
 		{service.TooManyRequests, all(neverAsked), all(atOnce)},
@@ -251,7 +252,7 @@ func TestTokenMatrix(t *testing.T) {
 		{service.Unavailable, all(neverAsked), all(atOnce)},
 		{service.Gateway, all(neverAsked), all(atOnce)},
 		{service.CutBefore, all(neverAsked), all(atOnce)},
-		{service.Refused, all(neverAsked), all(neverAsked)}, // for good: there is no second try
+		{service.Refused, all(neverAsked), all(neverAsked)}, // permanent: there is no second attempt
 		{service.ExpiredToken, all(atOnce), all(atOnce)},
 		{service.ExpiredSAD, all(atOnce), all(atOnce)},
 		{service.ErrorAfter, all(neverAsked), all(atOnce)},
@@ -276,8 +277,8 @@ func TestTokenMatrix(t *testing.T) {
 	})
 }
 
-// runMatrix runs every cell: a request while the remote side is rude, and one when it is polite
-// again.
+// runMatrix runs every cell: one request while the remote side has the fault, and one after the
+// fault.
 func runMatrix(t *testing.T, endpoint string, at []int, rows []row) {
 	t.Helper()
 	wantRows(t, rows, func(r row) {
@@ -287,7 +288,7 @@ func runMatrix(t *testing.T, endpoint string, at []int, rows []row) {
 	})
 }
 
-// wantRows runs every row and wants no rudeness to be left out.
+// wantRows runs every row and checks that no fault is missing.
 func wantRows(t *testing.T, rows []row, run func(row)) {
 	t.Helper()
 	if len(rows) != len(service.Rudenesses()) {
@@ -301,14 +302,14 @@ func wantRows(t *testing.T, rows []row, run func(row)) {
 	}
 }
 
-// runRow runs a row's two cells of the k-th variant, and wants all to be well once the remote side
-// is polite again.
+// runRow runs both cells of a row for variant k, and checks that a request succeeds once the remote
+// side is healthy again.
 func runRow(t *testing.T, endpoint string, variants []variant, k int, r row) {
 	t.Helper()
 	runRowThen(t, endpoint, variants, k, r, atOnce)
 }
 
-// runRowThen is runRow with what comes of a request once the remote side is polite again.
+// runRowThen is runRow with the expected outcome of the request after the fault.
 func runRowThen(t *testing.T, endpoint string, variants []variant, k int, r row, then outcome) {
 	t.Helper()
 	for _, c := range []struct {
@@ -317,7 +318,7 @@ func runRowThen(t *testing.T, endpoint string, variants []variant, k int, r row,
 		wants []outcome
 	}{{"each", 0, r.each}, {"once", 1, r.once}} {
 		if testing.Short() && c.times > 0 {
-			continue // half of the cells is enough where time matters, as with the race detector
+			continue // half of the cells is enough if time matters, as with the race detector
 		}
 		want := c.wants[0]
 		if len(c.wants) > 1 {
@@ -339,7 +340,7 @@ func runCell(t *testing.T, v variant, fault service.Fault, want, then outcome) {
 	}
 	p.wantRequest(t, "rude", want)
 	p.remote.Behave()
-	time.Sleep(5 * time.Minute) // fake: what was put off is due
+	time.Sleep(5 * time.Minute) // fake clock; delayed retries are due now
 	p.wantRequest(t, "polite", then)
 	p.wantNothingLeft(t, 2)
 }

@@ -12,8 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// bearer gets a token for a client service from the i-th instance and returns the header that
-// carries it.
+// bearer gets a token for a client service from instance i and returns the header that carries it.
 func (f *fleet) bearer(t *testing.T, i int, id string) []string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
@@ -32,8 +31,9 @@ func (f *fleet) bearer(t *testing.T, i int, id string) []string {
 	return []string{"Authorization", "Bearer " + token.Access}
 }
 
-// TestSharedTokens: a token of one instance is good at the others that share its key, through a
-// forward too; an operation of another client service is not found, whoever is asked.
+// TestSharedTokens checks that a token of one instance is valid at the other instances with the
+// same key, also through a forward. An operation of another client service is not found at any
+// instance.
 func TestSharedTokens(t *testing.T) {
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	alice, bob := f.bearer(t, 0, "PRT.1-PRT.2-alice"), f.bearer(t, 0, "PRT.1-PRT.2-bob")
@@ -67,8 +67,8 @@ func TestSharedTokens(t *testing.T) {
 	f.call(t, 2, http.MethodDelete, "operation/sign/detail/"+id, "", alice...).is(t, "DELETE", http.StatusNoContent)
 }
 
-// TestKeyIsOfOneClient: the Idempotency-Key of one client service leads another one's request
-// nowhere.
+// TestKeyIsOfOneClient checks that the Idempotency-Key of one client service does not forward a
+// request of another client service.
 func TestKeyIsOfOneClient(t *testing.T) {
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	const path = "document/sign/base64"
@@ -95,14 +95,14 @@ func TestKeyIsOfOneClient(t *testing.T) {
 }
 
 const (
-	largeBytes = 48 << 20 // of a document: 64 MiB of base64
-	// forwardGrowth is generous: buffers, and what the collector of garbage has not come to. A body
-	// that is kept is twice of it.
+	largeBytes = 48 << 20 // size of a document: 64 MiB of base64
+	// forwardGrowth is generous: it covers buffers and garbage that is not collected yet. A body that
+	// is kept in memory takes twice as much.
 	forwardGrowth = 32 << 20
 )
 
-// largeBody is a request with a PDF of largeBytes, most of it the zeros that may stand between
-// objects (ISO 32000-2 7.2.3).
+// largeBody is a request with a PDF of largeBytes. Most of the PDF is zeros, which may stand
+// between objects (ISO 32000-2 7.2.3).
 func largeBody(reference string) string {
 	doc := bytes.NewBuffer(make([]byte, 0, largeBytes+1024))
 	doc.WriteString("%PDF-1.7\n")
@@ -126,8 +126,8 @@ func largeBody(reference string) string {
 	)
 }
 
-// TestLargeForward: what an instance passes on, in either direction, does not pass through its
-// memory.
+// TestLargeForward checks that an instance forwards large bodies in both directions without keeping
+// them in memory.
 func TestLargeForward(t *testing.T) {
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	body := largeBody("large")
@@ -160,7 +160,8 @@ func TestLargeForward(t *testing.T) {
 	t.Logf("the peak RSS of the forwarding instance grew by %d KiB", growth>>10)
 }
 
-// TestUnreadyForwards: an instance that takes no new work still answers for the others.
+// TestUnreadyForwards checks that an instance that accepts no new work still answers for the
+// others.
 func TestUnreadyForwards(t *testing.T) {
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	id := f.signed(t, 1, "ref")

@@ -23,17 +23,18 @@ import (
 )
 
 const (
-	// floodDefault is how many connections `make test` opens of each shape; `make hostile` opens FLOOD
+	// floodDefault is how many connections of each shape `make test` opens. `make hostile` opens FLOOD
 	// (5,000).
 	floodDefault = 300
-	// floodMemory is the memory of the container, and floodMost what the proxy may take of it.
+	// floodMemory is the memory of the container, and floodMost how much of it the proxy may use.
 	floodMemory = 512 << 20
 	floodMost   = 400 << 20
-	// floodHold is how long the connections stay in the long form after the last was opened.
+	// floodHold is how long the connections stay open after the last one was opened, in the long form
+	// of the test.
 	floodHold = 5 * time.Second
-	// floodSign is how long one document may take until it is signed, repetitions included. The goal
-	// is 2 s; a busy machine proves nothing, so that the test tells the longest and fails only where a
-	// client gives up.
+	// floodSign is how long one document may take until it is signed, including retries. The goal is 2
+	// s. On a busy machine the measured time proves nothing, so the test only reports the longest
+	// time, and fails if a client would give up.
 	floodSign = time.Minute
 )
 
@@ -46,11 +47,11 @@ const (
 // floodShape is what each of many connections sends.
 type floodShape struct {
 	name       string
-	management bool   // the port
-	text       string // what a connection sends; the answer is not read
+	management bool   // which port
+	text       string // what a connection sends; the test does not read the answer
 }
 
-// floodShapes are the requests that have ended a proxy. big is the id of an operation of the
+// floodShapes are requests that have once crashed a proxy. big is the id of an operation of the
 // attackers.
 func floodShapes(big int64) []floodShape {
 	var fields strings.Builder
@@ -92,8 +93,8 @@ func floodShapes(big int64) []floodShape {
 	}
 }
 
-// TestFlood throws thousands of connections of each shape at a proxy in a container of 512 MiB. It
-// lives and stays small, and a client beside it signs throughout.
+// TestFlood opens thousands of connections of each shape to a proxy in a container of 512 MiB. The
+// proxy keeps running within its memory, and it keeps signing for another client.
 func TestFlood(t *testing.T) {
 	count, hold := floodDefault, time.Duration(0)
 	if text := os.Getenv("FLOOD"); text != "" {
@@ -115,7 +116,7 @@ func TestFlood(t *testing.T) {
 	big := signBig(t, p)
 	for _, shape := range floodShapes(big) {
 		if !lives() {
-			return // a shape before has failed
+			return // an earlier shape has failed
 		}
 		t.Run(shape.name, func(t *testing.T) {
 			signer := startSigner(t, p)
@@ -146,7 +147,7 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// startFlooded starts a proxy with the memory of the chart's pods.
+// startFlooded starts a proxy with the same memory as the chart's pods.
 func startFlooded(t *testing.T) *instance.Instance {
 	t.Helper()
 	binary, dir := filepath.Join(build(t), "proxy"), t.TempDir()
@@ -166,7 +167,7 @@ func startFlooded(t *testing.T) *instance.Instance {
 			t.Fatal(err)
 		}
 	}
-	// Without the limit of requests a second, which would spare the places for downloads.
+	// The request rate limit is off, because it would keep the download slots free.
 	return startInstance(
 		t,
 		instance.Options{Binary: binary, Work: dir, State: filepath.Join(dir, "state"), Log: io.Discard,
@@ -174,9 +175,9 @@ func startFlooded(t *testing.T) *instance.Instance {
 	)
 }
 
-// flood opens count connections that send text and read nothing, keeps them for as long as hold
-// says, and resets them. It returns how many were opened, and how many the proxy closed before all
-// was sent.
+// flood opens count connections that send text and read nothing. It keeps them open as long as hold
+// says, then resets them. It returns how many were opened and how many the proxy closed before the
+// whole text was sent.
 func flood(t *testing.T, p *instance.Instance, shape floodShape, count int, hold time.Duration) (opened, cut int) {
 	t.Helper()
 	url := p.URL
@@ -196,7 +197,7 @@ func flood(t *testing.T, p *instance.Instance, shape floodShape, count int, hold
 					t.Errorf("dial: %v", err)
 					return
 				}
-				_ = c.(*net.TCPConn).SetReadBuffer(4 << 10) // what is not read stays with the proxy
+				_ = c.(*net.TCPConn).SetReadBuffer(4 << 10) // unread data stays in the proxy
 				_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
 				_, err = io.WriteString(c, shape.text)
 				mu.Lock()
@@ -215,18 +216,18 @@ func flood(t *testing.T, p *instance.Instance, shape floodShape, count int, hold
 		t.Error("the proxy has ended")
 	}
 	for _, c := range conns {
-		_ = c.(*net.TCPConn).SetLinger(0) // leaves no port behind
+		_ = c.(*net.TCPConn).SetLinger(0) // leaves no port in TIME_WAIT
 		_ = c.Close()
 	}
 	return len(conns), cut
 }
 
-// floodSigner is a client that signs one document after the other, on kept and on new connections
-// in turn.
+// floodSigner is a client that signs one document after the other, alternately on a kept and on a
+// new connection.
 type floodSigner struct {
 	t                         *testing.T
 	url                       string
-	ended                     <-chan struct{} // the proxy
+	ended                     <-chan struct{} // closed when the proxy has ended
 	stop                      context.CancelFunc
 	running                   sync.WaitGroup
 	signed, longest, repeated atomic.Int64
@@ -255,14 +256,14 @@ func startSigner(t *testing.T, p *instance.Instance) *floodSigner {
 	return s
 }
 
-// end lets the running request end.
+// end waits for the running request.
 func (s *floodSigner) end() {
 	s.stop()
 	s.running.Wait()
 }
 
-// sign has one document signed, repeats a request that was cut or put off, and notes how long that
-// took.
+// sign signs one document. It repeats a request that was cut or refused for now, and records how
+// long that took.
 func (s *floodSigner) sign(transport http.RoundTripper) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), floodSign)
 	defer cancel()
@@ -317,8 +318,8 @@ func (s *floodSigner) send(
 	return resp.StatusCode, text, err
 }
 
-// signBig signs a document of the attackers that is larger than what the network holds of an
-// answer.
+// signBig signs a document of the attackers that is larger than the part of an answer that network
+// buffers hold.
 func signBig(t *testing.T, p *instance.Instance) int64 {
 	t.Helper()
 	r, err := http.NewRequestWithContext(
@@ -344,8 +345,8 @@ func signBig(t *testing.T, p *instance.Instance) int64 {
 	return op.ID
 }
 
-// newMemoryGroup makes a cgroup with that much memory, of version 1 or 2, and removes it after the
-// test. It needs the rights to.
+// newMemoryGroup makes a cgroup (version 1 or 2) with that memory limit and removes it after the
+// test. It needs the rights to do so.
 func newMemoryGroup(t *testing.T, bytes int64) (string, error) {
 	t.Helper()
 	for _, version := range []struct{ folder, limit string }{

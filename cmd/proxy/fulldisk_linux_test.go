@@ -10,9 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestFullDiskPaysOnce: a disk that others fill while calls are in flight costs no signature twice.
-// What came back is stored in the room that was kept for it, no call begins while there is none,
-// and all documents are signed once there is room again.
+// TestFullDiskPaysOnce checks that no signature is paid twice if others fill the disk while calls
+// are running. Returned values are stored in the reserved room, no call starts while there is no
+// room, and all documents are signed once there is room again.
 func TestFullDiskPaysOnce(t *testing.T) {
 	const documents = 40
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 8}}})

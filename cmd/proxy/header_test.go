@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestHeaderAndPathLimits: the head of a request, path included, has a bound of 16 KiB that no real
-// one comes near.
+// TestHeaderAndPathLimits checks that the head of a request, including the path, is limited to 16
+// KiB. Real requests are far below this limit.
 func TestHeaderAndPathLimits(t *testing.T) {
 	p := newTestProxy(t).start(t)
 	const references = "operation/status/withExternalReference/"
@@ -16,7 +16,7 @@ func TestHeaderAndPathLimits(t *testing.T) {
 		path, header int
 		want         int
 	}{
-		{"a long path", 12_000, 1, http.StatusNotFound}, // of an operation that is not there
+		{"a long path", 12_000, 1, http.StatusNotFound}, // an operation that does not exist
 		{"a long header", 1, 12_000, http.StatusNotFound},
 		{"a path beyond the bound", 20_000, 1, http.StatusRequestHeaderFieldsTooLarge},
 		{"a header beyond the bound", 1, 20_000, http.StatusRequestHeaderFieldsTooLarge},

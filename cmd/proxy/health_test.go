@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestHealthOfMany: however many client services there are at the service domain, none that cannot
-// be read or ends soon is forgotten, and the page, which does not show all, shows those.
+// TestHealthOfMany checks many client services at the service domain. No credential that cannot be
+// read or expires soon is forgotten. The page cannot show all credentials, but it shows these.
 func TestHealthOfMany(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
 	h := newHealth(r)
@@ -63,8 +63,8 @@ func TestHealthOfMany(t *testing.T) {
 	}
 }
 
-// TestHealthOfACertificateThatEnds: what was read while the certificate was valid is shown as it is
-// now, is news once, and is asked for each minute until it is renewed.
+// TestHealthOfACertificateThatEnds checks that a certificate that expires after it was read is
+// shown as expired, is logged once, and is requested each minute until it is renewed.
 func TestHealthOfACertificateThatEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := prometheus.NewPedanticRegistry()

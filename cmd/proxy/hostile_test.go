@@ -24,8 +24,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 )
 
-// hostileCount is how many mutations there are: few in `make test`, HOSTILE times as many in `make
-// soak` (100,000 requests and 10,000 documents with HOSTILE=100).
+// hostileCount is the number of mutations. It is small in `make test`, and HOSTILE times as large
+// in `make soak` (100,000 requests and 10,000 documents with HOSTILE=100).
 func hostileCount(t *testing.T, base int) int {
 	t.Helper()
 	text := os.Getenv("HOSTILE")
@@ -43,36 +43,36 @@ const (
 	hostileRequests  = 1000
 	hostileDocuments = 100
 	hostileClients   = 4
-	// hostileLimit is how long no answer may take. It is held in `make soak` alone: a busy machine
-	// proves nothing.
+	// hostileLimit is the longest time that an answer may take. Only `make soak` checks it, because a
+	// busy machine proves nothing.
 	hostileLimit = 2 * time.Second
 )
 
-// hostile sends what nobody should, and keeps the accounts.
+// hostile sends invalid input and counts the answers.
 type hostile struct {
 	t       *testing.T
 	p       *testProxy
 	http    *http.Client
 	longest atomic.Int64
-	last    atomic.Pointer[hostileOperation] // the one signed last; never nil
+	last    atomic.Pointer[hostileOperation] // the last one signed; never nil
 	mu      sync.Mutex
 	answers map[hostileAnswer]int
 }
 
-// hostileAnswer is a call and the status that it was answered with.
+// hostileAnswer is a call and the status of its answer.
 type hostileAnswer struct {
 	call   string
 	status int
 }
 
-// count is how often a call was answered with that status.
+// count returns how often a call was answered with that status.
 func (h *hostile) count(call string, status int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.answers[hostileAnswer{call, status}]
 }
 
-// good is how often it was answered with success.
+// good returns how often a call succeeded.
 func (h *hostile) good(call string) (n int) {
 	for _, status := range []int{http.StatusOK, http.StatusAccepted, http.StatusNoContent} {
 		n += h.count(call, status)
@@ -81,8 +81,8 @@ func (h *hostile) good(call string) (n int) {
 }
 
 func newHostile(t *testing.T) *hostile {
-	// No brakes: what is refused at the door is not what is looked for, and the good request at the
-	// end comes from the same address.
+	// No rate limits: requests that are refused at the entry would test nothing, and the good request
+	// at the end comes from the same address.
 	h := &hostile{
 		t:       t,
 		p:       newTestProxy(t, "--limits.client.rate=0", "--limits.client.failures=0").start(t),
@@ -93,7 +93,8 @@ func newHostile(t *testing.T) *hostile {
 	return h
 }
 
-// each runs f count times, some at once, each with random numbers of its own that seed and n say.
+// each runs f count times, some of them in parallel. Each run has its own random numbers, derived
+// from seed and n.
 func (h *hostile) each(count int, f func(n int, r *rand.Rand)) {
 	seed := rand.Uint64()
 	h.t.Logf("seed %d", seed)
@@ -109,7 +110,7 @@ func (h *hostile) each(count int, f func(n int, r *rand.Rand)) {
 	all.Wait()
 }
 
-// send wants an answer that is documented: nothing of 5xx but 503.
+// send checks that the answer is a documented one: no 5xx except 503.
 func (h *hostile) send(r *http.Request, call, what string) (int, []byte) {
 	started := time.Now()
 	resp, err := h.http.Do(r)
@@ -122,8 +123,8 @@ func (h *hostile) send(r *http.Request, call, what string) (int, []byte) {
 	for longest := h.longest.Load(); int64(took) > longest && !h.longest.CompareAndSwap(longest, int64(took)); longest = h.longest.Load() {
 	}
 	if err != nil {
-		// What is no HTTP is answered by net/http itself, which then closes over the body that nobody has
-		// read: that may reset the connection before the answer is seen.
+		// net/http itself answers input that is not HTTP, and then closes the connection over the unread
+		// body. That may reset the connection before the client sees the answer.
 		if r.URL.Opaque == "" || !errors.Is(err, syscall.ECONNRESET) {
 			h.t.Errorf("%s: no answer: %v", what, err)
 		}
@@ -138,7 +139,7 @@ func (h *hostile) send(r *http.Request, call, what string) (int, []byte) {
 	return resp.StatusCode, body
 }
 
-// finish wants the proxy to be well, and tells the figures.
+// finish checks that the proxy is healthy, and logs the counts.
 func (h *hostile) finish() {
 	content, err := os.ReadFile(sample)
 	if err != nil {
@@ -215,7 +216,7 @@ func hostileJSON(t *testing.T, reference string, pdf []byte) []byte {
 	return body
 }
 
-// words are what mutations put where they do harm.
+// words are texts that mutations insert at places where they can do harm.
 var words = [][]byte{
 	[]byte(
 		`null`,
@@ -251,8 +252,8 @@ var words = [][]byte{
 	[]byte("999999999 0 obj"),
 }
 
-// mutate changes a few places: bytes, words, stretches removed, doubled, exchanged, or the end cut
-// off.
+// mutate changes a few places: it replaces bytes or words, removes, doubles or exchanges parts, or
+// cuts off the end.
 func mutate(r *rand.Rand, in []byte) []byte {
 	out := bytes.Clone(in)
 	for range 1 + r.IntN(6) {
@@ -287,11 +288,11 @@ func mutate(r *rand.Rand, in []byte) []byte {
 	return out
 }
 
-// TestHostileRequests mutates everything of a request: body, path, query, headers, method.
+// TestHostileRequests mutates all parts of a request: body, path, query, headers and method.
 func TestHostileRequests(t *testing.T) {
 	h := newHostile(t)
 	calls := hostileCalls()
-	for _, c := range calls[:2] { // what is asked for and deleted is there from the start
+	for _, c := range calls[:2] { // operations to read and delete exist from the start
 		h.call(c, c.make(t, 0, h.last.Load()), "the first")
 	}
 	h.each(hostileCount(t, hostileRequests), func(n int, r *rand.Rand) {
@@ -316,7 +317,7 @@ func TestHostileRequests(t *testing.T) {
 	h.finish()
 }
 
-// mutateHead changes one thing beside the body, or nothing.
+// mutateHead changes one part of the request outside of the body, or nothing.
 func mutateHead(r *rand.Rand, request *http.Request) {
 	switch r.IntN(8) {
 	case 0:
@@ -333,7 +334,7 @@ func mutateHead(r *rand.Rand, request *http.Request) {
 	}
 }
 
-// safeTarget leaves of a request's target what a client may write there.
+// safeTarget reduces a request target to the characters that a client may write there.
 func safeTarget(b []byte) string {
 	return strings.Map(func(c rune) rune {
 		if c <= ' ' || c > '~' || c == '?' && len(b)%2 == 0 {
@@ -352,7 +353,8 @@ func headerSafe(b []byte) string {
 	}, string(b))
 }
 
-// TestHostileDocuments has mutated documents signed. What comes back signed is valid.
+// TestHostileDocuments sends mutated documents to sign. Each document that is returned as signed is
+// valid.
 func TestHostileDocuments(t *testing.T) {
 	h := newHostile(t)
 	var samples [][]byte
@@ -402,10 +404,10 @@ func TestHostileDocuments(t *testing.T) {
 	h.finish()
 }
 
-// TestHalfOpen has a thousand connections that go no further, and others' requests answered all the
-// same: connections that say nothing, half a head, a body without an end from nobody, one from a
-// client service whose places are bounded, and one that the answer has no use for: these last ones
-// are closed.
+// TestHalfOpen opens a thousand incomplete connections and checks that requests of others are still
+// answered. The kinds are: connections that send nothing, half a head, a body without an end from
+// an unknown caller, one from a client service with limited slots, and one that the answer does not
+// need. Connections of the last kind are closed.
 func TestHalfOpen(t *testing.T) {
 	h := newHostile(t)
 	address := strings.TrimPrefix(h.p.URL, "http://")
@@ -443,7 +445,7 @@ func TestHalfOpen(t *testing.T) {
 	}
 	h.finish()
 	for _, c := range ends {
-		_ = c.SetReadDeadline(time.Now().Add(time.Minute)) // only where the test fails
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute)) // expires only if the test fails
 		if answer, err := io.ReadAll(c); err != nil || len(answer) == 0 {
 			t.Fatalf("a connection whose body never comes: %d bytes, %v, want an answer and its end", len(answer), err)
 		}

@@ -10,26 +10,26 @@ import (
 	"testing"
 )
 
-// hostileOperation is one that ended well, for the calls that ask for one.
+// hostileOperation is an operation that ended well, for calls that need one.
 type hostileOperation struct {
 	ID        int64
 	Reference string
 }
 
-// hostileCall is a call of the API with what makes a good request of it.
+// hostileCall is a call of the API and the function that makes a valid request for it.
 type hostileCall struct {
 	name, method string
 	make         func(t *testing.T, n int, last *hostileOperation) hostileSeed
 }
 
-// hostileSeed is a good request before it is mutated.
+// hostileSeed is a valid request before it is mutated.
 type hostileSeed struct {
 	path, query, contentType string
-	reference                string // of the operation that it makes; empty = none, or who knows
+	reference                string // of the operation that it makes; empty = none or unknown
 	body                     []byte
 }
 
-// hostileCalls are all calls of the API behind the door. The first two make operations.
+// hostileCalls are all calls of the API that need authentication. The first two make operations.
 func hostileCalls() []hostileCall {
 	signing := func(name, path string, form bool) hostileCall {
 		return hostileCall{name, http.MethodPost, func(t *testing.T, n int, _ *hostileOperation) hostileSeed {
@@ -82,7 +82,7 @@ func hostileCalls() []hostileCall {
 	}
 }
 
-// call sends one request, which change may have changed, and remembers what it has made.
+// call sends one request, possibly modified by change, and remembers the operation that it made.
 func (h *hostile) call(c hostileCall, seed hostileSeed, what string, change ...func(*http.Request)) {
 	request := h.request(seed.path, seed.body)
 	request.Method, request.URL.RawQuery = c.method, seed.query
@@ -99,10 +99,10 @@ func (h *hostile) call(c hostileCall, seed hostileSeed, what string, change ...f
 	}
 }
 
-// tinyPDF is a document of less than a kilobyte that can be signed.
+// tinyPDF is a signable document of less than a kilobyte.
 func tinyPDF(n int) []byte { return paddedPDF(n, 0) }
 
-// paddedPDF is tinyPDF with a comment of so many bytes.
+// paddedPDF is tinyPDF with a comment of the given size in bytes.
 func paddedPDF(n, padding int) []byte {
 	var b bytes.Buffer
 	var offsets []int
@@ -129,19 +129,18 @@ func paddedPDF(n, padding int) []byte {
 	return b.Bytes()
 }
 
-// hostileForm is the request of the multipart calls with its one file. The content that the JSON
-// holds is left out of it.
+// hostileForm is the multipart request with its one file. The JSON part omits the content.
 func hostileForm(request, pdf []byte) []byte {
 	var whole map[string]any
 	if err := json.Unmarshal(request, &whole); err != nil {
-		panic(err) // it was just made
+		panic(err) // the test has just made this JSON
 	}
 	for _, d := range whole["documents"].([]any) {
 		delete(d.(map[string]any)["documentRequest"].(map[string]any), "base64Content")
 	}
 	text, err := json.Marshal(whole)
 	if err != nil {
-		panic(err) // likewise
+		panic(err) // the same
 	}
 	var b bytes.Buffer
 	b.WriteString("--x\r\nContent-Disposition: form-data; name=\"signRequest\"\r\nContent-Type: application/json\r\n\r\n")

@@ -16,17 +16,17 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// killDocuments is how many documents the operation has that the kill interrupts.
+// killDocuments is the number of documents in the operation that the kill interrupts.
 const killDocuments = 50
 
 // TestKill kills the proxy at random moments between the acceptance of an asynchronous request and
-// its end. After a start the operation must end EXECUTED, with every document signed and valid.
+// its end. After a restart the operation must end EXECUTED, with every document signed and valid.
 func TestKill(t *testing.T) {
 	bin := build(t)
 	runs := 4
 	for run := range runs {
 		t.Run(fmt.Sprint(run), func(t *testing.T) {
-			// From at once, when nothing is prepared, to late, when some documents are signed.
+			// From at once, when nothing is prepared, to late, when some documents are already signed.
 			delay := rand.N(time.Duration(run+1) * 60 * time.Millisecond)
 			t.Logf("killed %s after the acceptance", delay)
 			killRun(t, bin, delay)
@@ -51,7 +51,7 @@ func killRun(t *testing.T, bin string, delay time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(delay) // the random moment is what is tested
+	time.Sleep(delay) // the random moment is what the test varies
 	p.Kill()
 
 	p = startInstance(t, o)
@@ -88,7 +88,7 @@ func killRun(t *testing.T, bin string, delay time.Duration) {
 		}
 		ask := v.Signature
 		if i%10 == 0 {
-			ask = v.File // everybody, which takes a while
+			ask = v.File // check all documents, which takes a while
 		}
 		if report := ask(ctx, originals[i], path); report.Err() != nil {
 			t.Errorf("document %d: %v", i, report.Err())
@@ -106,7 +106,7 @@ func killRequest(originals []string) *client.Request {
 	for i, path := range originals {
 		info, err := os.Stat(path)
 		if err != nil {
-			panic(err) // samplesInTurn has found it
+			panic(err) // samplesInTurn has found the file
 		}
 		name := fmt.Sprintf("%d.pdf", i)
 		r.Documents = append(r.Documents, client.Document{
@@ -117,8 +117,8 @@ func killRequest(originals []string) *client.Request {
 	return r
 }
 
-// samplesInTurn returns the paths of killDocuments samples, each several times; not the largest
-// one, to spare the disk.
+// samplesInTurn returns the paths of killDocuments samples, each sample several times. It leaves
+// out the largest sample to save disk space.
 func samplesInTurn(t *testing.T) []string {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join("..", "..", "hack", "samples", "*.pdf"))
@@ -157,7 +157,7 @@ func newClient(t *testing.T, p *instance.Instance) *client.Client {
 	return c
 }
 
-// logFile takes the proxy's log; it is shown when the test fails.
+// logFile collects the proxy's log. The log is shown if the test fails.
 func logFile(t *testing.T, dir string) *os.File {
 	t.Helper()
 	f, err := os.Create(filepath.Join(dir, "proxy.log"))

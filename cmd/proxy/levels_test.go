@@ -20,13 +20,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestRemoteLevels signs through the built proxy by every protocol, at every level, and has the
-// results judged.
+// TestRemoteLevels signs with the built proxy by every protocol and at every level, and checks the
+// results with independent verifiers.
 func TestRemoteLevels(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		options service.Options
-		config  func(*testing.T, *remoteSide, *testProxy) string // YAML; nil = the documented domain alone
+		config  func(*testing.T, *remoteSide, *testProxy) string // YAML; nil = only the documented domain
 	}{
 		{"CSC v2 at the domain", service.Options{}, nil},
 		{"CSC v2, asynchronous, with PIN and ECDSA", service.Options{
@@ -61,16 +61,16 @@ func TestRemoteLevels(t *testing.T) {
 	}
 }
 
-// TestAuthorityWithoutIssuers reaches B-LT with a timestamp authority that sends its own
-// certificate alone: the issuer is known from --timestamp.ca-file, or from the chain of the signing
-// credential.
+// TestAuthorityWithoutIssuers checks that B-LT is reached with a timestamp authority that sends
+// only its own certificate. The issuer is known from --timestamp.ca-file or from the chain of the
+// signing credential.
 func TestAuthorityWithoutIssuers(t *testing.T) {
 	for name, inFile := range map[string]bool{"issuer in the file": true, "issuer in the credential's chain": false} {
 		t.Run(name, func(t *testing.T) {
 			remote := newRemoteSide(t, service.Options{})
 			remote.tsa.MisbehaveAlways(tsa.LeafAlone)
 			flags := remote.flags()
-			if inFile { // the key is a local one, of another CA
+			if inFile { // the key is a local one, from another CA
 				issuing, _ := remote.authority.Issuer()
 				cas := filepath.Join(t.TempDir(), "cas.pem")
 				write(
@@ -123,7 +123,7 @@ func (r *remoteSide) cscConfig(t *testing.T, p *testProxy, path, pin string) str
 // sample is a small document of hack/samples.
 const sample = "../../hack/samples/hybrid-xref.pdf"
 
-// oneDocument is a request to sign the sample.
+// oneDocument is a request to sign the sample document.
 func oneDocument(t *testing.T, reference string, s client.SignatureInfo) *client.Request {
 	t.Helper()
 	info, err := os.Stat(sample)
@@ -166,8 +166,8 @@ func signAtLevel(t *testing.T, p *testProxy, root string, level signing.Level) {
 	checkSigned(t, root, signed[0].Bytes(), level)
 }
 
-// checkSigned wants the sample with one more signature of that level, valid in the eyes of others
-// too.
+// checkSigned checks that the content is the sample with one more signature of that level, and that
+// independent verifiers accept it.
 func checkSigned(t *testing.T, root string, signed []byte, level signing.Level) {
 	t.Helper()
 	pool := x509.NewCertPool()
@@ -178,15 +178,16 @@ func checkSigned(t *testing.T, root string, signed []byte, level signing.Level) 
 	if err != nil || !report.Valid() || report.Signatures[0].Level != level {
 		t.Fatalf("our own check of %s says %+v, %v", level, report, err)
 	}
-	// Others judge the signed revision: they take what was appended to it for changes, or for a second
-	// signature.
+	// Independent verifiers judge the signed revision only, because they treat later revisions as
+	// changes or as a second signature.
 	if err := verified(root, sample, signed[:report.Signatures[0].End]); err != nil {
 		t.Errorf("%s: %v", level, err)
 	}
 }
 
-// TestFirstClientsShape is the request of a program that exists outside this project: three
-// slashes, applyTimestamp, a visible signature at a coordinate, no word about wanting content.
+// TestFirstClientsShape sends a request like that of an existing client program: three slashes,
+// applyTimestamp, a visible signature at a coordinate, and no field that says whether it wants
+// content.
 func TestFirstClientsShape(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...).start(t)
@@ -211,8 +212,8 @@ func TestFirstClientsShape(t *testing.T) {
 	}
 }
 
-// TestNoTimestampAuthority: a level above B-B without an authority fails the document, and spends
-// no signature.
+// TestNoTimestampAuthority checks that without a timestamp authority a level above B-B fails the
+// document and spends no signature.
 func TestNoTimestampAuthority(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, "--einvoice-integration-client.service.domain="+remote.url).start(t)
@@ -228,15 +229,15 @@ func TestNoTimestampAuthority(t *testing.T) {
 	}
 }
 
-// TestRemoteSideIsDownAtTheStart: the proxy is ready, accepts, and signs when the remote side is
-// there.
+// TestRemoteSideIsDownAtTheStart checks that the proxy is ready, accepts requests while the remote
+// side is unreachable, and signs when the remote side is reachable.
 func TestRemoteSideIsDownAtTheStart(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	front := httptest.NewUnstartedServer(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { remote.ServeHTTP(w, r) }),
 	)
 	defer front.Close()
-	address := "http://" + front.Listener.Addr().String() // it takes connections and answers none
+	address := "http://" + front.Listener.Addr().String() // it accepts connections and never answers
 	p := newTestProxy(
 		t,
 		"--einvoice-integration-client.service.domain="+address,

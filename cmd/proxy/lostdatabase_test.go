@@ -15,9 +15,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestLostWAL: a proxy that was killed does not start without the database's WAL: it would forget
-// what it has accepted, and sign a repeated request again. With the WAL it starts, and the
-// repetition is answered with the first operation.
+// TestLostWAL checks that a proxy that was killed does not start if the database's WAL is missing,
+// because it would forget accepted operations and sign a repeated request again. With the WAL it
+// starts, and the repetition is answered with the first operation.
 func TestLostWAL(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...).start(t)
@@ -67,7 +67,7 @@ func TestLostWAL(t *testing.T) {
 	}
 }
 
-// wantRefusedStart wants a proxy to end with code 1 and an error that says why.
+// wantRefusedStart checks that a proxy exits with code 1 and an error that gives the reason.
 func wantRefusedStart(t *testing.T, o instance.Options, why string) {
 	t.Helper()
 	args := append(
@@ -81,8 +81,8 @@ func wantRefusedStart(t *testing.T, o instance.Options, why string) {
 	}
 }
 
-// TestDeletedStateFolder: while the state folder is missing, requests are answered with 503 and a
-// time to come again.
+// TestDeletedStateFolder checks that requests are answered with 503 and Retry-After while the state
+// folder is missing.
 func TestDeletedStateFolder(t *testing.T) {
 	p := newTestProxy(t).start(t)
 	c := newClient(t, p.Instance)

@@ -15,14 +15,15 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// These requests are as many as the promised figures speak of; the remote side takes 100 ms an
-// answer and signs 100 digests a call. Calls are counted, never timed.
+// The number of requests is the one of the promised figures. The remote side takes 100 ms for each
+// answer and signs 100 digests in a call. The tests count calls and measure no time.
 const (
 	mergeRequests = 1000
 	mergeLatency  = 100 * time.Millisecond
 )
 
-// TestMergeAsync: a thousand accepted requests of one document cost a few remote calls.
+// TestMergeAsync checks that a thousand accepted requests with one document each need only a few
+// remote calls.
 func TestMergeAsync(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{Latency: mergeLatency})
 	p := newTestProxy(t, remote.flags()...).start(t)
@@ -37,13 +38,14 @@ func TestMergeAsync(t *testing.T) {
 	wantMerged(t, remote, p, 15)
 }
 
-// TestMergeSync: a thousand requests of one document, from a hundred clients that wait for each
-// answer, cost a few more. What is merged depends on when requests come: a machine that is busy
-// with something else spoils a round, but not each of three.
+// TestMergeSync checks that a thousand requests with one document each need only a few more calls.
+// They come from a hundred clients, and each client waits for its answer. Which documents are
+// merged depends on when the requests arrive. A busy machine can spoil one round, but not all
+// three.
 func TestMergeSync(t *testing.T) {
 	for round := 1; ; round++ {
 		remote := newRemoteSide(t, service.Options{Latency: mergeLatency})
-		// else a busy machine's time is what is counted
+		// Otherwise the test would measure how busy the machine is.
 		p := newTestProxy(t, append(remote.flags(), "--signing.batch.max-wait.sync=5s")...).start(t)
 		each(t, 100, func(t *testing.T, c *client.Client, i int) {
 			op, err := c.Sign(t.Context(), oneDocument(t, fmt.Sprint("merged ", i), client.SignatureInfo{}), discard{})
@@ -61,7 +63,8 @@ func TestMergeSync(t *testing.T) {
 	}
 }
 
-// wantMerged wants every signature made and delivered once, in at most so many calls.
+// wantMerged checks that every signature is made and delivered once, in at most the given number of
+// calls.
 func wantMerged(t *testing.T, remote *remoteSide, p *testProxy, calls int64) {
 	t.Helper()
 	n, made := p.signatures(t), remote.Counts()
@@ -75,7 +78,7 @@ func wantMerged(t *testing.T, remote *remoteSide, p *testProxy, calls int64) {
 	}
 }
 
-// each makes mergeRequests calls of do from so many clients at a time.
+// each calls do mergeRequests times, from the given number of clients in parallel.
 func each(t *testing.T, clientsAtOnce int, do func(t *testing.T, c *client.Client, i int), p *testProxy) {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: clientsAtOnce}
@@ -101,13 +104,14 @@ func each(t *testing.T, clientsAtOnce int, do func(t *testing.T, c *client.Clien
 	workers.Wait()
 }
 
-// discard is a client.Sink for contents that nobody looks at.
+// discard is a client.Sink that discards contents.
 type discard struct{}
 
 func (discard) Begin() error                       { return nil }
 func (discard) Create(int) (io.WriteCloser, error) { return closer{io.Discard}, nil }
 
-// TestTokenThatEndsEverySecond: a thousand documents are signed although no access token lasts.
+// TestTokenThatEndsEverySecond checks that a thousand documents are signed although each access
+// token expires after a second.
 func TestTokenThatEndsEverySecond(t *testing.T) {
 	remote := newRemoteSide(
 		t,
@@ -145,8 +149,8 @@ func TestTokenThatEndsEverySecond(t *testing.T) {
 	wantTokenCalls(t, counts, time.Since(began))
 }
 
-// wantTokenCalls wants at most three token calls in any second, and some slack for where seconds
-// begin.
+// wantTokenCalls checks that there are at most three token calls in any second, with some tolerance
+// for the start of a second.
 func wantTokenCalls(t *testing.T, c service.Counts, took time.Duration) {
 	t.Helper()
 	var calls int64
@@ -162,8 +166,9 @@ func wantTokenCalls(t *testing.T, c service.Counts, took time.Duration) {
 	}
 }
 
-// TestWrongSecret: the remote side does not know the client service's secret. The answer says so,
-// without a storm of tries; once the client file is right, without a restart, documents are signed.
+// TestWrongSecret checks a client service whose secret the remote side does not know. The answer
+// says so, and the proxy does not retry in a fast loop. Once the client file is corrected,
+// documents are signed without a restart.
 func TestWrongSecret(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{ClientServices: map[string]string{"PRT.1-PRT.2-alice": "another secret"}})
 	p := newTestProxy(t, append(remote.flags(), "--signing.tries=1", "--signing.retry.backoff=100ms")...).start(t)

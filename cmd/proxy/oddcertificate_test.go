@@ -22,14 +22,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// oddPKI is a root and a certificate under it, with faults that crypto/x509 refuses.
+// oddPKI is a root and a certificate that it issued, with faults that crypto/x509 refuses.
 type oddPKI struct {
 	rootKey, key *ecdsa.PrivateKey
 	root, leaf   []byte
 }
 
-// newOddPKI makes certificates whose names are PrintableStrings with those characters. A negative
-// serial number is optional.
+// newOddPKI makes certificates whose names are PrintableStrings with the given characters. The
+// serial number is negative on request.
 func newOddPKI(t *testing.T, rootName, leafName string, negative bool) *oddPKI {
 	t.Helper()
 	p := &oddPKI{rootKey: newECKey(t), key: newECKey(t)}
@@ -77,7 +77,7 @@ func newECKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// printableName is a distinguished name with a common name in a PrintableString, whatever its
+// printableName is a distinguished name with a common name in a PrintableString. It accepts any
 // characters.
 func printableName(t *testing.T, name string) []byte {
 	t.Helper()
@@ -89,7 +89,7 @@ func printableName(t *testing.T, name string) []byte {
 	return der
 }
 
-// resign replaces the signature of a certificate that was changed.
+// resign replaces the signature of a modified certificate.
 func (p *oddPKI) resign(t *testing.T, der []byte) []byte {
 	t.Helper()
 	var parts struct {
@@ -112,7 +112,7 @@ func (p *oddPKI) resign(t *testing.T, der []byte) []byte {
 	return out
 }
 
-// pkcs12 writes key and certificates as OpenSSL does; the root stands first.
+// pkcs12 writes the key and the certificates in the form that OpenSSL writes. The root comes first.
 func (p *oddPKI) pkcs12(t *testing.T) (file, root string) {
 	t.Helper()
 	openssl, err := exec.LookPath("openssl")

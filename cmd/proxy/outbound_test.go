@@ -17,8 +17,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestBehindHTTPProxy: every call to the outside goes through a real HTTP proxy, with its user and
-// password.
+// TestBehindHTTPProxy checks that every outgoing call goes through a real HTTP proxy, with its user
+// and password.
 func TestBehindHTTPProxy(t *testing.T) {
 	port, log := startTinyproxy(t)
 	remote := newRemoteSide(t, service.Options{})
@@ -32,7 +32,7 @@ func TestBehindHTTPProxy(t *testing.T) {
 	p.start(t)
 	signAtLevel(t, p, remote.root, signing.LevelLT)
 	for _, path := range []string{"/oauth2/authorization-server/oauth/token", "/csc/v2/signatures/signHash", "/tsa", "/ocsp"} {
-		until(t, "the HTTP proxy's log holds "+path, func() bool { // it is written by another process
+		until(t, "the HTTP proxy's log holds "+path, func() bool { // another process writes the log
 			written, err := os.ReadFile(log)
 			return err == nil && bytes.Contains(written, []byte(remote.url+path))
 		})
@@ -42,7 +42,7 @@ func TestBehindHTTPProxy(t *testing.T) {
 	}
 }
 
-// startTinyproxy runs a real HTTP proxy that asks for user and password.
+// startTinyproxy runs a real HTTP proxy that requires user and password.
 func startTinyproxy(t *testing.T) (port, log string) {
 	t.Helper()
 	program, err := exec.LookPath("tinyproxy")
@@ -52,7 +52,7 @@ func startTinyproxy(t *testing.T) (port, log string) {
 		}
 		t.Skip("tinyproxy is not installed")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") // tinyproxy takes no port 0: this one is free
+	l, err := net.Listen("tcp", "127.0.0.1:0") // tinyproxy does not accept port 0, so find a free port
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +92,8 @@ func startTinyproxy(t *testing.T) (port, log string) {
 	return port, log
 }
 
-// TestRemoteTokens: bearer tokens that the remote service issued are accepted, verified by its keys
-// or by asking it.
+// TestRemoteTokens checks that bearer tokens of the remote service are accepted. They are verified
+// with its keys or by asking it.
 func TestRemoteTokens(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	token := remoteToken(t, remote)
@@ -119,7 +119,7 @@ func TestRemoteTokens(t *testing.T) {
 					t.Fatal(err)
 				}
 				r.Header.Set("Authorization", "Bearer "+value)
-				// Who is let in learns that there is no such operation.
+				// An authenticated caller learns that the operation does not exist.
 				if a := exchange(t, r); a.status != want || want == 401 && !bytes.Contains(a.body, []byte(`"0.0.10"`)) {
 					t.Errorf("status = %d %s, want %d", a.status, a.body, want)
 				}
@@ -128,7 +128,7 @@ func TestRemoteTokens(t *testing.T) {
 	}
 }
 
-// remoteToken is a token that the remote side gave to alice.
+// remoteToken is a token that the remote side issued to alice.
 func remoteToken(t *testing.T, remote *remoteSide) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(
@@ -150,8 +150,9 @@ func remoteToken(t *testing.T, remote *remoteSide) string {
 	return answer.AccessToken
 }
 
-// TestClientServiceChoosesItsProvider: each client service signs with the provider its entry names,
-// another with the default, and one that names what is not there is told so.
+// TestClientServiceChoosesItsProvider checks that a client service signs with the provider that its
+// entry names, otherwise with the default. A client service that names a provider that does not
+// exist gets an error that says so.
 func TestClientServiceChoosesItsProvider(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t)
@@ -198,8 +199,9 @@ func TestClientServiceChoosesItsProvider(t *testing.T) {
 	}
 }
 
-// TestSecretIsChangedHereFirst: at the service domain a client's secret is its secret at the remote
-// side too. Until that knows the new one, the previous one is shown.
+// TestSecretIsChangedHereFirst changes a secret at the proxy first. At the service domain a
+// client's secret is also its secret at the remote side. The proxy uses the previous secret until
+// the remote side knows the new one.
 func TestSecretIsChangedHereFirst(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...)
@@ -221,8 +223,8 @@ func TestSecretIsChangedHereFirst(t *testing.T) {
 	}
 }
 
-// TestCallbackBehindHTTPProxy posts callbacks to names that do not resolve on this machine: the
-// HTTP proxy is asked for those that --callback.hosts lists, and for no others.
+// TestCallbackBehindHTTPProxy posts callbacks to names that do not resolve on this machine. The
+// proxy passes names in --callback.hosts to the HTTP proxy, and no others.
 func TestCallbackBehindHTTPProxy(t *testing.T) {
 	port, log := startTinyproxy(t)
 	p := newTestProxy(t)

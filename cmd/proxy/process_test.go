@@ -26,7 +26,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
 )
 
-// TestExitCodes runs the program to its end for each way of not starting.
+// TestExitCodes runs the program until it exits, once for each reason not to start.
 func TestExitCodes(t *testing.T) {
 	bin := filepath.Join(build(t), "proxy")
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
@@ -71,7 +71,7 @@ func TestExitCodes(t *testing.T) {
 		name string
 		args []string
 		code int
-		text []string // on standard output where code is 0, else on standard error
+		text []string // on standard output if code is 0, otherwise on standard error
 	}{
 		{"help", []string{"--help"}, 0, []string{"--server.port=PORT", "SERVER_PORT", "Exit codes"}},
 		{"version", []string{"--version"}, 0, []string{"signstash-proxy "}},
@@ -114,7 +114,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestStartAndStop holds the ready file, the log and the exit against each other.
+// TestStartAndStop compares the ready file, the log and the exit code.
 func TestStartAndStop(t *testing.T) {
 	bin := filepath.Join(build(t), "proxy")
 	dir := t.TempDir()
@@ -122,7 +122,7 @@ func TestStartAndStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready := filepath.Join(dir, "ready.json")
-	write(t, ready, []byte(`{"rest":"127.0.0.1:1"}`)) // of an earlier process
+	write(t, ready, []byte(`{"rest":"127.0.0.1:1"}`)) // left by an earlier process
 	cmd := exec.Command(
 		bin,
 		"--work.folder="+dir,
@@ -145,7 +145,7 @@ func TestStartAndStop(t *testing.T) {
 	listening := logLine(t, lines, "listening")
 	logLine(t, lines, "ready")
 	var file map[string]any
-	for file == nil { // the line stands before the file; the test binary's own deadline ends a wait for nothing
+	for file == nil { // the log line comes before the file; the deadline of the test binary bounds the wait
 		if text, err := os.ReadFile(ready); err == nil && !bytes.Contains(text, []byte(`:1"`)) {
 			if err := json.Unmarshal(text, &file); err != nil {
 				t.Fatalf("ready file %q: %v", text, err)
@@ -161,7 +161,7 @@ func TestStartAndStop(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, "state", "token-signing.key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("token key: %v, %v, want mode 0600", info, err)
 	}
-	for range 3 { // a second signal is no order to die
+	for range 3 { // a second signal must not kill the process
 		if err := cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestStartAndStop(t *testing.T) {
 	}
 }
 
-// logLine reads JSON lines until one has that message.
+// logLine reads JSON lines until one has the given message.
 func logLine(t *testing.T, lines *bufio.Scanner, message string) map[string]any {
 	t.Helper()
 	for lines.Scan() {
@@ -242,7 +242,7 @@ func TestTLS(t *testing.T) {
 
 func handshake(t *testing.T, address string) (name, protocol string) {
 	t.Helper()
-	// The test looks at the certificate itself; nobody vouches for it.
+	// The test checks the certificate itself, because no authority vouches for it.
 	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,7 @@ func handshake(t *testing.T, address string) (name, protocol string) {
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName, conn.ConnectionState().NegotiatedProtocol
 }
 
-// writePair replaces certificate and key, one after the other as renewals do.
+// writePair replaces the certificate and then the key, as renewals do.
 func writePair(t *testing.T, certFile, keyFile, name string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -286,8 +286,8 @@ func write(t *testing.T, path string, content []byte) {
 	}
 }
 
-// TestSlowHeadIsEnded sends a request's head byte by byte, as a slow-loris attacker does: the
-// connection is ended by the header timeout, while the proxy serves others.
+// TestSlowHeadIsEnded sends the head of a request byte by byte, as a slow-loris attacker does. The
+// header timeout ends the connection, while the proxy serves other clients.
 func TestSlowHeadIsEnded(t *testing.T) {
 	t.Parallel() // it waits for a timeout of ten seconds
 	dir := t.TempDir()

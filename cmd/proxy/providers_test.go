@@ -16,7 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// fakeProvider is a provider that nobody calls.
+// fakeProvider is a provider whose methods are never called.
 type fakeProvider struct{ name string }
 
 func (*fakeProvider) Credential(context.Context) (*signing.Credential, error) { return nil, nil }
@@ -34,8 +34,8 @@ func services(t *testing.T, list ...clientservice.ClientService) *clientservice.
 	return s
 }
 
-// TestProvidersAtDomain: each client service has a provider of its own for as long as it is
-// configured, and no longer.
+// TestProvidersAtDomain checks that each client service has its own provider exactly as long as it
+// is configured.
 func TestProvidersAtDomain(t *testing.T) {
 	current := services(t, clientservice.ClientService{ID: "a"}, clientservice.ClientService{ID: "b"})
 	made := 0
@@ -109,7 +109,7 @@ func TestCredentialLabel(t *testing.T) {
 	}
 }
 
-// TestProviderKinds wants every kind to be openable and to find fault with nothing at all.
+// TestProviderKinds checks that every kind can be opened and that empty settings are refused.
 func TestProviderKinds(t *testing.T) {
 	for kind, settings := range providerKinds() {
 		if _, ok := settings().(opener); !ok {
@@ -121,7 +121,7 @@ func TestProviderKinds(t *testing.T) {
 	}
 }
 
-// moodyProvider is a provider whose credential can be read or not.
+// moodyProvider is a provider whose credential can be read or not, as the test sets.
 type moodyProvider struct {
 	mu    sync.Mutex
 	fault *signing.Error
@@ -147,9 +147,9 @@ func (p *moodyProvider) Credential(context.Context) (*signing.Credential, error)
 	return &signing.Credential{Name: "seal", Chain: []*x509.Certificate{{NotAfter: p.ends}}}, nil
 }
 
-// TestWatchCredentials: what could not be read is asked for again, though nobody signs, and at once
-// where client services have changed; what can be read is not, until its certificate ends, and a
-// remote side that has refused us is left alone.
+// TestWatchCredentials checks that a credential that could not be read is read again although
+// nobody signs, and at once if client services have changed. A credential that could be read is not
+// read again until its certificate expires. A remote side that refused us is not asked again soon.
 func TestWatchCredentials(t *testing.T) {
 	passing, refused := signing.Errorf(
 		signing.KindProvider,
@@ -166,7 +166,7 @@ func TestWatchCredentials(t *testing.T) {
 		after   time.Duration
 		changed bool
 		asked   int
-		seen    bool          // that it can be read again
+		seen    bool          // whether the credential is readable again
 		ends    time.Duration // of the certificate
 	}{
 		{"readable", nil, 24 * time.Hour, true, 1, true, 48 * time.Hour},

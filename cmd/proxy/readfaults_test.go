@@ -8,11 +8,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// The faults of what is asked before anything can be signed: who the remote side is, which
-// credential there is, whether somebody has agreed.
+// Faults of the calls before anything can be signed: the description of the remote side, the
+// credential, and the user's consent.
 
-// readRows are what rudeness comes to where the credential is read, and where a token that is
-// refused for good.
+// readRows are the outcomes of faults while the credential is read. refused is the outcome if a
+// token is refused permanently.
 func readRows(refused outcome) []row {
 	return []row{
 		{service.TooManyRequests, all(neverAsked), all(atOnce)},
@@ -21,7 +21,7 @@ func readRows(refused outcome) []row {
 		{service.Unavailable, all(neverAsked), all(atOnce)},
 		{service.Gateway, all(neverAsked), all(atOnce)},
 		{service.CutBefore, all(neverAsked), all(atOnce)},
-		{service.Refused, all(neverAsked), all(neverAsked)}, // for good: there is no second try
+		{service.Refused, all(neverAsked), all(neverAsked)}, // permanent: there is no second attempt
 		{service.ExpiredToken, all(refused), all(atOnce)},
 		{service.ExpiredSAD, all(atOnce), all(atOnce)},
 		{service.ErrorAfter, all(neverAsked), all(atOnce)},
@@ -47,7 +47,7 @@ func readRows(refused outcome) []row {
 }
 
 func TestInfoMatrix(t *testing.T) {
-	runMatrix(t, "info", []int{cscV2}, readRows(atOnce)) // no token is asked for
+	runMatrix(t, "info", []int{cscV2}, readRows(atOnce)) // this call needs no token
 }
 
 func TestCredentialsListMatrix(t *testing.T) {
@@ -59,14 +59,14 @@ func TestCredentialsInfoMatrix(t *testing.T) {
 	for i, r := range rows {
 		switch r.rudeness {
 		case service.Refused, service.NotFoundAfter:
-			rows[i].once = cscElse(atOnce, r.once[0]) // the CSC's is asked again without certInfo
+			rows[i].once = cscElse(atOnce, r.once[0]) // CSC is asked again without certInfo
 		}
 	}
 	runMatrix(t, "credentials/info", []int{cscV1, cscV2, safeV2}, rows)
 }
 
-// TestAuthorizeCheckMatrix: somebody has to agree first. Whatever is said about that, nothing was
-// signed.
+// TestAuthorizeCheckMatrix tests faults of the call that asks whether the user has agreed. No
+// signature is made before this call succeeds, so no fault of it costs a signature.
 func TestAuthorizeCheckMatrix(t *testing.T) {
 	variants := []variant{{
 		name: "csc v2 with consent", open: openCSC("/csc/v2"),
@@ -104,14 +104,15 @@ func TestAuthorizeCheckMatrix(t *testing.T) {
 	}, func(r row) { runRow(t, "credentials/authorizeCheck", variants, 0, r) })
 }
 
-// TestUpdateTokenMatrix: the account's access token has ended. SAFE gives a new pair once: where
-// its answer is lost the account is out until its owner consents again, and says so as soon as SAFE
-// does; whatever else is said costs no more than time, and never a signature.
+// TestUpdateTokenMatrix tests faults of the token renewal after the account's access token has
+// expired. SAFE issues a new pair only once. If its answer is lost, the account is unusable until
+// its owner consents again, and the proxy says so as soon as SAFE does. Every other fault costs
+// only time, and never a signature.
 func TestUpdateTokenMatrix(t *testing.T) {
 	consent := failed(credentialsFault, 0, 0, 0, 0)
 	type renewal struct {
 		row
-		after outcome // once SAFE is polite again
+		after outcome // once SAFE is healthy again
 	}
 	renewals := []renewal{
 		{row{service.TooManyRequests, all(neverAsked), all(atOnce)}, atOnce},
@@ -121,7 +122,7 @@ func TestUpdateTokenMatrix(t *testing.T) {
 		{row{service.Gateway, all(neverAsked), all(atOnce)}, atOnce},
 		{row{service.CutBefore, all(neverAsked), all(atOnce)}, atOnce},
 		{row{service.Refused, all(neverAsked), all(neverAsked)}, atOnce},
-		{row{service.ExpiredToken, all(atOnce), all(atOnce)}, atOnce}, // the refresh token is good all the same
+		{row{service.ExpiredToken, all(atOnce), all(atOnce)}, atOnce}, // the refresh token is still valid
 		{row{service.ExpiredSAD, all(atOnce), all(atOnce)}, atOnce},
 		{row{service.ErrorAfter, all(neverAsked), all(consent)}, consent},
 		{row{service.CutAfter, all(neverAsked), all(consent)}, consent},

@@ -14,8 +14,8 @@ import (
 // yamlStart is the first line of an example of the configuration file.
 var yamlStart = regexp.MustCompile(`^[a-z][A-Za-z]*:( *$| [^"']*$)`)
 
-// readmeYAML returns the examples of the configuration file in pkg/config/README.md: indented
-// blocks that begin with a key.
+// readmeYAML returns the examples of the configuration file in pkg/config/README.md. They are
+// indented blocks that begin with a key.
 func readmeYAML(t *testing.T) (examples []string) {
 	t.Helper()
 	text, err := os.ReadFile("../../pkg/config/README.md")
@@ -36,7 +36,7 @@ func readmeYAML(t *testing.T) (examples []string) {
 	return examples
 }
 
-// secretPath is a path of the examples that has to be there.
+// secretPath matches a path in the examples that must exist.
 var secretPath = regexp.MustCompile(`/secrets/[a-z0-9.-]+`)
 
 // TestReadmeConfiguration reads the examples of pkg/config/README.md as the program reads its

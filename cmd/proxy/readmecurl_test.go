@@ -14,8 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
 )
 
-// readmeCalls returns the README's block of calls with curl, as one script. The block begins where
-// API is set and ends at the next line of prose.
+// readmeCalls returns the README's block of curl calls as one script. The block begins where API is
+// set and ends at the next line of prose.
 func readmeCalls(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../README.md")
@@ -37,8 +37,8 @@ func readmeCalls(t *testing.T) string {
 	return script.String()
 }
 
-// TestReadmeCalls runs the README's calls as they stand there, but for the port: each is answered
-// well, and what is signed is valid.
+// TestReadmeCalls runs the README's calls unchanged except for the port. Each call succeeds, and
+// the signed documents are valid.
 func TestReadmeCalls(t *testing.T) {
 	for _, program := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -70,7 +70,7 @@ func TestReadmeCalls(t *testing.T) {
 	}
 	defer proxy.Kill()
 	script := strings.ReplaceAll(readmeCalls(t), "http://localhost:8080", proxy.URL)
-	// Without IFS bash takes variables apart no more than zsh does.
+	// With an empty IFS, bash does not split variables into words, like zsh.
 	cmd := exec.Command(
 		"bash",
 		"-euo",
@@ -127,7 +127,7 @@ func readmeStatus(t *testing.T, url string, id int64) int {
 	return answer.StatusCode
 }
 
-// readmeAnswer is what the README's calls are told.
+// readmeAnswer is an answer to one of the README's calls.
 type readmeAnswer struct {
 	ID           int64
 	Host, Status string
@@ -135,7 +135,7 @@ type readmeAnswer struct {
 	DocumentList []struct{ SignedContent string }
 }
 
-// readmeAnswers reads what the calls print, one answer behind the other.
+// readmeAnswers reads the output of the calls, one answer after the other.
 func readmeAnswers(t *testing.T, out []byte) (accepted, status, detail readmeAnswer) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(string(out)))

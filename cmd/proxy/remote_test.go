@@ -23,8 +23,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
 )
 
-// remoteSide is the simulated remote side: signing service, timestamp authority, OCSP and CRLs
-// behind one address.
+// remoteSide is the simulated remote side: signing service, timestamp authority, OCSP and CRLs at
+// one address.
 type remoteSide struct {
 	*service.Service
 	tsa    *tsa.Handler
@@ -35,7 +35,7 @@ type remoteSide struct {
 	authority *service.Authority
 }
 
-// newRemoteSide starts a remote side for the clients of the tests. Its credentials want no PIN
+// newRemoteSide starts a remote side for the clients of the tests. Its credentials need no PIN
 // unless o says otherwise.
 func newRemoteSide(t *testing.T, o service.Options) *remoteSide {
 	t.Helper()
@@ -102,13 +102,13 @@ func (r *remoteSide) addTSA(t *testing.T, authority *service.Authority) {
 	}
 }
 
-// flags are what a proxy needs to sign here with nothing but the documented domain, and with
+// flags returns the flags of a proxy that signs with only the documented domain, and with
 // timestamps and revocation data.
 func (r *remoteSide) flags() []string {
 	return append([]string{"--einvoice-integration-client.service.domain=" + r.url}, r.surroundings()...)
 }
 
-// surroundings are the flags for timestamps and revocation data.
+// surroundings returns the flags for timestamps and revocation data.
 func (r *remoteSide) surroundings() []string {
 	return []string{
 		"--timestamp.urls=" + r.url + "/tsa",
@@ -117,7 +117,7 @@ func (r *remoteSide) surroundings() []string {
 	}
 }
 
-// signHash is how many signHash calls there were, refused ones included.
+// signHash returns the number of signHash calls, including refused ones.
 func (r *remoteSide) signHash() int64 {
 	var n int64
 	for path, calls := range r.Counts().Calls {
@@ -128,13 +128,13 @@ func (r *remoteSide) signHash() int64 {
 	return n
 }
 
-// testProxy is the built proxy with folders of its own, to be started again and again.
+// testProxy is the built proxy with its own folders. A test can start it several times.
 type testProxy struct {
 	*instance.Instance
 	o instance.Options
 }
 
-// newTestProxy prepares a proxy; start starts it.
+// newTestProxy prepares a proxy. start starts it.
 func newTestProxy(t *testing.T, flags ...string) *testProxy {
 	t.Helper()
 	dir := t.TempDir()
@@ -169,7 +169,7 @@ func (p *testProxy) configure(t *testing.T, text string) *testProxy {
 	return p
 }
 
-// file writes a secret beside the client file and returns its path.
+// file writes a secret to a file beside the client file and returns its path.
 func (p *testProxy) file(t *testing.T, name, content string) string {
 	t.Helper()
 	path := filepath.Join(p.o.Work, name)
@@ -177,7 +177,7 @@ func (p *testProxy) file(t *testing.T, name, content string) string {
 	return path
 }
 
-// log is what the proxy has logged.
+// log returns the proxy's log so far.
 func (p *testProxy) log(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(p.o.Log.(*os.File).Name())
@@ -187,7 +187,7 @@ func (p *testProxy) log(t *testing.T) string {
 	return string(text)
 }
 
-// metrics reads every sample of /metrics by its name with labels.
+// metrics reads every sample of /metrics. The keys are names with labels.
 func (p *testProxy) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
 	out, err := metricsOf(p.Management)
@@ -210,7 +210,7 @@ func metricsOf(management string) (map[string]float64, error) {
 	out := map[string]float64{}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
-		at := strings.LastIndexByte(line, ' ') // labels may hold blanks
+		at := strings.LastIndexByte(line, ' ') // labels may contain spaces
 		if v, err := strconv.ParseFloat(line[at+1:], 64); at > 0 && err == nil && !strings.HasPrefix(line, "#") {
 			out[line[:at]] = v
 		}
@@ -218,7 +218,7 @@ func metricsOf(management string) (map[string]float64, error) {
 	return out, nil
 }
 
-// metric is one sample, which must be there.
+// metric returns one sample. The test fails if it does not exist.
 func (p *testProxy) metric(t *testing.T, name string) float64 {
 	t.Helper()
 	v, ok := p.metrics(t)[name]
@@ -228,7 +228,7 @@ func (p *testProxy) metric(t *testing.T, name string) float64 {
 	return v
 }
 
-// signatures reads the durable counters off the metrics: digests by what became of them.
+// signatures reads the durable counters from the metrics: the number of digests for each outcome.
 func (p *testProxy) signatures(t *testing.T) map[string]int64 {
 	t.Helper()
 	all, out := p.metrics(t), map[string]int64{}
@@ -242,8 +242,8 @@ func (p *testProxy) signatures(t *testing.T) map[string]int64 {
 	return out
 }
 
-// until repeats check while another process does its work, and fails when it has not held within a
-// minute.
+// until calls check until it is true, while another process works. The test fails if that takes
+// more than a minute.
 func until(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	for giveUp := time.Now().Add(3 * time.Minute); !check(); time.Sleep(10 * time.Millisecond) {
@@ -253,7 +253,7 @@ func until(t *testing.T, what string, check func() bool) {
 	}
 }
 
-// safeTokens writes the account's first tokens as its owner's consent would have given them.
+// safeTokens writes the first tokens of the account, as after its owner's consent.
 func (r *remoteSide) safeTokens(t *testing.T, p *testProxy) string {
 	t.Helper()
 	access, refresh := r.SAFETokens()

@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestKeyIsRenewed: a service that renews key and certificate under the same credential costs one
-// call, which is counted, and no document.
+// TestKeyIsRenewed checks a service that renews its key and certificate under the same credential.
+// This costs one call, which is counted, and no document fails.
 func TestKeyIsRenewed(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 10}}})
 	p := newTestProxy(t, remote.flags()...).start(t)
@@ -45,8 +45,8 @@ func TestKeyIsRenewed(t *testing.T) {
 	}
 }
 
-// TestNoAuthorityThatWorks: while every timestamp authority is out of order, a document that needs
-// a timestamp fails and spends no signature.
+// TestNoAuthorityThatWorks checks that while every timestamp authority is out of order, a document
+// that needs a timestamp fails and spends no signature.
 func TestNoAuthorityThatWorks(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	remote.tsa.MisbehaveAlways(tsa.Rejection)

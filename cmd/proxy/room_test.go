@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// TestNoRoom: an instance that refuses every request for want of room is not ready, so that others
-// are asked, and says so in its metrics; it answers who reads.
+// TestNoRoom checks an instance that refuses every request because it has no room. It is not ready,
+// so that other instances get the requests, and its metrics show the reason. It still serves reads.
 func TestNoRoom(t *testing.T) {
 	p := newTestProxy(t, "--disk.min-free=1000000TiB")
 	p.o.Unready = true
 	p.start(t)
 	code, why := readyz(t, p)
 	for ; why == "starting\n"; code, why = readyz(t, p) {
-		runtime.Gosched() // nothing tells when it has started
+		runtime.Gosched() // there is no signal that it has started
 	}
 	if code != http.StatusServiceUnavailable || why != "the state folder has no room\n" {
 		t.Errorf("readyz = %d %q, want 503 and why", code, why)

@@ -20,18 +20,18 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
 )
 
-// The scripts in testdata/script are what the proxy promises on the wire, in the form of requests
-// and answers. They run against the built programs. Beside testscript's own commands there are:
+// The scripts in testdata/script specify the API by requests and answers. They run against the
+// built programs. In addition to testscript's own commands there are:
 //
 //	proxy start [FLAGS]       start the proxy, with the clients alice and bob; state and work folder are kept between starts
-//	proxy stop                SIGTERM; it must end well
-//	proxy kill                SIGKILL
-//	http FILE                 carry out the blocks of FILE (see block_test.go)
+//	proxy stop                send SIGTERM; the exit code must be 0
+//	proxy kill                send SIGKILL
+//	http FILE                 run the blocks of FILE (see block_test.go)
 //	hangup upload|download P  break a connection in the middle: of a POST to P, of the answer of a GET of P
 //
-// Variables: FONTS, a folder with fonts of many scripts; URL, MANAGEMENT, HOST, PORT of the proxy;
-// ALICE and BOB, the two clients' HTTP Basic credentials. Files: invoice.pdf and other.pdf, two of
-// the samples.
+// Variables: FONTS is a folder with fonts of many scripts. URL, MANAGEMENT, HOST and PORT belong to
+// the proxy. ALICE and BOB are the HTTP Basic credentials of the two clients. Files: invoice.pdf
+// and other.pdf are two of the samples.
 func TestScripts(t *testing.T) {
 	bin := build(t)
 	testscript.Run(t, testscript.Params{
@@ -47,9 +47,9 @@ func TestScripts(t *testing.T) {
 // clients are the client services of every script.
 var clients = map[string]string{"PRT.1-PRT.2-alice": "alice's secret", "PRT.1-PRT.2-bob": "bob's secret"}
 
-// state is what a script has running.
+// state holds the processes of a running script.
 type state struct {
-	bin          string // the built programs
+	bin          string // folder of the built programs
 	work, folder string
 	proxy        *instance.Instance
 }
@@ -86,7 +86,7 @@ func setup(env *testscript.Env, bin string) error {
 		}
 	}
 	if _, err := os.Stat(s.work); err == nil {
-		return nil // the script brings its own work folder
+		return nil // the script has its own work folder
 	}
 	return instance.WriteClients(s.work, clients)
 }
@@ -176,10 +176,10 @@ func cmdHangup(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("hangup %s: no such direction", args[0])
 	}
-	ts.Check(conn.(*net.TCPConn).SetLinger(0)) // a reset, as of a client that was killed
+	ts.Check(conn.(*net.TCPConn).SetLinger(0)) // a reset, like that of a killed client
 }
 
-// cmdHTTP carries out the blocks of a file.
+// cmdHTTP runs the blocks of a file.
 func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: http FILE")
@@ -198,7 +198,7 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 const patience = 3 * time.Minute
 
 func runBlock(ts *testscript.TestScript, b block) error {
-	for giveUp := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) { // another process is waited for
+	for giveUp := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) { // waits for another process
 		a, err := call(ts, b)
 		if err == nil {
 			err = a.check(ts, b)
@@ -209,7 +209,7 @@ func runBlock(ts *testscript.TestScript, b block) error {
 	}
 }
 
-// apiPath is put before paths that do not begin with a slash.
+// apiPath is prepended to paths that do not begin with a slash.
 const apiPath = "/signstash/einvoice-integration-client-ws/api/v0/"
 
 func target(ts *testscript.TestScript, path string) string {

@@ -15,8 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/verify"
 )
 
-// signs checks, by programs that are not ours, that signed is original with one more signature by
-// the running proxy's key.
+// signs checks with independent programs that signed is original with one more signature by the
+// running proxy's key.
 func signs(ts *testscript.TestScript, original string, signed []byte) error {
 	s := ts.Value(stateKey{}).(*state)
 	if s.proxy == nil {
@@ -46,7 +46,8 @@ func verified(caFile, original string, signed []byte) error {
 	return report.Err()
 }
 
-// TestVerifiersAreThere: where a check of ours would be hollow, CI says so.
+// TestVerifiersAreThere fails in CI if a program is missing without which a check would prove
+// nothing.
 func TestVerifiersAreThere(t *testing.T) {
 	missing := verify.Missing()
 	switch {
@@ -77,7 +78,7 @@ func TestParseBlocks(t *testing.T) {
 	}
 }
 
-// TestAssertionsFail: an assertion that cannot fail asserts nothing.
+// TestAssertionsFail checks that each assertion of the scripts can fail.
 func TestAssertionsFail(t *testing.T) {
 	a := &answer{header: map[string][]string{"X": {"y"}}, body: []byte(`{"a":[{"b":1}]}`)}
 	a.json = map[string]any{"a": []any{map[string]any{"b": 1}}}

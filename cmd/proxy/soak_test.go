@@ -26,13 +26,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 )
 
-// The soak test has several clients do everything that clients do, for a long time, with two
-// proxies beside one remote side that misbehaves at random. Their disks fill up now and then and
-// their client file changes. One of the two is killed every soakKill, the other one lives on and
+// In the soak test several clients make all kinds of calls for a long time. Two proxies share one
+// remote side, which has random faults. The disks of the proxies fill up from time to time, and
+// their client file changes. One proxy is killed every soakKill. The other one keeps running and
 // must not grow.
 
-// soakTime is how long it goes on: a short while in `make test`, so that it does not rot, SOAK_TIME
-// (30m) in `make soak`.
+// soakTime is the duration of the test. It is short in `make test`, so that the test stays usable,
+// and SOAK_TIME (30m) in `make soak`.
 func soakTime(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("SOAK_TIME")
@@ -47,44 +47,44 @@ func soakTime(t *testing.T) time.Duration {
 }
 
 const (
-	soakClients = 6 // for each proxy
+	soakClients = 6 // of each proxy
 	soakKill    = 20 * time.Second
-	soakFault   = 2 * time.Second // a new fault about so often
-	soakStarts  = 20              // tries to start, a second apart
-	soakSettle  = 4 * time.Minute // for all that was accepted to end once the faults are over
+	soakFault   = 2 * time.Second // average time between faults
+	soakStarts  = 20              // attempts to start, a second apart
+	soakSettle  = 4 * time.Minute // time for all accepted operations to end after the faults
 )
 
-// soakProxy is one of the two.
+// soakProxy is one of the two proxies.
 type soakProxy struct {
 	*testProxy
 	name    string
-	mortal  bool // it is killed now and then: calls may find nobody
+	mortal  bool // it is killed from time to time, so calls may fail to connect
 	current atomic.Pointer[instance.Instance]
-	seen    sync.Map // soakAccepted by references, not followed to their end
+	seen    sync.Map // soakAccepted by reference: operations not followed to their end
 }
 
-// soak is the whole of it.
+// soak is the whole soak test.
 type soak struct {
 	t       *testing.T
 	remote  *remoteSide
 	proxies []*soakProxy
 	http    *http.Client
-	content []byte // a document
-	body    string // in base64
+	content []byte // of a document
+	body    string // the document in base64
 	judge   *verify.Verifier
 	roots   *x509.CertPool
 	done    context.Context
 
 	mu       sync.Mutex
 	answers  map[string]int // by call and status
-	faults   []string       // what must not be
-	ownDisk  bool           // the proxies have disks of their own
+	faults   []string       // violations that the test found
+	ownDisk  bool           // whether the proxies have their own disks
 	signed   atomic.Int64
-	failed   atomic.Int64 // documents given up, with a reason
-	verified atomic.Int64 // by OpenSSL too
+	failed   atomic.Int64 // documents that failed with a reason
+	verified atomic.Int64 // documents also verified by OpenSSL
 	serial   atomic.Int64
 
-	kills, faulty, fills, reloads atomic.Int64 // what was done to the proxies
+	kills, faulty, fills, reloads atomic.Int64 // disturbances of the proxies
 }
 
 func TestSoak(t *testing.T) {
@@ -124,12 +124,12 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// maxFailed is how many documents of those that ended may have been given up: what the remote side
-// refuses by name, and no more. A share says something of a long test only: in a short one, a
-// single fault that meets full batches is more.
+// maxFailed is the largest proportion of ended documents that may have failed. Only documents that
+// the remote side refuses by name should fail. The proportion is checked only in a long test,
+// because in a short one a single fault that hits full batches exceeds it.
 const maxFailed = 0.10
 
-// wantHardship wants the test to have been one.
+// wantHardship checks that the test caused enough faults.
 func (s *soak) wantHardship(d time.Duration) {
 	t := s.t
 	kills, faulty, fills, reloads := s.kills.Load(), s.faulty.Load(), s.fills.Load(), s.reloads.Load()
@@ -198,8 +198,8 @@ func newSoak(t *testing.T, d time.Duration) *soak {
 	return s
 }
 
-// smallDisk puts a folder on a file system of its own where the test may do that: one that can be
-// filled up without harm to others.
+// smallDisk mounts a separate file system on a folder if the test has the rights to do so. It can
+// be filled up without harm to others.
 func smallDisk(t *testing.T, folder string, size int64) bool {
 	t.Helper()
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -213,16 +213,17 @@ func smallDisk(t *testing.T, folder string, size int64) bool {
 	return true
 }
 
-// maxSoakDisk is the largest such file system: a full one takes as much memory.
+// maxSoakDisk is the largest size of such a file system. A full one takes as much memory.
 const maxSoakDisk = 4 << 30
 
-// soakDisk is how large it is for a test of d: what is signed meanwhile has room.
+// soakDisk is the size for a test of duration d. It has room for everything that is signed in that
+// time.
 func soakDisk(d time.Duration) int64 {
 	return min(maxSoakDisk, 256<<20+int64(d.Seconds())*(2<<20))
 }
 
-// run starts the proxy as a supervisor would, again and again: without a client file that can be
-// read it does not start, and that file is broken for a second now and then.
+// run starts the proxy again and again, like a supervisor. The proxy does not start without a
+// readable client file, and that file is broken for a second from time to time.
 func (p *soakProxy) run(ctx context.Context, s *soak) {
 	var i *instance.Instance
 	var err error
@@ -245,7 +246,7 @@ func (s *soak) fault(format string, args ...any) {
 	}
 }
 
-// killer ends one of the proxies every now and then, and starts it again.
+// killer kills one of the proxies from time to time and restarts it.
 func (s *soak) killer(every time.Duration) {
 	for s.sleep(every) {
 		for _, p := range s.proxies {
@@ -258,7 +259,7 @@ func (s *soak) killer(every time.Duration) {
 	}
 }
 
-// sleep waits and says whether the test goes on.
+// sleep waits and reports whether the test continues.
 func (s *soak) sleep(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -296,7 +297,7 @@ func (s *soak) misbehave() {
 	for first := true; s.sleep(soakFault/2 + rand.N(soakFault)); first = false {
 		kind := rand.IntN(8)
 		if first {
-			kind = 0 // a short test is rude once at least
+			kind = 0 // a short test has at least one fault
 		}
 		switch kind {
 		case 0, 1, 2:
@@ -329,11 +330,12 @@ func (s *soak) misbehave() {
 	s.remote.SetLatency(0)
 }
 
-// fill takes all of a small disk's room for a while, and whatever becomes free meanwhile.
+// fill uses all free space of a small disk for a while, including space that becomes free
+// meanwhile.
 func (s *soak) fill(folder string, d time.Duration) {
 	f, err := os.Create(filepath.Join(folder, "filler"))
 	if err != nil {
-		return // it is full already
+		return // it is already full
 	}
 	defer func() {
 		_ = f.Close()
@@ -348,8 +350,8 @@ func (s *soak) fill(folder string, d time.Duration) {
 	}
 }
 
-// reload breaks the client file for a moment, and gives it back with another secret beside the old
-// one.
+// reload breaks the client file for a moment. Then it restores the file with a new secret in
+// addition to the old one.
 func (s *soak) reload() {
 	for _, p := range s.proxies {
 		_ = os.WriteFile(filepath.Join(p.o.Work, "client-services-config.json"), []byte(`{"half`), 0o600)
@@ -365,7 +367,7 @@ func (s *soak) reload() {
 	}
 }
 
-// settle waits until everything accepted has ended, and looks at it.
+// settle waits until all accepted operations have ended, and checks them.
 func (s *soak) settle() {
 	ctx, cancel := context.WithTimeout(s.t.Context(), soakSettle)
 	defer cancel()
@@ -401,10 +403,10 @@ func (p *soakProxy) signaturesNow(t *testing.T) map[string]int64 {
 	return p.signatures(t)
 }
 
-// judges are as many as may work at a time.
+// judges limits how many verifiers run at the same time.
 var judges = make(chan struct{}, runtime.NumCPU())
 
-// look has a signed document verified by ourselves, and one in twenty by OpenSSL too.
+// look verifies a signed document with our own code, and one in twenty also with OpenSSL.
 func (s *soak) look(content []byte, level string) {
 	report, err := pades.Verify(
 		s.t.Context(),
@@ -434,7 +436,8 @@ func (s *soak) look(content []byte, level string) {
 		return
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	// Others judge the signed revision: they take what was appended to it for changes.
+	// Independent verifiers judge the signed revision only, because they treat later revisions as
+	// changes.
 	path := filepath.Join(folder, "signed.pdf")
 	if err := os.WriteFile(path, content[:report.Signatures[0].End], 0o600); err != nil {
 		s.fault("%v", err)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// soakOperation is what a client reads of an operation.
+// soakOperation holds the fields of an operation that a client reads.
 type soakOperation struct {
 	ID           int64
 	Status       string
@@ -22,14 +22,14 @@ type soakOperation struct {
 	}
 }
 
-// soakAccepted is an operation as it was asked for.
+// soakAccepted is an accepted operation with the data of its request.
 type soakAccepted struct {
 	ID        int64
 	Documents int
 	Level     string
 }
 
-// client does what clients do, one thing after the other.
+// client makes the calls of a client, one after the other.
 func (s *soak) client(p *soakProxy) {
 	for s.sleep(rand.N(100 * time.Millisecond)) {
 		switch rand.IntN(12) {
@@ -44,7 +44,7 @@ func (s *soak) client(p *soakProxy) {
 		case 8:
 			s.call(p, "bad JSON", http.MethodPost, "document/sign/base64/", []byte(`{"documents":[`), "", 400, 429, 503)
 		case 9:
-			// 200: the remote side refused us before the document was looked at, and its signError says so.
+			// 200: the remote side refused us before it looked at the document, and signError says so.
 			s.call(
 				p,
 				"no PDF",
@@ -67,7 +67,7 @@ func (s *soak) client(p *soakProxy) {
 
 func (s *soak) reference() string { return fmt.Sprint("soak/", s.serial.Add(1)) }
 
-// request is a SignRequest for these contents.
+// request is a SignRequest for the given contents.
 func (s *soak) request(reference, level string, contents []string) []byte {
 	type object = map[string]any
 	documents := make([]object, len(contents))
@@ -95,8 +95,8 @@ func (s *soak) request(reference, level string, contents []string) []byte {
 
 func (s *soak) level() string { return []string{"", "", "", "B-T", "B-LT"}[rand.IntN(5)] }
 
-// call makes one call and wants one of these statuses. ok is false where nobody answered or the
-// answer was not wanted.
+// call makes one call and checks that its status is one of the given ones. ok is false if nobody
+// answered or the status was not expected.
 func (s *soak) call(
 	p *soakProxy,
 	kind, method, path string,
@@ -150,7 +150,7 @@ func (s *soak) count(kind string, status int) {
 	s.answers[statusName(kind, status)]++
 }
 
-// async has some documents signed, repeating the request while it gets no answer, and follows the
+// async signs some documents. It repeats the request while it gets no answer, and follows the
 // operation to its end.
 func (s *soak) async(p *soakProxy) {
 	reference := s.reference()
@@ -166,7 +166,7 @@ func (s *soak) async(p *soakProxy) {
 			first = op.ID
 			accepted := soakAccepted{op.ID, documents, level}
 			p.seen.Store(reference, accepted)
-			if rand.IntN(10) > 0 { // now and then the request is repeated although it was answered
+			if rand.IntN(10) > 0 { // sometimes repeat a request although it was answered
 				s.follow(p, reference, accepted)
 				return
 			}
@@ -204,7 +204,7 @@ func (s *soak) sync(p *soakProxy) {
 	s.follow(p, reference, accepted)
 }
 
-// understood reads an answer of success, which is JSON.
+// understood decodes a successful answer, which is JSON.
 func (s *soak) understood(p *soakProxy, text []byte, v any) bool {
 	if err := json.Unmarshal(text, v); err != nil {
 		s.fault("%s: an answer of success that is no JSON, %v: %.300s", p.name, err, text)
@@ -213,8 +213,8 @@ func (s *soak) understood(p *soakProxy, text []byte, v any) bool {
 	return true
 }
 
-// follow waits for the end of an operation and looks at its documents. It is left in seen where the
-// test ends before that.
+// follow waits for the end of an operation and checks its documents. If the test ends before that,
+// the operation stays in seen.
 func (s *soak) follow(p *soakProxy, reference string, want soakAccepted) bool {
 	path := url.PathEscape(reference)
 	for {
@@ -271,7 +271,7 @@ func (s *soak) follow(p *soakProxy, reference string, want soakAccepted) bool {
 	}
 }
 
-// taken looks at an operation that has ended. It is false for one that has not.
+// taken checks an operation that has ended. It returns false if the operation has not ended.
 func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 	if op.Status != "EXECUTED" && op.Status != "EXECUTION_FAILED" {
 		return false
@@ -306,7 +306,7 @@ func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 	return true
 }
 
-// deleted has a document signed and removes it: it is gone afterwards.
+// deleted signs a document and deletes the operation. After that it is not found.
 func (s *soak) deleted(p *soakProxy) {
 	reference := s.reference()
 	_, text, ok := s.call(

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// mountSmall mounts an empty file system in memory of that size. It needs the rights of root.
+// mountSmall mounts an empty tmpfs of that size. It needs root rights.
 func mountSmall(folder string, bytes int64) error {
 	if os.Geteuid() != 0 {
 		return errors.New("needs root")
@@ -20,9 +20,9 @@ func mountSmall(folder string, bytes int64) error {
 
 func unmountSmall(folder string) error { return syscall.Unmount(folder, syscall.MNT_DETACH) }
 
-// takeRoom adds what is free to a file on a file system of mountSmall and says whether nothing was
-// left then; anywhere else it does nothing. It asks piece by piece and keeps what it gets: of one
-// request for more than there is tmpfs gives nothing.
+// takeRoom appends to a file until the file system of mountSmall is full, and reports whether it is
+// full. On other file systems it does nothing. It asks for small pieces, because tmpfs grants
+// nothing of a request that is larger than the free space.
 func takeRoom(f *os.File) (full bool) {
 	var stat syscall.Statfs_t
 	const tmpfs = 0x01021994
@@ -47,7 +47,7 @@ func takeRoom(f *os.File) (full bool) {
 	return errors.Is(err, syscall.ENOSPC)
 }
 
-// TestTakeRoom: a full disk stays full.
+// TestTakeRoom checks that a full disk stays full.
 func TestTakeRoom(t *testing.T) {
 	dir := t.TempDir()
 	if err := mountSmall(dir, 20<<20); err != nil {

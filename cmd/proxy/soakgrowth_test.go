@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// growth watches what a proxy that lives on takes.
+// growth watches the resources that a long-running proxy uses.
 type growth struct{ rss, files, goroutines []float64 }
 
-// growthEvery is how often it looks, growthTime from which time on its verdict counts: less is
-// warm-up.
+// growthEvery is the time between two samples. The result counts only if the test lasts at least
+// growthTime, because a shorter test is only warm-up.
 const (
 	growthEvery = 2 * time.Second
 	growthTime  = 5 * time.Minute
-	// growthFactor with some spare is what counts as growth: less is how the heap of a moment happens
-	// to be.
+	// growthFactor, with some tolerance, is what counts as growth. Smaller differences come from the
+	// random state of the heap.
 	growthFactor = 1.10
 )
 
@@ -38,9 +38,9 @@ func (g *growth) watch(ctx context.Context, p *soakProxy) {
 	}
 }
 
-// faults compares the last fifth with the second one, where there was time for it: the first is
-// warm-up. What varies with the traffic of a moment is little, since there are as many clients at
-// the end.
+// faults compares the last fifth of the samples with the second fifth, if the test was long enough.
+// The first fifth is warm-up. Variation by traffic is small, because the number of clients is the
+// same at the end.
 func (g *growth) faults(log func(format string, args ...any), d time.Duration) (bad []string) {
 	if due := int(d / growthEvery); d >= growthTime && len(g.rss) < due*4/5 {
 		bad = append(
@@ -75,7 +75,8 @@ func medianOf(v []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// TestGrowthIsSeen: what grows by a third, or is not seen at all, does not pass; what stays does.
+// TestGrowthIsSeen checks that growth by a third and missing samples are reported, and that
+// constant values are not.
 func TestGrowthIsSeen(t *testing.T) {
 	n := int(growthTime / growthEvery)
 	flat, rising := make([]float64, n), make([]float64, n)

@@ -14,12 +14,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// browserTime bounds one page: the first start of a browser on a busy machine takes seconds.
+// browserTime bounds the time for one page. On a busy machine the first start of a browser takes
+// seconds.
 const browserTime = 2 * time.Minute
 
-// browser returns the DOM of a page as headless Chromium makes it, after scripts, styles and
-// whatever a page would load. Every host but loopback is unknown to it. Where Chromium is not
-// installed the test is skipped, or fails where CI=true.
+// browser returns the DOM of a page in headless Chromium, after scripts, styles and other resources
+// are loaded. It resolves no host except loopback. If Chromium is not installed, the test is
+// skipped, or fails if CI=true.
 func browser(t *testing.T, url string, more ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
@@ -44,8 +45,8 @@ func browser(t *testing.T, url string, more ...string) string {
 	return string(out)
 }
 
-// withUnreadable starts a proxy that has a key beside one which bob's documents want and nobody can
-// reach, and has one of each signed.
+// withUnreadable starts a proxy with two providers: a local key, and an unreachable one for bob. It
+// signs one document with each.
 func withUnreadable(t *testing.T) (p *testProxy, failed int64) {
 	t.Helper()
 	p = newTestProxy(t, "--signing.tries=1", "--signing.retry.backoff=10ms")
@@ -84,8 +85,8 @@ func withUnreadable(t *testing.T) (p *testProxy, failed int64) {
 	return p, op.ID
 }
 
-// TestCredentialReadable: one that cannot be read is a figure that an alert sees, and one that can
-// is another.
+// TestCredentialReadable checks the metric of a credential that cannot be read, which an alert
+// uses, and that of one that can.
 func TestCredentialReadable(t *testing.T) {
 	p, _ := withUnreadable(t)
 	if v := p.metric(t, `signstash_credential_readable{credential="away"}`); v != 0 {
@@ -107,8 +108,8 @@ func TestCredentialReadable(t *testing.T) {
 	}
 }
 
-// TestStatusPage looks at the page in a real browser, after an operation that went well and one
-// that did not.
+// TestStatusPage checks the page in a real browser, after one operation that succeeded and one that
+// failed.
 func TestStatusPage(t *testing.T) {
 	p, failed := withUnreadable(t)
 	c := newClient(t, p.Instance)
@@ -137,7 +138,7 @@ func TestStatusPage(t *testing.T) {
 	}
 }
 
-// TestStatusPageReferences: they are there for who has asked for them.
+// TestStatusPageReferences checks that references are shown if the setting asks for them.
 func TestStatusPageReferences(t *testing.T) {
 	p := newTestProxy(t, "--management.show-references").start(t)
 	if _, err := newClient(t, p.Instance).Sign(t.Context(), killRequest(samplesInTurn(t)[:1]), &memorySink{}); err != nil {

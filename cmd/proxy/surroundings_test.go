@@ -24,7 +24,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
-// surround adds what levels above B-B ask beside the signing service.
+// surround adds the services that levels above B-B need in addition to the signing service.
 func (p *pipeline) surround(t *testing.T, authority *service.Authority) *pades.Format {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -78,21 +78,21 @@ func (p *pipeline) surround(t *testing.T, authority *service.Authority) *pades.F
 	return &pades.Format{Timestamper: stamps, Revocation: gatherer}
 }
 
-// unfinished are documents whose signature values are there, and are kept through every try: they
-// are paid for once.
+// unfinished are documents whose signature values exist. The values are kept through every attempt,
+// so they are paid once.
 func unfinished(signError string) outcome {
 	d := "ERROR_SIGNING " + signError
 	return outcome{status: "EXECUTION_FAILED", documents: [3]string{d, d, d}, made: 3, sent: 3, returned: 3}
 }
 
-// TestTimestampMatrix: while a timestamp authority is out of order no signature is spent. What
-// stays fails the documents; what passes is tried again. What a probe has found is not found by
-// documents.
+// TestTimestampMatrix checks that no signature is spent while a timestamp authority is out of
+// order. A permanent fault fails the documents; a passing fault is retried. A fault that a probe
+// has found costs no document an attempt.
 func TestTimestampMatrix(t *testing.T) {
 	for _, r := range tsa.Rudenesses() {
 		stays, passes := failed("TIMESTAMP_SIGN_ERROR", 0, 0, 0, 0), atOnce
 		if r == tsa.WrongPolicy {
-			stays = atOnce // none was asked for
+			stays = atOnce // no policy was requested
 		}
 		for name, c := range map[string]struct {
 			rude func(*tsa.Handler)
@@ -113,8 +113,8 @@ func TestTimestampMatrix(t *testing.T) {
 	}
 }
 
-// TestRevocationMatrix: OCSP and CRLs stand in for each other; where both fail the documents do,
-// and are not signed twice for it.
+// TestRevocationMatrix checks that OCSP and CRLs replace each other. If both fail, the documents
+// fail and are not signed a second time.
 func TestRevocationMatrix(t *testing.T) {
 	for _, r := range certstatus.Rudenesses() {
 		for name, c := range map[string]struct {
@@ -156,19 +156,19 @@ func knownToCRLs(r certstatus.Rudeness) bool {
 	return false
 }
 
-// runSurrounded runs a request while something is rude, and one when it is polite again.
+// runSurrounded runs a request while a service has a fault, and one after the fault.
 func runSurrounded(t *testing.T, v variant, want outcome, rude, polite func(*pipeline)) {
 	p := openPipeline(t, v)
 	defer p.close()
 	rude(p)
 	p.wantRequest(t, "rude", want)
 	polite(p)
-	time.Sleep(2 * time.Hour) // fake: what was put off or kept is due
+	time.Sleep(2 * time.Hour) // fake clock; delayed retries are due and cached values have expired
 	p.wantRequest(t, "polite", atOnce)
 	p.wantNothingLeft(t, 2)
 }
 
-// misreporting is a disk whose Create reports an error, stored or not.
+// misreporting is a store whose Create reports an error, whether it stored the operation or not.
 type misreporting struct {
 	signing.Store
 	stores bool
@@ -192,8 +192,9 @@ func (m *misreporting) Create(
 	return signing.Operation{}, signing.Errorf(signing.KindStorage, "storage failed").Retryable(0)
 }
 
-// TestCreateMisreported: what is on disk is signed, and its client hears so, whatever the commit
-// has reported; what is not on disk was never accepted, and takes no room.
+// TestCreateMisreported checks that an operation on disk is signed and its client is told so,
+// whatever error the commit reported. An operation that is not on disk was never accepted and takes
+// no room.
 func TestCreateMisreported(t *testing.T) {
 	for _, stores := range []bool{true, false} {
 		t.Run(fmt.Sprintf("stored %v", stores), func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 )
 
-// TestCallName: names of spans are few, and hold nothing of a client's.
+// TestCallName checks that there are few span names, and that they contain no text from a client.
 func TestCallName(t *testing.T) {
 	for path, want := range map[string]string{
 		"/signstash/einvoice-integration-client-ws/api/v0/document/sign/base64///":                             "document/sign/base64",
@@ -23,8 +23,9 @@ func TestCallName(t *testing.T) {
 	}
 }
 
-// TestTracingAsksForMore: what is asked for and not had here is logged; a malformed variable costs
-// a part of the traces, not the start; and no value of a header reaches the log.
+// TestTracingAsksForMore checks that settings that this program does not support are logged. A
+// malformed variable costs a part of the traces but does not prevent the start. No value of a
+// header reaches the log.
 func TestTracingAsksForMore(t *testing.T) {
 	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	for _, test := range []struct {

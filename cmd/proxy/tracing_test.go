@@ -16,9 +16,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestTraces: where the standard variables name a collector, it hears of requests, of calls that
-// leave and of signatures; no reference of a client and no URL of a callback is in any part of a
-// span, and the remote side gets no trace id.
+// TestTraces checks that a collector that the standard variables name receives spans of requests,
+// outgoing calls and signatures. No span contains a client's reference or a callback URL, and the
+// remote side gets no trace id.
 func TestTraces(t *testing.T) {
 	var mu sync.Mutex
 	names, resources := map[string]int{}, map[string]string{}

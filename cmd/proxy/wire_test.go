@@ -11,14 +11,14 @@ import (
 
 func encode(content []byte) string { return base64.StdEncoding.EncodeToString(content) }
 
-// wireAnswer is an answer as it came.
+// wireAnswer is an answer as received.
 type wireAnswer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// post sends JSON to the API as alice, as it is: for requests that pkg/client would not make.
+// post sends JSON unchanged to the API as alice. It is for requests that pkg/client would not make.
 func post(t *testing.T, p *testProxy, path, body string) wireAnswer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+apiPath+path, strings.NewReader(body))

@@ -14,20 +14,20 @@ import (
 	"testing"
 )
 
-// fakeProxy speaks the documented wire: it "signs" by appending signedBy, refuses documents that
-// say so, and holds operations by their external reference. One fakeProxy may name another as the
-// holder of its operations.
+// fakeProxy implements the documented API. It "signs" by appending signedBy, refuses documents
+// whose content says so, and stores operations by external reference. One fakeProxy may name
+// another one as the holder of its operations.
 type fakeProxy struct {
 	*httptest.Server
 	t      *testing.T
-	holder *fakeProxy // who holds the operations; itself unless set
+	holder *fakeProxy // who holds the operations; nil = this fakeProxy
 
 	mu       sync.Mutex
 	ops      map[string]*fakeOperation
 	busy     int // how many calls are still refused with 503
-	pending  int // how many status calls still answer PENDING_EXECUTION
+	pending  int // how many more status calls answer PENDING_EXECUTION
 	syncSlow bool
-	answer   map[string]string // the signed content of documents that do not get their own, by name
+	answer   map[string]string // signed content by document name, for documents that get wrong content
 	calls    []string
 }
 
@@ -197,7 +197,7 @@ func (p *fakeProxy) detail(w http.ResponseWriter, r *http.Request, reference str
 	_ = json.NewEncoder(w).Encode(op)
 }
 
-// count is how many calls had that prefix.
+// count returns how many calls had the given prefix.
 func (p *fakeProxy) count(prefix string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 )
 
-// result is what a command printed and how it ended.
+// result is the output and the exit code of a command.
 type result struct {
 	code     int
 	out, err string
@@ -33,7 +33,7 @@ func signctl(t *testing.T, url string, args ...string) result {
 	return result{code, out.String(), errOut.String()}
 }
 
-// write makes files with the given contents in a new folder and returns their paths.
+// write creates files with the given contents in a new folder and returns their paths.
 func write(t *testing.T, contents map[string]string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,7 +49,7 @@ func write(t *testing.T, contents map[string]string) []string {
 	return paths
 }
 
-// wantFiles fails unless dir holds exactly these files.
+// wantFiles checks that dir contains exactly the given files.
 func wantFiles(t *testing.T, dir string, want map[string]string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -89,8 +89,8 @@ func TestSignFewInOneSyncRequest(t *testing.T) {
 	}
 }
 
-// A name in an old encoding is no text, and JSON would make others of its bytes: what was signed
-// keeps its name all the same.
+// A name in an old encoding is not valid UTF-8, and JSON would change its bytes. The signed file
+// keeps its name.
 func TestSignNameThatIsNoText(t *testing.T) {
 	p := newFakeProxy(t)
 	names := map[string]string{"fatura_n\xba1.pdf": "A", "fatura_n\xbb1.pdf": "B", "ação�.pdf": "C"}
@@ -178,8 +178,8 @@ func TestSignFollowsHostAndPort(t *testing.T) {
 	}
 }
 
-// TestSignFallsBack: the instance named in the answer cannot be reached from here; the address that
-// was given serves all the same.
+// TestSignFallsBack checks that signctl uses the given address if the instance named in the answer
+// is unreachable.
 func TestSignFallsBack(t *testing.T) {
 	p := newFakeProxy(t)
 	gone := newFakeProxy(t)
@@ -211,7 +211,8 @@ func TestSignTriesAgainWhenBusy(t *testing.T) {
 	}
 }
 
-// TestSignWaitsAfterSlowSync: the proxy's own waiting time was over before the operation ended.
+// TestSignWaitsAfterSlowSync checks that signctl waits for an operation that did not end within the
+// proxy's own waiting time.
 func TestSignWaitsAfterSlowSync(t *testing.T) {
 	p := newFakeProxy(t)
 	p.syncSlow, p.pending = true, 1
@@ -278,8 +279,8 @@ func TestGetAndStatus(t *testing.T) {
 	wantFiles(t, out, map[string]string{"a.pdf": "A", "2-a.pdf": "B", "3-": "C", "hidden": "D"})
 }
 
-// TestGetNamesWhatWasNotAskedFor answers with another operation, with something that is not a PDF,
-// and with more than was allowed.
+// TestGetNamesWhatWasNotAskedFor answers with another operation, with content that is not a PDF,
+// and with more content than allowed.
 func TestGetNamesWhatWasNotAskedFor(t *testing.T) {
 	p := newFakeProxy(t)
 	text := base64.StdEncoding.EncodeToString([]byte("<html>"))
@@ -312,8 +313,8 @@ func TestGetNamesWhatWasNotAskedFor(t *testing.T) {
 	}
 }
 
-// TestSignRefusesAnotherDocument gets answers that are not the file with a signature: none of them
-// is written.
+// TestSignRefusesAnotherDocument gets answers that are not the file with a signature. signctl
+// writes none of them.
 func TestSignRefusesAnotherDocument(t *testing.T) {
 	for content, says := range map[string]string{"B" + signedBy: "does not begin with the file's bytes", "A": "without a signature", "": "does not begin"} {
 		p := newFakeProxy(t)
@@ -330,8 +331,8 @@ func TestSignRefusesAnotherDocument(t *testing.T) {
 	}
 }
 
-// TestNoRawBytesOnTheTerminal lets a proxy and a file send control characters: none reaches the
-// terminal.
+// TestNoRawBytesOnTheTerminal checks that control characters from a proxy or a file do not reach
+// the terminal.
 func TestNoRawBytesOnTheTerminal(t *testing.T) {
 	p := newFakeProxy(t)
 	p.ops["r"] = &fakeOperation{
@@ -435,8 +436,8 @@ func TestVerifyNamesWhatItCannotRead(t *testing.T) {
 	}
 }
 
-// TestVerifyFile wants the report to name the verdict, the time at which the certificate is judged,
-// and the forged bytes.
+// TestVerifyFile checks that the report names the verdict, the time at which the certificate is
+// judged, and the forged bytes.
 func TestVerifyFile(t *testing.T) {
 	const cases = "../../pkg/pades/testdata/cases/"
 	forged, err := os.ReadFile(cases + "forged-tail.pdf")
@@ -516,7 +517,7 @@ func TestProxyOutOfReach(t *testing.T) {
 	wantFiles(t, out, nil)
 }
 
-// One file of another kind must not have the proxy refuse the request of all.
+// One file of another kind must not make the proxy refuse the whole request.
 func TestContentType(t *testing.T) {
 	for _, c := range [][3]string{
 		{"PAdES", "a.pdf", "application/pdf"}, {"PAdES", "a.PDF", "application/pdf"}, {"PAdES", "notes.txt", "application/pdf"}, {"PAdES", "a", "application/pdf"},

@@ -9,8 +9,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
-// TestStateCheckNamesLostFiles: documents that the database does not know are listed, and a
-// database that has lost something is named.
+// TestStateCheckNamesLostFiles checks that documents unknown to the database are listed, and that a
+// database with lost entries is reported.
 func TestStateCheckNamesLostFiles(t *testing.T) {
 	folder := t.TempDir()
 	s, err := store.Open(t.Context(), store.Config{Folder: folder})

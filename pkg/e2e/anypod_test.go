@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// questions is how many are asked at random.
+// questions is the number of random questions.
 const questions = 1000
 
 // holding is an operation and the instance that holds it.
@@ -20,7 +20,7 @@ type holding struct {
 	ordinal   int
 }
 
-// spread has ten operations signed on each of three instances.
+// spread signs ten operations on each of three instances.
 func (w *world) spread(name string) []holding {
 	w.t.Helper()
 	var all []holding
@@ -40,7 +40,7 @@ func (w *world) spread(name string) []holding {
 	return all
 }
 
-// askAtRandom puts questions about the operations to the Service, eight at a time.
+// askAtRandom sends questions about the operations to the Service, eight at a time.
 func (w *world) askAtRandom(all []holding, judge func(holding, answer) error) {
 	w.t.Helper()
 	var work sync.WaitGroup
@@ -75,7 +75,7 @@ func (w *world) askAtRandom(all []holding, judge func(holding, answer) error) {
 	work.Wait()
 }
 
-// right wants the operation itself.
+// right checks that the answer is the operation that was asked for.
 func right(h holding, a answer) error {
 	if a.status != http.StatusOK || !strings.Contains(string(a.body), fmt.Sprintf(`"id":%d,`, h.id)) ||
 		a.header.Get("X-Signstash-Instance") != podName(h.ordinal) {
@@ -90,7 +90,7 @@ func right(h holding, a answer) error {
 	return nil
 }
 
-// anyPodAnswers asks the Service, that is any pod, about operations of all three.
+// anyPodAnswers asks the Service, and so any pod, about operations of all three instances.
 func (w *world) anyPodAnswers() {
 	all := w.spread("any")
 	w.askAtRandom(all, right)
@@ -100,13 +100,13 @@ func (w *world) anyPodAnswers() {
 	}
 }
 
-// onePodDown keeps an instance away: its operations are 503 that names it, the others are answered
-// as before.
+// onePodDown keeps one instance down. Its operations are answered with 503 that names it. The
+// others are answered as before.
 func (w *world) onePodDown() {
 	all := w.spread("down")
 	const down = 2
 	node := w.pod(down).Spec.NodeName
-	w.must("kubectl", "cordon", node) // else its successor would be there within seconds
+	w.must("kubectl", "cordon", node) // otherwise a new pod would start within seconds
 	uncordon := func() { w.must("kubectl", "uncordon", node) }
 	defer uncordon()
 	w.kubectl("delete", "pod", podName(down))

@@ -21,17 +21,17 @@ const (
 	tokenAPI = "/oauth2/authorization-server/oauth/token"
 	original = "../../hack/samples/invoice-103767.pdf"
 
-	front     = "http://" + release + "." + namespace + ".svc:8080" // any pod
+	front     = "http://" + release + "." + namespace + ".svc:8080" // leads to any pod
 	trial     = "http://" + release + "-trial." + namespace + ".svc:8090"
 	simulator = trial + "/simulator/"
 )
 
-// instanceURL is where a pod is reached from inside of the cluster.
+// instanceURL is the URL of a pod inside of the cluster.
 func instanceURL(ordinal int) string {
 	return fmt.Sprintf("http://%s.%s-headless.%s.svc.cluster.local:8080", podName(ordinal), release, namespace)
 }
 
-// operation is what the tests read of one.
+// operation holds the fields of an operation that the tests read.
 type operation struct {
 	ID                        int64
 	ExternalReference, Status string
@@ -44,7 +44,7 @@ type operation struct {
 	}
 }
 
-// request is a SignRequest of one document.
+// request is a SignRequest with one document.
 func request(t *testing.T, reference string) []byte {
 	t.Helper()
 	pdf, err := os.ReadFile(original)
@@ -66,7 +66,7 @@ func request(t *testing.T, reference string) []byte {
 	return body
 }
 
-// ask makes a call into the cluster as the client service and wants that status.
+// ask makes a call into the cluster as the client service and checks the status.
 func (w *world) ask(status int, method, url string, body []byte, header ...string) answer {
 	w.t.Helper()
 	a, err := call(w.t.Context(), w.door, w.admin, method, url, body, header...)
@@ -88,9 +88,9 @@ func (w *world) decode(a answer) operation {
 	return op
 }
 
-// accept gives a document to sign, asynchronously. A call with a key is refused while a peer cannot
-// say whether it knows the key, as one that has just been replaced: then it is repeated, as the
-// README tells clients to.
+// accept sends a document for asynchronous signing. A call with a key is refused while a peer
+// cannot say whether it knows the key, for example a peer that was just replaced. Then accept
+// repeats the call, as the README tells clients to do.
 func (w *world) accept(base, reference string) operation {
 	w.t.Helper()
 	body := request(w.t, reference)
@@ -132,7 +132,7 @@ func byIDURL(base string, id int64) string {
 	return fmt.Sprintf("%s%soperation/status/%d", base, api, id)
 }
 
-// ended waits at base until the operation with that reference has ended well.
+// ended waits until the operation with that reference has ended successfully. It asks at base.
 func (w *world) ended(base, reference string) operation {
 	w.t.Helper()
 	var op operation
@@ -151,8 +151,8 @@ func (w *world) ended(base, reference string) operation {
 	return op
 }
 
-// signed wants an operation of the cluster to hold one signed document, which independent verifiers
-// accept.
+// signed checks that an operation of the cluster contains one signed document, and that independent
+// verifiers accept it.
 func (w *world) signed(op operation) {
 	w.t.Helper()
 	pem, err := call(w.t.Context(), w.door, credential{}, http.MethodGet, simulator+"root.pem", nil)
@@ -162,7 +162,7 @@ func (w *world) signed(op operation) {
 	w.validFrom(op, pem.body)
 }
 
-// validFrom wants an operation to hold one document whose signature chains to root (PEM).
+// validFrom checks that an operation contains one document whose signature chains to root (PEM).
 func (w *world) validFrom(op operation, root []byte) {
 	w.t.Helper()
 	if len(op.DocumentList) != 1 || op.DocumentList[0].SignStatus != "SIGNED" {
@@ -192,7 +192,7 @@ func wantValid(t *testing.T, root, signed string) {
 		t.Fatal(err)
 	}
 	defer v.Close()
-	v.Offline = true // the responder has a name inside of the cluster alone
+	v.Offline = true // the responder's name exists only inside of the cluster
 	report := v.File(t.Context(), original, signed)
 	if err := report.Err(); err != nil {
 		t.Errorf("signed document: %v", err)
@@ -200,7 +200,7 @@ func wantValid(t *testing.T, root, signed string) {
 	t.Logf("asked: %s", strings.Join(report.Asked, ", "))
 }
 
-// counts is what the simulated service has counted.
+// counts returns the counters of the simulated service.
 type counts struct {
 	Signatures int64
 	Held       int
@@ -219,7 +219,7 @@ func (w *world) counts() counts {
 	return c
 }
 
-// simulate uses a control of the simulated service, as hold and release.
+// simulate calls a control of the simulated service, such as hold or release.
 func (w *world) simulate(control string) {
 	w.t.Helper()
 	if a, err := call(

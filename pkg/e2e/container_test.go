@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Names of what TestContainer makes in the container engine.
+// Names of the objects that TestContainer creates in the container engine.
 const (
 	containerNet    = "signstash-e2e"
 	containerProxy  = "signstash-e2e-proxy"
@@ -24,20 +24,20 @@ const (
 	containerVolume = "signstash-e2e-vol"
 )
 
-// The simulated service's only client: in this form of operation the proxy uses each client
-// service's own id and secret there.
+// The only client of the simulated service. In this mode the proxy uses each client service's own
+// id and secret at that service.
 var simulatedClient = credential{"SIM.000000000-000000000-simulated", "simulated-client-secret"}
 
-// TestContainer runs the docker command of the original product's documentation, with host, port
-// and paths replaced (and the published port on loopback alone), and signs async through it: the
-// digests leave by the HTTP proxy that it names.
+// TestContainer runs the docker command of the original product's documentation. It replaces host,
+// port and paths, and publishes the port only on loopback. Then it signs asynchronously through
+// this container. The digests leave through the HTTP proxy that the command names.
 func TestContainer(t *testing.T) {
 	w := &world{t: t, door: &http.Client{Timeout: time.Minute}, admin: simulatedClient}
 	remove := func() {
 		for _, args := range [][]string{
 			{"rm", "-f", containerProxy, containerTrial, containerHTTP}, {"volume", "rm", "-f", containerVolume}, {"network", "rm", containerNet},
 		} {
-			_, _ = run(t.Context(), "", "docker", args...) // most are not there
+			_, _ = run(t.Context(), "", "docker", args...) // most of them do not exist
 		}
 	}
 	remove()
@@ -107,7 +107,7 @@ func TestContainer(t *testing.T) {
 		t.Errorf("nothing went through the HTTP proxy: %s", out)
 	}
 
-	// What was accepted outlives the container: the same command again finds it in its volume.
+	// Accepted operations survive the container. The same command again finds them in its volume.
 	w.must("docker", "restart", "--time", "30", containerProxy)
 	w.eventually(func() error {
 		a, err := call(t.Context(), w.door, simulatedClient, http.MethodGet, byIDURL(base, op.ID), nil)
@@ -118,10 +118,10 @@ func TestContainer(t *testing.T) {
 	})
 }
 
-// workFolder makes the folder with the client file, which the image's user may read.
+// workFolder creates the folder with the client file. The user of the image can read it.
 func (w *world) workFolder() string {
 	w.t.Helper()
-	folder, err := os.MkdirTemp("", "signstash-work-") // below t.TempDir the image's user may not look
+	folder, err := os.MkdirTemp("", "signstash-work-") // the user of the image may not read folders below t.TempDir
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func (w *world) rootBehind(door string) []byte {
 	return a.body
 }
 
-// freePort is one of loopback that nobody listens on.
+// freePort returns a free port of loopback.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,22 +10,22 @@ import (
 	"strings"
 )
 
-// clusterWide names the rights of mode NodePort, the only ones outside of the namespace.
+// clusterWide names the rights of mode NodePort. They are the only rights outside of the namespace.
 var clusterWide = func() string {
 	digest := sha256.Sum256([]byte(namespace + "/" + release))
 	return fmt.Sprintf("%s-%s-controller-%x", namespace, release, digest[:4])
 }()
 
-// install puts the chart into a namespace where the API server enforces the restricted Pod Security
-// level.
+// install installs the chart into a namespace where the API server enforces the restricted Pod
+// Security level.
 func (w *world) install() {
 	for _, name := range []string{namespace, doorNamespace} {
-		w.must("kubectl", "delete", "namespace", name, "--ignore-not-found") // what an earlier run left
+		w.must("kubectl", "delete", "namespace", name, "--ignore-not-found") // left by an earlier run
 		w.must("kubectl", "create", "namespace", name)
 	}
 	w.must("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
 	w.must("kubectl", "delete", "clusterrole,clusterrolebinding", clusterWide, "--ignore-not-found")
-	w.must("kubectl", "uncordon", "--selector=kubernetes.io/os=linux") // a run that was ended may have left a node closed
+	w.must("kubectl", "uncordon", "--selector=kubernetes.io/os=linux") // an aborted run may have left a node cordoned
 	_, err := run(
 		w.t.Context(),
 		"",
@@ -45,7 +45,7 @@ func (w *world) install() {
 	w.wantReady(3)
 }
 
-// leastPrivilege looks at the running processes and at what the proxy's account may do.
+// leastPrivilege checks the running processes and the rights of the proxy's account.
 func (w *world) leastPrivilege() {
 	for ordinal := range 3 {
 		p := w.pod(ordinal)
@@ -103,7 +103,7 @@ func (w *world) leastPrivilege() {
 	}
 }
 
-// helmTest lets the chart test itself.
+// helmTest runs the test of the chart.
 func (w *world) helmTest() {
 	out := w.must("helm", "test", release, "-n", namespace, "--timeout", "3m")
 	if !strings.Contains(out, "Phase:          Succeeded") {
@@ -111,7 +111,7 @@ func (w *world) helmTest() {
 	}
 }
 
-// uninstall leaves the volumes and what users made.
+// uninstall checks that an uninstall keeps the volumes and the objects of users.
 func (w *world) uninstall() {
 	w.must("helm", "uninstall", release, "-n", namespace, "--wait", "--timeout", "3m")
 	kinds := w.must("kubectl", "api-resources", "--namespaced", "--verbs=list", "-o", "name")
@@ -123,13 +123,13 @@ func (w *world) uninstall() {
 		}
 	}
 	want := []string{
-		"configmap/kube-root-ca.crt", "serviceaccount/default", // the cluster's own
-		"secret/" + credentialSecret, // the user's
+		"configmap/kube-root-ca.crt", "serviceaccount/default", // made by the cluster
+		"secret/" + credentialSecret, // made by the user
 		"persistentvolumeclaim/state-" + podName(0), "persistentvolumeclaim/state-" + podName(1),
-		"persistentvolumeclaim/state-" + podName(2), "persistentvolumeclaim/state-" + podName(3), // of the scaled-down one
+		"persistentvolumeclaim/state-" + podName(2), "persistentvolumeclaim/state-" + podName(3), // of the removed instance
 	}
 	slices.Sort(want)
-	w.eventually(func() error { // the garbage collector takes its time
+	w.eventually(func() error { // the garbage collector needs some time
 		got := strings.Fields(w.kubectl("get", strings.Join(list, ","), "-o", "name", "--ignore-not-found"))
 		slices.Sort(got)
 		if !slices.Equal(got, want) {

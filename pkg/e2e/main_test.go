@@ -13,14 +13,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/e2e/cluster"
 )
 
-// images are what hack/e2e/images has built.
+// images are the images that hack/e2e/images has built.
 var images = []string{"signstash-proxy:e2e", "signstash-proxy:e2e-next", "signstash-trial:e2e", "signstash-door:e2e"}
 
-// kind is the cluster that the tests run in.
+// kind is the cluster in which the tests run.
 var kind cluster.Config
 
-// TestMain makes the cluster unless there is one, loads the images, and removes a cluster that it
-// made, unless KEEP is set.
+// TestMain creates the cluster unless it exists, and loads the images. It removes a cluster that it
+// has created, unless KEEP is set.
 func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code, err := inCluster(ctx, m.Run)
@@ -56,9 +56,9 @@ func inCluster(ctx context.Context, tests func() int) (code int, err error) {
 	return tests(), nil
 }
 
-// instancePort is the port of loopback that leads to the NodePort of an instance of the release
+// instancePort returns the loopback port that leads to the NodePort of an instance of the release
 // under test.
 func instancePort(ordinal int) int { return kind.Port + 1 + ordinal }
 
-// doorPort is the port of loopback that leads to the door.
+// doorPort returns the loopback port that leads to the door.
 func doorPort() int { return kind.Port + cluster.Ports - 1 }

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// published is what a pod's annotation says.
+// published is the endpoint in a pod's annotation.
 type published struct {
 	Host string `json:"host"`
 	Port int    `json:"port"`
 }
 
-// wantPublished waits until a pod is published at that address and ready.
+// wantPublished waits until a pod is ready and its published endpoint is the given address.
 func (w *world) wantPublished(ordinal int, host string, port int) {
 	w.t.Helper()
 	w.eventually(func() error {
@@ -42,8 +42,8 @@ func (w *world) wantPublished(ordinal int, host string, port int) {
 	})
 }
 
-// nodePort publishes every pod at its node, on a port of its own, and follows from outside of the
-// cluster.
+// nodePort publishes every pod at its node, with a port for each pod, and follows these addresses
+// from outside of the cluster.
 func (w *world) nodePort() {
 	w.values["endpoint.mode"] = "NodePort"
 	w.helm("--wait")
@@ -55,7 +55,7 @@ func (w *world) nodePort() {
 		`jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`,
 	)
 	for ordinal := range 3 {
-		port := instancePort(ordinal) // one that loopback leads to; the controller leaves it as it is
+		port := instancePort(ordinal) // loopback leads to this port; the controller keeps it
 		w.eventually(func() error {
 			_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "patch", "service", podName(ordinal), "--type=json",
 				fmt.Sprintf(`--patch=[{"op":"replace","path":"/spec/ports/0/nodePort","value":%d}]`, port))
@@ -65,7 +65,8 @@ func (w *world) nodePort() {
 	for ordinal := range 3 {
 		w.wantPublished(ordinal, node, instancePort(ordinal))
 	}
-	// Outside, the node's address is loopback's: kind leads these ports there.
+	// Outside of the cluster the node's address is loopback, because kind forwards these ports from
+	// there.
 	outside := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			host, port, err := net.SplitHostPort(address)
@@ -75,7 +76,7 @@ func (w *world) nodePort() {
 			return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
 		},
 	}}
-	w.eventually(func() error { // the pod's mounted endpoint follows the annotation
+	w.eventually(func() error { // the file in the pod is updated after the annotation
 		op := w.accept(instanceURL(1), fmt.Sprintf("outside %d", time.Now().UnixNano()))
 		if op.Host != node || op.Port != instancePort(1) {
 			return fmt.Errorf("the answer names %s", op.HostPort)
@@ -84,7 +85,7 @@ func (w *world) nodePort() {
 		for _, url := range []string{statusURL("http://"+op.HostPort, reference) + "?wait=20s", detailURL("http://"+op.HostPort, reference)} {
 			a, err := call(w.t.Context(), outside, w.admin, http.MethodGet, url, nil)
 			if err != nil {
-				return err // the node learns of a new port a moment after the API server
+				return err // the node learns about a new port a moment after the API server
 			}
 			if a.status != http.StatusOK || a.header.Get("X-Signstash-Instance") != podName(1) {
 				w.t.Fatalf("from outside: %s: %v", url, a)
@@ -114,7 +115,7 @@ func (w *world) nodePort() {
 	}
 }
 
-// loadBalancer plays the cloud: it gives every Service an address, and withdraws one.
+// loadBalancer acts as the cloud: it gives every Service an address, and withdraws one.
 func (w *world) loadBalancer() {
 	w.values["endpoint.mode"] = "LoadBalancer"
 	w.helm()
@@ -153,7 +154,7 @@ func (w *world) loadBalancer() {
 			front+api+"document/sign/async/base64/",
 			request(w.t, reference),
 		)
-		// no pod was ready: the Service learns a moment later that they are again
+		// No pod was ready. The Service learns a moment later that the pods are ready again.
 		if err != nil || a.status != http.StatusAccepted {
 			return errors.Join(err, fmt.Errorf("sign: %v", a))
 		}
@@ -170,7 +171,7 @@ func (w *world) loadBalancer() {
 		}
 		return nil
 	})
-	// of the instance that is unready: it answers all the same
+	// An operation of the instance that is not ready. That instance still answers.
 	w.ask(http.StatusOK, http.MethodGet, statusURL(front, "killed"), nil)
 	w.values["endpoint.mode"] = "PodDNS"
 	w.helm("--wait")

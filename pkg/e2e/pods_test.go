@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// killPod ends a pod the hard way while the remote side works for it: the operation ends after the
-// restart, under the same id.
+// killPod kills a pod while the remote side works for it. The operation ends after the restart,
+// under the same id.
 func (w *world) killPod() {
 	w.simulate("hold")
 	op := w.accept(instanceURL(1), "killed")
@@ -26,8 +26,8 @@ func (w *world) killPod() {
 	})
 	before := w.pod(1).Metadata.UID
 	w.kubectl("delete", "pod", podName(1), "--force", "--grace-period=0")
-	// The remote side goes on holding until another process has the operation: the first one cannot
-	// have ended it.
+	// The remote side holds its answers until another process has the operation, so the first process
+	// cannot have ended it.
 	w.eventually(func() error {
 		now, err := run(
 			w.t.Context(),
@@ -61,8 +61,7 @@ func (w *world) killPod() {
 	w.signed(w.decode(w.ask(http.StatusOK, http.MethodGet, detailURL(instanceURL(1), "killed"), nil)))
 }
 
-// scale goes up, and down: the volume of an instance that is taken away stays, and so do its
-// operations.
+// scale scales up and then down. The volume of a removed instance stays, and so do its operations.
 func (w *world) scale() {
 	w.values["replicas"] = "4"
 	w.helm("--wait")
@@ -73,7 +72,7 @@ func (w *world) scale() {
 	w.values["replicas"] = "2"
 	w.helm("--wait")
 	w.wantReady(2)
-	w.eventually(func() error { // the directory has to reach both
+	w.eventually(func() error { // the directory must reach both pods
 		for _, url := range []string{byIDURL(instanceURL(0), op.ID), byIDURL(instanceURL(1), op.ID), byIDURL(front, op.ID)} {
 			a, err := call(w.t.Context(), w.door, w.admin, http.MethodGet, url, nil)
 			if err != nil {
@@ -85,7 +84,7 @@ func (w *world) scale() {
 		}
 		return nil
 	})
-	w.ask(http.StatusOK, http.MethodGet, statusURL(front, "killed"), nil) // of one that is there
+	w.ask(http.StatusOK, http.MethodGet, statusURL(front, "killed"), nil) // of an instance that exists
 	w.values["replicas"] = "4"
 	w.helm("--wait")
 	w.wantReady(4)
@@ -95,11 +94,11 @@ func (w *world) scale() {
 	w.wantReady(3)
 }
 
-// load is what a client did while the image was rolled.
+// load holds what a client saw while the new image was rolled out.
 type load struct {
 	operations, retried, failed atomic.Int64
 	mu                          sync.Mutex
-	reasons                     map[string]int // why
+	reasons                     map[string]int // reasons of failures
 }
 
 func (l *load) because(reason string) {
@@ -108,14 +107,14 @@ func (l *load) because(reason string) {
 	l.reasons[reason]++
 }
 
-// upgradeUnderLoad rolls a new image while clients sign: what fails is cured by the documented
-// retry.
+// upgradeUnderLoad rolls out a new image while clients sign. The documented retry is enough for
+// every call that fails.
 func (w *world) upgradeUnderLoad() {
 	l := &load{reasons: map[string]int{}}
 	ctx, stop := context.WithCancel(w.t.Context())
 	var clients sync.WaitGroup
 	defer clients.Wait()
-	defer stop() // before that wait, however this ends
+	defer stop() // stop before that wait, however the function returns
 	for client := range 4 {
 		clients.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
@@ -165,8 +164,8 @@ func (w *world) oneOfMany(l *load, reference string) {
 	l.operations.Add(1)
 }
 
-// retried makes a call as the README tells clients to: after 429, 503 or a lost connection it is
-// repeated, a POST with its key.
+// retried makes a call as the README tells clients to. It repeats the call after 429, 503 or a lost
+// connection. A POST is repeated with its key.
 func (w *world) retried(l *load, status int, method, url string, body []byte, key string, done func(answer) bool) bool {
 	var header []string
 	if key != "" {
@@ -181,7 +180,7 @@ func (w *world) retried(l *load, status int, method, url string, body []byte, ke
 		case a.status == status && (done == nil || done(a)):
 			return true
 		case a.status == status: // not ended yet
-		case a.status == http.StatusBadGateway: // the door's word for a connection that was refused or cut
+		case a.status == http.StatusBadGateway: // the door answers this if a connection was refused or cut
 			reason = "connection cut"
 		case a.status == http.StatusTooManyRequests, a.status == http.StatusServiceUnavailable:
 			reason = fmt.Sprint(a.status)

@@ -14,7 +14,7 @@ import (
 // rotations is how often the credential is changed.
 const rotations = 10
 
-// clientSecret is the Secret of a client service as a user keeps it.
+// clientSecret is a user's Secret with the credential of a client service.
 func clientSecret(id, secret, previous string) object {
 	data := object{"clientId": id, "secret": secret}
 	if previous != "" {
@@ -26,8 +26,8 @@ func clientSecret(id, secret, previous string) object {
 	}
 }
 
-// rotate changes the credential ten times by kubectl apply. The old one goes on until it is
-// removed.
+// rotate changes the credential ten times with kubectl apply. The old credential stays valid until
+// it is removed.
 func (w *world) rotate() {
 	var took []time.Duration
 	for i := range rotations {
@@ -36,9 +36,9 @@ func (w *world) rotate() {
 		started := time.Now()
 		w.apply(namespace, clientSecret(old.id, w.admin.secret, old.secret))
 		took = append(took, w.lastToAccept(started, w.admin, http.StatusNotFound))
-		w.askAs(old, http.StatusNotFound) // not 401
+		w.askAs(old, http.StatusNotFound) // and not 401
 	}
-	for ordinal := range 3 { // what makes it seconds, not the kubelet's minute
+	for ordinal := range 3 { // the reason that this takes seconds and not the kubelet's minute
 		if w.pod(ordinal).Metadata.Annotations["signstash.io/refreshed"] == "" {
 			w.t.Errorf("%s was not told to look at its files again", podName(ordinal))
 		}
@@ -60,8 +60,8 @@ func (w *world) rotate() {
 	w.askAs(w.admin, http.StatusNotFound)
 }
 
-// lastToAccept returns when the last of three pods answers a credential with that status, after a
-// start.
+// lastToAccept returns how long after start the last of three pods answers a credential with that
+// status.
 func (w *world) lastToAccept(started time.Time, who credential, status int) time.Duration {
 	w.t.Helper()
 	var all sync.WaitGroup
@@ -91,7 +91,7 @@ func (w *world) lastToAccept(started time.Time, who credential, status int) time
 	return last
 }
 
-// askAs asks every pod for an operation that is not there.
+// askAs asks every pod for an operation that does not exist.
 func (w *world) askAs(who credential, status int) {
 	w.t.Helper()
 	for ordinal := range 3 {
@@ -102,8 +102,8 @@ func (w *world) askAs(who credential, status int) {
 	}
 }
 
-// brokenSecret breaks the Secret: an event says so without its value, and the client goes on with
-// what was good.
+// brokenSecret breaks the Secret. An event reports this without the value of the Secret, and the
+// client keeps its last good credential.
 func (w *world) brokenSecret() {
 	w.kubectl(
 		"patch",
@@ -116,15 +116,15 @@ func (w *world) brokenSecret() {
 	if strings.Contains(note, w.admin.secret) || !strings.Contains(note, "config") {
 		w.t.Errorf("the event says %q", note)
 	}
-	// Once a client service that came after it is known everywhere, so is what the controller made of
-	// the broken one.
+	// Once every pod knows a client service that was created later, every pod also knows what the
+	// controller made of the broken Secret.
 	later := credential{"later", "later-secret"}
 	w.apply(namespace, object{
 		"apiVersion": "v1", "kind": "Secret", "type": "signstash.io/client-service",
 		"metadata": object{"name": later.id}, "stringData": object{"clientId": later.id, "secret": later.secret},
 	})
 	w.accepted(later, 3)
-	w.askAs(w.admin, http.StatusNotFound) // not 401
+	w.askAs(w.admin, http.StatusNotFound) // and not 401
 	w.ask(http.StatusOK, http.MethodGet, statusURL(front, "once"), nil)
 	w.kubectl("delete", "secret", later.id)
 	w.kubectl("patch", "secret", credentialSecret, "--type=json", `--patch=[{"op":"remove","path":"/data/config"}]`)

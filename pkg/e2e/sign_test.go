@@ -12,20 +12,20 @@ import (
 // credentialSecret is the Secret of the client service that the steps use.
 const credentialSecret = "erp"
 
-// clientByKubectl applies the sample of a client service as a user would, and waits until every pod
-// knows it.
+// clientByKubectl applies the sample of a client service as a user would. It waits until every pod
+// knows the client service.
 func (w *world) clientByKubectl() {
 	w.kubectl("apply", "-f", "../../config/samples/client-service.yaml")
 	w.accepted(w.admin, 3)
 }
 
-// accepted waits until the instances let a client service in.
+// accepted waits until all instances accept a client service.
 func (w *world) accepted(who credential, instances int) {
 	w.t.Helper()
 	for ordinal := range instances {
 		w.eventually(func() error {
 			a, err := call(w.t.Context(), w.door, who, http.MethodGet, byIDURL(instanceURL(ordinal), 1), nil)
-			if err == nil && a.status != http.StatusNotFound { // the operation is not there; 401: the client service is not yet
+			if err == nil && a.status != http.StatusNotFound { // 404: no such operation; 401: client service not known yet
 				err = fmt.Errorf("pod %d: %v", ordinal, a)
 			}
 			return err
@@ -33,7 +33,7 @@ func (w *world) accepted(who credential, instances int) {
 	}
 }
 
-// signSync gets a token from one pod, signs at the others with it, and has the result verified.
+// signSync gets a token from one pod, signs with it at the others, and verifies the result.
 func (w *world) signSync() {
 	a := w.ask(http.StatusOK, http.MethodPost, instanceURL(0)+tokenAPI+"?grant_type=client_credentials", nil)
 	var token struct {
@@ -61,7 +61,7 @@ func (w *world) signSync() {
 	}
 }
 
-// signAsync follows host and port of the answer, and asks the wrong pods and the Service too.
+// signAsync uses host and port of the answer, and also asks the wrong pods and the Service.
 func (w *world) signAsync() {
 	op := w.accept(front, "async/1")
 	own := ""
@@ -91,8 +91,8 @@ func (w *world) signAsync() {
 	}
 }
 
-// idempotency repeats a request through the Service and at every pod: it is one operation, and one
-// signature.
+// idempotency repeats a request through the Service and at every pod. There is one operation and
+// one signature.
 func (w *world) idempotency() {
 	before := w.counts().Signatures
 	first := w.accept(front, "once")

@@ -19,11 +19,11 @@ import (
 	"time"
 )
 
-// tlsSecret is what cert-manager would make for the release.
+// tlsSecret is a Secret like the one that cert-manager would make for the release.
 const tlsSecret = "proxy-tls"
 
-// tls lets every instance speak TLS, with one certificate and the authority behind it, and asks one
-// for what another holds.
+// tls checks instances that use TLS with one certificate and its authority. It asks one instance
+// for an operation of another one.
 func (w *world) tls() {
 	certificate, key, authority := makeCertificate(
 		w.t,
@@ -47,16 +47,16 @@ func (w *world) tls() {
 			&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort())},
 		),
 		TLSClientConfig:   &tls.Config{RootCAs: roots},
-		DisableKeepAlives: true, // any pod each time
+		DisableKeepAlives: true, // a new connection, and so any pod, for each request
 	}}
 	secure := func(base string) string { return strings.Replace(base, "http://", "https://", 1) }
 	op := w.accept(secure(front), "by TLS")
 	there := "https://" + op.HostPort
 	w.ended(there, "by TLS")
-	// two of them ask the holder, by TLS
+	// Two of them ask the holder over TLS.
 	for _, base := range []string{front, instanceURL(0), instanceURL(1), instanceURL(2)} {
 		for _, url := range []string{byIDURL(secure(base), op.ID), detailURL(secure(base), "by TLS")} {
-			w.eventually(func() error { // every pod is new, and hears of its new peers a moment after it is ready
+			w.eventually(func() error { // every pod is new, and learns about its new peers a moment after it is ready
 				a, err := call(w.t.Context(), w.door, w.admin, http.MethodGet, url, nil)
 				if err == nil && a.status != http.StatusOK {
 					err = fmt.Errorf("%s: %v", url, a)
@@ -76,14 +76,14 @@ func (w *world) tls() {
 		a.status == http.StatusOK {
 		w.t.Error("the REST port still speaks without TLS")
 	}
-	w.helmTest() // it, too, goes by TLS
+	w.helmTest() // the chart's test uses TLS too
 	delete(w.values, "tls.secretName")
 	w.helm("--wait")
 	w.wantReady(3)
 	w.kubectl("delete", "secret", tlsSecret)
 }
 
-// makeCertificate returns a certificate with its key, and the authority that it leads to, all PEM.
+// makeCertificate returns a certificate, its key, and the authority that issued it, all in PEM.
 func makeCertificate(t *testing.T, names ...string) (certificate, key, authority string) {
 	t.Helper()
 	fail := func(err error) {

@@ -21,32 +21,32 @@ import (
 const (
 	namespace     = "e2e"
 	doorNamespace = "e2e-door"
-	release       = "signstash-proxy" // all that the chart makes is named after it
+	release       = "signstash-proxy" // all objects of the chart have this name as their prefix
 	chart         = "../../charts/signstash-proxy"
 
-	// commandTime bounds one command of kubectl, helm or docker: helm waits for pods, which wait for
+	// commandTime bounds one command of kubectl, helm or docker. helm waits for pods, which wait for
 	// volumes.
 	commandTime = 5 * time.Minute
-	// patience is how long the cluster may take to become as a step wants it: a pod that was killed
-	// waits a minute for the lock of its state, and an operation tries again a minute after a call
-	// that was cut.
+	// patience is how long a step waits for a state of the cluster. A pod waits up to a minute for the
+	// lock of the state folder after the previous pod was killed, and an operation is retried a minute
+	// after its call was cut.
 	patience = 3 * time.Minute
-	// interval between two looks.
+	// interval is the time between two checks.
 	interval = 100 * time.Millisecond
 )
 
-// world is a cluster with the chart in it.
+// world is a cluster with the chart installed.
 type world struct {
-	t      *testing.T // of the running step
+	t      *testing.T // the running step
 	values map[string]string
-	door   *http.Client // to whatever has a name in the cluster
-	admin  credential   // a client service that exists from the credentials step on
+	door   *http.Client // reaches every name in the cluster
+	admin  credential   // a client service that exists after the credentials step
 }
 
-// credential is id and secret of a client service.
+// credential is the id and the secret of a client service.
 type credential struct{ id, secret string }
 
-// run runs a command and returns what it printed.
+// run runs a command and returns its output.
 func run(ctx context.Context, stdin string, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
@@ -68,7 +68,7 @@ func run(ctx context.Context, stdin string, name string, args ...string) (string
 	return strings.TrimSpace(stdout.String()), nil
 }
 
-// must runs a command that has to go well.
+// must runs a command that must succeed.
 func (w *world) must(name string, args ...string) string {
 	w.t.Helper()
 	out, err := run(w.t.Context(), "", name, args...)
@@ -78,7 +78,7 @@ func (w *world) must(name string, args ...string) string {
 	return out
 }
 
-// kubectl runs it in the release's namespace.
+// kubectl runs kubectl in the release's namespace.
 func (w *world) kubectl(args ...string) string {
 	w.t.Helper()
 	return w.must("kubectl", append([]string{"-n", namespace}, args...)...)
@@ -104,7 +104,7 @@ func (w *world) get(kind, name string, into any) {
 	}
 }
 
-// helm installs or upgrades the release with w.values; args as --wait.
+// helm installs or upgrades the release with w.values. args are further arguments, such as --wait.
 func (w *world) helm(args ...string) {
 	w.t.Helper()
 	args = append([]string{"upgrade", "--install", release, chart, "-n", namespace, "--timeout", "4m"}, args...)
@@ -130,10 +130,10 @@ func (w *world) eventually(check func() error) {
 	}
 }
 
-// object is JSON to be.
+// object is an object that is sent as JSON.
 type object map[string]any
 
-// pod is what the tests read of one.
+// pod holds the fields of a pod that the tests read.
 type pod struct {
 	Metadata struct {
 		Name, UID         string
@@ -170,7 +170,7 @@ func (w *world) pod(ordinal int) *pod {
 
 func podName(ordinal int) string { return fmt.Sprintf("%s-%d", release, ordinal) }
 
-// wantReady waits until so many instances are ready, and no more are there.
+// wantReady waits until exactly the given number of instances exists and all of them are ready.
 func (w *world) wantReady(instances int) {
 	w.t.Helper()
 	w.eventually(func() error {
@@ -192,7 +192,7 @@ func (w *world) wantReady(instances int) {
 	})
 }
 
-// wantEvent waits for an event on an object, and returns its note.
+// wantEvent waits for an event on an object, and returns the note of the event.
 func (w *world) wantEvent(kind, name, reason string) string {
 	w.t.Helper()
 	note := ""
@@ -218,7 +218,7 @@ func (w *world) wantEvent(kind, name, reason string) string {
 	return note
 }
 
-// newDoor returns a client that speaks to what is inside of the cluster.
+// newDoor returns a client that reaches names inside of the cluster.
 func newDoor() *http.Client {
 	door := &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort())}
 	return &http.Client{
@@ -227,7 +227,7 @@ func newDoor() *http.Client {
 	}
 }
 
-// openDoor installs it.
+// openDoor installs the door.
 func (w *world) openDoor() {
 	w.t.Helper()
 	labels := object{"app": "door"}
@@ -248,7 +248,7 @@ func (w *world) openDoor() {
 	w.must("kubectl", "-n", doorNamespace, "rollout", "status", "deployment/door", "--timeout=2m")
 }
 
-// diagnose prints what a person would look at first; no Secrets.
+// diagnose prints what helps to find the cause of a failure. It prints no Secrets.
 func (w *world) diagnose() {
 	for _, command := range []string{
 		"get pods -o wide", "get events --sort-by=.lastTimestamp", "logs -l app.kubernetes.io/component=controller --tail=30",
@@ -259,7 +259,7 @@ func (w *world) diagnose() {
 	}
 }
 
-// answer is an HTTP answer, read whole.
+// answer is an HTTP answer with its whole body.
 type answer struct {
 	status int
 	header http.Header
@@ -268,7 +268,7 @@ type answer struct {
 
 func (a answer) String() string { return fmt.Sprintf("%d %.300s", a.status, a.body) }
 
-// call makes one call; header holds names and values in turn.
+// call makes one call. header alternates names and values.
 func call(
 	ctx context.Context,
 	c *http.Client,
@@ -299,7 +299,8 @@ func call(
 	return answer{resp.StatusCode, resp.Header, data}, err
 }
 
-// TestCluster runs the steps one after the other: each takes the cluster as the one before left it.
+// TestCluster runs the steps in order. Each step starts with the cluster as the previous one left
+// it.
 func TestCluster(t *testing.T) {
 	sample := credential{"erp", "change-me"} // config/samples/client-service.yaml
 	w := &world{t: t, door: newDoor(), admin: sample, values: map[string]string{
@@ -330,7 +331,7 @@ func TestCluster(t *testing.T) {
 	t.Logf("steps:%s", times.String())
 }
 
-// steps is the whole test, in order.
+// steps are all steps of the test, in order.
 var steps = []struct {
 	name string
 	run  func(*world)

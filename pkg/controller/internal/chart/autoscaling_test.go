@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// TestAutoscaling: the autoscaler owns the number of instances, and never lowers it. Neither does
-// an upgrade, the one included that switches it on.
+// TestAutoscaling checks that the autoscaler controls the number of instances and never lowers it.
+// An upgrade does not lower it either, even the upgrade that enables autoscaling.
 func TestAutoscaling(t *testing.T) {
 	c, namespace := server.Client(t), server.Namespace(t)
 	config := administrator(t)
@@ -58,8 +58,8 @@ func TestAutoscaling(t *testing.T) {
 	}
 }
 
-// TestWayBack: with the autoscaler the way back to an earlier release that the README names keeps
-// the number of instances.
+// TestWayBack checks that the downgrade procedure of the README keeps the number of instances if
+// autoscaling is on.
 func TestWayBack(t *testing.T) {
 	c, namespace := server.Client(t), server.Namespace(t)
 	config := administrator(t)

@@ -24,8 +24,8 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestModes has a real API server say what it thinks of everything that is rendered, and holds
-// rules that are true in every mode.
+// TestModes validates all rendered objects with a real API server, and checks rules that hold in
+// every mode.
 func TestModes(t *testing.T) {
 	for name, values := range modes {
 		t.Run(name, func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestModes(t *testing.T) {
 			c, namespace := server.Client(t), server.Namespace(t)
 			for _, o := range all {
 				if _, ok := o.(*unstructured.Unstructured); ok {
-					continue // of the Prometheus operator
+					continue // a kind of the Prometheus operator
 				}
 				if !strings.HasPrefix(o.GetObjectKind().GroupVersionKind().Kind, "ClusterRole") {
 					o.SetNamespace(namespace)
@@ -60,7 +60,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// wantRestricted holds every pod against the restricted Pod Security level, and a little more.
+// wantRestricted checks every pod against the restricted Pod Security level and some further rules.
 func wantRestricted(t *testing.T, all []client.Object) {
 	t.Helper()
 	pods := map[string]corev1.PodSpec{}
@@ -97,8 +97,8 @@ func wantRestricted(t *testing.T, all []client.Object) {
 	}
 }
 
-// wantSteadyLabels holds that pods are not replaced for another version of the chart alone, or of
-// another image than theirs.
+// wantSteadyLabels checks that pod labels contain no version and no image. Otherwise an upgrade
+// would replace pods when only the version of the chart or another image changes.
 func wantSteadyLabels(t *testing.T, all []client.Object) {
 	t.Helper()
 	for _, o := range all {
@@ -120,7 +120,7 @@ func wantSteadyLabels(t *testing.T, all []client.Object) {
 	}
 }
 
-// wantKnownFlags has the proxy's own configuration read the flags that it is started with.
+// wantKnownFlags parses the proxy's flags with the proxy's own configuration code.
 func wantKnownFlags(t *testing.T, set *appsv1.StatefulSet) {
 	t.Helper()
 	known := map[string]bool{}
@@ -135,7 +135,7 @@ func wantKnownFlags(t *testing.T, set *appsv1.StatefulSet) {
 	}
 }
 
-// wantMounts holds that every file which a flag names lies below a mount.
+// wantMounts checks that every file named by a flag is below a mount.
 func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 	t.Helper()
 	container := set.Spec.Template.Spec.Containers[0]
@@ -153,8 +153,8 @@ func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 	}
 }
 
-// TestSecretsByReference: what is secret is named, never rendered; the one exception is the
-// simulated service's, which is public.
+// TestSecretsByReference checks that secrets are referenced and never rendered. The only exception
+// is the secret of the simulated service, which is public.
 func TestSecretsByReference(t *testing.T) {
 	for name, values := range modes {
 		for _, o := range objects(t, values) {
@@ -165,7 +165,8 @@ func TestSecretsByReference(t *testing.T) {
 	}
 }
 
-// TestRefusals: values that make no sense are refused by name.
+// TestRefusals checks that invalid combinations of values are refused with an error that names
+// them.
 func TestRefusals(t *testing.T) {
 	for values, want := range map[string]string{
 		"{}": "nobody would sign",
@@ -205,7 +206,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestSchema: the schema knows every value and no other, and every map of known values is closed.
+// TestSchema checks that the schema contains exactly the known values, and that every map of known
+// values is closed.
 func TestSchema(t *testing.T) {
 	read := func(name string) (v map[string]any) {
 		content, err := os.ReadFile(filepath.Join(folder, name))
@@ -218,7 +220,7 @@ func TestSchema(t *testing.T) {
 		return v
 	}
 	schema := read("values.schema.json")
-	delete(schema["properties"].(map[string]any), "global") // helm's own
+	delete(schema["properties"].(map[string]any), "global") // helm's own value
 	compare(t, "", read("values.yaml"), schema)
 }
 
@@ -226,7 +228,7 @@ func compare(t *testing.T, path string, values, schema map[string]any) {
 	t.Helper()
 	properties, ok := schema["properties"].(map[string]any)
 	if !ok {
-		return // whatever a user writes there
+		return // users may write anything there
 	}
 	if schema["additionalProperties"] != false {
 		t.Errorf("%s: the schema is not closed", path)
@@ -248,7 +250,7 @@ func compare(t *testing.T, path string, values, schema map[string]any) {
 	}
 }
 
-// TestRights: the chart grants what the controller's sources declare, and nothing more.
+// TestRights checks that the chart grants exactly the rights that the controller's sources declare.
 func TestRights(t *testing.T) {
 	content, err := os.ReadFile("../../../../config/rbac/role.yaml")
 	if err != nil {
@@ -282,7 +284,7 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// clusterRole returns the one that there is.
+// clusterRole returns the only ClusterRole.
 func clusterRole(t *testing.T, all []client.Object) *rbacv1.ClusterRole {
 	t.Helper()
 	i := slices.IndexFunc(all, func(o client.Object) bool { _, ok := o.(*rbacv1.ClusterRole); return ok })
@@ -292,8 +294,8 @@ func clusterRole(t *testing.T, all []client.Object) *rbacv1.ClusterRole {
 	return all[i].(*rbacv1.ClusterRole)
 }
 
-// TestReleaseNames: what YAML would take for something else is a name, and two releases never share
-// what belongs to no namespace.
+// TestReleaseNames checks release names that YAML could read as another type. It also checks that
+// two releases never share a cluster-scoped object.
 func TestReleaseNames(t *testing.T) {
 	of := func(release, namespace string) []client.Object {
 		t.Helper()
@@ -321,14 +323,14 @@ func TestReleaseNames(t *testing.T) {
 	if one.Name == other.Name {
 		t.Errorf("two releases have ClusterRole %s", one.Name)
 	}
-	// The longest names: 63 characters of a namespace, 44 of a release.
+	// The longest names: 63 characters for a namespace, 44 for a release.
 	long := clusterRole(t, of(strings.Repeat("r", 53), strings.Repeat("n", 63)))
 	if len(long.Name) > 253 || !strings.HasPrefix(long.Name, strings.Repeat("n", 63)+"-") {
 		t.Errorf("ClusterRole %s has %d characters", long.Name, len(long.Name))
 	}
 }
 
-// TestSamples: every sample of values renders to what an API server takes.
+// TestSamples checks that an API server accepts the objects rendered from every sample of values.
 func TestSamples(t *testing.T) {
 	files, err := filepath.Glob("../../../../config/samples/values-*.yaml")
 	if err != nil || len(files) < 3 {
@@ -350,8 +352,8 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// single takes rules apart: group, resource, verb and name, each by itself; names without what they
-// begin with, that of the release.
+// single splits rules into single rights: group, resource, verb and name. It removes the prefix of
+// the release from names.
 func single(rules []rbacv1.PolicyRule, prefix string) []string {
 	var all []string
 	for _, r := range rules {
@@ -373,8 +375,8 @@ func single(rules []rbacv1.PolicyRule, prefix string) []string {
 	return slices.Compact(all)
 }
 
-// TestTrialIsLoud: nobody can overlook that signatures of a trial have no value, nor what becomes
-// of an instance that is scaled away.
+// TestTrialIsLoud checks that the notes of a trial clearly say that its signatures have no value,
+// and what happens to an instance that is scaled down.
 func TestTrialIsLoud(t *testing.T) {
 	notes := func(values string) string {
 		out, err := helm(

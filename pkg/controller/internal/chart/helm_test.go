@@ -22,13 +22,13 @@ import (
 
 var (
 	server  testenv.Server
-	scratch string // a folder, once somebody made it
+	scratch string // a folder, once a test has created it
 )
 
 func TestMain(m *testing.M) {
 	code := server.Run(m)
 	if scratch != "" {
-		_ = os.RemoveAll(scratch) // a leftover lies in the system's temporary folder
+		_ = os.RemoveAll(scratch) // a leftover is in the system's temporary folder
 	}
 	os.Exit(code)
 }
@@ -38,8 +38,8 @@ const (
 	release = "signstash-proxy"
 )
 
-// helm runs it and returns what it printed. Where HELM is not set and none is on PATH the test is
-// skipped, or fails where CI=true.
+// helm runs helm and returns its output. If HELM is not set and helm is not on PATH, the test is
+// skipped, or fails if CI=true.
 func helm(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
 	program := os.Getenv("HELM")
@@ -54,7 +54,7 @@ func helm(t *testing.T, stdin string, args ...string) (string, error) {
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+os.DevNull) // nobody's cluster
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+os.DevNull) // no cluster
 	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -70,9 +70,9 @@ func template(t *testing.T, values string) (string, error) {
 	return helm(t, values, "template", release, folder, "--namespace", "signing", "--values", "-")
 }
 
-// objects renders the chart and decodes what comes out as the API server would with strict field
-// validation: every field is known, none is there twice. What the standard API does not know comes
-// back unstructured.
+// objects renders the chart and decodes the output as the API server would with strict field
+// validation: every field is known, and no field appears twice. Kinds outside of the standard API
+// are returned as unstructured objects.
 func objects(t *testing.T, values string) []client.Object {
 	t.Helper()
 	text, err := template(t, values)
@@ -107,7 +107,7 @@ func decode(t *testing.T, text string) []client.Object {
 	return all
 }
 
-// find returns the one object of its type with that name.
+// find returns the only object of its type with the given name.
 func find[T client.Object](t *testing.T, all []client.Object, name string) T {
 	t.Helper()
 	i := slices.IndexFunc(all, func(o client.Object) bool { _, ok := o.(T); return ok && o.GetName() == name })
@@ -118,7 +118,7 @@ func find[T client.Object](t *testing.T, all []client.Object, name string) T {
 	return all[i].(T)
 }
 
-// modes are values for everything that the chart can be told; each is rendered.
+// modes are sets of values that together use every feature of the chart. Each set is rendered.
 var modes = map[string]string{
 	"trial": "trial: {enabled: true}",
 	"remote service": `
@@ -175,5 +175,5 @@ podDisruptionBudget: {enabled: false}
 networkPolicy: {enabled: false}`,
 }
 
-// subPath mounts never change.
+// subPath mounts are never updated.
 var subPath = regexp.MustCompile(`(?i)subPath`)

@@ -10,7 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// shape is what a policy lets through, a rule a line: the ports and how many peers are named.
+// shape describes the traffic that a policy allows, one rule in a line: the ports and the number of
+// named peers.
 func shape(ports []networkingv1.NetworkPolicyPort, peers []networkingv1.NetworkPolicyPeer) string {
 	var names []string
 	for _, p := range ports {
@@ -40,9 +41,9 @@ func egress(p *networkingv1.NetworkPolicy) (rules []string) {
 	return rules
 }
 
-// TestNetworkPolicy: who may speak to whom, by default and where values narrow it. A rule without
-// ports, or a narrowed one that forgets the other instances, would be the opposite of what was
-// meant.
+// TestNetworkPolicy checks which peers may connect, by default and if values restrict them. It
+// guards against a rule without ports, which allows all ports, and a restricted rule that forgets
+// the other instances.
 func TestNetworkPolicy(t *testing.T) {
 	const dns, peers = "[53/UDP 53 5353/UDP 5353] 0", "[8080 8090] 1"
 	for name, test := range map[string]struct {

@@ -21,10 +21,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// root is the module's folder.
+// root is the folder of the module.
 const root = "../../../.."
 
-// administrator returns the kubeconfig of somebody who may do anything.
+// administrator returns the kubeconfig of a user with all rights.
 func administrator(t *testing.T) string {
 	t.Helper()
 	const user = "administrator"
@@ -40,7 +40,7 @@ func administrator(t *testing.T) string {
 	return file
 }
 
-// buildController builds the controller once, below scratch.
+// buildController builds the controller once, in scratch.
 var buildController = sync.OnceValues(func() (string, error) {
 	var err error
 	if scratch, err = os.MkdirTemp("", "chart-"); err != nil {
@@ -54,8 +54,8 @@ var buildController = sync.OnceValues(func() (string, error) {
 	return program, err
 })
 
-// wantControllerStarts has the controller itself read the flags that it is started with: it gets as
-// far as to look for a cluster.
+// wantControllerStarts starts the controller with its rendered flags. It must get as far as looking
+// for a cluster.
 func wantControllerStarts(t *testing.T, all []client.Object) {
 	t.Helper()
 	program, err := buildController()
@@ -72,7 +72,7 @@ func wantControllerStarts(t *testing.T, all []client.Object) {
 	}
 }
 
-// TestMarkers: config/rbac/role.yaml is what the markers in the sources make.
+// TestMarkers checks that config/rbac/role.yaml is generated from the markers in the sources.
 func TestMarkers(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "tool", "-modfile=hack/tools/go.mod", "controller-gen",
 		"rbac:roleName=signstash-controller", "paths=./pkg/controller/...", "output:stdout")
@@ -92,7 +92,7 @@ func TestMarkers(t *testing.T) {
 	}
 }
 
-// TestPods: what an instance is asked, when it takes work, and where it goes.
+// TestPods checks the probes of an instance, its readiness and its scheduling.
 func TestPods(t *testing.T) {
 	all := objects(t, modes["trial"])
 	pod := find[*appsv1.StatefulSet](t, all, release).Spec.Template
@@ -130,7 +130,8 @@ func wantProbe(t *testing.T, name string, p *corev1.Probe, path, port string) {
 	}
 }
 
-// TestExtras: what a user adds to the proxy's pods is there, and what the chart needs stays.
+// TestExtras checks that a user's additions to the proxy's pods are present and that the chart's
+// own parts stay.
 func TestExtras(t *testing.T) {
 	all := objects(t, modes["everything else"])
 	pod := find[*appsv1.StatefulSet](t, all, release).Spec.Template
@@ -170,7 +171,8 @@ func TestExtras(t *testing.T) {
 	}
 }
 
-// TestMemoryLimit: whatever way a limit is written, the Go runtime is told nine tenths of it.
+// TestMemoryLimit checks that the Go runtime gets nine tenths of the limit, in every notation of
+// the limit.
 func TestMemoryLimit(t *testing.T) {
 	for limit, want := range map[string]string{
 		"512Mi": "483183820", "1.5Gi": "1449551462", "100M": "90000000", "1000000": "900000", `"1000000"`: "900000", "2147483648": "1932735283", "1000000000m": "",
@@ -188,7 +190,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-// TestUser: all pods run as one user, which is the cluster's choice where the values say null.
+// TestUser checks that all pods run as one user. The cluster chooses the user if the value is null.
 func TestUser(t *testing.T) {
 	for values, want := range map[string]bool{
 		"trial: {enabled: true}": true,
@@ -211,7 +213,8 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// TestImage: a digest counts before the tag, and whatever a tag looks like the label is one.
+// TestImage checks that a digest takes precedence over the tag, and that the label is valid for
+// every tag.
 func TestImage(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0a", 32)
 	for values, want := range map[string]struct{ image, version string }{
@@ -230,7 +233,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestFrontService: the Service in front of all is what a cloud is told to make.
+// TestFrontService checks the front Service, from which a cloud makes a load balancer.
 func TestFrontService(t *testing.T) {
 	s := find[*corev1.Service](t, objects(t, modes["LoadBalancer of a class"]), release).Spec
 	if s.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal || s.LoadBalancerClass == nil ||
@@ -240,8 +243,8 @@ func TestFrontService(t *testing.T) {
 	}
 }
 
-// TestTrialConfig: documents of a trial get revocation data too: it comes from a Service, whose
-// address is private.
+// TestTrialConfig checks that documents of a trial get revocation data. It comes from a Service,
+// which has a private address.
 func TestTrialConfig(t *testing.T) {
 	for values, want := range map[string]string{
 		"trial: {enabled: true}": "10.0.0.0/8",
@@ -258,8 +261,8 @@ func TestTrialConfig(t *testing.T) {
 	}
 }
 
-// TestTestAuthority: `helm test` trusts the authority of the TLS Secret where there is one, and
-// starts where there is none.
+// TestTestAuthority checks that `helm test` trusts the authority in the TLS Secret if there is one,
+// and starts if there is none.
 func TestTestAuthority(t *testing.T) {
 	spec := find[*corev1.Pod](t, objects(t, "{trial: {enabled: true}, tls: {secretName: s}}"), release+"-test").Spec
 	i := slices.IndexFunc(spec.Volumes, func(v corev1.Volume) bool { return v.Name == "tls" })
@@ -273,7 +276,8 @@ func TestTestAuthority(t *testing.T) {
 	}
 }
 
-// TestTemplateNames: names of templates are those of all charts of a release.
+// TestTemplateNames checks that template names have the chart's prefix, because all charts of a
+// release share template names.
 func TestTemplateNames(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(folder, "templates/_helpers.tpl"))
 	if err != nil {

@@ -15,7 +15,7 @@ var server testenv.Server
 
 func TestMain(m *testing.M) { os.Exit(server.Run(m)) }
 
-// TestServer writes to the API server and reads back.
+// TestServer writes an object to the API server and reads it back.
 func TestServer(t *testing.T) {
 	c, namespace := server.Client(t), server.Namespace(t)
 	secret := &corev1.Secret{
