@@ -13,7 +13,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
-// script is a host that answers as told.
+// script is a host whose answers the test chooses.
 type script struct {
 	mu     sync.Mutex
 	status int // 0 = no answer
@@ -45,7 +45,8 @@ func (s *script) set(status int) {
 	s.status = status
 }
 
-// breakerClient is a client whose host is a script, and the states that its breaker went through.
+// breakerClient returns a client whose host is a script, and a function that returns the states
+// that the breaker has had.
 func breakerClient(host *script, b outbound.Breaker) (*http.Client, func() []outbound.State) {
 	var mu sync.Mutex
 	var states []outbound.State
@@ -125,8 +126,8 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// TestHalfOpenLetsOneThrough: while one call is out to see, others wait; if its caller gives up,
-// the next one goes.
+// TestHalfOpenLetsOneThrough checks that other calls are refused while a probe is under way, and
+// that the next call becomes the probe when the caller of the first one gives up.
 func TestHalfOpenLetsOneThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host := &script{}
@@ -150,7 +151,7 @@ func TestHalfOpenLetsOneThrough(t *testing.T) {
 	})
 }
 
-// TestBreakerJudgement: what counts against a host and what does not.
+// TestBreakerJudgement checks which outcomes count as a failure of the host.
 func TestBreakerJudgement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for status, opens := range map[int]bool{0: true, 500: true, 503: true, 501: false, 400: false, 401: false, 404: false, 429: false, 302: false} {
@@ -176,7 +177,7 @@ func TestBreakerJudgement(t *testing.T) {
 	})
 }
 
-// TestHostsApart: one host's failures keep nobody from another.
+// TestHostsApart checks that the failures of one host do not block calls to another host.
 func TestHostsApart(t *testing.T) {
 	bad, good := newServer(
 		t,

@@ -46,7 +46,7 @@ func post(ctx context.Context, t *testing.T, url string) *http.Request {
 	return r
 }
 
-// closedPort is an address where nobody listens.
+// closedPort returns an address on which nobody listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -57,7 +57,8 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestExchange: what came, or whether it can have been carried out.
+// TestExchange checks which answer Exchange returns, or whether its error says that the request may
+// have been carried out.
 func TestExchange(t *testing.T) {
 	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body)
@@ -86,7 +87,7 @@ func TestExchange(t *testing.T) {
 	})
 	cases := []struct {
 		path   string
-		status int // of a whole answer; 0 = lost
+		status int // of a complete answer; 0 = lost
 		lost   outbound.LostError
 		body   int
 	}{
@@ -121,7 +122,7 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// TestNotSent: failures before a connection stands are known to have done nothing.
+// TestNotSent checks that a failure before a connection exists says that nothing was sent.
 func TestNotSent(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -162,7 +163,8 @@ func TestNotSent(t *testing.T) {
 	}
 }
 
-// TestUnansweredIsSent: a host that takes the request and says nothing leaves the outcome open.
+// TestUnansweredIsSent checks that the outcome is unknown when a host takes the request and does
+// not answer.
 func TestUnansweredIsSent(t *testing.T) {
 	got := make(chan struct{})
 	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -195,7 +197,8 @@ func newTLSServer(t *testing.T) *httptest.Server {
 	return server
 }
 
-// TestTLS: the authority of the CA bundle is trusted, and HTTP/2 is spoken.
+// TestTLS checks that the certificate authority in the CA bundle is trusted, and that HTTP/2 is
+// used.
 func TestTLS(t *testing.T) {
 	server := newTLSServer(t)
 	bundle := filepath.Join(t.TempDir(), "ca.pem")
@@ -209,7 +212,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreReused: ten calls one after the other use one connection.
+// TestConnectionsAreReused checks that ten calls, one after the other, use one connection.
 func TestConnectionsAreReused(t *testing.T) {
 	seen := map[string]bool{}
 	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { seen[r.RemoteAddr] = true })

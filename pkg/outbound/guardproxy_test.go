@@ -14,7 +14,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
-// names is a resolver with a fixed table. Absent names do not resolve.
+// names is a resolver with a fixed table. Names that are not in it do not resolve.
 type names map[string][]string
 
 func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
@@ -28,8 +28,8 @@ func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 	return found, nil
 }
 
-// TestGuardBehindProxy checks what an HTTP proxy is asked for. The proxy would reach everything, so
-// only the guard can refuse.
+// TestGuardBehindProxy checks what an HTTP proxy is asked for. The proxy itself would call every
+// address, so only the guard can refuse.
 func TestGuardBehindProxy(t *testing.T) {
 	var asked atomic.Int32
 	proxy := newServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -87,8 +87,8 @@ func TestGuardBehindProxy(t *testing.T) {
 	}
 }
 
-// TestGuardRefusalIsNotTheHostsFault refuses a host more often than the breaker allows failures:
-// the breaker stays closed.
+// TestGuardRefusalIsNotTheHostsFault checks that the breaker stays closed when the guard refuses a
+// host more often than the breaker allows failures.
 func TestGuardRefusalIsNotTheHostsFault(t *testing.T) {
 	config := proxyAt(t, closedPort(t))
 	config.Breaker = outbound.Breaker{

@@ -31,8 +31,8 @@ func proxyAt(t *testing.T, address string) outbound.Config {
 	return outbound.Config{ProxyHost: host, ProxyPort: n}
 }
 
-// startTinyproxy runs a real HTTP proxy on loopback that asks for user and password, and returns
-// its address and its log.
+// startTinyproxy runs a real HTTP proxy on loopback that requires user and password. It returns the
+// proxy's address and its log file.
 func startTinyproxy(t *testing.T) (address, logFile string) {
 	t.Helper()
 	program, err := exec.LookPath("tinyproxy")
@@ -74,8 +74,8 @@ func startTinyproxy(t *testing.T) (address, logFile string) {
 	}
 }
 
-// TestTinyproxy: plain calls and TLS go through a real proxy with credentials, and wrong ones are
-// known to have sent nothing.
+// TestTinyproxy checks that plain calls and TLS go through a real proxy with credentials. With
+// wrong credentials, the error says that nothing was sent.
 func TestTinyproxy(t *testing.T) {
 	address, logFile := startTinyproxy(t)
 	plain := newServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -128,7 +128,7 @@ func TestTinyproxy(t *testing.T) {
 		status != http.StatusUnauthorized {
 		t.Errorf("wrong password: status %d, want 407 (or 401, as old releases say)", status)
 	}
-	credentials("simulated:password1\n") // they may change while the client lives
+	credentials("simulated:password1\n") // they may change while the client is in use
 	if a, err := outbound.Exchange(
 		client,
 		post(t.Context(), t, secure.URL),
@@ -139,8 +139,8 @@ func TestTinyproxy(t *testing.T) {
 	}
 }
 
-// refusedBy is the status of an answer, whole or not: tinyproxy resets the connection behind its
-// refusal.
+// refusedBy returns the status of a complete or incomplete answer, because tinyproxy resets the
+// connection after a refusal.
 func refusedBy(a *outbound.Answer, err error) int {
 	var lost *outbound.LostError
 	if errors.As(err, &lost) {
@@ -149,7 +149,8 @@ func refusedBy(a *outbound.Answer, err error) int {
 	return a.Status
 }
 
-// TestProxyCredentials: the file's first line is user:password; its errors hold nothing of it.
+// TestProxyCredentials checks that user:password is read from the first line of the file, and that
+// errors contain nothing of it.
 func TestProxyCredentials(t *testing.T) {
 	var got string
 	proxy := newServer(t, func(w http.ResponseWriter, r *http.Request) {

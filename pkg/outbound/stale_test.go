@@ -12,9 +12,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
-// oneAnswer serves one request on each connection without saying that it ends there, and hangs up
-// when the second one has come: what proxies and servers do that give up a connection which was
-// just used again.
+// oneAnswer serves one request on each connection and does not announce that the connection ends
+// there. It closes the connection when the second request arrives. Proxies and servers do the same
+// when they close a connection at the moment when it is used again.
 func oneAnswer(t *testing.T) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,8 +51,8 @@ func serveOnce(c net.Conn) {
 	}
 }
 
-// TestStaleConnection: what may be repeated is, on another connection; of what may not, the outcome
-// is unknown.
+// TestStaleConnection checks that a repeatable request is sent again on another connection, and
+// that the outcome of any other request is unknown.
 func TestStaleConnection(t *testing.T) {
 	url := "http://" + oneAnswer(t)
 	for name, repeatable := range map[string]bool{"repeatable": true, "once": false} {
@@ -74,8 +74,8 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
-// TestProxyThatHangsUp: through a proxy, what is not TLS gets a connection of its own each time, so
-// that none is a stale one.
+// TestProxyThatHangsUp checks that each call without TLS gets its own connection through a proxy,
+// so that no such call uses a stale connection.
 func TestProxyThatHangsUp(t *testing.T) {
 	client := newClient(t, proxyAt(t, oneAnswer(t)))
 	for n := range 3 {

@@ -46,7 +46,8 @@ func TestGatherOCSP(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with OCSP, the CRL serves; whatever is wrong with both, nothing does.
+// TestGatherRudeOCSP checks that the CRL is used for any fault of OCSP, and that Gather fails when
+// both have a fault.
 func TestGatherRudeOCSP(t *testing.T) {
 	for _, rude := range certstatus.Rudenesses() {
 		t.Run(string(rude), func(t *testing.T) {
@@ -104,7 +105,8 @@ func TestGatherWithoutNextUpdate(t *testing.T) {
 	}
 }
 
-// A revoked certificate is one, whoever says so, and no other source is asked to deny it.
+// TestGatherRevoked checks that a revoked certificate is an error whether OCSP or the CRL says so,
+// and that no other source is asked after that.
 func TestGatherRevoked(t *testing.T) {
 	for name, s := range map[string]shape{"OCSP": {}, "CRL": {noOCSP: true}} {
 		for _, which := range []string{"leaf", "issuing"} {
@@ -130,7 +132,7 @@ func TestGatherIssuer(t *testing.T) {
 	w := newWorld(t, shape{issuerURL: true})
 	g := w.gatherer(t)
 	for range 2 {
-		// the issuing certificate is not there
+		// the chain lacks the issuing certificate
 		certs, ocsps, _, err := g.Gather(t.Context(), []*x509.Certificate{w.leaf, w.root})
 		if err != nil || len(ocsps) != 2 || len(certs) != 1 || !bytes.Equal(certs[0], w.issuing.Raw) {
 			t.Errorf(
@@ -144,8 +146,8 @@ func TestGatherIssuer(t *testing.T) {
 	if n := w.issuerFetches.Load(); n != 1 {
 		t.Errorf("the issuer's certificate was fetched %d times, want once", n)
 	}
-	// In any order, and with a root that is not there: the issuing certificate's issuer is then what
-	// the validator knows.
+	// The chain may come in any order and without the root. The issuer of the issuing certificate is
+	// then the certificate that the validator trusts.
 	if _, ocsps, _, err := g.Gather(
 		t.Context(),
 		[]*x509.Certificate{w.leaf, w.root, w.issuing},
@@ -190,7 +192,7 @@ func TestGatherLocalCRL(t *testing.T) {
 	}
 }
 
-// What a list does not cover it cannot clear.
+// TestCRLScope checks that a CRL proves nothing about a certificate that it does not cover.
 func TestCRLScope(t *testing.T) {
 	extension := func(critical bool, oid asn1.ObjectIdentifier, value []byte) func(l *x509.RevocationList) {
 		return func(l *x509.RevocationList) {
@@ -228,7 +230,7 @@ func TestCRLScope(t *testing.T) {
 				},
 			)
 			w.cfg.Local = w.local(t, makeCRL(t, w, c.change))
-			w.cfg.AllowPrivate = nil // "here" must not be asked
+			w.cfg.AllowPrivate = nil // the host "here" must not be called
 			if _, _, _, err := w.gatherer(
 				t,
 			).Gather(
@@ -269,8 +271,8 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// One chain signs thousands of documents: the second one asks nobody, and those at the same time
-// ask once.
+// TestGatherKeeps checks that Gather asks nobody for the second document of a chain, and asks only
+// once for documents at the same time. One chain signs thousands of documents.
 func TestGatherKeeps(t *testing.T) {
 	w := newWorld(t, shape{noCRL: true})
 	g := w.gatherer(t)
@@ -302,7 +304,8 @@ func TestGatherRemembersFailures(t *testing.T) {
 	}
 }
 
-// A caller that goes away neither waits nor spoils the answer for others.
+// TestGatherCancelled checks that a caller that gives up returns at once, and that other callers
+// still get the answer.
 func TestGatherCancelled(t *testing.T) {
 	w := newWorld(t, shape{noCRL: true})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -336,8 +339,8 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// A TSA may send its own certificate alone: the issuers known from the configuration complete its
-// path without a request.
+// TestGatherUsesKnownIssuers checks that configured issuers complete the path without a request,
+// when a TSA sends only its own certificate.
 func TestGatherUsesKnownIssuers(t *testing.T) {
 	w := newWorld(t, shape{issuerURL: true})
 	w.cfg.Issuers = func() []*x509.Certificate { return []*x509.Certificate{w.root, w.issuing} }
@@ -357,7 +360,8 @@ func TestGatherUsesKnownIssuers(t *testing.T) {
 	}
 }
 
-// The issuer may have two certificates: the one on the valid path is taken, whatever comes first.
+// TestGatherTakesTheValidPath checks that the certificate on the valid path is chosen, in any
+// order, when the issuer has two certificates.
 func TestGatherTakesTheValidPath(t *testing.T) {
 	w := newWorld(t, shape{})
 	oldKey := newKey(t)

@@ -22,7 +22,8 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-// A certificate that points inside makes nobody inside be asked, by number or by name.
+// TestPrivateAddressesAreNotAsked checks that a certificate cannot make us call an internal host,
+// either by address or by name.
 func TestPrivateAddressesAreNotAsked(t *testing.T) {
 	for _, byName := range []bool{false, true} {
 		w := newWorld(t, shape{noCRL: true, change: func(c *x509.Certificate) {

@@ -20,8 +20,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/certstatus"
 )
 
-// world is a PKI with its responder: root, issuing and leaf; the issuing certificate's status comes
-// from the root.
+// world is a PKI with its OCSP responder: root, issuing and leaf certificates. The status of the
+// issuing certificate comes from the root.
 type world struct {
 	root, issuing, leaf       *x509.Certificate
 	rootKey, issuingKey       crypto.Signer
@@ -31,11 +31,11 @@ type world struct {
 	issuerFetches, elsewheres atomic.Int64
 }
 
-// shape is how a world differs from the plain one.
+// shape says how a world differs from the default one.
 type shape struct {
 	delegated     bool
 	noOCSP, noCRL bool
-	issuerURL     bool // the leaf names where its issuer's certificate is
+	issuerURL     bool // the leaf names the address of its issuer's certificate
 	change        func(leaf *x509.Certificate)
 }
 
@@ -79,8 +79,8 @@ func newWorld(t *testing.T, s shape) *world {
 	return w
 }
 
-// impatient gives up soon on sources that never answer, and on no others: a busy machine may take
-// long for a good answer.
+// impatient sets a short time-out for faults that never answer. Other faults keep the default
+// time-out, because a correct answer may take long on a busy machine.
 func (w *world) impatient(rude certstatus.Rudeness) {
 	if rude == certstatus.Slow {
 		w.cfg.Timeout = time.Second
@@ -165,7 +165,7 @@ func makeCRL(t *testing.T, w *world, change func(l *x509.RevocationList)) []byte
 	return der
 }
 
-// local gives crl as the issuing CA's, and an empty one as the root's.
+// local returns a Config.Local with crl for the issuing CA and an empty CRL for the root.
 func (w *world) local(t *testing.T, crl []byte) func(context.Context, *x509.Certificate) ([][]byte, error) {
 	t.Helper()
 	root, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{

@@ -52,8 +52,8 @@ func snapshot() status.Snapshot {
 	}
 }
 
-// TestRender: what is there is shown, what is urgent is marked, and nothing of a client's is taken
-// for HTML.
+// TestRender checks that all data is shown, that urgent facts are marked, and that text from
+// clients is never interpreted as HTML.
 func TestRender(t *testing.T) {
 	out, err := status.Render(snapshot(), now)
 	if err != nil {
@@ -87,7 +87,7 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// TestEmpty: a proxy that has just started has a page.
+// TestEmpty checks that a proxy that has just started has a page.
 func TestEmpty(t *testing.T) {
 	out, err := status.Render(status.Snapshot{Ready: "starting", Faults: []string{"the store cannot be read"}}, now)
 	if err != nil {
@@ -100,7 +100,8 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
-// TestHandler: no browser keeps the page, takes it for something else or loads anything for it.
+// TestHandler checks the headers: no browser may store the page, guess another type or load
+// anything for it.
 func TestHandler(t *testing.T) {
 	w := httptest.NewRecorder()
 	status.Handler(func(context.Context) status.Snapshot { return snapshot() }, func() time.Time { return now }).

@@ -11,10 +11,10 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestBudgetAfterClockWasAhead: requests of the future count as requests of now: for one window,
-// and not until then.
+// TestBudgetAfterClockWasAhead checks that requests whose times are in the future count as requests
+// of now: for one window, and not until those times.
 func TestBudgetAfterClockWasAhead(t *testing.T) {
-	pki() // in real time, for all tests
+	pki() // made in real time, for all tests
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "budget.json")
 		text, err := json.Marshal(
@@ -35,7 +35,7 @@ func TestBudgetAfterClockWasAhead(t *testing.T) {
 				BudgetFile:  file,
 			},
 		)
-		for _, want := range []time.Duration{30 * time.Second, 0, 30 * time.Second, 0} { // until a request is possible
+		for _, want := range []time.Duration{30 * time.Second, 0, 30 * time.Second, 0} { // wait for the next request
 			_, err := c.Timestamp(t.Context(), digest[:], sha)
 			if e := signing.AsError(err); (err != nil) != (want > 0) || want > 0 && e.RetryAfter != want {
 				t.Errorf("Timestamp = %v, want a retry after %v", err, want)

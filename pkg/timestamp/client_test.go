@@ -89,7 +89,8 @@ func TestOpenSSLVerifiesToken(t *testing.T) {
 	}
 }
 
-// Whatever one authority does, its token is not used and the next one is asked.
+// TestRudeAuthorityIsPassedOver checks that the token of a faulty authority is not used, and that
+// the next authority is asked.
 func TestRudeAuthorityIsPassedOver(t *testing.T) {
 	for _, rude := range tsa.Rudenesses() {
 		t.Run(string(rude), func(t *testing.T) {
@@ -171,8 +172,8 @@ func TestWhetherARetryHelps(t *testing.T) {
 	}
 }
 
-// A failing authority is asked again after a pause that doubles, and at once after it was well
-// again.
+// TestPausesGrow checks that a failing authority is asked again after a pause that doubles, and at
+// once after it has succeeded.
 func TestPausesGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTSA(t, nil)
@@ -205,7 +206,8 @@ func TestPausesGrow(t *testing.T) {
 	})
 }
 
-// Requests under way together that fail together are one failure.
+// TestConcurrentFailuresAreOne checks that parallel requests that fail together count as one
+// failure.
 func TestConcurrentFailuresAreOne(t *testing.T) {
 	a := newAuthority(Authority{URL: "http://tsa"}, nil)
 	now := time.Now()
@@ -216,8 +218,8 @@ func TestConcurrentFailuresAreOne(t *testing.T) {
 	}
 }
 
-// One national authority blocks for a day after 20 requests in 20 minutes: it must never see the
-// 21st.
+// TestBudgetIsKept checks that an authority with a budget of 20 requests in 20 minutes never gets
+// the 21st. One national authority blocks clients for a day after that.
 func TestBudgetIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const requests, window = 20, 20 * time.Minute
@@ -233,7 +235,7 @@ func TestBudgetIsKept(t *testing.T) {
 		c := newClient(t, cfg)
 		for i := range 100 {
 			if i%7 == 0 {
-				c = newClient(t, cfg) // a restart forgets nothing
+				c = newClient(t, cfg) // the budget survives a restart
 			}
 			if _, err := c.Timestamp(t.Context(), digest[:], sha); err != nil {
 				t.Fatalf("Timestamp %d = %v", i, err)
@@ -384,7 +386,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// Neither credentials nor the address of a redirect are followed elsewhere.
+// TestRedirectIsNotFollowed checks that neither the credentials nor the request are sent to the
+// address of a redirect.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	followed := false
 	elsewhere := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed = true })

@@ -38,7 +38,7 @@ var pki = sync.OnceValue(func() (p struct {
 	p.options.Key = key
 	p.options.Certificate, err = p.authority.Issue("TSA", key.Public(), func(c *x509.Certificate) {
 		tsa.Purpose(c)
-		c.NotBefore = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC) // simulated time begins in 2000
+		c.NotBefore = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC) // simulated time starts in 2000
 	})
 	check(err)
 	p.options.NoPurpose, err = p.authority.Issue("no TSA", key.Public(), nil)
@@ -61,7 +61,7 @@ func newTSA(t *testing.T, change func(o *tsa.Options)) *tsa.Handler {
 	return h
 }
 
-// serve gives the handler a real server.
+// serve runs a real server with the handler and returns its address.
 func serve(t *testing.T, h http.Handler) string {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -78,7 +78,7 @@ func newClient(t *testing.T, cfg Config) *Client {
 	return c
 }
 
-// direct is a transport without a network, for tests in which time is simulated. It maps hosts to
+// direct is a transport without a network, for tests with simulated time. It maps hosts to
 // handlers.
 type direct map[string]http.Handler
 

@@ -54,8 +54,8 @@ s.serve_forever()
 	return "http://127.0.0.1:" + strings.TrimSpace(port) + "/"
 }
 
-// What another implementation answers is taken when a validator counts it, and refused in words
-// when not.
+// TestOddAuthority checks that the answers of another implementation are accepted if validators
+// accept them, and are refused with a clear reason otherwise.
 func TestOddAuthority(t *testing.T) {
 	address := startOddTSA(t)
 	for _, good := range []string{

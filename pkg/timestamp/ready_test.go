@@ -10,9 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestReady: a probe is made where nothing is known, and shared. A token is believed for some
-// minutes. After a failure the authority is left alone and then probed, and meanwhile another one
-// will do.
+// TestReady checks that Ready sends a probe when the state is unknown, and that callers share it.
+// After a token no probe is sent for some minutes. After a failure the authority is not asked for a
+// while and is then probed. Meanwhile another working authority is enough.
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTSA(t, nil)
@@ -59,7 +59,7 @@ func TestReady(t *testing.T) {
 	})
 }
 
-// TestReadyOfOthers: an authority that fails does not matter where the next one gives tokens.
+// TestReadyOfOthers checks that a failing authority does not matter if the next one returns tokens.
 func TestReadyOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad, good := newTSA(t, nil), newTSA(t, nil)
@@ -82,8 +82,8 @@ func TestReadyOfOthers(t *testing.T) {
 	})
 }
 
-// TestReadyUsesNoBudget: an authority that counts requests is not probed while it works, and is not
-// relied on when its budget is used up.
+// TestReadyUsesNoBudget checks that an authority with a budget is not probed while it works, and
+// does not count as ready when its budget is used up.
 func TestReadyUsesNoBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTSA(t, nil)

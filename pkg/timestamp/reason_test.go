@@ -23,7 +23,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// memory is a logger that keeps its lines.
+// memory returns a logger that keeps its lines, and a function that returns them.
 func memory() (logr.Logger, func() string) {
 	var mu sync.Mutex
 	var lines strings.Builder
@@ -39,7 +39,8 @@ func memory() (logr.Logger, func() string) {
 	}
 }
 
-// refusing answers each request with PKIStatusInfo of that text and failure bits, and no token.
+// refusing answers each request with a PKIStatusInfo with the given text and failure bits, and
+// without a token.
 func refusing(t *testing.T, text string, bits []byte) http.Handler {
 	t.Helper()
 	type info struct {
@@ -62,8 +63,8 @@ func rude(t *testing.T, r tsa.Rudeness) http.Handler {
 	return h
 }
 
-// The client learns which authority said what, in words, and nothing of the network behind the
-// proxy. Log lines end where the reason ends.
+// TestReasonsReachTheClient checks that the client learns which authority gave which reason, and
+// nothing about the network behind the proxy. Log lines end where the reason ends.
 func TestReasonsReachTheClient(t *testing.T) {
 	refusedDial := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 		return nil, &net.OpError{
@@ -75,7 +76,7 @@ func TestReasonsReachTheClient(t *testing.T) {
 	})}
 	long := strings.Repeat("ã", 5000)
 	for name, c := range map[string]struct {
-		handler http.Handler // nil = it cannot be reached
+		handler http.Handler // nil = not reachable
 		want    []string
 		not     string
 	}{
@@ -146,8 +147,8 @@ func TestAnySuccessStatusIsAccepted(t *testing.T) {
 	}
 }
 
-// A validator does not count a timestamp whose certificate chain uses SHA-1, so it is not taken for
-// one. The root's own signature does not matter.
+// TestChainWithSHA1IsRefused checks that a token whose certificate chain uses SHA-1 is refused,
+// because validators do not accept it. The signature of the root itself does not matter.
 func TestChainWithSHA1IsRefused(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -183,7 +184,7 @@ func TestChainWithSHA1IsRefused(t *testing.T) {
 	root := make("root", weak, nil, ca)
 	for name, c := range map[string]struct {
 		leaf, issuer x509.SignatureAlgorithm
-		alone        bool // the token holds the leaf alone; the issuers are configured
+		alone        bool // the token contains only the leaf; the issuers are configured
 		want         string
 	}{
 		"only the root":           {strong, strong, false, ""},
@@ -208,8 +209,8 @@ func TestChainWithSHA1IsRefused(t *testing.T) {
 	}
 }
 
-// An authority that sends its own certificate alone is trusted when its issuers are in the file of
-// trusted certificates.
+// TestLeafAloneIsTrusted checks that an authority that sends only its own certificate is trusted if
+// its issuers are in the file of trusted certificates.
 func TestLeafAloneIsTrusted(t *testing.T) {
 	issuing, _ := pki().authority.Issuer()
 	root, err := ParseTrusted(pki().authority.RootPEM())

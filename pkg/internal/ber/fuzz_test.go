@@ -7,7 +7,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/ber"
 )
 
-// DER form is reached in one step and is a fixed point.
+// FuzzToDER checks that one call of ToDER gives DER form, and that a second call changes nothing.
 func FuzzToDER(f *testing.F) {
 	f.Add([]byte{0x30, 0x80, 0x24, 0x80, 0x04, 0x01, 0x01, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00})
 	f.Add([]byte{0x30, 0x81, 0x02, 0x05, 0x00})

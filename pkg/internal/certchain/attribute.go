@@ -92,9 +92,9 @@ func eachAttribute(name cryptobyte.String, visit func(attribute) error) error {
 }
 
 // amendName changes each string of a name, in place, into one that crypto/x509 can read. A string
-// of printable ASCII characters becomes a UTF8String, because that type has the same bytes. If a
-// string cannot be changed in this way, the error names it. field says where the name stands in the
-// certificate.
+// of printable ASCII characters becomes a UTF8String, because that type has the same bytes. If
+// crypto/x509 cannot read a string and amendName cannot change it, the error names it. field says
+// where the name stands in the certificate.
 func amendName(name cryptobyte.String, field string) error {
 	return eachAttribute(name, func(a attribute) error {
 		tag := cbasn1.Tag(a.value[0])

@@ -17,8 +17,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// now is the time of all searches. Certificates are valid for an hour around it unless a test says
-// otherwise.
+// now is the time of all searches. Certificates are valid from one hour before it to one hour after
+// it, unless a test says otherwise.
 var now = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
 // issued is a certificate with its key.
@@ -36,7 +36,7 @@ func expired(c *x509.Certificate) {
 func user(c *x509.Certificate)   { c.IsCA = false }
 func longer(c *x509.Certificate) { c.NotAfter = now.Add(48 * time.Hour) }
 
-// issue makes a certificate with a new key; by nil = by itself.
+// issue makes a certificate with a new key. by is the issuer; nil makes it self-signed.
 func issue(t *testing.T, name string, by *issued, options ...option) *issued {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -46,7 +46,7 @@ func issue(t *testing.T, name string, by *issued, options ...option) *issued {
 	return certify(t, name, key, by, options...)
 }
 
-// certify makes a certificate of a key; by nil = by itself.
+// certify makes a certificate for a key. by is the issuer; nil makes it self-signed.
 func certify(t *testing.T, name string, key *ecdsa.PrivateKey, by *issued, options ...option) *issued {
 	t.Helper()
 	template := &x509.Certificate{
@@ -144,7 +144,8 @@ func TestLinkTakesTheBestChain(t *testing.T) {
 	}
 }
 
-// The certificates may come from anybody: a search ends whatever they are.
+// TestLinkEnds checks that a search ends for any set of certificates, because they may come from
+// anybody.
 func TestLinkEnds(t *testing.T) {
 	a := issue(t, "a", nil)
 	b := issue(t, "b", a)
@@ -152,7 +153,7 @@ func TestLinkEnds(t *testing.T) {
 	if got := certchain.Link(loop.Certificate, plain([]*issued{b, loop, a}), now); names(got) != "a b" {
 		t.Errorf("Link of a loop = %s, want a b", names(got))
 	}
-	// All have one name, and each was signed by all others: the paths are countless.
+	// All have the same name, and each is signed by all others, so the number of paths explodes.
 	var crowd []*issued
 	var keys []*issued
 	for range 12 {
@@ -200,7 +201,7 @@ func TestMissingIssuerNamesTheIssuer(t *testing.T) {
 	root := issue(t, "root", nil)
 	issuer := issue(t, "iss\u202euer\n", root)
 	leaf := issue(t, "leaf", issuer)
-	renewed := issue(t, "root", root) // a new key of the same name, not self-signed
+	renewed := issue(t, "root", root) // a new key with the same name, not self-signed
 	for _, c := range []struct {
 		chain []*issued
 		want  string

@@ -18,7 +18,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// commonName is a distinguished name with one common name of that string type.
+// commonName returns a distinguished name with one common name of the given string type.
 func commonName(t *testing.T, tag cbasn1.Tag, content string) []byte {
 	t.Helper()
 	var b cryptobyte.Builder
@@ -33,7 +33,7 @@ func commonName(t *testing.T, tag cbasn1.Tag, content string) []byte {
 	return b.BytesOrPanic()
 }
 
-// issueDER makes a certificate of key with raw names.
+// issueDER makes a certificate for key with raw names.
 func issueDER(
 	t *testing.T,
 	key *ecdsa.PrivateKey,
@@ -63,7 +63,7 @@ func issueDER(
 	return resign(t, bytes.Replace(der, []byte{2, 2, 0x12, 0x34}, append([]byte{2, byte(len(serial))}, serial...), 1), by)
 }
 
-// resign replaces the signature of a certificate whose content was changed in place.
+// resign replaces the signature of a certificate after a change in place of its content.
 func resign(t *testing.T, der []byte, by *ecdsa.PrivateKey) []byte {
 	t.Helper()
 	var parts struct {

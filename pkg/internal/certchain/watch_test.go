@@ -38,8 +38,8 @@ func TestWatchWarnsOnceForEachChain(t *testing.T) {
 	}
 }
 
-// Old company CAs sign with SHA-1. The order of such a chain is found, and a warning says what
-// validators will say.
+// TestSHA1IsOrderedAndNamed checks that a chain signed with SHA-1, as old company CAs make it, is
+// put in order, and that a warning names the certificate that validators will not accept.
 func TestSHA1IsOrderedAndNamed(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

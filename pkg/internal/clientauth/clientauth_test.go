@@ -10,7 +10,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 )
 
-// endpoint judges what it is shown, as real ones do.
+// endpoint judges an id and a secret as real endpoints do.
 type endpoint struct {
 	decodes, form bool
 	shown         []string
@@ -52,8 +52,8 @@ func (e *endpoint) ask(c *clientauth.Client, id, secret string) (last clientauth
 	return last
 }
 
-// TestTry: endpoints that decode Basic, that do not, and that want a form. What was understood once
-// is not searched for again.
+// TestTry tries endpoints that decode Basic, that do not decode it, and that want a form. Once an
+// endpoint has accepted an encoding, only that one is used.
 func TestTry(t *testing.T) {
 	for name, c := range map[string]struct {
 		endpoint      endpoint
@@ -74,8 +74,8 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// TestOneTryWhereWaysAreEqual: a wrong secret is shown once where encoding changes nothing, and a
-// public client shows only its id.
+// TestOneTryWhereWaysAreEqual checks that a wrong secret is sent only once when encoding does not
+// change it, and that a public client sends only its id.
 func TestOneTryWhereWaysAreEqual(t *testing.T) {
 	e := &endpoint{}
 	if got := e.ask(&clientauth.Client{}, "id", "wrong"); got != clientauth.Refused || len(e.shown) != 1 {
@@ -92,8 +92,8 @@ func TestOneTryWhereWaysAreEqual(t *testing.T) {
 	})
 }
 
-// TestUndecidedTeachesNothing: an endpoint that did not judge is not asked in another way, and both
-// ways are tried the next time.
+// TestUndecidedTeachesNothing checks that the other encoding is not tried when the endpoint did not
+// judge the secret, and that the next call tries both encodings.
 func TestUndecidedTeachesNothing(t *testing.T) {
 	c, calls := &clientauth.Client{}, 0
 	c.Try(id, secret, func(clientauth.Way) clientauth.Outcome { calls++; return clientauth.Undecided })

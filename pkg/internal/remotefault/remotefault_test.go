@@ -15,7 +15,7 @@ import (
 
 type hint int
 
-// meaning is what a failure says to a caller.
+// meaning is what a failure tells its caller.
 type meaning struct {
 	kind           signing.Kind
 	retry, unknown bool
@@ -27,7 +27,7 @@ func of(f *remotefault.Failure[hint]) meaning {
 	return meaning{f.Kind, f.Retry, f.Unknown, f.RetryAfter, f.Final()}
 }
 
-// TestMeaning: what each way of failing says about another try, and about signatures that may
+// TestMeaning checks what each kind of failure says about a retry and about signatures that may
 // exist.
 func TestMeaning(t *testing.T) {
 	const provider = signing.KindProvider
@@ -67,8 +67,8 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
-// TestTheServicesWordsStayInTheLog: they are of one line and bounded there, and never in what the
-// client reads.
+// TestTheServicesWordsStayInTheLog checks that the log has a service's words in one line of bounded
+// length, and that the text for the client never contains them.
 func TestTheServicesWordsStayInTheLog(t *testing.T) {
 	f := remotefault.Refused(
 		remotefault.New[hint](signing.KindProvider, "refused"),

@@ -12,7 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// newPlainProvider makes a provider with nothing but set.
+// newPlainProvider makes a provider with only the settings in set.
 func newPlainProvider(t *testing.T, client *http.Client, set csc.Settings) *csc.Provider {
 	t.Helper()
 	p, err := csc.New(csc.Config{Name: "test", Settings: set, HTTP: client})
@@ -28,14 +28,14 @@ func withClient(t *testing.T, set csc.Settings) csc.Settings {
 	return set
 }
 
-// loginCalls counts calls of auth/login.
+// loginCalls returns the number of calls of auth/login.
 func loginCalls(s *service.Service) int64 {
 	n := s.Counts()
 	return n.Calls["csc/v1/auth/login"] + n.Calls["csc/v2/auth/login"]
 }
 
-// TestAuthType: what info offers and the setting chooses decides how we make ourselves known, and
-// both versions sign that way.
+// TestAuthType checks that info and the setting authType decide how we authenticate, and that both
+// API versions sign with each method.
 func TestAuthType(t *testing.T) {
 	const token, login, nothing = "token", "login", "nothing"
 	user := csc.Settings{Username: "our user", PasswordFile: "password"}
@@ -43,8 +43,8 @@ func TestAuthType(t *testing.T) {
 		name   string
 		offers string
 		set    csc.Settings
-		client bool   // there is a client id
-		want   string // empty = a configuration fault
+		client bool   // a client id is configured
+		want   string // empty = a configuration error
 	}{
 		{"OAuth2 for servers", "oauth2client", csc.Settings{}, true, token},
 		{"OAuth2 for servers, no client id", "oauth2client", csc.Settings{}, false, ""},
@@ -99,8 +99,8 @@ func TestAuthType(t *testing.T) {
 	}
 }
 
-// TestClientSecretWithSpecialCharacters: token endpoints that decode Basic (RFC 6749 2.3.1), that
-// do not, and that want a form.
+// TestClientSecretWithSpecialCharacters tries token endpoints that decode Basic (RFC 6749 2.3.1),
+// that do not decode it, and that want a form.
 func TestClientSecretWithSpecialCharacters(t *testing.T) {
 	const id, secret = "our id:1", "a+b/c%d e"
 	for _, c := range []struct {
@@ -128,7 +128,7 @@ func TestClientSecretWithSpecialCharacters(t *testing.T) {
 			wantTokenCalls(t, opts, set, c.first, c.second)
 		})
 	}
-	t.Run("as it is", func(t *testing.T) { // a colon in the id cannot be shown to such endpoints
+	t.Run("as it is", func(t *testing.T) { // such endpoints cannot accept an id with a colon
 		opts := service.Options{
 			ClientServices: map[string]string{"our id": secret},
 			Credentials:    []service.Credential{{AuthMode: service.Implicit}},
@@ -155,7 +155,8 @@ func wantTokenCalls(t *testing.T, opts service.Options, set csc.Settings, first,
 	})
 }
 
-// TestPasswordGrant: a confidential and a public client show a user's name and password too.
+// TestPasswordGrant checks that a confidential and a public client also send a user's name and
+// password.
 func TestPasswordGrant(t *testing.T) {
 	for name, clientSecret := range map[string]string{"confidential": "c:s", "public": ""} {
 		t.Run(name, func(t *testing.T) {
@@ -178,9 +179,9 @@ func TestPasswordGrant(t *testing.T) {
 	}
 }
 
-// TestWrongPasswordIsNotRepeated: a user's password that was refused is not sent again for minutes,
-// unless its file changes: services lock users out. No other way of showing the client is tried,
-// since that was not what was wrong.
+// TestWrongPasswordIsNotRepeated checks that a refused user password is not sent again for minutes,
+// unless its file changes, because services lock users out. The other encodings of the client are
+// not tried, because the client was not refused.
 func TestWrongPasswordIsNotRepeated(t *testing.T) {
 	opts := service.Options{
 		ClientServices: map[string]string{"app": "a+b"},
@@ -213,8 +214,8 @@ func TestWrongPasswordIsNotRepeated(t *testing.T) {
 	})
 }
 
-// TestTOTPSecretInBase64: services of both versions that check the time-based password of a key
-// that was given in base64.
+// TestTOTPSecretInBase64 signs with services of both versions that check a time-based password
+// whose key was configured in base64.
 func TestTOTPSecretInBase64(t *testing.T) {
 	for _, version := range []string{"/csc/v1", "/csc/v2"} {
 		opts := service.Options{

@@ -9,8 +9,8 @@ import (
 	"github.com/go-logr/logr/funcr"
 )
 
-// TestChainIsPutInOrder reads the chain of a service whatever the order in which it comes, and
-// warns once of one without its issuer.
+// TestChainIsPutInOrder checks that the chain of a service is read in any order, and that a chain
+// without its issuer is logged once as a warning.
 func TestChainIsPutInOrder(t *testing.T) {
 	leaf, issuer, root, stranger := testChain(t)
 	for name, c := range map[string]struct {

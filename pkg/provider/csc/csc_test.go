@@ -19,7 +19,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// authority is shared by all tests: RSA keys take a while to make.
+// authority is shared by all tests, because making RSA keys takes a while.
 var authority = sync.OnceValues(service.NewAuthority)
 
 func newService(t *testing.T, opts service.Options) *service.Service {
@@ -93,7 +93,7 @@ func randomCall(t *testing.T, c *signing.Credential, n int) signing.Call {
 	return call
 }
 
-// valid returns what is wrong with values, as the batcher would find it.
+// valid returns an error if values are wrong, with the same check as the batcher.
 func valid(c *signing.Credential, call signing.Call, values [][]byte) error {
 	if len(values) != len(call.Digests) {
 		return errors.New("wrong count")
@@ -106,8 +106,8 @@ func valid(c *signing.Credential, call signing.Call, values [][]byte) error {
 	return nil
 }
 
-// signRenewed signs as the batcher does: a call that was refused because a token or activation data
-// had ended is made again.
+// signRenewed signs like the batcher does: it repeats a call that was refused because a token or
+// activation data had expired.
 func signRenewed(t *testing.T, p signing.Provider, call signing.Call) ([][]byte, error) {
 	t.Helper()
 	values, err := p.Sign(t.Context(), call)
@@ -137,10 +137,10 @@ func signGood(t *testing.T, p signing.Provider, n int) {
 	}
 }
 
-// profiles are ways in which services differ.
+// profiles are variants of the API as real services implement it.
 var profiles = []struct {
 	name       string
-	path       string // "" = the version is found by info
+	path       string // "" = find the version by info
 	async      bool
 	credential service.Credential
 	settings   csc.Settings
@@ -201,7 +201,7 @@ func TestConformance(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			opts := service.Options{Asynchronous: c.async, PendingPolls: -1}
 			if c.credential != (service.Credential{}) {
-				c.credential.Multisign = 12 // the first profile has full batches of 100
+				c.credential.Multisign = 12 // the first profile tests full batches of 100
 				opts.Credentials = []service.Credential{c.credential}
 			}
 			set := c.settings
@@ -219,7 +219,7 @@ func TestConformance(t *testing.T) {
 					return newProvider(t, remote.Client, set)
 				},
 				Spent: func() int {
-					remote.Settle() // a call that was given up may still be signed: count it where it belongs
+					remote.Settle() // a call that was given up may still be signed: count it here
 					return int(s.Counts().Signatures)
 				},
 			})
@@ -227,8 +227,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestDomain: nothing is configured but the documented service domain; id and secret are the client
-// service's and may change.
+// TestDomain signs with nothing configured except the documented service domain. The id and the
+// secret are those of the client service and may change.
 func TestDomain(t *testing.T) {
 	s := newService(t, service.Options{
 		ClientServices: map[string]string{"PRT.1-2-3": "first", "PRT.1-2-4": "second"},
@@ -255,7 +255,7 @@ func TestDomain(t *testing.T) {
 	wantTokenCalls(2)
 	secrets = []string{"changed-here-first", "second"}
 	wantTokenCalls(4)
-	wantTokenCalls(5) // what was refused is not tried again before the other
+	wantTokenCalls(5) // the refused secret is tried only after the other one
 	secrets = []string{"second", "changed-there-first"}
 	wantTokenCalls(6)
 }
@@ -266,7 +266,7 @@ func TestCredentialFaults(t *testing.T) {
 		name        string
 		credentials []service.Credential
 		change      func(t *testing.T, set *csc.Settings)
-		sign        bool // fails in Sign, not in Credential
+		sign        bool // the error comes from Sign, not from Credential
 		kind        signing.Kind
 		retry       bool
 	}{
@@ -355,7 +355,7 @@ func TestCredentialFaults(t *testing.T) {
 	}
 }
 
-// TestSlowAuthorization: somebody has to agree first.
+// TestSlowAuthorization signs with a service where a person has to agree first.
 func TestSlowAuthorization(t *testing.T) {
 	bubble(
 		t,
@@ -370,8 +370,8 @@ func TestSlowAuthorization(t *testing.T) {
 	)
 }
 
-// TestBatchBound: multisign bounds a call, the setting lowers it, and without one a call has 100 at
-// most.
+// TestBatchBound checks that multisign bounds a call, that the setting lowers the bound, and that
+// without the setting a call has at most 100 digests.
 func TestBatchBound(t *testing.T) {
 	for _, c := range []struct{ multisign, set, want int }{{7, 0, 7}, {7, 5, 5}, {7, 50, 7}, {2147483647, 0, 100}, {300, 250, 250}} {
 		s := newService(t, service.Options{Credentials: []service.Credential{{Multisign: c.multisign, PIN: service.PIN}}})

@@ -15,8 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// bubble runs a test with a fake clock and a network of its own. A goroutine or connection that is
-// left behind fails it.
+// bubble runs a test with a fake clock and its own network. The test fails if a goroutine or
+// connection is left behind.
 func bubble(
 	t *testing.T,
 	opts service.Options,
@@ -31,7 +31,7 @@ func bubble(
 	)
 }
 
-// bubbleWith is bubble where the test makes its providers.
+// bubbleWith is like bubble, but the test makes its own providers.
 func bubbleWith(t *testing.T, opts service.Options, test func(t *testing.T, s *service.Service, client *http.Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -43,10 +43,10 @@ func bubbleWith(t *testing.T, opts service.Options, test func(t *testing.T, s *s
 	})
 }
 
-// outcome is what a call comes to.
+// outcome is the result of a call.
 type outcome struct {
-	ok         bool // values of the digests
-	bad        bool // values that are not; the caller's check refuses them
+	ok         bool // correct values for the digests
+	bad        bool // wrong values; the caller's check refuses them
 	kind       signing.Kind
 	retry      bool
 	retryAfter time.Duration
@@ -64,7 +64,7 @@ func (o outcome) String() string {
 	return fmt.Sprintf("%s, retry %v after %v, unknown %v, %d spent", o.kind, o.retry, o.retryAfter, o.unknown, o.spent)
 }
 
-// attempt signs n digests and tells what came of it.
+// attempt signs n digests and returns the outcome.
 func attempt(t *testing.T, s *service.Service, p *csc.Provider, n int) outcome {
 	t.Helper()
 	before := s.Counts().Signatures
@@ -90,7 +90,7 @@ func attempt(t *testing.T, s *service.Service, p *csc.Provider, n int) outcome {
 	return outcome{kind: e.Kind, retry: e.Retry, retryAfter: e.RetryAfter, unknown: e.Unknown, spent: spent()}
 }
 
-// variants are the three ways of getting an answer.
+// variants are the three ways to get an answer.
 var variants = []struct {
 	name  string
 	path  string
@@ -103,7 +103,8 @@ var variants = []struct {
 
 const provider = signing.KindProvider
 
-// signHashFaults: each rudeness of signHash, for three digests, for ever (or once, where said).
+// signHashFaults are the faults of signHash, for three digests. A fault lasts for ever, unless the
+// case says that it happens once.
 var signHashFaults = []struct {
 	rudeness service.Rudeness
 	once     bool
@@ -147,8 +148,8 @@ var signHashFaults = []struct {
 	{rudeness: service.BadBase64, want: outcome{kind: provider, unknown: true, spent: 3}},
 }
 
-// TestSignHashFaults: what each rudeness of signHash means, and what it costs. Afterwards the
-// service is polite and signing works.
+// TestSignHashFaults checks what each fault of signHash means and how many signatures it costs.
+// After the fault ends, signing works.
 func TestSignHashFaults(t *testing.T) {
 	for _, v := range variants {
 		for _, f := range signHashFaults {
@@ -173,7 +174,7 @@ func TestSignHashFaults(t *testing.T) {
 							t.Errorf("outcome = %v, want %v", got, f.want)
 						}
 						s.Behave()
-						time.Sleep(time.Minute) // fake: what was put off is due
+						time.Sleep(time.Minute) // fake: back-offs are over
 						if got := attempt(t, s, p, 3); !got.ok || got.spent != 3 {
 							t.Errorf("outcome when polite again = %v, want signed, 3 spent", got)
 						}
@@ -184,9 +185,9 @@ func TestSignHashFaults(t *testing.T) {
 	}
 }
 
-// TestSignHashIsNotRepeated: one Sign sends one signHash, whatever its answer is, because its
-// caller counts calls. A refusal for a token or activation data that had ended says that the same
-// call may be made again, and the next call works.
+// TestSignHashIsNotRepeated checks that one Sign sends one signHash, whatever the answer is,
+// because the caller counts calls. If a token or activation data had expired, the error says that
+// the same call may be made again, and the next call works.
 func TestSignHashIsNotRepeated(t *testing.T) {
 	for _, v := range variants {
 		for _, r := range service.Rudenesses() {
@@ -226,7 +227,7 @@ func TestSignHashIsNotRepeated(t *testing.T) {
 	}
 }
 
-// earlyWant is what a rudeness means where nothing can have been signed yet.
+// earlyWant is the expected outcome of a fault before anything can have been signed.
 func earlyWant(r service.Rudeness) (want outcome, harmless bool) {
 	switch r {
 	case service.TooManyRetryAfter, service.TooManyAfter:
@@ -251,10 +252,10 @@ func earlyWant(r service.Rudeness) (want outcome, harmless bool) {
 	return outcome{kind: provider, retry: true}, false
 }
 
-// TestEarlyFaults: rudeness before signHash never costs a signature and never leaves an outcome
-// unknown.
+// TestEarlyFaults checks that a fault before signHash never costs a signature and never leaves an
+// outcome unknown.
 func TestEarlyFaults(t *testing.T) {
-	for _, v := range variants[:2] { // up to signHash the asynchronous one is like the synchronous
+	for _, v := range variants[:2] { // before signHash, asynchronous calls are like synchronous ones
 		for _, endpoint := range []string{"info", "token", "credentials/list", "credentials/info", "credentials/authorize"} {
 			for _, r := range service.Rudenesses() {
 				t.Run(fmt.Sprintf("%s %s %s", v.name, endpoint, r), func(t *testing.T) {
@@ -270,13 +271,13 @@ func TestEarlyFaults(t *testing.T) {
 							got := attempt(t, s, p, 2)
 							switch {
 							case r == service.ExpiredToken && (endpoint == "info" || endpoint == "token"):
-								want = outcome{ok: true, spent: 2} // no token is asked for there
+								want = outcome{ok: true, spent: 2} // that endpoint needs no token
 							}
 							if got != want {
 								t.Errorf("outcome = %v, want %v", got, want)
 							}
 							s.Behave()
-							time.Sleep(time.Minute) // fake: what was put off is due
+							time.Sleep(time.Minute) // fake: back-offs are over
 							if got := attempt(t, s, p, 2); !got.ok || got.spent != 2 {
 								t.Errorf("outcome when polite again = %v, want signed, 2 spent (harmless %v)", got, harmless)
 							}
@@ -288,8 +289,8 @@ func TestEarlyFaults(t *testing.T) {
 	}
 }
 
-// TestPollingFaults: what was signed asynchronously is fetched through any rudeness that passes,
-// and is unknown after one that does not.
+// TestPollingFaults checks that asynchronous signatures are fetched in spite of any temporary
+// fault, and that their outcome is unknown after a permanent one.
 func TestPollingFaults(t *testing.T) {
 	for _, r := range service.Rudenesses() {
 		for _, times := range []int{1, 0} {
@@ -325,8 +326,8 @@ func TestPollingFaults(t *testing.T) {
 	}
 }
 
-// TestResume: values are fetched again under the noted handle, by another provider too, and nothing
-// is signed twice.
+// TestResume checks that the recorded handle returns the values again, also to another provider,
+// and that nothing is signed twice.
 func TestResume(t *testing.T) {
 	s := newService(t, service.Options{Asynchronous: true})
 	set := csc.Settings{URL: startService(t, s)}
@@ -358,8 +359,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestServiceHangs: while one call waits for the credential to be described anew, others use the
-// old one.
+// TestServiceHangs checks that other calls use the stale credential while one call waits for the
+// new description.
 func TestServiceHangs(t *testing.T) {
 	bubble(
 		t,

@@ -105,7 +105,7 @@ const (
 	// totpStep is how long a time-based password is valid.
 	totpStep = 30 * time.Second
 	// totpDrift is the largest clock correction backwards, in steps, after which still no password is
-	// sent twice. Services remember only the last few passwords. After a larger correction, waiting
+	// sent twice. Services accept only the last few passwords. After a larger correction, waiting
 	// until the clock reaches the old time again would stop all signing.
 	totpDrift = 10
 )

@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestWrongPIN: a PIN that was refused is not sent again, by calls in flight either, until its file
-// changes: the credential is not blocked.
+// TestWrongPIN checks that a refused PIN is not sent again until its file changes, not even by
+// calls that are under way. So the credential is not blocked.
 func TestWrongPIN(t *testing.T) {
 	for _, path := range []string{"/csc/v1", "/csc/v2"} {
 		file := secretFile(t, "not the PIN")
@@ -46,7 +46,7 @@ func TestWrongPIN(t *testing.T) {
 	}
 }
 
-// TestPINIsTriedAgain: after a while the refusal may have passed.
+// TestPINIsTriedAgain checks that a refused PIN is sent again after a while.
 func TestPINIsTriedAgain(t *testing.T) {
 	bubble(
 		t,
@@ -64,7 +64,8 @@ func TestPINIsTriedAgain(t *testing.T) {
 	)
 }
 
-// TestTOTPIsSentOnce: calls that come together have a time-based password each (RFC 6238 5.2).
+// TestTOTPIsSentOnce checks that concurrent calls each use another time-based password (RFC 6238
+// 5.2).
 func TestTOTPIsSentOnce(t *testing.T) {
 	for _, path := range []string{"/csc/v1", "/csc/v2"} {
 		opts := service.Options{Credentials: []service.Credential{{OTP: service.OTP, OTPOnce: true}}}
@@ -91,7 +92,7 @@ func TestTOTPIsSentOnce(t *testing.T) {
 	}
 }
 
-// authorizations counts calls of credentials/authorize.
+// authorizations returns the number of calls of credentials/authorize.
 func authorizations(s *service.Service) (n int64) {
 	for path, calls := range s.Counts().Calls {
 		if strings.HasSuffix(path, "credentials/authorize") {

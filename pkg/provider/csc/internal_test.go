@@ -24,7 +24,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestTOTP takes the last six digits of the vectors in RFC 6238 appendix B.
+// TestTOTP uses the last six digits of the vectors in RFC 6238 appendix B.
 func TestTOTP(t *testing.T) {
 	const secret = "GEZD GNBV-GY3TQOJQGEZDGNBVGY3TQOJQ====" // 12345678901234567890
 	for at, want := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037"} {
@@ -32,7 +32,7 @@ func TestTOTP(t *testing.T) {
 			t.Errorf("totp at %d = %q, %v; want %q", at, got, err, want)
 		}
 	}
-	// The same key in base64, of both alphabets, and one that only base64 can be.
+	// The same key in both alphabets of base64, and a key that can only be base64.
 	for _, text := range []string{"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA", "gezdgnbvgy3tqojqgezdgnbvgy3tqojq"} {
 		if got, err := totp(text, time.Unix(59, 0)); err != nil || got != "287082" {
 			t.Errorf("totp of %s = %q, %v; want 287082", text, got, err)
@@ -49,12 +49,12 @@ func TestTOTP(t *testing.T) {
 	}
 }
 
-// TestTOTPAfterClockWasAhead: a clock that is put right stops no signing; little by little it sends
-// no password twice.
+// TestTOTPAfterClockWasAhead checks that signing goes on after the clock is set back, and that no
+// password is sent twice after small corrections.
 func TestTOTPAfterClockWasAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, test := range map[string]struct {
-			last   int64 // steps ahead of the clock
+			last   int64 // steps by which the clock was ahead
 			turnIn time.Duration
 			want   int64
 		}{
@@ -157,7 +157,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestIsVersion1: what specs of info and, without it, the base path say.
+// TestIsVersion1 checks the version for values of specs in info, and for base paths if specs is
+// empty.
 func TestIsVersion1(t *testing.T) {
 	for _, c := range []struct {
 		specs, base string
@@ -173,7 +174,8 @@ func TestIsVersion1(t *testing.T) {
 	}
 }
 
-// TestPSSParams: the parameters as every certificate signed with PSS and SHA-256 has them.
+// TestPSSParams compares the parameters with those of every certificate signed with PSS and
+// SHA-256.
 func TestPSSParams(t *testing.T) {
 	const want = "3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
 	der, err := base64.StdEncoding.DecodeString(pssParams(crypto.SHA256, "2.16.840.1.101.3.4.2.1"))
@@ -190,7 +192,7 @@ func TestDerECDSA(t *testing.T) {
 		}
 		digest := make([]byte, 32)
 		size := (curve.Params().BitSize + 7) / 8
-		for range 50 { // short r and s come by chance
+		for range 50 { // r and s are short only by chance
 			r, s, err := ecdsa.Sign(rand.Reader, key, digest)
 			if err != nil {
 				t.Fatal(err)
@@ -210,7 +212,7 @@ func TestDerECDSA(t *testing.T) {
 	}
 }
 
-// testChain makes a root, an issuer and a leaf, and a stranger.
+// testChain makes a root, an issuer, a leaf, and a stranger that does not belong to the chain.
 func testChain(t testing.TB) (leaf, issuer, root, stranger *x509.Certificate) {
 	t.Helper()
 	make := func(name string, ca bool, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
@@ -264,7 +266,7 @@ func TestWireForms(t *testing.T) {
 	}
 }
 
-// TestClassify goes through what services are documented or known to say.
+// TestClassify uses the answers that services document or are known to send.
 func TestClassify(t *testing.T) {
 	cases := []struct {
 		status     int
@@ -325,8 +327,8 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// TestOnlyDefinedRefusalsAreCertain goes through answers to signHash: the outcome is known only
-// where the body, or the Bearer challenge, says in a defined word that the request was refused.
+// TestOnlyDefinedRefusalsAreCertain checks answers to signHash. The outcome is known only if the
+// body, or the Bearer challenge, contains a defined code for a refusal.
 func TestOnlyDefinedRefusalsAreCertain(t *testing.T) {
 	const csc = `{"error":%q,"error_description":"x"}`
 	for _, c := range []struct {
@@ -376,8 +378,8 @@ func TestOnlyDefinedRefusalsAreCertain(t *testing.T) {
 	}
 }
 
-// TestRemoteTextIsTamed: what a service says reaches the log in one line of bounded length, and the
-// client never.
+// TestRemoteTextIsTamed checks that a service's words go into the log in one line of bounded
+// length, and never to the client.
 func TestRemoteTextIsTamed(t *testing.T) {
 	body, _ := json.Marshal(
 		map[string]string{"error": "x\r\nforged: line", "error_description": strings.Repeat("y", 10_000)},
@@ -440,7 +442,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// FuzzAnswers: no answer of a service brings a panic, or a state that cannot sign.
+// FuzzAnswers checks that no answer of a service causes a panic or a state that cannot sign.
 func FuzzAnswers(f *testing.F) {
 	leaf, issuer, _, _ := testChain(f)
 	chain := base64.StdEncoding.EncodeToString(leaf.Raw) + `","` + base64.StdEncoding.EncodeToString(issuer.Raw)

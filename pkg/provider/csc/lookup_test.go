@@ -12,7 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestCertInfoRefused: a service that does not implement certInfo is asked again without it.
+// TestCertInfoRefused checks that a service that does not implement certInfo is called again
+// without it.
 func TestCertInfoRefused(t *testing.T) {
 	for _, version := range []string{"csc/v1", "csc/v2"} {
 		opts := service.Options{Foreign: service.Foreign{NoCertInfo: true}}
@@ -30,8 +31,8 @@ func TestCertInfoRefused(t *testing.T) {
 	}
 }
 
-// TestPagesOfCredentials: all pages are read, empty ones too, before one credential is taken for
-// the only one.
+// TestPagesOfCredentials checks that all pages are read, also empty ones, before a credential
+// counts as the only one.
 func TestPagesOfCredentials(t *testing.T) {
 	keys := []service.Credential{
 		{Key: service.ECDSAP256, PIN: service.PIN},
@@ -40,7 +41,7 @@ func TestPagesOfCredentials(t *testing.T) {
 	}
 	for _, c := range []struct {
 		credentials, page int
-		want              string // in the error; empty = signs
+		want              string // part of the error; empty = signing works
 	}{{1, 1, ""}, {1, 10, ""}, {2, 1, "2 credentials"}, {3, 2, "3 credentials"}} {
 		opts := service.Options{Credentials: keys[:c.credentials], Foreign: service.Foreign{PageSize: c.page}}
 		bubble(
@@ -70,7 +71,7 @@ func TestPagesOfCredentials(t *testing.T) {
 	}
 }
 
-// TestEndlessPages: a service whose list never ends is not asked for ever.
+// TestEndlessPages checks that the provider stops when a service's list never ends.
 func TestEndlessPages(t *testing.T) {
 	calls := 0
 	mux := http.NewServeMux()
@@ -90,7 +91,8 @@ func TestEndlessPages(t *testing.T) {
 	}
 }
 
-// TestOperationModeIsSent: what is configured is said to the service, where its version knows it.
+// TestOperationModeIsSent checks that the configured mode is sent to services whose version has
+// that field.
 func TestOperationModeIsSent(t *testing.T) {
 	for _, c := range []struct {
 		path, mode string
@@ -118,7 +120,7 @@ func TestOperationModeIsSent(t *testing.T) {
 	}
 }
 
-// TestSpecsWithV: a service that writes its version with a v speaks the version that it names.
+// TestSpecsWithV checks that a version written with a v is understood.
 func TestSpecsWithV(t *testing.T) {
 	opts := service.Options{Foreign: service.Foreign{Specs: "v1.0.4.0"}}
 	bubble(

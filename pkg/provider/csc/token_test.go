@@ -16,7 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// atOnce signs in so many goroutines and returns the errors.
+// atOnce signs in the given number of goroutines and returns the errors.
 func atOnce(t *testing.T, p *csc.Provider, goroutines, digests int) []error {
 	t.Helper()
 	var all sync.WaitGroup
@@ -34,8 +34,7 @@ func atOnce(t *testing.T, p *csc.Provider, goroutines, digests int) []error {
 	return errs
 }
 
-// TestTokenOfOneSecond: 1,000 digests over tokens that last a second, with a remote side that takes
-// its time.
+// TestTokenOfOneSecond signs 1,000 digests with tokens that last one second, at a slow service.
 func TestTokenOfOneSecond(t *testing.T) {
 	opts := service.Options{TokenLifetime: time.Second, Latency: 100 * time.Millisecond}
 	bubble(
@@ -55,7 +54,8 @@ func TestTokenOfOneSecond(t *testing.T) {
 			if n.Signatures != 1000 {
 				t.Errorf("%d signatures were made, want 1000", n.Signatures)
 			}
-			// A fifth before its end each token is renewed, so that none is refused and none is wasted.
+			// Each token is renewed after four fifths of its lifetime, so none is refused and none is
+			// wasted.
 			if most := int64(time.Since(start)/(700*time.Millisecond)) + 2; n.Tokens > most {
 				t.Errorf("%d tokens were fetched in %v, want %d at most", n.Tokens, time.Since(start), most)
 			}
@@ -63,8 +63,8 @@ func TestTokenOfOneSecond(t *testing.T) {
 	)
 }
 
-// TestWrongSecret: many callers with a wrong secret are told so, and the token endpoint is not
-// stormed.
+// TestWrongSecret checks that many callers with a wrong secret get the error, and that the token
+// endpoint does not get a call for each of them.
 func TestWrongSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, service.Options{})
@@ -92,7 +92,7 @@ func TestWrongSecret(t *testing.T) {
 		if n, took := tokenCalls(s), time.Since(start); n > 3*int64(took/time.Second) || took > 11*time.Second {
 			t.Errorf("%d token calls in %v, want 3 a second at most, and nobody kept waiting", n, took)
 		}
-		// The right secret is used as soon as it is there.
+		// The correct secret is used as soon as the file contains it.
 		if err := os.WriteFile(secret, []byte(service.ClientSecret), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestWrongSecret(t *testing.T) {
 	})
 }
 
-// tokenWatch notes when each token call reaches the remote side.
+// tokenWatch records when each token call reaches the service.
 type tokenWatch struct {
 	http.Handler
 	mu    sync.Mutex
@@ -117,8 +117,8 @@ func (w *tokenWatch) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.Handler.ServeHTTP(rw, r)
 }
 
-// wantThreeASecond wants at most three calls in any second, wherever it begins, and at least so
-// many calls in all.
+// wantThreeASecond checks that any window of one second has at most three calls, and that there
+// were at least least calls in total.
 func (w *tokenWatch) wantThreeASecond(t *testing.T, least int) {
 	t.Helper()
 	w.mu.Lock()
@@ -133,12 +133,12 @@ func (w *tokenWatch) wantThreeASecond(t *testing.T, least int) {
 	}
 }
 
-// TestThreeTokenCallsASecond: whatever is wrong with token or secret, no second sees a fourth token
-// call, nor does the one that begins in the middle of it.
+// TestThreeTokenCallsASecond checks that no window of one second ever contains a fourth token call,
+// whatever is wrong with the token or the secret.
 func TestThreeTokenCallsASecond(t *testing.T) {
 	for _, c := range []struct {
 		name, secret string
-		fault        *service.Fault // from the start on
+		fault        *service.Fault // from the start
 		revoke       bool           // all tokens, every 50 ms
 		least        int
 	}{
@@ -180,7 +180,8 @@ func tokenCalls(s *service.Service) int64 {
 	return n.Calls["oauth2/token"] + n.Calls["oauth2/authorization-server/oauth/token"]
 }
 
-// TestRefusedTokens: a service that refuses each token it gives is not stormed either.
+// TestRefusedTokens checks that a service that refuses each token that it issues does not get too
+// many calls either.
 func TestRefusedTokens(t *testing.T) {
 	bubble(
 		t,
@@ -206,7 +207,7 @@ func TestRefusedTokens(t *testing.T) {
 	)
 }
 
-// TestRevokedTokens: tokens that were revoked are replaced, and nobody notices.
+// TestRevokedTokens checks that revoked tokens are replaced without an error for the callers.
 func TestRevokedTokens(t *testing.T) {
 	bubble(
 		t,
@@ -229,8 +230,8 @@ func TestRevokedTokens(t *testing.T) {
 	)
 }
 
-// TestTokenRenewal: an hour's token is renewed five minutes before its end, and the old one is used
-// while that fails.
+// TestTokenRenewal checks that a token of one hour is renewed five minutes before it expires, and
+// that the old token is used while the renewal fails.
 func TestTokenRenewal(t *testing.T) {
 	bubble(
 		t,
@@ -263,8 +264,8 @@ func TestTokenRenewal(t *testing.T) {
 	)
 }
 
-// TestLoginAndIssuer: tokens by auth/login, by the metadata of an issuer, and a place that is not
-// to be trusted with the secret.
+// TestLoginAndIssuer gets tokens by auth/login and by the metadata of an issuer, and refuses an
+// address to which the secret may not be sent.
 func TestLoginAndIssuer(t *testing.T) {
 	info := map[string]any{"specs": "2.0.0.2"}
 	var gotID, gotSecret string
@@ -289,7 +290,7 @@ func TestLoginAndIssuer(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		_, _ = w.Write([]byte(`{"credentialIDs":[]}`)) // as far as this test goes
+		_, _ = w.Write([]byte(`{"credentialIDs":[]}`)) // the test needs no further answer
 	})
 	cases := []struct {
 		name  string

@@ -38,8 +38,8 @@ func (a appended) CheckValue(p signing.Prepared, value []byte) error {
 	return signing.VerifyValue(c, p.Digest, value)
 }
 
-// TestFaultsOfTheToken: what becomes of an operation when something happens to the token while the
-// proxy runs, and that everything sent is accounted for. Three tries at most.
+// TestFaultsOfTheToken checks the result of an operation when the token fails while the proxy runs,
+// and that the counters account for everything that was sent. There are at most three attempts.
 func TestFaultsOfTheToken(t *testing.T) {
 	reset := func(t *testing.T, p *Provider) {
 		if err := hsm.module.ctx.CloseAllSessions(p.current.slot); err != nil {
@@ -54,13 +54,13 @@ func TestFaultsOfTheToken(t *testing.T) {
 	}{
 		{"none", func(*testing.T, *Provider) {}, "-", signing.Counters{Sent: 1, Returned: 1}},
 		{"sessions closed", reset, "-", signing.Counters{Sent: 1, Returned: 1}}, // opened again at once
-		// refused once: a second wrong PIN brings the token nearer to its lock
+		// The PIN is refused once. A second wrong PIN would bring the token nearer to its lock.
 		{"PIN changed", func(t *testing.T, p *Provider) {
 			reset(t, p)
 			p.cfg.PIN = "000000"
 			lose(p)
 		}, signing.KindProviderCredentials, signing.Counters{Sent: 1, Refused: 1}},
-		{"token gone", func(t *testing.T, p *Provider) { // it may be put back
+		{"token gone", func(t *testing.T, p *Provider) { // somebody may plug it in again
 			reset(t, p)
 			p.cfg.TokenLabel = "gone"
 			lose(p)
@@ -89,7 +89,7 @@ func TestFaultsOfTheToken(t *testing.T) {
 	}
 }
 
-// signThroughService runs one operation of one document to its end.
+// signThroughService runs one operation with one document until it ends.
 func signThroughService(t *testing.T, p *Provider) (signing.Document, signing.Counters) {
 	t.Helper()
 	store := storetest.NewMemory()

@@ -32,7 +32,7 @@ func open(t *testing.T, cfg Config) *Provider {
 	return p
 }
 
-// lose makes the provider take its connection for lost.
+// lose makes the provider drop its connection as lost.
 func lose(p *Provider) {
 	c, _, _ := p.use()
 	p.release(c, true)
@@ -130,7 +130,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// After the sessions were lost, the next call connects anew, since nothing was signed yet.
+// TestReconnects checks that the next call connects again after the sessions were lost, because
+// nothing has been signed yet.
 func TestReconnects(t *testing.T) {
 	p := open(t, Config{KeyLabel: "p256"})
 	call := signing.Call{ID: "x", Digests: [][]byte{make([]byte, 32)}}
@@ -149,10 +150,11 @@ func TestReconnects(t *testing.T) {
 	}
 }
 
-// A PIN that was refused is not tried again: the token would lock itself.
+// TestRefusedPINIsNotTriedAgain checks that a refused PIN is not sent again, because the token
+// would lock itself.
 func TestRefusedPINIsNotTriedAgain(t *testing.T) {
 	p := open(t, Config{KeyLabel: "p256"})
-	p.cfg.PIN = "000000" // changed at the token, as seen from here
+	p.cfg.PIN = "000000" // as if the PIN was changed at the token
 	if err := hsm.module.ctx.CloseAllSessions(p.current.slot); err != nil {
 		t.Fatal(err)
 	}
@@ -223,8 +225,9 @@ func TestSigValue(t *testing.T) {
 	}
 }
 
-// A module that hangs while it connects holds one goroutine and nobody else: calls end with their
-// contexts, nothing was sent, and the connection serves whoever comes once it is there.
+// TestHangingConnect checks that a module that hangs while it connects blocks one goroutine only.
+// Calls end with their contexts and nothing is sent. Once the connection is open, the next call
+// uses it.
 func TestHangingConnect(t *testing.T) {
 	p := open(t, Config{KeyLabel: "p256"})
 	lose(p)
@@ -263,7 +266,7 @@ func TestHangingConnect(t *testing.T) {
 	}
 }
 
-// A connection that is there only after Close is closed at once.
+// TestCloseWhileConnecting checks that a connection that opens after Close is closed at once.
 func TestCloseWhileConnecting(t *testing.T) {
 	p := open(t, Config{KeyLabel: "p256"})
 	lose(p)

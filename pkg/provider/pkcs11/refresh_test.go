@@ -21,7 +21,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// putKey stores a new key with that label in the token, and returns a file with its certificate.
+// putKey stores a new key with the given label in the token and returns a file with its
+// certificate.
 func putKey(t *testing.T, id, label string) (file string) {
 	t.Helper()
 	util, err := exec.LookPath("softhsm2-util")
@@ -54,7 +55,7 @@ func writeChain(t *testing.T, file string, cert *x509.Certificate) string {
 	return file
 }
 
-// removeKey removes the keys with that id from the token.
+// removeKey removes the keys with the given id from the token.
 func removeKey(t *testing.T, slot uint, id byte) {
 	t.Helper()
 	ctx := hsm.module.ctx
@@ -78,8 +79,8 @@ func removeKey(t *testing.T, slot uint, id byte) {
 	}
 }
 
-// TestRefresh: a key and certificate that are replaced under the same label are used after Refresh,
-// without a restart.
+// TestRefresh checks that a key and certificate that replace others under the same label are used
+// after Refresh, without a restart.
 func TestRefresh(t *testing.T) {
 	file := putKey(t, "b0", "renewed")
 	p := open(t, Config{KeyLabel: "renewed", CertificateFile: file})

@@ -24,14 +24,15 @@ import (
 
 const pin = "135790"
 
-// hsm is one SoftHSM for the whole process: a library is loaded once.
+// hsm is one SoftHSM for the whole process, because a library is loaded once.
 var hsm struct {
 	module *Module
 	chain  map[string][]*x509.Certificate // by key label
 	folder string
 }
 
-// TestMain sets up a token "test" with the keys rsa, p256, p384, lonely and two called twice.
+// TestMain sets up a token "test" with the keys rsa, p256, p384, lonely, and two keys with the
+// label twice.
 func TestMain(m *testing.M) {
 	folder, err := os.MkdirTemp("", "softhsm")
 	if err != nil {
@@ -150,7 +151,8 @@ func importKey(util, id, label string, key crypto.Signer) error {
 	return nil
 }
 
-// storeCertificates certifies the keys under a CA and stores all certificates in the token.
+// storeCertificates issues certificates for the keys under a CA and stores all certificates in the
+// token.
 func storeCertificates(keys map[string]crypto.Signer, ids map[string]byte) error {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

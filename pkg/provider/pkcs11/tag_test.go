@@ -20,8 +20,8 @@ func TestWithoutTag(t *testing.T) {
 	}
 }
 
-// The tests of the other build run from here, so that a plain `go test` leaves nothing out where
-// cgo and SoftHSM are there.
+// TestWithTag runs the tests of the build with the tag, so that a plain `go test` runs all tests if
+// cgo and SoftHSM are installed.
 func TestWithTag(t *testing.T) {
 	compiler := os.Getenv("CC")
 	if compiler == "" {

@@ -16,7 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// fake is a right provider whose parts can be broken one by one.
+// fake is a correct provider. A test can break its parts one by one.
 type fake struct {
 	key        *ecdsa.PrivateKey
 	credential signing.Credential
@@ -80,7 +80,7 @@ func (f *fake) Resume(_ context.Context, call signing.Call, handle string) ([][]
 
 func (f *fake) again(_ signing.Call, handle string) ([][]byte, error) { return f.notes[handle], nil }
 
-// right signs as the contract says.
+// right signs as the contract requires.
 func right(f *fake, ctx context.Context, call signing.Call) ([][]byte, error) {
 	if ctx.Err() != nil {
 		return nil, signing.Errorf(signing.KindProvider, "cancelled")
@@ -121,7 +121,7 @@ func TestRightProviderPasses(t *testing.T) {
 	Run(t, Harness{Open: func(*testing.T) signing.Provider { return f }, Spent: func() int { return int(f.spent.Load()) }})
 }
 
-// Each rule of the suite finds a provider that breaks it.
+// TestWrongProvidersFail checks that each rule of the suite detects a provider that breaks it.
 func TestWrongProvidersFail(t *testing.T) {
 	always := func(change func(values [][]byte) [][]byte) func(f *fake) {
 		return func(f *fake) {

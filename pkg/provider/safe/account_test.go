@@ -23,8 +23,8 @@ func mustSign(t *testing.T, s *service.Service, p *safe.Provider) {
 	}
 }
 
-// TestRenewal: tokens that end are renewed once, however many find out at once and in however many
-// processes, and survive a restart.
+// TestRenewal checks that expired tokens are renewed once, although many calls in several processes
+// detect it at the same time, and that the new tokens survive a restart.
 func TestRenewal(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		processes := []*safe.Provider{newProvider(t, client, set), newProvider(t, client, set), newProvider(t, client, set)}
@@ -46,7 +46,7 @@ func TestRenewal(t *testing.T) {
 				t.Errorf("%d renewals after %d expiries, want one each", n, round+1)
 			}
 		}
-		// The tokens file is old by now; the account file is what counts.
+		// The tokens file is out of date by now, so only the account file helps.
 		mustSign(t, s, newProvider(t, client, set))
 		if err := os.Remove(set.TokensFile); err != nil {
 			t.Fatal(err)
@@ -58,8 +58,8 @@ func TestRenewal(t *testing.T) {
 	})
 }
 
-// TestRenewalOutlivesItsCaller: whoever asked for a renewal goes away while SAFE makes it. The new
-// tokens are kept all the same.
+// TestRenewalOutlivesItsCaller checks that new tokens are kept when the caller gives up while SAFE
+// renews them.
 func TestRenewalOutlivesItsCaller(t *testing.T) {
 	bubble(
 		t,
@@ -68,7 +68,7 @@ func TestRenewalOutlivesItsCaller(t *testing.T) {
 			p := newProvider(t, client, set)
 			mustSign(t, s, p)
 			s.ExpireSAFEToken()
-			// fake: in the middle of the second question, the renewal
+			// fake: this ends during the second call, which is the renewal
 			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 			defer cancel()
 			if _, err := p.Sign(ctx, randomCall(1)); err == nil {
@@ -82,7 +82,7 @@ func TestRenewalOutlivesItsCaller(t *testing.T) {
 	)
 }
 
-// TestRestartWithEndedToken: the first thing that a new process hears is that its token has ended.
+// TestRestartWithEndedToken starts a new process whose access token has expired already.
 func TestRestartWithEndedToken(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		mustSign(t, s, newProvider(t, client, set))
@@ -91,8 +91,8 @@ func TestRestartWithEndedToken(t *testing.T) {
 	})
 }
 
-// TestConsentAgain: when the tokens have ended for good the error says so, SAFE is not stormed, and
-// new tokens are taken over without a restart.
+// TestConsentAgain checks that the error says so when all tokens have expired, that SAFE does not
+// get a call for each attempt, and that new tokens are imported without a restart.
 func TestConsentAgain(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		p := newProvider(t, client, set)
@@ -121,8 +121,8 @@ func TestConsentAgain(t *testing.T) {
 	})
 }
 
-// TestAccountFile: the tokens are not readable without the key, and a file that cannot be read is
-// not overwritten.
+// TestAccountFile checks that the tokens cannot be read without the key, and that a file that
+// cannot be read is not overwritten.
 func TestAccountFile(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		mustSign(t, s, newProvider(t, client, set))
@@ -167,8 +167,8 @@ func TestAccountFile(t *testing.T) {
 	})
 }
 
-// TestLostAccountFile: a file that is lost, or that cannot be written for a while, does not stop
-// the signing; what is in memory is written when that works again.
+// TestLostAccountFile checks that signing goes on when the file is lost or cannot be written for a
+// while. The tokens in memory are written once that is possible.
 func TestLostAccountFile(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		p := newProvider(t, client, set)
@@ -179,11 +179,11 @@ func TestLostAccountFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.ExpireSAFEToken()
-		mustSign(t, s, p) // not by the tokens file, which is old by now
+		mustSign(t, s, p) // the tokens file cannot help, because it is out of date
 		if err := os.Remove(set.AccountFile); err != nil {
 			t.Errorf("the account file was not written again: %v", err)
 		}
-		if err := os.Mkdir(set.AccountFile, 0o700); err != nil { // nothing can be renamed to its name
+		if err := os.Mkdir(set.AccountFile, 0o700); err != nil { // no file can be renamed to this name
 			t.Fatal(err)
 		}
 		s.ExpireSAFEToken()
@@ -201,7 +201,8 @@ func TestLostAccountFile(t *testing.T) {
 	})
 }
 
-// TestNewKey: a process that holds the tokens puts them under a new key at the next renewal.
+// TestNewKey checks that a process that holds the tokens encrypts them with a new key at the next
+// renewal.
 func TestNewKey(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		p := newProvider(t, client, set)
@@ -213,8 +214,8 @@ func TestNewKey(t *testing.T) {
 	})
 }
 
-// TestEndedBeforeFirstUse: without a credentialID a token that has ended cannot be renewed, and the
-// error says what is missing.
+// TestEndedBeforeFirstUse checks that an expired token cannot be renewed without a credentialID,
+// and that the error says what is missing.
 func TestEndedBeforeFirstUse(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		_, refresh := s.SAFETokens()
@@ -243,7 +244,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestRefusals: wrong integrator, no tokens, tokens of another form.
+// TestRefusals tries a wrong integrator, missing tokens, and tokens in another format.
 func TestRefusals(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		cases := []struct {

@@ -1,4 +1,4 @@
 package safe
 
-// DontPause lets the conformance suite, which has a real clock, poll without waiting.
+// DontPause lets the conformance suite, which uses the real clock, poll without pauses.
 func (p *Provider) DontPause() { p.pause = 0 }

@@ -22,7 +22,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// authority is shared by all tests: RSA keys take a while to make.
+// authority is shared by all tests, because making RSA keys takes a while.
 var authority = sync.OnceValues(service.NewAuthority)
 
 func newService(t *testing.T, opts service.Options) *service.Service {
@@ -48,8 +48,8 @@ func writeFile(t *testing.T, path, content string) string {
 	return path
 }
 
-// newSettings are settings for the simulation's account, with its first tokens, in a folder of
-// their own.
+// newSettings returns settings for the simulation's account, with its first tokens, in a new
+// folder.
 func newSettings(t *testing.T, s *service.Service, url string) safe.Settings {
 	t.Helper()
 	folder := t.TempDir()
@@ -64,7 +64,7 @@ func newSettings(t *testing.T, s *service.Service, url string) safe.Settings {
 	return set
 }
 
-// writeTokens puts the account's tokens where its owner would.
+// writeTokens writes the account's tokens file as its owner would.
 func writeTokens(t *testing.T, s *service.Service, set safe.Settings) {
 	t.Helper()
 	access, refresh := s.SAFETokens()
@@ -96,14 +96,14 @@ func TestConformance(t *testing.T) {
 			return p
 		},
 		Spent: func() int {
-			remote.Settle() // a call that was given up may still be signed: count it where it belongs
+			remote.Settle() // a call that was given up may still be signed: count it here
 			return int(s.Counts().Signatures)
 		},
 	})
 }
 
-// bubble runs a test with a fake clock and a network of its own. A goroutine or connection that is
-// left behind fails it.
+// bubble runs a test with a fake clock and its own network. The test fails if a goroutine or
+// connection is left behind.
 func bubble(
 	t *testing.T,
 	opts service.Options,
@@ -119,10 +119,10 @@ func bubble(
 	})
 }
 
-// outcome is what a call comes to.
+// outcome is the result of a call.
 type outcome struct {
-	ok         bool // values of the digests
-	bad        bool // values that are not; the caller's check refuses them
+	ok         bool // correct values for the digests
+	bad        bool // wrong values; the caller's check refuses them
 	kind       signing.Kind
 	retry      bool
 	retryAfter time.Duration
@@ -161,7 +161,7 @@ func valid(c *signing.Credential, call signing.Call, values [][]byte) error {
 	return nil
 }
 
-// attempt signs n digests and tells what came of it.
+// attempt signs n digests and returns the outcome.
 func attempt(t *testing.T, s *service.Service, p *safe.Provider, n int) outcome {
 	t.Helper()
 	before := s.Counts().Signatures
@@ -185,9 +185,9 @@ func attempt(t *testing.T, s *service.Service, p *safe.Provider, n int) outcome 
 
 const provider = signing.KindProvider
 
-// TestSignHashFaults: each rudeness of signHash, for three digests, for ever. Since the values are
-// fetched apart, an answer to signHash that was lost costs nothing: only what was never signed
-// stays unknown.
+// TestSignHashFaults checks each permanent fault of signHash, for three digests. A lost answer to
+// signHash costs nothing, because the values are fetched in another call. The outcome stays unknown
+// only if no usable values can be fetched.
 func TestSignHashFaults(t *testing.T) {
 	cases := []struct {
 		rudeness service.Rudeness
@@ -239,7 +239,7 @@ func TestSignHashFaults(t *testing.T) {
 					t.Errorf("%d calls of signHash, want 1: each is counted by its caller", n)
 				}
 				s.Behave()
-				time.Sleep(2 * time.Minute) // fake: what was put off is due
+				time.Sleep(2 * time.Minute) // fake: back-offs are over
 				if got := attempt(t, s, p, 3); !got.ok || got.spent != 3 {
 					t.Errorf("outcome when polite again = %v, want signed, 3 spent", got)
 				}
@@ -248,8 +248,8 @@ func TestSignHashFaults(t *testing.T) {
 	}
 }
 
-// TestServiceHangs: while one call waits for the credential to be described anew, others use the
-// old one.
+// TestServiceHangs checks that other calls use the stale credential while one call waits for the
+// new description.
 func TestServiceHangs(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		p := newProvider(t, client, set)
@@ -280,8 +280,8 @@ func TestServiceHangs(t *testing.T) {
 	})
 }
 
-// TestOtherFaults: before signHash nothing is spent and nothing unknown; after it what passes is
-// gone through.
+// TestOtherFaults checks that a fault before signHash costs no signature and leaves no outcome
+// unknown, and that temporary faults after signHash are retried.
 func TestOtherFaults(t *testing.T) {
 	harmless := map[service.Rudeness]bool{service.ExpiredSAD: true, service.WrongOrder: true, service.TooFewValues: true,
 		service.TooManyValues: true, service.WrongKey: true, service.RawECDSA: true, service.BadBase64: true}
@@ -297,7 +297,7 @@ func TestOtherFaults(t *testing.T) {
 						got := attempt(t, s, p, 2)
 						late := endpoint == "signHash/verify"
 						final := r == service.Refused || r == service.NotFoundAfter || r == service.RedirectAfter
-						// What is said with a good status is believed where nothing else was to be said.
+						// The body of a success is ignored for a call whose answer has no content.
 						said := endpoint == "credentials/authorize" && (r == service.NotJSON || r == service.Empty)
 						switch {
 						case harmless[r] || r == service.ExpiredToken && times == 1:
@@ -325,8 +325,8 @@ func TestOtherFaults(t *testing.T) {
 	}
 }
 
-// TestResume: the processId is noted before anything is signed, and brings the values to a later
-// process.
+// TestResume checks that the processId is recorded before anything is signed, and that a later
+// process fetches the values with it.
 func TestResume(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		p := newProvider(t, client, set)
@@ -334,8 +334,8 @@ func TestResume(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The process dies when its request has been received: it sees no answer, and not the values
-		// either.
+		// The process dies after SAFE has received its request. It gets neither the answer nor the
+		// values.
 		call := randomCall(3)
 		var handle string
 		dying, die := context.WithCancel(t.Context())
@@ -378,7 +378,7 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// TestNoteFails: what cannot be recorded is not sent.
+// TestNoteFails checks that a call that cannot be recorded is not sent.
 func TestNoteFails(t *testing.T) {
 	bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 		call := randomCall(1)

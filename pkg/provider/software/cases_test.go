@@ -20,7 +20,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/ber"
 )
 
-// logged is an option that keeps what is logged.
+// logged adds a logger to o and returns a function that returns the logged lines.
 func logged(o Options) (Options, func() []string) {
 	var mu sync.Mutex
 	var lines []string
@@ -36,8 +36,8 @@ func logged(o Options) (Options, func() []string) {
 	}
 }
 
-// Each file of testdata has the chain that a validator needs, or one warning that says what is
-// missing.
+// TestOddFilesOpen checks that each file of testdata has the chain that a validator needs, or
+// causes one warning that says what is missing.
 func TestOddFilesOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		chain, warning string
@@ -85,7 +85,8 @@ func TestOddFilesOpen(t *testing.T) {
 	}
 }
 
-// The valid path is taken while the process runs, not only at its start.
+// TestChainFollowsTheClock checks that the valid path is chosen while the process runs, not only
+// when it starts.
 func TestChainFollowsTheClock(t *testing.T) {
 	p, err := OpenPKCS12(filepath.Join("testdata", "cross.p12"), "pw", Options{})
 	if err != nil {
@@ -106,8 +107,8 @@ func TestChainFollowsTheClock(t *testing.T) {
 	}
 }
 
-// toBER writes every constructed element with indefinite length, and OCTET STRINGs in two pieces,
-// the implicit one of EncryptedData included.
+// toBER encodes every constructed element with indefinite length, and each OCTET STRING in two
+// pieces, including the implicit one of EncryptedData.
 func toBER(t *testing.T, der []byte) []byte {
 	t.Helper()
 	var out []byte
@@ -137,7 +138,7 @@ func toBER(t *testing.T, der []byte) []byte {
 	return out
 }
 
-// berFile rewrites a DER file in BER, with the MAC of the new contents.
+// berFile converts a DER file to BER, with a MAC of the new contents.
 func berFile(t *testing.T, der []byte, password string) []byte {
 	t.Helper()
 	var f pfx
@@ -156,7 +157,7 @@ func berFile(t *testing.T, der []byte, password string) []byte {
 	return toBER(t, out)
 }
 
-// The files are made by OpenSSL and by the library, so their MACs check ours.
+// TestBERFilesOpen opens files made by OpenSSL and by the library, so their MACs check ours.
 func TestBERFilesOpen(t *testing.T) {
 	key := testRSA(2048)
 	plain := pkcs12File(t, key, nil)

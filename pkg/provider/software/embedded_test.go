@@ -128,8 +128,8 @@ func TestEmbeddedOpenSSL(t *testing.T) {
 	}
 }
 
-// The certificate is renewed before it ends, with the key kept; the CA too, when it would end
-// before the certificate.
+// TestEmbeddedRenewal checks that the certificate is renewed before it expires and keeps its key.
+// The CA is renewed too if it would expire before the certificate.
 func TestEmbeddedRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -164,7 +164,8 @@ func TestEmbeddedRenewal(t *testing.T) {
 	})
 }
 
-// What was prepared for the old certificate is signed after a renewal and still fits.
+// TestEmbeddedRenewalKeepsPrepared checks that a document that was prepared for the old certificate
+// can be signed after a renewal and still has a valid signature.
 func TestEmbeddedRenewalKeepsPrepared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, before := open(t, t.TempDir(), EmbeddedOptions{Key: P256})
@@ -183,7 +184,8 @@ func TestEmbeddedRenewalKeepsPrepared(t *testing.T) {
 	})
 }
 
-// A renewal that cannot be stored leaves the old certificate in use until its end.
+// TestEmbeddedRenewalFails checks that the old certificate stays in use until it expires when a
+// renewal cannot be stored.
 func TestEmbeddedRenewalFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -17,7 +17,7 @@ import (
 
 const password = "correct horse"
 
-// testRSA is made once: large keys take seconds.
+// testRSA makes each key once, because large keys take seconds.
 var testRSA = func() func(bits int) *rsa.PrivateKey {
 	var mu sync.Mutex
 	keys := map[int]*rsa.PrivateKey{}
@@ -35,7 +35,7 @@ var testRSA = func() func(bits int) *rsa.PrivateKey {
 	}
 }()
 
-// authority is a chain of root and intermediate.
+// authority returns a chain of root and intermediate.
 func authority(t *testing.T) *material {
 	t.Helper()
 	root, inter := &material{}, &material{}
@@ -64,8 +64,8 @@ func withoutPathLimit(c *x509.Certificate) *x509.Certificate {
 	return &copied
 }
 
-// pkcs12File writes a PKCS#12 file with the key and a chain of three in no useful order; change
-// alters the certificate.
+// pkcs12File writes a PKCS#12 file with the key and a chain of three certificates in the wrong
+// order. change modifies the certificate.
 func pkcs12File(t *testing.T, key crypto.Signer, change func(c *x509.Certificate)) string {
 	t.Helper()
 	ca := authority(t)

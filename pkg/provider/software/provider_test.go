@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 	if !testing.Short() {
 		settings = append(settings, setting{RSA4096, "", 0})
 	}
-	dirs := make(map[KeyType]string) // large keys take seconds: one of each type
+	dirs := make(map[KeyType]string) // large keys take seconds, so make one of each type
 	for _, s := range settings {
 		if dirs[s.key] == "" {
 			dirs[s.key] = t.TempDir()
@@ -61,7 +61,7 @@ func TestConformancePKCS12(t *testing.T) {
 	}})
 }
 
-// refusingKey signs nothing after a number of signatures.
+// refusingKey refuses to sign after a given number of signatures.
 type refusingKey struct {
 	crypto.Signer
 	left chan struct{}
