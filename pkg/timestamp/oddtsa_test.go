@@ -80,7 +80,7 @@ func TestOddAuthority(t *testing.T) {
 		"ekunoncrit":   "the certificate is not one for timestamps alone",
 		"tsaexpired":   "the certificate was not valid at the time stated",
 		"noess":        "there is no signing-certificate attribute",
-		"nocerts":      "the signing certificate is not there",
+		"nocerts":      "the signing certificate is missing",
 		"badnonce":     "the token has another nonce or none",
 		"nononce":      "the token has another nonce or none",
 		"imprint_sha1": "it is over another digest",
