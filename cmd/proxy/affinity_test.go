@@ -552,7 +552,7 @@ func TestEndpointFile(t *testing.T) {
 		affinity.Published{Name: "p", Instance: "before", Host: "sign.example.org", Port: 1},
 	)
 	write(t, file, stale)
-	until(t, "the stale file is read", func() bool { return strings.Contains(p.log(t), "of an earlier run") })
+	until(t, "the stale file is read", func() bool { return strings.Contains(p.log(t), "belongs to an earlier run") })
 	refused("with a stale file")
 	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/none", "").is(t, "a read", http.StatusNotFound)
 	fresh, _ := affinity.EncodePublished(
