@@ -164,7 +164,7 @@ func (n *Notifier) one(ctx context.Context, c signing.Callback, op signing.Opera
 		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
 	default:
 		n.outcomes.WithLabelValues("failed").Inc()
-		pause := pauseAfter(c.Tries)
+		pause := backoff.After(c.Tries + 1)
 		log.Info("callback failed and will be repeated", "reason", err.Error(), "after", pause.String())
 		next := time.Now().Add(pause)
 		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackFailed(ctx, c.Operation, next) })
@@ -189,9 +189,8 @@ func (n *Notifier) note(ctx context.Context, log logr.Logger, write func() error
 	}
 }
 
-func pauseAfter(tries int) time.Duration {
-	return min(firstPause<<min(tries, 16), longestPause)
-}
+// backoff is the pause between two tries.
+var backoff = pace.Backoff{First: firstPause, Max: longestPause}
 
 // finalError is an error that a retry cannot cure.
 type finalError struct{ text string }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 )
 
 // basePath is where the proxy's REST API lies under its root.
@@ -189,7 +191,7 @@ const (
 // retry reports whether another try makes sense after err, and how long to wait before. e is err as
 // a refusal of the proxy, or nil.
 func (k *call) retry(err error, e *Error, try int) (time.Duration, bool) {
-	wait := min(firstWait<<min(try, 10), maxWait)
+	wait := pace.Backoff{First: firstWait, Max: maxWait}.After(try + 1)
 	wait += rand.N(wait / 4) // jitter: other clients may have been refused at the same moment
 	if e != nil {
 		if e.RetryAfter > 0 {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 )
 
 // Breaker is a circuit breaker for each host. It opens after Failures failed calls in a row. A call
@@ -154,7 +156,7 @@ func (b *breakers) leave(host string, v verdict) {
 
 // trip opens the breaker for twice as long as last time, at most MaxOpen.
 func (b *breakers) trip(host string, h *hostState) {
-	h.open = min(max(2*h.open, b.cfg.Open), b.cfg.MaxOpen)
+	h.open = pace.Backoff{First: b.cfg.Open, Max: b.cfg.MaxOpen}.Next(h.open)
 	h.until = time.Now().Add(h.open)
 	b.set(host, h, Open)
 }
