@@ -124,9 +124,15 @@ func Refused[H any](f *Failure[H], a *outbound.Answer, signs bool, said Said) *F
 	return f
 }
 
-// Shared returns a failure with a copy of e. Other callers may hold e too (fresh.Value), and each
-// caller may change its own copy.
-func Shared[H any](e *signing.Error) *Failure[H] {
+// Undescribed returns the failure of a credential that several callers waited for (fresh.Value). It
+// holds a copy of the domain error in err, because other callers may hold that error too and each
+// may change its own copy. An err without one means that the wait ended first: it may be retried.
+func Undescribed[H any](service string, err error) *Failure[H] {
+	var e *signing.Error
+	if !errors.As(err, &e) {
+		return New[H](signing.KindProvider, "%s did not describe the credential in time", service).
+			Because(err).Retryable(0)
+	}
 	own := *e
 	return &Failure[H]{Error: &own}
 }

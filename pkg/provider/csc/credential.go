@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -87,18 +86,7 @@ func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	if err == nil {
 		return s, nil
 	}
-	var e *signing.Error
-	if !errors.As(err, &e) {
-		return nil, fail(
-			signing.KindProvider,
-			"the signing service did not describe the credential in time",
-		).Because(
-			err,
-		).Retryable(
-			0,
-		)
-	}
-	return nil, remotefault.Shared[hint](e)
+	return nil, remotefault.Undescribed[hint]("the signing service", err)
 }
 
 // read asks the service for the description and the credential.

@@ -115,11 +115,7 @@ func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	if err == nil {
 		return s, nil
 	}
-	var e *signing.Error
-	if !errors.As(err, &e) {
-		return nil, fail(signing.KindProvider, "SAFE did not describe the credential in time").Because(err).Retryable(0)
-	}
-	return nil, remotefault.Shared[hint](e)
+	return nil, remotefault.Undescribed[hint]("SAFE", err)
 }
 
 // read asks SAFE for the credential and its certificates.

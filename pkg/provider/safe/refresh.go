@@ -2,8 +2,8 @@ package safe
 
 import (
 	"context"
-	"errors"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -12,19 +12,8 @@ var _ signing.Refresher = (*Provider)(nil)
 // Refresh implements signing.Refresher.
 func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
 	s, err := p.known.Renew(ctx)
-	if err == nil {
-		return s.Credential, nil
+	if err != nil {
+		return nil, remotefault.Undescribed[hint]("SAFE", err).Error
 	}
-	var e *signing.Error
-	if !errors.As(err, &e) {
-		return nil, signing.Errorf(
-			signing.KindProvider,
-			"SAFE did not describe the credential in time",
-		).Because(
-			err,
-		).Retryable(
-			0,
-		)
-	}
-	return nil, e
+	return s.Credential, nil
 }
