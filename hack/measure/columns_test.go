@@ -1,9 +1,8 @@
 package main
 
 import (
-	"io/fs"
 	"os"
-	"path/filepath"
+	pathpkg "path"
 	"slices"
 	"strings"
 	"testing"
@@ -56,40 +55,26 @@ var unwrapped = []string{
 // TestColumns fails if a line of code has more than 120 columns, or a comment line more than 100.
 func TestColumns(t *testing.T) {
 	checked := 0
-	for _, folder := range folders {
-		err := filepath.WalkDir(filepath.Join(top, folder), func(path string, e fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case e.IsDir() && e.Name() == "testdata":
-				return filepath.SkipDir
-			case e.IsDir() || filepath.Ext(path) != ".go":
-				return nil
-			}
-			name, err := filepath.Rel(top, path)
-			if err != nil {
-				return err
-			}
-			if slices.Contains(unwrapped, filepath.ToSlash(filepath.Dir(name))) {
-				return nil
-			}
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			checked++
-			for _, l := range longLines(text) {
-				limit := codeColumns
-				if l.comment {
-					limit = commentColumns
-				}
-				t.Errorf("%s:%d has %d columns, at most %d are allowed", name, l.number, l.columns, limit)
-			}
+	err := goFiles(top, func(path, name string) error {
+		if slices.Contains(unwrapped, pathpkg.Dir(name)) {
 			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
 		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		checked++
+		for _, l := range longLines(text) {
+			limit := codeColumns
+			if l.comment {
+				limit = commentColumns
+			}
+			t.Errorf("%s:%d has %d columns, at most %d are allowed", name, l.number, l.columns, limit)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	if checked == 0 {
 		t.Error("no file was checked")

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	pathpkg "path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,6 +38,22 @@ var folders = []string{"cmd", "pkg", "hack"}
 func read(dir string) (*tree, error) {
 	t := &tree{methods: map[string]int{}, imports: map[string][]string{}}
 	structs := map[string]bool{}
+	err := goFiles(dir, func(path, name string) error { return t.file(path, pathpkg.Dir(name), structs) })
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(t.methods, func(name string, _ int) bool { return !structs[name] })
+	info, err := os.Stat(filepath.Join(dir, "README.md"))
+	if err != nil {
+		return nil, err
+	}
+	t.readme = info.Size()
+	return t, nil
+}
+
+// goFiles calls visit for each Go file of the sources outside testdata: with its path, and with its
+// name below dir, which has slashes.
+func goFiles(dir string, visit func(path, name string) error) error {
 	for _, folder := range folders {
 		err := filepath.WalkDir(filepath.Join(dir, folder), func(path string, e fs.DirEntry, err error) error {
 			switch {
@@ -47,23 +64,17 @@ func read(dir string) (*tree, error) {
 			case e.IsDir() || filepath.Ext(path) != ".go":
 				return nil
 			}
-			name, err := filepath.Rel(dir, filepath.Dir(path))
+			name, err := filepath.Rel(dir, path)
 			if err != nil {
 				return err
 			}
-			return t.file(path, filepath.ToSlash(name), structs)
+			return visit(path, filepath.ToSlash(name))
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	maps.DeleteFunc(t.methods, func(name string, _ int) bool { return !structs[name] })
-	info, err := os.Stat(filepath.Join(dir, "README.md"))
-	if err != nil {
-		return nil, err
-	}
-	t.readme = info.Size()
-	return t, nil
+	return nil
 }
 
 // file counts one file of a package.
