@@ -1,79 +1,27 @@
 package service
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"time"
+	"sync"
 )
 
-// sad is signature activation data. It is valid once, for one credential and, if it is bound, only
-// for certain hashes.
-type sad struct {
-	credential *credential
-	left       int
-	hashes     [][]byte // nil = any (SCAL 1)
-	expires    time.Time
+// cscAuthorization serves credentials/authorize and credentials/authorizeCheck.
+type cscAuthorization struct {
+	opts        *Options
+	tokens      *tokens
+	sads        *sads
+	credentials credentials
+
+	mu      sync.Mutex
+	waiting map[string]*waitingAuthorization
 }
 
-func (s *Service) newSAD(c *credential, n int, hashes []string) *sad {
-	made := &sad{credential: c, left: n, expires: time.Now().Add(s.opts.SADLifetime)}
-	for _, h := range hashes {
-		digest, _ := unbase64(h)
-		made.hashes = append(made.hashes, digest)
-	}
-	return made
-}
-
-// keepSAD stores signature activation data under a new random value, which it returns.
-func (s *Service) keepSAD(made *sad) string {
-	value := random(24)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sads[value] = made
-	return value
-}
-
-// useSAD uses up signature activation data for digests, or returns the CSC's error.
-func (s *Service) useSAD(x *exchange, value string, c *credential, digests [][]byte) *answer {
-	no := func(text string) *answer { a := refuse("invalid_request", text); return &a }
-	if value == "" {
-		return no("Missing (or invalid type) string parameter SAD")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known := s.sads[value]
-	switch {
-	case known == nil || known.credential != c:
-		return no("Invalid parameter SAD")
-	case x.rude == ExpiredSAD || time.Now().After(known.expires):
-		delete(s.sads, value)
-		return no("SAD expired")
-	case len(digests) > known.left:
-		return no("Numbers of signatures is too high")
-	}
-	if known.hashes != nil && !within(digests, known.hashes) {
-		return no("Hash is not authorized by the SAD")
-	}
-	delete(s.sads, value) // single use
-	return nil
-}
-
-func within(digests, allowed [][]byte) bool {
-	left := make([][]byte, len(allowed))
-	copy(left, allowed)
-next:
-	for _, d := range digests {
-		for i, a := range left {
-			if a != nil && bytes.Equal(a, d) {
-				left[i] = nil
-				continue next
-			}
-		}
-		return false
-	}
-	return true
+func (a *cscAuthorization) routes(f *frontend) {
+	f.handle("POST /csc/v1/credentials/authorize", "credentials/authorize", a.serveAuthorize1)
+	f.handle("POST /csc/v2/credentials/authorize", "credentials/authorize", a.serveAuthorize2)
+	f.handle("POST /csc/v2/credentials/authorizeCheck", "credentials/authorizeCheck", a.serveAuthorizeCheck)
 }
 
 // authorization is a credentials/authorize request of either version.
@@ -106,13 +54,13 @@ func (a authorization) secret(object string) string {
 	return ""
 }
 
-// checkAuthorization makes the checks that all ways of authorising have in common.
-func (s *Service) checkAuthorization(req authorization) (*credential, int, *answer) {
+// check makes the checks that all ways of authorising have in common.
+func (cs credentials) check(req authorization) (*credential, int, *answer) {
 	no := func(text string) (*credential, int, *answer) {
 		a := refuse("invalid_request", text)
 		return nil, 0, &a
 	}
-	c := s.find(req.CredentialID)
+	c := cs.find(req.CredentialID)
 	n, err := strconv.Atoi(req.NumSignatures.String())
 	switch {
 	case req.CredentialID == "":
@@ -140,35 +88,35 @@ func (s *Service) checkAuthorization(req authorization) (*credential, int, *answ
 	return c, n, nil
 }
 
-func (s *Service) serveAuthorize1(x *exchange) answer {
-	req, refusal := s.readAuthorization(x)
+func (a *cscAuthorization) serveAuthorize1(x *exchange) answer {
+	req, refusal := a.readAuthorization(x)
 	if refusal != nil {
 		return *refusal
 	}
 	req.Hashes = req.Hash
-	c, n, refusal := s.checkAuthorization(req)
+	c, n, refusal := a.credentials.check(req)
 	switch {
 	case refusal != nil:
 		return *refusal
 	case c.AuthMode == OAuth2Code:
 		return refuse("invalid_request", "Invalid authorization mode")
-	case c.AuthMode == Explicit && s.blocked(c):
+	case c.AuthMode == Explicit && c.blocked():
 		return refuse("invalid_request", "Credential locked")
-	case c.AuthMode == Explicit && c.PIN != "" && !s.rightPIN(c, req.PIN):
+	case c.AuthMode == Explicit && c.PIN != "" && !c.rightPIN(req.PIN):
 		return refuse("invalid_pin", "The PIN is invalid")
-	case c.AuthMode == Explicit && !s.rightOTP(c, req.OTP):
+	case c.AuthMode == Explicit && !c.rightOTP(req.OTP):
 		return refuse("invalid_otp", "The OTP is invalid")
 	}
-	value := s.keepSAD(s.newSAD(c, n, req.Hashes))
-	return answer{status: http.StatusOK, body: object{{"expiresIn", int(s.opts.SADLifetime.Seconds())}, {"SAD", value}}}
+	value := a.sads.keep(a.sads.make(c, n, req.Hashes))
+	return answer{status: http.StatusOK, body: object{{"expiresIn", int(a.opts.SADLifetime.Seconds())}, {"SAD", value}}}
 }
 
-func (s *Service) serveAuthorize2(x *exchange) answer {
-	req, refusal := s.readAuthorization(x)
+func (a *cscAuthorization) serveAuthorize2(x *exchange) answer {
+	req, refusal := a.readAuthorization(x)
 	if refusal != nil {
 		return *refusal
 	}
-	c, n, refusal := s.checkAuthorization(req)
+	c, n, refusal := a.credentials.check(req)
 	switch {
 	case refusal != nil:
 		return *refusal
@@ -176,58 +124,17 @@ func (s *Service) serveAuthorize2(x *exchange) answer {
 		return refuse("invalid_request", "Invalid authorization mode")
 	case len(req.Hashes) > 0 && hashOIDs[req.HashAlgorithm] == 0:
 		return refuse("invalid_request", "Invalid parameter hashAlgorithmOID")
-	case c.AuthMode == Explicit && s.blocked(c):
+	case c.AuthMode == Explicit && c.blocked():
 		return refuse("invalid_request", "Credential locked")
 	case c.AuthMode == Explicit &&
-		(c.PIN != "" && !s.rightPIN(c, req.secret(pinObject)) || !s.rightOTP(c, req.secret(otpObject))):
+		(c.PIN != "" && !c.rightPIN(req.secret(pinObject)) || !c.rightOTP(req.secret(otpObject))):
 		return refuse("invalid_authentication_data", "The authentication data is invalid")
 	}
-	made := s.newSAD(c, n, req.Hashes)
+	made := a.sads.make(c, n, req.Hashes)
 	if c.Slow > 0 {
-		return s.authorizeLater(made, c.Slow)
+		return a.authorizeLater(made, c.Slow)
 	}
-	return answer{status: http.StatusOK, body: object{{"SAD", s.keepSAD(made)}}}
-}
-
-// maxWrongPINs in a row lock a credential.
-const maxWrongPINs = 3
-
-func (s *Service) blocked(c *credential) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return c.wrongPINs >= maxWrongPINs
-}
-
-func (s *Service) rightPIN(c *credential, pin string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if pin == c.PIN {
-		c.wrongPINs = 0
-		return true
-	}
-	c.wrongPINs++
-	return false
-}
-
-// rightOTP accepts the configured password any number of times. With OTPOnce it accepts any
-// password that it has not seen before.
-func (s *Service) rightOTP(c *credential, otp string) bool {
-	if c.TOTPKey != "" {
-		return otp == totp([]byte(c.TOTPKey), time.Now())
-	}
-	if c.OTP == "" || !c.OTPOnce {
-		return otp == c.OTP || c.OTP == ""
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if otp == "" || c.usedOTPs[otp] {
-		return false
-	}
-	if c.usedOTPs == nil {
-		c.usedOTPs = make(map[string]bool)
-	}
-	c.usedOTPs[otp] = true
-	return true
+	return answer{status: http.StatusOK, body: object{{"SAD", a.sads.keep(made)}}}
 }
 
 // waitingAuthorization waits for a person who never answers, and is granted after some polls.
@@ -236,49 +143,49 @@ type waitingAuthorization struct {
 	left int
 }
 
-func (s *Service) authorizeLater(made *sad, polls int) answer {
+func (a *cscAuthorization) authorizeLater(made *sad, polls int) answer {
 	handle := random(16)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waiting[handle] = &waitingAuthorization{made: made, left: polls}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting[handle] = &waitingAuthorization{made: made, left: polls}
 	return answer{status: http.StatusAccepted, body: object{{"handle", handle}}}
 }
 
-func (s *Service) serveAuthorizeCheck(x *exchange) answer {
-	if _, refusal := s.bearer(x); refusal != nil {
+func (a *cscAuthorization) serveAuthorizeCheck(x *exchange) answer {
+	if _, refusal := a.tokens.bearer(x); refusal != nil {
 		return *refusal
 	}
 	var req struct {
 		Handle string `json:"handle"`
 	}
 	_ = json.Unmarshal(x.body, &req)
-	s.mu.Lock()
-	w := s.waiting[req.Handle]
+	a.mu.Lock()
+	w := a.waiting[req.Handle]
 	if w == nil {
-		s.mu.Unlock()
+		a.mu.Unlock()
 		return refuse("invalid_request", "Invalid parameter handle")
 	}
 	w.left--
 	if w.left > 0 {
-		s.mu.Unlock()
+		a.mu.Unlock()
 		return answer{status: http.StatusAccepted, body: object{{"handle", req.Handle}}}
 	}
-	delete(s.waiting, req.Handle)
-	s.mu.Unlock()
+	delete(a.waiting, req.Handle)
+	a.mu.Unlock()
 	return answer{
 		status: http.StatusOK,
-		body:   object{{"expiresIn", strconv.Itoa(int(s.opts.SADLifetime.Seconds()))}, {"SAD", s.keepSAD(w.made)}},
+		body:   object{{"expiresIn", strconv.Itoa(int(a.opts.SADLifetime.Seconds()))}, {"SAD", a.sads.keep(w.made)}},
 	}
 }
 
-func (s *Service) readAuthorization(x *exchange) (authorization, *answer) {
+func (a *cscAuthorization) readAuthorization(x *exchange) (authorization, *answer) {
 	var req authorization
-	if _, refusal := s.bearer(x); refusal != nil {
+	if _, refusal := a.tokens.bearer(x); refusal != nil {
 		return req, refusal
 	}
 	if err := json.Unmarshal(x.body, &req); err != nil {
-		a := refuse("invalid_request", "Malformed request")
-		return req, &a
+		no := refuse("invalid_request", "Malformed request")
+		return req, &no
 	}
 	return req, nil
 }

@@ -1,10 +1,8 @@
 package service
 
 import (
-	"io"
 	"maps"
 	"sync"
-	"time"
 )
 
 // Counts holds what has happened since the start.
@@ -57,80 +55,4 @@ func (c *counts) snapshot(held int) (out Counts) {
 		out.Calls, out.SignaturesBy, out.Held = maps.Clone(seen.Calls), maps.Clone(seen.SignaturesBy), held
 	})
 	return out
-}
-
-// gate makes requests wait while it is closed.
-type gate struct {
-	mu   sync.Mutex
-	shut chan struct{} // nil = open
-	n    int
-}
-
-func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.shut == nil {
-		g.shut = make(chan struct{})
-	}
-}
-
-func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.shut != nil {
-		close(g.shut)
-		g.shut = nil
-	}
-}
-
-func (g *gate) held() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.n
-}
-
-// pass returns when the gate is open. A client that hangs up stays in the queue, because its
-// request has been received.
-func (g *gate) pass(closed <-chan struct{}) {
-	g.mu.Lock()
-	shut := g.shut
-	if shut == nil {
-		g.mu.Unlock()
-		return
-	}
-	g.n++
-	g.mu.Unlock()
-	select {
-	case <-shut:
-	case <-closed:
-	}
-	g.mu.Lock()
-	g.n--
-	g.mu.Unlock()
-}
-
-// limiter allows a fixed number of requests in each second of the clock.
-type limiter struct {
-	perSecond int
-	mu        sync.Mutex
-	second    int64
-	n         int
-}
-
-func (l *limiter) allow(now time.Time) bool {
-	if l.perSecond <= 0 {
-		return true
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if s := now.Unix(); s != l.second {
-		l.second, l.n = s, 0
-	}
-	l.n++
-	return l.n <= l.perSecond
-}
-
-func readLimited(r io.ReadCloser) ([]byte, error) {
-	defer func() { _ = r.Close() }()
-	return io.ReadAll(r)
 }

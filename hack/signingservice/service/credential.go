@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/asn1"
 	"math/big"
+	"sync"
 	"sync/atomic"
 )
 
@@ -16,8 +17,21 @@ type credential struct {
 	held     atomic.Pointer[identity]
 	stranger crypto.Signer // another key of the same kind, for wrong answers
 
-	wrongPINs int // in a row; guarded by Service.mu, as what follows
+	mu        sync.Mutex
+	wrongPINs int // in a row
 	usedOTPs  map[string]bool
+}
+
+// credentials are what all client services may use.
+type credentials []*credential
+
+func (cs credentials) find(id string) *credential {
+	for _, c := range cs {
+		if c.ID == id {
+			return c
+		}
+	}
+	return nil
 }
 
 func (a *Authority) credential(c Credential) (*credential, error) {

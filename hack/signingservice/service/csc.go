@@ -10,27 +10,26 @@ import (
 	"strings"
 )
 
-func (s *Service) routeCSC() {
-	s.handle("POST /csc/v1/info", "info", s.serveInfo1)
-	s.handle("POST /csc/v2/info", "info", s.serveInfo2)
-	s.handle("POST /csc/v1/auth/login", "auth/login", s.serveLogin)
-	s.handle("POST /csc/v2/auth/login", "auth/login", s.serveLogin)
-	s.handle("POST /csc/v1/credentials/list", "credentials/list", s.serveList)
-	s.handle("POST /csc/v2/credentials/list", "credentials/list", s.serveList)
-	s.handle("POST /csc/v1/credentials/info", "credentials/info", s.serveCredential1)
-	s.handle("POST /csc/v2/credentials/info", "credentials/info", s.serveCredential2)
-	s.handle("POST /csc/v1/credentials/authorize", "credentials/authorize", s.serveAuthorize1)
-	s.handle("POST /csc/v2/credentials/authorize", "credentials/authorize", s.serveAuthorize2)
-	s.handle("POST /csc/v2/credentials/authorizeCheck", "credentials/authorizeCheck", s.serveAuthorizeCheck)
-	s.handle("POST /csc/v1/signatures/signHash", "signatures/signHash", s.serveSignHash)
-	s.handle("POST /csc/v2/signatures/signHash", "signatures/signHash", s.serveSignHash)
-	s.handle("POST /csc/v2/signatures/signPolling", "signatures/signPolling", s.servePolling)
+// cscDescription serves what the CSC API says of the service and of its credentials.
+type cscDescription struct {
+	opts        *Options
+	tokens      *tokens
+	credentials credentials
+}
+
+func (d *cscDescription) routes(f *frontend) {
+	f.handle("POST /csc/v1/info", "info", d.serveInfo1)
+	f.handle("POST /csc/v2/info", "info", d.serveInfo2)
+	f.handle("POST /csc/v1/credentials/list", "credentials/list", d.serveList)
+	f.handle("POST /csc/v2/credentials/list", "credentials/list", d.serveList)
+	f.handle("POST /csc/v1/credentials/info", "credentials/info", d.serveCredential1)
+	f.handle("POST /csc/v2/credentials/info", "credentials/info", d.serveCredential2)
 }
 
 // public is the address under which the request's client reached us.
-func (s *Service) public(x *exchange) string {
-	if s.opts.PublicURL != "" {
-		return strings.TrimSuffix(s.opts.PublicURL, "/")
+func (d *cscDescription) public(x *exchange) string {
+	if d.opts.PublicURL != "" {
+		return strings.TrimSuffix(d.opts.PublicURL, "/")
 	}
 	if x.TLS != nil {
 		return "https://" + x.Host
@@ -38,19 +37,10 @@ func (s *Service) public(x *exchange) string {
 	return "http://" + x.Host
 }
 
-func (s *Service) find(id string) *credential {
-	for _, c := range s.credentials {
-		if c.ID == id {
-			return c
-		}
-	}
-	return nil
-}
-
-func (s *Service) serveInfo1(x *exchange) answer {
+func (d *cscDescription) serveInfo1(x *exchange) answer {
 	body := object{
 		{"name", "SIMULATED remote service (no legal value)"},
-		{"specs", cmp.Or(s.opts.Specs, "1.0.4.0")},
+		{"specs", cmp.Or(d.opts.Specs, "1.0.4.0")},
 		{"region", "XX"},
 		{"lang", "en-GB"},
 		{"logo", "https://simulated.invalid/logo.png"},
@@ -61,14 +51,14 @@ func (s *Service) serveInfo1(x *exchange) answer {
 		},
 	}
 	// Some services put the whole path of the authorization endpoint here, against the standard.
-	body = append(body, s.authTypes(s.public(x)+"/oauth2/authorize", "oauth2client", "oauth2code")...)
+	body = append(body, d.authTypes(d.public(x)+"/oauth2/authorize", "oauth2client", "oauth2code")...)
 	return answer{status: http.StatusOK, body: body}
 }
 
 // authTypes are the fields of info that say how clients make themselves known.
-func (s *Service) authTypes(server string, usual ...string) object {
-	if s.opts.AuthTypes != nil {
-		usual = s.opts.AuthTypes
+func (d *cscDescription) authTypes(server string, usual ...string) object {
+	if d.opts.AuthTypes != nil {
+		usual = d.opts.AuthTypes
 	}
 	fields := object{{"authType", usual}}
 	if slices.ContainsFunc(usual, func(t string) bool { return strings.HasPrefix(t, "oauth2") }) {
@@ -77,7 +67,7 @@ func (s *Service) authTypes(server string, usual ...string) object {
 	return fields
 }
 
-func (s *Service) serveInfo2(x *exchange) answer {
+func (d *cscDescription) serveInfo2(x *exchange) answer {
 	methods := []string{
 		"credentials/list",
 		"credentials/info",
@@ -85,18 +75,18 @@ func (s *Service) serveInfo2(x *exchange) answer {
 		"credentials/authorizeCheck",
 		"signatures/signHash",
 	}
-	if s.opts.Asynchronous {
+	if d.opts.Asynchronous {
 		methods = append(methods, "signatures/signPolling")
 	}
 	var algos []string
-	for _, c := range s.credentials {
+	for _, c := range d.credentials {
 		algos = append(algos, c.identifiers()...)
 	}
 	slices.Sort(algos)
-	return answer{status: http.StatusOK, body: append(s.authTypes(s.public(x), "oauth2client"), object{
+	return answer{status: http.StatusOK, body: append(d.authTypes(d.public(x), "oauth2client"), object{
 		{"methods", methods}, {"signAlgorithms", object{{"algos", slices.Compact(algos)}}},
-		{"specs", cmp.Or(s.opts.Specs, "2.0.0.2")},
-		{"asynchronousOperationMode", s.opts.Asynchronous}, {"name", "SIMULATED remote service (no legal value)"},
+		{"specs", cmp.Or(d.opts.Specs, "2.0.0.2")},
+		{"asynchronousOperationMode", d.opts.Asynchronous}, {"name", "SIMULATED remote service (no legal value)"},
 		{"lang", "en"}, {"region", "XX"},
 		{"logo", "https://simulated.invalid/logo.png"}, {"description", "A simulation"},
 		{"signature_formats", object{{"formats", []string{"P"}}, {"envelope_properties", [][]string{{"Revision"}}}}},
@@ -104,23 +94,23 @@ func (s *Service) serveInfo2(x *exchange) answer {
 	}...)}
 }
 
-func (s *Service) serveList(x *exchange) answer {
-	if _, refusal := s.bearer(x); refusal != nil {
+func (d *cscDescription) serveList(x *exchange) answer {
+	if _, refusal := d.tokens.bearer(x); refusal != nil {
 		return *refusal
 	}
 	var ids []string
-	for _, c := range s.credentials {
+	for _, c := range d.credentials {
 		ids = append(ids, c.ID)
 	}
-	if s.opts.PageSize > 0 {
-		return s.page(x, ids)
+	if d.opts.PageSize > 0 {
+		return d.page(x, ids)
 	}
 	return answer{status: http.StatusOK, body: object{{"credentialIDs", ids}}}
 }
 
 // page is a part of a list (CSC v1 11.4). Every second page is empty, as where what it had was
 // filtered out.
-func (s *Service) page(x *exchange, ids []string) answer {
+func (d *cscDescription) page(x *exchange, ids []string) answer {
 	var req struct {
 		PageToken string `json:"pageToken"`
 	}
@@ -132,8 +122,8 @@ func (s *Service) page(x *exchange, ids []string) answer {
 			return refuse("invalid_request", "Invalid parameter pageToken")
 		}
 	}
-	from := min(n/2*s.opts.PageSize, len(ids))
-	to := min(from+s.opts.PageSize, len(ids))
+	from := min(n/2*d.opts.PageSize, len(ids))
+	to := min(from+d.opts.PageSize, len(ids))
 	if n%2 == 0 {
 		to = from
 	}
@@ -144,8 +134,8 @@ func (s *Service) page(x *exchange, ids []string) answer {
 	return answer{status: http.StatusOK, body: body}
 }
 
-func (s *Service) readCredential(x *exchange) (*credential, string, *answer) {
-	if _, refusal := s.bearer(x); refusal != nil {
+func (d *cscDescription) readCredential(x *exchange) (*credential, string, *answer) {
+	if _, refusal := d.tokens.bearer(x); refusal != nil {
 		return nil, "", refusal
 	}
 	var req struct {
@@ -157,13 +147,13 @@ func (s *Service) readCredential(x *exchange) (*credential, string, *answer) {
 		a := refuse("invalid_request", "Malformed request")
 		return nil, "", &a
 	}
-	if req.CertInfo && s.opts.NoCertInfo {
+	if req.CertInfo && d.opts.NoCertInfo {
 		return nil, "", &answer{
 			status: http.StatusNotImplemented, header: map[string]string{"Content-Type": "text/plain"},
 			body: raw("501: Not Implemented"),
 		}
 	}
-	c := s.find(req.CredentialID)
+	c := d.credentials.find(req.CredentialID)
 	if c == nil {
 		a := refuse("invalid_request", "Invalid parameter credentialID")
 		return nil, "", &a
@@ -198,8 +188,8 @@ func (c *credential) certificates(which string, wrap bool) []string {
 	return out
 }
 
-func (s *Service) serveCredential1(x *exchange) answer {
-	c, which, refusal := s.readCredential(x)
+func (d *cscDescription) serveCredential1(x *exchange) answer {
+	c, which, refusal := d.readCredential(x)
 	if refusal != nil {
 		return *refusal
 	}
@@ -219,8 +209,8 @@ func (s *Service) serveCredential1(x *exchange) answer {
 	return answer{status: http.StatusOK, body: body}
 }
 
-func (s *Service) serveCredential2(x *exchange) answer {
-	c, which, refusal := s.readCredential(x)
+func (d *cscDescription) serveCredential2(x *exchange) answer {
+	c, which, refusal := d.readCredential(x)
 	if refusal != nil {
 		return *refusal
 	}

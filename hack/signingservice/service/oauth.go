@@ -1,9 +1,6 @@
 package service
 
 import (
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
@@ -13,22 +10,23 @@ import (
 	"time"
 )
 
-const tokenKeyID = "simulated-1"
-
-// accessToken describes what a token gives access to.
-type accessToken struct {
-	client  string
-	scope   string
-	expires time.Time
-	sad     *sad // with scope credential: what it authorises
+// oauth is the token endpoint with what belongs to it, and the CSC's auth/login.
+type oauth struct {
+	opts        *Options
+	counts      *counts
+	tokens      *tokens
+	sads        *sads
+	credentials credentials
 }
 
-func (s *Service) routeOAuth() {
+func (o *oauth) routes(f *frontend) {
 	for _, path := range []string{"/oauth2/authorization-server/oauth/token", "/oauth2/token"} {
-		s.handle("POST "+path, "token", s.serveToken)
+		f.handle("POST "+path, "token", o.serveToken)
 	}
-	s.handle("POST /oauth2/authorization-server/oauth/introspect", "introspect", s.serveIntrospection)
-	s.handle("GET /oauth2/authorization-server/jwks.json", "jwks", s.serveKeys)
+	f.handle("POST /oauth2/authorization-server/oauth/introspect", "introspect", o.serveIntrospection)
+	f.handle("GET /oauth2/authorization-server/jwks.json", "jwks", o.serveKeys)
+	f.handle("POST /csc/v1/auth/login", "auth/login", o.serveLogin)
+	f.handle("POST /csc/v2/auth/login", "auth/login", o.serveLogin)
 }
 
 // parameters returns the parameters of the form and of the query, because real clients use both.
@@ -41,12 +39,12 @@ func parameters(x *exchange) url.Values {
 }
 
 // client authenticates an OAuth2 client by HTTP Basic or by form fields.
-func (s *Service) client(x *exchange, form url.Values) (string, bool) {
+func (o *oauth) client(x *exchange, form url.Values) (string, bool) {
 	id, secret, ok := x.BasicAuth()
 	switch {
-	case ok && s.opts.ClientAuth == InForm:
+	case ok && o.opts.ClientAuth == InForm:
 		return "", false
-	case ok && s.opts.ClientAuth == Decoded:
+	case ok && o.opts.ClientAuth == Decoded:
 		var idErr, secretErr error
 		id, idErr = url.QueryUnescape(id)
 		if secret, secretErr = url.QueryUnescape(secret); idErr != nil || secretErr != nil {
@@ -55,7 +53,7 @@ func (s *Service) client(x *exchange, form url.Values) (string, bool) {
 	case !ok:
 		id, secret = form.Get("client_id"), form.Get("client_secret")
 	}
-	want, known := s.opts.ClientServices[id]
+	want, known := o.opts.ClientServices[id]
 	if known && want == "" { // a public client
 		return id, !ok && secret == "" && form.Get("grant_type") == "password"
 	}
@@ -65,18 +63,18 @@ func (s *Service) client(x *exchange, form url.Values) (string, bool) {
 func same(want, got string) bool { return subtle.ConstantTimeCompare([]byte(want), []byte(got)) == 1 }
 
 // rightPassword reports whether name is a user with that password.
-func (s *Service) rightPassword(name, password string) bool {
-	want, known := s.opts.Users[name]
+func (o *oauth) rightPassword(name, password string) bool {
+	want, known := o.opts.Users[name]
 	return known && same(want, password)
 }
 
 // serveLogin is auth/login (CSC v1 11.2).
-func (s *Service) serveLogin(x *exchange) answer {
+func (o *oauth) serveLogin(x *exchange) answer {
 	name, password, ok := x.BasicAuth()
-	if s.opts.Users != nil {
-		ok = ok && s.rightPassword(name, password)
+	if o.opts.Users != nil {
+		ok = ok && o.rightPassword(name, password)
 	} else {
-		want, known := s.opts.ClientServices[name]
+		want, known := o.opts.ClientServices[name]
 		ok = ok && known && want != "" && same(want, password)
 	}
 	if !ok {
@@ -87,28 +85,26 @@ func (s *Service) serveLogin(x *exchange) answer {
 	if !json.Valid(x.body) {
 		return refuse("invalid_request", "Malformed request")
 	}
-	token, _ := s.keepToken(accessToken{client: name, scope: "service", expires: time.Now().Add(s.opts.TokenLifetime)})
+	token, _ := o.issue(accessToken{client: name, scope: "service", expires: time.Now().Add(o.opts.TokenLifetime)})
 	return answer{status: http.StatusOK, body: object{
-		{"expires_in", int(s.opts.TokenLifetime.Seconds())}, {"access_token", token},
+		{"expires_in", int(o.opts.TokenLifetime.Seconds())}, {"access_token", token},
 	}}
 }
 
-// keepToken stores a token, and returns it with its id.
-func (s *Service) keepToken(t accessToken) (token, id string) {
-	token, id = s.mint(t)
-	s.mu.Lock()
-	s.tokens[token] = t
+// issue makes, stores and counts a token, and returns it with its id. If the token authorises
+// signatures, it is signature activation data too.
+func (o *oauth) issue(t accessToken) (token, id string) {
+	token, id = o.tokens.issue(t)
 	if t.sad != nil {
-		s.sads[token] = t.sad
+		o.sads.store(token, t.sad)
 	}
-	s.mu.Unlock()
-	s.counts.token()
+	o.counts.token()
 	return token, id
 }
 
-func (s *Service) serveToken(x *exchange) answer {
+func (o *oauth) serveToken(x *exchange) answer {
 	form := parameters(x)
-	id, ok := s.client(x, form)
+	id, ok := o.client(x, form)
 	if !ok {
 		return answer{
 			status: http.StatusUnauthorized,
@@ -117,29 +113,29 @@ func (s *Service) serveToken(x *exchange) answer {
 		}
 	}
 	switch grant := form.Get("grant_type"); {
-	case grant == "password" && s.opts.Users != nil:
-		if !s.rightPassword(form.Get("username"), form.Get("password")) {
+	case grant == "password" && o.opts.Users != nil:
+		if !o.rightPassword(form.Get("username"), form.Get("password")) {
 			return refuse("invalid_grant", "The provided authorization grant is invalid")
 		}
 	case grant != "client_credentials":
 		return refuse("unsupported_grant_type", "Invalid parameter grant_type")
 	}
-	t := accessToken{client: id, scope: "read write", expires: time.Now().Add(s.opts.TokenLifetime)}
+	t := accessToken{client: id, scope: "read write", expires: time.Now().Add(o.opts.TokenLifetime)}
 	if form.Get("scope") == "credential" {
-		bound, refusal := s.credentialScope(form)
+		bound, refusal := o.credentialScope(form)
 		if refusal != nil {
 			return *refusal
 		}
 		t.scope, t.sad = "credential", bound
 	}
-	token, id := s.keepToken(t)
+	token, id := o.issue(t)
 	return answer{status: http.StatusOK, header: map[string]string{"Cache-Control": "no-store"}, body: object{
 		{
 			"token_type",
 			"bearer",
 		},
 		{"scope", t.scope},
-		{"expires_in", int(s.opts.TokenLifetime.Seconds())},
+		{"expires_in", int(o.opts.TokenLifetime.Seconds())},
 		{"jti", id},
 		{"access_token", token},
 	}}
@@ -147,7 +143,7 @@ func (s *Service) serveToken(x *exchange) answer {
 
 // credentialScope reads the CSC's parameters of oauth2/authorize (8.4.2), here allowed at the token
 // endpoint.
-func (s *Service) credentialScope(form url.Values) (*sad, *answer) {
+func (o *oauth) credentialScope(form url.Values) (*sad, *answer) {
 	req := authorization{CredentialID: form.Get("credentialID"), NumSignatures: json.Number(form.Get("numSignatures"))}
 	list := form.Get("hashes")
 	if list == "" {
@@ -161,7 +157,7 @@ func (s *Service) credentialScope(form url.Values) (*sad, *answer) {
 		}
 		req.Hashes = append(req.Hashes, base64.StdEncoding.EncodeToString(digest))
 	}
-	c, n, refusal := s.checkAuthorization(req)
+	c, n, refusal := o.credentials.check(req)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -169,96 +165,17 @@ func (s *Service) credentialScope(form url.Values) (*sad, *answer) {
 		a := refuse("invalid_scope", "The credential is not authorised by OAuth2")
 		return nil, &a
 	}
-	return s.newSAD(c, n, req.Hashes), nil
-}
-
-// mint makes a JWT (RFC 7519) signed with ES256.
-func (s *Service) mint(t accessToken) (token, id string) {
-	id = random(12)
-	header := encode64(object{{"kid", tokenKeyID}, {"typ", "JWT"}, {"alg", "ES256"}})
-	claims := encode64(object{
-		{
-			"jti",
-			id,
-		},
-		{"scope", strings.Fields(t.scope)},
-		{"client_id", t.client},
-		{"aud", []string{"simulated-remote-service"}},
-		{"iat", time.Now().Unix()},
-		{"exp", t.expires.Unix()},
-		{"iss", "https://simulated.invalid/"},
-	})
-	digest := sha256.Sum256([]byte(header + "." + claims))
-	r, v, err := ecdsa.Sign(rand.Reader, s.tokenKey, digest[:])
-	if err != nil {
-		panic(err) // a P-256 key signs any digest
-	}
-	value := make([]byte, 64)
-	r.FillBytes(value[:32])
-	v.FillBytes(value[32:])
-	return header + "." + claims + "." + base64.RawURLEncoding.EncodeToString(value), id
-}
-
-func encode64(o object) string {
-	text, _ := o.MarshalJSON()
-	return base64.RawURLEncoding.EncodeToString(text)
-}
-
-// bearer returns the token of a request, or an answer that refuses it.
-func (s *Service) bearer(x *exchange) (accessToken, *answer) {
-	scheme, token, _ := strings.Cut(x.Header.Get("Authorization"), " ")
-	refusal := &answer{
-		status: http.StatusUnauthorized,
-		header: map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`},
-		body:   object{{"error", "invalid_token"}, {"error_description", "The access token is not valid"}},
-	}
-	if s.opts.OpenToAll && scheme == "" {
-		return accessToken{scope: "read write"}, nil
-	}
-	if !strings.EqualFold(scheme, "bearer") {
-		return accessToken{}, refusal
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if x.rude == ExpiredToken {
-		delete(s.tokens, token)
-	}
-	t, ok := s.tokens[token]
-	if !ok || time.Now().After(t.expires) {
-		delete(s.tokens, token)
-		return accessToken{}, refusal
-	}
-	return t, nil
-}
-
-// RevokeTokens invalidates all access tokens that were issued so far.
-func (s *Service) RevokeTokens() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.tokens)
-}
-
-// Token issues a token as the token endpoint does, but does not count it. It is for tests that act
-// as another client.
-func (s *Service) Token(client string) string {
-	t := accessToken{client: client, scope: "read write", expires: time.Now().Add(s.opts.TokenLifetime)}
-	token, _ := s.mint(t)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tokens[token] = t
-	return token
+	return o.sads.make(c, n, req.Hashes), nil
 }
 
 // serveIntrospection serves token introspection (RFC 7662).
-func (s *Service) serveIntrospection(x *exchange) answer {
+func (o *oauth) serveIntrospection(x *exchange) answer {
 	form := parameters(x)
-	if _, ok := s.client(x, form); !ok {
+	if _, ok := o.client(x, form); !ok {
 		return answer{status: http.StatusUnauthorized, body: object{{"error", "invalid_client"}}}
 	}
-	s.mu.Lock()
-	t, ok := s.tokens[form.Get("token")]
-	s.mu.Unlock()
-	if !ok || time.Now().After(t.expires) {
+	t, ok := o.tokens.find(form.Get("token"))
+	if !ok {
 		return answer{status: http.StatusOK, body: object{{"active", false}}}
 	}
 	return answer{
@@ -268,8 +185,8 @@ func (s *Service) serveIntrospection(x *exchange) answer {
 }
 
 // serveKeys serves the JSON Web Key Set (RFC 7517 5), with an unused key beside the right one.
-func (s *Service) serveKeys(*exchange) answer {
-	point, err := s.tokenKey.PublicKey.Bytes()
+func (o *oauth) serveKeys(*exchange) answer {
+	point, err := o.tokens.key.PublicKey.Bytes()
 	if err != nil {
 		panic(err) // a P-256 key has a point
 	}

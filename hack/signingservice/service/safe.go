@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
-	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -17,9 +16,14 @@ const SAFECredentialID = "5afe0000-0000-4000-8000-000000000001"
 // safeMultisign is SAFE's bound on numSignatures.
 const safeMultisign = 10
 
-// safeAccount is the one signature account.
-type safeAccount struct {
-	credential      *credential
+// safe is SAFE with its one signature account. It is safe for concurrent use.
+type safe struct {
+	opts       *Options
+	counts     *counts
+	signer     *signer
+	credential *credential
+
+	mu              sync.Mutex
 	access, refresh string
 	accessExpires   time.Time
 	processes       map[string]*safeProcess
@@ -34,140 +38,33 @@ type safeProcess struct {
 	values      []string // nil = signHash has not been called
 }
 
-// safeID is the form SAFE demands of a processId: a GUID of versions 1 to 5, in lower case.
-var safeID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
-
 // digestInfoSHA256 is the DER of DigestInfo (RFC 8017 9.2) before the 32 bytes of the hash.
 var digestInfoSHA256 = []byte{
-	0x30,
-	0x31,
-	0x30,
-	0x0d,
-	0x06,
-	0x09,
-	0x60,
-	0x86,
-	0x48,
-	0x01,
-	0x65,
-	0x03,
-	0x04,
-	0x02,
-	0x01,
-	0x05,
-	0x00,
-	0x04,
-	0x20,
+	0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
 }
 
-func (s *Service) openSAFEAccount() error {
-	c, err := s.opts.Authority.credential(Credential{ID: SAFECredentialID, AuthMode: Implicit, Multisign: safeMultisign})
+func newSAFE(opts *Options, counts *counts, signer *signer) (*safe, error) {
+	c, err := opts.Authority.credential(Credential{ID: SAFECredentialID, AuthMode: Implicit, Multisign: safeMultisign})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.safe = safeAccount{credential: c, processes: make(map[string]*safeProcess)}
-	s.renewSAFETokens()
-	return nil
+	s := &safe{opts: opts, counts: counts, signer: signer, credential: c, processes: make(map[string]*safeProcess)}
+	s.renewTokens()
+	return s, nil
 }
 
-func (s *Service) renewSAFETokens() {
-	s.safe.access, s.safe.refresh = random(32), random(32)
-	s.safe.accessExpires = time.Now().Add(s.opts.TokenLifetime)
+func (s *safe) routes(f *frontend) {
+	f.handle("POST /safe/info", "info", s.serveInfo)
+	f.handle("POST /safe/credentials/list", "credentials/list", s.serveList)
+	f.handle("POST /safe/credentials/info", "credentials/info", s.serveCredential)
+	f.handle("POST /safe/v2/credentials/authorize", "credentials/authorize", s.serveAuthorize)
+	f.handle("GET /safe/credentials/authorize/verify", "authorize/verify", s.serveAuthorizeVerify)
+	f.handle("POST /safe/v2/signatures/signHash", "signatures/signHash", s.serveSign)
+	f.handle("GET /safe/signatures/signHash/verify", "signHash/verify", s.serveSignVerify)
+	f.handle("POST /safe/signatureAccount/updateToken", "updateToken", s.serveUpdate)
 }
 
-// SAFETokens returns the account's current tokens. In reality the first ones come from a person's
-// consent.
-func (s *Service) SAFETokens() (access, refresh string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.safe.access, s.safe.refresh
-}
-
-// ExpireSAFEToken makes the account's access token invalid; the refresh token stays valid.
-func (s *Service) ExpireSAFEToken() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.safe.accessExpires = time.Time{}
-}
-
-func (s *Service) routeSAFE() {
-	s.handle("POST /safe/info", "info", s.serveSAFEInfo)
-	s.handle("POST /safe/credentials/list", "credentials/list", s.serveSAFEList)
-	s.handle("POST /safe/credentials/info", "credentials/info", s.serveSAFECredential)
-	s.handle("POST /safe/v2/credentials/authorize", "credentials/authorize", s.serveSAFEAuthorize)
-	s.handle("GET /safe/credentials/authorize/verify", "authorize/verify", s.serveSAFEAuthorizeVerify)
-	s.handle("POST /safe/v2/signatures/signHash", "signatures/signHash", s.serveSAFESign)
-	s.handle("GET /safe/signatures/signHash/verify", "signHash/verify", s.serveSAFESignVerify)
-	s.handle("POST /safe/signatureAccount/updateToken", "updateToken", s.serveSAFEUpdate)
-}
-
-// safeRequest has the fields of all request bodies of SAFE.
-type safeRequest struct {
-	CredentialID  string   `json:"credentialID"`
-	NumSignatures int      `json:"numSignatures"`
-	Hashes        []string `json:"hashes"`
-	SAD           string   `json:"sad"`
-	SignAlgo      string   `json:"signAlgo"`
-	ClientData    *struct {
-		ProcessID     string   `json:"processId"`
-		ClientName    string   `json:"clientName"`
-		DocumentNames []string `json:"documentNames"`
-	} `json:"clientData"`
-}
-
-func safeNo(text string) *answer {
-	return &answer{status: http.StatusBadRequest, body: object{{"error", "Bad Request"}, {"error_description", text}}}
-}
-
-const safeExpired = "The access or refresh token is expired or has been revoked"
-
-// safeAuth checks integrator and account; want is the token expected in SAFEAuthorization.
-func (s *Service) safeAuth(x *exchange, refresh bool) *answer {
-	user, password, ok := x.BasicAuth()
-	if !ok || user != SAFEUser || password != SAFEPassword {
-		return &answer{
-			status: http.StatusUnauthorized,
-			body:   object{{"error", "Unauthorized"}, {"error_description", "Unauthorized"}},
-		}
-	}
-	token, ok := strings.CutPrefix(x.Header.Get("SAFEAuthorization"), "Bearer ")
-	if !ok {
-		return safeNo("The request is missing a required parameter, includes an invalid parameter value, " +
-			"includes a parameter more than once, or is otherwise malformed.")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if x.rude == ExpiredToken {
-		s.safe.accessExpires = time.Time{}
-	}
-	switch {
-	case refresh && token != s.safe.refresh,
-		!refresh && (token != s.safe.access || time.Now().After(s.safe.accessExpires)):
-		return safeNo(safeExpired)
-	}
-	return nil
-}
-
-func (s *Service) readSAFE(x *exchange, refresh bool) (safeRequest, *answer) {
-	var req safeRequest
-	if no := s.safeAuth(x, refresh); no != nil {
-		return req, no
-	}
-	if err := json.Unmarshal(x.body, &req); err != nil {
-		return req, safeNo("Bad Request")
-	}
-	switch {
-	case req.ClientData == nil:
-		return req, safeNo("Missing (or invalid type) parameter clientData")
-	case !safeID.MatchString(req.ClientData.ProcessID):
-		return req, safeNo("Invalid parameter processId")
-	case req.ClientData.ClientName == "":
-		return req, safeNo("Empty client name")
-	}
-	return req, nil
-}
-
-func (s *Service) serveSAFEInfo(*exchange) answer {
+func (s *safe) serveInfo(*exchange) answer {
 	return answer{
 		status: http.StatusOK,
 		body: object{
@@ -192,15 +89,15 @@ func (s *Service) serveSAFEInfo(*exchange) answer {
 	}
 }
 
-func (s *Service) serveSAFEList(x *exchange) answer {
-	if _, no := s.readSAFE(x, false); no != nil {
+func (s *safe) serveList(x *exchange) answer {
+	if _, no := s.read(x, false); no != nil {
 		return *no
 	}
 	return answer{status: http.StatusOK, body: object{{"credentialIDs", []string{SAFECredentialID}}}}
 }
 
-func (s *Service) serveSAFECredential(x *exchange) answer {
-	req, no := s.readSAFE(x, false)
+func (s *safe) serveCredential(x *exchange) answer {
+	req, no := s.read(x, false)
 	if no != nil {
 		return *no
 	}
@@ -209,7 +106,7 @@ func (s *Service) serveSAFECredential(x *exchange) answer {
 	}
 	// The certificates are base64 of base64, as the published interface shows them.
 	var chain []string
-	for _, cert := range s.safe.credential.held.Load().chain {
+	for _, cert := range s.credential.held.Load().chain {
 		chain = append(chain, base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString(cert.Raw))))
 	}
 	return answer{status: http.StatusOK, body: object{
@@ -218,8 +115,8 @@ func (s *Service) serveSAFECredential(x *exchange) answer {
 	}}
 }
 
-func (s *Service) serveSAFEAuthorize(x *exchange) answer {
-	req, no := s.readSAFE(x, false)
+func (s *safe) serveAuthorize(x *exchange) answer {
+	req, no := s.read(x, false)
 	if no != nil {
 		return *no
 	}
@@ -237,10 +134,10 @@ func (s *Service) serveSAFEAuthorize(x *exchange) answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.safe.processes[req.ClientData.ProcessID] != nil {
+	if s.processes[req.ClientData.ProcessID] != nil {
 		return *safeNo("Invalid parameter processId")
 	}
-	s.safe.processes[req.ClientData.ProcessID] = &safeProcess{
+	s.processes[req.ClientData.ProcessID] = &safeProcess{
 		hashes:      req.Hashes,
 		sad:         random(24),
 		authPending: s.opts.PendingPolls,
@@ -249,13 +146,13 @@ func (s *Service) serveSAFEAuthorize(x *exchange) answer {
 	return answer{status: http.StatusOK}
 }
 
-func (s *Service) serveSAFEAuthorizeVerify(x *exchange) answer {
-	if no := s.safeAuth(x, false); no != nil {
+func (s *safe) serveAuthorizeVerify(x *exchange) answer {
+	if no := s.auth(x, false); no != nil {
 		return *no
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.safe.processes[x.URL.Query().Get("processId")]
+	p := s.processes[x.URL.Query().Get("processId")]
 	if p == nil {
 		return *safeNo("Invalid parameter processId")
 	}
@@ -266,13 +163,13 @@ func (s *Service) serveSAFEAuthorizeVerify(x *exchange) answer {
 	return answer{status: http.StatusOK, body: object{{"sad", p.sad}}}
 }
 
-func (s *Service) serveSAFESign(x *exchange) answer {
-	req, no := s.readSAFE(x, false)
+func (s *safe) serveSign(x *exchange) answer {
+	req, no := s.read(x, false)
 	if no != nil {
 		return *no
 	}
 	s.mu.Lock()
-	p := s.safe.processes[req.ClientData.ProcessID]
+	p := s.processes[req.ClientData.ProcessID]
 	if p == nil || p.sad == "" || p.sad != req.SAD || x.rude == ExpiredSAD {
 		s.mu.Unlock()
 		return *safeNo("SigHash does not match with SignHashAuthorization")
@@ -295,7 +192,7 @@ func (s *Service) serveSAFESign(x *exchange) answer {
 		}
 		digests = append(digests, digest)
 	}
-	values, err := s.makeValues(x, s.safe.credential, algorithm{kind: "RSA", hash: crypto.SHA256}, digests)
+	values, err := s.signer.values(x, s.credential, algorithm{kind: "RSA", hash: crypto.SHA256}, digests)
 	if err != nil {
 		return answer{
 			status: http.StatusInternalServerError,
@@ -308,13 +205,13 @@ func (s *Service) serveSAFESign(x *exchange) answer {
 	return answer{status: http.StatusOK}
 }
 
-func (s *Service) serveSAFESignVerify(x *exchange) answer {
-	if no := s.safeAuth(x, false); no != nil {
+func (s *safe) serveSignVerify(x *exchange) answer {
+	if no := s.auth(x, false); no != nil {
 		return *no
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.safe.processes[x.URL.Query().Get("processId")]
+	p := s.processes[x.URL.Query().Get("processId")]
 	switch {
 	case p == nil:
 		return *safeNo("Invalid parameter processId")
@@ -325,22 +222,4 @@ func (s *Service) serveSAFESignVerify(x *exchange) answer {
 		return answer{status: http.StatusNoContent}
 	}
 	return answer{status: http.StatusOK, body: object{{"signatures", p.values}}}
-}
-
-func (s *Service) serveSAFEUpdate(x *exchange) answer {
-	req, no := s.readSAFE(x, true)
-	if no != nil {
-		return *no
-	}
-	if req.CredentialID != SAFECredentialID {
-		return *safeNo("Invalid parameter credentialID")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.renewSAFETokens()
-	s.counts.token()
-	return answer{
-		status: http.StatusOK,
-		body:   object{{"newRefreshToken", s.safe.refresh}, {"newAccessToken", s.safe.access}},
-	}
 }

@@ -1,10 +1,10 @@
 package service
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 // signRequest is a signatures/signHash request of either version.
@@ -20,8 +20,26 @@ type signRequest struct {
 	OperationMode  string   `json:"operationMode"`
 }
 
-func (s *Service) serveSignHash(x *exchange) answer {
-	token, refusal := s.bearer(x)
+// cscSigning serves signatures/signHash and signatures/signPolling.
+type cscSigning struct {
+	opts        *Options
+	tokens      *tokens
+	sads        *sads
+	credentials credentials
+	signer      *signer
+
+	mu      sync.Mutex
+	answers map[string]*asyncAnswer
+}
+
+func (g *cscSigning) routes(f *frontend) {
+	f.handle("POST /csc/v1/signatures/signHash", "signatures/signHash", g.serveSignHash)
+	f.handle("POST /csc/v2/signatures/signHash", "signatures/signHash", g.serveSignHash)
+	f.handle("POST /csc/v2/signatures/signPolling", "signatures/signPolling", g.servePolling)
+}
+
+func (g *cscSigning) serveSignHash(x *exchange) answer {
+	token, refusal := g.tokens.bearer(x)
 	if refusal != nil {
 		return *refusal
 	}
@@ -33,14 +51,14 @@ func (s *Service) serveSignHash(x *exchange) answer {
 	if version1 {
 		req.Hashes, req.HashAlgorithm, req.OperationMode = req.Hash, req.HashAlgo, ""
 	}
-	c := s.find(req.CredentialID)
+	c := g.credentials.find(req.CredentialID)
 	if c == nil {
 		return refuse("invalid_request", "Invalid parameter credentialID")
 	}
-	if s.opts.OperationModeNeeded && !version1 && req.OperationMode == "" {
+	if g.opts.OperationModeNeeded && !version1 && req.OperationMode == "" {
 		return refuse("invalid_request", "Missing (or invalid type) string parameter operationMode")
 	}
-	if req.OperationMode == "A" && !s.opts.Asynchronous ||
+	if req.OperationMode == "A" && !g.opts.Asynchronous ||
 		req.OperationMode != "" && req.OperationMode != "A" && req.OperationMode != "S" {
 		return refuse("invalid_request", "Invalid parameter operationMode")
 	}
@@ -48,15 +66,15 @@ func (s *Service) serveSignHash(x *exchange) answer {
 	if refusal != nil {
 		return *refusal
 	}
-	if refusal := s.useSAD(x, req.SAD, c, digests); refusal != nil {
+	if refusal := g.sads.use(x, req.SAD, c, digests); refusal != nil {
 		return *refusal
 	}
-	values, err := s.makeValues(x, c, a, digests)
+	values, err := g.signer.values(x, c, a, digests)
 	if err != nil {
 		return answer{status: http.StatusInternalServerError, body: object{{"error", "server_error"}}}
 	}
 	if req.OperationMode == "A" {
-		return s.keepAnswer(token.client, values)
+		return g.keepAnswer(token.client, values)
 	}
 	return answer{status: http.StatusOK, body: object{{"signatures", values}}}
 }
@@ -87,34 +105,6 @@ func (c *credential) readHashes(req signRequest) (a algorithm, digests [][]byte,
 	return a, digests, nil
 }
 
-// makeValues signs, counts, and encodes the values as rudely as asked for.
-func (s *Service) makeValues(x *exchange, c *credential, a algorithm, digests [][]byte) ([]string, error) {
-	s.gate.pass(s.closed)
-	values := make([]string, 0, len(digests)+1)
-	for _, digest := range digests {
-		value, err := c.sign(a, digest, x.rude == RawECDSA)
-		if x.rude == WrongKey {
-			value, err = c.signByStranger(a, digest)
-		}
-		if err != nil {
-			return nil, err
-		}
-		values = append(values, base64.StdEncoding.EncodeToString(value))
-	}
-	s.counts.signatures(c.ID, len(digests))
-	switch x.rude {
-	case WrongOrder:
-		values = append(values[1:], values[0])
-	case TooFewValues:
-		values = values[:len(values)-1]
-	case TooManyValues:
-		values = append(values, values[0])
-	case BadBase64:
-		values[0] = "%%%" + values[0]
-	}
-	return values, nil
-}
-
 // asyncAnswer is an answer that waits to be fetched.
 type asyncAnswer struct {
 	client  string
@@ -122,16 +112,16 @@ type asyncAnswer struct {
 	pending int
 }
 
-func (s *Service) keepAnswer(client string, values []string) answer {
+func (g *cscSigning) keepAnswer(client string, values []string) answer {
 	id := random(18)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.async[id] = &asyncAnswer{client: client, values: values, pending: s.opts.PendingPolls}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answers[id] = &asyncAnswer{client: client, values: values, pending: g.opts.PendingPolls}
 	return answer{status: http.StatusOK, body: object{{"responseID", id}}}
 }
 
-func (s *Service) servePolling(x *exchange) answer {
-	token, refusal := s.bearer(x)
+func (g *cscSigning) servePolling(x *exchange) answer {
+	token, refusal := g.tokens.bearer(x)
 	if refusal != nil {
 		return *refusal
 	}
@@ -139,9 +129,9 @@ func (s *Service) servePolling(x *exchange) answer {
 		RequestID string `json:"requestID"`
 	}
 	_ = json.Unmarshal(x.body, &req)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	kept := s.async[req.RequestID]
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	kept := g.answers[req.RequestID]
 	if kept == nil || kept.client != token.client {
 		return refuse("invalid_request", "Invalid parameter requestID")
 	}
