@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -17,25 +18,6 @@ const dateFormat = "2006-01-02T15:04:05.000-07:00"
 
 func formatDate(t time.Time) string { return t.UTC().Format(dateFormat) }
 
-// writeJSON answers with a success body. Nothing is sent before write has returned or has produced
-// 16 KiB, so that an early error of write can still become an error answer.
-func (x *exchange) writeJSON(status int, write func(w *jsonstream.Writer) error) error {
-	x.Header().Set("Content-Type", "application/json")
-	if x.Header().Get("Cache-Control") == "" {
-		x.Header().Set("Cache-Control", "no-store")
-	}
-	x.success = status
-	g := &wordEscaper{w: x}
-	w := jsonstream.NewWriter(g)
-	if err := write(w); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return g.flush()
-}
-
 // writeSignOperation answers with a SignOperation. It streams the documents' content from disk.
 func (x *exchange) writeSignOperation(op signing.Operation, content bool) error {
 	x.operation = op.ID
@@ -45,8 +27,8 @@ func (x *exchange) writeSignOperation(op signing.Operation, content bool) error 
 		return err
 	}
 	defer done()
-	from := x.results()
-	err = x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) (err error) {
+	from := newResults(x)
+	err = x.w.writeJSON(http.StatusOK, func(w *jsonstream.Writer) (err error) {
 		w.Object(func() {
 			writeBase(w, op)
 			w.Name("folder")
@@ -84,12 +66,35 @@ func writeBase(w *jsonstream.Writer, op signing.Operation) {
 }
 
 // writeStatus writes a BaseOperation with the endpoint of the instance that holds the operation.
-func (x *exchange) writeStatus(w *jsonstream.Writer, op signing.Operation) {
-	e := x.api.cfg.Endpoint()
+func writeStatus(w *jsonstream.Writer, op signing.Operation, e affinity.Endpoint) {
 	w.Object(func() {
 		writeBase(w, op)
 		w.Member("host", e.Host)
 		w.Number("port", int64(e.Port))
+	})
+}
+
+// writeAccepted answers with an AsyncOperation. at is the endpoint of this instance.
+func writeAccepted(w *response, basePath string, op signing.Operation, at affinity.Endpoint) error {
+	w.Header().Set("Location", basePath+apiPath+"operation/status/"+op.ID.String())
+	return w.writeJSON(http.StatusAccepted, func(w *jsonstream.Writer) error {
+		w.Object(func() {
+			w.Number("id", int64(op.ID))
+			w.Member("externalReference", op.ExternalReference)
+			w.Member("status", string(op.Status))
+			w.Member("host", at.Host)
+			w.Number("port", int64(at.Port))
+			w.Member("hostPort", at.HostPort())
+		})
+		return nil
+	})
+}
+
+// writeID answers with the id of an operation.
+func writeID(w *response, id signing.ID) error {
+	return w.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
+		w.Int(int64(id))
+		return nil
 	})
 }
 

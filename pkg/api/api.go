@@ -26,8 +26,8 @@ type API struct {
 	polls     *limits.Shares // status calls that wait
 	waiting   *limits.Shares // sync requests
 	text      *limits.Shares // bytes of the requests that are being read
-	brake     *limits.Brake
-	used      *usedTokens
+
+	authenticator *authenticator
 }
 
 // New returns an API, or an error that lists all mistakes in c.
@@ -49,9 +49,8 @@ func New(c Config) (*API, error) {
 		polls:   limits.NewShares(int64(c.MaxPolls)),
 		waiting: limits.NewShares(int64(c.MaxWaiting)),
 		text:    limits.NewShares(c.MaxTextBytes),
-		brake:   limits.NewBrake(c.ClientFailures),
-		used:    new(usedTokens),
 	}
+	a.authenticator = newAuthenticator(&a.cfg, a.tokens)
 	var err error
 	if a.page, err = newPage(c); err != nil {
 		return nil, fmt.Errorf("make api documentation: %w", err)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/base64"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -16,81 +17,123 @@ func unauthenticated(reason string) *signing.Error {
 	return signing.Errorf(signing.KindUnauthenticated, "%s", reason)
 }
 
-// authenticate finds out which client service calls: by a bearer token of this service or of the
-// remote signing service, or by HTTP Basic.
-func (x *exchange) authenticate() error {
-	values := x.r.Header.Values("Authorization")
+// caller is who sends a request, and how the request proves it.
+type caller struct {
+	client *clientservice.ClientService // nil until authenticated
+	// secret that the client authenticated with, now or when it got its token; zero if unknown
+	shown   clientservice.Secret
+	bearer  bool    // a bearer token was sent
+	forward *claims // claims of another instance's forward token; nil if a client asks directly
+	counted bool    // another instance has counted the request against the client's rate
+}
+
+// authenticator finds out which client service sends a request: by a bearer token of this service
+// or of the remote signing service, or by HTTP Basic. Safe for concurrent use.
+type authenticator struct {
+	services func() *clientservice.Services
+	tokens   *tokens
+	remote   RemoteTokens // nil = tokens of others are refused
+	brake    *limits.Brake
+	used     *usedTokens
+	// isHere reports whether a forward token was made for this instance
+	isHere func(f *forwardClaims) bool
+}
+
+func newAuthenticator(cfg *Config, t *tokens) *authenticator {
+	return &authenticator{
+		services: cfg.ClientServices,
+		tokens:   t,
+		remote:   cfg.RemoteTokens,
+		brake:    limits.NewBrake(cfg.ClientFailures),
+		used:     new(usedTokens),
+		isHere:   func(f *forwardClaims) bool { return f.isFor(string(cfg.Identity), cfg.Endpoint().Name) },
+	}
+}
+
+// authenticate returns who sends a request that arrived at that time. If it fails, the result only
+// says whether a bearer token was sent.
+func (a *authenticator) authenticate(r *http.Request, at time.Time) (c caller, err error) {
+	const want = "send a bearer token, or HTTP Basic with client service id and secret"
+	values := r.Header.Values("Authorization")
 	if len(values) != 1 {
-		return unauthenticated(
-			"Authorization is missing, or came more than once: send a bearer token, or HTTP Basic with client service id and secret",
-		)
+		return c, unauthenticated("Authorization is missing, or came more than once: " + want)
 	}
 	scheme, rest, _ := strings.Cut(values[0], " ")
-	services := x.api.cfg.ClientServices()
-	var err error
+	services := a.services()
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
-		x.bearer = true
-		x.client, x.shown, err = x.byToken(services, strings.TrimSpace(rest))
+		c, err = a.byToken(r, services, strings.TrimSpace(rest), at)
+		c.bearer = true
 	case strings.EqualFold(scheme, "Basic"):
-		x.client, x.shown, err = x.byBasic(services, rest, false)
+		c.client, c.shown, err = a.byBasic(services, basic{credentials: rest, remote: r.RemoteAddr, at: at})
 	default:
-		err = unauthenticated(
-			"Authorization has an unknown scheme: send a bearer token, or HTTP Basic with client service id and secret",
-		)
+		err = unauthenticated("Authorization has an unknown scheme: " + want)
 	}
-	return err
+	return c, err
 }
 
 // byToken returns the client service that a token was issued to, and the secret that it was issued
 // for. The secret is zero if it is not known.
-func (x *exchange) byToken(services *clientservice.Services, token string) (
-	c *clientservice.ClientService, shown clientservice.Secret, err error,
-) {
-	own, ours, err := x.api.tokens.verify(token, time.Now())
+func (a *authenticator) byToken(
+	r *http.Request, services *clientservice.Services, token string, at time.Time,
+) (c caller, err error) {
+	own, ours, err := a.tokens.verify(token, time.Now())
 	var id string
 	switch {
 	case err == nil:
 		id = own.Subject
-	case !ours && x.api.cfg.RemoteTokens != nil:
-		if id, err = x.api.cfg.RemoteTokens.Verify(x.r.Context(), token); err != nil {
-			return nil, shown, err
+	case !ours && a.remote != nil:
+		if id, err = a.remote.Verify(r.Context(), token); err != nil {
+			return caller{}, err
 		}
 	default:
-		return nil, shown, err
+		return caller{}, err
 	}
-	if c = services.Lookup(id); c == nil {
-		return nil, shown, signing.Errorf(
-			kindUnknownClient,
-			"the client service of the token is not known here, or no longer known",
-		)
+	client := services.Lookup(id)
+	switch {
+	case client == nil:
+		return caller{}, signing.Errorf(kindUnknownClient,
+			"the client service of the token is not known here, or no longer known")
+	case own == nil:
+		return caller{client: client}, nil
 	}
-	if own != nil {
-		shown, err = own.secretOf(c)
-	}
-	if err == nil && own != nil && own.Forward != nil {
-		err = x.acceptForward(own)
-	}
+	shown, err := own.secretOf(client)
 	if err != nil {
-		return nil, shown, err
+		return caller{}, err
 	}
-	return c, shown, nil
+	c = caller{client: client, shown: shown}
+	if own.Forward != nil {
+		if c.counted, err = a.acceptForward(r, own, at); err != nil {
+			return caller{}, err
+		}
+		c.forward = own
+	}
+	return c, nil
+}
+
+// basic holds the credentials of HTTP Basic as a request carries them.
+type basic struct {
+	credentials string // what follows the scheme
+	remote      string // address and port of the sender
+	at          time.Time
+	// formEncoded says that the credentials may be form-encoded: RFC 6749 2.3.1 requires that of
+	// clients of the token endpoint, and few do so.
+	formEncoded bool
 }
 
 // byBasic reads the credentials of HTTP Basic (RFC 7617) and compares them in constant time. It
 // returns the client service and the secret that was shown, which is its secret or its previous
-// one. With form, the credentials may be form-encoded: RFC 6749 2.3.1 requires that of clients of
-// the token endpoint, and few do so.
-func (x *exchange) byBasic(services *clientservice.Services, credentials string, form bool) (
+// one.
+func (a *authenticator) byBasic(services *clientservice.Services, b basic) (
 	c *clientservice.ClientService, shown clientservice.Secret, err error,
 ) {
-	id, secret, ok := parseBasic(credentials)
+	id, secret, ok := parseBasic(b.credentials)
 	if !ok {
 		return nil, shown, unauthenticated("Authorization: Basic does not contain id:secret in base64")
 	}
-	err = x.api.brake.Check(limits.NewBrakeKey(x.r.RemoteAddr, id), x.began, secret, func() bool {
+	err = a.brake.Check(limits.NewBrakeKey(b.remote, id), b.at, secret, func() bool {
 		c, shown = services.Authenticate(id, secret), clientservice.NewSecret(secret)
-		if c == nil && form && strings.ContainsAny(id+secret, "%+") {
+		if c == nil && b.formEncoded && strings.ContainsAny(id+secret, "%+") {
 			c, shown = byEncoded(services, id, secret)
 		}
 		return c != nil
@@ -99,10 +142,9 @@ func (x *exchange) byBasic(services *clientservice.Services, credentials string,
 }
 
 // byEncoded compares credentials that are form-encoded.
-func byEncoded(
-	services *clientservice.Services,
-	id, secret string,
-) (*clientservice.ClientService, clientservice.Secret) {
+func byEncoded(services *clientservice.Services, id, secret string) (
+	*clientservice.ClientService, clientservice.Secret,
+) {
 	plainID, err1 := url.QueryUnescape(id)
 	plainSecret, err2 := url.QueryUnescape(secret)
 	if err1 != nil || err2 != nil {
@@ -127,14 +169,4 @@ func parseBasic(credentials string) (id, secret string, ok bool) {
 		text = string(runes)
 	}
 	return strings.Cut(text, ":")
-}
-
-// countRequest counts the request against the client service's rate. It does not count a request
-// that another instance has passed on and proved, because that instance has counted it. Otherwise
-// one request with an Idempotency-Key would count at every instance.
-func (x *exchange) countRequest() error {
-	if x.counted {
-		return nil
-	}
-	return x.api.quotas.Request(x.client.ID, x.began)
 }

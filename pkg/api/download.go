@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -28,7 +27,7 @@ func (x *exchange) download(longest time.Duration) (done func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	x.pace.Rate = func() int64 { return x.api.downloads.LeastRate(x.client.ID) }
+	x.w.pace.Rate = func() int64 { return x.api.downloads.LeastRate(x.client.ID) }
 	x.api.metrics.downloads.Inc()
 	return func() {
 		x.api.metrics.downloads.Dec()
@@ -45,16 +44,13 @@ func (x *exchange) downloadOf(op signing.Operation, content bool) (done func(), 
 		return x.download(downloadWait)
 	}
 	if done, err = x.download(answerWait); err != nil {
-		err = signing.Errorf(
-			signing.KindBusy,
-			"too many answers are being sent; the result is kept, so fetch it by its externalReference",
-		).Retryable(limits.RetryAfter)
+		err = busy("too many answers are being sent; the result is kept, so fetch it by its externalReference")
 	}
 	return done, err
 }
 
-// passOn takes a place for another instance's answer if that answer contains documents.
-func (x *exchange) passOn() (done func(), err error) {
+// downloadOfPeer is download for another instance's answer, if that answer contains documents.
+func (x *exchange) downloadOfPeer() (done func(), err error) {
 	if x.r.Method != http.MethodGet || !strings.Contains(x.route, "/operation/sign/detail/") {
 		return func() {}, nil
 	}

@@ -162,40 +162,53 @@ func causeFor(e *signing.Error) string {
 // fail answers the request with an error. Nothing else writes errors. Nothing may have been written
 // before.
 func (x *exchange) fail(err error) {
-	e := x.faultOf(err)
-	row := answerFor(e, x.api.cfg.StrictVendorStatus)
-	x.fault, x.code = e, row.code
+	e := faultOf(x.r.Context(), err)
+	x.broken(e)
 	x.release() // other connections may have the place while a refused body is drained
-	if x.client != nil {
-		x.drain()
+	drain := e.Kind != signing.KindHungUp
+	if x.client != nil && drain {
+		x.body.drain()
 	}
-	h := x.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Del("Content-Disposition") // set for a file that is not sent now
-	if row.status == http.StatusTooManyRequests || row.status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", retryAfter(e.RetryAfter))
-	}
+	row := answerFor(e, x.api.cfg.StrictVendorStatus)
 	if row.status == http.StatusUnauthorized {
-		x.challenge()
+		challenge(x.w.Header(), x.route, x.bearer)
 	}
-	h.Set("Content-Type", "application/json;charset=UTF-8")
-	text := x.errorText(e, row)
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	x.WriteHeader(row.status)
-	_, _ = x.Write(text) // an error means that the client is gone
+	x.w.writeError(row, e.RetryAfter, errorText(x.route, e, row))
 	if x.client == nil {
-		_ = x.control.Flush() // not every ResponseWriter can
-		x.forget()
-		x.drain()
+		_ = x.w.control.Flush() // not every ResponseWriter can
+		forget(x.r)
+		if drain {
+			x.body.drain()
+		}
 	}
 }
 
-// errorText returns the body of an error.
-func (x *exchange) errorText(e *signing.Error, row answer) []byte {
+// forget releases the header fields of a request. It is called before the body of a client without
+// valid credentials is drained, because many such clients can make the proxy drain bodies at the
+// same time. The request target stays for the log and for traces; the limit of a head bounds it.
+func forget(r *http.Request) { clear(r.Header) }
+
+// writeError answers with an error. retry is when the client may send the request again; 0 = soon.
+// It is sent only with a status that invites clients to do so.
+func (w *response) writeError(row answer, retry time.Duration, text []byte) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Disposition") // set for a file that is not sent now
+	if row.status == http.StatusTooManyRequests || row.status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter(retry))
+	}
+	h.Set("Content-Type", "application/json;charset=UTF-8")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(row.status)
+	_, _ = w.Write(text) // an error means that the client is gone
+}
+
+// errorText returns the body of an error of a route.
+func errorText(route string, e *signing.Error, row answer) []byte {
 	var text bytes.Buffer
 	w := jsonstream.NewWriter(&text)
 	w.Object(func() {
-		if x.route == tokenRoute {
+		if route == tokenRoute {
 			w.Member("error", oauthError(row))
 			w.Member("error_description", oauthDescription(causeFor(e)))
 			return
@@ -208,17 +221,16 @@ func (x *exchange) errorText(e *signing.Error, row answer) []byte {
 	return text.Bytes()
 }
 
-// challenge sets WWW-Authenticate, which names the ways to authenticate: RFC 9110 11.6.1, RFC 7617,
-// RFC 6750 section 3.
-func (x *exchange) challenge() {
-	h := x.Header()
+// challenge sets WWW-Authenticate, which names the ways to authenticate at a route: RFC 9110
+// 11.6.1, RFC 7617, RFC 6750 section 3. bearer says that the request had a bearer token.
+func challenge(h http.Header, route string, bearer bool) {
 	h.Del("WWW-Authenticate")
-	if x.route != tokenRoute {
-		bearer := `Bearer realm="signstash"`
-		if x.bearer {
-			bearer += `, error="invalid_token"`
+	if route != tokenRoute {
+		scheme := `Bearer realm="signstash"`
+		if bearer {
+			scheme += `, error="invalid_token"`
 		}
-		h.Add("WWW-Authenticate", bearer)
+		h.Add("WWW-Authenticate", scheme)
 	}
 	h.Add("WWW-Authenticate", `Basic realm="signstash", charset="UTF-8"`)
 }

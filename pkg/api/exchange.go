@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,73 +10,58 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
-	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// flushBytes is well above the amount that net/http buffers of an answer in order to know its
-// length.
-const flushBytes = 64 << 10
-
 // exchange is one request and its answer. serve makes it, the handlers add facts to it, and end
-// logs and counts it once. It is the http.ResponseWriter of its request. One goroutine uses it at a
-// time.
+// logs and counts it once. One goroutine uses it at a time.
 type exchange struct {
-	http.ResponseWriter
-	api         *API
-	r           *http.Request
-	control     *http.ResponseController
-	body        *body
-	escapedPath string
-	path        pathValues
-	began       time.Time
-	pace        limits.Pace // of the client while it reads the answer
-	release     func()      // allows that the connection is closed to make room; see connlimit.Hold
+	api     *API
+	r       *http.Request
+	w       *response
+	body    *body
+	path    pathValues
+	began   time.Time
+	release func() // allows that the connection is closed to make room; see connlimit.Hold
+
+	caller // who sends the request
 
 	// Facts.
-	route  string                       // method and pattern; unmatched until known
-	client *clientservice.ClientService // nil until authenticated
-	// secret that the client authenticated with, now or when it got its token; zero if unknown
-	shown     clientservice.Secret
-	bearer    bool       // a bearer token was sent
-	forward   *claims    // claims of another instance's forward token; nil if a client asks directly
-	counted   bool       // another instance has counted the request against the client's rate
+	route     string     // method and pattern; unmatched until known
 	operation signing.ID // 0 = none
-	key       string     // Idempotency-Key
 	askedAll  bool       // the other instances were asked already and have no better answer
-	forwarded string     // name of the instance that answered instead of this one
 	// external reference for the log, because clients and operators name operations by it
 	reference string
-	success   int    // status of the first Write without WriteHeader; 0 = 200
-	status    int    // 0 until written
-	written   int64  // bytes of the answer's body
 	code      string // errorCode; empty = success
 	fault     *signing.Error
 }
 
 // serve handles every request.
-func (a *API) serve(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{
-		ResponseWriter: w,
-		api:            a,
-		r:              r,
-		control:        http.NewResponseController(w),
-		escapedPath:    r.URL.EscapedPath(),
-		began:          time.Now(),
-		route:          unmatched,
-		release:        func() {},
+func (a *API) serve(rw http.ResponseWriter, r *http.Request) {
+	w := &response{
+		ResponseWriter: rw,
+		control:        http.NewResponseController(rw),
 		pace:           limits.Pace{Idle: a.cfg.IdleTimeout},
 	}
-	x.body = newBody(x)
+	x := &exchange{
+		api:     a,
+		r:       r,
+		w:       w,
+		body:    newBody(r, w, &a.cfg),
+		began:   time.Now(),
+		route:   unmatched,
+		release: func() {},
+	}
+	w.before = x.answering
 	a.metrics.begin()
 	defer func() { x.release() }()
 	defer x.end()
 	if name := a.cfg.Endpoint().Name; name != "" {
-		x.Header().Set(affinity.InstanceHeader, name)
+		w.Header().Set(affinity.InstanceHeader, name)
 	}
-	x.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 
 	a.dispatch(x)
 }
@@ -89,12 +73,7 @@ func (x *exchange) run(rt *route) {
 		return
 	}
 	if !rt.open {
-		if err := x.authenticate(); err != nil {
-			x.fail(err)
-			return
-		}
-		x.release = connlimit.Hold(x.r.Context(), x.client.ID)
-		if err := x.countRequest(); err != nil {
+		if err := x.admit(); err != nil {
 			x.fail(err)
 			return
 		}
@@ -103,34 +82,55 @@ func (x *exchange) run(rt *route) {
 		_ = x.r.Body.Close() // HTTP/2 would buffer a body that nobody reads
 	}
 	err := rt.handle(x)
-	if err != nil && x.status == 0 && signing.KindOf(err) == signing.KindNotFound {
+	if err != nil && x.w.status == 0 && signing.KindOf(err) == signing.KindNotFound {
 		err = x.askPeers(err)
 	}
 	if err != nil {
-		if x.status == 0 {
+		if x.w.status == 0 {
 			x.fail(err)
 			return
 		}
 		// It is too late for another answer. Abort, so that the part that was sent does not look
 		// complete.
-		x.broken(x.faultOf(err))
+		x.broken(faultOf(x.r.Context(), err))
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// broken records why an answer breaks off after its start. The request is then logged and counted
-// as a fault, whatever its status is.
+// admit authenticates the client and counts the request against its rate. It does not count a
+// request that another instance has passed on and proved, because that instance has counted it.
+// Otherwise one request with an Idempotency-Key would count at every instance.
+func (x *exchange) admit() (err error) {
+	if x.caller, err = x.api.authenticator.authenticate(x.r, x.began); err != nil {
+		return err
+	}
+	x.release = connlimit.Hold(x.r.Context(), x.client.ID)
+	if x.counted {
+		return nil
+	}
+	return x.api.quotas.Request(x.client.ID, x.began)
+}
+
+// answering prepares the headers of the answer, and the rest of the request's body, before a status
+// is sent.
+func (x *exchange) answering(status int) {
+	x.prove(x.w.Header(), status)
+	x.body.leave(x.client != nil)
+}
+
+// broken records why the request fails. If its answer has started, the answer breaks off, and the
+// request is then logged and counted as a fault, whatever its status is.
 func (x *exchange) broken(e *signing.Error) {
 	x.fault, x.code = e, answerFor(e, x.api.cfg.StrictVendorStatus).code
 }
 
-// faultOf returns the fault of a request that ended with err. If the context of the request is
-// done, the reason for that is the fault: the server cancelled the request and the cause is a
+// faultOf returns the fault of a request that ended with err. ctx is its context. If ctx is done,
+// the reason for that is the fault: the server cancelled the request and the cause is a
 // *signing.Error, or the client is gone.
-func (x *exchange) faultOf(err error) *signing.Error {
+func faultOf(ctx context.Context, err error) *signing.Error {
 	e := signing.AsError(err)
-	switch cut := x.cut(); {
-	case x.r.Context().Err() == nil || e.Kind == signing.KindHungUp:
+	switch cut := cut(ctx); {
+	case ctx.Err() == nil || e.Kind == signing.KindHungUp:
 		return e
 	case cut != nil:
 		return cut
@@ -138,10 +138,10 @@ func (x *exchange) faultOf(err error) *signing.Error {
 	return signing.Errorf(signing.KindHungUp, "the client went away").Because(err)
 }
 
-// cut returns why the server cancelled the request; nil if it did not.
-func (x *exchange) cut() *signing.Error {
+// cut returns why the server cancelled the request with that context; nil if it did not.
+func cut(ctx context.Context) *signing.Error {
 	var e *signing.Error
-	_ = errors.As(context.Cause(x.r.Context()), &e)
+	_ = errors.As(context.Cause(ctx), &e)
 	return e
 }
 
@@ -152,14 +152,14 @@ func (x *exchange) end() {
 	if err, ok := p.(error); aborted && !(ok && errors.Is(err, http.ErrAbortHandler)) {
 		x.api.cfg.Log.Error(fmt.Errorf("panic: %v", p), "request panicked", "stack", string(debug.Stack()))
 		e := &signing.Error{Err: errors.New("panic")}
-		if x.status == 0 {
+		if x.w.status == 0 {
 			aborted = false
 			x.fail(e)
 		} else {
 			x.broken(e)
 		}
 	}
-	x.endBody()
+	x.w.finish(x.r.ProtoMajor)
 	x.log()
 	x.api.metrics.end(x)
 	if aborted {
@@ -167,36 +167,17 @@ func (x *exchange) end() {
 	}
 }
 
-// endBody clears the write deadline, because it belongs to the connection and not to the request.
-// net/http resets the read deadline itself. The rest of a long answer is flushed under the
-// deadline. A short answer is left to net/http, which then sets its Content-Length.
-func (x *exchange) endBody() {
-	if x.written > flushBytes {
-		_ = x.control.Flush() // it does not matter now whether the client is gone
-	}
-	if x.r.ProtoMajor < 2 { // an HTTP/2 stream ends with its request, and its deadline bounds the rest
-		_ = x.control.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
-	}
-}
-
 // log writes the log line of the request. It contains no secret, no name and no content. It
 // contains the external reference, because clients and operators name operations by it.
 func (x *exchange) log() {
 	kv := []any{
-		"method",
-		x.r.Method,
-		"route",
-		x.route,
-		"status",
-		x.loggedStatus(),
-		"duration",
-		time.Since(x.began).Round(time.Microsecond).String(),
-		"bytesIn",
-		x.body.n,
-		"bytesOut",
-		x.written,
-		"remote",
-		x.r.RemoteAddr,
+		"method", x.r.Method,
+		"route", x.route,
+		"status", x.loggedStatus(),
+		"duration", time.Since(x.began).Round(time.Microsecond).String(),
+		"bytesIn", x.body.n,
+		"bytesOut", x.w.written,
+		"remote", x.r.RemoteAddr,
 	}
 	if x.client != nil {
 		kv = append(kv, "clientService", x.client.ID)
@@ -204,8 +185,8 @@ func (x *exchange) log() {
 	if x.operation != 0 {
 		kv = append(kv, "operation", x.operation)
 	}
-	if x.forwarded != "" {
-		kv = append(kv, "forwardedTo", x.forwarded)
+	if x.w.peer != "" {
+		kv = append(kv, "forwardedTo", x.w.peer)
 	}
 	if x.reference != "" {
 		kv = append(kv, "externalReference", printable.Truncate(x.reference, maxLoggedBytes))
@@ -239,43 +220,5 @@ func (x *exchange) loggedStatus() int {
 	if x.fault != nil && x.fault.Kind == signing.KindHungUp {
 		return statusHungUp
 	}
-	return x.status
+	return x.w.status
 }
-
-// WriteHeader implements http.ResponseWriter.
-func (x *exchange) WriteHeader(status int) {
-	if x.status == 0 {
-		x.status = status
-		x.prove(status)
-		x.body.leave()
-	}
-	x.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter. It fails with KindHungUp if the client reads nothing for
-// the idle timeout, or reads slower than its pace allows.
-func (x *exchange) Write(p []byte) (int, error) {
-	if x.status == 0 {
-		x.WriteHeader(cmp.Or(x.success, http.StatusOK))
-	}
-	left := x.pace.Left(x.written)
-	if left <= 0 {
-		return 0, signing.Errorf(
-			signing.KindHungUp,
-			"the client read the answer at less than %d bytes a second",
-			x.pace.Least(),
-		)
-	}
-	began := time.Now()
-	_ = x.control.SetWriteDeadline(began.Add(left)) // not every ResponseWriter has one
-	n, err := x.ResponseWriter.Write(p)
-	x.pace.Waited += time.Since(began)
-	x.written += int64(n)
-	if err != nil {
-		return n, signing.Errorf(signing.KindHungUp, "the client went away").Because(err)
-	}
-	return n, nil
-}
-
-// Unwrap returns the underlying writer for http.ResponseController.
-func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }

@@ -11,7 +11,7 @@ import (
 // answer before it has read everything. The HTTP transport may then go on reading in its own
 // goroutine, even after it has returned the answer. Close ends that reading.
 type forwardBody struct {
-	x      *exchange
+	body   *body
 	turn   chan struct{} // holds a value while a Read is under way
 	closed atomic.Bool
 }
@@ -23,8 +23,8 @@ var errForwardEnded = errors.New("the body is no longer forwarded")
 // repeatedly, because a read that begins sets a deadline of its own.
 const wakeInterval = 100 * time.Millisecond
 
-func newForwardBody(x *exchange) *forwardBody {
-	return &forwardBody{x: x, turn: make(chan struct{}, 1)}
+func newForwardBody(b *body) *forwardBody {
+	return &forwardBody{body: b, turn: make(chan struct{}, 1)}
 }
 
 // Read implements io.Reader.
@@ -34,7 +34,7 @@ func (b *forwardBody) Read(p []byte) (int, error) {
 	if b.closed.Load() {
 		return 0, errForwardEnded
 	}
-	return b.x.body.Read(p)
+	return b.body.Read(p)
 }
 
 // Close implements io.Closer. When it returns, nobody reads the body. It also reads what the client
@@ -43,7 +43,7 @@ func (b *forwardBody) Close() error {
 	b.closed.Store(true)
 	until := time.Now().Add(drainTime)
 	for waiting := true; waiting; {
-		_ = b.x.control.SetReadDeadline(until) // not every ResponseWriter has one
+		b.body.setDeadline(until)
 		select {
 		case b.turn <- struct{}{}:
 			waiting = false
@@ -51,12 +51,12 @@ func (b *forwardBody) Close() error {
 		}
 	}
 	defer func() { <-b.turn }()
-	body := b.x.body
-	body.release()
+	body := b.body
+	body.clearDeadline()
 	if body.err == nil {
-		b.x.drain()
+		body.drain()
 	} else if body.err != io.EOF {
-		b.x.Header().Set("Connection", "close")
+		body.closeConnection()
 	}
 	body.err = io.EOF // nothing is left to read
 	return nil

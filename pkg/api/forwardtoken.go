@@ -14,7 +14,6 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
-	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // Instances ask each other in the name of a client. The address of a peer comes from a file. It may
@@ -24,23 +23,25 @@ import (
 // half a minute. Somebody who steals it can send the same request to that instance, and nothing
 // else.
 //
-//   - It proves to the peer that another instance asks, and that this instance has counted the request against
-//     the client's rate. Without the token, the headers X-Signstash-Forwarded and X-Signstash-Target do not
-//     affect the rate, because any client can send them.
+//   - It proves to the peer that another instance asks, and that this instance has counted the
+//     request against the client's rate. Without the token, the headers X-Signstash-Forwarded and
+//     X-Signstash-Target do not affect the rate, because any client can send them.
 //   - The peer proves itself too: its answer carries an HMAC by the same key over the token's id,
-//     the peer's name and the status (affinity.ProofHeader). The id is the challenge, so this costs no
-//     further exchange. A document is only sent after the peer has answered the question for its
+//     the peer's name and the status (affinity.ProofHeader). The id is the challenge, so this costs
+//     no further exchange. A document is only sent after the peer has answered the question for its
 //     Idempotency-Key, and a DELETE after a probe.
-//   - An instance of an earlier release reads the token like one of the token endpoint, and answers. It gives no
-//     proof, and its answer is accepted without one (see checkProof of pkg/affinity). While it
-//     has given no proof, a token for a request that changes something is marked (Unproved). Instances
-//     of this release refuse such a token, so that an attacker who pretends to be an instance of an earlier release cannot use it here. In turn, an instance of an earlier release passes on the client's own
-//     credentials. They are accepted, and the request is counted like any other.
-//   - Clocks of instances may differ by leeway. A token that was used is remembered for as long as it
-//     could be used again.
-//   - If no key is shared, a certificate that chains to the authorities of --affinity.peers.ca-file is the proof, and
-//     the client's credentials are passed on over that connection. Without a key and such a certificate, no other
-//     instance is asked, and the answer is 503 with the reason.
+//   - An instance of an earlier release reads the token like one of the token endpoint, and answers.
+//     It gives no proof, and its answer is accepted without one (see checkProof of pkg/affinity).
+//     While it has given no proof, a token for a request that changes something is marked
+//     (Unproved). Instances of this release refuse such a token, so that an attacker who pretends to
+//     be an instance of an earlier release cannot use it here. In turn, an instance of an earlier
+//     release passes on the client's own credentials. They are accepted, and the request is counted
+//     like any other.
+//   - Clocks of instances may differ by leeway. A token that was used is remembered for as long as
+//     it could be used again.
+//   - If no key is shared, a certificate that chains to the authorities of --affinity.peers.ca-file
+//     is the proof, and the client's credentials are passed on over that connection. Without a key
+//     and such a certificate, no other instance is asked, and the answer is 503 with the reason.
 //
 // This does not protect against somebody between two instances who reads and changes their
 // messages. TLS does.
@@ -52,9 +53,6 @@ const forwardLifetime = 30 * time.Second
 // mountDelay is how long a kubelet may take to update a mounted file. During that time an instance
 // may still sign forward tokens with the previous key.
 const mountDelay = 2 * time.Minute
-
-// noKeyRetryAfter is sent when instances cannot ask each other because a setting is missing.
-const noKeyRetryAfter = 10 * time.Second
 
 // forwardClaims make a token a forward token.
 type forwardClaims struct {
@@ -112,57 +110,38 @@ func (t *tokens) issueForward(client string, secret clientservice.Secret, ask af
 
 func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
-// peerRequest returns the request in the form in which other instances are asked.
-func (x *exchange) peerRequest() affinity.Request {
-	return affinity.Request{Request: x.r, Authorize: x.authorizePeer, Probe: x.probe()}
-}
-
-// authorizePeer returns the authorization of one request to one peer.
-func (x *exchange) authorizePeer(ask affinity.Ask) (affinity.Pass, error) {
-	if x.api.cfg.SharedTokenKey {
-		return x.api.tokens.issueForward(x.client.ID, x.shown, ask, time.Now())
-	}
-	if x.api.cfg.Forwarder.Certified() {
-		return affinity.Pass{Authorization: x.r.Header.Get("Authorization")}, nil
-	}
-	return affinity.Pass{}, signing.Errorf(signing.KindBusy,
-		"instance %s is not asked, because no key is shared with it (--token.signing.key)", ask.To.Name,
-	).Retryable(noKeyRetryAfter)
-}
-
-// acceptForward checks that a forward token was made for this request, and records that a peer has
-// passed the request on.
-func (x *exchange) acceptForward(c *claims) error {
+// acceptForward checks that a forward token was made for this request. counted reports that the
+// token proves that another instance has counted the request against the client's rate.
+func (a *authenticator) acceptForward(r *http.Request, c *claims, at time.Time) (counted bool, err error) {
 	f := c.Forward
 	switch {
-	case !x.api.isHere(f), !affinity.Forwarded(x.r), f.Request != requestDigest(x.r.Method, x.r.URL),
+	case !a.isHere(f), !affinity.Forwarded(r), f.Request != requestDigest(r.Method, r.URL),
 		c.ExpiresAt.Sub(c.IssuedAt.Time) > forwardLifetime:
-		return unauthenticated("the token was made for another request")
-	case f.Unproved && changes(x.r.Method):
-		return unauthenticated("the token was made for an instance that has not proved itself")
+		return false, unauthenticated("the token was made for another request")
+	case f.Unproved && changes(r.Method):
+		return false, unauthenticated("the token was made for an instance that has not proved itself")
 	}
-	known, noted := x.api.used.note(c.ID, x.began)
+	known, noted := a.used.note(c.ID, at)
 	if known {
-		return unauthenticated("the token was used before")
+		return false, unauthenticated("the token was used before")
 	}
-	x.forward, x.counted = c, noted
-	return nil
+	return noted, nil
 }
 
-// isHere reports whether a forward token was made for this instance. It compares the identity since
-// the start if both sides know one, else the name.
-func (a *API) isHere(f *forwardClaims) bool {
-	if own := string(a.cfg.Identity); own != "" && f.Instance != "" {
-		return f.Instance == own
+// isFor reports whether a forward token was made for the instance of that identity and name. It
+// compares the identity since the start if both sides know one, else the name.
+func (f *forwardClaims) isFor(identity, name string) bool {
+	if identity != "" && f.Instance != "" {
+		return f.Instance == identity
 	}
-	return f.Name == a.cfg.Endpoint().Name
+	return f.Name == name
 }
 
-// prove adds the proof of this instance to an answer for a peer.
-func (x *exchange) prove(status int) {
-	if x.forward == nil {
+// prove adds the proof of this instance to the headers of an answer for a peer.
+func (c *caller) prove(h http.Header, status int) {
+	if c.forward == nil {
 		return
 	}
-	name := x.Header().Get(affinity.InstanceHeader)
-	x.Header().Set(affinity.ProofHeader, x.forward.key.answerProof(x.forward.ID, name, status))
+	name := h.Get(affinity.InstanceHeader)
+	h.Set(affinity.ProofHeader, c.forward.key.answerProof(c.forward.ID, name, status))
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -59,12 +58,13 @@ func (k *keys) claimed(c clientKey) bool {
 	return k.count[c] > 0
 }
 
-// claimKey reads the Idempotency-Key of the request and registers it in keys until done is called.
-func (x *exchange) claimKey() (done func(), err error) {
-	if x.key, err = idempotencyKey(x.r); err != nil || x.key == "" {
-		return func() {}, err
+// claimFor reads the Idempotency-Key of a client's request and registers it until done is called.
+// The key is empty if the request has none.
+func (k *keys) claimFor(r *http.Request, client string) (key string, done func(), err error) {
+	if key, err = idempotencyKey(r); err != nil || key == "" {
+		return "", func() {}, err
 	}
-	return x.api.keys.claim(clientKey{x.client.ID, x.key}), nil
+	return key, k.claim(clientKey{client, key}), nil
 }
 
 // idByKey answers with the id of the operation that was made with an Idempotency-Key. While a
@@ -87,8 +87,5 @@ func idByKey(x *exchange) error {
 		return err
 	}
 	x.operation = id
-	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
-		w.Int(int64(id))
-		return nil
-	})
+	return writeID(x.w, id)
 }

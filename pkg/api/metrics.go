@@ -87,5 +87,5 @@ func (m *metrics) end(x *exchange) {
 	m.requests.WithLabelValues(x.route, strconv.Itoa(x.loggedStatus()), x.code).Inc()
 	m.duration.WithLabelValues(x.route).Observe(time.Since(x.began).Seconds())
 	m.received.WithLabelValues(x.route).Add(float64(x.body.n))
-	m.sent.WithLabelValues(x.route).Add(float64(x.written))
+	m.sent.WithLabelValues(x.route).Add(float64(x.w.written))
 }

@@ -2,7 +2,9 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
@@ -45,10 +47,11 @@ func statusByReference(x *exchange) error {
 	if ops[0], err = x.poll(ops[0]); err != nil {
 		return err
 	}
-	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
+	endpoint := x.api.cfg.Endpoint()
+	return x.w.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
 		w.Array(func() {
 			for _, op := range ops {
-				x.writeStatus(w, op)
+				writeStatus(w, op, endpoint)
 			}
 		})
 		return nil
@@ -63,14 +66,14 @@ func statusByID(x *exchange) error {
 	if op, err = x.poll(op); err != nil {
 		return err
 	}
-	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
-		x.writeStatus(w, op)
+	return x.w.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
+		writeStatus(w, op, x.api.cfg.Endpoint())
 		return nil
 	})
 }
 
 func detailByReference(x *exchange) error {
-	content, err := x.contentWanted()
+	content, err := x.path.contentWanted(x.r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func detailByReference(x *exchange) error {
 // detailByID answers both calls by id. If the path has no flag, the flag comes from the query, as
 // in detailByReference.
 func detailByID(x *exchange) error {
-	content, err := x.contentWanted()
+	content, err := x.path.contentWanted(x.r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -97,19 +100,18 @@ func detailByID(x *exchange) error {
 
 // contentWanted reports whether the answer includes the signed documents. The flag stands in the
 // path or in the query, and the path takes precedence. Without a flag the documents are included.
-func (x *exchange) contentWanted() (bool, error) {
-	flag := cmp.Or(x.path.flag, x.r.URL.Query().Get("includeContent"), "true")
-	return parseFlag(flag)
+func (v pathValues) contentWanted(query url.Values) (bool, error) {
+	return parseFlag(cmp.Or(v.flag, query.Get("includeContent"), "true"))
 }
 
-// newestWithDocument returns the client's newest operation on this instance that has a document
-// with that reference.
-func (x *exchange) newestWithDocument(reference string) (signing.Operation, error) {
-	id, err := x.api.cfg.Service.FindByDocumentReference(x.r.Context(), x.client.ID, reference)
+// newestWithDocument returns a client's newest operation on this instance that has a document with
+// that reference.
+func newestWithDocument(ctx context.Context, s *signing.Service, client, reference string) (signing.Operation, error) {
+	id, err := s.FindByDocumentReference(ctx, client, reference)
 	if err != nil {
 		return signing.Operation{}, err
 	}
-	return x.api.cfg.Service.Operation(x.r.Context(), x.client.ID, id)
+	return s.Operation(ctx, client, id)
 }
 
 // idByDocumentReference asks the other instances even if this one knows an operation. A document
@@ -120,25 +122,25 @@ func idByDocumentReference(x *exchange) error {
 		return err
 	}
 	x.reference = ref
-	op, err := x.newestWithDocument(ref)
+	op, err := newestWithDocument(x.r.Context(), x.api.cfg.Service, x.client.ID, ref)
 	notFound := signing.KindOf(err) == signing.KindNotFound && err != nil
 	if err != nil && !notFound {
 		return err
 	}
-	if answered, err := x.askForNewer(op.Created); answered || err != nil {
-		return err
+	if x.api.cfg.Forwarder.Elsewhere(x.r) {
+		x.askedAll = true
+		if answered, err := newPeerCall(x).newest(op.Created); answered || err != nil {
+			return err
+		}
 	}
 	if notFound {
 		return err
 	}
 	x.operation = op.ID
 	if affinity.Forwarded(x.r) {
-		x.Header().Set(affinity.CreatedHeader, op.Created.UTC().Format(affinity.CreatedFormat))
+		x.w.Header().Set(affinity.CreatedHeader, op.Created.UTC().Format(affinity.CreatedFormat))
 	}
-	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
-		w.Int(int64(op.ID))
-		return nil
-	})
+	return writeID(x.w, op.ID)
 }
 
 // removeByID removes an operation that has ended. A client that repeats the call after a lost
@@ -151,6 +153,6 @@ func removeByID(x *exchange) error {
 	if err := x.api.cfg.Service.Remove(x.r.Context(), x.client.ID, op.ID); err != nil {
 		return err
 	}
-	x.WriteHeader(http.StatusNoContent)
+	x.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

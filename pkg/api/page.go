@@ -46,8 +46,9 @@ type asset struct {
 
 // pagePolicy lets the page load from this host only. Swagger UI needs inline styles and small
 // inline pictures.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
+	"frame-ancestors 'none'"
 
 func newPage(c Config) (*page, error) {
 	fill := strings.NewReplacer("{{base}}", c.BasePath, "{{version}}", c.Version)
@@ -75,19 +76,19 @@ func newPage(c Config) (*page, error) {
 }
 
 func servePage(x *exchange) error {
-	x.Header().Set("Content-Security-Policy", pagePolicy)
-	x.Header().Set("Referrer-Policy", "no-referrer")
-	x.Header().Set("Cache-Control", "no-cache")
+	x.w.Header().Set("Content-Security-Policy", pagePolicy)
+	x.w.Header().Set("Referrer-Policy", "no-referrer")
+	x.w.Header().Set("Cache-Control", "no-cache")
 	return serveText(x, "text/html; charset=utf-8", strings.NewReader(x.api.page.html))
 }
 
 func serveOpenAPI(x *exchange) error {
-	x.Header().Set("Cache-Control", "no-cache")
+	x.w.Header().Set("Cache-Control", "no-cache")
 	return serveText(x, "application/yaml", strings.NewReader(x.api.page.document)) // RFC 9512
 }
 
 func redirectToPage(x *exchange) error {
-	http.Redirect(x, x.r, x.api.cfg.BasePath+pagePath, http.StatusFound)
+	http.Redirect(x.w, x.r, x.api.cfg.BasePath+pagePath, http.StatusFound)
 	return nil
 }
 
@@ -102,33 +103,30 @@ func serveAsset(x *exchange) error {
 	case x.api.page.serving <- struct{}{}:
 		defer func() { <-x.api.page.serving }()
 	default:
-		return signing.Errorf(
-			signing.KindTooMany,
-			"%d files of the page are being sent",
-			maxPages,
-		).Retryable(limits.RetryAfter)
+		busy := signing.Errorf(signing.KindTooMany, "%d files of the page are being sent", maxPages)
+		return busy.Retryable(limits.RetryAfter)
 	}
-	x.Header().Set("Cache-Control", "max-age=3600")
+	x.w.Header().Set("Cache-Control", "max-age=3600")
 	if !a.gzipped {
 		return serveText(x, a.contentType, bytes.NewReader(a.data))
 	}
-	x.Header().Set("Vary", "Accept-Encoding")
+	x.w.Header().Set("Vary", "Accept-Encoding")
 	if strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
-		x.Header().Set("Content-Encoding", "gzip")
+		x.w.Header().Set("Content-Encoding", "gzip")
 		return serveText(x, a.contentType, bytes.NewReader(a.data))
 	}
 	plain, err := gzip.NewReader(bytes.NewReader(a.data))
 	if err != nil {
 		return err
 	}
-	x.Header().Set("Content-Type", a.contentType)
-	_, err = io.Copy(x, plain)
+	x.w.Header().Set("Content-Type", a.contentType)
+	_, err = io.Copy(x.w, plain)
 	return err
 }
 
 // serveText serves content that does not change while the process runs. It supports range requests.
 func serveText(x *exchange, contentType string, content io.ReadSeeker) error {
-	x.Header().Set("Content-Type", contentType)
-	http.ServeContent(x, x.r, "", time.Time{}, content)
+	x.w.Header().Set("Content-Type", contentType)
+	http.ServeContent(x.w, x.r, "", time.Time{}, content)
 	return nil
 }

@@ -18,8 +18,8 @@ type results struct {
 	request func() context.Context // context of the request that is answered
 }
 
-// results returns what the answer to this request reads documents with.
-func (x *exchange) results() results {
+// newResults returns what the answer to a request reads documents with.
+func newResults(x *exchange) results {
 	cfg := &x.api.cfg
 	return results{service: cfg.Service, reading: cfg.Reading, client: x.client.ID, request: x.r.Context}
 }

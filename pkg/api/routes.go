@@ -149,18 +149,19 @@ func (a *API) dispatch(x *exchange) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	if rt, values := a.find(method, x.escapedPath); rt != nil {
+	path := x.r.URL.EscapedPath()
+	if rt, values := a.find(method, path); rt != nil {
 		x.route, x.path = a.routeName(rt), values
 		x.run(rt)
 		return
 	}
-	allowed := a.allowed(x.escapedPath)
+	allowed := a.allowed(path)
 	if len(allowed) == 0 {
 		x.fail(signing.Errorf(kindNoSuchCall, "there is no such call; the API is described at %s", a.cfg.BasePath+pagePath))
 		return
 	}
 	list := strings.Join(allowed, ", ")
-	x.Header().Set("Allow", list)
+	x.w.Header().Set("Allow", list)
 	x.fail(signing.Errorf(kindMethod, "allowed here: %s", list))
 }
 

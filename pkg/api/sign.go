@@ -8,7 +8,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/api/request"
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -30,19 +30,19 @@ func signLater(x *exchange, form bodyForm) error {
 	if x.api.cfg.Published != nil && !x.api.cfg.Published() {
 		return busy("the address of this instance is not known yet")
 	}
-	done, err := x.claimKey()
+	key, done, err := x.api.keys.claimFor(x.r, x.client.ID)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if answered, err := x.askForKey(); answered || err != nil {
+	if answered, err := x.askForKey(key); answered || err != nil {
 		return err
 	}
-	op, err := x.submit(form, false)
+	op, err := x.submit(form, key, false)
 	if err != nil {
 		return err
 	}
-	return x.writeAccepted(op)
+	return writeAccepted(x.w, x.api.cfg.BasePath, op, x.api.cfg.Endpoint())
 }
 
 // signAndWait answers when the operation has ended. When the longest wait is over, it answers with
@@ -52,40 +52,51 @@ func signAndWait(x *exchange, form bodyForm) error {
 		return busy("too many synchronous requests wait for their results; send the request asynchronously, or later")
 	}
 	defer x.api.waiting.Give(x.client.ID, 1)
-	done, err := x.claimKey()
+	key, done, err := x.api.keys.claimFor(x.r, x.client.ID)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if answered, err := x.askForKey(); answered || err != nil {
+	if answered, err := x.askForKey(key); answered || err != nil {
 		return err
 	}
-	probe, err := x.api.waits.Admit(x.client.ID, x.began)
+	op, err := x.submitAndWait(form, key)
 	if err != nil {
 		return err
+	}
+	if err := refusal(x.r.Context(), &x.api.cfg, x.client.ID, op); err != nil {
+		return orRemoved(err)
+	}
+	return orRemoved(x.writeSignOperation(op, op.ReturnContent))
+}
+
+// submitAndWait submits the request and returns the operation when it has ended, or in its current
+// state when the longest wait is over.
+func (x *exchange) submitAndWait(form bodyForm, key string) (signing.Operation, error) {
+	probe, err := x.api.waits.Admit(x.client.ID, x.began)
+	if err != nil {
+		return signing.Operation{}, err
 	}
 	defer func() {
 		if probe {
 			x.api.waits.Abandon(x.client.ID, time.Now())
 		}
 	}()
-	op, err := x.submit(form, true)
+	op, err := x.submit(form, key, true)
 	if err != nil {
-		return err
+		return op, err
 	}
-	if op, err = x.wait(op, x.api.cfg.SyncWait); err != nil {
-		return orRemoved(err)
+	longest := x.api.cfg.SyncWait
+	if op, err = x.wait(op, longest); err != nil {
+		return op, orRemoved(err)
 	}
 	// A wait that ended early, because the client left or the server stops, says nothing about the
 	// provider.
-	if now := time.Now(); op.Status.Ended() || x.api.cfg.SyncWait > 0 && now.Sub(x.began) >= x.api.cfg.SyncWait {
+	if now := time.Now(); op.Status.Ended() || longest > 0 && now.Sub(x.began) >= longest {
 		x.api.waits.Waited(x.client.ID, op.Status.Ended(), now)
 		probe = false // Waited has reported it
 	}
-	if err := x.refusal(op); err != nil {
-		return orRemoved(err)
-	}
-	return orRemoved(x.writeSignOperation(op, op.ReturnContent))
+	return op, nil
 }
 
 // wait returns the operation when it has ended, or in its current state when the longest wait is
@@ -102,7 +113,7 @@ func (x *exchange) wait(op signing.Operation, longest time.Duration) (signing.Op
 	switch {
 	case gone == nil:
 		return now, err
-	case x.cut() == nil:
+	case cut(x.r.Context()) == nil:
 		return op, signing.Errorf(signing.KindHungUp, "the client went away before the operation ended").Because(gone)
 	}
 	// The operation is on disk and goes on at the next start. If the request were refused now, the
@@ -128,78 +139,87 @@ func orRemoved(err error) error {
 // other operation. It removes such an operation, so that a request that is answered 400 leaves
 // nothing behind and the corrected document may use the same reference. Nothing was paid for it,
 // because such faults are found before the provider is asked.
-func (x *exchange) refusal(op signing.Operation) error {
+func refusal(ctx context.Context, cfg *Config, client string, op signing.Operation) error {
 	if op.Status != signing.StatusFailed || op.DocumentCount != 1 {
 		return nil
 	}
-	docs, err := x.api.cfg.Service.Documents(x.r.Context(), op.ID, 0, 1)
+	docs, err := cfg.Service.Documents(ctx, op.ID, 0, 1)
 	if err != nil {
 		return err
 	}
-	if len(docs) == 1 && docs[0].Failure != nil && isDocumentFault(docs[0].Failure.Kind) {
-		ctx := context.WithoutCancel(x.r.Context()) // also if the client is just leaving
-		if err := x.api.cfg.Service.Remove(
-			ctx,
-			x.client.ID,
-			op.ID,
-		); err != nil &&
-			signing.KindOf(err) != signing.KindNotFound {
-			x.api.cfg.Log.Error(
-				err,
-				"could not remove a refused operation, so its external reference stays in use",
-				"operation",
-				op.ID,
-			)
-		}
-		return signing.Errorf(docs[0].Failure.Kind, "documents[0]: %s", docs[0].Failure.Detail)
+	if len(docs) != 1 || docs[0].Failure == nil || !isDocumentFault(docs[0].Failure.Kind) {
+		return nil
 	}
-	return nil
+	err = cfg.Service.Remove(context.WithoutCancel(ctx), client, op.ID) // also if the client is just leaving
+	if err != nil && signing.KindOf(err) != signing.KindNotFound {
+		cfg.Log.Error(err, "could not remove a refused operation, so its external reference stays in use",
+			"operation", op.ID)
+	}
+	return signing.Errorf(docs[0].Failure.Kind, "documents[0]: %s", docs[0].Failure.Detail)
 }
 
-// submit reads the request, spools its documents and submits it to the service. A request that is
-// refused leaves nothing behind.
-func (x *exchange) submit(form bodyForm, waiting bool) (signing.Operation, error) {
-	if err := x.body.admit(); err != nil {
-		return signing.Operation{}, err
-	}
-	service := x.api.cfg.Service
-	if err := service.Admit(x.client.ID); err != nil {
-		return signing.Operation{}, err
-	}
-	sub := signing.Submission{
-		ClientService:  x.client.ID,
-		IdempotencyKey: x.key,
-		Callback:       x.client.CallbackURL,
-		Waiting:        waiting,
-	}
-	text := x.api.text.Hold(x.client.ID)
-	defer text.Release()
-	up, err := x.receive(form, text, &sub)
-	if err != nil {
-		return signing.Operation{}, err
-	}
-	op, replayed, err := service.Submit(x.r.Context(), up, sub)
+// submit reads the request and submits it to the service under an Idempotency-Key, which may be
+// empty. waiting says that the client waits for the result.
+func (x *exchange) submit(form bodyForm, key string, waiting bool) (signing.Operation, error) {
+	in := &intake{api: x.api, r: x.r, body: x.body, client: x.client, form: form}
+	op, replayed, err := in.submit(key, waiting)
+	x.reference = in.reference
 	if err != nil {
 		return signing.Operation{}, err
 	}
 	x.operation = op.ID
 	if replayed {
-		x.Header().Set("Idempotent-Replayed", "true")
+		x.w.Header().Set("Idempotent-Replayed", "true")
 	}
 	return op, nil
 }
 
+// intake takes in one request to sign. A request that is refused leaves nothing behind.
+type intake struct {
+	api       *API
+	r         *http.Request // head of the request
+	body      *body
+	client    *clientservice.ClientService
+	form      bodyForm
+	reference string // external reference of the request; empty until it was read
+}
+
+// submit reads the request, spools its documents and submits it to the service. replayed reports
+// that the operation was made by an earlier request with the same key.
+func (in *intake) submit(key string, waiting bool) (op signing.Operation, replayed bool, err error) {
+	if err := in.body.admit(); err != nil {
+		return op, false, err
+	}
+	service := in.api.cfg.Service
+	if err := service.Admit(in.client.ID); err != nil {
+		return op, false, err
+	}
+	sub := signing.Submission{
+		ClientService:  in.client.ID,
+		IdempotencyKey: key,
+		Callback:       in.client.CallbackURL,
+		Waiting:        waiting,
+	}
+	text := in.api.text.Hold(in.client.ID)
+	defer text.Release()
+	up, err := in.receive(text, &sub)
+	if err != nil {
+		return op, false, err
+	}
+	return service.Submit(in.r.Context(), up, sub)
+}
+
 // receive reads the body into an upload, which the caller must end.
-func (x *exchange) receive(form bodyForm, text *limits.Holding, sub *signing.Submission) (signing.Upload, error) {
-	done, err := x.api.uploads.Take(x.client.ID)
+func (in *intake) receive(text *limits.Holding, sub *signing.Submission) (signing.Upload, error) {
+	done, err := in.api.uploads.Take(in.client.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	x.api.metrics.uploads.Inc()
-	defer x.api.metrics.uploads.Dec()
-	x.body.pace.Rate = func() int64 { return x.api.uploads.LeastRate(x.client.ID) }
-	up, err := x.api.cfg.Service.NewUpload(x.r.Context())
+	in.api.metrics.uploads.Inc()
+	defer in.api.metrics.uploads.Dec()
+	in.body.pace.Rate = func() int64 { return in.api.uploads.LeastRate(in.client.ID) }
+	up, err := in.api.cfg.Service.NewUpload(in.r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -209,12 +229,12 @@ func (x *exchange) receive(form bodyForm, text *limits.Holding, sub *signing.Sub
 			up.Discard()
 		}
 	}()
-	received, err := form(x.requestReader(up, text), x.body, x.r.Header.Get("Content-Type"))
+	received, err := in.form(in.reader(up, text), in.body, in.r.Header.Get("Content-Type"))
 	if received != nil {
-		x.reference = received.ExternalReference
+		in.reference = received.ExternalReference
 	}
 	if err == nil {
-		sub.Request, sub.Contents, err = received.Validate(x.api.cfg.SignatureTypes)
+		sub.Request, sub.Contents, err = received.Validate(in.api.cfg.SignatureTypes)
 	}
 	if err != nil {
 		return nil, err
@@ -223,9 +243,9 @@ func (x *exchange) receive(form bodyForm, text *limits.Holding, sub *signing.Sub
 	return up, nil
 }
 
-// requestReader returns a reader of a SignRequest with the limits of the API.
-func (x *exchange) requestReader(up signing.Upload, text *limits.Holding) *request.Reader {
-	cfg := &x.api.cfg
+// reader returns a reader of a SignRequest with the limits of the API.
+func (in *intake) reader(up signing.Upload, text *limits.Holding) *request.Reader {
+	cfg := &in.api.cfg
 	return &request.Reader{
 		Upload: up,
 		Limits: request.Limits{
@@ -241,21 +261,4 @@ func (x *exchange) requestReader(up signing.Upload, text *limits.Holding) *reque
 			return busy("the requests that are being read hold too much text")
 		},
 	}
-}
-
-// writeAccepted answers with an AsyncOperation.
-func (x *exchange) writeAccepted(op signing.Operation) error {
-	e := x.api.cfg.Endpoint()
-	x.Header().Set("Location", x.api.cfg.BasePath+apiPath+"operation/status/"+op.ID.String())
-	return x.writeJSON(http.StatusAccepted, func(w *jsonstream.Writer) error {
-		w.Object(func() {
-			w.Number("id", int64(op.ID))
-			w.Member("externalReference", op.ExternalReference)
-			w.Member("status", string(op.Status))
-			w.Member("host", e.Host)
-			w.Number("port", int64(e.Port))
-			w.Member("hostPort", e.HostPort())
-		})
-		return nil
-	})
 }

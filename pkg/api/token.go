@@ -154,7 +154,9 @@ func issueToken(x *exchange) error {
 	if !strings.EqualFold(scheme, "Basic") {
 		return unauthenticated("HTTP Basic with client service id and secret is missing")
 	}
-	client, secret, err := x.byBasic(x.api.cfg.ClientServices(), rest, true)
+	client, secret, err := x.api.authenticator.byBasic(x.api.cfg.ClientServices(), basic{
+		credentials: rest, remote: x.r.RemoteAddr, at: x.began, formEncoded: true,
+	})
 	if err != nil {
 		return err
 	}
@@ -162,7 +164,7 @@ func issueToken(x *exchange) error {
 	if err := x.api.quotas.Request(client.ID, x.began); err != nil {
 		return err
 	}
-	if err := x.checkGrant(); err != nil {
+	if err := checkGrant(x.r, x.body); err != nil {
 		return err
 	}
 	token, id, err := x.api.tokens.issue(client.ID, secret, time.Now())
@@ -170,9 +172,9 @@ func issueToken(x *exchange) error {
 		return err
 	}
 	x.api.metrics.tokens.Inc()
-	x.Header().Set("Cache-Control", "no-store") // RFC 6749 5.1
-	x.Header().Set("Pragma", "no-cache")
-	return x.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
+	x.w.Header().Set("Cache-Control", "no-store") // RFC 6749 5.1
+	x.w.Header().Set("Pragma", "no-cache")
+	return x.w.writeJSON(http.StatusOK, func(w *jsonstream.Writer) error {
 		w.Object(func() {
 			w.Member("access_token", token)
 			w.Member("token_type", "bearer")
@@ -185,9 +187,9 @@ func issueToken(x *exchange) error {
 }
 
 // checkGrant accepts client_credentials alone.
-func (x *exchange) checkGrant() error {
-	grants := x.r.URL.Query()["grant_type"]
-	data, err := io.ReadAll(io.LimitReader(x.body, maxFormBytes+1))
+func checkGrant(r *http.Request, body io.Reader) error {
+	grants := r.URL.Query()["grant_type"]
+	data, err := io.ReadAll(io.LimitReader(body, maxFormBytes+1))
 	if err != nil {
 		return err
 	}
@@ -196,10 +198,8 @@ func (x *exchange) checkGrant() error {
 	}
 	// The Content-Type matters only if the body is not empty. With an empty body, clients send no type
 	// or a wrong one.
-	if media, _, _ := mime.ParseMediaType(
-		x.r.Header.Get("Content-Type"),
-	); len(data) > 0 &&
-		media == "application/x-www-form-urlencoded" {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if len(data) > 0 && media == "application/x-www-form-urlencoded" {
 		form, err := url.ParseQuery(string(data))
 		if err != nil {
 			return signing.Errorf(signing.KindMalformed, "the form is not form-encoded")

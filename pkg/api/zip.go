@@ -33,7 +33,7 @@ func zipByID(x *exchange) error {
 		return err
 	}
 	defer done()
-	from := x.results()
+	from := newResults(x)
 	var archive *zip.Writer
 	var names entryNames
 	err = from.each(op, func(d *signing.Document) error {
@@ -41,9 +41,9 @@ func zipByID(x *exchange) error {
 			return nil
 		}
 		if archive == nil {
-			archive = beginZip(x, op)
+			archive = beginZip(x.w, op)
 			if x.r.Method == http.MethodHead {
-				x.WriteHeader(http.StatusOK)
+				x.w.WriteHeader(http.StatusOK)
 			}
 		}
 		if x.r.Method == http.MethodHead {
@@ -71,12 +71,12 @@ func zipByID(x *exchange) error {
 // beginZip sets the header of the answer and returns the archive. Entries have the method deflate
 // but are not compressed. PDF is compressed already, and Java's ZipInputStream cannot read stored
 // entries whose size follows them.
-func beginZip(x *exchange, op signing.Operation) *zip.Writer {
-	h := x.Header()
+func beginZip(w *response, op signing.Operation) *zip.Writer {
+	h := w.Header()
 	h.Set("Content-Type", "application/zip")
 	h.Set("Content-Disposition", `attachment; filename="operation-`+op.ID.String()+`.zip"`)
 	h.Set("Cache-Control", "no-store")
-	archive := zip.NewWriter(x)
+	archive := zip.NewWriter(w)
 	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return storedBlocks{w}, nil })
 	return archive
 }
