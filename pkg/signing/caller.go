@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"math/bits"
 	"sync/atomic"
 	"time"
 )
@@ -47,7 +45,7 @@ func newCaller(cfg *Config, live *liveCalls, pending *pendingAnswers, stopped <-
 // call makes one call and finishes its items. It returns the items that the service refused only
 // because there were too many requests: they are queued again. The call has a context of its own,
 // because signatures that may have been paid for are waited for, even when the client hangs up.
-func (m *caller) call(key queueKey, p Provider, c *Credential, items []*item, s *splitting) (refused []*item) {
+func (m *caller) call(key credentialKey, p Provider, c *Credential, items []*item, s *splitting) (refused []*item) {
 	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.Batch.CallTimeout)
 	defer cancel()
 	start := time.Now()
@@ -80,7 +78,7 @@ func (m *caller) call(key queueKey, p Provider, c *Credential, items []*item, s 
 // finish gives items the error of their call, or returns them if they are to be queued again. The
 // error asks for a retry after the end of the credential's back-off. An earlier retry would use up
 // a try and make no call.
-func (m *caller) finish(key queueKey, items []*item, err error) (refused []*item) {
+func (m *caller) finish(key credentialKey, items []*item, err error) (refused []*item) {
 	if e := AsError(err); e != nil && e.Retry {
 		rest, _ := m.throttle.remaining(key, time.Now())
 		if errors.Is(e, ErrTooMany) && !e.Unknown && rest <= m.cfg.Backoff {
@@ -97,37 +95,6 @@ func (m *caller) finish(key queueKey, items []*item, err error) (refused []*item
 		it.done()
 	}
 	return nil
-}
-
-// splitting is the state of a call that was refused and is repeated in parts.
-type splitting struct {
-	limit, refused int
-	signed         bool
-	reason         error // why no more parts are tried; nil = more may be
-}
-
-// newSplitting allows as many refusals as it takes to find one bad digest among n by halving, and a
-// few more.
-func newSplitting(n int) *splitting { return &splitting{limit: bits.Len(uint(n)) + 3} }
-
-// halves returns the halves of a call that was definitely refused, so that one bad digest does not
-// fail its neighbours. It returns nil if the halves are not worth a call each. That is so after an
-// unknown outcome. It is so if the refusal was about the proxy (credentials, account, too many
-// requests), because the halves would be refused too, and a wrong PIN would be counted twice. It is
-// also so if all parts so far were refused, because then the digests are not the cause.
-func (s *splitting) halves(err error, items []*item) [][]*item {
-	s.signed = s.signed || err == nil
-	var e *Error
-	if !errors.As(err, &e) || e.Kind != KindProvider || e.Unknown || e.Retry {
-		return nil
-	}
-	if s.refused++; s.refused >= s.limit && !s.signed {
-		s.reason = err
-	}
-	if len(items) < 2 || s.reason != nil {
-		return nil
-	}
-	return [][]*item{items[:len(items)/2], items[len(items)/2:]}
 }
 
 // attempt records the call, makes it, checks the answer and records its end.
@@ -187,100 +154,6 @@ type sentCall struct {
 	provider   Provider
 	credential *Credential
 	began      time.Time
-}
-
-// conclude checks the answer of a call and stores the values, or stores that no usable values came.
-func (m *caller) conclude(sent sentCall, values [][]byte, err error) error {
-	call, c, took := sent.call, sent.credential, time.Since(sent.began)
-	if err == nil {
-		if err = checkValues(c, call.Digests, values); err == nil {
-			m.observe(c, call, took, "returned")
-			return m.keepValues(call, values)
-		}
-		m.cfg.Log.Error(err, "provider gave an answer that does not fit the call", "call", call.ID, "credential", c.Name)
-		err = badAnswer(err)
-	}
-	e := AsError(err)
-	outcome := OutcomeRefused
-	if e.Unknown {
-		outcome = OutcomeUnknown
-	}
-	m.observe(c, call, took, string(outcome))
-	m.cfg.Log.Info("call failed", "call", call.ID, "credential", c.Name, "digests", len(call.Digests),
-		"outcome", string(outcome), "reason", e.Error())
-	end := m.renewals.afterFailure(sent.provider, c, sent.began, e)
-	failed := e.Unknown && !end.Retry
-	if failed {
-		if serr := m.persist(func(ctx context.Context) error { return failSent(ctx, m.cfg, sent.refs, end) }); serr != nil {
-			return storageError(serr)
-		}
-	}
-	abandon := func(ctx context.Context) error { return m.cfg.Store.AbandonCall(ctx, call.ID, outcome) }
-	if serr := m.persist(abandon); serr != nil {
-		return storageError(serr)
-	}
-	if failed {
-		return &failedAlready{end}
-	}
-	return end
-}
-
-// failSent fails documents that must not be sent again. It is called before the end of their call
-// is recorded, so that no signature is paid for twice, whatever happens in between and however long
-// other calls of their operations take.
-func failSent(ctx context.Context, cfg *Config, refs []Ref, why *Error) error {
-	results := make([]DocumentResult, len(refs))
-	for i, ref := range refs {
-		results[i] = DocumentResult{Ref: ref, Failure: &Failure{Kind: why.Kind, Detail: why.Detail}}
-	}
-	if err := cfg.Store.FinishDocuments(ctx, results); err != nil {
-		return err
-	}
-	cfg.Log.Info("documents failed, their signatures may exist", "documents", len(refs), "reason", why.Error())
-	if f := cfg.Observer.DocumentEnded; f != nil {
-		for range refs {
-			f(why.Kind, false)
-		}
-	}
-	return nil
-}
-
-// failedAlready is the error of documents whose failure is already stored.
-type failedAlready struct{ why *Error }
-
-func (f *failedAlready) Error() string { return f.why.Error() }
-
-func (f *failedAlready) Unwrap() error { return f.why }
-
-const badAnswerDetail = "the signing service gave an invalid answer"
-
-func badAnswer(why error) error {
-	return &Error{Kind: KindProvider, Detail: badAnswerDetail, Unknown: true, Err: fmt.Errorf("%w: %w", ErrBadAnswer, why)}
-}
-
-const (
-	// persistTries and persistPause give a full disk half a minute in all to recover. After that, the
-	// end of a call that brought no values is left to settler.run or to the next start.
-	persistTries = 6
-	persistPause = time.Second
-)
-
-// persist repeats a write that must not be lost. It returns the error of the last try.
-func (m *caller) persist(write func(context.Context) error) error {
-	pause := persistPause
-	for try := 1; ; try++ {
-		err := write(context.Background())
-		// A conflict after another fault means that the earlier try was stored although it was reported
-		// as failed.
-		if err == nil || errors.Is(err, ErrConflict) && try > 1 {
-			return nil
-		}
-		if try == persistTries || errors.Is(err, ErrConflict) {
-			return err
-		}
-		time.Sleep(pause)
-		pause *= 2
-	}
 }
 
 func (m *caller) observe(c *Credential, call Call, took time.Duration, outcome string) {

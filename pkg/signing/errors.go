@@ -3,6 +3,7 @@ package signing
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -163,3 +164,29 @@ var ErrNothingYet = errors.New("nothing there yet")
 // ErrConflict is returned by Store when a record was not in the state that the caller expected. It
 // is a fault of the caller or a race that the caller must handle; it never reaches a client.
 var ErrConflict = errors.New("record is not in the expected state")
+
+// storageError returns the *Error in the chain of err. If there is none, the fault is the store's
+// own, and it returns a KindStorage error that may be retried.
+func storageError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return (&Error{Kind: KindStorage, Err: err}).Retryable(0)
+}
+
+// panicToError turns a panic during the work on a document into an internal error, so that one
+// hostile document does not affect the others. Call it with defer.
+func panicToError(err *error) {
+	if r := recover(); r != nil {
+		*err = &Error{Err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+	}
+}
+
+// panicToUnknown turns a panic of a provider into an error that says that the outcome is unknown.
+// Call it with defer.
+func panicToUnknown(err *error) {
+	if r := recover(); r != nil {
+		*err = &Error{Kind: KindProvider, Unknown: true, Err: fmt.Errorf("panic: %v", r)}
+	}
+}

@@ -10,8 +10,8 @@ import (
 // readBuffers holds the buffers for hashing documents.
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
 
-// unaltered reads the whole file and returns KindAltered if its content is not what was accepted.
-func unaltered(f File, c Content) error {
+// checkUnaltered reads the whole file and returns KindAltered if its content is not what was accepted.
+func checkUnaltered(f File, c Content) error {
 	h := sha256.New()
 	buffer := readBuffers.Get().(*[]byte)
 	defer readBuffers.Put(buffer)
@@ -19,11 +19,11 @@ func unaltered(f File, c Content) error {
 	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(f, 0, c.Size), *buffer); err != nil {
 		return storageError(err)
 	}
-	return sameBytes(h, c)
+	return checkDigest(h, c)
 }
 
-// sameBytes returns KindAltered if the digest of h is not that of c.
-func sameBytes(h hash.Hash, c Content) error {
+// checkDigest returns KindAltered if the digest of h is not that of c.
+func checkDigest(h hash.Hash, c Content) error {
 	if [32]byte(h.Sum(nil)) != c.SHA256 {
 		return Errorf(KindAltered, "the document was altered on the disk of the service")
 	}

@@ -14,14 +14,14 @@ const provenFor = time.Minute
 // proofs remembers when values of a credential last verified. It is safe for concurrent use.
 type proofs struct {
 	mu   sync.Mutex
-	last map[queueKey]time.Time
+	last map[credentialKey]time.Time
 }
 
-func newProofs() *proofs { return &proofs{last: make(map[queueKey]time.Time)} }
+func newProofs() *proofs { return &proofs{last: make(map[credentialKey]time.Time)} }
 
 // record notes how a call ended. A failure that may pass takes the proof away, because the service
 // may come back with another certificate. A refusal of the digests or of the rate does not.
-func (p *proofs) record(key queueKey, err error) {
+func (p *proofs) record(key credentialKey, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {
@@ -35,7 +35,7 @@ func (p *proofs) record(key queueKey, err error) {
 }
 
 // proven reports whether calls may be made beside each other.
-func (p *proofs) proven(key queueKey, now time.Time) bool {
+func (p *proofs) proven(key credentialKey, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last, ok := p.last[key]

@@ -18,16 +18,16 @@ type Refresher interface {
 // readAgain returns the credential as the service describes it now. A provider that is not a
 // Refresher caches nothing.
 func readAgain(ctx context.Context, p Provider) (c *Credential, err error) {
-	defer recovered(&err)
+	defer panicToError(&err)
 	if r, ok := p.(Refresher); ok {
 		return r.Refresh(ctx)
 	}
 	return p.Credential(ctx)
 }
 
-// usable returns the credential as it is now, and an error if it cannot be used. It returns the
+// usableCredential returns the credential as it is now, and an error if it cannot be used. It returns the
 // credential also if its certificate is not valid.
-func usable(ctx context.Context, p Provider) (*Credential, error) {
+func usableCredential(ctx context.Context, p Provider) (*Credential, error) {
 	c, err := p.Credential(ctx)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ const (
 type renewals struct {
 	cfg   *Config
 	mu    sync.Mutex
-	reads map[queueKey]*rereading
+	reads map[credentialKey]*rereading
 }
 
 // rereading is one read of a credential. All calls that wait for it share it.
@@ -75,11 +75,11 @@ type rereading struct {
 }
 
 func newRenewals(cfg *Config) *renewals {
-	return &renewals{cfg: cfg, reads: make(map[queueKey]*rereading)}
+	return &renewals{cfg: cfg, reads: make(map[credentialKey]*rereading)}
 }
 
 // underWay reports whether the credential is being read again. No call begins in that time.
-func (r *renewals) underWay(key queueKey) bool {
+func (r *renewals) underWay(key credentialKey) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	last := r.reads[key]
@@ -88,7 +88,7 @@ func (r *renewals) underWay(key queueKey) bool {
 
 // inDoubt reports whether the credential could not be read after one of its values did not verify.
 // Until it can be read, each further call may be paid for in vain.
-func (r *renewals) inDoubt(key queueKey) bool {
+func (r *renewals) inDoubt(key credentialKey) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	last := r.reads[key]
@@ -97,7 +97,7 @@ func (r *renewals) inDoubt(key queueKey) bool {
 
 // judge says whether the certificate of c was renewed, for a call that began at the given time.
 // Calls that were in flight together share one read.
-func (r *renewals) judge(began time.Time, key queueKey, read func() verdict) verdict {
+func (r *renewals) judge(began time.Time, key credentialKey, read func() verdict) verdict {
 	r.mu.Lock()
 	last := r.reads[key]
 	if last != nil &&
@@ -144,7 +144,7 @@ func (r *renewals) reread(p Provider, c *Credential) verdict {
 // and it is still in use as far as the provider knows. When check returns an error, nothing was
 // sent.
 func (r *renewals) check(ctx context.Context, p Provider, c *Credential) (err error) {
-	defer recovered(&err)
+	defer panicToError(&err)
 	now, err := p.Credential(ctx)
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func (s *Service) restore(ctx context.Context) error {
 		}
 	}
 	for _, op := range ops {
-		s.cfg.Log.Info("operation resumed", "operation", op.ID, "externalReference", op.ExternalReference,
+		s.cfg.Log.Info("operation restored", "operation", op.ID, "externalReference", op.ExternalReference,
 			"status", string(op.Status))
 		after := min(time.Until(op.NextTry), s.cfg.Deadline) // a longer time means that the clock was ahead
 		s.queue.restore(entryOf(op), after)

@@ -3,7 +3,6 @@ package signing
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -85,13 +84,6 @@ func (rs resumer) resumeOnce(ctx context.Context, r Resumer, call Call, handle s
 	defer cancel()
 	defer panicToUnknown(&err)
 	return r.Resume(ctx, call, handle)
-}
-
-// panicToUnknown turns a panic into an error that says that the outcome is unknown.
-func panicToUnknown(err *error) {
-	if r := recover(); r != nil {
-		*err = &Error{Kind: KindProvider, Unknown: true, Err: fmt.Errorf("panic: %v", r)}
-	}
 }
 
 // credentialResumer resumes only while the client service still has the credential that made the

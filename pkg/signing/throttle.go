@@ -17,7 +17,7 @@ const firstPause = time.Second
 type throttle struct {
 	cfg      *Config // Backoff and Random
 	mu       sync.Mutex
-	backoffs map[queueKey]*backoff
+	backoffs map[credentialKey]*backoff
 }
 
 // backoff is how one credential is used after its service asked for fewer requests, or for no
@@ -33,11 +33,11 @@ type backoff struct {
 }
 
 func newThrottle(cfg *Config) *throttle {
-	return &throttle{cfg: cfg, backoffs: make(map[queueKey]*backoff)}
+	return &throttle{cfg: cfg, backoffs: make(map[credentialKey]*backoff)}
 }
 
 // record learns from the result of a call that began at start.
-func (t *throttle) record(key queueKey, c *Credential, start time.Time, err error) {
+func (t *throttle) record(key credentialKey, c *Credential, start time.Time, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
@@ -74,7 +74,7 @@ func (t *throttle) record(key queueKey, c *Credential, start time.Time, err erro
 
 // recordSuccess ends the growth of the pause and allows one more call in flight. The caller holds
 // mu.
-func (t *throttle) recordSuccess(key queueKey, c *Credential, start time.Time) {
+func (t *throttle) recordSuccess(key credentialKey, c *Credential, start time.Time) {
 	b := t.backoffs[key]
 	if b == nil || start.Before(b.since) {
 		return
@@ -87,7 +87,7 @@ func (t *throttle) recordSuccess(key queueKey, c *Credential, start time.Time) {
 
 // remaining returns how long no call of the credential may start, and the error that caused the
 // back-off. It returns 0 when a call may start now.
-func (t *throttle) remaining(key queueKey, now time.Time) (time.Duration, Error) {
+func (t *throttle) remaining(key credentialKey, now time.Time) (time.Duration, Error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if b := t.backoffs[key]; b != nil {
@@ -97,17 +97,11 @@ func (t *throttle) remaining(key queueKey, now time.Time) (time.Duration, Error)
 }
 
 // limit returns how many calls of a credential may be in flight, when its settings allow n.
-func (t *throttle) limit(key queueKey, n int) int {
+func (t *throttle) limit(key credentialKey, n int) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if b := t.backoffs[key]; b != nil {
 		return min(n, b.atOnce)
 	}
 	return n
-}
-
-// withJitter returns d plus up to a fifth of it, so that what failed together is not retried
-// together.
-func (c *Config) withJitter(d time.Duration) time.Duration {
-	return d + time.Duration(c.Random()*float64(d)/5)
 }

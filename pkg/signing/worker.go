@@ -3,143 +3,146 @@ package signing
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Start opens the service, resumes the operations of an earlier process, and works until ctx is
-// done. Then it accepts no more operations. It gives Config.Grace to running operations and to
-// those that a client waits for, and returns. The next Start resumes from disk what has not ended
-// by then. A Service can be started only once.
-func (s *Service) Start(ctx context.Context) error {
-	defer s.halt()
-	work, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	if !s.restoreWithRetries(ctx, work) {
-		return nil
-	}
-	s.queue.setOpen(true)
-	if f := s.cfg.Observer.Opened; f != nil {
-		f()
-	}
-	var running sync.WaitGroup
-	running.Go(func() { s.settler.run(ctx) })
-	for {
-		e, ok := s.queue.next(ctx)
-		if !ok {
-			break
-		}
-		running.Go(func() { s.run(work, e) })
-	}
-	s.queue.setOpen(false)
-	cut := time.AfterFunc(s.cfg.Grace, func() { stop(); s.halt() })
-	defer cut.Stop()
-	for { // operations that a client waits for are still started
-		e, ok := s.queue.nextWaiting(work)
-		if !ok {
-			break
-		}
-		running.Go(func() { s.run(work, e) })
-	}
-	running.Wait()
-	return nil
+// remoteEmbeds is how many documents may wait for timestamps and revocation data at the same time.
+// They are enough to hide a round trip of 100 ms behind the next signing call, and few enough not
+// to overload a timestamp authority.
+const remoteEmbeds = 16
+
+// worker processes the operations that were taken from the queue. It is safe for concurrent use.
+type worker struct {
+	cfg     *Config
+	queue   *operationQueue
+	waiters *waiters
+	batcher *batcher
+	settler *settler
+	pending *pendingAnswers
+
+	cpu      slots        // for work that keeps a core busy
+	network  slots        // for embedding that waits for a timestamp authority
+	unstored atomic.Int64 // bytes of sections that are finished and not stored yet
 }
 
-// entryOf returns the queue entry of an operation that nobody waits for.
-func entryOf(op Operation) entry {
-	return entry{id: op.ID, clientService: op.ClientService, documents: op.DocumentCount, since: op.Created}
-}
-
-// run makes one try of an operation and decides what comes next.
-func (s *Service) run(ctx context.Context, e entry) {
-	op, ended, after := s.try(ctx, e)
+// run makes one attempt at an operation and decides what comes next.
+func (w *worker) run(ctx context.Context, e entry) {
+	op, ended, after := w.attempt(ctx, e)
 	switch {
 	case ended:
-		s.queue.done(e, true)
-		s.wake(e.id)
+		w.queue.finish(e, true)
+		w.waiters.wake(e.id)
 	case ctx.Err() != nil: // the service is stopping: the next start continues
-		s.queue.done(e, false)
+		w.queue.finish(e, false)
 	default:
-		s.queue.done(e, false)
-		s.cfg.Log.Info("operation will be tried again", "operation", e.id, "externalReference", op.ExternalReference,
+		w.queue.finish(e, false)
+		w.cfg.Log.Info("operation will be retried", "operation", e.id, "externalReference", op.ExternalReference,
 			"tries", op.Tries, "after", after.String())
-		s.queue.later(e, after)
+		w.queue.retryAfter(e, after)
 	}
 }
 
-// try works once on every document that has not ended, and stores the new status of the operation.
-// If the operation has not ended, after is how long to wait before the next try.
-func (s *Service) try(ctx context.Context, e entry) (op Operation, ended bool, after time.Duration) {
-	op, err := s.cfg.Store.Operation(ctx, e.id)
+// attempt works once on every document that has not ended, and stores the new status of the
+// operation. If the operation has not ended, after is how long to wait before the next attempt.
+func (w *worker) attempt(ctx context.Context, e entry) (op Operation, ended bool, after time.Duration) {
+	op, err := w.cfg.Store.Operation(ctx, e.id)
 	if err != nil {
-		return s.storageTrouble(op, e, err)
+		return w.postpone(op, e, err)
 	}
 	if op.Status.Ended() {
 		return op, true, 0
 	}
-	t := &try{s: s, op: op, waiting: e.waiting, why: make(map[int]*Error)}
-	t.settle = sync.OnceValue(func() error { return s.settler.settle(ctx, t.concerned, true) })
-	t.connect(ctx)
-	if err := t.documents(ctx); err != nil {
-		return s.storageTrouble(op, e, err)
+	a := w.newAttempt(ctx, op, e.waiting)
+	if err := a.run(ctx); err != nil {
+		return w.postpone(op, e, err)
 	}
 	if ctx.Err() != nil { // the service is stopping: the next start concludes
 		return op, false, 0
 	}
-	return s.conclude(ctx, t, e)
+	return w.conclude(ctx, a, e)
 }
 
-// storageTrouble postpones an operation because our own disk failed. That does not count as a try,
+// newAttempt returns the next attempt at an operation.
+func (w *worker) newAttempt(ctx context.Context, op Operation, waiting bool) *attempt {
+	results := &results{cfg: w.cfg, operation: op.ID, why: make(map[int]*Error)}
+	inputs := inputs{cfg: w.cfg, created: op.Created}
+	a := &attempt{
+		cfg:     w.cfg,
+		op:      op,
+		settler: w.settler,
+		pending: w.pending,
+		results: results,
+		signer: &signer{
+			cfg:        w.cfg,
+			op:         op,
+			waiting:    waiting,
+			connection: &connection{cfg: w.cfg, clientService: op.ClientService},
+			preparer:   &preparer{cfg: w.cfg, inputs: inputs, cpu: w.cpu, results: results},
+			batcher:    w.batcher,
+			results:    results,
+		},
+		embedder: &embedder{
+			cfg: w.cfg, inputs: inputs, cpu: w.cpu, network: w.network, unstored: &w.unstored, results: results,
+		},
+	}
+	a.settleOnce = sync.OnceValue(func() error { return w.settler.settle(ctx, a.isPartOf, true) })
+	return a
+}
+
+// postpone delays an operation because our own disk failed. That does not count as an attempt,
 // because the fault is not the operation's.
-func (s *Service) storageTrouble(op Operation, e entry, err error) (Operation, bool, time.Duration) {
+func (w *worker) postpone(op Operation, e entry, err error) (Operation, bool, time.Duration) {
 	if KindOf(err) == KindNotFound {
 		return op, true, 0 // removed by retention or by a person: nothing is left to do
 	}
-	s.cfg.Log.Error(err, "could not work on operation because of a storage error", "operation", e.id)
-	return op, false, s.cfg.Backoff
+	w.cfg.Log.Error(err, "could not work on operation because of a storage error", "operation", e.id)
+	return op, false, w.cfg.Backoff
 }
 
-// conclude ends the operation, or plans its next try.
-func (s *Service) conclude(ctx context.Context, t *try, e entry) (Operation, bool, time.Duration) {
-	op := t.op
-	if t.worst != nil {
-		left := s.cfg.Deadline - time.Since(op.Created)
-		last := !t.worst.Retry || op.Tries >= s.cfg.Tries || left <= 0
-		if !last {
-			// The last try is at the deadline, not after it.
-			after := min(left, s.cfg.withJitter(max(s.cfg.Backoff, t.worst.RetryAfter)))
-			change := StatusChange{Status: StatusRetrying, Tries: op.Tries + 1, NextTry: time.Now().Add(after)}
-			if err := s.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
-				return s.storageTrouble(op, e, err)
-			}
-			op.Tries++
-			return op, false, after
-		}
-		if err := t.giveUp(ctx); err != nil {
-			return s.storageTrouble(op, e, err)
-		}
+// conclude ends the operation, or plans its next attempt.
+func (w *worker) conclude(ctx context.Context, a *attempt, e entry) (Operation, bool, time.Duration) {
+	op := a.op
+	worst := a.results.worstFault()
+	if worst == nil {
+		return w.end(ctx, a, e)
 	}
-	return s.end(ctx, t, e)
+	left := w.cfg.Deadline - time.Since(op.Created)
+	if !worst.Retry || op.Tries >= w.cfg.Tries || left <= 0 {
+		if err := a.giveUp(ctx); err != nil {
+			return w.postpone(op, e, err)
+		}
+		return w.end(ctx, a, e)
+	}
+	// The last attempt is at the deadline, not after it.
+	after := min(left, w.cfg.withJitter(max(w.cfg.Backoff, worst.RetryAfter)))
+	change := StatusChange{Status: StatusRetrying, Tries: op.Tries + 1, NextTry: time.Now().Add(after)}
+	if err := w.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
+		return w.postpone(op, e, err)
+	}
+	op.Tries++
+	return op, false, after
 }
 
 // end stores the final status.
-func (s *Service) end(ctx context.Context, t *try, e entry) (Operation, bool, time.Duration) {
-	op := t.op
-	signed, err := t.anySigned(ctx)
+func (w *worker) end(ctx context.Context, a *attempt, e entry) (Operation, bool, time.Duration) {
+	op := a.op
+	signed, err := a.anySigned(ctx)
 	if err != nil {
-		return s.storageTrouble(op, e, err)
+		return w.postpone(op, e, err)
 	}
 	change := StatusChange{Status: StatusFailed, Tries: op.Tries, Ended: time.Now()}
 	if signed {
 		change.Status = StatusExecuted
 	}
-	if err := s.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
-		return s.storageTrouble(op, e, err)
+	if err := w.cfg.Store.SetStatus(ctx, op.ID, op.Status, change); err != nil {
+		return w.postpone(op, e, err)
 	}
 	op.Status, op.Ended = change.Status, change.Ended
-	s.cfg.Log.Info("operation ended", "operation", op.ID, "clientService", op.ClientService,
+	w.cfg.Log.Info("operation ended", "operation", op.ID, "clientService", op.ClientService,
 		"externalReference", op.ExternalReference, "status", string(op.Status),
 		"took", op.Ended.Sub(op.Created).String())
-	if f := s.cfg.Observer.OperationEnded; f != nil {
+	if f := w.cfg.Observer.OperationEnded; f != nil {
 		f(op.ClientService, op.Status)
 	}
 	return op, true, 0
