@@ -9,7 +9,7 @@ import (
 type access struct{ cfg *Config }
 
 // Operation returns an operation of a client service. It returns KindNotFound also for operations
-// of others, so that nobody learns that they exist.
+// of others, so that a client service does not learn that they exist.
 func (a access) Operation(ctx context.Context, clientService string, id ID) (Operation, error) {
 	op, err := a.cfg.Store.Operation(ctx, id)
 	if err == nil && op.ClientService != clientService {

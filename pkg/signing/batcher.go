@@ -15,7 +15,7 @@ type item struct {
 	waiting       bool
 
 	since     time.Time
-	withdrawn bool  // its caller is gone; guarded by batcher.mu
+	withdrawn bool  // its operation does not wait any more; guarded by batcher.mu
 	err       error // set before done is called; nil = the signature value is stored
 	done      func()
 }
@@ -23,16 +23,16 @@ type item struct {
 // batcher queues digests and merges the digests of independent operations into calls. It is safe
 // for concurrent use.
 type batcher struct {
-	cfg    *Config
-	caller *caller
+	cfg   *Config
+	calls *callMaker
 
 	mu      sync.Mutex
 	queues  map[credentialKey]*credentialQueue
 	history map[credentialKey]callHistory // one for each credential used since the start
 }
 
-// credentialKey identifies a credential with its certificate. A renewed certificate makes another key,
-// because the digests were made for the old certificate.
+// credentialKey identifies a credential with its certificate. A renewed certificate makes another
+// key, because the digests were made for the old certificate.
 type credentialKey struct {
 	name        string
 	certificate [sha256.Size]byte
@@ -42,10 +42,10 @@ func keyOf(c *Credential) credentialKey {
 	return credentialKey{c.Name, sha256.Sum256(c.Certificate().Raw)}
 }
 
-func newBatcher(cfg *Config, caller *caller) *batcher {
+func newBatcher(cfg *Config, calls *callMaker) *batcher {
 	return &batcher{
 		cfg:     cfg,
-		caller:  caller,
+		calls:   calls,
 		queues:  make(map[credentialKey]*credentialQueue),
 		history: make(map[credentialKey]callHistory),
 	}

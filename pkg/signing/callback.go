@@ -6,6 +6,6 @@ import "time"
 // keeps it and removes it together with its operation.
 type Callback struct {
 	Operation ID
-	Tries     int       // failed tries so far
-	Next      time.Time // earliest time of the next try
+	Tries     int       // failed attempts so far
+	Next      time.Time // earliest time of the next attempt
 }

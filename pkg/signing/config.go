@@ -14,9 +14,9 @@ import (
 type Config struct {
 	Store   Store
 	Formats map[SignatureType]Format
-	// Providers returns the provider that signs for a client service. It is called at every try of an
-	// operation. Equal values of Credential.Name must stand for equal credentials. An error fails the
-	// documents of the operation (KindConfiguration), or is retried if it says so.
+	// Providers returns the provider that signs for a client service. It is called at every attempt at
+	// an operation. Equal values of Credential.Name must stand for equal credentials. An error fails
+	// the documents of the operation (KindConfiguration), or is retried if it says so.
 	Providers func(clientService string) (Provider, error)
 	// TimestampReady returns an error with Retry set while no timestamp authority is expected to give
 	// a token. Then no signature is spent on documents that need one. It may ask an authority. Nil =
@@ -29,12 +29,12 @@ type Config struct {
 	// reserved for client services that have less than that in the queue. 0 = 20,000: eight requests
 	// of the largest documented size.
 	MaxQueuedDocuments int
-	// Tries is how many times an operation is retried after a try that failed on the remote side. 0 =
-	// 3. Backoff is the time between two tries. 0 = one minute, as the vendor advises.
+	// Tries is how many times an operation is retried after an attempt that failed on the remote side.
+	// 0 = 3. Backoff is the time between two attempts. 0 = one minute, as the vendor advises.
 	Tries   int
 	Backoff time.Duration
-	// Deadline limits how long after its acceptance an operation's last try may begin. Restarts do not
-	// extend it. 0 = 24 hours (the documented lock time).
+	// Deadline limits how long after its acceptance an operation's last attempt may begin. Restarts do
+	// not extend it. 0 = 24 hours (the documented lock time).
 	Deadline time.Duration
 	// UnknownOutcome says what happens to documents whose signatures may exist but were lost. Empty =
 	// UnknownRetry.
@@ -78,12 +78,12 @@ func (c *Config) withJitter(d time.Duration) time.Duration {
 // BatchConfig says when digests that wait for a credential are sent as one call.
 type BatchConfig struct {
 	// Quiet is how long no digest may have arrived before a call that is not full is sent to an idle
-	// credential. 0 = 5 ms: requests that were sent together arrive within that time, and nobody
-	// notices it beside a remote signature of 100 ms and more.
+	// credential. 0 = 5 ms: requests that were sent together arrive within that time, and the
+	// time is short compared with a remote signature of 100 ms and more.
 	//
 	// The time is at most a tenth of what the credential's recent calls have taken, so that there is
-	// no long wait for a fast local key. Clients that have just shared a call mostly come back
-	// together with their next request. Until as many digests wait as in that call, the time is a
+	// no long wait for a fast local key. Clients that have just shared a call mostly send
+	// their next requests together. Until as many digests wait as in that call, the time is a
 	// third of what recent calls have taken, and at most twenty times Quiet. A digest that arrives
 	// while a call is in flight waits for the end of that call, so too short a time costs the time of
 	// a whole call.
@@ -110,7 +110,7 @@ type Observer struct {
 	OperationEnded func(clientService string, status Status)
 	DocumentEnded  func(kind Kind, signed bool)
 	// CredentialRead reports how the credential of a client service was read. It is called at every
-	// try of an operation. err is nil or says why the credential cannot be used.
+	// attempt at an operation. err is nil or says why the credential cannot be used.
 	CredentialRead func(clientService string, c *Credential, err *Error)
 	// CallEnded reports the outcome of a call: returned, refused or unknown.
 	CallEnded func(c *Credential, id string, digests int, took time.Duration, outcome string)

@@ -29,9 +29,8 @@ func (q *credentialQueue) startCalls(now time.Time) {
 			q.startCallsAfter(wait)
 			return
 		}
-		items := q.items.take(max(1, q.credential.MaxBatch))
 		q.inFlight++
-		go q.send(q.provider, q.credential, items)
+		go q.send(batch{q.key, q.provider, q.credential, q.items.take(max(1, q.credential.MaxBatch))})
 	}
 	if q.items.size() == 0 && q.inFlight == 0 && q.b.queues[q.key] == q {
 		delete(q.b.queues, q.key)
@@ -41,7 +40,7 @@ func (q *credentialQueue) startCalls(now time.Time) {
 // delay returns how long the next call has to wait, for the end of a back-off or for more digests.
 // It returns 0 when the call may start now.
 func (q *credentialQueue) delay(now time.Time) time.Duration {
-	rest, _ := q.b.caller.throttle.remaining(q.key, now)
+	rest, _ := q.b.calls.throttle.remaining(q.key, now)
 	return max(rest, q.mergeDelay(now))
 }
 
@@ -79,15 +78,15 @@ func (q *credentialQueue) startCallsAfter(d time.Duration) {
 }
 
 // send makes one call and then gives up its place in flight.
-func (q *credentialQueue) send(p Provider, c *Credential, items []*item) {
+func (q *credentialQueue) send(b batch) {
 	start := time.Now()
-	refused := q.b.caller.call(q.key, p, c, items, newSplitting(len(items)))
+	refused := q.b.calls.sign(b, newSplitting(len(b.items)))
 	took := time.Since(start)
 	q.b.mu.Lock()
 	defer q.b.mu.Unlock()
 	q.inFlight--
 	q.putBack(refused)
-	q.b.history[q.key] = q.b.history[q.key].with(items, took)
+	q.b.history[q.key] = q.b.history[q.key].with(b.items, took)
 	q.startCalls(time.Now())
 }
 
@@ -95,19 +94,19 @@ func (q *credentialQueue) send(p Provider, c *Credential, items []*item) {
 // and 1 while nothing shows yet that the service signs with its certificate.
 func (q *credentialQueue) limit(now time.Time) int {
 	switch {
-	case q.b.caller.renewals.underWay(q.key):
+	case q.b.calls.renewals.refreshing(q.key):
 		return 0
-	case !q.b.caller.proofs.proven(q.key, now):
+	case !q.b.calls.verifications.verified(q.key, now):
 		return 1
 	}
-	return q.b.caller.throttle.limit(q.key, max(1, q.credential.InFlight))
+	return q.b.calls.throttle.limit(q.key, max(1, q.credential.InFlight))
 }
 
 // returnThrottled returns all items to their operations when the credential's back-off is longer
-// than an operation waits between two tries. Nothing was sent. The operation reports that a retry
-// is planned, and when.
+// than an operation waits between two attempts. Nothing was sent. The operation reports that a
+// retry is planned, and when.
 func (q *credentialQueue) returnThrottled(now time.Time) {
-	rest, reason := q.b.caller.throttle.remaining(q.key, now)
+	rest, reason := q.b.calls.throttle.remaining(q.key, now)
 	if rest <= q.b.cfg.Backoff || q.items.size() == 0 {
 		return
 	}
@@ -119,7 +118,7 @@ func (q *credentialQueue) returnThrottled(now time.Time) {
 }
 
 // putBack returns items to the front of the queue that the service refused only because there were
-// too many requests. They do not use up a try of their operations.
+// too many requests. They do not use up an attempt of their operations.
 func (q *credentialQueue) putBack(items []*item) {
 	waiting := items[:0]
 	for _, it := range items {
@@ -145,7 +144,7 @@ func (h callHistory) with(items []*item, took time.Duration) callHistory {
 		h.took = took
 	}
 	h.took = (7*h.took + took) / 8
-	if len(items) < h.shared { // a larger call is sent at once, so it does not show that nobody else came
+	if len(items) < h.shared { // a larger call is sent at once, so its size shows nothing
 		h.shared = h.shared * 3 / 4
 	}
 	for _, it := range items {

@@ -3,18 +3,18 @@
 // the store.
 //
 // It imports no other package of this module. The entry points (api, hotfolder) call Service. The
-// other packages (pades, provider/*, store, timestamp) implement the interfaces of seams.go. Only
-// cmd knows which implementation is used for which interface.
+// other packages (pades, provider/*, store, timestamp) implement the interfaces of interfaces.go.
+// Only cmd knows which implementation is used for which interface.
 //
 // The life of an operation, with what is on disk after each step (README.md names the functions):
 //
 //  1. The entry point spools the documents (Upload) while they arrive, and hashes them.
-//  2. Service.Submit creates the operation (Store.Create). From here it is accepted, and it ends
-//     with a result or a reason whatever happens.
+//  2. Service.Submit creates the operation (Store.Create). From here it is accepted, and it always
+//     ends with a result or a reason.
 //  3. The worker prepares each document (Format.Prepare) and stores the Prepared value.
-//  4. The batcher merges digests of independent operations of one credential into calls. The caller
-//     records each call (Store.BeginCall) before it asks the provider. From here a signature may
-//     exist.
+//  4. The batcher merges digests of independent operations of one credential into calls. The
+//     callMaker records each call (Store.BeginCall) before it asks the provider. From here a
+//     signature may exist.
 //  5. The provider signs. The values are checked and stored (Store.EndCall) before anything uses
 //     them.
 //  6. Format.Embed makes the appended section and checks it. The store keeps it

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Kind classifies an error. It is coarse enough to pass through every layer unchanged. Only pkg/api
-// turns a Kind into an HTTP status, a vendor error code or a signError. The zero Kind is internal,
-// and its text never leaves the process. Kinds are stored with failed documents, so a value keeps
-// its meaning once it was released.
+// Kind classifies an error. It is coarse enough to pass through every layer certificateSame. Only
+// pkg/api turns a Kind into an HTTP status, a vendor error code or a signError. The zero Kind is
+// internal, and its text never leaves the process. Kinds are stored with failed documents, so a
+// value keeps its meaning once it was released.
 type Kind string
 
 const (
@@ -27,13 +27,13 @@ const (
 	KindReferenceUsed   Kind = "reference-used"  // this client service has used the external reference before
 	KindKeyReused       Kind = "key-reused"      // the Idempotency-Key was used before with other content
 	KindUnauthenticated Kind = "unauthenticated" // credentials or token are missing, wrong or expired
-	KindNotFound        Kind = "not-found"       // it does not exist, or it belongs to somebody else
+	KindNotFound        Kind = "not-found"       // it does not exist, or it belongs to another client service
 	KindNotEnded        Kind = "not-ended"       // the operation has not ended yet
 	KindTooMany         Kind = "too-many"        // a rate limit was exceeded; RetryAfter says how long to wait
 	// The queue or the spool is full, or the service is shutting down. RetryAfter says how long to
 	// wait.
 	KindBusy   Kind = "busy"
-	KindHungUp Kind = "client-hung-up" // the client closed the connection; nobody reads the answer
+	KindHungUp Kind = "client-hung-up" // the client closed the connection before the answer was sent
 
 	// Faults inside a document. They fail only that document.
 
@@ -143,18 +143,19 @@ func KindOf(err error) Kind {
 
 // ErrBadAnswer is in the chain of a provider's error, with Unknown set, if the answer arrived
 // completely and contains nothing that can be used. The signatures may have been made. A service
-// that gives invalid answers is not paid twice, whatever the policy for lost answers says.
+// that gives invalid answers is not paid twice, even if the policy for lost answers is to sign
+// again.
 var ErrBadAnswer = errors.New("answer does not fit the call")
 
 // ErrTooMany is in the chain of a provider's error, with Retry set, if the service refused a call
 // only because there were too many requests. The same call may be made again, and that does not use
-// up a try of its documents.
+// up an attempt of its operations.
 var ErrTooMany = errors.New("too many requests")
 
 // ErrRenewed is in the chain of a provider's error, without Unknown, if the service refused a call
 // only because an access token or activation data had expired. The provider gets new ones for the
-// next call. The same call may be made again at once, and that uses up no try.
-var ErrRenewed = errors.New("token or activation data had ended")
+// next call. The same call may be made again at once, and that does not use up an attempt.
+var ErrRenewed = errors.New("token or activation data had expired")
 
 // ErrNothingYet is in the chain of a Resumer's error, with Retry set, if the service was reachable
 // and had nothing under the handle. It may never have received the call. If the service gives this

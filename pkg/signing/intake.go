@@ -123,7 +123,8 @@ func (in *intake) create(ctx context.Context, up Upload, made NewOperation) (Ope
 	op, found, lookErr := in.findStored(context.WithoutCancel(ctx), made)
 	switch {
 	case found:
-		in.cfg.Log.Info("operation was stored although the store reported an error", "operation", op.ID, "reason", err.Error())
+		in.cfg.Log.Info("operation was stored although the store reported an error",
+			"operation", op.ID, "reason", err.Error())
 		return op, nil
 	case lookErr != nil:
 		in.findStoredLater(made)
@@ -131,8 +132,8 @@ func (in *intake) create(ctx context.Context, up Upload, made NewOperation) (Ope
 	return Operation{}, err
 }
 
-// findStored looks for the operation that a failed Create may have stored. Among the operations with the
-// same reference it is the one with the same time of creation.
+// findStored looks for the operation that a failed Create may have stored. Among the operations
+// with the same reference it is the one with the same time of creation.
 func (in *intake) findStored(ctx context.Context, made NewOperation) (op Operation, found bool, err error) {
 	ops, err := in.cfg.Store.FindByReference(ctx, made.ClientService, made.Request.ExternalReference)
 	for _, op := range ops {
@@ -143,8 +144,8 @@ func (in *intake) findStored(ctx context.Context, made NewOperation) (op Operati
 	return Operation{}, false, err
 }
 
-// findStoredLater repeats findStored until the store can be read, and then queues the operation if it exists.
-// The next start would queue it too.
+// findStoredLater repeats findStored until the store can be read, and then queues the operation if
+// it exists. The next start would queue it too.
 func (in *intake) findStoredLater(made NewOperation) {
 	made.Request.Documents, made.Contents = nil, nil
 	time.AfterFunc(in.cfg.Backoff, func() {

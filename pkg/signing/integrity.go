@@ -10,7 +10,8 @@ import (
 // readBuffers holds the buffers for hashing documents.
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
 
-// checkUnaltered reads the whole file and returns KindAltered if its content is not what was accepted.
+// checkUnaltered reads the whole file and returns KindAltered if its content is not what was
+// accepted.
 func checkUnaltered(f File, c Content) error {
 	h := sha256.New()
 	buffer := readBuffers.Get().(*[]byte)

@@ -22,8 +22,8 @@ func (l *liveCalls) remove(call string) {
 	delete(l.ids, call)
 }
 
-// without returns the ids of those calls that are not live.
-func (l *liveCalls) without(calls []CallRecord) map[string]bool {
+// notLive returns the ids of those calls that are not live.
+func (l *liveCalls) notLive(calls []CallRecord) map[string]bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	left := make(map[string]bool)

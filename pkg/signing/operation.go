@@ -29,7 +29,7 @@ type Status string
 
 const (
 	StatusPending  Status = "PENDING_EXECUTION" // accepted, not ended
-	StatusRetrying Status = "EXECUTION_ERROR"   // a try failed, another is planned
+	StatusRetrying Status = "EXECUTION_ERROR"   // an attempt failed, another is planned
 	StatusExecuted Status = "EXECUTED"          // ended, at least one document was signed
 	StatusFailed   Status = "EXECUTION_FAILED"  // ended, no document was signed
 )
@@ -137,7 +137,7 @@ type Operation struct {
 	// repeated Idempotency-Key comes with the same request.
 	Fingerprint   [32]byte
 	Status        Status
-	Tries         int       // failed tries so far
+	Tries         int       // failed attempts so far
 	NextTry       time.Time // when Status is StatusRetrying
 	Created       time.Time
 	Ended         time.Time // zero until ended

@@ -9,8 +9,8 @@ import (
 )
 
 // pendingAnswers are the calls without a recorded end whose answers may still come. Their documents
-// stay in the state sent, and their operations request the answer again at their next try. It is
-// safe for concurrent use.
+// stay in the state sent, and their operations request the answer again at their next attempt. It
+// is safe for concurrent use.
 type pendingAnswers struct {
 	log     logr.Logger
 	backoff time.Duration // Config.Backoff

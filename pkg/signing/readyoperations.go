@@ -2,11 +2,12 @@ package signing
 
 const (
 	// maxActive is how many operations of one class are worked on at the same time. It lets a thousand
-	// requests of one document share remote calls. An active operation takes a few kilobytes of memory.
+	// requests of one document share remote calls. An active operation takes a few kilobytes of
+	// memory.
 	maxActive = 1024
-	// maxActiveOwn is how many operations of each client service may run, however many others run. So
-	// the backlog of one client service at a slow service does not stop others from signing at another
-	// service.
+	// maxActiveOwn is how many operations of each client service may run even if others have reached
+	// maxActive. So the backlog of one client service at a slow service does not stop others from
+	// signing at another service.
 	maxActiveOwn = 16
 )
 

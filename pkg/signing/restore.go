@@ -7,8 +7,8 @@ import (
 )
 
 // restorePause is the time between two attempts to restore the operations while our own disk fails.
-// A person repairs a disk that is full or read-only, and the process serves what it can read
-// meanwhile. A process that ended would serve nothing.
+// A person repairs a disk that is full or read-only, and until then the process
+// serves what it can read. A process that ended would serve nothing.
 const restorePause = 5 * time.Second
 
 // restoreWithRetries repeats restore until it succeeds. It returns false if ctx ended before.

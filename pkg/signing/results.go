@@ -62,8 +62,8 @@ func (r *results) storageFault() error {
 	return r.disk
 }
 
-// failAll fails the documents whose error is permanent, and leaves those with another error. errs[i]
-// belongs to docs[i].
+// failAll fails the documents whose error is permanent, and leaves those with another error.
+// errs[i] belongs to docs[i].
 func (r *results) failAll(ctx context.Context, docs []Document, errs []error) {
 	var failed []DocumentResult
 	for i, err := range errs {

@@ -21,7 +21,7 @@ type Service struct {
 	queue   *operationQueue
 	waiters *waiters
 	worker  *worker
-	caller  *caller
+	calls   *callMaker
 	settler *settler
 
 	stopped chan struct{} // closed when the grace period of a stop has ended, or when everything has ended before
@@ -41,12 +41,12 @@ func New(cfg Config) *Service {
 	}
 	live, pending := newLiveCalls(), newPendingAnswers(cfg.Log, cfg.Backoff)
 	s.settler = newSettler(&s.cfg, live, pending)
-	s.caller = newCaller(&s.cfg, live, pending, stopped)
+	s.calls = newCallMaker(&s.cfg, live, pending, stopped)
 	s.worker = &worker{
 		cfg:     &s.cfg,
 		queue:   s.queue,
 		waiters: s.waiters,
-		batcher: newBatcher(&s.cfg, s.caller),
+		batcher: newBatcher(&s.cfg, s.calls),
 		settler: s.settler,
 		pending: pending,
 		cpu:     make(slots, runtime.GOMAXPROCS(0)),
@@ -102,7 +102,7 @@ func (s *Service) Wait(ctx context.Context, id ID) (Operation, error) {
 	ended := s.waiters.wait(id)
 	op, err := s.cfg.Store.Operation(context.WithoutCancel(ctx), id) // ctx may be done already
 	if op.Status.Ended() || KindOf(err) == KindNotFound {
-		s.waiters.wake(id) // nobody else will do it
+		s.waiters.wake(id) // the worker does not do it, because the operation ended before
 	}
 	if err != nil || op.Status.Ended() {
 		return op, err
@@ -126,6 +126,6 @@ type Stats struct {
 // Stats returns a snapshot of the current state.
 func (s *Service) Stats() Stats {
 	st := s.queue.stats(time.Now())
-	st.UnstoredValues = int(s.caller.unstored.Load())
+	st.UnstoredValues = int(s.calls.unstored.Load())
 	return st
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// settler finds an end for calls that have none recorded and that nobody in this process is going
-// to end ("orphaned" calls): a crash, a lost answer or a disk fault left them. It is safe for
-// concurrent use.
+// settler finds an end for orphaned calls. These calls have no recorded end, and no goroutine of
+// this process is going to record one. A crash, a lost answer or a disk fault left them. It is safe
+// for concurrent use.
 type settler struct {
 	cfg     *Config
 	store   Store
@@ -22,19 +22,19 @@ type settler struct {
 	resumer resumer
 
 	mu sync.Mutex
-	// underWay are the calls that somebody is settling. The channel is closed when that is over.
-	underWay map[string]chan struct{}
+	// claims are the calls that a goroutine is settling. The channel is closed when that is over.
+	claims map[string]chan struct{}
 }
 
 func newSettler(cfg *Config, live *liveCalls, pending *pendingAnswers) *settler {
 	return &settler{
-		cfg:      cfg,
-		store:    cfg.Store,
-		log:      cfg.Log,
-		live:     live,
-		pending:  pending,
-		resumer:  resumer{log: cfg.Log, timeout: cfg.Batch.CallTimeout},
-		underWay: make(map[string]chan struct{}),
+		cfg:     cfg,
+		store:   cfg.Store,
+		log:     cfg.Log,
+		live:    live,
+		pending: pending,
+		resumer: resumer{log: cfg.Log, timeout: cfg.Batch.CallTimeout},
+		claims:  make(map[string]chan struct{}),
 	}
 }
 
@@ -59,13 +59,13 @@ func (s *settler) settle(ctx context.Context, match func(CallRecord) bool, resum
 	return errors.Join(errs...)
 }
 
-// orphans lists the open calls that nobody in this process is going to end.
+// orphans lists the open calls that no goroutine of this process is going to end.
 func (s *settler) orphans(ctx context.Context) ([]CallRecord, error) {
 	open, err := s.store.OpenCalls(ctx)
 	if err != nil {
 		return nil, err
 	}
-	orphaned := s.live.without(open)
+	orphaned := s.live.notLive(open)
 	// Some of these calls may have ended between the listing and the look at the live calls. A call
 	// that is still open now, and was not live, is orphaned.
 	open, err = s.store.OpenCalls(ctx)
@@ -96,14 +96,14 @@ func (s *settler) settleEnded(ctx context.Context) error {
 	calls, err := s.orphans(ctx)
 	for i := 0; i < len(calls) && err == nil; i++ {
 		var sent []Ref
-		if sent, err = s.sent(ctx, calls[i].Refs); err == nil && len(sent) == 0 {
+		if sent, err = s.stillSent(ctx, calls[i].Refs); err == nil && len(sent) == 0 {
 			err = s.settleOne(ctx, calls[i], false)
 		}
 	}
 	return err
 }
 
-// settleOne settles one call, or waits while somebody else does it.
+// settleOne settles one call, or waits while another goroutine does it.
 func (s *settler) settleOne(ctx context.Context, call CallRecord, resume bool) error {
 	for other := s.claim(call.ID); other != nil; other = s.claim(call.ID) {
 		select {
@@ -112,7 +112,7 @@ func (s *settler) settleOne(ctx context.Context, call CallRecord, resume bool) e
 			return nil
 		}
 		if resume {
-			return nil // there is nothing more to find out
+			return nil // the other one has requested the answer
 		}
 		// The other one may have left the call as it was, because the documents of this operation had not
 		// ended at that time.
@@ -130,10 +130,10 @@ func (s *settler) settleOne(ctx context.Context, call CallRecord, resume bool) e
 func (s *settler) claim(call string) (other <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if other := s.underWay[call]; other != nil {
+	if other := s.claims[call]; other != nil {
 		return other
 	}
-	s.underWay[call] = make(chan struct{})
+	s.claims[call] = make(chan struct{})
 	return nil
 }
 
@@ -141,13 +141,13 @@ func (s *settler) claim(call string) (other <-chan struct{}) {
 func (s *settler) release(call string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	close(s.underWay[call])
-	delete(s.underWay, call)
+	close(s.claims[call])
+	delete(s.claims, call)
 }
 
 // settleClaimed settles a call that the caller has claimed.
 func (s *settler) settleClaimed(ctx context.Context, call CallRecord, resume bool) error {
-	sent, err := s.sent(ctx, call.Refs)
+	sent, err := s.stillSent(ctx, call.Refs)
 	if err != nil {
 		return err
 	}
@@ -157,11 +157,11 @@ func (s *settler) settleClaimed(ctx context.Context, call CallRecord, resume boo
 		if !resume || s.pending.tooSoon(call.ID) {
 			return nil
 		}
-		said, open, err := s.resume(ctx, call, sent)
+		said, pending, err := s.storeAnswer(ctx, call, sent)
 		if err != nil || said == nil {
 			return err
 		}
-		if open {
+		if pending {
 			_ = s.pending.add(call.ID, call.Refs, said)
 			return nil
 		}
@@ -183,9 +183,9 @@ func (s *settler) settleClaimed(ctx context.Context, call CallRecord, resume boo
 	return s.store.AbandonCall(ctx, call.ID, OutcomeUnknown)
 }
 
-// sent returns those of refs whose documents still wait for the end of their call. The others have
-// failed already, for example when a process died after it had failed them.
-func (s *settler) sent(ctx context.Context, refs []Ref) ([]Ref, error) {
+// stillSent returns those of refs whose documents still wait for the end of their call. The others
+// have failed already, for example when a process died after it had failed them.
+func (s *settler) stillSent(ctx context.Context, refs []Ref) ([]Ref, error) {
 	var sent []Ref
 	for _, ref := range refs {
 		docs, err := s.store.Documents(ctx, ref.Operation, ref.Index, 1)

@@ -35,8 +35,8 @@ type signedFile struct {
 	hashed            int64 // bytes of original that were hashed, from its beginning
 }
 
-// check hashes bytes of original while they are read in order. At the end of original it compares the
-// digest with content.
+// check hashes bytes of original while they are read in order. At the end of original it compares
+// the digest with content.
 func (f *signedFile) check(p []byte, off int64) error {
 	if off != f.hashed || len(p) == 0 {
 		return nil

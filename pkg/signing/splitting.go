@@ -9,7 +9,7 @@ import (
 type splitting struct {
 	limit, refused int
 	signed         bool
-	reason         error // why no more parts are tried; nil = more may be
+	reason         error // why no more parts are sent; nil = more may be sent
 }
 
 // newSplitting allows as many refusals as it takes to find one bad digest among n by halving, and a

@@ -26,10 +26,10 @@ type backoff struct {
 	until time.Time // no call starts before
 	// since is the start of the current back-off. Rate-limit errors of calls that started earlier do
 	// not extend it.
-	since  time.Time
-	pause  time.Duration // of the last refusal; 0 after a success
-	atOnce int           // calls in flight: a refusal halves it, each success adds one
-	reason Error
+	since       time.Time
+	pause       time.Duration // of the last refusal; 0 after a success
+	maxInFlight int           // calls in flight: a refusal halves it, each success adds one
+	reason      Error
 }
 
 func newThrottle(cfg *Config) *throttle {
@@ -54,13 +54,13 @@ func (t *throttle) record(key credentialKey, c *Credential, start time.Time, err
 	}
 	b := t.backoffs[key]
 	if b == nil {
-		b = &backoff{atOnce: max(1, c.InFlight)}
+		b = &backoff{maxInFlight: max(1, c.InFlight)}
 		t.backoffs[key] = b
 	}
 	now := time.Now()
 	if tooMany && !start.Before(b.since) {
 		b.pause = min(max(firstPause, 2*b.pause), max(firstPause, 2*t.cfg.Backoff))
-		b.atOnce = max(1, b.atOnce/2)
+		b.maxInFlight = max(1, b.maxInFlight/2)
 		b.since = now
 	}
 	after := e.RetryAfter
@@ -80,7 +80,7 @@ func (t *throttle) recordSuccess(key credentialKey, c *Credential, start time.Ti
 		return
 	}
 	b.pause = 0
-	if b.atOnce++; b.atOnce >= c.InFlight {
+	if b.maxInFlight++; b.maxInFlight >= c.InFlight {
 		delete(t.backoffs, key)
 	}
 }
@@ -101,7 +101,7 @@ func (t *throttle) limit(key credentialKey, n int) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if b := t.backoffs[key]; b != nil {
-		return min(n, b.atOnce)
+		return min(n, b.maxInFlight)
 	}
 	return n
 }

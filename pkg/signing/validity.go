@@ -3,8 +3,8 @@ package signing
 import "time"
 
 // clockSkew is how far the clock of this machine may be behind the clock of whoever issued a
-// certificate. A certificate that becomes valid within that time is waited for. RFC 5905 clocks
-// differ by far less, clocks that nobody keeps by some minutes.
+// certificate. A certificate that becomes valid within that time is waited for. Clocks that NTP
+// synchronizes (RFC 5905) differ by far less. Clocks without it differ by some minutes.
 const clockSkew = 5 * time.Minute
 
 // CheckValidity returns nil if the signing certificate is valid at now (RFC 5280 4.1.2.5), else an

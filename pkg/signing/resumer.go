@@ -10,11 +10,11 @@ import (
 
 const (
 	// resumeTime bounds how long a lost answer is requested under its handle before that is left to
-	// the operation's next try. A service can restart in that time. A longer time would keep the
+	// the operation's next attempt. A service can restart in that time. A longer time would keep the
 	// credential's other calls waiting, because this call still counts as in flight.
-	resumeTime  = 3 * time.Minute
-	resumeTries = 7
-	resumePause = time.Second // before the first try; each later pause is twice as long
+	resumeTime     = 3 * time.Minute
+	resumeAttempts = 7
+	resumePause    = time.Second // before the first attempt; each later pause is twice as long
 )
 
 // resumer requests the answers of earlier calls again under their handles. It holds no state.
@@ -25,27 +25,29 @@ type resumer struct {
 
 // resume requests the answer of a call at once, and repeats that for a while unless the service
 // says that there will be no answer. The repetitions exist so that a restart in the middle of an
-// outage does not pay for the signatures twice. open reports that the answer may still come.
-func (rs resumer) resume(ctx context.Context, r Resumer, call Call, handle string) (v [][]byte, open bool, err error) {
-	v, err = rs.resumeOnce(ctx, r, call, handle)
-	if err != nil && mayCome(err) {
-		v, err, open = rs.resumeWithRetries(r, call, handle, err)
+// outage does not pay for the signatures twice. pending reports that the answer may still come.
+func (rs resumer) resume(
+	ctx context.Context, r Resumer, call Call, handle string,
+) (values [][]byte, pending bool, err error) {
+	values, err = rs.resumeOnce(ctx, r, call, handle)
+	if err != nil && mayStillCome(err) {
+		values, pending, err = rs.resumeWithRetries(r, call, handle, err)
 	}
-	return v, open, err
+	return values, pending, err
 }
 
 // resumeWithRetries requests the answer of a call whose outcome is unknown because of lost, several
 // times with growing pauses. It returns lost, or a fault without signatures, when the service says
-// that the answer will never come. open reports that the answer may still come; err is then the
+// that the answer will never come. pending reports that the answer may still come; err is then the
 // last error of the service.
 func (rs resumer) resumeWithRetries(
 	r Resumer, call Call, handle string, lost error,
-) (values [][]byte, err error, open bool) {
+) (values [][]byte, pending bool, err error) {
 	rs.log.Info("answer was lost and is requested again", "call", call.ID, "reason", lost.Error())
 	all, cancel := context.WithTimeout(context.Background(), resumeTime)
 	defer cancel()
 	pause, err := resumePause, lost
-	for try := 0; try < resumeTries && all.Err() == nil; try++ {
+	for attempt := 0; attempt < resumeAttempts && all.Err() == nil; attempt++ {
 		wait := max(pause, AsError(err).RetryAfter)
 		if end, _ := all.Deadline(); time.Until(end) < wait {
 			break // the next request would come sooner than the service allows
@@ -54,25 +56,25 @@ func (rs resumer) resumeWithRetries(
 		pause *= 2
 		values, err = rs.resumeOnce(all, r, call, handle)
 		if err == nil {
-			return values, nil, false
+			return values, false, nil
 		}
-		if !mayCome(err) { // the service says that the answer will never come
+		if !mayStillCome(err) { // the service says that the answer will never come
 			if !errors.Is(err, ErrBadAnswer) {
-				return nil, lost, false
+				return nil, false, lost
 			}
 			e := *AsError(err)
 			e.Unknown = true // signatures were made, but they cannot be used
-			return nil, &e, false
+			return nil, false, &e
 		}
 	}
 	if errors.Is(err, ErrNothingYet) {
-		return nil, lost, false
+		return nil, false, lost
 	}
-	return nil, err, true
+	return nil, true, err
 }
 
-// mayCome reports whether the answer may still come after err, which is an error of Resumer.
-func mayCome(err error) bool {
+// mayStillCome reports whether the answer may still come after err, which is an error of Resumer.
+func mayStillCome(err error) bool {
 	e := AsError(err)
 	return !errors.Is(err, ErrBadAnswer) && (e.Unknown || e.Retry)
 }

@@ -9,67 +9,77 @@ import (
 	"time"
 )
 
-// maxRenewals is how often a call is repeated at once because a token or activation data had
-// expired. Both may have expired, and they are noticed one after the other. Each repetition is a
-// call of its own in the store and in the counters.
-const maxRenewals = 2
+// maxExpiredRepeats is how often a call is repeated at once because an access token or activation
+// data had expired (ErrRenewed). Both may have expired, and the service reports one after the
+// other. Each repetition is a call of its own in the store and in the counters.
+const maxExpiredRepeats = 2
 
-// caller makes calls to providers: it records each call, makes it, checks the answer and records
+// callMaker makes calls to providers: it records each call, makes it, checks the answer and records
 // the end. It is safe for concurrent use.
-type caller struct {
-	cfg      *Config
-	throttle *throttle
-	live     *liveCalls
-	pending  *pendingAnswers
-	resumer  resumer
-	renewals *renewals
-	proofs   *proofs
+type callMaker struct {
+	cfg           *Config
+	throttle      *throttle
+	live          *liveCalls
+	pending       *pendingAnswers
+	resumer       resumer
+	renewals      *renewalDetector
+	verifications *verifications
 
 	unstored atomic.Int64    // signature values in memory that could not be stored yet
-	stopped  <-chan struct{} // closed when nobody can wait any longer for them to be stored
+	stopped  <-chan struct{} // closed when the process stops and no value can be stored any more
 }
 
-func newCaller(cfg *Config, live *liveCalls, pending *pendingAnswers, stopped <-chan struct{}) *caller {
-	return &caller{
-		cfg:      cfg,
-		throttle: newThrottle(cfg),
-		live:     live,
-		pending:  pending,
-		resumer:  resumer{log: cfg.Log, timeout: cfg.Batch.CallTimeout},
-		renewals: newRenewals(cfg),
-		proofs:   newProofs(),
-		stopped:  stopped,
+func newCallMaker(cfg *Config, live *liveCalls, pending *pendingAnswers, stopped <-chan struct{}) *callMaker {
+	return &callMaker{
+		cfg:           cfg,
+		throttle:      newThrottle(cfg),
+		live:          live,
+		pending:       pending,
+		resumer:       resumer{log: cfg.Log, timeout: cfg.Batch.CallTimeout},
+		renewals:      newRenewalDetector(cfg),
+		verifications: newVerifications(),
+		stopped:       stopped,
 	}
 }
 
-// call makes one call and finishes its items. It returns the items that the service refused only
-// because there were too many requests: they are queued again. The call has a context of its own,
-// because signatures that may have been paid for are waited for, even when the client hangs up.
-func (m *caller) call(key credentialKey, p Provider, c *Credential, items []*item, s *splitting) (refused []*item) {
+// batch is what one call is made for.
+type batch struct {
+	key        credentialKey
+	provider   Provider
+	credential *Credential
+	items      []*item
+}
+
+// sign makes one call and finishes its items. It repeats the call at once after an expired token,
+// and in halves after a refusal that one bad digest may have caused. It returns the items that the
+// service refused only because there were too many requests, so that they are queued again. The
+// call has a context of its own, because signatures that may have been paid for are waited for,
+// even when the client closes the connection.
+func (m *callMaker) sign(b batch, s *splitting) (refused []*item) {
 	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.Batch.CallTimeout)
 	defer cancel()
 	start := time.Now()
-	err := m.attempt(ctx, p, c, items)
-	for range maxRenewals {
+	err := m.callOnce(ctx, b)
+	for range maxExpiredRepeats {
 		if !errors.Is(err, ErrRenewed) || AsError(err).Unknown {
 			break
 		}
-		err = m.attempt(ctx, p, c, items)
+		err = m.callOnce(ctx, b)
 	}
-	m.proofs.record(key, err)
-	m.throttle.record(key, c, start, err)
-	halves := s.halves(err, items)
+	m.verifications.record(b.key, err)
+	m.throttle.record(b.key, b.credential, start, err)
+	halves := s.halves(err, b.items)
 	if halves == nil {
-		return m.finish(key, items, err)
+		return m.finish(b.key, b.items, err)
 	}
 	for _, half := range halves {
 		switch {
 		case s.reason != nil:
-			m.finish(key, half, s.reason)
+			m.finish(b.key, half, s.reason)
 		case len(refused) > 0:
 			refused = append(refused, half...)
 		default:
-			refused = m.call(key, p, c, half, s)
+			refused = m.sign(batch{b.key, b.provider, b.credential, half}, s)
 		}
 	}
 	return refused
@@ -77,8 +87,8 @@ func (m *caller) call(key credentialKey, p Provider, c *Credential, items []*ite
 
 // finish gives items the error of their call, or returns them if they are to be queued again. The
 // error asks for a retry after the end of the credential's back-off. An earlier retry would use up
-// a try and make no call.
-func (m *caller) finish(key credentialKey, items []*item, err error) (refused []*item) {
+// an attempt of the operation and make no call.
+func (m *callMaker) finish(key credentialKey, items []*item, err error) (refused []*item) {
 	if e := AsError(err); e != nil && e.Retry {
 		rest, _ := m.throttle.remaining(key, time.Now())
 		if errors.Is(e, ErrTooMany) && !e.Unknown && rest <= m.cfg.Backoff {
@@ -97,37 +107,39 @@ func (m *caller) finish(key credentialKey, items []*item, err error) (refused []
 	return nil
 }
 
-// attempt records the call, makes it, checks the answer and records its end.
-func (m *caller) attempt(ctx context.Context, p Provider, c *Credential, items []*item) error {
+// callOnce records the call, makes it, checks the answer and records its end.
+func (m *callMaker) callOnce(ctx context.Context, b batch) error {
+	p, c := b.provider, b.credential
 	if err := m.renewals.check(ctx, p, c); err != nil {
 		return err
 	}
-	call := Call{ID: newCallID(), Digests: make([][]byte, len(items))}
-	refs := make([]Ref, len(items))
-	for i, it := range items {
+	call := Call{ID: newCallID(), Digests: make([][]byte, len(b.items))}
+	refs := make([]Ref, len(b.items))
+	for i, it := range b.items {
 		refs[i], call.Digests[i] = it.ref, it.digest
 	}
 	m.live.add(call.ID)
 	defer m.live.remove(call.ID)
 	// From here on a signature may exist, so the record is on disk before the provider is asked.
-	record := CallRecord{ID: call.ID, Credential: c.Name, Certificate: c.Certificate().SerialNumber.Text(16), Refs: refs}
+	serial := c.Certificate().SerialNumber.Text(16)
+	record := CallRecord{ID: call.ID, Credential: c.Name, Certificate: serial, Refs: refs}
 	if err := m.cfg.Store.BeginCall(ctx, record); err != nil {
 		return storageError(err)
 	}
 	var noted string
-	kept := false
+	stored := false
 	call.Note = func(ctx context.Context, handle string) error {
 		noted = handle
 		err := m.cfg.Store.NoteCall(ctx, call.ID, handle)
-		kept = err == nil
+		stored = err == nil
 		return err
 	}
 	start := time.Now()
 	values, err := signSafely(ctx, p, call)
 	if r, ok := p.(Resumer); ok && noted != "" && AsError(err) != nil && AsError(err).Unknown {
-		var open bool
-		values, err, open = m.resumer.resumeWithRetries(r, call, noted, err)
-		if open && kept {
+		var pending bool
+		values, pending, err = m.resumer.resumeWithRetries(r, call, noted, err)
+		if pending && stored {
 			m.observe(c, call, time.Since(start), string(OutcomeUnknown))
 			return m.pending.add(call.ID, refs, AsError(err))
 		}
@@ -156,7 +168,7 @@ type sentCall struct {
 	began      time.Time
 }
 
-func (m *caller) observe(c *Credential, call Call, took time.Duration, outcome string) {
+func (m *callMaker) observe(c *Credential, call Call, took time.Duration, outcome string) {
 	if f := m.cfg.Observer.CallEnded; f != nil {
 		f(c, call.ID, len(call.Digests), took, outcome)
 	}
