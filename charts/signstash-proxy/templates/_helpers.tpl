@@ -135,28 +135,28 @@ tolerations: {{ toJson . }}
 {{/* Refuses combinations of values that must not be installed. */}}
 {{- define "signstash-proxy.check" -}}
 {{- if not (or .Values.provider.domain .Values.config.providers .Values.trial.enabled) -}}
-{{- fail "nobody would sign: set provider.domain or config.providers, or trial.enabled=true to try it with a simulated service whose signatures have no value" -}}
+{{- fail "no signing service is configured: set provider.domain or config.providers, or try the chart with trial.enabled=true, a simulated service whose signatures have no value" -}}
 {{- end -}}
 {{- if and (eq .Values.endpoint.mode "HostTemplate") (not (and .Values.endpoint.hostTemplate .Values.endpoint.portTemplate)) -}}
 {{- fail "endpoint.mode HostTemplate needs endpoint.hostTemplate and endpoint.portTemplate" -}}
 {{- end -}}
 {{- if and (ne .Values.endpoint.mode "HostTemplate") (or .Values.endpoint.hostTemplate .Values.endpoint.portTemplate) -}}
-{{- fail "endpoint.hostTemplate and endpoint.portTemplate belong to endpoint.mode HostTemplate" -}}
+{{- fail "endpoint.hostTemplate and endpoint.portTemplate need endpoint.mode HostTemplate" -}}
 {{- end -}}
 {{- with .Values.endpoint -}}
 {{- if hasSuffix "+{ordinal}" .portTemplate -}}
 {{- $last := add (trimSuffix "+{ordinal}" .portTemplate | int) (ternary $.Values.autoscaling.maxReplicas $.Values.replicas $.Values.autoscaling.enabled | int) -1 -}}
-{{- if gt $last 65535 }}{{ fail (printf "endpoint.portTemplate makes %d for the last instance: there is no such port" $last) }}{{ end -}}
+{{- if gt $last 65535 }}{{ fail (printf "endpoint.portTemplate gives port %d for the last instance, which is larger than 65535" $last) }}{{ end -}}
 {{- end -}}
-{{- if and .loadBalancerClass (ne .mode "LoadBalancer") }}{{ fail "endpoint.loadBalancerClass belongs to endpoint.mode LoadBalancer" }}{{ end -}}
-{{- if and .serviceAnnotations (eq .mode "PodDNS") }}{{ fail "endpoint.serviceAnnotations: in endpoint.mode PodDNS instances have no Services of their own" }}{{ end -}}
+{{- if and .loadBalancerClass (ne .mode "LoadBalancer") }}{{ fail "endpoint.loadBalancerClass needs endpoint.mode LoadBalancer" }}{{ end -}}
+{{- if and .serviceAnnotations (eq .mode "PodDNS") }}{{ fail "endpoint.serviceAnnotations: instances have no Services of their own in endpoint.mode PodDNS" }}{{ end -}}
 {{- end -}}
 {{- with .Values.service -}}
 {{- if and (or .loadBalancerClass .loadBalancerSourceRanges) (ne .type "LoadBalancer") }}{{ fail "service.loadBalancerClass and service.loadBalancerSourceRanges need service.type LoadBalancer" }}{{ end -}}
 {{- if and .externalTrafficPolicy (eq .type "ClusterIP") }}{{ fail "service.externalTrafficPolicy needs service.type NodePort or LoadBalancer" }}{{ end -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (not (or (dig "requests" "cpu" "" (.Values.resources | default dict)) (dig "limits" "cpu" "" (.Values.resources | default dict)))) -}}
-{{- fail "autoscaling needs resources.requests.cpu: it aims at a share of that" -}}
+{{- fail "autoscaling needs resources.requests.cpu, because its target is a percentage of it" -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.replicas)) -}}
 {{- fail "autoscaling.maxReplicas is less than replicas" -}}

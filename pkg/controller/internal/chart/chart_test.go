@@ -169,7 +169,7 @@ func TestSecretsByReference(t *testing.T) {
 // them.
 func TestRefusals(t *testing.T) {
 	for values, want := range map[string]string{
-		"{}": "nobody would sign",
+		"{}": "no signing service is configured",
 		"{trial: {enabled: true}, endpoint: {mode: HostTemplate}}":                                                   "needs endpoint.hostTemplate and endpoint.portTemplate",
 		"{trial: {enabled: true}, endpoint: {mode: Ingress}}":                                                        "/endpoint/mode",
 		"{trial: {enabled: true}, replica: 2}":                                                                       "replica",
@@ -182,13 +182,13 @@ func TestRefusals(t *testing.T) {
 		"{trial: {enabled: true}, secrets: [../x]}":                                                                  "/secrets/0",
 		"{trial: {enabled: true}, endpoint: {hostTemplate: 'https://{pod}'}}":                                        "/endpoint/hostTemplate",
 		"{trial: {enabled: true}, persistence: {whenScaled: Keep}}":                                                  "/persistence/whenScaled",
-		"{trial: {enabled: true}, endpoint: {hostTemplate: 'a.example.org', mode: PodDNS}}":                          "belong to endpoint.mode HostTemplate",
+		"{trial: {enabled: true}, endpoint: {hostTemplate: 'a.example.org', mode: PodDNS}}":                          "need endpoint.mode HostTemplate",
 		"{trial: {enabled: true}, autoscaling: {enabled: true, maxReplicas: 2}, replicas: 3}":                        "autoscaling.maxReplicas is less than replicas",
 		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '0'}}":               "/endpoint/portTemplate",
 		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65536'}}":           "/endpoint/portTemplate",
 		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: '{name}', portTemplate: '443'}}":      "/endpoint/hostTemplate",
-		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65534+{ordinal}'}}": "makes 65536 for the last instance",
-		"{trial: {enabled: true}, endpoint: {loadBalancerClass: a/b}}":                                               "belongs to endpoint.mode LoadBalancer",
+		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65534+{ordinal}'}}": "gives port 65536 for the last instance",
+		"{trial: {enabled: true}, endpoint: {loadBalancerClass: a/b}}":                                               "endpoint.loadBalancerClass needs endpoint.mode LoadBalancer",
 		"{trial: {enabled: true}, endpoint: {serviceAnnotations: {a: b}}}":                                           "have no Services of their own",
 		"{trial: {enabled: true}, service: {loadBalancerSourceRanges: [192.0.2.0/24]}}":                              "need service.type LoadBalancer",
 		"{trial: {enabled: true}, service: {externalTrafficPolicy: Local}}":                                          "needs service.type NodePort or LoadBalancer",
