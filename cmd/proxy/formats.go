@@ -1,11 +1,11 @@
 package main
 
 import (
-	"context"
 	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,7 +36,7 @@ func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) 
 	}
 	r := p.cfg.Revocation
 	gatherer, err := revocation.New(revocation.Config{
-		HTTP: p.calls.revocation, AllowPrivate: r.AllowPrivate, Local: p.localCRL, Issuers: p.issuers.with(trusted),
+		HTTP: p.calls.revocation, AllowPrivate: r.AllowPrivate, Local: p.providers.localCRL, Issuers: p.issuers(trusted),
 		Timeout: r.Timeout, Total: r.Total, MaxAge: r.MaxAge, MaxCRLBytes: r.MaxCRLBytes, Log: p.log.WithName("revocation"),
 	})
 	if err != nil {
@@ -61,14 +61,10 @@ func (p *proxy) readFonts() (err error) {
 	return nil
 }
 
-// localCRL returns the CRLs of development CAs. They are not published on any network.
-func (p *proxy) localCRL(ctx context.Context, issuer *x509.Certificate) ([][]byte, error) {
-	for _, of := range p.localCRLs {
-		if lists, err := of(ctx, issuer); err != nil || len(lists) > 0 {
-			return lists, err
-		}
-	}
-	return nil, nil
+// issuers returns a function that returns the trusted certificates together with the CA certificates
+// that are known at the time of the call.
+func (p *proxy) issuers(trusted []*x509.Certificate) func() []*x509.Certificate {
+	return func() []*x509.Certificate { return slices.Concat(trusted, p.credentials.Issuers()) }
 }
 
 // budgetFile is in the state folder, because the count of requests to an authority must survive a
@@ -100,7 +96,7 @@ func (p *proxy) openTimestamper(trusted []*x509.Certificate) (*timestamp.Client,
 		MaxSkew:    t.MaxSkew,
 		BudgetFile: filepath.Join(p.cfg.StateFolder, budgetFile),
 		Trusted:    trusted,
-		Issuers:    p.issuers.with(nil),
+		Issuers:    p.credentials.Issuers,
 		Log:        p.log.WithName("timestamp"),
 	}
 	for _, a := range t.Authorities {

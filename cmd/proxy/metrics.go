@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
@@ -104,7 +105,7 @@ func (m *signingMetrics) observer(
 		},
 		CallEnded: func(c *signing.Credential, id string, digests int, took time.Duration, outcome string) {
 			called(c, id, digests, took, outcome)
-			m.calls.WithLabelValues(credentialLabel(c.Name), outcome).Observe(took.Seconds())
+			m.calls.WithLabelValues(credentials.Label(c.Name), outcome).Observe(took.Seconds())
 			m.batch.Observe(float64(digests))
 		},
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
@@ -31,7 +30,7 @@ func providerKinds() map[string]func() config.ProviderSettings {
 // name.
 type opener interface {
 	config.ProviderSettings
-	open(p *proxy, name string) (signing.Provider, error)
+	open(p *providers, name string) (signing.Provider, error)
 }
 
 // cscSettings are the settings of an entry of kind csc: all settings of package csc.
@@ -49,12 +48,12 @@ func (s *cscSettings) Validate() []error {
 	return bad
 }
 
-func (s *cscSettings) open(p *proxy, name string) (signing.Provider, error) {
+func (s *cscSettings) open(p *providers, name string) (signing.Provider, error) {
 	return csc.New(
 		csc.Config{
 			Name:     name,
 			Settings: s.Settings,
-			HTTP:     p.calls.remote,
+			HTTP:     p.http,
 			Log:      p.log.WithName("provider").WithValues("provider", name),
 		},
 	)
@@ -65,12 +64,12 @@ type safeSettings struct {
 	safe.Settings `yaml:",inline"`
 }
 
-func (s *safeSettings) open(p *proxy, name string) (signing.Provider, error) {
+func (s *safeSettings) open(p *providers, name string) (signing.Provider, error) {
 	return safe.New(
 		safe.Config{
 			Name:     name,
 			Settings: s.Settings,
-			HTTP:     p.calls.remote,
+			HTTP:     p.http,
 			Log:      p.log.WithName("provider").WithValues("provider", name),
 		},
 	)
@@ -130,7 +129,7 @@ func (s *pkcs12Settings) Validate() []error {
 	return bad
 }
 
-func (s *pkcs12Settings) open(p *proxy, name string) (signing.Provider, error) {
+func (s *pkcs12Settings) open(p *providers, name string) (signing.Provider, error) {
 	password, err := firstLine(s.PasswordFile)
 	if err != nil {
 		return nil, err
@@ -159,21 +158,11 @@ func (s *embeddedSettings) Validate() []error {
 	return bad
 }
 
-func (s *embeddedSettings) open(p *proxy, name string) (signing.Provider, error) {
+func (s *embeddedSettings) open(p *providers, name string) (signing.Provider, error) {
 	return p.openEmbedded(
 		"embedded-key-"+name,
 		software.EmbeddedOptions{Options: s.options(name), Key: software.KeyType(s.Key)},
 	)
-}
-
-// openEmbedded opens an embedded key in a folder inside the state folder.
-func (p *proxy) openEmbedded(folder string, o software.EmbeddedOptions) (signing.Provider, error) {
-	provider, err := software.OpenEmbedded(filepath.Join(p.cfg.StateFolder, folder), p.log.WithName("provider"), o)
-	if err != nil {
-		return nil, err
-	}
-	p.localCRLs = append(p.localCRLs, provider.CRLs)
-	return provider, nil
 }
 
 // pkcs11Settings are the settings of an entry of kind pkcs11. Programs are usually built without
@@ -215,7 +204,7 @@ func (s *pkcs11Settings) Validate() []error {
 	return bad
 }
 
-func (s *pkcs11Settings) open(p *proxy, name string) (signing.Provider, error) {
+func (s *pkcs11Settings) open(p *providers, name string) (signing.Provider, error) {
 	module, err := pkcs11.OpenModule(s.Module)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -20,6 +19,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/certreload"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
@@ -41,17 +41,14 @@ type proxy struct {
 	service     *signing.Service
 	api         *api.API
 
-	calls     *calls
-	providers *providers
-	health    *health
-	tracing   *tracing
-	callbacks *callback.Notifier
+	calls       *calls
+	providers   *providers
+	credentials *credentials.Set
+	tracing     *tracing
+	callbacks   *callback.Notifier
 	// timestampReady returns an error while no timestamp authority is reachable; nil = none is
 	// configured.
 	timestampReady func(context.Context) error
-	localCRLs      []func(context.Context, *x509.Certificate) ([][]byte, error) // of embedded keys
-	issuers        issuers                                                      // of providers; called at the end
-	closers        []func() error                                               // close functions of providers, called at the end
 
 	rest, management net.Listener
 	instances        *affinity.Files
@@ -68,7 +65,6 @@ type proxy struct {
 // files before it creates anything on disk.
 func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, err error) {
 	p := &proxy{cfg: cfg, log: log, registry: newRegistry(), opened: make(chan struct{}), started: time.Now()}
-	p.health = newHealth(p.registry)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -185,10 +181,9 @@ func (p *proxy) close() error {
 			_ = l.Close()
 		}
 	}
-	for _, c := range p.closers {
-		_ = c() // nothing is signed any more
+	if p.providers != nil {
+		p.providers.close()
 	}
-	p.closers = nil
 	if p.tracing != nil {
 		if err := p.tracing.end(context.Background()); err != nil {
 			p.log.Error(err, "the last traces were not sent")

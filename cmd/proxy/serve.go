@@ -65,7 +65,7 @@ func (p *proxy) serve(ctx context.Context) error {
 	t.start("REST port", func() error { return rest.Serve(restPort) })
 	service := t.start("signing", func() error { return p.service.Start(work) })
 	t.start("callbacks", func() error { return p.callbacks.Run(background) })
-	t.start("credentials", func() error { p.providers.watchCredentials(background); return nil })
+	t.start("credentials", func() error { return p.credentials.Run(background) })
 	t.start("ready", func() error { return p.announce(background) })
 
 	var failure error

@@ -65,7 +65,7 @@ func (p *proxy) openService(context.Context) error {
 		return err
 	}
 	p.openCallbacks()
-	if err := p.openProviders(); err != nil {
+	if err := p.openCredentials(); err != nil {
 		return err
 	}
 	formats, err := p.openFormats()
@@ -77,16 +77,16 @@ func (p *proxy) openService(context.Context) error {
 		func() { close(p.opened) },
 		p.callbacks.Wake,
 		func(c *signing.Credential, id string, digests int, took time.Duration, outcome string) {
-			p.health.called(c, outcome)
+			p.credentials.RecordCall(c, outcome)
 			p.tracing.called(c, id, digests, took, outcome)
 		},
 	)
-	observer.CredentialRead = p.providers.wasRead
+	observer.CredentialRead = p.credentials.RecordRead
 	s := p.cfg.Signing
 	p.service = signing.New(signing.Config{
 		Store:              p.state,
 		Formats:            formats,
-		Providers:          p.providers.forClient,
+		Providers:          p.credentials.Provider,
 		TimestampReady:     p.timestampReady,
 		Log:                p.log.WithName("signing"),
 		Observer:           observer,

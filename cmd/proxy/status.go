@@ -10,6 +10,10 @@ import (
 // recentOperations is the number of operations that the status page lists.
 const recentOperations = 100
 
+// maxCredentials is the number of credentials that the status page lists. There may be many, because
+// each client service at the service domain has its own credential.
+const maxCredentials = 100
+
 // snapshot collects the data of the status page. If some data cannot be read, the page says so and
 // shows the rest, because operators look at it when something is wrong.
 func (p *proxy) snapshot(ctx context.Context) status.Snapshot {
@@ -21,7 +25,7 @@ func (p *proxy) snapshot(ctx context.Context) status.Snapshot {
 		QueuedDocuments: queue.QueuedDocuments, ActiveOperations: queue.ActiveOperations,
 		OldestQueued: queue.OldestQueued, ShowReferences: p.cfg.Management.ShowReferences,
 	}
-	s.Credentials, s.CredentialsLeftOff = p.health.credentials()
+	s.Credentials, s.CredentialsLeftOff = p.credentials.Health(maxCredentials)
 	if endpoint.Host != "" {
 		s.Endpoint = endpoint.HostPort()
 	}

@@ -19,6 +19,7 @@ import (
 	api "go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -228,10 +229,10 @@ func (t *tracing) called(c *signing.Credential, id string, digests int, took tim
 	_, span := t.provider.Tracer("signing").Start(context.Background(), "sign digests", api.WithTimestamp(now.Add(-took)),
 		api.WithSpanKind(api.SpanKindClient), api.WithAttributes(
 			attribute.String("signstash.call", id), // same id as in the log and in the audit record
-			attribute.String("signstash.credential", credentialLabel(c.Name)), attribute.Int("signstash.digests", digests),
+			attribute.String("signstash.credential", credentials.Label(c.Name)), attribute.Int("signstash.digests", digests),
 			attribute.String("signstash.outcome", outcome),
 		))
-	if outcome != callReturned {
+	if outcome != "returned" {
 		span.SetStatus(codes.Error, outcome)
 	}
 	span.End(api.WithTimestamp(now))

@@ -57,7 +57,10 @@ var rules = []rule{
 
 	// Helpers of the programs.
 	{pkg: "pkg/config", may: []string{"pkg/affinity", "pkg/internal/..."}},
-	{pkg: "pkg/status", may: []string{}},
+	// Selects the credential that signs for each client service and watches its health.
+	{pkg: "pkg/credentials", may: []string{"pkg/signing", "pkg/clientservice"},
+		bare: []string{"github.com/go-logr/logr", "github.com/prometheus/client_golang"}},
+	{pkg: "pkg/status", may: []string{"pkg/credentials"}},
 	{pkg: "pkg/callback", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/..."}},
 	{pkg: "pkg/connlimit", may: []string{}, bare: []string{"github.com/prometheus/client_golang"}},
 	{pkg: "pkg/certreload", may: []string{"pkg/internal/..."}},

@@ -9,6 +9,8 @@ import (
 	"math"
 	"net/http"
 	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 )
 
 // Snapshot is the data that the page shows.
@@ -20,7 +22,7 @@ type Snapshot struct {
 	Ready    string // the answer of /readyz
 	Started  time.Time
 
-	Credentials        []Credential
+	Credentials        []credentials.Health
 	CredentialsLeftOff int           // how many further credentials exist
 	Certificates       []Certificate // without those of the credentials
 
@@ -39,35 +41,6 @@ type Snapshot struct {
 
 	Faults []string // what could not be read for this page
 }
-
-// Credential is a key that signs.
-type Credential struct {
-	Name        string
-	Algorithm   string
-	Subject     string // of the certificate
-	NotAfter    time.Time
-	LastGood    time.Time // zero = never since the start
-	LastFailure time.Time
-	Outcome     string // of the last failure: refused or unknown
-	Fault       string // why it cannot be read or is not valid; empty = none, or not read yet
-	Invalid     bool   // its certificate is expired or not yet valid, so it does not sign
-}
-
-// State says in words whether the credential can be used.
-func (c Credential) State() string {
-	switch {
-	case c.Invalid:
-		return "signs nothing: " + c.Fault
-	case c.Fault != "":
-		return "cannot be read: " + c.Fault
-	case c.NotAfter.IsZero():
-		return "not read yet"
-	}
-	return ""
-}
-
-// Healthy reports whether no call has failed since the last success.
-func (c Credential) Healthy() bool { return !c.LastFailure.After(c.LastGood) }
 
 // Certificate is a certificate with its expiry.
 type Certificate struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
 
@@ -21,7 +22,7 @@ func snapshot() status.Snapshot {
 		Endpoint: "sign-1.example.org:443",
 		Ready:    "ready",
 		Started:  now.Add(-90 * time.Minute),
-		Credentials: []status.Credential{
+		Credentials: []credentials.Health{
 			{
 				Name:      "seal",
 				Algorithm: "RSA",
