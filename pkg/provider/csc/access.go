@@ -84,18 +84,18 @@ func (s Settings) user() (name, password string, err error) {
 // (oauth2client), auth/login, no token (external). The last choice is OAuth2 when info names an
 // authorization server but offers only oauth2code or no method at all, because such services often
 // give tokens to servers too.
-func (p *Provider) access(base string, info infoAnswer) (tokenPlace, string, *failure) {
+func (d *discovery) access(base string, info infoAnswer) (tokenPlace, string, *failure) {
 	offers := func(kinds ...string) bool {
 		return slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(info.AuthType, k) })
 	}
 	login := tokenPlace{url: base + "/auth/login", login: true}
 	server := info.OAuth2 != "" || info.OAuth2Issuer != ""
-	kind := p.set.AuthType
+	kind := d.set.AuthType
 	switch {
 	case kind != "":
-	case p.set.TokenURL != "", p.set.GrantType == grantPassword, server && offers("oauth2client") && p.identified:
+	case d.set.TokenURL != "", d.set.GrantType == grantPassword, server && offers("oauth2client") && d.identified:
 		kind = authOAuth2
-	case offers(authBasic) && (p.identified || p.set.Username != ""):
+	case offers(authBasic) && (d.identified || d.set.Username != ""):
 		kind = authBasic
 	case offers(authExternal, "TLS", "tls"):
 		kind = authExternal
@@ -108,10 +108,10 @@ func (p *Provider) access(base string, info infoAnswer) (tokenPlace, string, *fa
 			"tokenURL: is needed, since the signing service does not say where its tokens come from")
 	}
 	switch {
-	case kind == authOAuth2 && !p.identified:
+	case kind == authOAuth2 && !d.identified:
 		return tokenPlace{}, "", fail(signing.KindConfiguration,
 			"clientID: is needed, since the signing service wants an OAuth2 token")
-	case kind == authBasic && !p.identified && p.set.Username == "":
+	case kind == authBasic && !d.identified && d.set.Username == "":
 		return tokenPlace{}, "", fail(signing.KindConfiguration,
 			"username: is needed, since the signing service wants a login")
 	case kind == authBasic:

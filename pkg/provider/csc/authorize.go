@@ -25,20 +25,27 @@ import (
 // checkPause is the time between two polls while somebody has to authorise the signatures.
 const checkPause = time.Second
 
+// authorizer gets the activation data for signatures. It is safe for concurrent use.
+type authorizer struct {
+	set    Settings
+	client *client
+	guard  *guard
+}
+
 // authorize gets the activation data (SAD) for all digests of a call. When it fails, nothing can
 // have been signed.
-func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (string, *failure) {
+func (z *authorizer) authorize(ctx context.Context, s *state, call signing.Call) (string, *failure) {
 	if s.mode == "oauth2code" {
-		return p.authorizeByToken(ctx, s, call)
+		return z.authorizeByToken(ctx, s, call)
 	}
-	leave, f := p.guard.enter(ctx, p.secrets(), p.refusalKept())
+	leave, f := z.guard.enter(ctx, z.secrets(), z.refusalKept())
 	if f != nil {
 		return "", f
 	}
-	request, f := p.authorization(ctx, s, call)
+	request, f := z.authorization(ctx, s, call)
 	var sad string
 	if f == nil {
-		sad, f = p.activate(ctx, s, request)
+		sad, f = z.activate(ctx, s, request)
 	}
 	leave(f)
 	return sad, f
@@ -47,8 +54,8 @@ func (p *Provider) authorize(ctx context.Context, s *state, call signing.Call) (
 // secrets returns a hash of the current contents of the PIN and one-time password files. It is zero
 // when no file has any. It ignores files that cannot be read, because the code that uses them
 // reports the error.
-func (p *Provider) secrets() (sum [sha256.Size]byte) {
-	for _, file := range []string{p.set.PINFile, p.set.OTPFile, p.set.TOTPSecretFile} {
+func (z *authorizer) secrets() (sum [sha256.Size]byte) {
+	for _, file := range []string{z.set.PINFile, z.set.OTPFile, z.set.TOTPSecretFile} {
 		if v, err := readIfSet(file); err == nil && v != "" {
 			sum = sha256.Sum256(append(sum[:], v...))
 		}
@@ -57,18 +64,18 @@ func (p *Provider) secrets() (sum [sha256.Size]byte) {
 }
 
 // activate asks for activation data. If a person has to agree first, it waits for that.
-func (p *Provider) activate(ctx context.Context, s *state, request authorizeRequest) (string, *failure) {
+func (z *authorizer) activate(ctx context.Context, s *state, request authorizeRequest) (string, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, methodAuthorize.timeout)
 	defer cancel()
 	var a authorizeAnswer
-	status, f := p.authorized(ctx, s.at, methodAuthorize, request, &a)
+	status, f := z.client.authorized(ctx, s.at, methodAuthorize, request, &a)
 	for f == nil && status == http.StatusAccepted && a.Handle != "" { // a person has to agree first
 		if err := pace.Pause(ctx, checkPause); err != nil {
 			return "", fail(signing.KindProvider, "nobody authorised the signatures in time").Because(err).Retryable(0)
 		}
 		handle := a.Handle
 		a = authorizeAnswer{}
-		status, f = p.authorized(ctx, s.at, methodCheck, map[string]string{"handle": handle}, &a)
+		status, f = z.client.authorized(ctx, s.at, methodCheck, map[string]string{"handle": handle}, &a)
 		if a.Handle == "" {
 			a.Handle = handle
 		}
@@ -84,7 +91,7 @@ func (p *Provider) activate(ctx context.Context, s *state, request authorizeRequ
 
 // authorization builds the request for the API version of the service, with the secrets that the
 // credential needs.
-func (p *Provider) authorization(ctx context.Context, s *state, call signing.Call) (authorizeRequest, *failure) {
+func (z *authorizer) authorization(ctx context.Context, s *state, call signing.Call) (authorizeRequest, *failure) {
 	r := authorizeRequest{CredentialID: s.id, NumSignatures: len(call.Digests), ClientData: call.ID}
 	if s.at.v1 {
 		r.Hash = encode(call.Digests)
@@ -92,8 +99,8 @@ func (p *Provider) authorization(ctx context.Context, s *state, call signing.Cal
 			return r, nil
 		}
 		var f *failure
-		if r.PIN, f = p.secret(ctx, s.pin, "pinFile", p.pin); f == nil {
-			r.OTP, f = p.secret(ctx, s.otp, "otpFile", p.otp)
+		if r.PIN, f = z.secret(ctx, s.pin, "pinFile", z.pin); f == nil {
+			r.OTP, f = z.secret(ctx, s.otp, "otpFile", z.otp)
 		}
 		return r, f
 	}
@@ -101,15 +108,15 @@ func (p *Provider) authorization(ctx context.Context, s *state, call signing.Cal
 	values := []authValue{}
 	r.AuthData = &values
 	for _, o := range s.objects {
-		setting, read := "pinFile", p.pin
+		setting, read := "pinFile", z.pin
 		if o.Generator != "" || strings.Contains(strings.ToUpper(o.ID), "OTP") {
-			setting, read = "otpFile", p.otp
+			setting, read = "otpFile", z.otp
 		}
 		n := wanted
 		if s.any {
 			n = optional
 		}
-		v, f := p.secret(ctx, n, setting, read)
+		v, f := z.secret(ctx, n, setting, read)
 		if f != nil {
 			return r, f
 		}
@@ -122,7 +129,7 @@ func (p *Provider) authorization(ctx context.Context, s *state, call signing.Cal
 
 // secret returns a PIN or OTP. It returns an empty string if the service does not want one, or if
 // it is optional and not configured.
-func (p *Provider) secret(
+func (z *authorizer) secret(
 	ctx context.Context,
 	n need,
 	setting string,
@@ -144,17 +151,17 @@ func (p *Provider) secret(
 	return v, nil
 }
 
-func (p *Provider) pin(context.Context) (string, error) { return readIfSet(p.set.PINFile) }
+func (z *authorizer) pin(context.Context) (string, error) { return readIfSet(z.set.PINFile) }
 
-func (p *Provider) otp(ctx context.Context) (string, error) {
-	if p.set.TOTPSecretFile == "" {
-		return readIfSet(p.set.OTPFile)
+func (z *authorizer) otp(ctx context.Context) (string, error) {
+	if z.set.TOTPSecretFile == "" {
+		return readIfSet(z.set.OTPFile)
 	}
-	secret, err := secretfile.Read(p.set.TOTPSecretFile)
+	secret, err := secretfile.Read(z.set.TOTPSecretFile)
 	if err != nil {
 		return "", err
 	}
-	at, f := p.guard.turn(ctx)
+	at, f := z.guard.turn(ctx)
 	if f != nil {
 		return "", f.Error
 	}
@@ -205,7 +212,7 @@ func totpKey(secret string) ([]byte, error) {
 
 // authorizeByToken authorises an oauth2code credential without a user. The token endpoint returns a
 // token with the scope credential for these hashes, and this token replaces the SAD.
-func (p *Provider) authorizeByToken(ctx context.Context, s *state, call signing.Call) (string, *failure) {
+func (z *authorizer) authorizeByToken(ctx context.Context, s *state, call signing.Call) (string, *failure) {
 	if s.at.tokens.url == "" || s.at.tokens.login {
 		return "", fail(signing.KindConfiguration, "tokenURL: is needed, since the credential is authorised by OAuth2")
 	}
@@ -220,5 +227,5 @@ func (p *Provider) authorizeByToken(ctx context.Context, s *state, call signing.
 		form.Set("hashes", strings.Join(texts, ","))
 		form.Set("hashAlgorithmOID", s.algorithm.hashOID)
 	}
-	return p.tokens.credentialToken(ctx, s.at.tokens, form)
+	return z.client.tokens.endpoint.credentialToken(ctx, s.at.tokens, form)
 }

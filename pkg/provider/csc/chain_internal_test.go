@@ -24,7 +24,7 @@ func TestChainIsPutInOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var lines []string
 			log := funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{})
-			p := &Provider{name: "seal", log: log, set: Settings{URL: "https://simulated.invalid"}.withDefaults()}
+			p := &reader{name: "seal", log: log, set: Settings{URL: "https://simulated.invalid"}.withDefaults()}
 			var a credentialAnswer
 			a.Key.Algo = []string{"1.2.840.10045.4.3.2"}
 			for _, cert := range c.sent {

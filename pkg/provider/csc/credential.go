@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
@@ -56,12 +59,22 @@ const (
 	refreshPause = 30 * time.Second
 )
 
-// keep returns the cache of the credential's state. A stale state is used while it is being
+// reader reads the description of the credential from the service.
+type reader struct {
+	name      string // of the credential
+	set       Settings
+	log       logr.Logger
+	client    *client
+	discovery discovery
+	chains    certchain.Watch
+}
+
+// cache returns the cache of the credential's state. A stale state is used while it is being
 // refreshed, and after a refresh that failed with a retryable error.
-func (p *Provider) keep() *fresh.Value[*state] {
+func (r *reader) cache() *fresh.Value[*state] {
 	return fresh.New(fresh.Config[*state]{
 		Ask: func(ctx context.Context) (*state, error) {
-			s, f := p.read(ctx)
+			s, f := r.read(ctx)
 			if f != nil {
 				return nil, f.Error
 			}
@@ -74,41 +87,32 @@ func (p *Provider) keep() *fresh.Value[*state] {
 				return ok
 			}
 			ok = ok && signing.AsError(err).Retry
-			p.log.Info("credential could not be refreshed", "credential", p.name, "old one is used", ok, "reason", err.Error())
+			r.log.Info("credential could not be refreshed", "credential", r.name, "old one is used", ok, "reason", err.Error())
 			return ok
 		},
 	})
 }
 
-// state returns the cached state, or asks the service when the state is too old.
-func (p *Provider) state(ctx context.Context) (*state, *failure) {
-	s, err := p.known.Get(ctx)
-	if err == nil {
-		return s, nil
-	}
-	return nil, remotefault.Undescribed[hint]("the signing service", err)
-}
-
 // read asks the service for the description and the credential.
-func (p *Provider) read(ctx context.Context) (*state, *failure) {
-	at, f := p.find(ctx)
+func (r *reader) read(ctx context.Context) (*state, *failure) {
+	at, f := r.discovery.find(ctx)
 	if f != nil {
 		return nil, f
 	}
-	id, f := p.chooseCredential(ctx, at)
+	id, f := r.chooseCredential(ctx, at)
 	if f != nil {
 		return nil, f
 	}
-	a, f := p.credentialInfo(ctx, at, id)
+	a, f := r.credentialInfo(ctx, at, id)
 	if f != nil {
 		return nil, f
 	}
-	return p.describe(at, id, a)
+	return r.describe(at, id, a)
 }
 
 // describe converts the service's description into a state, or returns a failure that says why the
 // credential cannot sign.
-func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *failure) {
+func (r *reader) describe(at *place, id string, a credentialAnswer) (*state, *failure) {
 	switch {
 	case strings.EqualFold(a.Key.Status, "disabled"):
 		return nil, fail(signing.KindProviderAccount, "the credential is disabled at the signing service")
@@ -124,7 +128,7 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 	if err != nil {
 		return nil, unreadable(err, false)
 	}
-	p.chains.See(p.log.WithValues("credential", p.name), chain)
+	r.chains.See(r.log.WithValues("credential", r.name), chain)
 	now := time.Now()
 	if now.After(chain[0].NotAfter) || now.Before(chain[0].NotBefore) {
 		return nil, fail(signing.KindCertificate, "the signing certificate is expired or not yet valid")
@@ -132,8 +136,8 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 	alg, f := choose(
 		a.Key.Algo,
 		chain[0].PublicKey,
-		hashes[strings.ToLower(p.set.Hash)],
-		signing.SignatureAlgorithm(p.set.Algorithm),
+		hashes[strings.ToLower(r.set.Hash)],
+		signing.SignatureAlgorithm(r.set.Algorithm),
 	)
 	if f != nil {
 		return nil, f
@@ -142,8 +146,8 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 		at: at, id: id, algorithm: alg,
 		mode: strings.ToLower(a.AuthMode), pin: a.PIN.need(), otp: a.OTP.need(),
 		Credential: &signing.Credential{
-			Name: p.name, Chain: chain, Algorithm: alg.SignatureAlgorithm, Hash: alg.hash,
-			MaxBatch: p.maxBatch(int(a.Multisign)), InFlight: p.set.InFlight,
+			Name: r.name, Chain: chain, Algorithm: alg.SignatureAlgorithm, Hash: alg.hash,
+			MaxBatch: r.maxBatch(int(a.Multisign)), InFlight: r.set.InFlight,
 		},
 	}
 	if !at.v1 {
@@ -155,10 +159,10 @@ func (p *Provider) describe(at *place, id string, a credentialAnswer) (*state, *
 }
 
 // maxBatch returns the largest number of digests in a call.
-func (p *Provider) maxBatch(multisign int) int {
+func (r *reader) maxBatch(multisign int) int {
 	multisign = max(1, multisign)
-	if p.set.MaxBatch > 0 {
-		return min(multisign, p.set.MaxBatch)
+	if r.set.MaxBatch > 0 {
+		return min(multisign, r.set.MaxBatch)
 	}
 	return min(multisign, defaultMaxBatch)
 }

@@ -20,8 +20,8 @@ const (
 	totpRefusalKept = 5 * time.Minute
 )
 
-func (p *Provider) refusalKept() time.Duration {
-	if p.set.TOTPSecretFile != "" {
+func (z *authorizer) refusalKept() time.Duration {
+	if z.set.TOTPSecretFile != "" {
 		return totpRefusalKept
 	}
 	return secretRefusalKept
@@ -40,6 +40,8 @@ type guard struct {
 	step     int64     // of the last time-based password
 	turnAt   time.Time // when that password becomes valid, also by the monotonic clock
 }
+
+func newGuard() *guard { return &guard{trying: make(chan struct{}, 1)} }
 
 // enter decides whether a secret may be sent. The caller must call leave with the result. Nil means
 // that the secret was accepted. A refusal is remembered for keep.

@@ -453,7 +453,7 @@ func FuzzAnswers(f *testing.F) {
 	)
 	f.Add([]byte(`{"signatures":["AAAA","////"],"responseID":"x"}`))
 	f.Add([]byte(`{"error":"invalid_request","error_description":"SAD expired"}`))
-	p := &Provider{name: "fuzz", set: Settings{URL: "https://simulated.invalid"}.withDefaults()}
+	p := &reader{name: "fuzz", set: Settings{URL: "https://simulated.invalid"}.withDefaults()}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var a credentialAnswer
 		if json.Unmarshal(body, &a) == nil {
@@ -464,7 +464,7 @@ func FuzzAnswers(f *testing.F) {
 		}
 		var v signAnswer
 		if json.Unmarshal(body, &v) == nil {
-			_, _ = p.values(v, leaf.PublicKey)
+			_, _ = values(v, leaf.PublicKey)
 		}
 		_ = refusal(&outbound.Answer{Status: 400, Header: http.Header{}, Body: body}, true)
 	})

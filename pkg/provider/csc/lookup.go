@@ -11,11 +11,11 @@ import (
 
 // chooseCredential returns the configured credential, or the only one that the service lists. With
 // several it returns an error, because we must not guess whose seal goes on an invoice.
-func (p *Provider) chooseCredential(ctx context.Context, at *place) (string, *failure) {
-	if p.set.CredentialID != "" {
-		return p.set.CredentialID, nil
+func (r *reader) chooseCredential(ctx context.Context, at *place) (string, *failure) {
+	if r.set.CredentialID != "" {
+		return r.set.CredentialID, nil
 	}
-	ids, f := p.listCredentials(ctx, at)
+	ids, f := r.listCredentials(ctx, at)
 	if f != nil {
 		return "", f
 	}
@@ -42,11 +42,11 @@ const (
 )
 
 // listCredentials reads all pages of credentials/list (CSC v1 11.4).
-func (p *Provider) listCredentials(ctx context.Context, at *place) (ids []string, f *failure) {
-	r := listRequest{UserID: p.set.UserID}
+func (r *reader) listCredentials(ctx context.Context, at *place) (ids []string, f *failure) {
+	request := listRequest{UserID: r.set.UserID}
 	for range maxPages {
 		var a listAnswer
-		if _, f := p.authorized(ctx, at, methodList, r, &a); f != nil {
+		if _, f := r.client.authorized(ctx, at, methodList, request, &a); f != nil {
 			return nil, f
 		}
 		if a.CredentialIDs == nil {
@@ -56,22 +56,22 @@ func (p *Provider) listCredentials(ctx context.Context, at *place) (ids []string
 		if a.NextPageToken == "" || len(ids) >= maxListed {
 			return ids, nil
 		}
-		r.PageToken = a.NextPageToken
+		request.PageToken = a.NextPageToken
 	}
 	return nil, unreadable(fmt.Errorf("credentials/list has more than %d pages", maxPages), false)
 }
 
 // credentialInfo calls credentials/info. If the service refuses the request, it calls again without
 // certInfo, because some services do not implement it and the certificates contain the same facts.
-func (p *Provider) credentialInfo(ctx context.Context, at *place, id string) (a credentialAnswer, f *failure) {
-	r := credentialRequest{CredentialID: id, Certificates: "chain", CertInfo: true, AuthInfo: true}
-	status, f := p.authorized(ctx, at, methodCredential, r, &a)
+func (r *reader) credentialInfo(ctx context.Context, at *place, id string) (a credentialAnswer, f *failure) {
+	request := credentialRequest{CredentialID: id, Certificates: "chain", CertInfo: true, AuthInfo: true}
+	status, f := r.client.authorized(ctx, at, methodCredential, request, &a)
 	if f == nil || f.Retry || !refusesRequest(status) {
 		return a, f
 	}
-	p.log.V(1).Info("credential is read without certInfo", "credential", p.name, "reason", f.Error.Error())
-	a, r.CertInfo = credentialAnswer{}, false
-	_, f = p.authorized(ctx, at, methodCredential, r, &a)
+	r.log.V(1).Info("credential is read without certInfo", "credential", r.name, "reason", f.Error.Error())
+	a, request.CertInfo = credentialAnswer{}, false
+	_, f = r.client.authorized(ctx, at, methodCredential, request, &a)
 	return a, f
 }
 
