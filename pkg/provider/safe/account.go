@@ -2,23 +2,15 @@ package safe
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -28,21 +20,7 @@ type pair struct {
 	Refresh string `json:"refreshToken"`
 }
 
-// stored is the content of the account file, before encryption.
-type stored struct {
-	Pair pair `json:"tokens"`
-	// Imported is the SHA-256 of the tokens file that was imported last. That file is not imported
-	// again, because its tokens are out of date by then.
-	Imported []byte `json:"imported,omitempty"`
-	// CredentialID is the id from credentials/list. A renewal needs it when the access token has
-	// expired and the list cannot be read any more.
-	CredentialID string `json:"credentialID,omitempty"`
-}
-
 const (
-	// lockWait is how long to wait for another process that renews the tokens of the same account. Its
-	// only call has a shorter time limit.
-	lockWait = 40 * time.Second
 	// savePause is the time between two attempts to write the account file.
 	savePause = 10 * time.Second
 	// renewalsPerSecond is the largest number of renewals in a second, whatever happens.
@@ -54,7 +32,7 @@ const (
 // account keeps the tokens of one SAFE account. It is safe for concurrent use and makes one renewal
 // at a time.
 type account struct {
-	set  Settings
+	file accountFile
 	log  logr.Logger
 	pace *pace.Pace
 	busy chan struct{} // holds one value while a call reads, renews or writes the file
@@ -70,7 +48,7 @@ type account struct {
 }
 
 func newAccount(set Settings, log logr.Logger) *account {
-	return &account{set: set, log: log, pace: pace.New(renewalsPerSecond, time.Second), busy: make(chan struct{}, 1)}
+	return &account{file: accountFile{set}, log: log, pace: pace.New(renewalsPerSecond, time.Second), busy: make(chan struct{}, 1)}
 }
 
 func (a *account) lock(ctx context.Context) *failure {
@@ -103,7 +81,7 @@ func (a *account) access(ctx context.Context) (string, *failure) {
 		return "", f
 	}
 	defer a.unlock()
-	release, f := a.exclude(ctx)
+	release, f := a.file.lock(ctx)
 	if f != nil {
 		return "", f
 	}
@@ -134,7 +112,7 @@ func (a *account) rememberCredential(ctx context.Context, id string) {
 		return
 	}
 	defer a.unlock()
-	release, f := a.exclude(ctx)
+	release, f := a.file.lock(ctx)
 	if f != nil {
 		return
 	}
@@ -146,15 +124,6 @@ func (a *account) rememberCredential(ctx context.Context, id string) {
 	a.now.CredentialID = id
 	a.mu.Unlock()
 	a.save()
-}
-
-// exclude locks the account file against other processes.
-func (a *account) exclude(ctx context.Context) (release func(), f *failure) {
-	l, err := durable.AcquireLock(ctx, a.set.AccountFile+".lock", lockWait)
-	if err != nil {
-		return nil, fail(signing.KindConfiguration, "accountFile: cannot be locked").Because(err).Retryable(0)
-	}
-	return func() { _ = l.Release() }, nil
 }
 
 // renew replaces the tokens after SAFE has refused an access token. update asks SAFE for new
@@ -172,7 +141,7 @@ func (a *account) renew(
 	if a.current().Access != refused {
 		return nil
 	}
-	release, f := a.exclude(ctx)
+	release, f := a.file.lock(ctx)
 	if f != nil {
 		return f
 	}
@@ -230,14 +199,14 @@ func (a *account) reload() *failure {
 		a.save()
 		return nil
 	}
-	kept, err := a.read()
+	kept, err := a.file.read()
 	a.mu.Lock()
 	held := a.loaded
 	if err != nil && held { // lost, damaged or encrypted with another key: the tokens in memory replace it
 		a.log.Info(
 			"account file cannot be read, the tokens in memory are kept",
 			"file",
-			a.set.AccountFile,
+			a.file.set.AccountFile,
 			"reason",
 			err.Error(),
 		)
@@ -247,7 +216,7 @@ func (a *account) reload() *failure {
 	if err != nil && !held && !errors.Is(err, fs.ErrNotExist) {
 		return fail(signing.KindConfiguration, "accountFile: cannot be read").Because(err)
 	}
-	imported, f := a.importTokens(&kept)
+	imported, f := a.file.importTokens(&kept)
 	if f != nil {
 		return f
 	}
@@ -258,43 +227,12 @@ func (a *account) reload() *failure {
 	a.now, a.loaded = kept, true
 	a.mu.Unlock()
 	if imported {
-		a.log.Info("tokens of the account were taken over from the tokens file", "file", a.set.TokensFile)
+		a.log.Info("tokens of the account were taken over from the tokens file", "file", a.file.set.TokensFile)
 	}
 	if imported || err != nil {
 		a.save()
 	}
 	return nil
-}
-
-// importTokens imports the tokens file if it exists and differs from the one that was imported
-// before.
-func (a *account) importTokens(kept *stored) (bool, *failure) {
-	if a.set.TokensFile == "" {
-		return false, nil
-	}
-	text, err := secretfile.Read(a.set.TokensFile)
-	if errors.Is(err, fs.ErrNotExist) && kept.Pair.Access != "" {
-		return false, nil
-	}
-	if err != nil {
-		return false, fail(signing.KindConfiguration, "tokensFile: cannot be read").Because(err)
-	}
-	sum := sha256.Sum256([]byte(text))
-	if string(kept.Imported) == string(sum[:]) {
-		return false, nil
-	}
-	var given struct {
-		pair
-		CredentialID string `json:"credentialID"`
-	}
-	if err := json.Unmarshal([]byte(text), &given); err != nil || given.Access == "" || given.Refresh == "" {
-		return false, fail(signing.KindConfiguration, "tokensFile: is not JSON with accessToken and refreshToken")
-	}
-	kept.Pair, kept.Imported = given.pair, sum[:]
-	if given.CredentialID != "" {
-		kept.CredentialID = given.CredentialID
-	}
-	return true, nil
 }
 
 // save writes the account file. A disk failure must not stop signing. So if writing fails, the
@@ -303,84 +241,16 @@ func (a *account) save() {
 	a.mu.Lock()
 	kept := a.now
 	a.mu.Unlock()
-	err := a.write(kept)
+	err := a.file.write(kept)
 	if err != nil {
 		a.log.Error(
 			err,
 			"tokens of the account could not be stored; if this process ends now, its owner has to consent again",
 			"file",
-			a.set.AccountFile,
+			a.file.set.AccountFile,
 		)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.unsaved, a.again = err != nil, time.Now().Add(savePause)
-}
-
-// sealedBy is the first line of the account file: the name and version of its format. It is
-// authenticated together with the content.
-const sealedBy = "signstash SAFE account 1\n"
-
-// cipher derives the key of the account file.
-func (a *account) cipher() (cipher.AEAD, error) {
-	secret, err := secretfile.Read(a.set.AccountKeyFile)
-	if err != nil {
-		return nil, err
-	}
-	if len(secret) < 32 {
-		return nil, errors.New("accountKeyFile has fewer than 32 characters")
-	}
-	key, err := hkdf.Key(sha256.New, []byte(secret), nil, sealedBy, 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("make cipher: %w", err)
-	}
-	return cipher.NewGCMWithRandomNonce(block)
-}
-
-func (a *account) write(kept stored) error {
-	seal, err := a.cipher()
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(kept)
-	if err != nil {
-		return fmt.Errorf("encode tokens: %w", err)
-	}
-	return durable.WriteFile(a.set.AccountFile, seal.Seal([]byte(sealedBy), nil, text, []byte(sealedBy)), 0o600)
-}
-
-// maxAccountFile is the largest size of the account file. Two tokens take a few KB.
-const maxAccountFile = 256 << 10
-
-func (a *account) read() (kept stored, err error) {
-	info, err := os.Stat(a.set.AccountFile)
-	if err != nil {
-		return kept, err
-	}
-	if info.Size() > maxAccountFile {
-		return kept, errors.New("account file is too large to be one")
-	}
-	data, err := os.ReadFile(a.set.AccountFile)
-	if err != nil {
-		return kept, err
-	}
-	if len(data) < len(sealedBy) || string(data[:len(sealedBy)]) != sealedBy {
-		return kept, errors.New("account file is not one of ours, or of a later release")
-	}
-	seal, err := a.cipher()
-	if err != nil {
-		return kept, err
-	}
-	text, err := seal.Open(nil, nil, data[len(sealedBy):], []byte(sealedBy))
-	if err != nil {
-		return kept, errors.New("account file was made with another key, or is damaged")
-	}
-	if err := json.Unmarshal(text, &kept); err != nil {
-		return kept, errors.New("account file holds no tokens") // the cause might quote them
-	}
-	return kept, nil
 }

@@ -24,19 +24,19 @@ import (
 // Provider signs with the credential of one SAFE account. It is safe for concurrent use and starts
 // no goroutine.
 type Provider struct {
-	name    string
-	set     Settings
-	http    *http.Client
-	log     logr.Logger
-	account *account
-	known   *fresh.Value[*state]
-	pause   time.Duration // pollPause, except in tests
-	chains  certchain.Watch
+	name   string
+	set    Settings
+	log    logr.Logger
+	client *client
+	known  *fresh.Value[*state]
+	pause  time.Duration // pollPause, except in tests
+	chains certchain.Watch
 }
 
 var (
-	_ signing.Provider = (*Provider)(nil)
-	_ signing.Resumer  = (*Provider)(nil)
+	_ signing.Provider  = (*Provider)(nil)
+	_ signing.Resumer   = (*Provider)(nil)
+	_ signing.Refresher = (*Provider)(nil)
 )
 
 // state is what we know about the credential.
@@ -71,14 +71,9 @@ func New(c Config) (*Provider, error) {
 	if err := errors.Join(bad...); err != nil {
 		return nil, err
 	}
-	p := &Provider{
-		name:    c.Name,
-		set:     c.Settings.withDefaults(),
-		http:    c.HTTP,
-		log:     c.Log,
-		account: newAccount(c.Settings, c.Log),
-		pause:   pollPause,
-	}
+	set := c.Settings.withDefaults()
+	api := &client{name: c.Name, set: set, http: c.HTTP, log: c.Log, account: newAccount(c.Settings, c.Log)}
+	p := &Provider{name: c.Name, set: set, log: c.Log, client: api, pause: pollPause}
 	p.known = fresh.New(fresh.Config[*state]{
 		Ask: func(ctx context.Context) (*state, error) {
 			s, f := p.read(ctx)
@@ -110,6 +105,15 @@ func (p *Provider) Credential(ctx context.Context) (*signing.Credential, error) 
 	return s.Credential, nil
 }
 
+// Refresh implements signing.Refresher.
+func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
+	s, err := p.known.Renew(ctx)
+	if err != nil {
+		return nil, remotefault.Undescribed[hint]("SAFE", err).Error
+	}
+	return s.Credential, nil
+}
+
 func (p *Provider) state(ctx context.Context) (*state, *failure) {
 	s, err := p.known.Get(ctx)
 	if err == nil {
@@ -124,9 +128,9 @@ func (p *Provider) read(ctx context.Context) (*state, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	body := p.body(id)
+	body := p.client.body(id)
 	body.Certificates = "chain"
-	a, _, f := p.authorized(ctx, call{path: "/credentials/info", body: body})
+	a, _, f := p.client.authorized(ctx, call{path: "/credentials/info", body: body})
 	if f != nil {
 		return nil, f
 	}
@@ -155,7 +159,7 @@ func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 	if p.set.CredentialID != "" {
 		return p.set.CredentialID, nil
 	}
-	a, _, f := p.authorized(ctx, call{path: "/credentials/list", body: p.body("")})
+	a, _, f := p.client.authorized(ctx, call{path: "/credentials/list", body: p.client.body("")})
 	if f != nil {
 		return "", f
 	}
@@ -169,7 +173,7 @@ func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 			len(a.CredentialIDs),
 		)
 	}
-	p.account.rememberCredential(ctx, a.CredentialIDs[0])
+	p.client.account.rememberCredential(ctx, a.CredentialIDs[0])
 	return a.CredentialIDs[0], nil
 }
 
@@ -197,11 +201,11 @@ func (p *Provider) Sign(ctx context.Context, c signing.Call) ([][]byte, error) {
 
 // sign makes the four calls of a signature under one processId.
 func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte, *failure) {
-	body := p.body(s.id)
+	body := p.client.body(s.id)
 	id := body.ClientData.ProcessID
 	body.NumSignatures, body.Hashes = len(c.Digests), digestInfos(c.Digests)
 	body.ClientData.DocumentNames = documentNames(len(c.Digests))
-	if _, _, f := p.authorized(ctx, call{path: "/v2/credentials/authorize", body: body}); f != nil {
+	if _, _, f := p.client.authorized(ctx, call{path: "/v2/credentials/authorize", body: body}); f != nil {
 		return nil, f
 	}
 	authorized, f := p.poll(ctx, verify("/credentials/authorize/verify", id), false)
@@ -220,7 +224,7 @@ func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte
 	}
 	body.NumSignatures, body.ClientData.DocumentNames = 0, nil
 	body.SAD, body.SignAlgo = authorized.SAD, signAlgo
-	if _, _, f := p.authorized(ctx, call{path: "/v2/signatures/signHash", body: body, signs: true}); f != nil {
+	if _, _, f := p.client.authorized(ctx, call{path: "/v2/signatures/signHash", body: body, signs: true}); f != nil {
 		if !f.Unknown {
 			return nil, f
 		}
@@ -271,7 +275,7 @@ func (p *Provider) poll(ctx context.Context, c call, persistent bool) (answer, *
 		if err := pace.Pause(ctx, wait); err != nil {
 			return answer{}, fail(signing.KindProvider, "SAFE did not finish in time").Because(err).Retryable(0)
 		}
-		a, status, f := p.authorized(ctx, c)
+		a, status, f := p.client.authorized(ctx, c)
 		switch {
 		case f == nil && status != http.StatusNoContent:
 			return a, nil

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/go-logr/logr"
+
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -29,50 +31,59 @@ type call struct {
 	signs bool
 }
 
+// client calls SAFE for one account. It is safe for concurrent use.
+type client struct {
+	name    string // of the credential
+	set     Settings
+	http    *http.Client
+	log     logr.Logger
+	account *account
+}
+
 // do makes a call with a token in SAFEAuthorization. If there is no failure, the status is 200 or
 // 204.
-func (p *Provider) do(ctx context.Context, c call, token string) (a answer, status int, f *failure) {
+func (c *client) do(ctx context.Context, in call, token string) (a answer, status int, f *failure) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	r, f := p.newRequest(ctx, c, token)
+	r, f := c.newRequest(ctx, in, token)
 	if f != nil {
 		return a, 0, f
 	}
-	got, err := outbound.Exchange(p.http, r, maxAnswer)
+	got, err := outbound.Exchange(c.http, r, maxAnswer)
 	switch {
 	case err != nil:
-		return a, 0, lost(err, c.signs)
+		return a, 0, lost(err, in.signs)
 	case got.Status >= 300:
-		return a, got.Status, refusal(got, c.signs)
+		return a, got.Status, refusal(got, in.signs)
 	case got.Status == http.StatusNoContent || len(bytes.TrimSpace(got.Body)) == 0:
 		return a, got.Status, nil
 	}
-	if err := json.Unmarshal(got.Body, &a); err != nil && !c.signs { // only the status of signHash's answer matters
-		return a, got.Status, unreadable(fmt.Errorf("read answer of %s: not the JSON it should be", c.path))
+	if err := json.Unmarshal(got.Body, &a); err != nil && !in.signs { // only the status of signHash's answer matters
+		return a, got.Status, unreadable(fmt.Errorf("read answer of %s: not the JSON it should be", in.path))
 	}
 	return a, got.Status, nil
 }
 
-func (p *Provider) newRequest(ctx context.Context, c call, token string) (*http.Request, *failure) {
-	password, err := secretfile.Read(p.set.PasswordFile)
+func (c *client) newRequest(ctx context.Context, in call, token string) (*http.Request, *failure) {
+	password, err := secretfile.Read(c.set.PasswordFile)
 	if err != nil {
 		return nil, fail(signing.KindConfiguration, "passwordFile: cannot be read").Because(err)
 	}
 	method, body := http.MethodGet, []byte(nil)
-	if c.body != nil {
+	if in.body != nil {
 		method = http.MethodPost
-		if body, err = json.Marshal(c.body); err != nil {
+		if body, err = json.Marshal(in.body); err != nil {
 			return nil, fail(signing.KindInternal, "").Because(err)
 		}
 	}
-	r, err := http.NewRequestWithContext(ctx, method, p.set.URL+c.path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, c.set.URL+in.path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fail(signing.KindConfiguration, "url: cannot be used").Because(err)
 	}
-	r.SetBasicAuth(p.set.Username, password)
+	r.SetBasicAuth(c.set.Username, password)
 	r.Header.Set("SAFEAuthorization", "Bearer "+token)
 	r.Header.Set("Accept", "application/json")
-	if c.body != nil {
+	if in.body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	return r, nil
@@ -86,23 +97,23 @@ const maxTries = 3
 // authorized is do with the account's access token. If the token has expired, it renews the token
 // and repeats the call. It does not repeat the call that signs, because the caller must count each
 // signHash that is sent.
-func (p *Provider) authorized(ctx context.Context, c call) (answer, int, *failure) {
+func (c *client) authorized(ctx context.Context, in call) (answer, int, *failure) {
 	for try := 1; ; try++ {
-		token, f := p.account.access(ctx)
+		token, f := c.account.access(ctx)
 		if f != nil {
 			return answer{}, 0, f
 		}
-		a, status, f := p.do(ctx, c, token)
+		a, status, f := c.do(ctx, in, token)
 		if f == nil || f.Hint != renewToken || try == maxTries {
 			return a, status, f
 		}
-		if renewal := p.account.renew(ctx, token, p.update); renewal != nil {
-			if c.signs {
+		if renewal := c.account.renew(ctx, token, c.update); renewal != nil {
+			if in.signs {
 				renewal.Unknown = f.Unknown
 			}
 			return answer{}, 0, renewal
 		}
-		if c.signs {
+		if in.signs {
 			f.Because(fmt.Errorf("%w: %w", signing.ErrRenewed, f.Err))
 			return a, status, f
 		}
@@ -110,10 +121,10 @@ func (p *Provider) authorized(ctx context.Context, c call) (answer, int, *failur
 }
 
 // update asks SAFE for new tokens. The refresh token is sent in place of the access token.
-func (p *Provider) update(ctx context.Context, refresh string) (pair, *failure) {
-	id := p.set.CredentialID
+func (c *client) update(ctx context.Context, refresh string) (pair, *failure) {
+	id := c.set.CredentialID
 	if id == "" {
-		id = p.account.credential()
+		id = c.account.credential()
 	}
 	if id == "" {
 		return pair{}, fail(
@@ -121,22 +132,22 @@ func (p *Provider) update(ctx context.Context, refresh string) (pair, *failure) 
 			"credentialID: is needed, since the SAFE account's token ended before it was first used",
 		)
 	}
-	a, _, f := p.do(ctx, call{path: "/signatureAccount/updateToken", body: p.body(id)}, refresh)
+	a, _, f := c.do(ctx, call{path: "/signatureAccount/updateToken", body: c.body(id)}, refresh)
 	switch {
 	case f != nil:
 		return pair{}, f
 	case a.NewAccessToken == "" || a.NewRefreshToken == "":
 		return pair{}, unreadable(fmt.Errorf("answer of updateToken has no tokens"))
 	}
-	p.log.Info("tokens of the account were renewed", "credential", p.name)
+	c.log.Info("tokens of the account were renewed", "credential", c.name)
 	return pair{Access: a.NewAccessToken, Refresh: a.NewRefreshToken}, nil
 }
 
 // body returns a request with its own processId.
-func (p *Provider) body(credentialID string) *request {
+func (c *client) body(credentialID string) *request {
 	return &request{
 		CredentialID: credentialID,
-		ClientData:   clientData{ProcessID: newProcessID(), ClientName: p.set.ClientName},
+		ClientData:   clientData{ProcessID: newProcessID(), ClientName: c.set.ClientName},
 	}
 }
 
