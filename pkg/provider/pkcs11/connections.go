@@ -5,6 +5,7 @@ package pkcs11
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/miekg/pkcs11"
 )
@@ -16,11 +17,25 @@ type attempt struct {
 	err  error // valid when done is closed; nil: the provider has a current connection
 }
 
+// connections keeps one connection to the token, and replaces it when it is lost. It is safe for
+// concurrent use.
+type connections struct {
+	cfg     Config
+	connect func(Config) (*connection, error) // Module.connect
+
+	mu      sync.Mutex
+	current *connection // nil: no connection; the next call connects
+	attempt *attempt    // the attempt to connect that is under way; nil: none
+	users   map[*connection]int
+	refused error // the token refused the PIN; the PIN is not sent again
+	closed  bool
+}
+
 // acquire returns the current connection, and connects first if the last connection was lost. It
 // waits until ctx ends. The caller must call release afterwards.
-func (p *Provider) acquire(ctx context.Context) (*connection, error) {
+func (t *connections) acquire(ctx context.Context) (*connection, error) {
 	for {
-		c, a, err := p.use()
+		c, a, err := t.use()
 		if c != nil || err != nil {
 			return c, err
 		}
@@ -36,42 +51,42 @@ func (p *Provider) acquire(ctx context.Context) (*connection, error) {
 }
 
 // use returns the current connection, or the attempt that will create one.
-func (p *Provider) use() (*connection, *attempt, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (t *connections) use() (*connection, *attempt, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	switch {
-	case p.closed:
+	case t.closed:
 		return nil, nil, errClosed
-	case p.refused != nil:
-		return nil, nil, p.refused
-	case p.current != nil:
-		p.users[p.current]++
-		return p.current, nil, nil
+	case t.refused != nil:
+		return nil, nil, t.refused
+	case t.current != nil:
+		t.users[t.current]++
+		return t.current, nil, nil
 	}
-	if p.attempt == nil {
-		p.attempt = &attempt{done: make(chan struct{})}
-		go p.try(p.attempt, p.cfg)
+	if t.attempt == nil {
+		t.attempt = &attempt{done: make(chan struct{})}
+		go t.try(t.attempt, t.cfg)
 	}
-	return nil, p.attempt, nil
+	return nil, t.attempt, nil
 }
 
 // try connects. It waits as long as the module takes.
-func (p *Provider) try(a *attempt, cfg Config) {
-	c, err := p.connect(cfg)
-	p.mu.Lock()
-	p.attempt = nil
+func (t *connections) try(a *attempt, cfg Config) {
+	c, err := t.connect(cfg)
+	t.mu.Lock()
+	t.attempt = nil
 	switch {
 	case err != nil:
 		if pinRefused(err) {
-			p.refused = err
+			t.refused = err
 		}
-	case p.closed:
+	case t.closed:
 		err = errClosed
 	default:
-		p.current, c = c, nil
-		p.cfg.Log.Info("connected to the token again", "credential", p.cfg.Name)
+		t.current, c = c, nil
+		t.cfg.Log.Info("connected to the token again", "credential", t.cfg.Name)
 	}
-	p.mu.Unlock()
+	t.mu.Unlock()
 	if c != nil {
 		c.close()
 	}
@@ -83,14 +98,14 @@ var errClosed = errors.New("the provider is closed")
 
 // release ends one use of a connection. given means that the connection is broken and must not be
 // used again. The last caller that releases such a connection closes it.
-func (p *Provider) release(c *connection, given bool) {
-	p.mu.Lock()
-	p.users[c]--
-	if given && p.current == c {
-		p.current = nil
+func (t *connections) release(c *connection, given bool) {
+	t.mu.Lock()
+	t.users[c]--
+	if given && t.current == c {
+		t.current = nil
 	}
-	unused := p.unused(c)
-	p.mu.Unlock()
+	unused := t.unused(c)
+	t.mu.Unlock()
 	if unused {
 		c.close() // without the lock, because the module may take long
 	}
@@ -98,25 +113,66 @@ func (p *Provider) release(c *connection, given bool) {
 
 // unused reports whether c is not the current connection and nobody uses it any more, so that the
 // caller must close it. The caller must hold mu.
-func (p *Provider) unused(c *connection) bool {
-	if c == p.current || p.users[c] > 0 {
+func (t *connections) unused(c *connection) bool {
+	if c == t.current || t.users[c] > 0 {
 		return false
 	}
-	delete(p.users, c)
+	delete(t.users, c)
 	return true
 }
 
-// Close closes the sessions after running signatures have ended. Later calls fail.
-func (p *Provider) Close() {
-	p.mu.Lock()
-	p.closed = true
-	c := p.current
-	p.current = nil
-	unused := c != nil && p.unused(c)
-	p.mu.Unlock()
+// close closes the sessions after running signatures have ended. Later calls of acquire fail.
+func (t *connections) close() {
+	t.mu.Lock()
+	t.closed = true
+	c := t.current
+	t.current = nil
+	unused := c != nil && t.unused(c)
+	t.mu.Unlock()
 	if unused {
 		c.close()
 	}
+}
+
+// replace makes c the connection of all later calls, and calls accept under the lock. If the
+// provider is closed, it closes c and returns an error.
+func (t *connections) replace(c *connection, accept func()) error {
+	t.mu.Lock()
+	old := c
+	err := classify(errClosed, 0)
+	if !t.closed {
+		old, err = t.current, nil
+		t.current = c
+		accept()
+	}
+	unused := old != nil && t.unused(old)
+	t.mu.Unlock()
+	if unused {
+		old.close() // without the lock, because the module may take long
+	}
+	return err
+}
+
+// unusable returns why no connection can be used: the token refused the PIN, or the provider is
+// closed. Otherwise it returns nil.
+func (t *connections) unusable() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return errClosed
+	}
+	return t.refused
+}
+
+// notePIN remembers err if it says that the token refused the PIN, so that the PIN is not sent
+// again. It returns err.
+func (t *connections) notePIN(err error) error {
+	if pinRefused(err) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.refused = err
+	}
+	return err
 }
 
 // lost reports whether the sessions cannot be used any more after err.

@@ -42,7 +42,7 @@ func (a appended) CheckValue(p signing.Prepared, value []byte) error {
 // and that the counters account for everything that was sent. There are at most three attempts.
 func TestFaultsOfTheToken(t *testing.T) {
 	reset := func(t *testing.T, p *Provider) {
-		if err := hsm.module.ctx.CloseAllSessions(p.current.slot); err != nil {
+		if err := hsm.module.ctx.CloseAllSessions(p.connections.current.slot); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,17 +57,17 @@ func TestFaultsOfTheToken(t *testing.T) {
 		// The PIN is refused once. A second wrong PIN would bring the token nearer to its lock.
 		{"PIN changed", func(t *testing.T, p *Provider) {
 			reset(t, p)
-			p.cfg.PIN = "000000"
+			p.connections.cfg.PIN = "000000"
 			lose(p)
 		}, signing.KindProviderCredentials, signing.Counters{Sent: 1, Refused: 1}},
 		{"token gone", func(t *testing.T, p *Provider) { // somebody may plug it in again
 			reset(t, p)
-			p.cfg.TokenLabel = "gone"
+			p.connections.cfg.TokenLabel = "gone"
 			lose(p)
 		}, signing.KindProvider, signing.Counters{Sent: 3, Refused: 3}},
 		{"key gone", func(t *testing.T, p *Provider) {
 			reset(t, p)
-			p.cfg.KeyLabel = "gone"
+			p.connections.cfg.KeyLabel = "gone"
 			lose(p)
 		}, signing.KindConfiguration, signing.Counters{Sent: 1, Refused: 1}},
 	} {

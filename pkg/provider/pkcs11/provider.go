@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/miekg/pkcs11"
@@ -18,17 +17,8 @@ import (
 
 // Provider signs with a key in a token. It is safe for concurrent use.
 type Provider struct {
-	cfg  Config
-	kept atomic.Pointer[signing.Credential]
-
-	connect func(Config) (*connection, error) // Module.connect
-
-	mu      sync.Mutex
-	current *connection // nil: no connection; the next call connects
-	attempt *attempt    // the attempt to connect that is under way; nil: none
-	users   map[*connection]int
-	refused error // the token refused the PIN; the PIN is not sent again
-	closed  bool
+	kept        atomic.Pointer[signing.Credential]
+	connections *connections
 }
 
 // Open connects to the token and checks that key, certificate and configuration match. Call Close
@@ -48,7 +38,9 @@ func (m *Module) Open(cfg Config) (*Provider, error) {
 		return nil, fmt.Errorf("open PKCS #11 key: %w", err)
 	}
 	new(certchain.Watch).See(cfg.Log.WithValues("credential", cfg.Name), chain)
-	p := &Provider{cfg: cfg, connect: m.connect, current: c, users: make(map[*connection]int)}
+	p := &Provider{connections: &connections{
+		cfg: cfg, connect: m.connect, current: c, users: make(map[*connection]int),
+	}}
 	credential, err := newCredential(cfg, c.kind, chain)
 	if err != nil {
 		c.close()
@@ -91,10 +83,13 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 	return values, err
 }
 
+// Close closes the sessions after running signatures have ended. Later calls fail.
+func (p *Provider) Close() { p.connections.close() }
+
 // signOnce is Sign on the current connection. again means that the connection was lost before any
 // signature was started, so the caller may try once more with a new connection.
 func (p *Provider) signOnce(ctx context.Context, call signing.Call) (values [][]byte, again bool, err error) {
-	c, err := p.acquire(ctx)
+	c, err := p.connections.acquire(ctx)
 	if err != nil {
 		return nil, false, classify(err, 0)
 	}
@@ -103,7 +98,7 @@ func (p *Provider) signOnce(ctx context.Context, call signing.Call) (values [][]
 	go func() {
 		defer close(done)
 		b.run(ctx)
-		p.release(c, lost(b.failure()))
+		p.connections.release(c, lost(b.failure()))
 	}()
 	select {
 	case <-done:

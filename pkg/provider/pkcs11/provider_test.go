@@ -34,8 +34,8 @@ func open(t *testing.T, cfg Config) *Provider {
 
 // lose makes the provider drop its connection as lost.
 func lose(p *Provider) {
-	c, _, _ := p.use()
-	p.release(c, true)
+	c, _, _ := p.connections.use()
+	p.connections.release(c, true)
 }
 
 func TestConformance(t *testing.T) {
@@ -138,7 +138,7 @@ func TestReconnects(t *testing.T) {
 	if _, err := p.Sign(t.Context(), call); err != nil {
 		t.Fatal(err)
 	}
-	if err := hsm.module.ctx.CloseAllSessions(p.current.slot); err != nil {
+	if err := hsm.module.ctx.CloseAllSessions(p.connections.current.slot); err != nil {
 		t.Fatal(err)
 	}
 	values, err := p.Sign(t.Context(), call)
@@ -154,8 +154,8 @@ func TestReconnects(t *testing.T) {
 // would lock itself.
 func TestRefusedPINIsNotTriedAgain(t *testing.T) {
 	p := open(t, Config{KeyLabel: "p256"})
-	p.cfg.PIN = "000000" // as if the PIN was changed at the token
-	if err := hsm.module.ctx.CloseAllSessions(p.current.slot); err != nil {
+	p.connections.cfg.PIN = "000000" // as if the PIN was changed at the token
+	if err := hsm.module.ctx.CloseAllSessions(p.connections.current.slot); err != nil {
 		t.Fatal(err)
 	}
 	lose(p)
@@ -232,8 +232,8 @@ func TestHangingConnect(t *testing.T) {
 	p := open(t, Config{KeyLabel: "p256"})
 	lose(p)
 	var connects atomic.Int32
-	began, hangs, connect := make(chan struct{}), make(chan struct{}), p.connect
-	p.connect = func(cfg Config) (*connection, error) {
+	began, hangs, connect := make(chan struct{}), make(chan struct{}), p.connections.connect
+	p.connections.connect = func(cfg Config) (*connection, error) {
 		if connects.Add(1) == 1 {
 			close(began)
 		}
@@ -270,9 +270,9 @@ func TestHangingConnect(t *testing.T) {
 func TestCloseWhileConnecting(t *testing.T) {
 	p := open(t, Config{KeyLabel: "p256"})
 	lose(p)
-	began, hangs, connect := make(chan struct{}), make(chan struct{}), p.connect
+	began, hangs, connect := make(chan struct{}), make(chan struct{}), p.connections.connect
 	var late *connection
-	p.connect = func(cfg Config) (*connection, error) {
+	p.connections.connect = func(cfg Config) (*connection, error) {
 		close(began)
 		<-hangs
 		c, err := connect(cfg)

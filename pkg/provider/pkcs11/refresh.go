@@ -19,14 +19,8 @@ var errChanged = errors.New("key and certificate do not fit together now")
 // both may have been replaced in the token or in the certificate file. A module cannot be
 // interrupted: when ctx ends, Refresh returns at once and drops the result of the reading.
 func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
-	p.mu.Lock()
-	refused := p.refused
-	if p.closed {
-		refused = errClosed
-	}
-	p.mu.Unlock()
-	if refused != nil {
-		return nil, classify(refused, 0)
+	if err := p.connections.unusable(); err != nil {
+		return nil, classify(err, 0)
 	}
 	type reading struct {
 		c   *connection
@@ -43,7 +37,7 @@ func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
 		if r.err != nil {
 			return nil, classify(r.err, 0)
 		}
-		return r.now, p.replace(r.c, r.now)
+		return r.now, p.connections.replace(r.c, func() { p.kept.Store(r.now) })
 	case <-ctx.Done():
 		go func() {
 			if r := <-done; r.c != nil {
@@ -56,35 +50,18 @@ func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
 
 // readAgain opens a new connection and reads key and certificate through it.
 func (p *Provider) readAgain() (*connection, *signing.Credential, error) {
-	c, err := p.connect(p.cfg)
+	cfg := p.connections.cfg
+	c, err := p.connections.connect(cfg)
 	if err != nil {
-		return nil, nil, p.notePIN(err)
+		return nil, nil, p.connections.notePIN(err)
 	}
-	chain, err := c.chain(p.cfg)
+	chain, err := c.chain(cfg)
 	if err == nil {
 		var now *signing.Credential
-		if now, err = newCredential(p.cfg, c.kind, chain); err == nil {
+		if now, err = newCredential(cfg, c.kind, chain); err == nil {
 			return c, now, nil
 		}
 	}
 	c.close()
 	return nil, nil, errors.Join(errChanged, err)
-}
-
-// replace makes c and now the connection and credential of all later calls.
-func (p *Provider) replace(c *connection, now *signing.Credential) error {
-	p.mu.Lock()
-	old := c
-	err := classify(errClosed, 0)
-	if !p.closed {
-		old, err = p.current, nil
-		p.current = c
-		p.kept.Store(now)
-	}
-	unused := old != nil && p.unused(old)
-	p.mu.Unlock()
-	if unused {
-		old.close() // without the lock, because the module may take long
-	}
-	return err
 }

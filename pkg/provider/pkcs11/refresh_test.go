@@ -89,12 +89,12 @@ func TestRefresh(t *testing.T) {
 	if _, err := p.Sign(t.Context(), call); err != nil {
 		t.Fatal(err)
 	}
-	removeKey(t, p.current.slot, 0xb0)
+	removeKey(t, p.connections.current.slot, 0xb0)
 	next, err := os.ReadFile(putKey(t, "b1", "renewed"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { removeKey(t, p.current.slot, 0xb1) })
+	t.Cleanup(func() { removeKey(t, p.connections.current.slot, 0xb1) })
 	if err := os.WriteFile(file, next, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -112,8 +112,8 @@ func (p *Provider) beginSignature(c *connection, s pkcs11.SessionHandle, digest 
 		return fmt.Errorf("begin signature: %w", err)
 	}
 	if c.always {
-		if err := c.ctx.Login(s, pkcs11.CKU_CONTEXT_SPECIFIC, p.cfg.PIN); err != nil {
-			return p.notePIN(fmt.Errorf("log in for a signature: %w", err))
+		if err := c.ctx.Login(s, pkcs11.CKU_CONTEXT_SPECIFIC, p.connections.cfg.PIN); err != nil {
+			return p.connections.notePIN(fmt.Errorf("log in for a signature: %w", err))
 		}
 	}
 	return nil
@@ -130,15 +130,6 @@ func (p *Provider) sign(c *connection, s pkcs11.SessionHandle, digest []byte) ([
 		return sigValue(value)
 	}
 	return value, nil
-}
-
-func (p *Provider) notePIN(err error) error {
-	if pinRefused(err) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.refused = err
-	}
-	return err
 }
 
 // mechanism returns the mechanism with which the token signs a digest, and the bytes to sign.
