@@ -14,7 +14,6 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
-	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 )
 
 // readAffinity determines the address at which clients reach this instance, as far as it is known
@@ -49,10 +48,8 @@ func (p *proxy) readAffinity() error {
 		}
 	}
 	p.forwarder, err = affinity.NewForwarder(affinity.ForwarderConfig{
-		Mode: affinity.Mode(
-			c.Forward,
-		),
-		Scheme:      redirectScheme(c.Scheme),
+		Mode:        c.Forward,
+		Scheme:      c.Scheme,
 		Source:      p.instances,
 		Ordinal:     guess.Ordinal,
 		Name:        guess.Name,
@@ -61,21 +58,12 @@ func (p *proxy) readAffinity() error {
 		Log:         p.log.WithName("affinity"),
 		Registerer:  p.registry,
 	})
-	if err == nil && c.PeersFile != "" && c.Forward != config.ForwardOff && p.cfg.Server.TokenSigningKey == "" &&
+	if err == nil && c.PeersFile != "" && c.Forward != affinity.Off && p.cfg.Server.TokenSigningKey == "" &&
 		!p.forwarder.Certified() {
 		p.log.Info("WARNING: other instances are not asked for anything, because this one shares no key with them: " +
 			"give all instances the same --token.signing.key, or certificates of --affinity.peers.ca-file")
 	}
 	return err
-}
-
-// redirectScheme returns the scheme of every redirect. Empty means that each redirect uses the
-// scheme of its request.
-func redirectScheme(s config.RedirectScheme) string {
-	if s == config.SchemeAuto {
-		return ""
-	}
-	return string(s)
 }
 
 // authorities are the certificate authorities that the certificates of the other instances must
@@ -144,7 +132,7 @@ func (a *authorities) look() error {
 // because forwarding is off.
 func (p *proxy) peersKnown() bool {
 	_, known := p.instances.Directory()
-	return known || p.cfg.Affinity.Forward == config.ForwardOff
+	return known || p.cfg.Affinity.Forward == affinity.Off
 }
 
 // published reports whether this instance knows its own address, which asynchronous answers

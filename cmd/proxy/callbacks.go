@@ -7,7 +7,7 @@ import (
 // openCallbacks makes the sender that tells the clients' own services that an operation has ended.
 func (p *proxy) openCallbacks() {
 	p.callbacks = callback.New(callback.Config{
-		Queue: p.store, HTTP: p.calls.callback, AllowPrivate: p.cfg.Callback.AllowPrivate, Timeout: p.cfg.Callback.Timeout,
+		Settings: p.cfg.Callback, Queue: p.store, HTTP: p.calls.callback,
 		Secret: func(id string) (string, bool) {
 			c := p.clients.Current().Lookup(id)
 			if c == nil {

@@ -20,7 +20,6 @@ type calls struct {
 // openCalls makes the HTTP clients from the settings for outgoing calls.
 func (p *proxy) openCalls() error {
 	m := newCallMetrics(p.registry)
-	o := p.cfg.Outbound
 	made := &calls{}
 	for _, c := range []struct {
 		purpose string
@@ -34,7 +33,7 @@ func (p *proxy) openCalls() error {
 			m.breaks.WithLabelValues(c.purpose, string(s))
 		}
 		cfg := outbound.Config{
-			ProxyHost: o.ProxyHost, ProxyPort: o.ProxyPort, ProxyCredentialsFile: o.ProxyCredentialsFile, CAFile: o.CAFile,
+			Settings:  p.cfg.Outbound,
 			UserAgent: "signstash-proxy/" + version,
 			Breaker: outbound.Breaker{Changed: func(host string, s outbound.State) {
 				log.Info("circuit breaker", "host", host, "state", string(s))
@@ -43,17 +42,9 @@ func (p *proxy) openCalls() error {
 		}
 		switch c.client { // for these clients, others choose the addresses
 		case &made.revocation:
-			cfg.Guard = &outbound.Guard{
-				Allow:   p.cfg.Revocation.AllowPrivate,
-				Hosts:   p.cfg.Revocation.Hosts,
-				Setting: "--revocation.hosts",
-			}
+			cfg.Guard = p.cfg.Revocation.Guard()
 		case &made.callback:
-			cfg.Guard = &outbound.Guard{
-				Allow:   p.cfg.Callback.AllowPrivate,
-				Hosts:   p.cfg.Callback.Hosts,
-				Setting: "--callback.hosts",
-			}
+			cfg.Guard = p.cfg.Callback.Guard()
 		}
 		client, err := outbound.New(cfg)
 		if err != nil {

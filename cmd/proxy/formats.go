@@ -6,11 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/api"
-	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/remotetoken"
@@ -34,10 +31,9 @@ func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) 
 		}
 		format.Timestamper, p.timestampReady = t, t.Ready
 	}
-	r := p.cfg.Revocation
 	gatherer, err := revocation.New(revocation.Config{
-		HTTP: p.calls.revocation, AllowPrivate: r.AllowPrivate, Local: p.providers.localCRL, Issuers: p.issuers(trusted),
-		Timeout: r.Timeout, Total: r.Total, MaxAge: r.MaxAge, MaxCRLBytes: r.MaxCRLBytes, Log: p.log.WithName("revocation"),
+		Settings: p.cfg.Revocation, HTTP: p.calls.revocation, Local: p.providers.localCRL,
+		Issuers: p.issuers(trusted), Log: p.log.WithName("revocation"),
 	})
 	if err != nil {
 		return nil, err
@@ -100,50 +96,15 @@ func (p *proxy) openTimestamper(trusted []*x509.Certificate) (*timestamp.Client,
 		Log:        p.log.WithName("timestamp"),
 	}
 	for _, a := range t.Authorities {
-		authority, err := timestampAuthority(a)
+		password, err := firstLine(a.PasswordFile)
 		if err != nil {
 			return nil, fmt.Errorf("open timestamp authority %s: %w", a.URL, err)
 		}
-		cfg.Authorities = append(cfg.Authorities, authority)
-		p.log.Info(
-			"timestamp authority",
-			"name",
-			a.Name,
-			"url",
-			a.URL,
-			"budget",
-			a.Budget.Requests,
-			"window",
-			a.Budget.Window.String(),
-		)
+		cfg.Authorities = append(cfg.Authorities, a.Authority(password))
+		p.log.Info("timestamp authority", "name", a.Name, "url", a.URL,
+			"budget", a.Budget.Requests, "window", a.Budget.Window.String())
 	}
 	return timestamp.New(cfg)
-}
-
-func timestampAuthority(a config.TimestampAuthority) (timestamp.Authority, error) {
-	out := timestamp.Authority{
-		Name:   a.Name,
-		URL:    a.URL,
-		User:   a.User,
-		Budget: timestamp.Budget{Requests: a.Budget.Requests, Window: a.Budget.Window},
-	}
-	if a.PasswordFile != "" {
-		password, err := firstLine(a.PasswordFile)
-		if err != nil {
-			return out, err
-		}
-		out.Password = password
-	}
-	if a.Policy != "" {
-		for arc := range strings.SplitSeq(a.Policy, ".") {
-			n, err := strconv.Atoi(arc)
-			if err != nil {
-				return out, fmt.Errorf("policy %s is no object identifier", a.Policy)
-			}
-			out.Policy = append(out.Policy, n)
-		}
-	}
-	return out, nil
 }
 
 // remoteTokens makes the verifier of bearer tokens that the remote service issued. It returns nil
@@ -154,10 +115,7 @@ func (p *proxy) remoteTokens() (api.RemoteTokens, error) {
 		return nil, nil
 	}
 	return remotetoken.New(remotetoken.Config{
-		Settings: remotetoken.Settings{
-			JWKSURL: t.JWKSURL, IntrospectionURL: t.IntrospectionURL, ClientID: t.ClientID, ClientSecretFile: t.ClientSecretFile,
-			ClientAuth: string(t.ClientAuth), Issuer: t.Issuer, Audience: t.Audience,
-		},
-		HTTP: p.calls.token, Log: p.log.WithName("token"),
+		Settings: t,
+		HTTP:     p.calls.token, Log: p.log.WithName("token"),
 	})
 }

@@ -40,12 +40,8 @@ type cscSettings struct {
 
 // Validate also requires an id where one is needed. Such an entry cannot use the id of a client
 // service, because it does not belong to one.
-func (s *cscSettings) Validate() []error {
-	bad := s.Settings.Validate()
-	if err := s.CheckIdentity(); err != nil {
-		bad = append(bad, err)
-	}
-	return bad
+func (s *cscSettings) Validate() error {
+	return errors.Join(s.Settings.Validate(), s.CheckIdentity())
 }
 
 func (s *cscSettings) open(p *providers, name string) (signing.Provider, error) {
@@ -121,12 +117,12 @@ type pkcs12Settings struct {
 }
 
 // Validate implements config.ProviderSettings.
-func (s *pkcs12Settings) Validate() []error {
+func (s *pkcs12Settings) Validate() error {
 	bad := s.validate()
 	if s.File == "" {
 		bad = append(bad, errors.New("file: is needed"))
 	}
-	return bad
+	return errors.Join(bad...)
 }
 
 func (s *pkcs12Settings) open(p *providers, name string) (signing.Provider, error) {
@@ -148,14 +144,14 @@ type embeddedSettings struct {
 }
 
 // Validate implements config.ProviderSettings.
-func (s *embeddedSettings) Validate() []error {
+func (s *embeddedSettings) Validate() error {
 	bad := s.validate()
 	switch software.KeyType(s.Key) {
 	case "", software.RSA2048, software.RSA3072, software.RSA4096, software.P256, software.P384, software.P521:
 	default:
 		bad = append(bad, fmt.Errorf("key: %q is not RSA-2048, RSA-3072, RSA-4096, P-256, P-384 or P-521", s.Key))
 	}
-	return bad
+	return errors.Join(bad...)
 }
 
 func (s *embeddedSettings) open(p *providers, name string) (signing.Provider, error) {
@@ -187,7 +183,7 @@ type pkcs11Settings struct {
 }
 
 // Validate implements config.ProviderSettings.
-func (s *pkcs11Settings) Validate() []error {
+func (s *pkcs11Settings) Validate() error {
 	bad := s.validate()
 	if s.Module == "" {
 		bad = append(bad, errors.New("module: is needed"))
@@ -201,7 +197,7 @@ func (s *pkcs11Settings) Validate() []error {
 	if _, err := hex.DecodeString(s.KeyID); err != nil {
 		bad = append(bad, errors.New("keyID: want hexadecimal digits"))
 	}
-	return bad
+	return errors.Join(bad...)
 }
 
 func (s *pkcs11Settings) open(p *providers, name string) (signing.Provider, error) {

@@ -73,8 +73,8 @@ func (p *providers) openNamed() (map[string]signing.Provider, error) {
 // openLocal opens the local key that signs if no remote service is configured. It returns the name
 // of the credential too.
 func (p *providers) openLocal() (name string, _ signing.Provider, err error) {
-	options := software.Options{Name: "embedded", Hash: hashOf(p.cfg.Signing.Digest), Log: p.log.WithName("provider")}
-	if p.cfg.Signing.RSAScheme == config.PSS {
+	options := software.Options{Name: "embedded", Hash: p.cfg.Signing.Digest, Log: p.log.WithName("provider")}
+	if p.cfg.Signing.RSAScheme == signing.RSAPSS {
 		options.Algorithm = signing.RSAPSS
 	}
 	if file := p.cfg.Signing.PKCS12File; file != "" {
@@ -89,7 +89,7 @@ func (p *providers) openLocal() (name string, _ signing.Provider, err error) {
 		}
 		return options.Name, provider, nil
 	}
-	key := software.KeyType(p.cfg.Signing.EmbeddedKey)
+	key := p.cfg.Signing.EmbeddedKey
 	if strings.HasPrefix(string(key), "P-") {
 		options.Algorithm = "" // the scheme applies to RSA keys only
 	}

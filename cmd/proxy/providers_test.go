@@ -8,8 +8,8 @@ func TestProviderKinds(t *testing.T) {
 		if _, ok := settings().(opener); !ok {
 			t.Errorf("kind %s cannot be opened", kind)
 		}
-		if bad := settings().Validate(); (len(bad) == 0) != (kind == "embedded") {
-			t.Errorf("kind %s with nothing set: mistakes %v", kind, bad)
+		if err := settings().Validate(); (err == nil) != (kind == "embedded") {
+			t.Errorf("kind %s with nothing set: mistakes %v", kind, err)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
-	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
@@ -21,17 +19,13 @@ import (
 // openStore opens the state folder and locks it.
 func (p *proxy) openStore(ctx context.Context) (err error) {
 	p.store, err = store.Open(ctx, store.Config{
-		Folder:  p.cfg.StateFolder,
-		Ordinal: p.cfg.InstanceOrdinal,
-		Log:     p.log.WithName("store"),
-		Retention: store.Retention{
-			Age:      p.cfg.Retention.Age,
-			Fetched:  p.cfg.Retention.Fetched,
-			MaxBytes: p.cfg.Retention.Bytes,
-		},
-		Recreate: p.cfg.ForceDatabaseRecreate,
-		LockWait: orNone(p.cfg.StateLockWait),
-		MinFree:  orNone(p.cfg.Retention.MinFreeBytes),
+		Folder:    p.cfg.StateFolder,
+		Ordinal:   p.cfg.InstanceOrdinal,
+		Log:       p.log.WithName("store"),
+		Retention: p.cfg.Retention.Retention,
+		Recreate:  p.cfg.ForceDatabaseRecreate,
+		LockWait:  orNone(p.cfg.StateLockWait),
+		MinFree:   orNone(p.cfg.Retention.MinFreeBytes),
 	})
 	if err != nil || !p.cfg.Audit.Enabled {
 		p.state = p.store
@@ -94,27 +88,12 @@ func (p *proxy) openService(context.Context) error {
 		Tries:              s.Tries,
 		Backoff:            s.Backoff,
 		Deadline:           s.Deadline,
-		UnknownOutcome:     signing.UnknownPolicy(s.UnknownOutcome),
+		UnknownOutcome:     s.UnknownOutcome,
 		Grace:              p.signingGrace(),
-		Batch: signing.BatchConfig{
-			Quiet: s.Quiet, MaxWaitSync: s.MaxWaitSync, MaxWaitAsync: s.MaxWaitAsync, CallTimeout: s.CallTimeout,
-		},
+		Batch:              s.Batch,
 	})
 	m.watch(p.registry, p.service, p.store, p.cfg.Limits.QueuedDocuments)
 	return nil
-}
-
-// hashOf returns the hash that a setting names. 0 means the hash that suits the key.
-func hashOf(d config.Digest) crypto.Hash {
-	switch d {
-	case config.SHA256:
-		return crypto.SHA256
-	case config.SHA384:
-		return crypto.SHA384
-	case config.SHA512:
-		return crypto.SHA512
-	}
-	return 0
 }
 
 // maxPasswordBytes bounds the size of a password file.

@@ -56,7 +56,10 @@ var rules = []rule{
 	{pkg: "pkg/hotfolder/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/internal/..."}},
 
 	// Helpers of the programs.
-	{pkg: "pkg/config", may: []string{"pkg/affinity", "pkg/internal/..."}},
+	// The configuration embeds the settings that plugs declare. Plugs know nothing of it.
+	{pkg: "pkg/config", may: []string{"pkg/signing", "pkg/affinity", "pkg/outbound", "pkg/timestamp",
+		"pkg/revocation", "pkg/callback", "pkg/store", "pkg/remotetoken", "pkg/provider/software",
+		"pkg/internal/..."}},
 	// Selects the credential that signs for each client service and watches its health.
 	{pkg: "pkg/credentials", may: []string{"pkg/signing", "pkg/clientservice"},
 		bare: []string{"github.com/go-logr/logr", "github.com/prometheus/client_golang"}},

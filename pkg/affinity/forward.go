@@ -62,16 +62,25 @@ const (
 	Off      Mode = "off"      // it answers 404: each instance answers for its own operations only
 )
 
+// RedirectScheme is the scheme of the address to which clients are redirected.
+type RedirectScheme string
+
+const (
+	// SchemeAuto is https if the published port is 443, and otherwise the scheme that peers are called
+	// with. It is the zero value's meaning too.
+	SchemeAuto  RedirectScheme = "auto"
+	SchemeHTTP  RedirectScheme = "http"
+	SchemeHTTPS RedirectScheme = "https"
+)
+
 // ForwarderConfig is what a Forwarder needs.
 type ForwarderConfig struct {
 	Mode    Mode
 	Source  Source
-	Ordinal int         // of this instance
-	Name    string      // of this instance
-	TLS     *tls.Config // for connections to peers; nil = without TLS
-	// Scheme is the scheme of redirects, http or https. Empty means https if the published port is
-	// 443, and otherwise the scheme that peers are called with.
-	Scheme string
+	Ordinal int            // of this instance
+	Name    string         // of this instance
+	TLS     *tls.Config    // for connections to peers; nil = without TLS
+	Scheme  RedirectScheme // of redirects
 	// Authorities returns the certification authorities that a peer's certificate must chain to. It is
 	// called for every connection. If it is nil or returns nil, the authorities of TLS apply.
 	Authorities func() *x509.CertPool
@@ -274,9 +283,9 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (a
 	if to.Unreachable {
 		return false, f.missing(to.Ordinal)
 	}
-	scheme := f.c.Scheme
+	scheme := string(f.c.Scheme)
 	switch {
-	case scheme != "":
+	case scheme != "" && f.c.Scheme != SchemeAuto:
 	case to.Port == httpsPort:
 		scheme = "https" // a gateway in front terminates TLS
 	default:

@@ -142,10 +142,11 @@ func TestRedirect(t *testing.T) {
 	peer := &f.c.Source.(source).directory.Endpoints[0]
 	for _, test := range []struct {
 		port        int
-		scheme      string
+		scheme      RedirectScheme
 		unreachable bool
 		want        string // Location; empty = 503
 	}{
+		{8080, SchemeAuto, false, "http://h:8080/detail?x=y"}, {443, SchemeAuto, false, "https://h:443/detail?x=y"},
 		{8080, "", false, "http://h:8080/detail?x=y"}, {443, "", false, "https://h:443/detail?x=y"}, {8080, "", true, ""},
 		{9001, "https", false, "https://h:9001/detail?x=y"}, {443, "http", false, "http://h:443/detail?x=y"}, {9001, "https", true, ""},
 	} {

@@ -31,14 +31,28 @@ type Queue interface {
 	Operation(ctx context.Context, id signing.ID) (signing.Operation, error)
 }
 
-// Config is what a Notifier is made of.
-type Config struct {
-	Queue Queue
-	// HTTP makes the calls. It must refuse private addresses (outbound.Guard).
-	HTTP *http.Client
+// Settings say how receivers are told that an operation has ended.
+type Settings struct {
 	// AllowPrivate are the address ranges that may be called although they are not public.
 	AllowPrivate []netip.Prefix
-	Timeout      time.Duration // of one call
+	// Hosts are endings of host names for which an HTTP proxy is asked without resolving them here
+	// (outbound.Guard).
+	Hosts   []string
+	Timeout time.Duration // of one call
+}
+
+// Guard returns the guard for the HTTP client that makes the calls, because clients choose their
+// addresses.
+func (s Settings) Guard() *outbound.Guard {
+	return &outbound.Guard{Allow: s.AllowPrivate, Hosts: s.Hosts, Setting: "--callback.hosts"}
+}
+
+// Config is what a Notifier is made of.
+type Config struct {
+	Settings
+	Queue Queue
+	// HTTP makes the calls. It must refuse private addresses (Settings.Guard).
+	HTTP *http.Client
 	// Secret returns the secret of a client service, which is the key of the HMAC. It returns false if
 	// the client service is not configured any more.
 	Secret     func(clientService string) (string, bool)

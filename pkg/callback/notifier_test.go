@@ -141,7 +141,8 @@ func run(
 		}))
 		defer stop()
 		n := callback.New(callback.Config{
-			Queue: q, HTTP: client, Timeout: 10 * time.Second, Log: testr.New(t), Registerer: q.registry,
+			Settings: callback.Settings{Timeout: 10 * time.Second},
+			Queue:    q, HTTP: client, Log: testr.New(t), Registerer: q.registry,
 			Secret:   func(id string) (string, bool) { return "secret", id != "gone" },
 			Endpoint: func() (string, int) { return "proxy-0.example.org", 8080 },
 		})

@@ -5,6 +5,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/software"
+	"github.com/signstash-proxy/signstash-proxy/pkg/remotetoken"
+	"github.com/signstash-proxy/signstash-proxy/pkg/revocation"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store"
+	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
 // containerEnv is an environment variable that the project's image sets, to any value. Nothing else
@@ -34,21 +44,25 @@ func defaults(in Input) Config {
 		},
 		Management: Management{Port: 8081},
 		Signing: Signing{
-			EmbeddedKey:    RSA2048,
-			RSAScheme:      PKCS1,
-			Quiet:          5 * time.Millisecond,
-			MaxWaitSync:    500 * time.Millisecond,
-			MaxWaitAsync:   time.Second,
-			CallTimeout:    2 * time.Minute,
+			EmbeddedKey: software.RSA2048,
+			RSAScheme:   signing.RSAPKCS1,
+			Batch: signing.BatchConfig{
+				Quiet:        5 * time.Millisecond,
+				MaxWaitSync:  500 * time.Millisecond,
+				MaxWaitAsync: time.Second,
+				CallTimeout:  2 * time.Minute,
+			},
 			Tries:          3,
 			Backoff:        time.Minute,
 			Deadline:       day,
-			UnknownOutcome: UnknownRetry,
+			UnknownOutcome: signing.UnknownRetry,
 		},
-		Remote:     Remote{Token: RemoteToken{ClientAuth: ClientAuthBasic}},
-		Timestamp:  Timestamp{Timeout: 10 * time.Second, MaxSkew: 5 * time.Minute},
-		Revocation: Revocation{Timeout: 10 * time.Second, Total: 30 * time.Second, MaxAge: time.Hour, MaxCRLBytes: 4 << 20},
-		Affinity:   Affinity{Forward: ForwardRequests, Scheme: SchemeAuto},
+		Remote:    Remote{Token: remotetoken.Settings{ClientAuth: clientauth.Basic}},
+		Timestamp: timestamp.Settings{Timeout: 10 * time.Second, MaxSkew: 5 * time.Minute},
+		Revocation: revocation.Settings{
+			Timeout: 10 * time.Second, Total: 30 * time.Second, MaxAge: time.Hour, MaxCRLBytes: 4 << 20,
+		},
+		Affinity: Affinity{Forward: affinity.Forward, Scheme: affinity.SchemeAuto},
 		Limits: Limits{
 			BodyBytes:           2 << 30,
 			DocumentBytes:       1 << 30,
@@ -61,9 +75,11 @@ func defaults(in Input) Config {
 			ClientRate:          1000,
 			ClientFailures:      1,
 		},
-		Audit:     Audit{Enabled: true},
-		Callback:  Callback{Timeout: 10 * time.Second},
-		Retention: Retention{Age: 7 * day, Bytes: 20 << 30, MinFreeBytes: 256 << 20},
+		Audit:    Audit{Enabled: true},
+		Callback: callback.Settings{Timeout: 10 * time.Second},
+		Retention: Retention{
+			Retention: store.Retention{Age: 7 * day, MaxBytes: 20 << 30}, MinFreeBytes: 256 << 20,
+		},
 		HotFolder: HotFolder{Threshold: 1000, Cron: "0 0/5 * * * ?"},
 		Log:       Log{Level: LogInfo, Format: LogJSON},
 	}

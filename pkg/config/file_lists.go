@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
 // lists holds the readers of settings that only the YAML file can hold: lists of entries with
@@ -61,9 +63,7 @@ func (f *yamlFile) providers(list string, _, value *yaml.Node) {
 		}
 		settings := makeSettings()
 		f.decode(at, rest, settings)
-		for _, err := range settings.Validate() {
-			f.mistake("%s: %v", at, err)
-		}
+		f.invalid(at, settings.Validate())
 		f.filesOf(at, settings)
 		f.lists.providers = append(f.lists.providers, Provider{Name: name, Kind: kind, Settings: settings})
 	}
@@ -89,27 +89,27 @@ func nameAndKind(n *yaml.Node) (name, kind string, rest *yaml.Node) {
 // authorities reads the list of timestamp authorities.
 func (f *yamlFile) authorities(list string, _, value *yaml.Node) {
 	for _, n := range f.entries(list, value) {
-		var a TimestampAuthority
+		var a timestamp.AuthoritySettings
 		at := f.at(n) + ": " + list
 		f.decode(at, n, &a)
 		f.filesOf(at, &a)
-		if err := checkWebURL(a.URL); err != nil {
-			f.mistake("%s: url: %v, not %s", at, err, quote(a.URL))
-		}
-		if (a.User == "") != (a.PasswordFile == "") {
-			f.mistake("%s: user and passwordFile: one is set without the other", at)
-		}
-		if a.Policy != "" && !oid.MatchString(a.Policy) {
-			f.mistake("%s: policy: want an object identifier such as 1.2.3.4, not %s", at, quote(a.Policy))
-		}
-		if b := a.Budget; b.Requests < 0 || b.Window < 0 || (b.Requests == 0) != (b.Window == 0) {
-			f.mistake("%s: budget: want requests and window, such as {requests: 20, window: 20m}", at)
-		}
+		f.invalid(at, a.Validate())
 		f.lists.authorities = append(f.lists.authorities, a)
 	}
 }
 
-var oid = regexp.MustCompile(`^[0-2](\.(0|[1-9][0-9]{0,8})){1,30}$`)
+// invalid reports the mistakes that Validate has joined, each as one.
+func (f *yamlFile) invalid(at string, err error) {
+	switch joined, ok := err.(interface{ Unwrap() []error }); {
+	case err == nil:
+	case ok:
+		for _, one := range joined.Unwrap() {
+			f.invalid(at, one)
+		}
+	default:
+		f.mistake("%s: %v", at, err)
+	}
+}
 
 // decode fills the struct to which to points. It reports every key for which the struct has no
 // field.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
 // keySettings are the settings of an invented kind of provider.
@@ -25,9 +27,9 @@ type Inner struct {
 	MaxBatch int `yaml:"maxBatch"`
 }
 
-func (s *keySettings) Validate() []error {
+func (s *keySettings) Validate() error {
 	if s.URL == "" {
-		return []error{errors.New("url: is needed")}
+		return errors.New("url: is needed")
 	}
 	return nil
 }
@@ -83,17 +85,20 @@ revocation.allow-private: 10.1.2.3/16, fd00::1
 	if c.DefaultProvider != "first" {
 		t.Errorf("default provider = %q, want the only one", c.DefaultProvider)
 	}
-	wantTimestamp := Timestamp{Timeout: 3 * time.Second, MaxSkew: 5 * time.Minute, Authorities: []TimestampAuthority{
+	authorities := []timestamp.AuthoritySettings{
 		{
 			Name:         "national",
 			URL:          "https://tsa.example.org/x?y=1",
 			User:         "u",
 			PasswordFile: secret,
 			Policy:       "1.2.3",
-			Budget:       Budget{20, 20 * time.Minute},
+			Budget:       timestamp.Budget{Requests: 20, Window: 20 * time.Minute},
 		},
 		{URL: "http://other.example.org"},
-	}}
+	}
+	wantTimestamp := timestamp.Settings{
+		Timeout: 3 * time.Second, MaxSkew: 5 * time.Minute, Authorities: authorities,
+	}
 	if diff := cmp.Diff(wantTimestamp, c.Timestamp); diff != "" {
 		t.Errorf("timestamp (-want +got):\n%s", diff)
 	}
@@ -105,7 +110,7 @@ revocation.allow-private: 10.1.2.3/16, fd00::1
 
 func TestTimestampURLs(t *testing.T) {
 	c := load(t, Input{Args: []string{"--timestamp.urls=https://a.example.org, http://b.example.org/tsa"}})
-	want := []TimestampAuthority{{URL: "https://a.example.org"}, {URL: "http://b.example.org/tsa"}}
+	want := []timestamp.AuthoritySettings{{URL: "https://a.example.org"}, {URL: "http://b.example.org/tsa"}}
 	if diff := cmp.Diff(want, c.Timestamp.Authorities); diff != "" {
 		t.Errorf("authorities (-want +got):\n%s", diff)
 	}

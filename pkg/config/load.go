@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
 // Input holds the sources of settings. Apart from these, Load reads only the files that settings
@@ -46,7 +48,7 @@ type loader struct {
 	kinds    map[string]func() ProviderSettings
 	lists    struct { // settings that only the file can hold
 		providers   []Provider
-		authorities []TimestampAuthority
+		authorities []timestamp.AuthoritySettings
 	}
 	mistakes []string
 }

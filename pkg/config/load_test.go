@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 var update = flag.Bool("update", false, "write golden files")
@@ -68,7 +70,7 @@ func TestDefaults(t *testing.T) {
 		c.Signing.Deadline != 24*time.Hour ||
 		c.Signing.Tries != 3 ||
 		c.Signing.Backoff != time.Minute ||
-		c.Signing.UnknownOutcome != UnknownRetry {
+		c.Signing.UnknownOutcome != signing.UnknownRetry {
 		t.Errorf("documented defaults differ: %+v", c)
 	}
 	if c.InstanceOrdinal != 0 || c.InstanceName != "machine-3" {

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
+)
 
 func declareRemote(d *declaration, c *Config) {
 	d.group = "Remote signing service"
@@ -21,7 +25,7 @@ func declareRemote(d *declaration, c *Config) {
 	d.add("remote.token.client-id", "ID", text{&t.ClientID}, "The proxy's own id at the introspection endpoint.")
 	d.add("remote.token.client-secret-file", "FILE", text{&t.ClientSecretFile},
 		"File with the secret that belongs to remote.token.client-id.")
-	places := choice[ClientAuth]{&t.ClientAuth, []ClientAuth{ClientAuthBasic, ClientAuthForm}}
+	places := choice[clientauth.Method]{&t.ClientAuth, []clientauth.Method{clientauth.Basic, clientauth.Form}}
 	d.add("remote.token.client-auth", places.form("", "|"), places,
 		"Where the introspection endpoint expects id and secret: basic (HTTP Basic) or form (client_id and "+
 			"client_secret).")

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+)
 
 // declare binds every setting to its field of c. The values that c holds now are the defaults.
 func declare(c *Config) *declaration {
@@ -105,11 +109,13 @@ func declareAffinity(d *declaration, c *Config) {
 		"JSON file that says where the other instances are. This instance asks them for operations that it does not "+
 			"hold. If it is set, the instance is not ready before the file has been read, unless --affinity.forward=off. "+
 			"{} means that there are no others.")
-	modes := choice[ForwardMode]{&a.Forward, []ForwardMode{ForwardRequests, RedirectRequests, ForwardOff}}
+	modes := choice[affinity.Mode]{&a.Forward, []affinity.Mode{affinity.Forward, affinity.Redirect, affinity.Off}}
 	d.add("affinity.forward", modes.form("", "|"), modes,
 		"What happens to a request for another instance's operation. forward: the request is forwarded and the answer "+
 			"passed back. redirect: the client is sent there (307). off: 404.")
-	schemes := choice[RedirectScheme]{&a.Scheme, []RedirectScheme{SchemeAuto, SchemeHTTP, SchemeHTTPS}}
+	schemes := choice[affinity.RedirectScheme]{&a.Scheme, []affinity.RedirectScheme{
+		affinity.SchemeAuto, affinity.SchemeHTTP, affinity.SchemeHTTPS,
+	}}
 	d.add("affinity.redirect.scheme", schemes.form("", "|"), schemes,
 		"Scheme of the address to which clients are redirected. auto: https if the published port is 443, otherwise "+
 			"the scheme of the REST port. https: for a gateway that terminates TLS at any other port.")
@@ -169,7 +175,7 @@ func declareRetention(d *declaration, c *Config) {
 	d.add("retention.fetched", "DURATION", duration{&r.Fetched, 0, 3650 * day},
 		"How long an operation is kept after its owner has fetched all results, if that is shorter than "+
 			"retention.age. 0 = no shorter time, because clients may fetch again.")
-	d.add("retention.size", "BYTES", size{&r.Bytes, 0},
+	d.add("retention.size", "BYTES", size{&r.MaxBytes, 0},
 		"Largest size of all documents and results. It is reduced to four fifths of the disk, and further so that "+
 			"--disk.min-free and a tenth of it stay free. When it is reached, the oldest ended operations of the client "+
 			"services that use most are removed first. A client service that uses no more than an equal share loses "+

@@ -1,6 +1,12 @@
 package config
 
-import "time"
+import (
+	"crypto"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/software"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
 
 func declareSigning(d *declaration, c *Config) {
 	d.group = "Signing"
@@ -11,31 +17,37 @@ func declareSigning(d *declaration, c *Config) {
 	d.add("signing.pkcs12.password-file", "FILE", text{&s.PKCS12PasswordFile},
 		"File whose first line is the password of the PKCS#12 file.").
 		Default = "an empty password"
-	keys := choice[KeyAlgorithm]{&s.EmbeddedKey, []KeyAlgorithm{RSA2048, RSA3072, RSA4096, P256, P384, P521}}
+	keys := choice[software.KeyType]{&s.EmbeddedKey, software.KeyTypes}
 	d.add("signing.embedded.algorithm", keys.form("", "|"), keys,
 		"Kind of the embedded key, which is created at the first start.")
-	digests := choice[Digest]{&s.Digest, []Digest{SHA256, SHA384, SHA512}}
+	digests := named[crypto.Hash]{&s.Digest, []name[crypto.Hash]{
+		{"SHA-256", crypto.SHA256}, {"SHA-384", crypto.SHA384}, {"SHA-512", crypto.SHA512},
+	}}
 	d.add("signing.digest.algorithm", digests.form("", "|"), digests,
 		"Digest algorithm of signatures that a PKCS#12 file or the embedded key makes.").
 		Default = "SHA-256; for P-384 and P-521 the digest of the curve's size"
-	schemes := choice[RSAScheme]{&s.RSAScheme, []RSAScheme{PKCS1, PSS}}
+	schemes := named[signing.SignatureAlgorithm]{&s.RSAScheme, []name[signing.SignatureAlgorithm]{
+		{"PKCS1", signing.RSAPKCS1}, {"PSS", signing.RSAPSS},
+	}}
 	d.add("signing.rsa.scheme", schemes.form("", "|"), schemes,
 		"How an RSA key of a PKCS#12 file, or the embedded RSA key, signs: RSASSA-PKCS1-v1_5 or RSASSA-PSS.")
-	d.add("signing.batch.quiet", "DURATION", duration{&s.Quiet, time.Microsecond, time.Second},
+	d.add("signing.batch.quiet", "DURATION", duration{&s.Batch.Quiet, time.Microsecond, time.Second},
 		"A call that is not full leaves for an idle credential when no further digest has arrived for this time. The "+
 			"time is cut to a tenth of the duration of such calls. It is up to twenty times as long if clients that have "+
 			"just shared a call are likely to come back.")
-	d.add("signing.batch.max-wait.sync", "DURATION", duration{&s.MaxWaitSync, time.Millisecond, time.Minute},
+	d.add("signing.batch.max-wait.sync", "DURATION", duration{&s.Batch.MaxWaitSync, time.Millisecond, time.Minute},
 		"Longest time that a digest of a synchronous request waits for others to share a call with.")
-	d.add("signing.batch.max-wait.async", "DURATION", duration{&s.MaxWaitAsync, time.Millisecond, time.Minute},
+	d.add("signing.batch.max-wait.async", "DURATION", duration{&s.Batch.MaxWaitAsync, time.Millisecond, time.Minute},
 		"The same for asynchronous requests.")
-	d.add("signing.call.timeout", "DURATION", duration{&s.CallTimeout, time.Second, time.Hour},
+	d.add("signing.call.timeout", "DURATION", duration{&s.Batch.CallTimeout, time.Second, time.Hour},
 		"Longest wait for the answer of one remote signing call. After it the outcome is unknown.")
 	d.add("signing.tries", "COUNT", number{&s.Tries, 1, 100},
 		"How often an operation that failed because of the remote service is retried before it is given up.")
 	d.add("signing.retry.backoff", "DURATION", duration{&s.Backoff, time.Millisecond, day},
 		"Time between these retries.")
-	unknown := choice[UnknownOutcome]{&s.UnknownOutcome, []UnknownOutcome{UnknownRetry, UnknownFail}}
+	unknown := choice[signing.UnknownPolicy]{&s.UnknownOutcome, []signing.UnknownPolicy{
+		signing.UnknownRetry, signing.UnknownFail,
+	}}
 	d.add("signing.unknown-outcome", unknown.form("", "|"), unknown,
 		"What happens when the answer of the remote service was lost and cannot be fetched. retry: signs again; a "+
 			"signature may be paid for twice, and the lost one is counted as unknown. fail: the document fails.")

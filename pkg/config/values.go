@@ -199,6 +199,53 @@ func (v choice[T]) form(prefix, separator string) string {
 	return prefix + strings.Join(names, separator)
 }
 
+// named is one of a few values that have names in the configuration, in upper or lower case. The
+// zero value has no name.
+type named[T comparable] struct {
+	to    *T
+	names []name[T]
+}
+
+// name is the name of a value in the configuration.
+type name[T any] struct {
+	text  string
+	value T
+}
+
+func (v named[T]) set(s string) error {
+	text := ""
+	if err := (choice[string]{&text, v.words()}).set(s); err != nil {
+		return err
+	}
+	for _, n := range v.names {
+		if n.text == text {
+			*v.to = n.value
+		}
+	}
+	return nil
+}
+
+func (v named[T]) String() string {
+	for _, n := range v.names {
+		if n.value == *v.to {
+			return n.text
+		}
+	}
+	return ""
+}
+
+func (v named[T]) words() []string {
+	words := make([]string, len(v.names))
+	for i, n := range v.names {
+		words[i] = n.text
+	}
+	return words
+}
+
+func (v named[T]) form(prefix, separator string) string {
+	return choice[string]{nil, v.words()}.form(prefix, separator)
+}
+
 // hostPort has the form HOST:PORT.
 type hostPort struct{ to *string }
 

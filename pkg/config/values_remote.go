@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
 // webURL is an absolute http or https URL, which may have a query.
@@ -36,15 +38,17 @@ func checkWebURL(s string) error {
 const maxList = 100
 
 // authorityURLs is a list of timestamp authorities that are given by their URLs only.
-type authorityURLs struct{ to *[]TimestampAuthority }
+type authorityURLs struct {
+	to *[]timestamp.AuthoritySettings
+}
 
 func (v authorityURLs) set(s string) error {
-	var list []TimestampAuthority
+	var list []timestamp.AuthoritySettings
 	for _, text := range items(s) {
 		if err := checkWebURL(text); err != nil {
 			return err
 		}
-		list = append(list, TimestampAuthority{URL: text})
+		list = append(list, timestamp.AuthoritySettings{URL: text})
 	}
 	if len(list) == 0 || len(list) > maxList {
 		return fmt.Errorf("want 1 to %d URLs, separated by commas", maxList)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,20 +11,10 @@ import (
 	"time"
 )
 
-// Config says how outgoing calls are made. The zero value connects directly, trusts the system's
-// certificate authorities and uses the breaker's defaults.
+// Config is what New needs. The zero value connects directly, trusts the system's certificate
+// authorities and uses the breaker's defaults.
 type Config struct {
-	// ProxyHost and ProxyPort name an HTTP proxy for every call
-	// (--einvoice-integration-client.rest.provider.proxy.hostname, .port). TLS is tunnelled through it
-	// with CONNECT (RFC 9110 9.3.6). Empty means no proxy. The proxy variables of the environment are
-	// ignored.
-	ProxyHost string
-	ProxyPort int
-	// ProxyCredentialsFile holds user:password on its first line (Basic, RFC 7617). It is read for
-	// each call, so it may change at run time.
-	ProxyCredentialsFile string
-	// CAFile is a PEM bundle that is trusted in addition to the system's authorities. It is read once.
-	CAFile string
+	Settings
 	// UserAgent is sent when a request does not set its own. Empty means signstash-proxy.
 	UserAgent string
 	// Guard refuses calls into the internal network. Set it for clients whose addresses come from
@@ -50,22 +39,10 @@ const (
 	http2Silence = 15 * time.Second
 )
 
-// Validate returns every mistake in c. The errors name the flags.
-func (c Config) Validate() []error {
-	var bad []error
-	if c.ProxyHost == "" && (c.ProxyPort != 0 || c.ProxyCredentialsFile != "") {
-		bad = append(bad, errors.New("proxy port or credentials are set, the proxy's host name is not"))
-	}
-	if c.ProxyHost != "" && (c.ProxyPort < 1 || c.ProxyPort > 65535) {
-		bad = append(bad, fmt.Errorf("proxy port %d is not between 1 and 65535", c.ProxyPort))
-	}
-	return bad
-}
-
 // New returns a client that is safe for concurrent use. The client has no overall time-out: the
 // context of each request bounds it.
 func New(c Config) (*http.Client, error) {
-	if err := errors.Join(c.Validate()...); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	roots, err := loadRoots(c.CAFile)

@@ -141,7 +141,9 @@ func TestNotSent(t *testing.T) {
 			"proxy credentials are not there",
 			t.Context(),
 			"http://simulated.invalid",
-			outbound.Config{ProxyHost: "127.0.0.1", ProxyPort: 1, ProxyCredentialsFile: "/nonexistent"},
+			outbound.Config{Settings: outbound.Settings{
+				ProxyHost: "127.0.0.1", ProxyPort: 1, ProxyCredentialsFile: "/nonexistent",
+			}},
 		},
 		{
 			"proxy refuses CONNECT",
@@ -206,7 +208,7 @@ func TestTLS(t *testing.T) {
 	if err := os.WriteFile(bundle, ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a, err := outbound.Exchange(newClient(t, outbound.Config{CAFile: bundle}), post(t.Context(), t, server.URL), 1000)
+	a, err := outbound.Exchange(newClient(t, outbound.Config{Settings: outbound.Settings{CAFile: bundle}}), post(t.Context(), t, server.URL), 1000)
 	if err != nil || string(a.Body) != "HTTP/2.0" {
 		t.Errorf("Exchange = %+v, %v; want HTTP/2.0", a, err)
 	}
@@ -232,7 +234,7 @@ func TestConfig(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]outbound.Config{
+	for name, s := range map[string]outbound.Settings{
 		"port without host":        {ProxyPort: 3128},
 		"credentials without host": {ProxyCredentialsFile: "x"},
 		"host without port":        {ProxyHost: "proxy"},
@@ -240,7 +242,7 @@ func TestConfig(t *testing.T) {
 		"CA bundle is missing":     {CAFile: "/nonexistent"},
 		"CA bundle has no PEM":     {CAFile: empty},
 	} {
-		if _, err := outbound.New(c); err == nil {
+		if _, err := outbound.New(outbound.Config{Settings: s}); err == nil {
 			t.Errorf("%s: New = nil error", name)
 		}
 	}

@@ -28,7 +28,7 @@ func proxyAt(t *testing.T, address string) outbound.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return outbound.Config{ProxyHost: host, ProxyPort: n}
+	return outbound.Config{Settings: outbound.Settings{ProxyHost: host, ProxyPort: n}}
 }
 
 // startTinyproxy runs a real HTTP proxy on loopback that requires user and password. It returns the

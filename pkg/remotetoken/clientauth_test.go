@@ -11,6 +11,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/pipenet"
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 	"github.com/signstash-proxy/signstash-proxy/pkg/remotetoken"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -62,7 +63,7 @@ func introspections(s *service.Service) int64 {
 func TestClientSecretWithSpecialCharacters(t *testing.T) {
 	for _, c := range []struct {
 		endpoint service.ClientAuth
-		set      string
+		set      clientauth.Method
 		calls    int64 // for two tokens
 	}{{service.Decoded, "", 2}, {service.AsItIs, "basic", 3}, {service.InForm, "form", 2}} {
 		bubbleAs(

@@ -63,7 +63,7 @@ func newIntrospector(c Config, secret func() (string, error)) *introspector {
 	return &introspector{
 		url: c.Settings.IntrospectionURL, id: c.Settings.ClientID, secret: secret, http: c.HTTP,
 		places: make(chan struct{}, introspections), remembered: make(map[[sha256.Size]byte]verdict),
-		client: clientauth.Client{Method: clientauth.Method(c.Settings.ClientAuth)},
+		client: clientauth.Client{Method: c.Settings.ClientAuth},
 	}
 }
 

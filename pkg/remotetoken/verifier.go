@@ -28,15 +28,15 @@ type Settings struct {
 	ClientSecretFile string `yaml:"clientSecretFile"`
 	// ClientAuth says how the proxy sends them: basic (HTTP Basic; the default) or form (client_id and
 	// client_secret).
-	ClientAuth string `yaml:"clientAuth"`
+	ClientAuth clientauth.Method `yaml:"clientAuth"`
 	// Each token must name Issuer and Audience. Empty = not checked. Set Audience if the issuer serves
 	// other services too, because otherwise their tokens are valid here.
 	Issuer   string `yaml:"issuer"`
 	Audience string `yaml:"audience"`
 }
 
-// Validate returns every mistake in s, in the words of the configuration file.
-func (s Settings) Validate() []error {
+// Validate returns all mistakes, joined. The errors use the names of the configuration file.
+func (s Settings) Validate() error {
 	var bad []error
 	if (s.JWKSURL == "") == (s.IntrospectionURL == "") {
 		bad = append(bad, errors.New("jwksURL and introspectionURL: exactly one must be set"))
@@ -50,10 +50,10 @@ func (s Settings) Validate() []error {
 	if s.IntrospectionURL != "" && (s.ClientID == "" || s.ClientSecretFile == "") {
 		bad = append(bad, errors.New("introspectionURL: needs clientID and clientSecretFile"))
 	}
-	if err := clientauth.Method(s.ClientAuth).Validate("clientAuth"); err != nil {
+	if err := s.ClientAuth.Validate("clientAuth"); err != nil {
 		bad = append(bad, err)
 	}
-	return bad
+	return errors.Join(bad...)
 }
 
 // Config is what a Verifier needs.
@@ -81,11 +81,11 @@ const leeway = 30 * time.Second
 
 // New returns a Verifier. It makes no request yet. The error lists every mistake in c.
 func New(c Config) (*Verifier, error) {
-	bad := c.Settings.Validate()
+	err := c.Settings.Validate()
 	if c.HTTP == nil {
-		bad = append(bad, errors.New("an HTTP client is needed"))
+		err = errors.Join(err, errors.New("an HTTP client is needed"))
 	}
-	if err := errors.Join(bad...); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	v := &Verifier{set: c.Settings, log: c.Log}
@@ -136,14 +136,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (string, error) {
 			"the settings for tokens of the remote service do not work").Because(err)
 	}
 	v.log.Info("could not verify a token of the remote service", "reason", err.Error())
-	return "", signing.Errorf(
-		signing.KindBusy,
-		"the token cannot be verified at the moment",
-	).Retryable(
-		retryAfter,
-	).Because(
-		err,
-	)
+	busy := signing.Errorf(signing.KindBusy, "the token cannot be verified at the moment").Retryable(retryAfter)
+	return "", busy.Because(err)
 }
 
 func (v *Verifier) verify(ctx context.Context, token string) (string, error) {

@@ -19,28 +19,42 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Config says how revocation data is gathered. The zero value is usable.
-type Config struct {
-	// HTTP makes the requests. It must refuse private addresses (outbound.Guard). Nil means a new
-	// client that does.
-	HTTP *http.Client
+// Settings say how OCSP responses and CRLs are collected. Zero values mean the defaults.
+type Settings struct {
 	// AllowPrivate lists address ranges that may be called although they are not public, for example
 	// for a CA inside the company.
 	AllowPrivate []netip.Prefix
+	// Hosts are endings of host names for which an HTTP proxy is asked without resolving them here
+	// (outbound.Guard).
+	Hosts []string
+	// Timeout bounds one request, default 10 s; Total one Gather, default 30 s.
+	Timeout, Total time.Duration
+	// MaxAge is the longest time for which an answer is cached, even if it is valid longer; default
+	// 1 h.
+	MaxAge time.Duration
+	// MaxCRLBytes is the largest size of a CRL; default 4 MiB, because the CRL goes into the document.
+	MaxCRLBytes int64
+}
+
+// Config is what a Gatherer needs. The zero value is usable.
+type Config struct {
+	Settings
+	// HTTP makes the requests. It must refuse private addresses (Settings.Guard). Nil means a new
+	// client that does.
+	HTTP *http.Client
 	// Issuers returns certificates that are known from other sources; it may be nil. They are used if
 	// a chain lacks an issuer, before the issuer is fetched. Each Gather calls it.
 	Issuers func() []*x509.Certificate
 	// Local returns the CRLs (DER) of an issuer that publishes none; it may be nil. They are checked
 	// like any other CRL.
 	Local func(ctx context.Context, issuer *x509.Certificate) ([][]byte, error)
-	// Timeout bounds one request, default 10 s; Total one Gather, default 30 s.
-	Timeout, Total time.Duration
-	// MaxAge is the longest time for which an answer is cached, even if it is valid longer; default 1
-	// h.
-	MaxAge time.Duration
-	// MaxCRLBytes is the largest size of a CRL; default 4 MiB, because the CRL goes into the document.
-	MaxCRLBytes int64
-	Log         logr.Logger
+	Log   logr.Logger
+}
+
+// Guard returns the guard for the HTTP client that makes the requests, because certificates choose
+// their addresses.
+func (s Settings) Guard() *outbound.Guard {
+	return &outbound.Guard{Allow: s.AllowPrivate, Hosts: s.Hosts, Setting: "--revocation.hosts"}
 }
 
 // Gatherer gathers and caches revocation data. It is safe for concurrent use. Equal requests at the
@@ -60,7 +74,7 @@ func New(cfg Config) (*Gatherer, error) {
 	cfg.MaxCRLBytes = orDefault(cfg.MaxCRLBytes, 4<<20)
 	if cfg.HTTP == nil {
 		var err error
-		if cfg.HTTP, err = outbound.New(outbound.Config{Guard: &outbound.Guard{Allow: cfg.AllowPrivate}}); err != nil {
+		if cfg.HTTP, err = outbound.New(outbound.Config{Guard: cfg.Guard()}); err != nil {
 			return nil, fmt.Errorf("make revocation client: %w", err)
 		}
 	}

@@ -75,7 +75,7 @@ func newWorld(t *testing.T, s shape) *world {
 		_, _ = rw.Write(w.issuing.Raw)
 	})
 	mux.HandleFunc("/elsewhere", func(http.ResponseWriter, *http.Request) { w.elsewheres.Add(1) })
-	w.cfg = Config{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	w.cfg = Config{Settings: Settings{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}
 	return w
 }
 

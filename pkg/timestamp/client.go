@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -54,8 +53,8 @@ type Authority struct {
 // any number. Each instance counts only its own requests, so with several instances divide the
 // number.
 type Budget struct {
-	Requests int
-	Window   time.Duration
+	Requests int           `yaml:"requests"`
+	Window   time.Duration `yaml:"window"`
 }
 
 // Client asks timestamp authorities for tokens. It is safe for concurrent use.
@@ -110,12 +109,10 @@ func New(cfg Config) (*Client, error) {
 }
 
 func (a Authority) validate() error {
-	u, err := url.Parse(a.URL)
+	if err := checkURL(a.URL); err != nil {
+		return err
+	}
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("the URL is not one of http or https")
-	case u.User != nil:
-		return errors.New("the URL holds credentials: they have fields of their own, which are not logged")
 	case a.Budget.Requests < 0 || a.Budget.Requests > maxBudget:
 		return fmt.Errorf("a budget of %d requests is outside 0 to %d", a.Budget.Requests, maxBudget)
 	case a.Budget.Requests > 0 && a.Budget.Window <= 0:

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -409,35 +410,24 @@ func TestValidate(t *testing.T) {
 			t.Errorf("CheckIdentity of %+v wants no client id", missing)
 		}
 	}
-	bad := Settings{
-		URL: "simulated.invalid", TokenURL: "https://u:p@host/", ClientID: "a", OTPFile: "x", TOTPSecretFile: "y",
-		Hash: "md5", Algorithm: "DSA", OperationMode: "B", MaxBatch: -1,
-	}.Validate()
-	var all strings.Builder
-	for _, err := range bad {
-		all.WriteString(err.Error() + "\n")
-	}
-	bad = append(bad, Settings{
-		URL: "https://simulated.invalid", AuthType: "kerberos", ClientAuth: "jwt", GrantType: "implicit", Username: "x",
-	}.Validate()...)
-	bad = append(bad, Settings{URL: "https://simulated.invalid", GrantType: "password", ClientID: "public"}.Validate()...)
-	bad = append(
-		bad,
+	all := fmt.Sprint(errors.Join(
 		Settings{
-			URL:      "https://simulated.invalid",
-			AuthType: "external",
-			TokenURL: "https://simulated.invalid/token",
-		}.Validate()...)
-	bad = append(
-		bad,
-		Settings{URL: "https://simulated.invalid", GrantType: "password", ClientSecretFile: "x"}.Validate()...)
-	for _, err := range bad {
-		all.WriteString(err.Error() + "\n")
-	}
+			URL: "simulated.invalid", TokenURL: "https://u:p@host/", ClientID: "a", OTPFile: "x", TOTPSecretFile: "y",
+			Hash: "md5", Algorithm: "DSA", OperationMode: "B", MaxBatch: -1,
+		}.Validate(),
+		Settings{
+			URL: "https://simulated.invalid", AuthType: "kerberos", ClientAuth: "jwt", GrantType: "implicit", Username: "x",
+		}.Validate(),
+		Settings{URL: "https://simulated.invalid", GrantType: "password", ClientID: "public"}.Validate(),
+		Settings{
+			URL: "https://simulated.invalid", AuthType: "external", TokenURL: "https://simulated.invalid/token",
+		}.Validate(),
+		Settings{URL: "https://simulated.invalid", GrantType: "password", ClientSecretFile: "x"}.Validate(),
+	))
 	for _, want := range []string{"url:", "tokenURL:", "clientID and", "otpFile and", "authType: \"kerberos\"", "clientAuth: \"jwt\"", "grantType: \"implicit\"",
 		"username and passwordFile: one", "grantType: password needs username", "tokenURL: is not used with authType external", "hash:", "algorithm:", "operationMode:", "maxBatch,"} {
-		if !strings.Contains(all.String(), want) {
-			t.Errorf("Validate does not complain about %q:\n%s", want, all.String())
+		if !strings.Contains(all, want) {
+			t.Errorf("Validate does not complain about %q:\n%s", want, all)
 		}
 	}
 }

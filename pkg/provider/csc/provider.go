@@ -26,7 +26,7 @@ var (
 
 // New returns a Provider. It does not call the service yet. The error lists every mistake in c.
 func New(c Config) (*Provider, error) {
-	bad := c.Settings.Validate()
+	bad := []error{c.Settings.Validate()}
 	if c.Name == "" {
 		bad = append(bad, errors.New("name: is needed"))
 	}

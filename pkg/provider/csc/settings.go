@@ -3,6 +3,7 @@ package csc
 import (
 	"cmp"
 	"crypto"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -111,8 +112,8 @@ type Config struct {
 // hashes maps the values of Settings.Hash to hash functions.
 var hashes = map[string]crypto.Hash{"": 0, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
 
-// Validate returns every mistake in s. The errors use the names of the configuration file.
-func (s Settings) Validate() []error {
+// Validate returns all mistakes, joined. The errors use the names of the configuration file.
+func (s Settings) Validate() error {
 	var bad []error
 	add := func(format string, args ...any) { bad = append(bad, fmt.Errorf(format, args...)) }
 	checkURL := func(name, v string) {
@@ -145,7 +146,7 @@ func (s Settings) Validate() []error {
 	if s.MaxBatch < 0 || s.InFlight < 0 || s.SignTimeout < 0 {
 		add("maxBatch, inFlight and signTimeout: must not be negative")
 	}
-	return bad
+	return errors.Join(bad...)
 }
 
 func (s Settings) withDefaults() Settings {

@@ -3,6 +3,7 @@ package safe_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -233,13 +234,10 @@ func TestEndedBeforeFirstUse(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	var text strings.Builder
-	for _, err := range (safe.Settings{URL: "ftp://x", MaxBatch: 11}).Validate() {
-		text.WriteString(err.Error() + "\n")
-	}
+	text := fmt.Sprint(safe.Settings{URL: "ftp://x", MaxBatch: 11}.Validate())
 	for _, want := range []string{"url:", "clientName:", "username:", "passwordFile:", "accountFile:", "accountKeyFile:", "maxBatch"} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("Validate does not complain about %q:\n%s", want, text.String())
+		if !strings.Contains(text, want) {
+			t.Errorf("Validate does not complain about %q:\n%s", want, text)
 		}
 	}
 }

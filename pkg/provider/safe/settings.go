@@ -60,8 +60,8 @@ type Config struct {
 	Log logr.Logger
 }
 
-// Validate returns every mistake in s. The errors use the names of the configuration file.
-func (s Settings) Validate() []error {
+// Validate returns all mistakes, joined. The errors use the names of the configuration file.
+func (s Settings) Validate() error {
 	var bad []error
 	u, err := url.Parse(s.URL)
 	switch {
@@ -84,7 +84,7 @@ func (s Settings) Validate() []error {
 			fmt.Errorf("maxBatch and inFlight: must not be negative, and maxBatch at most %d", maxNumSignatures),
 		)
 	}
-	return bad
+	return errors.Join(bad...)
 }
 
 func (s Settings) withDefaults() Settings {

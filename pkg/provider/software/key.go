@@ -25,6 +25,9 @@ const (
 	P521    KeyType = "P-521"
 )
 
+// KeyTypes lists them.
+var KeyTypes = []KeyType{RSA2048, RSA3072, RSA4096, P256, P384, P521}
+
 func generate(t KeyType) (crypto.Signer, error) {
 	switch t {
 	case RSA2048, "":
