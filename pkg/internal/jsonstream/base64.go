@@ -19,12 +19,12 @@ func (s *Scanner) Base64() (*Base64, error) {
 	}
 	s.pending = false
 	s.advance(1)
-	return &Base64{s: s}, nil
+	return &Base64{l: &s.lexer}, nil
 }
 
 // Base64 is the decoded content of a string. Its errors are those of Scanner.
 type Base64 struct {
-	s    *Scanner
+	l    *lexer
 	quad [4]byte // characters of the current, incomplete quantum
 	n    int     // how many
 	pads int     // padding characters seen, which are in the last quantum
@@ -48,7 +48,7 @@ func (b *Base64) Read(p []byte) (n int, err error) {
 			n += b.takeRest(p[n:])
 			continue
 		}
-		if n > 0 && b.s.pos == b.s.end {
+		if n > 0 && b.l.pos == b.l.end {
 			break // do not wait for the next byte, which may come late
 		}
 		var m int
@@ -71,7 +71,7 @@ func (b *Base64) takeRest(p []byte) int {
 
 // decode decodes as many whole quanta as are available, or else adds single characters.
 func (b *Base64) decode(p []byte) (int, error) {
-	chunk, err := b.s.plain()
+	chunk, err := b.l.plain()
 	if err != nil {
 		return 0, err
 	}
@@ -82,14 +82,14 @@ func (b *Base64) decode(p []byte) (int, error) {
 	if k := min((len(chunk)-1)/4, len(p)/3); k > 0 && b.n == 0 && b.pads == 0 {
 		n, err := base64.StdEncoding.Decode(p[:3*k], chunk[:4*k])
 		if err == nil && n == 3*k {
-			b.s.advance(4 * k)
+			b.l.advance(4 * k)
 			return n, nil
 		}
 	}
 	for _, c := range chunk {
-		b.s.advance(1)
+		b.l.advance(1)
 		if c < ' ' {
-			return 0, b.s.fault(Malformed, "not JSON: a control character in a string; a line break is written \\n")
+			return 0, b.l.fault(Malformed, "not JSON: a control character in a string; a line break is written \\n")
 		}
 		if err := b.add(rune(c)); err != nil {
 			return 0, err
@@ -104,14 +104,14 @@ func (b *Base64) decode(p []byte) (int, error) {
 
 // special handles an escape, or the end of the string.
 func (b *Base64) special() error {
-	r, ended, err := b.s.special()
+	r, ended, err := b.l.special()
 	switch {
 	case err != nil:
 		return err
 	case !ended:
 		return b.add(r)
 	case b.n > 0:
-		return b.s.fault(BadBase64, "is not base64: its end or its padding is missing")
+		return b.l.fault(BadBase64, "is not base64: its end or its padding is missing")
 	}
 	return io.EOF
 }
@@ -122,11 +122,11 @@ func (b *Base64) add(r rune) error {
 	case r == ' ' || r == '\t' || r == '\n' || r == '\r':
 		return nil
 	case b.pads > 0 && b.n == 0:
-		return b.s.fault(BadBase64, "is not base64: something follows its end")
+		return b.l.fault(BadBase64, "is not base64: something follows its end")
 	case r == '=' && b.n >= 2:
 		b.pads++
 	case b.pads > 0 || !inAlphabet(r):
-		return b.s.fault(BadBase64, "is not base64: it contains a character that is not allowed there")
+		return b.l.fault(BadBase64, "is not base64: it contains a character that is not allowed there")
 	}
 	b.quad[b.n] = byte(r)
 	if b.n++; b.n < 4 {
@@ -135,7 +135,7 @@ func (b *Base64) add(r rune) error {
 	b.n = 0
 	n, err := base64.StdEncoding.Decode(b.rest[:], b.quad[:])
 	if err != nil {
-		return b.s.fault(BadBase64, "is not base64")
+		return b.l.fault(BadBase64, "is not base64")
 	}
 	b.left = n
 	return nil

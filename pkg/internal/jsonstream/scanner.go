@@ -5,12 +5,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 )
-
-// bufferBytes is the size of the buffer. It is large enough for fast searches in bulk, and small
-// enough for hundreds of scanners.
-const bufferBytes = 64 << 10
 
 // Limits bound what a Scanner holds in memory. NewScanner replaces zero values by the defaults
 // named beside them.
@@ -40,130 +35,26 @@ func (l *Limits) setDefaults() {
 // error no method may be called. Errors are *Error for faults of the text. Errors of the reader are
 // returned unchanged. Not safe for concurrent use.
 type Scanner struct {
-	r        io.Reader
-	limits   Limits
-	buf      []byte
-	pos, end int   // buf[pos:end] is not consumed yet
-	quote    int   // the first quote at or after pos, or end; stale when less than pos
-	clean    int   // buf[pos:clean] has no quote and no backslash; stale when not beyond pos
-	before   int64 // bytes consumed before buf[0]
-	err      error // of r, sticky
-	started  bool
-
-	path    []element
+	lexer
+	limits  Limits
 	text    int64 // bytes of text returned so far
 	pending bool  // a member or item whose value is not consumed yet
-
-	raw       []byte // text that Raw has recorded
-	recording bool
-	rawMax    int
-}
-
-// element is one step of the path: a name, or an index if name is empty.
-type element struct {
-	name  string
-	index int
 }
 
 // NewScanner returns a scanner of one JSON text.
 func NewScanner(r io.Reader, limits Limits) *Scanner {
 	limits.setDefaults()
-	return &Scanner{r: r, limits: limits, buf: make([]byte, bufferBytes), quote: -1}
+	return &Scanner{lexer: newLexer(r), limits: limits}
 }
 
 // Path returns the path of the value that is being read, as in documents[3].documentRequest.name.
-func (s *Scanner) Path() string {
-	var b strings.Builder
-	for _, e := range s.path {
-		if e.name == "" {
-			b.WriteString("[" + strconv.Itoa(e.index) + "]")
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteByte('.')
-		}
-		b.WriteString(e.name)
-	}
-	return b.String()
-}
+func (s *Scanner) Path() string { return s.path.String() }
 
 // Offset returns the number of bytes consumed.
-func (s *Scanner) Offset() int64 { return s.before + int64(s.pos) }
+func (s *Scanner) Offset() int64 { return s.consumed() }
 
-func (s *Scanner) fault(f Fault, reason string) error {
-	return &Error{Fault: f, Path: s.Path(), Offset: s.Offset(), Reason: reason}
-}
-
-// fill makes at least one byte available.
-func (s *Scanner) fill() error {
-	if s.pos < s.end {
-		return nil
-	}
-	if s.err == nil {
-		s.before += int64(s.end)
-		s.pos, s.end, s.quote, s.clean = 0, 0, -1, 0
-		for tries := 0; s.end == 0 && s.err == nil; tries++ {
-			s.end, s.err = s.r.Read(s.buf)
-			if tries == 100 {
-				s.err = io.ErrNoProgress
-			}
-		}
-	}
-	if s.pos < s.end {
-		return nil
-	}
-	if s.err == io.EOF {
-		return s.fault(Truncated, "the JSON text ends too early")
-	}
-	return s.err
-}
-
-// advance consumes n bytes of the buffer.
-func (s *Scanner) advance(n int) {
-	if s.recording {
-		s.raw = append(s.raw, s.buf[s.pos:s.pos+n]...)
-	}
-	s.pos += n
-}
-
-// peek returns the first byte of the next token.
-func (s *Scanner) peek() (byte, error) {
-	if !s.started {
-		s.started = true
-		if err := s.skipByteOrderMark(); err != nil {
-			return 0, err
-		}
-	}
-	for {
-		if err := s.fill(); err != nil {
-			return 0, err
-		}
-		switch c := s.buf[s.pos]; c {
-		case ' ', '\t', '\n', '\r':
-			s.pos++ // not recorded: Raw leaves blanks between tokens out
-		default:
-			return c, nil
-		}
-	}
-}
-
-// skipByteOrderMark ignores a UTF-8 byte order mark, as RFC 8259 8.1 allows, because some platforms
-// write one.
-func (s *Scanner) skipByteOrderMark() error {
-	for i, want := range []byte("\xEF\xBB\xBF") {
-		if err := s.fill(); err != nil {
-			return err
-		}
-		if s.buf[s.pos] != want {
-			if i > 0 {
-				return s.fault(Malformed, "not JSON")
-			}
-			return nil
-		}
-		s.pos++
-	}
-	return nil
-}
+// End returns an error if anything but blanks follows the value.
+func (s *Scanner) End() error { return s.expectEnd() }
 
 // Object reads an object. For each member it calls member, which reads the value by a method of s.
 // If member does not read the value, Object skips it. Members whose value is null are treated as
@@ -300,21 +191,6 @@ func (s *Scanner) value(read func() error, nullIsAbsent bool) error {
 	return s.Skip()
 }
 
-// literal consumes a word.
-func (s *Scanner) literal(word string) error {
-	s.pending = false
-	for i := range len(word) {
-		if err := s.fill(); err != nil {
-			return err
-		}
-		if s.buf[s.pos] != word[i] {
-			return s.fault(Malformed, "not JSON: an unknown word")
-		}
-		s.advance(1)
-	}
-	return nil
-}
-
 // wrongType returns the fault for a value of the wrong type, or for text that is not a value.
 func (s *Scanner) wrongType(reason string) error {
 	if bytes.IndexByte([]byte(`{["tfn-0123456789`), s.buf[s.pos]) < 0 {
@@ -322,26 +198,3 @@ func (s *Scanner) wrongType(reason string) error {
 	}
 	return s.fault(WrongType, reason)
 }
-
-// End returns an error if anything but blanks follows the value.
-func (s *Scanner) End() error {
-	for {
-		if s.pos == s.end && s.err == nil {
-			if err := s.fill(); err != nil && s.err != io.EOF {
-				return err
-			}
-		}
-		if s.pos == s.end {
-			if s.err == io.EOF {
-				return nil
-			}
-			return s.err
-		}
-		if !isSpace(s.buf[s.pos]) {
-			return s.fault(Malformed, "not JSON: something follows the value")
-		}
-		s.pos++
-	}
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -45,14 +45,6 @@ func (s *Scanner) Raw(limit int) (string, error) {
 	return string(s.raw), s.checkText()
 }
 
-// checkRaw enforces the limit of Raw. It is called at least once for each token and each buffer.
-func (s *Scanner) checkRaw() error {
-	if s.recording && len(s.raw) > s.rawMax {
-		return s.fault(TooLarge, "is longer than "+strconv.Itoa(s.rawMax)+" bytes")
-	}
-	return nil
-}
-
 // checkText enforces the limit of all text together.
 func (s *Scanner) checkText() error {
 	if s.text > s.limits.TextBytes {
