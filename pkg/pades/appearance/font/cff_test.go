@@ -62,11 +62,11 @@ func TestCompactProgramHasTheSameOutlines(t *testing.T) {
 // table returns a table of a test font.
 func table(t *testing.T, name, tag string) []byte {
 	t.Helper()
-	f := &Face{tables: make(map[string][]byte)}
-	if err := f.directory(testFont(t, name)); err != nil {
+	p := &program{tables: make(map[string][]byte)}
+	if err := p.directory(testFont(t, name)); err != nil {
 		t.Fatal(err)
 	}
-	return f.tables[tag]
+	return p.tables[tag]
 }
 
 func TestCharstringFlattening(t *testing.T) {

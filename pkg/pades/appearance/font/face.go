@@ -19,26 +19,15 @@ const maxProgramBytes = 4 << 20
 
 // Face is one complete font. It is immutable and safe for concurrent use.
 type Face struct {
-	name       string // PostScript name
-	unitsPerEm int
-	ascent     int // font units above the baseline
-	descent    int // font units below the baseline, positive
-	capHeight  int
-	lineGap    int
-	box        [4]int // of all glyphs, font units
-	mono       bool
-	serif      bool
-	italic     bool
+	program
+	name   string // PostScript name
+	mono   bool
+	serif  bool
+	italic bool
 
 	glyphs map[rune]uint16 // only of a built-in font; other fonts use the shaper
-	tables map[string][]byte
-	count  int      // glyphs
-	loca   []uint32 // offsets into glyf; one more than glyphs; nil with cff
-	cff    *cffFont // nil = outlines in glyf
-	wide   int      // number of long entries of hmtx
-
-	file   string   // where it was read from; empty if built in
-	names  []string // of the family, for Library.Find
+	file   string          // where it was read from; empty if built in
+	names  []string        // of the family, for Library.Find
 	shaper func() (*shaper, error)
 }
 
@@ -85,19 +74,20 @@ func load(name string, mono, serif bool) (*Face, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack font %s: %w", name, err)
 	}
-	program, err := io.ReadAll(io.LimitReader(r, maxProgramBytes))
+	content, err := io.ReadAll(io.LimitReader(r, maxProgramBytes))
 	if err != nil {
 		return nil, fmt.Errorf("unpack font %s: %w", name, err)
 	}
-	f, err := parse(program)
+	p, err := parse(content)
 	if err != nil {
 		return nil, fmt.Errorf("parse font %s: %w", name, err)
 	}
-	if err := f.parseCmap(); err != nil {
+	glyphs, err := p.unicodeMap()
+	if err != nil {
 		return nil, fmt.Errorf("parse font %s: %w", name, err)
 	}
-	f.name, f.mono, f.serif = name, mono, serif
-	// made on demand, because few signatures need it
+	f := &Face{program: *p, name: name, mono: mono, serif: serif, glyphs: glyphs}
+	// The shaper is made on demand, because few signatures need it.
 	f.shaper = sync.OnceValues(func() (*shaper, error) { return newShaper(f.tables) })
 	return f, nil
 }

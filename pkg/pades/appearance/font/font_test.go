@@ -64,12 +64,12 @@ func TestSubsetProgram(t *testing.T) {
 		f := face(t, name)
 		s := f.NewSubset()
 		codes := s.Encode("Ação É ǻ")
-		program := s.Program()
-		if got := checksum(program); got != 0xb1b0afba {
+		embedded := s.Program()
+		if got := checksum(embedded); got != 0xb1b0afba {
 			t.Errorf("%s: checksum of the program = %#x, want 0xb1b0afba", f.Name(), got)
 		}
-		sub := &Face{tables: make(map[string][]byte)}
-		if err := sub.directory(program); err != nil {
+		sub := &program{tables: make(map[string][]byte)}
+		if err := sub.directory(embedded); err != nil {
 			t.Fatal(err)
 		}
 		if err := sub.parseHeaders(); err != nil {
@@ -90,7 +90,7 @@ func TestSubsetProgram(t *testing.T) {
 
 // checkGlyph checks that a glyph of the subset has the same advance and the same parts as the
 // original.
-func checkGlyph(t *testing.T, f, sub *Face, from, to uint16) {
+func checkGlyph(t *testing.T, f *Face, sub *program, from, to uint16) {
 	t.Helper()
 	wantAdvance, wantBearing := f.metrics(from)
 	if advance, bearing := sub.metrics(to); advance != wantAdvance || bearing != wantBearing {
@@ -169,10 +169,10 @@ func TestParseRefusesDamage(t *testing.T) {
 		"short cmap": writeSFNT(with(whole.tables, "cmap", whole.tables["cmap"][:60])),
 		"short hmtx": writeSFNT(with(whole.tables, "hmtx", nil)),
 	}
-	for name, program := range tests {
-		f, err := parse(program)
+	for name, content := range tests {
+		p, err := parse(content)
 		if err == nil {
-			err = f.parseCmap()
+			_, err = p.unicodeMap()
 		}
 		if err == nil {
 			t.Errorf("%s: parse accepted it", name)

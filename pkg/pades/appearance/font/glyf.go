@@ -74,8 +74,8 @@ func componentSize(flags uint16) int {
 
 // strip returns the outline of a glyph for the subset. number returns the new number of a
 // component.
-func (f *Face) strip(g uint16, number func(uint16) uint16) []byte {
-	outline := f.outline(g)
+func (p *program) strip(g uint16, number func(uint16) uint16) []byte {
+	outline := p.outline(g)
 	switch {
 	case len(outline) < 10:
 		return nil

@@ -1,7 +1,6 @@
 package font
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -41,11 +40,11 @@ func OpenLibrary(folder string) (*Library, error) {
 	left := int64(maxFolderBytes)
 	for _, name := range names {
 		path := filepath.Join(folder, name)
-		program, err := readFont(path, left)
+		content, err := readFont(path, left)
 		if err == nil {
-			left -= int64(len(program))
+			left -= int64(len(content))
 			var face *Face
-			if face, err = parseOwn(path, program); err == nil {
+			if face, err = parseOwn(path, content); err == nil {
 				l.faces = append(l.faces, face)
 			}
 		}
@@ -109,70 +108,25 @@ func readFont(path string, left int64) ([]byte, error) {
 }
 
 // parseOwn reads one of the operator's fonts.
-func parseOwn(path string, program []byte) (*Face, error) {
-	f, err := parse(program)
+func parseOwn(path string, content []byte) (*Face, error) {
+	p, err := parse(content)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.checkLicence(); err != nil {
+	if err := p.checkLicence(); err != nil {
 		return nil, err
 	}
-	s, err := newShaper(f.tables)
+	s, err := newShaper(p.tables)
 	if err != nil {
 		return nil, err
 	}
-	f.file = path
-	f.shaper = func() (*shaper, error) { return s, nil }
+	f := &Face{program: *p, file: path, shaper: func() (*shaper, error) { return s, nil }}
 	f.describe()
 	f.keep("glyf", "CFF ", "head", "hhea", "hmtx", "maxp")
 	if f.cff != nil { // it still refers to the table of the whole file
 		f.cff, err = parseCFF(f.tables["CFF "], f.count)
 	}
 	return f, err
-}
-
-// keep drops all other tables. It copies the kept ones, so that the memory of the file can be
-// freed.
-func (f *Face) keep(names ...string) {
-	kept := make(map[string][]byte)
-	for _, name := range names {
-		if t := f.tables[name]; t != nil {
-			kept[name] = bytes.Clone(t)
-		}
-	}
-	f.tables = kept
-}
-
-// Bits of fsType in table OS/2 (ISO/IEC 14496-22, 5.1.8).
-const (
-	restrictedLicence = 0x0002
-	previewAndPrint   = 0x0004
-	editable          = 0x0008
-	noSubsetting      = 0x0100
-	bitmapsOnly       = 0x0200
-)
-
-// checkLicence refuses a font whose licence bits forbid embedding a subset of its outlines. If
-// several of the first bits are set, the least restrictive one counts.
-func (f *Face) checkLicence() error {
-	os2 := f.tables["OS/2"]
-	if len(os2) < 10 {
-		return nil
-	}
-	bits := u16(os2[8:])
-	forbidden := ""
-	switch {
-	case bits&restrictedLicence != 0 && bits&(previewAndPrint|editable) == 0:
-		forbidden = "embedding"
-	case bits&noSubsetting != 0:
-		forbidden = "embedding of a subset"
-	case bits&bitmapsOnly != 0:
-		forbidden = "embedding of outlines"
-	}
-	if forbidden != "" {
-		return fmt.Errorf("its licence bits (fsType 0x%04x in table OS/2) forbid %s", bits, forbidden)
-	}
-	return nil
 }
 
 // describe sets the names and the style of the font from its tables.
