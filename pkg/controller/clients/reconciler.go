@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
 	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
 )
 
@@ -95,19 +96,12 @@ func (r *reconciler) render(ctx context.Context, owner *metav1.PartialObjectMeta
 	}
 	if r.last == nil {
 		if r.last, err = decode(current.Data); err != nil {
-			logger.Error(
-				err,
-				"the rendered Secret is damaged; broken Secrets of client services cannot fall back to its unreadable entries",
-			)
+			logger.Error(err, "the rendered Secret is damaged; its unreadable entries are lost for broken client Secrets")
 		}
 	}
 	var secrets corev1.SecretList
-	if err := r.cached.List(
-		ctx,
-		&secrets,
-		client.InNamespace(r.config.Namespace),
-		client.UnsafeDisableDeepCopy,
-	); err != nil {
+	here := client.InNamespace(r.config.Namespace)
+	if err := r.cached.List(ctx, &secrets, here, client.UnsafeDisableDeepCopy); err != nil {
 		return "", fmt.Errorf("list Secrets of client services: %w", err)
 	}
 	sources := newSources(secrets.Items)
@@ -158,17 +152,7 @@ func (r *reconciler) write(
 	current *corev1.Secret,
 	data map[string][]byte,
 ) (string, error) {
-	yes := true
-	// No blockOwnerDeletion, because that needs the permission to set finalizers of the StatefulSet.
-	owners := []metav1.OwnerReference{
-		{
-			APIVersion: appsv1.SchemeGroupVersion.String(),
-			Kind:       "StatefulSet",
-			Name:       owner.GetName(),
-			UID:        owner.GetUID(),
-			Controller: &yes,
-		},
-	}
+	owners := kube.OwnedBy(owner)
 	if reflect.DeepEqual(current.Data, data) && reflect.DeepEqual(current.OwnerReferences, owners) {
 		return current.ResourceVersion, nil
 	}

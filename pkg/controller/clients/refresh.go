@@ -13,11 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
 )
-
-// refreshAgain is the time between the two touches of a pod. The second touch is needed because the
-// kubelet may not have seen the new Secret at the first one.
-const refreshAgain = 2 * time.Second
 
 // refresher makes the kubelets update mounted files at once. A kubelet updates the volumes of a pod
 // whenever the pod changes, and otherwise about once a minute.
@@ -38,8 +35,8 @@ func (r *refresher) refresh(ctx context.Context, owner types.UID, version string
 	if r.version != version {
 		r.version, r.touched = version, 0
 	}
-	if r.touched == 1 && now.Sub(r.first) < refreshAgain {
-		return refreshAgain - now.Sub(r.first), nil
+	if r.touched == 1 && now.Sub(r.first) < kube.TouchAgain {
+		return kube.TouchAgain - now.Sub(r.first), nil
 	}
 	if r.touched > 1 {
 		return 0, nil
@@ -50,7 +47,7 @@ func (r *refresher) refresh(ctx context.Context, owner types.UID, version string
 	r.touched++
 	if r.touched == 1 {
 		r.first = now
-		return refreshAgain, nil
+		return kube.TouchAgain, nil
 	}
 	return 0, nil
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
 )
 
 // SecretType is the type of a Secret that holds one client service.
@@ -39,10 +40,6 @@ func known(key string) (string, bool) {
 	}
 	return "", false
 }
-
-// maxFaultBytes bounds the text of a fault, because the API server accepts event notes of at most 1
-// kB (events.k8s.io/v1).
-const maxFaultBytes = 800
 
 // fault says why a Secret is not rendered with its current content. It holds no value of the
 // Secret. The zero fault means that there is no fault.
@@ -90,7 +87,7 @@ func newSources(secrets []corev1.Secret) []*source {
 func newSource(object *corev1.Secret) *source {
 	client, err := parse(object.Data)
 	if err != nil {
-		return &source{object: object, fault: fault{reasonInvalid, clip(describe(err))}}
+		return &source{object: object, fault: fault{reasonInvalid, kube.Note(describe(err))}}
 	}
 	return &source{object: object, client: client}
 }
@@ -166,14 +163,6 @@ func fieldName(field string, inConfig bool) string {
 		return field
 	}
 	return configKey + "." + field // validation of the whole client service found it
-}
-
-// clip cuts text that is too long for an event.
-func clip(text string) string {
-	if len(text) <= maxFaultBytes {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxFaultBytes], "") + "…"
 }
 
 // entry is one client service in the rendered Secret.

@@ -18,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	crsource "sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
 )
 
 // name is the name of the controller in logs, metrics and events.
@@ -59,13 +61,6 @@ func slim(object any) (any, error) {
 	return secret, nil
 }
 
-// Shortest and longest back-off after a failed reconciliation. The longest is short, because a
-// credential must not wait for a quarter of an hour as with the default.
-const (
-	firstRetry = 5 * time.Millisecond
-	lastRetry  = 30 * time.Second
-)
-
 // Setup adds the reconciler to a manager whose cache was configured with Secrets.
 func Setup(mgr ctrl.Manager, config Config) error {
 	r := &reconciler{
@@ -88,9 +83,7 @@ func Setup(mgr ctrl.Manager, config Config) error {
 		Watches(&corev1.Secret{}, r.handler()).
 		WatchesRawSource(crsource.Kind[client.Object](rendered, metadata(), r.handler())).
 		WatchesRawSource(crsource.Func(r.start)).
-		WithOptions(controller.Options{RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
-			firstRetry, lastRetry,
-		)}).
+		WithOptions(controller.Options{RateLimiter: kube.RateLimiter()}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up reconciler of client Secrets: %w", err)

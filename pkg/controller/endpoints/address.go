@@ -7,11 +7,11 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/hostport"
 )
 
@@ -96,23 +96,12 @@ func (w *world) joined() error {
 func (c *Config) addressOf(p *corev1.Pod, ordinal int, w world) address {
 	a := c.find(p, ordinal, w)
 	if a.why != "" {
-		return address{why: clip(a.why)}
+		return address{why: kube.Note(a.why)}
 	}
 	if _, _, err := hostport.Parse(net.JoinHostPort(a.host, strconv.Itoa(a.port))); err != nil {
-		return unknown("%s, port %d: %v", clip(a.host), a.port, err)
+		return unknown("%s, port %d: %v", kube.Note(a.host), a.port, err)
 	}
 	return a
-}
-
-// maxWhyBytes bounds a reason, because the API server accepts event notes of at most 1 kB
-// (events.k8s.io/v1).
-const maxWhyBytes = 800
-
-func clip(text string) string {
-	if len(text) <= maxWhyBytes {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxWhyBytes], "") + "…"
 }
 
 func (c *Config) find(p *corev1.Pod, ordinal int, w world) address {

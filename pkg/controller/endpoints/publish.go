@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
 )
 
 // Reasons of the readiness gate and of events.
@@ -26,10 +27,6 @@ const (
 	reasonPending   = "EndpointPending" // it was never published
 	action          = "Publish"
 )
-
-// touchAgain is the time between the two touches of a pod. The second touch is needed because the
-// kubelet may not have seen the new directory at the first one.
-const touchAgain = 2 * time.Second
 
 // directory writes the directory of all instances if it has changed, and returns the
 // resourceVersion of the ConfigMap.
@@ -56,19 +53,10 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	if err != nil {
 		return "", err
 	}
-	yes := true
 	next := current.DeepCopy()
 	next.Namespace, next.Name = r.config.Namespace, r.config.EndpointsConfigMap
 	next.Data = map[string]string{affinity.DirectoryKey: string(data)}
-	next.OwnerReferences = []metav1.OwnerReference{
-		{
-			APIVersion: appsv1.SchemeGroupVersion.String(),
-			Kind:       "StatefulSet",
-			Name:       owner.Name,
-			UID:        owner.UID,
-			Controller: &yes,
-		},
-	}
+	next.OwnerReferences = kube.OwnedBy(owner)
 	if exists && reflect.DeepEqual(current, next) {
 		return current.ResourceVersion, nil
 	}
@@ -191,7 +179,7 @@ func (r *reconciler) touch(ctx context.Context, instances []instance, version st
 		r.version, r.touched = version, time.Now()
 	}
 	value := version
-	if wait := touchAgain - time.Since(r.touched); wait > 0 {
+	if wait := kube.TouchAgain - time.Since(r.touched); wait > 0 {
 		again = wait
 	} else {
 		value += "+" // the second time

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
 )
 
 const (
@@ -143,16 +145,7 @@ func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port in
 	}
 	labels[perPodLabel] = "true"
 	s.Labels = labels
-	yes := true
-	s.OwnerReferences = []metav1.OwnerReference{
-		{
-			APIVersion: appsv1.SchemeGroupVersion.String(),
-			Kind:       "StatefulSet",
-			Name:       owner.Name,
-			UID:        owner.UID,
-			Controller: &yes,
-		},
-	}
+	s.OwnerReferences = kube.OwnedBy(owner)
 	r.annotateService(s, owner)
 	r.shapeType(&s.Spec)
 	s.Spec.Selector = map[string]string{podNameLabel: s.Name}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -20,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
 )
 
 // name is the name of the controller in logs, metrics and events.
@@ -54,14 +54,6 @@ func slimNode(object any) (any, error) {
 	return object, nil
 }
 
-// Shortest and longest back-off after a failed reconciliation. The longest is short, because an
-// error for one pod must not delay the address of another one for a quarter of an hour as with the
-// default.
-const (
-	firstRetry = 5 * time.Millisecond
-	lastRetry  = 30 * time.Second
-)
-
 // moved reports whether the addresses of a node have changed. Other updates are ignored, because
 // kubelets write the status of a node every few seconds.
 func moved(e event.UpdateEvent) bool {
@@ -89,9 +81,7 @@ func Setup(mgr ctrl.Manager, c Config) error {
 		Watches(&corev1.Pod{}, one).
 		Watches(&corev1.Service{}, one).
 		Watches(&corev1.ConfigMap{}, one).
-		WithOptions(controller.Options{RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
-			firstRetry, lastRetry,
-		)})
+		WithOptions(controller.Options{RateLimiter: kube.RateLimiter()})
 	if c.Mode == NodePort {
 		b = b.Watches(&corev1.Node{}, one, builder.WithPredicates(predicate.Funcs{UpdateFunc: moved}))
 	}
