@@ -79,22 +79,23 @@ func readHeader(src *source) (header, error) {
 func readSections(whole *source, h header) (*Document, error) {
 	if h.offset == 0 {
 		d := newDocument(whole, h)
-		return d, d.readFromEnd()
+		return d, readFromEnd(d)
 	}
 	d := newDocument(whole.from(h.offset), h)
-	err := d.readFromEnd()
+	err := readFromEnd(d)
 	if signing.KindOf(err) != signing.KindDamaged || d.end.behind == 0 {
 		return d, err
 	}
 	d = newDocument(whole, h)
-	if asIs := d.readFromEnd(); signing.KindOf(asIs) != signing.KindDamaged {
+	if asIs := readFromEnd(d); signing.KindOf(asIs) != signing.KindDamaged {
 		return d, asIs
 	}
 	const lost = "it has %d bytes before its header, and its offsets do not lead to a cross-reference section"
 	return nil, damaged(lost, h.offset).Because(err)
 }
 
-func (d *Document) readFromEnd() (err error) {
+// readFromEnd reads the end of the file and the cross-reference sections that it leads to.
+func readFromEnd(d *Document) (err error) {
 	if d.end, err = d.src.findEnd(); err != nil {
 		return err
 	}

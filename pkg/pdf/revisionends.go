@@ -29,9 +29,9 @@ const endWindow = 1024
 // not find it, and rebuild the file from all objects in it.
 func (d *Document) EndFound() bool { return d.src.size-d.end.keyword <= endWindow }
 
-// revisionEnds returns an error if bytes behind the end of a revision belong to no revision. Only white
-// space, comments and what a cross-reference section lists may stand there. A reader that repairs
-// the file would take any other object there for the newest version.
+// revisionEnds returns an error if bytes behind the end of a revision belong to no revision. Only
+// white space, comments and what a cross-reference section lists may stand there. A reader that
+// repairs the file would take any other object there for the newest version.
 func (c fileCheck) revisionEnds() error {
 	t := &revisionEnds{d: c.d}
 	for _, s := range c.d.xref.sections {
@@ -114,13 +114,13 @@ func (t *revisionEnds) item(lex *lexer, from, at int64) (belongs, again bool, er
 		belongs, err := t.listed(ref, from, at)
 		return belongs, false, err
 	}
-	ok, err := t.d.isStartxref(lex)
+	ok, err := isStartxref(t.d, lex)
 	return ok, ok, err
 }
 
-// isStartxref reads startxref with the number of a section. The number is 0 in the first section of
-// a linearized file.
-func (d *Document) isStartxref(lex *lexer) (bool, error) {
+// isStartxref reads startxref with the number of a section of d. The number is 0 in the first
+// section of a linearized file.
+func isStartxref(d *Document, lex *lexer) (bool, error) {
 	word, err := lex.next()
 	if err != nil || word.value != "startxref" {
 		return false, storageFault(err)

@@ -105,7 +105,7 @@ func (w *strayWalk) item(from, at int64) (int64, error) {
 		return s.end, nil
 	}
 	if !isDigit(w.lex.peek()) {
-		ok, err := w.d.isStartxref(w.lex)
+		ok, err := isStartxref(w.d, w.lex)
 		if err == nil && !ok {
 			err = errStray
 		}

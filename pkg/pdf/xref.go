@@ -55,8 +55,8 @@ func (s *section) run(number int) (subsection, bool) {
 	return s.runs[i], true
 }
 
-// sortRuns sorts the subsections. It is damage if an object is listed twice, because readers differ in
-// which entry they use.
+// sortRuns sorts the subsections. It is damage if an object is listed twice, because readers differ
+// in which entry they use.
 func (s *section) sortRuns() error {
 	s.runs = slices.DeleteFunc(s.runs, func(r subsection) bool { return r.count == 0 })
 	slices.SortFunc(s.runs, func(a, b subsection) int { return a.first - b.first })

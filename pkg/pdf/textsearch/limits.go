@@ -9,8 +9,9 @@ type budget struct {
 	streams   int   // opened
 }
 
-// defaultBudget is the budget of every search. An invoice has some thousand operators; a manual of a
-// thousand pages has half a million. The budget limits a search of hostile pages to a few seconds.
+// defaultBudget is the budget of every search. An invoice has some thousand operators; a manual of
+// a thousand pages has half a million. The budget limits a search of hostile pages to a few
+// seconds.
 var defaultBudget = budget{operators: 2_000_000, shown: 8_000_000, forms: 20_000, content: 32 << 20, streams: 400_000}
 
 // Other limits.
