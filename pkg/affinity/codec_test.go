@@ -85,7 +85,13 @@ func FuzzDecodeDirectory(f *testing.F) {
 }
 
 func TestCutOrdinal(t *testing.T) {
-	for name, want := range map[string]string{"proxy-12": "proxy- 12 true", "proxy": " 0 false", "proxy-": " 0 false", "proxy-01": " 0 false", "a-b-0": "a-b- 0 true"} {
+	for name, want := range map[string]string{
+		"proxy-12": "proxy- 12 true",
+		"proxy":    " 0 false",
+		"proxy-":   " 0 false",
+		"proxy-01": " 0 false",
+		"a-b-0":    "a-b- 0 true",
+	} {
 		prefix, n, ok := cutOrdinal(name)
 		if got := strings.Join(
 			[]string{prefix, strconv.Itoa(n), map[bool]string{true: "true", false: "false"}[ok]},

@@ -21,10 +21,11 @@ const (
 
 // Published is the endpoint of one instance as the controller knows it.
 type Published struct {
-	Name     string `json:"name"`     // of the instance: the name of its pod. Its answers carry this name (InstanceHeader)
-	Ordinal  int    `json:"ordinal"`  // 0 to 1023
-	Instance string `json:"instance"` // identity of this run (the pod's UID), because an address may be reused by another pod
-	Host     string `json:"host"`     // where clients reach it; an IPv6 address without brackets
+	Name    string `json:"name"`    // of the instance: the name of its pod. Its answers carry this name (InstanceHeader)
+	Ordinal int    `json:"ordinal"` // 0 to 1023
+	// Instance identifies this run: it is the pod's UID. Another pod may reuse the address.
+	Instance string `json:"instance"`
+	Host     string `json:"host"` // where clients reach it; an IPv6 address without brackets
 	Port     int    `json:"port"`
 	Internal string `json:"internal"` // host:port where peers reach it, whether it is ready or not
 	// Unreachable says that clients cannot reach the instance now. Host and Port are then those of

@@ -23,9 +23,10 @@ func (e Endpoint) HostPort() string { return net.JoinHostPort(e.Host, strconv.It
 
 // Sources is what an instance knows about its own address.
 type Sources struct {
-	Flag     string         // --server.host.port; empty = not given
-	Listen   netip.AddrPort // the address that the REST port listens on; its port is the real one even if the setting said 0
-	HostName string         // of the machine or pod
+	Flag string // --server.host.port; empty = not given
+	// the address that the REST port listens on; its port is the real one even if the setting said 0
+	Listen   netip.AddrPort
+	HostName string // of the machine or pod
 	Ordinal  int
 }
 

@@ -11,7 +11,9 @@ func TestResolve(t *testing.T) {
 		in   Sources
 		want string
 	}{
-		{"flag first", Sources{Flag: "sign.example.org:443", Listen: netip.MustParseAddrPort("127.0.0.1:8080"), HostName: "pod-0"}, "sign.example.org:443"},
+		{"flag first", Sources{
+			Flag: "sign.example.org:443", Listen: netip.MustParseAddrPort("127.0.0.1:8080"), HostName: "pod-0",
+		}, "sign.example.org:443"},
 		{"IPv6 flag", Sources{Flag: "[2001:db8::1]:443", HostName: "pod-0"}, "[2001:db8::1]:443"},
 		{"listen address", Sources{Listen: netip.MustParseAddrPort("192.0.2.7:8080"), HostName: "pod-0"}, "192.0.2.7:8080"},
 		{"mapped listen address", Sources{Listen: netip.MustParseAddrPort("[::ffff:192.0.2.7]:8080")}, "192.0.2.7:8080"},

@@ -94,8 +94,9 @@ type Forwarder struct {
 	c        ForwarderConfig
 	client   *http.Client
 	scheme   string
+	peers    peers
+	proofs   proofs
 	met      sync.Map // by internal address: identity of the instance that was last asked there
-	proofs   sync.Map // set of runOf: the runs of peers that have given a proof
 	outcomes *prometheus.CounterVec
 }
 
@@ -106,6 +107,7 @@ func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 		Name: "signstash_forwards_total",
 		Help: "Questions put to other instances, by outcome: answered, unknown (not theirs), silent.",
 	}, []string{"outcome"})}
+	f.peers = peers{source: c.Source, ordinal: c.Ordinal, name: c.Name, outcomes: f.outcomes}
 	if c.TLS != nil {
 		f.scheme = "https"
 	}
@@ -163,48 +165,7 @@ func (f *Forwarder) Elsewhere(r *http.Request) bool {
 // Owner returns the instance that holds an operation. It returns nil if no instance can hold it, or
 // if this instance does. The error has KindBusy if the instance exists or existed and its address
 // is not known, or if no directory was read yet.
-func (f *Forwarder) Owner(id signing.ID) (*Published, error) {
-	ordinal := id.Ordinal()
-	if ordinal == f.c.Ordinal {
-		return nil, nil
-	}
-	d, known := f.c.Source.Directory()
-	if !known {
-		return nil, f.noDirectory()
-	}
-	if peer, ok := d.find(ordinal); ok {
-		return &peer, nil
-	}
-	if ordinal < max(d.Ever, d.Expected) {
-		return nil, f.missing(ordinal)
-	}
-	return nil, nil
-}
-
-// noDirectory is the error while the other instances are not known yet.
-func (f *Forwarder) noDirectory() error {
-	f.outcomes.WithLabelValues("silent").Inc()
-	return signing.Errorf(signing.KindBusy, "the list of the other instances could not be read yet").Retryable(retryAfter)
-}
-
-// missing is the error for an instance that must be asked and cannot be reached.
-func (f *Forwarder) missing(ordinal int) error {
-	f.outcomes.WithLabelValues("silent").Inc()
-	return signing.Errorf(signing.KindBusy, "instance %s does not answer", f.nameOf(ordinal)).Retryable(retryAfter)
-}
-
-// nameOf returns the name of the instance with that ordinal, even if its address is not known. The
-// names of all instances differ only in the ordinal at the end.
-func (f *Forwarder) nameOf(ordinal int) string {
-	d, _ := f.c.Source.Directory()
-	if p, ok := d.find(ordinal); ok {
-		return p.Name
-	}
-	if prefix, own, ok := cutOrdinal(f.c.Name); ok && own == f.c.Ordinal {
-		return fmt.Sprintf("%s%d", prefix, ordinal)
-	}
-	return fmt.Sprintf("with ordinal %d", ordinal)
-}
+func (f *Forwarder) Owner(id signing.ID) (*Published, error) { return f.peers.owner(id) }
 
 // Send forwards a request to a peer and passes the answer back. If answered is true, w was written
 // to. longest is how long the request allows the peer to wait before its answer begins. An error of
@@ -225,7 +186,7 @@ func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, t
 		}
 		return f.redirect(w, r, to)
 	}
-	if body == nil && changes(r.Method) && !f.proved(to) {
+	if body == nil && changes(r.Method) && !f.proofs.given(to) {
 		if err := f.probe(r, to); err != nil {
 			return false, err
 		}
@@ -248,13 +209,8 @@ func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, t
 		// This instance accepts the client, so the other one has not read the changed client services
 		// yet.
 		f.outcomes.WithLabelValues("silent").Inc()
-		return false, signing.Errorf(
-			signing.KindBusy,
-			"instance %s does not know the credential yet",
-			to.Name,
-		).Retryable(
-			retryAfter,
-		)
+		busy := signing.Errorf(signing.KindBusy, "instance %s does not know the credential yet", to.Name)
+		return false, busy.Retryable(retryAfter)
 	}
 	f.outcomes.WithLabelValues("answered").Inc()
 	return true, a.relay(w)
@@ -281,7 +237,7 @@ func (f *Forwarder) probe(r Request, to *Published) error {
 // the body (RFC 9110 15.4.8).
 func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (answered bool, err error) {
 	if to.Unreachable {
-		return false, f.missing(to.Ordinal)
+		return false, f.peers.missing(to.Ordinal)
 	}
 	scheme := string(f.c.Scheme)
 	switch {
@@ -299,7 +255,7 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (a
 
 // ask sends a question to a peer. The answer must begin within limit and must come from the
 // intended instance. An answer of anything else at its address, such as a gateway or a sidecar,
-// counts as no answer. checkProof decides whether the answer is believed.
+// counts as no answer. proofs.check decides whether the answer is believed.
 func (f *Forwarder) ask(
 	ctx context.Context,
 	cancel func(),
@@ -338,7 +294,7 @@ func (f *Forwarder) ask(
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	default:
-		err = f.checkProof(pass, to, resp)
+		err = f.proofs.check(pass, to, resp)
 	}
 	if err != nil {
 		a.end()
@@ -357,7 +313,7 @@ func (f *Forwarder) request(ctx context.Context, q question, to *Published, p *p
 	if err != nil {
 		return nil, Pass{}, err
 	}
-	pass, err := q.authorize(Ask{Method: q.method, URL: req.URL, To: to, Proved: f.proved(to)})
+	pass, err := q.authorize(Ask{Method: q.method, URL: req.URL, To: to, Proved: f.proofs.given(to)})
 	if err != nil {
 		return nil, Pass{}, err
 	}

@@ -71,7 +71,9 @@ func TestHeaders(t *testing.T) {
 		_, _ = io.WriteString(w, "body")
 	})
 	r := httptest.NewRequest(http.MethodDelete, "/a%2Fb?x=%20y", nil)
-	for _, name := range []string{"Authorization", "Accept", "Traceparent", "Cookie", "Connection", "X-Forwarded-For", "Upgrade", TargetHeader} {
+	for _, name := range []string{
+		"Authorization", "Accept", "Traceparent", "Cookie", "Connection", "X-Forwarded-For", "Upgrade", TargetHeader,
+	} {
 		r.Header.Set(name, "x")
 	}
 	w := httptest.NewRecorder()
@@ -93,7 +95,14 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("the peer got %s: %q, want %q", name, got, want)
 		}
 	}
-	for name, want := range map[string]string{"Content-Disposition": "x", "Retry-After": "x", InstanceHeader: "p-1", "Set-Cookie": "", "X-Secret": "", "Keep-Alive": ""} {
+	for name, want := range map[string]string{
+		"Content-Disposition": "x",
+		"Retry-After":         "x",
+		InstanceHeader:        "p-1",
+		"Set-Cookie":          "",
+		"X-Secret":            "",
+		"Keep-Alive":          "",
+	} {
 		if got := w.Header().Get(name); got != want {
 			t.Errorf("the client got %s: %q, want %q", name, got, want)
 		}

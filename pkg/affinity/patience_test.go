@@ -148,7 +148,8 @@ func TestRedirect(t *testing.T) {
 	}{
 		{8080, SchemeAuto, false, "http://h:8080/detail?x=y"}, {443, SchemeAuto, false, "https://h:443/detail?x=y"},
 		{8080, "", false, "http://h:8080/detail?x=y"}, {443, "", false, "https://h:443/detail?x=y"}, {8080, "", true, ""},
-		{9001, "https", false, "https://h:9001/detail?x=y"}, {443, "http", false, "http://h:443/detail?x=y"}, {9001, "https", true, ""},
+		{9001, "https", false, "https://h:9001/detail?x=y"},
+		{443, "http", false, "http://h:443/detail?x=y"}, {9001, "https", true, ""},
 	} {
 		peer.Port, peer.Unreachable, f.c.Scheme = test.port, test.unreachable, test.scheme
 		for name, call := range map[string]func(http.ResponseWriter, *http.Request) (bool, error){

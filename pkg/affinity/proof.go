@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync"
 )
 
 // ProofHeader of an answer to another instance proves which instance gave the answer. See Pass.
@@ -38,9 +39,13 @@ type Pass struct {
 	Proves func(status int, proof string) bool
 }
 
-// proved reports whether the latest answer of this run of a peer at its address carried a proof.
-func (f *Forwarder) proved(to *Published) bool {
-	_, ok := f.proofs.Load(runOf(to))
+// proofs remembers which runs of peers have given a proof. The zero value is empty and ready. Safe
+// for concurrent use.
+type proofs struct{ runs sync.Map } // a set of runOf
+
+// given reports whether the latest answer of this run of a peer at its address carried a proof.
+func (p *proofs) given(to *Published) bool {
+	_, ok := p.runs.Load(runOf(to))
 	return ok
 }
 
@@ -52,13 +57,13 @@ var (
 	errNoProof    = errors.New("its answer carries no proof, but this run of the instance has given one before")
 )
 
-// checkProof decides whether an answer is believed. An answer with a wrong proof is never believed.
+// check decides whether an answer is believed. An answer with a wrong proof is never believed.
 // An answer without a proof is believed if this run has given none before, because instances of
 // earlier releases give none and must be understood during an upgrade. If Published.Instance
 // identifies the run, a run that has given a proof must give one in every later answer, because
 // otherwise another program has taken over its address. If Published.Instance is empty, an earlier
 // release may have come back, so its answer is believed.
-func (f *Forwarder) checkProof(pass Pass, to *Published, resp *http.Response) error {
+func (p *proofs) check(pass Pass, to *Published, resp *http.Response) error {
 	if pass.Proves == nil || resp.StatusCode == http.StatusUnauthorized { // a 401 is not believed anyway
 		return nil
 	}
@@ -67,11 +72,11 @@ func (f *Forwarder) checkProof(pass Pass, to *Published, resp *http.Response) er
 	case proof != "" && !pass.Proves(resp.StatusCode, proof):
 		return errWrongProof
 	case proof != "":
-		f.proofs.Store(runOf(to), struct{}{})
-	case to.Instance != "" && f.proved(to):
+		p.runs.Store(runOf(to), struct{}{})
+	case to.Instance != "" && p.given(to):
 		return errNoProof
 	default:
-		f.proofs.Delete(runOf(to))
+		p.runs.Delete(runOf(to))
 	}
 	return nil
 }

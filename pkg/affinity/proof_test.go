@@ -53,8 +53,8 @@ func TestProof(t *testing.T) {
 			t.Errorf("%s: the client got the proof %q", test.name, got)
 		}
 		if len(asks) != 1 || asks[0].Method != http.MethodGet || asks[0].URL.Path != "/x" || asks[0].To.Name != "p-1" ||
-			f.proved(peer) != test.proved {
-			t.Errorf("%s: asked %v, and proved is %v, want %v", test.name, asks, f.proved(peer), test.proved)
+			f.proofs.given(peer) != test.proved {
+			t.Errorf("%s: asked %v, and proved is %v, want %v", test.name, asks, f.proofs.given(peer), test.proved)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func TestRefusalNeedsNoProof(t *testing.T) {
 		}
 		refuse = true
 	}
-	if !f.proved(owner) {
+	if !f.proofs.given(owner) {
 		t.Error("a refusal takes back that the peer has proved itself")
 	}
 }

@@ -13,33 +13,6 @@ import (
 // the answer to a question for an Idempotency-Key.
 const maxSmallAnswer = 64 << 10
 
-// expected returns the other instances that must have answered before an operation counts as
-// unknown. An instance whose address is not known has none in the result. The error has KindBusy if
-// no directory was read yet.
-func (f *Forwarder) expected() (peers []Published, err error) {
-	d, known := f.c.Source.Directory()
-	if !known {
-		return nil, f.noDirectory()
-	}
-	for ordinal := range d.Expected {
-		if ordinal == f.c.Ordinal {
-			continue
-		}
-		peer, ok := d.find(ordinal)
-		if !ok {
-			peer = Published{Name: f.nameOf(ordinal), Ordinal: ordinal}
-		}
-		peers = append(peers, peer)
-	}
-	// An instance that is being scaled down is not expected any more, but it may still answer.
-	for _, peer := range d.Endpoints {
-		if peer.Ordinal >= d.Expected && peer.Ordinal != f.c.Ordinal {
-			peers = append(peers, peer)
-		}
-	}
-	return peers, nil
-}
-
 // reply is the result of one question: an answer to pass on, no (answer and err are nil), or an
 // error because the peer did not answer.
 type reply struct {
@@ -164,7 +137,7 @@ func (f *Forwarder) askEach(
 	q question,
 	limit time.Duration,
 ) (replies <-chan reply, asked int, err error) {
-	peers, err := f.expected()
+	peers, err := f.peers.expected()
 	if err != nil {
 		return nil, 0, err
 	}

@@ -45,9 +45,9 @@ type FilesConfig struct {
 	Registerer   prometheus.Registerer // nil = no metrics
 }
 
-// Files is the Source that reads mounted files. It refuses a version that is broken: the log and the
-// metrics report it, and the last good version stays in force. A missing or empty file means that
-// nobody has written it yet.
+// Files is the Source that reads mounted files. It refuses a version that is broken: the log and
+// the metrics report it, and the last good version stays in force. A missing or empty file means
+// that nobody has written it yet.
 type Files struct {
 	c         FilesConfig
 	endpoint  *filewatch.LastGood[Endpoint]  // without a value until the endpoint is known
@@ -55,8 +55,8 @@ type Files struct {
 	faults    *prometheus.CounterVec
 }
 
-// NewFiles reads the files as they are now. A missing or broken file is not an error, because it may
-// become good later. The only error is that the metrics cannot be registered.
+// NewFiles reads the files as they are now. A missing or broken file is not an error, because it
+// may become good later. The only error is that the metrics cannot be registered.
 func NewFiles(c FilesConfig) (*Files, error) {
 	f := &Files{c: c, faults: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "signstash_affinity_file_faults_total",
@@ -209,7 +209,8 @@ func readMounted(path string) ([]byte, error) {
 	return data, err
 }
 
-// isEmpty reports whether nobody has written the file yet. It logs that while no version is in force.
+// isEmpty reports whether nobody has written the file yet. It logs that while no version is in
+// force.
 func (f *Files) isEmpty(data []byte, path string, good bool) bool {
 	if len(bytes.TrimSpace(data)) > 0 {
 		return false

@@ -54,7 +54,9 @@ func TestFilesKeepTheLastGood(t *testing.T) {
 	good := `{"expected": 2, "ever": 2, "endpoints": [{"name": "p-1", "ordinal": 1, "instance": "uid", "host": "h", "port": 1, "unheard": true}]}`
 	content(good)
 	name("p-1")
-	for _, bad := range []string{"{", `{"expected": -1}`, `{"endpoints": [{"name": "p-0", "host": "h h", "port": 1}]}`, "", "null and more"} {
+	for _, bad := range []string{
+		"{", `{"expected": -1}`, `{"endpoints": [{"name": "p-0", "host": "h h", "port": 1}]}`, "", "null and more",
+	} {
 		content(bad)
 		if d, known := f.Directory(); d.Expected != 2 || len(d.Endpoints) != 1 || !known {
 			t.Errorf("after %q the directory is %+v, want the last good one", bad, d)
