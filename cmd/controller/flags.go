@@ -53,7 +53,8 @@ func declare(s *settings) *flag.FlagSet {
 		"`NAME` of the Lease of the leader election; default: name of the StatefulSet with -controller")
 	text(&c.Deployment, "deployment", "",
 		"`NAME` of the controller's Deployment, which owns the Lease; default: name of the Lease")
-	f.BoolVar(&c.LeaderElect, "leader-elect", true, "elect one of several controllers as the leader; only the leader works")
+	f.BoolVar(&c.LeaderElect, "leader-elect", true,
+		"elect one of several controllers as the leader; only the leader works")
 	declareEndpoint(&c.Endpoint, f)
 	text(&c.MetricsAddress, "metrics-address", ":8082", "`HOST:PORT` of /metrics; 0 = none")
 	text(&c.HealthAddress, "health-address", ":8081", "`HOST:PORT` of /healthz and /readyz; 0 = none")
@@ -81,7 +82,8 @@ func declareEndpoint(e *controller.Endpoint, f *flag.FlagSet) {
 }
 
 // parse reads the flags in args, and those that args do not give from env: flag host-template is
-// the variable HOST_TEMPLATE. It writes help to stdout. The error is an *invalidError or flag.ErrHelp.
+// the variable HOST_TEMPLATE. It writes help to stdout. The error is an *invalidError or
+// flag.ErrHelp.
 func parse(args, env []string, stdout io.Writer) (settings, error) {
 	var s settings
 	f := declare(&s)

@@ -31,7 +31,9 @@ func TestParse(t *testing.T) {
 		{"namespace", c.Namespace, "n"}, {"statefulset", c.StatefulSet, "r"}, {"clients", c.ClientsSecret, "r-clients"},
 		{"endpoints", c.EndpointsConfigMap, "r-endpoints"}, {"headless", c.HeadlessService, "r-headless"},
 		{"lease", c.Lease, "r-controller"}, {"deployment", c.Deployment, "r-controller"},
-		{"host", c.Endpoint.HostTemplate, "{pod}.example.org"}, {"annotation", c.Endpoint.ServiceAnnotations["a.example.org/b"], "{pod}, c"}, {"level", s.logLevel, "debug"}, {"format", s.logFormat, "text"},
+		{"host", c.Endpoint.HostTemplate, "{pod}.example.org"},
+		{"annotation", c.Endpoint.ServiceAnnotations["a.example.org/b"], "{pod}, c"},
+		{"level", s.logLevel, "debug"}, {"format", s.logFormat, "text"},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s = %q, want %q", test.name, test.got, test.want)

@@ -24,8 +24,8 @@ import (
 
 // The crash tests run this test binary again as another process. It works on a store, writes to its
 // standard output what the store has promised, and is killed with SIGKILL: by itself at a named
-// step, or by the test at any moment. Then the test opens the folder and compares. A kill keeps what
-// the kernel was told to write, so TestOrderOfSystemCalls checks the fsyncs.
+// step, or by the test at any moment. Then the test opens the folder and compares. A kill keeps
+// what the kernel was told to write, so TestOrderOfSystemCalls checks the fsyncs.
 
 // helperRoles are what the test binary does when it is started as another process.
 var helperRoles = map[string]func() error{

@@ -51,7 +51,8 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	open(t, store.Config{Folder: folder})
 }
 
-// TestOpenWaitsForTheLock waits until the old process has ended, as after a forced deletion of a pod.
+// TestOpenWaitsForTheLock waits until the old process has ended, as after a forced deletion of a
+// pod.
 func TestOpenWaitsForTheLock(t *testing.T) {
 	folder := t.TempDir()
 	first := open(t, store.Config{Folder: folder})

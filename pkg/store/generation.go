@@ -116,9 +116,9 @@ func readGeneration(ctx context.Context, db *sql.DB) (version int, generation in
 	return version, generation, err
 }
 
-// examine is checkTables on a connection that only reads. A connection that writes would copy the WAL
-// into the database file or delete it when it closes, and a refused start must leave both as they
-// are, because somebody may still rescue what they hold.
+// examine is checkTables on a connection that only reads. A connection that writes would copy the
+// WAL into the database file or delete it when it closes, and a refused start must leave both as
+// they are, because somebody may still rescue what they hold.
 func (f *folder) examine(ctx context.Context) error {
 	if f.Making {
 		return nil

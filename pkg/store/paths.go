@@ -27,8 +27,8 @@ const (
 
 // The name of an operation's file says what the database knows about it:
 //
-//	<id>.new   The documents are complete and durable, and the commit of the operation may not have happened.
-//	<id>       The operation was committed.
+//	<id>.new   The documents are complete and durable. The operation may not be committed.
+//	<id>       The operation is committed.
 //
 // Create renames the file after the commit. So a start can distinguish the documents of a request
 // that was never accepted, which it removes, from documents that were accepted and that the

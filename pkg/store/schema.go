@@ -185,7 +185,8 @@ var upgrades = map[int]string{
 		CREATE INDEX operations_of_client ON operations (client_service, ended, id) WHERE is_ended = 1;
 		ALTER TABLE operations ADD COLUMN metadata INTEGER NOT NULL DEFAULT 0;
 		UPDATE operations SET metadata = document_count * 700 + coalesce((SELECT sum(section_size) FROM progress
-			WHERE id > operations.id AND id <= operations.id + operations.document_count * 1024 AND section_at IS NULL), 0);` + usageSchema +
+			WHERE id > operations.id AND id <= operations.id + operations.document_count * 1024 AND section_at IS NULL), 0);` +
+		usageSchema +
 		`INSERT INTO usage SELECT client_service, sum(bytes + metadata) FROM operations GROUP BY client_service`,
 }
 

@@ -48,8 +48,8 @@ func TestFullMetadata(t *testing.T) {
 	}
 }
 
-// TestStoredAlthoughReported keeps and counts the documents of an operation that exists although its
-// commit was reported as failed.
+// TestStoredAlthoughReported keeps and counts the documents of an operation that exists although
+// its commit was reported as failed.
 func TestStoredAlthoughReported(t *testing.T) {
 	s := open(t, store.Config{Folder: t.TempDir()})
 	op := create(t, s, "kept", "a document")

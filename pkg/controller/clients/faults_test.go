@@ -10,9 +10,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-// geheim stands for every value that must not be told; ids too, since a secret may stand in the
-// wrong key.
-const geheim = "geheim"
+// marker is part of every value that must not appear in an event. Ids have it too, because a secret
+// may be under the wrong key.
+const marker = "geheim"
 
 // TestFaults: each fault is named in an event on its Secret, without a value, and keeps the Secret
 // out.
@@ -22,28 +22,58 @@ func TestFaults(t *testing.T) {
 		data data
 		note string
 	}{
-		"no-id":           {data{"secret": geheim}, "clientId: is missing or empty"},
-		"id-colon":        {data{"clientId": geheim + ":", "secret": "s"}, "clientId: the id contains a colon, which HTTP Basic cannot carry"},
-		"id-newline":      {data{"clientId": geheim + "\n", "secret": "s"}, "clientId: the id contains a control character"},
-		"id-not-utf8":     {data{"clientId": geheim + "\xff", "secret": "s"}, "clientId: is not UTF-8"},
-		"no-secret":       {data{"clientId": geheim}, "secret: is missing or empty"},
-		"empty-secret":    {data{"clientId": geheim, "secret": ""}, "secret: is missing or empty"},
-		"secret-newline":  {data{"clientId": geheim, "secret": geheim + "\n"}, "secret: ends with a line break (write it with printf or echo -n)"},
-		"secret-not-utf8": {data{"clientId": geheim, "secret": geheim + "\xff"}, "secret: is not UTF-8"},
-		"long-secret":     {data{"clientId": geheim, "secret": strings.Repeat(geheim, 200)}, "secret: is longer than 1024 bytes"},
-		"previous":        {data{"clientId": geheim, "secret": "s", "previousSecret": geheim + "\t"}, "previousSecret: contains a control character"},
-		"case":            {data{"clientId": geheim, "secret": "s", "PreviousSecret": geheim}, "PreviousSecret: unknown key; did you mean previousSecret?"},
-		"config-json":     {data{"clientId": geheim, "secret": "s", "config": "{" + geheim}, "config: not JSON at line 1, column 2"},
-		"config-array":    {data{"clientId": geheim, "secret": "s", "config": "[]"}, "config: want an object"},
-		"config-unknown":  {data{"clientId": geheim, "secret": "s", "config": `{"folder": "` + geheim + `"}`}, "config.folder: unknown key"},
-		"config-secret":   {data{"clientId": geheim, "secret": "s", "config": `{"secret": "` + geheim + `"}`}, "config.secret: unknown key"},
-		"config-escape":   {data{"clientId": geheim, "secret": "s", "config": `{}}, "x": {"secret": "s"`}, "config: not JSON at line 1, column 3"},
-		"config-folder":   {data{"clientId": geheim, "secret": "s", "config": `{"inputFolder": "` + geheim + `"}`}, "config.inputFolder: must begin with a slash; it is relative to the work folder"},
+		"no-id": {data{"secret": marker}, "clientId: is missing or empty"},
+		"id-colon": {
+			data{"clientId": marker + ":", "secret": "s"},
+			"clientId: the id contains a colon, which HTTP Basic cannot carry",
+		},
+		"id-newline":   {data{"clientId": marker + "\n", "secret": "s"}, "clientId: the id contains a control character"},
+		"id-not-utf8":  {data{"clientId": marker + "\xff", "secret": "s"}, "clientId: is not UTF-8"},
+		"no-secret":    {data{"clientId": marker}, "secret: is missing or empty"},
+		"empty-secret": {data{"clientId": marker, "secret": ""}, "secret: is missing or empty"},
+		"secret-newline": {
+			data{"clientId": marker, "secret": marker + "\n"},
+			"secret: ends with a line break (write it with printf or echo -n)",
+		},
+		"secret-not-utf8": {data{"clientId": marker, "secret": marker + "\xff"}, "secret: is not UTF-8"},
+		"long-secret": {
+			data{"clientId": marker, "secret": strings.Repeat(marker, 200)},
+			"secret: is longer than 1024 bytes",
+		},
+		"previous": {
+			data{"clientId": marker, "secret": "s", "previousSecret": marker + "\t"},
+			"previousSecret: contains a control character",
+		},
+		"case": {
+			data{"clientId": marker, "secret": "s", "PreviousSecret": marker},
+			"PreviousSecret: unknown key; did you mean previousSecret?",
+		},
+		"config-json": {
+			data{"clientId": marker, "secret": "s", "config": "{" + marker},
+			"config: not JSON at line 1, column 2",
+		},
+		"config-array": {data{"clientId": marker, "secret": "s", "config": "[]"}, "config: want an object"},
+		"config-unknown": {
+			data{"clientId": marker, "secret": "s", "config": `{"folder": "` + marker + `"}`},
+			"config.folder: unknown key",
+		},
+		"config-secret": {
+			data{"clientId": marker, "secret": "s", "config": `{"secret": "` + marker + `"}`},
+			"config.secret: unknown key",
+		},
+		"config-escape": {
+			data{"clientId": marker, "secret": "s", "config": `{}}, "x": {"secret": "s"`},
+			"config: not JSON at line 1, column 3",
+		},
+		"config-folder": {
+			data{"clientId": marker, "secret": "s", "config": `{"inputFolder": "` + marker + `"}`},
+			"config.inputFolder: must begin with a slash; it is relative to the work folder",
+		},
 	} {
 		w.secret(name, test.data)
 		w.wantWarning(name, "InvalidClientService", test.note)
 		events, err := w.events(name)
-		if err != nil || len(events) != 1 || strings.Contains(events[0].Note, geheim) {
+		if err != nil || len(events) != 1 || strings.Contains(events[0].Note, marker) {
 			t.Errorf("%s: the events are %v, %v, want one that shows no value", name, events, err)
 		}
 	}

@@ -16,7 +16,8 @@ func big(id, secret string, kib int) data {
 	)}
 }
 
-const tooLarge = "the Secret does not fit, because all client services together may take 1 MiB; the last rendered version is kept"
+const tooLarge = "the Secret does not fit, because all client services together may take 1 MiB; " +
+	"the last rendered version is kept"
 
 // TestLimit: what does not fit into 1 MiB stays as it was; what makes room, and what fits beside,
 // is rendered.

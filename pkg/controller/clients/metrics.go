@@ -32,7 +32,8 @@ func newMetrics() *metrics {
 		}),
 		refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "signstash_controller_client_secrets_refused",
-			Help: "Secrets that are not rendered with their current content, by reason: InvalidClientService, DuplicateClientID or TooLarge.",
+			Help: "Secrets that are not rendered with their current content, by reason: " +
+				"InvalidClientService, DuplicateClientID or TooLarge.",
 		}, []string{"reason"}),
 		writes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "signstash_controller_rendered_writes_total",

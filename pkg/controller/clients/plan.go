@@ -95,7 +95,8 @@ func (p *plan) approach(sources []*source, previous map[types.UID]entry, limit i
 			case growth > 0 && reached.bytes+growth > limit:
 				p.faults[s.uid()] = fault{
 					reasonTooLarge,
-					"the Secret does not fit, because all client services together may take 1 MiB; the last rendered version is kept",
+					"the Secret does not fit, because all client services together may take 1 MiB; " +
+						"the last rendered version is kept",
 				}
 			default:
 				reached.put(e)

@@ -39,7 +39,7 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	}
 	before, err := affinity.DecodeDirectory([]byte(current.Data[affinity.DirectoryKey]))
 	if err != nil && current.Data[affinity.DirectoryKey] != "" {
-		log.FromContext(ctx).Error(err, "the endpoints ConfigMap was damaged; the instances that were scaled down are not known any more")
+		log.FromContext(ctx).Error(err, "the endpoints ConfigMap is damaged, so removed instances are not known any more")
 	}
 	d := affinity.Directory{Expected: replicas(owner), Ever: max(before.Ever, replicas(owner))}
 	for _, i := range instances {

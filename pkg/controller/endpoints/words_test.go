@@ -36,7 +36,8 @@ func TestExpandPort(t *testing.T) {
 		want     int // 0 = refused
 	}{
 		{"443", 3, 443}, {"9000+{ordinal}", 0, 9000}, {"9000+{ordinal}", 3, 9003}, {"65535", 0, 65535},
-		{"65533+{ordinal}", 3, 0}, {"", 0, 0}, {"0", 0, 0}, {"-1", 0, 0}, {"65536", 0, 0}, {"http", 0, 0}, {"{ordinal}", 1, 0},
+		{"65533+{ordinal}", 3, 0}, {"", 0, 0}, {"0", 0, 0}, {"-1", 0, 0}, {"65536", 0, 0}, {"http", 0, 0},
+		{"{ordinal}", 1, 0},
 		{"+443", 0, 0}, {"9000 + {ordinal}", 0, 0}, {"9000+{ordinal}+{ordinal}", 0, 0},
 	} {
 		got, err := expandPort(c.template, c.ordinal)
@@ -53,7 +54,7 @@ func TestNodeAddress(t *testing.T) {
 		{Type: corev1.NodeExternalDNS, Address: "out.example.org"},
 	}
 	// One after the other the best one goes.
-	for n, want := range map[int]string{5: "out.example.org", 4: "192.0.2.1", 3: "in.example.org", 2: "10.0.0.1", 1: "", 0: ""} {
+	for n, want := range []string{"", "", "10.0.0.1", "in.example.org", "192.0.2.1", "out.example.org"} {
 		if got := nodeAddress(&corev1.Node{Status: corev1.NodeStatus{Addresses: all[:n]}}); got != want {
 			t.Errorf("nodeAddress of the first %d = %q, want %q", n, got, want)
 		}
@@ -71,7 +72,9 @@ func TestRESTPort(t *testing.T) {
 		},
 		{Ports: []corev1.ContainerPort{{Name: "rest", ContainerPort: 8080}}},
 	}}}
-	for name, want := range map[string]int{"rest": 8080, "management": 8081, "9090": 9090, "other": 0, "0": 0, "70000": 0, "": 0} {
+	for name, want := range map[string]int{
+		"rest": 8080, "management": 8081, "9090": 9090, "other": 0, "0": 0, "70000": 0, "": 0,
+	} {
 		if got := restPort(p, name); got != want {
 			t.Errorf("restPort(%q) = %d, want %d", name, got, want)
 		}

@@ -126,9 +126,11 @@ func TestLinkTakesTheBestChain(t *testing.T) {
 		"expired cross-certificate first":        {[]*issued{crossByOld, old, issuer, root}, []*issued{issuer, root}},
 		"expired path ends at a root, valid not": {[]*issued{crossByOld, old, issuer}, []*issued{issuer}},
 		"expired path alone":                     {[]*issued{old, crossByOld}, []*issued{crossByOld, old}},
-		"two valid roots":                        {[]*issued{issuer, root, crossedRoot, other}, []*issued{issuer, crossedRoot, other}},
-		"a root rather than a longer path":       {[]*issued{crossByUnknown, middle, issuer, root}, []*issued{issuer, root}},
-		"two certificates of one issuer":         {[]*issued{issuer, again, root}, []*issued{again, root}},
+		"two valid roots": {
+			[]*issued{issuer, root, crossedRoot, other}, []*issued{issuer, crossedRoot, other},
+		},
+		"a root rather than a longer path": {[]*issued{crossByUnknown, middle, issuer, root}, []*issued{issuer, root}},
+		"two certificates of one issuer":   {[]*issued{issuer, again, root}, []*issued{again, root}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := slices.Concat([]*x509.Certificate{leaf.Certificate}, plain(c.want))
@@ -228,10 +230,12 @@ func TestParsePEMRefuses(t *testing.T) {
 		text []byte
 		ok   bool
 	}{
-		"nothing":          {nil, false},
-		"a key":            {pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{1}}), false},
-		"broken":           {pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{0x30, 0}}), false},
-		"a key before it":  {append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{1}}), certificate...), true},
+		"nothing": {nil, false},
+		"a key":   {pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{1}}), false},
+		"broken":  {pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{0x30, 0}}), false},
+		"a key before it": {
+			append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{1}}), certificate...), true,
+		},
 		"more than limit":  {bytes.Repeat(certificate, 100), true},
 		"garbage about it": {append([]byte("Subject: x\n"), certificate...), true},
 	} {

@@ -96,8 +96,10 @@ func TestParseAcceptsHarmlessFaults(t *testing.T) {
 		wantName        string
 		wantSerial      int64
 	}{
-		"underscore":      {commonName(t, cbasn1.PrintableString, "SVC_SIGN_01"), clean, nil, "SVC_SIGN_01", 0x1234},
-		"at-sign":         {commonName(t, cbasn1.PrintableString, "seal@example.org"), clean, nil, "seal@example.org", 0x1234},
+		"underscore": {commonName(t, cbasn1.PrintableString, "SVC_SIGN_01"), clean, nil, "SVC_SIGN_01", 0x1234},
+		"at-sign": {
+			commonName(t, cbasn1.PrintableString, "seal@example.org"), clean, nil, "seal@example.org", 0x1234,
+		},
 		"in the issuer":   {clean, commonName(t, cbasn1.PrintableString, "CORP_CA #1"), nil, "issuer", 0x1234},
 		"NumericString":   {commonName(t, 18, "12-34"), clean, nil, "12-34", 0x1234},
 		"VisibleString":   {commonName(t, 26, "visible"), clean, nil, "visible", 0x1234},
@@ -152,16 +154,22 @@ func TestParseNamesWhatItRefuses(t *testing.T) {
 		want                    []string
 	}{
 		"a letter beyond ASCII": {
-			commonName(t, cbasn1.PrintableString, "Caf\xe9"), clean, nil, []string{`"Caf"`, "1234", "subject's commonName", "PrintableString", "0xE9"},
+			commonName(t, cbasn1.PrintableString, "Caf\xe9"), clean, nil,
+			[]string{`"Caf"`, "1234", "subject's commonName", "PrintableString", "0xE9"},
 		},
 		"a control character": {
-			commonName(t, cbasn1.IA5String, "a_\x00\xe9b"), clean, nil, []string{`"a_`, "subject's commonName", "IA5String", "0x00"},
+			commonName(t, cbasn1.IA5String, "a_\x00\xe9b"), clean, nil,
+			[]string{`"a_`, "subject's commonName", "IA5String", "0x00"},
 		},
-		"not UTF-8": {clean, commonName(t, cbasn1.UTF8String, "S\xe3o"), nil, []string{`"issuer"`, "issuer's commonName", "UTF8String"}},
+		"not UTF-8": {
+			clean, commonName(t, cbasn1.UTF8String, "S\xe3o"), nil, []string{`"issuer"`, "issuer's commonName", "UTF8String"},
+		},
 		"UniversalString": {
 			commonName(t, 28, "\x00\x00\x00a"), clean, nil, []string{"subject's commonName", "UniversalString"},
 		},
-		"not a string":            {commonName(t, cbasn1.BIT_STRING, "\x00\x01"), clean, nil, []string{"subject's commonName", "not a string"}},
+		"not a string": {
+			commonName(t, cbasn1.BIT_STRING, "\x00\x01"), clean, nil, []string{"subject's commonName", "not a string"},
+		},
 		"a serial number not DER": {clean, clean, []byte{0xff, 0xff}, []string{`"issuer"`, "serial number"}},
 	} {
 		_, err := certchain.Parse(issueDER(t, key, c.subject, c.serial, c.issuer, key))
@@ -189,7 +197,9 @@ func TestParseCRLAcceptsTheNamesThatParseAccepts(t *testing.T) {
 	list, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
 		Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(1e9),
 		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: big.NewInt(7), RevocationTime: now}},
-	}, &x509.Certificate{Subject: pkix.Name{CommonName: "CORP CA"}, KeyUsage: x509.KeyUsageCRLSign, SubjectKeyId: []byte{1}}, key)
+	}, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "CORP CA"}, KeyUsage: x509.KeyUsageCRLSign, SubjectKeyId: []byte{1},
+	}, key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,8 @@
 // but not durable, and a new name is lost with the folder that holds it, so each function syncs
 // both. These are the intended system calls, in their order:
 //
-//	WriteFile   openat(folder/.name.RANDOM.tmp, O_CREAT|O_EXCL) write… fsync close renameat(tmp, name)
-//	            open(folder) fsync close
+//	WriteFile   openat(folder/.name.RANDOM.tmp, O_CREAT|O_EXCL) write… fsync close
+//	            renameat(tmp, name) open(folder) fsync close
 //	MkdirAll    for each missing folder from the top: mkdirat open(parent) fsync close
 //	Rename      renameat(old, new) open(parent of new) fsync close open(parent of old) fsync close
 //	RemoveAll   unlinkat… open(parent) fsync close

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// LastGood keeps the last good value of a file. Reload and NewLastGood must not run at the same time
-// as another Reload. Value is safe for concurrent use.
+// LastGood keeps the last good value of a file. Reload and NewLastGood must not run at the same
+// time as another Reload. Value is safe for concurrent use.
 type LastGood[T any] struct {
 	read   func() ([]byte, error)
 	decode func([]byte) (*T, error)
@@ -14,8 +14,8 @@ type LastGood[T any] struct {
 	seen   finding
 }
 
-// finding identifies what one Reload found: the digest of the content, or the text of the error that
-// prevented reading it. LastGood does not keep the content, because it may be a secret.
+// finding identifies what one Reload found: the digest of the content, or the text of the error
+// that prevented reading it. LastGood does not keep the content, because it may be a secret.
 type finding struct {
 	digest [sha256.Size]byte
 	fault  string
@@ -34,9 +34,9 @@ func (l *LastGood[T]) Value() *T { return l.value.Load() }
 // Set sets a value that does not come from the file.
 func (l *LastGood[T]) Set(value *T) { l.value.Store(value) }
 
-// Reload reads the file. changed reports whether a new value is in force. Reload does nothing if the
-// file is as the last Reload found it, so it returns the same error only once. After an error the
-// last good value stays in force.
+// Reload reads the file. changed reports whether a new value is in force. Reload does nothing if
+// the file is as the last Reload found it, so it returns the same error only once. After an error
+// the last good value stays in force.
 func (l *LastGood[T]) Reload() (changed bool, err error) {
 	data, err := l.read()
 	found := finding{digest: sha256.Sum256(data)}

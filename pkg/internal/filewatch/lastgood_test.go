@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/filewatch"
 )
 
-// TestLastGood reports each version and each error once, and keeps the last good value when the file
-// is broken or holds no value.
+// TestLastGood reports each version and each error once, and keeps the last good value when the
+// file is broken or holds no value.
 func TestLastGood(t *testing.T) {
 	var content string
 	var fault error

@@ -10,8 +10,9 @@ import (
 // enough for hundreds of scanners.
 const bufferBytes = 64 << 10
 
-// lexer reads the tokens of a JSON text from a buffer: brackets, words, strings and numbers. It does
-// not know which token may follow which. Every byte of the text passes through fill and advance.
+// lexer reads the tokens of a JSON text from a buffer: brackets, words, strings and numbers. It
+// does not know which token may follow which. Every byte of the text passes through fill and
+// advance.
 type lexer struct {
 	r        io.Reader
 	buf      []byte

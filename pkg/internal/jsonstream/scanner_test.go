@@ -302,7 +302,8 @@ func TestScannerTakesScalarsForTexts(t *testing.T) {
 			}
 		}
 		for text, want := range map[string]bool{
-			`true`: true, `"true"`: true, `"True"`: true, `"TRUE"`: true, `1`: true, `false`: false, `"false"`: false, `"False"`: false, `"FALSE"`: false, `0`: false,
+			`true`: true, `"true"`: true, `"True"`: true, `"TRUE"`: true, `1`: true,
+			`false`: false, `"false"`: false, `"False"`: false, `"FALSE"`: false, `0`: false,
 		} {
 			s := NewScanner(reader(strings.NewReader(text)), Limits{})
 			if got, err := s.Bool(); errors.Join(err, s.End()) != nil || got != want {

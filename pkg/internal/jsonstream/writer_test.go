@@ -42,7 +42,9 @@ func TestWriter(t *testing.T) {
 }
 
 func TestWriterStrings(t *testing.T) {
-	for _, s := range []string{"", "plain", "\x00\x1f\x7f", "\"\\/", "a\xffb\xC3", "é", "\xED\xA0\x80", strings.Repeat("long \u20ac", 10_000)} {
+	for _, s := range []string{
+		"", "plain", "\x00\x1f\x7f", "\"\\/", "a\xffb\xC3", "é", "\xED\xA0\x80", strings.Repeat("long \u20ac", 10_000),
+	} {
 		var out bytes.Buffer
 		w := NewWriter(&out)
 		w.String(s)

@@ -19,7 +19,9 @@ import (
 // testChain makes a root, an issuer and a leaf.
 func testChain(t testing.TB) (leaf, issuer, root *x509.Certificate) {
 	t.Helper()
-	make := func(name string, ca bool, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	make := func(name string, ca bool, parent *x509.Certificate, signer *ecdsa.PrivateKey) (
+		*x509.Certificate, *ecdsa.PrivateKey,
+	) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)

@@ -44,22 +44,54 @@ func TestMeaning(t *testing.T) {
 		f    *remotefault.Failure[hint]
 		want meaning
 	}{
-		"lost before it went out":       {remotefault.Lost[hint]("it", cut(false, 0), true), meaning{kind: provider, retry: true}},
-		"lost by a call that signs":     {remotefault.Lost[hint]("it", cut(true, 0), true), meaning{kind: provider, retry: true, unknown: true}},
-		"lost by another call":          {remotefault.Lost[hint]("it", cut(true, 0), false), meaning{kind: provider, retry: true}},
-		"half of a good answer":         {remotefault.Lost[hint]("it", cut(true, 200), true), meaning{kind: provider, retry: true, unknown: true}},
-		"half of a refusal":             {remotefault.Lost[hint]("it", cut(true, 400), true), meaning{kind: provider, retry: true, unknown: true}},
-		"not implemented, half":         {remotefault.Lost[hint]("it", cut(true, 501), true), meaning{kind: provider, retry: true, unknown: true}},
-		"a fault of ours":               {remotefault.Lost[hint]("it", errors.New("odd"), true), meaning{}},
-		"not its own answer":            {remotefault.Unreadable[hint]("it", errors.New("HTML"), true), meaning{kind: provider, retry: true, unknown: true}},
-		"no values":                     {remotefault.Unusable[hint]("it", errors.New("empty")), meaning{kind: provider, unknown: true, final: true}},
-		"refused":                       {remotefault.Refused(no(), answer(400, "7"), true, refusal), meaning{kind: provider, final: true}},
-		"refused for now":               {remotefault.Refused(again(), answer(429, "7"), true, refusal), meaning{kind: provider, retry: true, after: 7 * time.Second}},
-		"like a refusal":                {remotefault.Refused(again(), answer(429, "7"), true, nothing), meaning{kind: provider, retry: true, after: 7 * time.Second, unknown: true}},
-		"like a refusal, does not sign": {remotefault.Refused(no(), answer(404, ""), false, nothing), meaning{kind: provider, final: true}},
-		"failed, and signs":             {remotefault.Refused(again(), answer(500, ""), true, nothing), meaning{kind: provider, retry: true, unknown: true}},
-		"failed, and does not sign":     {remotefault.Refused(again(), answer(500, ""), false, nothing), meaning{kind: provider, retry: true}},
-		"refused because of our secret": {remotefault.New[hint](signing.KindProviderCredentials, "x"), meaning{kind: signing.KindProviderCredentials}},
+		"lost before it went out": {
+			remotefault.Lost[hint]("it", cut(false, 0), true), meaning{kind: provider, retry: true},
+		},
+		"lost by a call that signs": {
+			remotefault.Lost[hint]("it", cut(true, 0), true), meaning{kind: provider, retry: true, unknown: true},
+		},
+		"lost by another call": {
+			remotefault.Lost[hint]("it", cut(true, 0), false), meaning{kind: provider, retry: true},
+		},
+		"half of a good answer": {
+			remotefault.Lost[hint]("it", cut(true, 200), true), meaning{kind: provider, retry: true, unknown: true},
+		},
+		"half of a refusal": {
+			remotefault.Lost[hint]("it", cut(true, 400), true), meaning{kind: provider, retry: true, unknown: true},
+		},
+		"not implemented, half": {
+			remotefault.Lost[hint]("it", cut(true, 501), true), meaning{kind: provider, retry: true, unknown: true},
+		},
+		"a fault of ours": {remotefault.Lost[hint]("it", errors.New("odd"), true), meaning{}},
+		"not its own answer": {
+			remotefault.Unreadable[hint]("it", errors.New("HTML"), true), meaning{kind: provider, retry: true, unknown: true},
+		},
+		"no values": {
+			remotefault.Unusable[hint]("it", errors.New("empty")), meaning{kind: provider, unknown: true, final: true},
+		},
+		"refused": {
+			remotefault.Refused(no(), answer(400, "7"), true, refusal), meaning{kind: provider, final: true},
+		},
+		"refused for now": {
+			remotefault.Refused(again(), answer(429, "7"), true, refusal),
+			meaning{kind: provider, retry: true, after: 7 * time.Second},
+		},
+		"like a refusal": {
+			remotefault.Refused(again(), answer(429, "7"), true, nothing),
+			meaning{kind: provider, retry: true, after: 7 * time.Second, unknown: true},
+		},
+		"like a refusal, does not sign": {
+			remotefault.Refused(no(), answer(404, ""), false, nothing), meaning{kind: provider, final: true},
+		},
+		"failed, and signs": {
+			remotefault.Refused(again(), answer(500, ""), true, nothing), meaning{kind: provider, retry: true, unknown: true},
+		},
+		"failed, and does not sign": {
+			remotefault.Refused(again(), answer(500, ""), false, nothing), meaning{kind: provider, retry: true},
+		},
+		"refused because of our secret": {
+			remotefault.New[hint](signing.KindProviderCredentials, "x"), meaning{kind: signing.KindProviderCredentials},
+		},
 	} {
 		if got := of(c.f); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)

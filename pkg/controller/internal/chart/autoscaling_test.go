@@ -69,23 +69,18 @@ func TestWayBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const then, now = "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}", "{trial: {enabled: true}, replicas: 3, autoscaling: {enabled: true}}"
-	run(then, "install", release, folder, "--values", "-")
+	const earlier = "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}"
+	const now = "{trial: {enabled: true}, replicas: 3, autoscaling: {enabled: true}}"
+	run(earlier, "install", release, folder, "--values", "-")
 	run(now, "upgrade", release, folder, "--values", "-")
 	set := &appsv1.StatefulSet{}
 	set.Namespace, set.Name = namespace, release
 	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}} // as the autoscaler does
-	if err := c.SubResource(
-		"scale",
-	).Update(
-		t.Context(),
-		set,
-		client.WithSubResourceBody(scale),
-		client.FieldOwner("kube-controller-manager"),
-	); err != nil {
+	owner := client.FieldOwner("kube-controller-manager")
+	if err := c.SubResource("scale").Update(t.Context(), set, client.WithSubResourceBody(scale), owner); err != nil {
 		t.Fatal(err)
 	}
-	run(then, "upgrade", release, folder, "--values", "-")
+	run(earlier, "upgrade", release, folder, "--values", "-")
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(set), set); err != nil || *set.Spec.Replicas != 5 {
 		t.Errorf("replicas are %v, %v, want the 5 that there were", *set.Spec.Replicas, err)
 	}

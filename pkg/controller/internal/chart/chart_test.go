@@ -89,8 +89,10 @@ func wantRestricted(t *testing.T, all []client.Object) {
 		}
 		for _, c := range p.Containers {
 			s := c.SecurityContext
-			if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || s.ReadOnlyRootFilesystem == nil ||
-				!*s.ReadOnlyRootFilesystem || s.Capabilities == nil || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) {
+			all := []corev1.Capability{"ALL"}
+			if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation ||
+				s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem ||
+				s.Capabilities == nil || !slices.Equal(s.Capabilities.Drop, all) {
 				t.Errorf("security context of %s in %s is %+v", c.Name, name, s)
 			}
 		}
@@ -168,40 +170,67 @@ func TestSecretsByReference(t *testing.T) {
 // TestRefusals checks that invalid combinations of values are refused with an error that names
 // them.
 func TestRefusals(t *testing.T) {
-	for values, want := range map[string]string{
-		"{}": "no signing service is configured",
-		"{trial: {enabled: true}, endpoint: {mode: HostTemplate}}":                                                   "needs endpoint.hostTemplate and endpoint.portTemplate",
-		"{trial: {enabled: true}, endpoint: {mode: Ingress}}":                                                        "/endpoint/mode",
-		"{trial: {enabled: true}, replica: 2}":                                                                       "replica",
-		"{trial: {enabled: true}, tls: {secret: x}}":                                                                 "/tls",
-		"{trial: {enabled: true}, replicas: 0}":                                                                      "/replicas",
-		"{trial: {enabled: true}, replicas: 1025}":                                                                   "/replicas",
-		"{trial: {enabled: true}, replicas: \"3\"}":                                                                  "/replicas",
-		"{provider: {domain: signing.example.org}}":                                                                  "/provider/domain",
-		"{trial: {enabled: true}, extraArgs: [log.level=debug]}":                                                     "/extraArgs/0",
-		"{trial: {enabled: true}, secrets: [../x]}":                                                                  "/secrets/0",
-		"{trial: {enabled: true}, endpoint: {hostTemplate: 'https://{pod}'}}":                                        "/endpoint/hostTemplate",
-		"{trial: {enabled: true}, persistence: {whenScaled: Keep}}":                                                  "/persistence/whenScaled",
-		"{trial: {enabled: true}, endpoint: {hostTemplate: 'a.example.org', mode: PodDNS}}":                          "need endpoint.mode HostTemplate",
-		"{trial: {enabled: true}, autoscaling: {enabled: true, maxReplicas: 2}, replicas: 3}":                        "autoscaling.maxReplicas is less than replicas",
-		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '0'}}":               "/endpoint/portTemplate",
-		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65536'}}":           "/endpoint/portTemplate",
-		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: '{name}', portTemplate: '443'}}":      "/endpoint/hostTemplate",
-		"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65534+{ordinal}'}}": "gives port 65536 for the last instance",
-		"{trial: {enabled: true}, endpoint: {loadBalancerClass: a/b}}":                                               "endpoint.loadBalancerClass needs endpoint.mode LoadBalancer",
-		"{trial: {enabled: true}, endpoint: {serviceAnnotations: {a: b}}}":                                           "have no Services of their own",
-		"{trial: {enabled: true}, service: {loadBalancerSourceRanges: [192.0.2.0/24]}}":                              "need service.type LoadBalancer",
-		"{trial: {enabled: true}, service: {externalTrafficPolicy: Local}}":                                          "needs service.type NodePort or LoadBalancer",
-		"{trial: {enabled: true}, autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}":                 "autoscaling needs resources.requests.cpu",
-		"{trial: {enabled: true}, networkPolicy: {apiServerPorts: []}}":                                              "/networkPolicy/apiServerPorts",
-		"{trial: {enabled: true}, image: {digest: abc}}":                                                             "/image/digest",
-		"{trial: {enabled: true}, podSecurity: {runAsUser: 0}}":                                                      "/podSecurity/runAsUser",
-		"{trial: {enabled: true}, extraEnv: [{value: x}]}":                                                           "/extraEnv/0",
-		"{trial: {enabled: true}, service: {nodePort: 30080}}":                                                       "service.nodePort needs service.type NodePort or LoadBalancer",
-		"{trial: {enabled: true}, forward: redirect, endpoint: {mode: PodDNS}, replicas: three}":                     "/replicas",
+	for _, test := range []struct{ values, want string }{
+		{"{}", "no signing service is configured"},
+		{"{trial: {enabled: true}, endpoint: {mode: HostTemplate}}", "needs endpoint.hostTemplate and endpoint.portTemplate"},
+		{"{trial: {enabled: true}, endpoint: {mode: Ingress}}", "/endpoint/mode"},
+		{"{trial: {enabled: true}, replica: 2}", "replica"},
+		{"{trial: {enabled: true}, tls: {secret: x}}", "/tls"},
+		{"{trial: {enabled: true}, replicas: 0}", "/replicas"},
+		{"{trial: {enabled: true}, replicas: 1025}", "/replicas"},
+		{"{trial: {enabled: true}, replicas: \"3\"}", "/replicas"},
+		{"{provider: {domain: signing.example.org}}", "/provider/domain"},
+		{"{trial: {enabled: true}, extraArgs: [log.level=debug]}", "/extraArgs/0"},
+		{"{trial: {enabled: true}, secrets: [../x]}", "/secrets/0"},
+		{"{trial: {enabled: true}, endpoint: {hostTemplate: 'https://{pod}'}}", "/endpoint/hostTemplate"},
+		{"{trial: {enabled: true}, persistence: {whenScaled: Keep}}", "/persistence/whenScaled"},
+		{
+			"{trial: {enabled: true}, endpoint: {hostTemplate: 'a.example.org', mode: PodDNS}}",
+			"need endpoint.mode HostTemplate",
+		},
+		{
+			"{trial: {enabled: true}, autoscaling: {enabled: true, maxReplicas: 2}, replicas: 3}",
+			"autoscaling.maxReplicas is less than replicas",
+		},
+		{
+			"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '0'}}",
+			"/endpoint/portTemplate",
+		},
+		{
+			"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65536'}}",
+			"/endpoint/portTemplate",
+		},
+		{
+			"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: '{name}', portTemplate: '443'}}",
+			"/endpoint/hostTemplate",
+		},
+		{
+			"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65534+{ordinal}'}}",
+			"gives port 65536 for the last instance",
+		},
+		{
+			"{trial: {enabled: true}, endpoint: {loadBalancerClass: a/b}}",
+			"endpoint.loadBalancerClass needs endpoint.mode LoadBalancer",
+		},
+		{"{trial: {enabled: true}, endpoint: {serviceAnnotations: {a: b}}}", "have no Services of their own"},
+		{"{trial: {enabled: true}, service: {loadBalancerSourceRanges: [192.0.2.0/24]}}", "need service.type LoadBalancer"},
+		{"{trial: {enabled: true}, service: {externalTrafficPolicy: Local}}", "needs service.type NodePort or LoadBalancer"},
+		{
+			"{trial: {enabled: true}, autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}",
+			"autoscaling needs resources.requests.cpu",
+		},
+		{"{trial: {enabled: true}, networkPolicy: {apiServerPorts: []}}", "/networkPolicy/apiServerPorts"},
+		{"{trial: {enabled: true}, image: {digest: abc}}", "/image/digest"},
+		{"{trial: {enabled: true}, podSecurity: {runAsUser: 0}}", "/podSecurity/runAsUser"},
+		{"{trial: {enabled: true}, extraEnv: [{value: x}]}", "/extraEnv/0"},
+		{
+			"{trial: {enabled: true}, service: {nodePort: 30080}}",
+			"service.nodePort needs service.type NodePort or LoadBalancer",
+		},
+		{"{trial: {enabled: true}, forward: redirect, endpoint: {mode: PodDNS}, replicas: three}", "/replicas"},
 	} {
-		if _, err := template(t, values); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("values %s: %v, want %q", values, err, want)
+		if _, err := template(t, test.values); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("values %s: %v, want %q", test.values, err, test.want)
 		}
 	}
 }

@@ -61,12 +61,21 @@ func TestNetworkPolicy(t *testing.T) {
 			[]string{"[health metrics] 1"}, []string{dns, "[6443] 0"},
 		},
 		"provider at a port": {
-			"{provider: {domain: 'https://signing.example.org:9443/'}, config: {providers: [{name: a, url: 'https://[2001:db8::1]:8444/csc/v2'}, {name: b, url: 'https://b.example.org:443'}, {name: c}]}}",
+			`
+provider: {domain: 'https://signing.example.org:9443/'}
+config:
+  providers:
+    - {name: a, url: 'https://[2001:db8::1]:8444/csc/v2'}
+    - {name: b, url: 'https://b.example.org:443'}
+    - {name: c}`,
 			[]string{"[rest] 0", "[management] 0"}, []string{dns, peers, "[443 80 8444 9443] 0"},
 			[]string{"[health metrics] 0"}, []string{dns, "[443 6443 8443 16443] 0"},
 		},
 		"no ports": {
-			"{trial: {enabled: true}, config: {providers: [{name: a, url: 'https://a.example.org:8443'}]}, networkPolicy: {egressPorts: [], apiServerPorts: null}}",
+			`
+trial: {enabled: true}
+config: {providers: [{name: a, url: 'https://a.example.org:8443'}]}
+networkPolicy: {egressPorts: [], apiServerPorts: null}`,
 			[]string{"[rest] 0", "[management] 0"}, []string{dns, peers},
 			[]string{"[health metrics] 0"}, []string{dns},
 		},
@@ -79,8 +88,10 @@ func TestNetworkPolicy(t *testing.T) {
 				what      string
 				got, want []string
 			}{
-				{"to the proxy", ingress(proxy), test.ingress}, {"from the proxy", egress(proxy), test.egress},
-				{"to the controller", ingress(controller), test.controllerIngress}, {"from the controller", egress(controller), test.controllerEgress},
+				{"to the proxy", ingress(proxy), test.ingress},
+				{"from the proxy", egress(proxy), test.egress},
+				{"to the controller", ingress(controller), test.controllerIngress},
+				{"from the controller", egress(controller), test.controllerEgress},
 			} {
 				if !slices.Equal(one.got, one.want) {
 					t.Errorf("%s: %v, want %v", one.what, one.got, one.want)

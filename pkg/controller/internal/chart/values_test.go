@@ -147,11 +147,9 @@ func TestExtras(t *testing.T) {
 	if got := env["GOMEMLIMIT"].Value; got != "966367641" { // of 1 GiB
 		t.Errorf("GOMEMLIMIT is %s, want nine tenths of the limit", got)
 	}
-	if !slices.ContainsFunc(
-		proxy.VolumeMounts,
-		func(m corev1.VolumeMount) bool { return m.Name == "extra" && m.MountPath == "/extra" },
-	) ||
-		!slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "extra" && v.ConfigMap != nil }) {
+	isExtra := func(v corev1.Volume) bool { return v.Name == "extra" && v.ConfigMap != nil }
+	mountsExtra := func(m corev1.VolumeMount) bool { return m.Name == "extra" && m.MountPath == "/extra" }
+	if !slices.ContainsFunc(proxy.VolumeMounts, mountsExtra) || !slices.ContainsFunc(pod.Spec.Volumes, isExtra) {
 		t.Errorf("mounts are %v of %v", proxy.VolumeMounts, pod.Spec.Volumes)
 	}
 	if pod.Spec.Affinity == nil || pod.Spec.Affinity.PodAntiAffinity == nil {
@@ -175,7 +173,8 @@ func TestExtras(t *testing.T) {
 // the limit.
 func TestMemoryLimit(t *testing.T) {
 	for limit, want := range map[string]string{
-		"512Mi": "483183820", "1.5Gi": "1449551462", "100M": "90000000", "1000000": "900000", `"1000000"`: "900000", "2147483648": "1932735283", "1000000000m": "",
+		"512Mi": "483183820", "1.5Gi": "1449551462", "100M": "90000000", "1000000": "900000",
+		`"1000000"`: "900000", "2147483648": "1932735283", "1000000000m": "",
 	} {
 		all := objects(t, "{trial: {enabled: true}, resources: {limits: {memory: "+limit+"}}}")
 		got := ""
@@ -217,11 +216,12 @@ func TestUser(t *testing.T) {
 // every tag.
 func TestImage(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0a", 32)
+	long := strings.Repeat("a.", 50) + "b"
 	for values, want := range map[string]struct{ image, version string }{
-		"{repository: r, tag: v1}":                                {"r:v1", "v1"},
-		"{repository: r, digest: '" + digest + "'}":               {"r@" + digest, "dev"},
-		"{repository: r, tag: 'v1@" + digest + "'}":               {"r:v1@" + digest, ("v1_sha256_" + strings.Repeat("0a", 32))[:63]},
-		"{repository: r, tag: " + strings.Repeat("a.", 50) + "b}": {"r:" + strings.Repeat("a.", 50) + "b", strings.Repeat("a.", 31) + "a"},
+		"{repository: r, tag: v1}":                  {"r:v1", "v1"},
+		"{repository: r, digest: '" + digest + "'}": {"r@" + digest, "dev"},
+		"{repository: r, tag: 'v1@" + digest + "'}": {"r:v1@" + digest, ("v1_sha256_" + strings.Repeat("0a", 32))[:63]},
+		"{repository: r, tag: " + long + "}":        {"r:" + long, long[:63]},
 	} {
 		set := find[*appsv1.StatefulSet](t, objects(t, "{trial: {enabled: true}, image: "+values+"}"), release)
 		if got := set.Spec.Template.Spec.Containers[0].Image; got != want.image {

@@ -23,9 +23,9 @@ func Note(text string) string {
 	return strings.ToValidUTF8(text[:maxNoteBytes], "") + "…"
 }
 
-// TouchAgain is the time between the two touches of a pod. A kubelet updates the mounted Secrets and
-// ConfigMaps of a pod whenever the pod changes. The second touch is needed because the kubelet may
-// not have seen the new object at the first one.
+// TouchAgain is the time between the two touches of a pod. A kubelet updates the mounted Secrets
+// and ConfigMaps of a pod whenever the pod changes. The second touch is needed because the kubelet
+// may not have seen the new object at the first one.
 const TouchAgain = 2 * time.Second
 
 // Shortest and longest back-off after a failed reconciliation. The longest is much shorter than

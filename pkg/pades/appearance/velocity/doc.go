@@ -4,17 +4,20 @@
 // Known references; each getter may also be written as a property ($certificate.commonName for
 // $certificate.getCommonName()):
 //
-//	$certificate.getCommonName()              the subject's common name, else its organisation, else the whole subject
+//	$certificate.getCommonName()              the subject's common name, else its organisation,
+//	                                          else the whole subject
 //	$certificate.getSubject()                 the subject as in RFC 2253; also getSubjectDN()
-//	$certificate.getOrganization(), getOrganizationalUnit(), getOrganizationIdentifier(), getCountry(), getLocality(),
-//	    getTitle(), getGivenName(), getSurname(), getEmail(), getSubjectSerialNumber()
+//	$certificate.getOrganization(), getOrganizationalUnit(), getOrganizationIdentifier(),
+//	    getCountry(), getLocality(), getTitle(), getGivenName(), getSurname(), getEmail(),
+//	    getSubjectSerialNumber()
 //	$certificate.getIssuer()                  the issuer as in RFC 2253; also getIssuerDN()
 //	$certificate.getIssuerCommonName(), getIssuerOrganization()
 //	$certificate.getSerialNumber()            decimal
 //	$certificate.getSerialNumberHex()
 //	$certificate.getNotBefore(), getNotAfter()   dates
 //	$date                                     the claimed signing time; also $signature.getDate()
-//	$reason, $location                        as in the request; also $signature.getReason(), $signature.getLocation()
+//	$reason, $location                        as in the request; also $signature.getReason(),
+//	                                          $signature.getLocation()
 //
 // A date prints as yyyy-MM-dd HH:mm:ss z. $date.format('dd/MM/yyyy') and $date.format('HH:mm',
 // 'Europe/Lisbon') print it in another form, with the letters y M d E a H h m s S z Z X of Java's
