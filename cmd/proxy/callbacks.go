@@ -7,7 +7,7 @@ import (
 // openCallbacks makes the sender that tells the clients' own services that an operation has ended.
 func (p *proxy) openCallbacks() {
 	p.callbacks = callback.New(callback.Config{
-		Settings: p.cfg.Callback, Queue: p.store, HTTP: p.calls.callback,
+		Settings: p.cfg.Callback, Queue: p.state.store, HTTP: p.calls.callback,
 		Secret: func(id string) (string, bool) {
 			c := p.clients.Current().Lookup(id)
 			if c == nil {
@@ -16,7 +16,7 @@ func (p *proxy) openCallbacks() {
 			return c.Secret.Reveal(), true
 		},
 		Endpoint: func() (string, int) {
-			e, _ := p.instances.Endpoint()
+			e := p.instances.endpoint()
 			return e.Host, e.Port
 		},
 		Log: p.log.WithName("callback"), Registerer: p.registry,

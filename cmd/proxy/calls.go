@@ -5,8 +5,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
@@ -18,46 +20,61 @@ type calls struct {
 }
 
 // openCalls makes the HTTP clients from the settings for outgoing calls.
-func (p *proxy) openCalls() error {
-	m := newCallMetrics(p.registry)
-	made := &calls{}
-	for _, c := range []struct {
-		purpose string
+func openCalls(cfg config.Config, t *tracing, log logr.Logger, r prometheus.Registerer) (*calls, error) {
+	opener := &callOpener{cfg: cfg, tracing: t, log: log.WithName("outbound"), metrics: newCallMetrics(r)}
+	c := &calls{}
+	for _, made := range []struct {
 		client  **http.Client
+		purpose string
+		guard   *outbound.Guard // where others choose the addresses
 	}{
-		{"signing", &made.remote}, {"timestamp", &made.timestamp}, {"revocation", &made.revocation}, {"token", &made.token}, {"callback", &made.callback},
+		{&c.remote, "signing", nil},
+		{&c.timestamp, "timestamp", nil},
+		{&c.revocation, "revocation", cfg.Revocation.Guard()},
+		{&c.token, "token", nil},
+		{&c.callback, "callback", cfg.Callback.Guard()},
 	} {
-		log := p.log.WithName("outbound").WithValues("purpose", c.purpose)
-		for _, s := range []outbound.State{outbound.Closed, outbound.HalfOpen, outbound.Open} {
-			// Create the series at 0. Otherwise increase() misses the first event.
-			m.breaks.WithLabelValues(c.purpose, string(s))
-		}
-		cfg := outbound.Config{
-			Settings:  p.cfg.Outbound,
-			UserAgent: "signstash-proxy/" + version,
-			Breaker: outbound.Breaker{Changed: func(host string, s outbound.State) {
-				log.Info("circuit breaker", "host", host, "state", string(s))
-				m.breaks.WithLabelValues(c.purpose, string(s)).Inc()
-			}},
-		}
-		switch c.client { // for these clients, others choose the addresses
-		case &made.revocation:
-			cfg.Guard = p.cfg.Revocation.Guard()
-		case &made.callback:
-			cfg.Guard = p.cfg.Callback.Guard()
-		}
-		client, err := outbound.New(cfg)
+		client, err := opener.open(made.purpose, made.guard)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		client.Transport = &measured{
-			next: p.tracing.transport(client.Transport, c.purpose),
-			took: m.took.MustCurryWith(prometheus.Labels{"purpose": c.purpose}),
-		}
-		*c.client = client
+		*made.client = client
 	}
-	p.calls = made
-	return nil
+	return c, nil
+}
+
+// callOpener makes the HTTP clients of calls.
+type callOpener struct {
+	cfg     config.Config
+	tracing *tracing
+	log     logr.Logger
+	metrics *callMetrics
+}
+
+// open makes the HTTP client for one purpose.
+func (o *callOpener) open(purpose string, guard *outbound.Guard) (*http.Client, error) {
+	log := o.log.WithValues("purpose", purpose)
+	for _, s := range []outbound.State{outbound.Closed, outbound.HalfOpen, outbound.Open} {
+		// Create the series at 0. Otherwise increase() misses the first event.
+		o.metrics.breaks.WithLabelValues(purpose, string(s))
+	}
+	client, err := outbound.New(outbound.Config{
+		Settings:  o.cfg.Outbound,
+		UserAgent: "signstash-proxy/" + version,
+		Guard:     guard,
+		Breaker: outbound.Breaker{Changed: func(host string, s outbound.State) {
+			log.Info("circuit breaker", "host", host, "state", string(s))
+			o.metrics.breaks.WithLabelValues(purpose, string(s)).Inc()
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	client.Transport = &measured{
+		next: o.tracing.transport(client.Transport, purpose),
+		took: o.metrics.took.MustCurryWith(prometheus.Labels{"purpose": purpose}),
+	}
+	return client, nil
 }
 
 // callMetrics counts outgoing calls. The host is not a label, because certificates may name any

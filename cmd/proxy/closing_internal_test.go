@@ -9,7 +9,7 @@ import (
 // TestClosing checks that connections close with their next answer once the process was asked to
 // stop, and not earlier.
 func TestClosing(t *testing.T) {
-	p := &proxy{}
+	p := &phase{}
 	h := p.closing(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	for _, draining := range []bool{false, true} {
 		p.draining.Store(draining)

@@ -182,17 +182,19 @@ func openPipeline(t *testing.T, v variant) *pipeline {
 		Formats:   map[signing.SignatureType]signing.Format{signing.PAdES: format},
 		Log:       logr.Discard(),
 		Providers: func(string) (signing.Provider, error) { return provider, nil },
-		Observer: m.observer(
-			func() {},
-			func() {},
-			func(*signing.Credential, string, int, time.Duration, string) {},
-		),
+		Observer: signing.Observer{
+			OperationEnded: func(_ string, status signing.Status) { m.operationEnded(status) },
+			DocumentEnded:  m.documentEnded,
+			CallEnded: func(c *signing.Credential, _ string, digests int, took time.Duration, outcome string) {
+				m.callEnded(c, digests, took, outcome)
+			},
+		},
 		Tries:          matrixTries - 1,
 		UnknownOutcome: v.unknown,
 		TimestampReady: p.timestampReady,
 		Random:         func() float64 { return 0 },
 	})
-	m.watch(p.registry, s, p.store, 0)
+	p.registry.MustRegister(&stateCollector{service: s, store: p.store})
 	p.start(t, s)
 	p.openDoor(t, s)
 	return p

@@ -1,75 +1,87 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/api"
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
-	"github.com/signstash-proxy/signstash-proxy/pkg/remotetoken"
 	"github.com/signstash-proxy/signstash-proxy/pkg/revocation"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
-// openFormats makes the signature formats. Without a timestamp authority, a document that asks for
-// a level above B-B is refused with TIMESTAMP_SIGN_ERROR. It is never signed at a lower level.
-func (p *proxy) openFormats() (map[signing.SignatureType]signing.Format, error) {
-	format := &pades.Format{Fonts: p.fonts, AllowClipping: p.cfg.Visible.AllowClipping}
-	trusted, err := p.timestampCAs()
+// formats makes the signature formats.
+type formats struct {
+	cfg         config.Config
+	log         logr.Logger
+	calls       *calls
+	fonts       *font.Library // nil = only the built-in fonts
+	credentials *credentials.Set
+	localCRL    func(context.Context, *x509.Certificate) ([][]byte, error)
+
+	byType map[signing.SignatureType]signing.Format // set by open
+	// timestampReady returns an error while no timestamp authority is reachable; nil = none is
+	// configured. It is set by open.
+	timestampReady func(context.Context) error
+}
+
+// open makes the formats. Without a timestamp authority, a document that asks for a level above B-B
+// is refused with TIMESTAMP_SIGN_ERROR. It is never signed at a lower level.
+func (f *formats) open() error {
+	format := &pades.Format{Fonts: f.fonts, AllowClipping: f.cfg.Visible.AllowClipping}
+	trusted, err := readTimestampCAs(f.cfg.Timestamp.CAFile)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(p.cfg.Timestamp.Authorities) > 0 {
-		t, err := p.openTimestamper(trusted)
+	if len(f.cfg.Timestamp.Authorities) > 0 {
+		t, err := f.openTimestamper(trusted)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		format.Timestamper, p.timestampReady = t, t.Ready
+		format.Timestamper, f.timestampReady = t, t.Ready
 	}
-	gatherer, err := revocation.New(revocation.Config{
-		Settings: p.cfg.Revocation, HTTP: p.calls.revocation, Local: p.providers.localCRL,
-		Issuers: p.issuers(trusted), Log: p.log.WithName("revocation"),
+	format.Revocation, err = revocation.New(revocation.Config{
+		Settings: f.cfg.Revocation,
+		HTTP:     f.calls.revocation,
+		Local:    f.localCRL,
+		Issuers:  func() []*x509.Certificate { return slices.Concat(trusted, f.credentials.Issuers()) },
+		Log:      f.log.WithName("revocation"),
 	})
-	if err != nil {
-		return nil, err
-	}
-	format.Revocation = gatherer
-	return map[signing.SignatureType]signing.Format{signing.PAdES: format}, nil
+	f.byType = map[signing.SignatureType]signing.Format{signing.PAdES: format}
+	return err
 }
 
-// readFonts reads the operator's own fonts for visible signatures. It reads nothing if no folder is
+// readFonts reads the operator's own fonts for visible signatures. It returns nil if no folder is
 // set.
-func (p *proxy) readFonts() (err error) {
-	if p.cfg.Visible.Fonts == "" {
-		return nil
+func readFonts(folder string, log logr.Logger) (*font.Library, error) {
+	if folder == "" {
+		return nil, nil
 	}
-	if p.fonts, err = font.OpenLibrary(p.cfg.Visible.Fonts); err != nil {
-		return fmt.Errorf("read --visible.fonts:\n%w", err)
+	fonts, err := font.OpenLibrary(folder)
+	if err != nil {
+		return nil, fmt.Errorf("read --visible.fonts:\n%w", err)
 	}
-	for _, f := range p.fonts.Faces() {
-		p.log.Info("font for visible signatures", "file", f.File(), "name", f.Name())
+	for _, f := range fonts.Faces() {
+		log.Info("font for visible signatures", "file", f.File(), "name", f.Name())
 	}
-	return nil
-}
-
-// issuers returns a function that returns the trusted certificates together with the CA certificates
-// that are known at the time of the call.
-func (p *proxy) issuers(trusted []*x509.Certificate) func() []*x509.Certificate {
-	return func() []*x509.Certificate { return slices.Concat(trusted, p.credentials.Issuers()) }
+	return fonts, nil
 }
 
 // budgetFile is in the state folder, because the count of requests to an authority must survive a
 // restart.
 const budgetFile = "timestamp-budget.json"
 
-// timestampCAs reads the certificates of --timestamp.ca-file. It returns nil if no file is set.
-func (p *proxy) timestampCAs() ([]*x509.Certificate, error) {
-	file := p.cfg.Timestamp.CAFile
+// readTimestampCAs reads the certificates of --timestamp.ca-file. It returns nil if no file is set.
+func readTimestampCAs(file string) ([]*x509.Certificate, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -84,16 +96,16 @@ func (p *proxy) timestampCAs() ([]*x509.Certificate, error) {
 	return list, nil
 }
 
-func (p *proxy) openTimestamper(trusted []*x509.Certificate) (*timestamp.Client, error) {
-	t := p.cfg.Timestamp
+func (f *formats) openTimestamper(trusted []*x509.Certificate) (*timestamp.Client, error) {
+	t := f.cfg.Timestamp
 	cfg := timestamp.Config{
-		HTTP:       p.calls.timestamp,
+		HTTP:       f.calls.timestamp,
 		Timeout:    t.Timeout,
 		MaxSkew:    t.MaxSkew,
-		BudgetFile: filepath.Join(p.cfg.StateFolder, budgetFile),
+		BudgetFile: filepath.Join(f.cfg.StateFolder, budgetFile),
 		Trusted:    trusted,
-		Issuers:    p.credentials.Issuers,
-		Log:        p.log.WithName("timestamp"),
+		Issuers:    f.credentials.Issuers,
+		Log:        f.log.WithName("timestamp"),
 	}
 	for _, a := range t.Authorities {
 		password, err := firstLine(a.PasswordFile)
@@ -101,21 +113,8 @@ func (p *proxy) openTimestamper(trusted []*x509.Certificate) (*timestamp.Client,
 			return nil, fmt.Errorf("open timestamp authority %s: %w", a.URL, err)
 		}
 		cfg.Authorities = append(cfg.Authorities, a.Authority(password))
-		p.log.Info("timestamp authority", "name", a.Name, "url", a.URL,
+		f.log.Info("timestamp authority", "name", a.Name, "url", a.URL,
 			"budget", a.Budget.Requests, "window", a.Budget.Window.String())
 	}
 	return timestamp.New(cfg)
-}
-
-// remoteTokens makes the verifier of bearer tokens that the remote service issued. It returns nil
-// if the configuration does not say how to verify them.
-func (p *proxy) remoteTokens() (api.RemoteTokens, error) {
-	t := p.cfg.Remote.Token
-	if t.JWKSURL == "" && t.IntrospectionURL == "" {
-		return nil, nil
-	}
-	return remotetoken.New(remotetoken.Config{
-		Settings: t,
-		HTTP:     p.calls.token, Log: p.log.WithName("token"),
-	})
 }

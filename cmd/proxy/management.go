@@ -6,11 +6,16 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/certreload"
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
@@ -22,23 +27,39 @@ const checkTimeout = 900 * time.Millisecond
 // kilobytes. Two or three Prometheus servers send one request at a time each.
 const maxScrapes = 16
 
-// managementServer serves probes, metrics and the status page. It has a port of its own, because it
-// has no authentication.
-func (p *proxy) managementServer() *http.Server {
+// management answers on the management port: probes, metrics and the status page.
+type management struct {
+	cfg         config.Config
+	log         logr.Logger
+	registry    *prometheus.Registry
+	certificate *certreload.Reloader // nil = no TLS
+	instances   *instances
+	state       *stateFolder
+	credentials *credentials.Set
+	service     *signing.Service
+	phase       *phase
+	started     time.Time
+
+	// trouble is the fault of the state folder that the last readiness probe found; nil = no probe
+	// yet.
+	trouble atomic.Pointer[string]
+}
+
+// server returns the server of the management port. It has a port of its own, because it has no
+// authentication.
+func (m *management) server() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
-	mux.HandleFunc("GET /readyz", p.readyz)
-	mux.Handle("GET /{$}", status.Handler(p.snapshot, time.Now))
-	mux.Handle(
-		"GET /metrics",
-		promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{Registry: p.registry, MaxRequestsInFlight: maxScrapes}),
-	)
+	mux.HandleFunc("GET /readyz", m.readyz)
+	mux.Handle("GET /{$}", status.Handler(m.snapshot, time.Now))
+	options := promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: maxScrapes}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, options))
 	return &http.Server{
 		Handler:      mux,
 		ReadTimeout:  managementTimeout,
 		WriteTimeout: managementTimeout,
 		IdleTimeout:  idleTimeout,
-		ErrorLog:     slog.NewLogLogger(logr.ToSlogHandler(p.log.WithName("management")), slog.LevelDebug),
+		ErrorLog:     slog.NewLogLogger(logr.ToSlogHandler(m.log.WithName("management")), slog.LevelDebug),
 	}
 }
 
@@ -47,8 +68,8 @@ func (p *proxy) managementServer() *http.Server {
 // writable and has room. When it answers 503, the proxy still serves reads. It does not ask the
 // remote side. While the remote side is unreachable, requests are still accepted, because accepted
 // operations are on disk and are signed later.
-func (p *proxy) readyz(w http.ResponseWriter, r *http.Request) {
-	ready, why := p.readiness(r.Context())
+func (m *management) readyz(w http.ResponseWriter, r *http.Request) {
+	ready, why := m.readiness(r.Context())
 	code := http.StatusOK
 	if !ready {
 		code = http.StatusServiceUnavailable
@@ -57,25 +78,25 @@ func (p *proxy) readyz(w http.ResponseWriter, r *http.Request) {
 }
 
 // readiness reports whether new operations are accepted, and if not, why.
-func (p *proxy) readiness(ctx context.Context) (bool, string) {
-	if p.draining.Load() {
+func (m *management) readiness(ctx context.Context) (bool, string) {
+	if m.phase.draining.Load() {
 		return false, "stopping"
 	}
 	select {
-	case <-p.opened:
+	case <-m.phase.ready:
 	default:
 		return false, "starting"
 	}
-	if !p.published() {
+	if !m.instances.published() {
 		return false, "the address of this instance is not known yet"
 	}
-	if !p.peersKnown() {
+	if !m.instances.peersKnown() {
 		return false, "the peers file could not be read yet"
 	}
 	// If the prober hung up, the failed check says nothing about the disk.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
-	err := p.store.Check(ctx)
+	err := m.state.store.Check(ctx)
 	trouble := ""
 	switch {
 	case err == nil:
@@ -84,19 +105,19 @@ func (p *proxy) readiness(ctx context.Context) (bool, string) {
 	default:
 		trouble = "the state folder takes no writes"
 	}
-	p.noteTrouble(trouble, err)
+	m.noteTrouble(trouble, err)
 	return trouble == "", cmp.Or(trouble, "ready")
 }
 
 // noteTrouble logs a fault of the state folder once, not at each probe. It also logs when the fault
 // is over.
-func (p *proxy) noteTrouble(trouble string, err error) {
-	switch last := p.trouble.Swap(&trouble); {
+func (m *management) noteTrouble(trouble string, err error) {
+	switch last := m.trouble.Swap(&trouble); {
 	case last != nil && *last == trouble, last == nil && trouble == "":
 	case trouble == "":
-		p.log.Info("the state folder takes writes again")
+		m.log.Info("the state folder takes writes again")
 	default:
-		p.log.Error(err, trouble)
+		m.log.Error(err, trouble)
 	}
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/api"
-	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
 	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
 	"github.com/signstash-proxy/signstash-proxy/pkg/certreload"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
@@ -22,7 +19,6 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
-	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
 // proxy holds all parts of the process. open makes it, serve runs it, and close releases the state
@@ -31,65 +27,52 @@ type proxy struct {
 	cfg      config.Config
 	log      logr.Logger
 	registry *prometheus.Registry
+	started  time.Time
+	phase
 
 	clients     *clientservice.Watcher
 	certificate *certreload.Reloader // nil = no TLS
 	fonts       *font.Library        // nil = only the built-in fonts
-	store       *store.Store
-	audit       *audit.Log    // nil = no audit record
-	state       signing.Store // the store behind the audit record
-	service     *signing.Service
-	api         *api.API
+	ports       *ports
+	instances   *instances
+	state       *stateFolder
 
+	tracing     *tracing
 	calls       *calls
+	callbacks   *callback.Notifier
 	providers   *providers
 	credentials *credentials.Set
-	tracing     *tracing
-	callbacks   *callback.Notifier
-	// timestampReady returns an error while no timestamp authority is reachable; nil = none is
-	// configured.
-	timestampReady func(context.Context) error
-
-	rest, management net.Listener
-	instances        *affinity.Files
-	forwarder        *affinity.Forwarder
-
-	started  time.Time
-	opened   chan struct{} // closed when the service accepts operations
-	draining atomic.Bool   // set when the process was asked to stop
-	// Fault of the state folder that the last readiness probe found; nil = no probe yet.
-	trouble atomic.Pointer[string]
+	service     *signing.Service
+	api         *api.API
+	management  *management
 }
 
 // open makes the proxy from a configuration. It checks cheap things first: it reads all required
 // files before it creates anything on disk.
 func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, err error) {
-	p := &proxy{cfg: cfg, log: log, registry: newRegistry(), opened: make(chan struct{}), started: time.Now()}
+	p := &proxy{cfg: cfg, log: log, registry: newRegistry(), started: time.Now()}
+	p.ready = make(chan struct{})
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
 	log.Info("starting", "version", version, "instance", cfg.InstanceName, "ordinal", cfg.InstanceOrdinal)
+	p.tracing = newTracing(ctx, log.WithName("tracing"), cfg.InstanceName, os.Getenv) // wraps later parts
 	for _, step := range []func(context.Context) error{
-		p.openTracing, p.readFiles, p.listen, p.openStore, p.openService, p.openAPI,
+		p.readFiles, p.listen, p.openState, p.openService, p.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
+	p.openManagement()
 	return p, nil
-}
-
-// openTracing is the first step, because later steps are wrapped by tracing.
-func (p *proxy) openTracing(ctx context.Context) error {
-	p.tracing = newTracing(ctx, p.log.WithName("tracing"), p.cfg.InstanceName, os.Getenv)
-	return nil
 }
 
 // readFiles reads the fonts, the client file and the certificate.
 func (p *proxy) readFiles(context.Context) (err error) {
-	if err := p.readFonts(); err != nil {
+	if p.fonts, err = readFonts(p.cfg.Visible.Fonts, p.log); err != nil {
 		return err
 	}
 	p.clients, err = clientservice.NewWatcher(clientservice.WatcherConfig{
@@ -123,34 +106,45 @@ or name another file with --client.services.config=FILE or another folder with -
 // listen opens both ports and determines the address of the REST port for clients. It runs before
 // the state folder is opened, so that a port in use leaves the folder untouched.
 func (p *proxy) listen(ctx context.Context) (err error) {
-	var l net.ListenConfig
-	if p.rest, err = l.Listen(ctx, "tcp", address(p.cfg.Server.Address, p.cfg.Server.Port)); err != nil {
-		return fmt.Errorf("open REST port: %w", err)
+	if p.ports, err = openPorts(ctx, p.cfg); err != nil {
+		return err
 	}
-	if p.management, err = l.Listen(ctx, "tcp", address(p.cfg.Management.Address, p.cfg.Management.Port)); err != nil {
-		return fmt.Errorf("open management port: %w", err)
+	p.instances, err = openInstances(p.cfg, p.ports.restAddress(), p.certificate != nil, p.log, p.registry)
+	return err
+}
+
+// openState opens the state folder.
+func (p *proxy) openState(ctx context.Context) (err error) {
+	p.state, err = openStateFolder(ctx, p.cfg, p.log)
+	return err
+}
+
+// openManagement makes the handlers of the management port.
+func (p *proxy) openManagement() {
+	p.management = &management{
+		cfg: p.cfg, log: p.log, registry: p.registry, certificate: p.certificate, instances: p.instances,
+		state: p.state, credentials: p.credentials, service: p.service, phase: &p.phase, started: p.started,
 	}
-	return p.readAffinity()
 }
 
 // openAPI makes the REST handler.
 func (p *proxy) openAPI(context.Context) error {
-	key, err := p.readTokenKey()
+	key, err := readTokenKey(p.cfg)
 	if err != nil {
 		return err
 	}
-	tokens, err := p.remoteTokens()
+	tokens, err := openRemoteTokens(p.cfg.Remote.Token, p.calls.token, p.log)
 	if err != nil {
 		return err
 	}
 	p.api, err = api.New(api.Config{
 		Service:            p.service,
 		ClientServices:     p.clients.Current,
-		Endpoint:           func() affinity.Endpoint { e, _ := p.instances.Endpoint(); return e },
-		Published:          p.published,
-		Forwarder:          p.forwarder,
+		Endpoint:           p.instances.endpoint,
+		Published:          p.instances.published,
+		Forwarder:          p.instances.forwarder,
 		Identity:           affinity.Identity(p.cfg.Affinity.InstanceUID),
-		Reading:            p.store.Reading,
+		Reading:            p.state.store.Reading,
 		Log:                p.log.WithName("api"),
 		Registerer:         p.registry,
 		TokenKey:           key,
@@ -176,27 +170,17 @@ func (p *proxy) openAPI(context.Context) error {
 // close releases everything that open acquired. It may be called after serve, which closes some
 // parts itself.
 func (p *proxy) close() error {
-	for _, l := range []net.Listener{p.rest, p.management} {
-		if l != nil {
-			_ = l.Close()
-		}
+	if p.ports != nil {
+		p.ports.close()
 	}
 	if p.providers != nil {
 		p.providers.close()
 	}
-	if p.tracing != nil {
-		if err := p.tracing.end(context.Background()); err != nil {
-			p.log.Error(err, "the last traces were not sent")
-		}
+	if err := p.tracing.end(context.Background()); err != nil {
+		p.log.Error(err, "the last traces were not sent")
 	}
-	if p.audit != nil {
-		_ = p.audit.Close() // its content is already durable
-	}
-	if p.store == nil {
+	if p.state == nil {
 		return nil
 	}
-	if err := p.store.Close(); err != nil {
-		return fmt.Errorf("close state folder: %w", err)
-	}
-	return nil
+	return p.state.close()
 }

@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -48,25 +45,15 @@ func (p *proxy) serve(ctx context.Context) error {
 	defer stopBackground()
 	defer cutRequests()
 
-	rest, management := p.restServer(requests), p.managementServer()
-	restPort, managementPort, err := p.limitConnections(rest, management)
-	if err != nil {
+	rest, management := p.restServer(requests), p.management.server()
+	if err := p.ports.limit(p.cfg.Limits.Connections, p.certificate, p.registry, rest, management); err != nil {
 		return err
 	}
 	t := newTasks(p.log)
-	t.start("client services", func() error { return p.clients.Start(background) })
-	if p.certificate != nil {
-		t.start("certificate", func() error { return p.certificate.Start(background) })
-	}
-	t.start("token key", func() error { return p.watchTokenKey(background) })
-	t.start("instances", func() error { return p.instances.Start(background) })
-	t.start("retention", func() error { return p.store.Run(background) })
-	t.start("management port", func() error { return management.Serve(managementPort) })
-	t.start("REST port", func() error { return rest.Serve(restPort) })
+	p.startBackground(background, t)
+	t.start("management port", func() error { return management.Serve(p.ports.management) })
+	t.start("REST port", func() error { return rest.Serve(p.ports.rest) })
 	service := t.start("signing", func() error { return p.service.Start(work) })
-	t.start("callbacks", func() error { return p.callbacks.Run(background) })
-	t.start("credentials", func() error { return p.credentials.Run(background) })
-	t.start("ready", func() error { return p.announce(background) })
 
 	var failure error
 	select {
@@ -92,6 +79,20 @@ func (p *proxy) serve(ctx context.Context) error {
 	return errors.Join(failure, removeReadyFile(p.cfg.ReadyFile))
 }
 
+// startBackground starts the parts that run until everything else has stopped.
+func (p *proxy) startBackground(ctx context.Context, t *tasks) {
+	t.start("client services", func() error { return p.clients.Start(ctx) })
+	if p.certificate != nil {
+		t.start("certificate", func() error { return p.certificate.Start(ctx) })
+	}
+	t.start("token key", func() error { return p.watchTokenKey(ctx) })
+	t.start("instances", func() error { return p.instances.files.Start(ctx) })
+	t.start("retention", func() error { return p.state.store.Run(ctx) })
+	t.start("callbacks", func() error { return p.callbacks.Run(ctx) })
+	t.start("credentials", func() error { return p.credentials.Run(ctx) })
+	t.start("ready", func() error { return p.announce(ctx) })
+}
+
 // delay reports not ready and keeps working for the shutdown delay, because load balancers may
 // still send requests here.
 func (p *proxy) delay(t *tasks) error {
@@ -108,7 +109,7 @@ func (p *proxy) delay(t *tasks) error {
 
 // signingGrace is the part of the grace period in which operations may end. The rest is for sending
 // their answers.
-func (p *proxy) signingGrace() time.Duration { return max(p.cfg.ShutdownGrace*4/5, time.Nanosecond) }
+func signingGrace(grace time.Duration) time.Duration { return max(grace*4/5, time.Nanosecond) }
 
 // endRequests waits for running requests until ctx is done, then cancels them.
 func (p *proxy) endRequests(ctx context.Context, rest *http.Server, cut func()) {
@@ -135,85 +136,17 @@ func (p *proxy) restServer(ctx context.Context) *http.Server {
 	}
 }
 
-// closing closes each connection after its next answer once the process was asked to stop. Clients
-// then open a new connection, which is routed to another instance. Idle connections stay open,
-// because closing them could lose a request that is being sent.
-func (p *proxy) closing(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.draining.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // announce logs the addresses of the proxy. It writes the ready file once the proxy accepts
 // operations.
 func (p *proxy) announce(ctx context.Context) error {
-	endpoint, _ := p.instances.Endpoint()
-	p.log.Info(
-		"listening",
-		"rest",
-		p.rest.Addr().String(),
-		"management",
-		p.management.Addr().String(),
-		"tls",
-		p.certificate != nil,
-		"endpoint",
-		endpoint.HostPort(),
-	)
+	rest, management := p.ports.rest.Addr().String(), p.ports.management.Addr().String()
+	p.log.Info("listening", "rest", rest, "management", management, "tls", p.certificate != nil,
+		"endpoint", p.instances.endpoint().HostPort())
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-p.opened:
+	case <-p.ready:
 	}
 	p.log.Info("ready")
-	return writeReadyFile(p.cfg.ReadyFile, addresses{
-		REST: p.rest.Addr().String(), Management: p.management.Addr().String(), TLS: p.certificate != nil,
-	})
-}
-
-// address returns an address for net.Listen. An empty host means all addresses.
-func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
-
-// tasks are the long-running parts of the proxy.
-type tasks struct {
-	log     logr.Logger
-	running sync.WaitGroup
-	failed  chan error // capacity 1: the first failure stops the proxy; later ones are consequences
-}
-
-func newTasks(log logr.Logger) *tasks { return &tasks{log: log, failed: make(chan error, 1)} }
-
-// start runs a part and returns a channel that is closed when the part has ended. An HTTP server
-// ends with http.ErrServerClosed, which is not a failure.
-func (t *tasks) start(name string, run func() error) <-chan struct{} {
-	ended := make(chan struct{})
-	t.running.Go(func() {
-		defer close(ended)
-		err := run()
-		if err == nil || errors.Is(err, http.ErrServerClosed) {
-			return
-		}
-		t.log.Error(err, "a part of the proxy ended; stopping", "part", name)
-		select {
-		case t.failed <- fmt.Errorf("run %s: %w", name, err):
-		default:
-		}
-	})
-	return ended
-}
-
-// wait returns when all parts have ended, or after cutTimeout. A call that is still running then
-// ends with the process.
-func (t *tasks) wait() {
-	ended := make(chan struct{})
-	go func() {
-		t.running.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(cutTimeout):
-	}
+	return writeReadyFile(p.cfg.ReadyFile, addresses{REST: rest, Management: management, TLS: p.certificate != nil})
 }

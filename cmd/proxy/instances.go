@@ -1,0 +1,82 @@
+package main
+
+import (
+	"net/netip"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+)
+
+// instances knows the addresses of this instance and of the other instances.
+type instances struct {
+	files     *affinity.Files
+	forwarder *affinity.Forwarder
+	forward   affinity.Mode
+}
+
+// openInstances determines the address at which clients reach this instance, as far as it is known
+// yet, and the addresses of the other instances. listen is the address of the REST port, and tls
+// says whether this port uses TLS.
+func openInstances(
+	cfg config.Config, listen netip.AddrPort, tls bool, log logr.Logger, r prometheus.Registerer,
+) (*instances, error) {
+	c, log := cfg.Affinity, log.WithName("affinity")
+	guess, err := affinity.Resolve(affinity.Sources{
+		Flag: cfg.Server.HostPort, Listen: listen, HostName: cfg.InstanceName, Ordinal: cfg.InstanceOrdinal,
+	})
+	if err != nil {
+		return nil, err
+	}
+	endpointFile := c.EndpointFile
+	if cfg.Server.HostPort != "" {
+		endpointFile = ""
+	}
+	i := &instances{forward: c.Forward}
+	i.files, err = affinity.NewFiles(affinity.FilesConfig{
+		EndpointFile: endpointFile, PeersFile: c.PeersFile, Instance: c.InstanceUID, Guess: guess,
+		Log: log, Registerer: r,
+	})
+	if err != nil {
+		return nil, err
+	}
+	peers := &authorities{file: c.CAFile, log: log}
+	peerTLS, err := peers.config(tls)
+	if err != nil {
+		return nil, err
+	}
+	i.forwarder, err = affinity.NewForwarder(affinity.ForwarderConfig{
+		Mode: c.Forward, Scheme: c.Scheme, Source: i.files,
+		Ordinal: guess.Ordinal, Name: guess.Name, TLS: peerTLS, Authorities: peers.pool, Log: log, Registerer: r,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if c.PeersFile != "" && c.Forward != affinity.Off && cfg.Server.TokenSigningKey == "" && !i.forwarder.Certified() {
+		log.Info("WARNING: other instances are not asked for anything, because this one shares no key with them: " +
+			"give all instances the same --token.signing.key, or certificates of --affinity.peers.ca-file")
+	}
+	return i, nil
+}
+
+// endpoint returns the address at which clients reach this instance.
+func (i *instances) endpoint() affinity.Endpoint {
+	e, _ := i.files.Endpoint()
+	return e
+}
+
+// published reports whether this instance knows its own address, which asynchronous answers
+// contain.
+func (i *instances) published() bool {
+	_, known := i.files.Endpoint()
+	return known
+}
+
+// peersKnown reports whether this instance knows the other instances, or does not need to know them
+// because forwarding is off.
+func (i *instances) peersKnown() bool {
+	_, known := i.files.Directory()
+	return known || i.forward == affinity.Off
+}

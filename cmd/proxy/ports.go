@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/certreload"
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
+)
+
+// managementConns bounds the connections of the management port. Kubelets, scrapers and people use
+// this port. It is not a setting, because all of them together need a tenth of this number.
+const managementConns = 256
+
+// ports are the open TCP ports of the proxy.
+type ports struct{ rest, management net.Listener }
+
+// openPorts opens both ports.
+func openPorts(ctx context.Context, cfg config.Config) (p *ports, err error) {
+	var l net.ListenConfig
+	p = &ports{}
+	if p.rest, err = l.Listen(ctx, "tcp", address(cfg.Server.Address, cfg.Server.Port)); err != nil {
+		return nil, fmt.Errorf("open REST port: %w", err)
+	}
+	if p.management, err = l.Listen(ctx, "tcp", address(cfg.Management.Address, cfg.Management.Port)); err != nil {
+		_ = p.rest.Close()
+		return nil, fmt.Errorf("open management port: %w", err)
+	}
+	return p, nil
+}
+
+// address returns an address for net.Listen. An empty host means all addresses.
+func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// restAddress returns the address of the REST port.
+func (p *ports) restAddress() netip.AddrPort { return p.rest.Addr().(*net.TCPAddr).AddrPort() }
+
+// limit puts connection limits on both ports and prepares the servers for these limits. Call it
+// when the servers are complete. certificate is that of the REST port; nil = no TLS.
+func (p *ports) limit(
+	restConns int, certificate *certreload.Reloader, r prometheus.Registerer, rest, management *http.Server,
+) error {
+	metrics, err := connlimit.NewMetrics(r)
+	if err != nil {
+		return fmt.Errorf("register metrics of connections: %w", err)
+	}
+	cfg := connlimit.Config{Listener: p.rest, Port: "rest", Metrics: metrics, MaxConns: restConns}
+	if certificate != nil {
+		cfg.TLS = certificate.TLSConfig()
+	}
+	limitedRest, err := connlimit.New(cfg)
+	if err != nil {
+		return err
+	}
+	limitedManagement, err := connlimit.New(connlimit.Config{
+		Listener: p.management, Port: "management", Metrics: metrics, MaxConns: managementConns,
+	})
+	if err != nil {
+		return err
+	}
+	limitedRest.Prepare(rest)
+	limitedManagement.Prepare(management)
+	p.rest, p.management = limitedRest, limitedManagement
+	return nil
+}
+
+// close closes both ports. It may be called again.
+func (p *ports) close() {
+	for _, l := range []net.Listener{p.rest, p.management} {
+		_ = l.Close() // it may be closed already
+	}
+}
