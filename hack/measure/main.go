@@ -1,59 +1,71 @@
 // Command measure prints figures about the source tree, so that two commits can be compared: sizes
-// of functions and files, methods of types, long lines, imports, and with -times also how long
-// `make demo` and `make test` take.
+// of functions and files, methods of types, long lines, imports and the size of the README. With
+// -times it also measures how long `make demo` and `make test` take, cold and warm.
 //
-//	go run ./hack/measure                  the tree
-//	go run ./hack/measure -times           the tree, then make demo and make test with warm caches
-//	go run ./hack/measure -dir ../other    another checkout
+//	go run ./hack/measure                     the tree
+//	go run ./hack/measure -base HEAD~1        another commit beside the tree
+//	go run ./hack/measure -base HEAD~1 -times the same with times, which takes about an hour
+//	go run ./hack/measure -dir ../other       another checkout
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
-	"slices"
-	"time"
+	"os/signal"
+	"path/filepath"
+	"syscall"
 )
 
+// options are the flags.
+type options struct {
+	dir, base string
+	times     bool
+}
+
 func main() {
-	dir := flag.String("dir", ".", "top `folder` of the checkout")
-	times := flag.Bool("times", false, "also run make demo and make test, and print how long they take")
+	var o options
+	flag.StringVar(&o.dir, "dir", ".", "top `folder` of the checkout")
+	flag.StringVar(&o.base, "base", "", "`commit` to compare with; it is checked out into a temporary folder")
+	flag.BoolVar(&o.times, "times", false, "also measure make demo and make test, cold and warm")
 	flag.Parse()
-	if err := run(*dir, *times); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o, os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, times bool) error {
-	t, err := read(dir)
+func run(ctx context.Context, o options, stdout io.Writer) error {
+	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		return err
 	}
-	t.print(os.Stdout)
-	if !times {
-		return nil
-	}
-	for _, target := range []string{"demo", "test"} {
-		started := time.Now()
-		c := exec.Command("make", target)
-		c.Dir, c.Stdout, c.Stderr = dir, os.Stderr, os.Stderr
-		if err := c.Run(); err != nil {
-			return fmt.Errorf("make %s: %w", target, err)
+	checkouts := []checkout{{"now", dir}}
+	if o.base != "" {
+		base, remove, err := checkOut(ctx, dir, o.base)
+		if err != nil {
+			return err
 		}
-		fmt.Printf("make %-5s %s\n", target, time.Since(started).Round(time.Second))
+		defer remove()
+		checkouts = []checkout{base, checkouts[0]}
 	}
-	return nil
-}
-
-// quantiles returns a text with the median, the 90 % and 99 % quantiles and the largest of sizes.
-func quantiles(sizes []int) string {
-	if len(sizes) == 0 {
-		return "none"
+	trees := make([]*tree, len(checkouts))
+	for i, c := range checkouts {
+		if trees[i], err = read(c.dir); err != nil {
+			return err
+		}
 	}
-	slices.Sort(sizes)
-	at := func(percent int) int { return sizes[min(len(sizes)*percent/100, len(sizes)-1)] }
-	return fmt.Sprintf("median %d, 90 %% %d, 99 %% %d, largest %d (of %d)",
-		at(50), at(90), at(99), sizes[len(sizes)-1], len(sizes))
+	if err := printTable(stdout, checkouts, treeRows(trees)); err != nil || !o.times {
+		return err
+	}
+	times, err := measureTimes(ctx, dir, checkouts)
+	if err != nil {
+		return err
+	}
+	return printTable(stdout, checkouts, times)
 }

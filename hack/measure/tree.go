@@ -2,11 +2,9 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -18,7 +16,7 @@ import (
 
 const (
 	module = "github.com/signstash-proxy/signstash-proxy/"
-	// manyMethods is the number of methods above which print names a type.
+	// manyMethods is the number of methods above which the table names a type.
 	manyMethods = 12
 )
 
@@ -95,11 +93,8 @@ func (t *tree) file(path, pkg string, structs map[string]bool) error {
 		return err
 	}
 	for _, i := range parsed.Imports {
-		if to, ours := strings.CutPrefix(
-			strings.Trim(i.Path.Value, `"`),
-			module,
-		); ours &&
-			!slices.Contains(t.imports[pkg], to) {
+		to, ours := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module)
+		if ours && !slices.Contains(t.imports[pkg], to) {
 			t.imports[pkg] = append(t.imports[pkg], to)
 		}
 	}
@@ -146,36 +141,4 @@ func receiver(e ast.Expr) string {
 		return e.Name
 	}
 	return "?"
-}
-
-func (t *tree) print(w io.Writer) {
-	fmt.Fprintf(w, "functions, lines      %s\n", quantiles(t.functions))
-	fmt.Fprintf(w, "files, lines          %s\n", quantiles(t.files))
-	fmt.Fprintf(w, "files of tests, lines %s\n", quantiles(t.testFiles))
-	fmt.Fprintf(
-		w,
-		"lines over %d columns of code %d, comments over %d columns %d\n",
-		codeColumns,
-		t.longCode,
-		commentColumns,
-		t.longComments,
-	)
-	fmt.Fprintf(w, "README.md %d bytes\n", t.readme)
-	fmt.Fprintf(w, "types with state and more than %d methods:\n", manyMethods)
-	names := slices.SortedFunc(maps.Keys(t.methods), func(a, b string) int { return t.methods[b] - t.methods[a] })
-	for _, name := range names {
-		if t.methods[name] > manyMethods {
-			fmt.Fprintf(w, "  %3d %s\n", t.methods[name], name)
-		}
-	}
-	for _, pkg := range []string{"pkg/api", "pkg/signing", "cmd/proxy"} {
-		slices.Sort(t.imports[pkg])
-		fmt.Fprintf(
-			w,
-			"%s imports %d packages of this module: %s\n",
-			pkg,
-			len(t.imports[pkg]),
-			strings.Join(t.imports[pkg], " "),
-		)
-	}
 }
