@@ -14,15 +14,15 @@ import (
 // heavySection is about as many bytes as a revocation list adds to a document.
 const heavySection = 256 << 10
 
-// heavy makes large sections and counts those that are not stored yet.
-type heavy struct {
+// largeSections makes large sections and counts those that are not stored yet.
+type largeSections struct {
 	fakeFormat
 	signing.Store
 	now, most atomic.Int64
 }
 
 // Embed implements signing.Format.
-func (h *heavy) Embed(ctx context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
+func (h *largeSections) Embed(ctx context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
 	if _, err := h.fakeFormat.Embed(ctx, in, p, value); err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (h *heavy) Embed(ctx context.Context, in signing.Input, p signing.Prepared,
 }
 
 // FinishDocuments implements signing.Journal.
-func (h *heavy) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
+func (h *largeSections) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
 	h.now.Add(-int64(len(results)))
 	for i := range results {
 		results[i].Section = []byte("short") // the test has no disk
@@ -46,11 +46,11 @@ func (h *heavy) FinishDocuments(ctx context.Context, results []signing.DocumentR
 // however many operations run.
 func TestSectionsInMemoryAreBounded(t *testing.T) {
 	for _, level := range []signing.Level{signing.LevelB, signing.LevelLT} {
-		heavy := &heavy{Store: storetest.NewMemory()}
+		largeSections := &largeSections{Store: storetest.NewMemory()}
 		run(t, func(h *harness) {
-			h.provider.credential.MaxBatch, h.store = 100, heavy
-			heavy.fakeFormat = h.format
-			h.level, h.over = level, heavy
+			h.provider.credential.MaxBatch, h.store = 100, largeSections
+			largeSections.fakeFormat = h.format
+			h.level, h.override = level, largeSections
 		}, func(t *testing.T, h *harness) {
 			var ids []signing.ID
 			for i := range 4 {
@@ -61,7 +61,7 @@ func TestSectionsInMemoryAreBounded(t *testing.T) {
 					t.Errorf("%s: operation is %s", level, op.Status)
 				}
 			}
-			if most := heavy.most.Load() * heavySection; most > 24<<20 {
+			if most := largeSections.most.Load() * heavySection; most > 24<<20 {
 				t.Errorf(
 					"%s: %d MiB of sections waited in memory to be stored, want 16 and those that were just made",
 					level,

@@ -13,29 +13,29 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// keeping is a provider that caches its credential until it is told to read it again.
-type keeping struct {
+// cachingProvider is a provider that caches its credential until it is told to read it again.
+type cachingProvider struct {
 	*fakeProvider
 
-	mu    sync.Mutex
-	kept  *signing.Credential
-	reads int           // reads after the first one
-	down  bool          // the service does not describe its credential
-	slow  time.Duration // how long one read takes
+	mu     sync.Mutex
+	cached *signing.Credential
+	reads  int           // reads after the first one
+	down   bool          // the service does not describe its credential
+	slow   time.Duration // how long one read takes
 }
 
 // Credential implements signing.Provider.
-func (k *keeping) Credential(ctx context.Context) (*signing.Credential, error) {
+func (k *cachingProvider) Credential(ctx context.Context) (*signing.Credential, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.kept == nil {
-		k.kept, _ = k.fakeProvider.Credential(ctx)
+	if k.cached == nil {
+		k.cached, _ = k.fakeProvider.Credential(ctx)
 	}
-	return k.kept, nil
+	return k.cached, nil
 }
 
 // Refresh implements signing.Refresher.
-func (k *keeping) Refresh(ctx context.Context) (*signing.Credential, error) {
+func (k *cachingProvider) Refresh(ctx context.Context) (*signing.Credential, error) {
 	select {
 	case <-time.After(k.slow):
 	case <-ctx.Done():
@@ -47,12 +47,12 @@ func (k *keeping) Refresh(ctx context.Context) (*signing.Credential, error) {
 	if k.down {
 		return nil, signing.Errorf(signing.KindProvider, "out of reach").Retryable(0)
 	}
-	k.kept, _ = k.fakeProvider.Credential(ctx)
-	return k.kept, nil
+	k.cached, _ = k.fakeProvider.Credential(ctx)
+	return k.cached, nil
 }
 
 // renew gives the service another key and certificate.
-func (k *keeping) renew(t *testing.T) {
+func (k *cachingProvider) renew(t *testing.T) {
 	next := newProvider(t)
 	next.credential.Chain[0].SerialNumber = big.NewInt(2)
 	next.credential.MaxBatch, next.credential.InFlight = k.credential.MaxBatch, k.credential.InFlight
@@ -62,18 +62,18 @@ func (k *keeping) renew(t *testing.T) {
 }
 
 // setDown sets whether the service fails to describe its credential.
-func (k *keeping) setDown(down bool) {
+func (k *cachingProvider) setDown(down bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.down = down
 }
 
-// runKeeping is run with a provider that has read its credential already.
-func runKeeping(t *testing.T, change func(*harness, *keeping), f func(*testing.T, *harness, *keeping)) {
+// runCaching is run with a provider that has read its credential already.
+func runCaching(t *testing.T, change func(*harness, *cachingProvider), f func(*testing.T, *harness, *cachingProvider)) {
 	t.Helper()
-	var k *keeping
+	var k *cachingProvider
 	run(t, func(h *harness) {
-		k = &keeping{fakeProvider: h.provider}
+		k = &cachingProvider{fakeProvider: h.provider}
 		h.format.prepared = new(sync.Map)
 		h.cfg.Providers = func(string) (signing.Provider, error) { return k, nil }
 		if change != nil {
@@ -86,7 +86,7 @@ func runKeeping(t *testing.T, change func(*harness, *keeping), f func(*testing.T
 // TestRenewedKeyCostsOneCall: when the key is renewed while nothing is signed, one call is lost and
 // counted. The credential is read once, and everything is signed within the same try.
 func TestRenewedKeyCostsOneCall(t *testing.T) {
-	runKeeping(t, func(h *harness, k *keeping) { k.credential.InFlight = 4 }, func(t *testing.T, h *harness, k *keeping) {
+	runCaching(t, func(h *harness, k *cachingProvider) { k.credential.InFlight = 4 }, func(t *testing.T, h *harness, k *cachingProvider) {
 		h.check(h.mustSubmit("a", "r0", names(40)...), signing.StatusExecuted, strings.Repeat("s", 40))
 		time.Sleep(5 * time.Minute)
 		k.renew(t)
@@ -97,7 +97,7 @@ func TestRenewedKeyCostsOneCall(t *testing.T) {
 				t.Errorf("operation %s used up %d tries, want none", id, op.Tries)
 			}
 		}
-		if got := h.accounts(false); got.Unknown != 10 || got.Sent != 250 || k.reads != 1 {
+		if got := h.checkCounters(false); got.Unknown != 10 || got.Sent != 250 || k.reads != 1 {
 			t.Errorf(
 				"counters = %+v after %d readings, want the 10 digests of one call unknown, 250 sent, one reading",
 				got,
@@ -110,7 +110,7 @@ func TestRenewedKeyCostsOneCall(t *testing.T) {
 // TestRenewedKeyUnderLoad: when the key is renewed, no more calls are lost than were in flight, and
 // they are counted. They share one read of the credential.
 func TestRenewedKeyUnderLoad(t *testing.T) {
-	runKeeping(t, func(h *harness, k *keeping) {
+	runCaching(t, func(h *harness, k *cachingProvider) {
 		k.credential.InFlight = 4
 		k.slow = 10 * time.Second // no call begins during that time
 		h.provider.answer = func(call int, c signing.Call, values [][]byte) ([][]byte, error) {
@@ -119,7 +119,7 @@ func TestRenewedKeyUnderLoad(t *testing.T) {
 			}
 			return h.provider.values(c)
 		}
-	}, func(t *testing.T, h *harness, k *keeping) {
+	}, func(t *testing.T, h *harness, k *cachingProvider) {
 		id := h.mustSubmit("a", "r1", names(200)...)
 		op := h.waitFor(id)
 		docs, err := h.Documents(t.Context(), id, 0, 200)
@@ -131,7 +131,7 @@ func TestRenewedKeyUnderLoad(t *testing.T) {
 		if op.Tries != 0 {
 			t.Errorf("%d tries were used up, want none", op.Tries)
 		}
-		if got := h.accounts(false); got.Unknown == 0 || got.Unknown > 40 || k.reads != 1 {
+		if got := h.checkCounters(false); got.Unknown == 0 || got.Unknown > 40 || k.reads != 1 {
 			t.Errorf("counters = %+v after %d readings, want 40 digests unknown at most, one reading", got, k.reads)
 		}
 	})
@@ -140,14 +140,14 @@ func TestRenewedKeyUnderLoad(t *testing.T) {
 // TestBadAnswerOfTheSameKey: when a value does not verify and the certificate is still the same,
 // the documents of its call fail and are not paid for again.
 func TestBadAnswerOfTheSameKey(t *testing.T) {
-	runKeeping(t, func(h *harness, k *keeping) {
+	runCaching(t, func(h *harness, k *cachingProvider) {
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
 			if call == 0 {
 				values[0][len(values[0])-1] ^= 1
 			}
 			return values, nil
 		}
-	}, func(t *testing.T, h *harness, k *keeping) {
+	}, func(t *testing.T, h *harness, k *cachingProvider) {
 		docs := h.check(
 			h.mustSubmit("a", "r1", names(20)...),
 			signing.StatusExecuted,
@@ -156,17 +156,17 @@ func TestBadAnswerOfTheSameKey(t *testing.T) {
 		if f := docs[0].Failure; f.Kind != signing.KindProvider || !strings.Contains(f.Detail, "invalid answer") {
 			t.Errorf("failure = %+v, want the invalid answer", f)
 		}
-		if got := h.accounts(false); got.Sent != 20 || got.Unknown != 10 || k.reads != 1 {
+		if got := h.checkCounters(false); got.Sent != 20 || got.Unknown != 10 || k.reads != 1 {
 			t.Errorf("counters = %+v after %d readings, want 20 sent, 10 unknown, one reading", got, k.reads)
 		}
 	})
 }
 
-// TestNoCallWhileReadingAgain: one of four calls gets an answer of the renewed key. No further call
+// TestNoCallDuringRefresh: one of four calls gets an answer of the renewed key. No further call
 // begins until the credential has been read again, although the other calls are answered with the
 // old key meanwhile.
-func TestNoCallWhileReadingAgain(t *testing.T) {
-	runKeeping(t, func(h *harness, k *keeping) {
+func TestNoCallDuringRefresh(t *testing.T) {
+	runCaching(t, func(h *harness, k *cachingProvider) {
 		k.credential.InFlight = 4
 		k.slow = 10 * time.Second
 		old := &fakeProvider{key: k.key}
@@ -180,10 +180,10 @@ func TestNoCallWhileReadingAgain(t *testing.T) {
 			}
 			return h.provider.values(c)
 		}
-	}, func(t *testing.T, h *harness, k *keeping) {
+	}, func(t *testing.T, h *harness, k *cachingProvider) {
 		h.check(h.mustSubmit("a", "r0", names(10)...), signing.StatusExecuted, strings.Repeat("s", 10))
 		op := h.waitFor(h.mustSubmit("a", "r1", names(100)...))
-		if got := h.accounts(
+		if got := h.checkCounters(
 			false,
 		); op.Status != signing.StatusExecuted || got.Unknown != 10 || got.Sent != 120 ||
 			k.reads != 1 {
@@ -200,7 +200,7 @@ func TestNoCallWhileReadingAgain(t *testing.T) {
 // TestBadAnswersTogether: calls that were in flight together and get bad answers share one read of
 // the credential. That includes an answer that comes late.
 func TestBadAnswersTogether(t *testing.T) {
-	runKeeping(t, func(h *harness, k *keeping) {
+	runCaching(t, func(h *harness, k *cachingProvider) {
 		k.credential.InFlight = 4
 		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
 			if call == 0 || call > 4 { // the first call shows that the key is the right one
@@ -212,10 +212,10 @@ func TestBadAnswersTogether(t *testing.T) {
 			values[0][len(values[0])-1] ^= 1
 			return values, nil
 		}
-	}, func(t *testing.T, h *harness, k *keeping) {
+	}, func(t *testing.T, h *harness, k *cachingProvider) {
 		h.check(h.mustSubmit("a", "r0", names(10)...), signing.StatusExecuted, strings.Repeat("s", 10))
 		h.waitFor(h.mustSubmit("a", "r1", names(50)...))
-		if got := h.accounts(false); got.Sent != 60 || got.Unknown != 40 || k.reads != 1 {
+		if got := h.checkCounters(false); got.Sent != 60 || got.Unknown != 40 || k.reads != 1 {
 			t.Errorf("counters = %+v after %d readings, want 60 sent, 40 unknown, one reading", got, k.reads)
 		}
 	})
@@ -224,7 +224,7 @@ func TestBadAnswersTogether(t *testing.T) {
 // TestRenewedKeyThatCannotBeRead: no further call is made while it is not known whether the key was
 // renewed. When the credential can be read, everything is signed.
 func TestRenewedKeyThatCannotBeRead(t *testing.T) {
-	runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
+	runCaching(t, nil, func(t *testing.T, h *harness, k *cachingProvider) {
 		k.renew(t)
 		k.setDown(true)
 		one, two := h.mustSubmit("a", "r1", names(10)...), h.mustSubmit("b", "r2", names(10)...)
@@ -235,7 +235,7 @@ func TestRenewedKeyThatCannotBeRead(t *testing.T) {
 		k.setDown(false)
 		h.check(one, signing.StatusExecuted, strings.Repeat("s", 10))
 		h.check(two, signing.StatusExecuted, strings.Repeat("s", 10))
-		if got := h.accounts(false); got.Unknown != 10 || got.Sent != 30 {
+		if got := h.checkCounters(false); got.Unknown != 10 || got.Sent != 30 {
 			t.Errorf("counters = %+v, want 10 unknown and 30 sent", got)
 		}
 	})
@@ -244,10 +244,10 @@ func TestRenewedKeyThatCannotBeRead(t *testing.T) {
 // TestRenewedKeyUnderPolicyFail: under the policy that nothing is spent twice without a person's
 // decision, the documents of the lost call fail and say why. The others are signed.
 func TestRenewedKeyUnderPolicyFail(t *testing.T) {
-	runKeeping(
+	runCaching(
 		t,
-		func(h *harness, _ *keeping) { h.cfg.UnknownOutcome = signing.UnknownFail },
-		func(t *testing.T, h *harness, k *keeping) {
+		func(h *harness, _ *cachingProvider) { h.cfg.UnknownOutcome = signing.UnknownFail },
+		func(t *testing.T, h *harness, k *cachingProvider) {
 			k.renew(t)
 			docs := h.check(
 				h.mustSubmit("a", "r1", names(20)...),
@@ -257,7 +257,7 @@ func TestRenewedKeyUnderPolicyFail(t *testing.T) {
 			if f := docs[0].Failure; f.Kind != signing.KindProvider || !strings.Contains(f.Detail, "renewed") {
 				t.Errorf("failure = %+v, want that the certificate was renewed", f)
 			}
-			if got := h.accounts(false); got.Sent != 20 || got.Unknown != 10 {
+			if got := h.checkCounters(false); got.Sent != 20 || got.Unknown != 10 {
 				t.Errorf("counters = %+v, want 20 sent and 10 unknown", got)
 			}
 		},
@@ -267,7 +267,7 @@ func TestRenewedKeyUnderPolicyFail(t *testing.T) {
 // TestRenewedKeyOfAnotherAlgorithm: when the renewed key has another algorithm and the service
 // refuses calls for the old one, no signature is lost.
 func TestRenewedKeyOfAnotherAlgorithm(t *testing.T) {
-	runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
+	runCaching(t, nil, func(t *testing.T, h *harness, k *cachingProvider) {
 		h.provider.answer = func(call int, c signing.Call, _ [][]byte) ([][]byte, error) {
 			if call == 0 {
 				return nil, signing.Errorf(signing.KindProvider, "Invalid parameter signAlgo")
@@ -276,20 +276,20 @@ func TestRenewedKeyOfAnotherAlgorithm(t *testing.T) {
 		}
 		k.renew(t)
 		h.check(h.mustSubmit("a", "r1", names(20)...), signing.StatusExecuted, strings.Repeat("s", 20))
-		if got := h.accounts(true); got.Refused != 10 || got.Unknown != 0 {
+		if got := h.checkCounters(true); got.Refused != 10 || got.Unknown != 0 {
 			t.Errorf("counters = %+v, want 10 refused and none unknown", got)
 		}
 	})
 }
 
-// deadDisk is a store that records no end of a call while it is dead.
-type deadDisk struct {
+// deadStore is a store that records no end of a call while it is dead.
+type deadStore struct {
 	signing.Store
 	dead atomic.Bool
 }
 
 // AbandonCall implements signing.Journal.
-func (d *deadDisk) AbandonCall(ctx context.Context, call string, outcome signing.Outcome) error {
+func (d *deadStore) AbandonCall(ctx context.Context, call string, outcome signing.Outcome) error {
 	if d.dead.Load() {
 		return errors.New("input/output error")
 	}
@@ -299,12 +299,12 @@ func (d *deadDisk) AbandonCall(ctx context.Context, call string, outcome signing
 // TestEndBeforeTheLossIsRecorded: when a process ends between a bad answer and its record, the next
 // process counts the call once and signs its documents with the renewed key.
 func TestEndBeforeTheLossIsRecorded(t *testing.T) {
-	var disk *deadDisk
-	runKeeping(t, func(h *harness, k *keeping) {
-		disk = &deadDisk{Store: h.store}
+	var disk *deadStore
+	runCaching(t, func(h *harness, k *cachingProvider) {
+		disk = &deadStore{Store: h.store}
 		disk.dead.Store(true)
 		h.store = disk
-	}, func(t *testing.T, h *harness, k *keeping) {
+	}, func(t *testing.T, h *harness, k *cachingProvider) {
 		k.renew(t)
 		id := h.mustSubmit("a", "r1", names(5)...)
 		time.Sleep(45 * time.Second)
@@ -315,19 +315,19 @@ func TestEndBeforeTheLossIsRecorded(t *testing.T) {
 		disk.dead.Store(false)
 		h.start()
 		h.check(id, signing.StatusExecuted, "sssss")
-		if got := h.accounts(false); got.Unknown != 5 || got.Sent != 10 {
+		if got := h.checkCounters(false); got.Unknown != 5 || got.Sent != 10 {
 			t.Errorf("counters = %+v, want the lost call counted once", got)
 		}
 	})
 }
 
-// TestFetchedAnswerOfARenewedKey: when the key was renewed, the answer to a call of an earlier
+// TestResumedAnswerOfRenewedKey: when the key was renewed, the answer to a call of an earlier
 // process cannot be used. It is counted and its documents are signed again. When the certificate is
 // the same, they fail.
-func TestFetchedAnswerOfARenewedKey(t *testing.T) {
+func TestResumedAnswerOfRenewedKey(t *testing.T) {
 	for name, isRenewed := range map[string]bool{"renewed": true, "the same": false} {
 		t.Run(name, func(t *testing.T) {
-			runKeeping(t, nil, func(t *testing.T, h *harness, k *keeping) {
+			runCaching(t, nil, func(t *testing.T, h *harness, k *cachingProvider) {
 				other := newProvider(t)
 				h.provider.resumed = func(c signing.Call) ([][]byte, error) { return other.values(c) }
 				id := h.crashedOperation("one", "two")
@@ -354,4 +354,37 @@ func TestFetchedAnswerOfARenewedKey(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRenewedCertificate: a certificate that is renewed during an operation costs no signature.
+// What was prepared for the old certificate is prepared again before it is sent.
+func TestRenewedCertificate(t *testing.T) {
+	run(t, func(h *harness) { h.format.prepared = new(sync.Map) }, func(t *testing.T, h *harness) {
+		p, next := h.provider, newProvider(t)
+		old := p.credential
+		h.provider.answer = func(_ int, c signing.Call, values [][]byte) ([][]byte, error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.credential.Certificate().Equal(old.Certificate()) { // the first calls get the last answer of the old key
+				defer func() { p.key, p.credential = next.key, next.credential }()
+				return values, nil
+			}
+			return next.values(c)
+		}
+		p.credential.InFlight = 1
+		id := h.mustSubmit("a", "r1", names(100)...)
+		op := h.waitFor(id)
+		if got := h.checkCounters(
+			true,
+		); op.Status != signing.StatusExecuted || op.Tries != 0 || got.Returned != 100 ||
+			got.Refused != 0 {
+			t.Errorf("operation = %+v, counters %+v, want all signed, and none sent in vain", op, got)
+		}
+		docs, err := h.Documents(t.Context(), id, 0, 100)
+		for _, d := range docs {
+			if d.State != signing.DocumentSigned || err != nil {
+				t.Errorf("document %d is %s, %v", d.Index, d.State, err)
+			}
+		}
+	})
 }

@@ -52,7 +52,7 @@ func TestCertificateNotValid(t *testing.T) {
 func TestCertificateExpiresWhileKept(t *testing.T) {
 	for name, renewed := range map[string]bool{"not renewed": false, "renewed": true} {
 		t.Run(name, func(t *testing.T) {
-			runKeeping(t, func(h *harness, k *keeping) {
+			runCaching(t, func(h *harness, k *cachingProvider) {
 				k.credential.InFlight = 1
 				validBetween(h.provider, -time.Hour, 150*time.Millisecond) // in the middle of the second call
 				h.provider.answer = func(call int, c signing.Call, values [][]byte) ([][]byte, error) {
@@ -67,7 +67,7 @@ func TestCertificateExpiresWhileKept(t *testing.T) {
 					}
 					return values, nil
 				}
-			}, func(t *testing.T, h *harness, k *keeping) {
+			}, func(t *testing.T, h *harness, k *cachingProvider) {
 				want := strings.Repeat("s", 40)
 				if !renewed {
 					want = strings.Repeat("s", 20) + strings.Repeat("f", 20)
@@ -80,7 +80,7 @@ func TestCertificateExpiresWhileKept(t *testing.T) {
 				if !renewed {
 					wantSent = 20
 				}
-				if got := h.accounts(true); got.Sent != wantSent || got.Returned != wantSent {
+				if got := h.checkCounters(true); got.Sent != wantSent || got.Returned != wantSent {
 					t.Errorf("counters = %+v, want %d sent and returned", got, wantSent)
 				}
 			})

@@ -29,7 +29,7 @@ func TestValuesWaitForRoom(t *testing.T) {
 		memory.Inject(nil)
 		h.check(id, signing.StatusExecuted, strings.Repeat("s", 20))
 		h.check(other, signing.StatusExecuted, strings.Repeat("s", 5))
-		if c := h.accounts(true); c.Unknown != 0 || h.provider.made != 25 {
+		if c := h.checkCounters(true); c.Unknown != 0 || h.provider.made != 25 {
 			t.Errorf("%d signatures were made, counters %+v, want 25 and none unknown", h.provider.made, c)
 		}
 		if got := h.Stats().UnstoredValues; got != 0 {
@@ -38,14 +38,14 @@ func TestValuesWaitForRoom(t *testing.T) {
 	})
 }
 
-// TestValuesStoredAfterAll: a value that was stored although the store reported an error is used,
+// TestValuesMisreported: a value that was stored although the store reported an error is used,
 // and is not stored twice.
-func TestValuesStoredAfterAll(t *testing.T) {
+func TestValuesMisreported(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
 		memory.FailNext("EndCall", 1, storetest.Misreported)
 		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
-		if c := h.accounts(true); c.Returned != 1 {
+		if c := h.checkCounters(true); c.Returned != 1 {
 			t.Errorf("counters = %+v, want one value returned", c)
 		}
 	})
@@ -68,7 +68,7 @@ func TestValuesAreCountedAfterStop(t *testing.T) {
 		memory.Inject(nil)
 		h.start()
 		h.check(id, signing.StatusExecuted, "ss")
-		if c := h.accounts(false); c.Unknown != 2 || c.Returned != 2 {
+		if c := h.checkCounters(false); c.Unknown != 2 || c.Returned != 2 {
 			t.Errorf("counters = %+v, want two unknown and two returned", c)
 		}
 	})

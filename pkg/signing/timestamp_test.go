@@ -31,7 +31,7 @@ func TestNoSignatureWithoutATimestamp(t *testing.T) {
 		if op, err := h.store.Operation(t.Context(), stamped); err != nil || op.Status != signing.StatusRetrying {
 			t.Errorf("operation = %+v, %v, want a retry planned", op, err)
 		}
-		if got := h.accounts(true); got.Sent != 1 {
+		if got := h.checkCounters(true); got.Sent != 1 {
 			t.Errorf("counters = %+v, want only the document without a timestamp sent", got)
 		}
 		down.Store(false)
@@ -43,7 +43,7 @@ func TestNoSignatureWithoutATimestamp(t *testing.T) {
 		if f := docs[0].Failure; f.Kind != signing.KindTimestamp {
 			t.Errorf("failure = %+v, want the timestamp's", f)
 		}
-		if got := h.accounts(true); got.Sent != 3 {
+		if got := h.checkCounters(true); got.Sent != 3 {
 			t.Errorf("counters = %+v, want three sent in all", got)
 		}
 	})

@@ -3,7 +3,6 @@ package signing_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -15,64 +14,6 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
-
-// The tests of this file check that operations do not harm each other through what they share:
-// calls, providers that are not reachable, and the places in the lanes.
-
-// lost returns the error of a call whose answer was lost.
-func lost() error {
-	return &signing.Error{Kind: signing.KindProvider, Unknown: true, Err: errors.New("lost")}
-}
-
-// sentTimes returns how often a digest was sent to the provider.
-func (p *fakeProvider) sentTimes(digest []byte) (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, call := range p.calls {
-		for _, d := range call {
-			if slices.Equal(d, digest) {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// fetched returns the answer to a call that is requested later. A nil digest belongs to a document
-// that has ended meanwhile.
-func (p *fakeProvider) fetched(c signing.Call) ([][]byte, error) {
-	values := make([][]byte, len(c.Digests))
-	for i, d := range c.Digests {
-		if d == nil {
-			values[i] = []byte("of one that has no document any more")
-			continue
-		}
-		one, err := p.values(signing.Call{Digests: [][]byte{d}})
-		if err != nil {
-			return nil, err
-		}
-		values[i] = one[0]
-	}
-	return values, nil
-}
-
-// lostWithHandle loses the answer of a call and leaves a handle, under which it can be requested
-// again.
-func lostWithHandle(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
-	_ = c.Note(context.Background(), "r-1")
-	return nil, lost()
-}
-
-// fetchedFrom returns a Resume function that has the answer of an earlier call from a given time
-// on.
-func (p *fakeProvider) fetchedFrom(there time.Time) func(signing.Call) ([][]byte, error) {
-	return func(c signing.Call) ([][]byte, error) {
-		if time.Now().Before(there) {
-			return nil, lost()
-		}
-		return p.fetched(c)
-	}
-}
 
 // TestNeverTwiceOnABadDisk: documents that must not be sent again are not sent again, whatever the
 // disk does when the call is given up.
@@ -94,7 +35,7 @@ func TestNeverTwiceOnABadDisk(t *testing.T) {
 			}, func(t *testing.T, h *harness) {
 				memory.FailNext("FinishDocuments", 1, storetest.NotStored)
 				h.check(h.mustSubmit("a", "r", "one"), signing.StatusFailed, "f")
-				if c := h.accounts(false); c.Sent != 1 || c.Unknown != 1 {
+				if c := h.checkCounters(false); c.Sent != 1 || c.Unknown != 1 {
 					t.Errorf("counters = %+v, want one digest sent, and unknown", c)
 				}
 			})
@@ -142,7 +83,7 @@ func TestGivingUpASharedCall(t *testing.T) {
 			return nil, lost()
 		}
 		// After the old operation was given up, and before the new one would be.
-		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(7*time.Minute + 10*time.Second))
+		h.provider.resumed = h.provider.answerFrom(time.Now().Add(7*time.Minute + 10*time.Second))
 	}, func(t *testing.T, h *harness) {
 		old := h.mustSubmit("a", "old", "one")
 		for op := (signing.Operation{}); op.Tries < 3; time.Sleep(time.Second) {
@@ -166,15 +107,15 @@ func TestGivingUpASharedCall(t *testing.T) {
 	})
 }
 
-// ending is a store in which a document ends at the moment at which it is read for the answer of
+// endingStore is a store in which a document ends at the moment at which it is read for the answer of
 // its call.
-type ending struct {
+type endingStore struct {
 	signing.Store
 	of atomic.Int64 // the operation; 0 = none yet
 }
 
 // Prepared implements signing.Journal.
-func (e *ending) Prepared(ctx context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
+func (e *endingStore) Prepared(ctx context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
 	if int64(ref.Operation) == e.of.Load() {
 		_ = e.FinishDocuments(
 			ctx,
@@ -184,15 +125,15 @@ func (e *ending) Prepared(ctx context.Context, ref signing.Ref) (signing.Prepare
 	return e.Store.Prepared(ctx, ref)
 }
 
-// TestNeighbourEndsMeanwhile: when a document ends while the answer of a shared call is requested,
+// TestDocumentEndsDuringResume: when a document ends while the answer of a shared call is requested,
 // the other documents of the call are not affected.
-func TestNeighbourEndsMeanwhile(t *testing.T) {
-	store := &ending{Store: storetest.NewMemory()}
+func TestDocumentEndsDuringResume(t *testing.T) {
+	store := &endingStore{Store: storetest.NewMemory()}
 	run(t, func(h *harness) {
 		h.store = store
 		h.provider.answer = lostWithHandle
 		// After the caller has stopped requesting the answer.
-		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute))
+		h.provider.resumed = h.provider.answerFrom(time.Now().Add(4 * time.Minute))
 	}, func(t *testing.T, h *harness) {
 		one := h.mustSubmit("a", "r1", "one")
 		two := h.mustSubmit("b", "r2", "two")
@@ -206,9 +147,9 @@ func TestNeighbourEndsMeanwhile(t *testing.T) {
 	})
 }
 
-// removing is a store in which an operation ends and is removed between two reads for the answer of
+// removingStore is a store in which an operation ends and is removed between two reads for the answer of
 // its call: the read of its documents, and the read of the operation.
-type removing struct {
+type removingStore struct {
 	signing.Store
 	armed atomic.Bool
 
@@ -219,7 +160,7 @@ type removing struct {
 }
 
 // Documents implements signing.Records.
-func (r *removing) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
+func (r *removingStore) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
 	docs, err := r.Store.Documents(ctx, id, from, limit)
 	if len(docs) == 1 && docs[0].State == signing.DocumentSent {
 		r.mu.Lock()
@@ -230,7 +171,7 @@ func (r *removing) Documents(ctx context.Context, id signing.ID, from, limit int
 }
 
 // Operation implements signing.Records.
-func (r *removing) Operation(ctx context.Context, id signing.ID) (signing.Operation, error) {
+func (r *removingStore) Operation(ctx context.Context, id signing.ID) (signing.Operation, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.looked.Equal(time.Now()) && r.armed.CompareAndSwap(true, false) { // the clock is fake
@@ -254,15 +195,15 @@ func (r *removing) Operation(ctx context.Context, id signing.ID) (signing.Operat
 	return r.Store.Operation(ctx, id)
 }
 
-// TestNeighbourRemovedMeanwhile: when an operation is removed while the answer of a shared call is
+// TestOperationRemovedDuringResume: when an operation is removed while the answer of a shared call is
 // requested, the other operations still get the answer.
-func TestNeighbourRemovedMeanwhile(t *testing.T) {
-	store := &removing{Store: storetest.NewMemory()}
+func TestOperationRemovedDuringResume(t *testing.T) {
+	store := &removingStore{Store: storetest.NewMemory()}
 	run(t, func(h *harness) {
 		h.store = store
 		h.provider.answer = lostWithHandle
 		// After the caller has stopped requesting the answer.
-		h.provider.resumed = h.provider.fetchedFrom(time.Now().Add(4 * time.Minute))
+		h.provider.resumed = h.provider.answerFrom(time.Now().Add(4 * time.Minute))
 	}, func(t *testing.T, h *harness) {
 		all := []signing.ID{h.mustSubmit("a", "r1", "one"), h.mustSubmit("b", "r2", "two")}
 		time.Sleep(30 * time.Second) // the call was made
@@ -285,44 +226,27 @@ func TestNeighbourRemovedMeanwhile(t *testing.T) {
 	})
 }
 
-// TestEndThatCouldNotBeStored: a call whose documents have ended gets its end when the disk accepts
-// it, not only at the next start.
-func TestEndThatCouldNotBeStored(t *testing.T) {
-	memory := storetest.NewMemory()
-	run(t, func(h *harness) {
-		h.store, h.cfg.UnknownOutcome = memory, signing.UnknownFail
-		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, lost() }
-	}, func(t *testing.T, h *harness) {
-		memory.FailNext("AbandonCall", 6, storetest.NotStored)
-		h.check(h.mustSubmit("a", "r", "one"), signing.StatusFailed, "f")
-		time.Sleep(3 * time.Minute)
-		if c := h.accounts(false); c.Sent != 1 || c.Unknown != 1 {
-			t.Errorf("counters = %+v, want one digest sent, and unknown", c)
-		}
-	})
-}
-
-// late is a store that takes a while to store results, each time a different while.
-type late struct{ signing.Store }
+// slowStore is a store that takes a while to store results, each time a different while.
+type slowStore struct{ signing.Store }
 
 // FinishDocuments implements signing.Journal.
-func (l late) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
+func (l slowStore) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
 	time.Sleep(time.Duration(1+rand.IntN(4000)) * time.Microsecond)
 	return l.Store.FinishDocuments(ctx, results)
 }
 
 // Documents implements signing.Records.
-func (l late) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
+func (l slowStore) Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error) {
 	time.Sleep(50 * time.Microsecond)
 	return l.Store.Documents(ctx, id, from, limit)
 }
 
-// TestGivingUpASharedCallTogether: when several operations give up a shared call at the same
+// TestGivingUpASharedCallAtOnce: when several operations give up a shared call at the same
 // moment, one of them ends the call.
-func TestGivingUpASharedCallTogether(t *testing.T) {
+func TestGivingUpASharedCallAtOnce(t *testing.T) {
 	for range 20 {
 		run(t, func(h *harness) {
-			h.store = late{storetest.NewMemory()}
+			h.store = slowStore{storetest.NewMemory()}
 			h.provider.credential.MaxBatch = 100
 			h.provider.answer = lostWithHandle
 			h.provider.resumed = func(signing.Call) ([][]byte, error) { return nil, lost() }
@@ -330,70 +254,29 @@ func TestGivingUpASharedCallTogether(t *testing.T) {
 			for _, id := range []signing.ID{h.mustSubmit("a", "r1", names(30)...), h.mustSubmit("b", "r2", names(30)...)} {
 				h.check(id, signing.StatusFailed, strings.Repeat("f", 30))
 			}
-			if c := h.accounts(false); c.Sent != 60 || c.Unknown != 60 || len(h.provider.callSizes()) != 1 {
+			if c := h.checkCounters(false); c.Sent != 60 || c.Unknown != 60 || len(h.provider.callSizes()) != 1 {
 				t.Errorf("counters = %+v of calls %v, want 60 digests sent in one, and unknown", c, h.provider.callSizes())
 			}
 		})
 	}
 }
 
-// TestLostAnswersAreApart: a service that is not reachable does not delay operations that wait for
-// the answer of another service.
-func TestLostAnswersAreApart(t *testing.T) {
-	run(t, nil, func(t *testing.T, h *harness) {
-		h.stop()
-		down := newProvider(t)
-		down.key, down.credential, down.silent = h.provider.key, h.provider.credential, true
-		down.credential.Name = "down"
-		h.cfg.Providers = func(client string) (signing.Provider, error) {
-			if client == "b" {
-				return h.provider, nil
-			}
-			return down, nil
-		}
-		ids := map[string]signing.ID{}
-		for client, credential := range map[string]string{"a": "down", "b": "test"} {
-			ids[client] = h.crashedOperationOf(client, "of "+client)
-			err := h.store.BeginCall(
-				t.Context(),
-				signing.CallRecord{ID: client, Credential: credential, Refs: []signing.Ref{{Operation: ids[client]}}},
-			)
-			if err = errors.Join(err, h.store.NoteCall(t.Context(), client, "r-1")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		start := time.Now()
-		h.start()
-		h.check(ids["b"], signing.StatusExecuted, "s")
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("what was there at once was taken after %v of fake time", took)
-		}
-	})
-}
-
-// TestBacklogOfOthers: the backlog of one client service at a slow service does not stop others
-// from signing at another service.
-func TestBacklogOfOthers(t *testing.T) {
+// TestErrorOfACallIsShared: documents of several operations record the error of their refused call
+// and its Retry-After without a data race (run with -race).
+func TestErrorOfACallIsShared(t *testing.T) {
 	run(t, func(h *harness) {
-		h.provider.latency, h.provider.credential.MaxBatch, h.provider.credential.InFlight = time.Minute, 1, 1
-		fast := newProvider(t)
-		fast.key, fast.credential = h.provider.key, h.provider.credential
-		fast.credential.Name = "fast"
-		h.cfg.Providers = func(client string) (signing.Provider, error) {
-			if client == "b" {
-				return fast, nil
+		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
+			if call == 0 {
+				return nil, signing.Errorf(signing.KindProvider, "later").Retryable(2 * time.Minute)
 			}
-			return h.provider, nil
+			return values, nil
 		}
 	}, func(t *testing.T, h *harness) {
-		for i := range 1100 {
-			h.mustSubmit("a", fmt.Sprint(i), fmt.Sprint("document ", i))
-		}
-		time.Sleep(time.Second)
-		start := time.Now()
-		h.check(h.mustSubmit("b", "small", "one"), signing.StatusExecuted, "s")
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("it took %v of fake time, at a service that takes 100 ms", took)
+		one, two := h.mustSubmit("a", "r1", "one", "two"), h.mustSubmit("b", "r2", "three", "four")
+		h.check(one, signing.StatusExecuted, "ss")
+		h.check(two, signing.StatusExecuted, "ss")
+		if sizes := h.provider.callSizes(); sizes[0] != 4 {
+			t.Errorf("calls of %v digests, want all four in the first", sizes)
 		}
 	})
 }
