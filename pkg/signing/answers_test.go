@@ -11,12 +11,7 @@ import (
 // TestUnknownOutcome: when an answer is lost, the policy decides whether the documents are signed
 // again or fail. The lost signatures are counted as unknown.
 func TestUnknownOutcome(t *testing.T) {
-	lost := func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-		if call == 0 {
-			return nil, &signing.Error{Kind: signing.KindProvider, Detail: "no answer", Unknown: true}
-		}
-		return values, nil
-	}
+	loseFirst := failFirst(1, &signing.Error{Kind: signing.KindProvider, Detail: "no answer", Unknown: true})
 	for policy, want := range map[signing.UnknownPolicy]struct {
 		status signing.Status
 		docs   string
@@ -26,7 +21,9 @@ func TestUnknownOutcome(t *testing.T) {
 		signing.UnknownFail:  {signing.StatusFailed, "ff", 2},
 	} {
 		t.Run(string(policy), func(t *testing.T) {
-			run(t, func(h *harness) { h.cfg.UnknownOutcome, h.provider.answer = policy, lost }, func(t *testing.T, h *harness) {
+			run(t, func(h *harness) {
+				h.cfg.UnknownOutcome, h.provider.answer = policy, loseFirst
+			}, func(t *testing.T, h *harness) {
 				h.check(h.mustSubmit("a", "r1", "one", "two"), want.status, want.docs)
 				if c := h.checkCounters(false); c.Unknown != 2 || h.provider.made != want.made {
 					t.Errorf("made %d, counters %+v, want %d made and 2 unknown", h.provider.made, c, want.made)
@@ -62,8 +59,8 @@ func TestAnswersAreChecked(t *testing.T) {
 	}
 }
 
-// TestPanicOfProviderIsUnknown: when a provider panics, the document fails without the text
-// of the panic, and each call counts as unknown.
+// TestPanicOfProviderIsUnknown: when a provider panics, the document fails without the text of the
+// panic, and each call counts as unknown.
 func TestPanicOfProviderIsUnknown(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { panic("nil map") }
@@ -72,7 +69,7 @@ func TestPanicOfProviderIsUnknown(t *testing.T) {
 			t.Errorf("failure = %+v, want provider without the panic's text", f)
 		}
 		if c := h.checkCounters(false); c.Unknown != 4 {
-			t.Errorf("counters = %+v, want 4 unknown: a panic may have come after the signature", c)
+			t.Errorf("counters = %+v, want 4 unknown, because a panic may come after the signature", c)
 		}
 	})
 }
@@ -80,7 +77,7 @@ func TestPanicOfProviderIsUnknown(t *testing.T) {
 // TestOtherErrorIsUnknown: an error that does not say what was done counts as an unknown outcome.
 func TestOtherErrorIsUnknown(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
-		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, io.ErrUnexpectedEOF }
+		h.provider.answer = failAlways(io.ErrUnexpectedEOF)
 		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusFailed, "f")
 		if c := h.checkCounters(false); c.Unknown != 4 || c.Refused != 0 {
 			t.Errorf("counters = %+v, want 4 unknown", c)
@@ -89,8 +86,8 @@ func TestOtherErrorIsUnknown(t *testing.T) {
 }
 
 // TestExpiredTokenCallsAreCounted: a call that was refused because a token or activation data had
-// expired is made again at once and uses up no try. Each of the calls is in the counters. A call
-// that may have signed is not made again at once.
+// expired is made again at once and does not use up an attempt. Each of the calls is in the
+// counters. A call that may have signed is not made again at once.
 func TestExpiredTokenCallsAreCounted(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -106,16 +103,11 @@ func TestExpiredTokenCallsAreCounted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			run(t, func(h *harness) {
-				h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-					if call < c.refusals {
-						return nil, expiredToken(c.unknown)
-					}
-					return values, nil
-				}
+				h.provider.answer = failFirst(c.refusals, expiredToken(c.unknown))
 			}, func(t *testing.T, h *harness) {
 				op := h.waitFor(h.mustSubmit("a", "r1", "one"))
-				if tries := op.Tries > 0; op.Status != c.status || tries != c.unknown {
-					t.Errorf("operation = %+v, want %s, another try: %v", op, c.status, c.unknown)
+				if retried := op.Tries > 0; op.Status != c.status || retried != c.unknown {
+					t.Errorf("operation = %+v, want %s, retried: %v", op, c.status, c.unknown)
 				}
 				if got := h.checkCounters(!c.unknown); got != c.want {
 					t.Errorf("counters = %+v, want %+v", got, c.want)

@@ -98,7 +98,7 @@ func (a *attempt) unanswered(d Document) *Error {
 	if e := a.pending.reason(d.Ref); e != nil {
 		return e
 	}
-	return storageError(fmt.Errorf("document %d waits for the end of a call that is not known", d.Index))
+	return storageError(fmt.Errorf("document %d is in a call whose end is not known", d.Index))
 }
 
 // isPartOf reports whether a call contains documents of this operation.

@@ -43,9 +43,9 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 	})
 }
 
-// TestPartialCallLeavesInTime: a call that is not full waits for more digests only while other
+// TestPartialCallIsSentInTime: a call that is not full waits for more digests only while other
 // calls of its credential are in flight, and never longer than its limit.
-func TestPartialCallLeavesInTime(t *testing.T) {
+func TestPartialCallIsSentInTime(t *testing.T) {
 	run(t, func(h *harness) { h.cfg.Batch.CallTimeout = 2 * time.Hour }, func(t *testing.T, h *harness) {
 		calls := func() int { return len(h.provider.callSizes()) - 1 } // without the first call, which is made alone
 		h.check(h.mustSubmit("a", "r0", "zero"), signing.StatusExecuted, "s")
@@ -70,9 +70,9 @@ func TestPartialCallLeavesInTime(t *testing.T) {
 	})
 }
 
-// TestMergeOfNextRequests: when the first of several clients that have shared a call comes
-// back, its call waits a little for the others, whatever larger batch was sent in between. A client
-// that comes alone does not wait for long.
+// TestMergeOfNextRequests: when the first of several clients that have shared a call sends its next
+// request, the call waits a little for the others, also after a larger batch was sent in between.
+// The request of a client that comes alone does not wait for long.
 func TestMergeOfNextRequests(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.credential.MaxBatch, h.provider.latency = 100, 300*time.Millisecond
@@ -101,7 +101,7 @@ func TestMergeOfNextRequests(t *testing.T) {
 			start := time.Now()
 			h.check(h.mustSubmit("a", fmt.Sprint("alone ", i), "one"), signing.StatusExecuted, "s")
 			if took := time.Since(start); took > most*time.Millisecond {
-				t.Errorf("number %d that came alone took %v, want %d ms", i, took, most)
+				t.Errorf("request %d that came alone took %v, want at most %d ms", i, took, most)
 			}
 		}
 	})

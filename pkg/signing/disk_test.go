@@ -17,8 +17,9 @@ import (
 // journal fails once. Each write fails in both ways: nothing was stored, or it was stored but
 // reported as failed. Every signature that is made is accounted for.
 func TestJournalFaults(t *testing.T) {
+	faults := map[string]storetest.Fault{"nothing stored": storetest.NotStored, "stored": storetest.Misreported}
 	for _, method := range []string{"SavePrepared", "BeginCall", "EndCall", "FinishDocuments", "SetStatus"} {
-		for way, fault := range map[string]storetest.Fault{"nothing stored": storetest.NotStored, "stored": storetest.Misreported} {
+		for way, fault := range faults {
 			for n := 1; n <= 3; n++ {
 				t.Run(fmt.Sprintf("%s/%s/%d", method, way, n), func(t *testing.T) {
 					memory := storetest.NewMemory()
@@ -65,8 +66,10 @@ func (u unreadableStore) OpenFile(ctx context.Context, id signing.ID, c signing.
 // brokenFile is a file that cannot be read.
 type brokenFile struct{ signing.File }
 
-// TestReadFaultIsNotDamage: a document that could not be read is tried again and is not
-// reported as damaged.
+func (brokenFile) ReadAt([]byte, int64) (int, error) { return 0, errors.New("input/output error") }
+
+// TestReadFaultIsNotDamage: a document that could not be read is retried and not reported as
+// damaged.
 func TestReadFaultIsNotDamage(t *testing.T) {
 	var times atomic.Int32
 	times.Store(3)
@@ -77,5 +80,3 @@ func TestReadFaultIsNotDamage(t *testing.T) {
 		h.check(h.mustSubmit("a", "r1", "one", "two"), signing.StatusExecuted, "ss")
 	})
 }
-
-func (brokenFile) ReadAt([]byte, int64) (int, error) { return 0, errors.New("input/output error") }

@@ -11,8 +11,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// heavySection is about as many bytes as a revocation list adds to a document.
-const heavySection = 256 << 10
+// largeSection is about as many bytes as a revocation list adds to a document.
+const largeSection = 256 << 10
 
 // largeSections makes large sections and counts those that are not stored yet.
 type largeSections struct {
@@ -30,7 +30,7 @@ func (h *largeSections) Embed(ctx context.Context, in signing.Input, p signing.P
 	now := h.now.Add(1)
 	for most := h.most.Load(); now > most && !h.most.CompareAndSwap(most, now); most = h.most.Load() {
 	}
-	return make([]byte, heavySection), nil
+	return make([]byte, largeSection), nil
 }
 
 // FinishDocuments implements signing.Journal.
@@ -43,14 +43,14 @@ func (h *largeSections) FinishDocuments(ctx context.Context, results []signing.D
 }
 
 // TestSectionsInMemoryAreBounded: only few finished sections are in memory at the same time,
-// however many operations run.
+// also when many operations run.
 func TestSectionsInMemoryAreBounded(t *testing.T) {
 	for _, level := range []signing.Level{signing.LevelB, signing.LevelLT} {
-		largeSections := &largeSections{Store: storetest.NewMemory()}
+		large := &largeSections{Store: storetest.NewMemory()}
 		run(t, func(h *harness) {
-			h.provider.credential.MaxBatch, h.store = 100, largeSections
-			largeSections.fakeFormat = h.format
-			h.level, h.override = level, largeSections
+			h.provider.credential.MaxBatch, h.store = 100, large
+			large.fakeFormat = h.format
+			h.level, h.override = level, large
 		}, func(t *testing.T, h *harness) {
 			var ids []signing.ID
 			for i := range 4 {
@@ -61,12 +61,8 @@ func TestSectionsInMemoryAreBounded(t *testing.T) {
 					t.Errorf("%s: operation is %s", level, op.Status)
 				}
 			}
-			if most := largeSections.most.Load() * heavySection; most > 24<<20 {
-				t.Errorf(
-					"%s: %d MiB of sections waited in memory to be stored, want 16 and those that were just made",
-					level,
-					most>>20,
-				)
+			if most := large.most.Load() * largeSection; most > 24<<20 {
+				t.Errorf("%s: %d MiB of sections were in memory, want at most 24", level, most>>20)
 			}
 		})
 	}
@@ -85,7 +81,7 @@ func TestEachDocumentHasItsReason(t *testing.T) {
 		}
 		h.format.embed = func(content []byte) error {
 			if string(content) == "unstamped" {
-				return signing.Errorf(signing.KindTimestamp, "no authority answers").Retryable(0)
+				return noTimestamp()
 			}
 			return nil
 		}
@@ -102,10 +98,10 @@ func TestEachDocumentHasItsReason(t *testing.T) {
 // TestReasonWithoutCredential: when the credential cannot be read, a document that already has its
 // signature value still fails with the reason why it could not be embedded.
 func TestReasonWithoutCredential(t *testing.T) {
-	var away atomic.Bool
+	var unavailable atomic.Bool
 	run(t, func(h *harness) {
 		h.cfg.Providers = func(string) (signing.Provider, error) {
-			if away.Load() {
+			if unavailable.Load() {
 				return nil, busy()
 			}
 			return h.provider, nil
@@ -113,12 +109,12 @@ func TestReasonWithoutCredential(t *testing.T) {
 		h.provider.credential.MaxBatch = 1
 		h.provider.answer = func(_ int, c signing.Call, values [][]byte) ([][]byte, error) {
 			if string(c.Digests[0]) == string(sum("refused")) {
-				away.Store(true)
+				unavailable.Store(true)
 				return nil, busy()
 			}
 			return values, nil
 		}
-		h.format.embed = func([]byte) error { return signing.Errorf(signing.KindTimestamp, "no authority answers").Retryable(0) }
+		h.format.embed = func([]byte) error { return noTimestamp() }
 	}, func(t *testing.T, h *harness) {
 		docs := h.check(h.mustSubmit("a", "r", "unstamped", "refused"), signing.StatusFailed, "ff")
 		if docs[0].Failure.Kind != signing.KindTimestamp || docs[1].Failure.Kind != signing.KindProvider {

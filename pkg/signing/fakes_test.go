@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"slices"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
 // fakeProvider signs with an ECDSA key. A test sets what goes wrong before and after.
@@ -141,7 +143,7 @@ func (p *fakeProvider) Resume(ctx context.Context, c signing.Call, handle string
 	}
 	if p.outage > 0 {
 		p.outage--
-		return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
+		return nil, lost()
 	}
 	if p.resumed != nil {
 		return p.resumed(c)
@@ -181,12 +183,12 @@ func (p *fakeProvider) sentTimes(digest []byte) (n int) {
 }
 
 // answerOf returns the answer to a call that is requested later. A nil digest belongs to a document
-// that has ended meanwhile.
+// that has ended since the call.
 func (p *fakeProvider) answerOf(c signing.Call) ([][]byte, error) {
 	values := make([][]byte, len(c.Digests))
 	for i, d := range c.Digests {
 		if d == nil {
-			values[i] = []byte("of one that has no document any more")
+			values[i] = []byte("not used")
 			continue
 		}
 		one, err := p.values(signing.Call{Digests: [][]byte{d}})
@@ -267,6 +269,37 @@ func (f fakeFormat) CheckValue(p signing.Prepared, value []byte) error {
 	return signing.VerifyValue(f.credential, p.Digest, value)
 }
 
+// failFirst returns an answer function that fails the first n calls with err.
+func failFirst(n int, err error) func(int, signing.Call, [][]byte) ([][]byte, error) {
+	return func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
+		if call < n {
+			return nil, err
+		}
+		return values, nil
+	}
+}
+
+// failAlways returns an answer function that fails each call with err.
+func failAlways(err error) func(int, signing.Call, [][]byte) ([][]byte, error) {
+	return failFirst(math.MaxInt, err)
+}
+
+// failWrites returns a function for storetest.Memory.Inject. It makes each call of one method fail,
+// and nothing is stored.
+func failWrites(method string) func(string) storetest.Fault {
+	return func(called string) storetest.Fault {
+		if called == method {
+			return storetest.NotStored
+		}
+		return storetest.NoFault
+	}
+}
+
+// noTimestamp returns the error of a timestamp authority that cannot be used.
+func noTimestamp() error {
+	return signing.Errorf(signing.KindTimestamp, "no timestamp authority").Retryable(0)
+}
+
 // busy returns an error that is worth a retry.
 func busy() error {
 	return signing.Errorf(signing.KindProvider, "the signing service is busy").Retryable(0)
@@ -274,14 +307,9 @@ func busy() error {
 
 // tooMany is the error for status 429.
 func tooMany(after time.Duration) error {
-	return signing.Errorf(
-		signing.KindProvider,
-		"the signing service asks for fewer requests",
-	).Retryable(
-		after,
-	).Because(
-		fmt.Errorf("status 429: %w", signing.ErrTooMany),
-	)
+	return signing.Errorf(signing.KindProvider, "the signing service asks for fewer requests").
+		Retryable(after).
+		Because(fmt.Errorf("status 429: %w", signing.ErrTooMany))
 }
 
 // lost returns the error of a call whose answer was lost.
@@ -298,12 +326,8 @@ func lostWithHandle(_ int, c signing.Call, _ [][]byte) ([][]byte, error) {
 
 // expiredToken is a refusal because a token had expired.
 func expiredToken(unknown bool) error {
-	err := signing.Errorf(
-		signing.KindProviderCredentials,
-		"token ended",
-	).Because(
-		fmt.Errorf("status 401: %w", signing.ErrRenewed),
-	)
+	err := signing.Errorf(signing.KindProviderCredentials, "token expired").
+		Because(fmt.Errorf("status 401: %w", signing.ErrRenewed))
 	err.Unknown = unknown
 	return err
 }

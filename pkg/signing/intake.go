@@ -43,8 +43,8 @@ type Submission struct {
 // KindBusy, KindStorage.
 func (in *intake) Submit(ctx context.Context, up Upload, sub Submission) (op Operation, replayed bool, err error) {
 	defer up.Discard()
-	print := fingerprint(sub)
-	if op, ok, err := in.replay(ctx, sub, print); ok || err != nil {
+	hash := fingerprint(sub)
+	if op, ok, err := in.replay(ctx, sub, hash); ok || err != nil {
 		return op, ok, err
 	}
 	n := len(sub.Request.Documents)
@@ -57,13 +57,13 @@ func (in *intake) Submit(ctx context.Context, up Upload, sub Submission) (op Ope
 		Contents:       sub.Contents,
 		Callback:       cmp.Or(sub.Request.Callback, sub.Callback),
 		IdempotencyKey: sub.IdempotencyKey,
-		Fingerprint:    print,
+		Fingerprint:    hash,
 		Created:        time.Now(),
 	}
 	if op, err = in.create(ctx, up, made); err != nil {
 		in.queue.release(sub.ClientService, n)
 		// Two requests with one key may have raced. The loser returns the operation of the winner.
-		if again, ok, rerr := in.replay(ctx, sub, print); ok || rerr != nil {
+		if again, ok, rerr := in.replay(ctx, sub, hash); ok || rerr != nil {
 			return again, ok, rerr
 		}
 		return Operation{}, false, err
@@ -76,7 +76,7 @@ func (in *intake) Submit(ctx context.Context, up Upload, sub Submission) (op Ope
 
 // replay finds the operation that was made before with the Idempotency-Key of sub. KindKeyReused if
 // that was another request.
-func (in *intake) replay(ctx context.Context, sub Submission, print [32]byte) (Operation, bool, error) {
+func (in *intake) replay(ctx context.Context, sub Submission, hash [32]byte) (Operation, bool, error) {
 	if sub.IdempotencyKey == "" {
 		return Operation{}, false, nil
 	}
@@ -86,7 +86,7 @@ func (in *intake) replay(ctx context.Context, sub Submission, print [32]byte) (O
 		return Operation{}, false, nil
 	case err != nil:
 		return Operation{}, false, err
-	case op.Fingerprint != print:
+	case op.Fingerprint != hash:
 		return Operation{}, false, Errorf(KindKeyReused, "Idempotency-Key was used before with another request")
 	}
 	return op, true, nil

@@ -37,21 +37,16 @@ func TestIdempotencyKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return h.Submit(
-				t.Context(),
-				up,
-				signing.Submission{
-					ClientService:  "a",
-					IdempotencyKey: key,
-					Contents:       []signing.Content{c},
-					Request: signing.Request{
-						ExternalReference: "r1",
-						Documents: []signing.DocumentRequest{
-							{Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}},
-						},
-					},
+			signature := signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}
+			return h.Submit(t.Context(), up, signing.Submission{
+				ClientService:  "a",
+				IdempotencyKey: key,
+				Contents:       []signing.Content{c},
+				Request: signing.Request{
+					ExternalReference: "r1",
+					Documents:         []signing.DocumentRequest{{Signature: signature}},
 				},
-			)
+			})
 		}
 		first, replayed, err := send("k", "one")
 		if err != nil || replayed {
@@ -106,15 +101,15 @@ func TestCreateMisreported(t *testing.T) {
 	})
 }
 
-// blindStore is a store that can be told not to find references.
+// blindStore is a store whose references cannot be read while blind is true.
 type blindStore struct {
 	signing.Store
-	is *atomic.Bool
+	blind *atomic.Bool
 }
 
 // FindByReference implements signing.Records.
 func (b blindStore) FindByReference(ctx context.Context, client, reference string) ([]signing.Operation, error) {
-	if b.is.Load() {
+	if b.blind.Load() {
 		return nil, errors.New("input/output error")
 	}
 	return b.Store.FindByReference(ctx, client, reference)
@@ -123,21 +118,22 @@ func (b blindStore) FindByReference(ctx context.Context, client, reference strin
 // TestCreateMisreportedAndUnread: an operation that was stored although Create failed, and that
 // cannot be read for a while, runs when it can be read.
 func TestCreateMisreportedAndUnread(t *testing.T) {
-	for name, how := range map[string]storetest.Fault{"stored": storetest.Misreported, "not stored": storetest.NotStored} {
+	faults := map[string]storetest.Fault{"stored": storetest.Misreported, "not stored": storetest.NotStored}
+	for name, fault := range faults {
 		memory := storetest.NewMemory()
-		var is atomic.Bool
-		run(t, func(h *harness) { h.store = blindStore{memory, &is} }, func(t *testing.T, h *harness) {
-			memory.FailNext("Create", 1, how)
-			is.Store(true)
+		var blind atomic.Bool
+		run(t, func(h *harness) { h.store = blindStore{memory, &blind} }, func(t *testing.T, h *harness) {
+			memory.FailNext("Create", 1, fault)
+			blind.Store(true)
 			if _, err := h.submit("a", "r1", "one"); signing.KindOf(err) != signing.KindStorage {
 				t.Fatalf("%s: Submit = %v, want KindStorage", name, err)
 			}
 			time.Sleep(10 * time.Minute) // fake time
-			is.Store(false)
+			blind.Store(false)
 			time.Sleep(10 * time.Minute) // fake time
 			ops, err := h.store.FindByReference(t.Context(), "a", "r1")
 			if err != nil || len(ops) != 0 && ops[0].Status != signing.StatusExecuted ||
-				(len(ops) == 1) != (how == storetest.Misreported) {
+				(len(ops) == 1) != (fault == storetest.Misreported) {
 				t.Errorf("%s: operations = %+v, %v", name, ops, err)
 			}
 			if st := h.Stats(); st.QueuedDocuments != 0 {

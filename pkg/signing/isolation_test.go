@@ -25,8 +25,8 @@ func TestFailureDoesNotAffectOtherDocuments(t *testing.T) {
 	})
 }
 
-// TestUnreachableServiceDoesNotDelayOthers: a service that is not reachable does not delay operations that wait for
-// the answer of another service.
+// TestUnreachableServiceDoesNotDelayOthers: a service that is not reachable does not delay
+// operations that wait for the answer of another service.
 func TestUnreachableServiceDoesNotDelayOthers(t *testing.T) {
 	run(t, nil, func(t *testing.T, h *harness) {
 		h.stop()
@@ -42,19 +42,14 @@ func TestUnreachableServiceDoesNotDelayOthers(t *testing.T) {
 		ids := map[string]signing.ID{}
 		for client, credential := range map[string]string{"a": "down", "b": "test"} {
 			ids[client] = h.crashedOperationOf(client, "of "+client)
-			err := h.store.BeginCall(
-				t.Context(),
-				signing.CallRecord{ID: client, Credential: credential, Refs: []signing.Ref{{Operation: ids[client]}}},
-			)
-			if err = errors.Join(err, h.store.NoteCall(t.Context(), client, "r-1")); err != nil {
-				t.Fatal(err)
-			}
+			refs := []signing.Ref{{Operation: ids[client]}}
+			h.beginCall(signing.CallRecord{ID: client, Credential: credential, Handle: "r-1", Refs: refs})
 		}
 		start := time.Now()
 		h.start()
 		h.check(ids["b"], signing.StatusExecuted, "s")
 		if took := time.Since(start); took > time.Second {
-			t.Errorf("what was there at once was taken after %v of fake time", took)
+			t.Errorf("the operation of the reachable service ended after %v of fake time, want at most a second", took)
 		}
 	})
 }
@@ -81,7 +76,7 @@ func TestBacklogOfOthers(t *testing.T) {
 		start := time.Now()
 		h.check(h.mustSubmit("b", "small", "one"), signing.StatusExecuted, "s")
 		if took := time.Since(start); took > time.Second {
-			t.Errorf("it took %v of fake time, at a service that takes 100 ms", took)
+			t.Errorf("the document took %v of fake time, want at most a second at a service that takes 100 ms", took)
 		}
 	})
 }
@@ -98,7 +93,7 @@ func TestFairness(t *testing.T) {
 			t.Errorf("one document behind a batch took %v of fake time, want a call or two of %v", took, h.provider.latency)
 		}
 		if op, err := h.Service.Operation(t.Context(), "a", big); err != nil || op.Status.Ended() {
-			t.Errorf("the batch = %v, %v: it should still be running", op.Status, err)
+			t.Errorf("the batch = %v, %v, want it still running", op.Status, err)
 		}
 		h.waitFor(big)
 	})

@@ -19,42 +19,40 @@ func TestQueueIsBounded(t *testing.T) {
 			t.Errorf("Submit to a full queue = %v, want busy with RetryAfter", err)
 		}
 		if h.Admit("a") == nil {
-			t.Error("Admit lets in what has no room")
+			t.Error("Admit accepts a request for which there is no room")
 		}
 		h.check(id, signing.StatusExecuted, "sss")
 		h.check(h.mustSubmit("a", "r2", "four"), signing.StatusExecuted, "s")
 	})
 }
 
-// TestQueueReservesAnEighth: the backlog of one client service leaves room for the others. No client
-// service gets the reserved room twice.
+// TestQueueReservesAnEighth: the backlog of one client service leaves room for the others. No
+// client service gets the reserved room twice.
 func TestQueueReservesAnEighth(t *testing.T) {
-	run(
-		t,
-		func(h *harness) { h.cfg.MaxQueuedDocuments, h.provider.latency = 16, time.Minute },
-		func(t *testing.T, h *harness) {
-			accepted := map[signing.ID]int{h.mustSubmit("a", "r", names(14)...): 14}
-			for i, step := range []struct {
-				client string
-				busy   bool
-			}{{"a", true}, {"b", false}, {"a", true}, {"b", false}, {"b", true}, {"c", true}} {
-				if err := h.Admit(step.client); (signing.KindOf(err) == signing.KindBusy) != step.busy {
-					t.Errorf("Admit(%s) = %v, want busy: %v", step.client, err, step.busy)
-				}
-				op, err := h.submit(step.client, fmt.Sprint("r", i), "one")
-				if (signing.KindOf(err) == signing.KindBusy) != step.busy {
-					t.Errorf("Submit of %s = %v, want busy: %v", step.client, err, step.busy)
-				}
-				if err == nil {
-					accepted[op.ID] = 1
-				}
+	run(t, func(h *harness) {
+		h.cfg.MaxQueuedDocuments, h.provider.latency = 16, time.Minute
+	}, func(t *testing.T, h *harness) {
+		accepted := map[signing.ID]int{h.mustSubmit("a", "r", names(14)...): 14}
+		for i, step := range []struct {
+			client string
+			busy   bool
+		}{{"a", true}, {"b", false}, {"a", true}, {"b", false}, {"b", true}, {"c", true}} {
+			if err := h.Admit(step.client); (signing.KindOf(err) == signing.KindBusy) != step.busy {
+				t.Errorf("Admit(%s) = %v, want busy: %v", step.client, err, step.busy)
 			}
-			for id, documents := range accepted {
-				h.check(id, signing.StatusExecuted, strings.Repeat("s", documents))
+			op, err := h.submit(step.client, fmt.Sprint("r", i), "one")
+			if (signing.KindOf(err) == signing.KindBusy) != step.busy {
+				t.Errorf("Submit of %s = %v, want busy: %v", step.client, err, step.busy)
 			}
-			h.check(h.mustSubmit("a", "again", names(15)...), signing.StatusExecuted, strings.Repeat("s", 15))
-		},
-	)
+			if err == nil {
+				accepted[op.ID] = 1
+			}
+		}
+		for id, documents := range accepted {
+			h.check(id, signing.StatusExecuted, strings.Repeat("s", documents))
+		}
+		h.check(h.mustSubmit("a", "again", names(15)...), signing.StatusExecuted, strings.Repeat("s", 15))
+	})
 }
 
 // TestStoppedServiceIsBusy: a stopped service answers busy.

@@ -10,16 +10,11 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestRetryWithBackoff: a try that failed on the remote side is repeated after the back-off, and
-// meanwhile the operation has the status EXECUTION_ERROR.
+// TestRetryWithBackoff: an attempt that failed on the remote side is repeated after the back-off.
+// Until then the operation has the status EXECUTION_ERROR.
 func TestRetryWithBackoff(t *testing.T) {
 	run(t, func(h *harness) {
-		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-			if call < 2 {
-				return nil, busy()
-			}
-			return values, nil
-		}
+		h.provider.answer = failFirst(2, busy())
 	}, func(t *testing.T, h *harness) {
 		start := time.Now()
 		id := h.mustSubmit("a", "r1", "one")
@@ -36,14 +31,14 @@ func TestRetryWithBackoff(t *testing.T) {
 }
 
 // TestRetriesAreBounded: after the configured number of retries the documents fail with the reason
-// of the last try.
+// of the last attempt.
 func TestRetriesAreBounded(t *testing.T) {
 	run(t, func(h *harness) {
-		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, busy() }
+		h.provider.answer = failAlways(busy())
 	}, func(t *testing.T, h *harness) {
 		docs := h.check(h.mustSubmit("a", "r1", "one"), signing.StatusFailed, "f")
 		if f := docs[0].Failure; f.Kind != signing.KindProvider || f.Detail != "the signing service is busy" {
-			t.Errorf("failure = %+v, want the last try's reason", f)
+			t.Errorf("failure = %+v, want the reason of the last attempt", f)
 		}
 		if got := len(h.provider.callSizes()); got != 4 {
 			t.Errorf("%d calls, want the first and 3 retries", got)
@@ -51,27 +46,23 @@ func TestRetriesAreBounded(t *testing.T) {
 	})
 }
 
-// TestDeadline: the last try begins at the deadline, however many tries are left and whatever the
-// remote side asks for. A restart does not postpone it.
+// TestDeadline: the last attempt begins at the deadline, even if more attempts are allowed and the
+// service asks for a later one. A restart does not postpone it.
 func TestDeadline(t *testing.T) {
 	for name, after := range map[string]time.Duration{"backoff": 0, "Retry-After": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			const deadline = 25 * time.Minute
 			run(t, func(h *harness) {
 				h.cfg.Tries, h.cfg.Deadline, h.cfg.Backoff = 1000, deadline, 10*time.Minute
-				h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) {
-					return nil, signing.Errorf(signing.KindProvider, "later").Retryable(after)
-				}
+				h.provider.answer = failAlways(signing.Errorf(signing.KindProvider, "later").Retryable(after))
 			}, func(t *testing.T, h *harness) {
 				id := h.mustSubmit("a", "r1", "one")
 				time.Sleep(time.Minute)
 				h.stop()
 				h.start()
 				op := h.waitFor(id)
-				if took := op.Ended.Sub(
-					op.Created,
-				); op.Status != signing.StatusFailed || took < deadline ||
-					took > deadline+time.Minute {
+				took := op.Ended.Sub(op.Created)
+				if op.Status != signing.StatusFailed || took < deadline || took > deadline+time.Minute {
 					t.Errorf("operation = %s after %v, want %s after %v", op.Status, took, signing.StatusFailed, deadline)
 				}
 			})
@@ -79,16 +70,11 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// TestRetryAfterIsObeyed: the next try does not begin before the Retry-After of the service has
+// TestRetryAfterIsObeyed: the next attempt does not begin before the Retry-After of the service has
 // passed.
 func TestRetryAfterIsObeyed(t *testing.T) {
 	run(t, func(h *harness) {
-		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-			if call == 0 {
-				return nil, signing.Errorf(signing.KindProvider, "later").Retryable(time.Hour)
-			}
-			return values, nil
-		}
+		h.provider.answer = failFirst(1, signing.Errorf(signing.KindProvider, "later").Retryable(time.Hour))
 	}, func(t *testing.T, h *harness) {
 		start := time.Now()
 		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
@@ -98,24 +84,19 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	})
 }
 
-// TestEachAttemptMakesACall: each try of an operation makes a call, however the random pauses of the
-// credential and of the operation turn out.
+// TestEachAttemptMakesACall: each attempt makes a call, also when the random pause of the
+// credential is the longest and that of the operation the shortest.
 func TestEachAttemptMakesACall(t *testing.T) {
 	run(t, func(h *harness) {
 		var drawn atomic.Int64
 		h.cfg.Random = func() float64 { return float64(drawn.Add(1) % 2) } // the longest pause, then the shortest
-		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-			if call < 2 {
-				return nil, signing.Errorf(signing.KindProvider, "later").Retryable(time.Hour)
-			}
-			return values, nil
-		}
+		h.provider.answer = failFirst(2, signing.Errorf(signing.KindProvider, "later").Retryable(time.Hour))
 	}, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
 		h.check(id, signing.StatusExecuted, "s")
 		op, err := h.store.Operation(t.Context(), id)
 		if n := len(h.provider.callSizes()); err != nil || n != op.Tries+1 {
-			t.Errorf("%d calls for %d tries, %v", n, op.Tries+1, err)
+			t.Errorf("%d calls for %d attempts, %v", n, op.Tries+1, err)
 		}
 	})
 }
@@ -124,33 +105,23 @@ func TestEachAttemptMakesACall(t *testing.T) {
 func TestJitter(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.Random = func() float64 { return 0.5 }
-		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-			if call == 0 {
-				return nil, busy()
-			}
-			return values, nil
-		}
+		h.provider.answer = failFirst(1, busy())
 	}, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
 		time.Sleep(time.Second) // fake time
 		op, err := h.store.Operation(t.Context(), id)
 		if wait := op.NextTry.Sub(op.Created); err != nil || wait < 66*time.Second || wait > 67*time.Second {
-			t.Errorf("the next try is %v after the acceptance, %v, want a minute and a tenth", wait, err)
+			t.Errorf("the next attempt is %v after the acceptance, %v, want a minute and a tenth", wait, err)
 		}
 	})
 }
 
-// TestRestartAfterClockWasAhead: a restart does not wait for a next try that was planned while the
+// TestRestartAfterClockWasAhead: a restart does not wait for an attempt that was planned while the
 // clock was ahead.
 func TestRestartAfterClockWasAhead(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.Deadline = time.Hour
-		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-			if call == 0 {
-				return nil, busy()
-			}
-			return values, nil
-		}
+		h.provider.answer = failFirst(1, busy())
 	}, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", "one")
 		time.Sleep(time.Second) // fake time
@@ -167,11 +138,11 @@ func TestRestartAfterClockWasAhead(t *testing.T) {
 // TestEmbedIsRetriedWithoutSigning: when a step after the paid signature fails, the retry uses the
 // stored value.
 func TestEmbedIsRetriedWithoutSigning(t *testing.T) {
-	tries := 0
+	embeds := 0
 	run(t, func(h *harness) {
 		h.format.embed = func([]byte) error {
-			if tries++; tries < 3 {
-				return signing.Errorf(signing.KindTimestamp, "no timestamp").Retryable(0)
+			if embeds++; embeds < 3 {
+				return noTimestamp()
 			}
 			return nil
 		}
@@ -183,15 +154,15 @@ func TestEmbedIsRetriedWithoutSigning(t *testing.T) {
 	})
 }
 
-// TestCredentialRead: the Observer is told when a credential cannot be read, and when the same
-// credential can be read.
+// TestCredentialRead: the Observer gets an event when a credential cannot be read, and when the
+// same credential can be read.
 func TestCredentialRead(t *testing.T) {
 	var faults []string
 	run(t, func(h *harness) {
-		asked := 0
+		reads := 0
 		h.cfg.Providers = func(string) (signing.Provider, error) {
-			if asked++; asked == 1 {
-				return nil, signing.Errorf(signing.KindProvider, "away").Retryable(0)
+			if reads++; reads == 1 {
+				return nil, signing.Errorf(signing.KindProvider, "not reachable").Retryable(0)
 			}
 			return h.provider, nil
 		}
@@ -204,7 +175,7 @@ func TestCredentialRead(t *testing.T) {
 	}, func(t *testing.T, h *harness) {
 		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
 		if got := strings.Join(faults, " "); got != "true false" {
-			t.Errorf("faults heard of: %s, want one and then none", got)
+			t.Errorf("faults reported: %s, want one and then none", got)
 		}
 	})
 }

@@ -1,8 +1,8 @@
 package signing_test
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -18,17 +18,14 @@ func TestHalfSettledCall(t *testing.T) {
 	for _, handle := range []string{"", "r-1"} {
 		t.Run("handle "+handle, func(t *testing.T) {
 			run(t, func(h *harness) { h.cfg.UnknownOutcome = signing.UnknownFail }, func(t *testing.T, h *harness) {
-				id := h.crashedOperation("one", "two")
-				refs := []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}
-				failed := make([]signing.DocumentResult, len(refs))
-				for i, ref := range refs {
-					failed[i] = signing.DocumentResult{Ref: ref, Failure: &signing.Failure{Kind: signing.KindProvider}}
+				id := h.lostCall("test", handle)
+				var failed []signing.DocumentResult
+				for _, ref := range twoRefs(id) {
+					failed = append(failed, signing.DocumentResult{
+						Ref: ref, Failure: &signing.Failure{Kind: signing.KindProvider},
+					})
 				}
-				err := h.store.BeginCall(t.Context(), signing.CallRecord{ID: "call", Credential: "test", Refs: refs})
-				if err == nil && handle != "" {
-					err = h.store.NoteCall(t.Context(), "call", handle)
-				}
-				if err := errors.Join(err, h.store.FinishDocuments(t.Context(), failed)); err != nil {
+				if err := h.store.FinishDocuments(t.Context(), failed); err != nil {
 					t.Fatal(err)
 				}
 				h.start()
@@ -52,11 +49,11 @@ func TestOpenCallsAreSettled(t *testing.T) {
 		docs    string
 		unknown int64
 	}{
-		"retry":        {signing.UnknownRetry, "", 0, signing.StatusExecuted, "ss", 2},
-		"fail":         {signing.UnknownFail, "", 0, signing.StatusFailed, "ff", 2},
-		"resume":       {signing.UnknownFail, "r-1", 0, signing.StatusExecuted, "ss", 0},
-		"after outage": {signing.UnknownFail, "r-1", 5, signing.StatusExecuted, "ss", 0},
-		"gone":         {signing.UnknownRetry, "lost", 0, signing.StatusExecuted, "ss", 2},
+		"retry":          {signing.UnknownRetry, "", 0, signing.StatusExecuted, "ss", 2},
+		"fail":           {signing.UnknownFail, "", 0, signing.StatusFailed, "ff", 2},
+		"resume":         {signing.UnknownFail, "r-1", 0, signing.StatusExecuted, "ss", 0},
+		"after outage":   {signing.UnknownFail, "r-1", 5, signing.StatusExecuted, "ss", 0},
+		"unknown handle": {signing.UnknownRetry, "lost", 0, signing.StatusExecuted, "ss", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(h *harness) {
@@ -64,19 +61,7 @@ func TestOpenCallsAreSettled(t *testing.T) {
 				h.provider.latency = time.Hour
 				h.cfg.Grace = time.Second
 			}, func(t *testing.T, h *harness) {
-				id := h.crashedOperation("one", "two")
-				refs := []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}
-				if err := h.store.BeginCall(
-					t.Context(),
-					signing.CallRecord{ID: "call", Credential: "test", Refs: refs},
-				); err != nil {
-					t.Fatal(err)
-				}
-				if c.handle != "" {
-					if err := h.store.NoteCall(t.Context(), "call", c.handle); err != nil {
-						t.Fatal(err)
-					}
-				}
+				id := h.lostCall("test", c.handle)
 				h.provider.latency, h.provider.outage = time.Millisecond, c.outage
 				h.start()
 				h.check(id, c.status, c.docs)
@@ -89,28 +74,43 @@ func TestOpenCallsAreSettled(t *testing.T) {
 }
 
 // TestStartOnFullDisk: a start on a full disk waits for room. The process does not end, and no
-// operation is resumed twice.
+// operation is queued twice.
 func TestStartOnFullDisk(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		id := h.crashedOperation("one", "two")
-		refs := []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}
-		if err := memory.BeginCall(t.Context(), signing.CallRecord{ID: "call", Credential: "test", Refs: refs}); err != nil {
-			t.Fatal(err)
-		}
+		id := h.lostCall("test", "")
 		memory.Inject(func(string) storetest.Fault { return storetest.NotStored })
 		h.start()
 		time.Sleep(time.Hour)
 		memory.Inject(nil)
 		h.check(id, signing.StatusExecuted, "ss")
-		if got, err := memory.Counters(t.Context()); err != nil || got.Sent != 4 || got.Unknown != 2 || got.Returned != 2 {
-			t.Errorf("counters = %+v, %v", got, err)
+		got, err := memory.Counters(t.Context())
+		if want := (signing.Counters{Sent: 4, Unknown: 2, Returned: 2}); err != nil || got != want {
+			t.Errorf("counters = %+v, %v, want %+v", got, err, want)
 		}
 	})
 }
 
-// crashedOperation makes an operation whose documents are prepared, as a process leaves it that
-// dies before the call. The service is stopped.
+// beginCall records a call without an end. A handle is recorded if call has one.
+func (h *harness) beginCall(call signing.CallRecord) {
+	h.t.Helper()
+	call.ID = cmp.Or(call.ID, "call")
+	err := h.store.BeginCall(h.t.Context(), call)
+	if err == nil && call.Handle != "" {
+		err = h.store.NoteCall(h.t.Context(), call.ID, call.Handle)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// twoRefs returns the Refs of the first two documents of an operation.
+func twoRefs(id signing.ID) []signing.Ref {
+	return []signing.Ref{{Operation: id, Index: 0}, {Operation: id, Index: 1}}
+}
+
+// crashedOperation makes an operation as a process leaves it that dies before the call: its
+// documents are prepared. The service is stopped.
 func (h *harness) crashedOperation(contents ...string) signing.ID {
 	h.t.Helper()
 	return h.crashedOperationOf("a", contents...)
@@ -137,17 +137,13 @@ func (h *harness) crashedOperationOf(client string, contents ...string) signing.
 			h.t.Fatal(err)
 		}
 		op.Contents = append(op.Contents, c)
-		op.Request.Documents = append(
-			op.Request.Documents,
-			signing.DocumentRequest{Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB}},
-		)
-		prepared = append(
-			prepared,
-			signing.PreparedDocument{
-				Ref:      signing.Ref{Index: i},
-				Prepared: signing.Prepared{Digest: c.SHA256[:], State: c.SHA256[:]},
-			},
-		)
+		op.Request.Documents = append(op.Request.Documents, signing.DocumentRequest{
+			Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB},
+		})
+		prepared = append(prepared, signing.PreparedDocument{
+			Ref:      signing.Ref{Index: i},
+			Prepared: signing.Prepared{Digest: c.SHA256[:], State: c.SHA256[:]},
+		})
 	}
 	created, err := h.store.Create(ctx, up, op)
 	if err != nil {
@@ -194,18 +190,8 @@ func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
 		h.store, h.cfg.UnknownOutcome = list, signing.UnknownFail
 		h.format.embed = func([]byte) error { time.Sleep(time.Hour); return nil } // fake time: valued, and not ended
 	}, func(t *testing.T, h *harness) {
-		h.provider.answer = func(n int, _ signing.Call, values [][]byte) ([][]byte, error) {
-			if n == 0 {
-				return nil, &signing.Error{Kind: signing.KindProvider, Unknown: true}
-			}
-			return values, nil
-		}
-		memory.Inject(func(method string) storetest.Fault { // the first call has no recorded end
-			if method == "FinishDocuments" {
-				return storetest.NotStored
-			}
-			return storetest.NoFault
-		})
+		h.provider.answer = failFirst(1, lost())
+		memory.Inject(failWrites("FinishDocuments")) // the first call has no recorded end
 		var other signing.ID
 		list.mu.Lock()
 		list.before = func() {
@@ -220,20 +206,15 @@ func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
 	})
 }
 
-// TestSettledDocumentsContinue: the next try settles a call whose end could not be recorded. Then it
+// TestSettledDocumentsContinue: the next attempt settles a call whose end could not be recorded. It
 // continues with the documents and is not postponed again.
 func TestSettledDocumentsContinue(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		memory.Inject(func(method string) storetest.Fault {
-			if method == "EndCall" {
-				return storetest.NotStored
-			}
-			return storetest.NoFault
-		})
+		memory.Inject(failWrites("EndCall"))
 		start := time.Now()
 		id := h.mustSubmit("a", "r1", "one")
-		time.Sleep(45 * time.Second) // fake time: storing the values was tried for half a minute, and given up
+		time.Sleep(45 * time.Second) // fake time
 		memory.Inject(nil)
 		h.check(id, signing.StatusExecuted, "s")
 		if took := time.Since(start); took > 2*time.Minute {
@@ -249,7 +230,7 @@ func TestEndThatCouldNotBeStored(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) {
 		h.store, h.cfg.UnknownOutcome = memory, signing.UnknownFail
-		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) { return nil, lost() }
+		h.provider.answer = failAlways(lost())
 	}, func(t *testing.T, h *harness) {
 		memory.FailNext("AbandonCall", 6, storetest.NotStored)
 		h.check(h.mustSubmit("a", "r", "one"), signing.StatusFailed, "f")

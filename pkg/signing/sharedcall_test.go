@@ -15,8 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// TestNeverTwiceOnABadDisk: documents that must not be sent again are not sent again, whatever the
-// disk does when the call is given up.
+// TestNeverTwiceOnABadDisk: documents that must not be sent again are not sent again, even if a
+// write fails when the call is given up.
 func TestNeverTwiceOnABadDisk(t *testing.T) {
 	for name, bad := range map[string]bool{"lost, policy fail": false, "bad answer, policy retry": true} {
 		t.Run(name, func(t *testing.T) {
@@ -50,12 +50,7 @@ func TestNeverTwiceAfterAStop(t *testing.T) {
 		h.cfg.UnknownOutcome, h.cfg.Grace = signing.UnknownFail, time.Millisecond
 		h.provider.credential.MaxBatch, h.provider.credential.InFlight = 1, 1
 		h.provider.latency = 30 * time.Second
-		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-			if call == 0 {
-				return nil, lost()
-			}
-			return values, nil
-		}
+		h.provider.answer = failFirst(1, lost())
 	}, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r", "one", "two", "three")
 		time.Sleep(50 * time.Second)
@@ -63,7 +58,7 @@ func TestNeverTwiceAfterAStop(t *testing.T) {
 		h.start()
 		h.check(id, signing.StatusExecuted, "fss")
 		if n := h.provider.sentTimes(h.provider.calls[0][0]); n != 1 {
-			t.Errorf("the lost one was sent %d times, want once", n)
+			t.Errorf("the digest of the lost call was sent %d times, want once", n)
 		}
 	})
 }
@@ -107,8 +102,8 @@ func TestGivingUpASharedCall(t *testing.T) {
 	})
 }
 
-// endingStore is a store in which a document ends at the moment at which it is read for the answer of
-// its call.
+// endingStore is a store in which a document ends at the moment at which it is read for the answer
+// of its call.
 type endingStore struct {
 	signing.Store
 	of atomic.Int64 // the operation; 0 = none yet
@@ -117,22 +112,20 @@ type endingStore struct {
 // Prepared implements signing.Journal.
 func (e *endingStore) Prepared(ctx context.Context, ref signing.Ref) (signing.Prepared, []byte, error) {
 	if int64(ref.Operation) == e.of.Load() {
-		_ = e.FinishDocuments(
-			ctx,
-			[]signing.DocumentResult{{Ref: ref, Failure: &signing.Failure{Kind: signing.KindProvider}}},
-		)
+		failed := signing.DocumentResult{Ref: ref, Failure: &signing.Failure{Kind: signing.KindProvider}}
+		_ = e.FinishDocuments(ctx, []signing.DocumentResult{failed})
 	}
 	return e.Store.Prepared(ctx, ref)
 }
 
-// TestDocumentEndsDuringResume: when a document ends while the answer of a shared call is requested,
-// the other documents of the call are not affected.
+// TestDocumentEndsDuringResume: when a document ends while the answer of a shared call is
+// requested, the other documents of the call are not affected.
 func TestDocumentEndsDuringResume(t *testing.T) {
 	store := &endingStore{Store: storetest.NewMemory()}
 	run(t, func(h *harness) {
 		h.store = store
 		h.provider.answer = lostWithHandle
-		// After the caller has stopped requesting the answer.
+		// After resumer.resumeWithRetries has stopped requesting the answer.
 		h.provider.resumed = h.provider.answerFrom(time.Now().Add(4 * time.Minute))
 	}, func(t *testing.T, h *harness) {
 		one := h.mustSubmit("a", "r1", "one")
@@ -147,8 +140,8 @@ func TestDocumentEndsDuringResume(t *testing.T) {
 	})
 }
 
-// removingStore is a store in which an operation ends and is removed between two reads for the answer of
-// its call: the read of its documents, and the read of the operation.
+// removingStore is a store in which an operation ends and is removed between two reads for the
+// answer of its call: the read of its documents, and the read of the operation.
 type removingStore struct {
 	signing.Store
 	armed atomic.Bool
@@ -180,29 +173,25 @@ func (r *removingStore) Operation(ctx context.Context, id signing.ID) (signing.O
 			Failure: &signing.Failure{Kind: signing.KindProvider},
 		}
 		op, missing := r.Store.Operation(ctx, id)
+		ended := signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}
 		r.removed, r.err = id, errors.Join(
 			missing,
 			r.FinishDocuments(ctx, []signing.DocumentResult{failed}),
-			r.SetStatus(
-				ctx,
-				id,
-				op.Status,
-				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
-			),
+			r.SetStatus(ctx, id, op.Status, ended),
 			r.Remove(ctx, id),
 		)
 	}
 	return r.Store.Operation(ctx, id)
 }
 
-// TestOperationRemovedDuringResume: when an operation is removed while the answer of a shared call is
-// requested, the other operations still get the answer.
+// TestOperationRemovedDuringResume: when an operation is removed while the answer of a shared call
+// is requested, the other operations still get the answer.
 func TestOperationRemovedDuringResume(t *testing.T) {
 	store := &removingStore{Store: storetest.NewMemory()}
 	run(t, func(h *harness) {
 		h.store = store
 		h.provider.answer = lostWithHandle
-		// After the caller has stopped requesting the answer.
+		// After resumer.resumeWithRetries has stopped requesting the answer.
 		h.provider.resumed = h.provider.answerFrom(time.Now().Add(4 * time.Minute))
 	}, func(t *testing.T, h *harness) {
 		all := []signing.ID{h.mustSubmit("a", "r1", "one"), h.mustSubmit("b", "r2", "two")}
@@ -265,12 +254,7 @@ func TestGivingUpASharedCallAtOnce(t *testing.T) {
 // and its Retry-After without a data race (run with -race).
 func TestErrorOfACallIsShared(t *testing.T) {
 	run(t, func(h *harness) {
-		h.provider.answer = func(call int, _ signing.Call, values [][]byte) ([][]byte, error) {
-			if call == 0 {
-				return nil, signing.Errorf(signing.KindProvider, "later").Retryable(2 * time.Minute)
-			}
-			return values, nil
-		}
+		h.provider.answer = failFirst(1, signing.Errorf(signing.KindProvider, "later").Retryable(2*time.Minute))
 	}, func(t *testing.T, h *harness) {
 		one, two := h.mustSubmit("a", "r1", "one", "two"), h.mustSubmit("b", "r2", "three", "four")
 		h.check(one, signing.StatusExecuted, "ss")

@@ -25,11 +25,8 @@ func TestSignedReadAt(t *testing.T) {
 		for off := range all {
 			for n := 1; n <= len(all)-off; n++ {
 				p := make([]byte, n)
-				if got, err := f.ReadAt(
-					p,
-					int64(off),
-				); got != n || err != nil && err != io.EOF ||
-					string(p) != string(all[off:off+n]) {
+				got, err := f.ReadAt(p, int64(off))
+				if got != n || err != nil && err != io.EOF || string(p) != string(all[off:off+n]) {
 					t.Fatalf("ReadAt(%d bytes, %d) = %d, %v, %q", n, off, got, err, p)
 				}
 			}

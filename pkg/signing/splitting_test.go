@@ -46,9 +46,7 @@ func TestRefusedCallIsSplit(t *testing.T) {
 // split, because more calls would only block the account.
 func TestRefusedCredentialsAreNotSplit(t *testing.T) {
 	run(t, func(h *harness) {
-		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) {
-			return nil, signing.Errorf(signing.KindProviderCredentials, "the signing service refused the PIN")
-		}
+		h.provider.answer = failAlways(signing.Errorf(signing.KindProviderCredentials, "the signing service refused the PIN"))
 	}, func(t *testing.T, h *harness) {
 		h.check(h.mustSubmit("a", "r1", names(10)...), signing.StatusFailed, "ffffffffff")
 		if got := h.provider.callSizes(); len(got) != 1 {
@@ -62,9 +60,7 @@ func TestRefusedCredentialsAreNotSplit(t *testing.T) {
 func TestSplittingIsBounded(t *testing.T) {
 	run(t, func(h *harness) {
 		h.provider.credential.MaxBatch = 100
-		h.provider.answer = func(int, signing.Call, [][]byte) ([][]byte, error) {
-			return nil, signing.Errorf(signing.KindProvider, "the signing service refused the request")
-		}
+		h.provider.answer = failAlways(signing.Errorf(signing.KindProvider, "the signing service refused the request"))
 	}, func(t *testing.T, h *harness) {
 		h.check(h.mustSubmit("a", "r1", names(64)...), signing.StatusFailed, strings.Repeat("f", 64))
 		if n := len(h.provider.callSizes()); n != 10 {

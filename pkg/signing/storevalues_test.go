@@ -14,12 +14,7 @@ import (
 func TestValuesWaitForRoom(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		memory.Inject(func(method string) storetest.Fault {
-			if method == "EndCall" {
-				return storetest.NotStored
-			}
-			return storetest.NoFault
-		})
+		memory.Inject(failWrites("EndCall"))
 		id := h.mustSubmit("a", "r1", names(20)...)
 		other := h.mustSubmit("b", "r2", names(5)...)
 		time.Sleep(5 * time.Hour)
@@ -51,17 +46,12 @@ func TestValuesMisreported(t *testing.T) {
 	})
 }
 
-// TestValuesAreCountedAfterStop: a stop does not wait for ever for values that cannot be stored.
+// TestValuesAreCountedAfterStop: a stop does not wait without end for values that cannot be stored.
 // The next start counts them as unknown.
 func TestValuesAreCountedAfterStop(t *testing.T) {
 	memory := storetest.NewMemory()
 	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		memory.Inject(func(method string) storetest.Fault {
-			if method == "EndCall" {
-				return storetest.NotStored
-			}
-			return storetest.NoFault
-		})
+		memory.Inject(failWrites("EndCall"))
 		id := h.mustSubmit("a", "r1", "one", "two")
 		time.Sleep(time.Minute)
 		h.stop()

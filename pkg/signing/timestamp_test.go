@@ -17,7 +17,7 @@ func TestNoSignatureWithoutATimestamp(t *testing.T) {
 	run(t, func(h *harness) {
 		h.cfg.TimestampReady = func(context.Context) error {
 			if down.Load() {
-				return signing.Errorf(signing.KindTimestamp, "no timestamp authority").Retryable(0)
+				return noTimestamp()
 			}
 			return nil
 		}

@@ -16,15 +16,16 @@ func validBetween(p *fakeProvider, notBefore, notAfter time.Duration) {
 }
 
 // TestCertificateNotValid: no call is made with a certificate that has expired or is not yet valid,
-// whatever the provider believes. The documents fail and say why. A certificate that becomes valid
+// even if the provider returns it. The documents fail and say why. A certificate that becomes valid
 // soon is waited for.
 func TestCertificateNotValid(t *testing.T) {
+	const prefix = "the signing certificate "
 	for name, c := range map[string]struct {
 		notBefore, notAfter time.Duration
-		detail              string // empty = signed
+		detail              string // after prefix; empty = signed
 	}{
-		"expired":              {-time.Hour, -time.Second, "the signing certificate expired on 1999-12-31T23:59:59Z"},
-		"not valid for hours":  {2 * time.Hour, 9 * time.Hour, "the signing certificate is not valid before 2000-01-01T02:00:00Z"},
+		"expired":              {-time.Hour, -time.Second, "expired on 1999-12-31T23:59:59Z"},
+		"not valid for hours":  {2 * time.Hour, 9 * time.Hour, "is not valid before 2000-01-01T02:00:00Z"},
 		"valid in two minutes": {2 * time.Minute, time.Hour, ""},
 		"valid":                {-time.Hour, time.Hour, ""},
 	} {
@@ -36,20 +37,21 @@ func TestCertificateNotValid(t *testing.T) {
 					return
 				}
 				docs := h.check(id, signing.StatusFailed, "ff")
-				if f := docs[0].Failure; f.Kind != signing.KindCertificate || f.Detail != c.detail {
-					t.Errorf("failure = %+v, want %s", f, c.detail)
+				if f := docs[0].Failure; f.Kind != signing.KindCertificate || f.Detail != prefix+c.detail {
+					t.Errorf("failure = %+v, want %s", f, prefix+c.detail)
 				}
-				if op := h.waitFor(id); op.Tries != 0 || len(h.provider.callSizes()) != 0 {
-					t.Errorf("operation = %+v after %d calls, want it to end at once without a call", op, len(h.provider.callSizes()))
+				calls := len(h.provider.callSizes())
+				if op := h.waitFor(id); op.Tries != 0 || calls != 0 {
+					t.Errorf("operation = %+v after %d calls, want it to end at the first attempt without a call", op, calls)
 				}
 			})
 		})
 	}
 }
 
-// TestCertificateExpiresWhileKept: prepared documents are not sent any more when the certificate
+// TestCertificateExpiresInQueue: prepared documents are not sent any more when the certificate
 // expires. If the service has a renewed certificate, they are signed with that one.
-func TestCertificateExpiresWhileKept(t *testing.T) {
+func TestCertificateExpiresInQueue(t *testing.T) {
 	for name, renewed := range map[string]bool{"not renewed": false, "renewed": true} {
 		t.Run(name, func(t *testing.T) {
 			runCaching(t, func(h *harness, k *cachingProvider) {

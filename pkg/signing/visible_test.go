@@ -191,13 +191,16 @@ func FuzzVisibleSignatureParse(f *testing.F) {
 			}
 			return
 		}
-		at, size := got.At, got.Font.Size
-		if !(at.Page >= 1 && at.X >= 0 && at.X <= maxVisibleLength && at.Y >= 0 && at.Y <= maxVisibleLength && size >= minVisibleFontSize && size <= maxVisibleFontSize) {
-			t.Errorf("Parse let %+v pass", got)
+		within := func(n, low, high float64) bool { return n >= low && n <= high }
+		at := got.At
+		if at.Page < 1 || !within(at.X, 0, maxVisibleLength) || !within(at.Y, 0, maxVisibleLength) {
+			t.Errorf("Parse accepts the position %+v", at)
 		}
-		if a := got.Area; a != nil &&
-			!(a.Width >= 1 && a.Width <= maxVisibleLength && a.Height >= 1 && a.Height <= maxVisibleLength) {
-			t.Errorf("Parse let area %+v pass", *a)
+		if size := got.Font.Size; !within(size, minVisibleFontSize, maxVisibleFontSize) {
+			t.Errorf("Parse accepts the font size %v", size)
+		}
+		if a := got.Area; a != nil && (!within(a.Width, 1, maxVisibleLength) || !within(a.Height, 1, maxVisibleLength)) {
+			t.Errorf("Parse accepts the area %+v", *a)
 		}
 	})
 }
