@@ -21,6 +21,7 @@ var rules = []rule{
 	{pkg: "pkg/pdf/...", may: []string{"pkg/signing", "pkg/pdf/...", "pkg/internal/..."}},
 	{pkg: "pkg/cms", may: []string{"pkg/signing", "pkg/internal/..."}},
 	{pkg: "pkg/internal/remotefault", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/printable"}},
+	{pkg: "pkg/internal/keysettings", may: []string{"pkg/signing"}},
 	{pkg: "pkg/internal/...", may: []string{"pkg/internal/..."}},
 
 	// The HTTP client for outgoing calls. Programs create it, plugs use it.

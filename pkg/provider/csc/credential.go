@@ -12,6 +12,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/keysettings"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -133,12 +134,8 @@ func (r *reader) describe(at *place, id string, a credentialAnswer) (*state, *fa
 	if now.After(chain[0].NotAfter) || now.Before(chain[0].NotBefore) {
 		return nil, fail(signing.KindCertificate, "the signing certificate is expired or not yet valid")
 	}
-	alg, f := choose(
-		a.Key.Algo,
-		chain[0].PublicKey,
-		hashes[strings.ToLower(r.set.Hash)],
-		signing.SignatureAlgorithm(r.set.Algorithm),
-	)
+	hash, _ := keysettings.ParseHash(r.set.Hash) // validated before
+	alg, f := choose(a.Key.Algo, chain[0].PublicKey, hash, signing.SignatureAlgorithm(r.set.Algorithm))
 	if f != nil {
 		return nil, f
 	}

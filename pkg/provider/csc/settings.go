@@ -2,7 +2,6 @@ package csc
 
 import (
 	"cmp"
-	"crypto"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/keysettings"
 )
 
 // Settings are the settings of one credential: an entry of kind csc under providers in the
@@ -109,9 +108,6 @@ type Config struct {
 	Log logr.Logger
 }
 
-// hashes maps the values of Settings.Hash to hash functions.
-var hashes = map[string]crypto.Hash{"": 0, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
-
 // Validate returns all mistakes, joined. The errors use the names of the configuration file.
 func (s Settings) Validate() error {
 	var bad []error
@@ -132,14 +128,9 @@ func (s Settings) Validate() error {
 	if s.OTPFile != "" && s.TOTPSecretFile != "" {
 		add("otpFile and totpSecretFile: only one of them may be set")
 	}
-	if _, ok := hashes[strings.ToLower(s.Hash)]; !ok {
-		add("hash: %q is not sha256, sha384 or sha512", s.Hash)
-	}
-	switch signing.SignatureAlgorithm(s.Algorithm) {
-	case "", signing.RSAPKCS1, signing.RSAPSS, signing.ECDSA:
-	default:
-		add("algorithm: %q is not RSA, PSS or ECDSA", s.Algorithm)
-	}
+	_, badHash := keysettings.ParseHash(s.Hash)
+	_, badAlgorithm := keysettings.ParseAlgorithm(s.Algorithm)
+	bad = append(bad, badHash, badAlgorithm) // nil if they are right
 	if m := s.OperationMode; m != "" && m != "S" && m != "A" {
 		add("operationMode: %q is not S or A", m)
 	}
