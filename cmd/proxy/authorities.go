@@ -14,8 +14,8 @@ import (
 )
 
 // authorities are the certificate authorities that the certificates of the other instances must
-// chain to. The file is read at each connection to another instance. Such connections are rare, and
-// a changed file needs no restart.
+// chain to. The file is read at each connection to another instance, so that a changed file needs
+// no restart. Such connections are rare.
 type authorities struct {
 	file string // empty = the system's authorities
 	log  logr.Logger
@@ -36,14 +36,14 @@ func (a *authorities) config(uses bool) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12}, a.look()
 }
 
-// pool returns the authorities in force. nil means the system's authorities.
+// pool returns the authorities in use. Nil means the system's authorities.
 func (a *authorities) pool() *x509.CertPool {
 	err := a.look()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil && err.Error() != a.fault {
 		a.fault = err.Error()
-		a.log.Error(err, "authorities of the other instances refused; the last good ones stay in force")
+		a.log.Error(err, "could not reload the other instances' certificate authorities; the last good ones stay in use")
 	}
 	return a.good
 }
@@ -56,7 +56,7 @@ func (a *authorities) look() error {
 	}
 	content, err := os.ReadFile(a.file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read authorities of the other instances: %w", err)
+		return fmt.Errorf("read certificate authorities of the other instances: %w", err)
 	}
 	content = bytes.TrimSpace(content)
 	a.mu.Lock()
@@ -65,20 +65,16 @@ func (a *authorities) look() error {
 		return nil
 	}
 	if len(content) == 0 {
-		a.log.Info("no authorities of the other instances are given: the system's are trusted", "path", a.file)
+		a.log.Info("no certificate authorities are given for the other instances; trusting the system's", "path", a.file)
 		a.read, a.content, a.good, a.fault = true, nil, nil, ""
 		return nil
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		return fmt.Errorf(
-			"read authorities of the other instances from %s: %w",
-			a.file,
-			errors.New("there is no certificate in it"),
-		)
+		return fmt.Errorf("read certificate authorities of the other instances: %s contains no PEM certificate", a.file)
 	}
 	if a.read {
-		a.log.Info("authorities of the other instances reloaded", "path", a.file)
+		a.log.Info("reloaded the certificate authorities of the other instances", "path", a.file)
 	}
 	a.read, a.content, a.good, a.fault = true, content, pool, ""
 	return nil

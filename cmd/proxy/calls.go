@@ -13,8 +13,8 @@ import (
 )
 
 // calls holds the HTTP clients for all outgoing calls. They share settings, but not connections or
-// circuit breakers. Otherwise a broken timestamp authority on the host of the signing service would
-// stop signatures.
+// circuit breakers, because otherwise a broken timestamp authority on the host of the signing
+// service would stop signatures.
 type calls struct {
 	remote, timestamp, revocation, token, callback *http.Client
 }
@@ -63,7 +63,7 @@ func (o *callOpener) open(purpose string, guard *outbound.Guard) (*http.Client, 
 		UserAgent: "signstash-proxy/" + version,
 		Guard:     guard,
 		Breaker: outbound.Breaker{Changed: func(host string, s outbound.State) {
-			log.Info("circuit breaker", "host", host, "state", string(s))
+			log.Info("circuit breaker changed its state", "host", host, "state", string(s))
 			o.metrics.breaks.WithLabelValues(purpose, string(s)).Inc()
 		}},
 	})
@@ -87,8 +87,9 @@ type callMetrics struct {
 func newCallMetrics(r prometheus.Registerer) *callMetrics {
 	m := &callMetrics{
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "signstash_outbound_request_duration_seconds",
-			Help:    "Outgoing HTTP requests until the head of their answer, by purpose (signing, timestamp, revocation, token, callback) and status; none = no answer.",
+			Name: "signstash_outbound_request_duration_seconds",
+			Help: "Outgoing HTTP requests until the head of their answer, by purpose (signing, timestamp, revocation, " +
+				"token, callback) and status; none = no answer.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
 		}, []string{"purpose", "status"}),
 		breaks: prometheus.NewCounterVec(prometheus.CounterOpts{

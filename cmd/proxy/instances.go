@@ -54,8 +54,9 @@ func openInstances(
 	if err != nil {
 		return nil, err
 	}
-	if c.PeersFile != "" && c.Forward != affinity.Off && cfg.Server.TokenSigningKey == "" && !i.forwarder.Certified() {
-		log.Info("WARNING: other instances are not asked for anything, because this one shares no key with them: " +
+	trusted := cfg.Server.TokenSigningKey != "" || i.forwarder.Certified()
+	if c.PeersFile != "" && c.Forward != affinity.Off && !trusted {
+		log.Info("WARNING: this instance sends no requests to the other instances, because it shares no key with them; " +
 			"give all instances the same --token.signing.key, or certificates of --affinity.peers.ca-file")
 	}
 	return i, nil

@@ -40,8 +40,8 @@ type management struct {
 	phase       *phase
 	started     time.Time
 
-	// trouble is the fault of the state folder that the last readiness probe found; nil = no probe
-	// yet.
+	// trouble is the fault of the state folder that the last readiness probe found. Empty = no fault.
+	// Nil = no probe yet.
 	trouble atomic.Pointer[string]
 }
 
@@ -93,7 +93,7 @@ func (m *management) readiness(ctx context.Context) (bool, string) {
 	if !m.instances.peersKnown() {
 		return false, "the peers file could not be read yet"
 	}
-	// If the prober hung up, the failed check says nothing about the disk.
+	// The check must not fail because the prober has closed the connection.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
 	err := m.state.store.Check(ctx)
@@ -103,7 +103,7 @@ func (m *management) readiness(ctx context.Context) (bool, string) {
 	case signing.KindOf(err) == signing.KindBusy:
 		trouble = "the state folder has no room"
 	default:
-		trouble = "the state folder takes no writes"
+		trouble = "the state folder is not writable"
 	}
 	m.noteTrouble(trouble, err)
 	return trouble == "", cmp.Or(trouble, "ready")
@@ -115,7 +115,7 @@ func (m *management) noteTrouble(trouble string, err error) {
 	switch last := m.trouble.Swap(&trouble); {
 	case last != nil && *last == trouble, last == nil && trouble == "":
 	case trouble == "":
-		m.log.Info("the state folder takes writes again")
+		m.log.Info("the state folder is writable again")
 	default:
 		m.log.Error(err, trouble)
 	}
@@ -125,5 +125,5 @@ func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // the prober may have hung up; it needs no answer then
+	_, _ = io.WriteString(w, text) // the prober may have closed the connection
 }

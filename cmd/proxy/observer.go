@@ -8,6 +8,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
+// callReturned is the outcome of a call that returned its signature values; see signing.Observer.
+const callReturned = "returned"
+
 // observer passes the events of the signing service to the parts that need them.
 type observer struct {
 	metrics     *signingMetrics

@@ -12,7 +12,8 @@ import (
 // maxPasswordBytes bounds the size of a password file.
 const maxPasswordBytes = 4096
 
-// firstLine reads a password from the first line of a file. Without a file the password is empty.
+// firstLine returns the first line of a password file. It returns an empty password if path is
+// empty.
 func firstLine(path string) (string, error) {
 	if path == "" {
 		return "", nil

@@ -87,7 +87,8 @@ func (s *embeddedSettings) open(p *providers, name string) (signing.Provider, er
 	return p.openEmbedded("embedded-key-"+name, s.Options(name))
 }
 
-// pkcs11Settings are the settings of an entry of kind pkcs11.
+// pkcs11Settings are the settings of an entry of kind pkcs11. Programs are usually built without
+// support for this kind. Such a program refuses to start with such an entry and says why.
 type pkcs11Settings struct {
 	pkcs11.Settings `yaml:",inline"`
 }

@@ -177,7 +177,7 @@ func (p *proxy) close() error {
 		p.providers.close()
 	}
 	if err := p.tracing.end(context.Background()); err != nil {
-		p.log.Error(err, "the last traces were not sent")
+		p.log.Error(err, "could not send the last traces")
 	}
 	if p.state == nil {
 		return nil

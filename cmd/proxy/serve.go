@@ -40,7 +40,9 @@ func (p *proxy) serve(ctx context.Context) error {
 	work, stopWork := context.WithCancel(life)
 	background, stopBackground := context.WithCancel(life)
 	requests, cutBecause := context.WithCancelCause(life)
-	cutRequests := func() { cutBecause(signing.Errorf(signing.KindBusy, "the service is stopping").Retryable(restartTime)) }
+	cutRequests := func() {
+		cutBecause(signing.Errorf(signing.KindBusy, "the service is stopping").Retryable(restartTime))
+	}
 	defer stopWork()
 	defer stopBackground()
 	defer cutRequests()
@@ -65,11 +67,11 @@ func (p *proxy) serve(ctx context.Context) error {
 	p.draining.Store(true)
 	end, cancel := context.WithTimeout(life, p.cfg.ShutdownGrace)
 	defer cancel()
-	stopWork() // from here new operations are refused with Retry-After; running ones may use the grace period
+	stopWork() // from here on new operations are refused with Retry-After; running ones may use the grace period
 	select {
 	case <-service:
-	case <-end.Done(): // a slow provider; the next start finds its signatures or counts them as unknown
-		p.log.Info("calls are left without their answers: the grace period is over")
+	case <-end.Done(): // a slow provider; the next start fetches its signatures or counts them as unknown
+		p.log.Info("the grace period ended before all calls to providers were answered")
 	}
 	p.endRequests(end, rest, cutRequests)
 	stopBackground()
@@ -107,8 +109,8 @@ func (p *proxy) delay(t *tasks) error {
 	}
 }
 
-// signingGrace is the part of the grace period in which operations may end. The rest is for sending
-// their answers.
+// signingGrace returns the part of the grace period in which operations may end. The rest is for
+// sending their answers.
 func signingGrace(grace time.Duration) time.Duration { return max(grace*4/5, time.Nanosecond) }
 
 // endRequests waits for running requests until ctx is done, then cancels them.
@@ -116,7 +118,7 @@ func (p *proxy) endRequests(ctx context.Context, rest *http.Server, cut func()) 
 	if rest.Shutdown(ctx) == nil {
 		return
 	}
-	p.log.Info("requests are cut: the grace period is over")
+	p.log.Info("the grace period ended before all requests were answered; cancelling them")
 	cut()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutTimeout)
 	defer cancel()

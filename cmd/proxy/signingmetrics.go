@@ -23,7 +23,7 @@ func newSigningMetrics(r prometheus.Registerer) *signingMetrics {
 			Name: "signstash_operations_ended_total", Help: "Operations that ended, by status.",
 		}, []string{"status"}),
 		documents: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "signstash_documents_ended_total", Help: "Documents that ended, by outcome: signed, or the kind of the fault.",
+			Name: "signstash_documents_ended_total", Help: "Documents that ended, by outcome: signed, or the kind of the error.",
 		}, []string{"outcome"}),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "signstash_provider_call_duration_seconds",
@@ -35,7 +35,7 @@ func newSigningMetrics(r prometheus.Registerer) *signingMetrics {
 			Buckets: []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000},
 		}),
 	}
-	for _, outcome := range append([]string{documentSigned, documentInternal}, troubles...) {
+	for _, outcome := range append([]string{documentSigned, documentInternal}, otherKinds...) {
 		m.documents.WithLabelValues(outcome) // Create the series at 0. Otherwise increase() misses the first event.
 	}
 	r.MustRegister(m.operations, m.documents, m.calls, m.batch)
@@ -48,8 +48,8 @@ const (
 	documentInternal = "internal"
 )
 
-// troubles lists the error kinds that the document did not cause.
-var troubles = []string{
+// otherKinds lists the error kinds that the document did not cause.
+var otherKinds = []string{
 	string(signing.KindProviderCredentials),
 	string(signing.KindProviderAccount),
 	string(signing.KindProvider),

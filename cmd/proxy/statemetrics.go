@@ -29,9 +29,12 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // Descriptions of the metrics of stateCollector.
 var (
-	queuedDocuments  = describe("queued_documents", "Documents accepted and not ended.")
-	queuedLimit      = describe("queued_documents_limit", "Documents that may be accepted and not ended at a time.")
-	activeOperations = describe("active_operations", "Operations being worked on.")
+	queuedDocuments = describe("queued_documents", "Documents that are accepted and have not ended.")
+	queuedLimit     = describe(
+		"queued_documents_limit",
+		"Most documents that may be accepted and not ended at the same time.",
+	)
+	activeOperations = describe("active_operations", "Operations that are being worked on.")
 	oldestQueued     = describe("oldest_operation_age_seconds", "Age of the oldest operation that has not ended.")
 	unstoredValues   = describe(
 		"unstored_values",
@@ -39,7 +42,7 @@ var (
 	)
 	signatures = describe(
 		"signatures_total",
-		"Digests since the state folder was made, by what became of them: sent, returned, unknown, refused.",
+		"Digests since the state folder was created, by outcome: sent, returned, unknown, refused.",
 		"outcome",
 	)
 	storedBytes = describe(
@@ -52,30 +55,32 @@ var (
 		"disk_min_free_bytes",
 		"Free bytes below which new operations are refused (--disk.min-free).",
 	)
-	diskBytes  = describe("disk_size_bytes", "Size of the state folder's disk, where it is known.")
+	diskBytes  = describe("disk_size_bytes", "Size of the state folder's disk, if it is known.")
 	operations = describe("stored_operations", "Operations in the state folder.")
 	lostFiles  = describe(
 		"lost_files",
-		"Files with documents that the database does not know, in the folder lost of the state folder.",
+		"Files with documents that the database does not know, in the folder lost inside the state folder.",
 	)
 	earlierIDs = describe(
 		"earlier_ids_total",
-		"Operations asked for that this ordinal had before its state folder was made: the volume is new, or the state was thrown away.",
+		"Requests for operations of this ordinal that are older than its state folder. "+
+			"The volume is new, or the state was deleted.",
 	)
 	clockJump = describe(
 		"clock_jump_seconds",
-		"By how much the clock has jumped ahead, while retention does not believe it yet; else 0.",
+		"How far the clock has jumped ahead, while retention ignores the jump; else 0.",
 	)
 	stateWritable = describe(
 		"state_writable",
-		"1 while the state folder has room for new operations and takes writes, else 0: then they are refused.",
+		"1 while the state folder is writable and has room for new operations, else 0. At 0 they are refused.",
 	)
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		queuedDocuments, queuedLimit, activeOperations, oldestQueued, unstoredValues, signatures, storedBytes, freeBytes, minFreeBytes, diskBytes, operations, lostFiles, earlierIDs, clockJump, stateWritable,
+		queuedDocuments, queuedLimit, activeOperations, oldestQueued, unstoredValues, signatures, storedBytes,
+		freeBytes, minFreeBytes, diskBytes, operations, lostFiles, earlierIDs, clockJump, stateWritable,
 	} {
 		d <- desc
 	}
@@ -114,7 +119,9 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(clockJump, st.ClockJump.Seconds())
 	}
 	if n, err := c.store.Counters(ctx); err == nil {
-		for outcome, v := range map[string]int64{"sent": n.Sent, "returned": n.Returned, "unknown": n.Unknown, "refused": n.Refused} {
+		for outcome, v := range map[string]int64{
+			"sent": n.Sent, "returned": n.Returned, "unknown": n.Unknown, "refused": n.Refused,
+		} {
 			out <- prometheus.MustNewConstMetric(signatures, prometheus.CounterValue, float64(v), outcome)
 		}
 	}

@@ -34,7 +34,7 @@ func (m *management) snapshot(ctx context.Context) status.Snapshot {
 	}
 	for _, read := range []func(context.Context, *status.Snapshot) error{m.readSpool, m.readSignatures, m.readRecent} {
 		if err := read(ctx, &s); err != nil {
-			m.log.Error(err, "status page")
+			m.log.Error(err, "could not read all data of the status page")
 			s.Faults = []string{"Not all of the state folder can be read; the log says why."} // show the rest anyway
 		}
 	}

@@ -14,7 +14,7 @@ import (
 type tasks struct {
 	log     logr.Logger
 	running sync.WaitGroup
-	failed  chan error // capacity 1: the first failure stops the proxy; later ones are consequences
+	failed  chan error // capacity 1: the first failure stops the proxy; later failures follow from it
 }
 
 func newTasks(log logr.Logger) *tasks { return &tasks{log: log, failed: make(chan error, 1)} }
@@ -29,7 +29,7 @@ func (t *tasks) start(name string, run func() error) <-chan struct{} {
 		if err == nil || errors.Is(err, http.ErrServerClosed) {
 			return
 		}
-		t.log.Error(err, "a part of the proxy ended; stopping", "part", name)
+		t.log.Error(err, "a part of the proxy failed; stopping", "part", name)
 		select {
 		case t.failed <- fmt.Errorf("run %s: %w", name, err):
 		default:

@@ -32,7 +32,7 @@ func (p *proxy) watchTokenKey(ctx context.Context) error {
 	log := p.log.WithName("tokenkey")
 	return tokenkey.Watch(ctx, file, log, func(key []byte) {
 		if p.api.SetTokenKey(key) {
-			log.Info("token signing key changed; tokens of the one before stay valid until they expire")
+			log.Info("token signing key changed; tokens of the previous key stay valid until they expire")
 		}
 	})
 }

@@ -38,34 +38,32 @@ const endTraces = 3 * time.Second
 // newTracing reads the environment. OTEL_EXPORTER_OTLP_ENDPOINT or
 // OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns tracing on. OTEL_SDK_DISABLED and
 // OTEL_TRACES_EXPORTER=none turn it off. The exporter and the SDK read all other variables
-// themselves. No mistake in the environment stops the proxy: it is logged and costs traces only.
+// themselves. A mistake in the environment does not stop the proxy. It is logged, and traces may be
+// missing.
 func newTracing(ctx context.Context, log logr.Logger, instance string, env func(string) string) *tracing {
 	off := &tracing{provider: noop.NewTracerProvider(), end: func(context.Context) error { return nil }}
 	if strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || env("OTEL_TRACES_EXPORTER") == "none" {
 		return off
 	}
-	if !asked(log, env) {
+	if !requested(log, env) {
 		return off
 	}
 	otel.SetLogger(logr.New(otelSink{log}))
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Error(err, "traces are lost") }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Error(err, "could not send traces") }))
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
-		log.Error(err, "no traces are sent")
+		log.Error(err, "could not start tracing")
 		return off
 	}
 	res, err := resource.New(ctx, resource.WithAttributes(
-		attribute.String(
-			"service.name",
-			"signstash-proxy",
-		),
+		attribute.String("service.name", "signstash-proxy"),
 		attribute.String("service.version", version),
 		attribute.String("service.instance.id", instance),
 	), resource.WithTelemetrySDK(), resource.WithFromEnv()) // the environment comes last and takes precedence
 	if err != nil { // res holds what could be read
-		log.Error(err, "OTEL_RESOURCE_ATTRIBUTES are malformed, and not sent in full")
+		log.Error(err, "OTEL_RESOURCE_ATTRIBUTES is malformed; not all attributes are sent")
 	}
-	p := trace.NewTracerProvider(trace.WithBatcher(discreet{exporter}), trace.WithResource(res))
+	p := trace.NewTracerProvider(trace.WithBatcher(redactor{exporter}), trace.WithResource(res))
 	return &tracing{on: true, provider: p, end: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, endTraces)
 		defer cancel()
@@ -73,24 +71,21 @@ func newTracing(ctx context.Context, log logr.Logger, instance string, env func(
 	}}
 }
 
-// asked reports whether the environment names a collector. It logs features that the environment
-// asks for and that this program does not have.
-func asked(log logr.Logger, env func(string) string) bool {
+// requested reports whether the environment names a collector. It logs features that the
+// environment asks for and that this program does not have.
+func requested(log logr.Logger, env func(string) string) bool {
 	kind := env("OTEL_TRACES_EXPORTER")
 	if kind != "" && kind != "otlp" {
-		log.Info("only OTLP over HTTP is known: OTEL_TRACES_EXPORTER is not obeyed", "asked", kind)
+		log.Info("only OTLP over HTTP is supported; OTEL_TRACES_EXPORTER is ignored", "value", kind)
 	}
 	protocol := cmp.Or(env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), env("OTEL_EXPORTER_OTLP_PROTOCOL"))
 	if protocol != "" && !strings.HasPrefix(protocol, "http/") {
-		log.Info(
-			"only OTLP over HTTP is known: OTEL_EXPORTER_OTLP_PROTOCOL is not obeyed; a collector's port for HTTP is 4318",
-			"asked",
-			protocol,
-		)
+		log.Info("only OTLP over HTTP is supported; OTEL_EXPORTER_OTLP_PROTOCOL is ignored; "+
+			"collectors usually use port 4318 for HTTP", "value", protocol)
 	}
 	on := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")+env("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
 	if !on && kind != "" {
-		log.Info("no traces are sent: OTEL_EXPORTER_OTLP_ENDPOINT does not say where to")
+		log.Info("no traces are sent because OTEL_EXPORTER_OTLP_ENDPOINT is not set")
 	}
 	return on
 }
@@ -106,11 +101,13 @@ func (otelSink) Init(logr.RuntimeInfo) {}
 func (otelSink) Enabled(level int) bool { return level <= 1 }
 
 // Info implements logr.LogSink.
-func (s otelSink) Info(_ int, text string, _ ...any) { s.log.Info("OpenTelemetry", "says", text) }
+func (s otelSink) Info(_ int, text string, _ ...any) {
+	s.log.Info("message from OpenTelemetry", "text", text)
+}
 
 // Error implements logr.LogSink. It leaves out the error, because the error quotes the value.
 func (s otelSink) Error(_ error, text string, _ ...any) {
-	s.log.Info("OpenTelemetry does not take a part of its environment", "cannot", text)
+	s.log.Info("OpenTelemetry rejected a part of its environment", "text", text)
 }
 
 // WithValues implements logr.LogSink.
@@ -119,9 +116,9 @@ func (s otelSink) WithValues(...any) logr.LogSink { return s }
 // WithName implements logr.LogSink.
 func (s otelSink) WithName(string) logr.LogSink { return s }
 
-// spoken lists the HTTP attributes that are exported. A client, a URL or a peer cannot put a name,
-// a reference or a token into any of them.
-var spoken = map[attribute.Key]bool{
+// exported lists the attributes of spans that are exported. A client, a URL or a peer cannot put a
+// name, a reference or a token into any of them.
+var exported = map[attribute.Key]bool{
 	"http.request.method":       true,
 	"http.response.status_code": true,
 	"http.request.body.size":    true,
@@ -136,26 +133,26 @@ var spoken = map[attribute.Key]bool{
 	"signstash.outcome":         true,
 }
 
-// discreet is a span exporter that passes on only the attributes in spoken. It removes events and
+// redactor is a span exporter that passes on only the attributes in exported. It removes events and
 // error texts, because otelhttp records paths, whole URLs and errors in them.
-type discreet struct{ trace.SpanExporter }
+type redactor struct{ trace.SpanExporter }
 
 // ExportSpans implements trace.SpanExporter.
-func (d discreet) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
+func (d redactor) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
 	out := make([]trace.ReadOnlySpan, len(spans))
 	for i, s := range spans {
-		out[i] = discreetSpan{s}
+		out[i] = redactedSpan{s}
 	}
 	return d.SpanExporter.ExportSpans(ctx, out)
 }
 
-type discreetSpan struct{ trace.ReadOnlySpan }
+type redactedSpan struct{ trace.ReadOnlySpan }
 
 // Attributes implements trace.ReadOnlySpan.
-func (s discreetSpan) Attributes() []attribute.KeyValue {
+func (s redactedSpan) Attributes() []attribute.KeyValue {
 	var out []attribute.KeyValue
 	for _, a := range s.ReadOnlySpan.Attributes() {
-		if spoken[a.Key] {
+		if exported[a.Key] {
 			out = append(out, a)
 		}
 	}
@@ -163,10 +160,10 @@ func (s discreetSpan) Attributes() []attribute.KeyValue {
 }
 
 // Events implements trace.ReadOnlySpan.
-func (s discreetSpan) Events() []trace.Event { return nil }
+func (s redactedSpan) Events() []trace.Event { return nil }
 
 // Status implements trace.ReadOnlySpan.
-func (s discreetSpan) Status() trace.Status { return trace.Status{Code: s.ReadOnlySpan.Status().Code} }
+func (s redactedSpan) Status() trace.Status { return trace.Status{Code: s.ReadOnlySpan.Status().Code} }
 
 // handler makes a span for every request. The span continues the caller's trace.
 func (t *tracing) handler(next http.Handler) http.Handler {
@@ -232,7 +229,7 @@ func (t *tracing) called(c *signing.Credential, id string, digests int, took tim
 			attribute.String("signstash.credential", credentials.Label(c.Name)), attribute.Int("signstash.digests", digests),
 			attribute.String("signstash.outcome", outcome),
 		))
-	if outcome != "returned" {
+	if outcome != callReturned {
 		span.SetStatus(codes.Error, outcome)
 	}
 	span.End(api.WithTimestamp(now))

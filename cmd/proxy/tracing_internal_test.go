@@ -37,11 +37,11 @@ func TestTracingAsksForMore(t *testing.T) {
 		{"nothing", nil, false, ""},
 		{"off", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"}, false, ""},
 		{"plain", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, true, ""},
-		{"grpc", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, true, `"asked"="grpc"`},
-		{"grpc for traces", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, true, `"asked"="grpc"`},
-		{"zipkin", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "zipkin"}, true, `"asked"="zipkin"`},
-		{"nowhere", map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, false, "does not say where to"},
-		{"attributes", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_RESOURCE_ATTRIBUTES": "no-value"}, true, "OTEL_RESOURCE_ATTRIBUTES are malformed"},
+		{"grpc", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, true, `"value"="grpc"`},
+		{"grpc for traces", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, true, `"value"="grpc"`},
+		{"zipkin", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "zipkin"}, true, `"value"="zipkin"`},
+		{"nowhere", map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, false, "is not set"},
+		{"attributes", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_RESOURCE_ATTRIBUTES": "no-value"}, true, "OTEL_RESOURCE_ATTRIBUTES is malformed"},
 		{"header", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "authorization=%zzgeheim"}, true, "escape header value"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -8,12 +8,12 @@ import (
 
 // Descriptions of the metrics. All client services at the service domain share one label value.
 var (
-	notAfter = describe("not_after_timestamp_seconds", "End of a credential's certificate, as Unix time; "+
-		"of the client services at the service domain the one that ends first.")
-	readable = describe("readable", "1 if a credential could be read when it was last asked for, else 0; "+
-		"of the client services at the service domain 0 if any could not.")
-	valid = describe("valid", "1 if a credential's certificate is valid now, else 0: then documents are refused; "+
-		"of the client services at the service domain 0 if any is not.")
+	notAfter = describe("not_after_timestamp_seconds", "End of the validity of a credential's certificate, as Unix time; "+
+		"for the client services at the service domain that of the certificate that ends first.")
+	readable = describe("readable", "1 if the last attempt to read a credential succeeded, else 0; "+
+		"for the client services at the service domain 0 if any attempt failed.")
+	valid = describe("valid", "1 if a credential's certificate is valid now, else 0. At 0 documents are refused. "+
+		"For the client services at the service domain 0 if any certificate is not valid.")
 )
 
 func describe(name, help string) *prometheus.Desc {

@@ -103,8 +103,8 @@ func (p *prober) probe(ctx context.Context, id string, first bool) {
 		p.set.RecordRead(id, c, signing.AsError(err)) // logs the error
 	case err == nil:
 		p.set.RecordRead(id, c, nil)
-		p.set.log.Info("signing credential", "name", c.Name, "algorithm", string(c.Algorithm), "hash", c.Hash.String(),
-			"maxBatch", c.MaxBatch, "inFlight", c.InFlight, "notAfter", c.Certificate().NotAfter)
+		p.set.log.Info("read the signing credential", "name", c.Name, "algorithm", string(c.Algorithm),
+			"hash", c.Hash.String(), "maxBatch", c.MaxBatch, "inFlight", c.InFlight, "notAfter", c.Certificate().NotAfter)
 	case ctx.Err() == nil:
 		p.set.RecordRead(id, nil, signing.AsError(err))
 		if first {
