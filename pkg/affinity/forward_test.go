@@ -23,7 +23,8 @@ type source struct {
 
 func (s source) Directory() (Directory, bool) { return s.directory, true }
 
-// asked is a request in whose name peers are asked with "pass". They need not prove themselves.
+// asked returns a request for which peers are asked with the authorization "pass". Their answers
+// need no proof.
 func asked(r *http.Request) Request {
 	return Request{
 		Request:   r,
@@ -32,8 +33,8 @@ func asked(r *http.Request) Request {
 	}
 }
 
-// forwarderTo returns a forwarder of instance 0 whose peers, from ordinal 1 on, are the handlers;
-// they say who they are.
+// forwarderTo returns the forwarder of instance 0. The handlers are its peers with the ordinals
+// from 1 on. They name themselves in their answers.
 func forwarderTo(t *testing.T, peers ...http.HandlerFunc) *Forwarder {
 	t.Helper()
 	d := Directory{Expected: len(peers) + 1, Ever: len(peers) + 1}
@@ -56,7 +57,7 @@ func forwarderTo(t *testing.T, peers ...http.HandlerFunc) *Forwarder {
 	return f
 }
 
-// TestHeaders: what may pass passes, and nothing else, in both directions.
+// TestHeaders checks that only allowed headers are passed on, in both directions.
 func TestHeaders(t *testing.T) {
 	var seen *http.Request
 	f := forwarderTo(t, func(w http.ResponseWriter, r *http.Request) {
@@ -112,8 +113,8 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestSilentPeers: whatever a peer does that is no answer names it, and tells nothing of the
-// inside.
+// TestSilentPeers checks that the error names the peer if its answer is missing or invalid, and
+// reveals nothing internal.
 func TestSilentPeers(t *testing.T) {
 	for name, peer := range map[string]http.HandlerFunc{
 		"cut":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
@@ -161,7 +162,8 @@ func TestSilentPeers(t *testing.T) {
 	}
 }
 
-// TestAnswerThatBreaksOff: a body that ends early must not look complete.
+// TestAnswerThatBreaksOff checks that an answer whose body ends early does not look complete to the
+// client.
 func TestAnswerThatBreaksOff(t *testing.T) {
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "10")
@@ -182,7 +184,8 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 	}
 }
 
-// TestSearch: the first that knows answers; all must have said no before something is unknown.
+// TestSearch checks that the first peer that knows the operation answers, and that an operation
+// counts as unknown only if all peers say so.
 func TestSearch(t *testing.T) {
 	no := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
 	yes := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "found") }
@@ -213,8 +216,8 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// TestNewest: the newest operation answers, whoever is first; one that is silent may know a newer
-// one.
+// TestNewest checks that the answer with the newest operation is passed on, whichever comes first.
+// A silent peer may know a newer one, so it is an error.
 func TestNewest(t *testing.T) {
 	no := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
 	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
@@ -260,7 +263,8 @@ func TestNewest(t *testing.T) {
 	}
 }
 
-// TestBodyFaultIsTheClients: a client that hangs up in the middle of its body is no silent peer.
+// TestBodyFaultIsTheClients checks that a client that hangs up in the middle of its body is not
+// reported as a silent peer.
 func TestBodyFaultIsTheClients(t *testing.T) {
 	f := forwarderTo(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	owner, _ := f.Owner(1)

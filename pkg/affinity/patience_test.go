@@ -14,8 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// stuck is a peer that sends the head of an answer, if any, and then no more until nobody waits for
-// it.
+// stuck is a peer that sends at most the head of an answer, and then nothing until nobody waits for
+// it any more.
 func stuck(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if status != 0 {
@@ -26,8 +26,8 @@ func stuck(status int) http.HandlerFunc {
 	}
 }
 
-// TestPeerThatFreezes: one that never answers is silent; one that stops after its head has said
-// what it has said. Nobody waits for ever.
+// TestPeerThatFreezes checks that a peer that never answers counts as silent, that the answer of a
+// peer that stops after the head breaks off, and that nobody waits for ever.
 func TestPeerThatFreezes(t *testing.T) {
 	get := httptest.NewRequest(http.MethodGet, "/", nil)
 	t.Run("before the head", func(t *testing.T) {
@@ -61,8 +61,8 @@ func TestPeerThatFreezes(t *testing.T) {
 	})
 }
 
-// TestCredentialNotKnownYet: a peer that has not read a new credential is no reason to tell its
-// client that it is wrong.
+// TestCredentialNotKnownYet checks that a client is not told that its credential is wrong if only a
+// peer has not read the new credential yet.
 func TestCredentialNotKnownYet(t *testing.T) {
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	owner, _ := f.Owner(1)
@@ -72,7 +72,7 @@ func TestCredentialNotKnownYet(t *testing.T) {
 	}
 }
 
-// endless is a body that a client goes on sending.
+// endless is a body of which the client never sends the end.
 type endless struct {
 	mu     sync.Mutex
 	closed bool
@@ -108,8 +108,8 @@ func (w *notBefore) WriteHeader(status int) {
 	w.ResponseRecorder.WriteHeader(status)
 }
 
-// TestEarlyAnswer: a peer that refuses a request before it has read all of it is heard, and the
-// body is closed first.
+// TestEarlyAnswer checks that the answer of a peer that refuses a request before it has read the
+// whole body is passed on, and that the body is closed first.
 func TestEarlyAnswer(t *testing.T) {
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "7")
@@ -133,8 +133,9 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
-// TestRedirect: the client is sent where it can go; where it cannot, it is told who is missing. The
-// question that finds out who knows is not the request itself.
+// TestRedirect checks that the client is redirected to a reachable endpoint, and that the error
+// names the instance otherwise. The question that finds the instance must not be the request
+// itself.
 func TestRedirect(t *testing.T) {
 	var paths []string
 	f := forwarderTo(t, func(_ http.ResponseWriter, r *http.Request) { paths = append(paths, r.URL.Path) })

@@ -8,8 +8,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// proving is a request whose answers must carry the proof "right". It gathers what peers were asked
-// with.
+// proving returns a request whose answers must carry the proof "right". It records the questions to
+// peers in asks.
 func proving(r *http.Request, asks *[]Ask) Request {
 	return Request{Request: r, Probe: "/probe", Authorize: func(a Ask) (Pass, error) {
 		*asks = append(*asks, a)
@@ -17,8 +17,8 @@ func proving(r *http.Request, asks *[]Ask) Request {
 	}}
 }
 
-// TestProof: an answer with a wrong proof is never believed, one without any until its run has
-// given one.
+// TestProof checks that an answer with a wrong proof is never accepted, and that an answer without
+// a proof is accepted only while this run of the peer has given none.
 func TestProof(t *testing.T) {
 	proof := ""
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -29,7 +29,7 @@ func TestProof(t *testing.T) {
 	peer := &f.c.Source.(source).directory.Endpoints[0]
 	for _, test := range []struct {
 		name, proof, instance string
-		believed, proved      bool // proved is what the next question is told
+		believed, proved      bool // proved is Ask.Proved of the next question
 	}{
 		{"an earlier release", "", "uid", true, false},
 		{"a stranger", "wrong", "uid", false, false},
@@ -59,8 +59,8 @@ func TestProof(t *testing.T) {
 	}
 }
 
-// TestRefusalNeedsNoProof: a peer that cannot read what it is asked with cannot prove itself
-// either.
+// TestRefusalNeedsNoProof checks that an answer 401 needs no proof, because a peer that cannot
+// verify the pass cannot give a proof.
 func TestRefusalNeedsNoProof(t *testing.T) {
 	refuse := false
 	f := forwarderTo(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -84,7 +84,8 @@ func TestRefusalNeedsNoProof(t *testing.T) {
 	}
 }
 
-// TestProbeBeforeChange: a peer that has not proved itself yet is asked something harmless first.
+// TestProbeBeforeChange checks that a peer without a proof is probed with a harmless request before
+// it gets a request that changes something.
 func TestProbeBeforeChange(t *testing.T) {
 	stranger := false
 	var paths []string
@@ -119,7 +120,8 @@ func TestProbeBeforeChange(t *testing.T) {
 	}
 }
 
-// TestMustNotBeAsked: nothing is sent to a peer that must not be asked, and the client is told why.
+// TestMustNotBeAsked checks that nothing is sent to a peer that must not be asked, and that the
+// error gives the reason.
 func TestMustNotBeAsked(t *testing.T) {
 	f := forwarderTo(t, func(http.ResponseWriter, *http.Request) { t.Error("the peer was asked") })
 	owner, _ := f.Owner(1)

@@ -197,7 +197,7 @@ func (f *Files) report(name, path string, err error, good bool) {
 		f.c.Log.Error(err, "affinity file refused; the last good version stays in force", "path", path)
 		return
 	}
-	f.c.Log.Error(err, "affinity file refused; there is no good version yet", "path", path)
+	f.c.Log.Error(err, "affinity file refused; no valid version was read yet", "path", path)
 }
 
 // readMounted returns the content of a mounted file. A missing file reads as an empty one.

@@ -15,8 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestFilesKeepTheLastGood: a peers file that cannot be read takes nobody away, and the instance
-// goes by the name that its peers know.
+// TestFilesKeepTheLastGood checks that an unreadable peers file does not change the known peers,
+// and that the instance uses the name that its peers know.
 func TestFilesKeepTheLastGood(t *testing.T) {
 	file := filepath.Join(t.TempDir(), DirectoryKey)
 	registry := prometheus.NewRegistry()
@@ -74,8 +74,9 @@ func TestFilesKeepTheLastGood(t *testing.T) {
 	name("machine")
 }
 
-// TestDirectoryIsUnknown: a peers file that is named and was never read is no word that there are
-// no peers: nobody is asked in vain, and nothing is not found. One that is missing is told of once.
+// TestDirectoryIsUnknown checks that a configured peers file that was never read means that the
+// peers are unknown, and not that there are none. So no peer is asked, and no operation is reported
+// as not found. A missing file is logged once.
 func TestDirectoryIsUnknown(t *testing.T) {
 	for name, content := range map[string]string{"missing": "", "empty": "\n", "broken": "{"} {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +127,8 @@ func TestDirectoryIsUnknown(t *testing.T) {
 	}
 }
 
-// TestFromFile: monitoring can tell instances that wait for a controller from those that need none.
+// TestFromFile checks that monitoring can distinguish instances that wait for a controller from
+// instances that need none.
 func TestFromFile(t *testing.T) {
 	for file, want := range map[string]float64{"": 0, filepath.Join(t.TempDir(), "endpoint"): 1} {
 		registry := prometheus.NewRegistry()

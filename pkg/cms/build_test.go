@@ -68,7 +68,7 @@ var p256 = elliptic.P256()
 
 func zeros(n int) []byte { return make([]byte, n) }
 
-// The signed attributes must be in DER order, whatever the length of their values, because Bouncy
+// The signed attributes must be in DER order for any length of their values, because Bouncy
 // Castle and Adobe refuse any other order.
 func TestSignedAttributesAreOrdered(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))

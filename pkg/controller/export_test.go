@@ -7,10 +7,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// CacheOptions is for tests.
+// CacheOptions exports cacheOptions for the tests.
 var CacheOptions = cacheOptions
 
-// NewLeaseOwner returns what keeps the owner of the Lease; it looks again at each tick.
+// NewLeaseOwner returns a leaseOwner that checks the owner of the Lease at each tick.
 func NewLeaseOwner(config Config, c client.Client, ticks <-chan time.Time) manager.Runnable {
 	return &leaseOwner{config: config, client: c, reader: c, looks: ticks}
 }

@@ -27,7 +27,7 @@ import (
 var (
 	server testenv.Server
 
-	// binary is built at the first test that wants it.
+	// binary is built by the first test that needs it.
 	binary struct {
 		once sync.Once
 		dir  string
@@ -38,24 +38,25 @@ var (
 func TestMain(m *testing.M) {
 	code := server.Run(m)
 	if binary.dir != "" {
-		_ = os.RemoveAll(binary.dir) // a leftover lies in the system's temporary folder
+		_ = os.RemoveAll(binary.dir) // a leftover is in the system's temporary folder
 	}
 	os.Exit(code)
 }
 
-// No wait for the program is without an end: a test that hangs says nothing until the whole run is
-// over.
+// Each wait for the program is bounded, because a test that hangs prints nothing until the whole run
+// ends.
 const (
-	// buildTimeout is below the ten minutes that a run of tests has by default. Without a warm cache
-	// the program's libraries are compiled again, since its flags are others than the tests'.
+	// buildTimeout is shorter than the ten minutes that a run of tests has by default. If the cache is
+	// cold, the program's libraries are compiled again, because its build flags differ from those of
+	// the tests.
 	buildTimeout = 8 * time.Minute
-	// answerTimeout is beyond what a probe takes on a machine that compiles beside it.
+	// answerTimeout is longer than a probe takes on a machine that compiles at the same time.
 	answerTimeout = 10 * time.Second
-	// endTimeout is beyond the time that the controller gives its own parts.
+	// endTimeout is longer than the time in which the controller stops its own parts.
 	endTimeout = time.Minute
 )
 
-// build returns the program, built as `make build` does it.
+// build returns the path of the program, compiled like `make build` does it.
 func build(t *testing.T) string {
 	t.Helper()
 	binary.once.Do(func() {
@@ -65,7 +66,7 @@ func build(t *testing.T) string {
 		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary.dir, "./cmd/controller")
-		cmd.WaitDelay = time.Second // compilers that it leaves behind hold its output open
+		cmd.WaitDelay = time.Second // compilers that outlive it keep its output open
 		cmd.Dir = "../.."
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -88,7 +89,7 @@ type program struct {
 	log     *logged
 }
 
-// logged gathers what a program writes.
+// logged collects the log of a program.
 type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -106,8 +107,8 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// start runs the program for a release named proxy, with the rights that the markers in the sources
-// grant and no others.
+// start starts the program for a release named proxy. It has exactly the rights that the markers in
+// the sources grant.
 func start(t *testing.T, namespace string) *program {
 	t.Helper()
 	user := "controller-" + namespace
@@ -133,14 +134,14 @@ func start(t *testing.T, namespace string) *program {
 	return p
 }
 
-// stop ends the program as Kubernetes does.
+// stop ends the program with the signal that Kubernetes sends.
 func (p *program) stop() {
 	p.t.Helper()
 	if p.ended == nil {
 		return
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	// One that does not end shows where its goroutines are.
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	// A program that does not end prints the stacks of its goroutines.
 	stuck := time.AfterFunc(endTimeout, func() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) })
 	defer stuck.Stop()
 	if err := <-p.ended; err != nil {
@@ -149,7 +150,7 @@ func (p *program) stop() {
 	p.ended = nil
 }
 
-// get returns the body at an address of the program.
+// get returns the body of the answer at an address of the program.
 func (p *program) get(address, path string) (string, error) {
 	response, err := (&http.Client{Timeout: answerTimeout}).Get("http://" + address + path)
 	if err != nil {
@@ -163,7 +164,7 @@ func (p *program) get(address, path string) (string, error) {
 	return string(body), err
 }
 
-// freeAddress returns an address that nobody listens at right now.
+// freeAddress returns an address at which nobody listens at the moment.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -174,7 +175,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// grant gives a user the rights of all markers in a namespace.
+// grant gives a user all rights of the markers in a namespace.
 func grant(t *testing.T, namespace, user string) {
 	t.Helper()
 	c := server.Client(t)
@@ -186,16 +187,16 @@ func grant(t *testing.T, namespace, user string) {
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}
 	for _, err := range []error{c.Create(t.Context(), role), c.Create(t.Context(), binding)} {
-		if err != nil && !strings.Contains(err.Error(), "already exists") { // a second program in the namespace
+		if err != nil && !strings.Contains(err.Error(), "already exists") { // a second program of the same namespace
 			t.Fatal(err)
 		}
 	}
 }
 
-// roleFile holds what `make generate` makes of the markers beside the code.
+// roleFile is the Role that `make generate` writes from the markers in the sources.
 const roleFile = "../../config/rbac/role.yaml"
 
-// rules are those of its Role.
+// rules returns the rules of roleFile.
 func rules(t *testing.T) []rbacv1.PolicyRule {
 	t.Helper()
 	content, err := os.ReadFile(roleFile)

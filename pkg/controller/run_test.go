@@ -25,7 +25,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-// template is that of pods which nobody makes here.
+// template returns the selector and template of pods that nobody creates in these tests.
 func template() (*metav1.LabelSelector, corev1.PodTemplateSpec) {
 	labels := map[string]string{"app": "proxy"}
 	return &metav1.LabelSelector{MatchLabels: labels}, corev1.PodTemplateSpec{
@@ -34,7 +34,7 @@ func template() (*metav1.LabelSelector, corev1.PodTemplateSpec) {
 	}
 }
 
-// release makes the objects that a chart would, in a namespace of its own.
+// release creates a namespace with the objects that the chart would create.
 func release(t *testing.T) (client.WithWatch, string) {
 	t.Helper()
 	c, namespace := server.Client(t), server.Namespace(t)
@@ -56,7 +56,7 @@ func release(t *testing.T) (client.WithWatch, string) {
 	return c, namespace
 }
 
-// rendered returns how many client services the rendered Secret holds.
+// rendered returns the number of client services in the rendered Secret.
 func rendered(t *testing.T, c client.Client, namespace string) (int, error) {
 	var s corev1.Secret
 	if err := c.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "proxy-clients"}, &s); err != nil {
@@ -69,7 +69,7 @@ func rendered(t *testing.T, c client.Client, namespace string) (int, error) {
 	return services.Len(), nil
 }
 
-// wantRendered waits for so many client services.
+// wantRendered waits until the rendered Secret holds the given number of client services.
 func wantRendered(t *testing.T, c client.Client, namespace string, want int) {
 	t.Helper()
 	testenv.Eventually(t, func() error {
@@ -91,7 +91,7 @@ func createClient(t *testing.T, c client.Client, namespace string, n int) error 
 	})
 }
 
-// TestPorts: probes and metrics answer on ports of their own.
+// TestPorts checks that probes and metrics are on different ports.
 func TestPorts(t *testing.T) {
 	c, namespace := release(t)
 	p := start(t, namespace)
@@ -115,13 +115,13 @@ func TestPorts(t *testing.T) {
 	wantDashboardFed(t, p)
 }
 
-// wantDashboardFed: what dashboard and alerts ask of the controller is there. What they ask of the
-// proxy is asked for in cmd/proxy.
+// wantDashboardFed checks that the program exports every metric of the controller that the
+// dashboard and the alerts use. A test of cmd/proxy checks the metrics of the proxy.
 func wantDashboardFed(t *testing.T, p *program) {
 	t.Helper()
 	name := regexp.MustCompile(`signstash_controller_[a-z_]+`)
 	asked := []string{
-		"signstash_instances_expected 1", // instances have it too, but the controller's is there when none is left
+		"signstash_instances_expected 1", // instances export it too, but this one exists when no instance runs
 		`controller_runtime_reconcile_errors_total{controller="signstash-clients"}`,
 		`controller_runtime_reconcile_errors_total{controller="signstash-endpoints"}`,
 	}
@@ -135,7 +135,7 @@ func wantDashboardFed(t *testing.T, p *program) {
 	if len(asked) < 10 {
 		t.Errorf("only %v were asked for: the files were not understood", asked)
 	}
-	testenv.Eventually(t, func() error { // some are there once it has looked
+	testenv.Eventually(t, func() error { // some exist only after the first reconciliation
 		text, err := p.get(p.metrics, "/metrics")
 		if err != nil {
 			return err
@@ -149,8 +149,7 @@ func wantDashboardFed(t *testing.T, p *program) {
 	})
 }
 
-// TestTouch: the pods that the chart labels as proxies are those that the controller sees and
-// touches.
+// TestTouch checks that the controller sees and touches the pods that the chart labels as proxies.
 func TestTouch(t *testing.T) {
 	c, namespace := release(t)
 	var owner appsv1.StatefulSet
@@ -186,8 +185,8 @@ func TestTouch(t *testing.T) {
 	})
 }
 
-// TestLeader: of two controllers one works; when it ends the other one does. The Lease belongs to
-// the Deployment.
+// TestLeader checks that one of two controllers works, and that the other one takes over when it
+// ends. The Deployment must own the Lease.
 func TestLeader(t *testing.T) {
 	c, namespace := release(t)
 	first := start(t, namespace)
@@ -200,7 +199,8 @@ func TestLeader(t *testing.T) {
 	if text := second.log.String(); strings.Contains(text, "wrote the rendered Secret") {
 		t.Errorf("the second controller wrote:\n%s", text)
 	}
-	// What an alert takes for a controller at work is not there on one that has done nothing yet.
+	// A controller that does not lead must not export the metric by which an alert recognizes a
+	// controller that works.
 	if text, err := second.get(
 		second.metrics,
 		"/metrics",
@@ -231,12 +231,13 @@ func TestLeader(t *testing.T) {
 
 const (
 	thousand = 1000
-	// maxWrites is a handful.
+	// maxWrites is much smaller than the number of Secrets.
 	maxWrites = 6
 	maxRSS    = 64 << 20 // bytes
 )
 
-// TestThousand creates a thousand Secrets at once: few writes, little memory.
+// TestThousand creates a thousand Secrets at once. They must cause few writes and use little
+// memory.
 func TestThousand(t *testing.T) {
 	c, namespace := release(t)
 	p := start(t, namespace)
@@ -255,7 +256,7 @@ func TestThousand(t *testing.T) {
 	created := time.Since(begin)
 	wantRendered(t, c, namespace, thousand)
 	all := time.Since(begin)
-	if err := createClient(t, c, namespace, thousand); err != nil { // what the watch shows until this one is complete
+	if err := createClient(t, c, namespace, thousand); err != nil { // the watch covers its creation
 		t.Fatal(err)
 	}
 	got := writes(thousand + 1)
@@ -274,15 +275,15 @@ func TestThousand(t *testing.T) {
 		got-1,
 		rss>>20,
 	)
-	if cpu := os.Getenv("SIGNSTASH_IDLE_CPU"); cpu != "" { // a figure, not a test
+	if cpu := os.Getenv("SIGNSTASH_IDLE_CPU"); cpu != "" { // prints a figure and checks nothing
 		before := cpuTime(t, p.cmd.Process.Pid)
 		<-time.After(30 * time.Second)
 		t.Logf("CPU in 30 s of quiet: %v", cpuTime(t, p.cmd.Process.Pid)-before)
 	}
 }
 
-// watchRendered counts the writes of the rendered Secret from now until it holds so many client
-// services.
+// watchRendered counts the writes of the rendered Secret from now on until it holds the given
+// number of client services.
 func watchRendered(t *testing.T, c client.WithWatch, namespace string) func(until int) int {
 	t.Helper()
 	var list corev1.SecretList
@@ -316,7 +317,7 @@ func watchRendered(t *testing.T, c client.WithWatch, namespace string) func(unti
 	}
 }
 
-// peakRSS is the most memory that a process had, in bytes.
+// peakRSS returns the largest resident memory of a process so far, in bytes.
 func peakRSS(t *testing.T, pid int) int {
 	t.Helper()
 	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
@@ -336,7 +337,8 @@ func peakRSS(t *testing.T, pid int) int {
 	return 0
 }
 
-// cpuTime is what a process has used, in steps of 10 ms (proc_pid_stat(5), fields 14 and 15).
+// cpuTime returns the CPU time that a process has used, in steps of 10 ms (proc_pid_stat(5), fields
+// 14 and 15).
 func cpuTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))

@@ -18,7 +18,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-// opaque makes a Secret that would be a client service if it had the type of one.
+// opaque creates a Secret that has the content of a client service, but another type.
 func opaque(t *testing.T, c client.Client, namespace string) {
 	t.Helper()
 	err := c.Create(t.Context(), &corev1.Secret{
@@ -34,21 +34,21 @@ func opaque(t *testing.T, c client.Client, namespace string) {
 	}
 }
 
-// TestOtherSecrets: the program renders no Secret of another type, even where it could be a client
-// service.
+// TestOtherSecrets checks that the program renders no Secret of another type, even if its content
+// is that of a client service.
 func TestOtherSecrets(t *testing.T) {
 	c, namespace := release(t)
 	opaque(t, c, namespace)
 	start(t, namespace)
-	wantRendered(t, c, namespace, 0) // the first look, which sees all that was there before
+	wantRendered(t, c, namespace, 0) // the first reconciliation sees all Secrets that exist
 	if err := createClient(t, c, namespace, 1); err != nil {
 		t.Fatal(err)
 	}
 	wantRendered(t, c, namespace, 1)
 }
 
-// TestCacheScope: what the program keeps in its memory are the Secrets of client services in its
-// namespace, and no others.
+// TestCacheScope checks that the program caches only the Secrets of client services in its
+// namespace.
 func TestCacheScope(t *testing.T) {
 	c, namespace := release(t)
 	other := server.Namespace(t)
@@ -93,8 +93,8 @@ func TestCacheScope(t *testing.T) {
 	}
 }
 
-// TestLeaseOwner: a Lease that was deleted by hand, and came back from the election, gets its owner
-// again.
+// TestLeaseOwner deletes the Lease. The election creates it again without an owner, and then the
+// Lease must get its owner again.
 func TestLeaseOwner(t *testing.T) {
 	c, namespace := release(t)
 	key := client.ObjectKey{Namespace: namespace, Name: "proxy-controller"}
@@ -146,7 +146,7 @@ func TestLeaseOwner(t *testing.T) {
 	if err := c.Delete(ctx, lease); err != nil {
 		t.Fatal(err)
 	}
-	tick() // it finds none
+	tick() // it finds no Lease
 	elect()
 	tick()
 	wantOwner()

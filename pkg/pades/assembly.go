@@ -163,7 +163,7 @@ func (a *assembly) prepareTimestamp(ctx context.Context, size int) (*preparedSec
 	if err != nil {
 		return nil, internal("open signed document", err)
 	}
-	f, err := readForm(ctx, doc) // a timestamp may follow whatever a signature locks (ISO 32000-2 12.8.2.2)
+	f, err := readForm(ctx, doc) // a timestamp may follow any lock of a signature (ISO 32000-2 12.8.2.2)
 	if err != nil {
 		return nil, internal("read form of signed document", err)
 	}

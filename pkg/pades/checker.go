@@ -81,7 +81,7 @@ func (c *checker) structure(ctx context.Context) (*pdf.Document, []placed, error
 		return nil, nil, finding("open: %w", err)
 	}
 	if doc.StartsAt() < c.size {
-		return nil, nil, finding("its newest cross-reference section lies in the original")
+		return nil, nil, finding("its newest cross-reference section is in the original")
 	}
 	if err := checkForm(doc); err != nil {
 		return nil, nil, err
@@ -118,7 +118,7 @@ func (c *checker) structure(ctx context.Context) (*pdf.Document, []placed, error
 // isSignature reports whether p is the signature, and not a document timestamp.
 func (c *checker) isSignature(p *placed) bool { return p.ref.Number == c.state.Signature }
 
-// place reports whether a signature lies in the appended sections. If it does, place checks its
+// place reports whether a signature is in the appended sections. If it does, place checks its
 // dictionary and its widget.
 func (c *checker) place(ctx context.Context, doc *pdf.Document, p *placed) (ours bool, err error) {
 	split := c.size
@@ -135,7 +135,7 @@ func (c *checker) place(ctx context.Context, doc *pdf.Document, p *placed) (ours
 		return false, finding("%w", err)
 	}
 	if p.gapStart < split {
-		return false, finding("its gap lies in the original")
+		return false, finding("its gap is in the original")
 	}
 	if c.isSignature(p) && p.end != split+int64(c.signed) {
 		return false, finding("its ByteRange ends at %d, its section at %d", p.end, split+int64(c.signed))

@@ -68,7 +68,7 @@ func TestCheckFinds(t *testing.T) {
 			}
 			old, now := startxref(signedOnce), startxref(a.sections)
 			copy(now, string(old)+"     ")
-		}, "lies in the original"},
+		}, "is in the original"},
 		{"unreadable file", signing.LevelB, "", swap("/Root 1 0 R", "/Roof 1 0 R"), "open"},
 		{"no SigFlags", signing.LevelB, "", swap("/SigFlags 3", "/SigFlags 1"), "SigFlags"},
 		{"field without value", signing.LevelB, "", swap("/FT /Sig", "/FT /Tig"), "does not hold"},

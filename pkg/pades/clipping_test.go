@@ -29,7 +29,7 @@ func trySpot(t *testing.T, f *Format, original []byte, kind, place string) error
 	return err
 }
 
-// TestVisibleClipped tests that a box that lies partly outside its page is refused, with its size,
+// TestVisibleClipped tests that a box that is partly outside its page is refused, with its size,
 // its position and its page, unless clipping is allowed.
 func TestVisibleClipped(t *testing.T) {
 	word := func(x, y int) string {
@@ -48,7 +48,7 @@ func TestVisibleClipped(t *testing.T) {
 	for _, tt := range []struct {
 		kind, place string
 		file        []byte
-		want        string // empty: it lies on the page
+		want        string // empty if it is inside the page
 		clipped     bool   // it may be signed if clipping is allowed
 	}{
 		{"COORDINATE", "page=1,x=100,y=500", two(50, 400), "", true},

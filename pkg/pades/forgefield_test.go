@@ -76,12 +76,12 @@ func TestVerifyForgedFields(t *testing.T) {
 			file := signedWithEmptyField(t)
 			return revise(t, file, set(t, 10, "V", onlySignature(t, file).ref))
 		}, "not its own"},
-		"an empty field drawn anew": {func(t *testing.T) []byte { return revise(t, signedWithEmptyField(t), paint(10)) },
+		"an empty field drawn again": {func(t *testing.T) []byte { return revise(t, signedWithEmptyField(t), paint(10)) },
 			"an empty signature field shows"},
 		"an empty field's appearance replaced": {func(t *testing.T) []byte {
 			return appendRevision(t, signedWithEmptyField(t), map[int]string{8: forgedContent}, "", 0)
 		}, "an empty signature field shows"},
-		"a signed field drawn anew": {func(t *testing.T) []byte { return revise(t, plain, paint(field)) },
+		"a signed field drawn again": {func(t *testing.T) []byte { return revise(t, plain, paint(field)) },
 			"field of a signature changed"},
 		"a signed field hidden": {func(t *testing.T) []byte { return revise(t, plain, set(t, field, "F", pdf.Int(2))) },
 			"field of a signature changed"},

@@ -145,7 +145,7 @@ func TestSignatureDictionary(t *testing.T) {
 	v := list[0].dict
 	for _, key := range []pdf.Name{"Name", "Cert", "Reference", "Prop_Build", "ContactInfo"} {
 		if v.Has(key) {
-			t.Errorf("/%s is there", key)
+			t.Errorf("/%s exists", key)
 		}
 	}
 	for key, want := range map[pdf.Name]string{"Reason": "Prüfung (1)", "Location": "Lisboa",

@@ -149,7 +149,7 @@ func TestVerdicts(t *testing.T) {
 		{"algorithm that is not known", ed25519, []Verdict{Broken, CannotBeJudged}, Broken},
 		{"algorithm that is not known, other content", altered(ed25519, "/Pages", "/Pagse"), []Verdict{Broken, Broken},
 			Broken},
-		{"certificate that is not there, other content", sample("verapdf__veraPDF_test_suite_6-1-12-t02-fail-a.pdf"),
+		{"missing certificate, other content", sample("verapdf__veraPDF_test_suite_6-1-12-t02-fail-a.pdf"),
 			[]Verdict{Broken}, Broken},
 		{"no signature", onePage("", "").bytes(), nil, Unsigned},
 	} {

@@ -50,7 +50,7 @@ func TestVerifyChanges(t *testing.T) {
 	}{
 		{"nothing", func(u *pdf.Update) { u.Add(pdf.Text("unused")) }, true, ""},
 		{"field filled in", set(t, 10, "V", pdf.Text("2")), true, "filled in"},
-		{"field drawn anew", func(u *pdf.Update) { u.Put(pdf.Ref{Number: 11}, stream("f")) }, true,
+		{"field drawn again", func(u *pdf.Update) { u.Put(pdf.Ref{Number: 11}, stream("f")) }, true,
 			"appearance of a form field"},
 		{"field moved", set(t, 10, "Rect", pdf.Array{pdf.Int(5), pdf.Int(5), pdf.Int(9), pdf.Int(9)}), false, "Rect"},
 		{"field of another kind", set(t, 10, "FT", pdf.Name("Btn")), false, "FT"},

@@ -87,7 +87,7 @@ func FuzzDocument(f *testing.F) {
 		}
 		got, err := again.Dict(page.Ref)
 		if s, ok := got.Get("Fuzzed").(String); err != nil || !ok || s.Value != "yes" {
-			t.Errorf("the update is not there: %v, %v", got, err)
+			t.Errorf("the update is missing: %v, %v", got, err)
 		}
 	})
 }

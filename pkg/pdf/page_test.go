@@ -144,7 +144,7 @@ func TestCheckPageTree(t *testing.T) {
 		{"right", func(*builder) {}, ""},
 		{"loop in a later branch", func(b *builder) { b.object(4, "<</Type/Pages/Kids[4 0 R]>>") }, "loop"},
 		{"back to the root", func(b *builder) { b.object(4, "<</Type/Pages/Kids[13 0 R 2 0 R]>>") }, "loop"},
-		{"a node that is none", func(b *builder) { b.object(4, "(text)") }, ""},
+		{"a node that is not a dictionary", func(b *builder) { b.object(4, "(text)") }, ""},
 		{"wide", func(b *builder) { b.object(4, "<</Type/Pages/Kids["+strings.Repeat("13 0 R ", 5000)+"]>>") }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

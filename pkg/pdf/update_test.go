@@ -313,7 +313,7 @@ func updateLarge(t *testing.T, f *sparse, fails bool) {
 		t.Fatalf("Open the updated file: %v", err)
 	}
 	if wantDict(t, again, Ref{3, 0}).Get("New") != Name("Value") {
-		t.Error("the update is not there")
+		t.Error("the update is missing")
 	}
 	if f.read > 200_000 {
 		t.Errorf("%d bytes were read, want what is needed", f.read)

@@ -48,7 +48,7 @@ func Check(ctx context.Context, path string) (CheckReport, error) {
 		return r, fmt.Errorf("state folder %s: %w", path, err)
 	}
 	if !known {
-		return r, fmt.Errorf("state folder %s: there is no %s, so it is not a state folder", path, identityName)
+		return r, fmt.Errorf("state folder %s: it contains no %s, so it is not a state folder", path, identityName)
 	}
 	lock, err := durable.ShareLock(ctx, filepath.Join(path, lockName))
 	if err != nil {
@@ -185,7 +185,7 @@ type checkedDocument struct {
 	sectionSize      sql.NullInt64
 	sectionSHA256    []byte // nil = not known
 	value            bool
-	prepared, inline sql.NullInt64 // lengths; NULL = not there
+	prepared, inline sql.NullInt64 // lengths; NULL = missing
 	section          []byte        // that is in the database
 }
 
@@ -229,7 +229,7 @@ func (c *checker) operation(ctx context.Context, op checkedOperation) error {
 	}
 	c.report.Documents += found
 	if found != op.documents {
-		c.report.fault("operation %s: has %d documents, %d are there", op.id, op.documents, found)
+		c.report.fault("operation %s: has %d documents, but %d exist", op.id, op.documents, found)
 	}
 	if op.status == signing.StatusExecuted && signed == 0 || op.status == signing.StatusFailed && signed > 0 {
 		c.report.fault("operation %s: is %s with %d signed documents", op.id, op.status, signed)
@@ -279,7 +279,7 @@ func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, s
 		case err != nil:
 			fault("cannot be read: %v", pathless(err))
 		case n != d.size:
-			fault("%d of %d bytes are there", n, d.size)
+			fault("%d of %d bytes exist", n, d.size)
 		case !bytes.Equal(sum, d.sha256):
 			fault("its bytes are not those that were received")
 		}
@@ -295,7 +295,7 @@ func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, s
 	case slices.Contains(needPrepared, state) && !d.prepared.Valid:
 		fault("is %s, but what was prepared is missing", state)
 	case state == signing.DocumentSigned && d.sectionAt.Valid && f != nil && d.sectionAt.Int64 > size-d.sectionSize.Int64:
-		fault("its signature lies beyond the end of the file")
+		fault("its signature is beyond the end of the file")
 	case state == signing.DocumentSigned && !d.sectionAt.Valid && d.inline.Int64 != d.sectionSize.Int64:
 		fault("its signature is missing")
 	case state == signing.DocumentSigned && d.sectionSHA256 != nil:

@@ -126,13 +126,13 @@ func TestCheckFinds(t *testing.T) {
 		},
 		"file cut short": {
 			file: func(p string) error { return os.Truncate(p, 20) },
-			want: "document 1: 7 of 14 bytes are there",
+			want: "document 1: 7 of 14 bytes exist",
 		},
 		"file missing":    {file: os.Remove, want: "its documents cannot be read: no such file or directory"},
 		"section missing": {sql: "DELETE FROM sections", want: "document 0: its signature is missing"},
 		"section elsewhere": {
 			sql:  "UPDATE progress SET section_at = 1000000 WHERE section_at IS NOT NULL",
-			want: "its signature lies beyond the end of the file",
+			want: "its signature is beyond the end of the file",
 		},
 		"section changed": {
 			sql:  "UPDATE sections SET section = CAST('sectiom' AS BLOB)",
@@ -142,7 +142,7 @@ func TestCheckFinds(t *testing.T) {
 			large: func(p string) error { return overwrite(p, 13+50<<10, "X") },
 			want:  "document 0: the bytes of its signature are not those that were stored",
 		},
-		"document missing": {sql: "DELETE FROM documents WHERE position = 1", want: "has 2 documents, 1 are there"},
+		"document missing": {sql: "DELETE FROM documents WHERE position = 1", want: "has 2 documents, but 1 exist"},
 		"state missing": {
 			sql:  "DELETE FROM progress WHERE state = 'received'",
 			want: "document 0: its state is missing",

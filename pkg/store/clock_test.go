@@ -116,7 +116,7 @@ func TestClockRunsAheadAtStart(t *testing.T) {
 		c.jump(-30 * day)
 		sweep(t, s, 0, "with the clock put right")
 		c.jump(30 * day)
-		sweep(t, s, 0, "with the clock put forward for good")
+		sweep(t, s, 0, "after the clock was put forward permanently")
 		c.pass(day)
 		sweep(t, s, 2, "a day later "+name)
 	}

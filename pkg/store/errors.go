@@ -44,7 +44,7 @@ func intakeError(what string, err error) error {
 	return signing.Errorf(signing.KindBusy, "%s", detail).Because(fmt.Errorf("%s: %w", what, err)).Retryable(busyRetry)
 }
 
-// errGone is what clients are told when the state folder is missing.
+// errGone is the error for clients when the state folder is missing.
 const errGone = "storage is missing"
 
 // isReadOnly reports whether the disk is mounted read-only, as Linux does after a fault of the

@@ -84,7 +84,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		"another program's identity": {func(t *testing.T, folder string) {
 			write(t, `{"name": "other"}`, folder, "instance.json")
 		}, "not of this program"},
-		"identity is no JSON": {
+		"identity is not JSON": {
 			func(t *testing.T, folder string) { write(t, "x", folder, "instance.json") },
 			"not of this program",
 		},

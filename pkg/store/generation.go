@@ -48,7 +48,7 @@ func errOlderDatabase(found, want int64) error {
 
 // mustHaveDatabase refuses a folder that was in use and whose database is missing, has no tables,
 // or is older than instance.json. It reads the database file without its WAL and changes nothing,
-// because SQLite deletes the WAL of an empty file, and copies a WAL into any file that lies beside
+// because SQLite deletes the WAL of an empty file, and copies a WAL into any file that is beside
 // it.
 func (f *folder) mustHaveDatabase(ctx context.Context) error {
 	info, err := os.Stat(f.database())

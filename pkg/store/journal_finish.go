@@ -34,7 +34,7 @@ func split[T any](items []T, size func(T) int) []piece[T] {
 	return pieces
 }
 
-// ending is a DocumentResult and where its section lies.
+// ending is a DocumentResult and the place of its section.
 type ending struct {
 	signing.DocumentResult
 	inFile bool

@@ -127,7 +127,7 @@ func TestRetentionOfFetched(t *testing.T) {
 				}
 			}
 			if err := s.Fetched(t.Context(), 1<<40); err != nil {
-				t.Errorf("Fetched of an operation that is not there = %v", err)
+				t.Errorf("Fetched of a missing operation = %v", err)
 			}
 			if _, err := s.Sweep(t.Context()); err != nil {
 				t.Fatal(err)
@@ -162,7 +162,7 @@ func TestRetentionBySize(t *testing.T) {
 	wantKept(t, s, ops, false, true, true, true, true, true)
 }
 
-// TestRetentionAfterClockWasAhead removes operations whose end lies in the future first when too
+// TestRetentionAfterClockWasAhead removes operations whose end is in the future first when too
 // much is used, and not because of their age.
 func TestRetentionAfterClockWasAhead(t *testing.T) {
 	const size, ahead = 1 << 20, 20 // more than one batch removes

@@ -102,7 +102,7 @@ func TestUploadsAreRefusedAtTheLimit(t *testing.T) {
 	wantBusy(t, "Check at the limit", s.Check(t.Context()))
 	_, err := s.NewUpload(t.Context())
 	wantBusy(t, "NewUpload with unfinished operations only", err)
-	readBack(t, s, second, content) // reads go on
+	readBack(t, s, second, content) // reads continue
 	end(t, s, third, time.Now())
 	_, err = s.NewUpload(t.Context())
 	wantBusy(t, "NewUpload with an operation that ended just now", err)

@@ -60,7 +60,7 @@ func (sw *sweeper) chooseOverShare(ctx context.Context, keep int64) ([]expired, 
 
 // chooseOf returns operations of a client service that together hold excess bytes: those that ended
 // first, that ended longer than fetchTime ago, and that are not being read. An operation whose end
-// lies in the future was ended before the clock was corrected, and its real end is not known. It is
+// is in the future was ended before the clock was corrected, and its real end is not known. It is
 // removed first, because otherwise nothing might be removable until that time.
 func (sw *sweeper) chooseOf(ctx context.Context, c usage, excess int64, scale float64) ([]expired, error) {
 	now := time.Now()

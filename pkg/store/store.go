@@ -135,7 +135,7 @@ func (s *Store) shut() error { return errors.Join(s.db.shut(), s.folder.lock.Rel
 // or thrown away.
 func (s *Store) Instance() string { return s.folder.Instance }
 
-// Check reports whether the store would take new operations. It returns KindBusy if there is no
+// Check reports whether the store accepts new operations. It returns KindBusy if there is no
 // room for them, and KindStorage if the store cannot be written, which Check finds out by writing.
 // It is for readiness probes.
 func (s *Store) Check(ctx context.Context) error {

@@ -14,8 +14,8 @@ import (
 // may be under the wrong key.
 const marker = "geheim"
 
-// TestFaults: each fault is named in an event on its Secret, without a value, and keeps the Secret
-// out.
+// TestFaults checks that an invalid Secret is not rendered, and that one event on it names the
+// fault without showing a value.
 func TestFaults(t *testing.T) {
 	w := newWorld(t)
 	for name, test := range map[string]struct {
@@ -83,8 +83,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestToldOnce: however often the controller looks, a fault is told once; another fault of the same
-// Secret is told too.
+// TestToldOnce checks that a fault is reported once, even after several reconciliations, and that
+// another fault of the same Secret is reported too.
 func TestToldOnce(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", data{"clientId": "A"})
@@ -100,7 +100,8 @@ func TestToldOnce(t *testing.T) {
 	}
 }
 
-// TestDuplicate: the oldest Secret has the id, whatever the others are called, until it goes.
+// TestDuplicate checks that the oldest of several Secrets keeps the id, whatever their names are,
+// until it is deleted.
 func TestDuplicate(t *testing.T) {
 	w := newWorld(t)
 	w.secret("z", data{"clientId": "A", "secret": "first"})
@@ -109,7 +110,7 @@ func TestDuplicate(t *testing.T) {
 	w.secret("a", data{"clientId": "A", "secret": "second"})
 	w.wantWarning("a", "DuplicateClientID", "clientId: the older Secret z has the same clientId and keeps it")
 	w.stays(data{"A": "first"})
-	w.replace("z", data{"clientId": "A"}) // broken, it still is what it was
+	w.replace("z", data{"clientId": "A"}) // the broken Secret keeps its last version
 	w.wantWarning("z", "InvalidClientService", "secret: is missing or empty")
 	w.stays(data{"A": "first"})
 	w.delete("z")
@@ -120,8 +121,8 @@ func TestDuplicate(t *testing.T) {
 	w.wantEvent("a", corev1.EventTypeNormal, "Accepted", "rendered with its current content")
 }
 
-// TestDuplicateOfOneSecond: of Secrets that are equally old the first by name has the id. Creation
-// times count in seconds.
+// TestDuplicateOfOneSecond checks that the name decides between two Secrets that were created in
+// the same second. Creation times have a resolution of one second.
 func TestDuplicateOfOneSecond(t *testing.T) {
 	w := newWorld(t)
 	tied := func() bool {
@@ -137,8 +138,8 @@ func TestDuplicateOfOneSecond(t *testing.T) {
 	w.wantWarning("b", "DuplicateClientID", "clientId: the older Secret a has the same clientId and keeps it")
 }
 
-// TestTakenID: a Secret that changes to an id of an older one keeps its own; one that changes to an
-// id of a younger one gets it.
+// TestTakenID checks that a Secret keeps its old id if its new id belongs to an older Secret, and
+// gets the new id if that belongs to a younger one.
 func TestTakenID(t *testing.T) {
 	w := newWorld(t)
 	w.secret("old", data{"clientId": "A", "secret": "a"})
@@ -156,8 +157,8 @@ func TestTakenID(t *testing.T) {
 	w.wantWarning("young", "DuplicateClientID", "clientId: the older Secret old has the same clientId and keeps it")
 }
 
-// nextSecond waits until the API server's clock, which writes creation times, is beyond the second
-// in which that Secret was made.
+// nextSecond waits until the API server's clock is past the second in which a Secret was created,
+// because creation times have a resolution of one second.
 func (w *world) nextSecond(name string) {
 	w.t.Helper()
 	created := w.created(name)

@@ -8,7 +8,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 )
 
-// big is a client service that takes kib KiB of the rendered Secret.
+// big returns a client service that takes kib KiB of the rendered Secret.
 func big(id, secret string, kib int) data {
 	return data{"clientId": id, "secret": secret, "config": fmt.Sprintf(
 		`{"visibleSignatureInfo": {"locationType": "COORDINATE", "locationValue": "1", "imageValue": "%s"}}`,
@@ -19,8 +19,8 @@ func big(id, secret string, kib int) data {
 const tooLarge = "the Secret does not fit, because all client services together may take 1 MiB; " +
 	"the last rendered version is kept"
 
-// TestLimit: what does not fit into 1 MiB stays as it was; what makes room, and what fits beside,
-// is rendered.
+// TestLimit checks that a change that does not fit into 1 MiB is not rendered, while changes that
+// free space or that fit are rendered.
 func TestLimit(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", big("A", "1", 500))
@@ -38,7 +38,7 @@ func TestLimit(t *testing.T) {
 	w.stays(data{"A": "1", "B": "1", "D": "1"})
 	w.restart()
 	w.stays(data{"A": "1", "B": "1", "D": "1"})
-	w.replace("b", big("B", "2", 300)) // beside it, the new A fits, which is older than C
+	w.replace("b", big("B", "2", 300)) // now the new A fits, because it is older than C
 	w.want(data{"A": "2", "B": "2", "D": "1"})
 	w.delete("a")
 	s := w.want(data{"B": "2", "C": "1", "D": "1"})
@@ -47,8 +47,8 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestLimitOfChangedID: where the Secret with its new id does not fit, its client service stays
-// under the old one.
+// TestLimitOfChangedID checks that a client service keeps its old id if the Secret with the new id
+// does not fit.
 func TestLimitOfChangedID(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", big("A", "1", 400))

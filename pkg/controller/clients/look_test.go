@@ -21,7 +21,7 @@ var errSameSecond = errors.New("the clock stands in the same second")
 
 func meta(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
 
-// owned is nil if the rendered Secret belongs to that owner alone.
+// owned returns nil if the rendered Secret belongs to that owner alone.
 func (w *world) owned(owner types.UID) error {
 	s, err := w.rendered()
 	if err != nil {
@@ -33,7 +33,7 @@ func (w *world) owned(owner types.UID) error {
 	return nil
 }
 
-// same is nil if the rendered Secret holds what it held before.
+// same returns nil if the content of the rendered Secret is the same as before.
 func (w *world) same(before *corev1.Secret) error {
 	s, err := w.rendered()
 	if err != nil {
@@ -45,7 +45,7 @@ func (w *world) same(before *corev1.Secret) error {
 	return nil
 }
 
-// newKey is nil if the rendered Secret holds a good token key that is not old.
+// newKey returns nil if the rendered Secret holds a valid token key that differs from old.
 func (w *world) newKey(old []byte) error {
 	s, err := w.rendered()
 	if err != nil {
@@ -61,8 +61,8 @@ func (w *world) newKey(old []byte) error {
 	return nil
 }
 
-// wantWrites checks how often this controller has written: the API server itself hides writes that
-// change nothing.
+// wantWrites checks how often this controller has written. It uses the metric, because the API
+// server hides writes that change nothing.
 func (w *world) wantWrites(want float64) {
 	w.t.Helper()
 	if got := w.gauge("signstash_controller_rendered_writes_total", ""); got != want {
@@ -70,8 +70,9 @@ func (w *world) wantWrites(want float64) {
 	}
 }
 
-// looks makes the controller look at everything once for each name, and end all looks but the last:
-// a broken Secret of that name causes an event and no write.
+// looks makes the controller reconcile once for each name, and waits until all but the last
+// reconciliation have ended. Each name is that of a new broken Secret, which causes an event and no
+// write.
 func (w *world) looks(names ...string) {
 	w.t.Helper()
 	for _, name := range names {
@@ -80,7 +81,7 @@ func (w *world) looks(names ...string) {
 	}
 }
 
-// countOwnerReads counts as ownerReads says.
+// countOwnerReads counts the requests for the StatefulSet in ownerReads.
 func (w *world) countOwnerReads(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/statefulsets/"+ownerName) {
@@ -95,9 +96,9 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// staysAway deletes the rendered Secret, if it is there, as Kubernetes does when the StatefulSet
-// goes, and wants none after a look at everything. Each look begins with the StatefulSet, and there
-// is one at a time: when a second one begins the first has ended.
+// staysAway deletes the rendered Secret, as Kubernetes does after the StatefulSet is deleted, and
+// checks that a reconciliation does not create it again. Each reconciliation starts by reading the
+// StatefulSet, and only one runs at a time. So when the second one starts, the first one has ended.
 func (w *world) staysAway() {
 	w.t.Helper()
 	if _, err := w.rendered(); err == nil {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestPace: a run of changes is looked at when it has been quiet for a moment, and not put off for
-// ever.
+// TestPace checks that a series of changes is handled after a short pause, and that a stream
+// without pauses does not delay it for ever.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p pace

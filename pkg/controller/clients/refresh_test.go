@@ -13,7 +13,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 )
 
-// pod creates a pod; owned says whether it belongs to the StatefulSet.
+// pod creates a pod. owned says whether the StatefulSet owns it.
 func (w *world) pod(name string, owned bool) {
 	w.t.Helper()
 	pod := &corev1.Pod{
@@ -29,7 +29,7 @@ func (w *world) pod(name string, owned bool) {
 	w.create(pod)
 }
 
-// watchPods returns what happens to pods from now on.
+// watchPods returns the events of all pods from now on.
 func (w *world) watchPods() watch.Interface {
 	w.t.Helper()
 	var list corev1.PodList
@@ -45,7 +45,7 @@ func (w *world) watchPods() watch.Interface {
 	return events
 }
 
-// touches returns the next n values of the annotation, as "pod time".
+// touches returns the times of the next n changes of the annotation, by pod.
 func touches(t *testing.T, events watch.Interface, n int) map[string][]time.Time {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
@@ -69,7 +69,7 @@ func touches(t *testing.T, events watch.Interface, n int) map[string][]time.Time
 	return found
 }
 
-// checkTouches wants two of each of the proxy's pods, 2 s apart.
+// checkTouches returns an error unless each pod of the proxy was touched twice, 2 s apart.
 func checkTouches(found map[string][]time.Time) error {
 	for _, pod := range []string{"proxy-0", "proxy-1"} {
 		at := found[pod]
@@ -80,8 +80,8 @@ func checkTouches(found map[string][]time.Time) error {
 	return nil
 }
 
-// TestRefresh: after a write the proxy's pods, and no others, are touched twice; without a write
-// they are left alone.
+// TestRefresh checks that the proxy's pods, and no others, are touched twice after a write, and
+// never without one.
 func TestRefresh(t *testing.T) {
 	w := emptyWorld(t)
 	w.createOwner()
@@ -94,7 +94,7 @@ func TestRefresh(t *testing.T) {
 	if err := checkTouches(touches(t, events, 4)); err != nil {
 		t.Errorf("at the start: %v", err)
 	}
-	w.secret("broken", data{"clientId": "A"}) // no write
+	w.secret("broken", data{"clientId": "A"}) // causes no write
 	w.wantWarning("broken", "InvalidClientService", "secret: is missing or empty")
 	w.secret("a", data{"clientId": "B", "secret": "s"})
 	w.want(data{"B": "s"})

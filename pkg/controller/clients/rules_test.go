@@ -13,7 +13,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
 )
 
-// TestRender: a Secret becomes an entry with everything that it says, and says where it came from.
+// TestRender checks that an entry contains everything that its Secret says, and that the provenance
+// names the Secret.
 func TestRender(t *testing.T) {
 	w := newWorld(t)
 	w.secret("b", data{"clientId": "B", "secret": "sb", "previousSecret": "old", "_raw": "of another tool",
@@ -51,7 +52,8 @@ func TestRender(t *testing.T) {
 	w.want(data{"A": "sa", "B": "new"})
 }
 
-// TestNoClients: without a client service there is an empty file, which the proxy takes.
+// TestNoClients checks that an empty file, which the proxy accepts, is rendered if there is no
+// client service.
 func TestNoClients(t *testing.T) {
 	w := newWorld(t)
 	// of another type
@@ -60,8 +62,8 @@ func TestNoClients(t *testing.T) {
 	w.stays(data{})
 }
 
-// TestOwner: the rendered Secret waits for the StatefulSet, belongs to it, and does not come back
-// once that is gone.
+// TestOwner checks that the rendered Secret is created after the StatefulSet, is owned by it, and
+// is not created again after the StatefulSet is gone.
 func TestOwner(t *testing.T) {
 	w := emptyWorld(t)
 	w.secret("a", data{"clientId": "A", "secret": "s"})
@@ -76,7 +78,8 @@ func TestOwner(t *testing.T) {
 	w.patch(renderedName, func(s *corev1.Secret) { s.OwnerReferences = nil })
 	testenv.Eventually(t, func() error { return w.owned(owner.UID) })
 
-	// Kubernetes deletes what a StatefulSet owns before it in the foreground, else after it.
+	// Kubernetes deletes the objects that a StatefulSet owns before it (foreground deletion) or after
+	// it.
 	owner = w.owner()
 	owner.Finalizers = []string{metav1.FinalizerDeleteDependents}
 	w.update(owner)
@@ -88,7 +91,7 @@ func TestOwner(t *testing.T) {
 	w.staysAway()
 }
 
-// TestQuiet: what changes nothing in the rendered Secret causes no write.
+// TestQuiet checks that a change that does not affect the rendered Secret causes no write.
 func TestQuiet(t *testing.T) {
 	w := newWorld(t)
 	w.want(data{})
@@ -107,8 +110,8 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// TestKeepsLastGood: a Secret that breaks keeps its client service as it was, also over a restart
-// of the controller.
+// TestKeepsLastGood checks that a Secret that becomes invalid keeps its last valid version, even
+// after a restart of the controller.
 func TestKeepsLastGood(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", data{"clientId": "A", "secret": "good"})
@@ -126,7 +129,8 @@ func TestKeepsLastGood(t *testing.T) {
 	w.wantEvent("a", corev1.EventTypeNormal, "Accepted", "rendered with its current content")
 }
 
-// TestLastGoodIsOfTheSameSecret: a new Secret of the same name has no past.
+// TestLastGoodIsOfTheSameSecret checks that a new Secret does not inherit the last valid version of
+// a deleted Secret of the same name.
 func TestLastGoodIsOfTheSameSecret(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", data{"clientId": "A", "secret": "good"})
@@ -138,7 +142,8 @@ func TestLastGoodIsOfTheSameSecret(t *testing.T) {
 	w.want(data{})
 }
 
-// TestDeletion removes the client service, of a broken Secret too.
+// TestDeletion checks that deleting a Secret removes its client service, even if the Secret is
+// invalid.
 func TestDeletion(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"a", "b", "c"} {
@@ -156,7 +161,8 @@ func TestDeletion(t *testing.T) {
 	}
 }
 
-// TestDeletedWhileDown: what was deleted while no controller ran goes at its start.
+// TestDeletedWhileDown checks that a Secret that was deleted while no controller ran is removed
+// when the controller starts.
 func TestDeletedWhileDown(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", data{"clientId": "A", "secret": "s"})
@@ -171,7 +177,8 @@ func TestDeletedWhileDown(t *testing.T) {
 	w.want(data{})
 }
 
-// TestPreviousSecret: both are there while both are given; empty means none.
+// TestPreviousSecret checks that both secrets are rendered while both are given. An empty one
+// counts as absent.
 func TestPreviousSecret(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", data{"clientId": "A", "secret": "one"})
@@ -188,14 +195,14 @@ func TestPreviousSecret(t *testing.T) {
 	}
 }
 
-// TestRestored: the rendered Secret comes back as it was from whatever a hand does to it, but for a
-// token key that is lost.
+// TestRestored checks that manual changes of the rendered Secret are undone. Only a lost token key
+// is replaced by a new one.
 func TestRestored(t *testing.T) {
 	w := newWorld(t)
 	w.secret("a", data{"clientId": "A", "secret": "good"})
 	w.secret("b", data{"clientId": "B", "secret": "s"})
 	w.want(data{"A": "good", "B": "s"})
-	w.replace("a", data{"clientId": "A"}) // from here on nothing but what was rendered knows its secret
+	w.replace("a", data{"clientId": "A"}) // from here on only the rendered Secret contains its secret
 	w.wantWarning("a", "InvalidClientService", "secret: is missing or empty")
 	before := w.want(data{"A": "good", "B": "s"})
 	key := before.Data[tokenkey.FileName]
@@ -217,7 +224,8 @@ func TestRestored(t *testing.T) {
 	}
 }
 
-// TestTokenKey: it is made once, of its own for each, and made anew where it is unusable.
+// TestTokenKey checks that the token key is made once for each release, and made again if it is
+// unusable.
 func TestTokenKey(t *testing.T) {
 	w := newWorld(t)
 	s := w.want(data{})
@@ -233,8 +241,8 @@ func TestTokenKey(t *testing.T) {
 	testenv.Eventually(t, func() error { return w.newKey(key) })
 }
 
-// TestLastGoodIsReadOneByOne: an entry of the rendered Secret that this release refuses, though an
-// earlier one wrote it, does not lose the last good of the others.
+// TestLastGoodIsReadOneByOne checks that an entry of an earlier release that this release refuses
+// does not affect the last valid versions of the others.
 func TestLastGoodIsReadOneByOne(t *testing.T) {
 	for name, damage := range map[string]func(*corev1.Secret){
 		"entry": func(s *corev1.Secret) {

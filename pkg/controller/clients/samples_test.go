@@ -11,7 +11,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/clients"
 )
 
-// TestSamples: each sample of a client service is one that the controller takes.
+// TestSamples checks that the controller accepts each sample of a client service.
 func TestSamples(t *testing.T) {
 	files, err := filepath.Glob("../../../config/samples/client-service*.yaml")
 	if err != nil || len(files) < 3 {

@@ -45,10 +45,10 @@ type world struct {
 	metrics   *prometheus.Registry
 	stop      func()
 
-	ownerReads atomic.Int64 // how often the controllers have asked for the StatefulSet
+	ownerReads atomic.Int64 // how often the controllers have requested the StatefulSet
 }
 
-// newWorld starts a controller in a namespace of its own.
+// newWorld starts a controller in its own namespace.
 func newWorld(t *testing.T) *world {
 	w := emptyWorld(t)
 	w.createOwner()
@@ -56,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// emptyWorld has no StatefulSet and no controller yet.
+// emptyWorld returns a world without a StatefulSet and without a controller.
 func emptyWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
@@ -187,7 +187,7 @@ func (w *world) secret(name string, d data) {
 	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}, Type: clients.SecretType, Data: d.bytes()})
 }
 
-// replace gives a Secret another content.
+// replace replaces the content of a Secret.
 func (w *world) replace(name string, d data) {
 	w.t.Helper()
 	w.patch(name, func(s *corev1.Secret) { s.Data = d.bytes() })
@@ -196,7 +196,7 @@ func (w *world) replace(name string, d data) {
 // patch changes a Secret.
 func (w *world) patch(name string, change func(*corev1.Secret)) {
 	w.t.Helper()
-	testenv.Eventually(w.t, func() error { // the controller may write in between
+	testenv.Eventually(w.t, func() error { // the controller may write at the same time
 		s := &corev1.Secret{}
 		if err := w.api.Get(w.t.Context(), w.key(name), s); err != nil {
 			return err
@@ -212,7 +212,7 @@ func (w *world) rendered() (*corev1.Secret, error) {
 	return s, w.api.Get(w.t.Context(), w.key(renderedName), s)
 }
 
-// want waits until exactly those client services are rendered, by id with their secrets, and
+// want waits until exactly the given client services are rendered, which are secrets by id, and
 // returns the Secret.
 func (w *world) want(secrets data) *corev1.Secret {
 	w.t.Helper()
@@ -237,8 +237,8 @@ func (w *world) want(secrets data) *corev1.Secret {
 	return s
 }
 
-// stays lets the controller look at everything again, by a further client service, and wants the
-// others as before.
+// stays creates a further client service, so that the controller reconciles, and checks that the
+// others stay as they are.
 func (w *world) stays(secrets data) *corev1.Secret {
 	w.t.Helper()
 	marker := fmt.Sprintf("marker-%d", len(w.secretNames()))
@@ -263,8 +263,8 @@ func (w *world) secretNames() []string {
 	return names
 }
 
-// origins returns the provenance of the rendered Secret: by client service id the name and UID of
-// its Secret.
+// origins returns the provenance in the rendered Secret: the name and UID of the Secret, by client
+// service id.
 func origins(t *testing.T, s *corev1.Secret) map[string]struct {
 	Name string
 	UID  types.UID
@@ -280,7 +280,7 @@ func origins(t *testing.T, s *corev1.Secret) map[string]struct {
 	return m
 }
 
-// events returns the events on a Secret, the first first.
+// events returns the events on a Secret, the oldest first.
 func (w *world) events(name string) ([]eventsv1.Event, error) {
 	var list, found eventsv1.EventList
 	if err := w.api.List(w.t.Context(), &list, client.InNamespace(w.namespace)); err != nil {
@@ -319,7 +319,7 @@ func (w *world) wantWarning(name, reason, note string) {
 	w.wantEvent(name, corev1.EventTypeWarning, reason, note)
 }
 
-// told is how often events on a Secret were told, repetitions included.
+// told returns how often events on a Secret were reported, including repetitions.
 func (w *world) told(name string) int {
 	w.t.Helper()
 	events, err := w.events(name)
@@ -336,7 +336,8 @@ func (w *world) told(name string) int {
 	return sum
 }
 
-// gauge is the sum of a metric's values whose labels hold that value; "" = whatever labels.
+// gauge returns the sum of the values of a metric that have the given label value. An empty label
+// value matches all.
 func (w *world) gauge(name, label string) float64 {
 	w.t.Helper()
 	families, err := w.metrics.Gather()

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Publish writes annotation and readiness gate of a pod as a reconciler does that saw it some time
-// ago.
+// Publish writes the annotation and the readiness gate of a pod that a reconciler has read some
+// time ago.
 func Publish(ctx context.Context, c client.Client, p *corev1.Pod, host string, port int) error {
 	r := &reconciler{
 		config: Config{RESTPort: "rest", HeadlessService: "headless"},
@@ -22,7 +22,7 @@ func Publish(ctx context.Context, c client.Client, p *corev1.Pod, host string, p
 	return errors.Join(r.publish(ctx, i), r.gate(ctx, i))
 }
 
-// Look reconciles once, without a cache that could be behind.
+// Look reconciles once, without a cache that could be stale.
 func Look(ctx context.Context, c client.Client, config Config) error {
 	r := &reconciler{config: config, client: c, events: events.NewFakeRecorder(10), metrics: newMetrics()}
 	_, err := r.Reconcile(ctx, ctrl.Request{})

@@ -14,8 +14,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-// TestPodDNS: inside of the cluster a pod is reached by the name that the headless Service gives
-// it; nothing but that is made.
+// TestPodDNS checks that inside the cluster a pod is reached by its DNS name of the headless
+// Service, and that nothing else is created.
 func TestPodDNS(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.PodDNS, ClusterDomain: "cluster.local"}, 2)
 	w.pod(0, "")
@@ -31,8 +31,9 @@ func TestPodDNS(t *testing.T) {
 	w.wantServices()
 }
 
-// TestHostTemplate: host and port of an ingress or gateway are worked out of the pod's name and
-// ordinal, and it has a Service to lead to, the pod's own, ready or not.
+// TestHostTemplate checks that the host and port of an ingress or gateway are computed from the
+// pod's name and ordinal, and that the pod has its own Service, which includes it even while it is
+// not ready.
 func TestHostTemplate(t *testing.T) {
 	w := newWorld(t, endpoints.Config{
 		Mode: endpoints.HostTemplate, HostTemplate: "{pod}.{namespace}.example.org", PortTemplate: "9000+{ordinal}",
@@ -42,7 +43,7 @@ func TestHostTemplate(t *testing.T) {
 	if want := "proxy-1.proxy-headless." + w.namespace + ".svc:8080"; own.Internal != want {
 		t.Errorf("peers reach it at %s, want %s", own.Internal, want)
 	}
-	w.wantServices("proxy-0", "proxy-1") // also for the pod that is to come
+	w.wantServices("proxy-0", "proxy-1") // also for the pod that does not exist yet
 	s := w.wantService(1)
 	if !metav1.IsControlledBy(s, w.owner()) || s.Spec.Type != corev1.ServiceTypeClusterIP ||
 		!s.Spec.PublishNotReadyAddresses ||
@@ -54,15 +55,15 @@ func TestHostTemplate(t *testing.T) {
 	}
 }
 
-// TestNodePort: every instance has a Service that the StatefulSet owns, which leads to it alone, on
-// its own node, ready or not.
+// TestNodePort checks that every instance has its own Service, which the StatefulSet owns. The
+// Service routes only to this instance, only on its own node, and even while it is not ready.
 func TestNodePort(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	node := w.node("InternalIP", "10.1.0.1", "ExternalIP", "192.0.2.1")
 	w.pod(0, node)
 	s := w.wantService(0)
 	w.wantPublished(0, "192.0.2.1", int(s.Spec.Ports[0].NodePort))
-	w.wantServices("proxy-0", "proxy-1") // also for the pod that is to come
+	w.wantServices("proxy-0", "proxy-1") // also for the pod that does not exist yet
 	if !metav1.IsControlledBy(s, w.owner()) {
 		t.Errorf("owners are %v, want the StatefulSet", s.OwnerReferences)
 	}
@@ -75,13 +76,13 @@ func TestNodePort(t *testing.T) {
 	if p := s.Spec.Ports[0]; p.Port != restPort || p.TargetPort.IntValue() != restPort {
 		t.Errorf("port is %+v", p)
 	}
-	// The node gets a name for clients outside.
+	// The node gets a name for clients outside the cluster.
 	w.nodeAddresses(node, "InternalIP", "10.1.0.1", "ExternalIP", "192.0.2.1", "ExternalDNS", "node.example.org")
 	w.wantPublished(0, "node.example.org", int(s.Spec.Ports[0].NodePort))
 }
 
-// TestReplacedPod: Service and node port stay while a pod is replaced; what is published is the new
-// one's, on the node where it is now.
+// TestReplacedPod checks that the Service and the node port stay while a pod is replaced, and that
+// the published address is that of the node of the new pod.
 func TestReplacedPod(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)
 	before := w.pod(0, w.node("InternalIP", "10.2.0.1"))
@@ -100,12 +101,12 @@ func TestReplacedPod(t *testing.T) {
 		t.Errorf("the published identity is %s, want %s, not %s", own.Instance, after.UID, before.UID)
 	}
 	if again := w.wantService(0); again.UID != s.UID {
-		t.Errorf("the Service was made anew")
+		t.Errorf("the Service was created again")
 	}
 }
 
-// TestLoadBalancer: the address is the one that the cloud writes into the Service's status; a name
-// counts before a number.
+// TestLoadBalancer checks that the address is the one that the cloud provider writes into the
+// Service's status, and that a host name is preferred to an IP address.
 func TestLoadBalancer(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.LoadBalancer}, 1)
 	w.pod(0, "")
@@ -114,7 +115,7 @@ func TestLoadBalancer(t *testing.T) {
 	if own := w.getPod(0).Annotations[affinity.EndpointAnnotation]; own != "" {
 		t.Errorf("published is %s, before there is an address", own)
 	}
-	// Peers reach it nevertheless: it may hold operations.
+	// Peers can still reach it, because it may hold operations.
 	if d := w.wantDirectory(1, 1, 0); d.Endpoints[0].Internal != "proxy-0.proxy-headless."+w.namespace+".svc:8080" {
 		t.Errorf("directory is %+v", d)
 	}
@@ -124,7 +125,7 @@ func TestLoadBalancer(t *testing.T) {
 	w.wantPublished(0, "lb.example.org", restPort)
 }
 
-// cloud writes into a Service's status what a load balancer would.
+// cloud writes addresses into a Service's status, as the controller of a load balancer does.
 func (w *world) cloud(service string, addresses ...corev1.LoadBalancerIngress) {
 	w.t.Helper()
 	testenv.Eventually(w.t, func() error {
@@ -137,8 +138,8 @@ func (w *world) cloud(service string, addresses ...corev1.LoadBalancerIngress) {
 	})
 }
 
-// TestOthersFields: what a cloud or a person writes into a Service stays, and what is ours is
-// mended.
+// TestOthersFields checks that fields that a cloud provider or a person sets on a Service stay, and
+// that the fields that we own are corrected.
 func TestOthersFields(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.LoadBalancer}, 1)
 	w.wantService(0)
@@ -162,8 +163,8 @@ func TestOthersFields(t *testing.T) {
 	}
 }
 
-// TestModeChange removes per-pod Services when the mode does not need them, and changes their type
-// when it has another.
+// TestModeChange checks that per-pod Services are removed if the new mode does not need them, and
+// change their type if the new mode has another type.
 func TestModeChange(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)
 	w.pod(0, w.node("Hostname", "not-taken", "InternalIP", "10.3.0.1"))
@@ -185,8 +186,8 @@ func TestModeChange(t *testing.T) {
 	w.wantServices()
 }
 
-// TestServiceAnnotations: what clouds and external-dns are to know of a pod's Service is there,
-// follows the configuration, and leaves what others wrote alone.
+// TestServiceAnnotations checks that the configured annotations are written to per-pod Services and
+// follow the configuration, and that annotations of others stay.
 func TestServiceAnnotations(t *testing.T) {
 	const class, dns, theirs = "lb.example.org/internal", "cloud.example.org/scheme", "cloud.example.org/id"
 	w := newWorld(t, endpoints.Config{

@@ -15,8 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-// TestRefusedService: where the Service of one pod is refused, the others are published all the
-// same, and that one says why it is not.
+// TestRefusedService checks that the API server may refuse the Service of one pod without affecting
+// the other pods, and that the condition of this pod gives the reason.
 func TestRefusedService(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)
 	w.pod(0, w.node("InternalIP", "10.10.0.1"))
@@ -25,7 +25,7 @@ func TestRefusedService(t *testing.T) {
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "ports"}}
 	quota.Spec.Hard = corev1.ResourceList{corev1.ResourceServicesNodePorts: resource.MustParse("1")}
 	w.create(quota)
-	// What the quota controller would count.
+	// The usage that the quota controller would count.
 	quota.Status = corev1.ResourceQuotaStatus{Hard: quota.Spec.Hard, Used: quota.Spec.Hard}
 	if err := w.api.Status().Update(t.Context(), quota); err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func TestRefusedService(t *testing.T) {
 	w.wantPublished(1, "10.10.0.2", int(w.wantService(1).Spec.Ports[0].NodePort))
 }
 
-// overQuota says that a Service with a node port is not refused yet.
+// overQuota returns an error while a Service with a node port is still accepted.
 func (w *world) overQuota() error {
 	s := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "probe"},
@@ -65,8 +65,8 @@ func (w *world) overQuota() error {
 	return fmt.Errorf("a Service beyond the quota: %v, want it refused", err)
 }
 
-// TestUnusableAddress: a node's address that no client could use closes the pods of that node
-// alone.
+// TestUnusableAddress checks that an invalid address of a node makes only the pods of this node
+// unready.
 func TestUnusableAddress(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	bad := w.node("ExternalDNS", "no such host")
@@ -88,8 +88,8 @@ func TestUnusableAddress(t *testing.T) {
 	w.wantPublished(1, "node.example.org", port)
 }
 
-// TestDeletedSet: while the StatefulSet is being deleted, and after it, nothing that went with it
-// comes back.
+// TestDeletedSet checks that the objects of a StatefulSet are not created again while it is being
+// deleted, or afterwards.
 func TestDeletedSet(t *testing.T) {
 	w := emptyWorld(t, endpoints.Config{Mode: endpoints.NodePort})
 	owner := statefulSet(1)

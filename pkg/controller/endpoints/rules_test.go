@@ -23,8 +23,8 @@ func (w *world) dns(ordinal int) string {
 	return podName(ordinal) + ".proxy-headless." + w.namespace + ".svc"
 }
 
-// TestScaleDown: the Service of an ordinal goes once it is wanted no more and its pod is gone; that
-// it was there is not forgotten.
+// TestScaleDown checks that the Service of a removed ordinal is deleted after its pod is gone, and
+// that the directory still knows that the ordinal existed.
 func TestScaleDown(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	node := w.node("InternalIP", "10.4.0.1")
@@ -37,7 +37,7 @@ func TestScaleDown(t *testing.T) {
 	w.wantDirectory(1, 2, 0, 1)
 	w.wantExpected(1)
 	w.look()
-	w.wantServices("proxy-0", "proxy-1") // the pod is there still, and somebody may ask it for a result
+	w.wantServices("proxy-0", "proxy-1") // the pod still exists, and clients may ask it for a result
 	w.removePod(1)
 	w.wantServices("proxy-0")
 	w.wantDirectory(1, 2, 0)
@@ -47,8 +47,8 @@ func TestScaleDown(t *testing.T) {
 	w.wantDirectory(2, 2, 0)
 }
 
-// TestStop: where there shall be no instance at all, as for a backup, Services stay, and all come
-// back at the addresses that clients were told.
+// TestStop checks that Services stay while the StatefulSet has no replicas, as for a backup, and
+// that the instances return with the same addresses.
 func TestStop(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	w.pod(0, w.node("InternalIP", "10.4.1.1"))
@@ -64,15 +64,16 @@ func TestStop(t *testing.T) {
 	w.scale(2)
 	w.wantDirectory(2, 2)
 	if after := w.wantService(0); after.UID != before.UID {
-		t.Error("the Service was made anew")
+		t.Error("the Service was created again")
 	}
 	w.scale(0)
 	w.wantDirectory(0, 2)
-	w.change(func(c *endpoints.Config) { c.Mode = endpoints.PodDNS }) // none has a Service of its own there
+	w.change(func(c *endpoints.Config) { c.Mode = endpoints.PodDNS }) // this mode has no per-pod Services
 	w.wantServices()
 }
 
-// wantExpected wants monitoring to know how many instances there shall be, whatever there are.
+// wantExpected waits until the metric of the expected number of instances has this value, however
+// many exist.
 func (w *world) wantExpected(want float64) {
 	w.t.Helper()
 	if got := w.gauge("signstash_instances_expected"); got != want {
@@ -80,8 +81,8 @@ func (w *world) wantExpected(want float64) {
 	}
 }
 
-// TestForeignService: a Service with a pod's name that is somebody else's is left alone, and the
-// pod says why it takes no work.
+// TestForeignService checks that a Service that has a pod's name and belongs to somebody else is
+// not changed, and that the pod's condition gives the reason why it takes no work.
 func TestForeignService(t *testing.T) {
 	w := emptyWorld(t, endpoints.Config{Mode: endpoints.NodePort})
 	w.create(statefulSet(1))
@@ -108,8 +109,8 @@ func TestForeignService(t *testing.T) {
 	w.wantPublished(0, "10.5.0.1", int(w.wantService(0).Spec.Ports[0].NodePort))
 }
 
-// TestOrphanedServices: Services that a StatefulSet left behind are its successor's, with their
-// node ports, or go.
+// TestOrphanedServices checks that a new StatefulSet takes over the Services of a deleted one with
+// their node ports, and that those it does not need are removed.
 func TestOrphanedServices(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	node := w.node("InternalIP", "10.5.1.1")
@@ -118,8 +119,8 @@ func TestOrphanedServices(t *testing.T) {
 	w.wantPublished(0, "10.5.1.1", int(before.Spec.Ports[0].NodePort))
 	w.wantServices("proxy-0", "proxy-1")
 	w.stop()
-	// kubectl delete statefulset --cascade=orphan: there is no garbage collector here that would do
-	// this.
+	// As kubectl delete statefulset --cascade=orphan does. No garbage collector runs in this test that
+	// would do it.
 	for ordinal := range 2 {
 		s := w.wantService(ordinal)
 		s.OwnerReferences = nil
@@ -151,13 +152,13 @@ func TestOrphanedServices(t *testing.T) {
 		return nil
 	})
 	if after.UID != before.UID {
-		t.Error("the Service was made anew")
+		t.Error("the Service was created again")
 	}
 	w.wantPublished(0, "10.5.1.1", int(before.Spec.Ports[0].NodePort))
 }
 
-// TestLostAddress: where the node goes or the load balancer's address is withdrawn, the pod turns
-// unready with a Warning, keeps what it knew, and is back with the address.
+// TestLostAddress removes the node or the address of the load balancer. The pod must become unready
+// with a Warning and keep its last endpoint, and become ready again when the address is back.
 func TestLostAddress(t *testing.T) {
 	t.Run("node", func(t *testing.T) {
 		w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 1)
@@ -188,8 +189,8 @@ func TestLostAddress(t *testing.T) {
 	})
 }
 
-// wantLost waits until an instance is closed for that reason, and wants it to know its last address
-// still.
+// wantLost waits until an instance is unready for that reason, and checks that it still has its
+// last endpoint.
 func (w *world) wantLost(last affinity.Published, why string) {
 	w.t.Helper()
 	w.wantClosed(last.Ordinal, "EndpointLost", why)
@@ -218,8 +219,8 @@ func (w *world) gauge(name string) float64 {
 	return 0
 }
 
-// TestOrder: the directory knows a pod before the pod knows its address, and it knows that before
-// its gate opens.
+// TestOrder checks the order of writes: first the directory with the pod, then the address on the
+// pod, then its readiness gate.
 func TestOrder(t *testing.T) {
 	w := emptyWorld(t, podDNS)
 	w.create(statefulSet(1))
@@ -231,8 +232,8 @@ func TestOrder(t *testing.T) {
 			steps = append(steps, name)
 		}
 	}
-	// One watch would do for each kind, but only resourceVersions order the two against each other:
-	// etcd counts all writes.
+	// There is one watch for each kind. Only resourceVersions give the order of events of two kinds,
+	// because etcd numbers all writes.
 	pods, err := w.api.Watch(t.Context(), &corev1.PodList{}, client.InNamespace(w.namespace))
 	if err != nil {
 		t.Fatal(err)
@@ -261,8 +262,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestStaleIdentity: an annotation that a pod took over from its predecessor, by whatever way, is
-// replaced by its own.
+// TestStaleIdentity checks that an annotation that a pod has taken over from its predecessor is
+// replaced.
 func TestStaleIdentity(t *testing.T) {
 	w := emptyWorld(t, podDNS)
 	w.create(statefulSet(1))
@@ -285,8 +286,8 @@ func TestStaleIdentity(t *testing.T) {
 	w.wantPublished(0, w.dns(0), restPort)
 }
 
-// TestWhosePods: pods that are not the set's, and pods that have ended, have no endpoint; one that
-// is ending has, for its peers, but is not written any more.
+// TestWhosePods checks that pods of others and pods that have ended have no endpoint. A pod that is
+// terminating stays in the directory for its peers, but is not written to.
 func TestWhosePods(t *testing.T) {
 	w := emptyWorld(t, podDNS)
 	w.create(statefulSet(3))
@@ -300,7 +301,7 @@ func TestWhosePods(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.pod(0, w.node("InternalIP", "10.7.0.1"))
-	// its kubelet would end it; here it goes on ending
+	// no kubelet runs that would end it, so it stays terminating
 	w.remove(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "proxy-0"}})
 	ending := w.getPod(0)
 	if ending.DeletionTimestamp == nil {
@@ -314,8 +315,7 @@ func TestWhosePods(t *testing.T) {
 	}
 }
 
-// TestSuccessor: what was worked out for a pod is not written to the one that has taken its name
-// since.
+// TestSuccessor checks that the result for a pod is not written to a later pod of the same name.
 func TestSuccessor(t *testing.T) {
 	w := emptyWorld(t, podDNS)
 	w.create(statefulSet(1))
@@ -330,7 +330,7 @@ func TestSuccessor(t *testing.T) {
 	}
 }
 
-// TestQuiet: where nothing has changed nothing is written.
+// TestQuiet checks that nothing is written if nothing has changed.
 func TestQuiet(t *testing.T) {
 	w := newWorld(t, endpoints.Config{Mode: endpoints.NodePort}, 2)
 	node := w.node("InternalIP", "10.8.0.1")
@@ -346,8 +346,8 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// TestTouch: when the directory changes, every pod is touched at once and once more, so that its
-// kubelet mounts it.
+// TestTouch checks that every pod is touched twice after a change of the directory, so that its
+// kubelet mounts the new version.
 func TestTouch(t *testing.T) {
 	w := newWorld(t, podDNS, 2)
 	w.pod(0, "")
@@ -383,7 +383,7 @@ func TestTouch(t *testing.T) {
 	}
 }
 
-// TestDamagedDirectory: one that nobody can read is written anew, and one that was removed too.
+// TestDamagedDirectory checks that an unreadable or deleted directory is written again.
 func TestDamagedDirectory(t *testing.T) {
 	w := newWorld(t, podDNS, 1)
 	w.pod(0, "")
@@ -404,7 +404,8 @@ func TestDamagedDirectory(t *testing.T) {
 	w.wantDirectory(1, 1, 0)
 }
 
-// TestNoSet: without the StatefulSet nothing is made, and with it everything is.
+// TestNoSet checks that nothing is created before the StatefulSet exists, and that everything is
+// created afterwards.
 func TestNoSet(t *testing.T) {
 	w := emptyWorld(t, endpoints.Config{Mode: endpoints.NodePort})
 	w.start()

@@ -53,7 +53,7 @@ func TestNodeAddress(t *testing.T) {
 		{Type: corev1.NodeInternalDNS, Address: "in.example.org"}, {Type: corev1.NodeExternalIP, Address: "192.0.2.1"},
 		{Type: corev1.NodeExternalDNS, Address: "out.example.org"},
 	}
-	// One after the other the best one goes.
+	// The best address is removed one by one.
 	for n, want := range []string{"", "", "10.0.0.1", "in.example.org", "192.0.2.1", "out.example.org"} {
 		if got := nodeAddress(&corev1.Node{Status: corev1.NodeStatus{Addresses: all[:n]}}); got != want {
 			t.Errorf("nodeAddress of the first %d = %q, want %q", n, got, want)
@@ -81,7 +81,7 @@ func TestRESTPort(t *testing.T) {
 	}
 }
 
-// TestNoAddress: every reason why an address is not known names what is missing.
+// TestNoAddress checks that every reason why an address is not known names what is missing.
 func TestNoAddress(t *testing.T) {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "proxy-0"},

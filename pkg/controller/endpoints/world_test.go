@@ -40,7 +40,8 @@ const (
 )
 
 // world is a namespace with the proxy's StatefulSet and a controller that can be stopped and
-// started. Its test is StatefulSet controller, kubelet and cloud: no other part of a cluster runs.
+// started. The test itself plays the StatefulSet controller, the kubelet and the cloud provider,
+// because no other part of a cluster runs.
 type world struct {
 	t         *testing.T
 	api       client.WithWatch
@@ -50,8 +51,8 @@ type world struct {
 	stop      func()
 }
 
-// newWorld starts a controller over a StatefulSet of so many replicas, whose pods are not there
-// yet.
+// newWorld starts a controller for a StatefulSet with the given number of replicas. Its pods do not
+// exist yet.
 func newWorld(t *testing.T, c endpoints.Config, replicas int32) *world {
 	w := emptyWorld(t, c)
 	w.create(statefulSet(replicas))
@@ -59,7 +60,7 @@ func newWorld(t *testing.T, c endpoints.Config, replicas int32) *world {
 	return w
 }
 
-// emptyWorld has no StatefulSet and no controller yet.
+// emptyWorld returns a world without a StatefulSet and without a controller.
 func emptyWorld(t *testing.T, c endpoints.Config) *world {
 	t.Helper()
 	t.Parallel()
@@ -137,7 +138,7 @@ func (w *world) owner() *appsv1.StatefulSet {
 	return owner
 }
 
-// scale says how many instances there shall be; pods come and go by the test's own hand.
+// scale sets the number of replicas. The test creates and removes the pods itself.
 func (w *world) scale(replicas int32) {
 	w.t.Helper()
 	testenv.Eventually(w.t, func() error {
@@ -147,7 +148,7 @@ func (w *world) scale(replicas int32) {
 	})
 }
 
-// pod makes the pod of an ordinal on a node, as the StatefulSet controller and the scheduler would.
+// pod creates the pod of an ordinal on a node, as the StatefulSet controller and the scheduler do.
 func (w *world) pod(ordinal int, node string) *corev1.Pod {
 	w.t.Helper()
 	p := &corev1.Pod{
@@ -168,14 +169,14 @@ func (w *world) ownedBy() []metav1.OwnerReference {
 
 func podName(ordinal int) string { return fmt.Sprintf("%s-%d", ownerName, ordinal) }
 
-// removePod ends a pod at once, as kubectl delete --force does.
+// removePod deletes a pod at once, as kubectl delete --force does.
 func (w *world) removePod(ordinal int) {
 	w.t.Helper()
 	w.remove(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: podName(ordinal)}}, client.GracePeriodSeconds(0))
 }
 
-// node makes a node with these addresses: type, address, type, address. Its name is the test's own:
-// nodes are in no namespace.
+// node creates a node with the given addresses: type, address, type, address. Its name contains
+// that of the test, because nodes belong to no namespace.
 func (w *world) node(addresses ...string) string {
 	w.t.Helper()
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{GenerateName: w.namespace + "-"}}
@@ -183,7 +184,8 @@ func (w *world) node(addresses ...string) string {
 		w.t.Fatalf("create node: %v", err)
 	}
 	w.t.Cleanup(func() {
-		_ = w.api.Delete(context.Background(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node.Name}}) // it may be gone
+		// The node may be gone already.
+		_ = w.api.Delete(context.Background(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node.Name}})
 	})
 	w.nodeAddresses(node.Name, addresses...)
 	return node.Name
@@ -241,7 +243,7 @@ func (w *world) getPod(ordinal int) *corev1.Pod {
 }
 
 // wantPublished waits until an instance is published at that address: in its annotation, by its
-// gate and in the directory, each with the identity of the pod that is there now.
+// gate and in the directory, each with the identity of the current pod.
 func (w *world) wantPublished(ordinal int, host string, port int) affinity.Published {
 	w.t.Helper()
 	var own affinity.Published
@@ -271,7 +273,7 @@ func (w *world) wantPublished(ordinal int, host string, port int) affinity.Publi
 	return own
 }
 
-// wantClosed waits until an instance's gate is false with that reason and message.
+// wantClosed waits until an instance's readiness gate is false with that reason and message.
 func (w *world) wantClosed(ordinal int, reason, message string) {
 	w.t.Helper()
 	testenv.Eventually(w.t, func() error {
@@ -308,7 +310,8 @@ func (w *world) directory() (affinity.Directory, error) {
 	return affinity.DecodeDirectory([]byte(m.Data[affinity.DirectoryKey]))
 }
 
-// wantDirectory waits until the directory is about so many instances and lists these ordinals.
+// wantDirectory waits until the directory states these numbers of instances and lists these
+// ordinals.
 func (w *world) wantDirectory(expected, ever int, ordinals ...int) affinity.Directory {
 	w.t.Helper()
 	var d affinity.Directory
@@ -346,7 +349,7 @@ func (w *world) wantService(ordinal int) *corev1.Service {
 	return s
 }
 
-// wantServices waits until these are the Services of the namespace.
+// wantServices waits until the namespace has exactly these Services.
 func (w *world) wantServices(names ...string) {
 	w.t.Helper()
 	testenv.Eventually(w.t, func() error {
@@ -385,8 +388,8 @@ func (w *world) wantEvent(ordinal int, kind, reason, note string) {
 	})
 }
 
-// settled waits until an instance has been touched for the second time, after which nothing is left
-// to do.
+// settled waits until an instance has been touched for the second time. Then the controller has
+// nothing left to do.
 func (w *world) settled(ordinal int) {
 	w.t.Helper()
 	testenv.Eventually(w.t, func() error {
@@ -401,7 +404,7 @@ func (w *world) settled(ordinal int) {
 	})
 }
 
-// versions are the resourceVersions of all that the controller writes.
+// versions returns the resourceVersions of all objects that the controller writes.
 func (w *world) versions() map[string]string {
 	w.t.Helper()
 	all := map[string]string{}
@@ -421,8 +424,8 @@ func (w *world) versions() map[string]string {
 	return all
 }
 
-// look makes the controller look at everything anew and waits until it has: it removes a Service
-// that is its own and wanted no more.
+// look makes the controller reconcile and waits until it has. It creates a Service that the
+// controller owns and does not want, and waits until it is removed.
 func (w *world) look() {
 	w.t.Helper()
 	stray := &corev1.Service{

@@ -63,7 +63,7 @@ func decodeAll(r io.Reader) (any, error) {
 	return v, err
 }
 
-// dropNulls does to a decoded value what Object does: members that are null are not there.
+// dropNulls removes members that are null from a decoded value, as Object does.
 func dropNulls(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -203,7 +203,7 @@ func failedOf(refs []signing.Ref) []signing.DocumentResult {
 	return results
 }
 
-// advance takes documents to a state, with a call of their own if they need one.
+// advance takes documents to a state, with their own call if they need one.
 func (f *fixture) advance(state signing.DocumentState, refs []signing.Ref) {
 	f.Helper()
 	steps := []struct {

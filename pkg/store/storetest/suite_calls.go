@@ -43,7 +43,7 @@ var callTests = []test{
 		f.must(err)
 		f.wantEqual("OpenCalls", open, []signing.CallRecord{{ID: "second", Credential: "credential two", Refs: other}})
 	}},
-	{name: "a call that is not there", run: func(f *fixture) {
+	{name: "a missing call", run: func(f *fixture) {
 		op := f.create("c", "r", "a")
 		refs := refsOf(op.ID, 0)
 		f.advance(signing.DocumentPrepared, refs)

@@ -47,7 +47,7 @@ var durabilityTests = []test{
 			f.wantEqual("OpenCalls", again, calls)
 		}
 	}},
-	{name: "work goes on after a restart", reopens: true, run: func(f *fixture) {
+	{name: "work continues after a restart", reopens: true, run: func(f *fixture) {
 		op := f.create("c", "r", many(2)...)
 		refs := refsOf(op.ID, 0, 1)
 		f.restart()

@@ -112,7 +112,7 @@ var recordTests = []test{
 			f.Errorf("Operation of the neighbour = %v", err)
 		}
 	}},
-	{name: "nothing is there", run: func(f *fixture) {
+	{name: "an empty store", run: func(f *fixture) {
 		_, err := f.Operation(f.ctx(), 12345)
 		f.wantKind("Operation", err, signing.KindNotFound)
 		_, err = f.FindByKey(f.ctx(), "c", "k")

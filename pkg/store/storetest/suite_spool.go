@@ -134,7 +134,7 @@ var spoolTests = []test{
 			f.Error("second Create from one upload = nil, want an error")
 		}
 	}},
-	{name: "files that are not there", run: func(f *fixture) {
+	{name: "missing files", run: func(f *fixture) {
 		op := f.create("c", "r", "x")
 		c := f.document(refsOf(op.ID, 0)[0]).Content
 		_, err := f.OpenFile(f.ctx(), op.ID+1024*50, c)

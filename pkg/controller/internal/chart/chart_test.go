@@ -81,7 +81,7 @@ func wantRestricted(t *testing.T, all []client.Object) {
 			t.Errorf("security context of pod %s is %+v", name, s)
 		}
 		if p.EnableServiceLinks == nil || *p.EnableServiceLinks {
-			t.Errorf("pod %s is told of every Service", name)
+			t.Errorf("pod %s has environment variables for every Service", name)
 		}
 		mounts := p.AutomountServiceAccountToken == nil || *p.AutomountServiceAccountToken
 		if want := name == release+"-controller"; mounts != want {
@@ -150,7 +150,7 @@ func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 			container.VolumeMounts,
 			func(m corev1.VolumeMount) bool { return strings.HasPrefix(path, m.MountPath+"/") },
 		) {
-			t.Errorf("%s lies below no mount", arg)
+			t.Errorf("%s is in no mounted folder", arg)
 		}
 	}
 }
