@@ -257,7 +257,7 @@ func TestVerifyHonest(t *testing.T) {
 			file := mustSign(t, &Format{}, rsaKey(), m.bytes(), signing.LevelB)
 			return appendRevision(t, file, map[int]string{20: forgedContent}, "", 0)
 		},
-		"an appearance that is not a stream": func(t *testing.T) []byte {
+		"an appearance that is a number": func(t *testing.T) []byte {
 			file := signedContent(t, "/AcroForm<</Fields[10 0 R]>>", "/Annots[10 0 R]", map[int]string{
 				10: "<</FT/Tx/T(a)/Subtype/Widget/Rect[0 0 0 0]/AP 7>>",
 			})

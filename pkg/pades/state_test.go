@@ -83,11 +83,11 @@ func TestCheckValue(t *testing.T) {
 		value []byte
 		ok    bool
 	}{
-		"its value":            {p, k.sign(t, p.Digest), true},
-		"a stranger's":         {p, stranger.sign(t, p.Digest), false},
-		"over another digest":  {p, k.sign(t, make([]byte, 32)), false},
-		"none":                 {p, nil, false},
-		"an empty state": {signing.Prepared{Digest: p.Digest}, k.sign(t, p.Digest), false},
+		"its value":           {p, k.sign(t, p.Digest), true},
+		"a stranger's":        {p, stranger.sign(t, p.Digest), false},
+		"over another digest": {p, k.sign(t, make([]byte, 32)), false},
+		"none":                {p, nil, false},
+		"an empty state":      {signing.Prepared{Digest: p.Digest}, k.sign(t, p.Digest), false},
 	} {
 		if err := (&Format{}).CheckValue(c.p, c.value); (err == nil) != c.ok {
 			t.Errorf("%s: CheckValue = %v, want it to pass: %v", name, err, c.ok)

@@ -28,8 +28,8 @@ func (sw *sweeper) Remove(ctx context.Context, id signing.ID) error {
 	return intakeError("remove operation", err) // KindBusy on a full disk, because the owner may retry
 }
 
-// removeAll removes ended operations permanently. It deletes the rows first, because a row without a
-// file would promise documents that do not exist. The table removed tells the next start which
+// removeAll removes ended operations permanently. It deletes the rows first, because a row without
+// a file would promise documents that do not exist. The table removed tells the next start which
 // files have no row because they were removed. It returns how many callbacks were deleted before
 // they were made. sw.sweeping must be held.
 func (sw *sweeper) removeAll(ctx context.Context, batch []expired) (callbacks int64, err error) {

@@ -68,7 +68,7 @@ var journalTests = []test{
 			for what, refs := range map[string][]signing.Ref{
 				"one in the wrong state": refsOf(op.ID, 0, 1, 2),
 				"one named twice":        refsOf(op.ID, 0, 2, 0),
-				"a missing one": refsOf(op.ID, 0, 3, 2),
+				"a missing one":          refsOf(op.ID, 0, 3, 2),
 				"one below the first":    refsOf(op.ID, 0, -1),
 				"another operation":      append(refsOf(op.ID, 0), signing.Ref{Operation: op.ID + 1<<20}),
 			} {
