@@ -43,8 +43,9 @@ const (
 	// keyTimeout bounds the time in which a peer says whether it knows an Idempotency-Key. It is short
 	// because a client waits for it.
 	keyTimeout = time.Second
-	// silence bounds a pause in the middle of a peer's answer. pkg/api allows clients the same time.
-	silence = 60 * time.Second
+	// idleTimeout bounds a pause in the middle of a peer's answer. pkg/api allows clients the same
+	// time.
+	idleTimeout = 60 * time.Second
 	// maxHeaderBytes bounds the headers of a peer's answer. Our own answers use a tenth of it.
 	maxHeaderBytes = 64 << 10
 	// httpsPort is the port where only TLS is spoken.
@@ -96,7 +97,7 @@ type Forwarder struct {
 	scheme   string
 	peers    peers
 	proofs   proofs
-	met      sync.Map // by internal address: identity of the instance that was last asked there
+	lastAt   sync.Map // by internal address: identity of the instance that was last asked there
 	outcomes *prometheus.CounterVec
 }
 
@@ -117,7 +118,10 @@ func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 			DialTLSContext: c.dialTLS,
 			// No HTTP proxy, because peers are on this side of it. No compression, because answers are
 			// passed on unchanged.
-			DisableCompression: true, MaxIdleConnsPerHost: 32, IdleConnTimeout: silence, MaxResponseHeaderBytes: maxHeaderBytes,
+			DisableCompression:     true,
+			MaxIdleConnsPerHost:    32,
+			IdleConnTimeout:        idleTimeout,
+			MaxResponseHeaderBytes: maxHeaderBytes,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -267,10 +271,10 @@ func (f *Forwarder) ask(
 		f.outcomes.WithLabelValues("silent").Inc()
 		return signing.Errorf(signing.KindBusy, "instance %s does not answer", to.Name).Because(cause).Retryable(retryAfter)
 	}
-	patience := newPatience(limit, cancel)
-	req, pass, err := f.request(ctx, q, to, patience)
+	timer := newAnswerTimer(limit, cancel)
+	req, pass, err := f.request(ctx, q, to, timer)
 	if err != nil || to.Internal == "" {
-		patience.end()
+		timer.end()
 		if known := signing.AsError(err); err != nil && known.Kind == signing.KindBusy {
 			f.outcomes.WithLabelValues("silent").Inc()
 			return nil, known // the peer must not be asked
@@ -278,14 +282,14 @@ func (f *Forwarder) ask(
 		return nil, silent(err)
 	}
 	resp, err := f.client.Do(req)
-	patience.end()
+	timer.end()
 	if err != nil {
 		if cause := signing.AsError(err); cause.Kind == signing.KindHungUp || cause.Kind == signing.KindTooLarge {
 			return nil, cause // the client's body failed, not the peer
 		}
 		return nil, silent(err)
 	}
-	a := &answer{resp, patience.timer, cancel}
+	a := &answer{resp, timer.timer, cancel}
 	switch name := resp.Header.Get(InstanceHeader); {
 	case resp.StatusCode == http.StatusMisdirectedRequest:
 		err = fmt.Errorf("%s is now the address of another instance", to.Internal)
@@ -304,10 +308,12 @@ func (f *Forwarder) ask(
 }
 
 // request returns the HTTP request for q and the pass that it is sent with.
-func (f *Forwarder) request(ctx context.Context, q question, to *Published, p *patience) (*http.Request, Pass, error) {
+func (f *Forwarder) request(ctx context.Context, q question, to *Published, timer *answerTimer) (
+	*http.Request, Pass, error,
+) {
 	var body io.Reader
 	if q.body != nil {
-		body = io.NopCloser(&resetting{q.body, p})
+		body = io.NopCloser(&pausingBody{q.body, timer})
 	}
 	req, err := http.NewRequestWithContext(ctx, q.method, f.scheme+"://"+to.Internal+q.uri, body)
 	if err != nil {
@@ -323,7 +329,7 @@ func (f *Forwarder) request(ctx context.Context, q question, to *Published, p *p
 	if to.Instance != "" {
 		req.Header.Set(TargetHeader, to.Instance)
 	}
-	if last, met := f.met.Swap(to.Internal, to.Instance); met && last != to.Instance {
+	if last, asked := f.lastAt.Swap(to.Internal, to.Instance); asked && last != to.Instance {
 		f.client.CloseIdleConnections() // they lead to the instance that had this address before
 	}
 	return req, pass, nil

@@ -68,8 +68,8 @@ type answer struct {
 func (a *answer) relay(w http.ResponseWriter) error {
 	copyHeaders(w.Header(), a.Header, responseHeaders)
 	w.WriteHeader(a.StatusCode)
-	a.timer.Reset(silence)
-	_, err := io.Copy(w, &patient{a.Body, a.timer})
+	a.timer.Reset(idleTimeout)
+	_, err := io.Copy(w, &idleReader{a.Body, a.timer})
 	return err
 }
 
@@ -86,63 +86,64 @@ func (a *answer) end() {
 	a.cancel()
 }
 
-// patience cancels a question whose answer does not begin within limit. The time does not run while
-// the request's body is read from the client.
-type patience struct {
+// answerTimer cancels a question whose answer does not begin within limit. The time does not run
+// while the request's body is read from the client.
+type answerTimer struct {
 	limit time.Duration
 	mu    sync.Mutex
 	timer *time.Timer
 	over  bool
 }
 
-func newPatience(limit time.Duration, cancel func()) *patience {
-	return &patience{limit: limit, timer: time.AfterFunc(limit, cancel)}
+func newAnswerTimer(limit time.Duration, cancel func()) *answerTimer {
+	return &answerTimer{limit: limit, timer: time.AfterFunc(limit, cancel)}
 }
 
-// end stops the timer for good. Later calls of set do nothing, because the transport may go on
-// reading the request's body for a while.
-func (p *patience) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.over = true
-	p.timer.Stop()
+// end stops the timer permanently. Later calls of set do nothing, because the transport may
+// continue to read the request's body for a while.
+func (t *answerTimer) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	t.timer.Stop()
 }
 
-func (p *patience) set(running bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (t *answerTimer) set(running bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	switch {
-	case p.over:
+	case t.over:
 	case running:
-		p.timer.Reset(p.limit)
+		t.timer.Reset(t.limit)
 	default:
-		p.timer.Stop()
+		t.timer.Stop()
 	}
 }
 
-// resetting is the body of a request to a peer. It stops patience while it waits for the client and
-// restarts it after each read, so that a slow client does not use up the peer's time.
-type resetting struct {
+// pausingBody is the body of a request to a peer. It stops the timer while it waits for the client
+// and restarts it after each read, so that a slow client does not use up the peer's time.
+type pausingBody struct {
 	r io.Reader
-	p *patience
+	t *answerTimer
 }
 
 // Read implements io.Reader.
-func (b *resetting) Read(p []byte) (int, error) {
-	b.p.set(false)
-	defer b.p.set(true)
+func (b *pausingBody) Read(p []byte) (int, error) {
+	b.t.set(false)
+	defer b.t.set(true)
 	return b.r.Read(p)
 }
 
-// patient reads from a peer and restarts timer, which cancels the answer after a pause of silence.
-type patient struct {
+// idleReader reads from a peer and restarts timer, which cancels the answer after a pause of
+// idleTimeout.
+type idleReader struct {
 	r     io.Reader
 	timer *time.Timer
 }
 
 // Read implements io.Reader.
-func (p *patient) Read(b []byte) (int, error) {
-	p.timer.Reset(silence)
+func (p *idleReader) Read(b []byte) (int, error) {
+	p.timer.Reset(idleTimeout)
 	n, err := p.r.Read(b)
 	if err != nil && err != io.EOF {
 		err = signing.Errorf(signing.KindBusy, "the other instance stopped in the middle of its answer").Because(err)

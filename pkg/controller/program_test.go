@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// Each wait for the program is bounded, because a test that hangs prints nothing until the whole run
-// ends.
+// Each wait for the program is bounded, because a test that hangs prints nothing until the whole
+// run ends.
 const (
 	// buildTimeout is shorter than the ten minutes that a run of tests has by default. If the cache is
 	// cold, the program's libraries are compiled again, because its build flags differ from those of

@@ -12,17 +12,17 @@ const action = "Render"
 // reporter writes an event once whenever the fault of a Secret changes. A controller that has just
 // started reports all faults that it finds, because events are short-lived.
 type reporter struct {
-	events events.EventRecorder
-	told   map[types.UID]fault
+	events   events.EventRecorder
+	reported map[types.UID]fault
 }
 
 // report writes the events for all faults that differ from the last report.
 func (r *reporter) report(sources []*source, faults map[types.UID]fault) {
-	told := make(map[types.UID]fault, len(faults))
+	reported := make(map[types.UID]fault, len(faults))
 	for _, s := range sources {
-		now, before := faults[s.uid()], r.told[s.uid()]
+		now, before := faults[s.uid()], r.reported[s.uid()]
 		if now != (fault{}) {
-			told[s.uid()] = now
+			reported[s.uid()] = now
 		}
 		switch {
 		case now == before:
@@ -32,5 +32,5 @@ func (r *reporter) report(sources []*source, faults map[types.UID]fault) {
 			r.events.Eventf(s.object, nil, corev1.EventTypeWarning, now.reason, action, "%s", now.text)
 		}
 	}
-	r.told = told
+	r.reported = reported
 }

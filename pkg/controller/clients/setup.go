@@ -41,12 +41,12 @@ func Secrets(namespace string) cache.ByObject {
 	return cache.ByObject{
 		Namespaces: map[string]cache.Config{namespace: {}},
 		Field:      fields.OneTermEqualSelector("type", string(SecretType)),
-		Transform:  slim,
+		Transform:  dropUnused,
 	}
 }
 
-// slim drops the parts of a Secret that this package does not read.
-func slim(object any) (any, error) {
+// dropUnused drops the parts of a Secret that this package does not read.
+func dropUnused(object any) (any, error) {
 	secret, ok := object.(*corev1.Secret)
 	if !ok {
 		return object, nil

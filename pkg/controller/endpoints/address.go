@@ -74,8 +74,8 @@ func restPort(p *corev1.Pod, name string) int {
 	return 0
 }
 
-// world holds the objects that the address of a pod depends on.
-type world struct {
+// cluster holds the objects that the address of a pod depends on.
+type cluster struct {
 	services map[string]*corev1.Service // our per-pod Services, by name
 	foreign  map[string]bool            // names of per-pod Services that somebody else owns
 	faults   map[string]error           // errors by the name of the Service
@@ -83,7 +83,7 @@ type world struct {
 }
 
 // joined returns all faults as one error, ordered by name.
-func (w *world) joined() error {
+func (w *cluster) joined() error {
 	var all []error
 	for _, name := range slices.Sorted(maps.Keys(w.faults)) {
 		all = append(all, w.faults[name])
@@ -93,7 +93,7 @@ func (w *world) joined() error {
 
 // addressOf returns where clients reach a pod. It checks that the address is valid, because nodes
 // and cloud providers can report anything.
-func (c *Config) addressOf(p *corev1.Pod, ordinal int, w world) address {
+func (c *Config) addressOf(p *corev1.Pod, ordinal int, w cluster) address {
 	a := c.find(p, ordinal, w)
 	if a.why != "" {
 		return address{why: kube.Note(a.why)}
@@ -104,7 +104,7 @@ func (c *Config) addressOf(p *corev1.Pod, ordinal int, w world) address {
 	return a
 }
 
-func (c *Config) find(p *corev1.Pod, ordinal int, w world) address {
+func (c *Config) find(p *corev1.Pod, ordinal int, w cluster) address {
 	port := restPort(p, c.RESTPort)
 	if port == 0 {
 		return unknown("the pod has no container port %s", c.RESTPort)
@@ -139,7 +139,7 @@ func (c *Config) find(p *corev1.Pod, ordinal int, w world) address {
 	return nodePortAddress(p, service, w)
 }
 
-func nodePortAddress(p *corev1.Pod, service *corev1.Service, w world) address {
+func nodePortAddress(p *corev1.Pod, service *corev1.Service, w cluster) address {
 	if p.Spec.NodeName == "" {
 		return unknown("the pod is not scheduled to a node yet")
 	}

@@ -37,7 +37,8 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	return errors.Join(r.Register(m.published), r.Register(m.missing), r.Register(m.expected))
 }
 
-func (m *metrics) looked(expected int, instances []instance) {
+// observe sets the metrics from the result of one reconciliation.
+func (m *metrics) observe(expected int, instances []instance) {
 	m.expected.WithLabelValues().Set(float64(expected))
 	known := 0
 	for _, i := range instances {

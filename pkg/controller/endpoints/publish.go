@@ -148,12 +148,12 @@ func (r *reconciler) gate(ctx context.Context, i instance) error {
 	if err != nil {
 		return fmt.Errorf("set readiness gate of %s: %w", i.Name, err)
 	}
-	r.tell(i, current, want)
+	r.recordEvent(i, current, want)
 	return nil
 }
 
-// tell writes an event when a pod becomes reachable or loses its address.
-func (r *reconciler) tell(i instance, before, now corev1.PodCondition) {
+// recordEvent writes an event when a pod becomes reachable or loses its address.
+func (r *reconciler) recordEvent(i instance, before, now corev1.PodCondition) {
 	switch {
 	case now.Status == corev1.ConditionTrue && before.Status != corev1.ConditionTrue:
 		r.events.Eventf(i.Pod, nil, corev1.EventTypeNormal, now.Reason, action, "%s", now.Message)

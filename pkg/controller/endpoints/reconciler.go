@@ -30,7 +30,7 @@ type reconciler struct {
 	metrics *metrics
 
 	version string    // resourceVersion of the directory that the pods were touched for
-	touched time.Time // when
+	touched time.Time // when they were first touched for version
 }
 
 // instance is a pod with its ordinal and its address.
@@ -47,7 +47,7 @@ type instance struct {
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create,namespace=release
 // +kubebuilder:rbac:groups="",resources=configmaps,resourceNames=proxy-endpoints,verbs=update,namespace=release
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch,namespace=release
-// In mode NodePort alone, and for all of the cluster:
+// Only in mode NodePort, and for the whole cluster:
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 
 // Reconcile reads all objects again, whatever has changed, and publishes all endpoints.
@@ -72,7 +72,7 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	for i := range instances {
 		instances[i].address = r.config.addressOf(instances[i].Pod, instances[i].ordinal, w)
 	}
-	r.metrics.looked(replicas(owner), instances)
+	r.metrics.observe(replicas(owner), instances)
 	// The directory comes first, then each pod's own endpoint, and its readiness last, so that no pod
 	// takes work before it knows its address.
 	version, err := r.directory(ctx, owner, instances)

@@ -34,8 +34,12 @@ const (
 // has no replicas at all the Services stay, because that is a temporary stop, as for a backup, and
 // clients know these addresses. An error for one pod is among the faults and does not affect the
 // others.
-func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (world, error) {
-	w := world{services: make(map[string]*corev1.Service), foreign: make(map[string]bool), faults: make(map[string]error)}
+func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (cluster, error) {
+	w := cluster{
+		services: make(map[string]*corev1.Service),
+		foreign:  make(map[string]bool),
+		faults:   make(map[string]error),
+	}
 	var all corev1.ServiceList
 	if err := r.client.List(ctx, &all, client.InNamespace(r.config.Namespace)); err != nil {
 		return w, fmt.Errorf("list Services: %w", err)
@@ -100,7 +104,7 @@ func (r *reconciler) wantedServices(owner *appsv1.StatefulSet, instances []insta
 
 // ensure creates a Service or corrects the fields that we own. It does not change fields that
 // others own: node ports, addresses, annotations of a cloud provider.
-func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *world, name string, port int) error {
+func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *cluster, name string, port int) error {
 	if port == 0 {
 		return nil // the address reports it
 	}

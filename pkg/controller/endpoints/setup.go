@@ -39,14 +39,14 @@ func Objects(c Config) map[client.Object]cache.ByObject {
 		&corev1.Service{}:     {Namespaces: own},
 	}
 	if c.Mode == NodePort {
-		objects[&corev1.Node{}] = cache.ByObject{Transform: slimNode}
+		objects[&corev1.Node{}] = cache.ByObject{Transform: dropUnused}
 	}
 	return objects
 }
 
-// slimNode drops the parts of a node that this package does not read, because large clusters have
+// dropUnused drops the parts of a node that this package does not read, because large clusters have
 // many nodes.
-func slimNode(object any) (any, error) {
+func dropUnused(object any) (any, error) {
 	if node, ok := object.(*corev1.Node); ok {
 		node.ManagedFields, node.Annotations, node.Labels, node.Spec = nil, nil, nil, corev1.NodeSpec{}
 		node.Status = corev1.NodeStatus{Addresses: node.Status.Addresses}
@@ -54,9 +54,9 @@ func slimNode(object any) (any, error) {
 	return object, nil
 }
 
-// moved reports whether the addresses of a node have changed. Other updates are ignored, because
-// kubelets write the status of a node every few seconds.
-func moved(e event.UpdateEvent) bool {
+// addressesChanged reports whether the addresses of a node have changed. Other updates are ignored,
+// because kubelets write the status of a node every few seconds.
+func addressesChanged(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(*corev1.Node)
 	now, ok2 := e.ObjectNew.(*corev1.Node)
 	return !ok1 || !ok2 || !slices.Equal(before.Status.Addresses, now.Status.Addresses)
@@ -83,7 +83,7 @@ func Setup(mgr ctrl.Manager, c Config) error {
 		Watches(&corev1.ConfigMap{}, one).
 		WithOptions(controller.Options{RateLimiter: kube.RateLimiter()})
 	if c.Mode == NodePort {
-		b = b.Watches(&corev1.Node{}, one, builder.WithPredicates(predicate.Funcs{UpdateFunc: moved}))
+		b = b.Watches(&corev1.Node{}, one, builder.WithPredicates(predicate.Funcs{UpdateFunc: addressesChanged}))
 	}
 	if err := b.Complete(r); err != nil {
 		return fmt.Errorf("set up reconciler of endpoints: %w", err)

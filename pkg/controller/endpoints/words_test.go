@@ -92,25 +92,25 @@ func TestNoAddress(t *testing.T) {
 	service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 8080}}}}
 	with := map[string]*corev1.Service{"proxy-0": service}
 	for _, c := range []struct {
-		config Config
-		world  world
-		want   string
+		config  Config
+		cluster cluster
+		want    string
 	}{
-		{Config{Mode: PodDNS, RESTPort: "http"}, world{}, "the pod has no container port http"},
-		{Config{Mode: HostTemplate, RESTPort: "rest", HostTemplate: "a b", PortTemplate: "1"}, world{},
+		{Config{Mode: PodDNS, RESTPort: "http"}, cluster{}, "the pod has no container port http"},
+		{Config{Mode: HostTemplate, RESTPort: "rest", HostTemplate: "a b", PortTemplate: "1"}, cluster{},
 			`host template "a b" gives "a b": the host is neither a DNS name nor an IP address`},
-		{Config{Mode: HostTemplate, RESTPort: "rest", HostTemplate: "a", PortTemplate: "65535+{ordinal}"}, world{},
+		{Config{Mode: HostTemplate, RESTPort: "rest", HostTemplate: "a", PortTemplate: "65535+{ordinal}"}, cluster{},
 			`port template "65535+{ordinal}" gives 65536 for ordinal 1, which is not a valid port`},
-		{Config{Mode: NodePort, RESTPort: "rest"}, world{}, "Service proxy-0 does not exist yet"},
-		{Config{Mode: NodePort, RESTPort: "rest"}, world{services: with}, "the pod is not scheduled to a node yet"},
+		{Config{Mode: NodePort, RESTPort: "rest"}, cluster{}, "Service proxy-0 does not exist yet"},
+		{Config{Mode: NodePort, RESTPort: "rest"}, cluster{services: with}, "the pod is not scheduled to a node yet"},
 	} {
-		if got := c.config.addressOf(p, 1, c.world); got.why != c.want {
+		if got := c.config.addressOf(p, 1, c.cluster); got.why != c.want {
 			t.Errorf("%s: address is %+v, want none for %q", c.config.Mode, got, c.want)
 		}
 	}
 	p.Spec.NodeName = "node-1"
 	c := Config{Mode: NodePort, RESTPort: "rest"}
-	if got := c.addressOf(p, 1, world{services: with}); got.why != "Service proxy-0 has no node port" {
+	if got := c.addressOf(p, 1, cluster{services: with}); got.why != "Service proxy-0 has no node port" {
 		t.Errorf("address is %+v", got)
 	}
 }
