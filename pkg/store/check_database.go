@@ -21,7 +21,7 @@ func connectToRead(path string) (db *sql.DB, done func(), err error) {
 	remove := func() {}
 	if wal, missing := os.Stat(path + "-wal"); missing == nil && wal.Size() > 0 {
 		if path, remove, err = copyDatabase(path); err != nil {
-			return nil, nil, fmt.Errorf("copy the database, which was not closed, to read it (TMPDIR says where): %w", err)
+			return nil, nil, fmt.Errorf("copy the database to TMPDIR, because it was not closed: %w", err)
 		}
 		db, err = connect(path, false)
 	} else {

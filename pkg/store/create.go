@@ -74,7 +74,7 @@ func createError(err error) error {
 	case isFull(err):
 		return signing.Errorf(signing.KindBusy, "storage is full").Because(err).Retryable(busyRetry)
 	case isReadOnly(err):
-		return signing.Errorf(signing.KindBusy, "storage takes no writes").Because(err).Retryable(busyRetry)
+		return signing.Errorf(signing.KindBusy, "storage does not accept writes").Because(err).Retryable(busyRetry)
 	}
 	return err
 }
@@ -159,7 +159,7 @@ func rowBytes(rows []documentRow) (bytes int) {
 func (in *intake) newRows(u *upload, n signing.NewOperation) (op signing.Operation, rows []documentRow, err error) {
 	count := len(n.Contents)
 	if count == 0 || count != len(n.Request.Documents) || count >= maxDocuments {
-		return op, nil, errors.New("contents do not fit the documents")
+		return op, nil, errors.New("contents do not match the documents")
 	}
 	rows = make([]documentRow, count)
 	for i, c := range n.Contents {
@@ -258,7 +258,7 @@ func (t *tx) isNew(op signing.Operation) error {
 		[]any{op.ClientService, op.ExternalReference, op.IdempotencyKey}, &used, &keyUsed)
 	switch {
 	case err != nil:
-		return fmt.Errorf("look for reference: %w", err)
+		return fmt.Errorf("find reference: %w", err)
 	case used:
 		return errReferenceUsed()
 	case keyUsed:

@@ -32,7 +32,7 @@ func storageError(what string, err error) error {
 // read-only, broken or gone it returns KindBusy, because nothing was accepted yet and the client
 // may retry, perhaps at another instance.
 func intakeError(what string, err error) error {
-	detail := "storage takes no writes"
+	detail := "storage does not accept writes"
 	switch {
 	case isFull(err):
 		detail = "storage is full"

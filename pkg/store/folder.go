@@ -72,7 +72,7 @@ func (f *folder) prepare(ctx context.Context, recreate bool) error {
 	}
 	if f.exists(recreateName) || recreate && known {
 		if err := f.throwAway(); err != nil {
-			return fmt.Errorf("throw state away: %w", err)
+			return fmt.Errorf("discard state: %w", err)
 		}
 		known = false
 	}
@@ -108,7 +108,7 @@ func (f *folder) readIdentity() (known bool, err error) {
 		return false, fmt.Errorf("read identity: %w", err)
 	}
 	if err := json.Unmarshal(data, &f.identity); err != nil || f.Instance == "" {
-		return false, fmt.Errorf("%s is not of this program: the folder will not be touched", identityName)
+		return false, fmt.Errorf("%s was not made by this program, so the folder is not changed", identityName)
 	}
 	if f.Layout != layoutVersion {
 		return false, fmt.Errorf("layout version is %d, this release knows %d only", f.Layout, layoutVersion)
@@ -133,7 +133,7 @@ func (f *folder) writeIdentity() error {
 func (f *folder) mustBeFree() error {
 	for _, name := range []string{databaseName, operationsName, uploadsName, recreateName} {
 		if f.exists(name) {
-			return fmt.Errorf("holds %s, but no %s: it was not made by this program and will not be touched", name, identityName)
+			return fmt.Errorf("holds %s, but no %s: it was not made by this program, so it is not changed", name, identityName)
 		}
 	}
 	return nil

@@ -83,10 +83,10 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		},
 		"another program's identity": {func(t *testing.T, folder string) {
 			write(t, `{"name": "other"}`, folder, "instance.json")
-		}, "not of this program"},
+		}, "was not made by this program"},
 		"identity is not JSON": {
 			func(t *testing.T, folder string) { write(t, "x", folder, "instance.json") },
-			"not of this program",
+			"was not made by this program",
 		},
 		"a later layout": {func(t *testing.T, folder string) {
 			write(t, `{"layout": 2, "instance": "a"}`, folder, "instance.json")

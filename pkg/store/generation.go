@@ -56,7 +56,7 @@ func (f *folder) mustHaveDatabase(ctx context.Context) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return errNoDatabase("is missing")
 	case err != nil:
-		return fmt.Errorf("look at database: %w", err)
+		return fmt.Errorf("stat database: %w", err)
 	case info.Size() == 0:
 		return errNoDatabase("is empty")
 	}
@@ -193,7 +193,7 @@ func (f *folder) protect() error {
 const databaseMode = fs.FileMode(0o600)
 
 // errIncompleteCopy means that a reader kept mark from copying the whole WAL.
-var errIncompleteCopy = errors.New("a reader is in the way of copying the WAL into the database")
+var errIncompleteCopy = errors.New("a reader prevents copying the WAL into the database")
 
 // mark copies the WAL into the database file and raises the generation. It runs on the writer's
 // goroutine, or before that goroutine starts. Nothing that was committed depends on it: after an

@@ -37,7 +37,7 @@ func (sw *sweeper) removeAll(ctx context.Context, batch []expired) (callbacks in
 	err = sw.db.do(ctx, 0, func(t *tx) error {
 		callbacks = 0 // a transaction may run twice
 		if _, err := t.exec(forget, idList(sw.unlinked)); err != nil {
-			return fmt.Errorf("forget removed operations: %w", err)
+			return fmt.Errorf("delete records of removed operations: %w", err)
 		}
 		for _, e := range batch {
 			n, err := t.remove(e)

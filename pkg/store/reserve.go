@@ -75,7 +75,7 @@ func (r *reserve) grow(need int64) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("look at reserve: %w", err)
+		return fmt.Errorf("stat reserve: %w", err)
 	}
 	size := info.Size()
 	r.size = min(r.size, size) // somebody may have deleted the file

@@ -69,7 +69,7 @@ func MkdirAll(path string, perm os.FileMode) error {
 	case err == nil:
 		return &fs.PathError{Op: "mkdir", Path: path, Err: errors.New("not a folder")}
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("look at folder: %w", err)
+		return fmt.Errorf("stat folder: %w", err)
 	}
 	parent := filepath.Dir(path)
 	if parent != path {

@@ -157,7 +157,7 @@ func (m memoryRecords) Create(
 ) (op signing.Operation, err error) {
 	u, ok := up.(*upload)
 	if !ok || len(n.Contents) != len(n.Request.Documents) || len(n.Contents) == 0 {
-		return op, errors.New("upload and request do not fit")
+		return op, errors.New("upload and request do not match")
 	}
 	err = m.write("Create", func() error {
 		if u.ended {

@@ -71,7 +71,7 @@ var callTests = []test{
 		f.wantStates("after", op.ID, signing.DocumentSent, signing.DocumentPrepared)
 		f.wantCounters("after", signing.Counters{Sent: 1})
 	}},
-	{name: "values that do not fit", run: func(f *fixture) {
+	{name: "values that do not match the call", run: func(f *fixture) {
 		op := f.create("c", "r", many(2)...)
 		refs := refsOf(op.ID, 0, 1)
 		f.advance(signing.DocumentPrepared, refs)

@@ -206,7 +206,7 @@ var recordTests = []test{
 		_, err = f.FindByDocumentReference(f.ctx(), "c", "ref/1")
 		f.wantKind("FindByDocumentReference of the refused", err, signing.KindNotFound)
 	}},
-	{name: "requests that do not fit their upload", run: func(f *fixture) {
+	{name: "requests that do not match their upload", run: func(f *fixture) {
 		for name, spoil := range map[string]func(*signing.NewOperation){
 			"no documents":     func(n *signing.NewOperation) { n.Contents, n.Request.Documents = nil, nil },
 			"too few contents": func(n *signing.NewOperation) { n.Contents = n.Contents[:1] },
