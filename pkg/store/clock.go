@@ -124,7 +124,8 @@ func (c *ageClock) start(ctx context.Context) error {
 	}
 	if jumped := c.begin(source, fromNanos(swept)); jumped > 0 {
 		c.log.Info("the proxy was stopped for a long time, or the clock has jumped ahead; "+
-			"operations that became old in this time are kept for a day", "since", fromNanos(swept).Format(time.RFC3339), "time", jumped.Round(time.Second).String())
+			"operations that became old in this time are kept for a day",
+			"since", fromNanos(swept).Format(time.RFC3339), "time", jumped.Round(time.Second).String())
 	}
 	return nil
 }
