@@ -112,7 +112,7 @@ func (l *Listener) Addr() net.Addr { return l.cfg.Listener.Addr() }
 func (l *Listener) admit(c *conn) (victim *conn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.grow(c.since)
+	l.age(c.since)
 	if l.young.Len()+l.old.Len() >= l.cfg.MaxConns {
 		if victim = l.victim(); victim == nil {
 			return nil, false
@@ -124,8 +124,8 @@ func (l *Listener) admit(c *conn) (victim *conn, ok bool) {
 	return victim, true
 }
 
-// grow moves connections that are no longer young to old.
-func (l *Listener) grow(now time.Time) {
+// age moves connections that are no longer young to old.
+func (l *Listener) age(now time.Time) {
 	for e := l.young.Front(); e != nil; e = l.young.Front() {
 		c := e.Value.(*conn)
 		if now.Sub(c.since) < youngTime {

@@ -33,9 +33,9 @@ func (l *Listener) Prepare(s *http.Server) {
 	s.ConnState = func(c net.Conn, state http.ConnState) {
 		switch state {
 		case http.StateActive:
-			c.(*conn).setIdle(false)
+			c.(*conn).position.setIdle(false)
 		case http.StateIdle:
-			c.(*conn).setIdle(true)
+			c.(*conn).position.setIdle(true)
 		}
 	}
 	s.Protocols = new(http.Protocols)
@@ -60,7 +60,7 @@ func (l *Listener) handler(next http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 		c, ok := r.Context().Value(connKey{}).(*conn)
-		if ok && r.ProtoMajor < 2 && !c.begin(r.ContentLength) {
+		if ok && r.ProtoMajor < 2 && !c.position.begin(r.ContentLength) {
 			w.Header().Set("Connection", "close")
 		}
 		if countFields(r) > l.limits.fields {
