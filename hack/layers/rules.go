@@ -111,4 +111,7 @@ var neverLinked = map[string][]string{
 }
 
 // notInProcess lists packages for tests. No program may link them.
-var notInProcess = []string{module + "pkg/store/storetest", module + "pkg/provider/providertest", module + "hack"}
+var notInProcess = []string{
+	module + "pkg/store/storetest", module + "pkg/provider/providertest", module + "pkg/internal/servertest",
+	module + "hack",
+}

@@ -3,14 +3,7 @@ package certreload
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,33 +16,9 @@ import (
 	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-)
 
-// pair makes a self-signed certificate for 127.0.0.1 with this common name.
-func pair(t *testing.T, name string) (cert, key []byte) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Unix(1e9, 0),
-		NotAfter:     time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-	return cert, key
-}
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/servertest"
+)
 
 // files holds a pair on disk.
 type files struct {
@@ -73,8 +42,8 @@ func (f files) write(path string, data []byte) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	cert, key := pair(t, "one")
-	_, otherKey := pair(t, "other")
+	cert, key := servertest.SelfSigned(t, "one")
+	_, otherKey := servertest.SelfSigned(t, "other")
 	for name, test := range map[string]struct {
 		cert, key []byte
 		want      string
@@ -106,7 +75,7 @@ func TestNewRefuses(t *testing.T) {
 // served.
 func TestReload(t *testing.T) {
 	f := newFiles(t)
-	cert, key := pair(t, "one")
+	cert, key := servertest.SelfSigned(t, "one")
 	f.write(f.cert, cert)
 	f.write(f.key, key)
 	lines := make(chan string, 100)
@@ -127,7 +96,7 @@ func TestReload(t *testing.T) {
 	if got := served(t, address); got != "one" {
 		t.Fatalf("served certificate = %q, want one", got)
 	}
-	cert, key = pair(t, "two")
+	cert, key = servertest.SelfSigned(t, "two")
 	f.write(f.cert, cert)
 	await(t, lines, "certificate refused")
 	if got := served(t, address); got != "one" {
@@ -167,16 +136,7 @@ func serve(t *testing.T, r *Reloader) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.NotFoundHandler()}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(listener)
-	}()
-	t.Cleanup(func() {
-		_ = server.Close()
-		<-done
-	})
+	servertest.Run(t, &http.Server{Handler: http.NotFoundHandler()}, listener)
 	return listener.Addr().String()
 }
 

@@ -3,14 +3,8 @@ package connlimit_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -20,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/servertest"
 )
 
 // harness is a server behind a limited listener.
@@ -64,15 +59,7 @@ func serveOn(t *testing.T, cfg connlimit.Config, h http.Handler) *harness {
 	}
 	server := &http.Server{Handler: h, IdleTimeout: 90 * time.Second}
 	limited.Prepare(server)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = server.Serve(limited)
-	}()
-	t.Cleanup(func() {
-		_ = server.Close()
-		<-ended
-	})
+	servertest.Run(t, server, limited)
 	return out
 }
 
@@ -142,22 +129,14 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, r.URL.Path+":"+string(body))
 }
 
+// certificate returns the TLS configuration of a server with a self-signed certificate.
 func certificate(t *testing.T) *tls.Config {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	pair, err := tls.X509KeyPair(servertest.SelfSigned(t, "test"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "test"},
-		NotAfter:     time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	return &tls.Config{Certificates: []tls.Certificate{pair}}
 }
 
 // http2Client speaks HTTP/2 with the server.

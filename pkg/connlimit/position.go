@@ -28,7 +28,7 @@ type position struct {
 	phase  phase
 	scan   headScan
 	left   int64  // of the body
-	early  []byte // bytes read while awaitingBegin, because net/http waits for one byte while a handler runs
+	early  []byte // bytes read before begin, because net/http waits for one byte while a handler runs
 	served bool   // a head was handed over before
 	http2  bool   // the first head was the preface of HTTP/2
 	idle   bool   // no request is being served

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/servicetest"
 	"github.com/signstash-proxy/signstash-proxy/pkg/provider/csc"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -74,7 +75,7 @@ func TestAuthType(t *testing.T) {
 				if set.URL = "http://simulated.invalid" + version; c.client {
 					set = withClient(t, set)
 				}
-				bubbleWith(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
+				servicetest.Bubble(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
 					p := newPlainProvider(t, client, set)
 					if _, err := p.Credential(t.Context()); c.want == "" {
 						if signing.KindOf(err) != signing.KindConfiguration || tokenCalls(s)+loginCalls(s) != 0 {
@@ -140,7 +141,7 @@ func TestClientSecretWithSpecialCharacters(t *testing.T) {
 
 func wantTokenCalls(t *testing.T, opts service.Options, set csc.Settings, first, second int64) {
 	t.Helper()
-	bubbleWith(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
+	servicetest.Bubble(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
 		p := newPlainProvider(t, client, set)
 		signGood(t, p, 1)
 		if n := tokenCalls(s); n != first {
@@ -172,7 +173,7 @@ func TestPasswordGrant(t *testing.T) {
 			if clientSecret != "" {
 				set.ClientSecretFile = secretFile(t, clientSecret)
 			}
-			bubbleWith(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
+			servicetest.Bubble(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
 				signGood(t, newPlainProvider(t, client, set), 2)
 			})
 		})
@@ -193,7 +194,7 @@ func TestWrongPasswordIsNotRepeated(t *testing.T) {
 		URL: "http://simulated.invalid", GrantType: "password", ClientID: "app", ClientSecretFile: secretFile(t, "a+b"),
 		Username: "user", PasswordFile: password,
 	}
-	bubbleWith(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
+	servicetest.Bubble(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
 		p := newPlainProvider(t, client, set)
 		for range 4 {
 			_, err := p.Credential(t.Context())
@@ -225,7 +226,7 @@ func TestTOTPSecretInBase64(t *testing.T) {
 			URL:            "http://simulated.invalid" + version,
 			TOTPSecretFile: secretFile(t, "RPXYIGlzIGhvdyB0aGlzIGtleSBiZWdpbnMu"),
 		}
-		bubbleWith(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
+		servicetest.Bubble(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {
 			signGood(t, newPlainProvider(t, client, withClient(t, set)), 3)
 		})
 	}

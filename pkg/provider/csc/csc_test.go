@@ -2,40 +2,21 @@ package csc_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/loopback"
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/servicetest"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/provider/csc"
 	"github.com/signstash-proxy/signstash-proxy/pkg/provider/providertest"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
-
-// authority is shared by all tests, because making RSA keys takes a while.
-var authority = sync.OnceValues(service.NewAuthority)
-
-func newService(t *testing.T, opts service.Options) *service.Service {
-	t.Helper()
-	a, err := authority()
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.Authority = a
-	s, err := service.New(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
 
 // startService serves s on loopback.
 func startService(t *testing.T, s *service.Service) string {
@@ -83,29 +64,6 @@ func newProvider(t *testing.T, client *http.Client, set csc.Settings) *csc.Provi
 	return p
 }
 
-func randomCall(t *testing.T, c *signing.Credential, n int) signing.Call {
-	t.Helper()
-	call := signing.Call{ID: rand.Text(), Digests: make([][]byte, n)}
-	for i := range call.Digests {
-		call.Digests[i] = make([]byte, c.Hash.Size())
-		_, _ = rand.Read(call.Digests[i])
-	}
-	return call
-}
-
-// valid returns an error if values are wrong, with the same check as the batcher.
-func valid(c *signing.Credential, call signing.Call, values [][]byte) error {
-	if len(values) != len(call.Digests) {
-		return errors.New("wrong count")
-	}
-	for i := range values {
-		if err := signing.VerifyValue(c, call.Digests[i], values[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // signRenewed signs like the batcher does: it repeats a call that was refused because a token or
 // activation data had expired.
 func signRenewed(t *testing.T, p signing.Provider, call signing.Call) ([][]byte, error) {
@@ -120,6 +78,22 @@ func signRenewed(t *testing.T, p signing.Provider, call signing.Call) ([][]byte,
 	return values, err
 }
 
+// renewing is a provider that repeats calls like signRenewed.
+type renewing struct {
+	signing.Provider
+	t *testing.T
+}
+
+func (r renewing) Sign(_ context.Context, call signing.Call) ([][]byte, error) {
+	return signRenewed(r.t, r.Provider, call)
+}
+
+// attempt signs n digests, repeating as the batcher does, and returns the outcome.
+func attempt(t *testing.T, s *service.Service, p *csc.Provider, n int) providertest.Outcome {
+	t.Helper()
+	return providertest.Attempt(t, renewing{p, t}, n, servicetest.Spent(s))
+}
+
 // signGood signs n digests and fails the test if that does not work.
 func signGood(t *testing.T, p signing.Provider, n int) {
 	t.Helper()
@@ -127,12 +101,12 @@ func signGood(t *testing.T, p signing.Provider, n int) {
 	if err != nil {
 		t.Fatalf("Credential = %v", err)
 	}
-	call := randomCall(t, c, n)
+	call := providertest.NewCall(c.Hash, n)
 	values, err := signRenewed(t, p, call)
 	if err != nil {
 		t.Fatalf("Sign = %v", err)
 	}
-	if err := valid(c, call, values); err != nil {
+	if err := providertest.Valid(c, call, values); err != nil {
 		t.Fatalf("Sign gave values that are not those of the digests: %v", err)
 	}
 }
@@ -212,7 +186,7 @@ func TestConformance(t *testing.T) {
 			var remote *loopback.Server
 			providertest.Run(t, providertest.Harness{
 				Open: func(t *testing.T) signing.Provider {
-					s = newService(t, opts)
+					s = servicetest.New(t, opts)
 					remote = loopback.Serve(s)
 					t.Cleanup(remote.Close)
 					set.URL = remote.URL + c.path
@@ -230,7 +204,7 @@ func TestConformance(t *testing.T) {
 // TestDomain signs with nothing configured except the documented service domain. The id and the
 // secret are those of the client service and may change.
 func TestDomain(t *testing.T) {
-	s := newService(t, service.Options{
+	s := servicetest.New(t, service.Options{
 		ClientServices: map[string]string{"PRT.1-2-3": "first", "PRT.1-2-4": "second"},
 		Credentials:    []service.Credential{{AuthMode: service.Implicit}},
 	})
@@ -330,7 +304,7 @@ func TestCredentialFaults(t *testing.T) {
 	for _, version := range []string{"/csc/v1", "/csc/v2"} {
 		for _, c := range cases {
 			t.Run(version[5:]+" "+c.name, func(t *testing.T) {
-				s := newService(t, service.Options{Credentials: c.credentials})
+				s := servicetest.New(t, service.Options{Credentials: c.credentials})
 				set := csc.Settings{URL: startService(t, s) + version}
 				if c.change != nil {
 					c.change(t, &set)
@@ -341,7 +315,7 @@ func TestCredentialFaults(t *testing.T) {
 					if err != nil {
 						t.Fatalf("Credential = %v", err)
 					}
-					_, err = p.Sign(t.Context(), randomCall(t, credential, 2))
+					_, err = p.Sign(t.Context(), providertest.NewCall(credential.Hash, 2))
 				}
 				var e *signing.Error
 				if !errors.As(err, &e) || e.Kind != c.kind || e.Retry != c.retry || e.Unknown || e.Detail == "" {
@@ -374,7 +348,7 @@ func TestSlowAuthorization(t *testing.T) {
 // without the setting a call has at most 100 digests.
 func TestBatchBound(t *testing.T) {
 	for _, c := range []struct{ multisign, set, want int }{{7, 0, 7}, {7, 5, 5}, {7, 50, 7}, {2147483647, 0, 100}, {300, 250, 250}} {
-		s := newService(t, service.Options{Credentials: []service.Credential{{Multisign: c.multisign, PIN: service.PIN}}})
+		s := servicetest.New(t, service.Options{Credentials: []service.Credential{{Multisign: c.multisign, PIN: service.PIN}}})
 		p := newProvider(t, newHTTP(t), csc.Settings{URL: startService(t, s), MaxBatch: c.set})
 		got, err := p.Credential(context.Background())
 		if err != nil {

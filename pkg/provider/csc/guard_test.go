@@ -26,7 +26,7 @@ func TestWrongPIN(t *testing.T) {
 				for range 25 {
 					all.Go(func() {
 						got := attempt(t, s, p, 1)
-						if got.kind != signing.KindProviderCredentials || got.retry || got.unknown {
+						if got.Kind != signing.KindProviderCredentials || got.Retry || got.Unknown {
 							t.Errorf("%s: outcome = %v, want provider-credentials", path, got)
 						}
 					})
@@ -38,7 +38,7 @@ func TestWrongPIN(t *testing.T) {
 				if err := os.WriteFile(file, []byte(service.PIN), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				if got := attempt(t, s, p, 1); !got.ok {
+				if got := attempt(t, s, p, 1); !got.OK {
 					t.Errorf("%s: outcome with the right PIN = %v, want signed", path, got)
 				}
 			},
@@ -82,7 +82,7 @@ func TestTOTPIsSentOnce(t *testing.T) {
 			var all sync.WaitGroup
 			for range 4 {
 				all.Go(func() {
-					if got := attempt(t, s, p, 1); !got.ok {
+					if got := attempt(t, s, p, 1); !got.OK {
 						t.Errorf("%s: outcome = %v, want signed", path, got)
 					}
 				})

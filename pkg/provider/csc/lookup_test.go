@@ -109,7 +109,7 @@ func TestOperationModeIsSent(t *testing.T) {
 		opts := service.Options{Asynchronous: c.async, Foreign: service.Foreign{OperationModeNeeded: true}}
 		set := csc.Settings{URL: "http://simulated.invalid" + c.path, OperationMode: c.mode}
 		bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
-			if got := attempt(t, s, p, 2); got.ok != c.ok {
+			if got := attempt(t, s, p, 2); got.OK != c.ok {
 				t.Errorf("%+v: outcome = %v", c, got)
 			}
 			polls := s.Counts().Calls["csc/v2/signatures/signPolling"]

@@ -12,7 +12,9 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/pipenet"
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/servicetest"
 	"github.com/signstash-proxy/signstash-proxy/pkg/provider/csc"
+	"github.com/signstash-proxy/signstash-proxy/pkg/provider/providertest"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -25,7 +27,7 @@ func atOnce(t *testing.T, p *csc.Provider, goroutines, digests int) []error {
 		all.Go(func() {
 			c, err := p.Credential(t.Context())
 			if err == nil {
-				_, err = p.Sign(t.Context(), randomCall(t, c, digests))
+				_, err = p.Sign(t.Context(), providertest.NewCall(c.Hash, digests))
 			}
 			errs[i] = err
 		})
@@ -67,7 +69,7 @@ func TestTokenOfOneSecond(t *testing.T) {
 // endpoint does not get a call for each of them.
 func TestWrongSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newService(t, service.Options{})
+		s := servicetest.New(t, service.Options{})
 		client, stop := pipenet.Serve(s)
 		defer stop()
 		defer s.Close()
@@ -150,7 +152,7 @@ func TestThreeTokenCallsASecond(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newService(t, service.Options{})
+				s := servicetest.New(t, service.Options{})
 				watch := &tokenWatch{Handler: s}
 				client, stop := pipenet.Serve(watch)
 				defer stop()

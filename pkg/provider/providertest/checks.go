@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdsa"
-	"crypto/rand"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -304,14 +303,7 @@ func newCall(ctx context.Context, p signing.Provider, n int) (*signing.Credentia
 	if err != nil {
 		return nil, signing.Call{}, fmt.Errorf("Credential = %v", err)
 	}
-	call := signing.Call{ID: rand.Text(), Digests: make([][]byte, min(n, c.MaxBatch))}
-	for i := range call.Digests {
-		call.Digests[i] = make([]byte, c.Hash.Size())
-		if _, err := rand.Read(call.Digests[i]); err != nil {
-			return nil, signing.Call{}, err
-		}
-	}
-	return c, call, nil
+	return c, NewCall(c.Hash, min(n, c.MaxBatch)), nil
 }
 
 func verify(c *signing.Credential, digests, values [][]byte) error {

@@ -1,5 +1,5 @@
 // Package providertest is the conformance suite of signing.Provider. The tests of every provider
-// run it.
+// run it. Tests of the faults of one provider use Attempt and Outcome.
 //
 // A provider joins with a Harness:
 //

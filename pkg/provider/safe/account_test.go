@@ -19,7 +19,7 @@ import (
 
 func mustSign(t *testing.T, s *service.Service, p *safe.Provider) {
 	t.Helper()
-	if got := attempt(t, s, p, 1); !got.ok {
+	if got := attempt(t, s, p, 1); !got.OK {
 		t.Fatalf("outcome = %v, want signed", got)
 	}
 }
