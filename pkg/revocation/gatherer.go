@@ -171,21 +171,11 @@ func refusal(err error) error {
 	case errors.Is(err, errRevoked):
 		return signing.Errorf(signing.KindCertificate, "a certificate of the chain is revoked").Because(err)
 	case errors.Is(err, errNoSource):
-		return signing.Errorf(
-			signing.KindRevocation,
-			"a certificate of the chain names no usable source of revocation data",
-		).Because(
-			err,
-		)
+		return signing.Errorf(signing.KindRevocation, "a certificate of the chain names no usable source of revocation data").
+			Because(err)
 	}
-	return signing.Errorf(
-		signing.KindRevocation,
-		"no usable revocation data for a certificate of the chain",
-	).Because(
-		err,
-	).Retryable(
-		0,
-	)
+	return signing.Errorf(signing.KindRevocation, "no usable revocation data for a certificate of the chain").
+		Because(err).Retryable(0)
 }
 
 // status adds the evidence for one certificate: an OCSP response, or else a CRL.

@@ -61,9 +61,7 @@ func TestGatherRudeOCSP(t *testing.T) {
 			}
 			w.responder.MisbehaveCRL(certstatus.NotFound)
 			_, ocsps, crls, err = w.gatherer(t).Gather(t.Context(), w.chain())
-			if e := signing.AsError(
-				err,
-			); err == nil || e.Kind != signing.KindRevocation || !e.Retry || ocsps != nil ||
+			if e := signing.AsError(err); err == nil || e.Kind != signing.KindRevocation || !e.Retry || ocsps != nil ||
 				crls != nil {
 				t.Errorf("Gather = %v, want KindRevocation and a retry", err)
 			}
@@ -81,12 +79,7 @@ func TestGatherRudeCRL(t *testing.T) {
 			w := newWorld(t, shape{noOCSP: true})
 			w.impatient(rude)
 			w.responder.MisbehaveCRL(rude)
-			if _, _, crls, err := w.gatherer(
-				t,
-			).Gather(
-				t.Context(),
-				w.chain(),
-			); signing.KindOf(err) != signing.KindRevocation ||
+			if _, _, crls, err := w.gatherer(t).Gather(t.Context(), w.chain()); signing.KindOf(err) != signing.KindRevocation ||
 				crls != nil {
 				t.Errorf("Gather = %d CRLs, %v; want KindRevocation", len(crls), err)
 			}
@@ -112,12 +105,7 @@ func TestGatherRevoked(t *testing.T) {
 		for _, which := range []string{"leaf", "issuing"} {
 			w := newWorld(t, s)
 			w.responder.Revoke(map[string]*x509.Certificate{"leaf": w.leaf, "issuing": w.issuing}[which])
-			if _, _, _, err := w.gatherer(
-				t,
-			).Gather(
-				t.Context(),
-				w.chain(),
-			); signing.KindOf(err) != signing.KindCertificate ||
+			if _, _, _, err := w.gatherer(t).Gather(t.Context(), w.chain()); signing.KindOf(err) != signing.KindCertificate ||
 				signing.AsError(err).Retry {
 				t.Errorf("%s, %s revoked: Gather = %v, want KindCertificate without retry", name, which, err)
 			}
@@ -148,10 +136,7 @@ func TestGatherIssuer(t *testing.T) {
 	}
 	// The chain may come in any order and without the root. The issuer of the issuing certificate is
 	// then the certificate that the validator trusts.
-	if _, ocsps, _, err := g.Gather(
-		t.Context(),
-		[]*x509.Certificate{w.leaf, w.root, w.issuing},
-	); err != nil ||
+	if _, ocsps, _, err := g.Gather(t.Context(), []*x509.Certificate{w.leaf, w.root, w.issuing}); err != nil ||
 		len(ocsps) != 2 {
 		t.Errorf("Gather out of order = %d OCSP responses, %v; want 2", len(ocsps), err)
 	}
@@ -162,23 +147,15 @@ func TestGatherIssuer(t *testing.T) {
 
 func TestGatherImpossible(t *testing.T) {
 	w := newWorld(t, shape{noOCSP: true, noCRL: true})
-	for name, chain := range map[string][]*x509.Certificate{"nothing": nil, "no source": w.chain(), "no issuer": {w.leaf}} {
-		if _, _, _, err := w.gatherer(
-			t,
-		).Gather(
-			t.Context(),
-			chain,
-		); signing.KindOf(err) != signing.KindRevocation ||
+	for name, chain := range map[string][]*x509.Certificate{
+		"nothing": nil, "no source": w.chain(), "no issuer": {w.leaf},
+	} {
+		if _, _, _, err := w.gatherer(t).Gather(t.Context(), chain); signing.KindOf(err) != signing.KindRevocation ||
 			signing.AsError(err).Retry {
 			t.Errorf("%s: Gather = %v, want KindRevocation without retry", name, err)
 		}
 	}
-	if _, ocsps, crls, err := w.gatherer(
-		t,
-	).Gather(
-		t.Context(),
-		[]*x509.Certificate{w.root},
-	); err != nil || ocsps != nil ||
+	if _, ocsps, crls, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.root}); err != nil || ocsps != nil ||
 		crls != nil {
 		t.Errorf("Gather of a root = %v, want nothing and no error", err)
 	}
@@ -208,15 +185,25 @@ func TestCRLScope(t *testing.T) {
 		want   signing.Kind
 		ok     bool
 	}{
-		"everything":        {nil, "", true},
-		"only users":        {extension(true, oidIssuingDistributionPoint, []byte{0x30, 3, 0x81, 1, 0xff}), "", true},
-		"its point":         {extension(true, oidIssuingDistributionPoint, point("http://here/crl")), "", true},
-		"not critical":      {extension(false, asn1.ObjectIdentifier{1, 2, 3}, []byte{5, 0}), "", true},
-		"only CAs":          {extension(true, oidIssuingDistributionPoint, []byte{0x30, 3, 0x82, 1, 0xff}), signing.KindRevocation, false},
-		"some reasons":      {extension(true, oidIssuingDistributionPoint, []byte{0x30, 4, 0x83, 2, 6, 0x40}), signing.KindRevocation, false},
-		"indirect":          {extension(true, oidIssuingDistributionPoint, []byte{0x30, 3, 0x84, 1, 0xff}), signing.KindRevocation, false},
-		"another point":     {extension(true, oidIssuingDistributionPoint, point("http://there/crl")), signing.KindRevocation, false},
-		"delta":             {extension(true, asn1.ObjectIdentifier{2, 5, 29, 27}, []byte{2, 1, 1}), signing.KindRevocation, false},
+		"everything":   {nil, "", true},
+		"only users":   {extension(true, oidIssuingDistributionPoint, []byte{0x30, 3, 0x81, 1, 0xff}), "", true},
+		"its point":    {extension(true, oidIssuingDistributionPoint, point("http://here/crl")), "", true},
+		"not critical": {extension(false, asn1.ObjectIdentifier{1, 2, 3}, []byte{5, 0}), "", true},
+		"only CAs": {
+			extension(true, oidIssuingDistributionPoint, []byte{0x30, 3, 0x82, 1, 0xff}), signing.KindRevocation, false,
+		},
+		"some reasons": {
+			extension(true, oidIssuingDistributionPoint, []byte{0x30, 4, 0x83, 2, 6, 0x40}), signing.KindRevocation, false,
+		},
+		"indirect": {
+			extension(true, oidIssuingDistributionPoint, []byte{0x30, 3, 0x84, 1, 0xff}), signing.KindRevocation, false,
+		},
+		"another point": {
+			extension(true, oidIssuingDistributionPoint, point("http://there/crl")), signing.KindRevocation, false,
+		},
+		"delta": {
+			extension(true, asn1.ObjectIdentifier{2, 5, 29, 27}, []byte{2, 1, 1}), signing.KindRevocation, false,
+		},
 		"malformed point":   {extension(true, oidIssuingDistributionPoint, []byte{0x30, 9}), signing.KindRevocation, false},
 		"unknown, critical": {extension(true, asn1.ObjectIdentifier{1, 2, 3}, []byte{5, 0}), signing.KindRevocation, false},
 	} {
@@ -231,12 +218,7 @@ func TestCRLScope(t *testing.T) {
 			)
 			w.cfg.Local = w.local(t, makeCRL(t, w, c.change))
 			w.cfg.AllowPrivate = nil // the host "here" must not be called
-			if _, _, _, err := w.gatherer(
-				t,
-			).Gather(
-				t.Context(),
-				w.chain(),
-			); (err == nil) != c.ok ||
+			if _, _, _, err := w.gatherer(t).Gather(t.Context(), w.chain()); (err == nil) != c.ok ||
 				signing.KindOf(err) != c.want {
 				t.Errorf("Gather = %v, want success %v, kind %q", err, c.ok, c.want)
 			}
@@ -263,7 +245,8 @@ func TestLists(t *testing.T) {
 		serial int64
 		want   bool
 	}{
-		{makeCRL(t, w, nil), 5, false}, {makeCRL(t, w, revoked(5)), 5, true}, {makeCRL(t, w, revoked(1, 2, 300, 5)), 5, true}, {makeCRL(t, w, revoked(1, 50)), 5, false},
+		{makeCRL(t, w, nil), 5, false}, {makeCRL(t, w, revoked(5)), 5, true}, {makeCRL(t, w, revoked(1, 2, 300, 5)), 5, true},
+		{makeCRL(t, w, revoked(1, 50)), 5, false},
 	} {
 		if got, err := lists(c.der, big.NewInt(c.serial)); err != nil || got != c.want {
 			t.Errorf("lists(%d) = %v, %v; want %v", c.serial, got, err, c.want)
@@ -310,12 +293,7 @@ func TestGatherCancelled(t *testing.T) {
 	w := newWorld(t, shape{noCRL: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, _, err := w.gatherer(
-		t,
-	).Gather(
-		ctx,
-		w.chain(),
-	); signing.KindOf(err) != signing.KindRevocation ||
+	if _, _, _, err := w.gatherer(t).Gather(ctx, w.chain()); signing.KindOf(err) != signing.KindRevocation ||
 		!signing.AsError(err).Retry {
 		t.Errorf("Gather = %v, want KindRevocation and a retry", err)
 	}
@@ -382,9 +360,7 @@ func TestGatherTakesTheValidPath(t *testing.T) {
 func TestGatherNamesTheMissingIssuer(t *testing.T) {
 	w := newWorld(t, shape{})
 	_, _, _, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.leaf, w.root})
-	if e := signing.AsError(
-		err,
-	); e.Kind != signing.KindRevocation ||
+	if e := signing.AsError(err); e.Kind != signing.KindRevocation ||
 		!strings.Contains(e.Detail, w.issuing.Subject.CommonName) {
 		t.Errorf("Gather = %v, want KindRevocation that names %s", err, w.issuing.Subject)
 	}

@@ -13,8 +13,9 @@ import (
 func TestCheckURL(t *testing.T) {
 	for address, want := range map[string]bool{
 		"http://ocsp.example": true, "https://ocsp.example:8443/x?y": true,
-		"ldap://directory.example/cn=x": false, "file:///etc/passwd": false, "gopher://x": false, "http://user:secret@x": false,
-		"http://": false, "": false, "http://[::1": false, "//x": false,
+		"ldap://directory.example/cn=x": false, "file:///etc/passwd": false, "gopher://x": false,
+		"http://user:secret@x": false,
+		"http://":              false, "": false, "http://[::1": false, "//x": false,
 	} {
 		if err := checkURL(address); (err == nil) != want {
 			t.Errorf("checkURL(%s) = %v, want accepted %v", address, err, want)

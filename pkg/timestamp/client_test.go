@@ -137,11 +137,7 @@ func TestGrantedWithModsIsAccepted(t *testing.T) {
 	if _, err := newClient(
 		t,
 		Config{Authorities: []Authority{{URL: serve(t, h)}}},
-	).Timestamp(
-		t.Context(),
-		digest[:],
-		sha,
-	); err != nil {
+	).Timestamp(t.Context(), digest[:], sha); err != nil {
 		t.Errorf("Timestamp = %v, want nil", err)
 	}
 }
@@ -310,11 +306,7 @@ func TestCancelledCallerIsNoFailure(t *testing.T) {
 		c := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": h}.client()})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := c.Timestamp(
-			ctx,
-			digest[:],
-			sha,
-		); signing.KindOf(err) != signing.KindTimestamp ||
+		if _, err := c.Timestamp(ctx, digest[:], sha); signing.KindOf(err) != signing.KindTimestamp ||
 			!signing.AsError(err).Retry {
 			t.Errorf("Timestamp = %v, want KindTimestamp and a retry", err)
 		}

@@ -63,8 +63,10 @@ s.serve_forever()
 func TestOddAuthority(t *testing.T) {
 	address := startOddTSA(t)
 	for _, good := range []string{
-		"plain", "sha512", "essv1", "ess3", "ber", "berall", "leafonly", "many", "nested", "h201", "mods", "statustext", "failinfo0", "frac",
-		"ordering", "tsaname", "qcstmt", "noacc", "emptyacc", "bigserial", "serial0", "nosigningtime", "imprint_nonull", "ct_text", "ct_none", "skew4m",
+		"plain", "sha512", "essv1", "ess3", "ber", "berall", "leafonly", "many", "nested", "h201", "mods", "statustext",
+		"failinfo0", "frac",
+		"ordering", "tsaname", "qcstmt", "noacc", "emptyacc", "bigserial", "serial0", "nosigningtime", "imprint_nonull",
+		"ct_text", "ct_none", "skew4m",
 		"sigalgwithhash",
 	} {
 		c := newClient(t, Config{Authorities: []Authority{{URL: address + good}}, Timeout: time.Minute})

@@ -26,14 +26,8 @@ func (c *Client) Ready(ctx context.Context) error {
 	select {
 	case c.probing <- struct{}{}:
 	case <-ctx.Done():
-		return signing.Errorf(
-			signing.KindTimestamp,
-			"no timestamp authority answered in time",
-		).Because(
-			ctx.Err(),
-		).Retryable(
-			0,
-		)
+		return signing.Errorf(signing.KindTimestamp, "no timestamp authority answered in time").
+			Because(ctx.Err()).Retryable(0)
 	}
 	defer func() { <-c.probing }()
 	if c.believed() {

@@ -80,15 +80,23 @@ func TestReasonsReachTheClient(t *testing.T) {
 		want    []string
 		not     string
 	}{
-		"text and failure":  {refusing(t, "Unknown hash, não aceite", []byte{0x80}), []string{"rejection (badAlg): Unknown hash, não aceite; second line"}, ""},
-		"two failures":      {refusing(t, "", []byte{0x20, 0, 0, 0x40}), []string{"rejection (badRequest, systemFailure)"}, ""},
-		"control signs":     {refusing(t, "a\r\nb\x1b[31m\u202ec", nil), []string{"a  b [31m c; second line"}, "\x1b"},
-		"long text":         {refusing(t, long, nil), []string{"rejection: ããã", "…"}, long[:1000]},
-		"HTTP status":       {rude(t, tsa.Unavailable), []string{"HTTP status 503"}, ""},
-		"no timestamp":      {rude(t, tsa.HTML), []string{"the answer is not a TimeStampResp"}, ""},
-		"wrong certificate": {rude(t, tsa.WrongPurpose), []string{"verify timestamp: the certificate is not one for timestamps alone"}, "does not match"},
-		"SHA-1":             {rude(t, tsa.SHA1), []string{"the timestamp is signed with SHA-1"}, "not supported"},
-		"no connection":     {nil, []string{"it could not be reached"}, "10.1.2.3"},
+		"text and failure": {
+			refusing(t, "Unknown hash, não aceite", []byte{0x80}),
+			[]string{"rejection (badAlg): Unknown hash, não aceite; second line"}, "",
+		},
+		"two failures": {
+			refusing(t, "", []byte{0x20, 0, 0, 0x40}), []string{"rejection (badRequest, systemFailure)"}, "",
+		},
+		"control signs": {refusing(t, "a\r\nb\x1b[31m\u202ec", nil), []string{"a  b [31m c; second line"}, "\x1b"},
+		"long text":     {refusing(t, long, nil), []string{"rejection: ããã", "…"}, long[:1000]},
+		"HTTP status":   {rude(t, tsa.Unavailable), []string{"HTTP status 503"}, ""},
+		"no timestamp":  {rude(t, tsa.HTML), []string{"the answer is not a TimeStampResp"}, ""},
+		"wrong certificate": {
+			rude(t, tsa.WrongPurpose), []string{"verify timestamp: the certificate is not one for timestamps alone"},
+			"does not match",
+		},
+		"SHA-1":         {rude(t, tsa.SHA1), []string{"the timestamp is signed with SHA-1"}, "not supported"},
+		"no connection": {nil, []string{"it could not be reached"}, "10.1.2.3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log, lines := memory()
@@ -135,11 +143,7 @@ func TestAnySuccessStatusIsAccepted(t *testing.T) {
 	}
 	empty := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	c = newClient(t, Config{Authorities: []Authority{{URL: serve(t, empty)}}})
-	if _, err := c.Timestamp(
-		t.Context(),
-		digest[:],
-		sha,
-	); !strings.Contains(
+	if _, err := c.Timestamp(t.Context(), digest[:], sha); !strings.Contains(
 		signing.AsError(err).Detail,
 		"HTTP status 204: the answer is not a TimeStampResp",
 	) {
@@ -156,9 +160,7 @@ func TestChainWithSHA1IsRefused(t *testing.T) {
 	}
 	make := func(name string, algorithm x509.SignatureAlgorithm, parent *x509.Certificate, change func(*x509.Certificate)) *x509.Certificate {
 		template := &x509.Certificate{
-			SerialNumber: big.NewInt(
-				time.Now().UnixNano(),
-			),
+			SerialNumber:          big.NewInt(time.Now().UnixNano()),
 			Subject:               pkix.Name{CommonName: name},
 			NotBefore:             time.Now().Add(-time.Hour),
 			NotAfter:              time.Now().Add(time.Hour),

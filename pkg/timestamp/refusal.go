@@ -83,11 +83,7 @@ var pkiFailures = []pkiFailure{
 	{2, "badRequest", true},
 	{5, "badDataFormat", true},
 	{14, "timeNotAvailable", false},
-	{
-		15,
-		"unacceptedPolicy",
-		true,
-	},
+	{15, "unacceptedPolicy", true},
 	{16, "unacceptedExtension", true},
 	{17, "addInfoNotAvailable", false},
 	{25, "systemFailure", false},

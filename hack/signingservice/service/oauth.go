@@ -130,10 +130,7 @@ func (o *oauth) serveToken(x *exchange) answer {
 	}
 	token, id := o.issue(t)
 	return answer{status: http.StatusOK, header: map[string]string{"Cache-Control": "no-store"}, body: object{
-		{
-			"token_type",
-			"bearer",
-		},
+		{"token_type", "bearer"},
 		{"scope", t.scope},
 		{"expires_in", int(o.opts.TokenLifetime.Seconds())},
 		{"jti", id},

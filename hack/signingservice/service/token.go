@@ -96,10 +96,7 @@ func (t *tokens) mint(content accessToken) (token, id string) {
 	id = random(12)
 	header := encode64(object{{"kid", tokenKeyID}, {"typ", "JWT"}, {"alg", "ES256"}})
 	claims := encode64(object{
-		{
-			"jti",
-			id,
-		},
+		{"jti", id},
 		{"scope", strings.Fields(content.scope)},
 		{"client_id", content.client},
 		{"aud", []string{"simulated-remote-service"}},

@@ -177,10 +177,7 @@ func TestRefuses(t *testing.T) {
 	for name, query := range map[string][]byte{"nothing": nil, "garbage": []byte("garbage")} {
 		_, body := post(t, server.URL, query)
 		var r response
-		if _, err := asn1.Unmarshal(
-			body,
-			&r,
-		); err != nil || r.Status.Status != rejection ||
+		if _, err := asn1.Unmarshal(body, &r); err != nil || r.Status.Status != rejection ||
 			r.Status.Fail.At(badDataFormat) != 1 {
 			t.Errorf("%s: status %d, %v; want a rejection with badDataFormat", name, r.Status.Status, err)
 		}

@@ -50,9 +50,7 @@ func issue(t *testing.T, name string, by *issued, options ...option) *issued {
 func certify(t *testing.T, name string, key *ecdsa.PrivateKey, by *issued, options ...option) *issued {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(
-			1,
-		),
+		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: name},
 		NotBefore:             now.Add(-time.Hour),
 		NotAfter:              now.Add(time.Hour),
@@ -215,9 +213,7 @@ func TestMissingIssuerNamesTheIssuer(t *testing.T) {
 		{[]*issued{renewed, root}, ""},
 		{nil, ""},
 	} {
-		if got := certchain.MissingIssuer(
-			plain(c.chain),
-		); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") ||
+		if got := certchain.MissingIssuer(plain(c.chain)); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") ||
 			strings.ContainsAny(got, "\n\u202e") {
 			t.Errorf("MissingIssuer(%s) = %q, want %q", names(plain(c.chain)), got, c.want)
 		}

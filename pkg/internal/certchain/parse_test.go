@@ -44,9 +44,7 @@ func issueDER(
 ) []byte {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(
-			0x1234,
-		),
+		SerialNumber:          big.NewInt(0x1234),
 		RawSubject:            subject,
 		NotBefore:             now.Add(-1),
 		NotAfter:              now.Add(1),

@@ -47,9 +47,7 @@ func TestSHA1IsOrderedAndNamed(t *testing.T) {
 	}
 	make := func(name string, parent *x509.Certificate) *x509.Certificate {
 		template := &x509.Certificate{
-			SerialNumber: big.NewInt(
-				1,
-			),
+			SerialNumber:          big.NewInt(1),
 			Subject:               pkix.Name{CommonName: name},
 			NotBefore:             now.Add(-time.Hour),
 			NotAfter:              now.Add(time.Hour),

@@ -62,15 +62,8 @@ func Lost[H any](service string, err error, signs bool) *Failure[H] {
 	}
 	var open *outbound.OpenError
 	if errors.As(err, &open) {
-		return New[H](
-			signing.KindProvider,
-			"%s has failed lately and is given a rest",
-			service,
-		).Because(
-			err,
-		).Retryable(
-			open.RetryAfter,
-		)
+		return New[H](signing.KindProvider, "%s has failed lately and is given a rest", service).
+			Because(err).Retryable(open.RetryAfter)
 	}
 	f := New[H](signing.KindProvider, "%s did not answer", service).Because(err).Retryable(0)
 	f.Unknown = signs && l.Sent
@@ -88,13 +81,8 @@ func Unreadable[H any](service string, err error, signs bool) *Failure[H] {
 // Unusable returns the failure of a call that signs, or that fetches signatures, whose complete
 // answer contains no values that could be signatures. The outcome is unknown.
 func Unusable[H any](service string, err error) *Failure[H] {
-	f := New[H](
-		signing.KindProvider,
-		"%s gave an invalid answer",
-		service,
-	).Because(
-		fmt.Errorf("%w: %w", signing.ErrBadAnswer, err),
-	)
+	f := New[H](signing.KindProvider, "%s gave an invalid answer", service).
+		Because(fmt.Errorf("%w: %w", signing.ErrBadAnswer, err))
 	f.Unknown = true
 	return f
 }

@@ -62,7 +62,10 @@ func TestAuthType(t *testing.T) {
 		{"external beside OAuth2", "external oauth2code oauth2client", csc.Settings{}, false, nothing},
 		{"TLS", "TLS", csc.Settings{}, false, nothing},
 		{"external is chosen", "oauth2client", csc.Settings{AuthType: "external"}, false, nothing},
-		{"external with a token endpoint", "external", csc.Settings{TokenURL: "http://simulated.invalid/oauth2/token"}, true, token},
+		{
+			"external with a token endpoint", "external", csc.Settings{TokenURL: "http://simulated.invalid/oauth2/token"}, true,
+			token,
+		},
 	} {
 		for _, version := range []string{"/csc/v1", "/csc/v2"} {
 			t.Run(c.name+" "+version[5:], func(t *testing.T) {

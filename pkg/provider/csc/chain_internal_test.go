@@ -17,9 +17,13 @@ func TestChainIsPutInOrder(t *testing.T) {
 		sent, want []*x509.Certificate
 		warning    string
 	}{
-		"reversed, with duplicates": {[]*x509.Certificate{root, root, issuer, leaf}, []*x509.Certificate{leaf, issuer, root}, ""},
-		"with a stranger":           {[]*x509.Certificate{leaf, stranger, root, issuer}, []*x509.Certificate{leaf, issuer, root}, ""},
-		"without its issuer":        {[]*x509.Certificate{leaf, stranger, root}, []*x509.Certificate{leaf}, "CN=issuer"},
+		"reversed, with duplicates": {
+			[]*x509.Certificate{root, root, issuer, leaf}, []*x509.Certificate{leaf, issuer, root}, "",
+		},
+		"with a stranger": {
+			[]*x509.Certificate{leaf, stranger, root, issuer}, []*x509.Certificate{leaf, issuer, root}, "",
+		},
+		"without its issuer": {[]*x509.Certificate{leaf, stranger, root}, []*x509.Certificate{leaf}, "CN=issuer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var lines []string

@@ -118,12 +118,8 @@ func (r *reader) describe(at *place, id string, a credentialAnswer) (*state, *fa
 	case strings.EqualFold(a.Key.Status, "disabled"):
 		return nil, fail(signing.KindProviderAccount, "the credential is disabled at the signing service")
 	case a.Cert.Status != "" && !strings.EqualFold(a.Cert.Status, "valid"):
-		return nil, fail(
-			signing.KindCertificate,
-			"the signing certificate is expired, suspended or revoked",
-		).Because(
-			fmt.Errorf("status is %q", remotefault.Text(a.Cert.Status)),
-		)
+		return nil, fail(signing.KindCertificate, "the signing certificate is expired, suspended or revoked").
+			Because(fmt.Errorf("status is %q", remotefault.Text(a.Cert.Status)))
 	}
 	chain, err := lenient.Chain(a.Cert.Certificates)
 	if err != nil {

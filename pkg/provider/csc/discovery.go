@@ -131,9 +131,7 @@ func (d *discovery) trusted(address string) (tokenPlace, *failure) {
 		return tokenPlace{}, fail(
 			signing.KindConfiguration,
 			"tokenURL: is needed, since the signing service names a place for our secret that is not https",
-		).Because(
-			fmt.Errorf("it named %q", remotefault.Text(address)),
-		)
+		).Because(fmt.Errorf("it named %q", remotefault.Text(address)))
 	}
 	return tokenPlace{url: address}, nil
 }

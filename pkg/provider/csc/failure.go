@@ -136,12 +136,8 @@ func classify(status int, code, text string) *failure {
 		status == http.StatusMethodNotAllowed,
 		status == http.StatusGone,
 		status == http.StatusNotImplemented:
-		return fail(
-			signing.KindConfiguration,
-			"the signing service does not offer this at its configured URL",
-		).Can(
-			askOtherPlace,
-		)
+		return fail(signing.KindConfiguration, "the signing service does not offer this at its configured URL").
+			Can(askOtherPlace)
 	case status >= 300 && status < 400:
 		return fail(signing.KindConfiguration, "the signing service sends us to another address").Can(askOtherPlace)
 	case status == http.StatusUnauthorized, code == "invalid_token", code == "expired_token":
@@ -150,12 +146,8 @@ func classify(status int, code, text string) *failure {
 		code == "invalid_otp",
 		code == "invalid_authentication_data",
 		code == "authentication_error":
-		return fail(
-			signing.KindProviderCredentials,
-			"the signing service does not accept our PIN or one-time password",
-		).Can(
-			wrongSecret,
-		)
+		return fail(signing.KindProviderCredentials, "the signing service does not accept our PIN or one-time password").
+			Can(wrongSecret)
 	case code == "invalid_client", code == "unauthorized_client", code == "invalid_scope":
 		return fail(signing.KindProviderCredentials, "the signing service does not accept our client id or secret")
 	case code == "server_error", code == "temporarily_unavailable":
@@ -167,23 +159,13 @@ func classify(status int, code, text string) *failure {
 	case says("not yet been completed"):
 		return fail(signing.KindProvider, "the signing service has not finished").Retryable(0).Can(pending)
 	case says("sad expired", "parameter sad", "sad is", "expired sad"):
-		return fail(
-			signing.KindProvider,
-			"the signing service does not accept its own authorisation",
-		).Retryable(
-			0,
-		).Can(
-			renewSAD,
-		)
+		return fail(signing.KindProvider, "the signing service does not accept its own authorisation").
+			Retryable(0).Can(renewSAD)
 	case says("too high"):
 		return fail(signing.KindProvider, "the signing service takes fewer signatures at a time").Can(readAgain)
 	case says("credentialid", "signalgo", "hashalgo", "operationmode"):
-		return fail(
-			signing.KindConfiguration,
-			"the signing service does not accept the configured credential or algorithm",
-		).Can(
-			readAgain,
-		)
+		return fail(signing.KindConfiguration, "the signing service does not accept the configured credential or algorithm").
+			Can(readAgain)
 	}
 	return fail(signing.KindProvider, "the signing service refused the request")
 }

@@ -58,14 +58,8 @@ func (g *guard) enter(
 		select {
 		case g.trying <- struct{}{}:
 		case <-ctx.Done():
-			return nil, fail(
-				signing.KindProvider,
-				"the signing service did not say in time whether it accepts our PIN",
-			).Because(
-				ctx.Err(),
-			).Retryable(
-				0,
-			)
+			return nil, fail(signing.KindProvider, "the signing service did not say in time whether it accepts our PIN").
+				Because(ctx.Err()).Retryable(0)
 		}
 		unlock = func() { <-g.trying }
 		if g.accepts(secret) { // another call was accepted meanwhile
@@ -124,12 +118,8 @@ func (g *guard) turn(ctx context.Context) (time.Time, *failure) {
 	at := time.Unix(step*int64(totpStep/time.Second), 0)
 	if end, ok := ctx.Deadline(); ok && at.After(end) {
 		g.mu.Unlock()
-		return at, fail(
-			signing.KindProvider,
-			"other calls use the one-time passwords of the time left",
-		).Retryable(
-			at.Sub(now),
-		)
+		return at, fail(signing.KindProvider, "other calls use the one-time passwords of the time left").
+			Retryable(at.Sub(now))
 	}
 	g.step, g.turnAt = step, now.Add(at.Sub(now))
 	g.mu.Unlock()

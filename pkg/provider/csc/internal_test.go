@@ -28,20 +28,22 @@ import (
 // TestTOTP uses the last six digits of the vectors in RFC 6238 appendix B.
 func TestTOTP(t *testing.T) {
 	const secret = "GEZD GNBV-GY3TQOJQGEZDGNBVGY3TQOJQ====" // 12345678901234567890
-	for at, want := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037"} {
+	for at, want := range map[int64]string{
+		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037",
+	} {
 		if got, err := totp(secret, time.Unix(at, 0)); err != nil || got != want {
 			t.Errorf("totp at %d = %q, %v; want %q", at, got, err, want)
 		}
 	}
 	// The same key in both alphabets of base64, and a key that can only be base64.
-	for _, text := range []string{"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA", "gezdgnbvgy3tqojqgezdgnbvgy3tqojq"} {
+	for _, text := range []string{
+		"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA", "gezdgnbvgy3tqojqgezdgnbvgy3tqojq",
+	} {
 		if got, err := totp(text, time.Unix(59, 0)); err != nil || got != "287082" {
 			t.Errorf("totp of %s = %q, %v; want 287082", text, got, err)
 		}
 	}
-	if key, err := totpKey(
-		"RDXYgV9qju-6_7GnMf1vCbKexXVJmUVr-86Wq_8aIGg=",
-	); err != nil || len(key) != 32 ||
+	if key, err := totpKey("RDXYgV9qju-6_7GnMf1vCbKexXVJmUVr-86Wq_8aIGg="); err != nil || len(key) != 32 ||
 		key[0] != 0x44 {
 		t.Errorf("key of 32 bytes in base64url = %x, %v", key, err)
 	}
@@ -165,8 +167,10 @@ func TestIsVersion1(t *testing.T) {
 		specs, base string
 		want        bool
 	}{
-		{"1.0.4.0", "https://x/csc/v2", true}, {"v1.0.4.0", "https://x/api", true}, {" V1.0.3.0 ", "https://x/api", true}, {"0.1.7.9", "https://x", true},
-		{"1", "https://x", true}, {"2.0.0.2", "https://x/csc/v1", false}, {"v2.1", "https://x/csc/v1", false}, {"10.0", "https://x", false},
+		{"1.0.4.0", "https://x/csc/v2", true}, {"v1.0.4.0", "https://x/api", true}, {" V1.0.3.0 ", "https://x/api", true},
+		{"0.1.7.9", "https://x", true},
+		{"1", "https://x", true}, {"2.0.0.2", "https://x/csc/v1", false}, {"v2.1", "https://x/csc/v1", false},
+		{"10.0", "https://x", false},
 		{"", "https://x/csc/v1", true}, {"", "https://x/csc/v0", true}, {"", "https://x/csc/v2", false},
 	} {
 		if got := isVersion1(c.specs, c.base); got != c.want {
@@ -399,13 +403,18 @@ func TestValidate(t *testing.T) {
 		{URL: "https://simulated.invalid/csc/v2", ClientID: "a", ClientSecretFile: "b"},
 		{URL: "https://simulated.invalid", AuthType: "external"},
 		{URL: "https://simulated.invalid", AuthType: "basic", Username: "a", PasswordFile: "b"},
-		{URL: "https://simulated.invalid", AuthType: "oauth2", GrantType: "password", ClientID: "public", Username: "a", PasswordFile: "b", ClientAuth: "form"},
+		{
+			URL: "https://simulated.invalid", AuthType: "oauth2", GrantType: "password", ClientID: "public", Username: "a",
+			PasswordFile: "b", ClientAuth: "form",
+		},
 	} {
 		if bad := good.Validate(); bad != nil || good.CheckIdentity() != nil {
 			t.Errorf("Validate of %+v = %v, %v, want nothing", good, bad, good.CheckIdentity())
 		}
 	}
-	for _, missing := range []Settings{{AuthType: "oauth2"}, {AuthType: "basic"}, {TokenURL: "https://simulated.invalid/token"}, {GrantType: "password"}} {
+	for _, missing := range []Settings{
+		{AuthType: "oauth2"}, {AuthType: "basic"}, {TokenURL: "https://simulated.invalid/token"}, {GrantType: "password"},
+	} {
 		if missing.CheckIdentity() == nil {
 			t.Errorf("CheckIdentity of %+v wants no client id", missing)
 		}

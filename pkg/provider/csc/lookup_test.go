@@ -54,9 +54,7 @@ func TestPagesOfCredentials(t *testing.T) {
 					return
 				}
 				_, err := p.Credential(t.Context())
-				if e := signing.AsError(
-					err,
-				); e == nil || e.Kind != signing.KindConfiguration ||
+				if e := signing.AsError(err); e == nil || e.Kind != signing.KindConfiguration ||
 					!strings.Contains(e.Detail, c.want) {
 					t.Errorf(
 						"Credential of %d in pages of %d = %v, want a configuration fault that says %q",

@@ -73,11 +73,7 @@ func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
 			return "", fail(
 				signing.KindProvider,
 				"the signing service gave no access token in time",
-			).Because(
-				ctx.Err(),
-			).Retryable(
-				0,
-			)
+			).Because(ctx.Err()).Retryable(0)
 		}
 	}
 	defer func() { <-t.busy }()

@@ -146,9 +146,18 @@ func TestThreeTokenCallsASecond(t *testing.T) {
 	}{
 		{"wrong secret", "wrong", nil, false, 5},
 		{"tokens revoked all the time", service.ClientSecret, nil, true, 15},
-		{"every token refused", service.ClientSecret, &service.Fault{Endpoint: "credentials/list", Rudeness: service.ExpiredToken}, false, 15},
-		{"token endpoint fails", service.ClientSecret, &service.Fault{Endpoint: "token", Rudeness: service.ErrorBefore}, false, 15},
-		{"token endpoint cuts connections", service.ClientSecret, &service.Fault{Endpoint: "token", Rudeness: service.CutBefore}, false, 15},
+		{
+			"every token refused", service.ClientSecret,
+			&service.Fault{Endpoint: "credentials/list", Rudeness: service.ExpiredToken}, false, 15,
+		},
+		{
+			"token endpoint fails", service.ClientSecret, &service.Fault{Endpoint: "token", Rudeness: service.ErrorBefore},
+			false, 15,
+		},
+		{
+			"token endpoint cuts connections", service.ClientSecret,
+			&service.Fault{Endpoint: "token", Rudeness: service.CutBefore}, false, 15,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -98,15 +98,17 @@ func TestOpenRefuses(t *testing.T) {
 		change func(c *Config)
 		want   string
 	}{
-		"no token named":   {func(c *Config) { c.TokenLabel = "" }, "no token label"},
-		"no key named":     {func(c *Config) { c.KeyLabel = "" }, "no key label"},
-		"other token":      {func(c *Config) { c.TokenLabel = "other" }, "no such token"},
-		"other serial":     {func(c *Config) { c.TokenSerial = "other" }, "no such token"},
-		"other key":        {func(c *Config) { c.KeyLabel = "other" }, "0 keys"},
-		"two keys":         {func(c *Config) { c.KeyLabel = "twice" }, "2 keys"},
-		"no certificate":   {func(c *Config) { c.KeyLabel = "lonely" }, "name a certificate file"},
-		"missing file":     {func(c *Config) { c.CertificateFile = "/nowhere.pem" }, "no such file"},
-		"other's file":     {func(c *Config) { c.CertificateFile = chainFile(t, hsm.chain["p256"]...) }, "not the one in the token"},
+		"no token named": {func(c *Config) { c.TokenLabel = "" }, "no token label"},
+		"no key named":   {func(c *Config) { c.KeyLabel = "" }, "no key label"},
+		"other token":    {func(c *Config) { c.TokenLabel = "other" }, "no such token"},
+		"other serial":   {func(c *Config) { c.TokenSerial = "other" }, "no such token"},
+		"other key":      {func(c *Config) { c.KeyLabel = "other" }, "0 keys"},
+		"two keys":       {func(c *Config) { c.KeyLabel = "twice" }, "2 keys"},
+		"no certificate": {func(c *Config) { c.KeyLabel = "lonely" }, "name a certificate file"},
+		"missing file":   {func(c *Config) { c.CertificateFile = "/nowhere.pem" }, "no such file"},
+		"other's file": {
+			func(c *Config) { c.CertificateFile = chainFile(t, hsm.chain["p256"]...) }, "not the one in the token",
+		},
 		"ECDSA with RSA":   {func(c *Config) { c.Algorithm = signing.ECDSA }, "does not fit"},
 		"PSS with ECDSA":   {func(c *Config) { c.KeyLabel, c.Algorithm = "p256", signing.RSAPSS }, "does not fit"},
 		"SHA-1":            {func(c *Config) { c.Hash = crypto.SHA1 }, "hash"},
@@ -290,9 +292,7 @@ func TestCloseWhileConnecting(t *testing.T) {
 	if err := <-ended; !errors.Is(err, errClosed) {
 		t.Errorf("Sign = %v, want %v", err, errClosed)
 	}
-	if _, err := hsm.module.ctx.GetSessionInfo(
-		late.sessions[0],
-	); !errors.Is(
+	if _, err := hsm.module.ctx.GetSessionInfo(late.sessions[0]); !errors.Is(
 		err,
 		pkcs11.Error(pkcs11.CKR_SESSION_HANDLE_INVALID),
 	) {

@@ -61,7 +61,10 @@ func TestMain(m *testing.M) {
 }
 
 func libraryPath() string {
-	for _, path := range []string{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so"} {
+	for _, path := range []string{
+		"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+		"/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so",
+	} {
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}
@@ -160,9 +163,7 @@ func storeCertificates(keys map[string]crypto.Signer, ids map[string]byte) error
 	}
 	now := time.Now()
 	root := &x509.Certificate{
-		SerialNumber: big.NewInt(
-			1,
-		),
+		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "test root"},
 		NotBefore:             now.Add(-time.Hour),
 		NotAfter:              now.Add(time.Hour),
@@ -178,13 +179,11 @@ func storeCertificates(keys map[string]crypto.Signer, ids map[string]byte) error
 	}
 	for label, key := range keys {
 		leaf := &x509.Certificate{
-			SerialNumber: big.NewInt(
-				now.UnixNano(),
-			),
-			Subject:   pkix.Name{CommonName: label},
-			NotBefore: root.NotBefore,
-			NotAfter:  root.NotAfter,
-			KeyUsage:  x509.KeyUsageContentCommitment,
+			SerialNumber: big.NewInt(now.UnixNano()),
+			Subject:      pkix.Name{CommonName: label},
+			NotBefore:    root.NotBefore,
+			NotAfter:     root.NotAfter,
+			KeyUsage:     x509.KeyUsageContentCommitment,
 		}
 		if leaf, err = certify(leaf, root, key.Public(), caKey); err != nil {
 			return err
@@ -220,10 +219,7 @@ func store(cert *x509.Certificate, id []byte) error {
 		return err
 	}
 	_, err = ctx.CreateObject(s, []*pkcs11.Attribute{
-		pkcs11.NewAttribute(
-			pkcs11.CKA_CLASS,
-			pkcs11.CKO_CERTIFICATE,
-		),
+		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE),
 		pkcs11.NewAttribute(pkcs11.CKA_CERTIFICATE_TYPE, pkcs11.CKC_X_509),
 		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
 		pkcs11.NewAttribute(pkcs11.CKA_ID, id),

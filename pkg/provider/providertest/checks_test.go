@@ -138,16 +138,20 @@ func TestWrongProvidersFail(t *testing.T) {
 		check string
 		spoil func(f *fake)
 	}{
-		"no name":      {"credential", func(f *fake) { f.credential.Name = "" }},
-		"no batch":     {"credential", func(f *fake) { f.credential.MaxBatch = 0 }},
-		"no chain":     {"credential", func(f *fake) { f.credential.Chain = nil }},
-		"wrong chain":  {"credential", func(f *fake) { f.credential.Chain = append(f.credential.Chain, &x509.Certificate{}) }},
+		"no name":  {"credential", func(f *fake) { f.credential.Name = "" }},
+		"no batch": {"credential", func(f *fake) { f.credential.MaxBatch = 0 }},
+		"no chain": {"credential", func(f *fake) { f.credential.Chain = nil }},
+		"wrong chain": {
+			"credential", func(f *fake) { f.credential.Chain = append(f.credential.Chain, &x509.Certificate{}) },
+		},
 		"SHA-1":        {"credential", func(f *fake) { f.credential.Hash = crypto.SHA1 }},
 		"wrong alg":    {"credential", func(f *fake) { f.credential.Algorithm = signing.RSAPSS }},
 		"name changes": {"credential", func(f *fake) { f.renamed = true }},
 		"wrong value":  {"one digest", always(func(v [][]byte) [][]byte { v[0][9] ^= 1; return v })},
 		"no value":     {"one digest", always(func([][]byte) [][]byte { return nil })},
-		"order":        {"full batch in order", always(func(v [][]byte) [][]byte { v[0], v[len(v)-1] = v[len(v)-1], v[0]; return v })},
+		"order": {
+			"full batch in order", always(func(v [][]byte) [][]byte { v[0], v[len(v)-1] = v[len(v)-1], v[0]; return v }),
+		},
 		"one too few":  {"full batch in order", always(func(v [][]byte) [][]byte { return v[:len(v)-1] })},
 		"one too many": {"full batch in order", always(func(v [][]byte) [][]byte { return append(v, v[0]) })},
 		"signs twice": {"one digest", func(f *fake) {

@@ -56,14 +56,8 @@ func (a *account) lock(ctx context.Context) *failure {
 	case a.busy <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fail(
-			signing.KindProvider,
-			"the tokens of the SAFE account were not there in time",
-		).Because(
-			ctx.Err(),
-		).Retryable(
-			0,
-		)
+		return fail(signing.KindProvider, "the tokens of the SAFE account were not there in time").
+			Because(ctx.Err()).Retryable(0)
 	}
 }
 

@@ -83,9 +83,7 @@ func classify(status int, code, text string) *failure {
 		return fail(
 			signing.KindProviderCredentials,
 			"the tokens of the SAFE account have ended; its owner has to consent again",
-		).Can(
-			renewToken,
-		)
+		).Can(renewToken)
 	case says("signaturelimit"):
 		return fail(signing.KindProviderAccount, "the SAFE account has no signatures left")
 	case status == http.StatusUnauthorized:

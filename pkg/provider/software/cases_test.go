@@ -73,11 +73,7 @@ func TestOddFilesOpen(t *testing.T) {
 				(len(lines()) != 1 || !strings.Contains(lines()[0], "WARNING") || !strings.Contains(lines()[0], c.warning)) {
 				t.Errorf("logged %q, want one WARNING with %s", lines(), c.warning)
 			}
-			if _, err := OpenPKCS12(
-				filepath.Join("testdata", name+".p12"),
-				"wrong",
-				o,
-			); err == nil ||
+			if _, err := OpenPKCS12(filepath.Join("testdata", name+".p12"), "wrong", o); err == nil ||
 				!strings.Contains(err.Error(), "password is wrong") {
 				t.Errorf("OpenPKCS12 with a wrong password = %v, want that it is wrong", err)
 			}

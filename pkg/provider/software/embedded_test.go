@@ -198,9 +198,7 @@ func TestEmbeddedRenewalFails(t *testing.T) {
 			t.Errorf("Credential = %v, %v; want the old one", c, err)
 		}
 		time.Sleep(2 * time.Hour)
-		if c, err := p.Credential(
-			t.Context(),
-		); err != nil ||
+		if c, err := p.Credential(t.Context()); err != nil ||
 			signing.KindOf(c.CheckValidity(time.Now())) != signing.KindCertificate {
 			t.Errorf("Credential after its end = %v, %v, want the expired one", c, err)
 		}

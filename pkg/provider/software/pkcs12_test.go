@@ -28,10 +28,7 @@ func TestPKCS12Chain(t *testing.T) {
 	for _, cert := range c.Chain {
 		names = append(names, strings.Fields(cert.Subject.CommonName)[0])
 	}
-	if got, want := strings.Join(
-		names,
-		" ",
-	), "signer intermediate Embedded"; got != want || c.Name != "seal" ||
+	if got, want := strings.Join(names, " "), "signer intermediate Embedded"; got != want || c.Name != "seal" ||
 		p.CAFile() != "" {
 		t.Errorf("chain = %s, name %s, CA file %q; want %s, seal, none", got, c.Name, p.CAFile(), want)
 	}
@@ -69,7 +66,8 @@ func TestPKCS12Refused(t *testing.T) {
 		"ECDSA with RSA": {good, password, Options{Algorithm: signing.ECDSA}, "does not fit"},
 		"SHA-1":          {good, password, Options{Hash: crypto.SHA1}, "not supported"},
 		"key encipherment": {
-			pkcs12File(t, testRSA(2048), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), password, Options{}, "key usage",
+			pkcs12File(t, testRSA(2048), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), password,
+			Options{}, "key usage",
 		},
 	} {
 		_, err := OpenPKCS12(c.path, c.password, c.o)

@@ -102,14 +102,8 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 	workers.Wait()
 	for i, err := range failures {
 		if err != nil {
-			return nil, signing.Errorf(
-				signing.KindProvider,
-				"the local key did not sign",
-			).Because(
-				fmt.Errorf("sign digest %d: %w", i, err),
-			).Retryable(
-				0,
-			)
+			return nil, signing.Errorf(signing.KindProvider, "the local key did not sign").
+				Because(fmt.Errorf("sign digest %d: %w", i, err)).Retryable(0)
 		}
 	}
 	return values, nil

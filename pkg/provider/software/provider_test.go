@@ -100,7 +100,9 @@ func TestSignIsAllOrNothing(t *testing.T) {
 }
 
 func TestCredentialHash(t *testing.T) {
-	for key, want := range map[KeyType]crypto.Hash{RSA2048: crypto.SHA256, P256: crypto.SHA256, P384: crypto.SHA384, P521: crypto.SHA512} {
+	for key, want := range map[KeyType]crypto.Hash{
+		RSA2048: crypto.SHA256, P256: crypto.SHA256, P384: crypto.SHA384, P521: crypto.SHA512,
+	} {
 		p, err := OpenEmbedded(t.TempDir(), logr.Discard(), EmbeddedOptions{Key: key})
 		if err != nil {
 			t.Fatal(err)
