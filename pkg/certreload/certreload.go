@@ -100,7 +100,7 @@ func (r *Reloader) Start(ctx context.Context) error {
 		changed, err := r.reload()
 		switch {
 		case err != nil:
-			log.Error(err, "certificate refused; the last good one stays in force")
+			log.Error(err, "could not use the new certificate; the last good one stays in use")
 		case changed:
 			log.Info("certificate reloaded", "notAfter", r.NotAfter())
 		}

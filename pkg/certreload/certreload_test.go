@@ -98,7 +98,7 @@ func TestReload(t *testing.T) {
 	}
 	cert, key = servertest.SelfSigned(t, "two")
 	f.write(f.cert, cert)
-	await(t, lines, "certificate refused")
+	await(t, lines, "could not use the new certificate")
 	if got := served(t, address); got != "one" {
 		t.Errorf("served certificate between the two writes = %q, want one", got)
 	}

@@ -97,7 +97,7 @@ func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time)
 		return nil, time.Time{}, err
 	}
 	if !bytes.Equal(crl.RawIssuer, issuer.RawSubject) {
-		return nil, time.Time{}, errors.New("the list is another issuer's")
+		return nil, time.Time{}, errors.New("the CRL is from another issuer")
 	}
 	if err := crl.CheckSignatureFrom(issuer); err != nil {
 		return nil, time.Time{}, err
@@ -127,7 +127,7 @@ func (l *list) judge(cert *x509.Certificate) error {
 
 // lists reports whether a CertificateList (RFC 5280 5.1) contains a serial number.
 func lists(der []byte, serial *big.Int) (bool, error) {
-	malformed := errors.New("the list is malformed")
+	malformed := errors.New("the CRL is malformed")
 	in := cryptobyte.String(der)
 	var outer, tbs, revoked cryptobyte.String
 	if !in.ReadASN1(&outer, cbasn1.SEQUENCE) || !outer.ReadASN1(&tbs, cbasn1.SEQUENCE) || !tbs.SkipOptionalASN1(cbasn1.INTEGER) ||

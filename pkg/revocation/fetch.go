@@ -56,7 +56,7 @@ func checkURL(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || len(address) > maxURLBytes || u.Host == "" || u.User != nil ||
 		u.Scheme != "http" && u.Scheme != "https" {
-		return errors.New("the address is not one of http or https")
+		return errors.New("the address is not an http or https URL")
 	}
 	return nil
 }

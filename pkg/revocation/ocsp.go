@@ -93,14 +93,14 @@ func responderOf(r *ocsp.Response, issuer *x509.Certificate, now time.Time) (*x5
 		return nil, r.CheckSignatureFrom(issuer)
 	}
 	if !bytes.Equal(c.RawIssuer, issuer.RawSubject) || c.CheckSignatureFrom(issuer) != nil {
-		return nil, errors.New("the responder's certificate is not by the issuer")
+		return nil, errors.New("the responder's certificate was not issued by the certificate's issuer")
 	}
 	purpose := false
 	for _, u := range c.ExtKeyUsage {
 		purpose = purpose || u == x509.ExtKeyUsageOCSPSigning
 	}
 	if !purpose || c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return nil, errors.New("the responder's certificate is not one for OCSP")
+		return nil, errors.New("the responder's certificate is not for OCSP")
 	}
 	if now.Before(c.NotBefore.Add(-maxSkew)) || now.After(c.NotAfter) {
 		return nil, errors.New("the responder's certificate is not valid now")
@@ -115,9 +115,9 @@ func fresh(this, next, now time.Time) (until time.Time, err error) {
 	}
 	switch {
 	case this.After(now.Add(maxSkew)):
-		return next, errors.New("it is from the future")
+		return next, errors.New("its time is in the future")
 	case !next.After(now):
-		return next, errors.New("it is out of date")
+		return next, errors.New("it has expired")
 	}
 	return next, nil
 }

@@ -25,7 +25,7 @@ func readScope(crl *x509.RevocationList) (s scope, err error) {
 				return s, err
 			}
 		case e.Critical && !e.Id.Equal(oidAuthorityKeyID):
-			return s, errors.New("the list has an extension that is not understood")
+			return s, errors.New("the CRL has an unknown critical extension")
 		}
 	}
 	return s, nil
@@ -35,7 +35,7 @@ func readScope(crl *x509.RevocationList) (s scope, err error) {
 // onlyContainsCACerts, [3] onlySomeReasons, [4] indirectCRL, [5] onlyContainsAttributeCerts. A CRL
 // with one of the last three does not contain enough information.
 func parseScope(der []byte) (scope, error) {
-	malformed := errors.New("the list's distribution point is malformed")
+	malformed := errors.New("the CRL's distribution point is malformed")
 	var s scope
 	in := cryptobyte.String(der)
 	var body, point cryptobyte.String
@@ -47,7 +47,7 @@ func parseScope(der []byte) (scope, error) {
 	if has {
 		var names, uri cryptobyte.String
 		if !point.ReadASN1(&names, cbasn1.Tag(0).ContextSpecific().Constructed()) {
-			return s, errors.New("the list's distribution point has no full name")
+			return s, errors.New("the CRL's distribution point has no full name")
 		}
 		s.points = []string{}
 		for !names.Empty() {
@@ -73,7 +73,7 @@ func parseScope(der []byte) (scope, error) {
 		case tag == cbasn1.Tag(2).ContextSpecific():
 			s.onlyCAs = set
 		case tag == cbasn1.Tag(3).ContextSpecific() || set:
-			return s, errors.New("the list is partial, indirect or one of attribute certificates")
+			return s, errors.New("the CRL is partial, indirect or for attribute certificates")
 		}
 	}
 	return s, nil
@@ -83,7 +83,7 @@ func parseScope(der []byte) (scope, error) {
 // in the CRL.
 func (s scope) covers(cert *x509.Certificate) error {
 	if s.onlyUsers && cert.IsCA || s.onlyCAs && !cert.IsCA {
-		return errors.New("the list is about other kinds of certificates")
+		return errors.New("the CRL covers other kinds of certificates")
 	}
 	if s.points == nil {
 		return nil
@@ -95,5 +95,5 @@ func (s scope) covers(cert *x509.Certificate) error {
 			}
 		}
 	}
-	return errors.New("the list is another distribution point's")
+	return errors.New("the CRL belongs to another distribution point")
 }

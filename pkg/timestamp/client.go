@@ -174,7 +174,7 @@ func (c *Client) ask(ctx context.Context, a *authority, q *query) (token []byte,
 		// Store the request before it is sent. After a crash it is better to count one request too many
 		// than one too few.
 		if err := c.budgets.save(c.authorities); err != nil {
-			c.cfg.Log.Error(err, "store timestamp budget", "authority", a.name)
+			c.cfg.Log.Error(err, "could not store the timestamp budget", "authority", a.name)
 		}
 	}
 	token, err = c.request(ctx, a, q)

@@ -87,8 +87,8 @@ func TestOddAuthority(t *testing.T) {
 		"tsaexpired":   "the certificate was not valid at the time stated",
 		"noess":        "there is no signing-certificate attribute",
 		"nocerts":      "the signing certificate is missing",
-		"badnonce":     "the token has another nonce or none",
-		"nononce":      "the token has another nonce or none",
+		"badnonce":     "the token's nonce is missing or wrong",
+		"nononce":      "the token's nonce is missing or wrong",
 		"imprint_sha1": "it is over another digest",
 		"skew10m":      "is too far from ours",
 	} {

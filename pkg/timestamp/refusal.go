@@ -110,7 +110,7 @@ func parseResponse(body []byte) ([]byte, error) {
 		return nil, refusedWith(code, status)
 	}
 	if response.Empty() {
-		return nil, errors.New("the answer is granted, but holds no token")
+		return nil, errors.New("the answer is granted but contains no token")
 	}
 	return response, nil
 }

@@ -75,10 +75,10 @@ func (c *Client) check(token []byte, a *authority, q *query, nonce *big.Int, ask
 		return err
 	}
 	if t.Nonce == nil || t.Nonce.Cmp(nonce) != 0 {
-		return errors.New("the token has another nonce or none")
+		return errors.New("the token's nonce is missing or wrong")
 	}
 	if len(a.Policy) > 0 && !t.Policy.Equal(a.Policy) {
-		return fmt.Errorf("the token is of policy %v, not of that asked for", t.Policy)
+		return fmt.Errorf("the token has the policy %v, which was not requested", t.Policy)
 	}
 	if t.Time.Before(asked.Add(-c.cfg.MaxSkew)) || t.Time.After(time.Now().Add(c.cfg.MaxSkew)) {
 		return fmt.Errorf("the token's time %s is too far from ours", t.Time.UTC().Format(time.RFC3339))

@@ -207,7 +207,7 @@ func makeKey(kind KeyKind, seed Seed) (k crypto.Signer, err error) {
 	case kind == ECDSAP384:
 		k, err = (&Authority{seed: seed}).ecdsaKey(elliptic.P384(), purpose)
 	default:
-		return nil, fmt.Errorf("no such kind of key: %q", kind)
+		return nil, fmt.Errorf("unknown kind of key %q", kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make key: %w", err)

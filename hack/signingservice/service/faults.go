@@ -103,7 +103,7 @@ type Fault struct {
 
 func (f Fault) check() error {
 	if !slices.Contains(Rudenesses(), f.Rudeness) {
-		return fmt.Errorf("no such rudeness: %q", f.Rudeness)
+		return fmt.Errorf("unknown rudeness %q", f.Rudeness)
 	}
 	if f.Chance < 0 || f.Chance > 1 {
 		return fmt.Errorf("chance %v is not between 0 and 1", f.Chance)

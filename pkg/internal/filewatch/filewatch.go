@@ -95,7 +95,7 @@ func folderSet(files []string) []string {
 func (f *folders) open() {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		f.log.Error(err, "no file notifications; only polling")
+		f.log.Error(err, "file notifications are not available; files are polled")
 		return
 	}
 	f.watcher = w
@@ -110,7 +110,7 @@ func (f *folders) add() {
 	}
 	for _, p := range f.paths {
 		if err := f.watcher.Add(p); err != nil {
-			f.log.V(1).Info("cannot watch a folder; polling it", "folder", p, "reason", err.Error())
+			f.log.V(1).Info("could not watch a folder; it is polled", "folder", p, "reason", err.Error())
 		}
 	}
 }

@@ -62,7 +62,7 @@ func Lost[H any](service string, err error, signs bool) *Failure[H] {
 	}
 	var open *outbound.OpenError
 	if errors.As(err, &open) {
-		return New[H](signing.KindProvider, "%s has failed lately and is given a rest", service).
+		return New[H](signing.KindProvider, "%s failed recently and is not called for a while", service).
 			Because(err).Retryable(open.RetryAfter)
 	}
 	f := New[H](signing.KindProvider, "%s did not answer", service).Because(err).Retryable(0)

@@ -105,15 +105,15 @@ func (d *discovery) access(base string, info infoAnswer) (tokenPlace, string, *f
 		kind = authBasic
 	default:
 		return tokenPlace{}, "", fail(signing.KindConfiguration,
-			"tokenURL: is needed, since the signing service does not say where its tokens come from")
+			"tokenURL: is needed, because the signing service does not say where its tokens come from")
 	}
 	switch {
 	case kind == authOAuth2 && !d.identified:
 		return tokenPlace{}, "", fail(signing.KindConfiguration,
-			"clientID: is needed, since the signing service wants an OAuth2 token")
+			"clientID: is needed, because the signing service wants an OAuth2 token")
 	case kind == authBasic && !d.identified && d.set.Username == "":
 		return tokenPlace{}, "", fail(signing.KindConfiguration,
-			"username: is needed, since the signing service wants a login")
+			"username: is needed, because the signing service wants a login")
 	case kind == authBasic:
 		return login, kind, nil
 	}

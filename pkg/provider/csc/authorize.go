@@ -146,7 +146,7 @@ func (z *authorizer) secret(
 	case err != nil:
 		return "", fail(signing.KindConfiguration, "%s: cannot be read", setting).Because(err)
 	case v == "" && n == wanted:
-		return "", fail(signing.KindConfiguration, "%s: is needed, since the credential asks for it", setting)
+		return "", fail(signing.KindConfiguration, "%s: is needed, because the credential asks for it", setting)
 	}
 	return v, nil
 }
@@ -214,7 +214,7 @@ func totpKey(secret string) ([]byte, error) {
 // token with the scope credential for these hashes, and this token replaces the SAD.
 func (z *authorizer) authorizeByToken(ctx context.Context, s *state, call signing.Call) (string, *failure) {
 	if s.at.tokens.url == "" || s.at.tokens.login {
-		return "", fail(signing.KindConfiguration, "tokenURL: is needed, since the credential is authorised by OAuth2")
+		return "", fail(signing.KindConfiguration, "tokenURL: is needed, because the credential is authorised by OAuth2")
 	}
 	texts := make([]string, len(call.Digests))
 	for i, d := range call.Digests {

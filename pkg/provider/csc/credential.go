@@ -88,7 +88,7 @@ func (r *reader) cache() *fresh.Value[*state] {
 				return ok
 			}
 			ok = ok && signing.AsError(err).Retry
-			r.log.Info("credential could not be refreshed", "credential", r.name, "old one is used", ok, "reason", err.Error())
+			r.log.Info("could not refresh the credential", "credential", r.name, "staleIsUsed", ok, "reason", err.Error())
 			return ok
 		},
 	})

@@ -106,7 +106,7 @@ func (d *discovery) findTokens(ctx context.Context, base string, info infoAnswer
 	}
 	return tokenPlace{}, fail(
 		signing.KindConfiguration,
-		"tokenURL: is needed, since the signing service does not say where its tokens come from",
+		"tokenURL: is needed, because the signing service does not say where its tokens come from",
 	)
 }
 
@@ -130,7 +130,7 @@ func (d *discovery) trusted(address string) (tokenPlace, *failure) {
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && plain) {
 		return tokenPlace{}, fail(
 			signing.KindConfiguration,
-			"tokenURL: is needed, since the signing service names a place for our secret that is not https",
+			"tokenURL: is needed, because the signing service names a token endpoint that is not https",
 		).Because(fmt.Errorf("it named %q", remotefault.Text(address)))
 	}
 	return tokenPlace{url: address}, nil
@@ -159,7 +159,7 @@ func (d *discovery) issuerTokens(ctx context.Context, issuer string) (tokenPlace
 	if strings.TrimRight(metadata.Issuer, "/") != strings.TrimRight(issuer, "/") {
 		return tokenPlace{}, fail(
 			signing.KindConfiguration,
-			"tokenURL: is needed, since the authorization server's metadata is somebody else's",
+			"tokenURL: is needed, because the authorization server's metadata names another issuer",
 		)
 	}
 	return d.trusted(metadata.TokenEndpoint)

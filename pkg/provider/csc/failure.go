@@ -139,7 +139,7 @@ func classify(status int, code, text string) *failure {
 		return fail(signing.KindConfiguration, "the signing service does not offer this at its configured URL").
 			Can(askOtherPlace)
 	case status >= 300 && status < 400:
-		return fail(signing.KindConfiguration, "the signing service sends us to another address").Can(askOtherPlace)
+		return fail(signing.KindConfiguration, "the signing service redirects to another address").Can(askOtherPlace)
 	case status == http.StatusUnauthorized, code == "invalid_token", code == "expired_token":
 		return fail(signing.KindProviderCredentials, "the signing service does not accept our access token").Can(renewToken)
 	case code == "invalid_pin",
@@ -162,7 +162,7 @@ func classify(status int, code, text string) *failure {
 		return fail(signing.KindProvider, "the signing service does not accept its own authorisation").
 			Retryable(0).Can(renewSAD)
 	case says("too high"):
-		return fail(signing.KindProvider, "the signing service takes fewer signatures at a time").Can(readAgain)
+		return fail(signing.KindProvider, "the signing service accepts fewer signatures in one call").Can(readAgain)
 	case says("credentialid", "signalgo", "hashalgo", "operationmode"):
 		return fail(signing.KindConfiguration, "the signing service does not accept the configured credential or algorithm").
 			Can(readAgain)

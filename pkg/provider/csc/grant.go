@@ -139,7 +139,7 @@ func (t *tokenEndpoint) grant(
 // inPace waits until the rate limit allows a token call.
 func (t *tokenEndpoint) inPace(ctx context.Context) *failure {
 	if err := t.pace.Wait(ctx); err != nil {
-		return fail(signing.KindProvider, "the signing service gave no access token in time").Because(err).Retryable(0)
+		return fail(signing.KindProvider, "the signing service did not return an access token in time").Because(err).Retryable(0)
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (t *tokenEndpoint) request(
 	}
 	if err := json.Unmarshal(answer.Body, &a); err != nil {
 		// The cause might quote the token.
-		return a, unreadable(errors.New("token answer is not the JSON it should be"), false)
+		return a, unreadable(errors.New("token answer is not JSON of the expected form"), false)
 	}
 	if a.AccessToken == "" || strings.ContainsAny(a.AccessToken, "\r\n") {
 		return a, unreadable(errors.New("token answer has no usable access_token"), false)

@@ -118,7 +118,7 @@ func (g *guard) turn(ctx context.Context) (time.Time, *failure) {
 	at := time.Unix(step*int64(totpStep/time.Second), 0)
 	if end, ok := ctx.Deadline(); ok && at.After(end) {
 		g.mu.Unlock()
-		return at, fail(signing.KindProvider, "other calls use the one-time passwords of the time left").
+		return at, fail(signing.KindProvider, "other calls use all one-time passwords before the deadline").
 			Retryable(at.Sub(now))
 	}
 	g.step, g.turnAt = step, now.Add(at.Sub(now))

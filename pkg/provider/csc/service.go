@@ -99,7 +99,7 @@ func (c *client) exchange(r *http.Request, m method, out any) (int, *failure) {
 	}
 	if err := json.Unmarshal(a.Body, out); err != nil {
 		if m.name == methodAuthorize.name || m.name == methodCheck.name {
-			err = errors.New("not the JSON it should be") // the cause might quote activation data
+			err = errors.New("not JSON of the expected form") // the cause might quote activation data
 		}
 		return a.Status, unreadable(fmt.Errorf("read answer of %s: %w", m.name, err), m.signs)
 	}

@@ -87,7 +87,7 @@ func (g *signer) await(ctx context.Context, s *state, call signing.Call, handle 
 	if call.Note != nil {
 		// Wait for the paid signatures even if the handle could not be stored.
 		if err := call.Note(ctx, handle); err != nil {
-			g.log.Error(err, "responseID could not be noted", "call", call.ID, "credential", g.name)
+			g.log.Error(err, "could not record the responseID", "call", call.ID, "credential", g.name)
 		}
 	}
 	if err := pace.Pause(ctx, polling.First); err != nil {

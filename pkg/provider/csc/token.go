@@ -72,7 +72,7 @@ func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
 		case <-ctx.Done():
 			return "", fail(
 				signing.KindProvider,
-				"the signing service gave no access token in time",
+				"the signing service did not return an access token in time",
 			).Because(ctx.Err()).Retryable(0)
 		}
 	}

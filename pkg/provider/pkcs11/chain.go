@@ -51,7 +51,7 @@ func (c *connection) checkModulus(cert *x509.Certificate) error {
 		return nil
 	}
 	if new(big.Int).SetBytes(values[0].Value).Cmp(public.N) != 0 {
-		return errors.New("the certificate is of another key than the one in the token")
+		return errors.New("the certificate belongs to another key than the one in the token")
 	}
 	return nil
 }

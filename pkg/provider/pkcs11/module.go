@@ -66,4 +66,4 @@ func (m *Module) findSlot(cfg Config) (uint, error) {
 	return 0, fmt.Errorf("%d tokens have that label: name the serial number too", len(found))
 }
 
-var errNoToken = errors.New("there is no such token")
+var errNoToken = errors.New("no token matches")

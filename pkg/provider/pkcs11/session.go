@@ -100,7 +100,7 @@ func (c *connection) findKey(cfg Config) error {
 	return nil
 }
 
-var errNoKey = errors.New("there is no such key, or more than one")
+var errNoKey = errors.New("no key matches, or more than one")
 
 // number reads a CK_ULONG or CK_BBOOL. They are little-endian on every platform on which cgo runs
 // PKCS #11 modules.

@@ -34,7 +34,7 @@ func (c *Config) validate() error {
 		bad = append(bad, errors.New("no key label or id"))
 	}
 	if c.Hash != crypto.SHA256 && c.Hash != crypto.SHA384 && c.Hash != crypto.SHA512 {
-		bad = append(bad, errors.New("the hash is none of SHA-256, SHA-384 and SHA-512"))
+		bad = append(bad, errors.New("the hash is not SHA-256, SHA-384 or SHA-512"))
 	}
 	const most = 256 // tokens have tens of sessions
 	if c.Sessions > most {

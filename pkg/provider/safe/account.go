@@ -56,7 +56,7 @@ func (a *account) lock(ctx context.Context) *failure {
 	case a.busy <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fail(signing.KindProvider, "the tokens of the SAFE account were not there in time").
+		return fail(signing.KindProvider, "the tokens of the SAFE account were not available in time").
 			Because(ctx.Err()).Retryable(0)
 	}
 }
@@ -150,7 +150,7 @@ func (a *account) renew(
 	if a.isRefused(known.Refresh) {
 		return fail(
 			signing.KindProviderCredentials,
-			"the tokens of the SAFE account have ended; its owner has to consent again",
+			"the tokens of the SAFE account have expired; its owner has to consent again",
 		)
 	}
 	if err := a.pace.Wait(ctx); err != nil {
@@ -198,7 +198,7 @@ func (a *account) reload() *failure {
 	held := a.loaded
 	if err != nil && held { // lost, damaged or encrypted with another key: the tokens in memory replace it
 		a.log.Info(
-			"account file cannot be read, the tokens in memory are kept",
+			"could not read the account file; the tokens in memory stay in use",
 			"file",
 			a.file.set.AccountFile,
 			"reason",
@@ -215,13 +215,13 @@ func (a *account) reload() *failure {
 		return f
 	}
 	if kept.Pair.Access == "" {
-		return fail(signing.KindConfiguration, "tokensFile: is needed, since no tokens are kept for the SAFE account yet")
+		return fail(signing.KindConfiguration, "tokensFile: is needed, because no tokens are stored for the SAFE account yet")
 	}
 	a.mu.Lock()
 	a.now, a.loaded = kept, true
 	a.mu.Unlock()
 	if imported {
-		a.log.Info("tokens of the account were taken over from the tokens file", "file", a.file.set.TokensFile)
+		a.log.Info("imported the tokens of the account from the tokens file", "file", a.file.set.TokensFile)
 	}
 	if imported || err != nil {
 		a.save()
@@ -239,7 +239,7 @@ func (a *account) save() {
 	if err != nil {
 		a.log.Error(
 			err,
-			"tokens of the account could not be stored; if this process ends now, its owner has to consent again",
+			"could not store the tokens of the account; if this process ends now, the owner of the account has to consent again",
 			"file",
 			a.file.set.AccountFile,
 		)

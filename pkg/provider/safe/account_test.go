@@ -180,7 +180,7 @@ func TestLostAccountFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.ExpireSAFEToken()
-		mustSign(t, s, p) // the tokens file cannot help, because it is out of date
+		mustSign(t, s, p) // the tokens file cannot help, because its tokens have expired
 		if err := os.Remove(set.AccountFile); err != nil {
 			t.Errorf("the account file was not written again: %v", err)
 		}

@@ -122,14 +122,14 @@ func (f accountFile) read() (kept stored, err error) {
 		return kept, err
 	}
 	if info.Size() > maxAccountFile {
-		return kept, errors.New("account file is too large to be one")
+		return kept, errors.New("account file is too large")
 	}
 	data, err := os.ReadFile(f.set.AccountFile)
 	if err != nil {
 		return kept, err
 	}
 	if len(data) < len(sealedBy) || string(data[:len(sealedBy)]) != sealedBy {
-		return kept, errors.New("account file is not one of ours, or of a later release")
+		return kept, errors.New("account file has an unknown format, maybe that of a later release")
 	}
 	seal, err := f.cipher()
 	if err != nil {
@@ -137,10 +137,10 @@ func (f accountFile) read() (kept stored, err error) {
 	}
 	text, err := seal.Open(nil, nil, data[len(sealedBy):], []byte(sealedBy))
 	if err != nil {
-		return kept, errors.New("account file was made with another key, or is damaged")
+		return kept, errors.New("account file was encrypted with another key, or is damaged")
 	}
 	if err := json.Unmarshal(text, &kept); err != nil {
-		return kept, errors.New("account file holds no tokens") // the cause might quote them
+		return kept, errors.New("account file contains no tokens") // the cause might quote them
 	}
 	return kept, nil
 }

@@ -82,7 +82,7 @@ func classify(status int, code, text string) *failure {
 	case says("token is expired or has been revoked"):
 		return fail(
 			signing.KindProviderCredentials,
-			"the tokens of the SAFE account have ended; its owner has to consent again",
+			"the tokens of the SAFE account have expired; its owner has to consent again",
 		).Can(renewToken)
 	case says("signaturelimit"):
 		return fail(signing.KindProviderAccount, "the SAFE account has no signatures left")

@@ -89,7 +89,7 @@ func New(c Config) (*Provider, error) {
 				return ok
 			}
 			ok = ok && signing.AsError(err).Retry
-			p.log.Info("credential could not be refreshed", "credential", p.name, "old one is used", ok, "reason", err.Error())
+			p.log.Info("could not refresh the credential", "credential", p.name, "staleIsUsed", ok, "reason", err.Error())
 			return ok
 		},
 	})
@@ -169,7 +169,7 @@ func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 	if len(a.CredentialIDs) != 1 {
 		return "", fail(
 			signing.KindConfiguration,
-			"credentialID: is needed, since the SAFE account has %d credentials",
+			"credentialID: is needed, because the SAFE account has %d credentials",
 			len(a.CredentialIDs),
 		)
 	}
@@ -229,7 +229,7 @@ func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte
 			return nil, f
 		}
 		p.log.Info(
-			"answer of signHash was lost, its values are asked for all the same",
+			"the answer of signHash was lost; its values are fetched anyway",
 			"call",
 			c.ID,
 			"reason",

@@ -59,7 +59,7 @@ func (c *client) do(ctx context.Context, in call, token string) (a answer, statu
 		return a, got.Status, nil
 	}
 	if err := json.Unmarshal(got.Body, &a); err != nil && !in.signs { // only the status of signHash's answer matters
-		return a, got.Status, unreadable(fmt.Errorf("read answer of %s: not the JSON it should be", in.path))
+		return a, got.Status, unreadable(fmt.Errorf("read answer of %s: not JSON of the expected form", in.path))
 	}
 	return a, got.Status, nil
 }
@@ -129,7 +129,7 @@ func (c *client) update(ctx context.Context, refresh string) (pair, *failure) {
 	if id == "" {
 		return pair{}, fail(
 			signing.KindConfiguration,
-			"credentialID: is needed, since the SAFE account's token ended before it was first used",
+			"credentialID: is needed, because the token of the SAFE account expired before its first use",
 		)
 	}
 	a, _, f := c.do(ctx, call{path: "/signatureAccount/updateToken", body: c.body(id)}, refresh)
@@ -139,7 +139,7 @@ func (c *client) update(ctx context.Context, refresh string) (pair, *failure) {
 	case a.NewAccessToken == "" || a.NewRefreshToken == "":
 		return pair{}, unreadable(fmt.Errorf("answer of updateToken has no tokens"))
 	}
-	c.log.Info("tokens of the account were renewed", "credential", c.name)
+	c.log.Info("renewed the tokens of the account", "credential", c.name)
 	return pair{Access: a.NewAccessToken, Refresh: a.NewRefreshToken}, nil
 }
 

@@ -82,7 +82,7 @@ func OpenEmbedded(dir string, log logr.Logger, o EmbeddedOptions) (*Provider, er
 	}
 	p.current.Store(id)
 	log.Info(
-		"WARNING: documents are signed with an embedded development key: these signatures have no legal value",
+		"WARNING: documents are signed with an embedded development key; these signatures have no legal value",
 		"caFile",
 		p.CAFile(),
 	)
@@ -111,7 +111,7 @@ func (p *Provider) renew() {
 		return
 	}
 	if err := p.renewLocked(); err != nil {
-		p.embedded.log.Error(err, "renew embedded certificate")
+		p.embedded.log.Error(err, "could not renew the embedded certificate")
 	}
 }
 
@@ -134,7 +134,7 @@ func (p *Provider) renewLocked() error {
 		return err
 	}
 	p.current.Store(id)
-	p.embedded.log.Info("embedded certificate renewed", "notAfter", m.leaf.NotAfter)
+	p.embedded.log.Info("renewed the embedded certificate", "notAfter", m.leaf.NotAfter)
 	return nil
 }
 

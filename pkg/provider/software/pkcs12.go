@@ -48,7 +48,7 @@ func OpenPKCS12(path, password string, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("open PKCS#12 file %s: %w", path, err)
 	}
 	for _, err := range c.unreadable {
-		o.Log.Info("a certificate of the PKCS#12 file is left out because it cannot be read",
+		o.Log.Info("could not read a certificate of the PKCS#12 file; it is left out",
 			"credential", p.name, "reason", err.Error())
 	}
 	new(certchain.Watch).See(o.Log.WithValues("credential", p.name), chain)
