@@ -91,7 +91,7 @@ func (q *credentialQueue) send(b batch) {
 }
 
 // limit returns how many calls may be in flight. It returns 0 while the credential is read again,
-// and 1 while nothing shows yet that the service signs with its certificate.
+// and 1 while no recent signature value shows that the service signs with its certificate.
 func (q *credentialQueue) limit(now time.Time) int {
 	switch {
 	case q.b.calls.renewals.refreshing(q.key):
@@ -117,8 +117,8 @@ func (q *credentialQueue) returnThrottled(now time.Time) {
 	}
 }
 
-// putBack returns items to the front of the queue that the service refused only because there were
-// too many requests. They do not use up an attempt of their operations.
+// putBack puts items back to the front of the queue. The service refused them only because there
+// were too many requests, so they do not use up an attempt of their operations.
 func (q *credentialQueue) putBack(items []*item) {
 	waiting := items[:0]
 	for _, it := range items {
@@ -144,7 +144,7 @@ func (h callHistory) with(items []*item, took time.Duration) callHistory {
 		h.took = took
 	}
 	h.took = (7*h.took + took) / 8
-	if len(items) < h.shared { // a larger call is sent at once, so its size shows nothing
+	if len(items) < h.shared { // fewer clients than expected came together
 		h.shared = h.shared * 3 / 4
 	}
 	for _, it := range items {

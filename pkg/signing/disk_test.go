@@ -22,9 +22,8 @@ func TestJournalFaults(t *testing.T) {
 		for way, fault := range faults {
 			for n := 1; n <= 3; n++ {
 				t.Run(fmt.Sprintf("%s/%s/%d", method, way, n), func(t *testing.T) {
-					memory := storetest.NewMemory()
-					run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-						memory.FailNext(method, n, fault)
+					run(t, nil, func(t *testing.T, h *harness) {
+						h.memory.FailNext(method, n, fault)
 						id := h.mustSubmit("a", "r1", names(150)...)
 						h.check(id, signing.StatusExecuted, strings.Repeat("s", 150))
 						h.checkCounters(false)
@@ -37,12 +36,11 @@ func TestJournalFaults(t *testing.T) {
 
 // TestLongDiskFault: a disk that is full for hours delays an operation and loses nothing.
 func TestLongDiskFault(t *testing.T) {
-	memory := storetest.NewMemory()
-	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+	run(t, nil, func(t *testing.T, h *harness) {
 		id := h.mustSubmit("a", "r1", names(20)...)
-		memory.Inject(func(string) storetest.Fault { return storetest.NotStored })
+		h.memory.Inject(func(string) storetest.Fault { return storetest.NotStored })
 		time.Sleep(5 * time.Hour)
-		memory.Inject(nil)
+		h.memory.Inject(nil)
 		h.check(id, signing.StatusExecuted, strings.Repeat("s", 20))
 		h.checkCounters(false)
 	})

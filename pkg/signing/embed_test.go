@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
-	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
 // largeSection is about as many bytes as a revocation list adds to a document.
@@ -46,10 +45,10 @@ func (h *largeSections) FinishDocuments(ctx context.Context, results []signing.D
 // also when many operations run.
 func TestSectionsInMemoryAreBounded(t *testing.T) {
 	for _, level := range []signing.Level{signing.LevelB, signing.LevelLT} {
-		large := &largeSections{Store: storetest.NewMemory()}
+		large := new(largeSections)
 		run(t, func(h *harness) {
-			h.provider.credential.MaxBatch, h.store = 100, large
-			large.fakeFormat = h.format
+			h.provider.credential.MaxBatch = 100
+			large.fakeFormat, large.Store, h.store = h.format, h.memory, large
 			h.level, h.override = level, large
 		}, func(t *testing.T, h *harness) {
 			var ids []signing.ID

@@ -24,7 +24,8 @@ type harness struct {
 	t        *testing.T
 	provider *fakeProvider
 	format   fakeFormat
-	store    signing.Store
+	memory   *storetest.Memory
+	store    signing.Store // memory, or a store around it
 	cfg      signing.Config
 	waiting  bool           // submit as a sync request
 	level    signing.Level  // of submitted documents; empty = B-B
@@ -36,7 +37,8 @@ type harness struct {
 // newHarness starts a service. change may replace parts of the harness before the start.
 func newHarness(t *testing.T, change func(*harness)) *harness {
 	t.Helper()
-	h := &harness{t: t, provider: newProvider(t), store: storetest.NewMemory()}
+	memory := storetest.NewMemory()
+	h := &harness{t: t, provider: newProvider(t), memory: memory, store: memory}
 	h.format.credential = &h.provider.credential
 	if change != nil {
 		change(h)

@@ -74,9 +74,8 @@ func TestIdempotencyKey(t *testing.T) {
 // TestCreateFault: an operation that Create could not store is not accepted and takes no room in
 // the queue.
 func TestCreateFault(t *testing.T) {
-	memory := storetest.NewMemory()
-	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		memory.FailNext("Create", 1, storetest.NotStored)
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.memory.FailNext("Create", 1, storetest.NotStored)
 		if _, err := h.submit("a", "r1", "one"); err == nil {
 			t.Error("Submit succeeds although nothing was stored")
 		}
@@ -90,9 +89,8 @@ func TestCreateFault(t *testing.T) {
 // TestCreateMisreported: an operation that was stored runs although Create reported an error, and
 // its client is not told that it was refused.
 func TestCreateMisreported(t *testing.T) {
-	memory := storetest.NewMemory()
-	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		memory.FailNext("Create", 1, storetest.Misreported)
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.memory.FailNext("Create", 1, storetest.Misreported)
 		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
 		h.checkCounters(true)
 		if st := h.Stats(); st.QueuedDocuments != 0 {
@@ -120,10 +118,9 @@ func (b blindStore) FindByReference(ctx context.Context, client, reference strin
 func TestCreateMisreportedAndUnread(t *testing.T) {
 	faults := map[string]storetest.Fault{"stored": storetest.Misreported, "not stored": storetest.NotStored}
 	for name, fault := range faults {
-		memory := storetest.NewMemory()
 		var blind atomic.Bool
-		run(t, func(h *harness) { h.store = blindStore{memory, &blind} }, func(t *testing.T, h *harness) {
-			memory.FailNext("Create", 1, fault)
+		run(t, func(h *harness) { h.store = blindStore{h.memory, &blind} }, func(t *testing.T, h *harness) {
+			h.memory.FailNext("Create", 1, fault)
 			blind.Store(true)
 			if _, err := h.submit("a", "r1", "one"); signing.KindOf(err) != signing.KindStorage {
 				t.Fatalf("%s: Submit = %v, want KindStorage", name, err)

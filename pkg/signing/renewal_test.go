@@ -330,7 +330,7 @@ func TestResumedAnswerOfRenewedKey(t *testing.T) {
 					want, status = "ss", signing.StatusExecuted
 				}
 				h.check(id, status, want)
-				if got, err := h.store.Counters(t.Context()); err != nil || got.Unknown != 2 {
+				if got, err := h.memory.Counters(t.Context()); err != nil || got.Unknown != 2 {
 					t.Errorf("counters = %+v, %v, want 2 unknown", got, err)
 				}
 			})

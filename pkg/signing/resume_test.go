@@ -106,7 +106,7 @@ func TestAnswerOfAnotherCredential(t *testing.T) {
 			start := time.Now()
 			h.start()
 			h.check(id, signing.StatusExecuted, "ss")
-			if got, err := h.store.Counters(t.Context()); err != nil || got.Unknown != unknown {
+			if got, err := h.memory.Counters(t.Context()); err != nil || got.Unknown != unknown {
 				t.Errorf("call with %s: counters = %+v, %v, want %d unknown", credential, got, err, unknown)
 			}
 			if took := time.Since(start); took > time.Second {
@@ -126,7 +126,7 @@ func TestAnswerUnderTheOldCertificate(t *testing.T) {
 		h.provider.credential.Chain = newProvider(t).credential.Chain
 		h.start()
 		h.waitFor(id)
-		if got, err := h.store.Counters(t.Context()); err != nil || got.Unknown != 0 || got.Returned != 2 {
+		if got, err := h.memory.Counters(t.Context()); err != nil || got.Unknown != 0 || got.Returned != 2 {
 			t.Errorf("counters = %+v, %v, want 2 returned and none unknown", got, err)
 		}
 	})
@@ -202,7 +202,7 @@ func TestResumeAfterProviderFaults(t *testing.T) {
 			}
 			h.start()
 			h.check(id, signing.StatusExecuted, "ss")
-			if got, err := h.store.Counters(t.Context()); err != nil || got.Sent != 2 || got.Unknown != 0 {
+			if got, err := h.memory.Counters(t.Context()); err != nil || got.Sent != 2 || got.Unknown != 0 {
 				t.Errorf("%s: counters %+v, %v, want 2 sent and none unknown", name, got, err)
 			}
 		})

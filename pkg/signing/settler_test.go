@@ -65,7 +65,7 @@ func TestOpenCallsAreSettled(t *testing.T) {
 				h.provider.latency, h.provider.outage = time.Millisecond, c.outage
 				h.start()
 				h.check(id, c.status, c.docs)
-				if got, err := h.store.Counters(t.Context()); err != nil || got.Unknown != c.unknown {
+				if got, err := h.memory.Counters(t.Context()); err != nil || got.Unknown != c.unknown {
 					t.Errorf("counters = %+v, %v, want %d unknown", got, err, c.unknown)
 				}
 			})
@@ -76,15 +76,14 @@ func TestOpenCallsAreSettled(t *testing.T) {
 // TestStartOnFullDisk: a start on a full disk waits for room. The process does not end, and no
 // operation is queued twice.
 func TestStartOnFullDisk(t *testing.T) {
-	memory := storetest.NewMemory()
-	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
+	run(t, nil, func(t *testing.T, h *harness) {
 		id := h.lostCall("test", "")
-		memory.Inject(func(string) storetest.Fault { return storetest.NotStored })
+		h.memory.Inject(func(string) storetest.Fault { return storetest.NotStored })
 		h.start()
 		time.Sleep(time.Hour)
-		memory.Inject(nil)
+		h.memory.Inject(nil)
 		h.check(id, signing.StatusExecuted, "ss")
-		got, err := memory.Counters(t.Context())
+		got, err := h.memory.Counters(t.Context())
 		if want := (signing.Counters{Sent: 4, Unknown: 2, Returned: 2}); err != nil || got != want {
 			t.Errorf("counters = %+v, %v, want %+v", got, err, want)
 		}
@@ -184,18 +183,18 @@ func (l *hookedStore) OpenCalls(ctx context.Context) ([]signing.CallRecord, erro
 // TestCallThatEndsMeanwhileIsNotSettled: a call that ends during the search for orphaned calls does
 // not count as orphaned.
 func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
-	memory := storetest.NewMemory()
-	list := &hookedStore{Store: memory}
+	var list *hookedStore
 	run(t, func(h *harness) {
+		list = &hookedStore{Store: h.memory}
 		h.store, h.cfg.UnknownOutcome = list, signing.UnknownFail
 		h.format.embed = func([]byte) error { time.Sleep(time.Hour); return nil } // fake time: valued, and not ended
 	}, func(t *testing.T, h *harness) {
 		h.provider.answer = failFirst(1, lost())
-		memory.Inject(failWrites("FinishDocuments")) // the first call has no recorded end
+		h.memory.Inject(failWrites("FinishDocuments")) // the first call has no recorded end
 		var other signing.ID
 		list.mu.Lock()
 		list.before = func() {
-			memory.Inject(nil)
+			h.memory.Inject(nil)
 			other = h.mustSubmit("a", "other", "two")
 			time.Sleep(h.provider.latency / 2) // fake time: its call is in flight when calls are listed
 		}
@@ -209,13 +208,12 @@ func TestCallThatEndsMeanwhileIsNotSettled(t *testing.T) {
 // TestSettledDocumentsContinue: the next attempt settles a call whose end could not be recorded. It
 // continues with the documents and is not postponed again.
 func TestSettledDocumentsContinue(t *testing.T) {
-	memory := storetest.NewMemory()
-	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		memory.Inject(failWrites("EndCall"))
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.memory.Inject(failWrites("EndCall"))
 		start := time.Now()
 		id := h.mustSubmit("a", "r1", "one")
 		time.Sleep(45 * time.Second) // fake time
-		memory.Inject(nil)
+		h.memory.Inject(nil)
 		h.check(id, signing.StatusExecuted, "s")
 		if took := time.Since(start); took > 2*time.Minute {
 			t.Errorf("the operation ended after %v, want half a minute and one pause of a minute", took)
@@ -227,12 +225,11 @@ func TestSettledDocumentsContinue(t *testing.T) {
 // TestEndThatCouldNotBeStored: a call whose documents have ended gets its end when the disk accepts
 // it, not only at the next start.
 func TestEndThatCouldNotBeStored(t *testing.T) {
-	memory := storetest.NewMemory()
 	run(t, func(h *harness) {
-		h.store, h.cfg.UnknownOutcome = memory, signing.UnknownFail
+		h.cfg.UnknownOutcome = signing.UnknownFail
 		h.provider.answer = failAlways(lost())
 	}, func(t *testing.T, h *harness) {
-		memory.FailNext("AbandonCall", 6, storetest.NotStored)
+		h.memory.FailNext("AbandonCall", 6, storetest.NotStored)
 		h.check(h.mustSubmit("a", "r", "one"), signing.StatusFailed, "f")
 		time.Sleep(3 * time.Minute)
 		if c := h.checkCounters(false); c.Sent != 1 || c.Unknown != 1 {

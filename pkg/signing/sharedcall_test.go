@@ -20,9 +20,7 @@ import (
 func TestNeverTwiceOnABadDisk(t *testing.T) {
 	for name, bad := range map[string]bool{"lost, policy fail": false, "bad answer, policy retry": true} {
 		t.Run(name, func(t *testing.T) {
-			memory := storetest.NewMemory()
 			run(t, func(h *harness) {
-				h.store = memory
 				if !bad {
 					h.cfg.UnknownOutcome = signing.UnknownFail
 				}
@@ -33,7 +31,7 @@ func TestNeverTwiceOnABadDisk(t *testing.T) {
 					return nil, lost()
 				}
 			}, func(t *testing.T, h *harness) {
-				memory.FailNext("FinishDocuments", 1, storetest.NotStored)
+				h.memory.FailNext("FinishDocuments", 1, storetest.NotStored)
 				h.check(h.mustSubmit("a", "r", "one"), signing.StatusFailed, "f")
 				if c := h.checkCounters(false); c.Sent != 1 || c.Unknown != 1 {
 					t.Errorf("counters = %+v, want one digest sent, and unknown", c)
@@ -96,7 +94,7 @@ func TestGivingUpASharedCall(t *testing.T) {
 		if got := h.provider.callSizes(); !slices.Equal(got, []int{1, 1, 1, 2}) {
 			t.Errorf("calls of %v digests, want one shared at the end, and none after it", got)
 		}
-		if c, err := h.store.Counters(t.Context()); err != nil || c.Returned != 2 || c.Unknown != 0 {
+		if c, err := h.memory.Counters(t.Context()); err != nil || c.Returned != 2 || c.Unknown != 0 {
 			t.Errorf("counters = %+v, %v, want both returned", c, err)
 		}
 	})
@@ -121,9 +119,9 @@ func (e *endingStore) Prepared(ctx context.Context, ref signing.Ref) (signing.Pr
 // TestDocumentEndsDuringResume: when a document ends while the answer of a shared call is
 // requested, the other documents of the call are not affected.
 func TestDocumentEndsDuringResume(t *testing.T) {
-	store := &endingStore{Store: storetest.NewMemory()}
+	store := new(endingStore)
 	run(t, func(h *harness) {
-		h.store = store
+		store.Store, h.store = h.memory, store
 		h.provider.answer = lostWithHandle
 		// After resumer.resumeWithRetries has stopped requesting the answer.
 		h.provider.resumed = h.provider.answerFrom(time.Now().Add(4 * time.Minute))
@@ -187,9 +185,9 @@ func (r *removingStore) Operation(ctx context.Context, id signing.ID) (signing.O
 // TestOperationRemovedDuringResume: when an operation is removed while the answer of a shared call
 // is requested, the other operations still get the answer.
 func TestOperationRemovedDuringResume(t *testing.T) {
-	store := &removingStore{Store: storetest.NewMemory()}
+	store := new(removingStore)
 	run(t, func(h *harness) {
-		h.store = store
+		store.Store, h.store = h.memory, store
 		h.provider.answer = lostWithHandle
 		// After resumer.resumeWithRetries has stopped requesting the answer.
 		h.provider.resumed = h.provider.answerFrom(time.Now().Add(4 * time.Minute))
@@ -235,7 +233,7 @@ func (l slowStore) Documents(ctx context.Context, id signing.ID, from, limit int
 func TestGivingUpASharedCallAtOnce(t *testing.T) {
 	for range 20 {
 		run(t, func(h *harness) {
-			h.store = slowStore{storetest.NewMemory()}
+			h.store = slowStore{h.memory}
 			h.provider.credential.MaxBatch = 100
 			h.provider.answer = lostWithHandle
 			h.provider.resumed = func(signing.Call) ([][]byte, error) { return nil, lost() }

@@ -12,16 +12,15 @@ import (
 // TestValuesWaitForRoom: values that cannot be stored for hours stay in memory and are stored when
 // there is room. Nothing is signed a second time.
 func TestValuesWaitForRoom(t *testing.T) {
-	memory := storetest.NewMemory()
-	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		memory.Inject(failWrites("EndCall"))
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.memory.Inject(failWrites("EndCall"))
 		id := h.mustSubmit("a", "r1", names(20)...)
 		other := h.mustSubmit("b", "r2", names(5)...)
 		time.Sleep(5 * time.Hour)
 		if got := h.Stats().UnstoredValues; got == 0 || got != h.provider.made {
 			t.Errorf("%d values wait to be stored, want all %d that were made", got, h.provider.made)
 		}
-		memory.Inject(nil)
+		h.memory.Inject(nil)
 		h.check(id, signing.StatusExecuted, strings.Repeat("s", 20))
 		h.check(other, signing.StatusExecuted, strings.Repeat("s", 5))
 		if c := h.checkCounters(true); c.Unknown != 0 || h.provider.made != 25 {
@@ -36,9 +35,8 @@ func TestValuesWaitForRoom(t *testing.T) {
 // TestValuesMisreported: a value that was stored although the store reported an error is used,
 // and is not stored twice.
 func TestValuesMisreported(t *testing.T) {
-	memory := storetest.NewMemory()
-	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		memory.FailNext("EndCall", 1, storetest.Misreported)
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.memory.FailNext("EndCall", 1, storetest.Misreported)
 		h.check(h.mustSubmit("a", "r1", "one"), signing.StatusExecuted, "s")
 		if c := h.checkCounters(true); c.Returned != 1 {
 			t.Errorf("counters = %+v, want one value returned", c)
@@ -49,13 +47,12 @@ func TestValuesMisreported(t *testing.T) {
 // TestValuesAreCountedAfterStop: a stop does not wait without end for values that cannot be stored.
 // The next start counts them as unknown.
 func TestValuesAreCountedAfterStop(t *testing.T) {
-	memory := storetest.NewMemory()
-	run(t, func(h *harness) { h.store = memory }, func(t *testing.T, h *harness) {
-		memory.Inject(failWrites("EndCall"))
+	run(t, nil, func(t *testing.T, h *harness) {
+		h.memory.Inject(failWrites("EndCall"))
 		id := h.mustSubmit("a", "r1", "one", "two")
 		time.Sleep(time.Minute)
 		h.stop()
-		memory.Inject(nil)
+		h.memory.Inject(nil)
 		h.start()
 		h.check(id, signing.StatusExecuted, "ss")
 		if c := h.checkCounters(false); c.Unknown != 2 || c.Returned != 2 {

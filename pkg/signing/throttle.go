@@ -8,8 +8,8 @@ import (
 
 // firstPause is the back-off of a credential whose service asked for fewer requests and did not say
 // how long to wait. Each further such refusal without a success in between doubles it, up to twice
-// Config.Backoff: digests that must wait longer than Config.Backoff are returned to their
-// operation.
+// Config.Backoff. It need not be longer, because digests that must wait longer than Config.Backoff
+// are returned to their operation.
 const firstPause = time.Second
 
 // throttle slows down the calls of credentials whose services ask for fewer requests. It is safe
@@ -28,7 +28,7 @@ type backoff struct {
 	// not extend it.
 	since       time.Time
 	pause       time.Duration // of the last refusal; 0 after a success
-	maxInFlight int           // calls in flight: a refusal halves it, each success adds one
+	maxInFlight int           // a refusal halves it, each success adds one
 	reason      Error
 }
 
