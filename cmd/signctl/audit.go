@@ -10,11 +10,14 @@ import (
 
 const auditHelp = `signctl audit verify FOLDER [--expect HASH]
 
-Follows the chain of the record of signatures through all files of a folder (audit in the proxy's state folder) and names every place
-where something was changed, removed, added or moved. It prints the last hash of the chain: note it elsewhere, and --expect tells later
-whether everything up to it is still there. The proxy may run meanwhile.
+Checks the audit record in a folder (the folder audit in the proxy's state folder). It follows the chain of
+hashes through all files and reports every line or file that was changed, removed, added or moved. The proxy
+may run meanwhile.
 
-Exit code 0 only if the record is whole.
+The command prints the last hash of the chain. Keep this hash in another place. Later, --expect checks that
+the record up to this hash still exists.
+
+The exit code is 0 only if the record has no fault.
 `
 
 // runAudit runs the subcommands of audit. There is only one today.
@@ -34,33 +37,23 @@ func runAudit(_ context.Context, args []string, s streams) error {
 		return err
 	}
 	if r.Files == 0 {
-		return fmt.Errorf("%s holds no audit file", rest[1])
+		return fmt.Errorf("%s contains no audit file", rest[1])
 	}
-	fmt.Fprintf(
-		s.out,
-		"%d files, %d records: %d returned, %d refused, %d unknown\nfirst  %s\nlast   %s\n",
-		r.Files,
-		r.Records,
-		r.ByOutcome[audit.Returned],
-		r.ByOutcome[audit.Refused],
-		r.ByOutcome[audit.Unknown],
-		r.First,
-		r.Last,
-	)
+	fmt.Fprintf(s.out, "%d files, %d records: %d returned, %d refused, %d unknown\nfirst  %s\nlast   %s\n",
+		r.Files, r.Records, r.ByOutcome[audit.Returned], r.ByOutcome[audit.Refused], r.ByOutcome[audit.Unknown],
+		r.First, r.Last)
 	if r.Torn {
-		fmt.Fprintln(s.out, "the last line is not whole: a process died there, or writes there now; no record is missing")
+		fmt.Fprintln(s.out, "the last line is incomplete because a process died or is still writing; no record is missing")
 	}
 	for _, fault := range r.Faults {
 		fmt.Fprintln(s.err, "FAULT", printable(fault))
 	}
 	if !found {
-		fmt.Fprintln(
-			s.err,
-			"FAULT the chain does not hold the hash expected: its newest records were removed, or it is another chain",
-		)
+		fmt.Fprintln(s.err, "FAULT the chain does not contain the expected hash: "+
+			"its newest records were removed, or it is another chain")
 	}
 	if len(r.Faults) > 0 || !found {
-		return errNamed
+		return errReported
 	}
 	return nil
 }

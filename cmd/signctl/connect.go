@@ -30,22 +30,15 @@ func (c *connection) register(fs *flag.FlagSet, env func(string) string) {
 		url = "http://localhost:8080"
 	}
 	fs.StringVar(&c.url, "url", url, "the proxy's `URL`; also SIGNSTASH_URL")
-	fs.StringVar(
-		&c.clientID,
-		"client-id",
-		env("SIGNSTASH_CLIENT_ID"),
-		"`id` of the client service; also SIGNSTASH_CLIENT_ID",
-	)
-	fs.StringVar(&c.secretFile, "secret-file", "", "`file` that holds the secret; else SIGNSTASH_SECRET")
-	fs.StringVar(&c.ca, "ca", "", "PEM `file` of certification authorities to trust beside the system's")
+	fs.StringVar(&c.clientID, "client-id", env("SIGNSTASH_CLIENT_ID"),
+		"`id` of the client service; also SIGNSTASH_CLIENT_ID")
+	fs.StringVar(&c.secretFile, "secret-file", "",
+		"`file` that contains the secret of the client service; without it, SIGNSTASH_SECRET is the secret")
+	fs.StringVar(&c.ca, "ca", "", "PEM `file` of certificate authorities to trust in addition to the system's")
 	fs.BoolVar(&c.basic, "basic", false, "send id and secret with each call (HTTP Basic) instead of a token")
-	fs.BoolVar(
-		&c.follow,
-		"follow-redirects",
-		false,
-		"let the proxy redirect calls that only read to other hosts, with the credentials",
-	)
-	fs.DurationVar(&c.patience, "patience", time.Minute, "how long to try again while the proxy is busy or out of reach")
+	fs.BoolVar(&c.follow, "follow-redirects", false,
+		"follow redirects of read calls to other hosts, and send the credentials there")
+	fs.DurationVar(&c.patience, "patience", time.Minute, "how long to retry while the proxy is busy or unreachable")
 }
 
 // client makes the client. It calls notice for each call that is retried.
@@ -60,7 +53,7 @@ func (c *connection) client(env func(string) string, notice func(format string, 
 		MaxContent:      c.maxContent,
 	}
 	cfg.Retrying = func(err error, wait time.Duration) {
-		notice("%v; trying again in %s", err, wait.Round(100*time.Millisecond))
+		notice("%v; retrying in %s", err, wait.Round(100*time.Millisecond))
 	}
 	if cfg.Token == "" {
 		secret, err := c.secret(env)
@@ -139,7 +132,7 @@ func trust(pool *x509.CertPool, caFile string) error {
 		return usageError{fmt.Errorf("--ca: %w", err)}
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return usageError{fmt.Errorf("--ca: %s holds no PEM certificate", caFile)}
+		return usageError{fmt.Errorf("--ca: %s contains no PEM certificate", caFile)}
 	}
 	return nil
 }

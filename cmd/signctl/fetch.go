@@ -15,8 +15,8 @@ import (
 
 const statusHelp = `signctl status REF [flags]
 
-Prints the operations that have the external reference REF, newest first: id, status, time of creation, and the instance that
-holds it.
+Prints the operations that have the external reference REF, newest first. Each line shows the id, the status,
+the time of creation, and the address of the instance that owns the operation.
 `
 
 func runStatus(ctx context.Context, args []string, s streams) error {
@@ -47,9 +47,10 @@ func runStatus(ctx context.Context, args []string, s streams) error {
 
 const getHelp = `signctl get REF [--out DIR] [flags]
 
-Fetches the signed documents of the newest operation that has the external reference REF and writes them, under the names that the
-request gave them, to DIR. Documents that were not signed are named with their reason, and the exit code is 1. An answer about
-another operation, a PDF that is none, and a document that had to be renamed are named too.
+Fetches the signed documents of the newest operation that has the external reference REF. Writes them to DIR,
+under the names that they have in the request. Reports each document that was not signed, with the reason, and
+then ends with exit code 1. It also reports an answer about another operation, a document that is not a PDF
+although it should be one, and a document that was written under another name.
 `
 
 func runGet(ctx context.Context, args []string, s streams) error {
@@ -57,7 +58,8 @@ func runGet(ctx context.Context, args []string, s streams) error {
 	fs := newFlags("get", getHelp, s)
 	conn.register(fs, s.env)
 	out := fs.String("out", "signed", "`folder` for the signed files")
-	fs.Int64Var(&conn.maxContent, "max-bytes", 16<<30, "most `bytes` of signed documents that are taken from the proxy")
+	fs.Int64Var(&conn.maxContent, "max-bytes", 16<<30,
+		"largest number of `bytes` of signed documents that are accepted from the proxy")
 	wait := fs.Bool("wait", false, "wait until the operation has ended")
 	reference, err := oneReference(parse(fs, args))
 	if err != nil {
@@ -74,7 +76,7 @@ func runGet(ctx context.Context, args []string, s streams) error {
 		}
 	}
 	if err := os.MkdirAll(*out, 0o777); err != nil {
-		return fmt.Errorf("make output folder: %w", err)
+		return fmt.Errorf("create output folder: %w", err)
 	}
 	files := &folder{dir: *out}
 	defer files.discard()
@@ -83,14 +85,11 @@ func runGet(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	if op.Reference != reference {
-		return fmt.Errorf(
-			"the proxy answered with the operation %q, not with %s: nothing was written",
-			op.Reference,
-			reference,
-		)
+		return fmt.Errorf("the proxy answered with the operation %q, not with %s; nothing was written",
+			op.Reference, reference)
 	}
 	if !op.Ended() {
-		return fmt.Errorf("%s is still %s; --wait waits for its end", reference, op.Status)
+		return fmt.Errorf("%s is still %s; use --wait to wait until it has ended", reference, op.Status)
 	}
 	keepAll(op, files, show)
 	return show.finish()

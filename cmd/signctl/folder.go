@@ -40,17 +40,17 @@ func (f *folder) Create(int) (io.WriteCloser, error) {
 // that name.
 func (f *folder) keep(content int, name string) (string, error) {
 	if content < 0 || content >= len(f.temp) || f.temp[content] == "" {
-		return "", errors.New("the answer holds no signed content for it")
+		return "", errors.New("the answer contains no signed content for this document")
 	}
 	path := filepath.Join(f.dir, name)
 	if err := os.Rename(f.temp[content], path); err != nil {
-		return "", fmt.Errorf("name output file: %w", err)
+		return "", fmt.Errorf("rename output file: %w", err)
 	}
 	f.temp[content] = ""
 	return path, nil
 }
 
-// header is how a PDF begins. Readers look for it in the first headerWindow bytes (ISO 32000-2
+// header is how a PDF begins. Readers search for it in the first headerWindow bytes (ISO 32000-2
 // 7.5.2, annex C of ISO 32000-1).
 const (
 	header       = "%PDF-"
@@ -74,7 +74,7 @@ func (f *folder) check(content int, contentType string) error {
 	return err
 }
 
-// extends reports whether a content starts with all bytes of original and adds more. This is true
+// extends returns nil if a content starts with all bytes of original and adds more. This is true
 // for every PAdES signature.
 func (f *folder) extends(content int, original string) error {
 	signed, err := os.Open(f.temp[content])
@@ -97,7 +97,7 @@ func (f *folder) extends(content int, original string) error {
 			return fmt.Errorf("read %s again: %w", original, err)
 		}
 		if g, err := got.ReadByte(); err != nil || g != w {
-			return errors.New("the answer is not this file with a signature: it does not begin with the file's bytes")
+			return errors.New("the answer is another document, because it does not begin with the file's bytes")
 		}
 	}
 	if _, err := got.ReadByte(); err != nil {

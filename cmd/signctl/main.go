@@ -25,22 +25,23 @@ const (
 
 const usage = `signctl signs documents with a signstash proxy.
 
-  signctl sign FILES... [--out DIR]   sign files; the signed ones are written to DIR
-  signctl status REF                  how far the operations with that reference have come
+  signctl sign FILES... [--out DIR]   sign files and write the signed files to DIR
+  signctl status REF                  print the operations that have this external reference
   signctl get REF [--out DIR]         fetch the signed documents of an operation
-  signctl verify FILES... [--ca FILE] say whether the signatures in PDF files are valid; asks nobody
-  signctl audit verify FOLDER         say whether the record of signatures is whole; FOLDER is audit in the state folder
-  signctl state check FOLDER          say what is wrong with the state folder of a stopped proxy; changes nothing
-  signctl version
+  signctl verify FILES... [--ca FILE] check the signatures in PDF files, without network access
+  signctl audit verify FOLDER         check the audit record; FOLDER is the folder audit in the state folder
+  signctl state check FOLDER          check the state folder of a stopped proxy, without changing it
+  signctl version                     print the version
 
-Each command has --help. But for verify, audit and state, the proxy and the credentials are given by flags or by environment variables:
+Each command has --help. The commands sign, status and get call the proxy. These flags and environment variables say
+where the proxy is and who calls it:
 
-  SIGNSTASH_URL         the proxy, as http://localhost:8080      (--url)
-  SIGNSTASH_CLIENT_ID   id of the client service                 (--client-id)
-  SIGNSTASH_SECRET      its secret; there is no flag for it      (--secret-file)
-  SIGNSTASH_TOKEN       a Bearer token made elsewhere, in place of id and secret
+  SIGNSTASH_URL         URL of the proxy, such as http://localhost:8080    (--url)
+  SIGNSTASH_CLIENT_ID   id of the client service                           (--client-id)
+  SIGNSTASH_SECRET      secret of the client service                       (--secret-file names a file with it)
+  SIGNSTASH_TOKEN       Bearer token, instead of id and secret
 
-Exit code: 0 all went well; 1 a document was not signed or is not valid, or an operation was not found; 2 wrong usage.
+Exit code: 0 success; 1 a document was not signed or is not valid, or an operation was not found; 2 wrong usage.
 `
 
 func main() {
@@ -85,8 +86,8 @@ func run(ctx context.Context, args []string, s streams) int {
 // usageError is a mistake in the command line.
 type usageError struct{ error }
 
-// errNamed ends a command that has already printed to standard error what failed.
-var errNamed = errors.New("already reported")
+// errReported ends a command that has already printed to standard error what failed.
+var errReported = errors.New("already reported")
 
 // report prints err once and converts it to an exit code.
 func report(err error, command string, stderr io.Writer) int {
@@ -94,7 +95,7 @@ func report(err error, command string, stderr io.Writer) int {
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return exitOK
-	case errors.Is(err, errNamed):
+	case errors.Is(err, errReported):
 		return exitFailed
 	case errors.As(err, &wrongUse):
 		fmt.Fprintf(stderr, "signctl %s: %s (see signctl %s --help)\n", command, printable(err.Error()), command)

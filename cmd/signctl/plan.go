@@ -39,7 +39,7 @@ func inspect(paths []string) ([]file, []failure) {
 		case err != nil:
 			failed = append(failed, failure{path, cause(err)})
 		case !info.Mode().IsRegular():
-			failed = append(failed, failure{path, "is no regular file"})
+			failed = append(failed, failure{path, "is not a regular file"})
 		case info.Size() == 0:
 			failed = append(failed, failure{path, "is empty"})
 		default:
@@ -65,7 +65,7 @@ func checkOutput(out string, files []file) error {
 	byName := map[string]string{}
 	for _, f := range files {
 		if other, taken := byName[f.name]; taken {
-			return usageError{fmt.Errorf("%s and %s have the same name: sign them into different folders", other, f.path)}
+			return usageError{fmt.Errorf("%s and %s have the same name; sign them into different folders", other, f.path)}
 		}
 		byName[f.name] = f.path
 		if sameFile(filepath.Join(out, f.name), f.path) {
@@ -83,8 +83,8 @@ func sameFile(a, b string) bool {
 
 // Limits of one request.
 const (
-	maxSyncFiles  = 99        // the product's own limit between synchronous and asynchronous
-	maxSyncBytes  = 64 << 20  // above this, a synchronous request takes longer than people wait
+	maxSyncFiles  = 99        // the product's own limit for synchronous requests
+	maxSyncBytes  = 64 << 20  // a larger synchronous request takes longer than people wait
 	maxBatchBytes = 128 << 20 // of content; a request of this size stays far below the proxy's limits
 )
 

@@ -34,13 +34,11 @@ func newProgress(s streams, files int) *progress {
 			progressbar.OptionSetWriter(f),
 			progressbar.OptionSetDescription("signing"),
 			progressbar.OptionShowCount(),
-			progressbar.OptionSetPredictTime(
-				true,
-			),
+			progressbar.OptionSetPredictTime(true),
 			progressbar.OptionClearOnFinish(),
 			progressbar.OptionThrottle(65*time.Millisecond),
 		)
-		_ = p.bar.RenderBlank() // we can do nothing about a terminal that refuses output
+		_ = p.bar.RenderBlank() // nothing can be done about a terminal that refuses output
 	}
 	return p
 }
@@ -109,7 +107,7 @@ func (p *progress) finish() error {
 	}
 	p.line("%d signed, %d failed, in %s", p.ok, len(p.failures), time.Since(p.started).Round(10*time.Millisecond))
 	if len(p.failures) > 0 {
-		return errNamed
+		return errReported
 	}
 	return nil
 }

@@ -84,30 +84,24 @@ func (s *sender) sign(ctx context.Context, b batch, files *folder) (*client.Oper
 	return s.fetch(ctx, b.reference, op.Host, op.Port, files)
 }
 
-// fetch waits for an operation at the instance that holds it. If that instance is unreachable, it
+// fetch waits for an operation at the instance that owns it. If that instance is unreachable, it
 // uses the address that the user gave.
 func (s *sender) fetch(
-	ctx context.Context,
-	reference, host string,
-	port int,
-	files *folder,
+	ctx context.Context, reference, host string, port int, files *folder,
 ) (*client.Operation, error) {
 	op, err := s.fetchAt(ctx, s.client.Follow(host, port), reference, files)
 	if host != "" && unreachable(err) && ctx.Err() == nil {
-		s.show.notice("%s is out of reach; asking at %s", net.JoinHostPort(host, strconv.Itoa(port)), s.options.url)
+		s.show.notice("%s is unreachable; trying %s", net.JoinHostPort(host, strconv.Itoa(port)), s.options.url)
 		op, err = s.fetchAt(ctx, s.client, reference, files)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w (accepted as %s: signctl get %s fetches it)", err, reference, reference)
+		return nil, fmt.Errorf("%w (it was accepted as %s; signctl get %s fetches the result)", err, reference, reference)
 	}
 	return op, nil
 }
 
 func (s *sender) fetchAt(
-	ctx context.Context,
-	at *client.Client,
-	reference string,
-	files *folder,
+	ctx context.Context, at *client.Client, reference string, files *folder,
 ) (*client.Operation, error) {
 	if _, err := at.Wait(ctx, reference); err != nil {
 		return nil, err
@@ -128,7 +122,7 @@ func (s *sender) keep(f file, d *client.SignedDocument, files *folder) string {
 		return reason
 	}
 	if d.Reference != f.sent() || d.Content < 0 {
-		return "the answer holds no signed content for it"
+		return "the answer contains no signed content for this document"
 	}
 	if s.options.signature.Type == "PAdES" {
 		if err := files.extends(d.Content, f.path); err != nil {

@@ -13,12 +13,14 @@ import (
 
 const signHelp = `signctl sign FILES... [--out DIR] [flags]
 
-Signs files and writes the signed ones, under their own names, to DIR. Few files go in one synchronous request; many, or large
-ones, go in asynchronous requests of --chunk documents each. Every request has an external reference, which is also its
-Idempotency-Key: the same command with the same --reference and the same files goes on where it was interrupted, and nothing is
-signed twice.
+Signs files and writes the signed files to DIR, under their own names. Sends a few small files in one
+synchronous request. Sends many or large files in asynchronous requests of --chunk documents each.
 
-A file that could not be signed is named with its reason, the others are signed all the same, and the exit code is 1.
+Every request has an external reference, which is also its Idempotency-Key. To continue after an interruption,
+run the same command again with the same --reference and the same files. No file is signed twice.
+
+If a file could not be signed, the command reports the file and the reason, signs the other files, and ends
+with exit code 1.
 `
 
 // signOptions holds the options of the command sign.
@@ -46,7 +48,7 @@ func runSign(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
-		return fmt.Errorf("make output folder: %w", err)
+		return fmt.Errorf("create output folder: %w", err)
 	}
 	sender := &sender{client: cl, out: o.out, options: o, show: show}
 	show.failed(failed...)
@@ -59,12 +61,13 @@ func parseSign(args []string, s streams) (*signOptions, []string, error) {
 	fs := newFlags("sign", signHelp, s)
 	o.register(fs, s.env)
 	fs.StringVar(&o.out, "out", "signed", "`folder` for the signed files")
-	fs.StringVar(&o.reference, "reference", "", "external `reference` of the operation (default: made from the time)")
+	fs.StringVar(&o.reference, "reference", "",
+		"external `reference` of the operation (default: derived from the current time)")
 	fs.StringVar(&o.description, "description", "signed by signctl", "description of the operation")
 	fs.StringVar(&o.mode, "mode", "auto", "auto, sync or async")
-	fs.IntVar(&o.chunk, "chunk", 250, "`documents` in one request at most")
+	fs.IntVar(&o.chunk, "chunk", 250, "largest number of `documents` in one request")
 	fs.StringVar(&o.signature.Type, "type", "PAdES", "PAdES, XAdES or CAdES")
-	fs.StringVar(&o.signature.Level, "level", "", "B-B, B-T, B-LT or B-LTA (default: B-B, with --timestamp B-T)")
+	fs.StringVar(&o.signature.Level, "level", "", "B-B, B-T, B-LT or B-LTA (default: B-B, or B-T with --timestamp)")
 	fs.StringVar(&o.signature.Reason, "reason", "", "reason that the signature states")
 	fs.StringVar(&o.signature.Location, "location", "", "place that the signature states")
 	fs.BoolVar(&o.signature.ApplyTimestamp, "timestamp", false, "add a timestamp")
@@ -87,9 +90,9 @@ func (o *signOptions) check(paths []string) error {
 	case len(paths) == 0:
 		return usageError{errors.New("no files")}
 	case o.mode != "auto" && o.mode != "sync" && o.mode != "async":
-		return usageError{fmt.Errorf("--mode is auto, sync or async, not %q", o.mode)}
+		return usageError{fmt.Errorf("--mode must be auto, sync or async, not %q", o.mode)}
 	case o.chunk < 1:
-		return usageError{errors.New("--chunk is at least 1")}
+		return usageError{errors.New("--chunk must be at least 1")}
 	case o.visibleFile == "":
 		return nil
 	}
@@ -98,7 +101,7 @@ func (o *signOptions) check(paths []string) error {
 		return usageError{fmt.Errorf("--visible: %w", err)}
 	}
 	if info.Size() > maxVisibleFile {
-		return usageError{fmt.Errorf("--visible: %s is over %d MiB", o.visibleFile, maxVisibleFile>>20)}
+		return usageError{fmt.Errorf("--visible: %s is larger than %d MiB", o.visibleFile, maxVisibleFile>>20)}
 	}
 	text, err := os.ReadFile(o.visibleFile)
 	if err != nil {
@@ -106,7 +109,7 @@ func (o *signOptions) check(paths []string) error {
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(text, &object); err != nil {
-		return usageError{fmt.Errorf("--visible: %s is no JSON object: %w", o.visibleFile, err)}
+		return usageError{fmt.Errorf("--visible: %s is not a JSON object: %w", o.visibleFile, err)}
 	}
 	o.signature.Visible = text
 	return nil

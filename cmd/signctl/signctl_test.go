@@ -150,7 +150,7 @@ func TestSignNamesEachFailure(t *testing.T) {
 	wantFiles(t, out, map[string]string{"good.pdf": "G" + signedBy})
 	for _, want := range []string{
 		"FAILED missing.pdf: no such file or directory",
-		"FAILED " + folder + ": is no regular file",
+		"FAILED " + folder + ": is not a regular file",
 		"empty.pdf: is empty",
 		"bad.pdf: SIGN_OPERATION_INTERNAL_ERROR 2.2.3: is damaged",
 		"1 signed, 4 failed",
@@ -195,7 +195,7 @@ func TestSignFallsBack(t *testing.T) {
 	out := t.TempDir()
 	args := []string{"sign", "--mode", "async", "--patience", "1ms", "--reference", "ref", "--out", out}
 	r := signctl(t, p.URL, append(args, write(t, map[string]string{"a.pdf": "A"})...)...)
-	if r.code != exitOK || !strings.Contains(r.err, "out of reach") {
+	if r.code != exitOK || !strings.Contains(r.err, "is unreachable") {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
 	wantFiles(t, out, map[string]string{"a.pdf": "A" + signedBy})
@@ -206,7 +206,7 @@ func TestSignTriesAgainWhenBusy(t *testing.T) {
 	p.busy = 1
 	out := t.TempDir()
 	r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
-	if r.code != exitOK || !strings.Contains(r.err, "trying again in 1s") {
+	if r.code != exitOK || !strings.Contains(r.err, "retrying in 1s") {
 		t.Errorf("exit code %d\n%s", r.code, r.err)
 	}
 }
@@ -226,7 +226,8 @@ func TestSignWaitsAfterSlowSync(t *testing.T) {
 
 func TestSignPassesVisibleSignatureOn(t *testing.T) {
 	p := newFakeProxy(t)
-	visible := write(t, map[string]string{"visible.json": `{"locationType":"COORDINATE","locationValue":"page=1,x=1,y=2"}`})[0]
+	const object = `{"locationType":"COORDINATE","locationValue":"page=1,x=1,y=2"}`
+	visible := write(t, map[string]string{"visible.json": object})[0]
 	args := []string{
 		"sign",
 		"--reference",
@@ -245,7 +246,8 @@ func TestSignPassesVisibleSignatureOn(t *testing.T) {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
 	got := fmt.Sprint(p.ops["r"].Documents[0]["info"])
-	want := "map[applyTimestamp:true level:B-T location:Porto signatureType:PAdES visibleSignatureInfo:map[locationType:COORDINATE locationValue:page=1,x=1,y=2]]"
+	want := "map[applyTimestamp:true level:B-T location:Porto signatureType:PAdES " +
+		"visibleSignatureInfo:map[locationType:COORDINATE locationValue:page=1,x=1,y=2]]"
 	if got != want {
 		t.Errorf("signatureInfo = %s, want %s", got, want)
 	}
@@ -316,7 +318,9 @@ func TestGetNamesWhatWasNotAskedFor(t *testing.T) {
 // TestSignRefusesAnotherDocument gets answers that are not the file with a signature. signctl
 // writes none of them.
 func TestSignRefusesAnotherDocument(t *testing.T) {
-	for content, says := range map[string]string{"B" + signedBy: "does not begin with the file's bytes", "A": "without a signature", "": "does not begin"} {
+	for content, says := range map[string]string{
+		"B" + signedBy: "does not begin with the file's bytes", "A": "without a signature", "": "does not begin",
+	} {
 		p := newFakeProxy(t)
 		p.syncSlow = true
 		p.answer = map[string]string{"a.pdf": content}
@@ -344,13 +348,13 @@ func TestNoRawBytesOnTheTerminal(t *testing.T) {
 			{"name": "a\x1b.pdf", "signStatus": "ERROR_SIGNING", "signError": "E\x1b]0;title\x07"},
 		},
 	}
-	for _, args := range [][]string{{"status", "r"}, {"get", "r", "--out", t.TempDir()}, {"get", "\x1b[2J", "--out", t.TempDir()},
-		{"verify", write(t, map[string]string{"x.pdf": "%PDF-1.7\n\x1b[2J"})[0]}, {"verify", "missing\x1b.pdf"}} {
+	for _, args := range [][]string{
+		{"status", "r"}, {"get", "r", "--out", t.TempDir()}, {"get", "\x1b[2J", "--out", t.TempDir()},
+		{"verify", write(t, map[string]string{"x.pdf": "%PDF-1.7\n\x1b[2J"})[0]}, {"verify", "missing\x1b.pdf"},
+	} {
 		r := signctl(t, p.URL, args...)
-		if i := strings.IndexFunc(
-			r.out+r.err,
-			func(c rune) bool { return c != '\n' && c != '\t' && !unicode.IsPrint(c) },
-		); i >= 0 {
+		raw := func(c rune) bool { return c != '\n' && c != '\t' && !unicode.IsPrint(c) }
+		if strings.ContainsFunc(r.out+r.err, raw) {
 			t.Errorf("signctl %q printed %q", args, r.out+r.err)
 		}
 	}
@@ -395,19 +399,19 @@ func TestUsage(t *testing.T) {
 		{"unknown command", []string{"sing"}, `no command "sing"`},
 		{"no files", []string{"sign"}, "no files"},
 		{"unknown flag", []string{"sign", files[0], "--secret", "x"}, "flag provided but not defined: -secret"},
-		{"mode", []string{"sign", files[0], "--mode", "fast"}, "--mode is auto, sync or async"},
-		{"chunk", []string{"sign", files[0], "--chunk", "0"}, "--chunk is at least 1"},
+		{"mode", []string{"sign", files[0], "--mode", "fast"}, "--mode must be auto, sync or async"},
+		{"chunk", []string{"sign", files[0], "--chunk", "0"}, "--chunk must be at least 1"},
 		{"url", []string{"sign", files[0], "--url", "proxy", "--out", "nowhere"}, "--url"},
-		{"visible is no object", []string{"sign", files[0], "--visible", files[1]}, "is no JSON object"},
+		{"visible is no object", []string{"sign", files[0], "--visible", files[1]}, "is not a JSON object"},
 		{"visible is missing", []string{"sign", files[0], "--visible", "nowhere.json"}, "--visible"},
 		{"same name twice", []string{"sign", files[0], other[0]}, "have the same name"},
 		{"over the original", []string{"sign", files[0], "--out", filepath.Dir(files[0])}, "would overwrite"},
 		{"secret file", []string{"status", "r", "--secret-file", "nowhere"}, "--secret-file"},
-		{"no certificates", []string{"status", "r", "--ca", files[0]}, "holds no PEM certificate"},
+		{"no certificates", []string{"status", "r", "--ca", files[0]}, "contains no PEM certificate"},
 		{"two references", []string{"status", "r", "s"}, "exactly one reference"},
 		{"no reference", []string{"get"}, "exactly one reference"},
 		{"nothing to verify", []string{"verify"}, "no files"},
-		{"nobody to trust", []string{"verify", files[0], "--ca", files[0]}, "holds no PEM certificate"},
+		{"nobody to trust", []string{"verify", files[0], "--ca", files[0]}, "contains no PEM certificate"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -420,7 +424,9 @@ func TestUsage(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"sign", "--help"}, {"status", "-h"}, {"get", "-help"}, {"verify", "-h"}, {"version"}} {
+	for _, args := range [][]string{
+		{"--help"}, {"sign", "--help"}, {"status", "-h"}, {"get", "-help"}, {"verify", "-h"}, {"version"},
+	} {
 		if r := signctl(t, "", args...); r.code != exitOK || r.out == "" || r.err != "" {
 			t.Errorf("signctl %q ended with %d and printed %q and %q", args, r.code, r.out, r.err)
 		}
@@ -451,12 +457,14 @@ func TestVerifyFile(t *testing.T) {
 		code       int
 		want       []string
 	}{
-		{"as it was signed", whole, exitOK, []string{": valid\n", `"Signature1": valid, PAdES B-B`, judged, "covers   the whole file"}},
+		{"as it was signed", whole, exitOK, []string{
+			": valid\n", `"Signature1": valid, PAdES B-B`, judged, "covers   the whole file"}},
 		{"with a forged page behind", cases + "forged-tail.pdf", exitFailed, []string{
 			": NOT VALID\n", `"Signature1": NOT VALID`, judged, "TAMPERED the bytes from offset 87882 belong to no revision"}},
 		{"with a form that nobody knows", write(t, map[string]string{"new.pdf": strings.Replace(string(forged[:87882]),
 			"/SubFilter /ETSI.CAdES.detached", "/SubFilter /ETSI.CAdES.newshape", 1)})[0], exitFailed, []string{
-			": CANNOT BE JUDGED\n", `"Signature1": CANNOT BE JUDGED`, `UNKNOWN  signatures of type "ETSI.CAdES.newshape" are not supported`}},
+			": CANNOT BE JUDGED\n", `"Signature1": CANNOT BE JUDGED`,
+			`UNKNOWN  signatures of type "ETSI.CAdES.newshape" are not supported`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := signctl(t, "", "verify", tt.path, "--ca", cases+"forged-tail-ca.pem")
@@ -520,9 +528,11 @@ func TestProxyOutOfReach(t *testing.T) {
 // One file of another kind must not make the proxy refuse the whole request.
 func TestContentType(t *testing.T) {
 	for _, c := range [][3]string{
-		{"PAdES", "a.pdf", "application/pdf"}, {"PAdES", "a.PDF", "application/pdf"}, {"PAdES", "notes.txt", "application/pdf"}, {"PAdES", "a", "application/pdf"},
+		{"PAdES", "a.pdf", "application/pdf"}, {"PAdES", "a.PDF", "application/pdf"},
+		{"PAdES", "notes.txt", "application/pdf"}, {"PAdES", "a", "application/pdf"},
 		{"XAdES", "a.xml", "application/xml"}, {"XAdES", "a.pdf", "application/xml"},
-		{"CAdES", "a.pdf", "application/pdf"}, {"CAdES", "a.xml", "application/xml"}, {"CAdES", "a.zip", "application/octet-stream"},
+		{"CAdES", "a.pdf", "application/pdf"}, {"CAdES", "a.xml", "application/xml"},
+		{"CAdES", "a.zip", "application/octet-stream"},
 	} {
 		if got := contentType(c[0], c[1]); got != c[2] {
 			t.Errorf("contentType(%s, %s) = %s, want %s", c[0], c[1], got, c[2])

@@ -10,12 +10,15 @@ import (
 
 const stateHelp = `signctl state check FOLDER
 
-Examines the state folder of a proxy that is stopped: the database, every document against the digest it came with, every signature
-against the digest it was stored with, and whether all of it fits together. It changes nothing, and reads everything. What it calls left over
-is not a fault: the next start tidies up. LOST names a file with documents that the database does not know. The proxy never
-removes such a file: look why the database does not know it (was an old one restored?), and then remove or keep it yourself.
+Checks the state folder of a stopped proxy. It reads the database, compares every document and every signature
+with its stored digest, and checks that all parts fit together. It changes nothing.
 
-Exit code 0 only if nothing is wrong.
+FAULT names something that is wrong. LOST names a file with documents that the database does not know. The
+proxy never removes such a file. Find out why the database does not know it, for example because an old
+database was restored. Then remove or keep the file yourself. Files that are left over are not a fault,
+because the next start removes them.
+
+The exit code is 0 only if nothing is wrong.
 `
 
 // runState runs the subcommands of state. There is only one today.
@@ -31,16 +34,9 @@ func runState(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(
-		s.out,
+	fmt.Fprintf(s.out,
 		"%d operations with %d documents, %d bytes; %d not ended, %d calls without an end, %d files left over\n",
-		r.Operations,
-		r.Documents,
-		r.Bytes,
-		r.Unfinished,
-		r.OpenCalls,
-		r.Leftovers,
-	)
+		r.Operations, r.Documents, r.Bytes, r.Unfinished, r.OpenCalls, r.Leftovers)
 	for _, name := range r.Lost {
 		fmt.Fprintln(s.out, "LOST", name)
 	}
@@ -48,7 +44,7 @@ func runState(ctx context.Context, args []string, s streams) error {
 		fmt.Fprintln(s.err, "FAULT", printable(fault))
 	}
 	if len(r.Faults) > 0 {
-		return errNamed
+		return errReported
 	}
 	return nil
 }

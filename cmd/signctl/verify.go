@@ -17,22 +17,25 @@ import (
 
 const verifyHelp = `signctl verify FILES... [--ca FILE]
 
-Says of each signature in PDF files whether it is valid, which level it has, what it covers, and what was changed after it. Nobody
-is asked over the network: revocation after the fact is not seen. Without --ca it is not judged whether a certificate is trusted.
+Checks the signatures in PDF files. For each signature it prints whether it is valid, its level, what it
+covers, and what was changed after it. It does not use the network, so it does not see a later revocation.
+Without --ca it does not check whether a certificate is trusted.
 
-NOT VALID means that a signature is wrong, or that the document was changed after it. CANNOT BE JUDGED means that this program does
-not know the form, the algorithm or the certificate of a signature, which may be good.
+NOT VALID means that a signature is wrong, or that the document was changed after it was signed. CANNOT BE
+JUDGED means that this program does not support the form, the algorithm or the certificate of a signature.
+Such a signature may be valid.
 
-A certificate is judged at the time of signing, and the line "judged" says which time that is: the time of a timestamp, if there is
-one, or else the time that the signer claims, which nothing proves, or else now. With --ca, the timestamp of an authority that is not
-trusted gives no time. Without --ca, the timestamp of any authority does.
+A certificate is checked at the time of signing. The line "judged" shows which time this is: the time of the
+timestamp if there is one, otherwise the time that the signer claims (without proof), otherwise the current
+time. With --ca, only timestamps of trusted authorities count. Without --ca, timestamps of all authorities
+count.
 
-Exit code 0 only if every file has a signature and all of them are valid.
+The exit code is 0 only if every file has a signature and all signatures are valid.
 `
 
 func runVerify(ctx context.Context, args []string, s streams) error {
 	fs := newFlags("verify", verifyHelp, s)
-	caFile := fs.String("ca", "", "PEM `file` of the certification authorities to trust, for signers and for timestamps")
+	caFile := fs.String("ca", "", "PEM `file` of the certificate authorities to trust, for signers and for timestamps")
 	paths, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -59,7 +62,7 @@ func runVerify(ctx context.Context, args []string, s streams) error {
 		printReport(s.out, path, report)
 	}
 	if bad {
-		return errNamed
+		return errReported
 	}
 	return nil
 }
@@ -89,7 +92,8 @@ func reason(err error) string {
 
 // verdicts maps each verdict to words for a person.
 var verdicts = map[pades.Verdict]string{
-	pades.Unsigned: "not signed", pades.Good: "valid", pades.CannotBeJudged: "CANNOT BE JUDGED", pades.Broken: "NOT VALID",
+	pades.Unsigned: "not signed", pades.Good: "valid",
+	pades.CannotBeJudged: "CANNOT BE JUDGED", pades.Broken: "NOT VALID",
 }
 
 // timeSources maps each source of the time at which a certificate is judged to words for a person.
@@ -116,12 +120,8 @@ func printSignature(w io.Writer, number int, s *pades.SignatureReport, size int6
 	}
 	fmt.Fprintln(w)
 	if s.Certificate != nil {
-		fmt.Fprintf(
-			w,
-			"    by       %s\n    issuer   %s\n",
-			printable(s.Certificate.Subject.String()),
-			printable(s.Certificate.Issuer.String()),
-		)
+		fmt.Fprintf(w, "    by       %s\n    issuer   %s\n",
+			printable(s.Certificate.Subject.String()), printable(s.Certificate.Issuer.String()))
 	}
 	if !s.Claimed.IsZero() {
 		fmt.Fprintf(w, "    claimed  %s\n", s.Claimed.Format(time.RFC3339))
