@@ -75,7 +75,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"help", []string{"--help"}, 0, []string{"--server.port=PORT", "SERVER_PORT", "Exit codes"}},
 		{"version", []string{"--version"}, 0, []string{"signstash-proxy "}},
-		{"mistakes", []string{"--sevrer.port=1", "--sync.wait=x"}, 2, []string{"do you mean --server.port?", "--sync.wait"}},
+		{"mistakes", []string{"--sevrer.port=1", "--sync.wait=x"}, 2, []string{"did you mean --server.port?", "--sync.wait"}},
 		{"no client file", []string{"--work.folder=" + t.TempDir()}, 1, []string{"client-services-config.json", `{"secret": "a long random secret"}`}},
 		{"broken client file", []string{"--work.folder=" + broken}, 1, []string{`"a": colour: unknown key`, `"b": secret: is missing`}},
 		{"port in use", []string{"--work.folder=" + work, "--server.port=" + busyPort}, 1, []string{"open REST port", busyPort}},

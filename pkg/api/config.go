@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,22 +132,22 @@ type RemoteTokens interface {
 const minTokenKeyBytes = 32
 
 func (c *Config) setDefaults() {
-	setDefault(&c.TokenLifetime, time.Hour)
-	setDefault(&c.BasePath, DefaultBasePath)
-	setDefault(&c.SyncWait, 60*time.Second)
-	setDefault(&c.IdleTimeout, 60*time.Second)
-	setDefault(&c.MaxBodyBytes, 2<<30)
-	setDefault(&c.MaxDocumentBytes, 1<<30)
-	setDefault(&c.MaxDocuments, 10_000)
-	setDefault(&c.MaxMetadataBytes, 16<<20)
-	setDefault(&c.MaxTextBytes, 64<<20)
-	setDefault(&c.MaxImageBytes, 4<<20)
-	setDefault(&c.MaxUploads, 256)
-	setDefault(&c.ClientUploads, max(c.MaxUploads/2, 1))
-	setDefault(&c.MaxDownloads, 128)
-	setDefault(&c.MaxWaiting, 2000)
-	setDefault(&c.MaxPolls, 1000)
-	setDefault(&c.Version, "dev")
+	c.TokenLifetime = cmp.Or(c.TokenLifetime, time.Hour)
+	c.BasePath = cmp.Or(c.BasePath, DefaultBasePath)
+	c.SyncWait = cmp.Or(c.SyncWait, 60*time.Second)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 60*time.Second)
+	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, 2<<30)
+	c.MaxDocumentBytes = cmp.Or(c.MaxDocumentBytes, 1<<30)
+	c.MaxDocuments = cmp.Or(c.MaxDocuments, 10_000)
+	c.MaxMetadataBytes = cmp.Or(c.MaxMetadataBytes, 16<<20)
+	c.MaxTextBytes = cmp.Or(c.MaxTextBytes, 64<<20)
+	c.MaxImageBytes = cmp.Or(c.MaxImageBytes, 4<<20)
+	c.MaxUploads = cmp.Or(c.MaxUploads, 256)
+	c.ClientUploads = cmp.Or(c.ClientUploads, max(c.MaxUploads/2, 1))
+	c.MaxDownloads = cmp.Or(c.MaxDownloads, 128)
+	c.MaxWaiting = cmp.Or(c.MaxWaiting, 2000)
+	c.MaxPolls = cmp.Or(c.MaxPolls, 1000)
+	c.Version = cmp.Or(c.Version, "dev")
 	c.BasePath = "/" + strings.Trim(c.BasePath, "/")
 	if c.SignatureTypes == nil {
 		c.SignatureTypes = []signing.SignatureType{signing.PAdES}
@@ -159,36 +160,37 @@ func (c *Config) validate() error {
 	if c.Service == nil || c.ClientServices == nil || c.Endpoint == nil {
 		errs = append(errs, errors.New("one of Service, ClientServices and Endpoint is not set"))
 	}
-	if len(c.TokenKey) < minTokenKeyBytes {
-		errs = append(
-			errs,
-			fmt.Errorf("the token key has %d bytes, at least %d are needed", len(c.TokenKey), minTokenKeyBytes),
-		)
+	if n := len(c.TokenKey); n < minTokenKeyBytes {
+		errs = append(errs, fmt.Errorf("the token key has %d bytes, at least %d are needed", n, minTokenKeyBytes))
 	}
 	if strings.ContainsAny(c.BasePath, ":*%?# ") || strings.Contains(c.BasePath, "//") || c.BasePath == "/" ||
 		strings.HasPrefix(c.BasePath, "/oauth2") {
-		errs = append(
-			errs,
-			errors.New("the base path must be one or more plain segments, and must not begin with /oauth2"),
-		)
+		errs = append(errs,
+			errors.New("the base path must be one or more plain segments, and must not begin with /oauth2"))
 	}
-	for name, v := range map[string]int64{
-		"MaxBodyBytes": c.MaxBodyBytes, "MaxDocuments": int64(c.MaxDocuments), "MaxMetadataBytes": c.MaxMetadataBytes,
-		"MaxDocumentBytes": c.MaxDocumentBytes, "MaxImageBytes": c.MaxImageBytes, "MaxUploads": int64(c.MaxUploads),
-		"ClientUploads": int64(c.ClientUploads), "ClientRate": int64(c.ClientRate), "ClientFailures": int64(c.ClientFailures),
-		"MaxTextBytes": c.MaxTextBytes, "MaxWaiting": int64(c.MaxWaiting), "MaxPolls": int64(c.MaxPolls), "MaxDownloads": int64(c.MaxDownloads),
-		"IdleTimeout": int64(c.IdleTimeout), "TokenLifetime": int64(c.TokenLifetime),
+	for _, v := range []struct {
+		name  string
+		value int64
+	}{
+		{"MaxBodyBytes", c.MaxBodyBytes},
+		{"MaxDocumentBytes", c.MaxDocumentBytes},
+		{"MaxDocuments", int64(c.MaxDocuments)},
+		{"MaxMetadataBytes", c.MaxMetadataBytes},
+		{"MaxTextBytes", c.MaxTextBytes},
+		{"MaxImageBytes", c.MaxImageBytes},
+		{"MaxUploads", int64(c.MaxUploads)},
+		{"ClientUploads", int64(c.ClientUploads)},
+		{"MaxDownloads", int64(c.MaxDownloads)},
+		{"MaxWaiting", int64(c.MaxWaiting)},
+		{"MaxPolls", int64(c.MaxPolls)},
+		{"ClientRate", int64(c.ClientRate)},
+		{"ClientFailures", int64(c.ClientFailures)},
+		{"IdleTimeout", int64(c.IdleTimeout)},
+		{"TokenLifetime", int64(c.TokenLifetime)},
 	} {
-		if v < 0 {
-			errs = append(errs, fmt.Errorf("%s is negative", name))
+		if v.value < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative", v.name))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }

@@ -3,8 +3,12 @@ package clientservice
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/suggest"
 )
 
 // fields maps the JSON names of an object to the targets of their values. A target is a *string,
@@ -113,11 +117,9 @@ func (d *entryDecoder) object(prefix string, data json.RawMessage, known fields)
 // unknown adds the mistake of an unknown key. It suggests the known key if only the case of the
 // letters differs. It cuts long keys, because they may hold anything.
 func (d *entryDecoder) unknown(name, key string, known fields) {
-	for k := range known {
-		if strings.EqualFold(k, key) {
-			d.add(d.id, name, "unknown key; did you mean %s?", k)
-			return
-		}
+	if meant := suggest.IgnoringCase(key, slices.Collect(maps.Keys(known))); meant != "" {
+		d.add(d.id, name, "unknown key%s", suggest.Text(meant))
+		return
 	}
 	if len(name) > 64 {
 		name = strings.ToValidUTF8(name[:64], "") + "…"

@@ -27,7 +27,7 @@ func (l *loader) args(args []string) (map[string]given, asked) {
 		s := l.declared.find(name)
 		switch {
 		case s == nil:
-			l.mistake("unknown flag --%s%s", name, l.closest(name))
+			l.mistake("unknown flag --%s%s", name, l.declared.closest(name))
 			if !hasValue && next {
 				i++ // most likely the value of the unknown flag
 			}

@@ -101,7 +101,7 @@ func (f *yamlFile) setting(name string, key, value *yaml.Node, depth int) {
 	case value.Kind == yaml.MappingNode:
 		f.mapping(name+".", value, depth+1)
 	case !known:
-		f.mistake("%s: unknown setting %s%s", f.at(key), name, f.closest(name))
+		f.mistake("%s: unknown setting %s%s", f.at(key), name, f.declared.closest(name))
 	case value.Kind != yaml.ScalarNode:
 		f.mistake("%s: %s: want one value", f.at(value), name)
 	case name == "config":

@@ -170,9 +170,9 @@ func TestFiles(t *testing.T) {
 func TestInvalidFiles(t *testing.T) {
 	for name, parts := range map[string][]string{
 		"invalid-keys.yaml": {
-			"invalid-keys.yaml:2: unknown setting server.prot; do you mean --server.port?",
+			"invalid-keys.yaml:2: unknown setting server.prot; did you mean --server.port?",
 			":3: unknown setting server.ssl",
-			":4: unknown setting serverport; do you mean --server.port?",
+			":4: unknown setting serverport; did you mean --server.port?",
 			":6: hot.folder.enabled: want one value",
 			":9: sync.wait is there twice",
 			":10: limits: aliases are not supported",
@@ -194,10 +194,10 @@ func TestInvalidFiles(t *testing.T) {
 
 func TestMistakesInArguments(t *testing.T) {
 	for arg, want := range map[string]string{
-		"--server.prot=1":                  "unknown flag --server.prot; do you mean --server.port?",
-		"--Server.Port=1":                  "do you mean --server.port?",
-		"--service.domain=https://x":       "do you mean --einvoice-integration-client.service.domain?",
-		"--state-folder=/x":                "do you mean --state.folder?",
+		"--server.prot=1":                  "unknown flag --server.prot; did you mean --server.port?",
+		"--Server.Port=1":                  "did you mean --server.port?",
+		"--service.domain=https://x":       "did you mean --einvoice-integration-client.service.domain?",
+		"--state-folder=/x":                "did you mean --state.folder?",
 		"--quux.plugh.xyzzy=1":             "--help lists all",
 		"server.port=1":                    "unexpected argument",
 		"-":                                "unexpected argument",
@@ -242,7 +242,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		Args: []string{"--sevrer.port=1", "--config=testdata/invalid-values.yaml", "--log.format=xml"},
 		Env:  []string{"SERVER_HOST_PORT=nowhere", "SYNC_WAIT=10s"},
 	},
-		"unknown flag --sevrer.port; do you mean --server.port?",
+		"unknown flag --sevrer.port; did you mean --server.port?",
 		"invalid-values.yaml:2: server.port: want",
 		"environment variable SERVER_HOST_PORT: want HOST:PORT",
 		"flag --log.format: want one of json, text",

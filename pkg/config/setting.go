@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/suggest"
+)
 
 // Setting describes one setting, for help and reference.
 type Setting struct {
@@ -50,6 +54,19 @@ func (d *declaration) find(name string) *Setting {
 		}
 	}
 	return nil
+}
+
+// closest returns a question for the setting that is most similar to an unknown one, or a hint at
+// --help.
+func (d *declaration) closest(unknown string) string {
+	names := make([]string, len(d.settings))
+	for i, s := range d.settings {
+		names[i] = s.Name
+	}
+	if name := suggest.Closest(unknown, names); name != "" {
+		return suggest.Text("--" + name)
+	}
+	return "; --help lists all"
 }
 
 // Settings returns all settings in the order of help and reference.

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -68,10 +69,10 @@ type Gatherer struct {
 
 // New returns a Gatherer.
 func New(cfg Config) (*Gatherer, error) {
-	cfg.Timeout = orDefault(cfg.Timeout, 10*time.Second)
-	cfg.Total = orDefault(cfg.Total, 30*time.Second)
-	cfg.MaxAge = orDefault(cfg.MaxAge, time.Hour)
-	cfg.MaxCRLBytes = orDefault(cfg.MaxCRLBytes, 4<<20)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	cfg.Total = cmp.Or(cfg.Total, 30*time.Second)
+	cfg.MaxAge = cmp.Or(cfg.MaxAge, time.Hour)
+	cfg.MaxCRLBytes = cmp.Or(cfg.MaxCRLBytes, 4<<20)
 	if cfg.HTTP == nil {
 		var err error
 		if cfg.HTTP, err = outbound.New(outbound.Config{Guard: cfg.Guard()}); err != nil {
@@ -81,13 +82,6 @@ func New(cfg Config) (*Gatherer, error) {
 	client := *cfg.HTTP
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Gatherer{cfg: cfg, http: &client}, nil
-}
-
-func orDefault[T time.Duration | int64](value, otherwise T) T {
-	if value <= 0 {
-		return otherwise
-	}
-	return value
 }
 
 // evidence is the data gathered so far. It holds each DER element once.

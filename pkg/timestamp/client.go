@@ -1,6 +1,7 @@
 package timestamp
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -75,12 +76,8 @@ func New(cfg Config) (*Client, error) {
 	if len(cfg.Authorities) == 0 {
 		return nil, errors.New("make timestamp client: no authority")
 	}
-	if cfg.Timeout <= 0 {
-		cfg.Timeout = 10 * time.Second
-	}
-	if cfg.MaxSkew <= 0 {
-		cfg.MaxSkew = 5 * time.Minute
-	}
+	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	cfg.MaxSkew = cmp.Or(cfg.MaxSkew, 5*time.Minute)
 	if cfg.HTTP == nil {
 		cfg.HTTP = http.DefaultClient
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/suggest"
 )
 
 // SecretType is the type of a Secret that holds one client service.
@@ -33,12 +34,8 @@ var secretKeys = [...]string{idKey, secretKey, previousSecretKey, configKey}
 // known returns the key that equals key when the case of letters is ignored, and false if there is
 // none.
 func known(key string) (string, bool) {
-	for _, k := range secretKeys {
-		if strings.EqualFold(k, key) {
-			return k, true
-		}
-	}
-	return "", false
+	k := suggest.IgnoringCase(key, secretKeys[:])
+	return k, k != ""
 }
 
 // fault says why a Secret is not rendered with its current content. It holds no value of the
@@ -124,7 +121,7 @@ func checkKeys(data map[string][]byte) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(data)) { // in order, so that the same fault gives the same text
 		if meant, ok := known(key); ok && meant != key {
-			return fmt.Errorf("%s: unknown key; did you mean %s?", key, meant)
+			return fmt.Errorf("%s: unknown key%s", key, suggest.Text(meant))
 		}
 	}
 	return nil
