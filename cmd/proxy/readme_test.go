@@ -74,3 +74,13 @@ func TestReadmeConfiguration(t *testing.T) {
 		t.Errorf("the examples configure timestamp authorities %v, want %v", authorities, want)
 	}
 }
+
+// secretIn writes a file that only its owner may read, and returns its path.
+func secretIn(t *testing.T, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

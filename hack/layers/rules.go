@@ -72,6 +72,7 @@ var rules = []rule{
 	{pkg: "pkg/client", may: []string{"pkg/internal/..."}, bare: []string{}},
 	{pkg: "pkg/controller/...", may: []string{"pkg/clientservice", "pkg/tokenkey", "pkg/affinity", "pkg/config",
 		"pkg/controller/...", "pkg/internal/..."}},
+	{pkg: "pkg/faulttest", may: []string{}}, // only tests, which may import everything
 	{pkg: "pkg/e2e/...", may: []string{"pkg/client", "pkg/clientservice", "pkg/affinity", "pkg/e2e/..."}},
 
 	// The programs connect everything. Only they name concrete plugs.

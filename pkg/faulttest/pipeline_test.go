@@ -1,4 +1,4 @@
-package main
+package faulttest
 
 import (
 	"bytes"
@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/certstatus"
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/pipenet"
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
@@ -133,7 +131,6 @@ type pipeline struct {
 	level    signing.Level
 	store    *store.Store
 	folder   string
-	registry *prometheus.Registry
 	door     *http.Client
 	closers  []func()
 
@@ -143,7 +140,7 @@ type pipeline struct {
 // openPipeline starts the pipeline. The caller closes it within the bubble.
 func openPipeline(t *testing.T, v variant) *pipeline {
 	t.Helper()
-	p := &pipeline{folder: filepath.Join(t.TempDir(), "state"), registry: newRegistry(), level: v.level}
+	p := &pipeline{folder: filepath.Join(t.TempDir(), "state"), level: v.level}
 	authority, format := matrixAuthority, &pades.Format{}
 	if v.level != "" {
 		authority = statusAuthority
@@ -172,7 +169,6 @@ func openPipeline(t *testing.T, v variant) *pipeline {
 			t.Errorf("close store: %v", err)
 		}
 	})
-	m := newSigningMetrics(p.registry)
 	var disk signing.Store = p.store
 	if v.disk != nil {
 		disk = v.disk(p.store)
@@ -182,19 +178,11 @@ func openPipeline(t *testing.T, v variant) *pipeline {
 		Formats:   map[signing.SignatureType]signing.Format{signing.PAdES: format},
 		Log:       logr.Discard(),
 		Providers: func(string) (signing.Provider, error) { return provider, nil },
-		Observer: signing.Observer{
-			OperationEnded: func(_ string, status signing.Status) { m.operationEnded(status) },
-			DocumentEnded:  m.documentEnded,
-			CallEnded: func(c *signing.Credential, _ string, digests int, took time.Duration, outcome string) {
-				m.callEnded(c, digests, took, outcome)
-			},
-		},
 		Tries:          matrixTries - 1,
 		UnknownOutcome: v.unknown,
 		TimestampReady: p.timestampReady,
 		Random:         func() float64 { return 0 },
 	})
-	p.registry.MustRegister(&stateCollector{service: s, store: p.store})
 	p.start(t, s)
 	p.openDoor(t, s)
 	return p
@@ -242,8 +230,8 @@ func (p *pipeline) close() {
 	}
 }
 
-// outcome is the result of a request: the answers to the client, the counters of the remote side,
-// and the metrics.
+// outcome is the result of a request: the answers to the client, and the counters of the remote
+// side and of the store.
 type outcome struct {
 	status                           string
 	documents                        [matrixDocuments]string // signStatus, and signError if there is one; sorted
@@ -340,33 +328,20 @@ func (p *pipeline) request(t *testing.T, reference string) io.Reader {
 	return bytes.NewReader(body)
 }
 
-// counters reads the counters of the remote side and of /metrics.
-func (p *pipeline) counters(t *testing.T) (o outcome) {
+// counters reads the counters of the remote side and of the store.
+func (p *pipeline) counters(t *testing.T) outcome {
 	t.Helper()
-	o.made = int(p.remote.Counts().Signatures)
-	families, err := p.registry.Gather()
+	n, err := p.store.Counters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range families {
-		if f.GetName() != "signstash_signatures_total" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			n := int(m.GetCounter().GetValue())
-			switch m.GetLabel()[0].GetValue() {
-			case "sent":
-				o.sent = n
-			case "returned":
-				o.returned = n
-			case "unknown":
-				o.unknown = n
-			case "refused":
-				o.refused = n
-			}
-		}
+	return outcome{
+		made:     int(p.remote.Counts().Signatures),
+		sent:     int(n.Sent),
+		returned: int(n.Returned),
+		unknown:  int(n.Unknown),
+		refused:  int(n.Refused),
 	}
-	return o
 }
 
 // wantNothingLeft checks that the state folder contains the files of exactly this number of

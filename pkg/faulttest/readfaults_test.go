@@ -1,4 +1,4 @@
-package main
+package faulttest
 
 import (
 	"net/http"
