@@ -13,6 +13,9 @@ PROGRAMS := $(notdir $(wildcard cmd/*))
 # The race detector needs a C compiler. In CI it is not optional.
 CC_FOUND := $(shell command -v $(or $(CC),cc) 2>/dev/null)
 RACE     := $(if $(or $(CC_FOUND),$(CI)),-race)
+# SQLite is C code that was translated to Go. Its memory is outside the Go heap, where the race detector checks nothing.
+# Without the detector's instructions these packages need a fifth of the time.
+RACEFLAGS := $(if $(RACE),$(foreach package,sqlite/lib libc memory,-gcflags=modernc.org/$(package)=-race=false))
 # Two packages at a time suit two cores. The time-out ends a test that hangs, with a stack trace.
 TESTFLAGS ?= -p 2 -timeout 30m
 
@@ -46,7 +49,7 @@ run: build ## start the proxy on port 8080 with the embedded key; state in ./wor
 test: vet layers ## vet, layering check and all tests (with -race if there is a C compiler)
 	@echo "test: $(if $(RACE),with,without) the race detector"
 	@KUBEBUILDER_ASSETS=$$(hack/envtest/assets); HELM=$$(hack/envtest/helm); export KUBEBUILDER_ASSETS HELM; set -x; \
-	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) $(TESTFLAGS) ./...
+	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) $(RACEFLAGS) $(TESTFLAGS) ./...
 
 .PHONY: test-e2e
 test-e2e: ## test the chart in a real kind cluster, and the image with its documented command (needs Docker, or root on Debian). KEEP=1 keeps the cluster

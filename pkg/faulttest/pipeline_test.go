@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -303,30 +304,32 @@ func (p *pipeline) exchange(t *testing.T, reference string) (body []byte, status
 	return body, resp.StatusCode
 }
 
-// request builds a request with small documents that differ.
+// request builds a request with tiny documents that differ. The matrix has hundreds of cells, so
+// the size of a document matters.
 func (p *pipeline) request(t *testing.T, reference string) io.Reader {
 	t.Helper()
-	sample, err := os.ReadFile("../../hack/samples/hybrid-xref.pdf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	type document map[string]any
-	var documents []document
+	type object map[string]any
+	var documents []object
 	for i := range matrixDocuments {
-		documents = append(documents, document{
-			"documentRequest": document{
+		documents = append(documents, object{
+			"documentRequest": object{
 				"externalReference": fmt.Sprintf("%s/%d", reference, i), "name": "d.pdf", "contentType": "application/pdf",
-				"base64Content": append(slices.Clone(sample), fmt.Sprintf("%% %s %d\n", reference, i)...),
+				"base64Content": fmt.Appendf(bytes.Clone(tinyPDF), "%% %s %d\n", reference, i),
 			},
-			"signatureInfo": document{"signatureType": "PAdES", "level": cmp.Or(p.level, signing.LevelB)},
+			"signatureInfo": object{"signatureType": "PAdES", "level": cmp.Or(p.level, signing.LevelB)},
 		})
 	}
-	body, err := json.Marshal(document{"externalReference": reference, "description": "d", "documents": documents})
+	body, err := json.Marshal(object{"externalReference": reference, "description": "d", "documents": documents})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return bytes.NewReader(body)
 }
+
+// tinyPDF is a document with one empty page.
+//
+//go:embed testdata/tiny.pdf
+var tinyPDF []byte
 
 // counters reads the counters of the remote side and of the store.
 func (p *pipeline) counters(t *testing.T) outcome {
