@@ -9,6 +9,8 @@ OUT      ?= out
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 PROGRAMS := $(notdir $(wildcard cmd/*))
+# Programs for developers run with the flags of the built programs, so that each package is compiled once.
+RUN      := CGO_ENABLED=0 $(GO) run -trimpath
 
 # The race detector needs a C compiler. In CI it is not optional.
 CC_FOUND := $(shell command -v $(or $(CC),cc) 2>/dev/null)
@@ -24,21 +26,22 @@ TESTFLAGS ?= -p 2 -timeout 30m
 # ---------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: build
-build: ## build the programs into bin/ (static, no C compiler needed)
+build: $(PROGRAMS:%=bin/%) ## build the programs into bin/ (static, no C compiler needed)
+
+.PHONY: $(PROGRAMS:%=bin/%)
+$(PROGRAMS:%=bin/%): bin/%:
 	@mkdir -p bin
-	@for program in $(PROGRAMS); do \
-	  echo "build bin/$$program"; \
-	  CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/$$program ./cmd/$$program; \
-	done
+	@echo "build $@"
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
 .PHONY: demo
-demo: build ## sign the sample documents over REST, sync and async, and check them; results are in ./out. PROVIDER=csc signs remotely, with timestamps
-	@$(GO) run ./hack/demo -bin bin -out $(OUT) $(if $(PROVIDER),-provider $(PROVIDER))
+demo: bin/proxy bin/signctl ## sign the sample documents over REST, sync and async, and check them; results are in ./out. PROVIDER=csc signs remotely, with timestamps
+	@$(RUN) ./hack/demo -bin bin -out $(OUT) $(if $(PROVIDER),-provider $(PROVIDER))
 
 .PHONY: run
-run: build ## start the proxy on port 8080 with the embedded key; state in ./work
+run: bin/proxy bin/signctl ## start the proxy on port 8080 with the embedded key; state in ./work
 	@mkdir -p work
-	@$(GO) run ./hack/demo -prepare work
+	@$(RUN) ./hack/demo -prepare work
 	bin/proxy --work.folder=work --state.folder=work/state
 
 # ---------------------------------------------------------------------------------------------------------------------------
@@ -102,8 +105,8 @@ fuzz: ## run every fuzz target for FUZZTIME (1m)
 # ---------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: build ## measure latency, throughput, memory and disk, as ratios to a floor measured in the same run. BENCHFLAGS='-case sync-1' selects a case, -strict fails on a missed goal
-	@$(GO) run ./hack/bench -bin bin $(BENCHFLAGS)
+bench: bin/proxy ## measure latency, throughput, memory and disk, as ratios to a floor measured in the same run. BENCHFLAGS='-case sync-1' selects a case, -strict fails on a missed goal
+	@$(RUN) ./hack/bench -bin bin $(BENCHFLAGS)
 
 # ---------------------------------------------------------------------------------------------------------------------------
 # House

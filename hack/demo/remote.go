@@ -32,7 +32,7 @@ func startRemote(ctx context.Context, provider, temp, secret string) (*remoteSid
 	}
 	step("starting a simulated remote service: CSC v2, timestamps, OCSP")
 	program := filepath.Join(temp, "signingservice")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./hack/signingservice")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "./hack/signingservice")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build signing service: %w: %s", err, out)
 	}
