@@ -126,14 +126,14 @@ var statusAuthority = sync.OnceValues(
 
 // pipeline is the whole pipeline in one bubble.
 type pipeline struct {
-	remote   *service.Service
-	tsa      *tsa.Handler
-	status   *certstatus.Responder
-	level    signing.Level
-	store    *store.Store
-	folder   string
-	door     *http.Client
-	closers  []func()
+	remote  *service.Service
+	tsa     *tsa.Handler
+	status  *certstatus.Responder
+	level   signing.Level
+	store   *store.Store
+	folder  string
+	door    *http.Client
+	closers []func()
 
 	timestampReady func(context.Context) error // nil for levels below B-T
 }
@@ -175,10 +175,10 @@ func openPipeline(t *testing.T, v variant) *pipeline {
 		disk = v.disk(p.store)
 	}
 	s := signing.New(signing.Config{
-		Store:     disk,
-		Formats:   map[signing.SignatureType]signing.Format{signing.PAdES: format},
-		Log:       logr.Discard(),
-		Providers: func(string) (signing.Provider, error) { return provider, nil },
+		Store:          disk,
+		Formats:        map[signing.SignatureType]signing.Format{signing.PAdES: format},
+		Log:            logr.Discard(),
+		Providers:      func(string) (signing.Provider, error) { return provider, nil },
 		Tries:          matrixTries - 1,
 		UnknownOutcome: v.unknown,
 		TimestampReady: p.timestampReady,
