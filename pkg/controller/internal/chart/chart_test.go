@@ -336,9 +336,7 @@ func TestReleaseNames(t *testing.T) {
 	}
 	all := of("on", "1e3")
 	if set := find[*appsv1.StatefulSet](
-		t,
-		all,
-		"on-"+release,
+		t, all, "on-"+release,
 	); set.Spec.Selector.MatchLabels["app.kubernetes.io/instance"] != "on" {
 		t.Errorf("the selector is %v", set.Spec.Selector.MatchLabels)
 	}
@@ -408,20 +406,8 @@ func single(rules []rbacv1.PolicyRule, prefix string) []string {
 // and what happens to an instance that is scaled down.
 func TestTrialIsLoud(t *testing.T) {
 	notes := func(values string) string {
-		out, err := helm(
-			t,
-			values,
-			"install",
-			release,
-			folder,
-			"--namespace",
-			"signing",
-			"--dry-run=client",
-			"--output",
-			"json",
-			"--values",
-			"-",
-		)
+		out, err := helm(t, values, "install", release, folder,
+			"--namespace", "signing", "--dry-run=client", "--output", "json", "--values", "-")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -435,13 +421,11 @@ func TestTrialIsLoud(t *testing.T) {
 	if !strings.Contains(trial, "NO value") || strings.Contains(remote, "NO value") {
 		t.Errorf("notes of a trial:\n%s\nof a remote service:\n%s", trial, remote)
 	}
-	if !strings.Contains(remote, "Before you scale down") || !strings.Contains(remote, "leaves the volumes") {
+	if !strings.Contains(remote, "Before you scale down") || !strings.Contains(remote, "keeps the volumes") {
 		t.Errorf("notes do not say what becomes of volumes:\n%s", remote)
 	}
-	if scaled := notes(
-		modes["everything else"],
-	); !strings.Contains(scaled, "do not helm rollback") ||
-		strings.Contains(remote, "do not helm rollback") {
+	const warning = "use neither helm rollback"
+	if scaled := notes(modes["everything else"]); !strings.Contains(scaled, warning) || strings.Contains(remote, warning) {
 		t.Errorf("notes with an autoscaler:\n%s\nwithout:\n%s", scaled, remote)
 	}
 }
