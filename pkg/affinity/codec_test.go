@@ -1,8 +1,8 @@
 package affinity
 
 import (
+	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -93,10 +93,7 @@ func TestCutOrdinal(t *testing.T) {
 		"a-b-0":    "a-b- 0 true",
 	} {
 		prefix, n, ok := cutOrdinal(name)
-		if got := strings.Join(
-			[]string{prefix, strconv.Itoa(n), map[bool]string{true: "true", false: "false"}[ok]},
-			" ",
-		); got != want {
+		if got := fmt.Sprintf("%s %d %v", prefix, n, ok); got != want {
 			t.Errorf("cutOrdinal(%q) = %s, want %s", name, got, want)
 		}
 	}

@@ -143,18 +143,11 @@ func TestSilentPeers(t *testing.T) {
 				e.RetryAfter == 0 {
 				t.Errorf("Send = %v, %v, want KindBusy that names p-1", answered, err)
 			}
-			if answered, err := f.Search(
-				w,
-				asked(httptest.NewRequest(http.MethodGet, "/", nil)),
-				0,
-			); answered ||
+			if answered, err := f.Search(w, asked(httptest.NewRequest(http.MethodGet, "/", nil)), 0); answered ||
 				signing.KindOf(err) != signing.KindBusy {
 				t.Errorf("Search = %v, %v, want KindBusy", answered, err)
 			}
-			if owner, err := f.KeyOwner(
-				asked(httptest.NewRequest(http.MethodPost, "/", nil)),
-				"/",
-			); owner != nil ||
+			if owner, err := f.KeyOwner(asked(httptest.NewRequest(http.MethodPost, "/", nil)), "/"); owner != nil ||
 				signing.KindOf(err) != signing.KindBusy {
 				t.Errorf("KeyOwner = %v, %v, want KindBusy", owner, err)
 			}
@@ -172,14 +165,8 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	owner, _ := f.Owner(1)
-	if answered, err := f.Send(
-		httptest.NewRecorder(),
-		asked(httptest.NewRequest(http.MethodGet, "/", nil)),
-		nil,
-		owner,
-		0,
-	); !answered ||
-		err == nil {
+	get := httptest.NewRequest(http.MethodGet, "/", nil)
+	if answered, err := f.Send(httptest.NewRecorder(), asked(get), nil, owner, 0); !answered || err == nil {
 		t.Errorf("Send = %v, %v, want an error after the answer began", answered, err)
 	}
 }

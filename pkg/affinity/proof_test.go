@@ -97,11 +97,7 @@ func TestProbeBeforeChange(t *testing.T) {
 	remove := func() (bool, error) {
 		var asks []Ask
 		return f.Send(
-			httptest.NewRecorder(),
-			proving(httptest.NewRequest(http.MethodDelete, "/x", nil), &asks),
-			nil,
-			owner,
-			0,
+			httptest.NewRecorder(), proving(httptest.NewRequest(http.MethodDelete, "/x", nil), &asks), nil, owner, 0,
 		)
 	}
 	stranger = true

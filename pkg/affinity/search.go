@@ -133,9 +133,7 @@ func (f *Forwarder) askAll(ctx context.Context, q question, limit time.Duration)
 // askEach sends a question to all expected instances. The channel gives one reply for each of the
 // asked instances. The caller must receive all replies and end their answers.
 func (f *Forwarder) askEach(
-	ctx context.Context,
-	q question,
-	limit time.Duration,
+	ctx context.Context, q question, limit time.Duration,
 ) (replies <-chan reply, asked int, err error) {
 	peers, err := f.peers.expected()
 	if err != nil {

@@ -135,16 +135,8 @@ func TestFromFile(t *testing.T) {
 		if _, err := NewFiles(FilesConfig{EndpointFile: file, Log: logr.Discard(), Registerer: registry}); err != nil {
 			t.Fatal(err)
 		}
-		if got, known := gauge(
-			t,
-			registry,
-			"signstash_endpoint_from_file",
-		), gauge(
-			t,
-			registry,
-			"signstash_endpoint_known",
-		); got != want ||
-			known != 1-want {
+		got, known := gauge(t, registry, "signstash_endpoint_from_file"), gauge(t, registry, "signstash_endpoint_known")
+		if got != want || known != 1-want {
 			t.Errorf("with file %q: from a file %v, want %v; known %v", file, got, want, known)
 		}
 	}

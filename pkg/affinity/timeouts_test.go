@@ -35,12 +35,8 @@ func TestPeerThatFreezes(t *testing.T) {
 		if owner, err := f.KeyOwner(asked(get), "/"); owner != nil || signing.KindOf(err) != signing.KindBusy {
 			t.Errorf("KeyOwner = %v, %v, want KindBusy", owner, err)
 		}
-		if answered, err := f.Search(
-			httptest.NewRecorder(),
-			asked(get),
-			time.Millisecond-answerTimeout,
-		); answered ||
-			signing.KindOf(err) != signing.KindBusy {
+		answered, err := f.Search(httptest.NewRecorder(), asked(get), time.Millisecond-answerTimeout)
+		if answered || signing.KindOf(err) != signing.KindBusy {
 			t.Errorf("Search = %v, %v, want KindBusy", answered, err)
 		}
 	})
@@ -170,10 +166,8 @@ func TestRedirect(t *testing.T) {
 					test.want,
 				)
 			}
-			if e := signing.AsError(
-				err,
-			); test.unreachable &&
-				(err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer") {
+			e := signing.AsError(err)
+			if test.unreachable && (err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer") {
 				t.Errorf("%s = %v, want KindBusy that names p-1", name, err)
 			}
 		}

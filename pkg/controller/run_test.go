@@ -201,10 +201,7 @@ func TestLeader(t *testing.T) {
 	}
 	// A controller that does not lead must not export the metric by which an alert recognizes a
 	// controller that works.
-	if text, err := second.get(
-		second.metrics,
-		"/metrics",
-	); err != nil ||
+	if text, err := second.get(second.metrics, "/metrics"); err != nil ||
 		strings.Contains(text, "\nsignstash_controller_client_services ") {
 		t.Errorf("the second controller tells of client services, %v", err)
 	}

@@ -86,12 +86,7 @@ func TestParsedBudgetOfPacked(t *testing.T) {
 	bodies := make([]string, objects)
 	for i := range bodies {
 		bodies[i] = fmt.Sprintf(
-			"<</Type/Annot/Subtype/Widget/FT/Tx/T(field%d)/Rect[%d %d %d %d]>>",
-			i,
-			i%500,
-			i%700,
-			i%500+40,
-			i%700+12,
+			"<</Type/Annot/Subtype/Widget/FT/Tx/T(field%d)/Rect[%d %d %d %d]>>", i, i%500, i%700, i%500+40, i%700+12,
 		)
 	}
 	b.objectStream(10, 11, bodies...).xrefStream(10+1+objects, "")

@@ -22,12 +22,8 @@ func shifted(before, file string) string {
 		}
 		return fmt.Sprintf(format, n+len(before))
 	}
-	file = regexp.MustCompile(
-		`\d{10} 00000 n`,
-	).ReplaceAllStringFunc(
-		file,
-		func(s string) string { return move(s[:10], "%010d") + s[10:] },
-	)
+	entry := regexp.MustCompile(`\d{10} 00000 n`)
+	file = entry.ReplaceAllStringFunc(file, func(s string) string { return move(s[:10], "%010d") + s[10:] })
 	return before + regexp.MustCompile(`startxref\n\d+`).ReplaceAllStringFunc(file, func(s string) string {
 		return "startxref\n" + move(strings.TrimPrefix(s, "startxref\n"), "%d")
 	})

@@ -167,12 +167,9 @@ func benchCreate(b *testing.B, s *store.Store, content []byte, step func(string)
 		}
 		n.Contents = append(n.Contents, c)
 		n.Request.Documents = append(n.Request.Documents, signing.DocumentRequest{
-			ExternalReference: fmt.Sprintf(
-				"FT 2026/%d",
-				i,
-			),
-			Name:        fmt.Sprintf("invoice-%d.pdf", i),
-			ContentType: "application/pdf",
+			ExternalReference: fmt.Sprintf("FT 2026/%d", i),
+			Name:              fmt.Sprintf("invoice-%d.pdf", i),
+			ContentType:       "application/pdf",
 			Signature: signing.SignatureInfo{
 				Type:     signing.PAdES,
 				Level:    signing.LevelB,
@@ -284,10 +281,7 @@ func benchSmallOne(b *testing.B, s *store.Store, reference string, content []byt
 	check(s.FinishDocuments(ctx, []signing.DocumentResult{{Ref: ref, Section: make([]byte, benchSection)}}))
 	check(
 		s.SetStatus(
-			ctx,
-			op.ID,
-			signing.StatusPending,
-			signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()},
+			ctx, op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()},
 		),
 	)
 }

@@ -212,10 +212,7 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, tell 
 		return err
 	}
 	if err := s.SetStatus(
-		ctx,
-		op.ID,
-		signing.StatusPending,
-		signing.StatusChange{Status: signing.StatusExecuted, Ended: ended},
+		ctx, op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: ended},
 	); err != nil {
 		return err
 	}

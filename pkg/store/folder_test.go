@@ -155,10 +155,7 @@ func TestRecreate(t *testing.T) {
 		if got := list(t, folder, "operations"); len(got) != 0 {
 			t.Errorf("operations holds %q, want nothing", got)
 		}
-		if got := list(
-			t,
-			folder,
-		); strings.Contains(strings.Join(got, " "), "recreate") ||
+		if got := list(t, folder); strings.Contains(strings.Join(got, " "), "recreate") ||
 			!strings.Contains(strings.Join(got, " "), "token.key") {
 			t.Errorf("folder holds %q, want others' files, and no mark", got)
 		}

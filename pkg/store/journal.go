@@ -112,10 +112,7 @@ func (j *journal) Prepared(ctx context.Context, ref signing.Ref) (p signing.Prep
 
 // SetStatus implements signing.Journal.
 func (j *journal) SetStatus(
-	ctx context.Context,
-	id signing.ID,
-	from signing.Status,
-	change signing.StatusChange,
+	ctx context.Context, id signing.ID, from signing.Status, change signing.StatusChange,
 ) error {
 	if from.Ended() {
 		return signing.ErrConflict

@@ -102,23 +102,8 @@ func TestRetentionOfFetched(t *testing.T) {
 	}{"at once": {time.Nanosecond, false}, "later": {time.Hour, true}, "not asked for": {0, true}} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, store.Config{Retention: store.Retention{Age: 24 * time.Hour, Fetched: test.fetched}})
-			fetched, other, running := create(
-				t,
-				s,
-				"fetched",
-				"a",
-				"b",
-			), create(
-				t,
-				s,
-				"other",
-				"a",
-			), create(
-				t,
-				s,
-				"running",
-				"a",
-			)
+			fetched := create(t, s, "fetched", "a", "b")
+			other, running := create(t, s, "other", "a"), create(t, s, "running", "a")
 			end(t, s, fetched, time.Now())
 			end(t, s, other, time.Now())
 			for _, op := range []signing.Operation{fetched, fetched, running} {

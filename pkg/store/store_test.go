@@ -37,10 +37,7 @@ func open(t *testing.T, cfg store.Config) *store.Store {
 
 // request uploads documents and returns the request for them.
 func request(
-	t *testing.T,
-	s signing.Store,
-	reference string,
-	contents ...string,
+	t *testing.T, s signing.Store, reference string, contents ...string,
 ) (signing.Upload, signing.NewOperation) {
 	t.Helper()
 	up, err := s.NewUpload(t.Context())
@@ -80,10 +77,7 @@ func create(t *testing.T, s signing.Store, reference string, contents ...string)
 func end(t *testing.T, s signing.Store, op signing.Operation, at time.Time) {
 	t.Helper()
 	if err := s.SetStatus(
-		t.Context(),
-		op.ID,
-		op.Status,
-		signing.StatusChange{Status: signing.StatusFailed, Ended: at},
+		t.Context(), op.ID, op.Status, signing.StatusChange{Status: signing.StatusFailed, Ended: at},
 	); err != nil {
 		t.Fatal(err)
 	}

@@ -147,10 +147,7 @@ func tokenKey(data map[string][]byte, logger logr.Logger) []byte {
 // write creates or updates the rendered Secret if it differs from data and owner, and returns its
 // resourceVersion. A conflict is an error. The next attempt then reads the Secret again.
 func (r *reconciler) write(
-	ctx context.Context,
-	owner client.Object,
-	current *corev1.Secret,
-	data map[string][]byte,
+	ctx context.Context, owner client.Object, current *corev1.Secret, data map[string][]byte,
 ) (string, error) {
 	owners := kube.OwnedBy(owner)
 	if reflect.DeepEqual(current.Data, data) && reflect.DeepEqual(current.OwnerReferences, owners) {

@@ -92,11 +92,7 @@ func TestReplacedPod(t *testing.T) {
 	w.removePod(0)
 	w.wantDirectory(1, 1)
 	after := w.pod(0, w.node("InternalIP", "10.2.0.2"))
-	if own := w.wantPublished(
-		0,
-		"10.2.0.2",
-		port,
-	); own.Instance == string(before.UID) ||
+	if own := w.wantPublished(0, "10.2.0.2", port); own.Instance == string(before.UID) ||
 		own.Instance != string(after.UID) {
 		t.Errorf("the published identity is %s, want %s, not %s", own.Instance, after.UID, before.UID)
 	}

@@ -219,9 +219,7 @@ func (w *world) create(object client.Object) {
 func (w *world) get(object client.Object) {
 	w.t.Helper()
 	if err := w.api.Get(
-		w.t.Context(),
-		client.ObjectKey{Namespace: w.namespace, Name: object.GetName()},
-		object,
+		w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: object.GetName()}, object,
 	); err != nil {
 		w.t.Fatalf("get %s: %v", object.GetName(), err)
 	}
@@ -280,13 +278,7 @@ func (w *world) wantClosed(ordinal int, reason, message string) {
 		g := gate(w.getPod(ordinal))
 		if g.Status != corev1.ConditionFalse || g.Reason != reason || g.Message != message {
 			return fmt.Errorf(
-				"gate of %s is %s %s %q, want false %s %q",
-				podName(ordinal),
-				g.Status,
-				g.Reason,
-				g.Message,
-				reason,
-				message,
+				"gate of %s is %s %s %q, want false %s %q", podName(ordinal), g.Status, g.Reason, g.Message, reason, message,
 			)
 		}
 		return nil

@@ -35,12 +35,7 @@ func commonName(t *testing.T, tag cbasn1.Tag, content string) []byte {
 
 // issueDER makes a certificate for key with raw names.
 func issueDER(
-	t *testing.T,
-	key *ecdsa.PrivateKey,
-	subject []byte,
-	serial []byte,
-	issuerName []byte,
-	by *ecdsa.PrivateKey,
+	t *testing.T, key *ecdsa.PrivateKey, subject []byte, serial []byte, issuerName []byte, by *ecdsa.PrivateKey,
 ) []byte {
 	t.Helper()
 	template := &x509.Certificate{
@@ -211,10 +206,7 @@ func TestParseCRLAcceptsTheNamesThatParseAccepts(t *testing.T) {
 	}
 	if !bytes.Equal(crl.Raw, list) || !bytes.Equal(crl.RawIssuer, name) || len(crl.RevokedCertificateEntries) != 1 {
 		t.Errorf(
-			"ParseCRL = issuer %x with %d entries, want %x with 1",
-			crl.RawIssuer,
-			len(crl.RevokedCertificateEntries),
-			name,
+			"ParseCRL = issuer %x with %d entries, want %x with 1", crl.RawIssuer, len(crl.RevokedCertificateEntries), name,
 		)
 	}
 	if err := crl.CheckSignatureFrom(ca); err != nil {

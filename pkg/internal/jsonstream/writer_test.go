@@ -52,10 +52,7 @@ func TestWriterStrings(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got string
-		if err := json.Unmarshal(
-			out.Bytes(),
-			&got,
-		); err != nil ||
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil ||
 			got != strings.ToValidUTF8(s, "\uFFFD") && !strings.Contains(got, "\uFFFD\uFFFD") {
 			t.Errorf("String(%.40q) reads back as %.40q, %v", s, got, err)
 		}

@@ -16,9 +16,7 @@ import (
 )
 
 var update = flag.Bool(
-	"update",
-	false,
-	"write the rendered pages of testdata/render again; look at them before committing",
+	"update", false, "write the rendered pages of testdata/render again; look at them before committing",
 )
 
 // render draws page 1 with pdftoppm as a reader would show it, with dpi dots per inch.

@@ -49,13 +49,7 @@ func oracle(t *testing.T, path string) []word {
 	qpdf, pdftotext := program(t, "qpdf"), program(t, "pdftotext")
 	bare := filepath.Join(t.TempDir(), "bare.pdf")
 	if err := exec.Command(
-		qpdf,
-		"--qdf",
-		"--object-streams=disable",
-		"--decrypt",
-		"--warning-exit-0",
-		path,
-		bare,
+		qpdf, "--qdf", "--object-streams=disable", "--decrypt", "--warning-exit-0", path, bare,
 	).Run(); err != nil {
 		return nil
 	}

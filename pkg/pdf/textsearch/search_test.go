@@ -348,10 +348,7 @@ func TestFindIsBounded(t *testing.T) {
 		}
 	}
 	if _, err := find(
-		t.Context(),
-		open(t, sheet{content: []string{strings.Repeat("q\n", small.operators)}}.bytes()),
-		"SIGN",
-		small,
+		t.Context(), open(t, sheet{content: []string{strings.Repeat("q\n", small.operators)}}.bytes()), "SIGN", small,
 	); err != nil {
 		t.Errorf("find within the budget: %v", err)
 	}

@@ -151,9 +151,7 @@ func (m *memoryState) inState(refs []signing.Ref, states ...signing.DocumentStat
 
 // Create implements signing.Records.
 func (m memoryRecords) Create(
-	_ context.Context,
-	up signing.Upload,
-	n signing.NewOperation,
+	_ context.Context, up signing.Upload, n signing.NewOperation,
 ) (op signing.Operation, err error) {
 	u, ok := up.(*upload)
 	if !ok || len(n.Contents) != len(n.Request.Documents) || len(n.Contents) == 0 {

@@ -171,11 +171,7 @@ func (m memoryJournal) FinishDocuments(_ context.Context, results []signing.Docu
 	return m.write("FinishDocuments", func() error {
 		_, errSigned := m.inState(signed, signing.DocumentValued)
 		_, errFailed := m.inState(
-			failed,
-			signing.DocumentReceived,
-			signing.DocumentPrepared,
-			signing.DocumentSent,
-			signing.DocumentValued,
+			failed, signing.DocumentReceived, signing.DocumentPrepared, signing.DocumentSent, signing.DocumentValued,
 		)
 		_, errTwice := m.inState(
 			append(signed, failed...),
@@ -215,10 +211,7 @@ func (m memoryJournal) finish(d *document, r signing.DocumentResult) {
 
 // SetStatus implements signing.Journal.
 func (m memoryJournal) SetStatus(
-	_ context.Context,
-	id signing.ID,
-	from signing.Status,
-	change signing.StatusChange,
+	_ context.Context, id signing.ID, from signing.Status, change signing.StatusChange,
 ) error {
 	return m.write("SetStatus", func() error {
 		r := m.records[id]

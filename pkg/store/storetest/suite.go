@@ -126,14 +126,12 @@ func (f *fixture) newOperation(up signing.Upload, client, reference string, cont
 	for i, content := range contents {
 		n.Contents = append(n.Contents, f.add(up, content))
 		n.Request.Documents = append(n.Request.Documents, signing.DocumentRequest{
-			ExternalReference: fmt.Sprintf(
-				"%s/%d",
-				reference,
-				i,
-			),
-			Name:        fmt.Sprintf("invoice %d.pdf", i),
-			ContentType: "application/pdf",
-			Signature:   signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB, Reason: "reason", Location: "Évora"},
+			ExternalReference: fmt.Sprintf("%s/%d", reference, i),
+			Name:              fmt.Sprintf("invoice %d.pdf", i),
+			ContentType:       "application/pdf",
+			Signature: signing.SignatureInfo{
+				Type: signing.PAdES, Level: signing.LevelB, Reason: "reason", Location: "Évora",
+			},
 		})
 	}
 	return n

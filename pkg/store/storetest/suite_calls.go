@@ -135,10 +135,7 @@ var callTests = []test{
 		f.must(f.FinishDocuments(f.ctx(), failedOf(refs[:1])))
 		f.must(
 			f.SetStatus(
-				f.ctx(),
-				gone.ID,
-				signing.StatusPending,
-				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
+				f.ctx(), gone.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
 			),
 		)
 		f.must(f.Remove(f.ctx(), gone.ID))

@@ -64,10 +64,7 @@ var durabilityTests = []test{
 		ended := time.Now()
 		f.must(
 			f.SetStatus(
-				f.ctx(),
-				op.ID,
-				signing.StatusPending,
-				signing.StatusChange{Status: signing.StatusExecuted, Ended: ended},
+				f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: ended},
 			),
 		)
 		f.restart()

@@ -90,10 +90,7 @@ var recordTests = []test{
 		}
 		f.must(
 			f.SetStatus(
-				f.ctx(),
-				op.ID,
-				signing.StatusPending,
-				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
+				f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
 			),
 		)
 		open, err := f.OpenFile(f.ctx(), op.ID, n.Contents[1])
@@ -158,10 +155,7 @@ var recordTests = []test{
 		op := f.create("c", "ref", "a")
 		f.must(
 			f.SetStatus(
-				f.ctx(),
-				op.ID,
-				signing.StatusPending,
-				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
+				f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
 			),
 		)
 		up := f.upload()

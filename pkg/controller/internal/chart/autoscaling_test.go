@@ -33,11 +33,7 @@ func TestAutoscaling(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if set := find[*appsv1.StatefulSet](
-			t,
-			decode(t, text),
-			release,
-		); set.Spec.Replicas == nil ||
+		if set := find[*appsv1.StatefulSet](t, decode(t, text), release); set.Spec.Replicas == nil ||
 			*set.Spec.Replicas != want {
 			t.Errorf("replicas are %v, want %d", set.Spec.Replicas, want)
 		}

@@ -335,9 +335,8 @@ func TestReleaseNames(t *testing.T) {
 		return decode(t, text)
 	}
 	all := of("on", "1e3")
-	if set := find[*appsv1.StatefulSet](
-		t, all, "on-"+release,
-	); set.Spec.Selector.MatchLabels["app.kubernetes.io/instance"] != "on" {
+	set := find[*appsv1.StatefulSet](t, all, "on-"+release)
+	if set.Spec.Selector.MatchLabels["app.kubernetes.io/instance"] != "on" {
 		t.Errorf("the selector is %v", set.Spec.Selector.MatchLabels)
 	}
 	for _, o := range all {

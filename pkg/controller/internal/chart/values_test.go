@@ -160,9 +160,7 @@ func TestExtras(t *testing.T) {
 		t.Errorf("annotations are %v, labels %v: what the chart needs is lost", pod.Annotations, pod.Labels)
 	}
 	labelled := find[*appsv1.StatefulSet](
-		t,
-		objects(t, "{trial: {enabled: true}, podLabels: {a.example.org/b: c}}"),
-		release,
+		t, objects(t, "{trial: {enabled: true}, podLabels: {a.example.org/b: c}}"), release,
 	).Spec.Template.Labels
 	if labelled["a.example.org/b"] != "c" {
 		t.Errorf("labels are %v", labelled)
