@@ -30,13 +30,13 @@ const awaitOwner = 2 * time.Second
 // A Role cannot restrict Secrets by type, so list and watch are allowed for the whole namespace.
 // The cache asks for the one type only.
 type reconciler struct {
-	config   Config
-	cached   client.Client // reads Secrets of client services and pods from the cache
-	direct   client.Reader // reads the rendered Secret and its owner by name, without the cache
-	pace     pace
-	reporter reporter
-	pods     refresher
-	metrics  *metrics
+	config    Config
+	cached    client.Client // reads Secrets of client services and pods from the cache
+	direct    client.Reader // reads the rendered Secret and its owner by name, without the cache
+	debouncer debouncer
+	reporter  reporter
+	pods      refresher
+	metrics   *metrics
 
 	// last is what was rendered last. At the start it is nil and is read from the rendered Secret.
 	// From then on only last counts, so that a manual change of the rendered Secret is undone.
@@ -51,7 +51,7 @@ type reconciler struct {
 
 // Reconcile reads all objects again, whatever has changed, and renders the Secret.
 func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
-	if wait := r.pace.start(time.Now()); wait > 0 {
+	if wait := r.debouncer.start(time.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	owner, err := r.owner(ctx)

@@ -142,8 +142,8 @@ func (r *reconciler) handler() handler.EventHandler {
 // changed queues the request for the time when the series of changes may have ended. Several
 // changes until then cause one reconciliation.
 func (r *reconciler) changed(q queue) {
-	r.pace.changed(time.Now())
+	r.debouncer.changed(time.Now())
 	q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{
 		Namespace: r.config.Namespace, Name: r.config.RenderedSecret,
-	}}, quiet)
+	}}, quietTime)
 }
