@@ -160,9 +160,9 @@ func (i Identity) Misdirected(r *http.Request) bool {
 // proved, because any client can send the header.
 func Forwarded(r *http.Request) bool { return r.Header.Get(ForwardedHeader) != "" }
 
-// Elsewhere reports whether other instances may be asked a request that this instance cannot
+// MayAsk reports whether other instances may be asked a request that this instance cannot
 // answer.
-func (f *Forwarder) Elsewhere(r *http.Request) bool {
+func (f *Forwarder) MayAsk(r *http.Request) bool {
 	return f != nil && f.c.Mode != Off && !Forwarded(r)
 }
 

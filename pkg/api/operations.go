@@ -127,7 +127,7 @@ func idByDocumentReference(x *exchange) error {
 	if err != nil && !notFound {
 		return err
 	}
-	if x.api.cfg.Forwarder.Elsewhere(x.r) {
+	if x.api.cfg.Forwarder.MayAsk(x.r) {
 		x.askedAll = true
 		if answered, err := newPeerCall(x).newest(op.Created); answered || err != nil {
 			return err

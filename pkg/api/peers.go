@@ -35,7 +35,7 @@ func newPeerCall(x *exchange) *peerCall {
 // askPeers lets other instances answer a request whose operation this one does not hold. It returns
 // notFound if they do not hold the operation either.
 func (x *exchange) askPeers(notFound error) error {
-	if x.askedAll || !x.api.cfg.Forwarder.Elsewhere(x.r) {
+	if x.askedAll || !x.api.cfg.Forwarder.MayAsk(x.r) {
 		return notFound
 	}
 	wait, err := pollTime(x.r.URL.Query())
@@ -62,7 +62,7 @@ func (x *exchange) askPeers(notFound error) error {
 // askForKey lets the instance answer that knows an Idempotency-Key of the client. If an expected
 // instance cannot be asked, the error is KindBusy and nothing is signed.
 func (x *exchange) askForKey(key string) (answered bool, err error) {
-	if key == "" || !x.api.cfg.Forwarder.Elsewhere(x.r) {
+	if key == "" || !x.api.cfg.Forwarder.MayAsk(x.r) {
 		return false, nil
 	}
 	_, err = x.api.cfg.Service.FindByKey(x.r.Context(), x.client.ID, key)
