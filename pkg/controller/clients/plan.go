@@ -25,7 +25,7 @@ func newPlan(sources []*source, last entries, limit int) plan {
 	previous := last.bySecret()
 	p.entries = p.claim(sources, previous)
 	if p.entries.bytes() > limit {
-		p.entries = p.approach(sources, previous, limit)
+		p.entries = p.applyWithinLimit(sources, previous, limit)
 	}
 	return p
 }
@@ -73,10 +73,10 @@ func entryID(e entry) string {
 	return e.client.ID
 }
 
-// approach changes what was last rendered into p.entries, one Secret after the other, as far as the
-// limit allows. It first applies the changes that free space, then the others, the oldest Secret
-// first.
-func (p *plan) approach(sources []*source, previous map[types.UID]entry, limit int) entries {
+// applyWithinLimit changes what was last rendered into p.entries, one Secret after the other, as
+// far as the limit allows. It first applies the changes that free space, then the others, the
+// oldest Secret first.
+func (p *plan) applyWithinLimit(sources []*source, previous map[types.UID]entry, limit int) entries {
 	reached := layout{entries: entries{}, ids: map[types.UID]string{}}
 	for _, s := range sources {
 		if e, ok := previous[s.uid()]; ok {

@@ -2,7 +2,7 @@ package jsonstream
 
 import "fmt"
 
-// Fault is what is wrong with a text.
+// Fault is the kind of an Error.
 type Fault int
 
 const (

@@ -479,8 +479,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// faultOf is what must not depend on the pieces a text comes in; offsets may, by what was bulk and
-// what was not.
+// faultOf returns the parts of an error that must not depend on the pieces in which a text arrives.
+// The offset may depend on them.
 func faultOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) {
