@@ -65,12 +65,30 @@ func treeRows(trees []*tree) []row {
 	})
 	add("README.md, bytes", func(t *tree) string { return strconv.FormatInt(t.readme, 10) })
 	for _, pkg := range []string{"pkg/api", "pkg/signing", "cmd/proxy"} {
-		add("packages that "+pkg+" imports", func(t *tree) string { return strconv.Itoa(len(t.imports[pkg])) })
+		add("imports of "+pkg, func(t *tree) string { return strconv.Itoa(len(t.imports[pkg])) })
+		for _, to := range importedBy(trees, pkg) {
+			add("  "+to, func(t *tree) string {
+				if slices.Contains(t.imports[pkg], to) {
+					return "yes"
+				}
+				return "-"
+			})
+		}
 	}
 	for _, name := range largeTypes(trees) {
 		add("methods of "+name, func(t *tree) string { return cmp.Or(count(t.methods[name]), "-") })
 	}
 	return rows
+}
+
+// importedBy returns the packages of this module that pkg imports in one of the trees.
+func importedBy(trees []*tree, pkg string) []string {
+	var all []string
+	for _, t := range trees {
+		all = append(all, t.imports[pkg]...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // count returns n as text. It is empty for 0.
