@@ -35,50 +35,64 @@ func printTable(w io.Writer, checkouts []checkout, rows []row) error {
 
 // treeRows returns the figures of all trees.
 func treeRows(trees []*tree) []row {
-	var rows []row
-	add := func(name string, value func(*tree) string) {
-		r := row{name: name}
-		for _, t := range trees {
-			r.values = append(r.values, value(t))
-		}
-		rows = append(rows, r)
-	}
-	for _, s := range []struct {
-		what  string
-		sizes func(*tree) []int
-	}{
-		{"functions, lines", func(t *tree) []int { return t.functions }},
-		{"files, lines", func(t *tree) []int { return t.files }},
-		{"files of tests, lines", func(t *tree) []int { return t.testFiles }},
-	} {
-		add(s.what+": number", func(t *tree) string { return strconv.Itoa(len(s.sizes(t))) })
-		for _, percent := range []int{50, 90, 99, 100} {
-			name := fmt.Sprintf("%s: %d %%", s.what, percent)
-			add(name, func(t *tree) string { return quantile(s.sizes(t), percent) })
-		}
-	}
-	add(fmt.Sprintf("lines of code over %d columns", codeColumns), func(t *tree) string {
-		return strconv.Itoa(t.longCode)
-	})
-	add(fmt.Sprintf("comments over %d columns", commentColumns), func(t *tree) string {
-		return strconv.Itoa(t.longComments)
-	})
-	add("README.md, bytes", func(t *tree) string { return strconv.FormatInt(t.readme, 10) })
+	t := treeTable{trees: trees}
+	t.addSizes("functions, lines", func(t *tree) []int { return t.functions })
+	t.addSizes("files, lines", func(t *tree) []int { return t.files })
+	t.addSizes("files of tests, lines", func(t *tree) []int { return t.testFiles })
+	t.addNumber(fmt.Sprintf("lines of code over %d columns", codeColumns), func(t *tree) int { return t.longCode })
+	t.addNumber(fmt.Sprintf("comments over %d columns", commentColumns), func(t *tree) int { return t.longComments })
+	t.addNumber("README.md, bytes", func(t *tree) int { return t.readme })
 	for _, pkg := range []string{"pkg/api", "pkg/signing", "cmd/proxy"} {
-		add("imports of "+pkg, func(t *tree) string { return strconv.Itoa(len(t.imports[pkg])) })
-		for _, to := range importedBy(trees, pkg) {
-			add("  "+to, func(t *tree) string {
-				if slices.Contains(t.imports[pkg], to) {
-					return "yes"
-				}
-				return "-"
-			})
-		}
+		t.addImports(pkg)
 	}
 	for _, name := range largeTypes(trees) {
-		add("methods of "+name, func(t *tree) string { return cmp.Or(count(t.methods[name]), "-") })
+		t.add("methods of "+name, func(t *tree) string {
+			if n := t.methods[name]; n > 0 {
+				return strconv.Itoa(n)
+			}
+			return "-"
+		})
 	}
-	return rows
+	return t.rows
+}
+
+// treeTable collects rows with a value for each tree.
+type treeTable struct {
+	trees []*tree
+	rows  []row
+}
+
+func (t *treeTable) add(name string, value func(*tree) string) {
+	r := row{name: name}
+	for _, one := range t.trees {
+		r.values = append(r.values, value(one))
+	}
+	t.rows = append(t.rows, r)
+}
+
+func (t *treeTable) addNumber(name string, value func(*tree) int) {
+	t.add(name, func(t *tree) string { return strconv.Itoa(value(t)) })
+}
+
+// addSizes adds the number of sizes and the most important quantiles.
+func (t *treeTable) addSizes(what string, sizes func(*tree) []int) {
+	t.addNumber(what+": number", func(t *tree) int { return len(sizes(t)) })
+	for _, percent := range []int{50, 90, 99, 100} {
+		t.add(fmt.Sprintf("%s: %d %%", what, percent), func(t *tree) string { return quantile(sizes(t), percent) })
+	}
+}
+
+// addImports adds the packages of this module that pkg imports.
+func (t *treeTable) addImports(pkg string) {
+	t.addNumber("imports of "+pkg, func(t *tree) int { return len(t.imports[pkg]) })
+	for _, to := range importedBy(t.trees, pkg) {
+		t.add("  "+to, func(t *tree) string {
+			if slices.Contains(t.imports[pkg], to) {
+				return "yes"
+			}
+			return "-"
+		})
+	}
 }
 
 // importedBy returns the packages of this module that pkg imports in one of the trees.
@@ -89,14 +103,6 @@ func importedBy(trees []*tree, pkg string) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
-}
-
-// count returns n as text. It is empty for 0.
-func count(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.Itoa(n)
 }
 
 // largeTypes returns the names of the types that have more than manyMethods methods in one of the

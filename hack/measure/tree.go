@@ -27,7 +27,7 @@ type tree struct {
 	methods                map[string]int      // by package and type, of types that are structs; without tests
 	imports                map[string][]string // packages of this module, by importing package; without tests
 	longCode, longComments int
-	readme                 int64 // bytes
+	readme                 int // bytes
 }
 
 // folders lists the folders with Go sources.
@@ -45,7 +45,7 @@ func read(dir string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.readme = info.Size()
+	t.readme = int(info.Size())
 	return t, nil
 }
 
