@@ -48,7 +48,7 @@ var rules = []rule{
 	{pkg: "pkg/audit", may: []string{"pkg/signing", "pkg/internal/..."}},
 
 	// The two contracts between the programs.
-	{pkg: "pkg/clientservice", may: []string{"pkg/internal/..."}},
+	{pkg: "pkg/clientservice", may: []string{"pkg/signing", "pkg/internal/..."}},
 	{pkg: "pkg/affinity", may: []string{"pkg/signing", "pkg/internal/..."}},
 
 	// The ways in: REST and the hot folder.

@@ -4,6 +4,8 @@ import (
 	"iter"
 	"maps"
 	"slices"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // ClientService is one caller of the proxy.
@@ -29,35 +31,22 @@ func (c *ClientService) SecretMatches(given string) bool {
 	return current || previous
 }
 
-// VisibleSignatureInfo has the fields of the API's visibleSignatureInfo, as written.
+// VisibleSignatureInfo is the API's visibleSignatureInfo, as written. Image is not set, because the
+// file holds the image itself.
 type VisibleSignatureInfo struct {
-	LocationType        string `json:"locationType"`
-	LocationValue       string `json:"locationValue"`
-	Area                string `json:"area,omitempty"`
-	AreaBackgroundColor string `json:"areaBackgroundColor,omitempty"`
-	Font                string `json:"font,omitempty"`
-	TemplateType        string `json:"templateType,omitempty"`
-	OneOffTemplate      string `json:"oneOffTemplate,omitempty"`
-	ImageType           string `json:"imageType,omitempty"`
-	ImageValue          string `json:"imageValue,omitempty"` // base64
+	signing.VisibleSignature
+	ImageValue string `json:"imageValue,omitempty"` // base64
 }
 
 // SignatureInfo has the fields of the API's signatureInfo that a file of the hot folder can need,
 // as written.
 type SignatureInfo struct {
-	SignatureType         string                 `json:"signatureType,omitempty"`
-	Level                 string                 `json:"level,omitempty"`
-	Reason                string                 `json:"reason,omitempty"`
-	Location              string                 `json:"location,omitempty"`
-	ApplyTimestamp        bool                   `json:"applyTimestamp,omitempty"`
-	AdvancedSignatureInfo *AdvancedSignatureInfo `json:"advancedSignatureInfo,omitempty"`
-}
-
-// AdvancedSignatureInfo has the fields of the API's advancedSignatureInfo (XML only), as written.
-type AdvancedSignatureInfo struct {
-	SignatureLocation  string `json:"signatureLocation,omitempty"`
-	SignatureTransform string `json:"signatureTransform,omitempty"`
-	CanonicalTransform string `json:"canonicalTransform,omitempty"`
+	SignatureType         string                     `json:"signatureType,omitempty"`
+	Level                 string                     `json:"level,omitempty"`
+	Reason                string                     `json:"reason,omitempty"`
+	Location              string                     `json:"location,omitempty"`
+	ApplyTimestamp        bool                       `json:"applyTimestamp,omitempty"`
+	AdvancedSignatureInfo *signing.AdvancedSignature `json:"advancedSignatureInfo,omitempty"`
 }
 
 // Services holds the client services of one version of the file. It is immutable. The zero value

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/suggest"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // fields maps the JSON names of an object to the targets of their values. A target is a *string,
@@ -36,17 +37,18 @@ func (c *ClientService) fields() fields {
 }
 
 func (v *VisibleSignatureInfo) fields() fields {
-	return fields{
-		"locationType":        &v.LocationType,
-		"locationValue":       &v.LocationValue,
-		"area":                &v.Area,
-		"areaBackgroundColor": &v.AreaBackgroundColor,
-		"font":                &v.Font,
-		"templateType":        &v.TemplateType,
-		"oneOffTemplate":      &v.OneOffTemplate,
-		"imageType":           &v.ImageType,
-		"imageValue":          &v.ImageValue,
+	known := textFields(v.Texts())
+	known["imageValue"] = &v.ImageValue
+	return known
+}
+
+// textFields returns the fields of an object that holds only texts.
+func textFields(texts map[string]*string) fields {
+	known := make(fields, len(texts))
+	for name, text := range texts {
+		known[name] = text
 	}
+	return known
 }
 
 func (s *SignatureInfo) fields() fields {
@@ -57,17 +59,9 @@ func (s *SignatureInfo) fields() fields {
 		"location":       &s.Location,
 		"applyTimestamp": &s.ApplyTimestamp,
 		"advancedSignatureInfo": func() fields {
-			s.AdvancedSignatureInfo = &AdvancedSignatureInfo{}
-			return s.AdvancedSignatureInfo.fields()
+			s.AdvancedSignatureInfo = new(signing.AdvancedSignature)
+			return textFields(s.AdvancedSignatureInfo.Texts())
 		},
-	}
-}
-
-func (a *AdvancedSignatureInfo) fields() fields {
-	return fields{
-		"signatureLocation":  &a.SignatureLocation,
-		"signatureTransform": &a.SignatureTransform,
-		"canonicalTransform": &a.CanonicalTransform,
 	}
 }
 

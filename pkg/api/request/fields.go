@@ -1,6 +1,8 @@
 package request
 
 import (
+	"cmp"
+
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -68,19 +70,20 @@ func (q *fieldReader) text(v *string, limit int) (err error) {
 	return q.Hold(len(*v))
 }
 
-// fields reads an object whose members are strings, each with a limit of its own.
-func (q *fieldReader) fields(fields map[string]field) error {
+// longTexts are the limits of texts that may be longer than maxShortBytes.
+var longTexts = map[string]int{"oneOffTemplate": maxTemplateBytes, "signatureLocation": maxXPathBytes}
+
+// texts reads an object whose members are texts, except those that other reads. other may be nil.
+func (q *fieldReader) texts(texts map[string]*string, other map[string]func() error) error {
 	return q.s.Object(func(name string) error {
-		if f, ok := fields[name]; ok {
-			return q.text(f.value, f.limit)
+		if text, ok := texts[name]; ok {
+			return q.text(text, cmp.Or(longTexts[name], maxShortBytes))
+		}
+		if read := other[name]; read != nil {
+			return read()
 		}
 		return nil
 	})
-}
-
-type field struct {
-	value *string
-	limit int
 }
 
 // document reads one item of documents.
@@ -151,41 +154,13 @@ func (q *fieldReader) signatureInfo(d *document) error {
 			d.applyTimestamp, err = q.s.Bool()
 		case "visibleSignatureInfo":
 			d.visible = new(signing.VisibleSignature)
-			err = q.visible(d.visible)
+			err = q.texts(d.visible.Texts(), map[string]func() error{
+				"imageValue": func() error { return q.image(d.visible) },
+			})
 		case "advancedSignatureInfo":
 			d.advanced = new(signing.AdvancedSignature)
-			err = q.fields(map[string]field{
-				"signatureLocation":  {&d.advanced.SignatureLocation, maxXPathBytes},
-				"signatureTransform": {&d.advanced.SignatureTransform, maxShortBytes},
-				"canonicalTransform": {&d.advanced.CanonicalTransform, maxShortBytes},
-			})
+			err = q.texts(d.advanced.Texts(), nil)
 		}
 		return err
-	})
-}
-
-func (q *fieldReader) visible(v *signing.VisibleSignature) error {
-	return q.s.Object(func(name string) error {
-		switch name {
-		case "locationType":
-			return q.text(&v.LocationType, maxShortBytes)
-		case "locationValue":
-			return q.text(&v.LocationValue, maxShortBytes)
-		case "area":
-			return q.text(&v.Area, maxShortBytes)
-		case "areaBackgroundColor":
-			return q.text(&v.AreaBackgroundColor, maxShortBytes)
-		case "font":
-			return q.text(&v.Font, maxShortBytes)
-		case "templateType":
-			return q.text(&v.TemplateType, maxShortBytes)
-		case "oneOffTemplate":
-			return q.text(&v.OneOffTemplate, maxTemplateBytes)
-		case "imageType":
-			return q.text(&v.ImageType, maxShortBytes)
-		case "imageValue":
-			return q.image(v)
-		}
-		return nil
 	})
 }
