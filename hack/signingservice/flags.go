@@ -30,10 +30,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.SetOutput(stderr)
 	fs.StringVar(&s.address, "address", "127.0.0.1:8090", "`host:port` to listen on; port 0 = any free one")
 	fs.BoolVar(
-		&s.anywhere,
-		"listen-anywhere",
-		false,
-		"allow an address that is not loopback (a cluster, never a network of people)",
+		&s.anywhere, "listen-anywhere", false, "allow an address that is not loopback (a cluster, never a network of people)",
 	)
 	fs.StringVar(&s.rootFile, "root-file", "", "write the simulated root certificate to this `file` (PEM)")
 	fs.StringVar(&s.keyFile, "key-file", defaultKeyFile(),
@@ -67,10 +64,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.StringVar((*string)(&credential.AuthMode), "auth-mode", "explicit", "explicit, implicit or oauth2code")
 	fs.StringVar(&credential.PIN, "pin", service.PIN, "PIN of the credentials; empty = none")
 	fs.StringVar(
-		&credential.OTP,
-		"otp",
-		"",
-		"one-time password of the credentials, good any number of times; empty = none",
+		&credential.OTP, "otp", "", "one-time password of the credentials, good any number of times; empty = none",
 	)
 	fs.IntVar(&credential.SCAL, "scal", 2, "sole control assurance level, 1 or 2")
 	fs.IntVar(&credential.Multisign, "multisign", 100, "signatures in one authorisation")

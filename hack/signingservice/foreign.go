@@ -30,10 +30,7 @@ func foreignFlags(fs *flag.FlagSet, f *service.Foreign) {
 	fs.StringVar((*string)(&f.ClientAuth), "client-auth", "",
 		"how OAuth2 clients show id and secret: empty = as they are, decoded (RFC 6749 2.3.1) or form")
 	fs.BoolVar(
-		&f.OpenToAll,
-		"open-to-all",
-		false,
-		"calls need no access token, as where TLS certificates tell clients apart",
+		&f.OpenToAll, "open-to-all", false, "calls need no access token, as where TLS certificates tell clients apart",
 	)
 	fs.BoolVar(&f.NoCertInfo, "no-cert-info", false, "credentials/info with certInfo is answered with 501")
 	fs.IntVar(&f.PageSize, "page-size", 0, "`credentials` in one page of credentials/list; 0 = all")

@@ -79,8 +79,8 @@ func (c *conn) readRest(p []byte) (n int, err error) {
 	return n, err
 }
 
-// limitHeadTime sets the deadline for the rest of a head that has begun. net/http would start its own
-// timeout only when it gets the first byte, and that is when the head is complete.
+// limitHeadTime sets the deadline for the rest of a head that has begun. net/http would start its
+// own timeout only when it gets the first byte, and that is when the head is complete.
 func (c *conn) limitHeadTime() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,8 +99,7 @@ func (c *conn) read(p []byte) (int, error) {
 	}
 	if record.Conn != nil && looksLikeHTTP(record.RecordHeader) {
 		_, _ = io.WriteString(
-			record.Conn,
-			"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+			record.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
 		)
 	}
 	return 0, io.EOF
@@ -122,18 +121,12 @@ func (c *conn) refuse(p []byte) error {
 	c.listener.metrics.closed(c.listener.cfg.Port, reasonHead)
 	const status = "431 Request Header Fields Too Large"
 	text := fmt.Sprintf(
-		"%s: the limits are %d bytes and %d fields\n",
-		status,
-		c.listener.limits.bytes,
-		c.listener.limits.fields,
+		"%s: the limits are %d bytes and %d fields\n", status, c.listener.limits.bytes, c.listener.limits.fields,
 	)
 	_ = c.SetWriteDeadline(time.Now().Add(refusedTime))
 	_, _ = fmt.Fprintf(
-		c.Conn,
-		"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
-		status,
-		len(text),
-		text,
+		c.Conn, "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		status, len(text), text,
 	)
 	_ = c.CloseWrite()
 	c.position.refuse()

@@ -116,20 +116,17 @@ func requests() []request {
 		{"POST /empty HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "/empty:"},
 		{"POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na\r\n\r\n", "/short:a\r\n\r\n"},
 		{
-			fmt.Sprintf("POST /lines HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(lines), lines),
-			"/lines:" + lines,
+			fmt.Sprintf("POST /lines HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(lines), lines), "/lines:" + lines,
 		},
 		{
 			fmt.Sprintf(
 				"POST /chunks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n3\r\n\n\nx\r\n0\r\n\r\n",
-				len(lines),
-				lines,
+				len(lines), lines,
 			),
 			"/chunks:" + lines + "\n\nx",
 		},
 		{
-			"POST /trailer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nA: b\r\n\r\n",
-			"/trailer:ab",
+			"POST /trailer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nA: b\r\n\r\n", "/trailer:ab",
 		},
 	}
 }

@@ -23,8 +23,8 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		}, []string{"port"}),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "signstash_connections_closed_total",
-			Help: "Connections closed to protect the proxy, by port and reason: full (an idle one made room for another), refused (all places " +
-				"serve client services), head (a request's head exceeded a limit).",
+			Help: "Connections closed to protect the proxy, by port and reason: full (an idle one made room for " +
+				"another), refused (all places serve client services), head (a request's head exceeded a limit).",
 		}, []string{"port", "reason"}),
 	}
 	if r == nil {

@@ -130,9 +130,8 @@ func lists(der []byte, serial *big.Int) (bool, error) {
 	malformed := errors.New("the CRL is malformed")
 	in := cryptobyte.String(der)
 	var outer, tbs, revoked cryptobyte.String
-	if !in.ReadASN1(&outer, cbasn1.SEQUENCE) || !outer.ReadASN1(&tbs, cbasn1.SEQUENCE) || !tbs.SkipOptionalASN1(cbasn1.INTEGER) ||
-		!tbs.SkipASN1(cbasn1.SEQUENCE) ||
-		!tbs.SkipASN1(cbasn1.SEQUENCE) {
+	if !in.ReadASN1(&outer, cbasn1.SEQUENCE) || !outer.ReadASN1(&tbs, cbasn1.SEQUENCE) ||
+		!tbs.SkipOptionalASN1(cbasn1.INTEGER) || !tbs.SkipASN1(cbasn1.SEQUENCE) || !tbs.SkipASN1(cbasn1.SEQUENCE) {
 		return false, malformed
 	}
 	for tbs.PeekASN1Tag(cbasn1.UTCTime) || tbs.PeekASN1Tag(cbasn1.GeneralizedTime) { // thisUpdate, nextUpdate

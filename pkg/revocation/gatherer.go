@@ -136,8 +136,7 @@ func (g *Gatherer) Gather(
 			return nil, nil, nil, refusal(err)
 		case issuer == nil && cert == chain[0]:
 			return nil, nil, nil, signing.Errorf(
-				signing.KindRevocation,
-				"the issuer of the certificate is not known, so its revocation data cannot be checked: %s",
+				signing.KindRevocation, "the issuer of the certificate is not known, so its revocation data cannot be checked: %s",
 				certchain.Name(cert.Issuer),
 			)
 		case issuer == nil:

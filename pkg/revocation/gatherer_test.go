@@ -124,10 +124,7 @@ func TestGatherIssuer(t *testing.T) {
 		certs, ocsps, _, err := g.Gather(t.Context(), []*x509.Certificate{w.leaf, w.root})
 		if err != nil || len(ocsps) != 2 || len(certs) != 1 || !bytes.Equal(certs[0], w.issuing.Raw) {
 			t.Errorf(
-				"Gather = %d certificates, %d OCSP responses, %v; want the issuer's certificate and 2",
-				len(certs),
-				len(ocsps),
-				err,
+				"Gather = %d certificates, %d OCSP responses, %v; want the issuer's certificate and 2", len(certs), len(ocsps), err,
 			)
 		}
 	}
@@ -325,9 +322,7 @@ func TestGatherUsesKnownIssuers(t *testing.T) {
 	certs, ocsps, _, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.leaf})
 	if err != nil || len(ocsps) != 2 || w.issuerFetches.Load() != 0 {
 		t.Fatalf(
-			"Gather = %d OCSP responses, %v, with %d requests for issuers; want 2 and none",
-			len(ocsps),
-			err,
+			"Gather = %d OCSP responses, %v, with %d requests for issuers; want 2 and none", len(ocsps), err,
 			w.issuerFetches.Load(),
 		)
 	}

@@ -144,9 +144,9 @@ func names(responseData []byte, cert, issuer *x509.Certificate) bool {
 		var name, key []byte
 		serial := new(big.Int)
 		var oid asn1.ObjectIdentifier
-		if !responses.ReadASN1(&single, cbasn1.SEQUENCE) || !single.ReadASN1(&id, cbasn1.SEQUENCE) || !id.ReadASN1(&algorithm, cbasn1.SEQUENCE) ||
-			!algorithm.ReadASN1ObjectIdentifier(&oid) || !id.ReadASN1Bytes(&name, cbasn1.OCTET_STRING) ||
-			!id.ReadASN1Bytes(&key, cbasn1.OCTET_STRING) ||
+		if !responses.ReadASN1(&single, cbasn1.SEQUENCE) || !single.ReadASN1(&id, cbasn1.SEQUENCE) ||
+			!id.ReadASN1(&algorithm, cbasn1.SEQUENCE) || !algorithm.ReadASN1ObjectIdentifier(&oid) ||
+			!id.ReadASN1Bytes(&name, cbasn1.OCTET_STRING) || !id.ReadASN1Bytes(&key, cbasn1.OCTET_STRING) ||
 			!id.ReadASN1Integer(serial) {
 			return false
 		}

@@ -7,20 +7,22 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 )
 
 const (
 	// maxInFlight is the largest number of requests to one authority at the same time. Authorities are
 	// shared services, and a batch may have thousands of documents.
 	maxInFlight = 8
-	// firstPause is how long an authority is not asked after its first failure in a row. Each further
-	// failure doubles the pause.
-	firstPause = 2 * time.Second
-	maxPause   = 5 * time.Minute
-	// firstLimitPause and maxLimitPause are the pauses after a rate-limit error, because further
-	// requests would make it worse.
-	firstLimitPause = time.Minute
-	maxLimitPause   = time.Hour
+)
+
+var (
+	// afterFailure is how long an authority is not asked after failures in a row.
+	afterFailure = pace.Backoff{First: 2 * time.Second, Max: 5 * time.Minute}
+	// afterLimit is the same after a rate-limit error. It is longer, because further requests would
+	// make it worse.
+	afterLimit = pace.Backoff{First: time.Minute, Max: time.Hour}
 )
 
 // errBudget says that an authority was not asked because its budget is used up.
@@ -104,22 +106,20 @@ func (a *authority) failed(err error, now time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.last = err
-	first, most := firstPause, maxPause
+	backoff := afterFailure
 	var r *refusedError
 	if errors.As(err, &r) && r.limited {
-		first, most = firstLimitPause, maxLimitPause
+		backoff = afterLimit
 	}
-	doublings := min(a.failures, 16)
-	if now.Before(a.paused) {
-		doublings = max(0, doublings-1)
+	failures := a.failures
+	if !now.Before(a.paused) { // parallel requests that fail together count as one failure
+		failures++
 	}
-	pause := min(first<<doublings, most)
+	pause := backoff.After(failures)
 	if r != nil && r.after > 0 {
 		pause = r.after
 	}
-	if !now.Before(a.paused) { // parallel requests that fail together count as one failure
-		a.failures++
-	}
+	a.failures = failures
 	if end := now.Add(pause); end.After(a.paused) {
 		a.paused = end
 	}

@@ -146,8 +146,7 @@ func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash)
 		}
 	}
 	e := signing.Errorf(
-		signing.KindTimestamp,
-		"no timestamp authority gave a usable token: %s",
+		signing.KindTimestamp, "no timestamp authority gave a usable token: %s",
 		printable.Text(strings.Join(reasons, "; "), maxReasons),
 	)
 	e = e.Because(errors.Join(failures...))
@@ -183,15 +182,8 @@ func (c *Client) ask(ctx context.Context, a *authority, q *query) (token []byte,
 		return nil, time.Now(), err
 	}
 	next = a.failed(err, time.Now())
-	c.cfg.Log.Info(
-		"timestamp authority failed",
-		"authority",
-		a.name,
-		"reason",
-		printable.Text(err.Error(), maxReason),
-		"notBefore",
-		next,
-	)
+	c.cfg.Log.Info("timestamp authority failed",
+		"authority", a.name, "reason", printable.Text(err.Error(), maxReason), "notBefore", next)
 	if refusal := (*refusedError)(nil); errors.As(err, &refusal) && refusal.permanent {
 		return nil, time.Time{}, err
 	}

@@ -70,18 +70,8 @@ func TestOpenSSLVerifiesToken(t *testing.T) {
 		}
 	}
 	cmd := exec.Command(
-		openssl,
-		"ts",
-		"-verify",
-		"-digest",
-		hex.EncodeToString(digest[:]),
-		"-token_in",
-		"-in",
-		"token",
-		"-CAfile",
-		"root.pem",
-		"-untrusted",
-		"issuing.pem",
+		openssl, "ts", "-verify", "-digest", hex.EncodeToString(digest[:]), "-token_in", "-in", "token", "-CAfile",
+		"root.pem", "-untrusted", "issuing.pem",
 	)
 	cmd.Dir = folder
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Verification: OK") {
@@ -135,8 +125,7 @@ func TestGrantedWithModsIsAccepted(t *testing.T) {
 	h := newTSA(t, nil)
 	h.Misbehave(tsa.WithMods)
 	if _, err := newClient(
-		t,
-		Config{Authorities: []Authority{{URL: serve(t, h)}}},
+		t, Config{Authorities: []Authority{{URL: serve(t, h)}}},
 	).Timestamp(t.Context(), digest[:], sha); err != nil {
 		t.Errorf("Timestamp = %v, want nil", err)
 	}
@@ -147,14 +136,14 @@ func TestWhetherARetryHelps(t *testing.T) {
 		retry bool
 		after time.Duration
 	}{
-		tsa.Unavailable: {true, firstPause},
-		tsa.BadRequest:  {true, firstLimitPause},
+		tsa.Unavailable: {true, afterFailure.First},
+		tsa.BadRequest:  {true, afterLimit.First},
 		tsa.TooMany:     {true, 30 * time.Second},
-		tsa.SystemFail:  {true, firstPause},
-		tsa.WrongNonce:  {true, firstPause},
-		tsa.Waiting:     {true, firstPause},
+		tsa.SystemFail:  {true, afterFailure.First},
+		tsa.WrongNonce:  {true, afterFailure.First},
+		tsa.Waiting:     {true, afterFailure.First},
 		tsa.Rejection:   {false, 0},
-		tsa.Forbidden:   {true, firstPause},
+		tsa.Forbidden:   {true, afterFailure.First},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newTSA(t, nil)
@@ -175,7 +164,7 @@ func TestPausesGrow(t *testing.T) {
 		h := newTSA(t, nil)
 		h.MisbehaveAlways(tsa.Unavailable)
 		c := newClient(t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": h}.client()})
-		want := firstPause
+		want := afterFailure.First
 		for i := range 12 {
 			_, err := c.Timestamp(t.Context(), digest[:], sha)
 			if e := signing.AsError(err); e.RetryAfter != want {
@@ -189,15 +178,15 @@ func TestPausesGrow(t *testing.T) {
 				t.Errorf("%d requests after %d failures", h.Requests(), i+1)
 			}
 			time.Sleep(time.Second)
-			want = min(2*want, maxPause)
+			want = min(2*want, afterFailure.Max)
 		}
 		h.Misbehave()
 		if _, err := c.Timestamp(t.Context(), digest[:], sha); err != nil {
 			t.Errorf("Timestamp = %v, want nil", err)
 		}
 		h.Misbehave(tsa.Unavailable)
-		if _, err := c.Timestamp(t.Context(), digest[:], sha); signing.AsError(err).RetryAfter != firstPause {
-			t.Errorf("after a success RetryAfter = %v, want %v", signing.AsError(err).RetryAfter, firstPause)
+		if _, err := c.Timestamp(t.Context(), digest[:], sha); signing.AsError(err).RetryAfter != afterFailure.First {
+			t.Errorf("after a success RetryAfter = %v, want %v", signing.AsError(err).RetryAfter, afterFailure.First)
 		}
 	})
 }
@@ -208,8 +197,8 @@ func TestConcurrentFailuresAreOne(t *testing.T) {
 	a := newAuthority(Authority{URL: "http://tsa"}, nil)
 	now := time.Now()
 	for range maxInFlight {
-		if end := a.failed(errors.New("no"), now); end.Sub(now) != firstPause {
-			t.Errorf("pause = %v, want %v", end.Sub(now), firstPause)
+		if end := a.failed(errors.New("no"), now); end.Sub(now) != afterFailure.First {
+			t.Errorf("pause = %v, want %v", end.Sub(now), afterFailure.First)
 		}
 	}
 }
@@ -266,10 +255,7 @@ func TestBudgetUsedUp(t *testing.T) {
 		_, err := c.Timestamp(t.Context(), digest[:], sha)
 		if e := signing.AsError(err); !e.Retry || e.RetryAfter != 40*time.Second || h.Requests() != 2 {
 			t.Errorf(
-				"Timestamp = %v, RetryAfter %v, %d requests; want a retry after 40s, 2 requests",
-				err,
-				e.RetryAfter,
-				h.Requests(),
+				"Timestamp = %v, RetryAfter %v, %d requests; want a retry after 40s, 2 requests", err, e.RetryAfter, h.Requests(),
 			)
 		}
 		time.Sleep(40 * time.Second)
@@ -324,7 +310,11 @@ func TestTrusted(t *testing.T) {
 	for name, c := range map[string]struct {
 		trusted []*x509.Certificate
 		ok      bool
-	}{"trusted": {trusted, true}, "strange": {[]*x509.Certificate{pki().options.NoPurpose}, false}, "none given": {nil, true}} {
+	}{
+		"trusted":    {trusted, true},
+		"strange":    {[]*x509.Certificate{pki().options.NoPurpose}, false},
+		"none given": {nil, true},
+	} {
 		client := newClient(
 			t,
 			Config{

@@ -51,7 +51,7 @@ func TestReady(t *testing.T) {
 		}
 		requests("left alone", 2)
 		h.MisbehaveAlways(tsa.Polite)
-		time.Sleep(firstPause)
+		time.Sleep(afterFailure.First)
 		if err := c.Ready(t.Context()); err != nil {
 			t.Errorf("Ready of a polite authority = %v", err)
 		}

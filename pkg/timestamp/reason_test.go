@@ -144,8 +144,7 @@ func TestAnySuccessStatusIsAccepted(t *testing.T) {
 	empty := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	c = newClient(t, Config{Authorities: []Authority{{URL: serve(t, empty)}}})
 	if _, err := c.Timestamp(t.Context(), digest[:], sha); !strings.Contains(
-		signing.AsError(err).Detail,
-		"HTTP status 204: the answer is not a TimeStampResp",
+		signing.AsError(err).Detail, "HTTP status 204: the answer is not a TimeStampResp",
 	) {
 		t.Errorf("Timestamp of an empty answer with status 204 = %v, want that it names the status", err)
 	}
@@ -158,7 +157,9 @@ func TestChainWithSHA1IsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	make := func(name string, algorithm x509.SignatureAlgorithm, parent *x509.Certificate, change func(*x509.Certificate)) *x509.Certificate {
+	make := func(
+		name string, algorithm x509.SignatureAlgorithm, parent *x509.Certificate, change func(*x509.Certificate),
+	) *x509.Certificate {
 		template := &x509.Certificate{
 			SerialNumber:          big.NewInt(time.Now().UnixNano()),
 			Subject:               pkix.Name{CommonName: name},
@@ -230,8 +231,7 @@ func TestLeafAloneIsTrusted(t *testing.T) {
 		h := newTSA(t, nil)
 		h.MisbehaveAlways(tsa.LeafAlone)
 		client := newClient(
-			t,
-			Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": h}.client(), Trusted: c.trusted},
+			t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": h}.client(), Trusted: c.trusted},
 		)
 		_, err := client.Timestamp(t.Context(), digest[:], sha)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(signing.AsError(err).Detail, c.want) {

@@ -117,9 +117,7 @@ func (r *Responder) find(req *ocsp.Request) int {
 	for i, issuer := range r.o.Issuers {
 		// A request made here for the same issuer has the same hashes.
 		der, err := ocsp.CreateRequest(
-			&x509.Certificate{SerialNumber: req.SerialNumber},
-			issuer.Certificate,
-			&ocsp.RequestOptions{Hash: req.HashAlgorithm},
+			&x509.Certificate{SerialNumber: req.SerialNumber}, issuer.Certificate, &ocsp.RequestOptions{Hash: req.HashAlgorithm},
 		)
 		if err != nil {
 			continue

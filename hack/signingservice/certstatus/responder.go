@@ -36,7 +36,8 @@ type Options struct {
 	RedirectTarget string
 }
 
-// Responder answers OCSP requests by POST and GET at /ocsp and serves CRLs at /crl/0, /crl/1, … It
+// Responder answers OCSP requests by POST and GET at /ocsp and serves CRLs at /crl/0, /crl/1, …
+// It
 // is safe for concurrent use.
 type Responder struct {
 	o         Options
@@ -242,8 +243,7 @@ func (r *Responder) makeCRL(number int, rude Rudeness) ([]byte, error) {
 	for serial, at := range r.revoked {
 		n, _ := new(big.Int).SetString(serial, 16)
 		list.RevokedCertificateEntries = append(
-			list.RevokedCertificateEntries,
-			x509.RevocationListEntry{SerialNumber: n, RevocationTime: at, ReasonCode: 1},
+			list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: at, ReasonCode: 1},
 		)
 	}
 	r.mu.Unlock()

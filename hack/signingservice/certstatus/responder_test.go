@@ -74,16 +74,7 @@ func TestOpenSSLAccepts(t *testing.T) {
 				return string(out)
 			}
 			ask := []string{
-				"ocsp",
-				"-url",
-				address + "/ocsp",
-				"-issuer",
-				"issuing.pem",
-				"-cert",
-				"cert.pem",
-				"-CAfile",
-				"all.pem",
-				"-no_nonce",
+				"ocsp", "-url", address + "/ocsp", "-issuer", "issuing.pem", "-cert", "cert.pem", "-CAfile", "all.pem", "-no_nonce",
 			}
 			if out := run(ask...); !strings.Contains(out, "Response verify OK") || !strings.Contains(out, "cert.pem: good") {
 				t.Errorf("openssl ocsp: %s", out)

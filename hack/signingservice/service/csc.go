@@ -69,11 +69,7 @@ func (d *cscDescription) authTypes(server string, usual ...string) object {
 
 func (d *cscDescription) serveInfo2(x *exchange) answer {
 	methods := []string{
-		"credentials/list",
-		"credentials/info",
-		"credentials/authorize",
-		"credentials/authorizeCheck",
-		"signatures/signHash",
+		"credentials/list", "credentials/info", "credentials/authorize", "credentials/authorizeCheck", "signatures/signHash",
 	}
 	if d.opts.Asynchronous {
 		methods = append(methods, "signatures/signPolling")
@@ -225,8 +221,7 @@ func (d *cscDescription) serveCredential2(x *exchange) answer {
 		objects := []object{}
 		if c.wantsOTP() && c.AuthMode == Explicit {
 			objects = append(
-				objects,
-				object{{"type", "Password"}, {"generator", "totp"}, {"id", otpObject}, {"label", "one-time password"}},
+				objects, object{{"type", "Password"}, {"generator", "totp"}, {"id", otpObject}, {"label", "one-time password"}},
 			)
 		}
 		if c.PIN != "" && c.AuthMode == Explicit {

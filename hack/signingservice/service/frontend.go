@@ -80,17 +80,8 @@ func (f *frontend) handle(pattern, endpoint string, serve func(*exchange) answer
 		x.body = body
 		f.wait(time.Duration(f.latency.Load()))
 		a := serve(x)
-		f.log.Info(
-			"simulated request",
-			"path",
-			key,
-			"status",
-			a.status,
-			"rudeness",
-			string(x.rude),
-			"ms",
-			time.Since(start).Milliseconds(),
-		)
+		f.log.Info("simulated request",
+			"path", key, "status", a.status, "rudeness", string(x.rude), "ms", time.Since(start).Milliseconds())
 		f.after(w, r, x.rude, a)
 	})
 }

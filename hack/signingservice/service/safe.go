@@ -78,10 +78,7 @@ func (s *safe) serveInfo(*exchange) answer {
 			{
 				"methods",
 				[]string{
-					"credentials/list",
-					"credentials/info",
-					"credentials/authorize",
-					"signatures/signHash",
+					"credentials/list", "credentials/info", "credentials/authorize", "signatures/signHash",
 					"signatureAccount/updateToken",
 				},
 			},

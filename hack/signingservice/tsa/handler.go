@@ -55,8 +55,7 @@ func Purpose(template *x509.Certificate) {
 	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtraExtensions = append(
-		template.ExtraExtensions,
-		pkix.Extension{Id: oidExtKeyUsage, Critical: true, Value: value},
+		template.ExtraExtensions, pkix.Extension{Id: oidExtKeyUsage, Critical: true, Value: value},
 	)
 }
 

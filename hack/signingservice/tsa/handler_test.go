@@ -107,15 +107,7 @@ func TestOpenSSLVerifies(t *testing.T) {
 			_, reply := post(t, server.URL, query)
 			write(t, folder, "reply", reply)
 			verify := []string{
-				"-verify",
-				"-queryfile",
-				"query",
-				"-in",
-				"reply",
-				"-CAfile",
-				"root.pem",
-				"-untrusted",
-				"issuing.pem",
+				"-verify", "-queryfile", "query", "-in", "reply", "-CAfile", "root.pem", "-untrusted", "issuing.pem",
 			}
 			if out, err := run(verify...); err != nil || !strings.Contains(out, "Verification: OK") {
 				t.Errorf("openssl ts -verify = %v: %s", err, out)

@@ -111,11 +111,7 @@ func TestParseAcceptsHarmlessFaults(t *testing.T) {
 			}
 			if got.Subject.CommonName != c.wantName || got.SerialNumber.Int64() != c.wantSerial {
 				t.Errorf(
-					"Parse = %q, serial number %d, want %q, %d",
-					got.Subject.CommonName,
-					got.SerialNumber,
-					c.wantName,
-					c.wantSerial,
+					"Parse = %q, serial number %d, want %q, %d", got.Subject.CommonName, got.SerialNumber, c.wantName, c.wantSerial,
 				)
 			}
 			if !bytes.Equal(got.Raw, der) || !bytes.Equal(got.RawSubject, c.subject) || !bytes.Equal(got.RawIssuer, c.issuer) {

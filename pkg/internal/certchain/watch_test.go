@@ -79,10 +79,8 @@ func TestSHA1IsOrderedAndNamed(t *testing.T) {
 	if names(chain) != "leaf root" || certchain.MissingIssuer(chain) != "" || certchain.Weak(chain) != leaf ||
 		certchain.Weak(chain[1:]) != nil {
 		t.Errorf(
-			"Link = %s, missing %q, weak %v; want leaf root, nothing missing, the leaf",
-			names(chain),
-			certchain.MissingIssuer(chain),
-			certchain.Weak(chain),
+			"Link = %s, missing %q, weak %v; want leaf root, nothing missing, the leaf", names(chain),
+			certchain.MissingIssuer(chain), certchain.Weak(chain),
 		)
 	}
 	var lines []string

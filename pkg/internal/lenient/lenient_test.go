@@ -1,59 +1,18 @@
 package lenient_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"math/big"
 	"testing"
-	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/servertest"
 )
 
-// testChain makes a root, an issuer and a leaf.
-func testChain(t testing.TB) (leaf, issuer, root *x509.Certificate) {
-	t.Helper()
-	make := func(name string, ca bool, parent *x509.Certificate, signer *ecdsa.PrivateKey) (
-		*x509.Certificate, *ecdsa.PrivateKey,
-	) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &x509.Certificate{
-			SerialNumber:          big.NewInt(1),
-			Subject:               pkix.Name{CommonName: name},
-			NotAfter:              time.Now().Add(time.Hour),
-			IsCA:                  ca,
-			BasicConstraintsValid: true,
-		}
-		if parent == nil {
-			parent, signer = c, key
-		}
-		der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), signer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err = x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c, key
-	}
-	root, rootKey := make("root", true, nil, nil)
-	issuer, issuerKey := make("issuer", true, root, rootKey)
-	leaf, _ = make("leaf", false, issuer, issuerKey)
-	return leaf, issuer, root
-}
-
 func TestChain(t *testing.T) {
-	leaf, issuer, root := testChain(t)
+	leaf, issuer, root, _ := servertest.Chain(t)
 	b64 := func(c *x509.Certificate) string { return base64.StdEncoding.EncodeToString(c.Raw) }
 	pemOf := func(c *x509.Certificate) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
@@ -124,7 +83,7 @@ func TestJSON(t *testing.T) {
 }
 
 func FuzzChain(f *testing.F) {
-	leaf, issuer, _ := testChain(f)
+	leaf, issuer, _, _ := servertest.Chain(f)
 	f.Add(base64.StdEncoding.EncodeToString(leaf.Raw), base64.StdEncoding.EncodeToString(issuer.Raw))
 	f.Add("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----", "TUFBPQ==")
 	f.Fuzz(func(t *testing.T, a, b string) {

@@ -103,9 +103,7 @@ func TestMeaning(t *testing.T) {
 // length, and that the text for the client never contains them.
 func TestTheServicesWordsStayInTheLog(t *testing.T) {
 	f := remotefault.Refused(
-		remotefault.New[hint](signing.KindProvider, "refused"),
-		&outbound.Answer{Status: 400, Header: http.Header{}},
-		false,
+		remotefault.New[hint](signing.KindProvider, "refused"), &outbound.Answer{Status: 400, Header: http.Header{}}, false,
 		remotefault.Said{Code: "x\r\nforged: line", Description: strings.Repeat("y", 10_000)},
 	)
 	if text := f.Error.Error(); len(text) > 600 || strings.ContainsAny(text, "\r\n") || !strings.Contains(text, "forged") {

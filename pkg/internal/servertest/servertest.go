@@ -45,6 +45,44 @@ func SelfSigned(t *testing.T, name string) (cert, key []byte) {
 	return cert, key
 }
 
+// Chain makes a root, an issuer, a leaf, and a stranger with the name of the issuer that does not
+// belong to the chain. They are valid for an hour.
+func Chain(t testing.TB) (leaf, issuer, root, stranger *x509.Certificate) {
+	t.Helper()
+	make := func(
+		name string, ca bool, parent *x509.Certificate, signer *ecdsa.PrivateKey,
+	) (*x509.Certificate, *ecdsa.PrivateKey) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &x509.Certificate{
+			SerialNumber:          big.NewInt(1),
+			Subject:               pkix.Name{CommonName: name},
+			NotAfter:              time.Now().Add(time.Hour),
+			IsCA:                  ca,
+			BasicConstraintsValid: true,
+		}
+		if parent == nil {
+			parent, signer = c, key
+		}
+		der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err = x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, key
+	}
+	root, rootKey := make("root", true, nil, nil)
+	issuer, issuerKey := make("issuer", true, root, rootKey)
+	leaf, _ = make("leaf", false, issuer, issuerKey)
+	stranger, _ = make("issuer", true, nil, nil) // same name, another key
+	return leaf, issuer, root, stranger
+}
+
 // Run serves l with s until the test ends.
 func Run(t *testing.T, s *http.Server, l net.Listener) {
 	t.Helper()

@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr/funcr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/servertest"
 )
 
 // TestChainIsPutInOrder checks that the chain of a service is read in any order, and that a chain
 // without its issuer is logged once as a warning.
 func TestChainIsPutInOrder(t *testing.T) {
-	leaf, issuer, root, stranger := testChain(t)
+	leaf, issuer, root, stranger := servertest.Chain(t)
 	for name, c := range map[string]struct {
 		sent, want []*x509.Certificate
 		warning    string

@@ -347,8 +347,11 @@ func TestSlowAuthorization(t *testing.T) {
 // TestBatchBound checks that multisign bounds a call, that the setting lowers the bound, and that
 // without the setting a call has at most 100 digests.
 func TestBatchBound(t *testing.T) {
-	for _, c := range []struct{ multisign, set, want int }{{7, 0, 7}, {7, 5, 5}, {7, 50, 7}, {2147483647, 0, 100}, {300, 250, 250}} {
-		s := servicetest.New(t, service.Options{Credentials: []service.Credential{{Multisign: c.multisign, PIN: service.PIN}}})
+	for _, c := range []struct{ multisign, set, want int }{
+		{7, 0, 7}, {7, 5, 5}, {7, 50, 7}, {2147483647, 0, 100}, {300, 250, 250},
+	} {
+		credential := service.Credential{Multisign: c.multisign, PIN: service.PIN}
+		s := servicetest.New(t, service.Options{Credentials: []service.Credential{credential}})
 		p := newProvider(t, newHTTP(t), csc.Settings{URL: startService(t, s), MaxBatch: c.set})
 		got, err := p.Credential(context.Background())
 		if err != nil {

@@ -105,8 +105,7 @@ func (d *discovery) findTokens(ctx context.Context, base string, info infoAnswer
 		return d.issuerTokens(ctx, info.OAuth2Issuer)
 	}
 	return tokenPlace{}, fail(
-		signing.KindConfiguration,
-		"tokenURL: is needed, because the signing service does not say where its tokens come from",
+		signing.KindConfiguration, "tokenURL: is needed, because the signing service does not say where its tokens come from",
 	)
 }
 
@@ -158,8 +157,7 @@ func (d *discovery) issuerTokens(ctx context.Context, issuer string) (tokenPlace
 	}
 	if strings.TrimRight(metadata.Issuer, "/") != strings.TrimRight(issuer, "/") {
 		return tokenPlace{}, fail(
-			signing.KindConfiguration,
-			"tokenURL: is needed, because the authorization server's metadata names another issuer",
+			signing.KindConfiguration, "tokenURL: is needed, because the authorization server's metadata names another issuer",
 		)
 	}
 	return d.trusted(metadata.TokenEndpoint)

@@ -139,7 +139,8 @@ func (t *tokenEndpoint) grant(
 // inPace waits until the rate limit allows a token call.
 func (t *tokenEndpoint) inPace(ctx context.Context) *failure {
 	if err := t.pace.Wait(ctx); err != nil {
-		return fail(signing.KindProvider, "the signing service did not return an access token in time").Because(err).Retryable(0)
+		return fail(signing.KindProvider, "the signing service did not return an access token in time").
+			Because(err).Retryable(0)
 	}
 	return nil
 }

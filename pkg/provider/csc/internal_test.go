@@ -7,8 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -21,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/servertest"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -93,48 +92,20 @@ func TestChoose(t *testing.T) {
 		implied bool
 	}{
 		{
-			"bound",
-			"1.2.840.113549.1.1.1 1.2.840.113549.1.1.11",
-			rsaKey,
-			0,
-			"",
-			"1.2.840.113549.1.1.11",
-			signing.RSAPKCS1,
-			crypto.SHA256,
-			true,
+			"bound", "1.2.840.113549.1.1.1 1.2.840.113549.1.1.11", rsaKey, 0, "", "1.2.840.113549.1.1.11", signing.RSAPKCS1,
+			crypto.SHA256, true,
 		},
 		{
-			"plain",
-			"1.2.840.113549.1.1.1",
-			rsaKey,
-			crypto.SHA384,
-			"",
-			"1.2.840.113549.1.1.1",
-			signing.RSAPKCS1,
-			crypto.SHA384,
+			"plain", "1.2.840.113549.1.1.1", rsaKey, crypto.SHA384, "", "1.2.840.113549.1.1.1", signing.RSAPKCS1, crypto.SHA384,
 			false,
 		},
 		{
-			"only SHA-512",
-			"1.2.840.113549.1.1.13 1.2.840.113549.1.1.10",
-			rsaKey,
-			0,
-			"",
-			"1.2.840.113549.1.1.13",
-			signing.RSAPKCS1,
-			crypto.SHA512,
-			true,
+			"only SHA-512", "1.2.840.113549.1.1.13 1.2.840.113549.1.1.10", rsaKey, 0, "", "1.2.840.113549.1.1.13",
+			signing.RSAPKCS1, crypto.SHA512, true,
 		},
 		{
-			"PSS wanted",
-			"1.2.840.113549.1.1.11 1.2.840.113549.1.1.10",
-			rsaKey,
-			0,
-			signing.RSAPSS,
-			"1.2.840.113549.1.1.10",
-			signing.RSAPSS,
-			crypto.SHA256,
-			false,
+			"PSS wanted", "1.2.840.113549.1.1.11 1.2.840.113549.1.1.10", rsaKey, 0, signing.RSAPSS, "1.2.840.113549.1.1.10",
+			signing.RSAPSS, crypto.SHA256, false,
 		},
 		{"SHA-1 only", "1.2.840.113549.1.1.5", rsaKey, 0, "", "", "", 0, false},
 		{"ECDSA", "1.2.840.10045.4.3.3", ecKey, 0, "", "1.2.840.10045.4.3.3", signing.ECDSA, crypto.SHA384, true},
@@ -182,7 +153,8 @@ func TestIsVersion1(t *testing.T) {
 // TestPSSParams compares the parameters with those of every certificate signed with PSS and
 // SHA-256.
 func TestPSSParams(t *testing.T) {
-	const want = "3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
+	const want = "3034a00f300d06096086480165030402010500" +
+		"a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
 	der, err := base64.StdEncoding.DecodeString(pssParams(crypto.SHA256, "2.16.840.1.101.3.4.2.1"))
 	if got := hex.EncodeToString(der); err != nil || got != want {
 		t.Errorf("pssParams = %s, %v; want %s", got, err, want)
@@ -217,46 +189,12 @@ func TestDerECDSA(t *testing.T) {
 	}
 }
 
-// testChain makes a root, an issuer, a leaf, and a stranger that does not belong to the chain.
-func testChain(t testing.TB) (leaf, issuer, root, stranger *x509.Certificate) {
-	t.Helper()
-	make := func(name string, ca bool, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &x509.Certificate{
-			SerialNumber:          big.NewInt(1),
-			Subject:               pkix.Name{CommonName: name},
-			NotAfter:              time.Now().Add(time.Hour),
-			IsCA:                  ca,
-			BasicConstraintsValid: true,
-		}
-		if parent == nil {
-			parent, signer = c, key
-		}
-		der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), signer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err = x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c, key
-	}
-	root, rootKey := make("root", true, nil, nil)
-	issuer, issuerKey := make("issuer", true, root, rootKey)
-	leaf, _ = make("leaf", false, issuer, issuerKey)
-	stranger, _ = make("issuer", true, nil, nil) // same name, another key
-	return leaf, issuer, root, stranger
-}
-
 func TestWireForms(t *testing.T) {
 	var a credentialAnswer
 	err := json.Unmarshal(
 		[]byte(
-			`{"multisign":"2147483648","key":{"algo":"1.2.3","status":"enabled"},"PIN":{"presence":true},"OTP":{"presence":"optional"},"auth":{"objects":{"type":"x"}}}`,
+			`{"multisign":"2147483648","key":{"algo":"1.2.3","status":"enabled"},"PIN":{"presence":true},`+
+				`"OTP":{"presence":"optional"},"auth":{"objects":{"type":"x"}}}`,
 		),
 		&a,
 	)
@@ -282,11 +220,7 @@ func TestClassify(t *testing.T) {
 	}{
 		{400, "invalid_request", "Invalid parameter credentialID", signing.KindConfiguration, false, readAgain},
 		{
-			400,
-			"invalid_request",
-			"The credential identified by credentialID is disabled",
-			signing.KindProviderAccount,
-			false,
+			400, "invalid_request", "The credential identified by credentialID is disabled", signing.KindProviderAccount, false,
 			readAgain,
 		},
 		{400, "invalid_request", "Credential locked", signing.KindProviderAccount, false, readAgain},
@@ -317,16 +251,8 @@ func TestClassify(t *testing.T) {
 		f := classify(c.status, c.code, strings.ToLower(c.text))
 		if f.Kind != c.kind || f.Retry != c.retry || f.Hint != c.hint || f.Unknown || f.Detail == "" {
 			t.Errorf(
-				"classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d",
-				c.status,
-				c.code,
-				c.text,
-				f.Kind,
-				f.Retry,
-				f.Hint,
-				c.kind,
-				c.retry,
-				c.hint,
+				"classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d", c.status, c.code, c.text, f.Kind, f.Retry,
+				f.Hint, c.kind, c.retry, c.hint,
 			)
 		}
 	}
@@ -433,8 +359,11 @@ func TestValidate(t *testing.T) {
 		}.Validate(),
 		Settings{URL: "https://simulated.invalid", GrantType: "password", ClientSecretFile: "x"}.Validate(),
 	))
-	for _, want := range []string{"url:", "tokenURL:", "clientID and", "otpFile and", "authType: \"kerberos\"", "clientAuth: \"jwt\"", "grantType: \"implicit\"",
-		"username and passwordFile: one", "grantType: password needs username", "tokenURL: is not used with authType external", "hash:", "algorithm:", "operationMode:", "maxBatch,"} {
+	for _, want := range []string{
+		"url:", "tokenURL:", "clientID and", "otpFile and", "authType: \"kerberos\"", "clientAuth: \"jwt\"",
+		"grantType: \"implicit\"", "username and passwordFile: one", "grantType: password needs username",
+		"tokenURL: is not used with authType external", "hash:", "algorithm:", "operationMode:", "maxBatch,",
+	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("Validate does not complain about %q:\n%s", want, all)
 		}
@@ -443,11 +372,12 @@ func TestValidate(t *testing.T) {
 
 // FuzzAnswers checks that no answer of a service causes a panic or a state that cannot sign.
 func FuzzAnswers(f *testing.F) {
-	leaf, issuer, _, _ := testChain(f)
+	leaf, issuer, _, _ := servertest.Chain(f)
 	chain := base64.StdEncoding.EncodeToString(leaf.Raw) + `","` + base64.StdEncoding.EncodeToString(issuer.Raw)
 	f.Add(
 		[]byte(
-			`{"key":{"algo":["1.2.840.10045.4.3.2"],"status":"enabled"},"cert":{"certificates":["` + chain + `"]},"multisign":3,"auth":{"mode":"explicit","objects":[{"id":"PIN","type":"Password"}]}}`,
+			`{"key":{"algo":["1.2.840.10045.4.3.2"],"status":"enabled"},"cert":{"certificates":["` + chain + `"]},` +
+				`"multisign":3,"auth":{"mode":"explicit","objects":[{"id":"PIN","type":"Password"}]}}`,
 		),
 	)
 	f.Add([]byte(`{"signatures":["AAAA","////"],"responseID":"x"}`))

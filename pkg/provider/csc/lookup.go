@@ -26,9 +26,7 @@ func (r *reader) chooseCredential(ctx context.Context, at *place) (string, *fail
 		return ids[0], nil
 	}
 	return "", fail(
-		signing.KindConfiguration,
-		"credentialID: is needed, because the signing service has %d credentials for us",
-		len(ids),
+		signing.KindConfiguration, "credentialID: is needed, because the signing service has %d credentials for us", len(ids),
 	).Because(fmt.Errorf("they are %.500q", ids))
 }
 
@@ -69,7 +67,8 @@ func (r *reader) credentialInfo(ctx context.Context, at *place, id string) (a cr
 	if f == nil || f.Retry || !refusesRequest(status) {
 		return a, f
 	}
-	r.log.V(1).Info("the service refused certInfo; the credential is read without it", "credential", r.name, "reason", f.Error.Error())
+	r.log.V(1).Info("the service refused certInfo; the credential is read without it",
+		"credential", r.name, "reason", f.Error.Error())
 	a, request.CertInfo = credentialAnswer{}, false
 	_, f = r.client.authorized(ctx, at, methodCredential, request, &a)
 	return a, f

@@ -57,10 +57,7 @@ func TestPagesOfCredentials(t *testing.T) {
 				if e := signing.AsError(err); e == nil || e.Kind != signing.KindConfiguration ||
 					!strings.Contains(e.Detail, c.want) {
 					t.Errorf(
-						"Credential of %d in pages of %d = %v, want a configuration fault that says %q",
-						c.credentials,
-						c.page,
-						err,
+						"Credential of %d in pages of %d = %v, want a configuration fault that says %q", c.credentials, c.page, err,
 						c.want,
 					)
 				}

@@ -71,8 +71,7 @@ func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
 		case t.busy <- struct{}{}:
 		case <-ctx.Done():
 			return "", fail(
-				signing.KindProvider,
-				"the signing service did not return an access token in time",
+				signing.KindProvider, "the signing service did not return an access token in time",
 			).Because(ctx.Err()).Retryable(0)
 		}
 	}

@@ -75,9 +75,7 @@ func TestWrongSecret(t *testing.T) {
 		defer s.Close()
 		secret := secretFile(t, "wrong")
 		p := newProvider(
-			t,
-			client,
-			csc.Settings{URL: "http://simulated.invalid", ClientID: service.ClientID, ClientSecretFile: secret},
+			t, client, csc.Settings{URL: "http://simulated.invalid", ClientID: service.ClientID, ClientSecretFile: secret},
 		)
 		start := time.Now()
 		for range 100 {
@@ -282,8 +280,7 @@ func TestLoginAndIssuer(t *testing.T) {
 	var gotID, gotSecret string
 	mux := http.NewServeMux()
 	mux.HandleFunc(
-		"POST /csc/v2/info",
-		func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(info) },
+		"POST /csc/v2/info", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(info) },
 	)
 	token := func(w http.ResponseWriter, r *http.Request) {
 		gotID, gotSecret, _ = r.BasicAuth()
@@ -311,40 +308,26 @@ func TestLoginAndIssuer(t *testing.T) {
 		asked bool
 	}{
 		{
-			"login",
-			"http://simulated.invalid",
-			map[string]any{"authType": []string{"basic"}},
-			signing.KindProviderAccount,
+			"login", "http://simulated.invalid", map[string]any{"authType": []string{"basic"}}, signing.KindProviderAccount,
 			true,
 		},
 		{
-			"issuer",
-			"http://simulated.invalid",
+			"issuer", "http://simulated.invalid",
 			map[string]any{"authType": []string{"oauth2client"}, "oauth2Issuer": "http://simulated.invalid/realm"},
-			signing.KindProviderAccount,
-			true,
+			signing.KindProviderAccount, true,
 		},
 		{
-			"issuer of somebody else",
-			"http://simulated.invalid",
-			map[string]any{"oauth2Issuer": "http://simulated.invalid/realm/"},
-			signing.KindProviderAccount,
-			true,
+			"issuer of somebody else", "http://simulated.invalid",
+			map[string]any{"oauth2Issuer": "http://simulated.invalid/realm/"}, signing.KindProviderAccount, true,
 		},
 		{"not said", "http://simulated.invalid", map[string]any{"specs": "2.0.0.2"}, signing.KindConfiguration, false},
 		{
-			"not a URL",
-			"http://simulated.invalid",
-			map[string]any{"oauth2": "ask your administrator"},
-			signing.KindConfiguration,
-			false,
+			"not a URL", "http://simulated.invalid", map[string]any{"oauth2": "ask your administrator"},
+			signing.KindConfiguration, false,
 		},
 		{
-			"user in the URL",
-			"http://simulated.invalid",
-			map[string]any{"oauth2": "http://a:b@simulated.invalid"},
-			signing.KindConfiguration,
-			false,
+			"user in the URL", "http://simulated.invalid", map[string]any{"oauth2": "http://a:b@simulated.invalid"},
+			signing.KindConfiguration, false,
 		},
 		{"TLS alone", "http://simulated.invalid", map[string]any{"authType": "TLS"}, signing.KindProviderCredentials, false},
 	}

@@ -43,9 +43,7 @@ func (c *connection) checkModulus(cert *x509.Certificate) error {
 		return nil
 	}
 	values, err := c.ctx.GetAttributeValue(
-		c.sessions[0],
-		c.key,
-		[]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_MODULUS, nil)},
+		c.sessions[0], c.key, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_MODULUS, nil)},
 	)
 	if err != nil || len(values[0].Value) == 0 {
 		return nil
@@ -58,8 +56,7 @@ func (c *connection) checkModulus(cert *x509.Certificate) error {
 
 func (c *connection) tokenChain() ([]*x509.Certificate, error) {
 	objects, err := c.find(
-		[]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE)},
-		maxCertificates,
+		[]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE)}, maxCertificates,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("find certificates: %w", err)
@@ -68,8 +65,7 @@ func (c *connection) tokenChain() ([]*x509.Certificate, error) {
 	var unreadable []error
 	for _, o := range objects {
 		values, err := c.ctx.GetAttributeValue(
-			c.sessions[0],
-			o,
+			c.sessions[0], o,
 			[]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_VALUE, nil), pkcs11.NewAttribute(pkcs11.CKA_ID, nil)},
 		)
 		if err != nil {

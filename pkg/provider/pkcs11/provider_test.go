@@ -63,9 +63,7 @@ func TestChainFromToken(t *testing.T) {
 	if len(c.Chain) != 2 || !c.Chain[0].Equal(want[0]) || !c.Chain[1].Equal(want[1]) || c.Name != "pkcs11" ||
 		c.Algorithm != signing.RSAPKCS1 {
 		t.Errorf(
-			"Credential = %d certificates, name %s, algorithm %s; want leaf and root, pkcs11, RSA",
-			len(c.Chain),
-			c.Name,
+			"Credential = %d certificates, name %s, algorithm %s; want leaf and root, pkcs11, RSA", len(c.Chain), c.Name,
 			c.Algorithm,
 		)
 	}
@@ -201,15 +199,8 @@ func TestClassify(t *testing.T) {
 		e := signing.AsError(classify(c.err, c.started))
 		if e.Kind != c.kind || e.Retry != c.retry || e.Unknown != c.unknown {
 			t.Errorf(
-				"classify(%v, %d) = %s, retry %v, unknown %v; want %s, %v, %v",
-				c.err,
-				c.started,
-				e.Kind,
-				e.Retry,
-				e.Unknown,
-				c.kind,
-				c.retry,
-				c.unknown,
+				"classify(%v, %d) = %s, retry %v, unknown %v; want %s, %v, %v", c.err, c.started, e.Kind, e.Retry, e.Unknown,
+				c.kind, c.retry, c.unknown,
 			)
 		}
 	}
@@ -252,10 +243,7 @@ func TestHangingConnect(t *testing.T) {
 		_, err := p.Sign(ctx, call)
 		if e := signing.AsError(err); e.Kind != signing.KindProvider || !e.Retry || e.Unknown {
 			t.Errorf(
-				"Sign while the module hangs = %v, unknown %v, want %s to be tried again",
-				err,
-				e.Unknown,
-				signing.KindProvider,
+				"Sign while the module hangs = %v, unknown %v, want %s to be tried again", err, e.Unknown, signing.KindProvider,
 			)
 		}
 	}
@@ -293,8 +281,7 @@ func TestCloseWhileConnecting(t *testing.T) {
 		t.Errorf("Sign = %v, want %v", err, errClosed)
 	}
 	if _, err := hsm.module.ctx.GetSessionInfo(late.sessions[0]); !errors.Is(
-		err,
-		pkcs11.Error(pkcs11.CKR_SESSION_HANDLE_INVALID),
+		err, pkcs11.Error(pkcs11.CKR_SESSION_HANDLE_INVALID),
 	) {
 		t.Errorf("the late connection's session = %v, want it closed", err)
 	}

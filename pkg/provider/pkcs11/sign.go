@@ -138,8 +138,7 @@ func (p *Provider) mechanism(digest []byte) (*pkcs11.Mechanism, []byte) {
 	case signing.RSAPSS:
 		hash, mask := pssParameters(p.kept.Load().Hash)
 		return pkcs11.NewMechanism(
-			pkcs11.CKM_RSA_PKCS_PSS,
-			pkcs11.NewPSSParams(hash, mask, uint(p.kept.Load().Hash.Size())),
+			pkcs11.CKM_RSA_PKCS_PSS, pkcs11.NewPSSParams(hash, mask, uint(p.kept.Load().Hash.Size())),
 		), digest
 	case signing.ECDSA:
 		return pkcs11.NewMechanism(pkcs11.CKM_ECDSA, nil), digest

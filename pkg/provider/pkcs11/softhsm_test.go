@@ -76,9 +76,7 @@ func setUp(folder, util, library string) error {
 	hsm.folder, hsm.chain = folder, make(map[string][]*x509.Certificate)
 	conf := filepath.Join(folder, "softhsm2.conf")
 	if err := os.WriteFile(
-		conf,
-		[]byte("directories.tokendir = "+folder+"\nobjectstore.backend = file\nlog.level = ERROR\n"),
-		0o600,
+		conf, []byte("directories.tokendir = "+folder+"\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600,
 	); err != nil {
 		return err
 	}
@@ -86,15 +84,7 @@ func setUp(folder, util, library string) error {
 		return err
 	}
 	if out, err := exec.Command(
-		util,
-		"--init-token",
-		"--free",
-		"--label",
-		"test",
-		"--so-pin",
-		"1357924680",
-		"--pin",
-		pin,
+		util, "--init-token", "--free", "--label", "test", "--so-pin", "1357924680", "--pin", pin,
 	).CombinedOutput(); err != nil {
 		return fmt.Errorf("init token: %w: %s", err, out)
 	}
@@ -137,17 +127,7 @@ func importKey(util, id, label string, key crypto.Signer) error {
 		return err
 	}
 	if out, err := exec.Command(
-		util,
-		"--import",
-		file,
-		"--token",
-		"test",
-		"--label",
-		label,
-		"--id",
-		id,
-		"--pin",
-		pin,
+		util, "--import", file, "--token", "test", "--label", label, "--id", id, "--pin", pin,
 	).CombinedOutput(); err != nil {
 		return fmt.Errorf("import key: %w: %s", err, out)
 	}
@@ -220,10 +200,8 @@ func store(cert *x509.Certificate, id []byte) error {
 	}
 	_, err = ctx.CreateObject(s, []*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE),
-		pkcs11.NewAttribute(pkcs11.CKA_CERTIFICATE_TYPE, pkcs11.CKC_X_509),
-		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
-		pkcs11.NewAttribute(pkcs11.CKA_ID, id),
-		pkcs11.NewAttribute(pkcs11.CKA_SUBJECT, cert.RawSubject),
+		pkcs11.NewAttribute(pkcs11.CKA_CERTIFICATE_TYPE, pkcs11.CKC_X_509), pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
+		pkcs11.NewAttribute(pkcs11.CKA_ID, id), pkcs11.NewAttribute(pkcs11.CKA_SUBJECT, cert.RawSubject),
 		pkcs11.NewAttribute(pkcs11.CKA_VALUE, cert.Raw),
 	})
 	return err

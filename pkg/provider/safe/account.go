@@ -48,7 +48,10 @@ type account struct {
 }
 
 func newAccount(set Settings, log logr.Logger) *account {
-	return &account{file: accountFile{set}, log: log, pace: pace.New(renewalsPerSecond, time.Second), busy: make(chan struct{}, 1)}
+	return &account{
+		file: accountFile{set}, log: log,
+		pace: pace.New(renewalsPerSecond, time.Second), busy: make(chan struct{}, 1),
+	}
 }
 
 func (a *account) lock(ctx context.Context) *failure {
@@ -149,8 +152,7 @@ func (a *account) renew(
 	}
 	if a.isRefused(known.Refresh) {
 		return fail(
-			signing.KindProviderCredentials,
-			"the tokens of the SAFE account have expired; its owner has to consent again",
+			signing.KindProviderCredentials, "the tokens of the SAFE account have expired; its owner has to consent again",
 		)
 	}
 	if err := a.pace.Wait(ctx); err != nil {
@@ -197,13 +199,8 @@ func (a *account) reload() *failure {
 	a.mu.Lock()
 	held := a.loaded
 	if err != nil && held { // lost, damaged or encrypted with another key: the tokens in memory replace it
-		a.log.Info(
-			"could not read the account file; the tokens in memory stay in use",
-			"file",
-			a.file.set.AccountFile,
-			"reason",
-			err.Error(),
-		)
+		a.log.Info("could not read the account file; the tokens in memory stay in use",
+			"file", a.file.set.AccountFile, "reason", err.Error())
 		kept = a.now
 	}
 	a.mu.Unlock()
@@ -237,12 +234,9 @@ func (a *account) save() {
 	a.mu.Unlock()
 	err := a.file.write(kept)
 	if err != nil {
-		a.log.Error(
-			err,
-			"could not store the tokens of the account; if this process ends now, the owner of the account has to consent again",
-			"file",
-			a.file.set.AccountFile,
-		)
+		a.log.Error(err, "could not store the tokens of the account; "+
+			"if this process ends now, the owner of the account has to consent again",
+			"file", a.file.set.AccountFile)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -222,9 +222,7 @@ func TestEndedBeforeFirstUse(t *testing.T) {
 		_, refresh := s.SAFETokens()
 		writeFile(t, set.TokensFile, `{"accessToken":"ended","refreshToken":"`+refresh+`"}`)
 		_, err := newProvider(t, client, set).Credential(t.Context())
-		if e := signing.AsError(
-			err,
-		); e == nil || e.Kind != signing.KindConfiguration ||
+		if e := signing.AsError(err); e == nil || e.Kind != signing.KindConfiguration ||
 			!strings.Contains(e.Detail, "credentialID") {
 			t.Errorf("Credential = %v, want configuration naming credentialID", err)
 		}
@@ -235,7 +233,9 @@ func TestEndedBeforeFirstUse(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	text := fmt.Sprint(safe.Settings{URL: "ftp://x", MaxBatch: 11}.Validate())
-	for _, want := range []string{"url:", "clientName:", "username:", "passwordFile:", "accountFile:", "accountKeyFile:", "maxBatch"} {
+	for _, want := range []string{
+		"url:", "clientName:", "username:", "passwordFile:", "accountFile:", "accountKeyFile:", "maxBatch",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("Validate does not complain about %q:\n%s", want, text)
 		}
@@ -263,13 +263,11 @@ func TestRefusals(t *testing.T) {
 				signing.KindConfiguration,
 			},
 			{
-				"other credential",
-				func(x *safe.Settings) { x.CredentialID = "5afe0000-0000-4000-8000-00000000000f" },
+				"other credential", func(x *safe.Settings) { x.CredentialID = "5afe0000-0000-4000-8000-00000000000f" },
 				signing.KindConfiguration,
 			},
 			{
-				"folder of the account is missing",
-				func(x *safe.Settings) { x.AccountFile = "/nonexistent/account" },
+				"folder of the account is missing", func(x *safe.Settings) { x.AccountFile = "/nonexistent/account" },
 				signing.KindConfiguration,
 			},
 		}

@@ -168,8 +168,7 @@ func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 	}
 	if len(a.CredentialIDs) != 1 {
 		return "", fail(
-			signing.KindConfiguration,
-			"credentialID: is needed, because the SAFE account has %d credentials",
+			signing.KindConfiguration, "credentialID: is needed, because the SAFE account has %d credentials",
 			len(a.CredentialIDs),
 		)
 	}
@@ -228,13 +227,8 @@ func (p *Provider) sign(ctx context.Context, s *state, c signing.Call) ([][]byte
 		if !f.Unknown {
 			return nil, f
 		}
-		p.log.Info(
-			"the answer of signHash was lost; its values are fetched anyway",
-			"call",
-			c.ID,
-			"reason",
-			f.Error.Error(),
-		)
+		p.log.Info("the answer of signHash was lost; its values are fetched anyway",
+			"call", c.ID, "reason", f.Error.Error())
 	}
 	values, f := p.values(ctx, id)
 	if f != nil {

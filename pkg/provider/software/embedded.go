@@ -81,11 +81,8 @@ func OpenEmbedded(dir string, log logr.Logger, o EmbeddedOptions) (*Provider, er
 		return nil, fmt.Errorf("open embedded key: %w", err)
 	}
 	p.current.Store(id)
-	log.Info(
-		"WARNING: documents are signed with an embedded development key; these signatures have no legal value",
-		"caFile",
-		p.CAFile(),
-	)
+	log.Info("WARNING: documents are signed with an embedded development key; these signatures have no legal value",
+		"caFile", p.CAFile())
 	return p, nil
 }
 

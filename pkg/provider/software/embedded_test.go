@@ -36,9 +36,7 @@ func TestEmbeddedIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "key")
 	var log strings.Builder
 	p, err := OpenEmbedded(
-		dir,
-		funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{}),
-		EmbeddedOptions{},
+		dir, funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{}), EmbeddedOptions{},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +51,7 @@ func TestEmbeddedIsKept(t *testing.T) {
 	_, second := open(t, dir, EmbeddedOptions{})
 	if !first.Certificate().Equal(second.Certificate()) || len(first.Chain) != 2 || first.Algorithm != signing.RSAPKCS1 {
 		t.Errorf(
-			"the second start has another credential: %v, want %v",
-			second.Certificate().SerialNumber,
+			"the second start has another credential: %v, want %v", second.Certificate().SerialNumber,
 			first.Certificate().SerialNumber,
 		)
 	}
@@ -108,21 +105,12 @@ func TestEmbeddedOpenSSL(t *testing.T) {
 	p, c := open(t, t.TempDir(), EmbeddedOptions{})
 	leaf := filepath.Join(t.TempDir(), "leaf.pem")
 	if err := os.WriteFile(
-		leaf,
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw}),
-		0o600,
+		leaf, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw}), 0o600,
 	); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command(
-		openssl,
-		"verify",
-		"-x509_strict",
-		"-purpose",
-		"smimesign",
-		"-CAfile",
-		p.CAFile(),
-		leaf,
+		openssl, "verify", "-x509_strict", "-purpose", "smimesign", "-CAfile", p.CAFile(), leaf,
 	).CombinedOutput(); err != nil {
 		t.Errorf("openssl verify = %v: %s", err, out)
 	}
