@@ -12,7 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// settings are what the flags say.
+// settings are the values of the flags.
 type settings struct {
 	address  string
 	anywhere bool
@@ -29,13 +29,12 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs := flag.NewFlagSet("signingservice", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&s.address, "address", "127.0.0.1:8090", "`host:port` to listen on; port 0 = any free one")
-	fs.BoolVar(
-		&s.anywhere, "listen-anywhere", false, "allow an address that is not loopback (a cluster, never a network of people)",
-	)
+	fs.BoolVar(&s.anywhere, "listen-anywhere", false,
+		"allow an address that is not loopback, for a cluster; never use it in an office network")
 	fs.StringVar(&s.rootFile, "root-file", "", "write the simulated root certificate to this `file` (PEM)")
 	fs.StringVar(&s.keyFile, "key-file", defaultKeyFile(),
-		"`file` from which all keys and certificates are derived, made where it is missing; empty = new ones at each start")
-	fs.BoolVar(&s.quiet, "quiet", false, "no line for each request")
+		"`file` from which all keys and certificates are derived; created if missing; empty = new ones at each start")
+	fs.BoolVar(&s.quiet, "quiet", false, "do not log each request")
 	fs.StringVar(
 		&s.options.PublicURL,
 		"public-url",
@@ -64,7 +63,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.StringVar((*string)(&credential.AuthMode), "auth-mode", "explicit", "explicit, implicit or oauth2code")
 	fs.StringVar(&credential.PIN, "pin", service.PIN, "PIN of the credentials; empty = none")
 	fs.StringVar(
-		&credential.OTP, "otp", "", "one-time password of the credentials, good any number of times; empty = none",
+		&credential.OTP, "otp", "", "one-time password of the credentials, valid any number of times; empty = none",
 	)
 	fs.IntVar(&credential.SCAL, "scal", 2, "sole control assurance level, 1 or 2")
 	fs.IntVar(&credential.Multisign, "multisign", 100, "signatures in one authorisation")
@@ -111,7 +110,8 @@ func (s *settings) addFault(v string) error {
 	return nil
 }
 
-// checkAddress keeps the simulation from being reached by those who might take it for real.
+// checkAddress refuses addresses that other machines can reach, because people there could take the
+// simulation for a real service.
 func (s *settings) checkAddress() error {
 	host, _, err := net.SplitHostPort(s.address)
 	if err != nil {
@@ -121,5 +121,6 @@ func (s *settings) checkAddress() error {
 	if s.anywhere || host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("%s is not loopback: this is a simulation; say --listen-anywhere if you must", s.address)
+	return fmt.Errorf("%s is not loopback; this is a simulation; "+
+		"use --listen-anywhere if other machines must reach it", s.address)
 }

@@ -28,10 +28,9 @@ func foreignFlags(fs *flag.FlagSet, f *service.Foreign) {
 	})
 	fs.StringVar(&f.Specs, "specs", "", "`version` that info names; default the API's own")
 	fs.StringVar((*string)(&f.ClientAuth), "client-auth", "",
-		"how OAuth2 clients show id and secret: empty = as they are, decoded (RFC 6749 2.3.1) or form")
-	fs.BoolVar(
-		&f.OpenToAll, "open-to-all", false, "calls need no access token, as where TLS certificates tell clients apart",
-	)
+		"how OAuth2 clients send id and secret: empty = not encoded, decoded (RFC 6749 2.3.1) or form")
+	fs.BoolVar(&f.OpenToAll, "open-to-all", false,
+		"calls need no access token, as at services that identify clients by TLS certificates")
 	fs.BoolVar(&f.NoCertInfo, "no-cert-info", false, "credentials/info with certInfo is answered with 501")
 	fs.IntVar(&f.PageSize, "page-size", 0, "`credentials` in one page of credentials/list; 0 = all")
 	fs.BoolVar(&f.OperationModeNeeded, "operation-mode-needed", false, "signHash of v2 needs operationMode")

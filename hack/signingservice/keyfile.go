@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// defaultKeyFile lies with what programs keep for a user. Where the user has no such folder, as in
-// a container, keys are not kept unless a file is named.
+// defaultKeyFile returns a path in the user's cache folder. It returns an empty string if the user
+// has none, as in a container. Then keys are not kept unless --key-file names a file.
 func defaultKeyFile() string {
 	folder, err := os.UserCacheDir()
 	if err != nil {
@@ -22,7 +22,8 @@ func defaultKeyFile() string {
 	return filepath.Join(folder, "signstash-simulation", "key-seed")
 }
 
-// readSeed reads the key file, or makes it. It may be a mounted Secret. An empty name is no seed.
+// readSeed reads the key file, or creates it. It may be a mounted Secret. For an empty path it
+// returns nil.
 func readSeed(path string) (service.Seed, error) {
 	if path == "" {
 		return nil, nil
@@ -42,8 +43,8 @@ func readSeed(path string) (service.Seed, error) {
 	return seed, nil
 }
 
-// writeSeed writes the file in one step. Nothing is lost with it but the simulation's keys, so it
-// is not synced.
+// writeSeed replaces the file in one step. It does not sync the file, because only the keys of the
+// simulation are lost with it.
 func writeSeed(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err

@@ -1,7 +1,7 @@
 // Signingservice is a simulated remote signing service for tests, demonstrations and clusters. It
-// is no signing service, and its certificates say SIMULATED. It has the same keys after a restart
-// (--key-file), unless told otherwise. See package service for what it speaks; beside it stand a
-// timestamp authority (/tsa), OCSP (/ocsp) and CRLs (/crl/0, /crl/1).
+// is not a signing service, and its certificates say SIMULATED. It keeps its keys over a restart in
+// the file of --key-file. Package service describes its interfaces. It also serves a timestamp
+// authority (/tsa), OCSP (/ocsp) and CRLs (/crl/0, /crl/1).
 package main
 
 import (
@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return serve(ctx, listener, sim)
 }
 
-// serve runs until ctx ends, then gives running requests a moment.
+// serve runs until ctx ends. Then it gives running requests two seconds to end.
 func serve(ctx context.Context, listener net.Listener, sim *simulation) error {
 	server := &http.Server{
 		Handler:           sim.handler(),

@@ -15,15 +15,15 @@ import (
 // adminPath is where the simulation's own controls are mounted.
 const adminPath = "/simulator"
 
-// simulation is all that one process plays.
+// simulation holds the services that one process simulates.
 type simulation struct {
 	service *service.Service
 	tsa     *tsa.Handler
 	status  *certstatus.Responder
 }
 
-// newSimulation makes keys and certificates; address is how the process can be reached if no public
-// URL is set.
+// newSimulation creates the keys, the certificates and the services. address is the URL of the
+// process if no public URL is set.
 func newSimulation(set *settings, address string) (*simulation, error) {
 	base := strings.TrimSuffix(set.options.PublicURL, "/")
 	if base == "" {
@@ -81,7 +81,7 @@ func newTSA(authority *service.Authority) (*tsa.Handler, error) {
 	return tsa.New(tsa.Options{Key: key, Certificate: certificate, Chain: []*x509.Certificate{issuing}, NoPurpose: unfit})
 }
 
-// handler serves everything, each at its path.
+// handler serves each service at its path.
 func (sim *simulation) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", sim.service)
@@ -103,7 +103,7 @@ func (sim *simulation) handler() http.Handler {
 	return mux
 }
 
-// serveSurroundings counts what was asked beside the signing.
+// serveSurroundings returns the numbers of requests to the services other than the signing service.
 func (sim *simulation) serveSurroundings(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]int{

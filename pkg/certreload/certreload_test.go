@@ -122,7 +122,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// exposition is what Prometheus would read.
+// exposition returns the metrics as Prometheus reads them.
 func exposition(r *prometheus.Registry) string {
 	w := httptest.NewRecorder()
 	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -151,8 +151,8 @@ func served(t *testing.T, address string) string {
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
-// await reads log lines until one contains want. The test binary's own deadline ends a wait for
-// nothing.
+// await reads log lines until one contains want. If none does, the deadline of the test binary ends
+// the wait.
 func await(t *testing.T, lines <-chan string, want string) {
 	t.Helper()
 	for line := range lines {

@@ -38,7 +38,7 @@ func serve(t *testing.T, cfg connlimit.Config, h http.Handler) *harness {
 	return out
 }
 
-// serveOn starts a server on the listener of cfg. It ends with the test.
+// serveOn starts a server on the listener of cfg. The server stops when the test ends.
 func serveOn(t *testing.T, cfg connlimit.Config, h http.Handler) *harness {
 	t.Helper()
 	out := &harness{t: t, registry: prometheus.NewRegistry()}
@@ -63,7 +63,7 @@ func serveOn(t *testing.T, cfg connlimit.Config, h http.Handler) *harness {
 	return out
 }
 
-// dial opens a connection; it is closed with the test.
+// dial opens a connection that is closed when the test ends.
 func (h *harness) dial() net.Conn {
 	h.t.Helper()
 	c, err := net.Dial("tcp", h.address)
@@ -74,11 +74,11 @@ func (h *harness) dial() net.Conn {
 		c = tls.Client(c, h.tls)
 	}
 	h.t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(time.Minute)) // only where the test fails
+	_ = c.SetDeadline(time.Now().Add(time.Minute)) // is only reached if the test fails
 	return c
 }
 
-// count is a metric of the port.
+// count returns the value of a metric. reason may be empty.
 func (h *harness) count(name, reason string) (n float64) {
 	h.t.Helper()
 	families, err := h.registry.Gather()

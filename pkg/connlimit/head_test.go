@@ -12,7 +12,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
 )
 
-// fields are so many fields beside Host.
+// fields returns n fields. A request also has Host.
 func fields(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -21,8 +21,8 @@ func fields(n int) string {
 	return b.String()
 }
 
-// TestHeadIsBounded: a head within the limits is served, one beyond them is answered 431 and not
-// parsed.
+// TestHeadIsBounded checks that a head within the limits is served, and that a larger one is
+// answered 431 and not parsed.
 func TestHeadIsBounded(t *testing.T) {
 	long := func(n int) string {
 		return "X: " + strings.Repeat("x", n-len("GET / HTTP/1.1\r\nHost: x\r\nX: \r\n\r\n")) + "\r\n"
@@ -49,7 +49,8 @@ func TestHeadIsBounded(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(name, ", TLS ", encrypted), func(t *testing.T) {
 				c := h.dial()
-				go func() { _, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n"+test.head+"\r\n") }() // it may be cut off
+				// the server may close the connection first
+				go func() { _, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n"+test.head+"\r\n") }()
 				if status, body := answer(t, bufio.NewReader(c)); status != test.status {
 					t.Errorf("answer = %d %q, want %d", status, body, test.status)
 				}
@@ -61,7 +62,7 @@ func TestHeadIsBounded(t *testing.T) {
 	}
 }
 
-// TestHTTP2HeadIsBounded: HTTP/2 has the same limits.
+// TestHTTP2HeadIsBounded checks that HTTP/2 has the same limits.
 func TestHTTP2HeadIsBounded(t *testing.T) {
 	h := serve(t, connlimit.Config{TLS: certificate(t)}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || r.ProtoMajor != 2 {
@@ -90,7 +91,8 @@ func TestHTTP2HeadIsBounded(t *testing.T) {
 	}
 }
 
-// TestNoFalsePreface: a first request as long as HTTP/2's preface does not switch the limits off.
+// TestNoFalsePreface checks that a first request as long as the preface of HTTP/2 does not switch
+// the limits off.
 func TestNoFalsePreface(t *testing.T) {
 	h := serve(t, connlimit.Config{TLS: certificate(t)}, http.HandlerFunc(echo))
 	c := h.dial()
@@ -105,10 +107,10 @@ func TestNoFalsePreface(t *testing.T) {
 	}
 }
 
-// request is one request of a connection and what echo answers to it.
+// request is one request of a connection, and the answer of echo.
 type request struct{ text, answer string }
 
-// requests have bodies of all kinds. Bodies hold lines and empty lines, which are no heads.
+// requests have bodies of all kinds. The bodies contain lines and empty lines, which are not heads.
 func requests() []request {
 	lines := strings.Repeat("a line\n", 500)
 	return []request{
@@ -131,8 +133,8 @@ func requests() []request {
 	}
 }
 
-// TestKeptConnection: requests with bodies of all kinds follow each other on one connection,
-// however the network cuts them.
+// TestKeptConnection checks that requests with bodies of all kinds can follow each other on one
+// connection, however the network cuts them into packets.
 func TestKeptConnection(t *testing.T) {
 	h := serve(t, connlimit.Config{}, http.HandlerFunc(echo))
 	seed := rand.Uint64()
@@ -155,9 +157,8 @@ func TestKeptConnection(t *testing.T) {
 	}
 }
 
-// TestPipelinedRequests: requests that are sent at once are answered in order, and a head beyond
-// the limits behind any of them is never served. After a body that ends by itself, the connection
-// may end.
+// TestPipelinedRequests checks that requests that are sent together are answered in order, and that
+// a head beyond the limits after them is never served. After a chunked body the connection may end.
 func TestPipelinedRequests(t *testing.T) {
 	h := serve(t, connlimit.Config{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.Header) > 100 {
@@ -171,7 +172,7 @@ func TestPipelinedRequests(t *testing.T) {
 			c := h.dial()
 			r := bufio.NewReader(c)
 			go func() {
-				// it may be cut off
+				// the server may close the connection first
 				_, _ = io.WriteString(c, first.text+second.text+"GET /last HTTP/1.1\r\nHost: x\r\n"+fields(100)+"\r\n")
 			}()
 			for k, want := range []string{first.answer, second.answer} {
@@ -186,7 +187,8 @@ func TestPipelinedRequests(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPOnTLSPort: who has mistaken the scheme is told so.
+// TestPlainHTTPOnTLSPort checks that a client that speaks HTTP to the HTTPS port gets an answer
+// that says so.
 func TestPlainHTTPOnTLSPort(t *testing.T) {
 	h := serve(t, connlimit.Config{TLS: certificate(t)}, http.HandlerFunc(echo))
 	h.tls = nil

@@ -32,8 +32,8 @@ type Config struct {
 	WriteTimeout time.Duration
 }
 
-// youngTime is how long a connection counts as young, so that a new client has the time to send its
-// first request.
+// youngTime is how long a connection counts as young. It gives a new client time to send its first
+// request.
 const youngTime = time.Second
 
 // Listener accepts connections and bounds their number. New makes one, and Prepare configures an

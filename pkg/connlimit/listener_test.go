@@ -52,8 +52,8 @@ func isOpen(c net.Conn) bool {
 
 const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
-// TestNewestIdleIsClosedFirst: a new connection takes the place of the newest that serves nobody.
-// Older ones are kept.
+// TestNewestIdleIsClosedFirst checks that a new connection takes the place of the newest idle one,
+// and that older ones are kept.
 func TestNewestIdleIsClosedFirst(t *testing.T) {
 	piped(t, connlimit.Config{MaxConns: 4}, echo, func(t *testing.T, h *harness, dial func() net.Conn) {
 		var conns []net.Conn
@@ -71,10 +71,10 @@ func TestNewestIdleIsClosedFirst(t *testing.T) {
 					t.Errorf("connection %d is open: %v, want %v", i, !open, open)
 				}
 			}
-			send(t, last, get) // the new one works
+			send(t, last, get) // the new connection works
 			answer(t, bufio.NewReader(last))
 		}
-		send(t, conns[0], get) // and so does the oldest
+		send(t, conns[0], get) // the oldest connection works too
 		if status, _ := answer(t, r); status != http.StatusOK {
 			t.Errorf("answer on the oldest = %d, want 200", status)
 		}
@@ -87,8 +87,8 @@ func TestNewestIdleIsClosedFirst(t *testing.T) {
 	})
 }
 
-// TestFloodLeavesTime: while others connect as fast as they can, a new connection has the time in
-// which half of the places are taken, and those that were there before lose nothing.
+// TestFloodLeavesTime floods the listener with connections. A new connection keeps its place until
+// half of the places were taken after it. Connections that were open before the flood stay open.
 func TestFloodLeavesTime(t *testing.T) {
 	piped(t, connlimit.Config{MaxConns: 100}, echo, func(t *testing.T, _ *harness, dial func() net.Conn) {
 		var kept []net.Conn
@@ -115,15 +115,15 @@ func TestFloodLeavesTime(t *testing.T) {
 	})
 }
 
-// TestHeldConnectionIsKept: a connection with an authenticated request is not closed, and where all
-// are such, a new one is.
+// TestHeldConnectionIsKept checks that a connection with an authenticated request is not closed. If
+// all connections have one, a new connection is closed.
 func TestHeldConnectionIsKept(t *testing.T) {
 	var goOn chan struct{} // of the bubble
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		release := connlimit.Hold(r.Context(), r.URL.Path)
 		defer release()
 		<-goOn
-		release() // a second time changes nothing
+		release() // the second call changes nothing
 	}
 	piped(t, connlimit.Config{MaxConns: 4}, handler, func(t *testing.T, h *harness, dial func() net.Conn) {
 		goOn = make(chan struct{})
@@ -149,7 +149,8 @@ func TestHeldConnectionIsKept(t *testing.T) {
 	})
 }
 
-// TestOneOwnerHoldsHalf: the connections beyond half that one owner holds can be closed.
+// TestOneOwnerHoldsHalf checks that one owner can hold half of the connections at most. Its other
+// connections can be closed.
 func TestOneOwnerHoldsHalf(t *testing.T) {
 	var goOn chan struct{} // of the bubble
 	handler := func(_ http.ResponseWriter, r *http.Request) {
@@ -169,8 +170,8 @@ func TestOneOwnerHoldsHalf(t *testing.T) {
 	})
 }
 
-// TestSlowHeadIsEnded: a head that does not come to its end is given up soon, also on a connection
-// that was kept for long.
+// TestSlowHeadIsEnded checks that a connection is closed soon if a head does not come to its end,
+// also if the connection was idle before.
 func TestSlowHeadIsEnded(t *testing.T) {
 	piped(t, connlimit.Config{}, echo, func(t *testing.T, _ *harness, dial func() net.Conn) {
 		kept := dial()
@@ -184,7 +185,7 @@ func TestSlowHeadIsEnded(t *testing.T) {
 			c := next()
 			send(t, c, get[:20])
 			began := time.Now()
-			_ = c.SetReadDeadline(began.Add(time.Hour)) // else a failure ends as a deadlock
+			_ = c.SetReadDeadline(began.Add(time.Hour)) // otherwise a failure would end as a deadlock
 			_, err := c.Read(make([]byte, 1))
 			if took := time.Since(began); !errors.Is(err, io.EOF) || took > 11*time.Second {
 				t.Errorf("after %v: %v, want the end after 10 s", took, err)
@@ -193,8 +194,8 @@ func TestSlowHeadIsEnded(t *testing.T) {
 	})
 }
 
-// TestUnreadAnswersAreEnded: a client that sends requests and reads no answers loses its
-// connection.
+// TestUnreadAnswersAreEnded checks that the connection of a client that does not read its answers
+// is closed.
 func TestUnreadAnswersAreEnded(t *testing.T) {
 	piped(t, connlimit.Config{}, echo, func(t *testing.T, _ *harness, dial func() net.Conn) {
 		c := dial()
@@ -206,8 +207,8 @@ func TestUnreadAnswersAreEnded(t *testing.T) {
 	})
 }
 
-// TestPipelinedHeadWaits: the beginning of the next request does not disturb the one that is
-// served, however long it takes.
+// TestPipelinedHeadWaits checks that the beginning of the next request does not disturb the request
+// that is served, however long that takes.
 func TestPipelinedHeadWaits(t *testing.T) {
 	var goOn chan struct{} // of the bubble
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -233,7 +234,7 @@ func TestPipelinedHeadWaits(t *testing.T) {
 	})
 }
 
-// TestRequestsAreBounded: HTTP/2 cannot have more requests served than there may be connections.
+// TestRequestsAreBounded checks that HTTP/2 serves no more requests at the same time than MaxConns.
 func TestRequestsAreBounded(t *testing.T) {
 	goOn, began := make(chan struct{}), make(chan struct{}, 10)
 	h := serve(

@@ -17,7 +17,7 @@ func (r *Responder) serveOCSP(w http.ResponseWriter, q *http.Request) {
 	r.mu.Lock()
 	rude := r.ocsp
 	r.mu.Unlock()
-	body, ok := query(w, q) // read first: net/http notices only then that a client goes away
+	body, ok := query(w, q) // read first, because net/http notices only then that a client goes away
 	if !ok || r.transport(w, q, rude) {
 		return
 	}

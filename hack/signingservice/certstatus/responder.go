@@ -36,9 +36,8 @@ type Options struct {
 	RedirectTarget string
 }
 
-// Responder answers OCSP requests by POST and GET at /ocsp and serves CRLs at /crl/0, /crl/1, …
-// It
-// is safe for concurrent use.
+// Responder answers OCSP requests by POST and GET at /ocsp, and serves CRLs at /crl/0, /crl/1 and
+// so on. It is safe for concurrent use.
 type Responder struct {
 	o         Options
 	delegates []delegate // of the i-th issuer
@@ -84,8 +83,8 @@ func New(o Options) (*Responder, error) {
 	return r, nil
 }
 
-// oidNoCheck marks the certificate of an OCSP responder as one that needs no check itself (RFC 6960
-// 4.2.2.2.1).
+// oidNoCheck is the extension of an OCSP responder's certificate that says that the certificate
+// itself needs no revocation check (RFC 6960 4.2.2.2.1).
 var oidNoCheck = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}
 
 func newDelegate(issuer Issuer) (d delegate, err error) {

@@ -10,14 +10,14 @@ const (
 
 	NotFound    Rudeness = "404"
 	Unavailable Rudeness = "503"
-	Garbage     Rudeness = "garbage"      // bytes of no structure
-	Empty       Rudeness = "empty"        // nothing
+	Garbage     Rudeness = "garbage"      // random bytes
+	Empty       Rudeness = "empty"        // an empty answer
 	Slow        Rudeness = "slow"         // no answer until the client goes away
 	Huge        Rudeness = "huge"         // an answer that does not end
 	Redirect    Rudeness = "redirect"     // HTTP 302 to RedirectTarget
-	Stale       Rudeness = "stale"        // nextUpdate is over
-	Future      Rudeness = "future"       // thisUpdate is yet to come
-	WrongKey    Rudeness = "wrong-key"    // signed by a key that the issuer knows nothing of
+	Stale       Rudeness = "stale"        // nextUpdate is in the past
+	Future      Rudeness = "future"       // thisUpdate is in the future
+	WrongKey    Rudeness = "wrong-key"    // signed by a key that the issuer did not certify
 	WrongIssuer Rudeness = "wrong-issuer" // about another issuer's certificates
 
 	// Only for OCSP.
@@ -26,7 +26,7 @@ const (
 	Malformed     Rudeness = "malformed-request"
 	Unknown       Rudeness = "unknown"        // status unknown
 	OtherSerial   Rudeness = "other-serial"   // an answer about another certificate
-	NoUpdate      Rudeness = "no-next-update" // allowed, if unusual
+	NoUpdate      Rudeness = "no-next-update" // allowed, but unusual
 	NoPurpose     Rudeness = "no-purpose"     // delegated to a certificate without the extended key usage
 	DelegateEnded Rudeness = "delegate-ended" // delegated to a certificate that has expired
 )

@@ -66,9 +66,9 @@ func encode(body any) []byte {
 	if text, ok := body.(raw); ok {
 		return []byte(text)
 	}
-	text, err := json.MarshalIndent(body, "", "  ") // white space: nobody may count on its absence
+	text, err := json.MarshalIndent(body, "", "  ") // white space, because no client may rely on its absence
 	if err != nil {
-		panic(err) // every body here is made of strings, numbers and lists
+		panic(err) // every body consists of strings, numbers and lists
 	}
 	return text
 }

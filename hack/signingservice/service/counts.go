@@ -7,8 +7,8 @@ import (
 
 // Counts holds what has happened since the start.
 type Counts struct {
-	// Calls by path without the leading slash (csc/v2/signatures/signHash); refused and rude ones
-	// included.
+	// Calls by path without the leading slash (csc/v2/signatures/signHash), including refused calls
+	// and calls with a fault.
 	Calls map[string]int64 `json:"calls"`
 	// Signatures that were made. A real service charges for all of them, delivered or not.
 	Signatures int64 `json:"signatures"`

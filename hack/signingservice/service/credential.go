@@ -22,7 +22,7 @@ type credential struct {
 	usedOTPs  map[string]bool
 }
 
-// credentials are what all client services may use.
+// credentials are the credentials that all client services may use.
 type credentials []*credential
 
 func (cs credentials) find(id string) *credential {
@@ -40,7 +40,7 @@ func (a *Authority) credential(c Credential) (*credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Any other key will do for a wrong answer; the issuing CA's is at hand and would be a scandal.
+	// Any other key serves for a wrong answer. The key of the issuing CA is at hand.
 	made := &credential{Credential: c, stranger: a.issuingKey}
 	return made, made.certify(a, key)
 }
@@ -64,7 +64,7 @@ var algorithms = []algorithm{
 	{"1.2.840.10045.4.3.4", "ECDSA", crypto.SHA512, true},
 }
 
-// identifiers are the key/algo of a credential.
+// identifiers returns the key/algo of a credential.
 func (c *credential) identifiers() []string {
 	switch c.Key {
 	case RSAPlain:
@@ -105,7 +105,7 @@ var hashOIDs = map[string]crypto.Hash{
 	"2.16.840.1.101.3.4.2.3": crypto.SHA512,
 }
 
-// choose finds the algorithm that a request names, or says what is wrong with it in the words of
+// choose returns the algorithm that a request names, or says what is wrong with it in the words of
 // the CSC's error tables.
 func (c *credential) choose(signAlgo, hashAlgo, params string) (a algorithm, wrong string) {
 	allowed := false
@@ -184,7 +184,7 @@ func (c *credential) sign(a algorithm, digest []byte, raw bool) ([]byte, error) 
 	return value, err
 }
 
-// signByStranger is a value that looks right and is not.
+// signByStranger returns a value that has the right form but was made with another key.
 func (c *credential) signByStranger(a algorithm, digest []byte) ([]byte, error) {
 	if a.kind == "ECDSA" {
 		return c.stranger.Sign(rand.Reader, digest, a.hash)

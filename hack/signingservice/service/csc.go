@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// cscDescription serves what the CSC API says of the service and of its credentials.
+// cscDescription serves info, credentials/list and credentials/info.
 type cscDescription struct {
 	opts        *Options
 	tokens      *tokens
@@ -26,7 +26,7 @@ func (d *cscDescription) routes(f *frontend) {
 	f.handle("POST /csc/v2/credentials/info", "credentials/info", d.serveCredential2)
 }
 
-// public is the address under which the request's client reached us.
+// public returns the URL with which the client of a request reached the service.
 func (d *cscDescription) public(x *exchange) string {
 	if d.opts.PublicURL != "" {
 		return strings.TrimSuffix(d.opts.PublicURL, "/")
@@ -55,7 +55,7 @@ func (d *cscDescription) serveInfo1(x *exchange) answer {
 	return answer{status: http.StatusOK, body: body}
 }
 
-// authTypes are the fields of info that say how clients make themselves known.
+// authTypes returns the fields of info that say how clients authenticate.
 func (d *cscDescription) authTypes(server string, usual ...string) object {
 	if d.opts.AuthTypes != nil {
 		usual = d.opts.AuthTypes
@@ -104,8 +104,8 @@ func (d *cscDescription) serveList(x *exchange) answer {
 	return answer{status: http.StatusOK, body: object{{"credentialIDs", ids}}}
 }
 
-// page is a part of a list (CSC v1 11.4). Every second page is empty, as where what it had was
-// filtered out.
+// page returns one page of a list (CSC v1 11.4). Every second page is empty, like at services that
+// filter the list after they have split it into pages.
 func (d *cscDescription) page(x *exchange, ids []string) answer {
 	var req struct {
 		PageToken string `json:"pageToken"`
@@ -164,7 +164,8 @@ func (c *credential) keyStatus() string {
 	return "enabled"
 }
 
-// certificates are as many as asked for; wrap, like some services, breaks the base64 into lines.
+// certificates returns as many certificates as were requested. wrap breaks the base64 into lines,
+// as some services do.
 func (c *credential) certificates(which string, wrap bool) []string {
 	chain := c.held.Load().chain
 	switch which {

@@ -43,7 +43,7 @@ const (
 	NotFoundAfter    Rudeness = "404-after"          // 404 with an HTML page
 	RedirectAfter    Rudeness = "302-after"          // 302 to a page for people
 
-	// Wrong values, all of them made and counted.
+	// Wrong values. All of them are made and counted.
 
 	WrongOrder    Rudeness = "wrong-order"
 	TooFewValues  Rudeness = "too-few"
@@ -71,9 +71,9 @@ type Fault struct {
 	// all.
 	Endpoint string   `json:"endpoint"`
 	Rudeness Rudeness `json:"rudeness"`
-	// Times is how often; 0 = until faults are cleared.
+	// Times is how often the fault happens; 0 = until faults are cleared.
 	Times int `json:"times"`
-	// Chance of each request to be treated so, between 0 and 1; 0 = 1.
+	// Chance is the probability of the fault for each request, between 0 and 1; 0 = 1.
 	Chance float64 `json:"chance"`
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// before carries out a rudeness in place of the request: nothing that was requested is done.
+// before carries out a rudeness instead of the request. It reports whether it did.
 func before(r Rudeness) (answer, bool) {
 	switch r {
 	case TooManyRequests:
@@ -42,7 +42,7 @@ func before(r Rudeness) (answer, bool) {
 	return answer{}, false
 }
 
-// after carries out a rudeness after everything that was requested is done.
+// after writes the answer of a request that was carried out, or the rudeness that replaces it.
 func (f *frontend) after(w http.ResponseWriter, r *http.Request, rude Rudeness, a answer) {
 	if lie, ok := misleading(rude); ok {
 		write(w, lie)
@@ -70,7 +70,7 @@ func (f *frontend) after(w http.ResponseWriter, r *http.Request, rude Rudeness, 
 	write(w, a)
 }
 
-// misleading carries out a rudeness that looks like a refusal, although everything is done.
+// misleading returns an answer that looks like a refusal of a request that was carried out.
 func misleading(r Rudeness) (answer, bool) {
 	page := func(status int, title string) (answer, bool) {
 		return answer{
@@ -102,8 +102,8 @@ func misleading(r Rudeness) (answer, bool) {
 	return answer{}, false
 }
 
-// writeHalf sends half of the answer and then cuts the connection, at once or when the client has
-// given up.
+// writeHalf sends half of the answer. Then it cuts the connection, immediately or when the client
+// has given up.
 func (f *frontend) writeHalf(w http.ResponseWriter, r *http.Request, rude Rudeness, a answer) {
 	text := encode(a.body)
 	w.Header().Set("Content-Type", "application/json")

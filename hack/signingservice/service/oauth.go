@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// oauth is the token endpoint with what belongs to it, and the CSC's auth/login.
+// oauth serves the token endpoint, token introspection, the token keys and the CSC's auth/login.
 type oauth struct {
 	opts        *Options
 	counts      *counts

@@ -8,8 +8,8 @@ import (
 
 // Options of a Service; the zero value is polite and quick.
 type Options struct {
-	// Authority issued the credentials' certificates. Nil = a new one. Tests share one, since RSA keys
-	// take a while to make.
+	// Authority issues the certificates of the credentials. Nil = a new one. Tests share one, because
+	// making RSA keys takes a while.
 	Authority *Authority
 	// PublicURL is how clients reach the service, without a trailing slash. Empty = http:// and the
 	// request's Host.
@@ -20,8 +20,8 @@ type Options struct {
 	Credentials []Credential
 	// Asynchronous says whether CSC v2 offers operationMode A with signatures/signPolling.
 	Asynchronous bool
-	// PendingPolls is how many polls of an asynchronous answer, or of SAFE's verify, say "not yet". 0
-	// = 1; negative = none.
+	// PendingPolls is how many polls of an asynchronous answer, or of SAFE's verify, say "not yet".
+	// 0 = 1; negative = none.
 	PendingPolls int
 	// TokenLifetime of access tokens. 0 = 1 h.
 	TokenLifetime time.Duration
@@ -29,7 +29,8 @@ type Options struct {
 	SADLifetime time.Duration
 	// Latency of every CSC and SAFE answer, beginning when the request has been read.
 	Latency time.Duration
-	// RatePerSecond of requests over all paths but the admin's; above it they get 429. 0 = no limit.
+	// RatePerSecond is the largest number of requests in a second, without those of the Admin handler.
+	// Further ones get 429. 0 = no limit.
 	RatePerSecond int
 	// Log gets one line a request, without tokens or hashes.
 	Log logr.Logger
@@ -40,21 +41,21 @@ type Options struct {
 // Foreign describes how real services differ from the plain reading of the CSC and OAuth2
 // standards. The zero value is the plain reading.
 type Foreign struct {
-	// AuthTypes is authType of info. Nil = oauth2client, and in v1 oauth2code too. Where no oauth2
-	// type is in it, info names no authorization server.
+	// AuthTypes is authType of info. Nil = oauth2client, and in v1 also oauth2code. If it has no
+	// oauth2 type, info names no authorization server.
 	AuthTypes []string
 	// Specs is specs of info. Empty = the version.
 	Specs string
-	// OpenToAll accepts calls without an access token, as services do that know their clients by
+	// OpenToAll accepts calls without an access token, like services that identify their clients by
 	// TLS (authType external).
 	OpenToAll bool
-	// ClientAuth is how the token and introspection endpoints want id and secret.
+	// ClientAuth is how the token and introspection endpoints expect id and secret.
 	ClientAuth ClientAuth
-	// Users with their passwords, for the grant password and for auth/login. Nil = auth/login takes
-	// client services. A client service whose secret is empty is a public client: it may use the
-	// grant password, and nothing else.
+	// Users with their passwords, for the grant password and for auth/login. Nil = auth/login accepts
+	// client services. A client service whose secret is empty is a public client. It may only use the
+	// grant password.
 	Users map[string]string
-	// NoCertInfo answers credentials/info with 501 where certInfo is asked for.
+	// NoCertInfo answers credentials/info with 501 if the request has certInfo.
 	NoCertInfo bool
 	// PageSize of credentials/list. 0 = one page.
 	PageSize int
@@ -66,7 +67,7 @@ type Foreign struct {
 type ClientAuth string
 
 const (
-	AsItIs  ClientAuth = ""        // in Basic as they are, or in the form
+	AsItIs  ClientAuth = ""        // in Basic without encoding, or in the form
 	Decoded ClientAuth = "decoded" // in Basic, form-urlencoded (RFC 6749 2.3.1)
 	InForm  ClientAuth = "form"    // in the form and not in Basic
 )
@@ -86,7 +87,7 @@ type KeyKind string
 
 const (
 	RSA2048   KeyKind = "rsa"      // RSASSA-PKCS1-v1_5, hash-bound and plain rsaEncryption identifiers
-	RSAPlain  KeyKind = "rsaplain" // RSASSA-PKCS1-v1_5, rsaEncryption only: the hash comes apart
+	RSAPlain  KeyKind = "rsaplain" // RSASSA-PKCS1-v1_5, rsaEncryption only; the request names the hash
 	RSAPSS    KeyKind = "pss"      // RSASSA-PSS only
 	ECDSAP256 KeyKind = "ecdsa"    // P-256 with SHA-256
 	ECDSAP384 KeyKind = "ecdsa384" // P-384 with SHA-384
@@ -97,7 +98,7 @@ type AuthMode string
 
 const (
 	Explicit   AuthMode = "explicit"   // PIN, OTP or both
-	Implicit   AuthMode = "implicit"   // the service decides; v2 has no such word and lists no authentication object
+	Implicit   AuthMode = "implicit"   // no secret is needed; v2 has no word for it and lists no authentication object
 	OAuth2Code AuthMode = "oauth2code" // a token with scope credential stands for the SAD
 )
 
@@ -108,14 +109,14 @@ type Credential struct {
 	AuthMode  AuthMode // empty = Explicit
 	PIN       string   // asked for with Explicit; empty = no PIN
 	OTP       string   // asked for with Explicit; empty = no OTP
-	OTPOnce   bool     // any OTP is good, and each of them once
-	TOTPKey   string   // the OTP is the time-based password of this key (RFC 6238, SHA-1), and OTP is not looked at
+	OTPOnce   bool     // any OTP is accepted, but each only once
+	TOTPKey   string   // the OTP is the time-based password of this key (RFC 6238, SHA-1); OTP is ignored
 	SCAL      int      // 1 or 2; 0 = 2
 	Multisign int      // signatures in one authorisation; 0 = 100
 	Disabled  bool     // the key is disabled
 	RawECDSA  bool     // values are r‖s instead of DER, always
-	// Slow makes the authorisation wait for somebody: credentials/authorize answers 202 with a handle,
-	// and so many authorizeChecks after it. v2 only.
+	// Slow is how many authorizeChecks answer 202 before a person has authorised the signatures. If it
+	// is not 0, credentials/authorize answers 202 with a handle. v2 only.
 	Slow int
 }
 

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// sad is signature activation data. It is valid once, for one credential and, if it is bound, only
-// for certain hashes.
+// sad is signature activation data (SAD) of the CSC API. It is valid once, for one credential and,
+// if it is bound, only for certain hashes.
 type sad struct {
 	credential *credential
 	left       int

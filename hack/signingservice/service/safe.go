@@ -16,7 +16,7 @@ const SAFECredentialID = "5afe0000-0000-4000-8000-000000000001"
 // safeMultisign is SAFE's bound on numSignatures.
 const safeMultisign = 10
 
-// safe is SAFE with its one signature account. It is safe for concurrent use.
+// safe simulates SAFE with one signature account. It is safe for concurrent use.
 type safe struct {
 	opts       *Options
 	counts     *counts

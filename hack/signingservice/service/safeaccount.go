@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// safeID is the form SAFE demands of a processId: a GUID of versions 1 to 5, in lower case.
+// safeID matches a processId. SAFE requires a GUID of version 1 to 5 in lower case.
 var safeID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
 // renewTokens replaces both tokens of the account. The caller holds the lock.
@@ -51,7 +51,8 @@ func safeNo(text string) *answer {
 
 const safeExpired = "The access or refresh token is expired or has been revoked"
 
-// auth checks integrator and account; want is the token expected in SAFEAuthorization.
+// auth checks the integrator and the account. refresh means that SAFEAuthorization must have the
+// refresh token.
 func (s *safe) auth(x *exchange, refresh bool) *answer {
 	user, password, ok := x.BasicAuth()
 	if !ok || user != SAFEUser || password != SAFEPassword {

@@ -17,12 +17,12 @@ import (
 // MinSeed is the least length of a Seed in bytes.
 const MinSeed = 32
 
-// Seed is what an Authority derives its keys from, so that it has the same keys and certificates
-// after a restart. It is as secret as the keys are. Nothing real may be signed with them: see the
-// package's comment.
+// Seed is the secret from which an Authority derives its keys, so that it has the same keys and
+// certificates after a restart. It is as secret as the keys are. Nothing real may be signed with
+// them; see the comment of the package.
 type Seed []byte
 
-// stream returns bytes without end that depend on the seed and the purpose.
+// stream returns endless bytes that depend on the seed and the purpose.
 func (s Seed) stream(purpose string) (io.Reader, error) {
 	if len(s) < MinSeed {
 		return nil, fmt.Errorf("a seed of %d bytes has fewer than %d", len(s), MinSeed)
@@ -55,7 +55,7 @@ func (s Seed) ecdsaKey(curve elliptic.Curve, purpose string) (crypto.Signer, err
 	}
 	order := curve.Params().N
 	size := (order.BitLen() + 7) / 8
-	wide := make([]byte, size+8) // so that no scalar is much likelier than others (FIPS 186-5 A.2.1)
+	wide := make([]byte, size+8) // 8 more bytes, so that all scalars are about equally likely (FIPS 186-5 A.2.1)
 	if _, err := io.ReadFull(in, wide); err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (s Seed) rsaKey(purpose string) (crypto.Signer, error) {
 	return key, key.Validate()
 }
 
-// nextPrime returns the first prime p of 1024 bits from a place in the stream on, for which the
+// nextPrime reads a number of 1024 bits and returns the first prime p from it on for which the
 // exponent has an inverse modulo p-1.
 func nextPrime(in io.Reader, exponent int64) (*big.Int, error) {
 	start := make([]byte, 128)

@@ -16,7 +16,7 @@ import (
 
 var authority = sync.OnceValues(service.NewAuthority)
 
-// remote is a simulated service and a client that knows nothing but HTTP.
+// remote is a simulated service with a client that only uses HTTP.
 type remote struct {
 	*service.Service
 	t   *testing.T
@@ -93,7 +93,7 @@ func (r remote) sign(sad string, hashes ...string) (int, string) {
 	return status, text
 }
 
-// TestSAD: activation data is good once, for its hashes, and for its credential.
+// TestSAD checks that activation data is valid once, for its hashes, and for its credential.
 func TestSAD(t *testing.T) {
 	r := start(t, service.Options{})
 	one, two := hashOf("one"), hashOf("two")
@@ -120,11 +120,11 @@ func TestSAD(t *testing.T) {
 	}
 }
 
-// TestRateLimit: above the limit everything is refused, and counted.
+// TestRateLimit checks that requests above the limit are refused and counted.
 func TestRateLimit(t *testing.T) {
 	r := start(t, service.Options{RatePerSecond: 2})
 	refused := 0
-	for range 12 { // more than two seconds' worth even across a second's border
+	for range 12 { // more than the limit of two seconds, because the test may cross the border of a second
 		if status, _ := r.post("/csc/v2/info", nil); status == http.StatusTooManyRequests {
 			refused++
 		}
@@ -134,7 +134,7 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// TestHold: held requests wait, are counted, and go on.
+// TestHold checks that held requests wait, are counted, and continue after Release.
 func TestHold(t *testing.T) {
 	r := start(t, service.Options{})
 	r.Hold()
@@ -149,7 +149,7 @@ func TestHold(t *testing.T) {
 	}
 	for r.Counts().Held < 2 {
 		if t.Context().Err() != nil {
-			t.Fatal("nobody is held")
+			t.Fatal("no request is held")
 		}
 	}
 	if n := r.Counts().Signatures; n != 0 {

@@ -19,8 +19,8 @@ import (
 type Options struct {
 	Key         crypto.Signer
 	Certificate *x509.Certificate   // of Key, made with Purpose
-	Chain       []*x509.Certificate // issuers, sent along where certificates are asked for
-	NoPurpose   *x509.Certificate   // of Key too, without the purpose; for WrongPurpose and ForeignSigner
+	Chain       []*x509.Certificate // issuers, sent if the request asks for certificates
+	NoPurpose   *x509.Certificate   // also of Key, without the purpose; for WrongPurpose and ForeignSigner
 	Policy      asn1.ObjectIdentifier
 	// User and Password are required by HTTP Basic. Empty = no authentication.
 	User, Password string
@@ -135,7 +135,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if user, password, _ := r.BasicAuth(); user != h.o.User || password != h.o.Password {
 		w.Header().Set("WWW-Authenticate", `Basic realm="simulated TSA"`)
-		http.Error(w, "who are you?", http.StatusUnauthorized)
+		http.Error(w, "user or password is wrong", http.StatusUnauthorized)
 		return
 	}
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/timestamp-query" {

@@ -73,12 +73,12 @@ type attribute struct {
 
 type essCertID struct{ Hash []byte }
 
-// builder writes one token. Its fields may have been spoilt before.
+// builder writes one token. Handler.spoil may have changed its fields.
 type builder struct {
 	info         info
 	key          crypto.Signer
 	certificate  *x509.Certificate   // named as signer
-	certificates []*x509.Certificate // sent along; none where the client does not ask
+	certificates []*x509.Certificate // sent with the token; empty if the client does not ask for them
 	ess          *x509.Certificate   // named by signing-certificate-v2; nil = no such attribute
 	hash         crypto.Hash         // of the signature
 	spoilValue   bool
@@ -134,8 +134,8 @@ func (b *builder) token() ([]byte, error) {
 	)
 }
 
-// attributes returns the signed attributes as SET OF. A signing-time is among them, as most
-// authorities have it.
+// attributes returns the signed attributes as SET OF. They include a signing-time, because most
+// authorities send one.
 func (b *builder) attributes(content []byte) ([]byte, error) {
 	values := map[string]any{
 		oidContentType.String():   oidTSTInfo,

@@ -74,9 +74,9 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// TestOneTryWhereWaysAreEqual checks that a wrong secret is sent only once when encoding does not
+// TestOneTryIfEncodingsAreEqual checks that a wrong secret is sent only once when encoding does not
 // change it, and that a public client sends only its id.
-func TestOneTryWhereWaysAreEqual(t *testing.T) {
+func TestOneTryIfEncodingsAreEqual(t *testing.T) {
 	e := &endpoint{}
 	if got := e.ask(&clientauth.Client{}, "id", "wrong"); got != clientauth.Refused || len(e.shown) != 1 {
 		t.Errorf("outcome %v after %d calls, want one refusal", got, len(e.shown))
@@ -92,9 +92,9 @@ func TestOneTryWhereWaysAreEqual(t *testing.T) {
 	})
 }
 
-// TestUndecidedTeachesNothing checks that the other encoding is not tried when the endpoint did not
-// judge the secret, and that the next call tries both encodings.
-func TestUndecidedTeachesNothing(t *testing.T) {
+// TestUndecidedKeepsBothEncodings checks that the other encoding is not tried when the endpoint did
+// not judge the secret, and that the next call tries both encodings.
+func TestUndecidedKeepsBothEncodings(t *testing.T) {
 	c, calls := &clientauth.Client{}, 0
 	c.Try(id, secret, func(clientauth.Way) clientauth.Outcome { calls++; return clientauth.Undecided })
 	if calls != 1 {

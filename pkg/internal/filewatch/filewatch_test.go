@@ -37,7 +37,8 @@ func watch(t *testing.T, poll time.Duration, path string) <-chan string {
 	return contents
 }
 
-// await reads contents until want comes. The test binary's own deadline ends a wait for nothing.
+// await reads contents until want comes. If it never comes, the deadline of the test binary ends
+// the wait.
 func await(t *testing.T, contents <-chan string, want string) {
 	t.Helper()
 	for got := range contents {
@@ -151,7 +152,7 @@ func TestRunFollowsReplacedFolder(t *testing.T) {
 	await(t, contents, "2")
 }
 
-// TestRunSettles wants one call for events that come close together.
+// TestRunSettles checks that events that come close together cause one call.
 func TestRunSettles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		events := make(chan struct{})

@@ -44,8 +44,8 @@ func New[T any](cfg Config[T]) *Value[T] {
 }
 
 // Get returns the value. The error is that of Ask, or that of ctx if it ended while another caller
-// was asking. Callers that wait for the Ask of another caller share its error. Otherwise a service
-// that does not answer would make a crowd wait one after the other, for one time-out each.
+// was asking. Callers that wait for the Ask of another caller share its error. Otherwise, if the
+// service does not answer, the callers would wait one after the other, each for one time-out.
 //
 // While one caller asks, the others use the stale value if it is still good and was not forgotten.
 // So a service that hangs stops one caller and not all.

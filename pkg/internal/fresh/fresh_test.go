@@ -48,7 +48,8 @@ func TestGet(t *testing.T) {
 	})
 }
 
-// TestOneAtATime asks once when many callers find no value, and lets a caller go that cannot wait.
+// TestOneAtATime checks that one caller asks when many find no value, and that a caller whose
+// context ends does not wait any longer.
 func TestOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -78,8 +79,8 @@ func TestOneAtATime(t *testing.T) {
 	})
 }
 
-// TestFailureIsShared gives a crowd that waits for one Ask its error, so that they do not ask one
-// after the other. A caller whose own time is up leaves the question to the next.
+// TestFailureIsShared checks that callers that wait for one Ask share its error and do not ask one
+// after the other. If the context of the asking caller ends, the next caller asks.
 func TestFailureIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -120,8 +121,8 @@ func TestFailureIsShared(t *testing.T) {
 	})
 }
 
-// TestOldOneMeanwhile lets one caller ask a service that hangs. The others use the old value,
-// unless it is too old, was refused or was forgotten.
+// TestOldOneMeanwhile checks that the others use the stale value while one caller asks a service
+// that hangs, unless the value is too old, was refused or was forgotten.
 func TestOldOneMeanwhile(t *testing.T) {
 	const hangs = 15 * time.Second
 	trouble, refusal := errors.New("trouble"), errors.New("refusal")
@@ -191,7 +192,7 @@ func TestOldOneMeanwhile(t *testing.T) {
 	}
 }
 
-// TestNewest asks if it is told to, and otherwise uses the value that there is.
+// TestNewest checks that Newest asks if ask is true, and otherwise uses the fresh value.
 func TestNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -206,8 +207,8 @@ func TestNewest(t *testing.T) {
 	})
 }
 
-// TestRenew asks even if a value is fresh, returns the error although an old value may be used, and
-// asks once for a crowd.
+// TestRenew checks that Renew asks even if a value is fresh, that it returns the error although a
+// stale value may be used, and that concurrent callers share one Ask.
 func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0

@@ -99,9 +99,9 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
-// TestTheServicesWordsStayInTheLog checks that the log has a service's words in one line of bounded
+// TestRemoteTextStaysInTheLog checks that the log has a service's words in one line of bounded
 // length, and that the text for the client never contains them.
-func TestTheServicesWordsStayInTheLog(t *testing.T) {
+func TestRemoteTextStaysInTheLog(t *testing.T) {
 	f := remotefault.Refused(
 		remotefault.New[hint](signing.KindProvider, "refused"), &outbound.Answer{Status: 400, Header: http.Header{}}, false,
 		remotefault.Said{Code: "x\r\nforged: line", Description: strings.Repeat("y", 10_000)},

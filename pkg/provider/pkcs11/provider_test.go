@@ -98,8 +98,8 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		"no token named": {func(c *Config) { c.TokenLabel = "" }, "no token label"},
 		"no key named":   {func(c *Config) { c.KeyLabel = "" }, "no key label"},
-		"other token":    {func(c *Config) { c.TokenLabel = "other" }, "no such token"},
-		"other serial":   {func(c *Config) { c.TokenSerial = "other" }, "no such token"},
+		"other token":    {func(c *Config) { c.TokenLabel = "other" }, "no token matches"},
+		"other serial":   {func(c *Config) { c.TokenSerial = "other" }, "no token matches"},
 		"other key":      {func(c *Config) { c.KeyLabel = "other" }, "0 keys"},
 		"two keys":       {func(c *Config) { c.KeyLabel = "twice" }, "2 keys"},
 		"no certificate": {func(c *Config) { c.KeyLabel = "lonely" }, "name a certificate file"},

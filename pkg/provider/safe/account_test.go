@@ -47,7 +47,7 @@ func TestRenewal(t *testing.T) {
 				t.Errorf("%d renewals after %d expiries, want one each", n, round+1)
 			}
 		}
-		// The tokens file is out of date by now, so only the account file helps.
+		// The tokens in the tokens file have expired by now, so only the account file helps.
 		mustSign(t, s, newProvider(t, client, set))
 		if err := os.Remove(set.TokensFile); err != nil {
 			t.Fatal(err)

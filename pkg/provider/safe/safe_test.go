@@ -171,8 +171,8 @@ func TestOtherFaults(t *testing.T) {
 	}
 }
 
-// checkOtherFault checks the outcome of a call of two digests under a fault at another endpoint than
-// signHash.
+// checkOtherFault checks the outcome of a call of two digests with a fault at another endpoint
+// than signHash.
 func checkOtherFault(t *testing.T, f service.Fault, got providertest.Outcome) {
 	t.Helper()
 	r, once := f.Rudeness, f.Times == 1
