@@ -77,11 +77,11 @@ func (c *cache) first() string {
 // sized is a value that knows its size in memory, in bytes.
 type sized interface{ size() int }
 
-// kept returns the cached value of key. If there is none, it calls produce, which also returns how
-// long the value may be cached. Concurrent callers share one call of produce. That call has its own
-// time-outs and runs to its end even if the caller gives up, because the next caller will need the
-// value.
-func (g *Gatherer) kept(
+// cached returns the cached value of key. If there is none, it calls produce, which also returns
+// how long the value may be cached. Concurrent callers share one call of produce. That call has its
+// own time-outs and runs to its end even if the caller gives up, because the next caller will need
+// the value.
+func (g *Gatherer) cached(
 	ctx context.Context,
 	key string,
 	produce func(ctx context.Context) (any, time.Time, error),

@@ -37,7 +37,7 @@ func (g *Gatherer) crlFor(ctx context.Context, cert, issuer *x509.Certificate) (
 		for _, der := range local {
 			l, _, err := g.checkCRL(der, issuer, time.Now())
 			if err == nil {
-				if err = l.judge(cert); err == nil {
+				if err = l.checkNotRevoked(cert); err == nil {
 					return l.der, nil
 				}
 			}
@@ -50,7 +50,7 @@ func (g *Gatherer) crlFor(ctx context.Context, cert, issuer *x509.Certificate) (
 	for _, address := range usable(cert.CRLDistributionPoints) {
 		l, err := g.crl(ctx, address, issuer)
 		if err == nil {
-			if err = l.judge(cert); err == nil {
+			if err = l.checkNotRevoked(cert); err == nil {
 				return l.der, nil
 			}
 		}
@@ -67,7 +67,7 @@ func (g *Gatherer) crlFor(ctx context.Context, cert, issuer *x509.Certificate) (
 
 // crl returns the checked CRL at an address.
 func (g *Gatherer) crl(ctx context.Context, address string, issuer *x509.Certificate) (*list, error) {
-	value, err := g.kept(
+	value, err := g.cached(
 		ctx,
 		"crl "+address+" "+string(issuer.RawSubjectPublicKeyInfo),
 		func(ctx context.Context) (any, time.Time, error) {
@@ -113,8 +113,8 @@ func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time)
 	return &list{crl.Raw, s}, earlier(until, now.Add(g.cfg.MaxAge)), nil
 }
 
-// judge returns nil if the CRL covers cert and does not list it as revoked.
-func (l *list) judge(cert *x509.Certificate) error {
+// checkNotRevoked returns nil if the CRL covers cert and does not list it as revoked.
+func (l *list) checkNotRevoked(cert *x509.Certificate) error {
 	if err := l.scope.covers(cert); err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (p *path) issuer(ctx context.Context, cert *x509.Certificate) (*x509.Certif
 	}
 	var failures []error
 	for _, address := range addresses {
-		body, err := p.kept(ctx, "issuer "+address, func(ctx context.Context) (any, time.Time, error) {
+		body, err := p.cached(ctx, "issuer "+address, func(ctx context.Context) (any, time.Time, error) {
 			der, err := p.get(ctx, address, maxIssuerBytes)
 			return der, time.Now().Add(p.cfg.MaxAge), err
 		})

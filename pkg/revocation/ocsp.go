@@ -43,7 +43,7 @@ func (g *Gatherer) ocsp(ctx context.Context, address string, cert, issuer *x509.
 	if err != nil {
 		return nil, fmt.Errorf("make OCSP request: %w", err)
 	}
-	value, err := g.kept(ctx, "ocsp "+address+" "+string(request), func(ctx context.Context) (any, time.Time, error) {
+	value, err := g.cached(ctx, "ocsp "+address+" "+string(request), func(ctx context.Context) (any, time.Time, error) {
 		der, err := g.fetch(ctx, http.MethodPost, address, "application/ocsp-request", request, maxOCSPBytes)
 		if err != nil {
 			return nil, time.Time{}, err

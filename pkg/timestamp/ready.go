@@ -9,10 +9,10 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// goodFor is how long after a token its authority counts as working. Later documents are preceded
-// by a probe. Without it, an operation might pay for a signature and then be given up while it
-// waits for the timestamp.
-const goodFor = 5 * time.Minute
+// workingFor is how long after a token its authority counts as working. Later documents are
+// preceded by a probe. Without it, an operation might pay for a signature and then be given up
+// while it waits for the timestamp.
+const workingFor = 5 * time.Minute
 
 // Ready returns nil if an authority is expected to return a token now. Otherwise it returns the
 // error of Timestamp, always with Retry. If no authority has returned a token in the last minutes,
@@ -20,7 +20,7 @@ const goodFor = 5 * time.Minute
 // the result. An authority with a budget is probed only after a failure, because each probe uses up
 // one request of the budget.
 func (c *Client) Ready(ctx context.Context) error {
-	if c.believed() {
+	if c.working() {
 		return nil
 	}
 	select {
@@ -30,7 +30,7 @@ func (c *Client) Ready(ctx context.Context) error {
 			Because(ctx.Err()).Retryable(0)
 	}
 	defer func() { <-c.probing }()
-	if c.believed() {
+	if c.working() {
 		return nil
 	}
 	digest := make([]byte, crypto.SHA256.Size())
@@ -45,25 +45,25 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
-// believed reports whether an authority counts as working without a probe.
-func (c *Client) believed() bool {
+// working reports whether an authority counts as working without a probe.
+func (c *Client) working() bool {
 	now := time.Now()
 	for _, a := range c.authorities {
-		if a.believed(now) {
+		if a.working(now) {
 			return true
 		}
 	}
 	return false
 }
 
-func (a *authority) believed(now time.Time) bool {
+func (a *authority) working(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.failures > 0 {
 		return false
 	}
 	if a.Budget.Requests == 0 {
-		return !a.good.IsZero() && now.Sub(a.good) < goodFor
+		return !a.good.IsZero() && now.Sub(a.good) < workingFor
 	}
 	inWindow := 0
 	for _, at := range a.sent {

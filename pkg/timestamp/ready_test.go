@@ -37,7 +37,7 @@ func TestReady(t *testing.T) {
 		if err := c.Ready(t.Context()); err != nil {
 			t.Errorf("Ready = %v", err)
 		}
-		requests("while the token is believed", 1)
+		requests("while the last token is recent", 1)
 
 		time.Sleep(2 * time.Minute)
 		h.MisbehaveAlways(tsa.Rejection)

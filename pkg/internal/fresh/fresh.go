@@ -27,15 +27,15 @@ type Value[T any] struct {
 	cfg  Config[T]
 	busy chan struct{} // holds one element while a caller asks
 
-	mu    sync.Mutex
-	value T
-	asked time.Time // zero = there is no value
-	again time.Time // when the value becomes stale
-	spare bool      // a stale value may be used while another caller asks
-	fails int       // how many times Ask failed and no value could be used
-	fault error     // the last such error
-	begun int       // how many times Ask was called
-	last  error     // the error of the last Ask, even if a stale value was used
+	mu           sync.Mutex
+	value        T
+	asked        time.Time // zero = there is no value
+	staleAt      time.Time // when the value becomes stale
+	staleAllowed bool      // a stale value may be used while another caller asks
+	failures     int       // how many times Ask failed and no value could be used
+	failure      error     // the last such error
+	asks         int       // how many times Ask was called
+	last         error     // the error of the last Ask, even if a stale value was used
 }
 
 // New returns an empty Value. The first Get asks.
@@ -56,7 +56,7 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) { return v.get(ctx, v.mea
 func (v *Value[T]) Newest(ctx context.Context, ask bool) (T, error) {
 	if ask {
 		v.mu.Lock()
-		v.again = time.Time{}
+		v.staleAt = time.Time{}
 		v.mu.Unlock()
 	}
 	return v.get(ctx, func() (none T, ok bool) { return none, false })
@@ -66,7 +66,7 @@ func (v *Value[T]) Newest(ctx context.Context, ask bool) (T, error) {
 // Get it returns the error of Ask even if the stale value may still be used.
 func (v *Value[T]) Renew(ctx context.Context) (none T, err error) {
 	v.mu.Lock()
-	before := v.begun
+	before := v.asks
 	v.mu.Unlock()
 	select {
 	case v.busy <- struct{}{}:
@@ -75,9 +75,9 @@ func (v *Value[T]) Renew(ctx context.Context) (none T, err error) {
 	}
 	defer func() { <-v.busy }()
 	v.mu.Lock()
-	begun, last, value := v.begun, v.last, v.value
+	asks, last, value := v.asks, v.last, v.value
 	v.mu.Unlock()
-	if begun > before { // another caller has asked since
+	if asks > before { // another caller has asked since
 		return value, last
 	}
 	if value, err = v.ask(ctx); err != nil {
@@ -89,7 +89,7 @@ func (v *Value[T]) Renew(ctx context.Context) (none T, err error) {
 }
 
 func (v *Value[T]) get(ctx context.Context, meanwhile func() (T, bool)) (T, error) {
-	value, ok, fails := v.kept()
+	value, ok, failures := v.cached()
 	if ok {
 		return value, nil
 	}
@@ -107,10 +107,10 @@ func (v *Value[T]) get(ctx context.Context, meanwhile func() (T, bool)) (T, erro
 		}
 	}
 	defer func() { <-v.busy }()
-	if value, ok, now := v.kept(); ok { // another caller was faster
+	if value, ok, now := v.cached(); ok { // another caller was faster
 		return value, nil
-	} else if now != fails {
-		return none, v.fault // only the holder of busy changes it
+	} else if now != failures {
+		return none, v.failure // only the holder of busy changes it
 	}
 	return v.ask(ctx)
 }
@@ -118,7 +118,7 @@ func (v *Value[T]) get(ctx context.Context, meanwhile func() (T, bool)) (T, erro
 // ask calls Ask and keeps the result. The caller must hold busy.
 func (v *Value[T]) ask(ctx context.Context) (none T, err error) {
 	v.mu.Lock()
-	v.begun++
+	v.asks++
 	v.mu.Unlock()
 	value, err := v.cfg.Ask(ctx)
 	v.mu.Lock()
@@ -127,31 +127,31 @@ func (v *Value[T]) ask(ctx context.Context) (none T, err error) {
 	now := time.Now()
 	switch {
 	case err == nil:
-		v.value, v.asked, v.again, v.spare = value, now, now.Add(v.cfg.For), true
+		v.value, v.asked, v.staleAt, v.staleAllowed = value, now, now.Add(v.cfg.For), true
 	case !v.asked.IsZero() && v.cfg.StillGood != nil && v.cfg.StillGood(v.value, now.Sub(v.asked), err):
-		v.again, v.spare = now.Add(v.cfg.Pause), true
+		v.staleAt, v.staleAllowed = now.Add(v.cfg.Pause), true
 	default:
 		if ctx.Err() == nil { // otherwise only this caller has given up
-			v.fails, v.fault, v.spare = v.fails+1, err, false
+			v.failures, v.failure, v.staleAllowed = v.failures+1, err, false
 		}
 		return none, err
 	}
 	return v.value, nil
 }
 
-// kept returns the value, whether it is fresh, and how many times Ask failed without a value that
+// cached returns the value, whether it is fresh, and how many times Ask failed without a value that
 // could be used.
-func (v *Value[T]) kept() (value T, ok bool, fails int) {
+func (v *Value[T]) cached() (value T, ok bool, failures int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.value, !v.asked.IsZero() && time.Now().Before(v.again), v.fails
+	return v.value, !v.asked.IsZero() && time.Now().Before(v.staleAt), v.failures
 }
 
 // meanwhile returns the stale value if it may be used while another caller asks.
 func (v *Value[T]) meanwhile() (value T, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.value, v.spare && v.cfg.StillGood != nil && v.cfg.StillGood(v.value, time.Since(v.asked), nil)
+	return v.value, v.staleAllowed && v.cfg.StillGood != nil && v.cfg.StillGood(v.value, time.Since(v.asked), nil)
 }
 
 // Forget makes the next Get ask, and other callers wait for it. The old value remains for the case
@@ -159,5 +159,5 @@ func (v *Value[T]) meanwhile() (value T, ok bool) {
 func (v *Value[T]) Forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.again, v.spare = time.Time{}, false
+	v.staleAt, v.staleAllowed = time.Time{}, false
 }

@@ -84,11 +84,11 @@ func (s Settings) user() (name, password string, err error) {
 // (oauth2client), auth/login, no token (external). The last choice is OAuth2 when info names an
 // authorization server but offers only oauth2code or no method at all, because such services often
 // give tokens to servers too.
-func (d *discovery) access(base string, info infoAnswer) (tokenPlace, string, *failure) {
+func (d *discovery) access(base string, info infoAnswer) (tokenSource, string, *failure) {
 	offers := func(kinds ...string) bool {
 		return slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(info.AuthType, k) })
 	}
-	login := tokenPlace{url: base + "/auth/login", login: true}
+	login := tokenSource{url: base + "/auth/login", login: true}
 	server := info.OAuth2 != "" || info.OAuth2Issuer != ""
 	kind := d.set.AuthType
 	switch {
@@ -104,18 +104,18 @@ func (d *discovery) access(base string, info infoAnswer) (tokenPlace, string, *f
 	case offers(authBasic):
 		kind = authBasic
 	default:
-		return tokenPlace{}, "", fail(signing.KindConfiguration,
+		return tokenSource{}, "", fail(signing.KindConfiguration,
 			"tokenURL: is needed, because the signing service does not say where its tokens come from")
 	}
 	switch {
 	case kind == authOAuth2 && !d.identified:
-		return tokenPlace{}, "", fail(signing.KindConfiguration,
+		return tokenSource{}, "", fail(signing.KindConfiguration,
 			"clientID: is needed, because the signing service wants an OAuth2 token")
 	case kind == authBasic && !d.identified && d.set.Username == "":
-		return tokenPlace{}, "", fail(signing.KindConfiguration,
+		return tokenSource{}, "", fail(signing.KindConfiguration,
 			"username: is needed, because the signing service wants a login")
 	case kind == authBasic:
 		return login, kind, nil
 	}
-	return tokenPlace{}, kind, nil
+	return tokenSource{}, kind, nil
 }

@@ -37,7 +37,7 @@ func TestChainIsPutInOrder(t *testing.T) {
 				a.Cert.Certificates = append(a.Cert.Certificates, base64.StdEncoding.EncodeToString(cert.Raw))
 			}
 			for range 2 { // the credential is read again every ten minutes
-				s, f := p.describe(&place{}, "id", a)
+				s, f := p.describe(&serviceInfo{}, "id", a)
 				if f != nil {
 					t.Fatalf("describe = %v", f)
 				}

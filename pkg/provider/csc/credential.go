@@ -21,7 +21,7 @@ import (
 // state is what we know about the credential. It is immutable and is replaced as a whole.
 type state struct {
 	*signing.Credential
-	at        *place
+	at        *serviceInfo
 	id        string
 	algorithm algorithm
 	mode      string // explicit, implicit, oauth2code
@@ -113,7 +113,7 @@ func (r *reader) read(ctx context.Context) (*state, *failure) {
 
 // describe converts the service's description into a state, or returns a failure that says why the
 // credential cannot sign.
-func (r *reader) describe(at *place, id string, a credentialAnswer) (*state, *failure) {
+func (r *reader) describe(at *serviceInfo, id string, a credentialAnswer) (*state, *failure) {
 	switch {
 	case strings.EqualFold(a.Key.Status, "disabled"):
 		return nil, fail(signing.KindProviderAccount, "the credential is disabled at the signing service")

@@ -14,12 +14,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// place says where and how to call a service, as described by info.
-type place struct {
+// serviceInfo says where and how to call a service, as described by info.
+type serviceInfo struct {
 	base         string // https://host/csc/v2
 	v1           bool
 	asynchronous bool
-	tokens       tokenPlace
+	tokens       tokenSource
 }
 
 // discovery finds out, by calling info, where the service is and how it wants to be called.
@@ -35,7 +35,7 @@ var versioned = regexp.MustCompile(`/v[0-9]+(\.[0-9]+)*$`)
 // find calls info until it gets a description: at the configured base path, or, if that names no
 // version, at the path of each version, newest first. It tries the next path only if the answer is
 // not a description. An unreachable service is not called at its other paths.
-func (d *discovery) find(ctx context.Context) (*place, *failure) {
+func (d *discovery) find(ctx context.Context) (*serviceInfo, *failure) {
 	bases := []string{d.set.URL}
 	if !versioned.MatchString(d.set.URL) {
 		bases = []string{d.set.URL + "/csc/v2", d.set.URL + "/csc/v1", d.set.URL + "/csc/v0"}
@@ -45,24 +45,24 @@ func (d *discovery) find(ctx context.Context) (*place, *failure) {
 		var info infoAnswer
 		status, f := d.client.post(ctx, base, methodInfo, "", struct{}{}, &info)
 		if f == nil && !info.empty() {
-			return d.settle(ctx, base, info)
+			return d.readInfo(ctx, base, info)
 		}
 		if f == nil {
 			f = unreadable(errors.New("answer of info describes nothing"), false)
 		}
-		if worst == nil || worst.Hint == askOtherPlace {
+		if worst == nil || worst.Hint == tryOtherPath {
 			worst = f
 		}
-		if status == 0 || status == http.StatusTooManyRequests || status >= 500 && f.Hint != askOtherPlace {
+		if status == 0 || status == http.StatusTooManyRequests || status >= 500 && f.Hint != tryOtherPath {
 			break
 		}
 	}
 	return nil, worst
 }
 
-// settle reads the answer of info.
-func (d *discovery) settle(ctx context.Context, base string, info infoAnswer) (*place, *failure) {
-	at := &place{base: base, v1: isVersion1(info.Specs, base)}
+// readInfo reads the answer of info.
+func (d *discovery) readInfo(ctx context.Context, base string, info infoAnswer) (*serviceInfo, *failure) {
+	at := &serviceInfo{base: base, v1: isVersion1(info.Specs, base)}
 	if !at.v1 {
 		at.asynchronous = info.Asynchronous && slices.Contains(info.Methods, "signatures/signPolling")
 	}
@@ -92,19 +92,19 @@ func isVersion1(specs, base string) bool {
 }
 
 // findTokens decides where access tokens come from.
-func (d *discovery) findTokens(ctx context.Context, base string, info infoAnswer) (tokenPlace, *failure) {
+func (d *discovery) findTokens(ctx context.Context, base string, info infoAnswer) (tokenSource, *failure) {
 	at, kind, f := d.access(base, info)
 	switch {
 	case f != nil || kind != authOAuth2:
 		return at, f
 	case d.set.TokenURL != "":
-		return tokenPlace{url: d.set.TokenURL}, nil
+		return tokenSource{url: d.set.TokenURL}, nil
 	case info.OAuth2 != "":
 		return d.trusted(oauthBase(info.OAuth2) + "/oauth2/token")
 	case info.OAuth2Issuer != "":
 		return d.issuerTokens(ctx, info.OAuth2Issuer)
 	}
-	return tokenPlace{}, fail(
+	return tokenSource{}, fail(
 		signing.KindConfiguration, "tokenURL: is needed, because the signing service does not say where its tokens come from",
 	)
 }
@@ -123,22 +123,22 @@ func oauthBase(v string) string {
 
 // trusted decides whether our secret may be sent to an address that the service named. It refuses
 // an address without TLS if the service itself uses TLS.
-func (d *discovery) trusted(address string) (tokenPlace, *failure) {
+func (d *discovery) trusted(address string) (tokenSource, *failure) {
 	u, err := url.Parse(address)
 	plain := strings.HasPrefix(d.set.URL, "http://")
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && plain) {
-		return tokenPlace{}, fail(
+		return tokenSource{}, fail(
 			signing.KindConfiguration,
 			"tokenURL: is needed, because the signing service names a token endpoint that is not https",
 		).Because(fmt.Errorf("it named %q", remotefault.Text(address)))
 	}
-	return tokenPlace{url: address}, nil
+	return tokenSource{url: address}, nil
 }
 
 // issuerTokens finds the token endpoint in the authorization server's metadata (RFC 8414 3).
-func (d *discovery) issuerTokens(ctx context.Context, issuer string) (tokenPlace, *failure) {
+func (d *discovery) issuerTokens(ctx context.Context, issuer string) (tokenSource, *failure) {
 	if _, f := d.trusted(issuer); f != nil {
-		return tokenPlace{}, f
+		return tokenSource{}, f
 	}
 	u, _ := url.Parse(issuer)
 	u.Path = "/.well-known/oauth-authorization-server" + strings.TrimRight(u.Path, "/")
@@ -146,17 +146,17 @@ func (d *discovery) issuerTokens(ctx context.Context, issuer string) (tokenPlace
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return tokenPlace{}, fail(signing.KindConfiguration, "tokenURL: is needed").Because(err)
+		return tokenSource{}, fail(signing.KindConfiguration, "tokenURL: is needed").Because(err)
 	}
 	var metadata struct {
 		Issuer        string `json:"issuer"`
 		TokenEndpoint string `json:"token_endpoint"`
 	}
 	if _, f := d.client.exchange(r, methodInfo, &metadata); f != nil {
-		return tokenPlace{}, f
+		return tokenSource{}, f
 	}
 	if strings.TrimRight(metadata.Issuer, "/") != strings.TrimRight(issuer, "/") {
-		return tokenPlace{}, fail(
+		return tokenSource{}, fail(
 			signing.KindConfiguration, "tokenURL: is needed, because the authorization server's metadata names another issuer",
 		)
 	}

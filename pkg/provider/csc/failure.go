@@ -14,14 +14,14 @@ import (
 type hint int
 
 const (
-	nothing       hint = iota
-	renewToken         // the access token is not accepted: get another one and retry
-	renewSAD           // the activation data is not accepted: authorise again
-	readAgain          // our description of the credential is out of date
-	askOtherPlace      // the method does not exist at this address
-	wrongSecret        // the PIN or one-time password is wrong
-	wrongUser          // the user's name or password is wrong
-	pending            // an asynchronous answer is not ready
+	nothing      hint = iota
+	renewToken        // the access token is not accepted: get another one and retry
+	renewSAD          // the activation data is not accepted: authorise again
+	readAgain         // our description of the credential is out of date
+	tryOtherPath      // the method does not exist at this address
+	wrongSecret       // the PIN or one-time password is wrong
+	wrongUser         // the user's name or password is wrong
+	pending           // an asynchronous answer is not ready
 )
 
 // failure is the error of a failed call. A nil *failure means success.
@@ -31,17 +31,19 @@ func fail(kind signing.Kind, format string, args ...any) *failure {
 	return remotefault.New[hint](kind, format, args...)
 }
 
-// who is the name of the service in texts for clients.
-const who = "the signing service"
+// serviceName is the name of the service in texts for clients.
+const serviceName = "the signing service"
 
 // lost returns the failure of a call that got no complete answer.
-func lost(err error, signs bool) *failure { return remotefault.Lost[hint](who, err, signs) }
+func lost(err error, signs bool) *failure { return remotefault.Lost[hint](serviceName, err, signs) }
 
 // unreadable returns the failure of a call whose status was a success but whose body is invalid.
-func unreadable(err error, signs bool) *failure { return remotefault.Unreadable[hint](who, err, signs) }
+func unreadable(err error, signs bool) *failure {
+	return remotefault.Unreadable[hint](serviceName, err, signs)
+}
 
 // unusable returns the failure of a complete answer without values that could be signatures.
-func unusable(err error) *failure { return remotefault.Unusable[hint](who, err) }
+func unusable(err error) *failure { return remotefault.Unusable[hint](serviceName, err) }
 
 // refusal converts an answer that is not a success into a failure. signs means that the call may
 // have signed, unless the answer is a certain refusal.
@@ -136,9 +138,9 @@ func classify(status int, code, text string) *failure {
 		status == http.StatusGone,
 		status == http.StatusNotImplemented:
 		return fail(signing.KindConfiguration, "the signing service does not offer this at its configured URL").
-			Can(askOtherPlace)
+			Can(tryOtherPath)
 	case status >= 300 && status < 400:
-		return fail(signing.KindConfiguration, "the signing service redirects to another address").Can(askOtherPlace)
+		return fail(signing.KindConfiguration, "the signing service redirects to another address").Can(tryOtherPath)
 	case status == http.StatusUnauthorized, code == "invalid_token", code == "expired_token":
 		return fail(signing.KindProviderCredentials, "the signing service does not accept our access token").Can(renewToken)
 	case code == "invalid_pin",

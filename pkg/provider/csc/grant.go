@@ -49,7 +49,7 @@ type proof struct {
 }
 
 // proof reads the client and the user for the token source from.
-func (t *tokenEndpoint) proof(from tokenPlace) (p proof, err error) {
+func (t *tokenEndpoint) proof(from tokenSource) (p proof, err error) {
 	if from.login && t.set.Username != "" {
 		name, password, err := t.set.user()
 		return proof{id: name, secrets: []string{password}}, err
@@ -63,7 +63,7 @@ func (t *tokenEndpoint) proof(from tokenPlace) (p proof, err error) {
 // ask requests a token by a grant of RFC 6749 (4.4 client_credentials, 4.3 password) or by
 // auth/login (CSC v1 11.2). If our credentials are refused, the refusal is cached for a moment and
 // returned to later callers.
-func (t *tokenEndpoint) ask(ctx context.Context, from tokenPlace, form url.Values) (tokenAnswer, *failure) {
+func (t *tokenEndpoint) ask(ctx context.Context, from tokenSource, form url.Values) (tokenAnswer, *failure) {
 	p, err := t.proof(from)
 	if err != nil || len(p.secrets) == 0 {
 		return tokenAnswer{}, fail(signing.KindConfiguration,
@@ -97,7 +97,7 @@ func (t *tokenEndpoint) ask(ctx context.Context, from tokenPlace, form url.Value
 
 // login gets a token by auth/login. User and password go into HTTP Basic without encoding (RFC
 // 7617). The body needs no field.
-func (t *tokenEndpoint) login(ctx context.Context, from tokenPlace, id, secret string) (tokenAnswer, *failure) {
+func (t *tokenEndpoint) login(ctx context.Context, from tokenSource, id, secret string) (tokenAnswer, *failure) {
 	if f := t.inPace(ctx); f != nil {
 		return tokenAnswer{}, f
 	}
@@ -107,7 +107,7 @@ func (t *tokenEndpoint) login(ctx context.Context, from tokenPlace, id, secret s
 // grant gets a token from the token endpoint with one secret. It tries each encoding that the
 // endpoint may understand.
 func (t *tokenEndpoint) grant(
-	ctx context.Context, from tokenPlace, form url.Values, p proof, secret string,
+	ctx context.Context, from tokenSource, form url.Values, p proof, secret string,
 ) (a tokenAnswer, f *failure) {
 	t.client.Try(p.id, secret, func(way clientauth.Way) clientauth.Outcome {
 		if !form.Has("scope") { // each signHash needs its own token with scope credential
@@ -147,7 +147,7 @@ func (t *tokenEndpoint) inPace(ctx context.Context) *failure {
 
 // credentialToken gets a token with scope credential, which replaces the SAD of an oauth2code
 // credential (CSC 8.4.2 and 11.10). It is valid for one use and is not kept.
-func (t *tokenEndpoint) credentialToken(ctx context.Context, from tokenPlace, form url.Values) (string, *failure) {
+func (t *tokenEndpoint) credentialToken(ctx context.Context, from tokenSource, form url.Values) (string, *failure) {
 	form.Set("scope", "credential")
 	a, f := t.ask(ctx, from, form)
 	return a.AccessToken, f

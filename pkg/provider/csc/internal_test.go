@@ -237,14 +237,14 @@ func TestClassify(t *testing.T) {
 		{400, "server_error", "", signing.KindProvider, true, nothing},
 		{401, "", "", signing.KindProviderCredentials, false, renewToken},
 		{403, "", "", signing.KindProviderAccount, false, readAgain},
-		{404, "", "", signing.KindConfiguration, false, askOtherPlace},
-		{301, "", "", signing.KindConfiguration, false, askOtherPlace},
+		{404, "", "", signing.KindConfiguration, false, tryOtherPath},
+		{301, "", "", signing.KindConfiguration, false, tryOtherPath},
 		{407, "", "", signing.KindConfiguration, false, nothing},
 		{408, "", "", signing.KindProvider, true, nothing},
 		{499, "", "", signing.KindProvider, true, nothing},
 		{429, "", "", signing.KindProvider, true, nothing},
 		{500, "invalid_token", "", signing.KindProvider, true, nothing},
-		{501, "", "", signing.KindConfiguration, false, askOtherPlace},
+		{501, "", "", signing.KindConfiguration, false, tryOtherPath},
 		{418, "", "", signing.KindProvider, false, nothing},
 	}
 	for _, c := range cases {
@@ -386,7 +386,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var a credentialAnswer
 		if json.Unmarshal(body, &a) == nil {
-			s, fail := p.describe(&place{}, "id", a)
+			s, fail := p.describe(&serviceInfo{}, "id", a)
 			if fail == nil && (len(s.Chain) == 0 || s.Hash == 0 || s.MaxBatch < 1 || s.InFlight < 1 || s.algorithm.oid == "") {
 				t.Errorf("state = %+v", s)
 			}

@@ -11,7 +11,7 @@ import (
 
 // chooseCredential returns the configured credential, or the only one that the service lists. With
 // several it returns an error, because we must not guess whose seal goes on an invoice.
-func (r *reader) chooseCredential(ctx context.Context, at *place) (string, *failure) {
+func (r *reader) chooseCredential(ctx context.Context, at *serviceInfo) (string, *failure) {
 	if r.set.CredentialID != "" {
 		return r.set.CredentialID, nil
 	}
@@ -40,7 +40,7 @@ const (
 )
 
 // listCredentials reads all pages of credentials/list (CSC v1 11.4).
-func (r *reader) listCredentials(ctx context.Context, at *place) (ids []string, f *failure) {
+func (r *reader) listCredentials(ctx context.Context, at *serviceInfo) (ids []string, f *failure) {
 	request := listRequest{UserID: r.set.UserID}
 	for range maxPages {
 		var a listAnswer
@@ -61,7 +61,7 @@ func (r *reader) listCredentials(ctx context.Context, at *place) (ids []string, 
 
 // credentialInfo calls credentials/info. If the service refuses the request, it calls again without
 // certInfo, because some services do not implement it and the certificates contain the same facts.
-func (r *reader) credentialInfo(ctx context.Context, at *place, id string) (a credentialAnswer, f *failure) {
+func (r *reader) credentialInfo(ctx context.Context, at *serviceInfo, id string) (a credentialAnswer, f *failure) {
 	request := credentialRequest{CredentialID: id, Certificates: "chain", CertInfo: true, AuthInfo: true}
 	status, f := r.client.authorized(ctx, at, methodCredential, request, &a)
 	if f == nil || f.Retry || !refusesRequest(status) {

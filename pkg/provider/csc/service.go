@@ -109,7 +109,7 @@ func (c *client) exchange(r *http.Request, m method, out any) (int, *failure) {
 // authorized is post with an access token. If the token is refused, it gets another one and repeats
 // the call. It does not repeat the call that signs, because the caller must count each signHash
 // that is sent.
-func (c *client) authorized(ctx context.Context, at *place, m method, in, out any) (int, *failure) {
+func (c *client) authorized(ctx context.Context, at *serviceInfo, m method, in, out any) (int, *failure) {
 	for try := 1; ; try++ {
 		token, f := c.tokens.get(ctx, at.tokens)
 		if f != nil {

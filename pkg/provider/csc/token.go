@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// tokenPlace is where access tokens come from. An empty url means that no token is needed.
-type tokenPlace struct {
+// tokenSource is where access tokens come from. An empty url means that no token is needed.
+type tokenSource struct {
 	url   string
 	login bool // the CSC's auth/login instead of OAuth2
 }
@@ -52,7 +52,7 @@ func newTokens(client *http.Client, set Settings, identity func() (string, []str
 }
 
 // get returns a token that is valid as far as we know.
-func (t *tokens) get(ctx context.Context, from tokenPlace) (string, *failure) {
+func (t *tokens) get(ctx context.Context, from tokenSource) (string, *failure) {
 	if from.url == "" {
 		return "", nil
 	}
@@ -120,7 +120,7 @@ func (t *tokens) drop(token string) {
 }
 
 // fetch gets a token. The caller must hold busy.
-func (t *tokens) fetch(ctx context.Context, from tokenPlace) (string, *failure) {
+func (t *tokens) fetch(ctx context.Context, from tokenSource) (string, *failure) {
 	answer, f := t.endpoint.ask(ctx, from, url.Values{})
 	if f != nil {
 		return "", f

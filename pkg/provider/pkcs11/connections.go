@@ -96,12 +96,12 @@ func (t *connections) try(a *attempt, cfg Config) {
 
 var errClosed = errors.New("the provider is closed")
 
-// release ends one use of a connection. given means that the connection is broken and must not be
+// release ends one use of a connection. broken means that the connection is broken and must not be
 // used again. The last caller that releases such a connection closes it.
-func (t *connections) release(c *connection, given bool) {
+func (t *connections) release(c *connection, broken bool) {
 	t.mu.Lock()
 	t.users[c]--
-	if given && t.current == c {
+	if broken && t.current == c {
 		t.current = nil
 	}
 	unused := t.unused(c)

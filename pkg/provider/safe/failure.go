@@ -26,17 +26,17 @@ func fail(kind signing.Kind, format string, args ...any) *failure {
 	return remotefault.New[hint](kind, format, args...)
 }
 
-// who is the name of the service in texts for clients.
-const who = "SAFE"
+// serviceName is the name of the service in texts for clients.
+const serviceName = "SAFE"
 
 // lost returns the failure of a call that got no complete answer.
-func lost(err error, signs bool) *failure { return remotefault.Lost[hint](who, err, signs) }
+func lost(err error, signs bool) *failure { return remotefault.Lost[hint](serviceName, err, signs) }
 
 // unreadable returns the failure of a call whose status was a success but whose body is invalid.
-func unreadable(err error) *failure { return remotefault.Unreadable[hint](who, err, false) }
+func unreadable(err error) *failure { return remotefault.Unreadable[hint](serviceName, err, false) }
 
 // unusable returns the failure of a complete answer without values that could be signatures.
-func unusable(err error) *failure { return remotefault.Unusable[hint](who, err) }
+func unusable(err error) *failure { return remotefault.Unusable[hint](serviceName, err) }
 
 // refusal converts an answer that is not a success into a failure. signs means that the call may
 // have signed, unless the answer is a certain refusal.
