@@ -123,9 +123,8 @@ func TestGatherIssuer(t *testing.T) {
 		// the chain lacks the issuing certificate
 		certs, ocsps, _, err := g.Gather(t.Context(), []*x509.Certificate{w.leaf, w.root})
 		if err != nil || len(ocsps) != 2 || len(certs) != 1 || !bytes.Equal(certs[0], w.issuing.Raw) {
-			t.Errorf(
-				"Gather = %d certificates, %d OCSP responses, %v; want the issuer's certificate and 2", len(certs), len(ocsps), err,
-			)
+			t.Errorf("Gather = %d certificates, %d OCSP responses, %v; want the issuer's certificate and 2",
+				len(certs), len(ocsps), err)
 		}
 	}
 	if n := w.issuerFetches.Load(); n != 1 {
@@ -205,14 +204,11 @@ func TestCRLScope(t *testing.T) {
 		"unknown, critical": {extension(true, asn1.ObjectIdentifier{1, 2, 3}, []byte{5, 0}), signing.KindRevocation, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(
-				t,
-				shape{
-					noOCSP: true,
-					noCRL:  true,
-					change: func(c *x509.Certificate) { c.CRLDistributionPoints = []string{"http://here/crl"} },
-				},
-			)
+			w := newWorld(t, shape{
+				noOCSP: true,
+				noCRL:  true,
+				change: func(c *x509.Certificate) { c.CRLDistributionPoints = []string{"http://here/crl"} },
+			})
 			w.cfg.Local = w.local(t, makeCRL(t, w, c.change))
 			w.cfg.AllowPrivate = nil // the host "here" must not be called
 			if _, _, _, err := w.gatherer(t).Gather(t.Context(), w.chain()); (err == nil) != c.ok ||
@@ -321,10 +317,8 @@ func TestGatherUsesKnownIssuers(t *testing.T) {
 	w.cfg.Issuers = func() []*x509.Certificate { return []*x509.Certificate{w.root, w.issuing} }
 	certs, ocsps, _, err := w.gatherer(t).Gather(t.Context(), []*x509.Certificate{w.leaf})
 	if err != nil || len(ocsps) != 2 || w.issuerFetches.Load() != 0 {
-		t.Fatalf(
-			"Gather = %d OCSP responses, %v, with %d requests for issuers; want 2 and none", len(ocsps), err,
-			w.issuerFetches.Load(),
-		)
+		t.Fatalf("Gather = %d OCSP responses, %v, with %d requests for issuers; want 2 and none",
+			len(ocsps), err, w.issuerFetches.Load())
 	}
 	for _, want := range []*x509.Certificate{w.issuing, w.root} {
 		if !slices.ContainsFunc(certs, func(der []byte) bool { return bytes.Equal(der, want.Raw) }) {

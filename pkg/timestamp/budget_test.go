@@ -27,14 +27,11 @@ func TestBudgetAfterClockWasAhead(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := newTSA(t, nil)
-		c := newClient(
-			t,
-			Config{
-				Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}},
-				HTTP:        direct{"tsa": h}.client(),
-				BudgetFile:  file,
-			},
-		)
+		c := newClient(t, Config{
+			Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}},
+			HTTP:        direct{"tsa": h}.client(),
+			BudgetFile:  file,
+		})
 		for _, want := range []time.Duration{30 * time.Second, 0, 30 * time.Second, 0} { // wait for the next request
 			_, err := c.Timestamp(t.Context(), digest[:], sha)
 			if e := signing.AsError(err); (err != nil) != (want > 0) || want > 0 && e.RetryAfter != want {

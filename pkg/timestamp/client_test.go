@@ -239,13 +239,10 @@ func TestBudgetIsKept(t *testing.T) {
 func TestBudgetUsedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTSA(t, nil)
-		c := newClient(
-			t,
-			Config{
-				Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}},
-				HTTP:        direct{"tsa": h}.client(),
-			},
-		)
+		c := newClient(t, Config{
+			Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}},
+			HTTP:        direct{"tsa": h}.client(),
+		})
 		for range 2 {
 			if _, err := c.Timestamp(t.Context(), digest[:], sha); err != nil {
 				t.Fatal(err)
@@ -254,9 +251,8 @@ func TestBudgetUsedUp(t *testing.T) {
 		}
 		_, err := c.Timestamp(t.Context(), digest[:], sha)
 		if e := signing.AsError(err); !e.Retry || e.RetryAfter != 40*time.Second || h.Requests() != 2 {
-			t.Errorf(
-				"Timestamp = %v, RetryAfter %v, %d requests; want a retry after 40s, 2 requests", err, e.RetryAfter, h.Requests(),
-			)
+			t.Errorf("Timestamp = %v, RetryAfter %v, %d requests; want a retry after 40s, 2 requests",
+				err, e.RetryAfter, h.Requests())
 		}
 		time.Sleep(40 * time.Second)
 		if _, err := c.Timestamp(t.Context(), digest[:], sha); err != nil {
@@ -267,14 +263,11 @@ func TestBudgetUsedUp(t *testing.T) {
 
 func TestBudgetUnderConcurrency(t *testing.T) {
 	h := newTSA(t, nil)
-	c := newClient(
-		t,
-		Config{
-			Authorities: []Authority{{URL: "http://tsa", Budget: Budget{5, time.Hour}}},
-			HTTP:        direct{"tsa": h}.client(),
-			BudgetFile:  filepath.Join(t.TempDir(), "budget.json"),
-		},
-	)
+	c := newClient(t, Config{
+		Authorities: []Authority{{URL: "http://tsa", Budget: Budget{5, time.Hour}}},
+		HTTP:        direct{"tsa": h}.client(),
+		BudgetFile:  filepath.Join(t.TempDir(), "budget.json"),
+	})
 	var all sync.WaitGroup
 	for range 30 {
 		all.Go(func() { _, _ = c.Timestamp(t.Context(), digest[:], sha) })
@@ -315,14 +308,11 @@ func TestTrusted(t *testing.T) {
 		"strange":    {[]*x509.Certificate{pki().options.NoPurpose}, false},
 		"none given": {nil, true},
 	} {
-		client := newClient(
-			t,
-			Config{
-				Authorities: []Authority{{URL: "http://tsa"}},
-				HTTP:        direct{"tsa": newTSA(t, nil)}.client(),
-				Trusted:     c.trusted,
-			},
-		)
+		client := newClient(t, Config{
+			Authorities: []Authority{{URL: "http://tsa"}},
+			HTTP:        direct{"tsa": newTSA(t, nil)}.client(),
+			Trusted:     c.trusted,
+		})
 		if _, err := client.Timestamp(t.Context(), digest[:], sha); (err == nil) != c.ok {
 			t.Errorf("%s: Timestamp = %v, want success: %v", name, err, c.ok)
 		}

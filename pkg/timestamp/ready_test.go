@@ -64,13 +64,10 @@ func TestReadyOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad, good := newTSA(t, nil), newTSA(t, nil)
 		bad.MisbehaveAlways(tsa.Rejection)
-		c := newClient(
-			t,
-			Config{
-				Authorities: []Authority{{URL: "http://bad"}, {URL: "http://good"}},
-				HTTP:        direct{"bad": bad, "good": good}.client(),
-			},
-		)
+		c := newClient(t, Config{
+			Authorities: []Authority{{URL: "http://bad"}, {URL: "http://good"}},
+			HTTP:        direct{"bad": bad, "good": good}.client(),
+		})
 		for range 2 {
 			if err := c.Ready(t.Context()); err != nil {
 				t.Errorf("Ready = %v", err)
@@ -87,13 +84,10 @@ func TestReadyOfOthers(t *testing.T) {
 func TestReadyUsesNoBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTSA(t, nil)
-		c := newClient(
-			t,
-			Config{
-				Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}},
-				HTTP:        direct{"tsa": h}.client(),
-			},
-		)
+		c := newClient(t, Config{
+			Authorities: []Authority{{URL: "http://tsa", Budget: Budget{2, time.Minute}}},
+			HTTP:        direct{"tsa": h}.client(),
+		})
 		for range 2 {
 			if err := c.Ready(t.Context()); err != nil {
 				t.Errorf("Ready = %v", err)

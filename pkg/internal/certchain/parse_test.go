@@ -110,9 +110,8 @@ func TestParseAcceptsHarmlessFaults(t *testing.T) {
 				t.Fatalf("Parse = %v", err)
 			}
 			if got.Subject.CommonName != c.wantName || got.SerialNumber.Int64() != c.wantSerial {
-				t.Errorf(
-					"Parse = %q, serial number %d, want %q, %d", got.Subject.CommonName, got.SerialNumber, c.wantName, c.wantSerial,
-				)
+				t.Errorf("Parse = %q, serial number %d, want %q, %d",
+					got.Subject.CommonName, got.SerialNumber, c.wantName, c.wantSerial)
 			}
 			if !bytes.Equal(got.Raw, der) || !bytes.Equal(got.RawSubject, c.subject) || !bytes.Equal(got.RawIssuer, c.issuer) {
 				t.Error("Parse changed the bytes of the certificate")
@@ -126,9 +125,8 @@ func TestParseAcceptsHarmlessFaults(t *testing.T) {
 			}
 			roots := x509.NewCertPool()
 			roots.AddCert(issuer)
-			if _, err := got.Verify(
-				x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}},
-			); err != nil {
+			anyUse := []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+			if _, err := got.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: anyUse}); err != nil {
 				t.Errorf("Verify = %v", err)
 			}
 		})
@@ -201,9 +199,8 @@ func TestParseCRLAcceptsTheNamesThatParseAccepts(t *testing.T) {
 		t.Fatalf("ParseCRL = %v", err)
 	}
 	if !bytes.Equal(crl.Raw, list) || !bytes.Equal(crl.RawIssuer, name) || len(crl.RevokedCertificateEntries) != 1 {
-		t.Errorf(
-			"ParseCRL = issuer %x with %d entries, want %x with 1", crl.RawIssuer, len(crl.RevokedCertificateEntries), name,
-		)
+		t.Errorf("ParseCRL = issuer %x with %d entries, want %x with 1",
+			crl.RawIssuer, len(crl.RevokedCertificateEntries), name)
 	}
 	if err := crl.CheckSignatureFrom(ca); err != nil {
 		t.Errorf("the list's signature does not verify any more: %v", err)

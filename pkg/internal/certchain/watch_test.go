@@ -78,10 +78,8 @@ func TestSHA1IsOrderedAndNamed(t *testing.T) {
 	chain := certchain.Link(leaf, []*x509.Certificate{root}, now)
 	if names(chain) != "leaf root" || certchain.MissingIssuer(chain) != "" || certchain.Weak(chain) != leaf ||
 		certchain.Weak(chain[1:]) != nil {
-		t.Errorf(
-			"Link = %s, missing %q, weak %v; want leaf root, nothing missing, the leaf", names(chain),
-			certchain.MissingIssuer(chain), certchain.Weak(chain),
-		)
+		t.Errorf("Link = %s, missing %q, weak %v; want leaf root, nothing missing, the leaf",
+			names(chain), certchain.MissingIssuer(chain), certchain.Weak(chain))
 	}
 	var lines []string
 	new(certchain.Watch).See(funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}), chain)

@@ -331,17 +331,14 @@ func TestCredentialFaults(t *testing.T) {
 
 // TestSlowAuthorization signs with a service where a person has to agree first.
 func TestSlowAuthorization(t *testing.T) {
-	bubble(
-		t,
-		service.Options{Credentials: []service.Credential{{PIN: service.PIN, Slow: 3}}},
-		csc.Settings{URL: "http://simulated.invalid/csc/v2"},
-		func(t *testing.T, s *service.Service, p *csc.Provider) {
-			signGood(t, p, 2)
-			if n := s.Counts().Calls["csc/v2/credentials/authorizeCheck"]; n != 3 {
-				t.Errorf("authorizeCheck was called %d times, want 3", n)
-			}
-		},
-	)
+	opts := service.Options{Credentials: []service.Credential{{PIN: service.PIN, Slow: 3}}}
+	set := csc.Settings{URL: "http://simulated.invalid/csc/v2"}
+	bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+		signGood(t, p, 2)
+		if n := s.Counts().Calls["csc/v2/credentials/authorizeCheck"]; n != 3 {
+			t.Errorf("authorizeCheck was called %d times, want 3", n)
+		}
+	})
 }
 
 // TestBatchBound checks that multisign bounds a call, that the setting lowers the bound, and that

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/servicetest"
 	"github.com/signstash-proxy/signstash-proxy/pkg/provider/csc"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -17,51 +18,43 @@ import (
 func TestWrongPIN(t *testing.T) {
 	for _, path := range []string{"/csc/v1", "/csc/v2"} {
 		file := secretFile(t, "not the PIN")
-		bubble(
-			t,
-			service.Options{},
-			csc.Settings{URL: "http://simulated.invalid" + path, PINFile: file},
-			func(t *testing.T, s *service.Service, p *csc.Provider) {
-				var all sync.WaitGroup
-				for range 25 {
-					all.Go(func() {
-						got := attempt(t, s, p, 1)
-						if got.Kind != signing.KindProviderCredentials || got.Retry || got.Unknown {
-							t.Errorf("%s: outcome = %v, want provider-credentials", path, got)
-						}
-					})
-				}
-				all.Wait()
-				if n := authorizations(s); n != 1 {
-					t.Errorf("%s: the PIN was sent %d times, want once", path, n)
-				}
-				if err := os.WriteFile(file, []byte(service.PIN), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				if got := attempt(t, s, p, 1); !got.OK {
-					t.Errorf("%s: outcome with the right PIN = %v, want signed", path, got)
-				}
-			},
-		)
+		set := csc.Settings{URL: "http://simulated.invalid" + path, PINFile: file}
+		bubble(t, service.Options{}, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+			var all sync.WaitGroup
+			for range 25 {
+				all.Go(func() {
+					got := attempt(t, s, p, 1)
+					if got.Kind != signing.KindProviderCredentials || got.Retry || got.Unknown {
+						t.Errorf("%s: outcome = %v, want provider-credentials", path, got)
+					}
+				})
+			}
+			all.Wait()
+			if n := authorizations(s); n != 1 {
+				t.Errorf("%s: the PIN was sent %d times, want once", path, n)
+			}
+			if err := os.WriteFile(file, []byte(service.PIN), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := attempt(t, s, p, 1); !got.OK {
+				t.Errorf("%s: outcome with the right PIN = %v, want signed", path, got)
+			}
+		})
 	}
 }
 
 // TestPINIsTriedAgain checks that a refused PIN is sent again after a while.
 func TestPINIsTriedAgain(t *testing.T) {
-	bubble(
-		t,
-		service.Options{},
-		csc.Settings{URL: "http://simulated.invalid", PINFile: secretFile(t, "not the PIN")},
-		func(t *testing.T, s *service.Service, p *csc.Provider) {
-			for range 10 {
-				attempt(t, s, p, 1)
-				time.Sleep(10 * time.Minute) // fake
-			}
-			if n := authorizations(s); n != 2 {
-				t.Errorf("the PIN was sent %d times in 100 minutes, want twice", n)
-			}
-		},
-	)
+	set := csc.Settings{URL: "http://simulated.invalid", PINFile: secretFile(t, "not the PIN")}
+	bubble(t, service.Options{}, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+		for range 10 {
+			attempt(t, s, p, 1)
+			time.Sleep(10 * time.Minute) // fake
+		}
+		if n := authorizations(s); n != 2 {
+			t.Errorf("the PIN was sent %d times in 100 minutes, want twice", n)
+		}
+	})
 }
 
 // TestTOTPIsSentOnce checks that concurrent calls each use another time-based password (RFC 6238
@@ -74,11 +67,7 @@ func TestTOTPIsSentOnce(t *testing.T) {
 			TOTPSecretFile: secretFile(t, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
 		}
 		bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
-			if err := s.Misbehave(
-				service.Fault{Endpoint: "signatures/signHash", Rudeness: service.ExpiredSAD, Times: 1},
-			); err != nil {
-				t.Fatal(err)
-			}
+			servicetest.Misbehave(t, s, service.Fault{Endpoint: "signatures/signHash", Rudeness: service.ExpiredSAD, Times: 1})
 			var all sync.WaitGroup
 			for range 4 {
 				all.Go(func() {

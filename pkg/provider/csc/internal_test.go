@@ -250,10 +250,8 @@ func TestClassify(t *testing.T) {
 	for _, c := range cases {
 		f := classify(c.status, c.code, strings.ToLower(c.text))
 		if f.Kind != c.kind || f.Retry != c.retry || f.Hint != c.hint || f.Unknown || f.Detail == "" {
-			t.Errorf(
-				"classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d", c.status, c.code, c.text, f.Kind, f.Retry,
-				f.Hint, c.kind, c.retry, c.hint,
-			)
+			t.Errorf("classify(%d, %q, %q) = %v retry %v hint %d, want %s retry %v hint %d",
+				c.status, c.code, c.text, f.Kind, f.Retry, f.Hint, c.kind, c.retry, c.hint)
 		}
 	}
 }

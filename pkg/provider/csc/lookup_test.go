@@ -17,17 +17,13 @@ import (
 func TestCertInfoRefused(t *testing.T) {
 	for _, version := range []string{"csc/v1", "csc/v2"} {
 		opts := service.Options{Foreign: service.Foreign{NoCertInfo: true}}
-		bubble(
-			t,
-			opts,
-			csc.Settings{URL: "http://simulated.invalid/" + version},
-			func(t *testing.T, s *service.Service, p *csc.Provider) {
-				signGood(t, p, 1)
-				if n := s.Counts().Calls[version+"/credentials/info"]; n != 2 {
-					t.Errorf("%s: credentials/info was called %d times, want twice", version, n)
-				}
-			},
-		)
+		set := csc.Settings{URL: "http://simulated.invalid/" + version}
+		bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+			signGood(t, p, 1)
+			if n := s.Counts().Calls[version+"/credentials/info"]; n != 2 {
+				t.Errorf("%s: credentials/info was called %d times, want twice", version, n)
+			}
+		})
 	}
 }
 
@@ -44,25 +40,19 @@ func TestPagesOfCredentials(t *testing.T) {
 		want              string // part of the error; empty = signing works
 	}{{1, 1, ""}, {1, 10, ""}, {2, 1, "2 credentials"}, {3, 2, "3 credentials"}} {
 		opts := service.Options{Credentials: keys[:c.credentials], Foreign: service.Foreign{PageSize: c.page}}
-		bubble(
-			t,
-			opts,
-			csc.Settings{URL: "http://simulated.invalid"},
-			func(t *testing.T, s *service.Service, p *csc.Provider) {
-				if c.want == "" {
-					signGood(t, p, 1)
-					return
-				}
-				_, err := p.Credential(t.Context())
-				if e := signing.AsError(err); e == nil || e.Kind != signing.KindConfiguration ||
-					!strings.Contains(e.Detail, c.want) {
-					t.Errorf(
-						"Credential of %d in pages of %d = %v, want a configuration fault that says %q", c.credentials, c.page, err,
-						c.want,
-					)
-				}
-			},
-		)
+		set := csc.Settings{URL: "http://simulated.invalid"}
+		bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+			if c.want == "" {
+				signGood(t, p, 1)
+				return
+			}
+			_, err := p.Credential(t.Context())
+			if e := signing.AsError(err); e == nil || e.Kind != signing.KindConfiguration ||
+				!strings.Contains(e.Detail, c.want) {
+				t.Errorf("Credential of %d in pages of %d = %v, want a configuration fault that says %q",
+					c.credentials, c.page, err, c.want)
+			}
+		})
 	}
 }
 
@@ -118,12 +108,8 @@ func TestOperationModeIsSent(t *testing.T) {
 // TestSpecsWithV checks that a version written with a v is understood.
 func TestSpecsWithV(t *testing.T) {
 	opts := service.Options{Foreign: service.Foreign{Specs: "v1.0.4.0"}}
-	bubble(
-		t,
-		opts,
-		csc.Settings{URL: "http://simulated.invalid/csc/v1"},
-		func(t *testing.T, s *service.Service, p *csc.Provider) {
-			signGood(t, p, 2)
-		},
-	)
+	set := csc.Settings{URL: "http://simulated.invalid/csc/v1"}
+	bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+		signGood(t, p, 2)
+	})
 }

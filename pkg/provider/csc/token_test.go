@@ -39,30 +39,26 @@ func atOnce(t *testing.T, p *csc.Provider, goroutines, digests int) []error {
 // TestTokenOfOneSecond signs 1,000 digests with tokens that last one second, at a slow service.
 func TestTokenOfOneSecond(t *testing.T) {
 	opts := service.Options{TokenLifetime: time.Second, Latency: 100 * time.Millisecond}
-	bubble(
-		t,
-		opts,
-		csc.Settings{URL: "http://simulated.invalid"},
-		func(t *testing.T, s *service.Service, p *csc.Provider) {
-			start := time.Now()
-			for range 25 {
-				for _, err := range atOnce(t, p, 4, 10) {
-					if err != nil {
-						t.Fatalf("Sign = %v", err)
-					}
+	set := csc.Settings{URL: "http://simulated.invalid"}
+	bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+		start := time.Now()
+		for range 25 {
+			for _, err := range atOnce(t, p, 4, 10) {
+				if err != nil {
+					t.Fatalf("Sign = %v", err)
 				}
 			}
-			n := s.Counts()
-			if n.Signatures != 1000 {
-				t.Errorf("%d signatures were made, want 1000", n.Signatures)
-			}
-			// Each token is renewed after four fifths of its lifetime, so none is refused and none is
-			// wasted.
-			if most := int64(time.Since(start)/(700*time.Millisecond)) + 2; n.Tokens > most {
-				t.Errorf("%d tokens were fetched in %v, want %d at most", n.Tokens, time.Since(start), most)
-			}
-		},
-	)
+		}
+		n := s.Counts()
+		if n.Signatures != 1000 {
+			t.Errorf("%d signatures were made, want 1000", n.Signatures)
+		}
+		// Each token is renewed after four fifths of its lifetime, so none is refused and none is
+		// wasted.
+		if most := int64(time.Since(start)/(700*time.Millisecond)) + 2; n.Tokens > most {
+			t.Errorf("%d tokens were fetched in %v, want %d at most", n.Tokens, time.Since(start), most)
+		}
+	})
 }
 
 // TestWrongSecret checks that many callers with a wrong secret get the error, and that the token
@@ -192,85 +188,70 @@ func tokenCalls(s *service.Service) int64 {
 // TestRefusedTokens checks that a service that refuses each token that it issues does not get too
 // many calls either.
 func TestRefusedTokens(t *testing.T) {
-	bubble(
-		t,
-		service.Options{},
-		csc.Settings{URL: "http://simulated.invalid"},
-		func(t *testing.T, s *service.Service, p *csc.Provider) {
-			signGood(t, p, 1)
-			if err := s.Misbehave(service.Fault{Endpoint: "credentials/authorize", Rudeness: service.ExpiredToken}); err != nil {
-				t.Fatal(err)
-			}
-			before, start := tokenCalls(s), time.Now()
-			for range 20 {
-				for _, err := range atOnce(t, p, 10, 1) {
-					if signing.KindOf(err) != signing.KindProviderCredentials {
-						t.Fatalf("error = %v, want provider-credentials", err)
-					}
+	set := csc.Settings{URL: "http://simulated.invalid"}
+	bubble(t, service.Options{}, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+		signGood(t, p, 1)
+		servicetest.Misbehave(t, s, service.Fault{Endpoint: "credentials/authorize", Rudeness: service.ExpiredToken})
+		before, start := tokenCalls(s), time.Now()
+		for range 20 {
+			for _, err := range atOnce(t, p, 10, 1) {
+				if signing.KindOf(err) != signing.KindProviderCredentials {
+					t.Fatalf("error = %v, want provider-credentials", err)
 				}
 			}
-			if n, most := tokenCalls(s)-before, 3*int64(time.Since(start)/time.Second)+3; n > most {
-				t.Errorf("%d token calls in %v, want %d at most", n, time.Since(start), most)
-			}
-		},
-	)
+		}
+		if n, most := tokenCalls(s)-before, 3*int64(time.Since(start)/time.Second)+3; n > most {
+			t.Errorf("%d token calls in %v, want %d at most", n, time.Since(start), most)
+		}
+	})
 }
 
 // TestRevokedTokens checks that revoked tokens are replaced without an error for the callers.
 func TestRevokedTokens(t *testing.T) {
-	bubble(
-		t,
-		service.Options{},
-		csc.Settings{URL: "http://simulated.invalid"},
-		func(t *testing.T, s *service.Service, p *csc.Provider) {
-			for range 5 {
-				for _, err := range atOnce(t, p, 5, 2) {
-					if err != nil {
-						t.Fatalf("Sign = %v", err)
-					}
+	set := csc.Settings{URL: "http://simulated.invalid"}
+	bubble(t, service.Options{}, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+		for range 5 {
+			for _, err := range atOnce(t, p, 5, 2) {
+				if err != nil {
+					t.Fatalf("Sign = %v", err)
 				}
-				s.RevokeTokens()
-				time.Sleep(time.Second) // fake
 			}
-			if n := tokenCalls(s); n > 5 {
-				t.Errorf("%d token calls for 5 revocations, want one each", n)
-			}
-		},
-	)
+			s.RevokeTokens()
+			time.Sleep(time.Second) // fake
+		}
+		if n := tokenCalls(s); n > 5 {
+			t.Errorf("%d token calls for 5 revocations, want one each", n)
+		}
+	})
 }
 
 // TestTokenRenewal checks that a token of one hour is renewed five minutes before it expires, and
 // that the old token is used while the renewal fails.
 func TestTokenRenewal(t *testing.T) {
-	bubble(
-		t,
-		service.Options{TokenLifetime: time.Hour},
-		csc.Settings{URL: "http://simulated.invalid"},
-		func(t *testing.T, s *service.Service, p *csc.Provider) {
+	opts := service.Options{TokenLifetime: time.Hour}
+	set := csc.Settings{URL: "http://simulated.invalid"}
+	bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
+		signGood(t, p, 1)
+		time.Sleep(54 * time.Minute) // fake
+		signGood(t, p, 1)
+		if n := tokenCalls(s); n != 1 {
+			t.Errorf("%d token calls after 54 minutes, want 1", n)
+		}
+		time.Sleep(90 * time.Second)
+		servicetest.Misbehave(t, s, service.Fault{Endpoint: "token", Rudeness: service.Unavailable})
+		for range 10 {
 			signGood(t, p, 1)
-			time.Sleep(54 * time.Minute) // fake
-			signGood(t, p, 1)
-			if n := tokenCalls(s); n != 1 {
-				t.Errorf("%d token calls after 54 minutes, want 1", n)
-			}
-			time.Sleep(90 * time.Second)
-			if err := s.Misbehave(service.Fault{Endpoint: "token", Rudeness: service.Unavailable}); err != nil {
-				t.Fatal(err)
-			}
-			for range 10 {
-				signGood(t, p, 1)
-			}
-			if n := tokenCalls(s); n != 2 {
-				t.Errorf("%d token calls while the renewal fails, want 2", n)
-			}
-			s.Behave()
-			time.Sleep(time.Minute)
-			signGood(t, p, 1)
-			if n := s.Counts().Tokens; n != 2 {
-				t.Errorf("%d tokens were fetched, want 2", n)
-			}
-		},
-	)
+		}
+		if n := tokenCalls(s); n != 2 {
+			t.Errorf("%d token calls while the renewal fails, want 2", n)
+		}
+		s.Behave()
+		time.Sleep(time.Minute)
+		signGood(t, p, 1)
+		if n := s.Counts().Tokens; n != 2 {
+			t.Errorf("%d tokens were fetched, want 2", n)
+		}
+	})
 }
 
 // TestLoginAndIssuer gets tokens by auth/login and by the metadata of an issuer, and refuses an

@@ -62,10 +62,8 @@ func TestChainFromToken(t *testing.T) {
 	want := hsm.chain["rsa"]
 	if len(c.Chain) != 2 || !c.Chain[0].Equal(want[0]) || !c.Chain[1].Equal(want[1]) || c.Name != "pkcs11" ||
 		c.Algorithm != signing.RSAPKCS1 {
-		t.Errorf(
-			"Credential = %d certificates, name %s, algorithm %s; want leaf and root, pkcs11, RSA", len(c.Chain), c.Name,
-			c.Algorithm,
-		)
+		t.Errorf("Credential = %d certificates, name %s, algorithm %s; want leaf and root, pkcs11, RSA",
+			len(c.Chain), c.Name, c.Algorithm)
 	}
 }
 
@@ -198,10 +196,8 @@ func TestClassify(t *testing.T) {
 	} {
 		e := signing.AsError(classify(c.err, c.started))
 		if e.Kind != c.kind || e.Retry != c.retry || e.Unknown != c.unknown {
-			t.Errorf(
-				"classify(%v, %d) = %s, retry %v, unknown %v; want %s, %v, %v", c.err, c.started, e.Kind, e.Retry, e.Unknown,
-				c.kind, c.retry, c.unknown,
-			)
+			t.Errorf("classify(%v, %d) = %s, retry %v, unknown %v; want %s, %v, %v",
+				c.err, c.started, e.Kind, e.Retry, e.Unknown, c.kind, c.retry, c.unknown)
 		}
 	}
 }
@@ -242,9 +238,8 @@ func TestHangingConnect(t *testing.T) {
 		}()
 		_, err := p.Sign(ctx, call)
 		if e := signing.AsError(err); e.Kind != signing.KindProvider || !e.Retry || e.Unknown {
-			t.Errorf(
-				"Sign while the module hangs = %v, unknown %v, want %s to be tried again", err, e.Unknown, signing.KindProvider,
-			)
+			t.Errorf("Sign while the module hangs = %v, unknown %v, want %s to be tried again",
+				err, e.Unknown, signing.KindProvider)
 		}
 	}
 	close(hangs)

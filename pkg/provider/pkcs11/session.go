@@ -90,9 +90,8 @@ func (c *connection) findKey(cfg Config) error {
 	}
 	c.id, c.kind = values[0].Value, number(values[1].Value)
 	// Some libraries do not know this attribute. They have no keys that need the PIN each time.
-	if values, err := c.ctx.GetAttributeValue(
-		c.sessions[0], c.key, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_ALWAYS_AUTHENTICATE, nil)},
-	); err == nil {
+	always := []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_ALWAYS_AUTHENTICATE, nil)}
+	if values, err := c.ctx.GetAttributeValue(c.sessions[0], c.key, always); err == nil {
 		c.always = number(values[0].Value) != 0
 	}
 	return nil

@@ -137,9 +137,8 @@ func (p *Provider) mechanism(digest []byte) (*pkcs11.Mechanism, []byte) {
 	switch p.kept.Load().Algorithm {
 	case signing.RSAPSS:
 		hash, mask := pssParameters(p.kept.Load().Hash)
-		return pkcs11.NewMechanism(
-			pkcs11.CKM_RSA_PKCS_PSS, pkcs11.NewPSSParams(hash, mask, uint(p.kept.Load().Hash.Size())),
-		), digest
+		params := pkcs11.NewPSSParams(hash, mask, uint(p.kept.Load().Hash.Size()))
+		return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_PSS, params), digest
 	case signing.ECDSA:
 		return pkcs11.NewMechanism(pkcs11.CKM_ECDSA, nil), digest
 	}

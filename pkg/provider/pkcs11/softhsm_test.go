@@ -75,9 +75,8 @@ func libraryPath() string {
 func setUp(folder, util, library string) error {
 	hsm.folder, hsm.chain = folder, make(map[string][]*x509.Certificate)
 	conf := filepath.Join(folder, "softhsm2.conf")
-	if err := os.WriteFile(
-		conf, []byte("directories.tokendir = "+folder+"\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600,
-	); err != nil {
+	text := "directories.tokendir = " + folder + "\nobjectstore.backend = file\nlog.level = ERROR\n"
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return err
 	}
 	if err := os.Setenv("SOFTHSM2_CONF", conf); err != nil { // the library reads it when it is loaded

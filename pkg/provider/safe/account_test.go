@@ -62,25 +62,22 @@ func TestRenewal(t *testing.T) {
 // TestRenewalOutlivesItsCaller checks that new tokens are kept when the caller gives up while SAFE
 // renews them.
 func TestRenewalOutlivesItsCaller(t *testing.T) {
-	bubble(
-		t,
-		service.Options{Latency: time.Second},
-		func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
-			p := newProvider(t, client, set)
-			mustSign(t, s, p)
-			s.ExpireSAFEToken()
-			// fake: this ends during the second call, which is the renewal
-			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
-			defer cancel()
-			if _, err := p.Sign(ctx, randomCall(1)); err == nil {
-				t.Fatal("Sign succeeds within a second and a half")
-			}
-			mustSign(t, s, p)
-			if n := s.Counts().Tokens; n != 1 {
-				t.Errorf("%d renewals, want 1", n)
-			}
-		},
-	)
+	opts := service.Options{Latency: time.Second}
+	bubble(t, opts, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
+		p := newProvider(t, client, set)
+		mustSign(t, s, p)
+		s.ExpireSAFEToken()
+		// fake: this ends during the second call, which is the renewal
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		if _, err := p.Sign(ctx, randomCall(1)); err == nil {
+			t.Fatal("Sign succeeds within a second and a half")
+		}
+		mustSign(t, s, p)
+		if n := s.Counts().Tokens; n != 1 {
+			t.Errorf("%d renewals, want 1", n)
+		}
+	})
 }
 
 // TestRestartWithEndedToken starts a new process whose access token has expired already.

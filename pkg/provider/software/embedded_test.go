@@ -50,10 +50,8 @@ func TestEmbeddedIsKept(t *testing.T) {
 	}
 	_, second := open(t, dir, EmbeddedOptions{})
 	if !first.Certificate().Equal(second.Certificate()) || len(first.Chain) != 2 || first.Algorithm != signing.RSAPKCS1 {
-		t.Errorf(
-			"the second start has another credential: %v, want %v", second.Certificate().SerialNumber,
-			first.Certificate().SerialNumber,
-		)
+		t.Errorf("the second start has another credential: %v, want %v",
+			second.Certificate().SerialNumber, first.Certificate().SerialNumber)
 	}
 	info, err := os.Stat(filepath.Join(dir, identityFile))
 	if err != nil || info.Mode() != 0o600 {
@@ -76,9 +74,8 @@ func TestEmbeddedCertificates(t *testing.T) {
 		t.Fatalf("CA file is not a certificate alone")
 	}
 	leaf := c.Certificate()
-	if _, err := leaf.Verify(
-		x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}},
-	); err != nil {
+	opts := x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
+	if _, err := leaf.Verify(opts); err != nil {
 		t.Errorf("the CA file does not vouch for the certificate: %v", err)
 	}
 	if want := x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment; leaf.KeyUsage != want || leaf.IsCA {
@@ -104,9 +101,8 @@ func TestEmbeddedOpenSSL(t *testing.T) {
 	}
 	p, c := open(t, t.TempDir(), EmbeddedOptions{})
 	leaf := filepath.Join(t.TempDir(), "leaf.pem")
-	if err := os.WriteFile(
-		leaf, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw}), 0o600,
-	); err != nil {
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw})
+	if err := os.WriteFile(leaf, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command(

@@ -83,10 +83,8 @@ func (f *pfx) read(der []byte) bool {
 	var body, info, content cryptobyte.String
 	var contentType asn1.ObjectIdentifier
 	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !body.ReadASN1Integer(&f.version) ||
-		!body.ReadASN1(
-			&info, cbasn1.SEQUENCE,
-		) || !info.ReadASN1ObjectIdentifier(&contentType) || !contentType.Equal(oidData) ||
-		!info.ReadASN1(&content, explicit) ||
+		!body.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) ||
+		!contentType.Equal(oidData) || !info.ReadASN1(&content, explicit) ||
 		!content.ReadASN1Bytes(&f.contents, cbasn1.OCTET_STRING) {
 		return false
 	}
