@@ -5,8 +5,8 @@ import (
 )
 
 // openCallbacks makes the sender that tells the clients' own services that an operation has ended.
-func (p *proxy) openCallbacks() {
-	p.callbacks = callback.New(callback.Config{
+func (p *proxy) openCallbacks() (err error) {
+	p.callbacks, err = callback.New(callback.Config{
 		Settings: p.cfg.Callback, Queue: p.state.store, HTTP: p.calls.callback,
 		Secret: func(id string) (string, bool) {
 			c := p.clients.Current().Lookup(id)
@@ -21,4 +21,5 @@ func (p *proxy) openCallbacks() {
 		},
 		Log: p.log.WithName("callback"), Registerer: p.registry,
 	})
+	return err
 }

@@ -11,7 +11,9 @@ func (p *proxy) openService(context.Context) (err error) {
 	if p.calls, err = openCalls(p.cfg, p.tracing, p.log, p.registry); err != nil {
 		return err
 	}
-	p.openCallbacks()
+	if err := p.openCallbacks(); err != nil {
+		return err
+	}
 	if err := p.openCredentials(); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (m *management) snapshot(ctx context.Context) status.Snapshot {
 		QueuedDocuments: queue.QueuedDocuments, ActiveOperations: queue.ActiveOperations,
 		OldestQueued: queue.OldestQueued, ShowReferences: m.cfg.Management.ShowReferences,
 	}
-	s.Credentials, s.CredentialsLeftOff = m.credentials.Health(maxCredentials)
+	s.Credentials, s.MoreCredentials = m.credentials.Health(maxCredentials)
 	if endpoint.Host != "" {
 		s.Endpoint = endpoint.HostPort()
 	}

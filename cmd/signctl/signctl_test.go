@@ -302,7 +302,7 @@ func TestGetNamesWhatWasNotAskedFor(t *testing.T) {
 		{"other", "--max-bytes=100", `with the operation "mine", not with other`, 0},
 		{"page", "--max-bytes=100", "FAILED a.pdf: the proxy sent something that is not a PDF", 1},
 		{"page", "--max-bytes=100", `the document named "../b\x1b[2J.xml" was written as`, 1},
-		{"page", "--max-bytes=11", "the answer is larger than what was asked for", 0},
+		{"page", "--max-bytes=11", "the answer is larger than expected", 0},
 	} {
 		out := t.TempDir()
 		r := signctl(t, p.URL, "get", tt.reference, "--out", out, tt.flag)

@@ -136,11 +136,11 @@ func (s *Store) records(ctx context.Context, c signing.CallRecord, outcome Outco
 	now := s.now().UTC()
 	var op signing.Operation
 	for i := 0; i < len(c.Refs); {
+		ref := c.Refs[i]
 		run := 1 // consecutive documents of one operation are read together
-		for i+run < len(c.Refs) && c.Refs[i+run].Operation == c.Refs[i].Operation && c.Refs[i+run].Index == c.Refs[i].Index+run {
+		for i+run < len(c.Refs) && c.Refs[i+run] == (signing.Ref{Operation: ref.Operation, Index: ref.Index + run}) {
 			run++
 		}
-		ref := c.Refs[i]
 		if op.ID != ref.Operation {
 			var err error
 			if op, err = s.Operation(ctx, ref.Operation); err != nil && signing.KindOf(err) != signing.KindNotFound {

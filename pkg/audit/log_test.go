@@ -272,7 +272,10 @@ func TestFileRenamed(t *testing.T) {
 		t.Fatalf("Verify = %+v, %v before anything was renamed", r, err)
 	}
 	for _, name := range files(t, folder) {
-		for _, to := range []string{"audit-2026-11-23-000.jsonl", "audit-2026-12-24-000.jsonl", strings.Replace(name, "-000", "-003", 1), "x.jsonl", name + ".bak"} {
+		for _, to := range []string{
+			"audit-2026-11-23-000.jsonl", "audit-2026-12-24-000.jsonl", strings.Replace(name, "-000", "-003", 1),
+			"x.jsonl", name + ".bak",
+		} {
 			from, at := filepath.Join(folder, name), filepath.Join(folder, to)
 			if err := os.Rename(from, at); err != nil {
 				t.Fatal(err)

@@ -54,7 +54,7 @@ type Config struct {
 	// HTTP makes the calls. It must refuse private addresses (Settings.Guard).
 	HTTP *http.Client
 	// Secret returns the secret of a client service, which is the key of the HMAC. It returns false if
-	// the client service is not configured any more.
+	// the client service is no longer configured.
 	Secret     func(clientService string) (string, bool)
 	Endpoint   func() (host string, port int) // of this instance
 	Log        logr.Logger
@@ -62,17 +62,18 @@ type Config struct {
 }
 
 const (
-	// atOnce bounds the callbacks under way, clientAtOnce those of one client service, because
-	// receivers of one client service that do not answer must not delay the callbacks of others.
-	atOnce, clientAtOnce = 8, 2
-	// leastLook and mostLook bound how many callbacks are read from the queue. More are read when the
+	// maxCalls bounds the callbacks that run at the same time. maxClientCalls bounds those of one
+	// client service, because receivers that do not answer must not delay the callbacks of other
+	// client services.
+	maxCalls, maxClientCalls = 8, 2
+	// minRead and maxRead bound how many callbacks are read from the queue. More are read when the
 	// earliest ones must wait for other callbacks of their client service.
-	leastLook, mostLook = 4 * atOnce, 1 << 14
-	// lookEvery is the time between two reads of the queue when nobody calls Wake.
-	lookEvery = 5 * time.Second
-	// firstPause and longestPause bound the time between two tries. Each pause is twice the one
+	minRead, maxRead = 4 * maxCalls, 1 << 14
+	// readPause is the time between two reads of the queue when nobody calls Wake.
+	readPause = 5 * time.Second
+	// firstPause and maxPause bound the time between two tries. Each pause is twice the one
 	// before.
-	firstPause, longestPause = 10 * time.Second, time.Hour
+	firstPause, maxPause = 10 * time.Second, time.Hour
 	// maxTries is reached after about a day of those pauses.
 	maxTries = 32
 	// maxAnswer bounds the bytes that are read of an answer. Only its status matters.
@@ -108,8 +109,12 @@ type Notifier struct {
 	outcomes *prometheus.CounterVec
 }
 
-// New returns a notifier that does nothing until Run is called. It registers its metrics.
-func New(cfg Config) *Notifier {
+// New returns a Notifier and registers its metrics. The Notifier does nothing until Run is called.
+// It is an error if Config.HTTP is missing.
+func New(cfg Config) (*Notifier, error) {
+	if cfg.HTTP == nil {
+		return nil, errors.New("an HTTP client is needed")
+	}
 	n := &Notifier{cfg: cfg, wake: make(chan struct{}, 1), outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "signstash_callbacks_total", Help: "Callbacks, by outcome: made, failed (and to be repeated), given-up.",
 	}, []string{"outcome"})}
@@ -117,9 +122,11 @@ func New(cfg Config) *Notifier {
 		n.outcomes.WithLabelValues(outcome) // Create the series at 0. Otherwise increase() misses the first event.
 	}
 	if cfg.Registerer != nil {
-		cfg.Registerer.MustRegister(n.outcomes)
+		if err := cfg.Registerer.Register(n.outcomes); err != nil {
+			return nil, fmt.Errorf("register metrics of callbacks: %w", err)
+		}
 	}
-	return n
+	return n, nil
 }
 
 // Wake tells the notifier that there may be new callbacks. It never blocks.
@@ -134,14 +141,14 @@ func (n *Notifier) Wake() {
 func (n *Notifier) Run(ctx context.Context) error {
 	p := &pool{
 		n:        n,
-		underWay: make(map[signing.ID]string),
+		running:  make(map[signing.ID]string),
 		byClient: make(map[string]int),
-		ended:    make(chan signing.ID, atOnce),
+		ended:    make(chan signing.ID, maxCalls),
 	}
 	defer p.all.Wait()
 	for {
 		p.start(ctx)
-		timer := time.NewTimer(lookEvery)
+		timer := time.NewTimer(readPause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -168,43 +175,43 @@ func (n *Notifier) one(ctx context.Context, c signing.Callback, op signing.Opera
 	case err == nil:
 		n.outcomes.WithLabelValues("made").Inc()
 		log.Info("callback made")
-		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
+		n.record(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
 	case signing.KindOf(err) == signing.KindNotFound && err != nil:
 		log.Info("callback dropped because its operation was removed")
-		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
+		n.record(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
 	case isFinal(err) || c.Tries+1 >= maxTries:
 		n.outcomes.WithLabelValues("given-up").Inc()
 		log.Error(err, "callback given up", "tries", c.Tries+1)
-		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
+		n.record(ctx, log, func() error { return n.cfg.Queue.CallbackEnded(ctx, c.Operation) })
 	default:
 		n.outcomes.WithLabelValues("failed").Inc()
 		pause := backoff.After(c.Tries + 1)
 		log.Info("callback failed and will be repeated", "reason", err.Error(), "after", pause.String())
 		next := time.Now().Add(pause)
-		n.note(ctx, log, func() error { return n.cfg.Queue.CallbackFailed(ctx, c.Operation, next) })
+		n.record(ctx, log, func() error { return n.cfg.Queue.CallbackFailed(ctx, c.Operation, next) })
 	}
 }
 
-// note records the outcome of a callback and retries until that succeeds. Otherwise the callback
+// record records the outcome of a callback and retries until that succeeds. Otherwise the callback
 // would be repeated for as long as the disk is full. The callback keeps its place meanwhile, so
 // that only few callbacks are made whose outcome cannot be recorded.
-func (n *Notifier) note(ctx context.Context, log logr.Logger, write func() error) {
-	for said := false; ; said = true {
+func (n *Notifier) record(ctx context.Context, log logr.Logger, write func() error) {
+	for logged := false; ; logged = true {
 		err := write()
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if !said {
-			log.Error(err, "could not record the outcome of a callback yet; after a restart the callback is repeated")
+		if !logged {
+			log.Error(err, "could not record the outcome of a callback; a restart would repeat the callback")
 		}
-		if pace.Pause(ctx, lookEvery) != nil {
+		if pace.Pause(ctx, readPause) != nil {
 			return
 		}
 	}
 }
 
 // backoff is the pause between two tries.
-var backoff = pace.Backoff{First: firstPause, Max: longestPause}
+var backoff = pace.Backoff{First: firstPause, Max: maxPause}
 
 // finalError is an error that a retry cannot cure.
 type finalError struct{ text string }
@@ -220,7 +227,7 @@ func isFinal(err error) bool {
 func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 	secret, ok := n.cfg.Secret(op.ClientService)
 	if !ok {
-		return finalError{"the client service is not configured any more"}
+		return finalError{"the client service is no longer configured"}
 	}
 	host, port := n.cfg.Endpoint()
 	body, err := json.Marshal(Body{
@@ -237,7 +244,7 @@ func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, op.Callback, bytes.NewReader(body))
 	if err != nil {
-		return finalError{"the callback URL cannot be used"}
+		return finalError{"the callback URL is not valid"}
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set(OperationHeader, op.ID.String())
@@ -248,9 +255,9 @@ func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 	case err != nil:
 		return lost(err)
 	case answer.Status == http.StatusGone:
-		return finalError{"the receiver does not want it (410)"}
+		return finalError{"the receiver refuses the callback (status 410)"}
 	case answer.Status >= 300:
-		return fmt.Errorf("the receiver answered %d", answer.Status)
+		return fmt.Errorf("the receiver answered with status %d", answer.Status)
 	}
 	return nil
 }
@@ -262,7 +269,7 @@ func lost(err error) error {
 	var gone *outbound.LostError
 	switch {
 	case errors.As(err, &open):
-		return errors.New("the receiver has failed lately and is not called for a while")
+		return errors.New("the receiver has failed recently and is not called for some time")
 	case errors.Is(err, outbound.ErrPrivate):
 		return errors.New("the callback URL leads to an address that is not public")
 	case errors.Is(err, outbound.ErrUnresolved):
@@ -270,9 +277,9 @@ func lost(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return errors.New("the receiver did not answer in time")
 	case errors.As(err, &gone) && gone.Sent:
-		return errors.New("the receiver's answer was lost")
+		return errors.New("the answer of the receiver was lost")
 	}
-	return errors.New("the receiver cannot be reached")
+	return errors.New("the receiver is not reachable")
 }
 
 // Sign returns the value of SignatureHeader.

@@ -140,12 +140,15 @@ func run(
 			w.WriteHeader(status)
 		}))
 		defer stop()
-		n := callback.New(callback.Config{
+		n, err := callback.New(callback.Config{
 			Settings: callback.Settings{Timeout: 10 * time.Second},
 			Queue:    q, HTTP: client, Log: testr.New(t), Registerer: q.registry,
 			Secret:   func(id string) (string, bool) { return "secret", id != "gone" },
 			Endpoint: func() (string, int) { return "proxy-0.example.org", 8080 },
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { _ = n.Run(ctx); close(done) }()

@@ -13,8 +13,8 @@ type pool struct {
 	n        *Notifier
 	all      sync.WaitGroup
 	ended    chan signing.ID
-	underWay map[signing.ID]string // operations with a callback under way, and their client services
-	byClient map[string]int        // callbacks under way, by client service
+	running  map[signing.ID]string // operations with a running callback, and their client services
+	byClient map[string]int        // running callbacks, by client service
 	// waiting are the due operations whose client service has no free place, so that no operation is
 	// read twice.
 	waiting map[signing.ID]string
@@ -22,8 +22,8 @@ type pool struct {
 
 // end frees the place of a callback that has ended.
 func (p *pool) end(id signing.ID) {
-	client := p.underWay[id]
-	delete(p.underWay, id)
+	client := p.running[id]
+	delete(p.running, id)
 	if p.byClient[client]--; p.byClient[client] == 0 {
 		delete(p.byClient, client)
 	}
@@ -31,15 +31,15 @@ func (p *pool) end(id signing.ID) {
 
 // start begins the callbacks that are due, as long as there are free places.
 func (p *pool) start(ctx context.Context) {
-	for look := leastLook; len(p.underWay) < atOnce && ctx.Err() == nil; look *= 4 {
-		list, err := p.n.cfg.Queue.Callbacks(ctx, look)
+	for limit := minRead; len(p.running) < maxCalls && ctx.Err() == nil; limit *= 4 {
+		list, err := p.n.cfg.Queue.Callbacks(ctx, limit)
 		if err != nil {
 			if ctx.Err() == nil {
 				p.n.cfg.Log.Error(err, "could not read callbacks")
 			}
 			return
 		}
-		if complete := p.begin(ctx, list); complete || len(list) < look || look >= mostLook {
+		if complete := p.begin(ctx, list); complete || len(list) < limit || limit >= maxRead {
 			return
 		}
 	}
@@ -52,23 +52,23 @@ func (p *pool) begin(ctx context.Context, list []signing.Callback) (complete boo
 	waiting := make(map[signing.ID]string)
 	defer func() { p.waiting = waiting }()
 	for _, c := range list {
-		if c.Next.After(now) || len(p.underWay) >= atOnce {
+		if c.Next.After(now) || len(p.running) >= maxCalls {
 			return true
 		}
-		if _, ok := p.underWay[c.Operation]; ok {
+		if _, ok := p.running[c.Operation]; ok {
 			continue
 		}
 		client, known := p.waiting[c.Operation]
-		if known && p.byClient[client] >= clientAtOnce {
+		if known && p.byClient[client] >= maxClientCalls {
 			waiting[c.Operation] = client
 			continue
 		}
 		op, err := p.n.cfg.Queue.Operation(ctx, c.Operation)
-		if p.byClient[op.ClientService] >= clientAtOnce {
+		if p.byClient[op.ClientService] >= maxClientCalls {
 			waiting[c.Operation] = op.ClientService
 			continue
 		}
-		p.underWay[c.Operation] = op.ClientService
+		p.running[c.Operation] = op.ClientService
 		p.byClient[op.ClientService]++
 		p.all.Go(func() {
 			p.n.one(ctx, c, op, err)

@@ -12,7 +12,7 @@ import (
 // Statuses of an operation.
 const (
 	StatusPending  = "PENDING_EXECUTION" // accepted, not ended
-	StatusRetrying = "EXECUTION_ERROR"   // a try failed, and another one is planned
+	StatusRetrying = "EXECUTION_ERROR"   // a try failed, and the proxy will retry
 	StatusExecuted = "EXECUTED"          // ended, at least one document was signed
 	StatusFailed   = "EXECUTION_FAILED"  // ended, no document was signed
 )
@@ -46,11 +46,11 @@ type SignedDocument struct {
 	ErrorCause    string `json:"signErrorCause"`
 	ContentLength int64  `json:"contentLength"` // bytes before signing
 
-	// Content is // the number of the signed content in the Sink; -1 if there was none.
+	// Content is the number of the signed content in the Sink, or -1 if there is no signed content.
 	Content int `json:"-"`
 }
 
-// Failure says in one line why the document was not signed; empty if it was.
+// Failure returns in one line why the document was not signed. It is empty if it was signed.
 func (d *SignedDocument) Failure() string {
 	if d.SignStatus == Signed {
 		return ""

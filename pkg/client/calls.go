@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/jsonstream"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 )
 
 // Sign sends a request and waits for its result. It writes signed contents to sink; if sink is nil,
@@ -112,7 +113,7 @@ func (c *Client) Wait(ctx context.Context, reference string) (*Operation, error)
 		if ops[0].Ended() {
 			return &ops[0], nil
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := pace.Pause(ctx, pause); err != nil {
 			return nil, err
 		}
 	}

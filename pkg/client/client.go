@@ -2,18 +2,12 @@ package client
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 )
 
 // basePath is where the proxy's REST API lies under its root.
@@ -51,9 +45,9 @@ type Config struct {
 
 // Client calls one proxy. It is safe for concurrent use.
 type Client struct {
-	cfg    Config
-	root   string // scheme, host and the path before basePath that a reverse proxy adds
-	tokens *tokens
+	cfg  Config
+	root string      // scheme, host and the path before basePath that a reverse proxy adds
+	auth *authorizer // shared with the Clients that Follow returns
 }
 
 // New returns a Client of the proxy at cfg.URL. It opens no connection. It returns an error if the
@@ -68,7 +62,7 @@ func New(cfg Config) (*Client, error) {
 	cfg.HTTP = &guarded
 	cfg.Patience = cmp.Or(cfg.Patience, time.Minute)
 	cfg.MaxContent = cmp.Or(cfg.MaxContent, defaultMaxContent)
-	return &Client{cfg: cfg, root: root, tokens: &tokens{byRoot: map[string]token{}}}, nil
+	return &Client{cfg: cfg, root: root, auth: newAuthorizer(cfg)}, nil
 }
 
 // defaultMaxContent is far above the largest request that a proxy accepts by default, and below the
@@ -99,7 +93,7 @@ func (c *Config) checkRedirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// parseRoot cuts a URL down to what comes before basePath.
+// parseRoot returns the part of a URL before basePath.
 func parseRoot(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -109,7 +103,7 @@ func parseRoot(raw string) (string, error) {
 		return "", fmt.Errorf("%q is not an http or https URL", u.Redacted())
 	}
 	if u.User != nil {
-		return "", errors.New("a URL must not hold credentials, because they would be logged")
+		return "", errors.New("the URL must not contain credentials, because they would be logged")
 	}
 	path, _, _ := strings.Cut(u.Path+"/", basePath)
 	return u.Scheme + "://" + u.Host + strings.TrimRight(path, "/"), nil
@@ -137,166 +131,4 @@ func (c *Client) Follow(host string, port int) *Client {
 	other.cfg.Patience = min(c.cfg.Patience, followPatience)
 	other.root = fmt.Sprintf("%s://%s:%d", scheme, host, port)
 	return &other
-}
-
-// call is one call of the API.
-type call struct {
-	method string
-	path   string // under basePath
-	key    string // Idempotency-Key; empty = none
-	body   func() (io.ReadCloser, int64, error)
-	// read reads a successful answer. It is called again if the answer broke off and the call is
-	// repeated.
-	read func(io.Reader) error
-}
-
-// repeatable reports whether making the call twice has the same effect as making it once.
-func (k *call) repeatable() bool { return k.method == http.MethodGet || k.key != "" }
-
-// do makes a call and retries it while that is allowed and Patience lasts.
-func (c *Client) do(ctx context.Context, k call) error {
-	giveUp := time.Now().Add(c.cfg.Patience)
-	renewed := false
-	for try := 0; ; try++ {
-		err := c.once(ctx, k)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		var e *Error
-		refused := errors.As(err, &e)
-		if refused && e.HTTPStatus == http.StatusUnauthorized && c.byToken() && !renewed {
-			c.tokens.drop(c.root)
-			renewed = true
-			continue
-		}
-		wait, again := k.retry(err, e, try)
-		if !again || time.Now().Add(wait).After(giveUp) {
-			return err
-		}
-		if c.cfg.Retrying != nil {
-			c.cfg.Retrying(err, wait)
-		}
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
-	}
-}
-
-// Back-off between tries if the proxy sends no Retry-After.
-const (
-	firstWait = 250 * time.Millisecond
-	maxWait   = 10 * time.Second
-)
-
-// retry reports whether another try makes sense after err, and how long to wait before. e is err as
-// a refusal of the proxy, or nil.
-func (k *call) retry(err error, e *Error, try int) (time.Duration, bool) {
-	wait := pace.Backoff{First: firstWait, Max: maxWait}.After(try + 1)
-	wait += rand.N(wait / 4) // jitter: other clients may have been refused at the same moment
-	if e != nil {
-		if e.RetryAfter > 0 {
-			wait = e.RetryAfter
-		}
-		// A refusal means that nothing was done, so the call may be repeated even without a key.
-		return wait, e.retryable()
-	}
-	if permanent := new(permanentError); errors.As(err, permanent) {
-		return 0, false
-	}
-	return wait, k.repeatable()
-}
-
-// permanentError marks an error that another try does not solve.
-type permanentError struct{ error }
-
-func (e permanentError) Unwrap() error { return e.error }
-
-// once makes one try of a call.
-func (c *Client) once(ctx context.Context, k call) error {
-	req, err := c.request(ctx, k)
-	if err != nil {
-		return err
-	}
-	resp, err := c.cfg.HTTP.Do(req)
-	if err != nil {
-		if errors.Is(err, errChanged) || errors.Is(err, ErrRedirected) {
-			return permanentError{err}
-		}
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode/100 == 3 { // a redirect that is not followed because the body cannot be sent again
-		return permanentError{fmt.Errorf("%w (status %d)", ErrRedirected, resp.StatusCode)}
-	}
-	if resp.StatusCode/100 != 2 {
-		return readError(resp)
-	}
-	return k.read(resp.Body)
-}
-
-// largeBody is the size in bytes above which the client waits for 100 Continue before it sends the
-// body, so that a refusal costs no upload.
-const largeBody = 1 << 20
-
-func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, k.method, c.root+basePath+k.path, nil)
-	if err != nil {
-		return nil, permanentError{fmt.Errorf("make request: %w", err)}
-	}
-	req.Header.Set("Accept", "application/json")
-	if err := c.authorize(ctx, req); err != nil {
-		return nil, err
-	}
-	if k.key != "" {
-		req.Header.Set("Idempotency-Key", k.key)
-	}
-	if k.body == nil {
-		return req, nil
-	}
-	body, size, err := k.body()
-	if err != nil {
-		return nil, permanentError{err}
-	}
-	req.Body, req.ContentLength = body, size
-	req.Header.Set("Content-Type", "application/json")
-	if size > largeBody {
-		req.Header.Set("Expect", "100-continue")
-	}
-	return req, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// tokens holds the Bearer token of each instance.
-type tokens struct {
-	mu     sync.Mutex
-	byRoot map[string]token
-}
-
-func (t *tokens) get(root string) (string, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	tok, ok := t.byRoot[root]
-	return tok.value, ok && time.Now().Before(tok.renew)
-}
-
-func (t *tokens) put(root string, tok token) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.byRoot[root] = tok
-}
-
-func (t *tokens) drop(root string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.byRoot, root)
 }

@@ -89,7 +89,8 @@ func TestSignSendsDocumentedRequest(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"id":7,"status":"EXECUTED","documentList":[
 			{"signedContent":"YQ==","externalReference":"0.pdf","signStatus":"SIGNED"},
-			{"externalReference":"1.pdf","signStatus":"ERROR_SIGNING","signError":"X","signErrorCode":"2.2.9","signErrorCause":"why"},
+			{"externalReference":"1.pdf","signStatus":"ERROR_SIGNING",
+				"signError":"X","signErrorCode":"2.2.9","signErrorCause":"why"},
 			{"externalReference":"2.pdf","signStatus":"SIGNED","signedContent":"Yg=="}]}`)
 	})
 	var sink memory
@@ -338,7 +339,9 @@ func TestFollow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for host, want := range map[string]string{"pod-1": "https://pod-1:8443", "::1": "https://[::1]:8443", "": "https://front/prefix"} {
+	for host, want := range map[string]string{
+		"pod-1": "https://pod-1:8443", "::1": "https://[::1]:8443", "": "https://front/prefix",
+	} {
 		if got := c.Follow(host, 8443).root; got != want {
 			t.Errorf("Follow(%q) goes to %s, want %s", host, got, want)
 		}

@@ -52,7 +52,7 @@ func boundsOf(r *Request) bounds {
 
 // ErrTooMuch is the error of an answer with more documents or more signed content than the bounds
 // allow.
-var ErrTooMuch = errors.New("the answer is larger than what was asked for")
+var ErrTooMuch = errors.New("the answer is larger than expected")
 
 // operationReader reads an Operation. It writes signed contents to sink and decodes the rest, which
 // is small, with encoding/json.

@@ -51,7 +51,8 @@ func TestReadOperationBounds(t *testing.T) {
 
 func TestReadOperation(t *testing.T) {
 	big := strings.Repeat("0123456789", 20_001)
-	in := `{"documentList":[{"signedContent":"aGk=","name":"a"},{"name":"b","signedContent":null},{"new":{"x":[1]},"name":"c","signedContent":"` +
+	in := `{"documentList":[{"signedContent":"aGk=","name":"a"},{"name":"b","signedContent":null},` +
+		`{"new":{"x":[1]},"name":"c","signedContent":"` +
 		base64.StdEncoding.EncodeToString(
 			[]byte(big),
 		) + `"},{"name":"d","signedContent":"\u0061G8="}],"id":9007199254740991,"status":"EXECUTED","folder":{"id":1}}`

@@ -42,7 +42,7 @@ type Document struct {
 }
 
 // errChanged is the error of a document with more or fewer bytes than its Size.
-var errChanged = errors.New("its size changed while it was read")
+var errChanged = errors.New("the size of the document changed while it was read")
 
 // segment is a part of the body: fixed text, or a document in base64.
 type segment struct {

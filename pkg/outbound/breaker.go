@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ type OpenError struct {
 }
 
 func (e *OpenError) Error() string {
-	return fmt.Sprintf("%s has failed lately, next call in %s", e.Host, e.RetryAfter.Round(time.Millisecond))
+	return fmt.Sprintf("%s has failed recently, next call in %s", e.Host, e.RetryAfter.Round(time.Millisecond))
 }
 
 // maxHosts bounds the memory for failing hosts, because certificates may name any number of OCSP
@@ -63,15 +64,9 @@ type hostState struct {
 }
 
 func newBreakers(cfg Breaker) *breakers {
-	if cfg.Failures == 0 {
-		cfg.Failures = 5
-	}
-	if cfg.Open == 0 {
-		cfg.Open = 5 * time.Second
-	}
-	if cfg.MaxOpen == 0 {
-		cfg.MaxOpen = time.Minute
-	}
+	cfg.Failures = cmp.Or(cfg.Failures, 5)
+	cfg.Open = cmp.Or(cfg.Open, 5*time.Second)
+	cfg.MaxOpen = cmp.Or(cfg.MaxOpen, time.Minute)
 	return &breakers{cfg: cfg, hosts: make(map[string]*hostState)}
 }
 
@@ -102,14 +97,14 @@ type verdict int
 const (
 	worked verdict = iota
 	failed
-	silent // no information: the caller cancelled the call
+	unknown // the caller cancelled the call
 )
 
 // judge separates failures of the host from all other failures.
 func judge(answer *http.Response, err error) verdict {
 	switch {
 	case errors.Is(err, context.Canceled):
-		return silent
+		return unknown
 	case err != nil:
 		return failed
 	case answer.StatusCode >= 500 && answer.StatusCode != http.StatusNotImplemented:
@@ -146,8 +141,8 @@ func (b *breakers) leave(host string, v verdict) {
 		if h.state == HalfOpen || h.state == Closed && h.failures >= b.cfg.Failures {
 			b.trip(host, h)
 		}
-	case silent:
-		if h.state == HalfOpen { // the probe gave no information: the next call probes again
+	case unknown:
+		if h.state == HalfOpen { // the probe gave no information, so the next call probes again
 			h.until = time.Now()
 			b.set(host, h, Open)
 		}

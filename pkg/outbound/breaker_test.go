@@ -154,7 +154,9 @@ func TestHalfOpenLetsOneThrough(t *testing.T) {
 // TestBreakerJudgement checks which outcomes count as a failure of the host.
 func TestBreakerJudgement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for status, opens := range map[int]bool{0: true, 500: true, 503: true, 501: false, 400: false, 401: false, 404: false, 429: false, 302: false} {
+		for status, opens := range map[int]bool{
+			0: true, 500: true, 503: true, 501: false, 400: false, 401: false, 404: false, 429: false, 302: false,
+		} {
 			client, states := breakerClient(&script{status: status}, outbound.Breaker{Failures: 1})
 			_, _, _ = try(t.Context(), client)
 			if got := len(states()) > 0; got != opens {

@@ -94,7 +94,7 @@ func loadRoots(file string) (*x509.CertPool, error) {
 		roots = x509.NewCertPool() // a container without certificate authorities of its own
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read CA bundle: no PEM certificate in %s", file)
+		return nil, fmt.Errorf("read CA bundle: %s contains no PEM certificate", file)
 	}
 	return roots, nil
 }

@@ -208,7 +208,8 @@ func TestTLS(t *testing.T) {
 	if err := os.WriteFile(bundle, ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a, err := outbound.Exchange(newClient(t, outbound.Config{Settings: outbound.Settings{CAFile: bundle}}), post(t.Context(), t, server.URL), 1000)
+	c := newClient(t, outbound.Config{Settings: outbound.Settings{CAFile: bundle}})
+	a, err := outbound.Exchange(c, post(t.Context(), t, server.URL), 1000)
 	if err != nil || string(a.Body) != "HTTP/2.0" {
 		t.Errorf("Exchange = %+v, %v; want HTTP/2.0", a, err)
 	}
@@ -252,7 +253,8 @@ func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for v, want := range map[string]time.Duration{
 		"": 0, "7": 7 * time.Second, "0": 0, "-1": 0, "soon": 0, "99999999": time.Hour, "99999999999999999999": 0,
-		"Sun, 22 Nov 2026 12:00:30 GMT": 30 * time.Second, "Sun, 22 Nov 2026 11:00:00 GMT": 0, "Sun, 22 Nov 2030 11:00:00 GMT": time.Hour,
+		"Sun, 22 Nov 2026 12:00:30 GMT": 30 * time.Second, "Sun, 22 Nov 2026 11:00:00 GMT": 0,
+		"Sun, 22 Nov 2030 11:00:00 GMT": time.Hour,
 	} {
 		if got := outbound.RetryAfter(http.Header{"Retry-After": {v}}, now); got != want {
 			t.Errorf("RetryAfter(%q) = %v, want %v", v, got, want)

@@ -61,12 +61,16 @@ func TestGuardBehindProxy(t *testing.T) {
 	}
 	client := newClient(t, config)
 	for host, want := range map[string]error{
-		"receiver.example": nil, "RECEIVER.example.": nil, "allowed.corp.example:8080": nil, "93.184.216.34": nil, "10.1.2.3": nil,
+		"receiver.example": nil, "RECEIVER.example.": nil, "allowed.corp.example:8080": nil, "93.184.216.34": nil,
+		"10.1.2.3":        nil,
 		"partner.example": nil, "a.b.partner.example:81": nil, "listed.example": nil, "x.listed.example": nil,
-		"intranet.corp.example": outbound.ErrPrivate, "169-254-169-254.nip.example": outbound.ErrPrivate, "metadata.google.internal": outbound.ErrPrivate,
-		"mixed.example": outbound.ErrPrivate, "mapped.example": outbound.ErrPrivate, "10.2.0.1": outbound.ErrPrivate, "localhost": outbound.ErrPrivate,
-		"127.1": outbound.ErrPrivate, "[::1]": outbound.ErrPrivate,
-		"unknown.example": outbound.ErrUnresolved, "intranet": outbound.ErrUnresolved, "badpartner.example": outbound.ErrUnresolved,
+		"intranet.corp.example": outbound.ErrPrivate, "169-254-169-254.nip.example": outbound.ErrPrivate,
+		"metadata.google.internal": outbound.ErrPrivate,
+		"mixed.example":            outbound.ErrPrivate, "mapped.example": outbound.ErrPrivate, "10.2.0.1": outbound.ErrPrivate,
+		"localhost": outbound.ErrPrivate,
+		"127.1":     outbound.ErrPrivate, "[::1]": outbound.ErrPrivate,
+		"unknown.example": outbound.ErrUnresolved, "intranet": outbound.ErrUnresolved,
+		"badpartner.example":               outbound.ErrUnresolved,
 		"partner.example.attacker.example": outbound.ErrUnresolved,
 	} {
 		asked.Store(0)

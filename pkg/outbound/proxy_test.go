@@ -47,7 +47,8 @@ func startTinyproxy(t *testing.T) (address, logFile string) {
 	_, port, _ := net.SplitHostPort(address)
 	config := filepath.Join(folder, "tinyproxy.conf")
 	text := fmt.Sprintf(
-		"Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nLogFile %q\nLogLevel Info\nAllow 127.0.0.1\nBasicAuth simulated password1\n",
+		"Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nLogFile %q\nLogLevel Info\nAllow 127.0.0.1\n"+
+			"BasicAuth simulated password1\n",
 		port,
 		logFile,
 	)

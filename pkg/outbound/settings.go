@@ -26,7 +26,7 @@ type Settings struct {
 func (s Settings) Validate() error {
 	var bad []error
 	if s.ProxyHost == "" && (s.ProxyPort != 0 || s.ProxyCredentialsFile != "") {
-		bad = append(bad, errors.New("proxy port or credentials are set, the proxy's host name is not"))
+		bad = append(bad, errors.New("the port or the credentials of the proxy are set, but its host name is not"))
 	}
 	if s.ProxyHost != "" && (s.ProxyPort < 1 || s.ProxyPort > 65535) {
 		bad = append(bad, fmt.Errorf("proxy port %d is not between 1 and 65535", s.ProxyPort))

@@ -22,21 +22,21 @@ type Snapshot struct {
 	Ready    string // the answer of /readyz
 	Started  time.Time
 
-	Credentials        []credentials.Health
-	CredentialsLeftOff int           // how many further credentials exist
-	Certificates       []Certificate // without those of the credentials
+	Credentials     []credentials.Health
+	MoreCredentials int           // how many credentials exist that are not in Credentials
+	Certificates    []Certificate // without those of the credentials
 
 	QueuedDocuments  int
 	ActiveOperations int
 	OldestQueued     time.Duration
 
-	Signatures []Count // number of signed digests since the state folder was made
+	Signatures []Count // number of digests since the state folder was created, by outcome
 
 	StoredOperations                                   int64
 	StoredBytes, UploadBytes, MetadataBytes, FreeBytes int64
 
 	Recent []Operation // newest first
-	// ShowReferences says whether the page may show external references. They may be invoice numbers.
+	// ShowReferences says whether the page shows external references, which may be invoice numbers.
 	ShowReferences bool
 
 	Faults []string // what could not be read for this page
@@ -86,7 +86,8 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 }).Parse(text))
 
 // policy is the Content-Security-Policy. It allows the page's own inline style and nothing else.
-const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; " +
+	"frame-ancestors 'none'"
 
 // snapshotTimeout is how long collecting the data for a page may take. A browser that waits longer
 // would show nothing when the disk is slow.
@@ -99,7 +100,7 @@ func Handler(snapshot func(context.Context) Snapshot, now func() time.Time) http
 		defer cancel()
 		out, err := Render(snapshot(ctx), now())
 		if err != nil {
-			http.Error(w, "the page cannot be made", http.StatusInternalServerError)
+			http.Error(w, "could not render the page", http.StatusInternalServerError)
 			return
 		}
 		h := w.Header()

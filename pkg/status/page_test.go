@@ -62,8 +62,11 @@ func TestRender(t *testing.T) {
 	}
 	page := string(out)
 	for _, want := range []string{
-		"signstash-proxy 1.2.3", "proxy-1 (ordinal 1)", "sign-1.example.org:443", `class="good">ready`, "1 h 30 min ago", ">100<", `"n bad">3<`, `"n warn">20<`,
-		"1 min ago: unknown", "<dt>Documents waiting</dt><dd>7</dd>", "42 s", "<dt>returned</dt><dd>99</dd>", "5.0 GiB", `class="bad">cannot be read: provider-credentials: &lt;the service&gt; says no`, "not read yet", "25 %", "&lt;script&gt;",
+		"signstash-proxy 1.2.3", "proxy-1 (ordinal 1)", "sign-1.example.org:443", `class="good">ready`, "1 h 30 min ago",
+		">100<", `"n bad">3<`, `"n warn">20<`, "1 min ago: unknown", "<dt>Documents waiting</dt><dd>7</dd>", "42 s",
+		"<dt>returned</dt><dd>99</dd>", "5.0 GiB",
+		`class="bad">cannot be read: provider-credentials: &lt;the service&gt; says no`, "not read yet", "25 %",
+		"&lt;script&gt;",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
@@ -74,17 +77,19 @@ func TestRender(t *testing.T) {
 			t.Errorf("the page has %q", never)
 		}
 	}
-	if strings.Contains(page, "left off") {
-		t.Error("the page says that credentials are left off, and none is")
+	if strings.Contains(page, "not listed") {
+		t.Error("the page says that credentials are not listed although all are listed")
 	}
 	s := snapshot()
-	s.ShowReferences, s.CredentialsLeftOff = true, 17
-	if out, err := status.Render(
-		s,
-		now,
-	); err != nil || !strings.Contains(string(out), "FT 2026/1") ||
-		!strings.Contains(string(out), "17 more are left off") {
-		t.Errorf("references are not shown where they may be, or not how many credentials are left off: %v", err)
+	s.ShowReferences, s.MoreCredentials = true, 17
+	out, err = status.Render(s, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"FT 2026/1", "17 more credentials are not listed"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the page has no %q", want)
+		}
 	}
 }
 
@@ -94,7 +99,10 @@ func TestEmpty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"not known yet", `class="bad">starting`, "None is configured, and none was used yet.", "None yet.", "the store cannot be read"} {
+	for _, want := range []string{
+		"not known yet", `class="bad">starting`, "No credential is configured or has been used yet.",
+		"No operation yet.", "the store cannot be read",
+	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the page has no %q", want)
 		}

@@ -37,7 +37,7 @@ func Read(file string) ([]byte, error) {
 	}
 	key, err := Parse(content)
 	if err != nil {
-		return nil, fmt.Errorf("read token signing key: %s %w; make one with: openssl rand -base64 32", file, err)
+		return nil, fmt.Errorf("read token signing key: %s %w; create a key with: openssl rand -base64 32", file, err)
 	}
 	return key, nil
 }
@@ -47,7 +47,7 @@ func Read(file string) ([]byte, error) {
 func Parse(content []byte) ([]byte, error) {
 	key := bytes.TrimRight(content, "\r\n")
 	if len(key) < minBytes || len(key) > MaxBytes {
-		return nil, fmt.Errorf("must hold %d to %d bytes", minBytes, MaxBytes)
+		return nil, fmt.Errorf("must contain %d to %d bytes", minBytes, MaxBytes)
 	}
 	return key, nil
 }
@@ -59,8 +59,8 @@ func New() []byte {
 	return append(base64.StdEncoding.AppendEncode(nil, random[:]), '\n')
 }
 
-// ReadOrMake returns the key in the folder. If there is none, it creates one durably, with mode
-// 0600. Only one process at a time may use the folder.
+// ReadOrMake returns the key in the folder. If the folder contains no key, it creates one durably,
+// with mode 0600. Only one process at a time may use the folder.
 func ReadOrMake(folder string) ([]byte, error) {
 	file := filepath.Join(folder, FileName)
 	key, err := Read(file)
@@ -69,7 +69,7 @@ func ReadOrMake(folder string) ([]byte, error) {
 	}
 	content := New()
 	if err := durable.WriteFile(file, content, 0o600); err != nil {
-		return nil, fmt.Errorf("make token signing key: %w", err)
+		return nil, fmt.Errorf("create token signing key: %w", err)
 	}
 	return Parse(content)
 }
@@ -84,7 +84,7 @@ func Watch(ctx context.Context, file string, log logr.Logger, use func(key []byt
 		changed, err := keys.Reload()
 		switch {
 		case err != nil:
-			log.Error(err, "token signing key refused; the last good one stays in force")
+			log.Error(err, "could not reload the token signing key; the last good key stays in use")
 		case changed:
 			use(*keys.Value())
 		}

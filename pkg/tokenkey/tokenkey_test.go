@@ -56,7 +56,8 @@ func TestRead(t *testing.T) {
 	}
 	for content, good := range map[string]bool{
 		"": false, "\n\n\n": false, strings.Repeat("k", minBytes-1) + "\n": false, strings.Repeat("k", MaxBytes+1): false,
-		strings.Repeat("k", minBytes): true, strings.Repeat("k", minBytes) + "\r\n": true, strings.Repeat("k", MaxBytes): true,
+		strings.Repeat("k", minBytes): true, strings.Repeat("k", minBytes) + "\r\n": true,
+		strings.Repeat("k", MaxBytes): true,
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
