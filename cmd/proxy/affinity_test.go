@@ -174,6 +174,7 @@ func signBody(t *testing.T, reference string) string {
 // TestAnyInstanceAnswers checks that three instances answer for each other's operations, by id and
 // by reference, and that they name an instance that is missing.
 func TestAnyInstanceAnswers(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	f := newFleet(t, remote)
 	var ids [3]string
@@ -350,6 +351,7 @@ func (f *fleet) missing(t *testing.T, ids []string) {
 // TestKeySignsOnce sends a request with one Idempotency-Key to several instances, one after the
 // other and all at once. It is signed once.
 func TestKeySignsOnce(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	f := newFleet(t, remote)
 	first := f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "once"), "Idempotency-Key", "key 1")
@@ -402,6 +404,7 @@ func TestKeySignsOnce(t *testing.T) {
 // TestRedirectAndOff checks the other two ways to handle a request for another instance's
 // operation.
 func TestRedirectAndOff(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	f := newFleet(t, remote, "--affinity.forward=redirect")
 	id := f.signed(t, 1, "ref")
@@ -435,6 +438,7 @@ func TestRedirectAndOff(t *testing.T) {
 // not ready, does not sign anything that another instance may have signed, and never answers that
 // an operation is unknown. If forwarding is off, it needs no peers file.
 func TestPeersFileNeverRead(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	dir := t.TempDir()
 	file := filepath.Join(dir, "endpoints.json")
@@ -515,6 +519,7 @@ func TestPeersFileNeverRead(t *testing.T) {
 // TestEndpointFile checks that an instance is not ready and refuses asynchronous requests until it
 // knows its address. It serves reads meanwhile.
 func TestEndpointFile(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	file := filepath.Join(t.TempDir(), "endpoint")
 	p := newTestProxy(t, append(remote.flags(), "--affinity.endpoint.file="+file, "--instance.uid=now")...)

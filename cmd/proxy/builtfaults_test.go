@@ -61,6 +61,7 @@ var builtFaults = []builtFault{
 // with a different fault, all at the same time. No client service is affected by the others.
 // Nothing leaks: no goroutine, no file, and no signature that is not accounted for.
 func TestFaultsOfManyServices(t *testing.T) {
+	t.Parallel()
 	if len(builtFaults) != len(service.Rudenesses()) {
 		t.Errorf("%d faults for %d rudenesses", len(builtFaults), len(service.Rudenesses()))
 	}

@@ -114,6 +114,7 @@ func withCallback(t *testing.T, reference, url string) string {
 // TestCallback checks that the callback URL of a request and that of a client service are called
 // when an operation ends. A failed callback is retried, also after a kill.
 func TestCallback(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	r := newReceiver(t)
 	p := newTestProxy(t, append(remote.flags(), "--callback.allow-private=127.0.0.0/8")...)
@@ -147,6 +148,7 @@ func TestCallback(t *testing.T) {
 // TestCallbackRefused checks that a URL that is not allowed is an error of the request, and that an
 // address in the private network is not dialled.
 func TestCallbackRefused(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	r := newReceiver(t)
 	p := newTestProxy(t, remote.flags()...).start(t)

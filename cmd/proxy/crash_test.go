@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,19 +19,6 @@ import (
 // The crash matrix kills the proxy while a remote side counts the signatures that it makes. Then it
 // checks that no accepted operation was lost, that none ended twice, and that each signature made
 // is counted as delivered or as unknown.
-
-// crashRuns is the number of random runs. SOAK_RUNS sets a larger number (make soak).
-func crashRuns(t *testing.T) int {
-	text := os.Getenv("SOAK_RUNS")
-	if text == "" {
-		return 20
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("SOAK_RUNS is %q, want a number", text)
-	}
-	return n
-}
 
 // crashOperations and crashDocuments are small, so that kills often hit the steps between calls.
 const (
@@ -59,11 +44,12 @@ func crashRequest(t *testing.T, i int) *client.Request {
 // TestCrashAtRandom kills the proxy at random moments, several times in each run, while requests
 // arrive. The runs share a remote side. Each run has its own state folder.
 func TestCrashAtRandom(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(
 		t,
 		service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 8}}},
 	)
-	for run := range crashRuns(t) {
+	for run := range crashRuns.count(t) {
 		if !t.Run(fmt.Sprint(run), func(t *testing.T) { crashRun(t, remote) }) {
 			return
 		}
@@ -216,6 +202,7 @@ func wantAudited(t *testing.T, p *testProxy, counted map[string]int64) {
 
 // TestNoCrash checks that without a fault or a crash every signature made is delivered.
 func TestNoCrash(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 8}}})
 	p := newCrashProxy(t, remote).start(t)
 	accepted := make(map[string]client.Accepted)
@@ -272,8 +259,10 @@ func (r *remoteSide) stalls() {
 // TestCrashAtEveryStep kills the proxy at each durable step and checks that the counters report
 // signatures that may be lost.
 func TestCrashAtEveryStep(t *testing.T) {
+	t.Parallel()
 	for _, step := range crashSteps {
 		t.Run(step.name, func(t *testing.T) {
+			t.Parallel()
 			remote := newRemoteSide(t, service.Options{})
 			p := newCrashProxy(t, remote).start(t)
 			step.prepare(remote)
@@ -297,6 +286,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 // TestCrashAndResume checks that a crash costs no second signature if the answer can be fetched
 // again.
 func TestCrashAndResume(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{Asynchronous: true, PendingPolls: 5})
 	p := newCrashProxy(t, remote).start(t)
 	if err := remote.Misbehave(
@@ -324,6 +314,7 @@ func TestCrashAndResume(t *testing.T) {
 // TestCrashAndResumeSAFE checks that values of SAFE are fetched under the processId that was stored
 // before the request was sent.
 func TestCrashAndResumeSAFE(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	p := newCrashProxy(t, remote)
 	p.configure(t, "defaultProvider: account\n"+remote.safeConfig(t, p)).start(t)
@@ -350,8 +341,10 @@ func TestCrashAndResumeSAFE(t *testing.T) {
 // not made again. Its documents fail, the client is told so, and documents that had not been sent
 // are signed.
 func TestCrashNeverTwice(t *testing.T) {
+	t.Parallel()
 	for _, step := range crashSteps {
 		t.Run(step.name, func(t *testing.T) {
+			t.Parallel()
 			remote := newRemoteSide(t, service.Options{})
 			p := newTestProxy(
 				t,

@@ -17,6 +17,7 @@ import (
 // TestDamagedDocument changes a document on disk between its acceptance and its signature. This
 // document must not be reported as signed. The other one is signed.
 func TestDamagedDocument(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=50ms", "--signing.tries=2")...).start(t)
 	remote.Hold()

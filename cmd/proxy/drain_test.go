@@ -17,6 +17,7 @@ import (
 // TestStopFinishesRunningWork asks the proxy to stop while a synchronous request waits for its
 // documents. The request gets its result, and then the process exits with code 0.
 func TestStopFinishesRunningWork(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	o := instance.Options{
 		Binary: filepath.Join(
@@ -75,6 +76,7 @@ func TestStopFinishesRunningWork(t *testing.T) {
 // TestDelayWorksOn asks the proxy to stop with a delay that is longer than any test. The proxy is
 // not ready at once, but it keeps working.
 func TestDelayWorksOn(t *testing.T) {
+	t.Parallel()
 	p := newTestProxy(t, "--shutdown.delay=1h").start(t)
 	terminate(t, p)
 	until(t, "readyz says that it is stopping", func() bool {
@@ -111,6 +113,7 @@ func TestDelayWorksOn(t *testing.T) {
 // TestDrainRefuses asks the proxy to stop while it waits for the remote side. New requests are
 // refused with Retry-After, reads are still served, and the running request gets its result.
 func TestDrainRefuses(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, append(remote.flags(), "--shutdown.grace=10m")...).start(t)
 	f := &fleet{proxies: []*testProxy{p}}

@@ -13,6 +13,7 @@ import (
 // operations, refuses to sign with the reason, and reports the fault in the log, in a metric and on
 // the status page.
 func TestExpiredCertificate(t *testing.T) {
+	t.Parallel()
 	p := newTestProxy(t)
 	p.start(t)
 	c := newClient(t, p.Instance)

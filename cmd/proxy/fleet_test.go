@@ -35,6 +35,7 @@ func (f *fleet) bearer(t *testing.T, i int, id string) []string {
 // same key, also through a forward. An operation of another client service is not found at any
 // instance.
 func TestSharedTokens(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	alice, bob := f.bearer(t, 0, "PRT.1-PRT.2-alice"), f.bearer(t, 0, "PRT.1-PRT.2-bob")
 	id := f.signed(t, 1, "hers")
@@ -70,6 +71,7 @@ func TestSharedTokens(t *testing.T) {
 // TestKeyIsOfOneClient checks that the Idempotency-Key of one client service does not forward a
 // request of another client service.
 func TestKeyIsOfOneClient(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	const path = "document/sign/base64"
 	f.call(
@@ -129,6 +131,7 @@ func largeBody(reference string) string {
 // TestLargeForward checks that an instance forwards large bodies in both directions without keeping
 // them in memory.
 func TestLargeForward(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	body := largeBody("large")
 	send := func(i int) said {
@@ -163,6 +166,7 @@ func TestLargeForward(t *testing.T) {
 // TestUnreadyForwards checks that an instance that accepts no new work still answers for the
 // others.
 func TestUnreadyForwards(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	id := f.signed(t, 1, "ref")
 	first := f.call(t, 1, http.MethodPost, "document/sign/base64", signBody(t, "keyed"), "Idempotency-Key", "k")

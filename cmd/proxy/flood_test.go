@@ -23,9 +23,6 @@ import (
 )
 
 const (
-	// floodDefault is how many connections of each shape `make test` opens. `make hostile` opens FLOOD
-	// (5,000).
-	floodDefault = 300
 	// floodMemory is the memory of the container, and floodMost how much of it the proxy may use.
 	floodMemory = 512 << 20
 	floodMost   = 400 << 20
@@ -96,13 +93,10 @@ func floodShapes(big int64) []floodShape {
 // TestFlood opens thousands of connections of each shape to a proxy in a container of 512 MiB. The
 // proxy keeps running within its memory, and it keeps signing for another client.
 func TestFlood(t *testing.T) {
-	count, hold := floodDefault, time.Duration(0)
-	if text := os.Getenv("FLOOD"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			t.Fatalf("FLOOD is %q, want a number", text)
-		}
-		count, hold = n, floodHold
+	t.Parallel()
+	count, hold := floodConnections.count(t), time.Duration(0)
+	if floodConnections.long() {
+		hold = floodHold
 	}
 	p := startFlooded(t)
 	lives := func() bool {

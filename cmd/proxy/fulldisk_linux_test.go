@@ -14,6 +14,7 @@ import (
 // are running. Returned values are stored in the reserved room, no call starts while there is no
 // room, and all documents are signed once there is room again.
 func TestFullDiskPaysOnce(t *testing.T) {
+	t.Parallel()
 	const documents = 40
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 8}}})
 	p := newTestProxy(

@@ -9,6 +9,7 @@ import (
 // TestHeaderAndPathLimits checks that the head of a request, including the path, is limited to 16
 // KiB. Real requests are far below this limit.
 func TestHeaderAndPathLimits(t *testing.T) {
+	t.Parallel()
 	p := newTestProxy(t).start(t)
 	const references = "operation/status/withExternalReference/"
 	for _, tt := range []struct {

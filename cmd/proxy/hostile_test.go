@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,25 +23,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 )
 
-// hostileCount is the number of mutations. It is small in `make test`, and HOSTILE times as large
-// in `make soak` (100,000 requests and 10,000 documents with HOSTILE=100).
-func hostileCount(t *testing.T, base int) int {
-	t.Helper()
-	text := os.Getenv("HOSTILE")
-	if text == "" {
-		return base
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("HOSTILE is %q, want a number", text)
-	}
-	return base * n
-}
-
 const (
-	hostileRequests  = 1000
-	hostileDocuments = 100
-	hostileClients   = 4
+	hostileClients = 4
 	// hostileLimit is the longest time that an answer may take. Only `make soak` checks it, because a
 	// busy machine proves nothing.
 	hostileLimit = 2 * time.Second
@@ -154,7 +136,7 @@ func (h *hostile) finish() {
 	}
 	longest := time.Duration(h.longest.Load())
 	h.t.Logf("answers %v, the longest took %v", h.answers, longest.Round(time.Millisecond))
-	if os.Getenv("HOSTILE") != "" && longest > hostileLimit {
+	if hostileRequests.long() && longest > hostileLimit {
 		h.t.Errorf("an answer took %v, want %v at most", longest, hostileLimit)
 	}
 	select {
@@ -290,12 +272,13 @@ func mutate(r *rand.Rand, in []byte) []byte {
 
 // TestHostileRequests mutates all parts of a request: body, path, query, headers and method.
 func TestHostileRequests(t *testing.T) {
+	t.Parallel()
 	h := newHostile(t)
 	calls := hostileCalls()
 	for _, c := range calls[:2] { // operations to read and delete exist from the start
 		h.call(c, c.make(t, 0, h.last.Load()), "the first")
 	}
-	h.each(hostileCount(t, hostileRequests), func(n int, r *rand.Rand) {
+	h.each(hostileRequests.count(t), func(n int, r *rand.Rand) {
 		c := calls[n%len(calls)]
 		seed := c.make(t, n, h.last.Load())
 		if seed.body != nil && r.IntN(3) > 0 {
@@ -356,6 +339,7 @@ func headerSafe(b []byte) string {
 // TestHostileDocuments sends mutated documents to sign. Each document that is returned as signed is
 // valid.
 func TestHostileDocuments(t *testing.T) {
+	t.Parallel()
 	h := newHostile(t)
 	var samples [][]byte
 	files, err := filepath.Glob(filepath.Join("..", "..", "hack", "samples", "*.pdf"))
@@ -372,7 +356,7 @@ func TestHostileDocuments(t *testing.T) {
 		}
 	}
 	signed := atomic.Int64{}
-	h.each(hostileCount(t, hostileDocuments), func(n int, r *rand.Rand) {
+	h.each(hostileDocuments.count(t), func(n int, r *rand.Rand) {
 		pdf := mutate(r, samples[r.IntN(len(samples))])
 		status, body := h.send(
 			h.request("document/sign/base64/", hostileJSON(t, fmt.Sprint("document ", n), pdf)),
@@ -409,6 +393,7 @@ func TestHostileDocuments(t *testing.T) {
 // an unknown caller, one from a client service with limited slots, and one that the answer does not
 // need. Connections of the last kind are closed.
 func TestHalfOpen(t *testing.T) {
+	t.Parallel()
 	h := newHostile(t)
 	address := strings.TrimPrefix(h.p.URL, "http://")
 	bob := "Basic " + base64.StdEncoding.EncodeToString([]byte("PRT.1-PRT.2-bob:"+clients["PRT.1-PRT.2-bob"]))

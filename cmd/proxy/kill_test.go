@@ -22,10 +22,12 @@ const killDocuments = 50
 // TestKill kills the proxy at random moments between the acceptance of an asynchronous request and
 // its end. After a restart the operation must end EXECUTED, with every document signed and valid.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	bin := build(t)
 	runs := 4
 	for run := range runs {
 		t.Run(fmt.Sprint(run), func(t *testing.T) {
+			t.Parallel()
 			// From at once, when nothing is prepared, to late, when some documents are already signed.
 			delay := rand.N(time.Duration(run+1) * 60 * time.Millisecond)
 			t.Logf("killed %s after the acceptance", delay)

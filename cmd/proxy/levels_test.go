@@ -23,6 +23,7 @@ import (
 // TestRemoteLevels signs with the built proxy by every protocol and at every level, and checks the
 // results with independent verifiers.
 func TestRemoteLevels(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		options service.Options
@@ -41,6 +42,7 @@ func TestRemoteLevels(t *testing.T) {
 		{"SAFE", service.Options{PendingPolls: -1}, func(t *testing.T, r *remoteSide, p *testProxy) string { return r.safeConfig(t, p) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			remote := newRemoteSide(t, test.options)
 			flags := remote.flags()
 			if test.config != nil {
@@ -65,8 +67,10 @@ func TestRemoteLevels(t *testing.T) {
 // only its own certificate. The issuer is known from --timestamp.ca-file or from the chain of the
 // signing credential.
 func TestAuthorityWithoutIssuers(t *testing.T) {
+	t.Parallel()
 	for name, inFile := range map[string]bool{"issuer in the file": true, "issuer in the credential's chain": false} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			remote := newRemoteSide(t, service.Options{})
 			remote.tsa.MisbehaveAlways(tsa.LeafAlone)
 			flags := remote.flags()
@@ -189,6 +193,7 @@ func checkSigned(t *testing.T, root string, signed []byte, level signing.Level) 
 // applyTimestamp, a visible signature at a coordinate, and no field that says whether it wants
 // content.
 func TestFirstClientsShape(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...).start(t)
 	content, err := os.ReadFile(sample)
@@ -215,6 +220,7 @@ func TestFirstClientsShape(t *testing.T) {
 // TestNoTimestampAuthority checks that without a timestamp authority a level above B-B fails the
 // document and spends no signature.
 func TestNoTimestampAuthority(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, "--einvoice-integration-client.service.domain="+remote.url).start(t)
 	for _, s := range []client.SignatureInfo{{ApplyTimestamp: true}, {Level: "B-T"}, {Level: "B-LT"}, {Level: "B-LTA"}} {
@@ -232,6 +238,7 @@ func TestNoTimestampAuthority(t *testing.T) {
 // TestRemoteSideIsDownAtTheStart checks that the proxy is ready, accepts requests while the remote
 // side is unreachable, and signs when the remote side is reachable.
 func TestRemoteSideIsDownAtTheStart(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	front := httptest.NewUnstartedServer(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { remote.ServeHTTP(w, r) }),

@@ -19,6 +19,7 @@ import (
 // because it would forget accepted operations and sign a repeated request again. With the WAL it
 // starts, and the repetition is answered with the first operation.
 func TestLostWAL(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...).start(t)
 	r := oneDocument(t, "accepted", client.SignatureInfo{})
@@ -84,6 +85,7 @@ func wantRefusedStart(t *testing.T, o instance.Options, why string) {
 // TestDeletedStateFolder checks that requests are answered with 503 and Retry-After while the state
 // folder is missing.
 func TestDeletedStateFolder(t *testing.T) {
+	t.Parallel()
 	p := newTestProxy(t).start(t)
 	c := newClient(t, p.Instance)
 	if _, err := c.SignAsync(t.Context(), oneDocument(t, "before", client.SignatureInfo{})); err != nil {

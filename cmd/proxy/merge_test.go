@@ -25,6 +25,7 @@ const (
 // TestMergeAsync checks that a thousand accepted requests with one document each need only a few
 // remote calls.
 func TestMergeAsync(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{Latency: mergeLatency})
 	p := newTestProxy(t, remote.flags()...).start(t)
 	remote.Hold()
@@ -43,6 +44,7 @@ func TestMergeAsync(t *testing.T) {
 // merged depends on when the requests arrive. A busy machine can spoil one round, but not all
 // three.
 func TestMergeSync(t *testing.T) {
+	t.Parallel()
 	for round := 1; ; round++ {
 		remote := newRemoteSide(t, service.Options{Latency: mergeLatency})
 		// Otherwise the test would measure how busy the machine is.
@@ -113,6 +115,7 @@ func (discard) Create(int) (io.WriteCloser, error) { return closer{io.Discard}, 
 // TestTokenThatEndsEverySecond checks that a thousand documents are signed although each access
 // token expires after a second.
 func TestTokenThatEndsEverySecond(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(
 		t,
 		service.Options{
@@ -170,6 +173,7 @@ func wantTokenCalls(t *testing.T, c service.Counts, took time.Duration) {
 // says so, and the proxy does not retry in a fast loop. Once the client file is corrected,
 // documents are signed without a restart.
 func TestWrongSecret(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{ClientServices: map[string]string{"PRT.1-PRT.2-alice": "another secret"}})
 	p := newTestProxy(t, append(remote.flags(), "--signing.tries=1", "--signing.retry.backoff=100ms")...).start(t)
 	began := time.Now()

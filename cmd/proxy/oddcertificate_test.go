@@ -159,6 +159,7 @@ func (p *oddPKI) pkcs12(t *testing.T) (file, root string) {
 // TestOddCertificatesSign signs with certificates that crypto/x509 refuses. OpenSSL and other
 // readers accept the result.
 func TestOddCertificatesSign(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		root, leaf string
 		negative   bool
@@ -168,6 +169,7 @@ func TestOddCertificatesSign(t *testing.T) {
 		"negative serial": {"Root CA", "Seal", true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			pki := newOddPKI(t, c.root, c.leaf, c.negative)
 			file, root := pki.pkcs12(t)
 			p := newTestProxy(t, "--signing.pkcs12.file="+file)

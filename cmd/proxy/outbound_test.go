@@ -95,6 +95,7 @@ func startTinyproxy(t *testing.T) (port, log string) {
 // TestRemoteTokens checks that bearer tokens of the remote service are accepted. They are verified
 // with its keys or by asking it.
 func TestRemoteTokens(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	token := remoteToken(t, remote)
 	base := remote.url + "/oauth2/authorization-server"
@@ -154,6 +155,7 @@ func remoteToken(t *testing.T, remote *remoteSide) string {
 // entry names, otherwise with the default. A client service that names a provider that does not
 // exist gets an error that says so.
 func TestClientServiceChoosesItsProvider(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t)
 	p.configure(t, "defaultProvider: here\nproviders:\n- {name: here, kind: embedded, key: P-256}\n"+
@@ -203,6 +205,7 @@ func TestClientServiceChoosesItsProvider(t *testing.T) {
 // client's secret is also its secret at the remote side. The proxy uses the previous secret until
 // the remote side knows the new one.
 func TestSecretIsChangedHereFirst(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	p := newTestProxy(t, remote.flags()...)
 	const id = "PRT.1-PRT.2-alice"

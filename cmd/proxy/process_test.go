@@ -28,6 +28,7 @@ import (
 
 // TestExitCodes runs the program until it exits, once for each reason not to start.
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	bin := filepath.Join(build(t), "proxy")
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -116,6 +117,7 @@ func TestExitCodes(t *testing.T) {
 
 // TestStartAndStop compares the ready file, the log and the exit code.
 func TestStartAndStop(t *testing.T) {
+	t.Parallel()
 	bin := filepath.Join(build(t), "proxy")
 	dir := t.TempDir()
 	if err := instance.WriteClients(dir, clients); err != nil {
@@ -193,6 +195,7 @@ func logLine(t *testing.T, lines *bufio.Scanner, message string) map[string]any 
 
 // TestTLS renews the certificate of a running proxy.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	bin := filepath.Join(build(t), "proxy")
 	dir := t.TempDir()
 	if err := instance.WriteClients(dir, clients); err != nil {

@@ -40,6 +40,7 @@ func readmeCalls(t *testing.T) string {
 // TestReadmeCalls runs the README's calls unchanged except for the port. Each call succeeds, and
 // the signed documents are valid.
 func TestReadmeCalls(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			if os.Getenv("CI") == "true" {

@@ -13,6 +13,7 @@ import (
 // TestKeyIsRenewed checks a service that renews its key and certificate under the same credential.
 // This costs one call, which is counted, and no document fails.
 func TestKeyIsRenewed(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 10}}})
 	p := newTestProxy(t, remote.flags()...).start(t)
 	until(
@@ -48,6 +49,7 @@ func TestKeyIsRenewed(t *testing.T) {
 // TestNoAuthorityThatWorks checks that while every timestamp authority is out of order, a document
 // that needs a timestamp fails and spends no signature.
 func TestNoAuthorityThatWorks(t *testing.T) {
+	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
 	remote.tsa.MisbehaveAlways(tsa.Rejection)
 	p := newTestProxy(t, append(remote.flags(), "--signing.tries=1", "--signing.retry.backoff=10ms")...).start(t)

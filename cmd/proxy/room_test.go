@@ -11,6 +11,7 @@ import (
 // TestNoRoom checks an instance that refuses every request because it has no room. It is not ready,
 // so that other instances get the requests, and its metrics show the reason. It still serves reads.
 func TestNoRoom(t *testing.T) {
+	t.Parallel()
 	p := newTestProxy(t, "--disk.min-free=1000000TiB")
 	p.o.Unready = true
 	p.start(t)

@@ -33,6 +33,7 @@ import (
 // the proxy. ALICE and BOB are the HTTP Basic credentials of the two clients. Files: invoice.pdf
 // and other.pdf are two of the samples.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	bin := build(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",

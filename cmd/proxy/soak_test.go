@@ -31,21 +31,6 @@ import (
 // their client file changes. One proxy is killed every soakKill. The other one keeps running and
 // must not grow.
 
-// soakTime is the duration of the test. It is short in `make test`, so that the test stays usable,
-// and SOAK_TIME (30m) in `make soak`.
-func soakTime(t *testing.T) time.Duration {
-	t.Helper()
-	text := os.Getenv("SOAK_TIME")
-	if text == "" {
-		return 15 * time.Second
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < time.Second {
-		t.Fatalf("SOAK_TIME is %q, want a duration", text)
-	}
-	return d
-}
-
 const (
 	soakClients = 6 // of each proxy
 	soakKill    = 20 * time.Second
@@ -88,6 +73,7 @@ type soak struct {
 }
 
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes its time")
 	}

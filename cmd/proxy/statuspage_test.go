@@ -140,6 +140,7 @@ func TestStatusPage(t *testing.T) {
 
 // TestStatusPageReferences checks that references are shown if the setting asks for them.
 func TestStatusPageReferences(t *testing.T) {
+	t.Parallel()
 	p := newTestProxy(t, "--management.show-references").start(t)
 	if _, err := newClient(t, p.Instance).Sign(t.Context(), killRequest(samplesInTurn(t)[:1]), &memorySink{}); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 // outgoing calls and signatures. No span contains a client's reference or a callback URL, and the
 // remote side gets no trace id.
 func TestTraces(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	names, resources := map[string]int{}, map[string]string{}
 	var all []string
