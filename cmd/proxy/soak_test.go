@@ -1,18 +1,12 @@
 package main_test
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,9 +15,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
-	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
 	"github.com/signstash-proxy/signstash-proxy/hack/verify"
-	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 )
 
 // In the soak test several clients make all kinds of calls for a long time. Two proxies share one
@@ -110,44 +102,6 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// maxFailed is the largest proportion of ended documents that may have failed. Only documents that
-// the remote side refuses by name should fail. The proportion is checked only in a long test,
-// because in a short one a single fault that hits full batches exceeds it.
-const maxFailed = 0.10
-
-// wantHardship checks that the test caused enough faults.
-func (s *soak) wantHardship(d time.Duration) {
-	t := s.t
-	kills, faulty, fills, reloads := s.kills.Load(), s.faulty.Load(), s.fills.Load(), s.reloads.Load()
-	t.Logf(
-		"%d kills, %d faults of the remote side, %d disks filled up, %d client files broken",
-		kills,
-		faulty,
-		fills,
-		reloads,
-	)
-	if kills == 0 || faulty == 0 {
-		t.Error("nothing was killed, or nothing was rude: nothing is shown")
-	}
-	if d >= growthTime && reloads == 0 {
-		t.Error("no client file was broken: nothing is shown")
-	}
-	if !s.ownDisk {
-		t.Log("NOT SHOWN: full disks, which need root")
-	} else if d >= growthTime && fills == 0 {
-		t.Error("no disk was ever full: nothing is shown")
-	}
-	signed, failed := s.signed.Load(), s.failed.Load()
-	if signed == 0 || d >= growthTime && float64(failed) > maxFailed*float64(signed+failed) {
-		t.Errorf("%d documents were signed and %d given up, want %.0f %% of them at most", signed, failed, 100*maxFailed)
-	}
-	for _, p := range s.proxies {
-		if n := strings.Count(p.log(t), "panic"); n > 0 {
-			t.Errorf("%s: the log tells of %d panics", p.name, n)
-		}
-	}
-}
-
 func newSoak(t *testing.T, d time.Duration) *soak {
 	remote := newRemoteSide(
 		t,
@@ -230,209 +184,6 @@ func (s *soak) fault(format string, args ...any) {
 	if len(s.faults) < 50 {
 		s.faults = append(s.faults, fmt.Sprintf(format, args...))
 	}
-}
-
-// killer kills one of the proxies from time to time and restarts it.
-func (s *soak) killer(every time.Duration) {
-	for s.sleep(every) {
-		for _, p := range s.proxies {
-			if p.mortal {
-				p.current.Load().Kill()
-				s.kills.Add(1)
-				p.run(s.t.Context(), s)
-			}
-		}
-	}
-}
-
-// sleep waits and reports whether the test continues.
-func (s *soak) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.done.Done():
-		return false
-	}
-}
-
-// misbehave injects faults of every kind.
-func (s *soak) misbehave() {
-	endpoints := []string{
-		"token",
-		"info",
-		"credentials/list",
-		"credentials/info",
-		"credentials/authorize",
-		"signatures/signHash",
-		"",
-	}
-	authority := []tsa.Rudeness{
-		tsa.SystemFail,
-		tsa.BadRequest,
-		tsa.TooMany,
-		tsa.Unavailable,
-		tsa.Empty,
-		tsa.Garbage,
-		tsa.Cut,
-		tsa.WrongNonce,
-		tsa.WrongValue,
-		tsa.Stale,
-	}
-	for first := true; s.sleep(soakFault/2 + rand.N(soakFault)); first = false {
-		kind := rand.IntN(8)
-		if first {
-			kind = 0 // a short test has at least one fault
-		}
-		switch kind {
-		case 0, 1, 2:
-			all := service.Rudenesses()
-			s.faulty.Add(1)
-			_ = s.remote.Misbehave(
-				service.Fault{
-					Endpoint: endpoints[rand.IntN(len(endpoints))],
-					Rudeness: all[rand.IntN(len(all))],
-					Times:    1 + rand.IntN(3),
-				},
-			)
-		case 3:
-			s.faulty.Add(1)
-			s.remote.tsa.Misbehave(authority[rand.IntN(len(authority))])
-		case 4:
-			s.remote.RevokeTokens()
-		case 5:
-			s.remote.SetLatency(rand.N(200 * time.Millisecond))
-		case 6:
-			for _, p := range s.proxies {
-				s.fill(p.o.State, time.Second+rand.N(2*time.Second))
-			}
-		case 7:
-			s.reloads.Add(1)
-			s.reload()
-		}
-	}
-	s.remote.Behave()
-	s.remote.SetLatency(0)
-}
-
-// fill uses all free space of a small disk for a while, including space that becomes free
-// meanwhile.
-func (s *soak) fill(folder string, d time.Duration) {
-	f, err := os.Create(filepath.Join(folder, "filler"))
-	if err != nil {
-		return // it is already full
-	}
-	defer func() {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
-	}()
-	if !takeRoom(f) {
-		return
-	}
-	s.fills.Add(1)
-	for end := time.Now().Add(d); time.Now().Before(end) && s.sleep(20*time.Millisecond); {
-		takeRoom(f)
-	}
-}
-
-// reload breaks the client file for a moment. Then it restores the file with a new secret in
-// addition to the old one.
-func (s *soak) reload() {
-	for _, p := range s.proxies {
-		_ = os.WriteFile(filepath.Join(p.o.Work, "client-services-config.json"), []byte(`{"half`), 0o600)
-	}
-	s.sleep(time.Second)
-	all := map[string]map[string]string{}
-	for id, secret := range clients {
-		all[id] = map[string]string{"secret": secret, "previousSecret": fmt.Sprint("older ", rand.Int())}
-	}
-	content, _ := json.Marshal(all) // strings
-	for _, p := range s.proxies {
-		_ = os.WriteFile(filepath.Join(p.o.Work, "client-services-config.json"), content, 0o600)
-	}
-}
-
-// settle waits until all accepted operations have ended, and checks them.
-func (s *soak) settle() {
-	ctx, cancel := context.WithTimeout(s.t.Context(), soakSettle)
-	defer cancel()
-	s.done = ctx
-	for _, p := range s.proxies {
-		left := 0
-		p.seen.Range(func(reference, accepted any) bool {
-			left++
-			if !s.follow(p, reference.(string), accepted.(soakAccepted)) {
-				s.fault("%s: operation %+v (%s) was accepted and does not end well", p.name, accepted, reference)
-			}
-			return ctx.Err() == nil
-		})
-		s.t.Logf("the one that %s: %d operations were under way at the end", p.name, left)
-		n := p.signaturesNow(s.t)
-		s.t.Logf("the one that %s: signatures %v", p.name, n)
-	}
-	var returned, unknown int64
-	for _, p := range s.proxies {
-		n := p.signaturesNow(s.t)
-		returned, unknown = returned+n["returned"], unknown+n["unknown"]
-		p.Instance = p.current.Load()
-		wantAudited(s.t, p.testProxy, n)
-	}
-	if made := s.remote.Counts().Signatures; made > returned+unknown {
-		s.fault("%d signatures made, only %d delivered and %d unknown", made, returned, unknown)
-	}
-}
-
-func (p *soakProxy) signaturesNow(t *testing.T) map[string]int64 {
-	t.Helper()
-	p.Instance = p.current.Load()
-	return p.signatures(t)
-}
-
-// judges limits how many verifiers run at the same time.
-var judges = make(chan struct{}, runtime.NumCPU())
-
-// look verifies a signed document with our own code, and one in twenty also with OpenSSL.
-func (s *soak) look(content []byte, level string) {
-	report, err := pades.Verify(
-		s.t.Context(),
-		bytes.NewReader(content),
-		int64(len(content)),
-		pades.VerifyOptions{Roots: s.roots},
-	)
-	switch {
-	case !bytes.HasPrefix(content, s.content):
-		s.fault("a signed document does not begin with the original")
-		return
-	case err != nil || !report.Valid():
-		s.fault("an invalid document: %+v, %v", report, err)
-		return
-	case string(report.Signatures[0].Level) != cmp.Or(level, "B-B"):
-		s.fault("a document of level %s, want %s", report.Signatures[0].Level, cmp.Or(level, "B-B"))
-	}
-	s.signed.Add(1)
-	if rand.IntN(20) > 0 {
-		return
-	}
-	judges <- struct{}{}
-	defer func() { <-judges }()
-	folder, err := os.MkdirTemp("", "soak-")
-	if err != nil {
-		s.fault("%v", err)
-		return
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	// Independent verifiers judge the signed revision only, because they treat later revisions as
-	// changes.
-	path := filepath.Join(folder, "signed.pdf")
-	if err := os.WriteFile(path, content[:report.Signatures[0].End], 0o600); err != nil {
-		s.fault("%v", err)
-		return
-	}
-	if found := s.judge.Signature(s.t.Context(), sample, path); found.Err() != nil {
-		s.fault("an invalid document: %v", found.Err())
-	}
-	s.verified.Add(1)
 }
 
 // statusName shortens a call for the table of answers.

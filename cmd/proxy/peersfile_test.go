@@ -1,0 +1,104 @@
+package main_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+)
+
+// TestPeersFileNeverRead checks an instance whose peers file is set but missing or broken. It is
+// not ready, does not sign anything that another instance may have signed, and never answers that
+// an operation is unknown. If forwarding is off, it needs no peers file.
+func TestPeersFileNeverRead(t *testing.T) {
+	t.Parallel()
+	remote := newRemoteSide(t, service.Options{})
+	dir := t.TempDir()
+	file := filepath.Join(dir, "endpoints.json")
+	began := func(flags ...string) *fleet {
+		p := newTestProxy(t, append(append(remote.flags(), "--affinity.peers.file="+file), flags...)...)
+		p.o.Unready = true
+		return &fleet{proxies: []*testProxy{p.start(t)}, peers: file}
+	}
+	for name, content := range map[string]string{"missing": "", "broken": "{"} {
+		t.Run(name, func(t *testing.T) {
+			_ = os.Remove(file)
+			if content != "" {
+				write(t, file, []byte(content))
+			}
+			f := began()
+			until(t, "it has started", func() bool { _, why := readyz(t, f.proxies[0]); return why != "starting\n" })
+			if code, why := readyz(
+				t,
+				f.proxies[0],
+			); code != http.StatusServiceUnavailable ||
+				why != "the peers file could not be read yet\n" {
+				t.Errorf("readyz = %d %q, want 503", code, why)
+			}
+			const why = "could not be read yet"
+			f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "ref"), "Idempotency-Key", "k").
+				is(t, "a key", http.StatusServiceUnavailable, why)
+			f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/x", "").
+				is(t, "a reference", http.StatusServiceUnavailable, why)
+			f.call(t, 0, http.MethodGet, "operation/status/1025", "").is(t, "another's id", http.StatusServiceUnavailable, why)
+			write(t, file+".new", []byte("{}"))
+			if err := os.Rename(file+".new", file); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "it is ready", func() bool { code, _ := readyz(t, f.proxies[0]); return code == http.StatusOK })
+			f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "ref"), "Idempotency-Key", "k").
+				is(t, "a key", http.StatusOK)
+			f.call(t, 0, http.MethodGet, "operation/status/1025", "").is(t, "nobody's id", http.StatusNotFound)
+		})
+	}
+	_ = os.Remove(file)
+	off := began("--affinity.forward=off")
+	until(t, "it is ready", func() bool { code, _ := readyz(t, off.proxies[0]); return code == http.StatusOK })
+}
+
+// TestEndpointFile checks that an instance is not ready and refuses asynchronous requests until it
+// knows its address. It serves reads meanwhile.
+func TestEndpointFile(t *testing.T) {
+	t.Parallel()
+	remote := newRemoteSide(t, service.Options{})
+	file := filepath.Join(t.TempDir(), "endpoint")
+	p := newTestProxy(t, append(remote.flags(), "--affinity.endpoint.file="+file, "--instance.uid=now")...)
+	p.o.Unready = true
+	p.start(t)
+	f := &fleet{proxies: []*testProxy{p}}
+	ready := func() int {
+		resp, err := http.Get(p.Management + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	refused := func(why string) {
+		t.Helper()
+		if got := ready(); got != http.StatusServiceUnavailable {
+			t.Errorf("readyz %s = %d, want 503", why, got)
+		}
+		f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, why)).
+			is(t, "async "+why, http.StatusServiceUnavailable, "address")
+	}
+	refused("without a file")
+	stale, _ := affinity.EncodePublished(
+		affinity.Published{Name: "p", Instance: "before", Host: "sign.example.org", Port: 1},
+	)
+	write(t, file, stale)
+	until(t, "the stale file is read", func() bool { return strings.Contains(p.log(t), "belongs to an earlier run") })
+	refused("with a stale file")
+	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/none", "").is(t, "a read", http.StatusNotFound)
+	fresh, _ := affinity.EncodePublished(
+		affinity.Published{Name: "p", Instance: "now", Host: "sign.example.org", Port: 9001},
+	)
+	write(t, file, fresh)
+	until(t, "it is ready", func() bool { return ready() == http.StatusOK })
+	f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, "ref")).
+		is(t, "async", http.StatusAccepted, `"host":"sign.example.org","port":9001`)
+}
