@@ -38,7 +38,8 @@ import (
 //
 //	.path = text        it is that text or number        .path ~ regexp   its text matches
 //	.path exists        .path absent                     .path count N    it is an array of N
-//	.path -> NAME       keep its text as a variable      .path signs FILE it is base64 of FILE, signed
+//	.path -> NAME       keep its text as a variable
+//	.path signs FILE    it is base64 of FILE, signed
 //
 // and on the raw body: "body ~ regexp", "body lacks text", "body -> FILE", "zip NAME signs
 // FILE", "zip count N". "no Header" checks that a header is absent.

@@ -22,6 +22,7 @@ const chartFiles = "../../charts/signstash-proxy/files/"
 // a proxy that has seen successes and failures. The metrics of the controller are tested in
 // pkg/controller.
 func TestDashboardAndAlerts(t *testing.T) {
+	t.Parallel()
 	there := samplesOf(t)
 	asked := 0
 	for where, expr := range expressions(t) {

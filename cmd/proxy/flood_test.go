@@ -121,8 +121,8 @@ func TestFlood(t *testing.T) {
 				t.Fatalf("the proxy has ended: %v", err)
 			}
 			t.Logf(
-				"%d connections, %d of them cut while they sent; RSS %d MiB, at most %d MiB since the start; %d documents signed meanwhile, "+
-					"the longest in %v, %d requests repeated",
+				"%d connections, %d of them cut while they sent; RSS %d MiB, at most %d MiB since the start; "+
+					"%d documents signed meanwhile, the longest in %v, %d requests repeated",
 				opened,
 				cut,
 				memory.Now>>20,
@@ -269,9 +269,7 @@ func (s *floodSigner) sign(transport http.RoundTripper) bool {
 		switch {
 		case err == nil && status == http.StatusOK && bytes.Contains(text, []byte(`"SIGNED"`)):
 			s.signed.Add(1)
-			took := int64(time.Since(began))
-			for old := s.longest.Load(); took > old && !s.longest.CompareAndSwap(old, took); old = s.longest.Load() {
-			}
+			raise(&s.longest, int64(time.Since(began)))
 			return true
 		case ctx.Err() != nil:
 			s.t.Errorf("a document was not signed within %v; the last answer: %d, %v", floodSign, status, err)

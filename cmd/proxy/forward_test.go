@@ -66,20 +66,14 @@ func (f *fleet) random(t *testing.T, ids []string) {
 		clients.Go(func() {
 			for range 100 {
 				holder, asked := rand.IntN(3), rand.IntN(3)
-				path, want := "operation/sign/detail/"+ids[holder]+"/contentInResponse/True", `"folderExternalReference":"ref/`+fmt.Sprint(
-					holder,
-				)
+				path := "operation/sign/detail/" + ids[holder] + "/contentInResponse/True"
+				want := fmt.Sprint(`"folderExternalReference":"ref/`, holder)
 				if rand.IntN(2) == 0 {
-					path, want = fmt.Sprint("operation/status/withExternalReference/ref%2F", holder), `[{"id":`+ids[holder]
+					path = fmt.Sprint("operation/status/withExternalReference/ref%2F", holder)
+					want = `[{"id":` + ids[holder]
 				}
-				if got := f.call(
-					t,
-					asked,
-					http.MethodGet,
-					path,
-					"",
-				); got.status != http.StatusOK ||
-					!strings.Contains(got.body, want) {
+				got := f.call(t, asked, http.MethodGet, path, "")
+				if got.status != http.StatusOK || !strings.Contains(got.body, want) {
 					t.Errorf("instance %d asked for %s = %d %.200s", asked, path, got.status, got.body)
 				}
 			}

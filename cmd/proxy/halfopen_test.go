@@ -18,22 +18,17 @@ func TestHalfOpen(t *testing.T) {
 	h := newHostile(t)
 	address := strings.TrimPrefix(h.p.URL, "http://")
 	bob := "Basic " + base64.StdEncoding.EncodeToString([]byte("PRT.1-PRT.2-bob:"+clients["PRT.1-PRT.2-bob"]))
+	post := "POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\n"
+	const half = "Content-Length: 100000\r\nContent-Type: application/json\r\n\r\n{\"externalReference\":"
+	page := "GET " + strings.Replace(apiPath, "api/v0/", "swagger-ui.html", 1) + " HTTP/1.1\r\nHost: proxy\r\n"
 	beginnings := []string{
 		"",
-		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nX-",
-		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nContent-Length: 100000\r\nContent-Type: application/json\r\n\r\n{\"externalReference\":",
-		"POST " + apiPath + "document/sign/base64/ HTTP/1.1\r\nHost: proxy\r\nAuthorization: " + bob + "\r\nContent-Length: 100000\r\nContent-Type: application/json\r\n\r\n{\"externalReference\":",
+		post + "X-",
+		post + half,
+		post + "Authorization: " + bob + "\r\n" + half,
 	}
 	held := len(beginnings)
-	beginnings = append(
-		beginnings,
-		"GET "+strings.Replace(
-			apiPath,
-			"api/v0/",
-			"swagger-ui.html",
-			1,
-		)+" HTTP/1.1\r\nHost: proxy\r\nContent-Length: 1\r\n\r\n",
-	)
+	beginnings = append(beginnings, page+"Content-Length: 1\r\n\r\n")
 	const connections = 1000
 	var ends []net.Conn
 	for i := range connections {

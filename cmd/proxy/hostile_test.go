@@ -100,9 +100,7 @@ func (h *hostile) send(r *http.Request, call, what string) (int, []byte) {
 		body, err = io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
 	}
-	took := time.Since(started)
-	for longest := h.longest.Load(); int64(took) > longest && !h.longest.CompareAndSwap(longest, int64(took)); longest = h.longest.Load() {
-	}
+	raise(&h.longest, int64(time.Since(started)))
 	if err != nil {
 		// net/http itself answers input that is not HTTP, and then closes the connection over the unread
 		// body. That may reset the connection before the client sees the answer.
@@ -145,6 +143,12 @@ func (h *hostile) finish() {
 	}
 	if n := strings.Count(h.p.log(h.t), "panic"); n > 0 {
 		h.t.Errorf("the log tells of %d panics", n)
+	}
+}
+
+// raise sets a value to v if it is smaller.
+func raise(value *atomic.Int64, v int64) {
+	for old := value.Load(); v > old && !value.CompareAndSwap(old, v); old = value.Load() {
 	}
 }
 

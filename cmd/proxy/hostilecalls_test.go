@@ -110,7 +110,10 @@ func paddedPDF(n, padding int) []byte {
 	if padding > 0 {
 		b.WriteString("%" + strings.Repeat("x", padding) + "\n")
 	}
-	for i, object := range []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>", "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>"} {
+	for i, object := range []string{
+		"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+		"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>",
+	} {
 		offsets = append(offsets, b.Len())
 		fmt.Fprintf(&b, "%d 0 obj\n%s\nendobj\n", i+1, object)
 	}
@@ -146,7 +149,8 @@ func hostileForm(request, pdf []byte) []byte {
 	b.WriteString("--x\r\nContent-Disposition: form-data; name=\"signRequest\"\r\nContent-Type: application/json\r\n\r\n")
 	b.Write(text)
 	b.WriteString(
-		"\r\n--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"d.pdf\"\r\nContent-Type: application/pdf\r\n\r\n",
+		"\r\n--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"d.pdf\"\r\n" +
+			"Content-Type: application/pdf\r\n\r\n",
 	)
 	b.Write(pdf)
 	b.WriteString("\r\n--x--\r\n")

@@ -24,7 +24,10 @@ func largeBody(reference string) string {
 	doc.WriteString("%PDF-1.7\n")
 	doc.Write(make([]byte, largeBytes))
 	var offsets []int
-	for i, object := range []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 9 9]>>", "<</Type/Page/Parent 2 0 R>>"} {
+	for i, object := range []string{
+		"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 9 9]>>",
+		"<</Type/Page/Parent 2 0 R>>",
+	} {
 		offsets = append(offsets, doc.Len())
 		fmt.Fprintf(doc, "%d 0 obj %s endobj\n", i+1, object)
 	}

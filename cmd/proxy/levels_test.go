@@ -39,7 +39,10 @@ func TestRemoteLevels(t *testing.T) {
 			func(t *testing.T, r *remoteSide, p *testProxy) string {
 				return r.cscConfig(t, p, "/csc/v1", service.PIN)
 			}},
-		{"SAFE", service.Options{PendingPolls: -1}, func(t *testing.T, r *remoteSide, p *testProxy) string { return r.safeConfig(t, p) }},
+		{
+			"SAFE", service.Options{PendingPolls: -1},
+			func(t *testing.T, r *remoteSide, p *testProxy) string { return r.safeConfig(t, p) },
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,22 +16,29 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// The number of requests is the one of the promised figures. The remote side takes 100 ms for each
-// answer and signs 100 digests in a call. The tests count calls and measure no time.
-const (
-	mergeRequests = 1000
-	mergeLatency  = 100 * time.Millisecond
-)
+// mergeRequests is the number of requests of the promised figures. The remote side signs 100
+// digests in a call. The tests count calls and measure no time.
+const mergeRequests = 1000
+
+// tinyRequest is a request with one document of 500 bytes. Larger ones would only cost time.
+func tinyRequest(t *testing.T, reference string) *client.Request {
+	t.Helper()
+	r := oneDocument(t, reference, client.SignatureInfo{})
+	content := tinyPDF(1)
+	r.Documents[0].Size = int64(len(content))
+	r.Documents[0].Open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	return r
+}
 
 // TestMergeAsync checks that a thousand accepted requests with one document each need only a few
 // remote calls.
 func TestMergeAsync(t *testing.T) {
 	t.Parallel()
-	remote := newRemoteSide(t, service.Options{Latency: mergeLatency})
+	remote := newRemoteSide(t, service.Options{Latency: 100 * time.Millisecond})
 	p := newTestProxy(t, remote.flags()...).start(t)
 	remote.Hold()
 	each(t, 20, func(t *testing.T, c *client.Client, i int) {
-		if _, err := c.SignAsync(t.Context(), oneDocument(t, fmt.Sprint("merged ", i), client.SignatureInfo{})); err != nil {
+		if _, err := c.SignAsync(t.Context(), tinyRequest(t, fmt.Sprint("merged ", i))); err != nil {
 			t.Error(err)
 		}
 	}, p)
@@ -42,15 +50,16 @@ func TestMergeAsync(t *testing.T) {
 // TestMergeSync checks that a thousand requests with one document each need only a few more calls.
 // They come from a hundred clients, and each client waits for its answer. Which documents are
 // merged depends on when the requests arrive. A busy machine can spoil one round, but not all
-// three.
+// three. Other tests of this package do not run at the same time.
 func TestMergeSync(t *testing.T) {
-	t.Parallel()
 	for round := 1; ; round++ {
-		remote := newRemoteSide(t, service.Options{Latency: mergeLatency})
-		// Otherwise the test would measure how busy the machine is.
-		p := newTestProxy(t, append(remote.flags(), "--signing.batch.max-wait.sync=5s")...).start(t)
+		// The proxy waits for more digests for a third of the latency. The settings let it wait long
+		// enough. Otherwise the test would measure how busy the machine is.
+		remote := newRemoteSide(t, service.Options{Latency: 300 * time.Millisecond})
+		p := newTestProxy(t, append(remote.flags(), "--signing.batch.max-wait.sync=5s", "--signing.batch.quiet=1s")...)
+		p.start(t)
 		each(t, 100, func(t *testing.T, c *client.Client, i int) {
-			op, err := c.Sign(t.Context(), oneDocument(t, fmt.Sprint("merged ", i), client.SignatureInfo{}), discard{})
+			op, err := c.Sign(t.Context(), tinyRequest(t, fmt.Sprint("merged ", i)), discard{})
 			if err != nil || op.Status != client.StatusExecuted {
 				t.Errorf("request %d: %+v, %v", i, op, err)
 			}
@@ -127,7 +136,7 @@ func TestTokenThatEndsEverySecond(t *testing.T) {
 	p := newTestProxy(t, remote.flags()...).start(t)
 	c := newClient(t, p.Instance)
 	began := time.Now()
-	r := oneDocument(t, "tokens", client.SignatureInfo{})
+	r := tinyRequest(t, "tokens")
 	for i := 1; i < 1000; i++ {
 		d := r.Documents[0]
 		d.Reference = fmt.Sprint("tokens ", i)

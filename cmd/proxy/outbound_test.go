@@ -31,7 +31,9 @@ func TestBehindHTTPProxy(t *testing.T) {
 	)
 	p.start(t)
 	signAtLevel(t, p, remote.root, signing.LevelLT)
-	for _, path := range []string{"/oauth2/authorization-server/oauth/token", "/csc/v2/signatures/signHash", "/tsa", "/ocsp"} {
+	for _, path := range []string{
+		"/oauth2/authorization-server/oauth/token", "/csc/v2/signatures/signHash", "/tsa", "/ocsp",
+	} {
 		until(t, "the HTTP proxy's log holds "+path, func() bool { // another process writes the log
 			written, err := os.ReadFile(log)
 			return err == nil && bytes.Contains(written, []byte(remote.url+path))
@@ -69,7 +71,8 @@ func startTinyproxy(t *testing.T) (port, log string) {
 		config,
 		fmt.Appendf(
 			nil,
-			"Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogFile %q\nLogLevel Info\nAllow 127.0.0.1\nBasicAuth simulated password1\n",
+			"Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogFile %q\nLogLevel Info\nAllow 127.0.0.1\n"+
+				"BasicAuth simulated password1\n",
 			port,
 			log,
 		),
@@ -106,10 +109,20 @@ func TestRemoteTokens(t *testing.T) {
 		flags  []string
 		status int
 	}{
-		{"keys", []string{"--remote.token.jwks-url=" + base + "/jwks.json", "--remote.token.audience=simulated-remote-service"}, 404},
-		{"introspection", []string{"--remote.token.introspection-url=" + base + "/oauth/introspect", "--remote.token.client-id=PRT.1-PRT.2-bob",
-			"--remote.token.client-secret-file=" + secret}, 404},
-		{"another audience", []string{"--remote.token.jwks-url=" + base + "/jwks.json", "--remote.token.audience=somebody-else"}, 401},
+		{
+			"keys",
+			[]string{"--remote.token.jwks-url=" + base + "/jwks.json", "--remote.token.audience=simulated-remote-service"},
+			404,
+		},
+		{"introspection", []string{
+			"--remote.token.introspection-url=" + base + "/oauth/introspect",
+			"--remote.token.client-id=PRT.1-PRT.2-bob",
+			"--remote.token.client-secret-file=" + secret,
+		}, 404},
+		{
+			"another audience",
+			[]string{"--remote.token.jwks-url=" + base + "/jwks.json", "--remote.token.audience=somebody-else"}, 401,
+		},
 		{"not configured", nil, 401},
 	} {
 		t.Run(test.name, func(t *testing.T) {

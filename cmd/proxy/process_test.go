@@ -54,13 +54,8 @@ func TestExitCodes(t *testing.T) {
 		tokenFile,
 		[]byte("providers: [{name: hsm, kind: pkcs11, module: /lib/token.so, tokenLabel: a, keyLabel: b}]\n"),
 	)
-	write(
-		t,
-		mistakenFile,
-		[]byte(
-			"providers:\n- {name: a, kind: csc, url: 'ftp://x', credentialId: c, clientID: i, clientSecretFile: "+weakKey+"}\ndefaultProvider: b\n",
-		),
-	)
+	write(t, mistakenFile, []byte("defaultProvider: b\nproviders:\n"+
+		"- {name: a, kind: csc, url: 'ftp://x', credentialId: c, clientID: i, clientSecretFile: "+weakKey+"}\n"))
 
 	free := []string{
 		"--server.address=127.0.0.1",
@@ -78,13 +73,25 @@ func TestExitCodes(t *testing.T) {
 		{"version", []string{"--version"}, 0, []string{"signstash-proxy "}},
 		{"mistakes", []string{"--sevrer.port=1", "--sync.wait=x"}, 2, []string{"did you mean --server.port?", "--sync.wait"}},
 		{"no client file", []string{"--work.folder=" + t.TempDir()}, 1, []string{"client-services-config.json", `{"secret": "a long random secret"}`}},
-		{"broken client file", []string{"--work.folder=" + broken}, 1, []string{`"a": colour: unknown key`, `"b": secret: is missing`}},
-		{"port in use", []string{"--work.folder=" + work, "--server.port=" + busyPort}, 1, []string{"open REST port", busyPort}},
-		{"no pkcs11 in this build", []string{"--work.folder=" + work, "--config=" + tokenFile}, 1, []string{"open provider hsm", "built without PKCS #11"}},
+		{
+			"broken client file", []string{"--work.folder=" + broken}, 1,
+			[]string{`"a": colour: unknown key`, `"b": secret: is missing`},
+		},
+		{
+			"port in use", []string{"--work.folder=" + work, "--server.port=" + busyPort}, 1,
+			[]string{"open REST port", busyPort},
+		},
+		{
+			"no pkcs11 in this build", []string{"--work.folder=" + work, "--config=" + tokenFile}, 1,
+			[]string{"open provider hsm", "built without PKCS #11"},
+		},
 		{"mistakes in providers", []string{"--work.folder=" + work, "--config=" + mistakenFile}, 2, []string{
 			"3 mistakes", "credentialId", "url:", "defaultProvider"}},
 		{"weak token key", []string{"--work.folder=" + work, "--token.signing.key=" + weakKey}, 1, []string{"openssl rand"}},
-		{"state folder of another", []string{"--work.folder=" + work, "--state.folder=" + weakKey}, 1, []string{"state folder"}},
+		{
+			"state folder of another", []string{"--work.folder=" + work, "--state.folder=" + weakKey}, 1,
+			[]string{"state folder"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			args := append(append([]string{"--state.folder=" + filepath.Join(t.TempDir(), "state")}, free...), test.args...)
@@ -274,7 +281,10 @@ func writePair(t *testing.T, certFile, keyFile, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: cert},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: private},
+	} {
 		write(t, file+".new", pem.EncodeToMemory(block))
 		if err := os.Rename(file+".new", file); err != nil {
 			t.Fatal(err)

@@ -23,11 +23,13 @@ import (
 // The scripts in testdata/script specify the API by requests and answers. They run against the
 // built programs. In addition to testscript's own commands there are:
 //
-//	proxy start [FLAGS]       start the proxy, with the clients alice and bob; state and work folder are kept between starts
+//	proxy start [FLAGS]       start the proxy, with the clients alice and bob; it keeps its state
+//	                          folder and its work folder between starts
 //	proxy stop                send SIGTERM; the exit code must be 0
 //	proxy kill                send SIGKILL
 //	http FILE                 run the blocks of FILE (see block_test.go)
-//	hangup upload|download P  break a connection in the middle: of a POST to P, of the answer of a GET of P
+//	hangup upload P           break a connection in the middle of a POST to P
+//	hangup download P         break a connection in the middle of the answer of a GET of P
 //
 // Variables: FONTS is a folder with fonts of many scripts. URL, MANAGEMENT, HOST and PORT belong to
 // the proxy. ALICE and BOB are the HTTP Basic credentials of the two clients. Files: invoice.pdf
@@ -77,7 +79,10 @@ func setup(env *testscript.Env, bin string) error {
 	env.Setenv("FONTS", fonts)
 	env.Setenv("SIGNSTASH_CLIENT_ID", "PRT.1-PRT.2-alice")
 	env.Setenv("SIGNSTASH_SECRET", clients["PRT.1-PRT.2-alice"])
-	for name, sample := range map[string]string{"invoice.pdf": "gnuaccounting-re-20201121.pdf", "other.pdf": "hybrid-xref.pdf"} {
+	for name, sample := range map[string]string{
+		"invoice.pdf": "gnuaccounting-re-20201121.pdf",
+		"other.pdf":   "hybrid-xref.pdf",
+	} {
 		content, err := os.ReadFile(filepath.Join("..", "..", "hack", "samples", sample))
 		if err != nil {
 			return err

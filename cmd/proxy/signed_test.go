@@ -61,7 +61,8 @@ func TestVerifiersAreThere(t *testing.T) {
 
 func TestParseBlocks(t *testing.T) {
 	blocks, err := parseBlocks(
-		"### one\nPOST a/b\nX: y\n\n{\n\n}\n\nHTTP 200\nA: b\n\n### two\nGET /c\n\nHTTP 404 eventually\n# why\nbody lacks x\n",
+		"### one\nPOST a/b\nX: y\n\n{\n\n}\n\nHTTP 200\nA: b\n\n" +
+			"### two\nGET /c\n\nHTTP 404 eventually\n# why\nbody lacks x\n",
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -82,12 +83,18 @@ func TestParseBlocks(t *testing.T) {
 func TestAssertionsFail(t *testing.T) {
 	a := &answer{header: map[string][]string{"X": {"y"}}, body: []byte(`{"a":[{"b":1}]}`)}
 	a.json = map[string]any{"a": []any{map[string]any{"b": 1}}}
-	for _, holds := range []string{".a[0].b = 1", ".a count 1", ".c absent", ".a[1] absent", ".a[0].b ~ ^1$", "X: ^y$", "no Z", "body lacks q", ". exists"} {
+	for _, holds := range []string{
+		".a[0].b = 1", ".a count 1", ".c absent", ".a[1] absent", ".a[0].b ~ ^1$", "X: ^y$", "no Z", "body lacks q",
+		". exists",
+	} {
 		if err := a.assert(nil, holds); err != nil {
 			t.Errorf("%s: %v, want it to hold", holds, err)
 		}
 	}
-	for _, fails := range []string{".a[0].b = 2", ".a count 2", ".a absent", ".c exists", ".a[0].b ~ 2", "X: z", "no X", "body lacks a", "nonsense", ".a nonsense", "body nonsense"} {
+	for _, fails := range []string{
+		".a[0].b = 2", ".a count 2", ".a absent", ".c exists", ".a[0].b ~ 2", "X: z", "no X", "body lacks a",
+		"nonsense", ".a nonsense", "body nonsense",
+	} {
 		if err := a.assert(nil, fails); err == nil {
 			t.Errorf("%s holds, want a fault", fails)
 		}

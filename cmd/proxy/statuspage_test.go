@@ -56,19 +56,14 @@ func withUnreadable(t *testing.T) (p *testProxy, failed int64) {
 		"client-services-config.json",
 		fmt.Sprintf(`{%q: {"secret": %q}, %q: {"secret": %q, "provider": "away"}}`, alice, clients[alice], bob, clients[bob]),
 	)
-	p.configure(
-		t,
-		"defaultProvider: embedded\nproviders:\n- {name: embedded, kind: embedded}\n- {name: away, kind: csc, url: 'http://127.0.0.1:1', clientID: us, clientSecretFile: "+
-			p.file(
-				t,
-				"away-secret",
-				"geheim\n",
-			)+"}\n- {name: idle, kind: csc, url: 'http://127.0.0.1:1', clientID: us, clientSecretFile: "+p.file(
-			t,
-			"idle-secret",
-			"geheim\n",
-		)+"}\n",
-	).start(
+	away, idle := p.file(t, "away-secret", "geheim\n"), p.file(t, "idle-secret", "geheim\n")
+	const nowhere = "kind: csc, url: 'http://127.0.0.1:1', clientID: us"
+	p.configure(t, fmt.Sprintf(`defaultProvider: embedded
+providers:
+- {name: embedded, kind: embedded}
+- {name: away, %[1]s, clientSecretFile: %[2]s}
+- {name: idle, %[1]s, clientSecretFile: %[3]s}
+`, nowhere, away, idle)).start(
 		t,
 	)
 	c, err := client.New(client.Config{URL: p.URL, ClientID: bob, Secret: clients[bob]})
@@ -122,16 +117,20 @@ func TestStatusPage(t *testing.T) {
 	}
 	dom := browser(t, p.Management+"/")
 	for _, want := range []string{
-		"<title>", "signstash-proxy", `id="ready" class="good">ready`, "<td>embedded</td>", fmt.Sprint("<td>", good.ID, "</td>"), "PRT.1-PRT.2-alice",
+		"<title>", "signstash-proxy", `id="ready" class="good">ready`, "<td>embedded</td>",
+		fmt.Sprint("<td>", good.ID, "</td>"), "PRT.1-PRT.2-alice",
 		`class="good">EXECUTED`, "100 %", "<dt>returned</dt><dd>2</dd>",
-		fmt.Sprint("<td>", failed, "</td>"), `class="bad">EXECUTION_FAILED`, "<td>away</td>", "cannot be read: provider", "<td>idle</td>", "not read yet",
+		fmt.Sprint("<td>", failed, "</td>"), `class="bad">EXECUTION_FAILED`, "<td>away</td>",
+		"cannot be read: provider", "<td>idle</td>", "not read yet",
 	} {
 		if !strings.Contains(dom, want) {
 			t.Errorf("the page has no %q:\n%s", want, dom)
 			break
 		}
 	}
-	for _, never := range []string{"killed", "in vain", ".pdf", "geheim", clients["PRT.1-PRT.2-alice"], clients["PRT.1-PRT.2-bob"]} {
+	for _, never := range []string{
+		"killed", "in vain", ".pdf", "geheim", clients["PRT.1-PRT.2-alice"], clients["PRT.1-PRT.2-bob"],
+	} {
 		if strings.Contains(dom, never) {
 			t.Errorf("the page shows %q: a reference, the name of a document or a secret", never)
 		}

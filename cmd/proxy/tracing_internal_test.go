@@ -9,13 +9,14 @@ import (
 
 // TestCallName checks that there are few span names, and that they contain no text from a client.
 func TestCallName(t *testing.T) {
+	const prefix = "/signstash/einvoice-integration-client-ws/api/v0/"
 	for path, want := range map[string]string{
-		"/signstash/einvoice-integration-client-ws/api/v0/document/sign/base64///":                             "document/sign/base64",
-		"/signstash/einvoice-integration-client-ws/api/v0/operation/status/withExternalReference/FT 2026/1":    "operation/status/withExternalReference",
-		"/signstash/einvoice-integration-client-ws/api/v0/operation/sign/detail/4711/contentInResponse/True":   "operation/sign/detail/{id}/contentInResponse/True",
-		"/signstash/einvoice-integration-client-ws/api/v0/operation/id/withDocumentExternalReference/invoices": "operation/id/withDocumentExternalReference",
-		"/oauth2/authorization-server/oauth/token":                                                             "other",
-		"/secrets/of/somebody": "other",
+		prefix + "document/sign/base64///":                             "document/sign/base64",
+		prefix + "operation/status/withExternalReference/FT 2026/1":    "operation/status/withExternalReference",
+		prefix + "operation/sign/detail/4711/contentInResponse/True":   "operation/sign/detail/{id}/contentInResponse/True",
+		prefix + "operation/id/withDocumentExternalReference/invoices": "operation/id/withDocumentExternalReference",
+		"/oauth2/authorization-server/oauth/token":                     "other",
+		"/secrets/of/somebody":                                         "other",
 	} {
 		if got := callName(path); got != want {
 			t.Errorf("callName(%q) = %q, want %q", path, got, want)
@@ -36,13 +37,36 @@ func TestTracingAsksForMore(t *testing.T) {
 	}{
 		{"nothing", nil, false, ""},
 		{"off", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"}, false, ""},
-		{"plain", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, true, ""},
-		{"grpc", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, true, `"value"="grpc"`},
-		{"grpc for traces", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, true, `"value"="grpc"`},
-		{"zipkin", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "zipkin"}, true, `"value"="zipkin"`},
+		{
+			"plain",
+			map[string]string{
+				endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+			},
+			true, "",
+		},
+		{
+			"grpc", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, true,
+			`"value"="grpc"`,
+		},
+		{
+			"grpc for traces",
+			map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, true,
+			`"value"="grpc"`,
+		},
+		{
+			"zipkin", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "zipkin"}, true,
+			`"value"="zipkin"`,
+		},
 		{"nowhere", map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, false, "is not set"},
-		{"attributes", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_RESOURCE_ATTRIBUTES": "no-value"}, true, "OTEL_RESOURCE_ATTRIBUTES is malformed"},
-		{"header", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "authorization=%zzgeheim"}, true, "escape header value"},
+		{
+			"attributes", map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_RESOURCE_ATTRIBUTES": "no-value"},
+			true, "OTEL_RESOURCE_ATTRIBUTES is malformed",
+		},
+		{
+			"header",
+			map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "authorization=%zzgeheim"},
+			true, "escape header value",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for name, value := range test.env {

@@ -86,7 +86,10 @@ func TestTraces(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	for _, want := range []string{"POST document/sign/base64", "signing POST", "sign digests", "callback POST", "GET operation/status/withExternalReference"} {
+	for _, want := range []string{
+		"POST document/sign/base64", "signing POST", "sign digests", "callback POST",
+		"GET operation/status/withExternalReference",
+	} {
 		if names[want] == 0 {
 			t.Errorf("no span %q in %v", want, names)
 		}

@@ -35,7 +35,9 @@ func TestContainer(t *testing.T) {
 	w := &world{t: t, door: &http.Client{Timeout: time.Minute}, admin: simulatedClient}
 	remove := func() {
 		for _, args := range [][]string{
-			{"rm", "-f", containerProxy, containerTrial, containerHTTP}, {"volume", "rm", "-f", containerVolume}, {"network", "rm", containerNet},
+			{
+				"rm", "-f", containerProxy, containerTrial, containerHTTP}, {"volume", "rm", "-f",
+				containerVolume}, {"network", "rm", containerNet},
 		} {
 			_, _ = run(t.Context(), "", "docker", args...) // most of them do not exist
 		}

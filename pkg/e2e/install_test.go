@@ -59,7 +59,9 @@ func (w *world) leastPrivilege() {
 		}
 	}
 	account := "--as=system:serviceaccount:" + namespace + ":" + release
-	for _, what := range []string{"get secrets", "list pods", "get configmaps", "create pods", "list nodes", "update secrets"} {
+	for _, what := range []string{
+		"get secrets", "list pods", "get configmaps", "create pods", "list nodes", "update secrets",
+	} {
 		out, err := run(
 			w.t.Context(),
 			"",
@@ -87,7 +89,10 @@ func (w *world) leastPrivilege() {
 	}
 	for _, pid := range pids {
 		status := w.must("docker", "exec", node, "cat", filepath.Join("/proc", pid, "status"))
-		for _, want := range []string{"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "Uid:\t65532\t65532"} {
+		for _, want := range []string{
+			"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2",
+			"Uid:\t65532\t65532",
+		} {
 			if !strings.Contains(status, want) {
 				w.t.Errorf("process %s has no %q", pid, want)
 			}

@@ -82,7 +82,9 @@ func (w *world) nodePort() {
 			return fmt.Errorf("the answer names %s", op.HostPort)
 		}
 		reference := op.ExternalReference
-		for _, url := range []string{statusURL("http://"+op.HostPort, reference) + "?wait=20s", detailURL("http://"+op.HostPort, reference)} {
+		for _, url := range []string{
+			statusURL("http://"+op.HostPort, reference) + "?wait=20s", detailURL("http://"+op.HostPort, reference),
+		} {
 			a, err := call(w.t.Context(), outside, w.admin, http.MethodGet, url, nil)
 			if err != nil {
 				return err // the node learns about a new port a moment after the API server

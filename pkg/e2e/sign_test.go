@@ -79,7 +79,9 @@ func (w *world) signAsync() {
 	}
 	w.signed(w.decode(w.ask(http.StatusOK, http.MethodGet, detailURL(there, "async/1"), nil)))
 	for _, base := range []string{instanceURL(0), instanceURL(1), instanceURL(2), front} {
-		for _, url := range []string{statusURL(base, "async/1"), byIDURL(base, op.ID), detailURL(base, "async/1") + "?includeContent=false"} {
+		for _, url := range []string{
+			statusURL(base, "async/1"), byIDURL(base, op.ID), detailURL(base, "async/1") + "?includeContent=false",
+		} {
 			a := w.ask(http.StatusOK, http.MethodGet, url, nil)
 			if got := a.header.Get("X-Signstash-Instance"); got != own {
 				w.t.Errorf("%s was answered by %q, want %s", url, got, own)
@@ -96,7 +98,9 @@ func (w *world) signAsync() {
 func (w *world) idempotency() {
 	before := w.counts().Signatures
 	first := w.accept(front, "once")
-	for i, base := range []string{front, instanceURL(0), instanceURL(1), instanceURL(2), front, front, front, front, front, front} {
+	for i, base := range []string{
+		front, instanceURL(0), instanceURL(1), instanceURL(2), front, front, front, front, front, front,
+	} {
 		if again := w.accept(base, "once"); again.ID != first.ID || again.HostPort != first.HostPort {
 			w.t.Errorf(
 				"repetition %d is operation %d at %s, want %d at %s",

@@ -252,7 +252,8 @@ func (w *world) openDoor() {
 func (w *world) diagnose() {
 	for _, command := range []string{
 		"get pods -o wide", "get events --sort-by=.lastTimestamp", "logs -l app.kubernetes.io/component=controller --tail=30",
-		"logs -l app.kubernetes.io/component=proxy --tail=40 --prefix", "logs -l app.kubernetes.io/component=test --tail=20", "get configmap " + release + "-endpoints -o yaml",
+		"logs -l app.kubernetes.io/component=proxy --tail=40 --prefix", "logs -l app.kubernetes.io/component=test --tail=20",
+		"get configmap " + release + "-endpoints -o yaml",
 	} {
 		out, err := run(context.Background(), "", "kubectl", append([]string{"-n", namespace}, strings.Fields(command)...)...)
 		w.t.Logf("kubectl %s (%v)\n%s", command, err, out)
