@@ -2,7 +2,8 @@
 // only digests to the service that holds the key, and returns the signed documents.
 //
 // Exit codes: 0 means stopped on request, or help or version printed. 1 means failed while starting
-// or running. 2 means that the configuration has mistakes.
+// or running. 2 means that the configuration has mistakes. With --check-config, 0 means that the
+// configuration is valid, and 1 that it is not.
 package main
 
 import (
@@ -43,6 +44,8 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 	}
 	cfg, err := config.Load(config.Input{Args: args, Env: env, HostName: hostName, ProviderKinds: providerKinds()})
 	switch {
+	case cfg.CheckConfig:
+		return checkConfig(ctx, cfg, err, stdout)
 	case err != nil:
 		return err
 	case cfg.Help:

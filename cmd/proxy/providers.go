@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -19,14 +20,25 @@ import (
 
 // openCredentials opens every configured provider. It makes no remote calls; the probes of the
 // credentials make the first ones.
-func (p *proxy) openCredentials() (err error) {
-	p.providers = &providers{cfg: p.cfg, http: p.calls.remote, log: p.log}
+func (p *proxy) openCredentials() error {
 	cfg := credentials.Config{
 		ClientServices: p.clients,
-		AtDomain:       p.providers,
 		Log:            p.log.WithName("credentials"),
 		Registerer:     p.registry,
 	}
+	if err := p.openProviders(&cfg); err != nil {
+		return err
+	}
+	var err error
+	p.credentials, err = credentials.New(cfg)
+	return err
+}
+
+// openProviders opens every configured provider and puts it into cfg.
+func (p *proxy) openProviders(cfg *credentials.Config) error {
+	p.providers = &providers{cfg: p.cfg, http: p.calls.remote, log: p.log, checkOnly: p.checkOnly}
+	cfg.AtDomain = p.providers
+	var err error
 	if cfg.Named, err = p.providers.openNamed(); err != nil {
 		return err
 	}
@@ -36,10 +48,6 @@ func (p *proxy) openCredentials() (err error) {
 	case p.cfg.Remote.Domain == "":
 		cfg.DefaultName, cfg.Default, err = p.providers.openLocal()
 	}
-	if err != nil {
-		return err
-	}
-	p.credentials, err = credentials.New(cfg)
 	return err
 }
 
@@ -48,26 +56,32 @@ type providers struct {
 	cfg  config.Config
 	http *http.Client // for calls to remote signing services
 	log  logr.Logger
+	// checkOnly keeps a provider from loading software that could use the network.
+	checkOnly bool
 
 	crls    []func(context.Context, *x509.Certificate) ([][]byte, error) // of the CAs of embedded keys
 	closers []func() error                                               // of PKCS #11 modules
 }
 
-// openNamed opens the providers of the YAML file and returns them by name.
+// openNamed opens the providers of the YAML file and returns them by name. The error joins those of
+// all providers.
 func (p *providers) openNamed() (map[string]signing.Provider, error) {
 	named := make(map[string]signing.Provider)
+	var failed []error
 	for _, c := range p.cfg.Providers {
 		settings, ok := c.Settings.(opener)
 		if !ok {
-			return nil, fmt.Errorf("open provider %s: kind %s cannot be opened", c.Name, c.Kind)
+			failed = append(failed, fmt.Errorf("open provider %s: kind %s cannot be opened", c.Name, c.Kind))
+			continue
 		}
 		provider, err := settings.open(p, c.Name)
 		if err != nil {
-			return nil, fmt.Errorf("open provider %s: %w", c.Name, err)
+			failed = append(failed, fmt.Errorf("open provider %s: %w", c.Name, err))
+			continue
 		}
 		named[c.Name] = provider
 	}
-	return named, nil
+	return named, errors.Join(failed...)
 }
 
 // openLocal opens the local key that signs if no remote service is configured. It returns the name

@@ -29,6 +29,7 @@ type proxy struct {
 	registry *prometheus.Registry
 	started  time.Time
 	phase
+	checkOnly bool // the configuration is checked, and nothing is started
 
 	clients     *clientservice.Watcher
 	certificate *certreload.Reloader // nil = no TLS
@@ -70,19 +71,32 @@ func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, er
 	return p, nil
 }
 
-// readFiles reads the fonts, the client file and the certificate.
-func (p *proxy) readFiles(context.Context) (err error) {
-	if p.fonts, err = readFonts(p.cfg.Visible.Fonts, p.log); err != nil {
-		return err
-	}
+// readFiles reads the fonts, the client file and the certificate. It reports all problems at once.
+func (p *proxy) readFiles(context.Context) error {
+	return errors.Join(p.readFonts(), p.readClients(), p.readCertificate())
+}
+
+// readFonts reads the operator's own fonts for visible signatures.
+func (p *proxy) readFonts() (err error) {
+	p.fonts, err = readFonts(p.cfg.Visible.Fonts, p.log)
+	return err
+}
+
+// readClients reads the client file.
+func (p *proxy) readClients() (err error) {
 	p.clients, err = clientservice.NewWatcher(clientservice.WatcherConfig{
 		Path: p.cfg.ClientServicesFile, Log: p.log.WithName("clients"), Registerer: p.registry,
 	})
 	if clientservice.IsMissing(err) {
 		return fmt.Errorf("%w\n%s", err, missingClients)
 	}
-	if err != nil || p.cfg.Server.Certificate == "" {
-		return err
+	return err
+}
+
+// readCertificate reads the certificate and the key of the REST port.
+func (p *proxy) readCertificate() (err error) {
+	if p.cfg.Server.Certificate == "" {
+		return nil
 	}
 	p.certificate, err = certreload.New(certreload.Config{
 		CertFile:   p.cfg.Server.Certificate,

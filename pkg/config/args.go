@@ -3,12 +3,16 @@ package config
 import "strings"
 
 // asked says what the command line asks for instead of a start.
-type asked struct{ help, version bool }
+type asked struct{ help, version, check bool }
+
+// checkFlag is the flag that asks for a check of the configuration.
+const checkFlag = "check-config"
 
 // args reads the command line: --name=value, --name value, and --name alone for TRUE. As in package
 // flag, one dash is enough, and the last value of a repeated flag counts.
 func (l *loader) args(args []string) (map[string]given, asked) {
 	values := make(map[string]given)
+	var ask asked
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		name, isFlag := flagName(arg)
@@ -22,6 +26,11 @@ func (l *loader) args(args []string) (map[string]given, asked) {
 			return nil, asked{help: true}
 		case "version":
 			return nil, asked{version: true}
+		case checkFlag:
+			if ask.check = true; hasValue {
+				l.mistake("flag --%s takes no value", checkFlag)
+			}
+			continue
 		}
 		next := i+1 < len(args) && !strings.HasPrefix(args[i+1], "-")
 		s := l.declared.find(name)
@@ -44,7 +53,7 @@ func (l *loader) args(args []string) (map[string]given, asked) {
 		}
 		values[name] = given{value, "flag --" + name}
 	}
-	return values, asked{}
+	return values, ask
 }
 
 // flagName returns what follows the dashes of a flag.

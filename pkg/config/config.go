@@ -22,6 +22,8 @@ type Config struct {
 	// Help and Version are set if the command line asks for them. All other fields then hold the
 	// defaults, and nothing was checked.
 	Help, Version bool
+	// CheckConfig is set if the command line asks for a check instead of a start.
+	CheckConfig bool
 
 	File                  string // --config; empty = none
 	WorkFolder            string

@@ -19,8 +19,10 @@ Usage: %[1]s [--name=value ...]
 Every setting is a flag, an environment variable (its name is beside it) or a key of the YAML file named by --config;
 the first of these wins. An empty value counts as not given.
 
-  --help      Print this text.
-  --version   Print the version.
+  --help           Print this text.
+  --version        Print the version.
+  --check-config   Check all settings and the files that they name, as a start does, and report all
+                   problems. It opens no port, uses no network and leaves the state folder alone.
 `, program)
 	group := ""
 	for _, s := range Settings() {
@@ -39,6 +41,7 @@ the first of these wins. An empty value counts as not given.
 	}
 	b.WriteString(`
 Exit codes: 0 stopped on request, 1 failed while starting or running, 2 the configuration has mistakes.
+With --check-config: 0 the configuration is valid, 1 it is not.
 `)
 	return b.String()
 }

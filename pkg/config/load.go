@@ -57,8 +57,9 @@ func (l *loader) mistake(format string, args ...any) {
 	l.mistakes = append(l.mistakes, fmt.Sprintf(format, args...))
 }
 
-// Load returns the configuration, or an *InvalidError that holds all mistakes. If the command line
-// asks for help or the version, Load reads nothing else.
+// Load returns the configuration. The error is an *InvalidError that holds all mistakes. The
+// returned configuration is then incomplete: a setting with a mistake has its default. If the
+// command line asks for help or the version, Load reads nothing else.
 func Load(in Input) (Config, error) {
 	c := defaults(in)
 	l := &loader{declared: declare(&c), kinds: in.ProviderKinds}
@@ -67,6 +68,7 @@ func Load(in Input) (Config, error) {
 		c.Help, c.Version = ask.help, ask.version
 		return c, nil
 	}
+	c.CheckConfig = ask.check
 	env := l.env(in)
 	file := l.file(first(flags["config"], env["config"]).text)
 	for _, s := range l.declared.settings {
@@ -82,7 +84,7 @@ func Load(in Input) (Config, error) {
 	c.complete()
 	l.check(&c)
 	if len(l.mistakes) > 0 {
-		return Config{}, &InvalidError{Mistakes: l.mistakes}
+		return c, &InvalidError{Mistakes: l.mistakes}
 	}
 	return c, nil
 }

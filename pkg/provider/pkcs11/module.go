@@ -10,6 +10,9 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
+// Built says whether this program supports PKCS #11.
+const Built = true
+
 // Module is a loaded PKCS #11 library. It is safe for concurrent use.
 type Module struct {
 	ctx *pkcs11.Ctx

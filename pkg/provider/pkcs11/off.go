@@ -9,6 +9,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
+// Built says whether this program supports PKCS #11.
+const Built = false
+
 // errNotBuilt is the error of every call in a build without PKCS #11.
 var errNotBuilt = errors.New("this program was built without PKCS #11: build it with CGO_ENABLED=1 and -tags pkcs11")
 
