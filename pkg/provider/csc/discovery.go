@@ -104,9 +104,8 @@ func (d *discovery) findTokens(ctx context.Context, base string, info infoAnswer
 	case info.OAuth2Issuer != "":
 		return d.issuerTokens(ctx, info.OAuth2Issuer)
 	}
-	return tokenSource{}, fail(
-		signing.KindConfiguration, "tokenURL: is needed, because the signing service does not say where its tokens come from",
-	)
+	return tokenSource{}, fail(signing.KindConfiguration,
+		"tokenURL: is needed, because the signing service does not say where its tokens come from")
 }
 
 // oauthBase removes the path that some services append to the base URI of their authorization
@@ -127,10 +126,9 @@ func (d *discovery) trusted(address string) (tokenSource, *failure) {
 	u, err := url.Parse(address)
 	plain := strings.HasPrefix(d.set.URL, "http://")
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && plain) {
-		return tokenSource{}, fail(
-			signing.KindConfiguration,
-			"tokenURL: is needed, because the signing service names a token endpoint that is not https",
-		).Because(fmt.Errorf("it named %q", remotefault.Text(address)))
+		return tokenSource{}, fail(signing.KindConfiguration,
+			"tokenURL: is needed, because the signing service names a token endpoint that is not https").
+			Because(fmt.Errorf("it named %q", remotefault.Text(address)))
 	}
 	return tokenSource{url: address}, nil
 }
@@ -156,9 +154,8 @@ func (d *discovery) issuerTokens(ctx context.Context, issuer string) (tokenSourc
 		return tokenSource{}, f
 	}
 	if strings.TrimRight(metadata.Issuer, "/") != strings.TrimRight(issuer, "/") {
-		return tokenSource{}, fail(
-			signing.KindConfiguration, "tokenURL: is needed, because the authorization server's metadata names another issuer",
-		)
+		return tokenSource{}, fail(signing.KindConfiguration,
+			"tokenURL: is needed, because the authorization server's metadata names another issuer")
 	}
 	return d.trusted(metadata.TokenEndpoint)
 }

@@ -130,9 +130,8 @@ func classify(status int, code, text string) *failure {
 	case status == http.StatusRequestTimeout, status == statusHungUp:
 		return fail(signing.KindProvider, "a gateway of the signing service ended the call early").Retryable(0)
 	case status == http.StatusProxyAuthRequired:
-		return fail(
-			signing.KindConfiguration, "the HTTP proxy on the way to the signing service does not accept our credentials",
-		)
+		return fail(signing.KindConfiguration,
+			"the HTTP proxy on the way to the signing service does not accept our credentials")
 	case status == http.StatusNotFound,
 		status == http.StatusMethodNotAllowed,
 		status == http.StatusGone,

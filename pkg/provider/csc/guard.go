@@ -71,10 +71,8 @@ func (g *guard) enter(
 	defer g.mu.Unlock()
 	if g.refused == secret && time.Now().Before(g.until) {
 		unlock()
-		return nil, fail(
-			signing.KindProviderCredentials,
-			"the signing service did not accept our PIN or one-time password; it is not sent again before its file changes",
-		)
+		return nil, fail(signing.KindProviderCredentials,
+			"the signing service did not accept our PIN or one-time password; it is not sent again before its file changes")
 	}
 	return func(f *failure) { g.note(secret, keep, f); unlock() }, nil
 }

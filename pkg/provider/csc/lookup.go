@@ -25,9 +25,9 @@ func (r *reader) chooseCredential(ctx context.Context, at *serviceInfo) (string,
 	case 1:
 		return ids[0], nil
 	}
-	return "", fail(
-		signing.KindConfiguration, "credentialID: is needed, because the signing service has %d credentials for us", len(ids),
-	).Because(fmt.Errorf("they are %.500q", ids))
+	return "", fail(signing.KindConfiguration,
+		"credentialID: is needed, because the signing service has %d credentials for us", len(ids)).
+		Because(fmt.Errorf("they are %.500q", ids))
 }
 
 const (

@@ -70,9 +70,8 @@ func (t *tokens) get(ctx context.Context, from tokenSource) (string, *failure) {
 		select {
 		case t.busy <- struct{}{}:
 		case <-ctx.Done():
-			return "", fail(
-				signing.KindProvider, "the signing service did not return an access token in time",
-			).Because(ctx.Err()).Retryable(0)
+			return "", fail(signing.KindProvider,
+				"the signing service did not return an access token in time").Because(ctx.Err()).Retryable(0)
 		}
 	}
 	defer func() { <-t.busy }()

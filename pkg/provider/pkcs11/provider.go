@@ -122,9 +122,8 @@ func (p *Provider) check(ctx context.Context, call signing.Call) error {
 	}
 	for i, d := range call.Digests {
 		if len(d) != p.kept.Load().Hash.Size() {
-			return signing.Errorf(
-				signing.KindProvider, "digest %d has %d bytes, %v has %d", i, len(d), p.kept.Load().Hash, p.kept.Load().Hash.Size(),
-			)
+			return signing.Errorf(signing.KindProvider,
+				"digest %d has %d bytes, %v has %d", i, len(d), p.kept.Load().Hash, p.kept.Load().Hash.Size())
 		}
 	}
 	return nil

@@ -151,9 +151,8 @@ func (a *account) renew(
 		return nil
 	}
 	if a.isRefused(known.Refresh) {
-		return fail(
-			signing.KindProviderCredentials, "the tokens of the SAFE account have expired; its owner has to consent again",
-		)
+		return fail(signing.KindProviderCredentials,
+			"the tokens of the SAFE account have expired; its owner has to consent again")
 	}
 	if err := a.pace.Wait(ctx); err != nil {
 		return fail(signing.KindProvider, "the tokens of the SAFE account were not renewed in time").Because(err).Retryable(0)

@@ -80,9 +80,8 @@ func classify(status int, code, text string) *failure {
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400:
 		return fail(signing.KindConfiguration, "SAFE does not offer this at its configured URL")
 	case says("token is expired or has been revoked"):
-		return fail(
-			signing.KindProviderCredentials, "the tokens of the SAFE account have expired; its owner has to consent again",
-		).Can(renewToken)
+		return fail(signing.KindProviderCredentials,
+			"the tokens of the SAFE account have expired; its owner has to consent again").Can(renewToken)
 	case says("signaturelimit"):
 		return fail(signing.KindProviderAccount, "the SAFE account has no signatures left")
 	case status == http.StatusUnauthorized:

@@ -127,10 +127,8 @@ func (c *client) update(ctx context.Context, refresh string) (pair, *failure) {
 		id = c.account.credential()
 	}
 	if id == "" {
-		return pair{}, fail(
-			signing.KindConfiguration,
-			"credentialID: is needed, because the token of the SAFE account expired before its first use",
-		)
+		return pair{}, fail(signing.KindConfiguration,
+			"credentialID: is needed, because the token of the SAFE account expired before its first use")
 	}
 	a, _, f := c.do(ctx, call{path: "/signatureAccount/updateToken", body: c.body(id)}, refresh)
 	switch {
