@@ -64,7 +64,7 @@ func post(t *testing.T, url string, query []byte) (*http.Response, []byte) {
 	return resp, body
 }
 
-// OpenSSL asks, and accepts what comes.
+// TestOpenSSLVerifies checks that OpenSSL accepts the answers to its own requests.
 func TestOpenSSLVerifies(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
