@@ -24,36 +24,36 @@ var (
 	_ signing.Refresher = (*Provider)(nil)
 )
 
-// New returns a Provider. It does not call the service yet. The error lists every mistake in c.
-func New(c Config) (*Provider, error) {
-	bad := []error{c.Settings.Validate()}
-	if c.Name == "" {
+// New returns a Provider. It does not call the service yet. The error lists every mistake in cfg.
+func New(cfg Config) (*Provider, error) {
+	bad := []error{cfg.Settings.Validate()}
+	if cfg.Name == "" {
 		bad = append(bad, errors.New("name: is needed"))
 	}
-	if c.Identity == nil {
-		bad = append(bad, c.Settings.CheckIdentity())
+	if cfg.Identity == nil {
+		bad = append(bad, cfg.Settings.CheckIdentity())
 	}
-	if c.HTTP == nil {
+	if cfg.HTTP == nil {
 		bad = append(bad, errors.New("an HTTP client is needed"))
 	}
 	if err := errors.Join(bad...); err != nil {
 		return nil, err
 	}
-	identified := c.Identity != nil || c.Settings.ClientID != ""
-	if c.Identity == nil {
-		c.Identity = c.Settings.identity
+	identified := cfg.Identity != nil || cfg.Settings.ClientID != ""
+	if cfg.Identity == nil {
+		cfg.Identity = cfg.Settings.identity
 	}
-	set := c.Settings.withDefaults()
-	api := &client{http: c.HTTP, tokens: newTokens(c.HTTP, c.Settings, c.Identity)}
+	set := cfg.Settings.withDefaults()
+	api := &client{http: cfg.HTTP, tokens: newTokens(cfg.HTTP, cfg.Settings, cfg.Identity)}
 	r := &reader{
-		name: c.Name, set: set, log: c.Log, client: api,
+		name: cfg.Name, set: set, log: cfg.Log, client: api,
 		discovery: discovery{set: set, identified: identified, client: api},
 	}
 	return &Provider{
 		set:    set,
 		known:  r.cache(),
 		access: &authorizer{set: set, client: api, guard: newGuard()},
-		signer: &signer{name: c.Name, set: set, log: c.Log, client: api},
+		signer: &signer{name: cfg.Name, set: set, log: cfg.Log, client: api},
 	}, nil
 }
 

@@ -59,21 +59,21 @@ const (
 )
 
 // New returns a Provider. It does not call SAFE and reads no file yet. The error lists every
-// mistake in c.
-func New(c Config) (*Provider, error) {
-	bad := []error{c.Settings.Validate()}
-	if c.Name == "" {
+// mistake in cfg.
+func New(cfg Config) (*Provider, error) {
+	bad := []error{cfg.Settings.Validate()}
+	if cfg.Name == "" {
 		bad = append(bad, errors.New("name: is needed"))
 	}
-	if c.HTTP == nil {
+	if cfg.HTTP == nil {
 		bad = append(bad, errors.New("an HTTP client is needed"))
 	}
 	if err := errors.Join(bad...); err != nil {
 		return nil, err
 	}
-	set := c.Settings.withDefaults()
-	api := &client{name: c.Name, set: set, http: c.HTTP, log: c.Log, account: newAccount(c.Settings, c.Log)}
-	p := &Provider{name: c.Name, set: set, log: c.Log, client: api, pause: pollPause}
+	set := cfg.Settings.withDefaults()
+	api := &client{name: cfg.Name, set: set, http: cfg.HTTP, log: cfg.Log, account: newAccount(cfg.Settings, cfg.Log)}
+	p := &Provider{name: cfg.Name, set: set, log: cfg.Log, client: api, pause: pollPause}
 	p.known = fresh.New(fresh.Config[*state]{
 		Ask: func(ctx context.Context) (*state, error) {
 			s, f := p.read(ctx)
