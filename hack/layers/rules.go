@@ -22,6 +22,7 @@ var rules = []rule{
 	{pkg: "pkg/cms", may: []string{"pkg/signing", "pkg/internal/..."}},
 	{pkg: "pkg/internal/remotefault", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/printable"}},
 	{pkg: "pkg/internal/keysettings", may: []string{"pkg/signing"}},
+	{pkg: "pkg/internal/remotecredential", may: []string{"pkg/signing", "pkg/internal/..."}},
 	{pkg: "pkg/internal/...", may: []string{"pkg/internal/..."}},
 
 	// The HTTP client for outgoing calls. Programs create it, plugs use it.

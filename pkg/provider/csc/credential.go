@@ -11,9 +11,9 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/keysettings"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotecredential"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -49,17 +49,6 @@ func (p presence) need() need {
 	return optional
 }
 
-const (
-	// refreshAfter is how long the description of the credential is cached. A renewed certificate is
-	// used after that time at the latest.
-	refreshAfter = 10 * time.Minute
-	// staleFor is how long a stale description is used when the service does not answer. Its
-	// certificate must still be valid.
-	staleFor = 24 * time.Hour
-	// refreshPause is the time between two attempts to refresh while a stale description is used.
-	refreshPause = 30 * time.Second
-)
-
 // reader reads the description of the credential from the service.
 type reader struct {
 	name      string // of the credential
@@ -70,27 +59,10 @@ type reader struct {
 	chains    certchain.Watch
 }
 
-// cache returns the cache of the credential's state. A stale state is used while it is being
-// refreshed, and after a refresh that failed with a retryable error.
-func (r *reader) cache() *fresh.Value[*state] {
-	return fresh.New(fresh.Config[*state]{
-		Ask: func(ctx context.Context) (*state, error) {
-			s, f := r.read(ctx)
-			if f != nil {
-				return nil, f.Error
-			}
-			return s, nil
-		},
-		For: refreshAfter, Pause: refreshPause,
-		StillGood: func(old *state, age time.Duration, err error) bool {
-			ok := age < staleFor && time.Now().Before(old.Certificate().NotAfter)
-			if err == nil {
-				return ok
-			}
-			ok = ok && signing.AsError(err).Retry
-			r.log.Info("could not refresh the credential", "credential", r.name, "staleIsUsed", ok, "reason", err.Error())
-			return ok
-		},
+// cache returns an empty cache of the credential's state.
+func (r *reader) cache() *remotecredential.Cache[*state, hint] {
+	return remotecredential.New(remotecredential.Config[*state, hint]{
+		Service: serviceName, Credential: r.name, Log: r.log, Read: r.read,
 	})
 }
 

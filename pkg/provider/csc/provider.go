@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotecredential"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -13,7 +13,7 @@ import (
 // goroutine.
 type Provider struct {
 	set    Settings
-	known  *fresh.Value[*state]
+	known  *remotecredential.Cache[*state, hint]
 	access *authorizer
 	signer *signer
 }
@@ -59,7 +59,7 @@ func New(cfg Config) (*Provider, error) {
 
 // Credential implements signing.Provider.
 func (p *Provider) Credential(ctx context.Context) (*signing.Credential, error) {
-	s, f := p.state(ctx)
+	s, f := p.known.Get(ctx)
 	if f != nil {
 		return nil, f.Error
 	}
@@ -68,7 +68,7 @@ func (p *Provider) Credential(ctx context.Context) (*signing.Credential, error) 
 
 // Sign implements signing.Provider.
 func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error) {
-	s, f := p.state(ctx)
+	s, f := p.known.Get(ctx)
 	if f == nil {
 		f = remotefault.Check[hint](s.Credential, call)
 	}
@@ -108,7 +108,7 @@ func (p *Provider) inspect(s *state, call signing.Call, values [][]byte) {
 // Resume implements signing.Resumer. It fetches the values of an asynchronous signHash by its
 // responseID.
 func (p *Provider) Resume(ctx context.Context, call signing.Call, handle string) ([][]byte, error) {
-	s, f := p.state(ctx)
+	s, f := p.known.Get(ctx)
 	if f != nil {
 		f.Unknown = true
 		return nil, f.Error
@@ -125,18 +125,9 @@ func (p *Provider) Resume(ctx context.Context, call signing.Call, handle string)
 
 // Refresh implements signing.Refresher.
 func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
-	s, err := p.known.Renew(ctx)
-	if err != nil {
-		return nil, remotefault.Undescribed[hint]("the signing service", err).Error
+	s, f := p.known.Renew(ctx)
+	if f != nil {
+		return nil, f.Error
 	}
 	return s.Credential, nil
-}
-
-// state returns the cached state, or asks the service when the state is too old.
-func (p *Provider) state(ctx context.Context) (*state, *failure) {
-	s, err := p.known.Get(ctx)
-	if err == nil {
-		return s, nil
-	}
-	return nil, remotefault.Undescribed[hint]("the signing service", err)
 }

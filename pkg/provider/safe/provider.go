@@ -14,9 +14,9 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/fresh"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/lenient"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotecredential"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/remotefault"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -28,7 +28,7 @@ type Provider struct {
 	set    Settings
 	log    logr.Logger
 	client *client
-	known  *fresh.Value[*state]
+	known  *remotecredential.Cache[*state, hint]
 	pause  time.Duration // pollPause, except in tests
 	chains certchain.Watch
 }
@@ -46,12 +46,6 @@ type state struct {
 }
 
 const (
-	// refreshAfter is how long the description of the credential is cached.
-	refreshAfter = 10 * time.Minute
-	// staleFor is how long a stale description is used while SAFE does not answer.
-	staleFor     = 24 * time.Hour
-	refreshPause = 30 * time.Second
-
 	// SAFE is polled as its manual says: the first time after one second, then every second, five
 	// times in all.
 	pollPause = time.Second
@@ -74,31 +68,15 @@ func New(cfg Config) (*Provider, error) {
 	set := cfg.Settings.withDefaults()
 	api := &client{name: cfg.Name, set: set, http: cfg.HTTP, log: cfg.Log, account: newAccount(cfg.Settings, cfg.Log)}
 	p := &Provider{name: cfg.Name, set: set, log: cfg.Log, client: api, pause: pollPause}
-	p.known = fresh.New(fresh.Config[*state]{
-		Ask: func(ctx context.Context) (*state, error) {
-			s, f := p.read(ctx)
-			if f != nil {
-				return nil, f.Error
-			}
-			return s, nil
-		},
-		For: refreshAfter, Pause: refreshPause,
-		StillGood: func(old *state, age time.Duration, err error) bool {
-			ok := age < staleFor && time.Now().Before(old.Certificate().NotAfter)
-			if err == nil {
-				return ok
-			}
-			ok = ok && signing.AsError(err).Retry
-			p.log.Info("could not refresh the credential", "credential", p.name, "staleIsUsed", ok, "reason", err.Error())
-			return ok
-		},
+	p.known = remotecredential.New(remotecredential.Config[*state, hint]{
+		Service: serviceName, Credential: cfg.Name, Log: cfg.Log, Read: p.read,
 	})
 	return p, nil
 }
 
 // Credential implements signing.Provider.
 func (p *Provider) Credential(ctx context.Context) (*signing.Credential, error) {
-	s, f := p.state(ctx)
+	s, f := p.known.Get(ctx)
 	if f != nil {
 		return nil, f.Error
 	}
@@ -107,19 +85,11 @@ func (p *Provider) Credential(ctx context.Context) (*signing.Credential, error) 
 
 // Refresh implements signing.Refresher.
 func (p *Provider) Refresh(ctx context.Context) (*signing.Credential, error) {
-	s, err := p.known.Renew(ctx)
-	if err != nil {
-		return nil, remotefault.Undescribed[hint]("SAFE", err).Error
+	s, f := p.known.Renew(ctx)
+	if f != nil {
+		return nil, f.Error
 	}
 	return s.Credential, nil
-}
-
-func (p *Provider) state(ctx context.Context) (*state, *failure) {
-	s, err := p.known.Get(ctx)
-	if err == nil {
-		return s, nil
-	}
-	return nil, remotefault.Undescribed[hint]("SAFE", err)
 }
 
 // read asks SAFE for the credential and its certificates.
@@ -178,7 +148,7 @@ func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 
 // Sign implements signing.Provider.
 func (p *Provider) Sign(ctx context.Context, c signing.Call) ([][]byte, error) {
-	s, f := p.state(ctx)
+	s, f := p.known.Get(ctx)
 	if f == nil {
 		f = remotefault.Check[hint](s.Credential, c)
 	}
