@@ -6,10 +6,10 @@
 // is a Head. It names the hash that the chain of the file begins with, which is the last hash of
 // the file before.
 //
-// To change, remove or move a line breaks the chain from there on. To remove the newest lines does
-// not break it. This is noticed only by somebody who has noted a later hash, so the log states the
-// last hash of every file that is closed.
+// A line that is changed, removed or moved breaks the chain from there on. Removing the newest
+// lines does not break the chain. Only somebody who has kept a later hash notices it. Therefore the
+// program logs the last hash of every file that it closes.
 //
 // A record is on disk before the proxy stores how the call ended. After a crash in between, the
-// same call is recorded twice, and the later record tells how it ended.
+// same call is recorded twice, and the later record says how it ended.
 package audit

@@ -10,38 +10,42 @@ import (
 	"time"
 )
 
-// expire removes files whose day ended more than Config.Keep ago, the oldest first. So the chain
-// begins later, and has no gap.
-func (l *Log) expire(now time.Time) {
-	if l.cfg.Keep <= 0 {
+// expiry removes files that are older than Config.Keep.
+type expiry struct{ cfg Config }
+
+// run removes files whose day ended more than Config.Keep ago, the oldest first. So the chain
+// begins later and has no gap. It keeps the file current, which is being written.
+func (e expiry) run(current string, now time.Time) {
+	if e.cfg.Keep <= 0 {
 		return
 	}
-	files, err := list(l.cfg.Folder)
+	files, err := list(e.cfg.Folder)
 	if err != nil {
-		l.cfg.Log.Error(err, "old audit files stay")
+		e.cfg.Log.Error(err, "could not remove expired audit files")
 		return
 	}
 	for i, name := range files {
-		ended, known := l.ended(files[i:], now)
-		if !known || name == l.name || now.Sub(ended) <= l.cfg.Keep {
+		ended, known := e.ended(files[i:], now)
+		if !known || name == current || now.Sub(ended) <= e.cfg.Keep {
 			return
 		}
-		if err := os.Remove(filepath.Join(l.cfg.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			l.cfg.Log.Error(err, "an old audit file stays", "file", name)
+		if err := os.Remove(filepath.Join(e.cfg.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			e.cfg.Log.Error(err, "could not remove an expired audit file", "file", name)
 		}
 	}
 }
 
-// ended returns when the day of the first of files ended. Its name does not tell that if it was
-// begun while the clock was ahead, or after that. Then its first line tells it, or the first line
-// of the next file that was begun after the clock was corrected.
-func (l *Log) ended(files []string, now time.Time) (end time.Time, known bool) {
+// ended returns when the day of the first of files ended. Usually the date in its name says that.
+// If the file was begun while the clock was ahead, or later, the name can have a wrong date. Then
+// its first line says it, or the first line of the next file that was begun after the clock was
+// corrected.
+func (e expiry) ended(files []string, now time.Time) (end time.Time, known bool) {
 	date, _, _ := parseName(files[0])
 	if begun, err := time.Parse(dayForm, date); err == nil && !begun.After(now) {
 		return begun.Add(day), true
 	}
 	for _, name := range files {
-		if begun, ok := opened(filepath.Join(l.cfg.Folder, name)); ok && !begun.After(now) {
+		if begun, ok := opened(filepath.Join(e.cfg.Folder, name)); ok && !begun.After(now) {
 			return begun.Truncate(day).Add(day), true
 		}
 	}

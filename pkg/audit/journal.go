@@ -20,14 +20,14 @@ type Store struct {
 
 	mu      sync.Mutex
 	open    map[string]call // calls without a recorded end, begun by this process or listed for it
-	listing int             // how many listings of open calls are under way
-	ended   map[string]bool // calls that have ended meanwhile, and that these listings may still name
+	listing int             // number of running calls of OpenCalls
+	ended   map[string]bool // calls that ended meanwhile, and that those calls of OpenCalls may still return
 }
 
 // call is a call that has no recorded end.
 type call struct {
 	signing.CallRecord
-	told Outcome // the outcome that was recorded already; empty = none
+	recorded Outcome // the outcome that was recorded already; empty = none
 }
 
 // NewStore returns a Store over the store below. It writes its records to log.
@@ -89,7 +89,7 @@ func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func(
 	s.mu.Lock()
 	c, known := s.open[id]
 	s.mu.Unlock()
-	if known && c.told != outcome { // a write that is repeated is recorded once
+	if known && c.recorded != outcome { // a write that is repeated is recorded once
 		records, err := s.records(ctx, c.CallRecord, outcome)
 		if err == nil {
 			err = s.append(records)
@@ -98,7 +98,7 @@ func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func(
 			return (&signing.Error{Kind: signing.KindStorage, Err: err}).Retryable(0)
 		}
 		s.mu.Lock()
-		c.told = outcome
+		c.recorded = outcome
 		s.open[id] = c
 		s.mu.Unlock()
 	}
@@ -129,8 +129,8 @@ func (s *Store) append(records []Record) error {
 	return err
 }
 
-// records returns a record for each digest of a call, with what is known of it. An operation that
-// was removed meanwhile is named by its id alone.
+// records returns a record for each digest of a call. The record of an operation that was removed
+// meanwhile contains only the id of the operation.
 func (s *Store) records(ctx context.Context, c signing.CallRecord, outcome Outcome) ([]Record, error) {
 	records := make([]Record, 0, len(c.Refs))
 	now := s.now().UTC()

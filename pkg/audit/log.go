@@ -21,7 +21,7 @@ type Config struct {
 	// Folder holds the files. Open creates it if it is missing. It belongs to one process, which the
 	// lock of the state folder ensures.
 	Folder string
-	// Keep is how long a file is kept after its day; 0 = for ever.
+	// Keep is how long a file is kept after its day; 0 = forever.
 	Keep time.Duration
 	Log  logr.Logger
 	Now  func() time.Time // nil = time.Now
@@ -69,7 +69,7 @@ func Open(cfg Config) (*Log, error) {
 		cfg.Now = time.Now
 	}
 	if err := durable.MkdirAll(cfg.Folder, 0o700); err != nil {
-		return nil, fmt.Errorf("make audit folder: %w", err)
+		return nil, fmt.Errorf("create audit folder: %w", err)
 	}
 	l := &Log{cfg: cfg, hash: start, syncDir: durable.SyncDir}
 	return l, l.find()
@@ -160,14 +160,8 @@ func (l *Log) resume(name string) (whole bool, err error) {
 	if r.fault == nil || r.torn {
 		return true, l.cut()
 	}
-	l.cfg.Log.Error(
-		r.fault,
-		"the audit record was changed, or torn by a power cut: a new file begins",
-		"file",
-		name,
-		"line",
-		r.lines+1,
-	)
+	l.cfg.Log.Error(r.fault, "the audit record was changed, or damaged by a power failure; starting a new file",
+		"file", name, "line", r.lines+1)
 	return true, l.roll(fmt.Sprintf("%s line %d: %v", name, r.lines+1, r.fault))
 }
 
@@ -175,14 +169,14 @@ func (l *Log) resume(name string) (whole bool, err error) {
 func (l *Log) cut() error {
 	size, err := l.file.Seek(0, io.SeekEnd)
 	if err == nil && size != l.size {
-		l.cfg.Log.Info("the last audit line was written in part and is cut off", "file", l.name)
+		l.cfg.Log.Info("removing the incomplete last line of the audit record", "file", l.name)
 		err = errors.Join(l.file.Truncate(l.size), l.file.Sync())
 	}
 	if err == nil {
 		_, err = l.file.Seek(l.size, io.SeekStart)
 	}
 	if err != nil {
-		return fmt.Errorf("mend audit file: %w", err)
+		return fmt.Errorf("repair audit file: %w", err)
 	}
 	return nil
 }
@@ -201,24 +195,24 @@ func (l *Log) roll(broken string) error {
 func (l *Log) begin(broken string) error {
 	now := l.cfg.Now().UTC()
 	if l.file != nil {
-		l.cfg.Log.Info("audit file closed", "file", l.name, "hash", l.hash)
-		_ = l.file.Close() // what matters is already durable
+		l.cfg.Log.Info("closed audit file", "file", l.name, "hash", l.hash)
+		_ = l.file.Close() // its content is already durable
 		l.file = nil
 	}
 	name := nextName(l.name, now)
 	path := filepath.Join(l.cfg.Folder, name)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("make audit file: %w", err)
+		return fmt.Errorf("create audit file: %w", err)
 	}
 	l.file, l.name, l.size, l.opened = f, name, 0, now
 	if err := errors.Join(l.head(broken), l.syncDir(l.cfg.Folder)); err != nil {
 		_ = f.Close()
-		_ = os.Remove(path) // otherwise it would be found, and continued if its head is complete
+		_ = os.Remove(path) // otherwise the next start would find it, and continue it if its head is complete
 		l.file = nil
 		return err
 	}
-	l.expire(now)
+	expiry{l.cfg}.run(l.name, now)
 	return nil
 }
 
@@ -323,8 +317,8 @@ func (l *Log) reopen() error {
 	return nil
 }
 
-// Hash returns the last hash of the chain. Whoever notes it can later tell that nothing before it
-// was removed.
+// Hash returns the last hash of the chain. With a copy of it one can later check that nothing
+// before it was removed.
 func (l *Log) Hash() string {
 	l.writing.Lock()
 	defer l.writing.Unlock()

@@ -222,7 +222,7 @@ func TestTampering(t *testing.T) {
 		add(t, l, "next")
 		r, err = audit.Verify(folder, nil)
 		if err != nil || len(r.Faults) < 2 ||
-			!strings.Contains(strings.Join(r.Faults, "; "), "audit-2026-11-24-001.jsonl was begun because of a fault") {
+			!strings.Contains(strings.Join(r.Faults, "; "), "audit-2026-11-24-001.jsonl was started because of a fault") {
 			t.Errorf("%s: after a start Verify = %+v, %v, want a fault that stays", name, r, err)
 		}
 		if r.Last != l.Hash() {

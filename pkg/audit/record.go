@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Record is one digest that was sent to a provider, and what became of it. It holds no content and
-// no name of a person or file.
+// Record is one digest that was sent to a provider, with its outcome. It holds no content and no
+// name of a person or file.
 type Record struct {
 	Time          time.Time `json:"time"`
 	Call          string    `json:"call"` // id of the call, as sent to the provider where it takes one
@@ -27,7 +27,7 @@ type Record struct {
 	SHA256            string `json:"sha256,omitempty"` // of the document as received, hexadecimal
 }
 
-// Outcome is what became of a digest.
+// Outcome is the result of the call that sent a digest.
 type Outcome string
 
 const (

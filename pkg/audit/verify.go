@@ -22,7 +22,7 @@ type Report struct {
 	First     string // the hash that the oldest file continues
 	Last      string // the last hash of the chain
 	Faults    []string
-	// Torn says that the newest file ends in the middle of a line: a process died there, or is writing
+	// Torn says that the newest file ends in the middle of a line, because a process died or is writing
 	// there now.
 	Torn bool
 }
@@ -64,13 +64,12 @@ func Verify(folder string, each Reader) (Report, error) {
 			r.Faults = append(r.Faults, fmt.Sprintf("%s does not continue the file before it", name))
 		}
 		if before := files[max(i-1, 0)]; read.lines > 0 && renamed(name, before, read.head.Opened.UTC()) {
-			r.Faults = append(
-				r.Faults,
-				fmt.Sprintf("%s was renamed: it was begun on %s", name, read.head.Opened.UTC().Format(dayForm)),
-			)
+			r.Faults = append(r.Faults,
+				fmt.Sprintf("%s was renamed: it was started on %s", name, read.head.Opened.UTC().Format(dayForm)))
 		}
 		if read.head.Broken != "" {
-			r.Faults = append(r.Faults, fmt.Sprintf("%s was begun because of a fault: %s", name, read.head.Broken))
+			r.Faults = append(r.Faults,
+				fmt.Sprintf("%s was started because of a fault in the file before it: %s", name, read.head.Broken))
 		}
 		switch newest := i == len(files)-1; {
 		case read.torn && newest:
@@ -98,10 +97,8 @@ func strays(folder string, files []string) ([]string, error) {
 			continue
 		}
 		if at, ok := opened(filepath.Join(folder, e.Name())); ok {
-			faults = append(
-				faults,
-				fmt.Sprintf("%s was renamed: it is an audit file begun on %s", e.Name(), at.UTC().Format(dayForm)),
-			)
+			faults = append(faults,
+				fmt.Sprintf("%s was renamed: it is an audit file that was started on %s", e.Name(), at.UTC().Format(dayForm)))
 		}
 	}
 	return faults, nil
@@ -128,13 +125,13 @@ type fileRead struct {
 	last  string // hash of the last of these lines
 	good  int64  // bytes of these lines
 	fault error  // why the line after them is not valid; nil = the file ends there
-	torn  bool   // the fault is that the last line has no end
+	torn  bool   // the fault is that the last line is incomplete
 }
 
 var (
-	errTorn  = errors.New("the line has no end")
-	errForm  = errors.New("it is no audit line")
-	errChain = errors.New("it does not fit what comes before it")
+	errTorn  = errors.New("the line is incomplete")
+	errForm  = errors.New("it is not an audit line")
+	errChain = errors.New("its hash does not match the lines before it")
 )
 
 // readFile follows the chain of one file from its beginning.
