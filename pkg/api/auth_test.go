@@ -162,10 +162,8 @@ func TestTokenEndpoint(t *testing.T) {
 				resp.at("errorCode") != "" {
 				t.Errorf("answer = %d %s, want %d %s", resp.Code, resp.text, tt.status, tt.error)
 			}
-			if got := resp.Header().Get(
-				"WWW-Authenticate",
-			); (got != "") != (tt.status == 401) ||
-				got != "" && !strings.HasPrefix(got, "Basic ") {
+			got := resp.Header().Get("WWW-Authenticate")
+			if (got != "") != (tt.status == 401) || got != "" && !strings.HasPrefix(got, "Basic ") {
 				t.Errorf("WWW-Authenticate = %q", got)
 			}
 		})
@@ -177,11 +175,8 @@ func TestTokensAreUnique(t *testing.T) {
 	seen := map[string]bool{}
 	for range 20 {
 		var c jwt.RegisteredClaims
-		if _, _, err := jwt.NewParser().ParseUnverified(
-			token(h, ""),
-			&c,
-		); err != nil || c.ID == "" || seen[c.ID] ||
-			c.Subject != alice {
+		_, _, err := jwt.NewParser().ParseUnverified(token(h, ""), &c)
+		if err != nil || c.ID == "" || seen[c.ID] || c.Subject != alice {
 			t.Fatalf("claims = %+v, %v, want a new id for %s", c, err, alice)
 		}
 		seen[c.ID] = true
@@ -265,11 +260,8 @@ func TestAuthentication(t *testing.T) {
 				return
 			}
 			resp.fails(http.StatusUnauthorized, tt.code, "")
-			if got := strings.Join(
-				resp.Header().Values("WWW-Authenticate"),
-				", ",
-			); !strings.Contains(got, "Bearer ") ||
-				!strings.Contains(got, "Basic ") {
+			got := strings.Join(resp.Header().Values("WWW-Authenticate"), ", ")
+			if !strings.Contains(got, "Bearer ") || !strings.Contains(got, "Basic ") {
 				t.Errorf("WWW-Authenticate = %q, want Bearer and Basic", got)
 			}
 			if secret := strings.TrimPrefix(tt.auth, "Bearer "); len(secret) > 20 && strings.Contains(resp.text, secret) {
@@ -354,13 +346,8 @@ func TestRemoteTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.do(request{path: known, auth: "Bearer remote"}).fails(http.StatusNotFound, "404", "")
-	h.do(
-		request{path: known, auth: "Bearer " + foreign},
-	).fails(
-		http.StatusUnauthorized,
-		"0.0.10",
-		"unknown to the remote service",
-	)
+	h.do(request{path: known, auth: "Bearer " + foreign}).fails(http.StatusUnauthorized,
+		"0.0.10", "unknown to the remote service")
 	late := h.do0(request{path: known, auth: "Bearer late"})
 	late.fails(http.StatusServiceUnavailable, "503", "out of reach")
 	if late.Header().Get("Retry-After") != "7" {
@@ -431,10 +418,8 @@ func TestNewRefusesBadSettings(t *testing.T) {
 	}
 	cfg := h.cfg
 	cfg.TokenKey, cfg.MaxDocuments = nil, -1
-	if _, err := api.New(
-		cfg,
-	); err == nil || !strings.Contains(err.Error(), "token key") ||
-		!strings.Contains(err.Error(), "MaxDocuments") {
+	_, err := api.New(cfg)
+	if err == nil || !strings.Contains(err.Error(), "token key") || !strings.Contains(err.Error(), "MaxDocuments") {
 		t.Errorf("New = %v, want all mistakes", err)
 	}
 }

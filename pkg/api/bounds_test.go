@@ -43,12 +43,8 @@ func TestPollsAreBounded(t *testing.T) {
 		h := start(t, func(h *harness) { h.cfg.MaxPolls = 2; h.provider.hold = make(chan struct{}) })
 		bobs := basic(bob, bobSecret)
 		h.do(request{path: "document/sign/async/base64", text: signRequest("slow", "%PDF")}).is(http.StatusAccepted, nil)
-		h.do(
-			request{path: "document/sign/async/base64", text: signRequest("slow", "%PDF"), auth: bobs},
-		).is(
-			http.StatusAccepted,
-			nil,
-		)
+		h.do(request{path: "document/sign/async/base64", text: signRequest("slow", "%PDF"), auth: bobs}).
+			is(http.StatusAccepted, nil)
 		poll := request{path: "operation/status/withExternalReference/slow?wait=30s"}
 		waited := func(auth string) time.Duration {
 			began := time.Now()
@@ -104,12 +100,8 @@ func TestTextOfAllRequestsIsBounded(t *testing.T) {
 		t.Errorf("%d uploads are open, want %d", got, open)
 	}
 	h.do(request{path: "document/sign/base64", text: signRequest("short", "%PDF")}).is(http.StatusOK, nil)
-	h.do(
-		request{path: "document/sign/base64", text: wordy("neighbour"), auth: basic(bob, bobSecret)},
-	).is(
-		http.StatusOK,
-		nil,
-	)
+	h.do(request{path: "document/sign/base64", text: wordy("neighbour"), auth: basic(bob, bobSecret)}).
+		is(http.StatusOK, nil)
 
 	// Documents count, however little they say.
 	many := `{"documents":[` + strings.Repeat(`{},`, 100) + `{}]}`
@@ -123,12 +115,8 @@ func TestTextOfAllRequestsIsBounded(t *testing.T) {
 		t.Errorf("the held request = %d %s, want 202", resp.Code, resp.text)
 	}
 	for range 3 { // all was given back, by the refused ones too
-		h.do(
-			request{path: "document/sign/base64", text: wordy("refused"), header: map[string]string{"Idempotency-Key": "k"}},
-		).is(
-			http.StatusOK,
-			nil,
-		)
+		key := map[string]string{"Idempotency-Key": "k"}
+		h.do(request{path: "document/sign/base64", text: wordy("refused"), header: key}).is(http.StatusOK, nil)
 	}
 	h.do(request{path: "operation/status/withExternalReference/held?wait=30s"}).is(http.StatusOK, nil)
 	h.nothingKept("none")
@@ -153,13 +141,8 @@ func TestPanicWhileReadingKeepsNothing(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.MaxUploads, h.cfg.MaxWaiting = 2, 2 })
 	for range 3 {
 		text := strings.TrimSuffix(signRequest("r", "%PDF"), "]}")
-		h.do(
-			request{path: "document/sign/base64", body: &panicking{r: strings.NewReader(text)}},
-		).fails(
-			http.StatusInternalServerError,
-			"0.0.1",
-			"",
-		)
+		h.do(request{path: "document/sign/base64", body: &panicking{r: strings.NewReader(text)}}).
+			fails(http.StatusInternalServerError, "0.0.1", "")
 		h.nothingKept("r")
 	}
 	h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")}).is(http.StatusOK, nil)
@@ -167,13 +150,8 @@ func TestPanicWhileReadingKeepsNothing(t *testing.T) {
 
 func TestLongReferenceIsCutInTheLog(t *testing.T) {
 	h := newHarness(t, nil)
-	h.do(
-		request{path: "operation/status/withExternalReference/a" + strings.Repeat("%C3%A9", 5000)},
-	).fails(
-		http.StatusNotFound,
-		"404",
-		"",
-	)
+	h.do(request{path: "operation/status/withExternalReference/a" + strings.Repeat("%C3%A9", 5000)}).
+		fails(http.StatusNotFound, "404", "")
 	line := h.log.next(`"msg"="request"`)
 	if n := strings.Count(line, "é"); n != 127 || !utf8.ValidString(line) || strings.Contains(line, `\x`) {
 		t.Errorf("the log line holds %d of the characters, want 127 whole ones: %.600s", n, line)

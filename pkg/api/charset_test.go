@@ -45,9 +45,11 @@ func TestCharsets(t *testing.T) {
 		body := strings.Replace(signRequest(reference, "%PDF"), `"test"`, `"`+tt.raw+`"`, 1)
 		part := "--cut\r\nContent-Disposition: form-data; name=signRequest\r\nContent-Type: " + tt.contentType + "\r\n\r\n" +
 			strings.Replace(multipartRequest(reference+"2", 1), `"test"`, `"`+tt.raw+`"`, 1) + "\r\n"
+		file := "--cut\r\nContent-Disposition: form-data; name=files\r\n\r\n%PDF\r\n"
+		header := map[string]string{"Content-Type": tt.contentType}
 		for reference, r := range map[string]request{
-			reference:       {path: "document/sign/async/base64", text: body, header: map[string]string{"Content-Type": tt.contentType}},
-			reference + "2": {path: "document/sign/async/", text: form(part, "--cut\r\nContent-Disposition: form-data; name=files\r\n\r\n%PDF\r\n"), header: formType},
+			reference:       {path: "document/sign/async/base64", text: body, header: header},
+			reference + "2": {path: "document/sign/async/", text: form(part, file), header: formType},
 		} {
 			h.do(r).is(http.StatusAccepted, nil)
 			ops, err := h.store.FindByReference(t.Context(), alice, reference)
@@ -62,26 +64,16 @@ func TestCharsets(t *testing.T) {
 		header: map[string]string{"Content-Type": "application/json; charset=ISO-8859-1"},
 	}
 	h.do(marked).is(http.StatusAccepted, nil)
-	if ops, err := h.store.FindByReference(
-		t.Context(),
-		alice,
-		"marked",
-	); err != nil || len(ops) != 1 ||
-		ops[0].Description != "é" {
+	ops, err := h.store.FindByReference(t.Context(), alice, "marked")
+	if err != nil || len(ops) != 1 || ops[0].Description != "é" {
 		t.Errorf("with a byte order mark: stored operation = %+v, %v", ops, err)
 	}
 	whole := encode(signRequest("wide", "%PDF"), utf16)
-	h.do(
-		request{
-			path:   "document/sign/async/base64",
-			text:   whole,
-			header: map[string]string{"Content-Type": "application/json; charset=UTF-16"},
-		},
-	).
-		is(
-			http.StatusAccepted,
-			map[string]string{"externalReference": "wide"},
-		)
+	h.do(request{
+		path:   "document/sign/async/base64",
+		text:   whole,
+		header: map[string]string{"Content-Type": "application/json; charset=UTF-16"},
+	}).is(http.StatusAccepted, map[string]string{"externalReference": "wide"})
 	for _, charset := range []string{"x-klingon", "UTF-7"} {
 		header := map[string]string{"Content-Type": "application/json; charset=" + charset}
 		resp := h.do(request{path: "document/sign/async/base64", text: signRequest("none", "%PDF"), header: header})

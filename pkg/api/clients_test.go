@@ -77,10 +77,13 @@ func TestSecondClient(t *testing.T) {
 	})
 	tokenResp.is(http.StatusOK, nil)
 	auth := "bearer " + tokenResp.at("access_token")
-	text := `{"description":"Documento Eletr\u00f3nico FT_2021_5","documents":[{"documentRequest":{"base64Content":"` + contentText + `","contentType":"application/pdf",` +
-		`"externalReference":"FT_2021_5","name":"fatura.pdf"},"signatureInfo":{"applyTimestamp":true,"location":"Porto","reason":"Documento","signatureType":"PAdES"}}],` +
-		`"externalReference":"FT_2021_5","preservationInfo":{"alias":"fatura.pdf","deliveryInfo":{"attachDocuments":true,"personReceiver":[{"deliveryStatus":"SENT",` +
-		`"email":"someone@example.org"}]},"preserveContent":false},"returnSignedContent":true}`
+	text := `{"description":"Documento Eletr\u00f3nico FT_2021_5","documents":[{"documentRequest":` +
+		`{"base64Content":"` + contentText + `","contentType":"application/pdf",` +
+		`"externalReference":"FT_2021_5","name":"fatura.pdf"},"signatureInfo":{"applyTimestamp":true,` +
+		`"location":"Porto","reason":"Documento","signatureType":"PAdES"}}],"externalReference":"FT_2021_5",` +
+		`"preservationInfo":{"alias":"fatura.pdf","deliveryInfo":{"attachDocuments":true,` +
+		`"personReceiver":[{"deliveryStatus":"SENT","email":"someone@example.org"}]},"preserveContent":false},` +
+		`"returnSignedContent":true}`
 	resp := h.do(
 		request{
 			path:   "document/sign/base64/",
@@ -93,12 +96,8 @@ func TestSecondClient(t *testing.T) {
 	resp.signed("documentList.0.signedContent", "%PDF-1.7 content")
 	id := resp.at("id")
 
-	h.do(
-		request{path: "operation/id/withDocumentExternalReference/FT_2021_5", auth: auth},
-	).is(
-		http.StatusOK,
-		map[string]string{"": id},
-	)
+	h.do(request{path: "operation/id/withDocumentExternalReference/FT_2021_5", auth: auth}).is(http.StatusOK,
+		map[string]string{"": id})
 	for _, flag := range []string{"True", "true", "TRUE"} {
 		again := h.do(request{path: "operation/sign/detail/" + id + "/contentInResponse/" + flag, auth: auth})
 		again.is(http.StatusOK, map[string]string{"id": id})
@@ -203,19 +202,12 @@ func TestPage(t *testing.T) {
 	if loaded != 4 {
 		t.Errorf("the page loads %d files, want 4", loaded)
 	}
-	if rec := get(
-		root+"/swagger-ui/swagger-ui-bundle.js",
-		map[string]string{"Accept-Encoding": "gzip"},
-	); rec.Header().Get(
-		"Content-Encoding",
-	) != "gzip" {
+	rec := get(root+"/swagger-ui/swagger-ui-bundle.js", map[string]string{"Accept-Encoding": "gzip"})
+	if rec.Header().Get("Content-Encoding") != "gzip" {
 		t.Error("the bundle is not sent compressed")
 	}
-	if rec := get(
-		root+"/openapi.yaml",
-		map[string]string{"Range": "bytes=0-6"},
-	); rec.Code != http.StatusPartialContent ||
-		rec.Body.String() != "openapi" {
+	rec = get(root+"/openapi.yaml", map[string]string{"Range": "bytes=0-6"})
+	if rec.Code != http.StatusPartialContent || rec.Body.String() != "openapi" {
 		t.Errorf("part of the document = %d %q", rec.Code, rec.Body)
 	}
 	if rec := get(root+"/swagger-ui/none.js", nil); rec.Code != http.StatusNotFound {

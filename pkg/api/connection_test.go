@@ -117,7 +117,9 @@ func TestClientHangsUpInTheMiddleOfADownload(t *testing.T) {
 	h.wait("1024000")
 	h.log.next(`"msg"="request"`)
 	s := h.serve()
-	for _, path := range []string{"operation/sign/detail/withExternalReference/big", "operation/sign/detail/1024000/documents"} {
+	for _, path := range []string{
+		"operation/sign/detail/withExternalReference/big", "operation/sign/detail/1024000/documents",
+	} {
 		c := dial(t, s, strings.Replace(header(path, basic(alice, aliceSecret)), "POST", "GET", 1))
 		if _, err := io.CopyN(io.Discard, c, 10_000); err != nil {
 			t.Fatal(err)
@@ -141,12 +143,8 @@ func TestClientHangsUpWhileItWaits(t *testing.T) {
 	h.log.next(`"status"=499`, `"operation"="1024000"`, `"externalReference"="waiting"`)
 	close(h.provider.hold)
 	h.wait("1024000")
-	h.do(
-		request{path: "operation/status/withExternalReference/waiting"},
-	).is(
-		http.StatusOK,
-		map[string]string{"0.status": "EXECUTED"},
-	)
+	h.do(request{path: "operation/status/withExternalReference/waiting"}).is(http.StatusOK,
+		map[string]string{"0.status": "EXECUTED"})
 }
 
 // TestServerStops: what was accepted is answered with its state, what was not is refused.
@@ -218,10 +216,11 @@ func TestExpectContinue(t *testing.T) {
 	s := h.serve()
 	const expect = "Expect: 100-continue"
 	// Refused before a byte of the body is asked for.
+	good := basic(alice, aliceSecret)
 	for status, head := range map[int]string{
 		http.StatusUnauthorized:          header("document/sign/base64", "Basic x", "Content-Length: 100", expect),
-		http.StatusRequestEntityTooLarge: header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 10000000000", expect),
-		http.StatusNotFound:              header("document/none", basic(alice, aliceSecret), "Content-Length: 100", expect),
+		http.StatusRequestEntityTooLarge: header("document/sign/base64", good, "Content-Length: 10000000000", expect),
+		http.StatusNotFound:              header("document/none", good, "Content-Length: 100", expect),
 	} {
 		resp, err := http.ReadResponse(bufio.NewReader(dial(t, s, head)), nil)
 		if err != nil || resp.StatusCode != status {
@@ -255,7 +254,9 @@ func TestRefusedClientGetsToReadTheAnswer(t *testing.T) {
 	h := start(t, nil)
 	s := h.serve()
 	body := strings.Repeat("x", 8<<20)
-	for auth, status := range map[string]int{"Basic x": http.StatusUnauthorized, basic(alice, aliceSecret): http.StatusBadRequest} {
+	for auth, status := range map[string]int{
+		"Basic x": http.StatusUnauthorized, basic(alice, aliceSecret): http.StatusBadRequest,
+	} {
 		c := dial(t, s, header("document/sign/base64", auth, fmt.Sprintf("Content-Length: %d", len(body))))
 		if _, err := io.WriteString(c, body); err != nil {
 			t.Fatalf("send: %v", err)
@@ -279,13 +280,8 @@ func TestPanicIsAnInternalFault(t *testing.T) {
 		return affinity.Endpoint{}
 	}
 	h.api = mustNew(t, h.cfg)
-	h.do(
-		request{path: "operation/status/withExternalReference/r"},
-	).fails(
-		http.StatusInternalServerError,
-		"0.0.1",
-		"log of the service",
-	)
+	h.do(request{path: "operation/status/withExternalReference/r"}).fails(http.StatusInternalServerError,
+		"0.0.1", "log of the service")
 	h.log.next("out of bounds", "stack")
 	h.log.next(`"msg"="request"`, `"status"=500`)
 }
@@ -295,7 +291,8 @@ func TestOneLogLineARequest(t *testing.T) {
 	h.do(request{path: "document/sign/base64", text: signRequest("FT 1", "%PDF")}).is(http.StatusOK, nil)
 	line := h.log.next(`"msg"="request"`)
 	for _, want := range []string{
-		`"method"="POST"`, `"route"="POST /api/v0/document/sign/base64"`, `"status"=200`, `"duration"="`, `"bytesIn"=`, `"bytesOut"=`,
+		`"method"="POST"`, `"route"="POST /api/v0/document/sign/base64"`, `"status"=200`,
+		`"duration"="`, `"bytesIn"=`, `"bytesOut"=`,
 		`"clientService"="` + alice + `"`, `"operation"="1024000"`, `"externalReference"="FT 1"`,
 	} {
 		if !strings.Contains(line, want) {

@@ -30,13 +30,9 @@ func TestUnreadDownloadsAreBounded(t *testing.T) {
 	for name, path := range downloads {
 		t.Run(name, func(t *testing.T) {
 			overPipe(t, func(h *harness) { h.cfg.MaxDownloads = 8 }, func(t *testing.T, h *harness, dial func(string) net.Conn) {
+				text := signRequest("big", strings.Repeat("%PDF", 100_000))
 				for _, auth := range []string{"", basic(bob, bobSecret)} {
-					h.do(
-						request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 100_000)), auth: auth},
-					).is(
-						http.StatusOK,
-						nil,
-					)
+					h.do(request{path: "document/sign/base64", text: text, auth: auth}).is(http.StatusOK, nil)
 				}
 				var unread []net.Conn
 				for range 4 {
@@ -46,13 +42,8 @@ func TestUnreadDownloadsAreBounded(t *testing.T) {
 				if got := h.samples()["signstash_api_downloads_in_flight"]; got != 4 {
 					t.Errorf("%v downloads are in flight, want 4", got)
 				}
-				h.do(
-					request{path: path},
-				).fails(
-					http.StatusTooManyRequests,
-					"429",
-					"4 answers with documents of this client service are being sent",
-				)
+				h.do(request{path: path}).fails(http.StatusTooManyRequests,
+					"429", "4 answers with documents of this client service are being sent")
 				small := h.do(request{path: strings.Replace(path, "contentInResponse/true", "contentInResponse/false", 1)})
 				if strings.Contains(path, "contentInResponse") && small.Code != http.StatusOK {
 					t.Errorf("detail without content = %d, want 200", small.Code)
@@ -83,12 +74,8 @@ func TestTricklingDownload(t *testing.T) {
 	}{"trickling": {1000, false}, "slow": {64_000, true}} {
 		t.Run(name, func(t *testing.T) {
 			overPipe(t, nil, func(t *testing.T, h *harness, dial func(string) net.Conn) {
-				h.do(
-					request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 250_000))},
-				).is(
-					http.StatusOK,
-					nil,
-				)
+				h.do(request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 250_000))}).
+					is(http.StatusOK, nil)
 				c := dial(getHeader(downloads["zip"], basic(alice, aliceSecret)))
 				var err error
 				read, began := int64(0), time.Now()
@@ -114,12 +101,8 @@ func TestTricklingDownload(t *testing.T) {
 // they do not end, the result is kept and the client is told so.
 func TestSyncAnswerWaitsForItsPlace(t *testing.T) {
 	overPipe(t, func(h *harness) { h.cfg.MaxDownloads = 2 }, func(t *testing.T, h *harness, dial func(string) net.Conn) {
-		h.do(
-			request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 100_000))},
-		).is(
-			http.StatusOK,
-			nil,
-		)
+		h.do(request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 100_000))}).
+			is(http.StatusOK, nil)
 		blocked := dial(getHeader(downloads["zip"], basic(alice, aliceSecret)))
 		synctest.Wait()
 		sign := func(reference string) request {
@@ -129,12 +112,8 @@ func TestSyncAnswerWaitsForItsPlace(t *testing.T) {
 			}
 		}
 		h.do(sign("late")).fails(http.StatusServiceUnavailable, "503", "the result is kept")
-		h.do(
-			request{path: "operation/status/withExternalReference/late"},
-		).is(
-			http.StatusOK,
-			map[string]string{"0.status": "EXECUTED"},
-		)
+		h.do(request{path: "operation/status/withExternalReference/late"}).is(http.StatusOK,
+			map[string]string{"0.status": "EXECUTED"})
 		go func() {
 			time.Sleep(5 * time.Second)
 			blocked.Close()
@@ -171,12 +150,8 @@ func TestTwoClientServicesDoNotHoldAllUploads(t *testing.T) {
 		if left := trickle(few, time.Hour); len(left) != 8 {
 			t.Errorf("%d uploads of 8 are left where places are free, want all", len(left))
 		}
-		h.do(
-			request{path: "document/sign/base64", text: signRequest("b", "%PDF"), auth: basic(bob, bobSecret)},
-		).is(
-			http.StatusOK,
-			nil,
-		)
+		h.do(request{path: "document/sign/base64", text: signRequest("b", "%PDF"), auth: basic(bob, bobSecret)}).
+			is(http.StatusOK, nil)
 		for range 7 {
 			few = append(few, begin(basic(bob, bobSecret)))
 		}

@@ -170,13 +170,8 @@ func TestCertifiedPeer(t *testing.T) {
 		}
 		h := start(t, func(h *harness) { h.cfg.Forwarder = f })
 		code := h.do(request{path: known}).Code
-		if values := strings.Join(
-			came.take(),
-			"\n",
-		); strings.Contains(
-			values,
-			basic(alice, aliceSecret),
-		) != (authorities != nil) {
+		values := strings.Join(came.take(), "\n")
+		if strings.Contains(values, basic(alice, aliceSecret)) != (authorities != nil) {
 			t.Errorf("%s: answer %d; the peer was asked with %q", name, code, values)
 		}
 	}
@@ -229,22 +224,29 @@ func TestForwardTokenIsOfOneRequest(t *testing.T) {
 		{"another query", none, request{path: base + known}, false},
 		{"another method", none, request{path: path, method: http.MethodHead}, false},
 		{"another run of the instance", func(_, f jwt.MapClaims) { f["instance"] = "another" }, request{path: path}, false},
-		{"another instance", func(_, f jwt.MapClaims) { delete(f, "instance"); f["name"] = "proxy-1" }, request{path: path}, false},
+		{"another instance", func(_, f jwt.MapClaims) {
+			delete(f, "instance")
+			f["name"] = "proxy-1"
+		}, request{path: path}, false},
 		{"no instance", func(_, f jwt.MapClaims) { delete(f, "instance"); delete(f, "name") }, request{path: path}, false},
-		{"another client service that does not exist", func(c, _ jwt.MapClaims) { c["sub"] = "gone" }, request{path: path}, false},
-		{"too long a life", func(c, _ jwt.MapClaims) { c["exp"] = time.Now().Add(time.Minute).Unix() }, request{path: path}, false},
+		{"another client service that does not exist", func(c, _ jwt.MapClaims) {
+			c["sub"] = "gone"
+		}, request{path: path}, false},
+		{"a lifetime that is too long", func(c, _ jwt.MapClaims) {
+			c["exp"] = time.Now().Add(time.Minute).Unix()
+		}, request{path: path}, false},
 		{"an old one", func(c, _ jwt.MapClaims) {
 			c["iat"], c["exp"] = time.Now().Add(-62*time.Second).Unix(), time.Now().Add(-32*time.Second).Unix()
 		}, request{path: path}, false},
 		{"of a secret that is gone", func(c, _ jwt.MapClaims) { c["secret"] = "AAAA" }, request{path: path}, false},
-		{"for a peer that has not proved itself", func(_, f jwt.MapClaims) { f["unproved"] = true }, request{path: path}, true},
+		{"for a peer that has not proved itself", func(_, f jwt.MapClaims) {
+			f["unproved"] = true
+		}, request{path: path}, true},
 	} {
 		tt.ask.auth = "Bearer " + forwardToken(t, h, http.MethodGet, path, tt.change)
 		tt.ask.header = forwardedTo
-		if got := h.do0(
-			tt.ask,
-		); (got.Code == http.StatusNotFound) != tt.good ||
-			!tt.good && got.Code != http.StatusUnauthorized {
+		got := h.do0(tt.ask)
+		if (got.Code == http.StatusNotFound) != tt.good || !tt.good && got.Code != http.StatusUnauthorized {
 			t.Errorf("%s = %d %s, want it accepted: %v", tt.name, got.Code, got.text, tt.good)
 		}
 	}

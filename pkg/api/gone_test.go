@@ -17,7 +17,11 @@ func TestRemovedWhileRead(t *testing.T) {
 	for i := range contents {
 		contents[i] = "%PDF " + fmt.Sprint(i) + strings.Repeat("x", 1000)
 	}
-	for _, path := range []string{"operation/sign/detail/%s/contentInResponse/True", "operation/sign/detail/withExternalReference/r", "operation/sign/detail/%s/documents"} {
+	for _, path := range []string{
+		"operation/sign/detail/%s/contentInResponse/True",
+		"operation/sign/detail/withExternalReference/r",
+		"operation/sign/detail/%s/documents",
+	} {
 		held := 0
 		h := start(t, func(h *harness) {
 			h.cfg.Reading = func(signing.ID) func() { held++; return func() { held-- } }
@@ -51,13 +55,8 @@ func TestRemovedBeforeRead(t *testing.T) {
 	h := start(t, nil)
 	made := h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")})
 	h.store.turn = func(id signing.ID, _ int) { _ = h.store.Remove(t.Context(), id) }
-	h.do(
-		request{path: "operation/sign/detail/" + made.at("id") + "/contentInResponse/True"},
-	).fails(
-		http.StatusNotFound,
-		"404",
-		"no operation with id",
-	)
+	h.do(request{path: "operation/sign/detail/" + made.at("id") + "/contentInResponse/True"}).
+		fails(http.StatusNotFound, "404", "no operation with id")
 }
 
 // breaksOff reports whether an answer is aborted.
@@ -72,9 +71,8 @@ func breaksOff(h *harness, r request) (aborted bool) {
 func TestRemovedBeforeAnswered(t *testing.T) {
 	h := start(t, nil)
 	h.store.turn = func(id signing.ID, _ int) { _ = h.store.Remove(t.Context(), id) }
-	if resp := h.do(
-		request{path: "document/sign/base64", text: signRequest("r", "%PDF")},
-	); resp.Code != http.StatusServiceUnavailable {
+	resp := h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")})
+	if resp.Code != http.StatusServiceUnavailable {
 		t.Errorf("answer = %d %.200s, want 503", resp.Code, resp.text)
 	}
 }

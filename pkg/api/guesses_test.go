@@ -73,9 +73,8 @@ func TestGuessesAreBraked(t *testing.T) {
 func TestGuessesWithoutBrake(t *testing.T) {
 	h := newHarness(t, nil)
 	for i := range 100 {
-		if got := h.do(
-			request{path: known, auth: basic(alice, "guess "+strconv.Itoa(i))},
-		); got.Code != http.StatusUnauthorized {
+		got := h.do(request{path: known, auth: basic(alice, "guess "+strconv.Itoa(i))})
+		if got.Code != http.StatusUnauthorized {
 			t.Fatalf("guess %d = %d, want 401", i, got.Code)
 		}
 	}

@@ -146,12 +146,8 @@ func TestNewestDocument(t *testing.T) {
 			own := sign(h, "second")
 			r := h.do(request{path: path})
 			r.is(http.StatusOK, map[string]string{"": own})
-			if who, created := r.Header().Get(
-				affinity.InstanceHeader,
-			), r.Header().Get(
-				affinity.CreatedHeader,
-			); who != "proxy-0" ||
-				created != "" {
+			who, created := r.Header().Get(affinity.InstanceHeader), r.Header().Get(affinity.CreatedHeader)
+			if who != "proxy-0" || created != "" {
 				t.Errorf("%s answered and said %q, want proxy-0 and no time", who, created)
 			}
 			theirs := sign(peer, "third")
@@ -170,15 +166,17 @@ func TestNewestDocument(t *testing.T) {
 	}
 }
 
-// TestProbe: however a client spells it, who holds an operation is found out by a question that
-// fetches nothing.
+// TestProbe checks that the instance that holds an operation is found by a question that fetches
+// nothing, in whatever form the client writes the reference.
 func TestProbe(t *testing.T) {
 	peer, handle, paths := startPeer(t)
 	h := start(t, withPeerMode(t, affinity.Redirect, handle))
 	peer.do(request{path: "document/sign/base64", text: signRequest("FT 2026/1", "%PDF")}).is(http.StatusOK, nil)
 	for _, path := range []string{
-		"operation/sign/detail/withExternalReference/FT%202026%2F1", "operation/sign/detail/withExternalReference?externalReference=FT+2026%2F1",
-		"operation/sign/detail/withExternalReference/?externalReference=FT+2026%2F1", "operation//sign/detail/withExternalReference///FT%202026/1/",
+		"operation/sign/detail/withExternalReference/FT%202026%2F1",
+		"operation/sign/detail/withExternalReference?externalReference=FT+2026%2F1",
+		"operation/sign/detail/withExternalReference/?externalReference=FT+2026%2F1",
+		"operation//sign/detail/withExternalReference///FT%202026/1/",
 	} {
 		*paths = nil
 		r := h.do(request{path: path})

@@ -86,12 +86,8 @@ func TestUploadsOfOneClientService(t *testing.T) {
 	}
 	h.do(request{path: "document/sign/base64", text: signRequest("more", "%PDF")}).
 		fails(http.StatusTooManyRequests, "429", "2 requests of this client service are being read")
-	h.do(
-		request{path: "document/sign/base64", text: signRequest("other", "%PDF"), auth: basic(bob, bobSecret)},
-	).is(
-		http.StatusOK,
-		nil,
-	)
+	h.do(request{path: "document/sign/base64", text: signRequest("other", "%PDF"), auth: basic(bob, bobSecret)}).
+		is(http.StatusOK, nil)
 	for i, w := range hold {
 		if _, err := io.Copy(w, strings.NewReader(signRequest("held "+string(rune('a'+i)), "%PDF")[1:])); err != nil {
 			t.Fatal(err)

@@ -254,7 +254,11 @@ func TestHeadSendsNoContent(t *testing.T) {
 	h := start(t, nil)
 	id := h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")}).at("id")
 	h.store.torn.Store(true) // reading a document would fail
-	for _, path := range []string{"operation/sign/detail/withExternalReference/r", "operation/sign/detail/" + id + "/contentInResponse/true", "operation/sign/detail/" + id + "/documents"} {
+	for _, path := range []string{
+		"operation/sign/detail/withExternalReference/r",
+		"operation/sign/detail/" + id + "/contentInResponse/true",
+		"operation/sign/detail/" + id + "/documents",
+	} {
 		if resp := h.do0(request{method: http.MethodHead, path: path}); resp.Code != http.StatusOK {
 			t.Errorf("HEAD %s = %d", path, resp.Code)
 		}

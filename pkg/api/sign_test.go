@@ -56,33 +56,28 @@ func TestSyncRequestAnswersWithSignedDocuments(t *testing.T) {
 // TestSyncAnswerIsAsDocumented holds a whole answer against a file that a person can read.
 func TestSyncAnswerIsAsDocumented(t *testing.T) {
 	h := start(t, nil)
-	resp := h.do(
-		request{
-			path: "document/sign/base64",
-			text: `{"externalReference":"FT 2026/1","description":"Fatura nº 1","documents":[
-		{"documentRequest":{"externalReference":"FT 2026/1","name":"fatura.pdf","contentType":"application/pdf","base64Content":"` +
-				base64.StdEncoding.EncodeToString([]byte("%PDF one")) + `"},
-		 "signatureInfo":{"signatureType":"PAdES","reason":"error in \"reason\"","location":"Évora","visibleSignatureInfo":{
-			"locationType":"COORDINATE","locationValue":"page=1,x=100,y=500","area":"width=300,height=200","font":"color=#000000,size=8",
-			"templateType":"ONE_OFF","oneOffTemplate":"Signed by $certificate.getCommonName()\nterror"}}},
-		{"documentRequest":{"externalReference":"FT 2026/2","name":"other.pdf","contentType":"application/pdf","base64Content":"` +
-				base64.StdEncoding.EncodeToString([]byte("fail:damaged:the cross-reference is damaged")) + `"},
-		 "signatureInfo":{"signatureType":"PAdES"}}]}`,
-		},
-	)
+	one := base64.StdEncoding.EncodeToString([]byte("%PDF one"))
+	damaged := base64.StdEncoding.EncodeToString([]byte("fail:damaged:the cross-reference is damaged"))
+	resp := h.do(request{path: "document/sign/base64", text: `{
+		"externalReference": "FT 2026/1", "description": "Fatura nº 1", "documents": [
+		{"documentRequest": {"externalReference": "FT 2026/1", "name": "fatura.pdf", "contentType": "application/pdf",
+			"base64Content": "` + one + `"},
+		 "signatureInfo": {"signatureType": "PAdES", "reason": "error in \"reason\"", "location": "Évora",
+			"visibleSignatureInfo": {
+				"locationType": "COORDINATE", "locationValue": "page=1,x=100,y=500", "area": "width=300,height=200",
+				"font": "color=#000000,size=8", "templateType": "ONE_OFF",
+				"oneOffTemplate": "Signed by $certificate.getCommonName()\nterror"}}},
+		{"documentRequest": {"externalReference": "FT 2026/2", "name": "other.pdf", "contentType": "application/pdf",
+			"base64Content": "` + damaged + `"},
+		 "signatureInfo": {"signatureType": "PAdES"}}]}`})
 	resp.is(http.StatusOK, nil)
 	got := regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+\+00:00`).ReplaceAllString(resp.text, "DATE")
 	got = regexp.MustCompile(`"executionTime":\d+`).ReplaceAllString(got, `"executionTime":TIME`)
 	got = strings.NewReplacer(
-		`},{`,
-		"},\n{",
-		`"documentList":[`,
-		"\"documentList\":[\n",
-		`"documentAttributes":[{`,
-		"\"documentAttributes\":[\n{",
-	).Replace(
-		got,
-	) + "\n"
+		`},{`, "},\n{",
+		`"documentList":[`, "\"documentList\":[\n",
+		`"documentAttributes":[{`, "\"documentAttributes\":[\n{",
+	).Replace(got) + "\n"
 	want, err := os.ReadFile("testdata/sign-operation.json")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile("testdata/sign-operation.json", []byte(got), 0o644); err != nil {
@@ -100,7 +95,12 @@ func TestReturnSignedContent(t *testing.T) {
 	tests := []struct {
 		field   string
 		content bool
-	}{{"", true}, {`"returnSignedContent":true,`, true}, {`"returnSignedContent":null,`, true}, {`"returnSignedContent":false,`, false}}
+	}{
+		{"", true},
+		{`"returnSignedContent":true,`, true},
+		{`"returnSignedContent":null,`, true},
+		{`"returnSignedContent":false,`, false},
+	}
 	for i, tt := range tests {
 		text := strings.Replace(signRequest(fmt.Sprint("r", i), "%PDF"), "{", "{"+tt.field, 1)
 		resp := h.do(request{path: "document/sign/base64", text: text})
@@ -135,13 +135,8 @@ func TestAsyncRequestIsAcceptedBeforeItIsSigned(t *testing.T) {
 			"executionTime":                "",
 		},
 	)
-	h.do(
-		request{path: "operation/sign/detail/" + id + "/documents"},
-	).fails(
-		http.StatusNotFound,
-		"404",
-		"PENDING_EXECUTION",
-	)
+	h.do(request{path: "operation/sign/detail/" + id + "/documents"}).fails(http.StatusNotFound,
+		"404", "PENDING_EXECUTION")
 
 	close(h.provider.hold)
 	h.wait(id)
@@ -184,12 +179,8 @@ func TestSyncWaitEnds(t *testing.T) {
 		)
 		close(h.provider.hold)
 		h.wait(resp.at("id"))
-		h.do(
-			request{path: "operation/sign/detail/withExternalReference/slow"},
-		).is(
-			http.StatusOK,
-			map[string]string{"status": "EXECUTED"},
-		)
+		h.do(request{path: "operation/sign/detail/withExternalReference/slow"}).is(http.StatusOK,
+			map[string]string{"status": "EXECUTED"})
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -216,12 +207,8 @@ func TestRefusedEarly(t *testing.T) {
 func TestNoSyncWaitAtAll(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.SyncWait, h.provider.hold = -1, make(chan struct{}) })
 	defer close(h.provider.hold)
-	h.do(
-		request{path: "document/sign/base64", text: signRequest("r", "%PDF")},
-	).is(
-		http.StatusOK,
-		map[string]string{"status": "PENDING_EXECUTION"},
-	)
+	h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")}).is(http.StatusOK,
+		map[string]string{"status": "PENDING_EXECUTION"})
 }
 
 func TestDocumentFaults(t *testing.T) {
@@ -255,13 +242,8 @@ func TestDocumentFaults(t *testing.T) {
 			})
 			resp.signed("documentList.0.signedContent", "%PDF")
 			// Refused, nothing is kept of it.
-			h.do(
-				request{path: "operation/sign/detail/withExternalReference/alone%20" + string(kind)},
-			).fails(
-				http.StatusNotFound,
-				"404",
-				"",
-			)
+			h.do(request{path: "operation/sign/detail/withExternalReference/alone%20" + string(kind)}).
+				fails(http.StatusNotFound, "404", "")
 		})
 	}
 	two := h.do(request{path: "document/sign/base64", text: signRequest("both", "fail:damaged:x", "fail:encrypted:y")})
@@ -324,19 +306,10 @@ func TestIdempotencyKey(t *testing.T) {
 	if again.Header().Get("Idempotent-Replayed") != "true" || first.Header().Get("Idempotent-Replayed") != "" {
 		t.Error("Idempotent-Replayed is not on the second answer alone")
 	}
-	h.do(
-		request{path: "document/sign/async/base64", text: text, header: key},
-	).is(
-		http.StatusAccepted,
-		map[string]string{"id": first.at("id")},
-	)
-	h.do(
-		request{path: "document/sign/base64", text: signRequest("r", "%PDF other"), header: key},
-	).fails(
-		http.StatusUnprocessableEntity,
-		"0.0.6",
-		"Idempotency-Key",
-	)
+	h.do(request{path: "document/sign/async/base64", text: text, header: key}).is(http.StatusAccepted,
+		map[string]string{"id": first.at("id")})
+	h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF other"), header: key}).
+		fails(http.StatusUnprocessableEntity, "0.0.6", "Idempotency-Key")
 	h.do(request{path: "document/sign/base64", text: text}).fails(http.StatusConflict, "0.0.7", "externalReference")
 	other := h.do(request{path: "document/sign/base64", text: text, header: key, auth: basic(bob, bobSecret)})
 	other.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
@@ -344,19 +317,16 @@ func TestIdempotencyKey(t *testing.T) {
 		t.Error("a key was taken for another client service's")
 	}
 	for _, bad := range []string{"", strings.Repeat("x", 256), "a\x7f", "é"} {
-		h.do(
-			request{path: "document/sign/base64", text: text, header: map[string]string{"Idempotency-Key": bad}},
-		).fails(
-			http.StatusBadRequest,
-			"0.0.6",
-			"Idempotency-Key",
-		)
+		h.do(request{path: "document/sign/base64", text: text, header: map[string]string{"Idempotency-Key": bad}}).
+			fails(http.StatusBadRequest, "0.0.6", "Idempotency-Key")
 	}
 }
 
 func TestBusy(t *testing.T) {
 	h := newHarness(t, nil) // its service is not started
-	for _, path := range []string{"document/sign/base64", "document/sign/async/base64", "document/sign", "document/sign/async"} {
+	for _, path := range []string{
+		"document/sign/base64", "document/sign/async/base64", "document/sign", "document/sign/async",
+	} {
 		resp := h.do(request{path: path, text: "{not even"})
 		resp.fails(http.StatusServiceUnavailable, "503", "")
 		if resp.Header().Get("Retry-After") == "" {
@@ -405,17 +375,13 @@ func TestDamagedFileIsNeverASuccess(t *testing.T) {
 		t.Errorf("Content-Disposition of a refusal = %q, want none: a browser would save it as the archive", got)
 	}
 	h.log.next("kind", "storage")
-	h.do(
-		request{path: "operation/sign/detail/withExternalReference/r"},
-	).fails(
-		http.StatusInternalServerError,
-		"0.0.1",
-		"log of the service",
-	)
+	h.do(request{path: "operation/sign/detail/withExternalReference/r"}).fails(http.StatusInternalServerError,
+		"0.0.1", "log of the service")
 	h.log.next("kind", "storage")
 
-	// What goes wrong after the answer has begun cuts it off. Its series is there before.
-	const broken = "signstash_api_requests_total 0.0.1 GET /api/v0/operation/sign/detail/withExternalReference/{externalReference} 200"
+	// A fault after the start of the answer breaks it off. The series that counts this exists before.
+	const broken = "signstash_api_requests_total 0.0.1 " +
+		"GET /api/v0/operation/sign/detail/withExternalReference/{externalReference} 200"
 	if got, ok := h.samples()[broken]; got != 0 || !ok {
 		t.Errorf("answers that broke off are counted %v times, %v, want a series at 0", got, ok)
 	}

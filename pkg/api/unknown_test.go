@@ -15,10 +15,11 @@ import (
 // body is drained, and nothing of its fields is kept meanwhile. The connection ends soon after,
 // whatever the client does.
 func TestUnknownClientIsAnsweredFirst(t *testing.T) {
+	const signCall = "POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\n"
 	for name, head := range map[string]string{
-		"no credentials":    "POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\nContent-Length: 16000000\r\n\r\n",
+		"no credentials":    signCall + "Content-Length: 16000000\r\n\r\n",
 		"wrong credentials": header("document/sign/base64", basic(alice, "wrong"), "Content-Length: 100"),
-		"in chunks":         "POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"in chunks":         signCall + "Transfer-Encoding: chunked\r\n\r\n",
 		"no such call":      "POST " + base + "none HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
 		"page":              "GET " + pagePath + " HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
 	} {

@@ -71,7 +71,9 @@ func TestWordEscaperOverEveryBoundary(t *testing.T) {
 // TestWordEscaperNeverBreaksAnEscape: the letters behind an escape must not be taken for the end of
 // the word with the escape's last digit.
 func TestWordEscaperNeverBreaksAnEscape(t *testing.T) {
-	for _, value := range []string{"\x0error", "\x1error", "\\error", `"error"`, "\nerror", "\x1eerror", "erro\x00r", "<error>&"} {
+	for _, value := range []string{
+		"\x0error", "\x1error", "\\error", `"error"`, "\nerror", "\x1eerror", "erro\x00r", "<error>&",
+	} {
 		var out strings.Builder
 		g := &wordEscaper{w: &out}
 		w := jsonstream.NewWriter(g)
@@ -80,11 +82,8 @@ func TestWordEscaperNeverBreaksAnEscape(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got string
-		if err := json.Unmarshal(
-			[]byte(out.String()),
-			&got,
-		); err != nil || got != value ||
-			strings.Contains(out.String(), "error") {
+		err := json.Unmarshal([]byte(out.String()), &got)
+		if err != nil || got != value || strings.Contains(out.String(), "error") {
 			t.Errorf("%q is written %s and read as %q, %v", value, out.String(), got, err)
 		}
 	}
@@ -110,11 +109,8 @@ func TestWordEscaperInBase64OverPieces(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []byte
-		if err := json.Unmarshal(
-			[]byte(out.String()),
-			&got,
-		); err != nil || string(got) != string(data) ||
-			strings.Contains(out.String(), "error") {
+		err := json.Unmarshal([]byte(out.String()), &got)
+		if err != nil || string(got) != string(data) || strings.Contains(out.String(), "error") {
 			t.Errorf("shift %d: read back %d bytes, %v", shift, len(got), err)
 		}
 	}

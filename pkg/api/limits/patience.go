@@ -48,13 +48,9 @@ func (p *Patience) Admit(client string, now time.Time) (probe bool, err error) {
 		return false, nil
 	}
 	if now.Before(w.until) {
-		return false, signing.Errorf(
-			signing.KindBusy,
-			"results take longer than a synchronous request waits; send the request asynchronously, or later",
-		).
-			Retryable(
-				min(w.until.Sub(now), refusedFor),
-			)
+		busy := signing.Errorf(signing.KindBusy,
+			"results take longer than a synchronous request waits; send the request asynchronously, or later")
+		return false, busy.Retryable(min(w.until.Sub(now), refusedFor))
 	}
 	w.until = now.Add(p.wait + refusedFor) // others are refused until the probe has ended
 	return true, nil

@@ -14,10 +14,8 @@ func TestPatience(t *testing.T) {
 	admitted := func(client string) bool {
 		t.Helper()
 		_, err := p.Admit(client, now)
-		if e := signing.AsError(
-			err,
-		); err != nil &&
-			(e.Kind != signing.KindBusy || e.RetryAfter <= 0 || e.RetryAfter > refusedFor) {
+		e := signing.AsError(err)
+		if err != nil && (e.Kind != signing.KindBusy || e.RetryAfter <= 0 || e.RetryAfter > refusedFor) {
 			t.Errorf("admit = %v, to be repeated after %v", err, e.RetryAfter)
 		}
 		return err == nil

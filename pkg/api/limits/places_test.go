@@ -67,12 +67,8 @@ func TestPlacesAreWaitedFor(t *testing.T) {
 				done()
 			}()
 		}
-		if _, err := p.Wait(
-			t.Context(),
-			"a",
-			time.Second,
-		); signing.KindOf(err) != signing.KindTooMany ||
-			time.Since(began) != time.Second {
+		_, err := p.Wait(t.Context(), "a", time.Second)
+		if signing.KindOf(err) != signing.KindTooMany || time.Since(began) != time.Second {
 			t.Errorf("wait = %v after %v, want a refusal after 1 s", err, time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
