@@ -36,8 +36,8 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 	h.do(request{path: "document/sign/base64", text: signRequest("later", "%PDF")}).is(http.StatusOK, nil)
 }
 
-// TestPollsAreBounded: a status call that finds no place to wait is answered at once; one client
-// service has half of them.
+// TestPollsAreBounded checks that a status call is answered at once when no place to wait is free,
+// and that one client service gets half of the places.
 func TestPollsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, func(h *harness) { h.cfg.MaxPolls = 2; h.provider.hold = make(chan struct{}) })
@@ -72,8 +72,8 @@ func TestPollsAreBounded(t *testing.T) {
 	})
 }
 
-// TestTextOfAllRequestsIsBounded: a request that would pass the bound is refused and leaves
-// nothing; others go on.
+// TestTextOfAllRequestsIsBounded checks that a request which would exceed the bound is refused and
+// leaves nothing behind, while other requests continue.
 func TestTextOfAllRequestsIsBounded(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.MaxTextBytes = 64 << 10 })
 	wordy := func(reference string) string {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// TestCharsets: what a client declares is read as such, and the text is the same as in UTF-8;
-// nothing else changes.
+// TestCharsets checks that the text of a request is decoded with the character set that the client
+// declares, and that nothing else changes.
 func TestCharsets(t *testing.T) {
 	const text = "nº 7, à ordem de João & Cª"
 	encode := func(s string, charset interface{ String(string) (string, error) }) string {

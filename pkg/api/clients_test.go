@@ -12,9 +12,9 @@ import (
 // Two programs that exist outside this project decide compatibility; their requests are re-created
 // here in shape, not in text.
 
-// TestFirstClient: a C# program that serialises absent objects as null, doubles slashes at the end,
-// asks for the token with an empty body, reuses one document reference for ever, and takes any body
-// with the lower-case letters of its word for a failure.
+// TestFirstClient plays a C# program that serialises absent objects as null, doubles slashes at the
+// end, asks for the token with an empty body, reuses one document reference for every request, and
+// takes any body that contains the lower-case word error for a failure.
 func TestFirstClient(t *testing.T) {
 	h := start(t, nil)
 	tokenResp := h.do(request{
@@ -67,8 +67,8 @@ func TestFirstClient(t *testing.T) {
 	}
 }
 
-// TestSecondClient: a C# program that says bearer, sends the grant in a form, names the
-// preservation it wants, and reads status, id and documentList[0].signedContent.
+// TestSecondClient plays a C# program that writes bearer in lower case, sends the grant in a form,
+// sets preservationInfo, and reads status, id and documentList[0].signedContent.
 func TestSecondClient(t *testing.T) {
 	h := start(t, nil)
 	tokenResp := h.do(request{
@@ -109,8 +109,8 @@ func TestSecondClient(t *testing.T) {
 	}
 }
 
-// TestGeneratedJavaClient: Gson escapes what HTML could misread, and the client gets a new token
-// when one is refused, then tries once more.
+// TestGeneratedJavaClient plays a generated Java client. Gson escapes characters that HTML could
+// misread. When a token is refused, the client gets a new one and tries once more.
 func TestGeneratedJavaClient(t *testing.T) {
 	h := start(t, nil)
 	content := base64.StdEncoding.EncodeToString([]byte("%PDF-1.7 content "))

@@ -92,8 +92,8 @@ func TestClientHangsUpInTheMiddleOfAnUpload(t *testing.T) {
 	}
 }
 
-// TestClientClosesItsHalf: such a client can still read an answer, and must not take silence for
-// success.
+// TestClientClosesItsHalf checks that a client which has closed its sending half gets an error. It
+// can still read an answer, and must not take silence for success.
 func TestClientClosesItsHalf(t *testing.T) {
 	h := start(t, nil)
 	c := dial(
@@ -147,7 +147,8 @@ func TestClientHangsUpWhileItWaits(t *testing.T) {
 		map[string]string{"0.status": "EXECUTED"})
 }
 
-// TestServerStops: what was accepted is answered with its state, what was not is refused.
+// TestServerStops checks that a waiting request is answered with the state of its operation when
+// the server stops, and that a new request is refused.
 func TestServerStops(t *testing.T) {
 	h := start(t, func(h *harness) { h.provider.hold = make(chan struct{}) })
 	defer close(h.provider.hold)
@@ -187,7 +188,8 @@ func TestSilentClientIsCutOff(t *testing.T) {
 	h.nothingKept("half")
 }
 
-// TestIdleTimeoutDoesNotEndTheWait: the deadline of reading must be gone when the body is.
+// TestIdleTimeoutDoesNotEndTheWait checks that the read deadline is cleared after the end of the
+// body.
 func TestIdleTimeoutDoesNotEndTheWait(t *testing.T) {
 	h := start(t, func(h *harness) {
 		h.cfg.IdleTimeout, h.cfg.SyncWait = time.Second, 2*time.Second // far apart, and far above what reading takes
@@ -248,8 +250,8 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// TestRefusedClientGetsToReadTheAnswer: clients send all before they read, and must not meet a
-// broken connection.
+// TestRefusedClientGetsToReadTheAnswer checks that a client which sends its whole body before it
+// reads gets the answer, and not a broken connection.
 func TestRefusedClientGetsToReadTheAnswer(t *testing.T) {
 	h := start(t, nil)
 	s := h.serve()

@@ -24,8 +24,8 @@ func getHeader(path, auth string) string {
 	return strings.Replace(header(path, auth), "POST", "GET", 1)
 }
 
-// TestUnreadDownloadsAreBounded: answers that are not read take half of the places of one client
-// service. Others are served, and the answers that are not read end.
+// TestUnreadDownloadsAreBounded checks that answers which a client does not read take at most half
+// of the places. Other clients are served, and the unread answers end.
 func TestUnreadDownloadsAreBounded(t *testing.T) {
 	for name, path := range downloads {
 		t.Run(name, func(t *testing.T) {
@@ -65,8 +65,8 @@ func TestUnreadDownloadsAreBounded(t *testing.T) {
 	}
 }
 
-// TestTricklingDownload: an answer that is read at less than the least rate ends, one that is read
-// slowly does not.
+// TestTricklingDownload checks that an answer which is read below the least rate ends, and that one
+// which is read slowly above that rate does not.
 func TestTricklingDownload(t *testing.T) {
 	for name, test := range map[string]struct {
 		piece int64 // bytes every 30 s
@@ -97,8 +97,8 @@ func TestTricklingDownload(t *testing.T) {
 	}
 }
 
-// TestSyncAnswerWaitsForItsPlace: the answer to a sync request waits while others are sent. Where
-// they do not end, the result is kept and the client is told so.
+// TestSyncAnswerWaitsForItsPlace checks that the answer to a sync request waits for a place while
+// others are sent. If no place becomes free, the result is kept and the error says so.
 func TestSyncAnswerWaitsForItsPlace(t *testing.T) {
 	overPipe(t, func(h *harness) { h.cfg.MaxDownloads = 2 }, func(t *testing.T, h *harness, dial func(string) net.Conn) {
 		h.do(request{path: "document/sign/base64", text: signRequest("big", strings.Repeat("%PDF", 100_000))}).
@@ -122,8 +122,8 @@ func TestSyncAnswerWaitsForItsPlace(t *testing.T) {
 	})
 }
 
-// TestTwoClientServicesDoNotHoldAllUploads: bodies that trickle leave places for a client service
-// that has none, and lose theirs when places run out.
+// TestTwoClientServicesDoNotHoldAllUploads checks that slow bodies of two client services leave
+// places for a third one, and lose their own when places run out.
 func TestTwoClientServicesDoNotHoldAllUploads(t *testing.T) {
 	overPipe(t, func(h *harness) { h.cfg.MaxUploads = 16 }, func(t *testing.T, h *harness, dial func(string) net.Conn) {
 		begin := func(auth string) net.Conn {
@@ -164,8 +164,8 @@ func TestTwoClientServicesDoNotHoldAllUploads(t *testing.T) {
 	})
 }
 
-// TestUnreadPagesAreBounded: files of the page that nobody reads do not keep others from being
-// served for longer than a minute.
+// TestUnreadPagesAreBounded checks that files of the page which nobody reads block other readers
+// for at most a minute.
 func TestUnreadPagesAreBounded(t *testing.T) {
 	const bundle = api.DefaultBasePath + "/swagger-ui/swagger-ui-bundle.js"
 	overPipe(t, nil, func(t *testing.T, h *harness, dial func(string) net.Conn) {

@@ -71,8 +71,8 @@ func TestWhatCameIsNamed(t *testing.T) {
 	h.nothingKept("bad")
 }
 
-// TestBoundaries: RFC 2045 5.1 wants boundaries with some characters in quotes; not all libraries
-// put them there.
+// TestBoundaries checks boundaries with characters that RFC 2045 5.1 wants in quotes. Not all
+// libraries write the quotes.
 func TestBoundaries(t *testing.T) {
 	h := start(t, nil)
 	send := func(i int, boundary, contentType string) response {

@@ -22,7 +22,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 )
 
-// TestPeersAreNotCounted: what another instance asks on behalf of a client was counted there.
+// TestPeersAreNotCounted checks that a forwarded request does not count against the client's rate a
+// second time.
 func TestPeersAreNotCounted(t *testing.T) {
 	peer, handle, _ := startPeerWith(t, func(h *harness) { h.cfg.ClientRate = 1 })
 	h := start(t, withPeer(t, handle))
@@ -38,8 +39,8 @@ func TestPeersAreNotCounted(t *testing.T) {
 	}
 }
 
-// TestClientsThatSayTheyArePeers: the headers of a forwarded request do not save a client from its
-// rate.
+// TestClientsThatSayTheyArePeers checks that the headers of a forwarded request do not exempt a
+// client from its rate.
 func TestClientsThatSayTheyArePeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.ClientRate, h.cfg.Identity, h.cfg.SharedTokenKey = 1, "uid", true })
@@ -90,8 +91,7 @@ var requestsForOthers = []request{
 	{path: "document/sign/base64", text: signRequest("keyed", "%PDF"), header: map[string]string{"Idempotency-Key": "k"}},
 }
 
-// TestCredentialsStay: whatever is asked of a peer, the client's credentials do not reach its
-// address.
+// TestCredentialsStay checks that no question to a peer carries the client's credentials.
 func TestCredentialsStay(t *testing.T) {
 	var came seen
 	for _, mode := range []affinity.Mode{affinity.Forward, affinity.Redirect} {
@@ -123,7 +123,8 @@ func TestCredentialsStay(t *testing.T) {
 	}
 }
 
-// TestNoSharedKey: nothing proves who a peer is, so it is not asked, and the client is told why.
+// TestNoSharedKey checks that a peer is not asked if nothing proves its identity, and that the
+// error gives the reason.
 func TestNoSharedKey(t *testing.T) {
 	var came seen
 	with := withPeer(t, func(_ http.ResponseWriter, r *http.Request) { came.add(r) })
@@ -141,8 +142,8 @@ func TestNoSharedKey(t *testing.T) {
 	}
 }
 
-// TestCertifiedPeer: without a shared key, a certificate of the authorities that are named for
-// peers is the proof.
+// TestCertifiedPeer checks that, without a shared key, a certificate of the authorities for peers
+// is accepted as proof.
 func TestCertifiedPeer(t *testing.T) {
 	var came seen
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -205,8 +206,8 @@ func newPeer(t *testing.T) *harness {
 	return newHarness(t, func(h *harness) { h.cfg.Identity, h.cfg.SharedTokenKey = "uid", true })
 }
 
-// TestForwardTokenIsOfOneRequest: a token that a stranger has got is good for nothing but what it
-// was made for.
+// TestForwardTokenIsOfOneRequest checks that a stolen forward token is accepted only for the
+// request that it was made for.
 func TestForwardTokenIsOfOneRequest(t *testing.T) {
 	h := newPeer(t)
 	const path = base + known + "?wait=1s"
@@ -262,8 +263,8 @@ func TestForwardTokenIsOfOneRequest(t *testing.T) {
 		fails(http.StatusUnauthorized, "0.0.10", "has not proved itself")
 }
 
-// TestForwardTokenInTime: clocks may differ by half a minute; a token is not good twice however
-// they do.
+// TestForwardTokenInTime checks that clocks may differ by half a minute, and that no difference
+// makes a token valid twice.
 func TestForwardTokenInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newPeer(t)
@@ -292,8 +293,8 @@ func TestForwardTokenInTime(t *testing.T) {
 	})
 }
 
-// TestForwardTokenOfAReplacedKey: an instance that has not read the new key yet is understood for
-// as long as that may take.
+// TestForwardTokenOfAReplacedKey checks that forward tokens of the previous key are accepted for as
+// long as an instance may take to read the new key.
 func TestForwardTokenOfAReplacedKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newPeer(t)
@@ -311,7 +312,8 @@ func TestForwardTokenOfAReplacedKey(t *testing.T) {
 	})
 }
 
-// TestEarlierReleaseAsPeer: an instance of a release that knows no proof is asked and believed.
+// TestEarlierReleaseAsPeer checks that an instance of a release without proofs is asked, and that
+// its answer is accepted.
 func TestEarlierReleaseAsPeer(t *testing.T) {
 	peer, handle, _ := startPeer(t)
 	tokens := 0
@@ -344,8 +346,8 @@ func TestEarlierReleaseAsPeer(t *testing.T) {
 	}
 }
 
-// TestEarlierReleaseAsks: an instance of a release that passes on the client's credentials is
-// answered.
+// TestEarlierReleaseAsks checks that a request of an earlier release, which passes on the client's
+// credentials, is answered.
 func TestEarlierReleaseAsks(t *testing.T) {
 	h := newPeer(t)
 	h.do(request{path: known, header: forwardedTo}).fails(http.StatusNotFound, "404", "")
@@ -354,8 +356,8 @@ func TestEarlierReleaseAsks(t *testing.T) {
 	}
 }
 
-// TestStrangerAtAPeersAddress: somebody without the key who poses as a peer that gives proofs is
-// not believed, and gets no document.
+// TestStrangerAtAPeersAddress checks that a server without the key is not believed at a peer's
+// address, and gets no document.
 func TestStrangerAtAPeersAddress(t *testing.T) {
 	methods := map[string]int{}
 	h := start(t, withPeer(t, func(w http.ResponseWriter, r *http.Request) {

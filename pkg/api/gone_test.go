@@ -10,8 +10,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// TestRemovedWhileRead: an answer whose operation goes between two pages of documents breaks off;
-// it does not end as if these were all.
+// TestRemovedWhileRead checks that an answer breaks off if its operation is removed between two
+// pages of documents. It must not end as if it were complete.
 func TestRemovedWhileRead(t *testing.T) {
 	contents := make([]string, 150)
 	for i := range contents {
@@ -49,8 +49,8 @@ func TestRemovedWhileRead(t *testing.T) {
 	}
 }
 
-// TestRemovedBeforeRead: while nothing was sent the answer is that of an operation that is not
-// there.
+// TestRemovedBeforeRead checks that the answer is 404 if the operation is removed before anything
+// was sent.
 func TestRemovedBeforeRead(t *testing.T) {
 	h := start(t, nil)
 	made := h.do(request{path: "document/sign/base64", text: signRequest("r", "%PDF")})
@@ -66,8 +66,8 @@ func breaksOff(h *harness, r request) (aborted bool) {
 	return false
 }
 
-// TestRemovedBeforeAnswered: a synchronous request whose operation another one removes is not
-// answered that its call was not found.
+// TestRemovedBeforeAnswered checks that a synchronous request is not answered 404 if its operation
+// is removed while it waits.
 func TestRemovedBeforeAnswered(t *testing.T) {
 	h := start(t, nil)
 	h.store.turn = func(id signing.ID, _ int) { _ = h.store.Remove(t.Context(), id) }

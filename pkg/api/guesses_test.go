@@ -69,7 +69,8 @@ func TestGuessesAreBraked(t *testing.T) {
 	})
 }
 
-// TestGuessesWithoutBrake: where everybody comes from one address, the brake may be switched off.
+// TestGuessesWithoutBrake checks that the brake can be switched off, for installations in which all
+// clients come from one address.
 func TestGuessesWithoutBrake(t *testing.T) {
 	h := newHarness(t, nil)
 	for i := range 100 {

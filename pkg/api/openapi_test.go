@@ -83,8 +83,9 @@ func TestOpenAPIDocumentIsValid(t *testing.T) {
 	}
 }
 
-// TestOpenAPIDocumentHasNoDefaults: several generators give a property with a default a type that
-// must be set, as if it were required. The description says in words what a missing property means.
+// TestOpenAPIDocumentHasNoDefaults checks that no property has a default, because several
+// generators then treat the property as required. The description says in words what a missing
+// property means.
 func TestOpenAPIDocumentHasNoDefaults(t *testing.T) {
 	text, err := os.ReadFile("openapi.yaml")
 	if err != nil {

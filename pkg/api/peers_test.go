@@ -68,9 +68,9 @@ func refuses(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).Flush()
 }
 
-// TestPeerRefusesABody: the answer of a peer that has not read the body reaches a client that sends
-// all of it before it reads, and one that has stopped to send. The body is read by one at a time:
-// run it with -race.
+// TestPeerRefusesABody checks that the answer of a peer that has not read the body reaches the
+// client, if the client sends all of it before it reads, and if it has stopped sending. Run it with
+// -race: only one goroutine at a time may read the body.
 func TestPeerRefusesABody(t *testing.T) {
 	for name, sent := range map[string]int{"all is sent": 1 << 20, "half is sent": 1 << 19} {
 		t.Run(name, func(t *testing.T) {
@@ -127,8 +127,9 @@ func startPeerWith(t *testing.T, change func(*harness)) (peer *harness, handle h
 	}, paths
 }
 
-// TestNewestDocument: of two instances that know a document's reference the one answers that saw it
-// last, whichever is asked; the time that they tell each other is not the client's.
+// TestNewestDocument checks that, of two instances that know a document reference, the one with the
+// newest operation answers, whichever is asked. The time that instances tell each other is not sent
+// to the client.
 func TestNewestDocument(t *testing.T) {
 	const path = "operation/id/withDocumentExternalReference/doc-0"
 	sign := func(h *harness, reference string) string {
@@ -191,8 +192,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestRedirectReadsTheBody: a client that is sent elsewhere gets to write all it has, and so to
-// read where to.
+// TestRedirectReadsTheBody checks that a redirected client can send its whole body, so that it gets
+// to reading the redirect.
 func TestRedirectReadsTheBody(t *testing.T) {
 	h := start(
 		t,
@@ -221,7 +222,8 @@ func TestRedirectReadsTheBody(t *testing.T) {
 	}
 }
 
-// TestEveryAnswerNamesTheInstance: peers believe no other.
+// TestEveryAnswerNamesTheInstance checks that every answer names the instance, because peers accept
+// no other answers.
 func TestEveryAnswerNamesTheInstance(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.Identity = "uid" })
 	for name, r := range map[string]request{
@@ -238,8 +240,8 @@ func TestEveryAnswerNamesTheInstance(t *testing.T) {
 	}
 }
 
-// TestTokenKeyChanges: tokens of the key before are accepted until the last of them has expired,
-// and no longer; new ones are of the new key.
+// TestTokenKeyChanges checks that tokens of the previous key are accepted until the last of them
+// has expired, and that new tokens are signed with the new key.
 func TestTokenKeyChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := newHarness(t, nil), newHarness(t, nil)

@@ -49,7 +49,7 @@ func TestRateOfOneClientService(t *testing.T) {
 	})
 }
 
-// TestRateOfTokens: asking for tokens counts as any other request.
+// TestRateOfTokens checks that requests for tokens count against the rate like any other request.
 func TestRateOfTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.ClientRate = 10 })

@@ -28,8 +28,8 @@ func TestRemove(t *testing.T) {
 	h.do(request{path: "document/sign/base64", text: signRequest("ref", "%PDF")}).is(http.StatusOK, nil)
 }
 
-// TestFetched: an operation counts as fetched once all of its results went out, by whatever way,
-// and not before.
+// TestFetched checks that an operation counts as fetched when all of its results were sent, by any
+// call, and not before.
 func TestFetched(t *testing.T) {
 	for name, test := range map[string]struct {
 		request request

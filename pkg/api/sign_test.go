@@ -188,8 +188,8 @@ func TestSyncWaitEnds(t *testing.T) {
 	})
 }
 
-// TestRefusedEarly: once results take longer than sync requests wait, further ones are told so at
-// once; async ones are accepted.
+// TestRefusedEarly checks that further sync requests are refused at once when results take longer
+// than sync requests wait. Async requests are accepted.
 func TestRefusedEarly(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.SyncWait, h.provider.hold = time.Millisecond, make(chan struct{}) })
 	for _, ref := range []string{"one", "two", "three"} {
@@ -402,9 +402,9 @@ func TestDamagedFileIsNeverASuccess(t *testing.T) {
 	t.Error("the answer was not aborted")
 }
 
-// TestRefusedKeepsNothing: a sync request whose only document is refused leaves its reference and
-// its Idempotency-Key to the corrected one, like every other 400. Where it cannot be removed the
-// answer is the same.
+// TestRefusedKeepsNothing checks that a sync request whose only document is refused leaves its
+// reference and its Idempotency-Key to the corrected request, like every other 400. The answer is
+// the same if the operation cannot be removed.
 func TestRefusedKeepsNothing(t *testing.T) {
 	h := start(t, nil)
 	send := func(content string, key ...string) response {

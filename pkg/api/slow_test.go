@@ -90,8 +90,8 @@ func TestHeldBody(t *testing.T) {
 	}
 }
 
-// TestConnectionIsKept: what is read to its end has no deadline left, and a body that comes late is
-// not taken for a held one.
+// TestConnectionIsKept checks that a body which was read to its end leaves no deadline behind, and
+// that a late body is not taken for a stalled one.
 func TestConnectionIsKept(t *testing.T) {
 	overPipe(
 		t,

@@ -40,8 +40,8 @@ func (h *harness) tokenIs(what, token, code string) {
 	}
 }
 
-// TestTokenDiesWithItsSecret: a token is good while the secret that it was issued for is the client
-// service's secret or its previous one.
+// TestTokenDiesWithItsSecret checks that a token is accepted while the secret that it was issued
+// for is the client service's secret or its previous one.
 func TestTokenDiesWithItsSecret(t *testing.T) {
 	h := newHarness(t, nil)
 	old := token(h, "")
@@ -66,8 +66,8 @@ func TestTokenDiesWithItsSecret(t *testing.T) {
 	h.tokenIs("a token whose secret is in force again", next, "")
 }
 
-// TestTokenOfAnEncodedSecret: a client that form-encodes its secret, as RFC 6749 2.3.1 has it, gets
-// a token of the secret itself.
+// TestTokenOfAnEncodedSecret checks that a client which form-encodes its secret, as RFC 6749 2.3.1
+// requires, gets a token for the decoded secret.
 func TestTokenOfAnEncodedSecret(t *testing.T) {
 	h := newHarness(t, nil)
 	encoded := token(h, basic(url.QueryEscape(alice), url.QueryEscape(aliceSecret)))
@@ -95,8 +95,8 @@ func forge(t *testing.T, token string, key []byte, change func(jwt.MapClaims)) s
 	return text
 }
 
-// TestTokenOfAnEarlierRelease: instances of a release that writes no digest of the secret issue
-// tokens for this one during an upgrade.
+// TestTokenOfAnEarlierRelease checks that tokens without a digest of the secret are accepted.
+// Instances of an earlier release issue them during an upgrade.
 func TestTokenOfAnEarlierRelease(t *testing.T) {
 	h := newHarness(t, nil)
 	h.tokenIs(
@@ -111,8 +111,8 @@ func TestTokenOfAnEarlierRelease(t *testing.T) {
 	)
 }
 
-// TestTokenOfAReplacedKey: whoever knows the key of before gets no further with it than the tokens
-// that it signed before the change.
+// TestTokenOfAReplacedKey checks that only tokens which the previous key signed before the change
+// are accepted.
 func TestTokenOfAReplacedKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.TokenLifetime = time.Hour })
@@ -150,8 +150,8 @@ func TestTokenOfAReplacedKey(t *testing.T) {
 	})
 }
 
-// TestTokenLivesNoLongerThanConfigured: a token of the key in force that names a later end ends
-// with the configured lifetime.
+// TestTokenLivesNoLongerThanConfigured checks that a token with a later expiry, signed with the
+// current key, expires after the configured lifetime.
 func TestTokenLivesNoLongerThanConfigured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.TokenLifetime = time.Hour })

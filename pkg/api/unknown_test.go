@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// TestUnknownClientIsAnsweredFirst: a client without valid credentials gets its answer before its
-// body is drained, and nothing of its fields is kept meanwhile. The connection ends soon after,
-// whatever the client does.
+// TestUnknownClientIsAnsweredFirst checks that a client without valid credentials gets its answer
+// before its body is drained, and that its header fields are released before that. The connection
+// ends soon after, whatever the client does.
 func TestUnknownClientIsAnsweredFirst(t *testing.T) {
 	const signCall = "POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\n"
 	for name, head := range map[string]string{

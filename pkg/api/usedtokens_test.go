@@ -31,8 +31,8 @@ func TestUsedTokens(t *testing.T) {
 	first("b", true)
 }
 
-// TestUsedTokensAreBounded: what cannot be remembered is told apart from what is new, and from what
-// was used.
+// TestUsedTokensAreBounded checks that a token which cannot be remembered is told apart from a new
+// one and from a used one.
 func TestUsedTokensAreBounded(t *testing.T) {
 	var u usedTokens
 	now := time.Unix(1_000_000, 0)

@@ -68,8 +68,8 @@ func TestWordEscaperOverEveryBoundary(t *testing.T) {
 	}
 }
 
-// TestWordEscaperNeverBreaksAnEscape: the letters behind an escape must not be taken for the end of
-// the word with the escape's last digit.
+// TestWordEscaperNeverBreaksAnEscape checks that the last digit of an escape is not taken for a
+// part of the word.
 func TestWordEscaperNeverBreaksAnEscape(t *testing.T) {
 	for _, value := range []string{
 		"\x0error", "\x1error", "\\error", `"error"`, "\nerror", "\x1eerror", "erro\x00r", "<error>&",

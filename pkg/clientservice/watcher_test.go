@@ -175,7 +175,11 @@ func TestWatcherKeepsLastGood(t *testing.T) {
 	const good = `{"a": {"secret": "geheim1"}}`
 	put(good)
 	r := start(t, path, time.Millisecond)
-	for _, broken := range []string{"", "{", `{"a": {}}`, `{"a": {"secret": "geheim2"}, "a": {"secret": "geheim2"}}`, `{"a": {"secret": "geheim2", "x": 1}}`} {
+	for _, broken := range []string{
+		"", "{", `{"a": {}}`,
+		`{"a": {"secret": "geheim2"}, "a": {"secret": "geheim2"}}`,
+		`{"a": {"secret": "geheim2", "x": 1}}`,
+	} {
 		put(broken)
 		r.await("client services refused")
 		r.wantSecret("a", "geheim1")

@@ -58,8 +58,8 @@ func introspections(s *service.Service) int64 {
 	return s.Counts().Calls["oauth2/authorization-server/oauth/introspect"]
 }
 
-// TestClientSecretWithSpecialCharacters: introspection endpoints that decode Basic (RFC 6749
-// 2.3.1), that do not, and that want a form.
+// TestClientSecretWithSpecialCharacters checks introspection endpoints that decode HTTP Basic (RFC
+// 6749 2.3.1), that do not, and that want a form.
 func TestClientSecretWithSpecialCharacters(t *testing.T) {
 	for _, c := range []struct {
 		endpoint service.ClientAuth
@@ -82,8 +82,8 @@ func TestClientSecretWithSpecialCharacters(t *testing.T) {
 	}
 }
 
-// TestOurSecretIsRefused: an issuer that does not accept us is a fault of the settings, not an
-// outage. It is not asked again at once, unless the secret changes.
+// TestOurSecretIsRefused checks that a refusal of our own secret is a fault of the settings and not
+// an outage. The issuer is asked again after a pause, or when the secret changes.
 func TestOurSecretIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	for _, endpoint := range []service.ClientAuth{service.AsItIs, service.Decoded, service.InForm} {
@@ -120,7 +120,8 @@ func TestOurSecretIsRefused(t *testing.T) {
 	}
 }
 
-// TestRefusalsOfUs: what an introspection endpoint says about the client, and what it does not.
+// TestRefusalsOfUs checks which answers of an introspection endpoint are refusals of the proxy
+// itself.
 func TestRefusalsOfUs(t *testing.T) {
 	for _, c := range []struct {
 		status int

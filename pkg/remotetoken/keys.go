@@ -140,6 +140,17 @@ func (k *keys) mayAsk() bool {
 	return true
 }
 
+// curves are the curves by their names in a JWK (RFC 7518 6.2.1.1). curveAlgorithms are the
+// algorithms that they are used with (RFC 7518 3.4).
+var (
+	curves = map[string]elliptic.Curve{
+		"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521(),
+	}
+	curveAlgorithms = map[elliptic.Curve]string{
+		elliptic.P256(): "ES256", elliptic.P384(): "ES384", elliptic.P521(): "ES512",
+	}
+)
+
 // fits reports whether the key may be used with an algorithm (RFC 7518 3.1): for ES256 and similar
 // algorithms the curve must match too.
 func (k key) fits(algorithm string) bool {
@@ -150,7 +161,7 @@ func (k key) fits(algorithm string) bool {
 	case *rsa.PublicKey:
 		return algorithm[0] == 'R' || algorithm[0] == 'P'
 	case *ecdsa.PublicKey:
-		return algorithm == map[elliptic.Curve]string{elliptic.P256(): "ES256", elliptic.P384(): "ES384", elliptic.P521(): "ES512"}[public.Curve]
+		return algorithm == curveAlgorithms[public.Curve]
 	}
 	return false
 }
@@ -247,7 +258,7 @@ func (w webKey) rsa() (*rsa.PublicKey, error) {
 }
 
 func (w webKey) ec() (*ecdsa.PublicKey, error) {
-	curve, ok := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[w.Curve]
+	curve, ok := curves[w.Curve]
 	if !ok {
 		return nil, errors.New("curve is not supported")
 	}

@@ -91,7 +91,7 @@ const (
 	busy = signing.KindBusy
 )
 
-// TestSimulation: tokens of the simulated service, both ways.
+// TestSimulation verifies tokens of the simulated service, with keys and by introspection.
 func TestSimulation(t *testing.T) {
 	for name, set := range map[string]remotetoken.Settings{
 		"keys":          {JWKSURL: jwksURL, Issuer: "https://simulated.invalid/", Audience: "simulated-remote-service"},
@@ -109,7 +109,8 @@ func TestSimulation(t *testing.T) {
 				for range 20 {
 					want(t, v, "again", token, "PRT.1-2-3", "")
 				}
-				asked := s.Counts().Calls["oauth2/authorization-server/oauth/introspect"] + s.Counts().Calls["oauth2/authorization-server/jwks.json"]
+				calls := s.Counts().Calls
+				asked := calls["oauth2/authorization-server/oauth/introspect"] + calls["oauth2/authorization-server/jwks.json"]
 				if asked > 3 {
 					t.Errorf("the issuer was asked %d times, want 3 at most", asked)
 				}
@@ -120,13 +121,18 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// TestOutOfReach: nobody who can judge is there; then somebody is; what is known lasts a while.
+// TestOutOfReach checks that tokens cannot be verified while the issuer is unreachable, that they
+// can afterwards, and that results are cached for a while.
 func TestOutOfReach(t *testing.T) {
-	for name, set := range map[string]remotetoken.Settings{"keys": {JWKSURL: jwksURL}, "introspection": {IntrospectionURL: introspectURL}} {
+	for name, set := range map[string]remotetoken.Settings{
+		"keys": {JWKSURL: jwksURL}, "introspection": {IntrospectionURL: introspectURL},
+	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, set, func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
-				for _, r := range []service.Rudeness{service.ErrorBefore, service.TooManyRequests, service.CutBefore, service.HalfAnswer, service.Stalled,
-					service.NotJSON, service.Huge, service.Gateway, service.Refused} {
+				for _, r := range []service.Rudeness{
+					service.ErrorBefore, service.TooManyRequests, service.CutBefore, service.HalfAnswer, service.Stalled,
+					service.NotJSON, service.Huge, service.Gateway, service.Refused,
+				} {
 					if err := s.Misbehave(service.Fault{Rudeness: r}); err != nil {
 						t.Fatal(err)
 					}
@@ -152,8 +158,8 @@ func TestOutOfReach(t *testing.T) {
 	}
 }
 
-// TestHangs: while one waits for an issuer that hangs, because its keys are due or a token names
-// another, tokens of known keys are judged at once.
+// TestHangs checks that tokens of known keys are verified at once while another verification waits
+// for an issuer that hangs.
 func TestHangs(t *testing.T) {
 	bubble(t, remotetoken.Settings{JWKSURL: jwksURL}, func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
 		want(t, v, "good", s.Token("a"), "a", "")
@@ -170,8 +176,10 @@ func TestHangs(t *testing.T) {
 			id    string
 			kind  signing.Kind
 		}{
-			"an unknown key": {time.Minute, func() string { return sign(t, jwt.SigningMethodRS256, key, "unknown", nil, nil) }, "", bad},
-			"keys are due":   {2 * time.Hour, func() string { return s.Token("a") }, "a", ""},
+			"an unknown key": {time.Minute, func() string {
+				return sign(t, jwt.SigningMethodRS256, key, "unknown", nil, nil)
+			}, "", bad},
+			"keys are due": {2 * time.Hour, func() string { return s.Token("a") }, "a", ""},
 		} {
 			time.Sleep(test.after) // fake
 			var all sync.WaitGroup
@@ -190,7 +198,7 @@ func TestHangs(t *testing.T) {
 	})
 }
 
-// TestRevocation: introspection notices it within a minute.
+// TestRevocation checks that introspection notices a revoked token within a minute.
 func TestRevocation(t *testing.T) {
 	bubble(
 		t,
@@ -271,7 +279,7 @@ func sign(
 	return text
 }
 
-// TestKeys: algorithms, key names, claims and what an attacker tries with them.
+// TestKeys checks algorithms, key names and claims, and the attacks on them.
 func TestKeys(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -407,8 +415,10 @@ func TestKeys(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for name, s := range map[string]remotetoken.Settings{
-		"nothing":                      {},
-		"both":                         {JWKSURL: "https://a", IntrospectionURL: "https://b", ClientID: "c", ClientSecretFile: "d"},
+		"nothing": {},
+		"both": {
+			JWKSURL: "https://a", IntrospectionURL: "https://b", ClientID: "c", ClientSecretFile: "d",
+		},
 		"not a URL":                    {JWKSURL: "a"},
 		"introspection without secret": {IntrospectionURL: "https://a", ClientID: "c"},
 	} {
@@ -418,7 +428,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// FuzzKeySet: no key set brings a panic or a key that cannot verify.
+// FuzzKeySet checks that no key set causes a panic or yields a key that cannot verify.
 func FuzzKeySet(f *testing.F) {
 	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"},{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`))
 	f.Add([]byte(`{"keys":null}`))

@@ -43,7 +43,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestPlacesAreWaitedFor: the first who may have it gets a place that becomes free.
+// TestPlacesAreWaitedFor checks that a free place goes to the first waiter that may have it.
 func TestPlacesAreWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPlaces("answers", "being sent", 4, 2)

@@ -21,9 +21,9 @@ func (u *blindUpload) Add(r io.Reader) (signing.Content, error) {
 func (u *blindUpload) AddShared(r io.Reader) (signing.Content, error) { return u.Add(r) }
 func (u *blindUpload) Discard()                                       {}
 
-// FuzzSignRequest checks four things for any body. Nothing panics. A fault has one of the kinds of a
-// request and a detail. An accepted request is complete. It makes no difference in which pieces the
-// body comes.
+// FuzzSignRequest checks four things for any body. Nothing panics. A fault has one of the kinds of
+// a request and a detail. An accepted request is complete. It makes no difference in which pieces
+// the body comes.
 func FuzzSignRequest(f *testing.F) {
 	f.Add([]byte(`{"externalReference":"r","description":"d","documents":[{"documentRequest":{` +
 		`"externalReference":"e","name":"n","contentType":"application/pdf","base64Content":"JVBERg=="},` +
