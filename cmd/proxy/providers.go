@@ -142,7 +142,7 @@ func (p *providers) localCRL(ctx context.Context, issuer *x509.Certificate) ([][
 	return nil, nil
 }
 
-// close closes the modules of PKCS #11 providers. Nothing may be signed any more.
+// close closes the modules of PKCS #11 providers. Call it when no call to a provider is running.
 func (p *providers) close() {
 	for _, c := range p.closers {
 		_ = c() // the process ends

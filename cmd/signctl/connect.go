@@ -15,8 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// connection holds the flags that every command has: the address of the proxy and the credentials
-// of the caller.
+// connection holds the flags of the commands that call the proxy: the address of the proxy and the
+// credentials of the caller.
 type connection struct {
 	url, clientID, secretFile, ca string
 	basic, follow                 bool

@@ -103,7 +103,7 @@ func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func(
 		s.mu.Unlock()
 	}
 	err := store()
-	if err == nil || errors.Is(err, signing.ErrConflict) { // after a conflict the call does not exist any more
+	if err == nil || errors.Is(err, signing.ErrConflict) { // after a conflict the call no longer exists
 		s.mu.Lock()
 		delete(s.open, id)
 		if s.listing > 0 {

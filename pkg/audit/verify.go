@@ -22,8 +22,8 @@ type Report struct {
 	First     string // the hash that the oldest file continues
 	Last      string // the last hash of the chain
 	Faults    []string
-	// Torn says that the newest file ends in the middle of a line, because a process died or is writing
-	// there now.
+	// Torn says that the newest file ends in the middle of a line, because a process died or is
+	// writing there now.
 	Torn bool
 }
 

@@ -31,7 +31,7 @@ type Queue interface {
 	Operation(ctx context.Context, id signing.ID) (signing.Operation, error)
 }
 
-// Settings say how receivers are told that an operation has ended.
+// Settings say how the receivers of callbacks are called.
 type Settings struct {
 	// AllowPrivate are the address ranges that may be called although they are not public.
 	AllowPrivate []netip.Prefix
@@ -47,7 +47,7 @@ func (s Settings) Guard() *outbound.Guard {
 	return &outbound.Guard{Allow: s.AllowPrivate, Hosts: s.Hosts, Setting: "--callback.hosts"}
 }
 
-// Config is what a Notifier is made of.
+// Config holds the dependencies and the settings of a Notifier.
 type Config struct {
 	Settings
 	Queue Queue

@@ -32,7 +32,7 @@ type Operation struct {
 	Documents     []SignedDocument `json:"documentList"`
 }
 
-// Ended reports whether the operation has ended, so that its state does not change any more.
+// Ended reports whether the operation has ended, so that its state no longer changes.
 func (o *Operation) Ended() bool { return o.Status == StatusExecuted || o.Status == StatusFailed }
 
 // SignedDocument is one document of an Operation.

@@ -148,7 +148,7 @@ func (r *operationReader) content() (int, error) {
 	return number, err
 }
 
-// guardedWriter records an error of the writer, so that it can be told from an error of the reader.
+// guardedWriter records an error of the writer, to distinguish it from an error of the reader.
 type guardedWriter struct {
 	to  io.Writer
 	err error

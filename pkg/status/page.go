@@ -18,7 +18,7 @@ type Snapshot struct {
 	Version  string
 	Instance string
 	Ordinal  int
-	Endpoint string // host:port that clients are told; empty = not known yet
+	Endpoint string // host:port at which clients reach this instance; empty = not known yet
 	Ready    string // the answer of /readyz
 	Started  time.Time
 

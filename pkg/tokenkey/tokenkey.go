@@ -42,7 +42,8 @@ func Read(file string) ([]byte, error) {
 	return key, nil
 }
 
-// Parse returns the key in the content of a key file: the content without line breaks at the end.
+// Parse returns the key in the content of a key file, which is the content without line breaks at
+// the end.
 // It returns an error if the key has a wrong length.
 func Parse(content []byte) ([]byte, error) {
 	key := bytes.TrimRight(content, "\r\n")
