@@ -65,13 +65,31 @@ func TestFaultsOfManyServices(t *testing.T) {
 	if len(builtFaults) != len(service.Rudenesses()) {
 		t.Errorf("%d faults for %d rudenesses", len(builtFaults), len(service.Rudenesses()))
 	}
-	p := newTestProxy(
-		t,
-		"--signing.tries=1",
-		"--signing.retry.backoff=50ms",
-		"--signing.call.timeout=10s",
-		"--sync.wait=2m",
-	)
+	p := newTestProxy(t,
+		"--signing.tries=1", "--signing.retry.backoff=50ms", "--signing.call.timeout=10s", "--sync.wait=2m")
+	remotes := startRudeServices(t, p)
+	p.start(t)
+	before := p.metric(t, "go_goroutines")
+	var all sync.WaitGroup
+	for i, f := range builtFaults {
+		all.Go(func() { wantBuiltFault(t, p, fmt.Sprintf("remote-%d", i), f) })
+	}
+	all.Wait()
+	wantPaid(t, p, remotes)
+	until(t, "the goroutines are gone", func() bool { return p.metric(t, "go_goroutines") <= before+5 })
+	if left, err := filepath.Glob(filepath.Join(p.o.State, "uploads", "*")); err != nil || len(left) > 0 {
+		t.Errorf("uploads holds %v, %v, want nothing", left, err)
+	}
+	kept, err := filepath.Glob(filepath.Join(p.o.State, "operations", "*"))
+	if err != nil || len(kept) != len(builtFaults) {
+		t.Errorf("operations holds %d files, %v, want %d", len(kept), err, len(builtFaults))
+	}
+}
+
+// startRudeServices starts a service for each fault. It configures the proxy so that each service
+// has a client service of the same name.
+func startRudeServices(t *testing.T, p *testProxy) []*service.Service {
+	t.Helper()
 	remotes := make([]*service.Service, len(builtFaults))
 	authority, err := service.NewAuthority()
 	if err != nil {
@@ -93,13 +111,13 @@ func TestFaultsOfManyServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.file(t, "client-services-config.json", string(text))
-	p.configure(t, config.String()).start(t)
-	before := p.metric(t, "go_goroutines")
-	var all sync.WaitGroup
-	for i, f := range builtFaults {
-		all.Go(func() { wantBuiltFault(t, p, fmt.Sprintf("remote-%d", i), f) })
-	}
-	all.Wait()
+	p.configure(t, config.String())
+	return remotes
+}
+
+// wantPaid compares the signatures that the services made with the proxy's counters.
+func wantPaid(t *testing.T, p *testProxy, remotes []*service.Service) {
+	t.Helper()
 	var made, lost int64
 	for i, f := range builtFaults {
 		n := remotes[i].Counts().Signatures
@@ -115,16 +133,6 @@ func TestFaultsOfManyServices(t *testing.T) {
 	n := p.signatures(t)
 	if n["returned"] != 2 || n["unknown"] != lost+8 || n["sent"] != n["returned"]+n["unknown"]+n["refused"] {
 		t.Errorf("%d signatures made, counters %v, want 2 returned and %d unknown", made, n, lost+8)
-	}
-	until(t, "the goroutines are gone", func() bool { return p.metric(t, "go_goroutines") <= before+5 })
-	if left, err := filepath.Glob(filepath.Join(p.o.State, "uploads", "*")); err != nil || len(left) > 0 {
-		t.Errorf("uploads holds %v, %v, want nothing", left, err)
-	}
-	if kept, err := filepath.Glob(
-		filepath.Join(p.o.State, "operations", "*"),
-	); err != nil ||
-		len(kept) != len(builtFaults) {
-		t.Errorf("operations holds %d files, %v, want %d", len(kept), err, len(builtFaults))
 	}
 }
 

@@ -27,8 +27,9 @@ const (
 )
 
 // newCrashProxy prepares a proxy that retries at once.
-func newCrashProxy(t *testing.T, remote *remoteSide) *testProxy {
-	return newTestProxy(t, append(remote.flags(), "--signing.retry.backoff=50ms", "--signing.tries=100")...)
+func newCrashProxy(t *testing.T, remote *remoteSide, flags ...string) *testProxy {
+	all := append(remote.flags(), "--signing.retry.backoff=50ms", "--signing.tries=100")
+	return newTestProxy(t, append(all, flags...)...)
 }
 
 func crashRequest(t *testing.T, i int) *client.Request {
@@ -45,10 +46,8 @@ func crashRequest(t *testing.T, i int) *client.Request {
 // arrive. The runs share a remote side. Each run has its own state folder.
 func TestCrashAtRandom(t *testing.T) {
 	t.Parallel()
-	remote := newRemoteSide(
-		t,
-		service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 8}}},
-	)
+	multisign := []service.Credential{{Multisign: 8}}
+	remote := newRemoteSide(t, service.Options{Latency: 5 * time.Millisecond, Credentials: multisign})
 	for run := range crashRuns.count(t) {
 		if !t.Run(fmt.Sprint(run), func(t *testing.T) { crashRun(t, remote) }) {
 			return
@@ -208,12 +207,18 @@ func TestNoCrash(t *testing.T) {
 	accepted := make(map[string]client.Accepted)
 	submit(t, p, accepted, 0)
 	wantAllEnded(t, p, accepted)
-	want := int64(crashOperations * crashDocuments)
-	if n, made := p.signatures(
-		t,
-	), remote.Counts().Signatures; made != want || n["returned"] != want || n["sent"] != want ||
-		n["unknown"] != 0 {
-		t.Errorf("%d signatures made, counters %v, want %d made and returned", made, n, want)
+	wantMadeOnce(t, remote, p, crashOperations*crashDocuments)
+	if n := p.signatures(t); n["sent"] != n["returned"] {
+		t.Errorf("counters %v, want each digest sent once", n)
+	}
+}
+
+// wantMadeOnce checks that exactly that many signatures were made, and that all were delivered.
+func wantMadeOnce(t *testing.T, remote *remoteSide, p *testProxy, want int64) {
+	t.Helper()
+	n, made := p.signatures(t), remote.Counts().Signatures
+	if made != want || n["returned"] != want || n["unknown"] != 0 {
+		t.Errorf("%d signatures made, counters %v, want %d made and returned, none twice", made, n, want)
 	}
 }
 
@@ -289,11 +294,7 @@ func TestCrashAndResume(t *testing.T) {
 	t.Parallel()
 	remote := newRemoteSide(t, service.Options{Asynchronous: true, PendingPolls: 5})
 	p := newCrashProxy(t, remote).start(t)
-	if err := remote.Misbehave(
-		service.Fault{Endpoint: "signatures/signPolling", Rudeness: service.Unavailable},
-	); err != nil {
-		t.Fatal(err)
-	}
+	remote.slow("signatures/signPolling")
 	a, err := newClient(t, p.Instance).SignAsync(t.Context(), crashRequest(t, 0))
 	if err != nil {
 		t.Fatal(err)
@@ -303,12 +304,7 @@ func TestCrashAndResume(t *testing.T) {
 	remote.Behave()
 	p.start(t)
 	wantAllEnded(t, p, map[string]client.Accepted{"crash 0": *a})
-	if n, made := p.signatures(
-		t,
-	), remote.Counts().Signatures; made != crashDocuments || n["returned"] != crashDocuments ||
-		n["unknown"] != 0 {
-		t.Errorf("%d signatures made, counters %v, want %d made and returned, none twice", made, n, crashDocuments)
-	}
+	wantMadeOnce(t, remote, p, crashDocuments)
 }
 
 // TestCrashAndResumeSAFE checks that values of SAFE are fetched under the processId that was stored
@@ -328,12 +324,7 @@ func TestCrashAndResumeSAFE(t *testing.T) {
 	remote.Behave()
 	p.start(t)
 	wantAllEnded(t, p, map[string]client.Accepted{"crash 0": *a})
-	if n, made := p.signatures(
-		t,
-	), remote.Counts().Signatures; made != crashDocuments || n["returned"] != crashDocuments ||
-		n["unknown"] != 0 {
-		t.Errorf("%d signatures made, counters %v, want %d made and returned, none twice", made, n, crashDocuments)
-	}
+	wantMadeOnce(t, remote, p, crashDocuments)
 	wantAudited(t, p, p.signatures(t))
 }
 
@@ -346,16 +337,7 @@ func TestCrashNeverTwice(t *testing.T) {
 		t.Run(step.name, func(t *testing.T) {
 			t.Parallel()
 			remote := newRemoteSide(t, service.Options{})
-			p := newTestProxy(
-				t,
-				append(
-					remote.flags(),
-					"--signing.retry.backoff=50ms",
-					"--signing.tries=100",
-					"--signing.unknown-outcome=fail",
-				)...).start(
-				t,
-			)
+			p := newCrashProxy(t, remote, "--signing.unknown-outcome=fail").start(t)
 			step.prepare(remote)
 			if _, err := newClient(t, p.Instance).SignAsync(t.Context(), crashRequest(t, 0)); err != nil {
 				t.Fatal(err)
@@ -378,12 +360,8 @@ func TestCrashNeverTwice(t *testing.T) {
 			}
 			n := p.signatures(t)
 			if n["unknown"] != wantUnknown || n["sent"] != crashDocuments || remote.Counts().Signatures > crashDocuments {
-				t.Errorf(
-					"%d signatures made, counters %v, want each sent once and %d unknown",
-					remote.Counts().Signatures,
-					n,
-					wantUnknown,
-				)
+				t.Errorf("%d signatures made, counters %v, want each sent once and %d unknown",
+					remote.Counts().Signatures, n, wantUnknown)
 			}
 			wantAudited(t, p, n)
 		})

@@ -20,14 +20,11 @@ func TestStopFinishesRunningWork(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	o := instance.Options{
-		Binary: filepath.Join(
-			build(t),
-			"proxy",
-		),
-		Work:  filepath.Join(dir, "work"),
-		State: filepath.Join(dir, "state"),
-		Log:   logFile(t, dir),
-		Args:  []string{"--signing.embedded.algorithm=RSA-4096"}, // slow enough to be stopped in the middle
+		Binary: filepath.Join(build(t), "proxy"),
+		Work:   filepath.Join(dir, "work"),
+		State:  filepath.Join(dir, "state"),
+		Log:    logFile(t, dir),
+		Args:   []string{"--signing.embedded.algorithm=RSA-4096"}, // slow enough to be stopped in the middle
 	}
 	if err := instance.WriteClients(o.Work, clients); err != nil {
 		t.Fatal(err)
@@ -62,14 +59,8 @@ func TestStopFinishesRunningWork(t *testing.T) {
 	}
 	r := <-answered
 	if r.err != nil || r.op.Status != client.StatusExecuted || len(signed) != killDocuments {
-		t.Errorf(
-			"Sign = %+v, %v with %d contents, want %s with %d",
-			r.op,
-			r.err,
-			len(signed),
-			client.StatusExecuted,
-			killDocuments,
-		)
+		t.Errorf("Sign = %+v, %v with %d contents, want %s with %d",
+			r.op, r.err, len(signed), client.StatusExecuted, killDocuments)
 	}
 }
 

@@ -17,12 +17,8 @@ func TestExpiredCertificate(t *testing.T) {
 	p := newTestProxy(t)
 	p.start(t)
 	c := newClient(t, p.Instance)
-	if op, err := c.Sign(
-		t.Context(),
-		oneDocument(t, "before", client.SignatureInfo{}),
-		nil,
-	); err != nil ||
-		op.Status != client.StatusExecuted {
+	op, err := c.Sign(t.Context(), oneDocument(t, "before", client.SignatureInfo{}), nil)
+	if err != nil || op.Status != client.StatusExecuted {
 		t.Fatalf("Sign with a valid certificate = %+v, %v", op, err)
 	}
 	if err := p.Stop(t.Context()); err != nil {
@@ -42,16 +38,12 @@ func TestExpiredCertificate(t *testing.T) {
 	if _, err := c.SignAsync(t.Context(), oneDocument(t, "after", client.SignatureInfo{})); err != nil {
 		t.Fatal(err)
 	}
-	op, err := c.Wait(t.Context(), "after")
+	op, err = c.Wait(t.Context(), "after")
 	if err != nil || op.Status != client.StatusFailed {
 		t.Fatalf("operation = %+v, %v, want it failed", op, err)
 	}
-	if op, err = c.Detail(
-		t.Context(),
-		"after",
-		nil,
-	); err != nil ||
-		op.Documents[0].SignError != "INVALID_CERTIFICATE_SIGN_ERROR" {
+	op, err = c.Detail(t.Context(), "after", nil)
+	if err != nil || op.Documents[0].SignError != "INVALID_CERTIFICATE_SIGN_ERROR" {
 		t.Errorf("Detail = %+v, %v, want INVALID_CERTIFICATE_SIGN_ERROR", op, err)
 	}
 	if v := p.metric(t, `signstash_credential_valid{credential="software"}`); v != 0 {
@@ -60,6 +52,13 @@ func TestExpiredCertificate(t *testing.T) {
 	if sent := p.signatures(t)["sent"]; sent != 1 {
 		t.Errorf("%d digests were sent, want the one before", sent)
 	}
+	wantExpiryShown(t, p)
+}
+
+// wantExpiryShown checks that the status page and the log name the date on which the certificate
+// expired.
+func wantExpiryShown(t *testing.T, p *testProxy) {
+	t.Helper()
 	page, err := http.Get(p.Management + "/")
 	if err != nil {
 		t.Fatal(err)

@@ -74,7 +74,14 @@ func killRun(t *testing.T, bin string, delay time.Duration) {
 	if len(op.Documents) != killDocuments || len(signed) != killDocuments {
 		t.Fatalf("%d documents with %d contents, want %d", len(op.Documents), len(signed), killDocuments)
 	}
-	v, err := verify.New(ctx, p.CAFile)
+	wantAllValid(t, p.CAFile, originals, op, signed)
+}
+
+// wantAllValid asks independent verifiers about each signed document.
+func wantAllValid(t *testing.T, root string, originals []string, op *client.Operation, signed memorySink) {
+	t.Helper()
+	ctx, dir := t.Context(), t.TempDir()
+	v, err := verify.New(ctx, root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -153,14 +154,7 @@ func TestStartAndStop(t *testing.T) {
 	lines := bufio.NewScanner(stderr)
 	listening := logLine(t, lines, "listening")
 	logLine(t, lines, "ready")
-	var file map[string]any
-	for file == nil { // the log line comes before the file; the deadline of the test binary bounds the wait
-		if text, err := os.ReadFile(ready); err == nil && !bytes.Contains(text, []byte(`:1"`)) {
-			if err := json.Unmarshal(text, &file); err != nil {
-				t.Fatalf("ready file %q: %v", text, err)
-			}
-		}
-	}
+	file := readyFile(t, ready)
 	if file["rest"] != listening["rest"] || file["management"] != listening["management"] || file["tls"] != false {
 		t.Errorf("ready file = %v, want the addresses of %v", file, listening)
 	}
@@ -182,6 +176,20 @@ func TestStartAndStop(t *testing.T) {
 	if _, err := os.Stat(ready); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("ready file after the stop: %v, want none", err)
 	}
+}
+
+// readyFile waits until the proxy has replaced the ready file of an earlier process, and reads it.
+// The log line comes before the file. The deadline of the test binary limits the wait.
+func readyFile(t *testing.T, path string) (file map[string]any) {
+	t.Helper()
+	for file == nil {
+		if text, err := os.ReadFile(path); err == nil && !bytes.Contains(text, []byte(`:1"`)) {
+			if err := json.Unmarshal(text, &file); err != nil {
+				t.Fatalf("ready file %q: %v", text, err)
+			}
+		}
+	}
+	return file
 }
 
 // logLine reads JSON lines until one has the given message.
@@ -299,6 +307,22 @@ func write(t *testing.T, path string, content []byte) {
 	}
 }
 
+// drip writes one byte every 100 ms until the connection is closed or the test ends.
+func drip(ctx context.Context, conn net.Conn) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if _, err := conn.Write([]byte("a")); err != nil {
+				return
+			}
+		}
+	}
+}
+
 // TestSlowHeadIsEnded sends the head of a request byte by byte, as a slow-loris attacker does. The
 // header timeout ends the connection, while the proxy serves other clients.
 func TestSlowHeadIsEnded(t *testing.T) {
@@ -325,22 +349,7 @@ func TestSlowHeadIsEnded(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: proxy\r\nX-Slow: "); err != nil {
 		t.Fatal(err)
 	}
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() {
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				if _, err := conn.Write([]byte("a")); err != nil {
-					return
-				}
-			}
-		}
-	}()
+	go drip(t.Context(), conn)
 	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}

@@ -72,13 +72,8 @@ func TestReadmeCalls(t *testing.T) {
 	defer proxy.Kill()
 	script := strings.ReplaceAll(readmeCalls(t), "http://localhost:8080", proxy.URL)
 	// With an empty IFS, bash does not split variables into words, like zsh.
-	cmd := exec.Command(
-		"bash",
-		"-euo",
-		"pipefail",
-		"-c",
-		"IFS=\n"+`curl() { command curl -sS --fail-with-body "$@"; }`+"\n"+script,
-	)
+	script = "IFS=\n" + `curl() { command curl -sS --fail-with-body "$@"; }` + "\n" + script
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", script)
 	cmd.Dir = dir
 	var faults strings.Builder
 	cmd.Stderr = &faults
@@ -94,6 +89,12 @@ func TestReadmeCalls(t *testing.T) {
 	if err := verified(proxy.CAFile, original, signed); err != nil {
 		t.Errorf("the synchronous one: %v", err)
 	}
+	wantReadmeAnswers(t, proxy, original, out)
+}
+
+// wantReadmeAnswers checks the output of the asynchronous calls.
+func wantReadmeAnswers(t *testing.T, proxy *instance.Instance, original string, out []byte) {
+	t.Helper()
 	accepted, status, detail := readmeAnswers(t, out)
 	if accepted.ID == 0 || accepted.Host == "" || accepted.Port == 0 || status.Status != "EXECUTED" ||
 		len(detail.DocumentList) != 1 {

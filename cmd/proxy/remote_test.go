@@ -139,14 +139,11 @@ func newTestProxy(t *testing.T, flags ...string) *testProxy {
 	t.Helper()
 	dir := t.TempDir()
 	o := instance.Options{
-		Binary: filepath.Join(
-			build(t),
-			"proxy",
-		),
-		Work:  filepath.Join(dir, "work"),
-		State: filepath.Join(dir, "state"),
-		Log:   logFile(t, dir),
-		Args:  flags,
+		Binary: filepath.Join(build(t), "proxy"),
+		Work:   filepath.Join(dir, "work"),
+		State:  filepath.Join(dir, "state"),
+		Log:    logFile(t, dir),
+		Args:   flags,
 	}
 	if err := instance.WriteClients(o.Work, clients); err != nil {
 		t.Fatal(err)
@@ -243,12 +240,12 @@ func (p *testProxy) signatures(t *testing.T) map[string]int64 {
 }
 
 // until calls check until it is true, while another process works. The test fails if that takes
-// more than a minute.
+// more than three minutes.
 func until(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	for giveUp := time.Now().Add(3 * time.Minute); !check(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(giveUp) {
-			t.Fatalf("%s: not within a minute", what)
+			t.Fatalf("%s: not within three minutes", what)
 		}
 	}
 }

@@ -217,45 +217,16 @@ func (s *soak) understood(p *soakProxy, text []byte, v any) bool {
 // the operation stays in seen.
 func (s *soak) follow(p *soakProxy, reference string, want soakAccepted) bool {
 	path := url.PathEscape(reference)
-	for {
-		_, text, ok := s.call(
-			p,
-			"status",
-			http.MethodGet,
-			"operation/status/withExternalReference/"+path+"?wait=5s",
-			nil,
-			"",
-			200,
-			503,
-		)
-		if ok {
-			var all []soakOperation
-			if !s.understood(p, text, &all) {
-				return false
-			}
-			if len(all) != 1 || all[0].ID != want.ID {
-				s.fault("%s: operation %d (%s) is %.300s", p.name, want.ID, reference, text)
-				return false
-			}
-			if all[0].Status == "EXECUTED" || all[0].Status == "EXECUTION_FAILED" {
-				break
-			}
-		}
-		if !s.sleep(100 * time.Millisecond) {
+	ended, good := false, true
+	for !ended && good {
+		ended, good = s.askStatus(p, path, reference, want)
+		if !ended && good && !s.sleep(100*time.Millisecond) {
 			return false
 		}
 	}
-	for {
-		_, text, ok := s.call(
-			p,
-			"detail",
-			http.MethodGet,
-			"operation/sign/detail/withExternalReference/"+path,
-			nil,
-			"",
-			200,
-			503,
-		)
+	for good {
+		_, text, ok := s.call(p, "detail", http.MethodGet, "operation/sign/detail/withExternalReference/"+path,
+			nil, "", 200, 503)
 		if ok {
 			var op soakOperation
 			if !s.understood(p, text, &op) || !s.taken(p, op, want) {
@@ -265,10 +236,28 @@ func (s *soak) follow(p *soakProxy, reference string, want soakAccepted) bool {
 			p.seen.Delete(reference)
 			return true
 		}
-		if !s.sleep(100 * time.Millisecond) {
-			return false
-		}
+		good = s.sleep(100 * time.Millisecond)
 	}
+	return false
+}
+
+// askStatus asks for the status of an operation. It returns whether the operation has ended, and
+// whether the answer was a correct one.
+func (s *soak) askStatus(p *soakProxy, path, reference string, want soakAccepted) (ended, good bool) {
+	_, text, ok := s.call(p, "status", http.MethodGet, "operation/status/withExternalReference/"+path+"?wait=5s",
+		nil, "", 200, 503)
+	if !ok {
+		return false, true
+	}
+	var all []soakOperation
+	if !s.understood(p, text, &all) {
+		return false, false
+	}
+	if len(all) != 1 || all[0].ID != want.ID {
+		s.fault("%s: operation %d (%s) is %.300s", p.name, want.ID, reference, text)
+		return false, false
+	}
+	return all[0].Status == "EXECUTED" || all[0].Status == "EXECUTION_FAILED", true
 }
 
 // taken checks an operation that has ended. It returns false if the operation has not ended.

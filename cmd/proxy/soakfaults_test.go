@@ -37,29 +37,21 @@ func (s *soak) sleep(d time.Duration) bool {
 	}
 }
 
+// soakEndpoints are the calls that get a fault. An empty text means all of them.
+var soakEndpoints = []string{
+	"token", "info", "credentials/list", "credentials/info", "credentials/authorize", "signatures/signHash", "",
+}
+
+// soakTimestampFaults are the faults of the timestamp authority.
+var soakTimestampFaults = []tsa.Rudeness{
+	tsa.SystemFail, tsa.BadRequest, tsa.TooMany, tsa.Unavailable, tsa.Empty, tsa.Garbage, tsa.Cut, tsa.WrongNonce,
+	tsa.WrongValue, tsa.Stale,
+}
+
+func oneOf[T any](all []T) T { return all[rand.IntN(len(all))] }
+
 // misbehave injects faults of every kind.
 func (s *soak) misbehave() {
-	endpoints := []string{
-		"token",
-		"info",
-		"credentials/list",
-		"credentials/info",
-		"credentials/authorize",
-		"signatures/signHash",
-		"",
-	}
-	authority := []tsa.Rudeness{
-		tsa.SystemFail,
-		tsa.BadRequest,
-		tsa.TooMany,
-		tsa.Unavailable,
-		tsa.Empty,
-		tsa.Garbage,
-		tsa.Cut,
-		tsa.WrongNonce,
-		tsa.WrongValue,
-		tsa.Stale,
-	}
 	for first := true; s.sleep(soakFault/2 + rand.N(soakFault)); first = false {
 		kind := rand.IntN(8)
 		if first {
@@ -67,18 +59,15 @@ func (s *soak) misbehave() {
 		}
 		switch kind {
 		case 0, 1, 2:
-			all := service.Rudenesses()
 			s.faulty.Add(1)
-			_ = s.remote.Misbehave(
-				service.Fault{
-					Endpoint: endpoints[rand.IntN(len(endpoints))],
-					Rudeness: all[rand.IntN(len(all))],
-					Times:    1 + rand.IntN(3),
-				},
-			)
+			_ = s.remote.Misbehave(service.Fault{
+				Endpoint: oneOf(soakEndpoints),
+				Rudeness: oneOf(service.Rudenesses()),
+				Times:    1 + rand.IntN(3),
+			})
 		case 3:
 			s.faulty.Add(1)
-			s.remote.tsa.Misbehave(authority[rand.IntN(len(authority))])
+			s.remote.tsa.Misbehave(oneOf(soakTimestampFaults))
 		case 4:
 			s.remote.RevokeTokens()
 		case 5:

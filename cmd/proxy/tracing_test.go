@@ -21,88 +21,92 @@ import (
 // remote side gets no trace id.
 func TestTraces(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	names, resources := map[string]int{}, map[string]string{}
-	var all []string
-	gathering := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		var request collector.ExportTraceServiceRequest
-		if err != nil || r.URL.Path != "/v1/traces" || proto.Unmarshal(body, &request) != nil {
-			http.Error(w, "not understood", http.StatusBadRequest)
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for _, resource := range request.ResourceSpans {
-			for _, a := range resource.Resource.Attributes {
-				resources[a.Key] = a.Value.GetStringValue()
-			}
-			for _, scope := range resource.ScopeSpans {
-				for _, span := range scope.Spans {
-					names[span.Name]++
-					all = append(all, span.String())
-				}
-			}
-		}
-	}))
-	defer gathering.Close()
+	traces := collectedTraces{names: map[string]int{}, resources: map[string]string{}}
+	receiver := httptest.NewServer(&traces)
+	defer receiver.Close()
 	remote := newRemoteSide(t, service.Options{})
 	told := newReceiver(t)
 	p := newTestProxy(t, append(remote.flags(), "--callback.allow-private=127.0.0.0/8")...)
 	p.o.Env = append(
 		p.o.Env,
-		"OTEL_EXPORTER_OTLP_ENDPOINT="+gathering.URL,
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL,
 		"OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=tests,malformed",
 	)
 	p.start(t)
-	if _, err := newClient(
-		t,
-		p.Instance,
-	).Sign(
-		t.Context(),
-		oneDocument(t, "traced/secret reference", client.SignatureInfo{}),
-		new(memorySink),
-	); err != nil {
+	const reference = "traced/secret reference"
+	c := newClient(t, p.Instance)
+	if _, err := c.Sign(t.Context(), oneDocument(t, reference, client.SignatureInfo{}), new(memorySink)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newClient(t, p.Instance).Status(t.Context(), "traced/secret reference"); err != nil {
+	if _, err := c.Status(t.Context(), reference); err != nil {
 		t.Fatal(err)
 	}
 	post(t, p, "document/sign/async/base64", withCallback(t, "told", told.URL+"/secret-path?token=secret-token"))
 	until(t, "the callback", func() bool { return told.heard("told") == "EXECUTED" })
-	post(
-		t,
-		p,
-		"document/sign/async/base64",
-		withCallback(t, "not told", "http://secret-user.127.0.0.1.invalid/secret?token=secret-token"),
-	)
-	until(
-		t,
-		"a callback that fails",
-		func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="failed"}`] > 0 },
-	)
+	unknown := "http://secret-user.127.0.0.1.invalid/secret?token=secret-token"
+	post(t, p, "document/sign/async/base64", withCallback(t, "not told", unknown))
+	until(t, "a callback that fails", func() bool {
+		return p.metrics(t)[`signstash_callbacks_total{outcome="failed"}`] > 0
+	})
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	mu.Lock()
-	defer mu.Unlock()
+	traces.check(t)
+}
+
+// collectedTraces is a trace collector. It keeps the spans that the proxy sends.
+type collectedTraces struct {
+	mu        sync.Mutex
+	names     map[string]int    // number of spans by name
+	resources map[string]string // attributes of the sender
+	all       []string          // the spans as text
+}
+
+// ServeHTTP receives spans in the protocol OTLP.
+func (c *collectedTraces) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	var request collector.ExportTraceServiceRequest
+	if err != nil || r.URL.Path != "/v1/traces" || proto.Unmarshal(body, &request) != nil {
+		http.Error(w, "not understood", http.StatusBadRequest)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, resource := range request.ResourceSpans {
+		for _, a := range resource.Resource.Attributes {
+			c.resources[a.Key] = a.Value.GetStringValue()
+		}
+		for _, scope := range resource.ScopeSpans {
+			for _, span := range scope.Spans {
+				c.names[span.Name]++
+				c.all = append(c.all, span.String())
+			}
+		}
+	}
+}
+
+// check checks that all calls have spans, and that no span holds text of a client.
+func (c *collectedTraces) check(t *testing.T) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, want := range []string{
 		"POST document/sign/base64", "signing POST", "sign digests", "callback POST",
 		"GET operation/status/withExternalReference",
 	} {
-		if names[want] == 0 {
-			t.Errorf("no span %q in %v", want, names)
+		if c.names[want] == 0 {
+			t.Errorf("no span %q in %v", want, c.names)
 		}
 	}
-	if !slices.ContainsFunc(all, func(span string) bool { return strings.Contains(span, "signstash.call") }) {
+	if !slices.ContainsFunc(c.all, func(span string) bool { return strings.Contains(span, "signstash.call") }) {
 		t.Error("no span holds the id of its call to a provider")
 	}
-	for _, span := range all {
+	for _, span := range c.all {
 		if strings.Contains(span, "secret") {
 			t.Errorf("span %s holds a client's reference or the URL of a callback", span)
 		}
 	}
-	if resources["service.name"] != "signstash-proxy" || resources["deployment.environment.name"] != "tests" {
-		t.Errorf("resource is %v", resources)
+	if c.resources["service.name"] != "signstash-proxy" || c.resources["deployment.environment.name"] != "tests" {
+		t.Errorf("resource is %v", c.resources)
 	}
 }
