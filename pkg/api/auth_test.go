@@ -17,18 +17,17 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// known is a call whose answer tells that authentication passed: there is no such operation.
+// known is a call whose answer shows that authentication succeeded: it is 404, because there is no
+// such operation.
 const known = "operation/status/withExternalReference/none"
 
 func token(h *harness, auth string) string {
 	h.t.Helper()
-	resp := h.do(
-		request{
-			method: http.MethodPost,
-			path:   "/oauth2/authorization-server/oauth/token?grant_type=client_credentials",
-			auth:   auth,
-		},
-	)
+	resp := h.do(request{
+		method: http.MethodPost,
+		path:   "/oauth2/authorization-server/oauth/token?grant_type=client_credentials",
+		auth:   auth,
+	})
 	resp.is(http.StatusOK, nil)
 	return resp.at("access_token")
 }
@@ -292,9 +291,7 @@ func TestEveryCallAuthenticates(t *testing.T) {
 			"true",
 			"{externalReference}",
 			"x",
-		).Replace(
-			path,
-		)
+		).Replace(path)
 		if resp := h.do0(request{method: method, path: path, auth: "none"}); resp.Code != http.StatusUnauthorized {
 			t.Errorf("%s without credentials = %d, want 401", r, resp.Code)
 		}
@@ -353,7 +350,7 @@ func TestRemoteTokens(t *testing.T) {
 	if late.Header().Get("Retry-After") != "7" {
 		t.Errorf("Retry-After = %q, want 7", late.Header().Get("Retry-After"))
 	}
-	// A fault of our settings is no outage: a retry does not help, and clients do not hear what is
+	// A fault of our settings is not an outage: a retry does not help, and clients are not told what is
 	// wrong.
 	wrong := h.do0(request{path: known, auth: "Bearer misconfigured"})
 	wrong.fails(http.StatusInternalServerError, "0.0.1", "the log of the service says why")
@@ -384,13 +381,11 @@ func TestAnotherClientServicesOperation(t *testing.T) {
 	for _, path := range paths {
 		his := h.do(request{path: path, auth: basic(bob, bobSecret)})
 		his.fails(http.StatusNotFound, "404", "")
-		// It must look the same as what does not exist.
-		none := h.do(
-			request{
-				path: strings.NewReplacer(id, "1047552", "hers", "none", "doc-0", "none").Replace(path),
-				auth: basic(bob, bobSecret),
-			},
-		)
+		// The answer must be the same as for an operation that does not exist.
+		none := h.do(request{
+			path: strings.NewReplacer(id, "1047552", "hers", "none", "doc-0", "none").Replace(path),
+			auth: basic(bob, bobSecret),
+		})
 		if strings.ReplaceAll(his.text, id, "1047552") != none.text {
 			t.Errorf("%s: another's = %s, none = %s", path, his.text, none.text)
 		}

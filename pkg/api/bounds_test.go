@@ -114,7 +114,7 @@ func TestTextOfAllRequestsIsBounded(t *testing.T) {
 	if resp := <-answer; resp.Code != http.StatusAccepted {
 		t.Errorf("the held request = %d %s, want 202", resp.Code, resp.text)
 	}
-	for range 3 { // all was given back, by the refused ones too
+	for range 3 { // all requests have given back their shares, the refused ones too
 		key := map[string]string{"Idempotency-Key": "k"}
 		h.do(request{path: "document/sign/base64", text: wordy("refused"), header: key}).is(http.StatusOK, nil)
 	}

@@ -84,14 +84,12 @@ func TestSecondClient(t *testing.T) {
 		`"preservationInfo":{"alias":"fatura.pdf","deliveryInfo":{"attachDocuments":true,` +
 		`"personReceiver":[{"deliveryStatus":"SENT","email":"someone@example.org"}]},"preserveContent":false},` +
 		`"returnSignedContent":true}`
-	resp := h.do(
-		request{
-			path:   "document/sign/base64/",
-			text:   text,
-			auth:   auth,
-			header: map[string]string{"Content-Type": "application/json"},
-		},
-	)
+	resp := h.do(request{
+		path:   "document/sign/base64/",
+		text:   text,
+		auth:   auth,
+		header: map[string]string{"Content-Type": "application/json"},
+	})
 	resp.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
 	resp.signed("documentList.0.signedContent", "%PDF-1.7 content")
 	id := resp.at("id")

@@ -163,7 +163,7 @@ func TestServerStops(t *testing.T) {
 		request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx),
 	)
 	if waiting.Code != http.StatusOK || !strings.Contains(waiting.Body.String(), "PENDING_EXECUTION") {
-		t.Errorf("answer to what was accepted = %d %s, want its state", waiting.Code, waiting.Body)
+		t.Errorf("answer to the accepted request = %d %s, want its state", waiting.Code, waiting.Body)
 	}
 	refused := httptest.NewRecorder()
 	h.api.Handler().ServeHTTP(
@@ -172,7 +172,7 @@ func TestServerStops(t *testing.T) {
 	)
 	if refused.Code != http.StatusServiceUnavailable || refused.Header().Get("Retry-After") != "5" ||
 		!strings.Contains(refused.Body.String(), "is stopping") {
-		t.Errorf("answer to what was not = %d %v %s, want 503", refused.Code, refused.Header(), refused.Body)
+		t.Errorf("answer to the late request = %d %v %s, want 503", refused.Code, refused.Header(), refused.Body)
 	}
 }
 

@@ -138,7 +138,7 @@ type request struct {
 	header map[string]string
 }
 
-// response is what came back.
+// response is the answer to a request.
 type response struct {
 	*httptest.ResponseRecorder
 	t    *testing.T
@@ -346,7 +346,7 @@ func (p *fakeProvider) Sign(ctx context.Context, c signing.Call) ([][]byte, erro
 	return values, nil
 }
 
-// fakeFormat seals a document by what it begins with. A document can ask to fail:
+// fakeFormat seals a document with its first bytes. A document can ask to fail:
 // "fail:<kind>:<detail>".
 type fakeFormat struct{}
 

@@ -12,7 +12,7 @@ import (
 
 // pieces reads texts and runs of base64 one after the other, without holding the runs.
 type pieces struct {
-	parts []any // string, or int64: so many characters of base64
+	parts []any // string, or int64: that number of characters of base64
 }
 
 var lettersA = bytes.Repeat([]byte("A"), 64<<10)
@@ -36,7 +36,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// large is a request of so many documents of so many characters of base64.
+// large is a request with that number of documents, each with size characters of base64.
 func large(reference string, documents int, size int64) io.Reader {
 	p := &pieces{parts: []any{fmt.Sprintf(`{"externalReference":%q,"description":"d","documents":[`, reference)}}
 	for i := range documents {

@@ -75,16 +75,12 @@ func TestPeerRefusesABody(t *testing.T) {
 	for name, sent := range map[string]int{"all is sent": 1 << 20, "half is sent": 1 << 19} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, withPeer(t, refuses))
-			c := dial(
-				t,
-				h.serve(),
-				header(
-					"document/sign/base64",
-					basic(alice, aliceSecret),
-					"Idempotency-Key: k",
-					fmt.Sprint("Content-Length: ", 1<<20),
-				),
-			)
+			c := dial(t, h.serve(), header(
+				"document/sign/base64",
+				basic(alice, aliceSecret),
+				"Idempotency-Key: k",
+				fmt.Sprint("Content-Length: ", 1<<20),
+			))
 			if _, err := c.Write(bytes.Repeat([]byte(" "), sent)); err != nil {
 				t.Fatalf("send: %v", err)
 			}
@@ -106,7 +102,7 @@ func TestPeerRefusesABody(t *testing.T) {
 	}
 }
 
-// startPeer makes the instance proxy-1. Its paths gets what it is asked.
+// startPeer makes the instance proxy-1. paths receives the paths that it is asked.
 func startPeer(t *testing.T) (peer *harness, handle http.HandlerFunc, paths *[]string) {
 	t.Helper()
 	return startPeerWith(t, nil)
@@ -199,16 +195,12 @@ func TestRedirectReadsTheBody(t *testing.T) {
 		t,
 		withPeerMode(t, affinity.Redirect, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }),
 	)
-	c := dial(
-		t,
-		h.serve(),
-		header(
-			"document/sign/base64",
-			basic(alice, aliceSecret),
-			"Idempotency-Key: k",
-			fmt.Sprint("Content-Length: ", 8<<20),
-		),
-	)
+	c := dial(t, h.serve(), header(
+		"document/sign/base64",
+		basic(alice, aliceSecret),
+		"Idempotency-Key: k",
+		fmt.Sprint("Content-Length: ", 8<<20),
+	))
 	if _, err := c.Write(bytes.Repeat([]byte(" "), 8<<20)); err != nil {
 		t.Fatalf("send: %v", err)
 	}

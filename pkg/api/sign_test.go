@@ -126,15 +126,12 @@ func TestAsyncRequestIsAcceptedBeforeItIsSigned(t *testing.T) {
 		t.Errorf("Location = %q, want %q", resp.Header().Get("Location"), want)
 	}
 	pending := h.do(request{path: "operation/sign/detail/" + id + "/contentInResponse/True"})
-	pending.is(
-		http.StatusOK,
-		map[string]string{
-			"status":                       "PENDING_EXECUTION",
-			"documentList.0.signStatus":    "RECEIVED",
-			"documentList.0.signedContent": "",
-			"executionTime":                "",
-		},
-	)
+	pending.is(http.StatusOK, map[string]string{
+		"status":                       "PENDING_EXECUTION",
+		"documentList.0.signStatus":    "RECEIVED",
+		"documentList.0.signedContent": "",
+		"executionTime":                "",
+	})
 	h.do(request{path: "operation/sign/detail/" + id + "/documents"}).fails(http.StatusNotFound,
 		"404", "PENDING_EXECUTION")
 
@@ -169,14 +166,11 @@ func TestSyncWaitEnds(t *testing.T) {
 		if waited := time.Since(began); waited != time.Minute {
 			t.Errorf("waited %v, want a minute", waited)
 		}
-		resp.is(
-			http.StatusOK,
-			map[string]string{
-				"status":                       "PENDING_EXECUTION",
-				"documentList.0.signStatus":    "RECEIVED",
-				"documentList.0.signedContent": "",
-			},
-		)
+		resp.is(http.StatusOK, map[string]string{
+			"status":                       "PENDING_EXECUTION",
+			"documentList.0.signStatus":    "RECEIVED",
+			"documentList.0.signedContent": "",
+		})
 		close(h.provider.hold)
 		h.wait(resp.at("id"))
 		h.do(request{path: "operation/sign/detail/withExternalReference/slow"}).is(http.StatusOK,
@@ -247,14 +241,11 @@ func TestDocumentFaults(t *testing.T) {
 		})
 	}
 	two := h.do(request{path: "document/sign/base64", text: signRequest("both", "fail:damaged:x", "fail:encrypted:y")})
-	two.is(
-		http.StatusOK,
-		map[string]string{
-			"status":                       "EXECUTION_FAILED",
-			"documentList.0.signErrorCode": "2.2.3",
-			"documentList.1.signErrorCode": "2.2.4",
-		},
-	)
+	two.is(http.StatusOK, map[string]string{
+		"status":                       "EXECUTION_FAILED",
+		"documentList.0.signErrorCode": "2.2.3",
+		"documentList.1.signErrorCode": "2.2.4",
+	})
 }
 
 func TestRemoteFaults(t *testing.T) {

@@ -98,12 +98,10 @@ func TestConnectionIsKept(t *testing.T) {
 		func(h *harness) { h.provider.hold = make(chan struct{}) },
 		func(t *testing.T, h *harness, dial func(string) net.Conn) {
 			text := signRequest("r", "%PDF")
-			c := dial(
-				"POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\nAuthorization: " + basic(
-					alice,
-					aliceSecret,
-				) + "\r\nTransfer-Encoding: chunked\r\n\r\n",
-			)
+			c := dial("POST " + base + "document/sign/base64 HTTP/1.1\r\nHost: x\r\nAuthorization: " + basic(
+				alice,
+				aliceSecret,
+			) + "\r\nTransfer-Encoding: chunked\r\n\r\n")
 			time.Sleep(30 * time.Second)
 			for _, piece := range []string{fmt.Sprintf("%x\r\n%s\r\n", len(text), text), "0\r\n\r\n"} {
 				if _, err := io.WriteString(c, piece); err != nil {

@@ -12,9 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
 
-// spyStore is a store in memory that counts uploads which nobody has ended. A hollow one keeps no
-// content: what it gives out has the size of what came in, for documents that are too large for a
-// test's memory.
+// spyStore is a store in memory that counts the uploads that have not ended. A hollow one stores no
+// content, for documents that are too large for a test's memory. Its files have the right size.
 type spyStore struct {
 	*storetest.Memory
 	open    atomic.Int64
@@ -84,7 +83,7 @@ func (u *spyUpload) Add(r io.Reader) (signing.Content, error) {
 		return signing.Content{}, err
 	}
 	c, err := u.Upload.Add(strings.NewReader("hollow"))
-	h := sha256.New() // of what is given out
+	h := sha256.New() // of the bytes that readers get
 	_, _ = io.Copy(h, io.NewSectionReader(hollowFile(n), 0, n))
 	c.Size, c.SHA256 = n, [32]byte(h.Sum(nil))
 	return c, err
@@ -95,7 +94,7 @@ func (u *spyUpload) Discard() {
 	u.Upload.Discard()
 }
 
-// hollowFile is a file of so many bytes.
+// hollowFile is a file of that many bytes.
 type hollowFile int64
 
 func (f hollowFile) Size() int64  { return int64(f) }

@@ -130,23 +130,23 @@ func TestTokenOfAReplacedKey(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		h.api.SetTokenKey(bytes.Repeat([]byte("n"), 32))
 		time.Sleep(2 * time.Second)
-		h.tokenIs("a token of before the change", before, "")
-		h.tokenIs("a token of after the change", times(time.Now(), time.Hour), "0.0.10")
-		h.tokenIs("a token of a moment after the change", times(time.Now().Add(-time.Second), time.Hour), "0.0.10")
+		h.tokenIs("a token from before the change", before, "")
+		h.tokenIs("a token from after the change", times(time.Now(), time.Hour), "0.0.10")
+		h.tokenIs("a token from just after the change", times(time.Now().Add(-time.Second), time.Hour), "0.0.10")
 		h.tokenIs(
-			"a token of before the change that lives longer than tokens do",
+			"a token from before the change with too long a lifetime",
 			times(issued, time.Hour+time.Second),
 			"0.0.10",
 		)
-		h.tokenIs("a token of before the change that lives shorter", times(issued, time.Minute), "")
+		h.tokenIs("a token from before the change with a shorter lifetime", times(issued, time.Minute), "")
 		h.tokenIs(
 			"a token without a time of issue",
 			forge(t, before, h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "iat") }),
 			"0.0.10",
 		)
-		time.Sleep(time.Hour + 30*time.Second) // the leeway for clocks
-		h.tokenIs("a token of before the change that has expired", before, "0.0.10")
-		h.tokenIs("one with the last time that is believed", times(issued.Add(10*time.Second), time.Hour), "0.0.10")
+		time.Sleep(time.Hour + 30*time.Second) // 30 s is the leeway for clocks
+		h.tokenIs("an expired token from before the change", before, "0.0.10")
+		h.tokenIs("a token with the latest accepted time", times(issued.Add(10*time.Second), time.Hour), "0.0.10")
 	})
 }
 

@@ -17,39 +17,25 @@ import (
 func TestZip(t *testing.T) {
 	h := start(t, nil)
 	docs := []string{
-		named(
-			"ref",
-			"a.pdf",
-			"%PDF 0",
-		),
+		named("ref", "a.pdf", "%PDF 0"),
 		named("ref", "a.pdf", "%PDF 1"),
 		named("REF", "A.pdf", "%PDF 2"),
 		named("ref", "a-2.pdf", "%PDF 3"),
-		named(
-			"../../etc",
-			"passwd",
-			"%PDF 4",
-		),
+		named("../../etc", "passwd", "%PDF 4"),
 		named(`c:\windows`, `sys/tem.dll`, "%PDF 5"),
 		named(".", ".", "%PDF 6"),
 		named("dóc €", "ação.pdf", "%PDF 7"),
-		named(
-			"failed",
-			"x.pdf",
-			"fail:damaged:x",
-		),
+		named("failed", "x.pdf", "fail:damaged:x"),
 		named(strings.Repeat("é", 400), "end.pdf", "%PDF 9"),
 		named("a\u202eb", "c\nd. ", "%PDF 10"),
 		named("con", "x.pdf", "%PDF 11"),
 		named("LPT1 ", "x.pdf", "%PDF 12"),
 		named("COM10", "x.pdf", "%PDF 13"),
 	}
-	resp := h.do(
-		request{
-			path: "document/sign/base64",
-			text: `{"externalReference":"z","description":"d","documents":[` + strings.Join(docs, ",") + `]}`,
-		},
-	)
+	resp := h.do(request{
+		path: "document/sign/base64",
+		text: `{"externalReference":"z","description":"d","documents":[` + strings.Join(docs, ",") + `]}`,
+	})
 	resp.is(http.StatusOK, nil)
 	got := h.do(request{path: "operation/sign/detail/" + resp.at("id") + "/documents"})
 	if got.Code != http.StatusOK || got.Header().Get("Content-Type") != "application/zip" ||
@@ -127,13 +113,7 @@ func unzipWithOthers(t *testing.T, data []byte) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(
-		python,
-		"-m",
-		"zipfile",
-		"-t",
-		file,
-	).CombinedOutput(); err != nil ||
+	if out, err := exec.Command(python, "-m", "zipfile", "-t", file).CombinedOutput(); err != nil ||
 		!strings.Contains(string(out), "Done testing") {
 		t.Errorf("python zipfile: %v: %s", err, out)
 	}

@@ -107,10 +107,7 @@ func (r *running) wantSecret(id, secret string) {
 func (r *running) wantMetrics(lines ...string) {
 	r.t.Helper()
 	w := httptest.NewRecorder()
-	promhttp.HandlerFor(
-		r.registry,
-		promhttp.HandlerOpts{},
-	).ServeHTTP(
+	promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{}).ServeHTTP(
 		w,
 		httptest.NewRequest(http.MethodGet, "/metrics", nil),
 	)

@@ -84,9 +84,7 @@ func (b *Brake) Check(key BrakeKey, now time.Time, secret string, matches func()
 			return signing.Errorf(
 				signing.KindTooMany,
 				"too many wrong secrets of this client service came from this address",
-			).Retryable(
-				wait,
-			)
+			).Retryable(wait)
 		}
 	}
 	if matches() {

@@ -99,9 +99,7 @@ func (p *Places) refusal(client string) error {
 			p.each,
 			p.what,
 			p.done,
-		).Retryable(
-			RetryAfter,
-		)
+		).Retryable(RetryAfter)
 	}
 	return signing.Errorf(signing.KindTooMany, "%d %s are %s", p.taken, p.what, p.done).Retryable(RetryAfter)
 }

@@ -21,10 +21,7 @@ type validator struct {
 // the field: KindMissing or KindInvalid.
 func (r *Received) Validate(types []signing.SignatureType) (signing.Request, []signing.Content, error) {
 	v := validator{types: types, contentKey: r.contentKey}
-	err := firstFault(
-		required("externalReference", r.ExternalReference),
-		required("description", r.description),
-	)
+	err := firstFault(required("externalReference", r.ExternalReference), required("description", r.description))
 	switch {
 	case err != nil:
 		return signing.Request{}, nil, err
