@@ -1,0 +1,135 @@
+package xmlc14n
+
+import "io"
+
+const (
+	// outputBytes is the size of the output buffer.
+	outputBytes = 16 << 10
+
+	// copyBytes is the length below which a part of the window is copied to the output buffer instead
+	// of being written by itself.
+	copyBytes = 512
+)
+
+// output collects canonical form. Where it equals the document it is not copied but written from
+// the window.
+type output struct {
+	w    io.Writer
+	err  error
+	buf  []byte
+	src  *Tokenizer
+	from int // src.buf[from:to] is still to be written, after buf
+	to   int
+}
+
+// attach makes the tokenizer call flush before its window moves.
+func (o *output) attach(t *Tokenizer) {
+	if o.src == t {
+		return
+	}
+	o.src = t
+	o.buf = make([]byte, 0, outputBytes)
+	t.pin(o)
+}
+
+// extend writes a part of the window.
+func (o *output) extend(from, to int) {
+	if o.to == from && o.from < o.to {
+		o.to = to
+		return
+	}
+	o.flush()
+	o.from, o.to = from, to
+}
+
+// flush writes the part of the window that is still to be written.
+func (o *output) flush() {
+	if o.from == o.to {
+		return
+	}
+	b := o.src.buf[o.from:o.to]
+	o.from, o.to = 0, 0
+	if len(b) >= copyBytes {
+		o.drain()
+		o.write(b)
+		return
+	}
+	o.append(b)
+}
+
+// drain writes the buffer.
+func (o *output) drain() {
+	o.write(o.buf)
+	o.buf = o.buf[:0]
+}
+
+// append buffers b, which is shorter than the buffer.
+func (o *output) append(b []byte) {
+	if len(o.buf)+len(b) > cap(o.buf) {
+		o.drain()
+	}
+	o.buf = append(o.buf, b...)
+}
+
+func (o *output) write(b []byte) {
+	if o.err == nil && len(b) > 0 {
+		_, o.err = o.w.Write(b)
+	}
+}
+
+// bytes writes b.
+func (o *output) bytes(b []byte) {
+	o.flush()
+	if len(b) >= copyBytes {
+		o.drain()
+		o.write(b)
+		return
+	}
+	o.append(b)
+}
+
+// text writes s.
+func (o *output) text(s string) {
+	o.flush()
+	if len(o.buf)+len(s) > cap(o.buf) {
+		o.drain()
+	}
+	o.buf = append(o.buf, s...)
+}
+
+// escapes holds the references that replace characters.
+type escapes [64]string
+
+// Canonical XML 1.0 section 2.3, text nodes and attribute nodes.
+var (
+	textEscapes = escapes{'&': "&amp;", '<': "&lt;", '>': "&gt;", '\r': "&#xD;"}
+	attrEscapes = escapes{
+		'&': "&amp;", '<': "&lt;", '"': "&quot;", '\t': "&#x9;", '\n': "&#xA;", '\r': "&#xD;",
+	}
+)
+
+// append appends b to dst with characters replaced.
+func (e *escapes) append(dst, b []byte) []byte {
+	from := 0
+	for i, c := range b {
+		if int(c) < len(e) && e[c] != "" {
+			dst = append(append(dst, b[from:i]...), e[c]...)
+			from = i + 1
+		}
+	}
+	return append(dst, b[from:]...)
+}
+
+// escape writes b with characters replaced.
+func (o *output) escape(b []byte, table *escapes) {
+	o.flush()
+	for len(b) > 0 {
+		part := b[:min(len(b), copyBytes)]
+		b = b[len(part):]
+		// A reference has at most six characters.
+		if len(o.buf)+6*len(part) > cap(o.buf) {
+			o.drain()
+		}
+		o.buf = table.append(o.buf, part)
+	}
+}

@@ -1,0 +1,190 @@
+package xmlc14n
+
+import (
+	"bytes"
+	"io"
+	"unicode/utf8"
+)
+
+// Tokenizer reads a document and reports its tokens. It must not be used by several goroutines at
+// once.
+type Tokenizer struct {
+	window
+	scope   scope
+	names   names
+	token   Token
+	tag     tagReader
+	char    []byte // the character of a reference in text
+	section section
+
+	started bool
+	root    bool  // the root element has started
+	closing bool  // the innermost element ended with the last token
+	empty   bool  // the innermost element was written <a/>, and its end was not reported yet
+	failed  error // what every further call of Next returns
+}
+
+// NewTokenizer returns a tokenizer of the document that r gives. It finds out the encoding from the
+// first bytes and the XML declaration.
+func NewTokenizer(r io.Reader) *Tokenizer {
+	t := &Tokenizer{}
+	t.in = r
+	t.scope.init()
+	t.token.src = t
+	return t
+}
+
+// Encoding returns the encoding of the document. It is known after the first call of Next.
+func (t *Tokenizer) Encoding() Encoding { return t.encoding }
+
+// Next returns the next token. At the end of a correct document the error is [io.EOF]. A document
+// that is refused gives an [*Error]; other errors are those of the reader. After an error every
+// call returns the same error.
+func (t *Tokenizer) Next() (*Token, error) {
+	if t.failed != nil {
+		return nil, t.failed
+	}
+	if err := t.advance(); err != nil {
+		t.failed = err
+		return nil, err
+	}
+	return &t.token, nil
+}
+
+// advance puts the next token into t.token.
+func (t *Tokenizer) advance() error {
+	if t.closing {
+		t.closing = false
+		t.scope.pop()
+	}
+	switch {
+	case t.empty:
+		t.empty = false
+		return t.emptyEnd()
+	case !t.started:
+		if err := t.start(); err != nil {
+			return err
+		}
+	case t.section.kind != 0:
+		if found, err := t.piece(); found || err != nil {
+			return err
+		}
+	}
+	for {
+		if t.end-t.pos < 2 {
+			if _, reason := t.more(); reason != "" {
+				return t.fault(reason, t.pos)
+			}
+		}
+		if t.pos == t.end {
+			return t.finish()
+		}
+		var found bool
+		var err error
+		switch {
+		case t.buf[t.pos] == '<':
+			found, err = t.markup()
+		case len(t.scope.elements) > 0:
+			found, err = t.text()
+		default:
+			err = t.outside()
+		}
+		if found || err != nil {
+			return err
+		}
+	}
+}
+
+// finish returns the error at the end of the input.
+func (t *Tokenizer) finish() error {
+	switch {
+	case t.err != io.EOF || len(t.scope.elements) > 0:
+		return t.ended(Incomplete)
+	case !t.root:
+		return t.ended(NoRoot)
+	}
+	return io.EOF
+}
+
+// markup reads what starts with "<". It returns false if there is no token to report.
+func (t *Tokenizer) markup() (bool, error) {
+	if t.pos+1 == t.end {
+		return false, t.ended(Incomplete)
+	}
+	switch t.buf[t.pos+1] {
+	case '/':
+		return true, t.endTag()
+	case '!':
+		return t.declaration()
+	case '?':
+		return t.instruction()
+	}
+	if t.root && len(t.scope.elements) == 0 {
+		return false, t.fault(SecondRoot, t.pos)
+	}
+	return true, t.startTag()
+}
+
+// declaration reads what starts with "<!".
+func (t *Tokenizer) declaration() (bool, error) {
+	const longest = len("<![CDATA[")
+	if t.end-t.pos < longest {
+		if _, reason := t.more(); reason != "" {
+			return false, t.fault(reason, t.pos)
+		}
+	}
+	b := t.buf[t.pos:t.end]
+	switch {
+	case bytes.HasPrefix(b, []byte("<!--")):
+		return t.open(section{kind: Comment, end: "--"}, 4)
+	case bytes.HasPrefix(b, []byte("<![CDATA[")):
+		if len(t.scope.elements) == 0 {
+			return false, t.fault(OutsideRoot, t.pos)
+		}
+		return t.open(section{kind: Text, end: "]]>"}, longest)
+	case bytes.HasPrefix(b, []byte("<!DOCTYPE")):
+		return false, t.fault(Doctype, t.pos)
+	case len(b) < longest:
+		return false, t.ended(Incomplete)
+	}
+	return false, t.fault(Syntax, t.pos)
+}
+
+// outside skips blanks outside the root element. Anything else is refused.
+func (t *Tokenizer) outside() error {
+	for t.pos < t.end && t.buf[t.pos] != '<' {
+		if classes[t.buf[t.pos]]&spaceChar == 0 {
+			return t.badCharacter(t.pos, OutsideRoot)
+		}
+		t.pos++
+	}
+	return nil
+}
+
+// badCharacter returns the error for the character at buf[i]: reason, unless the character itself
+// is not allowed.
+func (t *Tokenizer) badCharacter(i int, reason Reason) error {
+	if i >= t.end {
+		return t.ended(Incomplete)
+	}
+	r, size := utf8.DecodeRune(t.buf[i:t.end])
+	switch {
+	case r == utf8.RuneError && size == 1:
+		reason = EncodingBytes
+	case !isChar(r):
+		reason = IllegalCharacter
+	}
+	return t.fault(reason, i)
+}
+
+// emit starts a token of the kind that covers buf[from:to], and moves behind it.
+func (t *Tokenizer) emit(kind Kind, from, to int) *Token {
+	tok := &t.token
+	tok.Kind = kind
+	tok.Depth = t.scope.depth()
+	tok.Start, tok.End = t.offset(from), t.offset(to)
+	tok.from, tok.to = from, to
+	tok.plain = false
+	t.pos = to
+	return tok
+}
