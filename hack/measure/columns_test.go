@@ -11,24 +11,18 @@ import (
 // unwrapped lists folders whose files may still have long lines. The list must only shrink.
 var unwrapped = []string{
 	"cmd/proxy",
-	"cmd/signctl",
 	"pkg/api",
 	"pkg/audit",
 	"pkg/client",
 	"pkg/connlimit",
 	"pkg/e2e",
-	"pkg/outbound",
 	"pkg/provider/csc",
-	"pkg/provider/pkcs11",
 	"pkg/provider/providertest",
 	"pkg/provider/safe",
-	"pkg/provider/software",
 	"pkg/remotetoken",
 	"pkg/revocation",
-	"pkg/signing",
 	"pkg/status",
 	"pkg/timestamp",
-	"pkg/tokenkey",
 }
 
 // TestColumns fails if a line of code has more than 120 columns, or a comment line more than 100.

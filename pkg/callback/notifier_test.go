@@ -85,7 +85,7 @@ func (q *queue) Operation(_ context.Context, id signing.ID) (signing.Operation, 
 	return op, nil
 }
 
-// outcome is how many callbacks ended so, as the metrics tell.
+// outcome returns how many callbacks had the given outcome, according to the metrics.
 func (q *queue) outcome(t *testing.T, outcome string) (n float64) {
 	t.Helper()
 	families, err := q.registry.Gather()
@@ -110,7 +110,7 @@ func (q *queue) left() int {
 	return len(q.list)
 }
 
-// run runs a notifier over a queue on a fake clock; answer gives the status of each call.
+// run runs a notifier for a queue on a fake clock. answer returns the status of each call.
 func run(
 	t *testing.T,
 	ids []signing.ID,
@@ -164,7 +164,7 @@ func run(
 
 func always(status int) func(int) int { return func(int) int { return status } }
 
-// TestMade: what is due is made at once, and made once.
+// TestMade checks that a callback that is due is made at once, and only once.
 func TestMade(t *testing.T) {
 	run(
 		t,
@@ -179,8 +179,8 @@ func TestMade(t *testing.T) {
 	)
 }
 
-// TestRepeated: a receiver that fails is called again, further and further apart, until it takes
-// it.
+// TestRepeated checks that a receiver that fails is called again with growing pauses until it
+// accepts the callback.
 func TestRepeated(t *testing.T) {
 	statuses := []int{500, 503, 301, 404, 0, 200}
 	run(
@@ -194,7 +194,7 @@ func TestRepeated(t *testing.T) {
 				t.Fatalf("calls at %v, %d left", got, q.left())
 			}
 			for i, least := range []time.Duration{10, 20, 40, 80, 160} {
-				// looked at every 5 s; one took 10 s
+				// the queue is read every 5 s, and one call took 10 s
 				if gap := got[i+1] - got[i]; gap < least*time.Second || gap > (least+16)*time.Second {
 					t.Errorf("call %d came %v after the one before, want about %d s", i+2, gap, least)
 				}
@@ -203,8 +203,8 @@ func TestRepeated(t *testing.T) {
 	)
 }
 
-// TestGivenUp: a receiver that is down for good is called for about a day; one that says 410, and
-// what nobody could check, at most once.
+// TestGivenUp checks that a receiver that stays unreachable is called for about a day. A receiver
+// that answers 410, and a callback that nobody could verify, are called at most once.
 func TestGivenUp(t *testing.T) {
 	run(t, []signing.ID{1}, always(500), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
 		time.Sleep(72 * time.Hour)
@@ -218,7 +218,7 @@ func TestGivenUp(t *testing.T) {
 			if got := calls(); len(got) != want || q.left() != 0 {
 				t.Errorf("operation %d: calls at %v, %d left", id, got, q.left())
 			}
-			// An operation that was removed is nobody's fault: an alert goes by the others.
+			// Nobody is to blame for a removed operation. The alert uses the other outcomes.
 			if got := q.outcome(t, "given-up"); got != 1 && id != 404 || got != 0 && id == 404 {
 				t.Errorf("operation %d: %v callbacks count as given up", id, got)
 			}
@@ -226,8 +226,8 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// TestWake: what comes while nothing is due is made at once when somebody says so; a queue that
-// cannot be read is read again.
+// TestWake checks that a new callback is made at once after Wake, even if no callback is due, and
+// that a queue that cannot be read is read again.
 func TestWake(t *testing.T) {
 	run(t, nil, always(200), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
 		q.mu.Lock()
@@ -246,7 +246,8 @@ func TestWake(t *testing.T) {
 	})
 }
 
-// TestFullDisk: what cannot be noted is not made again and again, and is noted once there is room.
+// TestFullDisk checks that a callback whose outcome cannot be recorded is not made again, and that
+// the outcome is recorded once there is room.
 func TestFullDisk(t *testing.T) {
 	ids := []signing.ID{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13}
 	for _, status := range []int{200, 410, 500} {
@@ -289,8 +290,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestTarPit: a client service whose receivers take every call and answer none does not hold up
-// others' callbacks, however many it has.
+// TestTarPit checks that a client service whose receivers accept every call and never answer does
+// not delay the callbacks of others, however many callbacks it has.
 func TestTarPit(t *testing.T) {
 	run(t, nil, always(200), func(q *queue, n *callback.Notifier, calls func() []time.Duration) {
 		q.mu.Lock()
@@ -311,7 +312,7 @@ func TestTarPit(t *testing.T) {
 	})
 }
 
-// TestSign has a value that another program has worked out: printf '1700000000.{}' | openssl dgst
+// TestSign compares a value with that of another program: printf '1700000000.{}' | openssl dgst
 // -sha256 -hmac secret.
 func TestSign(t *testing.T) {
 	const want = "t=1700000000,v1="

@@ -33,8 +33,8 @@ func TestReadOrMake(t *testing.T) {
 	}
 }
 
-// TestReadOrMakeKeepsWhatItCannotRead wants no new key in place of a damaged one: tokens of other
-// instances would stop to verify unnoticed.
+// TestReadOrMakeKeepsWhatItCannotRead checks that a damaged key is not replaced by a new one.
+// Otherwise tokens of other instances would silently become invalid.
 func TestReadOrMakeKeepsWhatItCannotRead(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, FileName)
