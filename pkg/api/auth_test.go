@@ -350,8 +350,8 @@ func TestRemoteTokens(t *testing.T) {
 	if late.Header().Get("Retry-After") != "7" {
 		t.Errorf("Retry-After = %q, want 7", late.Header().Get("Retry-After"))
 	}
-	// A fault of our settings is not an outage: a retry does not help, and clients are not told what is
-	// wrong.
+	// A fault of our settings is not an outage: a retry does not help, and clients are not told what
+	// is wrong.
 	wrong := h.do0(request{path: known, auth: "Bearer misconfigured"})
 	wrong.fails(http.StatusInternalServerError, "0.0.1", "the log of the service says why")
 	if wrong.Header().Get("Retry-After") != "" {

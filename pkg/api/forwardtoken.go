@@ -30,13 +30,13 @@ import (
 //     the peer's name and the status (affinity.ProofHeader). The id is the challenge, so this costs
 //     no further exchange. A document is only sent after the peer has answered the question for its
 //     Idempotency-Key, and a DELETE after a probe.
-//   - An instance of an earlier release reads the token like one of the token endpoint, and answers.
-//     It gives no proof, and its answer is accepted without one (see checkProof of pkg/affinity).
-//     While it has given no proof, a token for a request that changes something is marked
-//     (Unproved). Instances of this release refuse such a token, so that an attacker who pretends to
-//     be an instance of an earlier release cannot use it here. In turn, an instance of an earlier
-//     release passes on the client's own credentials. They are accepted, and the request is counted
-//     like any other.
+//   - An instance of an earlier release reads the token like one of the token endpoint, and
+//     answers. It gives no proof, and its answer is accepted without one (see proofs.check of
+//     pkg/affinity). While it has given no proof, a token for a request that changes something is
+//     marked (Unproved). Instances of this release refuse such a token, so that an attacker who
+//     pretends to be an instance of an earlier release cannot use it here. In turn, an instance of
+//     an earlier release passes on the client's own credentials. They are accepted, and the request
+//     is counted like any other.
 //   - Clocks of instances may differ by leeway. A token that was used is remembered for as long as
 //     it could be used again.
 //   - If no key is shared, a certificate that chains to the authorities of --affinity.peers.ca-file

@@ -440,8 +440,8 @@ func FuzzKeySet(f *testing.F) {
 	})
 }
 
-// TestMadeUpTokens sends invented tokens. Few requests to the issuer run at the same time, and the rest
-// is told to come again.
+// TestMadeUpTokens sends invented tokens. Few requests to the issuer run at the same time, and the
+// rest is told to come again.
 func TestMadeUpTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

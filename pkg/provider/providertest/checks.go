@@ -1,6 +1,6 @@
 package providertest
 
-//lint:file-ignore ST1005 these errors are test failures, which begin with the name of what was called
+//lint:file-ignore ST1005 test failures begin with the name of the function that was called
 
 import (
 	"bytes"
