@@ -57,13 +57,7 @@ func (p *proxy) serve(ctx context.Context) error {
 	t.start("REST port", func() error { return rest.Serve(p.ports.rest) })
 	service := t.start("signing", func() error { return p.service.Start(work) })
 
-	var failure error
-	select {
-	case <-ctx.Done():
-		p.log.Info("stopping", "delay", p.cfg.ShutdownDelay.String(), "grace", p.cfg.ShutdownGrace.String())
-		failure = p.delay(t)
-	case failure = <-t.failed:
-	}
+	failure := p.waitForStop(ctx, t)
 	p.draining.Store(true)
 	end, cancel := context.WithTimeout(life, p.cfg.ShutdownGrace)
 	defer cancel()
@@ -93,6 +87,18 @@ func (p *proxy) startBackground(ctx context.Context, t *tasks) {
 	t.start("callbacks", func() error { return p.callbacks.Run(ctx) })
 	t.start("credentials", func() error { return p.credentials.Run(ctx) })
 	t.start("ready", func() error { return p.announce(ctx) })
+}
+
+// waitForStop returns when ctx is done and the shutdown delay is over. It returns earlier with the
+// error of a part that fails.
+func (p *proxy) waitForStop(ctx context.Context, t *tasks) error {
+	select {
+	case <-ctx.Done():
+		p.log.Info("stopping", "delay", p.cfg.ShutdownDelay.String(), "grace", p.cfg.ShutdownGrace.String())
+		return p.delay(t)
+	case failure := <-t.failed:
+		return failure
+	}
 }
 
 // delay reports not ready and keeps working for the shutdown delay, because load balancers may

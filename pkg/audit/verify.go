@@ -57,31 +57,37 @@ func Verify(folder string, each Reader) (Report, error) {
 			}
 		})
 		_ = f.Close()
-		r.Files++
-		if i == 0 {
-			r.First = read.head.Continues
-		} else if read.lines > 0 && read.head.Continues != r.Last {
-			r.Faults = append(r.Faults, fmt.Sprintf("%s does not continue the file before it", name))
-		}
-		if before := files[max(i-1, 0)]; read.lines > 0 && renamed(name, before, read.head.Opened.UTC()) {
-			r.Faults = append(r.Faults,
-				fmt.Sprintf("%s was renamed: it was started on %s", name, read.head.Opened.UTC().Format(dayForm)))
-		}
-		if read.head.Broken != "" {
-			r.Faults = append(r.Faults,
-				fmt.Sprintf("%s was started because of a fault in the file before it: %s", name, read.head.Broken))
-		}
-		switch newest := i == len(files)-1; {
-		case read.torn && newest:
-			r.Torn = true
-		case read.fault != nil:
-			r.Faults = append(r.Faults, fmt.Sprintf("%s line %d: %v", name, read.lines+1, read.fault))
-		}
-		if read.lines > 0 {
-			r.Last = read.last
-		}
+		r.add(name, files[max(i-1, 0)], read, i == len(files)-1)
 	}
 	return r, nil
+}
+
+// add adds the result of one file. before is the name of the file before it, or of the file itself
+// if it is the oldest. newest says whether it is the newest file.
+func (r *Report) add(name, before string, read fileRead, newest bool) {
+	fault := func(format string, args ...any) { r.Faults = append(r.Faults, fmt.Sprintf(format, args...)) }
+	r.Files++
+	if name == before {
+		r.First = read.head.Continues
+	} else if read.lines > 0 && read.head.Continues != r.Last {
+		fault("%s does not continue the file before it", name)
+	}
+	started := read.head.Opened.UTC()
+	if read.lines > 0 && renamed(name, before, started) {
+		fault("%s was renamed: it was started on %s", name, started.Format(dayForm))
+	}
+	if read.head.Broken != "" {
+		fault("%s was started because of a fault in the file before it: %s", name, read.head.Broken)
+	}
+	switch {
+	case read.torn && newest:
+		r.Torn = true
+	case read.fault != nil:
+		fault("%s line %d: %v", name, read.lines+1, read.fault)
+	}
+	if read.lines > 0 {
+		r.Last = read.last
+	}
 }
 
 // strays returns a fault for every file that begins like an audit file and does not have the name
