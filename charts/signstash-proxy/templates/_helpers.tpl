@@ -134,6 +134,7 @@ tolerations: {{ toJson . }}
 
 {{/* Refuses combinations of values that must not be installed. */}}
 {{- define "signstash-proxy.check" -}}
+{{- include "signstash-proxy.refuse" . -}}
 {{- if not (or .Values.provider.domain .Values.config.providers .Values.trial.enabled) -}}
 {{- fail "no signing service is configured: set provider.domain or config.providers, or try the chart with trial.enabled=true, a simulated service whose signatures have no value" -}}
 {{- end -}}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -70,6 +71,8 @@ func wantRestricted(t *testing.T, all []client.Object) {
 			pods[o.Name] = o.Spec.Template.Spec
 		case *appsv1.Deployment:
 			pods[o.Name] = o.Spec.Template.Spec
+		case *batchv1.Job:
+			pods[o.Name] = o.Spec.Template.Spec
 		case *corev1.Pod:
 			pods[o.Name] = o.Spec
 		}
@@ -87,7 +90,7 @@ func wantRestricted(t *testing.T, all []client.Object) {
 		if want := name == release+"-controller"; mounts != want {
 			t.Errorf("pod %s mounts a token: %v, want %v", name, mounts, want)
 		}
-		for _, c := range p.Containers {
+		for _, c := range slices.Concat(p.InitContainers, p.Containers) {
 			s := c.SecurityContext
 			all := []corev1.Capability{"ALL"}
 			if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation ||
@@ -158,9 +161,10 @@ func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 // TestSecretsByReference checks that secrets are referenced and never rendered. The only exception
 // is the secret of the simulated service, which is public.
 func TestSecretsByReference(t *testing.T) {
+	public := []string{release + "-trial", release + "-trial-check", release + "-test"}
 	for name, values := range modes {
 		for _, o := range objects(t, values) {
-			if s, ok := o.(*corev1.Secret); ok && s.Name != release+"-trial" && s.Name != release+"-test" {
+			if s, ok := o.(*corev1.Secret); ok && !slices.Contains(public, s.Name) {
 				t.Errorf("%s: Secret %s is rendered", name, s.Name)
 			}
 		}

@@ -172,7 +172,13 @@ trial: {enabled: true}
 resources: {}
 topologySpread: {enabled: false}
 podDisruptionBudget: {enabled: false}
-networkPolicy: {enabled: false}`,
+networkPolicy: {enabled: false}
+configCheck: {mode: None}`,
+	"check in each pod": `
+trial: {enabled: true}
+tls: {secretName: proxy-tls}
+extraEnv: [{name: KEY, value: x}]
+configCheck: {mode: InitContainer}`,
 }
 
 // subPath mounts are never updated.

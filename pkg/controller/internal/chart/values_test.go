@@ -40,22 +40,32 @@ func administrator(t *testing.T) string {
 	return file
 }
 
-// buildController builds the controller once, in scratch. The flags are those of `make build`, so
-// that its packages are compiled once for all tests.
-var buildController = sync.OnceValues(func() (string, error) {
+// buildController builds the controller once, in scratch.
+var buildController = sync.OnceValues(func() (string, error) { return buildProgram("controller") })
+
+// makeScratch creates the folder of the built programs.
+var makeScratch = sync.OnceValues(func() (string, error) {
 	var err error
-	if scratch, err = os.MkdirTemp("", "chart-"); err != nil {
+	scratch, err = os.MkdirTemp("", "chart-")
+	return scratch, err
+})
+
+// buildProgram builds one of the programs and returns its path. The flags are those of
+// `make build`, so that its packages are compiled once for all tests.
+func buildProgram(name string) (string, error) {
+	folder, err := makeScratch()
+	if err != nil {
 		return "", err
 	}
-	program := filepath.Join(scratch, "controller")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, root+"/cmd/controller")
+	program := filepath.Join(folder, name)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, root+"/cmd/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = errors.Join(err, errors.New(string(out)))
 	}
 	return program, err
-})
+}
 
 // wantControllerStarts starts the controller with its rendered flags. It must get as far as looking
 // for a cluster.
@@ -280,13 +290,19 @@ func TestTestAuthority(t *testing.T) {
 // TestTemplateNames checks that template names have the chart's prefix, because all charts of a
 // release share template names.
 func TestTemplateNames(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(folder, "templates/_helpers.tpl"))
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob(filepath.Join(folder, "templates/*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("templates are %v, %v", files, err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if strings.Contains(line, `define "`) && !strings.Contains(line, `define "signstash-proxy.`) {
-			t.Errorf("a name could be another chart's: %s", line)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil && filepath.Base(file) != "tests" {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, `define "`) && !strings.Contains(line, `define "signstash-proxy.`) {
+				t.Errorf("a name could be another chart's: %s", line)
+			}
 		}
 	}
 }

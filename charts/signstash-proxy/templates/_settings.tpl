@@ -1,0 +1,97 @@
+{{/* Flags of the proxy that name files of the controller. */}}
+{{- define "signstash-proxy.controllerFiles" -}}
+- --client.services.config=/etc/signstash/clients/client-services-config.json
+- --token.signing.key=/etc/signstash/clients/token-signing.key
+- --affinity.endpoint.file=/etc/signstash/endpoint/endpoint
+- --affinity.peers.file=/etc/signstash/peers/endpoints.json
+{{- end }}
+
+{{/* Mounts of the files of the controller. */}}
+{{- define "signstash-proxy.controllerMounts" -}}
+- {name: clients, mountPath: /etc/signstash/clients, readOnly: true}
+- {name: peers, mountPath: /etc/signstash/peers, readOnly: true}
+- {name: endpoint, mountPath: /etc/signstash/endpoint, readOnly: true}
+{{- end }}
+
+{{/* Flags of the proxy that follow from the values. */}}
+{{- define "signstash-proxy.settings" -}}
+- --affinity.forward={{ .Values.forward }}
+- --state.folder=/state/signstash
+- --shutdown.delay={{ .Values.shutdown.delaySeconds }}s
+- --shutdown.grace={{ .Values.shutdown.graceSeconds }}s
+{{- with .Values.provider.domain }}
+- --einvoice-integration-client.service.domain={{ . }}
+{{- end }}
+{{- if include "signstash-proxy.config" . }}
+- --config=/etc/signstash/config/config.yaml
+{{- end }}
+{{- if .Values.tls.secretName }}
+- --server.ssl.certificate=/etc/signstash/tls/tls.crt
+- --server.ssl.certificate-private-key=/etc/signstash/tls/tls.key
+{{- with .Values.tls.caKey }}
+- --affinity.peers.ca-file=/etc/signstash/tls/{{ . }}
+{{- end }}
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Mounts of the files that these flags name. */}}
+{{- define "signstash-proxy.settingsMounts" -}}
+{{- if include "signstash-proxy.config" . }}
+- {name: config, mountPath: /etc/signstash/config, readOnly: true}
+{{- end }}
+{{- if .Values.tls.secretName }}
+- {name: tls, mountPath: /etc/signstash/tls, readOnly: true}
+{{- end }}
+{{- if .Values.trial.enabled }}
+- {name: trial, mountPath: /etc/signstash/trial, readOnly: true}
+{{- end }}
+{{- range $i, $name := .Values.secrets }}
+- {name: secret-{{ $i }}, mountPath: /etc/signstash/secrets/{{ $name }}, readOnly: true}
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Volumes of these mounts. Takes root, the suffix of the chart's own objects, and whether Secrets of the user may be missing. */}}
+{{- define "signstash-proxy.settingsVolumes" -}}
+{{- $optional := ternary ", optional: true" "" .optional }}
+{{- $suffix := .suffix }}
+{{- with .root }}
+{{- if include "signstash-proxy.config" . }}
+- name: config
+  configMap: {name: {{ include "signstash-proxy.name" . }}-config{{ $suffix }}}
+{{- end }}
+{{- with .Values.tls.secretName }}
+- name: tls
+  secret: {secretName: {{ . }}, defaultMode: 0440{{ $optional }}}
+{{- end }}
+{{- if .Values.trial.enabled }}
+- name: trial
+  secret: {secretName: {{ include "signstash-proxy.name" . }}-trial{{ $suffix }}, defaultMode: 0440}
+{{- end }}
+{{- range $i, $name := .Values.secrets }}
+- name: secret-{{ $i }}
+  secret: {secretName: {{ $name }}, defaultMode: 0440{{ $optional }}}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Content of the trial's Secret. All of it is public. */}}
+{{- define "signstash-proxy.trialSecrets" -}}
+client-secret: simulated-client-secret
+pin: "246810"
+{{- end }}
+
+{{/* Annotations of an object of the check before an installation or upgrade. Takes the weight. */}}
+{{- define "signstash-proxy.checkHook" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+helm.sh/hook-weight: {{ . | quote }}
+{{- end }}
