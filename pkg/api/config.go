@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -69,47 +70,7 @@ type Config struct {
 	// because they would bound a whole upload or download.
 	IdleTimeout time.Duration
 
-	// MaxBodyBytes bounds a request's body, as sent. 0 = 2 GiB: the largest documented request, 25 x
-	// 20 MB, is 667 MB in base64.
-	MaxBodyBytes int64
-	// MaxDocumentBytes bounds a document's content, decoded. 0 = 1 GiB.
-	MaxDocumentBytes int64
-	// MaxDocuments bounds the documents of one request. 0 = 10,000: four times the largest documented
-	// number.
-	MaxDocuments int
-	// MaxMetadataBytes bounds the text of a request without the content of documents and images. That
-	// text is held in memory. 0 = 16 MiB.
-	MaxMetadataBytes int64
-	// MaxTextBytes bounds such text of all requests that are being read, together. The requests of one
-	// client service may hold half of it. 0 = 64 MiB. A request that would exceed it is answered 503.
-	MaxTextBytes int64
-	// MaxImageBytes bounds the image of a visible signature, decoded. 0 = 4 MiB, the largest image
-	// that can be drawn.
-	MaxImageBytes int64
-	// MaxUploads bounds the request bodies that are read at the same time. 0 = 256. A further request
-	// is answered 429.
-	MaxUploads int
-	// ClientUploads bounds the bodies of one client service. 0 = half of MaxUploads, so that no client
-	// service takes all places.
-	ClientUploads int
-	// MaxDownloads bounds the answers with documents that are sent at the same time. Half of them may
-	// belong to one client service. 0 = 128, because each takes about 100 KB of memory. A further
-	// request is answered 429.
-	MaxDownloads int
-	// MaxWaiting bounds the sync requests. Each waits for its result and takes a goroutine and a
-	// connection, about 30 KB. Half of them may belong to one client service. 0 = 2000. A further
-	// request is answered 503 before its body is read.
-	MaxWaiting int
-	// MaxPolls bounds the status calls that wait. Half of them may belong to one client service.
-	// 0 = 1000. A further call is answered at once, as if it had not asked to wait.
-	MaxPolls int
-	// ClientRate bounds the requests per second of one client service. After a pause, twice as many
-	// may come at once. Further requests are answered 429 before their bodies are read. 0 = no bound.
-	ClientRate int
-	// ClientFailures bounds how many different wrong secrets of one client service one address may
-	// send per second; after a pause, ten times as many. Beyond the bound every request of that
-	// address for that client service is answered 429, even with the right secret. 0 = no bound.
-	ClientFailures int
+	limits.Settings
 
 	// StrictVendorStatus answers with the HTTP status of the original product where this project chose
 	// a better one by default.
@@ -136,17 +97,7 @@ func (c *Config) setDefaults() {
 	c.BasePath = cmp.Or(c.BasePath, DefaultBasePath)
 	c.SyncWait = cmp.Or(c.SyncWait, 60*time.Second)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, 60*time.Second)
-	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, 2<<30)
-	c.MaxDocumentBytes = cmp.Or(c.MaxDocumentBytes, 1<<30)
-	c.MaxDocuments = cmp.Or(c.MaxDocuments, 10_000)
-	c.MaxMetadataBytes = cmp.Or(c.MaxMetadataBytes, 16<<20)
-	c.MaxTextBytes = cmp.Or(c.MaxTextBytes, 64<<20)
-	c.MaxImageBytes = cmp.Or(c.MaxImageBytes, 4<<20)
-	c.MaxUploads = cmp.Or(c.MaxUploads, 256)
-	c.ClientUploads = cmp.Or(c.ClientUploads, max(c.MaxUploads/2, 1))
-	c.MaxDownloads = cmp.Or(c.MaxDownloads, 128)
-	c.MaxWaiting = cmp.Or(c.MaxWaiting, 2000)
-	c.MaxPolls = cmp.Or(c.MaxPolls, 1000)
+	c.Settings = c.Settings.WithDefaults()
 	c.Version = cmp.Or(c.Version, "dev")
 	c.BasePath = "/" + strings.Trim(c.BasePath, "/")
 	if c.SignatureTypes == nil {
@@ -168,29 +119,9 @@ func (c *Config) validate() error {
 		errs = append(errs,
 			errors.New("the base path must be one or more plain segments, and must not begin with /oauth2"))
 	}
-	for _, v := range []struct {
-		name  string
-		value int64
-	}{
-		{"MaxBodyBytes", c.MaxBodyBytes},
-		{"MaxDocumentBytes", c.MaxDocumentBytes},
-		{"MaxDocuments", int64(c.MaxDocuments)},
-		{"MaxMetadataBytes", c.MaxMetadataBytes},
-		{"MaxTextBytes", c.MaxTextBytes},
-		{"MaxImageBytes", c.MaxImageBytes},
-		{"MaxUploads", int64(c.MaxUploads)},
-		{"ClientUploads", int64(c.ClientUploads)},
-		{"MaxDownloads", int64(c.MaxDownloads)},
-		{"MaxWaiting", int64(c.MaxWaiting)},
-		{"MaxPolls", int64(c.MaxPolls)},
-		{"ClientRate", int64(c.ClientRate)},
-		{"ClientFailures", int64(c.ClientFailures)},
-		{"IdleTimeout", int64(c.IdleTimeout)},
-		{"TokenLifetime", int64(c.TokenLifetime)},
-	} {
-		if v.value < 0 {
-			errs = append(errs, fmt.Errorf("%s is negative", v.name))
-		}
+	if c.IdleTimeout < 0 || c.TokenLifetime < 0 {
+		errs = append(errs, errors.New("IdleTimeout or TokenLifetime is negative"))
 	}
+	errs = append(errs, c.Settings.Validate()) // nil if they are right
 	return errors.Join(errs...)
 }

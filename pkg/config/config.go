@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 	"github.com/signstash-proxy/signstash-proxy/pkg/provider/software"
@@ -133,17 +134,9 @@ type Visible struct {
 // Limits bounds requests and connections from outside. Sizes are in bytes. The settings in
 // settings_server.go explain each limit.
 type Limits struct {
-	BodyBytes                int64
-	DocumentBytes            int64
-	DocumentsPerRequest      int
-	QueuedDocuments          int
-	ConcurrentRequests       int
-	WaitingRequests          int
-	Connections              int // of the REST port
-	ConcurrentDownloads      int
-	ClientConcurrentRequests int // 0 = half of ConcurrentRequests
-	ClientRate               int // requests per second; 0 = no limit
-	ClientFailures           int // wrong secrets per second from one address; 0 = no limit
+	limits.Settings
+	QueuedDocuments int
+	Connections     int // of the REST port
 }
 
 // Retention says how long ended operations are kept, and how much of the disk must stay free.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/api/limits"
 	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/clientauth"
 	"github.com/signstash-proxy/signstash-proxy/pkg/provider/software"
@@ -64,16 +65,18 @@ func defaults(in Input) Config {
 		},
 		Affinity: Affinity{Forward: affinity.Forward, Scheme: affinity.SchemeAuto},
 		Limits: Limits{
-			BodyBytes:           2 << 30,
-			DocumentBytes:       1 << 30,
-			DocumentsPerRequest: 5_000,
-			QueuedDocuments:     20_000,
-			ConcurrentRequests:  256,
-			WaitingRequests:     2000,
-			Connections:         3500,
-			ConcurrentDownloads: 128,
-			ClientRate:          1000,
-			ClientFailures:      1,
+			Settings: limits.Settings{
+				MaxBodyBytes:     2 << 30,
+				MaxDocumentBytes: 1 << 30,
+				MaxDocuments:     5_000,
+				MaxUploads:       256,
+				MaxWaiting:       2000,
+				MaxDownloads:     128,
+				ClientRate:       1000,
+				ClientFailures:   1,
+			},
+			QueuedDocuments: 20_000,
+			Connections:     3500,
 		},
 		Audit:    Audit{Enabled: true},
 		Callback: callback.Settings{Timeout: 10 * time.Second},

@@ -146,7 +146,7 @@ func TestForms(t *testing.T) {
 		c.Outbound.ProxyPort != 3128 ||
 		c.Signing.Deadline != 90*time.Minute ||
 		c.Retention.Age != 720*time.Hour ||
-		c.Limits.DocumentBytes != 64<<20 {
+		c.Limits.MaxDocumentBytes != 64<<20 {
 		t.Errorf("Load = %+v", c)
 	}
 }

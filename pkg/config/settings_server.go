@@ -132,21 +132,21 @@ func declareLimits(d *declaration, c *Config) {
 	d.group = "Limits and retention"
 	l := &c.Limits
 	const most = 1_000_000
-	d.add("limits.request.size", "BYTES", size{&l.BodyBytes, 1 << 10},
+	d.add("limits.request.size", "BYTES", size{&l.MaxBodyBytes, 1 << 10},
 		"Largest body of a request. Base64 makes documents a third larger.")
-	d.add("limits.document.size", "BYTES", size{&l.DocumentBytes, 1 << 10}, "Largest content of a document.")
-	d.add("limits.documents-per-request", "COUNT", number{&l.DocumentsPerRequest, 1, most},
+	d.add("limits.document.size", "BYTES", size{&l.MaxDocumentBytes, 1 << 10}, "Largest content of a document.")
+	d.add("limits.documents-per-request", "COUNT", number{&l.MaxDocuments, 1, most},
 		"Largest number of documents in a request.")
 	d.add("limits.queued-documents", "COUNT", number{&l.QueuedDocuments, 1, most},
 		"Largest number of documents that are accepted and have not ended. An eighth of it is reserved for client "+
 			"services that have fewer than that waiting. Beyond it new requests get 503 with Retry-After.")
-	d.add("limits.concurrent-requests", "COUNT", number{&l.ConcurrentRequests, 1, most},
+	d.add("limits.concurrent-requests", "COUNT", number{&l.MaxUploads, 1, most},
 		"Largest number of request bodies that are read at a time. Further requests get 429 with Retry-After. "+
 			"Requests that only wait for their result do not count.")
-	d.add("limits.waiting-requests", "COUNT", number{&l.WaitingRequests, 1, most},
+	d.add("limits.waiting-requests", "COUNT", number{&l.MaxWaiting, 1, most},
 		"Largest number of synchronous requests at a time, each until it is answered; one client service may have "+
 			"half of them. Further ones get 503 with Retry-After before their body is read.")
-	d.add("limits.concurrent-downloads", "COUNT", number{&l.ConcurrentDownloads, 1, most},
+	d.add("limits.concurrent-downloads", "COUNT", number{&l.MaxDownloads, 1, most},
 		"Largest number of answers with documents (zip files and details) that are sent at a time; one client service "+
 			"may have half of them. Further requests get 429 with Retry-After. Each download takes about 100 KB of "+
 			"memory.")
@@ -154,7 +154,7 @@ func declareLimits(d *declaration, c *Config) {
 		"Largest number of connections to the REST port. When it is reached, a new connection replaces one that "+
 			"serves no authenticated request, the newest first. Each connection may take 40 KiB. Keep it above the sum of "+
 			"the limits for waiting requests, request bodies and downloads.")
-	d.add("limits.client.concurrent-requests", "COUNT", number{&l.ClientConcurrentRequests, 0, most},
+	d.add("limits.client.concurrent-requests", "COUNT", number{&l.ClientUploads, 0, most},
 		"Largest number of bodies of one client service that are read at a time.").
 		Default = "half of limits.concurrent-requests"
 	d.add("limits.client.rate", "COUNT", number{&l.ClientRate, 0, most},
