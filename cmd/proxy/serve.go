@@ -90,20 +90,15 @@ func (p *proxy) startBackground(ctx context.Context, t *tasks) {
 }
 
 // waitForStop returns when ctx is done and the shutdown delay is over. It returns earlier with the
-// error of a part that fails.
+// error of a part that fails. During the delay the proxy reports not ready and keeps working,
+// because load balancers may still send requests here.
 func (p *proxy) waitForStop(ctx context.Context, t *tasks) error {
 	select {
 	case <-ctx.Done():
-		p.log.Info("stopping", "delay", p.cfg.ShutdownDelay.String(), "grace", p.cfg.ShutdownGrace.String())
-		return p.delay(t)
 	case failure := <-t.failed:
 		return failure
 	}
-}
-
-// delay reports not ready and keeps working for the shutdown delay, because load balancers may
-// still send requests here.
-func (p *proxy) delay(t *tasks) error {
+	p.log.Info("stopping", "delay", p.cfg.ShutdownDelay.String(), "grace", p.cfg.ShutdownGrace.String())
 	p.draining.Store(true)
 	timer := time.NewTimer(p.cfg.ShutdownDelay)
 	defer timer.Stop()
