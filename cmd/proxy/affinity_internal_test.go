@@ -45,6 +45,6 @@ func TestAuthorities(t *testing.T) {
 	want("emptied", false)
 	write("no certificate")
 	if err := (&authorities{file: file, log: logr.Discard()}).look(); err == nil {
-		t.Error("look at what is no certificate = nil")
+		t.Error("read of a file without a certificate = nil error, want one")
 	}
 }

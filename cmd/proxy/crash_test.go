@@ -149,7 +149,7 @@ func wantOneEnd(t *testing.T, p *testProxy) {
 		}
 	}
 	if accepted == 0 {
-		t.Error("the log tells of no operation: it was not read")
+		t.Error("the log names no operation, so the test has not read it")
 	}
 }
 

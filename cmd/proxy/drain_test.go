@@ -75,30 +75,10 @@ func TestDelayWorksOn(t *testing.T) {
 		return code == http.StatusServiceUnavailable && why == "stopping\n"
 	})
 	f := &fleet{proxies: []*testProxy{p}}
-	f.call(
-		t,
-		0,
-		http.MethodPost,
-		"document/sign/base64",
-		signBody(t, "late"),
-	).is(
-		t,
-		"a request in the delay",
-		http.StatusOK,
-		`"SIGNED"`,
-	)
-	f.call(
-		t,
-		0,
-		http.MethodGet,
-		"operation/status/withExternalReference/late",
-		"",
-	).is(
-		t,
-		"its status",
-		http.StatusOK,
-		`"EXECUTED"`,
-	)
+	f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "late")).
+		want(t, "a request in the delay", http.StatusOK, `"SIGNED"`)
+	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/late", "").
+		want(t, "its status", http.StatusOK, `"EXECUTED"`)
 }
 
 // TestDrainRefuses asks the proxy to stop while it waits for the remote side. New requests are
@@ -110,41 +90,31 @@ func TestDrainRefuses(t *testing.T) {
 	f := &fleet{proxies: []*testProxy{p}}
 	remote.Hold()
 	defer remote.Release()
-	running := make(chan said, 1)
+	running := make(chan reply, 1)
 	go func() { running <- f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "running")) }()
 	until(t, "the request is accepted", func() bool {
 		return f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/running", "").status == http.StatusOK
 	})
 	terminate(t, p)
-	var got said
+	var got reply
 	n := 0
 	until(t, "new requests are refused", func() bool { // a request that is faster than the signal is accepted
 		n++
 		got = f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, fmt.Sprint("new ", n)))
 		return got.status != http.StatusAccepted
 	})
-	got.is(t, "a new request", http.StatusServiceUnavailable, "stopping")
+	got.want(t, "a new request", http.StatusServiceUnavailable, "stopping")
 	if got.header.Get("Retry-After") == "" {
 		t.Error("the refusal has no Retry-After")
 	}
-	f.call(
-		t,
-		0,
-		http.MethodGet,
-		"operation/status/withExternalReference/running",
-		"",
-	).is(
-		t,
-		"a read",
-		http.StatusOK,
-		`"PENDING_EXECUTION"`,
-	)
+	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/running", "").
+		want(t, "a read", http.StatusOK, `"PENDING_EXECUTION"`)
 	select {
 	case early := <-running:
 		t.Errorf("the running request ended before the remote side answered: %d %.300s", early.status, early.body)
 	default:
 		remote.Release()
-		(<-running).is(t, "the running request", http.StatusOK, `"SIGNED"`)
+		(<-running).want(t, "the running request", http.StatusOK, `"SIGNED"`)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

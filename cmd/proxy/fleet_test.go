@@ -94,15 +94,15 @@ func (f *fleet) publish(t *testing.T) {
 	}
 }
 
-// said is the answer of an instance.
-type said struct {
+// reply is the answer of an instance.
+type reply struct {
 	status int
 	header http.Header
 	body   string
 }
 
 // call sends a request to instance i.
-func (f *fleet) call(t *testing.T, i int, method, path, body string, header ...string) said {
+func (f *fleet) call(t *testing.T, i int, method, path, body string, header ...string) reply {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, f.proxies[i].URL+api+path, strings.NewReader(body))
 	if err != nil {
@@ -125,10 +125,10 @@ func (f *fleet) call(t *testing.T, i int, method, path, body string, header ...s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return said{resp.StatusCode, resp.Header, string(text)}
+	return reply{resp.StatusCode, resp.Header, string(text)}
 }
 
-func (a said) is(t *testing.T, what string, status int, holds ...string) {
+func (a reply) want(t *testing.T, what string, status int, holds ...string) {
 	t.Helper()
 	if a.status != status {
 		t.Errorf("%s = %d %.300s, want %d", what, a.status, a.body, status)
@@ -144,7 +144,7 @@ func (a said) is(t *testing.T, what string, status int, holds ...string) {
 func (f *fleet) signed(t *testing.T, i int, reference string) string {
 	t.Helper()
 	got := f.call(t, i, http.MethodPost, "document/sign/base64/", signBody(t, reference))
-	got.is(t, "sign", http.StatusOK, `"SIGNED"`)
+	got.want(t, "sign", http.StatusOK, `"SIGNED"`)
 	var op struct {
 		ID json.Number `json:"id"`
 	}

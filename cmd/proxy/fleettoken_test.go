@@ -24,24 +24,15 @@ func TestSharedTokens(t *testing.T) {
 	}
 	for _, path := range paths {
 		for i, how := range []string{"forwarded by the one that made the token", "at the holder", "forwarded"} {
-			f.call(t, i, http.MethodGet, path, "", alice...).is(t, path+" with a token, "+how, http.StatusOK)
-			f.call(t, i, http.MethodGet, path, "", bob...).is(t, path+" with another's token, "+how, http.StatusNotFound)
+			f.call(t, i, http.MethodGet, path, "", alice...).want(t, path+" with a token, "+how, http.StatusOK)
+			f.call(t, i, http.MethodGet, path, "", bob...).want(t, path+" with another's token, "+how, http.StatusNotFound)
 		}
 	}
 	for i := range f.proxies {
-		f.call(
-			t,
-			i,
-			http.MethodDelete,
-			"operation/sign/detail/"+id,
-			"",
-			bob...).is(
-			t,
-			"another's DELETE",
-			http.StatusNotFound,
-		)
+		f.call(t, i, http.MethodDelete, "operation/sign/detail/"+id, "", bob...).
+			want(t, "another's DELETE", http.StatusNotFound)
 	}
-	f.call(t, 2, http.MethodDelete, "operation/sign/detail/"+id, "", alice...).is(t, "DELETE", http.StatusNoContent)
+	f.call(t, 2, http.MethodDelete, "operation/sign/detail/"+id, "", alice...).want(t, "DELETE", http.StatusNoContent)
 }
 
 // TestKeyIsOfOneClient checks that the Idempotency-Key of one client service does not forward a
@@ -51,10 +42,10 @@ func TestKeyIsOfOneClient(t *testing.T) {
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	const path = "document/sign/base64"
 	f.call(t, 1, http.MethodPost, path, signBody(t, "hers"), "Idempotency-Key", "k").
-		is(t, "first", http.StatusOK, `"SIGNED"`)
+		want(t, "first", http.StatusOK, `"SIGNED"`)
 	bob := append(f.bearer(t, 0, "PRT.1-PRT.2-bob"), "Idempotency-Key", "k")
 	his := f.call(t, 0, http.MethodPost, path, signBody(t, "his"), bob...)
-	his.is(t, "another client's request with the same key", http.StatusOK, `"SIGNED"`, `"his"`)
+	his.want(t, "another client's request with the same key", http.StatusOK, `"SIGNED"`, `"his"`)
 	if his.header.Get("Idempotent-Replayed") != "" {
 		t.Error("it was taken for a repetition")
 	}

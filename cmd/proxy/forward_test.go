@@ -38,24 +38,24 @@ func TestAnyInstanceAnswers(t *testing.T) {
 		for path, want := range paths(holder) {
 			for asked := range 3 {
 				f.call(t, asked, http.MethodGet, path, "").
-					is(t, fmt.Sprintf("instance %d asked for %s", asked, path), http.StatusOK, want)
+					want(t, fmt.Sprintf("instance %d asked for %s", asked, path), http.StatusOK, want)
 			}
 		}
 	}
 	t.Run("random", func(t *testing.T) { f.random(t, ids[:]) })
 	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/invented", "").
-		is(t, "an invented reference", http.StatusNotFound)
-	f.call(t, 0, http.MethodGet, "operation/status/5122", "").is(t, "an id of nobody, ordinal 2", http.StatusNotFound)
-	f.call(t, 0, http.MethodGet, "operation/status/1020", "").is(t, "an ordinal that never was", http.StatusNotFound)
+		want(t, "an invented reference", http.StatusNotFound)
+	f.call(t, 0, http.MethodGet, "operation/status/5122", "").want(t, "an unused id, ordinal 2", http.StatusNotFound)
+	f.call(t, 0, http.MethodGet, "operation/status/1020", "").want(t, "an ordinal that was never used", http.StatusNotFound)
 	f.call(t, 0, http.MethodGet, "operation/status/1027", "").
-		is(t, "an ordinal that was", http.StatusServiceUnavailable, "does not answer")
+		want(t, "an ordinal that was used", http.StatusServiceUnavailable, "does not answer")
 	f.call(t, 0, http.MethodGet, "operation/status/"+ids[1], "", affinity.ForwardedHeader, "x").
-		is(t, "forwarded already", http.StatusNotFound)
+		want(t, "forwarded already", http.StatusNotFound)
 	f.call(t, 0, http.MethodGet, "operation/status/"+ids[0], "", affinity.TargetHeader, "uid-9").
-		is(t, "meant for another", http.StatusMisdirectedRequest)
+		want(t, "meant for another instance", http.StatusMisdirectedRequest)
 	f.call(t, 1, http.MethodDelete, "operation/sign/detail/"+ids[2], "").
-		is(t, "DELETE through another", http.StatusNoContent)
-	f.call(t, 2, http.MethodGet, "operation/status/"+ids[2], "").is(t, "what was removed", http.StatusNotFound)
+		want(t, "DELETE through another", http.StatusNoContent)
+	f.call(t, 2, http.MethodGet, "operation/status/"+ids[2], "").want(t, "a removed operation", http.StatusNotFound)
 	f.missing(t, ids[:])
 }
 
@@ -87,14 +87,14 @@ func (f *fleet) missing(t *testing.T, ids []string) {
 	if err := f.proxies[1].Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	retry := func(got said, what string) {
+	retry := func(got reply, what string) {
 		t.Helper()
-		got.is(t, what, http.StatusServiceUnavailable, "instance proxy-1 does not answer")
+		got.want(t, what, http.StatusServiceUnavailable, "instance proxy-1 does not answer")
 		if got.header.Get("Retry-After") == "" {
 			t.Errorf("%s has no Retry-After", what)
 		}
 		if strings.Contains(got.body, "127.0.0.1") || strings.Contains(got.body, "refused") {
-			t.Errorf("%s tells of the inside: %s", what, got.body)
+			t.Errorf("%s reveals internal details: %s", what, got.body)
 		}
 	}
 	retry(f.call(t, 0, http.MethodGet, "operation/status/"+ids[1], ""), "its operation by id")
@@ -104,9 +104,9 @@ func (f *fleet) missing(t *testing.T, ids []string) {
 		f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "keyed"), "Idempotency-Key", "k"),
 		"a request with a key",
 	)
-	f.call(t, 2, http.MethodGet, "operation/status/"+ids[0], "").is(t, "another's operation", http.StatusOK)
+	f.call(t, 2, http.MethodGet, "operation/status/"+ids[0], "").want(t, "another's operation", http.StatusOK)
 	f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "plain")).
-		is(t, "a request without a key", http.StatusOK)
+		want(t, "a request without a key", http.StatusOK)
 	f.dir.Endpoints[1].Internal = f.dir.Endpoints[2].Internal // another instance got its address
 	f.proxies = []*testProxy{f.proxies[0]}
 	f.publish(t)
@@ -121,16 +121,16 @@ func TestKeySignsOnce(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	f := newFleet(t, remote)
 	first := f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "once"), "Idempotency-Key", "key 1")
-	first.is(t, "first", http.StatusOK, `"SIGNED"`)
+	first.want(t, "first", http.StatusOK, `"SIGNED"`)
 	for _, i := range []int{1, 2, 0, 1} {
 		again := f.call(t, i, http.MethodPost, "document/sign/base64", signBody(t, "once"), "Idempotency-Key", "key 1")
-		again.is(t, "again", http.StatusOK, `"SIGNED"`)
+		again.want(t, "again", http.StatusOK, `"SIGNED"`)
 		if again.header.Get("Idempotent-Replayed") != "true" {
 			t.Errorf("the repetition at instance %d is not marked", i)
 		}
 	}
 	f.call(t, 1, http.MethodPost, "document/sign/base64", signBody(t, "other"), "Idempotency-Key", "key 1").
-		is(t, "another request", http.StatusUnprocessableEntity)
+		want(t, "another request", http.StatusUnprocessableEntity)
 	if made := remote.Counts().Signatures; made != 1 {
 		t.Errorf("%d signatures made, want 1", made)
 	}
@@ -145,7 +145,7 @@ func TestKeySignsOnce(t *testing.T) {
 				if got.status == http.StatusOK {
 					return
 				}
-				got.is(t, "a racing request", http.StatusServiceUnavailable)
+				got.want(t, "a racing request", http.StatusServiceUnavailable)
 			}
 			t.Errorf("instance %d never answered", i)
 		})
@@ -186,7 +186,7 @@ func TestRedirectAndOff(t *testing.T) {
 	}
 	f = newFleet(t, remote, "--affinity.forward=off")
 	id = f.signed(t, 1, "ref")
-	f.call(t, 0, http.MethodGet, "operation/status/"+id, "").is(t, "off", http.StatusNotFound)
+	f.call(t, 0, http.MethodGet, "operation/status/"+id, "").want(t, "off", http.StatusNotFound)
 }
 
 // TestUnreadyForwards checks that an instance that accepts no new work still answers for the
@@ -196,7 +196,7 @@ func TestUnreadyForwards(t *testing.T) {
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	id := f.signed(t, 1, "ref")
 	first := f.call(t, 1, http.MethodPost, "document/sign/base64", signBody(t, "keyed"), "Idempotency-Key", "k")
-	first.is(t, "first", http.StatusOK, `"SIGNED"`)
+	first.want(t, "first", http.StatusOK, `"SIGNED"`)
 	p := f.proxies[0]
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -209,11 +209,11 @@ func TestUnreadyForwards(t *testing.T) {
 		t.Errorf("readyz = %d %q, want 503", code, why)
 	}
 	f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "new")).
-		is(t, "a new request", http.StatusServiceUnavailable)
-	f.call(t, 0, http.MethodGet, "operation/status/"+id, "").is(t, "a status by id", http.StatusOK, `"id":`+id)
+		want(t, "a new request", http.StatusServiceUnavailable)
+	f.call(t, 0, http.MethodGet, "operation/status/"+id, "").want(t, "a status by id", http.StatusOK, `"id":`+id)
 	f.call(t, 0, http.MethodGet, "operation/sign/detail/withExternalReference/ref", "").
-		is(t, "a result by reference", http.StatusOK, `"signedContent":"JVBERi`)
+		want(t, "a result by reference", http.StatusOK, `"signedContent":"JVBERi`)
 	again := f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "keyed"), "Idempotency-Key", "k")
-	again.is(t, "a repetition", http.StatusOK, `"SIGNED"`)
-	f.call(t, 0, http.MethodDelete, "operation/sign/detail/"+id, "").is(t, "DELETE", http.StatusNoContent)
+	again.want(t, "a repetition", http.StatusOK, `"SIGNED"`)
+	f.call(t, 0, http.MethodDelete, "operation/sign/detail/"+id, "").want(t, "DELETE", http.StatusNoContent)
 }

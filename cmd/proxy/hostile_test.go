@@ -142,7 +142,7 @@ func (h *hostile) finish() {
 	default:
 	}
 	if n := strings.Count(h.p.log(h.t), "panic"); n > 0 {
-		h.t.Errorf("the log tells of %d panics", n)
+		h.t.Errorf("the log holds %d panics", n)
 	}
 }
 
@@ -222,10 +222,10 @@ func TestHostileRequests(t *testing.T) {
 	})
 	for _, c := range calls {
 		if h.good(c.name) == 0 {
-			t.Errorf("no %s was answered with success: what is behind the door was not reached", c.name)
+			t.Errorf("no %s succeeded, so its handler was not tested", c.name)
 		}
 		if c.method == http.MethodPost && h.count(c.name, http.StatusBadRequest) == 0 {
-			t.Errorf("no %s was refused as bad: its body was not read", c.name)
+			t.Errorf("no %s was refused with 400, so its body was not read", c.name)
 		}
 	}
 	h.finish()

@@ -51,10 +51,10 @@ func TestLargeForward(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, newRemoteSide(t, service.Options{}))
 	body := largeBody("large")
-	send := func(i int) said {
+	send := func(i int) reply {
 		return f.call(t, i, http.MethodPost, "document/sign/base64", body, "Idempotency-Key", "large")
 	}
-	send(1).is(t, "at the holder", http.StatusOK, `"SIGNED"`)
+	send(1).want(t, "at the holder", http.StatusOK, `"SIGNED"`)
 	peak := func() int64 {
 		m, err := f.proxies[0].Memory()
 		if err != nil {
@@ -64,12 +64,12 @@ func TestLargeForward(t *testing.T) {
 	}
 	before := peak()
 	got := send(0)
-	got.is(t, "forwarded", http.StatusOK, `"SIGNED"`)
+	got.want(t, "forwarded", http.StatusOK, `"SIGNED"`)
 	if got.header.Get("Idempotent-Replayed") != "true" {
 		t.Error("it was signed again, not forwarded")
 	}
 	result := f.call(t, 0, http.MethodGet, "operation/sign/detail/withExternalReference/large", "")
-	result.is(t, "its result", http.StatusOK, `"signedContent":"JVBERi`)
+	result.want(t, "its result", http.StatusOK, `"signedContent":"JVBERi`)
 	if len(result.body) < largeBytes*4/3 {
 		t.Errorf("the result has %d bytes, want all of the document", len(result.body))
 	}

@@ -41,18 +41,18 @@ func TestPeersFileNeverRead(t *testing.T) {
 			}
 			const why = "could not be read yet"
 			f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "ref"), "Idempotency-Key", "k").
-				is(t, "a key", http.StatusServiceUnavailable, why)
+				want(t, "a key", http.StatusServiceUnavailable, why)
 			f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/x", "").
-				is(t, "a reference", http.StatusServiceUnavailable, why)
-			f.call(t, 0, http.MethodGet, "operation/status/1025", "").is(t, "another's id", http.StatusServiceUnavailable, why)
+				want(t, "a reference", http.StatusServiceUnavailable, why)
+			f.call(t, 0, http.MethodGet, "operation/status/1025", "").want(t, "another's id", http.StatusServiceUnavailable, why)
 			write(t, file+".new", []byte("{}"))
 			if err := os.Rename(file+".new", file); err != nil {
 				t.Fatal(err)
 			}
 			until(t, "it is ready", func() bool { code, _ := readyz(t, f.proxies[0]); return code == http.StatusOK })
 			f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "ref"), "Idempotency-Key", "k").
-				is(t, "a key", http.StatusOK)
-			f.call(t, 0, http.MethodGet, "operation/status/1025", "").is(t, "nobody's id", http.StatusNotFound)
+				want(t, "a key", http.StatusOK)
+			f.call(t, 0, http.MethodGet, "operation/status/1025", "").want(t, "an unused id", http.StatusNotFound)
 		})
 	}
 	_ = os.Remove(file)
@@ -84,7 +84,7 @@ func TestEndpointFile(t *testing.T) {
 			t.Errorf("readyz %s = %d, want 503", why, got)
 		}
 		f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, why)).
-			is(t, "async "+why, http.StatusServiceUnavailable, "address")
+			want(t, "async "+why, http.StatusServiceUnavailable, "address")
 	}
 	refused("without a file")
 	stale, _ := affinity.EncodePublished(
@@ -93,12 +93,12 @@ func TestEndpointFile(t *testing.T) {
 	write(t, file, stale)
 	until(t, "the stale file is read", func() bool { return strings.Contains(p.log(t), "belongs to an earlier run") })
 	refused("with a stale file")
-	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/none", "").is(t, "a read", http.StatusNotFound)
+	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/none", "").want(t, "a read", http.StatusNotFound)
 	fresh, _ := affinity.EncodePublished(
 		affinity.Published{Name: "p", Instance: "now", Host: "sign.example.org", Port: 9001},
 	)
 	write(t, file, fresh)
 	until(t, "it is ready", func() bool { return ready() == http.StatusOK })
 	f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, "ref")).
-		is(t, "async", http.StatusAccepted, `"host":"sign.example.org","port":9001`)
+		want(t, "async", http.StatusAccepted, `"host":"sign.example.org","port":9001`)
 }

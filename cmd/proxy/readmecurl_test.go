@@ -108,7 +108,7 @@ func wantReadmeAnswers(t *testing.T, proxy *instance.Instance, original string, 
 		t.Errorf("the asynchronous one: %v", err)
 	}
 	if code := readmeStatus(t, proxy.URL, accepted.ID); code != http.StatusNotFound {
-		t.Errorf("status of what was removed = %d, want 404", code)
+		t.Errorf("status of the removed operation = %d, want 404", code)
 	}
 }
 

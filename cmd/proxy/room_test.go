@@ -24,7 +24,7 @@ func TestNoRoom(t *testing.T) {
 	}
 	_, _ = readyz(t, p)
 	if n := strings.Count(p.log(t), "the state folder has no room"); n != 1 {
-		t.Errorf("the log says %d times that there is no room, want once and not for each probe", n)
+		t.Errorf("the log reports the full disk %d times, want once, not for each probe", n)
 	}
 	if answer := post(
 		t,

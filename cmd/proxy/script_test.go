@@ -256,7 +256,7 @@ func call(ts *testscript.TestScript, b block) (*answer, error) {
 func atoi(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no number", s)
+		return 0, fmt.Errorf("%q is not a number", s)
 	}
 	return n, nil
 }

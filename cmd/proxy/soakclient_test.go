@@ -128,7 +128,7 @@ func (s *soak) call(
 	}
 	if err != nil {
 		if !p.mortal {
-			s.fault("%s, where nobody is killed: no answer to %s after %v: %v", p.name, kind, time.Since(started), err)
+			s.fault("%s is never killed, but gave no answer to %s after %v: %v", p.name, kind, time.Since(started), err)
 		}
 		s.count(kind, 0)
 		return 0, nil, false
@@ -207,7 +207,7 @@ func (s *soak) sync(p *soakProxy) {
 // understood decodes a successful answer, which is JSON.
 func (s *soak) understood(p *soakProxy, text []byte, v any) bool {
 	if err := json.Unmarshal(text, v); err != nil {
-		s.fault("%s: an answer of success that is no JSON, %v: %.300s", p.name, err, text)
+		s.fault("%s: a successful answer is not JSON, %v: %.300s", p.name, err, text)
 		return false
 	}
 	return true

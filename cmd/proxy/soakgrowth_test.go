@@ -46,7 +46,7 @@ func (g *growth) faults(log func(format string, args ...any), d time.Duration) (
 		bad = append(
 			bad,
 			fmt.Sprintf(
-				"the proxy that lives on told of itself %d times, want %d: it cannot be said whether it grew",
+				"only %d samples of the surviving proxy, want %d, so growth cannot be judged",
 				len(g.rss),
 				due,
 			),

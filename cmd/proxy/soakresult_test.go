@@ -48,7 +48,7 @@ func (s *soak) wantHardship(d time.Duration) {
 	}
 	for _, p := range s.proxies {
 		if n := strings.Count(p.log(t), "panic"); n > 0 {
-			t.Errorf("%s: the log tells of %d panics", p.name, n)
+			t.Errorf("%s: the log holds %d panics", p.name, n)
 		}
 	}
 }

@@ -94,11 +94,11 @@ func TestCredentialReadable(t *testing.T) {
 	)
 	all := p.metrics(t)
 	if _, ok := all[`signstash_credential_readable{credential="idle"}`]; ok {
-		t.Error("nobody has asked for the idle one, and it is said whether it is readable")
+		t.Error("the idle credential was never read, but a metric says whether it is readable")
 	}
 	for name, v := range all {
 		if strings.HasPrefix(name, "signstash_credential_not_after") && v <= 0 {
-			t.Errorf("%s = %v, of a certificate that nobody has seen", name, v)
+			t.Errorf("%s = %v, although the certificate was never read", name, v)
 		}
 	}
 }
