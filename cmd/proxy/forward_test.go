@@ -46,9 +46,9 @@ func TestAnyInstanceAnswers(t *testing.T) {
 	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/invented", "").
 		want(t, "an invented reference", http.StatusNotFound)
 	f.call(t, 0, http.MethodGet, "operation/status/5122", "").want(t, "an unused id, ordinal 2", http.StatusNotFound)
-	f.call(t, 0, http.MethodGet, "operation/status/1020", "").want(t, "an ordinal that was never used", http.StatusNotFound)
+	f.call(t, 0, http.MethodGet, "operation/status/1020", "").want(t, "an ordinal never used", http.StatusNotFound)
 	f.call(t, 0, http.MethodGet, "operation/status/1027", "").
-		want(t, "an ordinal that was used", http.StatusServiceUnavailable, "does not answer")
+		want(t, "an ordinal of a former instance", http.StatusServiceUnavailable, "does not answer")
 	f.call(t, 0, http.MethodGet, "operation/status/"+ids[1], "", affinity.ForwardedHeader, "x").
 		want(t, "forwarded already", http.StatusNotFound)
 	f.call(t, 0, http.MethodGet, "operation/status/"+ids[0], "", affinity.TargetHeader, "uid-9").

@@ -153,7 +153,7 @@ func smallDisk(t *testing.T, folder string, size int64) bool {
 	return true
 }
 
-// maxSoakDisk is the largest size of such a file system. A full file system of that size uses as much memory.
+// maxSoakDisk is the largest size of such a file system. A full file system uses that much memory.
 const maxSoakDisk = 4 << 30
 
 // soakDisk is the size for a test of duration d. It has room for everything that is signed in that
