@@ -3,10 +3,10 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
 	"regexp"
 	"strings"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/weburl"
 	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
 )
 
@@ -14,7 +14,7 @@ import (
 type webURL struct{ to *string }
 
 func (v webURL) set(s string) error {
-	if err := checkWebURL(s); err != nil {
+	if err := weburl.Check(s); err != nil {
 		return err
 	}
 	*v.to = s
@@ -22,17 +22,6 @@ func (v webURL) set(s string) error {
 }
 
 func (v webURL) String() string { return *v.to }
-
-func checkWebURL(s string) error {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return fmt.Errorf("want a URL, such as https://signing.example.org/path")
-	case u.User != nil:
-		return fmt.Errorf("the URL must not hold a user name or password")
-	}
-	return nil
-}
 
 // maxList is the largest number of entries of a list, on the command line and in the file.
 const maxList = 100
@@ -45,7 +34,7 @@ type authorityURLs struct {
 func (v authorityURLs) set(s string) error {
 	var list []timestamp.AuthoritySettings
 	for _, text := range items(s) {
-		if err := checkWebURL(text); err != nil {
+		if err := weburl.Check(text); err != nil {
 			return err
 		}
 		list = append(list, timestamp.AuthoritySettings{URL: text})

@@ -15,6 +15,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/printable"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/weburl"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -106,7 +107,7 @@ func New(cfg Config) (*Client, error) {
 }
 
 func (a Authority) validate() error {
-	if err := checkURL(a.URL); err != nil {
+	if err := weburl.Check(a.URL); err != nil {
 		return err
 	}
 	switch {

@@ -4,11 +4,12 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/weburl"
 )
 
 // Settings say which authorities issue timestamps, and which tokens are accepted.
@@ -39,7 +40,7 @@ type AuthoritySettings struct {
 // Validate returns all mistakes, joined. The errors use the names of the configuration file.
 func (s AuthoritySettings) Validate() error {
 	var bad []error
-	if err := checkURL(s.URL); err != nil {
+	if err := weburl.Check(s.URL); err != nil {
 		bad = append(bad, fmt.Errorf("url: %w, not %.80q", err, s.URL))
 	}
 	if (s.User == "") != (s.PasswordFile == "") {
@@ -60,18 +61,6 @@ func (s AuthoritySettings) Authority(password string) Authority {
 	return Authority{
 		Name: s.Name, URL: s.URL, User: s.User, Password: password, Policy: parseOID(s.Policy), Budget: s.Budget,
 	}
-}
-
-// checkURL accepts an absolute http or https URL without credentials. It may have a query.
-func checkURL(text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return errors.New("want a URL, such as https://signing.example.org/path")
-	case u.User != nil:
-		return errors.New("the URL must not hold a user name or password")
-	}
-	return nil
 }
 
 // oid is the form of an object identifier. Each number fits into 32 bits.
