@@ -18,8 +18,11 @@ RACE     := $(if $(or $(CC_FOUND),$(CI)),-race)
 # SQLite is C code that was translated to Go. Its memory is outside the Go heap, where the race detector checks nothing.
 # Without the detector's instructions these packages need a fifth of the time.
 RACEFLAGS := $(if $(RACE),$(foreach package,sqlite/lib libc memory,-gcflags=modernc.org/$(package)=-race=false))
-# Two packages at a time suit two cores. The time-out ends a test that hangs, with a stack trace.
-TESTFLAGS ?= -p 2 -timeout 30m
+# By default each test program with the detector sleeps for a second before it ends.
+GORACE   ?= atexit_sleep_ms=100
+# Three packages at a time keep two cores busy, because many tests wait for programs. The time-out ends a test that hangs,
+# with a stack trace.
+TESTFLAGS ?= -p 3 -timeout 30m
 
 # ---------------------------------------------------------------------------------------------------------------------------
 # Build and try
@@ -51,7 +54,7 @@ run: bin/proxy bin/signctl ## start the proxy on port 8080 with the embedded key
 .PHONY: test
 test: vet layers ## vet, layering check and all tests (with -race if there is a C compiler)
 	@echo "test: $(if $(RACE),with,without) the race detector"
-	@KUBEBUILDER_ASSETS=$$(hack/envtest/assets); HELM=$$(hack/envtest/helm); export KUBEBUILDER_ASSETS HELM; set -x; \
+	@KUBEBUILDER_ASSETS=$$(hack/envtest/assets); HELM=$$(hack/envtest/helm); export KUBEBUILDER_ASSETS HELM; export GORACE="$(GORACE)"; set -x; \
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) $(RACEFLAGS) $(TESTFLAGS) ./...
 
 .PHONY: test-e2e
