@@ -181,10 +181,11 @@ func (e *engine) append(ctx context.Context, in signing.Input, file *os.File, na
 	if err != nil {
 		return err
 	}
-	section, err := e.format.Embed(ctx, in, prepared, values[0])
+	section, _, err := e.format.Embed(ctx, in, prepared, values[0])
 	if err != nil {
 		return err
 	}
+	// PAdES appends, so the list of pieces is known.
 	if _, err := file.WriteAt(section, in.File.Size()); err != nil {
 		return fmt.Errorf("append section: %w", err)
 	}

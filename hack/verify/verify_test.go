@@ -46,7 +46,7 @@ func sample(t *testing.T) (ca, original, signed string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	section, err := format.Embed(t.Context(), in, prepared, values[0])
+	section, _, err := format.Embed(t.Context(), in, prepared, values[0])
 	if err != nil {
 		t.Fatal(err)
 	}

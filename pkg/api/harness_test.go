@@ -377,9 +377,12 @@ func (fakeFormat) Prepare(_ context.Context, in signing.Input, _ *signing.Creden
 
 func (fakeFormat) CheckValue(signing.Prepared, []byte) error { return nil }
 
-func (fakeFormat) Embed(_ context.Context, in signing.Input, _ signing.Prepared, _ []byte) ([]byte, error) {
+func (fakeFormat) Embed(
+	_ context.Context, in signing.Input, _ signing.Prepared, _ []byte,
+) ([]byte, signing.Pieces, error) {
 	text, err := head(in.File)
-	return []byte(seal(text)), err
+	section := []byte(seal(text))
+	return section, signing.Appended(in.File.Size(), int64(len(section))), err
 }
 
 // logLines collects log lines and hands each to the test that waits for one.

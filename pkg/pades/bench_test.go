@@ -66,7 +66,7 @@ func BenchmarkSign(b *testing.B) {
 		b.Run(c.name+"/embed", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := (&Format{}).Embed(context.Background(), in, p, value); err != nil {
+				if _, _, err := (&Format{}).Embed(context.Background(), in, p, value); err != nil {
 					b.Fatal(err)
 				}
 			}

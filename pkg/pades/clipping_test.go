@@ -25,7 +25,7 @@ func trySpot(t *testing.T, f *Format, original []byte, kind, place string) error
 	if err != nil {
 		return err
 	}
-	_, err = f.Embed(context.Background(), in, p, rsaKey().sign(t, p.Digest))
+	_, _, err = f.Embed(context.Background(), in, p, rsaKey().sign(t, p.Digest))
 	return err
 }
 

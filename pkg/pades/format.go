@@ -111,30 +111,33 @@ func (f *Format) signatureSection(
 	return signatureSection(doc, form, in, v, size)
 }
 
-// Embed implements signing.Format.
-func (f *Format) Embed(ctx context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
+// Embed implements signing.Format. The signed document starts with the original, byte for byte,
+// because each revision is an incremental update (ISO 32000-2 7.5.6).
+func (f *Format) Embed(
+	ctx context.Context, in signing.Input, p signing.Prepared, value []byte,
+) ([]byte, signing.Pieces, error) {
 	if err := f.accepts(in.Signature); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s, err := decodeState(p.State, in.File.Size())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	chain, err := s.chain()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	a := &assembly{Format: f, in: in, state: s, chains: [][]*x509.Certificate{chain}}
 	if err := a.sign(ctx, value, chain, in.Signature.Level); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := a.addRevisions(ctx, in.Signature.Level); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := a.checker().check(ctx, in.Signature.Level); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return a.sections, nil
+	return a.sections, signing.Appended(in.File.Size(), int64(len(a.sections))), nil
 }
 
 // CheckValue implements signing.Format.

@@ -157,7 +157,7 @@ func trySign(t testing.TB, f *Format, k *testKey, original []byte, level signing
 	if err != nil {
 		return nil, err
 	}
-	section, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
+	section, _, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
 	if err != nil {
 		return nil, err
 	}

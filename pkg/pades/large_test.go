@@ -86,7 +86,7 @@ func TestLarge(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				section, err := (&Format{}).Embed(context.Background(), in, p, k.sign(t, p.Digest))
+				section, _, err := (&Format{}).Embed(context.Background(), in, p, k.sign(t, p.Digest))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -120,7 +120,7 @@ func TestLargeHashed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	section, err := (&Format{}).Embed(context.Background(), in, p, k.sign(t, p.Digest))
+	section, _, err := (&Format{}).Embed(context.Background(), in, p, k.sign(t, p.Digest))
 	if err != nil {
 		t.Fatal(err)
 	}

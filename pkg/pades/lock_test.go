@@ -23,7 +23,7 @@ func signField(t *testing.T, f *Format, original []byte, name string, level sign
 	if err != nil {
 		return nil, err
 	}
-	section, err := f.Embed(context.Background(), in, p, rsaKey().sign(t, p.Digest))
+	section, _, err := f.Embed(context.Background(), in, p, rsaKey().sign(t, p.Digest))
 	return append(bytes.Clone(original), section...), err
 }
 

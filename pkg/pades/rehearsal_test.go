@@ -103,7 +103,7 @@ func TestNoSignatureIsWasted(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Prepare: %v", err)
 			}
-			section, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
+			section, _, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
 			if err != nil {
 				t.Fatalf("Embed, with the signature paid for: %v", err)
 			}

@@ -133,7 +133,7 @@ func TestReadsOnce(t *testing.T) {
 				t.Errorf("Prepare read %d bytes, want at most %d", f.read, tt.most)
 			}
 			f.read = 0
-			section, err := (&Format{}).Embed(context.Background(), in, p, other.sign(t, p.Digest))
+			section, _, err := (&Format{}).Embed(context.Background(), in, p, other.sign(t, p.Digest))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +157,7 @@ func TestMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := (&Format{}).Embed(context.Background(), in, p, k.sign(t, p.Digest)); err != nil {
+			if _, _, err := (&Format{}).Embed(context.Background(), in, p, k.sign(t, p.Digest)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -188,16 +188,16 @@ func TestPrepared(t *testing.T) {
 		t.Errorf("the state has %d bytes, or holds the zeros that it reserves", len(p.State))
 	}
 	value := k.sign(t, p.Digest)
-	first, err := (&Format{}).Embed(context.Background(), in, p, value)
+	first, _, err := (&Format{}).Embed(context.Background(), in, p, value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := (&Format{}).Embed(context.Background(), in, p, value)
+	again, _, err := (&Format{}).Embed(context.Background(), in, p, value)
 	if err != nil || !bytes.Equal(first, again) {
 		t.Errorf("Embed again = %d bytes, %v, want the same %d", len(again), err, len(first))
 	}
 	other := input(t, append(bytes.Clone(original), '\n'), signing.LevelB)
-	if _, err := (&Format{}).Embed(context.Background(), other, p, value); err == nil {
+	if _, _, err := (&Format{}).Embed(context.Background(), other, p, value); err == nil {
 		t.Error("a value for another document was embedded")
 	}
 }
@@ -245,7 +245,7 @@ func TestEmbedRefuses(t *testing.T) {
 		{"not JSON", signing.Prepared{State: []byte("{")}, value},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			section, err := (&Format{}).Embed(context.Background(), in, tt.p, tt.value)
+			section, _, err := (&Format{}).Embed(context.Background(), in, tt.p, tt.value)
 			if err == nil {
 				t.Fatalf("Embed gave %d bytes", len(section))
 			}

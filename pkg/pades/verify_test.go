@@ -109,7 +109,7 @@ func TestVerifyEmptyFieldSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	section, err := (&Format{}).Embed(context.Background(), in, p, rsaKey().sign(t, p.Digest))
+	section, _, err := (&Format{}).Embed(context.Background(), in, p, rsaKey().sign(t, p.Digest))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func signVisible(t *testing.T, original []byte, edit func(*signing.VisibleSignat
 	if err != nil {
 		return nil, err
 	}
-	section, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
+	section, _, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
 	if err != nil {
 		return nil, err
 	}

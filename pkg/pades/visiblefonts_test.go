@@ -30,7 +30,7 @@ func TestVisibleWithOwnFonts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	section, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
+	section, _, err := f.Embed(context.Background(), in, p, k.sign(t, p.Digest))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@
 //     signature may exist.
 //  5. The provider signs. The values are checked and stored (Store.EndCall) before anything uses
 //     them.
-//  6. Format.Embed makes the appended section and checks it. The store keeps it
-//     (Store.FinishDocuments).
+//  6. Format.Embed makes the section and checks the signed document. The store keeps the section
+//     and the list of pieces by which it is joined with the original (Store.FinishDocuments).
 //  7. When no document is left, the operation is EXECUTED or EXECUTION_FAILED (Store.SetStatus).
 //
 // A restart continues from the last step that is on disk.

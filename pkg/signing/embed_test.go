@@ -21,22 +21,24 @@ type largeSections struct {
 }
 
 // Embed implements signing.Format.
-func (h *largeSections) Embed(ctx context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
-	if _, err := h.fakeFormat.Embed(ctx, in, p, value); err != nil {
-		return nil, err
+func (h *largeSections) Embed(
+	ctx context.Context, in signing.Input, p signing.Prepared, value []byte,
+) ([]byte, signing.Pieces, error) {
+	if _, _, err := h.fakeFormat.Embed(ctx, in, p, value); err != nil {
+		return nil, nil, err
 	}
 	time.Sleep(time.Millisecond) // fake time
 	now := h.now.Add(1)
 	for most := h.most.Load(); now > most && !h.most.CompareAndSwap(most, now); most = h.most.Load() {
 	}
-	return make([]byte, largeSection), nil
+	return make([]byte, largeSection), signing.Appended(in.File.Size(), largeSection), nil
 }
 
 // FinishDocuments implements signing.Journal.
 func (h *largeSections) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
 	h.now.Add(-int64(len(results)))
 	for i := range results {
-		results[i].Section = []byte("short") // the test has no disk
+		results[i].Section, results[i].Pieces = []byte("short"), nil // the test has no disk
 	}
 	return h.Store.FinishDocuments(ctx, results)
 }

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,7 @@ type embedder struct {
 	results  *results
 }
 
-// embed makes, checks and stores the appended sections of docs.
+// embed makes, checks and stores the sections of docs.
 func (em *embedder) embed(ctx context.Context, docs []Document) {
 	if len(docs) == 0 {
 		return
@@ -42,9 +43,9 @@ func (em *embedder) embed(ctx context.Context, docs []Document) {
 		both.Go(func() {
 			part.slots.each(ctx, len(part.index), func(k int) {
 				i := part.index[k]
-				var section []byte
-				if section, errs[i] = em.embedOne(ctx, docs[i]); errs[i] == nil {
-					finished.add(ctx, DocumentResult{Ref: docs[i].Ref, Section: section})
+				var signed DocumentResult
+				if signed, errs[i] = em.embedOne(ctx, docs[i]); errs[i] == nil {
+					finished.add(ctx, signed)
 				}
 			})
 		})
@@ -67,24 +68,27 @@ func byLevel(docs []Document) (local, remote []int) {
 	return local, remote
 }
 
-func (em *embedder) embedOne(ctx context.Context, d Document) (section []byte, err error) {
+func (em *embedder) embedOne(ctx context.Context, d Document) (signed DocumentResult, err error) {
 	defer panicToError(&err)
+	signed.Ref = d.Ref
 	p, value, err := em.cfg.Store.Prepared(ctx, d.Ref)
 	if err != nil {
-		return nil, storageError(err)
+		return signed, storageError(err)
 	}
 	format, in, err := em.inputs.open(ctx, d)
 	if err != nil {
-		return nil, err
+		return signed, err
 	}
 	defer in.File.Close()
 	// The digest that was signed was computed while the bytes arrived. If the disk has changed them
 	// since, the document must not be called signed.
 	if err := checkUnaltered(in.File, d.Content); err != nil {
-		return nil, diskFault(in.File, err)
+		return signed, diskFault(in.File, err)
 	}
-	section, err = format.Embed(ctx, in, p, value)
-	return section, diskFault(in.File, err)
+	if signed.Section, signed.Pieces, err = format.Embed(ctx, in, p, value); err == nil {
+		_, err = Join(in.File, bytes.NewReader(signed.Section), signed.Pieces)
+	}
+	return signed, diskFault(in.File, err)
 }
 
 // sectionBuffer collects sections of one chunk that are finished and not stored yet. It is safe for

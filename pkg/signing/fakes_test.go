@@ -241,27 +241,29 @@ func (f fakeFormat) Prepare(_ context.Context, in signing.Input, c *signing.Cred
 }
 
 // Embed implements signing.Format. It verifies the signature value.
-func (f fakeFormat) Embed(_ context.Context, in signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
+func (f fakeFormat) Embed(
+	_ context.Context, in signing.Input, p signing.Prepared, value []byte,
+) ([]byte, signing.Pieces, error) {
 	content, err := io.ReadAll(io.NewSectionReader(in.File, 0, in.File.Size()))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if f.embed != nil {
 		if err := f.embed(content); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if !bytes.Equal(p.Digest, p.State) {
-		return nil, errors.New("state was not kept")
+		return nil, nil, errors.New("state was not kept")
 	}
 	if f.prepared != nil {
 		c, _ := f.prepared.Load([32]byte(p.Digest))
 		f.credential = c.(*signing.Credential)
 	}
 	if err := signing.VerifyValue(f.credential, p.Digest, value); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return value, nil
+	return value, signing.Appended(int64(len(content)), int64(len(value))), nil
 }
 
 // CheckValue implements signing.Format.

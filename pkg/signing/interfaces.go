@@ -104,11 +104,12 @@ type Format interface {
 	// Prepare computes what must be signed with c. It reads only the parts of the file that it needs.
 	Prepare(ctx context.Context, in Input, c *Credential) (Prepared, error)
 
-	// Embed returns the section which, appended to the original, makes the signed document of the
-	// requested level. Embed has checked the section: the signature value verifies, the digest matches
-	// and the level is reached. It may ask a Timestamper and fetch revocation data, but it never asks
-	// the provider. It may be called again with the same value after a crash or an error.
-	Embed(ctx context.Context, in Input, p Prepared, value []byte) (section []byte, err error)
+	// Embed returns the section, which is what the signature adds, and how the signed document of the
+	// requested level is joined from the original and the section. Embed has checked the signed
+	// document: the signature value verifies, the digest matches and the level is reached. It may ask
+	// a Timestamper and fetch revocation data, but it never asks the provider. It may be called again
+	// with the same value after a crash or an error.
+	Embed(ctx context.Context, in Input, p Prepared, value []byte) (section []byte, pieces Pieces, err error)
 
 	// CheckValue returns nil if value is a signature over p.Digest by the key of the certificate that
 	// p was made for. The credential may have another certificate today.
@@ -142,9 +143,10 @@ type Spool interface {
 	// OpenFile opens a file of an operation by its Content: the original of a document, or an image.
 	// Errors: KindNotFound, KindStorage.
 	OpenFile(ctx context.Context, id ID, c Content) (File, error)
-	// OpenSection opens the appended section of a signed document. Errors: KindNotFound, KindStorage,
-	// and KindAltered if the section is not the one that FinishDocuments stored.
-	OpenSection(ctx context.Context, ref Ref) (File, error)
+	// OpenSection opens the section of a signed document and returns its list of pieces. Errors:
+	// KindNotFound, KindStorage, and KindAltered if the section or the list is not the one that
+	// FinishDocuments stored.
+	OpenSection(ctx context.Context, ref Ref) (File, Pieces, error)
 }
 
 // Upload receives the documents of one request. It is not safe for concurrent use. After a crash
@@ -223,6 +225,8 @@ type PreparedDocument struct {
 type DocumentResult struct {
 	Ref
 	Section []byte
+	// Pieces says how the signed document is joined; nil = the section follows the original.
+	Pieces  Pieces
 	Failure *Failure
 }
 
@@ -270,7 +274,8 @@ type Journal interface {
 	// OpenCalls lists calls that have no recorded end.
 	OpenCalls(ctx context.Context) ([]CallRecord, error)
 	// FinishDocuments ends documents. Documents become signed from the state valued, and failed from
-	// any state that has not ended. Their Prepared values are deleted.
+	// any state that has not ended. Their Prepared values are deleted. A list of pieces that does not
+	// fit the document (Pieces.Check) is an error of KindInternal, and nothing of the call is stored.
 	FinishDocuments(ctx context.Context, results []DocumentResult) error
 	// SetStatus moves the operation from the status from to change.Status, and stores the rest of
 	// change with it. ErrConflict if the operation has ended or does not exist.

@@ -117,7 +117,7 @@ type Content struct {
 	Size   int64    `json:"size"` // bytes
 	SHA256 [32]byte `json:"sha256"`
 	// Midstate is the state of crypto/sha256 after the last byte (encoding.BinaryMarshaler). When the
-	// appended section is known, hashing continues from this state, so that the original is not read
+	// section of a PDF is known, hashing continues from this state, so that the original is not read
 	// twice.
 	Midstate []byte `json:"midstate,omitempty"`
 }
@@ -152,7 +152,7 @@ const (
 	DocumentPrepared DocumentState = "prepared" // Prepared is stored
 	DocumentSent     DocumentState = "sent"     // part of a call whose end is not recorded: a signature may exist
 	DocumentValued   DocumentState = "valued"   // the signature value is stored
-	DocumentSigned   DocumentState = "signed"   // the appended section is stored; end state
+	DocumentSigned   DocumentState = "signed"   // the section is stored; end state
 	DocumentFailed   DocumentState = "failed"   // given up; end state
 )
 
@@ -169,17 +169,19 @@ type Ref struct {
 type Document struct {
 	Ref
 	DocumentRequest
-	InternalID  int64 // unique within the instance
-	Content     Content
-	State       DocumentState
-	Failure     *Failure // set only in the state DocumentFailed
-	Received    time.Time
-	SectionSize int64 // bytes appended by the signature; 0 until signed
+	InternalID int64 // unique within the instance
+	Content    Content
+	State      DocumentState
+	Failure    *Failure // set only in the state DocumentFailed
+	Received   time.Time
+	// Pieces says how the signed document is joined. It is nil until the document is signed. It is
+	// also nil if the stored list is damaged. Then OpenSection returns KindAltered.
+	Pieces Pieces
 }
 
 // SignedSize returns the size of the signed document in bytes. It is meaningful only after the
 // document was signed.
-func (d *Document) SignedSize() int64 { return d.Content.Size + d.SectionSize }
+func (d *Document) SignedSize() int64 { return d.Pieces.Size() }
 
 // Failure says why a document failed. It is the part of an Error that is stored.
 type Failure struct {

@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"hash"
-	"io"
 )
 
-// OpenSigned opens a signed document: the stored original and, after it, its appended section. The
-// caller must close it, and must read it from one goroutine. The store has checked the section. A
-// caller that reads from the beginning to the end gets KindAltered at the end of the original if
-// the original is not what was signed.
+// OpenSigned opens a signed document, which is joined from the stored original and its section. The
+// caller must close it, and must read it from one goroutine. The store has checked the section and
+// the list of pieces. A caller that reads from the beginning to the end gets KindAltered at the end
+// of the original if the original is not what was signed. A detached signature has no byte of the
+// original, so its reader is not told of such a change.
 func (a access) OpenSigned(ctx context.Context, d Document) (File, error) {
 	if d.State != DocumentSigned {
 		return nil, Errorf(KindNotFound, "document %d is not signed", d.Index)
@@ -20,65 +20,82 @@ func (a access) OpenSigned(ctx context.Context, d Document) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	section, err := a.cfg.Store.OpenSection(ctx, d.Ref)
+	section, pieces, err := a.cfg.Store.OpenSection(ctx, d.Ref)
 	if err != nil {
 		return nil, errors.Join(err, original.Close())
 	}
-	return &signedFile{original: original, section: section, content: d.Content, hash: sha256.New()}, nil
+	f, err := joinStored(original, section, pieces, d)
+	if err != nil {
+		return nil, errors.Join(err, original.Close(), section.Close())
+	}
+	return f, nil
+}
+
+// joinStored joins a signed document from what the store holds.
+func joinStored(original, section File, pieces Pieces, d Document) (File, error) {
+	if n := original.Size(); n != d.Content.Size {
+		return nil, Errorf(KindStorage, "document %d has %d bytes instead of %d", d.Index, n, d.Content.Size)
+	}
+	checked := &checkedOriginal{File: original, content: d.Content, hash: sha256.New()}
+	checked.omitFrom, checked.omitTo = pieces.omitted()
+	joined, err := Join(checked, section, pieces)
+	if err != nil {
+		if KindOf(err) != KindStorage {
+			err = Errorf(KindAltered, "the signed document was altered on the disk of the service").Because(err)
+		}
+		return nil, err
+	}
+	return &signedFile{Joined: joined, original: original, section: section}, nil
 }
 
 // signedFile reads an original and its section as one file.
 type signedFile struct {
+	*Joined
 	original, section File
-	content           Content // of original
-	hash              hash.Hash
-	hashed            int64 // bytes of original that were hashed, from its beginning
 }
-
-// check hashes bytes of original while they are read in order. At the end of original it compares
-// the digest with content.
-func (f *signedFile) check(p []byte, off int64) error {
-	if off != f.hashed || len(p) == 0 {
-		return nil
-	}
-	f.hash.Write(p)
-	f.hashed += int64(len(p))
-	if f.hashed < f.original.Size() {
-		return nil
-	}
-	return checkDigest(f.hash, f.content)
-}
-
-func (f *signedFile) Size() int64 { return f.original.Size() + f.section.Size() }
 
 func (f *signedFile) Close() error { return errors.Join(f.original.Close(), f.section.Close()) }
 
-// ReadAt implements io.ReaderAt. A read may cross the boundary between original and section.
-func (f *signedFile) ReadAt(p []byte, off int64) (int, error) {
-	split := f.original.Size()
-	if off >= split {
-		return f.section.ReadAt(p, off-split)
+// checkedOriginal hashes an original while it is read in order. At its end it compares the digest
+// with content.
+type checkedOriginal struct {
+	File
+	content          Content
+	omitFrom, omitTo int64 // the range that no reader asks for; it is hashed too
+	hash             hash.Hash
+	hashed           int64 // bytes that were hashed, from the beginning
+}
+
+// ReadAt implements io.ReaderAt.
+func (c *checkedOriginal) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.File.ReadAt(p, off)
+	if altered := c.check(p[:n], off); altered != nil {
+		return 0, altered
 	}
-	if off+int64(len(p)) <= split {
-		n, err := f.original.ReadAt(p, off)
-		if err == io.EOF && n == len(p) {
-			err = nil // the end of original is not the end of the document
+	return n, err
+}
+
+// check hashes the bytes at off if they are the next ones. It returns KindAltered at the end of an
+// original that is not what was signed.
+func (c *checkedOriginal) check(p []byte, off int64) error {
+	if len(p) == 0 {
+		return nil
+	}
+	if off == c.omitTo && c.hashed == c.omitFrom && c.omitFrom < c.omitTo {
+		omitted := make([]byte, c.omitTo-c.omitFrom) // maxOmitted at most
+		if n, err := c.File.ReadAt(omitted, c.omitFrom); n < len(omitted) {
+			return storageError(err)
 		}
-		if altered := f.check(p[:n], off); altered != nil {
-			return 0, altered
-		}
-		return n, err
+		c.hash.Write(omitted)
+		c.hashed = c.omitTo
 	}
-	n, err := f.original.ReadAt(p[:split-off], off)
-	if int64(n) < split-off {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF // the original is shorter than it was when it was signed
-		}
-		return n, err
+	if off != c.hashed {
+		return nil
 	}
-	if err := f.check(p[:n], off); err != nil {
-		return 0, err
+	c.hash.Write(p)
+	c.hashed += int64(len(p))
+	if c.hashed < c.File.Size() {
+		return nil
 	}
-	m, err := f.section.ReadAt(p[n:], 0)
-	return n + m, err
+	return checkDigest(c.hash, c.content)
 }

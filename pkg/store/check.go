@@ -36,10 +36,10 @@ func (r *CheckReport) fault(format string, args ...any) {
 }
 
 // Check examines a state folder that no process uses, and changes nothing in it: it checks the
-// database itself, every document and section against its SHA-256, the place of every section, and
-// whether states are consistent. It reads everything, so it takes as long as the disk needs. The
-// error is about the folder as a whole: it is in use, not of this program, of another version, or
-// unreadable.
+// database itself, every document and section against its SHA-256, the place of every section, the
+// list of pieces of every signed document, and whether states are consistent. It reads everything,
+// so it takes as long as the disk needs. The error is about the folder as a whole: it is in use, of
+// another program, of another version, or unreadable.
 func Check(ctx context.Context, path string) (CheckReport, error) {
 	var r CheckReport
 	f := &folder{paths: paths(path)}
@@ -184,24 +184,29 @@ type checkedDocument struct {
 	sectionAt        sql.NullInt64
 	sectionSize      sql.NullInt64
 	sectionSHA256    []byte // nil = not known
+	list             string // of pieces
 	value            bool
 	prepared, inline sql.NullInt64 // lengths; NULL = missing
 	section          []byte        // that is in the database
 }
 
 const documentsOf = `SELECT d.position, d.at, d.size, d.sha256,
-	p.state, p.section_at, p.section_size, %s, p.value IS NOT NULL,
+	p.state, p.section_at, p.section_size, %s, %s, p.value IS NOT NULL,
 	(SELECT length(digest) FROM prepared WHERE id = d.id), length(s.section), s.section
 	FROM documents d LEFT JOIN progress p ON p.id = d.id LEFT JOIN sections s ON s.id = d.id
 	WHERE d.id > ? AND d.id <= ? AND d.operation = ? ORDER BY d.id`
 
 // documents is the query for the documents of an operation. Before version 5 a database had no
-// digests of sections.
+// digests of sections, and before version 7 it had no lists of pieces.
 func (c *checker) documents() string {
+	sum, list := "p.section_sha256", "coalesce(p.pieces, '')"
 	if c.databaseVersion < 5 {
-		return fmt.Sprintf(documentsOf, "NULL")
+		sum = "NULL"
 	}
-	return fmt.Sprintf(documentsOf, "p.section_sha256")
+	if c.databaseVersion < 7 {
+		list = "''"
+	}
+	return fmt.Sprintf(documentsOf, sum, list)
 }
 
 func (c *checker) operation(ctx context.Context, op checkedOperation) error {
@@ -213,7 +218,7 @@ func (c *checker) operation(ctx context.Context, op checkedOperation) error {
 	err := c.each(ctx, c.documents(), func(r row) error {
 		var d checkedDocument
 		err := r.Scan(&d.position, &d.at, &d.size, &d.sha256, &d.state, &d.sectionAt, &d.sectionSize, &d.sectionSHA256,
-			&d.value, &d.prepared, &d.inline, &d.section)
+			&d.list, &d.value, &d.prepared, &d.inline, &d.section)
 		if err != nil {
 			return err
 		}
@@ -298,24 +303,36 @@ func (c *checker) document(op checkedOperation, d checkedDocument, f *os.File, s
 		fault("its signature is beyond the end of the file")
 	case state == signing.DocumentSigned && !d.sectionAt.Valid && d.inline.Int64 != d.sectionSize.Int64:
 		fault("its signature is missing")
-	case state == signing.DocumentSigned && d.sectionSHA256 != nil:
-		if sum, err := d.sectionDigest(f); err != nil {
-			fault("its signature cannot be read: %v", pathless(err))
-		} else if sum != nil && !bytes.Equal(sum, d.sectionSHA256) {
-			fault("the bytes of its signature are not those that were stored")
-		}
+	case state == signing.DocumentSigned:
+		d.checkSection(f, fault)
 	}
 }
 
-// sectionDigest is the digest of the section, in the file or in the database. It is nil if the file
-// is missing.
-func (d checkedDocument) sectionDigest(f *os.File) (sum []byte, err error) {
-	if !d.sectionAt.Valid {
-		_, sum, err = digestOf(bytes.NewReader(d.section), 0, d.sectionSize.Int64)
-	} else if f != nil {
-		_, sum, err = digestOf(f, d.sectionAt.Int64, d.sectionSize.Int64)
+// checkSection compares the section and the list of pieces with their digest, and checks the list.
+// The section is in the database or in the operation's file f, which may be missing.
+func (d checkedDocument) checkSection(f *os.File, fault func(format string, args ...any)) {
+	section := io.NewSectionReader(bytes.NewReader(d.section), 0, d.sectionSize.Int64)
+	if d.sectionAt.Valid {
+		section = io.NewSectionReader(f, d.sectionAt.Int64, d.sectionSize.Int64)
 	}
-	return sum, err
+	if d.sectionSHA256 != nil && (f != nil || !d.sectionAt.Valid) {
+		sum, err := digestOfSection(section, d.list)
+		if err != nil {
+			fault("its signature cannot be read: %v", pathless(err))
+			return
+		}
+		if !bytes.Equal(sum, d.sectionSHA256) {
+			fault("the bytes of its signature are not those that were stored")
+			return
+		}
+	}
+	pieces, err := decodePieces(d.list, d.size, d.sectionSize.Int64)
+	if err == nil && f != nil {
+		_, err = signing.Join(io.NewSectionReader(f, d.at, d.size), section, pieces)
+	}
+	if err != nil {
+		fault("its list of pieces is wrong: %v", pathless(err))
+	}
 }
 
 // digestOf hashes a range of a file, as far as the file reaches.

@@ -219,7 +219,7 @@ func TestDamagedSection(t *testing.T) {
 		}
 		s := open(t, store.Config{Folder: folder})
 		for _, ref := range []signing.Ref{{Operation: signed.ID}, {Operation: large.ID}} {
-			f, err := s.OpenSection(t.Context(), ref)
+			f, _, err := s.OpenSection(t.Context(), ref)
 			if err == nil {
 				_ = f.Close()
 			}
@@ -227,7 +227,7 @@ func TestDamagedSection(t *testing.T) {
 				t.Errorf("OpenSection(%v) without a digest (%v) = %v, want kind %q", ref, old, err, want)
 			}
 		}
-		f, err := s.OpenSection(t.Context(), signing.Ref{Operation: signed.ID, Index: 1})
+		f, _, err := s.OpenSection(t.Context(), signing.Ref{Operation: signed.ID, Index: 1})
 		if err != nil {
 			t.Errorf("OpenSection of its neighbour = %v", err)
 		} else {

@@ -355,7 +355,7 @@ func compareOperation(t *testing.T, s *store.Store, op signing.Operation, p prom
 		f, err := s.OpenFile(t.Context(), op.ID, d.Content)
 		compareFile(t, "document", d.Ref, f, err, crashContent(p.Reference, d.Index))
 		if d.State == signing.DocumentSigned {
-			f, err := s.OpenSection(t.Context(), d.Ref)
+			f, _, err := s.OpenSection(t.Context(), d.Ref)
 			compareFile(t, "section", d.Ref, f, err, crashSection(d.Ref))
 		}
 		_, value, err := s.Prepared(t.Context(), d.Ref)

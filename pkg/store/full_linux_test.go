@@ -171,7 +171,7 @@ func (f *full) journal() {
 	}
 	f.free()
 	f.expect("FinishDocuments", f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}), "")
-	file, err = f.OpenSection(f.ctx, refs[0])
+	file, _, err = f.OpenSection(f.ctx, refs[0])
 	f.expect("OpenSection", err, "")
 	if err == nil {
 		_ = file.Close()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -34,9 +35,10 @@ func split[T any](items []T, size func(T) int) []piece[T] {
 	return pieces
 }
 
-// ending is a DocumentResult and the place of its section.
+// ending is a DocumentResult, the text of its list of pieces, and the place of its section.
 type ending struct {
 	signing.DocumentResult
+	list   string
 	inFile bool
 	at     int64
 }
@@ -48,7 +50,7 @@ func (j *journal) FinishDocuments(ctx context.Context, results []signing.Documen
 		if (r.Failure == nil) == (len(r.Section) == 0) {
 			return errors.New("finish document: exactly one of section and failure must be set")
 		}
-		endings[i].DocumentResult = r
+		endings[i].DocumentResult, endings[i].list = r, encodePieces(r.Pieces)
 	}
 	j.db.step("finish")
 	sizes, err := j.placeSections(endings)
@@ -58,7 +60,7 @@ func (j *journal) FinishDocuments(ctx context.Context, results []signing.Documen
 	j.db.step("finish: sections in place")
 	bytes := 0
 	for _, e := range endings {
-		if bytes += 64; !e.inFile {
+		if bytes += 64 + len(e.list); !e.inFile {
 			bytes += len(e.Section)
 		}
 	}
@@ -119,7 +121,7 @@ func (t *tx) finish(endings []ending, sizes map[signing.ID]int64) error {
 			return fmt.Errorf("update size: %w", err)
 		}
 	}
-	for id, size := range sectionsInDatabase(endings) {
+	for id, size := range addedMetadata(endings) {
 		if _, err := t.exec("UPDATE operations SET metadata = metadata + ? WHERE id = ?", size, int64(id)); err != nil {
 			return fmt.Errorf("update size: %w", err)
 		}
@@ -127,12 +129,16 @@ func (t *tx) finish(endings []ending, sizes map[signing.ID]int64) error {
 	return nil
 }
 
-// sectionsInDatabase is how many bytes of sections go into the database, by operation.
-func sectionsInDatabase(endings []ending) map[signing.ID]int {
+// addedMetadata is how many bytes of sections and lists go into the database, by operation.
+func addedMetadata(endings []ending) map[signing.ID]int {
 	sizes := make(map[signing.ID]int, 1)
 	for _, e := range endings {
-		if !e.inFile && len(e.Section) > 0 {
-			sizes[e.Operation] += len(e.Section)
+		n := len(e.list)
+		if !e.inFile {
+			n += len(e.Section)
+		}
+		if n > 0 {
+			sizes[e.Operation] += n
 		}
 	}
 	return sizes
@@ -143,19 +149,50 @@ func (t *tx) finishOne(id int64, e ending) error {
 		return t.mustChange(1, `UPDATE progress SET state = 'failed', value = NULL, failure_kind = ?, failure_detail = ?
 			WHERE id = ? AND state NOT IN ('signed', 'failed')`, string(e.Failure.Kind), e.Failure.Detail, id)
 	}
-	var at any
-	if e.inFile {
-		at = e.at
-	}
-	sum := sha256.Sum256(e.Section)
-	err := t.mustChange(1, `UPDATE progress
-		SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?
-		WHERE id = ? AND state = 'valued'`, at, len(e.Section), sum[:], id)
-	if err != nil || e.inFile {
+	if err := t.finishSigned(id, e); err != nil || e.inFile {
 		return err
 	}
 	if _, err := t.exec("INSERT INTO sections (id, section) VALUES (?, ?)", id, e.Section); err != nil {
 		return fmt.Errorf("insert section: %w", err)
 	}
 	return nil
+}
+
+// finishSigned records that a document is signed. It refuses a list of pieces that does not fit the
+// document.
+func (t *tx) finishSigned(id int64, e ending) error {
+	var at, list any // NULL
+	if e.inFile {
+		at = e.at
+	}
+	if e.list != "" {
+		list = e.list
+	}
+	var original int64
+	err := t.get(`UPDATE progress
+		SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?, pieces = ?
+		WHERE id = ? AND state = 'valued' RETURNING (SELECT size FROM documents WHERE documents.id = progress.id)`,
+		[]any{at, len(e.Section), sectionDigest(e.Section, e.list), list, id}, &original)
+	if errors.Is(err, sql.ErrNoRows) {
+		return signing.ErrConflict
+	}
+	if err != nil {
+		return fmt.Errorf("update progress: %w", err)
+	}
+	if e.Pieces == nil {
+		return nil
+	}
+	if err := e.Pieces.Check(original, int64(len(e.Section))); err != nil {
+		refusal := signing.Errorf(signing.KindInternal, "the parts of the signed document do not fit together")
+		return refusal.Because(err)
+	}
+	return nil
+}
+
+// sectionDigest is what progress.section_sha256 holds.
+func sectionDigest(section []byte, list string) []byte {
+	h := sha256.New()
+	h.Write(section)
+	h.Write([]byte(list))
+	return h.Sum(nil)
 }

@@ -82,7 +82,7 @@ func wantRecorded(t *testing.T, s *store.Store, id signing.ID, section int64) {
 	if err != nil || !strings.HasPrefix(string(content), "%PDF-1.7\n") || !strings.HasSuffix(string(content), "%%EOF\n") {
 		t.Errorf("document of %s is %d bytes, %v; want the recorded PDF", id, len(content), err)
 	}
-	g, err := s.OpenSection(t.Context(), docs[0].Ref)
+	g, _, err := s.OpenSection(t.Context(), docs[0].Ref)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -159,8 +159,9 @@ func (rs *records) Documents(ctx context.Context, id signing.ID, from, limit int
 
 func scanDocument(r row, id signing.ID) (d signing.Document, err error) {
 	var signature, sum []byte
-	var at, created int64
+	var at, created, sectionSize int64
 	var kind, detail sql.NullString
+	var list string
 	err = r.Scan(
 		&d.InternalID,
 		&d.Index,
@@ -175,7 +176,8 @@ func scanDocument(r row, id signing.ID) (d signing.Document, err error) {
 		&d.State,
 		&kind,
 		&detail,
-		&d.SectionSize,
+		&sectionSize,
+		&list,
 		&created,
 	)
 	if err != nil {
@@ -188,6 +190,10 @@ func scanDocument(r row, id signing.ID) (d signing.Document, err error) {
 	d.Content.File = fileName(at)
 	copy(d.Content.SHA256[:], sum)
 	d.Received = fromNanos(created)
+	if d.State == signing.DocumentSigned {
+		// A damaged list must not hide the other documents. OpenSection reports it.
+		d.Pieces, _ = decodePieces(list, d.Content.Size, sectionSize)
+	}
 	if d.State == signing.DocumentFailed {
 		d.Failure = &signing.Failure{Kind: signing.Kind(kind.String), Detail: detail.String}
 	}

@@ -90,7 +90,8 @@ CREATE TABLE progress (
 	section_size INTEGER NOT NULL DEFAULT 0,
 	failure_kind TEXT,
 	failure_detail TEXT,
-	section_sha256 BLOB -- NULL = no section, or one that an earlier release stored
+	section_sha256 BLOB, -- of section and pieces; NULL = no section, or one that an earlier release stored
+	pieces TEXT -- see pieces.go; NULL = the original, then the section
 );
 CREATE TABLE prepared (
 	id INTEGER PRIMARY KEY, -- of the document
@@ -167,7 +168,7 @@ func connect(path string, writer bool) (*sql.DB, error) {
 
 // databaseVersion is the version of the schema, which SQLite keeps as user_version. A database with
 // an earlier version is upgraded.
-const databaseVersion = 6
+const databaseVersion = 7
 
 // upgrades holds for each version n the statements that make version n+1 of it. Each keeps all
 // data.
@@ -188,6 +189,7 @@ var upgrades = map[int]string{
 			WHERE id > operations.id AND id <= operations.id + operations.document_count * 1024 AND section_at IS NULL), 0);` +
 		usageSchema +
 		`INSERT INTO usage SELECT client_service, sum(bytes + metadata) FROM operations GROUP BY client_service`,
+	6: "ALTER TABLE progress ADD COLUMN pieces TEXT",
 }
 
 // migrate creates the tables of a new database, upgrades an older database, and refuses one of a

@@ -64,20 +64,21 @@ func (s *spool) openPart(id signing.ID, at, size int64) (signing.File, error) {
 
 // OpenSection implements signing.Spool. It reads a section from the database at once, because such
 // a section has smallSections bytes at most.
-func (s *spool) OpenSection(ctx context.Context, ref signing.Ref) (signing.File, error) {
+func (s *spool) OpenSection(ctx context.Context, ref signing.Ref) (signing.File, signing.Pieces, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if ref.Index < 0 || ref.Index >= maxDocuments {
-		return nil, notFound("document", sql.ErrNoRows)
+		return nil, nil, notFound("document", sql.ErrNoRows)
 	}
 	var at sql.NullInt64
-	var size int64
+	var size, original int64
 	var sum, section []byte
+	var list string
 	found := s.db.queries.section.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation))
-	err := found.Scan(&at, &size, &sum, &section)
+	err := found.Scan(&at, &size, &sum, &section, &list, &original)
 	if err != nil {
-		return nil, notFound("signed document", err)
+		return nil, nil, notFound("signed document", err)
 	}
 	var f signing.File = inMemory{bytes.NewReader(section)}
 	if at.Valid {
@@ -86,33 +87,52 @@ func (s *spool) OpenSection(ctx context.Context, ref signing.Ref) (signing.File,
 		err = storageError("read section", errors.New("length does not fit"))
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := sameSection(f, sum); err != nil {
+	pieces, err := checkSection(f, sum, list, original)
+	if err != nil {
 		_ = f.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	return f, nil
+	return f, pieces, nil
 }
 
-// sameSection returns KindAltered if a section is not the one that was stored. It reads the section
-// one more time than its reader, which is cheap because a section is short. So a client gets no
-// byte of a document whose signature is damaged. A section without a digest cannot be checked.
-func sameSection(f signing.File, sum []byte) error {
-	if sum == nil {
-		return nil
+// checkSection returns the list of pieces of a section. It returns KindAltered if the section or
+// the list is not the one that was stored. It reads the section one more time than its reader,
+// which is cheap because a section is short. So a client gets no byte of a document whose signature
+// is damaged. A section of an early release has no digest. It cannot be checked, and has no list.
+func checkSection(f signing.File, sum []byte, list string, original int64) (signing.Pieces, error) {
+	altered := signing.Errorf(signing.KindAltered, "the signature was altered on the disk of the service")
+	if sum == nil && list != "" {
+		return nil, altered
 	}
+	if sum != nil {
+		got, err := digestOfSection(f, list)
+		if err != nil {
+			return nil, storageError("read section", err)
+		}
+		if !bytes.Equal(got, sum) {
+			return nil, altered
+		}
+	}
+	pieces, err := decodePieces(list, original, f.Size())
+	if err != nil {
+		return nil, altered.Because(err)
+	}
+	return pieces, nil
+}
+
+// digestOfSection is sectionDigest of a section that is read.
+func digestOfSection(f signing.Sized, list string) ([]byte, error) {
 	h := sha256.New()
 	buffer := copyBuffers.Get().(*[copyBytes]byte)
 	defer copyBuffers.Put(buffer)
 	// Hide every method but Write, otherwise io.CopyBuffer does not use our buffer.
 	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(f, 0, f.Size()), buffer[:]); err != nil {
-		return storageError("read section", err)
+		return nil, err
 	}
-	if !bytes.Equal(h.Sum(nil), sum) {
-		return signing.Errorf(signing.KindAltered, "the signature was altered on the disk of the service")
-	}
-	return nil
+	h.Write([]byte(list))
+	return h.Sum(nil), nil
 }
 
 // smallSections is how many bytes of sections of one operation in one call go into the database at

@@ -23,7 +23,10 @@ func alter(t *testing.T, folder, statements string) {
 	}
 }
 
-// versionFive removes from a database what version 6 added.
+// versionSix removes from a database what version 7 added.
+const versionSix = "ALTER TABLE progress DROP COLUMN pieces;"
+
+// versionFive removes from a database of version 6 what that version added.
 const versionFive = `
 	ALTER TABLE instance DROP COLUMN generation; ALTER TABLE instance DROP COLUMN swept;
 	DROP TRIGGER usage_more; DROP TRIGGER usage_other; DROP TRIGGER usage_less; DROP TABLE usage;
@@ -54,7 +57,7 @@ func TestUpgrade(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, folder, versionFive+versionOne+"PRAGMA user_version = 1")
+	alter(t, folder, versionSix+versionFive+versionOne+"PRAGMA user_version = 1")
 	before := `{"layout": 1, "instance": "` + s.Instance() + `"}` // without a generation, as the release wrote it
 	write(t, before, folder, "instance.json")
 	for range 2 { // the second time nothing is left to do

@@ -26,8 +26,10 @@ func (appended) Prepare(_ context.Context, in signing.Input, _ *signing.Credenti
 	return signing.Prepared{Digest: digest[:]}, err
 }
 
-func (a appended) Embed(_ context.Context, _ signing.Input, p signing.Prepared, value []byte) ([]byte, error) {
-	return value, a.CheckValue(p, value)
+func (a appended) Embed(
+	_ context.Context, in signing.Input, p signing.Prepared, value []byte,
+) ([]byte, signing.Pieces, error) {
+	return value, signing.Appended(in.File.Size(), int64(len(value))), a.CheckValue(p, value)
 }
 
 func (a appended) CheckValue(p signing.Prepared, value []byte) error {

@@ -184,6 +184,13 @@ func (m memoryJournal) FinishDocuments(_ context.Context, results []signing.Docu
 			return err
 		}
 		for _, r := range results {
+			if r.Failure == nil && r.Pieces != nil {
+				if err := r.Pieces.Check(m.document(r.Ref).Content.Size, int64(len(r.Section))); err != nil {
+					return signing.Errorf(signing.KindInternal, "the list of pieces does not fit").Because(err)
+				}
+			}
+		}
+		for _, r := range results {
 			m.finish(m.document(r.Ref), r)
 		}
 		return nil
@@ -206,7 +213,10 @@ func (m memoryJournal) finish(d *document, r signing.DocumentResult) {
 		d.State, d.Failure = signing.DocumentFailed, &failure
 		return
 	}
-	d.State, d.section, d.SectionSize = signing.DocumentSigned, slices.Clone(r.Section), int64(len(r.Section))
+	d.State, d.section, d.Pieces = signing.DocumentSigned, slices.Clone(r.Section), slices.Clone(r.Pieces)
+	if d.Pieces == nil {
+		d.Pieces = signing.Appended(d.Content.Size, int64(len(r.Section)))
+	}
 }
 
 // SetStatus implements signing.Journal.

@@ -84,11 +84,11 @@ func (m memorySpool) OpenFile(_ context.Context, id signing.ID, c signing.Conten
 }
 
 // OpenSection implements signing.Spool.
-func (m memorySpool) OpenSection(_ context.Context, ref signing.Ref) (signing.File, error) {
+func (m memorySpool) OpenSection(_ context.Context, ref signing.Ref) (signing.File, signing.Pieces, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if d := m.document(ref); d != nil && d.State == signing.DocumentSigned {
-		return file{bytes.NewReader(d.section)}, nil
+		return file{bytes.NewReader(d.section)}, d.Pieces, nil
 	}
-	return nil, signing.Errorf(signing.KindNotFound, "document is not signed")
+	return nil, nil, signing.Errorf(signing.KindNotFound, "document is not signed")
 }

@@ -196,7 +196,7 @@ var concurrencyTests = []test{
 		f.wantCounters("after", signing.Counters{Sent: 5 * racers, Returned: 5 * racers})
 		for i, op := range ops {
 			for _, r := range signedOf(refsOf(op.ID, 0, 1, 2, 3, 4), 20_000*(i%2)+10) {
-				file, err := f.OpenSection(f.ctx(), r.Ref)
+				file, _, err := f.OpenSection(f.ctx(), r.Ref)
 				f.wantFile("OpenSection", file, err, r.Section)
 			}
 		}
@@ -212,7 +212,7 @@ var concurrencyTests = []test{
 		}, func(i int, err error) { f.must(err) })
 		for i := range 3 * racers {
 			r := signedOf(refsOf(op.ID, i), 30_000)[0]
-			file, err := f.OpenSection(f.ctx(), r.Ref)
+			file, _, err := f.OpenSection(f.ctx(), r.Ref)
 			f.wantFile("OpenSection", file, err, r.Section)
 		}
 	}},

@@ -39,7 +39,7 @@ var durabilityTests = []test{
 			valued := refsOf(ops[signing.DocumentValued].ID, 0, 1)
 			f.wantPrepared(valued[1], valuesOf(valued)[1])
 			signed := signedOf(refsOf(ops[signing.DocumentSigned].ID, 0, 1), 100)[1]
-			file, err := f.OpenSection(f.ctx(), signed.Ref)
+			file, _, err := f.OpenSection(f.ctx(), signed.Ref)
 			f.wantFile("OpenSection", file, err, signed.Section)
 			f.wantCounters("after a restart", counters)
 			again, err := f.OpenCalls(f.ctx())
@@ -74,7 +74,7 @@ var durabilityTests = []test{
 		f.wantEqual("Ended", got.Ended, stamp(ended))
 		f.wantStates("in the end", op.ID, signing.DocumentSigned, signing.DocumentSigned)
 		for _, r := range signedOf(refs, 40_000) {
-			file, err := f.OpenSection(f.ctx(), r.Ref)
+			file, _, err := f.OpenSection(f.ctx(), r.Ref)
 			f.wantFile("OpenSection", file, err, r.Section)
 		}
 	}},

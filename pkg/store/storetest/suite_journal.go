@@ -184,7 +184,7 @@ var journalTests = []test{
 		results := append(signedOf(refs[:n-1], 8000), failedOf(refs[n-1:])...)
 		f.must(f.FinishDocuments(f.ctx(), results))
 		for _, i := range []int{0, 1, n / 2, n - 2} {
-			file, err := f.OpenSection(f.ctx(), refs[i])
+			file, _, err := f.OpenSection(f.ctx(), refs[i])
 			f.wantFile("OpenSection", file, err, results[i].Section)
 		}
 		f.wantEqual("state of the failed one", f.document(refs[n-1]).State, signing.DocumentFailed)

@@ -150,15 +150,15 @@ var spoolTests = []test{
 			op := f.create("c", strings.Repeat("r", size%97), many(3)...)
 			refs := refsOf(op.ID, 2, 0)
 			f.advance(signing.DocumentValued, refs)
-			_, err := f.OpenSection(f.ctx(), refs[0])
+			_, _, err := f.OpenSection(f.ctx(), refs[0])
 			f.wantKind("OpenSection before it is signed", err, signing.KindNotFound)
 			results := signedOf(refs, size)
 			f.must(f.FinishDocuments(f.ctx(), results))
 			for _, r := range results {
-				file, err := f.OpenSection(f.ctx(), r.Ref)
+				file, _, err := f.OpenSection(f.ctx(), r.Ref)
 				f.wantFile("OpenSection", file, err, r.Section)
 				d := f.document(r.Ref)
-				f.wantEqual("SectionSize", d.SectionSize, int64(len(r.Section)))
+				f.wantEqual("Pieces", d.Pieces, signing.Appended(d.Content.Size, int64(len(r.Section))))
 				file, err = f.OpenFile(f.ctx(), op.ID, d.Content)
 				f.wantFile("OpenFile once signed", file, err, []byte(many(3)[r.Index]))
 			}
@@ -169,7 +169,7 @@ var spoolTests = []test{
 				{Operation: 1},
 			}
 			for _, ref := range without {
-				_, err := f.OpenSection(f.ctx(), ref)
+				_, _, err := f.OpenSection(f.ctx(), ref)
 				f.wantKind("OpenSection of a document without", err, signing.KindNotFound)
 			}
 		}
