@@ -9,7 +9,7 @@ import (
 type Selector func(*Token) bool
 
 // At selects the element that starts at the offset.
-func At(offset int64) Selector { return func(t *Token) bool { return t.Start == offset } }
+func At(offset int64) Selector { return func(t *Token) bool { return t.Start() == offset } }
 
 // Named selects the elements with the expanded name.
 func Named(space, local string) Selector { return func(t *Token) bool { return t.Is(space, local) } }
@@ -142,6 +142,10 @@ func (c *Canonicalizer) start(t *Token) {
 		return
 	}
 	apex := t.Depth == c.apex
+	if t.plain && !apex && c.ns.complete(t) {
+		c.out.extend(t.from, t.to)
+		return
+	}
 	c.ns.start(t, apex)
 	if apex && !c.ns.exclusive && c.inherit(t) {
 		c.tag(t, c.attrs)
@@ -152,7 +156,7 @@ func (c *Canonicalizer) start(t *Token) {
 		return
 	}
 	if len(c.ns.render) > 0 {
-		name := t.from + 1 + len(t.Name)
+		name := t.from + 1 + len(t.name.text)
 		c.out.extend(t.from, name)
 		c.declarations(t)
 		c.out.extend(name, t.to)
@@ -164,7 +168,7 @@ func (c *Canonicalizer) start(t *Token) {
 // tag writes a start tag.
 func (c *Canonicalizer) tag(t *Token, attrs []Attr) {
 	c.out.text("<")
-	c.out.bytes(t.Name)
+	c.out.bytes(t.name.text)
 	c.declarations(t)
 	for i := range attrs {
 		a := &attrs[i]
@@ -201,7 +205,7 @@ func (c *Canonicalizer) end(t *Token) {
 			c.out.extend(t.from, t.to)
 		} else {
 			c.out.text("</")
-			c.out.bytes(t.Name)
+			c.out.bytes(t.name.text)
 			c.out.text(">")
 		}
 		c.ns.end(t.Depth)
@@ -217,15 +221,15 @@ func (c *Canonicalizer) text(t *Token) {
 		c.out.extend(t.from, t.to)
 		return
 	}
-	c.out.escape(t.Data, &textEscapes)
+	c.out.escape(t.Data(), &textEscapes)
 }
 
 // instruction writes a piece of a processing instruction. A blank stands between target and data.
 func (c *Canonicalizer) instruction(t *Token) {
 	before := ""
 	if t.First {
-		before = "<?" + string(t.Name)
-		if len(t.Data) > 0 {
+		before = "<?" + string(t.Name())
+		if len(t.Data()) > 0 {
 			before += " "
 		}
 	}
@@ -241,7 +245,7 @@ func (c *Canonicalizer) bounded(t *Token, before, after string) {
 		}
 		c.out.text(before)
 	}
-	c.out.bytes(t.Data)
+	c.out.bytes(t.Data())
 	if t.Last {
 		c.out.text(after)
 		if c.apex == 0 && !c.afterRoot {

@@ -104,7 +104,7 @@ func TestInherited(t *testing.T) {
 	} {
 		got, err := canonical(
 			[]byte(c.doc),
-			Config{Form: Form{Method: c.method}, Select: func(t *Token) bool { return string(t.Local) == "e" }},
+			Config{Form: Form{Method: c.method}, Select: func(t *Token) bool { return string(t.Local()) == "e" }},
 		)
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: %q, %v, want %q", c.name, got, err, c.want)
@@ -225,11 +225,11 @@ func cut(t *testing.T, text string, place int) (string, Context) {
 		switch {
 		case n.Kind == StartElement:
 			if place--; place == 0 {
-				start, depth = n.Start, n.Depth
+				start, depth = n.Start(), n.Depth
 			}
 			contexts = append(contexts[:n.Depth], tok.Context())
 		case n.Kind == EndElement && n.Depth == depth:
-			return text[start:n.End], contexts[depth-1]
+			return text[start:n.End()], contexts[depth-1]
 		}
 	}
 }
@@ -248,7 +248,7 @@ func TestContext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n.Kind == EndElement && string(n.Name) == "b" {
+		if n.Kind == EndElement && string(n.Name()) == "b" {
 			last = tok.Context()
 		}
 	}

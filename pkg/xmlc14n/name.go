@@ -8,12 +8,23 @@ type elementName struct {
 	text     []byte
 	prefixed int // length of the prefix and its colon
 
+	bound   *prefix // what its prefix was found to be
+	forgets int     // how often the scope had forgotten prefixes then
+
 	afterStart *elementName // the element whose start followed the last start of this one
 	afterEnd   *elementName // the element whose start followed the last end of this one
 }
 
 // prefix returns the prefix, which is empty if there is none.
 func (n *elementName) prefix() []byte { return n.text[:max(0, n.prefixed-1)] }
+
+// lookup returns the prefix in the scope, or nil if it was never declared.
+func (n *elementName) lookup(s *scope) *prefix {
+	if n.bound == nil || n.forgets != s.forgets {
+		n.bound, n.forgets = s.lookup(n.prefix()), s.forgets
+	}
+	return n.bound
+}
 
 // names keeps the names of elements, so that most tags need no look at single characters.
 type names struct {

@@ -23,6 +23,22 @@ type namespaces struct {
 // rendering says that the element at a depth renders a binding.
 type rendering struct{ depth, binding int }
 
+// complete says whether an element that declares nothing has no declaration in canonical form.
+func (n *namespaces) complete(t *Token) bool {
+	if !n.exclusive {
+		return true
+	}
+	if t.binding != none && !n.isRendered(t.binding) {
+		return false
+	}
+	for i := range t.Attrs {
+		if b := t.Attrs[i].binding; b != none && !n.isRendered(b) {
+			return false
+		}
+	}
+	return true
+}
+
 // start fills n.render for the element that starts.
 func (n *namespaces) start(t *Token, apex bool) {
 	n.render = n.render[:0]

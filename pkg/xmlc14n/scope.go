@@ -1,6 +1,9 @@
 package xmlc14n
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 const (
 	xmlNamespace   = "http://www.w3.org/XML/1998/namespace"
@@ -49,6 +52,7 @@ type scope struct {
 	base      int // depth of the element around the fragment, 0 in a document
 
 	prefixes map[string]*prefix
+	forgets  int         // how often prefixes were forgotten
 	recent   [32]*prefix // small cache in front of prefixes
 	unnamed  *prefix     // the prefix of the default namespace
 }
@@ -105,6 +109,7 @@ func (s *scope) intern(name []byte) *prefix {
 
 // forget drops the prefixes that are not in scope.
 func (s *scope) forget() {
+	s.forgets++
 	clear(s.recent[:])
 	for name, p := range s.prefixes {
 		if p.top == none && name != "" {
@@ -138,10 +143,17 @@ func (s *scope) bind(name, uri []byte) {
 // push opens an element. Its declarations and xml attributes follow.
 func (s *scope) push(name *elementName) {
 	s.nameBytes += len(name.text)
-	s.elements = append(s.elements, open{
-		name: name, binding: none, arena: int32(len(s.arena)),
-		bindings: int32(len(s.bindings)), inherited: int32(len(s.inherited)),
-	})
+	n := len(s.elements)
+	if n == cap(s.elements) {
+		s.elements = slices.Grow(s.elements, n+16)
+	}
+	s.elements = s.elements[:n+1]
+	e := &s.elements[n]
+	e.name = name
+	e.binding = none
+	e.arena = int32(len(s.arena))
+	e.bindings = int32(len(s.bindings))
+	e.inherited = int32(len(s.inherited))
 }
 
 // innermost returns the innermost open element.
@@ -150,10 +162,12 @@ func (s *scope) innermost() *open { return &s.elements[len(s.elements)-1] }
 // pop closes the innermost element.
 func (s *scope) pop() {
 	e := s.innermost()
-	for i := len(s.bindings) - 1; i >= int(e.bindings); i-- {
-		s.bindings[i].prefix.top = s.bindings[i].outer
+	if len(s.bindings) > int(e.bindings) {
+		for i := len(s.bindings) - 1; i >= int(e.bindings); i-- {
+			s.bindings[i].prefix.top = s.bindings[i].outer
+		}
+		s.bindings = s.bindings[:e.bindings]
 	}
-	s.bindings = s.bindings[:e.bindings]
 	s.inherited = s.inherited[:e.inherited]
 	s.arena = s.arena[:e.arena]
 	s.nameBytes -= len(e.name.text)
@@ -166,6 +180,16 @@ func (s *scope) space(i int) []byte {
 		return nil
 	}
 	return s.bindings[i].uri
+}
+
+// takes says whether an element with the name, without attributes, certainly is allowed here.
+func (s *scope) takes(name *elementName) bool {
+	if name.prefixed > 0 {
+		if p := name.lookup(s); p == nil || p.top == none {
+			return false
+		}
+	}
+	return s.depth() < maxDepth && len(s.arena)+s.nameBytes+len(name.text) < maxContextBytes
 }
 
 // check says which limit of the scope is exceeded, or "".

@@ -77,7 +77,7 @@ func (t *Tokenizer) piece() (bool, error) {
 			continue
 		}
 		if len(content) > 1 && content[0] == '\r' && content[1] == '\n' {
-			t.pos++
+			t.pos++ // of CR LF the CR goes
 			continue
 		}
 		if last && t.section.kind == Comment && t.buf[t.pos+len(content)+2] != '>' {
@@ -149,21 +149,17 @@ func (t *Tokenizer) emitPiece(content []byte, last bool) (bool, error) {
 	tok := t.emit(s.kind, from, end)
 	tok.from, tok.to = from, to
 	tok.plain = plain
-	tok.Data = content
+	tok.inSection = true
 	if len(content) == 1 && content[0] == '\r' {
-		tok.Data, tok.plain = lineFeed, false
+		t.char = append(t.char[:0], '\n')
+		tok.replaced, tok.plain = true, false
 	}
-	tok.CDATA = s.kind == Text
-	tok.Name, tok.Local = s.name, s.name
 	tok.First, tok.Last = !s.begun, last
-	if !s.begun {
-		tok.Start = s.start
-	}
 	s.begun = true
 	if last {
 		s.kind = 0
 	}
-	return !tok.CDATA || len(content) > 0, nil
+	return !tok.CDATA() || len(content) > 0, nil
 }
 
 // checkChars returns the index of the first character that is not allowed, or -1, and whether no

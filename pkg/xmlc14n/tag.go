@@ -70,7 +70,7 @@ func (t *Tokenizer) startTag() error {
 // bareTag reports a start tag that has only a name and ends at buf[to].
 func (t *Tokenizer) bareTag(name *elementName, to int) error {
 	tok := t.emitStart(name, to)
-	tok.Close = tok.End - t.encoding.unit()
+	tok.close = to - 1
 	tok.Empty = false
 	tok.Attrs = tok.Attrs[:0]
 	tok.plain = true
@@ -93,7 +93,7 @@ func (t *Tokenizer) fullTag(name *elementName) error {
 		return t.fault(TagTooLong, t.pos)
 	}
 	tok := t.emitStart(name, tag.i)
-	tok.Close = tok.End - t.encoding.unit()*int64(tag.i-tag.close)
+	tok.close = tag.close
 	tok.Empty = tag.empty
 	tok.Attrs = tag.attrs
 	if reason, at := t.declare(); reason != "" {
@@ -125,8 +125,7 @@ func (t *Tokenizer) emitStart(name *elementName, to int) *Token {
 	t.scope.push(name)
 	t.names.next = &name.afterStart
 	tok := t.emit(StartElement, t.pos, to)
-	tok.Name = name.text
-	tok.Local = name.text[name.prefixed:]
+	tok.name = name
 	tok.declared = len(t.scope.bindings)
 	t.root = true
 	return tok
@@ -163,7 +162,7 @@ func (t *Tokenizer) declare() (Reason, int) {
 // resolveElement finds the namespace of the element. It returns false if its prefix is not
 // declared.
 func (t *Tokenizer) resolveElement(name *elementName) bool {
-	p := t.scope.lookup(name.prefix())
+	p := name.lookup(&t.scope)
 	if name.prefixed > 0 && (p == nil || p.top == none) {
 		return false
 	}
@@ -240,7 +239,8 @@ func (t *Tokenizer) endTag() error {
 				i++
 			}
 			if i < len(b) && b[i] == '>' {
-				return t.emitEnd(t.pos, i+1)
+				t.emitEnd(t.scope.innermost(), t.pos, i+1)
+				return nil
 			}
 			if i < len(b) {
 				return t.badEnd(b)
@@ -268,19 +268,13 @@ func (t *Tokenizer) badEnd(b []byte) error {
 	return t.fault(Nesting, t.pos)
 }
 
-// emitEnd reports the end of the innermost element, with the tag in buf[from:to].
-func (t *Tokenizer) emitEnd(from, to int) error {
+// emitEnd reports the end of the innermost element e, with the tag in buf[from:to].
+func (t *Tokenizer) emitEnd(e *open, from, to int) {
 	tok := t.emit(EndElement, from, to)
-	e := t.scope.innermost()
 	t.names.next = &e.name.afterEnd
-	tok.Name = e.name.text
-	tok.Local = e.name.text[e.name.prefixed:]
+	tok.name = e.name
 	tok.Attrs = tok.Attrs[:0]
-	tok.plain = to-from == len("</>")+len(tok.Name)
+	tok.plain = to-from == len("</>")+len(e.name.text)
 	tok.binding = int(e.binding)
 	t.closing = true
-	return nil
 }
-
-// emptyEnd reports the end of an element written <a/>.
-func (t *Tokenizer) emptyEnd() error { return t.emitEnd(t.pos, t.pos) }

@@ -2,8 +2,6 @@ package xmlc14n
 
 import "unicode/utf8"
 
-var lineFeed = []byte("\n")
-
 // text reads a piece of text at pos, which is not "<". It returns false if it reported nothing.
 func (t *Tokenizer) text() (bool, error) {
 	switch t.buf[t.pos] {
@@ -22,7 +20,7 @@ func (t *Tokenizer) text() (bool, error) {
 	if to == t.pos {
 		return false, t.refill()
 	}
-	t.emitText(t.pos, to).plain = plain
+	t.emit(Text, t.pos, to).plain = plain
 	return true, nil
 }
 
@@ -38,14 +36,6 @@ func (t *Tokenizer) refill() error {
 		return t.ended(Incomplete)
 	}
 	return nil
-}
-
-// emitText reports buf[from:to] as text.
-func (t *Tokenizer) emitText(from, to int) *Token {
-	tok := t.emit(Text, from, to)
-	tok.Data = t.buf[from:to]
-	tok.CDATA = t.section.kind == Text
-	return tok
 }
 
 // scanText returns the index of the end of the text that starts at b[i]: before "<", "&", a
@@ -133,7 +123,8 @@ func (t *Tokenizer) carriageReturn() (bool, error) {
 		t.pos++
 		return false, nil
 	}
-	t.emitText(t.pos, t.pos+1).Data = lineFeed
+	t.char = append(t.char[:0], '\n')
+	t.emit(Text, t.pos, t.pos+1).replaced = true
 	return true, nil
 }
 
@@ -159,6 +150,6 @@ func (t *Tokenizer) textReference() (bool, error) {
 		return false, t.fault(reason, t.pos)
 	}
 	t.char = utf8.AppendRune(t.char[:0], char)
-	t.emitText(t.pos, t.pos+size).Data = t.char
+	t.emit(Text, t.pos, t.pos+size).replaced = true
 	return true, nil
 }

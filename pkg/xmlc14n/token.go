@@ -29,45 +29,90 @@ type Attr struct {
 // [Tokenizer.Next].
 type Token struct {
 	Kind Kind
-	// Depth counts the open elements, including the one that starts or ends here. It is 0 outside
-	// the root element.
+	// Depth counts the open elements, including the one that starts or ends here. It is 0 outside the
+	// root element.
 	Depth int
-	// Start and End are the offsets of the token in the original bytes.
-	Start, End int64
-	// Close is, at the start of an element, the offset of the ">" or "/>" that ends the tag.
-	Close int64
 	// Empty is true at the start of an element that is written <a/>.
 	Empty bool
-	// First and Last mark the first and the last piece of a comment or processing instruction. A long
-	// one comes in several pieces. Text has no such marks: join all pieces up to the next token of
-	// another kind, except that comments and processing instructions split text.
+	// First and Last mark the first and the last piece of a comment, processing instruction or CDATA
+	// section. A long one comes in several pieces. Other text has no such marks.
 	First, Last bool
-	// CDATA is true for text in a CDATA section.
-	CDATA bool
-	// Name is the name of an element as written, with prefix, or the target of a processing
-	// instruction.
-	Name []byte
-	// Local is the part of Name after the prefix.
-	Local []byte
-	// Data is text: line breaks are normalized and references replaced.
-	Data []byte
-	// Attrs are the attributes of an element in canonical order: by namespace name, then by local
-	// name.
+	// Attrs are the attributes of an element that starts, in canonical order: by namespace name, then
+	// by local name.
 	Attrs []Attr
 
-	binding  int // of the element's name
-	declared int // bindings from this index on are declared by the element
-	from, to int // Data or the tag in the window, if plain
-	plain    bool
-	src      *Tokenizer
+	src       *Tokenizer
+	name      *elementName
+	binding   int  // of the element's name
+	declared  int  // bindings from this index on are declared by the element
+	at, end   int  // the token in the window
+	from, to  int  // its data, or the tag
+	close     int  // the end of a start tag
+	inSection bool // it is a piece of a section
+	replaced  bool // its data is in src.char
+	plain     bool // buf[from:to] is in canonical form
+}
+
+// Start returns the offset of the token in the original bytes.
+func (t *Token) Start() int64 {
+	if t.inSection && t.First {
+		return t.src.section.start
+	}
+	return t.src.offset(t.at)
+}
+
+// End returns the offset behind the token in the original bytes.
+func (t *Token) End() int64 { return t.src.offset(t.end) }
+
+// Close returns, at the start of an element, the offset of the ">" or "/>" that ends the tag.
+func (t *Token) Close() int64 { return t.src.offset(t.close) }
+
+// Name returns the name of an element as written, with prefix, or the target of a processing
+// instruction.
+func (t *Token) Name() []byte {
+	switch t.Kind {
+	case StartElement, EndElement:
+		return t.name.text
+	case ProcInst:
+		return t.src.section.name
+	}
+	return nil
+}
+
+// Local returns the name of an element without its prefix.
+func (t *Token) Local() []byte {
+	if t.Kind != StartElement && t.Kind != EndElement {
+		return nil
+	}
+	return t.name.text[t.name.prefixed:]
 }
 
 // Space returns the namespace name of an element. It is empty if the element is in no namespace.
-func (t *Token) Space() []byte { return t.src.scope.space(t.binding) }
+func (t *Token) Space() []byte {
+	if t.Kind != StartElement && t.Kind != EndElement {
+		return nil
+	}
+	return t.src.scope.space(t.binding)
+}
 
-// Is says whether the element has the expanded name.
+// Data returns the text, comment or data of the instruction: line breaks are normalized and
+// references replaced.
+func (t *Token) Data() []byte {
+	switch {
+	case t.replaced:
+		return t.src.char
+	case t.Kind == StartElement, t.Kind == EndElement:
+		return nil
+	}
+	return t.src.buf[t.from:t.to]
+}
+
+// CDATA says whether the text is in a CDATA section.
+func (t *Token) CDATA() bool { return t.inSection && t.Kind == Text }
+
+// Is says whether the token is the start or end of an element with the expanded name.
 func (t *Token) Is(space, local string) bool {
-	return string(t.Local) == local && string(t.Space()) == space
+	return string(t.Local()) == local && string(t.Space()) == space
 }
 
 // Attr returns the value of the attribute with the expanded name, and false if there is none.

@@ -14,9 +14,10 @@ type Tokenizer struct {
 	names   names
 	token   Token
 	tag     tagReader
-	char    []byte // the character of a reference in text
+	char    []byte // data of a token that differs from the window
 	section section
 
+	ready   bool // Next can expect ordinary content at pos
 	started bool
 	root    bool  // the root element has started
 	closing bool  // the innermost element ended with the last token
@@ -41,26 +42,66 @@ func (t *Tokenizer) Encoding() Encoding { return t.encoding }
 // that is refused gives an [*Error]; other errors are those of the reader. After an error every
 // call returns the same error.
 func (t *Tokenizer) Next() (*Token, error) {
-	if t.failed != nil {
-		return nil, t.failed
-	}
-	if err := t.advance(); err != nil {
-		t.failed = err
-		return nil, err
-	}
-	return &t.token, nil
-}
-
-// advance puts the next token into t.token.
-func (t *Tokenizer) advance() error {
 	if t.closing {
 		t.closing = false
 		t.scope.pop()
 	}
+	if t.ready && t.common() {
+		return &t.token, nil
+	}
+	if t.failed == nil {
+		t.failed = t.advance()
+		t.ready = t.failed == nil && !t.empty && t.section.kind == 0
+	}
+	if t.failed != nil {
+		return nil, t.failed
+	}
+	return &t.token, nil
+}
+
+// common reads one of the tokens that make up most of a document, if the window has all of it: text
+// without references, an end tag without blanks, a start tag that has only a name. It returns false
+// for all others.
+func (t *Tokenizer) common() bool {
+	b := t.buf[:t.end]
+	pos := t.pos
+	if len(b)-pos < 2 || len(t.scope.elements) == 0 {
+		return false
+	}
+	if b[pos] != '<' {
+		i := pos
+		if b[i] == '\n' {
+			i++
+		}
+		if i = skipPlain(b, i); i == len(b) || b[i] != '<' || i == pos {
+			return false
+		}
+		t.emit(Text, pos, i).plain = true
+		return true
+	}
+	if b[pos+1] == '/' {
+		e := t.scope.innermost()
+		to := pos + 2 + len(e.name.text)
+		if to >= len(b) || b[to] != '>' || string(b[pos+2:to]) != string(e.name.text) {
+			return false
+		}
+		t.emitEnd(e, pos, to+1)
+		return true
+	}
+	name := t.names.guess(b[pos+1:])
+	if name == nil || b[pos+1+len(name.text)] != '>' || !t.scope.takes(name) {
+		return false
+	}
+	return t.bareTag(name, pos+2+len(name.text)) == nil
+}
+
+// advance puts the next token into t.token.
+func (t *Tokenizer) advance() error {
 	switch {
 	case t.empty:
 		t.empty = false
-		return t.emptyEnd()
+		t.emitEnd(t.scope.innermost(), t.pos, t.pos)
+		return nil
 	case !t.started:
 		if err := t.start(); err != nil {
 			return err
@@ -182,9 +223,9 @@ func (t *Tokenizer) emit(kind Kind, from, to int) *Token {
 	tok := &t.token
 	tok.Kind = kind
 	tok.Depth = t.scope.depth()
-	tok.Start, tok.End = t.offset(from), t.offset(to)
+	tok.at, tok.end = from, to
 	tok.from, tok.to = from, to
-	tok.plain = false
+	tok.inSection, tok.replaced, tok.plain = false, false, false
 	t.pos = to
 	return tok
 }

@@ -209,23 +209,23 @@ func describe(t *testing.T, doc []byte) string {
 				"%d start {%s}%s [%d,%d) close %d empty %v",
 				n.Depth,
 				n.Space(),
-				n.Name,
-				n.Start,
-				n.End,
-				n.Close,
+				n.Name(),
+				n.Start(),
+				n.End(),
+				n.Close(),
 				n.Empty,
 			)
 			for _, a := range n.Attrs {
 				fmt.Fprintf(&b, " {%s}%s=%q", a.Space, a.Name, a.Value)
 			}
 		case EndElement:
-			fmt.Fprintf(&b, "%d end {%s}%s [%d,%d)", n.Depth, n.Space(), n.Name, n.Start, n.End)
+			fmt.Fprintf(&b, "%d end {%s}%s [%d,%d)", n.Depth, n.Space(), n.Name(), n.Start(), n.End())
 		case Text:
-			fmt.Fprintf(&b, "%d text %q [%d,%d) cdata %v", n.Depth, n.Data, n.Start, n.End, n.CDATA)
+			fmt.Fprintf(&b, "%d text %q [%d,%d) cdata %v", n.Depth, n.Data(), n.Start(), n.End(), n.CDATA())
 		case Comment:
-			fmt.Fprintf(&b, "%d comment %q [%d,%d) %v %v", n.Depth, n.Data, n.Start, n.End, n.First, n.Last)
+			fmt.Fprintf(&b, "%d comment %q [%d,%d) %v %v", n.Depth, n.Data(), n.Start(), n.End(), n.First, n.Last)
 		case ProcInst:
-			fmt.Fprintf(&b, "%d instruction %s %q [%d,%d) %v %v", n.Depth, n.Name, n.Data, n.Start, n.End, n.First, n.Last)
+			fmt.Fprintf(&b, "%d instruction %s %q [%d,%d) %v %v", n.Depth, n.Name(), n.Data(), n.Start(), n.End(), n.First, n.Last)
 		}
 		b.WriteString("\n")
 	}
@@ -285,13 +285,13 @@ func TestEncodings(t *testing.T) {
 				t.Errorf("%s %q: %v", c.encoding, c.name, err)
 				break
 			}
-			if string(n.Name) != "c" {
+			if string(n.Name()) != "c" {
 				continue
 			}
 			start := int64(len(c.encoding.Append([]byte(c.mark), declaration+before)))
 			unit := c.encoding.unit()
-			if n.Start != start || n.End != start+4*unit || n.Close != start+2*unit {
-				t.Errorf("%s %q: <c/> at [%d,%d) closing at %d, want it at %d", c.encoding, c.name, n.Start, n.End, n.Close, start)
+			if n.Start() != start || n.End() != start+4*unit || n.Close() != start+2*unit {
+				t.Errorf("%s %q: <c/> at [%d,%d) closing at %d, want it at %d", c.encoding, c.name, n.Start(), n.End(), n.Close(), start)
 			}
 			if tok.Encoding() != c.encoding {
 				t.Errorf("Encoding() = %s, want %s", tok.Encoding(), c.encoding)
