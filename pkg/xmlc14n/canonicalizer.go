@@ -57,6 +57,7 @@ func New(w io.Writer, cfg Config) *Canonicalizer {
 // Canonicalize reads the document of t to its end and gives the tokens to all canonicalizers, and
 // closes them. It returns the first error.
 func Canonicalize(t *Tokenizer, cs ...*Canonicalizer) error {
+	t.Leaves = true
 	for {
 		tok, err := t.Next()
 		if err == io.EOF {
@@ -81,12 +82,22 @@ func Canonicalize(t *Tokenizer, cs ...*Canonicalizer) error {
 
 // Token writes the canonical form of a token. The error is that of the writer.
 func (c *Canonicalizer) Token(t *Token) error {
+	if t.plain && t.Kind == Text && c.writes() {
+		c.out.extend(t.from, t.to) // most tokens
+		return c.out.err
+	}
 	c.out.attach(t.src)
 	switch t.Kind {
 	case StartElement:
 		c.start(t)
 	case EndElement:
 		c.end(t)
+	case Leaf:
+		c.start(t)
+		if c.writes() {
+			c.out.extend(t.to, t.end)
+		}
+		c.leave(t.Depth)
 	case Text:
 		if c.writes() {
 			c.text(t)
@@ -146,6 +157,13 @@ func (c *Canonicalizer) start(t *Token) {
 		c.out.extend(t.from, t.to)
 		return
 	}
+	if t.plain && !apex && c.ns.simpleLeaf(t) && c.ns.needs(&t.src.scope, t.binding) {
+		name := t.from + 1 + len(t.place.name)
+		c.out.extend(t.from, name)
+		c.out.bytes(t.src.scope.bindings[t.binding].text)
+		c.out.extend(name, t.to)
+		return
+	}
 	c.ns.start(t, apex)
 	if apex && !c.ns.exclusive && c.inherit(t) {
 		c.tag(t, c.attrs)
@@ -156,7 +174,7 @@ func (c *Canonicalizer) start(t *Token) {
 		return
 	}
 	if len(c.ns.render) > 0 {
-		name := t.from + 1 + len(t.name.text)
+		name := t.from + 1 + len(t.place.name)
 		c.out.extend(t.from, name)
 		c.declarations(t)
 		c.out.extend(name, t.to)
@@ -168,7 +186,7 @@ func (c *Canonicalizer) start(t *Token) {
 // tag writes a start tag.
 func (c *Canonicalizer) tag(t *Token, attrs []Attr) {
 	c.out.text("<")
-	c.out.bytes(t.name.text)
+	c.out.bytes(t.place.name)
 	c.declarations(t)
 	for i := range attrs {
 		a := &attrs[i]
@@ -193,24 +211,30 @@ func (c *Canonicalizer) declarations(t *Token) {
 }
 
 func (c *Canonicalizer) end(t *Token) {
-	switch {
-	case c.apex == 0:
-		return
-	case c.omit == t.Depth:
-		c.omit = 0
-	case c.omit != 0:
-		return
-	default:
+	if c.writes() {
 		if t.plain {
 			c.out.extend(t.from, t.to)
 		} else {
 			c.out.text("</")
-			c.out.bytes(t.name.text)
+			c.out.bytes(t.place.name)
 			c.out.text(">")
 		}
-		c.ns.end(t.Depth)
 	}
-	if t.Depth == c.apex {
+	c.leave(t.Depth)
+}
+
+// leave notes that the element at the depth ended.
+func (c *Canonicalizer) leave(depth int) {
+	if c.apex == 0 {
+		return
+	}
+	if c.omit == 0 {
+		c.ns.end(depth)
+	}
+	if c.omit == depth {
+		c.omit = 0
+	}
+	if c.apex == depth {
 		c.apex = 0
 		c.afterRoot = true
 	}

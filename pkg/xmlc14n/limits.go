@@ -36,9 +36,10 @@ const (
 	// bytes.
 	maxReferenceBytes = 1024
 
-	// maxKnownNames and maxKnownNameBytes bound the table of element names. UBL has about 1,000 names
-	// of at most 60 bytes; an invoice uses about 100 of them.
-	maxKnownNames     = 1024
+	// These bound the places that are remembered. An invoice has about 300 places, and at most 40
+	// different elements below one; the longest names of UBL have 60 bytes.
+	maxPlaces         = 4096
+	maxKnownChildren  = 64
 	maxKnownNameBytes = 256
 
 	// maxPrefixes bounds the table of prefixes that were seen. Above it, prefixes that are not in

@@ -163,7 +163,7 @@ func TestManyPrefixes(t *testing.T) {
 	if n := len(tok.scope.prefixes); n > maxPrefixes {
 		t.Errorf("%d prefixes are kept", n)
 	}
-	if n := len(tok.names.known); n > maxKnownNames {
-		t.Errorf("%d names are kept", n)
+	if n := tok.places.known; n > maxPlaces+1 {
+		t.Errorf("%d places are kept", n)
 	}
 }

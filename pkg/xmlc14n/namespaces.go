@@ -98,16 +98,7 @@ func (n *namespaces) isRendered(i int) bool { return i < len(n.rendered) && n.re
 
 // visit renders the binding unless an element around renders the same.
 func (n *namespaces) visit(s *scope, i, depth int) {
-	b := &s.bindings[i]
-	if n.isRendered(i) || b.prefix.name == "xml" {
-		return
-	}
-	outer := b.outer
-	for outer != none && !n.isRendered(outer) {
-		outer = s.bindings[outer].outer
-	}
-	// Nothing rendered means no default namespace, so xmlns="" would be superfluous.
-	if outer == none && len(b.uri) == 0 || outer != none && string(s.bindings[outer].uri) == string(b.uri) {
+	if !n.needs(s, i) {
 		return
 	}
 	for len(n.rendered) <= i {
@@ -116,6 +107,36 @@ func (n *namespaces) visit(s *scope, i, depth int) {
 	n.rendered[i] = true
 	n.undo = append(n.undo, rendering{depth, i})
 	n.render = append(n.render, i)
+}
+
+// needs says whether the binding must be rendered where it is used.
+func (n *namespaces) needs(s *scope, i int) bool {
+	b := &s.bindings[i]
+	if n.isRendered(i) || b.prefix.name == "xml" {
+		return false
+	}
+	outer := b.outer
+	for outer != none && !n.isRendered(outer) {
+		outer = s.bindings[outer].outer
+	}
+	if outer == none {
+		return len(b.uri) > 0 // without a default namespace xmlns="" is superfluous
+	}
+	return string(s.bindings[outer].uri) != string(b.uri)
+}
+
+// simpleLeaf says whether only the name of a leaf can need a declaration. Nothing is inside a leaf,
+// so nobody has to know what it renders.
+func (n *namespaces) simpleLeaf(t *Token) bool {
+	if !n.exclusive || t.Kind != Leaf || t.binding == none {
+		return false
+	}
+	for i := range t.Attrs {
+		if t.Attrs[i].binding != none {
+			return false
+		}
+	}
+	return true
 }
 
 // end forgets what the element at the depth rendered.

@@ -34,10 +34,15 @@ func (o *output) attach(t *Tokenizer) {
 
 // extend writes a part of the window.
 func (o *output) extend(from, to int) {
-	if o.to == from && o.from < o.to {
+	if o.to == from && o.from < from {
 		o.to = to
 		return
 	}
+	o.restart(from, to)
+}
+
+// restart writes a part of the window that does not follow the part before.
+func (o *output) restart(from, to int) {
 	o.flush()
 	o.from, o.to = from, to
 }

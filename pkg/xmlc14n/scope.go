@@ -29,7 +29,7 @@ type binding struct {
 
 // open is an open element. All fields tell what to restore when it is closed.
 type open struct {
-	name      *elementName
+	place     *place
 	binding   int32 // of its name, or none
 	arena     int32
 	bindings  int32
@@ -141,15 +141,15 @@ func (s *scope) bind(name, uri []byte) {
 }
 
 // push opens an element. Its declarations and xml attributes follow.
-func (s *scope) push(name *elementName) {
-	s.nameBytes += len(name.text)
+func (s *scope) push(p *place) {
+	s.nameBytes += len(p.name)
 	n := len(s.elements)
 	if n == cap(s.elements) {
 		s.elements = slices.Grow(s.elements, n+16)
 	}
 	s.elements = s.elements[:n+1]
 	e := &s.elements[n]
-	e.name = name
+	e.place = p
 	e.binding = none
 	e.arena = int32(len(s.arena))
 	e.bindings = int32(len(s.bindings))
@@ -170,7 +170,7 @@ func (s *scope) pop() {
 	}
 	s.inherited = s.inherited[:e.inherited]
 	s.arena = s.arena[:e.arena]
-	s.nameBytes -= len(e.name.text)
+	s.nameBytes -= len(e.place.name)
 	s.elements = s.elements[:len(s.elements)-1]
 }
 
@@ -182,14 +182,14 @@ func (s *scope) space(i int) []byte {
 	return s.bindings[i].uri
 }
 
-// takes says whether an element with the name, without attributes, certainly is allowed here.
-func (s *scope) takes(name *elementName) bool {
-	if name.prefixed > 0 {
-		if p := name.lookup(s); p == nil || p.top == none {
+// takes says whether an element at the place, without attributes, certainly is allowed here.
+func (s *scope) takes(p *place) bool {
+	if p.prefixed > 0 {
+		if x := p.lookup(s); x == nil || x.top == none {
 			return false
 		}
 	}
-	return s.depth() < maxDepth && len(s.arena)+s.nameBytes+len(name.text) < maxContextBytes
+	return s.depth() < maxDepth && len(s.arena)+s.nameBytes+len(p.name) < maxContextBytes
 }
 
 // check says which limit of the scope is exceeded, or "".

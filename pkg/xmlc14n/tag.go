@@ -39,8 +39,8 @@ func scanName(b []byte, i int) (n rawName, reason Reason) {
 func (t *Tokenizer) startTag() error {
 	for {
 		b := t.buf[:t.end]
-		name := t.names.guess(b[t.pos+1:])
-		if name == nil {
+		p := guess(t.places.slot, b[t.pos+1:])
+		if p == nil {
 			raw, reason := scanName(b, t.pos+1)
 			if reason != "" {
 				return t.badCharacter(raw.to, reason)
@@ -49,16 +49,16 @@ func (t *Tokenizer) startTag() error {
 				return t.fault(TagTooLong, t.pos)
 			}
 			if raw.to < len(b) {
-				name = t.names.get(b, raw)
+				p = t.newPlace(b[raw.from:raw.to], raw.colon+1-raw.from)
 			}
 		}
-		if name != nil {
-			i := t.pos + 1 + len(name.text)
+		if p != nil {
+			i := t.pos + 1 + len(p.name)
 			if b[i] == '>' {
-				return t.bareTag(name, i+1)
+				return t.bareTag(p, i+1)
 			}
 			if t.tag.read(b, i) {
-				return t.fullTag(name)
+				return t.fullTag(p)
 			}
 		}
 		if err := t.refill(); err != nil {
@@ -67,24 +67,39 @@ func (t *Tokenizer) startTag() error {
 	}
 }
 
+// newPlace returns the place of an element that starts here, and remembers it.
+func (t *Tokenizer) newPlace(name []byte, prefixed int) *place {
+	if t.places.known > maxPlaces {
+		t.places.forget(t.scope.elements)
+	}
+	parent := &t.places.root
+	if len(t.scope.elements) > 0 {
+		parent = t.scope.innermost().place
+	}
+	p := t.places.child(parent, name, prefixed)
+	*t.places.slot = p
+	return p
+}
+
 // bareTag reports a start tag that has only a name and ends at buf[to].
-func (t *Tokenizer) bareTag(name *elementName, to int) error {
-	tok := t.emitStart(name, to)
+func (t *Tokenizer) bareTag(p *place, to int) error {
+	tok := t.emitStart(p, to)
 	tok.close = to - 1
 	tok.Empty = false
 	tok.Attrs = tok.Attrs[:0]
 	tok.plain = true
-	if !t.resolveElement(name) {
+	if !t.resolveElement(p) {
 		return t.fault(UndeclaredPrefix, tok.from)
 	}
 	if reason := t.scope.check(); reason != "" {
 		return t.fault(reason, tok.from)
 	}
+	t.join()
 	return nil
 }
 
 // fullTag reports the start tag that t.tag has read.
-func (t *Tokenizer) fullTag(name *elementName) error {
+func (t *Tokenizer) fullTag(p *place) error {
 	tag := &t.tag
 	switch {
 	case tag.reason != "":
@@ -92,14 +107,14 @@ func (t *Tokenizer) fullTag(name *elementName) error {
 	case tag.i-t.pos > maxTagBytes:
 		return t.fault(TagTooLong, t.pos)
 	}
-	tok := t.emitStart(name, tag.i)
+	tok := t.emitStart(p, tag.i)
 	tok.close = tag.close
 	tok.Empty = tag.empty
 	tok.Attrs = tag.attrs
 	if reason, at := t.declare(); reason != "" {
 		return t.fault(reason, at)
 	}
-	if !t.resolveElement(name) {
+	if !t.resolveElement(p) {
 		return t.fault(UndeclaredPrefix, tok.from)
 	}
 	if at := t.resolveAttrs(); at != 0 {
@@ -117,15 +132,39 @@ func (t *Tokenizer) fullTag(name *elementName) error {
 	}
 	tok.plain = tag.tidy && inOrder
 	t.empty = tag.empty
+	if !t.empty {
+		t.join()
+	}
 	return nil
 }
 
+// join makes a leaf of the start tag that was just read, if the window has all of a leaf and the
+// caller wants leaves.
+func (t *Tokenizer) join() {
+	if !t.Leaves {
+		return
+	}
+	b := t.buf[:t.end]
+	name := t.token.place.name
+	i := skipPlain(b, t.pos)
+	to := i + len("</") + len(name)
+	if to >= len(b) || b[to] != '>' || b[i] != '<' || b[i+1] != '/' || string(b[i+2:to]) != string(name) {
+		return
+	}
+	t.token.Kind = Leaf
+	t.token.textEnd = i
+	t.token.end = to + 1
+	t.pos = to + 1
+	t.places.slot = &t.token.place.next
+	t.closing = true
+}
+
 // emitStart opens an element whose tag ends at buf[to].
-func (t *Tokenizer) emitStart(name *elementName, to int) *Token {
-	t.scope.push(name)
-	t.names.next = &name.afterStart
+func (t *Tokenizer) emitStart(p *place, to int) *Token {
+	t.scope.push(p)
+	t.places.slot = &p.first
 	tok := t.emit(StartElement, t.pos, to)
-	tok.name = name
+	tok.place = p
 	tok.declared = len(t.scope.bindings)
 	t.root = true
 	return tok
@@ -161,13 +200,13 @@ func (t *Tokenizer) declare() (Reason, int) {
 
 // resolveElement finds the namespace of the element. It returns false if its prefix is not
 // declared.
-func (t *Tokenizer) resolveElement(name *elementName) bool {
-	p := name.lookup(&t.scope)
-	if name.prefixed > 0 && (p == nil || p.top == none) {
+func (t *Tokenizer) resolveElement(p *place) bool {
+	x := p.lookup(&t.scope)
+	if p.prefixed > 0 && (x == nil || x.top == none) {
 		return false
 	}
-	t.token.binding = p.top
-	t.scope.innermost().binding = int32(p.top)
+	t.token.binding = x.top
+	t.scope.innermost().binding = int32(x.top)
 	return true
 }
 
@@ -226,7 +265,7 @@ func (t *Tokenizer) endTag() error {
 	if len(t.scope.elements) == 0 {
 		return t.fault(Nesting, t.pos)
 	}
-	name := t.scope.innermost().name.text
+	name := t.scope.innermost().place.name
 	for {
 		b := t.buf[:t.end]
 		i := t.pos + 2
@@ -271,10 +310,10 @@ func (t *Tokenizer) badEnd(b []byte) error {
 // emitEnd reports the end of the innermost element e, with the tag in buf[from:to].
 func (t *Tokenizer) emitEnd(e *open, from, to int) {
 	tok := t.emit(EndElement, from, to)
-	t.names.next = &e.name.afterEnd
-	tok.name = e.name
+	t.places.slot = &e.place.next
+	tok.place = e.place
 	tok.Attrs = tok.Attrs[:0]
-	tok.plain = to-from == len("</>")+len(e.name.text)
+	tok.plain = to-from == len("</>")+len(e.place.name)
 	tok.binding = int(e.binding)
 	t.closing = true
 }

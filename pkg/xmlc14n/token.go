@@ -11,6 +11,7 @@ const (
 	Text              // a piece of text, of a CDATA section, or one reference
 	Comment           // a piece of a comment
 	ProcInst          // a piece of a processing instruction
+	Leaf              // a whole element that has only text; see [Tokenizer.Leaves]
 )
 
 // Attr is an attribute that is not a namespace declaration.
@@ -37,17 +38,18 @@ type Token struct {
 	// First and Last mark the first and the last piece of a comment, processing instruction or CDATA
 	// section. A long one comes in several pieces. Other text has no such marks.
 	First, Last bool
-	// Attrs are the attributes of an element that starts, in canonical order: by namespace name, then
-	// by local name.
+	// Attrs are the attributes of an element that starts, or of a leaf, in canonical order: by
+	// namespace name, then by local name.
 	Attrs []Attr
 
 	src       *Tokenizer
-	name      *elementName
+	place     *place
 	binding   int  // of the element's name
 	declared  int  // bindings from this index on are declared by the element
 	at, end   int  // the token in the window
-	from, to  int  // its data, or the tag
+	from, to  int  // its data, or the tag; the start tag of a leaf
 	close     int  // the end of a start tag
+	textEnd   int  // the end of the text of a leaf, which starts at to
 	inSection bool // it is a piece of a section
 	replaced  bool // its data is in src.char
 	plain     bool // buf[from:to] is in canonical form
@@ -64,15 +66,16 @@ func (t *Token) Start() int64 {
 // End returns the offset behind the token in the original bytes.
 func (t *Token) End() int64 { return t.src.offset(t.end) }
 
-// Close returns, at the start of an element, the offset of the ">" or "/>" that ends the tag.
+// Close returns, at the start of an element and of a leaf, the offset of the ">" or "/>" that ends
+// the tag.
 func (t *Token) Close() int64 { return t.src.offset(t.close) }
 
 // Name returns the name of an element as written, with prefix, or the target of a processing
 // instruction.
 func (t *Token) Name() []byte {
 	switch t.Kind {
-	case StartElement, EndElement:
-		return t.name.text
+	case StartElement, EndElement, Leaf:
+		return t.place.name
 	case ProcInst:
 		return t.src.section.name
 	}
@@ -81,22 +84,26 @@ func (t *Token) Name() []byte {
 
 // Local returns the name of an element without its prefix.
 func (t *Token) Local() []byte {
-	if t.Kind != StartElement && t.Kind != EndElement {
+	if !t.isElement() {
 		return nil
 	}
-	return t.name.text[t.name.prefixed:]
+	return t.place.name[t.place.prefixed:]
+}
+
+func (t *Token) isElement() bool {
+	return t.Kind == StartElement || t.Kind == EndElement || t.Kind == Leaf
 }
 
 // Space returns the namespace name of an element. It is empty if the element is in no namespace.
 func (t *Token) Space() []byte {
-	if t.Kind != StartElement && t.Kind != EndElement {
+	if !t.isElement() {
 		return nil
 	}
 	return t.src.scope.space(t.binding)
 }
 
-// Data returns the text, comment or data of the instruction: line breaks are normalized and
-// references replaced.
+// Data returns the text, also that of a leaf, the comment or the data of the instruction: line
+// breaks are normalized and references replaced.
 func (t *Token) Data() []byte {
 	switch {
 	case t.replaced:
@@ -104,13 +111,16 @@ func (t *Token) Data() []byte {
 	case t.Kind == StartElement, t.Kind == EndElement:
 		return nil
 	}
+	if t.Kind == Leaf {
+		return t.src.buf[t.to:t.textEnd]
+	}
 	return t.src.buf[t.from:t.to]
 }
 
 // CDATA says whether the text is in a CDATA section.
 func (t *Token) CDATA() bool { return t.inSection && t.Kind == Text }
 
-// Is says whether the token is the start or end of an element with the expanded name.
+// Is says whether the token is the start or end of an element, or a leaf, with the expanded name.
 func (t *Token) Is(space, local string) bool {
 	return string(t.Local()) == local && string(t.Space()) == space
 }

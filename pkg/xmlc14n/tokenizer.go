@@ -9,9 +9,13 @@ import (
 // Tokenizer reads a document and reports its tokens. It must not be used by several goroutines at
 // once.
 type Tokenizer struct {
+	// Leaves makes the tokenizer report short elements with nothing but text as one token of kind
+	// [Leaf], which is faster. It may be set at any time.
+	Leaves bool
+
 	window
 	scope   scope
-	names   names
+	places  places
 	token   Token
 	tag     tagReader
 	char    []byte // data of a token that differs from the window
@@ -32,6 +36,7 @@ func NewTokenizer(r io.Reader) *Tokenizer {
 	t.in = r
 	t.scope.init()
 	t.token.src = t
+	t.places.slot = &t.places.root.first
 	return t
 }
 
@@ -81,18 +86,18 @@ func (t *Tokenizer) common() bool {
 	}
 	if b[pos+1] == '/' {
 		e := t.scope.innermost()
-		to := pos + 2 + len(e.name.text)
-		if to >= len(b) || b[to] != '>' || string(b[pos+2:to]) != string(e.name.text) {
+		to := pos + 2 + len(e.place.name)
+		if to >= len(b) || b[to] != '>' || string(b[pos+2:to]) != string(e.place.name) {
 			return false
 		}
 		t.emitEnd(e, pos, to+1)
 		return true
 	}
-	name := t.names.guess(b[pos+1:])
-	if name == nil || b[pos+1+len(name.text)] != '>' || !t.scope.takes(name) {
+	p := guess(t.places.slot, b[pos+1:])
+	if p == nil || b[pos+1+len(p.name)] != '>' || !t.scope.takes(p) {
 		return false
 	}
-	return t.bareTag(name, pos+2+len(name.text)) == nil
+	return t.bareTag(p, pos+2+len(p.name)) == nil
 }
 
 // advance puts the next token into t.token.

@@ -225,7 +225,17 @@ func describe(t *testing.T, doc []byte) string {
 		case Comment:
 			fmt.Fprintf(&b, "%d comment %q [%d,%d) %v %v", n.Depth, n.Data(), n.Start(), n.End(), n.First, n.Last)
 		case ProcInst:
-			fmt.Fprintf(&b, "%d instruction %s %q [%d,%d) %v %v", n.Depth, n.Name(), n.Data(), n.Start(), n.End(), n.First, n.Last)
+			fmt.Fprintf(
+				&b,
+				"%d instruction %s %q [%d,%d) %v %v",
+				n.Depth,
+				n.Name(),
+				n.Data(),
+				n.Start(),
+				n.End(),
+				n.First,
+				n.Last,
+			)
 		}
 		b.WriteString("\n")
 	}
@@ -291,7 +301,15 @@ func TestEncodings(t *testing.T) {
 			start := int64(len(c.encoding.Append([]byte(c.mark), declaration+before)))
 			unit := c.encoding.unit()
 			if n.Start() != start || n.End() != start+4*unit || n.Close() != start+2*unit {
-				t.Errorf("%s %q: <c/> at [%d,%d) closing at %d, want it at %d", c.encoding, c.name, n.Start(), n.End(), n.Close(), start)
+				t.Errorf(
+					"%s %q: <c/> at [%d,%d) closing at %d, want it at %d",
+					c.encoding,
+					c.name,
+					n.Start(),
+					n.End(),
+					n.Close(),
+					start,
+				)
 			}
 			if tok.Encoding() != c.encoding {
 				t.Errorf("Encoding() = %s, want %s", tok.Encoding(), c.encoding)

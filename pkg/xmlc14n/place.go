@@ -1,0 +1,79 @@
+package xmlc14n
+
+import "unicode/utf8"
+
+// place is a place in the structure of a document: elements of one name below elements of one
+// place. Documents repeat the same structure very often, so each place remembers which elements
+// follow it. Then most start tags need no look at single characters.
+type place struct {
+	name     []byte
+	prefixed int // length of the prefix and its colon
+
+	first    *place   // the last element that started as the first child
+	next     *place   // the last element that started as the next sibling
+	children []*place // some of the places of children
+	replaced int      // how many children were forgotten
+
+	bound   *prefix // what the prefix was found to be
+	forgets int     // how often the scope had forgotten prefixes then
+}
+
+// prefix returns the prefix, which is empty if there is none.
+func (p *place) prefix() []byte { return p.name[:max(0, p.prefixed-1)] }
+
+// lookup returns the prefix in the scope, or nil if it was never declared.
+func (p *place) lookup(s *scope) *prefix {
+	if p.bound == nil || p.forgets != s.forgets {
+		p.bound, p.forgets = s.lookup(p.prefix()), s.forgets
+	}
+	return p.bound
+}
+
+// guess returns the place that is remembered in slot if its name is at the start of b, else nil.
+func guess(slot **place, b []byte) *place {
+	g := *slot
+	if g == nil || len(b) <= len(g.name) || string(b[:len(g.name)]) != string(g.name) {
+		return nil
+	}
+	if c := b[len(g.name)]; classes[c]&nameChar != 0 || c == ':' || c >= utf8.RuneSelf {
+		return nil // a longer name
+	}
+	return g
+}
+
+// places holds the places of a document.
+type places struct {
+	root  place
+	known int
+	slot  **place // where the next element to start is remembered
+}
+
+// child returns the place of the children of p with the name. It forgets another child if p has too
+// many.
+func (s *places) child(p *place, name []byte, prefixed int) *place {
+	for _, c := range p.children {
+		if string(c.name) == string(name) {
+			return c
+		}
+	}
+	s.known++
+	c := &place{name: append([]byte(nil), name...), prefixed: prefixed}
+	switch {
+	case len(name) > maxKnownNameBytes:
+	case len(p.children) < maxKnownChildren:
+		p.children = append(p.children, c)
+	default:
+		p.children[p.replaced%maxKnownChildren] = c
+		p.replaced++
+	}
+	return c
+}
+
+// forget drops all places except those of the open elements.
+func (s *places) forget(elements []open) {
+	s.known = len(elements)
+	s.root.first, s.root.children = nil, nil
+	for _, e := range elements {
+		e.place.first, e.place.next, e.place.children = nil, nil, nil
+	}
+}
