@@ -27,7 +27,7 @@ func makeDocuments(dir string, count int, size int64, objects int) ([]document, 
 		}
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, fmt.Errorf("look at document: %w", err)
+			return nil, fmt.Errorf("read size of document: %w", err)
 		}
 		docs = append(docs, document{path, info.Size()})
 	}

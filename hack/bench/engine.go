@@ -21,27 +21,27 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// engineLoad describes documents for the engine alone: without HTTP and store, but with the check
-// of every result.
+// engineLoad describes documents that the engine signs. The engine is the format and the provider,
+// without HTTP and without the store. Format.Embed checks every signature value, as in the proxy.
 type engineLoad struct {
 	documents int
-	size      int64
-	objects   int     // of each document; 0 = only the few that are needed
-	speed     float64 // goal, as a ratio to the floor's speed; 0 = none
-	what      string
+	size      int64   // bytes of each document
+	objects   int     // PDF objects of each document; 0 = only those that a valid PDF needs
+	speed     float64 // smallest speed that meets the goal, relative to the floor; 0 = no goal
+	name      string
 }
 
 var engineLoads = []engineLoad{
-	{documents: 2000, size: 10_000, what: "10 KB"},
-	{documents: 500, size: 200_000, speed: 0.8, what: "200 KB"},
-	{documents: 100, size: 2_000_000, what: "2 MB"},
-	{documents: 25, size: 20_000_000, speed: 0.8, what: "20 MB"},
-	{documents: 15, size: 29_000_000, what: "29 MB"},
-	{documents: 15, size: 29_000_000, objects: 32_000, what: "29 MB, 32,000 objects"},
+	{documents: 2000, size: 10_000, name: "10 KB"},
+	{documents: 500, size: 200_000, speed: 0.8, name: "200 KB"},
+	{documents: 100, size: 2_000_000, name: "2 MB"},
+	{documents: 25, size: 20_000_000, speed: 0.8, name: "20 MB"},
+	{documents: 15, size: 29_000_000, name: "29 MB"},
+	{documents: 15, size: 29_000_000, objects: 32_000, name: "29 MB, 32,000 objects"},
 }
 
-// engine signs with a local RSA-2048 key, two documents at a time, and compares this with the floor
-// over the same files.
+// engine signs documents with a local RSA-2048 key, two at a time, and prints how fast that is in
+// relation to the floor. The package comment says what the floor is.
 func (b *bench) engine(ctx context.Context) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "engine, B-B\tdocuments\tengine\tfloor\tspeed / floor\tdocuments/s\t"+
@@ -51,10 +51,10 @@ func (b *bench) engine(ctx context.Context) error {
 		if b.documents > 0 {
 			l.documents = b.documents
 		}
-		fmt.Fprintf(os.Stderr, "engine, %d x %s ...\n", l.documents, l.what)
+		fmt.Fprintf(os.Stderr, "engine, %d x %s ...\n", l.documents, l.name)
 		speed, err := l.measure(ctx, b.temp, w)
 		if err != nil {
-			return fmt.Errorf("%s: %w", l.what, err)
+			return fmt.Errorf("%s: %w", l.name, err)
 		}
 		speeds = append(speeds, speed)
 	}
@@ -63,14 +63,14 @@ func (b *bench) engine(ctx context.Context) error {
 	}
 	for i, l := range engineLoads {
 		if l.speed > 0 {
-			b.goals.atLeast("engine, "+l.what+": speed / floor", speeds[i], l.speed, "")
+			b.goals.atLeast("engine, "+l.name+": speed / floor", speeds[i], l.speed, "")
 		}
 	}
 	return nil
 }
 
-// measure prints a line and returns the speed as a ratio to the floor's speed. The floor is
-// measured before and after.
+// measure runs one load, prints one line of the table and returns the speed relative to the floor.
+// It measures the floor over the same files before and after the load.
 func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) (float64, error) {
 	dir, err := os.MkdirTemp(temp, "bench-")
 	if err != nil {
@@ -104,12 +104,12 @@ func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) (floa
 	n := uint64(len(docs))
 	allocated := float64(after.TotalAlloc-before.TotalAlloc) / float64(n) / 1000
 	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%.2f\t%.0f\t%d\t%.0f KB\n",
-		l.what, n, ms(took), ms(floor), ratio(floor, took), float64(n)/took.Seconds(),
+		l.name, n, ms(took), ms(floor), ratio(floor, took), float64(n)/took.Seconds(),
 		(after.Mallocs-before.Mallocs)/n, allocated)
 	return ratio(floor, took), nil
 }
 
-// engine signs files.
+// engine signs PDF files with one credential.
 type engine struct {
 	provider   signing.Provider
 	credential *signing.Credential
@@ -157,7 +157,7 @@ func (e *engine) signAll(ctx context.Context, dir string, docs []document, worke
 	return time.Since(started), errors.Join(faults...)
 }
 
-// sign spools one document as the proxy does, hashing it at the same time, and signs it.
+// sign copies one document to a new file and signs the copy.
 func (e *engine) sign(ctx context.Context, d document, to string) (err error) {
 	file, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -168,11 +168,13 @@ func (e *engine) sign(ctx context.Context, d document, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	return e.append(ctx, in, file, to)
+	return e.signInPlace(ctx, in, file, to)
 }
 
-// append signs the document at the start of file, appends the section and syncs once.
-func (e *engine) append(ctx context.Context, in signing.Input, file *os.File, name string) error {
+// signInPlace signs the document in, which is the content of file. It appends the incremental
+// update that contains the signature to file and syncs file once. name is the id of the call to the
+// provider.
+func (e *engine) signInPlace(ctx context.Context, in signing.Input, file *os.File, name string) error {
 	prepared, err := e.format.Prepare(ctx, in, e.credential)
 	if err != nil {
 		return err
@@ -181,18 +183,19 @@ func (e *engine) append(ctx context.Context, in signing.Input, file *os.File, na
 	if err != nil {
 		return err
 	}
-	section, _, err := e.format.Embed(ctx, in, prepared, values[0])
+	update, _, err := e.format.Embed(ctx, in, prepared, values[0])
 	if err != nil {
 		return err
 	}
-	// PAdES appends, so the list of pieces is known.
-	if _, err := file.WriteAt(section, in.File.Size()); err != nil {
-		return fmt.Errorf("append section: %w", err)
+	// A PAdES document is always the original and the update, so the list of pieces is not needed.
+	if _, err := file.WriteAt(update, in.File.Size()); err != nil {
+		return fmt.Errorf("append incremental update: %w", err)
 	}
 	return file.Sync()
 }
 
-// spool copies a document to file and hashes it at the same time.
+// spool copies a document to file, as the proxy does with an upload. It hashes the document at the
+// same time, so that it is read only once.
 func spool(d document, file *os.File) (signing.Input, error) {
 	source, err := os.Open(d.path)
 	if err != nil {
@@ -214,10 +217,11 @@ func spool(d document, file *os.File) (signing.Input, error) {
 	}, nil
 }
 
-// spooled is the document at the start of its file.
+// spooled is a document as signing.File. The file may be longer than the document, because the
+// signature is appended to it.
 type spooled struct {
 	*os.File
-	size int64
+	size int64 // bytes of the document
 }
 
 // Size implements signing.File.

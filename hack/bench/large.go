@@ -16,17 +16,20 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// largeSizes lists sizes of documents whose files are mostly holes.
+// largeSizes lists the sizes in bytes of the documents. They are sparse files, which take almost no
+// disk space. The first size is the small document that the others are compared with.
 var largeSizes = []struct {
 	size int64
-	what string
+	name string
 }{{200_000, "200 KB"}, {1_000_000_000, "1 GB"}, {5_000_000_000, "5 GB"}}
 
-// largeMore is the goal: how many MiB of memory more than a small document a large one may take.
-const largeMore = 32
+// largeExtraMiB is the goal: signing a large document may take at most this much more memory than
+// signing the small one.
+const largeExtraMiB = 32
 
-// large signs each document in a separate process, which reads and hashes the original once, and
-// prints how much memory that took.
+// large signs each document in a separate process, so that the peak memory is that of one document.
+// It prints the time and the peak. The process has no saved hash state and hashes the document
+// itself.
 func (b *bench) large(ctx context.Context) error {
 	dir, err := os.MkdirTemp(b.temp, "bench-")
 	if err != nil {
@@ -48,20 +51,20 @@ func (b *bench) large(ctx context.Context) error {
 		started := time.Now()
 		out, err := exec.CommandContext(ctx, self, "-sign", path).Output()
 		if err != nil {
-			return fmt.Errorf("sign %s: %w", l.what, err)
+			return fmt.Errorf("sign %s: %w", l.name, err)
 		}
 		peak, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
 		if err != nil {
-			return fmt.Errorf("read peak of %s: %w", l.what, err)
+			return fmt.Errorf("read peak of %s: %w", l.name, err)
 		}
 		peaks = append(peaks, peak)
-		fmt.Fprintf(w, "%s\t%s\t%.0f MiB\n", l.what, ms(time.Since(started)), float64(peak)/(1<<20))
+		fmt.Fprintf(w, "%s\t%s\t%.0f MiB\n", l.name, ms(time.Since(started)), float64(peak)/(1<<20))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	for i := range peaks[1:] {
-		b.goals.rss("large: "+largeSizes[i+1].what, peaks[i+1], float64(peaks[0])/(1<<20)+largeMore)
+		b.goals.rss("large: "+largeSizes[i+1].name, peaks[i+1], float64(peaks[0])/(1<<20)+largeExtraMiB)
 	}
 	return nil
 }
@@ -79,14 +82,14 @@ func signLarge(ctx context.Context, path string) error {
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return fmt.Errorf("look at document: %w", err)
+		return fmt.Errorf("read size of document: %w", err)
 	}
 	in := signing.Input{
 		File:      spooled{file, info.Size()},
 		Time:      time.Now(),
 		Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB},
 	}
-	if err := e.append(ctx, in, file, path); err != nil {
+	if err := e.signInPlace(ctx, in, file, path); err != nil {
 		return err
 	}
 	memory, err := instance.MemoryOf(os.Getpid())

@@ -26,9 +26,9 @@ type scenario struct {
 	requests  int   // one after the other
 	async     bool
 	env       []string // of the proxy
-	rss       float64  // goal, in MiB; 0 = none
-	speed     float64  // goal, as a ratio to the floor's speed; 0 = none
-	what      string
+	rss       float64  // largest peak RSS in MiB that meets the goal; 0 = no goal
+	speed     float64  // smallest speed that meets the goal, relative to the floor; 0 = no goal
+	title     string   // printed in the table
 }
 
 // cores is how many cores the proxy and the floor use. The goals hold for this number.
@@ -36,12 +36,12 @@ const cores = 2
 
 // scenarios are the loads for which the original product publishes figures.
 var scenarios = []scenario{
-	{name: "sync-1", documents: 1, size: 200_000, requests: 40, what: "sync, 1 x 200 KB: latency, median"},
-	{name: "sync-50", documents: 50, size: 200_000, requests: 5, rss: 40, what: "sync, 50 x 200 KB"},
+	{name: "sync-1", documents: 1, size: 200_000, requests: 40, title: "sync, 1 x 200 KB: latency, median"},
+	{name: "sync-50", documents: 50, size: 200_000, requests: 5, rss: 40, title: "sync, 50 x 200 KB"},
 	{name: "async-2500", documents: 2500, size: 200_000, requests: 1, async: true, speed: 0.6,
-		what: "async, 2,500 x 200 KB"},
+		title: "async, 2,500 x 200 KB"},
 	{name: "sync-25x20", documents: 25, size: 20_000_000, requests: 1, env: []string{"GOMEMLIMIT=128MiB"}, rss: 48,
-		what: "sync, 25 x 20 MB, heap limit 128 MiB"},
+		title: "sync, 25 x 20 MB, heap limit 128 MiB"},
 }
 
 func main() {
@@ -151,7 +151,7 @@ func (b *bench) scenarios(ctx context.Context, only string) (results []result, e
 		if b.documents > 0 {
 			s.documents = b.documents
 		}
-		fmt.Fprintf(os.Stderr, "%s ...\n", s.what)
+		fmt.Fprintf(os.Stderr, "%s ...\n", s.title)
 		r, err := measure(ctx, b.binary, b.temp, s)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
