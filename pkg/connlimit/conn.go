@@ -118,7 +118,7 @@ func looksLikeHTTP(b [5]byte) bool {
 // refuse answers 431 to a head that exceeds a limit, and returns the error that ends the
 // connection. It uses p as a buffer.
 func (c *conn) refuse(p []byte) error {
-	c.listener.metrics.closed(c.listener.cfg.Port, reasonHead)
+	c.listener.metrics.countClosed(c.listener.cfg.Port, reasonHead)
 	const status = "431 Request Header Fields Too Large"
 	text := fmt.Sprintf(
 		"%s: the limits are %d bytes and %d fields\n", status, c.listener.limits.bytes, c.listener.limits.fields,

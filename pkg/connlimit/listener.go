@@ -76,7 +76,7 @@ func New(cfg Config) (*Listener, error) {
 		metrics: cfg.Metrics,
 		owners:  make(map[string]int),
 	}
-	l.metrics.start(cfg.Port)
+	l.metrics.createSeries(cfg.Port)
 	return l, nil
 }
 
@@ -90,13 +90,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 		c := newConn(l, raw)
 		victim, ok := l.admit(c)
 		if victim != nil {
-			l.metrics.closed(l.cfg.Port, reasonFull)
+			l.metrics.countClosed(l.cfg.Port, reasonFull)
 			_ = victim.raw.Close() // its reader gets an error and ends the connection
 		}
 		if ok {
 			return c, nil
 		}
-		l.metrics.closed(l.cfg.Port, reasonRefused)
+		l.metrics.countClosed(l.cfg.Port, reasonRefused)
 		_ = raw.Close()
 	}
 }
@@ -120,7 +120,7 @@ func (l *Listener) admit(c *conn) (victim *conn, ok bool) {
 		l.leave(victim)
 	}
 	c.young, c.place = true, l.young.PushBack(c)
-	l.metrics.opened(l.cfg.Port)
+	l.metrics.addOpen(l.cfg.Port)
 	return victim, true
 }
 
@@ -171,7 +171,7 @@ func (l *Listener) leave(c *conn) {
 		l.old.Remove(c.place)
 	}
 	c.place = nil
-	l.metrics.left(l.cfg.Port)
+	l.metrics.removeOpen(l.cfg.Port)
 }
 
 func (l *Listener) remove(c *conn) {

@@ -11,8 +11,8 @@ const (
 
 // Metrics count the connections of all listeners of a process, by port.
 type Metrics struct {
-	open  *prometheus.GaugeVec
-	ended *prometheus.CounterVec
+	open   *prometheus.GaugeVec
+	closed *prometheus.CounterVec
 }
 
 // NewMetrics returns the metrics and registers them with r. r may be nil.
@@ -21,7 +21,7 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "signstash_connections", Help: "Connections that are open, by port: rest or management.",
 		}, []string{"port"}),
-		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "signstash_connections_closed_total",
 			Help: "Connections closed to protect the proxy, by port and reason: full (an idle one made room for " +
 				"another), refused (all places serve client services), head (a request's head exceeded a limit).",
@@ -33,17 +33,20 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	if err := r.Register(m.open); err != nil {
 		return nil, err
 	}
-	return m, r.Register(m.ended)
+	return m, r.Register(m.closed)
 }
 
-// start creates the series of a port at 0. Otherwise increase() misses the first event.
-func (m *Metrics) start(port string) {
+// createSeries creates the series of a port with the value 0. Otherwise the function increase() of
+// Prometheus misses the first event.
+func (m *Metrics) createSeries(port string) {
 	m.open.WithLabelValues(port)
 	for _, reason := range []string{reasonFull, reasonRefused, reasonHead} {
-		m.ended.WithLabelValues(port, reason)
+		m.closed.WithLabelValues(port, reason)
 	}
 }
 
-func (m *Metrics) opened(port string)         { m.open.WithLabelValues(port).Inc() }
-func (m *Metrics) left(port string)           { m.open.WithLabelValues(port).Dec() }
-func (m *Metrics) closed(port, reason string) { m.ended.WithLabelValues(port, reason).Inc() }
+func (m *Metrics) addOpen(port string)    { m.open.WithLabelValues(port).Inc() }
+func (m *Metrics) removeOpen(port string) { m.open.WithLabelValues(port).Dec() }
+
+// countClosed counts a connection that the proxy closed to protect itself.
+func (m *Metrics) countClosed(port, reason string) { m.closed.WithLabelValues(port, reason).Inc() }

@@ -56,7 +56,7 @@ func (l *Listener) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer l.requests.Add(-1)
 		if l.requests.Add(1) > int64(l.cfg.MaxConns) {
-			l.metrics.closed(l.cfg.Port, reasonRefused)
+			l.metrics.countClosed(l.cfg.Port, reasonRefused)
 			panic(http.ErrAbortHandler)
 		}
 		c, ok := r.Context().Value(connKey{}).(*conn)
@@ -64,7 +64,7 @@ func (l *Listener) handler(next http.Handler) http.Handler {
 			w.Header().Set("Connection", "close")
 		}
 		if countFields(r) > l.limits.fields {
-			l.metrics.closed(l.cfg.Port, reasonHead)
+			l.metrics.countClosed(l.cfg.Port, reasonHead)
 			http.Error(w, fmt.Sprintf("a request may have %d fields", l.limits.fields), http.StatusRequestHeaderFieldsTooLarge)
 			return
 		}
