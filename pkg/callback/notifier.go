@@ -249,7 +249,7 @@ func (n *Notifier) call(ctx context.Context, op signing.Operation) error {
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set(OperationHeader, op.ID.String())
 	r.Header.Set(SignatureHeader, Sign(secret, time.Now(), body))
-	outbound.Repeatable(r)
+	outbound.MarkRepeatable(r)
 	answer, err := outbound.Exchange(n.cfg.HTTP, r, maxAnswer)
 	switch {
 	case err != nil:

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Answer is a complete answer. Its body was read within a limit.
+// Answer is a complete answer of a server, with its whole body.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -21,8 +21,8 @@ type Answer struct {
 
 // LostError is the error of a request that got no complete answer.
 type LostError struct {
-	// Sent is false when the request cannot have been carried out, because nothing of it was sent.
-	// True means that nobody can tell.
+	// Sent is false if the server cannot have carried out the request, because no part of it was sent.
+	// If Sent is true, the server may have carried it out or not.
 	Sent bool
 	// Status is the status of the answer when its header arrived but the rest did not; 0 otherwise.
 	Status int
@@ -47,10 +47,11 @@ func (e *LostError) Unwrap() error { return e.Err }
 // ErrTooLarge is the cause of a LostError when an answer is larger than the caller's limit.
 var ErrTooLarge = errors.New("answer is larger than its limit")
 
-// Repeatable marks a request that does no harm when it is carried out twice, whatever its method.
-// If a kept connection turns out to be closed, http.Transport sends such a request again on another
-// connection. The body must be one that http.NewRequest can replay.
-func Repeatable(r *http.Request) {
+// MarkRepeatable marks r as a request that does no harm if the server carries it out twice. The
+// server may close an idle connection while http.Transport sends a request on it. http.Transport
+// then sends a marked request again on another connection, even if its method is POST. The body
+// must be of a type that http.NewRequest can replay.
+func MarkRepeatable(r *http.Request) {
 	r.Header["Idempotency-Key"] = nil // http.Transport looks for this key; without a value the header is not sent
 }
 

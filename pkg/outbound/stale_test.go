@@ -60,7 +60,7 @@ func TestStaleConnection(t *testing.T) {
 		for n := range 2 {
 			r := post(t.Context(), t, url)
 			if repeatable {
-				outbound.Repeatable(r)
+				outbound.MarkRepeatable(r)
 			}
 			_, err := outbound.Exchange(client, r, 100)
 			var lost *outbound.LostError

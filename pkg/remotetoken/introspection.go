@@ -220,7 +220,7 @@ func (i *introspector) askBy(ctx context.Context, way clientauth.Way, secret, to
 	way.SetHeader(r, i.id, secret)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
-	outbound.Repeatable(r)
+	outbound.MarkRepeatable(r)
 	a, err := outbound.Exchange(i.http, r, maxIntrospection)
 	if err != nil {
 		return v, fmt.Errorf("ask about token: %w", err)

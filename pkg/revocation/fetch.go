@@ -37,7 +37,7 @@ func (g *Gatherer) fetch(
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
-	outbound.Repeatable(r)
+	outbound.MarkRepeatable(r)
 	answer, err := outbound.Exchange(g.http, r, limit)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.URL.Host, err)

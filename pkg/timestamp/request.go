@@ -42,7 +42,7 @@ func (c *Client) request(ctx context.Context, a *authority, q *query) ([]byte, e
 		r.SetBasicAuth(a.User, a.Password)
 	}
 	// Nonce and digest stay the same. A second token costs less than a document that waits.
-	outbound.Repeatable(r)
+	outbound.MarkRepeatable(r)
 	asked := time.Now()
 	answer, err := outbound.Exchange(c.http, r, maxAnswerBytes)
 	if err != nil {

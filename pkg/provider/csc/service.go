@@ -85,7 +85,7 @@ func (c *client) post(ctx context.Context, base string, m method, token string, 
 func (c *client) exchange(r *http.Request, m method, out any) (int, *failure) {
 	r.Header.Set("Accept", "application/json")
 	if m.reads {
-		outbound.Repeatable(r)
+		outbound.MarkRepeatable(r)
 	}
 	a, err := outbound.Exchange(c.http, r, m.limit)
 	if err != nil {
