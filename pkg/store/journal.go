@@ -103,11 +103,11 @@ func (j *journal) Prepared(ctx context.Context, ref signing.Ref) (p signing.Prep
 		return p, nil, err
 	}
 	if ref.Index < 0 || ref.Index >= maxDocuments {
-		return p, nil, notFound("prepared document", sql.ErrNoRows)
+		return p, nil, readError("prepared document", sql.ErrNoRows)
 	}
 	found := j.db.queries.prepared.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation))
 	err = found.Scan(&p.Digest, &p.State, &value)
-	return p, value, notFound("prepared document", err)
+	return p, value, readError("prepared document", err)
 }
 
 // SetStatus implements signing.Journal.

@@ -13,11 +13,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// idStep is the distance between the ids of neighbours, because the lowest ten bits are the
-// ordinal.
+// idStep is the difference between the internal ids of two consecutive documents. The lowest ten
+// bits of every id are the ordinal of the instance, so ids differ only above them.
 const idStep = signing.MaxOrdinal + 1
 
-// documentID is the InternalID of the document at a position of an operation.
+// documentID returns the InternalID of the document at a position of an operation. index starts at
+// 0.
 func documentID(id signing.ID, index int) int64 { return int64(id) + int64(index+1)*idStep }
 
 // maxDocuments bounds positions, so that ids computed from them cannot overflow.
@@ -25,7 +26,8 @@ const maxDocuments = 1 << 24
 
 type row interface{ Scan(...any) error }
 
-// scanOperation reads operationColumns, and into more the columns that a query has after them.
+// scanOperation reads an operation from the columns operationColumns of r. If the query selects
+// further columns after them, more holds one destination for each.
 func scanOperation(r row, more ...any) (op signing.Operation, err error) {
 	var fingerprint []byte
 	var next, created, ended int64
@@ -66,8 +68,9 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// notFound turns an empty answer into KindNotFound, and other errors into KindStorage.
-func notFound(what string, err error) error {
+// readError turns the error of a query for one row into a *signing.Error: KindNotFound if there is
+// no such row, otherwise KindStorage. It returns nil if err is nil.
+func readError(what string, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return signing.Errorf(signing.KindNotFound, "no such %s", what)
 	}
@@ -77,7 +80,7 @@ func notFound(what string, err error) error {
 // records reads operations and documents. It is safe for concurrent use.
 type records struct {
 	db      *database
-	earlier earlierIDs
+	earlier earlierIDs // counts requests for operations of a lost state folder
 }
 
 func scanID(r row) (id signing.ID, err error) {
@@ -92,9 +95,9 @@ func (rs *records) Operation(ctx context.Context, id signing.ID) (signing.Operat
 	}
 	op, err := scanOperation(rs.db.queries.operation.QueryRow(int64(id)))
 	if errors.Is(err, sql.ErrNoRows) {
-		rs.earlier.note(id)
+		rs.earlier.countMissing(id)
 	}
-	return op, notFound("operation", err)
+	return op, readError("operation", err)
 }
 
 // Progress is an operation and how many of its documents have ended.
@@ -103,8 +106,8 @@ type Progress struct {
 	EndedDocuments int
 }
 
-// Recent returns at most limit operations of all client services, the newest first. It is for
-// operators.
+// Recent returns at most limit operations of all client services, the newest first. The status page
+// for operators shows them.
 func (rs *records) Recent(ctx context.Context, limit int) ([]Progress, error) {
 	return collect(ctx, rs.db.queries.recent, func(r row) (p Progress, err error) {
 		p.Operation, err = scanOperation(r, &p.EndedDocuments)
@@ -124,7 +127,7 @@ func (rs *records) FindByKey(ctx context.Context, clientService, key string) (si
 		return signing.Operation{}, err
 	}
 	op, err := scanOperation(rs.db.queries.byKey.QueryRow(clientService, key))
-	return op, notFound("operation", err)
+	return op, readError("operation", err)
 }
 
 // FindByDocumentReference implements signing.Records.
@@ -136,7 +139,7 @@ func (rs *records) FindByDocumentReference(
 		return 0, err
 	}
 	err = rs.db.queries.byDocument.QueryRow(referenceDigest(clientService, reference), reference, clientService).Scan(&id)
-	return id, notFound("document", err)
+	return id, readError("document", err)
 }
 
 // referenceDigest makes an index entry of eight bytes from two strings. Queries compare the strings

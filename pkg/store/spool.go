@@ -69,7 +69,7 @@ func (s *spool) OpenSection(ctx context.Context, ref signing.Ref) (signing.File,
 		return nil, nil, err
 	}
 	if ref.Index < 0 || ref.Index >= maxDocuments {
-		return nil, nil, notFound("document", sql.ErrNoRows)
+		return nil, nil, readError("document", sql.ErrNoRows)
 	}
 	var at sql.NullInt64
 	var size, original int64
@@ -78,7 +78,7 @@ func (s *spool) OpenSection(ctx context.Context, ref signing.Ref) (signing.File,
 	found := s.db.queries.section.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation))
 	err := found.Scan(&at, &size, &sum, &section, &list, &original)
 	if err != nil {
-		return nil, nil, notFound("signed document", err)
+		return nil, nil, readError("signed document", err)
 	}
 	var f signing.File = inMemory{bytes.NewReader(section)}
 	if at.Valid {
