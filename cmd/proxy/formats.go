@@ -108,7 +108,7 @@ func (f *formats) openTimestamper(trusted []*x509.Certificate) (*timestamp.Clien
 		Log:        f.log.WithName("timestamp"),
 	}
 	for _, a := range t.Authorities {
-		password, err := firstLine(a.PasswordFile)
+		password, err := readPassword(a.PasswordFile)
 		if err != nil {
 			return nil, fmt.Errorf("open timestamp authority %s: %w", a.URL, err)
 		}

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// maxPasswordBytes bounds the size of a password file.
+// maxPasswordBytes bounds how much of a password file is read.
 const maxPasswordBytes = 4096
 
-// firstLine returns the first line of a password file. It returns an empty password if path is
-// empty.
-func firstLine(path string) (string, error) {
+// readPassword returns the password or PIN in the first line of the file at path, without the line
+// end. If no file is configured (path is empty), the password is empty.
+func readPassword(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}

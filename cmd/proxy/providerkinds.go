@@ -69,7 +69,7 @@ type pkcs12Settings struct {
 }
 
 func (s *pkcs12Settings) open(p *providers, name string) (signing.Provider, error) {
-	password, err := firstLine(s.PasswordFile)
+	password, err := readPassword(s.PasswordFile)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ type pkcs11Settings struct {
 }
 
 func (s *pkcs11Settings) open(p *providers, name string) (signing.Provider, error) {
-	pin, err := firstLine(s.PINFile)
+	pin, err := readPassword(s.PINFile)
 	if err != nil {
 		return nil, err
 	}

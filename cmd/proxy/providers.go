@@ -93,7 +93,7 @@ func (p *providers) openLocal() (name string, _ signing.Provider, err error) {
 	}
 	if file := p.cfg.Signing.PKCS12File; file != "" {
 		options.Name = "software"
-		password, err := firstLine(p.cfg.Signing.PKCS12PasswordFile)
+		password, err := readPassword(p.cfg.Signing.PKCS12PasswordFile)
 		if err != nil {
 			return "", nil, err
 		}

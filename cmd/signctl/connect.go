@@ -118,15 +118,15 @@ func newHTTPClient(caFile string) (*http.Client, error) {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	if err := trust(pool, caFile); err != nil {
+	if err := addTrusted(pool, caFile); err != nil {
 		return nil, err
 	}
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return &http.Client{Transport: transport}, nil
 }
 
-// trust adds the certificates of a PEM file to the pool.
-func trust(pool *x509.CertPool, caFile string) error {
+// addTrusted adds the certificates of a PEM file to the pool.
+func addTrusted(pool *x509.CertPool, caFile string) error {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
 		return usageError{fmt.Errorf("--ca: %w", err)}

@@ -65,8 +65,8 @@ func runGet(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	show := newProgress(s, 0)
-	cl, err := conn.client(s.env, show.notice)
+	progress := newProgress(s, 0)
+	cl, err := conn.client(s.env, progress.notice)
 	if err != nil {
 		return err
 	}
@@ -91,33 +91,33 @@ func runGet(ctx context.Context, args []string, s streams) error {
 	if !op.Ended() {
 		return fmt.Errorf("%s is still %s; use --wait to wait until it has ended", reference, op.Status)
 	}
-	keepAll(op, files, show)
-	return show.finish()
+	keepAll(op, files, progress)
+	return progress.finish()
 }
 
 // keepAll writes the contents of an answer under the names that the request gave to the documents.
-func keepAll(op *client.Operation, files *folder, show *progress) {
+func keepAll(op *client.Operation, files *folder, progress *progress) {
 	used := map[string]bool{}
 	for i := range op.Documents {
 		d := &op.Documents[i]
 		name := safeName(d.Name, i, used)
 		if reason := d.Failure(); reason != "" {
-			show.failed(failure{name, reason})
+			progress.failed(failure{name, reason})
 			continue
 		}
 		if err := files.check(d.Content, d.ContentType); err != nil {
-			show.failed(failure{name, err.Error()})
+			progress.failed(failure{name, err.Error()})
 			continue
 		}
 		path, err := files.keep(d.Content, name)
 		if err != nil {
-			show.failed(failure{name, err.Error()})
+			progress.failed(failure{name, err.Error()})
 			continue
 		}
 		if name != d.Name {
-			show.notice("the document named %q was written as %s", d.Name, path)
+			progress.notice("the document named %q was written as %s", d.Name, path)
 		}
-		show.signed(path)
+		progress.signed(path)
 	}
 }
 

@@ -17,10 +17,10 @@ const inFlight = 2
 
 // sender signs batches and writes the signed files.
 type sender struct {
-	client  *client.Client
-	out     string
-	options *signOptions
-	show    *progress
+	client   *client.Client
+	out      string
+	options  *signOptions
+	progress *progress
 }
 
 func (s *sender) sendAll(ctx context.Context, batches []batch) {
@@ -54,13 +54,13 @@ func (s *sender) send(ctx context.Context, b batch) {
 	}
 	if err != nil {
 		for _, f := range b.files {
-			s.show.failed(failure{f.path, err.Error()})
+			s.progress.failed(failure{f.path, err.Error()})
 		}
 		return
 	}
 	for i, f := range b.files {
 		if reason := s.keep(f, &op.Documents[i], files); reason != "" {
-			s.show.failed(failure{f.path, reason})
+			s.progress.failed(failure{f.path, reason})
 		}
 	}
 }
@@ -73,14 +73,14 @@ func (s *sender) sign(ctx context.Context, b batch, files *folder) (*client.Oper
 		if err != nil {
 			return nil, err
 		}
-		s.show.accepted(b, accepted)
+		s.progress.accepted(b, accepted)
 		return s.fetch(ctx, b.reference, accepted.Host, accepted.Port, files)
 	}
 	op, err := s.client.Sign(ctx, request, files)
 	if err != nil || op.Ended() {
 		return op, err
 	}
-	s.show.notice("%s is not signed yet; waiting for it", b.reference)
+	s.progress.notice("%s is not signed yet; waiting for it", b.reference)
 	return s.fetch(ctx, b.reference, op.Host, op.Port, files)
 }
 
@@ -91,7 +91,7 @@ func (s *sender) fetch(
 ) (*client.Operation, error) {
 	op, err := s.fetchAt(ctx, s.client.Follow(host, port), reference, files)
 	if host != "" && unreachable(err) && ctx.Err() == nil {
-		s.show.notice("%s is unreachable; trying %s", net.JoinHostPort(host, strconv.Itoa(port)), s.options.url)
+		s.progress.notice("%s is unreachable; trying %s", net.JoinHostPort(host, strconv.Itoa(port)), s.options.url)
 		op, err = s.fetchAt(ctx, s.client, reference, files)
 	}
 	if err != nil {
@@ -133,6 +133,6 @@ func (s *sender) keep(f file, d *client.SignedDocument, files *folder) string {
 	if err != nil {
 		return err.Error()
 	}
-	s.show.signed(path)
+	s.progress.signed(path)
 	return ""
 }

@@ -13,8 +13,8 @@ import (
 
 const signHelp = `signctl sign FILES... [--out DIR] [flags]
 
-Signs files and writes the signed files to DIR, under their own names. Sends a few small files in one
-synchronous request. Sends many or large files in asynchronous requests of --chunk documents each.
+Signs files and writes each signed file to DIR, under the name of the original. A few small files are sent in
+one synchronous request. Many or large files are sent in asynchronous requests of --chunk documents each.
 
 Every request has an external reference, which is also its Idempotency-Key. To continue after an interruption,
 run the same command again with the same --reference and the same files. No file is signed twice.
@@ -33,6 +33,7 @@ type signOptions struct {
 	visibleFile                 string
 }
 
+// runSign carries out the command sign. It reports files that cannot be read and signs the others.
 func runSign(ctx context.Context, args []string, s streams) error {
 	o, paths, err := parseSign(args, s)
 	if err != nil {
@@ -42,20 +43,21 @@ func runSign(ctx context.Context, args []string, s streams) error {
 	if err := checkOutput(o.out, files); err != nil {
 		return err
 	}
-	show := newProgress(s, len(files))
-	cl, err := o.client(s.env, show.notice)
+	progress := newProgress(s, len(files))
+	cl, err := o.client(s.env, progress.notice)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return fmt.Errorf("create output folder: %w", err)
 	}
-	sender := &sender{client: cl, out: o.out, options: o, show: show}
-	show.failed(failed...)
+	sender := &sender{client: cl, out: o.out, options: o, progress: progress}
+	progress.failed(failed...)
 	sender.sendAll(ctx, plan(files, o))
-	return show.finish()
+	return progress.finish()
 }
 
+// parseSign returns the options and the paths of the files.
 func parseSign(args []string, s streams) (*signOptions, []string, error) {
 	o := &signOptions{}
 	fs := newFlags("sign", signHelp, s)
@@ -85,6 +87,7 @@ func parseSign(args []string, s streams) (*signOptions, []string, error) {
 // maxVisibleFile bounds the size in bytes of the file of --visible, which may contain an image.
 const maxVisibleFile = 8 << 20
 
+// check returns an error if an option is invalid. It also reads the file of --visible.
 func (o *signOptions) check(paths []string) error {
 	switch {
 	case len(paths) == 0:

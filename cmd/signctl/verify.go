@@ -46,7 +46,7 @@ func runVerify(ctx context.Context, args []string, s streams) error {
 	var options pades.VerifyOptions
 	if *caFile != "" {
 		options.Roots = x509.NewCertPool()
-		if err := trust(options.Roots, *caFile); err != nil {
+		if err := addTrusted(options.Roots, *caFile); err != nil {
 			return err
 		}
 	}
@@ -96,7 +96,8 @@ var verdicts = map[pades.Verdict]string{
 	pades.CannotBeJudged: "CANNOT BE JUDGED", pades.Broken: "NOT VALID",
 }
 
-// timeSources maps each source of the time at which a certificate is judged to words for a person.
+// timeSources says in words where the time comes from at which a certificate is judged. OwnTime is
+// for the certificate of a timestamp authority: the timestamp itself names the time.
 var timeSources = map[pades.TimeSource]string{
 	pades.OwnTime: "its own time", pades.StampedTime: "the time of its timestamp",
 	pades.ClaimedTime: "the time that the signer claims", pades.VerifyTime: "now, because it names no time",
@@ -147,7 +148,8 @@ func printSignature(w io.Writer, number int, s *pades.SignatureReport, size int6
 	}
 }
 
-// printable replaces control characters, with which a file could manipulate the terminal.
+// printable replaces control characters by question marks. A file could use them to manipulate the
+// terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

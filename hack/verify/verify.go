@@ -51,6 +51,7 @@ func Missing() []string {
 	return missing
 }
 
+// installed reports whether a program is in PATH.
 func installed(tool string) bool {
 	_, err := exec.LookPath(tool)
 	return err == nil

@@ -24,11 +24,12 @@ const DefaultBasePath = "/signstash/einvoice-integration-client-ws"
 // defaults named beside them.
 type Config struct {
 	Service        *signing.Service
-	ClientServices func() *clientservice.Services // returns the current ones; called once per request
-	// where clients reach this instance; called once per answer that names it
+	ClientServices func() *clientservice.Services // returns the current client services; called once per request
+	// Endpoint returns the address where clients reach this instance. It is called for every answer
+	// that contains the address.
 	Endpoint func() affinity.Endpoint
-	// Published reports whether that address is known. Until then async requests are refused with 503.
-	// Nil = the address is known.
+	// Published reports whether the address of Endpoint is known. While it is not known, async
+	// requests are refused with 503. Nil = the address is known.
 	Published func() bool
 	// Forwarder asks other instances for operations that this one does not hold. Nil = no other
 	// instance is asked.
@@ -37,8 +38,9 @@ type Config struct {
 	// instance are not detected.
 	Identity affinity.Identity
 
-	// Reading is called before an operation's documents are read, and done afterwards. In between,
-	// only the owner of the operation may remove them. Nil = nobody but the owner removes documents.
+	// Reading is called before an operation's documents are read. done is called when they have been
+	// read. Between the two calls only the owner of the operation may remove the documents. Nil =
+	// nobody but the owner removes documents.
 	Reading func(id signing.ID) (done func())
 
 	Log        logr.Logger
@@ -51,8 +53,8 @@ type Config struct {
 	// Instances then use it to prove to each other who they are. forwardtoken.go describes what
 	// happens if the key is not shared.
 	SharedTokenKey bool
-	// TokenLifetime is how long such a token is valid. 0 = 1 hour, because a token outlives a changed
-	// secret by at most that time, and a new token costs nothing.
+	// TokenLifetime is how long a token of the token endpoint is valid. 0 = 1 hour. If the secret of a
+	// client service changes, its tokens remain valid for at most this time.
 	TokenLifetime time.Duration
 	// RemoteTokens verifies bearer tokens that this proxy did not issue. Nil = such tokens are
 	// refused.
@@ -61,7 +63,7 @@ type Config struct {
 	// SignatureTypes are the forms of signature that can be asked for. Nil = PAdES.
 	SignatureTypes []signing.SignatureType
 
-	// BasePath is what stands before api/v0/, without a slash at the end. Empty = DefaultBasePath.
+	// BasePath is the part of every path before /api/v0/. Empty = DefaultBasePath.
 	BasePath string
 	// SyncWait is how long a sync request waits for its operation. 0 = 60 s; negative = not at all.
 	SyncWait time.Duration
@@ -122,6 +124,6 @@ func (c *Config) validate() error {
 	if c.IdleTimeout < 0 || c.TokenLifetime < 0 {
 		errs = append(errs, errors.New("IdleTimeout or TokenLifetime is negative"))
 	}
-	errs = append(errs, c.Settings.Validate()) // nil if they are right
+	errs = append(errs, c.Settings.Validate())
 	return errors.Join(errs...)
 }

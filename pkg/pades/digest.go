@@ -12,11 +12,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
+// In this file the original is the document before it is signed. A midstate is the stored state of
+// a hash function after the last byte of the original. Hashing continues from it with the bytes
+// that are appended, without reading the original again.
+
 const readBlock = 256 << 10 // bytes per read of the original
 
-// hashOriginal returns the state of the hash after the last byte of the original. For SHA-256 the
-// state already exists, because the upload was hashed while it was spooled. For any other hash the
-// original is read once.
+// hashOriginal returns the midstate of the original. For SHA-256 it usually exists already, because
+// the proxy hashes an upload while it stores it. Otherwise hashOriginal reads the original once.
 func hashOriginal(ctx context.Context, in signing.Input, algorithm crypto.Hash) ([]byte, error) {
 	if !algorithm.Available() {
 		return nil, signing.Errorf(signing.KindCertificate, "the hash algorithm of the credential is not supported")
@@ -33,16 +36,17 @@ func hashOriginal(ctx context.Context, in signing.Input, algorithm crypto.Hash) 
 	}
 	m, ok := h.(encoding.BinaryMarshaler)
 	if !ok {
-		return nil, signing.Errorf(signing.KindInternal, "hash %v cannot be stored", algorithm)
+		return nil, signing.Errorf(signing.KindInternal, "the state of hash %v cannot be stored", algorithm)
 	}
 	b, err := m.MarshalBinary()
 	if err != nil {
-		return nil, internal("store hash", err)
+		return nil, internal("store state of hash", err)
 	}
 	return b, nil
 }
 
-// hashRange writes bytes from begin to end of r into h.
+// hashRange writes the bytes of r from offset begin up to, but not including, offset end into h. A
+// document that cannot be read is a retryable error of KindStorage.
 func hashRange(ctx context.Context, h hash.Hash, r io.ReaderAt, begin, end int64) error {
 	buf := make([]byte, min(readBlock, max(0, end-begin)))
 	for begin < end {
@@ -59,6 +63,7 @@ func hashRange(ctx context.Context, h hash.Hash, r io.ReaderAt, begin, end int64
 	return nil
 }
 
+// resumeHash returns a hash in the state midstate.
 func resumeHash(algorithm crypto.Hash, midstate []byte) (hash.Hash, error) {
 	h := algorithm.New()
 	u, ok := h.(encoding.BinaryUnmarshaler)
@@ -71,7 +76,7 @@ func resumeHash(algorithm crypto.Hash, midstate []byte) (hash.Hash, error) {
 	return h, nil
 }
 
-// continueHash continues a hash from a midstate with the parts and returns the digest.
+// continueHash resumes a hash from a midstate, adds the parts in order and returns the digest.
 func continueHash(algorithm crypto.Hash, midstate []byte, parts ...[]byte) ([]byte, error) {
 	h, err := resumeHash(algorithm, midstate)
 	if err != nil {

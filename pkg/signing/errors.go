@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Kind classifies an error. It is coarse enough to pass through every layer certificateSame. Only
+// Kind classifies an error. It is coarse enough to pass through every layer unchanged. Only
 // pkg/api turns a Kind into an HTTP status, a vendor error code or a signError. The zero Kind is
 // internal, and its text never leaves the process. Kinds are stored with failed documents, so a
 // value keeps its meaning once it was released.

@@ -153,7 +153,7 @@ type Spool interface {
 // its files are gone, unless Store.Create has taken them over.
 type Upload interface {
 	// Add stores all bytes of r while they arrive, and returns their Content with the digest. When Add
-	// returns, the bytes are on disk but not yet durable. An error of r is returned certificateSame or
+	// returns, the bytes are on disk but not yet durable. An error of r is returned unchanged or
 	// wrapped. The store's own errors are KindStorage and KindBusy (disk full).
 	Add(r io.Reader) (Content, error)
 	// AddShared is Add for small content that repeats within a request (images). It stores equal bytes

@@ -6,7 +6,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// image spools the image of a visible signature. An empty value means no image.
+// image reads the image of a visible signature and adds it to the upload. An empty value means that
+// the signature has no image.
 func (q *fieldReader) image(v *signing.VisibleSignature) error {
 	r, err := q.s.Base64()
 	if err != nil {
@@ -19,8 +20,8 @@ func (q *fieldReader) image(v *signing.VisibleSignature) error {
 	return err
 }
 
-// limitContent returns a reader that fails with KindTooLarge, naming field, where io.LimitReader
-// would report the end.
+// limitContent returns a reader of at most limit bytes of r. If r has more, Read fails with
+// KindTooLarge. The detail of the error names field.
 func limitContent(r io.Reader, limit int64, field string) io.Reader {
 	return &limitedReader{
 		r:     r,

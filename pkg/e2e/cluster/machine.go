@@ -36,7 +36,7 @@ func (c Config) keepSysctls() error {
 		return nil // not root, so the kubelet may not change it either
 	}
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("look at sysctls: %w", err)
+		return fmt.Errorf("read sysctls: %w", err)
 	}
 	values, err := exec.Command("sysctl", append([]string{"-e"}, sysctls...)...).Output()
 	if err != nil {

@@ -291,12 +291,15 @@ func (in *interpreter) setFont(o pdf.Object) error {
 	return err
 }
 
+// number returns the value of a number, or 0 for any other object.
 func number(o pdf.Object) float64 {
 	n, _ := o.(pdf.Number)
 	f, _ := n.Float()
 	return f
 }
 
+// matrixOf returns the matrix of six numbers (ISO 32000-2 8.3.3). It returns false if there are not
+// six objects. An object that is not a number counts as 0.
 func matrixOf(a []pdf.Object) (matrix, bool) {
 	if len(a) != 6 {
 		return matrix{}, false

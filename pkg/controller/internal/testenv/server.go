@@ -28,12 +28,12 @@ const (
 type Server struct {
 	env    *envtest.Environment
 	config *rest.Config
-	reason string // why the server does not run
+	reason string // why the server does not run, for the message of a skipped test
 }
 
 // Run starts the server, runs the tests of m, stops the server and returns the exit code. Use it in
 // TestMain: os.Exit(server.Run(m)). If KUBEBUILDER_ASSETS is not set, no server starts, and the
-// tests that ask for it are skipped, or fail if CI=true.
+// tests that need the server are skipped, or fail if CI=true.
 func (s *Server) Run(m *testing.M) int {
 	ctrl.SetLogger(logr.Discard())
 	if os.Getenv(assetsVariable) == "" {
@@ -80,8 +80,8 @@ func (s *Server) Client(t *testing.T) client.WithWatch {
 	return c
 }
 
-// Kubeconfig returns the path of a kubeconfig file for programs that reach the server as a user of
-// that name. The user has no rights at first.
+// Kubeconfig creates a user without any rights and returns the path of a kubeconfig file. A program
+// that reads this file calls the server as that user.
 func (s *Server) Kubeconfig(t *testing.T, user string) string {
 	t.Helper()
 	s.Config(t)
@@ -100,8 +100,8 @@ func (s *Server) Kubeconfig(t *testing.T, user string) string {
 	return file
 }
 
-// Namespace creates a namespace for the test and returns its name. It is not deleted, because
-// nothing in this environment could empty it.
+// Namespace creates a namespace for the test and returns its name. The namespace stays until the
+// server stops. Deleting it would never finish, because envtest runs no namespace controller.
 func (s *Server) Namespace(t *testing.T) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}

@@ -95,7 +95,7 @@ func (s *Subset) Program() []byte {
 		return s.face.cff.program(s.Name(), s.glyphs)
 	}
 	var outlines [][]byte
-	for i := 0; i < len(s.glyphs); i++ { // s.glyphs grows
+	for i := 0; i < len(s.glyphs); i++ { // s.add makes s.glyphs longer
 		outlines = append(outlines, s.face.strip(s.glyphs[i], func(g uint16) uint16 { return uint16(s.add(g)) }))
 	}
 	glyf, loca := joinOutlines(outlines)
@@ -105,8 +105,9 @@ func (s *Subset) Program() []byte {
 	})
 }
 
-// joinOutlines concatenates the outlines and returns their long offsets. Each outline starts at a
-// multiple of four bytes.
+// joinOutlines writes the tables glyf and loca of a TrueType font (ISO/IEC 14496-22, clause 5.3).
+// glyf is all outlines, one after the other, each at a multiple of four bytes. loca is the offset
+// of each outline as 32 bits (the long format), and at last the size of glyf.
 func joinOutlines(outlines [][]byte) (glyf, loca []byte) {
 	for _, o := range outlines {
 		loca = binary.BigEndian.AppendUint32(loca, uint32(len(glyf)))

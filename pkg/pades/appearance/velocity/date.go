@@ -7,12 +7,15 @@ import (
 )
 
 const (
+	// defaultPattern formats a date that a template shows without a call of date.format.
 	defaultPattern = "yyyy-MM-dd HH:mm:ss z"
-	maxLetters     = 9 // of one kind in a row; more add only zeros
+	// maxLetters is how many equal letters form one field. It bounds the width of a number. More
+	// letters would only add leading zeros.
+	maxLetters = 9
 )
 
-// formatIn implements date.format(pattern) and date.format(pattern, zone). It returns false if this
-// machine does not know the zone.
+// formatIn implements date.format(pattern) and date.format(pattern, zone) of a template. It returns
+// false if this machine does not know the zone. It refuses the zone "Local", which only Go knows.
 func formatIn(t time.Time, args []string) (any, bool) {
 	if len(args) == 2 {
 		zone, err := time.LoadLocation(args[1])
@@ -30,22 +33,23 @@ func format(t time.Time, pattern string) string {
 	for i := 0; i < len(pattern); {
 		c := pattern[i]
 		if c == '\'' {
-			i += quoted(&out, pattern[i:])
+			i += writeQuoted(&out, pattern[i:])
 			continue
 		}
 		n := 1
 		for i+n < len(pattern) && pattern[i+n] == c && n < maxLetters {
 			n++
 		}
-		field(&out, t, c, n, pattern[i:i+n])
+		writeField(&out, t, c, pattern[i:i+n])
 		i += n
 	}
 	return out.String()
 }
 
-// quoted writes the literal text at the start of s, which begins with a quotation mark, and returns
-// its length in s. Two marks stand for one.
-func quoted(out *strings.Builder, s string) int {
+// writeQuoted writes the literal text at the start of s, which begins with a quotation mark. It
+// returns how many bytes of s the text takes, with its marks. Two marks in a row mean one literal
+// mark.
+func writeQuoted(out *strings.Builder, s string) int {
 	if strings.HasPrefix(s, "''") {
 		out.WriteByte('\'')
 		return 2
@@ -58,8 +62,10 @@ func quoted(out *strings.Builder, s string) int {
 	return len(s)
 }
 
-// field writes one field of a date, which the pattern gives as n letters c.
-func field(out *strings.Builder, t time.Time, c byte, n int, literal string) {
+// writeField writes one field of a date. letters is the field in the pattern: the letter c, once or
+// several times.
+func writeField(out *strings.Builder, t time.Time, c byte, letters string) {
+	n := len(letters)
 	number := func(v int) { fmt.Fprintf(out, "%0*d", n, v) }
 	name := func(long, short string) {
 		if n > 3 {
@@ -69,7 +75,7 @@ func field(out *strings.Builder, t time.Time, c byte, n int, literal string) {
 	}
 	switch c {
 	case 'y':
-		year(out, t, n)
+		writeYear(out, t, n)
 	case 'M':
 		if n > 2 {
 			name("January", "Jan")
@@ -95,11 +101,12 @@ func field(out *strings.Builder, t time.Time, c byte, n int, literal string) {
 	case 'z', 'Z', 'X':
 		out.WriteString(t.Format(zoneLayout(c, n)))
 	default:
-		out.WriteString(literal)
+		out.WriteString(letters)
 	}
 }
 
-func year(out *strings.Builder, t time.Time, n int) {
+// writeYear writes two digits for the pattern yy, otherwise the whole year with at least n digits.
+func writeYear(out *strings.Builder, t time.Time, n int) {
 	if n == 2 {
 		fmt.Fprintf(out, "%02d", t.Year()%100)
 		return
@@ -107,6 +114,7 @@ func year(out *strings.Builder, t time.Time, n int) {
 	fmt.Fprintf(out, "%0*d", n, t.Year())
 }
 
+// zoneLayout returns the layout of package time for the time zone letter c, written n times.
 func zoneLayout(c byte, n int) string {
 	switch {
 	case c == 'z':
