@@ -31,7 +31,8 @@ var rules = []rule{
 	{pkg: "pkg/outbound", may: []string{"pkg/internal/..."}},
 
 	// The conformance suites of interfaces know only the domain.
-	{pkg: "pkg/store/storetest", may: []string{"pkg/signing"}},
+	{pkg: "pkg/signing/formattest", may: []string{"pkg/signing"}},
+	{pkg: "pkg/store/storetest", may: []string{"pkg/signing", "pkg/signing/formattest"}},
 	{pkg: "pkg/provider/providertest", may: []string{"pkg/signing"}},
 
 	// Plugs import the domain and leaves, and never each other.
@@ -117,6 +118,6 @@ var neverLinked = map[string][]string{
 
 // notInProcess lists packages for tests. No program may link them.
 var notInProcess = []string{
-	module + "pkg/store/storetest", module + "pkg/provider/providertest", module + "pkg/internal/servertest",
-	module + "hack",
+	module + "pkg/signing/formattest", module + "pkg/store/storetest", module + "pkg/provider/providertest",
+	module + "pkg/internal/servertest", module + "hack",
 }
