@@ -23,7 +23,9 @@ type tagReader struct {
 // read reads the rest of a tag, from b[i] behind the name on. It returns false if the tag goes on
 // behind b.
 func (r *tagReader) read(b []byte, i int) bool {
-	*r = tagReader{b: b, i: i, attrs: r.attrs[:0], scratch: r.scratch[:0], tidy: true}
+	r.b, r.i = b, i
+	r.attrs, r.scratch = r.attrs[:0], r.scratch[:0]
+	r.empty, r.declares, r.tidy, r.reason = false, false, true, ""
 	for r.i < len(r.b) {
 		blanks := r.i
 		for r.i < len(r.b) && classes[r.b[r.i]]&spaceChar != 0 {

@@ -42,6 +42,11 @@ const (
 	maxKnownChildren  = 64
 	maxKnownNameBytes = 256
 
+	// maxTailBytes bounds the attributes that a place remembers, and maxTailChanges how often it
+	// remembers others. Most attributes of invoices are short and always the same, like a currency.
+	maxTailBytes   = 64
+	maxTailChanges = 16
+
 	// maxPrefixes bounds the table of prefixes that were seen. Above it, prefixes that are not in
 	// scope are forgotten.
 	maxPrefixes = 4 * maxNamespaces

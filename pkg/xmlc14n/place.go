@@ -1,6 +1,9 @@
 package xmlc14n
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // place is a place in the structure of a document: elements of one name below elements of one
 // place. Documents repeat the same structure very often, so each place remembers which elements
@@ -13,6 +16,10 @@ type place struct {
 	next     *place   // the last element that started as the next sibling
 	children []*place // some of the places of children
 	replaced int      // how many children were forgotten
+
+	tail    []byte // what followed the name in the last tag: its attributes, and ">"
+	attrs   []Attr // the attributes, which refer to tail
+	changes int    // how often the tail changed
 
 	bound   *prefix // what the prefix was found to be
 	forgets int     // how often the scope had forgotten prefixes then
@@ -39,6 +46,26 @@ func guess(slot **place, b []byte) *place {
 		return nil // a longer name
 	}
 	return g
+}
+
+// remember keeps the text that follows the name in a tag, and its attributes, so that the same tag
+// in the same place need not be read again. Tags that change often are not kept.
+func (p *place) remember(tail []byte) {
+	if bytes.Equal(p.tail, tail) {
+		return
+	}
+	p.tail = p.tail[:0]
+	if p.changes == maxTailChanges || len(tail) > maxTailBytes {
+		return
+	}
+	p.changes++
+	p.tail = append(p.tail, tail...)
+	again := tagReader{attrs: p.attrs}
+	again.read(p.tail, 0)
+	p.attrs = again.attrs
+	for i := range p.attrs {
+		p.attrs[i].binding = none
+	}
 }
 
 // places holds the places of a document.

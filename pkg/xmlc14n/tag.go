@@ -55,7 +55,7 @@ func (t *Tokenizer) startTag() error {
 		if p != nil {
 			i := t.pos + 1 + len(p.name)
 			if b[i] == '>' {
-				return t.bareTag(p, i+1)
+				return t.bareTag(p, i+1, nil)
 			}
 			if t.tag.read(b, i) {
 				return t.fullTag(p)
@@ -81,12 +81,13 @@ func (t *Tokenizer) newPlace(name []byte, prefixed int) *place {
 	return p
 }
 
-// bareTag reports a start tag that has only a name and ends at buf[to].
-func (t *Tokenizer) bareTag(p *place, to int) error {
+// bareTag reports a start tag that has only a name, or attributes that need no look, and ends at
+// buf[to].
+func (t *Tokenizer) bareTag(p *place, to int, attrs []Attr) error {
 	tok := t.emitStart(p, to)
 	tok.close = to - 1
 	tok.Empty = false
-	tok.Attrs = tok.Attrs[:0]
+	tok.Attrs = attrs
 	tok.plain = true
 	if !t.resolveElement(p) {
 		return t.fault(UndeclaredPrefix, tok.from)
@@ -132,9 +133,13 @@ func (t *Tokenizer) fullTag(p *place) error {
 	}
 	tok.plain = tag.tidy && inOrder
 	t.empty = tag.empty
-	if !t.empty {
-		t.join()
+	if t.empty {
+		return nil
 	}
+	if tok.plain && !slices.ContainsFunc(tok.Attrs, Attr.prefixed) {
+		p.remember(tag.b[tok.at+1+len(p.name) : tag.i])
+	}
+	t.join()
 	return nil
 }
 
@@ -216,7 +221,7 @@ func (t *Tokenizer) resolveAttrs() int {
 	for i := range t.token.Attrs {
 		a := &t.token.Attrs[i]
 		a.binding = none
-		if len(a.Local) == len(a.Name) {
+		if !a.prefixed() {
 			continue
 		}
 		name := a.Name[:len(a.Name)-len(a.Local)-1]

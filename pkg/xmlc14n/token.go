@@ -26,6 +26,9 @@ type Attr struct {
 	at      int
 }
 
+// prefixed says whether the name has a prefix.
+func (a Attr) prefixed() bool { return len(a.Local) < len(a.Name) }
+
 // Token is a piece of a document. It and everything it refers to are valid until the next call of
 // [Tokenizer.Next].
 type Token struct {

@@ -65,8 +65,8 @@ func (t *Tokenizer) Next() (*Token, error) {
 }
 
 // common reads one of the tokens that make up most of a document, if the window has all of it: text
-// without references, an end tag without blanks, a start tag that has only a name. It returns false
-// for all others.
+// without references, an end tag without blanks, a start tag as it stood in the same place before.
+// It returns false for all others.
 func (t *Tokenizer) common() bool {
 	b := t.buf[:t.end]
 	pos := t.pos
@@ -78,10 +78,14 @@ func (t *Tokenizer) common() bool {
 		if b[i] == '\n' {
 			i++
 		}
-		if i = skipPlain(b, i); i == len(b) || b[i] != '<' || i == pos {
-			return false
+		plain := true
+		if i = skipPlain(b, i); i == len(b) || b[i] != '<' {
+			var reason Reason
+			if i, plain, reason = scanText(b, pos); i == len(b) || i == pos || reason != "" {
+				return false
+			}
 		}
-		t.emit(Text, pos, i).plain = true
+		t.emit(Text, pos, i).plain = plain
 		return true
 	}
 	if b[pos+1] == '/' {
@@ -94,10 +98,17 @@ func (t *Tokenizer) common() bool {
 		return true
 	}
 	p := guess(t.places.slot, b[pos+1:])
-	if p == nil || b[pos+1+len(p.name)] != '>' || !t.scope.takes(p) {
+	if p == nil || !t.scope.takes(p) {
 		return false
 	}
-	return t.bareTag(p, pos+2+len(p.name)) == nil
+	i := pos + 1 + len(p.name)
+	if b[i] == '>' {
+		return t.bareTag(p, i+1, nil) == nil
+	}
+	if len(p.tail) > 0 && bytes.HasPrefix(b[i:], p.tail) {
+		return t.bareTag(p, i+len(p.tail), p.attrs) == nil
+	}
+	return false
 }
 
 // advance puts the next token into t.token.
