@@ -146,9 +146,7 @@ func (p *fakeProxy) sign(w http.ResponseWriter, r *http.Request, async bool) {
 	switch {
 	case async:
 		w.WriteHeader(http.StatusAccepted)
-		_ = json.NewEncoder(
-			w,
-		).Encode(
+		_ = json.NewEncoder(w).Encode(
 			map[string]any{
 				"id":                op.ID,
 				"externalReference": op.Reference,

@@ -165,9 +165,7 @@ func TestSignFollowsHostAndPort(t *testing.T) {
 	front, holder := newFakeProxy(t), newFakeProxy(t)
 	front.holder = holder
 	out := t.TempDir()
-	r := signctl(
-		t,
-		front.URL,
+	r := signctl(t, front.URL,
 		append([]string{"sign", "--mode", "async", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
 	if r.code != exitOK {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
@@ -373,14 +371,7 @@ func TestGetOfPendingOperation(t *testing.T) {
 	p := newFakeProxy(t)
 	p.ops["r"] = &fakeOperation{ID: 9, Status: "PENDING_EXECUTION", Reference: "r"}
 	out := t.TempDir()
-	if r := signctl(
-		t,
-		p.URL,
-		"get",
-		"r",
-		"--out",
-		out,
-	); r.code != exitFailed ||
+	if r := signctl(t, p.URL, "get", "r", "--out", out); r.code != exitFailed ||
 		!strings.Contains(r.err, "still PENDING_EXECUTION") {
 		t.Errorf("get ended with %d and printed %q", r.code, r.err)
 	}
@@ -515,9 +506,7 @@ func TestProxyOutOfReach(t *testing.T) {
 	url := "http://" + l.Addr().String()
 	l.Close()
 	out := t.TempDir()
-	r := signctl(
-		t,
-		url,
+	r := signctl(t, url,
 		append([]string{"sign", "--patience", "1ms", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
 	if r.code != exitFailed || !strings.Contains(r.err, "a.pdf: ") || !strings.Contains(r.err, "connection refused") {
 		t.Errorf("ended with %d and printed %q", r.code, r.err)

@@ -31,11 +31,8 @@ func TestStateCheckNamesLostFiles(t *testing.T) {
 	}
 	check := func() (code int, out, errOut string) {
 		var o, e strings.Builder
-		code = run(
-			t.Context(),
-			[]string{"state", "check", folder},
-			streams{out: &o, err: &e, env: func(string) string { return "" }},
-		)
+		code = run(t.Context(), []string{"state", "check", folder},
+			streams{out: &o, err: &e, env: func(string) string { return "" }})
 		return code, o.String(), e.String()
 	}
 	code, out, errOut := check()

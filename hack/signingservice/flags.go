@@ -35,23 +35,16 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.StringVar(&s.keyFile, "key-file", defaultKeyFile(),
 		"`file` from which all keys and certificates are derived; created if missing; empty = new ones at each start")
 	fs.BoolVar(&s.quiet, "quiet", false, "do not log each request")
-	fs.StringVar(
-		&s.options.PublicURL,
-		"public-url",
-		"",
-		"`URL` under which clients reach the service; default http:// and the Host of the request",
-	)
+	fs.StringVar(&s.options.PublicURL, "public-url", "",
+		"`URL` under which clients reach the service; default http:// and the Host of the request")
 	fs.BoolVar(&s.options.Asynchronous, "asynchronous", false, "CSC v2 offers operationMode A with signPolling")
 	fs.IntVar(&s.options.PendingPolls, "pending-polls", 0, "`polls` that answer \"not yet\"; 0 = 1, negative = none")
 	fs.DurationVar(&s.options.TokenLifetime, "token-lifetime", 0, "lifetime of access tokens; 0 = 1 h")
 	fs.DurationVar(&s.options.SADLifetime, "sad-lifetime", 0, "lifetime of signature activation data; 0 = 5 min")
 	fs.DurationVar(&s.options.Latency, "latency", 0, "latency of each answer")
 	fs.IntVar(&s.options.RatePerSecond, "rate", 0, "requests a second, above which 429 is answered; 0 = no limit")
-	fs.Func(
-		"client",
-		"`id=secret` of an OAuth2 client; may be repeated; default "+service.ClientID+"="+service.ClientSecret,
-		s.addClient,
-	)
+	fs.Func("client",
+		"`id=secret` of an OAuth2 client; may be repeated; default "+service.ClientID+"="+service.ClientSecret, s.addClient)
 	fs.Func(
 		"rude",
 		"`endpoint:rudeness[:chance]`, for example signatures/signHash:cut-after:0.05; may be repeated; empty endpoint = all",
@@ -62,9 +55,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	kinds := fs.String("credentials", "rsa", "comma-separated `kinds` of keys: rsa, rsaplain, pss, ecdsa, ecdsa384")
 	fs.StringVar((*string)(&credential.AuthMode), "auth-mode", "explicit", "explicit, implicit or oauth2code")
 	fs.StringVar(&credential.PIN, "pin", service.PIN, "PIN of the credentials; empty = none")
-	fs.StringVar(
-		&credential.OTP, "otp", "", "one-time password of the credentials, valid any number of times; empty = none",
-	)
+	fs.StringVar(&credential.OTP, "otp", "",
+		"one-time password of the credentials, valid any number of times; empty = none")
 	fs.IntVar(&credential.SCAL, "scal", 2, "sole control assurance level, 1 or 2")
 	fs.IntVar(&credential.Multisign, "multisign", 100, "signatures in one authorisation")
 	fs.BoolVar(&credential.RawECDSA, "raw-ecdsa", false, "ECDSA values are r‖s instead of DER")

@@ -261,11 +261,7 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (a
 // intended instance. An answer of anything else at its address, such as a gateway or a sidecar,
 // counts as no answer. proofs.check decides whether the answer is believed.
 func (f *Forwarder) ask(
-	ctx context.Context,
-	cancel func(),
-	q question,
-	to *Published,
-	limit time.Duration,
+	ctx context.Context, cancel func(), q question, to *Published, limit time.Duration,
 ) (*answer, error) {
 	silent := func(cause error) error {
 		f.outcomes.WithLabelValues("silent").Inc()

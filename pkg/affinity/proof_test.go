@@ -96,9 +96,8 @@ func TestProbeBeforeChange(t *testing.T) {
 	owner, _ := f.Owner(1)
 	remove := func() (bool, error) {
 		var asks []Ask
-		return f.Send(
-			httptest.NewRecorder(), proving(httptest.NewRequest(http.MethodDelete, "/x", nil), &asks), nil, owner, 0,
-		)
+		return f.Send(httptest.NewRecorder(),
+			proving(httptest.NewRequest(http.MethodDelete, "/x", nil), &asks), nil, owner, 0)
 	}
 	stranger = true
 	if answered, err := remove(); answered || signing.KindOf(err) != signing.KindBusy || len(paths) != 1 ||

@@ -156,15 +156,8 @@ func TestRedirect(t *testing.T) {
 			w := httptest.NewRecorder()
 			answered, err := call(w, httptest.NewRequest(http.MethodGet, "/detail?x=y", nil))
 			if answered != (test.want != "") || w.Header().Get("Location") != test.want {
-				t.Errorf(
-					"%s to port %d = %v, %v, Location %q, want %q",
-					name,
-					test.port,
-					answered,
-					err,
-					w.Header().Get("Location"),
-					test.want,
-				)
+				t.Errorf("%s to port %d = %v, %v, Location %q, want %q", name, test.port, answered, err,
+					w.Header().Get("Location"), test.want)
 			}
 			e := signing.AsError(err)
 			if test.unreachable && (err == nil || e.Kind != signing.KindBusy || e.Detail != "instance p-1 does not answer") {

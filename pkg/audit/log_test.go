@@ -244,10 +244,7 @@ func TestFileRemoved(t *testing.T) {
 	if err := os.Rename(filepath.Join(folder, names[1]), filepath.Join(t.TempDir(), "x")); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := audit.Verify(
-		folder,
-		nil,
-	); err != nil || len(r.Faults) != 1 ||
+	if r, err := audit.Verify(folder, nil); err != nil || len(r.Faults) != 1 ||
 		!strings.Contains(r.Faults[0], "does not continue") {
 		t.Errorf("Verify = %+v, %v, want a file that does not continue", r, err)
 	}
@@ -281,10 +278,7 @@ func TestFileRenamed(t *testing.T) {
 				t.Fatal(err)
 			}
 			oldest := strings.HasSuffix(to, "-24-003.jsonl") // the number of the oldest file is not checked
-			if r, err := audit.Verify(
-				folder,
-				nil,
-			); err != nil ||
+			if r, err := audit.Verify(folder, nil); err != nil ||
 				!oldest && !strings.Contains(strings.Join(r.Faults, "; "), to+" was renamed") {
 				t.Errorf("%s as %s: Verify = %+v, %v, want a fault that names it", name, to, r, err)
 			}

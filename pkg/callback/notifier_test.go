@@ -268,12 +268,8 @@ func TestFullDisk(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 			if got := calls(); len(got) == 0 || len(got) > 8 || q.left() != len(ids) {
-				t.Errorf(
-					"answers of %d: %d calls in an hour of a full disk, %d left, want some and 8 at most",
-					status,
-					len(got),
-					q.left(),
-				)
+				t.Errorf("answers of %d: %d calls in an hour of a full disk, %d left, want some and 8 at most", status,
+					len(got), q.left())
 			}
 			q.mu.Lock()
 			q.full = nil
@@ -317,9 +313,7 @@ func TestTarPit(t *testing.T) {
 func TestSign(t *testing.T) {
 	const want = "t=1700000000,v1="
 	if got := callback.Sign(
-		"secret",
-		time.Unix(1700000000, 0),
-		[]byte("{}"),
+		"secret", time.Unix(1700000000, 0), []byte("{}"),
 	); got != want+"b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163" {
 		t.Errorf("Sign = %s", got)
 	}

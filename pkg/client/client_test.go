@@ -380,11 +380,7 @@ func TestBodyIsNotHeld(t *testing.T) {
 		t.Errorf("reading %d bytes took %.0f allocations, want a handful", size, allocs)
 	}
 	var buf bytes.Buffer
-	if _, err := io.CopyN(
-		&buf,
-		&body{segs: segs},
-		100,
-	); err != nil ||
+	if _, err := io.CopyN(&buf, &body{segs: segs}, 100); err != nil ||
 		!bytes.HasPrefix(buf.Bytes(), []byte(`{"description":`)) {
 		t.Errorf("body begins %q, %v", buf.Bytes(), err)
 	}
@@ -438,12 +434,8 @@ func TestRedirects(t *testing.T) {
 				t.Errorf("err = %v, want %v", err, tt.err)
 			}
 			if arrived != tt.reachesTheirs || authorized != arrived {
-				t.Errorf(
-					"the other origin was called %d times, %d with credentials; want %d",
-					arrived,
-					authorized,
-					tt.reachesTheirs,
-				)
+				t.Errorf("the other origin was called %d times, %d with credentials; want %d", arrived, authorized,
+					tt.reachesTheirs)
 			}
 		})
 	}
@@ -454,12 +446,8 @@ func TestNoRedirectFromHTTPS(t *testing.T) {
 	cfg := Config{FollowRedirects: true}
 	from := httptest.NewRequest(http.MethodGet, "https://a.example/", nil)
 	if err := cfg.checkRedirect(
-		httptest.NewRequest(http.MethodGet, "http://a.example/", nil),
-		[]*http.Request{from},
-	); !errors.Is(
-		err,
-		ErrRedirected,
-	) {
+		httptest.NewRequest(http.MethodGet, "http://a.example/", nil), []*http.Request{from},
+	); !errors.Is(err, ErrRedirected) {
 		t.Errorf("checkRedirect = %v, want ErrRedirected", err)
 	}
 }

@@ -29,9 +29,8 @@ func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certifi
 		return nil, unsupported("build signed attributes: hash %v is not supported", hash)
 	}
 	if len(messageDigest) != hash.Size() {
-		return nil, fmt.Errorf(
-			"build signed attributes: message digest has %d bytes, want %d", len(messageDigest), hash.Size(),
-		)
+		return nil, fmt.Errorf("build signed attributes: message digest has %d bytes, want %d",
+			len(messageDigest), hash.Size())
 	}
 	if cert == nil || len(cert.Raw) == 0 {
 		return nil, fmt.Errorf("build signed attributes: no signing certificate")

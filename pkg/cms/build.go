@@ -88,9 +88,7 @@ func buildSignerInfo(p SignedDataParams, alg hashAlgorithm, attributes []byte) (
 		}
 	}
 	cert := p.Chain[0]
-	size := len(cert.RawIssuer) + len(
-		attributes,
-	) + len(signatureAlgorithm) + len(
+	size := len(cert.RawIssuer) + len(attributes) + len(signatureAlgorithm) + len(
 		p.SignatureValue,
 	) + len(unsigned) + usualSize
 	return buildSized(size, func(b *cryptobyte.Builder) {

@@ -45,10 +45,8 @@ func TestBuildVerifies(t *testing.T) {
 				t.Fatal(err)
 			}
 			if d.Size != len(der) || d.Padding != 100 || !d.DER || d.Version != 1 {
-				t.Errorf(
-					"Parse: size %d, padding %d, DER %v, version %d; want %d, 100, true, 1", d.Size, d.Padding, d.DER, d.Version,
-					len(der),
-				)
+				t.Errorf("Parse: size %d, padding %d, DER %v, version %d; want %d, 100, true, 1", d.Size, d.Padding, d.DER,
+					d.Version, len(der))
 			}
 			cert, err := d.Verify(sum(hash, []byte("content")))
 			if err != nil || !cert.Equal(id.chain[0]) {

@@ -222,8 +222,7 @@ func TestVerifyUnsortedAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	elements, _ := readElements(attributes[headerSize(attributes):], 3)
-	turned := append(
-		attributes[:headerSize(attributes):headerSize(attributes)],
+	turned := append(attributes[:headerSize(attributes):headerSize(attributes)],
 		bytes.Join([][]byte{elements[2], elements[0], elements[1]}, nil)...)
 	d, err := Parse(id.signAttributes(t, signing.RSAPKCS1, crypto.SHA256, turned))
 	if err != nil {
@@ -308,9 +307,8 @@ func TestTimestamp(t *testing.T) {
 	}
 	if want := 1500*time.Millisecond + 100*time.Microsecond; ts.Accuracy != want || ts.Nonce == nil ||
 		ts.Serial.Sign() <= 0 {
-		t.Errorf(
-			"accuracy %v, nonce %v, serial %v; want %v, a nonce and a serial number", ts.Accuracy, ts.Nonce, ts.Serial, want,
-		)
+		t.Errorf("accuracy %v, nonce %v, serial %v; want %v, a nonce and a serial number", ts.Accuracy, ts.Nonce,
+			ts.Serial, want)
 	}
 	if !ts.Policy.Equal(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}) {
 		t.Errorf("policy = %v", ts.Policy)

@@ -178,9 +178,8 @@ func (t *Timestamp) CheckAlgorithms(cert *x509.Certificate, others ...*x509.Cert
 	}
 	chain := certchain.Link(cert, slices.Concat(t.Signed.Certificates, others), t.Time)
 	if weak := certchain.Weak(chain); weak != nil {
-		return unsupported(
-			"the timestamp's certificate chain uses SHA-1 or an older hash: certificate of %s", certchain.Name(weak.Subject),
-		)
+		return unsupported("the timestamp's certificate chain uses SHA-1 or an older hash: certificate of %s",
+			certchain.Name(weak.Subject))
 	}
 	return nil
 }

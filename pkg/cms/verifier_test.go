@@ -20,9 +20,8 @@ func TestOpenSSLVerifies(t *testing.T) {
 			write(t, folder, "content", []byte("content"))
 			write(t, folder, "other", []byte("Content"))
 			write(t, folder, "cms.der", der)
-			write(
-				t, folder, "root.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.chain[len(id.chain)-1].Raw}),
-			)
+			write(t, folder, "root.pem",
+				pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.chain[len(id.chain)-1].Raw}))
 			verify := func(content string) ([]byte, error) {
 				cmd := exec.Command(openssl, "cms", "-verify", "-binary", "-inform", "DER", "-in", "cms.der",
 					"-content", content, "-CAfile", "root.pem", "-purpose", "any", "-out", os.DevNull)

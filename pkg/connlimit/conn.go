@@ -98,9 +98,8 @@ func (c *conn) read(p []byte) (int, error) {
 		return n, err
 	}
 	if record.Conn != nil && looksLikeHTTP(record.RecordHeader) {
-		_, _ = io.WriteString(
-			record.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
-		)
+		_, _ = io.WriteString(record.Conn,
+			"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 	}
 	return 0, io.EOF
 }
@@ -120,9 +119,8 @@ func looksLikeHTTP(b [5]byte) bool {
 func (c *conn) refuse(p []byte) error {
 	c.listener.metrics.countClosed(c.listener.cfg.Port, reasonHead)
 	const status = "431 Request Header Fields Too Large"
-	text := fmt.Sprintf(
-		"%s: the limits are %d bytes and %d fields\n", status, c.listener.limits.bytes, c.listener.limits.fields,
-	)
+	text := fmt.Sprintf("%s: the limits are %d bytes and %d fields\n", status, c.listener.limits.bytes,
+		c.listener.limits.fields)
 	_ = c.SetWriteDeadline(time.Now().Add(refusedTime))
 	_, _ = fmt.Fprintf(
 		c.Conn, "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",

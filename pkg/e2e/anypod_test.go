@@ -79,13 +79,8 @@ func (w *world) askAtRandom(all []holding, judge func(holding, answer) error) {
 func right(h holding, a answer) error {
 	if a.status != http.StatusOK || !strings.Contains(string(a.body), fmt.Sprintf(`"id":%d,`, h.id)) ||
 		a.header.Get("X-Signstash-Instance") != podName(h.ordinal) {
-		return fmt.Errorf(
-			"answer %v of %s, want operation %d of instance %d",
-			a,
-			a.header.Get("X-Signstash-Instance"),
-			h.id,
-			h.ordinal,
-		)
+		return fmt.Errorf("answer %v of %s, want operation %d of instance %d", a, a.header.Get("X-Signstash-Instance"),
+			h.id, h.ordinal)
 	}
 	return nil
 }

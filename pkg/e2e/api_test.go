@@ -96,16 +96,8 @@ func (w *world) accept(base, reference string) operation {
 	body := request(w.t, reference)
 	var op operation
 	w.eventually(func() error {
-		a, err := call(
-			w.t.Context(),
-			w.door,
-			w.admin,
-			http.MethodPost,
-			base+api+"document/sign/async/base64/",
-			body,
-			"Idempotency-Key",
-			reference,
-		)
+		a, err := call(w.t.Context(), w.door, w.admin, http.MethodPost, base+api+"document/sign/async/base64/", body,
+			"Idempotency-Key", reference)
 		switch {
 		case err != nil:
 			return err
@@ -222,14 +214,7 @@ func (w *world) counts() counts {
 // simulate calls a control of the simulated service, such as hold or release.
 func (w *world) simulate(control string) {
 	w.t.Helper()
-	if a, err := call(
-		w.t.Context(),
-		w.door,
-		credential{},
-		http.MethodPost,
-		simulator+control,
-		nil,
-	); err != nil ||
+	if a, err := call(w.t.Context(), w.door, credential{}, http.MethodPost, simulator+control, nil); err != nil ||
 		a.status != http.StatusNoContent {
 		w.t.Fatalf("%s: %v, %v", control, a, err)
 	}

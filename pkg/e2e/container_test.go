@@ -148,14 +148,8 @@ func (w *world) rootBehind(door string) []byte {
 		Timeout:   time.Minute,
 		Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: door})},
 	}
-	a, err := call(
-		w.t.Context(),
-		inside,
-		credential{},
-		http.MethodGet,
-		"http://"+containerTrial+":8090/simulator/root.pem",
-		nil,
-	)
+	a, err := call(w.t.Context(), inside, credential{}, http.MethodGet,
+		"http://"+containerTrial+":8090/simulator/root.pem", nil)
 	if err != nil || a.status != http.StatusOK {
 		w.t.Fatalf("root certificate: %v, %v", a, err)
 	}

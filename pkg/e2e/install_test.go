@@ -26,17 +26,8 @@ func (w *world) install() {
 	w.must("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
 	w.must("kubectl", "delete", "clusterrole,clusterrolebinding", clusterWide, "--ignore-not-found")
 	w.must("kubectl", "uncordon", "--selector=kubernetes.io/os=linux") // an aborted run may have left a node cordoned
-	_, err := run(
-		w.t.Context(),
-		"",
-		"kubectl",
-		"-n",
-		namespace,
-		"run",
-		"forbidden",
-		"--image=signstash-proxy:e2e",
-		"--privileged",
-	)
+	_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "run", "forbidden",
+		"--image=signstash-proxy:e2e", "--privileged")
 	if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
 		w.t.Fatalf("a privileged pod: %v, want a refusal by the API server", err)
 	}
@@ -62,23 +53,14 @@ func (w *world) leastPrivilege() {
 	for _, what := range []string{
 		"get secrets", "list pods", "get configmaps", "create pods", "list nodes", "update secrets",
 	} {
-		out, err := run(
-			w.t.Context(),
-			"",
-			"kubectl",
+		out, err := run(w.t.Context(), "", "kubectl",
 			append([]string{"-n", namespace, "auth", "can-i", account}, strings.Fields(what)...)...)
 		if out != "no" {
 			w.t.Errorf("the proxy's account may %s: %s %v", what, out, err)
 		}
 	}
 	if roles := w.must(
-		"kubectl",
-		"get",
-		"clusterrole,clusterrolebinding",
-		clusterWide,
-		"-o",
-		"name",
-		"--ignore-not-found",
+		"kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found",
 	); roles != "" {
 		w.t.Errorf("cluster-wide rights outside of mode NodePort: %s", roles)
 	}
@@ -98,10 +80,8 @@ func (w *world) leastPrivilege() {
 			}
 		}
 		mounts := strings.Split(w.must("docker", "exec", node, "cat", filepath.Join("/proc", pid, "mounts")), "\n")
-		root := slices.IndexFunc(
-			mounts,
-			func(m string) bool { return len(strings.Fields(m)) > 3 && strings.Fields(m)[1] == "/" },
-		)
+		root := slices.IndexFunc(mounts,
+			func(m string) bool { return len(strings.Fields(m)) > 3 && strings.Fields(m)[1] == "/" })
 		if root < 0 || !strings.HasPrefix(strings.Fields(mounts[root])[3], "ro") {
 			w.t.Errorf("root of process %s can be written", pid)
 		}
@@ -143,13 +123,7 @@ func (w *world) uninstall() {
 		return nil
 	})
 	if roles := w.must(
-		"kubectl",
-		"get",
-		"clusterrole,clusterrolebinding",
-		clusterWide,
-		"-o",
-		"name",
-		"--ignore-not-found",
+		"kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found",
 	); roles != "" {
 		w.t.Errorf("left for all of the cluster: %s", roles)
 	}

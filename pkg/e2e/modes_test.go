@@ -29,14 +29,8 @@ func (w *world) wantPublished(ordinal int, host string, port int) {
 			return err
 		}
 		if own != (published{host, port}) || p.condition("Ready") != "True" {
-			return fmt.Errorf(
-				"%s is published at %+v, ready %s; want %s, port %d",
-				podName(ordinal),
-				own,
-				p.condition("Ready"),
-				host,
-				port,
-			)
+			return fmt.Errorf("%s is published at %+v, ready %s; want %s, port %d", podName(ordinal), own,
+				p.condition("Ready"), host, port)
 		}
 		return nil
 	})
@@ -47,13 +41,8 @@ func (w *world) wantPublished(ordinal int, host string, port int) {
 func (w *world) nodePort() {
 	w.values["endpoint.mode"] = "NodePort"
 	w.helm("--wait")
-	node := w.must(
-		"kubectl",
-		"get",
-		"nodes",
-		"-o",
-		`jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`,
-	)
+	node := w.must("kubectl", "get", "nodes", "-o",
+		`jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
 	for ordinal := range 3 {
 		port := instancePort(ordinal) // loopback leads to this port; the controller keeps it
 		w.eventually(func() error {
@@ -123,19 +112,8 @@ func (w *world) loadBalancer() {
 	w.helm()
 	cloud := func(ordinal int, ingress string) {
 		w.eventually(func() error {
-			_, err := run(
-				w.t.Context(),
-				"",
-				"kubectl",
-				"-n",
-				namespace,
-				"patch",
-				"service",
-				podName(ordinal),
-				"--subresource=status",
-				"--type=merge",
-				`--patch={"status":{"loadBalancer":{"ingress":`+ingress+`}}}`,
-			)
+			_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "patch", "service", podName(ordinal),
+				"--subresource=status", "--type=merge", `--patch={"status":{"loadBalancer":{"ingress":`+ingress+`}}}`)
 			return err
 		})
 	}
@@ -148,14 +126,8 @@ func (w *world) loadBalancer() {
 	}
 	w.eventually(func() error {
 		reference := fmt.Sprintf("balanced %d", time.Now().UnixNano())
-		a, err := call(
-			w.t.Context(),
-			w.door,
-			w.admin,
-			http.MethodPost,
-			front+api+"document/sign/async/base64/",
-			request(w.t, reference),
-		)
+		a, err := call(w.t.Context(), w.door, w.admin, http.MethodPost, front+api+"document/sign/async/base64/",
+			request(w.t, reference))
 		// No pod was ready. The Service learns a moment later that the pods are ready again.
 		if err != nil || a.status != http.StatusAccepted {
 			return errors.Join(err, fmt.Errorf("sign: %v", a))

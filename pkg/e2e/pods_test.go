@@ -29,18 +29,8 @@ func (w *world) killPod() {
 	// The remote side holds its answers until another process has the operation, so the first process
 	// cannot have ended it.
 	w.eventually(func() error {
-		now, err := run(
-			w.t.Context(),
-			"",
-			"kubectl",
-			"-n",
-			namespace,
-			"get",
-			"pod",
-			podName(1),
-			"-o",
-			"jsonpath={.metadata.uid} {.status.phase}",
-		)
+		now, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "get", "pod", podName(1), "-o",
+			"jsonpath={.metadata.uid} {.status.phase}")
 		if uid, phase, _ := strings.Cut(now, " "); err != nil || uid == before || phase != "Running" {
 			return fmt.Errorf("pod %s was %s and is %s: %v", podName(1), before, now, err)
 		}

@@ -48,13 +48,8 @@ func (w *world) rotate() {
 		took[rotations/2].Round(time.Millisecond), took[rotations-1].Round(time.Millisecond), rotations)
 	old := credential{w.admin.id, fmt.Sprintf("rotated-secret-%d", rotations-2)}
 	started := time.Now()
-	w.kubectl(
-		"patch",
-		"secret",
-		credentialSecret,
-		"--type=json",
-		`--patch=[{"op":"remove","path":"/data/previousSecret"}]`,
-	)
+	w.kubectl("patch", "secret", credentialSecret, "--type=json",
+		`--patch=[{"op":"remove","path":"/data/previousSecret"}]`)
 	removed := w.lastToAccept(started, old, http.StatusUnauthorized)
 	w.t.Logf("from its removal until the last pod refuses the old one: %v", removed.Round(time.Millisecond))
 	w.askAs(w.admin, http.StatusNotFound)
@@ -105,13 +100,8 @@ func (w *world) askAs(who credential, status int) {
 // brokenSecret breaks the Secret. An event reports this without the value of the Secret, and the
 // client keeps its last good credential.
 func (w *world) brokenSecret() {
-	w.kubectl(
-		"patch",
-		"secret",
-		credentialSecret,
-		"--type=merge",
-		`--patch={"stringData":{"config":"{\"inputFolder\": 7"}}`,
-	)
+	w.kubectl("patch", "secret", credentialSecret, "--type=merge",
+		`--patch={"stringData":{"config":"{\"inputFolder\": 7"}}`)
 	note := w.wantEvent("Secret", credentialSecret, "InvalidClientService")
 	if strings.Contains(note, w.admin.secret) || !strings.Contains(note, "config") {
 		w.t.Errorf("the event says %q", note)

@@ -102,14 +102,8 @@ func (w *world) idempotency() {
 		front, instanceURL(0), instanceURL(1), instanceURL(2), front, front, front, front, front, front,
 	} {
 		if again := w.accept(base, "once"); again.ID != first.ID || again.HostPort != first.HostPort {
-			w.t.Errorf(
-				"repetition %d is operation %d at %s, want %d at %s",
-				i,
-				again.ID,
-				again.HostPort,
-				first.ID,
-				first.HostPort,
-			)
+			w.t.Errorf("repetition %d is operation %d at %s, want %d at %s", i, again.ID, again.HostPort,
+				first.ID, first.HostPort)
 		}
 	}
 	w.ended(front, "once")

@@ -25,11 +25,8 @@ const tlsSecret = "proxy-tls"
 // tls checks instances that use TLS with one certificate and its authority. It asks one instance
 // for an operation of another one.
 func (w *world) tls() {
-	certificate, key, authority := makeCertificate(
-		w.t,
-		release+"."+namespace+".svc",
-		"*."+release+"-headless."+namespace+".svc.cluster.local",
-	)
+	certificate, key, authority := makeCertificate(w.t, release+"."+namespace+".svc",
+		"*."+release+"-headless."+namespace+".svc.cluster.local")
 	w.apply(namespace, object{
 		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": object{"name": tlsSecret},
 		"stringData": object{"tls.crt": certificate, "tls.key": key, "ca.crt": authority},
@@ -43,9 +40,7 @@ func (w *world) tls() {
 	plain := w.door
 	defer func() { w.door = plain }()
 	w.door = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		Proxy: http.ProxyURL(
-			&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort())},
-		),
+		Proxy:             http.ProxyURL(&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", doorPort())}),
 		TLSClientConfig:   &tls.Config{RootCAs: roots},
 		DisableKeepAlives: true, // a new connection, and so any pod, for each request
 	}}
@@ -65,14 +60,7 @@ func (w *world) tls() {
 			})
 		}
 	}
-	if a, err := call(
-		w.t.Context(),
-		plain,
-		w.admin,
-		http.MethodGet,
-		byIDURL(instanceURL(0), op.ID),
-		nil,
-	); err == nil &&
+	if a, err := call(w.t.Context(), plain, w.admin, http.MethodGet, byIDURL(instanceURL(0), op.ID), nil); err == nil &&
 		a.status == http.StatusOK {
 		w.t.Error("the REST port still speaks without TLS")
 	}
@@ -94,9 +82,7 @@ func makeCertificate(t *testing.T, names ...string) (certificate, key, authority
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	fail(err)
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(
-			1,
-		),
+		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "e2e CA"},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(time.Hour),
@@ -109,15 +95,13 @@ func makeCertificate(t *testing.T, names ...string) (certificate, key, authority
 	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	fail(err)
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(
-			2,
-		),
-		Subject:     pkix.Name{CommonName: names[0]},
-		DNSNames:    names,
-		NotBefore:   time.Now().Add(-time.Hour),
-		NotAfter:    time.Now().Add(time.Hour),
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		SerialNumber: big.NewInt(2),
+		Subject:      pkix.Name{CommonName: names[0]},
+		DNSNames:     names,
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey)
 	fail(err)

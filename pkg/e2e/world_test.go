@@ -55,15 +55,8 @@ func run(ctx context.Context, stdin string, name string, args ...string) (string
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return strings.TrimSpace(
-				stdout.String(),
-			), fmt.Errorf(
-				"%s %s: %w: %s",
-				name,
-				strings.Join(args, " "),
-				err,
-				bytes.TrimSpace(stderr.Bytes()),
-			)
+		return strings.TrimSpace(stdout.String()), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err,
+			bytes.TrimSpace(stderr.Bytes()))
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }
@@ -271,12 +264,7 @@ func (a answer) String() string { return fmt.Sprintf("%d %.300s", a.status, a.bo
 
 // call makes one call. header alternates names and values.
 func call(
-	ctx context.Context,
-	c *http.Client,
-	who credential,
-	method, url string,
-	body []byte,
-	header ...string,
+	ctx context.Context, c *http.Client, who credential, method, url string, body []byte, header ...string,
 ) (answer, error) {
 	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {

@@ -176,9 +176,7 @@ type misreporting struct {
 }
 
 func (m *misreporting) Create(
-	ctx context.Context,
-	up signing.Upload,
-	n signing.NewOperation,
+	ctx context.Context, up signing.Upload, n signing.NewOperation,
 ) (signing.Operation, error) {
 	if m.left == 0 {
 		return m.Store.Create(ctx, up, n)

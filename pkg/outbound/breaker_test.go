@@ -184,10 +184,7 @@ func TestHostsApart(t *testing.T) {
 	bad, good := newServer(
 		t,
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
-	), newServer(
-		t,
-		func(http.ResponseWriter, *http.Request) {},
-	)
+	), newServer(t, func(http.ResponseWriter, *http.Request) {})
 	client := newClient(t, outbound.Config{Breaker: outbound.Breaker{Failures: 1}})
 	_, _ = outbound.Exchange(client, post(t.Context(), t, bad.URL), 10)
 	_, err := outbound.Exchange(client, post(t.Context(), t, bad.URL), 10)

@@ -103,13 +103,8 @@ func TestGuardRefusalIsNotTheHostsFault(t *testing.T) {
 	config.Guard = &outbound.Guard{Resolver: names{}}
 	client := newClient(t, config)
 	for range 3 {
-		if _, err := outbound.Exchange(
-			client,
-			post(t.Context(), t, "http://unknown.example/"),
-			10,
-		); !errors.Is(
-			err,
-			outbound.ErrUnresolved,
+		if _, err := outbound.Exchange(client, post(t.Context(), t, "http://unknown.example/"), 10); !errors.Is(
+			err, outbound.ErrUnresolved,
 		) {
 			t.Errorf("Exchange = %v, want ErrUnresolved", err)
 		}

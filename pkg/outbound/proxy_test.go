@@ -130,11 +130,7 @@ func TestTinyproxy(t *testing.T) {
 		t.Errorf("wrong password: status %d, want 407 (or 401, as old releases say)", status)
 	}
 	credentials("simulated:password1\n") // they may change while the client is in use
-	if a, err := outbound.Exchange(
-		client,
-		post(t.Context(), t, secure.URL),
-		1000,
-	); err != nil ||
+	if a, err := outbound.Exchange(client, post(t.Context(), t, secure.URL), 1000); err != nil ||
 		a.Status != http.StatusOK {
 		t.Errorf("right again: Exchange = %v, %v", a, err)
 	}

@@ -79,11 +79,7 @@ func TestStaleConnection(t *testing.T) {
 func TestProxyThatHangsUp(t *testing.T) {
 	client := newClient(t, proxyAt(t, oneAnswer(t)))
 	for n := range 3 {
-		if a, err := outbound.Exchange(
-			client,
-			post(t.Context(), t, "http://simulated.invalid/sign"),
-			100,
-		); err != nil ||
+		if a, err := outbound.Exchange(client, post(t.Context(), t, "http://simulated.invalid/sign"), 100); err != nil ||
 			!strings.HasPrefix(string(a.Body), "ok") {
 			t.Fatalf("request %d: Exchange = %v, %v", n+1, a, err)
 		}

@@ -125,9 +125,8 @@ func (a *assembly) timestampDocument(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		digest, err := continueHash(
-			a.state.hash(), a.state.Midstate, a.sections, section.head[:len(section.head)-1], section.tail[1:],
-		)
+		digest, err := continueHash(a.state.hash(), a.state.Midstate, a.sections, section.head[:len(section.head)-1],
+			section.tail[1:])
 		if err != nil {
 			return err
 		}
@@ -145,9 +144,8 @@ func (a *assembly) timestampDocument(ctx context.Context) error {
 		a.sections = append(a.sections, section.fill(token)...)
 		return nil
 	}
-	return signing.Errorf(
-		signing.KindTimestamp, "the timestamp authority sent tokens of different sizes, and none of them fits",
-	)
+	return signing.Errorf(signing.KindTimestamp,
+		"the timestamp authority sent tokens of different sizes, and none of them fits")
 }
 
 func (a *assembly) tokenSize() int {
@@ -167,9 +165,8 @@ func (a *assembly) prepareTimestamp(ctx context.Context, size int) (*preparedSec
 	if err != nil {
 		return nil, internal("read form of signed document", err)
 	}
-	value := pdf.NewDict(
-		"Type", pdf.Name("DocTimeStamp"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", pdf.Name("ETSI.RFC3161"),
-	)
+	value := pdf.NewDict("Type", pdf.Name("DocTimeStamp"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter",
+		pdf.Name("ETSI.RFC3161"))
 	return fieldSection(doc, f, fieldSpec{value: value, size: size, level: extensionDSS})
 }
 

@@ -171,9 +171,8 @@ func (c *checker) checkOwn(doc *pdf.Document, p *placed, found *levelCheck) erro
 		return finding("%w", err)
 	}
 	split := c.size
-	digest, err := continueHash(
-		c.state.hash(), c.state.Midstate, c.sections[:p.gapStart-split], c.sections[p.gapEnd-split:p.end-split],
-	)
+	digest, err := continueHash(c.state.hash(), c.state.Midstate, c.sections[:p.gapStart-split],
+		c.sections[p.gapEnd-split:p.end-split])
 	if err != nil {
 		return err
 	}

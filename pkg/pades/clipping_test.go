@@ -38,10 +38,8 @@ func TestVisibleClipped(t *testing.T) {
 	}
 	// Page 1 is 595 x 842 points; page 2 is seen as 300 x 400 points, turned by 90 degrees.
 	two := func(x, y int) []byte {
-		return onePage("", "/Contents 5 0 R/Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>").with(
-			5,
-			word(x, y),
-		).
+		return onePage("", "/Contents 5 0 R/Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>").with(5,
+			word(x, y)).
 			with(2, "<</Type/Pages/Count 2/Kids[3 0 R 4 0 R]/MediaBox[0 0 595 842]>>").
 			with(4, "<</Type/Page/Parent 2 0 R/MediaBox[100 100 500 400]/Rotate 90>>").bytes()
 	}

@@ -29,10 +29,8 @@ func TestTooComplex(t *testing.T) {
 		OneOffTemplate: "x",
 	}
 	pages := func(n int, annots string) maker {
-		return withEmptyField("").with(
-			2,
-			fmt.Sprintf("<</Type/Pages/Count %d/Kids[%s 4 0 R]/MediaBox[0 0 595 842]>>", n+1, strings.Repeat("3 0 R ", n)),
-		).
+		return withEmptyField("").with(2,
+			fmt.Sprintf("<</Type/Pages/Count %d/Kids[%s 4 0 R]/MediaBox[0 0 595 842]>>", n+1, strings.Repeat("3 0 R ", n))).
 			with(3, "<</Type/Page/Parent 2 0 R/Annots 9 0 R>>").with(
 			9,
 			annots,

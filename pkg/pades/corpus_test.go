@@ -124,8 +124,7 @@ func (o *others) check(t *testing.T, original, signed []byte, args ...string) {
 	if !o.script {
 		return
 	}
-	cmd := exec.Command(
-		"/usr/bin/python3",
+	cmd := exec.Command("/usr/bin/python3",
 		append([]string{"../../hack/verify/verify-pdf", before, after, o.ca, "-q"}, args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("verify-pdf: %v\n%s", err, out)

@@ -35,10 +35,8 @@ func largePage(t *testing.T, dictionaries int) []byte {
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.7\n")
 	at := b.Len()
-	fmt.Fprintf(
-		&b, "4 0 obj\n<</Type/ObjStm/N 3/First %d/Filter/FlateDecode/Length %d>>\nstream\n%s\nendstream\nendobj\n",
-		index.Len(), content.Len(), content.Bytes(),
-	)
+	fmt.Fprintf(&b, "4 0 obj\n<</Type/ObjStm/N 3/First %d/Filter/FlateDecode/Length %d>>\nstream\n%s\nendstream\nendobj\n",
+		index.Len(), content.Len(), content.Bytes())
 	annots := b.Len()
 	fmt.Fprint(&b, "6 0 obj\n[]\nendobj\n")
 	start := b.Len()

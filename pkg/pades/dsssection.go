@@ -107,9 +107,8 @@ func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error)
 		return list, nil
 	}
 	if len(data.list) > maxAdded {
-		return nil, signing.Errorf(
-			signing.KindRevocation, "there are more than %d certificates, OCSP responses or CRLs to store", maxAdded,
-		)
+		return nil, signing.Errorf(signing.KindRevocation,
+			"there are more than %d certificates, OCSP responses or CRLs to store", maxAdded)
 	}
 	known := map[[32]byte]bool{}
 	err := eachStream(u.Document(), old, maxKnown, func(der []byte) { known[sha256.Sum256(der)] = true })

@@ -50,9 +50,8 @@ func checkEarlier(ctx context.Context, doc *pdf.Document, file io.ReaderAt) erro
 			return brokenEarlier("%v", err)
 		}
 		if contents += e.gapEnd - e.gapStart; contents > 2*maxEarlierContents {
-			return signing.Errorf(
-				signing.KindTooComplex, "PDF is too complex: its signatures take more than %d bytes", maxEarlierContents,
-			)
+			return signing.Errorf(signing.KindTooComplex, "PDF is too complex: its signatures take more than %d bytes",
+				maxEarlierContents)
 		}
 		if err := e.read(doc, list[i].subFilter()); err != nil {
 			return err
@@ -175,9 +174,8 @@ func hashEarlier(ctx context.Context, file io.ReaderAt, size int64, list []earli
 			work += e.gapStart
 		}
 		if work += e.end - e.gapEnd; work > minHashed+hashedPerByte*size {
-			return signing.Errorf(
-				signing.KindTooComplex, "PDF is too complex: checking its earlier signatures takes too much work",
-			)
+			return signing.Errorf(signing.KindTooComplex,
+				"PDF is too complex: checking its earlier signatures takes too much work")
 		}
 	}
 	for len(list) > 0 {

@@ -79,9 +79,8 @@ func TestEarlierStray(t *testing.T) {
 	const forged = "90 0 obj\n<</Type/Page>>\nendobj\n"
 	file := signedForm(t)
 	blank := strings.Repeat(" ", len(forged))
-	revised := appendRevision(
-		t, append(bytes.Clone(file), blank...), map[int]string{10: withEntry(bodyOf(t, file, 10), "/M(D:2026)")}, "", 0,
-	)
+	revised := appendRevision(t, append(bytes.Clone(file), blank...),
+		map[int]string{10: withEntry(bodyOf(t, file, 10), "/M(D:2026)")}, "", 0)
 	table := bytes.LastIndex(revised, []byte("xref\n10 1"))
 	// The forged object stands between the revision's own object and its table.
 	object := revised[len(file)+len(blank) : table]

@@ -128,9 +128,8 @@ func pageOf(ctx context.Context, doc *pdf.Document, widget pdf.Ref) (found *pdf.
 		}
 		annotations, err := doc.Annotations(p)
 		if looked += len(annotations); looked > maxAnnotations {
-			return false, signing.Errorf(
-				signing.KindTooComplex, "PDF is too complex: its pages have more than %d annotations", maxAnnotations,
-			)
+			return false, signing.Errorf(signing.KindTooComplex,
+				"PDF is too complex: its pages have more than %d annotations", maxAnnotations)
 		}
 		if err == nil && slices.Contains(annotations, pdf.Object(widget)) {
 			found = p

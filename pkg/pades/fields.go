@@ -75,9 +75,8 @@ func (r *formReader) readField(f field, depth int) error {
 	}
 	if t, ok := title.(pdf.String); ok {
 		if len(f.name)+len(t.Value) > maxNameBytes {
-			return signing.Errorf(
-				signing.KindTooComplex, "PDF is too complex: a form field's name has more than %d bytes", maxNameBytes,
-			)
+			return signing.Errorf(signing.KindTooComplex,
+				"PDF is too complex: a form field's name has more than %d bytes", maxNameBytes)
 		}
 		if f.name != "" {
 			f.name += "."

@@ -11,9 +11,8 @@ import (
 // faceWith adds an appearance.
 func faceWith(u *pdf.Update, content string) pdf.Ref {
 	return u.Add(
-		pdf.NewStream(
-			pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", forgedBox), []byte(content),
-		),
+		pdf.NewStream(pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "BBox", forgedBox),
+			[]byte(content)),
 	)
 }
 

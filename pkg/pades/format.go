@@ -150,9 +150,8 @@ func (f *Format) CheckValue(p signing.Prepared, value []byte) error {
 	if err != nil {
 		return err
 	}
-	return signing.VerifyValue(
-		&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: s.hash()}, p.Digest, value,
-	)
+	return signing.VerifyValue(&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: s.hash()},
+		p.Digest, value)
 }
 
 // accepts refuses a level that is unknown, or for which a source is not configured. It runs before

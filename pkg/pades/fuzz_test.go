@@ -26,10 +26,7 @@ func FuzzSign(f *testing.F) {
 		onePage("/AcroForm<</Fields 8 0 R/XFA 5 0 R>>", "/Annots 7 0 R").with(
 			7,
 			"[]",
-		).with(8, "[10 0 R]").with(
-			10,
-			"<</FT/Tx/T(a)>>",
-		).bytes(),
+		).with(8, "[10 0 R]").with(10, "<</FT/Tx/T(a)>>").bytes(),
 	)
 	packed := onePage("", "")
 	packed.packed = true

@@ -158,9 +158,8 @@ func checkByteRange(doc *pdf.Document, signature *pdf.Dict) error {
 		return err
 	}
 	if ends[0] != '<' || last[0] != '>' {
-		return signing.Errorf(
-			signing.KindBroken, "an earlier signature is broken: its ByteRange does not leave out its /Contents",
-		)
+		return signing.Errorf(signing.KindBroken,
+			"an earlier signature is broken: its ByteRange does not leave out its /Contents")
 	}
 	return nil
 }

@@ -64,9 +64,8 @@ func (f *form) addLock(doc *pdf.Document, dict *pdf.Dict) error {
 		return err
 	}
 	if f.locked += 1 + len(names); f.locked > maxLocked {
-		return signing.Errorf(
-			signing.KindTooComplex, "PDF is too complex: its signatures lock more than %d fields", maxLocked,
-		)
+		return signing.Errorf(signing.KindTooComplex,
+			"PDF is too complex: its signatures lock more than %d fields", maxLocked)
 	}
 	for _, o := range names {
 		v, err := doc.Get(o)

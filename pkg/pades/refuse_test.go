@@ -155,8 +155,7 @@ func TestInjection(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, packed %v", tt.name, packed), func(t *testing.T) {
 				tt.make.packed = packed
 				original := append(tt.make.bytes(), "%"+hole+"\n"...)
-				original = append(
-					original,
+				original = append(original,
 					original[bytes.LastIndex(original, []byte("startxref")):bytes.LastIndex(original, []byte("%%EOF"))+6]...)
 				signed := mustSign(t, &Format{}, rsaKey(), original, signing.LevelB)
 				if !bytes.HasPrefix(signed, original) {

@@ -98,10 +98,8 @@ func (m maker) pack(b *bytes.Buffer, numbers []int) []byte {
 		stream, packed, index.Len(), index.Len()+data.Len(), index.String(), data.String())
 	start := b.Len()
 	plain(stream + 1)
-	fmt.Fprintf(
-		b, "%d 0 obj\n<</Type/XRef/Size %d/W[1 4 2]/Root 1 0 R%s/Length %d>>\nstream\n", stream+1, len(rows), m.trailer,
-		7*len(rows),
-	)
+	fmt.Fprintf(b, "%d 0 obj\n<</Type/XRef/Size %d/W[1 4 2]/Root 1 0 R%s/Length %d>>\nstream\n", stream+1, len(rows),
+		m.trailer, 7*len(rows))
 	for _, r := range rows {
 		b.Write(r[:])
 	}

@@ -54,10 +54,8 @@ type fieldSpec struct {
 // signatureSection writes the section that signs doc, with size bytes reserved for the SignedData.
 // v is nil for an invisible signature.
 func signatureSection(doc *pdf.Document, f *form, in signing.Input, v *visible, size int) (*preparedSection, error) {
-	value := pdf.NewDict(
-		"Type", pdf.Name("Sig"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", pdf.Name("ETSI.CAdES.detached"),
-		"M", pdf.Text(date(in.Time)),
-	)
+	value := pdf.NewDict("Type", pdf.Name("Sig"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter",
+		pdf.Name("ETSI.CAdES.detached"), "M", pdf.Text(date(in.Time)))
 	if in.Signature.Reason != "" {
 		value.Set("Reason", pdf.Text(in.Signature.Reason))
 	}
@@ -101,10 +99,8 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*preparedSection,
 	base := doc.Size()
 	gapStart := contents.Offset()
 	gapEnd := gapStart + int64(contents.Len())
-	text := fmt.Sprintf(
-		"[0 %-*d %-*d %-*d]", byteRangeDigits, gapStart, byteRangeDigits, gapEnd, byteRangeDigits,
-		base+int64(len(section))-gapEnd,
-	)
+	text := fmt.Sprintf("[0 %-*d %-*d %-*d]", byteRangeDigits, gapStart, byteRangeDigits, gapEnd, byteRangeDigits,
+		base+int64(len(section))-gapEnd)
 	if copy(section[ranges.Offset()-base:], text); len(text) > ranges.Len() {
 		return nil, signing.Errorf(signing.KindTooLarge, "the document is too large to be signed")
 	}

@@ -169,9 +169,8 @@ func (s *state) documentDigest() ([]byte, error) {
 // fill returns the section with der in the reserved contents.
 func (s *state) fill(der []byte) ([]byte, error) {
 	if 2*len(der) > s.Reserved {
-		return nil, signing.Errorf(
-			signing.KindInternal, "SignedData of %d bytes does not fit into %d reserved bytes", len(der), s.Reserved/2,
-		)
+		return nil, signing.Errorf(signing.KindInternal, "SignedData of %d bytes does not fit into %d reserved bytes",
+			len(der), s.Reserved/2)
 	}
 	h := &preparedSection{head: s.Head, tail: s.Tail, reserved: s.Reserved}
 	return h.fill(der), nil

@@ -135,10 +135,8 @@ func TestBytesBeforeHeader(t *testing.T) {
 		signed := mustSign(t, &Format{}, rsaKey(), []byte(counted), signing.LevelB)
 		checkSigned(t, signed, signing.LevelB)
 		checkPoppler(t, signed)
-		checkSigned(
-			t, mustSign(t, &Format{Timestamper: a, Revocation: a}, rsaKey(), []byte(counted), signing.LevelLTA),
-			signing.LevelLTA,
-		)
+		checkSigned(t, mustSign(t, &Format{Timestamper: a, Revocation: a}, rsaKey(), []byte(counted), signing.LevelLTA),
+			signing.LevelLTA)
 		_, err := trySign(t, &Format{}, rsaKey(), []byte(before+file), signing.LevelB)
 		want := fmt.Sprintf("PDF has %d bytes before its header, so it cannot be signed", len(before))
 		if e := signing.AsError(err); err == nil || e.Kind != signing.KindUnsupported || e.Detail != want {

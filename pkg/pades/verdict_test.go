@@ -108,10 +108,8 @@ func TestVerifyTimeOfStranger(t *testing.T) {
 // judge.
 func TestVerdicts(t *testing.T) {
 	k := rsaKey()
-	signed := mustSign(
-		t, &Format{}, k, onePage("", "/Contents 4 0 R").with(4, "<</Length 9>>\nstream\n0 0 m f %\n\nendstream").bytes(),
-		signing.LevelB,
-	)
+	signed := mustSign(t, &Format{}, k,
+		onePage("", "/Contents 4 0 R").with(4, "<</Length 9>>\nstream\n0 0 m f %\n\nendstream").bytes(), signing.LevelB)
 	other := func(file []byte) []byte { // an encoding of signatures that nobody knows
 		return signSection(t, k, file, func(doc *pdf.Document, f *form, size int) (*preparedSection, error) {
 			value := pdf.NewDict("Type", pdf.Name("Sig"), "Filter", pdf.Name("Adobe.PPKLite"), "SubFilter", pdf.Name("new.form"))
@@ -156,10 +154,8 @@ func TestVerdicts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := report(t, tt.file, VerifyOptions{})
 			if r.Verdict() != tt.all || len(r.Signatures) != len(tt.want) {
-				t.Fatalf(
-					"verdict = %d on %d signatures, want %d on %d: %+v", r.Verdict(), len(r.Signatures), tt.all, len(tt.want),
-					r.Signatures,
-				)
+				t.Fatalf("verdict = %d on %d signatures, want %d on %d: %+v", r.Verdict(), len(r.Signatures), tt.all,
+					len(tt.want), r.Signatures)
 			}
 			for i, want := range tt.want {
 				if s := &r.Signatures[i]; s.Verdict() != want || s.Valid() != (want == Good) {

@@ -126,10 +126,8 @@ func TestVerifyFreed(t *testing.T) {
 	start := len(file)
 	file = append(
 		file,
-		fmt.Sprintf(
-			"xref\n4 1\n0000000000 00001 f \ntrailer\n<</Size 30/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n",
-			doc.StartsAt(), start,
-		)...)
+		fmt.Sprintf("xref\n4 1\n0000000000 00001 f \ntrailer\n<</Size 30/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n",
+			doc.StartsAt(), start)...)
 	s := report(t, file, VerifyOptions{}).Signatures[0]
 	if s.Valid() || !slices.Contains(s.Tampered, "object 4 was removed") {
 		t.Errorf("report = %+v, want the removal", s)

@@ -25,9 +25,8 @@ func (v *verifier) finish() error {
 		}
 		c, err := v.compare(s)
 		if err != nil {
-			s.Tampered = append(
-				s.Tampered, fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail),
-			)
+			s.Tampered = append(s.Tampered,
+				fmt.Sprintf("the revision that it covers cannot be read: %v", signing.AsError(err).Detail))
 			continue
 		}
 		s.Changes, s.Tampered = append(c.allowed, c.forbidden...), append(s.Tampered, c.forbidden...)

@@ -146,9 +146,8 @@ func locatePlaceholder(ctx context.Context, doc *pdf.Document, word string) (pos
 		return position{}, err
 	}
 	if m == nil {
-		return position{}, signing.Errorf(
-			signing.KindVisible, "visibleSignatureInfo.locationValue: the placeholder %q is not in the document", word,
-		)
+		return position{}, signing.Errorf(signing.KindVisible,
+			"visibleSignatureInfo.locationValue: the placeholder %q is not in the document", word)
 	}
 	at := position{page: m.Page, u: math.Inf(1), v: math.Inf(-1)}
 	for _, c := range m.Corners {

@@ -161,9 +161,8 @@ func TestVisibleOnOnePage(t *testing.T) {
 		with(4, "<</Type/Page/Parent 2 0 R/Annots 7 0 R>>").with(7, "[8 0 R]").
 		with(8, "<</Type/Annot/Subtype/Link/Rect[0 0 9 9]>>").bytes()
 	for n, want := range [][2]int{{1, 2}, {2, 2}} { // how many annotations the two pages have then
-		signed, err := signVisible(
-			t, file, func(v *signing.VisibleSignature) { v.LocationValue = fmt.Sprintf("page=%d,x=100,y=500", 2-n) },
-		)
+		signed, err := signVisible(t, file,
+			func(v *signing.VisibleSignature) { v.LocationValue = fmt.Sprintf("page=%d,x=100,y=500", 2-n) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,10 +249,8 @@ func inField(v *signing.VisibleSignature) {
 }
 
 func TestVisibleInField(t *testing.T) {
-	lock := pdf.NewDict(
-		"Lock",
-		pdf.NewDict("Type", pdf.Name("SigFieldLock"), "Action", pdf.Name("Include"), "Fields", pdf.Array{pdf.Text("Other")}),
-	)
+	lock := pdf.NewDict("Lock",
+		pdf.NewDict("Type", pdf.Name("SigFieldLock"), "Action", pdf.Name("Include"), "Fields", pdf.Array{pdf.Text("Other")}))
 	o := askOthers(t, rsaKey())
 	o.script = false // it wants all pages to look as before
 	for name, file := range map[string][]byte{

@@ -85,9 +85,8 @@ func TestParsedBudgetOfPacked(t *testing.T) {
 	b := newBuilder().catalog()
 	bodies := make([]string, objects)
 	for i := range bodies {
-		bodies[i] = fmt.Sprintf(
-			"<</Type/Annot/Subtype/Widget/FT/Tx/T(field%d)/Rect[%d %d %d %d]>>", i, i%500, i%700, i%500+40, i%700+12,
-		)
+		bodies[i] = fmt.Sprintf("<</Type/Annot/Subtype/Widget/FT/Tx/T(field%d)/Rect[%d %d %d %d]>>", i, i%500, i%700,
+			i%500+40, i%700+12)
 	}
 	b.objectStream(10, 11, bodies...).xrefStream(10+1+objects, "")
 	d := open(t, b.Bytes())

@@ -44,11 +44,8 @@ func (b *builder) objectStream(number, first int, bodies ...string) *builder {
 		data.WriteString(body + " ")
 		b.packed[first+i] = [2]int{number, i}
 	}
-	return b.stream(
-		number,
-		fmt.Sprintf("/Type/ObjStm/N %d/First %d/Filter/FlateDecode", len(bodies), index.Len()),
-		deflate(index.String()+data.String()),
-	)
+	return b.stream(number, fmt.Sprintf("/Type/ObjStm/N %d/First %d/Filter/FlateDecode", len(bodies), index.Len()),
+		deflate(index.String()+data.String()))
 }
 
 // catalog writes objects 1 to 3: catalog, page tree and one page.
@@ -107,11 +104,8 @@ func (b *builder) xrefStream(number int, dict string) int64 {
 		}
 		rows.Write(row[:7])
 	}
-	b.stream(
-		number,
-		fmt.Sprintf("/Type/XRef/Size %d/W[1 4 2]/Root 1 0 R/Filter/FlateDecode%s", b.top(), dict),
-		deflate(rows.String()),
-	)
+	b.stream(number, fmt.Sprintf("/Type/XRef/Size %d/W[1 4 2]/Root 1 0 R/Filter/FlateDecode%s", b.top(), dict),
+		deflate(rows.String()))
 	fmt.Fprintf(b, "startxref\n%d\n%%%%EOF\n", start)
 	return start
 }

@@ -159,11 +159,8 @@ func TestPredictors(t *testing.T) {
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("PNG = %v, %v, want %v", got, err, want)
 	}
-	got, err = decoded(
-		t,
-		"/Filter/FlateDecode/DecodeParms<</Predictor 2/Columns 3/Colors 2>>",
-		deflate("\x01\x02\x01\x01\x01\x01\x05\x05\x01\x01\x01\x01"),
-	)
+	got, err = decoded(t, "/Filter/FlateDecode/DecodeParms<</Predictor 2/Columns 3/Colors 2>>",
+		deflate("\x01\x02\x01\x01\x01\x01\x05\x05\x01\x01\x01\x01"))
 	if want := []byte{1, 2, 2, 3, 3, 4, 5, 5, 6, 6, 7, 7}; err != nil || !bytes.Equal(got, want) {
 		t.Errorf("TIFF = %v, %v, want %v", got, err, want)
 	}

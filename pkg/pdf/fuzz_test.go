@@ -31,13 +31,8 @@ func seed(f *testing.F) {
 	table.table("/ID[<01><02>]")
 	f.Add(table.Bytes())
 	packed := newBuilder()
-	packed.objectStream(
-		9,
-		1,
-		"<</Type/Catalog/Pages 2 0 R>>",
-		"<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>",
-		"<</Type/Page/Parent 2 0 R>>",
-	)
+	packed.objectStream(9, 1, "<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>",
+		"<</Type/Page/Parent 2 0 R>>")
 	packed.xrefStream(10, "")
 	f.Add(packed.Bytes())
 }

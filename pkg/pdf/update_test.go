@@ -38,13 +38,8 @@ func TestUpdate(t *testing.T) {
 	table.object(7, "<</Keep 1.50/Raw(\\101)>>")
 	table.table("/ID[<01><02>]/Info 7 0 R/Custom/Value")
 	stream := newBuilder()
-	stream.objectStream(
-		9,
-		1,
-		"<</Type/Catalog/Pages 2 0 R>>",
-		"<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>",
-		"<</Type/Page/Parent 2 0 R>>",
-	)
+	stream.objectStream(9, 1, "<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>",
+		"<</Type/Page/Parent 2 0 R>>")
 	stream.object(7, "<</Keep 1.50/Raw(\\101)>>")
 	stream.xrefStream(10, "/ID[<01><02>]/Info 7 0 R/Custom/Value")
 	hybrid := newBuilder().catalog()

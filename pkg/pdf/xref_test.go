@@ -15,13 +15,8 @@ func TestOpenKinds(t *testing.T) {
 	stream := newBuilder().catalog()
 	stream.xrefStream(4, "")
 	packed := newBuilder()
-	packed.objectStream(
-		9,
-		1,
-		"<</Type/Catalog/Pages 2 0 R>>",
-		"<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>",
-		"<</Type/Page/Parent 2 0 R>>",
-	)
+	packed.objectStream(9, 1, "<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 595 842]>>",
+		"<</Type/Page/Parent 2 0 R>>")
 	packed.xrefStream(10, "")
 	short := strings.ReplaceAll(table.String(), " n \n", " n\n")
 	short = strings.ReplaceAll(short, " f \n", " f\n")
@@ -99,13 +94,8 @@ func TestHybridNamedTwice(t *testing.T) {
 	delete(b.packed, 4)
 	prev := b.table(fmt.Sprintf("/XRefStm %d", hidden))
 	start := b.Len()
-	fmt.Fprintf(
-		b,
-		"xref\n0 0\ntrailer\n<</Size 8/Root 1 0 R/Prev %d/XRefStm %d>>\nstartxref\n%d\n%%%%EOF\n",
-		prev,
-		hidden,
-		start,
-	)
+	fmt.Fprintf(b, "xref\n0 0\ntrailer\n<</Size 8/Root 1 0 R/Prev %d/XRefStm %d>>\nstartxref\n%d\n%%%%EOF\n",
+		prev, hidden, start)
 	d := open(t, b.Bytes())
 	o, err := d.Get(Ref{4, 0})
 	if s, _ := o.(String); err != nil || s.Value != "hidden" || len(d.xref.sections) != 2 {

@@ -38,9 +38,7 @@ const (
 
 // bubble runs a test with a fake clock, a network of its own and the simulation.
 func bubble(
-	t *testing.T,
-	set remotetoken.Settings,
-	test func(t *testing.T, s *service.Service, v *remotetoken.Verifier),
+	t *testing.T, set remotetoken.Settings, test func(t *testing.T, s *service.Service, v *remotetoken.Verifier),
 ) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -250,12 +248,7 @@ func jwkOf(t *testing.T, id string, key crypto.PublicKey, extra map[string]any) 
 }
 
 func sign(
-	t *testing.T,
-	method jwt.SigningMethod,
-	key any,
-	id string,
-	change func(jwt.MapClaims),
-	header map[string]any,
+	t *testing.T, method jwt.SigningMethod, key any, id string, change func(jwt.MapClaims), header map[string]any,
 ) string {
 	t.Helper()
 	c := jwt.MapClaims{
@@ -313,11 +306,8 @@ func TestKeys(t *testing.T) {
 		i := &issuer{keys: published}
 		client, stop := pipenet.Serve(i)
 		defer stop()
-		v := newVerifier(
-			t,
-			client,
-			remotetoken.Settings{JWKSURL: "http://simulated.invalid/keys", Issuer: "https://issuer", Audience: "us"},
-		)
+		v := newVerifier(t, client,
+			remotetoken.Settings{JWKSURL: "http://simulated.invalid/keys", Issuer: "https://issuer", Audience: "us"})
 		now := time.Now()
 		for _, m := range []jwt.SigningMethod{jwt.SigningMethodRS256, jwt.SigningMethodRS512, jwt.SigningMethodPS256} {
 			want(t, v, m.Alg(), sign(t, m, rsaKey, "rsa", nil, nil), "a", "")
@@ -328,14 +318,8 @@ func TestKeys(t *testing.T) {
 			t,
 			v,
 			"azp",
-			sign(
-				t,
-				jwt.SigningMethodRS256,
-				rsaKey,
-				"rsa",
-				func(c jwt.MapClaims) { delete(c, "client_id"); c["azp"] = "b"; c["sub"] = "c" },
-				nil,
-			),
+			sign(t, jwt.SigningMethodRS256, rsaKey, "rsa",
+				func(c jwt.MapClaims) { delete(c, "client_id"); c["azp"] = "b"; c["sub"] = "c" }, nil),
 			"b",
 			"",
 		)
@@ -343,14 +327,8 @@ func TestKeys(t *testing.T) {
 			t,
 			v,
 			"sub",
-			sign(
-				t,
-				jwt.SigningMethodRS256,
-				rsaKey,
-				"rsa",
-				func(c jwt.MapClaims) { delete(c, "client_id"); c["sub"] = "c" },
-				nil,
-			),
+			sign(t, jwt.SigningMethodRS256, rsaKey, "rsa",
+				func(c jwt.MapClaims) { delete(c, "client_id"); c["sub"] = "c" }, nil),
 			"c",
 			"",
 		)
@@ -366,34 +344,16 @@ func TestKeys(t *testing.T) {
 		} {
 			want(t, v, what, sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", change, nil), "", bad)
 		}
-		want(
-			t,
-			v,
-			"clock a little late",
-			sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", set("exp", now.Add(-10*time.Second).Unix()), nil),
-			"a",
-			"",
-		)
+		want(t, v, "clock a little late",
+			sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", set("exp", now.Add(-10*time.Second).Unix()), nil), "a", "")
 		want(t, v, "none", sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "rsa", nil, nil), "", bad)
 		want(t, v, "HMAC with the public key", sign(t, jwt.SigningMethodHS256, rsaKey.N.Bytes(), "rsa", nil, nil), "", bad)
-		want(
-			t,
-			v,
-			"HMAC with the shared key",
-			sign(t, jwt.SigningMethodHS256, []byte("guess me"), "shared", nil, nil),
-			"",
-			bad,
-		)
+		want(t, v, "HMAC with the shared key",
+			sign(t, jwt.SigningMethodHS256, []byte("guess me"), "shared", nil, nil), "", bad)
 		want(t, v, "somebody else's key", sign(t, jwt.SigningMethodRS256, other, "rsa", nil, nil), "", bad)
 		want(t, v, "key for encryption", sign(t, jwt.SigningMethodRS256, other, "enc", nil, nil), "", bad)
-		want(
-			t,
-			v,
-			"critical extension",
-			sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", nil, map[string]any{"crit": []string{"exp"}}),
-			"",
-			bad,
-		)
+		want(t, v, "critical extension",
+			sign(t, jwt.SigningMethodRS256, rsaKey, "rsa", nil, map[string]any{"crit": []string{"exp"}}), "", bad)
 		if i.asked > 2 {
 			t.Errorf("the keys were read %d times, want 2 at most", i.asked)
 		}

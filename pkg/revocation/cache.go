@@ -82,9 +82,7 @@ type sized interface{ size() int }
 // own time-outs and runs to its end even if the caller gives up, because the next caller will need
 // the value.
 func (g *Gatherer) cached(
-	ctx context.Context,
-	key string,
-	produce func(ctx context.Context) (any, time.Time, error),
+	ctx context.Context, key string, produce func(ctx context.Context) (any, time.Time, error),
 ) (any, error) {
 	if e, ok := g.cache.get(key, time.Now()); ok {
 		return e.value, e.err

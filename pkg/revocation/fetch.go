@@ -17,10 +17,7 @@ func (g *Gatherer) get(ctx context.Context, address string, limit int64) ([]byte
 
 // fetch makes one request and returns the body of an answer with status 200.
 func (g *Gatherer) fetch(
-	ctx context.Context,
-	method, address, contentType string,
-	body []byte,
-	limit int64,
+	ctx context.Context, method, address, contentType string, body []byte, limit int64,
 ) ([]byte, error) {
 	if err := checkURL(address); err != nil {
 		return nil, err

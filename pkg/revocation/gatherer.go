@@ -112,8 +112,7 @@ const maxChain = 10
 // Errors are KindRevocation, with Retry unless no later attempt can help, or KindCertificate when a
 // certificate is revoked.
 func (g *Gatherer) Gather(
-	ctx context.Context,
-	chain []*x509.Certificate,
+	ctx context.Context, chain []*x509.Certificate,
 ) (certificates, ocsps, crls [][]byte, err error) {
 	if len(chain) == 0 {
 		return nil, nil, nil, signing.Errorf(signing.KindRevocation, "there is no certificate to gather revocation data for")

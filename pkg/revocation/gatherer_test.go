@@ -226,10 +226,8 @@ func TestLists(t *testing.T) {
 	revoked := func(n ...int64) func(l *x509.RevocationList) {
 		return func(l *x509.RevocationList) {
 			for _, serial := range n {
-				l.RevokedCertificateEntries = append(
-					l.RevokedCertificateEntries,
-					x509.RevocationListEntry{SerialNumber: big.NewInt(serial), RevocationTime: time.Now()},
-				)
+				l.RevokedCertificateEntries = append(l.RevokedCertificateEntries,
+					x509.RevocationListEntry{SerialNumber: big.NewInt(serial), RevocationTime: time.Now()})
 			}
 		}
 	}

@@ -115,10 +115,7 @@ func ca(name string) *x509.Certificate {
 }
 
 func certify(
-	t *testing.T,
-	template, parent *x509.Certificate,
-	public crypto.PublicKey,
-	by crypto.Signer,
+	t *testing.T, template, parent *x509.Certificate, public crypto.PublicKey, by crypto.Signer,
 ) *x509.Certificate {
 	t.Helper()
 	template.SerialNumber = big.NewInt(serials.Add(1) + 1000)

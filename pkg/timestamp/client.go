@@ -146,10 +146,8 @@ func (c *Client) Timestamp(ctx context.Context, digest []byte, hash crypto.Hash)
 			break
 		}
 	}
-	e := signing.Errorf(
-		signing.KindTimestamp, "no timestamp authority gave a usable token: %s",
-		printable.Text(strings.Join(reasons, "; "), maxReasons),
-	)
+	e := signing.Errorf(signing.KindTimestamp, "no timestamp authority gave a usable token: %s",
+		printable.Text(strings.Join(reasons, "; "), maxReasons))
 	e = e.Because(errors.Join(failures...))
 	if !again.IsZero() {
 		e = e.Retryable(max(0, time.Until(again)))

@@ -69,10 +69,8 @@ func TestOpenSSLVerifiesToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(
-		openssl, "ts", "-verify", "-digest", hex.EncodeToString(digest[:]), "-token_in", "-in", "token", "-CAfile",
-		"root.pem", "-untrusted", "issuing.pem",
-	)
+	cmd := exec.Command(openssl, "ts", "-verify", "-digest", hex.EncodeToString(digest[:]), "-token_in", "-in", "token",
+		"-CAfile", "root.pem", "-untrusted", "issuing.pem")
 	cmd.Dir = folder
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Verification: OK") {
 		t.Errorf("openssl ts -verify = %v: %s", err, out)
@@ -364,10 +362,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	followed := false
 	elsewhere := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed = true })
 	redirect := http.RedirectHandler("http://elsewhere/", http.StatusTemporaryRedirect)
-	c := newClient(
-		t,
-		Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": redirect, "elsewhere": elsewhere}.client()},
-	)
+	c := newClient(t,
+		Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": redirect, "elsewhere": elsewhere}.client()})
 	if _, err := c.Timestamp(t.Context(), digest[:], sha); err == nil || followed {
 		t.Errorf("Timestamp = %v, followed %v; want an error, not followed", err, followed)
 	}

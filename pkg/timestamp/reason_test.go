@@ -230,9 +230,8 @@ func TestLeafAloneIsTrusted(t *testing.T) {
 	} {
 		h := newTSA(t, nil)
 		h.MisbehaveAlways(tsa.LeafAlone)
-		client := newClient(
-			t, Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": h}.client(), Trusted: c.trusted},
-		)
+		client := newClient(t,
+			Config{Authorities: []Authority{{URL: "http://tsa"}}, HTTP: direct{"tsa": h}.client(), Trusted: c.trusted})
 		_, err := client.Timestamp(t.Context(), digest[:], sha)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(signing.AsError(err).Detail, c.want) {
 			t.Errorf("%s: Timestamp = %v, want %q", name, err, c.want)

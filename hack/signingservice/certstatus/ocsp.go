@@ -116,9 +116,8 @@ func (r *Responder) sign(number int, template ocsp.Response, rude Rudeness) ([]b
 func (r *Responder) find(req *ocsp.Request) int {
 	for i, issuer := range r.o.Issuers {
 		// A request made here for the same issuer has the same hashes.
-		der, err := ocsp.CreateRequest(
-			&x509.Certificate{SerialNumber: req.SerialNumber}, issuer.Certificate, &ocsp.RequestOptions{Hash: req.HashAlgorithm},
-		)
+		der, err := ocsp.CreateRequest(&x509.Certificate{SerialNumber: req.SerialNumber}, issuer.Certificate,
+			&ocsp.RequestOptions{Hash: req.HashAlgorithm})
 		if err != nil {
 			continue
 		}

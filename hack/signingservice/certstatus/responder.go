@@ -241,9 +241,8 @@ func (r *Responder) makeCRL(number int, rude Rudeness) ([]byte, error) {
 	r.mu.Lock()
 	for serial, at := range r.revoked {
 		n, _ := new(big.Int).SetString(serial, 16)
-		list.RevokedCertificateEntries = append(
-			list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: at, ReasonCode: 1},
-		)
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: n, RevocationTime: at, ReasonCode: 1})
 	}
 	r.mu.Unlock()
 	return x509.CreateRevocationList(rand.Reader, list, &issuer, key)

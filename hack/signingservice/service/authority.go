@@ -139,9 +139,7 @@ func (a *Authority) serialFor(common string, key crypto.PublicKey) *big.Int {
 // Issue certifies a key with the issuing certificate. change may modify the template for purposes
 // other than signing documents. A nil change leaves it as it is.
 func (a *Authority) Issue(
-	common string,
-	key crypto.PublicKey,
-	change func(*x509.Certificate),
+	common string, key crypto.PublicKey, change func(*x509.Certificate),
 ) (*x509.Certificate, error) {
 	now := a.now()
 	template := &x509.Certificate{

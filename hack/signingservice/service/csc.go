@@ -221,9 +221,8 @@ func (d *cscDescription) serveCredential2(x *exchange) answer {
 	} else {
 		objects := []object{}
 		if c.wantsOTP() && c.AuthMode == Explicit {
-			objects = append(
-				objects, object{{"type", "Password"}, {"generator", "totp"}, {"id", otpObject}, {"label", "one-time password"}},
-			)
+			objects = append(objects,
+				object{{"type", "Password"}, {"generator", "totp"}, {"id", otpObject}, {"label", "one-time password"}})
 		}
 		if c.PIN != "" && c.AuthMode == Explicit {
 			objects = append(objects, object{{"id", pinObject}, {"type", "Password"}, {"format", "N"}, {"label", "secret"}})

@@ -72,10 +72,8 @@ func hashOf(text string) string {
 
 func (r remote) authorize(hashes ...string) string {
 	r.t.Helper()
-	status, a := r.post(
-		"/csc/v1/credentials/authorize",
-		map[string]any{"credentialID": "sim-rsa", "numSignatures": len(hashes), "hash": hashes, "PIN": service.PIN},
-	)
+	status, a := r.post("/csc/v1/credentials/authorize",
+		map[string]any{"credentialID": "sim-rsa", "numSignatures": len(hashes), "hash": hashes, "PIN": service.PIN})
 	sad, _ := a["SAD"].(string)
 	if status != http.StatusOK || sad == "" {
 		r.t.Fatalf("authorize = %d %v", status, a)
@@ -85,10 +83,8 @@ func (r remote) authorize(hashes ...string) string {
 
 func (r remote) sign(sad string, hashes ...string) (int, string) {
 	r.t.Helper()
-	status, a := r.post(
-		"/csc/v1/signatures/signHash",
-		map[string]any{"credentialID": "sim-rsa", "SAD": sad, "hash": hashes, "signAlgo": "1.2.840.113549.1.1.11"},
-	)
+	status, a := r.post("/csc/v1/signatures/signHash",
+		map[string]any{"credentialID": "sim-rsa", "SAD": sad, "hash": hashes, "signAlgo": "1.2.840.113549.1.1.11"})
 	text, _ := a["error_description"].(string)
 	return status, text
 }

@@ -54,9 +54,8 @@ func Purpose(template *x509.Certificate) {
 		panic(err) // a constant
 	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtraExtensions = append(
-		template.ExtraExtensions, pkix.Extension{Id: oidExtKeyUsage, Critical: true, Value: value},
-	)
+	template.ExtraExtensions = append(template.ExtraExtensions,
+		pkix.Extension{Id: oidExtKeyUsage, Critical: true, Value: value})
 }
 
 // New returns a polite Handler.

@@ -65,9 +65,7 @@ func Up(ctx context.Context, c Config) (made bool, err error) {
 		return false, err
 	}
 	options := []kind.CreateOption{
-		kind.CreateWithV1Alpha4Config(
-			c.spec(),
-		),
+		kind.CreateWithV1Alpha4Config(c.spec()),
 		kind.CreateWithKubeconfigPath(c.Kubeconfig()),
 		kind.CreateWithWaitForReady(readyTime),
 		kind.CreateWithNodeImage(image),

@@ -46,15 +46,11 @@ func TestBase64Decodes(t *testing.T) {
 			fmt.Fprintf(&unicode, `\u%04x`, c)
 		}
 		forms := map[string]string{
-			"plain":       encoded,
-			"lines":       lines(`\r\n`),
-			"blanks":      " " + lines(" ") + " ",
-			"all escaped": unicode.String(),
-			"slashes escaped": strings.ReplaceAll(
-				encoded,
-				"/",
-				`\/`,
-			),
+			"plain":                encoded,
+			"lines":                lines(`\r\n`),
+			"blanks":               " " + lines(" ") + " ",
+			"all escaped":          unicode.String(),
+			"slashes escaped":      strings.ReplaceAll(encoded, "/", `\/`),
 			"equals signs escaped": strings.ReplaceAll(encoded, "=", `\u003d`),
 			"pluses escaped":       strings.ReplaceAll(encoded, "+", `\u002B`),
 		}

@@ -458,8 +458,7 @@ func TestScannerMemoryDoesNotGrowWithTheText(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(
-		io.Discard,
-		must(NewScanner(&endless{n: n, head: `"`, tail: `"`}, Limits{}).Base64()),
+		io.Discard, must(NewScanner(&endless{n: n, head: `"`, tail: `"`}, Limits{}).Base64()),
 	); err != nil {
 		t.Fatal(err)
 	}

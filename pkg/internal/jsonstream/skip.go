@@ -48,10 +48,8 @@ func (s *Scanner) Raw(limit int) (string, error) {
 // checkText enforces the limit of all text together.
 func (s *Scanner) checkText() error {
 	if s.text > s.limits.TextBytes {
-		return s.fault(
-			TooLarge,
-			"is part of a text that has more than "+strconv.FormatInt(s.limits.TextBytes, 10)+" bytes beside content",
-		)
+		return s.fault(TooLarge,
+			"is part of a text that has more than "+strconv.FormatInt(s.limits.TextBytes, 10)+" bytes beside content")
 	}
 	return nil
 }

@@ -105,9 +105,8 @@ func (c *Content) area(image size, t *text) (size, error) {
 	}
 	need = size{min(need.w, c.Page.Width), min(need.h, c.Page.Height)}
 	if need.w <= 0 || need.h <= 0 {
-		return size{}, signing.Errorf(
-			signing.KindVisible, "the visible signature has no area and no content that gives it a size",
-		)
+		return size{}, signing.Errorf(signing.KindVisible,
+			"the visible signature has no area and no content that gives it a size")
 	}
 	return need, nil
 }

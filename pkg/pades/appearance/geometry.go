@@ -106,9 +106,8 @@ func outside(p *pdf.Page, u, v float64, area signing.Area, how string) error {
 // empty, as that of an invisible field is.
 func PlaceIn(p *pdf.Page, rect pdf.Rectangle) (Placement, signing.Area, error) {
 	if rect.Width() <= 0 || rect.Height() <= 0 {
-		return Placement{}, signing.Area{}, signing.Errorf(
-			signing.KindVisible, "the signature field has no area: its rectangle is empty",
-		)
+		return Placement{}, signing.Area{}, signing.Errorf(signing.KindVisible,
+			"the signature field has no area: its rectangle is empty")
 	}
 	area := seenSize(p, rect)
 	return Placement{Rect: rect, Matrix: matrix(p, area)}, area, nil

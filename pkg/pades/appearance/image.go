@@ -71,10 +71,8 @@ func readImage(file signing.File, kind string, paper *signing.Color) (*picture, 
 // unpacked.
 func checkSize(c image.Config) error {
 	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > maxImagePixels {
-		return wrongImage(
-			nil, "the image has %d x %d pixels; allowed are 1 to %d pixels in total", c.Width, c.Height,
-			maxImagePixels,
-		)
+		return wrongImage(nil, "the image has %d x %d pixels; allowed are 1 to %d pixels in total", c.Width,
+			c.Height, maxImagePixels)
 	}
 	return nil
 }

@@ -46,10 +46,8 @@ func checkInside(t *testing.T, l layout, image size, txt *text, padding float64)
 		right := l.text.x + line.width*l.fontSize/1000
 		if l.text.x < padding-slack || bottom < padding-slack || right > l.area.w-padding+slack ||
 			top > l.area.h-padding+slack {
-			t.Errorf(
-				"line %d %q from %.2f,%.2f to %.2f,%.2f reaches out of the area %v", i, line, l.text.x, bottom, right, top,
-				l.area,
-			)
+			t.Errorf("line %d %q from %.2f,%.2f to %.2f,%.2f reaches out of the area %v", i, line, l.text.x, bottom,
+				right, top, l.area)
 		}
 		if overlaps := image.w > 0 && l.text.x < l.image.x+image.w-slack && right > l.image.x+slack &&
 			bottom < l.image.y+image.h-slack && top > l.image.y+slack; overlaps && strings.TrimSpace(line.String()) != "" {

@@ -15,9 +15,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-var update = flag.Bool(
-	"update", false, "write the rendered pages of testdata/render again; look at them before committing",
-)
+var update = flag.Bool("update", false,
+	"write the rendered pages of testdata/render again; look at them before committing")
 
 // render draws page 1 with pdftoppm as a reader would show it, with dpi dots per inch.
 func render(t *testing.T, file []byte, dpi int) image.Image {
@@ -120,9 +119,8 @@ func TestRenderedUpright(t *testing.T) {
 				v.LocationValue, v.Area, v.AreaBackgroundColor = "page=1,x=40,y=60", "width=100,height=50", "#FF0000"
 				v.OneOffTemplate, v.ImageType, v.Image, c.Image, c.PDFA = " ", "", nil, nil, pdfa
 			})
-			img := render(
-				t, stamp(t, onePage(pageSpec{media: "[-20 -10 700 900]", crop: "[50 30 450 630]", rotate: rotate}), c), 72,
-			)
+			img := render(t,
+				stamp(t, onePage(pageSpec{media: "[-20 -10 700 900]", crop: "[50 30 450 630]", rotate: rotate}), c), 72)
 			for at, want := range map[[2]int]bool{
 				{42, 62}: true, {138, 62}: true, {42, 108}: true, {138, 108}: true,
 				{37, 62}: false, {143, 62}: false, {42, 57}: false, {42, 113}: false,

@@ -33,11 +33,8 @@ func (a *Appearance) Write(add func(pdf.Object) pdf.Ref, matrix [6]float64) pdf.
 	if a.pdfa {
 		resources.Set("ColorSpace", pdf.NewDict("Cs1", calibrated(false)))
 	}
-	form := pdf.NewDict(
-		"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "FormType", pdf.Int(1),
-		"BBox", numbers(0, 0, a.layout.area.w, a.layout.area.h), "Matrix", numbers(matrix[:]...),
-		"Resources", resources,
-	)
+	form := pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Form"), "FormType", pdf.Int(1), "BBox",
+		numbers(0, 0, a.layout.area.w, a.layout.area.h), "Matrix", numbers(matrix[:]...), "Resources", resources)
 	return add(deflated(form, content.Bytes()))
 }
 
@@ -67,10 +64,8 @@ func calibrated(gray bool) pdf.Array {
 	if gray {
 		return pdf.Array{pdf.Name("CalGray"), pdf.NewDict("WhitePoint", white, "Gamma", pdf.Real(2.2))}
 	}
-	return pdf.Array{pdf.Name("CalRGB"), pdf.NewDict(
-		"WhitePoint", white, "Gamma", numbers(2.2, 2.2, 2.2),
-		"Matrix", numbers(0.4124, 0.2126, 0.0193, 0.3576, 0.7152, 0.1192, 0.1805, 0.0722, 0.9505),
-	)}
+	return pdf.Array{pdf.Name("CalRGB"), pdf.NewDict("WhitePoint", white, "Gamma", numbers(2.2, 2.2, 2.2), "Matrix",
+		numbers(0.4124, 0.2126, 0.0193, 0.3576, 0.7152, 0.1192, 0.1805, 0.0722, 0.9505))}
 }
 
 func (a *Appearance) colorSpace(gray bool) pdf.Object {
@@ -94,20 +89,15 @@ func (a *Appearance) writePicture(add func(pdf.Object) pdf.Ref) pdf.Ref {
 }
 
 func imageDict(p *picture, space pdf.Object, gray bool) *pdf.Dict {
-	d := pdf.NewDict(
-		"Type", pdf.Name("XObject"), "Subtype", pdf.Name("Image"), "Width", pdf.Int(int64(p.width)),
-		"Height", pdf.Int(int64(p.height)), "ColorSpace", space, "BitsPerComponent", pdf.Int(8),
-		"Filter", pdf.Name(p.filter),
-	)
+	d := pdf.NewDict("Type", pdf.Name("XObject"), "Subtype", pdf.Name("Image"), "Width", pdf.Int(int64(p.width)), "Height",
+		pdf.Int(int64(p.height)), "ColorSpace", space, "BitsPerComponent", pdf.Int(8), "Filter", pdf.Name(p.filter))
 	if p.filter == "FlateDecode" {
 		colors := int64(3)
 		if gray {
 			colors = 1
 		}
-		d.Set(
-			"DecodeParms",
-			pdf.NewDict("Predictor", pdf.Int(15), "Colors", pdf.Int(colors), "Columns", pdf.Int(int64(p.width))),
-		)
+		d.Set("DecodeParms",
+			pdf.NewDict("Predictor", pdf.Int(15), "Colors", pdf.Int(colors), "Columns", pdf.Int(int64(p.width))))
 	}
 	return d
 }

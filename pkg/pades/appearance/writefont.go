@@ -35,8 +35,8 @@ func writeFont(add func(pdf.Object) pdf.Ref, face *font.Face, subset *font.Subse
 	}
 	cidFont := pdf.NewDict(
 		"Type", pdf.Name("Font"), "Subtype", kind, "BaseFont", name,
-		"CIDSystemInfo", pdf.NewDict(
-			"Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"), "Supplement", pdf.Int(0)),
+		"CIDSystemInfo", pdf.NewDict("Registry", pdf.Text("Adobe"), "Ordering", pdf.Text("Identity"),
+			"Supplement", pdf.Int(0)),
 	)
 	if !subset.Compact() {
 		cidFont.Set("CIDToGIDMap", pdf.Name("Identity"))

@@ -43,10 +43,8 @@ type showing struct {
 func (w *textWriter) write(color string, l layout) {
 	w.fontSize = l.fontSize
 	first := w.use(l.lines[0].firstFace())
-	fmt.Fprintf(
-		w.b, "BT %s/%s %s Tf %s TL %s %s Td\n", color, w.fonts[first].name, pdf.Real(l.fontSize), pdf.Real(l.leading),
-		pdf.Real(l.text.x), pdf.Real(l.text.y),
-	)
+	fmt.Fprintf(w.b, "BT %s/%s %s Tf %s TL %s %s Td\n", color, w.fonts[first].name, pdf.Real(l.fontSize),
+		pdf.Real(l.leading), pdf.Real(l.text.x), pdf.Real(l.text.y))
 	for i, line := range l.lines {
 		if i > 0 {
 			w.b.WriteString("T* ")

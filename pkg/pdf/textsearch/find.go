@@ -179,10 +179,8 @@ func wordRune(r rune) bool {
 }
 
 // ligatures replaces characters that stand for several, and special blanks and hyphens.
-var ligatures = strings.NewReplacer(
-	"ﬀ", "ff", "ﬁ", "fi", "ﬂ", "fl", "ﬃ", "ffi", "ﬄ", "ffl", "ﬅ", "ft", "ﬆ", "st",
-	"\u00a0", " ", "\u00ad", "", "\u2011", "-", "\u200b", "",
-)
+var ligatures = strings.NewReplacer("ﬀ", "ff", "ﬁ", "fi", "ﬂ", "fl", "ﬃ", "ffi", "ﬄ", "ffl", "ﬅ", "ft", "ﬆ", "st",
+	"\u00a0", " ", "\u00ad", "", "\u2011", "-", "\u200b", "")
 
 // normalize splits ligatures and unifies blanks.
 func normalize(s string) string {

@@ -214,21 +214,8 @@ func compareFile(t *testing.T, path string, limit int) (total, right int) {
 			t.Logf("%s: %q not found, want page %d", filepath.Base(path), w.Text, w.page)
 		case !agrees(m, w):
 			x0, y0, x1, y1 := box(m)
-			t.Logf(
-				"%s: %q on page %d at %.1f %.1f %.1f %.1f, want page %d at %.1f %.1f %.1f %.1f",
-				filepath.Base(path),
-				w.Text,
-				m.Index,
-				x0,
-				y0,
-				x1,
-				y1,
-				w.page,
-				w.X0,
-				w.Y0,
-				w.X1,
-				w.Y1,
-			)
+			t.Logf("%s: %q on page %d at %.1f %.1f %.1f %.1f, want page %d at %.1f %.1f %.1f %.1f", filepath.Base(path), w.Text,
+				m.Index, x0, y0, x1, y1, w.page, w.X0, w.Y0, w.X1, w.Y1)
 		default:
 			right++
 		}

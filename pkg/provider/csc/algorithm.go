@@ -43,10 +43,7 @@ const (
 // choose decides how to ask a key to sign. oids are the identifiers that the key offers (key/algo).
 // If hash is 0 or want is empty, choose takes what the key offers.
 func choose(
-	oids []string,
-	key crypto.PublicKey,
-	hash crypto.Hash,
-	want signing.SignatureAlgorithm,
+	oids []string, key crypto.PublicKey, hash crypto.Hash, want signing.SignatureAlgorithm,
 ) (algorithm, *failure) {
 	var kinds []signing.SignatureAlgorithm
 	switch key.(type) {

@@ -130,10 +130,7 @@ func (z *authorizer) authorization(ctx context.Context, s *state, call signing.C
 // secret returns a PIN or OTP. It returns an empty string if the service does not want one, or if
 // it is optional and not configured.
 func (z *authorizer) secret(
-	ctx context.Context,
-	n need,
-	setting string,
-	read func(context.Context) (string, error),
+	ctx context.Context, n need, setting string, read func(context.Context) (string, error),
 ) (string, *failure) {
 	if n == unwanted {
 		return "", nil

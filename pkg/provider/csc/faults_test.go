@@ -17,8 +17,7 @@ import (
 // bubble runs a test with a fake clock and its own network. The test fails if a goroutine or
 // connection is left behind.
 func bubble(
-	t *testing.T, opts service.Options, set csc.Settings,
-	test func(t *testing.T, s *service.Service, p *csc.Provider),
+	t *testing.T, opts service.Options, set csc.Settings, test func(t *testing.T, s *service.Service, p *csc.Provider),
 ) {
 	t.Helper()
 	servicetest.Bubble(t, opts, func(t *testing.T, s *service.Service, client *http.Client) {

@@ -46,9 +46,7 @@ func newGuard() *guard { return &guard{trying: make(chan struct{}, 1)} }
 // enter decides whether a secret may be sent. The caller must call leave with the result. Nil means
 // that the secret was accepted. A refusal is remembered for keep.
 func (g *guard) enter(
-	ctx context.Context,
-	secret [sha256.Size]byte,
-	keep time.Duration,
+	ctx context.Context, secret [sha256.Size]byte, keep time.Duration,
 ) (leave func(*failure), f *failure) {
 	if secret == ([sha256.Size]byte{}) {
 		return func(*failure) {}, nil

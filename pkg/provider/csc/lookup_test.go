@@ -60,10 +60,8 @@ func TestPagesOfCredentials(t *testing.T) {
 func TestEndlessPages(t *testing.T) {
 	calls := 0
 	mux := http.NewServeMux()
-	mux.HandleFunc(
-		"POST /csc/v2/info",
-		func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"authType":["external"]}`)) },
-	)
+	mux.HandleFunc("POST /csc/v2/info",
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"authType":["external"]}`)) })
 	mux.HandleFunc("POST /csc/v2/credentials/list", func(w http.ResponseWriter, _ *http.Request) {
 		calls++
 		_, _ = fmt.Fprint(w, `{"credentialIDs":[],"nextPageToken":"again"}`)

@@ -70,9 +70,8 @@ func TestWrongSecret(t *testing.T) {
 		defer stop()
 		defer s.Close()
 		secret := secretFile(t, "wrong")
-		p := newProvider(
-			t, client, csc.Settings{URL: "http://simulated.invalid", ClientID: service.ClientID, ClientSecretFile: secret},
-		)
+		p := newProvider(t, client,
+			csc.Settings{URL: "http://simulated.invalid", ClientID: service.ClientID, ClientSecretFile: secret})
 		start := time.Now()
 		for range 100 {
 			for _, err := range atOnce(t, p, 20, 1) {
@@ -260,9 +259,8 @@ func TestLoginAndIssuer(t *testing.T) {
 	info := map[string]any{"specs": "2.0.0.2"}
 	var gotID, gotSecret string
 	mux := http.NewServeMux()
-	mux.HandleFunc(
-		"POST /csc/v2/info", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(info) },
-	)
+	mux.HandleFunc("POST /csc/v2/info",
+		func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(info) })
 	token := func(w http.ResponseWriter, r *http.Request) {
 		gotID, gotSecret, _ = r.BasicAuth()
 		_, _ = w.Write([]byte(`{"access_token":"good","expires_in":"60"}`))

@@ -42,9 +42,8 @@ func (c *connection) checkModulus(cert *x509.Certificate) error {
 	if !ok || c.kind != pkcs11.CKK_RSA {
 		return nil
 	}
-	values, err := c.ctx.GetAttributeValue(
-		c.sessions[0], c.key, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_MODULUS, nil)},
-	)
+	values, err := c.ctx.GetAttributeValue(c.sessions[0], c.key,
+		[]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_MODULUS, nil)})
 	if err != nil || len(values[0].Value) == 0 {
 		return nil
 	}
@@ -55,19 +54,16 @@ func (c *connection) checkModulus(cert *x509.Certificate) error {
 }
 
 func (c *connection) tokenChain() ([]*x509.Certificate, error) {
-	objects, err := c.find(
-		[]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE)}, maxCertificates,
-	)
+	objects, err := c.find([]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_CERTIFICATE)},
+		maxCertificates)
 	if err != nil {
 		return nil, fmt.Errorf("find certificates: %w", err)
 	}
 	var own, all []*x509.Certificate
 	var unreadable []error
 	for _, o := range objects {
-		values, err := c.ctx.GetAttributeValue(
-			c.sessions[0], o,
-			[]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_VALUE, nil), pkcs11.NewAttribute(pkcs11.CKA_ID, nil)},
-		)
+		values, err := c.ctx.GetAttributeValue(c.sessions[0], o,
+			[]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_VALUE, nil), pkcs11.NewAttribute(pkcs11.CKA_ID, nil)})
 		if err != nil {
 			return nil, fmt.Errorf("read certificate: %w", err)
 		}

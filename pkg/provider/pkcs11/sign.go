@@ -180,9 +180,7 @@ func sigValue(raw []byte) ([]byte, error) {
 // algorithmFor returns the algorithm with which the key signs. It returns an error if certificate,
 // key and setting do not match.
 func algorithmFor(
-	public crypto.PublicKey,
-	kind uint,
-	want signing.SignatureAlgorithm,
+	public crypto.PublicKey, kind uint, want signing.SignatureAlgorithm,
 ) (signing.SignatureAlgorithm, error) {
 	switch key := public.(type) {
 	case *rsa.PublicKey:

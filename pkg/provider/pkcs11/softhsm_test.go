@@ -110,10 +110,8 @@ func setUp(folder, util, library string) error {
 	if hsm.module, err = OpenModule(library); err != nil {
 		return err
 	}
-	return storeCertificates(
-		map[string]crypto.Signer{"rsa": rsaKey, "p256": p256, "p384": p384},
-		map[string]byte{"rsa": 0xa0, "p256": 0xa1, "p384": 0xa2},
-	)
+	return storeCertificates(map[string]crypto.Signer{"rsa": rsaKey, "p256": p256, "p384": p384},
+		map[string]byte{"rsa": 0xa0, "p256": 0xa1, "p384": 0xa2})
 }
 
 func importKey(util, id, label string, key crypto.Signer) error {

@@ -24,10 +24,8 @@ func checkCredential(ctx context.Context, p signing.Provider, _ func() int) erro
 		return fmt.Errorf("Credential = %v", err)
 	}
 	if c.Name == "" || c.MaxBatch < 1 || c.InFlight < 1 || len(c.Chain) == 0 {
-		return fmt.Errorf(
-			"Credential = name %q, MaxBatch %d, InFlight %d, %d certificates; want all of them set", c.Name, c.MaxBatch,
-			c.InFlight, len(c.Chain),
-		)
+		return fmt.Errorf("Credential = name %q, MaxBatch %d, InFlight %d, %d certificates; want all of them set", c.Name,
+			c.MaxBatch, c.InFlight, len(c.Chain))
 	}
 	for i := 1; i < len(c.Chain); i++ {
 		if err := c.Chain[i-1].CheckSignatureFrom(c.Chain[i]); err != nil {
@@ -219,9 +217,8 @@ func checkCancelledDuring(ctx context.Context, p signing.Provider, spent func() 
 		}
 		made := count(spent) - before
 		if e := signing.AsError(err); e.Kind == signing.KindInternal || made > 0 && !e.Unknown {
-			return fmt.Errorf(
-				"Sign cancelled after %v = %v with %d signatures made: want a kind, and Unknown where any was", after, err, made,
-			)
+			return fmt.Errorf("Sign cancelled after %v = %v with %d signatures made: want a kind, and Unknown where any was",
+				after, err, made)
 		}
 		if values != nil {
 			return fmt.Errorf("Sign cancelled after %v returned %d values and %v, want nil", after, len(values), err)

@@ -127,9 +127,7 @@ func (a *account) rememberCredential(ctx context.Context, id string) {
 // tokens. renew calls it under the locks and at most once. It does not call update if another call
 // has renewed the tokens meanwhile, or if the tokens file holds new tokens.
 func (a *account) renew(
-	ctx context.Context,
-	refused string,
-	update func(context.Context, string) (pair, *failure),
+	ctx context.Context, refused string, update func(context.Context, string) (pair, *failure),
 ) *failure {
 	if f := a.lock(ctx); f != nil {
 		return f

@@ -137,10 +137,8 @@ func (p *Provider) credentialID(ctx context.Context) (string, *failure) {
 		return "", unreadable(errors.New("answer of credentials/list has no credentialIDs"))
 	}
 	if len(a.CredentialIDs) != 1 {
-		return "", fail(
-			signing.KindConfiguration, "credentialID: is needed, because the SAFE account has %d credentials",
-			len(a.CredentialIDs),
-		)
+		return "", fail(signing.KindConfiguration, "credentialID: is needed, because the SAFE account has %d credentials",
+			len(a.CredentialIDs))
 	}
 	p.client.account.rememberCredential(ctx, a.CredentialIDs[0])
 	return a.CredentialIDs[0], nil

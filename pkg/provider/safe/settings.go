@@ -79,9 +79,8 @@ func (s Settings) Validate() error {
 		}
 	}
 	if s.MaxBatch < 0 || s.MaxBatch > maxNumSignatures || s.InFlight < 0 {
-		bad = append(
-			bad, fmt.Errorf("maxBatch and inFlight: must not be negative, and maxBatch at most %d", maxNumSignatures),
-		)
+		bad = append(bad,
+			fmt.Errorf("maxBatch and inFlight: must not be negative, and maxBatch at most %d", maxNumSignatures))
 	}
 	return errors.Join(bad...)
 }

@@ -35,9 +35,8 @@ func open(t *testing.T, dir string, o EmbeddedOptions) (*Provider, *signing.Cred
 func TestEmbeddedIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "key")
 	var log strings.Builder
-	p, err := OpenEmbedded(
-		dir, funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{}), EmbeddedOptions{},
-	)
+	p, err := OpenEmbedded(dir, funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{}),
+		EmbeddedOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

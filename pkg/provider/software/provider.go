@@ -110,10 +110,7 @@ func (p *Provider) Sign(ctx context.Context, call signing.Call) ([][]byte, error
 }
 
 func (p *Provider) signOne(
-	ctx context.Context,
-	key crypto.Signer,
-	digest []byte,
-	opts crypto.SignerOpts,
+	ctx context.Context, key crypto.Signer, digest []byte, opts crypto.SignerOpts,
 ) ([]byte, error) {
 	if err := ctx.Err(); err != nil { // without this check, select would choose at random
 		return nil, err

@@ -109,10 +109,8 @@ func TestRenderWithoutValues(t *testing.T) {
 	if want := "[][$certificate.commonName][]"; err != nil || got.String() != want {
 		t.Errorf("Render = %q, %v, want %q", got, err, want)
 	}
-	got, err = Render(
-		"$certificate.getCommonName()",
-		Data{Certificate: &x509.Certificate{Subject: pkix.Name{Organization: []string{"ACME"}}}},
-	)
+	got, err = Render("$certificate.getCommonName()",
+		Data{Certificate: &x509.Certificate{Subject: pkix.Name{Organization: []string{"ACME"}}}})
 	if want := "ACME"; err != nil || got.String() != want {
 		t.Errorf("Render without a common name = %q, %v, want %q", got, err, want)
 	}
