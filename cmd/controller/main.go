@@ -1,8 +1,8 @@
 // Command controller gives client credentials and endpoints to the instances of the proxy in a
 // Kubernetes cluster.
 //
-// Exit codes: 0 = stopped by a signal, or help or version printed; 1 = failed, or lost the leader
-// election; 2 = the flags have mistakes.
+// Exit codes: 0 = stopped by a signal, or help or version printed; 1 = failed to start; 2 = the
+// flags have mistakes. A missing API server and a lost leader election do not end the process.
 package main
 
 import (

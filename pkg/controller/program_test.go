@@ -112,11 +112,17 @@ func (l *logged) String() string {
 func start(t *testing.T, namespace string) *program {
 	t.Helper()
 	user := "controller-" + namespace
+	return startWith(t, namespace, user, server.Kubeconfig(t, user))
+}
+
+// startWith starts the program with a kubeconfig of a user.
+func startWith(t *testing.T, namespace, user, kubeconfig string) *program {
+	t.Helper()
 	grant(t, namespace, user)
 	p := &program{t: t, metrics: freeAddress(t), health: freeAddress(t), ended: make(chan error, 1), log: &logged{}}
 	p.cmd = exec.Command(build(t), "--namespace="+namespace, "--statefulset=proxy", "--log.level=debug",
 		"--metrics-address="+p.metrics, "--health-address="+p.health)
-	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+server.Kubeconfig(t, user))
+	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

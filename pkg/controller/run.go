@@ -2,11 +2,10 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -17,7 +16,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	crconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -35,21 +34,63 @@ const stopTimeout = 15 * time.Second
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=proxy-controller,verbs=get;update;patch,namespace=release
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=release
 
-// Run runs the controller until ctx is done. It returns an error if the controller cannot start, or
-// if it lost the leader election. The process must end then.
+// reconcileTimeout bounds one reconciliation. It is longer than a hundred calls to a slow API
+// server take, and keeps a hanging call from stopping the controller for good.
+const reconcileTimeout = 2 * time.Minute
+
+// Run runs the controller until ctx is done. While the API server does not answer, and when it has
+// lost the leader election, the controller waits and goes on. Run returns an error if it cannot
+// start at all.
 func Run(ctx context.Context, config Config) error {
 	ctrl.SetLogger(config.Log)
+	p := &probes{}
+	stopHealth, err := serve(ctx, config.HealthAddress, p.health(), config.Log)
+	if err != nil {
+		return err
+	}
+	defer stopHealth()
+	stopMetrics, err := serve(ctx, config.MetricsAddress, metricsHandler(), config.Log)
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
+	ask, err := asker(restConfig(config))
+	if err != nil {
+		return err
+	}
+	s := &supervisor{
+		log: config.Log, ask: ask, say: p.wait, now: time.Now, nap: nap,
+		run: func(ctx context.Context) error { return runManager(ctx, config, p) },
+	}
+	return s.supervise(ctx)
+}
+
+// runManager runs one manager until ctx is done or the manager fails. A manager that lost the
+// leader election has its contexts cancelled and may still be ending its last call. Every write
+// names the version that it replaces or is repeatable, so that such a call does no harm.
+func runManager(ctx context.Context, config Config, p *probes) error {
+	registered := &registry{Registerer: metrics.Registry}
+	defer registered.clear()
 	mgr, err := newManager(config)
 	if err != nil {
 		return err
 	}
-	if err := setup(mgr, config); err != nil {
+	if err := setup(mgr, config, registered); err != nil {
 		return err
 	}
+	p.use(mgr.GetCache())
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run controller: %w", err)
 	}
 	return nil
+}
+
+// restConfig returns how to reach the API server.
+func restConfig(config Config) *rest.Config {
+	c := rest.CopyConfig(config.REST)
+	c.QPS = -1 // the API server limits requests with priority and fairness
+	c.UserAgent = "signstash-controller"
+	return c
 }
 
 func newManager(config Config) (ctrl.Manager, error) {
@@ -57,11 +98,8 @@ func newManager(config Config) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	restConfig := rest.CopyConfig(config.REST)
-	restConfig.QPS = -1 // the API server limits requests with priority and fairness
-	restConfig.UserAgent = "signstash-controller"
-	timeout := stopTimeout
-	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+	timeout, again := stopTimeout, true
+	mgr, err := ctrl.NewManager(restConfig(config), ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        config.Log,
 		Cache:                         cacheOptions(config),
@@ -69,10 +107,14 @@ func newManager(config Config) (ctrl.Manager, error) {
 		LeaderElectionID:              config.Lease,
 		LeaderElectionNamespace:       config.Namespace,
 		LeaderElectionResourceLock:    resourcelock.LeasesResourceLock,
-		LeaderElectionReleaseOnCancel: true, // the process ends right after, so the next leader need not wait
+		LeaderElectionReleaseOnCancel: true, // the reconcilers have ended by then, so the next leader need not wait
 		GracefulShutdownTimeout:       &timeout,
-		Metrics:                       metricsserver.Options{BindAddress: config.MetricsAddress},
-		HealthProbeBindAddress:        config.HealthAddress,
+		Metrics:                       metricsserver.Options{BindAddress: noAddress},
+		HealthProbeBindAddress:        noAddress,
+		Controller: crconfig.Controller{
+			SkipNameValidation:    &again, // an earlier manager of this process had the same names
+			ReconciliationTimeout: reconcileTimeout,
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make manager: %w", err)
@@ -121,7 +163,6 @@ func endpointsConfig(c Config) endpoints.Config {
 		RESTPort:           c.Endpoint.RESTPort,
 		ServiceAnnotations: c.Endpoint.ServiceAnnotations,
 		LoadBalancerClass:  c.Endpoint.LoadBalancerClass,
-		Metrics:            metrics.Registry,
 	}
 }
 
@@ -131,17 +172,19 @@ func proxyLabels() labels.Set {
 	return labels.Set{"app.kubernetes.io/name": "signstash-proxy", "app.kubernetes.io/component": "proxy"}
 }
 
-// setup adds the reconcilers, the owner of the Lease and the health checks to the manager.
-func setup(mgr ctrl.Manager, config Config) error {
+// setup adds the reconcilers and the owner of the Lease to the manager.
+func setup(mgr ctrl.Manager, config Config, registered prometheus.Registerer) error {
 	if err := clients.Setup(mgr, clients.Config{
 		Namespace:      config.Namespace,
 		StatefulSet:    config.StatefulSet,
 		RenderedSecret: config.ClientsSecret,
-		Metrics:        metrics.Registry,
+		Metrics:        registered,
 	}); err != nil {
 		return err
 	}
-	if err := endpoints.Setup(mgr, endpointsConfig(config)); err != nil {
+	e := endpointsConfig(config)
+	e.Metrics = registered
+	if err := endpoints.Setup(mgr, e); err != nil {
 		return err
 	}
 	if config.LeaderElect {
@@ -150,28 +193,5 @@ func setup(mgr ctrl.Manager, config Config) error {
 			return fmt.Errorf("add owner of the Lease: %w", err)
 		}
 	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("add health check: %w", err)
-	}
-	// A controller that does not lead is ready too, because it can take over.
-	if err := mgr.AddReadyzCheck("cache", cacheSynced(mgr.GetCache())); err != nil {
-		return fmt.Errorf("add readiness check: %w", err)
-	}
 	return nil
-}
-
-// readyTimeout bounds how long a readiness check waits for the caches. Probes wait for one second
-// by default.
-const readyTimeout = 500 * time.Millisecond
-
-// cacheSynced returns a check that succeeds once the caches hold the objects of the API server.
-func cacheSynced(c cache.Cache) healthz.Checker {
-	return func(r *http.Request) error {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		if !c.WaitForCacheSync(ctx) {
-			return errors.New("caches are not filled yet")
-		}
-		return nil
-	}
 }

@@ -67,7 +67,10 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, err
 	}
 	again, err := r.pods.refresh(ctx, owner.UID, version)
-	return ctrl.Result{RequeueAfter: again}, err
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: again}, nil
 }
 
 // owner returns the StatefulSet of the proxy. It returns nil if the StatefulSet does not exist or

@@ -84,7 +84,10 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		failed = append(failed, r.publish(ctx, i))
 	}
 	again, err := r.touch(ctx, instances, version)
-	return ctrl.Result{RequeueAfter: again}, errors.Join(append(failed, err)...)
+	if err := errors.Join(append(failed, err)...); err != nil {
+		return ctrl.Result{}, err // the retry touches the pods again if they still need it
+	}
+	return ctrl.Result{RequeueAfter: again}, nil
 }
 
 // replicas returns the desired number of instances.

@@ -123,7 +123,7 @@ var modes = map[string]string{
 	"trial": "trial: {enabled: true}",
 	"remote service": `
 provider: {domain: "https://signing.example.org/"}
-controller: {replicas: 2}
+controller: {replicas: 1}
 test: {clientSecretName: my-client}`,
 	"NodePort":     `{trial: {enabled: true}, endpoint: {mode: NodePort}, service: {type: NodePort, nodePort: 30080}}`,
 	"LoadBalancer": `{trial: {enabled: true}, endpoint: {mode: LoadBalancer}, forward: redirect, service: {type: LoadBalancer, annotations: {a.example.org/b: "c"}}}`,

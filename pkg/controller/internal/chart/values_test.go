@@ -306,3 +306,14 @@ func TestTemplateNames(t *testing.T) {
 		}
 	}
 }
+
+// TestControllers checks that two controllers run by default and that they are spread over the
+// nodes, so that the loss of a node does not keep new pods from work.
+func TestControllers(t *testing.T) {
+	d := find[*appsv1.Deployment](t, objects(t, modes["trial"]), release+"-controller").Spec
+	spread := d.Template.Spec.TopologySpreadConstraints
+	if *d.Replicas != 2 || len(spread) != 1 || spread[0].TopologyKey != corev1.LabelHostname ||
+		!maps.Equal(spread[0].LabelSelector.MatchLabels, d.Selector.MatchLabels) {
+		t.Errorf("%d controllers are spread by %+v", *d.Replicas, spread)
+	}
+}

@@ -17,14 +17,20 @@ const (
 // fails with the last error.
 func Eventually(t *testing.T, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	Within(t, patience, check)
+}
+
+// Within is Eventually for a condition that may take longer than others.
+func Within(t *testing.T, limit time.Duration, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("after %v: %v", patience, err)
+			t.Fatalf("after %v: %v", limit, err)
 		}
 		select {
 		case <-t.Context().Done():
