@@ -1,0 +1,34 @@
+package keyhome
+
+// Rules that a Home of the model test can do without.
+type Rules = rules
+
+const (
+	RuleFirstOwnerWins = ruleFirstOwnerWins
+	RuleOneHome        = ruleOneHome
+	RuleStopActing     = ruleStopActing
+	RuleFetchBack      = ruleFetchBack
+	RuleJoin           = ruleJoin
+	RuleAllMembers     = ruleAllMembers
+	RulePassedOn       = rulePassedOn
+	RuleEpoch          = ruleEpoch
+	RuleAttempt        = ruleAttempt
+	RuleSendClaims     = ruleSendClaims
+	RuleCopy           = ruleCopy
+	RuleHandOver       = ruleHandOver
+	RuleConfirm        = ruleConfirm
+	RuleRemoved        = ruleRemoved
+
+	// Rules that the model itself follows.
+	RuleVersion           Rules = 1 << 30 // a claim replaces only an older one
+	RuleClaimBeforeCreate Rules = 1 << 31 // an owner that is asked by a peer claims too
+)
+
+// NewWithout returns a Home that does not follow some rules.
+func NewWithout(cfg Config, omit Rules) *Home { return newHome(cfg, omit) }
+
+// State returns what the Home knows about itself and its peers.
+func (h *Home) State() State { return h.register.look() }
+
+// All returns the instances that are expected or exist.
+func (v View) All() []int { return v.all() }

@@ -1,0 +1,183 @@
+package keyhome_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
+)
+
+// keyWithRanks returns a key for which the instances rank in that order.
+func keyWithRanks(t *testing.T, first, second int) keyhome.Key {
+	t.Helper()
+	for i := range 1000 {
+		k := keyhome.KeyOf("client", fmt.Sprint("ranked ", i))
+		if a, b := keyhome.Homes(k, 3); a == first && b == second {
+			return k
+		}
+	}
+	t.Fatal("no key has these ranks")
+	return keyhome.Key{}
+}
+
+// answerOf returns what an instance answers to a claim.
+func (s *simulated) answerOf(t *testing.T, at int, k keyhome.Key) keyhome.Answer {
+	t.Helper()
+	claim := keyhome.Claim{Key: k, Owner: at, Attempt: 1}
+	r, err := s.homes[at].Handle(t.Context(), keyhome.Message{Kind: keyhome.KindClaim, From: at, Claim: claim})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Answer
+}
+
+// handOver sends the last message of a hand-over and returns the answer.
+func (s *simulated) handOver(t *testing.T, to int, m keyhome.Message) keyhome.Answer {
+	t.Helper()
+	m.Kind, m.Last = keyhome.KindHandOver, true
+	r, err := s.homes[to].Handle(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Answer
+}
+
+// TestStopsActing checks that an instance grants no claim while it sends its claims to its heirs,
+// because this claim would not be among them.
+func TestStopsActing(t *testing.T) {
+	for omit, want := range map[keyhome.Rules]keyhome.Answer{0: keyhome.NotHome, keyhome.RuleStopActing: keyhome.Granted} {
+		s := newSimulated(t, 3, omit)
+		k := keyWithRanks(t, 0, 1)
+		var got keyhome.Answer
+		s.watch = func(m keyhome.Message) {
+			if s.watch = nil; m.Kind == keyhome.KindHandOver {
+				got = s.answerOf(t, 0, k)
+			}
+		}
+		if err := s.homes[0].Leave(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("answer during the hand-over = %q with rules %v taken out, want %q", got, omit, want)
+		}
+	}
+}
+
+// TestPassedOn checks that the heir of an heir acts for a key only if the first hand-over had
+// reached the second instance that left.
+func TestPassedOn(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		passed bool
+		omit   keyhome.Rules
+		want   keyhome.Answer
+	}{
+		{"passed on", true, 0, keyhome.Granted},
+		{"not passed on", false, 0, keyhome.NotHome},
+		{"not passed on, without the rule", false, keyhome.RulePassedOn, keyhome.Granted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSimulated(t, 3, c.omit)
+			k := keyWithRanks(t, 0, 1)
+			epoch := s.homes[0].State().Epoch + 1_000_000
+			s.handOver(t, 2, keyhome.Message{From: 0, Epoch: epoch, Heirs: []int{1, 2}})
+			second := keyhome.Message{From: 1, Epoch: s.homes[1].State().Epoch + 1_000_000, Heirs: []int{2}}
+			if c.passed {
+				second.Held = map[int]uint64{0: epoch}
+			}
+			s.handOver(t, 2, second)
+			if got := s.answerOf(t, 2, k); got != c.want {
+				t.Errorf("answer = %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestLateHandOver checks that a hand-over that arrives after its sender has returned has no
+// effect.
+func TestLateHandOver(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		omit keyhome.Rules
+		want keyhome.Answer
+	}{
+		{"refused", 0, keyhome.NotHome},
+		{"without the rule two instances act", keyhome.RuleEpoch, keyhome.Granted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSimulated(t, 2, c.omit)
+			k := keyhome.KeyOf("client", "key")
+			first, second := keyhome.Homes(k, 2)
+			late := keyhome.Message{From: first, Epoch: s.homes[first].State().Epoch + 1, Heirs: []int{second}}
+			returned := keyhome.Message{
+				Kind: keyhome.KindFetch, From: first, Standing: keyhome.In, Epoch: late.Epoch + 1, Commit: true,
+			}
+			if _, err := s.homes[second].Handle(t.Context(), returned); err != nil {
+				t.Fatal(err)
+			}
+			s.handOver(t, second, late)
+			if got := s.answerOf(t, second, k); got != c.want {
+				t.Errorf("answer of the second home = %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestPlannedStop checks the path of a planned stop message by message: the heir acts, knows the
+// claims, and stops acting when the instance returns.
+func TestPlannedStop(t *testing.T) {
+	s := newSimulated(t, 3, 0)
+	old, later := keyWithRanks(t, 0, 1), keyWithRanks(t, 0, 2)
+	if got := s.answerOf(t, 0, old); got != keyhome.Granted {
+		t.Fatalf("answer before the stop = %q, want granted", got)
+	}
+	if got := s.answerOf(t, 1, old); got != keyhome.Known {
+		t.Errorf("answer of the second home = %q, want known", got)
+	}
+	if err := s.homes[0].Leave(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	s.down[0] = true
+	hold, err := s.homes[1].Acquire(t.Context(), old, keyhome.Fingerprint{})
+	if err != nil || hold.Outcome != keyhome.Forward || hold.Owner != 0 {
+		t.Errorf("known key while its home is stopped = %+v, %v, want a forward to 0", hold.Decision, err)
+	}
+	hold, err = s.homes[1].Acquire(t.Context(), later, keyhome.Fingerprint{1})
+	if err != nil || hold.Outcome != keyhome.Create {
+		t.Fatalf("new key while its home is stopped = %+v, %v, want create", hold.Decision, err)
+	}
+	hold.Done(t.Context(), true)
+	s.down[0] = false
+	for range 2 { // start again with the same table
+		if err := s.homes[0].Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.answerOf(t, 0, later); got != keyhome.NotHome {
+		t.Errorf("answer before the claims are fetched back = %q, want not home", got)
+	}
+	if s.homes[0].Ready() {
+		t.Error("the instance is ready before it has its claims back")
+	}
+	if err := s.homes[0].Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hold, err = s.homes[2].Acquire(t.Context(), later, keyhome.Fingerprint{2})
+	if err != nil || hold.Outcome != keyhome.Forward || hold.Owner != 1 || !hold.Differs {
+		t.Errorf("key of the time in between = %+v, %v, want a forward to 1 that differs", hold.Decision, err)
+	}
+}
+
+// TestHomes holds the ranks of some keys fast, because all releases must compute the same.
+func TestHomes(t *testing.T) {
+	var got []int
+	for i := range 6 {
+		first, second := keyhome.Homes(keyhome.KeyOf("client", fmt.Sprint(i)), 7)
+		got = append(got, 10*first+second)
+	}
+	if text := fmt.Sprint(got, keyhome.KeyOf("a", "bc"), keyhome.KeyOf("ab", "c")); text != goldenHomes {
+		t.Errorf("homes = %s, want %s", text, goldenHomes)
+	}
+}
+
+const goldenHomes = "[23 54 62 52 35 41] 523eee06172998fdd4cd7a1457eef9de 1296ab6841ba6b6dce49910c28d65755"

@@ -1,0 +1,24 @@
+package keyhome
+
+// rules is a set of rules of the protocol that are taken out. It is empty except in the model test,
+// which shows that each rule is needed.
+type rules uint32
+
+const (
+	ruleFirstOwnerWins rules = 1 << iota // a claim of another owner is kept
+	ruleOneHome                          // an instance acts only if all above it handed over to it
+	ruleStopActing                       // an instance that hands over decides no more
+	ruleFetchBack                        // an instance that returns fetches its claims back before it acts
+	ruleJoin                             // an instance with a new folder fetches its claims before it acts
+	ruleAllMembers                       // an instance joins with all members, not only with those that answer
+	rulePassedOn                         // a deputy of a deputy needs the claims of both
+	ruleEpoch                            // a message of an earlier epoch is refused
+	ruleAttempt                          // a release names the attempt
+	ruleSendClaims                       // a hand-over sends the claims that have no copy
+	ruleCopy                             // the second home has a copy
+	ruleHandOver                         // a planned stop hands over
+	ruleConfirm                          // the owner is asked before a claim expires
+	ruleRemoved                          // a removed instance is not waited for
+)
+
+func (r rules) has(one rules) bool { return r&one != 0 }
